@@ -1,0 +1,5 @@
+"""Facts of the ATECC508A and ATECC608A/B as data; no behaviour beyond the packet CRC.
+
+Host code and the software chip share this room and nothing else. Sources: Microchip DS20005927A, DS40002239A, AN3539,
+and the public cryptoauthlib sources, as named beside each table.
+"""

@@ -1,0 +1,169 @@
+"""Every error of the project: what happened, what to do, and what becomes of the board.
+
+The second level of the tree says whose fault it is and decides the exit code; `Code` is the stable name a machine
+reads. Codes never change meaning; docs/reference/errors.md lists them all.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import ClassVar
+
+
+class Board(enum.StrEnum):
+    """What the operator does with the board in the fixture after an error."""
+
+    GOOD = "good"
+    RETRY = "retry"
+    SCRAP = "scrap"
+    UNTOUCHED = "untouched"
+
+
+class Code(enum.StrEnum):
+    """Stable machine codes, grouped by the error class that normally carries them."""
+
+    # AtcaProvError
+    INTERNAL = "internal"
+    # UsageError
+    USAGE = "usage"
+    FILE_UNREADABLE = "file-unreadable"
+    FILE_INVALID = "file-invalid"
+    CONFIG_ZONE_INVALID = "config-zone-invalid"
+    CONFIG_ZONE_UNSAFE = "config-zone-unsafe"
+    CERTINFO_INVALID = "certinfo-invalid"
+    DEFINITION_INVALID = "definition-invalid"
+    KEY_FILE_INVALID = "key-file-invalid"
+    PASSWORD_WRONG = "password-wrong"  # noqa: S105 - a code, not a password
+    READ_ONLY = "read-only"
+    # TransportError
+    TRANSPORT = "transport"
+    DEVICE_NOT_FOUND = "device-not-found"
+    DEVICE_NO_REPLY = "device-no-reply"
+    DEVICE_BUSY = "device-busy"
+    LIBRARY_MISSING = "library-missing"
+    SERVER_UNREACHABLE = "server-unreachable"
+    SERVER_DROPPED = "server-dropped"
+    PORT_IN_USE = "port-in-use"
+    # ProtocolError
+    PROTOCOL = "protocol"
+    BAD_PACKET = "bad-packet"
+    BAD_FRAME = "bad-frame"
+    FRAME_TOO_LARGE = "frame-too-large"
+    UNEXPECTED_MESSAGE = "unexpected-message"
+    # DeviceError
+    CHIP_REFUSED = "chip-refused"
+    # ProvisioningError
+    PROVISIONING = "provisioning"
+    WRONG_PART = "wrong-part"
+    CONFIG_MISMATCH = "config-mismatch"
+    CONFIG_LOCKED_OTHER = "config-locked-other"
+    DATA_LOCKED_OTHER = "data-locked-other"
+    WRITE_NOT_VERIFIED = "write-not-verified"
+    SLOT_NOT_ALLOWED = "slot-not-allowed"
+    SLOT_NOT_LOCKABLE = "slot-not-lockable"
+    # CertificateError
+    CERTIFICATE = "certificate"
+    CERTIFICATE_MISMATCH = "certificate-mismatch"
+    CHAIN_INVALID = "chain-invalid"
+    ROOT_NOT_PINNED = "root-not-pinned"
+    KEY_MISMATCH = "key-mismatch"
+    # ServerRejected: what a server answers
+    REQUEST_INVALID = "request-invalid"
+    SIGNER_UNKNOWN = "signer-unknown"
+    SIGNER_NOT_READY = "signer-not-ready"
+    CHIP_HAS_OTHER_KEY = "chip-has-other-key"
+    NOT_ISSUED = "not-issued"
+    RECORDS_FAILED = "records-failed"
+    SERVER_STOPPING = "server-stopping"
+
+
+class AtcaProvError(Exception):
+    """Base of all errors; also the one for what should never happen.
+
+    `what` says what happened, `advice` what to do, `board` what becomes of the board, `code` is the machine's name.
+    """
+
+    exit_code: ClassVar[int] = 1
+    default_code: ClassVar[Code] = Code.INTERNAL
+    default_board: ClassVar[Board] = Board.UNTOUCHED
+
+    def __init__(
+        self, what: str, *, advice: str = "", code: Code | str | None = None, board: Board | None = None
+    ) -> None:
+        super().__init__(what)
+        self.what = what
+        self.advice = advice
+        self.code: str = str(code) if code is not None else str(self.default_code)
+        self.board = board if board is not None else self.default_board
+
+    def __str__(self) -> str:
+        return f"{self.what} {self.advice}".rstrip()
+
+
+class UsageError(AtcaProvError):
+    """The caller or an input file broke a rule before any byte was sent."""
+
+    exit_code = 2
+    default_code = Code.USAGE
+
+
+class TransportError(AtcaProvError):
+    """No answer, a short answer, a port or connection that is gone: reconnect and look again."""
+
+    exit_code = 3
+    default_code = Code.TRANSPORT
+    default_board = Board.RETRY
+
+
+class ProtocolError(AtcaProvError):
+    """Bytes that cannot be a packet, frame or message: noise, or a bug at the other end."""
+
+    exit_code = 4
+    default_code = Code.PROTOCOL
+    default_board = Board.RETRY
+
+
+class DeviceError(AtcaProvError):
+    """The chip said no. `status` is its status byte, `command` the name of the command it refused."""
+
+    exit_code = 5
+    default_code = Code.CHIP_REFUSED
+    default_board = Board.RETRY
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        command: str,
+        status: int,
+        advice: str = "",
+        code: Code | str | None = None,
+        board: Board | None = None,
+    ) -> None:
+        super().__init__(what, advice=advice, code=code, board=board)
+        self.command = command
+        self.status = status
+
+
+class ProvisioningError(AtcaProvError):
+    """The chip is in the wrong state for the step."""
+
+    exit_code = 6
+    default_code = Code.PROVISIONING
+    default_board = Board.RETRY
+
+
+class CertificateError(AtcaProvError):
+    """A certificate, definition or chain is wrong."""
+
+    exit_code = 7
+    default_code = Code.CERTIFICATE
+    default_board = Board.RETRY
+
+
+class ServerRejected(AtcaProvError):  # noqa: N818 - it reports an answer, not a fault of ours
+    """The Provisioning Server refused; `code` and `what` are the server's own."""
+
+    exit_code = 8
+    default_code = Code.REQUEST_INVALID
+    default_board = Board.RETRY
