@@ -74,6 +74,7 @@ class Code(enum.StrEnum):
     CHIP_HAS_OTHER_KEY = "chip-has-other-key"
     NOT_ISSUED = "not-issued"
     RECORDS_FAILED = "records-failed"
+    SERVER_BUSY = "server-busy"
     SERVER_STOPPING = "server-stopping"
 
 

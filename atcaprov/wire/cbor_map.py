@@ -1,0 +1,63 @@
+"""Message bodies as bytes: one CBOR map in its one deterministic form (RFC 8949, section 4.2.1).
+
+A body has exactly one right encoding, so a body that encodes again to other bytes is refused. That one comparison
+catches duplicate keys, trailing bytes, indefinite lengths, long-form numbers and unsorted keys.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import cbor2
+
+from atcaprov.errors import ProtocolError
+
+MAX_DEPTH: Final = 4
+"""Nesting of containers in a body, the map itself counted. Known messages need 3."""
+
+_ADVICE: Final = "The other end has a fault, or something changed the bytes on their way."
+_SCALARS: Final = frozenset({int, bytes, str, bool, type(None)})
+_INT_LIMIT: Final = 1 << 64
+
+
+def encode_map(fields: dict[int, Any]) -> bytes:
+    """Encode a map of unsigned integer keys deterministically."""
+    return cbor2.dumps(fields, canonical=True)
+
+
+def decode_map(body: bytes, *, what: str) -> dict[int, Any]:
+    """Decode a body into its map; `what` names the message in an error.
+
+    Raises:
+        ProtocolError: the bytes are not one deterministic CBOR map with unsigned integer keys whose values are
+            integers, byte strings, text strings, booleans, null, and arrays and maps of these.
+    """
+    try:
+        value = cbor2.loads(body)
+    except Exception as error:  # cbor2 resolves tags while it decodes, and those raise whatever their types raise
+        raise ProtocolError(f"The body of a {what} is not CBOR.", advice=_ADVICE) from error
+    if type(value) is not dict:
+        raise ProtocolError(f"The body of a {what} is not a map.", advice=_ADVICE)
+    _check_plain(value, what, MAX_DEPTH)
+    if encode_map(value) != body:
+        raise ProtocolError(f"The body of a {what} is not in deterministic encoding.", advice=_ADVICE)
+    return value
+
+
+def _check_plain(value: object, what: str, depth: int) -> None:
+    if type(value) in _SCALARS:
+        if type(value) is int and not -_INT_LIMIT <= value < _INT_LIMIT:
+            raise ProtocolError(f"A {what} holds a number of more than 64 bits.", advice=_ADVICE)
+        return
+    if depth == 0:
+        raise ProtocolError(f"A {what} is nested deeper than {MAX_DEPTH} levels.", advice=_ADVICE)
+    if type(value) is dict:
+        for key, item in value.items():
+            if type(key) is not int or key < 0:
+                raise ProtocolError(f"A {what} has a key that is no unsigned integer.", advice=_ADVICE)
+            _check_plain(item, what, depth - 1)
+    elif type(value) is list:
+        for item in value:
+            _check_plain(item, what, depth - 1)
+    else:
+        raise ProtocolError(f"A {what} holds a CBOR type that the protocol does not use.", advice=_ADVICE)

@@ -1,0 +1,136 @@
+"""What a field of a message may hold. Each kind checks a value and says in words what is wrong with it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+SLOTS: Final = 16
+SLOT_BYTES_MAX: Final = 416
+"""Size of the largest slot of the chip (slot 8)."""
+
+
+@dataclass(frozen=True, slots=True)
+class SlotWrite:
+    """Where on the chip a part of a certificate goes: data slot 0-15, byte offset in it, 1-416 bytes."""
+
+    slot: int
+    offset: int
+    data: bytes
+
+
+class Kind(Protocol):
+    """One kind of field. `fault` is None for a good value, else a sentence part such as "is empty"."""
+
+    def fault(self, value: Any) -> str | None:
+        """Say what is wrong with a value of the message class."""
+
+    def to_cbor(self, value: Any) -> Any:
+        """Turn a good value into what CBOR carries."""
+
+    def from_cbor(self, value: Any) -> Any:
+        """Turn what CBOR carried into a value for `fault`; anything that can't be one stays as it is."""
+
+
+class _AsIs:
+    def to_cbor(self, value: Any) -> Any:
+        return value
+
+    def from_cbor(self, value: Any) -> Any:
+        return value
+
+
+@dataclass(frozen=True)
+class Octets(_AsIs):
+    """A byte string of `minimum` to `maximum` bytes."""
+
+    minimum: int
+    maximum: int
+
+    def fault(self, value: Any) -> str | None:
+        """Wrong type or length."""
+        if type(value) is not bytes:
+            return "is not a byte string"
+        if not self.minimum <= len(value) <= self.maximum:
+            expected = str(self.minimum) if self.minimum == self.maximum else f"{self.minimum} to {self.maximum}"
+            return f"has {len(value)} bytes, not {expected}"
+        return None
+
+
+@dataclass(frozen=True)
+class Words(_AsIs):
+    """Text of 1 to `maximum` bytes of UTF-8 without control characters."""
+
+    maximum: int
+
+    def fault(self, value: Any) -> str | None:
+        """Wrong type, length or character: what comes over the wire is shown on a console."""
+        if type(value) is not str:
+            return "is not text"
+        if not value.isprintable():
+            return "has characters that can't be printed"
+        if not 1 <= len(value.encode()) <= self.maximum:
+            return f"has {len(value.encode())} bytes, not 1 to {self.maximum}"
+        return None
+
+
+@dataclass(frozen=True)
+class CodeName(_AsIs):
+    """A stable error code: lower-case letters, digits and hyphens, at most `maximum` characters."""
+
+    maximum: int
+
+    def fault(self, value: Any) -> str | None:
+        """Wrong type or spelling. A code that this program does not know is a good code."""
+        if type(value) is not str:
+            return "is not text"
+        if len(value) > self.maximum or re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", value) is None:
+            return "is not a code of lower-case letters, digits and hyphens"
+        return None
+
+
+@dataclass(frozen=True)
+class Flag(_AsIs):
+    """True or false."""
+
+    def fault(self, value: Any) -> str | None:
+        """Wrong type."""
+        return None if type(value) is bool else "is not true or false"
+
+
+@dataclass(frozen=True)
+class SlotWrites:
+    """At most `maximum` slot writes, each as the array [slot, offset, data]."""
+
+    maximum: int
+
+    def fault(self, value: Any) -> str | None:
+        """Wrong type, number or range."""
+        if type(value) is not tuple:
+            return "is not an array of [slot, offset, data]"
+        if len(value) > self.maximum:
+            return f"has {len(value)} writes, not 0 to {self.maximum}"
+        return next((f"has a write {fault}" for item in value if (fault := _write_fault(item))), None)
+
+    def to_cbor(self, value: Any) -> Any:
+        """Each write as an array."""
+        return [[write.slot, write.offset, write.data] for write in value]
+
+    def from_cbor(self, value: Any) -> Any:
+        """Arrays of three as slot writes."""
+        if type(value) is not list or any(type(item) is not list or len(item) != 3 for item in value):
+            return value
+        return tuple(SlotWrite(*item) for item in value)
+
+
+def _write_fault(write: Any) -> str | None:
+    if type(write) is not SlotWrite:
+        return "that is no SlotWrite"
+    if type(write.slot) is not int or not 0 <= write.slot < SLOTS:
+        return f"to a slot outside 0 to {SLOTS - 1}"
+    if type(write.offset) is not int or type(write.data) is not bytes or not write.data:
+        return f"to slot {write.slot} without data or with a wrong offset"
+    if write.offset < 0 or write.offset + len(write.data) > SLOT_BYTES_MAX:
+        return f"beyond the end of slot {write.slot}"
+    return None

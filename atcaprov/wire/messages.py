@@ -1,0 +1,175 @@
+"""The messages of wire protocol 1: fields, keys, sizes. Written out byte by byte in docs/reference/wire-protocol.md.
+
+A message object is always good: building one checks every field. Keys and types never change their meaning; a new
+field gets a new key, and a reader ignores keys that it does not know.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final, NamedTuple, Self
+
+from atcaprov.errors import ProtocolError, UsageError
+from atcaprov.wire.cbor_map import decode_map, encode_map
+from atcaprov.wire.fields import CodeName, Flag, Kind, Octets, SlotWrite, SlotWrites, Words
+
+CONFIG_ZONE_SIZE: Final = 128
+PUBLIC_KEY_SIZE: Final = 64
+COMPRESSED_SIZE: Final = 72
+CERTIFICATE_SIZE_MAX: Final = 2048
+DEFINITION_SIZE_MAX: Final = 4096
+SLOT_WRITES_MAX: Final = 16
+ERROR_CODE_SIZE_MAX: Final = 64
+ERROR_MESSAGE_SIZE_MAX: Final = 512
+CERTIFICATES_REQUEST_BODY_MAX: Final = 1024
+CERTIFICATES_REPLY_BODY_MAX: Final = 24 * 1024
+ERROR_REPLY_BODY_MAX: Final = 1024
+BODY_MAX: Final = max(CERTIFICATES_REQUEST_BODY_MAX, CERTIFICATES_REPLY_BODY_MAX, ERROR_REPLY_BODY_MAX)
+
+
+class MessageType(enum.IntEnum):
+    """The type byte of the header. The server's types have the top bit set."""
+
+    CERTIFICATES_REQUEST = 0x01
+    CERTIFICATES_REPLY = 0x81
+    ERROR_REPLY = 0xFF
+
+
+class Field(NamedTuple):
+    """One field: its integer key in the CBOR map, its name, what it may hold, and whether it may be absent."""
+
+    key: int
+    name: str
+    kind: Kind
+    optional: bool = False
+
+
+class Message:
+    """What all messages share: `body()` makes the CBOR map, `from_body()` reads one."""
+
+    __slots__ = ()
+    TYPE: ClassVar[MessageType]
+    TITLE: ClassVar[str]
+    BODY_MAX: ClassVar[int]
+    FIELDS: ClassVar[tuple[Field, ...]]
+
+    def __post_init__(self) -> None:
+        for field in self.FIELDS:
+            fault = field.kind.fault(getattr(self, field.name))
+            if fault is not None:
+                raise UsageError(f"Field {field.name} of a {self.TITLE} {fault}.")
+
+    def body(self) -> bytes:
+        """Return the body in its one deterministic encoding; an optional field at its default is left out."""
+        fields = {}
+        for field in self.FIELDS:
+            value = getattr(self, field.name)
+            if not field.optional or value:
+                fields[field.key] = field.kind.to_cbor(value)
+        return encode_map(fields)
+
+    @classmethod
+    def from_body(cls, body: bytes) -> Self:
+        """Read a body of at most BODY_MAX bytes. Unknown keys are ignored.
+
+        Raises:
+            ProtocolError: not a map, a field is missing, or a field holds what it can't hold.
+        """
+        received = decode_map(body, what=cls.TITLE)
+        values: dict[str, Any] = {}
+        for field in cls.FIELDS:
+            if field.key in received:
+                values[field.name] = cls._checked(field, received[field.key])
+            elif not field.optional:
+                raise ProtocolError(f"A {cls.TITLE} came without its field {field.key} ({field.name}).")
+        return cls(**values)
+
+    @classmethod
+    def _checked(cls, field: Field, received: object) -> object:
+        value = field.kind.from_cbor(received)
+        fault = field.kind.fault(value)
+        if fault is not None:
+            raise ProtocolError(f"Field {field.key} ({field.name}) of a {cls.TITLE} {fault}.")
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class CertificatesRequest(Message):
+    """A client asks for the certificates of one chip.
+
+    `config_zone` is the whole configuration zone as read from the chip, `public_key` and `signer_public_key` are
+    X and Y of P-256 points. With `existing_only` the server answers only with what it has issued before.
+    """
+
+    TYPE: ClassVar = MessageType.CERTIFICATES_REQUEST
+    TITLE: ClassVar = "certificates request"
+    BODY_MAX: ClassVar = CERTIFICATES_REQUEST_BODY_MAX
+    FIELDS: ClassVar = (
+        Field(1, "config_zone", Octets(CONFIG_ZONE_SIZE, CONFIG_ZONE_SIZE)),
+        Field(2, "public_key", Octets(PUBLIC_KEY_SIZE, PUBLIC_KEY_SIZE)),
+        Field(3, "signer_public_key", Octets(PUBLIC_KEY_SIZE, PUBLIC_KEY_SIZE)),
+        Field(4, "existing_only", Flag(), optional=True),
+    )
+
+    config_zone: bytes
+    public_key: bytes
+    signer_public_key: bytes
+    existing_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CertificatesReply(Message):
+    """The server's certificates (DER), their definitions, their 72-byte compressed forms, and where each part goes.
+
+    Definitions are opaque here: the bytes of the certificate definition as atcaprov.certs writes it.
+    """
+
+    TYPE: ClassVar = MessageType.CERTIFICATES_REPLY
+    TITLE: ClassVar = "certificates reply"
+    BODY_MAX: ClassVar = CERTIFICATES_REPLY_BODY_MAX
+    FIELDS: ClassVar = (
+        Field(1, "writes", SlotWrites(SLOT_WRITES_MAX)),
+        Field(2, "device_compressed", Octets(COMPRESSED_SIZE, COMPRESSED_SIZE)),
+        Field(3, "signer_compressed", Octets(COMPRESSED_SIZE, COMPRESSED_SIZE)),
+        Field(4, "device_certificate", Octets(1, CERTIFICATE_SIZE_MAX)),
+        Field(5, "signer_certificate", Octets(1, CERTIFICATE_SIZE_MAX)),
+        Field(6, "root_certificate", Octets(1, CERTIFICATE_SIZE_MAX)),
+        Field(7, "device_definition", Octets(1, DEFINITION_SIZE_MAX)),
+        Field(8, "signer_definition", Octets(1, DEFINITION_SIZE_MAX)),
+    )
+
+    device_certificate: bytes
+    signer_certificate: bytes
+    root_certificate: bytes
+    device_definition: bytes
+    signer_definition: bytes
+    device_compressed: bytes
+    signer_compressed: bytes
+    writes: tuple[SlotWrite, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorReply(Message):
+    """The server refuses: a stable code, a sentence for people, and whether the same request may succeed later."""
+
+    TYPE: ClassVar = MessageType.ERROR_REPLY
+    TITLE: ClassVar = "error reply"
+    BODY_MAX: ClassVar = ERROR_REPLY_BODY_MAX
+    FIELDS: ClassVar = (
+        Field(1, "code", CodeName(ERROR_CODE_SIZE_MAX)),
+        Field(2, "message", Words(ERROR_MESSAGE_SIZE_MAX)),
+        Field(3, "retryable", Flag()),
+    )
+
+    code: str
+    message: str
+    retryable: bool
+
+
+AnyMessage = CertificatesRequest | CertificatesReply | ErrorReply
+
+MESSAGES: Final[dict[int, type[AnyMessage]]] = {
+    message.TYPE: message for message in (CertificatesRequest, CertificatesReply, ErrorReply)
+}
+"""Message class by type byte."""
