@@ -24,15 +24,18 @@ ERROR_CODE_SIZE_MAX: Final = 64
 ERROR_MESSAGE_SIZE_MAX: Final = 512
 CERTIFICATES_REQUEST_BODY_MAX: Final = 1024
 CERTIFICATES_REPLY_BODY_MAX: Final = 24 * 1024
+SIGNER_REQUEST_BODY_MAX: Final = 256
+SIGNER_REPLY_BODY_MAX: Final = 16 * 1024
 ERROR_REPLY_BODY_MAX: Final = 1024
-BODY_MAX: Final = max(CERTIFICATES_REQUEST_BODY_MAX, CERTIFICATES_REPLY_BODY_MAX, ERROR_REPLY_BODY_MAX)
 
 
 class MessageType(enum.IntEnum):
     """The type byte of the header. The server's types have the top bit set."""
 
     CERTIFICATES_REQUEST = 0x01
+    SIGNER_REQUEST = 0x02
     CERTIFICATES_REPLY = 0x81
+    SIGNER_REPLY = 0x82
     ERROR_REPLY = 0xFF
 
 
@@ -150,6 +153,41 @@ class CertificatesReply(Message):
 
 
 @dataclass(frozen=True, slots=True)
+class SignerRequest(Message):
+    """A client asks, before it touches a chip, whether a signer is ready and what it issues.
+
+    `signer_public_key` is X and Y of a P-256 point.
+    """
+
+    TYPE: ClassVar = MessageType.SIGNER_REQUEST
+    TITLE: ClassVar = "signer request"
+    BODY_MAX: ClassVar = SIGNER_REQUEST_BODY_MAX
+    FIELDS: ClassVar = (Field(1, "signer_public_key", Octets(PUBLIC_KEY_SIZE, PUBLIC_KEY_SIZE)),)
+
+    signer_public_key: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SignerReply(Message):
+    """A signer that is ready: its certificate and its root's (DER), and the definitions of what it issues."""
+
+    TYPE: ClassVar = MessageType.SIGNER_REPLY
+    TITLE: ClassVar = "signer reply"
+    BODY_MAX: ClassVar = SIGNER_REPLY_BODY_MAX
+    FIELDS: ClassVar = (
+        Field(1, "signer_certificate", Octets(1, CERTIFICATE_SIZE_MAX)),
+        Field(2, "root_certificate", Octets(1, CERTIFICATE_SIZE_MAX)),
+        Field(3, "device_definition", Octets(1, DEFINITION_SIZE_MAX)),
+        Field(4, "signer_definition", Octets(1, DEFINITION_SIZE_MAX)),
+    )
+
+    signer_certificate: bytes
+    root_certificate: bytes
+    device_definition: bytes
+    signer_definition: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class ErrorReply(Message):
     """The server refuses: a stable code, a sentence for people, and whether the same request may succeed later."""
 
@@ -167,9 +205,11 @@ class ErrorReply(Message):
     retryable: bool
 
 
-AnyMessage = CertificatesRequest | CertificatesReply | ErrorReply
+AnyMessage = CertificatesRequest | CertificatesReply | SignerRequest | SignerReply | ErrorReply
 
 MESSAGES: Final[dict[int, type[AnyMessage]]] = {
-    message.TYPE: message for message in (CertificatesRequest, CertificatesReply, ErrorReply)
+    message.TYPE: message
+    for message in (CertificatesRequest, SignerRequest, CertificatesReply, SignerReply, ErrorReply)
 }
 """Message class by type byte."""
+BODY_MAX: Final = max(message.BODY_MAX for message in MESSAGES.values())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from atcaprov.wire.fields import SlotWrite
-from atcaprov.wire.messages import CertificatesReply, CertificatesRequest, ErrorReply
+from atcaprov.wire.messages import CertificatesReply, CertificatesRequest, ErrorReply, SignerReply, SignerRequest
 
 CONFIG_ZONE = bytes.fromhex("012340D96000600201EE".ljust(26, "0")).ljust(128, b"\x00")
 PUBLIC_KEY = bytes(range(64))
@@ -19,5 +19,12 @@ REPLY = CertificatesReply(
     device_compressed=bytes([1]) * 72,
     signer_compressed=bytes([2]) * 72,
     writes=(SlotWrite(10, 0, bytes([1]) * 72), SlotWrite(12, 0, bytes([2]) * 72)),
+)
+SIGNER_REQUEST = SignerRequest(SIGNER_PUBLIC_KEY)
+SIGNER_REPLY = SignerReply(
+    signer_certificate=b"\x30\x01\x00",
+    root_certificate=b"\x30\x02\x00\x00",
+    device_definition=b"\xa0",
+    signer_definition=b"\xa1\x01\x02",
 )
 ERROR = ErrorReply("signer-unknown", "No signer of this server has the public key that the request names.", False)

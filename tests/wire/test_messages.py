@@ -9,9 +9,18 @@ import pytest
 from atcaprov.errors import ProtocolError, UsageError
 from atcaprov.wire.fields import SlotWrite
 from atcaprov.wire.messages import MESSAGES, AnyMessage, CertificatesReply, CertificatesRequest, ErrorReply
-from tests.support.wire_examples import CONFIG_ZONE, ERROR, PUBLIC_KEY, REPLY, REQUEST, SIGNER_PUBLIC_KEY
+from tests.support.wire_examples import (
+    CONFIG_ZONE,
+    ERROR,
+    PUBLIC_KEY,
+    REPLY,
+    REQUEST,
+    SIGNER_PUBLIC_KEY,
+    SIGNER_REPLY,
+    SIGNER_REQUEST,
+)
 
-ALL: tuple[AnyMessage, ...] = (REQUEST, REPLY, ERROR)
+ALL: tuple[AnyMessage, ...] = (REQUEST, REPLY, SIGNER_REQUEST, SIGNER_REPLY, ERROR)
 
 
 def _fields(message: AnyMessage) -> dict[int, Any]:
