@@ -1,0 +1,107 @@
+"""Write (12): 4 or 32 bytes into a zone, in clear, or 32 bytes encrypted under the slot's WriteKey."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from hmac import compare_digest
+from typing import Final
+
+from atcaprov.chip.commands import P1_32_BYTES, P1_ENCRYPTED, Opcode, Zone
+from atcaprov.chip.memory_map import BLOCK_SIZE, USER_EXTRA, WORD_SIZE
+from atcaprov.emulator.address import ZONE_BITS, Address, check_address, locate
+from atcaprov.emulator.command import SUCCESS, Command, require_length
+from atcaprov.emulator.core import Core
+from atcaprov.emulator.refusal import denied
+from atcaprov.emulator.session_key import require_session_key
+from atcaprov.emulator.slot import INVALIDATED, Slot
+
+_MAC_SIZE: Final = 32
+_READ_ONLY_CONFIG: Final = 16
+_WRITE_ALWAYS: Final = 0b0000
+_WRITE_PUB_INVALID: Final = 0b0001
+_WRITE_ENCRYPTED: Final = 0b0100
+
+
+def _check(p1: int, p2: int, length: int) -> None:
+    check_address(p1, p2)
+    plain = BLOCK_SIZE if p1 & P1_32_BYTES else WORD_SIZE
+    require_length(length, plain + _MAC_SIZE if p1 & P1_ENCRYPTED else plain)
+
+
+def _execute(core: Core, p1: int, p2: int, data: bytes) -> bytes:
+    zone = p1 & ZONE_BITS
+    address = locate(core, p1, p2, writing=True)
+    if zone == Zone.CONFIG:
+        _write_config(core, address, p1, data)
+        return SUCCESS
+    core.require_config_locked()
+    if address.slot is None:
+        _write_otp(core, address, p1, data)
+        return SUCCESS
+    slot = core.slot(address.slot)
+    if slot.private:
+        raise denied("a private key is written by PrivWrite only", slot=slot.number, bit="KeyConfig.Private")
+    if not slot.unlocked:
+        raise denied("the slot is locked", slot=slot.number, bit="SlotLocked")
+    if core.memory.data_locked:
+        _obey_write_config(slot, p1)
+    elif not p1 & P1_32_BYTES:
+        raise denied("before the data lock a slot is written 32 bytes at a time", slot=slot.number, bit="LockValue")
+    plain = _decrypt(core, slot, p1, p2, data) if p1 & P1_ENCRYPTED else data
+    slot.write(address.offset, plain)
+    if slot.needs_validation:
+        slot.mark(INVALIDATED)
+    return SUCCESS
+
+
+def _write_config(core: Core, address: Address, p1: int, data: bytes) -> None:
+    if core.memory.config_locked:
+        raise denied("the configuration zone is locked", bit="LockConfig")
+    if p1 & P1_ENCRYPTED:
+        raise denied("the configuration zone is written in clear")
+    end = address.offset + address.size
+    if address.offset < _READ_ONLY_CONFIG or address.offset <= USER_EXTRA < end:
+        raise denied("bytes 0 to 15 and 84 to 87 are not writable")
+    core.memory.config[address.offset : end] = data
+
+
+def _write_otp(core: Core, address: Address, p1: int, data: bytes) -> None:
+    if core.memory.data_locked:
+        raise denied("the OTP zone is locked", bit="LockValue")
+    if p1 & P1_ENCRYPTED or not p1 & P1_32_BYTES:
+        raise denied("before the data lock the OTP zone is written 32 bytes at a time, in clear", bit="LockValue")
+    core.memory.otp[address.offset : address.offset + address.size] = data
+
+
+def _obey_write_config(slot: Slot, p1: int) -> None:
+    """Refuse what SlotConfig.WriteConfig does not allow after the data lock."""
+    write_config = slot.write_config
+    encrypted = bool(p1 & P1_ENCRYPTED)
+    if slot.is_secret and not p1 & P1_32_BYTES:
+        raise denied("a secret slot is written 32 bytes at a time", slot=slot.number, bit="SlotConfig.IsSecret")
+    if write_config & _WRITE_ENCRYPTED:
+        if not encrypted or not p1 & P1_32_BYTES:
+            raise denied("the slot takes encrypted writes only", slot=slot.number, bit="SlotConfig.WriteConfig")
+        return
+    if encrypted:
+        raise denied("the slot takes no encrypted writes", slot=slot.number, bit="SlotConfig.WriteConfig")
+    if write_config == _WRITE_PUB_INVALID and slot.needs_validation and slot.validated:
+        raise denied("the slot's public key is validated", slot=slot.number, bit="SlotConfig.WriteConfig")
+    if write_config not in (_WRITE_ALWAYS, _WRITE_PUB_INVALID):
+        raise denied("the slot is never written", slot=slot.number, bit="SlotConfig.WriteConfig")
+
+
+def _decrypt(core: Core, slot: Slot, p1: int, p2: int, data: bytes) -> bytes:
+    key = require_session_key(core, slot.number, slot.write_key, "SlotConfig.WriteKey")
+    cipher, mac = data[:BLOCK_SIZE], data[BLOCK_SIZE:]
+    plain = bytes(a ^ b for a, b in zip(cipher, key, strict=True))
+    serial = core.memory.serial
+    header = bytes((Opcode.WRITE, p1)) + p2.to_bytes(2, "little") + serial[8:] + serial[:2]
+    if not compare_digest(sha256(key + header + bytes(25) + plain).digest(), mac):
+        raise denied("the MAC of the encrypted write is wrong", slot=slot.number)
+    if not core.switches.encrypted_write_consumes:
+        core.temp_key.valid = True
+    return plain
+
+
+COMMAND: Final = Command(Opcode.WRITE, 0xC3, _check, _execute)

@@ -1,0 +1,45 @@
+"""Everything that a command can see or change: memory, volatile state, randomness, and the choices at open points."""
+
+from __future__ import annotations
+
+from atcaprov.emulator.memory import Memory
+from atcaprov.emulator.random_source import RandomSource
+from atcaprov.emulator.refusal import denied
+from atcaprov.emulator.slot import Slot
+from atcaprov.emulator.switches import Switches
+from atcaprov.emulator.volatile import Powered, TempKey, Volatile
+
+_UNLOCKED_PATTERN = bytes.fromhex("ffff0000")
+
+
+class Core:
+    """The chip without its pins."""
+
+    __slots__ = ("memory", "powered", "random_source", "switches", "volatile")
+
+    def __init__(self, memory: Memory, random_source: RandomSource, switches: Switches) -> None:
+        self.memory = memory
+        self.random_source = random_source
+        self.switches = switches
+        self.volatile = Volatile()
+        self.powered = Powered()
+
+    @property
+    def temp_key(self) -> TempKey:
+        """TempKey with its flags."""
+        return self.volatile.temp_key
+
+    def slot(self, number: int) -> Slot:
+        """Return slot `number` (0 to 15) as its bytes stand now."""
+        return Slot(self.memory, number)
+
+    def random_bytes(self, count: int) -> bytes:
+        """Return random bytes, or the fixed pattern FF FF 00 00 while the configuration zone is open."""
+        if self.memory.config_locked:
+            return self.random_source.take(count)
+        return (_UNLOCKED_PATTERN * (count // 4 + 1))[:count]
+
+    def require_config_locked(self) -> None:
+        """Refuse while the configuration zone is open: its bits mean nothing yet."""
+        if not self.memory.config_locked:
+            raise denied("the configuration zone must be locked first", bit="LockConfig")

@@ -1,0 +1,68 @@
+"""From a packet to the body of its reply: frame, then opcode and parameters, then the command itself.
+
+Order of the refusals: FF for the frame, 03 for what is illegal in every state, EE near the watchdog, then the command.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import MappingProxyType
+from typing import Final
+
+from atcaprov.chip.commands import Status
+from atcaprov.chip.crc import crc16
+from atcaprov.emulator.command import Command
+from atcaprov.emulator.commands import gen_key, info, lock, nonce, random, read, sha, sign, update_extra, verify, write
+from atcaprov.emulator.core import Core
+from atcaprov.emulator.refusal import Refusal, illegal
+
+SHORTEST_PACKET: Final = 7
+LONGEST_PACKET: Final = 151
+_HEADER: Final = 5
+
+COMMANDS_608: Final = MappingProxyType(
+    {
+        int(command.opcode): command
+        for command in (
+            gen_key.COMMAND,
+            info.COMMAND,
+            lock.COMMAND,
+            nonce.COMMAND,
+            random.COMMAND,
+            read.COMMAND,
+            sha.COMMAND,
+            sign.COMMAND,
+            update_extra.COMMAND,
+            verify.COMMAND,
+            write.COMMAND,
+        )
+    }
+)
+
+
+def check_frame(packet: bytes) -> None:
+    """Refuse (FF) a packet whose count byte is not its length, 7 to 151, or whose CRC is wrong."""
+    size = len(packet)
+    if not SHORTEST_PACKET <= size <= LONGEST_PACKET or packet[0] != size:
+        raise Refusal(Status.CRC_ERROR, "the count byte is not the packet's length")
+    if crc16(packet[:-2]) != packet[-2] | packet[-1] << 8:
+        raise Refusal(Status.CRC_ERROR, "the packet's CRC is wrong")
+
+
+def find_command(packet: bytes) -> Command:
+    """Return the command of a sound packet, or refuse (03) what is illegal in every state."""
+    command = COMMANDS_608.get(packet[1])
+    if command is None:
+        raise illegal(f"opcode {packet[1]:02X} is unknown")
+    if packet[2] & ~command.p1_mask:
+        raise illegal(f"P1 {packet[2]:02X} has bits that the command does not know")
+    command.check(packet[2], packet[3] | packet[4] << 8, len(packet) - SHORTEST_PACKET)
+    return command
+
+
+def run(core: Core, packet: bytes, admit: Callable[[Command], None]) -> bytes:
+    """Run one packet and return the reply's body; `admit` may refuse a legal command before it starts."""
+    check_frame(packet)
+    command = find_command(packet)
+    admit(command)
+    return command.execute(core, packet[2], packet[3] | packet[4] << 8, packet[_HEADER:-2])

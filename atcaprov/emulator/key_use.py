@@ -1,0 +1,85 @@
+"""Rules that every use of a slot's key obeys, whatever the command."""
+
+from __future__ import annotations
+
+from atcaprov.chip.commands import Opcode
+from atcaprov.chip.memory_map import COUNT_MATCH, KEY_TYPE_P256
+from atcaprov.emulator.core import Core
+from atcaprov.emulator.counters import MAXIMUM, read_counter, write_counter
+from atcaprov.emulator.refusal import Refusal, denied
+from atcaprov.emulator.slot import Slot
+
+
+def require_key_type(core: Core, slot: Slot, key_type: int) -> None:
+    """Refuse a slot whose KeyType is another."""
+    if slot.key_type != key_type:
+        raise Refusal(core.switches.key_type_code, "the slot's key is of another type", slot=slot.number, bit="KeyType")
+
+
+def require_authorized(core: Core, slot: Slot) -> None:
+    """Refuse while ReqAuth asks for a CheckMac on AuthKey that has not succeeded since the last sleep."""
+    if slot.req_auth and core.volatile.authorized != slot.auth_key:
+        raise denied(f"CheckMac on slot {slot.auth_key} must succeed first", slot=slot.number, bit="KeyConfig.ReqAuth")
+
+
+def require_enabled(core: Core, slot: Slot) -> None:
+    """Refuse while PersistentDisable holds the slot back and the latch is 0."""
+    if slot.persistent_disable and not core.powered.latch and not core.memory.is_508:
+        raise denied("the persistent latch is not set", slot=slot.number, bit="KeyConfig.PersistentDisable")
+
+
+def require_usable(core: Core, slot: Slot) -> None:
+    """Refuse before the configuration lock, without authorization, or while the latch disables the slot."""
+    core.require_config_locked()
+    require_authorized(core, slot)
+    require_enabled(core, slot)
+
+
+def require_random_temp_key(core: Core, slot: Slot) -> None:
+    """Refuse a TempKey that came from the input if the slot asks for a random nonce."""
+    if slot.req_random and core.temp_key.from_input:
+        raise denied("TempKey must come from a random nonce", slot=slot.number, bit="KeyConfig.ReqRandom")
+
+
+def require_symmetric(slot: Slot) -> None:
+    """Refuse a private key where a symmetric one is meant: it serves only Sign, GenKey, ECDH and PrivWrite."""
+    if slot.private:
+        raise denied("an ECC private key is no symmetric key", slot=slot.number, bit="KeyConfig.Private")
+
+
+def usable_private_key(core: Core, number: int) -> bytes:
+    """Return the scalar of a private P-256 slot that may be used now."""
+    slot = core.slot(number)
+    require_usable(core, slot)
+    if not slot.private:
+        raise denied("the slot holds no private key", slot=number, bit="KeyConfig.Private")
+    require_key_type(core, slot, KEY_TYPE_P256)
+    if not slot.is_secret:
+        raise denied("a private key must be secret", slot=number, bit="SlotConfig.IsSecret")
+    scalar = slot.private_key()
+    if scalar is None:
+        raise denied("the slot holds no valid private key yet", slot=number)
+    return scalar
+
+
+def count_use(core: Core, slot: Slot, opcode: Opcode) -> None:
+    """Advance Counter 0 if the slot's uses are limited, or refuse when they are used up. Call it as the last check."""
+    if not slot.limited_use:
+        return
+    if opcode != Opcode.SIGN and opcode not in core.switches.limited_use_commands:
+        return
+    used = read_counter(core.memory, 0)
+    if used >= _limit(core):
+        raise denied("the uses of this key are used up", slot=slot.number, bit="SlotConfig.LimitedUse")
+    write_counter(core.memory, 0, used + 1)
+
+
+def _limit(core: Core) -> int:
+    """Return the number of uses allowed: the CountMatch slot's value, stored twice, or the counter's maximum."""
+    match = core.memory.config[COUNT_MATCH]
+    if core.memory.is_508 or not match & 1:
+        return MAXIMUM
+    stored = core.slot(match >> 4).read(0, 8)
+    if stored[:4] != stored[4:]:
+        raise denied("the limit in the CountMatch slot is not stored twice", slot=match >> 4, bit="CountMatch")
+    return min(int.from_bytes(stored[:4], "little"), MAXIMUM)

@@ -1,0 +1,112 @@
+"""A chip's memory in a JSON file, written whole or not at all.
+
+Layout: `{"format": "atcaprov chip", "version": 1, "config": hex, "otp": hex, "data": hex}`. The file holds the chip's
+private keys: it is created for its owner only.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any, Final
+
+from atcaprov.emulator.memory import Memory
+from atcaprov.errors import Code, UsageError
+
+_FORMAT: Final = "atcaprov chip"
+_VERSION: Final = 1
+_ZONES: Final = ("config", "otp", "data")
+
+
+class StateFile:
+    """Keeps one chip's memory at `path`. It is the chip's `Keeper`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._kept: tuple[bytes, bytes, bytes] | None = None
+
+    def load(self) -> Memory | None:
+        """Return the memory in the file, or None if there is no file.
+
+        Raises:
+            UsageError: the file cannot be read (FILE_UNREADABLE) or is no sound state file (FILE_INVALID).
+        """
+        try:
+            text = self.path.read_text(encoding="ascii")
+        except FileNotFoundError:
+            return None
+        except UnicodeDecodeError:
+            raise self._invalid("it is not text") from None
+        except OSError as error:
+            raise UsageError(
+                f"The chip file {self.path} cannot be read: {error.strerror}.", code=Code.FILE_UNREADABLE
+            ) from error
+        memory = self._parse(text)
+        self._kept = memory.image()
+        return memory
+
+    def keep(self, memory: Memory) -> None:
+        """Write the memory if it differs from what the file holds: temporary file, fsync, rename, fsync of the folder.
+
+        Raises:
+            UsageError: the file cannot be written (FILE_UNREADABLE); the old file is still whole.
+        """
+        image = memory.image()
+        if image == self._kept:
+            return
+        zones = {name: zone.hex() for name, zone in zip(_ZONES, image, strict=True)}
+        text = json.dumps({"format": _FORMAT, "version": _VERSION, **zones}, indent=1) + "\n"
+        try:
+            _replace(self.path, text.encode("ascii"))
+        except OSError as error:
+            raise UsageError(
+                f"The chip file {self.path} cannot be written: {error.strerror}.",
+                advice="Make room or choose another place; the file still holds the state before this command.",
+                code=Code.FILE_UNREADABLE,
+            ) from error
+        self._kept = image
+
+    def _parse(self, text: str) -> Memory:
+        try:
+            document = json.loads(text)
+        except ValueError:
+            raise self._invalid("it is not JSON") from None
+        if not isinstance(document, dict) or document.get("format") != _FORMAT:
+            raise self._invalid("it is not a chip file")
+        if document.get("version") != _VERSION:
+            raise self._invalid(f"its version is {document.get('version')!r}, not {_VERSION}")
+        zones = [self._zone(document, name) for name in _ZONES]
+        try:
+            return Memory(*zones)
+        except ValueError as error:
+            raise self._invalid(str(error)) from None
+
+    def _zone(self, document: dict[str, Any], name: str) -> bytes:
+        try:
+            return bytes.fromhex(document[name])
+        except (KeyError, TypeError, ValueError):
+            raise self._invalid(f"its '{name}' is missing or not hexadecimal") from None
+
+    def _invalid(self, reason: str) -> UsageError:
+        return UsageError(
+            f"The chip file {self.path} is damaged: {reason}.",
+            advice="Restore it from a copy, or name a file that does not exist yet for a blank chip.",
+            code=Code.FILE_INVALID,
+        )
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Put `content` at `path` so that a crash at any moment leaves the old or the new file."""
+    fresh = path.with_name(path.name + ".new")
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

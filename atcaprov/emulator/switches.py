@@ -1,0 +1,101 @@
+"""Open points: questions about the real part that no public source answers, each with the default chosen here.
+
+A handler reads a switch only where its answer depends on it, so `StrictSwitches` can fail loudly there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any, Literal
+
+from atcaprov.chip.commands import Opcode, Status
+
+
+@dataclass(frozen=True)
+class Switches:
+    """The open points. Status fields hold the status byte to answer."""
+
+    slot_lock_before_data: bool = True
+    """Lock(slot) is allowed while the data zone is open."""
+    bad_block_code: int = Status.EXECUTION_ERROR
+    """A block or word outside the zone or slot. The vendor's tests accept 03 and 0F."""
+    keyvalid_byte: Literal[0, 3] = 0
+    """Byte of Info(KeyValid) that holds the 1: the library tests byte 0, vendor pages print 00 00 00 01."""
+    data_crc_private: bool = False
+    """The summary CRC of the data lock includes the slots of private keys (DS20005927A p. 75: left out)."""
+    limited_use_commands: frozenset[int] = frozenset(
+        {
+            Opcode.ECDH,
+            Opcode.MAC,
+            Opcode.CHECK_MAC,
+            Opcode.GEN_DIG,
+            Opcode.AES,
+            Opcode.KDF,
+            Opcode.DERIVE_KEY,
+        }
+    )
+    """Commands beside Sign that advance Counter 0 on a LimitedUse slot."""
+    offcurve_ecdh: int = Status.EXECUTION_ERROR
+    """ECDH with a peer key off the curve. Verify answers 0F."""
+    ecdh_odd_partner: Literal["same", "next"] = "same"
+    """Slot that takes the ECDH result of an odd slot N: N itself (N | 1), or N + 1."""
+    kdf_needs_pub_info: bool = True
+    """KDF writes only slots with PubInfo 1."""
+    nonce_before_lock: bool = True
+    """Nonce (random) works before the configuration lock, on the fixed pattern."""
+    use_lock: Literal["none"] = "none"
+    """Effect of the UseLock byte. Its bits are published, what they do is not."""
+    checkmac_copy: Literal["partner", "self"] = "partner"
+    """Source of the copy for an even slot: slot + 1 if its ReadKey is 0, and else the slot itself; or always itself."""
+    checkmac_consumes: bool = True
+    """CheckMac clears TempKey if it used it and did not copy."""
+    checkmac_failure_clears: bool = True
+    """A failed CheckMac ends an authorization."""
+    latch_clear_needs_authorization: bool = False
+    """Clearing the persistent latch needs the CheckMac that setting it needs."""
+    aes_disabled_code: int = Status.EXECUTION_ERROR
+    """AES while AES_Enable (byte 13 bit 0) is 0."""
+    key_type_code: int = Status.EXECUTION_ERROR
+    """A command on a slot of the wrong KeyType."""
+    sha_order_code: int = Status.EXECUTION_ERROR
+    """SHA update or end without start."""
+    data_open_use: bool = True
+    """Sign, MAC, ECDH (answer on the bus), Verify (stored) work while the data zone is open."""
+    data_open_result_in_slot: bool = False
+    """DeriveKey, and ECDH and KDF into a slot, work while the data zone is open."""
+    gendig_before_lock: bool = False
+    """GenDig of the configuration zone, a counter or a nonce works before the configuration lock."""
+    privwrite_range_code: int = Status.ECC_FAULT
+    """PrivWrite of 0 or of the curve's order or more."""
+    hkdf_is_extract: bool = True
+    """KDF(HKDF) is one HMAC-SHA-256 (the extract step); otherwise extract and one expand step."""
+    secure_boot_table: Literal["documented"] = "documented"
+    """What SecureBoot modes FullBoth and FullSig allow; only FullDig is shown by published examples."""
+    validate_external_code: int = Status.PARSE_ERROR
+    """Verify (validate external) while X509format is 0."""
+    sha_public_pad: bool = False
+    """SHA (public) hashes the 72 stored bytes; otherwise the 64 bytes X and Y."""
+    io_protection_off_code: int = Status.EXECUTION_ERROR
+    """Encrypted outputs and MAC answers while ChipOptions does not enable the IO protection key."""
+    encrypted_write_consumes: bool = True
+    """Encrypted Write and PrivWrite clear TempKey also when they succeed."""
+
+
+class OpenPointError(Exception):
+    """A strict chip was asked something whose answer nobody has published; `switch` names the open point."""
+
+    def __init__(self, switch: str) -> None:
+        super().__init__(f"the answer depends on the open point '{switch}'")
+        self.switch = switch
+
+
+_NAMES = frozenset(field.name for field in fields(Switches))
+
+
+class StrictSwitches(Switches):
+    """Switches that raise `OpenPointError` when an answer depends on one of them."""
+
+    def __getattribute__(self, name: str) -> Any:
+        if name in _NAMES:
+            raise OpenPointError(name)
+        return super().__getattribute__(name)
