@@ -1,0 +1,186 @@
+"""The two rims of the key decoder: keys of a terminal, read blocking (client) or by an event loop (server).
+
+Inside `open_console` the terminal gives each key at once and shows nothing of what is typed; signal keys such as Ctrl-C
+go on to send their signals. Its settings are put back on the way out, whatever the way is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import select
+import sys
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Final
+
+from atcaprov.terminal.keys import Key, KeyDecoder, KeyPress
+
+_READ_SIZE: Final = 1024
+
+
+@contextlib.contextmanager
+def open_console(fd: int | None = None) -> Iterator[Console | None]:
+    """Give the keys of the terminal behind a file descriptor (standard input if none is named).
+
+    Gives None, quietly, where no keys can come: no terminal, a job in the background, a system without termios.
+    """
+    if fd is None:
+        fd = _standard_input()
+    if fd is None or not _in_foreground(fd):
+        yield None
+        return
+    import termios  # only here: other systems don't have it
+
+    before = termios.tcgetattr(fd)
+    termios.tcsetattr(fd, termios.TCSADRAIN, _key_by_key(before))
+    try:
+        yield Console(fd)
+    finally:
+        with contextlib.suppress(termios.error):  # a terminal that is gone needs nothing back
+            termios.tcsetattr(fd, termios.TCSADRAIN, before)
+
+
+def _standard_input() -> int | None:
+    try:
+        return sys.stdin.fileno()
+    except (AttributeError, OSError, ValueError):  # no standard input, or a closed or replaced one
+        return None
+
+
+def _in_foreground(fd: int) -> bool:
+    """A background job that touches its terminal is stopped by the system, so it counts as having none."""
+    try:
+        import termios  # noqa: F401
+
+        return os.isatty(fd) and os.tcgetpgrp(fd) == os.getpgrp()
+    except (ImportError, OSError):
+        return False
+
+
+def _key_by_key(attributes: list[int | list[bytes | int]]) -> list[int | list[bytes | int]]:
+    import termios
+
+    changed = list(attributes)
+    local = changed[3]
+    assert isinstance(local, int)
+    changed[3] = local & ~(termios.ICANON | termios.ECHO)
+    control = changed[6]
+    assert isinstance(control, list)
+    control = list(control)
+    control[termios.VMIN], control[termios.VTIME] = 1, 0
+    changed[6] = control
+    return changed
+
+
+class Console:
+    """Keys of a terminal that gives them one by one. After the terminal is gone every read gives Key.END."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self._decoder = KeyDecoder()
+        self._ready: deque[KeyPress] = deque()
+        self._gone = False
+
+    def read_key(self, timeout: float | None = None) -> KeyPress | None:
+        """Wait at most `timeout` seconds (None: for ever) for a key press; None if none came."""
+        until = None if timeout is None else time.monotonic() + timeout
+        while not self._ready:
+            now = time.monotonic()
+            if until is not None and now >= until and not self._esc_is_due(now):
+                self._read_within(0)
+                return self._ready.popleft() if self._ready else None
+            self._read_within(self._wait(now, until))
+        return self._ready.popleft()
+
+    def drop_typed(self) -> bool:
+        """Forget what was typed until now, such as during a board's run; return whether ESC or an end was in it."""
+        wants_out = False
+        while (press := self.read_key(0)) is not None and not self._gone:
+            wants_out |= press.key in (Key.ESC, Key.INTERRUPT, Key.END)
+        return wants_out or self._gone
+
+    async def keys(self) -> AsyncIterator[KeyPress]:
+        """Give key presses as they come, on the running event loop. Ends after Key.END."""
+        loop = asyncio.get_running_loop()
+        queue: asyncio.Queue[KeyPress] = asyncio.Queue()
+        reader = _LoopReader(self._fd, loop, self._decoder, queue.put_nowait)
+        loop.add_reader(self._fd, reader.readable)
+        try:
+            while True:
+                press = await queue.get()
+                yield press
+                if press.key is Key.END and reader.gone:
+                    return
+        finally:
+            reader.close()
+
+    def _esc_is_due(self, now: float) -> bool:
+        return self._decoder.deadline is not None and now >= self._decoder.deadline
+
+    def _wait(self, now: float, until: float | None) -> float | None:
+        times = [moment - now for moment in (until, self._decoder.deadline) if moment is not None]
+        return max(0.0, min(times)) if times else None
+
+    def _read_within(self, seconds: float | None) -> None:
+        if self._gone:
+            self._ready.append(KeyPress(Key.END))
+            return
+        readable, _, _ = select.select([self._fd], [], [], seconds)
+        if not readable:
+            self._ready += self._decoder.expire(time.monotonic())
+            return
+        data = _read(self._fd)
+        self._gone = not data
+        self._ready += self._decoder.feed(data, time.monotonic())
+
+
+class _LoopReader:
+    """Reads the terminal when the event loop says so, and lets a lone ESC through when its time is up."""
+
+    def __init__(
+        self, fd: int, loop: asyncio.AbstractEventLoop, decoder: KeyDecoder, deliver: Callable[[KeyPress], None]
+    ) -> None:
+        self.gone = False
+        self._fd = fd
+        self._loop = loop
+        self._decoder = decoder
+        self._deliver = deliver
+        self._timer: asyncio.TimerHandle | None = None
+
+    def readable(self) -> None:
+        data = _read(self._fd)
+        for press in self._decoder.feed(data, self._loop.time()):
+            self._deliver(press)
+        if data:
+            self._set_timer()
+        else:
+            self.gone = True
+            self.close()
+            self._deliver(KeyPress(Key.END))
+
+    def close(self) -> None:
+        self._loop.remove_reader(self._fd)
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _set_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        deadline = self._decoder.deadline
+        self._timer = None if deadline is None else self._loop.call_at(deadline, self._expire)
+
+    def _expire(self) -> None:
+        for press in self._decoder.expire(self._loop.time()):
+            self._deliver(press)
+        self._set_timer()
+
+
+def _read(fd: int) -> bytes:
+    """Return what was typed; b"" when the terminal is gone, which Linux reports as an I/O error."""
+    try:
+        return os.read(fd, _READ_SIZE)
+    except OSError:
+        return b""
