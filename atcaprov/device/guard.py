@@ -1,0 +1,112 @@
+"""The one door for commands that change a chip.
+
+Every packet is judged after the vendor's library has built it and before it leaves: whatever is not known to be
+harmless needs a permit, and a permit names one kind of act. A device without permits can't change a chip, whichever
+method is called on it.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from atcaprov.chip.commands import GEN_KEY_CREATE, LOCK_CONFIG, LOCK_DATA, LOCK_NO_CRC, LOCK_SLOT, Opcode, Zone
+from atcaprov.device.packets import command_name
+from atcaprov.errors import Code, UsageError
+
+
+class Act(enum.Enum):
+    """Kinds of change that a stage can ask a permit for."""
+
+    WRITE_CONFIG = "write the configuration zone"
+    WRITE_DATA = "write the data zone"
+    CREATE_KEY = "generate a key"
+    LOCK_CONFIG = "lock the configuration zone for ever"
+    LOCK_DATA = "lock the data zone for ever"
+    LOCK_SLOT = "lock a slot for ever"
+    LOCK_UNSEEN = "lock without the CRC of the content"
+    OTHER = "change the chip in a way that no stage uses"
+
+
+_HARMLESS = frozenset(
+    {
+        Opcode.READ,
+        Opcode.NONCE,
+        Opcode.RANDOM,
+        Opcode.SIGN,
+        Opcode.SHA,
+        Opcode.MAC,
+        Opcode.CHECK_MAC,
+        Opcode.GEN_DIG,
+        Opcode.SELF_TEST,
+        Opcode.AES,
+    }
+)
+
+
+def act_of(packet: bytes) -> Act | None:
+    """Return the kind of change that the command in `packet` makes, or None if it makes none."""
+    opcode, mode, parameter = packet[1], packet[2], int.from_bytes(packet[3:5], "little")
+    if opcode in _HARMLESS or _is_harmless_mode(opcode, mode, parameter):
+        return None
+    if opcode == Opcode.WRITE:
+        return Act.WRITE_CONFIG if mode & 0x03 == Zone.CONFIG else Act.WRITE_DATA
+    if opcode == Opcode.UPDATE_EXTRA:
+        return Act.WRITE_CONFIG
+    if opcode == Opcode.GEN_KEY:
+        return Act.CREATE_KEY
+    if opcode == Opcode.LOCK:
+        return _act_of_lock(mode)
+    return Act.OTHER
+
+
+def _is_harmless_mode(opcode: int, mode: int, parameter: int) -> bool:
+    if opcode == Opcode.GEN_KEY:
+        return not mode & GEN_KEY_CREATE
+    if opcode == Opcode.INFO:
+        return mode != 0x04 or not parameter & 0x02  # mode 4 with bit 1 writes the persistent latch
+    if opcode == Opcode.COUNTER:
+        return mode == 0x00
+    if opcode == Opcode.VERIFY:
+        return mode & 0x03 in (0x00, 0x02)  # 1 and 3 change the validity of a stored public key
+    return False
+
+
+def _act_of_lock(mode: int) -> Act:
+    if mode & 0x03 == LOCK_SLOT:
+        return Act.LOCK_SLOT
+    if mode & LOCK_NO_CRC:
+        return Act.LOCK_UNSEEN
+    return {LOCK_CONFIG: Act.LOCK_CONFIG, LOCK_DATA: Act.LOCK_DATA}.get(mode & 0x03, Act.OTHER)
+
+
+class Guard:
+    """Holds the permits that are open now; closed when made."""
+
+    def __init__(self) -> None:
+        self._open: frozenset[Act] = frozenset()
+
+    @contextmanager
+    def permit(self, *acts: Act) -> Iterator[None]:
+        """Let these acts through, and no others, until the block ends."""
+        before, self._open = self._open, frozenset(acts)
+        try:
+            yield
+        finally:
+            self._open = before
+
+    def check(self, packet: bytes) -> None:
+        """Let a packet pass.
+
+        Raises:
+            UsageError: the packet would change the chip in a way that nobody permitted (code READ_ONLY); it was not
+                sent.
+        """
+        act = act_of(packet)
+        if act is not None and act not in self._open:
+            raise UsageError(
+                f"{command_name(packet)} was held back: it would {act.value}, which this step may not do.",
+                advice="Nothing was sent. This is a fault of the program that uses the library.",
+                code=Code.READ_ONLY,
+            )

@@ -1,0 +1,42 @@
+"""Keep Ctrl-C out of C callbacks.
+
+A signal that arrives while the C library sleeps would be raised on the first line of the next callback, where ctypes
+prints and drops it. Python runs signal handlers in the main thread only, so calls from there are made on another one;
+an interrupt waits until the command under way has ended, and is then raised as itself.
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from typing import TypeVar
+
+Result = TypeVar("Result")
+
+
+def beyond_signals(call: Callable[[], Result]) -> Result:
+    """Run `call` where no signal handler can break into it and return its result."""
+    if threading.current_thread() is not threading.main_thread():
+        return call()
+    future = _worker().submit(call)
+    try:
+        return future.result()
+    except BaseException:
+        _wait_for_end(future)
+        raise
+
+
+@functools.cache
+def _worker() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(max_workers=1, thread_name_prefix="atcaprov-chip")
+
+
+def _wait_for_end(future: Future[Result]) -> None:
+    # Every HAL has time limits, so this ends; a second Ctrl-C must not leave a command half sent.
+    while not future.done():
+        try:
+            wait([future])
+        except KeyboardInterrupt:
+            continue

@@ -1,0 +1,80 @@
+"""Checks of a chip's reply before the vendor's C code sees it, which would read past a malformed one."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from atcaprov.chip.commands import GEN_KEY_CREATE, P1_32_BYTES, Opcode
+from atcaprov.chip.crc import crc16
+from atcaprov.errors import Code, ProtocolError
+
+STATUS_REPLY_SIZE: Final = 4
+MAX_REPLY_SIZE: Final = 155
+"""The longest packet of the part: a SHA context of 99 bytes, or 151 bytes, with room for both (cryptoauthlib)."""
+
+_DATA_REPLY_SIZES: Final[dict[int, int]] = {
+    # Replies whose size the opcode alone decides: data bytes plus count and CRC.
+    Opcode.INFO: 7,
+    Opcode.COUNTER: 7,
+    Opcode.RANDOM: 35,
+    Opcode.MAC: 35,
+    Opcode.SIGN: 67,
+    Opcode.AES: 19,
+}
+_STATUS_ONLY: Final = frozenset(
+    {
+        Opcode.WRITE,
+        Opcode.LOCK,
+        Opcode.UPDATE_EXTRA,
+        Opcode.GEN_DIG,
+        Opcode.DERIVE_KEY,
+        Opcode.PRIV_WRITE,
+        Opcode.CHECK_MAC,
+        Opcode.SELF_TEST,
+    }
+)
+
+
+def command_name(packet: bytes) -> str:
+    """Return the name of the command in a packet, such as `GenKey`, or its opcode in hex."""
+    try:
+        return "".join(part.capitalize() for part in Opcode(packet[1]).name.split("_"))
+    except ValueError:
+        return f"command {packet[1]:02X}"
+
+
+def check_reply(packet: bytes, reply: bytes) -> None:
+    """Check count, CRC and size of `reply` to the command in `packet`.
+
+    Raises:
+        ProtocolError: the reply is short, of the wrong size for the command, or its CRC is wrong (code BAD_PACKET).
+    """
+    if not STATUS_REPLY_SIZE <= len(reply) <= MAX_REPLY_SIZE or reply[0] != len(reply):
+        raise _bad(packet, f"a reply of {len(reply)} bytes whose count says {reply[0] if reply else 'nothing'}")
+    if crc16(reply[:-2]) != int.from_bytes(reply[-2:], "little"):
+        raise _bad(packet, "a reply with a wrong CRC")
+    expected = _data_reply_size(packet)
+    if len(reply) != STATUS_REPLY_SIZE and expected is not None and len(reply) != expected:
+        raise _bad(packet, f"a reply of {len(reply)} bytes instead of {expected}")
+
+
+def _data_reply_size(packet: bytes) -> int | None:
+    """Return the size of a reply with data, STATUS_REPLY_SIZE where there is none, None where several are right."""
+    opcode, mode = packet[1], packet[2]
+    if opcode in _STATUS_ONLY:
+        return STATUS_REPLY_SIZE
+    if opcode == Opcode.READ:
+        return 35 if mode & P1_32_BYTES else 7
+    if opcode == Opcode.GEN_KEY:
+        return 67 if mode & GEN_KEY_CREATE or mode in (0x00, 0x08) else STATUS_REPLY_SIZE
+    if opcode == Opcode.NONCE:
+        return STATUS_REPLY_SIZE if mode & 0x03 == 0x03 else 35
+    return _DATA_REPLY_SIZES.get(opcode)
+
+
+def _bad(packet: bytes, what: str) -> ProtocolError:
+    return ProtocolError(
+        f"The chip answered {command_name(packet)} with {what}.",
+        advice="Check the contact of the board in its fixture and try again.",
+        code=Code.BAD_PACKET,
+    )

@@ -1,0 +1,38 @@
+"""A HAL whose answers a test decides, around a software chip or nothing at all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from atcaprov.hal.base import Hal
+from atcaprov.hal.registry import open_hal
+
+Answer = Callable[[bytes], bytes]
+
+
+class ScriptedHal(Hal):
+    """Passes packets to a blank software chip; `answer`, when set, answers instead. Keeps every packet that came."""
+
+    def __init__(self, url: str = "emulator:") -> None:
+        self.url = url
+        self.chip = open_hal(url)
+        self.answer: Answer | None = None
+        self.packets: list[bytes] = []
+        self.closed = 0
+
+    def wake(self) -> None:
+        self.chip.wake()
+
+    def idle(self) -> None:
+        self.chip.idle()
+
+    def sleep(self) -> None:
+        self.chip.sleep()
+
+    def exchange(self, packet: bytes) -> bytes:
+        self.packets.append(packet)
+        return (self.answer or self.chip.exchange)(packet)
+
+    def close(self) -> None:
+        self.closed += 1
+        self.chip.close()
