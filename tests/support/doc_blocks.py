@@ -1,0 +1,126 @@
+"""Run the console blocks of a documentation page as a reader would: from top to bottom, in one folder.
+
+```console            commands behind `$ `, run to their end; the lines below must come out in this order
+```console background  one command that keeps running until the page is done
+
+In expected lines `…` stands for any text; expected lines are a selection of what is printed.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import subprocess
+import sysconfig
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+_BLOCK: Final = re.compile(r"^```console( background)?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_LIMIT_SECONDS: Final = 120
+
+
+@dataclass(frozen=True)
+class Step:
+    """One command and the lines that the page shows below it."""
+
+    command: str
+    expected: tuple[str, ...]
+    background: bool
+
+
+def steps(page: str) -> list[Step]:
+    """Return the commands of a page in order."""
+    return [step for background, block in _BLOCK.findall(page) for step in _steps_of(block, bool(background))]
+
+
+def _steps_of(block: str, background: bool) -> Iterator[Step]:
+    for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+        lines = part.splitlines()
+        length = next((n for n, line in enumerate(lines, 1) if not line.endswith("\\")), len(lines))
+        yield Step("\n".join(lines[:length]), tuple(line for line in lines[length:] if line.strip()), background)
+
+
+@contextmanager
+def reader(folder: Path) -> Iterator[Reader]:
+    """Give someone who follows a page in `folder`; ends on the way out what still runs."""
+    someone = Reader(folder)
+    try:
+        yield someone
+    finally:
+        someone.leave()
+
+
+class Reader:
+    """Follows a page: own folder, own home, the programs of this environment, a port that is free."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._running: list[subprocess.Popen[str]] = []
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            port = probe.getsockname()[1]
+        scripts = sysconfig.get_path("scripts")
+        self._environment = {
+            "PATH": f"{scripts}:{os.environ['PATH']}",
+            "HOME": str(folder),
+            "ATCAPROV_PORT": str(port),
+        }
+
+    def follow(self, step: Step) -> None:
+        """Run one step; fails when it does, or when it does not print what the page shows."""
+        if step.background:
+            self._start(step)
+            return
+        done = subprocess.run(
+            ["bash", "-c", step.command],
+            cwd=self._folder,
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=_LIMIT_SECONDS,
+            check=False,
+        )
+        assert done.returncode == 0, f"$ {step.command}\n{done.stdout}"
+        _require_lines(step, done.stdout)
+
+    def _start(self, step: Step) -> None:
+        process = subprocess.Popen(
+            ["bash", "-c", f"exec {step.command}"],
+            cwd=self._folder,
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self._running.append(process)
+        assert process.stdout is not None
+        printed = ""
+        for line in process.stdout:
+            printed += line
+            if _has_lines(step, printed):
+                return
+        raise AssertionError(f"$ {step.command} ended:\n{printed}")
+
+    def leave(self) -> None:
+        """End what still runs."""
+        for process in self._running:
+            process.terminate()
+            process.communicate(timeout=_LIMIT_SECONDS)
+
+
+def _require_lines(step: Step, printed: str) -> None:
+    assert _has_lines(step, printed), f"$ {step.command}\nprinted:\n{printed}\nbut the page shows:\n" + "\n".join(
+        step.expected
+    )
+
+
+def _has_lines(step: Step, printed: str) -> bool:
+    wanted = [re.compile(re.escape(line.rstrip()).replace("…", ".*")) for line in step.expected]
+    lines = iter(printed.splitlines())
+    return all(any(pattern.fullmatch(line.rstrip()) for line in lines) for pattern in wanted)
