@@ -1,0 +1,1 @@
+"""Compressed certificates, their definitions, and the X.509 certificates rebuilt from them."""
