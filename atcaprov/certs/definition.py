@@ -1,0 +1,186 @@
+"""Certificate definitions: the template of a family of certificates, and where its variable parts come from.
+
+The fields are those of atcacert_def_t (cryptoauthlib lib/atcacert/atcacert_def.h), with a name, the role, and the
+highest format version that certificates may be issued in.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any, Final, Literal, Self
+
+import cbor2
+
+from atcaprov.certs import dates, definition_checks, definition_document
+from atcaprov.certs.dates import DateFormat
+from atcaprov.certs.elements import (
+    NOWHERE,
+    CertElement,
+    CertificateType,
+    CertLocation,
+    DeviceLocation,
+    DeviceZone,
+    StdElement,
+    Transform,
+)
+from atcaprov.certs.layout import CertificateLayout, certificate_layout
+from atcaprov.certs.serial_number import SerialSource
+from atcaprov.errors import CertificateError, Code
+
+__all__ = [
+    "CertElement",
+    "CertLocation",
+    "CertificateDefinition",
+    "CertificateType",
+    "DateFormat",
+    "DeviceLocation",
+    "DeviceZone",
+    "SerialSource",
+    "StdElement",
+    "Transform",
+]
+
+MAX_DOCUMENT: Final = 16_384
+"""Longest definition in bytes (CBOR) or characters (JSON) that is read."""
+
+Role = Literal["signer", "device"]
+
+
+@dataclass(frozen=True)
+class CertificateDefinition:
+    """A checked definition; making one that contradicts itself raises CertificateError (definition-invalid)."""
+
+    name: str
+    role: Role
+    template_id: int
+    chain_id: int
+    private_key_slot: int
+    sn_source: SerialSource
+    issue_date_format: DateFormat
+    expire_date_format: DateFormat
+    tbs_cert_loc: CertLocation
+    expire_years: int
+    public_key_dev_loc: DeviceLocation
+    comp_cert_dev_loc: DeviceLocation
+    std_cert_elements: tuple[CertLocation, ...]
+    """Eight locations in the order of StdElement."""
+    cert_template: bytes
+    cert_elements: tuple[CertElement, ...] = ()
+    cert_sn_dev_loc: DeviceLocation = NOWHERE
+    std_sig_size: int = 64
+    ca_cert_def: str = ""
+    """Name of the definition of the issuer's certificate, "" for none."""
+    format_version: int = 0
+    """Highest format version of the compressed form that may be issued; readers before 2024 know 0 only."""
+    type: CertificateType = CertificateType.X509
+
+    def __post_init__(self) -> None:
+        definition_checks.check(self)
+
+    def element(self, element: StdElement) -> CertLocation:
+        """Return where a standard element stands in the certificate."""
+        return self.std_cert_elements[element]
+
+    @functools.cached_property
+    def layout(self) -> CertificateLayout:
+        """Where the fields of the template stand."""
+        return certificate_layout(self.cert_template)
+
+    @functools.cached_property
+    def write_slots(self) -> Mapping[int, str]:
+        """Data slots that the parts of the certificate occupy, with what each holds."""
+        parts = [
+            (self.comp_cert_dev_loc, f"{self.role} compressed certificate"),
+            (self.public_key_dev_loc, f"{self.role} public key"),
+        ]
+        return MappingProxyType(
+            {loc.slot: what for loc, what in parts if loc.zone is DeviceZone.DATA and not loc.by_gen_key}
+        )
+
+    @functools.cached_property
+    def needs_chip_serial(self) -> bool:
+        """Whether a certificate contains the chip's serial number, or a hash of it."""
+        return definition_checks.needs_chip_serial(self)
+
+    @functools.cached_property
+    def issuable(self) -> bool:
+        """Check once that certificates can be issued; raises CertificateError that says why not."""
+        definition_checks.check_issuable(self)
+        return True
+
+    @property
+    def last_issue_year(self) -> int:
+        """The last year in which certificates of this definition can be issued."""
+        last = dates.LAST_ISSUE_YEAR[self.format_version]
+        if self.issue_date_format is DateFormat.RFC5280_UTC:
+            last = min(last, dates.LAST_UTC_TIME_YEAR)
+        if self.expire_date_format is DateFormat.RFC5280_UTC:
+            last = min(last, dates.LAST_UTC_TIME_YEAR - self.expire_years)
+        return last
+
+    def issue_date(self, now: datetime) -> datetime:
+        """Return the date with which to issue at the moment `now` (see dates.issue_hour)."""
+        return dates.issue_hour(now, self.expire_years)
+
+    def to_document(self) -> dict[str, Any]:
+        """Return the definition as a map of plain values; the template stays bytes."""
+        return definition_document.to_document(self)
+
+    @classmethod
+    def from_document(cls, document: object) -> Self:
+        """Read and check a map; raises CertificateError (definition-invalid) with the path of the fault."""
+        return cls(**definition_document.fields(document))
+
+    def to_json(self) -> str:
+        """Return the document as JSON, the template as hexadecimal text."""
+        document = self.to_document()
+        document["cert_template"] = self.cert_template.hex()
+        return json.dumps(document, indent=2) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Read `to_json`; raises CertificateError (definition-invalid) for anything else."""
+        _check_size(len(text))
+        try:
+            document = json.loads(text)
+            if isinstance(document, dict) and isinstance(document.get("cert_template"), str):
+                document["cert_template"] = bytes.fromhex(document["cert_template"])
+        except (ValueError, RecursionError) as error:
+            raise _unreadable("JSON") from error
+        return cls.from_document(document)
+
+    def to_bytes(self) -> bytes:
+        """Return the document as CBOR."""
+        return cbor2.dumps(self.to_document())
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        """Read `to_bytes`; raises CertificateError (definition-invalid) for anything else."""
+        _check_size(len(data))
+        try:
+            stream = io.BytesIO(data)
+            document = cbor2.load(stream)
+        except Exception as error:
+            # The decoder of a foreign package: whatever it raises on garbage means the same.
+            raise _unreadable("CBOR") from error
+        if stream.read(1):
+            raise _unreadable("CBOR")
+        return cls.from_document(document)
+
+
+def _check_size(size: int) -> None:
+    if size > MAX_DOCUMENT:
+        raise CertificateError(
+            f"The certificate definition has {size} bytes; at most {MAX_DOCUMENT} are read.",
+            code=Code.DEFINITION_INVALID,
+        )
+
+
+def _unreadable(form: str) -> CertificateError:
+    return CertificateError(f"The certificate definition is not readable as {form}.", code=Code.DEFINITION_INVALID)

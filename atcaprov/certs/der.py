@@ -1,0 +1,76 @@
+"""A reader of DER that keeps positions: where each element of a certificate stands, byte for byte.
+
+Certificate definitions are about offsets, which X.509 libraries do not tell. Source: ITU-T X.690, 8.1 and 10.1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from atcaprov.errors import CertificateError
+
+INTEGER: Final = 0x02
+BIT_STRING: Final = 0x03
+OCTET_STRING: Final = 0x04
+OBJECT_ID: Final = 0x06
+BOOLEAN: Final = 0x01
+UTC_TIME: Final = 0x17
+GENERALIZED_TIME: Final = 0x18
+SEQUENCE: Final = 0x30
+SET: Final = 0x31
+
+
+@dataclass(frozen=True, slots=True)
+class Tlv:
+    """One element: it starts at `start`, its content fills `content` to `end`."""
+
+    tag: int
+    start: int
+    content: int
+    end: int
+
+
+def read_tlv(data: bytes, offset: int, limit: int) -> Tlv:
+    """Return the element at `offset`, which must end at or before `limit`.
+
+    Only single-byte tags and definite lengths in their shortest form. Raises CertificateError for anything else.
+    """
+    if offset + 2 > limit:
+        raise _broken(offset, "it ends too early")
+    first = data[offset + 1]
+    content = offset + 2
+    length = first
+    if first & 0x80:
+        count = first & 0x7F
+        content += count
+        if not 1 <= count <= 2 or content > limit:
+            raise _broken(offset, "its length is not one of DER")
+        length = int.from_bytes(data[offset + 2 : content], "big")
+        if length < 0x80 or (count == 2 and length < 0x100):
+            raise _broken(offset, "its length is not in the shortest form")
+    if content + length > limit:
+        raise _broken(offset, "an element is longer than what holds it")
+    return Tlv(data[offset], offset, content, content + length)
+
+
+def children(data: bytes, parent: Tlv) -> list[Tlv]:
+    """Return the elements inside a constructed element, in order."""
+    found = []
+    offset = parent.content
+    while offset < parent.end:
+        child = read_tlv(data, offset, parent.end)
+        found.append(child)
+        offset = child.end
+    return found
+
+
+def expect(tlv: Tlv, tag: int, name: str) -> Tlv:
+    """Return the element if it has the tag; raises CertificateError that names what was expected."""
+    if tlv.tag != tag:
+        raise _broken(tlv.start, f"{name} must have tag {tag:02X}, not {tlv.tag:02X}")
+    return tlv
+
+
+def _broken(offset: int, why: str) -> CertificateError:
+    return CertificateError(f"The bytes are no certificate: at byte {offset}, {why}.")

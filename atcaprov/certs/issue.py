@@ -1,0 +1,165 @@
+"""Issuing: patch the template, have the digest signed, and prove the result before it is given out.
+
+The order is that of docs/reference/certificates.md: keys, dates and ids first, then the serial number, then the
+digest. Nothing is parsed again: a server must reach thousands of certificates a second.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from atcaprov.certs import rebuild as rebuilding
+from atcaprov.certs.compressed import CompressedCertificate
+from atcaprov.certs.dates import format_version_for
+from atcaprov.certs.definition import CertificateDefinition
+from atcaprov.certs.keys import load_public_key, verify_digest
+from atcaprov.errors import CertificateError, Code
+
+
+@dataclass(frozen=True, slots=True)
+class IssuedCertificate:
+    """A certificate and its compressed form (72 bytes), proved to give each other."""
+
+    der: bytes
+    compressed: bytes
+    serial_number: bytes
+    """The content of the serial number's INTEGER."""
+
+
+class PendingCertificate:
+    """A certificate that waits for its signature.
+
+    `digest` is the SHA-256 (32 bytes) to be signed with the issuer's key; `finish` takes the signature. Raises
+    CertificateError for a definition from which certificates are not issued, a key that is no point on P-256, a date
+    the compressed form cannot hold, or a missing chip serial number.
+    """
+
+    def __init__(
+        self,
+        definition: CertificateDefinition,
+        *,
+        subject_public_key: bytes,
+        ca_public_key: bytes,
+        signer_id: bytes,
+        issue_date: datetime,
+        chip_serial: bytes | None = None,
+    ) -> None:
+        assert definition.issuable
+        load_public_key(subject_public_key)
+        self._definition = definition
+        self._subject_public_key = subject_public_key
+        self._ca_public_key = ca_public_key
+        self._chip_serial = chip_serial
+        self._fields = _unsigned(definition, signer_id, issue_date)
+        self._certificate = self._patched()
+        tbs = definition.tbs_cert_loc
+        self.digest = hashlib.sha256(self._certificate[tbs.offset : tbs.end]).digest()
+
+    def _patched(self) -> bytearray:
+        definition = self._definition
+        certificate = rebuilding.patched_template(
+            definition, self._fields, self._subject_public_key, self._ca_public_key
+        )
+        rebuilding.put_elements(certificate, definition, self._chip_serial)
+        rebuilding.put_serial(
+            certificate,
+            definition,
+            self._fields.signer_id,
+            self._subject_public_key,
+            _hashed_dates(self._fields),
+            self._chip_serial,
+        )
+        return certificate
+
+    @property
+    def serial_number(self) -> bytes:
+        """The content of the serial number's INTEGER, for records made before signing."""
+        return self._definition.layout.serial_number.of(bytes(self._certificate))
+
+    def finish(self, signature: bytes) -> IssuedCertificate:
+        """Return the certificate with R||S (64 bytes).
+
+        Verifies the signature under the issuer's key, rebuilds the certificate from its compressed form and compares
+        it byte for byte. Raises CertificateError (key-mismatch, certificate-mismatch) rather than give out a bad one.
+        """
+        if not verify_digest(self._ca_public_key, self.digest, signature):
+            raise CertificateError(
+                "The signature does not verify under the issuer's public key.",
+                advice="The signer's key and its certificate do not belong together.",
+                code=Code.KEY_MISMATCH,
+            )
+        fields = replace(self._fields, signature=signature)
+        compressed = fields.pack()
+        der = rebuilding.with_signature(bytearray(self._certificate), self._definition, signature)
+        self._prove(der, compressed)
+        return IssuedCertificate(der, compressed, self.serial_number)
+
+    def _prove(self, der: bytes, compressed: bytes) -> None:
+        again = rebuilding.rebuild(
+            self._definition,
+            compressed=compressed,
+            public_key=self._subject_public_key,
+            ca_public_key=self._ca_public_key,
+            chip_serial=self._chip_serial,
+        )
+        if again != der:
+            raise CertificateError(
+                "The certificate rebuilt from its compressed form is not the one that was signed.",
+                advice="It was not given out. The certificate definition is at fault.",
+                code=Code.CERTIFICATE_MISMATCH,
+            )
+
+
+def issue(
+    definition: CertificateDefinition,
+    *,
+    subject_public_key: bytes,
+    ca_public_key: bytes,
+    signer_id: bytes,
+    issue_date: datetime,
+    chip_serial: bytes | None = None,
+    sign: Callable[[bytes], bytes],
+) -> IssuedCertificate:
+    """Issue a certificate in one call; `sign` takes the 32-byte digest and returns R||S. Errors as in the class."""
+    pending = PendingCertificate(
+        definition,
+        subject_public_key=subject_public_key,
+        ca_public_key=ca_public_key,
+        signer_id=signer_id,
+        issue_date=issue_date,
+        chip_serial=chip_serial,
+    )
+    return pending.finish(sign(pending.digest))
+
+
+def _unsigned(definition: CertificateDefinition, signer_id: bytes, issue_date: datetime) -> CompressedCertificate:
+    version = format_version_for(issue_date.year, definition.expire_years)
+    if version > definition.format_version:
+        raise CertificateError(
+            f"The issue year {issue_date.year} does not fit format version 0, which ends with 2031.",
+            advice="Make a new definition with compressed_format = 1, for products whose readers know it.",
+            code=Code.DEFINITION_INVALID,
+        )
+    if definition.expire_years and (issue_date.month, issue_date.day) == (2, 29):
+        raise CertificateError(
+            "Certificates with limited validity are not issued with the date of 29 February.",
+            advice="Use definition.issue_date(now), which takes 28 February instead.",
+        )
+    return CompressedCertificate(
+        signature=bytes(64),
+        issue_date=issue_date,
+        expire_years=definition.expire_years,
+        signer_id=signer_id,
+        template_id=definition.template_id,
+        chain_id=definition.chain_id,
+        sn_source=definition.sn_source,
+        format_version=version,
+    )
+
+
+def _hashed_dates(fields: CompressedCertificate) -> bytes:
+    encoded, extension = fields.encoded_dates()
+    return encoded + bytes([extension]) if fields.format_version else encoded

@@ -1,0 +1,212 @@
+"""From the parts on the chip back to the certificate, byte for byte as it was signed.
+
+The order of steps is the vendor's (cryptoauthlib lib/atcacert/atcacert_def.c and atcacert_client.c).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from atcaprov.certs import dates, serial_number
+from atcaprov.certs.compressed import CompressedCertificate, hashed_dates
+from atcaprov.certs.definition import (
+    CertificateDefinition,
+    CertLocation,
+    DeviceLocation,
+    DeviceZone,
+    SerialSource,
+    StdElement,
+)
+from atcaprov.certs.definition_checks import is_chip_serial
+from atcaprov.certs.keys import PUBLIC_KEY_SIZE, der_signature, key_id, padded_public_key, unpadded_public_key
+from atcaprov.errors import CertificateError, Code
+
+StoredData = Mapping[DeviceLocation, bytes]
+"""What stands on the chip at locations that a definition names beyond key, compressed form and chip serial."""
+
+
+@dataclass(frozen=True, slots=True)
+class SlotWrite:
+    """Bytes that must stand in a data slot."""
+
+    slot: int
+    offset: int
+    data: bytes
+
+
+def rebuild(
+    definition: CertificateDefinition,
+    *,
+    compressed: bytes,
+    public_key: bytes,
+    ca_public_key: bytes,
+    chip_serial: bytes | None = None,
+    stored: StoredData | None = None,
+) -> bytes:
+    """Return the certificate (DER) of a compressed form (72 bytes).
+
+    `public_key` and `ca_public_key` are X||Y (64 bytes), `chip_serial` the chip's 9 bytes where the definition needs
+    them, `stored` what else it takes from the chip. Raises CertificateError: certificate-mismatch when the compressed
+    form belongs to another definition, certificate for bytes that are no compressed certificate.
+    """
+    parsed = CompressedCertificate.parse(compressed)
+    _check_same_definition(definition, parsed)
+    certificate = patched_template(definition, parsed, public_key, ca_public_key)
+    _put(certificate, definition.element(StdElement.CERT_SN), _stored_serial(definition, stored))
+    put_elements(certificate, definition, chip_serial, stored)
+    if definition.sn_source is not SerialSource.STORED:
+        put_serial(certificate, definition, parsed.signer_id, public_key, hashed_dates(compressed), chip_serial)
+    return with_signature(certificate, definition, parsed.signature)
+
+
+def _check_same_definition(definition: CertificateDefinition, parsed: CompressedCertificate) -> None:
+    pairs = [
+        ("template id", parsed.template_id, definition.template_id),
+        ("chain id", parsed.chain_id, definition.chain_id),
+        ("serial number source", parsed.sn_source, definition.sn_source),
+    ]
+    for name, found, expected in pairs:
+        if found != expected:
+            raise CertificateError(
+                f"The compressed certificate has {name} {found:X}, the definition {definition.name} has {expected:X}.",
+                advice="Use the definition with which the certificate was issued.",
+                code=Code.CERTIFICATE_MISMATCH,
+            )
+
+
+def patched_template(
+    definition: CertificateDefinition, fields: CompressedCertificate, public_key: bytes, ca_public_key: bytes
+) -> bytearray:
+    """Return the template with keys, key ids, dates and signer id put in."""
+    if len(public_key) != PUBLIC_KEY_SIZE or len(ca_public_key) != PUBLIC_KEY_SIZE:
+        raise CertificateError("Public keys must be given as X||Y, 64 bytes.", code=Code.KEY_MISMATCH)
+    certificate = bytearray(definition.cert_template)
+    elements = definition.std_cert_elements
+    _put(certificate, elements[StdElement.AUTH_KEY_ID], key_id(ca_public_key))
+    _put(certificate, elements[StdElement.PUBLIC_KEY], public_key)
+    _put(certificate, elements[StdElement.SUBJ_KEY_ID], key_id(public_key))
+    issue = dates.format_date(fields.issue_date, definition.issue_date_format)
+    _put(certificate, elements[StdElement.ISSUE_DATE], issue)
+    _put(certificate, elements[StdElement.EXPIRE_DATE], _expire_text(definition, fields))
+    _put(certificate, elements[StdElement.SIGNER_ID], fields.signer_id.hex().upper().encode())
+    return certificate
+
+
+def _expire_text(definition: CertificateDefinition, fields: CompressedCertificate) -> bytes:
+    date_format = definition.expire_date_format
+    expire = dates.expire_date(fields.issue_date, fields.expire_years, date_format)
+    return dates.format_date(expire, date_format)
+
+
+def put_serial(
+    certificate: bytearray,
+    definition: CertificateDefinition,
+    signer_id: bytes,
+    public_key: bytes,
+    date_bytes: bytes,
+    chip_serial: bytes | None,
+) -> None:
+    """Put the generated serial number into the certificate; `date_bytes` as in serial_number.generate."""
+    location = definition.element(StdElement.CERT_SN)
+    serial = serial_number.generate(
+        definition.sn_source,
+        location.count,
+        public_key=public_key,
+        chip_serial=chip_serial,
+        signer_id=signer_id,
+        dates=date_bytes,
+    )
+    _put(certificate, location, serial)
+
+
+def put_elements(
+    certificate: bytearray,
+    definition: CertificateDefinition,
+    chip_serial: bytes | None,
+    stored: StoredData | None = None,
+) -> None:
+    """Put the elements beyond the standard ones into the certificate."""
+    for element in definition.cert_elements:
+        data = _element_data(element.device_loc, chip_serial, stored)
+        _put(certificate, element.cert_loc, element.certificate_bytes(data))
+
+
+def _element_data(location: DeviceLocation, chip_serial: bytes | None, stored: StoredData | None) -> bytes:
+    if is_chip_serial(location):
+        serial = serial_number.checked_chip_serial(chip_serial)
+        # The serial number as the configuration zone holds it: bytes 0-3 and 8-12.
+        config = serial[:4] + bytes(4) + serial[4:]
+        return config[location.offset : location.offset + location.count]
+    return _from_chip(location, stored)
+
+
+def _stored_serial(definition: CertificateDefinition, stored: StoredData | None) -> bytes:
+    location = definition.cert_sn_dev_loc
+    if definition.sn_source is SerialSource.STORED and location.present:
+        return _from_chip(location, stored)
+    serial = definition.element(StdElement.CERT_SN)
+    return definition.cert_template[serial.offset : serial.end]
+
+
+def _from_chip(location: DeviceLocation, stored: StoredData | None) -> bytes:
+    data = (stored or {}).get(location)
+    if data is None or len(data) != location.count:
+        where = (
+            f"slot {location.slot}" if location.zone is DeviceZone.DATA else f"the {location.zone.name.lower()} zone"
+        )
+        raise CertificateError(
+            f"The certificate needs {location.count} bytes from {where}, byte {location.offset}, which were not given."
+        )
+    return data
+
+
+def with_signature(certificate: bytearray, definition: CertificateDefinition, signature: bytes) -> bytes:
+    """Return the certificate with R||S in place of everything from the signature on, and the outer length set."""
+    encoded = der_signature(signature)
+    del certificate[definition.element(StdElement.SIGNATURE).offset :]
+    certificate += bytes([0x03, len(encoded) + 1, 0]) + encoded
+    certificate[2:4] = (len(certificate) - 4).to_bytes(2, "big")
+    return bytes(certificate)
+
+
+def _put(certificate: bytearray, location: CertLocation, value: bytes) -> None:
+    # Values have the length of their element by the checks of the definition.
+    if location.count:
+        certificate[location.offset : location.offset + location.count] = value
+
+
+def slot_writes(definition: CertificateDefinition, *, compressed: bytes, public_key: bytes) -> list[SlotWrite]:
+    """Return what must stand in the data slots for this certificate.
+
+    A public key that GenKey gives needs no write. Who writes 32-byte blocks fills the rest of the last with zeros.
+    """
+    CompressedCertificate.parse(compressed)
+    location = definition.comp_cert_dev_loc
+    writes = [SlotWrite(location.slot, location.offset, compressed)]
+    key = definition.public_key_dev_loc
+    if key.zone is DeviceZone.DATA and not key.by_gen_key:
+        writes.append(SlotWrite(key.slot, key.offset, padded_public_key(public_key)))
+    return writes
+
+
+def from_slots(definition: CertificateDefinition, read: Callable[[int, int, int], bytes]) -> tuple[bytes, bytes | None]:
+    """Return (compressed form, X||Y) as they stand on the chip; the key is None where GenKey gives it.
+
+    `read(slot, offset, count)` returns bytes of a data slot. Raises CertificateError when a slot holds no key.
+    """
+    location = definition.comp_cert_dev_loc
+    compressed = read(location.slot, location.offset, location.count)
+    key = definition.public_key_dev_loc
+    if key.zone is not DeviceZone.DATA or key.by_gen_key:
+        return compressed, None
+    return compressed, unpadded_public_key(read(key.slot, key.offset, key.count))
+
+
+def stored_locations(definition: CertificateDefinition) -> list[DeviceLocation]:
+    """Return the locations whose bytes `rebuild` wants in `stored`."""
+    locations = [element.device_loc for element in definition.cert_elements if not is_chip_serial(element.device_loc)]
+    serial = definition.cert_sn_dev_loc
+    if definition.sn_source is SerialSource.STORED and serial.present:
+        locations.insert(0, serial)
+    return locations
