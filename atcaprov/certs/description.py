@@ -1,0 +1,190 @@
+"""Readable descriptions of certificates, in TOML; docs/reference/certificates.md lists every key.
+
+What the compressed form or X.509 cannot hold is refused here, when the description is read, and not at some later
+board. Making definitions from descriptions is the duty of atcaprov.certs.template.
+"""
+
+from __future__ import annotations
+
+import importlib.resources
+import tomllib
+from dataclasses import dataclass
+from typing import Final, Literal, Self
+
+from cryptography import x509
+
+from atcaprov.certs import subject
+from atcaprov.certs.dates import MAX_EXPIRE_YEARS
+from atcaprov.certs.document import Document
+from atcaprov.certs.extensions import ExtensionsDescription, read_extensions
+from atcaprov.certs.serial_number import FIXED_SIZES, SerialSource
+from atcaprov.chip.memory_map import SLOT_COUNT, SLOT_SIZES
+from atcaprov.errors import Code, UsageError
+
+Role = Literal["root", "signer", "device"]
+_HASHED_SERIAL_SIZE: Final = 16
+_MAX_TEXT: Final = 65_536
+_ISSUED_SOURCES: Final = {
+    "signer": (SerialSource.PUB_KEY_HASH, SerialSource.SIGNER_ID),
+    "device": (SerialSource.PUB_KEY_HASH, SerialSource.DEVICE_SN_HASH, SerialSource.DEVICE_SN),
+}
+_FIRST_CERTIFICATE_SLOT: Final = 8
+"""Slots 0-7 have 36 bytes; certificates and stored keys need 72."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slots:
+    """Where the product's chip keeps the parts; None where the role has no such part."""
+
+    compressed_certificate: int
+    private_key: int | None = None
+    public_key: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateDescription:
+    """A checked description; a root has no name, ids, serial number source and slots."""
+
+    role: Role
+    subject: subject.SubjectDescription
+    expire_years: int
+    extensions: ExtensionsDescription
+    name: str = ""
+    template_id: int = 0
+    chain_id: int = 0
+    sn_source: SerialSource = SerialSource.PUB_KEY_HASH
+    serial_size: int = _HASHED_SERIAL_SIZE
+    format_version: int = 0
+    slots: Slots | None = None
+
+    @classmethod
+    def from_toml(cls, text: str) -> Self:
+        """Read a description; raises UsageError (definition-invalid) that names the key at fault."""
+        document = Document(_parse(text), fault=_fault)
+        role = document.text("role", 6)
+        if role == "root":
+            return cls._root(document)
+        if role not in ("signer", "device"):
+            raise _fault("role", "must be root, signer or device")
+        return cls._issued(document, "signer" if role == "signer" else "device")
+
+    @classmethod
+    def _root(cls, document: Document) -> Self:
+        validity = document.inner("validity")
+        found = cls(
+            role="root",
+            subject=subject.read_subject(document.inner("subject"), ()),
+            expire_years=validity.integer("expire_years", 0, 1000),
+            extensions=read_extensions(document.inner("extensions"), ca=True),
+        )
+        validity.finish()
+        document.finish()
+        return found
+
+    @classmethod
+    def _issued(cls, document: Document, role: Literal["signer", "device"]) -> Self:
+        source = _source(document, role)
+        expire_years, format_version = _validity(document.inner("validity"))
+        placeholders = (subject.SIGNER_ID,) if role == "signer" else (subject.CHIP_SERIAL,)
+        found = cls(
+            role=role,
+            subject=subject.read_subject(document.inner("subject"), placeholders),
+            expire_years=expire_years,
+            extensions=read_extensions(document.inner("extensions"), ca=role == "signer"),
+            name=_name(document),
+            template_id=document.integer("template_id", 0, 15),
+            chain_id=document.integer("chain_id", 0, 15),
+            sn_source=source,
+            serial_size=_serial_size(document, source),
+            format_version=format_version,
+            slots=_slots(document.inner("slots"), role),
+        )
+        if role == "signer":
+            subject.check_signer_name(found.subject, document.fault)
+        document.finish()
+        return found
+
+    def subject_name(self, *, signer_id: str = "", chip_serial: str = "") -> x509.Name:
+        """Return the subject with its placeholders filled (4 and 18 hexadecimal digits)."""
+        return self.subject.name({subject.SIGNER_ID: signer_id, subject.CHIP_SERIAL: chip_serial})
+
+
+def default_description(role: Role) -> CertificateDescription:
+    """Return the description that is used when the user gives none."""
+    return CertificateDescription.from_toml(default_text(role))
+
+
+def default_text(role: Role) -> str:
+    """Return the TOML text of the default description, to start an own one from."""
+    folder = importlib.resources.files("atcaprov.certs") / "default"
+    return (folder / f"{role}.toml").read_text(encoding="utf-8")
+
+
+def _parse(text: str) -> dict[str, object]:
+    if len(text) > _MAX_TEXT:
+        raise _fault("the file", f"must be at most {_MAX_TEXT} characters long")
+    try:
+        return tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise UsageError(
+            f"The certificate description is not valid TOML: {error}.", code=Code.DEFINITION_INVALID
+        ) from error
+
+
+def _name(document: Document) -> str:
+    name = document.text("name", 32)
+    if not name.isidentifier():
+        raise document.fault("name", "must be letters, digits and _, and begin with a letter")
+    return name
+
+
+def _source(document: Document, role: str) -> SerialSource:
+    source = document.choice("serial_number", SerialSource)
+    if source not in _ISSUED_SOURCES[role]:
+        names = " or ".join(allowed.name for allowed in _ISSUED_SOURCES[role])
+        raise document.fault("serial_number", f"must be {names} for a {role}")
+    return source
+
+
+def _serial_size(document: Document, source: SerialSource) -> int:
+    size = document.integer("serial_number_size", 8, 20) if document.has("serial_number_size") else _HASHED_SERIAL_SIZE
+    fixed = FIXED_SIZES.get(source)
+    if fixed is not None and document.has("serial_number_size"):
+        raise document.fault("serial_number_size", f"must be left out; {source.name} gives {fixed} bytes")
+    return size if fixed is None else fixed
+
+
+def _validity(validity: Document) -> tuple[int, int]:
+    version = validity.integer("compressed_format", 0, 1) if validity.has("compressed_format") else 0
+    years = validity.integer("expire_years", 0, 127)
+    most = MAX_EXPIRE_YEARS[version]
+    if years > most:
+        more = "; compressed_format = 1 holds 127, for readers since 2024 only" if not version else ""
+        raise validity.fault("validity.expire_years", f"must be 0 (no expiry) to {most}{more}")
+    validity.finish()
+    return years, version
+
+
+def _slots(slots: Document, role: str) -> Slots:
+    compressed = _certificate_slot(slots, "compressed_certificate")
+    if role == "device":
+        found = Slots(compressed, private_key=slots.integer("private_key", 0, SLOT_COUNT - 1))
+        if found.private_key == compressed:
+            raise slots.fault("slots", "must be different slots")
+    else:
+        found = Slots(compressed, public_key=_certificate_slot(slots, "public_key"))
+        if found.public_key == compressed:
+            raise slots.fault("slots", "must be different slots")
+    slots.finish()
+    return found
+
+
+def _certificate_slot(slots: Document, key: str) -> int:
+    slot = slots.integer(key, 0, SLOT_COUNT - 1)
+    if slot < _FIRST_CERTIFICATE_SLOT:
+        raise slots.fault(slots.at(key), f"must be 8 to 15; slot {slot} has {SLOT_SIZES[slot]} bytes and 72 are needed")
+    return slot
+
+
+def _fault(path: str, rule: str) -> UsageError:
+    return UsageError(f"The certificate description is refused: {path} {rule}.", code=Code.DEFINITION_INVALID)

@@ -1,0 +1,93 @@
+"""Extensions of the certificates that descriptions make (RFC 5280, 4.2).
+
+Basic constraints, key usage, subject and authority key id are always there: verifiers in strict mode want them.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+from cryptography import x509
+from cryptography.x509.oid import ExtendedKeyUsageOID
+
+from atcaprov.certs.document import Document
+
+_KEY_USAGES: Final = (
+    "digital_signature",
+    "content_commitment",
+    "key_encipherment",
+    "data_encipherment",
+    "key_agreement",
+    "key_cert_sign",
+    "crl_sign",
+    "encipher_only",
+    "decipher_only",
+)
+_P256_USAGES: Final = frozenset({"digital_signature", "content_commitment", "key_agreement"})
+_CA_USAGES: Final = frozenset({"digital_signature", "key_cert_sign", "crl_sign"})
+_EXTENDED_USAGES: Final = MappingProxyType(
+    {"client_auth": ExtendedKeyUsageOID.CLIENT_AUTH, "server_auth": ExtendedKeyUsageOID.SERVER_AUTH}
+)
+_OBJECT_ID: Final = re.compile(r"[0-2](\.(0|[1-9][0-9]{0,8})){2,12}")
+
+
+@dataclass(frozen=True, slots=True)
+class ExtensionsDescription:
+    """What the [extensions] table says."""
+
+    ca: bool
+    path_length: int | None
+    key_usage: tuple[str, ...]
+    extended_key_usage: tuple[str, ...]
+
+    def add(self, builder: x509.CertificateBuilder, *, key_id: bytes, issuer_key_id: bytes) -> x509.CertificateBuilder:
+        """Return the builder with the extensions; both key ids have 20 bytes."""
+        usages = {usage: usage in self.key_usage for usage in _KEY_USAGES}
+        builder = builder.add_extension(x509.BasicConstraints(ca=self.ca, path_length=self.path_length), critical=True)
+        builder = builder.add_extension(x509.KeyUsage(**usages), critical=True)
+        if self.extended_key_usage:
+            ids = [_EXTENDED_USAGES.get(usage) or x509.ObjectIdentifier(usage) for usage in self.extended_key_usage]
+            builder = builder.add_extension(x509.ExtendedKeyUsage(ids), critical=False)
+        builder = builder.add_extension(x509.SubjectKeyIdentifier(key_id), critical=False)
+        authority = x509.AuthorityKeyIdentifier(issuer_key_id, None, None)
+        return builder.add_extension(authority, critical=False)
+
+
+def read_extensions(table: Document, *, ca: bool) -> ExtensionsDescription:
+    """Read the [extensions] table of a CA's or a device's description."""
+    allowed = _CA_USAGES if ca else _P256_USAGES
+    usages = _texts(table, "key_usage")
+    for usage in usages:
+        if usage not in allowed:
+            raise table.fault(table.at("key_usage"), f"may hold {', '.join(sorted(allowed))} only")
+    if ca and "key_cert_sign" not in usages:
+        raise table.fault(table.at("key_usage"), "must hold key_cert_sign, or the key could not sign certificates")
+    if not usages:
+        raise table.fault(table.at("key_usage"), "must not be empty")
+    found = ExtensionsDescription(
+        ca=ca,
+        path_length=table.integer("path_length", 0, 9) if ca and table.has("path_length") else None,
+        key_usage=usages,
+        extended_key_usage=_extended(table) if table.has("extended_key_usage") else (),
+    )
+    table.finish()
+    return found
+
+
+def _extended(table: Document) -> tuple[str, ...]:
+    usages = _texts(table, "extended_key_usage")
+    for usage in usages:
+        if usage not in _EXTENDED_USAGES and not _OBJECT_ID.fullmatch(usage):
+            raise table.fault(table.at("extended_key_usage"), "may hold client_auth, server_auth and object ids only")
+    return usages
+
+
+def _texts(table: Document, key: str) -> tuple[str, ...]:
+    items = table.items(key, 9)
+    texts = tuple(item for item in items if isinstance(item, str))
+    if len(texts) != len(items) or len(set(texts)) != len(texts):
+        raise table.fault(table.at(key), "must be different texts")
+    return texts

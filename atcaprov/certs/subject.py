@@ -1,0 +1,101 @@
+"""Subject names of descriptions, with placeholders for what each certificate has of its own."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+from cryptography import x509
+from cryptography.x509.oid import NameOID
+
+from atcaprov.certs.document import Document, Fault
+
+CHIP_SERIAL: Final = "chip_serial"
+SIGNER_ID: Final = "signer_id"
+PLACEHOLDER_SIZES: Final = MappingProxyType({CHIP_SERIAL: 18, SIGNER_ID: 4})
+"""Hexadecimal digits that take a placeholder's place."""
+
+_ATTRIBUTES: Final = MappingProxyType(
+    # key -> object id, longest text (upper bounds of RFC 5280, appendix A.1)
+    {
+        "country": (NameOID.COUNTRY_NAME, 2),
+        "state": (NameOID.STATE_OR_PROVINCE_NAME, 128),
+        "locality": (NameOID.LOCALITY_NAME, 128),
+        "organization": (NameOID.ORGANIZATION_NAME, 64),
+        "organizational_unit": (NameOID.ORGANIZATIONAL_UNIT_NAME, 64),
+        "common_name": (NameOID.COMMON_NAME, 64),
+        "serial_number": (NameOID.SERIAL_NUMBER, 64),
+    }
+)
+_PRINTABLE_STRING: Final = re.compile(r"[A-Za-z0-9 '()+,./:=?-]*")
+_PRINTABLE_ONLY: Final = frozenset({"country", "serial_number"})
+_FIELD: Final = re.compile(r"\{([^{}]*)\}")
+
+
+@dataclass(frozen=True, slots=True)
+class SubjectDescription:
+    """Attributes in the order of the certificate: (key, text with placeholders)."""
+
+    attributes: tuple[tuple[str, str], ...]
+
+    @property
+    def common_name(self) -> str:
+        """The common name with its placeholders."""
+        return dict(self.attributes)["common_name"]
+
+    def name(self, values: Mapping[str, str]) -> x509.Name:
+        """Return the name with the placeholders filled."""
+        return x509.Name([x509.NameAttribute(_ATTRIBUTES[key][0], fill(text, values)) for key, text in self.attributes])
+
+    def count(self, placeholder: str) -> int:
+        """Return how often a placeholder is used."""
+        return sum(text.count(f"{{{placeholder}}}") for _, text in self.attributes)
+
+
+def fill(text: str, values: Mapping[str, str]) -> str:
+    """Return `text` with its placeholders replaced."""
+    return _FIELD.sub(lambda match: values[match.group(1)], text)
+
+
+def read_subject(table: Document, placeholders: tuple[str, ...]) -> SubjectDescription:
+    """Read the [subject] table; only the given placeholders may be used."""
+    attributes = []
+    for key in table.keys():  # noqa: SIM118 - a Document is no mapping
+        if key not in _ATTRIBUTES:
+            raise table.fault(table.at(key), f"is not known; there are {', '.join(_ATTRIBUTES)}")
+        attributes.append((key, _attribute(table, key, placeholders)))
+    if not table.has("common_name"):
+        raise table.fault("subject.common_name", "is missing")
+    return SubjectDescription(tuple(attributes))
+
+
+def _attribute(table: Document, key: str, placeholders: tuple[str, ...]) -> str:
+    text, path = table.get(key), table.at(key)
+    if not isinstance(text, str) or not text.isprintable() or not text.strip() or text != text.strip():
+        raise table.fault(path, "must be a text, without blanks around it")
+    for field in _FIELD.findall(text):
+        if field not in placeholders:
+            allowed = " and ".join(f"{{{name}}}" for name in placeholders) or "none"
+            raise table.fault(path, f"uses the placeholder {{{field[:20]}}}; allowed here: {allowed}")
+    if set("{}") & set(_FIELD.sub("", text)):
+        raise table.fault(path, "has a brace that belongs to no placeholder")
+    filled = fill(text, {name: "0" * size for name, size in PLACEHOLDER_SIZES.items()})
+    _check_length(table.fault, path, key, filled)
+    return text
+
+
+def _check_length(fault: Fault, path: str, key: str, filled: str) -> None:
+    longest = _ATTRIBUTES[key][1]
+    if len(filled) > longest or (key == "country" and len(filled) != 2):
+        raise fault(path, f"has {len(filled)} characters with its placeholders filled; X.509 allows {longest}")
+    if key in _PRINTABLE_ONLY and not _PRINTABLE_STRING.fullmatch(filled):
+        raise fault(path, "may have letters, digits and ' ( ) + , - . / : = ? only")
+
+
+def check_signer_name(subject: SubjectDescription, fault: Fault) -> None:
+    """Refuse a signer whose common name does not end in a blank and the signer id, its only one."""
+    if not re.fullmatch(r"[^{}]*[^{} ] \{signer_id\}", subject.common_name) or subject.count(SIGNER_ID) != 1:
+        raise fault("subject.common_name", "must end in ' {signer_id}', and nothing else may hold the signer id")

@@ -1,0 +1,202 @@
+"""From descriptions to definitions: an X.509 template is built, and its variable elements are located in the DER.
+
+The template is a whole certificate with placeholders: the generator of P-256 as its key, fixed dates, and a signature
+that verifies under no key. The same description always gives the same bytes.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Final
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from atcaprov.certs import dates
+from atcaprov.certs.dates import DateFormat
+from atcaprov.certs.definition import (
+    CertElement,
+    CertificateDefinition,
+    CertLocation,
+    DeviceLocation,
+    DeviceZone,
+    StdElement,
+    Transform,
+)
+from atcaprov.certs.definition_checks import SERIAL_LOCATIONS
+from atcaprov.certs.description import CertificateDescription
+from atcaprov.certs.keys import PADDED_KEY_SIZE, PUBLIC_KEY_SIZE, der_signature, key_id, raw_public_key
+from atcaprov.certs.layout import CertificateLayout, Span, certificate_layout
+from atcaprov.certs.subject import PLACEHOLDER_SIZES
+from atcaprov.errors import Code, UsageError
+
+_SIGNATURE_SIZE: Final = 74
+"""Nominal size of SIGNATURE; the placeholder below has it (one leading zero of two possible)."""
+_PLACEHOLDER_SIGNATURE: Final = b"\x80" + bytes(30) + b"\x01" + b"\x40" + bytes(30) + b"\x01"
+_CHIP_SERIAL_MARK: Final = "5A17C0DE5A17C0DE5A"
+_SIGNER_ID_MARK: Final = "0000"
+_PLACEHOLDER_DATES: Final = {
+    DateFormat.RFC5280_UTC: datetime(2049, 1, 1, tzinfo=UTC),
+    DateFormat.RFC5280_GEN: datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC),
+}
+
+
+def signer_definition(
+    description: CertificateDescription, *, root_name: x509.Name, at: datetime
+) -> CertificateDefinition:
+    """Return the definition of signer certificates that the root named `root_name` issues.
+
+    `at` is when issuing begins: it settles UTCTime or GeneralizedTime. Raises UsageError (definition-invalid) when no
+    certificate could be issued then.
+    """
+    if description.role != "signer":
+        raise _refused(f"the description is for a {description.role}, not for a signer")
+    return _definition(description, root_name, at, issuer_definition="")
+
+
+def device_definition(
+    description: CertificateDescription, *, signer: CertificateDescription, at: datetime
+) -> CertificateDefinition:
+    """Return the definition of device certificates that signers of the description `signer` issue."""
+    if description.role != "device" or signer.role != "signer":
+        raise _refused("a device definition needs the description of a device and that of its signer")
+    if (description.template_id, description.chain_id) == (signer.template_id, signer.chain_id):
+        raise _refused("signer and device have the same template id and chain id, which tell them apart")
+    check_slots_differ(signer, description)
+    issuer = signer.subject_name(signer_id=_SIGNER_ID_MARK)
+    return _definition(description, issuer, at, issuer_definition=signer.name)
+
+
+def check_slots_differ(signer: CertificateDescription, device: CertificateDescription) -> None:
+    """Refuse two descriptions whose parts would share a slot of the chip."""
+    assert signer.slots
+    assert device.slots
+    used = [signer.slots.compressed_certificate, signer.slots.public_key]
+    used += [device.slots.compressed_certificate, device.slots.private_key]
+    twice = sorted({slot for slot in used if slot is not None and used.count(slot) > 1})
+    if twice:
+        raise _refused(f"slot {twice[0]} is used twice by signer and device")
+
+
+def _definition(
+    description: CertificateDescription, issuer: x509.Name, at: datetime, *, issuer_definition: str
+) -> CertificateDefinition:
+    formats = _date_formats(description, at)
+    template = _template(description, issuer, formats)
+    layout = certificate_layout(template)
+    assert description.role != "root"
+    definition = CertificateDefinition(
+        name=description.name,
+        role=description.role,
+        template_id=description.template_id,
+        chain_id=description.chain_id,
+        private_key_slot=_private_key_slot(description),
+        sn_source=description.sn_source,
+        issue_date_format=formats[0],
+        expire_date_format=formats[1],
+        tbs_cert_loc=_location(layout.tbs),
+        expire_years=description.expire_years,
+        public_key_dev_loc=_public_key_location(description),
+        comp_cert_dev_loc=_compressed_location(description),
+        std_cert_elements=_standard_elements(description, layout),
+        cert_template=template,
+        cert_elements=_chip_serial_elements(description, template, layout),
+        ca_cert_def=issuer_definition,
+        format_version=description.format_version,
+    )
+    assert definition.issuable
+    return definition
+
+
+def _date_formats(description: CertificateDescription, at: datetime) -> tuple[DateFormat, DateFormat]:
+    last = dates.LAST_ISSUE_YEAR[description.format_version]
+    if at.year > last:
+        raise _refused(f"compressed_format {description.format_version} holds issue years up to {last}, and it is over")
+    if not description.expire_years:
+        return dates.needed_format(at.year), DateFormat.RFC5280_GEN
+    return dates.needed_format(at.year), dates.needed_format(at.year + description.expire_years)
+
+
+def _template(description: CertificateDescription, issuer: x509.Name, formats: tuple[DateFormat, DateFormat]) -> bytes:
+    # The private key 1 makes the generator the public key: fixed, on the curve, and known to be nobody's.
+    key = ec.derive_private_key(1, ec.SECP256R1())
+    identifier = key_id(raw_public_key(key.public_key()))
+    begin, end = (_PLACEHOLDER_DATES[date_format] for date_format in formats)
+    builder = x509.CertificateBuilder(
+        issuer_name=issuer,
+        subject_name=description.subject_name(signer_id=_SIGNER_ID_MARK, chip_serial=_CHIP_SERIAL_MARK),
+        public_key=key.public_key(),
+        serial_number=0x40 << 8 * (description.serial_size - 1),
+        not_valid_before=begin,
+        not_valid_after=end,
+    )
+    builder = description.extensions.add(builder, key_id=identifier, issuer_key_id=identifier)
+    signed = builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.DER)
+    encoded = der_signature(_PLACEHOLDER_SIGNATURE)
+    template = signed[: certificate_layout(signed).signature.start] + bytes([3, len(encoded) + 1, 0]) + encoded
+    return template[:2] + (len(template) - 4).to_bytes(2, "big") + template[4:]
+
+
+def _standard_elements(description: CertificateDescription, layout: CertificateLayout) -> tuple[CertLocation, ...]:
+    name = layout.issuer_common_name if description.role == "device" else layout.subject_common_name
+    assert name is not None
+    spans = {
+        StdElement.PUBLIC_KEY: layout.public_key,
+        StdElement.SIGNATURE: Span(layout.signature.start, layout.signature.start + _SIGNATURE_SIZE),
+        StdElement.ISSUE_DATE: layout.issue_date,
+        StdElement.EXPIRE_DATE: layout.expire_date,
+        StdElement.SIGNER_ID: Span(name.end - 4, name.end),
+        StdElement.CERT_SN: layout.serial_number,
+        StdElement.AUTH_KEY_ID: layout.authority_key_id,
+        StdElement.SUBJ_KEY_ID: layout.subject_key_id,
+    }
+    return tuple(_location(spans[element]) for element in StdElement)
+
+
+def _chip_serial_elements(
+    description: CertificateDescription, template: bytes, layout: CertificateLayout
+) -> tuple[CertElement, ...]:
+    mark = _CHIP_SERIAL_MARK.encode()
+    elements = []
+    position = layout.subject.start
+    for number in range(description.subject.count("chip_serial")):
+        position = template.index(mark, position, layout.subject.end)
+        for offset, count in SERIAL_LOCATIONS:
+            location = DeviceLocation(DeviceZone.CONFIG, 0, False, offset, count)
+            transforms = (Transform.BIN2HEX_UC, Transform.NONE)
+            name = f"chip_serial_{number}_{offset}"
+            elements.append(CertElement(name, location, CertLocation(position, 2 * count), transforms))
+            position += 2 * count
+    return tuple(elements)
+
+
+def _public_key_location(description: CertificateDescription) -> DeviceLocation:
+    slots = description.slots
+    assert slots is not None
+    if slots.private_key is not None:
+        return DeviceLocation(DeviceZone.DATA, slots.private_key, True, 0, PUBLIC_KEY_SIZE)
+    assert slots.public_key is not None
+    return DeviceLocation(DeviceZone.DATA, slots.public_key, False, 0, PADDED_KEY_SIZE)
+
+
+def _compressed_location(description: CertificateDescription) -> DeviceLocation:
+    assert description.slots is not None
+    return DeviceLocation(DeviceZone.DATA, description.slots.compressed_certificate, False, 0, 72)
+
+
+def _private_key_slot(description: CertificateDescription) -> int:
+    assert description.slots is not None
+    return description.slots.private_key or 0
+
+
+def _location(span: Span | None) -> CertLocation:
+    return CertLocation(span.start, span.end - span.start) if span is not None else CertLocation()
+
+
+def _refused(why: str) -> UsageError:
+    return UsageError(f"No certificate definition can be made: {why}.", code=Code.DEFINITION_INVALID)
+
+
+assert len(_CHIP_SERIAL_MARK) == PLACEHOLDER_SIZES["chip_serial"]
+assert len(_SIGNER_ID_MARK) == PLACEHOLDER_SIZES["signer_id"]
