@@ -19,6 +19,8 @@ class Switches:
     """Lock(slot) is allowed while the data zone is open."""
     bad_block_code: int = Status.EXECUTION_ERROR
     """A block or word outside the zone or slot. The vendor's tests accept 03 and 0F."""
+    partial_block_read: Literal["public-key-slots", "all", "none"] = "public-key-slots"
+    """Slots whose last, partial block a 32-byte read may name; what lies behind the slot reads FF."""
     keyvalid_byte: Literal[0, 3] = 0
     """Byte of Info(KeyValid) that holds the 1: the library tests byte 0, vendor pages print 00 00 00 01."""
     data_crc_private: bool = False

@@ -35,7 +35,7 @@ def _read_slot(core: Core, slot: Slot, address: Address, *, wide: bool) -> bytes
     if slot.private:
         raise denied("a private key is never readable", slot=slot.number, bit="KeyConfig.Private")
     if not slot.is_secret and not slot.encrypt_read:
-        return slot.read(address.offset, address.size)
+        return _content(slot, address)
     if not slot.encrypt_read:
         raise denied("the slot is secret", slot=slot.number, bit="SlotConfig.IsSecret")
     if not slot.is_secret:
@@ -47,8 +47,11 @@ def _read_slot(core: Core, slot: Slot, address: Address, *, wide: bool) -> bytes
 
 def _read_encrypted(core: Core, slot: Slot, address: Address) -> bytes:
     key = require_session_key(core, slot.number, slot.read_key, "SlotConfig.ReadKey", must_be_random=True)
-    plain = slot.read(address.offset, address.size)
-    return bytes(a ^ b for a, b in zip(plain, key, strict=True))
+    return bytes(a ^ b for a, b in zip(_content(slot, address), key, strict=True))
+
+
+def _content(slot: Slot, address: Address) -> bytes:
+    return slot.read(address.offset, address.size).ljust(address.size, b"\xff")
 
 
 COMMAND: Final = Command(Opcode.READ, 0x83, _check, _execute)
