@@ -50,7 +50,8 @@ class StateFile:
         """Write the memory if it differs from what the file holds: temporary file, fsync, rename, fsync of the folder.
 
         Raises:
-            UsageError: the file cannot be written (FILE_UNREADABLE); the old file is still whole.
+            UsageError: the file cannot be written (FILE_UNREADABLE); the old file is still whole, and the memory is
+                put back to it.
         """
         image = memory.image()
         if image == self._kept:
@@ -60,6 +61,8 @@ class StateFile:
         try:
             _replace(self.path, text.encode("ascii"))
         except OSError as error:
+            if self._kept is not None:
+                memory.restore(self._kept)
             raise UsageError(
                 f"The chip file {self.path} cannot be written: {error.strerror}.",
                 advice="Make room or choose another place; the file still holds the state before this command.",

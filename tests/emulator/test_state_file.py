@@ -1,0 +1,127 @@
+"""The file of a kept chip: whole after every change, and refused with its name when damaged."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from atcaprov.chip.commands import Opcode
+from atcaprov.emulator.chip import Chip
+from atcaprov.errors import Code, TransportError, UsageError
+from atcaprov.hal.emulated import open_emulated
+from atcaprov.hal.registry import open_hal
+from tests.support.chips import packet, reply_body
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "chip.json"
+
+
+def test_a_missing_file_is_a_blank_chip_and_is_created_for_its_owner_only(path: Path) -> None:
+    hal = open_emulated(str(path))
+    assert hal.url == f"emulator:{path}"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert json.loads(path.read_text())["config"] == bytes(hal.chip.memory.config).hex()
+
+
+def test_a_change_is_in_the_file_when_its_reply_is_out(path: Path) -> None:
+    first = open_hal(f"emulator:{path}")
+    first.wake()
+    first.exchange(packet(Opcode.LOCK, 0x80))
+    public_key = reply_body(first.exchange(packet(Opcode.GEN_KEY, 4, 0)))
+    second = open_hal(f"emulator:{path}")
+    second.wake()
+    assert reply_body(second.exchange(packet(Opcode.GEN_KEY, 0, 0))) == public_key
+
+
+def test_reading_writes_nothing(path: Path) -> None:
+    hal = open_emulated(str(path))
+    path.unlink()
+    hal.wake()
+    hal.exchange(packet(Opcode.READ, 0x80))
+    assert not path.exists()
+
+
+def test_nothing_is_left_beside_the_file(path: Path) -> None:
+    hal = open_emulated(str(path))
+    hal.wake()
+    hal.exchange(packet(Opcode.UPDATE_EXTRA, 0, 7))
+    assert os.listdir(path.parent) == ["chip.json"]  # noqa: PTH208 - names only
+
+
+def test_a_chip_in_memory_needs_no_file() -> None:
+    hal = open_hal("emulator:")
+    with pytest.raises(TransportError) as caught:
+        hal.exchange(packet(Opcode.INFO))
+    assert caught.value.code == Code.DEVICE_NO_REPLY
+    hal.wake()
+    assert reply_body(hal.exchange(packet(Opcode.INFO))) == bytes.fromhex("00006002")
+    hal.idle()
+    hal.wake()
+    hal.sleep()
+    hal.close()
+
+
+def damaged(text: str) -> list[str]:
+    document = json.loads(text)
+    changes = [
+        {"version": 2},
+        {"format": "other"},
+        {"config": "00"},
+        {"otp": document["otp"] + "ff"},
+        {"data": "zz" * 1208},
+        {"data": 5},
+        {"config": None},
+    ]
+    broken = [json.dumps(document | change) for change in changes]
+    missing = [json.dumps({name: value for name, value in document.items() if name != gone}) for gone in document]
+    return [*broken, *missing, "", "[]", "null", "{", '"x"', "\x00", "é"]
+
+
+@pytest.mark.parametrize("number", range(19))
+def test_a_damaged_file_is_named_and_left_alone(path: Path, number: int) -> None:
+    open_emulated(str(path))
+    text = damaged(path.read_text())[number]
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(UsageError) as caught:
+        open_emulated(str(path))
+    assert caught.value.code == Code.FILE_INVALID
+    assert str(path) in str(caught.value)
+    assert path.read_text(encoding="utf-8") == text
+
+
+def test_every_cut_of_the_file_is_noticed(path: Path) -> None:
+    open_emulated(str(path))
+    text = path.read_bytes()
+    for length in range(len(text) - 2):
+        path.write_bytes(text[:length])
+        with pytest.raises(UsageError):
+            open_emulated(str(path))
+
+
+def test_a_folder_is_no_chip_file(tmp_path: Path) -> None:
+    with pytest.raises(UsageError) as caught:
+        open_emulated(str(tmp_path))
+    assert caught.value.code == Code.FILE_UNREADABLE
+
+
+def test_a_file_that_cannot_be_written_is_said_plainly_and_stays_whole(path: Path) -> None:
+    hal = open_emulated(str(path))
+    before = path.read_bytes()
+    memory = hal.chip.memory.image()
+    path.with_name("chip.json.new").mkdir()
+    hal.wake()
+    with pytest.raises(UsageError) as caught:
+        hal.exchange(packet(Opcode.UPDATE_EXTRA, 0, 7))
+    assert caught.value.code == Code.FILE_UNREADABLE
+    assert path.read_bytes() == before
+    assert hal.chip.memory.image() == memory
+
+
+def test_the_start_of_a_chip_is_its_own() -> None:
+    assert Chip().memory.serial != Chip().memory.serial
