@@ -1,0 +1,125 @@
+"""Stages 1 to 3: write, lock and read the configuration zone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from atcaprov.chip.crc import crc16
+from atcaprov.chip.memory_map import (
+    BLOCK_SIZE,
+    COUNTERS,
+    LOCK_CONFIG,
+    LOCK_VALUE,
+    SLOT_LOCKED,
+    UNLOCKED,
+    USER_EXTRA,
+    USER_EXTRA_ADD,
+    WORD_SIZE,
+)
+from atcaprov.device.device import Device
+from atcaprov.errors import Board, Code, ProvisioningError
+
+_FIRST_WORD: Final = 4
+_LOCK_WORD: Final = 21  # bytes 84 to 87: UpdateExtra and Lock only
+_WHOLE_BLOCKS: Final = (1, 3)  # the blocks without a word that Write can't change
+_REVISION_FAMILY: Final = 6
+_FAMILY_608: Final = 0x60
+
+
+def require_608(config: bytes) -> None:
+    """Check by the revision bytes that the chip is an ATECC608."""
+    if config[_REVISION_FAMILY] != _FAMILY_608:
+        raise ProvisioningError(
+            f"This chip is not an ATECC608: its revision is {config[4:8].hex(' ')}.",
+            advice="Wrong chip type for this product: call the technician.",
+            code=Code.WRONG_PART,
+            board=Board.UNTOUCHED,
+        )
+
+
+def is_config_locked(config: bytes) -> bool:
+    """Tell by byte 87."""
+    return config[LOCK_CONFIG] != UNLOCKED
+
+
+def is_data_locked(config: bytes) -> bool:
+    """Tell by byte 86."""
+    return config[LOCK_VALUE] != UNLOCKED
+
+
+def is_slot_locked(config: bytes, slot: int) -> bool:
+    """Tell by bytes 88 and 89, where 1 means unlocked."""
+    return not int.from_bytes(config[SLOT_LOCKED], "little") >> slot & 1
+
+
+def config_writes(current: bytes, wanted: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yield the writes (first word, 4 or 32 bytes) that turn `current` into `wanted`, leaving equal words alone."""
+    for block in range(4):
+        words = [word for word in range(8 * block, 8 * block + 8) if _differs(word, current, wanted)]
+        if len(words) > 1 and block in _WHOLE_BLOCKS:
+            yield 8 * block, wanted[BLOCK_SIZE * block : BLOCK_SIZE * (block + 1)]
+        else:
+            yield from ((word, _word(wanted, word)) for word in words)
+
+
+def _differs(word: int, current: bytes, wanted: bytes) -> bool:
+    return word >= _FIRST_WORD and word != _LOCK_WORD and _word(current, word) != _word(wanted, word)
+
+
+def _word(config: bytes, word: int) -> bytes:
+    return config[WORD_SIZE * word : WORD_SIZE * (word + 1)]
+
+
+def write_config(device: Device, current: bytes, wanted: bytes) -> bytes:
+    """Write what differs, read the zone back and return it, 128 bytes.
+
+    Raises:
+        ProvisioningError: the chip does not hold what was written (code WRITE_NOT_VERIFIED).
+    """
+    for word, data in config_writes(current, wanted):
+        device.write_config(word, data)
+    for mode, offset in enumerate((USER_EXTRA, USER_EXTRA_ADD)):
+        if current[offset] != wanted[offset]:
+            device.update_extra(mode, wanted[offset])
+    written = device.read_config()
+    differing = [offset for offset in _settable() if written[offset] != wanted[offset]]
+    if differing:
+        raise ProvisioningError(
+            f"The configuration zone reads back differently at bytes {_listed(differing)}.",
+            advice="Nothing was locked. Try again; if it happens twice, put the board in the red bin.",
+            code=Code.WRITE_NOT_VERIFIED,
+        )
+    return written
+
+
+def lock_config(device: Device, written: bytes) -> None:
+    """Lock the zone with the CRC over its 128 bytes as they were read back and compared."""
+    device.lock_config(crc16(written))
+
+
+def require_same_config(locked: bytes, wanted: bytes) -> None:
+    """Check that a locked zone is the wanted one, but for counters and slots that were locked since.
+
+    Raises:
+        ProvisioningError: the chip was configured for something else, for ever (code CONFIG_LOCKED_OTHER).
+    """
+    may_differ = {*range(*COUNTERS.indices(len(wanted))), *range(*SLOT_LOCKED.indices(len(wanted)))}
+    differing = [o for o in _settable() if o not in may_differ and locked[o] != wanted[o]]
+    if differing:
+        raise ProvisioningError(
+            f"This chip is locked with another configuration: bytes {_listed(differing)} differ.",
+            advice="It was used before or is for another product. Put the board in the red bin.",
+            code=Code.CONFIG_LOCKED_OTHER,
+            board=Board.SCRAP,
+        )
+
+
+def _settable() -> Iterator[int]:
+    """Yield the offsets that a configuration file decides."""
+    yield from range(WORD_SIZE * _FIRST_WORD, LOCK_VALUE)
+    yield from range(LOCK_CONFIG + 1, 128)
+
+
+def _listed(offsets: list[int]) -> str:
+    return ", ".join(str(offset) for offset in offsets)

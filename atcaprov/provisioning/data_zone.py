@@ -1,0 +1,84 @@
+"""Writes to the data zone while it is open, and the image from which its lock CRC is computed.
+
+An open data zone can't be read, so what stands in it is known only from what was written: the image begins as a fresh
+part (all FF) and follows every write.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from atcaprov.chip.crc import crc16
+from atcaprov.chip.memory_map import BLOCK_SIZE, OTP_SIZE, SLOT_COUNT, SLOT_SIZES, key_config
+from atcaprov.device.device import Device
+from atcaprov.errors import Code, ProvisioningError, UsageError
+
+_FRESH: Final = 0xFF
+_PRIVATE: Final = 0x0001
+
+
+class DataZone:
+    """The open data and OTP zones of one chip, as far as this run knows them."""
+
+    def __init__(self, device: Device, config_zone: bytes) -> None:
+        self._device = device
+        self._private = {slot for slot in range(SLOT_COUNT) if key_config(config_zone, slot) & _PRIVATE}
+        self._slots = [bytearray([_FRESH]) * size for size in SLOT_SIZES]
+        self._otp = bytearray([_FRESH]) * OTP_SIZE
+        self._written: set[tuple[int, int]] = set()
+
+    def write(self, slot: int, offset: int, data: bytes) -> None:
+        """Write `data` to a slot; `offset` is a multiple of 32, the rest of the last block becomes zero."""
+        if not 0 <= slot < SLOT_COUNT or slot in self._private:
+            raise UsageError(f"Slot {slot} does not take data.", code=Code.SLOT_NOT_ALLOWED)
+        if offset % BLOCK_SIZE or offset < 0 or not data or offset + len(data) > SLOT_SIZES[slot]:
+            raise UsageError(
+                f"{len(data)} bytes at offset {offset} do not fit slot {slot}, which has {SLOT_SIZES[slot]}.",
+                advice="While the data zone is open, an offset is a multiple of 32.",
+            )
+        for position in range(0, len(data), BLOCK_SIZE):
+            self._write_block(slot, (offset + position) // BLOCK_SIZE, data[position : position + BLOCK_SIZE])
+
+    def _write_block(self, slot: int, block: int, data: bytes) -> None:
+        padded = data.ljust(BLOCK_SIZE, b"\0")
+        self._device.write_slot_block(slot, block, padded)
+        image, start = self._slots[slot], block * BLOCK_SIZE
+        image[start : start + BLOCK_SIZE] = padded[: len(image) - start]
+        self._written.add((slot, block))
+
+    def fill_unwritten(self) -> None:
+        """Write FF wherever this run wrote nothing, so that the image is true whatever stood there."""
+        for slot, size in enumerate(SLOT_SIZES):
+            for block in range(-(-size // BLOCK_SIZE)):
+                if slot not in self._private and (slot, block) not in self._written:
+                    self._write_block(slot, block, bytes([_FRESH]) * BLOCK_SIZE)
+        for block in range(OTP_SIZE // BLOCK_SIZE):
+            self._device.write_otp_block(block, bytes(self._otp[block * BLOCK_SIZE : (block + 1) * BLOCK_SIZE]))
+
+    def summary_crc(self) -> int:
+        """Return the CRC that Lock compares: slots in order without private keys, then OTP (DS20005927A, 9.10)."""
+        public = (bytes(content) for slot, content in enumerate(self._slots) if slot not in self._private)
+        return crc16(b"".join(public) + bytes(self._otp))
+
+
+class DataZoneWriter:
+    """What `write_data_zone` gets: the open data zone without the certificates' slots."""
+
+    def __init__(self, zone: DataZone, reserved: frozenset[int], serial_number: bytes) -> None:
+        self._zone = zone
+        self._reserved = reserved
+        self.serial_number = serial_number
+        """Serial number of the chip, 9 bytes, for data that differ from chip to chip."""
+
+    def write(self, slot: int, offset: int, data: bytes) -> None:
+        """Write to a data slot; `offset` is a multiple of 32 and the rest of the last block becomes zero.
+
+        Raises:
+            ProvisioningError: the slot belongs to the certificates (code SLOT_NOT_ALLOWED).
+            UsageError: the data do not fit the slot, or the slot holds a private key.
+        """
+        if slot in self._reserved:
+            raise ProvisioningError(
+                f"Slot {slot} holds a certificate and may not be overwritten.", code=Code.SLOT_NOT_ALLOWED
+            )
+        self._zone.write(slot, offset, data)

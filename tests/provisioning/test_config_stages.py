@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from atcaprov.chip.crc import crc16
+from atcaprov.config_zone.defaults import DEFAULT_608A
+from atcaprov.device.device import Act, Device
+from atcaprov.errors import Board, Code, DeviceError, ProvisioningError
+from atcaprov.provisioning.config_stages import (
+    config_writes,
+    lock_config,
+    require_608,
+    require_same_config,
+    write_config,
+)
+from tests.support.scripted_hal import ScriptedHal
+
+zones = st.binary(min_size=128, max_size=128)
+
+
+@given(zones, zones)
+def test_the_writes_turn_one_zone_into_the_other(current: bytes, wanted: bytes) -> None:
+    zone = bytearray(current)
+    for word, data in config_writes(current, wanted):
+        assert len(data) == 4 or (len(data) == 32 and word in (8, 24))
+        zone[4 * word : 4 * word + len(data)] = data
+    assert zone == current[:16] + wanted[16:84] + current[84:88] + wanted[88:]
+
+
+@given(zones)
+def test_an_equal_zone_needs_no_write(zone: bytes) -> None:
+    assert list(config_writes(zone, zone)) == []
+
+
+def test_a_blank_chip_gets_the_default_and_only_what_differs_is_written() -> None:
+    hal = ScriptedHal()
+    with Device(hal) as device:
+        current = device.read_config()
+        hal.packets.clear()
+        with device.permit(Act.WRITE_CONFIG):
+            written = write_config(device, current, DEFAULT_608A)
+    writes = [packet for packet in hal.packets if packet[1] == 0x12]
+    assert len(writes) == len(list(config_writes(current, DEFAULT_608A))) <= 8
+    assert written[16:84] == DEFAULT_608A[16:84]
+    assert written[88:] == DEFAULT_608A[88:]
+    assert written[:16] == current[:16]
+
+
+def test_user_extra_is_set_where_the_file_wants_it() -> None:
+    wanted = bytearray(DEFAULT_608A)
+    wanted[84] = 0x5A
+    with Device.open("emulator:") as device, device.permit(Act.WRITE_CONFIG):
+        assert write_config(device, device.read_config(), bytes(wanted))[84] == 0x5A
+
+
+def test_a_chip_that_keeps_another_byte_is_not_locked() -> None:
+    hal = ScriptedHal()
+
+    def forgetful(packet: bytes) -> bytes:
+        return bytes.fromhex("04000340") if packet[1] == 0x12 else hal.chip.exchange(packet)
+
+    with Device(hal) as device, device.permit(Act.WRITE_CONFIG):
+        hal.answer = forgetful
+        with pytest.raises(ProvisioningError) as unverified:
+            write_config(device, device.read_config(), DEFAULT_608A)
+    assert unverified.value.code == Code.WRITE_NOT_VERIFIED
+    assert unverified.value.board == Board.RETRY
+    assert "bytes 20," in str(unverified.value)
+
+
+def test_the_lock_carries_the_crc_of_what_was_read_back() -> None:
+    hal = ScriptedHal()
+    with Device(hal) as device, device.permit(Act.LOCK_CONFIG):
+        seen = device.read_config()
+        with pytest.raises(DeviceError):
+            lock_config(device, seen[:-1] + b"\x55")
+        lock_config(device, seen)
+        assert device.read_config_word(21)[3] == 0x00
+    assert hal.packets[-2][:5] == bytes([7, 0x17, 0x00]) + crc16(seen).to_bytes(2, "little")
+
+
+def test_the_published_lock_packet() -> None:
+    # A zone as read back and its CRC bytes on the wire, from the packet 071700FC0ACE8E of a lock with CRC; algorithm of
+    # MicrochipTech/cryptoauthlib lib/calib/calib_command.c, table of Atmel-8970A section 3.5 made safe for a 608.
+    zone = bytes.fromhex(
+        "0123403800006002d92ca571ee015500c00000008f20c4448720c4448f0f8f8f9f8f8220c444c4440f0f0f0f0f0f0f0f"
+        "0f0f0f0fffffffff00000000ffffffff000000000000000000000000000000000000000000005555ffff000000000000"
+        "33005c0013005c003c001c001c0033001c001c003c003c003c003c001c003c00"
+    )
+    assert len(zone) == 128
+    assert crc16(zone).to_bytes(2, "little").hex() == "fc0a"
+
+
+def test_another_locked_configuration_is_scrap() -> None:
+    locked = bytearray(DEFAULT_608A)
+    locked[20] ^= 1
+    locked[100] ^= 1
+    with pytest.raises(ProvisioningError) as other:
+        require_same_config(bytes(locked), DEFAULT_608A)
+    assert (other.value.code, other.value.board) == (Code.CONFIG_LOCKED_OTHER, Board.SCRAP)
+    assert "bytes 20, 100 differ" in str(other.value)
+
+
+@pytest.mark.parametrize("offset", [0, 12, 52, 67, 86, 87, 88, 89])
+def test_what_differs_from_chip_to_chip_or_by_its_life_does_not_count(offset: int) -> None:
+    locked = bytearray(DEFAULT_608A)
+    locked[offset] ^= 0xFF
+    require_same_config(bytes(locked), DEFAULT_608A)
+
+
+def test_a_508a_is_the_wrong_part() -> None:
+    zone = bytearray(DEFAULT_608A)
+    zone[4:8] = bytes.fromhex("00005000")
+    with pytest.raises(ProvisioningError) as wrong:
+        require_608(bytes(zone))
+    assert (wrong.value.code, wrong.value.board) == (Code.WRONG_PART, Board.UNTOUCHED)
