@@ -1,0 +1,149 @@
+"""Device certificate, signer certificate, pinned root: does the chain hold? (RFC 5280, 6.1, for this one shape)"""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime
+
+from cryptography import x509
+
+from atcaprov.certs.keys import der_signature, key_id, raw_signature, verify_digest
+from atcaprov.certs.layout import CertificateLayout, certificate_layout
+from atcaprov.errors import CertificateError, Code
+
+_KNOWN_EXTENSIONS = (x509.BasicConstraints, x509.KeyUsage, x509.ExtendedKeyUsage)
+
+
+def verify_chain(
+    device_der: bytes,
+    signer_der: bytes,
+    root_public_key: bytes,
+    *,
+    at: datetime | None = None,
+    device_public_key: bytes | None = None,
+) -> None:
+    """Return when the device certificate leads over the signer certificate to the pinned root key (X||Y, 64 bytes).
+
+    With `at`, both must be valid at that moment; with `device_public_key`, the device certificate must be for that
+    key. Raises CertificateError: root-not-pinned, chain-invalid, or key-mismatch.
+    """
+    signer, device = _layout(signer_der, "signer"), _layout(device_der, "device")
+    _check_signed(signer_der, signer, root_public_key, "signer", Code.ROOT_NOT_PINNED)
+    signer_key = signer.public_key.of(signer_der)
+    if device.issuer.of(device_der) != signer.subject.of(signer_der):
+        raise _broken("The device certificate names another issuer than the signer certificate's subject.")
+    _check_signed(device_der, device, signer_key, "device", Code.CHAIN_INVALID)
+    _check_authority(signer_der, "signer", at)
+    _check_device(device_der, at)
+    if device_public_key is not None and device.public_key.of(device_der) != device_public_key:
+        raise CertificateError(
+            "The device certificate is for another key than the one in the chip.",
+            advice="Keep the board aside; its certificates belong to another unit.",
+            code=Code.KEY_MISMATCH,
+        )
+
+
+def verify_signer(signer_der: bytes, *, signer_public_key: bytes, root_public_key: bytes) -> None:
+    """Return when a signer certificate is for `signer_public_key` and was issued by the pinned root (X||Y, 64 bytes).
+
+    Raises CertificateError: root-not-pinned, chain-invalid, or key-mismatch.
+    """
+    signer = _layout(signer_der, "signer")
+    _check_signed(signer_der, signer, root_public_key, "signer", Code.ROOT_NOT_PINNED)
+    _check_authority(signer_der, "signer", None)
+    if signer.public_key.of(signer_der) != signer_public_key:
+        raise CertificateError("The signer certificate is for another key than the signer's.", code=Code.KEY_MISMATCH)
+
+
+def verify_root(root_der: bytes, root_public_key: bytes | None = None) -> bytes:
+    """Return the public key (X||Y) of a self-signed root certificate.
+
+    Raises CertificateError: chain-invalid when it is not signed by its own key or is no CA certificate,
+    root-not-pinned when its key is not the one given.
+    """
+    root = _layout(root_der, "root")
+    key = root.public_key.of(root_der)
+    if root_public_key is not None and key != root_public_key:
+        raise CertificateError("The root certificate has another key than the pinned one.", code=Code.ROOT_NOT_PINNED)
+    _check_signed(root_der, root, key, "root", Code.CHAIN_INVALID)
+    _check_authority(root_der, "root", None)
+    return key
+
+
+def verify_issued(der: bytes, issuer_public_key: bytes, *, role: str) -> None:
+    """Return when one certificate is signed by the key X||Y; raises CertificateError (chain-invalid)."""
+    _check_signed(der, _layout(der, role), issuer_public_key, role, Code.CHAIN_INVALID)
+
+
+def _layout(der: bytes, role: str) -> CertificateLayout:
+    try:
+        return certificate_layout(der)
+    except CertificateError as error:
+        raise _broken(f"The {role} certificate is not usable. {error.what}") from error
+
+
+def _check_signed(der: bytes, layout: CertificateLayout, issuer_key: bytes, role: str, code: Code) -> None:
+    authority = layout.authority_key_id
+    named = authority is None or authority.of(der) == key_id(issuer_key)
+    digest = hashlib.sha256(layout.tbs.of(der)).digest()
+    if named and verify_digest(issuer_key, digest, _signature(layout.signature.of(der), role)):
+        return
+    if code is Code.ROOT_NOT_PINNED:
+        raise CertificateError(
+            f"The {role} certificate was not issued by the pinned root.",
+            advice="Check that atcaprov_cert_info_0.c belongs to the server's signer.",
+            code=code,
+        )
+    raise _broken(f"The {role} certificate was not signed by its issuer's key.")
+
+
+def _signature(bit_string: bytes, role: str) -> bytes:
+    # Tag, length, number of unused bits; then the one encoding in DER. Nothing else may stand for the same signature.
+    encoded = bit_string[3:]
+    try:
+        signature = raw_signature(encoded)
+    except CertificateError as error:
+        raise _broken(f"The signature of the {role} certificate is not usable.") from error
+    if bit_string[:3] != bytes([0x03, len(encoded) + 1, 0]) or der_signature(signature) != encoded:
+        raise _broken(f"The signature of the {role} certificate is not in DER.")
+    return signature
+
+
+def _check_authority(der: bytes, role: str, at: datetime | None) -> None:
+    extensions = _extensions(der, role, at)
+    try:
+        constraints = extensions.get_extension_for_class(x509.BasicConstraints).value
+        usage = extensions.get_extension_for_class(x509.KeyUsage).value
+    except x509.ExtensionNotFound as error:
+        raise _broken(f"The {role} certificate is no CA certificate: an extension is missing.") from error
+    if not constraints.ca or not usage.key_cert_sign:
+        raise _broken(f"The {role} certificate is no CA certificate.")
+
+
+def _check_device(der: bytes, at: datetime | None) -> None:
+    for extension in _extensions(der, "device", at):
+        value = extension.value
+        if isinstance(value, x509.BasicConstraints) and value.ca:
+            raise _broken("The device certificate is a CA certificate.")
+        if isinstance(value, x509.KeyUsage) and not value.digital_signature:
+            raise _broken("The device certificate does not allow digital signatures.")
+
+
+def _extensions(der: bytes, role: str, at: datetime | None) -> x509.Extensions:
+    # Only certificates whose signature is good come here, so the parser sees nothing a stranger made.
+    try:
+        certificate = x509.load_der_x509_certificate(der)
+        extensions = certificate.extensions
+        begin, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    except (ValueError, x509.DuplicateExtension, x509.InvalidVersion) as error:
+        raise _broken(f"The {role} certificate is not usable: {error}.") from error
+    if at is not None and not begin <= at <= end:
+        raise _broken(f"The {role} certificate is valid from {begin:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} UTC.")
+    for extension in extensions:
+        if extension.critical and not isinstance(extension.value, _KNOWN_EXTENSIONS):
+            raise _broken(f"The {role} certificate has the unknown critical extension {extension.oid.dotted_string}.")
+    return extensions
+
+
+def _broken(what: str) -> CertificateError:
+    return CertificateError(what, code=Code.CHAIN_INVALID)

@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from atcaprov.certs.chain import verify_chain, verify_root
+from atcaprov.certs.description import default_description
+from atcaprov.certs.issue import issue
+from atcaprov.certs.keys import key_id
+from atcaprov.errors import CertificateError, Code
+from tests.support.certificates import (
+    CHIP_SERIAL,
+    DEVICE,
+    HOUR,
+    ROOT,
+    SIGNER,
+    SIGNER_ID,
+    Key,
+    default_definitions,
+)
+
+SIGNER_DEFINITION, DEVICE_DEFINITION = default_definitions()
+
+
+def signer_certificate(*, root: Key = ROOT, signer: Key = SIGNER, signer_id: bytes = SIGNER_ID) -> bytes:
+    return issue(
+        SIGNER_DEFINITION,
+        subject_public_key=signer.public,
+        ca_public_key=root.public,
+        signer_id=signer_id,
+        issue_date=HOUR,
+        sign=root.sign,
+    ).der
+
+
+def device_certificate(*, signer: Key = SIGNER, signer_id: bytes = SIGNER_ID) -> bytes:
+    return issue(
+        DEVICE_DEFINITION,
+        subject_public_key=DEVICE.public,
+        ca_public_key=signer.public,
+        signer_id=signer_id,
+        issue_date=HOUR,
+        chip_serial=CHIP_SERIAL,
+        sign=signer.sign,
+    ).der
+
+
+SIGNER_DER = signer_certificate()
+DEVICE_DER = device_certificate()
+
+
+def check(device: bytes = DEVICE_DER, signer: bytes = SIGNER_DER, root: bytes = ROOT.public) -> None:
+    verify_chain(device, signer, root, at=HOUR, device_public_key=DEVICE.public)
+
+
+def code(device: bytes = DEVICE_DER, signer: bytes = SIGNER_DER, root: bytes = ROOT.public) -> str:
+    with pytest.raises(CertificateError) as caught:
+        check(device, signer, root)
+    return caught.value.code
+
+
+def test_good_chain() -> None:
+    check()
+    verify_chain(DEVICE_DER, SIGNER_DER, ROOT.public)
+
+
+def test_wrong_root() -> None:
+    assert code(root=Key.of(5).public) == Code.ROOT_NOT_PINNED
+    assert code(signer=signer_certificate(root=Key.of(5))) == Code.ROOT_NOT_PINNED
+
+
+def test_another_signers_device() -> None:
+    assert code(device=device_certificate(signer=Key.of(6))) == Code.CHAIN_INVALID
+    assert code(device=device_certificate(signer_id=b"\x00\x35")) == Code.CHAIN_INVALID
+
+
+def test_another_key() -> None:
+    with pytest.raises(CertificateError) as caught:
+        verify_chain(DEVICE_DER, SIGNER_DER, ROOT.public, device_public_key=SIGNER.public)
+    assert caught.value.code == Code.KEY_MISMATCH
+
+
+def test_a_signer_is_no_device_and_a_device_no_signer() -> None:
+    assert code(device=SIGNER_DER) == Code.CHAIN_INVALID
+    assert code(signer=DEVICE_DER) == Code.ROOT_NOT_PINNED
+
+
+@pytest.mark.parametrize("at", [HOUR - timedelta(seconds=1), datetime(1999, 1, 1, tzinfo=UTC)])
+def test_before_it_begins(at: datetime) -> None:
+    with pytest.raises(CertificateError, match="is valid from") as caught:
+        verify_chain(DEVICE_DER, SIGNER_DER, ROOT.public, at=at)
+    assert caught.value.code == Code.CHAIN_INVALID
+
+
+@pytest.mark.parametrize("which", ["device", "signer"])
+def test_truncated_at_each_length(which: str) -> None:
+    der = {"device": DEVICE_DER, "signer": SIGNER_DER}[which]
+    for length in range(len(der)):
+        assert code(**{which: der[:length]})
+
+
+@pytest.mark.parametrize("which", ["device", "signer"])
+def test_each_flipped_bit_breaks_the_chain(which: str) -> None:
+    der = {"device": DEVICE_DER, "signer": SIGNER_DER}[which]
+    for bit in range(len(der) * 8):
+        flipped = bytearray(der)
+        flipped[bit // 8] ^= 0x80 >> bit % 8
+        assert code(**{which: bytes(flipped)})
+
+
+def test_a_ca_as_device_is_refused() -> None:
+    subject = default_description("device").subject_name(chip_serial="0" * 18)
+    issuer = x509.load_der_x509_certificate(SIGNER_DER).subject
+    builder = x509.CertificateBuilder(issuer, subject, DEVICE.private.public_key(), 1, HOUR, HOUR + timedelta(days=1))
+    builder = builder.add_extension(x509.BasicConstraints(True, None), critical=True)
+    der = builder.sign(SIGNER.private, hashes.SHA256()).public_bytes(Encoding.DER)
+    with pytest.raises(CertificateError, match="CA certificate"):
+        verify_chain(der, SIGNER_DER, ROOT.public)
+
+
+def test_an_unknown_critical_extension_is_refused() -> None:
+    subject = default_description("device").subject_name(chip_serial="0" * 18)
+    issuer = x509.load_der_x509_certificate(SIGNER_DER).subject
+    builder = x509.CertificateBuilder(issuer, subject, DEVICE.private.public_key(), 1, HOUR, HOUR + timedelta(days=1))
+    unknown = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.3.6.1.4.1.99999.1"), b"\x05\x00")
+    der = builder.add_extension(unknown, critical=True).sign(SIGNER.private, hashes.SHA256()).public_bytes(Encoding.DER)
+    with pytest.raises(CertificateError, match=r"1\.3\.6\.1\.4\.1\.99999\.1"):
+        verify_chain(der, SIGNER_DER, ROOT.public)
+
+
+def root_certificate(key: Key = ROOT) -> bytes:
+    description = default_description("root")
+    name = description.subject_name()
+    builder = x509.CertificateBuilder(name, name, key.private.public_key(), 7, HOUR, HOUR + timedelta(days=9))
+    builder = description.extensions.add(builder, key_id=key_id(key.public), issuer_key_id=key_id(key.public))
+    return builder.sign(ROOT.private, hashes.SHA256()).public_bytes(Encoding.DER)
+
+
+def test_root() -> None:
+    assert verify_root(root_certificate()) == ROOT.public
+    verify_root(root_certificate(), ROOT.public)
+    with pytest.raises(CertificateError) as caught:
+        verify_root(root_certificate(), SIGNER.public)
+    assert caught.value.code == Code.ROOT_NOT_PINNED
+    with pytest.raises(CertificateError, match="not signed"):
+        verify_root(root_certificate(Key.of(9)))
+    with pytest.raises(CertificateError, match="not signed"):
+        verify_root(DEVICE_DER)
