@@ -1,0 +1,1 @@
+"""Configuration zones: read, build, explain, check and compare the 128 bytes that decide what a chip can ever do."""

@@ -1,0 +1,142 @@
+"""Build a configuration zone from named fields.
+
+The document has `part`, a table `chip` with the fields of the whole zone, and a table `slots` whose keys are a slot, a
+range or a list of them ("5", "2-4", "5-7,9"). All 16 slots must be described: nothing on the chip is left to chance.
+docs/reference/config-zone.md lists every field.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from typing import Any, Final
+
+from atcaprov.chip import memory_map
+from atcaprov.config_zone.counters import COUNTER_MAX, encode_counter
+from atcaprov.config_zone.model import CLOCK_DIVIDERS, Part
+from atcaprov.config_zone.named_fields import NamedFields, field_error
+from atcaprov.config_zone.slot_builder import build_slot
+from atcaprov.errors import Code, UsageError
+
+_PARTS: Final = {part.value: index for index, part in enumerate(Part)}
+_LEVELS: Final = {"fixed": 0, "vcc": 1}
+_WATCHDOG: Final = {"short": 0, "long": 1}
+_CLOCKS: Final = {name: divider for divider, name in CLOCK_DIVIDERS.items()}
+_OTP_MODES: Final = {"read-only": 0xAA, "consumption": 0x55}
+_SECURE_BOOT: Final = {"off": 0, "full-both": 1, "full-sig": 2, "full-dig": 3}
+_OUTPUT: Final = {"clear": 0, "encrypted": 1, "slot": 2, "forbidden": 3}
+
+
+def build_toml(text: str) -> bytes:
+    """Return the 128 bytes that a TOML document describes; see `build`.
+
+    Raises:
+        UsageError: not TOML, or not a zone (code config-zone-invalid).
+    """
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"The TOML is broken: {error}.", code=Code.CONFIG_ZONE_INVALID) from error
+    return build(document)
+
+
+def build(document: Mapping[str, Any]) -> bytes:
+    """Return the 128 bytes of the zone; bytes 0-15 are zero and 86-87 say unlocked, as on a new chip.
+
+    Raises:
+        UsageError: a field is unknown, missing, of the wrong kind, or contradicts another (code config-zone-invalid).
+    """
+    fields = NamedFields("", document)
+    fields.text("title")
+    part = list(Part)[fields.choice("part", _PARTS, default=Part.ATECC608A.value)]
+    zone = bytearray(memory_map.CONFIG_SIZE)
+    zone[memory_map.LOCK_VALUE] = zone[memory_map.LOCK_CONFIG] = memory_map.UNLOCKED
+    zone[memory_map.SLOT_LOCKED] = b"\xff\xff"
+    chip = fields.table("chip")
+    _shared(zone, chip)
+    _fields_608(zone, chip) if part.is_608 else _fields_508a(zone, chip)
+    chip.finish()
+    _slots(zone, fields.table("slots"))
+    fields.finish()
+    return bytes(zone)
+
+
+def _shared(zone: bytearray, chip: NamedFields) -> None:
+    zone[memory_map.I2C_ADDRESS] = chip.number("i2c_address", default=0xC0)
+    mode = chip.flag("byte_85_once") | chip.choice("input_levels", _LEVELS, default="fixed") << 1
+    zone[memory_map.CHIP_MODE] = mode | chip.choice("watchdog", _WATCHDOG, default="short") << 2
+    zone[memory_map.USER_EXTRA] = chip.number("user_extra")
+    zone[memory_map.USER_EXTRA_ADD] = chip.number("byte_85")
+    counters = (chip.number(f"counter_{number}", most=COUNTER_MAX) for number in range(2))
+    zone[memory_map.COUNTERS] = b"".join(encode_counter(value) for value in counters)
+    zone[memory_map.X509_FORMAT] = chip.hex_bytes("x509_format", 4)
+
+
+def _fields_508a(zone: bytearray, chip: NamedFields) -> None:
+    zone[memory_map.COUNT_MATCH] = chip.choice("otp_mode", _OTP_MODES, default="read-only")
+    zone[memory_map.FIELDS_608] = b"\xff" * 16
+
+
+def _fields_608(zone: bytearray, chip: NamedFields) -> None:
+    zone[memory_map.CHIP_MODE] |= chip.choice("clock", _CLOCKS, default="M0") << 3
+    count_match = chip.optional_slot("count_match_slot")
+    if count_match is not None:
+        zone[memory_map.COUNT_MATCH] = count_match << 4 | 1
+    permission = chip.optional_slot("volatile_key_permission_slot")
+    if permission is not None:
+        zone[memory_map.VOLATILE_KEY_PERMISSION] = permission | 0x80
+    zone[memory_map.SECURE_BOOT] = _secure_boot(chip.table("secure_boot")).to_bytes(2, "little")
+    zone[memory_map.KDF_IV_LOC] = chip.number("kdf_iv_loc")
+    zone[memory_map.KDF_IV_STR] = chip.hex_bytes("kdf_iv", 2)
+    zone[memory_map.CHIP_OPTIONS] = _chip_options(chip).to_bytes(2, "little")
+
+
+def _secure_boot(fields: NamedFields) -> int:
+    value = fields.choice("mode", _SECURE_BOOT, default="off")
+    value |= fields.flag("persistent") << 3 | fields.flag("random_nonce") << 4
+    value |= fields.slot("digest_slot") << 8 | fields.slot("key_slot") << 12
+    fields.finish()
+    return value
+
+
+def _chip_options(chip: NamedFields) -> int:
+    value = chip.flag("power_on_self_test") | chip.flag("kdf_aes") << 2 | chip.flag("clear_health_failure") << 3
+    value |= chip.choice("ecdh_output", _OUTPUT, default="clear") << 8
+    value |= chip.choice("kdf_output", _OUTPUT, default="clear") << 10
+    io_key = chip.optional_slot("io_protection_key_slot")
+    return value if io_key is None else value | 1 << 1 | io_key << 12
+
+
+def _slots(zone: bytearray, tables: NamedFields) -> None:
+    described: dict[int, str] = {}
+    for name, table in tables.tables().items():
+        path = tables.key(name)
+        slot_config, key_config = build_slot(NamedFields(path, table))
+        for number in _numbers(path, name):
+            if number in described:
+                raise field_error(path, f"describes slot {number}, which {described[number]} has described already.")
+            described[number] = path
+            _put(zone, memory_map.SLOT_CONFIG + 2 * number, slot_config)
+            _put(zone, memory_map.KEY_CONFIG + 2 * number, key_config)
+    missing = [str(number) for number in range(memory_map.SLOT_COUNT) if number not in described]
+    if missing:
+        raise field_error(
+            "slots", f"slots {', '.join(missing)} are not described.", "Describe all 16; locks are for ever."
+        )
+
+
+def _put(zone: bytearray, byte: int, word: int) -> None:
+    zone[byte : byte + 2] = word.to_bytes(2, "little")
+
+
+def _numbers(path: str, name: str) -> list[int]:
+    numbers: list[int] = []
+    for part in name.split(","):
+        first, dash, last = part.strip().partition("-")
+        bounds = [first, last] if dash else [first]
+        if not all(bound.isascii() and bound.isdigit() and int(bound) < memory_map.SLOT_COUNT for bound in bounds):
+            raise field_error(path, "is not a slot (0 to 15), a range such as 2-4, or a list such as 5-7,9.")
+        numbers += range(int(first), int(last if dash else first) + 1)
+    if not numbers:
+        raise field_error(path, "names no slot.")
+    return numbers

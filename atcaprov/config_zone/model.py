@@ -1,0 +1,295 @@
+"""The configuration zone as an immutable value with a name for every field.
+
+Offsets stand in atcaprov.chip.memory_map; meanings from DS20005927A (ATECC508A), AN3539 and the public cryptoauthlib
+sources (ATECC608).
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
+
+from atcaprov.chip import memory_map
+from atcaprov.config_zone.slot import KeyConfig, Slot, SlotConfig
+from atcaprov.errors import Code, UsageError
+
+
+class Part(enum.StrEnum):
+    """The parts whose zones are known."""
+
+    ATECC508A = "ATECC508A"
+    ATECC608A = "ATECC608A"
+    ATECC608B = "ATECC608B"
+
+    @property
+    def is_608(self) -> bool:
+        """The ATECC608 meanings of the fields apply."""
+        return self is not Part.ATECC508A
+
+    @classmethod
+    def from_revision(cls, revision: bytes) -> Part:
+        """Return the part of a RevNum (4 bytes, zone bytes 4-7).
+
+        Raises:
+            UsageError: no known part has it (code wrong-part).
+        """
+        if len(revision) == len(memory_map.REVISION_508A) and revision[2] == memory_map.REVISION_508A[2]:
+            return cls.ATECC508A
+        if len(revision) == len(memory_map.REVISION_608A) and revision[2] == memory_map.REVISION_608A[2]:
+            return cls.ATECC608A if revision[3] <= memory_map.REVISION_608A[3] else cls.ATECC608B
+        raise UsageError(f"No known part has the revision {revision.hex(' ').upper()}.", code=Code.WRONG_PART)
+
+
+def address_text(address: int) -> str:
+    """Return an I2C address in both of its spellings."""
+    return f"{address:02X} (7-bit {address >> 1:02X})"
+
+
+CLOCK_DIVIDERS: Final = {0b00000: "M0", 0b00101: "M1", 0b01101: "M2"}
+"""ChipMode bits 7-3 of the ATECC608."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChipMode:
+    """Byte 19."""
+
+    value: int
+
+    @property
+    def user_extra_address(self) -> bool:
+        """608: byte 85, once set, is the I2C address. 508A: Selector can be written once."""
+        return bool(self.value & 1)
+
+    @property
+    def ttl_levels(self) -> bool:
+        """Input levels follow VCC instead of being fixed."""
+        return bool(self.value >> 1 & 1)
+
+    @property
+    def long_watchdog(self) -> bool:
+        """The watchdog waits about 10 s instead of 1.3 s."""
+        return bool(self.value >> 2 & 1)
+
+    @property
+    def clock_divider(self) -> int:
+        """Bits 7-3; names in CLOCK_DIVIDERS."""
+        return self.value >> 3
+
+
+@dataclass(frozen=True, slots=True)
+class SecureBoot:
+    """Bytes 70-71 of the ATECC608."""
+
+    value: int
+
+    @property
+    def mode(self) -> int:
+        """0 off, 1 FullBoth, 2 FullSig, 3 FullDig."""
+        return self.value & 3
+
+    @property
+    def persistent(self) -> bool:
+        """A success sets the persistent latch."""
+        return bool(self.value >> 3 & 1)
+
+    @property
+    def random_nonce(self) -> bool:
+        """The command needs TempKey from a random Nonce."""
+        return bool(self.value >> 4 & 1)
+
+    @property
+    def digest_slot(self) -> int:
+        """Slot of the stored signature or digest."""
+        return self.value >> 8 & 0xF
+
+    @property
+    def key_slot(self) -> int:
+        """Slot of the public key."""
+        return self.value >> 12
+
+
+@dataclass(frozen=True, slots=True)
+class ChipOptions:
+    """Bytes 90-91 of the ATECC608."""
+
+    value: int
+
+    @property
+    def power_on_self_test(self) -> bool:
+        """The chip tests itself at each wake after power-on: a slow wake."""
+        return bool(self.value & 1)
+
+    @property
+    def io_protection(self) -> bool:
+        """The IO protection key is enabled."""
+        return bool(self.value >> 1 & 1)
+
+    @property
+    def kdf_aes(self) -> bool:
+        """KDF may use AES."""
+        return bool(self.value >> 2 & 1)
+
+    @property
+    def clear_health_failure(self) -> bool:
+        """A health-test failure is cleared after its first report."""
+        return bool(self.value >> 3 & 1)
+
+    @property
+    def reserved(self) -> int:
+        """Bits 7-4."""
+        return self.value >> 4 & 0xF
+
+    @property
+    def ecdh_protection(self) -> int:
+        """0 clear output, 1 encrypted output, 2 into TempKey or a slot only, 3 forbidden."""
+        return self.value >> 8 & 3
+
+    @property
+    def kdf_protection(self) -> int:
+        """As `ecdh_protection`, for KDF."""
+        return self.value >> 10 & 3
+
+    @property
+    def io_key_slot(self) -> int:
+        """Slot of the IO protection key."""
+        return self.value >> 12
+
+
+@dataclass(frozen=True)
+class ConfigZone:
+    """The 128 bytes of a configuration zone.
+
+    Raises:
+        UsageError: `data` has another length (code config-zone-invalid).
+    """
+
+    data: bytes
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "data", bytes(self.data))
+        if len(self.data) != memory_map.CONFIG_SIZE:
+            raise UsageError(
+                f"A configuration zone has {memory_map.CONFIG_SIZE} bytes, this one has {len(self.data)}.",
+                code=Code.CONFIG_ZONE_INVALID,
+            )
+
+    @property
+    def serial_number(self) -> bytes:
+        """SN, 9 bytes; zeros or anything else in a zone out of a file."""
+        return memory_map.serial_number(self.data)
+
+    @property
+    def revision(self) -> bytes:
+        """RevNum, 4 bytes."""
+        return self.data[memory_map.REVISION]
+
+    @property
+    def i2c_address(self) -> int:
+        """Byte 16: the address in its 8-bit form (C0 is 60 in 7 bits)."""
+        return self.data[memory_map.I2C_ADDRESS]
+
+    @property
+    def count_match(self) -> int:
+        """Byte 18: CountMatch of the 608, OTPmode of the 508A."""
+        return self.data[memory_map.COUNT_MATCH]
+
+    @property
+    def count_match_enabled(self) -> bool:
+        """608: LimitedUse keys end at the count in slot `count_match_slot`."""
+        return bool(self.count_match & 1)
+
+    @property
+    def count_match_slot(self) -> int:
+        """608: slot of the limit."""
+        return self.count_match >> 4
+
+    @property
+    def chip_mode(self) -> ChipMode:
+        """Byte 19."""
+        return ChipMode(self.data[memory_map.CHIP_MODE])
+
+    @property
+    def counters(self) -> tuple[bytes, bytes]:
+        """Counter 0 and Counter 1, 8 bytes each, as stored."""
+        stored = self.data[memory_map.COUNTERS]
+        return stored[:8], stored[8:]
+
+    @property
+    def use_lock(self) -> int:
+        """608: byte 68; the low nibble A enables, the high nibble is a slot."""
+        return self.data[memory_map.USE_LOCK]
+
+    @property
+    def volatile_key_permission(self) -> int:
+        """608: byte 69; bit 7 enables, bits 3-0 are a slot."""
+        return self.data[memory_map.VOLATILE_KEY_PERMISSION]
+
+    @property
+    def volatile_key_permission_enabled(self) -> bool:
+        """608: bit 7 of byte 69."""
+        return bool(self.volatile_key_permission >> 7)
+
+    @property
+    def secure_boot(self) -> SecureBoot:
+        """608: bytes 70-71."""
+        return SecureBoot(int.from_bytes(self.data[memory_map.SECURE_BOOT], "little"))
+
+    @property
+    def kdf_iv(self) -> bytes:
+        """608: KdfIvLoc and KdfIvStr, 3 bytes."""
+        return self.data[memory_map.KDF_IV_LOC : memory_map.KDF_IV_STR.stop]
+
+    @property
+    def last_key_use(self) -> bytes:
+        """508A: bytes 68-83, the counter of slot 15; on the 608 these bytes are other fields."""
+        return self.data[memory_map.FIELDS_608]
+
+    @property
+    def user_extra(self) -> int:
+        """Byte 84; only UpdateExtra writes it."""
+        return self.data[memory_map.USER_EXTRA]
+
+    @property
+    def user_extra_address(self) -> int:
+        """Byte 85: UserExtraAdd of the 608, Selector of the 508A; only UpdateExtra writes it."""
+        return self.data[memory_map.USER_EXTRA_ADD]
+
+    @property
+    def config_locked(self) -> bool:
+        """The zone is locked; only a zone read from a chip can tell."""
+        return self.data[memory_map.LOCK_CONFIG] != memory_map.UNLOCKED
+
+    @property
+    def data_locked(self) -> bool:
+        """Data and OTP are locked; only a zone read from a chip can tell."""
+        return self.data[memory_map.LOCK_VALUE] != memory_map.UNLOCKED
+
+    @property
+    def slot_locked(self) -> int:
+        """Bytes 88-89 as a number: bit n is slot n, and 1 means unlocked."""
+        return int.from_bytes(self.data[memory_map.SLOT_LOCKED], "little")
+
+    @property
+    def chip_options(self) -> ChipOptions:
+        """608: bytes 90-91."""
+        return ChipOptions(int.from_bytes(self.data[memory_map.CHIP_OPTIONS], "little"))
+
+    @property
+    def x509_format(self) -> bytes:
+        """Bytes 92-95."""
+        return self.data[memory_map.X509_FORMAT]
+
+    @cached_property
+    def slots(self) -> tuple[Slot, ...]:
+        """The 16 slots in order."""
+        return tuple(self._slot(number) for number in range(memory_map.SLOT_COUNT))
+
+    def _slot(self, number: int) -> Slot:
+        return Slot(
+            number,
+            SlotConfig(memory_map.slot_config(self.data, number)),
+            KeyConfig(memory_map.key_config(self.data, number)),
+            open=bool(self.slot_locked >> number & 1),
+        )

@@ -1,0 +1,66 @@
+"""Read a configuration zone from a file: hex text, or named fields in TOML."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from atcaprov.config_zone.hex_file import read_hex
+from atcaprov.config_zone.model import ConfigZone
+from atcaprov.errors import Code, UsageError
+
+_MAX_SIZE: Final = 1 << 20
+_TOML: Final = ".toml"
+
+
+@dataclass(frozen=True)
+class ZoneFile:
+    """A zone and where it came from; `lines` gives the line of each byte, 0 where there is none (TOML)."""
+
+    path: Path
+    zone: ConfigZone
+    lines: tuple[int, ...]
+
+    def place(self, byte: int) -> str:
+        """Return `file:line` of a byte, or only the file."""
+        return f"{self.path}:{self.lines[byte]}" if self.lines[byte] else str(self.path)
+
+
+def read_zone_file(path: Path, *, accept_112: bool = False) -> ZoneFile:
+    """Read a zone; a name that ends in .toml holds named fields (see builder), every other one hex text.
+
+    Raises:
+        UsageError: the file cannot be read (file-unreadable) or is no zone (config-zone-invalid), with its place.
+    """
+    text = _read_text(path)
+    try:
+        if path.suffix.lower() == _TOML:
+            from atcaprov.config_zone.builder import build_toml
+
+            data = build_toml(text)
+            return ZoneFile(path, ConfigZone(data), (0,) * len(data))
+        found = read_hex(text, accept_112=accept_112)
+    except UsageError as error:
+        raise UsageError(f"{path}: {error.what}", advice=error.advice, code=error.code) from error
+    return ZoneFile(path, ConfigZone(found.data), found.lines)
+
+
+def _read_text(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            content = file.read(_MAX_SIZE + 1)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise UsageError(f"{path} cannot be read: {reason}.", code=Code.FILE_UNREADABLE) from error
+    if len(content) > _MAX_SIZE:
+        raise UsageError(f"{path} is too large for a configuration zone.", code=Code.CONFIG_ZONE_INVALID)
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise UsageError(
+            f"{path}: line {line} is not text in UTF-8.",
+            advice="A configuration zone is a text file of hex digits, not a binary image.",
+            code=Code.CONFIG_ZONE_INVALID,
+        ) from error
