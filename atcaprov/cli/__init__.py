@@ -1,0 +1,7 @@
+"""The program `atcaprov`: tools for configuration zones, certificates and chips."""
+
+from __future__ import annotations
+
+from atcaprov.cli.program import main
+
+__all__ = ["main"]

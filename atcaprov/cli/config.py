@@ -1,0 +1,165 @@
+"""`atcaprov config`: show, check and compare configuration zones in files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from atcaprov.chip.memory_map import SLOT_COUNT
+from atcaprov.config_zone.defaults import DEFAULT_CERTIFICATE_SLOTS, DEFAULT_DEVICE_KEY_SLOT
+from atcaprov.config_zone.findings import Allow, Finding, Level, Product
+from atcaprov.config_zone.model import ConfigZone, Part
+from atcaprov.config_zone.zone_file import ZoneFile, read_zone_file
+from atcaprov.errors import Code, UsageError
+
+_DIFFERENT: Final = 1
+
+
+class SlotList(click.ParamType[frozenset[int]]):
+    """Slot numbers with commas, such as 10,11,12; an empty text is no slot."""
+
+    name = "slots"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> frozenset[int]:
+        """Return the numbers."""
+        if isinstance(value, frozenset):
+            return value
+        words = [word.strip() for word in str(value).split(",") if word.strip()]
+        if not all(word.isascii() and word.isdigit() and int(word) < SLOT_COUNT for word in words):
+            self.fail(f"'{value}' is not a list of slots (0 to {SLOT_COUNT - 1}) such as 10,11,12.", param, ctx)
+        return frozenset(int(word) for word in words)
+
+
+_FILE: Final = click.Path(dir_okay=False, path_type=Path)
+_SLOTS: Final = SlotList()
+
+
+def _part_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    return click.option(
+        "--part",
+        type=click.Choice([part.value for part in Part]),
+        default=Part.ATECC608A.value,
+        show_default=True,
+        help="The chip that the zone is for.",
+    )(function)
+
+
+def _length_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    return click.option(
+        "--accept-112",
+        is_flag=True,
+        help="Take a file of 112 bytes for bytes 16-127; it has no serial number in front.",
+    )(function)
+
+
+@click.group("config")
+def group() -> None:
+    """Configuration zones: 128 bytes that decide for ever what a chip can do.
+
+    FILE is hex text as provisioning-client --config reads it, or named fields if its name ends in .toml.
+    """
+
+
+@group.command()
+@click.argument("file", type=_FILE)
+@_part_option
+@_length_option
+@click.option("--hex", "as_hex", is_flag=True, help="Print the bytes as a hex file instead of words.")
+def show(file: Path, part: str, accept_112: bool, as_hex: bool) -> None:
+    """Explain every field and every slot of FILE."""
+    zone = read_zone_file(file, accept_112=accept_112).zone
+    if as_hex:
+        from atcaprov.config_zone.hex_file import format_hex
+
+        click.echo(format_hex(zone.data), nl=False)
+    else:
+        _show_words(zone, Part(part))
+
+
+def _show_words(zone: ConfigZone, part: Part) -> None:
+    from atcaprov.config_zone.explain import explain_fields, explain_slot
+
+    click.echo(f"{part} configuration zone\n\nbyte  field")
+    for field in explain_fields(zone, part):
+        click.echo(f"{field.byte:4}  {field.name:<22}{field.value:<20}{field.meaning}".rstrip())
+    click.echo("\nslot  SlotConfig  KeyConfig  after the data lock")
+    for slot in zone.slots:
+        words = f"{slot.slot_config.value:04X}        {slot.key_config.value:04X}"
+        click.echo(f"{slot.number:4}  {words}       {explain_slot(slot)}")
+
+
+@group.command()
+@click.argument("file", type=_FILE)
+@_part_option
+@_length_option
+@click.option(
+    "--device-key-slot",
+    type=click.IntRange(0, SLOT_COUNT - 1),
+    default=DEFAULT_DEVICE_KEY_SLOT,
+    show_default=True,
+    help="Slot of the device key.",
+)
+@click.option(
+    "--certificate-slots",
+    type=_SLOTS,
+    default=",".join(str(slot) for slot in sorted(DEFAULT_CERTIFICATE_SLOTS)),
+    show_default=True,
+    help="Slots of the certificates and the signer's public key.",
+)
+@click.option("--slots-to-lock", type=_SLOTS, default="", help="Slots that are locked one by one at the end.")
+@click.option("--written-slots", type=_SLOTS, help="Slots that the run gives data before the data lock.")
+@click.option(
+    "--allow", type=click.Choice([allow.value for allow in Allow]), multiple=True, help="A setting that is wanted."
+)
+def check(file: Path, part: str, accept_112: bool, allow: tuple[str, ...], **slots: Any) -> None:
+    """Say what in FILE would harm a chip, and what is remarkable.
+
+    Exit code 2 if there is an error; warnings and infos do not count.
+    """
+    from atcaprov.config_zone.check import check_product
+
+    found = read_zone_file(file, accept_112=accept_112)
+    product = Product(part=Part(part), allowed=frozenset(Allow(name) for name in allow), **slots)
+    findings = check_product(found.zone, product)
+    for finding in findings:
+        click.echo(_finding_text(found, finding))
+    _conclude(file, findings)
+
+
+def _finding_text(found: ZoneFile, finding: Finding) -> str:
+    text = f"{found.place(finding.byte)}: {finding.level}: byte {finding.byte}: {finding.message} [{finding.rule}]"
+    return f"{text}\n    {finding.advice}" if finding.advice else text
+
+
+def _conclude(file: Path, findings: list[Finding]) -> None:
+    counts = {level: sum(finding.level is level for finding in findings) for level in Level}
+    summary = ", ".join(f"{count} {level}{'' if count == 1 else 's'}" for level, count in counts.items())
+    if counts[Level.ERROR]:
+        raise UsageError(
+            f"{file} would harm the chip: {summary}.", advice="Do not lock it.", code=Code.CONFIG_ZONE_UNSAFE
+        )
+    click.echo(f"{file} can be locked: {summary}.")
+
+
+@group.command()
+@click.argument("before", type=_FILE)
+@click.argument("after", type=_FILE)
+@_part_option
+@_length_option
+@click.option("--exit-code", is_flag=True, help="Exit with 1 if the zones differ.")
+def diff(before: Path, after: Path, part: str, accept_112: bool, exit_code: bool) -> int:
+    """Say in words how the zones of two files differ; bytes 0-15 and 86-87 do not count."""
+    from atcaprov.config_zone.diff import diff as differences
+
+    first, second = (read_zone_file(file, accept_112=accept_112).zone for file in (before, after))
+    found = differences(first, second, Part(part))
+    for difference in found:
+        click.echo(str(difference))
+        if difference.before_meaning or difference.after_meaning:
+            click.echo(f"    - {difference.before_meaning}\n    + {difference.after_meaning}")
+    if not found:
+        click.echo("The zones are the same.")
+    return _DIFFERENT if found and exit_code else 0

@@ -1,0 +1,37 @@
+"""The groups of `atcaprov`; each is imported only when it is named."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Final, NoReturn
+
+import click
+
+from atcaprov.cli.border import run_program
+
+_GROUPS: Final = {"config": "atcaprov.cli.config"}
+
+
+class _LazyGroup(click.Group):
+    """A group whose members stand in modules of their own: the attribute `group` of each."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(_GROUPS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        module = _GROUPS.get(cmd_name)
+        if module is None:
+            return None
+        group: click.Command = importlib.import_module(module).group
+        return group
+
+
+@click.command(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="atcaprov")
+def atcaprov() -> None:
+    """Tools for the secure provisioning of ATECC608A chips."""
+
+
+def main() -> NoReturn:
+    """Run `atcaprov` with the arguments of the process."""
+    run_program(atcaprov, "atcaprov")

@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from atcaprov import __version__
+from atcaprov.cli.program import atcaprov
+from atcaprov.errors import AtcaProvError, CertificateError, Code, DeviceError, ServerRejected, TransportError
+from tests.support.programs_in_process import run_in_process
+
+DEFAULT_HEX = Path(__file__).parents[2] / "configs" / "atecc608a-default.hex"
+
+
+def failing(error: BaseException) -> click.Command:
+    @click.command("failing")
+    def command() -> None:
+        raise error
+
+    return command
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (AtcaProvError("Oh."), 1),
+        (TransportError("No chip.", advice="Put the board in."), 3),
+        (DeviceError("Refused.", command="Lock", status=0x0F), 5),
+        (CertificateError("Wrong.", code=Code.CHAIN_INVALID), 7),
+        (ServerRejected("Unknown.", code="signer-unknown"), 8),
+    ],
+)
+def test_an_error_becomes_a_message_and_its_exit_code(error: AtcaProvError, code: int) -> None:
+    ended = run_in_process(failing(error))
+    assert (ended.code, ended.out) == (code, "")
+    assert ended.err == f"Error [{error.code}]: {error.what}\n" + (f"{error.advice}\n" if error.advice else "")
+
+
+@pytest.mark.parametrize("interruption", [KeyboardInterrupt(), click.Abort()])
+def test_ctrl_c_is_130(interruption: BaseException) -> None:
+    ended = run_in_process(failing(interruption))
+    assert (ended.code, ended.out) == (130, "")
+    assert ended.err.endswith("Interrupted.\n")
+
+
+def test_a_bug_is_not_hidden() -> None:
+    with pytest.raises(ZeroDivisionError):
+        run_in_process(failing(ZeroDivisionError()))
+
+
+def test_the_program_names_its_groups() -> None:
+    ended = run_in_process(atcaprov, "--help")
+    assert ended.code == 0
+    assert "config" in ended.out
+
+
+def test_the_version() -> None:
+    assert run_in_process(atcaprov, "--version").out == f"atcaprov, version {__version__}\n"
+
+
+@pytest.mark.parametrize("arguments", [["frob"], ["--frob"]])
+def test_what_is_not_known(arguments: list[str]) -> None:
+    assert run_in_process(atcaprov, *arguments).code == 2
+
+
+def test_the_installed_program_runs() -> None:
+    program = Path(sys.executable).with_name("atcaprov")
+    ended = subprocess.run([program, "config", "show", DEFAULT_HEX], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_a_reader_that_goes_away_is_no_crash() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    program = "from atcaprov.cli import main; main()"
+    with os.fdopen(writer, "wb") as output:
+        command = [sys.executable, "-c", program, "config", "show", str(DEFAULT_HEX)]
+        ended = subprocess.run(command, stdout=output, stderr=subprocess.PIPE, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (1, "")
