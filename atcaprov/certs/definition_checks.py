@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING, Final
 from atcaprov.certs import der
 from atcaprov.certs.compressed import COMPRESSED_SIZE
 from atcaprov.certs.dates import MAX_EXPIRE_YEARS, DateFormat
-from atcaprov.certs.elements import MAX_TRANSFORMED, CertElement, CertLocation, DeviceLocation, DeviceZone, StdElement
+from atcaprov.certs.elements import (
+    MAX_TRANSFORMED,
+    CertElement,
+    CertLocation,
+    DeviceLocation,
+    DeviceZone,
+    StdElement,
+    Transform,
+)
 from atcaprov.certs.keys import PADDED_KEY_SIZE, PUBLIC_KEY_SIZE
 from atcaprov.certs.layout import CertificateLayout, Span
 from atcaprov.certs.serial_number import FIXED_SIZES, HASHES, MAX_SIZE, NEEDS_CHIP_SERIAL, SerialSource
@@ -25,6 +33,12 @@ if TYPE_CHECKING:
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 _TAGS: Final = {DateFormat.RFC5280_UTC: der.UTC_TIME, DateFormat.RFC5280_GEN: der.GENERALIZED_TIME}
 _RFC5280_SERIAL: Final = 20
+_FROM_HEX: Final = {
+    Transform.HEX2BIN_UC,
+    Transform.HEX2BIN_LC,
+    Transform.HEX2BIN_SPACE_UC,
+    Transform.HEX2BIN_SPACE_LC,
+}
 SERIAL_LOCATIONS: Final = ((0, 4), (8, 5))
 """Offset and count of the chip's serial number in the configuration zone."""
 
@@ -181,6 +195,8 @@ def _check_extra_element(element: CertElement, layout: CertificateLayout) -> Non
     places = [layout.issuer, layout.subject, *([layout.extensions] if layout.extensions else [])]
     if not element.cert_loc.count or not any(place.holds(start, end) for place in places):
         raise refused(f"element {element.id} must stand in the names or extensions of the certificate")
+    if not _FROM_HEX & set(element.transforms):
+        element.certificate_bytes(bytes(location.count))  # refuses another length than that of cert_loc
 
 
 def check_issuable(definition: CertificateDefinition) -> None:
