@@ -1,0 +1,147 @@
+"""Certificates that came from the server for one chip: checked as a whole before a byte of them is written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from atcaprov.certs.cert_info import CertInfo
+from atcaprov.certs.chain import verify_chain
+from atcaprov.certs.compare import explain_differences
+from atcaprov.certs.definition import CertificateDefinition
+from atcaprov.certs.rebuild import SlotWrite, rebuild, slot_writes
+from atcaprov.chip.memory_map import serial_number
+from atcaprov.errors import CertificateError, Code, ProvisioningError
+from atcaprov.provisioning.profile import Profile
+from atcaprov.provisioning.signer_offer import SignerOffer
+from atcaprov.wire.messages import CertificatesReply
+
+CLOCK_TOLERANCE: Final = timedelta(minutes=5)
+"""How far the server's clock may be ahead of this computer's."""
+
+
+@dataclass(frozen=True)
+class ChipKey:
+    """The chip that certificates are for: serial number (9 bytes) and device public key (64 bytes X||Y)."""
+
+    serial_number: bytes
+    public_key: bytes
+
+    @classmethod
+    def of(cls, config: bytes, public_key: bytes) -> ChipKey:
+        """Take the serial number out of a configuration zone."""
+        return cls(serial_number(config), public_key)
+
+
+@dataclass(frozen=True)
+class IssuedCertificates:
+    """Certificates that have passed every check: full form (DER), compressed form, and where they go on the chip."""
+
+    device_certificate: bytes
+    signer_certificate: bytes
+    root_certificate: bytes
+    device_compressed: bytes
+    signer_compressed: bytes
+    writes: tuple[SlotWrite, ...]
+
+    @classmethod
+    def checked(
+        cls, reply: CertificatesReply, chip: ChipKey, offer: SignerOffer, cert_info: CertInfo, profile: Profile
+    ) -> IssuedCertificates:
+        """Check a reply against the chip, the offer and the pinned root.
+
+        Raises:
+            CertificateError: a certificate is for another key or chip, does not rebuild byte for byte from its
+                compressed form, or does not chain to the pinned root.
+            ProvisioningError: the server wants writes that the certificates do not need (code SLOT_NOT_ALLOWED).
+        """
+        _require_offered(reply, offer)
+        _require_rebuilds(reply, chip, offer, cert_info)
+        verify_chain(
+            reply.device_certificate,
+            reply.signer_certificate,
+            cert_info.root_public_key,
+            device_public_key=chip.public_key,
+            at=datetime.now(UTC) + CLOCK_TOLERANCE,
+        )
+        return cls(
+            reply.device_certificate,
+            reply.signer_certificate,
+            reply.root_certificate,
+            reply.device_compressed,
+            reply.signer_compressed,
+            _checked_writes(reply, chip, offer, cert_info, profile),
+        )
+
+
+def _require_offered(reply: CertificatesReply, offer: SignerOffer) -> None:
+    same = (
+        reply.signer_certificate == offer.signer_certificate
+        and CertificateDefinition.from_bytes(reply.device_definition) == offer.device_definition
+        and CertificateDefinition.from_bytes(reply.signer_definition) == offer.signer_definition
+    )
+    if not same:
+        raise CertificateError(
+            "The server's certificates are made by another signer or definition than it offered.",
+            advice="Nothing was written. Start the client again; if it happens twice, call the technician.",
+            code=Code.CERTIFICATE_MISMATCH,
+        )
+
+
+def _require_rebuilds(reply: CertificatesReply, chip: ChipKey, offer: SignerOffer, cert_info: CertInfo) -> None:
+    device = rebuild(
+        offer.device_definition,
+        compressed=reply.device_compressed,
+        public_key=chip.public_key,
+        ca_public_key=cert_info.signer_public_key,
+        chip_serial=chip.serial_number,
+    )
+    require_equal(offer.device_definition, reply.device_certificate, device)
+    signer = rebuild(
+        offer.signer_definition,
+        compressed=reply.signer_compressed,
+        public_key=cert_info.signer_public_key,
+        ca_public_key=cert_info.root_public_key,
+        chip_serial=None,
+    )
+    require_equal(offer.signer_definition, reply.signer_certificate, signer)
+
+
+def require_equal(definition: CertificateDefinition, expected: bytes, found: bytes) -> None:
+    """Compare two certificates byte for byte and explain every field that differs.
+
+    Raises:
+        CertificateError: they differ (code CERTIFICATE_MISMATCH); the text names the fields and the likely cause.
+    """
+    if expected == found:
+        return
+    differences = explain_differences(definition, expected, found)
+    raise CertificateError(
+        f"The {definition.role} certificate rebuilt from the chip's data differs from the one issued: "
+        + "; ".join(str(difference) for difference in differences)
+        + ".",
+        code=Code.CERTIFICATE_MISMATCH,
+    )
+
+
+def _checked_writes(
+    reply: CertificatesReply, chip: ChipKey, offer: SignerOffer, cert_info: CertInfo, profile: Profile
+) -> tuple[SlotWrite, ...]:
+    """Return the writes that the certificates need, if the server asked for exactly these."""
+    needed = (
+        *slot_writes(offer.device_definition, compressed=reply.device_compressed, public_key=chip.public_key),
+        *slot_writes(
+            offer.signer_definition, compressed=reply.signer_compressed, public_key=cert_info.signer_public_key
+        ),
+    )
+    asked = {(write.slot, write.offset, bytes(write.data)) for write in reply.writes}
+    refused = sorted({slot for slot, _, _ in asked if slot not in profile.certificate_slots})
+    if refused or asked != {(write.slot, write.offset, write.data) for write in needed}:
+        where = f"slots {', '.join(map(str, refused))}" if refused else "places that its certificates do not need"
+        raise ProvisioningError(
+            f"The server wants to write {where}.",
+            advice="Nothing was written. Call the technician: the server or its signer is not for this product.",
+            code=Code.SLOT_NOT_ALLOWED,
+        )
+    return needed

@@ -1,0 +1,106 @@
+"""`provision()`: take one chip through the ten stages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from atcaprov.certs.cert_info import CertInfo
+from atcaprov.device.device import Device
+from atcaprov.provisioning.profile import Profile
+from atcaprov.provisioning.run import Run
+from atcaprov.provisioning.signer_offer import SignerOffer, ask_for_offer
+from atcaprov.provisioning.stages import ACTS, Stage, StageStatus
+from atcaprov.provisioning.user_functions import UserFunctions
+
+
+@dataclass(frozen=True)
+class Provisioned:
+    """A chip that is ready: serial number (9 bytes) and its chain (DER)."""
+
+    serial_number: bytes
+    device_certificate: bytes
+    signer_certificate: bytes
+    root_certificate: bytes
+    was_done_before: bool
+    """The data zone was locked when the run began: it only finished or confirmed an earlier one."""
+
+
+class _Step(NamedTuple):
+    stage: Stage
+    needed: Callable[[Run], bool]
+    act: Callable[[Run], None]
+
+
+_STEPS: Final = (
+    _Step(Stage.CONFIG_WRITE, lambda run: not run.config_was_locked, Run.write_config),
+    _Step(Stage.CONFIG_LOCK, lambda run: not run.config_was_locked, Run.lock_config),
+    _Step(Stage.CONFIG_READ, lambda run: True, Run.read_config),
+    _Step(Stage.GEN_KEY, lambda run: run.issued is None, Run.generate_key),
+    _Step(Stage.CERTS_REQUEST, lambda run: run.issued is None, Run.request_certificates),
+    _Step(Stage.CERTS_WRITE, lambda run: not run.data_was_locked, Run.write_certificates),
+    _Step(Stage.DATA_WRITE, lambda run: not run.data_was_locked, Run.write_data),
+    _Step(Stage.DATA_LOCK, lambda run: not run.data_was_locked, Run.lock_data),
+    _Step(Stage.SLOTS_LOCK, lambda run: bool(run.slots_still_open()), Run.lock_slots),
+    # A chip that came with its data zone locked is judged by its content alone, so that one is always validated.
+    _Step(Stage.VALIDATE_CERTS, lambda run: run.profile.validate or run.data_was_locked, Run.validate),
+)
+
+
+class Provisioner:
+    """Provisions chip after chip for one product with one kind of signer."""
+
+    def __init__(self, profile: Profile, cert_info: CertInfo, functions: UserFunctions) -> None:
+        self._profile = profile
+        self._cert_info = cert_info
+        self._functions = functions
+        self._offer: SignerOffer | None = None
+
+    def prepare(self) -> None:
+        """Ask the server for its signer and check that it fits; done by the first `provision` if not before.
+
+        Raises:
+            ServerRejected, TransportError, ProtocolError, CertificateError, ProvisioningError: as `ask_for_offer`.
+        """
+        self._offer = ask_for_offer(self._functions, self._cert_info, self._profile)
+
+    def provision(self, device: Device) -> Provisioned:
+        """Take one chip through the stages; a chip that was cut in an earlier run goes on where it stands.
+
+        Raises:
+            AtcaProvError: the stage that failed was told by `notify`; the error says what becomes of the board. What
+                the user functions raise leaves as itself.
+        """
+        if self._offer is None:
+            self.prepare()
+        assert self._offer is not None
+        run = Run(device, self._profile, self._cert_info, self._functions, self._offer)
+        for step in _STEPS:
+            self._take(step, run)
+        return _result(run)
+
+    def _take(self, step: _Step, run: Run) -> None:
+        if not step.needed(run):
+            self._functions.notify(step.stage, StageStatus.SKIPPED)
+            return
+        self._functions.notify(step.stage, StageStatus.START)
+        try:
+            with run.device.permit(*ACTS.get(step.stage, ())):
+                step.act(run)
+        except BaseException:
+            self._functions.notify(step.stage, StageStatus.ERROR)
+            raise
+        self._functions.notify(step.stage, StageStatus.DONE)
+
+
+def _result(run: Run) -> Provisioned:
+    assert run.chip is not None
+    assert run.issued is not None
+    return Provisioned(
+        run.chip.serial_number,
+        run.issued.device_certificate,
+        run.issued.signer_certificate,
+        run.issued.root_certificate,
+        run.data_was_locked,
+    )

@@ -1,0 +1,150 @@
+"""One chip's way through the stages: what is known of it so far, and what each stage does.
+
+Each stage looks at the chip before it acts and can be repeated, so that a run that was cut anywhere goes on where the
+chip stands: what is done already is skipped, what is done otherwise is told.
+"""
+
+from __future__ import annotations
+
+from atcaprov.certs.cert_info import CertInfo
+from atcaprov.chip.commands import Status
+from atcaprov.device.device import Device
+from atcaprov.errors import Board, Code, DeviceError, ProvisioningError, ServerRejected
+from atcaprov.provisioning import config_stages
+from atcaprov.provisioning.data_zone import DataZone, DataZoneWriter
+from atcaprov.provisioning.issued import ChipKey, IssuedCertificates
+from atcaprov.provisioning.profile import Profile
+from atcaprov.provisioning.server_exchange import ask
+from atcaprov.provisioning.signer_offer import SignerOffer
+from atcaprov.provisioning.user_functions import UserFunctions
+from atcaprov.provisioning.validation import validate
+from atcaprov.wire.messages import CertificatesReply, CertificatesRequest
+
+_NO_KEY_THERE = frozenset({Status.EXECUTION_ERROR, Status.ECC_FAULT})
+
+
+class Run:
+    """The state of one run; the methods named as stages are called in order by `provision`."""
+
+    def __init__(
+        self, device: Device, profile: Profile, cert_info: CertInfo, functions: UserFunctions, offer: SignerOffer
+    ) -> None:
+        self.device = device
+        self.profile = profile
+        self.cert_info = cert_info
+        self.functions = functions
+        self.offer = offer
+        self.config = device.read_config()
+        """The configuration zone as last read, 128 bytes."""
+        self.chip: ChipKey | None = None
+        self.issued: IssuedCertificates | None = None
+        config_stages.require_608(self.config)
+        self.config_was_locked = config_stages.is_config_locked(self.config)
+        self.data_was_locked = config_stages.is_data_locked(self.config)
+        if self.config_was_locked:
+            config_stages.require_same_config(self.config, profile.config_zone)
+            self._resume()
+        self._data_zone = DataZone(device, profile.config_zone)
+
+    def _resume(self) -> None:
+        """Find out how far an earlier run came: has the server certified the key that the chip holds?
+
+        A key that it has not certified is of unknown origin (it may have been written before the chip came here), so
+        it is never certified now; the chip makes a new one.
+        """
+        chip = self._existing_key()
+        if chip is not None:
+            try:
+                self.issued = self._request(chip, existing_only=True)
+                self.chip = chip
+            except ServerRejected as error:
+                if error.code != Code.NOT_ISSUED:
+                    raise
+        if self.data_was_locked and self.issued is None:
+            raise ProvisioningError(
+                "This chip's data zone is locked and the server has issued no certificate for its key.",
+                advice="It was used before or its run ended badly. Put the board in the red bin.",
+                code=Code.DATA_LOCKED_OTHER,
+                board=Board.SCRAP,
+            )
+
+    def _existing_key(self) -> ChipKey | None:
+        try:
+            return ChipKey.of(self.config, self.device.get_pubkey(self.profile.device_key_slot))
+        except DeviceError as error:
+            if error.status in _NO_KEY_THERE:
+                return None
+            raise
+
+    def _request(self, chip: ChipKey, *, existing_only: bool) -> IssuedCertificates:
+        request = CertificatesRequest(self.config, chip.public_key, self.cert_info.signer_public_key, existing_only)
+        reply = ask(self.functions, request, CertificatesReply)
+        return IssuedCertificates.checked(reply, chip, self.offer, self.cert_info, self.profile)
+
+    def write_config(self) -> None:
+        """Stage 1."""
+        self.config = config_stages.write_config(self.device, self.config, self.profile.config_zone)
+
+    def lock_config(self) -> None:
+        """Stage 2."""
+        config_stages.lock_config(self.device, self.config)
+
+    def read_config(self) -> None:
+        """Stage 3; proves the lock and that the chip is still the one of the start."""
+        before, self.config = self.config, self.device.read_config()
+        if ChipKey.of(before, b"").serial_number != ChipKey.of(self.config, b"").serial_number:
+            raise ProvisioningError("The board was exchanged during the run.", advice="Put the first one back.")
+        if not config_stages.is_config_locked(self.config):
+            raise ProvisioningError("The configuration zone is not locked although the chip accepted the lock.")
+        config_stages.require_same_config(self.config, self.profile.config_zone)
+
+    def generate_key(self) -> None:
+        """Stage 4."""
+        public_key = self.device.gen_key(self.profile.device_key_slot)
+        self.chip = ChipKey.of(self.config, public_key)
+
+    def request_certificates(self) -> None:
+        """Stage 5."""
+        assert self.chip is not None
+        self.issued = self._request(self.chip, existing_only=False)
+
+    def write_certificates(self) -> None:
+        """Stage 6."""
+        assert self.issued is not None
+        for write in self.issued.writes:
+            self._data_zone.write(write.slot, write.offset, write.data)
+
+    def write_data(self) -> None:
+        """Stage 7: the integrator's own data."""
+        assert self.chip is not None
+        writer = DataZoneWriter(self._data_zone, self.profile.certificate_slots, self.chip.serial_number)
+        self.functions.write_data_zone(writer)
+
+    def lock_data(self) -> None:
+        """Stage 8: with the CRC of all that was written.
+
+        Whether a fresh part holds FF where nothing was written is not documented. If the chip says that the CRC is
+        another one, nothing was locked: the rest is written too, and only then the lock is asked for again.
+        """
+        try:
+            self.device.lock_data(self._data_zone.summary_crc())
+        except DeviceError as error:
+            if error.status != Status.EXECUTION_ERROR:
+                raise
+            self._data_zone.fill_unwritten()
+            self.device.lock_data(self._data_zone.summary_crc())
+
+    def slots_still_open(self) -> list[int]:
+        """Return the slots of the profile's list that are not locked yet."""
+        return [slot for slot in self.profile.slots_to_lock if not config_stages.is_slot_locked(self.config, slot)]
+
+    def lock_slots(self) -> None:
+        """Stage 9."""
+        for slot in self.slots_still_open():
+            self.device.lock_slot(slot)
+
+    def validate(self) -> None:
+        """Stage 10."""
+        assert self.chip is not None
+        assert self.issued is not None
+        validate(self.device, self.chip, self.issued, self.offer, self.cert_info)

@@ -1,0 +1,37 @@
+"""One question to the Provisioning Server over the user functions."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from atcaprov.errors import Board, Code, ProtocolError, ServerRejected
+from atcaprov.provisioning.user_functions import UserFunctions
+from atcaprov.wire.connection import Connection, Role
+from atcaprov.wire.messages import AnyMessage, ErrorReply
+
+Reply = TypeVar("Reply")
+
+
+def ask(functions: UserFunctions, request: AnyMessage, reply_type: type[Reply]) -> Reply:
+    """Send `request` and return the server's reply of type `reply_type`.
+
+    Raises:
+        ServerRejected: the server answered with an error; `request_error` has heard of it.
+        TransportError: the server closed the connection (code SERVER_DROPPED), or the user functions lost it.
+        ProtocolError: the server's bytes are no reply to this request.
+    """
+    connection = Connection(Role.CLIENT)
+    functions.certreq_start()
+    functions.certreq_send(connection.send(request))
+    while (reply := connection.next_event()) is None:
+        connection.receive_data(functions.certreq_recv(connection.bytes_wanted))
+    functions.certreq_done()
+    if isinstance(reply, ErrorReply):
+        functions.request_error(reply.code, reply.message)
+        raise ServerRejected(reply.message, code=reply.code, board=Board.RETRY)
+    if not isinstance(reply, reply_type):
+        raise ProtocolError(
+            f"The Provisioning Server answered {type(request).__name__} with {type(reply).__name__}.",
+            code=Code.UNEXPECTED_MESSAGE,
+        )
+    return reply

@@ -1,0 +1,110 @@
+"""The ready way to the server: user functions that talk TCP and keep their connection."""
+
+from __future__ import annotations
+
+import socket
+from typing import Final
+
+from atcaprov.errors import Code, TransportError
+from atcaprov.provisioning.user_functions import UserFunctions
+
+DEFAULT_HOST: Final = "localhost"
+DEFAULT_PORT: Final = 11235
+CONNECT_SECONDS: Final = 10.0
+REPLY_SECONDS: Final = 60.0
+"""How long to wait for the next bytes of an answer; a server with slow signer modules may have a queue."""
+
+
+class TcpClient(UserFunctions):
+    """Connects on first use and keeps the connection from chip to chip; an integrator derives from it.
+
+    A connection that broke, or whose last exchange was not finished, is made anew at the next `certreq_start`.
+    """
+
+    def __init__(self, host: str = DEFAULT_HOST, port: int = DEFAULT_PORT) -> None:
+        self.host = host
+        self.port = port
+        self._socket: socket.socket | None = None
+        self._in_exchange = False
+
+    def connect(self) -> None:
+        """Connect now.
+
+        Raises:
+            TransportError: nobody answers there (code SERVER_UNREACHABLE).
+        """
+        self.close()
+        try:
+            self._socket = socket.create_connection((self.host, self.port), timeout=CONNECT_SECONDS)
+        except (OSError, UnicodeError) as error:
+            raise TransportError(
+                f"No connection to the Provisioning Server at {self.host}:{self.port}: {_reason(error)}.",
+                advice="Check that the server runs and that --host and --port are right.",
+                code=Code.SERVER_UNREACHABLE,
+            ) from error
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._socket.settimeout(REPLY_SECONDS)
+
+    def close(self) -> None:
+        """Close the connection, if there is one."""
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+        self._in_exchange = False
+
+    def certreq_start(self) -> None:
+        """Connect, unless a clean connection is there."""
+        if self._socket is None or self._in_exchange or self._was_closed():
+            self.connect()
+        self._in_exchange = True
+
+    def certreq_send(self, data: bytes) -> None:
+        """Send all bytes."""
+        try:
+            self._connected().sendall(data)
+        except OSError as error:
+            raise self._lost(error) from error
+
+    def certreq_recv(self, expected: int) -> bytes:
+        """Return up to `expected` bytes; no bytes mean that the server closed the connection."""
+        try:
+            return self._connected().recv(expected)
+        except OSError as error:
+            raise self._lost(error) from error
+
+    def certreq_done(self) -> None:
+        """Keep the connection for the next chip."""
+        self._in_exchange = False
+
+    def _connected(self) -> socket.socket:
+        if self._socket is None:
+            raise TransportError("The connection to the Provisioning Server is closed.", code=Code.SERVER_DROPPED)
+        return self._socket
+
+    def _was_closed(self) -> bool:
+        """Tell whether the server has closed the idle connection, or sent what nobody asked for."""
+        connection = self._connected()
+        connection.setblocking(False)
+        try:
+            connection.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+        finally:
+            connection.settimeout(REPLY_SECONDS)
+        return True
+
+    def _lost(self, error: OSError) -> TransportError:
+        self.close()
+        return TransportError(
+            f"The connection to the Provisioning Server at {self.host}:{self.port} was lost: {_reason(error)}.",
+            advice="Try again; if it happens twice, call the technician to look at the server.",
+            code=Code.SERVER_DROPPED,
+        )
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)

@@ -1,0 +1,42 @@
+"""The functions that an integrator may replace: the seven of the guide, with defaults that do the usual thing."""
+
+from __future__ import annotations
+
+import abc
+
+from atcaprov.provisioning.data_zone import DataZoneWriter
+from atcaprov.provisioning.stages import Stage, StageStatus
+
+
+class UserFunctions(abc.ABC):
+    """How the library talks to the world (Atmel-8970A, sections 5.3 to 5.5).
+
+    The names are the guide's without their prefix `atcaprov_`. Where the guide returns 0 for success, these return
+    normally; any exception ends the stage with ERROR and leaves `provision()` as itself.
+    """
+
+    def certreq_start(self) -> None:  # noqa: B027 - an open connection needs nothing
+        """Get ready to talk to the Provisioning Server: connect, unless the connection is kept.
+
+        Called again without `certreq_done` after an exchange that failed: what is left of it has to be thrown away.
+        """
+
+    @abc.abstractmethod
+    def certreq_send(self, data: bytes) -> None:
+        """Send all of `data`, opaque bytes, to the server before returning."""
+
+    @abc.abstractmethod
+    def certreq_recv(self, expected: int) -> bytes:
+        """Return 1 to `expected` bytes from the server; called again until the reply is complete."""
+
+    def certreq_done(self) -> None:  # noqa: B027 - a kept connection needs nothing
+        """End the talk with the server for this exchange: disconnect, unless the connection is kept."""
+
+    def request_error(self, code: str, message: str) -> None:  # noqa: B027 - the error is raised as well
+        """Hear of an error that the server reported; it is raised as `ServerRejected` afterwards."""
+
+    def write_data_zone(self, writer: DataZoneWriter) -> None:  # noqa: B027 - most products write nothing
+        """Write what the product wants in its data zone beside the certificates, before the zone is locked."""
+
+    def notify(self, stage: Stage, status: StageStatus) -> None:  # noqa: B027 - silence is fine
+        """Hear of progress: START or SKIPPED first, then DONE or ERROR."""

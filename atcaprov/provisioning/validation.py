@@ -1,0 +1,77 @@
+"""Stage 10: read the chip back, rebuild both certificates, and have the chip prove that it holds the key."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+
+from atcaprov.certs.cert_info import CertInfo
+from atcaprov.certs.chain import verify_chain
+from atcaprov.certs.keys import verify_digest
+from atcaprov.certs.rebuild import from_slots, rebuild
+from atcaprov.device.device import Device
+from atcaprov.errors import Board, CertificateError, Code
+from atcaprov.provisioning.issued import ChipKey, IssuedCertificates, require_equal
+from atcaprov.provisioning.signer_offer import SignerOffer
+
+_CHALLENGE_SIZE = 32
+
+
+def validate(
+    device: Device, chip: ChipKey, issued: IssuedCertificates, offer: SignerOffer, cert_info: CertInfo
+) -> None:
+    """Check what stands on the chip, in the manner of `atcaprov_validate()` of the guide; changes nothing.
+
+    Raises:
+        CertificateError: a certificate does not rebuild as issued, does not chain to the pinned root, or the chip's
+            private key does not fit it (code KEY_MISMATCH). The zones are locked by now: the board is scrap.
+    """
+    try:
+        device_certificate = _rebuilt_device(device, chip, offer, cert_info)
+        signer_certificate = _rebuilt_signer(device, offer, cert_info)
+        require_equal(offer.device_definition, issued.device_certificate, device_certificate)
+        require_equal(offer.signer_definition, issued.signer_certificate, signer_certificate)
+        verify_chain(
+            device_certificate,
+            signer_certificate,
+            cert_info.root_public_key,
+            device_public_key=chip.public_key,
+            at=None,
+        )
+        prove_key(device, offer.device_definition.private_key_slot, chip.public_key)
+    except CertificateError as error:
+        error.board = Board.SCRAP
+        raise
+
+
+def _rebuilt_device(device: Device, chip: ChipKey, offer: SignerOffer, cert_info: CertInfo) -> bytes:
+    compressed, stored_key = from_slots(offer.device_definition, device.read_slot)
+    return rebuild(
+        offer.device_definition,
+        compressed=compressed,
+        public_key=stored_key or chip.public_key,
+        ca_public_key=cert_info.signer_public_key,
+        chip_serial=chip.serial_number,
+    )
+
+
+def _rebuilt_signer(device: Device, offer: SignerOffer, cert_info: CertInfo) -> bytes:
+    compressed, stored_key = from_slots(offer.signer_definition, device.read_slot)
+    return rebuild(
+        offer.signer_definition,
+        compressed=compressed,
+        public_key=stored_key or cert_info.signer_public_key,
+        ca_public_key=cert_info.root_public_key,
+        chip_serial=None,
+    )
+
+
+def prove_key(device: Device, slot: int, public_key: bytes) -> None:
+    """Have the chip sign a fresh random challenge and verify it under `public_key`, 64 bytes X||Y."""
+    digest = hashlib.sha256(secrets.token_bytes(_CHALLENGE_SIZE)).digest()
+    if not verify_digest(public_key, digest, device.sign(slot, digest)):
+        raise CertificateError(
+            "The chip's private key does not fit its certificate.",
+            advice="Put the board in the red bin.",
+            code=Code.KEY_MISMATCH,
+        )

@@ -1,0 +1,204 @@
+"""Whatever a server answers, nothing of it reaches the chip unless every check has passed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from atcaprov.chip.commands import Opcode, Zone
+from atcaprov.device.device import Device
+from atcaprov.errors import AtcaProvError, Code, ProtocolError, ServerRejected, TransportError
+from atcaprov.provisioning.profile import Profile
+from atcaprov.provisioning.provision import Provisioner
+from atcaprov.wire.fields import SlotWrite
+from atcaprov.wire.messages import CertificatesReply, ErrorReply, SignerReply
+from tests.support.in_memory_server import Authority, InMemory, change
+from tests.support.scripted_hal import ScriptedHal
+
+
+@pytest.fixture(scope="module")
+def authority() -> Authority:
+    return Authority()
+
+
+@pytest.fixture(scope="module")
+def stranger() -> Authority:
+    return Authority()
+
+
+def _refused(functions: InMemory, profile: Profile | None = None) -> tuple[AtcaProvError, list[bytes]]:
+    """Provision a blank chip; return the error and the packets that changed it."""
+    hal = ScriptedHal()
+    with Device(hal) as device, pytest.raises(AtcaProvError) as refused:
+        Provisioner(profile or Profile(), functions.authority.cert_info, functions).provision(device)
+    return refused.value, [packet for packet in hal.packets if packet[1] in (Opcode.WRITE, Opcode.LOCK, Opcode.GEN_KEY)]
+
+
+def _data_was_touched(packets: list[bytes]) -> bool:
+    return any(packet[1] == Opcode.WRITE and packet[2] & 3 == Zone.DATA for packet in packets) or any(
+        packet[1] == Opcode.LOCK and packet[2] & 3 == 1 for packet in packets
+    )
+
+
+def _in_certificates(tamper: Callable[[CertificatesReply], Any]) -> Callable[[Any], Any]:
+    return lambda reply: tamper(reply) if isinstance(reply, CertificatesReply) else reply
+
+
+def _other_write(reply: CertificatesReply, **fields: Any) -> CertificatesReply:
+    return replace(reply, writes=(replace(reply.writes[0], **fields), *reply.writes[1:]))
+
+
+def test_a_certificate_for_another_key(authority: Authority) -> None:
+    other = authority.certify(bytes.fromhex("0123AABBCCDDEEFFEE"), authority.root_public_key)
+    functions = InMemory(authority)
+    functions.tamper = _in_certificates(lambda reply: other)
+    error, packets = _refused(functions)
+    assert error.code == Code.CERTIFICATE_MISMATCH
+    assert "public key" in str(error)
+    assert not _data_was_touched(packets)
+
+
+def test_a_certificate_with_another_chips_serial_number(authority: Authority) -> None:
+    functions = InMemory(authority)
+    other_chip = bytes.fromhex("0123000000000000EE")
+    functions.tamper = _in_certificates(lambda reply: authority.certify(other_chip, functions.requests[-1].public_key))  # type: ignore[union-attr]
+    error, packets = _refused(functions)
+    assert error.code == Code.CERTIFICATE_MISMATCH
+    assert "subject" in str(error)
+    assert not _data_was_touched(packets)
+
+
+@pytest.mark.parametrize(
+    ("fields", "code"),
+    [
+        ({"slot": 8}, Code.SLOT_NOT_ALLOWED),
+        ({"slot": 0}, Code.SLOT_NOT_ALLOWED),
+        ({"slot": 12}, Code.SLOT_NOT_ALLOWED),
+        ({"offset": 32}, Code.SLOT_NOT_ALLOWED),
+        ({"data": bytes(72)}, Code.SLOT_NOT_ALLOWED),
+    ],
+)
+def test_writes_that_the_certificates_do_not_need(authority: Authority, fields: dict[str, Any], code: Code) -> None:
+    functions = InMemory(authority)
+    functions.tamper = _in_certificates(lambda reply: _other_write(reply, **fields))
+    error, packets = _refused(functions)
+    assert error.code == code
+    assert not _data_was_touched(packets)
+
+
+def test_one_write_too_many(authority: Authority) -> None:
+    functions = InMemory(authority)
+    extra = SlotWrite(8, 0, b"hello")
+    functions.tamper = _in_certificates(lambda reply: replace(reply, writes=(*reply.writes, extra)))
+    error, packets = _refused(functions)
+    assert (error.code, _data_was_touched(packets)) == (Code.SLOT_NOT_ALLOWED, False)
+    assert "slots 8" in str(error)
+
+
+def test_one_write_too_few(authority: Authority) -> None:
+    functions = InMemory(authority)
+    functions.tamper = _in_certificates(lambda reply: replace(reply, writes=reply.writes[1:]))
+    error, packets = _refused(functions)
+    assert (error.code, _data_was_touched(packets)) == (Code.SLOT_NOT_ALLOWED, False)
+
+
+@pytest.mark.parametrize("field", ["device_compressed", "signer_compressed"])
+def test_a_compressed_form_of_something_else(authority: Authority, field: str) -> None:
+    functions = InMemory(authority)
+    functions.tamper = _in_certificates(
+        lambda reply: replace(reply, **{field: bytes([getattr(reply, field)[0] ^ 1]) + getattr(reply, field)[1:]})
+    )
+    error, packets = _refused(functions)
+    assert (error.code, _data_was_touched(packets)) == (Code.CERTIFICATE_MISMATCH, False)
+
+
+@pytest.mark.parametrize("field", ["signer_certificate", "device_definition", "signer_definition"])
+def test_something_else_than_was_offered(authority: Authority, stranger: Authority, field: str) -> None:
+    functions = InMemory(authority)
+    other = {
+        "signer_certificate": stranger.signer.der,
+        "device_definition": replace(authority.device_definition, name="other").to_bytes(),
+        "signer_definition": authority.device_definition.to_bytes(),
+    }
+    functions.tamper = change(**{field: other[field]})
+    error, packets = _refused(functions)
+    assert (error.code, _data_was_touched(packets)) == (Code.CERTIFICATE_MISMATCH, False)
+
+
+def test_a_damaged_definition(authority: Authority) -> None:
+    functions = InMemory(authority)
+    functions.tamper = change(device_definition=b"\xa0")
+    error, packets = _refused(functions)
+    assert (error.code, _data_was_touched(packets)) == (Code.DEFINITION_INVALID, False)
+
+
+def test_an_unknown_signer_shows_before_the_chip_is_touched(authority: Authority, stranger: Authority) -> None:
+    functions = InMemory(authority)
+    hal = ScriptedHal()
+    with Device(hal) as device, pytest.raises(ServerRejected) as refused:
+        Provisioner(Profile(), stranger.cert_info, functions).provision(device)
+    assert refused.value.code == Code.SIGNER_UNKNOWN
+    assert functions.server_errors == [(Code.SIGNER_UNKNOWN, "No such signer.")]
+    assert hal.packets == []
+
+
+def test_a_wrong_root_shows_before_the_chip_is_touched(authority: Authority, stranger: Authority) -> None:
+    functions = InMemory(authority)
+    cert_info = replace(authority.cert_info, root_public_key=stranger.root_public_key)
+    hal = ScriptedHal()
+    with Device(hal) as device, pytest.raises(AtcaProvError) as refused:
+        Provisioner(Profile(), cert_info, functions).provision(device)
+    assert refused.value.code == Code.ROOT_NOT_PINNED
+    assert hal.packets == []
+
+
+def test_a_signer_for_other_slots_shows_before_the_chip_is_touched(authority: Authority) -> None:
+    error, packets = _refused(InMemory(authority), Profile(certificate_slots=frozenset({10, 12})))
+    assert (error.code, packets) == (Code.SLOT_NOT_ALLOWED, [])
+    assert "slots 11" in str(error)
+    error, packets = _refused(InMemory(authority), Profile(device_key_slot=2))
+    assert (error.code, packets) == (Code.SLOT_NOT_ALLOWED, [])
+
+
+def test_an_error_reply_is_heard_and_raised(authority: Authority) -> None:
+    functions = InMemory(authority)
+    refusal = ErrorReply(Code.RECORDS_FAILED.value, "The disk is full.", False)
+    functions.tamper = _in_certificates(lambda reply: refusal)
+    error, packets = _refused(functions)
+    assert isinstance(error, ServerRejected)
+    assert (error.code, error.what) == (Code.RECORDS_FAILED, "The disk is full.")
+    assert functions.server_errors == [(Code.RECORDS_FAILED, "The disk is full.")]
+    assert not _data_was_touched(packets)
+
+
+def test_a_reply_of_the_other_kind(authority: Authority) -> None:
+    functions = InMemory(authority)
+    signer = authority.signer.der
+    functions.tamper = _in_certificates(lambda reply: SignerReply(signer, signer, b"\xa0", b"\xa0"))
+    error, packets = _refused(functions)
+    assert (error.code, _data_was_touched(packets)) == (Code.UNEXPECTED_MESSAGE, False)
+
+
+@pytest.mark.parametrize("kept", [0, 1, 7, 8, 9, 500, -1])
+def test_a_server_that_drops_in_mid_message(authority: Authority, kept: int) -> None:
+    functions = InMemory(authority)
+    functions.raw = lambda data: data[:kept] if data[3] == 0x81 else data
+    error, packets = _refused(functions)
+    assert isinstance(error, TransportError)
+    assert error.code == Code.SERVER_DROPPED
+    assert not _data_was_touched(packets)
+    assert functions.exchanges_done == 1
+
+
+@pytest.mark.parametrize(
+    "garbage", [bytes(64), b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\xff" * 300, b"AP\x02\x81" + bytes(4)]
+)
+def test_garbage(authority: Authority, garbage: bytes) -> None:
+    functions = InMemory(authority)
+    functions.raw = lambda data: garbage
+    error, packets = _refused(functions)
+    assert isinstance(error, ProtocolError)
+    assert packets == []

@@ -1,0 +1,284 @@
+"""The ten stages on a software chip, honest server: whole, cut anywhere, repeated."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from atcaprov.certs.chain import verify_chain
+from atcaprov.chip.commands import GEN_KEY_CREATE, Opcode
+from atcaprov.chip.memory_map import LOCK_CONFIG, LOCK_VALUE
+from atcaprov.config_zone.defaults import DEFAULT_608A
+from atcaprov.device.device import Device
+from atcaprov.errors import Board, Code, DeviceError, ProvisioningError, TransportError
+from atcaprov.provisioning.profile import Profile
+from atcaprov.provisioning.provision import Provisioner
+from atcaprov.provisioning.stages import Stage, StageStatus
+from atcaprov.provisioning.validation import prove_key
+from atcaprov.wire.messages import CertificatesRequest, SignerRequest
+from tests.support.in_memory_server import Authority, InMemory
+from tests.support.scripted_hal import ScriptedHal
+
+DONE, SKIPPED, START, ERROR = StageStatus.DONE, StageStatus.SKIPPED, StageStatus.START, StageStatus.ERROR
+
+
+@pytest.fixture(scope="module")
+def authority() -> Authority:
+    return Authority()
+
+
+def _provisioner(functions: InMemory, profile: Profile | None = None) -> Provisioner:
+    return Provisioner(profile or Profile(), functions.authority.cert_info, functions)
+
+
+def _ends(functions: InMemory) -> dict[Stage, StageStatus]:
+    return dict(functions.notices)
+
+
+def test_a_blank_chip_becomes_a_product(authority: Authority) -> None:
+    functions = InMemory(authority)
+    hal = ScriptedHal()
+    with Device(hal) as device:
+        result = _provisioner(functions).provision(device)
+        assert result.serial_number == device.serial_number()
+        assert not result.was_done_before
+        prove_key(device, 0, functions.requests[-1].public_key)  # type: ignore[union-attr]
+        locks = device.read_config_word(21)
+    assert (locks[LOCK_VALUE - 84], locks[LOCK_CONFIG - 84]) == (0, 0)
+    verify_chain(result.device_certificate, result.signer_certificate, authority.root_public_key)
+
+
+def test_every_stage_is_told_in_order(authority: Authority) -> None:
+    functions = InMemory(authority)
+    with Device.open("emulator:") as device:
+        _provisioner(functions).provision(device)
+    expected: list[tuple[Stage, StageStatus]] = []
+    for stage in Stage:
+        expected += [(stage, SKIPPED)] if stage is Stage.SLOTS_LOCK else [(stage, START), (stage, DONE)]
+    assert functions.notices == expected
+
+
+def test_the_server_is_asked_before_the_chip_is_touched_and_once_for_all_chips(authority: Authority) -> None:
+    functions = InMemory(authority)
+    provisioner = _provisioner(functions)
+    for _ in range(2):
+        with Device.open("emulator:") as device:
+            provisioner.provision(device)
+    assert [type(request) for request in functions.requests] == [
+        SignerRequest,
+        CertificatesRequest,
+        CertificatesRequest,
+    ]
+    assert functions.exchanges_done == 3
+
+
+def test_replies_may_come_byte_by_byte(authority: Authority) -> None:
+    with Device.open("emulator:") as device:
+        _provisioner(InMemory(authority, receive_at_once=1)).provision(device)
+
+
+def test_irreversible_commands_are_sent_once_each_and_in_order(authority: Authority) -> None:
+    hal = ScriptedHal()
+    with Device(hal) as device:
+        _provisioner(InMemory(authority), Profile(slots_to_lock=(0, 13))).provision(device)
+    marks = [_mark(packet) for packet in hal.packets]
+    assert [mark for mark in marks if mark] == ["lock 00", "create key", "lock 01", "lock 02", "lock 36"]
+
+
+def _mark(packet: bytes) -> str:
+    if packet[1] == Opcode.LOCK:
+        return f"lock {packet[2]:02X}"
+    return "create key" if packet[1] == Opcode.GEN_KEY and packet[2] & GEN_KEY_CREATE else ""
+
+
+def test_own_data_are_written_before_the_lock(authority: Authority) -> None:
+    functions = InMemory(authority)
+    functions.write = lambda writer: writer.write(8, 32, b"made for " + writer.serial_number)
+    with Device.open("emulator:") as device:
+        serial = _provisioner(functions).provision(device).serial_number
+        assert device.read_slot(8, 32, 18) == b"made for " + serial
+
+
+def test_what_a_user_function_raises_leaves_as_itself(authority: Authority) -> None:
+    functions = InMemory(authority)
+
+    def fail(_: object) -> None:
+        raise ZeroDivisionError("mine")
+
+    functions.write = fail
+    with Device.open("emulator:") as device:
+        with pytest.raises(ZeroDivisionError, match="mine"):
+            _provisioner(functions).provision(device)
+        assert functions.notices[-2:] == [(Stage.DATA_WRITE, START), (Stage.DATA_WRITE, ERROR)]
+        assert device.read_config_word(21)[2] == 0x55
+        functions.write = lambda _: None
+        assert _provisioner(functions).provision(device).serial_number == device.serial_number()
+
+
+@pytest.mark.parametrize("validate", [True, False])
+def test_validation_may_be_left_out(authority: Authority, validate: bool) -> None:
+    functions = InMemory(authority)
+    with Device.open("emulator:") as device:
+        _provisioner(functions, Profile(validate=validate)).provision(device)
+    assert _ends(functions)[Stage.VALIDATE_CERTS] is (DONE if validate else SKIPPED)
+
+
+def test_a_good_board_again_is_confirmed_and_not_changed(authority: Authority) -> None:
+    hal = ScriptedHal()
+    with Device(hal) as device:
+        first = _provisioner(InMemory(authority)).provision(device)
+        hal.packets.clear()
+        functions = InMemory(authority)
+        again = _provisioner(functions, Profile(validate=False)).provision(device)
+    assert again.was_done_before
+    assert again.device_certificate == first.device_certificate
+    assert {stage for stage, status in functions.notices if status is DONE} == {
+        Stage.CONFIG_READ,
+        Stage.VALIDATE_CERTS,
+    }
+    opcodes = {packet[1] for packet in hal.packets}
+    assert opcodes == {Opcode.READ, Opcode.GEN_KEY, Opcode.NONCE, Opcode.SIGN}
+    assert not any(_mark(packet) for packet in hal.packets)
+
+
+class _Cut(Exception):  # noqa: N818
+    """The power went."""
+
+
+def _commands_of_a_run(authority: Authority, profile: Profile) -> int:
+    hal = ScriptedHal()
+    with Device(hal) as device:
+        _provisioner(InMemory(authority), profile).provision(device)
+    return len(hal.packets)
+
+
+@pytest.mark.parametrize("reply_lost", [False, True], ids=["before the command", "after the command"])
+def test_cut_at_any_command_the_next_run_finishes(authority: Authority, reply_lost: bool) -> None:
+    profile = Profile(slots_to_lock=(13,))
+    count = _commands_of_a_run(authority, profile)
+    assert count > 30
+    for cut in range(count):
+        hal = ScriptedHal()
+        hal.answer = _cutting(hal, cut, reply_lost)
+        with Device(hal) as device, pytest.raises(_Cut):
+            _provisioner(InMemory(authority), profile).provision(device)
+        hal.answer = None
+        _finish_after_power_loss(hal, authority, profile)
+
+
+def _cutting(hal: ScriptedHal, cut: int, reply_lost: bool) -> Callable[[bytes], bytes]:
+    def answer(packet: bytes) -> bytes:
+        if len(hal.packets) <= cut:
+            return hal.chip.exchange(packet)
+        if reply_lost and len(hal.packets) == cut + 1:
+            hal.chip.exchange(packet)
+        raise _Cut
+
+    return answer
+
+
+def _finish_after_power_loss(hal: ScriptedHal, authority: Authority, profile: Profile) -> None:
+    hal.chip.wake()
+    hal.chip.sleep()
+    hal.packets.clear()
+    with Device(hal) as device:
+        result = _provisioner(InMemory(authority), profile).provision(device)
+        verify_chain(result.device_certificate, result.signer_certificate, authority.root_public_key)
+        public_key = device.get_pubkey(0)
+        prove_key(device, 0, public_key)
+        assert authority.issued[(result.serial_number, public_key)].device_certificate == result.device_certificate
+        assert device.read_config()[16:52] == DEFAULT_608A[16:52]
+
+
+def test_a_key_of_unknown_origin_is_not_certified(authority: Authority) -> None:
+    """Somebody configured the chip beforehand and put a key in it that he may know."""
+    functions = InMemory(authority)
+    hal = ScriptedHal()
+    profile = Profile()
+    with Device(hal) as device:
+        hal.answer = _stopping_at_request(hal, functions)
+        with pytest.raises(TransportError):
+            _provisioner(functions, profile).provision(device)
+        hal.answer = None
+        functions.raw = lambda data: data
+        planted = device.get_pubkey(0)
+        _provisioner(functions, profile).provision(device)
+        assert device.get_pubkey(0) != planted
+    assert not any(key == planted for _, key in authority.issued)
+
+
+def _stopping_at_request(hal: ScriptedHal, functions: InMemory) -> Callable[[bytes], bytes]:
+    """Let the server be gone once the chip has made its key."""
+
+    def answer(packet: bytes) -> bytes:
+        reply = hal.chip.exchange(packet)
+        if _mark(packet) == "create key":
+            functions.certreq_start = _gone  # type: ignore[method-assign]
+        return reply
+
+    def _gone() -> None:
+        del functions.certreq_start
+        raise TransportError("gone", code=Code.SERVER_UNREACHABLE)
+
+    return answer
+
+
+def test_a_chip_locked_with_another_configuration(authority: Authority) -> None:
+    other = bytearray(DEFAULT_608A)
+    other[20 + 2 * 8] = 0x8F  # slot 8 secret
+    with Device.open("emulator:") as device:
+        _provisioner(InMemory(authority), Profile(config_zone=bytes(other), validate=False)).provision(device)
+        with pytest.raises(ProvisioningError) as refused:
+            _provisioner(InMemory(authority)).provision(device)
+    assert (refused.value.code, refused.value.board) == (Code.CONFIG_LOCKED_OTHER, Board.SCRAP)
+
+
+def test_a_finished_chip_that_the_server_does_not_know(authority: Authority) -> None:
+    with Device.open("emulator:") as device:
+        _provisioner(InMemory(authority)).provision(device)
+        with pytest.raises(ProvisioningError) as refused:
+            _provisioner(InMemory(Authority())).provision(device)
+    assert (refused.value.code, refused.value.board) == (Code.DATA_LOCKED_OTHER, Board.SCRAP)
+
+
+def test_a_chip_that_refuses_the_data_crc_gets_its_rest_written(authority: Authority) -> None:
+    """Content of a fresh part that is not all FF: nothing is locked, the rest is written, the lock is asked again."""
+    functions = InMemory(authority)
+    hal = ScriptedHal()
+    hal.answer = _with_foreign_content(hal)
+    with Device(hal) as device:
+        _provisioner(functions).provision(device)
+    assert [mark for packet in hal.packets if (mark := _mark(packet))] == [
+        "lock 00",
+        "create key",
+        "lock 01",
+        "lock 01",
+    ]
+
+
+def _with_foreign_content(hal: ScriptedHal) -> Callable[[bytes], bytes]:
+    def answer(packet: bytes) -> bytes:
+        reply = hal.chip.exchange(packet)
+        if _mark(packet) == "lock 00":
+            hal.chip.chip.memory.data[-5] = 0x00  # type: ignore[attr-defined]
+        return reply
+
+    return answer
+
+
+def test_a_slot_that_can_not_be_locked_is_refused_before_any_chip(authority: Authority) -> None:
+    with pytest.raises(Exception, match="slot 10") as refused:
+        Profile(slots_to_lock=(10,))
+    assert getattr(refused.value, "code", None) == Code.CONFIG_ZONE_UNSAFE
+
+
+def test_a_refusal_of_the_chip_is_told_with_its_stage(authority: Authority) -> None:
+    functions = InMemory(authority)
+    hal = ScriptedHal()
+    refuse = bytes.fromhex("040F2342")
+    hal.answer = lambda packet: refuse if packet[1] == Opcode.GEN_KEY else hal.chip.exchange(packet)
+    with Device(hal) as device, pytest.raises(DeviceError) as refused:
+        _provisioner(functions).provision(device)
+    assert refused.value.command == "GenKey"
+    assert functions.notices[-1] == (Stage.GEN_KEY, ERROR)

@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from atcaprov.errors import Code, TransportError
+from atcaprov.provisioning.tcp_client import TcpClient
+
+
+@contextmanager
+def _server(serve: Callable[[socket.socket], None]) -> Iterator[tuple[int, list[int]]]:
+    """Serve each connection on loopback by `serve`; give the port and, for each connection, a mark."""
+    connections: list[int] = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def loop() -> None:
+            while True:
+                try:
+                    connection, _ = listener.accept()
+                except OSError:
+                    return
+                with connection:
+                    connections.append(len(connections))
+                    serve(connection)
+
+        thread = threading.Thread(target=loop)
+        thread.start()
+        try:
+            yield listener.getsockname()[1], connections
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+    thread.join()
+
+
+def _echo(connection: socket.socket) -> None:
+    while data := connection.recv(100):
+        connection.sendall(data)
+
+
+def _ask(client: TcpClient, data: bytes) -> bytes:
+    client.certreq_start()
+    client.certreq_send(data)
+    reply = client.certreq_recv(len(data))
+    client.certreq_done()
+    return reply
+
+
+def test_the_connection_is_kept_from_chip_to_chip() -> None:
+    with _server(_echo) as (port, connections):
+        client = TcpClient("127.0.0.1", port)
+        assert [_ask(client, b"one"), _ask(client, b"two")] == [b"one", b"two"]
+        client.close()
+        assert len(connections) == 1
+
+
+def test_a_connection_that_the_server_closed_meanwhile_is_made_anew() -> None:
+    def once(connection: socket.socket) -> None:
+        connection.sendall(connection.recv(100))
+
+    with _server(once) as (port, connections):
+        client = TcpClient("127.0.0.1", port)
+        assert _ask(client, b"one") == b"one"
+        while not client._was_closed():
+            pass
+        assert _ask(client, b"two") == b"two"
+        client.close()
+        assert len(connections) == 2
+
+
+def test_an_exchange_that_was_not_finished_ends_its_connection() -> None:
+    with _server(_echo) as (port, connections):
+        client = TcpClient("127.0.0.1", port)
+        client.certreq_start()
+        client.certreq_send(b"left over")
+        assert _ask(client, b"new") == b"new"
+        client.close()
+        assert len(connections) == 2
+
+
+def test_nobody_there() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    with pytest.raises(TransportError) as refused:
+        TcpClient("127.0.0.1", port).certreq_start()
+    assert refused.value.code == Code.SERVER_UNREACHABLE
+    assert f"127.0.0.1:{port}" in str(refused.value)
+
+
+def test_a_host_without_an_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise socket.gaierror(-2, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", fail)
+    with pytest.raises(TransportError, match="Name or service not known") as refused:
+        TcpClient("no.such.host.invalid", 1).connect()
+    assert refused.value.code == Code.SERVER_UNREACHABLE
+
+
+def test_a_host_name_that_can_be_none() -> None:
+    with pytest.raises(TransportError) as refused:
+        TcpClient("a" * 300, 1).connect()
+    assert refused.value.code == Code.SERVER_UNREACHABLE
+
+
+def test_a_server_that_resets() -> None:
+    def reset(connection: socket.socket) -> None:
+        connection.recv(100)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, bytes.fromhex("0100000000000000"))
+
+    with _server(reset) as (port, _):
+        client = TcpClient("127.0.0.1", port)
+        client.certreq_start()
+        client.certreq_send(b"hello")
+        with pytest.raises(TransportError) as lost:
+            client.certreq_recv(5)
+        assert lost.value.code == Code.SERVER_DROPPED
+        with pytest.raises(TransportError):
+            client.certreq_recv(5)
+
+
+def test_a_silent_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("atcaprov.provisioning.tcp_client.REPLY_SECONDS", 0.05)
+    with _server(_echo) as (port, _):
+        client = TcpClient("127.0.0.1", port)
+        client.certreq_start()
+        with pytest.raises(TransportError, match="no answer in time"):
+            client.certreq_recv(1)
