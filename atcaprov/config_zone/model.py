@@ -13,7 +13,7 @@ from typing import Final
 
 from atcaprov.chip import memory_map
 from atcaprov.config_zone.slot import KeyConfig, Slot, SlotConfig
-from atcaprov.errors import Code, UsageError
+from atcaprov.errors import Code, ProvisioningError, UsageError
 
 
 class Part(enum.StrEnum):
@@ -33,13 +33,17 @@ class Part(enum.StrEnum):
         """Return the part of a RevNum (4 bytes, zone bytes 4-7).
 
         Raises:
-            UsageError: no known part has it (code wrong-part).
+            ProvisioningError: no known part has it (code wrong-part).
         """
         if len(revision) == len(memory_map.REVISION_508A) and revision[2] == memory_map.REVISION_508A[2]:
             return cls.ATECC508A
         if len(revision) == len(memory_map.REVISION_608A) and revision[2] == memory_map.REVISION_608A[2]:
             return cls.ATECC608A if revision[3] <= memory_map.REVISION_608A[3] else cls.ATECC608B
-        raise UsageError(f"No known part has the revision {revision.hex(' ').upper()}.", code=Code.WRONG_PART)
+        raise ProvisioningError(
+            f"No known part has the revision {revision.hex(' ').upper()}.",
+            advice="Only the ATECC508A, 608A and 608B are known.",
+            code=Code.WRONG_PART,
+        )
 
 
 def address_text(address: int) -> str:

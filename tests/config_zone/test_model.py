@@ -7,7 +7,7 @@ import pytest
 from atcaprov.chip.memory_map import REVISION_508A, REVISION_608A, REVISION_608B
 from atcaprov.config_zone.model import ConfigZone, Part
 from atcaprov.config_zone.slot import DeriveRule, KeyConfig, ReadRule, SlotConfig, WriteRule
-from atcaprov.errors import Code, UsageError
+from atcaprov.errors import Code, ProvisioningError, UsageError
 from tests.support.config_zones import LOCK_EXAMPLE, PUBLISHED, zone_of
 
 WRITE_RULES = {"0000": WriteRule.ALWAYS, "0001": WriteRule.WHILE_INVALID}
@@ -112,7 +112,7 @@ def test_part_by_revision(revision: bytes, part: Part) -> None:
 
 @pytest.mark.parametrize("revision", [b"", bytes(3), bytes.fromhex("00020009"), bytes.fromhex("0000600200")])
 def test_unknown_revision(revision: bytes) -> None:
-    with pytest.raises(UsageError) as caught:
+    with pytest.raises(ProvisioningError) as caught:
         Part.from_revision(revision)
     assert caught.value.code == Code.WRONG_PART
 
