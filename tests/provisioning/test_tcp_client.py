@@ -3,7 +3,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pytest
 
@@ -23,8 +23,8 @@ def _server(serve: Callable[[socket.socket], None]) -> Iterator[tuple[int, list[
                     connection, _ = listener.accept()
                 except OSError:
                     return
-                with connection:
-                    connections.append(len(connections))
+                connections.append(len(connections))
+                with connection, suppress(ConnectionError):
                     serve(connection)
 
         thread = threading.Thread(target=loop)
