@@ -9,7 +9,7 @@ from typing import Any, Final
 import click
 
 from atcaprov.chip.memory_map import SLOT_COUNT
-from atcaprov.config_zone.defaults import DEFAULT_CERTIFICATE_SLOTS, DEFAULT_DEVICE_KEY_SLOT
+from atcaprov.config_zone.defaults import DEFAULT_608A, DEFAULT_CERTIFICATE_SLOTS, DEFAULT_DEVICE_KEY_SLOT
 from atcaprov.config_zone.findings import Allow, Finding, Level, Product
 from atcaprov.config_zone.model import ConfigZone, Part
 from atcaprov.config_zone.zone_file import ZoneFile, read_zone_file
@@ -64,13 +64,13 @@ def group() -> None:
 
 
 @group.command()
-@click.argument("file", type=_FILE)
+@click.argument("file", type=_FILE, required=False)
 @_part_option
 @_length_option
 @click.option("--hex", "as_hex", is_flag=True, help="Print the bytes as a hex file instead of words.")
-def show(file: Path, part: str, accept_112: bool, as_hex: bool) -> None:
-    """Explain every field and every slot of FILE."""
-    zone = read_zone_file(file, accept_112=accept_112).zone
+def show(file: Path | None, part: str, accept_112: bool, as_hex: bool) -> None:
+    """Explain every field and every slot of FILE; without FILE, of the default product configuration."""
+    zone = ConfigZone(DEFAULT_608A) if file is None else read_zone_file(file, accept_112=accept_112).zone
     if as_hex:
         from atcaprov.config_zone.hex_file import format_hex
 

@@ -52,6 +52,11 @@ def test_show_writes_a_hex_file() -> None:
     assert parse_hex(ended.out) == DEFAULT_608A
 
 
+def test_show_without_a_file_speaks_of_the_default() -> None:
+    assert config("show").out == config("show", DEFAULT_TOML).out
+    assert config("show", "--hex").out == format_hex(DEFAULT_608A)
+
+
 def test_check_of_the_default_is_good() -> None:
     ended = config("check", DEFAULT_HEX, "--written-slots", "5,6,7,9")
     assert (ended.code, ended.err) == (0, "")
@@ -130,7 +135,6 @@ def test_a_missing_file(tmp_path: Path) -> None:
     "arguments",
     [
         ("frob",),
-        ("show",),
         ("show", DEFAULT_HEX, "--part", "ATSHA204"),
         ("check", DEFAULT_HEX, "--certificate-slots", "16"),
         ("check", DEFAULT_HEX, "--certificate-slots", "ten"),
