@@ -1,0 +1,1 @@
+"""The Provisioning Client: the operator's console and the face for a line script."""

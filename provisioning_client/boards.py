@@ -1,0 +1,51 @@
+"""Where boards come from."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Iterable
+
+from atcaprov.device.device import Device
+
+
+class Boards(abc.ABC):
+    """A fixture: a board is put in, taken out, and followed by the next."""
+
+    @abc.abstractmethod
+    def look(self) -> Device | None:
+        """Return the chip of the board in the fixture, opened, or None while there is none.
+
+        Raises:
+            TransportError: there is a board, but its chip can't be reached.
+        """
+
+    @abc.abstractmethod
+    def is_removed(self) -> bool:
+        """Tell whether the board that `look` gave last has been taken out."""
+
+    @abc.abstractmethod
+    def is_exhausted(self) -> bool:
+        """Tell whether no further board can come."""
+
+
+class BoardList(Boards):
+    """Boards that are named beforehand, such as software chips: one after the other, each 'removed' when done."""
+
+    def __init__(self, urls: Iterable[str]) -> None:
+        self._urls = iter(urls)
+        self._next: str | None = next(self._urls, None)
+
+    def look(self) -> Device | None:
+        """Open the next one of the list."""
+        if self._next is None:
+            return None
+        url, self._next = self._next, next(self._urls, None)
+        return Device.open(url)
+
+    def is_removed(self) -> bool:
+        """Say yes: a named board needs no hand."""
+        return True
+
+    def is_exhausted(self) -> bool:
+        """Say whether the list is at its end."""
+        return self._next is None

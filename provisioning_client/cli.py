@@ -1,0 +1,177 @@
+"""The program `provisioning-client`: options, exit codes, and the one place where its errors are shown."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import repeat
+from pathlib import Path
+from typing import Final
+
+import click
+
+from atcaprov.certs.cert_info import CertInfo
+from atcaprov.config_zone.defaults import DEFAULT_608A
+from atcaprov.config_zone.zone_file import read_zone_file
+from atcaprov.errors import AtcaProvError, Code, UsageError
+from atcaprov.provisioning.profile import Profile
+from atcaprov.provisioning.provision import Provisioner
+from atcaprov.provisioning.tcp_client import DEFAULT_HOST, DEFAULT_PORT
+from atcaprov.terminal import open_console
+from provisioning_client.boards import BoardList
+from provisioning_client.faces import ConsoleFace, Face, JsonLinesFace
+from provisioning_client.functions import ClientFunctions
+from provisioning_client.operator import KeyboardOperator, Nobody
+from provisioning_client.session import Operator, Session
+
+BLANK_CHIP: Final = "emulator:"
+EXIT_SOME_FAILED: Final = 1
+EXIT_INTERRUPTED: Final = 130
+
+
+@click.command(context_settings={"help_option_names": ["--help"], "auto_envvar_prefix": "ATCAPROV"})
+@click.option(
+    "--certinfo",
+    metavar="FILENAME",
+    default="atcaprov_cert_info_0.c",
+    show_default=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Provisioning configuration file, written by signer-module when it makes a signer: the signer to ask for and"
+    " the root to trust.",
+)
+@click.option(
+    "--config",
+    metavar="FILENAME",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Configuration zone of the ATECC608A, 128 bytes as hex text; the first 16 are ignored. Without it a default"
+    " configuration is used.",
+)
+@click.option("--host", metavar="NAME/IP", default=DEFAULT_HOST, show_default=True, help="Provisioning Server.")
+@click.option("--port", metavar="NUM", default=DEFAULT_PORT, show_default=True, type=click.IntRange(1, 65535))
+@click.option(
+    "--device",
+    "devices",
+    metavar="URL",
+    multiple=True,
+    help="Chip to provision, such as emulator: (a blank software chip) or emulator:chip.json (one kept in a file);"
+    " repeat it for several boards, one after the other.  [default: emulator:]",
+)
+@click.option(
+    "--lock-slot", "slots_to_lock", metavar="SLOT", multiple=True, type=int, help="Slot to lock in stage 9; repeatable."
+)
+@click.option("--no-validate", is_flag=True, help="Leave out stage 10.")
+@click.option("--auto", is_flag=True, help="Start every board without waiting for ENTER.")
+@click.option("--count", metavar="NUM", type=click.IntRange(1), help="End after this many boards.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per line instead of the console texts.")
+def command(
+    certinfo: Path,
+    config: Path | None,
+    host: str,
+    port: int,
+    devices: tuple[str, ...],
+    slots_to_lock: tuple[int, ...],
+    no_validate: bool,
+    auto: bool,
+    count: int | None,
+    as_json: bool,
+) -> None:
+    """Provision ATECC608A chips, board after board.
+
+    Exit codes: 0 all boards good, 1 several boards of which some failed, 2 wrong usage or file, 3 no chip or server,
+    4 damaged bytes, 5 refused by the chip, 6 chip in the wrong state, 7 certificate, 8 refused by the server,
+    130 interrupted.
+    """
+    face: Face = JsonLinesFace(_write) if as_json else ConsoleFace(_write)
+    with open_console() as console:
+        if console is None and not auto:
+            raise UsageError("There is no terminal to press ENTER on.", advice="Use --auto to start every board.")
+        operator: Operator = Nobody() if auto or console is None else KeyboardOperator(console)
+        profile = _profile(config, slots_to_lock, validate=not no_validate)
+        with _step(face, f"Reading provisioning config file {certinfo}"):
+            cert_info = _read_cert_info(certinfo)
+        functions = ClientFunctions(host, port, face)
+        provisioner = Provisioner(profile, cert_info, functions)
+        with _step(face, f"Connecting to {host}:{port}"):
+            functions.connect()
+            provisioner.prepare()
+        face.escape_hint()
+        session = Session(face, _boards(devices, auto=auto, count=count), provisioner, operator, count)
+        try:
+            session.run()
+        finally:
+            functions.close()
+    sys.exit(_exit_code(session))
+
+
+def _profile(config: Path | None, slots_to_lock: tuple[int, ...], *, validate: bool) -> Profile:
+    zone = DEFAULT_608A if config is None else read_zone_file(config).zone.data
+    try:
+        return Profile(config_zone=zone, slots_to_lock=slots_to_lock, validate=validate)
+    except UsageError as error:
+        if config is not None and error.code == Code.CONFIG_ZONE_UNSAFE:
+            error.advice += f" 'atcaprov config check {config}' names the lines."
+        raise
+
+
+def _read_cert_info(path: Path) -> CertInfo:
+    return CertInfo.parse(_read_text(path))
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not a text file"
+        raise UsageError(f"{path} can't be read: {reason}.", code=Code.FILE_UNREADABLE) from error
+
+
+def _boards(devices: tuple[str, ...], *, auto: bool, count: int | None) -> BoardList:
+    """Return the named boards; blank software chips come without end while a person presses ENTER for each."""
+    urls = devices or (BLANK_CHIP,)
+    if urls != (BLANK_CHIP,):
+        return BoardList(urls)
+    endless = count is not None or not auto
+    return BoardList(repeat(BLANK_CHIP) if endless else urls)
+
+
+@contextmanager
+def _step(face: Face, text: str) -> Iterator[None]:
+    face.step_begins(text)
+    try:
+        yield
+    except BaseException:
+        face.step_ends(good=False)
+        raise
+    face.step_ends(good=True)
+
+
+def _exit_code(session: Session) -> int:
+    if not session.errors:
+        return 0
+    if session.good == 0 and len(session.errors) == 1:
+        return session.errors[0].exit_code
+    return EXIT_SOME_FAILED
+
+
+def _write(text: str) -> None:
+    click.echo(text, nl=False)
+
+
+def main() -> None:
+    """Run the program: the one place that turns an error into a message and an exit code."""
+    try:
+        command(standalone_mode=False)
+    except AtcaProvError as error:
+        click.echo(f"{error}", err=True)
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("Interrupted.", err=True)
+        sys.exit(EXIT_INTERRUPTED)
+
+
+if __name__ == "__main__":
+    main()

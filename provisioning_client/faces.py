@@ -1,0 +1,181 @@
+"""What a person or a script is shown: the console of the guide, or JSON lines. One session, several faces."""
+
+from __future__ import annotations
+
+import abc
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from atcaprov.errors import AtcaProvError, Board
+from atcaprov.provisioning.provision import Provisioned
+from atcaprov.provisioning.stages import Stage, StageStatus
+
+Write = Callable[[str], None]
+
+LABEL_WIDTH: Final = 26
+"""Column of the status word on a stage line (Atmel-8970A, 3.3.1)."""
+
+_FATES: Final = {
+    Board.GOOD: "The board is good.",
+    Board.RETRY: "The board is not lost: it can be tried again.",
+    Board.SCRAP: "The board is scrap: put it in the red bin.",
+    Board.UNTOUCHED: "The board was not changed.",
+}
+
+
+class Face(abc.ABC):
+    """Hears everything that happens in a session, in order."""
+
+    @abc.abstractmethod
+    def step_begins(self, text: str) -> None:
+        """Tell that an opening step begins, such as `Connecting to localhost:11235`."""
+
+    @abc.abstractmethod
+    def step_ends(self, *, good: bool) -> None:
+        """Tell how the opening step that began last ended."""
+
+    @abc.abstractmethod
+    def escape_hint(self) -> None:
+        """Tell that ESC quits."""
+
+    @abc.abstractmethod
+    def board_found(self, serial_number: bytes, url: str) -> None:
+        """Tell that a board is there and waits for its start."""
+
+    @abc.abstractmethod
+    def stage(self, stage: Stage, status: StageStatus) -> None:
+        """Tell of the progress of a stage."""
+
+    @abc.abstractmethod
+    def board_good(self, result: Provisioned) -> None:
+        """Tell that a board is done."""
+
+    @abc.abstractmethod
+    def board_failed(self, error: AtcaProvError) -> None:
+        """Tell that a board failed, why, and what to do with it."""
+
+    @abc.abstractmethod
+    def board_removed(self) -> None:
+        """Tell that the board is gone and the next one is waited for."""
+
+    @abc.abstractmethod
+    def ended(self, good: int, failed: int) -> None:
+        """Tell that the session ends, and how many boards it had."""
+
+
+class ConsoleFace(Face):
+    """The texts, columns and order of Atmel-8970A, section 3.3.1; texts for failures are our own."""
+
+    def __init__(self, write: Write) -> None:
+        self._write = write
+
+    def step_begins(self, text: str) -> None:
+        """Print the text and three dots; the status follows on the same line."""
+        self._write(f"{text}...")
+
+    def step_ends(self, *, good: bool) -> None:
+        """Print ok or error and end the line."""
+        self._write("ok\n" if good else "error\n")
+
+    def escape_hint(self) -> None:
+        """Print the hint."""
+        self._write("Press ESC to quit.\n")
+
+    def board_found(self, serial_number: bytes, url: str) -> None:
+        """Print the serial number and the prompt."""
+        self._write(f"    Device SN: {serial_number.hex().upper()}\n    Press ENTER to provision...\n")
+
+    def stage(self, stage: Stage, status: StageStatus) -> None:
+        """Print the label, padded with dots, and its status when it ends."""
+        label = f"{stage.label:.<{LABEL_WIDTH}}"
+        if status is StageStatus.START:
+            self._write(label)
+        elif status is StageStatus.SKIPPED:
+            self._write(f"{label}{status}\n")
+        else:
+            self._write(f"{status}\n")
+
+    def board_good(self, result: Provisioned) -> None:
+        """Print the success line."""
+        if result.was_done_before:
+            self._write("    This board was done before; it is good.\n")
+        self._write("Provisioning successful! Please remove board...\n")
+
+    def board_failed(self, error: AtcaProvError) -> None:
+        """Print what happened, what to do, and what becomes of the board."""
+        self._write(f"    {error}\n    {_FATES[error.board]}\nProvisioning failed! Please remove board...\n")
+
+    def board_removed(self) -> None:
+        """Print the start of the next waiting line."""
+        self._write("Board removed. ")
+
+    def ended(self, good: int, failed: int) -> None:
+        """Print nothing: the guide's console just ends."""
+
+
+class JsonLinesFace(Face):
+    """One JSON object per line; readers ignore keys and events that they do not know."""
+
+    VERSION: Final = 1
+
+    def __init__(self, write: Write) -> None:
+        self._write = write
+        self._serial_number = ""
+        self._step = ""
+
+    def step_begins(self, text: str) -> None:
+        """Keep the text for the end of the step."""
+        self._step = text
+
+    def step_ends(self, *, good: bool) -> None:
+        """Write a `step` event."""
+        self._event("step", text=self._step, status="ok" if good else "error")
+
+    def escape_hint(self) -> None:
+        """Write nothing."""
+
+    def board_found(self, serial_number: bytes, url: str) -> None:
+        """Write a `board` event."""
+        self._serial_number = serial_number.hex().upper()
+        self._event("board", sn=self._serial_number, device=url)
+
+    def stage(self, stage: Stage, status: StageStatus) -> None:
+        """Write a `stage` event."""
+        self._event("stage", sn=self._serial_number, n=stage.value, stage=stage.name, status=str(status))
+
+    def board_good(self, result: Provisioned) -> None:
+        """Write a `result` event with result pass."""
+        self._event(
+            "result",
+            sn=self._serial_number,
+            result="pass",
+            board=str(Board.GOOD),
+            done_before=result.was_done_before,
+        )
+
+    def board_failed(self, error: AtcaProvError) -> None:
+        """Write a `result` event with result fail."""
+        self._event(
+            "result",
+            sn=self._serial_number,
+            result="fail",
+            board=str(error.board),
+            code=error.code,
+            message=error.what,
+            advice=error.advice,
+        )
+
+    def board_removed(self) -> None:
+        """Write a `removed` event."""
+        self._event("removed", sn=self._serial_number)
+        self._serial_number = ""
+
+    def ended(self, good: int, failed: int) -> None:
+        """Write the `summary` event."""
+        self._event("summary", done=good, failed=failed)
+
+    def _event(self, name: str, **fields: Any) -> None:
+        now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        self._write(json.dumps({"v": self.VERSION, "event": name, "ts": now, **fields}) + "\n")

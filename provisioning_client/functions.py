@@ -1,0 +1,19 @@
+"""The user functions of this program: talk TCP, show progress."""
+
+from __future__ import annotations
+
+from atcaprov.provisioning.stages import Stage, StageStatus
+from atcaprov.provisioning.tcp_client import TcpClient
+from provisioning_client.faces import Face
+
+
+class ClientFunctions(TcpClient):
+    """A TCP client whose progress goes to the session's face."""
+
+    def __init__(self, host: str, port: int, face: Face) -> None:
+        super().__init__(host, port)
+        self._face = face
+
+    def notify(self, stage: Stage, status: StageStatus) -> None:
+        """Show the progress."""
+        self._face.stage(stage, status)

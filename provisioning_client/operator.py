@@ -1,0 +1,41 @@
+"""Who starts a board: a person at the keyboard, or nobody."""
+
+from __future__ import annotations
+
+import time
+
+from atcaprov.terminal import Console, Key
+from provisioning_client.session import Operator
+
+
+class KeyboardOperator(Operator):
+    """ENTER (or a scanned text and ENTER) starts, ESC quits; what is typed while a board runs is dropped."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def wants_to_quit(self, seconds: float) -> bool:
+        """Wait for ESC or the end of the terminal."""
+        press = self._console.read_key(seconds)
+        return press is not None and press.key in (Key.ESC, Key.END)
+
+    def starts(self) -> bool:
+        """Wait for ENTER or ESC."""
+        self._console.drop_typed()
+        while True:
+            press = self._console.read_key()
+            if press is not None and press.key in (Key.ENTER, Key.ESC, Key.END):
+                return press.key is Key.ENTER
+
+
+class Nobody(Operator):
+    """Every board starts by itself; only a signal ends the session early."""
+
+    def wants_to_quit(self, seconds: float) -> bool:
+        """Wait and say no."""
+        time.sleep(seconds)
+        return False
+
+    def starts(self) -> bool:
+        """Say yes."""
+        return True

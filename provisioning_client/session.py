@@ -1,0 +1,95 @@
+"""The loop of the console: wait for a board, provision it, wait for the next."""
+
+from __future__ import annotations
+
+from typing import Final, Protocol
+
+from atcaprov.device.device import Device
+from atcaprov.errors import AtcaProvError
+from atcaprov.provisioning.provision import Provisioner
+from provisioning_client.boards import Boards
+from provisioning_client.faces import Face
+
+POLL_SECONDS: Final = 0.25
+
+
+class Operator(Protocol):
+    """The person at the console, or nobody."""
+
+    def wants_to_quit(self, seconds: float) -> bool:
+        """Wait up to `seconds` and tell whether ESC was pressed."""
+
+    def starts(self) -> bool:
+        """Wait for ENTER, which starts the board, or ESC, which quits; tell whether to start."""
+
+
+class Quit(Exception):  # noqa: N818 - not an error
+    """The operator pressed ESC."""
+
+
+class Session:
+    """Provisions boards until the operator quits, no more can come, or `limit` boards are done."""
+
+    def __init__(
+        self, face: Face, boards: Boards, provisioner: Provisioner, operator: Operator, limit: int | None
+    ) -> None:
+        self.good = 0
+        self.errors: list[AtcaProvError] = []
+        """One for each board that failed."""
+        self._face = face
+        self._boards = boards
+        self._provisioner = provisioner
+        self._operator = operator
+        self._limit = limit
+
+    def run(self) -> None:
+        """Run until the end; an interrupt leaves as itself, with the board's chip put to sleep."""
+        try:
+            while not self._is_finished():
+                self._one_board()
+        except Quit:
+            pass
+        self._face.ended(self.good, len(self.errors))
+
+    def _is_finished(self) -> bool:
+        done = self.good + len(self.errors)
+        return self._boards.is_exhausted() or (self._limit is not None and done >= self._limit)
+
+    def _one_board(self) -> None:
+        self._face.step_begins("Waiting for board to be connected")
+        try:
+            with self._wait_for_board() as device:
+                self._start(device)
+        except AtcaProvError as error:
+            self.errors.append(error)
+            self._face.board_failed(error)
+        self._wait_for_removal()
+
+    def _wait_for_board(self) -> Device:
+        try:
+            while (device := self._boards.look()) is None:
+                if self._operator.wants_to_quit(POLL_SECONDS):
+                    raise Quit
+        except AtcaProvError:
+            self._face.step_ends(good=False)
+            raise
+        self._face.step_ends(good=True)
+        return device
+
+    def _start(self, device: Device) -> None:
+        self._face.board_found(device.serial_number(), device.url)
+        if not self._operator.starts():
+            raise Quit
+        self._provision(device)
+
+    def _provision(self, device: Device) -> None:
+        result = self._provisioner.provision(device)
+        self.good += 1
+        self._face.board_good(result)
+
+    def _wait_for_removal(self) -> None:
+        while not self._boards.is_removed():
+            if self._operator.wants_to_quit(POLL_SECONDS):
+                raise Quit
+        if not self._is_finished():
+            self._face.board_removed()

@@ -1,0 +1,190 @@
+"""The console's loop with software chips and a server in memory."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import pytest
+
+from atcaprov.device.device import Device
+from atcaprov.emulator.chip import Chip
+from atcaprov.emulator.factory import blank_608a
+from atcaprov.errors import Code, TransportError
+from atcaprov.hal.emulated import EmulatedHal
+from atcaprov.provisioning.profile import Profile
+from atcaprov.provisioning.provision import Provisioner
+from atcaprov.provisioning.stages import Stage, StageStatus
+from provisioning_client.boards import Boards
+from provisioning_client.faces import ConsoleFace, Face, JsonLinesFace
+from provisioning_client.operator import Nobody
+from provisioning_client.session import Operator, Session
+from tests.support.in_memory_server import Authority, InMemory
+
+# The transcript of Atmel-8970A, section 3.3.1, from its first board on to the second one's serial number, but for the
+# 28 columns of the last line there, a slip of the document.
+GUIDE = """\
+Waiting for board to be connected...ok
+    Device SN: 01234038D92CA571EE
+    Press ENTER to provision...
+Writing config zone.......done
+Locking config zone.......done
+Reading config zone.......done
+Generating device key.....done
+Requesting certificates...done
+Writing certificates......done
+Writing data zone.........done
+Locking data zone.........done
+Locking slots.............skipped
+Validating certificates...done
+Provisioning successful! Please remove board...
+Board removed. Waiting for board to be connected...ok
+    Device SN: 01233418D92CA571EE
+    Press ENTER to provision...
+Writing config zone.......done
+"""
+SERIALS = ("01234038D92CA571EE", "01233418D92CA571EE")
+
+
+@pytest.fixture(scope="module")
+def authority() -> Authority:
+    return Authority()
+
+
+class ShownFunctions(InMemory):
+    def __init__(self, authority: Authority, face: Face) -> None:
+        super().__init__(authority)
+        self._face = face
+
+    def notify(self, stage: Stage, status: StageStatus) -> None:
+        self._face.stage(stage, status)
+
+
+class Tray(Boards):
+    """Chips with given serial numbers; a place of the tray may be empty for some looks, or hold a dead board."""
+
+    def __init__(self, places: Iterable[str | None]) -> None:
+        self.places = list(places)
+
+    def look(self) -> Device | None:
+        place = self.places.pop(0)
+        if place is None:
+            return None
+        if place == "dead":
+            raise TransportError("The chip does not wake.", code=Code.DEVICE_NO_REPLY)
+        return Device(EmulatedHal(Chip(blank_608a(bytes.fromhex(place))), f"emulator:{place}"))
+
+    def is_removed(self) -> bool:
+        return True
+
+    def is_exhausted(self) -> bool:
+        return not self.places
+
+
+class Keys(Operator):
+    """Answers by a list: True starts a board, False quits; quits while waiting when `quits` says so."""
+
+    def __init__(self, starts: Iterable[bool], quits: Callable[[], bool] = lambda: False) -> None:
+        self._starts = list(starts)
+        self._quits = quits
+
+    def wants_to_quit(self, seconds: float) -> bool:
+        return self._quits()
+
+    def starts(self) -> bool:
+        return self._starts.pop(0)
+
+
+def _run(
+    authority: Authority,
+    face_type: type[ConsoleFace] | type[JsonLinesFace],
+    places: Iterable[str | None],
+    operator: Operator | None = None,
+    limit: int | None = None,
+    prepare: Callable[[InMemory], None] = lambda functions: None,
+) -> tuple[str, Session]:
+    printed: list[str] = []
+    face = face_type(printed.append)
+    functions = ShownFunctions(authority, face)
+    provisioner = Provisioner(Profile(), authority.cert_info, functions)
+    provisioner.prepare()
+    prepare(functions)
+    session = Session(face, Tray(places), provisioner, operator or Nobody(), limit)
+    session.run()
+    return "".join(printed), session
+
+
+def test_the_console_is_the_guides(authority: Authority) -> None:
+    printed, session = _run(authority, ConsoleFace, SERIALS)
+    assert printed.startswith(GUIDE)
+    assert printed.endswith("Provisioning successful! Please remove board...\n")
+    assert (session.good, session.errors) == (2, [])
+
+
+def test_the_limit_ends_the_session(authority: Authority) -> None:
+    printed, session = _run(authority, ConsoleFace, SERIALS, limit=1)
+    assert printed == GUIDE[: GUIDE.index("Board removed")]
+    assert session.good == 1
+
+
+def test_esc_at_the_prompt_quits_and_leaves_the_chip_blank(authority: Authority) -> None:
+    printed, session = _run(authority, ConsoleFace, SERIALS, Keys([False]))
+    assert printed == GUIDE[: GUIDE.index("Writing config zone")]
+    assert (session.good, session.errors) == (0, [])
+
+
+def test_esc_while_waiting_quits(authority: Authority) -> None:
+    printed, _ = _run(authority, ConsoleFace, [None, None, SERIALS[0]], Keys([], lambda: True))
+    assert printed == "Waiting for board to be connected..."
+
+
+def test_an_empty_fixture_is_looked_at_again(authority: Authority) -> None:
+    printed, session = _run(authority, ConsoleFace, [None, None, SERIALS[0]], Keys([True]))
+    assert session.good == 1
+    assert printed.startswith("Waiting for board to be connected...ok\n    Device SN: 01234038D92CA571EE\n")
+
+
+def test_a_failure_says_what_and_what_to_do_and_what_becomes_of_the_board(authority: Authority) -> None:
+    def server_gone(functions: InMemory) -> None:
+        functions.raw = lambda data: b""
+
+    printed, session = _run(authority, ConsoleFace, SERIALS[:1], prepare=server_gone)
+    assert printed.endswith(
+        "Generating device key.....done\n"
+        "Requesting certificates...error\n"
+        "    The server closed the connection without an answer. Try again.\n"
+        "    The board is not lost: it can be tried again.\n"
+        "Provisioning failed! Please remove board...\n"
+    )
+    assert [error.code for error in session.errors] == [Code.SERVER_DROPPED]
+
+
+def test_a_dead_board_does_not_stop_the_line(authority: Authority) -> None:
+    printed, session = _run(authority, ConsoleFace, ["dead", SERIALS[0]])
+    assert printed.startswith("Waiting for board to be connected...error\n    The chip does not wake.\n")
+    assert session.good == 1
+    assert len(session.errors) == 1
+
+
+def test_json_lines_tell_the_same(authority: Authority) -> None:
+    printed, _ = _run(authority, JsonLinesFace, SERIALS)
+    events: list[dict[str, Any]] = [json.loads(line) for line in printed.splitlines()]
+    assert {event["v"] for event in events} == {1}
+    assert [event["event"] for event in events].count("stage") == 2 * 19
+    first = next(event for event in events if event["event"] == "board")
+    assert (first["sn"], first["device"]) == (SERIALS[0], f"emulator:{SERIALS[0]}")
+    results = [event for event in events if event["event"] == "result"]
+    assert [(result["sn"], result["result"], result["board"]) for result in results] == [
+        (SERIALS[0], "pass", "good"),
+        (SERIALS[1], "pass", "good"),
+    ]
+    assert events[-1]["event"] == "summary"
+    assert (events[-1]["done"], events[-1]["failed"]) == (2, 0)
+
+
+def test_a_failure_in_json_has_code_and_fate(authority: Authority) -> None:
+    printed, _ = _run(authority, JsonLinesFace, ["dead"])
+    result = next(event for line in printed.splitlines() if (event := json.loads(line))["event"] == "result")
+    assert (result["result"], result["code"], result["board"]) == ("fail", "device-no-reply", "retry")
+    assert result["message"] == "The chip does not wake."
