@@ -12,7 +12,30 @@ from typing import Final
 from atcaprov.chip.commands import Status
 from atcaprov.chip.crc import crc16
 from atcaprov.emulator.command import Command
-from atcaprov.emulator.commands import gen_key, info, lock, nonce, random, read, sha, sign, update_extra, verify, write
+from atcaprov.emulator.commands import (
+    aes,
+    check_mac,
+    counter,
+    derive_key,
+    ecdh,
+    gen_dig,
+    gen_key,
+    info,
+    kdf,
+    lock,
+    mac,
+    nonce,
+    priv_write,
+    random,
+    read,
+    secure_boot,
+    self_test,
+    sha,
+    sign,
+    update_extra,
+    verify,
+    write,
+)
 from atcaprov.emulator.core import Core
 from atcaprov.emulator.refusal import Refusal, illegal
 
@@ -24,12 +47,23 @@ COMMANDS_608: Final = MappingProxyType(
     {
         int(command.opcode): command
         for command in (
+            aes.COMMAND,
+            check_mac.COMMAND,
+            counter.COMMAND,
+            derive_key.COMMAND,
+            ecdh.COMMAND,
+            gen_dig.COMMAND,
             gen_key.COMMAND,
             info.COMMAND,
+            kdf.COMMAND,
             lock.COMMAND,
+            mac.COMMAND,
             nonce.COMMAND,
+            priv_write.COMMAND,
             random.COMMAND,
             read.COMMAND,
+            secure_boot.COMMAND,
+            self_test.COMMAND,
             sha.COMMAND,
             sign.COMMAND,
             update_extra.COMMAND,

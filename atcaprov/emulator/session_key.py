@@ -18,3 +18,9 @@ def require_session_key(core: Core, slot: int, key_slot: int, bit: str, *, must_
     if not fit or (must_be_random and temp_key.from_input):
         raise denied(f"TempKey does not come from GenDig on slot {key_slot}", slot=slot, bit=bit)
     return temp_key.key
+
+
+def release_session_key(core: Core) -> None:
+    """Let TempKey live on after a granted write, if the chip is set so."""
+    if not core.switches.encrypted_write_consumes:
+        core.temp_key.valid = True

@@ -79,3 +79,7 @@ class Powered:
     latch: bool = False
     """The persistent latch."""
     secure_boot_prohibited: bool = False
+    failing_tests: int = 0
+    """Self tests that fail on this part, as bits of SelfTest's P1."""
+    self_test_failed: int = 0
+    """Not 0: failure mode, most commands answer 07."""

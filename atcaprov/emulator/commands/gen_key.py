@@ -11,6 +11,7 @@ from atcaprov.emulator import ecc
 from atcaprov.emulator.command import SUCCESS, Command, require_length, require_slot_number
 from atcaprov.emulator.core import Core
 from atcaprov.emulator.key_use import require_authorized, require_key_type, require_random_temp_key
+from atcaprov.emulator.public_key_slot import require_public_key_slot
 from atcaprov.emulator.refusal import denied, illegal
 from atcaprov.emulator.slot import Slot
 
@@ -83,11 +84,7 @@ def _require_private(core: Core, slot: Slot) -> None:
 
 
 def _stored_public_key(core: Core, slot: Slot) -> bytes:
-    if slot.private:
-        raise denied("the slot holds a private key", slot=slot.number, bit="KeyConfig.Private")
-    require_key_type(core, slot, KEY_TYPE_P256)
-    if not slot.holds_public_key:
-        raise denied("the slot is too small for a public key", slot=slot.number)
+    require_public_key_slot(core, slot)
     require_authorized(core, slot)
     return slot.public_key()
 

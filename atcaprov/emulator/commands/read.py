@@ -8,6 +8,7 @@ from atcaprov.chip.commands import P1_32_BYTES, Opcode, Zone
 from atcaprov.emulator.address import ZONE_BITS, Address, check_address, locate
 from atcaprov.emulator.command import Command, require_length
 from atcaprov.emulator.core import Core
+from atcaprov.emulator.digest import xor
 from atcaprov.emulator.refusal import denied
 from atcaprov.emulator.session_key import require_session_key
 from atcaprov.emulator.slot import Slot
@@ -47,7 +48,7 @@ def _read_slot(core: Core, slot: Slot, address: Address, *, wide: bool) -> bytes
 
 def _read_encrypted(core: Core, slot: Slot, address: Address) -> bytes:
     key = require_session_key(core, slot.number, slot.read_key, "SlotConfig.ReadKey", must_be_random=True)
-    return bytes(a ^ b for a, b in zip(_content(slot, address), key, strict=True))
+    return xor(_content(slot, address), key)
 
 
 def _content(slot: Slot, address: Address) -> bytes:

@@ -7,10 +7,10 @@ from hashlib import sha256
 from typing import Final
 
 from atcaprov.chip.commands import TEMP_KEY_SLOT, Opcode
-from atcaprov.chip.memory_map import KEY_TYPE_P256
 from atcaprov.emulator.command import SUCCESS, Command, require_length, require_p2, require_slot_number
 from atcaprov.emulator.core import Core
-from atcaprov.emulator.key_use import require_key_type, require_symmetric, require_usable
+from atcaprov.emulator.key_use import require_symmetric, require_usable
+from atcaprov.emulator.public_key_slot import require_public_key_slot
 from atcaprov.emulator.refusal import Refusal, denied, illegal
 from atcaprov.emulator.sha256 import Sha256
 from atcaprov.emulator.volatile import ShaContext
@@ -100,11 +100,7 @@ def _end(core: Core, target: int, data: bytes) -> bytes:
 def _public_key(core: Core, number: int) -> bytes:
     core.require_config_locked()
     slot = core.slot(number)
-    if slot.private:
-        raise denied("the slot holds a private key", slot=number, bit="KeyConfig.Private")
-    require_key_type(core, slot, KEY_TYPE_P256)
-    if not slot.holds_public_key:
-        raise denied("the slot is too small for a public key", slot=number)
+    require_public_key_slot(core, slot)
     return slot.read(0, 72) if core.switches.sha_public_pad else slot.public_key()
 
 

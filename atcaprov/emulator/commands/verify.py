@@ -1,39 +1,73 @@
-"""Verify (45): an ECDSA signature by a key in the packet."""
+"""Verify (45): an ECDSA signature by a key in the packet or in a slot; validation of stored keys."""
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import Final
 
 from atcaprov.chip.commands import Opcode
+from atcaprov.chip.memory_map import X509_FORMAT
 from atcaprov.emulator import ecc
-from atcaprov.emulator.command import SUCCESS, Command, require_length, require_p2
+from atcaprov.emulator.command import SUCCESS, Command, require_length, require_p2, require_slot_number
 from atcaprov.emulator.core import Core
-from atcaprov.emulator.refusal import denied, illegal, mismatch
+from atcaprov.emulator.io_protection import io_protection_key
+from atcaprov.emulator.key_use import require_random_temp_key
+from atcaprov.emulator.public_key_slot import require_public_key_slot, usable_public_key
+from atcaprov.emulator.refusal import Refusal, denied, illegal, mismatch
+from atcaprov.emulator.slot import INVALIDATED, VALIDATED, Slot
 
 _MODE: Final = 0x07
+_STORED: Final = 0
+_VALIDATE_EXTERNAL: Final = 1
 _EXTERNAL: Final = 2
+_VALIDATE: Final = 3
+_INVALIDATE: Final = 7
 _MESSAGE_DIGEST: Final = 0x20
+_MAC: Final = 0x80
 _CURVE_P256: Final = 0x0004
 _SIGNATURE_SIZE: Final = 64
+_OTHER_DATA_SIZE: Final = 19
+_DATA_SIZES: Final = {
+    _STORED: _SIGNATURE_SIZE,
+    _VALIDATE_EXTERNAL: 2 * _SIGNATURE_SIZE,
+    _EXTERNAL: 2 * _SIGNATURE_SIZE,
+    _VALIDATE: _SIGNATURE_SIZE + _OTHER_DATA_SIZE,
+    _INVALIDATE: _SIGNATURE_SIZE + _OTHER_DATA_SIZE,
+}
 
 
 def _check(p1: int, p2: int, length: int) -> None:
-    if p1 & _MODE != _EXTERNAL:
-        raise illegal(f"Verify has no mode {p1:02X}")
-    require_p2(p2, _CURVE_P256)
-    require_length(length, 2 * _SIGNATURE_SIZE)
+    mode = p1 & _MODE
+    size = _DATA_SIZES.get(mode)
+    if size is None:
+        raise illegal(f"Verify has no mode {mode}")
+    require_length(length, size)
+    if mode == _EXTERNAL:
+        require_p2(p2, _CURVE_P256)
+    else:
+        require_slot_number(p2)
 
 
-def _execute(core: Core, p1: int, _p2: int, data: bytes) -> bytes:
-    signature, public_key = data[:_SIGNATURE_SIZE], data[_SIGNATURE_SIZE:]
-    message = _message(core, p1)
-    if not ecc.on_curve(public_key):
-        raise denied("the public key is no point of the curve")
-    if not p1 & _MESSAGE_DIGEST:
+def _execute(core: Core, p1: int, p2: int, data: bytes) -> bytes:
+    mode = p1 & _MODE
+    signature, rest = data[:_SIGNATURE_SIZE], data[_SIGNATURE_SIZE:]
+    if mode == _VALIDATE_EXTERNAL:
+        raise _refuse_validate_external(core)
+    if mode in (_VALIDATE, _INVALIDATE):
+        slot = core.slot(p2)
+        message, public_key = _validation(core, slot, p1, rest)
+    else:
+        slot = None
+        message = _message(core, p1)
+        public_key = _external_key(rest) if mode == _EXTERNAL else _stored_key(core, p1, p2)
+    answer = _mac_answer(core, p1, p2, message, signature) if p1 & _MAC else SUCCESS
+    if slot is not None or not p1 & _MESSAGE_DIGEST:
         core.temp_key.valid = False
     if not ecc.verify(public_key, message, signature):
         raise mismatch("the signature does not fit message and key")
-    return SUCCESS
+    if slot is not None:
+        slot.mark(VALIDATED if mode == _VALIDATE else INVALIDATED)
+    return answer
 
 
 def _message(core: Core, p1: int) -> bytes:
@@ -44,6 +78,56 @@ def _message(core: Core, p1: int) -> bytes:
     if not core.temp_key.valid:
         raise denied("TempKey holds no message")
     return core.temp_key.key
+
+
+def _external_key(public_key: bytes) -> bytes:
+    if not ecc.on_curve(public_key):
+        raise denied("the public key is no point of the curve")
+    return public_key
+
+
+def _stored_key(core: Core, p1: int, number: int) -> bytes:
+    slot = core.slot(number)
+    public_key = usable_public_key(core, slot)
+    if not p1 & _MESSAGE_DIGEST:
+        require_random_temp_key(core, slot)
+    return public_key
+
+
+def _validation(core: Core, slot: Slot, p1: int, other: bytes) -> tuple[bytes, bytes]:
+    """Return the digest that the parent must have signed, and the parent's public key."""
+    core.require_config_locked()
+    require_public_key_slot(core, slot)
+    if not slot.pub_info:
+        raise denied("the slot's public key needs no validation", slot=slot.number, bit="KeyConfig.PubInfo")
+    if not slot.unlocked:
+        raise denied("the slot is locked", slot=slot.number, bit="SlotLocked")
+    temp_key = core.temp_key
+    if not temp_key.valid or not temp_key.gen_key or temp_key.key_id != slot.number:
+        raise denied("TempKey is not GenKey's digest of this slot's public key", slot=slot.number)
+    if other[17] & 1 != p1 >> 2 & 1:
+        raise denied("the signed message is for the other direction", slot=slot.number)
+    parent = usable_public_key(core, core.slot(slot.read_key))
+    serial = core.memory.serial
+    signed = bytes((Opcode.SIGN,)) + other[:10] + serial[8:] + other[10:14] + serial[:2] + other[14:]
+    return sha256(temp_key.key + signed).digest(), parent
+
+
+def _mac_answer(core: Core, p1: int, p2: int, message: bytes, signature: bytes) -> bytes:
+    """Return SHA-256(I/O key | message | system nonce | signature | 45 | P1 | P2)."""
+    key = io_protection_key(core)
+    start = 32 if p1 & _MESSAGE_DIGEST else 0
+    nonce = (core.volatile.message_digest or b"")[start : start + 32]
+    if len(nonce) < 32:
+        raise denied("the Message Digest Buffer holds no system nonce")
+    header = bytes((Opcode.VERIFY, p1)) + p2.to_bytes(2, "little")
+    return sha256(key + message + nonce + signature + header).digest()
+
+
+def _refuse_validate_external(core: Core) -> Refusal:
+    if any(core.memory.config[X509_FORMAT]):
+        return denied("how a certificate validates a key is not published", bit="X509format")
+    return Refusal(core.switches.validate_external_code, "no X.509 format is configured", bit="X509format")
 
 
 COMMAND: Final = Command(Opcode.VERIFY, 0xA7, _check, _execute)

@@ -11,8 +11,9 @@ from atcaprov.chip.memory_map import BLOCK_SIZE, USER_EXTRA, WORD_SIZE
 from atcaprov.emulator.address import ZONE_BITS, Address, check_address, locate
 from atcaprov.emulator.command import SUCCESS, Command, require_length
 from atcaprov.emulator.core import Core
+from atcaprov.emulator.digest import command_header, xor
 from atcaprov.emulator.refusal import denied
-from atcaprov.emulator.session_key import require_session_key
+from atcaprov.emulator.session_key import release_session_key, require_session_key
 from atcaprov.emulator.slot import INVALIDATED, Slot
 
 _MAC_SIZE: Final = 32
@@ -94,13 +95,11 @@ def _obey_write_config(slot: Slot, p1: int) -> None:
 def _decrypt(core: Core, slot: Slot, p1: int, p2: int, data: bytes) -> bytes:
     key = require_session_key(core, slot.number, slot.write_key, "SlotConfig.WriteKey")
     cipher, mac = data[:BLOCK_SIZE], data[BLOCK_SIZE:]
-    plain = bytes(a ^ b for a, b in zip(cipher, key, strict=True))
-    serial = core.memory.serial
-    header = bytes((Opcode.WRITE, p1)) + p2.to_bytes(2, "little") + serial[8:] + serial[:2]
+    plain = xor(cipher, key)
+    header = command_header(core, Opcode.WRITE, p1, p2)
     if not compare_digest(sha256(key + header + bytes(25) + plain).digest(), mac):
         raise denied("the MAC of the encrypted write is wrong", slot=slot.number)
-    if not core.switches.encrypted_write_consumes:
-        core.temp_key.valid = True
+    release_session_key(core)
     return plain
 
 

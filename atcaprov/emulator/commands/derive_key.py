@@ -1,0 +1,65 @@
+"""DeriveKey (1C): a new key from a parent key and TempKey, into a slot."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from hmac import compare_digest
+from typing import Final
+
+from atcaprov.chip.commands import Opcode
+from atcaprov.emulator.command import SUCCESS, Command, require_length, require_slot_number
+from atcaprov.emulator.core import Core
+from atcaprov.emulator.digest import command_header
+from atcaprov.emulator.key_use import count_use, require_random_temp_key, require_symmetric, require_usable
+from atcaprov.emulator.mac_rules import require_temp_key_source
+from atcaprov.emulator.refusal import denied
+from atcaprov.emulator.result_slot import require_result_slot
+from atcaprov.emulator.slot import Slot
+
+_MAC_SIZE: Final = 32
+_DERIVE: Final = 0b0010
+_FROM_PARENT: Final = 0b0001
+_NEEDS_MAC: Final = 0b1000
+
+
+def _check(_p1: int, p2: int, length: int) -> None:
+    require_length(length, 0, _MAC_SIZE)
+    require_slot_number(p2)
+
+
+def _execute(core: Core, p1: int, p2: int, mac: bytes) -> bytes:
+    core.require_config_locked()
+    target = core.slot(p2)
+    try:
+        parent = _parent(core, target, p1)
+        _check_mac(core, target, parent, p1, mac)
+        message = parent.secret() + command_header(core, Opcode.DERIVE_KEY, p1, p2) + bytes(25) + core.temp_key.key
+        count_use(core, parent, Opcode.DERIVE_KEY)
+    finally:
+        core.temp_key.valid = False
+    target.write(0, sha256(message).digest())
+    return SUCCESS
+
+
+def _parent(core: Core, target: Slot, p1: int) -> Slot:
+    require_result_slot(core, target)
+    if not target.write_config & _DERIVE:
+        raise denied("no key may be derived into the slot", slot=target.number, bit="SlotConfig.WriteConfig bit 13")
+    parent = core.slot(target.write_key) if target.write_config & _FROM_PARENT else target
+    require_usable(core, parent)
+    require_symmetric(parent)
+    require_temp_key_source(core, p1, slot=target.number)
+    require_random_temp_key(core, parent)
+    require_random_temp_key(core, target)
+    return parent
+
+
+def _check_mac(core: Core, target: Slot, parent: Slot, p1: int, mac: bytes) -> None:
+    if not target.write_config & _NEEDS_MAC:
+        return
+    expected = sha256(parent.secret() + command_header(core, Opcode.DERIVE_KEY, p1, target.number)).digest()
+    if not compare_digest(expected, mac):
+        raise denied("the authorizing MAC is missing or wrong", slot=target.number, bit="SlotConfig.WriteConfig bit 15")
+
+
+COMMAND: Final = Command(Opcode.DERIVE_KEY, 0x04, _check, _execute)

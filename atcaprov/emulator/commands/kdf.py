@@ -1,0 +1,108 @@
+"""KDF (56): TLS 1.2 PRF, AES or HKDF on a key inside the chip.
+
+Data: details (4 bytes, low byte first) and the message. Bits of the details: cryptoauthlib lib/calib/calib_kdf.c.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from atcaprov.chip.commands import Opcode
+from atcaprov.emulator.command import SUCCESS, Command, require_length
+from atcaprov.emulator.core import Core
+from atcaprov.emulator.io_protection import chip_options, io_protection_key, protect
+from atcaprov.emulator.kdf_algorithms import AES, Details, derive
+from atcaprov.emulator.key_use import count_use, require_symmetric, require_usable
+from atcaprov.emulator.protection import require_output_allowed
+from atcaprov.emulator.refusal import denied, illegal
+from atcaprov.emulator.result_slot import require_result_slot
+from atcaprov.emulator.slot import Slot
+
+_SOURCE: Final = 0x03
+_TARGET: Final = 0x1C
+_ALGORITHM: Final = 0x60
+_TEMP_KEY, _TEMP_KEY_UPPER, _SLOT, _ALTERNATE = range(4)
+_TO_TEMP_KEY, _TO_TEMP_KEY_UPPER, _TO_SLOT, _TO_ALTERNATE, _TO_BUS, _TO_BUS_ENCRYPTED = range(0, 0x18, 4)
+_DETAILS_SIZE: Final = 4
+_LONGEST_MESSAGE: Final = 128
+_PROTECTION_SHIFT: Final = 10
+
+
+def _check(p1: int, p2: int, length: int) -> None:
+    if p1 & _ALGORITHM > AES + 0x20 or p1 & _TARGET > _TO_BUS_ENCRYPTED:
+        raise illegal(f"KDF has no mode {p1:02X}")
+    if (p1 & _SOURCE == _SLOT and p2 & 0xF0) or (p1 & _TARGET == _TO_SLOT and p2 >> 12):
+        raise illegal(f"P2 {p2:04X} names no slot")
+    require_length(length, *range(_DETAILS_SIZE, _DETAILS_SIZE + _LONGEST_MESSAGE + 1))
+
+
+def _execute(core: Core, p1: int, p2: int, data: bytes) -> bytes:
+    core.require_config_locked()
+    details = Details(int.from_bytes(data[:_DETAILS_SIZE], "little"), data[_DETAILS_SIZE:])
+    target = p1 & _TARGET
+    require_output_allowed(
+        chip_options(core) >> _PROTECTION_SHIFT,
+        on_bus=target >= _TO_BUS,
+        encrypted=target == _TO_BUS_ENCRYPTED,
+        bit="ChipOptions bits 11-10",
+    )
+    details.check(core, p1 & _ALGORITHM)
+    slot = core.slot(p2 & 0x0F) if p1 & _SOURCE == _SLOT else None
+    key = _key(core, p1 & _SOURCE, slot)
+    result_slot = core.slot(p2 >> 8) if target == _TO_SLOT else None
+    _require_target(core, target, result_slot, details.result_size(p1 & _ALGORITHM))
+    result = derive(core, p1 & _ALGORITHM, key, details)
+    if slot is not None:
+        count_use(core, slot, Opcode.KDF)
+    return _deliver(core, target, result_slot, result)
+
+
+def _key(core: Core, source: int, slot: Slot | None) -> bytes:
+    """Return the key's bytes, as many as the source has: up to 64."""
+    if slot is not None:
+        require_usable(core, slot)
+        require_symmetric(slot)
+        return slot.read(0, 64)
+    if source == _ALTERNATE:
+        if core.volatile.alternate_key is None:
+            raise denied("the Alternate Key Buffer holds no key")
+        return core.volatile.alternate_key
+    temp_key = core.temp_key
+    if not temp_key.valid or (source == _TEMP_KEY_UPPER and not temp_key.is_64):
+        raise denied("TempKey is not valid, or its upper half is not")
+    if source == _TEMP_KEY_UPPER:
+        return temp_key.value[32:]
+    return temp_key.value if temp_key.is_64 else temp_key.key
+
+
+def _require_target(core: Core, target: int, slot: Slot | None, size: int) -> None:
+    if size > 32 and target in (_TO_TEMP_KEY_UPPER, _TO_ALTERNATE):
+        raise denied("64 bytes do not fit the target")
+    if target == _TO_BUS_ENCRYPTED:
+        io_protection_key(core)
+    if slot is None:
+        return
+    require_result_slot(core, slot)
+    if not slot.pub_info and core.switches.kdf_needs_pub_info:
+        raise denied("KDF may not write the slot", slot=slot.number, bit="KeyConfig.PubInfo")
+    if size > slot.size:
+        raise denied("the result does not fit the slot", slot=slot.number)
+
+
+def _deliver(core: Core, target: int, slot: Slot | None, result: bytes) -> bytes:
+    if target == _TO_BUS:
+        return result
+    if target == _TO_BUS_ENCRYPTED:
+        return protect(core, result)
+    if slot is not None:
+        slot.write(0, result)
+    elif target == _TO_TEMP_KEY:
+        core.temp_key.load(result, from_input=True)
+    elif target == _TO_TEMP_KEY_UPPER:
+        core.temp_key.load(core.temp_key.key + result, from_input=True)
+    else:
+        core.volatile.alternate_key = result
+    return SUCCESS
+
+
+COMMAND: Final = Command(Opcode.KDF, 0x7F, _check, _execute)

@@ -1,0 +1,74 @@
+"""MAC (08): SHA-256 over a slot's key and a challenge, to prove the key."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import Final
+
+from atcaprov.chip.commands import Opcode
+from atcaprov.emulator.command import Command, require_length, require_slot_number
+from atcaprov.emulator.core import Core
+from atcaprov.emulator.key_use import count_use, require_symmetric, require_usable
+from atcaprov.emulator.mac_rules import (
+    FIRST_IS_TEMP_KEY,
+    SECOND_IS_TEMP_KEY,
+    require_nonce_for,
+    require_temp_key_source,
+)
+from atcaprov.emulator.refusal import denied
+
+_CHALLENGE_SIZE: Final = 32
+_OTP_88: Final = 0x10
+_OTP_64: Final = 0x20
+_FULL_SERIAL: Final = 0x40
+
+
+def _check(p1: int, p2: int, length: int) -> None:
+    require_slot_number(p2)
+    require_length(length, 0 if p1 & SECOND_IS_TEMP_KEY else _CHALLENGE_SIZE)
+
+
+def _execute(core: Core, p1: int, p2: int, data: bytes) -> bytes:
+    core.require_config_locked()
+    try:
+        first = core.temp_key.key if p1 & FIRST_IS_TEMP_KEY else b""
+        if p1 & (FIRST_IS_TEMP_KEY | SECOND_IS_TEMP_KEY):
+            require_temp_key_source(core, p1, slot=p2)
+        if not p1 & FIRST_IS_TEMP_KEY:
+            first = _slot_key(core, p1, p2)
+        second = core.temp_key.key if p1 & SECOND_IS_TEMP_KEY else data
+    finally:
+        # The chip gives up TempKey after every MAC, granted or refused.
+        core.temp_key.valid = False
+    header = bytes((Opcode.MAC, p1)) + p2.to_bytes(2, "little")
+    return sha256(first + second + header + otp_and_serial(core, p1)).digest()
+
+
+def _slot_key(core: Core, p1: int, number: int) -> bytes:
+    slot = core.slot(number)
+    require_usable(core, slot)
+    require_symmetric(slot)
+    if slot.no_mac:
+        raise denied("the key is for verification only", slot=number, bit="SlotConfig.NoMac")
+    require_nonce_for(core, slot, p1)
+    count_use(core, slot, Opcode.MAC)
+    return slot.secret()
+
+
+def otp_and_serial(core: Core, p1: int) -> bytes:
+    """Return the OTP and serial-number fields, 20 bytes, zeros where the mode leaves them out."""
+    otp, serial = bytes(core.memory.otp), core.memory.serial
+    full = bool(p1 & _FULL_SERIAL)
+    return b"".join(
+        (
+            otp[:8] if p1 & (_OTP_88 | _OTP_64) else bytes(8),
+            otp[8:11] if p1 & _OTP_88 else bytes(3),
+            serial[8:],
+            serial[4:8] if full else bytes(4),
+            serial[:2],
+            serial[2:4] if full else bytes(2),
+        )
+    )
+
+
+COMMAND: Final = Command(Opcode.MAC, 0x77, _check, _execute)

@@ -1,0 +1,68 @@
+"""PrivWrite (46): a private key from outside, in clear before the data lock, else encrypted under WriteKey."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from hmac import compare_digest
+from typing import Final
+
+from atcaprov.chip.commands import P1_ENCRYPTED, Opcode
+from atcaprov.chip.memory_map import KEY_TYPE_P256
+from atcaprov.emulator import ecc
+from atcaprov.emulator.command import SUCCESS, Command, require_length, require_slot_number
+from atcaprov.emulator.core import Core
+from atcaprov.emulator.digest import command_header, xor
+from atcaprov.emulator.key_use import require_authorized, require_key_type
+from atcaprov.emulator.refusal import Refusal, denied
+from atcaprov.emulator.session_key import release_session_key, require_session_key
+from atcaprov.emulator.slot import PRIVATE_KEY_SIZE, Slot
+
+_MAC_SIZE: Final = 32
+_PAD_SIZE: Final = 4
+_WRITE_CONFIG_ENCRYPTED: Final = 0b0100
+
+
+def _check(_p1: int, p2: int, length: int) -> None:
+    require_length(length, PRIVATE_KEY_SIZE + _MAC_SIZE)
+    require_slot_number(p2)
+
+
+def _execute(core: Core, p1: int, p2: int, data: bytes) -> bytes:
+    core.require_config_locked()
+    slot = core.slot(p2)
+    _require_writable(core, slot, p1)
+    content = data[:PRIVATE_KEY_SIZE]
+    if p1 & P1_ENCRYPTED:
+        content = _decrypt(core, slot, content, data[PRIVATE_KEY_SIZE:])
+    if any(content[:_PAD_SIZE]) or not ecc.is_scalar(content[_PAD_SIZE:]):
+        raise Refusal(core.switches.privwrite_range_code, "the bytes are no private key of the curve", slot=p2)
+    slot.store_private_key(content[_PAD_SIZE:])
+    return SUCCESS
+
+
+def _require_writable(core: Core, slot: Slot, p1: int) -> None:
+    if not slot.private:
+        raise denied("the slot is not for private keys", slot=slot.number, bit="KeyConfig.Private")
+    require_key_type(core, slot, KEY_TYPE_P256)
+    if not slot.unlocked:
+        raise denied("the slot is locked", slot=slot.number, bit="SlotLocked")
+    require_authorized(core, slot)
+    if not core.memory.data_locked:
+        return
+    if not p1 & P1_ENCRYPTED:
+        raise denied("after the data lock a private key comes encrypted only", slot=slot.number, bit="LockValue")
+    if not slot.write_config & _WRITE_CONFIG_ENCRYPTED:
+        raise denied("no PrivWrite after the data lock", slot=slot.number, bit="SlotConfig.WriteConfig bit 14")
+
+
+def _decrypt(core: Core, slot: Slot, cipher: bytes, mac: bytes) -> bytes:
+    key = require_session_key(core, slot.number, slot.write_key, "SlotConfig.WriteKey")
+    plain = xor(cipher, key + sha256(key).digest()[:_PAD_SIZE])
+    header = command_header(core, Opcode.PRIV_WRITE, P1_ENCRYPTED, slot.number)
+    if not compare_digest(sha256(key + header + bytes(21) + plain).digest(), mac):
+        raise denied("the MAC of the encrypted write is wrong", slot=slot.number)
+    release_session_key(core)
+    return plain
+
+
+COMMAND: Final = Command(Opcode.PRIV_WRITE, 0x40, _check, _execute)

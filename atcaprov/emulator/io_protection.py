@@ -1,0 +1,42 @@
+"""The I/O protection key: encrypted answers, and the key of MAC answers.
+
+ChipOptions bit 1 enables it, bits 15-12 name its slot. Block b of an answer is XORed with
+SHA-256(key | OutNonce[16b : 16b + 16]) (cryptoauthlib lib/host/atca_host.c, atcah_io_decrypt).
+"""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import Final
+
+from atcaprov.chip.memory_map import CHIP_OPTIONS
+from atcaprov.emulator.core import Core
+from atcaprov.emulator.digest import xor
+from atcaprov.emulator.refusal import Refusal
+
+_ENABLED: Final = 0x0002
+_BLOCK: Final = 32
+
+
+def chip_options(core: Core) -> int:
+    """Return ChipOptions as a 16-bit number."""
+    return core.memory.word(CHIP_OPTIONS.start)
+
+
+def io_protection_key(core: Core) -> bytes:
+    """Return the 32-byte key, or refuse if ChipOptions does not enable it."""
+    core.require_config_locked()
+    options = chip_options(core)
+    if not options & _ENABLED:
+        raise Refusal(
+            core.switches.io_protection_off_code, "the I/O protection key is not enabled", bit="ChipOptions bit 1"
+        )
+    return core.slot(options >> 12).secret()
+
+
+def protect(core: Core, answer: bytes) -> bytes:
+    """Return 32 or 64 bytes encrypted under the key, followed by the 32-byte OutNonce."""
+    key = io_protection_key(core)
+    nonce = core.random_bytes(32)
+    stream = b"".join(sha256(key + nonce[start : start + 16]).digest() for start in range(0, len(answer) // 2, 16))
+    return xor(answer, stream[: len(answer)]) + nonce
