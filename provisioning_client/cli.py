@@ -30,7 +30,7 @@ EXIT_SOME_FAILED: Final = 1
 EXIT_INTERRUPTED: Final = 130
 
 
-@click.command(context_settings={"help_option_names": ["--help"], "auto_envvar_prefix": "ATCAPROV"})
+@click.command(context_settings={"help_option_names": ["--help"], "auto_envvar_prefix": "PROVISIONING_CLIENT"})
 @click.option(
     "--certinfo",
     metavar="FILENAME",

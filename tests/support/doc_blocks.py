@@ -66,7 +66,8 @@ class Reader:
         self._environment = {
             "PATH": f"{scripts}:{os.environ['PATH']}",
             "HOME": str(folder),
-            "ATCAPROV_PORT": str(port),
+            "PROVISIONING_SERVER_PORT": str(port),
+            "PROVISIONING_CLIENT_PORT": str(port),
         }
 
     def follow(self, step: Step) -> None:
