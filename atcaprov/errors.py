@@ -27,6 +27,7 @@ class Code(enum.StrEnum):
     # UsageError
     USAGE = "usage"
     FILE_UNREADABLE = "file-unreadable"
+    FILE_UNWRITABLE = "file-unwritable"
     FILE_INVALID = "file-invalid"
     CONFIG_ZONE_INVALID = "config-zone-invalid"
     CONFIG_ZONE_UNSAFE = "config-zone-unsafe"
@@ -72,6 +73,7 @@ class Code(enum.StrEnum):
     SIGNER_UNKNOWN = "signer-unknown"
     SIGNER_NOT_READY = "signer-not-ready"
     CHIP_HAS_OTHER_KEY = "chip-has-other-key"
+    CHIP_HAS_OTHER_SIGNER = "chip-has-other-signer"
     NOT_ISSUED = "not-issued"
     RECORDS_FAILED = "records-failed"
     SERVER_BUSY = "server-busy"

@@ -13,7 +13,7 @@ import select
 import sys
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from typing import Final
 
 from atcaprov.terminal.keys import Key, KeyDecoder, KeyPress
@@ -102,7 +102,7 @@ class Console:
             wants_out |= press.key in (Key.ESC, Key.INTERRUPT, Key.END)
         return wants_out or self._gone
 
-    async def keys(self) -> AsyncIterator[KeyPress]:
+    async def keys(self) -> AsyncGenerator[KeyPress, None]:
         """Give key presses as they come, on the running event loop. Ends after Key.END."""
         loop = asyncio.get_running_loop()
         queue: asyncio.Queue[KeyPress] = asyncio.Queue()
