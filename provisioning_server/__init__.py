@@ -1,0 +1,1 @@
+"""The Provisioning Server: issues certificates for chips over TCP, with the signers it was given."""

@@ -1,0 +1,60 @@
+"""One certificate: from a signer and a key to a record, and from a record to a reply. No policy, no I/O."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from atcaprov.certs.issue import PendingCertificate
+from atcaprov.certs.rebuild import slot_writes
+from atcaprov.wire.fields import SlotWrite
+from atcaprov.wire.messages import CertificatesReply
+from provisioning_server.signer_documents import SignerDocuments
+from provisioning_server.signers.signer import Signer
+from provisioning_server.signing_log import IssuedRecord
+
+
+def issue(signer: Signer, public_key: bytes, chip_serial: bytes, now: datetime) -> IssuedRecord:
+    """Sign a certificate for a key (64 bytes X||Y) of a chip (9-byte serial number) at the moment `now` in UTC.
+
+    The signature is verified and the certificate rebuilt from its compressed form and compared before this returns.
+    Raises CertificateError, or what the signer raises.
+    """
+    documents = signer.documents
+    pending = PendingCertificate(
+        documents.device,
+        subject_public_key=public_key,
+        ca_public_key=documents.signer_public_key,
+        signer_id=signer.signer_id,
+        issue_date=documents.device.issue_date(now),
+        chip_serial=chip_serial,
+    )
+    issued = pending.finish(signer.sign(pending.digest))
+    return IssuedRecord(
+        time=now.replace(microsecond=0),
+        chip_serial=chip_serial,
+        signer_serial=signer.serial,
+        signer_name=signer.name,
+        signer_id=signer.signer_id,
+        certificate_serial=issued.serial_number,
+        public_key=public_key,
+        compressed=issued.compressed,
+        documents=documents.document_id,
+        certificate=issued.der,
+    )
+
+
+def certificates_reply(record: IssuedRecord, documents: SignerDocuments) -> CertificatesReply:
+    """Return the reply that gives out a record; the same record always gives the same reply."""
+    device_writes = slot_writes(documents.device, compressed=record.compressed, public_key=record.public_key)
+    return CertificatesReply(
+        device_certificate=record.certificate,
+        signer_certificate=documents.signer_certificate,
+        root_certificate=documents.root_certificate,
+        device_definition=documents.device_definition,
+        signer_definition=documents.signer_definition,
+        device_compressed=record.compressed,
+        signer_compressed=documents.signer_compressed,
+        writes=tuple(
+            SlotWrite(write.slot, write.offset, write.data) for write in (*device_writes, *documents.signer_writes)
+        ),
+    )

@@ -1,0 +1,141 @@
+"""The records on the disk: which certificate was issued for which chip, over all starts of the server.
+
+    data/logs/signing-*.tsv     the signing logs: the record itself, one file per start
+    data/signers/*.cbor         the signer documents that the records name
+    data/certs/*.pem            full certificates, made from the records
+
+After the first I/O error nothing more is written until the server is started again: a disk that lost one record may
+lose the next one too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from atcaprov.errors import AtcaProvError, Code, UsageError
+from provisioning_server.certificate_files import CertificateFiles
+from provisioning_server.durable import replace_synced
+from provisioning_server.signer_documents import SignerDocuments
+from provisioning_server.signing_log import IssuedRecord, SigningLog, read_signing_log
+
+
+class _Place(NamedTuple):
+    """Where a record stands: signing log by its number, byte offset and size."""
+
+    log: int
+    offset: int
+    size: int
+
+
+class FileRecords:
+    """Records in the files of a data folder. One thread writes; only one server may have the folder open."""
+
+    def __init__(self, data: Path, log_path: Path) -> None:
+        """Read what earlier starts issued and begin the signing log of this one.
+
+        Raises:
+            UsageError: FILE_INVALID for damaged records.
+            AtcaProvError: RECORDS_FAILED if the folder can't be read or written.
+        """
+        self.failed = False
+        self.restored_files = 0
+        self._places: dict[bytes, tuple[_Place, ...]] = {}
+        self._documents: dict[str, SignerDocuments] = {}
+        self._documents_folder = data / "signers"
+        try:
+            for folder in (log_path.parent, self._documents_folder, data / "certs"):
+                folder.mkdir(parents=True, exist_ok=True)
+            self._files = CertificateFiles(data / "certs")
+            self._logs = sorted(log_path.parent.glob("signing-*.tsv"))
+            self._read_earlier()
+            self._log = SigningLog.create(log_path)
+        except OSError as error:
+            raise self._fail(error) from error
+        self._logs.append(log_path)
+
+    def find(self, chip_serial: bytes) -> list[IssuedRecord]:
+        """Return the records of a chip, oldest first."""
+        return [self._read(place) for place in self._places.get(chip_serial, ())]
+
+    def documents(self, document_id: str) -> SignerDocuments:
+        """Return the signer documents that a record names."""
+        return self._documents[document_id]
+
+    def keep_documents(self, documents: SignerDocuments) -> None:
+        """Have a signer's documents on the disk before the first record names them; raises RECORDS_FAILED."""
+        if documents.document_id in self._documents:
+            return
+        try:
+            replace_synced(self._documents_folder / f"{documents.document_id}.cbor", documents.to_bytes())
+        except OSError as error:
+            raise self._fail(error) from error
+        self._documents[documents.document_id] = documents
+
+    def append(self, records: Sequence[IssuedRecord]) -> None:
+        """Write records durably, with one sync for all; after that their certificates may be given out.
+
+        Raises:
+            AtcaProvError: RECORDS_FAILED. None of the certificates may be given out then.
+        """
+        if self.failed:
+            raise self._failure("an earlier write failed")
+        try:
+            places = self._log.append(records)
+            for record, (offset, size) in zip(records, places, strict=True):
+                self._index(record, _Place(len(self._logs) - 1, offset, size))
+                self._write_file(record)
+        except OSError as error:
+            raise self._fail(error) from error
+
+    def close(self) -> None:
+        """Close the signing log."""
+        self._log.close()
+
+    def _read_earlier(self) -> None:
+        for number, path in enumerate(self._logs):
+            for offset, size, record in read_signing_log(path):
+                self._index(record, _Place(number, offset, size))
+                signer = self._load_documents(record.documents).signer_certificate
+                self.restored_files += self._files.restore(record, len(self._places[record.chip_serial]), signer)
+
+    def _load_documents(self, document_id: str) -> SignerDocuments:
+        found = self._documents.get(document_id)
+        if found is None:
+            found = SignerDocuments.from_bytes((self._documents_folder / f"{document_id}.cbor").read_bytes())
+            if found.document_id != document_id:
+                raise UsageError(
+                    f"The signer documents {document_id} in {self._documents_folder} were changed.",
+                    advice="Bring the file back from a backup.",
+                    code=Code.FILE_INVALID,
+                )
+            self._documents[document_id] = found
+        return found
+
+    def _index(self, record: IssuedRecord, place: _Place) -> None:
+        self._places[record.chip_serial] = (*self._places.get(record.chip_serial, ()), place)
+
+    def _write_file(self, record: IssuedRecord) -> None:
+        signer = self._documents[record.documents].signer_certificate
+        self._files.write(record, len(self._places[record.chip_serial]), signer)
+
+    def _read(self, place: _Place) -> IssuedRecord:
+        try:
+            with self._logs[place.log].open("rb") as file:
+                file.seek(place.offset)
+                return IssuedRecord.from_line(file.read(place.size))
+        except (OSError, ValueError) as error:
+            raise self._fail(error) from error
+
+    def _fail(self, error: OSError | ValueError) -> AtcaProvError:
+        self.failed = True
+        return self._failure(getattr(error, "strerror", None) or str(error))
+
+    @staticmethod
+    def _failure(reason: str) -> AtcaProvError:
+        return AtcaProvError(
+            f"The records of the server can't be read or written: {reason}.",
+            advice="No certificate is issued. Make room or repair the disk, then start the server again.",
+            code=Code.RECORDS_FAILED,
+        )

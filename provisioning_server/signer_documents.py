@@ -1,0 +1,80 @@
+"""What a signer issues with: certificates and definitions. Part of every reply, kept with the records.
+
+The id is the SHA-256 of the documents, so a record names exactly what it was issued with even after a signer is gone.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from dataclasses import asdict, dataclass, fields
+from typing import Self
+
+import cbor2
+
+from atcaprov.certs.definition import CertificateDefinition
+from atcaprov.certs.rebuild import SlotWrite, slot_writes
+from atcaprov.errors import Code, UsageError
+from atcaprov.wire.messages import SignerReply
+
+
+@dataclass(frozen=True)
+class SignerDocuments:
+    """All values as bytes: public key X||Y (64), certificates (DER), compressed form (72), definitions as written."""
+
+    signer_public_key: bytes
+    signer_certificate: bytes
+    signer_compressed: bytes
+    root_certificate: bytes
+    signer_definition: bytes
+    device_definition: bytes
+
+    @functools.cached_property
+    def document_id(self) -> str:
+        """SHA-256 of `to_bytes`, 64 hex digits."""
+        return hashlib.sha256(self.to_bytes()).hexdigest()
+
+    @functools.cached_property
+    def device(self) -> CertificateDefinition:
+        """The definition of the device certificates."""
+        return CertificateDefinition.from_bytes(self.device_definition)
+
+    @functools.cached_property
+    def offer(self) -> SignerReply:
+        """What a client is told about the signer; raises UsageError if a part is larger than a message can hold."""
+        return SignerReply(
+            self.signer_certificate, self.root_certificate, self.device_definition, self.signer_definition
+        )
+
+    @functools.cached_property
+    def signer_writes(self) -> tuple[SlotWrite, ...]:
+        """Where the parts of the signer certificate go on every chip."""
+        definition = CertificateDefinition.from_bytes(self.signer_definition)
+        return tuple(
+            slot_writes(definition, compressed=self.signer_compressed, public_key=self.signer_public_key),
+        )
+
+    def to_bytes(self) -> bytes:
+        """Return the documents as one CBOR map."""
+        return cbor2.dumps(asdict(self), canonical=True)
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        """Read `to_bytes`; raises UsageError (file-invalid) for anything else."""
+        names = [field.name for field in fields(cls)]
+        try:
+            found = cbor2.loads(data)
+            documents = cls(**{name: found[name] for name in names})
+        except Exception as error:  # a damaged file: whatever the decoder raises on it means the same
+            raise _damaged() from error
+        if any(type(getattr(documents, name)) is not bytes for name in names):
+            raise _damaged()
+        return documents
+
+
+def _damaged() -> UsageError:
+    return UsageError(
+        "A file of signer documents in the data folder is damaged.",
+        advice="Bring it back from a backup of the data folder.",
+        code=Code.FILE_INVALID,
+    )

@@ -1,0 +1,157 @@
+"""The signing log: one tab-separated line for each certificate, and all that is needed to give it out again.
+
+A new file at each start, with a header line. The last column is the CRC-32 of the line before it, so that a damaged
+line is seen. The columns are listed in docs/reference/provisioning-server.md.
+"""
+
+from __future__ import annotations
+
+import base64
+import itertools
+import os
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from atcaprov.errors import Code, UsageError
+from provisioning_server.durable import create_synced, write_synced
+
+COLUMNS: Final = (
+    "time",
+    "chip_serial",
+    "signer_serial",
+    "signer_name",
+    "signer_id",
+    "certificate_serial",
+    "public_key",
+    "compressed",
+    "documents",
+    "certificate",
+    "check",
+)
+HEADER: Final = "\t".join(COLUMNS).encode() + b"\n"
+
+
+@dataclass(frozen=True, slots=True)
+class IssuedRecord:
+    """One issued device certificate.
+
+    `time` in UTC; `chip_serial` and `signer_serial` 9 bytes, `signer_id` 2, `public_key` 64 (X||Y), `compressed` 72,
+    `certificate` DER; `documents` is the id of the SignerDocuments it was issued with.
+    """
+
+    time: datetime
+    chip_serial: bytes
+    signer_serial: bytes
+    signer_name: str
+    signer_id: bytes
+    certificate_serial: bytes
+    public_key: bytes
+    compressed: bytes
+    documents: str
+    certificate: bytes
+
+    def to_line(self) -> bytes:
+        """Return the line with its line end."""
+        text = "\t".join(
+            (
+                self.time.strftime("%Y-%m-%dT%H:%M:%SZ"),
+                self.chip_serial.hex().upper(),
+                self.signer_serial.hex().upper(),
+                " ".join(self.signer_name.split()),
+                self.signer_id.hex().upper(),
+                self.certificate_serial.hex().upper(),
+                self.public_key.hex().upper(),
+                self.compressed.hex().upper(),
+                self.documents,
+                base64.b64encode(self.certificate).decode(),
+            )
+        ).encode()
+        return b"%s\t%08X\n" % (text, zlib.crc32(text))
+
+    @classmethod
+    def from_line(cls, line: bytes) -> IssuedRecord:
+        """Read a line of `to_line`; raises ValueError for anything else."""
+        text, _, check = line.rstrip(b"\n").rpartition(b"\t")
+        if int(check, 16) != zlib.crc32(text):
+            raise ValueError("the line does not fit its check")
+        when, chip, signer, name, signer_id, serial, key, compressed, documents, der = text.decode().split("\t")
+        return cls(
+            time=datetime.fromisoformat(when),
+            chip_serial=bytes.fromhex(chip),
+            signer_serial=bytes.fromhex(signer),
+            signer_name=name,
+            signer_id=bytes.fromhex(signer_id),
+            certificate_serial=bytes.fromhex(serial),
+            public_key=bytes.fromhex(key),
+            compressed=bytes.fromhex(compressed),
+            documents=documents,
+            certificate=base64.b64decode(der, validate=True),
+        )
+
+
+class SigningLog:
+    """The file of this start, written durably: `append` returns when the lines are on the disk."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._size = 0
+
+    @classmethod
+    def create(cls, path: Path) -> SigningLog:
+        """Create the file with its header line, durably; raises OSError."""
+        log = cls(create_synced(path, HEADER))
+        log._size = len(HEADER)
+        return log
+
+    def append(self, records: Sequence[IssuedRecord]) -> list[tuple[int, int]]:
+        """Write the lines with one sync; return (offset, size) of each. Raises OSError: nothing of it counts then."""
+        lines = [record.to_line() for record in records]
+        data = b"".join(lines)
+        write_synced(self._descriptor, data)
+        ends = itertools.accumulate(map(len, lines), initial=self._size)
+        self._size += len(data)
+        return [(offset, len(line)) for offset, line in zip(ends, lines, strict=False)]
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._descriptor)
+
+
+def read_signing_log(path: Path) -> Iterator[tuple[int, int, IssuedRecord]]:
+    """Give (offset, size, record) of each line of a signing log.
+
+    A last line without its end was cut while it was written: its certificate was never given out, so it does not count.
+
+    Raises:
+        UsageError: FILE_INVALID with file and line, for a damaged line. Going on without it could sign a chip twice.
+    """
+    offset = 0
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            if not line.endswith(b"\n"):
+                return
+            if number == 1:
+                if line != HEADER:
+                    raise _damaged(path, number)
+            else:
+                yield offset, len(line), _record(path, number, line)
+            offset += len(line)
+
+
+def _record(path: Path, number: int, line: bytes) -> IssuedRecord:
+    try:
+        return IssuedRecord.from_line(line)
+    except ValueError as error:
+        raise _damaged(path, number) from error
+
+
+def _damaged(path: Path, number: int) -> UsageError:
+    return UsageError(
+        f"Line {number} of the signing log {path} is damaged.",
+        advice="Bring the file back from a backup; without it a chip could get a second certificate.",
+        code=Code.FILE_INVALID,
+    )

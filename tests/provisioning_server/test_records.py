@@ -1,0 +1,199 @@
+from __future__ import annotations
+
+import dataclasses
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from atcaprov.errors import AtcaProvError, Code, UsageError
+from provisioning_server.issuance import certificates_reply, issue
+from provisioning_server.signer_documents import SignerDocuments
+from provisioning_server.signing_log import COLUMNS, IssuedRecord, SigningLog
+from tests.support.memory_signer import NOW, MemorySigner
+from tests.support.server_parts import CHIP_KEY, OTHER_KEY, chip_serial, open_records
+
+SIGNER = MemorySigner()
+RECORD = issue(SIGNER, CHIP_KEY, chip_serial(1), NOW)
+LINE = RECORD.to_line()
+
+
+def _record(number: int, key: bytes = CHIP_KEY) -> IssuedRecord:
+    return issue(SIGNER, key, chip_serial(number), NOW)
+
+
+def test_a_line_holds_all_of_the_record() -> None:
+    assert IssuedRecord.from_line(LINE) == dataclasses.replace(RECORD, time=NOW.replace(microsecond=0))
+    assert LINE.count(b"\t") == len(COLUMNS) - 1
+    assert LINE.startswith(b"2026-11-21T10:30:15Z\t0123000000000001EE\t")
+
+
+@given(
+    st.datetimes(min_value=datetime(2000, 1, 1), max_value=datetime(2200, 1, 1)),
+    st.text(max_size=40),
+    st.binary(min_size=1, max_size=20),
+)
+def test_any_record_can_be_read_again(time: datetime, name: str, serial: bytes) -> None:
+    record = dataclasses.replace(
+        RECORD, time=time.replace(microsecond=0, tzinfo=UTC), signer_name=name, certificate_serial=serial
+    )
+    line = record.to_line()
+    assert line.count(b"\n") == 1
+    assert IssuedRecord.from_line(line) == dataclasses.replace(record, signer_name=" ".join(name.split()))
+
+
+@given(st.integers(0, len(LINE) * 8 - 1))
+def test_a_flipped_bit_is_seen(position: int) -> None:
+    changed = bytearray(LINE)
+    changed[position // 8] ^= 1 << position % 8
+    try:
+        record = IssuedRecord.from_line(bytes(changed))
+    except ValueError:
+        return
+    assert record == IssuedRecord.from_line(LINE)  # only the case of a hex digit of the check, or its line end
+
+
+@given(st.binary(max_size=300))
+def test_garbage_is_no_record(line: bytes) -> None:
+    with pytest.raises(ValueError, match=r"unpack|invalid literal|check|decode"):
+        IssuedRecord.from_line(line)
+
+
+def test_records_are_known_after_a_restart(tmp_path: Path) -> None:
+    records = open_records(tmp_path)
+    records.keep_documents(SIGNER.documents)
+    kept = [_record(1), _record(2), _record(1, OTHER_KEY)]
+    records.append(kept[:2])
+    records.close()
+    records = open_records(tmp_path, "signing-2.tsv")
+    records.keep_documents(SIGNER.documents)
+    records.append(kept[2:])
+    records.close()
+    again = open_records(tmp_path, "signing-3.tsv")
+    assert again.find(chip_serial(1)) == [kept[0], kept[2]]
+    assert again.find(chip_serial(2)) == [kept[1]]
+    assert again.find(chip_serial(3)) == []
+    documents = again.documents(kept[0].documents)
+    assert certificates_reply(again.find(chip_serial(1))[0], documents) == certificates_reply(kept[0], SIGNER.documents)
+    again.close()
+
+
+def test_certificate_files_are_named_by_chip_and_made_again_if_missing(tmp_path: Path) -> None:
+    records = open_records(tmp_path)
+    records.keep_documents(SIGNER.documents)
+    records.append([_record(1), _record(2), _record(1, OTHER_KEY)])
+    records.close()
+    folder = tmp_path / "certs"
+    files = {path.name: path.read_bytes() for path in folder.iterdir()}
+    names = ["0123000000000001EE", "0123000000000001EE-2", "0123000000000002EE"]
+    assert sorted(files) == sorted(f"{name}_{role}.pem" for name in names for role in ("device", "signer"))
+    (folder / "0123000000000001EE-2_device.pem").unlink()
+    (folder / "0123000000000002EE_signer.pem").write_bytes(b"")
+    again = open_records(tmp_path, "signing-2.tsv")
+    assert again.restored_files == 2
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == files
+    again.close()
+
+
+@pytest.mark.parametrize("cut", [1, 10, len(LINE) - 1])
+def test_a_line_that_was_cut_while_it_was_written_does_not_count(tmp_path: Path, cut: int) -> None:
+    records = open_records(tmp_path)
+    records.keep_documents(SIGNER.documents)
+    records.append([_record(1)])
+    records.close()
+    with (tmp_path / "logs" / "signing-1.tsv").open("ab") as file:
+        file.write(_record(2).to_line()[:cut])
+    again = open_records(tmp_path, "signing-2.tsv")
+    assert len(again.find(chip_serial(1))) == 1
+    assert not again.find(chip_serial(2))
+    again.close()
+
+
+def test_a_damaged_line_stops_the_start_and_is_named(tmp_path: Path) -> None:
+    records = open_records(tmp_path)
+    records.keep_documents(SIGNER.documents)
+    records.append([_record(1), _record(2)])
+    records.close()
+    path = tmp_path / "logs" / "signing-1.tsv"
+    path.write_bytes(path.read_bytes().replace(b"0123000000000001EE", b"0123000000000009EE"))
+    with pytest.raises(UsageError, match=r"Line 2 of the signing log .*signing-1\.tsv is damaged") as caught:
+        open_records(tmp_path, "signing-2.tsv")
+    assert caught.value.code == Code.FILE_INVALID
+
+
+def test_changed_or_missing_signer_documents_stop_the_start(tmp_path: Path) -> None:
+    records = open_records(tmp_path)
+    records.keep_documents(SIGNER.documents)
+    records.append([_record(1)])
+    records.close()
+    (path,) = (tmp_path / "signers").iterdir()
+    path.write_bytes(MemorySigner().documents.to_bytes())
+    with pytest.raises(UsageError, match="were changed"):
+        open_records(tmp_path, "signing-2.tsv")
+    path.write_bytes(b"garbage")
+    with pytest.raises(UsageError, match="damaged"):
+        open_records(tmp_path, "signing-2.tsv")
+    path.unlink()
+    with pytest.raises(AtcaProvError) as caught:
+        open_records(tmp_path, "signing-2.tsv")
+    assert caught.value.code == Code.RECORDS_FAILED
+
+
+@given(st.binary(max_size=200))
+def test_garbage_is_no_signer_documents(data: bytes) -> None:
+    with pytest.raises(UsageError):
+        SignerDocuments.from_bytes(data)
+
+
+def test_a_full_disk_fails_the_append_and_all_that_follow(tmp_path: Path) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("this system has no /dev/full")
+    records = open_records(tmp_path)
+    records.keep_documents(SIGNER.documents)
+    records._log = SigningLog(os.open("/dev/full", os.O_WRONLY))
+    for _ in range(2):
+        with pytest.raises(AtcaProvError) as caught:
+            records.append([_record(1)])
+        assert caught.value.code == Code.RECORDS_FAILED
+    assert records.failed
+    assert not records.find(chip_serial(1))
+    records.close()
+
+
+WRITE_UNTIL_FULL = """
+import resource, signal, sys
+from pathlib import Path
+from atcaprov.errors import AtcaProvError
+from provisioning_server.records import FileRecords
+from tests.provisioning_server.test_records import SIGNER, _record
+data = Path(sys.argv[1])
+(data / "logs").mkdir()
+records = FileRecords(data, data / "logs" / "signing-1.tsv")
+records.keep_documents(SIGNER.documents)
+resource.setrlimit(resource.RLIMIT_FSIZE, (4000, 4000))
+for number in range(1, 100):
+    try:
+        records.append([_record(number)])
+    except AtcaProvError as error:
+        print(number, error.code)
+        break
+"""
+
+
+def test_what_was_promised_before_the_disk_was_full_is_there_afterwards(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", WRITE_UNTIL_FULL, str(tmp_path)]
+    root = Path(__file__).parents[2]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=root)
+    failed_at, code = done.stdout.split()
+    assert code == Code.RECORDS_FAILED
+    assert int(failed_at) > 1
+    again = open_records(tmp_path, "signing-2.tsv")
+    for number in range(1, int(failed_at)):
+        assert again.find(chip_serial(number))
+    assert not again.find(chip_serial(int(failed_at)))
+    again.close()

@@ -1,0 +1,93 @@
+"""A signer in memory, made by the certificate code, for tests that need no files. Keys are made anew in each run."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, utils
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from atcaprov.certs.definition import CertificateDefinition
+from atcaprov.certs.description import default_description
+from atcaprov.certs.issue import issue
+from atcaprov.certs.keys import key_id, raw_public_key, raw_signature
+from atcaprov.certs.template import device_definition, signer_definition
+from atcaprov.errors import Code, UsageError
+from provisioning_server.signer_documents import SignerDocuments
+
+NOW = datetime(2026, 11, 21, 10, 30, 15, tzinfo=UTC)
+SIGNER_ID = bytes.fromhex("0034")
+
+
+class SigningKey:
+    """A P-256 key in memory that signs digests as a chip does."""
+
+    def __init__(self) -> None:
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self.public_key = raw_public_key(self._key.public_key())
+
+    def sign(self, digest: bytes) -> bytes:
+        return raw_signature(self._key.sign(digest, ec.ECDSA(utils.Prehashed(hashes.SHA256()))))
+
+    def root_certificate(self, name: x509.Name) -> bytes:
+        builder = x509.CertificateBuilder(
+            issuer_name=name,
+            subject_name=name,
+            public_key=self._key.public_key(),
+            serial_number=1,
+            not_valid_before=NOW - timedelta(days=1),
+            not_valid_after=NOW + timedelta(days=10000),
+        )
+        identifier = key_id(self.public_key)
+        extensions = default_description("root").extensions
+        builder = extensions.add(builder, key_id=identifier, issuer_key_id=identifier)
+        return builder.sign(self._key, hashes.SHA256()).public_bytes(Encoding.DER)
+
+
+class MemorySigner:
+    """Implements provisioning_server.signers.signer.Signer; waits for its password if it was given one."""
+
+    def __init__(self, *, password: bytes | None = None, device: CertificateDefinition | None = None) -> None:
+        self.name = "Example ATECC608A Signer"
+        self.signer_id = SIGNER_ID
+        self.ready = password is None
+        self.signatures = 0
+        self._password = password
+        self._key = SigningKey()
+        self.serial = key_id(self._key.public_key)[:9]
+        self.documents = _documents(self._key.public_key, device)
+
+    def unlock(self, password: bytes | None) -> None:
+        if password != self._password:
+            raise UsageError("The password is wrong.", code=Code.PASSWORD_WRONG)
+        self.ready = True
+
+    def sign(self, digest: bytes) -> bytes:
+        self.signatures += 1
+        return self._key.sign(digest)
+
+
+def _documents(signer_public_key: bytes, device: CertificateDefinition | None) -> SignerDocuments:
+    root = SigningKey()
+    root_name = default_description("root").subject_name()
+    description = default_description("signer")
+    definition = signer_definition(description, root_name=root_name, at=NOW)
+    issued = issue(
+        definition,
+        subject_public_key=signer_public_key,
+        ca_public_key=root.public_key,
+        signer_id=SIGNER_ID,
+        issue_date=definition.issue_date(NOW),
+        sign=root.sign,
+    )
+    device = device or device_definition(default_description("device"), signer=description, at=NOW)
+    return SignerDocuments(
+        signer_public_key=signer_public_key,
+        signer_certificate=issued.der,
+        signer_compressed=issued.compressed,
+        root_certificate=root.root_certificate(root_name),
+        signer_definition=definition.to_bytes(),
+        device_definition=device.to_bytes(),
+    )

@@ -1,0 +1,59 @@
+"""Parts of a server for tests that need no sockets: requests of chips, a log that remembers, records in a folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from atcaprov.wire.messages import CertificatesRequest
+from provisioning_server.records import FileRecords
+from tests.support.memory_signer import MemorySigner, SigningKey
+
+CHIP_KEY = SigningKey().public_key
+OTHER_KEY = SigningKey().public_key
+
+
+def config_zone(number: int, *, locked: bool = True) -> bytes:
+    """A configuration zone of the chip with the serial number 0123 0000 <number> EE."""
+    zone = bytearray(128)
+    zone[0:4] = bytes.fromhex("01230000")
+    zone[8:13] = number.to_bytes(4, "big") + b"\xee"
+    zone[87] = 0x00 if locked else 0x55
+    return bytes(zone)
+
+
+def chip_serial(number: int) -> bytes:
+    return bytes.fromhex("01230000") + number.to_bytes(4, "big") + b"\xee"
+
+
+def request(
+    signer: MemorySigner, number: int = 1, *, key: bytes = CHIP_KEY, existing_only: bool = False
+) -> CertificatesRequest:
+    return CertificatesRequest(config_zone(number), key, signer.documents.signer_public_key, existing_only)
+
+
+class RememberingLog:
+    """Stands for the program log."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.prompts: list[str] = []
+
+    def info(self, text: str) -> None:
+        self.lines.append(f"info: {text}")
+
+    def warning(self, text: str) -> None:
+        self.lines.append(f"warning: {text}")
+
+    def error(self, text: str) -> None:
+        self.lines.append(f"error: {text}")
+
+    def ask(self, prompt: str) -> None:
+        self.prompts.append(prompt)
+
+    def answered(self) -> None:
+        self.prompts.append("answered")
+
+
+def open_records(data: Path, name: str = "signing-1.tsv") -> FileRecords:
+    (data / "logs").mkdir(parents=True, exist_ok=True)
+    return FileRecords(data, data / "logs" / name)
