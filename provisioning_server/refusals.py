@@ -1,0 +1,49 @@
+"""Why a request gets no certificate: every error reply that the authority gives, in one place."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from atcaprov.errors import AtcaProvError, Code
+from atcaprov.wire.messages import ERROR_MESSAGE_SIZE_MAX, ErrorReply
+
+
+def _refused(code: Code, message: str, retryable: bool) -> ErrorReply:
+    return ErrorReply(str(code), message, retryable)
+
+
+NOT_LOCKED: Final = _refused(
+    Code.REQUEST_INVALID, "The configuration zone of the chip is not locked. Lock it before asking.", False
+)
+NO_SERIAL: Final = _refused(
+    Code.REQUEST_INVALID, "The configuration zone holds no chip serial number: was it read from a chip?", False
+)
+NOT_ISSUED: Final = _refused(
+    Code.NOT_ISSUED, "Nothing was issued for this chip and this key. The key may not be ours: use a new chip.", False
+)
+OTHER_KEY: Final = _refused(
+    Code.CHIP_HAS_OTHER_KEY, "This chip has a certificate for another key. Use a new chip or allow a new key.", False
+)
+OTHER_SIGNER: Final = _refused(
+    Code.CHIP_HAS_OTHER_SIGNER, "This chip has a certificate of another signer. Finish it with that signer.", False
+)
+SIGNER_UNKNOWN: Final = _refused(
+    Code.SIGNER_UNKNOWN, "The server has no such signer. Check the file given with --certinfo.", False
+)
+SIGNER_NOT_READY: Final = _refused(
+    Code.SIGNER_NOT_READY, "The signer waits for its password at the server. Call the supervisor.", True
+)
+RECORDS_FAILED: Final = _refused(
+    Code.RECORDS_FAILED, "The server's records failed, so it issues nothing until it is started again.", False
+)
+INTERNAL: Final = _refused(Code.INTERNAL, "The server made a fault; its program log says more.", False)
+STOPPING: Final = _refused(Code.SERVER_STOPPING, "The server is being stopped.", True)
+BUSY: Final = _refused(Code.SERVER_BUSY, "The server has too many connections.", True)
+IDLE: Final = _refused(Code.SERVER_BUSY, "No complete message came in time, so the server closes.", True)
+
+
+def refusal(error: AtcaProvError, *, code: str | None = None) -> ErrorReply:
+    """Turn an error into a reply, its text made printable and cut to what a reply can hold."""
+    text = "".join(character if character.isprintable() else "?" for character in str(error))
+    cut = text.encode()[:ERROR_MESSAGE_SIZE_MAX].decode(errors="ignore")
+    return ErrorReply(str(code or error.code), cut or "No reason given.", False)

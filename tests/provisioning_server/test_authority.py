@@ -1,0 +1,263 @@
+from __future__ import annotations
+
+import dataclasses
+import ssl
+import subprocess
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+
+from atcaprov.certs.definition import CertificateDefinition
+from atcaprov.certs.rebuild import rebuild, slot_writes
+from atcaprov.errors import AtcaProvError, Code, UsageError
+from atcaprov.wire.messages import CertificatesReply, CertificatesRequest, ErrorReply, SignerReply, SignerRequest
+from provisioning_server.authority import Authority
+from provisioning_server.records import FileRecords
+from provisioning_server.signers.roster import SignerRoster
+from provisioning_server.signing_log import IssuedRecord
+from tests.support.memory_signer import NOW, MemorySigner
+from tests.support.programs import require_program
+from tests.support.server_parts import (
+    CHIP_KEY,
+    OTHER_KEY,
+    RememberingLog,
+    chip_serial,
+    config_zone,
+    open_records,
+    request,
+)
+
+SIGNER = MemorySigner()
+
+
+@pytest.fixture
+def log() -> RememberingLog:
+    return RememberingLog()
+
+
+@pytest.fixture
+def records(tmp_path: Path) -> Iterator[FileRecords]:
+    records = open_records(tmp_path)
+    yield records
+    records.close()
+
+
+def _authority(
+    records: FileRecords, log: RememberingLog, *signers: MemorySigner, allow_rekey: bool = False
+) -> Authority:
+    return Authority(SignerRoster(signers or (SIGNER,)), records, log, lambda: NOW, allow_rekey=allow_rekey)
+
+
+def _one(authority: Authority, message: CertificatesRequest) -> CertificatesReply:
+    (reply,) = authority.answer([message])
+    assert isinstance(reply, CertificatesReply), reply
+    return reply
+
+
+def _refused(authority: Authority, message: CertificatesRequest | SignerRequest) -> str:
+    (reply,) = authority.answer([message])
+    assert isinstance(reply, ErrorReply), reply
+    return reply.code
+
+
+def test_a_reply_holds_what_a_chip_and_its_client_need(records: FileRecords, log: RememberingLog) -> None:
+    reply = _one(_authority(records, log), request(SIGNER))
+    device = CertificateDefinition.from_bytes(reply.device_definition)
+    signer = CertificateDefinition.from_bytes(reply.signer_definition)
+    signer_key = SIGNER.documents.signer_public_key
+    again = rebuild(
+        device,
+        compressed=reply.device_compressed,
+        public_key=CHIP_KEY,
+        ca_public_key=signer_key,
+        chip_serial=chip_serial(1),
+    )
+    assert again == reply.device_certificate
+    expected = [
+        *slot_writes(device, compressed=reply.device_compressed, public_key=CHIP_KEY),
+        *slot_writes(signer, compressed=reply.signer_compressed, public_key=signer_key),
+    ]
+    assert [dataclasses.astuple(write) for write in reply.writes] == [dataclasses.astuple(write) for write in expected]
+    assert reply.signer_certificate == SIGNER.documents.signer_certificate
+    assert reply.root_certificate == SIGNER.documents.root_certificate
+    begin = x509.load_der_x509_certificate(reply.device_certificate).not_valid_before_utc
+    assert NOW - begin < timedelta(hours=1)
+
+
+def test_openssl_accepts_the_chain(records: FileRecords, log: RememberingLog, tmp_path: Path) -> None:
+    openssl = require_program("openssl")
+    _one(_authority(records, log), request(SIGNER))
+    root = tmp_path / "root.pem"
+    root.write_text(ssl.DER_cert_to_PEM_cert(SIGNER.documents.root_certificate))
+    stem = tmp_path / "certs" / chip_serial(1).hex().upper()
+    command = [openssl, "verify", "-x509_strict", "-purpose", "sslclient", "-CAfile", str(root)]
+    files = ["-untrusted", f"{stem}_signer.pem", f"{stem}_device.pem"]
+    done = subprocess.run([*command, *files], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr + done.stdout
+
+
+def test_the_same_request_gets_the_same_reply_and_no_second_signature(
+    records: FileRecords, log: RememberingLog
+) -> None:
+    signer = MemorySigner()
+    authority = _authority(records, log, signer)
+    first = _one(authority, request(signer))
+    again = authority.answer([request(signer), request(signer), request(signer, existing_only=True)])
+    assert again == [first] * 3
+    assert signer.signatures == 1
+
+
+def test_the_same_request_twice_in_one_batch_is_signed_once(records: FileRecords, log: RememberingLog) -> None:
+    signer = MemorySigner()
+    replies = _authority(records, log, signer).answer([request(signer), request(signer), request(signer, 2)])
+    assert replies[0] == replies[1] != replies[2]
+    assert signer.signatures == 2
+    assert len(records.find(chip_serial(1))) == 1
+
+
+def test_two_keys_for_one_chip_in_one_batch_get_one_certificate(records: FileRecords, log: RememberingLog) -> None:
+    first, second = _authority(records, log).answer([request(SIGNER), request(SIGNER, key=OTHER_KEY)])
+    assert isinstance(first, CertificatesReply)
+    assert isinstance(second, ErrorReply)
+    assert second.code == Code.CHIP_HAS_OTHER_KEY
+
+
+def test_another_key_is_refused_unless_that_is_allowed(records: FileRecords, log: RememberingLog) -> None:
+    first = _one(_authority(records, log), request(SIGNER))
+    assert _refused(_authority(records, log), request(SIGNER, key=OTHER_KEY)) == Code.CHIP_HAS_OTHER_KEY
+    rekeying = _authority(records, log, allow_rekey=True)
+    second = _one(rekeying, request(SIGNER, key=OTHER_KEY))
+    assert second.device_certificate != first.device_certificate
+    assert _one(rekeying, request(SIGNER)) == first
+    assert [record.public_key for record in records.find(chip_serial(1))] == [CHIP_KEY, OTHER_KEY]
+
+
+def test_another_signer_for_the_same_key_is_refused(records: FileRecords, log: RememberingLog) -> None:
+    other = MemorySigner()
+    authority = _authority(records, log, SIGNER, other)
+    _one(authority, request(SIGNER))
+    assert _refused(authority, request(other)) == Code.CHIP_HAS_OTHER_SIGNER
+
+
+def test_existing_only_never_issues(records: FileRecords, log: RememberingLog) -> None:
+    signer = MemorySigner()
+    authority = _authority(records, log, signer)
+    assert _refused(authority, request(signer, existing_only=True)) == Code.NOT_ISSUED
+    _one(authority, request(signer))
+    assert _refused(authority, request(signer, key=OTHER_KEY, existing_only=True)) == Code.NOT_ISSUED
+    assert _refused(authority, request(signer, 2, existing_only=True)) == Code.NOT_ISSUED
+    assert signer.signatures == 1
+
+
+def test_stored_certificates_are_given_out_even_if_their_signer_is_gone(
+    records: FileRecords, log: RememberingLog
+) -> None:
+    signer = MemorySigner()
+    first = _one(_authority(records, log, signer), request(signer))
+    assert _one(_authority(records, log, SIGNER), request(signer)) == first
+    assert _refused(_authority(records, log, SIGNER), request(signer, 2)) == Code.SIGNER_UNKNOWN
+
+
+def test_requests_that_no_chip_makes_are_refused(records: FileRecords, log: RememberingLog) -> None:
+    authority = _authority(records, log)
+    good = request(SIGNER)
+    for zone in (bytes(128), b"\xff" * 128, config_zone(1, locked=False)):
+        assert _refused(authority, dataclasses.replace(good, config_zone=zone)) == Code.REQUEST_INVALID
+    for key in (bytes(64), b"\xff" * 64, CHIP_KEY[:63] + bytes([CHIP_KEY[63] ^ 1])):
+        assert _refused(authority, dataclasses.replace(good, public_key=key)) == Code.REQUEST_INVALID
+    assert not records.find(chip_serial(1))
+
+
+def test_a_signer_that_waits_for_its_password_does_not_sign(records: FileRecords, log: RememberingLog) -> None:
+    signer = MemorySigner(password=b"secret")
+    authority = _authority(records, log, signer)
+    (reply,) = authority.answer([request(signer)])
+    assert isinstance(reply, ErrorReply)
+    assert (reply.code, reply.retryable) == (Code.SIGNER_NOT_READY, True)
+    assert _refused(authority, SignerRequest(signer.documents.signer_public_key)) == Code.SIGNER_NOT_READY
+    signer.unlock(b"secret")
+    _one(authority, request(signer))
+
+
+def test_a_signer_request_tells_what_it_issues(records: FileRecords, log: RememberingLog) -> None:
+    authority = _authority(records, log)
+    (offer,) = authority.answer([SignerRequest(SIGNER.documents.signer_public_key)])
+    assert isinstance(offer, SignerReply)
+    reply = _one(authority, request(SIGNER))
+    assert (offer.signer_certificate, offer.root_certificate) == (reply.signer_certificate, reply.root_certificate)
+    assert (offer.device_definition, offer.signer_definition) == (reply.device_definition, reply.signer_definition)
+    assert _refused(authority, SignerRequest(CHIP_KEY)) == Code.SIGNER_UNKNOWN
+
+
+class FailingRecords(FileRecords):
+    """Records whose disk is full from some write on."""
+
+    full = False
+
+    def append(self, records: Sequence[IssuedRecord]) -> None:
+        if self.full:
+            raise self._fail(OSError(28, "No space left on device"))
+        super().append(records)
+
+
+def test_when_the_records_fail_nothing_more_is_issued(tmp_path: Path, log: RememberingLog) -> None:
+    (tmp_path / "logs").mkdir()
+    records = FailingRecords(tmp_path, tmp_path / "logs" / "signing-1.tsv")
+    signer = MemorySigner()
+    authority = _authority(records, log, signer)
+    first = _one(authority, request(signer))
+    records.full = True
+    replies = authority.answer([request(signer, 2), request(signer), request(signer, 3)])
+    assert [getattr(reply, "code", None) for reply in replies] == [Code.RECORDS_FAILED, None, Code.RECORDS_FAILED]
+    assert replies[1] == first
+    records.full = False
+    before = signer.signatures
+    assert _refused(authority, request(signer, 4)) == Code.RECORDS_FAILED
+    assert signer.signatures == before
+    assert any("No space left on device" in line for line in log.lines if line.startswith("error"))
+    records.close()
+
+
+def test_a_signer_that_fails_spoils_only_its_own_request(records: FileRecords, log: RememberingLog) -> None:
+    class Broken(MemorySigner):
+        def sign(self, digest: bytes) -> bytes:
+            raise RuntimeError("the module was unplugged")
+
+    class Wrong(MemorySigner):
+        def sign(self, digest: bytes) -> bytes:
+            return super().sign(bytes(32))
+
+    broken, wrong = Broken(), Wrong()
+    authority = _authority(records, log, SIGNER, broken, wrong)
+    replies = authority.answer([request(broken), request(wrong, 2), request(SIGNER, 3)])
+    assert [getattr(reply, "code", None) for reply in replies] == [Code.INTERNAL, Code.INTERNAL, None]
+    assert any("unplugged" in line for line in log.lines)
+    assert not records.find(chip_serial(1))
+    assert not records.find(chip_serial(2))
+
+
+def test_a_signer_named_twice_or_unable_to_serve_is_found_at_the_start() -> None:
+    with pytest.raises(UsageError, match="twice"):
+        SignerRoster([SIGNER, SIGNER])
+    huge = MemorySigner()
+    huge.documents = dataclasses.replace(huge.documents, root_certificate=bytes(5000))
+    with pytest.raises(UsageError, match="root_certificate"):
+        SignerRoster([huge])
+    damaged = MemorySigner()
+    damaged.documents = dataclasses.replace(damaged.documents, device_definition=b"\xa0")
+    with pytest.raises(AtcaProvError):
+        SignerRoster([damaged])
+
+
+def test_the_log_says_who_was_certified_by_whom_and_who_was_refused(records: FileRecords, log: RememberingLog) -> None:
+    authority = _authority(records, log)
+    authority.answer([request(SIGNER)])
+    authority.answer([request(SIGNER)])
+    authority.answer([request(SIGNER, key=OTHER_KEY)])
+    name = f"Signer ({SIGNER.serial.hex().upper()}, Example ATECC608A Signer)"
+    assert log.lines[0] == f"info: Device (0123000000000001EE) certified by {name}."
+    assert log.lines[1] == "info: Device (0123000000000001EE) gets its stored certificates again."
+    assert log.lines[2].startswith("info: Device (0123000000000001EE) refused, chip-has-other-key: This chip has")
