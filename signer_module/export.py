@@ -1,0 +1,37 @@
+"""What leaves the signer module: certificates, cert info and definitions; never a private key."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from atcaprov.certs import export_c
+from signer_module import files
+from signer_module.signer_folder import SignerFolder
+
+
+def export_signer(signer: SignerFolder, out: Path, index: int = 0) -> list[str]:
+    """Write the export into a new folder and return the names of its files."""
+    contents = _contents(signer, index)
+    with files.new_folder(out, 0o755) as folder:
+        files.write_all(folder, {name: (data, files.PUBLIC) for name, data in contents.items()})
+    return list(contents)
+
+
+def _contents(signer: SignerFolder, index: int) -> dict[str, bytes]:
+    info = signer.cert_info(index)
+    found = {
+        "signer.pem": files.pem_certificate(signer.certificate),
+        "root.pem": files.pem_certificate(signer.root_certificate),
+        info.file_name: info.to_c().encode(),
+    }
+    for definition in (signer.signer_definition, signer.device_definition):
+        key = signer.root_public_key if definition.role == "signer" else None
+        found[export_c.header_name(definition)] = export_c.header(definition).encode()
+        source = export_c.source(definition, issuer=_issuer(signer, definition.role), ca_public_key=key)
+        found[export_c.source_name(definition)] = source.encode()
+        found[f"{definition.role}_definition.json"] = definition.to_json().encode()
+    return found
+
+
+def _issuer(signer: SignerFolder, role: str) -> export_c.Issuer:
+    return signer.signer_definition if role == "device" else None

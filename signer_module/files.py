@@ -1,0 +1,116 @@
+"""Files of root and signer folders: read with a limit, written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from atcaprov.errors import Code, UsageError
+
+MAX_FILE: Final = 1 << 20
+PRIVATE: Final = 0o600
+PUBLIC: Final = 0o644
+
+
+def read_bytes(path: Path) -> bytes:
+    """Return the bytes of a file of at most 1 MiB; raises UsageError (file-unreadable) that names it."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_FILE + 1)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}.", code=Code.FILE_UNREADABLE) from error
+    if len(data) > MAX_FILE:
+        raise UsageError(f"{path} is longer than {MAX_FILE} bytes.", code=Code.FILE_INVALID)
+    return data
+
+
+def read_text(path: Path) -> str:
+    """Return the text of a UTF-8 file; raises UsageError (file-unreadable, file-invalid)."""
+    try:
+        return read_bytes(path).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path} is no text in UTF-8.", code=Code.FILE_INVALID) from error
+
+
+def read_certificate(path: Path) -> bytes:
+    """Return the DER of a certificate file (PEM or DER); raises UsageError (file-unreadable, file-invalid)."""
+    data = read_bytes(path)
+    try:
+        load = x509.load_pem_x509_certificate if data.lstrip().startswith(b"-----") else x509.load_der_x509_certificate
+        return load(data).public_bytes(Encoding.DER)
+    except ValueError as error:
+        raise UsageError(f"{path} holds no certificate.", code=Code.FILE_INVALID) from error
+
+
+def pem_certificate(der: bytes) -> bytes:
+    """Return the certificate as PEM."""
+    return x509.load_der_x509_certificate(der).public_bytes(Encoding.PEM)
+
+
+@contextmanager
+def new_folder(path: Path, mode: int = 0o700) -> Iterator[Path]:
+    """Give a temporary folder beside `path` that takes its name when the block ends well, and is removed otherwise.
+
+    Nothing that exists is overwritten: raises UsageError (file-unwritable) when `path` is there and not empty.
+    """
+    with _writing(path):
+        if path.is_symlink() or (path.exists() and not (path.is_dir() and not any(path.iterdir()))):
+            raise UsageError(
+                f"{path} exists already; nothing was changed.",
+                advice="Choose another folder.",
+                code=Code.FILE_UNWRITABLE,
+            )
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    try:
+        yield temporary
+        with _writing(path):
+            temporary.chmod(mode)
+            sync_folder(temporary)
+            temporary.rename(path)
+            sync_folder(path.parent)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def write_new(path: Path, data: bytes, mode: int = PUBLIC) -> None:
+    """Write a file that does not exist yet, down to the disk; raises UsageError (file-unwritable)."""
+    with _writing(path):
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(descriptor)
+
+
+def write_all(folder: Path, files: Mapping[str, tuple[bytes, int]]) -> None:
+    """Write files, each given as name -> (bytes, mode), into a folder."""
+    for name, (data, mode) in files.items():
+        write_new(folder / name, data, mode)
+
+
+def sync_folder(path: Path) -> None:
+    """Bring a folder's entries down to the disk, where the system can."""
+    if os.name != "posix":
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror}.", code=Code.FILE_UNWRITABLE) from error

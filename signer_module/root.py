@@ -1,0 +1,142 @@
+"""A root on files: `key.pem`, `root.pem`, and `signers.tsv`, the register of the signer ids it has given."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final, Self
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from atcaprov.certs.chain import verify_root
+from atcaprov.certs.dates import NO_EXPIRY, DateFormat, expire_date, issue_hour
+from atcaprov.certs.description import CertificateDescription
+from atcaprov.certs.keys import key_id
+from atcaprov.certs.layout import certificate_layout
+from atcaprov.errors import CertificateError, Code, UsageError
+from signer_module import files
+from signer_module.key_file import SoftwareKey, key_is_encrypted, load_key
+
+KEY_FILE: Final = "key.pem"
+CERTIFICATE_FILE: Final = "root.pem"
+REGISTER_FILE: Final = "signers.tsv"
+_REGISTER_HEAD: Final = "signer_id\tkey_id\tname\tissued\n"
+
+
+@dataclass(frozen=True)
+class RootFolder:
+    """A root as it stands in its folder; the key stays closed until `unlock`."""
+
+    path: Path
+    certificate: bytes
+    """DER."""
+    public_key: bytes
+    """X||Y, 64 bytes."""
+    key_is_encrypted: bool
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read and check a folder; raises UsageError for files, CertificateError for a bad certificate."""
+        certificate = files.read_certificate(path / CERTIFICATE_FILE)
+        key_path = path / KEY_FILE
+        encrypted = key_is_encrypted(files.read_bytes(key_path), str(key_path))
+        return cls(path, certificate, verify_root(certificate), encrypted)
+
+    @property
+    def name(self) -> str:
+        """The common name."""
+        return common_name(self.certificate)
+
+    @property
+    def subject(self) -> x509.Name:
+        """The whole name, which becomes the issuer of signer certificates."""
+        return x509.load_der_x509_certificate(self.certificate).subject
+
+    def unlock(self, password: bytes | None) -> SoftwareKey:
+        """Return the private key; raises UsageError (password-wrong, key-file-invalid) or key-mismatch."""
+        return unlock_key(self.path / KEY_FILE, password, self.public_key)
+
+    def issued(self) -> dict[str, str]:
+        """Return the register: signer id (4 hexadecimal digits) -> key id of the signer."""
+        path = self.path / REGISTER_FILE
+        lines = files.read_text(path).splitlines()
+        rows = [line.split("\t") for line in lines[1:]]
+        if not lines or lines[0] + "\n" != _REGISTER_HEAD or any(len(row) != 4 for row in rows):
+            raise UsageError(f"{path} is damaged.", advice="Restore it from a copy.", code=Code.FILE_INVALID)
+        return {row[0]: row[1] for row in rows}
+
+    def register(self, signer_id: bytes, public_key: bytes, name: str, issued: datetime) -> None:
+        """Enter a signer id for good, before its certificate exists: an id is never given twice."""
+        path = self.path / REGISTER_FILE
+        row = "\t".join([signer_id.hex().upper(), key_id(public_key).hex(), name, issued.isoformat()])
+        try:
+            with path.open("a", encoding="utf-8") as file:
+                file.write(row + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise UsageError(f"{path} cannot be written: {error.strerror}.", code=Code.FILE_UNWRITABLE) from error
+
+
+def create_root(path: Path, description: CertificateDescription, password: bytes | None, now: datetime) -> RootFolder:
+    """Make a new root in a new folder; the key is encrypted unless `password` is None."""
+    if description.role != "root":
+        raise UsageError(
+            f"The certificate description is for a {description.role}, not for a root.", code=Code.DEFINITION_INVALID
+        )
+    key = SoftwareKey.generate()
+    certificate = _self_signed(description, key, now)
+    verify_root(certificate, key.public_key)
+    with files.new_folder(path) as folder:
+        contents = {
+            KEY_FILE: (key.encode(password), files.PRIVATE),
+            CERTIFICATE_FILE: (files.pem_certificate(certificate), files.PUBLIC),
+            REGISTER_FILE: (_REGISTER_HEAD.encode(), files.PUBLIC),
+        }
+        files.write_all(folder, contents)
+    return RootFolder.load(path)
+
+
+def _self_signed(description: CertificateDescription, key: SoftwareKey, now: datetime) -> bytes:
+    begin = issue_hour(now, description.expire_years)
+    end = NO_EXPIRY[DateFormat.RFC5280_GEN]
+    if description.expire_years:
+        if begin.year + description.expire_years > end.year:
+            raise UsageError("The root's validity goes beyond the year 9999.", code=Code.DEFINITION_INVALID)
+        end = expire_date(begin, description.expire_years, DateFormat.RFC5280_GEN)
+    name = description.subject_name()
+    identifier = key_id(key.public_key)
+    builder = x509.CertificateBuilder(
+        issuer_name=name,
+        subject_name=name,
+        public_key=key.cryptography_key.public_key(),
+        serial_number=x509.random_serial_number(),
+        not_valid_before=begin.astimezone(UTC),
+        not_valid_after=end,
+    )
+    builder = description.extensions.add(builder, key_id=identifier, issuer_key_id=identifier)
+    return builder.sign(key.cryptography_key, hashes.SHA256()).public_bytes(Encoding.DER)
+
+
+def unlock_key(path: Path, password: bytes | None, public_key: bytes) -> SoftwareKey:
+    """Return the key of a file that must belong to `public_key` (X||Y)."""
+    key = load_key(files.read_bytes(path), password, str(path))
+    if key.public_key != public_key:
+        raise CertificateError(
+            f"The key in {path} does not belong to the certificate beside it.",
+            advice="Bring key and certificate of one signer together again.",
+            code=Code.KEY_MISMATCH,
+        )
+    return key
+
+
+def common_name(certificate: bytes) -> str:
+    """Return the common name of a certificate's subject; raises CertificateError when there is none."""
+    span = certificate_layout(certificate).subject_common_name
+    if span is None:
+        raise CertificateError("The certificate has no common name.")
+    return span.of(certificate).decode("utf-8", "replace")

@@ -1,0 +1,141 @@
+"""Making a signer on files: its key, the certificate that the root signs, and what clients need to know of it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from atcaprov.certs.cert_info import CertInfo
+from atcaprov.certs.definition import CertificateDefinition
+from atcaprov.certs.description import CertificateDescription
+from atcaprov.certs.issue import IssuedCertificate, issue
+from atcaprov.certs.template import device_definition, signer_definition
+from atcaprov.errors import Code, UsageError
+from signer_module import files, signer_folder
+from signer_module.key_file import SoftwareKey
+from signer_module.root import REGISTER_FILE, RootFolder, common_name
+from signer_module.signer_folder import SignerFolder
+
+if sys.platform != "win32":
+    import fcntl
+
+
+@dataclass(frozen=True)
+class SignerDescriptions:
+    """What a signer's own certificate and those of its devices look like."""
+
+    signer: CertificateDescription
+    device: CertificateDescription
+
+
+def create_signer(
+    path: Path,
+    *,
+    root: RootFolder,
+    root_key: SoftwareKey,
+    descriptions: SignerDescriptions,
+    key: SoftwareKey,
+    password: bytes | None,
+    signer_id: bytes | None,
+    now: datetime,
+    index: int = 0,
+) -> SignerFolder:
+    """Make a signer in a new folder; without `signer_id` it gets the lowest free one.
+
+    The id is entered in the root's register before the certificate is made. Raises UsageError when the id was given
+    before or the folder exists; then nothing has changed.
+    """
+    definitions = _definitions(root, descriptions, now)
+    with files.new_folder(path) as folder, _locked(root):
+        issued_ids = root.issued()
+        chosen = signer_id if signer_id is not None else _free_id(issued_ids)
+        if chosen.hex().upper() in issued_ids:
+            raise UsageError(f"The signer id {chosen.hex().upper()} was given before.", advice="Choose another.")
+        issued = _issue(definitions[0], root, root_key, key, chosen, now)
+        contents = _contents(root, definitions, issued, key, password, index)
+        files.write_all(folder, contents)
+        root.register(chosen, key.public_key, signer_folder.split_name(common_name(issued.der))[0], now)
+    return SignerFolder.load(path)
+
+
+def _definitions(
+    root: RootFolder, descriptions: SignerDescriptions, now: datetime
+) -> tuple[CertificateDefinition, CertificateDefinition]:
+    signer = signer_definition(descriptions.signer, root_name=root.subject, at=now)
+    return signer, device_definition(descriptions.device, signer=descriptions.signer, at=now)
+
+
+def _issue(
+    definition: CertificateDefinition,
+    root: RootFolder,
+    root_key: SoftwareKey,
+    key: SoftwareKey,
+    signer_id: bytes,
+    now: datetime,
+) -> IssuedCertificate:
+    return issue(
+        definition,
+        subject_public_key=key.public_key,
+        ca_public_key=root.public_key,
+        signer_id=signer_id,
+        issue_date=definition.issue_date(now),
+        sign=root_key.sign,
+    )
+
+
+def _contents(
+    root: RootFolder,
+    definitions: tuple[CertificateDefinition, CertificateDefinition],
+    issued: IssuedCertificate,
+    key: SoftwareKey,
+    password: bytes | None,
+    index: int,
+) -> dict[str, tuple[bytes, int]]:
+    signer, device = definitions
+    name, signer_id = signer_folder.split_name(common_name(issued.der))
+    info = CertInfo(
+        signer_name=name,
+        signer_id=signer_id,
+        signer_public_key=key.public_key,
+        root_public_key=root.public_key,
+        signer_template_id=signer.template_id,
+        signer_chain_id=signer.chain_id,
+        device_template_id=device.template_id,
+        device_chain_id=device.chain_id,
+        index=index,
+    )
+    return {
+        signer_folder.KEY_FILE: (key.encode(password), files.PRIVATE),
+        signer_folder.CERTIFICATE_FILE: (files.pem_certificate(issued.der), files.PUBLIC),
+        signer_folder.ROOT_FILE: (files.pem_certificate(root.certificate), files.PUBLIC),
+        signer_folder.DOCUMENT_FILE: (
+            signer_folder.document(issued.compressed, signer, device).encode(),
+            files.PUBLIC,
+        ),
+        info.file_name: (info.to_c().encode(), files.PUBLIC),
+    }
+
+
+def _free_id(issued: dict[str, str]) -> bytes:
+    for number in range(1, 0xFFFF):  # 0000 and FFFF are placeholders in published definitions
+        if f"{number:04X}" not in issued:
+            return number.to_bytes(2, "big")
+    raise UsageError("The root has given all 65,534 signer ids.", advice="Create another root.")
+
+
+@contextmanager
+def _locked(root: RootFolder) -> Iterator[None]:
+    """Hold the root's register alone: two programs must not give the same id."""
+    path = root.path / REGISTER_FILE
+    try:
+        file = path.open("rb")
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}.", code=Code.FILE_UNREADABLE) from error
+    with file:
+        if sys.platform != "win32":  # there an operator must not create two signers at once
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,186 @@
+"""A signer on files, as a server or an export uses it.
+
+`key.pem`, `signer.pem`, `root.pem`, `signer.json` (definitions and compressed certificate) and
+`atcaprov_cert_info_N.c`; docs/reference/signer-module.md describes them.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Self
+
+from atcaprov.certs.cert_info import CertInfo
+from atcaprov.certs.chain import verify_issued, verify_root
+from atcaprov.certs.compare import explain_differences
+from atcaprov.certs.compressed import CompressedCertificate
+from atcaprov.certs.definition import CertificateDefinition
+from atcaprov.certs.keys import key_id
+from atcaprov.certs.layout import certificate_layout
+from atcaprov.certs.rebuild import rebuild
+from atcaprov.chip.memory_map import SERIAL_SIZE
+from atcaprov.errors import AtcaProvError, CertificateError, Code, UsageError
+from signer_module import files
+from signer_module.key_file import SoftwareKey, key_is_encrypted
+from signer_module.root import common_name, unlock_key
+
+KEY_FILE: Final = "key.pem"
+CERTIFICATE_FILE: Final = "signer.pem"
+ROOT_FILE: Final = "root.pem"
+DOCUMENT_FILE: Final = "signer.json"
+_FORMAT: Final = "atcaprov-signer"
+_VERSION: Final = 1
+_NAME: Final = re.compile(r"(?P<name>.*[^ ]) (?P<id>[0-9A-F]{4})")
+
+
+@dataclass(frozen=True)
+class SignerFolder:
+    """A checked signer; its private key stays closed until `unlock`."""
+
+    path: Path
+    name: str
+    """Common name of the certificate without the signer id and the blank before it."""
+    signer_id: bytes
+    """2 bytes."""
+    certificate: bytes
+    """DER."""
+    compressed: bytes
+    """The certificate's compressed form, 72 bytes."""
+    public_key: bytes
+    """X||Y, 64 bytes."""
+    root_certificate: bytes
+    """DER."""
+    root_public_key: bytes
+    """X||Y, 64 bytes."""
+    signer_definition: CertificateDefinition
+    device_definition: CertificateDefinition
+    key_is_encrypted: bool
+
+    @property
+    def serial(self) -> bytes:
+        """What log lines show as the signer's serial number: the first 9 bytes of its key id."""
+        return key_id(self.public_key)[:SERIAL_SIZE]
+
+    def cert_info(self, index: int = 0) -> CertInfo:
+        """Return what a client needs to know of this signer."""
+        return cert_info(self, index)
+
+    def unlock(self, password: bytes | None) -> SoftwareKey:
+        """Return the private key; raises UsageError (password-wrong, key-file-invalid) or key-mismatch."""
+        return unlock_key(self.path / KEY_FILE, password, self.public_key)
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read and check a folder.
+
+        Raises UsageError (file-unreadable, file-invalid, key-file-invalid) for its files, CertificateError when
+        certificates, definitions and compressed form do not belong together.
+        """
+        certificate = files.read_certificate(path / CERTIFICATE_FILE)
+        root_certificate = files.read_certificate(path / ROOT_FILE)
+        key_path = path / KEY_FILE
+        encrypted = key_is_encrypted(files.read_bytes(key_path), str(key_path))
+        compressed, signer_definition, device_definition = _read_document(path / DOCUMENT_FILE)
+        name, signer_id = split_name(common_name(certificate))
+        found = cls(
+            path=path,
+            name=name,
+            signer_id=signer_id,
+            certificate=certificate,
+            compressed=compressed,
+            public_key=certificate_layout(certificate).public_key.of(certificate),
+            root_certificate=root_certificate,
+            root_public_key=verify_root(root_certificate),
+            signer_definition=signer_definition,
+            device_definition=device_definition,
+            key_is_encrypted=encrypted,
+        )
+        _check(found)
+        return found
+
+
+def split_name(name: str) -> tuple[str, bytes]:
+    """Return the name without the signer id, and the id (2 bytes), of a signer's common name."""
+    match = _NAME.fullmatch(name)
+    if match is None:
+        raise CertificateError(f"The common name '{name}' does not end in a blank and four hexadecimal digits.")
+    return match["name"], bytes.fromhex(match["id"])
+
+
+def cert_info(signer: SignerFolder, index: int) -> CertInfo:
+    """Return the contents of a signer's cert info file."""
+    return CertInfo(
+        signer_name=signer.name,
+        signer_id=signer.signer_id,
+        signer_public_key=signer.public_key,
+        root_public_key=signer.root_public_key,
+        signer_template_id=signer.signer_definition.template_id,
+        signer_chain_id=signer.signer_definition.chain_id,
+        device_template_id=signer.device_definition.template_id,
+        device_chain_id=signer.device_definition.chain_id,
+        index=index,
+    )
+
+
+def _check(signer: SignerFolder) -> None:
+    verify_issued(signer.certificate, signer.root_public_key, role="signer")
+    parsed = CompressedCertificate.parse(signer.compressed)
+    if parsed.signer_id != signer.signer_id:
+        raise CertificateError("The signer id of the compressed certificate is not that of the certificate.")
+    rebuilt = rebuild(
+        signer.signer_definition,
+        compressed=signer.compressed,
+        public_key=signer.public_key,
+        ca_public_key=signer.root_public_key,
+    )
+    differences = explain_differences(signer.signer_definition, rebuilt, signer.certificate)
+    if differences:
+        raise CertificateError(
+            f"{signer.path / CERTIFICATE_FILE} is not the certificate that {DOCUMENT_FILE} describes; "
+            f"{'; '.join(str(difference) for difference in differences)}",
+            code=Code.CERTIFICATE_MISMATCH,
+        )
+    assert signer.signer_definition.issuable
+    assert signer.device_definition.issuable
+
+
+def document(compressed: bytes, signer: CertificateDefinition, device: CertificateDefinition) -> str:
+    """Return the text of signer.json."""
+    contents: dict[str, Any] = {
+        "format": _FORMAT,
+        "version": _VERSION,
+        "compressed_certificate": compressed.hex(),
+        "signer_definition": json.loads(signer.to_json()),
+        "device_definition": json.loads(device.to_json()),
+    }
+    return json.dumps(contents, indent=2) + "\n"
+
+
+def _read_document(path: Path) -> tuple[bytes, CertificateDefinition, CertificateDefinition]:
+    text = files.read_text(path)
+    try:
+        contents = json.loads(text)
+        if not isinstance(contents, dict) or contents.get("format") != _FORMAT:
+            raise ValueError(f"it is not of format {_FORMAT}")
+        if contents.get("version") != _VERSION:
+            raise ValueError(f"it has version {contents.get('version')}, this program reads {_VERSION}")
+        compressed = bytes.fromhex(contents["compressed_certificate"])
+        parts = [CertificateDefinition.from_json(json.dumps(contents[key])) for key in _DEFINITIONS]
+    except KeyError as error:
+        raise _bad_document(path, f"{error.args[0]} is missing") from error
+    except (ValueError, TypeError, RecursionError) as error:
+        raise _bad_document(path, str(error)) from error
+    except AtcaProvError as error:
+        raise _bad_document(path, error.what.rstrip(".")) from error
+    if [part.role for part in parts] != ["signer", "device"]:
+        raise _bad_document(path, "its definitions are not those of a signer and a device")
+    return compressed, parts[0], parts[1]
+
+
+_DEFINITIONS: Final = ("signer_definition", "device_definition")
+
+
+def _bad_document(path: Path, why: str) -> UsageError:
+    return UsageError(f"{path} is damaged: {why}.", advice="Restore it from a copy.", code=Code.FILE_INVALID)
