@@ -1,20 +1,20 @@
-"""The program `provisioning-client`: options, exit codes, and the one place where its errors are shown."""
+"""The program `provisioning-client`: its options and exit codes."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import repeat
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 import click
 
 from atcaprov.certs.cert_info import CertInfo
+from atcaprov.cli.border import run_program
 from atcaprov.config_zone.defaults import DEFAULT_608A
 from atcaprov.config_zone.zone_file import read_zone_file
-from atcaprov.errors import AtcaProvError, Code, UsageError
+from atcaprov.errors import Code, UsageError
 from atcaprov.provisioning.profile import Profile
 from atcaprov.provisioning.provision import Provisioner
 from atcaprov.provisioning.tcp_client import DEFAULT_HOST, DEFAULT_PORT
@@ -27,7 +27,6 @@ from provisioning_client.session import Operator, Session
 
 BLANK_CHIP: Final = "emulator:"
 EXIT_SOME_FAILED: Final = 1
-EXIT_INTERRUPTED: Final = 130
 
 
 @click.command(context_settings={"help_option_names": ["--help"], "auto_envvar_prefix": "PROVISIONING_CLIENT"})
@@ -75,7 +74,7 @@ def command(
     auto: bool,
     count: int | None,
     as_json: bool,
-) -> None:
+) -> int:
     """Provision ATECC608A chips, board after board.
 
     Exit codes: 0 all boards good, 1 several boards of which some failed, 2 wrong usage or file, 3 no chip or server,
@@ -101,7 +100,7 @@ def command(
             session.run()
         finally:
             functions.close()
-    sys.exit(_exit_code(session))
+    return _exit_code(session)
 
 
 def _profile(config: Path | None, slots_to_lock: tuple[int, ...], *, validate: bool) -> Profile:
@@ -158,19 +157,9 @@ def _write(text: str) -> None:
     click.echo(text, nl=False)
 
 
-def main() -> None:
-    """Run the program: the one place that turns an error into a message and an exit code."""
-    try:
-        command(standalone_mode=False)
-    except AtcaProvError as error:
-        click.echo(f"{error}", err=True)
-        sys.exit(error.exit_code)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
-    except (KeyboardInterrupt, click.Abort):
-        click.echo("Interrupted.", err=True)
-        sys.exit(EXIT_INTERRUPTED)
+def main() -> NoReturn:
+    """Run the program."""
+    run_program(command, "provisioning-client")
 
 
 if __name__ == "__main__":
