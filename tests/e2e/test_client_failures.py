@@ -1,0 +1,135 @@
+"""Every kind of bad input ends in one clear sentence and its exit code, with the chip untouched."""
+
+from __future__ import annotations
+
+import json
+import socket
+from pathlib import Path
+
+import pytest
+
+from atcaprov.config_zone.defaults import DEFAULT_608A
+from atcaprov.config_zone.hex_file import format_hex
+from tests.e2e.conftest import Factory
+from tests.support.program_runs import run
+
+
+def _closed_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+    return port
+
+
+def test_server_not_there(factory: Factory) -> None:
+    port = _closed_port()
+    done = run("provisioning-client", "--auto", "--certinfo", factory.certinfo, "--port", port, "--host", "127.0.0.1")
+    assert done.returncode == 3
+    assert done.stdout.endswith(f"Connecting to 127.0.0.1:{port}...error\n")
+    assert "[server-unreachable]" in done.stderr
+    assert "Connection refused" in done.stderr
+
+
+def test_certinfo_missing(factory: Factory, tmp_path: Path) -> None:
+    done = run("provisioning-client", "--auto", cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stdout == "Reading provisioning config file atcaprov_cert_info_0.c...error\n"
+    assert "[file-unreadable]" in done.stderr
+    assert "No such file" in done.stderr
+
+
+@pytest.mark.parametrize("damage", ["cut", "bit", "binary", "empty"])
+def test_certinfo_damaged(factory: Factory, tmp_path: Path, damage: str) -> None:
+    content = bytearray(factory.certinfo.read_bytes())
+    position = content.index(b"0x", 1500) + 2
+    content[position] = ord("1") if content[position] == ord("0") else ord("0")
+    damaged: bytes = {"cut": bytes(content[:900]), "bit": bytes(content), "binary": b"\xff\xfe\x00" * 50, "empty": b""}[
+        damage
+    ]
+    path = tmp_path / "info.c"
+    path.write_bytes(damaged)
+    done = factory.client("--auto", certinfo=path)
+    assert done.returncode == 2
+    assert "[certinfo-invalid]" in done.stderr or "[file-unreadable]" in done.stderr
+
+
+def test_a_signer_that_the_server_does_not_have(factory: Factory) -> None:
+    done = factory.client("--auto", certinfo=factory.other_certinfo)
+    assert done.returncode == 8
+    assert "[signer-unknown]" in done.stderr
+    assert done.stdout.splitlines()[-1].endswith("...error")
+
+
+def test_no_terminal_and_no_auto(factory: Factory) -> None:
+    done = factory.client()
+    assert done.returncode == 2
+    assert "--auto" in done.stderr
+    assert done.stdout == ""
+
+
+def test_a_configuration_for_another_part(factory: Factory, tmp_path: Path) -> None:
+    zone = DEFAULT_608A[:68] + b"\xff" * 16 + DEFAULT_608A[84:]
+    (tmp_path / "508a.txt").write_text(format_hex(zone))
+    done = factory.client("--auto", "--config", tmp_path / "508a.txt")
+    assert done.returncode == 2
+    assert "[config-zone-unsafe]" in done.stderr
+    assert "byte 68" in done.stderr
+    assert done.stdout == ""
+
+
+def test_a_configuration_that_is_not_hex(factory: Factory, tmp_path: Path) -> None:
+    (tmp_path / "bad.txt").write_text("00 11\nZZ 22\n")
+    done = factory.client("--auto", "--config", tmp_path / "bad.txt")
+    assert done.returncode == 2
+    assert "line 2" in done.stderr.lower()
+
+
+def test_a_chip_that_was_locked_with_another_configuration(factory: Factory, tmp_path: Path) -> None:
+    other = bytearray(DEFAULT_608A)
+    other[20 + 2 * 15] = 0x0E
+    (tmp_path / "other.txt").write_text(format_hex(bytes(other)))
+    device = f"emulator:{tmp_path / 'chip.json'}"
+    assert factory.client("--auto", "--config", tmp_path / "other.txt", "--device", device).returncode == 0
+    before = (tmp_path / "chip.json").read_text()
+    done = factory.client("--auto", "--json", "--device", device)
+    result = json.loads(done.stdout.splitlines()[-2])
+    assert done.returncode == 6
+    assert (result["code"], result["board"]) == ("config-locked-other", "scrap")
+    assert (tmp_path / "chip.json").read_text() == before
+
+
+def test_a_508a(factory: Factory, tmp_path: Path) -> None:
+    chip = _blank_chip(factory, tmp_path)
+    state = json.loads(chip.read_text())
+    state["config"] = state["config"][:8] + "00005000" + state["config"][16:]
+    chip.write_text(json.dumps(state))
+    done = factory.client("--auto", "--device", f"emulator:{chip}")
+    assert done.returncode == 6
+    assert "not an ATECC608" in done.stdout
+    assert "The board was not changed." in done.stdout
+
+
+def _blank_chip(factory: Factory, tmp_path: Path) -> Path:
+    from atcaprov.device.device import Device
+
+    chip = tmp_path / "blank.json"
+    Device.open(f"emulator:{chip}").close()
+    return chip
+
+
+def test_a_damaged_chip_file_is_told_and_the_next_board_is_taken(factory: Factory, tmp_path: Path) -> None:
+    (tmp_path / "bad.json").write_text("{")
+    done = factory.client("--auto", "--device", f"emulator:{tmp_path / 'bad.json'}", "--device", "emulator:")
+    assert done.returncode == 1
+    assert "is damaged" in done.stdout
+    assert done.stdout.count("Provisioning successful!") == 1
+
+
+def test_an_unknown_device_url(factory: Factory) -> None:
+    done = factory.client("--auto", "--device", "floppy:")
+    assert done.returncode == 2
+    assert "'floppy:' is not a device URL" in done.stdout
+
+
+def test_a_password_is_never_an_argument() -> None:
+    for name in ("provisioning-client", "provisioning-server", "signer-module"):
+        assert "--password " not in run(name, "--help").stdout
