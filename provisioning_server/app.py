@@ -1,0 +1,123 @@
+"""The composition root: builds the parts of the server, runs them until told to stop, and takes them down in order."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Final
+
+from atcaprov.errors import AtcaProvError
+from atcaprov.terminal import Console, Key
+from provisioning_server.authority import Authority
+from provisioning_server.data_folder import DataFolder
+from provisioning_server.listener import Listener
+from provisioning_server.passwords import PasswordPrompt, require_all_ready, unlock_with
+from provisioning_server.program_log import ProgramLog
+from provisioning_server.records import FileRecords
+from provisioning_server.settings import Settings
+from provisioning_server.signers.roster import SignerRoster
+from provisioning_server.worker import IssuingWorker
+
+_STOP_SIGNALS: Final = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+
+
+class Server:
+    """A Provisioning Server over signers, in a data folder, with or without the keys of a console."""
+
+    def __init__(
+        self, settings: Settings, signers: SignerRoster, folder: DataFolder, log: ProgramLog, console: Console | None
+    ) -> None:
+        self._settings = settings
+        self._signers = signers
+        self._folder = folder
+        self._log = log
+        self._console = console
+        self._stop = asyncio.Event()
+        self._fault: AtcaProvError | None = None
+
+    async def run(self) -> None:
+        """Serve until ESC, a signal or `stop`.
+
+        Raises:
+            AtcaProvError: it could not start, or a signer turned out to be unusable.
+        """
+        if self._console is not None:
+            self._log.say("Press ESC to quit.")
+        self._log.info("Provisioning Server started.")
+        records = FileRecords(self._folder.path, self._folder.signing_log())
+        try:
+            with self._signals():
+                await self._serve(records)
+        finally:
+            records.close()
+        self._log.info("Provisioning Server stopped.")
+        if self._fault is not None:
+            raise self._fault
+
+    def stop(self) -> None:
+        """Stop in order; on the loop of `run`."""
+        self._stop.set()
+
+    async def _serve(self, records: FileRecords) -> None:
+        if records.restored_files:
+            self._log.warning(f"Files of {records.restored_files} devices were missing in certs and were made again.")
+        self._log.info("Signer Manager started.")
+        authority = Authority(
+            self._signers, records, self._log, lambda: datetime.now(UTC), allow_rekey=self._settings.allow_rekey
+        )
+        worker = IssuingWorker(authority, asyncio.get_running_loop())
+        listener = Listener(self._settings.limits, worker.submit, self._log)
+        try:
+            self._log.info("Server starting...")
+            address = await listener.start(self._settings.bind, self._settings.port)
+            self._log.info(f"Server listening on {address}.")
+            await self._until_stopped()
+            self._log.info("Server stopping...")
+        finally:
+            await listener.stop()
+            await worker.stop()
+
+    async def _until_stopped(self) -> None:
+        await unlock_with(self._signers, self._settings.passwords, self._log)
+        if self._console is None:
+            require_all_ready(self._signers)
+            await self._stop.wait()
+            return
+        prompt = PasswordPrompt(self._signers, self._log)
+        tasks = [asyncio.create_task(self._read_keys(self._console, prompt)), asyncio.create_task(self._ask(prompt))]
+        await self._stop.wait()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _read_keys(self, console: Console, prompt: PasswordPrompt) -> None:
+        async with contextlib.aclosing(console.keys()) as keys:
+            async for press in keys:
+                if press.key in (Key.ESC, Key.INTERRUPT):
+                    self.stop()
+                prompt.press(press)
+
+    async def _ask(self, prompt: PasswordPrompt) -> None:
+        try:
+            await prompt.run()
+        except AtcaProvError as error:
+            self._fault = error
+            self.stop()
+
+    @contextlib.contextmanager
+    def _signals(self) -> Iterator[None]:
+        """Let signals stop the server in order, where the loop can do that."""
+        loop = asyncio.get_running_loop()
+        installed = []
+        for number in _STOP_SIGNALS:
+            with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
+                loop.add_signal_handler(number, self.stop)
+                installed.append(number)
+        try:
+            yield
+        finally:
+            for number in installed:
+                loop.remove_signal_handler(number)

@@ -1,0 +1,97 @@
+"""The program `provisioning-server`."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from datetime import datetime
+from pathlib import Path
+
+import click
+import platformdirs
+
+from atcaprov.errors import AtcaProvError
+from atcaprov.terminal import open_console
+from provisioning_server.app import Server
+from provisioning_server.data_folder import DataFolder
+from provisioning_server.passwords import read_passwords
+from provisioning_server.program_log import ProgramLog
+from provisioning_server.settings import DEFAULT_BIND, DEFAULT_PORT, Settings
+from provisioning_server.signers.roster import SignerRoster
+from provisioning_server.signers.software import SoftwareSigner
+
+
+def default_data() -> Path:
+    """The data folder of the user."""
+    return platformdirs.user_data_path("atcaprov") / "provisioning-server"
+
+
+@click.command(context_settings={"auto_envvar_prefix": "PROVISIONING_SERVER", "show_default": True})
+@click.option(
+    "--signer", "signers", metavar="DIR", multiple=True, required=True, type=click.Path(path_type=Path),
+    help="Folder of a signer, made by signer-module. Repeat it for several signers.",
+)  # fmt: skip
+@click.option(
+    "--data", metavar="DIR", type=click.Path(path_type=Path), default=default_data,
+    show_default="folder of the user", help="Folder for logs/, certs/ and signers/.",
+)  # fmt: skip
+@click.option("--bind", metavar="ADDRESS", default=DEFAULT_BIND, help="Address to listen on.")
+@click.option(
+    "--port", metavar="NUM", default=DEFAULT_PORT, type=click.IntRange(0, 65535),
+    help="Port to listen on; 0 lets the system choose, the log says which.",
+)  # fmt: skip
+@click.option(
+    "--plain-network", is_flag=True,
+    help="Allow an address that other computers reach, though the connection is neither secret nor authenticated.",
+)  # fmt: skip
+@click.option(
+    "--password-file", metavar="FILE", type=click.Path(path_type=Path), help="File of signer passwords, one per line."
+)
+@click.option("--password-fd", metavar="NUM", type=int, help="Open file descriptor to read signer passwords from.")
+@click.option("--allow-rekey", is_flag=True, help="Issue again for a chip that has a certificate for another key.")
+def command(
+    signers: tuple[Path, ...],
+    data: Path,
+    bind: str,
+    port: int,
+    plain_network: bool,
+    password_file: Path | None,
+    password_fd: int | None,
+    allow_rekey: bool,
+) -> None:
+    """Issue certificates for chips over TCP until ESC, Ctrl-C or SIGTERM."""
+    sources = [source for source in (password_file, password_fd) if source is not None]
+    try:
+        settings = Settings(
+            signer_folders=signers,
+            data=data,
+            bind=bind,
+            port=port,
+            plain_network=plain_network,
+            allow_rekey=allow_rekey,
+            passwords=tuple(password for source in sources for password in read_passwords(source)),
+        )
+        serve(settings)
+    except AtcaProvError as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(error.exit_code)
+
+
+def serve(settings: Settings) -> None:
+    """Run a server on this program's console until it is stopped; raises AtcaProvError."""
+    roster = SignerRoster(SoftwareSigner.load(folder) for folder in settings.signer_folders)
+    folder = DataFolder(settings.data, datetime.now())
+    with folder.locked(), folder.open_program_log() as file, open_console() as console:
+        log = ProgramLog(file, sys.stdout)
+        try:
+            asyncio.run(Server(settings, roster, folder, log, console).run())
+        except AtcaProvError as error:
+            log.last_words(str(error))
+            raise
+        finally:
+            log.close()
+
+
+def main() -> None:
+    """Entry point."""
+    command()

@@ -1,0 +1,108 @@
+"""The TCP port: accepts connections, keeps the list of sessions, closes those that are late."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+from collections.abc import Callable
+from typing import Final
+
+from atcaprov.errors import AtcaProvError, Code, TransportError, UsageError
+from atcaprov.wire.messages import ErrorReply
+from provisioning_server import refusals
+from provisioning_server.authority import ProgramLog, Reply, Request
+from provisioning_server.session import Session
+from provisioning_server.settings import Limits
+
+SWEEP_SECONDS: Final = 1.0
+BACKLOG: Final = 128
+
+
+class Listener:
+    """The desk of all sessions."""
+
+    def __init__(
+        self, limits: Limits, submit: Callable[[Request, Callable[[Reply], None]], None], log: ProgramLog
+    ) -> None:
+        self.limits = limits
+        self._submit = submit
+        self._log = log
+        self._loop = asyncio.get_running_loop()
+        self._sessions: set[Session] = set()
+        self._all_closed = asyncio.Event()
+        self._all_closed.set()
+        self._server: asyncio.Server | None = None
+        self._sweeper: asyncio.TimerHandle | None = None
+
+    async def start(self, bind: str, port: int) -> str:
+        """Listen; return the address as `127.0.0.1:11235`, with the port that the system chose for port 0.
+
+        Raises:
+            TransportError: PORT_IN_USE.
+            UsageError: this address or port can't be had.
+        """
+        try:
+            self._server = await self._loop.create_server(lambda: Session(self), bind, port, backlog=BACKLOG)
+        except OSError as error:
+            raise _no_listener(error, bind, port) from error
+        self._sweep()
+        host, chosen = self._server.sockets[0].getsockname()[:2]
+        return f"[{host}]:{chosen}" if ":" in host else f"{host}:{chosen}"
+
+    async def stop(self) -> None:
+        """Accept nothing more, let requests that are open get their replies, close every connection."""
+        if self._server is not None:
+            self._server.close()
+        for session in list(self._sessions):
+            session.stop()
+        try:
+            await asyncio.wait_for(self._all_closed.wait(), self.limits.stop_seconds)
+        except TimeoutError:
+            for session in list(self._sessions):
+                session.late()
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+
+    def now(self) -> float:
+        """The clock of the loop."""
+        return self._loop.time()
+
+    def opened(self, session: Session) -> ErrorReply | None:
+        """Count a session in; refuse it if there are too many."""
+        self._sessions.add(session)
+        self._all_closed.clear()
+        if len(self._sessions) > self.limits.connections:
+            return refusals.BUSY
+        self._log.info(f"Client {session.peer} connected.")
+        return None
+
+    def closed(self, session: Session, reason: str) -> None:
+        """Count a session out."""
+        self._sessions.discard(session)
+        if not self._sessions:
+            self._all_closed.set()
+        if reason:
+            self._log.warning(f"Client {session.peer} disconnected. {reason}")
+        else:
+            self._log.info(f"Client {session.peer} disconnected.")
+
+    def submit(self, request: Request, deliver: Callable[[Reply], None]) -> None:
+        """Hand a request on."""
+        self._submit(request, deliver)
+
+    def _sweep(self) -> None:
+        now = self.now()
+        for session in [session for session in self._sessions if session.deadline <= now]:
+            session.late()
+        self._sweeper = self._loop.call_later(SWEEP_SECONDS, self._sweep)
+
+
+def _no_listener(error: OSError, bind: str, port: int) -> AtcaProvError:
+    if error.errno == errno.EADDRINUSE:
+        return TransportError(
+            f"Port {port} of {bind} is in use by another program.",
+            advice="Close that program, perhaps another Provisioning Server, or choose another port with --port.",
+            code=Code.PORT_IN_USE,
+        )
+    reason = error.strerror or str(error)
+    return UsageError(f"The server can't listen on {bind}, port {port}: {reason}.", advice="Check --bind and --port.")

@@ -1,0 +1,139 @@
+"""Getting signers ready: with passwords that were given at the start, else by asking on the console.
+
+A wrong password is asked for again after a pause that doubles, so that nobody can try thousands of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Final, Protocol
+
+from atcaprov.errors import Code, UsageError
+from atcaprov.terminal import KeyPress, Line
+from provisioning_server.signers.roster import SignerRoster
+from provisioning_server.signers.signer import Signer, label
+
+FIRST_PAUSE_SECONDS: Final = 1.0
+LONGEST_PAUSE_SECONDS: Final = 30.0
+PASSWORD_FILE_MAX: Final = 64 * 1024
+
+
+class PromptLog(Protocol):
+    """Where prompts and their outcomes are shown."""
+
+    def info(self, text: str) -> None:
+        """Write a line."""
+
+    def warning(self, text: str) -> None:
+        """Write a line."""
+
+    def ask(self, prompt: str) -> None:
+        """Show a prompt."""
+
+    def answered(self) -> None:
+        """End its line."""
+
+
+def read_passwords(source: Path | int) -> tuple[bytes, ...]:
+    """Read passwords, one per line, from a file or an open file descriptor; empty lines don't count.
+
+    Raises:
+        UsageError: FILE_UNREADABLE, or FILE_INVALID for more than 64 KiB.
+    """
+    try:
+        with open(source, "rb") as file:  # noqa: PTH123 - a descriptor has no Path
+            data = file.read(PASSWORD_FILE_MAX + 1)
+    except OSError as error:
+        raise UsageError(
+            f"The passwords can't be read from {_name(source)}: {error.strerror}.",
+            advice="Check --password-file or --password-fd.",
+            code=Code.FILE_UNREADABLE,
+        ) from error
+    if len(data) > PASSWORD_FILE_MAX:
+        raise UsageError(f"{_name(source)} is too long for a file of passwords.", code=Code.FILE_INVALID)
+    return tuple(line for line in data.splitlines() if line)
+
+
+def _name(source: Path | int) -> str:
+    return f"file descriptor {source}" if isinstance(source, int) else os.fspath(source)
+
+
+async def unlock_with(signers: SignerRoster, passwords: Sequence[bytes], log: PromptLog) -> None:
+    """Announce each signer and make ready those that need no password or fit one of those given."""
+    for signer in signers:
+        name = label(signer.serial, signer.name)
+        if signer.ready:
+            log.info(f"{name} ready.")
+            continue
+        log.info(f"{name} requires password.")
+        for password in passwords:
+            if await _fits(signer, password):
+                log.info(f"{name} password accepted, ready.")
+                break
+
+
+def require_all_ready(signers: SignerRoster) -> None:
+    """Refuse to go on without a console if a signer still waits; raises UsageError PASSWORD_WRONG."""
+    waiting = signers.waiting()
+    if waiting:
+        raise UsageError(
+            f"{label(waiting[0].serial, waiting[0].name)} waits for its password and there is no console to ask on.",
+            advice="Give the right password with --password-file or --password-fd.",
+            code=Code.PASSWORD_WRONG,
+        )
+
+
+class PasswordPrompt:
+    """Asks for the passwords of signers on the console, one after the other. ESC is left to whoever feeds the keys."""
+
+    def __init__(
+        self, signers: SignerRoster, log: PromptLog, pause: Callable[[float], Awaitable[None]] = asyncio.sleep
+    ) -> None:
+        self._signers = signers
+        self._log = log
+        self._pause = pause
+        self._lines: asyncio.Queue[str] = asyncio.Queue()
+        self._line: Line | None = None
+
+    def press(self, press: KeyPress) -> None:
+        """Take a key. What is typed while no prompt is open is dropped."""
+        if self._line is None:
+            return
+        text = self._line.press(press)
+        if text is not None:
+            self._line = None
+            self._log.answered()
+            self._lines.put_nowait(text)
+
+    async def run(self) -> None:
+        """Ask until every signer is ready."""
+        for signer in self._signers.waiting():
+            await self._ask(signer)
+
+    async def _ask(self, signer: Signer) -> None:
+        name = label(signer.serial, signer.name)
+        pause = FIRST_PAUSE_SECONDS
+        while True:
+            self._line = Line()
+            self._log.ask(f"{name} password: ")
+            password = await self._lines.get()
+            if await _fits(signer, password.encode()):
+                self._log.info(f"{name} password accepted, ready.")
+                return
+            self._log.warning(f"{name} password wrong.")
+            await self._pause(pause)
+            pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+
+
+async def _fits(signer: Signer, password: bytes) -> bool:
+    """Try a password in a thread: turning it into a key takes long on purpose."""
+    try:
+        await asyncio.to_thread(signer.unlock, password)
+    except UsageError as error:
+        if error.code != Code.PASSWORD_WRONG:
+            raise
+        return False
+    return True

@@ -1,0 +1,164 @@
+"""One connection: its bytes become requests, replies become its bytes. All of it runs on the event loop.
+
+A session handles one request at a time and holds at most one message of what a client sends ahead. Its `deadline`
+says until when the client has to do its part; the listener closes sessions that are late.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from atcaprov.errors import AtcaProvError, TransportError
+from atcaprov.wire.connection import CLOSED, Connection, Role, State
+from atcaprov.wire.messages import CertificatesRequest, ErrorReply, SignerRequest
+from provisioning_server import refusals
+from provisioning_server.authority import Reply, Request
+from provisioning_server.refusals import refusal
+from provisioning_server.settings import Limits
+
+NEVER: Final = math.inf
+
+
+class Desk(Protocol):
+    """What a session needs of the server around it."""
+
+    limits: Limits
+
+    def now(self) -> float:
+        """Seconds on a steady clock."""
+
+    def opened(self, session: Session) -> ErrorReply | None:
+        """Take note of a new session; return why it may not stay, if so."""
+
+    def closed(self, session: Session, reason: str) -> None:
+        """Take note of its end; `reason` is empty for an orderly one."""
+
+    def submit(self, request: Request, deliver: Callable[[Reply], None]) -> None:
+        """Have a request answered."""
+
+
+class Session(asyncio.Protocol):
+    """The server's end of one connection."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.peer = "a client"
+        self.deadline = NEVER
+        self._desk = desk
+        self._connection = Connection(Role.SERVER)
+        self._transport: asyncio.Transport | None = None
+        self._stopping = False
+        self._writing_paused = False
+        self._reason = ""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Called by the loop."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self.peer = _address(transport.get_extra_info("peername"))
+        self.deadline = self._desk.now() + self._desk.limits.first_message_seconds
+        refused = self._desk.opened(self)
+        if refused is not None:
+            self._refuse(refused, refused.message)
+
+    def data_received(self, data: bytes) -> None:
+        """Called by the loop."""
+        began = not self._connection.mid_message and self._connection.state is State.IDLE
+        try:
+            self._connection.receive_data(data)
+        except AtcaProvError as error:
+            self._refuse(refusal(error), str(error))
+            return
+        if began:
+            self.deadline = min(self.deadline, self._desk.now() + self._desk.limits.message_seconds)
+        self._advance()
+
+    def eof_received(self) -> bool:
+        """Called by the loop when the client will send no more. An open request still gets its reply."""
+        self._connection.receive_data(b"")
+        self._advance()
+        return True
+
+    def pause_writing(self) -> None:
+        """Called by the loop when the client doesn't take what is sent."""
+        self._writing_paused = True
+
+    def resume_writing(self) -> None:
+        """Called by the loop when it does again."""
+        self._writing_paused = False
+        if self._connection.state is State.IDLE:
+            self.deadline = self._desk.now() + self._desk.limits.idle_seconds
+            self._advance()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Called by the loop."""
+        self._transport = None
+        self._desk.closed(self, self._reason or (f"Connection lost: {exc}." if exc else ""))
+
+    def late(self) -> None:
+        """Close because the client did not do its part in time."""
+        if self._transport is not None and (self._writing_paused or self._transport.is_closing()):
+            self._reason = self._reason or "The client does not take its reply."
+            self._transport.abort()
+        else:
+            self._refuse(refusals.IDLE, "No complete message came in time.")
+
+    def stop(self) -> None:
+        """Close now, or when the reply that is due has been sent."""
+        self._stopping = True
+        if self._connection.state is not State.REPLY_DUE:
+            self._refuse(refusals.STOPPING, "")
+
+    def _advance(self) -> None:
+        """Take the next request, if there is one and the last one is done with."""
+        if self._transport is None or self._writing_paused or self._connection.state is not State.IDLE:
+            return
+        try:
+            event = self._connection.next_event()
+        except TransportError as error:
+            self._close(str(error))
+        except AtcaProvError as error:
+            self._refuse(refusal(error), str(error))
+        else:
+            if event is CLOSED:
+                self._close("")
+            elif isinstance(event, CertificatesRequest | SignerRequest):
+                self.deadline = NEVER
+                self._desk.submit(event, self._reply)
+
+    def _reply(self, reply: Reply) -> None:
+        """Send the reply to the request that is open. The client may be gone; its certificate stays in the records."""
+        if self._transport is None or self._connection.state is not State.REPLY_DUE:
+            return
+        limits = self._desk.limits
+        self._transport.write(self._connection.send(reply))
+        if self._stopping:
+            self._close("")
+            return
+        wait = limits.write_seconds if self._writing_paused else limits.idle_seconds
+        self.deadline = self._desk.now() + wait
+        if self._connection.mid_message:
+            self.deadline = self._desk.now() + limits.message_seconds
+        self._advance()
+
+    def _refuse(self, reply: ErrorReply, reason: str) -> None:
+        if self._transport is None or self._transport.is_closing():
+            return
+        with contextlib.suppress(AtcaProvError):  # a reply that may not be sent now is left out
+            self._transport.write(self._connection.send(reply))
+        self._close(reason)
+
+    def _close(self, reason: str) -> None:
+        self._reason = self._reason or reason
+        self.deadline = self._desk.now() + self._desk.limits.write_seconds
+        if self._transport is not None:
+            self._transport.close()
+
+
+def _address(peer: object) -> str:
+    if isinstance(peer, tuple) and len(peer) >= 2:
+        return f"[{peer[0]}]:{peer[1]}" if ":" in str(peer[0]) else f"{peer[0]}:{peer[1]}"
+    return "a client"

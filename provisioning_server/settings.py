@@ -1,0 +1,62 @@
+"""What the server was asked to do, and the limits that protect it."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from atcaprov.errors import UsageError
+
+DEFAULT_PORT: Final = 11235
+DEFAULT_BIND: Final = "127.0.0.1"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds for connections; times in seconds."""
+
+    connections: int = 512
+    message_seconds: float = 10.0
+    """From the first byte of a message to its last."""
+    first_message_seconds: float = 60.0
+    """From connecting to the first complete message."""
+    idle_seconds: float = 8 * 3600.0
+    """Between two messages of a client that keeps its connection."""
+    write_seconds: float = 30.0
+    """For a client to take its reply."""
+    stop_seconds: float = 10.0
+    """For what is being signed when the server is stopped."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Options of one start. `passwords` are tried on each signer that needs one; they appear in no repr."""
+
+    signer_folders: tuple[Path, ...]
+    data: Path
+    bind: str = DEFAULT_BIND
+    port: int = DEFAULT_PORT
+    plain_network: bool = False
+    allow_rekey: bool = False
+    passwords: tuple[bytes, ...] = field(default=(), repr=False)
+    limits: Limits = Limits()
+
+    def __post_init__(self) -> None:
+        if not self.signer_folders:
+            raise UsageError("No signer was named.", advice="Name the folder of a signer with --signer.")
+        if not self.plain_network and not _is_loopback(self.bind):
+            raise UsageError(
+                f"Plain TCP on {self.bind} can be read and changed by everybody on that network.",
+                advice="Bind to 127.0.0.1, or add --plain-network if the network is yours alone.",
+            )
+
+
+def _is_loopback(address: str) -> bool:
+    if address == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,182 @@
+"""The program as a user starts it: options, exit codes, what it says when it can't start, how it stops."""
+
+from __future__ import annotations
+
+import re
+import resource
+import signal
+import socket
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from atcaprov.errors import Code, UsageError
+from atcaprov.wire.messages import CertificatesReply, CertificatesRequest, ErrorReply
+from provisioning_server.cli import command
+from provisioning_server.settings import Settings
+from signer_module.signer_folder import SignerFolder
+from tests.support.server import WireClient, server_program
+from tests.support.server_parts import CHIP_KEY, config_zone
+from tests.support.signer_folders import make_signer_folder
+
+PASSWORD = b"correct horse"
+
+
+@pytest.fixture(scope="module")
+def signer(tmp_path_factory: pytest.TempPathFactory) -> SignerFolder:
+    return make_signer_folder(tmp_path_factory.mktemp("open"))
+
+
+@pytest.fixture(scope="module")
+def locked_signer(tmp_path_factory: pytest.TempPathFactory) -> SignerFolder:
+    return make_signer_folder(tmp_path_factory.mktemp("locked"), password=PASSWORD)
+
+
+def _request(signer: SignerFolder, number: int) -> CertificatesRequest:
+    return CertificatesRequest(config_zone(number), CHIP_KEY, signer.public_key)
+
+
+def test_help_names_every_option() -> None:
+    done = CliRunner().invoke(command, ["--help"])
+    assert done.exit_code == 0
+    for option in ("signer", "data", "bind", "port", "plain-network", "password-file", "password-fd", "allow-rekey"):
+        assert f"--{option}" in done.output
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "says"),
+    [
+        ([], 2, "--signer"),
+        (["--signer", "nowhere"], 2, "nowhere"),
+        (["--signer", "{signer}", "--port", "70000"], 2, "--port"),
+        (["--signer", "{signer}", "--bind", "0.0.0.0"], 2, "--plain-network"),
+        (["--signer", "{signer}", "--bind", "::"], 2, "--plain-network"),
+        (["--signer", "{signer}", "--signer", "{signer}"], 2, "twice"),
+        (["--signer", "{signer}", "--bind", "no-such-host.invalid", "--plain-network"], 2, "can't listen"),
+        (["--signer", "{signer}", "--bind", "192.0.2.1", "--plain-network"], 2, "can't listen"),
+        (["--signer", "{signer}", "--password-file", "nowhere"], 2, "nowhere"),
+        (["--signer", "{signer}", "--data", "/dev/null"], 2, "/dev/null"),
+        (["--signer", "{locked}"], 2, "requires password|waits for its password"),
+    ],
+)
+def test_what_can_not_start_says_why_and_exits(
+    signer: SignerFolder, locked_signer: SignerFolder, tmp_path: Path, options: list[str], code: int, says: str
+) -> None:
+    words = [option.format(signer=signer.path, locked=locked_signer.path) for option in options]
+    if "--data" not in words:
+        words += ["--data", str(tmp_path)]
+    with server_program(*words) as server:
+        assert server.finish() == code
+    assert re.search(says, server.errors), server.errors
+    assert "Traceback" not in server.errors
+
+
+def test_loopback_needs_no_flag() -> None:
+    for address in ("127.0.0.1", "127.1.2.3", "::1", "localhost"):
+        Settings((Path("signer"),), Path("data"), bind=address)
+    for address in ("0.0.0.0", "::", "192.168.1.1", "example.invalid"):
+        with pytest.raises(UsageError, match="plain-network"):
+            Settings((Path("signer"),), Path("data"), bind=address)
+        Settings((Path("signer"),), Path("data"), bind=address, plain_network=True)
+
+
+def test_no_password_is_in_the_repr_of_the_settings() -> None:
+    assert "geheim" not in repr(Settings((Path("signer"),), Path("data"), passwords=(b"geheim",)))
+
+
+def test_a_port_in_use_is_said_plainly(signer: SignerFolder, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        with server_program("--signer", signer.path, "--data", tmp_path, "--port", port) as server:
+            assert server.finish() == 3
+        assert f"Port {port} of 127.0.0.1 is in use by another program." in server.errors
+    (log,) = (tmp_path / "logs").glob("server-*.log")
+    assert "is in use by another program" in log.read_text()
+
+
+def test_a_second_server_on_the_same_data_is_refused(signer: SignerFolder, tmp_path: Path) -> None:
+    options = ("--signer", signer.path, "--data", tmp_path)
+    with server_program(*options) as first:
+        first.address()
+        with server_program(*options) as second:
+            assert second.finish() == 2
+        assert "Another Provisioning Server uses the data folder" in second.errors
+        assert first.stop() == 0
+    with server_program(*options) as third:
+        third.address()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_stops_it_in_order(signer: SignerFolder, tmp_path: Path, number: signal.Signals) -> None:
+    with server_program("--signer", signer.path, "--data", tmp_path) as server:
+        address = server.address()
+        server.wait_for("ready.")
+        with WireClient(address) as client:
+            assert isinstance(client.ask(_request(signer, 1)), CertificatesReply)
+            server.process.send_signal(number)
+            assert isinstance(reply := client.receive(), ErrorReply)
+            assert reply.code == Code.SERVER_STOPPING
+            assert client.closed_by_server()
+        assert server.finish() == 0
+    assert server.lines[-1].endswith(", info] Provisioning Server stopped.")
+    assert server.errors == ""
+    (log,) = (tmp_path / "logs").glob("server-*.log")
+    assert log.read_text().splitlines() == server.lines
+
+
+def test_without_a_terminal_nothing_is_said_of_keys(signer: SignerFolder, tmp_path: Path) -> None:
+    with server_program("--signer", signer.path, "--data", tmp_path) as server:
+        server.address()
+        server.stop()
+    assert not any("ESC" in line for line in server.lines)
+
+
+def test_a_password_file_unlocks(locked_signer: SignerFolder, tmp_path: Path) -> None:
+    passwords = tmp_path / "passwords"
+    passwords.write_bytes(b"wrong\n" + PASSWORD + b"\n")
+    options = ("--signer", locked_signer.path, "--data", tmp_path / "data", "--password-file", passwords)
+    with server_program(*options) as server:
+        address = server.address()
+        server.wait_for("password accepted, ready.")
+        with WireClient(address) as client:
+            assert isinstance(client.ask(_request(locked_signer, 1)), CertificatesReply)
+        server.stop()
+    for log in (tmp_path / "data" / "logs").iterdir():
+        assert PASSWORD not in log.read_bytes()
+
+
+def test_certificates_are_known_after_a_restart(signer: SignerFolder, tmp_path: Path) -> None:
+    replies = []
+    for _ in range(2):
+        with server_program("--signer", signer.path, "--data", tmp_path) as server:
+            with WireClient(server.address()) as client:
+                replies.append(client.ask(_request(signer, 1)))
+            assert server.stop() == 0
+    assert isinstance(replies[0], CertificatesReply)
+    assert replies[0] == replies[1]
+    assert len(list((tmp_path / "logs").glob("signing-*.tsv"))) == 2
+
+
+def _small_files() -> None:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (6000, 6000))
+
+
+def test_when_the_disk_is_full_no_certificate_goes_out(signer: SignerFolder, tmp_path: Path) -> None:
+    with server_program("--signer", signer.path, "--data", tmp_path, preexec_fn=_small_files) as server:
+        with WireClient(server.address()) as client:
+            replies = [client.ask(_request(signer, number)) for number in range(1, 12)]
+        assert server.stop() == 0
+    good = [isinstance(reply, CertificatesReply) for reply in replies]
+    issued = good.index(False)
+    assert 0 < issued < len(replies)
+    assert not any(good[issued:]), "after the first failure nothing more is issued"
+    refused = [reply for reply in replies if isinstance(reply, ErrorReply)]
+    assert {reply.code for reply in refused} == {Code.RECORDS_FAILED}
+    assert any(
+        "error] The records of the server can't be read or written: File too large." in line for line in server.lines
+    )
+    assert len(list((tmp_path / "certs").glob("*_device.pem"))) == issued
+    with server_program("--signer", signer.path, "--data", tmp_path) as server, WireClient(server.address()) as client:
+        assert [client.ask(_request(signer, number + 1)) for number in range(issued)] == replies[:issued]
+        assert isinstance(client.ask(_request(signer, issued + 1)), CertificatesReply)

@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+
+import pytest
+
+from atcaprov.errors import Code, UsageError
+from atcaprov.terminal import Key, KeyPress
+from provisioning_server.passwords import (
+    LONGEST_PAUSE_SECONDS,
+    PasswordPrompt,
+    read_passwords,
+    require_all_ready,
+    unlock_with,
+)
+from provisioning_server.signers.roster import SignerRoster
+from provisioning_server.signers.signer import label
+from tests.support.memory_signer import MemorySigner
+from tests.support.server_parts import RememberingLog
+
+
+def test_passwords_are_the_lines_of_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "passwords"
+    path.write_bytes(b"one\r\n\ntwo with blanks \nthr\xc3\xa9e")
+    assert read_passwords(path) == (b"one", b"two with blanks ", b"thr\xc3\xa9e")
+
+
+def test_passwords_come_from_an_open_descriptor(tmp_path: Path) -> None:
+    reader, writer = os.pipe()
+    os.write(writer, b"secret\n")
+    os.close(writer)
+    assert read_passwords(reader) == (b"secret",)
+
+
+def test_a_source_of_passwords_that_is_none_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="missing") as caught:
+        read_passwords(tmp_path / "missing")
+    assert caught.value.code == Code.FILE_UNREADABLE
+    with pytest.raises(UsageError, match="descriptor 999"):
+        read_passwords(999)
+    (tmp_path / "big").write_bytes(b"x" * 70_000)
+    with pytest.raises(UsageError, match="too long"):
+        read_passwords(tmp_path / "big")
+
+
+def _name(signer: MemorySigner) -> str:
+    return label(signer.serial, signer.name)
+
+
+def test_given_passwords_are_tried_on_each_signer() -> None:
+    open_signer, first, second = MemorySigner(), MemorySigner(password=b"one"), MemorySigner(password=b"two")
+    roster, log = SignerRoster([open_signer, first, second]), RememberingLog()
+    asyncio.run(unlock_with(roster, [b"two", b"one"], log))
+    assert roster.waiting() == []
+    require_all_ready(roster)
+    assert log.lines == [
+        f"info: {_name(open_signer)} ready.",
+        f"info: {_name(first)} requires password.",
+        f"info: {_name(first)} password accepted, ready.",
+        f"info: {_name(second)} requires password.",
+        f"info: {_name(second)} password accepted, ready.",
+    ]
+
+
+def test_without_a_console_a_signer_that_waits_is_an_error() -> None:
+    roster = SignerRoster([MemorySigner(password=b"one")])
+    asyncio.run(unlock_with(roster, [b"two"], RememberingLog()))
+    with pytest.raises(UsageError, match="no console") as caught:
+        require_all_ready(roster)
+    assert caught.value.code == Code.PASSWORD_WRONG
+
+
+def _typed(text: str) -> list[KeyPress]:
+    return [KeyPress(Key.TEXT, text), KeyPress(Key.ENTER)]
+
+
+def test_the_prompt_asks_for_one_signer_after_the_other_and_again_after_a_wrong_password() -> None:
+    async def run() -> tuple[RememberingLog, list[float]]:
+        pauses: list[float] = []
+        asked: asyncio.Queue[str] = asyncio.Queue()
+
+        class ToldLog(RememberingLog):
+            def ask(self, prompt: str) -> None:
+                super().ask(prompt)
+                asked.put_nowait(prompt)
+
+        async def pause(seconds: float) -> None:
+            pauses.append(seconds)
+            prompt.press(KeyPress(Key.TEXT, "typed while nobody asks"))
+            prompt.press(KeyPress(Key.ENTER))
+
+        log = ToldLog()
+        prompt = PasswordPrompt(roster, log, pause)
+        task = asyncio.create_task(prompt.run())
+        for text in ["wrong"] * 7 + ["one", "", "two"]:
+            await asked.get()
+            for press in _typed(text):
+                prompt.press(press)
+        await task
+        return log, pauses
+
+    first, second = MemorySigner(password=b"one"), MemorySigner(password=b"two")
+    roster = SignerRoster([first, second])
+    log, pauses = asyncio.run(run())
+    assert roster.waiting() == []
+    assert (
+        log.prompts == [f"{_name(first)} password: ", "answered"] * 8 + [f"{_name(second)} password: ", "answered"] * 2
+    )
+    assert log.lines.count(f"warning: {_name(first)} password wrong.") == 7
+    assert log.lines[-1] == f"info: {_name(second)} password accepted, ready."
+    assert pauses == [1, 2, 4, 8, 16, LONGEST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, 1]
+
+
+def test_no_password_is_in_a_log_or_repr() -> None:
+    signer = MemorySigner(password=b"geheim")
+    log = RememberingLog()
+    asyncio.run(unlock_with(SignerRoster([signer]), [b"geheim", b"falsch"], log))
+    assert "geheim" not in str(log.lines)

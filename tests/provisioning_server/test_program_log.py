@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import io
+import re
+import threading
+from collections.abc import Callable
+from datetime import datetime
+
+import pytest
+
+from provisioning_server import program_log
+from provisioning_server.program_log import ProgramLog
+
+
+def _log(file: io.StringIO | None, console: io.StringIO | None) -> ProgramLog:
+    return ProgramLog(file, console, lambda: datetime(2015, 11, 6, 15, 51, 7))
+
+
+def test_lines_look_as_in_the_guide_in_file_and_on_console() -> None:
+    file, console = io.StringIO(), io.StringIO()
+    log = _log(file, console)
+    log.say("Press ESC to quit.")
+    log.info("Provisioning Server started.")
+    log.warning("careful")
+    log.last_words("the end")
+    log.close()
+    started = "[2015-11-06 15:51:07, info] Provisioning Server started.\n[2015-11-06 15:51:07, warning] careful\n"
+    assert console.getvalue() == "Press ESC to quit.\n" + started
+    assert file.getvalue() == started + "[2015-11-06 15:51:07, error] the end\n"
+
+
+def test_what_a_client_sends_can_not_forge_a_line_or_move_the_cursor() -> None:
+    file = io.StringIO()
+    log = _log(file, None)
+    log.info("a\n[2015-11-06 15:51:07, info] b\x1b[2J")
+    log.close()
+    assert file.getvalue() == "[2015-11-06 15:51:07, info] a?[2015-11-06 15:51:07, info] b?[2J\n"
+
+
+class SteppedConsole(io.StringIO):
+    """Lets a test wait until something was written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.flushed = threading.Semaphore(0)
+
+    def flush(self) -> None:
+        super().flush()
+        self.flushed.release()
+
+
+def test_a_prompt_stays_the_last_line() -> None:
+    console = SteppedConsole()
+    log = _log(None, console)
+    steps: list[tuple[Callable[[], None], str]] = [
+        (lambda: log.ask("password: "), "password: "),
+        (lambda: log.say("line"), "\nline\npassword: "),
+        (log.answered, "\n"),
+        (lambda: log.say("line"), "line\n"),
+    ]
+    expected = ""
+    for act, text in steps:
+        act()
+        assert console.flushed.acquire(timeout=60)
+        expected += text
+        assert console.getvalue() == expected
+    log.close()
+
+
+class BrokenStream(io.StringIO):
+    def write(self, text: str) -> int:
+        raise OSError(28, "No space left on device")
+
+
+def test_a_stream_that_fails_is_given_up_and_the_other_goes_on() -> None:
+    console = io.StringIO()
+    log = _log(BrokenStream(), console)
+    log.info("one")
+    log.info("two")
+    log.close()
+    assert re.findall(r"one|two", console.getvalue()) == ["one", "two"]
+
+
+def test_when_nobody_takes_the_lines_they_are_dropped_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(program_log, "WAITING_MAX", 3)
+    writing, go_on = threading.Event(), threading.Event()
+
+    class StoppedConsole(io.StringIO):
+        def write(self, text: str) -> int:
+            writing.set()
+            assert go_on.wait(60)
+            return super().write(text)
+
+    console = StoppedConsole()
+    log = _log(None, console)
+    log.say("first")
+    assert writing.wait(60)
+    for number in range(10):
+        log.say(f"line {number}")
+    go_on.set()
+    log.close()
+    dropped = "[2015-11-06 15:51:07, warning] 7 lines were dropped: the console or the disk is too slow.\n"
+    assert console.getvalue() == "first\nline 0\nline 1\nline 2\n" + dropped

@@ -1,0 +1,263 @@
+"""Sessions over memory: no sockets, a clock that the test moves."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from atcaprov.wire.connection import BUFFER_MAX, Connection, Role
+from atcaprov.wire.framing import Header
+from atcaprov.wire.messages import AnyMessage, ErrorReply
+from provisioning_server import refusals
+from provisioning_server.authority import Reply, Request
+from provisioning_server.session import NEVER, Session
+from provisioning_server.settings import Limits
+from tests.support.wire_examples import ERROR, REPLY, REQUEST, SIGNER_REPLY, SIGNER_REQUEST
+
+LIMITS = Limits()
+
+
+class MemoryDesk:
+    """Keeps what is submitted; the test answers it when it likes."""
+
+    def __init__(self) -> None:
+        self.limits = LIMITS
+        self.time = 1000.0
+        self.refuse: ErrorReply | None = None
+        self.open: list[tuple[Request, Callable[[Reply], None]]] = []
+        self.reasons: list[str] = []
+
+    def now(self) -> float:
+        return self.time
+
+    def opened(self, session: Session) -> ErrorReply | None:
+        return self.refuse
+
+    def closed(self, session: Session, reason: str) -> None:
+        self.reasons.append(reason)
+
+    def submit(self, request: Request, deliver: Callable[[Reply], None]) -> None:
+        self.open.append((request, deliver))
+
+    def answer(self, reply: Reply) -> Request:
+        request, deliver = self.open.pop(0)
+        deliver(reply)
+        return request
+
+
+class MemoryTransport(asyncio.Transport):
+    """Keeps what is written; closing is told to the session at once, as the loop does a little later."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__({"peername": ("127.0.0.1", 40000)})
+        self.session = session
+        self.written = b""
+        self.closing = False
+        self.aborted = False
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        assert not self.closing
+        self.written += bytes(data)
+
+    def is_closing(self) -> bool:
+        return self.closing
+
+    def close(self) -> None:
+        self.closing = True
+
+    def abort(self) -> None:
+        self.closing = self.aborted = True
+
+    def lose(self, error: Exception | None = None) -> None:
+        self.session.connection_lost(error)
+
+
+class End:
+    """One session with everything around it."""
+
+    def __init__(self, *, refuse: ErrorReply | None = None) -> None:
+        self.desk = MemoryDesk()
+        self.desk.refuse = refuse
+        self.session = Session(self.desk)
+        self.transport = MemoryTransport(self.session)
+        self.session.connection_made(self.transport)
+        self.client = Connection(Role.CLIENT)
+
+    def request(self, message: AnyMessage = REQUEST) -> None:
+        self.session.data_received(self.client.send(message))
+
+    def replies(self) -> list[AnyMessage]:
+        data, self.transport.written = self.transport.written, b""
+        if data:
+            self.client.receive_data(data)
+        replies = []
+        while isinstance(event := self.client.next_event(), AnyMessage):
+            replies.append(event)
+        return replies
+
+
+@pytest.fixture
+def end() -> End:
+    return End()
+
+
+def test_each_request_is_submitted_and_its_reply_written(end: End) -> None:
+    for message, reply in ((SIGNER_REQUEST, SIGNER_REPLY), (REQUEST, REPLY), (REQUEST, ERROR)):
+        end.request(message)
+        assert end.replies() == []
+        assert end.desk.answer(reply) == message
+        assert end.replies() == [reply]
+    assert not end.transport.closing
+
+
+def test_a_request_may_come_byte_by_byte(end: End) -> None:
+    data = end.client.send(REQUEST)
+    for index in range(len(data)):
+        assert not end.desk.open
+        end.session.data_received(data[index : index + 1])
+    assert end.desk.answer(REPLY) == REQUEST
+
+
+def test_a_request_sent_ahead_waits_for_the_reply_before_it(end: End) -> None:
+    data = end.client.send(REQUEST)
+    end.session.data_received(data + data)
+    assert len(end.desk.open) == 1
+    end.desk.answer(REPLY)
+    assert len(end.desk.open) == 1
+    end.desk.answer(ERROR)
+
+
+def test_too_much_sent_ahead_is_refused(end: End) -> None:
+    end.request()
+    for _ in range(BUFFER_MAX // 4096 + 2):
+        if not end.transport.closing:
+            end.session.data_received(bytes(4096))
+    (reply,) = end.replies()
+    assert isinstance(reply, ErrorReply)
+    assert reply.code == "frame-too-large"
+    assert end.transport.closing
+    end.desk.answer(REPLY)
+    assert end.replies() == []
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        (b"GET / HTTP/1.1\r\n\r\n", "bad-frame"),
+        (Header(0x33, 0).pack(), "unexpected-message"),
+        (Header(0x81, 10).pack(), "unexpected-message"),
+        (Header(0x01, 100_000).pack(), "frame-too-large"),
+        (Header(0x01, 3).pack() + b"\xff\xff\xff", "protocol"),
+    ],
+)
+def test_garbage_is_answered_with_its_reason_and_closed(end: End, data: bytes, code: str) -> None:
+    end.client.send(REQUEST)
+    end.session.data_received(data)
+    (reply,) = end.replies()
+    assert isinstance(reply, ErrorReply)
+    assert reply.code == code
+    assert end.transport.closing
+    assert not end.desk.open
+    end.transport.lose()
+    assert end.desk.reasons[0] != ""
+
+
+def test_a_client_that_closes_between_messages_is_no_fault(end: End) -> None:
+    assert end.session.eof_received()
+    assert end.transport.closing
+    end.transport.lose()
+    assert end.desk.reasons == [""]
+
+
+def test_a_client_that_closes_within_a_message_is_noted(end: End) -> None:
+    end.session.data_received(end.client.send(REQUEST)[:100])
+    end.session.eof_received()
+    assert end.transport.closing
+    end.transport.lose()
+    assert "within a message" in end.desk.reasons[0]
+
+
+def test_a_client_that_sends_no_more_still_gets_its_reply(end: End) -> None:
+    end.request()
+    end.session.eof_received()
+    assert not end.transport.closing
+    end.desk.answer(REPLY)
+    assert end.replies() == [REPLY]
+    assert end.transport.closing
+
+
+def test_a_reply_for_a_client_that_is_gone_is_dropped(end: End) -> None:
+    end.request()
+    end.transport.lose(ConnectionResetError("reset"))
+    end.desk.answer(REPLY)
+    assert end.transport.written == b""
+    assert "reset" in end.desk.reasons[0]
+
+
+def test_a_refused_session_hears_why() -> None:
+    end = End(refuse=refusals.BUSY)
+    assert end.replies() == [refusals.BUSY]
+    assert end.transport.closing
+
+
+def test_deadlines_follow_what_the_client_owes(end: End) -> None:
+    assert end.session.deadline == 1000 + LIMITS.first_message_seconds
+    data = end.client.send(REQUEST)
+    end.session.data_received(data[:1])
+    assert end.session.deadline == 1000 + LIMITS.message_seconds
+    end.desk.time += 5
+    end.session.data_received(data[1:5])
+    assert end.session.deadline == 1000 + LIMITS.message_seconds, "a byte now and then does not buy time"
+    end.session.data_received(data[5:])
+    assert end.session.deadline == NEVER
+    end.desk.answer(REPLY)
+    assert end.session.deadline == 1005 + LIMITS.idle_seconds
+    end.session.data_received(data[:1])
+    assert end.session.deadline == 1005 + LIMITS.message_seconds
+
+
+def test_a_part_of_a_message_that_came_ahead_starts_its_time_with_the_reply(end: End) -> None:
+    data = end.client.send(REQUEST)
+    end.session.data_received(data + data[:10])
+    assert end.session.deadline == NEVER
+    end.desk.answer(REPLY)
+    assert end.session.deadline == 1000 + LIMITS.message_seconds
+
+
+def test_a_late_client_hears_that(end: End) -> None:
+    end.session.late()
+    assert end.replies() == [refusals.IDLE]
+    assert end.transport.closing
+    end.session.late()
+    assert end.transport.aborted
+
+
+def test_a_client_that_takes_no_replies_gets_no_more_and_is_cut(end: End) -> None:
+    end.request()
+    end.session.pause_writing()
+    end.desk.answer(REPLY)
+    assert end.session.deadline == 1000 + LIMITS.write_seconds
+    end.replies()
+    end.request()
+    assert not end.desk.open
+    end.session.resume_writing()
+    assert len(end.desk.open) == 1
+    end.desk.answer(REPLY)
+    end.session.pause_writing()
+    end.session.late()
+    assert end.transport.aborted
+
+
+def test_stopping_closes_at_once_or_after_the_reply_that_is_due(end: End) -> None:
+    busy = End()
+    busy.request()
+    for one in (end, busy):
+        one.session.stop()
+    assert end.replies() == [refusals.STOPPING]
+    assert end.transport.closing
+    assert not busy.transport.closing
+    busy.desk.answer(REPLY)
+    assert busy.replies() == [REPLY]
+    assert busy.transport.closing

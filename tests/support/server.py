@@ -1,0 +1,188 @@
+"""The real Provisioning Server for tests: in a thread of this process, or as the program itself. Port 0, loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import queue
+import re
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from atcaprov.wire.connection import Closed, Connection, Role
+from atcaprov.wire.messages import AnyMessage
+from provisioning_server.app import Server
+from provisioning_server.data_folder import DataFolder
+from provisioning_server.program_log import ProgramLog
+from provisioning_server.settings import Settings
+from provisioning_server.signers.roster import SignerRoster
+from provisioning_server.signers.signer import Signer
+from provisioning_server.signers.software import SoftwareSigner
+
+PATIENCE = 60
+"""Seconds after which a test that waits has failed. Nothing depends on how long things take."""
+_LISTENING = re.compile(r"Server listening on (.+):(\d+)\.")
+
+
+class Address(NamedTuple):
+    """Where a server listens."""
+
+    host: str
+    port: int
+
+
+class _ListeningLog(ProgramLog):
+    """Finds the address in the line of the log that says it."""
+
+    def __init__(self) -> None:
+        super().__init__(None, None)
+        self.addresses: queue.Queue[Address | BaseException] = queue.Queue()
+
+    def _line(self, level: str, text: str, **kwargs: Any) -> None:
+        found = _LISTENING.fullmatch(text)
+        if found:
+            self.addresses.put(Address(found[1], int(found[2])))
+
+
+@contextlib.contextmanager
+def running_server(signers: Path | Signer | Sequence[Signer], data: Path, **options: Any) -> Iterator[Address]:
+    """A server in a thread, over a signer folder or over signers; `options` are those of Settings."""
+    loaded = (
+        [SoftwareSigner.load(signers)]
+        if isinstance(signers, Path)
+        else list(signers)
+        if isinstance(signers, Sequence)
+        else [signers]
+    )
+    settings = Settings((Path("signer"),), data, port=0, **options)
+    log = _ListeningLog()
+    server = Server(settings, SignerRoster(loaded), DataFolder(data, datetime.now()), log, None)
+    loop = asyncio.new_event_loop()
+
+    def run() -> None:
+        try:
+            loop.run_until_complete(server.run())
+        except BaseException as error:
+            log.addresses.put(error)
+        finally:
+            loop.run_until_complete(loop.shutdown_default_executor())
+            loop.close()
+
+    thread = threading.Thread(target=run, name="server")
+    thread.start()
+    try:
+        address = log.addresses.get(timeout=PATIENCE)
+        if isinstance(address, BaseException):
+            raise address
+        yield address
+    finally:
+        with contextlib.suppress(RuntimeError):  # it has ended by itself
+            loop.call_soon_threadsafe(server.stop)
+        thread.join(PATIENCE)
+        log.close()
+        assert not thread.is_alive()
+
+
+@dataclass
+class ServerProgram:
+    """The program `provisioning-server` as a process, without a terminal."""
+
+    process: subprocess.Popen[str]
+    lines: list[str] = field(default_factory=list)
+
+    def wait_for(self, text: str) -> str:
+        """Return the next line of its console that contains the text."""
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.lines.append(line.rstrip("\n"))
+            if text in line:
+                return self.lines[-1]
+        raise AssertionError(f"the server ended before it said {text!r}: {self.lines} {self._errors()}")
+
+    def address(self) -> Address:
+        """Wait until it listens."""
+        found = _LISTENING.search(self.wait_for("Server listening on"))
+        assert found is not None
+        return Address(found[1], int(found[2]))
+
+    def stop(self) -> int:
+        """End it with SIGTERM; return its exit code."""
+        self.process.terminate()
+        return self.finish()
+
+    def finish(self) -> int:
+        """Wait until it ends; return its exit code."""
+        rest, self.errors = self.process.communicate(timeout=PATIENCE)
+        self.lines += rest.splitlines()
+        return self.process.returncode
+
+    def _errors(self) -> str:
+        return self.process.stderr.read() if self.process.stderr is not None else ""
+
+
+def server_command(*options: object) -> list[str]:
+    return [sys.executable, "-m", "provisioning_server", *map(str, options)]
+
+
+def server_environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "PYTHONUNBUFFERED": "1"}
+
+
+@contextlib.contextmanager
+def server_program(*options: object, **popen: Any) -> Iterator[ServerProgram]:
+    """Start the program with options, on port 0; it is killed at the end if it still runs."""
+    process = subprocess.Popen(
+        server_command("--port", 0, *options),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=server_environment(),
+        **popen,
+    )
+    with process:
+        try:
+            yield ServerProgram(process)
+        finally:
+            process.kill()
+
+
+class WireClient:
+    """A client that speaks the wire protocol and nothing else."""
+
+    def __init__(self, address: Address) -> None:
+        self.socket = socket.create_connection(address, timeout=PATIENCE)
+        self.connection = Connection(Role.CLIENT)
+
+    def __enter__(self) -> WireClient:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.socket.close()
+
+    def ask(self, message: AnyMessage) -> AnyMessage:
+        """Send a request and return the reply."""
+        self.socket.sendall(self.connection.send(message))
+        return self.receive()
+
+    def receive(self) -> AnyMessage:
+        """Return the next message."""
+        while (event := self.connection.next_event()) is None:
+            self.connection.receive_data(self.socket.recv(self.connection.bytes_wanted))
+        assert not isinstance(event, Closed)
+        return event
+
+    def closed_by_server(self) -> bool:
+        """Wait for the server to close, which it has to do without sending more."""
+        try:
+            return self.socket.recv(1) == b""
+        except ConnectionResetError:
+            return True
