@@ -31,17 +31,9 @@ def _device_key(slot: Slot, product: Product) -> Findings:
             Rule.DEVICE_KEY,
             slot,
             f"cannot hold the device key: {', '.join(missing)}.",
-            "It needs Private, KeyType 4, PubInfo, IsSecret and external signatures.",
+            "It needs Private, KeyType 4, PubInfo, IsSecret and external signatures, and no condition on its use.",
         )
         return
-    if slot.key_config.req_auth:
-        yield slot_finding(
-            Level.WARNING,
-            Rule.DEVICE_KEY,
-            slot,
-            f"signs only after CheckMac with the key of slot {slot.key_config.auth_key}: the run cannot prove it.",
-            key=True,
-        )
     replaceable = slot.slot_config.gen_key or slot.slot_config.priv_write
     if replaceable and slot.number not in product.slots_to_lock:
         yield slot_finding(
@@ -60,6 +52,8 @@ def _missing_for_device_key(slot: Slot) -> list[str]:
         "PubInfo is 0": slot.key_config.pub_info,
         "IsSecret is 0": slot.slot_config.is_secret,
         "no external signatures": slot.slot_config.external_sign,
+        "it asks for an authorization (ReqAuth), which the run does not give": not slot.key_config.req_auth,
+        "PersistentDisable holds it back until a latch is set": not slot.key_config.persistent_disable,
         "sealed by SlotLocked": slot.open,
     }
     return [problem for problem, met in needs.items() if not met]

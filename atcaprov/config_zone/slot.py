@@ -266,8 +266,13 @@ class Slot:
 
     @property
     def clear_write(self) -> bool:
-        """Anybody on the bus writes it after the data lock, until it is slot-locked."""
-        return not self.private and self.slot_config.write is WriteRule.ALWAYS
+        """Anybody on the bus writes it after the data lock, until it is slot-locked.
+
+        WHILE_INVALID holds back only what can become valid: a public key with PubInfo.
+        """
+        can_be_valid = self.p256 and self.key_config.pub_info
+        open_rules = (WriteRule.ALWAYS,) if can_be_valid else (WriteRule.ALWAYS, WriteRule.WHILE_INVALID)
+        return not self.private and self.slot_config.write in open_rules
 
     @property
     def ecdh_partner(self) -> int:

@@ -103,6 +103,7 @@ CASES = {
     "ReadKey 0 in clear": one_slot(13, 0x0F00, 0x003C, INFO, Rule.READ_KEY_ZERO),
     "ReadKey 0 of a secret": one_slot(5, 0x8F80, 0x001C, WARNING, Rule.READ_KEY_ZERO),
     "secret that is always writable": one_slot(13, 0x0F8F, 0x003C, WARNING, Rule.OPEN_SECRET),
+    "secret that is never valid, so always writable": one_slot(13, 0x1F8F, 0x003C, WARNING, Rule.OPEN_SECRET),
     "KDF target": one_slot(13, 0x0F0F, 0x003E, INFO, Rule.KDF_TARGET, key=True),
     "LimitedUse": one_slot(2, 0x20A5, 0x0033, WARNING, Rule.LIMITED_USE),
     "PersistentDisable": one_slot(2, 0x2085, 0x1033, ERROR, Rule.PERSISTENT_DISABLE, key=True),
@@ -124,7 +125,8 @@ CASES = {
     "device key without external signatures": one_slot(0, 0x2086, 0x0033, ERROR, Rule.DEVICE_KEY),
     "device key that hides its public key": Case(with_slot(0, 0x0085, 0x0031), ERROR, Rule.DEVICE_KEY, 20, 0),
     "device key in a data slot": Case(DEFAULT_608A, ERROR, Rule.DEVICE_KEY, 36, 8, wishes={"device_key_slot": 8}),
-    "device key behind an authorization": one_slot(0, 0x0085, 0x05B3, WARNING, Rule.DEVICE_KEY, key=True),
+    "device key behind an authorization": one_slot(0, 0x0085, 0x05B3, ERROR, Rule.DEVICE_KEY),
+    "device key behind the latch": one_slot(0, 0x0085, 0x1033, ERROR, Rule.DEVICE_KEY),
     "device key that GenKey replaces": one_slot(0, 0x2085, 0x0033, WARNING, Rule.DEVICE_KEY_REPLACEABLE),
     "device key that PrivWrite replaces": one_slot(0, 0x4585, 0x0033, WARNING, Rule.DEVICE_KEY_REPLACEABLE),
     "certificate in a private slot": Case(

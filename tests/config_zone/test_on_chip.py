@@ -1,0 +1,202 @@
+"""The software chip judges the checker: what it calls good has to work on a chip, what it calls wrong must not."""
+
+from __future__ import annotations
+
+import secrets
+from hashlib import sha256
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from atcaprov.certs.keys import verify_digest
+from atcaprov.chip.commands import GEN_KEY_CREATE, GEN_KEY_PUBLIC, P1_32_BYTES, Opcode, Status, Zone
+from atcaprov.chip.memory_map import SLOT_SIZES
+from atcaprov.config_zone.check import Level, Rule, check
+from atcaprov.config_zone.defaults import DEFAULT_608A
+from atcaprov.config_zone.model import ConfigZone
+from atcaprov.config_zone.slot import Slot
+from atcaprov.emulator.chip import Chip
+from tests.support.chips import Reply, awake_chip, configured_memory, send
+from tests.support.config_zones import with_slot
+
+NONCE_FIXED = 0x03
+SIGN_EXTERNAL = 0x80
+REFUSED = {Status.EXECUTION_ERROR, Status.ECC_FAULT}
+CERTIFICATE = bytes(range(1, 73))
+words = st.integers(0, 0xFFFF)
+
+
+def configured_chip(zone: bytes) -> Chip:
+    """Return a chip on which a zone was locked; its data zone is open."""
+    return awake_chip(configured_memory(config_bytes={16: zone[16:86], 88: zone[88:]}, data_locked=False))
+
+
+def lock_data(chip: Chip) -> None:
+    chip.memory.config[86] = 0
+
+
+def address(slot: int, block: int) -> int:
+    return slot << 3 | block << 8
+
+
+def write(chip: Chip, slot: int, data: bytes) -> list[Reply]:
+    return [
+        send(chip, Opcode.WRITE, Zone.DATA | P1_32_BYTES, address(slot, at // 32), data[at : at + 32].ljust(32, b"\0"))
+        for at in range(0, len(data), 32)
+    ]
+
+
+def read(chip: Chip, slot: int, size: int) -> bytes:
+    """Return the content of a slot word by word; shorter if the chip refuses."""
+    content = b""
+    for at in range(0, size, 4):
+        reply = send(chip, Opcode.READ, Zone.DATA, address(slot, at // 32) | at % 32 // 4).body
+        if len(reply) != 4:
+            break
+        content += reply
+    return content
+
+
+def signs(chip: Chip, slot: int, public_key: bytes) -> bool:
+    """Tell whether the slot signs a digest that the host loads."""
+    digest = sha256(b"a challenge").digest()
+    assert send(chip, Opcode.NONCE, NONCE_FIXED, 0, digest).status == Status.SUCCESS
+    signature = send(chip, Opcode.SIGN, SIGN_EXTERNAL, slot).body
+    return len(signature) == 64 and verify_digest(public_key, digest, signature)
+
+
+def serves_as_device_key(zone: bytes, slot: int) -> bool:
+    """Tell whether the stages can make a key, read its public key again after the data lock, and have it sign."""
+    chip = configured_chip(zone)
+    public_key = send(chip, Opcode.GEN_KEY, GEN_KEY_CREATE, slot).body
+    lock_data(chip)
+    same = send(chip, Opcode.GEN_KEY, GEN_KEY_PUBLIC, slot).body == public_key
+    return len(public_key) == 64 and same and signs(chip, slot, public_key)
+
+
+def keeps_a_certificate(zone: bytes, slot: int) -> bool:
+    """Tell whether what was written while the data zone was open can be read after its lock."""
+    chip = configured_chip(zone)
+    written = all(reply.status == Status.SUCCESS for reply in write(chip, slot, CERTIFICATE))
+    lock_data(chip)
+    return written and read(chip, slot, len(CERTIFICATE)) == CERTIFICATE
+
+
+def errors_of(zone: bytes, rule: Rule, **wishes: set[int]) -> list[str]:
+    return [each.message for each in check(zone, **wishes) if (each.level, each.rule) == (Level.ERROR, rule)]  # type: ignore[arg-type]
+
+
+@given(words, words)
+def test_device_keys_are_good_exactly_if_the_chip_agrees(slot_config: int, key_config: int) -> None:
+    zone = with_slot(0, slot_config, key_config)
+    assert serves_as_device_key(zone, 0) is not bool(errors_of(zone, Rule.DEVICE_KEY))
+
+
+@given(st.integers(0, 0xF), st.integers(0, 0xF), st.booleans(), st.booleans(), st.booleans())
+def test_usual_device_keys_too(uses: int, write_config: int, pub_info: bool, req_auth: bool, latch: bool) -> None:
+    zone = with_slot(0, write_config << 12 | 0x80 | uses, 0x31 | pub_info << 1 | req_auth << 7 | latch << 12)
+    assert serves_as_device_key(zone, 0) is not bool(errors_of(zone, Rule.DEVICE_KEY))
+
+
+@given(st.integers(8, 15), words, words)
+def test_certificate_slots_are_good_exactly_if_the_chip_agrees(slot: int, slot_config: int, key_config: int) -> None:
+    zone = with_slot(slot, slot_config, key_config)
+    good = not errors_of(zone, Rule.CERTIFICATE_SLOT, certificate_slots={slot})
+    assert keeps_a_certificate(zone, slot) is good
+
+
+@pytest.mark.parametrize("access", range(4))
+@pytest.mark.parametrize("key_config", range(32))
+def test_every_kind_of_slot_for_certificates(access: int, key_config: int) -> None:
+    zone = with_slot(10, 0x8F0F | access << 6, key_config)
+    good = not errors_of(zone, Rule.CERTIFICATE_SLOT, certificate_slots={10})
+    assert keeps_a_certificate(zone, 10) is good
+
+
+@given(st.integers(0, 15), words, words)
+def test_what_nobody_can_write_in_clear_stays(number: int, slot_config: int, key_config: int) -> None:
+    """A slot is called always writable exactly if the chip takes a clear write after the data lock."""
+    zone = with_slot(number, slot_config, key_config)
+    slot = ConfigZone(zone).slots[number]
+    chip = configured_chip(zone)
+    lock_data(chip)
+    (reply,) = write(chip, number, bytes(32))
+    if slot.p256 and slot.key_config.pub_info and slot.slot_config.write_config == 1:
+        return  # it depends on the content
+    assert (reply.status == Status.SUCCESS) is slot.clear_write
+
+
+@given(st.integers(0, 15), words, words)
+def test_what_is_called_readable_is_readable(number: int, slot_config: int, key_config: int) -> None:
+    zone = with_slot(number, slot_config, key_config)
+    chip = configured_chip(zone)
+    lock_data(chip)
+    assert (read(chip, number, 4) != b"") is ConfigZone(zone).slots[number].clear_read
+
+
+@given(st.integers(0, 15), words, words)
+def test_keys_are_replaceable_exactly_if_the_chip_makes_new_ones(
+    number: int, slot_config: int, key_config: int
+) -> None:
+    key_config &= ~0x1080  # without conditions on its use
+    zone = with_slot(number, slot_config, key_config)
+    slot = ConfigZone(zone).slots[number]
+    chip = configured_chip(zone)
+    lock_data(chip)
+    made = len(send(chip, Opcode.GEN_KEY, GEN_KEY_CREATE, number).body) == 64
+    assert made is (slot.private and slot.p256 and slot.slot_config.is_secret and slot.slot_config.gen_key)
+
+
+@given(st.integers(0, 15), words, words)
+def test_lockable_slots_lock(number: int, slot_config: int, key_config: int) -> None:
+    zone = with_slot(number, slot_config, key_config)
+    chip = configured_chip(zone)
+    lock_data(chip)
+    locked = send(chip, Opcode.LOCK, 0x02 | number << 2).status == Status.SUCCESS
+    assert locked is not bool(errors_of(zone, Rule.SLOT_TO_LOCK, slots_to_lock={number}))
+
+
+SLOTS = ConfigZone(DEFAULT_608A).slots
+
+
+@pytest.fixture
+def product() -> Chip:
+    """A chip with the default configuration after a whole run."""
+    chip = configured_chip(DEFAULT_608A)
+    for slot in SLOTS:
+        if slot.private:
+            send(chip, Opcode.GEN_KEY, GEN_KEY_CREATE, slot.number)
+        else:
+            assert all(reply.status == Status.SUCCESS for reply in write(chip, slot.number, content(slot)))
+    lock_data(chip)
+    return chip
+
+
+def content(slot: Slot) -> bytes:
+    return bytes((slot.number + at) % 256 for at in range(SLOT_SIZES[slot.number]))
+
+
+@pytest.mark.parametrize("slot", SLOTS, ids=lambda slot: f"slot {slot.number}")
+def test_the_default_on_a_chip(product: Chip, slot: Slot) -> None:
+    """Each slot does what the reference page says of it, and nothing else."""
+    number = slot.number
+    readable, writable = number in {8, *range(10, 16)}, number in {8, 13, 14, 15}
+    assert read(product, number, slot.size) == (content(slot) if readable else b"")
+    public_key = send(product, Opcode.GEN_KEY, GEN_KEY_PUBLIC, number).body
+    assert (len(public_key) == 64) is (number < 5)
+    if number < 5:
+        assert signs(product, number, public_key) is (number != 1)
+    renewed = send(product, Opcode.GEN_KEY, GEN_KEY_CREATE, number)
+    assert (len(renewed.body) == 64) is (number in {1, 2, 3, 4})
+    overwritten = write(product, number, secrets.token_bytes(32))[0]
+    assert (overwritten.status == Status.SUCCESS) is writable
+    lock = send(product, Opcode.LOCK, 0x02 | number << 2).status
+    assert (lock == Status.SUCCESS) is (number in {*range(5), 8, 13, 14, 15})
+
+
+def test_nothing_changes_slots_that_are_locked_one_by_one(product: Chip) -> None:
+    for number in (*range(5), 8, 13, 14, 15):
+        assert send(product, Opcode.LOCK, 0x02 | number << 2).status == Status.SUCCESS
+        assert send(product, Opcode.GEN_KEY, GEN_KEY_CREATE, number).status in REFUSED
+        assert write(product, number, bytes(32))[0].status in REFUSED
