@@ -10,7 +10,7 @@ from atcaprov.chip.crc import with_crc
 from atcaprov.emulator.command import Command
 from atcaprov.emulator.core import Core
 from atcaprov.emulator.dispatch import run
-from atcaprov.emulator.factory import blank_608a, new_serial
+from atcaprov.emulator.images import BLANK, load_image
 from atcaprov.emulator.memory import Memory
 from atcaprov.emulator.random_source import RandomSource, SystemRandom
 from atcaprov.emulator.refusal import Refusal
@@ -59,7 +59,7 @@ class Chip:
         keeper: Keeper | None = None,
     ) -> None:
         source = random_source or SystemRandom()
-        self.core = Core(memory or blank_608a(new_serial(source)), source, switches or Switches())
+        self.core = Core(memory or load_image(BLANK).make(source), source, switches or Switches())
         self._keeper: Keeper = keeper or _NoKeeper()
         self.power = Power.ASLEEP
         self.last_refusal: Refusal | None = None
@@ -99,6 +99,10 @@ class Chip:
             return b""
         body = self._run(packet)
         self._keeper.keep(self.core.memory)
+        if self.core.volatile.paused:
+            self.core.volatile.paused = False
+            self.idle()
+            return b""
         return with_crc(bytes((len(body) + 3,)) + body)
 
     def _run(self, packet: bytes) -> bytes:

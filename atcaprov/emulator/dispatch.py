@@ -5,7 +5,8 @@ Order of the refusals: FF for the frame, 03 for what is illegal in every state, 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Final
 
@@ -20,11 +21,13 @@ from atcaprov.emulator.commands import (
     ecdh,
     gen_dig,
     gen_key,
+    hmac,
     info,
     kdf,
     lock,
     mac,
     nonce,
+    pause,
     priv_write,
     random,
     read,
@@ -43,34 +46,61 @@ SHORTEST_PACKET: Final = 7
 LONGEST_PACKET: Final = 151
 _HEADER: Final = 5
 
-COMMANDS_608: Final = MappingProxyType(
-    {
-        int(command.opcode): command
-        for command in (
-            aes.COMMAND,
-            check_mac.COMMAND,
-            counter.COMMAND,
-            derive_key.COMMAND,
-            ecdh.COMMAND,
-            gen_dig.COMMAND,
-            gen_key.COMMAND,
-            info.COMMAND,
-            kdf.COMMAND,
-            lock.COMMAND,
-            mac.COMMAND,
-            nonce.COMMAND,
-            priv_write.COMMAND,
-            random.COMMAND,
-            read.COMMAND,
-            secure_boot.COMMAND,
-            self_test.COMMAND,
-            sha.COMMAND,
-            sign.COMMAND,
-            update_extra.COMMAND,
-            verify.COMMAND,
-            write.COMMAND,
-        )
-    }
+
+def _table(*commands: Command) -> Mapping[int, Command]:
+    return MappingProxyType({int(command.opcode): command for command in commands})
+
+
+COMMANDS_608: Final = _table(
+    aes.COMMAND,
+    check_mac.COMMAND,
+    counter.COMMAND,
+    derive_key.COMMAND,
+    ecdh.COMMAND,
+    gen_dig.COMMAND,
+    gen_key.COMMAND,
+    info.COMMAND,
+    kdf.COMMAND,
+    lock.COMMAND,
+    mac.COMMAND,
+    nonce.COMMAND,
+    priv_write.COMMAND,
+    random.COMMAND,
+    read.COMMAND,
+    secure_boot.COMMAND,
+    self_test.COMMAND,
+    sha.COMMAND,
+    sign.COMMAND,
+    update_extra.COMMAND,
+    verify.COMMAND,
+    write.COMMAND,
+)
+COMMANDS_508: Final = _table(
+    check_mac.COMMAND,
+    counter.COMMAND,
+    derive_key.COMMAND,
+    # No output but the ones that ReadKey chooses, no TempKey as the key.
+    replace(ecdh.COMMAND, p1_mask=0x00),
+    gen_dig.COMMAND,
+    gen_key.COMMAND_508,
+    hmac.COMMAND,
+    # Bit 2 of P1 is the latch of the ATECC608.
+    replace(info.COMMAND, p1_mask=0x03),
+    lock.COMMAND,
+    mac.COMMAND,
+    # Neither 64 bytes nor the buffers of the ATECC608.
+    replace(nonce.COMMAND, p1_mask=0x03),
+    pause.COMMAND,
+    priv_write.COMMAND,
+    random.COMMAND,
+    read.COMMAND,
+    sha.COMMAND_508,
+    # No Message Digest Buffer.
+    replace(sign.COMMAND, p1_mask=0xC1),
+    update_extra.COMMAND,
+    # Neither Message Digest Buffer nor MAC answer.
+    replace(verify.COMMAND, p1_mask=0x07),
+    write.COMMAND,
 )
 
 
@@ -83,9 +113,9 @@ def check_frame(packet: bytes) -> None:
         raise Refusal(Status.CRC_ERROR, "the packet's CRC is wrong")
 
 
-def find_command(packet: bytes) -> Command:
+def find_command(core: Core, packet: bytes) -> Command:
     """Return the command of a sound packet, or refuse (03) what is illegal in every state."""
-    command = COMMANDS_608.get(packet[1])
+    command = (COMMANDS_508 if core.memory.is_508 else COMMANDS_608).get(packet[1])
     if command is None:
         raise illegal(f"opcode {packet[1]:02X} is unknown")
     if packet[2] & ~command.p1_mask:
@@ -97,6 +127,6 @@ def find_command(packet: bytes) -> Command:
 def run(core: Core, packet: bytes, admit: Callable[[Command], None]) -> bytes:
     """Run one packet and return the reply's body; `admit` may refuse a legal command before it starts."""
     check_frame(packet)
-    command = find_command(packet)
+    command = find_command(core, packet)
     admit(command)
     return command.execute(core, packet[2], packet[3] | packet[4] << 8, packet[_HEADER:-2])

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from atcaprov.chip.commands import Opcode
-from atcaprov.chip.memory_map import COUNT_MATCH, KEY_TYPE_P256
+from atcaprov.chip.memory_map import COUNT_MATCH, FIELDS_608, KEY_TYPE_P256
 from atcaprov.emulator.core import Core
 from atcaprov.emulator.counters import MAXIMUM, read_counter, write_counter
 from atcaprov.emulator.refusal import Refusal, denied
 from atcaprov.emulator.slot import Slot
+
+_LAST_KEY_SLOT: Final = 15
 
 
 def require_key_type(core: Core, slot: Slot, key_type: int) -> None:
@@ -66,12 +70,25 @@ def count_use(core: Core, slot: Slot, opcode: Opcode) -> None:
     """Advance Counter 0 if the slot's uses are limited, or refuse when they are used up. Call it as the last check."""
     if not slot.limited_use:
         return
-    if opcode != Opcode.SIGN and opcode not in core.switches.limited_use_commands:
+    if opcode != Opcode.SIGN and not core.memory.is_508 and opcode not in core.switches.limited_use_commands:
+        return
+    if core.memory.is_508 and slot.number == _LAST_KEY_SLOT:
+        _use_last_key(core)
         return
     used = read_counter(core.memory, 0)
     if used >= _limit(core):
         raise denied("the uses of this key are used up", slot=slot.number, bit="SlotConfig.LimitedUse")
     write_counter(core.memory, 0, used + 1)
+
+
+def _use_last_key(core: Core) -> None:
+    """ATECC508A: slot 15 has 128 uses of its own, one bit of LastKeyUse each."""
+    for place in range(FIELDS_608.start, FIELDS_608.stop):
+        left = core.memory.config[place]
+        if left:
+            core.memory.config[place] = left & (left >> 1)
+            return
+    raise denied("the uses of this key are used up", slot=_LAST_KEY_SLOT, bit="LastKeyUse")
 
 
 def _limit(core: Core) -> int:

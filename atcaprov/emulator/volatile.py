@@ -70,6 +70,8 @@ class Volatile:
     authorized: int | None = None
     """The slot whose key CheckMac has proven."""
     seed_updated: bool = False
+    paused: bool = False
+    """Pause was meant for another part: this one goes to idle without a reply."""
 
 
 @dataclass(slots=True)

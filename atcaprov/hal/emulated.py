@@ -1,12 +1,18 @@
-"""The software chip as a device: `emulator:` is a blank chip in memory, `emulator:chip.json` one that is kept."""
+"""The software chip as a device.
+
+`emulator:` is a blank ATECC608A in memory, `emulator:chip.json` one that is kept in a file; `?image=NAME` behind it
+makes a new chip another part of the family (`emulator:?image=tngtls`).
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from atcaprov.emulator.chip import Chip
+from atcaprov.emulator.images import BLANK, load_image
+from atcaprov.emulator.random_source import SystemRandom
 from atcaprov.emulator.state_file import StateFile
-from atcaprov.errors import Code, TransportError
+from atcaprov.errors import Code, TransportError, UsageError
 from atcaprov.hal.base import Hal
 
 
@@ -44,17 +50,28 @@ class EmulatedHal(Hal):
 
 
 def open_emulated(rest: str) -> EmulatedHal:
-    """Open the chip that the part of the URL behind `emulator:` names: nothing, or the path of a state file.
+    """Open the chip that the part of the URL behind `emulator:` names: `[FILE][?image=NAME]`.
 
-    A file that does not exist is created with a blank chip. Every change is in the file before its reply is out.
+    A file that does not exist is created with a new chip. Every change is in the file before its reply is out.
 
     Raises:
-        UsageError: the file is damaged, or cannot be read or written.
+        UsageError: the image is unknown, or the file is damaged, or cannot be read or written.
     """
-    url = f"emulator:{rest}"
-    if not rest:
-        return EmulatedHal(Chip(), url)
-    store = StateFile(Path(rest))
-    chip = Chip(store.load(), keeper=store)
+    name, _, query = rest.partition("?")
+    source = SystemRandom()
+    image = load_image(_image_name(query))
+    if not name:
+        return EmulatedHal(Chip(image.make(source), random_source=source), f"emulator:{rest}")
+    store = StateFile(Path(name))
+    chip = Chip(store.load() or image.make(source), random_source=source, keeper=store)
     store.keep(chip.memory)
-    return EmulatedHal(chip, url)
+    return EmulatedHal(chip, f"emulator:{rest}")
+
+
+def _image_name(query: str) -> str:
+    if not query:
+        return BLANK
+    key, _, name = query.partition("=")
+    if key != "image" or not name:
+        raise UsageError(f"'?{query}' says nothing about an emulated chip.", advice="Write ?image=NAME.")
+    return name

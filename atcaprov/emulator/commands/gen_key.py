@@ -105,4 +105,10 @@ def _digest_public_key(core: Core, slot: Slot, parameters: bytes, public_key: by
     temp_key.key_id = slot.number
 
 
+def _check_508(p1: int, p2: int, length: int) -> None:
+    _check(p1, p2, length)
+    require_slot_number(p2)  # the ATECC508A makes no key in TempKey
+
+
 COMMAND: Final = Command(Opcode.GEN_KEY, 0x1C, _check, _execute)
+COMMAND_508: Final = Command(Opcode.GEN_KEY, 0x1C, _check_508, _execute)

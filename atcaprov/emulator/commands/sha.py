@@ -21,6 +21,7 @@ _UPDATE: Final = 1
 _END: Final = 2
 _PUBLIC: Final = 3
 _HMAC_START: Final = 4
+_HMAC_END_508: Final = 5
 _READ_CONTEXT: Final = 6
 _WRITE_CONTEXT: Final = 7
 _TARGET: Final = 0xC0
@@ -141,4 +142,27 @@ def _write_context(core: Core, data: bytes) -> None:
     core.volatile.sha = ShaContext(Sha256(tuple(words), length, pending))
 
 
+def _check_508(p1: int, p2: int, length: int) -> None:
+    """The ATECC508A updates by whole blocks, ends an HMAC by a mode of its own, and exports no context."""
+    if p1 in (_READ_CONTEXT, _WRITE_CONTEXT):
+        raise illegal(f"SHA has no mode {p1}")
+    if p1 in (_END, _HMAC_END_508):
+        require_length(length, *range(_BLOCK))
+        require_p2(p2, length)
+    elif p1 == _UPDATE:
+        require_length(length, _BLOCK)
+        require_p2(p2, length)
+    else:
+        _check_without_data(p1, p2, length)
+
+
+def _execute_508(core: Core, p1: int, p2: int, data: bytes) -> bytes:
+    if p1 in (_END, _HMAC_END_508):
+        if (_running(core).outer_key is not None) is not (p1 == _HMAC_END_508):
+            raise Refusal(core.switches.sha_order_code, "the running SHA is of the other kind")
+        return _end(core, _TO_TEMP_KEY, data)
+    return _execute(core, p1, p2, data)
+
+
 COMMAND: Final = Command(Opcode.SHA, 0xC7, _check, _execute)
+COMMAND_508: Final = Command(Opcode.SHA, 0x07, _check_508, _execute_508)

@@ -7,7 +7,7 @@ from hmac import compare_digest
 from typing import Final
 
 from atcaprov.chip.commands import P1_32_BYTES, P1_ENCRYPTED, Opcode, Zone
-from atcaprov.chip.memory_map import BLOCK_SIZE, USER_EXTRA, WORD_SIZE
+from atcaprov.chip.memory_map import BLOCK_SIZE, COUNT_MATCH, USER_EXTRA, WORD_SIZE
 from atcaprov.emulator.address import ZONE_BITS, Address, check_address, locate
 from atcaprov.emulator.command import SUCCESS, Command, require_length
 from atcaprov.emulator.core import Core
@@ -21,6 +21,8 @@ _READ_ONLY_CONFIG: Final = 16
 _WRITE_ALWAYS: Final = 0b0000
 _WRITE_PUB_INVALID: Final = 0b0001
 _WRITE_ENCRYPTED: Final = 0b0100
+_OTP_CONSUMPTION: Final = 0x55
+"""OTPmode of the ATECC508A, where the ATECC608 has CountMatch."""
 
 
 def _check(p1: int, p2: int, length: int) -> None:
@@ -67,11 +69,24 @@ def _write_config(core: Core, address: Address, p1: int, data: bytes) -> None:
 
 
 def _write_otp(core: Core, address: Address, p1: int, data: bytes) -> None:
+    if core.memory.data_locked and not p1 & P1_ENCRYPTED and _consumes_otp(core):
+        _clear_otp_bits(core, address, data)
+        return
     if core.memory.data_locked:
         raise denied("the OTP zone is locked", bit="LockValue")
     if p1 & P1_ENCRYPTED or not p1 & P1_32_BYTES:
         raise denied("before the data lock the OTP zone is written 32 bytes at a time, in clear", bit="LockValue")
     core.memory.otp[address.offset : address.offset + address.size] = data
+
+
+def _consumes_otp(core: Core) -> bool:
+    return core.memory.is_508 and core.memory.config[COUNT_MATCH] == _OTP_CONSUMPTION
+
+
+def _clear_otp_bits(core: Core, address: Address, data: bytes) -> None:
+    """Consumption mode: bits go from 1 to 0 only."""
+    place = slice(address.offset, address.offset + address.size)
+    core.memory.otp[place] = bytes(old & new for old, new in zip(core.memory.otp[place], data, strict=True))
 
 
 def _obey_write_config(slot: Slot, p1: int) -> None:

@@ -1,0 +1,39 @@
+"""HMAC (11), ATECC508A only: HMAC-SHA-256 under a slot's key over TempKey."""
+
+from __future__ import annotations
+
+import hmac
+from typing import Final
+
+from atcaprov.chip.commands import Opcode
+from atcaprov.emulator.command import Command, require_length, require_slot_number
+from atcaprov.emulator.commands.mac import otp_and_serial
+from atcaprov.emulator.core import Core
+from atcaprov.emulator.key_use import count_use, require_random_temp_key, require_symmetric, require_usable
+from atcaprov.emulator.mac_rules import require_temp_key_source
+from atcaprov.emulator.refusal import denied
+
+
+def _check(_p1: int, p2: int, length: int) -> None:
+    require_length(length, 0)
+    require_slot_number(p2)
+
+
+def _execute(core: Core, p1: int, p2: int, _data: bytes) -> bytes:
+    slot = core.slot(p2)
+    temp_key = core.temp_key.key
+    try:
+        require_usable(core, slot)
+        require_symmetric(slot)
+        if slot.no_mac:
+            raise denied("the key is for verification only", slot=p2, bit="SlotConfig.NoMac")
+        require_temp_key_source(core, p1, slot=p2)
+        require_random_temp_key(core, slot)
+        count_use(core, slot, Opcode.HMAC)
+    finally:
+        core.temp_key.valid = False
+    header = bytes((Opcode.HMAC, p1)) + p2.to_bytes(2, "little")
+    return hmac.digest(slot.secret(), bytes(32) + temp_key + header + otp_and_serial(core, p1), "sha256")
+
+
+COMMAND: Final = Command(Opcode.HMAC, 0x74, _check, _execute)

@@ -1,0 +1,127 @@
+"""Chip images: what the parts of the family hold when they leave the factory.
+
+An image is a JSON file: `{"format": "atcaprov chip image", "version": 1, "title", "source", "revision": 4 bytes,
+"serial_end": last byte of the serial number, "bytes_13_to_15", "bytes_16_to_127": list of hex lines, "keys": slots
+that are delivered with a private key}`; bytes are hexadecimal. Data and OTP of a new part are FF.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final
+
+from atcaprov.chip.memory_map import CONFIG_SIZE, OTP_SIZE
+from atcaprov.emulator.memory import DATA_SIZE, Memory
+from atcaprov.emulator.random_source import RandomSource
+from atcaprov.emulator.slot import Slot
+from atcaprov.errors import Code, UsageError
+
+BLANK: Final = "atecc608a"
+"""The image of a chip that nobody asked more of."""
+_FORMAT: Final = "atcaprov chip image"
+_VERSION: Final = 1
+_SERIAL_START: Final = bytes.fromhex("0123")
+_FOLDERS: Final = (
+    Path(__file__).with_name("images"),  # in an installed package
+    Path(__file__).parents[2] / "configs" / "images",  # in the source tree
+)
+
+
+@dataclass(frozen=True)
+class Image:
+    """One kind of part. `config` has 128 bytes; those of the serial number are filled in by `make`."""
+
+    title: str
+    config: bytes
+    serial_end: int
+    keys: tuple[int, ...]
+
+    def make(self, random_source: RandomSource, serial: bytes | None = None) -> Memory:
+        """Return the memory of a new part; the serial number (9 bytes) is its own unless given."""
+        serial = serial or _SERIAL_START + random_source.take(6) + bytes((self.serial_end,))
+        config = serial[:4] + self.config[4:8] + serial[4:] + self.config[13:]
+        memory = Memory(config, b"\xff" * OTP_SIZE, b"\xff" * DATA_SIZE)
+        for slot in self.keys:
+            scalar, _ = random_source.key_pair()
+            Slot(memory, slot).store_private_key(scalar)
+        return memory
+
+
+def image_names() -> list[str]:
+    """Return the names of the images that come with atcaprov."""
+    return sorted({path.stem for folder in _FOLDERS for path in folder.glob("*.json")})
+
+
+def load_image(name: str) -> Image:
+    """Return the image of that name, or in the file of that name if it ends with `.json`.
+
+    Raises:
+        UsageError: there is no such image (USAGE), or the file is no image (FILE_INVALID).
+    """
+    if name.endswith(".json"):
+        return parse_image(_read(Path(name)), name)
+    image = _packaged(name)
+    if image is not None:
+        return image
+    raise UsageError(f"There is no chip image '{name}'.", advice=f"Take one of: {', '.join(image_names())}.")
+
+
+@lru_cache
+def _packaged(name: str) -> Image | None:
+    for folder in _FOLDERS:
+        if name in {path.stem for path in folder.glob("*.json")}:
+            return parse_image(_read(folder / f"{name}.json"), name)
+    return None
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise UsageError(
+            f"The chip image {path} cannot be read: {error.strerror}.", code=Code.FILE_UNREADABLE
+        ) from error
+    except UnicodeDecodeError:
+        raise _invalid(str(path), "it is not text") from None
+
+
+def parse_image(text: str, name: str) -> Image:
+    """Return the image in `text`; `name` is for messages.
+
+    Raises:
+        UsageError: the text is no image (FILE_INVALID).
+    """
+    try:
+        document = json.loads(text)
+    except ValueError:
+        raise _invalid(name, "it is not JSON") from None
+    if not isinstance(document, dict) or document.get("format") != _FORMAT or document.get("version") != _VERSION:
+        raise _invalid(name, f"it is no '{_FORMAT}' of version {_VERSION}")
+    try:
+        return _image(document)
+    except (KeyError, TypeError, ValueError) as error:
+        raise _invalid(name, f"{type(error).__name__} {error}") from None
+
+
+def _image(document: dict[str, Any]) -> Image:
+    parts = (
+        bytes(4),
+        bytes.fromhex(document["revision"]),
+        bytes(5),
+        bytes.fromhex(document["bytes_13_to_15"]),
+        bytes.fromhex("".join(document["bytes_16_to_127"])),
+    )
+    if [len(part) for part in parts] != [4, 4, 5, 3, CONFIG_SIZE - 16]:
+        raise ValueError("the configuration has not the length of its places")
+    keys = tuple(document["keys"])
+    if not all(isinstance(slot, int) and 0 <= slot < 16 for slot in keys):
+        raise ValueError("a key is in no slot")
+    (serial_end,) = bytes.fromhex(document["serial_end"])
+    return Image(str(document["title"]), b"".join(parts), serial_end, keys)
+
+
+def _invalid(name: str, reason: str) -> UsageError:
+    return UsageError(f"The chip image {name} is damaged: {reason}.", code=Code.FILE_INVALID)
