@@ -1,0 +1,216 @@
+"""Traces: what went to a chip and came back, one JSON object a line.
+
+The first line is `{"format": "atcaprov trace", "version": 1, "device": URL}`. Each line after it is one call of a HAL:
+
+    {"at": 0.000412, "do": "wake"}
+    {"at": 0.001130, "do": "exchange", "sent": "0730000000035d", "got": "07000060028038", "took": 0.003216}
+    {"at": 0.004500, "do": "exchange", "sent": "0730000000035d", "error": "device-no-reply", "took": 2.5}
+
+`at` and `took` are seconds. Packets are hexadecimal, count to CRC, no word address. A byte that could belong to a
+secret is written as `..` unless the trace was made as a recording; `masked_packets` says which bytes these are.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, TextIO
+
+from atcaprov.chip.commands import P1_ENCRYPTED, Opcode, Zone
+from atcaprov.errors import Code, UsageError
+
+FORMAT: Final = "atcaprov trace"
+VERSION: Final = 1
+CALLS: Final = frozenset({"wake", "idle", "sleep", "exchange"})
+MASK: Final = ".."
+_PACKET: Final = re.compile(r"(?:[0-9a-f]{2}|\.\.)*")
+_COMMAND_HEADER: Final = 5
+_COUNT: Final = 1
+_STATUS_REPLY: Final = 4
+_NONCE_FIXED: Final = 0x03
+_NONCE_TARGET: Final = 0xC0
+_NONCE_TO_DIGEST_BUFFER: Final = 0x40
+_SHA_READ_CONTEXT: Final = 0x06
+_SHA_WRITE_CONTEXT: Final = 0x07
+
+
+@dataclass(frozen=True, slots=True)
+class TraceEvent:
+    """One call: `do` is wake, idle, sleep or exchange; `sent` and `got` are hexadecimal, with `..` for masked bytes."""
+
+    do: str
+    sent: str = ""
+    got: str = ""
+    error: str = ""
+    """Code of the error that the call ended with."""
+    at: float = 0.0
+    took: float = 0.0
+
+    def to_line(self) -> str:
+        """Return the line, without its end."""
+        line: dict[str, Any] = {"at": round(self.at, 6), "do": self.do}
+        line.update({name: value for name in ("sent", "got", "error") if (value := getattr(self, name))})
+        if self.do == "exchange":
+            line["took"] = round(self.took, 6)
+        return json.dumps(line)
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """A trace as read: the device's URL and its calls in order."""
+
+    device: str
+    events: tuple[TraceEvent, ...]
+
+
+def masked_packets(packet: bytes, reply: bytes) -> tuple[str, str]:
+    """Return command and reply as hexadecimal, with `..` for each byte that could belong to a secret.
+
+    Masked are the data of PrivWrite, AES, SHA contexts, clear writes to data slots, and fixed nonces that may load a
+    key; and the data of ECDH, KDF, AES, Random and SHA contexts in replies.
+    """
+    opcode, mode = (packet[1], packet[2]) if len(packet) > _COMMAND_HEADER else (-1, 0)
+    sent = _masked(packet, _COMMAND_HEADER) if _data_secret(opcode, mode) else packet.hex()
+    hidden = len(reply) > _STATUS_REPLY and _reply_secret(opcode, mode)
+    return sent, _masked(reply, _COUNT) if hidden else reply.hex()
+
+
+def _masked(packet: bytes, start: int) -> str:
+    # The CRC goes too: over a few unknown bytes it would give them away.
+    return packet[:start].hex() + MASK * len(packet[start:])
+
+
+def _data_secret(opcode: int, mode: int) -> bool:
+    if opcode == Opcode.WRITE:
+        return mode & 0x03 == Zone.DATA and not mode & P1_ENCRYPTED
+    if opcode == Opcode.NONCE:
+        return mode & 0x03 == _NONCE_FIXED and mode & _NONCE_TARGET != _NONCE_TO_DIGEST_BUFFER
+    if opcode == Opcode.SHA:
+        return mode & 0x07 == _SHA_WRITE_CONTEXT
+    return opcode in (Opcode.PRIV_WRITE, Opcode.AES)
+
+
+def _reply_secret(opcode: int, mode: int) -> bool:
+    if opcode == Opcode.SHA:
+        return mode & 0x07 == _SHA_READ_CONTEXT
+    return opcode in (Opcode.ECDH, Opcode.KDF, Opcode.AES, Opcode.RANDOM)
+
+
+class TraceWriter:
+    """Writes a trace line by line; each line is out before the next call, so that a crash costs at most one."""
+
+    def __init__(self, file: TextIO, device: str) -> None:
+        self._file = file
+        self._write(json.dumps({"format": FORMAT, "version": VERSION, "device": device}))
+
+    def add(self, event: TraceEvent) -> None:
+        """Append one call."""
+        self._write(event.to_line())
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def _write(self, line: str) -> None:
+        try:
+            self._file.write(line + "\n")
+            self._file.flush()
+        except OSError as error:
+            raise _unwritable(self._file.name, error) from error
+
+
+def create_trace(path: Path, device: str) -> TraceWriter:
+    """Open a new trace file, readable by its owner only; a file that is there is replaced.
+
+    Raises:
+        UsageError: the file cannot be written (FILE_UNWRITABLE).
+    """
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        return TraceWriter(os.fdopen(descriptor, "w", encoding="ascii"), device)
+    except OSError as error:
+        raise _unwritable(str(path), error) from error
+
+
+def read_trace(path: Path) -> Trace:
+    """Read a trace file; a last line without its end, as a crash leaves it, is left out.
+
+    Raises:
+        UsageError: the file cannot be read (FILE_UNREADABLE) or is no sound trace (FILE_INVALID, with its line).
+    """
+    try:
+        text = path.read_text(encoding="ascii")
+    except UnicodeDecodeError:
+        raise _invalid(str(path), 1, "it is not text") from None
+    except OSError as error:
+        raise UsageError(
+            f"The trace file {path} cannot be read: {error.strerror}.", code=Code.FILE_UNREADABLE
+        ) from error
+    return parse_trace(text, name=str(path))
+
+
+def parse_trace(text: str, *, name: str = "trace") -> Trace:
+    """Return the trace in `text`; `name` names it in errors.
+
+    Raises:
+        UsageError: it is no sound trace (FILE_INVALID, with its line).
+    """
+    whole = text[: text.rfind("\n") + 1]
+    lines = [(number, line) for number, line in enumerate(whole.splitlines(), 1) if line.strip()]
+    if not lines:
+        raise _invalid(name, 1, "it is empty")
+    head = _object(name, *lines[0])
+    if head.get("format") != FORMAT:
+        raise _invalid(name, lines[0][0], "it is not a trace")
+    if head.get("version") != VERSION:
+        raise _invalid(name, lines[0][0], f"its version is {head.get('version')!r}, not {VERSION}")
+    return Trace(str(head.get("device", "")), tuple(_events(name, lines[1:])))
+
+
+def _events(name: str, lines: Iterable[tuple[int, str]]) -> Iterator[TraceEvent]:
+    for number, line in lines:
+        members = _object(name, number, line)
+        try:
+            yield _event(members)
+        except (TypeError, ValueError) as error:
+            raise _invalid(name, number, str(error)) from None
+
+
+def _event(members: dict[str, Any]) -> TraceEvent:
+    do = members.get("do")
+    if do not in CALLS:
+        raise ValueError(f"'do' is {do!r}")
+    texts = {key: members.get(key, "") for key in ("sent", "got", "error")}
+    numbers = {key: members.get(key, 0.0) for key in ("at", "took")}
+    if not all(isinstance(value, str) for value in texts.values()):
+        raise ValueError("'sent', 'got' and 'error' must be texts")
+    if not all(isinstance(value, int | float) for value in numbers.values()):
+        raise ValueError("'at' and 'took' must be numbers")
+    for key in ("sent", "got"):
+        if not _PACKET.fullmatch(texts[key]):
+            raise ValueError(f"'{key}' is not hexadecimal")
+    if (do == "exchange") != bool(texts["sent"]):
+        raise ValueError("a packet belongs to 'exchange', and to nothing else")
+    return TraceEvent(do, **texts, **numbers)
+
+
+def _object(name: str, number: int, line: str) -> dict[str, Any]:
+    try:
+        found = json.loads(line)
+    except (ValueError, RecursionError):
+        raise _invalid(name, number, "it is not JSON") from None
+    if not isinstance(found, dict):
+        raise _invalid(name, number, "it is not a JSON object")
+    return found
+
+
+def _unwritable(name: str, error: OSError) -> UsageError:
+    return UsageError(f"The trace file {name} cannot be written: {error.strerror}.", code=Code.FILE_UNWRITABLE)
+
+
+def _invalid(name: str, number: int, reason: str) -> UsageError:
+    return UsageError(f"{name}, line {number}: {reason}.", code=Code.FILE_INVALID)
