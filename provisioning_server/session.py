@@ -51,6 +51,7 @@ class Session(asyncio.Protocol):
         self._connection = Connection(Role.SERVER)
         self._transport: asyncio.Transport | None = None
         self._stopping = False
+        self._hung_up = False
         self._writing_paused = False
         self._reason = ""
 
@@ -66,6 +67,8 @@ class Session(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Called by the loop."""
+        if self._hung_up:
+            return
         began = not self._connection.mid_message and self._connection.state is State.IDLE
         try:
             self._connection.receive_data(data)
@@ -78,8 +81,11 @@ class Session(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         """Called by the loop when the client will send no more. An open request still gets its reply."""
-        self._connection.receive_data(b"")
-        self._advance()
+        if self._hung_up:
+            self._close("")
+        else:
+            self._connection.receive_data(b"")
+            self._advance()
         return True
 
     def pause_writing(self) -> None:
@@ -100,7 +106,9 @@ class Session(asyncio.Protocol):
 
     def late(self) -> None:
         """Close because the client did not do its part in time."""
-        if self._transport is not None and (self._writing_paused or self._transport.is_closing()):
+        if self._transport is None:
+            return
+        if self._writing_paused or self._hung_up or self._transport.is_closing():
             self._reason = self._reason or "The client does not take its reply."
             self._transport.abort()
         else:
@@ -111,6 +119,7 @@ class Session(asyncio.Protocol):
         self._stopping = True
         if self._connection.state is not State.REPLY_DUE:
             self._refuse(refusals.STOPPING, "")
+            self._close("")
 
     def _advance(self) -> None:
         """Take the next request, if there is one and the last one is done with."""
@@ -145,11 +154,19 @@ class Session(asyncio.Protocol):
         self._advance()
 
     def _refuse(self, reply: ErrorReply, reason: str) -> None:
-        if self._transport is None or self._transport.is_closing():
+        """Say why, and hang up. What the client still sends is read and dropped for a while.
+
+        Closing over unread bytes would reset the connection, and the client might never see the reply.
+        """
+        if self._transport is None or self._hung_up or self._transport.is_closing():
             return
+        self._hung_up = True
+        self._reason = reason
         with contextlib.suppress(AtcaProvError):  # a reply that may not be sent now is left out
             self._transport.write(self._connection.send(reply))
-        self._close(reason)
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
+        self.deadline = self._desk.now() + self._desk.limits.linger_seconds
 
     def _close(self, reason: str) -> None:
         self._reason = self._reason or reason

@@ -26,6 +26,8 @@ class Limits:
     """Between two messages of a client that keeps its connection."""
     write_seconds: float = 30.0
     """For a client to take its reply."""
+    linger_seconds: float = 2.0
+    """For a client that was refused to read why, before the connection is cut."""
     stop_seconds: float = 10.0
     """For what is being signed when the server is stopped."""
 

@@ -56,10 +56,18 @@ class MemoryTransport(asyncio.Transport):
         self.written = b""
         self.closing = False
         self.aborted = False
+        self.ended = False
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         assert not self.closing
+        assert not self.ended
         self.written += bytes(data)
+
+    def can_write_eof(self) -> bool:
+        return True
+
+    def write_eof(self) -> None:
+        self.ended = True
 
     def is_closing(self) -> bool:
         return self.closing
@@ -132,12 +140,11 @@ def test_a_request_sent_ahead_waits_for_the_reply_before_it(end: End) -> None:
 def test_too_much_sent_ahead_is_refused(end: End) -> None:
     end.request()
     for _ in range(BUFFER_MAX // 4096 + 2):
-        if not end.transport.closing:
-            end.session.data_received(bytes(4096))
+        end.session.data_received(bytes(4096))
     (reply,) = end.replies()
     assert isinstance(reply, ErrorReply)
     assert reply.code == "frame-too-large"
-    assert end.transport.closing
+    assert end.transport.ended
     end.desk.answer(REPLY)
     assert end.replies() == []
 
@@ -158,8 +165,12 @@ def test_garbage_is_answered_with_its_reason_and_closed(end: End, data: bytes, c
     (reply,) = end.replies()
     assert isinstance(reply, ErrorReply)
     assert reply.code == code
-    assert end.transport.closing
+    assert end.transport.ended
+    assert not end.transport.closing, "closing now could take the reply away from the client"
+    end.session.data_received(Connection(Role.CLIENT).send(REQUEST))
     assert not end.desk.open
+    assert end.session.eof_received()
+    assert end.transport.closing
     end.transport.lose()
     assert end.desk.reasons[0] != ""
 
@@ -199,7 +210,9 @@ def test_a_reply_for_a_client_that_is_gone_is_dropped(end: End) -> None:
 def test_a_refused_session_hears_why() -> None:
     end = End(refuse=refusals.BUSY)
     assert end.replies() == [refusals.BUSY]
-    assert end.transport.closing
+    assert end.transport.ended
+    end.session.late()
+    assert end.transport.aborted
 
 
 def test_deadlines_follow_what_the_client_owes(end: End) -> None:
@@ -229,7 +242,8 @@ def test_a_part_of_a_message_that_came_ahead_starts_its_time_with_the_reply(end:
 def test_a_late_client_hears_that(end: End) -> None:
     end.session.late()
     assert end.replies() == [refusals.IDLE]
-    assert end.transport.closing
+    assert end.transport.ended
+    assert end.session.deadline == 1000 + LIMITS.linger_seconds
     end.session.late()
     assert end.transport.aborted
 

@@ -97,6 +97,7 @@ class ServerProgram:
 
     process: subprocess.Popen[str]
     lines: list[str] = field(default_factory=list)
+    errors: str = ""
 
     def wait_for(self, text: str) -> str:
         """Return the next line of its console that contains the text."""
@@ -113,14 +114,20 @@ class ServerProgram:
         assert found is not None
         return Address(found[1], int(found[2]))
 
+    def drain(self) -> threading.Thread:
+        """Take the rest of its console in a thread, so that it never waits for somebody to read."""
+        thread = threading.Thread(target=self.finish, args=(None,))
+        thread.start()
+        return thread
+
     def stop(self) -> int:
         """End it with SIGTERM; return its exit code."""
         self.process.terminate()
         return self.finish()
 
-    def finish(self) -> int:
+    def finish(self, timeout: float | None = PATIENCE) -> int:
         """Wait until it ends; return its exit code."""
-        rest, self.errors = self.process.communicate(timeout=PATIENCE)
+        rest, self.errors = self.process.communicate(timeout=timeout)
         self.lines += rest.splitlines()
         return self.process.returncode
 
@@ -179,6 +186,12 @@ class WireClient:
             self.connection.receive_data(self.socket.recv(self.connection.bytes_wanted))
         assert not isinstance(event, Closed)
         return event
+
+    def receive_or_ask(self, message: AnyMessage) -> AnyMessage:
+        """Ask, of a server that may already have refused the connection."""
+        with contextlib.suppress(OSError):
+            self.socket.sendall(self.connection.send(message))
+        return self.receive()
 
     def closed_by_server(self) -> bool:
         """Wait for the server to close, which it has to do without sending more."""

@@ -1,0 +1,144 @@
+"""A real server on real sockets: many clients, bad clients, clients that go away."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from atcaprov.errors import Code
+from atcaprov.wire.framing import Header
+from atcaprov.wire.messages import CertificatesReply, ErrorReply, SignerReply, SignerRequest
+from provisioning_server import listener
+from provisioning_server.settings import Limits
+from tests.support.memory_signer import MemorySigner
+from tests.support.server import PATIENCE, Address, WireClient, running_server
+from tests.support.server_parts import request
+
+CLIENTS = 64
+SIGNER = MemorySigner()
+
+
+def test_64_clients_at_once(tmp_path: Path) -> None:
+    each = 5
+    together = threading.Barrier(CLIENTS)
+
+    def client(number: int) -> list[object]:
+        with WireClient(address) as wire:
+            assert isinstance(wire.ask(SignerRequest(SIGNER.documents.signer_public_key)), SignerReply)
+            together.wait(PATIENCE)
+            return [wire.ask(request(SIGNER, number * each + index)) for index in range(1, each + 1)]
+
+    with running_server(SIGNER, tmp_path) as address, ThreadPoolExecutor(CLIENTS) as pool:
+        replies = [reply for some in pool.map(client, range(CLIENTS)) for reply in some]
+    assert all(isinstance(reply, CertificatesReply) for reply in replies)
+    assert (
+        len({reply.device_certificate for reply in replies if isinstance(reply, CertificatesReply)}) == CLIENTS * each
+    )
+    assert len(list((tmp_path / "certs").glob("*_device.pem"))) == CLIENTS * each
+    (log,) = (tmp_path / "logs").glob("signing-*.tsv")
+    assert len(log.read_bytes().splitlines()) == CLIENTS * each + 1
+
+
+def test_64_clients_with_the_same_chip_get_the_same_certificate(tmp_path: Path) -> None:
+    signer = MemorySigner()
+    together = threading.Barrier(CLIENTS)
+
+    def client(_: int) -> object:
+        with WireClient(address) as wire:
+            together.wait(PATIENCE)
+            return wire.ask(request(signer))
+
+    with running_server(signer, tmp_path) as address, ThreadPoolExecutor(CLIENTS) as pool:
+        replies = list(pool.map(client, range(CLIENTS)))
+    assert all(reply == replies[0] for reply in replies)
+    assert isinstance(replies[0], CertificatesReply)
+    assert signer.signatures == 1
+
+
+@pytest.mark.parametrize("end", ["close", "reset", "half-close"])
+def test_a_client_that_goes_away_mid_message_harms_nobody(tmp_path: Path, end: str) -> None:
+    with running_server(SIGNER, tmp_path) as address, WireClient(address) as good:
+        for size in (1, 7, 8, 9, 200):
+            bad = WireClient(address)
+            bad.socket.sendall(bad.connection.send(request(SIGNER))[:size])
+            if end == "reset":
+                bad.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+            if end == "half-close":
+                bad.socket.shutdown(socket.SHUT_WR)
+                assert bad.closed_by_server()
+            bad.socket.close()
+            assert isinstance(good.ask(request(SIGNER, size)), CertificatesReply)
+
+
+def test_a_client_that_goes_away_before_its_reply_finds_it_when_it_asks_again(tmp_path: Path) -> None:
+    signer = MemorySigner()
+    with running_server(signer, tmp_path) as address:
+        with WireClient(address) as gone:
+            gone.socket.sendall(gone.connection.send(request(signer)))
+        with WireClient(address) as back:
+            reply = back.ask(request(signer))
+    assert isinstance(reply, CertificatesReply)
+    assert signer.signatures == 1
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        b"GET / HTTP/1.1\r\n\r\n",
+        bytes(8),
+        b"\xff" * 5000,
+        b"\x16\x03\x01\x02\x00\x01\x00\x01",
+        Header(1, 2**32 - 1).pack(),
+    ],
+)
+def test_garbage_gets_an_error_and_is_closed(tmp_path: Path, garbage: bytes) -> None:
+    with running_server(SIGNER, tmp_path) as address:
+        with WireClient(address) as bad:
+            bad.connection.send(request(SIGNER))
+            bad.socket.sendall(garbage)
+            reply = bad.receive()
+            assert isinstance(reply, ErrorReply)
+            assert reply.code in (Code.BAD_FRAME, Code.FRAME_TOO_LARGE)
+            assert bad.closed_by_server()
+        with WireClient(address) as good:
+            assert isinstance(good.ask(request(SIGNER)), CertificatesReply)
+
+
+def test_a_client_too_many_is_told_and_closed(tmp_path: Path) -> None:
+    with running_server(SIGNER, tmp_path, limits=Limits(connections=2)) as address:
+        with WireClient(address) as one, WireClient(address) as two:
+            for wire in (one, two):
+                assert isinstance(wire.ask(request(SIGNER)), CertificatesReply)
+            with WireClient(address) as three:
+                reply = three.receive()
+                assert isinstance(reply, ErrorReply)
+                assert (reply.code, reply.retryable) == (Code.SERVER_BUSY, True)
+                assert three.closed_by_server()
+        assert _eventually_served(address)
+
+
+def _eventually_served(address: Address) -> bool:
+    """The server notices a moment later that the others have gone."""
+    while True:
+        with WireClient(address) as wire:
+            reply = wire.receive_or_ask(request(SIGNER))
+            if isinstance(reply, CertificatesReply):
+                return True
+            assert isinstance(reply, ErrorReply)
+            assert reply.code == Code.SERVER_BUSY
+
+
+@pytest.mark.parametrize("sent", [0, 1, 100])
+def test_a_client_that_dawdles_is_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sent: int) -> None:
+    monkeypatch.setattr(listener, "SWEEP_SECONDS", 0.01)
+    limits = Limits(message_seconds=0.05, first_message_seconds=0.05)
+    with running_server(SIGNER, tmp_path, limits=limits) as address, WireClient(address) as slow:
+        slow.socket.sendall(slow.connection.send(request(SIGNER))[:sent])
+        reply = slow.receive()
+        assert isinstance(reply, ErrorReply)
+        assert reply.code == Code.SERVER_BUSY
+        assert slow.closed_by_server()
