@@ -20,7 +20,6 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from atcaprov.certs.keys import load_public_key, raw_public_key
-from atcaprov.wire.connection import Connection, Role
 from atcaprov.wire.messages import CertificatesReply, CertificatesRequest
 from signer_module.signer_folder import SignerFolder
 from tests.benchmarks.report import Figure, report
