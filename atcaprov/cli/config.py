@@ -163,3 +163,18 @@ def diff(before: Path, after: Path, part: str, accept_112: bool, exit_code: bool
     if not found:
         click.echo("The zones are the same.")
     return _DIFFERENT if found and exit_code else 0
+
+
+@group.command()
+@click.argument("file", type=_FILE)
+@_length_option
+def convert(file: Path, accept_112: bool) -> None:
+    """Print the ATECC508A table in FILE as a hex file that is safe on a 608, by the rule of Microchip AN3539.
+
+    Bits whose meaning changed stay: check the result.
+    """
+    from atcaprov.config_zone.convert import convert_508a_to_608
+    from atcaprov.config_zone.hex_file import format_hex
+
+    zone = read_zone_file(file, accept_112=accept_112).zone
+    click.echo(format_hex(convert_508a_to_608(zone.data)), nl=False)

@@ -43,7 +43,7 @@ def _table_of_508a() -> Finding:
         memory_map.FIELDS_608.start,
         "bytes 68-83 are all FF: this is a table for an ATECC508A. On a 608 they turn on VolatileKeyPermission and "
         "SecureBoot with slot 15 and set the KDF fields.",
-        "Convert it by the rule of AN3539: these bytes and byte 18 become 00.",
+        "Convert it by the rule of AN3539, as 'atcaprov config convert' does: these bytes and byte 18 become 00.",
     )
 
 

@@ -9,7 +9,7 @@ import pytest
 from atcaprov.cli.program import atcaprov
 from atcaprov.config_zone.defaults import DEFAULT_608A
 from atcaprov.config_zone.hex_file import format_hex, parse_hex
-from tests.support.config_zones import changed, published
+from tests.support.config_zones import CONVERSIONS, changed, published
 from tests.support.programs_in_process import Ended, run_in_process
 
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -99,10 +99,19 @@ def test_diff_of_the_same() -> None:
     assert (ended.code, ended.out) == (0, "The zones are the same.\n")
 
 
+def test_convert_makes_a_508a_table_safe(kit_table: Path, tmp_path: Path) -> None:
+    ended = config("convert", kit_table)
+    assert ended.code == 0
+    assert parse_hex(ended.out)[16:].hex() == CONVERSIONS["atmel8970-508a"]["bytes_16_127"]
+    converted = tmp_path / "converted.hex"
+    converted.write_text(ended.out)
+    assert config("check", converted).code == 0
+
+
 def test_112_bytes_only_when_asked_for(tmp_path: Path) -> None:
     path = tmp_path / "short.hex"
     path.write_text(format_hex(DEFAULT_608A[16:]))
-    for command in (("show", path), ("check", path), ("diff", path, path)):
+    for command in (("show", path), ("check", path), ("diff", path, path), ("convert", path)):
         assert config(*command).code == 2
         assert config(*command, "--accept-112").code == 0
 
@@ -118,7 +127,7 @@ def test_112_bytes_only_when_asked_for(tmp_path: Path) -> None:
 def test_files_that_hold_no_zone(tmp_path: Path, text: str, words: str) -> None:
     path = tmp_path / "zone.hex"
     path.write_text(text)
-    for command in (("show", path), ("check", path), ("diff", path, path)):
+    for command in (("show", path), ("check", path), ("diff", path, path), ("convert", path)):
         ended = config(*command)
         assert (ended.code, ended.out) == (2, "")
         assert f"Error [config-zone-invalid]: {path}: " in ended.err

@@ -157,6 +157,30 @@ def test_lockable_slots_lock(number: int, slot_config: int, key_config: int) -> 
     assert locked is not bool(errors_of(zone, Rule.SLOT_TO_LOCK, slots_to_lock={number}))
 
 
+def encrypted_read_works(zone: bytes, slot: int, key_slot: int) -> bool:
+    """Tell whether the slot is read after GenDig with the key, as a host that knows the key would do it."""
+    chip = configured_chip(zone)
+    lock_data(chip)
+    assert len(send(chip, Opcode.NONCE, 0, 0, bytes(20)).body) == 32
+    other_data = bytes(4) if ConfigZone(zone).slots[key_slot].slot_config.no_mac else b""
+    send(chip, Opcode.GEN_DIG, 2, key_slot, other_data)
+    return len(send(chip, Opcode.READ, Zone.DATA | P1_32_BYTES, address(slot, 0)).body) == 32
+
+
+@pytest.mark.parametrize("private", [False, True])
+@pytest.mark.parametrize("no_mac", [False, True])
+def test_keys_of_encrypted_reads(private: bool, no_mac: bool) -> None:
+    key = with_slot(6, 0x8F8F | no_mac << 4, 0x33 if private else 0x1C)
+    zone = with_slot(13, 0x8FC6, 0x001C, zone=key)
+    assert encrypted_read_works(zone, 13, 6) is not bool(errors_of(zone, Rule.KEY_REFERENCE))
+
+
+def test_a_key_that_everybody_can_read_works_and_is_refused_all_the_same() -> None:
+    zone = with_slot(13, 0x8FC8, 0x001C)
+    assert encrypted_read_works(zone, 13, 8)
+    assert errors_of(zone, Rule.KEY_REFERENCE)
+
+
 SLOTS = ConfigZone(DEFAULT_608A).slots
 
 
