@@ -1,0 +1,54 @@
+"""docs/reference/provisioning-server.md and the codes of the wire protocol say what the code does."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from atcaprov.wire.messages import ErrorReply
+from provisioning_server import refusals
+from provisioning_server.cli import command
+from provisioning_server.settings import DEFAULT_BIND, DEFAULT_PORT, Limits
+from provisioning_server.signing_log import COLUMNS
+
+REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
+PAGE = (REFERENCE / "provisioning-server.md").read_text(encoding="utf-8")
+WIRE = (REFERENCE / "wire-protocol.md").read_text(encoding="utf-8")
+
+
+def _section(title: str) -> str:
+    return PAGE.split(f" {title}\n", 1)[1].split("\n#", 1)[0]
+
+
+def test_every_option_is_explained_once_and_no_other() -> None:
+    explained = re.findall(r"^\| `(--[a-z-]+)", _section("Options"), re.MULTILINE)
+    assert sorted(explained) == sorted([*(option for param in command.params for option in param.opts), "--help"])
+    assert f"| `{DEFAULT_BIND}` |" in PAGE
+    assert f"| `{DEFAULT_PORT}` |" in PAGE
+
+
+def test_the_columns_of_the_signing_log_are_explained_in_order() -> None:
+    assert re.findall(r"^\| `([a-z_]+)` \|", _section("Columns of the signing log"), re.MULTILINE) == list(COLUMNS)
+
+
+def test_the_limits_are_those_of_the_code() -> None:
+    limits = Limits()
+    expected = [
+        f"| {limits.connections};",
+        f"| first message after connecting | {limits.first_message_seconds:.0f} seconds |",
+        f"| a message, from its first byte to its last | {limits.message_seconds:.0f} seconds |",
+        f"| between two messages | {limits.idle_seconds / 3600:.0f} hours |",
+        f"| a client that does not take its reply | {limits.write_seconds:.0f} seconds |",
+    ]
+    section = _section("Limits")
+    assert [text for text in expected if text not in section] == []
+
+
+@pytest.mark.parametrize(
+    "reply", [value for value in vars(refusals).values() if isinstance(value, ErrorReply)], ids=lambda reply: reply.code
+)
+def test_every_refusal_stands_in_the_wire_protocol(reply: ErrorReply) -> None:
+    row = next(line for line in WIRE.splitlines() if line.startswith("| ") and f"`{reply.code}`" in line.split("|")[1])
+    assert row.split("|")[2].strip() == ("yes" if reply.retryable else "no")
