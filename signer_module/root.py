@@ -89,7 +89,7 @@ def create_root(path: Path, description: CertificateDescription, password: bytes
             f"The certificate description is for a {description.role}, not for a root.", code=Code.DEFINITION_INVALID
         )
     key = SoftwareKey.generate()
-    certificate = _self_signed(description, key, now)
+    certificate = self_signed(description, key, now)
     verify_root(certificate, key.public_key)
     with files.new_folder(path) as folder:
         contents = {
@@ -101,7 +101,8 @@ def create_root(path: Path, description: CertificateDescription, password: bytes
     return RootFolder.load(path)
 
 
-def _self_signed(description: CertificateDescription, key: SoftwareKey, now: datetime) -> bytes:
+def self_signed(description: CertificateDescription, key: SoftwareKey, now: datetime) -> bytes:
+    """Return a root certificate (DER) that begins with the hour of `now`."""
     begin = issue_hour(now, description.expire_years)
     end = NO_EXPIRY[DateFormat.RFC5280_GEN]
     if description.expire_years:

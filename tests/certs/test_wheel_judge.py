@@ -12,6 +12,7 @@ from cryptography import x509
 from atcaprov.certs.rebuild import from_slots, rebuild
 from tests.certs.conftest import SLOTS
 from tests.support import atcacert
+from tests.support.certificates import genuine_definition, vector
 from tests.support.chips import awake_chip, configured_memory
 from tests.support.random_units import Unit, random_unit
 from tests.support.wheel import Wheel, driven
@@ -65,6 +66,19 @@ def judge(wheel: Wheel, unit: Unit, name: str) -> None:
     ca_key = unit.root_key.public
     again = rebuild(unit.signer_definition, compressed=compressed, public_key=key, ca_public_key=ca_key)
     assert again == signer, f"{name}: our own reading of the chip"
+
+
+def test_the_genuine_certificate_of_2015(wheel: Wheel) -> None:
+    case = vector("signer-certificate")["signer"]
+    wheel.chip.memory.write_slot(11, 0, bytes.fromhex(case["slot_11_three_blocks"]))
+    wheel.chip.memory.write_slot(12, 0, bytes.fromhex(case["slot_12_three_blocks"]))
+    definition = genuine_definition()
+    compressed, key = from_slots(definition, wheel.chip.memory.read_slot)
+    assert key is not None
+    ca_key = bytes.fromhex(case["ca_public_key"])
+    ours = rebuild(definition, compressed=compressed, public_key=key, ca_public_key=ca_key)
+    assert ours.hex() == case["der"]
+    assert atcacert.read_certificate(wheel, atcacert.c_definition(definition), ca_key) == ours
 
 
 def test_the_units_cover_what_they_should() -> None:
