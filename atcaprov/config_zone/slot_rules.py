@@ -58,40 +58,21 @@ def _private_key(slot: Slot, zone: ConfigZone, product: Product) -> Findings:
 
 def _private_key_words(slot: Slot) -> Findings:
     config = slot.slot_config
-    if not slot.p256:
-        yield slot_finding(
-            Level.ERROR,
-            Rule.PRIVATE_KEY,
-            slot,
-            "is Private but not P-256: no command uses it.",
-            "Set KeyType 4.",
-            key=True,
-        )
-    if not config.is_secret:
-        yield slot_finding(
-            Level.ERROR, Rule.PRIVATE_KEY, slot, "is Private without IsSecret: GenKey and Sign fail.", "Set bit 7."
-        )
-    if config.encrypt_read:
-        yield slot_finding(Level.ERROR, Rule.PRIVATE_KEY, slot, "is Private with EncryptRead.", "Clear bit 6.")
-    if config.no_mac:
-        yield slot_finding(Level.WARNING, Rule.PRIVATE_KEY, slot, "is Private with NoMac (bit 4).", "Clear it.")
-    if not (config.external_sign or config.internal_sign or config.ecdh):
-        yield slot_finding(
-            Level.WARNING,
-            Rule.PRIVATE_KEY,
-            slot,
-            "is a private key that may neither sign nor do ECDH.",
-            "Set bits 2-0.",
-        )
-    if not slot.key_config.pub_info:
-        yield slot_finding(
-            Level.WARNING,
-            Rule.PRIVATE_KEY,
-            slot,
-            "never gives its public key (PubInfo 0), after GenKey neither.",
-            "Set PubInfo.",
-            key=True,
-        )
+    useless = not (config.external_sign or config.internal_sign or config.ecdh)
+    problems = (
+        (not config.is_secret, Level.ERROR, "is Private without IsSecret: GenKey and Sign fail.", "Set bit 7."),
+        (config.encrypt_read, Level.ERROR, "is Private with EncryptRead.", "Clear bit 6."),
+        (config.no_mac, Level.WARNING, "is Private with NoMac.", "Clear bit 4."),
+        (useless, Level.WARNING, "is a private key that may neither sign nor do ECDH.", "Set one of bits 2-0."),
+    )
+    key_problems = (
+        (not slot.p256, Level.ERROR, "is Private but not P-256: no command uses it.", "Set KeyType 4."),
+        (not slot.key_config.pub_info, Level.WARNING, "never gives its public key again (PubInfo 0).", "Set PubInfo."),
+    )
+    for key, group in ((False, problems), (True, key_problems)):
+        for present, level, message, advice in group:
+            if present:
+                yield slot_finding(level, Rule.PRIVATE_KEY, slot, message, advice, key=key)
 
 
 def _private_key_source(slot: Slot, product: Product) -> Findings:
