@@ -1,0 +1,206 @@
+"""The host's side: requests as lines, and what the board's answers mean. Sends lower-case words, which all understand.
+
+Source of the forms: the public firmwares of AT88CK590 and AT88CKECCSIGNER (AT90USB), MicrochipTech/KitProtocol_Parser,
+cryptoauthlib app/kit_host, and the zero-touch kits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from typing import Final
+
+from atcaprov.chip.commands import WAKE_TOKEN, Status
+from atcaprov.chip.crc import with_crc
+from atcaprov.errors import Code, ProtocolError, TransportError
+from atcaprov.kit.reply import NO_DEVICE, STATUS_OK, Reply, parse_reply
+
+WAKE: Final = b"e:w()\n"
+IDLE: Final = b"e:i()\n"
+SLEEP: Final = b"e:s()\n"
+VERSION: Final = b"board:version()\n"
+FIRMWARE: Final = b"board:firmware(00)\n"
+TABLE_SIZE: Final = 16
+"""Entries of the device table that a scan asks for at most; published firmwares have up to eight."""
+MIN_REPLY_SIZE: Final = 4
+_SHOWN: Final = 60
+
+_KIT_STATUS: Final = {
+    0xC0: "it does not know the command",
+    0xC1: "its receive buffer is full",
+    0xC2: "its send buffer is full",
+    0xC3: "it does not take the parameter",
+    0xC4: "it does not know the function of the interface",
+    0xC5: "there is no chip",
+    0xD2: "the chip did not wake",
+    0xE7: "the chip did not answer",
+    0xF0: "the bus to the chip failed",
+    0xF7: "the bus to the chip failed",
+}
+_LIBRARY_STATUS: Final[dict[int, int]] = {
+    # Numbers of the vendor's library that stand for a status byte of the chip; the kit_host firmware sends them
+    # instead of the chip's packet.
+    -47: Status.MISMATCH,
+    -46: Status.PARSE_ERROR,
+    -44: Status.CRC_ERROR,
+    -42: Status.ECC_FAULT,
+    -41: Status.SELF_TEST_ERROR,
+    -12: Status.EXECUTION_ERROR,
+    -6: Status.HEALTH_TEST_ERROR,
+}
+
+Scan = Generator[bytes, bytes, tuple["Entry", ...]]
+"""Gives request lines, takes answer lines, returns what was found."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One chip of a board's device table."""
+
+    type_name: str
+    """As the firmware calls it; not reliable: an ATECC508A may be an ECC108. Info tells the part."""
+    interface: str
+    """TWI, SWI or SPI."""
+    address: int
+    """8-bit form, such as C0."""
+
+
+def select(address: int) -> bytes:
+    """Return the request that chooses the chip at an 8-bit address."""
+    return b"e:physical:select(%02X)\n" % address
+
+
+def talk(packet: bytes) -> bytes:
+    """Return the request that sends a packet, count to CRC, and waits for the chip's reply."""
+    return b"e:t(%s)\n" % packet.hex().upper().encode()
+
+
+def device(index: int) -> bytes:
+    """Return the request for an entry of the device table."""
+    return b"board:device(%02X)\n" % index
+
+
+def check_done(line: bytes) -> None:
+    """Check the answer to select, idle or sleep: status 00 and no data.
+
+    Raises:
+        TransportError: the board reports an error.
+        ProtocolError: it is no answer to one of these.
+    """
+    reply = _successful(line)
+    if reply.data:
+        raise _late(line)
+
+
+def check_awake(line: bytes) -> None:
+    """Check the answer to wake: status 00 and 04 11 33 43.
+
+    Raises:
+        TransportError: the board reports an error, or the chip gave something else (code DEVICE_NO_REPLY).
+        ProtocolError: it is no answer to wake.
+    """
+    reply = _successful(line)
+    if len(reply.data) != len(WAKE_TOKEN):
+        raise _late(line)
+    if reply.data != WAKE_TOKEN:
+        raise TransportError(
+            f"The chip woke with {reply.data.hex(' ').upper()} instead of 04 11 33 43.",
+            advice="Check that the board sits in its fixture and has power.",
+            code=Code.DEVICE_NO_REPLY,
+        )
+
+
+def chip_reply(line: bytes) -> bytes:
+    """Return the chip's packet out of the answer to talk; its CRC is the caller's to check.
+
+    A firmware that reports a refusal of the chip by a number of the vendor's library gets the chip's packet back.
+
+    Raises:
+        TransportError: the board reports an error of its own or of the bus.
+        ProtocolError: it is no answer to talk.
+    """
+    reply = parse_reply(line)
+    refusal = _LIBRARY_STATUS.get(_signed(reply.status))
+    if refusal is not None:
+        return with_crc(bytes((MIN_REPLY_SIZE, refusal)))
+    data = _successful(line).data
+    if len(data) < MIN_REPLY_SIZE:
+        raise _late(line)
+    return data
+
+
+def converse(dialogue: Scan, ask: Callable[[bytes], bytes]) -> tuple[Entry, ...]:
+    """Lead a dialogue to its end; `ask` takes a request line with LF and gives the answer without."""
+    request = next(dialogue)
+    while True:
+        try:
+            request = dialogue.send(ask(request))
+        except StopIteration as ended:
+            return tuple(ended.value)
+
+
+def scan() -> Scan:
+    """Ask for all chips of a board, a dialogue for `converse`.
+
+    Empty entries are passed over, so that a chip behind one is found. A board without a device table is taken at what
+    `board:version()` says.
+    """
+    found: list[Entry] = []
+    for index in range(TABLE_SIZE):
+        reply = parse_reply((yield device(index)))
+        if not reply.text:
+            break  # past the end of the table, or the board knows no such command
+        entry = _entry(reply)
+        if entry is not None and entry not in found:
+            found.append(entry)
+    if not found:
+        entry = _entry(parse_reply((yield VERSION)))
+        found = [entry] if entry is not None else []
+    return tuple(found)
+
+
+def _entry(reply: Reply) -> Entry | None:
+    words = reply.text.split()
+    if len(words) < 2 or words[0].lower() == NO_DEVICE or reply.status not in (None, STATUS_OK):
+        return None
+    try:
+        address = reply.data
+    except ProtocolError:
+        return None
+    return Entry(words[-2], words[-1], address[0]) if len(address) == 1 else None
+
+
+def describe(line: bytes) -> str:
+    """Return a board's answer to `VERSION` or `FIRMWARE` as it may be shown: printable, short."""
+    try:
+        reply = parse_reply(line)
+    except ProtocolError:
+        return ""
+    return f"{reply.text} {reply.argument}".strip()[:_SHOWN] if reply.text else ""
+
+
+def _successful(line: bytes) -> Reply:
+    reply = parse_reply(line)
+    if reply.status is None or reply.argument is None:
+        raise _late(line)
+    if reply.status == STATUS_OK:
+        return reply
+    meaning = _KIT_STATUS.get(reply.status & 0xFF, "it gives no reason")
+    raise TransportError(
+        f"The kit reports status {reply.status:02X}: {meaning}.",
+        advice="Check that the chip sits in its place; if it does, plug the board in again.",
+        code=Code.DEVICE_NO_REPLY,
+    )
+
+
+def _signed(status: int | None) -> int:
+    """Return a status of eight digits as the negative number that it is; others stay."""
+    return (status or 0) - (1 << 32 if (status or 0) >> 31 else 0)
+
+
+def _late(line: bytes) -> ProtocolError:
+    return ProtocolError(
+        f"The kit gave an answer that belongs to another request: {line[:_SHOWN].decode('ascii', 'replace')!a}.",
+        advice="Try again; check that no other program uses the port.",
+        code=Code.BAD_FRAME,
+    )

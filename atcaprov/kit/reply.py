@@ -1,0 +1,66 @@
+"""One line of a board: `[text ]SS(HEX)`, in all the forms that published firmwares give it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from atcaprov.errors import Code, ProtocolError
+from atcaprov.kit.framing import LINE_LIMIT
+
+NO_DEVICE: Final = "no_device"
+STATUS_OK: Final = 0x00
+_STATUS: Final = re.compile(r"[0-9A-Fa-f]{1,2}|[0-9A-Fa-f]{8}")
+_HEX: Final = re.compile(r"(?:[0-9A-Fa-f]{2})*")
+_SHOWN: Final = 80
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A board's answer in its parts; the status is None where a firmware leaves it out."""
+
+    text: str
+    """What stands before the status, such as `ECC608A TWI`; often empty."""
+    status: int | None
+    """One or two hex digits, or eight for a negative number of the vendor's library."""
+    argument: str | None
+    """What stands in the parentheses; None without parentheses."""
+
+    @property
+    def data(self) -> bytes:
+        """The bytes in the parentheses; none if they are missing.
+
+        Raises:
+            ProtocolError: they are not pairs of hex digits (code BAD_FRAME).
+        """
+        digits = "".join((self.argument or "").split())
+        if not _HEX.fullmatch(digits):
+            raise _bad("has no pairs of hex digits in its parentheses", self.argument or "")
+        return bytes.fromhex(digits)
+
+
+def parse_reply(line: bytes) -> Reply:
+    """Take a line apart, without LF; a missing `)` is overlooked, as is everything behind the first one.
+
+    Raises:
+        ProtocolError: the line is empty, too long or not ASCII text (code BAD_FRAME).
+    """
+    text = line.decode("ascii", "replace").strip("\0 \r\n\t\x04")
+    if not text or len(line) > LINE_LIMIT or not text.isprintable() or "\ufffd" in text:
+        raise _bad("is not a line of the kit protocol", text)
+    head, opened, rest = text.partition("(")
+    words = head.split()
+    status = None
+    if words and _STATUS.fullmatch(words[-1]):
+        status = int(words.pop(), 16)
+    return Reply(" ".join(words), status, rest.partition(")")[0] if opened else None)
+
+
+def _bad(what: str, text: str) -> ProtocolError:
+    shown = ascii(text[:_SHOWN])
+    return ProtocolError(
+        f"An answer of the kit {what}: {shown}.",
+        advice="Check that no other program uses the port, and plug the board in again.",
+        code=Code.BAD_FRAME,
+    )

@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from atcaprov.errors import Code, ProtocolError, TransportError
+from atcaprov.kit import host
+from atcaprov.kit.framing import LINE_LIMIT
+from atcaprov.kit.reply import Reply, parse_reply
+
+
+def scan(answers: Iterable[bytes]) -> tuple[host.Entry, ...]:
+    left = iter(answers)
+    return host.converse(host.scan(), lambda _request: next(left))
+
+
+@pytest.mark.parametrize(
+    ("line", "reply"),
+    [
+        (b"00(04113343)", Reply("", 0, "04113343")),
+        (b"0()", Reply("", 0, "")),
+        (b"FFFFFFF4()", Reply("", 0xFFFFFFF4, "")),
+        (b"C5()", Reply("", 0xC5, "")),
+        (b"c5()\0", Reply("", 0xC5, "")),
+        (b"\0ECC608A TWI 00(C0)", Reply("ECC608A TWI", 0, "C0")),
+        (b"ECC608A TWI 00(C0", Reply("ECC608A TWI", 0, "C0")),
+        (b"no_device ", Reply("no_device", None, None)),
+        (b"no_device C5()", Reply("no_device", 0xC5, "")),
+        (b"AWS IoT Zero Touch Demo ECCx08A TWI(B0)", Reply("AWS IoT Zero Touch Demo ECCx08A TWI", None, "B0")),
+        (b"00(0700) garbage (99)", Reply("", 0, "0700")),
+        (b"E6", Reply("", 0xE6, None)),
+    ],
+)
+def test_forms_of_an_answer(line: bytes, reply: Reply) -> None:
+    assert parse_reply(line) == reply
+
+
+@pytest.mark.parametrize("line", [b"", b"\0\0", b"\xff\xfe(00)", b"00(04\x0111)", b"0" * (LINE_LIMIT + 1)])
+def test_what_is_no_line(line: bytes) -> None:
+    with pytest.raises(ProtocolError) as refused:
+        parse_reply(line)
+    assert refused.value.code == Code.BAD_FRAME
+    assert len(str(refused.value)) < 300
+
+
+@pytest.mark.parametrize("line", [b"00(0)", b"00(0G)", b"00(4 1 1)"])
+def test_data_are_pairs_of_hex_digits(line: bytes) -> None:
+    with pytest.raises(ProtocolError):
+        _ = parse_reply(line).data
+
+
+def test_requests_are_lower_case_words_and_upper_case_digits() -> None:
+    assert host.select(0xC0) == b"e:physical:select(C0)\n"
+    assert host.device(11) == b"board:device(0B)\n"
+    assert host.talk(bytes.fromhex("0730000000035d")) == b"e:t(0730000000035D)\n"
+    assert (host.WAKE, host.IDLE, host.SLEEP) == (b"e:w()\n", b"e:i()\n", b"e:s()\n")
+
+
+def test_a_chip_behind_an_empty_entry_is_found() -> None:
+    answers = [b"no_device C5()", b"ECC608A TWI 00(C0)", b"no_device ", b"ECC608B TWI 00(6A)", b"C5()"]
+    assert scan(answers) == (host.Entry("ECC608A", "TWI", 0xC0), host.Entry("ECC608B", "TWI", 0x6A))
+
+
+def test_a_board_that_repeats_an_entry_has_it_once() -> None:
+    assert scan([b"ECC608A TWI 00(C0)"] * host.TABLE_SIZE) == (host.Entry("ECC608A", "TWI", 0xC0),)
+
+
+def test_a_board_without_a_table_says_its_chip_in_its_version() -> None:
+    answers = [b'{"error": 1}'] * host.TABLE_SIZE + [b"AWS IoT Zero Touch Demo ECCx08A TWI(B0)"]
+    assert scan(answers) == (host.Entry("ECCx08A", "TWI", 0xB0),)
+
+
+@pytest.mark.parametrize("entry", [b"ECC608A TWI 00()", b"ECC608A TWI 00(C0C0)", b"ECC608A TWI C5(C0)", b"TWI 00(C0)"])
+def test_an_odd_entry_is_no_chip(entry: bytes) -> None:
+    assert scan([entry, b"C5()", b"C0()"]) == ()
+
+
+def test_a_silent_board_has_no_version_to_show() -> None:
+    assert host.describe(b"ECCSIGN ECC108 TWI 00(C0)") == "ECCSIGN ECC108 TWI C0"
+    assert host.describe(b"AT88CKECCSIGNER 00(010005)") == "AT88CKECCSIGNER 010005"
+    assert host.describe(b"\xff") == host.describe(b"C0()") == ""
+
+
+@pytest.mark.parametrize(
+    ("line", "packet"),
+    [
+        (b"00(07000060028038)", "07000060028038"),
+        (b"00(040F2342)", "040f2342"),
+        (b"FFFFFFF4()", "040f2342"),
+        (b"FFFFFFD6()", "0405c343"),
+        (b"FFFFFFD1()", "040100c3"),
+    ],
+)
+def test_what_the_chip_said(line: bytes, packet: str) -> None:
+    assert host.chip_reply(line).hex() == packet
+
+
+@pytest.mark.parametrize("line", [b"C0()", b"C5()", b"E7()", b"FFFFFFF0()", b"01(04113343)", b"FF(00)"])
+@pytest.mark.parametrize("judge", [host.check_done, host.check_awake, host.chip_reply])
+def test_an_error_of_the_kit_is_one_of_the_transport(judge: Callable[[bytes], object], line: bytes) -> None:
+    with pytest.raises(TransportError) as refused:
+        judge(line)
+    assert refused.value.advice
+
+
+@pytest.mark.parametrize(
+    ("judge", "line"),
+    [
+        (host.check_done, b"00(04113343)"),
+        (host.check_done, b"no_device "),
+        (host.check_awake, b"00()"),
+        (host.check_awake, b"00(07000060028038)"),
+        (host.chip_reply, b"00()"),
+        (host.chip_reply, b"00"),
+        (host.chip_reply, b"ECC608A TWI"),
+    ],
+)
+def test_an_answer_to_another_request_is_seen(judge: Callable[[bytes], object], line: bytes) -> None:
+    with pytest.raises(ProtocolError):
+        judge(line)
+
+
+def test_a_failed_self_test_at_wake_is_no_wake() -> None:
+    with pytest.raises(TransportError, match="04 07 C4 40"):
+        host.check_awake(b"00(0407C440)")
+
+
+@given(st.one_of(st.binary(max_size=200), st.text("0123456789ABCDEFcx(): TWI\0", max_size=60).map(str.encode)))
+def test_no_answer_ends_in_anything_but_a_typed_error(line: bytes) -> None:
+    with suppress(TransportError, ProtocolError):
+        host.check_done(line)
+    with suppress(TransportError, ProtocolError):
+        host.check_awake(line)
+    with suppress(TransportError, ProtocolError):
+        assert len(host.chip_reply(line)) >= 4
+    with suppress(ProtocolError):
+        scan([line] * (host.TABLE_SIZE + 1))
+    host.describe(line)
