@@ -93,7 +93,9 @@ def test_certificate_files_are_named_by_chip_and_made_again_if_missing(tmp_path:
     names = ["0123000000000001EE", "0123000000000001EE-2", "0123000000000002EE"]
     assert sorted(files) == sorted(f"{name}_{role}.pem" for name in names for role in ("device", "signer"))
     (folder / "0123000000000001EE-2_device.pem").unlink()
-    (folder / "0123000000000002EE_signer.pem").write_bytes(b"")
+    (folder / "0123000000000002EE_signer.pem").unlink()
+    assert all(path.stat().st_mode & 0o777 == 0o444 for path in folder.iterdir())
+    (folder / ".new").write_text("cut while it was written")
     again = open_records(tmp_path, "signing-2.tsv")
     assert again.restored_files == 2
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == files
