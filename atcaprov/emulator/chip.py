@@ -1,21 +1,39 @@
-"""The part on the bus: wake, idle, sleep, and one reply for each packet while it is awake."""
+"""The part on the bus: power, wake, idle, sleep, watchdog, and one reply for each packet while it is awake.
+
+Time is a clock's: wake takes 1.5 ms, a command its maximum execution time, and the watchdog puts an awake chip to
+sleep 1.3 s after its wake (10 s with ChipMode bit 2). A virtual clock jumps over every wait.
+"""
 
 from __future__ import annotations
 
 import enum
-from typing import Protocol
+from typing import Final, Protocol
 
-from atcaprov.chip.commands import WAKE_TOKEN
+from atcaprov.chip.commands import WAKE_TOKEN, Status
 from atcaprov.chip.crc import with_crc
+from atcaprov.chip.execution_times import MAX_EXECUTION_MS_508A, execution_times_608
+from atcaprov.chip.memory_map import CHIP_MODE, I2C_ADDRESS, USER_EXTRA_ADD
+from atcaprov.emulator import dispatch
+from atcaprov.emulator.clock import Clock, VirtualClock
 from atcaprov.emulator.command import Command
 from atcaprov.emulator.core import Core
-from atcaprov.emulator.dispatch import run
+from atcaprov.emulator.faults import Fault, FaultPlan, Kind, cut_short, distort
 from atcaprov.emulator.images import BLANK, load_image
 from atcaprov.emulator.memory import Memory
 from atcaprov.emulator.random_source import RandomSource, SystemRandom
 from atcaprov.emulator.refusal import Refusal
+from atcaprov.emulator.self_test import power_on_failures
 from atcaprov.emulator.switches import Switches
 from atcaprov.emulator.volatile import Powered, Volatile
+
+WAKE_SECONDS: Final = 0.0015
+WATCHDOG_SECONDS: Final = 1.3
+LONG_WATCHDOG_SECONDS: Final = 10.0
+SELF_TEST_TOKEN: Final = bytes.fromhex("0407c440")
+"""The wake answer after a failed power-on self test (a constant of cryptoauthlib)."""
+_ADDRESS_IN_85: Final = 0x01
+_LONG_WATCHDOG: Final = 0x04
+_FOREVER: Final = float("inf")
 
 
 class Power(enum.Enum):
@@ -34,21 +52,35 @@ class Keeper(Protocol):
         """Store the memory if it has changed; when this returns, the change survives."""
 
 
-class _NoKeeper:
+class Forgetful:
+    """The keeper of a chip that lives in memory only."""
+
     __slots__ = ()
 
     def keep(self, memory: Memory) -> None:
-        """Forget: the chip lives in memory only."""
+        """Store nothing."""
 
 
 class Chip:
     """One software chip, powered and asleep at first. Not for several threads at once: a bus carries one packet.
 
     `memory` defaults to a blank ATECC608A with a serial number of its own. `last_refusal` says why the last command
-    was refused, or is None if it was not.
+    was refused, or is None if it was not. `faults` is the plan of what goes wrong; None: nothing does.
     """
 
-    __slots__ = ("_keeper", "core", "last_refusal", "power")
+    __slots__ = (
+        "_output",
+        "_read_from",
+        "_ready_at",
+        "_sleep_at",
+        "clock",
+        "core",
+        "faults",
+        "i2c_address",
+        "keeper",
+        "last_refusal",
+        "power",
+    )
 
     def __init__(
         self,
@@ -57,61 +89,175 @@ class Chip:
         random_source: RandomSource | None = None,
         switches: Switches | None = None,
         keeper: Keeper | None = None,
+        clock: Clock | None = None,
+        faults: FaultPlan | None = None,
     ) -> None:
         source = random_source or SystemRandom()
         self.core = Core(memory or load_image(BLANK).make(source), source, switches or Switches())
-        self._keeper: Keeper = keeper or _NoKeeper()
-        self.power = Power.ASLEEP
+        self.keeper: Keeper = keeper or Forgetful()
+        self.clock = clock or VirtualClock()
+        self.faults = faults
         self.last_refusal: Refusal | None = None
+        self.power = Power.OFF
+        self._output = b""
+        self._read_from = 0
+        self._ready_at = self._sleep_at = 0.0
+        self.power_on()
 
     @property
     def memory(self) -> Memory:
         """The EEPROM."""
         return self.core.memory
 
+    # Power
+
+    def power_on(self) -> None:
+        """Give the supply: the chip sleeps."""
+        if self.power is Power.OFF:
+            self.core.powered.self_test_failed = power_on_failures(self.core)
+            self._fall_asleep()
+
+    def power_off(self) -> None:
+        """Take the supply away: everything but the memory is lost."""
+        self.power = Power.OFF
+        failing = self.core.powered.failing_tests
+        self.core.powered = Powered(failing_tests=failing)
+        self._forget()
+
+    def power_cycle(self) -> None:
+        """Take the supply away and give it back."""
+        self.power_off()
+        self.power_on()
+
     def wake(self) -> bytes:
-        """Wake the chip; returns the wake answer, or nothing if it was awake already or has no power."""
-        if self.power in (Power.AWAKE, Power.OFF):
+        """Send the wake token; returns the wake answer, or nothing if the chip is awake already or has no power."""
+        if not self.wake_pulse():
             return b""
+        self.clock.wait_until(self._ready_at)
+        return self._output
+
+    def wake_pulse(self) -> bool:
+        """Send the wake token without waiting: the answer lies in the output after 1.5 ms. False: nobody woke."""
+        self._watch()
+        if self.power in (Power.AWAKE, Power.OFF):
+            return False
         self.power = Power.AWAKE
-        return WAKE_TOKEN
+        self._ready_at = self.clock.now() + WAKE_SECONDS
+        long_watchdog = self.memory.config[CHIP_MODE] & _LONG_WATCHDOG
+        self._sleep_at = self._ready_at + (LONG_WATCHDOG_SECONDS if long_watchdog else WATCHDOG_SECONDS)
+        self._answer(SELF_TEST_TOKEN if self.core.powered.self_test_failed else WAKE_TOKEN)
+        return True
 
     def idle(self) -> None:
-        """Stop listening but keep the volatile state."""
-        if self.power is Power.AWAKE:
+        """Stop listening but keep the volatile state; the watchdog stands still."""
+        if self.listens():
             self.power = Power.IDLE
 
     def sleep(self) -> None:
-        """Lose the volatile state; a chip that is idle or asleep does not listen."""
-        if self.power is Power.AWAKE:
-            self.power = Power.ASLEEP
-            self.core.volatile = Volatile()
+        """Lose the volatile state."""
+        if self.listens():
+            self._fall_asleep()
 
-    def power_cycle(self) -> None:
-        """Take the supply away and give it back: everything but the memory is lost."""
-        self.power = Power.ASLEEP
-        self.core.volatile = Volatile()
-        self.core.powered = Powered()
+    def listens(self) -> bool:
+        """Return whether the chip acknowledges its address: awake, and no command is running."""
+        self._watch()
+        return self.power is Power.AWAKE and self._ready_at != _FOREVER and self.clock.reached(self._ready_at)
+
+    # Packets
 
     def exchange(self, packet: bytes) -> bytes:
-        """Run one command packet and return its reply: count, data, CRC; empty if the chip does not listen."""
-        if self.power is not Power.AWAKE:
+        """Run one command packet, wait for it, and return its reply: count, data, CRC; empty if there is none."""
+        if not self.send(packet):
             return b""
-        body = self._run(packet)
-        self._keeper.keep(self.core.memory)
+        if self._ready_at == _FOREVER:
+            return b""
+        self.clock.wait_until(self._ready_at)
+        self._watch()
+        return self._output if self.power is Power.AWAKE else b""
+
+    def send(self, packet: bytes) -> bool:
+        """Take one command packet and begin with it; returns whether the chip acknowledged it."""
+        if not self.listens():
+            return False
+        fault = self.faults.next(packet) if self.faults else None
+        if fault is not None and fault.kind is Kind.NO_ACKNOWLEDGE:
+            return False
+        before = self.memory.image() if fault is not None and fault.kind.cuts_short else None
+        body = self._run(packet, fault)
+        if before is not None and fault is not None:
+            cut_short(self.core, fault, before, packet)
+        self.keeper.keep(self.memory)
+        if fault is not None:
+            self._suffer(fault)
         if self.core.volatile.paused:
             self.core.volatile.paused = False
-            self.idle()
-            return b""
-        return with_crc(bytes((len(body) + 3,)) + body)
+            self.power = Power.IDLE
+        reply = with_crc(bytes((len(body) + 3,)) + body)
+        self._answer(reply if fault is None else distort(reply, fault))
+        return True
 
-    def _run(self, packet: bytes) -> bytes:
+    def receive(self, count: int) -> bytes | None:
+        """Return the next `count` bytes of the output, FF behind its end; None: the chip does not acknowledge."""
+        if not self.listens():
+            return None
+        start = self._read_from
+        self._read_from += count
+        return self._output[start : start + count].ljust(count, b"\xff")
+
+    def rewind(self) -> None:
+        """Let the next `receive` begin at the output's first byte again."""
+        self._read_from = 0
+
+    # Inside
+
+    def _run(self, packet: bytes, fault: Fault | None) -> bytes:
         self.last_refusal = None
         try:
-            return run(self.core, packet, self._admit)
+            if fault is not None and fault.kind.status is not None:
+                raise Refusal(fault.kind.status, f"the fault plan says {fault.kind}")
+            return dispatch.run(self.core, packet, self._admit)
         except Refusal as refusal:
             self.last_refusal = refusal
             return bytes((refusal.status,))
 
     def _admit(self, command: Command) -> None:
-        """Let every legal command start; time is not measured here."""
+        """Note how long the command takes; refuse it (EE) if the watchdog would cut it."""
+        if self.memory.is_508:
+            milliseconds = MAX_EXECUTION_MS_508A[command.opcode]
+        else:
+            milliseconds = execution_times_608(self.memory.config[CHIP_MODE])[command.opcode]
+        ready = self.clock.now() + milliseconds / 1000
+        if ready > self._sleep_at:
+            raise Refusal(Status.WATCHDOG, "the watchdog would cut the command")
+        self._ready_at = ready
+
+    def _suffer(self, fault: Fault) -> None:
+        """Let a fault act on the chip after its command."""
+        if fault.kind is Kind.STUCK:
+            self._ready_at = _FOREVER
+        elif fault.kind is Kind.WATCHDOG:
+            self._fall_asleep()
+        elif fault.kind.cuts_power:
+            self.power_cycle()
+
+    def _answer(self, output: bytes) -> None:
+        self._output = output
+        self._read_from = 0
+
+    def _watch(self) -> None:
+        """Fall asleep if the watchdog has run out."""
+        if self.power is Power.AWAKE and self._ready_at != _FOREVER and self.clock.now() >= self._sleep_at:
+            self._fall_asleep()
+
+    def _fall_asleep(self) -> None:
+        self.power = Power.ASLEEP
+        self._forget()
+        # A new address counts from sleep or power-up on.
+        config = self.memory.config
+        moved = config[CHIP_MODE] & _ADDRESS_IN_85 and config[USER_EXTRA_ADD] and not self.memory.is_508
+        self.i2c_address = config[USER_EXTRA_ADD if moved else I2C_ADDRESS] >> 1
+
+    def _forget(self) -> None:
+        self.core.volatile = Volatile()
+        self._ready_at = 0.0
+        self._answer(b"")

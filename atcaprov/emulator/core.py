@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from atcaprov.chip.commands import Status
+from atcaprov.chip.memory_map import CHIP_OPTIONS
 from atcaprov.emulator.memory import Memory
 from atcaprov.emulator.random_source import RandomSource
-from atcaprov.emulator.refusal import denied
+from atcaprov.emulator.refusal import Refusal, denied
 from atcaprov.emulator.slot import Slot
 from atcaprov.emulator.switches import Switches
 from atcaprov.emulator.volatile import Powered, TempKey, Volatile
 
+_CLEAR_HEALTH_FAILURE = 0x08
 _UNLOCKED_PATTERN = bytes.fromhex("ffff0000")
 
 
@@ -35,9 +38,23 @@ class Core:
 
     def random_bytes(self, count: int) -> bytes:
         """Return random bytes, or the fixed pattern FF FF 00 00 while the configuration zone is open."""
+        self._require_health()
         if self.memory.config_locked:
             return self.random_source.take(count)
         return (_UNLOCKED_PATTERN * (count // 4 + 1))[:count]
+
+    def new_key_pair(self) -> tuple[bytes, bytes]:
+        """Return a new private key (32 bytes) and its public key (64 bytes)."""
+        self._require_health()
+        return self.random_source.key_pair()
+
+    def _require_health(self) -> None:
+        """Refuse (08) while the generator's health test has failed; ChipOptions bit 3 forgets it after one report."""
+        if not self.powered.health_failed:
+            return
+        if self.memory.config[CHIP_OPTIONS][0] & _CLEAR_HEALTH_FAILURE:
+            self.powered.health_failed = False
+        raise Refusal(Status.HEALTH_TEST_ERROR, "the random number generator failed its health test")
 
     def require_config_locked(self) -> None:
         """Refuse while the configuration zone is open: its bits mean nothing yet."""

@@ -1,6 +1,7 @@
 """From a packet to the body of its reply: frame, then opcode and parameters, then the command itself.
 
-Order of the refusals: FF for the frame, 03 for what is illegal in every state, EE near the watchdog, then the command.
+Order of the refusals: FF for the frame, 07 in failure mode, 03 for what is illegal in every state, EE near the
+watchdog, then the command's own.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ from atcaprov.emulator.commands import (
 )
 from atcaprov.emulator.core import Core
 from atcaprov.emulator.refusal import Refusal, illegal
+from atcaprov.emulator.self_test import require_sound
 
 SHORTEST_PACKET: Final = 7
 LONGEST_PACKET: Final = 151
@@ -127,6 +129,7 @@ def find_command(core: Core, packet: bytes) -> Command:
 def run(core: Core, packet: bytes, admit: Callable[[Command], None]) -> bytes:
     """Run one packet and return the reply's body; `admit` may refuse a legal command before it starts."""
     check_frame(packet)
+    require_sound(core, packet[1])
     command = find_command(core, packet)
     admit(command)
     return command.execute(core, packet[2], packet[3] | packet[4] << 8, packet[_HEADER:-2])

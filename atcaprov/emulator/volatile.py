@@ -83,5 +83,7 @@ class Powered:
     secure_boot_prohibited: bool = False
     failing_tests: int = 0
     """Self tests that fail on this part, as bits of SelfTest's P1."""
+    health_failed: bool = False
+    """The random number generator has failed its health test."""
     self_test_failed: int = 0
     """Not 0: failure mode, most commands answer 07."""

@@ -219,8 +219,10 @@ class Test508A:
         lock(chip.memory)
         chip.memory.write_slot(15, 0, bytes(35) + b"\x07")
         for _ in range(128):
+            chip.idle()
             send(chip, Opcode.NONCE, 3, 0, bytes(32))
             assert len(send(chip, Opcode.SIGN, 0x80, 15).body) == 64
+        chip.idle()
         send(chip, Opcode.NONCE, 3, 0, bytes(32))
         assert send(chip, Opcode.SIGN, 0x80, 15).status == 0x0F
         assert chip.memory.config[68:84] == bytes(16)

@@ -47,7 +47,7 @@ def _execute(core: Core, p1: int, p2: int, data: bytes) -> bytes:
 
 
 def _create_in_temp_key(core: Core) -> bytes:
-    scalar, public_key = core.random_source.key_pair()
+    scalar, public_key = core.new_key_pair()
     core.temp_key.load(scalar, from_input=False)
     return public_key
 
@@ -61,7 +61,7 @@ def _create(core: Core, slot: Slot) -> bytes:
     if core.memory.data_locked and not slot.write_config & _WRITE_CONFIG_GEN_KEY:
         raise denied("no new key after the data lock", slot=slot.number, bit="SlotConfig.WriteConfig bit 13")
     require_authorized(core, slot)
-    scalar, public_key = core.random_source.key_pair()
+    scalar, public_key = core.new_key_pair()
     slot.store_private_key(scalar)
     return public_key
 

@@ -1,0 +1,70 @@
+"""Time for the chip: virtual, where waiting costs nothing, or real, at full or another speed."""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+
+
+class Clock(ABC):
+    """Seconds since the clock was made."""
+
+    @abstractmethod
+    def now(self) -> float:
+        """Return the time in seconds."""
+
+    @abstractmethod
+    def reached(self, moment: float) -> bool:
+        """Return whether `moment` has come; a virtual clock jumps there when it is asked."""
+
+    @abstractmethod
+    def wait_until(self, moment: float) -> None:
+        """Return when `moment` has come."""
+
+
+class VirtualClock(Clock):
+    """Time that passes only while somebody waits for it."""
+
+    def __init__(self, now: float = 0.0) -> None:
+        self._now = now
+
+    def now(self) -> float:
+        """Return the time in seconds."""
+        return self._now
+
+    def reached(self, moment: float) -> bool:
+        """Jump to `moment` if it lies ahead."""
+        if moment > self._now:
+            self._now = moment
+        return True
+
+    def wait_until(self, moment: float) -> None:
+        """Jump to `moment` if it lies ahead."""
+        self.reached(moment)
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass."""
+        self._now += seconds
+
+
+class RealClock(Clock):
+    """Real time; with a `speed` of 10, ten chip seconds pass in one."""
+
+    def __init__(self, speed: float = 1.0) -> None:
+        if not 0 < speed < float("inf"):
+            raise ValueError("the speed of a clock is above 0")
+        self._speed = speed
+        self._start = time.monotonic()
+
+    def now(self) -> float:
+        """Return the chip's time in seconds."""
+        return (time.monotonic() - self._start) * self._speed
+
+    def reached(self, moment: float) -> bool:
+        """Return whether `moment` lies behind."""
+        return self.now() >= moment
+
+    def wait_until(self, moment: float) -> None:
+        """Sleep until `moment`."""
+        while (left := moment - self.now()) > 0:
+            time.sleep(left / self._speed)

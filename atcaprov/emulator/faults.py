@@ -1,0 +1,173 @@
+"""A plan of what goes wrong: by number of the command, or by its opcode and P1."""
+
+from __future__ import annotations
+
+import enum
+import tomllib
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from atcaprov.chip.commands import Opcode, Status
+from atcaprov.emulator.core import Core
+from atcaprov.emulator.interruption import interrupted
+from atcaprov.errors import Code, UsageError
+
+Image = tuple[bytes, bytes, bytes]
+
+
+class Kind(enum.StrEnum):
+    """What goes wrong."""
+
+    NO_ACKNOWLEDGE = "no-acknowledge"
+    BIT_FLIP = "bit-flip"
+    TRUNCATED = "truncated"
+    OVERSIZED = "oversized"
+    ECC_FAULT = "ecc-fault"
+    HEALTH_TEST = "health-test"
+    CRC_ERROR = "crc-error"
+    STUCK = "stuck"
+    WATCHDOG = "watchdog"
+    POWER_BEFORE = "power-before"
+    POWER_IN = "power-in"
+    POWER_AFTER = "power-after"
+
+    @property
+    def status(self) -> int | None:
+        """The status byte that is answered in place of running the command."""
+        return _STATUSES.get(self)
+
+    @property
+    def cuts_power(self) -> bool:
+        """Whether the supply fails: before, in or after the writing of the memory."""
+        return self in (Kind.POWER_BEFORE, Kind.POWER_IN, Kind.POWER_AFTER)
+
+    @property
+    def cuts_short(self) -> bool:
+        """Whether the command may not come to its end."""
+        return self.cuts_power or self is Kind.WATCHDOG
+
+
+_STATUSES: Final = {
+    Kind.ECC_FAULT: Status.ECC_FAULT,
+    Kind.HEALTH_TEST: Status.HEALTH_TEST_ERROR,
+    Kind.CRC_ERROR: Status.CRC_ERROR,
+}
+
+
+@dataclass(slots=True)
+class Fault:
+    """One fault. It strikes packet number `command` (from 1) or, if that is None, packets of this opcode and P1.
+
+    `times` is how often it strikes. `bit` is the bit of the reply that flips (counted from the count byte's lowest),
+    `size` how many bytes of the reply are left (truncated) or added (oversized).
+    """
+
+    kind: Kind
+    command: int | None = None
+    opcode: int | None = None
+    p1: int | None = None
+    times: int = 1
+    bit: int = 8
+    size: int = 1
+
+    def strikes(self, number: int, packet: bytes) -> bool:
+        """Return whether the fault meets this packet, the `number`-th."""
+        if self.times <= 0:
+            return False
+        if self.command is not None and self.command != number:
+            return False
+        if self.opcode is not None and packet[1:2] != bytes((self.opcode,)):
+            return False
+        return self.p1 is None or packet[2:3] == bytes((self.p1,))
+
+
+@dataclass(slots=True)
+class FaultPlan:
+    """Faults in order; the first that fits a packet strikes."""
+
+    faults: list[Fault]
+    packets: int = field(default=0)
+    """How many packets have come so far."""
+
+    def next(self, packet: bytes) -> Fault | None:
+        """Count the packet and return the fault that strikes it."""
+        self.packets += 1
+        for fault in self.faults:
+            if fault.strikes(self.packets, packet):
+                fault.times -= 1
+                return fault
+        return None
+
+    @classmethod
+    def from_toml(cls, text: str) -> FaultPlan:
+        """Return the plan in `text`: tables `[[fault]]` with `kind` and any other field of `Fault`.
+
+        `opcode` is a number or a name such as "Sign" or "GEN_KEY".
+
+        Raises:
+            UsageError: the text is no plan (FILE_INVALID).
+        """
+        try:
+            document = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise _invalid(str(error)) from None
+        tables = document.pop("fault", None)
+        if document or not isinstance(tables, list) or not tables:
+            raise _invalid("it consists of [[fault]] tables")
+        return cls([_fault(table, number) for number, table in enumerate(tables, 1)])
+
+
+_NUMBERS: Final = {"command": 1, "p1": 0, "times": 1, "bit": 0, "size": 0}
+"""Fields that hold a number, with the smallest that makes sense."""
+
+
+def _fault(table: Any, number: int) -> Fault:
+    if not isinstance(table, dict):
+        raise _invalid(f"fault {number} is no table")
+    fields = dict(table)
+    try:
+        kind = Kind(fields.pop("kind", None))
+    except ValueError:
+        raise _invalid(f"fault {number}: 'kind' is one of {', '.join(Kind)}") from None
+    opcode = _opcode(fields.pop("opcode"), number) if "opcode" in fields else None
+    for name, value in fields.items():
+        if name not in _NUMBERS or type(value) is not int or value < _NUMBERS[name]:
+            raise _invalid(f"fault {number}: '{name} = {value!r}' is not understood")
+    return Fault(kind, opcode=opcode, **fields)
+
+
+def _opcode(value: Any, number: int) -> int:
+    if type(value) is int and 0 <= value <= 0xFF:
+        return value
+    if isinstance(value, str):
+        wanted = value.replace("_", "").lower()
+        for opcode in Opcode:
+            if opcode.name.replace("_", "").lower() == wanted:
+                return opcode
+    raise _invalid(f"fault {number}: there is no command '{value}'")
+
+
+def _invalid(reason: str) -> UsageError:
+    return UsageError(f"The fault plan cannot be used: {reason}.", code=Code.FILE_INVALID)
+
+
+def distort(reply: bytes, fault: Fault) -> bytes:
+    """Return the reply as the fault leaves it on the wire."""
+    if fault.kind is Kind.BIT_FLIP:
+        changed = bytearray(reply)
+        place = fault.bit % (8 * len(reply))
+        changed[place // 8] ^= 1 << place % 8
+        return bytes(changed)
+    if fault.kind is Kind.TRUNCATED:
+        return reply[: fault.size]
+    if fault.kind is Kind.OVERSIZED:
+        return reply + b"\xff" * fault.size
+    return reply
+
+
+def cut_short(core: Core, fault: Fault, before: Image, packet: bytes) -> None:
+    """Put the memory into the state that the fault leaves, given what it was before and is after the command."""
+    if fault.kind in (Kind.POWER_BEFORE, Kind.WATCHDOG):
+        core.memory.restore(before)
+    elif fault.kind is Kind.POWER_IN:
+        interrupted(core, before, packet[1] if len(packet) > 1 else 0)
