@@ -8,6 +8,7 @@ lib/atcacert/atcacert_date.c, described in docs/reference/certificates.md.
 from __future__ import annotations
 
 import enum
+import functools
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import Final
@@ -64,8 +65,7 @@ def format_version_for(year: int, expire_years: int) -> int:
 
 def check_issue_date(issue_date: datetime, format_version: int) -> None:
     """Refuse an issue date that the compressed form cannot hold: no UTC, minutes, a year out of range."""
-    if issue_date.utcoffset() != timedelta(0):
-        raise CertificateError("The issue date must be given in UTC.")
+    _check_utc(issue_date)
     if issue_date.minute or issue_date.second or issue_date.microsecond:
         raise CertificateError(
             f"The issue date {issue_date.isoformat()} is not on the full hour; the chip stores hours only.",
@@ -81,6 +81,16 @@ def check_issue_date(issue_date: datetime, format_version: int) -> None:
         )
 
 
+# A server issues and proves thousands of certificates in one hour: their dates are worked out once. Equal moments of
+# two time zones are one key of such a cache, so only dates known to be in UTC may come near it.
+_once_an_hour = functools.lru_cache(maxsize=128)
+
+
+def _check_utc(issue_date: datetime) -> None:
+    if issue_date.utcoffset() != timedelta(0):
+        raise CertificateError("The issue date must be given in UTC.")
+
+
 def encode_dates(issue_date: datetime, expire_years: int, format_version: int) -> tuple[bytes, int]:
     """Return bytes 64-66 and byte 71 of the compressed form.
 
@@ -90,12 +100,18 @@ def encode_dates(issue_date: datetime, expire_years: int, format_version: int) -
     most = MAX_EXPIRE_YEARS[format_version]
     if not 0 <= expire_years <= most:
         raise CertificateError(f"{expire_years} years do not fit; format version {format_version} holds 0 to {most}.")
+    return _encoded(issue_date, expire_years)
+
+
+@_once_an_hour
+def _encoded(issue_date: datetime, expire_years: int) -> tuple[bytes, int]:
     year = issue_date.year - FIRST_YEAR
     value = (year & 31) << 19 | issue_date.month << 15 | issue_date.day << 10 | issue_date.hour << 5 | expire_years & 31
     extension = (year >> 5) << 6 | (expire_years >> 5) << 4
     return value.to_bytes(3, "big"), extension
 
 
+@_once_an_hour
 def decode_dates(encoded: bytes, extension: int, format_version: int) -> tuple[datetime, int]:
     """Return issue date (UTC, full hour) and expire years from bytes 64-66 and byte 71.
 
@@ -115,6 +131,22 @@ def decode_dates(encoded: bytes, extension: int, format_version: int) -> tuple[d
             f"{FIRST_YEAR + year}-{month:02}-{day:02} {hour:02} h.",
             advice="The slot holds something else, or was never written.",
         ) from error
+
+
+def validity_texts(
+    issue_date: datetime, expire_years: int, issue_format: DateFormat, expire_format: DateFormat
+) -> tuple[bytes, bytes]:
+    """Return notBefore and notAfter as they stand in the certificate; errors as of `format_date`."""
+    _check_utc(issue_date)
+    return _validity_texts(issue_date, expire_years, issue_format, expire_format)
+
+
+@_once_an_hour
+def _validity_texts(
+    issue_date: datetime, expire_years: int, issue_format: DateFormat, expire_format: DateFormat
+) -> tuple[bytes, bytes]:
+    expire = expire_date(issue_date, expire_years, expire_format)
+    return format_date(issue_date, issue_format), format_date(expire, expire_format)
 
 
 def expire_date(issue_date: datetime, expire_years: int, date_format: DateFormat) -> datetime:

@@ -109,6 +109,11 @@ class CertificateDefinition:
         return definition_checks.needs_chip_serial(self)
 
     @functools.cached_property
+    def elements_of_chip_serial(self) -> tuple[CertElement, ...]:
+        """The elements that lie in the chip's serial number."""
+        return tuple(each for each in self.cert_elements if definition_checks.is_chip_serial(each.device_loc))
+
+    @functools.cached_property
     def issuable(self) -> bool:
         """Check once that certificates can be issued; raises CertificateError that says why not."""
         definition_checks.check_issuable(self)

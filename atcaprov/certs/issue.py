@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from atcaprov.certs import rebuild as rebuilding
 from atcaprov.certs.compressed import CompressedCertificate
 from atcaprov.certs.dates import format_version_for
 from atcaprov.certs.definition import CertificateDefinition
-from atcaprov.certs.keys import load_public_key, verify_digest
+from atcaprov.certs.keys import SIGNATURE_SIZE, load_public_key, verify_digest
 from atcaprov.errors import CertificateError, Code
 
 
@@ -91,8 +91,7 @@ class PendingCertificate:
                 advice="The signer's key and its certificate do not belong together.",
                 code=Code.KEY_MISMATCH,
             )
-        fields = replace(self._fields, signature=signature)
-        compressed = fields.pack()
+        compressed = signature + self._fields.pack()[SIGNATURE_SIZE:]
         der = rebuilding.with_signature(bytearray(self._certificate), self._definition, signature)
         self._prove(der, compressed)
         return IssuedCertificate(der, compressed, self.serial_number)

@@ -50,6 +50,7 @@ def raw_public_key(key: ec.EllipticCurvePublicKey) -> bytes:
     return key.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)[1:]
 
 
+@functools.lru_cache(maxsize=256)
 def key_id(xy: bytes) -> bytes:
     """Return the key identifier (20 bytes) of X||Y: SHA-1 of 04||X||Y (RFC 5280, 4.2.1.2, method 1)."""
     return hashlib.sha1(b"\x04" + xy, usedforsecurity=False).digest()

@@ -86,17 +86,13 @@ def patched_template(
     _put(certificate, elements[StdElement.AUTH_KEY_ID], key_id(ca_public_key))
     _put(certificate, elements[StdElement.PUBLIC_KEY], public_key)
     _put(certificate, elements[StdElement.SUBJ_KEY_ID], key_id(public_key))
-    issue = dates.format_date(fields.issue_date, definition.issue_date_format)
-    _put(certificate, elements[StdElement.ISSUE_DATE], issue)
-    _put(certificate, elements[StdElement.EXPIRE_DATE], _expire_text(definition, fields))
+    begin, end = dates.validity_texts(
+        fields.issue_date, fields.expire_years, definition.issue_date_format, definition.expire_date_format
+    )
+    _put(certificate, elements[StdElement.ISSUE_DATE], begin)
+    _put(certificate, elements[StdElement.EXPIRE_DATE], end)
     _put(certificate, elements[StdElement.SIGNER_ID], fields.signer_id.hex().upper().encode())
     return certificate
-
-
-def _expire_text(definition: CertificateDefinition, fields: CompressedCertificate) -> bytes:
-    date_format = definition.expire_date_format
-    expire = dates.expire_date(fields.issue_date, fields.expire_years, date_format)
-    return dates.format_date(expire, date_format)
 
 
 def put_serial(
@@ -127,18 +123,20 @@ def put_elements(
     stored: StoredData | None = None,
 ) -> None:
     """Put the elements beyond the standard ones into the certificate."""
-    for element in definition.cert_elements:
-        data = _element_data(element.device_loc, chip_serial, stored)
-        _put(certificate, element.cert_loc, element.certificate_bytes(data))
-
-
-def _element_data(location: DeviceLocation, chip_serial: bytes | None, stored: StoredData | None) -> bytes:
-    if is_chip_serial(location):
+    if not definition.cert_elements:
+        return
+    config = b""
+    if definition.elements_of_chip_serial:
         serial = serial_number.checked_chip_serial(chip_serial)
         # The serial number as the configuration zone holds it: bytes 0-3 and 8-12.
         config = serial[:4] + bytes(4) + serial[4:]
-        return config[location.offset : location.offset + location.count]
-    return _from_chip(location, stored)
+    for element in definition.cert_elements:
+        location = element.device_loc
+        if element in definition.elements_of_chip_serial:
+            data = config[location.offset : location.offset + location.count]
+        else:
+            data = _from_chip(location, stored)
+        _put(certificate, element.cert_loc, element.certificate_bytes(data))
 
 
 def _stored_serial(definition: CertificateDefinition, stored: StoredData | None) -> bytes:

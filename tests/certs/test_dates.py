@@ -96,6 +96,18 @@ def test_refused_years(years: int, version: int) -> None:
         dates.encode_dates(datetime(2026, 1, 1, tzinfo=UTC), years, version)
 
 
+def test_equal_moments_of_other_time_zones_are_refused_each_time() -> None:
+    local = datetime(2027, 5, 6, 10, tzinfo=timezone(timedelta(hours=2)))
+    formats = (DateFormat.RFC5280_UTC, DateFormat.RFC5280_GEN)
+    for _ in range(2):
+        with pytest.raises(CertificateError, match="UTC"):
+            dates.validity_texts(local, 0, *formats)
+        with pytest.raises(CertificateError, match="UTC"):
+            dates.encode_dates(local, 0, 0)
+        assert dates.validity_texts(local.astimezone(UTC), 0, *formats)[0] == b"270506080000Z"
+        assert dates.encode_dates(local.astimezone(UTC), 0, 0)
+
+
 def test_texts() -> None:
     date = datetime(2031, 2, 3, 4, 5, 6, tzinfo=UTC)
     assert dates.format_date(date, DateFormat.RFC5280_UTC) == b"310203040506Z"
