@@ -17,7 +17,8 @@ from atcaprov.config_zone.defaults import DEFAULT_608A
 from atcaprov.config_zone.model import ConfigZone
 from atcaprov.config_zone.slot import Slot
 from atcaprov.emulator.chip import Chip
-from tests.support.chips import Reply, awake_chip, configured_memory, send
+from tests.support import chips
+from tests.support.chips import Reply, awake_chip, configured_memory
 from tests.support.config_zones import with_slot
 
 NONCE_FIXED = 0x03
@@ -30,6 +31,13 @@ words = st.integers(0, 0xFFFF)
 def configured_chip(zone: bytes) -> Chip:
     """Return a chip on which a zone was locked; its data zone is open."""
     return awake_chip(configured_memory(config_bytes={16: zone[16:86], 88: zone[88:]}, data_locked=False))
+
+
+def send(chip: Chip, opcode: int, p1: int = 0, p2: int = 0, data: bytes = b"") -> Reply:
+    """Send one command and idle, as a host does: what is volatile stays, and the watchdog starts anew."""
+    reply = chips.send(chip, opcode, p1, p2, data)
+    chip.idle()
+    return reply
 
 
 def lock_data(chip: Chip) -> None:
