@@ -6,6 +6,7 @@ The SHA command exports and imports its context as state words, which hashlib ca
 from __future__ import annotations
 
 import struct
+from dataclasses import dataclass
 from typing import Final
 
 _MASK: Final = 0xFFFFFFFF
@@ -58,15 +59,13 @@ def _compress(state: tuple[int, ...], block: bytes) -> tuple[int, ...]:
     return tuple((old + new) & _MASK for old, new in zip(state, (a, b, c, d, e, f, g, h), strict=True))
 
 
+@dataclass(slots=True, repr=False)
 class Sha256:
-    """A running SHA-256: state words, number of bytes taken, bytes that wait for a full block."""
+    """A running SHA-256: eight state words, number of bytes taken, bytes that wait for a full block."""
 
-    __slots__ = ("length", "pending", "state")
-
-    def __init__(self, state: tuple[int, ...] = _START, length: int = 0, pending: bytes = b"") -> None:
-        self.state = state
-        self.length = length
-        self.pending = pending
+    state: tuple[int, ...] = _START
+    length: int = 0
+    pending: bytes = b""
 
     def update(self, message: bytes) -> None:
         """Take more of the message."""

@@ -11,7 +11,7 @@ from atcaprov.emulator.sha256 import Sha256
 class TempKey:
     """The 64 bytes of TempKey and the flags that say where they came from."""
 
-    value: bytes = bytes(64)
+    value: bytes = field(default=bytes(64), repr=False)
     valid: bool = False
     key_id: int = 0
     from_input: bool = False
@@ -53,7 +53,7 @@ class ShaContext:
     """One running SHA-256 or HMAC."""
 
     inner: Sha256
-    outer_key: bytes | None = None
+    outer_key: bytes | None = field(default=None, repr=False)
     """HMAC: the 64-byte key block of the outer hash."""
 
 
@@ -62,9 +62,9 @@ class Volatile:
     """Lost by sleep and power-off, kept by idle."""
 
     temp_key: TempKey = field(default_factory=TempKey)
-    message_digest: bytes | None = None
+    message_digest: bytes | None = field(default=None, repr=False)
     """Message Digest Buffer: 32 or 64 bytes once loaded."""
-    alternate_key: bytes | None = None
+    alternate_key: bytes | None = field(default=None, repr=False)
     """Alternate Key Buffer: 32 bytes once loaded."""
     sha: ShaContext | None = None
     authorized: int | None = None

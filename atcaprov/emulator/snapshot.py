@@ -1,0 +1,58 @@
+"""Hold a chip's whole state still: to go back to it, to try something on a twin, to say in words what changed."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from dataclasses import dataclass, field
+
+from atcaprov.emulator.chip import Chip, Power
+from atcaprov.emulator.clock import VirtualClock
+from atcaprov.emulator.switches import Switches
+from atcaprov.emulator.volatile import Powered, Volatile
+
+Image = tuple[bytes, bytes, bytes]
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What a chip holds and where it stands. `image` is configuration, OTP and data zone."""
+
+    image: Image = field(repr=False)
+    volatile: Volatile
+    powered: Powered
+    power: Power
+    i2c_address: int
+
+
+def snapshot(chip: Chip) -> Snapshot:
+    """Return the chip's state; what the chip does later does not change it."""
+    core = chip.core
+    return Snapshot(chip.memory.image(), deepcopy(core.volatile), deepcopy(core.powered), chip.power, chip.i2c_address)
+
+
+def restore(chip: Chip, state: Snapshot) -> None:
+    """Put the chip back into the state; a kept chip's file follows. An awake chip stands as if just woken."""
+    chip.memory.restore(state.image)
+    chip.keeper.keep(chip.memory)
+    chip.power_cycle()
+    if state.power is Power.OFF:
+        chip.power_off()
+    elif state.power is not Power.ASLEEP:
+        chip.wake()
+        chip.idle() if state.power is Power.IDLE else None
+    chip.core.volatile = deepcopy(state.volatile)
+    chip.core.powered = deepcopy(state.powered)
+    chip.i2c_address = state.i2c_address
+
+
+def fork(chip: Chip, *, switches: Switches | None = None) -> Chip:
+    """Return a twin in memory only, on a virtual clock and without faults; both go on independently."""
+    core = chip.core
+    twin = Chip(
+        deepcopy(chip.memory),
+        random_source=deepcopy(core.random_source),
+        switches=switches or core.switches,
+        clock=VirtualClock(chip.clock.now()),
+    )
+    restore(twin, snapshot(chip))
+    return twin
