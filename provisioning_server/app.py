@@ -72,8 +72,8 @@ class Server:
         listener = Listener(self._settings.limits, worker.submit, self._log)
         try:
             self._log.info("Server starting...")
-            address = await listener.start(self._settings.bind, self._settings.port)
-            self._log.info(f"Server listening on {address}.")
+            for address in await listener.start(self._settings.bind, self._settings.port):
+                self._log.info(f"Server listening on {address}.")
             await self._until_stopped()
             self._log.info("Server stopping...")
         finally:
@@ -109,15 +109,25 @@ class Server:
 
     @contextlib.contextmanager
     def _signals(self) -> Iterator[None]:
-        """Let signals stop the server in order, where the loop can do that."""
+        """Let signals stop the server in order, where the loop can do that. An ignored one (nohup) stays ignored."""
         loop = asyncio.get_running_loop()
-        installed = []
+        installed: list[signal.Signals] = []
         for number in _STOP_SIGNALS:
             with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
-                loop.add_signal_handler(number, self.stop)
-                installed.append(number)
+                if signal.getsignal(number) is not signal.SIG_IGN:
+                    loop.add_signal_handler(number, self._stop_by_signal, installed)
+                    installed.append(number)
         try:
             yield
         finally:
             for number in installed:
                 loop.remove_signal_handler(number)
+
+    def _stop_by_signal(self, installed: list[signal.Signals]) -> None:
+        """Stop in order; a second signal ends the program at once, which the records survive."""
+        self.stop()
+        loop = asyncio.get_running_loop()
+        for number in installed:
+            loop.remove_signal_handler(number)
+            signal.signal(number, signal.SIG_DFL)
+        installed.clear()

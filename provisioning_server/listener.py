@@ -11,7 +11,7 @@ from atcaprov.errors import AtcaProvError, Code, TransportError, UsageError
 from atcaprov.wire.messages import ErrorReply
 from provisioning_server import refusals
 from provisioning_server.authority import ProgramLog, Reply, Request
-from provisioning_server.session import Session
+from provisioning_server.session import Session, address_text
 from provisioning_server.settings import Limits
 
 SWEEP_SECONDS: Final = 1.0
@@ -34,8 +34,10 @@ class Listener:
         self._server: asyncio.Server | None = None
         self._sweeper: asyncio.TimerHandle | None = None
 
-    async def start(self, bind: str, port: int) -> str:
-        """Listen; return the address as `127.0.0.1:11235`, with the port that the system chose for port 0.
+    async def start(self, bind: str, port: int) -> list[str]:
+        """Listen; return each address as `127.0.0.1:11235`, with the port that the system chose for port 0.
+
+        A name such as localhost can stand for several addresses.
 
         Raises:
             TransportError: PORT_IN_USE.
@@ -46,8 +48,7 @@ class Listener:
         except OSError as error:
             raise _no_listener(error, bind, port) from error
         self._sweep()
-        host, chosen = self._server.sockets[0].getsockname()[:2]
-        return f"[{host}]:{chosen}" if ":" in host else f"{host}:{chosen}"
+        return [address_text(listening.getsockname()) for listening in self._server.sockets]
 
     async def stop(self) -> None:
         """Accept nothing more, let requests that are open get their replies, close every connection."""

@@ -52,6 +52,7 @@ class Session(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._stopping = False
         self._hung_up = False
+        self._client_ended = False
         self._writing_paused = False
         self._reason = ""
 
@@ -59,7 +60,7 @@ class Session(asyncio.Protocol):
         """Called by the loop."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
-        self.peer = _address(transport.get_extra_info("peername"))
+        self.peer = address_text(transport.get_extra_info("peername"))
         self.deadline = self._desk.now() + self._desk.limits.first_message_seconds
         refused = self._desk.opened(self)
         if refused is not None:
@@ -81,6 +82,7 @@ class Session(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         """Called by the loop when the client will send no more. An open request still gets its reply."""
+        self._client_ended = True
         if self._hung_up:
             self._close("")
         else:
@@ -164,6 +166,9 @@ class Session(asyncio.Protocol):
         self._reason = reason
         with contextlib.suppress(AtcaProvError):  # a reply that may not be sent now is left out
             self._transport.write(self._connection.send(reply))
+        if self._client_ended:
+            self._close("")
+            return
         if self._transport.can_write_eof():
             self._transport.write_eof()
         self.deadline = self._desk.now() + self._desk.limits.linger_seconds
@@ -175,7 +180,8 @@ class Session(asyncio.Protocol):
             self._transport.close()
 
 
-def _address(peer: object) -> str:
-    if isinstance(peer, tuple) and len(peer) >= 2:
-        return f"[{peer[0]}]:{peer[1]}" if ":" in str(peer[0]) else f"{peer[0]}:{peer[1]}"
+def address_text(address: object) -> str:
+    """Write a socket address as `127.0.0.1:11235` or `[::1]:11235`."""
+    if isinstance(address, tuple) and len(address) >= 2:
+        return f"[{address[0]}]:{address[1]}" if ":" in str(address[0]) else f"{address[0]}:{address[1]}"
     return "a client"

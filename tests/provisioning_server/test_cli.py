@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
+import os
 import re
 import resource
 import signal
 import socket
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
-from atcaprov.errors import Code, UsageError
-from atcaprov.wire.messages import CertificatesReply, CertificatesRequest, ErrorReply
+from atcaprov.errors import AtcaProvError, Code, UsageError
+from atcaprov.wire.messages import AnyMessage, CertificatesReply, CertificatesRequest, ErrorReply
 from provisioning_server.cli import command
 from provisioning_server.settings import Settings
 from signer_module.signer_folder import SignerFolder
-from tests.support.server import WireClient, server_program
+from tests.support.server import PATIENCE, WireClient, server_program
 from tests.support.server_parts import CHIP_KEY, config_zone
 from tests.support.signer_folders import make_signer_folder
 
@@ -180,3 +185,60 @@ def test_when_the_disk_is_full_no_certificate_goes_out(signer: SignerFolder, tmp
     with server_program("--signer", signer.path, "--data", tmp_path) as server, WireClient(server.address()) as client:
         assert [client.ask(_request(signer, number + 1)) for number in range(issued)] == replies[:issued]
         assert isinstance(client.ask(_request(signer, issued + 1)), CertificatesReply)
+
+
+def test_a_password_comes_over_a_file_descriptor(locked_signer: SignerFolder, tmp_path: Path) -> None:
+    reader, writer = os.pipe()
+    os.write(writer, PASSWORD + b"\n")
+    os.close(writer)
+    options = ("--signer", locked_signer.path, "--data", tmp_path, "--password-fd", reader)
+    with server_program(*options, pass_fds=(reader,)) as server:
+        os.close(reader)
+        server.wait_for("password accepted, ready.")
+        assert server.stop() == 0
+
+
+def test_what_went_out_before_a_kill_is_there_afterwards(signer: SignerFolder, tmp_path: Path) -> None:
+    """Eight clients ask without end; the server is killed in the middle of it, as by a power cut of the program."""
+    replies: dict[int, AnyMessage] = {}
+    enough = threading.Event()
+
+    def client(first: int) -> None:
+        with contextlib.suppress(OSError, AtcaProvError), WireClient(address) as wire:
+            for number in range(first, 10**6, 8):
+                replies[number] = wire.ask(_request(signer, number))
+                if len(replies) > 200:
+                    enough.set()
+
+    with server_program("--signer", signer.path, "--data", tmp_path) as server, ThreadPoolExecutor(8) as pool:
+        address = server.address()
+        clients = [pool.submit(client, number) for number in range(1, 9)]
+        assert enough.wait(PATIENCE)
+        server.process.kill()
+        for future in clients:
+            future.result(PATIENCE)
+    with server_program("--signer", signer.path, "--data", tmp_path) as server, WireClient(server.address()) as wire:
+        for number, reply in replies.items():
+            assert wire.ask(dataclasses.replace(_request(signer, number), existing_only=True)) == reply
+
+
+def test_an_ignored_hangup_stays_ignored(signer: SignerFolder, tmp_path: Path) -> None:
+    def like_nohup() -> None:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+    with server_program("--signer", signer.path, "--data", tmp_path, preexec_fn=like_nohup) as server:
+        address = server.address()
+        server.wait_for("ready.")
+        server.process.send_signal(signal.SIGHUP)
+        with WireClient(address) as client:
+            assert isinstance(client.ask(_request(signer, 1)), CertificatesReply)
+        assert server.stop() == 0
+
+
+def test_a_name_with_several_addresses_is_listened_on_under_each(signer: SignerFolder, tmp_path: Path) -> None:
+    addresses = {entry[4][0] for entry in socket.getaddrinfo("localhost", None, type=socket.SOCK_STREAM)}
+    with server_program("--signer", signer.path, "--data", tmp_path, "--bind", "localhost") as server:
+        server.wait_for("ready.")
+        server.stop()
+    listening = [line for line in server.lines if "Server listening on" in line]
+    assert len(listening) == len(addresses)

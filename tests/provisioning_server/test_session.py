@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Callable
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from atcaprov.wire.connection import BUFFER_MAX, Connection, Role
 from atcaprov.wire.framing import Header
@@ -275,3 +277,28 @@ def test_stopping_closes_at_once_or_after_the_reply_that_is_due(end: End) -> Non
     busy.desk.answer(REPLY)
     assert busy.replies() == [REPLY]
     assert busy.transport.closing
+
+
+_good = Connection(Role.CLIENT).send(REQUEST)
+_pieces = st.lists(
+    st.binary(max_size=60) | st.just(_good) | st.integers(0, len(_good)).map(lambda size: _good[:size]), max_size=8
+)
+
+
+@given(_pieces, st.lists(st.booleans(), min_size=8, max_size=8), st.booleans())
+def test_whatever_comes_a_session_answers_waits_or_hangs_up(
+    pieces: list[bytes], answers: list[bool], ends: bool
+) -> None:
+    end = End()
+    for piece, answer in zip(pieces, answers, strict=False):
+        if piece and not end.transport.closing:
+            end.session.data_received(piece)
+        if answer and end.desk.open:
+            end.desk.answer(ERROR)
+    if ends and not end.transport.closing:
+        assert end.session.eof_received()
+    while end.desk.open:
+        end.desk.answer(ERROR)
+    assert end.transport.closing or not ends
+    waiting = end.session.deadline < NEVER
+    assert waiting or end.transport.closing
