@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gc
 import os
-import warnings
 from collections.abc import Generator
 from typing import Any
 
@@ -13,13 +11,6 @@ from hypothesis import settings
 
 NO_SKIP = "ATCAPROV_NO_SKIP"
 """Environment variable: set to 1, a test that would be skipped fails; the continuous integration sets it."""
-
-# The wheel's own Python package leaves a file open when it is imported; here, before the tests, nobody is blamed for it.
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore", ResourceWarning)
-    import cryptoauthlib  # noqa: F401
-
-    gc.collect()
 
 settings.register_profile("steady", deadline=None, derandomize=True)
 settings.load_profile("steady")

@@ -8,13 +8,12 @@ data back (cryptoauthlib lib/hal/hal_kit_bridge.c).
 from __future__ import annotations
 
 import ctypes
+import importlib.util
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from ctypes import POINTER, byref, c_bool, c_int, c_size_t, c_uint8, c_uint16, c_uint32, c_void_p
 from pathlib import Path
 from typing import Any, Final
-
-import cryptoauthlib
 
 from atcaprov.emulator.chip import Chip
 
@@ -46,7 +45,10 @@ class _Phy(ctypes.Structure):
     )
 
 
-LIBRARY: Final = ctypes.CDLL(str(Path(cryptoauthlib.__file__).with_name("libcryptoauth.so")))
+_WHEEL: Final = importlib.util.find_spec("cryptoauthlib")
+assert _WHEEL is not None
+assert _WHEEL.origin is not None
+LIBRARY: Final = ctypes.CDLL(str(Path(_WHEEL.origin).with_name("libcryptoauth.so")))
 """The library that the wheel bundles, not one that the system may have."""
 _LIBC: Final = ctypes.CDLL(None)
 
