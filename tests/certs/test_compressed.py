@@ -47,15 +47,15 @@ def test_garbage(data: bytes) -> None:
     assert found.pack() == data
 
 
-@pytest.mark.parametrize("bit", range(72 * 8))
-def test_one_flipped_bit_is_another_certificate_or_none(bit: int) -> None:
-    flipped = bytearray(GENUINE)
-    flipped[bit // 8] ^= 0x80 >> bit % 8
-    try:
-        found = CompressedCertificate.parse(bytes(flipped))
-    except CertificateError:
-        return
-    assert found.pack() == bytes(flipped) != GENUINE
+def test_one_flipped_bit_is_another_certificate_or_none() -> None:
+    for bit in range(72 * 8):
+        flipped = bytearray(GENUINE)
+        flipped[bit // 8] ^= 0x80 >> bit % 8
+        try:
+            found = CompressedCertificate.parse(bytes(flipped))
+        except CertificateError:
+            continue
+        assert found.pack() == bytes(flipped) != GENUINE
 
 
 @pytest.mark.parametrize(

@@ -60,15 +60,16 @@ def test_garbage_gives_certificate_errors_only(compressed: bytes, key: bytes, ca
         rebuild(genuine_definition(), compressed=compressed, public_key=key, ca_public_key=ca_key)
 
 
-@pytest.mark.parametrize("bit", range(72 * 8))
-def test_one_flipped_bit_never_gives_the_same_certificate(bit: int) -> None:
-    flipped = bytearray(COMPRESSED)
-    flipped[bit // 8] ^= 0x80 >> bit % 8
-    try:
-        found = rebuild(genuine_definition(), compressed=bytes(flipped), public_key=KEY, ca_public_key=CA_KEY)
-    except CertificateError:
-        return
-    assert found.hex() != GENUINE["der"]
+def test_one_flipped_bit_never_gives_the_same_certificate() -> None:
+    definition = genuine_definition()
+    for bit in range(72 * 8):
+        flipped = bytearray(COMPRESSED)
+        flipped[bit // 8] ^= 0x80 >> bit % 8
+        try:
+            found = rebuild(definition, compressed=bytes(flipped), public_key=KEY, ca_public_key=CA_KEY)
+        except CertificateError:
+            continue
+        assert found.hex() != GENUINE["der"]
 
 
 def test_chip_serial_must_be_given_when_the_definition_needs_it() -> None:

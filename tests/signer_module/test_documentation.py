@@ -1,0 +1,42 @@
+"""docs/reference/signer-module.md says what the program does."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import click
+import pytest
+
+from signer_module.cli import cli
+from signer_module.encrypted_pkcs8 import ROUNDS
+from signer_module.passwords import MAX_PASSWORD
+
+PAGE = (Path(__file__).parents[2] / "docs/reference/signer-module.md").read_text(encoding="utf-8")
+
+
+def command(*names: str) -> click.Command:
+    found: click.Command = cli
+    for name in names:
+        assert isinstance(found, click.Group)
+        found = found.commands[name]
+    return found
+
+
+@pytest.mark.parametrize("names", [("root", "create"), ("signer", "create"), ("export",)], ids="-".join)
+def test_every_option_is_explained_and_no_other(names: tuple[str, ...]) -> None:
+    section = PAGE.split(f"\n### {' '.join(names)}\n", 1)[1].split("\n#", 1)[0]
+    options = {option for parameter in command(*names).params for option in parameter.opts}
+    assert set(re.findall(r"--[a-z][a-z-]*", "".join(re.findall(r"^\|[^|]*\|", section, re.MULTILINE)))) == options
+
+
+def test_every_command_is_explained() -> None:
+    for name, entry in cli.commands.items():
+        names = [f"{name} {inner}" for inner in entry.commands] if isinstance(entry, click.Group) else [name]
+        for full in names:
+            assert f"| `signer-module {full}" in PAGE
+
+
+def test_figures() -> None:
+    assert f"{ROUNDS:,} rounds" in PAGE
+    assert f"1 to\n{MAX_PASSWORD} bytes" in PAGE
