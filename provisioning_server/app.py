@@ -7,7 +7,7 @@ import contextlib
 import signal
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 from atcaprov.errors import AtcaProvError
 from atcaprov.terminal import Console, Key
@@ -68,7 +68,9 @@ class Server:
         authority = Authority(
             self._signers, records, self._log, lambda: datetime.now(UTC), allow_rekey=self._settings.allow_rekey
         )
-        worker = IssuingWorker(authority, asyncio.get_running_loop())
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(self._log_fault)
+        worker = IssuingWorker(authority, loop, self._log)
         listener = Listener(self._settings.limits, worker.submit, self._log)
         try:
             self._log.info("Server starting...")
@@ -79,6 +81,10 @@ class Server:
         finally:
             await listener.stop()
             await worker.stop()
+
+    def _log_fault(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """What the loop could not hand to anybody, such as a callback that raised."""
+        self._log.error(f"A fault of the program: {context.get('message')} {context.get('exception')!r}")
 
     async def _until_stopped(self) -> None:
         await unlock_with(self._signers, self._settings.passwords, self._log)

@@ -8,7 +8,8 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
-from provisioning_server.authority import Reply, Request
+from provisioning_server import refusals
+from provisioning_server.authority import ProgramLog, Reply, Request
 
 BATCH_MAX: Final = 256
 """Most requests that are answered with one sync."""
@@ -26,8 +27,9 @@ class Answerer(Protocol):
 class IssuingWorker:
     """Runs an authority in a thread; replies are delivered on the event loop."""
 
-    def __init__(self, authority: Answerer, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, authority: Answerer, loop: asyncio.AbstractEventLoop, log: ProgramLog) -> None:
         self._authority = authority
+        self._log = log
         self._loop = loop
         self._waiting: queue.SimpleQueue[tuple[Request, Deliver] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="issuing", daemon=True)
@@ -47,9 +49,16 @@ class IssuingWorker:
         while more:
             batch, more = self._take()
             if batch:
-                replies = self._authority.answer([request for request, _ in batch])
+                replies = self._answer([request for request, _ in batch])
                 deliveries = [(deliver, reply) for (_, deliver), reply in zip(batch, replies, strict=True)]
                 self._loop.call_soon_threadsafe(_deliver_all, deliveries)
+
+    def _answer(self, requests: list[Request]) -> list[Reply]:
+        try:
+            return self._authority.answer(requests)
+        except Exception as error:  # a fault of the program must not end the thread that all clients wait for
+            self._log.error(f"A fault of the program: {error!r}")
+            return [refusals.INTERNAL] * len(requests)
 
     def _take(self) -> tuple[list[tuple[Request, Deliver]], bool]:
         """Wait for a request and take all others that wait; the flag is False when the end came."""

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Sequence
+
+from provisioning_server import refusals
+from provisioning_server.authority import Reply, Request
+from provisioning_server.worker import BATCH_MAX, IssuingWorker
+from tests.support.server import PATIENCE
+from tests.support.server_parts import RememberingLog
+from tests.support.wire_examples import ERROR, REPLY, REQUEST, SIGNER_REPLY, SIGNER_REQUEST
+
+
+class SlowAuthority:
+    """Answers when the test lets it; remembers the size of each batch."""
+
+    def __init__(self) -> None:
+        self.batches: list[int] = []
+        self.begun = threading.Event()
+        self.go_on = threading.Event()
+
+    def answer(self, requests: Sequence[Request]) -> list[Reply]:
+        self.batches.append(len(requests))
+        self.begun.set()
+        assert self.go_on.wait(PATIENCE)
+        return [REPLY if request == REQUEST else SIGNER_REPLY for request in requests]
+
+
+def test_what_waits_is_answered_in_one_batch_and_in_order() -> None:
+    async def run() -> tuple[SlowAuthority, list[tuple[int, Reply]]]:
+        authority, delivered = SlowAuthority(), []
+        worker = IssuingWorker(authority, asyncio.get_running_loop(), RememberingLog())
+
+        def submit(number: int, request: Request) -> None:
+            worker.submit(request, lambda reply: delivered.append((number, reply)))
+
+        submit(0, REQUEST)
+        assert await asyncio.to_thread(authority.begun.wait, PATIENCE)
+        for number in range(1, BATCH_MAX + 11):
+            submit(number, SIGNER_REQUEST if number % 2 else REQUEST)
+        assert delivered == []
+        authority.go_on.set()
+        await worker.stop()
+        await asyncio.sleep(0)
+        return authority, delivered
+
+    authority, delivered = asyncio.run(run())
+    assert authority.batches == [1, BATCH_MAX, 10]
+    assert delivered == [(number, SIGNER_REPLY if number % 2 else REPLY) for number in range(BATCH_MAX + 11)]
+
+
+def test_a_fault_of_the_program_is_answered_and_logged_and_work_goes_on() -> None:
+    class FaultyAuthority:
+        calls = 0
+
+        def answer(self, requests: Sequence[Request]) -> list[Reply]:
+            self.calls += 1
+            if self.calls == 1:
+                raise KeyError("bug")
+            return [ERROR] * len(requests)
+
+    async def run() -> list[Reply]:
+        replies: asyncio.Queue[Reply] = asyncio.Queue()
+        worker = IssuingWorker(FaultyAuthority(), asyncio.get_running_loop(), log)
+        found = []
+        for _ in range(2):
+            worker.submit(REQUEST, replies.put_nowait)
+            found.append(await replies.get())
+        await worker.stop()
+        return found
+
+    log = RememberingLog()
+    assert asyncio.run(run()) == [refusals.INTERNAL, ERROR]
+    assert log.lines == ["error: A fault of the program: KeyError('bug')"]
