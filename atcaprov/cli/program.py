@@ -9,7 +9,7 @@ import click
 
 from atcaprov.cli.border import run_program
 
-_GROUPS: Final = {"config": "atcaprov.cli.config"}
+_GROUPS: Final = {"config": "atcaprov.cli.config", "emulator": "atcaprov.cli.emulator"}
 
 
 class _LazyGroup(click.Group):

@@ -1,0 +1,86 @@
+"""`atcaprov emulator`: serve software chips to other programs, and replay recordings against one."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from atcaprov.emulator.images import BLANK, load_image
+from atcaprov.errors import Code, UsageError
+from atcaprov.kit.profiles import PARSER3, PROFILES
+from atcaprov.serving.bus import Buses
+from atcaprov.serving.chips import MOST_CHIPS, make_chips
+from atcaprov.serving.explain import explaining
+from atcaprov.serving.pins import Pins
+from atcaprov.serving.service import LOOPBACK, Ways, parse_clock
+from atcaprov.serving.service import serve as serve_until
+
+_FILE: Final = click.Path(dir_okay=False, path_type=Path)
+_PORT: Final = click.IntRange(0, 65535)
+
+
+@click.group("emulator")
+def group() -> None:
+    """Software chips for other programs."""
+
+
+@group.command()
+@click.option("--bridge", type=_PORT, metavar="PORT", help="cryptoauthlib's kit bridge over TCP.")
+@click.option("--i2c", type=_PORT, metavar="PORT", help="Raw I2C transactions over TCP.")
+@click.option("--kit", type=_PORT, metavar="PORT", help="Kit protocol (text lines) over TCP.")
+@click.option("--wolfssl", type=_PORT, metavar="PORT", help="The stream of wolfSSL's simulator over TCP.")
+@click.option("--pty", type=_FILE, metavar="PATH", help="Kit protocol at a pseudo-terminal; PATH becomes a link to it.")
+@click.option("--bind", default=LOOPBACK, show_default=True, metavar="ADDRESS", help="Address of the TCP ports.")
+@click.option("--image", default=BLANK, show_default=True, metavar="NAME", help="What new chips are.")
+@click.option("--chips", default=1, show_default=True, type=click.IntRange(1, MOST_CHIPS), help="How many chips.")
+@click.option("--state", type=_FILE, metavar="FILE", help="Keep the chip in FILE, the second in FILE-2 and so on.")
+@click.option(
+    "--clock", default="virtual", show_default=True, metavar="real|virtual|SCALE", help="How fast the chips are."
+)
+@click.option("--faults", type=_FILE, metavar="FILE", help="Plan of what goes wrong (TOML).")
+@click.option(
+    "--firmware",
+    type=click.Choice(list(PROFILES)),
+    default=PARSER3.name,
+    show_default=True,
+    help="The board that answers at --kit and --pty.",
+)
+@click.option("--explain", is_flag=True, help="Say on stderr why a chip refuses a command.")
+def serve(image: str, chips: int, state: Path | None, clock: str, faults: Path | None, **options: Any) -> None:
+    """Serve software chips until Ctrl-C or SIGTERM.
+
+    Every way in leads to the same chips. Port 0 takes a free one; each port is printed when it is open.
+    """
+    plan = _read_plan(faults) if faults else ""
+    made = make_chips(load_image(image), chips, state=state, clock=parse_clock(clock), faults=plan)
+    observer = explaining(_warn) if options.pop("explain") else None
+    ways = Ways(firmware=PROFILES[options.pop("firmware")], **options)
+    asyncio.run(_serve(Buses([Pins(chip, observer) for chip in made]), ways))
+
+
+def _read_plan(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"The fault plan {path} cannot be read: {error}.", code=Code.FILE_UNREADABLE) from error
+
+
+async def _serve(buses: Buses, ways: Ways) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        with contextlib.suppress(NotImplementedError):  # Windows: Ctrl-C ends the program as it does others
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    await serve_until(buses, ways, say=_say, report=_warn, stop=stop)
+
+
+def _say(line: str) -> None:
+    click.echo(line)
+
+
+def _warn(line: str) -> None:
+    click.echo(line, err=True)

@@ -1,0 +1,63 @@
+"""Make the chips that are served: from an image or from state files, on one bus."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from atcaprov.chip.memory_map import I2C_ADDRESS
+from atcaprov.emulator.chip import Chip
+from atcaprov.emulator.clock import Clock, VirtualClock
+from atcaprov.emulator.faults import FaultPlan
+from atcaprov.emulator.images import Image
+from atcaprov.emulator.memory import Memory
+from atcaprov.emulator.random_source import SystemRandom
+from atcaprov.emulator.state_file import StateFile
+
+FIRST_ADDRESS: Final = 0x08
+LAST_ADDRESS: Final = 0x77
+"""7-bit addresses outside this range are reserved (I2C-bus specification UM10204, 3.1.12)."""
+MOST_CHIPS: Final = LAST_ADDRESS - FIRST_ADDRESS + 1
+
+
+def make_chips(
+    image: Image,
+    count: int = 1,
+    *,
+    state: Path | None = None,
+    clock: Callable[[], Clock] = VirtualClock,
+    faults: str = "",
+) -> list[Chip]:
+    """Return `count` chips (1 to 112), each with a serial number, a clock and a fault plan of its own.
+
+    New chips get the image's I2C address, the next one, and so on: byte 16 of the configuration differs from the
+    image. With `state`, chips are kept in that file, and from the second on in `FILE-2.json` and so on; a chip that
+    has a file already is taken from it.
+
+    Raises:
+        UsageError: a state file is damaged or can't be read or written, or the fault plan is none.
+    """
+    return [_make_chip(image, number, state, clock(), faults) for number in range(count)]
+
+
+def _make_chip(image: Image, number: int, state: Path | None, clock: Clock, faults: str) -> Chip:
+    plan = FaultPlan.from_toml(faults) if faults else None
+    if state is None:
+        return Chip(_new_memory(image, number), clock=clock, faults=plan)
+    store = StateFile(_numbered(state, number))
+    chip = Chip(store.load() or _new_memory(image, number), keeper=store, clock=clock, faults=plan)
+    store.keep(chip.memory)
+    return chip
+
+
+def _new_memory(image: Image, number: int) -> Memory:
+    memory = image.make(SystemRandom())
+    address = (memory.config[I2C_ADDRESS] >> 1) - FIRST_ADDRESS + number
+    if number:
+        memory.config[I2C_ADDRESS] = FIRST_ADDRESS + address % MOST_CHIPS << 1
+    return memory
+
+
+def _numbered(state: Path, number: int) -> Path:
+    return state.with_name(f"{state.stem}-{number + 1}{state.suffix}") if number else state

@@ -1,0 +1,107 @@
+"""The rim: TCP ports and pseudo-terminals, each client with a session of its own over the same chips."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Final, Protocol
+
+from atcaprov.errors import AtcaProvError, Code, TransportError
+from atcaprov.serving.steps import Session, Wait
+
+MakeSession = Callable[[], Session]
+_READ_SIZE: Final = 65536
+
+
+class Writer(Protocol):
+    """Where the answers of a session go."""
+
+    def write(self, data: bytes) -> None:
+        """Take bytes to send."""
+
+    async def drain(self) -> None:
+        """Return when the client has room for more."""
+
+
+class Server:
+    """Listens until it is closed. `report` gets a line when a connection had to be closed, and why.
+
+    Everything runs in one event loop; a chip's command runs in it at once, so that no other comes in between.
+    """
+
+    def __init__(self, report: Callable[[str], None]) -> None:
+        self._report = report
+        self._servers: list[asyncio.Server] = []
+        self._clients: set[asyncio.Task[None]] = set()
+
+    async def listen(self, name: str, host: str, port: int, make_session: MakeSession) -> int:
+        """Open a TCP port (0: the system chooses) for sessions of one kind, and return its number.
+
+        Raises:
+            TransportError: the port can't be opened (PORT_IN_USE).
+        """
+
+        async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            with self._as_client():
+                await self._carry(name, make_session(), reader, writer)
+
+        try:
+            server = await asyncio.start_server(connected, host, port)
+        except OSError as error:
+            raise TransportError(
+                f"The {name} port {host}:{port} can't be opened: {error.strerror}.",
+                advice="Choose another port; 0 takes one that is free.",
+                code=Code.PORT_IN_USE,
+            ) from error
+        self._servers.append(server)
+        found: int = server.sockets[0].getsockname()[1]
+        return found
+
+    async def serve(self, name: str, session: Session, reader: asyncio.StreamReader, writer: Writer) -> None:
+        """Carry bytes between a client and its session until it leaves or sends what can't be of the framing."""
+        try:
+            while data := await reader.read(_READ_SIZE):
+                for step in session.receive(data):
+                    if isinstance(step, Wait):
+                        await asyncio.sleep(step.seconds)
+                    else:
+                        writer.write(step)
+                        await writer.drain()
+        except AtcaProvError as error:
+            self._report(f"{name}: {error} The connection is closed.")
+        except OSError:
+            pass  # the client is gone; the chips stay as they are
+
+    async def _carry(
+        self, name: str, session: Session, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        try:
+            await self.serve(name, session, reader, writer)
+            writer.close()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
+        finally:
+            writer.transport.abort()
+
+    async def close(self) -> None:
+        """Close every port and every connection; closing twice does no harm."""
+        for server in self._servers:
+            server.close()
+        for client in self._clients:
+            client.cancel()
+        await asyncio.gather(*self._clients, return_exceptions=True)
+        await asyncio.sleep(0)  # lets the transports close their sockets
+        self._servers.clear()
+
+    @contextlib.contextmanager
+    def _as_client(self) -> Iterator[None]:
+        task = asyncio.current_task()
+        assert task is not None
+        self._clients.add(task)
+        try:
+            yield
+        except asyncio.CancelledError:
+            pass  # `close` ends the connections
+        finally:
+            self._clients.discard(task)

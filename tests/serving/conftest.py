@@ -1,0 +1,29 @@
+"""The library at a served chip, on each of its legs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from atcaprov.emulator.chip import Chip
+from tests.support.served import Served, served
+from tests.support.wheel import Wheel
+from tests.support.wheel_ways import bridge_wheel, i2c_wheel
+
+
+@pytest.fixture
+def chip() -> Chip:
+    return Chip()
+
+
+@pytest.fixture
+def server(chip: Chip) -> Iterator[Served]:
+    with served(chip) as found:
+        yield found
+
+
+@pytest.fixture(params=[bridge_wheel, i2c_wheel], ids=["bridge", "i2c"])
+def wheel(request: pytest.FixtureRequest, server: Served) -> Iterator[Wheel]:
+    with request.param(server) as driver:
+        yield driver
