@@ -44,8 +44,9 @@ def _raw_public(key: ec.EllipticCurvePrivateKey) -> bytes:
 
 def new_key_pair() -> tuple[bytes, bytes]:
     """Return a new private key (32 bytes) and its public key (X and Y, 64 bytes) from the system's random source."""
-    key = ec.generate_private_key(_CURVE)
-    return key.private_numbers().private_value.to_bytes(32), _raw_public(key)
+    numbers = ec.generate_private_key(_CURVE).private_numbers()
+    public = numbers.public_numbers
+    return numbers.private_value.to_bytes(32), public.x.to_bytes(32) + public.y.to_bytes(32)
 
 
 def public_key(scalar: bytes) -> bytes:
