@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: setup demo test lint benchmarks clean
+.PHONY: setup demo test lint benchmarks bench clean
 
 setup: $(VENV)/.ready
 
@@ -26,5 +26,9 @@ lint: setup
 benchmarks: setup
 	$(BIN)/python -m pytest tests/benchmarks -q -s
 
+bench: setup
+	$(BIN)/python -m pytest tests/bench/host -q
+	$(BIN)/python -m tests.bench
+
 clean:
-	rm -rf $(VENV) demo benchmarks.json
+	rm -rf $(VENV) .bench demo benchmarks.json

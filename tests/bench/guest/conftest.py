@@ -1,0 +1,29 @@
+"""Fixtures of the tests that run inside the virtual machine."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.bench import vhci
+from tests.bench.machine import OUT_VARIABLE
+from tests.bench.plugboard import Plugboard
+
+
+@pytest.fixture(scope="session")
+def bench() -> Iterator[Plugboard]:
+    """The plugboard, one process for all tests: a replug costs half of a new process."""
+    if not vhci.SYSFS.exists():
+        pytest.fail("There is no vhci-hcd: run these tests with 'make bench'.")
+    with Plugboard(Path(os.environ[OUT_VARIABLE]) / "plugboard.log") as plugboard:
+        yield plugboard
+
+
+@pytest.fixture
+def plugboard(bench: Plugboard) -> Iterator[Plugboard]:
+    """The plugboard; everything is pulled after the test, whose program must have closed its handles by then."""
+    yield bench
+    bench.unplug_all()

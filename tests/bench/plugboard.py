@@ -1,0 +1,148 @@
+"""The tests' hand at the bench: plug boards in and out, and find what the kernel makes of them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, NamedTuple, Self, TypeVar
+
+from tests.bench.boards import BoardPlan, Kind
+
+PATIENCE_SECONDS: Final = 20.0
+_POLL_SECONDS: Final = 0.02
+_USB_DEVICES: Final = Path("/sys/bus/usb/devices")
+_NODES: Final = {Kind.HID: "hidraw/hidraw*", Kind.CDC: "tty/tty*", Kind.I2C: "i2c-[0-9]*"}
+
+
+_Found = TypeVar("_Found")
+
+
+class Node(NamedTuple):
+    """A plugged board: its place in the USB tree, such as `1-1`, and its device file."""
+
+    bus_id: str
+    path: Path
+
+
+class ChipState(NamedTuple):
+    """What a chip of a board holds."""
+
+    power: str
+    config: bytes
+    otp: bytes
+    data: bytes
+
+
+class BenchError(Exception):
+    """The bench itself failed."""
+
+
+class Plugboard:
+    """The process with the boards, as a context."""
+
+    def __init__(self, log: Path) -> None:
+        self._log = log.open("ab")
+        self._plans: dict[str, BoardPlan] = {}
+        self._nodes: dict[str, Node] = {}
+        command = (sys.executable, "-m", "tests.bench.plugboard_process")
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log, text=True
+        )
+
+    def __enter__(self) -> Self:
+        self._hear()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.unplug_all()
+        self._process.communicate(timeout=PATIENCE_SECONDS)
+        self._log.close()
+
+    def make(self, plan: BoardPlan) -> None:
+        """Make a board, blank; one of the same name is thrown away."""
+        self._ask("make", plan=asdict(plan))
+        self._plans[plan.name] = plan
+
+    def plug(self, name: str) -> Node:
+        """Plug a board in; return when its device file is there and udev has dealt with it."""
+        bus_id = self._ask("plug", name=name)["bus_id"]
+        path = _wait_for(lambda: _find_node(bus_id, self._plans[name].kind), f"the device file of {name}")
+        _settle()
+        self._nodes[name] = Node(bus_id, path)
+        return self._nodes[name]
+
+    def unplug(self, name: str) -> None:
+        """Pull a board; return when its device file is gone. Close what holds it before, above all on I2C."""
+        self._ask("unplug", name=name)
+        self.wait_until_gone(name)
+
+    def wait_until_gone(self, name: str) -> None:
+        """Return when the device file of a board that was pulled is gone."""
+        node = self._nodes.pop(name, None)
+        if node is not None:
+            _wait_for(lambda: not (_USB_DEVICES / node.bus_id).exists(), f"the end of {name}")
+            _settle()
+
+    def unplug_all(self) -> None:
+        """Pull every board."""
+        for name in list(self._nodes):
+            self.unplug(name)
+
+    def cut_at(self, name: str, opcode: int, *, count: int = 1, before: bool = False) -> None:
+        """Pull a board by itself at the `count`-th command with this opcode from now."""
+        self._ask("cut", name=name, opcode=opcode, count=count, before=before)
+
+    def chip(self, name: str, index: int = 0) -> ChipState:
+        """Return what a chip holds, plugged or not."""
+        state = self._ask("chip", name=name, index=index)
+        return ChipState(state["power"], *(bytes.fromhex(state[zone]) for zone in ("config", "otp", "data")))
+
+    def _ask(self, do: str, **arguments: Any) -> dict[str, Any]:
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps({"do": do, **arguments}) + "\n")
+        self._process.stdin.flush()
+        return self._hear()
+
+    def _hear(self) -> dict[str, Any]:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            raise BenchError(f"the process with the boards has ended; see {self._log.name}")
+        reply: dict[str, Any] = json.loads(line)
+        if "error" in reply:
+            raise BenchError(reply["error"])
+        return reply
+
+
+def _find_node(bus_id: str, kind: Kind) -> Path | None:
+    for found in _USB_DEVICES.glob(f"{bus_id}:*/{_NODES[kind]}"):
+        return _device_file(found.name)
+    for found in _USB_DEVICES.glob(f"{bus_id}:*/*/{_NODES[kind]}"):
+        return _device_file(found.name)
+    return None
+
+
+def _device_file(name: str) -> Path | None:
+    path = Path("/dev") / name
+    return path if path.exists() else None
+
+
+def _wait_for(look: Callable[[], _Found | None], what: str) -> _Found:
+    end = time.monotonic() + PATIENCE_SECONDS
+    while not (found := look()):
+        if time.monotonic() > end:
+            raise BenchError(f"waited {PATIENCE_SECONDS:.0f} s for {what}")
+        time.sleep(_POLL_SECONDS)
+    return found
+
+
+def _settle() -> None:
+    subprocess.run(("udevadm", "settle", "--timeout=10"), check=True)
