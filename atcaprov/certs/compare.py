@@ -50,7 +50,7 @@ def explain_differences(definition: CertificateDefinition, expected: bytes, foun
         return []
     layout = definition.layout
     end = layout.signature.start
-    if not _comparable(layout, found):
+    if not _comparable(layout, found) or not _comparable(layout, expected):
         return [FieldDifference(WHOLE, 0, len(expected), expected, found, _whole_cause(definition, found))]
     fields = _fields(definition, layout)
     differing = [(name, span) for name, span in fields if span.of(expected) != span.of(found)]

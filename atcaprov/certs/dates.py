@@ -181,6 +181,21 @@ def format_date(date: datetime, date_format: DateFormat) -> bytes:
     return seconds.to_bytes(4, "big" if date_format is DateFormat.POSIX_UINT32_BE else "little")
 
 
+def parse_date(text: bytes, date_format: DateFormat) -> datetime:
+    """Return the date (UTC) of a UTCTime or GeneralizedTime; raises CertificateError for anything else."""
+    digits = {DateFormat.RFC5280_UTC: 12, DateFormat.RFC5280_GEN: 14}.get(date_format, 0)
+    if len(text) != digits + 1 or text[-1:] != b"Z" or not text[:-1].isdigit():
+        raise CertificateError("A date of the certificate is neither a UTCTime nor a GeneralizedTime.")
+    month, day, hour, minute, second = (int(text[start : start + 2]) for start in range(digits - 10, digits, 2))
+    year = int(text[: digits - 10])
+    if date_format is DateFormat.RFC5280_UTC:
+        year += 2000 if year < 50 else 1900
+    try:
+        return datetime(year, month, day, hour, minute, second, tzinfo=UTC)
+    except ValueError as error:
+        raise CertificateError("A date of the certificate does not exist.") from error
+
+
 def needed_format(year: int) -> DateFormat:
     """Return the format that RFC 5280 demands for a date of this year."""
     return DateFormat.RFC5280_UTC if year <= LAST_UTC_TIME_YEAR else DateFormat.RFC5280_GEN

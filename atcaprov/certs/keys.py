@@ -72,6 +72,18 @@ def der_signature(rs: bytes) -> bytes:
     return utils.encode_dss_signature(int.from_bytes(rs[:_HALF], "big"), int.from_bytes(rs[_HALF:], "big"))
 
 
+def signature_of(bit_string: bytes) -> bytes:
+    """Return R||S of a certificate's signature, from the tag of its BIT STRING to its end.
+
+    Only the one encoding that DER has is taken, so that no other bytes can stand for the same signature.
+    """
+    encoded = bit_string[3:]
+    signature = raw_signature(encoded)
+    if bit_string[:3] != bytes([0x03, len(encoded) + 1, 0]) or der_signature(signature) != encoded:
+        raise CertificateError("The signature is not in DER.")
+    return signature
+
+
 def verify_digest(public_key: bytes, digest: bytes, signature: bytes) -> bool:
     """Tell whether R||S is a signature of the 32-byte SHA-256 digest under X||Y."""
     try:
