@@ -50,6 +50,7 @@ def root_create(
     out: Path, description: Path | None, password_file: Path | None, password_fd: int | None, no_password: bool
 ) -> None:
     """Create a root: a key and a self-signed certificate in a new folder."""
+    files.refuse_existing(out)
     described = _description("root", description)
     password = passwords.source(password_file, password_fd, no_password).choose("Password for the root key")
     root = create_root(out, described, password, _now())
@@ -84,6 +85,7 @@ def signer_create(
     key_password_fd: int | None,
 ) -> None:
     """Create a signer: a key and a certificate that the root signs, in a new folder."""
+    files.refuse_existing(out)
     chosen = _signer_id(signer_id)
     descriptions = SignerDescriptions(
         _description("signer", signer_description), _description("device", device_description)

@@ -55,12 +55,8 @@ def pem_certificate(der: bytes) -> bytes:
     return x509.load_der_x509_certificate(der).public_bytes(Encoding.PEM)
 
 
-@contextmanager
-def new_folder(path: Path, mode: int = 0o700) -> Iterator[Path]:
-    """Give a temporary folder beside `path` that takes its name when the block ends well, and is removed otherwise.
-
-    Nothing that exists is overwritten: raises UsageError (file-unwritable) when `path` is there and not empty.
-    """
+def refuse_existing(path: Path) -> None:
+    """Raise UsageError (file-unwritable) when a new folder cannot be made there, because something is."""
     with _writing(path):
         if path.is_symlink() or (path.exists() and not (path.is_dir() and not any(path.iterdir()))):
             raise UsageError(
@@ -68,6 +64,16 @@ def new_folder(path: Path, mode: int = 0o700) -> Iterator[Path]:
                 advice="Choose another folder.",
                 code=Code.FILE_UNWRITABLE,
             )
+
+
+@contextmanager
+def new_folder(path: Path, mode: int = 0o700) -> Iterator[Path]:
+    """Give a temporary folder beside `path` that takes its name when the block ends well, and is removed otherwise.
+
+    Nothing that exists is overwritten: raises UsageError (file-unwritable) when `path` is there and not empty.
+    """
+    refuse_existing(path)
+    with _writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     try:

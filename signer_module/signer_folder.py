@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from atcaprov.certs.cert_info import CertInfo
-from atcaprov.certs.chain import verify_issued, verify_root
+from atcaprov.certs.chain import verify_root, verify_under_root
 from atcaprov.certs.compare import explain_differences
 from atcaprov.certs.compressed import CompressedCertificate
 from atcaprov.certs.definition import CertificateDefinition
@@ -125,7 +125,7 @@ def cert_info(signer: SignerFolder, index: int) -> CertInfo:
 
 
 def _check(signer: SignerFolder) -> None:
-    verify_issued(signer.certificate, signer.root_public_key, role="signer")
+    verify_under_root(signer.certificate, signer.root_certificate)
     parsed = CompressedCertificate.parse(signer.compressed)
     if parsed.signer_id != signer.signer_id:
         raise CertificateError("The signer id of the compressed certificate is not that of the certificate.")

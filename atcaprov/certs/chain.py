@@ -7,7 +7,7 @@ from datetime import datetime
 
 from cryptography import x509
 
-from atcaprov.certs.keys import der_signature, key_id, raw_signature, verify_digest
+from atcaprov.certs.keys import key_id, signature_of, verify_digest
 from atcaprov.certs.layout import CertificateLayout, certificate_layout
 from atcaprov.errors import CertificateError, Code
 
@@ -63,6 +63,10 @@ def verify_root(root_der: bytes, root_public_key: bytes | None = None) -> bytes:
     """
     root = _layout(root_der, "root")
     key = root.public_key.of(root_der)
+    if root.subject_key_id is not None and root.subject_key_id.of(root_der) != key_id(key):
+        raise _broken(
+            "The subject key id of the root certificate is not the SHA-1 of its key, as signers will name it."
+        )
     if root_public_key is not None and key != root_public_key:
         raise CertificateError("The root certificate has another key than the pinned one.", code=Code.ROOT_NOT_PINNED)
     _check_signed(root_der, root, key, "root", Code.CHAIN_INVALID)
@@ -70,9 +74,13 @@ def verify_root(root_der: bytes, root_public_key: bytes | None = None) -> bytes:
     return key
 
 
-def verify_issued(der: bytes, issuer_public_key: bytes, *, role: str) -> None:
-    """Return when one certificate is signed by the key X||Y; raises CertificateError (chain-invalid)."""
-    _check_signed(der, _layout(der, role), issuer_public_key, role, Code.CHAIN_INVALID)
+def verify_under_root(signer_der: bytes, root_der: bytes) -> None:
+    """Return when a signer certificate was issued by the root certificate; raises CertificateError (chain-invalid)."""
+    signer, root = _layout(signer_der, "signer"), _layout(root_der, "root")
+    if signer.issuer.of(signer_der) != root.subject.of(root_der):
+        raise _broken("The signer certificate names another issuer than the root certificate's subject.")
+    _check_signed(signer_der, signer, root.public_key.of(root_der), "signer", Code.CHAIN_INVALID)
+    _check_authority(signer_der, "signer", None)
 
 
 def _layout(der: bytes, role: str) -> CertificateLayout:
@@ -98,15 +106,10 @@ def _check_signed(der: bytes, layout: CertificateLayout, issuer_key: bytes, role
 
 
 def _signature(bit_string: bytes, role: str) -> bytes:
-    # Tag, length, number of unused bits; then the one encoding in DER. Nothing else may stand for the same signature.
-    encoded = bit_string[3:]
     try:
-        signature = raw_signature(encoded)
+        return signature_of(bit_string)
     except CertificateError as error:
-        raise _broken(f"The signature of the {role} certificate is not usable.") from error
-    if bit_string[:3] != bytes([0x03, len(encoded) + 1, 0]) or der_signature(signature) != encoded:
-        raise _broken(f"The signature of the {role} certificate is not in DER.")
-    return signature
+        raise _broken(f"The signature of the {role} certificate is not usable. {error.what}") from error
 
 
 def _check_authority(der: bytes, role: str, at: datetime | None) -> None:

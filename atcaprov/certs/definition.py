@@ -129,6 +129,16 @@ class CertificateDefinition:
             last = min(last, dates.LAST_UTC_TIME_YEAR - self.expire_years)
         return last
 
+    @property
+    def first_issue_year(self) -> int:
+        """The first year in which the date formats of this definition are those that RFC 5280 demands."""
+        first = dates.FIRST_YEAR
+        if self.issue_date_format is DateFormat.RFC5280_GEN:
+            first = dates.LAST_UTC_TIME_YEAR + 1
+        if self.expire_date_format is DateFormat.RFC5280_GEN and self.expire_years:
+            first = max(first, dates.LAST_UTC_TIME_YEAR + 1 - self.expire_years)
+        return first
+
     def issue_date(self, now: datetime) -> datetime:
         """Return the date with which to issue at the moment `now` (see dates.issue_hour)."""
         return dates.issue_hour(now, self.expire_years)

@@ -230,6 +230,10 @@ def _check_issuable_role(definition: CertificateDefinition) -> None:
 def _check_issuable_dates(definition: CertificateDefinition) -> None:
     if definition.expire_date_format is DateFormat.RFC5280_UTC and not definition.expire_years:
         raise refused("no expiry needs the date 9999-12-31 and GeneralizedTime, and it has UTCTime")
+    if definition.first_issue_year > definition.last_issue_year:
+        raise refused(
+            "there is no year to issue in: RFC 5280 wants UTCTime for its dates up to 2049 and GeneralizedTime after"
+        )
 
 
 def needs_chip_serial(definition: CertificateDefinition) -> bool:

@@ -13,7 +13,7 @@ from datetime import datetime
 
 from atcaprov.certs import rebuild as rebuilding
 from atcaprov.certs.compressed import CompressedCertificate
-from atcaprov.certs.dates import format_version_for
+from atcaprov.certs.dates import check_issue_date, format_version_for
 from atcaprov.certs.definition import CertificateDefinition
 from atcaprov.certs.keys import SIGNATURE_SIZE, load_public_key, verify_digest
 from atcaprov.errors import CertificateError, Code
@@ -136,10 +136,12 @@ def issue(
 
 def _unsigned(definition: CertificateDefinition, signer_id: bytes, issue_date: datetime) -> CompressedCertificate:
     version = format_version_for(issue_date.year, definition.expire_years)
-    if version > definition.format_version:
+    check_issue_date(issue_date, max(version, definition.format_version))
+    if not definition.first_issue_year <= issue_date.year <= definition.last_issue_year:
         raise CertificateError(
-            f"The issue year {issue_date.year} does not fit format version 0, which ends with 2031.",
-            advice="Make a new definition with compressed_format = 1, for products whose readers know it.",
+            f"Certificates of the definition {definition.name} are issued from {definition.first_issue_year} to "
+            f"{definition.last_issue_year}, not in {issue_date.year}.",
+            advice="Check the clock. If it is right, make a new definition; its dates have another format.",
             code=Code.DEFINITION_INVALID,
         )
     if definition.expire_years and (issue_date.month, issue_date.day) == (2, 29):

@@ -7,7 +7,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from atcaprov.certs.chain import verify_chain, verify_root
+from atcaprov.certs.chain import verify_chain, verify_root, verify_under_root
 from atcaprov.certs.description import default_description
 from atcaprov.certs.issue import issue
 from atcaprov.certs.keys import key_id
@@ -132,11 +132,14 @@ def test_an_unknown_critical_extension_is_refused() -> None:
         verify_chain(der, SIGNER_DER, ROOT.public)
 
 
-def root_certificate(key: Key = ROOT) -> bytes:
+def root_certificate(key: Key = ROOT, *, name_of: str = "root", identifier: bytes = b"") -> bytes:
     description = default_description("root")
-    name = description.subject_name()
+    name = default_description("root").subject_name()
+    if name_of != "root":
+        name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name_of)])
+    identifier = identifier or key_id(key.public)
     builder = x509.CertificateBuilder(name, name, key.private.public_key(), 7, HOUR, HOUR + timedelta(days=9))
-    builder = description.extensions.add(builder, key_id=key_id(key.public), issuer_key_id=key_id(key.public))
+    builder = description.extensions.add(builder, key_id=identifier, issuer_key_id=identifier)
     return builder.sign(ROOT.private, hashes.SHA256()).public_bytes(Encoding.DER)
 
 
@@ -150,3 +153,18 @@ def test_root() -> None:
         verify_root(root_certificate(Key.of(9)))
     with pytest.raises(CertificateError, match="not signed"):
         verify_root(DEVICE_DER)
+
+
+def test_a_root_with_a_key_id_of_another_kind_would_not_be_found_by_its_signers() -> None:
+    with pytest.raises(CertificateError, match="subject key id"):
+        verify_root(root_certificate(identifier=bytes(20)))
+
+
+def test_signer_under_its_root_certificate() -> None:
+    verify_under_root(SIGNER_DER, root_certificate())
+    with pytest.raises(CertificateError, match="another issuer"):
+        verify_under_root(SIGNER_DER, root_certificate(name_of="Somebody else"))
+    with pytest.raises(CertificateError, match="not signed"):
+        verify_under_root(signer_certificate(root=Key.of(5)), root_certificate())
+    with pytest.raises(CertificateError, match="not usable"):
+        verify_under_root(SIGNER_DER[:-1], root_certificate())

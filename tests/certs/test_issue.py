@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 
 from atcaprov.certs import keys
 from atcaprov.certs.definition import CertificateDefinition, CertLocation, DateFormat, SerialSource, StdElement
+from atcaprov.certs.description import CertificateDescription, default_description, default_text
 from atcaprov.certs.issue import IssuedCertificate, PendingCertificate, issue
 from atcaprov.certs.rebuild import rebuild
+from atcaprov.certs.template import device_definition
 from atcaprov.errors import CertificateError, Code
 from tests.support.certificates import (
     CHIP_SERIAL,
@@ -141,7 +143,7 @@ def test_what_does_not_fit_is_refused(changes: dict[str, Any], message: str) -> 
 
 
 def test_limited_validity_is_not_issued_on_29_february() -> None:
-    limited = replace(DEVICE_DEFINITION, expire_years=10)
+    limited = default_description_with(expire_years=10)
     leap_day = datetime(2028, 2, 29, 12, tzinfo=UTC)
     with pytest.raises(CertificateError, match="29 February"):
         issue_device(limited, issue_date=leap_day)
@@ -157,6 +159,24 @@ def test_format_version_1_is_used_only_where_it_is_allowed_and_needed() -> None:
     assert late.compressed[70] & 15 == 1
     assert allowed.last_issue_year == 2049
     assert DEVICE_DEFINITION.last_issue_year == 2031
+
+
+def test_the_clock_outside_the_years_of_the_definition() -> None:
+    twenty = default_description_with(expire_years=20)
+    assert (twenty.first_issue_year, twenty.last_issue_year) == (2000, 2029)
+    with pytest.raises(CertificateError, match="from 2000 to 2029, not in 2030") as caught:
+        issue_device(twenty, issue_date=HOUR.replace(year=2030))
+    assert caught.value.code == Code.DEFINITION_INVALID
+    thirty = default_description_with(expire_years=30)
+    assert (thirty.first_issue_year, thirty.last_issue_year) == (2020, 2031)
+    with pytest.raises(CertificateError, match="Check the clock"):
+        issue_device(thirty, issue_date=HOUR.replace(year=2019))
+
+
+def default_description_with(*, expire_years: int) -> CertificateDefinition:
+    text = default_text("device").replace("expire_years = 0", f"expire_years = {expire_years}")
+    signer = default_description("signer")
+    return device_definition(CertificateDescription.from_toml(text), signer=signer, at=HOUR)
 
 
 def without(definition: CertificateDefinition, element: StdElement) -> CertificateDefinition:
@@ -181,6 +201,11 @@ def test_definitions_that_are_rebuilt_but_not_issued_from(definition: Certificat
     with pytest.raises(CertificateError, match=message) as caught:
         issue_device(definition)
     assert caught.value.code == Code.DEFINITION_INVALID
+
+
+def test_date_formats_without_a_year_to_issue_in() -> None:
+    with pytest.raises(CertificateError, match="no year to issue in"):
+        issue_device(replace(DEVICE_DEFINITION, expire_years=10))
 
 
 def test_no_expiry_with_utc_time_is_refused() -> None:
