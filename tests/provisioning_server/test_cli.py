@@ -71,7 +71,7 @@ def test_what_can_not_start_says_why_and_exits(
     words = [option.format(signer=signer.path, locked=locked_signer.path) for option in options]
     done = CliRunner().invoke(command, ["--port", "0", "--data", str(tmp_path), *words])
     assert done.exit_code == code, done.output
-    assert re.search(says, done.stderr), done.output
+    assert re.search(says, done.output), done.output
     assert isinstance(done.exception, SystemExit)
 
 
