@@ -136,6 +136,20 @@ def issue(
 
 def _unsigned(definition: CertificateDefinition, signer_id: bytes, issue_date: datetime) -> CompressedCertificate:
     version = format_version_for(issue_date.year, definition.expire_years)
+    _check_date(definition, issue_date, version)
+    return CompressedCertificate(
+        signature=bytes(SIGNATURE_SIZE),
+        issue_date=issue_date,
+        expire_years=definition.expire_years,
+        signer_id=signer_id,
+        template_id=definition.template_id,
+        chain_id=definition.chain_id,
+        sn_source=definition.sn_source,
+        format_version=version,
+    )
+
+
+def _check_date(definition: CertificateDefinition, issue_date: datetime, version: int) -> None:
     check_issue_date(issue_date, max(version, definition.format_version))
     if not definition.first_issue_year <= issue_date.year <= definition.last_issue_year:
         raise CertificateError(
@@ -149,16 +163,6 @@ def _unsigned(definition: CertificateDefinition, signer_id: bytes, issue_date: d
             "Certificates with limited validity are not issued with the date of 29 February.",
             advice="Use definition.issue_date(now), which takes 28 February instead.",
         )
-    return CompressedCertificate(
-        signature=bytes(64),
-        issue_date=issue_date,
-        expire_years=definition.expire_years,
-        signer_id=signer_id,
-        template_id=definition.template_id,
-        chain_id=definition.chain_id,
-        sn_source=definition.sn_source,
-        format_version=version,
-    )
 
 
 def _hashed_dates(fields: CompressedCertificate) -> bytes:
