@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from atcaprov.certs.cert_info import CertInfo
 from atcaprov.certs.definition import CertificateDefinition
 from atcaprov.certs.description import CertificateDescription
 from atcaprov.certs.issue import IssuedCertificate, issue
@@ -96,18 +95,7 @@ def _contents(
     index: int,
 ) -> dict[str, tuple[bytes, int]]:
     signer, device = definitions
-    name, signer_id = signer_folder.split_name(common_name(issued.der))
-    info = CertInfo(
-        signer_name=name,
-        signer_id=signer_id,
-        signer_public_key=key.public_key,
-        root_public_key=root.public_key,
-        signer_template_id=signer.template_id,
-        signer_chain_id=signer.chain_id,
-        device_template_id=device.template_id,
-        device_chain_id=device.chain_id,
-        index=index,
-    )
+    info = signer_folder.cert_info(issued.der, root.certificate, signer, device, index)
     return {
         signer_folder.KEY_FILE: (key.encode(password), files.PRIVATE),
         signer_folder.CERTIFICATE_FILE: (files.pem_certificate(issued.der), files.PUBLIC),

@@ -65,7 +65,7 @@ class SignerFolder:
 
     def cert_info(self, index: int = 0) -> CertInfo:
         """Return what a client needs to know of this signer."""
-        return cert_info(self, index)
+        return cert_info(self.certificate, self.root_certificate, self.signer_definition, self.device_definition, index)
 
     def unlock(self, password: bytes | None) -> SoftwareKey:
         """Return the private key; raises UsageError (password-wrong, key-file-invalid) or key-mismatch."""
@@ -109,17 +109,24 @@ def split_name(name: str) -> tuple[str, bytes]:
     return match["name"], bytes.fromhex(match["id"])
 
 
-def cert_info(signer: SignerFolder, index: int) -> CertInfo:
-    """Return the contents of a signer's cert info file."""
+def cert_info(
+    certificate: bytes,
+    root_certificate: bytes,
+    signer: CertificateDefinition,
+    device: CertificateDefinition,
+    index: int,
+) -> CertInfo:
+    """Return the contents of a signer's cert info file; certificates as DER."""
+    name, signer_id = split_name(common_name(certificate))
     return CertInfo(
-        signer_name=signer.name,
-        signer_id=signer.signer_id,
-        signer_public_key=signer.public_key,
-        root_public_key=signer.root_public_key,
-        signer_template_id=signer.signer_definition.template_id,
-        signer_chain_id=signer.signer_definition.chain_id,
-        device_template_id=signer.device_definition.template_id,
-        device_chain_id=signer.device_definition.chain_id,
+        signer_name=name,
+        signer_id=signer_id,
+        signer_public_key=certificate_layout(certificate).public_key.of(certificate),
+        root_public_key=certificate_layout(root_certificate).public_key.of(root_certificate),
+        signer_template_id=signer.template_id,
+        signer_chain_id=signer.chain_id,
+        device_template_id=device.template_id,
+        device_chain_id=device.chain_id,
         index=index,
     )
 
