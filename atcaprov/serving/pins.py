@@ -35,7 +35,8 @@ class Pins:
     def exchange(self, packet: bytes) -> bytes:
         """Run one command to its end and return the reply, which is due after `lag` seconds; empty if there is none."""
         self.reply = self.chip.exchange(packet)
-        self._tell(packet)
+        if self.reply:
+            self._tell(packet)
         return self.reply
 
     def lag(self) -> float:

@@ -1,0 +1,115 @@
+"""`atcaprov emulator serve` as a program: ports as printed, clean end, state kept, errors named."""
+
+from __future__ import annotations
+
+import re
+import signal
+import socket
+import subprocess
+import sysconfig
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from atcaprov.chip.commands import Opcode
+from atcaprov.cli.emulator import group
+from atcaprov.emulator.counters import read_counter
+from atcaprov.emulator.state_file import StateFile
+from tests.support.chips import packet
+from tests.support.programs_in_process import run_in_process
+from tests.support.served import Client
+
+_PROGRAM = Path(sysconfig.get_path("scripts")) / "atcaprov"
+_LIMIT = 60
+
+
+@contextmanager
+def serving(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], dict[str, str]]]:
+    """Start the program; gives it, and what it printed for each way in."""
+    ways = sum(argument in ("--bridge", "--i2c", "--kit", "--wolfssl", "--pty") for argument in arguments)
+    command = [str(_PROGRAM), "emulator", "serve", *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as program:
+        assert program.stdout is not None
+        try:
+            lines = [program.stdout.readline().rstrip("\n") for _ in range(ways)]
+            yield program, dict(line.split(": ", 1) for line in lines)
+        finally:
+            program.kill()
+
+
+def ended(program: subprocess.Popen[str], number: signal.Signals) -> tuple[int, str, str]:
+    program.send_signal(number)
+    out, err = program.communicate(timeout=_LIMIT)
+    return program.returncode, out, err
+
+
+@contextmanager
+def wolfssl_client(places: dict[str, str]) -> Iterator[Client]:
+    host, _, port = places["wolfssl"].removeprefix("listening on ").rpartition(":")
+    with socket.create_connection((host, int(port)), _LIMIT) as connection:
+        yield Client(connection)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_it_prints_a_line_for_each_way_and_ends_cleanly(tmp_path: Path, number: signal.Signals) -> None:
+    port = tmp_path / "ttyKit"
+    options = ["--bridge", "0", "--i2c", "0", "--kit", "0", "--wolfssl", "0", "--pty", str(port)]
+    with serving(*options) as (program, places):
+        assert list(places) == ["bridge", "i2c", "kit", "wolfssl", "pty"]
+        assert all(re.fullmatch(r"listening on 127\.0\.0\.1:[1-9]\d*", place) for place in list(places.values())[:4])
+        assert places["pty"] == str(port)
+        assert ended(program, number) == (0, "", "")
+    assert not port.is_symlink()
+
+
+def test_what_a_client_changed_is_in_the_state_file(tmp_path: Path) -> None:
+    state = tmp_path / "chip.json"
+    for expected in (1, 2):
+        with serving("--wolfssl", "0", "--state", str(state)) as (program, places):
+            with wolfssl_client(places) as client:
+                client.send(b"\x03" + packet(Opcode.COUNTER, 1))
+                client.take(7)
+            assert ended(program, signal.SIGTERM)[0] == 0
+        memory = StateFile(state).load()
+        assert memory is not None
+        assert read_counter(memory, 0) == expected
+
+
+def test_explain_says_why_on_stderr(tmp_path: Path) -> None:
+    with serving("--wolfssl", "0", "--explain", "--image", "atecc608b") as (program, places):
+        with wolfssl_client(places) as client:
+            client.send(b"\x03" + packet(Opcode.SIGN, 0x80, 0))
+            assert client.take(4) == bytes.fromhex("040f2342")
+        code, out, err = ended(program, signal.SIGTERM)
+    assert (code, out) == (0, "")
+    assert "Sign (P1 80, P2 0000) refused, 0F" in err
+
+
+def test_a_plan_of_faults_strikes(tmp_path: Path) -> None:
+    plan = tmp_path / "faults.toml"
+    plan.write_text('[[fault]]\nkind = "ecc-fault"\nopcode = "Info"\n')
+    with serving("--wolfssl", "0", "--faults", str(plan)) as (_program, places), wolfssl_client(places) as client:
+        client.send(2 * (b"\x03" + packet(Opcode.INFO)))
+        assert client.take(11) == bytes.fromhex("0405c343" + "07000060028038")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "No way in is named"),
+        (["--bridge", "0", "--clock", "fast"], "'fast' is no clock"),
+        (["--bridge", "0", "--image", "atecc999"], "There is no chip image 'atecc999'"),
+        (["--bridge", "0", "--faults", "missing.toml"], r"missing\.toml cannot be read"),
+        (["--bridge", "65536"], "65536"),
+        (["--bridge", "0", "--chips", "113"], "113"),
+        (["--bridge", "0", "--bind", "192.0.2.1"], "bridge port 192.0.2.1:0 can't be opened"),
+        (["--pty", "/no/such/folder/port"], "can't be made"),
+    ],
+)
+def test_a_wrong_option_is_one_message_and_an_exit_code(arguments: list[str], message: str) -> None:
+    done = run_in_process(group, "serve", *arguments)
+    assert done.code in (2, 3)
+    assert re.search(message, done.err)
+    assert "Traceback" not in done.err

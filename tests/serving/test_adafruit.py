@@ -1,0 +1,136 @@
+"""Adafruit's CircuitPython driver, unchanged, over a bus whose transactions go to the i2c port."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator
+from hashlib import sha256
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, utils
+
+from atcaprov.emulator.chip import Chip
+from atcaprov.emulator.images import load_image
+from atcaprov.emulator.random_source import SystemRandom
+from tests.support.served import Client, Served, served
+
+adafruit_atecc = importlib.import_module("adafruit_atecc.adafruit_atecc")
+
+
+class FakeBus:
+    """A `busio.I2C` of CircuitPython: a NAK is an OSError."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self.naks = 0
+
+    def try_lock(self) -> bool:
+        return True
+
+    def unlock(self) -> None:
+        """Nobody else uses the bus."""
+
+    def writeto(self, address: int, buffer: bytes, *, start: int = 0, end: int | None = None) -> None:
+        data = bytes(buffer[start:end])
+        self._client.send(b"W\0" + bytes((address,)) + len(data).to_bytes(2, "little") + data)
+        self._acknowledge()
+
+    def readfrom_into(self, address: int, buffer: bytearray, *, start: int = 0, end: int | None = None) -> None:
+        count = len(buffer[start:end])
+        self._client.send(b"R\0" + bytes((address,)) + count.to_bytes(2, "little"))
+        self._acknowledge()
+        buffer[start : start + count] = self._client.take(count)
+
+    def _acknowledge(self) -> None:
+        if self._client.take(1) != b"\0":
+            self.naks += 1
+            raise OSError(19, "No such device")
+
+
+@pytest.fixture
+def server(chip: Chip) -> Iterator[Served]:
+    with served(chip) as found:
+        yield found
+
+
+@pytest.fixture
+def bus(server: Served) -> Iterator[FakeBus]:
+    with server.client("i2c") as client:
+        yield FakeBus(client)
+
+
+@pytest.fixture
+def driver(bus: FakeBus, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The driver; its fixed delays are left out, because the chips run on virtual time."""
+    monkeypatch.setattr(adafruit_atecc.time, "sleep", lambda _seconds: None)
+    return adafruit_atecc.ATECC(bus)
+
+
+CONFIG = load_image("atecc608a").make(SystemRandom()).config
+
+
+def test_it_finds_the_chip(driver: Any, bus: FakeBus, chip: Chip) -> None:
+    assert driver.version() == 0x6002
+    assert bus.naks, "wake pulses are not acknowledged"
+    assert not driver.locked
+
+
+def test_the_driver_reads_the_serial_number_in_its_own_way(driver: Any, chip: Chip) -> None:
+    """It reads words 0, 2 and 3, so its last byte is byte 12 of the zone."""
+    config = chip.memory.config
+    assert driver.serial_number == bytes(config[0:4] + config[8:13]).hex().upper()
+
+
+def test_it_takes_a_chip_from_blank_to_a_signature(driver: Any, chip: Chip) -> None:
+    driver.write_config(bytearray(CONFIG))
+    driver.lock(0)
+    public_key = bytes(driver.gen_key(bytearray(64), 0, private_key=True))
+    driver.lock(1)
+    assert driver.locked
+    assert bytes(driver.gen_key(bytearray(64), 0)) == public_key
+    digest = sha256(b"a message").digest()
+    signature = bytes(driver.ecdsa_sign(0, bytearray(digest)))
+    key = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), b"\x04" + public_key)
+    der = utils.encode_dss_signature(int.from_bytes(signature[:32]), int.from_bytes(signature[32:]))
+    key.verify(der, digest, ec.ECDSA(utils.Prehashed(hashes.SHA256())))
+
+
+def test_its_sha_256_over_several_commands_is_everybodys(driver: Any) -> None:
+    message = bytes(range(200))
+    driver.sha_start()
+    for block in range(3):
+        driver.sha_update(message[64 * block : 64 * block + 64])
+    assert bytes(driver.sha_digest(bytearray(message[192:]))) == sha256(message).digest()
+
+
+def test_its_counter_counts(driver: Any, chip: Chip) -> None:
+    found = [int.from_bytes(driver.counter(0, increment_counter=step), "little") for step in (False, True, True)]
+    assert found == [0, 1, 2]
+
+
+def test_its_random_numbers_and_nonces(driver: Any) -> None:
+    driver.write_config(bytearray(CONFIG))
+    driver.lock(0)
+    assert 0 <= driver.random(0, 1000) < 1000
+    nonces = {bytes(driver.nonce(bytearray(20))) for _ in range(4)}
+    assert len(nonces) == 4
+
+
+def test_its_key_agreement_is_the_peers(driver: Any) -> None:
+    driver.write_config(bytearray(CONFIG))
+    driver.lock(0)
+    public_key = bytes(driver.gen_key(bytearray(64), 1, private_key=True))
+    driver.lock(1)
+    peer = ec.generate_private_key(ec.SECP256R1())
+    point = peer.public_key().public_numbers()
+    secret = bytes(driver.ecdh(1, bytearray(point.x.to_bytes(32) + point.y.to_bytes(32))))
+    key = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), b"\x04" + public_key)
+    assert secret == peer.exchange(ec.ECDH(), key)
+
+
+def test_it_says_so_when_a_lock_is_refused(driver: Any) -> None:
+    driver.lock(0)
+    with pytest.raises(AssertionError, match="Failed locking"):
+        driver.lock(0)
