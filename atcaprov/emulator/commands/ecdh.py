@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from atcaprov.chip.commands import TEMP_KEY_SLOT, Opcode
+from atcaprov.chip.memory_map import SLOT_COUNT
 from atcaprov.emulator import ecc
 from atcaprov.emulator.command import SUCCESS, Command, require_length, require_slot_number
 from atcaprov.emulator.core import Core
@@ -77,9 +78,12 @@ def _output(output: int, slot: Slot | None) -> int:
 def _partner(core: Core, number: int) -> Slot:
     if number == TEMP_KEY_SLOT:
         raise denied("a result in a slot needs a slot number")
-    if number % 2 and core.switches.ecdh_odd_partner == "next":
-        number += 1
-    partner = core.slot((number | 1) if number % 2 == 0 else number)
+    target = number | 1
+    if number == target and core.switches.ecdh_odd_partner == "next":
+        target += 1
+    if target >= SLOT_COUNT:
+        raise denied("there is no slot behind the last one", slot=number)
+    partner = core.slot(target)
     require_result_slot(core, partner)
     return partner
 
