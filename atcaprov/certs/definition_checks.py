@@ -22,7 +22,7 @@ from atcaprov.certs.elements import (
     Transform,
 )
 from atcaprov.certs.keys import PADDED_KEY_SIZE, PUBLIC_KEY_SIZE
-from atcaprov.certs.layout import CertificateLayout, Span
+from atcaprov.certs.layout import CertificateLayout, Span, changeable_values
 from atcaprov.certs.serial_number import FIXED_SIZES, HASHES, MAX_SIZE, NEEDS_CHIP_SERIAL, SerialSource
 from atcaprov.chip.memory_map import CONFIG_SIZE, OTP_SIZE, SLOT_COUNT, SLOT_SIZES
 from atcaprov.errors import CertificateError, Code
@@ -175,8 +175,9 @@ def _check_serial(definition: CertificateDefinition, layout: CertificateLayout) 
 def _check_extra_elements(definition: CertificateDefinition, layout: CertificateLayout) -> None:
     taken = [location for location in definition.std_cert_elements if location.count]
     taken.sort(key=lambda location: location.offset)
+    places = _places(definition.cert_template, layout) if definition.cert_elements else []
     for element in definition.cert_elements:
-        _check_extra_element(element, layout)
+        _check_extra_element(element, places)
         taken.append(element.cert_loc)
     taken.sort(key=lambda location: location.offset)
     for before, after in itertools.pairwise(taken):
@@ -184,7 +185,12 @@ def _check_extra_elements(definition: CertificateDefinition, layout: Certificate
             raise refused(f"elements overlap at byte {after.offset} of the certificate")
 
 
-def _check_extra_element(element: CertElement, layout: CertificateLayout) -> None:
+def _places(template: bytes, layout: CertificateLayout) -> list[Span]:
+    parts = [layout.issuer, layout.subject, *([layout.extensions] if layout.extensions else [])]
+    return [value for part in parts for value in changeable_values(template, part)]
+
+
+def _check_extra_element(element: CertElement, places: list[Span]) -> None:
     if not element.id or len(element.id) > 24 or not element.id.isascii():
         raise refused("the id of an element must be 1 to 24 ASCII characters")
     location = element.device_loc
@@ -192,9 +198,8 @@ def _check_extra_element(element: CertElement, layout: CertificateLayout) -> Non
     if not location.present or location.by_gen_key or location.count > MAX_TRANSFORMED:
         raise refused(f"element {element.id} must be bytes of the chip that Read gives")
     start, end = element.cert_loc.offset, element.cert_loc.end
-    places = [layout.issuer, layout.subject, *([layout.extensions] if layout.extensions else [])]
     if not element.cert_loc.count or not any(place.holds(start, end) for place in places):
-        raise refused(f"element {element.id} must stand in the names or extensions of the certificate")
+        raise refused(f"element {element.id} must stand in one value of the names or extensions of the certificate")
     if not _FROM_HEX & set(element.transforms):
         element.certificate_bytes(bytes(location.count))  # refuses another length than that of cert_loc
 

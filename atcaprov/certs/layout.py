@@ -20,6 +20,7 @@ _SUBJECT_KEY_ID: Final = bytes.fromhex("0603551d0e")
 _AUTHORITY_KEY_ID: Final = bytes.fromhex("0603551d23")
 _COMMON_NAME: Final = bytes.fromhex("0603550403")
 _KEY_ID_SIZE: Final = 20
+_CONSTRUCTED: Final = 0x20
 _EXTENSIONS: Final = 0xA3
 _KEY_ID_IN_AUTHORITY: Final = 0x80
 
@@ -75,6 +76,23 @@ def certificate_layout(certificate: bytes) -> CertificateLayout:
     _expect_bytes(certificate, algorithm, ECDSA_WITH_SHA256, "the signature algorithm must be ecdsa-with-SHA256")
     expect(signature, der.BIT_STRING, "the signature")
     return _tbs_layout(certificate, expect(tbs, der.SEQUENCE, "the signed part"), signature)
+
+
+def changeable_values(certificate: bytes, span: Span) -> list[Span]:
+    """Return the values inside a span of elements that can change without harm to the DER around them.
+
+    These are primitive values, at any depth, that are no object id and no truth value.
+    """
+    found = []
+    offset = span.start
+    while offset < span.end:
+        tlv = read_tlv(certificate, offset, span.end)
+        if tlv.tag & _CONSTRUCTED:
+            found += changeable_values(certificate, _value(tlv))
+        elif tlv.tag not in (der.OBJECT_ID, der.BOOLEAN):
+            found.append(_value(tlv))
+        offset = tlv.end
+    return found
 
 
 def _tbs_layout(certificate: bytes, tbs: Tlv, signature: Tlv) -> CertificateLayout:

@@ -21,8 +21,12 @@ from atcaprov.certs.definition import (
     StdElement,
     Transform,
 )
+from atcaprov.certs.layout import certificate_layout
 from atcaprov.certs.rebuild import rebuild, stored_locations
 from atcaprov.errors import CertificateError, Code
+from tests.support.certificates import (
+    DEVICE as UNIT_KEY,
+)
 from tests.support.certificates import (
     chain_definition,
     default_definitions,
@@ -80,7 +84,9 @@ def test_elements_must_have_the_length_of_their_value(element: StdElement) -> No
 
 
 CONFIG_WORD = DeviceLocation(DeviceZone.CONFIG, 0, False, 0, 4)
-SUBJECT = DEVICE.layout.subject
+SUBJECT = DEVICE.layout.subject_common_name
+assert SUBJECT is not None
+ISSUER = DEVICE.layout.issuer
 
 
 @pytest.mark.parametrize(
@@ -119,6 +125,8 @@ SUBJECT = DEVICE.layout.subject
         ({"cert_elements": (CertElement("", CONFIG_WORD, CertLocation(SUBJECT.start, 4)),)}, "1 to 24"),
         ({"cert_elements": (CertElement("x" * 25, CONFIG_WORD, CertLocation(SUBJECT.start, 4)),)}, "1 to 24"),
         ({"cert_elements": (CertElement("x", CONFIG_WORD, CertLocation(4, 4)),)}, "names or extensions"),
+        ({"cert_elements": (CertElement("x", CONFIG_WORD, CertLocation(ISSUER.start, 4)),)}, "names or extensions"),
+        ({"cert_elements": (CertElement("x", CONFIG_WORD, CertLocation(ISSUER.start + 6, 3)),)}, "names or extensions"),
         ({"cert_elements": (CertElement("x", CONFIG_WORD, CertLocation(SUBJECT.start, 0)),)}, "names or extensions"),
         ({"cert_elements": (CertElement("x", DeviceLocation(), CertLocation(SUBJECT.start, 4)),)}, "Read gives"),
         ({"cert_elements": (CertElement("x", CONFIG_WORD, CertLocation(SUBJECT.start, 5)),)}, "4 bytes for 5"),
@@ -312,3 +320,52 @@ def test_a_chip_without_hexadecimal_text() -> None:
     element = CertElement("x", CONFIG_WORD, CertLocation(0, 2), (Transform.HEX2BIN_UC, Transform.NONE))
     with pytest.raises(CertificateError, match="hexadecimal"):
         element.certificate_bytes(b"\xff\xff\xff\xff")
+
+
+_NUMBERS = [
+    ["tbs_cert_loc"],
+    ["public_key_dev_loc"],
+    ["comp_cert_dev_loc"],
+    *(["std_cert_elements", element.name] for element in StdElement),
+    ["cert_elements", "0", "cert_loc"],
+    ["cert_elements", "1", "cert_loc"],
+    ["cert_elements", "1", "device_loc"],
+]
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(_NUMBERS), st.sampled_from(["offset", "count"]), st.integers(0, 600)),
+        min_size=1,
+        max_size=3,
+    ),
+    st.binary(min_size=64, max_size=64),
+    st.binary(min_size=9, max_size=9),
+)
+def test_what_a_strangers_definition_rebuilds_is_a_certificate_of_its_template(
+    changes: list[tuple[list[str], str, int]], signature: bytes, chip_serial: bytes
+) -> None:
+    document = DEVICE.to_document()
+    for path, key, value in changes:
+        inner: Any = document
+        for step in path:
+            inner = inner[int(step)] if isinstance(inner, list) else inner[step]
+        inner[key] = value
+    try:
+        definition = CertificateDefinition.from_document(document)
+    except CertificateError:
+        return
+    compressed = signature + bytes.fromhex("d30500 0034 20 a0 00")
+    public_key = UNIT_KEY.public
+    try:
+        found = rebuild(
+            definition, compressed=compressed, public_key=public_key, ca_public_key=public_key, chip_serial=chip_serial
+        )
+    except CertificateError:
+        return
+    layout = certificate_layout(found)
+    assert (layout.tbs, layout.subject, layout.extensions) == (
+        DEVICE.layout.tbs,
+        DEVICE.layout.subject,
+        DEVICE.layout.extensions,
+    )
