@@ -26,7 +26,7 @@ class Hal(abc.ABC):
 
     @abc.abstractmethod
     def sleep(self) -> None:
-        """Send the chip to sleep: volatile state is lost."""
+        """Send the chip to sleep: volatile state is lost. One that is idle hears nothing else: it is woken first."""
 
     @abc.abstractmethod
     def exchange(self, packet: bytes) -> bytes:

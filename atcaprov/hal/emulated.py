@@ -32,7 +32,8 @@ class EmulatedHal(Hal):
         self.chip.idle()
 
     def sleep(self) -> None:
-        """Send the chip to sleep."""
+        """Send the chip to sleep; an idle one is woken first, as it hears nothing else."""
+        self.chip.wake()
         self.chip.sleep()
 
     def exchange(self, packet: bytes) -> bytes:

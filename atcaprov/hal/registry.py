@@ -10,7 +10,7 @@ from atcaprov.hal.base import Hal
 
 
 def open_hal(url: str) -> Hal:
-    """Open the chip that `url` names, such as `emulator:` or `emulator:chip.json`.
+    """Open the chip that `url` names, such as `emulator:`, `kit-hid://`, `kit-cdc:///dev/ttyACM0` or `i2c://1/0x60`.
 
     Raises:
         UsageError: the URL is of no known kind.
@@ -30,4 +30,34 @@ def _open_emulated(rest: str) -> Hal:
     return open_emulated(rest)
 
 
-_OPENERS: Final[dict[str, Callable[[str], Hal]]] = {"emulator": _open_emulated}
+def _open_kit_hid(rest: str) -> Hal:
+    from atcaprov.hal.kit_hid import open_kit_hid
+
+    return open_kit_hid(rest)
+
+
+def _open_kit_cdc(rest: str) -> Hal:
+    from atcaprov.hal.kit_cdc import open_kit_cdc
+
+    return open_kit_cdc(rest)
+
+
+def _open_i2c(rest: str) -> Hal:
+    from atcaprov.hal.i2c_dev import open_i2c
+
+    return open_i2c(rest)
+
+
+def _open_tcp(rest: str) -> Hal:
+    from atcaprov.hal.tcp import open_tcp
+
+    return open_tcp(rest)
+
+
+_OPENERS: Final[dict[str, Callable[[str], Hal]]] = {
+    "emulator": _open_emulated,
+    "kit-hid": _open_kit_hid,
+    "kit-cdc": _open_kit_cdc,
+    "i2c": _open_i2c,
+    "tcp": _open_tcp,
+}

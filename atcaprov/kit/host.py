@@ -23,6 +23,8 @@ FIRMWARE: Final = b"board:firmware(00)\n"
 TABLE_SIZE: Final = 16
 """Entries of the device table that a scan asks for at most; published firmwares have up to eight."""
 MIN_REPLY_SIZE: Final = 4
+NO_DEVICE_STATUS: Final = 0xC5
+DEFAULT_ADDRESS: Final = 0xC0
 _SHOWN: Final = 60
 
 _KIT_STATUS: Final = {
@@ -84,7 +86,7 @@ def check_done(line: bytes) -> None:
     """Check the answer to select, idle or sleep: status 00 and no data.
 
     Raises:
-        TransportError: the board reports an error.
+        TransportError: the board reports an error (code DEVICE_NOT_FOUND: no chip at the address).
         ProtocolError: it is no answer to one of these.
     """
     reply = _successful(line)
@@ -189,7 +191,7 @@ def _successful(line: bytes) -> Reply:
     raise TransportError(
         f"The kit reports status {reply.status:02X}: {meaning}.",
         advice="Check that the chip sits in its place; if it does, plug the board in again.",
-        code=Code.DEVICE_NO_REPLY,
+        code=Code.DEVICE_NOT_FOUND if reply.status == NO_DEVICE_STATUS else Code.DEVICE_NO_REPLY,
     )
 
 

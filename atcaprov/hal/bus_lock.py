@@ -1,0 +1,112 @@
+"""One program at a bus: lock files that the kernel releases when their holder dies.
+
+The files lie in `/run/lock` where there is one, so that all users of the machine meet there, else in the user's
+runtime folder. A lock excludes other processes, and other holders in this process, on POSIX systems; Windows opens
+ports exclusively by itself.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Final
+
+import platformdirs
+
+from atcaprov.errors import Code, TransportError
+
+fcntl: ModuleType | None
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
+
+_SHARED_FOLDER: Final = Path("/run/lock")
+_RETRY_SECONDS: Final = 0.001
+_ANYONE_MAY_LOCK: Final = 0o666
+
+
+class BusLock:
+    """The lock of one bus, port or chip, named by what it guards, such as `/dev/hidraw3`."""
+
+    def __init__(self, name: str, folder: Path | None = None) -> None:
+        self.name = name
+        self._path = (folder or _folder()) / f"atcaprov-{re.sub('[^A-Za-z0-9._-]+', '-', name).strip('-')}.lock"
+        self._file: int | None = None
+
+    def acquire(self, seconds: float = 0.0) -> None:
+        """Take the lock, waiting up to `seconds` for its holder.
+
+        Raises:
+            TransportError: someone else holds it (code DEVICE_BUSY), or the lock file can't be opened.
+        """
+        if fcntl is None or self._file is not None:
+            return
+        file = self._open()
+        try:
+            self._lock(file, time.monotonic() + seconds)
+        except BaseException:
+            os.close(file)
+            raise
+        self._file = file
+
+    def release(self) -> None:
+        """Give the lock back; doing so twice does no harm."""
+        file, self._file = self._file, None
+        if file is not None:
+            os.close(file)
+
+    @contextmanager
+    def held(self, seconds: float) -> Iterator[None]:
+        """Hold the lock until the block ends."""
+        self.acquire(seconds)
+        try:
+            yield
+        finally:
+            self.release()
+
+    def _open(self) -> int:
+        flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
+        try:
+            try:
+                return os.open(self._path, flags)  # a sticky folder forbids O_CREAT on another user's file
+            except FileNotFoundError:
+                self._path.parent.mkdir(parents=True, exist_ok=True)
+                file = os.open(self._path, flags | os.O_CREAT, _ANYONE_MAY_LOCK)
+                os.fchmod(file, _ANYONE_MAY_LOCK)
+                return file
+        except OSError as error:
+            raise TransportError(
+                f"The lock file {self._path} can't be opened: {error.strerror}.",
+                advice="Remove it if no program of another user is at work.",
+            ) from error
+
+    def _lock(self, file: int, deadline: float) -> None:
+        assert fcntl is not None
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                if error.errno not in (errno.EAGAIN, errno.EACCES):
+                    raise TransportError(f"{self.name} can't be locked: {error.strerror}.") from error
+                if time.monotonic() >= deadline:
+                    raise TransportError(
+                        f"{self.name} is in use by another program.",
+                        advice="End that program, or use another board.",
+                        code=Code.DEVICE_BUSY,
+                    ) from error
+                time.sleep(_RETRY_SECONDS)
+            else:
+                return
+
+
+def _folder() -> Path:
+    if _SHARED_FOLDER.is_dir() and os.access(_SHARED_FOLDER, os.W_OK):
+        return _SHARED_FOLDER
+    return Path(platformdirs.user_runtime_dir("atcaprov"))

@@ -1,0 +1,164 @@
+"""What is plugged in: kits by their USB ids, and I2C buses. Nothing is opened."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from atcaprov.errors import Code, TransportError, UsageError
+from atcaprov.hal.usb_ids import CDC, HID, UsbIds, usb_ids
+
+_SYSFS: Final = Path("/sys/class")
+_I2C_NODE: Final = re.compile(r"i2c-(\d+)")
+_LIBUSB_PATH: Final = re.compile(r"(\d+-[\d.]+):\d+\.\d+")
+_SCHEMES: Final = {HID: "kit-hid", CDC: "kit-cdc"}
+
+
+@dataclass(frozen=True)
+class PluggedKit:
+    """One kit at its port."""
+
+    port: str
+    """`hid` or `cdc`."""
+    path: str
+    """Device file, or what the system has instead: what is opened."""
+    usb_path: str
+    """Where it is plugged in, bus-port.port such as `1-2.3`; empty where the system does not tell."""
+    vendor: int
+    product: int
+    serial: str
+    """USB serial number; empty for most kits."""
+    product_name: str
+    """What it calls itself on USB."""
+    kind_name: str
+    """What the table of USB ids calls it."""
+
+    @property
+    def url(self) -> str:
+        """The device URL of the port."""
+        return f"{_SCHEMES[self.port]}://{self.path}"
+
+
+@dataclass(frozen=True)
+class I2cBus:
+    """One I2C bus of this machine."""
+
+    number: int
+    name: str
+    """As its driver calls it."""
+    usb_path: str
+    """Where its adapter is plugged in; empty for a bus of the board itself."""
+
+
+def plugged_kits(hid: Any | None = None, *, ids: UsbIds | None = None) -> list[PluggedKit]:
+    """Return all kits, HID first; `hid` is hidapi's module, None leaves HID out. Ports by path, so that order stays."""
+    table = usb_ids() if ids is None else ids
+    found = [*(_hid_kits(hid, table) if hid is not None else ()), *_cdc_kits(table)]
+    return sorted(found, key=lambda kit: (kit.port != HID, kit.usb_path, kit.path))
+
+
+def find_one(port: str, name: str, hid: Any | None = None) -> PluggedKit:
+    """Return the kit at a USB port path or of a USB serial number; with an empty name, the only one there is.
+
+    Raises:
+        TransportError: there is none (code DEVICE_NOT_FOUND).
+        UsageError: there are several.
+    """
+    kits = [kit for kit in plugged_kits(hid) if kit.port == port]
+    found = [kit for kit in kits if name in ("", kit.usb_path, kit.serial)]
+    if not found:
+        raise TransportError(
+            f"No {_SCHEMES[port]} board is plugged in at '{name}'." if name else f"No {_SCHEMES[port]} board is found.",
+            advice="'provisioning-client devices' lists what is plugged in.",
+            code=Code.DEVICE_NOT_FOUND,
+        )
+    if len(found) > 1:
+        urls = ", ".join(f"{_SCHEMES[port]}://{kit.usb_path or kit.path}" for kit in found)
+        raise UsageError(f"{len(found)} boards fit '{_SCHEMES[port]}://{name}'.", advice=f"Name one of: {urls}")
+    return found[0]
+
+
+def i2c_buses(sysfs: Path = _SYSFS) -> list[I2cBus]:
+    """Return the I2C buses that have a device file, by number."""
+    found = []
+    for entry in _entries(sysfs / "i2c-dev"):
+        match = _I2C_NODE.fullmatch(entry.name)
+        if match:
+            found.append(I2cBus(int(match[1]), _text(entry / "name"), usb_path_of(entry)))
+    return sorted(found, key=lambda bus: bus.number)
+
+
+def usb_path_of(entry: Path) -> str:
+    """Return the USB port path of an entry of /sys/class; empty if it is not behind USB."""
+    try:
+        device = (entry / "device").resolve(strict=True)
+    except OSError:
+        return ""
+    for folder in (device, *device.parents):
+        if (folder / "idVendor").exists():
+            return folder.name
+    return ""
+
+
+def _hid_kits(hid: Any, table: UsbIds) -> Iterable[PluggedKit]:
+    for entry in hid.enumerate():
+        ids = (entry["vendor_id"], entry["product_id"])
+        if ids in table and table[ids].port == HID:
+            path = entry["path"].decode("utf-8", "replace")
+            yield PluggedKit(
+                port=HID,
+                path=path,
+                usb_path=_hid_usb_path(path),
+                vendor=ids[0],
+                product=ids[1],
+                serial=entry.get("serial_number") or "",
+                product_name=entry.get("product_string") or "",
+                kind_name=table[ids].name,
+            )
+
+
+def _hid_usb_path(path: str) -> str:
+    match = _LIBUSB_PATH.fullmatch(path)
+    return match[1] if match else usb_path_of(_SYSFS / "hidraw" / Path(path).name)
+
+
+def _cdc_kits(table: UsbIds) -> Iterable[PluggedKit]:
+    for port in _serial_ports():
+        ids = (port.vid, port.pid)
+        if ids in table and table[ids].port == CDC:
+            yield PluggedKit(
+                port=CDC,
+                path=port.device,
+                usb_path=(port.location or "").partition(":")[0],
+                vendor=port.vid,
+                product=port.pid,
+                serial=port.serial_number or "",
+                product_name=port.product or "",
+                kind_name=table[ids].name,
+            )
+
+
+def _serial_ports() -> list[Any]:
+    try:
+        from serial.tools import list_ports
+    except ImportError:
+        return []
+    return list(list_ports.comports())
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir()) if sys.platform == "linux" else []
+    except OSError:
+        return []
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace").strip()
+    except OSError:
+        return ""

@@ -1,0 +1,171 @@
+"""A chip at an I2C bus: wake pulse, word addresses, polling. `I2cBus` carries the transfers.
+
+Sequence and times are those of the part (DS20005927A, section 7): a command is word address 03 and the packet; until
+it has ended the chip does not acknowledge; word address 00 sets the read pointer back; the count is read first, then
+the rest.
+"""
+
+from __future__ import annotations
+
+import abc
+import time
+from contextlib import suppress
+from typing import Final
+
+from atcaprov.chip.commands import WAKE_TOKEN
+from atcaprov.errors import Code, ProtocolError, TransportError
+from atcaprov.hal.base import Hal
+from atcaprov.hal.bus_lock import BusLock
+
+GENERAL_CALL: Final = 0
+_RESET: Final = b"\x00"
+_SLEEP: Final = b"\x01"
+_IDLE: Final = b"\x02"
+_COMMAND: Final = b"\x03"
+_WAKE_SECONDS: Final = 0.0015
+_POLL_SECONDS: Final = 0.001
+_SHORTEST_REPLY: Final = 4
+_LONGEST_REPLY: Final = 155
+COMMAND_SECONDS: Final = 4.0
+LOCK_SECONDS: Final = 5.0
+"""How long the bus may be another program's: longer than one command of it."""
+
+
+class I2cBus(abc.ABC):
+    """One bus. Both transfers return False or nothing where the address is not acknowledged."""
+
+    @abc.abstractmethod
+    def write(self, address: int, data: bytes) -> bool:
+        """Write to a 7-bit address; tell whether it acknowledged.
+
+        Raises:
+            TransportError: the bus failed.
+        """
+
+    @abc.abstractmethod
+    def read(self, address: int, count: int) -> bytes:
+        """Read `count` bytes from a 7-bit address; nothing if it does not acknowledge.
+
+        Raises:
+            TransportError: the bus failed.
+        """
+
+
+class I2cHal(Hal):
+    """One chip at a 7-bit address.
+
+    The bus is locked against other programs from wake to idle or sleep, and the chip for as long as it is open: the
+    wake pulse reaches every chip of a bus, and one chip can't serve two programs.
+    """
+
+    def __init__(
+        self, bus: I2cBus, address: int, *, url: str, bus_lock: BusLock, chip_lock: BusLock, seconds: float
+    ) -> None:
+        self.url = url
+        self._bus = bus
+        self._address = address
+        self._bus_lock = bus_lock
+        self._chip_lock = chip_lock
+        self._seconds = seconds
+        self._awake = False
+        self._used = False
+        chip_lock.acquire()
+
+    def wake(self) -> None:
+        """Wake the chip; one that was left awake by another program is put to sleep first."""
+        self._bus_lock.acquire(LOCK_SECONDS)
+        try:
+            self._wake()
+        except BaseException:
+            self._bus_lock.release()
+            raise
+
+    def idle(self) -> None:
+        """Send the chip to idle and give the bus back."""
+        self._end(_IDLE)
+
+    def sleep(self) -> None:
+        """Send the chip to sleep, an idle one after waking it, and give the bus back."""
+        used, self._used = self._used, False
+        if used and not self._awake:
+            self.wake()
+            self._used = False
+        self._end(_SLEEP)
+
+    def exchange(self, packet: bytes) -> bytes:
+        """Send one packet and return its reply.
+
+        Raises:
+            TransportError: the chip does not acknowledge, or not in time; the bus failed.
+            ProtocolError: the reply's count can't be right (code BAD_PACKET).
+        """
+        try:
+            return self._exchange(packet)
+        except BaseException:
+            self._awake = False  # the next wake looks for itself how the chip is
+            self._bus_lock.release()
+            raise
+
+    def close(self) -> None:
+        """Send the chip to sleep if it may be awake or idle, and release it."""
+        try:
+            if self._used:
+                self.sleep()
+        except TransportError:
+            pass  # it is gone: nothing is left to put to sleep
+        finally:
+            self._bus_lock.release()
+            self._chip_lock.release()
+
+    def _exchange(self, packet: bytes) -> bytes:
+        if not self._bus.write(self._address, _COMMAND + packet):
+            raise self._no_reply("does not acknowledge a command")
+        deadline = time.monotonic() + self._seconds
+        while not self._bus.write(self._address, _RESET):
+            if time.monotonic() >= deadline:
+                raise self._no_reply(f"did not answer within {self._seconds:.3g} s")
+            time.sleep(_POLL_SECONDS)
+        return self._read_reply()
+
+    def _wake(self) -> None:
+        if self._awake and self._bus.write(self._address, _RESET):
+            return
+        self._used = True
+        if not self._pulse():
+            self._bus.write(self._address, _SLEEP)  # awake chips ignore the pulse
+            if not self._pulse():
+                raise self._no_reply("does not wake")
+        self._awake = True
+
+    def _pulse(self) -> bool:
+        with suppress(TransportError):  # nobody acknowledges, which some adapters report as a failed bus
+            self._bus.write(GENERAL_CALL, _RESET)  # holds SDA low for long enough at up to 100 kHz
+        time.sleep(_WAKE_SECONDS)
+        return self._bus.read(self._address, len(WAKE_TOKEN)) == WAKE_TOKEN
+
+    def _end(self, word_address: bytes) -> None:
+        try:
+            self._bus.write(self._address, word_address)  # a chip that is asleep already does not acknowledge
+        finally:
+            self._awake = False
+            self._bus_lock.release()
+
+    def _read_reply(self) -> bytes:
+        first = self._bus.read(self._address, 1)
+        if not first:
+            raise self._no_reply("does not acknowledge a read")
+        if not _SHORTEST_REPLY <= first[0] <= _LONGEST_REPLY:
+            raise ProtocolError(
+                f"The chip at {self.url} announced a reply of {first[0]} bytes.",
+                advice="Check the contact of the board in its fixture and try again.",
+                code=Code.BAD_PACKET,
+            )
+        return first + self._bus.read(self._address, first[0] - 1)
+
+    def _no_reply(self, what: str) -> TransportError:
+        return TransportError(
+            f"The chip at {self.url} {what}.",
+            advice="Check that the board sits in its fixture and has power, that the address is right, and that the"
+            " bus runs at 100 kHz or less.",
+            code=Code.DEVICE_NO_REPLY,
+        )

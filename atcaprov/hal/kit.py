@@ -1,0 +1,136 @@
+"""A chip of a kit board as a HAL. Chips of one board, opened in one process, share its port."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from atcaprov.errors import Code, ProtocolError, TransportError, UsageError
+from atcaprov.hal.base import Hal
+from atcaprov.hal.device_url import both_forms
+from atcaprov.hal.kit_board import KitBoard
+from atcaprov.hal.line_port import Limits, LinePort
+
+OpenPort = Callable[[], LinePort]
+
+
+class KitHal(Hal):
+    """One chip of a board."""
+
+    def __init__(self, board: KitBoard, address: int, leave: Callable[[], None]) -> None:
+        self.url = board.url
+        self.address = address
+        """8-bit form."""
+        self._board = board
+        self._leave = leave
+        self._may_be_awake = False
+        self._may_be_idle = False
+
+    def wake(self) -> None:
+        """Wake the chip."""
+        self._may_be_awake = True
+        self._board.wake(self.address)
+
+    def idle(self) -> None:
+        """Send the chip to idle."""
+        self._may_be_idle = True
+        self._board.idle(self.address)
+        self._may_be_awake = False
+
+    def sleep(self) -> None:
+        """Send the chip to sleep; an idle one is woken first, as it hears nothing else."""
+        only_idle = self._may_be_idle and not self._may_be_awake
+        self._may_be_awake = self._may_be_idle = False
+        if only_idle:
+            self._board.wake(self.address)
+        self._board.sleep(self.address)
+
+    def exchange(self, packet: bytes) -> bytes:
+        """Send one packet and return its reply."""
+        return self._board.talk(self.address, packet)
+
+    def close(self) -> None:
+        """Send the chip to sleep if it may be awake or idle, and leave the board."""
+        try:
+            if self._may_be_awake or self._may_be_idle:
+                self.sleep()
+        except (TransportError, ProtocolError):
+            pass  # it is gone: nothing is left to put to sleep
+        finally:
+            self._leave()
+
+
+class _Member:
+    """One board that this process has open, and how many chips use it."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.board: KitBoard | None = None
+        self.users = 0
+
+
+_members: dict[str, _Member] = {}
+_members_lock = threading.Lock()
+
+
+def open_kit(key: str, open_port: OpenPort, address: int | None, limits: Limits | None = None) -> KitHal:
+    """Open a chip of the board at a port; `key` is the port's own name, the same for every way to name it.
+
+    Raises:
+        UsageError: the board has several chips and `address` is None.
+        TransportError: the port can't be opened, the board is silent, or it has no chip (code DEVICE_NOT_FOUND).
+    """
+    with _members_lock:
+        member = _members.setdefault(key, _Member())
+        member.users += 1
+    leave = _leave_once(key, member)
+    try:
+        with member.lock:
+            member.board = board = member.board or _open_board(open_port, limits)
+        return KitHal(board, _only_chip(board) if address is None else address, leave)
+    except BaseException:
+        leave()
+        raise
+
+
+def _open_board(open_port: OpenPort, limits: Limits | None) -> KitBoard:
+    board = KitBoard(open_port(), limits)
+    try:
+        board.greet()
+    except BaseException:
+        board.close()
+        raise
+    return board
+
+
+def _leave_once(key: str, member: _Member) -> Callable[[], None]:
+    """Return what takes one user off the board; the last one closes it."""
+    users = iter((member,))
+
+    def leave() -> None:
+        with _members_lock:
+            for left in users:
+                left.users -= 1
+                if left.users == 0:
+                    del _members[key]
+                    if left.board is not None:
+                        left.board.close()
+
+    return leave
+
+
+def _only_chip(board: KitBoard) -> int:
+    chips = board.scan()
+    if not chips:
+        raise TransportError(
+            f"The board at {board.url} reports no chip.",
+            advice="Check that the chip sits in its place and has power.",
+            code=Code.DEVICE_NOT_FOUND,
+        )
+    if len(chips) > 1:
+        known = ", ".join(both_forms(chip.address) for chip in chips)
+        raise UsageError(
+            f"The board at {board.url} has {len(chips)} chips: {known}.",
+            advice=f"Name one: {board.url}?address=0x{chips[0].address:02X}",
+        )
+    return chips[0].address

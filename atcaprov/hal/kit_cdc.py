@@ -1,0 +1,144 @@
+"""Kits at a serial port (USB CDC): lines as a byte stream, 115200 baud 8N1, through pyserial."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from atcaprov.errors import Code, TransportError
+from atcaprov.hal.bus_lock import BusLock
+from atcaprov.hal.device_url import parse_8_bit_address, parse_target
+from atcaprov.hal.discovery import find_one
+from atcaprov.hal.kit import KitHal, open_kit
+from atcaprov.hal.line_port import Limits, LinePort, gone, missing, no_access, not_there, silent
+from atcaprov.hal.usb_ids import CDC
+from atcaprov.kit.framing import LineBuffer
+
+if TYPE_CHECKING:
+    import serial
+
+SCHEME: Final = "kit-cdc"
+_BAUD: Final = 115200
+_READ_SIZE: Final = 4096
+_WRITE_SECONDS: Final = 2.0
+
+
+class CdcPort(LinePort):
+    """One serial port, opened for this program alone."""
+
+    def __init__(self, path: str) -> None:
+        self.url = f"{SCHEME}://{path}"
+        self._buffer = LineBuffer()
+        self._lines: list[bytes] = []
+        self._lock = BusLock(path)
+        self._lock.acquire()
+        try:
+            self._serial = _open(path)
+        except BaseException:
+            self._lock.release()
+            raise
+        self._errors = _port_errors()
+
+    def send(self, message: bytes) -> None:
+        """Send a message, LF included."""
+        try:
+            self._serial.write(message)
+        except self._errors as error:
+            raise gone(self.url, error) from error
+
+    def receive(self, seconds: float) -> bytes:
+        """Return the next line without LF."""
+        deadline = time.monotonic() + seconds
+        while not self._lines:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise silent(self.url, seconds)
+            self._lines += self._buffer.receive_data(self._read(left))
+        return self._lines.pop(0)
+
+    def drain(self) -> None:
+        """Throw away what has come and was not asked for."""
+        self._buffer.clear()
+        self._lines.clear()
+        try:
+            self._serial.reset_input_buffer()
+        except self._errors as error:
+            raise gone(self.url, error) from error
+
+    def close(self) -> None:
+        """Give the port back; closing twice does no harm."""
+        try:
+            self._serial.close()
+        except self._errors:
+            pass  # it was unplugged
+        finally:
+            self._lock.release()
+
+    def _read(self, seconds: float) -> bytes:
+        try:
+            self._serial.timeout = seconds
+            return bytes(self._serial.read(min(max(1, self._serial.in_waiting), _READ_SIZE)))
+        except self._errors as error:
+            raise gone(self.url, error) from error
+
+
+def open_kit_cdc(rest: str, limits: Limits | None = None) -> KitHal:
+    """Open the chip that the part of the URL behind `kit-cdc:` names.
+
+    The target is a path such as `/dev/ttyACM0` or `COM3`, a USB port path such as `1-2.3`, a USB serial number, or
+    nothing where only one such kit is plugged in; option `address` chooses a chip by its 8-bit address.
+
+    Raises:
+        UsageError: the URL or the choice is not clear.
+        TransportError: there is no such port, it can't be opened, or no kit answers there.
+    """
+    target = parse_target(SCHEME, rest, options=("address",))
+    address = parse_8_bit_address(target.options["address"]) if "address" in target.options else None
+    path = target.name if _is_path(target.name) else find_one(CDC, target.name).path
+    node = str(Path(path).resolve()) if path.startswith("/") else path
+    return open_kit(node, lambda: CdcPort(node), address, limits)
+
+
+def _is_path(name: str) -> bool:
+    return name.startswith("/") or name.upper().startswith("COM")
+
+
+def _open(path: str) -> serial.Serial:
+    try:
+        import serial
+    except ImportError as error:
+        raise missing("pyserial", "a serial port") from error
+    if path.startswith("/") and not Path(path).exists():
+        raise not_there(path)
+    if path.startswith("/") and not os.access(path, os.R_OK | os.W_OK):
+        raise no_access(path, "no permission")
+    try:
+        return serial.Serial(path, _BAUD, timeout=0, write_timeout=_WRITE_SECONDS, exclusive=_exclusive())
+    except _port_errors() as error:
+        raise _not_opened(path, error) from error
+
+
+def _exclusive() -> bool | None:
+    return True if os.name == "posix" else None  # elsewhere a port has one user anyway
+
+
+def _not_opened(path: str, error: BaseException) -> TransportError:
+    return TransportError(
+        f"The serial port {path} can't be opened: {error}.",
+        advice="End the program that uses it; ModemManager is kept off by configs/60-atcaprov.rules.",
+        code=Code.DEVICE_BUSY,
+    )
+
+
+def _port_errors() -> tuple[type[BaseException], ...]:
+    """Return what pyserial raises when a port misbehaves: its own error is an OSError, those of termios are not."""
+    errors: list[Any] = [OSError, ValueError]
+    try:
+        import termios
+    except ImportError:
+        pass
+    else:
+        errors.append(termios.error)
+    return tuple(errors)

@@ -1,0 +1,151 @@
+"""Kits at a HID port: lines in reports of 64 bytes, through hidapi.
+
+On Linux its `hidraw` module uses the kernel's driver and `hid` uses libusb, which takes the port from the kernel while
+it is open; elsewhere there is only `hid`. hidapi's calls have time limits, the vendor's transport has none.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any, Final
+
+from atcaprov.errors import Code, TransportError, UsageError
+from atcaprov.hal.bus_lock import BusLock
+from atcaprov.hal.device_url import parse_8_bit_address, parse_target
+from atcaprov.hal.discovery import find_one
+from atcaprov.hal.kit import KitHal, open_kit
+from atcaprov.hal.line_port import Limits, LinePort, gone, missing, no_access, not_there, silent
+from atcaprov.hal.usb_ids import HID
+from atcaprov.kit.framing import REPORT_ID, REPORT_SIZE, ReportBuffer, to_reports
+
+SCHEME: Final = "kit-hid"
+_DRAINED_REPORTS: Final = 1024
+"""Reports thrown away at most; the kernel keeps 64, libusb 30."""
+HIDRAW: Final = "hidraw"
+LIBUSB: Final = "libusb"
+_MODULES: Final = {HIDRAW: "hidraw", LIBUSB: "hid"}
+
+
+def hid_module(backend: str = "") -> Any:
+    """Return hidapi's module: of the backend that was named, or the best of this system.
+
+    Raises:
+        UsageError: there is no backend of that name.
+        TransportError: hidapi is not installed (code LIBRARY_MISSING).
+    """
+    if backend and backend not in _MODULES:
+        raise UsageError(f"There is no HID backend '{backend}'.", advice="Choose hidraw or libusb.")
+    names = [_MODULES[backend]] if backend else ["hidraw", "hid"] if sys.platform == "linux" else ["hid"]
+    for name in names:
+        try:
+            return importlib.import_module(name)
+        except ImportError:
+            continue
+    raise missing("hidapi", "a HID kit")
+
+
+class HidPort(LinePort):
+    """One HID device, opened by path; `module` is hidapi, or what stands for it."""
+
+    def __init__(self, path: str, module: Any) -> None:
+        self.url = f"{SCHEME}://{path}"
+        self._buffer = ReportBuffer()
+        self._lock = BusLock(path)
+        self._lock.acquire()
+        try:
+            self._device = _open(path, module)
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def send(self, message: bytes) -> None:
+        """Send a message, LF included."""
+        for report in to_reports(message):
+            try:
+                written = self._device.write(REPORT_ID + report)
+            except (OSError, ValueError) as error:
+                raise gone(self.url, error) from error
+            if written < len(report):
+                raise gone(self.url, "a report was not taken")
+
+    def receive(self, seconds: float) -> bytes:
+        """Return the next line without LF."""
+        deadline = time.monotonic() + seconds
+        while True:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise silent(self.url, seconds)
+            line = self._buffer.receive_report(self._read(max(1, round(left * 1000))))
+            if line is not None:
+                return line
+
+    def drain(self) -> None:
+        """Throw away reports that nobody asked for."""
+        self._buffer.clear()
+        for _ in range(_DRAINED_REPORTS):
+            if not self._read(None):
+                return
+
+    def close(self) -> None:
+        """Give the device back; closing twice does no harm."""
+        try:
+            self._device.close()
+        except (OSError, ValueError):
+            pass  # it was unplugged
+        finally:
+            self._lock.release()
+
+    def _read(self, milliseconds: int | None) -> bytes:
+        try:
+            # Without a time limit a device in non-blocking mode gives what is there; a limit of 0 would wait for ever.
+            report = self._device.read(REPORT_SIZE, *(() if milliseconds is None else (milliseconds,)))
+        except (OSError, ValueError) as error:
+            raise gone(self.url, error) from error
+        return bytes(report or b"")
+
+
+def open_kit_hid(rest: str, limits: Limits | None = None, module: Any = None) -> KitHal:
+    """Open the chip that the part of the URL behind `kit-hid:` names.
+
+    The target is a path such as `/dev/hidraw3`, a USB port path such as `1-2.3`, a USB serial number, or nothing where
+    only one such kit is plugged in. Option `address` chooses a chip by its 8-bit address, `backend` hidapi's way to
+    the device: hidraw or libusb. `module` stands for hidapi in tests.
+
+    Raises:
+        UsageError: the URL or the choice is not clear.
+        TransportError: there is no such device, it can't be opened, or no kit answers there.
+    """
+    target = parse_target(SCHEME, rest, options=("address", "backend"))
+    address = parse_8_bit_address(target.options["address"]) if "address" in target.options else None
+    hid = module or hid_module(target.options.get("backend", ""))
+    path = target.name if target.name.startswith("/") else find_one(HID, target.name, hid).path
+    node = str(Path(path).resolve()) if path.startswith("/") else path
+    return open_kit(node, lambda: HidPort(node, hid), address, limits)
+
+
+def _open(path: str, module: Any) -> Any:
+    _check_node(path)
+    device = module.device()
+    try:
+        device.open_path(path.encode())
+        device.set_nonblocking(1)
+    except (OSError, ValueError) as error:
+        raise TransportError(
+            f"The HID device {path} can't be opened: {error}.",
+            advice="End the program that uses it and plug the board in again; docs/howto/real-hardware.md tells more.",
+            code=Code.DEVICE_BUSY,
+        ) from error
+    return device
+
+
+def _check_node(path: str) -> None:
+    if not path.startswith("/dev/"):
+        return  # not a device file: a path of libusb or of another system
+    if not Path(path).exists():
+        raise not_there(path)
+    if not os.access(path, os.R_OK | os.W_OK):
+        raise no_access(path, "no permission")

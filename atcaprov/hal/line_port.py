@@ -1,0 +1,99 @@
+"""A port that carries lines, and the time limits of all ports."""
+
+from __future__ import annotations
+
+import abc
+from dataclasses import dataclass
+from typing import Final
+
+from atcaprov.errors import Code, TransportError
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Time limits in seconds, after which a board counts as silent."""
+
+    greeting: float = 0.7
+    """For one of the `GREETINGS` first questions; a board that resets when its port opens misses some."""
+    control: float = 1.5
+    """For wake, idle, sleep and select."""
+    talk: float = 4.0
+    """For a command: longer than the longest of the chip, a self test at clock divider M2 of 2.4 s."""
+    resync: float = 2.0
+    """For getting into step again after an error."""
+
+
+GREETINGS: Final = 3
+
+
+class LinePort(abc.ABC):
+    """Sends messages and receives lines; every call ends in time. Raises `TransportError` when the port is gone."""
+
+    url: str
+    """How the port was named, for messages."""
+
+    @abc.abstractmethod
+    def send(self, message: bytes) -> None:
+        """Send a message, LF included."""
+
+    @abc.abstractmethod
+    def receive(self, seconds: float) -> bytes:
+        """Return the next line without LF.
+
+        Raises:
+            TransportError: none came in time (code DEVICE_NO_REPLY), or the port is gone.
+        """
+
+    @abc.abstractmethod
+    def drain(self) -> None:
+        """Throw away what has come and was not asked for; ends even if the board never falls silent."""
+
+    @abc.abstractmethod
+    def close(self) -> None:
+        """Give the port back; closing twice does no harm."""
+
+
+def silent(url: str, seconds: float) -> TransportError:
+    """Return the error for a board that gave no line in time."""
+    return TransportError(
+        f"The board at {url} did not answer within {seconds:.3g} s.",
+        advice="Check that it is the kit's own port and not its debugger's; plug the board in again.",
+        code=Code.DEVICE_NO_REPLY,
+    )
+
+
+def gone(url: str, reason: object) -> TransportError:
+    """Return the error for a port that no longer works."""
+    return TransportError(
+        f"The connection to the board at {url} is gone: {reason}.",
+        advice="Plug the board in again and try again.",
+        code=Code.DEVICE_NOT_FOUND,
+    )
+
+
+def no_access(path: str, reason: object) -> TransportError:
+    """Return the error for a device file that the user may not open."""
+    return TransportError(
+        f"{path} can't be opened: {reason}.",
+        advice="Install configs/60-atcaprov.rules in /etc/udev/rules.d and plug the board in again;"
+        " docs/howto/real-hardware.md tells how.",
+        code=Code.DEVICE_NO_PERMISSION,
+    )
+
+
+def not_there(path: str) -> TransportError:
+    """Return the error for a device that does not exist."""
+    return TransportError(
+        f"There is no {path}.",
+        advice="'provisioning-client devices' lists what is plugged in.",
+        code=Code.DEVICE_NOT_FOUND,
+    )
+
+
+def missing(package: str, purpose: str) -> TransportError:
+    """Return the error for a Python package that is not installed."""
+    return TransportError(
+        f"The Python package {package} is not installed; {purpose} needs it.",
+        advice=f"Install it with 'pip install {package}'; docs/howto/install.md tells more.",
+        code=Code.LIBRARY_MISSING,
+    )

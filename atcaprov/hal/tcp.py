@@ -1,0 +1,258 @@
+"""Chips behind a TCP port: `tcp://127.0.0.1:5000`, as `atcaprov emulator serve` offers them.
+
+Two protocols: the binary kit bridge of cryptoauthlib, each frame behind its length (16 bits, little-endian), and with
+`?protocol=kit` the text lines of the kit protocol.
+"""
+
+from __future__ import annotations
+
+import enum
+import socket
+import time
+from typing import Final
+
+from atcaprov.errors import Code, ProtocolError, TransportError, UsageError
+from atcaprov.hal.base import Hal
+from atcaprov.hal.device_url import Target, parse_8_bit_address, parse_target
+from atcaprov.hal.kit import open_kit
+from atcaprov.hal.line_port import Limits, LinePort, gone, silent
+from atcaprov.kit.framing import LineBuffer
+
+SCHEME: Final = "tcp"
+_PROTOCOLS: Final = ("bridge", "kit")
+_CONNECT_SECONDS: Final = 3.0
+_READ_SIZE: Final = 1 << 16
+_DRAINED_READS: Final = 256
+"""Reads thrown away at most: more than the buffers of a connection hold."""
+_VERSION: Final = 2
+_I2C: Final = 1
+_SUCCESS: Final = 0
+_HEADER_SIZE: Final = 3
+_LENGTH_SIZE: Final = 2
+_LARGEST_FRAME: Final = 1024
+_LONGEST_REPLY: Final = 192
+_WORD_ADDRESS: Final = b"\xff"
+_FIRST_CHIP: Final = 0
+
+
+class _Command(enum.IntEnum):
+    SEND = 1
+    RECEIVE = 2
+    WAKE = 3
+    IDLE = 4
+    SLEEP = 5
+
+
+class BridgeHal(Hal):
+    """One chip behind a kit bridge; connects when it is needed, and anew after an error, which ends all late answers.
+
+    `address` is the 8-bit form; 0 is the first chip of the server.
+    """
+
+    def __init__(self, host: str, port: int, address: int, limits: Limits) -> None:
+        self.url = f"{SCHEME}://{_shown(host)}:{port}"
+        self._endpoint = host, port
+        self._address = address
+        self._limits = limits
+        self._socket: socket.socket | None = None
+        self._used = False
+
+    def connect(self) -> None:
+        """Connect, if not connected.
+
+        Raises:
+            TransportError: nobody listens there (code DEVICE_NOT_FOUND).
+        """
+        if self._socket is None:
+            self._socket = _connect(*self._endpoint, self.url)
+
+    def wake(self) -> None:
+        """Wake the chip."""
+        self._used = True
+        self._ask(_Command.WAKE, b"", self._limits.control)
+
+    def idle(self) -> None:
+        """Send the chip to idle."""
+        self._ask(_Command.IDLE, b"", self._limits.control)
+
+    def sleep(self) -> None:
+        """Send the chip to sleep; an idle one is woken first, as it hears nothing else."""
+        self._used = False
+        self._ask(_Command.WAKE, b"", self._limits.control)
+        self._ask(_Command.SLEEP, b"", self._limits.control)
+
+    def exchange(self, packet: bytes) -> bytes:
+        """Send one packet and return its reply."""
+        self._ask(_Command.SEND, _WORD_ADDRESS + packet, self._limits.talk)
+        return self._ask(_Command.RECEIVE, b"\0" + _LONGEST_REPLY.to_bytes(2, "little"), self._limits.talk)
+
+    def close(self) -> None:
+        """Send the chip to sleep if it may be awake or idle, and disconnect."""
+        try:
+            if self._used and self._socket is not None:
+                self.sleep()
+        except (TransportError, ProtocolError):
+            pass  # the server is gone: nothing is left to put to sleep
+        finally:
+            self._disconnect()
+
+    def _ask(self, command: _Command, body: bytes, seconds: float) -> bytes:
+        self.connect()
+        assert self._socket is not None
+        frame = bytes((_VERSION, _I2C << 4 | command, self._address)) + body
+        try:
+            self._socket.settimeout(seconds)
+            self._socket.sendall(len(frame).to_bytes(_LENGTH_SIZE, "little") + frame)
+            reply = self._receive_frame(time.monotonic() + seconds, seconds)
+        except BaseException as error:
+            self._disconnect()
+            if isinstance(error, TimeoutError):
+                raise silent(self.url, seconds) from error
+            if isinstance(error, OSError):
+                raise gone(self.url, error) from error
+            raise
+        return self._data_of(frame, reply)
+
+    def _data_of(self, frame: bytes, reply: bytes) -> bytes:
+        if reply[:_HEADER_SIZE] != frame[:_HEADER_SIZE] or len(reply) <= _HEADER_SIZE:
+            self._disconnect()
+            raise ProtocolError(
+                f"{self.url} gave a frame that answers another request.",
+                advice="Check that it is the bridge port of 'atcaprov emulator serve'.",
+                code=Code.BAD_FRAME,
+            )
+        if reply[_HEADER_SIZE] != _SUCCESS:
+            raise TransportError(
+                f"The chip at {self.url} does not answer (status {reply[_HEADER_SIZE]:02X}).",
+                advice="Check that the server has a chip at this address.",
+                code=Code.DEVICE_NO_REPLY,
+            )
+        return reply[_HEADER_SIZE + 1 :]
+
+    def _receive_frame(self, deadline: float, seconds: float) -> bytes:
+        size = int.from_bytes(self._receive(_LENGTH_SIZE, deadline, seconds), "little")
+        if not _HEADER_SIZE < size <= _LARGEST_FRAME:
+            raise ProtocolError(
+                f"{self.url} announced a frame of {size} bytes.",
+                advice="Check that it is the bridge port of 'atcaprov emulator serve'.",
+                code=Code.BAD_FRAME,
+            )
+        return self._receive(size, deadline, seconds)
+
+    def _receive(self, size: int, deadline: float, seconds: float) -> bytes:
+        assert self._socket is not None
+        data = b""
+        while len(data) < size:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise silent(self.url, seconds)
+            self._socket.settimeout(left)
+            part = self._socket.recv(size - len(data))
+            if not part:
+                raise gone(self.url, "the server has closed it")
+            data += part
+        return data
+
+    def _disconnect(self) -> None:
+        connection, self._socket = self._socket, None
+        if connection is not None:
+            connection.close()
+
+
+class TcpLinePort(LinePort):
+    """Text lines over a TCP connection."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self.url = f"{SCHEME}://{_shown(host)}:{port}?protocol=kit"
+        self._socket = _connect(host, port, self.url)
+        self._buffer = LineBuffer()
+        self._lines: list[bytes] = []
+
+    def send(self, message: bytes) -> None:
+        """Send a message, LF included."""
+        try:
+            self._socket.settimeout(_CONNECT_SECONDS)
+            self._socket.sendall(message)
+        except OSError as error:
+            raise gone(self.url, error) from error
+
+    def receive(self, seconds: float) -> bytes:
+        """Return the next line without LF."""
+        deadline = time.monotonic() + seconds
+        while not self._lines:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise silent(self.url, seconds)
+            self._lines += self._buffer.receive_data(self._read(left))
+        return self._lines.pop(0)
+
+    def drain(self) -> None:
+        """Throw away what has come and was not asked for."""
+        self._buffer.clear()
+        self._lines.clear()
+        for _ in range(_DRAINED_READS):
+            if not self._read(0):
+                return
+
+    def close(self) -> None:
+        """Disconnect."""
+        self._socket.close()
+
+    def _read(self, seconds: float) -> bytes:
+        try:
+            self._socket.settimeout(seconds)
+            data = self._socket.recv(_READ_SIZE)
+        except (TimeoutError, BlockingIOError):
+            return b""
+        except OSError as error:
+            raise gone(self.url, error) from error
+        if not data:
+            raise gone(self.url, "the server has closed it")
+        return data
+
+
+def open_tcp(rest: str, limits: Limits | None = None) -> Hal:
+    """Open the chip that the part of the URL behind `tcp:` names, such as `//127.0.0.1:5000`.
+
+    Option `protocol` is bridge (default) or kit, `address` the 8-bit address of the chip; without it the bridge takes
+    the first chip and kit the only one.
+
+    Raises:
+        UsageError: the URL is of another form.
+        TransportError: nobody listens there, or no chip answers.
+    """
+    target = parse_target(SCHEME, rest, options=("address", "protocol"))
+    protocol = target.options.get("protocol", _PROTOCOLS[0])
+    if protocol not in _PROTOCOLS:
+        raise UsageError(f"There is no protocol '{protocol}'.", advice=f"Choose one of: {', '.join(_PROTOCOLS)}.")
+    host, port = _endpoint(target, rest)
+    address = parse_8_bit_address(target.options["address"]) if "address" in target.options else None
+    if protocol == "kit":
+        return open_kit(f"{host}:{port}", lambda: TcpLinePort(host, port), address, limits)
+    hal = BridgeHal(host, port, address or _FIRST_CHIP, limits or Limits())
+    hal.connect()
+    return hal
+
+
+def _endpoint(target: Target, rest: str) -> tuple[str, int]:
+    host, _, port = target.name.rpartition(":")
+    if not host or not port.isascii() or not port.isdecimal() or not 0 < int(port) <= 0xFFFF:
+        raise UsageError(f"'{SCHEME}:{rest}' names no host and port.", advice="Write tcp://127.0.0.1:5000.")
+    return host.removeprefix("[").removesuffix("]"), int(port)
+
+
+def _connect(host: str, port: int, url: str) -> socket.socket:
+    try:
+        connection = socket.create_connection((host, port), _CONNECT_SECONDS)
+    except (OSError, UnicodeError) as error:
+        raise TransportError(
+            f"Nobody listens at {url}: {error}.",
+            advice="Check that the server runs and that the port is right.",
+            code=Code.DEVICE_NOT_FOUND,
+        ) from error
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return connection
+
+
+def _shown(host: str) -> str:
+    return f"[{host}]" if ":" in host else host

@@ -1,0 +1,216 @@
+"""What every way to a chip promises, proven on each that needs no hardware."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+
+import pytest
+
+from atcaprov.chip.commands import Opcode
+from atcaprov.chip.crc import with_crc
+from atcaprov.device.device import Device
+from atcaprov.emulator.chip import Power
+from atcaprov.errors import Code, DeviceError, ProtocolError, TransportError
+from atcaprov.hal.base import Hal
+from atcaprov.kit.profiles import AT90USB, KIT_HOST, PARSER3
+from tests.hal.ways import WAYS, CdcWay, HidWay, TcpKitWay, Way, standing
+from tests.support.chips import packet
+from tests.support.faulty_board import Fault
+
+INFO = packet(Opcode.INFO)
+INFO_608A = bytes.fromhex("07000060028038")
+SHA_START, SHA_END = packet(Opcode.SHA, 0), packet(Opcode.SHA, 2)
+SHA_OF_NOTHING = bytes.fromhex("e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855")
+OK = bytes.fromhex("04000340")
+FAULTY = [(name, fault) for name, way in WAYS.items() for fault in way.faults]
+WIRED = [name for name, way in WAYS.items() if way.faults]
+
+
+@pytest.fixture
+def way(request: pytest.FixtureRequest) -> Iterator[Way]:
+    with standing(WAYS[request.param]()) as way:
+        yield way
+
+
+@pytest.fixture
+def hal(way: Way) -> Iterator[Hal]:
+    hal = way.open()
+    yield hal
+    hal.close()
+
+
+each_way = pytest.mark.parametrize("way", WAYS, indirect=True)
+each_wire = pytest.mark.parametrize("way", WIRED, indirect=True)
+
+
+@each_way
+def test_packets_go_and_replies_come_as_they_are(hal: Hal) -> None:
+    hal.wake()
+    assert hal.exchange(INFO) == INFO_608A
+    assert hal.exchange(INFO[:-1] + b"\0") == bytes.fromhex("04ff0142"), "a bad CRC is the chip's affair"
+    assert hal.exchange(packet(Opcode.GEN_KEY, 4)) == bytes.fromhex("040f2342"), "and so is a refusal"
+    assert len(hal.exchange(packet(Opcode.READ, 0x80))) == 35
+    hal.idle()
+
+
+@each_way
+def test_idle_keeps_what_sleep_loses(hal: Hal) -> None:
+    hal.wake()
+    assert hal.exchange(SHA_START) == OK
+    hal.idle()
+    hal.wake()
+    assert hal.exchange(SHA_END) == with_crc(b"\x23" + SHA_OF_NOTHING)
+    assert hal.exchange(SHA_START) == OK
+    hal.sleep()
+    hal.wake()
+    assert len(hal.exchange(SHA_END)) == 4
+
+
+@each_way
+def test_a_chip_that_another_program_left_awake_serves(way: Way) -> None:
+    way.chip.wake()
+    hal = way.open()
+    for _ in range(2):
+        hal.wake()
+        assert hal.exchange(INFO) == INFO_608A
+        hal.idle()
+    way.chip.wake()
+    hal.wake()
+    assert hal.exchange(INFO) == INFO_608A
+    hal.close()
+
+
+@each_way
+def test_a_chip_that_is_asleep_gives_a_typed_error_and_serves_again(way: Way, hal: Hal) -> None:
+    hal.wake()
+    way.chip.power_cycle()
+    with pytest.raises(TransportError) as refused:
+        hal.exchange(INFO)
+    assert refused.value.code == Code.DEVICE_NO_REPLY
+    assert refused.value.advice
+    hal.wake()
+    assert hal.exchange(INFO) == INFO_608A
+
+
+@each_way
+def test_closing_puts_the_chip_to_sleep_and_twice_does_no_harm(way: Way) -> None:
+    hal = way.open()
+    hal.wake()
+    hal.exchange(INFO)
+    with Device(hal) as device:
+        assert device.info() == INFO_608A[1:5]
+    hal.close()
+    assert way.chip.power is Power.ASLEEP
+
+
+@each_wire
+def test_closing_alone_puts_the_chip_to_sleep(way: Way) -> None:
+    for leave_awake in (True, False):
+        hal = way.open()
+        hal.wake()
+        hal.exchange(INFO)
+        if not leave_awake:
+            hal.idle()
+        hal.close()
+        assert way.chip.power is Power.ASLEEP
+
+
+@each_way
+def test_the_vendors_driver_works_through_it(hal: Hal, way: Way) -> None:
+    with Device(hal) as device:
+        config = device.read_config()
+        assert config == bytes(way.chip.memory.config)
+        assert device.serial_number() == config[:4] + config[8:13]
+        assert device.sha256(b"abc" * 30) != bytes(32)
+        with pytest.raises(DeviceError) as refused:
+            device.get_pubkey(0)
+        assert (refused.value.command, refused.value.status) == ("GenKey", 0x0F)
+
+
+@each_way
+def test_it_can_be_opened_again_after_it_was_closed(way: Way) -> None:
+    for _ in range(3):
+        hal = way.open()
+        hal.wake()
+        assert hal.exchange(INFO) == INFO_608A
+        hal.close()
+
+
+@pytest.mark.parametrize(("way", "fault"), FAULTY, indirect=["way"], ids=lambda value: getattr(value, "value", value))
+def test_a_fault_ends_in_a_typed_error_and_is_forgotten(way: Way, hal: Hal, fault: Fault) -> None:
+    hal.wake()
+    way.spoil(fault)
+    for _ in range(2):
+        with suppress(TransportError, ProtocolError):
+            reply = hal.exchange(INFO)
+            assert reply == INFO_608A or reply == b"" or len(reply) != reply[0], "a wrong reply passed as a right one"
+    way.spoil(Fault.NONE)
+    # One request may still meet what the fault left behind; the next ones are in step.
+    with suppress(TransportError, ProtocolError):
+        hal.wake()
+    for _ in range(2):
+        hal.wake()
+        assert hal.exchange(INFO) == INFO_608A
+        hal.idle()
+
+
+@pytest.mark.parametrize(("way", "fault"), FAULTY, indirect=["way"], ids=lambda value: getattr(value, "value", value))
+def test_a_device_meets_a_fault_and_serves_again(way: Way, fault: Fault) -> None:
+    with Device(way.open()) as device:
+        serial = device.serial_number()
+        way.spoil(fault)
+        for _ in range(2):
+            with suppress(TransportError, ProtocolError):
+                assert device.serial_number() == serial
+        way.spoil(Fault.NONE)
+        with suppress(TransportError, ProtocolError):
+            device.serial_number()
+        assert device.serial_number() == serial
+
+
+@pytest.mark.parametrize(("way", "fault"), FAULTY, indirect=["way"], ids=lambda value: getattr(value, "value", value))
+def test_a_board_that_is_faulty_from_the_start_opens_with_a_typed_error_or_serves(way: Way, fault: Fault) -> None:
+    way.spoil(fault)
+    with suppress(TransportError, ProtocolError), Device(way.open()) as device:
+        assert len(device.serial_number()) == 9
+    way.spoil(Fault.NONE)
+    with suppress(TransportError, ProtocolError), Device(way.open()) as device:
+        device.info()
+    with Device(way.open()) as device:
+        assert device.info() == INFO_608A[1:5]
+
+
+@each_wire
+def test_unplugged_in_the_middle(way: Way) -> None:
+    hal = way.open()
+    hal.wake()
+    assert hal.exchange(INFO) == INFO_608A
+    way.unplug()
+    for call in (lambda: hal.exchange(INFO), hal.wake, hal.idle, hal.sleep):
+        with pytest.raises(TransportError):
+            call()
+    hal.close()
+    with pytest.raises(TransportError):
+        way.open()
+
+
+@each_wire
+def test_unplugged_under_the_vendors_driver(way: Way) -> None:
+    with Device(way.open()) as device:
+        device.info()
+        way.unplug()
+        with pytest.raises(TransportError):
+            device.info()
+
+
+@pytest.mark.parametrize("make", [CdcWay, HidWay, TcpKitWay])
+@pytest.mark.parametrize("profile", [AT90USB, PARSER3, KIT_HOST], ids=lambda profile: profile.name)
+def test_every_firmware_serves_the_vendors_driver(make: type[CdcWay], profile: object) -> None:
+    with standing(make(profile)) as way:  # type: ignore[arg-type]
+        with Device(way.open()) as device:
+            assert device.info() == INFO_608A[1:5]
+            assert device.read_config() == bytes(way.chip.memory.config)
+            with pytest.raises(DeviceError) as refused:
+                device.get_pubkey(0)
+        assert refused.value.status == 0x0F

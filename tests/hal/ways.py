@@ -1,0 +1,201 @@
+"""Every way to a software chip that needs no hardware, each with faults of its own kind."""
+
+from __future__ import annotations
+
+import abc
+import contextlib
+from collections.abc import Iterator
+
+from atcaprov.emulator.chip import Chip
+from atcaprov.errors import TransportError
+from atcaprov.hal.base import Hal
+from atcaprov.hal.emulated import EmulatedHal
+from atcaprov.hal.i2c import I2cBus
+from atcaprov.hal.i2c_dev import open_i2c
+from atcaprov.hal.kit_cdc import open_kit_cdc
+from atcaprov.hal.kit_hid import open_kit_hid
+from atcaprov.hal.line_port import Limits
+from atcaprov.hal.tcp import open_tcp
+from atcaprov.kit.board import CdcBoard
+from atcaprov.kit.interpreter import Interpreter
+from atcaprov.kit.profiles import PARSER3, Profile
+from atcaprov.serving.bridge import BridgeSession
+from atcaprov.serving.bus import Buses
+from atcaprov.serving.pins import Pins
+from tests.support.fake_hid import FakeHid
+from tests.support.faulty_board import Fault, FaultyBoard
+from tests.support.kit_chips import EmulatedBus
+from tests.support.wires import PtyBoard, TcpBoard
+
+SHORT = Limits(greeting=0.3, control=0.3, talk=0.3, resync=0.3)
+ADDRESS = 0xC0
+
+
+class Way(abc.ABC):
+    """One chip and a way to it."""
+
+    faults: tuple[Fault, ...] = ()
+
+    def __init__(self) -> None:
+        self.chip = Chip()
+
+    @abc.abstractmethod
+    def open(self) -> Hal: ...
+
+    def spoil(self, fault: Fault) -> None:
+        raise NotImplementedError
+
+    def unplug(self) -> None:
+        raise NotImplementedError
+
+    def close(self) -> None:  # noqa: B027 - most hold nothing
+        pass
+
+
+class EmulatorWay(Way):
+    def open(self) -> Hal:
+        return EmulatedHal(self.chip, "emulator:")
+
+
+def kit_board(chip: Chip, profile: Profile = PARSER3) -> FaultyBoard:
+    return FaultyBoard(CdcBoard(Interpreter(EmulatedBus({ADDRESS: chip}), profile)).receive_data)
+
+
+class _BoardWay(Way):
+    faults = tuple(fault for fault in Fault if fault is not Fault.NONE)
+    board: FaultyBoard
+
+    def spoil(self, fault: Fault) -> None:
+        self.board.fault = fault
+
+
+class CdcWay(_BoardWay):
+    def __init__(self, profile: Profile = PARSER3) -> None:
+        super().__init__()
+        self.board = kit_board(self.chip, profile)
+        self.pty = PtyBoard(self.board)
+
+    def open(self) -> Hal:
+        return open_kit_cdc(f"//{self.pty.path}", SHORT)
+
+    def unplug(self) -> None:
+        self.pty.unplug()
+
+    def close(self) -> None:
+        self.pty.close()
+
+
+class HidWay(_BoardWay):
+    def __init__(self, profile: Profile = PARSER3) -> None:
+        super().__init__()
+        self.board = kit_board(self.chip, profile)
+        self.path = f"/hid/{id(self)}"
+
+    def open(self) -> Hal:
+        return open_kit_hid(f"//{self.path}", SHORT, FakeHid({self.path: self.board}))
+
+    def unplug(self) -> None:
+        self.board.unplugged = True
+
+
+class TcpKitWay(_BoardWay):
+    def __init__(self, profile: Profile = PARSER3) -> None:
+        super().__init__()
+        self.board = kit_board(self.chip, profile)
+        self.tcp = TcpBoard(self.board)
+
+    def open(self) -> Hal:
+        return open_tcp(f"//127.0.0.1:{self.tcp.port}?protocol=kit", SHORT)
+
+    def unplug(self) -> None:
+        self.tcp.unplug()
+
+    def close(self) -> None:
+        self.tcp.close()
+
+
+class TcpBridgeWay(_BoardWay):
+    faults = (Fault.SILENT, Fault.CUT, Fault.NOISE)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._buses = Buses([Pins(self.chip)])
+        self._session = BridgeSession(self._buses)
+        self.board = FaultyBoard(self._receive)
+        self.tcp = TcpBoard(self.board)
+
+    def _receive(self, data: bytes) -> bytes:
+        return b"".join(step for step in self._session.receive(data) if isinstance(step, bytes))
+
+    def open(self) -> Hal:
+        return open_tcp(f"//127.0.0.1:{self.tcp.port}", SHORT)
+
+    def unplug(self) -> None:
+        self.tcp.unplug()
+
+    def close(self) -> None:
+        self.tcp.close()
+
+
+class FakeI2cBus(I2cBus):
+    """Bus 0 of the emulator's servers: NAK, wake pulse and read pointer as on the wire."""
+
+    def __init__(self, chips: list[Chip]) -> None:
+        self._buses = Buses([Pins(chip) for chip in chips])
+        self.fault = Fault.NONE
+        self.unplugged = False
+
+    def write(self, address: int, data: bytes) -> bool:
+        self._check()
+        if address == 0:
+            self._buses.wake(0)
+            return False
+        return self.fault is not Fault.SILENT and self._buses.write(0, address << 1, data)
+
+    def read(self, address: int, count: int) -> bytes:
+        self._check()
+        if self.fault is Fault.SILENT:
+            return b""
+        data = self._buses.read(0, address << 1, count) or b""
+        if self.fault is Fault.NOISE:
+            return b"\xff" * len(data)
+        return data[: count // 2] if self.fault is Fault.CUT else data
+
+    def _check(self) -> None:
+        if self.unplugged:
+            raise TransportError("The adapter is gone.")
+
+
+class I2cWay(Way):
+    faults = (Fault.SILENT, Fault.CUT, Fault.NOISE)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bus = FakeI2cBus([self.chip])
+
+    def open(self) -> Hal:
+        return open_i2c(f"//{id(self)}/0x60", self.bus, seconds=0.3)
+
+    def spoil(self, fault: Fault) -> None:
+        self.bus.fault = fault
+
+    def unplug(self) -> None:
+        self.bus.unplugged = True
+
+
+WAYS: dict[str, type[Way]] = {
+    "emulator": EmulatorWay,
+    "kit-cdc": CdcWay,
+    "kit-hid": HidWay,
+    "i2c": I2cWay,
+    "tcp-bridge": TcpBridgeWay,
+    "tcp-kit": TcpKitWay,
+}
+
+
+@contextlib.contextmanager
+def standing(way: Way) -> Iterator[Way]:
+    try:
+        yield way
+    finally:
+        way.close()

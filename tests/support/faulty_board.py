@@ -1,0 +1,45 @@
+"""A board whose answers suffer on the way: silent, cut, late, doubled, noisy, or without end."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable
+
+
+class Fault(enum.Enum):
+    NONE = "none"
+    SILENT = "silent"
+    CUT = "cut"
+    LATE = "late"
+    DOUBLED = "doubled"
+    NOISE = "noise"
+    ENDLESS = "endless"
+
+
+NOISE = b"\xff\x00 17(zz)\n00\n" * 20 + b"(((" + b"A" * 300
+
+
+class FaultyBoard:
+    """Passes bytes to a board and spoils what comes back while `fault` says so."""
+
+    def __init__(self, receive: Callable[[bytes], bytes]) -> None:
+        self._receive = receive
+        self._held = b""
+        self.fault = Fault.NONE
+        self.unplugged = False
+
+    def receive_data(self, data: bytes) -> bytes:
+        answer = self._receive(data)
+        held, self._held = self._held, b""
+        if not answer or self.fault is Fault.SILENT:
+            return b""
+        if self.fault is Fault.LATE:
+            self._held = answer  # it comes when the next one is due
+            return held
+        if self.fault is Fault.CUT:
+            return answer[: len(answer) // 2]
+        if self.fault is Fault.DOUBLED:
+            return answer + answer
+        if self.fault in (Fault.NOISE, Fault.ENDLESS):
+            return NOISE
+        return held + answer
