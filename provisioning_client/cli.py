@@ -13,6 +13,7 @@ import click
 from atcaprov.certs.cert_info import CertInfo
 from atcaprov.cli.border import run_program
 from atcaprov.config_zone.defaults import DEFAULT_608A
+from atcaprov.config_zone.findings import Allow
 from atcaprov.config_zone.zone_file import read_zone_file
 from atcaprov.errors import Code, UsageError
 from atcaprov.provisioning.profile import Profile
@@ -59,6 +60,13 @@ EXIT_SOME_FAILED: Final = 1
 @click.option(
     "--lock-slot", "slots_to_lock", metavar="SLOT", multiple=True, type=int, help="Slot to lock in stage 9; repeatable."
 )
+@click.option(
+    "--allow",
+    metavar="SETTING",
+    multiple=True,
+    type=click.Choice([allow.value for allow in Allow]),
+    help=f"Accept a setting of --config that is refused unless it is wanted; repeatable: {', '.join(Allow)}.",
+)
 @click.option("--no-validate", is_flag=True, help="Leave out stage 10.")
 @click.option("--auto", is_flag=True, help="Start every board without waiting for ENTER.")
 @click.option("--count", metavar="NUM", type=click.IntRange(1), help="End after this many boards.")
@@ -70,6 +78,7 @@ def command(
     port: int,
     devices: tuple[str, ...],
     slots_to_lock: tuple[int, ...],
+    allow: tuple[str, ...],
     no_validate: bool,
     auto: bool,
     count: int | None,
@@ -86,7 +95,7 @@ def command(
         if console is None and not auto:
             raise UsageError("There is no terminal to press ENTER on.", advice="Use --auto to start every board.")
         operator: Operator = Nobody() if auto or console is None else KeyboardOperator(console)
-        profile = _profile(config, slots_to_lock, validate=not no_validate)
+        profile = _profile(config, slots_to_lock, frozenset(map(Allow, allow)), validate=not no_validate)
         with _step(face, f"Reading provisioning config file {certinfo}"):
             cert_info = _read_cert_info(certinfo)
         functions = ClientFunctions(host, port, face)
@@ -103,10 +112,12 @@ def command(
     return _exit_code(session)
 
 
-def _profile(config: Path | None, slots_to_lock: tuple[int, ...], *, validate: bool) -> Profile:
+def _profile(
+    config: Path | None, slots_to_lock: tuple[int, ...], allow: frozenset[Allow], *, validate: bool
+) -> Profile:
     zone = DEFAULT_608A if config is None else read_zone_file(config).zone.data
     try:
-        return Profile(config_zone=zone, slots_to_lock=slots_to_lock, validate=validate)
+        return Profile(config_zone=zone, slots_to_lock=slots_to_lock, validate=validate, allow=allow)
     except UsageError as error:
         if config is not None and error.code == Code.CONFIG_ZONE_UNSAFE:
             error.advice += f" 'atcaprov config check {config}' names the lines."

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from atcaprov.chip.memory_map import CONFIG_SIZE, SLOT_COUNT
 from atcaprov.config_zone.check import require_safe
 from atcaprov.config_zone.defaults import DEFAULT_608A
+from atcaprov.config_zone.findings import Allow
 from atcaprov.config_zone.model import ConfigZone
 from atcaprov.errors import UsageError
 
@@ -28,6 +29,8 @@ class Profile:
     certificate_slots: frozenset[int] = frozenset({10, 11, 12})
     slots_to_lock: tuple[int, ...] = ()
     validate: bool = True
+    allow: frozenset[Allow] = frozenset()
+    """Settings that are refused unless they are wanted, such as another I2C address."""
 
     def __post_init__(self) -> None:
         if len(self.config_zone) != CONFIG_SIZE:
@@ -40,4 +43,5 @@ class Profile:
             device_key_slot=self.device_key_slot,
             certificate_slots=self.certificate_slots,
             slots_to_lock=self.slots_to_lock,
+            allow=self.allow,
         )

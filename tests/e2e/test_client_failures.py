@@ -76,6 +76,16 @@ def test_a_configuration_for_another_part(factory: Factory, tmp_path: Path) -> N
     assert done.stdout == ""
 
 
+def test_another_address_only_if_it_is_wanted(factory: Factory, tmp_path: Path) -> None:
+    moved = DEFAULT_608A[:16] + b"\x6a" + DEFAULT_608A[17:]
+    (tmp_path / "moved.txt").write_text(format_hex(moved))
+    refused = factory.client("--auto", "--config", tmp_path / "moved.txt")
+    assert refused.returncode == 2
+    assert "byte 16" in refused.stderr
+    wanted = factory.client("--auto", "--config", tmp_path / "moved.txt", "--allow", "i2c-address")
+    assert wanted.returncode == 0, wanted.stderr + wanted.stdout
+
+
 def test_a_configuration_that_is_not_hex(factory: Factory, tmp_path: Path) -> None:
     (tmp_path / "bad.txt").write_text("00 11\nZZ 22\n")
     done = factory.client("--auto", "--config", tmp_path / "bad.txt")
