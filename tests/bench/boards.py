@@ -48,7 +48,7 @@ class BoardPlan:
     serial_number: str = ""
     """USB serial number; most kits have none."""
     first_chip: int = 0
-    """The chips' serial numbers count up from here."""
+    """The chips' serial numbers count up from here; the plugboard sets it."""
 
     @classmethod
     def from_document(cls, document: dict[str, Any]) -> BoardPlan:

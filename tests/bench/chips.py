@@ -15,16 +15,14 @@ I2C_ADDRESS: Final = 16
 
 @dataclass
 class Cut:
-    """Where the cable is pulled: at the `count`-th command with `opcode` from now, before or after the chip ran it."""
+    """Where the cable is pulled: at the `count`-th command from now, before or after the chip ran it."""
 
-    opcode: int
     count: int
     before: bool
 
-    def is_due(self, packet: bytes) -> bool:
+    def is_due(self) -> bool:
         """Count a command; tell whether it is the one."""
-        if packet[1:2] == bytes((self.opcode,)):
-            self.count -= 1
+        self.count -= 1
         return self.count == 0
 
 
@@ -70,7 +68,7 @@ class ChipRow:
         chip = self._by_address.get(address)
         if chip is None or self.is_cut:
             return b""
-        due = self.cut is not None and self.cut.is_due(packet)
+        due = self.cut is not None and self.cut.is_due()
         if due:
             assert self.cut is not None
             before, self.cut, self.is_cut = self.cut.before, None, True

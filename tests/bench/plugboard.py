@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, NamedTuple, Self, TypeVar
@@ -50,6 +50,7 @@ class Plugboard:
         self._log = log.open("ab")
         self._plans: dict[str, BoardPlan] = {}
         self._nodes: dict[str, Node] = {}
+        self._chips_made = 0
         command = (sys.executable, "-m", "tests.bench.plugboard_process")
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log, text=True
@@ -67,9 +68,15 @@ class Plugboard:
         self._log.close()
 
     def make(self, plan: BoardPlan) -> None:
-        """Make a board, blank; one of the same name is thrown away."""
+        """Make a board of blank chips that were never there before; one of the same name is thrown away."""
+        plan = replace(plan, first_chip=self._chips_made)
+        self._chips_made += len(plan.addresses)
         self._ask("make", plan=asdict(plan))
         self._plans[plan.name] = plan
+
+    def serial_number(self, name: str, index: int = 0) -> bytes:
+        """Return the serial number of a chip, 9 bytes."""
+        return self._plans[name].chip_serial_number(index)
 
     def plug(self, name: str) -> Node:
         """Plug a board in; return when its device file is there and udev has dealt with it."""
@@ -96,9 +103,9 @@ class Plugboard:
         for name in list(self._nodes):
             self.unplug(name)
 
-    def cut_at(self, name: str, opcode: int, *, count: int = 1, before: bool = False) -> None:
-        """Pull a board by itself at the `count`-th command with this opcode from now."""
-        self._ask("cut", name=name, opcode=opcode, count=count, before=before)
+    def cut_at_command(self, name: str, count: int, *, before: bool) -> None:
+        """Pull a board by itself at the `count`-th command to its chips from now, before or after the chip ran it."""
+        self._ask("cut", name=name, count=count, before=before)
 
     def chip(self, name: str, index: int = 0) -> ChipState:
         """Return what a chip holds, plugged or not."""

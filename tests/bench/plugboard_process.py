@@ -122,7 +122,7 @@ class Plugboard:
         return {}
 
     def _cut(self, command: dict[str, Any]) -> dict[str, Any]:
-        self._boards[command["name"]].row.cut = Cut(command["opcode"], command["count"], command["before"])
+        self._boards[command["name"]].row.cut = Cut(command["count"], command["before"])
         return {}
 
     def _chip(self, command: dict[str, Any]) -> dict[str, Any]:

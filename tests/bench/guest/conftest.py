@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.bench import vhci
+from tests.bench.guest.factory import Factory, running_factory
 from tests.bench.machine import OUT_VARIABLE
 from tests.bench.plugboard import Plugboard
 
@@ -27,3 +28,10 @@ def plugboard(bench: Plugboard) -> Iterator[Plugboard]:
     """The plugboard; everything is pulled after the test, whose program must have closed its handles by then."""
     yield bench
     bench.unplug_all()
+
+
+@pytest.fixture(scope="session")
+def factory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Factory]:
+    """One Provisioning Server for all tests."""
+    with running_factory(tmp_path_factory.mktemp("factory")) as factory:
+        yield factory

@@ -75,7 +75,7 @@ def test_boards_of_every_kind_stand_side_by_side(plugboard: Plugboard) -> None:
 def test_a_read_ends_when_the_board_is_pulled(plugboard: Plugboard) -> None:
     plugboard.make(BoardPlan("kit", Kind.HID))
     with _opened(plugboard.plug("kit").path) as device:
-        plugboard.cut_at("kit", INFO[1])
+        plugboard.cut_at_command("kit", 1, before=True)
         _write(device, b"\0" + b"e:w()\n".ljust(64, b"\0"))
         _read(device, 64)
         with pytest.raises(OSError):  # noqa: PT011 - EIO, ENODEV or ESHUTDOWN, as the moment wants

@@ -112,7 +112,7 @@ def test_a_cable_is_pulled_before_or_after_a_command(before: bool) -> None:
     board = Board(BoardPlan("board", Kind.HID))
     kernel = FakeKernel(board.plug())
     update_extra = bytes.fromhex("0720005500")
-    board.row.cut = Cut(update_extra[1], 1, before)
+    board.row.cut = Cut(1, before)
     chip = board.row.chips[0]
     chip.wake()
     kernel.out(2, b"e:w()\n".ljust(64, b"\0"))
