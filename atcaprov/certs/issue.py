@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from atcaprov.certs import rebuild as rebuilding
-from atcaprov.certs.compressed import CompressedCertificate
+from atcaprov.certs.compressed import CompressedCertificate, hashed_dates
 from atcaprov.certs.dates import check_issue_date, format_version_for
 from atcaprov.certs.definition import CertificateDefinition
-from atcaprov.certs.keys import SIGNATURE_SIZE, load_public_key, verify_digest
+from atcaprov.certs.keys import SIGNATURE_SIZE, load_issuer_key, load_public_key, verify_digest
 from atcaprov.errors import CertificateError, Code
 
 
@@ -53,7 +53,10 @@ class PendingCertificate:
         self._subject_public_key = subject_public_key
         self._ca_public_key = ca_public_key
         self._chip_serial = chip_serial
+        load_issuer_key(ca_public_key)
         self._fields = _unsigned(definition, signer_id, issue_date)
+        # Packing checks every field, so that nothing is signed that could not be compressed.
+        self._packed = self._fields.pack()
         self._certificate = self._patched()
         tbs = definition.tbs_cert_loc
         self.digest = hashlib.sha256(self._certificate[tbs.offset : tbs.end]).digest()
@@ -69,7 +72,7 @@ class PendingCertificate:
             definition,
             self._fields.signer_id,
             self._subject_public_key,
-            _hashed_dates(self._fields),
+            hashed_dates(self._packed),
             self._chip_serial,
         )
         return certificate
@@ -91,7 +94,7 @@ class PendingCertificate:
                 advice="The signer's key and its certificate do not belong together.",
                 code=Code.KEY_MISMATCH,
             )
-        compressed = signature + self._fields.pack()[SIGNATURE_SIZE:]
+        compressed = signature + self._packed[SIGNATURE_SIZE:]
         der = rebuilding.with_signature(bytearray(self._certificate), self._definition, signature)
         self._prove(der, compressed)
         return IssuedCertificate(der, compressed, self.serial_number)
@@ -163,8 +166,3 @@ def _check_date(definition: CertificateDefinition, issue_date: datetime, version
             "Certificates with limited validity are not issued with the date of 29 February.",
             advice="Use definition.issue_date(now), which takes 28 February instead.",
         )
-
-
-def _hashed_dates(fields: CompressedCertificate) -> bytes:
-    encoded, extension = fields.encoded_dates()
-    return encoded + bytes([extension]) if fields.format_version else encoded

@@ -87,15 +87,15 @@ def signature_of(bit_string: bytes) -> bytes:
 def verify_digest(public_key: bytes, digest: bytes, signature: bytes) -> bool:
     """Tell whether R||S is a signature of the 32-byte SHA-256 digest under X||Y."""
     try:
-        _issuer_key(public_key).verify(der_signature(signature), digest, _PREHASHED)
+        load_issuer_key(public_key).verify(der_signature(signature), digest, _PREHASHED)
     except InvalidSignature:
         return False
     return True
 
 
 @functools.lru_cache(maxsize=256)
-def _issuer_key(xy: bytes) -> ec.EllipticCurvePublicKey:
-    # A server verifies thousands of signatures under the same few keys.
+def load_issuer_key(xy: bytes) -> ec.EllipticCurvePublicKey:
+    """Return `load_public_key`, remembered: thousands of signatures are verified under the same few keys."""
     return load_public_key(xy)
 
 

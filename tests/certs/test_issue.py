@@ -137,9 +137,12 @@ def test_a_signature_of_another_length(length: int) -> None:
     ],
     ids=str,
 )
-def test_what_does_not_fit_is_refused(changes: dict[str, Any], message: str) -> None:
+def test_what_does_not_fit_is_refused_before_anything_is_signed(changes: dict[str, Any], message: str) -> None:
+    def sign(digest: bytes) -> bytes:
+        raise AssertionError("asked to sign")
+
     with pytest.raises(CertificateError, match=message):
-        issue_device(**changes)
+        issue_device(**changes, sign=sign)
 
 
 def test_limited_validity_is_not_issued_on_29_february() -> None:
