@@ -105,6 +105,11 @@ class Wheel:
         status = self.status(name, *arguments)
         assert status == 0, f"{name}: {status} ({self.chip.last_refusal})"
 
+    def call_plain(self, name: str, *arguments: Any) -> None:
+        """Call `name(*arguments)`, a function whose context knows the handle; it must succeed."""
+        status = _function(name)(*arguments)
+        assert status == 0, f"{name}: {status} ({self.chip.last_refusal})"
+
     def refused(self, name: str, *arguments: Any, status: int = EXECUTION_ERROR) -> None:
         """Call `name(handle, *arguments)`; the chip must refuse with `status`."""
         found = self.status(name, *arguments)
@@ -256,6 +261,13 @@ _ARGUMENTS: Final[dict[str, list[Any]]] = {
     "calib_aes_gcm_encrypt_finish": [_P, _P, _P, c_size_t],
     "calib_aes_gcm_decrypt_update": [_P, _P, _P, c_uint32, _P],
     "calib_aes_gcm_decrypt_finish": [_P, _P, _P, c_size_t, _P],
+    "atcab_aes_cmac_init_ext": [_P, _P, c_uint16, c_uint8],
+    "atcab_aes_cmac_update": [_P, _P, c_uint32],
+    "atcab_aes_cmac_finish": [_P, _P, c_uint32],
+    "atcab_aes_ccm_init_ext": [_P, _P, c_uint16, c_uint8, _P, c_size_t, c_size_t, c_size_t, c_size_t],
+    "atcab_aes_ccm_aad_update": [_P, _P, c_size_t],
+    "atcab_aes_ccm_encrypt_update": [_P, _P, c_uint32, _P],
+    "atcab_aes_ccm_encrypt_finish": [_P, _P, _P],
     "calib_selftest": [_P, c_uint8, c_uint16, _P],
     "calib_secureboot": [_P, c_uint8, c_uint16, _P, _P, _P],
     "calib_secureboot_mac": [_P, c_uint8, _P, _P, _P, _P, _P],
