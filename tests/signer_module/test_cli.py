@@ -14,7 +14,7 @@ from atcaprov.certs.keys import verify_digest
 from signer_module.root import RootFolder
 from signer_module.signer_folder import SignerFolder
 from tests.support.certificates import SIGNER
-from tests.support.signer_folders import make, run
+from tests.support.signer_module_program import make, run
 
 
 def test_a_root_and_a_signer(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,7 +11,7 @@ import pytest
 from atcaprov.errors import Code, UsageError
 from signer_module.root import RootFolder
 from signer_module.signer_folder import SignerFolder
-from tests.support.signer_folders import run
+from tests.support.signer_module_program import run
 
 
 def test_keys_are_encrypted_unless_asked_otherwise(here: Path) -> None:

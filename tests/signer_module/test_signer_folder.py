@@ -15,7 +15,7 @@ from signer_module.root import RootFolder
 from signer_module.signer_folder import SignerFolder
 from tests.support.certificates import DEVICE
 from tests.support.programs import require_program
-from tests.support.signer_folders import make
+from tests.support.signer_module_program import make
 
 
 def test_the_key_file_of_openssl_in_the_signers_folder(here: Path) -> None:

@@ -1,17 +1,28 @@
-"""Roots and signers made by the program, in the current folder."""
+"""Signer folders on the disk, made by the signer module as a user would make them."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
-from signer_module import cli
+from atcaprov.certs.description import default_description
+from signer_module.key_file import SoftwareKey
+from signer_module.root import create_root
+from signer_module.signer import SignerDescriptions, create_signer
+from signer_module.signer_folder import SignerFolder
 
 
-def run(*arguments: object) -> int:
-    return cli.main([str(argument) for argument in arguments])
-
-
-def make(*more: object, out: str = "signer") -> int:
-    if not Path("root").exists():
-        assert run("root", "create", "--out", "root", "--no-password") == 0
-    return run("signer", "create", "--root", "root", "--out", out, "--no-password", *more)
+def make_signer_folder(parent: Path, *, password: bytes | None = None) -> SignerFolder:
+    """A root in parent/root and a signer of it in parent/signer; the root's key is not encrypted."""
+    now = datetime.now(UTC)
+    root = create_root(parent / "root", default_description("root"), None, now)
+    return create_signer(
+        parent / "signer",
+        root=root,
+        root_key=root.unlock(None),
+        descriptions=SignerDescriptions(default_description("signer"), default_description("device")),
+        key=SoftwareKey.generate(),
+        password=password,
+        signer_id=bytes.fromhex("0034"),
+        now=now,
+    )
