@@ -11,16 +11,25 @@ from typing import Any, Final
 import click
 
 from atcaprov.emulator.images import BLANK, load_image
+from atcaprov.emulator.random_source import SystemRandom
+from atcaprov.emulator.state_file import StateFile
 from atcaprov.errors import Code, UsageError
+from atcaprov.hal.registry import open_hal
+from atcaprov.hal.trace import create_trace, read_trace
+from atcaprov.hal.traced import TracedHal
 from atcaprov.kit.profiles import PARSER3, PROFILES
 from atcaprov.serving.bus import Buses
 from atcaprov.serving.chips import MOST_CHIPS, make_chips
 from atcaprov.serving.explain import explaining
 from atcaprov.serving.pins import Pins
+from atcaprov.serving.probes import harmless_packets
+from atcaprov.serving.probes import run as ask
+from atcaprov.serving.replay import replay
 from atcaprov.serving.service import LOOPBACK, Ways, parse_clock
 from atcaprov.serving.service import serve as serve_until
 
 _FILE: Final = click.Path(dir_okay=False, path_type=Path)
+_DIFFERENT: Final = 1
 _PORT: Final = click.IntRange(0, 65535)
 
 
@@ -61,6 +70,43 @@ def serve(image: str, chips: int, state: Path | None, clock: str, faults: Path |
     observer = explaining(_warn) if options.pop("explain") else None
     ways = Ways(firmware=PROFILES[options.pop("firmware")], **options)
     asyncio.run(_serve(Buses([Pins(chip, observer) for chip in made]), ways))
+
+
+@group.command()
+@click.argument("device")
+@click.argument("file", type=_FILE)
+def record(device: str, file: Path) -> None:
+    """Ask the chip at DEVICE what is harmless to ask, and record every byte in FILE.
+
+    Nothing is written, locked, counted or used up. FILE is for replay; it also holds what the chip gave in clear.
+    """
+    hal = open_hal(device)
+    traced = TracedHal(hal, create_trace(file, device), recording=True)
+    try:
+        packets = harmless_packets()
+        answered = ask(traced, packets)
+    finally:
+        traced.close()
+    click.echo(f"{answered} of {len(packets)} packets were answered.")
+
+
+@group.command("replay")
+@click.argument("file", type=_FILE)
+@click.option("--image", default=BLANK, show_default=True, metavar="NAME", help="What the part was when it was new.")
+@click.option("--state", type=_FILE, metavar="FILE", help="Begin with the chip in this state file; it stays as it is.")
+@click.option("--unmasked", is_flag=True, help="Show bytes that could belong to a secret, too.")
+def replay_file(file: Path, image: str, state: Path | None, unmasked: bool) -> int:
+    """Play the recording FILE against a software chip and print the first difference; exit code 1 if there is one."""
+    trace = read_trace(file)
+    memory = StateFile(state).load() if state else load_image(image).make(SystemRandom())
+    if memory is None:
+        raise UsageError(f"There is no chip file {state}.", code=Code.FILE_UNREADABLE)
+    difference = replay(trace, memory)
+    if difference is None:
+        click.echo(f"All {len(trace.events)} events agree.")
+        return 0
+    click.echo(difference.text(unmasked=unmasked))
+    return _DIFFERENT
 
 
 def _read_plan(path: Path) -> str:

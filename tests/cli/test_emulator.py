@@ -113,3 +113,41 @@ def test_a_wrong_option_is_one_message_and_an_exit_code(arguments: list[str], me
     assert done.code in (2, 3)
     assert re.search(message, done.err)
     assert "Traceback" not in done.err
+
+
+# Recordings
+
+
+def test_a_recording_replays(tmp_path: Path) -> None:
+    file = tmp_path / "part.jsonl"
+    done = run_in_process(group, "record", "emulator:?image=tngtls", str(file))
+    assert (done.code, done.err) == (0, "")
+    assert re.fullmatch(r"(\d+) of \1 packets were answered\.\n", done.out)
+    assert file.stat().st_mode & 0o777 == 0o600
+    done = run_in_process(group, "replay", str(file))
+    assert (done.code, done.err) == (0, "")
+    assert re.fullmatch(r"All \d+ events agree\.\n", done.out)
+
+
+def test_the_first_difference_is_printed(tmp_path: Path) -> None:
+    file = tmp_path / "part.jsonl"
+    run_in_process(group, "record", "emulator:", str(file))
+    file.write_text(file.read_text().replace("07000060028038", "07000060033839"))
+    done = run_in_process(group, "replay", str(file))
+    assert done.code == 1
+    assert done.out.startswith("event 2: 0730000000035d\n  the part answered           07000060033839\n")
+
+
+def test_replay_may_begin_with_a_kept_chip_and_leaves_it(tmp_path: Path) -> None:
+    state, file = tmp_path / "chip.json", tmp_path / "part.jsonl"
+    run_in_process(group, "record", f"emulator:{state}", str(file))
+    before = state.read_bytes()
+    assert run_in_process(group, "replay", str(file), "--state", str(state)).code == 0
+    assert state.read_bytes() == before
+    assert run_in_process(group, "replay", str(file), "--state", str(tmp_path / "no.json")).code == 2
+
+
+@pytest.mark.parametrize("device", ["nonsense", "emulator:?image=none"])
+def test_a_device_that_cannot_be_opened_leaves_no_file(tmp_path: Path, device: str) -> None:
+    assert run_in_process(group, "record", device, str(tmp_path / "part.jsonl")).code == 2
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,193 @@
+"""Record and replay: a recording agrees with the chip it was made of, and the first difference is found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from io import StringIO
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from atcaprov.chip.commands import Opcode
+from atcaprov.emulator.chip import Chip
+from atcaprov.emulator.images import image_names, load_image
+from atcaprov.emulator.memory import Memory
+from atcaprov.emulator.random_source import SystemRandom
+from atcaprov.emulator.switches import Switches
+from atcaprov.errors import Code, UsageError
+from atcaprov.hal.emulated import EmulatedHal
+from atcaprov.hal.trace import Trace, TraceEvent, TraceWriter, parse_trace
+from atcaprov.hal.traced import TracedHal
+from atcaprov.serving.probes import harmless_packets, run
+from atcaprov.serving.replay import replay
+from tests.emulator.test_commands_by_wheel import reference_chip
+from tests.support.chips import configured_memory, packet
+from tests.support.wheel import Wheel, buffer
+
+
+def blank(image: str = "atecc608a") -> Memory:
+    return load_image(image).make(SystemRandom())
+
+
+@contextmanager
+def recorded(chip: Chip) -> Iterator[tuple[TracedHal, Callable[[], Trace]]]:
+    file = StringIO()
+    hal = TracedHal(EmulatedHal(chip, "emulator:"), TraceWriter(file, "emulator:"), recording=True)
+    yield hal, lambda: parse_trace(file.getvalue())
+
+
+def recording_of_probes(chip: Chip) -> Trace:
+    with recorded(chip) as (hal, trace):
+        run(hal, harmless_packets())
+        return trace()
+
+
+@pytest.mark.parametrize("image", image_names())
+def test_what_was_asked_of_a_part_agrees_with_its_software_chip(image: str) -> None:
+    """The software chip begins as a blank 608A: what it needs to know stands in the recording."""
+    trace = recording_of_probes(Chip(blank(image)))
+    assert len(trace.events) > 300
+    assert replay(trace, blank()) is None
+
+
+def test_the_harmless_packets_change_nothing_that_stays() -> None:
+    for chip in (Chip(), reference_chip(), Chip(blank("tngtls"))):
+        before = chip.memory.image()
+        recording_of_probes(chip)
+        assert chip.memory.image() == before
+
+
+def test_every_harmless_packet_is_sound() -> None:
+    chip = Chip()
+    chip.wake()
+    for content in harmless_packets():
+        assert chip.exchange(content) != bytes.fromhex("04ff0142")
+        chip.idle()
+        chip.wake()
+
+
+class RecordingWheel(Wheel):
+    """The library, driving a chip through a recording HAL."""
+
+    def __init__(self, hal: TracedHal, chip: Chip) -> None:
+        self._hal = hal
+        super().__init__(chip)
+
+    def _serve(self, command: int, body: bytes) -> bytes:
+        if command == 1:
+            self._reply = self._hal.exchange(body[1:])
+            return b"\x00"
+        if command == 2:
+            return b"\x00" + self._reply
+        {3: self._hal.wake, 4: self._hal.idle, 5: self._hal.sleep}[command]()
+        return b"\x00"
+
+
+def test_a_recording_of_the_library_at_work_agrees() -> None:
+    """Nonces, MACs, encrypted writes and reads, counters: what is random on the part is taken from the recording."""
+    chip = reference_chip()
+    with recorded(chip) as (hal, trace):
+        wheel = RecordingWheel(hal, chip)
+        config = wheel.fetch("calib_read_config_zone", 128)
+        wheel.call("calib_genkey", 0, buffer(bytes(64)))
+        wheel.fetch("calib_get_pubkey", 64, 0)
+        wheel.call("calib_sign", 0, buffer(bytes(32)), buffer(bytes(64)))
+        wheel.call("calib_nonce_rand", buffer(bytes(20)), buffer(bytes(32)))
+        wheel.call("calib_gendig", 0, 0, None, 0)
+        wheel.fetch("calib_info_base", 4, 2, 0)
+        wheel.call("calib_counter_increment", 1, None)
+        wheel.close()
+        found = trace()
+    assert config[16:] == bytes(chip.memory.config[16:52]) + config[52:68] + bytes(chip.memory.config[68:])
+    assert replay(found, blank()) is None
+
+
+@pytest.mark.parametrize(
+    ("switches", "opcode"),
+    [
+        (replace(Switches(), bad_block_code=0x03), Opcode.READ),
+        (replace(Switches(), keyvalid_byte=3), Opcode.INFO),
+        (replace(Switches(), hkdf_is_extract=False), Opcode.KDF),
+    ],
+    ids=["bad-block-code", "keyvalid-byte", "hkdf-form"],
+)
+def test_a_part_that_answers_an_open_point_otherwise_is_found_out(switches: Switches, opcode: int) -> None:
+    part = Chip(blank("tngtls"), switches=switches)
+    difference = replay(recording_of_probes(part), blank())
+    assert difference is not None
+    assert bytes.fromhex(difference.event.sent)[1] == opcode
+    assert difference.number > 1
+    assert replay(recording_of_probes(part), blank(), switches=switches) is None
+
+
+def test_a_difference_is_told_with_the_reason_and_without_secrets() -> None:
+    secret = bytes(range(0x60, 0x80))
+    sent = packet(Opcode.WRITE, 0x82, 8 << 3, secret)
+    events = (TraceEvent("wake"), TraceEvent("exchange", sent.hex(), "04000340"))
+    difference = replay(Trace("", events), blank())
+    assert difference is not None
+    assert difference.number == 2
+    assert secret[:8].hex() not in difference.text()
+    assert secret.hex() in difference.text(unmasked=True)
+    assert "the software chip answered  040f2342\n  because 0F: " in difference.text()
+
+
+@pytest.mark.parametrize("part", [0, 1])
+def test_a_flipped_bit_of_a_recording_is_found(part: int) -> None:
+    chip = Chip(configured_memory())
+    with recorded(chip) as (hal, trace):
+        hal.wake()
+        for content in (packet(Opcode.INFO), packet(Opcode.SHA, 0), packet(Opcode.SHA, 2)):
+            hal.exchange(content)
+        found = trace()
+    at = -1 - part
+    event = found.events[at]
+    flipped = bytearray.fromhex(event.got)
+    flipped[1] ^= 1
+    events = list(found.events)
+    events[at] = replace(event, got=flipped.hex())
+    difference = replay(replace(found, events=tuple(events)), configured_memory())
+    assert difference is not None
+    assert difference.number == len(events) + 1 + at
+
+
+def test_the_recordings_time_decides_about_the_watchdog() -> None:
+    info = packet(Opcode.INFO).hex()
+    answered = "07000060028038"
+
+    def events(second: float) -> tuple[TraceEvent, ...]:
+        late = TraceEvent("exchange", info, answered, at=second)
+        return TraceEvent("wake", at=0.0), TraceEvent("exchange", info, answered, at=0.1), late
+
+    assert replay(Trace("", events(1.0)), blank()) is None
+    difference = replay(Trace("", events(2.0)), blank())
+    assert difference is not None
+    assert "the software chip answered  nothing" in difference.text()
+
+
+def test_after_a_failed_call_the_part_is_taken_at_its_next_word() -> None:
+    failed = TraceEvent("exchange", packet(Opcode.INFO).hex(), "", "device-no-reply")
+    assert replay(Trace("", (TraceEvent("wake"), failed)), blank()) is None
+
+
+def test_a_masked_trace_is_no_recording() -> None:
+    events = (TraceEvent("exchange", "2712430000" + ".." * 34, "04000340"),)
+    with pytest.raises(UsageError, match="masked") as caught:
+        replay(Trace("", events), blank())
+    assert caught.value.code == Code.FILE_INVALID
+
+
+_PACKETS = st.binary(min_size=1, max_size=40) | st.builds(
+    packet, st.sampled_from(sorted(Opcode)), st.integers(0, 255), st.integers(0, 0xFFFF), st.binary(max_size=40)
+)
+
+
+@given(st.lists(st.tuples(_PACKETS, st.binary(max_size=40)), max_size=5))
+def test_any_trace_is_played_to_a_verdict(pairs: list[tuple[bytes, bytes]]) -> None:
+    events = [TraceEvent("exchange", sent.hex(), got.hex()) for sent, got in pairs]
+    difference: Any = replay(Trace("", (TraceEvent("wake"), *events)), blank())
+    assert difference is None or difference.text()
