@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Final
 
 from atcaprov.chip.commands import Opcode
-from atcaprov.chip.memory_map import COUNT_MATCH, FIELDS_608, KEY_TYPE_P256
+from atcaprov.chip.memory_map import COUNT_MATCH, FIELDS_608, KEY_TYPE_P256, USE_LOCK
 from atcaprov.emulator.core import Core
 from atcaprov.emulator.counters import MAXIMUM, read_counter, write_counter
 from atcaprov.emulator.refusal import Refusal, denied
 from atcaprov.emulator.slot import Slot
 
 _LAST_KEY_SLOT: Final = 15
+_USE_LOCK_ON: Final = 0x0A
 
 
 def require_key_type(core: Core, slot: Slot, key_type: int) -> None:
@@ -37,6 +38,16 @@ def require_usable(core: Core, slot: Slot) -> None:
     core.require_config_locked()
     require_authorized(core, slot)
     require_enabled(core, slot)
+    use_lock = core.memory.config[USE_LOCK]
+    named = use_lock & 0x0F == _USE_LOCK_ON and use_lock >> 4 == slot.number and not core.memory.is_508
+    if named and core.switches.use_lock == "refuse":
+        raise denied("the slot's use is locked", slot=slot.number, bit="UseLock")
+
+
+def require_open_use(core: Core, slot: Slot) -> None:
+    """Refuse the use of a slot's key before the data lock, if the chip is set so."""
+    if not core.memory.data_locked and not core.switches.data_open_use:
+        raise denied("the key is not used before the data lock", slot=slot.number, bit="LockValue")
 
 
 def require_random_temp_key(core: Core, slot: Slot) -> None:
@@ -55,6 +66,7 @@ def usable_private_key(core: Core, number: int) -> bytes:
     """Return the scalar of a private P-256 slot that may be used now."""
     slot = core.slot(number)
     require_usable(core, slot)
+    require_open_use(core, slot)
     if not slot.private:
         raise denied("the slot holds no private key", slot=number, bit="KeyConfig.Private")
     require_key_type(core, slot, KEY_TYPE_P256)

@@ -26,5 +26,9 @@ def require_temp_key_source(core: Core, p1: int, *, slot: int, no_mac_allowed: b
 
 def require_nonce_for(core: Core, slot: Slot, p1: int) -> None:
     """Refuse a challenge that is no random nonce if the slot asks for one."""
-    if slot.req_random and (not p1 & SECOND_IS_TEMP_KEY or core.temp_key.from_input):
+    if not slot.req_random:
+        return
+    used = bool(p1 & SECOND_IS_TEMP_KEY)
+    fit = not core.temp_key.from_input if used else not core.switches.req_random_needs_temp_key
+    if not fit:
         raise denied("the challenge must be a random nonce in TempKey", slot=slot.number, bit="KeyConfig.ReqRandom")

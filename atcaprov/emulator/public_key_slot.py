@@ -5,7 +5,7 @@ from __future__ import annotations
 from atcaprov.chip.memory_map import KEY_TYPE_P256
 from atcaprov.emulator import ecc
 from atcaprov.emulator.core import Core
-from atcaprov.emulator.key_use import require_key_type, require_usable
+from atcaprov.emulator.key_use import require_key_type, require_open_use, require_usable
 from atcaprov.emulator.refusal import denied
 from atcaprov.emulator.slot import Slot
 
@@ -22,6 +22,7 @@ def require_public_key_slot(core: Core, slot: Slot) -> None:
 def usable_public_key(core: Core, slot: Slot) -> bytes:
     """Return X and Y of a stored public key that may verify now."""
     require_usable(core, slot)
+    require_open_use(core, slot)
     require_public_key_slot(core, slot)
     if slot.needs_validation and not slot.validated:
         raise denied("the public key is not validated", slot=slot.number, bit="KeyConfig.PubInfo")

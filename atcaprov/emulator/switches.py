@@ -45,14 +45,16 @@ class Switches:
     """KDF writes only slots with PubInfo 1."""
     nonce_before_lock: bool = True
     """Nonce (random) works before the configuration lock, on the fixed pattern."""
-    use_lock: Literal["none"] = "none"
-    """Effect of the UseLock byte. Its bits are published, what they do is not."""
+    use_lock: Literal["none", "refuse"] = "none"
+    """Effect of UseLock on the slot that it names. Its bits are published, what they do is not."""
     checkmac_copy: Literal["partner", "self"] = "partner"
     """Source of the copy for an even slot: slot + 1 if its ReadKey is 0, and else the slot itself; or always itself."""
     checkmac_consumes: bool = True
     """CheckMac clears TempKey if it used it and did not copy."""
     checkmac_failure_clears: bool = True
     """A failed CheckMac ends an authorization."""
+    req_random_needs_temp_key: bool = True
+    """On a ReqRandom slot MAC and CheckMac refuse a challenge that comes in the packet."""
     latch_clear_needs_authorization: bool = False
     """Clearing the persistent latch needs the CheckMac that setting it needs."""
     aes_disabled_code: int = Status.EXECUTION_ERROR
@@ -62,7 +64,7 @@ class Switches:
     sha_order_code: int = Status.EXECUTION_ERROR
     """SHA update or end without start."""
     data_open_use: bool = True
-    """Sign, MAC, ECDH (answer on the bus), Verify (stored) work while the data zone is open."""
+    """Sign, MAC, HMAC, AES, KDF, ECDH and Verify use the keys of slots while the data zone is open."""
     data_open_result_in_slot: bool = False
     """DeriveKey, and ECDH and KDF into a slot, work while the data zone is open."""
     gendig_before_lock: bool = False
@@ -71,8 +73,8 @@ class Switches:
     """PrivWrite of 0 or of the curve's order or more."""
     hkdf_is_extract: bool = True
     """KDF(HKDF) is one HMAC-SHA-256 (the extract step); otherwise extract and one expand step."""
-    secure_boot_table: Literal["documented"] = "documented"
-    """What SecureBoot modes FullBoth and FullSig allow; only FullDig is shown by published examples."""
+    secure_boot_table: Literal["documented", "refuse"] = "documented"
+    """FullBoth allows Full, FullSig all three modes, or both refuse; published examples show FullDig only."""
     validate_external_code: int = Status.PARSE_ERROR
     """Verify (validate external) while X509format is 0."""
     sha_public_pad: bool = False

@@ -10,6 +10,7 @@ from typing import Any, Final
 import pytest
 
 from atcaprov.chip.commands import Opcode
+from atcaprov.chip.crc import crc16
 from atcaprov.emulator import ecc
 from atcaprov.emulator.chip import Chip
 from atcaprov.emulator.digest import xor
@@ -341,7 +342,37 @@ class TestSwitches:
         "slot_lock_before_data": (Case((Opcode.LOCK, 2, 0, b""), "", data_locked=False), False, 0x0F),
         "nonce_before_lock": (Case(RANDOM, "", config_locked=False, data_locked=False), False, 0x0F),
         "kdf_needs_pub_info": (CASES["KDF into a slot without PubInfo"], False, 0),
-        "data_open_result_in_slot": (CASES["ECDH into a slot before the data lock"], True, 0),
+        "data_open_result_in_slot": (
+            Case((Opcode.DERIVE_KEY, 0, 9, b""), "", (RANDOM,), {9: (0x2F8F, DATA)}, data_locked=False),
+            True,
+            0,
+        ),
+        "partial_block_read": (
+            Case((Opcode.READ, 0x82, 9 << 3 | 2 << 8, b""), "", slots={9: (0, DATA)}),
+            "none",
+            0x0F,
+        ),
+        "req_random_needs_temp_key": (
+            Case((Opcode.CHECK_MAC, 0, 4, bytes(77)), "", slots={4: (0x0F8F, 0x007C)}),
+            False,
+            1,
+        ),
+        "data_open_use": (
+            Case((Opcode.SIGN, 0x80, 0, b""), "", (FIXED,), {0: KEY}, {0: SCALAR}, data_locked=False),
+            False,
+            0x0F,
+        ),
+        "use_lock": (
+            Case((Opcode.SIGN, 0x80, 0, b""), "", (FIXED,), {0: KEY}, {0: SCALAR}, {68: b"\x0a"}),
+            "refuse",
+            0x0F,
+        ),
+        "secure_boot_table": (boot(5, b"\x01\xbc", says="", content={11: STORED}), "refuse", 0x0F),
+        "limited_use_commands": (
+            Case((Opcode.CHECK_MAC, 0, 4, bytes(77)), "", slots={4: (0x0FAF, DATA)}, config_bytes={18: b"\xa1"}),
+            frozenset(),
+            1,
+        ),
         "latch_clear_needs_authorization": (
             Case((Opcode.INFO, 4, 2, b""), "", config_bytes={69: b"\x84"}),
             True,
@@ -363,6 +394,48 @@ class TestSwitches:
         with pytest.raises(OpenPointError) as caught:
             send(chip, *case.request)
         assert caught.value.switch == name
+
+    def test_private_slots_in_the_crc_of_the_data_lock(self) -> None:
+        for whole in (False, True):
+            chip = prepared(Case((0, 0, 0, b""), "", data_locked=False), Switches(data_crc_private=whole))
+            content = bytes(chip.memory.data)[0 if whole else 3 * 36 :] + bytes(chip.memory.otp)
+            assert send(chip, Opcode.LOCK, 1, crc16(content) ^ 1).status == 0x0F
+            assert send(chip, Opcode.LOCK, 1, crc16(content)).status == 0
+        strict = prepared(Case((0, 0, 0, b""), "", data_locked=False))
+        strict.core.switches = StrictSwitches()
+        with pytest.raises(OpenPointError):
+            send(strict, Opcode.LOCK, 1, 0)
+
+    @pytest.mark.parametrize(
+        ("read_keys", "choice", "copied"),
+        [
+            ((15, 0), "partner", b"5"),
+            ((0, 15), "partner", b"4"),
+            ((0, 0), "partner", b"5"),
+            ((0, 0), "self", b"4"),
+            ((15, 0), "self", None),
+            ((15, 15), "partner", None),
+        ],
+    )
+    def test_what_check_mac_copies(self, read_keys: tuple[int, int], choice: Any, copied: bytes | None) -> None:
+        slots = {4 + n: (0x0F80 | read_key, DATA) for n, read_key in enumerate(read_keys)}
+        case = Case((0, 0, 0, b""), "", (RANDOM,), slots=slots, content={4: b"4" * 32, 5: b"5" * 32})
+        chip = prepared(case, Switches(checkmac_copy=choice))
+        assert check_mac_of_temp_key(chip, b"4" * 32) == 0
+        assert chip.core.temp_key.valid is (copied is not None)
+        if copied is not None:
+            assert chip.core.temp_key.key == copied * 32
+
+    def test_check_mac_may_leave_temp_key_and_authorization(self) -> None:
+        for drops in (True, False):
+            case = Case((0, 0, 0, b""), "", (RANDOM,), slots={5: SECRET}, content={5: b"5" * 32})
+            switches = Switches(checkmac_consumes=drops, checkmac_failure_clears=drops)
+            chip = prepared(case, switches)
+            assert check_mac_of_temp_key(chip, b"5" * 32) == 0
+            assert chip.core.temp_key.valid is not drops
+            send(chip, *RANDOM)
+            assert check_mac_of_temp_key(chip, b"6" * 32) == 1
+            assert chip.core.volatile.authorized == (None if drops else 5)
 
     def test_where_the_key_valid_bit_stands(self) -> None:
         for place in (0, 3):
@@ -399,6 +472,14 @@ class TestSwitches:
             mac = sha256(key + b"\x12\xc2\x40\x00" + sn[8:] + sn[:2] + bytes(25) + bytes(32)).digest()
             assert send(chip, Opcode.WRITE, 0xC2, 0x40, xor(bytes(32), key) + mac).status == 0
             assert chip.core.temp_key.valid is not consumes
+
+
+def check_mac_of_temp_key(chip: Chip, key: bytes) -> int:
+    """Show the chip's first slot from 4 on that is configured as a secret the MAC of TempKey under `key`."""
+    slot = 5 if key in (b"5" * 32, b"6" * 32) else 4
+    sn = chip.memory.serial
+    message = key + chip.core.temp_key.key + bytes(15) + sn[8:] + bytes(4) + sn[:2] + bytes(2)
+    return send(chip, Opcode.CHECK_MAC, 1, slot, bytes(32) + sha256(message).digest() + bytes(13)).status
 
 
 class TestMoreAnswers:

@@ -9,7 +9,7 @@ from atcaprov.chip.memory_map import KEY_TYPE_AES
 from atcaprov.emulator.aes import BLOCK, decrypt, encrypt, multiply, require_aes_enabled
 from atcaprov.emulator.command import Command, require_length, require_slot_number
 from atcaprov.emulator.core import Core
-from atcaprov.emulator.key_use import count_use, require_key_type, require_symmetric, require_usable
+from atcaprov.emulator.key_use import count_use, require_key_type, require_open_use, require_symmetric, require_usable
 from atcaprov.emulator.refusal import denied, illegal
 
 _MODE: Final = 0x07
@@ -50,6 +50,7 @@ def _temp_key(core: Core, start: int) -> bytes:
 def _slot_key(core: Core, number: int, start: int) -> bytes:
     slot = core.slot(number)
     require_usable(core, slot)
+    require_open_use(core, slot)
     require_symmetric(slot)
     require_key_type(core, slot, KEY_TYPE_AES)
     key = slot.read(start, BLOCK)

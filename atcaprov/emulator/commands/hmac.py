@@ -9,7 +9,13 @@ from atcaprov.chip.commands import Opcode
 from atcaprov.emulator.command import Command, require_length, require_slot_number
 from atcaprov.emulator.commands.mac import otp_and_serial
 from atcaprov.emulator.core import Core
-from atcaprov.emulator.key_use import count_use, require_random_temp_key, require_symmetric, require_usable
+from atcaprov.emulator.key_use import (
+    count_use,
+    require_open_use,
+    require_random_temp_key,
+    require_symmetric,
+    require_usable,
+)
 from atcaprov.emulator.mac_rules import require_temp_key_source
 from atcaprov.emulator.refusal import denied
 
@@ -24,6 +30,7 @@ def _execute(core: Core, p1: int, p2: int, _data: bytes) -> bytes:
     temp_key = core.temp_key.key
     try:
         require_usable(core, slot)
+        require_open_use(core, slot)
         require_symmetric(slot)
         if slot.no_mac:
             raise denied("the key is for verification only", slot=p2, bit="SlotConfig.NoMac")

@@ -12,7 +12,7 @@ from atcaprov.emulator.command import SUCCESS, Command, require_length
 from atcaprov.emulator.core import Core
 from atcaprov.emulator.io_protection import chip_options, io_protection_key, protect
 from atcaprov.emulator.kdf_algorithms import AES, Details, derive
-from atcaprov.emulator.key_use import count_use, require_symmetric, require_usable
+from atcaprov.emulator.key_use import count_use, require_open_use, require_symmetric, require_usable
 from atcaprov.emulator.protection import require_output_allowed
 from atcaprov.emulator.refusal import denied, illegal
 from atcaprov.emulator.result_slot import require_result_slot
@@ -61,6 +61,7 @@ def _key(core: Core, source: int, slot: Slot | None) -> bytes:
     """Return the key's bytes, as many as the source has: up to 64."""
     if slot is not None:
         require_usable(core, slot)
+        require_open_use(core, slot)
         require_symmetric(slot)
         return slot.read(0, 64)
     if source == _ALTERNATE:

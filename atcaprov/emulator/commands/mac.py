@@ -8,7 +8,7 @@ from typing import Final
 from atcaprov.chip.commands import Opcode
 from atcaprov.emulator.command import Command, require_length, require_slot_number
 from atcaprov.emulator.core import Core
-from atcaprov.emulator.key_use import count_use, require_symmetric, require_usable
+from atcaprov.emulator.key_use import count_use, require_open_use, require_symmetric, require_usable
 from atcaprov.emulator.mac_rules import (
     FIRST_IS_TEMP_KEY,
     SECOND_IS_TEMP_KEY,
@@ -47,6 +47,7 @@ def _execute(core: Core, p1: int, p2: int, data: bytes) -> bytes:
 def _slot_key(core: Core, p1: int, number: int) -> bytes:
     slot = core.slot(number)
     require_usable(core, slot)
+    require_open_use(core, slot)
     require_symmetric(slot)
     if slot.no_mac:
         raise denied("the key is for verification only", slot=number, bit="SlotConfig.NoMac")

@@ -9,7 +9,7 @@ from typing import Final
 from atcaprov.chip.commands import TEMP_KEY_SLOT, Opcode
 from atcaprov.emulator.command import SUCCESS, Command, require_length, require_p2, require_slot_number
 from atcaprov.emulator.core import Core
-from atcaprov.emulator.key_use import require_symmetric, require_usable
+from atcaprov.emulator.key_use import require_open_use, require_symmetric, require_usable
 from atcaprov.emulator.public_key_slot import require_public_key_slot
 from atcaprov.emulator.refusal import Refusal, denied, illegal
 from atcaprov.emulator.sha256 import Sha256
@@ -120,6 +120,7 @@ def _hmac_key(core: Core, p2: int) -> bytes:
         return core.temp_key.key
     slot = core.slot(p2)
     require_usable(core, slot)
+    require_open_use(core, slot)
     require_symmetric(slot)
     if slot.no_mac:
         raise denied("the key is for verification only", slot=p2, bit="SlotConfig.NoMac")

@@ -1,0 +1,58 @@
+"""docs/reference/software-chip.md names every switch with its default, every image and every fault."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import fields
+from pathlib import Path
+
+from atcaprov.chip.commands import Opcode
+from atcaprov.emulator.faults import Fault, Kind
+from atcaprov.emulator.images import image_names
+from atcaprov.emulator.switches import Switches
+
+PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "software-chip.md").read_text(encoding="utf-8")
+
+
+def rows(title: str) -> dict[str, str]:
+    """Return the first and second column of the tables in one section."""
+    section = PAGE.split(f"\n## {title}\n")[1].split("\n## ")[0]
+    found = re.findall(r"^\| (.+?) \| (.*?) \|", section, re.MULTILINE)
+    return {name.strip("`"): value.strip("`") for name, value in found}
+
+
+def shown(value: object) -> str:
+    if isinstance(value, frozenset):
+        names = {Opcode(item).name.replace("_", "").lower() for item in value}
+        return ", ".join(sorted(names))
+    if isinstance(value, bool) or not isinstance(value, int):
+        return str(value)
+    return f"{value:02X}"
+
+
+def test_every_switch_with_its_default() -> None:
+    page = rows("Open points")
+    for switch in fields(Switches):
+        documented = page[switch.name]
+        if isinstance(switch.default, frozenset):
+            documented = ", ".join(sorted(documented.lower().split(", ")))
+        expected = shown(switch.default)
+        assert documented == expected or (documented == "0" and expected == "00"), switch.name
+    assert set(page) - {"switch", "---"} == {switch.name for switch in fields(Switches)}
+
+
+def test_every_image() -> None:
+    assert set(image_names()) <= set(rows("Names"))
+
+
+def test_every_fault() -> None:
+    page = " ".join(rows("Fault plans"))
+    assert all(kind in page for kind in Kind)
+    assert {field.name for field in fields(Fault)} <= set(rows("Fault plans"))
+
+
+def test_the_example_runs() -> None:
+    example = PAGE.split("```python\n")[1].split("```")[0]
+    printed: list[object] = []
+    exec(example, {"print": printed.append})
+    assert printed == [[]]
