@@ -41,6 +41,9 @@ _NOT_EXECUTED: Final = frozenset({Status.CRC_ERROR, Status.WATCHDOG, Status.ECC_
 
 _NONCE_TO_MESSAGE_DIGEST_BUFFER: Final = 0x40
 _SIGN_EXTERNAL_FROM_DIGEST_BUFFER: Final = 0xA0
+NUM_IN_SIZE: Final = 20
+SECRET_SIZE: Final = 32
+CHECK_MAC_OTHER_SIZE: Final = 13
 DIGEST_SIZE: Final = 32
 SIGNATURE_SIZE: Final = 64
 
@@ -103,6 +106,10 @@ class Device:
     def permit(self, *acts: Act) -> AbstractContextManager[None]:
         """Open the door for these acts until the block ends."""
         return self._guard.permit(*acts)
+
+    def undisturbed(self) -> AbstractContextManager[Any]:
+        """Keep other threads away until the block ends: commands that need TempKey or follow each other."""
+        return self._lock
 
     # Reading
 
@@ -172,6 +179,31 @@ class Device:
         self._call("calib_verify_extern", *arguments)
         return verified.value
 
+    def nonce_random(self, num_in: bytes) -> bytes:
+        """Make a random nonce in TempKey from `num_in` (20 bytes); return the chip's random output, 32 bytes."""
+        _require_size("NumIn", num_in, NUM_IN_SIZE)
+        return self._filled(32, lambda out: self._call("calib_nonce_rand", _buffer(num_in), out))
+
+    def check_mac(self, slot: int, mode: int, response: bytes, other_data: bytes) -> bool:
+        """Let the chip compare a MAC (32 bytes) over TempKey with its own under the secret in `slot`.
+
+        A match authorizes the uses of keys whose AuthKey is `slot`, until the chip sleeps. `other_data` has 13 bytes.
+        """
+        _require_size("response", response, DIGEST_SIZE)
+        _require_size("OtherData", other_data, CHECK_MAC_OTHER_SIZE)
+        arguments = (_buffer(bytes(32)), _buffer(response), _buffer(other_data))
+        try:
+            self._call("calib_checkmac", mode, slot, *arguments)
+        except DeviceError as error:
+            if error.status != Status.MISMATCH:
+                raise
+            return False
+        return True
+
+    def counter(self, number: int) -> int:
+        """Return Counter 0 or 1."""
+        return self._counter("calib_counter_read", number)
+
     # Changing the chip: only inside `permit`
 
     def write_config(self, word: int, data: bytes) -> None:
@@ -194,6 +226,20 @@ class Device:
         """Set byte 84 (mode 0) or 85 (mode 1) of the configuration zone, once."""
         self._call("calib_updateextra", mode, value)
 
+    def write_secret(self, slot: int, secret: bytes, *, write_key: bytes, write_key_slot: int, num_in: bytes) -> None:
+        """Replace the 32 bytes of a secret slot, encrypted under the slot's WriteKey (32 bytes); needs no clear write.
+
+        `num_in` are 20 random bytes. The chip refuses (status 0F) when `write_key` is not what `write_key_slot` holds.
+        """
+        _require_size("secret", secret, SECRET_SIZE)
+        _require_size("write key", write_key, SECRET_SIZE)
+        _require_size("NumIn", num_in, NUM_IN_SIZE)
+        self._call("calib_write_enc", slot, 0, _buffer(secret), _buffer(write_key), write_key_slot, _buffer(num_in))
+
+    def increment_counter(self, number: int) -> int:
+        """Advance Counter 0 or 1 by one, for ever, and return its new value."""
+        return self._counter("calib_counter_increment", number)
+
     def gen_key(self, slot: int) -> bytes:
         """Generate a private key inside the chip, over what was there; return the public key, 64 bytes X||Y."""
         return self._filled(PUBLIC_KEY_SIZE, lambda out: self._call("calib_genkey", slot, out))
@@ -211,6 +257,11 @@ class Device:
         self._call("calib_lock_data_slot", slot)
 
     # The way through the library
+
+    def _counter(self, function: str, number: int) -> int:
+        value = ctypes.c_uint32()
+        self._call(function, number, ctypes.byref(value))
+        return value.value
 
     def _read(self, zone: Zone, slot: int, block: int, word: int, size: int) -> bytes:
         return self._filled(size, lambda out: self._call("calib_read_zone", zone, slot, block, word, out, size))

@@ -11,7 +11,16 @@ import enum
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from atcaprov.chip.commands import GEN_KEY_CREATE, LOCK_CONFIG, LOCK_DATA, LOCK_NO_CRC, LOCK_SLOT, Opcode, Zone
+from atcaprov.chip.commands import (
+    GEN_KEY_CREATE,
+    LOCK_CONFIG,
+    LOCK_DATA,
+    LOCK_NO_CRC,
+    LOCK_SLOT,
+    P1_ENCRYPTED,
+    Opcode,
+    Zone,
+)
 from atcaprov.device.packets import command_name
 from atcaprov.errors import Code, UsageError
 
@@ -21,7 +30,9 @@ class Act(enum.Enum):
 
     WRITE_CONFIG = "write the configuration zone"
     WRITE_DATA = "write the data zone"
+    WRITE_SECRET = "replace a secret by an encrypted write"  # noqa: S105 - an act, not a secret
     CREATE_KEY = "generate a key"
+    ADVANCE_COUNTER = "advance a counter, which never goes back"
     LOCK_CONFIG = "lock the configuration zone for ever"
     LOCK_DATA = "lock the data zone for ever"
     LOCK_SLOT = "lock a slot for ever"
@@ -51,9 +62,11 @@ def act_of(packet: bytes) -> Act | None:
     if opcode in _HARMLESS or _is_harmless_mode(opcode, mode, parameter):
         return None
     if opcode == Opcode.WRITE:
-        return Act.WRITE_CONFIG if mode & 0x03 == Zone.CONFIG else Act.WRITE_DATA
+        return _act_of_write(mode)
     if opcode == Opcode.UPDATE_EXTRA:
         return Act.WRITE_CONFIG
+    if opcode == Opcode.COUNTER:
+        return Act.ADVANCE_COUNTER
     if opcode == Opcode.GEN_KEY:
         return Act.CREATE_KEY
     if opcode == Opcode.LOCK:
@@ -71,6 +84,12 @@ def _is_harmless_mode(opcode: int, mode: int, parameter: int) -> bool:
     if opcode == Opcode.VERIFY:
         return mode & 0x03 in (0x00, 0x02)  # 1 and 3 change the validity of a stored public key
     return False
+
+
+def _act_of_write(mode: int) -> Act:
+    if mode & 0x03 == Zone.CONFIG:
+        return Act.WRITE_CONFIG
+    return Act.WRITE_SECRET if mode & P1_ENCRYPTED else Act.WRITE_DATA
 
 
 def _act_of_lock(mode: int) -> Act:

@@ -19,6 +19,7 @@ CHANGES: dict[str, tuple[Act, Callable[[Device], object]]] = {
     "write_slot_block": (Act.WRITE_DATA, lambda device: device.write_slot_block(8, 0, bytes(32))),
     "write_otp_block": (Act.WRITE_DATA, lambda device: device.write_otp_block(0, bytes(32))),
     "gen_key": (Act.CREATE_KEY, lambda device: device.gen_key(0)),
+    "increment_counter": (Act.ADVANCE_COUNTER, lambda device: device.increment_counter(1)),
     "lock_config": (Act.LOCK_CONFIG, lambda device: device.lock_config(0)),
     "lock_data": (Act.LOCK_DATA, lambda device: device.lock_data(0)),
     "lock_slot": (Act.LOCK_SLOT, lambda device: device.lock_slot(8)),
@@ -36,11 +37,16 @@ def test_a_device_without_the_permit_sends_nothing(name: str) -> None:
     assert hal.packets == []
 
 
+def _agreeing(packet: bytes) -> bytes:
+    answers = {Opcode.GEN_KEY: bytes([67, *range(64)]), Opcode.COUNTER: bytes([7, 1, 0, 0, 0])}
+    return with_crc(answers.get(Opcode(packet[1]), b"\x04\x00"))
+
+
 @pytest.mark.parametrize("name", CHANGES)
 def test_with_the_permit_the_command_reaches_the_chip(name: str) -> None:
     act, change = CHANGES[name]
     hal = ScriptedHal()
-    hal.answer = lambda packet: with_crc(bytes([67, *range(64)])) if packet[1] == 0x40 else bytes.fromhex("04000340")
+    hal.answer = _agreeing
     with Device(hal) as device, device.permit(act):
         change(device)
     assert [act_of(packet) for packet in hal.packets] == [act]
@@ -94,10 +100,12 @@ def _packet(opcode: int, mode: int, parameter: int = 0, data: bytes = b"") -> by
         (_packet(Opcode.INFO, 0x04, 0x00), None),
         (_packet(Opcode.INFO, 0x04, 0x03), Act.OTHER),
         (_packet(Opcode.COUNTER, 0x00), None),
-        (_packet(Opcode.COUNTER, 0x01), Act.OTHER),
+        (_packet(Opcode.COUNTER, 0x01), Act.ADVANCE_COUNTER),
         (_packet(Opcode.VERIFY, 0x02), None),
         (_packet(Opcode.VERIFY, 0x03), Act.OTHER),
         (_packet(Opcode.VERIFY, 0x07), Act.OTHER),
+        (_packet(Opcode.WRITE, 0xC2, 0, bytes(64)), Act.WRITE_SECRET),
+        (_packet(Opcode.WRITE, 0x82, 0, bytes(32)), Act.WRITE_DATA),
         (_packet(Opcode.PRIV_WRITE, 0x00), Act.OTHER),
         (_packet(Opcode.DERIVE_KEY, 0x00), Act.OTHER),
         (_packet(Opcode.SECURE_BOOT, 0x07), Act.OTHER),

@@ -1,0 +1,59 @@
+"""Prove to a chip that the host knows a secret of it (Nonce, CheckMac), which authorizes the keys that ask for it.
+
+The authorization lives in the chip until it sleeps or loses power; idle keeps it. Message layouts: SHA-256 as in
+cryptoauthlib lib/host/atca_host.c, and DS20005927A, command CheckMac.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from typing import Final
+
+from atcaprov.chip.commands import Opcode
+from atcaprov.device.device import CHECK_MAC_OTHER_SIZE, NUM_IN_SIZE, Device
+
+_CHALLENGE_IS_TEMP_KEY: Final = 0x01
+"""CheckMac mode: the second block is TempKey, made by a random nonce; so a response is good once only."""
+
+
+def authorize(device: Device, slot: int, secret: bytes, *, serial_number: bytes) -> bool:
+    """Prove that the host knows the 32-byte `secret` in `slot`; True if it does.
+
+    `serial_number` are the chip's 9 bytes. After False, an authorization that was there is gone.
+    """
+    num_in = os.urandom(NUM_IN_SIZE)
+    other_data = _other_data(slot)
+    with device.undisturbed():
+        temp_key = random_nonce(device.nonce_random(num_in), num_in)
+        response = check_mac_response(secret, temp_key, other_data, serial_number)
+        return device.check_mac(slot, _CHALLENGE_IS_TEMP_KEY, response, other_data)
+
+
+def random_nonce(random_out: bytes, num_in: bytes) -> bytes:
+    """Return what TempKey holds after a random nonce (mode 0): 32 bytes from RandOut (32) and NumIn (20)."""
+    return hashlib.sha256(random_out + num_in + bytes((Opcode.NONCE, 0, 0))).digest()
+
+
+def check_mac_response(secret: bytes, challenge: bytes, other_data: bytes, serial_number: bytes) -> bytes:
+    """Return the response (32 bytes) that CheckMac expects without OTP bytes; `other_data` has 13 bytes."""
+    return hashlib.sha256(
+        b"".join(
+            (
+                secret,
+                challenge,
+                other_data[:4],
+                bytes(8),
+                other_data[4:7],
+                serial_number[8:],
+                other_data[7:11],
+                serial_number[:2],
+                other_data[11:],
+            )
+        )
+    ).digest()
+
+
+def _other_data(slot: int) -> bytes:
+    """Return the fields of the MAC command that a chip would have answered, as is the custom."""
+    return (bytes((Opcode.MAC, _CHALLENGE_IS_TEMP_KEY)) + slot.to_bytes(2, "little")).ljust(CHECK_MAC_OTHER_SIZE, b"\0")
