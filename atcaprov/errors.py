@@ -54,6 +54,7 @@ class Code(enum.StrEnum):
     UNEXPECTED_MESSAGE = "unexpected-message"
     # DeviceError
     CHIP_REFUSED = "chip-refused"
+    QUOTA_USED_UP = "quota-used-up"
     # ProvisioningError
     PROVISIONING = "provisioning"
     WRONG_PART = "wrong-part"
@@ -63,16 +64,20 @@ class Code(enum.StrEnum):
     WRITE_NOT_VERIFIED = "write-not-verified"
     SLOT_NOT_ALLOWED = "slot-not-allowed"
     SLOT_NOT_LOCKABLE = "slot-not-lockable"
+    NOT_A_MODULE = "not-a-module"
     # CertificateError
     CERTIFICATE = "certificate"
     CERTIFICATE_MISMATCH = "certificate-mismatch"
     CHAIN_INVALID = "chain-invalid"
     ROOT_NOT_PINNED = "root-not-pinned"
     KEY_MISMATCH = "key-mismatch"
+    MODULE_INVALID = "module-invalid"
     # ServerRejected: what a server answers
     REQUEST_INVALID = "request-invalid"
     SIGNER_UNKNOWN = "signer-unknown"
     SIGNER_NOT_READY = "signer-not-ready"
+    SIGNER_UNPLUGGED = "signer-unplugged"
+    SIGNER_QUARANTINED = "signer-quarantined"
     CHIP_HAS_OTHER_KEY = "chip-has-other-key"
     CHIP_HAS_OTHER_SIGNER = "chip-has-other-signer"
     NOT_ISSUED = "not-issued"

@@ -60,7 +60,12 @@ class CertificateDescription:
     @classmethod
     def from_toml(cls, text: str) -> Self:
         """Read a description; raises UsageError (definition-invalid) that names the key at fault."""
-        document = Document(_parse(text), fault=_fault)
+        return cls.from_document(_parse(text))
+
+    @classmethod
+    def from_document(cls, contents: object) -> Self:
+        """Read a map with the keys and values of the TOML text; raises UsageError (definition-invalid)."""
+        document = Document(contents, fault=_fault)
         role = document.text("role", 6)
         if role == "root":
             return cls._root(document)
