@@ -13,6 +13,7 @@ from typing import Self
 import cbor2
 
 from atcaprov.certs.definition import CertificateDefinition
+from atcaprov.certs.layout import certificate_layout
 from atcaprov.certs.rebuild import SlotWrite, slot_writes
 from atcaprov.errors import Code, UsageError
 from atcaprov.wire.messages import SignerReply
@@ -35,6 +36,13 @@ class SignerDocuments:
         return hashlib.sha256(self.to_bytes()).hexdigest()
 
     @functools.cached_property
+    def group(self) -> bytes:
+        """What the signers of one product share: 32 bytes, from the root's key and both definitions."""
+        root = certificate_layout(self.root_certificate).public_key.of(self.root_certificate)
+        parts = (root, self.signer_definition, self.device_definition)
+        return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).digest()
+
+    @functools.cached_property
     def device(self) -> CertificateDefinition:
         """The definition of the device certificates."""
         return CertificateDefinition.from_bytes(self.device_definition)
@@ -53,6 +61,11 @@ class SignerDocuments:
         return tuple(
             slot_writes(definition, compressed=self.signer_compressed, public_key=self.signer_public_key),
         )
+
+    def check(self) -> None:
+        """Raise CertificateError or UsageError unless every reply can be made of these documents."""
+        if not (self.offer and self.signer_writes):
+            raise UsageError("A signer's certificate takes no place on a chip.", code=Code.DEFINITION_INVALID)
 
     def to_bytes(self) -> bytes:
         """Return the documents as one CBOR map."""

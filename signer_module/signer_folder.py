@@ -149,8 +149,8 @@ def _check(signer: SignerFolder) -> None:
             f"{'; '.join(str(difference) for difference in differences)}",
             code=Code.CERTIFICATE_MISMATCH,
         )
-    assert signer.signer_definition.issuable
-    assert signer.device_definition.issuable
+    signer.signer_definition.require_issuable()
+    signer.device_definition.require_issuable()
 
 
 def document(compressed: bytes, signer: CertificateDefinition, device: CertificateDefinition) -> str:

@@ -1,8 +1,4 @@
-"""Certificate definitions: the template of a family of certificates, and where its variable parts come from.
-
-The fields are those of atcacert_def_t (cryptoauthlib lib/atcacert/atcacert_def.h), with a name, the role, and the
-highest format version that certificates may be issued in.
-"""
+"""Certificate definitions: the template of a family of certificates, and where its variable parts come from."""
 
 from __future__ import annotations
 
@@ -13,14 +9,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any, Final, Literal, Self
+from typing import Any, Final, Self
 
 import cbor2
 
 from atcaprov.certs import dates, definition_checks, definition_document
 from atcaprov.certs.dates import DateFormat
+from atcaprov.certs.definition_fields import DefinitionFields, Role
 from atcaprov.certs.elements import (
-    NOWHERE,
     CertElement,
     CertificateType,
     CertLocation,
@@ -29,7 +25,6 @@ from atcaprov.certs.elements import (
     StdElement,
     Transform,
 )
-from atcaprov.certs.layout import CertificateLayout, certificate_layout
 from atcaprov.certs.serial_number import SerialSource
 from atcaprov.errors import CertificateError, Code
 
@@ -41,6 +36,7 @@ __all__ = [
     "DateFormat",
     "DeviceLocation",
     "DeviceZone",
+    "Role",
     "SerialSource",
     "StdElement",
     "Transform",
@@ -49,48 +45,15 @@ __all__ = [
 MAX_DOCUMENT: Final = 16_384
 """Longest definition in bytes (CBOR) or characters (JSON) that is read."""
 
-Role = Literal["signer", "device"]
-
 
 @dataclass(frozen=True)
-class CertificateDefinition:
+class CertificateDefinition(DefinitionFields):
     """A checked definition; making one that contradicts itself raises CertificateError (definition-invalid)."""
 
-    name: str
-    role: Role
-    template_id: int
-    chain_id: int
-    private_key_slot: int
-    sn_source: SerialSource
-    issue_date_format: DateFormat
-    expire_date_format: DateFormat
-    tbs_cert_loc: CertLocation
-    expire_years: int
-    public_key_dev_loc: DeviceLocation
-    comp_cert_dev_loc: DeviceLocation
-    std_cert_elements: tuple[CertLocation, ...]
-    """Eight locations in the order of StdElement."""
-    cert_template: bytes
-    cert_elements: tuple[CertElement, ...] = ()
-    cert_sn_dev_loc: DeviceLocation = NOWHERE
-    std_sig_size: int = 64
-    ca_cert_def: str = ""
-    """Name of the definition of the issuer's certificate, "" for none."""
-    format_version: int = 0
-    """Highest format version of the compressed form that may be issued; readers before 2024 know 0 only."""
-    type: CertificateType = CertificateType.X509
+    _known_issuable = False
 
     def __post_init__(self) -> None:
         definition_checks.check(self)
-
-    def element(self, element: StdElement) -> CertLocation:
-        """Return where a standard element stands in the certificate."""
-        return self.std_cert_elements[element]
-
-    @functools.cached_property
-    def layout(self) -> CertificateLayout:
-        """Where the fields of the template stand."""
-        return certificate_layout(self.cert_template)
 
     @functools.cached_property
     def write_slots(self) -> Mapping[int, str]:
@@ -113,11 +76,11 @@ class CertificateDefinition:
         """The elements that lie in the chip's serial number."""
         return tuple(each for each in self.cert_elements if definition_checks.is_chip_serial(each.device_loc))
 
-    @functools.cached_property
-    def issuable(self) -> bool:
-        """Check once that certificates can be issued; raises CertificateError that says why not."""
-        definition_checks.check_issuable(self)
-        return True
+    def require_issuable(self) -> None:
+        """Raise CertificateError, with the reason, unless certificates can be issued; checked once."""
+        if not self._known_issuable:
+            definition_checks.check_issuable(self)
+            object.__setattr__(self, "_known_issuable", True)
 
     @property
     def last_issue_year(self) -> int:
@@ -128,16 +91,6 @@ class CertificateDefinition:
         if self.expire_date_format is DateFormat.RFC5280_UTC:
             last = min(last, dates.LAST_UTC_TIME_YEAR - self.expire_years)
         return last
-
-    @property
-    def first_issue_year(self) -> int:
-        """The first year in which the date formats of this definition are those that RFC 5280 demands."""
-        first = dates.FIRST_YEAR
-        if self.issue_date_format is DateFormat.RFC5280_GEN:
-            first = dates.LAST_UTC_TIME_YEAR + 1
-        if self.expire_date_format is DateFormat.RFC5280_GEN and self.expire_years:
-            first = max(first, dates.LAST_UTC_TIME_YEAR + 1 - self.expire_years)
-        return first
 
     def issue_date(self, now: datetime) -> datetime:
         """Return the date with which to issue at the moment `now` (see dates.issue_hour)."""

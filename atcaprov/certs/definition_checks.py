@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import itertools
 import re
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from atcaprov.certs import der
 from atcaprov.certs.compressed import COMPRESSED_SIZE
 from atcaprov.certs.dates import MAX_EXPIRE_YEARS, DateFormat
+from atcaprov.certs.definition_fields import DefinitionFields
 from atcaprov.certs.elements import (
     MAX_TRANSFORMED,
     CertElement,
@@ -27,9 +28,6 @@ from atcaprov.certs.serial_number import FIXED_SIZES, HASHES, MAX_SIZE, NEEDS_CH
 from atcaprov.chip.memory_map import CONFIG_SIZE, OTP_SIZE, SLOT_COUNT, SLOT_SIZES
 from atcaprov.errors import CertificateError, Code
 
-if TYPE_CHECKING:
-    from atcaprov.certs.definition import CertificateDefinition
-
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 _TAGS: Final = {DateFormat.RFC5280_UTC: der.UTC_TIME, DateFormat.RFC5280_GEN: der.GENERALIZED_TIME}
 _RFC5280_SERIAL: Final = 20
@@ -43,7 +41,7 @@ SERIAL_LOCATIONS: Final = ((0, 4), (8, 5))
 """Offset and count of the chip's serial number in the configuration zone."""
 
 
-def check(definition: CertificateDefinition) -> None:
+def check(definition: DefinitionFields) -> None:
     """Raise CertificateError (definition-invalid) unless certificates can be rebuilt with the definition."""
     if not _NAME.fullmatch(definition.name) or (definition.ca_cert_def and not _NAME.fullmatch(definition.ca_cert_def)):
         raise refused("its name, and that of its issuer's, must be letters, digits and _, and begin with a letter")
@@ -61,7 +59,7 @@ def check(definition: CertificateDefinition) -> None:
     _check_extra_elements(definition, layout)
 
 
-def _check_numbers(definition: CertificateDefinition) -> None:
+def _check_numbers(definition: DefinitionFields) -> None:
     if not (0 <= definition.template_id <= 15 and 0 <= definition.chain_id <= 15):
         raise refused("template id and chain id must be numbers from 0 to 15")
     if definition.format_version not in MAX_EXPIRE_YEARS:
@@ -78,7 +76,7 @@ def _check_numbers(definition: CertificateDefinition) -> None:
         raise refused("the private key slot must be a number from 0 to 15")
 
 
-def _template_layout(definition: CertificateDefinition) -> CertificateLayout:
+def _template_layout(definition: DefinitionFields) -> CertificateLayout:
     try:
         layout = definition.layout
     except CertificateError as error:
@@ -88,7 +86,7 @@ def _template_layout(definition: CertificateDefinition) -> CertificateLayout:
     return layout
 
 
-def _check_device_locations(definition: CertificateDefinition) -> None:
+def _check_device_locations(definition: DefinitionFields) -> None:
     key, compressed = definition.public_key_dev_loc, definition.comp_cert_dev_loc
     for name, location in (("public key", key), ("compressed certificate", compressed)):
         _check_in_zone(name, location)
@@ -116,7 +114,7 @@ def _check_in_zone(name: str, location: DeviceLocation) -> None:
         raise refused(f"the {name} does not fit: bytes {location.offset} and {location.count} more, of {size}")
 
 
-def _check_standard_elements(definition: CertificateDefinition, layout: CertificateLayout) -> None:
+def _check_standard_elements(definition: DefinitionFields, layout: CertificateLayout) -> None:
     if not _same(definition.tbs_cert_loc, layout.tbs):
         raise refused("tbs_cert_loc is not where the signed part of the template is")
     if definition.element(StdElement.SIGNATURE).offset != layout.signature.start:
@@ -143,7 +141,7 @@ def _check_date(date_format: DateFormat, location: CertLocation, tag: int) -> No
         raise refused(f"the date format {date_format.name} is not that of the template")
 
 
-def _check_signer_id(definition: CertificateDefinition, layout: CertificateLayout) -> None:
+def _check_signer_id(definition: DefinitionFields, layout: CertificateLayout) -> None:
     location = definition.element(StdElement.SIGNER_ID)
     if not location.count:
         return
@@ -153,7 +151,7 @@ def _check_signer_id(definition: CertificateDefinition, layout: CertificateLayou
         raise refused(f"SIGNER_ID must be 4 characters of the {whose} common name")
 
 
-def _check_serial(definition: CertificateDefinition, layout: CertificateLayout) -> None:
+def _check_serial(definition: DefinitionFields, layout: CertificateLayout) -> None:
     location, source = definition.element(StdElement.CERT_SN), definition.sn_source
     if source is SerialSource.STORED_DYNAMIC:
         raise refused("the serial number source STORED_DYNAMIC corrupts certificates in the vendor's library")
@@ -172,7 +170,7 @@ def _check_serial(definition: CertificateDefinition, layout: CertificateLayout) 
         raise refused(f"a serial number of source {source.name} has {FIXED_SIZES[source]} bytes")
 
 
-def _check_extra_elements(definition: CertificateDefinition, layout: CertificateLayout) -> None:
+def _check_extra_elements(definition: DefinitionFields, layout: CertificateLayout) -> None:
     taken = [location for location in definition.std_cert_elements if location.count]
     taken.sort(key=lambda location: location.offset)
     places = _places(definition.cert_template, layout) if definition.cert_elements else []
@@ -204,7 +202,7 @@ def _check_extra_element(element: CertElement, places: list[Span]) -> None:
         element.certificate_bytes(bytes(location.count))  # refuses another length than that of cert_loc
 
 
-def check_issuable(definition: CertificateDefinition) -> None:
+def check_issuable(definition: DefinitionFields) -> None:
     """Raise CertificateError (definition-invalid) unless each certificate issued can be rebuilt by every reader."""
     source = definition.sn_source
     if source not in (SerialSource.PUB_KEY_HASH, SerialSource.DEVICE_SN_HASH, *FIXED_SIZES):
@@ -224,7 +222,7 @@ def check_issuable(definition: CertificateDefinition) -> None:
             raise refused(f"element {extra.id} is not part of the chip's serial number, which is all an issuer knows")
 
 
-def _check_issuable_role(definition: CertificateDefinition) -> None:
+def _check_issuable_role(definition: DefinitionFields) -> None:
     source = definition.sn_source
     if definition.role == "signer" and needs_chip_serial(definition):
         raise refused("a signer certificate cannot contain the serial number of the chip that it will be stored in")
@@ -232,7 +230,7 @@ def _check_issuable_role(definition: CertificateDefinition) -> None:
         raise refused("with the serial number source SIGNER_ID all devices of a signer have the same serial number")
 
 
-def _check_issuable_dates(definition: CertificateDefinition) -> None:
+def _check_issuable_dates(definition: DefinitionFields) -> None:
     if definition.expire_date_format is DateFormat.RFC5280_UTC and not definition.expire_years:
         raise refused("no expiry needs the date 9999-12-31 and GeneralizedTime, and it has UTCTime")
     if definition.first_issue_year > definition.last_issue_year:
@@ -241,7 +239,7 @@ def _check_issuable_dates(definition: CertificateDefinition) -> None:
         )
 
 
-def needs_chip_serial(definition: CertificateDefinition) -> bool:
+def needs_chip_serial(definition: DefinitionFields) -> bool:
     """Tell whether the serial number source or an element takes the chip's serial number."""
     return definition.sn_source in NEEDS_CHIP_SERIAL or any(
         is_chip_serial(element.device_loc) for element in definition.cert_elements

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from atcaprov.certs.dates import DateFormat
+from atcaprov.certs.definition_fields import DefinitionFields
 from atcaprov.certs.document import Document
 from atcaprov.certs.elements import (
     CertElement,
@@ -18,16 +19,13 @@ from atcaprov.certs.elements import (
 from atcaprov.certs.serial_number import SerialSource
 from atcaprov.errors import CertificateError, Code
 
-if TYPE_CHECKING:
-    from atcaprov.certs.definition import CertificateDefinition
-
 FORMAT: Final = "atcaprov-certificate-definition"
 VERSION: Final = 1
 _MAX_ELEMENTS: Final = 16
 _NAME_LENGTH: Final = 64
 
 
-def to_document(definition: CertificateDefinition) -> dict[str, Any]:
+def to_document(definition: DefinitionFields) -> dict[str, Any]:
     """Return the map; docs/reference/certificates.md lists its keys."""
     return {
         "format": FORMAT,

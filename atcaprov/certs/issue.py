@@ -47,7 +47,7 @@ class PendingCertificate:
         issue_date: datetime,
         chip_serial: bytes | None = None,
     ) -> None:
-        assert definition.issuable
+        definition.require_issuable()
         load_public_key(subject_public_key)
         self._definition = definition
         self._subject_public_key = subject_public_key

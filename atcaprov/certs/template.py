@@ -105,7 +105,7 @@ def _definition(
         ca_cert_def=issuer_definition,
         format_version=description.format_version,
     )
-    assert definition.issuable
+    definition.require_issuable()
     return definition
 
 

@@ -1,41 +1,119 @@
-"""The signers of this server. A request picks one by its public key."""
+"""The signers of this server, while they come and go. A request picks one by its public key, or any of its group.
+
+May be used from any thread: what is read is a snapshot.
+"""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 
 from atcaprov.errors import UsageError
+from atcaprov.wire.messages import ErrorReply
+from provisioning_server import refusals
+from provisioning_server.signer_documents import SignerDocuments
 from provisioning_server.signers.signer import Signer, label
 
 
-class SignerRoster:
-    """Signers by their public key, in the order in which they were named."""
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """A signer, and why it issues nothing although it is here."""
 
-    def __init__(self, signers: Iterable[Signer]) -> None:
-        self._by_key: dict[bytes, Signer] = {}
+    signer: Signer
+    trouble: ErrorReply | None = None
+
+
+class SignerRoster:
+    """Signers by their public key, in the order in which they came."""
+
+    def __init__(self, signers: Iterable[Signer] = ()) -> None:
+        self._lock = threading.Lock()
+        self._entries: dict[bytes, _Entry] = {}
+        self._seen: dict[bytes, SignerDocuments] = {}
         for signer in signers:
-            key = signer.documents.signer_public_key
-            if key in self._by_key:
+            self.add(signer)
+
+    def __iter__(self) -> Iterator[Signer]:
+        return iter([entry.signer for entry in self._snapshot()])
+
+    def __contains__(self, signer: Signer) -> bool:
+        return any(each is signer for each in self)
+
+    def add(self, signer: Signer) -> None:
+        """Take a signer in; raises CertificateError or UsageError when it can't serve or its key is here already."""
+        _check(signer)
+        key = signer.documents.signer_public_key
+        with self._lock:
+            if key in self._entries:
                 raise UsageError(
                     f"{label(signer.serial, signer.name)} was named twice.", advice="Name each signer once."
                 )
-            _check(signer)
-            self._by_key[key] = signer
+            self._entries[key] = _Entry(signer)
+            self._seen[key] = signer.documents
 
-    def __iter__(self) -> Iterator[Signer]:
-        return iter(self._by_key.values())
+    def remove(self, signer: Signer) -> bool:
+        """Let a signer go; return whether it was here. Its documents stay known."""
+        with self._lock:
+            entry = self._entries.get(signer.documents.signer_public_key)
+            if entry is None or entry.signer is not signer:
+                return False
+            del self._entries[signer.documents.signer_public_key]
+            return True
 
-    def find(self, public_key: bytes) -> Signer | None:
-        """Return the signer with this public key (64 bytes X||Y), if it is here."""
-        return self._by_key.get(public_key)
+    def exclude(self, signer: Signer, trouble: ErrorReply) -> None:
+        """Use a signer no more until it is plugged in anew; `trouble` is what its requests are told."""
+        key = signer.documents.signer_public_key
+        with self._lock:
+            entry = self._entries.get(key)
+            if entry is not None and entry.signer is signer:
+                self._entries[key] = replace(entry, trouble=trouble)
+
+    def usable(self, signer: Signer) -> bool:
+        """Whether a signer is here, ready and not excluded."""
+        return any(entry.signer is signer and _ready(entry) for entry in self._snapshot())
+
+    def documents_of(self, public_key: bytes) -> SignerDocuments | None:
+        """Return the documents of a signer that is here or was here since the start."""
+        return self._seen.get(public_key)
+
+    def choose(self, public_key: bytes, group: bytes | None = None) -> list[Signer] | ErrorReply:
+        """Return the signers that may serve a request, the named one first, or why none does.
+
+        `public_key` (64 bytes X||Y) names a signer; with a `group` (32 bytes) its other signers serve too.
+        """
+        entries = [entry for entry in self._snapshot() if _fits(entry.signer, public_key, group)]
+        entries.sort(key=lambda entry: entry.signer.documents.signer_public_key != public_key)
+        ready = [entry.signer for entry in entries if _ready(entry)]
+        if ready:
+            return ready
+        if any(entry.trouble is None for entry in entries):
+            return refusals.SIGNER_NOT_READY
+        if entries:
+            troubles = [entry.trouble for entry in entries if entry.trouble is not None]
+            return next((trouble for trouble in troubles if trouble.retryable), troubles[0])
+        return refusals.SIGNER_UNPLUGGED if public_key in self._seen else refusals.SIGNER_UNKNOWN
 
     def waiting(self) -> list[Signer]:
         """Return the signers that wait for their passwords."""
-        return [signer for signer in self if not signer.ready]
+        return [entry.signer for entry in self._snapshot() if entry.trouble is None and not entry.signer.ready]
+
+    def _snapshot(self) -> list[_Entry]:
+        with self._lock:
+            return list(self._entries.values())
+
+
+def _fits(signer: Signer, public_key: bytes, group: bytes | None) -> bool:
+    documents = signer.documents
+    return documents.signer_public_key == public_key or (group is not None and documents.group == group)
+
+
+def _ready(entry: _Entry) -> bool:
+    return entry.trouble is None and entry.signer.ready
 
 
 def _check(signer: Signer) -> None:
-    """Find out at the start, not at a board, that a signer can't serve; raises CertificateError or UsageError."""
+    """Find out when it comes, not at a board, that a signer can't serve; raises CertificateError or UsageError."""
     documents = signer.documents
     assert documents.offer
     assert documents.signer_writes
