@@ -82,16 +82,6 @@ class CertificateDefinition(DefinitionFields):
             definition_checks.check_issuable(self)
             object.__setattr__(self, "_known_issuable", True)
 
-    @property
-    def last_issue_year(self) -> int:
-        """The last year in which certificates of this definition can be issued."""
-        last = dates.LAST_ISSUE_YEAR[self.format_version]
-        if self.issue_date_format is DateFormat.RFC5280_UTC:
-            last = min(last, dates.LAST_UTC_TIME_YEAR)
-        if self.expire_date_format is DateFormat.RFC5280_UTC:
-            last = min(last, dates.LAST_UTC_TIME_YEAR - self.expire_years)
-        return last
-
     def issue_date(self, now: datetime) -> datetime:
         """Return the date with which to issue at the moment `now` (see dates.issue_hour)."""
         return dates.issue_hour(now, self.expire_years)

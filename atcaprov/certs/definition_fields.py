@@ -72,3 +72,13 @@ class DefinitionFields:
         if self.expire_date_format is DateFormat.RFC5280_GEN and self.expire_years:
             first = max(first, dates.LAST_UTC_TIME_YEAR + 1 - self.expire_years)
         return first
+
+    @property
+    def last_issue_year(self) -> int:
+        """The last year in which certificates of this definition can be issued."""
+        last = dates.LAST_ISSUE_YEAR[self.format_version]
+        if self.issue_date_format is DateFormat.RFC5280_UTC:
+            last = min(last, dates.LAST_UTC_TIME_YEAR)
+        if self.expire_date_format is DateFormat.RFC5280_UTC:
+            last = min(last, dates.LAST_UTC_TIME_YEAR - self.expire_years)
+        return last

@@ -8,13 +8,14 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Final
+from typing import Final, TypeVar
 
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from atcaprov.certs.document import Document
 
+_Builder = TypeVar("_Builder", x509.CertificateBuilder, x509.CertificateSigningRequestBuilder)
 _KEY_USAGES: Final = (
     "digital_signature",
     "content_commitment",
@@ -45,15 +46,18 @@ class ExtensionsDescription:
 
     def add(self, builder: x509.CertificateBuilder, *, key_id: bytes, issuer_key_id: bytes) -> x509.CertificateBuilder:
         """Return the builder with the extensions; both key ids have 20 bytes."""
+        authority = x509.AuthorityKeyIdentifier(issuer_key_id, None, None)
+        return self.request(builder, key_id=key_id).add_extension(authority, critical=False)
+
+    def request(self, builder: _Builder, *, key_id: bytes) -> _Builder:
+        """Return the builder with the extensions that the subject can ask for; the key id has 20 bytes."""
         usages = {usage: usage in self.key_usage for usage in _KEY_USAGES}
         builder = builder.add_extension(x509.BasicConstraints(ca=self.ca, path_length=self.path_length), critical=True)
         builder = builder.add_extension(x509.KeyUsage(**usages), critical=True)
         if self.extended_key_usage:
             ids = [_EXTENDED_USAGES.get(usage) or x509.ObjectIdentifier(usage) for usage in self.extended_key_usage]
             builder = builder.add_extension(x509.ExtendedKeyUsage(ids), critical=False)
-        builder = builder.add_extension(x509.SubjectKeyIdentifier(key_id), critical=False)
-        authority = x509.AuthorityKeyIdentifier(issuer_key_id, None, None)
-        return builder.add_extension(authority, critical=False)
+        return builder.add_extension(x509.SubjectKeyIdentifier(key_id), critical=False)
 
 
 def read_extensions(table: Document, *, ca: bool) -> ExtensionsDescription:
