@@ -109,6 +109,6 @@ def _limit(core: Core) -> int:
     if core.memory.is_508 or not match & 1:
         return MAXIMUM
     stored = core.slot(match >> 4).read(0, 8)
-    if stored[:4] != stored[4:]:
+    if stored[:4] != stored[4:] and core.switches.count_match_copies == "both":
         raise denied("the limit in the CountMatch slot is not stored twice", slot=match >> 4, bit="CountMatch")
     return min(int.from_bytes(stored[:4], "little"), MAXIMUM)

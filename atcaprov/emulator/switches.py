@@ -47,6 +47,8 @@ class Switches:
     """Nonce (random) works before the configuration lock, on the fixed pattern."""
     use_lock: Literal["none", "refuse"] = "none"
     """Effect of UseLock on the slot that it names. Its bits are published, what they do is not."""
+    count_match_copies: Literal["first", "both"] = "first"
+    """The limit in the CountMatch slot stands there twice: the first counts, or a key is refused when they differ."""
     checkmac_copy: Literal["partner", "self"] = "partner"
     """Source of the copy for an even slot: slot + 1 if its ReadKey is 0, and else the slot itself; or always itself."""
     checkmac_consumes: bool = True

@@ -201,7 +201,7 @@ CASES: Final[dict[str, Case]] = {
         slots={0: (0x648F, PRIVATE), 4: SECRET},
     ),
     "PrivWrite of no key": Case(
-        (Opcode.PRIV_WRITE, 0, 0, bytes(3) + b"\x01" + SCALAR[4:] + bytes(32)),
+        (Opcode.PRIV_WRITE, 0, 0, bytes(36) + bytes(32)),
         "no private key",
         status=5,
         data_locked=False,
@@ -254,14 +254,6 @@ CASES: Final[dict[str, Case]] = {
         (Opcode.SIGN, 0, 0, b""), "GenDig or GenKey", (FIXED,), slots={0: KEY}, content={0: SCALAR}
     ),
     "Sign with a public key": Case((Opcode.SIGN, 0x80, 9, b""), "Private", (FIXED,), slots={9: (0x0F8F, PUBLIC)}),
-    "limit stored once only": Case(
-        (Opcode.SIGN, 0x80, 0, b""),
-        "CountMatch",
-        (FIXED,),
-        slots={0: (0x20AF, PRIVATE)},
-        content={0: SCALAR, 10: b"\x20" + bytes(7)},
-        config_bytes={18: b"\xa1"},
-    ),
     # Verify
     "Verify without a message": verify(2, 4, 128, "TempKey"),
     "Verify without a digest": verify(0x22, 4, 128, "Message Digest"),
@@ -372,6 +364,18 @@ class TestSwitches:
             Case((Opcode.CHECK_MAC, 0, 4, bytes(77)), "", slots={4: (0x0FAF, DATA)}, config_bytes={18: b"\xa1"}),
             frozenset(),
             1,
+        ),
+        "count_match_copies": (
+            Case(
+                (Opcode.SIGN, 0x80, 0, b""),
+                "",
+                (FIXED,),
+                slots={0: (0x20AF, PRIVATE)},
+                content={0: SCALAR, 10: b"\x20" + bytes(7)},
+                config_bytes={18: b"\xa1"},
+            ),
+            "both",
+            0x0F,
         ),
         "latch_clear_needs_authorization": (
             Case((Opcode.INFO, 4, 2, b""), "", config_bytes={69: b"\x84"}),

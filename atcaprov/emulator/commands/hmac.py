@@ -43,4 +43,5 @@ def _execute(core: Core, p1: int, p2: int, _data: bytes) -> bytes:
     return hmac.digest(slot.secret(), bytes(32) + temp_key + header + otp_and_serial(core, p1), "sha256")
 
 
-COMMAND: Final = Command(Opcode.HMAC, 0x74, _check, _execute)
+# The vendor's unit test sends bit 1 and expects an answer: it means nothing, but is hashed with the rest of P1.
+COMMAND: Final = Command(Opcode.HMAC, 0x76, _check, _execute)
