@@ -1,19 +1,24 @@
 """The software chip as a device.
 
-`emulator:` is a blank ATECC608A in memory, `emulator:chip.json` one that is kept in a file; `?image=NAME` behind it
-makes a new chip another part of the family (`emulator:?image=tngtls`).
+`emulator:` is a blank ATECC608A in memory, `emulator:chip.json` one that is kept in a file. Options stand behind a
+question mark: `emulator:?image=tngtls&clock=real`.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
 from atcaprov.emulator.chip import Chip
+from atcaprov.emulator.clock import Clock, RealClock, VirtualClock
+from atcaprov.emulator.faults import FaultPlan
 from atcaprov.emulator.images import BLANK, load_image
 from atcaprov.emulator.random_source import SystemRandom
 from atcaprov.emulator.state_file import StateFile
 from atcaprov.errors import Code, TransportError, UsageError
 from atcaprov.hal.base import Hal
+
+_OPTIONS: Final = ("image", "clock", "faults")
 
 
 class EmulatedHal(Hal):
@@ -51,28 +56,60 @@ class EmulatedHal(Hal):
 
 
 def open_emulated(rest: str) -> EmulatedHal:
-    """Open the chip that the part of the URL behind `emulator:` names: `[FILE][?image=NAME]`.
+    """Open the chip that the part of the URL behind `emulator:` names: `[FILE][?OPTION=VALUE[&OPTION=VALUE]]`.
 
-    A file that does not exist is created with a new chip. Every change is in the file before its reply is out.
+    Options: `image` (what a new chip is), `clock` (`virtual`, `real`, or a number: so many times as fast), `faults` (a
+    fault plan). A file that does not exist is created with a new chip; every change is in it before its reply is out.
 
     Raises:
-        UsageError: the image is unknown, or the file is damaged, or cannot be read or written.
+        UsageError: an option is unknown, or a file is damaged or cannot be read or written.
     """
     name, _, query = rest.partition("?")
+    options = _options(query)
     source = SystemRandom()
-    image = load_image(_image_name(query))
+    image = load_image(options.get("image", BLANK))
+    clock = make_clock(options.get("clock", "virtual"))
+    faults = _fault_plan(Path(options["faults"])) if "faults" in options else None
     if not name:
-        return EmulatedHal(Chip(image.make(source), random_source=source), f"emulator:{rest}")
+        chip = Chip(image.make(source), random_source=source, clock=clock, faults=faults)
+        return EmulatedHal(chip, f"emulator:{rest}")
     store = StateFile(Path(name))
-    chip = Chip(store.load() or image.make(source), random_source=source, keeper=store)
+    memory = store.load() or image.make(source)
+    chip = Chip(memory, random_source=source, keeper=store, clock=clock, faults=faults)
     store.keep(chip.memory)
     return EmulatedHal(chip, f"emulator:{rest}")
 
 
-def _image_name(query: str) -> str:
+def _options(query: str) -> dict[str, str]:
     if not query:
-        return BLANK
-    key, _, name = query.partition("=")
-    if key != "image" or not name:
-        raise UsageError(f"'?{query}' says nothing about an emulated chip.", advice="Write ?image=NAME.")
-    return name
+        return {}
+    pairs = [text.partition("=") for text in query.split("&")]
+    if any(name not in _OPTIONS or not value for name, _, value in pairs):
+        known = ", ".join(f"{name}=..." for name in _OPTIONS)
+        raise UsageError(f"'?{query}' says nothing about an emulated chip.", advice=f"Write one of: {known}.")
+    return {name: value for name, _, value in pairs}
+
+
+def make_clock(speed: str) -> Clock:
+    """Return the clock that `virtual`, `real`, or a number such as `10` names.
+
+    Raises:
+        UsageError: it names none.
+    """
+    if speed == "virtual":
+        return VirtualClock()
+    try:
+        return RealClock(1.0 if speed == "real" else float(speed))
+    except ValueError:
+        raise UsageError(f"'{speed}' is no clock.", advice="Write virtual, real, or a number above 0.") from None
+
+
+def _fault_plan(path: Path) -> FaultPlan:
+    try:
+        return FaultPlan.from_toml(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(
+            f"The fault plan {path} cannot be read: {error.strerror}.", code=Code.FILE_UNREADABLE
+        ) from error
+    except UnicodeDecodeError:
+        raise UsageError(f"The fault plan {path} is no text.", code=Code.FILE_INVALID) from None
