@@ -6,10 +6,10 @@ from pathlib import Path
 
 from atcaprov.certs import export_c
 from signer_module import files
-from signer_module.signer_folder import SignerFolder
+from signer_module.signer_facts import SignerFacts
 
 
-def export_signer(signer: SignerFolder, out: Path, index: int = 0) -> list[str]:
+def export_signer(signer: SignerFacts, out: Path, index: int = 0) -> list[str]:
     """Write the export into a new folder and return the names of its files."""
     contents = _contents(signer, index)
     with files.new_folder(out, 0o755) as folder:
@@ -17,7 +17,7 @@ def export_signer(signer: SignerFolder, out: Path, index: int = 0) -> list[str]:
     return list(contents)
 
 
-def _contents(signer: SignerFolder, index: int) -> dict[str, bytes]:
+def _contents(signer: SignerFacts, index: int) -> dict[str, bytes]:
     info = signer.cert_info(index)
     found = {
         "signer.pem": files.pem_certificate(signer.certificate),
@@ -33,5 +33,5 @@ def _contents(signer: SignerFolder, index: int) -> dict[str, bytes]:
     return found
 
 
-def _issuer(signer: SignerFolder, role: str) -> export_c.Issuer:
+def _issuer(signer: SignerFacts, role: str) -> export_c.Issuer:
     return signer.signer_definition if role == "device" else None

@@ -19,7 +19,8 @@ CERTIFICATE_SLOT: Final = 10
 PUBLIC_KEY_SLOT: Final = 11
 ROOT_KEY_SLOT: Final = 12
 DESCRIPTION_SLOTS: Final = (8, 13, 14, 15)
-DESCRIPTION_SIZE: Final = sum(SLOT_SIZES[slot] for slot in DESCRIPTION_SLOTS)
+DESCRIPTION_PARTS: Final = tuple((slot, SLOT_SIZES[slot]) for slot in DESCRIPTION_SLOTS)
+DESCRIPTION_SIZE: Final = sum(size for _, size in DESCRIPTION_PARTS)
 
 USE_COUNTER: Final = 0
 """Advanced by the chip with each signature of a module with quota."""
@@ -51,6 +52,9 @@ class Variant:
 
     password: bool
     quota: bool
+
+    def __str__(self) -> str:
+        return f"{'with' if self.password else 'without'} password and {'with' if self.quota else 'without'} quota"
 
     @property
     def config_zone(self) -> bytes:

@@ -6,12 +6,14 @@ import time
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
+from atcaprov.certs.cert_info import CertInfo
 from atcaprov.certs.definition import CertificateDefinition
 from atcaprov.device.device import Device
 from atcaprov.errors import Code, ProvisioningError
 from signer_module.module_facts import ModuleFacts, RootFacts, SignerModuleFacts, read_module
 from signer_module.module_key import ModuleKey, Pause
 from signer_module.quota import Quota
+from signer_module.signer_folder import cert_info
 
 _Facts = TypeVar("_Facts", bound=ModuleFacts)
 
@@ -166,6 +168,10 @@ class ModuleSigner(Module[SignerModuleFacts]):
     def device_definition(self) -> CertificateDefinition:
         """Definition of the certificates that the signer issues."""
         return self.facts.device_definition
+
+    def cert_info(self, index: int = 0) -> CertInfo:
+        """Return what a client needs to know of this signer."""
+        return cert_info(self.certificate, self.root_certificate, self.signer_definition, self.device_definition, index)
 
     @classmethod
     def open(cls, url: str, pause: Pause = time.sleep) -> Self:

@@ -122,7 +122,7 @@ def signer_facts(
     name, signer_id = split_name(common_name(certificate))
     if CompressedCertificate.parse(compressed).signer_id != signer_id:
         raise invalid("the signer id of its compressed certificate is not that of the certificate")
-    assert device.issuable
+    device.require_issuable()
     return SignerModuleFacts(
         common.serial,
         common.variant,

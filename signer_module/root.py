@@ -24,12 +24,14 @@ from signer_module.key_file import SoftwareKey, key_is_encrypted, load_key
 KEY_FILE: Final = "key.pem"
 CERTIFICATE_FILE: Final = "root.pem"
 REGISTER_FILE: Final = "signers.tsv"
+MODULE_FILE: Final = "module.txt"
+"""Stands in place of the key when that is on a root module: the serial number of its chip."""
 _REGISTER_HEAD: Final = "signer_id\tkey_id\tname\tissued\n"
 
 
 @dataclass(frozen=True)
 class RootFolder:
-    """A root as it stands in its folder; the key stays closed until `unlock`."""
+    """A root as it stands in its folder; the key stays closed until `unlock`, or is on a root module."""
 
     path: Path
     certificate: bytes
@@ -37,12 +39,16 @@ class RootFolder:
     public_key: bytes
     """X||Y, 64 bytes."""
     key_is_encrypted: bool
+    has_key: bool = True
+    """False: the key is on a root module, the folder holds the certificate and the register."""
 
     @classmethod
     def load(cls, path: Path) -> Self:
         """Read and check a folder; raises UsageError for files, CertificateError for a bad certificate."""
         certificate = files.read_certificate(path / CERTIFICATE_FILE)
         key_path = path / KEY_FILE
+        if (path / MODULE_FILE).is_file():
+            return cls(path, certificate, verify_root(certificate), False, has_key=False)
         encrypted = key_is_encrypted(files.read_bytes(key_path), str(key_path))
         return cls(path, certificate, verify_root(certificate), encrypted)
 
@@ -84,10 +90,6 @@ class RootFolder:
 
 def create_root(path: Path, description: CertificateDescription, password: bytes | None, now: datetime) -> RootFolder:
     """Make a new root in a new folder; the key is encrypted unless `password` is None."""
-    if description.role != "root":
-        raise UsageError(
-            f"The certificate description is for a {description.role}, not for a root.", code=Code.DEFINITION_INVALID
-        )
     key = SoftwareKey.generate()
     certificate = self_signed(description, key, now)
     verify_root(certificate, key.public_key)
@@ -101,8 +103,33 @@ def create_root(path: Path, description: CertificateDescription, password: bytes
     return RootFolder.load(path)
 
 
+def write_module_folder(path: Path, certificate: bytes, serial: bytes) -> RootFolder:
+    """Make the folder of a root whose key is on a module with this chip serial number (9 bytes)."""
+    with files.new_folder(path) as folder:
+        contents = {
+            MODULE_FILE: (f"{serial.hex().upper()}\n".encode(), files.PUBLIC),
+            CERTIFICATE_FILE: (files.pem_certificate(certificate), files.PUBLIC),
+            REGISTER_FILE: (_REGISTER_HEAD.encode(), files.PUBLIC),
+        }
+        files.write_all(folder, contents)
+    return RootFolder.load(path)
+
+
 def self_signed(description: CertificateDescription, key: SoftwareKey, now: datetime) -> bytes:
     """Return a root certificate (DER) that begins with the hour of `now`."""
+    builder = root_builder(description, key.public_key, now).public_key(key.cryptography_key.public_key())
+    return builder.sign(key.cryptography_key, hashes.SHA256()).public_bytes(Encoding.DER)
+
+
+def root_builder(description: CertificateDescription, public_key: bytes, now: datetime) -> x509.CertificateBuilder:
+    """Return a root certificate that begins with the hour of `now`, without its key X||Y (64 bytes) and unsigned.
+
+    Raises UsageError (definition-invalid) when the description is not for a root or its validity is too long.
+    """
+    if description.role != "root":
+        raise UsageError(
+            f"The certificate description is for a {description.role}, not for a root.", code=Code.DEFINITION_INVALID
+        )
     begin = issue_hour(now, description.expire_years)
     end = NO_EXPIRY[DateFormat.RFC5280_GEN]
     if description.expire_years:
@@ -110,17 +137,15 @@ def self_signed(description: CertificateDescription, key: SoftwareKey, now: date
             raise UsageError("The root's validity goes beyond the year 9999.", code=Code.DEFINITION_INVALID)
         end = expire_date(begin, description.expire_years, DateFormat.RFC5280_GEN)
     name = description.subject_name()
-    identifier = key_id(key.public_key)
+    identifier = key_id(public_key)
     builder = x509.CertificateBuilder(
         issuer_name=name,
         subject_name=name,
-        public_key=key.cryptography_key.public_key(),
         serial_number=x509.random_serial_number(),
         not_valid_before=begin.astimezone(UTC),
         not_valid_after=end,
     )
-    builder = description.extensions.add(builder, key_id=identifier, issuer_key_id=identifier)
-    return builder.sign(key.cryptography_key, hashes.SHA256()).public_bytes(Encoding.DER)
+    return description.extensions.add(builder, key_id=identifier, issuer_key_id=identifier)
 
 
 def unlock_key(path: Path, password: bytes | None, public_key: bytes) -> SoftwareKey:

@@ -49,9 +49,9 @@ def create_signer(
     before or the folder exists; then nothing has changed.
     """
     definitions = _definitions(root, descriptions, now)
-    with files.new_folder(path) as folder, _locked(root):
+    with files.new_folder(path) as folder, locked_register(root):
         issued_ids = root.issued()
-        chosen = signer_id if signer_id is not None else _free_id(issued_ids)
+        chosen = signer_id if signer_id is not None else free_id(issued_ids)
         if chosen.hex().upper() in issued_ids:
             raise UsageError(f"The signer id {chosen.hex().upper()} was given before.", advice="Choose another.")
         issued = _issue(definitions[0], root, root_key, key, chosen, now)
@@ -108,7 +108,8 @@ def _contents(
     }
 
 
-def _free_id(issued: dict[str, str]) -> bytes:
+def free_id(issued: dict[str, str]) -> bytes:
+    """Return the lowest signer id (2 bytes) that is not in a register; raises UsageError when there is none."""
     for number in range(1, 0xFFFF):  # 0000 and FFFF are placeholders in published definitions
         if f"{number:04X}" not in issued:
             return number.to_bytes(2, "big")
@@ -116,7 +117,7 @@ def _free_id(issued: dict[str, str]) -> bytes:
 
 
 @contextmanager
-def _locked(root: RootFolder) -> Iterator[None]:
+def locked_register(root: RootFolder) -> Iterator[None]:
     """Hold the root's register alone: two programs must not give the same id."""
     path = root.path / REGISTER_FILE
     try:

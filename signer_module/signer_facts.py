@@ -43,17 +43,5 @@ class SignerFacts(Protocol):
     def device_definition(self) -> CertificateDefinition:
         """Definition of the certificates that it issues."""
 
-
-def cert_info(signer: SignerFacts, index: int) -> CertInfo:
-    """Return what a client needs to know of a signer."""
-    return CertInfo(
-        signer_name=signer.name,
-        signer_id=signer.signer_id,
-        signer_public_key=signer.public_key,
-        root_public_key=signer.root_public_key,
-        signer_template_id=signer.signer_definition.template_id,
-        signer_chain_id=signer.signer_definition.chain_id,
-        device_template_id=signer.device_definition.template_id,
-        device_chain_id=signer.device_definition.chain_id,
-        index=index,
-    )
+    def cert_info(self, index: int = 0) -> CertInfo:
+        """Return what a client needs to know of this signer."""

@@ -1,0 +1,245 @@
+"""Signer modules on the software chip: the chip refuses what password and quota do not allow, whoever asks."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+
+from atcaprov.certs.issue import issue
+from atcaprov.certs.keys import verify_digest
+from atcaprov.device.device import Device
+from atcaprov.errors import Code, DeviceError, ProtocolError, ProvisioningError, TransportError, UsageError
+from signer_module.module import ModuleSigner
+from signer_module.root import RootFolder
+from tests.support.modules import PASSWORD, hal_of, open_order, order, replug, root_folder, signer_module
+from tests.support.scripted_hal import Answer, ScriptedHal
+from tests.support.wheel import EXECUTION_ERROR, Wheel, buffer
+
+DIGEST = hashlib.sha256(b"to be signed").digest()
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> RootFolder:
+    return root_folder(tmp_path_factory.mktemp("root") / "root")
+
+
+@pytest.fixture
+def module(root: RootFolder) -> Iterator[ModuleSigner]:
+    with signer_module(root, order()) as module:
+        yield module
+
+
+def raw_sign_refused(module: ModuleSigner) -> None:
+    """Ask the chip by the vendor's library alone, as a thief would, for a signature."""
+    chip = hal_of(module).chip.chip  # type: ignore[attr-defined]
+    wheel = Wheel(chip)
+    signature = buffer(bytes(64))
+    assert wheel.status("calib_sign", 0, buffer(DIGEST), signature) == EXECUTION_ERROR
+    assert "ReqAuth" in str(chip.last_refusal)
+    wheel.close()
+
+
+def test_a_module_knows_all_that_a_server_needs(module: ModuleSigner, root: RootFolder) -> None:
+    assert module.name == "Example ATECC608A Signer"
+    assert len(module.signer_id) == 2
+    assert module.serial == module.device.serial_number()
+    assert module.root_certificate == root.certificate
+    assert module.root_public_key == root.public_key
+    assert root.issued()[module.signer_id.hex().upper()]
+    assert module.needs_password
+    assert not module.ready
+    assert (module.quota, module.remaining) == (None, None)
+
+
+def test_the_chip_refuses_without_password_whatever_happens(module: ModuleSigner) -> None:
+    hal = hal_of(module)
+    raw_sign_refused(module)
+    with pytest.raises(UsageError) as refused:
+        module.sign(DIGEST)
+    assert refused.value.code == Code.PASSWORD_WRONG
+    module.unlock(PASSWORD)
+    assert verify_digest(module.public_key, DIGEST, module.sign(DIGEST))
+    hal.wake()
+    hal.sleep()
+    raw_sign_refused(module)
+    module.sign(DIGEST)
+    replug(hal)
+    raw_sign_refused(module)
+
+
+def test_a_module_that_slept_is_authorized_again(module: ModuleSigner) -> None:
+    module.unlock(PASSWORD)
+    for _ in range(3):
+        hal_of(module).wake()
+        hal_of(module).sleep()
+        assert verify_digest(module.public_key, DIGEST, module.sign(DIGEST))
+
+
+def test_a_module_plugged_in_again_waits_for_its_password(module: ModuleSigner) -> None:
+    module.unlock(PASSWORD)
+    module.close()
+    hal = hal_of(module)
+    replug(hal)
+    with ModuleSigner.on(Device(hal)) as again:
+        assert not again.ready
+        raw_sign_refused(again)
+        again.unlock(PASSWORD)
+        assert again.sign(DIGEST)
+
+
+def test_a_module_that_is_pulled_forgets_its_password(module: ModuleSigner) -> None:
+    module.unlock(PASSWORD)
+    hal = hal_of(module)
+    hal.answer = lambda _: b""
+    with pytest.raises(TransportError):
+        module.sign(DIGEST)
+    hal.answer = None
+    assert not module.ready
+    with pytest.raises(UsageError):
+        module.sign(DIGEST)
+
+
+def test_a_module_that_answers_nonsense(module: ModuleSigner) -> None:
+    module.unlock(PASSWORD)
+    hal = hal_of(module)
+    hal.answer = lambda packet: hal.chip.exchange(packet)[:-1] + b"\xa5"
+    with pytest.raises(ProtocolError):
+        module.sign(DIGEST)
+    assert not module.ready
+
+
+def test_wrong_passwords_are_refused_slowed_down_and_counted(root: RootFolder) -> None:
+    pauses: list[float] = []
+    with signer_module(root, order(), pauses.append) as module:
+        for wrong in (b"Correct horse", b"x", b"correct horse "):
+            with pytest.raises(UsageError) as refused:
+                module.unlock(wrong)
+            assert refused.value.code == Code.PASSWORD_WRONG
+            assert wrong.decode() not in str(refused.value)
+            assert not module.ready
+            raw_sign_refused(module)
+        assert pauses == [1.0, 2.0]
+        assert module.wrong_passwords() == 3
+        for missing in (None, b""):
+            with pytest.raises(UsageError):
+                module.unlock(missing)
+        assert module.wrong_passwords() == 3
+        module.unlock(PASSWORD)
+        assert pauses == [1.0, 2.0, 4.0]
+        assert module.sign(DIGEST)
+
+
+def test_nothing_shows_the_password_or_its_secrets(module: ModuleSigner) -> None:
+    module.unlock(PASSWORD)
+    secrets = module.facts.scheme.secrets(PASSWORD)
+    shown = repr(module) + repr(module.facts) + repr(secrets) + repr(order())
+    for secret in (PASSWORD, secrets.authorization, secrets.write_key):
+        assert repr(secret)[2:-1] not in shown
+        assert secret.hex() not in shown
+
+
+def test_the_key_belongs_to_the_certificate(module: ModuleSigner) -> None:
+    module.unlock(PASSWORD)
+    assert module.prove()
+
+
+def test_a_module_without_password_is_ready_at_once(root: RootFolder) -> None:
+    with signer_module(root, open_order()) as module:
+        assert module.ready
+        assert not module.needs_password
+        module.unlock(b"not needed")
+        assert verify_digest(module.public_key, DIGEST, module.sign(DIGEST))
+        assert module.prove()
+
+
+def test_a_module_whose_password_is_not_set_yet(root: RootFolder) -> None:
+    with signer_module(root, order(None)) as module:
+        assert module.ready
+        assert not module.needs_password
+        hal_of(module).wake()
+        hal_of(module).sleep()
+        assert verify_digest(module.public_key, DIGEST, module.sign(DIGEST))
+
+
+@pytest.mark.parametrize("quota", [1, 31, 32, 33, 40])
+def test_a_module_signs_its_quota_and_not_one_more(root: RootFolder, quota: int) -> None:
+    with signer_module(root, order(quota=quota)) as module:
+        module.unlock(PASSWORD)
+        assert module.prove()
+        for left in range(quota, 0, -1):
+            assert module.remaining == left
+            assert verify_digest(module.public_key, DIGEST, module.sign(DIGEST))
+        for _ in range(2):
+            with pytest.raises(DeviceError) as refused:
+                module.sign(DIGEST)
+            assert refused.value.code == Code.QUOTA_USED_UP
+        found = module.read_quota()
+        assert found is not None
+        assert found.remaining == 0
+        hal = hal_of(module)
+        module.close()
+    replug(hal)
+    with ModuleSigner.on(Device(hal)) as again:
+        assert again.remaining == 0
+        again.unlock(PASSWORD)
+        with pytest.raises(DeviceError) as refused:
+            again.sign(DIGEST)
+        assert refused.value.code == Code.QUOTA_USED_UP
+
+
+def test_power_cuts_never_give_a_signature_more(root: RootFolder) -> None:
+    quota, signatures, last = 20, 0, ""
+    with signer_module(root, open_order(quota)) as module:
+        hal = hal_of(module)
+    turn = 0
+    while last != Code.QUOTA_USED_UP:
+        turn += 1
+        with ModuleSigner.on(Device(hal)) as module:
+            hal.answer = _losing(hal, turn % 3)
+            try:
+                module.sign(DIGEST)
+                signatures += 1
+            except (TransportError, DeviceError) as error:
+                last = error.code
+            hal.answer = None
+        replug(hal)
+    assert 0 < signatures < quota
+    assert turn > quota
+
+
+def _losing(hal: ScriptedHal, turn: int) -> Answer:
+    """Cut the power after the signature was made (turn 1), before it (turn 2), or not at all."""
+
+    def answer(packet: bytes) -> bytes:
+        if packet[1] != 0x41 or turn == 0:
+            return hal.chip.exchange(packet)
+        if turn == 1:
+            hal.chip.exchange(packet)
+        replug(hal)
+        return b""
+
+    return answer
+
+
+def test_it_issues_device_certificates(module: ModuleSigner) -> None:
+    module.unlock(PASSWORD)
+    definition = module.device_definition
+    issued = issue(
+        definition,
+        subject_public_key=module.public_key,
+        ca_public_key=module.public_key,
+        signer_id=module.signer_id,
+        issue_date=definition.issue_date(datetime.now(UTC)),
+        chip_serial=bytes(9),
+        sign=module.sign,
+    )
+    assert issued.der
+
+
+def test_a_blank_chip_is_no_module() -> None:
+    with pytest.raises(ProvisioningError) as refused:
+        ModuleSigner.open("emulator:")
+    assert refused.value.code == Code.NOT_A_MODULE

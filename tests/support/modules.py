@@ -1,0 +1,74 @@
+"""Root and signer modules on software chips, made quickly: with the cheapest scrypt that a module may have."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from atcaprov.certs.description import default_description
+from atcaprov.device.device import Device
+from signer_module.make_signer import make_signer
+from signer_module.making import ModuleOrder
+from signer_module.module import ModuleSigner
+from signer_module.password_keys import LEAST_COST
+from signer_module.root import RootFolder, create_root
+from signer_module.signer import SignerDescriptions
+from tests.support.scripted_hal import ScriptedHal
+
+PASSWORD = b"correct horse"
+DESCRIPTIONS = SignerDescriptions(default_description("signer"), default_description("device"))
+
+
+def order(
+    password: bytes | None = PASSWORD, *, quota: int | None = None, may_have_password: bool = True
+) -> ModuleOrder:
+    """Return an order with a cheap scrypt."""
+    return ModuleOrder(password, may_have_password=may_have_password, quota=quota, scrypt_cost=LEAST_COST)
+
+
+def open_order(quota: int | None = None) -> ModuleOrder:
+    """Return the order of a module that never asks for a password."""
+    return order(None, quota=quota, may_have_password=False)
+
+
+def root_folder(path: Path) -> RootFolder:
+    """Make a root on files without password."""
+    return create_root(path, default_description("root"), None, datetime.now(UTC))
+
+
+def make(device: Device, root: RootFolder, wanted: ModuleOrder, signer_id: bytes | None = None) -> None:
+    """Make a signer module under a root on files."""
+    make_signer(
+        device,
+        wanted,
+        root=root,
+        sign=root.unlock(None).sign,
+        descriptions=DESCRIPTIONS,
+        signer_id=signer_id,
+        now=datetime.now(UTC),
+    )
+
+
+def no_pause(_: float) -> None:
+    """Do not wait."""
+
+
+def signer_module(root: RootFolder, wanted: ModuleOrder, pause: Callable[[float], None] = no_pause) -> ModuleSigner:
+    """Make a signer module on a new software chip and open it; `hal_of` gives its HAL."""
+    hal = ScriptedHal()
+    with Device(hal) as device:
+        make(device, root, wanted)
+    return ModuleSigner.on(Device(hal), pause)
+
+
+def hal_of(module: ModuleSigner) -> ScriptedHal:
+    """Return the HAL under a module."""
+    hal = module.device._hal
+    assert isinstance(hal, ScriptedHal)
+    return hal
+
+
+def replug(hal: ScriptedHal) -> None:
+    """Take the power away and give it back."""
+    hal.chip.chip.power_cycle()  # type: ignore[attr-defined]
