@@ -1,23 +1,25 @@
-"""Boards by name: what stands behind a USB port of the bench, and how it behaves."""
+"""Boards: what stands behind a USB port of the bench, and how it misbehaves."""
 
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
-from atcaprov.kit.board import CdcBoard, HidBoard
+from atcaprov.kit.board import CdcBoard
+from atcaprov.kit.framing import to_reports
 from atcaprov.kit.interpreter import Interpreter
 from atcaprov.kit.profiles import PROFILES
 from tests.bench.cdc_kit import IN_ENDPOINT as CDC_IN
 from tests.bench.cdc_kit import CdcKit
-from tests.bench.chips import ChipRow, I2cWire, blank_chip
+from tests.bench.chips import CuttableChip, I2cWire, KitBus, blank_chip
 from tests.bench.hid_kit import IN_ENDPOINT as HID_IN
 from tests.bench.hid_kit import HidKit
 from tests.bench.i2c_tiny_usb import I2cTinyUsb
-from tests.bench.ports import BabblingPort, BabblingWire, SilentPort, SilentWire
 from tests.bench.usb_device import UsbDevice
+from tests.support.faulty_board import NOISE, Fault, FaultyBoard
+
+_LINE_END: Final = b"\n"
 
 
 class Kind(enum.StrEnum):
@@ -28,33 +30,23 @@ class Kind(enum.StrEnum):
     I2C = "i2c"
 
 
-class Behaviour(enum.StrEnum):
-    """How the board behaves behind its USB port."""
-
-    SOUND = "sound"
-    SILENT = "silent"
-    BABBLING = "babbling"
-
-
 @dataclass(frozen=True)
 class BoardPlan:
     """A board as a test orders it; `addresses` are those of its chips, 8-bit, `firmware` that of a kit."""
 
     name: str
     kind: Kind
-    behaviour: Behaviour = Behaviour.SOUND
     addresses: tuple[int, ...] = (0xC0,)
     firmware: str = "parser3"
-    serial_number: str = ""
-    """USB serial number; most kits have none."""
+    usb_serial_number: str = ""
+    """Most kits have none."""
     first_chip: int = 0
     """The chips' serial numbers count up from here; the plugboard sets it."""
 
     @classmethod
     def from_document(cls, document: dict[str, Any]) -> BoardPlan:
         """Read what `dataclasses.asdict` and JSON made of a plan."""
-        kind, behaviour = Kind(document["kind"]), Behaviour(document["behaviour"])
-        return cls(**{**document, "kind": kind, "behaviour": behaviour, "addresses": tuple(document["addresses"])})
+        return cls(**{**document, "kind": Kind(document["kind"]), "addresses": tuple(document["addresses"])})
 
     def chip_serial_number(self, index: int) -> bytes:
         """Return the 9 bytes of one of the chips."""
@@ -62,56 +54,77 @@ class BoardPlan:
 
 
 class Board:
-    """A board that can be plugged in again and again; its chips keep their memory."""
+    """A board that can be plugged in again and again; its chips keep their memory, its faults last.
+
+    It stands behind the USB device itself: as a stream, as HID reports, or as an I2C bus.
+    """
 
     def __init__(self, plan: BoardPlan) -> None:
         self.plan = plan
-        self.row = ChipRow(
+        self.fault = Fault.NONE
+        self.chips: list[CuttableChip] = []
+        self._kit = FaultyBoard(bytes)
+        self._wire = I2cWire(())
+        self.renew(plan)
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether the cable was pulled by a chip's cut."""
+        return any(chip.is_cut for chip in self.chips)
+
+    def renew(self, plan: BoardPlan) -> None:
+        """Put blank chips in and end all faults, plugged or not."""
+        self.plan = plan
+        self.fault = Fault.NONE
+        self.chips = [
             blank_chip(plan.chip_serial_number(index), address) for index, address in enumerate(plan.addresses)
-        )
+        ]
+        self._power_up()
 
     def plug(self) -> UsbDevice:
-        """Give the chips power and return a fresh USB device in front of them."""
-        self.row.power_cycle()
-        return _DEVICES[self.plan.kind](self)
+        """Give the board power and return a fresh USB device in front of it."""
+        self._power_up()
+        if self.plan.kind is Kind.I2C:
+            return I2cTinyUsb(self.plan.usb_serial_number, self)
+        return (HidKit if self.plan.kind is Kind.HID else CdcKit)(self.plan.usb_serial_number, self)
+
+    def spoil(self, fault: Fault) -> None:
+        """Let the board misbehave from now on, plugged or not."""
+        self.fault = self._kit.fault = self._wire.fault = fault
 
     def babble(self, device: UsbDevice) -> None:
-        """Send noise without being asked, if this board is of that kind."""
-        pipe = device.in_pipes.get({Kind.HID: HID_IN, Kind.CDC: CDC_IN}.get(self.plan.kind, 0))
-        if self.plan.behaviour is Behaviour.BABBLING and pipe is not None:
-            pipe.clear()
-            pipe.give(BabblingPort().noise())
+        """Send noise without being asked, if that is the board's fault; what nobody has fetched is replaced."""
+        if self.fault is not Fault.ENDLESS or self.plan.kind is Kind.I2C:
+            return
+        pipe = device.in_pipes[HID_IN if self.plan.kind is Kind.HID else CDC_IN]
+        pipe.clear()
+        for chunk in to_reports(NOISE) if self.plan.kind is Kind.HID else [NOISE]:
+            pipe.give(chunk)
 
-    def interpreter(self) -> Interpreter:
-        """Return the kit's firmware, just started."""
-        return Interpreter(self.row, PROFILES[self.plan.firmware])
+    def _power_up(self) -> None:
+        for chip in self.chips:
+            chip.power_cycle()
+        interpreter = Interpreter(KitBus(self.chips), PROFILES[self.plan.firmware])
+        self._kit = FaultyBoard(CdcBoard(interpreter).receive_data)
+        self._wire = I2cWire(self.chips)
+        self.spoil(self.fault)
 
+    # What the USB device sees
 
-def _hid(board: Board) -> UsbDevice:
-    ports: dict[Behaviour, Callable[[], HidBoard | SilentPort | BabblingPort]] = {
-        Behaviour.SOUND: lambda: HidBoard(board.interpreter()),
-        Behaviour.SILENT: SilentPort,
-        Behaviour.BABBLING: BabblingPort,
-    }
-    return HidKit(board.plan.serial_number, ports[board.plan.behaviour]())
+    def receive_data(self, data: bytes) -> bytes:
+        """Take bytes of a stream and return the kit's."""
+        return self._kit.receive_data(data)
 
+    def receive_report(self, report: bytes) -> list[bytes]:
+        """Take a HID report, whose text ends at LF, and return those of the kit."""
+        text, end, _ = report.partition(_LINE_END)
+        lines = self._kit.receive_data(text + end).splitlines(keepends=True)
+        return [report for line in lines for report in to_reports(line)]
 
-def _cdc(board: Board) -> UsbDevice:
-    ports: dict[Behaviour, Callable[[], CdcBoard | SilentPort | BabblingPort]] = {
-        Behaviour.SOUND: lambda: CdcBoard(board.interpreter()),
-        Behaviour.SILENT: SilentPort,
-        Behaviour.BABBLING: BabblingPort,
-    }
-    return CdcKit(board.plan.serial_number, ports[board.plan.behaviour]())
+    def write(self, address: int, data: bytes) -> bool:
+        """Carry bytes to a 7-bit address."""
+        return self._wire.write(address, data)
 
-
-def _i2c(board: Board) -> UsbDevice:
-    wires: dict[Behaviour, Callable[[], I2cWire | SilentWire | BabblingWire]] = {
-        Behaviour.SOUND: lambda: I2cWire(board.row),
-        Behaviour.SILENT: SilentWire,
-        Behaviour.BABBLING: BabblingWire,
-    }
-    return I2cTinyUsb(board.plan.serial_number, wires[board.plan.behaviour]())
-
-
-_DEVICES: dict[Kind, Callable[[Board], UsbDevice]] = {Kind.HID: _hid, Kind.CDC: _cdc, Kind.I2C: _i2c}
+    def read(self, address: int, count: int) -> bytes | None:
+        """Read from a 7-bit address."""
+        return self._wire.read(address, count)

@@ -10,9 +10,11 @@ from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, NamedTuple, Self, TypeVar
+from typing import Any, Final, Literal, NamedTuple, Self, TypeVar
 
+from atcaprov.emulator.chip import Power
 from tests.bench.boards import BoardPlan, Kind
+from tests.support.faulty_board import Fault
 
 PATIENCE_SECONDS: Final = 20.0
 _POLL_SECONDS: Final = 0.02
@@ -21,6 +23,7 @@ _NODES: Final = {Kind.HID: "hidraw/hidraw*", Kind.CDC: "tty/tty*", Kind.I2C: "i2
 
 
 _Found = TypeVar("_Found")
+ChipAct = Literal["look", "wake", "power_cycle"]
 
 
 class Node(NamedTuple):
@@ -33,7 +36,7 @@ class Node(NamedTuple):
 class ChipState(NamedTuple):
     """What a chip of a board holds."""
 
-    power: str
+    power: Power
     config: bytes
     otp: bytes
     data: bytes
@@ -50,6 +53,7 @@ class Plugboard:
         self._log = log.open("ab")
         self._plans: dict[str, BoardPlan] = {}
         self._nodes: dict[str, Node] = {}
+        self._pulled: set[str] = set()
         self._chips_made = 0
         command = (sys.executable, "-m", "tests.bench.plugboard_process")
         self._process = subprocess.Popen(
@@ -69,10 +73,7 @@ class Plugboard:
 
     def make(self, plan: BoardPlan) -> None:
         """Make a board of blank chips that were never there before; one of the same name is thrown away."""
-        plan = replace(plan, first_chip=self._chips_made)
-        self._chips_made += len(plan.addresses)
-        self._ask("make", plan=asdict(plan))
-        self._plans[plan.name] = plan
+        self._ask("make", plan=asdict(self._numbered(plan)))
 
     def serial_number(self, name: str, index: int = 0) -> bytes:
         """Return the serial number of a chip, 9 bytes."""
@@ -84,12 +85,28 @@ class Plugboard:
         path = _wait_for(lambda: _find_node(bus_id, self._plans[name].kind), f"the device file of {name}")
         _settle()
         self._nodes[name] = Node(bus_id, path)
+        self._pulled.discard(name)
         return self._nodes[name]
+
+    def renew(self, plan: BoardPlan) -> Node:
+        """Put blank chips behind a board that is plugged in, and end its faults; without one, make it and plug it."""
+        node = self._nodes.get(plan.name)
+        if node is None or plan.name in self._pulled:
+            self.wait_until_gone(plan.name)
+            self.make(plan)
+            return self.plug(plan.name)
+        self._ask("renew", plan=asdict(self._numbered(plan)))
+        return node
 
     def unplug(self, name: str) -> None:
         """Pull a board; return when its device file is gone. Close what holds it before, above all on I2C."""
-        self._ask("unplug", name=name)
+        self.pull(name)
         self.wait_until_gone(name)
+
+    def pull(self, name: str) -> None:
+        """Pull a board, whoever holds it."""
+        self._ask("unplug", name=name)
+        self._pulled.add(name)
 
     def wait_until_gone(self, name: str) -> None:
         """Return when the device file of a board that was pulled is gone."""
@@ -107,10 +124,20 @@ class Plugboard:
         """Pull a board by itself at the `count`-th command to its chips from now, before or after the chip ran it."""
         self._ask("cut", name=name, count=count, before=before)
 
-    def chip(self, name: str, index: int = 0) -> ChipState:
-        """Return what a chip holds, plugged or not."""
-        state = self._ask("chip", name=name, index=index)
-        return ChipState(state["power"], *(bytes.fromhex(state[zone]) for zone in ("config", "otp", "data")))
+    def spoil(self, name: str, fault: Fault) -> None:
+        """Let a board misbehave from now on, plugged or not."""
+        self._ask("spoil", name=name, fault=fault.value)
+
+    def chip(self, name: str, index: int = 0, *, act: ChipAct = "look") -> ChipState:
+        """Do something to a chip past its bus, as another program or a bad contact would; return what it holds."""
+        state = self._ask("chip", name=name, index=index, act=act)
+        return ChipState(Power(state["power"]), *(bytes.fromhex(state[zone]) for zone in ("config", "otp", "data")))
+
+    def _numbered(self, plan: BoardPlan) -> BoardPlan:
+        plan = replace(plan, first_chip=self._chips_made)
+        self._chips_made += len(plan.addresses)
+        self._plans[plan.name] = plan
+        return plan
 
     def _ask(self, do: str, **arguments: Any) -> dict[str, Any]:
         assert self._process.stdin is not None

@@ -20,6 +20,7 @@ from tests.bench.boards import Board, BoardPlan
 from tests.bench.chips import Cut
 from tests.bench.usb_device import UsbDevice
 from tests.bench.usbip import UsbIpError
+from tests.support.faulty_board import Fault
 
 READY: Final = {"ready": True}
 _BABBLE_SECONDS: Final = 0.02
@@ -45,9 +46,11 @@ class Plugboard:
         self._input = b""
         self._commands: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
             "make": self._make,
+            "renew": self._renew,
             "plug": self._plug,
             "unplug": self._unplug,
             "cut": self._cut,
+            "spoil": self._spoil,
             "chip": self._chip,
         }
 
@@ -83,7 +86,7 @@ class Plugboard:
         except (OSError, UsbIpError) as error:
             print(f"{plugged.board.plan.name}: {error}", file=sys.stderr, flush=True)
             data = answers = b""
-        if not data or plugged.board.row.is_cut:
+        if not data or plugged.board.is_cut:
             self._pull(plugged.board.plan.name)
         else:
             self._send(plugged, answers)
@@ -110,6 +113,13 @@ class Plugboard:
         self._boards[board.plan.name] = board
         return {}
 
+    def _renew(self, command: dict[str, Any]) -> dict[str, Any]:
+        plan = BoardPlan.from_document(command["plan"])
+        self._boards[plan.name].renew(plan)
+        for pipe in self._plugged[plan.name].device.in_pipes.values():
+            pipe.clear()
+        return {}
+
     def _plug(self, command: dict[str, Any]) -> dict[str, Any]:
         board = self._boards[command["name"]]
         port, wire = vhci.attach([plugged.port for plugged in self._plugged.values()])
@@ -122,11 +132,20 @@ class Plugboard:
         return {}
 
     def _cut(self, command: dict[str, Any]) -> dict[str, Any]:
-        self._boards[command["name"]].row.cut = Cut(command["count"], command["before"])
+        for chip in self._boards[command["name"]].chips:
+            chip.cut = Cut(command["count"], command["before"])
+        return {}
+
+    def _spoil(self, command: dict[str, Any]) -> dict[str, Any]:
+        self._boards[command["name"]].spoil(Fault(command["fault"]))
         return {}
 
     def _chip(self, command: dict[str, Any]) -> dict[str, Any]:
-        chip = self._boards[command["name"]].row.chips[command["index"]]
+        chip = self._boards[command["name"]].chips[command["index"]]
+        if command["act"] == "wake":
+            chip.wake()
+        elif command["act"] == "power_cycle":
+            chip.power_cycle()
         config, otp, data = chip.memory.image()
         return {"power": chip.power.value, "config": config.hex(), "otp": otp.hex(), "data": data.hex()}
 

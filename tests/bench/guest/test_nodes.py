@@ -67,7 +67,7 @@ def test_the_i2c_bus_wakes_and_reaches_the_chip(plugboard: Plugboard) -> None:
 def test_boards_of_every_kind_stand_side_by_side(plugboard: Plugboard) -> None:
     for kind in Kind:
         for number in range(2):
-            plugboard.make(BoardPlan(f"{kind}{number}", kind, serial_number=f"{kind}-{number}"))
+            plugboard.make(BoardPlan(f"{kind}{number}", kind, usb_serial_number=f"{kind}-{number}"))
     nodes = {plugboard.plug(f"{kind}{number}").path for kind in Kind for number in range(2)}
     assert len(nodes) == 6
 

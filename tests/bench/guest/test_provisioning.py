@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from atcaprov.chip.memory_map import LOCK_CONFIG, LOCK_VALUE, SLOT_LOCKED, UNLOCKED
+from atcaprov.emulator.chip import Power
 from atcaprov.errors import TransportError
 from atcaprov.provisioning.stages import Stage
 from tests.bench.boards import BoardPlan
@@ -60,4 +61,4 @@ def _require_finished(plugboard: Plugboard) -> None:
     assert chip.config[LOCK_CONFIG] != UNLOCKED
     assert chip.config[LOCK_VALUE] != UNLOCKED
     assert int.from_bytes(chip.config[SLOT_LOCKED], "little") == 0xFFFF & ~(1 << LOCKED_SLOT)
-    assert chip.power == "asleep"
+    assert chip.power is Power.ASLEEP

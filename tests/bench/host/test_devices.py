@@ -5,22 +5,23 @@ import struct
 import pytest
 
 from atcaprov.chip.crc import with_crc
-from tests.bench.boards import Behaviour, Board, BoardPlan, Kind
+from tests.bench.boards import Board, BoardPlan, Kind
 from tests.bench.chips import Cut
 from tests.bench.host.fake_kernel import FakeKernel
+from tests.support.faulty_board import Fault
 
 INFO = bytes.fromhex("0730000000035d")
 REVISION_REPLY = bytes.fromhex("07000060028038")
 STALL = -32
 
 
-def _plugged(kind: Kind, behaviour: Behaviour = Behaviour.SOUND, serial_number: str = "") -> FakeKernel:
-    return FakeKernel(Board(BoardPlan("board", kind, behaviour, serial_number=serial_number)).plug())
+def _plugged(kind: Kind, serial_number: str = "") -> FakeKernel:
+    return FakeKernel(Board(BoardPlan("board", kind, usb_serial_number=serial_number)).plug())
 
 
 @pytest.mark.parametrize("kind", Kind)
 def test_a_device_describes_itself(kind: Kind) -> None:
-    kernel = _plugged(kind, serial_number="B1")
+    kernel = _plugged(kind, "B1")
     device = kernel.control_in("800600010000", 64).data
     assert len(device) == device[0] == 18
     assert kernel.control_in("800600020000", 9).data[:2] == b"\x09\x02"
@@ -111,29 +112,27 @@ def _read(kernel: FakeKernel, address: int, count: int) -> tuple[bytes, int]:
 def test_a_cable_is_pulled_before_or_after_a_command(before: bool) -> None:
     board = Board(BoardPlan("board", Kind.HID))
     kernel = FakeKernel(board.plug())
-    update_extra = bytes.fromhex("0720005500")
-    board.row.cut = Cut(1, before)
-    chip = board.row.chips[0]
-    chip.wake()
+    chip = board.chips[0]
+    chip.cut = Cut(1, before)
     kernel.out(2, b"e:w()\n".ljust(64, b"\0"))
-    kernel.out(2, f"e:t({with_crc(update_extra).hex()})\n".encode().ljust(64, b"\0"))
-    assert board.row.is_cut
+    kernel.out(2, f"e:t({with_crc(bytes.fromhex('0720005500')).hex()})\n".encode().ljust(64, b"\0"))
+    assert board.is_cut
     assert (chip.memory.config[84] == 0x55) is not before
     board.plug()
-    assert not board.row.is_cut
+    assert not board.is_cut
 
 
 @pytest.mark.parametrize("kind", [Kind.HID, Kind.CDC])
-def test_a_silent_kit_takes_and_gives_nothing(kind: Kind) -> None:
-    kernel = _plugged(kind, Behaviour.SILENT)
-    kernel.ask(1, 64)
-    assert len(kernel.out(2, b"board:version()\n".ljust(64, b"\0"))) == 1
-
-
-@pytest.mark.parametrize("kind", [Kind.HID, Kind.CDC])
-def test_a_babbling_kit_never_gives_more_than_was_asked_for(kind: Kind) -> None:
-    kernel = _plugged(kind, Behaviour.BABBLING)
+@pytest.mark.parametrize("fault", Fault)
+def test_a_faulty_kit_never_gives_more_than_was_asked_for(kind: Kind, fault: Fault) -> None:
+    board = Board(BoardPlan("board", kind))
+    kernel = FakeKernel(board.plug())
+    board.spoil(fault)
+    carried = 0
     for _ in range(50):
-        kernel.out(2, b"e:w()\n".ljust(64, b"\0"))
-        for answer in kernel.ask(1, 64):
-            assert 0 < answer.length <= 64
+        answers = kernel.out(2, b"e:w()\n".ljust(64, b"\0"))
+        board.babble(kernel.device)
+        for answer in (*answers, *kernel.ask(1, 64)):
+            assert len(answer.data) <= 64
+            carried += len(answer.data)
+    assert (carried == 0) is (fault is Fault.SILENT)

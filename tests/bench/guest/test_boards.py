@@ -1,0 +1,138 @@
+"""Several boards at once: told apart, side by side with bad ones, of every firmware, with several chips."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from atcaprov.device.device import Device
+from atcaprov.errors import Code, ProtocolError, TransportError
+from atcaprov.kit.profiles import PROFILES
+from tests.bench.boards import BoardPlan
+from tests.bench.plugboard import Plugboard
+from tests.bench.ways import KIT_WAYS, Way
+from tests.support.faulty_board import Fault
+
+
+def _serial_number(url: str) -> bytes:
+    with Device.open(url) as device:
+        return device.serial_number()
+
+
+@pytest.mark.parametrize("way", Way)
+def test_two_identical_boards_are_told_apart(plugboard: Plugboard, way: Way) -> None:
+    names = ("left", "right")
+    for name in names:
+        plugboard.make(BoardPlan(name, way.kind))
+    urls = {name: way.url(plugboard.plug(name)) for name in names}
+    with Device.open(urls["left"]) as left, Device.open(urls["right"]) as right:
+        for _ in range(2):
+            assert left.serial_number() == plugboard.serial_number("left")
+            assert right.serial_number() == plugboard.serial_number("right")
+
+
+@pytest.mark.parametrize("way", [Way.HIDRAW, Way.CDC])
+def test_a_kit_is_named_by_its_usb_port_or_its_usb_serial_number(plugboard: Plugboard, way: Way) -> None:
+    for name in ("left", "right"):
+        plugboard.make(BoardPlan(name, way.kind, usb_serial_number=f"kit-{name}"))
+        node = plugboard.plug(name)
+        assert _serial_number(f"kit-{way.kind}://{node.bus_id}") == plugboard.serial_number(name)
+    for name in ("left", "right"):
+        assert _serial_number(f"kit-{way.kind}://kit-{name}") == plugboard.serial_number(name)
+
+
+@pytest.mark.parametrize("way", [Way.HIDRAW, Way.CDC])
+def test_of_two_kits_none_is_chosen_by_chance(plugboard: Plugboard, way: Way) -> None:
+    plugboard.make(BoardPlan("one", way.kind))
+    plugboard.plug("one")
+    assert _serial_number(f"kit-{way.kind}://") == plugboard.serial_number("one")
+    plugboard.make(BoardPlan("two", way.kind))
+    plugboard.plug("two")
+    with pytest.raises(Exception, match="2") as refused:
+        _serial_number(f"kit-{way.kind}://")
+    assert plugboard.chip("two").power is plugboard.chip("one").power
+    assert getattr(refused.value, "advice", "")
+
+
+@pytest.mark.parametrize("way", Way)
+def test_all_chips_of_a_board_are_reached_by_their_addresses(plugboard: Plugboard, way: Way) -> None:
+    addresses = (0xC0, 0xC2, 0x6A)
+    plugboard.make(BoardPlan("board", way.kind, addresses=addresses))
+    node = plugboard.plug("board")
+    for index, address in enumerate(addresses):
+        assert _serial_number(way.url(node, address)) == plugboard.serial_number("board", index)
+
+
+@pytest.mark.parametrize("firmware", PROFILES)
+@pytest.mark.parametrize("way", KIT_WAYS)
+def test_every_firmware_serves(plugboard: Plugboard, way: Way, firmware: str) -> None:
+    plugboard.make(BoardPlan("kit", way.kind, firmware=firmware))
+    with Device.open(way.url(plugboard.plug("kit"))) as device:
+        assert device.serial_number() == plugboard.serial_number("kit")
+        assert device.read_config() == plugboard.chip("kit").config
+
+
+@pytest.mark.parametrize("fault", [Fault.SILENT, Fault.ENDLESS])
+@pytest.mark.parametrize("way", Way)
+def test_a_bad_board_ends_in_a_typed_error_and_harms_no_other(plugboard: Plugboard, way: Way, fault: Fault) -> None:
+    plugboard.make(BoardPlan("good", way.kind))
+    plugboard.make(BoardPlan("bad", way.kind))
+    plugboard.spoil("bad", fault)
+    good, bad = way.url(plugboard.plug("good")), way.url(plugboard.plug("bad"))
+    with Device.open(good) as device:
+        device.info()
+        with pytest.raises((TransportError, ProtocolError)) as refused:
+            _serial_number(bad)
+        assert refused.value.advice
+        assert device.serial_number() == plugboard.serial_number("good")
+
+
+@pytest.mark.parametrize("way", Way)
+def test_after_a_replug_the_old_handle_fails_and_a_new_one_serves(plugboard: Plugboard, way: Way) -> None:
+    plugboard.make(BoardPlan("board", way.kind))
+    with Device.open(way.url(plugboard.plug("board"))) as old:
+        old.info()
+        plugboard.unplug("board")
+        with pytest.raises(TransportError):
+            old.info()
+        if way is not Way.I2C:  # an adapter comes back under its number, and a bus is opened for each transfer
+            new = way.url(plugboard.plug("board"))
+            with pytest.raises(TransportError):
+                old.info()
+            assert _serial_number(new) == plugboard.serial_number("board")
+    plugboard.unplug("board")
+    assert _serial_number(way.url(plugboard.plug("board"))) == plugboard.serial_number("board")
+
+
+@pytest.mark.parametrize("way", [Way.HIDRAW, Way.CDC])
+def test_a_board_belongs_to_one_program_at_a_time(plugboard: Plugboard, way: Way) -> None:
+    plugboard.make(BoardPlan("board", way.kind))
+    url = way.url(plugboard.plug("board"))
+    script = "import sys; from atcaprov.device.device import Device; Device.open(sys.argv[1])"
+    with Device.open(url) as device:
+        other = subprocess.run((sys.executable, "-c", script, url), capture_output=True, text=True, check=False)
+        assert "TransportError" in other.stderr
+        assert device.serial_number() == plugboard.serial_number("board")
+
+
+def test_ctrl_c_ends_a_program_that_waits_for_a_silent_kit(plugboard: Plugboard) -> None:
+    plugboard.make(BoardPlan("kit", Way.HIDRAW.kind))
+    node = plugboard.plug("kit")
+    plugboard.spoil("kit", Fault.SILENT)
+    script = (
+        "import sys; from atcaprov.hal.kit_hid import open_kit_hid; from atcaprov.hal.line_port import Limits;"
+        "print('go', flush=True); open_kit_hid(sys.argv[1], Limits(greeting=3600))"
+    )
+    with subprocess.Popen(
+        (sys.executable, "-c", script, f"//{node.path}"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as program:
+        assert program.stdout is not None
+        program.stdout.readline()
+        os.kill(program.pid, signal.SIGINT)
+        _, errors = program.communicate(timeout=60)
+    assert "KeyboardInterrupt" in errors
+    assert Code.INTERNAL not in errors

@@ -1,0 +1,21 @@
+"""The contract of all ways to a chip, over the bench's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.bench.guest.contract_ways import BenchWay  # first: it puts the bench's ways in place
+from tests.bench.plugboard import Plugboard
+from tests.hal.test_contract import *  # noqa: F403 - the suite
+
+del test_every_firmware_serves_the_vendors_driver  # noqa: F821
+
+
+@pytest.fixture(autouse=True, scope="module")
+def plugged_ways(bench: Plugboard) -> Iterator[None]:
+    """Let the ways use the session's plugboard."""
+    BenchWay.plugboard = bench
+    yield
+    bench.unplug_all()
