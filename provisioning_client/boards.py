@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from atcaprov.device.device import Device
 
@@ -31,7 +31,8 @@ class Boards(abc.ABC):
 class BoardList(Boards):
     """Boards that are named beforehand, such as software chips: one after the other, each 'removed' when done."""
 
-    def __init__(self, urls: Iterable[str]) -> None:
+    def __init__(self, urls: Iterable[str], open_board: Callable[[str], Device] = Device.open) -> None:
+        self._open_board = open_board
         self._urls = iter(urls)
         self._next: str | None = next(self._urls, None)
 
@@ -40,7 +41,7 @@ class BoardList(Boards):
         if self._next is None:
             return None
         url, self._next = self._next, next(self._urls, None)
-        return Device.open(url)
+        return self._open_board(url)
 
     def is_removed(self) -> bool:
         """Say yes: a named board needs no hand."""

@@ -15,22 +15,29 @@ from atcaprov.cli.border import run_program
 from atcaprov.config_zone.defaults import DEFAULT_608A
 from atcaprov.config_zone.findings import Allow
 from atcaprov.config_zone.zone_file import read_zone_file
+from atcaprov.device.device import Device
 from atcaprov.errors import Code, UsageError
 from atcaprov.provisioning.profile import Profile
 from atcaprov.provisioning.provision import Provisioner
 from atcaprov.provisioning.tcp_client import DEFAULT_HOST, DEFAULT_PORT
 from atcaprov.terminal import open_console
-from provisioning_client.boards import BoardList
+from provisioning_client.boards import BoardList, Boards
+from provisioning_client.devices import devices as devices_command
 from provisioning_client.faces import ConsoleFace, Face, JsonLinesFace
+from provisioning_client.fixture import Fixture
 from provisioning_client.functions import ClientFunctions
 from provisioning_client.operator import KeyboardOperator, Nobody
 from provisioning_client.session import Operator, Session
+from provisioning_client.tracing import Tracing
 
 BLANK_CHIP: Final = "emulator:"
 EXIT_SOME_FAILED: Final = 1
 
 
-@click.command(context_settings={"help_option_names": ["--help"], "auto_envvar_prefix": "PROVISIONING_CLIENT"})
+@click.group(
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["--help"], "auto_envvar_prefix": "PROVISIONING_CLIENT"},
+)
 @click.option(
     "--certinfo",
     metavar="FILENAME",
@@ -54,8 +61,9 @@ EXIT_SOME_FAILED: Final = 1
     "devices",
     metavar="URL",
     multiple=True,
-    help="Chip to provision, such as emulator: (a blank software chip) or emulator:chip.json (one kept in a file);"
-    " repeat it for several boards, one after the other.  [default: emulator:]",
+    help="Chip to provision, such as kit-hid:// or i2c://1/0x60 (where boards come and go), emulator: (a blank software"
+    " chip) or emulator:chip.json (one kept in a file); repeat it for several boards, one after the other."
+    "  [default: emulator:]",
 )
 @click.option(
     "--lock-slot", "slots_to_lock", metavar="SLOT", multiple=True, type=int, help="Slot to lock in stage 9; repeatable."
@@ -71,7 +79,15 @@ EXIT_SOME_FAILED: Final = 1
 @click.option("--auto", is_flag=True, help="Start every board without waiting for ENTER.")
 @click.option("--count", metavar="NUM", type=click.IntRange(1), help="End after this many boards.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per line instead of the console texts.")
+@click.option(
+    "--trace",
+    metavar="FILENAME",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write down what goes to the chip and comes back, without secrets; further boards get NAME-2, NAME-3 ...",
+)
+@click.pass_context
 def command(
+    context: click.Context,
     certinfo: Path,
     config: Path | None,
     host: str,
@@ -83,6 +99,7 @@ def command(
     auto: bool,
     count: int | None,
     as_json: bool,
+    trace: Path | None,
 ) -> int:
     """Provision ATECC608A chips, board after board.
 
@@ -90,6 +107,8 @@ def command(
     4 damaged bytes, 5 refused by the chip, 6 chip in the wrong state, 7 certificate, 8 refused by the server,
     130 interrupted.
     """
+    if context.invoked_subcommand is not None:
+        return 0
     face: Face = JsonLinesFace(_write) if as_json else ConsoleFace(_write)
     with open_console() as console:
         if console is None and not auto:
@@ -104,7 +123,7 @@ def command(
             functions.connect()
             provisioner.prepare()
         face.escape_hint()
-        session = Session(face, _boards(devices, auto=auto, count=count), provisioner, operator, count)
+        session = Session(face, _boards(devices, trace, auto=auto, count=count), provisioner, operator, count)
         try:
             session.run()
         finally:
@@ -136,13 +155,19 @@ def _read_text(path: Path) -> str:
         raise UsageError(f"{path} can't be read: {reason}.", code=Code.FILE_UNREADABLE) from error
 
 
-def _boards(devices: tuple[str, ...], *, auto: bool, count: int | None) -> BoardList:
-    """Return the named boards; blank software chips come without end while a person presses ENTER for each."""
+def _boards(devices: tuple[str, ...], trace: Path | None, *, auto: bool, count: int | None) -> Boards:
+    """Return where boards come from: at one place, or named beforehand.
+
+    At one place they come without end while a person presses ENTER for each, or up to `count`; else there is one.
+    """
     urls = devices or (BLANK_CHIP,)
-    if urls != (BLANK_CHIP,):
-        return BoardList(urls)
-    endless = count is not None or not auto
-    return BoardList(repeat(BLANK_CHIP) if endless else urls)
+    open_board = None if trace is None else Tracing(trace).open
+    endless = len(urls) == 1 and (count is not None or not auto)
+    if endless and urls[0].partition(":")[0] != "emulator":
+        return Fixture(urls[0], open_board=open_board)
+    if endless and urls == (BLANK_CHIP,):
+        return BoardList(repeat(BLANK_CHIP), open_board or Device.open)
+    return BoardList(urls, open_board or Device.open)
 
 
 @contextmanager
@@ -166,6 +191,9 @@ def _exit_code(session: Session) -> int:
 
 def _write(text: str) -> None:
     click.echo(text, nl=False)
+
+
+command.add_command(devices_command)
 
 
 def main() -> NoReturn:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 from atcaprov.terminal import Console, Key
-from provisioning_client.session import Operator
+from provisioning_client.session import POLL_SECONDS, Operator
 
 
 class KeyboardOperator(Operator):
@@ -19,11 +20,13 @@ class KeyboardOperator(Operator):
         press = self._console.read_key(seconds)
         return press is not None and press.key in (Key.ESC, Key.END)
 
-    def starts(self) -> bool:
-        """Wait for ENTER or ESC."""
+    def starts(self, still_there: Callable[[], bool]) -> bool:
+        """Wait for ENTER or ESC, or until the board is taken out."""
         self._console.drop_typed()
         while True:
-            press = self._console.read_key()
+            press = self._console.read_key(POLL_SECONDS)
+            if press is None and not still_there():
+                return True
             if press is not None and press.key in (Key.ENTER, Key.ESC, Key.END):
                 return press.key is Key.ENTER
 
@@ -36,6 +39,6 @@ class Nobody(Operator):
         time.sleep(seconds)
         return False
 
-    def starts(self) -> bool:
+    def starts(self, still_there: Callable[[], bool]) -> bool:
         """Say yes."""
         return True

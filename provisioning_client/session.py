@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final, Protocol
 
 from atcaprov.device.device import Device
@@ -19,8 +20,11 @@ class Operator(Protocol):
     def wants_to_quit(self, seconds: float) -> bool:
         """Wait up to `seconds` and tell whether ESC was pressed."""
 
-    def starts(self) -> bool:
-        """Wait for ENTER, which starts the board, or ESC, which quits; tell whether to start."""
+    def starts(self, still_there: Callable[[], bool]) -> bool:
+        """Wait for ENTER, which starts the board, or ESC, which quits; tell whether to start.
+
+        Says yes as well when `still_there`, which it asks now and then, says no: there is nothing to wait for.
+        """
 
 
 class Quit(Exception):  # noqa: N818 - not an error
@@ -63,7 +67,9 @@ class Session:
         except AtcaProvError as error:
             self.errors.append(error)
             self._face.board_failed(error)
-        self._wait_for_removal()
+        if not self._is_finished():
+            self._wait_for_removal()
+            self._face.board_removed()
 
     def _wait_for_board(self) -> Device:
         try:
@@ -77,10 +83,12 @@ class Session:
         return device
 
     def _start(self, device: Device) -> None:
-        self._face.board_found(device.serial_number(), device.url)
-        if not self._operator.starts():
+        serial_number = device.serial_number()
+        self._face.board_found(serial_number, device.url)
+        if not self._operator.starts(lambda: _is_still(device, serial_number)):
             raise Quit
-        self._provision(device)
+        if _is_still(device, serial_number):  # else it was taken out, or its chip was exchanged, before it began
+            self._provision(device)
 
     def _provision(self, device: Device) -> None:
         result = self._provisioner.provision(device)
@@ -91,5 +99,10 @@ class Session:
         while not self._boards.is_removed():
             if self._operator.wants_to_quit(POLL_SECONDS):
                 raise Quit
-        if not self._is_finished():
-            self._face.board_removed()
+
+
+def _is_still(device: Device, serial_number: bytes) -> bool:
+    try:
+        return device.serial_number() == serial_number
+    except AtcaProvError:
+        return False

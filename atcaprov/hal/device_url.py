@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote
 
 from atcaprov.errors import UsageError
 
@@ -24,6 +24,8 @@ class Target:
 def parse_target(scheme: str, rest: str, *, options: Collection[str] = ()) -> Target:
     """Take apart what stands behind `scheme:`; two slashes in front of the target belong to the URL, not to it.
 
+    In the target, `%` and two hex digits stand for a character that has a meaning in URLs, such as `%3F` for `?`.
+
     Raises:
         UsageError: an option has no value, comes twice or is not one of `options`.
     """
@@ -38,7 +40,7 @@ def parse_target(scheme: str, rest: str, *, options: Collection[str] = ()) -> Ta
         known = ", ".join(sorted(options)) or "none"
         which = f"no option '{unknown[0]}'" if unknown else "each option once"
         raise UsageError(f"A {scheme} URL takes {which}: '{scheme}:{rest}'.", advice=f"Options: {known}.")
-    return Target(name, given)
+    return Target(unquote(name), given)
 
 
 def parse_8_bit_address(text: str) -> int:

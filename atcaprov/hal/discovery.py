@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 
 from atcaprov.errors import Code, TransportError, UsageError
 from atcaprov.hal.usb_ids import CDC, HID, UsbIds, usb_ids
@@ -40,7 +41,7 @@ class PluggedKit:
     @property
     def url(self) -> str:
         """The device URL of the port."""
-        return f"{_SCHEMES[self.port]}://{self.path}"
+        return f"{_SCHEMES[self.port]}://{quote(self.path, safe='/:')}"
 
 
 @dataclass(frozen=True)
@@ -62,14 +63,14 @@ def plugged_kits(hid: Any | None = None, *, ids: UsbIds | None = None) -> list[P
 
 
 def find_one(port: str, name: str, hid: Any | None = None) -> PluggedKit:
-    """Return the kit at a USB port path or of a USB serial number; with an empty name, the only one there is.
+    """Return the kit at a USB port path or path, or of a USB serial number; with an empty name, the only one.
 
     Raises:
         TransportError: there is none (code DEVICE_NOT_FOUND).
         UsageError: there are several.
     """
     kits = [kit for kit in plugged_kits(hid) if kit.port == port]
-    found = [kit for kit in kits if name in ("", kit.usb_path, kit.serial)]
+    found = [kit for kit in kits if name in ("", kit.usb_path, kit.serial, kit.path)]
     if not found:
         raise TransportError(
             f"No {_SCHEMES[port]} board is plugged in at '{name}'." if name else f"No {_SCHEMES[port]} board is found.",

@@ -10,6 +10,7 @@ from atcaprov.hal.base import Hal
 from atcaprov.hal.device_url import both_forms
 from atcaprov.hal.kit_board import KitBoard
 from atcaprov.hal.line_port import Limits, LinePort
+from atcaprov.kit.host import Entry
 
 OpenPort = Callable[[], LinePort]
 
@@ -80,6 +81,25 @@ def open_kit(key: str, open_port: OpenPort, address: int | None, limits: Limits 
         UsageError: the board has several chips and `address` is None.
         TransportError: the port can't be opened, the board is silent, or it has no chip (code DEVICE_NOT_FOUND).
     """
+    board, leave = _join(key, open_port, limits)
+    try:
+        return KitHal(board, _only_chip(board) if address is None else address, leave)
+    except BaseException:
+        leave()
+        raise
+
+
+def chips_of(key: str, open_port: OpenPort, limits: Limits | None = None) -> tuple[Entry, ...]:
+    """Return the device table of the board at a port."""
+    board, leave = _join(key, open_port, limits)
+    try:
+        return board.scan()
+    finally:
+        leave()
+
+
+def _join(key: str, open_port: OpenPort, limits: Limits | None) -> tuple[KitBoard, Callable[[], None]]:
+    """Return the board at a port, opened by the first who asks, and what its user calls in the end."""
     with _members_lock:
         member = _members.setdefault(key, _Member())
         member.users += 1
@@ -87,10 +107,10 @@ def open_kit(key: str, open_port: OpenPort, address: int | None, limits: Limits 
     try:
         with member.lock:
             member.board = board = member.board or _open_board(open_port, limits)
-        return KitHal(board, _only_chip(board) if address is None else address, leave)
     except BaseException:
         leave()
         raise
+    return board, leave
 
 
 def _open_board(open_port: OpenPort, limits: Limits | None) -> KitBoard:

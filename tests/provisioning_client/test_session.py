@@ -92,7 +92,7 @@ class Keys(Operator):
     def wants_to_quit(self, seconds: float) -> bool:
         return self._quits()
 
-    def starts(self) -> bool:
+    def starts(self, still_there: Callable[[], bool]) -> bool:
         return self._starts.pop(0)
 
 
@@ -188,3 +188,56 @@ def test_a_failure_in_json_has_code_and_fate(authority: Authority) -> None:
     result = next(event for line in printed.splitlines() if (event := json.loads(line))["event"] == "result")
     assert (result["result"], result["code"], result["board"]) == ("fail", "device-no-reply", "retry")
     assert result["message"] == "The chip does not wake."
+
+
+class Impatient(Operator):
+    """Never presses a key while a board is there."""
+
+    def wants_to_quit(self, seconds: float) -> bool:
+        return False
+
+    def starts(self, still_there: Callable[[], bool]) -> bool:
+        while still_there():
+            pass
+        return True
+
+
+class Pulled(Tray):
+    """The first chip loses its power while the operator thinks; or another one takes its place."""
+
+    def __init__(self, places: Iterable[str | None], *, exchange: bool) -> None:
+        super().__init__(places)
+        self._exchange = exchange
+
+    def look(self) -> Device | None:
+        place = self.places.pop(0)
+        assert place is not None
+        chip = Chip(blank_608a(bytes.fromhex(place)))
+        device = Device(EmulatedHal(chip, f"emulator:{place}"))
+        read = device.serial_number
+        reads = []
+
+        def serial_number() -> bytes:
+            reads.append(1)
+            if len(reads) > 2:
+                if not self._exchange:
+                    chip.power_off()
+                chip.memory.config[8] = 0x77
+            return read()
+
+        device.serial_number = serial_number  # type: ignore[method-assign]
+        return device
+
+
+@pytest.mark.parametrize("exchange", [True, False])
+def test_a_board_that_leaves_before_enter_is_neither_started_nor_counted(authority: Authority, exchange: bool) -> None:
+    printed: list[str] = []
+    face = ConsoleFace(printed.append)
+    provisioner = Provisioner(Profile(), authority.cert_info, ShownFunctions(authority, face))
+    session = Session(face, Pulled(SERIALS, exchange=exchange), provisioner, Impatient(), None)
+    session.run()
+    assert "".join(printed) == "".join(
+        f"Waiting for board to be connected...ok\n    Device SN: {serial}\n    Press ENTER to provision...\n{after}"
+        for serial, after in zip(SERIALS, ("Board removed. ", ""), strict=True)
+    )
+    assert (session.good, session.errors) == (0, [])

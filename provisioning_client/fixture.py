@@ -1,0 +1,118 @@
+"""A fixture that real boards are put into: a kit's socket, a USB port, an I2C bus."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Final
+
+from atcaprov.device.device import Device
+from atcaprov.errors import AtcaProvError, Code, TransportError
+from atcaprov.hal.hotplug import PlugWatcher
+from atcaprov.hal.presence import is_plugged
+from provisioning_client.boards import Boards
+
+SIGHTINGS: Final = 2
+"""Equal looks in a row before a board counts as there, or as gone: contacts bounce."""
+CHIP_SECONDS: Final = 1.0
+"""How often the chip of a finished board is asked whether it is still the same."""
+
+_EMPTY: Final = frozenset({Code.DEVICE_NOT_FOUND, Code.DEVICE_NO_REPLY})
+
+
+class Fixture(Boards):
+    """The boards that come and go at one device URL; no end of them is known.
+
+    `look_with` opens a chip to look who it is; `open_board`, if given, opens it again for the board's run.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        look_with: Callable[[str], Device] = Device.open,
+        open_board: Callable[[str], Device] | None = None,
+        watcher: PlugWatcher | None = None,
+        is_plugged: Callable[[str], bool] = is_plugged,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._url = url
+        self._look_with = look_with
+        self._open_board = open_board
+        self._watcher = watcher or PlugWatcher()
+        self._is_plugged = is_plugged
+        self._now = now
+        self._plugged = False
+        self._seen = 0
+        self._missed = 0
+        self._serial_number: bytes | None = None
+        self._ask_chip_at = 0.0
+
+    def look(self) -> Device | None:
+        """Return the chip once its board has been seen twice and the chip tells its serial number."""
+        self._missed = 0
+        if not self._look_at_port():
+            self._seen = 0
+            return None
+        self._seen += 1
+        return self._open() if self._seen >= SIGHTINGS else None
+
+    def is_removed(self) -> bool:
+        """Tell whether port or chip were missing twice in a row, or another chip is there."""
+        if self._look_at_port() and not self._is_chip_gone():
+            self._missed = 0
+            return False
+        self._missed += 1
+        self._seen = 0
+        return self._missed >= SIGHTINGS
+
+    def is_exhausted(self) -> bool:
+        """Say no."""
+        return False
+
+    def _look_at_port(self) -> bool:
+        # While a count is under way every look is worth it.
+        if self._seen or self._missed or self._watcher.worth_looking():
+            self._plugged = self._is_plugged(self._url)
+        return self._plugged
+
+    def _open(self) -> Device | None:
+        self._serial_number = None
+        try:
+            device = self._look_with(self._url)
+        except TransportError as error:
+            if error.code == Code.DEVICE_NOT_FOUND or (error.code == Code.DEVICE_NO_REPLY and not self._is_kit()):
+                return None
+            raise
+        try:
+            self._serial_number = device.serial_number()
+        except AtcaProvError as error:
+            device.close()
+            if error.code in _EMPTY:
+                return None  # the kit is there, its socket is empty
+            raise
+        except BaseException:
+            device.close()
+            raise
+        if self._open_board is None:
+            return device
+        device.close()
+        return self._open_board(self._url)
+
+    def _is_kit(self) -> bool:
+        return self._url.startswith("kit-")
+
+    def _is_chip_gone(self) -> bool:
+        """Ask the chip itself, from time to time: a socket may be emptied while its kit stays plugged in."""
+        if not self._missed and self._now() < self._ask_chip_at:
+            return False
+        self._ask_chip_at = self._now() + CHIP_SECONDS
+        if self._serial_number is None:
+            return False  # there was no chip to speak with: only the port tells
+        try:
+            with self._look_with(self._url) as device:
+                return device.serial_number() != self._serial_number
+        except TransportError as error:
+            return error.code in _EMPTY
+        except AtcaProvError:
+            return False

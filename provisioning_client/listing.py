@@ -1,0 +1,138 @@
+"""What is plugged in, down to the chips: for `provisioning-client devices`. Reads, and changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from atcaprov.chip.memory_map import REVISION_508A, REVISION_608A, REVISION_608B, UNLOCKED
+from atcaprov.device.device import Device
+from atcaprov.errors import AtcaProvError, Code, TransportError
+from atcaprov.hal.discovery import I2cBus, PluggedKit, i2c_buses, plugged_kits
+from atcaprov.hal.kit_hid import hid_module
+from atcaprov.hal.survey import chips_on_i2c, chips_on_kit
+
+_LOCK_WORD: Final = 21  # bytes 84 to 87 of the configuration zone: LockValue is byte 86, LockConfig byte 87
+_PARTS: Final = {REVISION_508A[2]: "ATECC508A", REVISION_608A[2]: "ATECC608A"}
+
+
+@dataclass(frozen=True)
+class ListedChip:
+    """One chip, or why it could not be read."""
+
+    url: str
+    address: int
+    """8-bit form."""
+    part: str = ""
+    serial_number: str = ""
+    config_locked: bool | None = None
+    data_locked: bool | None = None
+    error: AtcaProvError | None = None
+
+
+@dataclass(frozen=True)
+class ListedPort:
+    """One kit or bus with its chips, or why it could not be asked."""
+
+    url: str
+    kind: str
+    """`kit-hid`, `kit-cdc` or `i2c`."""
+    name: str
+    usb_path: str = ""
+    usb_id: str = ""
+    usb_serial: str = ""
+    chips: tuple[ListedChip, ...] = ()
+    searched: bool = True
+    """False for an I2C bus that nobody asked to search."""
+    error: AtcaProvError | None = None
+
+
+def list_ports(i2c_numbers: Iterable[int] = ()) -> Iterator[ListedPort]:
+    """Give the kits and I2C buses of this machine; chips are looked for on the kits and on the buses in `i2c_numbers`.
+
+    Raises:
+        UsageError: the user's table of USB ids is damaged.
+    """
+    hid = _hid_or_none()
+    for kit in plugged_kits(hid):
+        yield _kit(kit, hid)
+    wanted = set(i2c_numbers)
+    buses = i2c_buses()
+    for bus in buses:
+        yield _bus(bus, searched=bus.number in wanted)
+    for number in sorted(wanted - {bus.number for bus in buses}):
+        yield _bus(I2cBus(number, "", ""), searched=True)
+
+
+def _kit(kit: PluggedKit, hid: Any | None) -> ListedPort:
+    chips: tuple[ListedChip, ...] = ()
+    failure: AtcaProvError | None = None
+    try:
+        chips = tuple(
+            _chip(f"{kit.url}?address=0x{entry.address:02X}", entry.address) for entry in chips_on_kit(kit, hid)
+        )
+    except AtcaProvError as error:
+        failure = error
+    return ListedPort(
+        url=kit.url,
+        kind=kit.url.partition(":")[0],
+        name=kit.product_name or kit.kind_name,
+        usb_path=kit.usb_path,
+        usb_id=f"{kit.vendor:04X}:{kit.product:04X}",
+        usb_serial=kit.serial,
+        chips=chips,
+        error=failure,
+    )
+
+
+def _bus(bus: I2cBus, *, searched: bool) -> ListedPort:
+    chips: list[ListedChip] = []
+    failure: AtcaProvError | None = None
+    try:
+        if searched:
+            chips += [_chip(url, address << 1) for url, address in chips_on_i2c(bus)]
+    except AtcaProvError as error:
+        failure = error
+    return ListedPort(
+        url=f"i2c://{bus.number}",
+        kind="i2c",
+        name=bus.name,
+        usb_path=bus.usb_path,
+        chips=tuple(chips),
+        searched=searched,
+        error=failure,
+    )
+
+
+def _chip(url: str, address: int) -> ListedChip:
+    try:
+        with Device.open(url) as device:
+            revision, serial = device.info(), device.serial_number()
+            locks = device.read_config_word(_LOCK_WORD)
+    except AtcaProvError as error:
+        return ListedChip(url, address, error=error)
+    return ListedChip(
+        url=url,
+        address=address,
+        part=_part(revision),
+        serial_number=serial.hex().upper(),
+        config_locked=locks[3] != UNLOCKED,
+        data_locked=locks[2] != UNLOCKED,
+    )
+
+
+def _part(revision: bytes) -> str:
+    name = _PARTS.get(revision[2])
+    if name is None:
+        return f"unknown part, revision {revision.hex(' ')}"
+    return "ATECC608B" if revision[2:] >= REVISION_608B[2:] else name
+
+
+def _hid_or_none() -> Any | None:
+    try:
+        return hid_module()
+    except TransportError as error:
+        if error.code == Code.LIBRARY_MISSING:
+            return None
+        raise

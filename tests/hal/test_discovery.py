@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from atcaprov.device.device import Device
+from atcaprov.emulator.chip import Chip
+from atcaprov.errors import Code, TransportError, UsageError
+from atcaprov.hal import discovery, presence
+from atcaprov.hal.discovery import find_one, i2c_buses, plugged_kits, usb_path_of
+from atcaprov.hal.kit_hid import open_kit_hid
+from tests.hal.ways import SHORT, kit_board
+from tests.support.fake_hid import FakeHid
+
+FIRST, SECOND = "1-1.2:1.0", "1-1.3:1.0"
+
+
+@pytest.fixture
+def serial_ports(monkeypatch: pytest.MonkeyPatch) -> list[SimpleNamespace]:
+    ports: list[SimpleNamespace] = []
+    monkeypatch.setattr(discovery, "_serial_ports", lambda: ports)
+    return ports
+
+
+def port(device: str, vid: int | None, pid: int | None, location: str, serial: str = "") -> SimpleNamespace:
+    return SimpleNamespace(
+        device=device, vid=vid, pid=pid, location=location, serial_number=serial or None, product="Kit"
+    )
+
+
+def test_two_identical_kits_are_told_apart_by_their_usb_port(serial_ports: list[SimpleNamespace]) -> None:
+    chips = {FIRST: Chip(), SECOND: Chip()}
+    hid = FakeHid({path: kit_board(chip) for path, chip in chips.items()})
+    assert [(kit.usb_path, kit.url) for kit in plugged_kits(hid)] == [
+        ("1-1.2", f"kit-hid://{FIRST}"),
+        ("1-1.3", f"kit-hid://{SECOND}"),
+    ]
+    for path, chip in chips.items():
+        with Device(open_kit_hid(f"//{path.partition(':')[0]}", SHORT, hid)) as device:
+            config = bytes(chip.memory.config)
+            assert device.serial_number() == config[:4] + config[8:13]
+    assert hid.opened == [FIRST, SECOND]
+    with pytest.raises(UsageError, match="2 boards") as refused:
+        open_kit_hid("//", SHORT, hid)
+    assert "kit-hid://1-1.2, kit-hid://1-1.3" in refused.value.advice
+
+
+@pytest.mark.parametrize("path", ["1-1.2:1.0", "\\\\?\\hid#vid_03eb&pid_2312#6&1a", "DevSrvsID:4294969133"])
+def test_the_url_of_a_kit_opens_it_on_every_system(path: str, serial_ports: list[SimpleNamespace]) -> None:
+    hid = FakeHid({path: kit_board(Chip()), "1-9:1.0": kit_board(Chip())})
+    kit = next(kit for kit in plugged_kits(hid) if kit.path == path)
+    open_kit_hid(kit.url.partition(":")[2] + "?address=0xC0", SHORT, hid).close()
+    assert hid.opened == [path]
+
+
+def test_the_only_kit_needs_no_name(serial_ports: list[SimpleNamespace]) -> None:
+    hid = FakeHid({FIRST: kit_board(Chip())})
+    open_kit_hid("//", SHORT, hid).close()
+    assert hid.opened == [FIRST]
+    hid.ids = (0x03EB, 0x2111)
+    with pytest.raises(TransportError) as refused:
+        open_kit_hid("//", SHORT, hid)
+    assert refused.value.code == Code.DEVICE_NOT_FOUND, "a debugger beside a kit is none"
+
+
+def test_serial_kits_by_path_port_and_serial_number(serial_ports: list[SimpleNamespace]) -> None:
+    serial_ports += [
+        port("/dev/ttyACM0", 0x03EB, 0x2122, "1-2.3:1.0"),
+        port("/dev/ttyACM1", 0x03EB, 0x2404, "1-2.4", "A1B2"),
+        port("/dev/ttyS0", None, None, ""),
+        port("/dev/ttyUSB0", 0x0403, 0x6001, "1-2.5"),
+    ]
+    assert [kit.url for kit in plugged_kits(None)] == ["kit-cdc:///dev/ttyACM0", "kit-cdc:///dev/ttyACM1"]
+    assert find_one("cdc", "1-2.3").path == "/dev/ttyACM0"
+    assert find_one("cdc", "A1B2").path == "/dev/ttyACM1"
+    with pytest.raises(TransportError, match=r"at '1-2\.5'"):
+        find_one("cdc", "1-2.5")
+    assert presence.is_plugged("kit-cdc://1-2.3")
+    assert not presence.is_plugged("kit-cdc://1-9")
+
+
+def test_i2c_buses_and_where_their_adapters_are(tmp_path: Path) -> None:
+    usb = tmp_path / "devices" / "usb1" / "1-4"
+    (usb / "1-4:1.0" / "i2c-11").mkdir(parents=True)
+    (usb / "idVendor").write_text("1c40\n")
+    for name, device in (("i2c-11", usb / "1-4:1.0" / "i2c-11"), ("i2c-2", None), ("other", None)):
+        entry = tmp_path / "i2c-dev" / name
+        entry.mkdir(parents=True)
+        (entry / "name").write_text(f"adapter of {name}\n")
+        if device:
+            (entry / "device").symlink_to(device)
+    assert [(bus.number, bus.name, bus.usb_path) for bus in i2c_buses(tmp_path)] == [
+        (2, "adapter of i2c-2", ""),
+        (11, "adapter of i2c-11", "1-4"),
+    ]
+    assert i2c_buses(tmp_path / "missing") == []
+    assert usb_path_of(tmp_path / "missing") == ""
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("emulator:", True),
+        ("tcp://127.0.0.1:1", True),
+        ("kit-cdc://COM3", True),
+        ("kit-cdc:///dev/null", True),
+        ("kit-cdc:///dev/no-such-tty", False),
+        ("kit-hid:///dev/no-such-hidraw?address=0xC0", False),
+        ("kit-hid://9-9.9", False),
+        ("i2c://4095/0x60", False),
+    ],
+)
+def test_presence_is_told_without_opening(url: str, expected: bool) -> None:
+    assert presence.is_plugged(url) is expected

@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from atcaprov.chip.memory_map import LOCK_CONFIG
+from atcaprov.emulator.chip import Chip
+from atcaprov.emulator.images import load_image
+from atcaprov.emulator.random_source import SeededRandom
+from atcaprov.errors import Code, TransportError
+from atcaprov.hal import discovery, i2c_dev, kit_hid
+from atcaprov.hal.discovery import I2cBus
+from atcaprov.kit.board import CdcBoard
+from atcaprov.kit.interpreter import Interpreter
+from atcaprov.kit.profiles import PARSER3
+from provisioning_client import listing
+from provisioning_client.cli import command
+from tests.hal.ways import FakeI2cBus
+from tests.support.fake_hid import FakeHid
+from tests.support.faulty_board import Fault, FaultyBoard
+from tests.support.kit_chips import EmulatedBus
+from tests.support.programs_in_process import run_in_process
+
+
+class Machine:
+    """What is plugged in: HID kits by libusb path, and I2C buses with chips."""
+
+    def __init__(self) -> None:
+        self.hid = FakeHid()
+        self.buses: dict[int, FakeI2cBus] = {}
+
+    def plug_kit(self, usb_path: str, chips: dict[int, Chip]) -> FaultyBoard:
+        board = FaultyBoard(CdcBoard(Interpreter(EmulatedBus(chips), PARSER3)).receive_data)
+        self.hid.boards[f"{usb_path}:1.0"] = board
+        return board
+
+    def bus(self, number: int) -> FakeI2cBus:
+        if number not in self.buses:
+            raise TransportError(f"There is no /dev/i2c-{number}.", code=Code.DEVICE_NOT_FOUND)
+        return self.buses[number]
+
+
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
+    machine = Machine()
+    monkeypatch.setattr(kit_hid, "hid_module", lambda backend="": machine.hid)
+    monkeypatch.setattr(listing, "hid_module", lambda: machine.hid)
+    monkeypatch.setattr(discovery, "_serial_ports", list)
+    monkeypatch.setattr(i2c_dev, "LinuxI2cBus", machine.bus)
+    monkeypatch.setattr(listing, "i2c_buses", lambda: [I2cBus(number, "fake adapter", "") for number in machine.buses])
+    return machine
+
+
+def made(image: str, *, locked: bool = False) -> Chip:
+    chip = Chip(load_image(image).make(SeededRandom(image.encode())))
+    if locked:
+        chip.memory.config[LOCK_CONFIG] = 0
+    return chip
+
+
+def sn(chip: Chip) -> str:
+    config = bytes(chip.memory.config)
+    return (config[:4] + config[8:13]).hex().upper()
+
+
+def objects(text: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_kits_are_listed_with_their_chips_which_stay_as_they_are(machine: Machine) -> None:
+    blank, trust = made("atecc608a", locked=True), made("atecc608b")
+    before = bytes(blank.memory.config), bytes(trust.memory.config)
+    machine.plug_kit("1-1.2", {0xC0: blank, 0x6A: trust})
+    machine.plug_kit("1-1.3", {})
+    done = run_in_process(command, "devices")
+    assert done.code == 0
+    assert done.out == (
+        "kit-hid://1-1.2:1.0  Crypto Device Demo  03EB:2312  USB 1-1.2\n"
+        f"    0xC0 (7-bit 0x60)  ATECC608A  {sn(blank)}  configuration locked, data open\n"
+        "        --device 'kit-hid://1-1.2:1.0?address=0xC0'\n"
+        f"    0x6A (7-bit 0x35)  ATECC608B  {sn(trust)}  configuration open, data open\n"
+        "        --device 'kit-hid://1-1.2:1.0?address=0x6A'\n"
+        "kit-hid://1-1.3:1.0  Crypto Device Demo  03EB:2312  USB 1-1.3\n"
+        "    no chip\n"
+    )
+    assert (bytes(blank.memory.config), bytes(trust.memory.config)) == before
+
+
+def test_the_urls_of_the_list_open_those_chips(machine: Machine) -> None:
+    from atcaprov.device.device import Device
+
+    chips = {0xC0: made("atecc608a"), 0x6A: made("atecc508a")}
+    machine.plug_kit("1-1.2", chips)
+    port, *_ = objects(run_in_process(command, "devices", "--json").out)
+    assert [(chip["part"], chip["address"], chip["address_7_bit"]) for chip in port["chips"]] == [
+        ("ATECC608A", "0xC0", "0x60"),
+        ("ATECC508A", "0x6A", "0x35"),
+    ]
+    assert (port["kind"], port["usb_path"], port["usb_id"]) == ("kit-hid", "1-1.2", "03EB:2312")
+    for chip in port["chips"]:
+        with Device.open(chip["url"]) as device:
+            assert device.serial_number().hex().upper() == chip["sn"]
+
+
+def test_a_silent_kit_does_not_hide_the_others(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("atcaprov.hal.kit_board.Limits", lambda: SimpleNamespace(greeting=0.01))
+    machine.plug_kit("1-1.2", {0xC0: made("atecc608a")}).fault = Fault.SILENT
+    machine.plug_kit("1-1.4", {}).unplugged = True
+    silent, gone = objects(run_in_process(command, "devices", "--json").out)
+    assert (silent["code"], silent["chips"]) == ("device-no-reply", [])
+    assert gone["code"] == "device-busy"
+    text = run_in_process(command, "devices").out
+    assert "did not answer within" in text
+
+
+def test_i2c_buses_are_searched_on_demand(machine: Machine) -> None:
+    chip = made("atecc608a")
+    machine.buses = {1: FakeI2cBus([chip]), 7: FakeI2cBus([])}
+    done = run_in_process(command, "devices", "--i2c", "1")
+    assert done.out == (
+        "i2c://1  fake adapter\n"
+        f"    0xC0 (7-bit 0x60)  ATECC608A  {sn(chip)}  configuration open, data open\n"
+        "        --device 'i2c://1/0x60'\n"
+        "i2c://7  fake adapter\n"
+        "    not searched; --i2c 7 looks for chips\n"
+    )
+    missing = objects(run_in_process(command, "devices", "--json", "--i2c", "9").out)[-1]
+    assert (missing["url"], missing["code"]) == ("i2c://9", "device-not-found")
+
+
+def test_a_chip_that_does_not_answer_is_listed_with_its_error(machine: Machine) -> None:
+    class Odd(EmulatedBus):
+        def exchange(self, address: int, packet: bytes) -> bytes:
+            return b"\x07" * 7 if packet[1] == 0x02 else super().exchange(address, packet)
+
+    machine.hid.boards["1-9:1.0"] = FaultyBoard(CdcBoard(Interpreter(Odd(), PARSER3)).receive_data)
+    (port,) = objects(run_in_process(command, "devices", "--json").out)
+    assert port["chips"][0]["code"] == "bad-packet"
+    assert "wrong CRC" in run_in_process(command, "devices").out
+
+
+def test_nothing_plugged_in_is_said(machine: Machine) -> None:
+    done = run_in_process(command, "devices")
+    assert (done.code, done.out, done.err) == (0, "", "No kit and no I2C bus is plugged in.\n")

@@ -1,0 +1,226 @@
+"""Boards that come and go: what the client sees, without USB."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from atcaprov.device.device import Device
+from atcaprov.emulator.chip import Chip
+from atcaprov.errors import Code, ProtocolError, TransportError
+from atcaprov.hal.emulated import EmulatedHal
+from provisioning_client.fixture import CHIP_SECONDS, Fixture
+
+URL = "kit-hid://1-2.3"
+
+
+class Quiet:
+    """A watcher without events: the port is looked at only while a count is under way, or when told."""
+
+    def __init__(self) -> None:
+        self.changed = True
+
+    def worth_looking(self) -> bool:
+        changed, self.changed = self.changed, False
+        return changed
+
+
+class Socket:
+    """A USB socket: plugged or not, with a chip or not, or with an error."""
+
+    def __init__(self) -> None:
+        self.plugged = False
+        self.chip: Chip | None = None
+        self.error: Exception | None = None
+        self.opened = 0
+        self.looked = 0
+        self.time = 0.0
+        self.watcher = Quiet()
+
+    def is_plugged(self, url: str) -> bool:
+        assert url == URL
+        self.looked += 1
+        return self.plugged
+
+    def open(self, url: str) -> Device:
+        self.opened += 1
+        if self.error is not None:
+            raise self.error
+        chip = self.chip or Chip()
+        if self.chip is None:
+            chip.power_off()
+        return Device(EmulatedHal(chip, url))
+
+    def fixture(self, url: str = URL, open_board: Callable[[str], Device] | None = None) -> Fixture:
+        return Fixture(
+            url,
+            look_with=self.open,
+            open_board=open_board,
+            watcher=self.watcher,  # type: ignore[arg-type]
+            is_plugged=self.is_plugged if url == URL else lambda _url: True,
+            now=lambda: self.time,
+        )
+
+    def plug(self, chip: Chip | None) -> None:
+        self.plugged, self.chip, self.watcher.changed = True, chip, True
+
+    def pull(self) -> None:
+        self.plugged, self.chip, self.watcher.changed = False, None, True
+
+
+@pytest.fixture
+def socket() -> Socket:
+    return Socket()
+
+
+def looks(fixture: Fixture, count: int) -> list[bool]:
+    found = []
+    for _ in range(count):
+        device = fixture.look()
+        found.append(device is not None)
+        if device is not None:
+            device.close()
+    return found
+
+
+def test_a_board_counts_when_it_was_seen_twice(socket: Socket) -> None:
+    fixture = socket.fixture()
+    assert looks(fixture, 2) == [False, False]
+    socket.plug(Chip())
+    assert looks(fixture, 2) == [False, True]
+    assert not fixture.is_exhausted()
+
+
+def test_a_contact_that_bounces_is_no_board(socket: Socket) -> None:
+    fixture = socket.fixture()
+    for _ in range(3):
+        socket.plug(Chip())
+        assert looks(fixture, 1) == [False]
+        socket.pull()
+        assert looks(fixture, 1) == [False]
+    assert socket.opened == 0
+
+
+def test_it_is_removed_when_it_was_missed_twice_and_the_next_one_found(socket: Socket) -> None:
+    fixture = socket.fixture()
+    socket.plug(Chip())
+    looks(fixture, 2)
+    assert not fixture.is_removed()
+    socket.pull()
+    assert [fixture.is_removed(), fixture.is_removed()] == [False, True]
+    socket.plug(Chip())
+    assert looks(fixture, 2) == [False, True]
+
+
+def test_a_bounce_at_the_end_is_no_removal(socket: Socket) -> None:
+    fixture = socket.fixture()
+    socket.plug(Chip())
+    looks(fixture, 2)
+    socket.plugged, socket.watcher.changed = False, True
+    assert not fixture.is_removed()
+    socket.plugged = True
+    assert not fixture.is_removed()
+    socket.pull()
+    assert [fixture.is_removed(), fixture.is_removed()] == [False, True]
+
+
+def test_without_an_event_nothing_is_looked_at(socket: Socket) -> None:
+    fixture = socket.fixture()
+    looks(fixture, 5)
+    assert socket.looked == 1
+    assert socket.opened == 0
+
+
+def test_an_empty_socket_of_a_kit_is_waited_for(socket: Socket) -> None:
+    fixture = socket.fixture()
+    socket.plug(None)
+    assert looks(fixture, 4) == [False] * 4
+    socket.chip = Chip()
+    assert looks(fixture, 1) == [True]
+
+
+def test_another_chip_in_the_kits_socket_is_another_board(socket: Socket) -> None:
+    fixture = socket.fixture()
+    socket.plug(Chip())
+    looks(fixture, 2)
+    assert not fixture.is_removed()
+    socket.chip = Chip()
+    assert not fixture.is_removed(), "the chip is asked from time to time only"
+    socket.time += CHIP_SECONDS
+    assert [fixture.is_removed(), fixture.is_removed()] == [False, True]
+    assert looks(fixture, 2) == [False, True]
+
+
+def test_an_emptied_socket_is_a_removal(socket: Socket) -> None:
+    fixture = socket.fixture()
+    socket.plug(Chip())
+    looks(fixture, 2)
+    socket.chip = None
+    socket.time += 2 * CHIP_SECONDS
+    assert [fixture.is_removed(), fixture.is_removed()] == [False, True]
+
+
+def test_a_kit_that_can_not_be_spoken_to_is_an_error_once_and_gone_when_pulled(socket: Socket) -> None:
+    fixture = socket.fixture()
+    socket.plug(None)
+    socket.error = TransportError("silent", code=Code.DEVICE_NO_REPLY)
+    fixture.look()
+    with pytest.raises(TransportError):
+        fixture.look()
+    socket.time += 2 * CHIP_SECONDS
+    assert [fixture.is_removed(), fixture.is_removed()] == [False, False]
+    socket.pull()
+    assert [fixture.is_removed(), fixture.is_removed()] == [False, True]
+
+
+def test_a_busy_port_is_no_removal(socket: Socket) -> None:
+    fixture = socket.fixture()
+    socket.plug(Chip())
+    looks(fixture, 2)
+    for error in (TransportError("busy", code=Code.DEVICE_BUSY), ProtocolError("noise")):
+        socket.error = error
+        socket.time += 2 * CHIP_SECONDS
+        assert [fixture.is_removed(), fixture.is_removed()] == [False, False]
+
+
+def test_a_bus_without_its_chip_is_an_empty_fixture(socket: Socket) -> None:
+    fixture = socket.fixture("i2c://1/0x60")
+    socket.error = TransportError("nobody there", code=Code.DEVICE_NO_REPLY)
+    assert looks(fixture, 4) == [False] * 4
+    socket.error = TransportError("no rights", code=Code.DEVICE_NO_PERMISSION)
+    with pytest.raises(TransportError):
+        fixture.look()
+    socket.error, socket.chip = None, Chip()
+    assert looks(fixture, 1) == [True]
+
+
+def test_damage_while_looking_is_an_error(socket: Socket) -> None:
+    def noisy(url: str) -> Device:
+        device = socket.open(url)
+        device.serial_number = _noise  # type: ignore[method-assign]
+        return device
+
+    def _noise() -> bytes:
+        raise ProtocolError("noise")
+
+    fixture = Fixture(URL, look_with=noisy, is_plugged=lambda _url: True)
+    fixture.look()
+    with pytest.raises(ProtocolError):
+        fixture.look()
+
+
+def test_a_board_is_opened_again_for_its_run_when_asked(socket: Socket) -> None:
+    opened: list[str] = []
+
+    def open_board(url: str) -> Device:
+        opened.append(url)
+        return socket.open(url)
+
+    fixture = socket.fixture(open_board=open_board)
+    socket.plug(None)
+    looks(fixture, 3)
+    assert opened == []
+    socket.chip = Chip()
+    assert looks(fixture, 1) == [True]
+    assert opened == [URL]
