@@ -115,17 +115,24 @@ def _show_words(zone: ConfigZone, part: Part) -> None:
     "--allow", type=click.Choice([allow.value for allow in Allow]), multiple=True, help="A setting that is wanted."
 )
 def check(file: Path, part: str, accept_112: bool, allow: tuple[str, ...], **slots: Any) -> None:
-    """Say what in FILE would harm a chip, and what is remarkable.
+    """Say what in FILE would harm a chip, and what is remarkable; try it on a software chip.
 
     Exit code 2 if there is an error; warnings and infos do not count.
     """
+    from atcaprov.cli.rehearsal import rehearse
     from atcaprov.config_zone.check import check_product
 
     found = read_zone_file(file, accept_112=accept_112)
     product = Product(part=Part(part), allowed=frozenset(Allow(name) for name in allow), **slots)
     findings = check_product(found.zone, product)
+    rehearsal = rehearse(found.zone, product)
+    explained = {finding.slot for finding in findings if finding.level is Level.ERROR}
+    findings += [finding for finding in rehearsal.findings if finding.slot not in explained]
     for finding in findings:
         click.echo(_finding_text(found, finding))
+    click.echo(f"Tried on a software {part}: after all locks, slots can be")
+    for line in rehearsal.lines():
+        click.echo(f"  {line}")
     _conclude(file, findings)
 
 

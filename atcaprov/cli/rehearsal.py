@@ -1,0 +1,137 @@
+"""Lock a configuration on a software chip before it is locked on a real one, and see what is left."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from atcaprov.chip.commands import (
+    GEN_KEY_CREATE,
+    GEN_KEY_PUBLIC,
+    LOCK_CONFIG,
+    LOCK_DATA,
+    LOCK_NO_CRC,
+    LOCK_SLOT,
+    Opcode,
+)
+from atcaprov.chip.crc import crc16
+from atcaprov.chip.memory_map import KEY_TYPE_P256, PUBLIC_KEY_SIZE, SLOT_CONFIG, SLOT_COUNT, USER_EXTRA, USER_EXTRA_ADD
+from atcaprov.cli.slot_acts import ACTS, CHANGES
+from atcaprov.cli.twin import Twin
+from atcaprov.config_zone.findings import Finding, Level, Product, Rule
+from atcaprov.config_zone.model import ConfigZone
+from atcaprov.emulator.chip import Chip
+from atcaprov.emulator.ecc import new_key_pair
+from atcaprov.emulator.images import load_image
+from atcaprov.emulator.random_source import SystemRandom
+
+_FIRST_WORD: Final = 4
+_CERTIFICATE: Final = bytes(range(1, 73))
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """What came of it: purposes that can't be served, and for each act the slots that it still works on."""
+
+    findings: tuple[Finding, ...]
+    slots: dict[str, tuple[int, ...]]
+    fixed: tuple[int, ...]
+    """Slots whose content never changes again."""
+
+    def lines(self) -> list[str]:
+        """Return a line for each act with the slots that it works on, and one for the slots that never change."""
+        acts = [f"{act:<30}{slot_list(numbers)}" for act, numbers in self.slots.items()]
+        return [*acts, f"{'never changed again':<30}{slot_list(self.fixed)}"]
+
+
+def rehearse(zone: ConfigZone, product: Product) -> Rehearsal:
+    """Take a new software chip through the configuration, the product's writes and all its locks, and try every slot.
+
+    Bytes 0-15 and 86-87 of `zone` don't count. Conditions that are met in the field (a CheckMac, the persistent latch)
+    are taken as met when the slots are tried, but not when the device key is.
+    """
+    chip = Chip(load_image(product.part.lower()).make(SystemRandom()))
+    twin = Twin(chip)
+    _configure(twin, zone)
+    findings = [*_fill(twin, zone, product), *_lock(twin, product), *_serve(twin, product)]
+    slots = {act: tuple(_working(twin, act)) for act in ACTS}
+    changing = {number for act in CHANGES for number in slots[act]}
+    fixed = tuple(number for number in range(SLOT_COUNT) if number not in changing)
+    return Rehearsal(tuple(findings), slots, fixed)
+
+
+def _configure(twin: Twin, zone: ConfigZone) -> None:
+    for word in range(_FIRST_WORD, len(zone.data) // 4):
+        if word != USER_EXTRA // 4:
+            twin.ask(Opcode.WRITE, 0, word, zone.data[4 * word : 4 * word + 4])
+    for mode, byte in enumerate((USER_EXTRA, USER_EXTRA_ADD)):
+        twin.ask(Opcode.UPDATE_EXTRA, mode, zone.data[byte])
+    twin.ask(Opcode.LOCK, LOCK_CONFIG, crc16(bytes(twin.chip.memory.config)))
+
+
+def _fill(twin: Twin, zone: ConfigZone, product: Product) -> Iterator[Finding]:
+    """Make the keys and write the slots, as it is done while the data zone is open."""
+    wanted = product.certificate_slots | (product.written_slots or frozenset())
+    for slot in zone.slots:
+        if slot.private:
+            made = twin.does(Opcode.GEN_KEY, GEN_KEY_CREATE, slot.number)
+            if not made and slot.number == product.device_key_slot:
+                yield _failure(Rule.DEVICE_KEY, slot.number, "takes no key before the data lock", twin)
+        elif not twin.write(slot.number, _content(zone, slot.number, product)) and slot.number in wanted:
+            rule = Rule.CERTIFICATE_SLOT if slot.number in product.certificate_slots else Rule.UNWRITTEN_SECRET
+            yield _failure(rule, slot.number, "can't be written before the data lock", twin)
+
+
+def _content(zone: ConfigZone, number: int, product: Product) -> bytes:
+    slot = zone.slots[number]
+    if number in product.certificate_slots:
+        return _CERTIFICATE
+    if slot.key_config.key_type == KEY_TYPE_P256 and slot.size >= len(_CERTIFICATE):
+        public_key = new_key_pair()[1]
+        return bytes(4) + public_key[:32] + bytes(4) + public_key[32:]
+    return _CERTIFICATE[: slot.size]
+
+
+def _lock(twin: Twin, product: Product) -> Iterator[Finding]:
+    twin.ask(Opcode.LOCK, LOCK_DATA | LOCK_NO_CRC)
+    for number in sorted(product.slots_to_lock):
+        if not twin.does(Opcode.LOCK, LOCK_SLOT | number << 2):
+            yield _failure(Rule.SLOT_TO_LOCK, number, "can't be locked", twin)
+
+
+def _serve(twin: Twin, product: Product) -> Iterator[Finding]:
+    """Use the device key and read the certificates, as the client and the product do after all locks."""
+    number = product.device_key_slot
+    if number is not None:
+        if len(twin.ask(Opcode.GEN_KEY, GEN_KEY_PUBLIC, number)) != PUBLIC_KEY_SIZE:
+            yield _failure(Rule.DEVICE_KEY, number, "does not give the device's public key", twin)
+        if not twin.sign(number):
+            yield _failure(Rule.DEVICE_KEY, number, "does not sign for the device", twin)
+    for number in sorted(product.certificate_slots):
+        if twin.read(number, len(_CERTIFICATE)) != _CERTIFICATE:
+            yield _failure(Rule.CERTIFICATE_SLOT, number, "does not give back the certificate that was written", twin)
+
+
+def _working(twin: Twin, act: str) -> Iterator[int]:
+    for number in range(SLOT_COUNT):
+        trial = twin.fork(number)
+        if ACTS[act](trial, trial.slot(number)):
+            yield number
+
+
+def _failure(rule: Rule, number: int, what: str, twin: Twin) -> Finding:
+    reason = f": {twin.why}" if twin.why else ""
+    message = f"slot {number} {what}, as a software chip shows{reason}."
+    return Finding(Level.ERROR, rule, SLOT_CONFIG + 2 * number, message, slot=number)
+
+
+def slot_list(numbers: Iterable[int]) -> str:
+    """Return slot numbers as text, such as `0-2, 5`; `none` if there are none."""
+    runs: list[list[int]] = []
+    for number in sorted(numbers):
+        if runs and runs[-1][-1] == number - 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    return ", ".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs) or "none"
