@@ -227,7 +227,7 @@ class Chip:
         else:
             milliseconds = execution_times_608(self.memory.config[CHIP_MODE])[command.opcode]
         ready = self.clock.now() + milliseconds / 1000
-        if ready > self._sleep_at:
+        if ready > self._sleep_at and self.core.switches.watchdog_margin == "execution-time":
             raise Refusal(Status.WATCHDOG, "the watchdog would cut the command")
         self._ready_at = ready
 

@@ -39,11 +39,14 @@ class Image:
     serial_end: int
     keys: tuple[int, ...]
 
-    def make(self, random_source: RandomSource, serial: bytes | None = None) -> Memory:
-        """Return the memory of a new part; the serial number (9 bytes) is its own unless given."""
+    def make(self, random_source: RandomSource, serial: bytes | None = None, *, fill: int = 0xFF) -> Memory:
+        """Return the memory of a new part; the serial number (9 bytes) is its own unless given.
+
+        `fill` is what data and OTP hold: nobody has published the content of a new part, FF is this project's choice.
+        """
         serial = serial or _SERIAL_START + random_source.take(6) + bytes((self.serial_end,))
         config = serial[:4] + self.config[4:8] + serial[4:] + self.config[13:]
-        memory = Memory(config, b"\xff" * OTP_SIZE, b"\xff" * DATA_SIZE)
+        memory = Memory(config, bytes((fill,)) * OTP_SIZE, bytes((fill,)) * DATA_SIZE)
         for slot in self.keys:
             scalar, _ = random_source.key_pair()
             Slot(memory, slot).store_private_key(scalar)

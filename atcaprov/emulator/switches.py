@@ -21,6 +21,12 @@ class Switches:
     """A block or word outside the zone or slot. The vendor's tests accept 03 and 0F."""
     partial_block_read: Literal["public-key-slots", "all", "none"] = "public-key-slots"
     """Slots whose last, partial block a 32-byte read may name; what lies behind the slot reads FF."""
+    info_state_layout: Literal["flags", "zero"] = "flags"
+    """Byte 1 of Info(State): TempKey.Valid, AuthKey, AuthValid, seed updated in bits 0, 4-1, 5, 6; or 0."""
+    lock_reserved_bytes: Literal["allow", "refuse"] = "allow"
+    """Lock(config) while the reserved bytes 75 to 83 are not 0 (AN3539: they must be written 00)."""
+    watchdog_margin: Literal["execution-time", "none"] = "execution-time"
+    """EE is answered when a command would last longer than the watchdog; or never, and the command is cut."""
     keyvalid_byte: Literal[0, 3] = 0
     """Byte of Info(KeyValid) that holds the 1: the library tests byte 0, vendor pages print 00 00 00 01."""
     data_crc_private: bool = False

@@ -12,7 +12,8 @@ import pytest
 from atcaprov.chip.commands import Opcode
 from atcaprov.chip.crc import crc16
 from atcaprov.emulator import ecc
-from atcaprov.emulator.chip import Chip
+from atcaprov.emulator.chip import Chip, Power
+from atcaprov.emulator.clock import VirtualClock
 from atcaprov.emulator.digest import xor
 from atcaprov.emulator.switches import OpenPointError, StrictSwitches, Switches
 from tests.emulator.test_commands_by_wheel import host_key, host_sign
@@ -339,6 +340,11 @@ class TestSwitches:
             True,
             0,
         ),
+        "lock_reserved_bytes": (
+            Case((Opcode.LOCK, 0x80, 0, b""), "", config_bytes={80: b"\x01"}, config_locked=False, data_locked=False),
+            "refuse",
+            0x0F,
+        ),
         "partial_block_read": (
             Case((Opcode.READ, 0x82, 9 << 3 | 2 << 8, b""), "", slots={9: (0, DATA)}),
             "none",
@@ -440,6 +446,18 @@ class TestSwitches:
             send(chip, *RANDOM)
             assert check_mac_of_temp_key(chip, b"6" * 32) == 1
             assert chip.core.volatile.authorized == (None if drops else 5)
+
+    def test_byte_1_of_info_state_may_be_zero(self) -> None:
+        case = Case((Opcode.INFO, 2, 0, b""), "", (FIXED,))
+        assert send(prepared(case, Switches(info_state_layout="zero")), *case.request).body == b"\x10\0\0\0"
+
+    def test_the_watchdog_may_cut_a_command(self) -> None:
+        case = Case((Opcode.GEN_KEY, 4, 0, b""), "", slots={0: KEY})
+        chip = prepared(case, Switches(watchdog_margin="none"))
+        assert isinstance(chip.clock, VirtualClock)
+        chip.clock.advance(1.25)
+        assert chip.exchange(packet(*case.request)) == b""
+        assert chip.power is Power.ASLEEP
 
     def test_where_the_key_valid_bit_stands(self) -> None:
         for place in (0, 3):

@@ -63,6 +63,8 @@ def _key_valid(core: Core, number: int) -> bool:
 def _state(core: Core) -> bytes:
     """Byte 0: TempKey flags. Byte 1: bit 0 TempKey valid, bits 4-1 AuthKey, bit 5 AuthValid, bit 6 RNG seed updated."""
     volatile = core.volatile
+    if core.switches.info_state_layout == "zero":
+        return bytes((volatile.temp_key.flags(), 0, 0, 0))
     authorized = volatile.authorized
     second = volatile.temp_key.valid | (authorized or 0) << 1 | (authorized is not None) << 5
     return bytes((volatile.temp_key.flags(), second | volatile.seed_updated << 6, 0, 0))

@@ -7,7 +7,7 @@ from typing import Final
 from atcaprov.chip.commands import LOCK_CONFIG, LOCK_DATA, LOCK_NO_CRC, LOCK_SLOT, Opcode
 from atcaprov.chip.crc import crc16
 from atcaprov.chip.memory_map import LOCK_CONFIG as LOCK_CONFIG_BYTE
-from atcaprov.chip.memory_map import LOCK_VALUE, LOCKED, SLOT_COUNT, SLOT_LOCKED
+from atcaprov.chip.memory_map import LOCK_VALUE, LOCKED, RESERVED_608, SLOT_COUNT, SLOT_LOCKED
 from atcaprov.emulator.command import SUCCESS, Command, require_length
 from atcaprov.emulator.core import Core
 from atcaprov.emulator.refusal import denied, illegal
@@ -41,6 +41,8 @@ def _lock_config(core: Core, crc: int | None) -> None:
         raise denied("the configuration zone is locked already", bit="LockConfig")
     if crc is not None and crc != crc16(bytes(memory.config)):
         raise denied("the summary CRC is not that of the configuration zone")
+    if not memory.is_508 and any(memory.config[RESERVED_608]) and core.switches.lock_reserved_bytes == "refuse":
+        raise denied("reserved bytes 75 to 83 are not 0")
     memory.config[LOCK_CONFIG_BYTE] = LOCKED
 
 
