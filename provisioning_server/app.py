@@ -13,12 +13,17 @@ from atcaprov.errors import AtcaProvError
 from atcaprov.terminal import Console, Key
 from provisioning_server.authority import Authority
 from provisioning_server.data_folder import DataFolder
+from provisioning_server.given_passwords import GivenPasswords
 from provisioning_server.listener import Listener
-from provisioning_server.passwords import PasswordPrompt, require_all_ready, unlock_with
+from provisioning_server.passwords import PasswordPrompt, require_all_ready
 from provisioning_server.program_log import ProgramLog
 from provisioning_server.records import FileRecords
 from provisioning_server.settings import Settings
+from provisioning_server.signers.attendant import SignerAttendant
+from provisioning_server.signers.module_bay import ModuleBay
 from provisioning_server.signers.roster import SignerRoster
+from provisioning_server.signers.signing_queue import SigningQueue
+from provisioning_server.signers.sources import ModuleFolder, ModuleSource, NamedModules, PluggedKits
 from provisioning_server.worker import IssuingWorker
 
 _STOP_SIGNALS: Final = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
@@ -65,39 +70,66 @@ class Server:
         if records.restored_files:
             self._log.warning(f"Files of {records.restored_files} devices were missing in certs and were made again.")
         self._log.info("Signer Manager started.")
-        authority = Authority(
-            self._signers, records, self._log, lambda: datetime.now(UTC), allow_rekey=self._settings.allow_rekey
-        )
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(self._log_fault)
+        queue = SigningQueue(self._signers, lambda signed: worker.signed(signed))
+        authority = Authority(
+            self._signers, records, self._log, _now, slow_signers=queue, allow_rekey=self._settings.allow_rekey
+        )
         worker = IssuingWorker(authority, loop, self._log)
+        passwords = GivenPasswords(self._settings.passwords, self._settings.credentials)
+        attendant = SignerAttendant(self._signers, queue, self._log, _now, passwords)
         listener = Listener(self._settings.limits, worker.submit, self._log)
         try:
             self._log.info("Server starting...")
             for address in await listener.start(self._settings.bind, self._settings.port):
                 self._log.info(f"Server listening on {address}.")
-            await self._until_stopped()
+            await self._until_stopped(attendant)
             self._log.info("Server stopping...")
         finally:
             await listener.stop()
+            await attendant.stop()
             await worker.stop()
 
     def _log_fault(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """What the loop could not hand to anybody, such as a callback that raised."""
         self._log.error(f"A fault of the program: {context.get('message')} {context.get('exception')!r}")
 
-    async def _until_stopped(self) -> None:
-        await unlock_with(self._signers, self._settings.passwords, self._log)
-        if self._console is None:
-            require_all_ready(self._signers)
-            await self._stop.wait()
-            return
-        prompt = PasswordPrompt(self._signers, self._log)
-        tasks = [asyncio.create_task(self._read_keys(self._console, prompt)), asyncio.create_task(self._ask(prompt))]
+    async def _until_stopped(self, attendant: SignerAttendant) -> None:
+        work = [self._look_after_signers(attendant)]
+        if self._console is not None:
+            work.append(self._read_keys(self._console, attendant.prompt))
+        tasks = [asyncio.create_task(each) for each in work]
         await self._stop.wait()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _look_after_signers(self, attendant: SignerAttendant) -> None:
+        """Get the signers ready and go on looking for modules; an error stops the server, and `run` raises it."""
+        try:
+            await attendant.start()
+            bay = ModuleBay(self._sources(), self._signers, attendant, self._log)
+            await bay.scan()
+            if self._console is None:
+                require_all_ready(self._signers)
+                await bay.run()
+            else:
+                await asyncio.gather(attendant.ask(), bay.run())
+        except AtcaProvError as error:
+            self._fault = error
+            self.stop()
+
+    def _sources(self) -> list[ModuleSource]:
+        settings = self._settings
+        sources: list[ModuleSource] = []
+        if settings.modules:
+            sources.append(NamedModules(settings.modules))
+        if settings.module_folder is not None:
+            sources.append(ModuleFolder(settings.module_folder))
+        if settings.scan:
+            sources.append(PluggedKits())
+        return sources
 
     async def _read_keys(self, console: Console, prompt: PasswordPrompt) -> None:
         async with contextlib.aclosing(console.keys()) as keys:
@@ -105,13 +137,6 @@ class Server:
                 if press.key in (Key.ESC, Key.INTERRUPT):
                     self.stop()
                 prompt.press(press)
-
-    async def _ask(self, prompt: PasswordPrompt) -> None:
-        try:
-            await prompt.run()
-        except AtcaProvError as error:
-            self._fault = error
-            self.stop()
 
     @contextlib.contextmanager
     def _signals(self) -> Iterator[None]:
@@ -137,3 +162,7 @@ class Server:
             loop.remove_signal_handler(number)
             signal.signal(number, signal.SIG_DFL)
         installed.clear()
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -2,6 +2,9 @@
 
 The order is: decide, sign, prove the certificate, write all records of the batch durably, and only then reply. The
 same chip, key and signer get the stored certificates again; nothing is signed twice.
+
+Slow signers sign elsewhere: their requests get a `Later`, and what they have signed comes back as an item of a later
+batch. Further requests for a chip wait while something is being signed for it, and are decided afterwards.
 """
 
 from __future__ import annotations
@@ -20,13 +23,34 @@ from provisioning_server.refusals import refusal
 from provisioning_server.signer_documents import SignerDocuments
 from provisioning_server.signers.roster import SignerRoster
 from provisioning_server.signers.signer import Signer, label
+from provisioning_server.signers.signing_queue import Signed, SigningJob
 from provisioning_server.signing_log import IssuedRecord
 
 Request = CertificatesRequest | SignerRequest
 Reply = CertificatesReply | SignerReply | ErrorReply
-_Outcome = SignerReply | ErrorReply | IssuedRecord
+Item = Request | Signed
 _Batch = dict[bytes, list[IssuedRecord]]  # what this batch issued, by chip serial
 _NO_SERIALS = (bytes(SERIAL_SIZE), b"\xff" * SERIAL_SIZE)
+
+
+class Later:
+    """Stands for the reply to a request that waits for a slow signer; `reply` is there when it has come."""
+
+    __slots__ = ("reply", "request")
+
+    def __init__(self, request: CertificatesRequest) -> None:
+        self.request = request
+        self.reply: Reply | None = None
+
+
+_Outcome = SignerReply | ErrorReply | IssuedRecord | Later
+
+
+class SlowSigners(Protocol):
+    """Where jobs for slow signers go."""
+
+    def put(self, job: SigningJob) -> None:
+        """Have it signed; it comes back as `Signed`."""
 
 
 class Records(Protocol):
@@ -41,6 +65,9 @@ class Records(Protocol):
 
     def documents(self, document_id: str) -> SignerDocuments:
         """Return the signer documents that a record names."""
+
+    def documents_of(self, signer_public_key: bytes) -> SignerDocuments | None:
+        """Return the newest signer documents with this key that records name."""
 
     def keep_documents(self, documents: SignerDocuments) -> None:
         """Keep documents durably before a record names them."""
@@ -72,32 +99,77 @@ class Authority:
         log: ProgramLog,
         clock: Callable[[], datetime],
         *,
+        slow_signers: SlowSigners | None = None,
         allow_rekey: bool = False,
     ) -> None:
         self._signers = signers
         self._records = records
         self._log = log
         self._clock = clock
+        self._slow_signers = slow_signers
         self._allow_rekey = allow_rekey
+        self._signing: dict[bytes, list[Later]] = {}  # by chip serial: the one that is being signed, then those behind
 
-    def answer(self, requests: Sequence[Request]) -> list[Reply]:
-        """Answer a batch of requests, in their order. No request can raise: each gets its reply."""
+    def answer(self, items: Sequence[Item]) -> list[Reply | Later | None]:
+        """Answer a batch, in its order. No item can raise: each request gets its reply, or a `Later`.
+
+        What a slow signer has done gets None; the `Later` it was for has its reply when this returns.
+        """
         batch: _Batch = {}
-        outcomes = [self._outcome(request, batch) for request in requests]
+        settled: list[tuple[Later, _Outcome]] = []
+        outcomes: list[_Outcome | None] = []
+        for item in items:
+            if isinstance(item, Signed):
+                settled += self._settle(item, batch)
+                outcomes.append(None)
+            else:
+                outcomes.append(self._outcome(item, batch))
         failure = self._record(batch)
-        return [self._reply(outcome, batch, failure) for outcome in outcomes]
+        for later, outcome in settled:
+            later.reply = self._reply(outcome, batch, failure)
+        return [
+            outcome if outcome is None or isinstance(outcome, Later) else self._reply(outcome, batch, failure)
+            for outcome in outcomes
+        ]
 
-    def _outcome(self, request: Request, batch: _Batch) -> _Outcome:
+    def _outcome(self, request: Request, batch: _Batch, later: Later | None = None) -> _Outcome:
         try:
             if isinstance(request, SignerRequest):
                 return self._offer(request)
-            outcome = self._decide(request, batch)
+            outcome = self._decide(request, batch, later)
         except Exception as error:  # whatever a signer raises, the other requests of the batch get their answers
             return self._failed(error)
         if isinstance(outcome, ErrorReply):
-            serial = serial_number(request.config_zone).hex().upper()
-            self._log.info(f"Device ({serial}) refused, {outcome.code}: {outcome.message}")
+            self._log_refusal(serial_number(request.config_zone), outcome)
         return outcome
+
+    def _log_refusal(self, chip_serial: bytes, refused: ErrorReply) -> None:
+        self._log.info(f"Device ({chip_serial.hex().upper()}) refused, {refused.code}: {refused.message}")
+
+    def _settle(self, signed: Signed, batch: _Batch) -> list[tuple[Later, _Outcome]]:
+        """Take what a slow signer has done, and decide on the requests that waited behind it."""
+        chip_serial = signed.job.chip_serial
+        first, *behind = self._signing.pop(chip_serial)
+        settled: list[tuple[Later, _Outcome]] = []
+        if isinstance(signed.outcome, ErrorReply):
+            self._log_refusal(chip_serial, signed.outcome)
+            settled.append((first, signed.outcome))
+        else:
+            settled.append((first, self._keep(signed, signed.outcome, batch)))
+        for later in behind:
+            outcome = self._outcome(later.request, batch, later)
+            if outcome is not later:
+                settled.append((later, outcome))
+        return settled
+
+    def _keep(self, signed: Signed, record: IssuedRecord, batch: _Batch) -> _Outcome:
+        assert signed.documents is not None
+        try:
+            self._records.keep_documents(signed.documents)
+        except AtcaProvError as error:
+            return self._failed(error)
+        batch.setdefault(record.chip_serial, []).append(record)
+        return record
 
     def _failed(self, error: Exception) -> ErrorReply:
         self._log.error(f"A request failed: {error if isinstance(error, AtcaProvError) else repr(error)}")
@@ -106,19 +178,23 @@ class Authority:
         return refusals.INTERNAL
 
     def _offer(self, request: SignerRequest) -> SignerReply | ErrorReply:
-        signer = self._ready_signer(request.signer_public_key)
-        if isinstance(signer, ErrorReply):
-            self._log.info(f"Signer request refused, {signer.code}: {signer.message}")
-            return signer
-        return signer.documents.offer
+        signers = self._choose(request)
+        if isinstance(signers, ErrorReply):
+            self._log.info(f"Signer request refused, {signers.code}: {signers.message}")
+            return signers
+        return signers[0].documents.offer
 
-    def _decide(self, request: CertificatesRequest, batch: _Batch) -> ErrorReply | IssuedRecord:
-        """Return the record to reply with, old or new, or the refusal."""
+    def _decide(
+        self, request: CertificatesRequest, batch: _Batch, later: Later | None
+    ) -> ErrorReply | IssuedRecord | Later:
+        """Return the record to reply with, old or new, or the refusal, or what stands for either until it is known."""
         chip_serial = serial_number(request.config_zone)
         if chip_serial in _NO_SERIALS:
             return refusals.NO_SERIAL
         if request.config_zone[LOCK_CONFIG] != LOCKED:
             return refusals.NOT_LOCKED
+        if chip_serial in self._signing:
+            return self._wait(chip_serial, later or Later(request))
         earlier: list[IssuedRecord] = [*self._records.find(chip_serial), *batch.get(chip_serial, ())]
         stored = next((record for record in earlier if self._is_for(record, request)), None)
         if stored is not None:
@@ -129,33 +205,56 @@ class Authority:
         if earlier and not self._allow_rekey:
             same_key = any(record.public_key == request.public_key for record in earlier)
             return refusals.OTHER_SIGNER if same_key else refusals.OTHER_KEY
-        return self._issue(request, chip_serial, batch)
+        return self._issue(request, chip_serial, batch, later)
+
+    def _wait(self, chip_serial: bytes, later: Later) -> Later:
+        self._signing.setdefault(chip_serial, []).append(later)
+        return later
 
     def _is_for(self, record: IssuedRecord, request: CertificatesRequest) -> bool:
         if record.public_key != request.public_key:
             return False
-        return self._records.documents(record.documents).signer_public_key == request.signer_public_key
+        documents = self._records.documents(record.documents)
+        if documents.signer_public_key == request.signer_public_key:
+            return True
+        return request.any_of_group and documents.group == self._group(request)
 
-    def _ready_signer(self, public_key: bytes) -> Signer | ErrorReply:
-        signer = self._signers.find(public_key)
-        if signer is None:
-            return refusals.SIGNER_UNKNOWN
-        return signer if signer.ready else refusals.SIGNER_NOT_READY
+    def _group(self, request: Request) -> bytes | None:
+        """The group of the signer that a request names, if any of the group will do."""
+        if not request.any_of_group:
+            return None
+        key = request.signer_public_key
+        documents = self._signers.documents_of(key) or self._records.documents_of(key)
+        return documents.group if documents is not None else None
 
-    def _issue(self, request: CertificatesRequest, chip_serial: bytes, batch: _Batch) -> ErrorReply | IssuedRecord:
+    def _choose(self, request: Request) -> list[Signer] | ErrorReply:
+        return self._signers.choose(request.signer_public_key, self._group(request))
+
+    def _issue(
+        self, request: CertificatesRequest, chip_serial: bytes, batch: _Batch, later: Later | None
+    ) -> ErrorReply | IssuedRecord | Later:
         if self._records.failed:
             return refusals.RECORDS_FAILED
-        signer = self._ready_signer(request.signer_public_key)
-        if isinstance(signer, ErrorReply):
-            return signer
-        self._records.keep_documents(signer.documents)
+        signers = self._choose(request)
+        if isinstance(signers, ErrorReply):
+            return signers
         try:
             load_public_key(request.public_key)
         except CertificateError as error:
             return refusal(error, code=Code.REQUEST_INVALID)
-        record = issue(signer, request.public_key, chip_serial, self._clock())
+        quick = next((signer for signer in signers if not signer.slow), None)
+        if quick is None:
+            return self._issue_later(request, chip_serial, later or Later(request))
+        self._records.keep_documents(quick.documents)
+        record = issue(quick, request.public_key, chip_serial, self._clock())
         batch.setdefault(chip_serial, []).append(record)
         return record
+
+    def _issue_later(self, request: CertificatesRequest, chip_serial: bytes, later: Later) -> Later:
+        assert self._slow_signers is not None, "a slow signer without its thread"
+        self._wait(chip_serial, later)
+        self._slow_signers.put(SigningJob(request, chip_serial, self._group(request)))
+        return later
 
     def _record(self, batch: _Batch) -> ErrorReply | None:
         """Write what the batch issued; return the reply for its requests if that failed."""
@@ -173,6 +272,7 @@ class Authority:
         return None
 
     def _reply(self, outcome: _Outcome, batch: _Batch, failure: ErrorReply | None) -> Reply:
+        assert not isinstance(outcome, Later)
         if not isinstance(outcome, IssuedRecord):
             return outcome
         if failure is not None and outcome in batch.get(outcome.chip_serial, ()):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from datetime import datetime
 from pathlib import Path
@@ -14,6 +15,7 @@ from atcaprov.errors import AtcaProvError
 from atcaprov.terminal import open_console
 from provisioning_server.app import Server
 from provisioning_server.data_folder import DataFolder
+from provisioning_server.given_passwords import credentials_folder
 from provisioning_server.passwords import read_passwords
 from provisioning_server.program_log import ProgramLog
 from provisioning_server.settings import DEFAULT_BIND, DEFAULT_PORT, Settings
@@ -28,9 +30,18 @@ def default_data() -> Path:
 
 @click.command(context_settings={"auto_envvar_prefix": "PROVISIONING_SERVER", "show_default": True})
 @click.option(
-    "--signer", "signers", metavar="DIR", multiple=True, required=True, type=click.Path(path_type=Path),
+    "--signer", "signers", metavar="DIR", multiple=True, type=click.Path(path_type=Path),
     help="Folder of a signer, made by signer-module. Repeat it for several signers.",
 )  # fmt: skip
+@click.option(
+    "--module", "modules", metavar="URL", multiple=True,
+    help="Signer module at a device URL, such as kit-hid:///dev/hidraw3. Repeat it for several modules.",
+)  # fmt: skip
+@click.option(
+    "--module-folder", metavar="DIR", type=click.Path(path_type=Path),
+    help="Folder of signer modules that are software chips, one JSON file each.",
+)  # fmt: skip
+@click.option("--scan", is_flag=True, help="Use every signer module that is plugged in, also those that come later.")
 @click.option(
     "--data", metavar="DIR", type=click.Path(path_type=Path), default=default_data,
     show_default="folder of the user", help="Folder for logs/, certs/ and signers/.",
@@ -51,6 +62,9 @@ def default_data() -> Path:
 @click.option("--allow-rekey", is_flag=True, help="Issue again for a chip that has a certificate for another key.")
 def command(
     signers: tuple[Path, ...],
+    modules: tuple[str, ...],
+    module_folder: Path | None,
+    scan: bool,
     data: Path,
     bind: str,
     port: int,
@@ -70,6 +84,10 @@ def command(
             plain_network=plain_network,
             allow_rekey=allow_rekey,
             passwords=tuple(password for source in sources for password in read_passwords(source)),
+            credentials=credentials_folder(os.environ),
+            modules=modules,
+            module_folder=module_folder,
+            scan=scan,
         )
         serve(settings)
     except AtcaProvError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 
 from atcaprov.certs.issue import PendingCertificate
@@ -13,11 +14,20 @@ from provisioning_server.signers.signer import Signer
 from provisioning_server.signing_log import IssuedRecord
 
 
-def issue(signer: Signer, public_key: bytes, chip_serial: bytes, now: datetime) -> IssuedRecord:
-    """Sign a certificate for a key (64 bytes X||Y) of a chip (9-byte serial number) at the moment `now` in UTC.
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A certificate that lacks only its signature."""
 
-    The signature is verified and the certificate rebuilt from its compressed form and compared before this returns.
-    Raises CertificateError, or what the signer raises.
+    pending: PendingCertificate
+    public_key: bytes
+    chip_serial: bytes
+    time: datetime
+
+
+def prepare(signer: Signer, public_key: bytes, chip_serial: bytes, now: datetime) -> Prepared:
+    """Build a certificate for a key (64 bytes X||Y) of a chip (9-byte serial number) at the moment `now` in UTC.
+
+    Raises CertificateError. The signer is not asked for anything.
     """
     documents = signer.documents
     pending = PendingCertificate(
@@ -28,19 +38,33 @@ def issue(signer: Signer, public_key: bytes, chip_serial: bytes, now: datetime) 
         issue_date=documents.device.issue_date(now),
         chip_serial=chip_serial,
     )
-    issued = pending.finish(signer.sign(pending.digest))
+    return Prepared(pending, public_key, chip_serial, now.replace(microsecond=0))
+
+
+def finish(prepared: Prepared, signer: Signer) -> IssuedRecord:
+    """Have it signed by the signer that it was prepared for.
+
+    The signature is verified and the certificate rebuilt from its compressed form and compared before this returns.
+    Raises CertificateError, or what the signer raises.
+    """
+    issued = prepared.pending.finish(signer.sign(prepared.pending.digest))
     return IssuedRecord(
-        time=now.replace(microsecond=0),
-        chip_serial=chip_serial,
+        time=prepared.time,
+        chip_serial=prepared.chip_serial,
         signer_serial=signer.serial,
         signer_name=signer.name,
         signer_id=signer.signer_id,
         certificate_serial=issued.serial_number,
-        public_key=public_key,
+        public_key=prepared.public_key,
         compressed=issued.compressed,
-        documents=documents.document_id,
+        documents=signer.documents.document_id,
         certificate=issued.der,
     )
+
+
+def issue(signer: Signer, public_key: bytes, chip_serial: bytes, now: datetime) -> IssuedRecord:
+    """Do both at once, with a signer that is quick."""
+    return finish(prepare(signer, public_key, chip_serial, now), signer)
 
 
 def certificates_reply(record: IssuedRecord, documents: SignerDocuments) -> CertificatesReply:

@@ -7,18 +7,18 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import Final, Protocol
 
 from atcaprov.errors import Code, UsageError
 from atcaprov.terminal import KeyPress, Line
+from provisioning_server.given_passwords import PASSWORDS_MAX, GivenPasswords, password_lines
 from provisioning_server.signers.roster import SignerRoster
 from provisioning_server.signers.signer import Signer, label
 
 FIRST_PAUSE_SECONDS: Final = 1.0
 LONGEST_PAUSE_SECONDS: Final = 30.0
-PASSWORD_FILE_MAX: Final = 64 * 1024
 
 
 class PromptLog(Protocol):
@@ -45,31 +45,32 @@ def read_passwords(source: Path | int) -> tuple[bytes, ...]:
     """
     try:
         with open(source, "rb") as file:  # noqa: PTH123 - a descriptor has no Path
-            data = file.read(PASSWORD_FILE_MAX + 1)
+            data = file.read(PASSWORDS_MAX + 1)
     except OSError as error:
         raise UsageError(
             f"The passwords can't be read from {_name(source)}: {error.strerror}.",
             advice="Check --password-file or --password-fd.",
             code=Code.FILE_UNREADABLE,
         ) from error
-    if len(data) > PASSWORD_FILE_MAX:
-        raise UsageError(f"{_name(source)} is too long for a file of passwords.", code=Code.FILE_INVALID)
-    return tuple(line for line in data.splitlines() if line)
+    return password_lines(data, _name(source))
 
 
 def _name(source: Path | int) -> str:
     return f"file descriptor {source}" if isinstance(source, int) else os.fspath(source)
 
 
-async def unlock_with(signers: SignerRoster, passwords: Sequence[bytes], log: PromptLog) -> None:
-    """Announce each signer and make ready those that need no password or fit one of those given."""
+async def unlock_with(signers: Iterable[Signer], passwords: GivenPasswords, log: PromptLog) -> None:
+    """Announce each signer and make ready those that need no password or fit one of those given.
+
+    Raises UsageError for a file of passwords or a key file, TransportError when a signer is gone meanwhile.
+    """
     for signer in signers:
         name = label(signer.serial, signer.name)
         if signer.ready:
             log.info(f"{name} ready.")
             continue
         log.info(f"{name} requires password.")
-        for password in passwords:
+        for password in passwords.of(signer.serial):
             if await _fits(signer, password):
                 log.info(f"{name} password accepted, ready.")
                 break
@@ -86,16 +87,28 @@ def require_all_ready(signers: SignerRoster) -> None:
         )
 
 
+def _nobody_cares(_: Signer) -> None:
+    pass
+
+
 class PasswordPrompt:
-    """Asks for the passwords of signers on the console, one after the other. ESC is left to whoever feeds the keys."""
+    """Asks for the passwords of signers on the console, one after the other. ESC is left to whoever feeds the keys.
+
+    `accepted` is called with each signer that has become ready.
+    """
 
     def __init__(
-        self, signers: SignerRoster, log: PromptLog, pause: Callable[[float], Awaitable[None]] = asyncio.sleep
+        self,
+        signers: SignerRoster,
+        log: PromptLog,
+        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        accepted: Callable[[Signer], None] = _nobody_cares,
     ) -> None:
         self._signers = signers
         self._log = log
         self._pause = pause
-        self._lines: asyncio.Queue[str] = asyncio.Queue()
+        self._accepted = accepted
+        self._answers: asyncio.Queue[str | None] = asyncio.Queue()
         self._line: Line | None = None
 
     def press(self, press: KeyPress) -> None:
@@ -104,28 +117,39 @@ class PasswordPrompt:
             return
         text = self._line.press(press)
         if text is not None:
-            self._line = None
-            self._log.answered()
-            self._lines.put_nowait(text)
+            self._close_line(text)
+
+    def signers_changed(self) -> None:
+        """Look again whether the signer that is asked for is still here."""
+        if self._line is not None:
+            self._close_line(None)
 
     async def run(self) -> None:
         """Ask until every signer is ready."""
-        for signer in self._signers.waiting():
-            await self._ask(signer)
+        while waiting := self._signers.waiting():
+            await self._ask(waiting[0])
 
     async def _ask(self, signer: Signer) -> None:
         name = label(signer.serial, signer.name)
         pause = FIRST_PAUSE_SECONDS
-        while True:
+        while signer in self._signers.waiting():
             self._line = Line()
             self._log.ask(f"{name} password: ")
-            password = await self._lines.get()
+            password = await self._answers.get()
+            if password is None:
+                continue
             if await _fits(signer, password.encode()):
                 self._log.info(f"{name} password accepted, ready.")
+                self._accepted(signer)
                 return
             self._log.warning(f"{name} password wrong.")
             await self._pause(pause)
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+
+    def _close_line(self, text: str | None) -> None:
+        self._line = None
+        self._log.answered()
+        self._answers.put_nowait(text)
 
 
 async def _fits(signer: Signer, password: bytes) -> bool:

@@ -63,6 +63,11 @@ class FileRecords:
         """Return the signer documents that a record names."""
         return self._documents[document_id]
 
+    def documents_of(self, signer_public_key: bytes) -> SignerDocuments | None:
+        """Return the newest signer documents with this key that records name."""
+        found = [each for each in self._documents.values() if each.signer_public_key == signer_public_key]
+        return found[-1] if found else None
+
     def keep_documents(self, documents: SignerDocuments) -> None:
         """Have a signer's documents on the disk before the first record names them; raises RECORDS_FAILED."""
         if documents.document_id in self._documents:

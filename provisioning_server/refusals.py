@@ -33,6 +33,15 @@ SIGNER_UNKNOWN: Final = _refused(
 SIGNER_NOT_READY: Final = _refused(
     Code.SIGNER_NOT_READY, "The signer waits for its password at the server. Call the supervisor.", True
 )
+SIGNER_UNPLUGGED: Final = _refused(
+    Code.SIGNER_UNPLUGGED, "The signer is not plugged in at the server. Call the supervisor.", True
+)
+SIGNER_QUARANTINED: Final = _refused(
+    Code.SIGNER_QUARANTINED, "The signer gave a wrong answer and is used no more. Call the supervisor.", True
+)
+QUOTA_USED_UP: Final = _refused(
+    Code.QUOTA_USED_UP, "The signer has issued all certificates that it was made for. Stop here.", False
+)
 RECORDS_FAILED: Final = _refused(
     Code.RECORDS_FAILED, "The server's records failed, so it issues nothing until it is started again.", False
 )

@@ -43,16 +43,33 @@ class Settings:
     plain_network: bool = False
     allow_rekey: bool = False
     passwords: tuple[bytes, ...] = field(default=(), repr=False)
+    credentials: Path | None = None
+    """Folder of systemd's credentials."""
+    modules: tuple[str, ...] = ()
+    """Device URLs of signer modules."""
+    module_folder: Path | None = None
+    scan: bool = False
+    """Try every kit that is plugged in."""
+    other_signers: bool = False
+    """Whether signers of other kinds were named."""
     limits: Limits = Limits()
 
     def __post_init__(self) -> None:
-        if not self.signer_folders:
-            raise UsageError("No signer was named.", advice="Name the folder of a signer with --signer.")
+        if not (self.signer_folders or self.looks_for_modules or self.other_signers):
+            raise UsageError(
+                "No signer was named.",
+                advice="Name the folder of a signer with --signer, or a module with --module; --scan finds modules.",
+            )
         if not self.plain_network and not _is_loopback(self.bind):
             raise UsageError(
                 f"Plain TCP on {self.bind} can be read and changed by everybody on that network.",
                 advice="Bind to 127.0.0.1, or add --plain-network if the network is yours alone.",
             )
+
+    @property
+    def looks_for_modules(self) -> bool:
+        """Whether modules can come and go."""
+        return bool(self.modules or self.module_folder or self.scan)
 
 
 def _is_loopback(address: str) -> bool:

@@ -9,18 +9,20 @@ from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 from provisioning_server import refusals
-from provisioning_server.authority import ProgramLog, Reply, Request
+from provisioning_server.authority import Item, Later, ProgramLog, Reply, Request
+from provisioning_server.signers.signing_queue import Signed
 
 BATCH_MAX: Final = 256
 """Most requests that are answered with one sync."""
 
 Deliver = Callable[[Reply], None]
+_Entry = tuple[Item, Deliver | None]
 
 
 class Answerer(Protocol):
     """What the worker runs: the authority."""
 
-    def answer(self, requests: Sequence[Request]) -> list[Reply]:
+    def answer(self, items: Sequence[Item]) -> Sequence[Reply | Later | None]:
         """Answer a batch."""
 
 
@@ -31,13 +33,18 @@ class IssuingWorker:
         self._authority = authority
         self._log = log
         self._loop = loop
-        self._waiting: queue.SimpleQueue[tuple[Request, Deliver] | None] = queue.SimpleQueue()
+        self._waiting: queue.SimpleQueue[_Entry | None] = queue.SimpleQueue()
+        self._later: list[tuple[Deliver, Later]] = []
         self._thread = threading.Thread(target=self._run, name="issuing", daemon=True)
         self._thread.start()
 
     def submit(self, request: Request, deliver: Deliver) -> None:
         """Have a request answered; `deliver` is called on the loop with the reply."""
         self._waiting.put((request, deliver))
+
+    def signed(self, signed: Signed) -> None:
+        """Take what a slow signer has done; from any thread."""
+        self._waiting.put((signed, None))
 
     async def stop(self) -> None:
         """Answer what was submitted before, then end the thread."""
@@ -49,20 +56,40 @@ class IssuingWorker:
         while more:
             batch, more = self._take()
             if batch:
-                replies = self._answer([request for request, _ in batch])
-                deliveries = [(deliver, reply) for (_, deliver), reply in zip(batch, replies, strict=True)]
+                replies = self._answer([item for item, _ in batch])
+                deliveries = self._deliveries([deliver for _, deliver in batch], replies)
                 self._loop.call_soon_threadsafe(_deliver_all, deliveries)
 
-    def _answer(self, requests: list[Request]) -> list[Reply]:
+    def _answer(self, items: list[Item]) -> Sequence[Reply | Later | None]:
         try:
-            return self._authority.answer(requests)
+            return self._authority.answer(items)
         except Exception as error:  # a fault of the program must not end the thread that all clients wait for
             self._log.error(f"A fault of the program: {error!r}")
-            return [refusals.INTERNAL] * len(requests)
+            return [refusals.INTERNAL] * len(items)
 
-    def _take(self) -> tuple[list[tuple[Request, Deliver]], bool]:
+    def _deliveries(
+        self, delivers: Sequence[Deliver | None], replies: Sequence[Reply | Later | None]
+    ) -> list[tuple[Deliver, Reply]]:
+        """Pair replies with their receivers; keep those that come later, and add those that have come now."""
+        now: list[tuple[Deliver, Reply]] = []
+        for deliver, reply in zip(delivers, replies, strict=True):
+            if deliver is None or reply is None:
+                continue
+            if isinstance(reply, Later):
+                self._later.append((deliver, reply))
+            else:
+                now.append((deliver, reply))
+        waiting, self._later = self._later, []
+        for deliver, later in waiting:
+            if later.reply is None:
+                self._later.append((deliver, later))
+            else:
+                now.append((deliver, later.reply))
+        return now
+
+    def _take(self) -> tuple[list[_Entry], bool]:
         """Wait for a request and take all others that wait; the flag is False when the end came."""
-        batch: list[tuple[Request, Deliver]] = []
+        batch: list[_Entry] = []
         item = self._waiting.get()
         while item is not None:
             batch.append(item)

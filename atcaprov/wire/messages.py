@@ -102,7 +102,8 @@ class CertificatesRequest(Message):
     """A client asks for the certificates of one chip.
 
     `config_zone` is the whole configuration zone as read from the chip, `public_key` and `signer_public_key` are
-    X and Y of P-256 points. With `existing_only` the server answers only with what it has issued before.
+    X and Y of P-256 points. With `existing_only` the server answers only with what it has issued before;
+    with `any_of_group` another signer of the same group may have signed.
     """
 
     TYPE: ClassVar = MessageType.CERTIFICATES_REQUEST
@@ -113,12 +114,14 @@ class CertificatesRequest(Message):
         Field(2, "public_key", Octets(PUBLIC_KEY_SIZE, PUBLIC_KEY_SIZE)),
         Field(3, "signer_public_key", Octets(PUBLIC_KEY_SIZE, PUBLIC_KEY_SIZE)),
         Field(4, "existing_only", Flag(), optional=True),
+        Field(5, "any_of_group", Flag(), optional=True),
     )
 
     config_zone: bytes
     public_key: bytes
     signer_public_key: bytes
     existing_only: bool = False
+    any_of_group: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,15 +159,19 @@ class CertificatesReply(Message):
 class SignerRequest(Message):
     """A client asks, before it touches a chip, whether a signer is ready and what it issues.
 
-    `signer_public_key` is X and Y of a P-256 point.
+    `signer_public_key` is X and Y of a P-256 point; with `any_of_group` another signer of its group will do.
     """
 
     TYPE: ClassVar = MessageType.SIGNER_REQUEST
     TITLE: ClassVar = "signer request"
     BODY_MAX: ClassVar = SIGNER_REQUEST_BODY_MAX
-    FIELDS: ClassVar = (Field(1, "signer_public_key", Octets(PUBLIC_KEY_SIZE, PUBLIC_KEY_SIZE)),)
+    FIELDS: ClassVar = (
+        Field(1, "signer_public_key", Octets(PUBLIC_KEY_SIZE, PUBLIC_KEY_SIZE)),
+        Field(2, "any_of_group", Flag(), optional=True),
+    )
 
     signer_public_key: bytes
+    any_of_group: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,6 +115,5 @@ def _ready(entry: _Entry) -> bool:
 def _check(signer: Signer) -> None:
     """Find out when it comes, not at a board, that a signer can't serve; raises CertificateError or UsageError."""
     documents = signer.documents
-    assert documents.offer
-    assert documents.signer_writes
-    assert documents.device.issuable
+    documents.check()
+    documents.device.require_issuable()

@@ -30,11 +30,26 @@ class Signer(Protocol):
     def ready(self) -> bool:
         """Whether it signs; False while it waits for its password."""
 
+    @property
+    def slow(self) -> bool:
+        """Whether a signature takes so long that it gets a thread of its own: a chip, an HSM."""
+
+    @property
+    def remaining(self) -> int | None:
+        """Signatures that are left of its quota; None if it has no quota."""
+
     def unlock(self, password: bytes | None) -> None:
         """Make it ready. Raises UsageError PASSWORD_WRONG or KEY_FILE_INVALID."""
 
     def sign(self, digest: bytes) -> bytes:
-        """Return R||S (64 bytes) over a SHA-256 digest (32 bytes). Only of a signer that is ready."""
+        """Return R||S (64 bytes) over a SHA-256 digest (32 bytes). Only of a signer that is ready.
+
+        Raises TransportError when the signer is gone, DeviceError QUOTA_USED_UP; whatever else it raises means that
+        it can't be trusted any more.
+        """
+
+    def close(self) -> None:
+        """Forget the password and let go of what holds the key."""
 
 
 def label(serial: bytes, name: str) -> str:

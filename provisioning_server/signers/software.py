@@ -13,6 +13,9 @@ from signer_module.signer_folder import SignerFolder
 class SoftwareSigner:
     """Signs with the key of a signer folder. The key is in memory from `unlock` on, and nowhere else."""
 
+    slow = False
+    remaining: int | None = None
+
     def __init__(self, folder: SignerFolder) -> None:
         self.name = folder.name
         self.serial = folder.serial
@@ -52,3 +55,8 @@ class SoftwareSigner:
         """Return R||S (64 bytes) over a SHA-256 digest (32 bytes)."""
         assert self._key is not None, "a signer that is not ready was asked to sign"
         return self._key.sign(digest)
+
+    def close(self) -> None:
+        """Forget the key if it is behind a password."""
+        if self._folder.key_is_encrypted:
+            self._key = None

@@ -8,6 +8,7 @@ import pytest
 
 from atcaprov.errors import Code, UsageError
 from atcaprov.terminal import Key, KeyPress
+from provisioning_server.given_passwords import GivenPasswords
 from provisioning_server.passwords import (
     LONGEST_PAUSE_SECONDS,
     PasswordPrompt,
@@ -52,7 +53,7 @@ def _name(signer: MemorySigner) -> str:
 def test_given_passwords_are_tried_on_each_signer() -> None:
     open_signer, first, second = MemorySigner(), MemorySigner(password=b"one"), MemorySigner(password=b"two")
     roster, log = SignerRoster([open_signer, first, second]), RememberingLog()
-    asyncio.run(unlock_with(roster, [b"two", b"one"], log))
+    asyncio.run(unlock_with(roster, GivenPasswords((b"two", b"one")), log))
     assert roster.waiting() == []
     require_all_ready(roster)
     assert log.lines == [
@@ -66,7 +67,7 @@ def test_given_passwords_are_tried_on_each_signer() -> None:
 
 def test_without_a_console_a_signer_that_waits_is_an_error() -> None:
     roster = SignerRoster([MemorySigner(password=b"one")])
-    asyncio.run(unlock_with(roster, [b"two"], RememberingLog()))
+    asyncio.run(unlock_with(roster, GivenPasswords((b"two",)), RememberingLog()))
     with pytest.raises(UsageError, match="no console") as caught:
         require_all_ready(roster)
     assert caught.value.code == Code.PASSWORD_WRONG
@@ -116,5 +117,5 @@ def test_the_prompt_asks_for_one_signer_after_the_other_and_again_after_a_wrong_
 def test_no_password_is_in_a_log_or_repr() -> None:
     signer = MemorySigner(password=b"geheim")
     log = RememberingLog()
-    asyncio.run(unlock_with(SignerRoster([signer]), [b"geheim", b"falsch"], log))
+    asyncio.run(unlock_with(SignerRoster([signer]), GivenPasswords((b"geheim", b"falsch")), log))
     assert "geheim" not in str(log.lines)

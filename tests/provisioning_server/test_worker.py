@@ -5,7 +5,7 @@ import threading
 from collections.abc import Sequence
 
 from provisioning_server import refusals
-from provisioning_server.authority import Reply, Request
+from provisioning_server.authority import Item, Reply, Request
 from provisioning_server.worker import BATCH_MAX, IssuingWorker
 from tests.support.server import PATIENCE
 from tests.support.server_parts import RememberingLog
@@ -20,11 +20,11 @@ class SlowAuthority:
         self.begun = threading.Event()
         self.go_on = threading.Event()
 
-    def answer(self, requests: Sequence[Request]) -> list[Reply]:
-        self.batches.append(len(requests))
+    def answer(self, items: Sequence[Item]) -> list[Reply]:
+        self.batches.append(len(items))
         self.begun.set()
         assert self.go_on.wait(PATIENCE)
-        return [REPLY if request == REQUEST else SIGNER_REPLY for request in requests]
+        return [REPLY if request == REQUEST else SIGNER_REPLY for request in items]
 
 
 def test_what_waits_is_answered_in_one_batch_and_in_order() -> None:
@@ -54,11 +54,11 @@ def test_a_fault_of_the_program_is_answered_and_logged_and_work_goes_on() -> Non
     class FaultyAuthority:
         calls = 0
 
-        def answer(self, requests: Sequence[Request]) -> list[Reply]:
+        def answer(self, items: Sequence[Item]) -> list[Reply]:
             self.calls += 1
             if self.calls == 1:
                 raise KeyError("bug")
-            return [ERROR] * len(requests)
+            return [ERROR] * len(items)
 
     async def run() -> list[Reply]:
         replies: asyncio.Queue[Reply] = asyncio.Queue()

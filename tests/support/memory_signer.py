@@ -49,15 +49,25 @@ class SigningKey:
 class MemorySigner:
     """Implements provisioning_server.signers.signer.Signer; waits for its password if it was given one."""
 
-    def __init__(self, *, password: bytes | None = None, device: CertificateDefinition | None = None) -> None:
+    slow = False
+    remaining: int | None = None
+
+    def __init__(
+        self,
+        *,
+        password: bytes | None = None,
+        device: CertificateDefinition | None = None,
+        root: SigningKey | None = None,
+        signer_id: bytes = SIGNER_ID,
+    ) -> None:
         self.name = "Example ATECC608A Signer"
-        self.signer_id = SIGNER_ID
+        self.signer_id = signer_id
         self.ready = password is None
         self.signatures = 0
         self._password = password
         self._key = SigningKey()
         self.serial = key_id(self._key.public_key)[:9]
-        self.documents = _documents(self._key.public_key, device)
+        self.documents = _documents(self._key.public_key, signer_id, root or SigningKey(), device)
 
     def unlock(self, password: bytes | None) -> None:
         if password != self._password:
@@ -68,9 +78,13 @@ class MemorySigner:
         self.signatures += 1
         return self._key.sign(digest)
 
+    def close(self) -> None:
+        self.ready = self._password is None
 
-def _documents(signer_public_key: bytes, device: CertificateDefinition | None) -> SignerDocuments:
-    root = SigningKey()
+
+def _documents(
+    signer_public_key: bytes, signer_id: bytes, root: SigningKey, device: CertificateDefinition | None
+) -> SignerDocuments:
     root_name = default_description("root").subject_name()
     description = default_description("signer")
     definition = signer_definition(description, root_name=root_name, at=NOW)
@@ -78,7 +92,7 @@ def _documents(signer_public_key: bytes, device: CertificateDefinition | None) -
         definition,
         subject_public_key=signer_public_key,
         ca_public_key=root.public_key,
-        signer_id=SIGNER_ID,
+        signer_id=signer_id,
         issue_date=definition.issue_date(NOW),
         sign=root.sign,
     )

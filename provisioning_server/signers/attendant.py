@@ -1,0 +1,100 @@
+"""Looks after the signers while the server runs: asks for passwords, starts their threads, lets them go."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime
+from typing import Protocol
+
+from atcaprov.errors import AtcaProvError
+from provisioning_server.given_passwords import GivenPasswords
+from provisioning_server.passwords import PasswordPrompt, PromptLog, unlock_with
+from provisioning_server.signers.roster import SignerRoster
+from provisioning_server.signers.signer import Signer, label
+from provisioning_server.signers.signing_queue import SigningQueue
+from provisioning_server.signers.signing_thread import SigningLog, SigningThread
+
+
+class AttendantLog(SigningLog, PromptLog, Protocol):
+    """Lines and prompts."""
+
+
+class SignerAttendant:
+    """Everything that happens to signers between start and stop. Its methods run on the event loop."""
+
+    def __init__(
+        self,
+        roster: SignerRoster,
+        queue: SigningQueue,
+        log: AttendantLog,
+        now: Callable[[], datetime],
+        passwords: GivenPasswords,
+    ) -> None:
+        self.prompt = PasswordPrompt(roster, log, accepted=self._begin)
+        self._roster = roster
+        self._queue = queue
+        self._log = log
+        self._now = now
+        self._passwords = passwords
+        self._threads: dict[int, SigningThread] = {}  # by id of the signer object
+        self._came = asyncio.Event()
+
+    async def start(self) -> None:
+        """Announce the signers that were named; raises AtcaProvError when a key or password file can't be used."""
+        for signer in self._roster:
+            await self._introduce(signer)
+
+    async def welcome(self, signer: Signer) -> None:
+        """Take in a signer that was plugged in.
+
+        Raises:
+            AtcaProvError: it can't be used, or is gone again; it is not on the roster then.
+        """
+        self._roster.add(signer)
+        try:
+            await self._introduce(signer)
+        except BaseException:
+            self._roster.remove(signer)
+            raise
+
+    async def dismiss(self, signer: Signer, words: str) -> None:
+        """Let a signer go that was unplugged, and forget its password; its jobs go to others."""
+        if self._roster.remove(signer):
+            self._log.warning(f"{label(signer.serial, signer.name)} {words}")
+        self._queue.signers_changed()
+        self.prompt.signers_changed()
+        await asyncio.to_thread(self._let_go, signer, self._threads.pop(id(signer), None))
+
+    async def ask(self) -> None:
+        """Ask for passwords whenever a signer waits for one, without end."""
+        while True:
+            self._came.clear()
+            await self.prompt.run()
+            await self._came.wait()
+
+    async def stop(self) -> None:
+        """Refuse what waits for slow signers, let them finish what they are at, forget all passwords."""
+        self._queue.stop()
+        for signer in self._roster:
+            await asyncio.to_thread(self._let_go, signer, self._threads.pop(id(signer), None))
+
+    async def _introduce(self, signer: Signer) -> None:
+        await unlock_with([signer], self._passwords, self._log)
+        if signer.ready:
+            self._begin(signer)
+        self._came.set()
+
+    def _begin(self, signer: Signer) -> None:
+        if signer.slow and id(signer) not in self._threads:
+            thread = SigningThread(signer, self._roster, self._queue, self._log, self._now)
+            self._threads[id(signer)] = thread
+            thread.start()
+
+    def _let_go(self, signer: Signer, thread: SigningThread | None) -> None:
+        if thread is not None:
+            thread.join()
+        try:
+            signer.close()
+        except AtcaProvError as error:
+            self._log.warning(f"{label(signer.serial, signer.name)} can't be closed: {error}")

@@ -1,0 +1,59 @@
+"""A signer whose key is in a chip: a signer module behind a device URL."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from provisioning_server.signer_documents import SignerDocuments
+from signer_module.module import ModuleSigner
+
+
+class PluggedModule:
+    """Signs with a signer module. A password opens it until it is unplugged; the chip enforces that, and the quota."""
+
+    slow = True
+
+    def __init__(self, module: ModuleSigner) -> None:
+        self._module = module
+        self.name = module.name
+        self.serial = module.serial
+        self.signer_id = module.signer_id
+        self.documents = SignerDocuments(
+            signer_public_key=module.public_key,
+            signer_certificate=module.certificate,
+            signer_compressed=module.compressed,
+            root_certificate=module.root_certificate,
+            signer_definition=module.signer_definition.to_bytes(),
+            device_definition=module.device_definition.to_bytes(),
+        )
+
+    @classmethod
+    def open(cls, url: str) -> Self:
+        """Open the module at a device URL; raises as `ModuleSigner.open`."""
+        return cls(ModuleSigner.open(url))
+
+    @property
+    def ready(self) -> bool:
+        """Whether it signs; False while it waits for its password."""
+        return self._module.ready
+
+    @property
+    def remaining(self) -> int | None:
+        """Signatures that are left, without asking the chip."""
+        return self._module.remaining
+
+    def unlock(self, password: bytes | None) -> None:
+        """Make it ready; raises UsageError PASSWORD_WRONG, TransportError when it is gone."""
+        self._module.unlock(password)
+
+    def sign(self, digest: bytes) -> bytes:
+        """Return R||S (64 bytes) over a SHA-256 digest (32 bytes); raises as `ModuleSigner.sign`."""
+        return self._module.sign(digest)
+
+    def check_present(self) -> None:
+        """Raise TransportError when it is gone or another chip is in its place."""
+        self._module.check_present()
+
+    def close(self) -> None:
+        """Forget the password and let go of the port."""
+        self._module.close()

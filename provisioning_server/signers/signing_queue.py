@@ -1,0 +1,105 @@
+"""What waits for slow signers: one line for all, in the order in which the requests came.
+
+A connection has one request open at a time, so first come, first served is a fair turn for each station. A signer
+takes the first job that it may do: the jobs that name it, and those of its group. A job that a signer had to leave
+undone goes back to the head of the line.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from atcaprov.wire.messages import CertificatesRequest, ErrorReply
+from provisioning_server import refusals
+from provisioning_server.signer_documents import SignerDocuments
+from provisioning_server.signers.roster import SignerRoster
+from provisioning_server.signers.signer import Signer
+from provisioning_server.signing_log import IssuedRecord
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SigningJob:
+    """A certificate to sign for a chip; `group` (32 bytes) if another signer than the named one may do it."""
+
+    request: CertificatesRequest
+    chip_serial: bytes
+    group: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """How a job ended: a record that is not written yet and the documents it names, or a refusal."""
+
+    job: SigningJob
+    outcome: IssuedRecord | ErrorReply
+    documents: SignerDocuments | None = None
+
+
+class SigningQueue:
+    """The line. `done` is called with each job that has ended, from any thread, and must return at once."""
+
+    def __init__(self, roster: SignerRoster, done: Callable[[Signed], None]) -> None:
+        self._roster = roster
+        self._done = done
+        self._jobs: list[SigningJob] = []
+        self._changed = threading.Condition()
+        self._stopped = False
+
+    def put(self, job: SigningJob) -> None:
+        """Line a job up."""
+        with self._changed:
+            self._jobs += self._possible([job])
+            self._changed.notify_all()
+
+    def give_back(self, job: SigningJob) -> None:
+        """Line a job up first: a signer took it and could not do it."""
+        with self._changed:
+            self._jobs[:0] = self._possible([job])
+            self._changed.notify_all()
+
+    def take(self, signer: Signer) -> SigningJob | None:
+        """Wait for a job that a signer may do. None: it is not wanted any more."""
+        with self._changed:
+            while not self._stopped and self._roster.usable(signer):
+                for number, job in enumerate(self._jobs):
+                    if _may(signer, job):
+                        return self._jobs.pop(number)
+                self._changed.wait()
+        return None
+
+    def finished(self, job: SigningJob, outcome: IssuedRecord | ErrorReply, signer: Signer) -> None:
+        """Hand on what came of a job that was taken."""
+        self._done(Signed(job, outcome, signer.documents))
+
+    def signers_changed(self) -> None:
+        """Look again who may do what: a signer came, went or was excluded."""
+        with self._changed:
+            self._jobs = self._possible(self._jobs)
+            self._changed.notify_all()
+
+    def stop(self) -> None:
+        """Refuse what waits; every `take` ends."""
+        with self._changed:
+            self._stopped = True
+            self._jobs = self._possible(self._jobs)
+            self._changed.notify_all()
+
+    def _possible(self, jobs: list[SigningJob]) -> list[SigningJob]:
+        """Return the jobs that a signer can still do; the others are refused."""
+        kept = []
+        for job in jobs:
+            signers = self._roster.choose(job.request.signer_public_key, job.group)
+            if self._stopped:
+                self._done(Signed(job, refusals.STOPPING))
+            elif isinstance(signers, ErrorReply):
+                self._done(Signed(job, signers))
+            else:
+                kept.append(job)
+        return kept
+
+
+def _may(signer: Signer, job: SigningJob) -> bool:
+    documents = signer.documents
+    return documents.signer_public_key == job.request.signer_public_key or documents.group == job.group

@@ -1,0 +1,104 @@
+"""One thread for each slow signer: it takes jobs, signs, proves, and hands on. Here a signer's faults are found."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from datetime import datetime
+from typing import Final, Protocol
+
+from atcaprov.errors import AtcaProvError, Code, TransportError
+from provisioning_server import refusals
+from provisioning_server.issuance import finish, prepare
+from provisioning_server.signers.roster import SignerRoster
+from provisioning_server.signers.signer import Signer, label
+from provisioning_server.signers.signing_queue import SigningJob, SigningQueue
+
+FEW_LEFT: Final = (1000, 100, 10, 1)
+"""Signatures left of a quota at which somebody is told."""
+
+
+class SigningLog(Protocol):
+    """Where it says what happens to a signer."""
+
+    def info(self, text: str) -> None:
+        """Write a line."""
+
+    def warning(self, text: str) -> None:
+        """Write a line that somebody should look at."""
+
+    def error(self, text: str) -> None:
+        """Write a line about a fault."""
+
+
+class SigningThread:
+    """Keeps one signer busy until it is removed, excluded or the queue is stopped."""
+
+    def __init__(
+        self, signer: Signer, roster: SignerRoster, queue: SigningQueue, log: SigningLog, now: Callable[[], datetime]
+    ) -> None:
+        self._signer = signer
+        self._roster = roster
+        self._queue = queue
+        self._log = log
+        self._now = now
+        self._name = label(signer.serial, signer.name)
+        self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
+
+    def start(self) -> None:
+        """Begin; the signer is ready."""
+        say_remaining(self._signer, self._log)
+        self._thread.start()
+
+    def join(self) -> None:
+        """Wait until it has ended."""
+        self._thread.join()
+
+    def _run(self) -> None:
+        while (job := self._queue.take(self._signer)) is not None:
+            self._do(job)
+
+    def _do(self, job: SigningJob) -> None:
+        try:
+            pending = prepare(self._signer, job.request.public_key, job.chip_serial, self._now())
+        except Exception as error:  # the signer has no part in it: nobody else could do the job either
+            self._log.error(f"A request failed: {_text(error)}")
+            self._queue.finished(job, refusals.INTERNAL, self._signer)
+            return
+        try:
+            record = finish(pending, self._signer)
+        except Exception as error:  # whatever a signer raises, the others of its group go on
+            self._at_fault(error)
+            self._queue.give_back(job)
+            return
+        self._queue.finished(job, record, self._signer)
+        if self._signer.remaining in FEW_LEFT:
+            self._log.warning(f"{self._name} can issue {self._signer.remaining} more.")
+
+    def _at_fault(self, error: Exception) -> None:
+        if isinstance(error, TransportError):
+            if self._roster.remove(self._signer):
+                self._log.warning(f"{self._name} does not answer any more: {error}")
+        elif isinstance(error, AtcaProvError) and error.code == Code.QUOTA_USED_UP:
+            self._roster.exclude(self._signer, refusals.QUOTA_USED_UP)
+            self._log.warning(f"{self._name} quota used up.")
+        elif isinstance(error, AtcaProvError) and error.code == Code.PASSWORD_WRONG:
+            self._roster.remove(self._signer)
+            self._log.warning(f"{self._name} asks for its password again: {error}")
+        else:
+            self._roster.exclude(self._signer, refusals.SIGNER_QUARANTINED)
+            self._log.error(f"{self._name} gave a wrong answer and is used no more until it is plugged in anew: "
+                            f"{_text(error)}")  # fmt: skip
+        self._queue.signers_changed()
+
+
+def say_remaining(signer: Signer, log: SigningLog) -> None:
+    """Tell what is left of a quota, as a warning if it is little."""
+    remaining = signer.remaining
+    if remaining is not None:
+        say = log.warning if remaining <= FEW_LEFT[0] else log.info
+        say(f"{label(signer.serial, signer.name)} can issue {remaining} more.")
+
+
+def _text(error: Exception) -> str:
+    return str(error) if isinstance(error, AtcaProvError) else repr(error)

@@ -1,0 +1,67 @@
+"""Where signer modules can be: named device URLs, a folder of software chips, and whatever kit is plugged in.
+
+A source tells which device URLs are there now; nothing is opened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Final, Protocol
+
+from atcaprov.errors import UsageError
+from atcaprov.hal.discovery import PluggedKit, plugged_kits
+from atcaprov.hal.kit_hid import hid_module
+
+_FILE_SCHEMES: Final = ("kit-hid", "kit-cdc", "emulator")
+
+
+class ModuleSource(Protocol):
+    """One way to find modules."""
+
+    def present(self) -> Iterable[str]:
+        """Return the device URLs that can be tried now."""
+
+
+class NamedModules:
+    """Modules at URLs that somebody named. One that is a file, of a device or of a software chip, is there with it."""
+
+    def __init__(self, urls: Iterable[str]) -> None:
+        self._urls = tuple(dict.fromkeys(urls))
+
+    def present(self) -> list[str]:
+        """Return the URLs whose file exists, and those that name no file."""
+        return [url for url in self._urls if (file := _file_of(url)) is None or file.exists()]
+
+
+class ModuleFolder:
+    """A folder of software chips, each a module in a file: putting a file there is plugging it in."""
+
+    def __init__(self, folder: Path) -> None:
+        if not folder.is_dir():
+            raise UsageError(f"{folder} is no folder of modules.", advice="Check --module-folder.")
+        self._folder = folder
+
+    def present(self) -> list[str]:
+        """Return a URL for each JSON file."""
+        return [f"emulator:{path}" for path in sorted(self._folder.glob("*.json"))]
+
+
+class PluggedKits:
+    """Every kit that is plugged in. Whether it is a signer module turns out when it is opened."""
+
+    def __init__(self, kits: Callable[[], list[PluggedKit]] = lambda: plugged_kits(hid_module())) -> None:
+        self._kits = kits
+
+    def present(self) -> list[str]:
+        """Return the URL of each."""
+        return [kit.url for kit in self._kits()]
+
+
+def _file_of(url: str) -> Path | None:
+    """The file that is there while the device is, where the URL names one."""
+    scheme, _, rest = url.partition(":")
+    name = rest.removeprefix("//").partition("?")[0]
+    if scheme not in _FILE_SCHEMES or not name or (scheme != "emulator" and not name.startswith("/dev/")):
+        return None
+    return Path(name)
