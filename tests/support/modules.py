@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -67,6 +68,14 @@ def hal_of(module: ModuleSigner) -> ScriptedHal:
     hal = module.device._hal
     assert isinstance(hal, ScriptedHal)
     return hal
+
+
+def copy_of(hal: ScriptedHal) -> ScriptedHal:
+    """Return another chip, without power so far, that holds the same."""
+    copied = ScriptedHal()
+    memory = copy.deepcopy(hal.chip.chip.core.memory)  # type: ignore[attr-defined]
+    copied.chip.chip.core.memory = memory  # type: ignore[attr-defined]
+    return copied
 
 
 def replug(hal: ScriptedHal) -> None:

@@ -1,0 +1,273 @@
+"""Making modules: whole, cut at every command and repeated, and what is refused before the first lock."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import itertools
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from atcaprov.certs.description import default_description
+from atcaprov.certs.keys import verify_digest
+from atcaprov.chip.commands import Opcode
+from atcaprov.config_zone.builder import build_toml
+from atcaprov.config_zone.check import Allow, Level, check
+from atcaprov.device.device import Device
+from atcaprov.errors import AtcaProvError, Code, ProvisioningError, UsageError
+from signer_module import layout
+from signer_module.layout import VARIANTS, Variant, variant_of
+from signer_module.make_root import make_root
+from signer_module.make_signer import make_signer
+from signer_module.making import ModuleOrder
+from signer_module.module import ModuleRoot, ModuleSigner
+from signer_module.module_facts import RootFacts, read_module
+from signer_module.root import RootFolder, write_module_folder
+from signer_module.signer import SignerDescriptions
+from tests.support.modules import DESCRIPTIONS, PASSWORD, make, no_pause, open_order, order, replug, root_folder
+from tests.support.scripted_hal import Answer, ScriptedHal
+
+DIGEST = hashlib.sha256(b"to be signed").digest()
+TOML = (Path(__file__).parents[2] / "configs/signer-module.toml").read_text()
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> RootFolder:
+    return root_folder(tmp_path_factory.mktemp("root") / "root")
+
+
+def toml_of(variant: Variant) -> str:
+    """The documented file with what the variant leaves out."""
+    sections = TOML.split("\n[")
+    unused = []
+    if not variant.password:
+        unused += ["1", "3"]
+        sections = [part.replace("auth_key = 1", "") if part.startswith("slots.0]") else part for part in sections]
+    if not variant.quota:
+        sections = [part.replace("limited_use = true", "").replace("count_match_slot = 4", "") for part in sections]
+        unused += ["4"]
+    kept = [part for part in sections if part.split("]")[0] not in {f"slots.{slot}" for slot in unused}]
+    return "\n[".join(kept).replace('"2,5-7"', f'"{",".join([*unused, "2", "5-7"])}"')
+
+
+@pytest.mark.parametrize("variant", VARIANTS, ids=str)
+def test_the_bytes_are_those_of_the_documented_file(variant: Variant) -> None:
+    assert build_toml(toml_of(variant)) == variant.config_zone
+    assert variant_of(variant.config_zone) == variant
+
+
+@pytest.mark.parametrize("variant", VARIANTS, ids=str)
+def test_the_check_of_configurations_finds_no_fault(variant: Variant) -> None:
+    found = check(variant.config_zone, device_key_slot=None, written_slots={*range(1, 16)}, allow=[Allow.COUNT_MATCH])
+    assert [finding for finding in found if finding.level is Level.ERROR] == []
+
+
+def test_the_first_byte_that_differs_makes_it_no_module() -> None:
+    zone = layout.FULL
+    for offset in (16, 18, 20, 21, 51, 68, 83, 90, 96, 127):
+        assert variant_of(zone[:offset] + bytes([zone[offset] ^ 1]) + zone[offset + 1 :]) is None
+
+
+class Cut(AtcaProvError):  # noqa: N818
+    """The power went."""
+
+
+def cutting(hal: ScriptedHal, cut: int, reply_lost: bool) -> Answer:
+    def answer(packet: bytes) -> bytes:
+        if len(hal.packets) <= cut:
+            return hal.chip.exchange(packet)
+        if reply_lost and len(hal.packets) == cut + 1:
+            hal.chip.exchange(packet)
+        raise Cut("cut")
+
+    return answer
+
+
+def commands(run: Callable[[Device], None]) -> int:
+    hal = ScriptedHal()
+    with Device(hal) as device:
+        run(device)
+    return len(hal.packets)
+
+
+def cut_and_repeat(run: Callable[[Device], None], cut: int, reply_lost: bool) -> ScriptedHal:
+    """Run until the cut, then again; return the chip."""
+    hal = ScriptedHal()
+    hal.answer = cutting(hal, cut, reply_lost)
+    with Device(hal) as device, pytest.raises(Cut):
+        run(device)
+    hal.answer = None
+    replug(hal)
+    with Device(hal) as device:
+        try:
+            run(device)
+        except ProvisioningError as error:
+            assert error.code == Code.DATA_LOCKED_OTHER  # noqa: PT017 - it was finished, only the reply was lost
+    replug(hal)
+    return hal
+
+
+@pytest.mark.parametrize("reply_lost", [False, True], ids=["before the command", "after the command"])
+def test_a_signer_that_was_cut_at_any_command_is_finished_by_the_same_again(root: RootFolder, reply_lost: bool) -> None:
+    wanted = order(quota=50)
+
+    def finish(cut: int) -> None:
+        hal = cut_and_repeat(lambda device: make(device, root, wanted), cut, reply_lost)
+        with ModuleSigner.on(Device(hal), no_pause) as module:
+            module.unlock(PASSWORD)
+            assert module.prove()
+            assert module.remaining == 50
+            assert verify_digest(module.public_key, DIGEST, module.sign(DIGEST))
+            assert root.issued()[module.signer_id.hex().upper()]
+
+    count = commands(lambda device: make(device, root, wanted))
+    assert count > 40
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(finish, range(count)))
+
+
+def test_a_cut_run_keeps_its_signer_id(root: RootFolder) -> None:
+    count = commands(lambda device: make(device, root, open_order()))
+    before = len(root.issued())
+    for from_end in (4, 8):
+        hal = cut_and_repeat(lambda device: make(device, root, open_order()), count - from_end, True)
+        with ModuleSigner.on(Device(hal)) as module:
+            assert module.ready
+    assert len(root.issued()) == before + 2
+
+
+def a_root(device: Device, wanted: ModuleOrder | None = None) -> None:
+    make_root(device, wanted or order(quota=3), default_description("root"), datetime.now(UTC))
+
+
+@pytest.mark.parametrize("reply_lost", [False, True], ids=["before the command", "after the command"])
+def test_a_root_that_was_cut_at_any_command_is_finished_by_the_same_again(reply_lost: bool) -> None:
+    def finish(cut: int) -> None:
+        hal = cut_and_repeat(a_root, cut, reply_lost)
+        with Device(hal) as device:
+            facts = read_module(device)
+            assert isinstance(facts, RootFacts)
+            root = ModuleRoot(device, facts, no_pause)
+            root.unlock(PASSWORD)
+            assert root.prove()
+            assert root.remaining == 3
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(finish, range(commands(a_root))))
+
+
+def test_a_root_module_certifies_signer_modules(tmp_path: Path) -> None:
+    hal = ScriptedHal()
+    with Device(hal) as device:
+        a_root(device)
+    with Device(hal) as device, Device.open("emulator:") as blank:
+        facts = read_module(device)
+        assert isinstance(facts, RootFacts)
+        root = ModuleRoot(device, facts, no_pause)
+        root.unlock(PASSWORD)
+        folder = write_module_folder(tmp_path / "root", root.certificate, root.serial)
+        assert not folder.has_key
+        make_signer(
+            blank,
+            order(),
+            root=folder,
+            sign=root.sign,
+            descriptions=DESCRIPTIONS,
+            signer_id=b"\x00\x34",
+            now=datetime.now(UTC),
+        )
+        assert root.remaining == 2
+        with ModuleSigner.on(blank, no_pause) as module:
+            assert module.root_certificate == root.certificate
+            assert module.signer_id == b"\x00\x34"
+
+
+def never_changed(hal: ScriptedHal) -> bool:
+    return not {packet[1] for packet in hal.packets} - {Opcode.READ, Opcode.INFO}
+
+
+def test_what_can_fail_is_found_before_the_chip_is_changed(root: RootFolder) -> None:
+    hal = ScriptedHal()
+    taken = bytes.fromhex(next(iter(root.issued()), "0001"))
+    with Device(hal) as device:
+        if not root.issued():
+            root.register(taken, bytes(64), "x", datetime.now(UTC))
+        with pytest.raises(UsageError, match="given before"):
+            make(device, root, order(), signer_id=taken)
+        late = datetime(2032, 1, 1, tzinfo=UTC)
+        with pytest.raises(UsageError, match="issue years"):
+            make_signer_late(device, root, late)
+    for quota in (0, -1, 2_097_151):
+        with pytest.raises(UsageError, match="quota"):
+            open_order(quota)
+    assert never_changed(hal)
+
+
+def make_signer_late(device: Device, root: RootFolder, now: datetime) -> None:
+    sign = root.unlock(None).sign
+    make_signer(device, order(), root=root, sign=sign, descriptions=DESCRIPTIONS, signer_id=None, now=now)
+
+
+def test_a_description_that_does_not_fit_is_refused_before_the_chip_is_changed(root: RootFolder) -> None:
+    hal = ScriptedHal()
+    noise = itertools.count()
+
+    def long_subject(role: str) -> object:
+        description = default_description("signer" if role == "signer" else "device")
+        texts = [
+            (key, hashlib.sha512(bytes([next(noise)])).hexdigest()[:64])
+            for key in ("organization", "organizational_unit", "state", "locality", "serial_number")
+        ]
+        more = [("state", hashlib.sha512(bytes([next(noise)])).hexdigest()[:128])]
+        attributes = (*dict([*texts, *more]).items(), ("common_name", description.subject.common_name))
+        return dataclasses.replace(description, subject=dataclasses.replace(description.subject, attributes=attributes))
+
+    descriptions = SignerDescriptions(long_subject("signer"), long_subject("device"))  # type: ignore[arg-type]
+    with Device(hal) as device, pytest.raises(UsageError, match="632 bytes") as refused:
+        make_signer(
+            device,
+            order(),
+            root=root,
+            sign=root.unlock(None).sign,
+            descriptions=descriptions,
+            signer_id=None,
+            now=datetime.now(UTC),
+        )
+    assert refused.value.code == Code.DEFINITION_INVALID
+    assert never_changed(hal)
+
+
+def test_a_module_is_not_made_again(root: RootFolder) -> None:
+    hal = ScriptedHal()
+    with Device(hal) as device:
+        make(device, root, open_order())
+        hal.packets.clear()
+        with pytest.raises(ProvisioningError) as refused:
+            make(device, root, open_order())
+        assert refused.value.code == Code.DATA_LOCKED_OTHER
+    assert never_changed(hal)
+
+
+def test_a_module_that_was_begun_otherwise_says_how(root: RootFolder) -> None:
+    hal = ScriptedHal()
+    hal.answer = cutting(hal, 30, False)
+    with Device(hal) as device, pytest.raises(Cut):
+        make(device, root, order())
+    hal.answer = None
+    with Device(hal) as device, pytest.raises(ProvisioningError, match="begun with password and without quota"):
+        make(device, root, open_order())
+
+
+def test_a_password_is_not_written_where_it_is_read(root: RootFolder) -> None:
+    hal = ScriptedHal()
+    with Device(hal) as device:
+        make(device, root, order())
+        config = device.read_config()
+        assert config[86:88] == b"\0\0"
+        for slot in (1, 3):
+            with pytest.raises(AtcaProvError):
+                device.read_slot(slot, 0, 32)

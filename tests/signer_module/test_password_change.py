@@ -1,0 +1,178 @@
+"""Setting and changing a module's password, whole and cut at every command."""
+
+from __future__ import annotations
+
+import hashlib
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from atcaprov.chip.commands import Opcode
+from atcaprov.device.device import Act, Device
+from atcaprov.errors import AtcaProvError, Code, DeviceError, UsageError
+from signer_module.module import ModuleSigner
+from signer_module.password_change import change_password, set_password
+from signer_module.root import RootFolder
+from tests.support.chips import send
+from tests.support.modules import (
+    PASSWORD,
+    copy_of,
+    hal_of,
+    no_pause,
+    open_order,
+    order,
+    replug,
+    root_folder,
+    signer_module,
+)
+from tests.support.scripted_hal import Answer, ScriptedHal
+
+DIGEST = hashlib.sha256(b"to be signed").digest()
+NEW = b"battery staple"
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> RootFolder:
+    return root_folder(tmp_path_factory.mktemp("root") / "root")
+
+
+def opens(hal: ScriptedHal, password: bytes) -> bool:
+    replug(hal)
+    with ModuleSigner.on(Device(hal), no_pause) as module:
+        try:
+            module.unlock(password)
+        except UsageError as error:
+            assert error.code == Code.PASSWORD_WRONG  # noqa: PT017
+            return False
+        assert module.sign(DIGEST)
+        return True
+
+
+def test_the_new_password_counts_from_now_on(root: RootFolder) -> None:
+    with signer_module(root, order()) as module:
+        change_password(module, PASSWORD, NEW)
+        hal = hal_of(module)
+    assert not opens(hal, PASSWORD)
+    assert opens(hal, NEW)
+    replug(hal)
+    with ModuleSigner.on(Device(hal), no_pause) as module:
+        change_password(module, NEW, PASSWORD)
+    assert opens(hal, PASSWORD)
+
+
+def test_a_wrong_old_password_changes_nothing(root: RootFolder) -> None:
+    with signer_module(root, order()) as module:
+        with pytest.raises(UsageError) as refused:
+            change_password(module, b"wrong", NEW)
+        assert refused.value.code == Code.PASSWORD_WRONG
+        hal = hal_of(module)
+    assert opens(hal, PASSWORD)
+
+
+def test_a_first_password(root: RootFolder) -> None:
+    with signer_module(root, order(None)) as module:
+        with pytest.raises(UsageError, match="no password yet"):
+            change_password(module, PASSWORD, NEW)
+        set_password(module, PASSWORD)
+        hal = hal_of(module)
+    assert opens(hal, PASSWORD)
+    replug(hal)
+    with ModuleSigner.on(Device(hal)) as module:
+        assert module.needs_password
+        with pytest.raises(UsageError, match="has a password already"):
+            set_password(module, NEW)
+
+
+def test_a_module_made_without_password_never_gets_one(root: RootFolder) -> None:
+    with signer_module(root, open_order()) as module:
+        with pytest.raises(UsageError, match="made without password"):
+            set_password(module, NEW)
+        with pytest.raises(UsageError, match="made without password"):
+            change_password(module, PASSWORD, NEW)
+
+
+def test_the_chip_takes_no_new_secret_from_who_has_not_proven_the_old(root: RootFolder) -> None:
+    """Even with the right write key, and even for the write key itself."""
+    with signer_module(root, order()) as module:
+        secrets = module.facts.scheme.secrets(PASSWORD)
+        for slot in (1, 3):
+            with module.device.permit(Act.WRITE_SECRET), pytest.raises(DeviceError) as refused:
+                module.device.write_secret(
+                    slot, bytes(32), write_key=secrets.write_key, write_key_slot=3, num_in=bytes(20)
+                )
+            assert refused.value.status == 0x0F
+            with module.device.permit(Act.WRITE_DATA), pytest.raises(DeviceError):
+                module.device.write_slot_block(slot, 0, bytes(32))
+        hal = hal_of(module)
+    assert opens(hal, PASSWORD)
+
+
+def test_the_chip_gives_no_mac_to_guess_from(root: RootFolder) -> None:
+    with signer_module(root, order()) as module:
+        chip = hal_of(module).chip.chip  # type: ignore[attr-defined]
+        for slot in (1, 3):
+            assert send(chip, Opcode.NONCE, 0, 0, bytes(20)).body
+            assert send(chip, Opcode.MAC, 0x01, slot).status == 0x0F
+            assert send(chip, Opcode.MAC, 0x00, slot, bytes(32)).status == 0x0F
+
+
+@pytest.mark.parametrize("reply_lost", [False, True], ids=["before the command", "after the command"])
+def test_a_change_that_was_cut_is_finished_by_the_same_again(root: RootFolder, reply_lost: bool) -> None:
+    with signer_module(root, order()) as module:
+        made = hal_of(module)
+    with ModuleSigner.on(Device(hal := copy_of(made))) as module:
+        hal.packets.clear()
+        change_password(module, PASSWORD, NEW)
+        count = len(hal.packets)
+    assert count > 8
+
+    def finish(cut: int) -> None:
+        hal = copy_of(made)
+        with ModuleSigner.on(Device(hal)) as module:
+            hal.packets.clear()
+            hal.answer = cutting(hal, cut, reply_lost)
+            with pytest.raises(AtcaProvError):
+                change_password(module, PASSWORD, NEW)
+            hal.answer = None
+        replug(hal)
+        with ModuleSigner.on(Device(hal), no_pause) as module:
+            change_password(module, PASSWORD, NEW)
+        assert opens(hal, NEW)
+        assert not opens(hal, PASSWORD)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(finish, range(count)))
+
+
+def cutting(hal: ScriptedHal, cut: int, reply_lost: bool) -> Answer:
+    def answer(packet: bytes) -> bytes:
+        if len(hal.packets) <= cut:
+            return hal.chip.exchange(packet)
+        if reply_lost and len(hal.packets) == cut + 1:
+            hal.chip.exchange(packet)
+        return b""
+
+    return answer
+
+
+def test_after_a_cut_another_new_password_is_refused_with_the_reason(root: RootFolder) -> None:
+    with signer_module(root, order()) as module:
+        hal = hal_of(module)
+        writes = []
+
+        def answer(packet: bytes) -> bytes:
+            if packet[1] == Opcode.WRITE:
+                writes.append(packet)
+            return hal.chip.exchange(packet) if len(writes) < 2 else b""
+
+        hal.answer = answer
+        with pytest.raises(AtcaProvError):
+            change_password(module, PASSWORD, NEW)
+        hal.answer = None
+    assert opens(hal, PASSWORD)
+    replug(hal)
+    with ModuleSigner.on(Device(hal), no_pause) as module:
+        with pytest.raises(UsageError, match="earlier change"):
+            change_password(module, PASSWORD, b"yet another")
+        change_password(module, PASSWORD, NEW)
+    assert opens(hal, NEW)
