@@ -1,4 +1,4 @@
-"""`atcaprov emulator`: serve software chips to other programs, and replay recordings against one."""
+"""`atcaprov emulator`: serve software chips, compare chip files, record real parts and replay the recordings."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from typing import Any, Final
 
 import click
 
+from atcaprov.emulator.changes import explain_changes
 from atcaprov.emulator.images import BLANK, load_image
+from atcaprov.emulator.memory import Memory
 from atcaprov.emulator.random_source import SystemRandom
 from atcaprov.emulator.state_file import StateFile
 from atcaprov.errors import Code, UsageError
@@ -98,15 +100,32 @@ def record(device: str, file: Path) -> None:
 def replay_file(file: Path, image: str, state: Path | None, unmasked: bool) -> int:
     """Play the recording FILE against a software chip and print the first difference; exit code 1 if there is one."""
     trace = read_trace(file)
-    memory = StateFile(state).load() if state else load_image(image).make(SystemRandom())
-    if memory is None:
-        raise UsageError(f"There is no chip file {state}.", code=Code.FILE_UNREADABLE)
+    memory = _load(state) if state else load_image(image).make(SystemRandom())
     difference = replay(trace, memory)
     if difference is None:
         click.echo(f"All {len(trace.events)} events agree.")
         return 0
     click.echo(difference.text(unmasked=unmasked))
     return _DIFFERENT
+
+
+@group.command()
+@click.argument("before", type=_FILE)
+@click.argument("after", type=_FILE)
+@click.option("--exit-code", is_flag=True, help="Exit with 1 if the chips differ.")
+def diff(before: Path, after: Path, exit_code: bool) -> int:
+    """Say in words what changed between two chip files; contents of slots are named by place only."""
+    changes = explain_changes(_load(before).image(), _load(after).image())
+    for line in changes or ["The chips are the same."]:
+        click.echo(line)
+    return _DIFFERENT if changes and exit_code else 0
+
+
+def _load(path: Path) -> Memory:
+    memory = StateFile(path).load()
+    if memory is None:
+        raise UsageError(f"There is no chip file {path}.", code=Code.FILE_UNREADABLE)
+    return memory
 
 
 def _read_plan(path: Path) -> str:

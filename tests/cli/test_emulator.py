@@ -115,6 +115,29 @@ def test_a_wrong_option_is_one_message_and_an_exit_code(arguments: list[str], me
     assert "Traceback" not in done.err
 
 
+# Chip files
+
+
+def test_chip_files_are_compared_in_words(tmp_path: Path) -> None:
+    before, after = tmp_path / "before.json", tmp_path / "after.json"
+    run_in_process(group, "record", f"emulator:{before}", str(tmp_path / "trace"))
+    after.write_bytes(before.read_bytes())
+    done = run_in_process(group, "diff", str(before), str(after), "--exit-code")
+    assert (done.code, done.out) == (0, "The chips are the same.\n")
+    with serving("--wolfssl", "0", "--state", str(after)) as (_program, places), wolfssl_client(places) as client:
+        client.send(b"\x03" + packet(Opcode.COUNTER, 1))
+        client.take(7)
+    assert run_in_process(group, "diff", str(before), str(after)).code == 0
+    done = run_in_process(group, "diff", str(before), str(after), "--exit-code")
+    assert (done.code, done.out) == (1, "Counter 0 went from 0 to 1.\n")
+
+
+def test_a_chip_file_that_is_missing_is_named(tmp_path: Path) -> None:
+    done = run_in_process(group, "diff", str(tmp_path / "no.json"), str(tmp_path / "no.json"))
+    assert done.code == 2
+    assert "no.json" in done.err
+
+
 # Recordings
 
 
