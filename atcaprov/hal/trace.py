@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TextIO
 
-from atcaprov.chip.commands import P1_ENCRYPTED, Opcode, Zone
+from atcaprov.chip.commands import Opcode, Zone
 from atcaprov.errors import Code, UsageError
 
 FORMAT: Final = "atcaprov trace"
@@ -70,8 +70,9 @@ class Trace:
 def masked_packets(packet: bytes, reply: bytes) -> tuple[str, str]:
     """Return command and reply as hexadecimal, with `..` for each byte that could belong to a secret.
 
-    Masked are the data of PrivWrite, AES, SHA contexts, clear writes to data slots, and fixed nonces that may load a
-    key; and the data of ECDH, KDF, AES, Random and SHA contexts in replies.
+    Masked are the data of PrivWrite, AES, KDF, SHA contexts, writes to data slots, and fixed nonces that may load a
+    key; and the data of ECDH, KDF, AES, Random and SHA contexts in replies. Answers to challenges (CheckMac,
+    DeriveKey, MAC, HMAC) and encrypted writes too: against a secret made of a password they allow guessing.
     """
     opcode, mode = (packet[1], packet[2]) if len(packet) > _COMMAND_HEADER else (-1, 0)
     sent = _masked(packet, _COMMAND_HEADER) if _data_secret(opcode, mode) else packet.hex()
@@ -86,18 +87,18 @@ def _masked(packet: bytes, start: int) -> str:
 
 def _data_secret(opcode: int, mode: int) -> bool:
     if opcode == Opcode.WRITE:
-        return mode & 0x03 == Zone.DATA and not mode & P1_ENCRYPTED
+        return mode & 0x03 == Zone.DATA
     if opcode == Opcode.NONCE:
         return mode & 0x03 == _NONCE_FIXED and mode & _NONCE_TARGET != _NONCE_TO_DIGEST_BUFFER
     if opcode == Opcode.SHA:
         return mode & 0x07 == _SHA_WRITE_CONTEXT
-    return opcode in (Opcode.PRIV_WRITE, Opcode.AES)
+    return opcode in (Opcode.PRIV_WRITE, Opcode.AES, Opcode.KDF, Opcode.CHECK_MAC, Opcode.DERIVE_KEY)
 
 
 def _reply_secret(opcode: int, mode: int) -> bool:
     if opcode == Opcode.SHA:
         return mode & 0x07 == _SHA_READ_CONTEXT
-    return opcode in (Opcode.ECDH, Opcode.KDF, Opcode.AES, Opcode.RANDOM)
+    return opcode in (Opcode.ECDH, Opcode.KDF, Opcode.AES, Opcode.RANDOM, Opcode.MAC, Opcode.HMAC)
 
 
 class TraceWriter:
