@@ -26,9 +26,15 @@ def chip_serial(number: int) -> bytes:
 
 
 def request(
-    signer: MemorySigner, number: int = 1, *, key: bytes = CHIP_KEY, existing_only: bool = False
+    signer: MemorySigner,
+    number: int = 1,
+    *,
+    key: bytes = CHIP_KEY,
+    existing_only: bool = False,
+    any_of_group: bool = False,
 ) -> CertificatesRequest:
-    return CertificatesRequest(config_zone(number), key, signer.documents.signer_public_key, existing_only)
+    named = signer.documents.signer_public_key
+    return CertificatesRequest(config_zone(number), key, named, existing_only, any_of_group)
 
 
 class RememberingLog:

@@ -1,0 +1,264 @@
+"""Signers that take their time: what waits for them, who shares their work, and what becomes of it when they fail."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from atcaprov.errors import Code, DeviceError, ProtocolError, TransportError
+from atcaprov.wire.messages import SignerReply, SignerRequest
+from provisioning_server import refusals
+from provisioning_server.signers.signer import label
+from tests.support.issuing_line import IssuingLine, SlowSigner, certificates, refused
+from tests.support.memory_signer import MemorySigner, SigningKey
+from tests.support.server import PATIENCE
+from tests.support.server_parts import CHIP_KEY, OTHER_KEY, chip_serial, request
+
+GONE = TransportError("The module was unplugged.")
+SPENT = DeviceError("Quota used up.", command="Sign", status=0x0F, code=Code.QUOTA_USED_UP)
+Make = Callable[..., IssuingLine]
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Iterator[Make]:
+    with ExitStack() as stack:
+
+        def line(*signers: MemorySigner, **options: object) -> IssuingLine:
+            return stack.enter_context(IssuingLine(tmp_path, signers, **options))
+
+        yield line
+
+
+@pytest.fixture
+def group() -> tuple[SlowSigner, SlowSigner]:
+    """Two signers for one product."""
+    root = SigningKey()
+    return SlowSigner(root=root), SlowSigner(root=root, signer_id=b"\x00\x35")
+
+
+def test_a_slow_signer_keeps_nobody_else_waiting(make: Make) -> None:
+    slow, quick = SlowSigner(), MemorySigner()
+    line = make(slow, quick)
+    waiting = line.ask(request(slow))
+    slow.wait_until_it_signs()
+    line.certify(request(quick, 2))
+    assert not waiting.done()
+    slow.go_on.release()
+    assert certificates(waiting).signer_certificate == slow.documents.signer_certificate
+    assert line.records.find(chip_serial(1))
+
+
+def test_two_requests_for_one_chip_at_once_are_signed_once(make: Make) -> None:
+    slow = SlowSigner()
+    line = make(slow)
+    asked = [line.ask(request(slow)) for _ in range(3)] + [line.ask(request(slow, existing_only=True))]
+    line.flush()
+    slow.go_on.release()
+    replies = [certificates(each) for each in asked]
+    assert replies == [replies[0]] * 4
+    assert slow.signatures == 1
+    assert line.certify(request(slow)) == replies[0]
+    assert len(line.records.find(chip_serial(1))) == 1
+
+
+def test_another_key_of_a_chip_waits_and_is_refused(make: Make) -> None:
+    slow = SlowSigner()
+    line = make(slow)
+    first, second = line.ask(request(slow)), line.ask(request(slow, key=OTHER_KEY))
+    line.flush()
+    assert not second.done()
+    slow.go_on.release()
+    certificates(first)
+    assert refused(second).code == Code.CHIP_HAS_OTHER_KEY
+    assert [record.public_key for record in line.records.find(chip_serial(1))] == [CHIP_KEY]
+
+
+def test_what_waits_behind_a_failed_job_is_decided_anew(make: Make) -> None:
+    slow, quick = SlowSigner(), MemorySigner()
+    line = make(slow, quick)
+    first, second = line.ask(request(slow)), line.ask(request(quick, key=OTHER_KEY))
+    third = line.ask(request(slow, key=OTHER_KEY))
+    slow.wait_until_it_signs()
+    line.flush()
+    slow.fault = GONE
+    slow.go_on.release()
+    assert refused(first) == refusals.SIGNER_UNPLUGGED
+    assert certificates(second).signer_certificate == quick.documents.signer_certificate
+    assert refused(third).code == Code.CHIP_HAS_OTHER_SIGNER
+
+
+def test_a_group_shares_the_work_in_the_order_of_the_requests(make: Make, group: tuple[SlowSigner, SlowSigner]) -> None:
+    first, second = group
+    line = make(first, second)
+    asked = [line.ask(request(first, number, any_of_group=True)) for number in range(1, 5)]
+    first.wait_until_it_signs()
+    second.wait_until_it_signs()
+    line.flush()
+    first.go_on.release(4)
+    certificates(asked[2])
+    certificates(asked[3])
+    assert (first.signatures, second.signatures) == (3, 0)
+    second.go_on.release(4)
+    ids = {line.records.find(chip_serial(number))[0].signer_id for number in (1, 2) if certificates(asked[number - 1])}
+    assert ids == {first.signer_id, second.signer_id}
+
+
+def test_without_the_word_only_the_named_signer_signs(make: Make, group: tuple[SlowSigner, SlowSigner]) -> None:
+    first, second = group
+    line = make(first, second)
+    asked = [line.ask(request(first, number)) for number in (1, 2)]
+    line.flush()
+    first.go_on.release(2)
+    replies = [certificates(each) for each in asked]
+    assert {reply.signer_certificate for reply in replies} == {first.documents.signer_certificate}
+    assert second.signatures == 0
+
+
+def test_signers_of_other_products_are_no_group(make: Make) -> None:
+    one, other = SlowSigner(), SlowSigner()
+    assert one.documents.group != other.documents.group
+    line = make(one, other)
+    one.fault = GONE
+    asked = line.ask(request(one, any_of_group=True))
+    one.wait_until_it_signs()
+    one.go_on.release()
+    assert refused(asked) == refusals.SIGNER_UNPLUGGED
+
+
+@pytest.mark.parametrize(
+    ("fault", "says"),
+    [
+        (GONE, "warning: {name} does not answer any more: The module was unplugged."),
+        (SPENT, "warning: {name} quota used up."),
+        (
+            ProtocolError("Garbage."),
+            "error: {name} gave a wrong answer and is used no more until it is plugged in anew",
+        ),
+        (None, "error: {name} gave a wrong answer and is used no more until it is plugged in anew"),
+        (RuntimeError("bug"), "error: {name} gave a wrong answer and is used no more until it is plugged in anew"),
+    ],
+    ids=["unplugged", "spent", "garbage", "wrong signature", "anything"],
+)
+def test_what_a_failing_signer_leaves_undone_another_of_its_group_does(
+    make: Make, group: tuple[SlowSigner, SlowSigner], fault: Exception | None, says: str
+) -> None:
+    failing, good = group
+    line = make(failing, good)
+    asked = [line.ask(request(failing, number, any_of_group=True)) for number in (1, 2, 3)]
+    failing.wait_until_it_signs()
+    failing.fault, failing.wrong = fault, True
+    failing.go_on.release()
+    good.go_on.release(3)
+    replies = [certificates(each) for each in asked]
+    assert {reply.signer_certificate for reply in replies} == {good.documents.signer_certificate}
+    assert not line.roster.usable(failing)
+    expected = says.format(name=label(failing.serial, failing.name))
+    assert any(entry.startswith(expected) for entry in line.log.lines), line.log.lines
+    again = line.certify(request(failing, 2, any_of_group=True))
+    assert again == replies[1]
+
+
+@pytest.mark.parametrize(
+    ("fault", "reply"),
+    [
+        (GONE, refusals.SIGNER_UNPLUGGED),
+        (SPENT, refusals.QUOTA_USED_UP),
+        (ProtocolError("Garbage."), refusals.SIGNER_QUARANTINED),
+    ],
+    ids=["unplugged", "spent", "quarantined"],
+)
+def test_without_another_signer_every_request_is_told_why_and_nothing_is_recorded(
+    make: Make, fault: Exception, reply: object
+) -> None:
+    slow = SlowSigner()
+    line = make(slow)
+    asked = [line.ask(request(slow, number)) for number in (1, 2, 3)]
+    slow.wait_until_it_signs()
+    slow.fault = fault
+    slow.go_on.release()
+    assert [refused(each) for each in asked] == [reply] * 3
+    assert refused(line.ask(request(slow, 4))) == reply
+    assert refused(line.ask(SignerRequest(slow.documents.signer_public_key))) == reply
+    assert not any(line.records.find(chip_serial(number)) for number in (1, 2, 3, 4))
+    line.unplug(slow)
+    slow.fault = None
+    line.plug(slow)
+    slow.go_on.release()
+    line.certify(request(slow, 1))
+
+
+def test_unplugged_while_jobs_wait_and_plugged_in_again(make: Make, group: tuple[SlowSigner, SlowSigner]) -> None:
+    first, second = group
+    line = make(first)
+    waiting = [line.ask(request(first, number, any_of_group=True)) for number in (1, 2)]
+    first.wait_until_it_signs()
+    line.flush()
+    line.unplug(first)
+    assert refused(waiting[1]) == refusals.SIGNER_UNPLUGGED
+    first.go_on.release()
+    certificates(waiting[0])
+    line.plug(second)
+    second.go_on.release()
+    reply = line.certify(request(first, 2, any_of_group=True))
+    assert reply.signer_certificate == second.documents.signer_certificate
+
+
+def test_a_signer_request_is_offered_another_of_the_group(make: Make, group: tuple[SlowSigner, SlowSigner]) -> None:
+    first, second = group
+    line = make(first, second)
+    key = first.documents.signer_public_key
+    for any_of_group in (False, True):
+        offer = line.ask(SignerRequest(key, any_of_group)).result(PATIENCE)
+        assert isinstance(offer, SignerReply)
+        assert offer.signer_certificate == first.documents.signer_certificate
+    line.unplug(first)
+    assert refused(line.ask(SignerRequest(key))) == refusals.SIGNER_UNPLUGGED
+    offer = line.ask(SignerRequest(key, True)).result(PATIENCE)
+    assert isinstance(offer, SignerReply)
+    assert offer.signer_certificate == second.documents.signer_certificate
+
+
+def test_a_group_is_known_from_the_records_after_a_restart(
+    tmp_path: Path, group: tuple[SlowSigner, SlowSigner]
+) -> None:
+    first, second = group
+    first.go_on.release()
+    second.go_on.release()
+    with IssuingLine(tmp_path / "a", [first]) as line:
+        reply = line.certify(request(first))
+    (tmp_path / "a" / "logs" / "signing-1.tsv").rename(tmp_path / "a" / "logs" / "signing-0.tsv")
+    with IssuingLine(tmp_path / "a", [second]) as line:
+        assert line.certify(request(second, any_of_group=True)) == reply
+        assert refused(line.ask(request(second))).code == Code.CHIP_HAS_OTHER_SIGNER
+        other = line.certify(request(first, 2, any_of_group=True))
+        assert other.signer_certificate == second.documents.signer_certificate
+
+
+def test_little_quota_is_told_early(make: Make) -> None:
+    slow = SlowSigner()
+    slow.remaining = 12
+    slow.go_on.release(12)
+    line = make(slow)
+    for number in range(1, 13):
+        line.certify(request(slow, number))
+    name = label(slow.serial, slow.name)
+    left = [entry for entry in line.log.lines if "can issue" in entry]
+    assert left == [f"warning: {name} can issue {count} more." for count in (12, 10, 1)]
+
+
+def test_at_the_stop_what_waits_is_refused_and_what_is_being_signed_is_recorded(tmp_path: Path) -> None:
+    slow = SlowSigner()
+    line = IssuingLine(tmp_path, [slow])
+    asked = [line.ask(request(slow, number)) for number in (1, 2)]
+    slow.wait_until_it_signs()
+    line.flush()
+    line.queue.stop()
+    assert refused(asked[1]) == refusals.STOPPING
+    slow.go_on.release()
+    line.stop()
+    certificates(asked[0])
+    assert line.records.find(chip_serial(1))
+    line.records.close()

@@ -1,0 +1,117 @@
+"""Everything of a server between requests and replies, without sockets: authority, worker, queue, slow signers."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any, cast
+
+from atcaprov.wire.messages import CertificatesReply, ErrorReply, SignerRequest
+from provisioning_server.authority import Authority, Reply, Request
+from provisioning_server.signers.roster import SignerRoster
+from provisioning_server.signers.signer import Signer
+from provisioning_server.signers.signing_queue import SigningQueue
+from provisioning_server.signers.signing_thread import SigningThread
+from provisioning_server.worker import IssuingWorker
+from tests.support.memory_signer import NOW, MemorySigner
+from tests.support.server import PATIENCE
+from tests.support.server_parts import RememberingLog, open_records
+
+
+class SlowSigner(MemorySigner):
+    """Signs when the test lets it; `fault` is raised instead, `wrong` signs something else."""
+
+    slow = True
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.begun = threading.Semaphore(0)
+        self.go_on = threading.Semaphore(0)
+        self.fault: Exception | None = None
+        self.wrong = False
+
+    def sign(self, digest: bytes) -> bytes:
+        self.begun.release()
+        assert self.go_on.acquire(timeout=PATIENCE)
+        if self.fault is not None:
+            raise self.fault
+        if self.remaining is not None:
+            self.remaining -= 1
+        return super().sign(bytes(32) if self.wrong else digest)
+
+    def wait_until_it_signs(self) -> None:
+        assert self.begun.acquire(timeout=PATIENCE)
+
+
+class _DirectLoop:
+    """Stands for the event loop where a reply goes: calls at once."""
+
+    def call_soon_threadsafe(self, callback: Callable[..., None], *arguments: object) -> None:
+        callback(*arguments)
+
+
+class IssuingLine:
+    """Requests in, replies out. Slow signers get their threads when they come."""
+
+    def __init__(self, data: Path, signers: Iterable[Signer], **options: Any) -> None:
+        self.log = RememberingLog()
+        self.roster = SignerRoster()
+        self.records = open_records(data)
+        self.queue = SigningQueue(self.roster, lambda signed: self.worker.signed(signed))
+        authority = Authority(self.roster, self.records, self.log, lambda: NOW, slow_signers=self.queue, **options)
+        self.worker = IssuingWorker(authority, cast(asyncio.AbstractEventLoop, _DirectLoop()), self.log)
+        self._threads: list[SigningThread] = []
+        for signer in signers:
+            self.plug(signer)
+
+    def __enter__(self) -> IssuingLine:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+        self.records.close()
+
+    def plug(self, signer: Signer) -> None:
+        self.roster.add(signer)
+        if signer.slow:
+            self._threads.append(SigningThread(signer, self.roster, self.queue, self.log, lambda: NOW))
+            self._threads[-1].start()
+
+    def unplug(self, signer: Signer) -> None:
+        self.roster.remove(signer)
+        self.queue.signers_changed()
+
+    def ask(self, request: Request) -> Future[Reply]:
+        """The reply comes when it comes."""
+        future: Future[Reply] = Future()
+        self.worker.submit(request, future.set_result)
+        return future
+
+    def certify(self, request: Request) -> CertificatesReply:
+        return certificates(self.ask(request))
+
+    def flush(self) -> None:
+        """Return when everything that was asked before has been decided."""
+        self.ask(SignerRequest(bytes(64))).result(PATIENCE)
+
+    def stop(self) -> None:
+        """End the slow signers, which must be let go before, and the worker."""
+        self.queue.stop()
+        for thread in self._threads:
+            thread.join()
+        asyncio.run(self.worker.stop())
+
+
+def certificates(future: Future[Reply]) -> CertificatesReply:
+    reply = future.result(PATIENCE)
+    assert isinstance(reply, CertificatesReply), reply
+    return reply
+
+
+def refused(future: Future[Reply]) -> ErrorReply:
+    reply = future.result(PATIENCE)
+    assert isinstance(reply, ErrorReply), reply
+    return reply
