@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Final
 
 from atcaprov.terminal import Console, Key
-from provisioning_client.session import POLL_SECONDS, Operator
+from provisioning_client.session import Operator
+
+STILL_THERE_SECONDS: Final = 1.0
+"""How often the chip is asked whether it is still there while ENTER is waited for."""
 
 
 class KeyboardOperator(Operator):
@@ -24,7 +28,7 @@ class KeyboardOperator(Operator):
         """Wait for ENTER or ESC, or until the board is taken out."""
         self._console.drop_typed()
         while True:
-            press = self._console.read_key(POLL_SECONDS)
+            press = self._console.read_key(STILL_THERE_SECONDS)
             if press is None and not still_there():
                 return True
             if press is not None and press.key in (Key.ENTER, Key.ESC, Key.END):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from atcaprov.device.device import Device
+from atcaprov.hal.base import Hal
 from atcaprov.hal.registry import open_hal
 from atcaprov.hal.trace import create_trace
 from atcaprov.hal.traced import TracedHal
@@ -23,13 +24,13 @@ class Tracing:
         Raises:
             UsageError: the file can't be written.
         """
-        hal = open_hal(url)
+        hal: Hal = open_hal(url)
         try:
-            writer = create_trace(self._next_path(), hal.url)
+            hal = TracedHal(hal, create_trace(self._next_path(), hal.url))
+            return Device(hal)
         except BaseException:
             hal.close()
             raise
-        return Device(TracedHal(hal, writer))
 
     def _next_path(self) -> Path:
         self._boards += 1

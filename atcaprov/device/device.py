@@ -79,7 +79,12 @@ class Device:
     @classmethod
     def open(cls, url: str) -> Self:
         """Open the chip that a device URL names (see `atcaprov.hal.registry`)."""
-        return cls(open_hal(url))
+        hal = open_hal(url)
+        try:
+            return cls(hal)
+        except BaseException:
+            hal.close()
+            raise
 
     def close(self) -> None:
         """Send the chip to sleep, if it still answers, and release it; closing twice does no harm."""

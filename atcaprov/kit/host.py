@@ -126,7 +126,7 @@ def chip_reply(line: bytes) -> bytes:
     if refusal is not None:
         return with_crc(bytes((MIN_REPLY_SIZE, refusal)))
     data = _successful(line).data
-    if len(data) < MIN_REPLY_SIZE:
+    if len(data) < MIN_REPLY_SIZE or data == WAKE_TOKEN:  # no command has the answer to wake for a reply
         raise _late(line)
     return data
 

@@ -115,6 +115,7 @@ def test_an_error_of_the_kit_is_one_of_the_transport(judge: Callable[[bytes], ob
         (host.check_awake, b"00()"),
         (host.check_awake, b"00(07000060028038)"),
         (host.chip_reply, b"00()"),
+        (host.chip_reply, b"00(04113343)"),
         (host.chip_reply, b"00"),
         (host.chip_reply, b"ECC608A TWI"),
     ],

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from atcaprov.errors import Code, UsageError
+from atcaprov.device.device import Device
+from atcaprov.errors import Code, TransportError, UsageError
 from atcaprov.hal.trace import read_trace
 from provisioning_client.boards import BoardList
 from provisioning_client.tracing import Tracing
@@ -31,3 +32,16 @@ def test_a_trace_that_can_not_be_written_stops_before_the_chip_is_asked(tmp_path
     with pytest.raises(UsageError) as refused:
         Tracing(tmp_path / "missing" / "run.jsonl").open(f"emulator:{tmp_path / 'chip.json'}")
     assert refused.value.code == Code.FILE_UNWRITABLE
+
+
+def test_a_chip_that_can_not_be_driven_is_released(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing() -> None:
+        raise TransportError("no driver", code=Code.LIBRARY_MISSING)
+
+    closed: list[str] = []
+    monkeypatch.setattr("atcaprov.device.device.load_library", missing)
+    monkeypatch.setattr("atcaprov.hal.emulated.EmulatedHal.close", lambda hal: closed.append(hal.url), raising=False)
+    for opener in (Tracing(tmp_path / "run.jsonl").open, Device.open):
+        with pytest.raises(TransportError):
+            opener("emulator:")
+    assert closed == ["emulator:"] * 2
