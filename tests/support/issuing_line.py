@@ -13,7 +13,7 @@ from atcaprov.wire.messages import CertificatesReply, ErrorReply, SignerRequest
 from provisioning_server.authority import Authority, Reply, Request
 from provisioning_server.signers.roster import SignerRoster
 from provisioning_server.signers.signer import Signer
-from provisioning_server.signers.signing_queue import SigningQueue
+from provisioning_server.signers.signing_queue import Signed, SigningQueue
 from provisioning_server.signers.signing_thread import SigningThread
 from provisioning_server.worker import IssuingWorker
 from tests.support.memory_signer import NOW, MemorySigner
@@ -54,13 +54,19 @@ class _DirectLoop:
 
 
 class IssuingLine:
-    """Requests in, replies out. Slow signers get their threads when they come."""
+    """Requests in, replies out. Slow signers get their threads when they come.
 
-    def __init__(self, data: Path, signers: Iterable[Signer], **options: Any) -> None:
+    `signed` is called whenever a slow signer has done a job, before it takes the next one.
+    """
+
+    def __init__(
+        self, data: Path, signers: Iterable[Signer], signed: Callable[[], None] = lambda: None, **options: Any
+    ) -> None:
+        self._signed = signed
         self.log = RememberingLog()
         self.roster = SignerRoster()
         self.records = open_records(data)
-        self.queue = SigningQueue(self.roster, lambda signed: self.worker.signed(signed))
+        self.queue = SigningQueue(self.roster, self._done)
         authority = Authority(self.roster, self.records, self.log, lambda: NOW, slow_signers=self.queue, **options)
         self.worker = IssuingWorker(authority, cast(asyncio.AbstractEventLoop, _DirectLoop()), self.log)
         self._threads: list[SigningThread] = []
@@ -83,6 +89,10 @@ class IssuingLine:
     def unplug(self, signer: Signer) -> None:
         self.roster.remove(signer)
         self.queue.signers_changed()
+
+    def _done(self, signed: Signed) -> None:
+        self._signed()
+        self.worker.signed(signed)
 
     def ask(self, request: Request) -> Future[Reply]:
         """The reply comes when it comes."""

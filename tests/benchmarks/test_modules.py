@@ -1,0 +1,132 @@
+"""How well the server uses signer modules: emulated chips at the execution times of clock divider M0, virtual seconds.
+
+The limit of a chip is one signature: Nonce and Sign, 20 ms + 115 ms. 64 stations ask again as soon as they have their
+reply; nothing here depends on how fast this machine is.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from atcaprov.chip.commands import MAX_EXECUTION_MS_M0, Opcode
+from atcaprov.device.device import Device
+from atcaprov.emulator.chip import Chip
+from atcaprov.hal.emulated import EmulatedHal
+from atcaprov.wire.messages import CertificatesReply, CertificatesRequest
+from provisioning_server.authority import Reply
+from provisioning_server.signers.module import PluggedModule
+from signer_module.making import ModuleOrder
+from signer_module.module import ModuleSigner
+from tests.benchmarks.report import Figure, report
+from tests.support.issuing_line import IssuingLine
+from tests.support.modules import PASSWORD, make, open_order, order, root_folder
+from tests.support.server import PATIENCE
+from tests.support.server_parts import CHIP_KEY, config_zone
+from tests.support.shared_time import SharedTime
+
+STATIONS = 64
+REQUESTS_PER_STATION = 5
+SIGNATURE_SECONDS = (MAX_EXECUTION_MS_M0[Opcode.NONCE] + MAX_EXECUTION_MS_M0[Opcode.SIGN]) / 1000
+LEAST_UTILISATION = 0.95
+
+
+def plugged_modules(folder: Path, count: int, time: SharedTime, wanted: ModuleOrder) -> Iterator[PluggedModule]:
+    root = root_folder(folder / "root")
+    for number in range(count):
+        hal = EmulatedHal(Chip(clock=time), "emulator:")
+        with Device(hal) as device:
+            make(device, root, wanted, (number + 1).to_bytes(2, "big"))
+        module = PluggedModule(ModuleSigner.on(Device(hal)))
+        module.unlock(PASSWORD)
+        yield module
+
+
+@dataclass
+class Stations:
+    """Each asks for one chip after the other, and remembers in virtual seconds how long it waited."""
+
+    line: IssuingLine
+    time: SharedTime
+    named: bytes
+    modules: int
+    waits: list[float] = field(default_factory=list)
+    certificates: set[bytes] = field(default_factory=set)
+    _open: int = STATIONS
+    _all_done: threading.Event = field(default_factory=threading.Event)
+
+    def run(self) -> float:
+        """Return how long it took all together."""
+        start = self.time.now()
+        self.time.set_working(self.modules)
+        for station in range(STATIONS):
+            self._ask(station, 0, start)
+        assert self._all_done.wait(PATIENCE * 4), "the stations wait for ever"
+        return self.time.now() - start
+
+    def _ask(self, station: int, number: int, now: float) -> None:
+        chip = 1 + station * REQUESTS_PER_STATION + number
+        request = CertificatesRequest(config_zone(chip), CHIP_KEY, self.named, any_of_group=True)
+        self.line.worker.submit(request, lambda reply: self._take(station, number, now, reply))
+
+    def _take(self, station: int, number: int, asked: float, reply: Reply) -> None:
+        now = self.time.now()
+        if not isinstance(reply, CertificatesReply):
+            self._all_done.set()
+            return
+        self.waits.append(now - asked)
+        self.certificates.add(reply.device_certificate)
+        if number + 1 < REQUESTS_PER_STATION:
+            self._ask(station, number + 1, now)
+        else:
+            self._open -= 1
+            self.time.set_working(min(self._open, self.modules))
+        self.time.release()
+        if not self._open:
+            self._all_done.set()
+
+
+def run(folder: Path, modules: int, wanted: ModuleOrder) -> tuple[Stations, float]:
+    time = SharedTime()
+    signers = list(plugged_modules(folder, modules, time, wanted))
+    with IssuingLine(folder / "data", signers, time.hold) as line:
+        stations = Stations(line, time, signers[-1].documents.signer_public_key, modules)
+        seconds = stations.run()
+        line.stop()
+    time.set_working(1)
+    for signer in signers:
+        signer.close()
+    assert len(stations.certificates) == STATIONS * REQUESTS_PER_STATION
+    return stations, seconds
+
+
+@pytest.mark.parametrize("modules", [1, 2, 4])
+def test_modules_are_kept_busy(tmp_path: Path, modules: int) -> None:
+    found = {}
+    for name, wanted in (("password", order()), ("open", open_order())):
+        stations, seconds = run(tmp_path / name, modules, wanted)
+        found[name] = len(stations.waits) / seconds
+    limit = modules / SIGNATURE_SECONDS
+    note = (
+        f"{found['password']:.2f} certificates per virtual second of {limit:.2f} that {modules} chips can sign at M0, "
+        f"modules with password; {100 * found['open'] / limit:.1f} % without; {STATIONS} stations; at least 95"
+    )
+    report(Figure(f"modules.utilisation.{modules}", round(100 * found["password"] / limit, 2), "%", note))
+    assert min(found.values()) >= LEAST_UTILISATION * limit
+
+
+def test_the_last_of_many_waits_no_longer_than_its_turn(tmp_path: Path) -> None:
+    modules = 2
+    stations, _ = run(tmp_path, modules, order())
+    turn = STATIONS * SIGNATURE_SECONDS / modules
+    longest = max(stations.waits)
+    note = (
+        f"longest of {len(stations.waits)} waits, {longest:.2f} virtual s, of a fair turn of {turn:.2f} s: {STATIONS} "
+        f"stations, {modules} modules; at most {100 / LEAST_UTILISATION:.0f}"
+    )
+    report(Figure("modules.fairness", round(100 * longest / turn, 2), "%", note))
+    assert longest <= turn / LEAST_UTILISATION
