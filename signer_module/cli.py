@@ -1,35 +1,25 @@
-"""The program `signer-module`: make roots and signers on files, export what products need, show what is there."""
+"""The program `signer-module`: make roots and signers on files and in chips, export, show and check what is there."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import Final
 
 import click
 
 from atcaprov import __version__
-from atcaprov.certs.description import CertificateDescription, default_description, default_text
-from atcaprov.certs.keys import key_id
-from atcaprov.errors import AtcaProvError, UsageError
-from signer_module import files, passwords, report
-from signer_module.export import export_signer
-from signer_module.key_file import SoftwareKey, key_is_encrypted, load_key
-from signer_module.root import RootFolder, create_root
-from signer_module.signer import SignerDescriptions, create_signer
-from signer_module.signer_folder import SignerFolder
+from atcaprov.certs.description import default_text
+from atcaprov.errors import AtcaProvError
+from signer_module import create_commands, module_commands, outside_commands, password_commands
 
 INTERRUPTED: Final = 130
-_FOLDER = click.Path(path_type=Path, file_okay=False)
-_FILE = click.Path(path_type=Path, dir_okay=False)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="signer-module")
 def cli() -> None:
-    """Create a root and signers on files, and export what clients and products need of them."""
+    """Create roots and signers on files or in chips, and export what clients and products need of them."""
 
 
 @cli.group("root")
@@ -42,92 +32,15 @@ def signer_group() -> None:
     """Signers: their keys sign device certificates."""
 
 
-@root_group.command("create")
-@click.option("--out", type=_FOLDER, required=True, help="New folder for the root.")
-@click.option("--description", type=_FILE, help="TOML description of the certificate; without it the default.")
-@passwords.password_options(new=True, whose="the root's")
-def root_create(
-    out: Path, description: Path | None, password_file: Path | None, password_fd: int | None, no_password: bool
-) -> None:
-    """Create a root: a key and a self-signed certificate in a new folder."""
-    files.refuse_existing(out)
-    described = _description("root", description)
-    password = passwords.source(password_file, password_fd, no_password).choose("Password for the root key")
-    root = create_root(out, described, password, _now())
-    click.echo(f"Root created in {root.path}: {root.name}, key id {key_id(root.public_key).hex()}.")
-
-
-@signer_group.command("create")
-@click.option("--root", "root_path", type=_FOLDER, required=True, help="Folder of the root.")
-@click.option("--out", type=_FOLDER, required=True, help="New folder for the signer.")
-@click.option("--signer-id", metavar="HHHH", help="Four hexadecimal digits; without it the lowest free id.")
-@click.option("--signer-description", type=_FILE, help="TOML description of the signer's certificate.")
-@click.option("--device-description", type=_FILE, help="TOML description of its devices' certificates.")
-@click.option("--key", "key_path", type=_FILE, help="Use this P-256 key instead of a new one.")
-@click.option("--index", type=click.IntRange(0, 999), default=0, help="N of atcaprov_cert_info_N.c (0).")
-@passwords.password_options("key-", new=False, whose="the given key's")
-@passwords.password_options("root-", new=False, whose="the root's")
-@passwords.password_options(new=True, whose="the signer's")
-def signer_create(
-    root_path: Path,
-    out: Path,
-    signer_id: str | None,
-    signer_description: Path | None,
-    device_description: Path | None,
-    key_path: Path | None,
-    index: int,
-    password_file: Path | None,
-    password_fd: int | None,
-    no_password: bool,
-    root_password_file: Path | None,
-    root_password_fd: int | None,
-    key_password_file: Path | None,
-    key_password_fd: int | None,
-) -> None:
-    """Create a signer: a key and a certificate that the root signs, in a new folder."""
-    files.refuse_existing(out)
-    chosen = _signer_id(signer_id)
-    descriptions = SignerDescriptions(
-        _description("signer", signer_description), _description("device", device_description)
-    )
-    root = RootFolder.load(root_path)
-    root_source = passwords.source(root_password_file, root_password_fd)
-    root_key = root.unlock(root_source.read("Password of the root key") if root.key_is_encrypted else None)
-    key = _signer_key(key_path, passwords.source(key_password_file, key_password_fd))
-    password = passwords.source(password_file, password_fd, no_password).choose("Password for the signer key")
-    signer = create_signer(
-        out,
-        root=root,
-        root_key=root_key,
-        descriptions=descriptions,
-        key=key,
-        password=password,
-        signer_id=chosen,
-        now=_now(),
-        index=index,
-    )
-    click.echo(
-        f"Signer created in {signer.path}: {signer.name}, signer id {signer.signer_id.hex().upper()}, "
-        f"serial {signer.serial.hex().upper()}."
-    )
-
-
-@cli.command("export")
-@click.option("--signer", "signer_path", type=_FOLDER, required=True, help="Folder of the signer.")
-@click.option("--out", type=_FOLDER, required=True, help="New folder for the export.")
-@click.option("--index", type=click.IntRange(0, 999), default=0, help="N of atcaprov_cert_info_N.c (0).")
-def export_command(signer_path: Path, out: Path, index: int) -> None:
-    """Export certificates, the cert info file and the definitions as C and JSON; no private key."""
-    for name in export_signer(SignerFolder.load(signer_path), out, index):
-        click.echo(str(out / name))
-
-
-@cli.command("info")
-@click.argument("folder", type=_FOLDER)
-@click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
-def info_command(folder: Path, as_json: bool) -> None:
-    """Show what a root's or signer's folder holds."""
-    click.echo(report.show(folder, as_json=as_json))
+root_group.add_command(create_commands.root_create)
+signer_group.add_command(create_commands.signer_create)
+signer_group.add_command(outside_commands.signer_request)
+signer_group.add_command(outside_commands.signer_import)
+cli.add_command(module_commands.export_command)
+cli.add_command(module_commands.info_command)
+cli.add_command(module_commands.verify_command)
+cli.add_command(module_commands.backup_command)
+cli.add_command(password_commands.password_group)
 
 
 @cli.command("description")
@@ -135,38 +48,6 @@ def info_command(folder: Path, as_json: bool) -> None:
 def description_command(role: str) -> None:
     """Print a default description, to start an own one from."""
     click.echo(default_text("root" if role == "root" else "signer" if role == "signer" else "device"), nl=False)
-
-
-def _description(role: str, path: Path | None) -> CertificateDescription:
-    if path is None:
-        return default_description("root" if role == "root" else "signer" if role == "signer" else "device")
-    try:
-        found = CertificateDescription.from_toml(files.read_text(path))
-    except UsageError as error:
-        raise UsageError(f"{path}: {error.what}", advice=error.advice, code=error.code) from error
-    if found.role != role:
-        raise UsageError(f"{path} describes a {found.role}, not a {role}.")
-    return found
-
-
-def _signer_key(path: Path | None, source: passwords.PasswordSource) -> SoftwareKey:
-    if path is None:
-        return SoftwareKey.generate()
-    data = files.read_bytes(path)
-    password = source.read("Password of the given key") if key_is_encrypted(data, str(path)) else None
-    return load_key(data, password, str(path))
-
-
-def _signer_id(text: str | None) -> bytes | None:
-    if text is None:
-        return None
-    if len(text) != 4 or not all(character in "0123456789abcdefABCDEF" for character in text):
-        raise UsageError(f"'{text}' is no signer id.", advice="Give four hexadecimal digits, for example 0034.")
-    return bytes.fromhex(text)
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -11,13 +11,14 @@ from signer_module.signer_facts import SignerFacts
 
 def export_signer(signer: SignerFacts, out: Path, index: int = 0) -> list[str]:
     """Write the export into a new folder and return the names of its files."""
-    contents = _contents(signer, index)
+    contents = export_contents(signer, index)
     with files.new_folder(out, 0o755) as folder:
         files.write_all(folder, {name: (data, files.PUBLIC) for name, data in contents.items()})
     return list(contents)
 
 
-def _contents(signer: SignerFacts, index: int) -> dict[str, bytes]:
+def export_contents(signer: SignerFacts, index: int) -> dict[str, bytes]:
+    """Return the files of an export: name -> bytes."""
     info = signer.cert_info(index)
     found = {
         "signer.pem": files.pem_certificate(signer.certificate),

@@ -25,15 +25,20 @@ def show(folder: Path, *, as_json: bool) -> str:
         facts = _root_facts(RootFolder.load(folder))
     else:
         raise UsageError(f"{folder} is the folder of neither a root nor a signer.", code=Code.FILE_UNREADABLE)
-    return json.dumps(facts, indent=2) if as_json else "\n".join(_lines(facts))
+    return formatted(facts, as_json=as_json)
+
+
+def formatted(facts: dict[str, Any], *, as_json: bool) -> str:
+    """Return a report as text, or as JSON with the same contents."""
+    return json.dumps(facts, indent=2) if as_json else "\n".join(report_lines(facts))
 
 
 def _root_facts(root: RootFolder) -> dict[str, Any]:
     return {
         "kind": "root",
         "name": root.name,
-        **_certificate_facts(root.certificate, root.public_key),
-        "key": _key_facts(root.key_is_encrypted),
+        **certificate_facts(root.certificate, root.public_key),
+        "key": _key_facts(root.key_is_encrypted) if root.has_key else "on a root module",
         "signer ids given": ", ".join(root.issued()) or "none",
     }
 
@@ -44,16 +49,17 @@ def _signer_facts(signer: SignerFolder) -> dict[str, Any]:
         "name": signer.name,
         "signer id": signer.signer_id.hex().upper(),
         "serial": signer.serial.hex().upper(),
-        **_certificate_facts(signer.certificate, signer.public_key),
+        **certificate_facts(signer.certificate, signer.public_key),
         "key": _key_facts(signer.key_is_encrypted),
         "root": root_module.common_name(signer.root_certificate),
         "root key id": key_id(signer.root_public_key).hex(),
-        "signer certificates": _definition_facts(signer.signer_definition),
-        "device certificates": _definition_facts(signer.device_definition),
+        "signer certificates": definition_facts(signer.signer_definition),
+        "device certificates": definition_facts(signer.device_definition),
     }
 
 
-def _certificate_facts(certificate: bytes, public_key: bytes) -> dict[str, Any]:
+def certificate_facts(certificate: bytes, public_key: bytes) -> dict[str, Any]:
+    """Return what a report says of a certificate (DER) and its key (64 bytes)."""
     parsed = x509.load_der_x509_certificate(certificate)
     return {
         "key id": key_id(public_key).hex(),
@@ -66,7 +72,8 @@ def _key_facts(encrypted: bool) -> str:
     return "encrypted" if encrypted else "not encrypted"
 
 
-def _definition_facts(definition: CertificateDefinition) -> dict[str, Any]:
+def definition_facts(definition: CertificateDefinition) -> dict[str, Any]:
+    """Return what a report says of a definition."""
     return {
         "template id": definition.template_id,
         "chain id": definition.chain_id,
@@ -78,11 +85,12 @@ def _definition_facts(definition: CertificateDefinition) -> dict[str, Any]:
     }
 
 
-def _lines(facts: dict[str, Any], indent: str = "") -> list[str]:
+def report_lines(facts: dict[str, Any], indent: str = "") -> list[str]:
+    """Return a report as lines of text."""
     lines = []
     for name, value in facts.items():
         if isinstance(value, dict):
-            lines += [f"{indent}{name}:", *_lines(value, indent + "  ")]
+            lines += [f"{indent}{name}:", *report_lines(value, indent + "  ")]
         else:
             lines.append(f"{indent}{name}: {value}")
     return lines

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final, Self
+from typing import Final, Protocol, Self
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -27,6 +27,13 @@ REGISTER_FILE: Final = "signers.tsv"
 MODULE_FILE: Final = "module.txt"
 """Stands in place of the key when that is on a root module: the serial number of its chip."""
 _REGISTER_HEAD: Final = "signer_id\tkey_id\tname\tissued\n"
+
+
+class RootKey(Protocol):
+    """What signs with a root's key: a key in memory, or a root module."""
+
+    def sign(self, digest: bytes) -> bytes:
+        """Return R||S (64 bytes) over a SHA-256 digest (32 bytes)."""
 
 
 @dataclass(frozen=True)

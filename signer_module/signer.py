@@ -16,7 +16,7 @@ from atcaprov.certs.template import device_definition, signer_definition
 from atcaprov.errors import Code, UsageError
 from signer_module import files, signer_folder
 from signer_module.key_file import SoftwareKey
-from signer_module.root import REGISTER_FILE, RootFolder, common_name
+from signer_module.root import REGISTER_FILE, RootFolder, RootKey, common_name
 from signer_module.signer_folder import SignerFolder
 
 if sys.platform != "win32":
@@ -35,7 +35,7 @@ def create_signer(
     path: Path,
     *,
     root: RootFolder,
-    root_key: SoftwareKey,
+    root_key: RootKey,
     descriptions: SignerDescriptions,
     key: SoftwareKey,
     password: bytes | None,
@@ -71,7 +71,7 @@ def _definitions(
 def _issue(
     definition: CertificateDefinition,
     root: RootFolder,
-    root_key: SoftwareKey,
+    root_key: RootKey,
     key: SoftwareKey,
     signer_id: bytes,
     now: datetime,

@@ -10,7 +10,10 @@ import pytest
 
 from signer_module.cli import cli
 from signer_module.encrypted_pkcs8 import ROUNDS
+from signer_module.layout import DESCRIPTION_SIZE
+from signer_module.password_keys import COST, LEAST_COST, MOST_COST
 from signer_module.passwords import MAX_PASSWORD
+from signer_module.quota import MOST
 
 PAGE = (Path(__file__).parents[2] / "docs/reference/signer-module.md").read_text(encoding="utf-8")
 
@@ -23,7 +26,21 @@ def command(*names: str) -> click.Command:
     return found
 
 
-@pytest.mark.parametrize("names", [("root", "create"), ("signer", "create"), ("export",)], ids="-".join)
+COMMANDS = [
+    ("root", "create"),
+    ("signer", "create"),
+    ("signer", "request"),
+    ("signer", "import"),
+    ("export",),
+    ("verify",),
+    ("backup-public",),
+    ("password", "set"),
+    ("password", "change"),
+    ("password", "check"),
+]
+
+
+@pytest.mark.parametrize("names", COMMANDS, ids="-".join)
 def test_every_option_is_explained_and_no_other(names: tuple[str, ...]) -> None:
     section = PAGE.split(f"\n### {' '.join(names)}\n", 1)[1].split("\n#", 1)[0]
     options = {option for parameter in command(*names).params for option in parameter.opts}
@@ -38,5 +55,9 @@ def test_every_command_is_explained() -> None:
 
 
 def test_figures() -> None:
+    assert f"N is 1 to {MOST:,}." in PAGE
+    assert f"N = 2^{COST} " in PAGE
+    assert f"{LEAST_COST} to {MOST_COST}; {COST}" in PAGE
+    assert f"= {DESCRIPTION_SIZE} bytes" in PAGE
     assert f"{ROUNDS:,} rounds" in PAGE
     assert f"1 to\n{MAX_PASSWORD} bytes" in PAGE

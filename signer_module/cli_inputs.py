@@ -1,0 +1,59 @@
+"""What the commands make of their arguments."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import click
+
+from atcaprov.certs.description import CertificateDescription, default_description
+from atcaprov.errors import UsageError
+from signer_module import files, passwords
+from signer_module.key_file import SoftwareKey, key_is_encrypted, load_key
+from signer_module.signer import SignerDescriptions
+
+FOLDER: Final = click.Path(path_type=Path, file_okay=False)
+FILE: Final = click.Path(path_type=Path, dir_okay=False)
+
+
+def description(role: str, path: Path | None) -> CertificateDescription:
+    """Return the description of a file, or the default; raises UsageError."""
+    if path is None:
+        return default_description("root" if role == "root" else "signer" if role == "signer" else "device")
+    try:
+        found = CertificateDescription.from_toml(files.read_text(path))
+    except UsageError as error:
+        raise UsageError(f"{path}: {error.what}", advice=error.advice, code=error.code) from error
+    if found.role != role:
+        raise UsageError(f"{path} describes a {found.role}, not a {role}.")
+    return found
+
+
+def signer_key(path: Path | None, source: passwords.PasswordSource) -> SoftwareKey:
+    """Return the key of a file, or a new one; raises UsageError."""
+    if path is None:
+        return SoftwareKey.generate()
+    data = files.read_bytes(path)
+    password = source.read("Password of the given key") if key_is_encrypted(data, str(path)) else None
+    return load_key(data, password, str(path))
+
+
+def parse_signer_id(text: str | None) -> bytes | None:
+    """Return the 2 bytes of a signer id; raises UsageError."""
+    if text is None:
+        return None
+    if len(text) != 4 or not all(character in "0123456789abcdefABCDEF" for character in text):
+        raise UsageError(f"'{text}' is no signer id.", advice="Give four hexadecimal digits, for example 0034.")
+    return bytes.fromhex(text)
+
+
+def now() -> datetime:
+    """Return the present moment in UTC."""
+    return datetime.now(UTC)
+
+
+def descriptions(signer: Path | None, device: Path | None) -> SignerDescriptions:
+    """Return the descriptions of two files, or the defaults; raises UsageError."""
+    return SignerDescriptions(description("signer", signer), description("device", device))

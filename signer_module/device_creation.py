@@ -1,0 +1,190 @@
+"""Commands that make modules: look at the chip, show the plan, make, and prove the result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+from atcaprov.certs.description import CertificateDescription
+from atcaprov.chip.memory_map import serial_number
+from atcaprov.device.device import Device
+from atcaprov.errors import Board, CertificateError, Code, ProvisioningError, UsageError
+from atcaprov.provisioning.config_stages import is_config_locked, is_data_locked
+from signer_module import files
+from signer_module.layout import variant_of
+from signer_module.make_root import make_root
+from signer_module.make_signer import import_certificate, make_signer
+from signer_module.making import ModuleOrder
+from signer_module.module import ModuleRoot, ModuleSigner
+from signer_module.module_facts import RootFacts, SignerModuleFacts, read_module
+from signer_module.passwords import PasswordSource
+from signer_module.root import RootFolder, RootKey, write_module_folder
+from signer_module.signer import SignerDescriptions
+
+Consent = Callable[[list[str]], None]
+
+
+def create_root_module(
+    url: str, out: Path, order: ModuleOrder, description: CertificateDescription, now: datetime, consent: Consent
+) -> ModuleRoot:
+    """Make a root module and the folder with its certificate and register; the module comes back open.
+
+    A module that was finished by a run whose end was cut gets its folder.
+    """
+    with _kept_if_good(Device.open(url)) as device:
+        if not _finished(device):
+            consent(plan(device, order, "a self-signed root certificate"))
+            make_root(device, order, description, now)
+        root = _proved_root(device, order)
+        files.refuse_existing(out)
+        write_module_folder(out, root.certificate, root.serial)
+        return root
+
+
+def create_signer_module(
+    url: str,
+    order: ModuleOrder,
+    *,
+    root: RootFolder,
+    sign: Callable[[bytes], bytes],
+    descriptions: SignerDescriptions,
+    signer_id: bytes | None,
+    now: datetime,
+    consent: Consent,
+) -> ModuleSigner:
+    """Make a signer module under a root; it comes back open and proved. One that is finished is only proved."""
+    with _kept_if_good(Device.open(url)) as device:
+        if not _finished(device):
+            consent(plan(device, order, f"a signer certificate from {root.name}"))
+            make_signer(device, order, root=root, sign=sign, descriptions=descriptions, signer_id=signer_id, now=now)
+        return _proved_signer(device, order, root.public_key)
+
+
+def import_signer_certificate(
+    url: str,
+    order: ModuleOrder,
+    descriptions: SignerDescriptions,
+    *,
+    certificate: bytes,
+    root: bytes,
+    consent: Consent,
+) -> ModuleSigner:
+    """Finish a module that an outside CA has certified; it comes back open and proved."""
+    with _kept_if_good(Device.open(url)) as device:
+        if not _finished(device):
+            consent(plan(device, order, "the certificate of the outside CA"))
+            import_certificate(device, order, descriptions, certificate=certificate, root=root)
+        module = _proved_signer(device, order, None)
+        if module.certificate != certificate:
+            raise CertificateError(
+                "The module holds another certificate than the one given.", code=Code.CERTIFICATE_MISMATCH
+            )
+        return module
+
+
+def plan(device: Device, order: ModuleOrder, certificate: str) -> list[str]:
+    """Return in words what will be done to a chip."""
+    config = device.read_config()
+    begun = is_config_locked(config)
+    quota = f"; {order.quota} signatures and not one more" if order.quota is not None else ""
+    return [
+        f"The chip {serial_number(config).hex().upper()} at {device.url} becomes a module {order.variant}{quota}:",
+        "  1. its configuration is locked already"
+        if begun
+        else "  1. its configuration is written and locked for ever",
+        "  2. its private key is made in the chip and never leaves it",
+        f"  3. it gets {certificate} and its description",
+        "  4. its data zone is locked for ever",
+        "None of this can be undone, and the chip can become nothing else.",
+    ]
+
+
+@contextmanager
+def root_signer(root: RootFolder, url: str | None, source: PasswordSource) -> Iterator[RootKey]:
+    """Give what signs with a root's key: its file, or the root module at `url`."""
+    if root.has_key:
+        if url is not None:
+            raise UsageError(f"The key of {root.path} is a file; --root-device does not go with it.")
+        password = source.read("Password of the root key") if root.key_is_encrypted else None
+        yield root.unlock(password)
+        return
+    if url is None:
+        raise UsageError(f"The key of {root.path} is on a root module.", advice="Name it with --root-device.")
+    with _open_root(url) as module:
+        if module.public_key != root.public_key:
+            raise CertificateError(f"The root module at {url} is not that of {root.path}.", code=Code.KEY_MISMATCH)
+        module.unlock(source.read("Password of the root module") if module.needs_password else None)
+        yield module
+
+
+def _open_root(url: str) -> ModuleRoot:
+    with _kept_if_good(Device.open(url)) as device:
+        facts = read_module(device)
+        if not isinstance(facts, RootFacts):
+            raise ProvisioningError(f"The module at {url} is a signer, not a root.", code=Code.NOT_A_MODULE)
+        return ModuleRoot(device, facts)
+
+
+def _finished(device: Device) -> bool:
+    """Tell whether the chip is a finished module already: a run was cut after its last lock."""
+    config = device.read_config()
+    return is_data_locked(config) and variant_of(config) is not None
+
+
+def _proved_root(device: Device, order: ModuleOrder) -> ModuleRoot:
+    facts = _read_back(device)
+    if not isinstance(facts, RootFacts):
+        raise _other("a signer module")
+    root = ModuleRoot(device, facts)
+    _prove(root, order)
+    return root
+
+
+def _proved_signer(device: Device, order: ModuleOrder, root_public_key: bytes | None) -> ModuleSigner:
+    facts = _read_back(device)
+    if not isinstance(facts, SignerModuleFacts):
+        raise _other("a root module")
+    if root_public_key not in (None, facts.root_public_key):
+        raise _other("a signer of another root")
+    module = ModuleSigner(device, facts)
+    _prove(module, order)
+    return module
+
+
+def _read_back(device: Device) -> RootFacts | SignerModuleFacts:
+    try:
+        return read_module(device)
+    except CertificateError as error:
+        error.board = Board.SCRAP  # both locks are closed: what is wrong now stays wrong
+        raise
+
+
+def _prove(module: ModuleRoot | ModuleSigner, order: ModuleOrder) -> None:
+    module.unlock(order.password)
+    if not module.prove():
+        raise CertificateError(
+            "The private key in the chip does not belong to its certificate.",
+            advice="The chip is scrap: it can't be changed any more.",
+            code=Code.KEY_MISMATCH,
+            board=Board.SCRAP,
+        )
+
+
+def _other(what: str) -> ProvisioningError:
+    return ProvisioningError(
+        f"The chip is {what} already, which can't be changed any more.",
+        advice="Take another chip.",
+        code=Code.DATA_LOCKED_OTHER,
+    )
+
+
+@contextmanager
+def _kept_if_good(device: Device) -> Iterator[Device]:
+    """Close the device when the block fails."""
+    try:
+        yield device
+    except BaseException:
+        device.close()
+        raise

@@ -1,0 +1,88 @@
+"""`signer-module export`, `info`, `verify` and `backup-public`: what is there, on files or on a module."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from atcaprov.errors import CertificateError, Code, UsageError
+from signer_module import passwords, report
+from signer_module.cli_inputs import FOLDER
+from signer_module.device_options import device_option, needed_device
+from signer_module.export import export_signer
+from signer_module.module import ModuleSigner, open_module
+from signer_module.module_report import AnyModule, module_facts, write_backup
+from signer_module.signer_folder import SignerFolder
+
+
+@click.command("export")
+@click.option("--signer", "signer_path", type=FOLDER, help="Folder of the signer.")
+@device_option
+@click.option("--out", type=FOLDER, required=True, help="New folder for the export.")
+@click.option("--index", type=click.IntRange(0, 999), default=0, help="N of atcaprov_cert_info_N.c (0).")
+def export_command(signer_path: Path | None, device: str | None, out: Path, index: int) -> None:
+    """Export certificates, the cert info file and the definitions as C and JSON; no private key."""
+    if (signer_path is None) == (device is None):
+        raise UsageError("Which signer?", advice="Give --signer for a folder, or --device for a module.")
+    if signer_path is not None:
+        names = export_signer(SignerFolder.load(signer_path), out, index)
+    else:
+        assert device is not None
+        with ModuleSigner.open(device) as module:
+            names = export_signer(module, out, index)
+    for name in names:
+        click.echo(str(out / name))
+
+
+@click.command("info")
+@click.argument("folder", type=FOLDER, required=False)
+@device_option
+@click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
+def info_command(folder: Path | None, device: str | None, as_json: bool) -> None:
+    """Show what a root's or signer's folder or module holds."""
+    if (folder is None) == (device is None):
+        raise UsageError("Which root or signer?", advice="Name a folder, or --device for a module.")
+    if folder is not None:
+        click.echo(report.show(folder, as_json=as_json))
+        return
+    assert device is not None
+    with open_module(device) as module:
+        click.echo(report.formatted(module_facts(module), as_json=as_json))
+
+
+@click.command("verify")
+@needed_device
+@click.option("--public-only", is_flag=True, help="Check what is public, not the key: no password is needed.")
+@passwords.password_options(new=False, whose="the module's")
+def verify_command(device: str, public_only: bool, password_file: Path | None, password_fd: int | None) -> None:
+    """Check a module: configuration, locks, certificates, and that its key belongs to them."""
+    source = passwords.source(password_file, password_fd)
+    with open_module(device) as module:
+        if public_only:
+            click.echo(f"Module {module.serial.hex().upper()}: what is public is good; the key was not tried.")
+            return
+        unlock(module, source)
+        if not module.prove():
+            raise CertificateError(
+                "The private key in the chip does not belong to its certificate.",
+                advice="Take the module out of use.",
+                code=Code.KEY_MISMATCH,
+            )
+        click.echo(f"Module {module.serial.hex().upper()}: certificates and key are good.")
+
+
+@click.command("backup-public")
+@needed_device
+@click.option("--out", type=FOLDER, required=True, help="New folder for the backup.")
+def backup_command(device: str, out: Path) -> None:
+    """Copy all that can be read of a module into a folder; the private key can't be."""
+    with open_module(device) as module:
+        for name in write_backup(module, out):
+            click.echo(str(out / name))
+
+
+def unlock(module: AnyModule, source: passwords.PasswordSource) -> None:
+    """Give a module its password if it needs one."""
+    if module.needs_password:
+        module.unlock(source.read("Password of the module"))

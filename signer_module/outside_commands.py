@@ -1,0 +1,120 @@
+"""`signer-module signer request` and `signer import`: a signer module whose certificate an outside CA signs."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from atcaprov.certs.keys import raw_public_key
+from atcaprov.device.device import Device
+from atcaprov.errors import Code, UsageError
+from signer_module import cli_inputs, files, passwords
+from signer_module.cli_inputs import FILE
+from signer_module.device_creation import import_signer_certificate, plan
+from signer_module.device_options import consent, needed_device, order, order_options
+from signer_module.make_signer import request_certificate
+
+
+@click.command("request")
+@needed_device
+@click.option("--out", type=FILE, required=True, help="File for the request (PKCS#10, PEM).")
+@click.option("--signer-id", metavar="HHHH", required=True, help="Four hexadecimal digits, agreed with the CA.")
+@click.option("--signer-description", type=FILE, help="TOML description of the signer's certificate.")
+@order_options
+@passwords.password_options(new=True, whose="the module's")
+def signer_request(
+    device: str,
+    out: Path,
+    signer_id: str,
+    signer_description: Path | None,
+    quota: int | None,
+    password_later: bool,
+    scrypt_cost: int,
+    yes: bool,
+    password_file: Path | None,
+    password_fd: int | None,
+    no_password: bool,
+) -> None:
+    """Begin a signer module: make its key, and a request for the CA that will certify it."""
+    chosen = cli_inputs.parse_signer_id(signer_id)
+    assert chosen is not None
+    description = cli_inputs.description("signer", signer_description)
+    earlier = _earlier_key(out)
+    source = passwords.source(password_file, password_fd, no_password)
+    wanted = order(source, quota=quota, password_later=password_later, scrypt_cost=scrypt_cost)
+    with Device.open(device) as chip:
+        steps = plan(chip, wanted, "the certificate that the CA will make, which 'signer import' brings,")
+        consent(steps, given=yes)
+        request = request_certificate(chip, wanted, description, signer_id=chosen, wanted=lambda key: key == earlier)
+    pem = x509.load_der_x509_csr(request.der).public_bytes(Encoding.PEM)
+    _replace(out, pem)
+    click.echo(f"Request written to {out}. Bring the CA's answer with 'signer-module signer import'.")
+
+
+@click.command("import")
+@needed_device
+@click.option("--certificate", type=FILE, required=True, help="The signer's certificate that the CA made.")
+@click.option("--root-certificate", type=FILE, required=True, help="The CA's own, self-signed certificate.")
+@click.option("--signer-description", type=FILE, help="TOML description of the signer's certificate.")
+@click.option("--device-description", type=FILE, help="TOML description of its devices' certificates.")
+@order_options
+@passwords.password_options(new=True, whose="the module's")
+def signer_import(
+    device: str,
+    certificate: Path,
+    root_certificate: Path,
+    signer_description: Path | None,
+    device_description: Path | None,
+    quota: int | None,
+    password_later: bool,
+    scrypt_cost: int,
+    yes: bool,
+    password_file: Path | None,
+    password_fd: int | None,
+    no_password: bool,
+) -> None:
+    """Finish a module that was begun by a request, with the certificate that the CA made of it."""
+    descriptions = cli_inputs.descriptions(signer_description, device_description)
+    parts = [files.read_certificate(path) for path in (certificate, root_certificate)]
+    source = passwords.source(password_file, password_fd, no_password)
+    wanted = order(source, quota=quota, password_later=password_later, scrypt_cost=scrypt_cost)
+    with import_signer_certificate(
+        device,
+        wanted,
+        descriptions,
+        certificate=parts[0],
+        root=parts[1],
+        consent=lambda steps: consent(steps, given=yes),
+    ) as module:
+        click.echo(
+            f"Signer module {module.serial.hex().upper()} finished: {module.name}, "
+            f"signer id {module.signer_id.hex().upper()}."
+        )
+
+
+def _earlier_key(out: Path) -> bytes | None:
+    """Return the key (64 bytes) of a request that stands there: made again, it keeps the key that the CA may know."""
+    if not out.exists():
+        return None
+    try:
+        key = x509.load_pem_x509_csr(files.read_bytes(out)).public_key()
+    except ValueError:
+        raise UsageError(
+            f"{out} exists already and is no request.", advice="Choose another file.", code=Code.FILE_UNWRITABLE
+        ) from None
+    return raw_public_key(key) if isinstance(key, ec.EllipticCurvePublicKey) else None
+
+
+def _replace(path: Path, data: bytes) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    files.write_new(temporary, data)
+    try:
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink()
+        raise UsageError(f"{path} cannot be written: {error.strerror}.", code=Code.FILE_UNWRITABLE) from error
