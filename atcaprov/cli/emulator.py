@@ -21,7 +21,7 @@ from atcaprov.hal.trace import create_trace, read_trace
 from atcaprov.hal.traced import TracedHal
 from atcaprov.kit.profiles import PARSER3, PROFILES
 from atcaprov.serving.bus import Buses
-from atcaprov.serving.chips import MOST_CHIPS, make_chips
+from atcaprov.serving.chips import MOST_CHIPS, holding, make_chips
 from atcaprov.serving.explain import explaining
 from atcaprov.serving.pins import Pins
 from atcaprov.serving.probes import harmless_packets
@@ -68,10 +68,11 @@ def serve(image: str, chips: int, state: Path | None, clock: str, faults: Path |
     Every way in leads to the same chips. Port 0 takes a free one; each port is printed when it is open.
     """
     plan = _read_plan(faults) if faults else ""
-    made = make_chips(load_image(image), chips, state=state, clock=parse_clock(clock), faults=plan)
     observer = explaining(_warn) if options.pop("explain") else None
     ways = Ways(firmware=PROFILES[options.pop("firmware")], **options)
-    asyncio.run(_serve(Buses([Pins(chip, observer) for chip in made]), ways))
+    with holding(state, chips):
+        made = make_chips(load_image(image), chips, state=state, clock=parse_clock(clock), faults=plan)
+        asyncio.run(_serve(Buses([Pins(chip, observer) for chip in made]), ways))
 
 
 @group.command()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +15,7 @@ from atcaprov.emulator.images import Image
 from atcaprov.emulator.memory import Memory
 from atcaprov.emulator.random_source import SystemRandom
 from atcaprov.emulator.state_file import StateFile
+from atcaprov.hal.bus_lock import BusLock
 
 FIRST_ADDRESS: Final = 0x08
 LAST_ADDRESS: Final = 0x77
@@ -39,6 +41,20 @@ def make_chips(
         UsageError: a state file is damaged or can't be read or written, or the fault plan is none.
     """
     return [_make_chip(image, number, state, clock(), faults) for number in range(count)]
+
+
+@contextmanager
+def holding(state: Path | None, count: int) -> Iterator[None]:
+    """Keep other servers away from the state files until the block ends.
+
+    Raises:
+        TransportError: another server uses one of them (DEVICE_BUSY).
+    """
+    files = [_numbered(state, number) for number in range(count)] if state else []
+    with ExitStack() as held:
+        for file in files:
+            held.enter_context(BusLock(str(file.resolve())).held(0))
+        yield
 
 
 def _make_chip(image: Image, number: int, state: Path | None, clock: Clock, faults: str) -> Chip:

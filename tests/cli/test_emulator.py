@@ -77,6 +77,21 @@ def test_what_a_client_changed_is_in_the_state_file(tmp_path: Path) -> None:
         assert read_counter(memory, 0) == expected
 
 
+def test_a_chip_file_serves_one_server_at_a_time(tmp_path: Path) -> None:
+    state = tmp_path / "chip.json"
+    with serving("--wolfssl", "0", "--state", str(state)) as (program, _places):
+        done = run_in_process(group, "serve", "--bridge", "0", "--state", str(state))
+        assert done.code == 3
+        assert f"{state} is in use by another program" in done.err
+        done = run_in_process(
+            group, "serve", "--bridge", "0", "--chips", "2", "--state", str(tmp_path / "x.json"), "--bind", "192.0.2.1"
+        )
+        assert "in use" not in done.err
+        assert ended(program, signal.SIGTERM)[0] == 0
+    with serving("--wolfssl", "0", "--state", str(state)) as (program, _places):
+        assert ended(program, signal.SIGTERM)[0] == 0
+
+
 def test_explain_says_why_on_stderr(tmp_path: Path) -> None:
     with serving("--wolfssl", "0", "--explain", "--image", "atecc608b") as (program, places):
         with wolfssl_client(places) as client:
