@@ -1,0 +1,173 @@
+"""What stands on a module is read strictly: whole, cut off, one bit flipped, garbage."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
+from hypothesis import given
+from hypothesis import strategies as st
+
+from atcaprov.certs.description import CertificateDescription, default_description
+from atcaprov.certs.description_document import description_document
+from atcaprov.errors import CertificateError, Code, UsageError
+from signer_module import packing
+from signer_module.head import SIZE, Head
+from signer_module.module_document import SignerDocument, known_root, pack_root, unpack_root
+from signer_module.password_keys import PasswordScheme
+from signer_module.quota import decode_limit, encode_limit, limit_for
+from signer_module.root import RootFolder
+from tests.support.modules import root_folder
+from tests.support.random_units import _descriptions
+
+SCHEME = PasswordScheme(bytes(range(16)), 12)
+HEAD = Head.of("signer", SCHEME, b"description")
+DICTIONARY = "ab7345d63b179f05a76781191e028dd85b43f4e6af8e8ace2c8d6265b49222e7"
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> RootFolder:
+    return root_folder(tmp_path_factory.mktemp("root") / "root")
+
+
+def document(root: RootFolder, serial: bytes | None = None) -> SignerDocument:
+    return SignerDocument(root.certificate, default_description("signer"), default_description("device"), 2026, serial)
+
+
+def test_a_head_has_the_documented_bytes() -> None:
+    packed = HEAD.pack()
+    assert packed[:8] == b"ATSM\x01\x01\x0c\x00"
+    assert packed[8:24] == bytes(range(16))
+    assert packed[24:26] == b"\x00\x0b"
+    assert packed[26:58] == hashlib.sha256(b"description").digest()
+    assert packed[58:] == bytes(14)
+    assert Head.parse(packed) == HEAD
+
+
+def test_a_head_cut_off_or_with_one_bit_flipped() -> None:
+    packed = HEAD.pack()
+    for size in (*range(SIZE), SIZE + 1):
+        with pytest.raises(CertificateError):
+            Head.parse(packed[:size].ljust(size, b"\0"))
+    for bit in range(8 * SIZE):
+        changed = bytearray(packed)
+        changed[bit // 8] ^= 1 << bit % 8
+        try:
+            found = Head.parse(bytes(changed))
+        except CertificateError as error:
+            assert error.code == Code.MODULE_INVALID  # noqa: PT017
+        else:
+            assert found != HEAD
+
+
+@given(st.binary(min_size=SIZE, max_size=SIZE))
+def test_garbage_is_no_head(data: bytes) -> None:
+    with pytest.raises(CertificateError):
+        Head.parse(data)
+
+
+def test_a_description_has_the_digest_of_the_head() -> None:
+    assert HEAD.description(b"description" + bytes(100)) == b"description"
+    with pytest.raises(CertificateError):
+        HEAD.description(b"descriptioN" + bytes(100))
+
+
+def test_a_signers_document_comes_back(root: RootFolder) -> None:
+    for serial in (None, bytes.fromhex("7f" * 20), bytes.fromhex("10" * 8)):
+        written = document(root, serial)
+        packed = written.pack(root.public_key)
+        assert SignerDocument.unpack(packed, root.public_key) == written
+        assert len(packed) < 200
+
+
+def test_a_document_cut_off_flipped_or_of_another_root(root: RootFolder) -> None:
+    packed = document(root).pack(root.public_key)
+    for size in range(len(packed)):
+        with pytest.raises(CertificateError):
+            SignerDocument.unpack(packed[:size], root.public_key)
+    with pytest.raises(CertificateError):
+        SignerDocument.unpack(packed + b"\0", root.public_key)
+    for bit in range(0, 8 * len(packed), 3):
+        changed = bytearray(packed)
+        changed[bit // 8] ^= 1 << bit % 8
+        try:
+            found = SignerDocument.unpack(bytes(changed), root.public_key)
+        except CertificateError:
+            continue
+        assert found.definitions() == document(root).definitions() or found.root_certificate != root.certificate
+
+
+@given(st.binary(max_size=64))
+def test_garbage_is_no_document(data: bytes) -> None:
+    for reading in (SignerDocument.unpack, unpack_root):
+        with pytest.raises(CertificateError):
+            reading(data, bytes(64))
+
+
+@given(
+    st.recursive(
+        st.none() | st.integers() | st.text(max_size=8) | st.binary(max_size=8),
+        lambda inner: st.lists(inner, max_size=6) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+        max_leaves=12,
+    )
+)
+def test_well_packed_nonsense_is_no_document(contents: object) -> None:
+    packed = packing.pack(contents, known_root(bytes(64)))
+    with pytest.raises(CertificateError):
+        SignerDocument.unpack(packed, bytes(64))
+
+
+def test_a_root_comes_back(root: RootFolder) -> None:
+    packed = pack_root(root.certificate, root.public_key)
+    assert unpack_root(packed, root.public_key) == root.certificate
+
+
+def test_random_descriptions_come_back(root: RootFolder) -> None:
+    source = random.Random(4)
+    for _ in range(50):
+        for description in _descriptions(source):
+            assert CertificateDescription.from_document(description_document(description)) == description
+
+
+def test_the_dictionary_never_changes() -> None:
+    """Modules that were made with it could not be read any more."""
+    data = (Path(packing.__file__).parent / "dictionary_1.bin").read_bytes()
+    assert hashlib.sha256(data).hexdigest() == DICTIONARY
+
+
+def test_a_program_that_makes_other_definitions_refuses(root: RootFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    packed = document(root).pack(root.public_key)
+    monkeypatch.setattr("atcaprov.certs.template._CHIP_SERIAL_MARK", "00" * 9)
+    with pytest.raises(CertificateError, match="other certificate definitions"):
+        SignerDocument.unpack(packed, root.public_key)
+
+
+@given(st.integers(1, 2_000_000), st.integers(0, 90_000))
+def test_limits_are_multiples_of_32_and_never_too_low(quota: int, counter: int) -> None:
+    limit = limit_for(quota, counter)
+    assert limit % 32 == 0
+    assert 0 <= limit - counter - quota < 32
+    assert decode_limit(encode_limit(limit)) == limit
+
+
+def test_a_damaged_limit() -> None:
+    with pytest.raises(CertificateError):
+        decode_limit(bytes(7) + b"\1")
+
+
+@pytest.mark.parametrize(("salt", "cost"), [(bytes(15), 10), (bytes(17), 10), (bytes(16), 9), (bytes(16), 21)])
+def test_schemes_that_are_not_known(salt: bytes, cost: int) -> None:
+    with pytest.raises(UsageError):
+        PasswordScheme(salt, cost)
+
+
+def test_secrets_are_scrypt_of_password_and_salt() -> None:
+    expected = Scrypt(salt=SCHEME.salt, length=64, n=1 << SCHEME.cost, r=8, p=1).derive(b"pleaseletmein")
+    made = SCHEME.secrets(b"pleaseletmein")
+    assert made.authorization + made.write_key == expected
+    unset = SCHEME.secrets(None)
+    whole = hashlib.sha512(b"atcaprov signer module, no password set" + SCHEME.salt).digest()
+    assert unset.authorization + unset.write_key == whole
