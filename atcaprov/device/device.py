@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import threading
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -18,6 +18,7 @@ from atcaprov.chip.memory_map import (
     WORD_SIZE,
     serial_number,
 )
+from atcaprov.device.awake import AwakeChip
 from atcaprov.device.guard import Act, Guard
 from atcaprov.device.interrupts import beyond_signals
 from atcaprov.device.kit_bridge import KitBridge
@@ -60,7 +61,8 @@ class Device:
         self.url = hal.url
         self._hal = hal
         self._guard = Guard()
-        self._bridge = KitBridge(hal, self._guard)
+        self._chip = AwakeChip(hal)
+        self._bridge = KitBridge(self._chip, hal.url, self._guard)
         self._lock = threading.RLock()
         self._library = load_library()
         self._handle = ctypes.c_void_p()
@@ -115,6 +117,21 @@ class Device:
     def undisturbed(self) -> AbstractContextManager[Any]:
         """Keep other threads away until the block ends: commands that need TempKey or follow each other."""
         return self._lock
+
+    @contextmanager
+    def burst(self) -> Iterator[None]:
+        """Leave the chip awake between the commands of a block, which saves two of three requests to a kit.
+
+        Meant for commands that follow each other at once; a pause longer than the chip's watchdog costs it what it
+        keeps in its volatile memory, and nothing else.
+        """
+        with self._lock:
+            self._chip.begin_burst()
+        try:
+            yield
+        finally:
+            with self._lock:
+                beyond_signals(self._chip.end_burst)
 
     # Reading
 

@@ -15,10 +15,10 @@ from typing import Any, Final
 from atcaprov.chip.commands import Status
 from atcaprov.chip.crc import with_crc
 from atcaprov.device import library
+from atcaprov.device.awake import AwakeChip
 from atcaprov.device.guard import Guard
 from atcaprov.device.packets import STATUS_REPLY_SIZE, check_reply
 from atcaprov.errors import Code, ProtocolError, TransportError
-from atcaprov.hal.base import Hal
 
 _HEADER_SIZE: Final = 3
 _SUCCESS: Final = 0
@@ -37,14 +37,15 @@ class _Frame(enum.IntEnum):
 class KitBridge:
     """Carries one device's frames; must live as long as the C library's handle, which points into it."""
 
-    def __init__(self, hal: Hal, guard: Guard) -> None:
+    def __init__(self, chip: AwakeChip, url: str, guard: Guard) -> None:
         self.failure: BaseException | None = None
         """What a callback raised since `begin`."""
         self.packet = b""
         """The last command packet of the library, count to CRC."""
         self.last_status: int | None = None
         """Status byte of the last reply of four bytes; None after a reply with data."""
-        self._hal = hal
+        self._chip = chip
+        self._url = url
         self._guard = guard
         self._reply = b""
         self._answer = b""
@@ -86,16 +87,16 @@ class KitBridge:
         if kind == _Frame.SEND:
             self._reply = self._exchange(body[1:])
         else:
-            {_Frame.WAKE: self._hal.wake, _Frame.IDLE: self._hal.idle, _Frame.SLEEP: self._hal.sleep}[_Frame(kind)]()
+            {_Frame.WAKE: self._chip.wake, _Frame.IDLE: self._chip.idle, _Frame.SLEEP: self._chip.sleep}[_Frame(kind)]()
         return accepted
 
     def _exchange(self, packet: bytes) -> bytes:
         self.packet = packet
         self._guard.check(packet)
-        reply = self._hal.exchange(packet)
+        reply = self._chip.exchange(packet)
         if not reply:
             raise TransportError(
-                f"The chip at {self._hal.url} did not answer.",
+                f"The chip at {self._url} did not answer.",
                 advice="Check that the board sits in its fixture and has power.",
                 code=Code.DEVICE_NO_REPLY,
             )

@@ -86,7 +86,7 @@ class Provisioner:
             return
         self._functions.notify(step.stage, StageStatus.START)
         try:
-            with run.device.permit(*ACTS.get(step.stage, ())):
+            with run.device.permit(*ACTS.get(step.stage, ())), run.device.burst():
                 step.act(run)
         except BaseException:
             self._functions.notify(step.stage, StageStatus.ERROR)

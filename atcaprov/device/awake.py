@@ -1,0 +1,90 @@
+"""Wake and idle for the vendor's library, which asks for both around every command.
+
+Over a kit each is a request of its own: two of three. Inside a burst the chip stays awake between commands as long as
+its watchdog allows, and idles at the end of the burst.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Final
+
+from atcaprov.chip.commands import MAX_EXECUTION_MS_M0, Status
+from atcaprov.device.packets import STATUS_REPLY_SIZE
+from atcaprov.errors import ProtocolError, TransportError
+from atcaprov.hal.base import Hal
+
+AWAKE_SECONDS: Final = 0.6
+"""How long a chip is trusted to stay awake: the watchdog's shortest time is 0.7 s (DS20005927A, table of the wake and
+sleep times). A chip with a slower clock divider may refuse a command (status EE) before; it is then sent again."""
+_EXECUTION_MS: Final[dict[int, int]] = {int(opcode): ms for opcode, ms in MAX_EXECUTION_MS_M0.items()}
+
+
+class AwakeChip:
+    """Passes the library's calls to a HAL, and leaves out those that a burst makes needless."""
+
+    def __init__(self, hal: Hal, now: Callable[[], float] = time.monotonic) -> None:
+        self._hal = hal
+        self._now = now
+        self._bursts = 0
+        self._lingers = False
+        """Awake between two commands, though the library has asked for idle."""
+        self._woken_at = 0.0
+        self._busy = 0.0
+        self._fresh = False
+        self._tired = False
+
+    def begin_burst(self) -> None:
+        """Leave the chip awake between commands until `end_burst`; bursts may lie in one another."""
+        self._bursts += 1
+
+    def end_burst(self) -> None:
+        """Send the chip to idle if a burst has left it awake; when the way to it is gone, the next command tells."""
+        self._bursts -= 1
+        if self._lingers and not self._bursts:
+            self._lingers = False
+            with suppress(TransportError, ProtocolError):
+                self._hal.idle()
+
+    def wake(self) -> None:
+        """Wake the chip, unless a burst has left it awake."""
+        if self._lingers:
+            self._lingers = False
+        else:
+            self._wake()
+
+    def idle(self) -> None:
+        """Send the chip to idle, or put that off to the end of the burst."""
+        self._fresh = False
+        self._lingers = self._bursts > 0 and not self._tired
+        if not self._lingers:
+            self._hal.idle()
+
+    def sleep(self) -> None:
+        """Send the chip to sleep."""
+        self._lingers = False
+        self._hal.sleep()
+
+    def exchange(self, packet: bytes) -> bytes:
+        """Return the chip's reply; a chip whose time runs out gets new time first, its volatile state kept."""
+        needed = _EXECUTION_MS.get(packet[1], 0) / 1000
+        awake = max(self._busy, self._now() - self._woken_at)
+        if not self._fresh and awake + needed > AWAKE_SECONDS:
+            self._renew()
+        self._fresh = False
+        self._busy += needed
+        reply = self._hal.exchange(packet)
+        self._tired = len(reply) == STATUS_REPLY_SIZE and reply[1] == Status.WATCHDOG
+        return reply
+
+    def _wake(self) -> None:
+        self._woken_at, self._busy = self._now(), 0.0
+        self._fresh, self._tired = True, False
+        self._hal.wake()
+
+    def _renew(self) -> None:
+        with suppress(TransportError):
+            self._hal.idle()  # the watchdog may have been quicker, and a chip that sleeps does not hear it
+        self._wake()

@@ -1,0 +1,135 @@
+"""A chip that stays awake between commands: fewer calls, the same results."""
+
+from __future__ import annotations
+
+import pytest
+
+from atcaprov.chip.commands import Opcode
+from atcaprov.chip.memory_map import CHIP_MODE, LOCK_CONFIG
+from atcaprov.device.awake import AWAKE_SECONDS, AwakeChip
+from atcaprov.device.device import Act, Device
+from atcaprov.emulator.chip import Chip, Power
+from atcaprov.errors import TransportError
+from atcaprov.hal.emulated import EmulatedHal
+from tests.support.chips import packet
+
+READ, GEN_KEY = packet(Opcode.READ, 0x80), packet(Opcode.GEN_KEY, 4)
+
+
+class CountedHal(EmulatedHal):
+    """Keeps the calls."""
+
+    def __init__(self, chip: Chip | None = None) -> None:
+        super().__init__(chip or Chip(), "test:")
+        self.calls: list[str] = []
+        self.gone = False
+
+    def _count(self, name: str) -> None:
+        self.calls.append(name)
+        if self.gone:
+            raise TransportError("gone")
+
+    def wake(self) -> None:
+        self._count("wake")
+        super().wake()
+
+    def idle(self) -> None:
+        self._count("idle")
+        super().idle()
+
+    def exchange(self, packet: bytes) -> bytes:
+        self._count("exchange")
+        return super().exchange(packet)
+
+
+def locked_chip(mode: int = 0) -> Chip:
+    chip = Chip()
+    chip.memory.config[CHIP_MODE] = mode
+    chip.memory.config[LOCK_CONFIG] = 0
+    return chip
+
+
+def test_a_burst_wakes_and_idles_once() -> None:
+    hal = CountedHal()
+    with Device(hal) as device:
+        with device.burst(), device.burst():
+            config = device.read_config()
+        assert hal.calls == ["wake"] + ["exchange"] * 4 + ["idle"]
+        assert hal.chip.power is Power.IDLE
+        hal.calls.clear()
+        assert device.read_config() == config
+        assert hal.calls == ["wake", "exchange", "idle"] * 4
+
+
+def test_a_burst_does_not_outlast_the_watchdog() -> None:
+    hal = CountedHal(locked_chip())
+    with Device(hal) as device, device.burst(), device.permit(Act.CREATE_KEY):
+        keys = {device.gen_key(0) for _ in range(12)}
+    assert len(keys) == 12
+    per_wake = int(AWAKE_SECONDS / 0.115)
+    assert hal.calls.count("exchange") == 12
+    assert hal.calls.count("wake") == -(-12 // per_wake)
+
+
+@pytest.mark.parametrize("mode", [0x28, 0x68])
+def test_a_slower_chip_that_runs_out_of_time_is_asked_again(mode: int) -> None:
+    hal = CountedHal(locked_chip(mode))
+    with Device(hal) as device, device.burst(), device.permit(Act.CREATE_KEY):
+        for _ in range(6):
+            assert device.gen_key(0) == device.get_pubkey(0)
+            assert len(device.sign(0, bytes(32))) == 64
+    refused = hal.calls.count("exchange") - 6 * 4
+    assert refused > 0 or mode == 0x28, "at the slowest clock the chip refuses some for its watchdog"
+    assert hal.chip.power is Power.ASLEEP
+
+
+def test_after_a_pause_the_chip_is_woken_before_it_is_asked() -> None:
+    hal, time = CountedHal(), [0.0]
+    chip = AwakeChip(hal, now=lambda: time[0])
+    chip.begin_burst()
+    for pause in (0.0, 0.1, 5.0):
+        time[0] += pause
+        chip.wake()
+        assert len(chip.exchange(READ)) == 35
+        chip.idle()
+    assert hal.calls == ["wake", "exchange", "exchange", "idle", "wake", "exchange"]
+    chip.end_burst()
+    assert hal.calls[-1] == "idle"
+
+
+def test_a_chip_that_fell_asleep_in_a_pause_is_woken_although_nothing_was_asked_before() -> None:
+    hal, time = CountedHal(), [0.0]
+    chip = AwakeChip(hal, now=lambda: time[0])
+    chip.begin_burst()
+    chip.wake()
+    chip.idle()
+    hal.chip.power_cycle()
+    time[0] += 5
+    chip.wake()
+    assert len(chip.exchange(READ)) == 35
+
+
+def test_a_long_command_is_not_woken_for_again_and_again() -> None:
+    hal = CountedHal(locked_chip())
+    chip = AwakeChip(hal, now=lambda: 0.0)
+    chip.wake()
+    chip.exchange(packet(Opcode.SELF_TEST, 0x01))
+    assert hal.calls == ["wake", "exchange"]
+
+
+def test_a_way_that_is_lost_ends_the_burst_quietly_and_the_next_command_tells() -> None:
+    hal = CountedHal()
+    with Device(hal) as device:
+        with device.burst():
+            device.info()
+            hal.gone = True
+        with pytest.raises(TransportError):
+            device.info()
+        hal.gone = False
+        with device.burst():
+            device.info()
+            hal.gone = True
+            with pytest.raises(TransportError):
+                device.info()
+        hal.gone = False
+        assert len(device.info()) == 4
