@@ -1,43 +1,83 @@
-"""`python -m tests.bench [COMMAND...]`: run a command, by default the bench's tests, in the virtual machine."""
+"""`python -m tests.bench [COMMAND...]`: run the bench's tests, or a command, in virtual machines."""
 
 from __future__ import annotations
 
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Final
 
-from tests.bench.kernel import prepare_kernel
-from tests.bench.machine import Guest
+from tests.bench.kernel import Kernel, prepare_kernel
+from tests.bench.machine import Guest, Outcome
 from tests.bench.programs import BenchUnavailable
 
 WORK_FOLDER: Final = Path(__file__).parents[2] / ".bench"
 TIME_LIMIT: Final = 540.0
 EXIT_UNAVAILABLE: Final = 69
-_PYTEST_OPTIONS: Final = (
+_TESTS: Final = "tests/bench/guest"
+_LONG: Final = f"{_TESTS}/test_provisioning.py"
+_SHARES: Final = {"provisioning": (_LONG,), "buses": (_TESTS, f"--ignore={_LONG}")}
+"""Tests of one guest each; the guests run side by side, since one keeps about one processor busy."""
+_PYTEST: Final = (
+    *(sys.executable, "-m", "pytest"),
     # The suite's own conftest and hypothesis take 20 s to import in there, and nothing uses them.
     *("--confcutdir=tests/bench", "-p", "no:hypothesispytest", "-p", "no:cacheprovider"),
-    *("-v", "--color=no", "--tb=short", "--durations=25", "--durations-min=1"),
+    # A hang is an error that shows where.
+    *("-o", "faulthandler_timeout=120", "-o", "faulthandler_exit_on_timeout=true"),
+    *("-v", "--color=no", "--tb=short", "--durations=15", "--durations-min=1"),
 )
 
 
 def main(command: list[str]) -> int:
-    """Return the command's exit code, 124 after the time limit, 125 if the guest died, 69 without a bench."""
-    out = WORK_FOLDER / "out"
-    tests = ("-m", "pytest", "tests/bench/guest", *_PYTEST_OPTIONS, f"--junitxml={out}/tests.xml")
+    """Return the exit code of the tests or the command, 124 after the time limit, 125 if a guest died, 69 without QEMU.
+
+    What is left of a guest stands in `.bench/<its name>`.
+    """
     begin = time.monotonic()
     try:
-        guest = Guest(prepare_kernel(WORK_FOLDER), out)
-        prepared = time.monotonic() - begin
-        outcome = guest.run(command or (sys.executable, *tests), seconds=TIME_LIMIT)
+        kernel = prepare_kernel(WORK_FOLDER)
+        print(f"bench: kernel ready in {time.monotonic() - begin:.1f} s", flush=True)
+        if command:
+            return _run_command(kernel, command)
+        return _run_tests(kernel)
     except BenchUnavailable as reason:
         print(f"The virtual bench can't be had here: {reason}.", file=sys.stderr)
         return EXIT_UNAVAILABLE
-    print(
-        f"bench: kernel ready after {prepared:.1f} s, guest up in {outcome.boot_seconds:.1f} s,"
-        f" whole run {outcome.whole_seconds:.1f} s, exit code {outcome.exit_code}"
-    )
+    finally:
+        print(f"bench: {time.monotonic() - begin:.1f} s in all", flush=True)
+
+
+def _run_command(kernel: Kernel, command: list[str]) -> int:
+    outcome = Guest(kernel, WORK_FOLDER / "command").run(command, seconds=TIME_LIMIT, show=True)
+    _tell("command", outcome)
     return outcome.exit_code
+
+
+def _run_tests(kernel: Kernel) -> int:
+    exit_codes = []
+    with ThreadPoolExecutor(len(_SHARES)) as threads:
+        running = {threads.submit(_run_share, kernel, name): name for name in _SHARES}
+        for done in as_completed(running):
+            name = running[done]
+            print((WORK_FOLDER / name / "console.log").read_text(errors="replace"))
+            _tell(name, done.result())
+            exit_codes.append(done.result().exit_code)
+    return max(exit_codes)
+
+
+def _run_share(kernel: Kernel, name: str) -> Outcome:
+    out = WORK_FOLDER / name
+    command = (*_PYTEST, f"--junitxml={out}/tests.xml", *_SHARES[name])
+    return Guest(kernel, out).run(command, seconds=TIME_LIMIT)
+
+
+def _tell(name: str, outcome: Outcome) -> None:
+    print(
+        f"bench: {name}: guest up in {outcome.boot_seconds:.1f} s, whole run {outcome.whole_seconds:.1f} s,"
+        f" exit code {outcome.exit_code}",
+        flush=True,
+    )
 
 
 if __name__ == "__main__":

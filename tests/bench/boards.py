@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import itertools
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -65,6 +66,7 @@ class Board:
         self.chips: list[CuttableChip] = []
         self._kit = FaultyBoard(bytes)
         self._wire = I2cWire(())
+        self._noise = itertools.cycle(to_reports(NOISE))
         self.renew(plan)
 
     @property
@@ -93,13 +95,15 @@ class Board:
         self.fault = self._kit.fault = self._wire.fault = fault
 
     def babble(self, device: UsbDevice) -> None:
-        """Send noise without being asked, if that is the board's fault; what nobody has fetched is replaced."""
+        """Send a report of noise without being asked, if that is the board's fault.
+
+        A device has room for one report: what nobody has fetched is replaced.
+        """
         if self.fault is not Fault.ENDLESS or self.plan.kind is Kind.I2C:
             return
         pipe = device.in_pipes[HID_IN if self.plan.kind is Kind.HID else CDC_IN]
         pipe.clear()
-        for chunk in to_reports(NOISE) if self.plan.kind is Kind.HID else [NOISE]:
-            pipe.give(chunk)
+        pipe.give(next(self._noise))
 
     def _power_up(self) -> None:
         for chip in self.chips:

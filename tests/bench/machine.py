@@ -47,11 +47,14 @@ class Guest:
         self._kernel = kernel
         self._out = out
 
-    def run(self, command: Sequence[str], *, seconds: float) -> Outcome:
-        """Boot, run `command` as root in the current directory, power off; stop it all after `seconds`."""
+    def run(self, command: Sequence[str], *, seconds: float, show: bool = False) -> Outcome:
+        """Boot, run `command` as root in the current directory, power off; stop it all after `seconds`.
+
+        The console goes into a file; `show` lets it be seen meanwhile.
+        """
         self._write_scripts(command)
         begin = time.monotonic()
-        in_time = self._boot(seconds)
+        in_time = self._boot(seconds, None if show else subprocess.DEVNULL)
         whole = time.monotonic() - begin
         exit_code = self._exit_code() if in_time else EXIT_TIME_LIMIT
         return Outcome(exit_code, self._boot_seconds(), whole)
@@ -65,9 +68,9 @@ class Guest:
         lines = (*kept, f"cd {shlex.quote(str(Path.cwd()))}", f"exec {shlex.join(command)}")
         (self._out / "command.sh").write_text("\n".join(lines) + "\n")
 
-    def _boot(self, seconds: float) -> bool:
-        """Return whether QEMU ended by itself in time. The console goes to this program's output and into a file."""
-        with subprocess.Popen(self._qemu(), stdin=subprocess.DEVNULL, start_new_session=True) as qemu:
+    def _boot(self, seconds: float, stdout: int | None) -> bool:
+        """Return whether QEMU ended by itself in time."""
+        with subprocess.Popen(self._qemu(), stdin=subprocess.DEVNULL, stdout=stdout, start_new_session=True) as qemu:
             try:
                 qemu.wait(seconds)
             except subprocess.TimeoutExpired:

@@ -128,6 +128,10 @@ class Plugboard:
         """Let a board misbehave from now on, plugged or not."""
         self._ask("spoil", name=name, fault=fault.value)
 
+    def carried(self, name: str) -> int:
+        """Return how many bytes of data have gone over the USB wire of a plugged board, both ways."""
+        return int(self._ask("carried", name=name)["bytes"])
+
     def chip(self, name: str, index: int = 0, *, act: ChipAct = "look") -> ChipState:
         """Do something to a chip past its bus, as another program or a bad contact would; return what it holds."""
         state = self._ask("chip", name=name, index=index, act=act)

@@ -51,6 +51,7 @@ class Plugboard:
             "unplug": self._unplug,
             "cut": self._cut,
             "spoil": self._spoil,
+            "carried": self._carried,
             "chip": self._chip,
         }
 
@@ -105,6 +106,12 @@ class Plugboard:
             self._selector.unregister(plugged.wire)
             plugged.wire.close()
 
+    def _forget_unread(self, name: str) -> None:
+        """Clear what the device has ready and nobody has fetched; the kernel keeps what it has."""
+        if name in self._plugged:
+            for pipe in self._plugged[name].device.in_pipes.values():
+                pipe.clear()
+
     # Commands
 
     def _make(self, command: dict[str, Any]) -> dict[str, Any]:
@@ -116,8 +123,7 @@ class Plugboard:
     def _renew(self, command: dict[str, Any]) -> dict[str, Any]:
         plan = BoardPlan.from_document(command["plan"])
         self._boards[plan.name].renew(plan)
-        for pipe in self._plugged[plan.name].device.in_pipes.values():
-            pipe.clear()
+        self._forget_unread(plan.name)
         return {}
 
     def _plug(self, command: dict[str, Any]) -> dict[str, Any]:
@@ -137,8 +143,14 @@ class Plugboard:
         return {}
 
     def _spoil(self, command: dict[str, Any]) -> dict[str, Any]:
-        self._boards[command["name"]].spoil(Fault(command["fault"]))
+        fault = Fault(command["fault"])
+        self._boards[command["name"]].spoil(fault)
+        if fault is Fault.NONE:
+            self._forget_unread(command["name"])
         return {}
+
+    def _carried(self, command: dict[str, Any]) -> dict[str, Any]:
+        return {"bytes": self._plugged[command["name"]].device.carried}
 
     def _chip(self, command: dict[str, Any]) -> dict[str, Any]:
         chip = self._boards[command["name"]].chips[command["index"]]

@@ -49,6 +49,7 @@ class InPipe:
         self._is_stream = is_stream
         self._requests: deque[Submit] = deque()
         self._chunks: deque[bytes] = deque()
+        self._count = 0
 
     def ask(self, request: Submit) -> None:
         """Queue a request."""
@@ -71,6 +72,11 @@ class InPipe:
                 return True
         return False
 
+    def take_count(self) -> int:
+        """Return how many bytes have gone out since the last call."""
+        count, self._count = self._count, 0
+        return count
+
     def take_answers(self) -> bytes:
         """Return the answers that can be given now."""
         answers = b""
@@ -80,6 +86,7 @@ class InPipe:
                 self._chunks.appendleft(chunk[request.length :])
                 chunk = chunk[: request.length]
             answers += usbip.answer_in(request, chunk)
+            self._count += len(chunk)
         return answers
 
 
@@ -93,6 +100,8 @@ class UsbDevice(abc.ABC):
     def __init__(self) -> None:
         self.in_pipes: dict[int, InPipe] = {}
         """By endpoint number."""
+        self.carried = 0
+        """Bytes of data both ways, without setup packets and standard requests."""
         self._receiver = usbip.Receiver()
 
     def receive_data(self, data: bytes) -> bytes:
@@ -106,7 +115,9 @@ class UsbDevice(abc.ABC):
 
     def take_answers(self) -> bytes:
         """Return answers that have become possible since, by data given to `in_pipes`."""
-        return b"".join(pipe.take_answers() for pipe in self.in_pipes.values())
+        answers = [pipe.take_answers() for pipe in self.in_pipes.values()]
+        self.carried += sum(pipe.take_count() for pipe in self.in_pipes.values())
+        return b"".join(answers)
 
     def _answer(self, request: Submit | Unlink) -> bytes:
         if isinstance(request, Unlink):
@@ -121,6 +132,7 @@ class UsbDevice(abc.ABC):
 
     def _transfer(self, request: Submit) -> bytes:
         if not request.is_in:
+            self.carried += len(request.data)
             self.receive_out(request.endpoint, request.data)
             return usbip.answer_out(request)
         pipe = self.in_pipes.get(request.endpoint)
@@ -134,6 +146,7 @@ class UsbDevice(abc.ABC):
         reply = self._standard(setup)
         if reply is None:
             reply = self.control(setup, request.data)
+            self.carried += len(reply) + len(request.data)
         if request.is_in:
             return usbip.answer_in(request, reply[: min(setup.length, request.length)])
         return usbip.answer_out(request)

@@ -99,7 +99,9 @@ def test_after_a_replug_the_old_handle_fails_and_a_new_one_serves(plugboard: Plu
         plugboard.unplug("board")
         with pytest.raises(TransportError):
             old.info()
-        if way is not Way.I2C:  # an adapter comes back under its number, and a bus is opened for each transfer
+        # Through libusb a board that is back has its old name, and its dead handle has to be closed first; so has an
+        # adapter, but a bus is opened for each transfer.
+        if way in (Way.HIDRAW, Way.CDC):
             new = way.url(plugboard.plug("board"))
             with pytest.raises(TransportError):
                 old.info()

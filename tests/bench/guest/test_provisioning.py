@@ -32,8 +32,7 @@ def test_the_program_provisions_a_board(plugboard: Plugboard, factory: Factory, 
     _require_finished(plugboard)
 
 
-@pytest.mark.parametrize("reply_lost", [True, False])
-@pytest.mark.parametrize("way", Way)
+@pytest.mark.parametrize(("way", "reply_lost"), [*((way, True) for way in Way), (Way.CDC, False)])
 def test_pulled_in_the_middle_of_each_stage_the_next_run_goes_on(
     plugboard: Plugboard, factory: Factory, way: Way, reply_lost: bool
 ) -> None:
