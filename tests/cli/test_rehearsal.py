@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from atcaprov.cli.rehearsal import rehearse, slot_list
@@ -99,9 +99,14 @@ def test_a_slot_that_is_sealed_before_it_is_written_is_found() -> None:
     )
 
 
-@given(st.integers(0, 0xFFFF), st.integers(0, 0xFFFF), st.sampled_from([0, 8, 10]))
-def test_what_the_check_lets_pass_works_on_the_chip(slot_config: int, key_config: int, slot: int) -> None:
-    zone = ConfigZone(with_slot(slot, slot_config, key_config))
+GOOD_WORDS = {0: 0x0033_0085, 8: 0x003C_0F0F, 10: 0x001C_8F0F}
+"""KeyConfig and SlotConfig of the default: device key, a slot that can be locked, a certificate slot."""
+
+
+@given(st.sampled_from(sorted(GOOD_WORDS)), st.sets(st.integers(0, 31), max_size=3))
+def test_what_the_check_lets_pass_works_on_the_chip(slot: int, flipped: set[int]) -> None:
+    words = GOOD_WORDS[slot] ^ sum(1 << bit for bit in flipped)
+    zone = ConfigZone(with_slot(slot, words & 0xFFFF, words >> 16))
     product = Product(
         device_key_slot=slot if slot == 0 else None,
         certificate_slots=frozenset({slot}) if slot == 10 else frozenset(),
@@ -109,6 +114,17 @@ def test_what_the_check_lets_pass_works_on_the_chip(slot_config: int, key_config
     )
     refused = {finding.slot for finding in check_product(zone, product) if finding.level is Level.ERROR}
     assert slot in refused or not rehearse(zone, product).findings
+
+
+@settings(max_examples=25)
+@given(
+    st.binary(min_size=112, max_size=112), st.sampled_from(list(Part)), st.frozensets(st.integers(0, 15), max_size=4)
+)
+def test_any_zone_comes_to_an_end(content: bytes, part: Part, numbers: frozenset[int]) -> None:
+    product = Product(part, min(numbers, default=None), numbers, numbers, numbers)
+    found = rehearse(ConfigZone(bytes(16) + content), product)
+    assert set(found.fixed) <= set(range(16))
+    assert len(found.lines()) == len(found.slots) + 1
 
 
 @pytest.mark.parametrize(
