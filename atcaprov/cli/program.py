@@ -9,7 +9,11 @@ import click
 
 from atcaprov.cli.border import run_program
 
-_GROUPS: Final = {"config": "atcaprov.cli.config", "emulator": "atcaprov.cli.emulator"}
+_GROUPS: Final = {
+    "config": "atcaprov.cli.config",
+    "emulator": "atcaprov.cli.emulator",
+    "request": "atcaprov.cli.request",
+}
 
 
 class _LazyGroup(click.Group):

@@ -1,0 +1,75 @@
+"""`atcaprov request`: a certificate request (PKCS#10) that a chip signs, for an outside CA."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import click
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from atcaprov.certs.description import CertificateDescription, default_description
+from atcaprov.certs.keys import key_id
+from atcaprov.certs.unsigned import sign_request
+from atcaprov.chip.memory_map import SLOT_COUNT
+from atcaprov.device.device import Device
+from atcaprov.errors import Code, UsageError
+
+_FILE: Final = click.Path(dir_okay=False, path_type=Path)
+
+
+@click.command("request")
+@click.option("--device", "url", metavar="URL", required=True, help="Device URL of the chip.")
+@click.option("--slot", type=click.IntRange(0, SLOT_COUNT - 1), help="Slot of the key; without it the description's.")
+@click.option("--description", "path", type=_FILE, help="TOML description of the certificate; without it the default.")
+@click.option("--out", type=_FILE, required=True, help="New file for the request (PEM).")
+def group(url: str, slot: int | None, path: Path | None, out: Path) -> None:
+    """Write a certificate request that a chip signs with its key; the chip is not changed."""
+    description = _description(path)
+    assert description.slots is not None
+    number = slot if slot is not None else description.slots.private_key
+    assert number is not None
+    _refuse_existing(out)
+    with Device.open(url) as device:
+        der = device_request(device, number, description)
+    _write(out, x509.load_der_x509_csr(der).public_bytes(Encoding.PEM))
+    click.echo(f"Request written to {out}.")
+
+
+def device_request(device: Device, slot: int, description: CertificateDescription) -> bytes:
+    """Return a request (DER) with the description's subject and extensions for the key in `slot`.
+
+    Raises DeviceError when the slot has no key that signs digests, or its key asks for an authorization.
+    """
+    public_key = device.get_pubkey(slot)
+    subject = description.subject_name(chip_serial=device.serial_number().hex().upper())
+    builder = description.extensions.request(x509.CertificateSigningRequestBuilder(subject), key_id=key_id(public_key))
+    return sign_request(builder, public_key=public_key, sign=lambda digest: device.sign(slot, digest))
+
+
+def _description(path: Path | None) -> CertificateDescription:
+    if path is None:
+        return default_description("device")
+    try:
+        found = CertificateDescription.from_toml(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}.", code=Code.FILE_UNREADABLE) from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path} is no text in UTF-8.", code=Code.FILE_INVALID) from error
+    if found.role != "device":
+        raise UsageError(f"{path} describes a {found.role}, not a device.")
+    return found
+
+
+def _refuse_existing(out: Path) -> None:
+    if out.exists():
+        raise UsageError(f"{out} exists already.", advice="Choose another file.", code=Code.FILE_UNWRITABLE)
+
+
+def _write(out: Path, data: bytes) -> None:
+    try:
+        with out.open("xb") as file:
+            file.write(data)
+    except OSError as error:
+        raise UsageError(f"{out} cannot be written: {error.strerror}.", code=Code.FILE_UNWRITABLE) from error

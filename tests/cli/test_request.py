@@ -1,0 +1,63 @@
+"""Certificate requests of device chips; OpenSSL and `cryptography` judge."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+
+from atcaprov.certs.description import default_text
+from atcaprov.certs.keys import load_public_key
+from atcaprov.chip.crc import crc16
+from atcaprov.cli.program import atcaprov
+from atcaprov.device.device import Act, Device
+from tests.support.programs import require_program
+from tests.support.programs_in_process import run_in_process
+
+CHIP = "emulator:chip.json"
+
+
+@pytest.fixture
+def public_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> bytes:
+    """A chip in the current folder whose configuration is locked and whose slot 0 has a key."""
+    monkeypatch.chdir(tmp_path)
+    with Device.open(CHIP) as device, device.permit(Act.LOCK_CONFIG, Act.CREATE_KEY):
+        device.lock_config(crc16(device.read_config()))
+        return device.gen_key(0)
+
+
+def test_a_request_that_openssl_accepts(public_key: bytes) -> None:
+    ended = run_in_process(atcaprov, "request", "--device", CHIP, "--out", "device.csr")
+    assert (ended.code, ended.out) == (0, "Request written to device.csr.\n"), ended.err
+    request = x509.load_pem_x509_csr(Path("device.csr").read_bytes())
+    assert request.is_signature_valid
+    assert request.public_key() == load_public_key(public_key)
+    with Device.open(CHIP) as device:
+        assert request.subject.rfc4514_string().startswith(
+            f"CN=Example ATECC608A Device {device.serial_number().hex().upper()}"
+        )
+    command = [require_program("openssl"), "req", "-in", "device.csr", "-noout", "-verify", "-text"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "TLS Web Client Authentication" in done.stdout
+
+
+def test_what_is_refused(public_key: bytes) -> None:
+    Path("signer.toml").write_text(default_text("signer"))
+    Path("latin").write_bytes(b"\xe9")
+    Path("there").touch()
+    for code, arguments in (
+        (5, ("--slot", "1")),
+        (5, ("--slot", "8")),
+        (2, ("--slot", "16")),
+        (2, ("--out", "there")),
+        (2, ("--description", "signer.toml")),
+        (2, ("--description", "latin")),
+        (2, ("--description", "missing")),
+        (2, ("--out", "no/such/folder")),
+    ):
+        ended = run_in_process(atcaprov, "request", "--device", CHIP, "--out", "device.csr", *arguments)
+        assert ended.code == code, (arguments, ended.err)
+    assert not Path("device.csr").exists()
