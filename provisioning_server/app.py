@@ -20,10 +20,11 @@ from provisioning_server.program_log import ProgramLog
 from provisioning_server.records import FileRecords
 from provisioning_server.settings import Settings
 from provisioning_server.signers.attendant import SignerAttendant
+from provisioning_server.signers.hsm import HsmSigner
 from provisioning_server.signers.module_bay import ModuleBay
 from provisioning_server.signers.roster import SignerRoster
 from provisioning_server.signers.signing_queue import SigningQueue
-from provisioning_server.signers.sources import ModuleFolder, ModuleSource, NamedModules, PluggedKits
+from provisioning_server.signers.sources import ModuleFolder, ModuleSource, NamedHsms, NamedModules, PluggedKits
 from provisioning_server.worker import IssuingWorker
 
 _STOP_SIGNALS: Final = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
@@ -129,6 +130,9 @@ class Server:
             sources.append(ModuleFolder(settings.module_folder))
         if settings.scan:
             sources.append(PluggedKits())
+        hsms = [folder for folder in settings.signer_folders if HsmSigner.is_at(folder)]
+        if hsms:
+            sources.append(NamedHsms(hsms))
         return sources
 
     async def _read_keys(self, console: Console, prompt: PasswordPrompt) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from provisioning_server.given_passwords import credentials_folder
 from provisioning_server.passwords import read_passwords
 from provisioning_server.program_log import ProgramLog
 from provisioning_server.settings import DEFAULT_BIND, DEFAULT_PORT, Settings
+from provisioning_server.signers.hsm import HsmSigner
 from provisioning_server.signers.roster import SignerRoster
 from provisioning_server.signers.software import SoftwareSigner
 
@@ -31,7 +33,7 @@ def default_data() -> Path:
 @click.command(context_settings={"auto_envvar_prefix": "PROVISIONING_SERVER", "show_default": True})
 @click.option(
     "--signer", "signers", metavar="DIR", multiple=True, type=click.Path(path_type=Path),
-    help="Folder of a signer, made by signer-module. Repeat it for several signers.",
+    help="Folder of a signer, with key.pem or with pkcs11.toml for a key in an HSM. Repeat it for several signers.",
 )  # fmt: skip
 @click.option(
     "--module", "modules", metavar="URL", multiple=True,
@@ -97,7 +99,7 @@ def command(
 
 def serve(settings: Settings) -> None:
     """Run a server on this program's console until it is stopped; raises AtcaProvError."""
-    roster = SignerRoster(SoftwareSigner.load(folder) for folder in settings.signer_folders)
+    roster = SignerRoster(_software_signers(settings.signer_folders))
     folder = DataFolder(settings.data, datetime.now())
     with folder.locked(), folder.open_program_log() as file, open_console() as console:
         log = ProgramLog(file, sys.stdout)
@@ -108,6 +110,15 @@ def serve(settings: Settings) -> None:
             raise
         finally:
             log.close()
+
+
+def _software_signers(folders: Iterable[Path]) -> Iterator[SoftwareSigner]:
+    """Load the signers on files; of those in HSMs check the files, their HSMs may come later."""
+    for folder in folders:
+        if HsmSigner.is_at(folder):
+            HsmSigner.load(folder)
+        else:
+            yield SoftwareSigner.load(folder)
 
 
 def main() -> None:

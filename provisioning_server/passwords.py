@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import Final, Protocol
 
-from atcaprov.errors import Code, UsageError
+from atcaprov.errors import AtcaProvError, Code, UsageError
 from atcaprov.terminal import KeyPress, Line
 from provisioning_server.given_passwords import PASSWORDS_MAX, GivenPasswords, password_lines
 from provisioning_server.signers.roster import SignerRoster
@@ -94,7 +94,8 @@ def _nobody_cares(_: Signer) -> None:
 class PasswordPrompt:
     """Asks for the passwords of signers on the console, one after the other. ESC is left to whoever feeds the keys.
 
-    `accepted` is called with each signer that has become ready.
+    `accepted` is called with each signer that has become ready. A signer on files that turns out to be unusable ends
+    `run`; a module or an HSM is let go.
     """
 
     def __init__(
@@ -138,7 +139,15 @@ class PasswordPrompt:
             password = await self._answers.get()
             if password is None:
                 continue
-            if await _fits(signer, password.encode()):
+            try:
+                fits = await _fits(signer, password.encode())
+            except AtcaProvError as error:
+                if not signer.slow:
+                    raise
+                self._signers.remove(signer)
+                self._log.warning(f"{name} can't be used: {error}")
+                return
+            if fits:
                 self._log.info(f"{name} password accepted, ready.")
                 self._accepted(signer)
                 return

@@ -50,12 +50,10 @@ class Settings:
     module_folder: Path | None = None
     scan: bool = False
     """Try every kit that is plugged in."""
-    other_signers: bool = False
-    """Whether signers of other kinds were named."""
     limits: Limits = Limits()
 
     def __post_init__(self) -> None:
-        if not (self.signer_folders or self.looks_for_modules or self.other_signers):
+        if not (self.signer_folders or self.modules or self.module_folder or self.scan):
             raise UsageError(
                 "No signer was named.",
                 advice="Name the folder of a signer with --signer, or a module with --module; --scan finds modules.",
@@ -65,11 +63,6 @@ class Settings:
                 f"Plain TCP on {self.bind} can be read and changed by everybody on that network.",
                 advice="Bind to 127.0.0.1, or add --plain-network if the network is yours alone.",
             )
-
-    @property
-    def looks_for_modules(self) -> bool:
-        """Whether modules can come and go."""
-        return bool(self.modules or self.module_folder or self.scan)
 
 
 def _is_loopback(address: str) -> bool:

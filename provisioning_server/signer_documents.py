@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import hashlib
 from dataclasses import asdict, dataclass, fields
-from typing import Self
+from typing import Protocol, Self
 
 import cbor2
 
@@ -17,6 +17,34 @@ from atcaprov.certs.layout import certificate_layout
 from atcaprov.certs.rebuild import SlotWrite, slot_writes
 from atcaprov.errors import Code, UsageError
 from atcaprov.wire.messages import SignerReply
+
+
+class SignerParts(Protocol):
+    """What a signer folder, a signer module and others have in common."""
+
+    @property
+    def public_key(self) -> bytes:
+        """X||Y, 64 bytes."""
+
+    @property
+    def certificate(self) -> bytes:
+        """DER."""
+
+    @property
+    def compressed(self) -> bytes:
+        """72 bytes."""
+
+    @property
+    def root_certificate(self) -> bytes:
+        """DER."""
+
+    @property
+    def signer_definition(self) -> CertificateDefinition:
+        """Definition of the signer's own certificate."""
+
+    @property
+    def device_definition(self) -> CertificateDefinition:
+        """Definition of what it issues."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +57,18 @@ class SignerDocuments:
     root_certificate: bytes
     signer_definition: bytes
     device_definition: bytes
+
+    @classmethod
+    def of(cls, parts: SignerParts) -> Self:
+        """Take them from where a signer keeps them."""
+        return cls(
+            signer_public_key=parts.public_key,
+            signer_certificate=parts.certificate,
+            signer_compressed=parts.compressed,
+            root_certificate=parts.root_certificate,
+            signer_definition=parts.signer_definition.to_bytes(),
+            device_definition=parts.device_definition.to_bytes(),
+        )
 
     @functools.cached_property
     def document_id(self) -> str:

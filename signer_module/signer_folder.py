@@ -72,8 +72,8 @@ class SignerFolder:
         return unlock_key(self.path / KEY_FILE, password, self.public_key)
 
     @classmethod
-    def load(cls, path: Path) -> Self:
-        """Read and check a folder.
+    def load(cls, path: Path, *, key_elsewhere: bool = False) -> Self:
+        """Read and check a folder; with `key_elsewhere` one without key.pem, whose key is in an HSM.
 
         Raises UsageError (file-unreadable, file-invalid, key-file-invalid) for its files, CertificateError when
         certificates, definitions and compressed form do not belong together.
@@ -81,7 +81,7 @@ class SignerFolder:
         certificate = files.read_certificate(path / CERTIFICATE_FILE)
         root_certificate = files.read_certificate(path / ROOT_FILE)
         key_path = path / KEY_FILE
-        encrypted = key_is_encrypted(files.read_bytes(key_path), str(key_path))
+        encrypted = key_elsewhere or key_is_encrypted(files.read_bytes(key_path), str(key_path))
         compressed, signer_definition, device_definition = _read_document(path / DOCUMENT_FILE)
         name, signer_id = split_name(common_name(certificate))
         found = cls(

@@ -18,14 +18,7 @@ class PluggedModule:
         self.name = module.name
         self.serial = module.serial
         self.signer_id = module.signer_id
-        self.documents = SignerDocuments(
-            signer_public_key=module.public_key,
-            signer_certificate=module.certificate,
-            signer_compressed=module.compressed,
-            root_certificate=module.root_certificate,
-            signer_definition=module.signer_definition.to_bytes(),
-            device_definition=module.device_definition.to_bytes(),
-        )
+        self.documents = SignerDocuments.of(module)
 
     @classmethod
     def open(cls, url: str) -> Self:

@@ -1,4 +1,4 @@
-"""The places where signer modules are plugged in: looks again and again what came and what went."""
+"""The places where signer modules and HSMs are plugged in: looks again and again what came and what went."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final, Protocol
 from atcaprov.errors import AtcaProvError, Code, TransportError
 from provisioning_server import refusals
 from provisioning_server.signers.attendant import SignerAttendant
-from provisioning_server.signers.module import PluggedModule
+from provisioning_server.signers.opening import open_signer
 from provisioning_server.signers.roster import SignerRoster
 from provisioning_server.signers.signer import Signer, label
 from provisioning_server.signers.signing_thread import SigningLog
@@ -36,7 +36,7 @@ class ModuleBay:
         roster: SignerRoster,
         attendant: SignerAttendant,
         log: SigningLog,
-        open_module: Callable[[str], Module] = PluggedModule.open,
+        open_module: Callable[[str], Module] = open_signer,
     ) -> None:
         self._sources = sources
         self._roster = roster
@@ -82,7 +82,7 @@ class ModuleBay:
         try:
             module = await asyncio.to_thread(self._open_module, url)
         except TransportError as error:
-            self._say_once(url, f"No module answers at {url}: {error}")
+            self._say_once(url, f"No signer answers at {url}: {error}")
             return
         except Exception as error:  # whatever hangs there, the server and its other signers go on
             self._refuse(url, error)
@@ -108,7 +108,7 @@ class ModuleBay:
             self._log.info(f"What is at {url} is not used: {error}")
         else:
             text = str(error) if isinstance(error, AtcaProvError) else repr(error)
-            self._log.error(f"The module at {url} is not used until it is plugged in anew: {text}")
+            self._log.error(f"The signer at {url} is not used until it is plugged in anew: {text}")
 
     async def _dismiss(self, url: str, words: str) -> None:
         await self._attendant.dismiss(self._modules.pop(url), words)

@@ -20,14 +20,7 @@ class SoftwareSigner:
         self.name = folder.name
         self.serial = folder.serial
         self.signer_id = folder.signer_id
-        self.documents = SignerDocuments(
-            signer_public_key=folder.public_key,
-            signer_certificate=folder.certificate,
-            signer_compressed=folder.compressed,
-            root_certificate=folder.root_certificate,
-            signer_definition=folder.signer_definition.to_bytes(),
-            device_definition=folder.device_definition.to_bytes(),
-        )
+        self.documents = SignerDocuments.of(folder)
         self._folder = folder
         self._key: SoftwareKey | None = None
 

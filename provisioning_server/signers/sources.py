@@ -1,6 +1,6 @@
-"""Where signer modules can be: named device URLs, a folder of software chips, and whatever kit is plugged in.
+"""Where signers that come and go can be: device URLs, a folder of software chips, kits that are plugged in, HSMs.
 
-A source tells which device URLs are there now; nothing is opened.
+A source tells which URLs are there now; nothing is opened.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from atcaprov.errors import UsageError
 from atcaprov.hal.discovery import PluggedKit, plugged_kits
 from atcaprov.hal.kit_hid import hid_module
 
+HSM_SCHEME: Final = "pkcs11"
 _FILE_SCHEMES: Final = ("kit-hid", "kit-cdc", "emulator")
 
 
@@ -56,6 +57,17 @@ class PluggedKits:
     def present(self) -> list[str]:
         """Return the URL of each."""
         return [kit.url for kit in self._kits()]
+
+
+class NamedHsms:
+    """Signer folders whose keys are in HSMs. Whether the HSM is there turns out when it is opened."""
+
+    def __init__(self, folders: Iterable[Path]) -> None:
+        self._folders = tuple(folders)
+
+    def present(self) -> list[str]:
+        """Return a URL of the server's own for each."""
+        return [f"{HSM_SCHEME}:{folder}" for folder in self._folders]
 
 
 def _file_of(url: str) -> Path | None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from atcaprov.errors import Code, UsageError
+from atcaprov.errors import Code, TransportError, UsageError
 from atcaprov.terminal import Key, KeyPress
 from provisioning_server.given_passwords import GivenPasswords
 from provisioning_server.passwords import (
@@ -17,7 +17,7 @@ from provisioning_server.passwords import (
     unlock_with,
 )
 from provisioning_server.signers.roster import SignerRoster
-from provisioning_server.signers.signer import label
+from provisioning_server.signers.signer import Signer, label
 from tests.support.memory_signer import MemorySigner
 from tests.support.server_parts import RememberingLog
 
@@ -119,3 +119,63 @@ def test_no_password_is_in_a_log_or_repr() -> None:
     log = RememberingLog()
     asyncio.run(unlock_with(SignerRoster([signer]), GivenPasswords((b"geheim", b"falsch")), log))
     assert "geheim" not in str(log.lines)
+
+
+def test_a_module_that_is_gone_when_its_password_comes_is_let_go_and_the_next_one_is_asked_for() -> None:
+    class Gone(MemorySigner):
+        slow = True
+
+        def unlock(self, password: bytes | None) -> None:
+            raise TransportError("The module was unplugged.")
+
+    async def run() -> RememberingLog:
+        log = RememberingLog()
+        prompt = PasswordPrompt(roster, log, accepted=accepted.append)
+        task = asyncio.create_task(prompt.run())
+        for _ in range(2):
+            await asyncio.sleep(0)
+            while not log.prompts or log.prompts[-1] == "answered":
+                await asyncio.sleep(0)
+            for press in _typed("one"):
+                prompt.press(press)
+        await task
+        return log
+
+    accepted: list[Signer] = []
+    gone, good = Gone(password=b"one"), MemorySigner(password=b"one")
+    roster = SignerRoster([gone, good])
+    log = asyncio.run(run())
+    assert list(roster) == accepted == [good]
+    assert log.lines[0] == f"warning: {_name(gone)} can't be used: The module was unplugged."
+
+
+def test_a_prompt_for_a_signer_that_left_is_closed() -> None:
+    async def run() -> RememberingLog:
+        log = RememberingLog()
+        prompt = PasswordPrompt(roster, log)
+        task = asyncio.create_task(prompt.run())
+        while not log.prompts:
+            await asyncio.sleep(0)
+        prompt.press(KeyPress(Key.TEXT, "half of a pass"))
+        roster.remove(signer)
+        prompt.signers_changed()
+        await task
+        return log
+
+    signer = MemorySigner(password=b"one")
+    roster = SignerRoster([signer])
+    assert asyncio.run(run()).prompts == [f"{_name(signer)} password: ", "answered"]
+
+
+def test_a_credential_comes_before_the_passwords_for_all(tmp_path: Path) -> None:
+    serial = bytes.fromhex("01231E6CD82CA571EE")
+    (tmp_path / "signer-01231E6CD82CA571EE").write_bytes(b"own\nmore\n")
+    (tmp_path / "signer-passwords").write_bytes(b"file\nall\n")
+    given = GivenPasswords((b"all",), tmp_path)
+    assert given.of(serial) == (b"own", b"all", b"file")
+    assert given.of(bytes(9)) == (b"all", b"file")
+    assert GivenPasswords().of(serial) == ()
+    assert "all" not in repr(given)
+    (tmp_path / "signer-passwords").write_bytes(b"x" * 70_000)
+    with pytest.raises(UsageError, match="too long"):
+        given.of(serial)

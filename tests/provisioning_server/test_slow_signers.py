@@ -26,8 +26,8 @@ Make = Callable[..., IssuingLine]
 def make(tmp_path: Path) -> Iterator[Make]:
     with ExitStack() as stack:
 
-        def line(*signers: MemorySigner, **options: object) -> IssuingLine:
-            return stack.enter_context(IssuingLine(tmp_path, signers, **options))
+        def line(*signers: MemorySigner) -> IssuingLine:
+            return stack.enter_context(IssuingLine(tmp_path, signers))
 
         yield line
 

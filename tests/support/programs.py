@@ -11,6 +11,7 @@ _PACKAGES: Final = {
     "openssl": "openssl",
     "certtool": "gnutls-bin",
     "gcc": "gcc",
+    "softhsm2-util": "softhsm2",
 }
 
 

@@ -1,0 +1,159 @@
+"""Signers whose keys are in an HSM, judged by SoftHSM behind the running program."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pexpect
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from atcaprov.errors import Code, TransportError, UsageError
+from atcaprov.wire.messages import CertificatesReply, CertificatesRequest, ErrorReply
+from provisioning_server.signers.hsm import HsmSigner, KeyPlace
+from provisioning_server.signers.signer import label
+from signer_module.signer_folder import SignerFolder
+from tests.support.programs import require_program
+from tests.support.server import PATIENCE, WireClient, server_command, server_environment, server_program
+from tests.support.server_parts import CHIP_KEY, chip_serial, config_zone
+from tests.support.soft_hsm import PIN, SoftHsm, make_hsm_signer, make_soft_hsm
+
+
+@pytest.fixture
+def hsm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SoftHsm:
+    made = make_soft_hsm(tmp_path / "hsm", monkeypatch)
+    made.make_token("line 1")
+    return made
+
+
+@pytest.fixture
+def pins(tmp_path: Path) -> Path:
+    path = tmp_path / "pins"
+    path.write_bytes(PIN)
+    return path
+
+
+def name(signer: SignerFolder) -> str:
+    return label(signer.serial, signer.name)
+
+
+def request(signer: SignerFolder, number: int = 1) -> CertificatesRequest:
+    return CertificatesRequest(config_zone(number), CHIP_KEY, signer.public_key)
+
+
+def test_an_hsm_certifies_and_openssl_accepts_it(hsm: SoftHsm, pins: Path, tmp_path: Path) -> None:
+    openssl = require_program("openssl")
+    signer = make_hsm_signer(tmp_path / "a", hsm, "line 1")
+    options = ("--signer", signer.path, "--data", tmp_path / "data", "--password-file", pins)
+    with server_program(*options) as server:
+        address = server.address()
+        server.wait_for(f"{name(signer)} password accepted, ready.")
+        with WireClient(address) as wire:
+            assert isinstance(wire.ask(request(signer)), CertificatesReply)
+        assert server.stop() == 0
+    assert server.errors == ""
+    stem = tmp_path / "data" / "certs" / chip_serial(1).hex().upper()
+    command = [openssl, "verify", "-x509_strict", "-CAfile", str(signer.path / "root.pem")]
+    done = subprocess.run([*command, "-untrusted", f"{stem}_signer.pem", f"{stem}_device.pem"], check=False)
+    assert done.returncode == 0
+    for log in (tmp_path / "data" / "logs").iterdir():
+        assert PIN not in log.read_bytes()
+
+
+def test_two_keys_of_one_token_and_one_of_another(hsm: SoftHsm, pins: Path, tmp_path: Path) -> None:
+    hsm.make_token("line 2")
+    signers = [
+        make_hsm_signer(tmp_path / "a", hsm, "line 1", "first", 1),
+        make_hsm_signer(tmp_path / "b", hsm, "line 1", "second", 2),
+        make_hsm_signer(tmp_path / "c", hsm, "line 2", "first", 1),
+    ]
+    options = [option for signer in signers for option in ("--signer", signer.path)]
+    with server_program(*options, "--data", tmp_path / "data", "--password-file", pins) as server:
+        address = server.address()
+        for signer in signers:
+            server.wait_for(f"{name(signer)} password accepted, ready.")
+        with WireClient(address) as wire:
+            for number, signer in enumerate(signers, start=1):
+                assert isinstance(wire.ask(request(signer, number)), CertificatesReply)
+        server.stop()
+
+
+def test_the_pin_is_asked_with_the_texts_of_the_guide(hsm: SoftHsm, tmp_path: Path) -> None:
+    signer = make_hsm_signer(tmp_path / "a", hsm, "line 1")
+    program, *options = server_command("--signer", signer.path, "--data", tmp_path / "data", "--port", 0)
+    console = pexpect.spawn(program, options, env=server_environment(), timeout=PATIENCE)
+    console.delaybeforesend = None
+    console.setwinsize(24, 200)
+    console.expect_exact(f"{name(signer)} requires password.\r\n")
+    console.expect_exact(f"{name(signer)} password: ")
+    console.send(b"11111111\r")
+    console.expect_exact(f"{name(signer)} password wrong.\r\n")
+    console.expect_exact(f"{name(signer)} password: ")
+    console.send(PIN + b"\r")
+    console.expect_exact(f"{name(signer)} password accepted, ready.\r\n")
+    console.send(b"\x1b")
+    console.expect(pexpect.EOF)
+    console.wait()
+    assert console.exitstatus == 0
+    console.close()
+
+
+def test_a_key_that_is_missing_or_another_one_is_said_and_not_used(hsm: SoftHsm, pins: Path, tmp_path: Path) -> None:
+    other = make_hsm_signer(tmp_path / "a", hsm, "line 1", "of another", 1)
+    signer = make_hsm_signer(tmp_path / "b", hsm, "line 1", "of this", 2)
+    place = signer.path / "pkcs11.toml"
+    right = place.read_text()
+    for label_of_key, says in (("none", "NoSuchKey"), ("of another", "not the key of the signer certificate")):
+        place.write_text(right.replace("of this", label_of_key))
+        options = ("--signer", signer.path, "--signer", other.path)
+        data = tmp_path / f"data of {label_of_key}"
+        with server_program(*options, "--data", data, "--password-file", pins) as server:
+            address = server.address()
+            server.wait_for(says)
+            server.wait_for(f"{name(other)} password accepted, ready.")
+            with WireClient(address) as wire:
+                reply = wire.ask(request(signer))
+                assert isinstance(reply, ErrorReply)
+                assert reply.code == Code.SIGNER_UNPLUGGED
+                assert isinstance(wire.ask(request(other)), CertificatesReply)
+            server.stop()
+
+
+def test_a_token_that_is_not_there_or_no_library_is_waited_for(hsm: SoftHsm, tmp_path: Path) -> None:
+    signer = make_hsm_signer(tmp_path / "a", hsm, "line 1")
+    hsm.unplug()
+    with pytest.raises(TransportError, match="line 1"):
+        HsmSigner.open(signer.path)
+    place = signer.path / "pkcs11.toml"
+    place.write_text('library = "/no/such/library.so"\ntoken = "line 1"\nkey = "device ca"\n')
+    with pytest.raises(TransportError, match="library"):
+        HsmSigner.open(signer.path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "library = 1",
+        'library = "x"\ntoken = "y"',
+        'library = "x"\ntoken = "y"\nkey = ""',
+        'library = "x"\ntoken = "y"\nkey = "z"\npin = "1234"',
+        "no toml",
+    ],
+)
+def test_a_place_file_that_is_none_is_refused_at_the_start(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "pkcs11.toml"
+    path.write_text(text)
+    with pytest.raises(UsageError, match=r"pkcs11\.toml") as caught:
+        KeyPlace.read(path)
+    assert caught.value.code == Code.FILE_INVALID
+
+
+@given(text=st.text(max_size=100))
+def test_garbage_is_no_place_file(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
+    path = tmp_path_factory.getbasetemp() / "garbage.toml"
+    path.write_text(text, encoding="utf-8", errors="replace")
+    with pytest.raises(UsageError):
+        KeyPlace.read(path)
