@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -12,9 +11,8 @@ from atcaprov.hal.bus_lock import BusLock
 from atcaprov.hal.device_url import parse_8_bit_address, parse_target
 from atcaprov.hal.discovery import find_one
 from atcaprov.hal.kit import KitHal, open_kit
-from atcaprov.hal.line_port import Limits, LinePort, gone, missing, no_access, not_there, silent
+from atcaprov.hal.line_port import Limits, StreamPort, gone, missing, no_access, not_there
 from atcaprov.hal.usb_ids import CDC
-from atcaprov.kit.framing import LineBuffer
 
 if TYPE_CHECKING:
     import serial
@@ -25,13 +23,11 @@ _READ_SIZE: Final = 4096
 _WRITE_SECONDS: Final = 2.0
 
 
-class CdcPort(LinePort):
+class CdcPort(StreamPort):
     """One serial port, opened for this program alone."""
 
     def __init__(self, path: str) -> None:
-        self.url = f"{SCHEME}://{path}"
-        self._buffer = LineBuffer()
-        self._lines: list[bytes] = []
+        super().__init__(f"{SCHEME}://{path}")
         self._lock = BusLock(path)
         self._lock.acquire()
         try:
@@ -48,20 +44,7 @@ class CdcPort(LinePort):
         except self._errors as error:
             raise gone(self.url, error) from error
 
-    def receive(self, seconds: float) -> bytes:
-        """Return the next line without LF."""
-        deadline = time.monotonic() + seconds
-        while not self._lines:
-            left = deadline - time.monotonic()
-            if left <= 0:
-                raise silent(self.url, seconds)
-            self._lines += self._buffer.receive_data(self._read(left))
-        return self._lines.pop(0)
-
-    def drain(self) -> None:
-        """Throw away what has come and was not asked for."""
-        self._buffer.clear()
-        self._lines.clear()
+    def _drain_bytes(self) -> None:
         try:
             self._serial.reset_input_buffer()
         except self._errors as error:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import abc
+import time
 from dataclasses import dataclass
 from typing import Final
 
 from atcaprov.errors import Code, TransportError
+from atcaprov.kit.framing import LineBuffer
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,39 @@ class LinePort(abc.ABC):
     @abc.abstractmethod
     def close(self) -> None:
         """Give the port back; closing twice does no harm."""
+
+
+class StreamPort(LinePort):
+    """A port that gives bytes as they come, in which lines end with LF."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._buffer = LineBuffer()
+        self._lines: list[bytes] = []
+
+    def receive(self, seconds: float) -> bytes:
+        """Return the next line without LF."""
+        deadline = time.monotonic() + seconds
+        while not self._lines:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise silent(self.url, seconds)
+            self._lines += self._buffer.receive_data(self._read(left))
+        return self._lines.pop(0)
+
+    def drain(self) -> None:
+        """Throw away what has come and was not asked for."""
+        self._buffer.clear()
+        self._lines.clear()
+        self._drain_bytes()
+
+    @abc.abstractmethod
+    def _read(self, seconds: float) -> bytes:
+        """Return what has come, after at most `seconds`; nothing if nothing came."""
+
+    @abc.abstractmethod
+    def _drain_bytes(self) -> None:
+        """Throw away bytes that have come."""
 
 
 def silent(url: str, seconds: float) -> TransportError:

@@ -15,8 +15,7 @@ from atcaprov.errors import Code, ProtocolError, TransportError, UsageError
 from atcaprov.hal.base import Hal
 from atcaprov.hal.device_url import Target, parse_8_bit_address, parse_target
 from atcaprov.hal.kit import open_kit
-from atcaprov.hal.line_port import Limits, LinePort, gone, silent
-from atcaprov.kit.framing import LineBuffer
+from atcaprov.hal.line_port import Limits, StreamPort, gone, silent
 
 SCHEME: Final = "tcp"
 _PROTOCOLS: Final = ("bridge", "kit")
@@ -159,14 +158,12 @@ class BridgeHal(Hal):
             connection.close()
 
 
-class TcpLinePort(LinePort):
+class TcpLinePort(StreamPort):
     """Text lines over a TCP connection."""
 
     def __init__(self, host: str, port: int) -> None:
-        self.url = f"{SCHEME}://{_shown(host)}:{port}?protocol=kit"
+        super().__init__(f"{SCHEME}://{_shown(host)}:{port}?protocol=kit")
         self._socket = _connect(host, port, self.url)
-        self._buffer = LineBuffer()
-        self._lines: list[bytes] = []
 
     def send(self, message: bytes) -> None:
         """Send a message, LF included."""
@@ -176,20 +173,7 @@ class TcpLinePort(LinePort):
         except OSError as error:
             raise gone(self.url, error) from error
 
-    def receive(self, seconds: float) -> bytes:
-        """Return the next line without LF."""
-        deadline = time.monotonic() + seconds
-        while not self._lines:
-            left = deadline - time.monotonic()
-            if left <= 0:
-                raise silent(self.url, seconds)
-            self._lines += self._buffer.receive_data(self._read(left))
-        return self._lines.pop(0)
-
-    def drain(self) -> None:
-        """Throw away what has come and was not asked for."""
-        self._buffer.clear()
-        self._lines.clear()
+    def _drain_bytes(self) -> None:
         for _ in range(_DRAINED_READS):
             if not self._read(0):
                 return
