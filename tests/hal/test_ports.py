@@ -1,0 +1,121 @@
+"""Opening and losing ports: each reason is an error with its own code and advice."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import serial
+
+from atcaprov.emulator.chip import Chip
+from atcaprov.errors import Code, TransportError, UsageError
+from atcaprov.hal import bus_lock
+from atcaprov.hal.bus_lock import BusLock
+from atcaprov.hal.hotplug import PlugWatcher
+from atcaprov.hal.kit_cdc import CdcPort, open_kit_cdc
+from atcaprov.hal.kit_hid import HidPort, hid_module, open_kit_hid
+from atcaprov.hal.registry import open_hal
+from tests.hal.ways import SHORT, kit_board
+from tests.support.fake_hid import FakeDevice, FakeHid
+from tests.support.wires import PtyBoard, plugged
+
+
+@pytest.fixture
+def pty() -> Iterator[PtyBoard]:
+    board = PtyBoard(kit_board(Chip()))
+    with plugged(board):
+        yield board
+
+
+@pytest.mark.parametrize("url", ["kit-hid:///dev/null", "kit-cdc:///dev/null"])
+def test_a_missing_right_names_the_rules(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.access", lambda path, mode: not str(path).startswith("/dev/"))
+    with pytest.raises(TransportError, match=r"60-atcaprov\.rules") as refused:
+        open_hal(url)
+    assert refused.value.code == Code.DEVICE_NO_PERMISSION
+
+
+@pytest.mark.parametrize("url", ["kit-hid:///dev/null", "kit-cdc:///dev/null"])
+def test_a_file_that_is_no_such_port_can_not_be_opened(url: str) -> None:
+    with pytest.raises(TransportError, match="can't be opened") as refused:
+        open_hal(url)
+    assert refused.value.code == Code.DEVICE_BUSY
+
+
+def test_a_serial_port_that_another_program_holds_is_busy(pty: PtyBoard) -> None:
+    with serial.Serial(pty.path, exclusive=True), pytest.raises(TransportError) as refused:
+        open_kit_cdc(f"//{pty.path}", SHORT)
+    assert refused.value.code == Code.DEVICE_BUSY
+    open_kit_cdc(f"//{pty.path}", SHORT).close()
+
+
+def test_a_link_to_a_port_is_the_port(pty: PtyBoard, tmp_path: Path) -> None:
+    (tmp_path / "station-1").symlink_to(pty.path)
+    first = open_kit_cdc(f"//{tmp_path / 'station-1'}?address=0xC0", SHORT)
+    second = open_kit_cdc(f"//{pty.path}?address=0xC0", SHORT)
+    assert first.url == second.url == f"kit-cdc://{pty.path}"
+    first.close()
+    second.close()
+
+
+@pytest.mark.parametrize("use", [lambda port: port.send(b"e:w()\n"), lambda port: port.receive(1), CdcPort.drain])
+def test_a_serial_port_that_hangs_up_is_gone(pty: PtyBoard, use: Callable[[CdcPort], Any]) -> None:
+    port = CdcPort(pty.path)
+    pty.unplug()
+    with pytest.raises(TransportError, match="is gone") as refused:
+        use(port)
+    assert refused.value.code == Code.DEVICE_NOT_FOUND
+    port.close()
+    port.close()
+
+
+class Failing(FakeDevice):
+    """A device that misbehaves as hidapi does on a lost board."""
+
+    def write(self, data: bytes) -> int:
+        raise OSError(errno.EIO, "write error")
+
+    def read(self, max_length: int, timeout_ms: int = 0) -> list[int]:
+        raise ValueError("not open")
+
+    def close(self) -> None:
+        raise OSError("close error")
+
+
+@pytest.mark.parametrize("use", [lambda port: port.send(b"e:w()\n"), lambda port: port.receive(1), HidPort.drain])
+def test_a_hid_device_that_fails_is_gone(use: Callable[[HidPort], Any]) -> None:
+    hid = FakeHid({"/hid/failing": kit_board(Chip())})
+    hid.device = lambda: Failing(hid)  # type: ignore[method-assign]
+    port = HidPort("/hid/failing", hid)
+    with pytest.raises(TransportError, match="is gone"):
+        use(port)
+    port.close()
+    port.close()
+
+
+def test_backends_of_hidapi() -> None:
+    assert hid_module().__name__ == hid_module("hidraw").__name__ == "hidraw"
+    assert hid_module("libusb").__name__ == "hid"
+    with pytest.raises(UsageError, match="'winusb'"):
+        open_kit_hid("//?backend=winusb")
+
+
+def test_udev_is_asked_where_it_runs() -> None:
+    assert PlugWatcher().worth_looking()
+
+
+def test_without_a_common_folder_locks_lie_in_the_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bus_lock, "_SHARED_FOLDER", tmp_path / "missing")
+    monkeypatch.setattr("platformdirs.user_runtime_dir", lambda name: str(tmp_path / name))
+    with BusLock("bus").held(0):
+        assert (tmp_path / "atcaprov" / "atcaprov-bus.lock").exists()
+
+
+def test_without_file_locks_ports_are_opened_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bus_lock, "fcntl", None)
+    first, second = BusLock("bus"), BusLock("bus")
+    with first.held(0), second.held(0):
+        pass
