@@ -1,0 +1,101 @@
+"""Real modules on software chips whose bus or chip fails in the middle of signing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from atcaprov.chip.commands import Opcode
+from atcaprov.chip.crc import with_crc
+from atcaprov.device.device import Device
+from atcaprov.errors import TransportError
+from atcaprov.wire.messages import CertificatesRequest, ErrorReply
+from provisioning_server import refusals
+from provisioning_server.signers.module import PluggedModule
+from signer_module.module import ModuleSigner
+from tests.support.issuing_line import IssuingLine, certificates, refused
+from tests.support.modules import make, no_pause, open_order, root_folder
+from tests.support.scripted_hal import ScriptedHal
+from tests.support.server_parts import CHIP_KEY, chip_serial, config_zone
+
+Answer = Callable[[bytes], bytes]
+
+
+def unplugged(_: bytes) -> bytes:
+    raise TransportError("The port is gone.")
+
+
+def garbage(_: bytes) -> bytes:
+    return b"\x43" + bytes(66)
+
+
+def wrong_signature(_: bytes) -> bytes:
+    return with_crc(b"\x43" + bytes(range(64)))
+
+
+@pytest.fixture
+def hals() -> list[ScriptedHal]:
+    return [ScriptedHal(), ScriptedHal()]
+
+
+@pytest.fixture
+def modules(hals: list[ScriptedHal], tmp_path: Path) -> list[PluggedModule]:
+    """Two modules of one product."""
+    root = root_folder(tmp_path / "root")
+    for number, hal in enumerate(hals):
+        with Device(hal) as device:
+            make(device, root, open_order(), (number + 1).to_bytes(2, "big"))
+    return [PluggedModule(ModuleSigner.on(Device(hal), no_pause)) for hal in hals]
+
+
+def request(signer: PluggedModule, number: int) -> CertificatesRequest:
+    return CertificatesRequest(config_zone(number), CHIP_KEY, signer.documents.signer_public_key, any_of_group=True)
+
+
+def fail_at_sign(hal: ScriptedHal, answer: Answer) -> None:
+    honest = hal.chip.exchange
+    hal.answer = lambda packet: answer(packet) if packet[1] == Opcode.SIGN else honest(packet)
+
+
+@pytest.mark.parametrize("answer", [unplugged, garbage, wrong_signature])
+def test_the_other_module_takes_over(
+    hals: list[ScriptedHal], modules: list[PluggedModule], tmp_path: Path, answer: Answer
+) -> None:
+    fail_at_sign(hals[0], answer)
+    with IssuingLine(tmp_path / "data", modules) as line:
+        asked = [line.ask(request(modules[0], number)) for number in range(1, 9)]
+        replies = [certificates(each) for each in asked]
+        assert {reply.signer_certificate for reply in replies} == {modules[1].documents.signer_certificate}
+        assert [line.certify(request(modules[1], number)) for number in range(1, 9)] == replies
+    for module in modules:
+        module.close()
+
+
+@pytest.mark.parametrize(
+    ("answer", "reply"),
+    [
+        (unplugged, refusals.SIGNER_UNPLUGGED),
+        (garbage, refusals.SIGNER_QUARANTINED),
+        (wrong_signature, refusals.SIGNER_QUARANTINED),
+    ],
+)
+def test_alone_it_is_told_and_after_replugging_all_is_as_before(
+    hals: list[ScriptedHal], modules: list[PluggedModule], tmp_path: Path, answer: Answer, reply: ErrorReply
+) -> None:
+    first = modules[0]
+    with IssuingLine(tmp_path / "data", [first]) as line:
+        before = line.certify(request(first, 1))
+        fail_at_sign(hals[0], answer)
+        assert refused(line.ask(request(first, 2))) == reply
+        assert line.certify(request(first, 1)) == before
+        assert not line.records.find(chip_serial(2))
+        line.unplug(first)
+        first.close()
+        hals[0].answer = None
+        again = PluggedModule(ModuleSigner.on(Device(hals[0]), no_pause))
+        line.plug(again)
+        line.certify(request(first, 2))
+    again.close()
+    modules[1].close()
