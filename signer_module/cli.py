@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import Final
 
 import click
 
 from atcaprov import __version__
 from atcaprov.certs.description import default_text
-from atcaprov.errors import AtcaProvError
+from atcaprov.cli.border import exit_code
 from signer_module import create_commands, module_commands, outside_commands, password_commands
-
-INTERRUPTED: Final = 130
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -52,18 +49,7 @@ def description_command(role: str) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the program; return its exit code: 0, 2 to 8 as the errors say, 130 when interrupted."""
-    try:
-        code = cli.main(list(arguments) if arguments is not None else None, "signer-module", standalone_mode=False)
-    except click.ClickException as error:
-        error.show()
-        return error.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("Interrupted.", err=True)
-        return INTERRUPTED
-    except AtcaProvError as error:
-        click.echo(f"Error: {error}", err=True)
-        return error.exit_code
-    return code if isinstance(code, int) else 0
+    return exit_code(cli, "signer-module", None if arguments is None else list(arguments))
 
 
 if __name__ == "__main__":

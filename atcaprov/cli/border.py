@@ -16,10 +16,11 @@ _FAILED: Final = 1
 
 def run_program(command: click.Command, name: str, arguments: list[str] | None = None) -> NoReturn:
     """Run a click command as the whole program and exit; `arguments` default to those of the process."""
-    sys.exit(_exit_code(command, name, arguments))
+    sys.exit(exit_code(command, name, arguments))
 
 
-def _exit_code(command: click.Command, name: str, arguments: list[str] | None) -> int:
+def exit_code(command: click.Command, name: str, arguments: list[str] | None = None) -> int:
+    """Run a click command as the whole program and return its exit code; its errors have been told by then."""
     try:
         result = command.main(args=arguments, prog_name=name, standalone_mode=False)
         sys.stdout.flush()
