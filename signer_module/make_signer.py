@@ -50,6 +50,7 @@ def make_signer(
     definition = document.definitions()[0]
     description = document.pack(root.public_key)
     _rehearse(definition, root, now)
+    root.check_register()
     making = Making(device, order)
     if signer_id is not None and not making.begun:
         _require_free(root, signer_id)

@@ -59,7 +59,9 @@ def _password(module: AnyModule) -> str:
 
 def _quota(module: AnyModule) -> dict[str, Any]:
     quota = module.read_quota()
-    return {"signatures left": "no limit" if quota is None else quota.remaining}
+    if quota is None:
+        return {"signatures left": "no limit"}
+    return {"signatures left": quota.remaining, "make a new module soon": "yes" if quota.low else "no"}
 
 
 def write_backup(module: AnyModule, out: Path) -> list[str]:

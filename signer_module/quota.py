@@ -13,6 +13,7 @@ from atcaprov.config_zone.counters import COUNTER_MAX
 from atcaprov.errors import CertificateError, Code, UsageError
 
 _STEP: Final = 32
+_LOW: Final = 20
 MOST: Final = COUNTER_MAX // _STEP * _STEP - 4 * _STEP
 """Largest quota; the rest is left for signatures while a module is made."""
 
@@ -28,6 +29,11 @@ class Quota:
     def remaining(self) -> int:
         """Signatures that the chip will still make."""
         return max(0, self.limit - self.counter)
+
+    @property
+    def low(self) -> bool:
+        """Whether a new module should be made soon: at most a twentieth of the limit is left."""
+        return self.remaining * _LOW <= self.limit
 
 
 def check_quota(quota: int) -> None:

@@ -82,6 +82,15 @@ class RootFolder:
             raise UsageError(f"{path} is damaged.", advice="Restore it from a copy.", code=Code.FILE_INVALID)
         return {row[0]: row[1] for row in rows}
 
+    def check_register(self) -> None:
+        """Raise UsageError unless signer ids can be entered: better now than when a chip was changed."""
+        self.issued()
+        path = self.path / REGISTER_FILE
+        try:
+            path.open("a", encoding="utf-8").close()
+        except OSError as error:
+            raise UsageError(f"{path} cannot be written: {error.strerror}.", code=Code.FILE_UNWRITABLE) from error
+
     def register(self, signer_id: bytes, public_key: bytes, name: str, issued: datetime) -> None:
         """Enter a signer id for good, before its certificate exists: an id is never given twice."""
         path = self.path / REGISTER_FILE

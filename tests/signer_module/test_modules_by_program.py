@@ -143,6 +143,7 @@ def test_what_info_verify_and_backup_say(here: Path, capsys: pytest.CaptureFixtu
     facts = json.loads(capsys.readouterr().out)
     assert facts["kind"] == "signer module"
     assert (facts["signatures left"], facts["signer id"]) == (100, "0034")
+    assert facts["make a new module soon"] == "no"
     assert facts["password"] == "set; wrong ones so far: 1"
     assert run("info", "--device", ROOT) == 0
     assert "kind: root module" in capsys.readouterr().out
@@ -157,6 +158,20 @@ def test_what_info_verify_and_backup_say(here: Path, capsys: pytest.CaptureFixtu
     backup = json.loads(Path("signer-backup/module.json").read_text())
     assert backup["signatures_left"] == 100
     assert bytes.fromhex(backup["slots"]["9"])[:4] == b"ATSM"
+
+
+def test_a_root_module_that_is_used_up_or_a_register_that_is_damaged_spoils_no_chip(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("root", "create", "--device", ROOT, "--out", "root", "--quota", 1, "--no-password", *CHEAP) == 0
+    register = Path("root/signers.tsv").read_text()
+    Path("root/signers.tsv").write_text("damaged\n")
+    assert make_signer("--no-password") == 2
+    Path("root/signers.tsv").write_text(register)
+    assert make_signer("--no-password") == 0
+    assert make_signer("--no-password", device="emulator:second.chip") == 2
+    assert "Make a new root" in capsys.readouterr().err
+    assert not Path("second.chip").exists()
 
 
 def test_passwords_by_program(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
