@@ -17,7 +17,10 @@ _READ_SIZE = 4096
 
 
 class PtyBoard:
-    """A board at a pseudo-terminal; `path` is what a program opens. `unplug` hangs the line up."""
+    """A board at a pseudo-terminal; `path` is what a program opens.
+
+    `unplug` hangs the line up; so does a board that says so by `unplugged`, in the middle of an answer.
+    """
 
     def __init__(self, board: FaultyBoard) -> None:
         self.board = board
@@ -30,11 +33,8 @@ class PtyBoard:
         self._thread.start()
 
     def unplug(self) -> None:
-        if self._thread.is_alive():
-            os.write(self._stop_in, b"x")
-            self._thread.join()
-            os.close(self._master)
-            os.close(self._slave)
+        os.write(self._stop_in, b"x")
+        self._thread.join()
 
     def close(self) -> None:
         self.unplug()
@@ -42,7 +42,14 @@ class PtyBoard:
         os.close(self._stop_out)
 
     def _serve(self) -> None:
-        while True:
+        try:
+            self._answer()
+        finally:
+            os.close(self._master)
+            os.close(self._slave)
+
+    def _answer(self) -> None:
+        while not self.board.unplugged:
             endless = self.board.fault is Fault.ENDLESS
             ready, _, _ = select.select([self._master, self._stop_out], [], [], 0.001 if endless else 0.02)
             if self._stop_out in ready:
@@ -50,6 +57,8 @@ class PtyBoard:
             answer = NOISE if endless else b""
             if self._master in ready:
                 answer += self.board.receive_data(os.read(self._master, _READ_SIZE))
+            if self.board.unplugged:
+                return
             with contextlib.suppress(BlockingIOError):
                 os.write(self._master, answer)
 
