@@ -8,10 +8,12 @@ import sys
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
+from typing import NoReturn
 
 import click
 import platformdirs
 
+from atcaprov.cli.border import run_program
 from atcaprov.errors import AtcaProvError
 from atcaprov.terminal import open_console
 from provisioning_server.app import Server
@@ -77,24 +79,20 @@ def command(
 ) -> None:
     """Issue certificates for chips over TCP until ESC, Ctrl-C or SIGTERM."""
     sources = [source for source in (password_file, password_fd) if source is not None]
-    try:
-        settings = Settings(
-            signer_folders=signers,
-            data=data,
-            bind=bind,
-            port=port,
-            plain_network=plain_network,
-            allow_rekey=allow_rekey,
-            passwords=tuple(password for source in sources for password in read_passwords(source)),
-            credentials=credentials_folder(os.environ),
-            modules=modules,
-            module_folder=module_folder,
-            scan=scan,
-        )
-        serve(settings)
-    except AtcaProvError as error:
-        click.echo(f"Error: {error}", err=True)
-        sys.exit(error.exit_code)
+    settings = Settings(
+        signer_folders=signers,
+        data=data,
+        bind=bind,
+        port=port,
+        plain_network=plain_network,
+        allow_rekey=allow_rekey,
+        passwords=tuple(password for source in sources for password in read_passwords(source)),
+        credentials=credentials_folder(os.environ),
+        modules=modules,
+        module_folder=module_folder,
+        scan=scan,
+    )
+    serve(settings)
 
 
 def serve(settings: Settings) -> None:
@@ -121,6 +119,6 @@ def _software_signers(folders: Iterable[Path]) -> Iterator[SoftwareSigner]:
             yield SoftwareSigner.load(folder)
 
 
-def main() -> None:
+def main() -> NoReturn:
     """Entry point."""
-    command()
+    run_program(command, "provisioning-server")
