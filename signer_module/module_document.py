@@ -14,6 +14,7 @@ from typing import Final, Self
 
 from cryptography import x509
 
+from atcaprov.certs.chain import verify_root
 from atcaprov.certs.definition import CertificateDefinition, SerialSource, StdElement
 from atcaprov.certs.description import CertificateDescription
 from atcaprov.certs.description_document import description_document
@@ -69,9 +70,10 @@ class SignerDocument:
 
     @classmethod
     def unpack(cls, data: bytes, root_public_key: bytes) -> Self:
-        """Read `pack`; raises CertificateError (module-invalid)."""
+        """Read `pack`; raises CertificateError, module-invalid unless the root certificate is not of its key."""
         try:
             root, signer, device, year, serial, digest = packing.unpack(data, known_root(root_public_key))
+            verify_root(root, root_public_key)  # before a parser that trusts sees it
             found = cls(
                 root,
                 CertificateDescription.from_document(signer),

@@ -72,10 +72,10 @@ class ModuleKey:
             return
         if not password:
             raise UsageError("The module needs its password.", code=Code.PASSWORD_WRONG)
+        if self._wrong_in_a_row:
+            self._pause(min(2.0 ** (self._wrong_in_a_row - 1), LONGEST_PAUSE))
+        secrets = self._facts.scheme.secrets(password)
         with self._lock:
-            if self._wrong_in_a_row:
-                self._pause(min(2.0 ** (self._wrong_in_a_row - 1), LONGEST_PAUSE))
-            secrets = self._facts.scheme.secrets(password)
             if not self._authorize(secrets):
                 self._wrong_password()
             self._secrets, self._wrong_in_a_row, self.ready = secrets, 0, True
