@@ -16,8 +16,8 @@ WORK_FOLDER: Final = Path(__file__).parents[2] / ".bench"
 TIME_LIMIT: Final = 540.0
 EXIT_UNAVAILABLE: Final = 69
 _TESTS: Final = "tests/bench/guest"
-_LONG: Final = f"{_TESTS}/test_provisioning.py"
-_SHARES: Final = {"provisioning": (_LONG,), "buses": (_TESTS, f"--ignore={_LONG}")}
+_LONG: Final = (f"{_TESTS}/test_provisioning.py", f"{_TESTS}/test_hotplug.py")
+_SHARES: Final = {"provisioning": _LONG, "buses": (_TESTS, *(f"--ignore={path}" for path in _LONG))}
 """Tests of one guest each; the guests run side by side, since one keeps about one processor busy."""
 _PYTEST: Final = (
     *(sys.executable, "-m", "pytest"),
