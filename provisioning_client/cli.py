@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import repeat
 from pathlib import Path
 from typing import Final, NoReturn
@@ -75,6 +76,11 @@ EXIT_SOME_FAILED: Final = 1
     type=click.Choice([allow.value for allow in Allow]),
     help=f"Accept a setting of --config that is refused unless it is wanted; repeatable: {', '.join(Allow)}.",
 )
+@click.option(
+    "--any-of-group",
+    is_flag=True,
+    help="Accept every signer that the pinned root made for the same product, not only the one of --certinfo.",
+)
 @click.option("--no-validate", is_flag=True, help="Leave out stage 10.")
 @click.option("--auto", is_flag=True, help="Start every board without waiting for ENTER.")
 @click.option("--count", metavar="NUM", type=click.IntRange(1), help="End after this many boards.")
@@ -95,6 +101,7 @@ def command(
     devices: tuple[str, ...],
     slots_to_lock: tuple[int, ...],
     allow: tuple[str, ...],
+    any_of_group: bool,
     no_validate: bool,
     auto: bool,
     count: int | None,
@@ -115,6 +122,7 @@ def command(
             raise UsageError("There is no terminal to press ENTER on.", advice="Use --auto to start every board.")
         operator: Operator = Nobody() if auto or console is None else KeyboardOperator(console)
         profile = _profile(config, slots_to_lock, frozenset(map(Allow, allow)), validate=not no_validate)
+        profile = replace(profile, any_of_group=any_of_group)
         with _step(face, f"Reading provisioning config file {certinfo}"):
             cert_info = _read_cert_info(certinfo)
         functions = ClientFunctions(host, port, face)

@@ -14,7 +14,7 @@ from atcaprov.certs.rebuild import SlotWrite, rebuild, slot_writes
 from atcaprov.chip.memory_map import serial_number
 from atcaprov.errors import CertificateError, Code, ProvisioningError
 from atcaprov.provisioning.profile import Profile
-from atcaprov.provisioning.signer_offer import SignerOffer
+from atcaprov.provisioning.signer_offer import SignerOffer, signer_key
 from atcaprov.wire.messages import CertificatesReply
 
 CLOCK_TOLERANCE: Final = timedelta(minutes=5)
@@ -44,6 +44,8 @@ class IssuedCertificates:
     device_compressed: bytes
     signer_compressed: bytes
     writes: tuple[SlotWrite, ...]
+    signer_public_key: bytes
+    """X||Y of the signer that certified."""
 
     @classmethod
     def checked(
@@ -56,8 +58,9 @@ class IssuedCertificates:
                 compressed form, or does not chain to the pinned root.
             ProvisioningError: the server wants writes that the certificates do not need (code SLOT_NOT_ALLOWED).
         """
-        _require_offered(reply, offer)
-        _require_rebuilds(reply, chip, offer, cert_info)
+        _require_offered(reply, offer, profile)
+        signer_public_key = signer_key(reply.signer_certificate, cert_info, profile)
+        _require_rebuilds(reply, chip, offer, cert_info, signer_public_key)
         verify_chain(
             reply.device_certificate,
             reply.signer_certificate,
@@ -71,13 +74,14 @@ class IssuedCertificates:
             reply.root_certificate,
             reply.device_compressed,
             reply.signer_compressed,
-            _checked_writes(reply, chip, offer, cert_info, profile),
+            _checked_writes(reply, chip, offer, profile, signer_public_key),
+            signer_public_key,
         )
 
 
-def _require_offered(reply: CertificatesReply, offer: SignerOffer) -> None:
+def _require_offered(reply: CertificatesReply, offer: SignerOffer, profile: Profile) -> None:
     same = (
-        reply.signer_certificate == offer.signer_certificate
+        (profile.any_of_group or reply.signer_certificate == offer.signer_certificate)
         and CertificateDefinition.from_bytes(reply.device_definition) == offer.device_definition
         and CertificateDefinition.from_bytes(reply.signer_definition) == offer.signer_definition
     )
@@ -89,19 +93,21 @@ def _require_offered(reply: CertificatesReply, offer: SignerOffer) -> None:
         )
 
 
-def _require_rebuilds(reply: CertificatesReply, chip: ChipKey, offer: SignerOffer, cert_info: CertInfo) -> None:
+def _require_rebuilds(
+    reply: CertificatesReply, chip: ChipKey, offer: SignerOffer, cert_info: CertInfo, signer_public_key: bytes
+) -> None:
     device = rebuild(
         offer.device_definition,
         compressed=reply.device_compressed,
         public_key=chip.public_key,
-        ca_public_key=cert_info.signer_public_key,
+        ca_public_key=signer_public_key,
         chip_serial=chip.serial_number,
     )
     require_equal(offer.device_definition, reply.device_certificate, device)
     signer = rebuild(
         offer.signer_definition,
         compressed=reply.signer_compressed,
-        public_key=cert_info.signer_public_key,
+        public_key=signer_public_key,
         ca_public_key=cert_info.root_public_key,
         chip_serial=None,
     )
@@ -126,14 +132,12 @@ def require_equal(definition: CertificateDefinition, expected: bytes, found: byt
 
 
 def _checked_writes(
-    reply: CertificatesReply, chip: ChipKey, offer: SignerOffer, cert_info: CertInfo, profile: Profile
+    reply: CertificatesReply, chip: ChipKey, offer: SignerOffer, profile: Profile, signer_public_key: bytes
 ) -> tuple[SlotWrite, ...]:
     """Return the writes that the certificates need, if the server asked for exactly these."""
     needed = (
         *slot_writes(offer.device_definition, compressed=reply.device_compressed, public_key=chip.public_key),
-        *slot_writes(
-            offer.signer_definition, compressed=reply.signer_compressed, public_key=cert_info.signer_public_key
-        ),
+        *slot_writes(offer.signer_definition, compressed=reply.signer_compressed, public_key=signer_public_key),
     )
     asked = {(write.slot, write.offset, bytes(write.data)) for write in reply.writes}
     refused = sorted({slot for slot, _, _ in asked if slot not in profile.certificate_slots})

@@ -31,6 +31,8 @@ class Profile:
     validate: bool = True
     allow: frozenset[Allow] = frozenset()
     """Settings that are refused unless they are wanted, such as another I2C address."""
+    any_of_group: bool = False
+    """Whether another signer than the named one may certify, if it was made for the same product by the same root."""
 
     def __post_init__(self) -> None:
         if len(self.config_zone) != CONFIG_SIZE:

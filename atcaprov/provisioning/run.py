@@ -77,7 +77,13 @@ class Run:
             raise
 
     def _request(self, chip: ChipKey, *, existing_only: bool) -> IssuedCertificates:
-        request = CertificatesRequest(self.config, chip.public_key, self.cert_info.signer_public_key, existing_only)
+        request = CertificatesRequest(
+            self.config,
+            chip.public_key,
+            self.cert_info.signer_public_key,
+            existing_only=existing_only,
+            any_of_group=self.profile.any_of_group,
+        )
         reply = ask(self.functions, request, CertificatesReply)
         return IssuedCertificates.checked(reply, chip, self.offer, self.cert_info, self.profile)
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from atcaprov.certs.cert_info import CertInfo
 from atcaprov.certs.chain import verify_signer
 from atcaprov.certs.definition import CertificateDefinition
-from atcaprov.errors import Code, ProvisioningError
+from atcaprov.certs.layout import certificate_layout
+from atcaprov.errors import CertificateError, Code, ProvisioningError
 from atcaprov.provisioning.profile import Profile
 from atcaprov.provisioning.server_exchange import ask
 from atcaprov.provisioning.user_functions import UserFunctions
@@ -32,11 +33,12 @@ def ask_for_offer(functions: UserFunctions, cert_info: CertInfo, profile: Profil
 
     Raises:
         ServerRejected: the server does not know the signer, or it is not ready.
-        CertificateError: the signer is not certified by the pinned root, or a definition is damaged.
+        CertificateError: the signer is not certified by the pinned root, is for another product, or a definition is
+            damaged.
         ProvisioningError: a certificate would go to a slot that the profile does not give to certificates
             (code SLOT_NOT_ALLOWED).
     """
-    reply = ask(functions, SignerRequest(cert_info.signer_public_key), SignerReply)
+    reply = ask(functions, SignerRequest(cert_info.signer_public_key, profile.any_of_group), SignerReply)
     offer = SignerOffer(
         reply.signer_certificate,
         CertificateDefinition.from_bytes(reply.device_definition),
@@ -44,11 +46,40 @@ def ask_for_offer(functions: UserFunctions, cert_info: CertInfo, profile: Profil
     )
     verify_signer(
         offer.signer_certificate,
-        signer_public_key=cert_info.signer_public_key,
+        signer_public_key=signer_key(offer.signer_certificate, cert_info, profile),
         root_public_key=cert_info.root_public_key,
     )
+    _require_same_product(offer, cert_info)
     _require_allowed_slots(offer, profile)
     return offer
+
+
+def signer_key(signer_certificate: bytes, cert_info: CertInfo, profile: Profile) -> bytes:
+    """Return the key (X||Y) that a signer's certificate (DER) must have: the named one, or its own if any may sign.
+
+    Its own counts for nothing before the certificate was checked against the pinned root. Raises CertificateError.
+    """
+    if not profile.any_of_group:
+        return cert_info.signer_public_key
+    return certificate_layout(signer_certificate).public_key.of(signer_certificate)
+
+
+def _require_same_product(offer: SignerOffer, cert_info: CertInfo) -> None:
+    """The pinned root may have certified signers of other products; those are never of the group."""
+    name = certificate_layout(offer.signer_certificate).subject_common_name
+    device, signer = offer.device_definition, offer.signer_definition
+    ids = (signer.template_id, signer.chain_id, device.template_id, device.chain_id)
+    pinned = (
+        cert_info.signer_template_id, cert_info.signer_chain_id,
+        cert_info.device_template_id, cert_info.device_chain_id,
+    )  # fmt: skip
+    expected = f"{cert_info.signer_name} ".encode()
+    if ids != pinned or name is None or name.of(offer.signer_certificate)[: -2 * len(cert_info.signer_id)] != expected:
+        raise CertificateError(
+            "The server offers a signer of another product than the cert info file names.",
+            advice="Check the file given with --certinfo; export it again from the signer.",
+            code=Code.CERTIFICATE_MISMATCH,
+        )
 
 
 def _require_allowed_slots(offer: SignerOffer, profile: Profile) -> None:

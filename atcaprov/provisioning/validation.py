@@ -27,8 +27,8 @@ def validate(
             private key does not fit it (code KEY_MISMATCH). The zones are locked by now: the board is scrap.
     """
     try:
-        device_certificate = _rebuilt_device(device, chip, offer, cert_info)
-        signer_certificate = _rebuilt_signer(device, offer, cert_info)
+        device_certificate = _rebuilt_device(device, chip, offer, issued.signer_public_key)
+        signer_certificate = _rebuilt_signer(device, offer, cert_info, issued.signer_public_key)
         require_equal(offer.device_definition, issued.device_certificate, device_certificate)
         require_equal(offer.signer_definition, issued.signer_certificate, signer_certificate)
         verify_chain(
@@ -44,23 +44,23 @@ def validate(
         raise
 
 
-def _rebuilt_device(device: Device, chip: ChipKey, offer: SignerOffer, cert_info: CertInfo) -> bytes:
+def _rebuilt_device(device: Device, chip: ChipKey, offer: SignerOffer, signer_public_key: bytes) -> bytes:
     compressed, stored_key = from_slots(offer.device_definition, device.read_slot)
     return rebuild(
         offer.device_definition,
         compressed=compressed,
         public_key=stored_key or chip.public_key,
-        ca_public_key=cert_info.signer_public_key,
+        ca_public_key=signer_public_key,
         chip_serial=chip.serial_number,
     )
 
 
-def _rebuilt_signer(device: Device, offer: SignerOffer, cert_info: CertInfo) -> bytes:
+def _rebuilt_signer(device: Device, offer: SignerOffer, cert_info: CertInfo, signer_public_key: bytes) -> bytes:
     compressed, stored_key = from_slots(offer.signer_definition, device.read_slot)
     return rebuild(
         offer.signer_definition,
         compressed=compressed,
-        public_key=stored_key or cert_info.signer_public_key,
+        public_key=stored_key or signer_public_key,
         ca_public_key=cert_info.root_public_key,
         chip_serial=None,
     )
