@@ -63,7 +63,14 @@ def make_signer(
 
 
 def _rehearse(definition: CertificateDefinition, root: RootFolder, now: datetime) -> None:
-    """Prepare a certificate for another key: what is wrong with definition or date shows now."""
+    """Prepare a certificate for another key: what is wrong with definition, date or root shows now."""
+    template = definition.cert_template
+    issuer = certificate_layout(template).issuer.of(template)
+    if issuer != certificate_layout(root.certificate).subject.of(root.certificate):
+        raise CertificateError(
+            "The root's name is encoded in a way in which it can't be put into a signer certificate.",
+            code=Code.CHAIN_INVALID,
+        )
     _pending(definition, root, SoftwareKey.generate().public_key, bytes(2), now)
 
 
@@ -86,6 +93,11 @@ def _registered_id(
         issued = root.issued()
         mine = [number for number, owner in issued.items() if owner == key_id(public_key).hex()]
         if mine:
+            if signer_id not in (None, bytes.fromhex(mine[0])):
+                raise UsageError(
+                    f"The module was begun with the signer id {mine[0]}, which stays.",
+                    advice="Leave out --signer-id, or give this one.",
+                )
             return bytes.fromhex(mine[0])
         chosen = signer_id if signer_id is not None else free_id(issued)
         _require_free(root, chosen)
