@@ -88,6 +88,7 @@ class Server:
             await self._until_stopped(attendant)
             self._log.info("Server stopping...")
         finally:
+            queue.stop()  # what waits for a module is refused now, what a module is at gets its reply
             await listener.stop()
             await attendant.stop()
             await worker.stop()

@@ -111,6 +111,7 @@ class PasswordPrompt:
         self._accepted = accepted
         self._answers: asyncio.Queue[str | None] = asyncio.Queue()
         self._line: Line | None = None
+        self._asked: Signer | None = None
 
     def press(self, press: KeyPress) -> None:
         """Take a key. What is typed while no prompt is open is dropped."""
@@ -122,7 +123,7 @@ class PasswordPrompt:
 
     def signers_changed(self) -> None:
         """Look again whether the signer that is asked for is still here."""
-        if self._line is not None:
+        if self._line is not None and self._asked not in self._signers.waiting():
             self._close_line(None)
 
     async def run(self) -> None:
@@ -133,6 +134,7 @@ class PasswordPrompt:
     async def _ask(self, signer: Signer) -> None:
         name = label(signer.serial, signer.name)
         pause = FIRST_PAUSE_SECONDS
+        self._asked = signer
         while signer in self._signers.waiting():
             self._line = Line()
             self._log.ask(f"{name} password: ")

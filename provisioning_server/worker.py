@@ -65,6 +65,8 @@ class IssuingWorker:
             return self._authority.answer(items)
         except Exception as error:  # a fault of the program must not end the thread that all clients wait for
             self._log.error(f"A fault of the program: {error!r}")
+            for _, later in self._later:
+                later.reply = later.reply or refusals.INTERNAL
             return [refusals.INTERNAL] * len(items)
 
     def _deliveries(

@@ -43,7 +43,8 @@ class SignerAttendant:
     async def start(self) -> None:
         """Announce the signers that were named; raises AtcaProvError when a key or password file can't be used."""
         for signer in self._roster:
-            await self._introduce(signer)
+            await unlock_with([signer], self._passwords, self._log)
+            self._introduced(signer)
 
     async def welcome(self, signer: Signer) -> None:
         """Take in a signer that was plugged in.
@@ -51,12 +52,10 @@ class SignerAttendant:
         Raises:
             AtcaProvError: it can't be used, or is gone again; it is not on the roster then.
         """
+        self._roster.require_new(signer)
+        await unlock_with([signer], self._passwords, self._log)
         self._roster.add(signer)
-        try:
-            await self._introduce(signer)
-        except BaseException:
-            self._roster.remove(signer)
-            raise
+        self._introduced(signer)
 
     async def dismiss(self, signer: Signer, words: str) -> None:
         """Let a signer go that was unplugged, and forget its password; its jobs go to others."""
@@ -74,13 +73,11 @@ class SignerAttendant:
             await self._came.wait()
 
     async def stop(self) -> None:
-        """Refuse what waits for slow signers, let them finish what they are at, forget all passwords."""
-        self._queue.stop()
+        """Let slow signers finish what they are at, the queue being stopped, and forget all passwords."""
         for signer in self._roster:
             await asyncio.to_thread(self._let_go, signer, self._threads.pop(id(signer), None))
 
-    async def _introduce(self, signer: Signer) -> None:
-        await unlock_with([signer], self._passwords, self._log)
+    def _introduced(self, signer: Signer) -> None:
         if signer.ready:
             self._begin(signer)
         self._came.set()

@@ -40,17 +40,18 @@ class SignerRoster:
     def __contains__(self, signer: Signer) -> bool:
         return any(each is signer for each in self)
 
-    def add(self, signer: Signer) -> None:
-        """Take a signer in; raises CertificateError or UsageError when it can't serve or its key is here already."""
+    def require_new(self, signer: Signer) -> None:
+        """Raise CertificateError or UsageError when a signer can't serve or its key is here already."""
         _check(signer)
-        key = signer.documents.signer_public_key
+        if signer.documents.signer_public_key in self._entries:
+            raise UsageError(f"{label(signer.serial, signer.name)} was named twice.", advice="Name each signer once.")
+
+    def add(self, signer: Signer) -> None:
+        """Take a signer in; raises as `require_new`."""
         with self._lock:
-            if key in self._entries:
-                raise UsageError(
-                    f"{label(signer.serial, signer.name)} was named twice.", advice="Name each signer once."
-                )
-            self._entries[key] = _Entry(signer)
-            self._seen[key] = signer.documents
+            self.require_new(signer)
+            self._entries[signer.documents.signer_public_key] = _Entry(signer)
+            self._seen[signer.documents.signer_public_key] = signer.documents
 
     def remove(self, signer: Signer) -> bool:
         """Let a signer go; return whether it was here. Its documents stay known."""

@@ -116,7 +116,7 @@ def test_a_key_that_is_missing_or_another_one_is_said_and_not_used(hsm: SoftHsm,
             with WireClient(address) as wire:
                 reply = wire.ask(request(signer))
                 assert isinstance(reply, ErrorReply)
-                assert reply.code == Code.SIGNER_UNPLUGGED
+                assert reply.code == Code.SIGNER_UNKNOWN
                 assert isinstance(wire.ask(request(other)), CertificatesReply)
             server.stop()
 

@@ -78,6 +78,7 @@ def run(work: Callable[[Bench], Awaitable[None]], *passwords: bytes) -> Bench:
     async def main() -> Bench:
         bench = Bench(*passwords)
         await work(bench)
+        bench.queue.stop()
         await bench.attendant.stop()
         return bench
 

@@ -157,6 +157,8 @@ def test_a_prompt_for_a_signer_that_left_is_closed() -> None:
         while not log.prompts:
             await asyncio.sleep(0)
         prompt.press(KeyPress(Key.TEXT, "half of a pass"))
+        prompt.signers_changed()  # another one left
+        assert log.prompts[1:] == []
         roster.remove(signer)
         prompt.signers_changed()
         await task

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Sequence
 
 from provisioning_server import refusals
-from provisioning_server.authority import Item, Reply, Request
+from provisioning_server.authority import Item, Later, Reply, Request
 from provisioning_server.worker import BATCH_MAX, IssuingWorker
 from tests.support.server import PATIENCE
 from tests.support.server_parts import RememberingLog
@@ -73,3 +73,25 @@ def test_a_fault_of_the_program_is_answered_and_logged_and_work_goes_on() -> Non
     log = RememberingLog()
     assert asyncio.run(run()) == [refusals.INTERNAL, ERROR]
     assert log.lines == ["error: A fault of the program: KeyError('bug')"]
+
+
+def test_a_fault_of_the_program_leaves_nobody_waiting_for_a_slow_signer() -> None:
+    class FaultyAuthority:
+        def answer(self, items: Sequence[Item]) -> list[Reply | Later]:
+            if items == [REQUEST]:
+                return [Later(REQUEST)]
+            raise KeyError("bug")
+
+    async def run() -> list[Reply]:
+        replies: asyncio.Queue[Reply] = asyncio.Queue()
+        worker = IssuingWorker(FaultyAuthority(), asyncio.get_running_loop(), RememberingLog())
+        worker.submit(REQUEST, replies.put_nowait)
+        await asyncio.sleep(0)
+        worker.submit(SIGNER_REQUEST, replies.put_nowait)
+        found = [await replies.get()]
+        worker.submit(SIGNER_REQUEST, replies.put_nowait)
+        found += [await replies.get(), await replies.get()]
+        await worker.stop()
+        return found
+
+    assert asyncio.run(run()) == [refusals.INTERNAL] * 3

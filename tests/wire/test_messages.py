@@ -8,7 +8,14 @@ import pytest
 
 from atcaprov.errors import ProtocolError, UsageError
 from atcaprov.wire.fields import SlotWrite
-from atcaprov.wire.messages import MESSAGES, AnyMessage, CertificatesReply, CertificatesRequest, ErrorReply
+from atcaprov.wire.messages import (
+    MESSAGES,
+    AnyMessage,
+    CertificatesReply,
+    CertificatesRequest,
+    ErrorReply,
+    SignerRequest,
+)
 from tests.support.wire_examples import (
     CONFIG_ZONE,
     ERROR,
@@ -159,3 +166,13 @@ def test_a_request_can_be_made_from_fixed_parts() -> None:
 def test_building_a_wrong_message_is_a_usage_error() -> None:
     with pytest.raises(UsageError, match=r"config_zone.*127 bytes, not 128"):
         CertificatesRequest(bytes(127), PUBLIC_KEY, SIGNER_PUBLIC_KEY)
+
+
+@pytest.mark.parametrize(("message", "key"), [(REQUEST, 5), (SIGNER_REQUEST, 2)], ids=["certificates", "signer"])
+def test_any_of_group_is_a_key_that_older_readers_ignore(
+    message: CertificatesRequest | SignerRequest, key: int
+) -> None:
+    shared = dataclasses.replace(message, any_of_group=True)
+    assert cbor2.loads(shared.body()) == {**cbor2.loads(message.body()), key: True}
+    assert type(message).from_body(shared.body()).any_of_group
+    assert not type(message).from_body(message.body()).any_of_group
