@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import click
@@ -50,6 +51,12 @@ def order(source: PasswordSource, *, quota: int | None, password_later: bool, sc
         quota=quota,
         scrypt_cost=scrypt_cost,
     )
+
+
+def require_one(folder: Path | None, device: str | None) -> None:
+    """Raise UsageError unless either a folder or a module is named."""
+    if (folder is None) == (device is None):
+        raise UsageError("Which root or signer?", advice="Name a folder, or --device for a module.")
 
 
 def consent(plan: Sequence[str], *, given: bool) -> None:

@@ -97,6 +97,18 @@ def write_new(path: Path, data: bytes, mode: int = PUBLIC) -> None:
             os.fsync(descriptor)
 
 
+def replace(path: Path, data: bytes, mode: int = PUBLIC) -> None:
+    """Write a file whole in place of one that may be there, down to the disk; raises UsageError (file-unwritable)."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        write_new(temporary, data, mode)
+        with _writing(path):
+            temporary.replace(path)
+            sync_folder(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
 def write_all(folder: Path, files: Mapping[str, tuple[bytes, int]]) -> None:
     """Write files, each given as name -> (bytes, mode), into a folder."""
     for name, (data, mode) in files.items():

@@ -9,8 +9,9 @@ import click
 from atcaprov.errors import CertificateError, Code, UsageError
 from signer_module import passwords, report
 from signer_module.cli_inputs import FOLDER
-from signer_module.device_options import device_option, needed_device
+from signer_module.device_options import device_option, needed_device, require_one
 from signer_module.export import export_signer
+from signer_module.folder_key import open_folder
 from signer_module.module import ModuleSigner, open_module
 from signer_module.module_report import AnyModule, module_facts, write_backup
 from signer_module.signer_folder import SignerFolder
@@ -41,8 +42,7 @@ def export_command(signer_path: Path | None, device: str | None, out: Path, inde
 @click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
 def info_command(folder: Path | None, device: str | None, as_json: bool) -> None:
     """Show what a root's or signer's folder or module holds."""
-    if (folder is None) == (device is None):
-        raise UsageError("Which root or signer?", advice="Name a folder, or --device for a module.")
+    require_one(folder, device)
     if folder is not None:
         click.echo(report.show(folder, as_json=as_json))
         return
@@ -52,24 +52,42 @@ def info_command(folder: Path | None, device: str | None, as_json: bool) -> None
 
 
 @click.command("verify")
-@needed_device
+@click.argument("folder", type=FOLDER, required=False)
+@device_option
 @click.option("--public-only", is_flag=True, help="Check what is public, not the key: no password is needed.")
-@passwords.password_options(new=False, whose="the module's")
-def verify_command(device: str, public_only: bool, password_file: Path | None, password_fd: int | None) -> None:
-    """Check a module: configuration, locks, certificates, and that its key belongs to them."""
+@passwords.password_options(new=False, whose="the key's")
+def verify_command(
+    folder: Path | None, device: str | None, public_only: bool, password_file: Path | None, password_fd: int | None
+) -> None:
+    """Check a folder or a module: locks, certificates, and that the key belongs to them."""
+    require_one(folder, device)
     source = passwords.source(password_file, password_fd)
+    if folder is not None:
+        opened = open_folder(folder)
+        if not public_only:
+            opened.unlock(source.read("Password of the key") if opened.key_is_encrypted else None)
+        click.echo(f"{folder}: {_verdict(public_only)}")
+        return
+    assert device is not None
     with open_module(device) as module:
-        if public_only:
-            click.echo(f"Module {module.serial.hex().upper()}: what is public is good; the key was not tried.")
-            return
-        unlock(module, source)
-        if not module.prove():
-            raise CertificateError(
-                "The private key in the chip does not belong to its certificate.",
-                advice="Take the module out of use.",
-                code=Code.KEY_MISMATCH,
-            )
-        click.echo(f"Module {module.serial.hex().upper()}: certificates and key are good.")
+        if not public_only:
+            _prove(module, source)
+        click.echo(f"Module {module.serial.hex().upper()}: {_verdict(public_only)}")
+
+
+def _verdict(public_only: bool) -> str:
+    return "what is public is good; the key was not tried." if public_only else "certificates and key are good."
+
+
+def _prove(module: AnyModule, source: passwords.PasswordSource) -> None:
+    if module.needs_password:
+        module.unlock(source.read("Password of the module"))
+    if not module.prove():
+        raise CertificateError(
+            "The private key in the chip does not belong to its certificate.",
+            advice="Take the module out of use.",
+            code=Code.KEY_MISMATCH,
+        )
 
 
 @click.command("backup-public")
@@ -80,9 +98,3 @@ def backup_command(device: str, out: Path) -> None:
     with open_module(device) as module:
         for name in write_backup(module, out):
             click.echo(str(out / name))
-
-
-def unlock(module: AnyModule, source: passwords.PasswordSource) -> None:
-    """Give a module its password if it needs one."""
-    if module.needs_password:
-        module.unlock(source.read("Password of the module"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import click
@@ -52,7 +51,7 @@ def signer_request(
         consent(steps, given=yes)
         request = request_certificate(chip, wanted, description, signer_id=chosen, wanted=lambda key: key == earlier)
     pem = x509.load_der_x509_csr(request.der).public_bytes(Encoding.PEM)
-    _replace(out, pem)
+    files.replace(out, pem)
     click.echo(f"Request written to {out}. Bring the CA's answer with 'signer-module signer import'.")
 
 
@@ -108,13 +107,3 @@ def _earlier_key(out: Path) -> bytes | None:
             f"{out} exists already and is no request.", advice="Choose another file.", code=Code.FILE_UNWRITABLE
         ) from None
     return raw_public_key(key) if isinstance(key, ec.EllipticCurvePublicKey) else None
-
-
-def _replace(path: Path, data: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    files.write_new(temporary, data)
-    try:
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink()
-        raise UsageError(f"{path} cannot be written: {error.strerror}.", code=Code.FILE_UNWRITABLE) from error

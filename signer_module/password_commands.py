@@ -1,4 +1,4 @@
-"""`signer-module password set`, `change` and `check`."""
+"""`signer-module password set`, `change` and `check`, on folders and on modules."""
 
 from __future__ import annotations
 
@@ -8,62 +8,100 @@ import click
 
 from atcaprov.errors import UsageError
 from signer_module import passwords
-from signer_module.device_options import needed_device
+from signer_module.cli_inputs import FOLDER
+from signer_module.device_options import device_option, require_one
+from signer_module.folder_key import open_folder, replace_password
 from signer_module.module import open_module
 from signer_module.password_change import change_password, set_password
+
+_folder = click.argument("folder", type=FOLDER, required=False)
 
 
 @click.group("password")
 def password_group() -> None:
-    """The password of a module, which its chip asks for."""
+    """The password of a key: a module's chip asks for it, a folder's key is encrypted under it."""
 
 
 @password_group.command("set")
-@needed_device
+@_folder
+@device_option
 @passwords.password_options(new=False, whose="the new")
-def password_set(device: str, password_file: Path | None, password_fd: int | None) -> None:
-    """Give a module its first password."""
+def password_set(folder: Path | None, device: str | None, password_file: Path | None, password_fd: int | None) -> None:
+    """Give a key its first password."""
+    require_one(folder, device)
     source = passwords.source(password_file, password_fd)
+    if folder is not None:
+        opened = open_folder(folder)
+        if opened.key_is_encrypted:
+            raise UsageError("The key has a password already.", advice="Change it with 'password change'.")
+        replace_password(opened, None, _chosen(source))
+        click.echo(f"{folder}: password set.")
+        return
+    assert device is not None
     with open_module(device) as module:
         set_password(module, _chosen(source))
         click.echo(f"Module {module.serial.hex().upper()}: password set.")
 
 
 @password_group.command("change")
-@needed_device
+@_folder
+@device_option
 @passwords.password_options("old-", new=False, whose="the old")
 @passwords.password_options(new=False, whose="the new")
 def password_change(
-    device: str,
+    folder: Path | None,
+    device: str | None,
     old_password_file: Path | None,
     old_password_fd: int | None,
     password_file: Path | None,
     password_fd: int | None,
 ) -> None:
-    """Replace a module's password; the old one is needed."""
+    """Replace a password; the old one is needed."""
+    require_one(folder, device)
     old_source = passwords.source(old_password_file, old_password_fd)
     source = passwords.source(password_file, password_fd)
+    if folder is not None:
+        opened = open_folder(folder)
+        if not opened.key_is_encrypted:
+            raise UsageError("The key has no password yet.", advice="Set one with 'password set'.")
+        replace_password(opened, old_source.read("Old password"), _chosen(source))
+        click.echo(f"{folder}: password changed.")
+        return
+    assert device is not None
     with open_module(device) as module:
-        change_password(module, old_source.read("Old password of the module"), _chosen(source))
+        change_password(module, old_source.read("Old password"), _chosen(source))
         click.echo(f"Module {module.serial.hex().upper()}: password changed.")
 
 
 @password_group.command("check")
-@needed_device
-@passwords.password_options(new=False, whose="the module's")
-def password_check(device: str, password_file: Path | None, password_fd: int | None) -> None:
+@_folder
+@device_option
+@passwords.password_options(new=False, whose="the key's")
+def password_check(
+    folder: Path | None, device: str | None, password_file: Path | None, password_fd: int | None
+) -> None:
     """Try a password."""
+    require_one(folder, device)
     source = passwords.source(password_file, password_fd)
+    if folder is not None:
+        opened = open_folder(folder)
+        if opened.key_is_encrypted:
+            opened.unlock(source.read("Password"))
+        click.echo(f"{folder}: {_verdict(opened.key_is_encrypted)}")
+        return
+    assert device is not None
     with open_module(device) as module:
-        if not module.needs_password:
-            click.echo(f"Module {module.serial.hex().upper()}: it needs no password.")
-            return
-        module.unlock(source.read("Password of the module"))
-        click.echo(f"Module {module.serial.hex().upper()}: the password is right.")
+        if module.needs_password:
+            module.unlock(source.read("Password"))
+        click.echo(f"Module {module.serial.hex().upper()}: {_verdict(module.needs_password)}")
+
+
+def _verdict(needed: bool) -> str:
+    return "the password is right." if needed else "it needs no password."
 
 
 def _chosen(source: passwords.PasswordSource) -> bytes:
-    password = source.choose("New password of the module")
+    password = source.choose("New password")
     if password is None:
         raise UsageError("A new password is needed.")
     return password

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import json
 import shutil
+import stat
 import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -233,6 +234,32 @@ def test_a_signer_folder_under_a_root_module(here: Path) -> None:
     assert run("signer", "create", *from_root, "--out", "signer", "--no-password") == 0
     assert SignerFolder.load(here / "signer").root_certificate == files.read_certificate(here / "root/root.pem")
     assert run("signer", "create", "--root", "root", "--out", "other", "--no-password") == 2
+
+
+def test_verify_and_passwords_of_folders(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("root", "create", "--out", "root", "--no-password") == 0
+    assert run("signer", "create", "--root", "root", "--out", "signer", "--no-password") == 0
+    for folder in ("root", "signer"):
+        before = Path(folder, "key.pem").read_bytes()
+        assert run("verify", folder) == 0
+        assert run("password", "check", folder) == 0
+        assert run("password", "change", folder, "--old-password-file", "new", "--password-file", "password") == 2
+        assert run("password", "set", folder, "--password-file", "password") == 0
+        assert run("password", "set", folder, "--password-file", "new") == 2
+        change = ("password", "change", folder, "--password-file", "new", "--old-password-file")
+        assert run(*change, "new") == 2
+        assert run(*change, "password") == 0
+        assert run("password", "check", folder, "--password-file", "password") == 2
+        assert run("password", "check", folder, "--password-file", "new") == 0
+        assert run("verify", folder, "--password-file", "new") == 0
+        assert run("verify", folder, "--public-only") == 0
+        path = Path(folder, "key.pem")
+        assert path.read_bytes() != before
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        assert not list(Path(folder).glob(".*"))
+    assert run("verify") == 2
+    assert run("verify", "root", "--device", ROOT) == 2
+    assert run("verify", ".") == 2
 
 
 # An outside CA
