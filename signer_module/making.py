@@ -106,7 +106,9 @@ class Making:
         if self.order.variant.quota:
             self._write_limit(limit_for(_ROOM_WHILE_MAKING, self.device.counter(layout.USE_COUNTER)))
         if self.order.variant.password:
-            self.write(layout.AUTHORIZATION_SLOT, self._secrets.authorization)
+            # The last four bytes are used for nothing but the CRC of the data lock, which is sent in clear: without
+            # them it would tell 16 bits of what is made from the password to whoever listens.
+            self.write(layout.AUTHORIZATION_SLOT, self._secrets.authorization + os.urandom(4))
             self.write(layout.WRITE_KEY_SLOT, self._secrets.write_key)
             self._authorize()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
@@ -12,9 +13,22 @@ from atcaprov.certs.issue import issue
 from atcaprov.certs.keys import verify_digest
 from atcaprov.device.device import Device
 from atcaprov.errors import Code, DeviceError, ProtocolError, ProvisioningError, TransportError, UsageError
+from atcaprov.hal.trace import TraceWriter
+from atcaprov.hal.traced import TracedHal
 from signer_module.module import ModuleSigner
+from signer_module.password_change import change_password
 from signer_module.root import RootFolder
-from tests.support.modules import PASSWORD, hal_of, open_order, order, replug, root_folder, signer_module
+from tests.support.modules import (
+    PASSWORD,
+    hal_of,
+    make,
+    no_pause,
+    open_order,
+    order,
+    replug,
+    root_folder,
+    signer_module,
+)
 from tests.support.scripted_hal import Answer, ScriptedHal
 from tests.support.wheel import EXECUTION_ERROR, Wheel, buffer
 
@@ -139,6 +153,44 @@ def test_nothing_shows_the_password_or_its_secrets(module: ModuleSigner) -> None
     for secret in (PASSWORD, secrets.authorization, secrets.write_key):
         assert repr(secret)[2:-1] not in shown
         assert secret.hex() not in shown
+
+
+def test_a_trace_of_a_modules_life_holds_no_secret(root: RootFolder) -> None:
+    hal, text = ScriptedHal(), io.StringIO()
+    with Device(TracedHal(hal, TraceWriter(Kept(text), "emulator:"))) as device:
+        make(device, root, order())
+        module = ModuleSigner.on(device, no_pause)
+        module.unlock(PASSWORD)
+        change_password(module, PASSWORD, b"new")
+        scheme = module.facts.scheme
+    memory = hal.chip.chip.memory  # type: ignore[attr-defined]
+    kept = [memory.read_slot(slot, 0, 32) for slot in (0, 1, 3)]
+    assert kept[1:] == [scheme.secrets(b"new").authorization, scheme.secrets(b"new").write_key]
+    for secrets in (scheme.secrets(PASSWORD), scheme.secrets(b"new")):
+        for secret in (secrets.authorization, secrets.write_key):
+            assert secret.hex() not in text.getvalue()
+    answers = [line for line in text.getvalue().splitlines() if '"sent": "5428' in line]  # CheckMac
+    assert answers
+    assert all(".." * 77 in line for line in answers)
+
+
+def test_the_crc_of_the_data_lock_tells_nothing_of_the_password(root: RootFolder) -> None:
+    found = set()
+    for _ in range(2):
+        with signer_module(root, order()) as module:
+            found.add(hal_of(module).chip.chip.memory.read_slot(1, 32, 4))  # type: ignore[attr-defined]
+    assert len(found - {bytes(4), b"\xff" * 4}) == 2
+
+
+class Kept(io.StringIO):
+    """A text file that can be looked at after it was closed."""
+
+    def __init__(self, text: io.StringIO) -> None:
+        super().__init__()
+        self._text = text
+
+    def write(self, line: str) -> int:
+        return self._text.write(line)
 
 
 def test_the_key_belongs_to_the_certificate(module: ModuleSigner) -> None:
