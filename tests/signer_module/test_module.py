@@ -46,13 +46,13 @@ def module(root: RootFolder) -> Iterator[ModuleSigner]:
         yield module
 
 
-def raw_sign_refused(module: ModuleSigner) -> None:
-    """Ask the chip by the vendor's library alone, as a thief would, for a signature."""
+def raw_sign_refused(module: ModuleSigner, rule: str = "ReqAuth") -> None:
+    """Ask the chip by the vendor's library alone, as a thief would, for a signature; `rule` is why it refuses."""
     chip = hal_of(module).chip.chip  # type: ignore[attr-defined]
     wheel = Wheel(chip)
     signature = buffer(bytes(64))
     assert wheel.status("calib_sign", 0, buffer(DIGEST), signature) == EXECUTION_ERROR
-    assert "ReqAuth" in str(chip.last_refusal)
+    assert rule in str(chip.last_refusal)
     wheel.close()
 
 
@@ -228,6 +228,7 @@ def test_a_module_signs_its_quota_and_not_one_more(root: RootFolder, quota: int)
             with pytest.raises(DeviceError) as refused:
                 module.sign(DIGEST)
             assert refused.value.code == Code.QUOTA_USED_UP
+        raw_sign_refused(module, "LimitedUse")
         found = module.read_quota()
         assert found is not None
         assert found.remaining == 0
