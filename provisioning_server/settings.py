@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from atcaprov.errors import UsageError
+from atcaprov.hal.registry import require_device_url
 
 DEFAULT_PORT: Final = 11235
 DEFAULT_BIND: Final = "127.0.0.1"
@@ -58,6 +59,10 @@ class Settings:
                 "No signer was named.",
                 advice="Name the folder of a signer with --signer, or a module with --module; --scan finds modules.",
             )
+        for url in self.modules:
+            require_device_url(url)
+        if self.module_folder is not None and not self.module_folder.is_dir():
+            raise UsageError(f"{self.module_folder} is no folder of modules.", advice="Check --module-folder.")
         if not self.plain_network and not _is_loopback(self.bind):
             raise UsageError(
                 f"Plain TCP on {self.bind} can be read and changed by everybody on that network.",

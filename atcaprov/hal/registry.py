@@ -16,12 +16,17 @@ def open_hal(url: str) -> Hal:
         UsageError: the URL is of no known kind.
         TransportError: nothing answers there.
     """
-    scheme, separator, rest = url.partition(":")
-    opener = _OPENERS.get(scheme)
-    if not separator or opener is None:
+    require_device_url(url)
+    scheme, _, rest = url.partition(":")
+    return _OPENERS[scheme](rest)
+
+
+def require_device_url(url: str) -> None:
+    """Raise UsageError when a URL is of no known kind; nothing is opened."""
+    scheme, separator, _ = url.partition(":")
+    if not separator or scheme not in _OPENERS:
         known = ", ".join(f"{name}:" for name in _OPENERS)
         raise UsageError(f"'{url}' is not a device URL.", advice=f"It begins with one of: {known}")
-    return opener(rest)
 
 
 def _open_emulated(rest: str) -> Hal:

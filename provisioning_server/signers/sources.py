@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final, Protocol
 
-from atcaprov.errors import UsageError
 from atcaprov.hal.discovery import PluggedKit, plugged_kits
 from atcaprov.hal.kit_hid import hid_module
 
@@ -39,8 +38,6 @@ class ModuleFolder:
     """A folder of software chips, each a module in a file: putting a file there is plugging it in."""
 
     def __init__(self, folder: Path) -> None:
-        if not folder.is_dir():
-            raise UsageError(f"{folder} is no folder of modules.", advice="Check --module-folder.")
         self._folder = folder
 
     def present(self) -> list[str]:

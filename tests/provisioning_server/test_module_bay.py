@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from atcaprov.errors import Code, ProtocolError, ProvisioningError, TransportError, UsageError
+from atcaprov.errors import Code, ProtocolError, ProvisioningError, TransportError
 from atcaprov.hal.discovery import PluggedKit
 from atcaprov.terminal import Key, KeyPress
 from provisioning_server import refusals
@@ -233,7 +233,5 @@ def test_sources_tell_what_is_there(tmp_path: Path) -> None:
     chip.touch()
     assert named.present() == [f"emulator:{chip}", "i2c://1/0x60"]
     assert ModuleFolder(tmp_path).present() == [f"emulator:{chip}"]
-    with pytest.raises(UsageError, match="no folder"):
-        ModuleFolder(chip)
     kit = PluggedKit("hid", "/dev/hidraw3", "1-2", 0x03EB, 0x2312, "", "", "")
     assert PluggedKits(lambda: [kit]).present() == ["kit-hid:///dev/hidraw3"]
