@@ -13,7 +13,7 @@ from tests.bench.machine import Guest, Outcome
 from tests.bench.programs import BenchUnavailable
 
 WORK_FOLDER: Final = Path(__file__).parents[2] / ".bench"
-TIME_LIMIT: Final = 540.0
+TIME_LIMIT: Final = 570.0
 EXIT_UNAVAILABLE: Final = 69
 _TESTS: Final = "tests/bench/guest"
 _LONG: Final = (f"{_TESTS}/test_provisioning.py", f"{_TESTS}/test_hotplug.py")

@@ -76,17 +76,17 @@ class BenchWay(contract.Way):
 
 class HidrawWay(BenchWay):
     way = ways.Way.HIDRAW
-    faults = (Fault.SILENT, Fault.CUT, Fault.LATE, Fault.ENDLESS)
+    faults = (Fault.SILENT, Fault.LATE, Fault.ENDLESS)
 
 
 class LibusbWay(BenchWay):
     way = ways.Way.LIBUSB
-    faults = (Fault.SILENT, Fault.ENDLESS)
+    faults = (Fault.ENDLESS,)
 
 
 class CdcWay(BenchWay):
     way = ways.Way.CDC
-    faults = (Fault.SILENT, Fault.DOUBLED, Fault.NOISE, Fault.ENDLESS)
+    faults = (Fault.CUT, Fault.DOUBLED, Fault.ENDLESS)
 
 
 class I2cWay(BenchWay):

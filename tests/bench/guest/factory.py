@@ -11,6 +11,7 @@ from pathlib import Path
 from atcaprov.certs.cert_info import CertInfo
 from atcaprov.certs.chain import verify_chain
 from atcaprov.certs.description import default_description
+from atcaprov.chip.memory_map import LOCK_CONFIG, LOCK_VALUE, SLOT_LOCKED, UNLOCKED
 from atcaprov.device.device import Device
 from atcaprov.provisioning.data_zone import DataZoneWriter
 from atcaprov.provisioning.profile import Profile
@@ -20,6 +21,7 @@ from atcaprov.provisioning.tcp_client import TcpClient
 from signer_module.key_file import SoftwareKey
 from signer_module.root import create_root
 from signer_module.signer import SignerDescriptions, create_signer
+from tests.bench.plugboard import ChipState
 from tests.support.server import Address, server_program
 
 LOCKED_SLOT = 13
@@ -97,3 +99,10 @@ def running_factory(folder: Path) -> Iterator[Factory]:
         yield Factory(address, cert_info_file, CertInfo.parse(cert_info_file.read_text()))
         server.process.terminate()
         reader.join()
+
+
+def require_finished(chip: ChipState) -> None:
+    """Check that a chip went through all stages."""
+    assert chip.config[LOCK_CONFIG] != UNLOCKED
+    assert chip.config[LOCK_VALUE] != UNLOCKED
+    assert int.from_bytes(chip.config[SLOT_LOCKED], "little") == 0xFFFF & ~(1 << LOCKED_SLOT)
