@@ -6,15 +6,13 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Final, TypeVar
+from typing import TypeVar
 
 from atcaprov.errors import Code, ProtocolError, TransportError
 from atcaprov.hal.line_port import GREETINGS, Limits, LinePort
 from atcaprov.kit import host
 
 Answer = TypeVar("Answer")
-_STALE_LINES: Final = 32
-"""Lines thrown away while getting into step; more than that is a board that talks by itself."""
 
 
 class KitBoard:
@@ -153,11 +151,14 @@ class KitBoard:
         *,
         is_answer: Callable[[TransportError], bool],
     ) -> None:
-        """Send a request and pass over lines up to its answer, which may be an error that `is_answer` recognises."""
+        """Send a request and pass over lines up to its answer, which may be an error that `is_answer` recognises.
+
+        Time is the bound, not a number of lines: after a babble, what was still under way comes however much it is.
+        """
         self._port.drain()
         self._send(request)
-        for _ in range(_STALE_LINES):
-            line = self._port.receive(max(0.0, deadline - time.monotonic()))
+        while (left := deadline - time.monotonic()) > 0:
+            line = self._port.receive(left)
             try:
                 judge(line)
             except ProtocolError:
