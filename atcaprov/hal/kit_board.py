@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from atcaprov.errors import Code, ProtocolError, TransportError
 from atcaprov.hal.line_port import GREETINGS, Limits, LinePort
 from atcaprov.kit import host
 
 Answer = TypeVar("Answer")
+_STALE_LINES: Final = 32
+"""Lines that are passed over while getting into step even when the time for it is up."""
 
 
 class KitBoard:
@@ -153,12 +156,15 @@ class KitBoard:
     ) -> None:
         """Send a request and pass over lines up to its answer, which may be an error that `is_answer` recognises.
 
-        Time is the bound, not a number of lines: after a babble, what was still under way comes however much it is.
+        Time is the bound, beyond the first lines: after a babble, what was still under way comes however much it is.
         """
         self._port.drain()
         self._send(request)
-        while (left := deadline - time.monotonic()) > 0:
-            line = self._port.receive(left)
+        for number in itertools.count():
+            left = deadline - time.monotonic()
+            if left <= 0 and number >= _STALE_LINES:
+                break
+            line = self._port.receive(max(0.0, left))
             try:
                 judge(line)
             except ProtocolError:
