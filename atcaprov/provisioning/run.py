@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from atcaprov.certs.cert_info import CertInfo
 from atcaprov.chip.commands import Status
+from atcaprov.chip.memory_map import serial_number
 from atcaprov.device.device import Device
 from atcaprov.errors import Board, Code, DeviceError, ProvisioningError, ServerRejected
 from atcaprov.provisioning import config_stages
@@ -98,7 +99,7 @@ class Run:
     def read_config(self) -> None:
         """Stage 3; proves the lock and that the chip is still the one of the start."""
         before, self.config = self.config, self.device.read_config()
-        if ChipKey.of(before, b"").serial_number != ChipKey.of(self.config, b"").serial_number:
+        if serial_number(before) != serial_number(self.config):
             raise ProvisioningError("The board was exchanged during the run.", advice="Put the first one back.")
         if not config_stages.is_config_locked(self.config):
             raise ProvisioningError("The configuration zone is not locked although the chip accepted the lock.")
