@@ -1,24 +1,19 @@
-"""Getting signers ready: with passwords that were given at the start, else by asking on the console.
-
-A wrong password is asked for again after a pause that doubles, so that nobody can try thousands of them.
-"""
+"""Getting signers ready: with passwords that were given at the start, else by asking on the console."""
 
 from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Protocol
 
-from atcaprov.errors import AtcaProvError, Code, UsageError
+from atcaprov.errors import Code, UsageError
 from atcaprov.terminal import KeyPress, Line
 from provisioning_server.given_passwords import PASSWORDS_MAX, GivenPasswords, password_lines
+from provisioning_server.password_desk import Outcome, PasswordDesk
 from provisioning_server.signers.roster import SignerRoster
 from provisioning_server.signers.signer import Signer, label
-
-FIRST_PAUSE_SECONDS: Final = 1.0
-LONGEST_PAUSE_SECONDS: Final = 30.0
 
 
 class PromptLog(Protocol):
@@ -87,28 +82,16 @@ def require_all_ready(signers: SignerRoster) -> None:
         )
 
 
-def _nobody_cares(_: Signer) -> None:
-    pass
-
-
 class PasswordPrompt:
     """Asks for the passwords of signers on the console, one after the other. ESC is left to whoever feeds the keys.
 
-    `accepted` is called with each signer that has become ready. A signer on files that turns out to be unusable ends
-    `run`; a module or an HSM is let go.
+    A signer on files that turns out to be unusable ends `run`; a module or an HSM is let go.
     """
 
-    def __init__(
-        self,
-        signers: SignerRoster,
-        log: PromptLog,
-        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
-        accepted: Callable[[Signer], None] = _nobody_cares,
-    ) -> None:
+    def __init__(self, signers: SignerRoster, log: PromptLog, desk: PasswordDesk) -> None:
         self._signers = signers
         self._log = log
-        self._pause = pause
-        self._accepted = accepted
+        self._desk = desk
         self._answers: asyncio.Queue[str | None] = asyncio.Queue()
         self._line: Line | None = None
         self._asked: Signer | None = None
@@ -122,7 +105,7 @@ class PasswordPrompt:
             self._close_line(text)
 
     def signers_changed(self) -> None:
-        """Look again whether the signer that is asked for is still here."""
+        """Look again whether the signer that is asked for still waits."""
         if self._line is not None and self._asked not in self._signers.waiting():
             self._close_line(None)
 
@@ -132,30 +115,18 @@ class PasswordPrompt:
             await self._ask(waiting[0])
 
     async def _ask(self, signer: Signer) -> None:
-        name = label(signer.serial, signer.name)
-        pause = FIRST_PAUSE_SECONDS
         self._asked = signer
+        await self._desk.rested(signer)
         while signer in self._signers.waiting():
             self._line = Line()
-            self._log.ask(f"{name} password: ")
+            self._log.ask(f"{label(signer.serial, signer.name)} password: ")
             password = await self._answers.get()
             if password is None:
                 continue
-            try:
-                fits = await _fits(signer, password.encode())
-            except AtcaProvError as error:
-                if not signer.slow:
-                    raise
-                self._signers.remove(signer)
-                self._log.warning(f"{name} can't be used: {error}")
-                return
-            if fits:
-                self._log.info(f"{name} password accepted, ready.")
-                self._accepted(signer)
-                return
-            self._log.warning(f"{name} password wrong.")
-            await self._pause(pause)
-            pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+            attempt = await self._desk.attempt(signer, password.encode())
+            if attempt.outcome is Outcome.UNUSABLE and attempt.error is not None and not signer.slow:
+                raise attempt.error
+            await self._desk.rested(signer)
 
     def _close_line(self, text: str | None) -> None:
         self._line = None

@@ -11,6 +11,7 @@ lose the next one too.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,6 +30,14 @@ class _Place(NamedTuple):
     size: int
 
 
+class Tally(NamedTuple):
+    """What a signer has certified: how many certificates, and the last one's chip and time (UTC)."""
+
+    issued: int
+    chip_serial: bytes
+    time: datetime
+
+
 class FileRecords:
     """Records in the files of a data folder. One thread writes; only one server may have the folder open."""
 
@@ -41,6 +50,7 @@ class FileRecords:
         """
         self.failed = False
         self.restored_files = 0
+        self._tallies: dict[bytes, Tally] = {}  # by serial number of the signer
         self._places: dict[bytes, tuple[_Place, ...]] = {}
         self._documents: dict[str, SignerDocuments] = {}
         self._documents_folder = data / "signers"
@@ -54,6 +64,10 @@ class FileRecords:
         except OSError as error:
             raise self._fail(error) from error
         self._logs.append(log_path)
+
+    def tally(self, signer_serial: bytes) -> Tally | None:
+        """Return what a signer (serial number, 9 bytes) has certified over all starts; from any thread."""
+        return self._tallies.get(signer_serial)
 
     def find(self, chip_serial: bytes) -> list[IssuedRecord]:
         """Return the records of a chip, oldest first."""
@@ -120,6 +134,9 @@ class FileRecords:
 
     def _index(self, record: IssuedRecord, place: _Place) -> None:
         self._places[record.chip_serial] = (*self._places.get(record.chip_serial, ()), place)
+        before = self._tallies.get(record.signer_serial)
+        issued = before.issued + 1 if before else 1
+        self._tallies[record.signer_serial] = Tally(issued, record.chip_serial, record.time)
 
     def _write_file(self, record: IssuedRecord) -> None:
         signer = self._documents[record.documents].signer_certificate

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from atcaprov.errors import AtcaProvError
 from provisioning_server.given_passwords import GivenPasswords
+from provisioning_server.password_desk import PasswordDesk
 from provisioning_server.passwords import PasswordPrompt, PromptLog, unlock_with
 from provisioning_server.signers.roster import SignerRoster
 from provisioning_server.signers.signer import Signer, label
@@ -31,7 +32,8 @@ class SignerAttendant:
         now: Callable[[], datetime],
         passwords: GivenPasswords,
     ) -> None:
-        self.prompt = PasswordPrompt(roster, log, accepted=self._begin)
+        self.desk = PasswordDesk(roster, log, self._settled)
+        self.prompt = PasswordPrompt(roster, log, self.desk)
         self._roster = roster
         self._queue = queue
         self._log = log
@@ -81,6 +83,12 @@ class SignerAttendant:
         if signer.ready:
             self._begin(signer)
         self._came.set()
+
+    def _settled(self, signer: Signer) -> None:
+        """Use a signer whose password came, from the console or elsewhere; the console need not ask any more."""
+        if self._roster.usable(signer):
+            self._begin(signer)
+        self.prompt.signers_changed()
 
     def _begin(self, signer: Signer) -> None:
         if signer.slow and id(signer) not in self._threads:

@@ -23,7 +23,7 @@ class PluggedModule:
     @classmethod
     def open(cls, url: str) -> Self:
         """Open the module at a device URL; raises as `ModuleSigner.open`."""
-        return cls(ModuleSigner.open(url))
+        return cls(ModuleSigner.open(url, _no_pause))
 
     @property
     def ready(self) -> bool:
@@ -50,3 +50,7 @@ class PluggedModule:
     def close(self) -> None:
         """Forget the password and let go of the port."""
         self._module.close()
+
+
+def _no_pause(_: float) -> None:
+    """The server slows wrong passwords down for signers of every kind; a thread that sleeps would hold up its end."""

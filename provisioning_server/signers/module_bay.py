@@ -44,7 +44,7 @@ class ModuleBay:
         self._log = log
         self._open_module = open_module
         self._modules: dict[str, Module] = {}
-        self._unusable: set[str] = set()  # URLs that are not tried again until nothing is there any more
+        self._unusable: dict[str, str] = {}  # by URL that is not tried again until nothing is there any more: why
         self._told: dict[str, str] = {}  # by URL: why nothing answers there, so that it is said once
         self._scans = 0
 
@@ -58,7 +58,7 @@ class ModuleBay:
         """Look once which modules came and which went."""
         self._scans += 1
         present = await self._present()
-        self._unusable.intersection_update(present)
+        self._unusable = {url: why for url, why in self._unusable.items() if url in present}
         for url, module in list(self._modules.items()):
             if url not in present:
                 await self._dismiss(url, "unplugged.")
@@ -69,6 +69,10 @@ class ModuleBay:
         for url in present:
             if url not in self._modules and url not in self._unusable:
                 await self._try(url)
+
+    def unusable(self) -> dict[str, str]:
+        """Return the URLs where something is that should be a signer and is none that can be used, and why not."""
+        return {url: why for url, why in self._unusable.items() if why}
 
     async def _present(self) -> list[str]:
         try:
@@ -103,11 +107,12 @@ class ModuleBay:
             self._log.warning(text)
 
     def _refuse(self, url: str, error: Exception) -> None:
-        self._unusable.add(url)
+        self._unusable[url] = ""
         if isinstance(error, AtcaProvError) and error.code == Code.NOT_A_MODULE:
             self._log.info(f"What is at {url} is not used: {error}")
         else:
             text = str(error) if isinstance(error, AtcaProvError) else repr(error)
+            self._unusable[url] = text
             self._log.error(f"The signer at {url} is not used until it is plugged in anew: {text}")
 
     async def _dismiss(self, url: str, words: str) -> None:
@@ -119,6 +124,6 @@ class ModuleBay:
         except TransportError as error:
             await self._dismiss(url, f"does not answer any more: {error}")
         except AtcaProvError as error:
-            self._roster.exclude(module, refusals.SIGNER_QUARANTINED)
+            self._roster.exclude(module, refusals.SIGNER_QUARANTINED, str(error))
             name = label(module.serial, module.name)
             self._log.error(f"{name} gave a wrong answer and is used no more until it is plugged in anew: {error}")

@@ -17,11 +17,12 @@ from provisioning_server.signers.signer import Signer, label
 
 
 @dataclass(frozen=True, slots=True)
-class _Entry:
-    """A signer, and why it issues nothing although it is here."""
+class Standing:
+    """A signer, and why it issues nothing although it is here: what its requests are told, and the reason for us."""
 
     signer: Signer
     trouble: ErrorReply | None = None
+    reason: str = ""
 
 
 class SignerRoster:
@@ -29,13 +30,13 @@ class SignerRoster:
 
     def __init__(self, signers: Iterable[Signer] = ()) -> None:
         self._lock = threading.Lock()
-        self._entries: dict[bytes, _Entry] = {}
+        self._entries: dict[bytes, Standing] = {}
         self._seen: dict[bytes, SignerDocuments] = {}
         for signer in signers:
             self.add(signer)
 
     def __iter__(self) -> Iterator[Signer]:
-        return iter([entry.signer for entry in self._snapshot()])
+        return iter([entry.signer for entry in self.standings()])
 
     def __contains__(self, signer: Signer) -> bool:
         return any(each is signer for each in self)
@@ -50,7 +51,7 @@ class SignerRoster:
         """Take a signer in; raises as `require_new`."""
         with self._lock:
             self.require_new(signer)
-            self._entries[signer.documents.signer_public_key] = _Entry(signer)
+            self._entries[signer.documents.signer_public_key] = Standing(signer)
             self._seen[signer.documents.signer_public_key] = signer.documents
 
     def remove(self, signer: Signer) -> bool:
@@ -62,17 +63,17 @@ class SignerRoster:
             del self._entries[signer.documents.signer_public_key]
             return True
 
-    def exclude(self, signer: Signer, trouble: ErrorReply) -> None:
+    def exclude(self, signer: Signer, trouble: ErrorReply, reason: str = "") -> None:
         """Use a signer no more until it is plugged in anew; `trouble` is what its requests are told."""
         key = signer.documents.signer_public_key
         with self._lock:
             entry = self._entries.get(key)
             if entry is not None and entry.signer is signer:
-                self._entries[key] = replace(entry, trouble=trouble)
+                self._entries[key] = replace(entry, trouble=trouble, reason=reason)
 
     def usable(self, signer: Signer) -> bool:
         """Whether a signer is here, ready and not excluded."""
-        return any(entry.signer is signer and _ready(entry) for entry in self._snapshot())
+        return any(entry.signer is signer and _ready(entry) for entry in self.standings())
 
     def documents_of(self, public_key: bytes) -> SignerDocuments | None:
         """Return the documents of a signer that is here or was here since the start."""
@@ -83,7 +84,7 @@ class SignerRoster:
 
         `public_key` (64 bytes X||Y) names a signer; with a `group` (32 bytes) its other signers serve too.
         """
-        entries = [entry for entry in self._snapshot() if _fits(entry.signer, public_key, group)]
+        entries = [entry for entry in self.standings() if _fits(entry.signer, public_key, group)]
         entries.sort(key=lambda entry: entry.signer.documents.signer_public_key != public_key)
         ready = [entry.signer for entry in entries if _ready(entry)]
         if ready:
@@ -97,9 +98,10 @@ class SignerRoster:
 
     def waiting(self) -> list[Signer]:
         """Return the signers that wait for their passwords."""
-        return [entry.signer for entry in self._snapshot() if entry.trouble is None and not entry.signer.ready]
+        return [entry.signer for entry in self.standings() if entry.trouble is None and not entry.signer.ready]
 
-    def _snapshot(self) -> list[_Entry]:
+    def standings(self) -> list[Standing]:
+        """Return all that are here, in the order in which they came."""
         with self._lock:
             return list(self._entries.values())
 
@@ -109,7 +111,7 @@ def _fits(signer: Signer, public_key: bytes, group: bytes | None) -> bool:
     return documents.signer_public_key == public_key or (group is not None and documents.group == group)
 
 
-def _ready(entry: _Entry) -> bool:
+def _ready(entry: Standing) -> bool:
     return entry.trouble is None and entry.signer.ready
 
 

@@ -9,13 +9,8 @@ import pytest
 from atcaprov.errors import Code, TransportError, UsageError
 from atcaprov.terminal import Key, KeyPress
 from provisioning_server.given_passwords import GivenPasswords
-from provisioning_server.passwords import (
-    LONGEST_PAUSE_SECONDS,
-    PasswordPrompt,
-    read_passwords,
-    require_all_ready,
-    unlock_with,
-)
+from provisioning_server.password_desk import LONGEST_PAUSE_SECONDS, PasswordDesk
+from provisioning_server.passwords import PasswordPrompt, read_passwords, require_all_ready, unlock_with
 from provisioning_server.signers.roster import SignerRoster
 from provisioning_server.signers.signer import Signer, label
 from tests.support.memory_signer import MemorySigner
@@ -93,7 +88,8 @@ def test_the_prompt_asks_for_one_signer_after_the_other_and_again_after_a_wrong_
             prompt.press(KeyPress(Key.ENTER))
 
         log = ToldLog()
-        prompt = PasswordPrompt(roster, log, pause)
+        desk = PasswordDesk(roster, log, pause=pause, clock=lambda: sum(pauses))
+        prompt = PasswordPrompt(roster, log, desk)
         task = asyncio.create_task(prompt.run())
         for text in ["wrong"] * 7 + ["one", "", "two"]:
             await asked.get()
@@ -130,7 +126,7 @@ def test_a_module_that_is_gone_when_its_password_comes_is_let_go_and_the_next_on
 
     async def run() -> RememberingLog:
         log = RememberingLog()
-        prompt = PasswordPrompt(roster, log, accepted=accepted.append)
+        prompt = PasswordPrompt(roster, log, PasswordDesk(roster, log, settled.append))
         task = asyncio.create_task(prompt.run())
         for _ in range(2):
             await asyncio.sleep(0)
@@ -141,18 +137,19 @@ def test_a_module_that_is_gone_when_its_password_comes_is_let_go_and_the_next_on
         await task
         return log
 
-    accepted: list[Signer] = []
+    settled: list[Signer] = []
     gone, good = Gone(password=b"one"), MemorySigner(password=b"one")
     roster = SignerRoster([gone, good])
     log = asyncio.run(run())
-    assert list(roster) == accepted == [good]
+    assert list(roster) == [good]
+    assert settled == [gone, good]
     assert log.lines[0] == f"warning: {_name(gone)} can't be used: The module was unplugged."
 
 
 def test_a_prompt_for_a_signer_that_left_is_closed() -> None:
     async def run() -> RememberingLog:
         log = RememberingLog()
-        prompt = PasswordPrompt(roster, log)
+        prompt = PasswordPrompt(roster, log, PasswordDesk(roster, log))
         task = asyncio.create_task(prompt.run())
         while not log.prompts:
             await asyncio.sleep(0)

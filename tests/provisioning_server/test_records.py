@@ -199,3 +199,17 @@ def test_what_was_promised_before_the_disk_was_full_is_there_afterwards(tmp_path
         assert again.find(chip_serial(number))
     assert not again.find(chip_serial(int(failed_at)))
     again.close()
+
+
+def test_what_a_signer_has_certified_is_counted_over_all_starts(tmp_path: Path) -> None:
+    for number in (1, 2, 3):
+        records = open_records(tmp_path, f"signing-{number}.tsv")
+        before = records.tally(SIGNER.serial)
+        assert (before.issued if before else 0) == number - 1
+        records.keep_documents(SIGNER.documents)
+        records.append([_record(number)])
+        records.close()
+        tally = records.tally(SIGNER.serial)
+        assert tally is not None
+        assert (tally.issued, tally.chip_serial) == (number, chip_serial(number))
+    assert records.tally(bytes(9)) is None

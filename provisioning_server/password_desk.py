@@ -1,0 +1,139 @@
+"""Where passwords of signers are tried, whoever gives them: the console, the web page.
+
+One try at a time for each signer, and after a wrong one a pause that doubles, so that nobody can try thousands of
+passwords by giving them in two places at once, or by unplugging a module in between.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+from atcaprov.errors import AtcaProvError, Code
+from provisioning_server import refusals
+from provisioning_server.signers.roster import SignerRoster
+from provisioning_server.signers.signer import Signer, label
+
+FIRST_PAUSE_SECONDS: Final = 1.0
+LONGEST_PAUSE_SECONDS: Final = 30.0
+
+
+class Outcome(enum.Enum):
+    """What came of a try."""
+
+    ACCEPTED = "accepted"
+    WRONG = "wrong"
+    UNUSABLE = "unusable"
+    """The signer failed at it, and is let go or used no more."""
+    NOT_WAITING = "not waiting"
+    """Nothing was tried: the signer is gone, or somebody else was quicker."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A try that was made; `error` says why it failed."""
+
+    outcome: Outcome
+    error: AtcaProvError | None = None
+
+
+class DeskLog(Protocol):
+    """Where outcomes are shown."""
+
+    def info(self, text: str) -> None:
+        """Write a line."""
+
+    def warning(self, text: str) -> None:
+        """Write a line."""
+
+
+@dataclass(slots=True)
+class _Tries:
+    """What is remembered of a signer: wrong passwords in a row, and when the next one may be tried."""
+
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    wrong: int = 0
+    not_before: float = 0.0
+
+
+def _nobody_cares(_: Signer) -> None:
+    pass
+
+
+class PasswordDesk:
+    """Tries passwords. `settled` is called with each signer that waits no more: it is ready, or unusable.
+
+    A module or an HSM that fails is let go, and tried again when it is found again; a signer on files is used no more.
+    """
+
+    def __init__(
+        self,
+        signers: SignerRoster,
+        log: DeskLog,
+        settled: Callable[[Signer], None] = _nobody_cares,
+        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._signers = signers
+        self._log = log
+        self._settled = settled
+        self._pause = pause
+        self._clock = clock
+        self._tries: dict[bytes, _Tries] = {}  # by public key
+
+    def wrong(self, signer: Signer) -> int:
+        """Wrong passwords in a row."""
+        return self._of(signer).wrong
+
+    def busy(self, signer: Signer) -> bool:
+        """Whether a password is being tried."""
+        return self._of(signer).turn.locked()
+
+    def seconds_left(self, signer: Signer) -> float:
+        """Until the next password may be tried."""
+        return max(0.0, self._of(signer).not_before - self._clock())
+
+    async def rested(self, signer: Signer) -> None:
+        """Wait until the next password may be tried."""
+        seconds = self.seconds_left(signer)
+        if seconds:
+            await self._pause(seconds)
+
+    async def attempt(self, signer: Signer, password: bytes) -> Attempt:
+        """Try a password, after the tries that were begun before and after the pause."""
+        async with self._of(signer).turn:
+            await self.rested(signer)
+            if signer not in self._signers.waiting():
+                return Attempt(Outcome.NOT_WAITING)
+            try:
+                # In a thread: turning a password into a key takes long on purpose.
+                await asyncio.to_thread(signer.unlock, password)
+            except AtcaProvError as error:
+                return self._failed(signer, error)
+            self._of(signer).wrong = 0
+            self._log.info(f"{label(signer.serial, signer.name)} password accepted, ready.")
+        self._settled(signer)
+        return Attempt(Outcome.ACCEPTED)
+
+    def _failed(self, signer: Signer, error: AtcaProvError) -> Attempt:
+        name = label(signer.serial, signer.name)
+        if error.code == Code.PASSWORD_WRONG:
+            tries = self._of(signer)
+            tries.not_before = self._clock() + min(FIRST_PAUSE_SECONDS * 2**tries.wrong, LONGEST_PAUSE_SECONDS)
+            tries.wrong += 1
+            self._log.warning(f"{name} password wrong.")
+            return Attempt(Outcome.WRONG, error)
+        if signer.slow:
+            self._signers.remove(signer)
+        else:
+            self._signers.exclude(signer, refusals.SIGNER_QUARANTINED, str(error))
+        self._log.warning(f"{name} can't be used: {error}")
+        self._settled(signer)
+        return Attempt(Outcome.UNUSABLE, error)
+
+    def _of(self, signer: Signer) -> _Tries:
+        return self._tries.setdefault(signer.documents.signer_public_key, _Tries())

@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+import asyncio
+import threading
+
+from atcaprov.errors import Code, TransportError, UsageError
+from atcaprov.terminal import Key, KeyPress
+from provisioning_server.password_desk import Attempt, Outcome, PasswordDesk
+from provisioning_server.passwords import PasswordPrompt
+from provisioning_server.signers.roster import SignerRoster
+from provisioning_server.signers.signer import Signer, label
+from tests.support.memory_signer import MemorySigner
+from tests.support.server_parts import RememberingLog
+
+
+class FakeTime:
+    """A clock that only pauses move."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.pauses: list[float] = []
+
+    async def pause(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+        self.now += seconds
+
+    def clock(self) -> float:
+        return self.now
+
+
+class HeldSigner(MemorySigner):
+    """Takes long to try a password: until it is told to go on."""
+
+    def __init__(self) -> None:
+        super().__init__(password=b"right")
+        self.trying, self.go_on = threading.Event(), threading.Event()
+        self.at_once = 0
+        self.most_at_once = 0
+
+    def unlock(self, password: bytes | None) -> None:
+        self.at_once += 1
+        self.most_at_once = max(self.most_at_once, self.at_once)
+        self.trying.set()
+        assert self.go_on.wait(60)
+        self.at_once -= 1
+        super().unlock(password)
+
+
+def outcomes(attempts: list[Attempt]) -> list[Outcome]:
+    return [attempt.outcome for attempt in attempts]
+
+
+def test_passwords_from_two_places_are_tried_one_after_the_other() -> None:
+    async def run() -> list[Attempt]:
+        desk = PasswordDesk(roster, RememberingLog(), settled=lambda _: None, pause=time.pause, clock=time.clock)
+        attempts = [asyncio.create_task(desk.attempt(signer, each)) for each in (b"wrong", b"right", b"late")]
+        await asyncio.to_thread(signer.trying.wait)
+        assert desk.busy(signer)
+        signer.go_on.set()
+        return await asyncio.gather(*attempts)
+
+    signer, time = HeldSigner(), FakeTime()
+    roster = SignerRoster([signer])
+    assert outcomes(asyncio.run(run())) == [Outcome.WRONG, Outcome.ACCEPTED, Outcome.NOT_WAITING]
+    assert signer.most_at_once == 1
+    assert time.pauses == [1.0]
+
+
+def test_plugging_a_module_in_anew_does_not_shorten_the_pause() -> None:
+    async def run() -> list[Attempt]:
+        desk = PasswordDesk(roster, RememberingLog(), pause=time.pause, clock=time.clock)
+        attempts = [await desk.attempt(signer, b"wrong") for _ in range(3)]
+        assert desk.wrong(signer) == 3
+        assert desk.seconds_left(signer) == 4.0
+        roster.remove(signer)
+        roster.add(signer)
+        return [*attempts, await desk.attempt(signer, b"right")]
+
+    signer, time = MemorySigner(password=b"right"), FakeTime()
+    roster = SignerRoster([signer])
+    assert outcomes(asyncio.run(run())) == [Outcome.WRONG] * 3 + [Outcome.ACCEPTED]
+    assert time.pauses == [1.0, 2.0, 4.0]
+
+
+def test_a_signer_on_files_that_turns_out_unusable_is_used_no_more() -> None:
+    class Damaged(MemorySigner):
+        def unlock(self, password: bytes | None) -> None:
+            raise UsageError("The key file is damaged.", code=Code.KEY_FILE_INVALID)
+
+    signer = Damaged(password=b"any")
+    roster = SignerRoster([signer])
+    settled: list[Signer] = []
+    attempt = asyncio.run(PasswordDesk(roster, RememberingLog(), settled.append).attempt(signer, b"any"))
+    assert attempt.outcome is Outcome.UNUSABLE
+    assert settled == [signer]
+    assert roster.waiting() == []
+    assert [standing.reason for standing in roster.standings()] == ["The key file is damaged."]
+
+
+def test_a_module_that_is_gone_is_let_go() -> None:
+    class Gone(MemorySigner):
+        slow = True
+
+        def unlock(self, password: bytes | None) -> None:
+            raise TransportError("The module was unplugged.")
+
+    signer = Gone(password=b"any")
+    roster = SignerRoster([signer])
+    attempt = asyncio.run(PasswordDesk(roster, RememberingLog()).attempt(signer, b"any"))
+    assert attempt.outcome is Outcome.UNUSABLE
+    assert list(roster) == []
+
+
+def test_the_prompt_of_the_console_goes_away_when_the_password_came_from_elsewhere() -> None:
+    async def run() -> RememberingLog:
+        log = RememberingLog()
+        desk = PasswordDesk(roster, log, lambda _: prompt.signers_changed())
+        prompt = PasswordPrompt(roster, log, desk)
+        task = asyncio.create_task(prompt.run())
+        while not log.prompts:
+            await asyncio.sleep(0)
+        prompt.press(KeyPress(Key.TEXT, "half of a pass"))
+        assert (await desk.attempt(first, b"one")).outcome is Outcome.ACCEPTED
+        while len(log.prompts) < 3:
+            await asyncio.sleep(0)
+        for press in (KeyPress(Key.TEXT, "two"), KeyPress(Key.ENTER)):
+            prompt.press(press)
+        await task
+        return log
+
+    first, second = MemorySigner(password=b"one"), MemorySigner(password=b"two")
+    roster = SignerRoster([first, second])
+    log = asyncio.run(run())
+    asked = [f"{label(each.serial, each.name)} password: " for each in (first, second)]
+    assert log.prompts == [asked[0], "answered", asked[1], "answered"]
+    assert roster.waiting() == []
