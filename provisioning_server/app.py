@@ -15,6 +15,7 @@ from provisioning_server.authority import Authority
 from provisioning_server.data_folder import DataFolder
 from provisioning_server.given_passwords import GivenPasswords
 from provisioning_server.listener import Listener
+from provisioning_server.password_tries import PasswordTries
 from provisioning_server.passwords import PasswordPrompt, require_all_ready
 from provisioning_server.program_log import ProgramLog
 from provisioning_server.records import FileRecords
@@ -78,8 +79,7 @@ class Server:
             self._signers, records, self._log, _now, slow_signers=queue, allow_rekey=self._settings.allow_rekey
         )
         worker = IssuingWorker(authority, loop, self._log)
-        passwords = GivenPasswords(self._settings.passwords, self._settings.credentials)
-        attendant = SignerAttendant(self._signers, queue, self._log, _now, passwords)
+        attendant = SignerAttendant(self._signers, queue, self._log, _now, self._password_tries())
         listener = Listener(self._settings.limits, worker.submit, self._log)
         try:
             self._log.info("Server starting...")
@@ -92,6 +92,11 @@ class Server:
             await listener.stop()
             await attendant.stop()
             await worker.stop()
+
+    def _password_tries(self) -> PasswordTries:
+        settings = self._settings
+        places = len(settings.modules) + sum(HsmSigner.is_at(folder) for folder in settings.signer_folders)
+        return PasswordTries(GivenPasswords(settings.passwords, settings.credentials), places)
 
     def _log_fault(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """What the loop could not hand to anybody, such as a callback that raised."""

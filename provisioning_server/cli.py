@@ -60,9 +60,12 @@ def default_data() -> Path:
     help="Allow an address that other computers reach, though the connection is neither secret nor authenticated.",
 )  # fmt: skip
 @click.option(
-    "--password-file", metavar="FILE", type=click.Path(path_type=Path), help="File of signer passwords, one per line."
+    "--password-file",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="File of signer passwords, a line SN=PASSWORD each, or one password alone.",
 )
-@click.option("--password-fd", metavar="NUM", type=int, help="Open file descriptor to read signer passwords from.")
+@click.option("--password-fd", metavar="NUM", type=int, help="Open file descriptor to read the same from.")
 @click.option("--allow-rekey", is_flag=True, help="Issue again for a chip that has a certificate for another key.")
 def command(
     signers: tuple[Path, ...],

@@ -2,7 +2,10 @@
 
 systemd puts the credentials of a unit (LoadCredential=, SetCredentialEncrypted=) as files into the folder that
 $CREDENTIALS_DIRECTORY names: `signer-01231E6CD82CA571EE` is the password of that signer, `signer-passwords` holds
-passwords for all, one per line.
+lines as a file of passwords does.
+
+A line is `SIGNER=PASSWORD`, SIGNER being a serial number or a name, or a password alone. `=PASSWORD` is one alone
+that may have an equals sign in it.
 """
 
 from __future__ import annotations
@@ -16,32 +19,55 @@ from atcaprov.errors import Code, UsageError
 
 PASSWORDS_MAX: Final = 64 * 1024
 FOLDER_VARIABLE: Final = "CREDENTIALS_DIRECTORY"
-FOR_ALL: Final = "signer-passwords"
+LINES: Final = "signer-passwords"
+
+
+@dataclass(frozen=True, slots=True)
+class GivenPassword:
+    """A password, and the serial number or name of the signer that it is for; `signer` is empty if it names none.
+
+    Neither appears in a repr: who forgot the rule about equals signs has a piece of the password in `signer`.
+    """
+
+    password: bytes = field(repr=False)
+    signer: str = field(default="", repr=False)
+
+    def names(self, serial: bytes, name: str) -> bool:
+        """Whether it is for the signer with this serial number (9 bytes) and name."""
+        return bool(self.signer) and (self.signer == name or self.signer.upper() == serial.hex().upper())
 
 
 @dataclass(frozen=True, slots=True)
 class GivenPasswords:
-    """Passwords to try on each signer, and a folder of credentials; they appear in no repr."""
+    """Lines of files and descriptors, and a folder of credentials."""
 
-    for_all: tuple[bytes, ...] = field(default=(), repr=False)
+    lines: tuple[GivenPassword, ...] = field(default=(), repr=False)
     folder: Path | None = None
 
-    def of(self, serial: bytes) -> tuple[bytes, ...]:
-        """Return what may be the password of the signer with this serial number, its own credential first.
+    def named(self, serial: bytes, name: str) -> tuple[bytes, ...]:
+        """Return the passwords that are for a signer and no other, its own credential first.
 
         Raises:
             UsageError: FILE_UNREADABLE, or FILE_INVALID for a credential of more than 64 KiB.
         """
-        own = self._credential(f"signer-{serial.hex().upper()}")[:1]
-        return tuple(dict.fromkeys((*own, *self.for_all, *self._credential(FOR_ALL))))
+        own = self._credential(f"signer-{serial.hex().upper()}").splitlines()[:1]
+        named = [line.password for line in self._all_lines() if line.names(serial, name)]
+        return tuple(dict.fromkeys(filter(None, (*own, *named))))
 
-    def _credential(self, name: str) -> tuple[bytes, ...]:
+    def unnamed(self) -> tuple[bytes, ...]:
+        """Return the passwords that name no signer; raises as `named`."""
+        return tuple(dict.fromkeys(line.password for line in self._all_lines() if not line.signer))
+
+    def _all_lines(self) -> tuple[GivenPassword, ...]:
+        return (*self.lines, *password_lines(self._credential(LINES), f"The credential {LINES}"))
+
+    def _credential(self, name: str) -> bytes:
         if self.folder is None or not (self.folder / name).is_file():
-            return ()
+            return b""
         path = self.folder / name
         try:
             with path.open("rb") as file:
-                return password_lines(file.read(PASSWORDS_MAX + 1), str(path))
+                return _not_too_long(file.read(PASSWORDS_MAX + 1), str(path))
         except OSError as error:
             raise UsageError(
                 f"The credential {path} can't be read: {error.strerror}.", code=Code.FILE_UNREADABLE
@@ -54,8 +80,19 @@ def credentials_folder(environment: Mapping[str, str]) -> Path | None:
     return Path(name) if name else None
 
 
-def password_lines(data: bytes, source: str) -> tuple[bytes, ...]:
-    """Split passwords, one per line; empty lines don't count. Raises UsageError FILE_INVALID above 64 KiB."""
+def password_lines(data: bytes, source: str) -> tuple[GivenPassword, ...]:
+    """Split lines of passwords; empty lines don't count. Raises UsageError FILE_INVALID above 64 KiB."""
+    return tuple(_line(line) for line in _not_too_long(data, source).splitlines() if line.rpartition(b"=")[2])
+
+
+def _line(line: bytes) -> GivenPassword:
+    signer, equals, password = line.partition(b"=")
+    if not equals:
+        return GivenPassword(line)
+    return GivenPassword(password, signer.decode(errors="replace").strip())
+
+
+def _not_too_long(data: bytes, source: str) -> bytes:
     if len(data) > PASSWORDS_MAX:
         raise UsageError(f"{source} is too long for a file of passwords.", code=Code.FILE_INVALID)
-    return tuple(line for line in data.splitlines() if line)
+    return data

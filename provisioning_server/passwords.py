@@ -8,10 +8,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Protocol
 
-from atcaprov.errors import Code, UsageError
+from atcaprov.errors import CertificateError, Code, UsageError
 from atcaprov.terminal import KeyPress, Line
-from provisioning_server.given_passwords import PASSWORDS_MAX, GivenPasswords, password_lines
+from provisioning_server.given_passwords import PASSWORDS_MAX, GivenPassword, password_lines
 from provisioning_server.password_desk import Outcome, PasswordDesk
+from provisioning_server.password_tries import PasswordTries
 from provisioning_server.signers.roster import SignerRoster
 from provisioning_server.signers.signer import Signer, label
 
@@ -32,8 +33,8 @@ class PromptLog(Protocol):
         """End its line."""
 
 
-def read_passwords(source: Path | int) -> tuple[bytes, ...]:
-    """Read passwords, one per line, from a file or an open file descriptor; empty lines don't count.
+def read_passwords(source: Path | int) -> tuple[GivenPassword, ...]:
+    """Read lines of passwords from a file or an open file descriptor.
 
     Raises:
         UsageError: FILE_UNREADABLE, or FILE_INVALID for more than 64 KiB.
@@ -54,21 +55,35 @@ def _name(source: Path | int) -> str:
     return f"file descriptor {source}" if isinstance(source, int) else os.fspath(source)
 
 
-async def unlock_with(signers: Iterable[Signer], passwords: GivenPasswords, log: PromptLog) -> None:
-    """Announce each signer and make ready those that need no password or fit one of those given.
+async def unlock(signer: Signer, tries: PasswordTries, log: PromptLog, beside: Iterable[Signer] = ()) -> None:
+    """Announce a signer and make it ready if it needs no password or takes one of those given.
 
-    Raises UsageError for a file of passwords or a key file, TransportError when a signer is gone meanwhile.
+    `beside` are the other signers that wait. Raises UsageError for a file of passwords or a key file, TransportError
+    when the signer is gone meanwhile.
     """
-    for signer in signers:
-        name = label(signer.serial, signer.name)
-        if signer.ready:
-            log.info(f"{name} ready.")
-            continue
-        log.info(f"{name} requires password.")
-        for password in passwords.of(signer.serial):
-            if await _fits(signer, password):
-                log.info(f"{name} password accepted, ready.")
-                break
+    name = label(signer.serial, signer.name)
+    if signer.ready:
+        log.info(f"{name} ready.")
+        return
+    log.info(f"{name} requires password.")
+    passwords = tries.for_signer(signer, beside)
+    for password in passwords:
+        tries.begun(signer, password)
+        try:
+            fits = await _fits(signer, password)
+        except (UsageError, CertificateError):
+            tries.not_refused(signer, password)
+            raise
+        if fits:
+            tries.not_refused(signer, password)
+            log.info(f"{name} password accepted, ready.")
+            return
+    if passwords:
+        log.warning(f"{name} does not take the password that was given. It is not tried again.")
+    elif tries.undecided(signer):
+        log.warning(
+            f"{name} has no password of its own among those given, and a wrong try counts. Name it: SN=password."
+        )
 
 
 def require_all_ready(signers: SignerRoster) -> None:
@@ -77,7 +92,7 @@ def require_all_ready(signers: SignerRoster) -> None:
     if waiting:
         raise UsageError(
             f"{label(waiting[0].serial, waiting[0].name)} waits for its password and there is no console to ask on.",
-            advice="Give the right password with --password-file or --password-fd.",
+            advice="Give the right password with --password-file or --password-fd; of several, name each: SN=password.",
             code=Code.PASSWORD_WRONG,
         )
 

@@ -9,6 +9,7 @@ from typing import Final
 
 from atcaprov.errors import UsageError
 from atcaprov.hal.registry import require_device_url
+from provisioning_server.given_passwords import GivenPassword
 
 DEFAULT_PORT: Final = 11235
 DEFAULT_BIND: Final = "127.0.0.1"
@@ -35,7 +36,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Options of one start. `passwords` are tried on each signer that needs one; they appear in no repr."""
+    """Options of one start."""
 
     signer_folders: tuple[Path, ...]
     data: Path
@@ -43,7 +44,7 @@ class Settings:
     port: int = DEFAULT_PORT
     plain_network: bool = False
     allow_rekey: bool = False
-    passwords: tuple[bytes, ...] = field(default=(), repr=False)
+    passwords: tuple[GivenPassword, ...] = field(default=(), repr=False)
     credentials: Path | None = None
     """Folder of systemd's credentials."""
     modules: tuple[str, ...] = ()

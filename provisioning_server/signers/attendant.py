@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Protocol
 
 from atcaprov.errors import AtcaProvError
-from provisioning_server.given_passwords import GivenPasswords
 from provisioning_server.password_desk import PasswordDesk
-from provisioning_server.passwords import PasswordPrompt, PromptLog, unlock_with
+from provisioning_server.password_tries import PasswordTries
+from provisioning_server.passwords import PasswordPrompt, PromptLog, unlock
 from provisioning_server.signers.roster import SignerRoster
 from provisioning_server.signers.signer import Signer, label
 from provisioning_server.signers.signing_queue import SigningQueue
@@ -30,7 +30,7 @@ class SignerAttendant:
         queue: SigningQueue,
         log: AttendantLog,
         now: Callable[[], datetime],
-        passwords: GivenPasswords,
+        tries: PasswordTries,
     ) -> None:
         self.desk = PasswordDesk(roster, log, self._settled)
         self.prompt = PasswordPrompt(roster, log, self.desk)
@@ -38,24 +38,24 @@ class SignerAttendant:
         self._queue = queue
         self._log = log
         self._now = now
-        self._passwords = passwords
+        self._tries = tries
         self._threads: dict[int, SigningThread] = {}  # by id of the signer object
         self._came = asyncio.Event()
 
     async def start(self) -> None:
         """Announce the signers that were named; raises AtcaProvError when a key or password file can't be used."""
         for signer in self._roster:
-            await unlock_with([signer], self._passwords, self._log)
+            await unlock(signer, self._tries, self._log, self._roster.waiting())
             self._introduced(signer)
 
-    async def welcome(self, signer: Signer) -> None:
-        """Take in a signer that was plugged in.
+    async def welcome(self, signer: Signer, beside: Iterable[Signer] = ()) -> None:
+        """Take in a signer that was plugged in, `beside` being others that came at once.
 
         Raises:
             AtcaProvError: it can't be used, or is gone again; it is not on the roster then.
         """
         self._roster.require_new(signer)
-        await unlock_with([signer], self._passwords, self._log)
+        await unlock(signer, self._tries, self._log, [*self._roster.waiting(), *beside])
         self._roster.add(signer)
         self._introduced(signer)
 

@@ -69,6 +69,7 @@ class HsmSigner:
         self.name = folder.name
         self.serial = folder.serial
         self.signer_id = folder.signer_id
+        self.wrong_tries_at = f"token {place.token} of {place.library}"
         self.documents = SignerDocuments.of(folder)
         self._place = place
         self._session: Any = None

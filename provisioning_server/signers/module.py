@@ -17,6 +17,7 @@ class PluggedModule:
         self._module = module
         self.name = module.name
         self.serial = module.serial
+        self.wrong_tries_at = f"module {module.serial.hex()}"
         self.signer_id = module.signer_id
         self.documents = SignerDocuments.of(module)
 

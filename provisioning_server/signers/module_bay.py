@@ -66,9 +66,10 @@ class ModuleBay:
                 await self._dismiss(url, "")
             elif self._scans % CHECK_EVERY == 0 and self._roster.usable(module):
                 await self._check(url, module)
-        for url in present:
-            if url not in self._modules and url not in self._unusable:
-                await self._try(url)
+        new = [url for url in present if url not in self._modules and url not in self._unusable]
+        opened = [(url, arrived) for url in new if (arrived := await self._open(url)) is not None]
+        for url, arrived in opened:  # all are open by now, so no password is guessed with while others are to come
+            await self._welcome(url, arrived, [other for _, other in opened if other is not arrived])
 
     def unusable(self) -> dict[str, str]:
         """Return the URLs where something is that should be a signer and is none that can be used, and why not."""
@@ -82,19 +83,22 @@ class ModuleBay:
             return list(self._modules)
         return list(dict.fromkeys(found))
 
-    async def _try(self, url: str) -> None:
+    async def _open(self, url: str) -> Module | None:
         try:
             module = await asyncio.to_thread(self._open_module, url)
         except TransportError as error:
             self._say_once(url, f"No signer answers at {url}: {error}")
-            return
+            return None
         except Exception as error:  # whatever hangs there, the server and its other signers go on
             self._refuse(url, error)
-            return
+            return None
         self._told.pop(url, None)
+        return module
+
+    async def _welcome(self, url: str, module: Module, beside: Sequence[Module]) -> None:
         self._modules[url] = module
         try:
-            await self._attendant.welcome(module)
+            await self._attendant.welcome(module, beside)
         except TransportError:
             await self._dismiss(url, "unplugged.")
         except Exception as error:

@@ -35,6 +35,10 @@ class Signer(Protocol):
         """Whether a signature takes so long that it gets a thread of its own: a chip, an HSM."""
 
     @property
+    def wrong_tries_at(self) -> str | None:
+        """Names what counts wrong passwords, such as a chip or a token; None where a try costs nothing."""
+
+    @property
     def remaining(self) -> int | None:
         """Signatures that are left of its quota; None if it has no quota."""
 

@@ -15,6 +15,7 @@ class SoftwareSigner:
 
     slow = False
     remaining: int | None = None
+    wrong_tries_at: str | None = None
 
     def __init__(self, folder: SignerFolder) -> None:
         self.name = folder.name

@@ -19,6 +19,7 @@ from click.testing import CliRunner
 from atcaprov.errors import AtcaProvError, Code, UsageError
 from atcaprov.wire.messages import AnyMessage, CertificatesReply, CertificatesRequest, ErrorReply
 from provisioning_server.cli import command
+from provisioning_server.given_passwords import GivenPassword
 from provisioning_server.settings import Settings
 from signer_module.signer_folder import SignerFolder
 from tests.support.programs_in_process import run_in_process
@@ -87,7 +88,7 @@ def test_loopback_needs_no_flag() -> None:
 
 
 def test_no_password_is_in_the_repr_of_the_settings() -> None:
-    assert "geheim" not in repr(Settings((Path("signer"),), Path("data"), passwords=(b"geheim",)))
+    assert "geh" not in repr(Settings((Path("signer"),), Path("data"), passwords=(GivenPassword(b"geheim", "geh"),)))
 
 
 def test_a_port_in_use_is_said_plainly(signer: SignerFolder, tmp_path: Path) -> None:

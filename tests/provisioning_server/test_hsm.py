@@ -70,6 +70,7 @@ def test_two_keys_of_one_token_and_one_of_another(hsm: SoftHsm, pins: Path, tmp_
         make_hsm_signer(tmp_path / "c", hsm, "line 2", "first", 1),
     ]
     options = [option for signer in signers for option in ("--signer", signer.path)]
+    pins.write_bytes(b"".join(b"%s=%s\n" % (signer.serial.hex().encode(), PIN) for signer in signers))
     with server_program(*options, "--data", tmp_path / "data", "--password-file", pins) as server:
         address = server.address()
         for signer in signers:
@@ -105,6 +106,7 @@ def test_a_key_that_is_missing_or_another_one_is_said_and_not_used(hsm: SoftHsm,
     signer = make_hsm_signer(tmp_path / "b", hsm, "line 1", "of this", 2)
     place = signer.path / "pkcs11.toml"
     right = place.read_text()
+    pins.write_bytes(b"%s=%s\n" % (signer.name.encode(), PIN))
     for label_of_key, says in (("none", "NoSuchKey"), ("of another", "not the key of the signer certificate")):
         place.write_text(right.replace("of this", label_of_key))
         options = ("--signer", signer.path, "--signer", other.path)
@@ -157,3 +159,17 @@ def test_garbage_is_no_place_file(tmp_path_factory: pytest.TempPathFactory, text
     path.write_text(text, encoding="utf-8", errors="replace")
     with pytest.raises(UsageError):
         KeyPlace.read(path)
+
+
+def test_a_wrong_pin_is_tried_once_at_a_token_however_many_signers_are_in_it(hsm: SoftHsm, tmp_path: Path) -> None:
+    first = make_hsm_signer(tmp_path / "a", hsm, "line 1", "first", 1)
+    second = make_hsm_signer(tmp_path / "b", hsm, "line 1", "second", 2)
+    pins = tmp_path / "pins"
+    pins.write_bytes(b"%s=99999999\n" % first.name.encode())
+    options = ("--signer", first.path, "--signer", second.path, "--data", tmp_path / "data", "--password-file", pins)
+    with server_program(*options) as server:
+        assert server.finish() == 2
+    warnings = [line.partition("] ")[2] for line in server.lines if ", warning]" in line]
+    assert warnings == [f"{name(first)} does not take the password that was given. It is not tried again."]
+    assert any(f"{name(second)} requires password." in line for line in server.lines)
+    assert "9999" not in str(server.lines) + server.errors

@@ -14,7 +14,8 @@ from atcaprov.errors import Code, ProtocolError, ProvisioningError, TransportErr
 from atcaprov.hal.discovery import PluggedKit
 from atcaprov.terminal import Key, KeyPress
 from provisioning_server import refusals
-from provisioning_server.given_passwords import GivenPasswords
+from provisioning_server.given_passwords import GivenPasswords, password_lines
+from provisioning_server.password_tries import PasswordTries
 from provisioning_server.signers.attendant import SignerAttendant
 from provisioning_server.signers.module_bay import CHECK_EVERY, ModuleBay
 from provisioning_server.signers.roster import SignerRoster
@@ -58,7 +59,8 @@ class Bench:
         self.log = RememberingLog()
         self.roster = SignerRoster()
         self.queue = SigningQueue(self.roster, lambda _: None)
-        self.attendant = SignerAttendant(self.roster, self.queue, self.log, lambda: NOW, GivenPasswords(passwords))
+        given = GivenPasswords(password_lines(b"\n".join(passwords), "the test"))
+        self.attendant = SignerAttendant(self.roster, self.queue, self.log, lambda: NOW, PasswordTries(given))
         self.bay = ModuleBay([self], self.roster, self.attendant, self.log, self._open)
 
     def present(self) -> list[str]:

@@ -149,7 +149,7 @@ def test_credentials_of_systemd_open_each_module_with_its_own_password(
     credentials = tmp_path / "credentials"
     credentials.mkdir()
     (credentials / f"signer-{first.serial}").write_bytes(PASSWORD)
-    (credentials / "signer-passwords").write_bytes(b"wrong\n" + OTHER_PASSWORD + b"\n")
+    (credentials / "signer-passwords").write_bytes(second.serial.lower().encode() + b"=" + OTHER_PASSWORD + b"\n")
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(credentials))
     for module in (first, second):
         module.plug_into(hub)

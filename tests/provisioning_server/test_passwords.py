@@ -2,15 +2,17 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
 from atcaprov.errors import Code, TransportError, UsageError
 from atcaprov.terminal import Key, KeyPress
-from provisioning_server.given_passwords import GivenPasswords
+from provisioning_server.given_passwords import GivenPassword, GivenPasswords, password_lines
 from provisioning_server.password_desk import LONGEST_PAUSE_SECONDS, PasswordDesk
-from provisioning_server.passwords import PasswordPrompt, read_passwords, require_all_ready, unlock_with
+from provisioning_server.password_tries import PasswordTries
+from provisioning_server.passwords import PasswordPrompt, read_passwords, require_all_ready, unlock
 from provisioning_server.signers.roster import SignerRoster
 from provisioning_server.signers.signer import Signer, label
 from tests.support.memory_signer import MemorySigner
@@ -20,14 +22,14 @@ from tests.support.server_parts import RememberingLog
 def test_passwords_are_the_lines_of_a_file(tmp_path: Path) -> None:
     path = tmp_path / "passwords"
     path.write_bytes(b"one\r\n\ntwo with blanks \nthr\xc3\xa9e")
-    assert read_passwords(path) == (b"one", b"two with blanks ", b"thr\xc3\xa9e")
+    assert [given.password for given in read_passwords(path)] == [b"one", b"two with blanks ", b"thr\xc3\xa9e"]
 
 
 def test_passwords_come_from_an_open_descriptor(tmp_path: Path) -> None:
     reader, writer = os.pipe()
     os.write(writer, b"secret\n")
     os.close(writer)
-    assert read_passwords(reader) == (b"secret",)
+    assert read_passwords(reader) == (GivenPassword(b"secret"),)
 
 
 def test_a_source_of_passwords_that_is_none_is_refused(tmp_path: Path) -> None:
@@ -45,10 +47,20 @@ def _name(signer: MemorySigner) -> str:
     return label(signer.serial, signer.name)
 
 
-def test_given_passwords_are_tried_on_each_signer() -> None:
+def given(*lines: bytes) -> PasswordTries:
+    return PasswordTries(GivenPasswords(password_lines(b"\n".join(lines), "the test")))
+
+
+def unlock_all(signers: Iterable[Signer], tries: PasswordTries, log: RememberingLog) -> None:
+    waiting = list(signers)
+    for signer in waiting:
+        asyncio.run(unlock(signer, tries, log, waiting))
+
+
+def test_passwords_that_name_no_signer_are_tried_on_each_signer_on_files() -> None:
     open_signer, first, second = MemorySigner(), MemorySigner(password=b"one"), MemorySigner(password=b"two")
     roster, log = SignerRoster([open_signer, first, second]), RememberingLog()
-    asyncio.run(unlock_with(roster, GivenPasswords((b"two", b"one")), log))
+    unlock_all(roster, given(b"two", b"one"), log)
     assert roster.waiting() == []
     require_all_ready(roster)
     assert log.lines == [
@@ -62,7 +74,7 @@ def test_given_passwords_are_tried_on_each_signer() -> None:
 
 def test_without_a_console_a_signer_that_waits_is_an_error() -> None:
     roster = SignerRoster([MemorySigner(password=b"one")])
-    asyncio.run(unlock_with(roster, GivenPasswords((b"two",)), RememberingLog()))
+    unlock_all(roster, given(b"two"), RememberingLog())
     with pytest.raises(UsageError, match="no console") as caught:
         require_all_ready(roster)
     assert caught.value.code == Code.PASSWORD_WRONG
@@ -113,7 +125,7 @@ def test_the_prompt_asks_for_one_signer_after_the_other_and_again_after_a_wrong_
 def test_no_password_is_in_a_log_or_repr() -> None:
     signer = MemorySigner(password=b"geheim")
     log = RememberingLog()
-    asyncio.run(unlock_with(SignerRoster([signer]), GivenPasswords((b"geheim", b"falsch")), log))
+    unlock_all(SignerRoster([signer]), given(b"geheim", b"falsch", b"geheim=geheim"), log)
     assert "geheim" not in str(log.lines)
 
 
@@ -166,15 +178,93 @@ def test_a_prompt_for_a_signer_that_left_is_closed() -> None:
     assert asyncio.run(run()).prompts == [f"{_name(signer)} password: ", "answered"]
 
 
-def test_a_credential_comes_before_the_passwords_for_all(tmp_path: Path) -> None:
+def test_a_credential_comes_before_lines_that_name_its_signer(tmp_path: Path) -> None:
     serial = bytes.fromhex("01231E6CD82CA571EE")
-    (tmp_path / "signer-01231E6CD82CA571EE").write_bytes(b"own\nmore\n")
-    (tmp_path / "signer-passwords").write_bytes(b"file\nall\n")
-    given = GivenPasswords((b"all",), tmp_path)
-    assert given.of(serial) == (b"own", b"all", b"file")
-    assert given.of(bytes(9)) == (b"all", b"file")
-    assert GivenPasswords().of(serial) == ()
-    assert "all" not in repr(given)
+    (tmp_path / "signer-01231E6CD82CA571EE").write_bytes(b"own=1\nmore\n")
+    (tmp_path / "signer-passwords").write_bytes(b"01231e6cd82ca571ee = 2\nanybody's\n")
+    passwords = GivenPasswords(
+        password_lines(b"Line 1=named\n=with=equals\nLine 1=\nLine 2=other", "the test"), tmp_path
+    )
+    assert passwords.named(serial, "Line 1") == (b"own=1", b"named", b" 2")
+    assert passwords.named(bytes(9), "Line 3") == ()
+    assert passwords.unnamed() == (b"with=equals", b"anybody's")
+    assert GivenPasswords().named(serial, "") == GivenPasswords().unnamed() == ()
+    assert "equals" not in repr(passwords)
     (tmp_path / "signer-passwords").write_bytes(b"x" * 70_000)
     with pytest.raises(UsageError, match="too long"):
-        given.of(serial)
+        passwords.unnamed()
+
+
+class CountingModule(MemorySigner):
+    """A module that remembers what was tried on it."""
+
+    slow = True
+
+    def __init__(self, password: bytes | None) -> None:
+        super().__init__(password=password)
+        self.tried: list[bytes | None] = []
+        self.fault: Exception | None = None
+
+    def unlock(self, password: bytes | None) -> None:
+        self.tried.append(password)
+        if self.fault is not None:
+            raise self.fault
+        super().unlock(password)
+
+
+def test_a_password_that_names_no_signer_is_tried_on_the_only_module_and_once() -> None:
+    module = CountingModule(b"right")
+    tries, log = given(b"wrong"), RememberingLog()
+    for _ in range(3):  # plugged in again and again
+        unlock_all([module], tries, log)
+    assert module.tried == [b"wrong"]
+    refused = f"warning: {_name(module)} does not take the password that was given. It is not tried again."
+    assert log.lines == [f"info: {_name(module)} requires password.", refused, *log.lines[:1] * 2]
+
+
+def test_passwords_that_name_no_signer_are_not_guessed_with() -> None:
+    first, second = CountingModule(b"one"), CountingModule(b"two")
+    for signers, tries in (
+        ([first, second], given(b"one")),
+        ([first], given(b"one", b"two")),
+        ([first], PasswordTries(GivenPasswords((GivenPassword(b"one"),)), places=2)),
+    ):
+        log = RememberingLog()
+        unlock_all(signers, tries, log)
+        hint = f"warning: {_name(signers[0])} has no password of its own among those given"
+        assert log.lines[1].startswith(hint), log.lines
+    assert first.tried == second.tried == []
+
+
+def test_a_password_that_opened_one_signer_is_not_tried_on_a_module() -> None:
+    file, module, open_module = MemorySigner(password=b"one"), CountingModule(b"two"), CountingModule(None)
+    log = RememberingLog()
+    unlock_all([file, open_module, module], given(b"one"), log)
+    assert file.ready
+    assert module.tried == []
+
+
+def test_the_password_of_a_named_module_leaves_another_to_the_only_one_that_is_left() -> None:
+    first, second = CountingModule(b"one"), CountingModule(b"two")
+    unlock_all([first, second], given(first.serial.hex().encode() + b"=one", b"two"), RememberingLog())
+    assert (first.tried, second.tried) == ([b"one"], [b"two"])
+
+
+def test_a_right_password_is_used_again_after_a_replug_until_it_is_refused_once() -> None:
+    module = CountingModule(b"one")
+    tries, log = given(b"one"), RememberingLog()
+    for password in (b"one", b"one", b"changed meanwhile", b"one"):
+        module.ready, module._password = False, password
+        unlock_all([module], tries, log)
+    assert module.tried == [b"one"] * 3
+    assert not module.ready
+
+
+def test_a_try_that_ended_nobody_knows_how_is_not_made_again() -> None:
+    module = CountingModule(b"one")
+    module.fault = TransportError("The line went dead.")
+    tries = given(b"one")
+    with pytest.raises(TransportError):
+        unlock_all([module], tries, RememberingLog())
+    unlock_all([module], tries, RememberingLog())
+    assert module.tried == [b"one"]

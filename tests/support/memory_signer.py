@@ -69,6 +69,10 @@ class MemorySigner:
         self.serial = key_id(self._key.public_key)[:9]
         self.documents = _documents(self._key.public_key, signer_id, root or SigningKey(), device)
 
+    @property
+    def wrong_tries_at(self) -> str | None:
+        return f"module {self.serial.hex()}" if self.slow else None
+
     def unlock(self, password: bytes | None) -> None:
         if password != self._password:
             raise UsageError("The password is wrong.", code=Code.PASSWORD_WRONG)

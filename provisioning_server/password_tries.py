@@ -1,0 +1,65 @@
+"""Which given password is tried on which signer without anybody asking for it.
+
+A wrong try costs something at a module (it counts, and slows the next one down) and more at an HSM (it locks the PIN
+after a few). So there a password is tried only where it belongs, and one that was refused never again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from provisioning_server.given_passwords import GivenPasswords
+from provisioning_server.signers.signer import Signer
+
+
+class PasswordTries:
+    """Chooses, and remembers for as long as the server runs.
+
+    A password that names a signer is for that one. One that names none is tried on every signer on files; on a module
+    or an HSM only if nothing is left to guess: one such password that opened no other signer, one signer that it can
+    be for. `places` is how many modules and HSMs were named at the start, whether they are plugged in or not.
+    """
+
+    def __init__(self, passwords: GivenPasswords, places: int = 0) -> None:
+        self._passwords = passwords
+        self._places = places
+        self._refused: set[tuple[str, bytes]] = set()  # by what counts the wrong tries
+        self._owners: dict[bytes, bytes] = {}  # passwords that name no signer: serial number of the one they are for
+
+    def for_signer(self, signer: Signer, beside: Iterable[Signer] = ()) -> tuple[bytes, ...]:
+        """Return what may be tried now on a signer; `beside` are the other signers that wait for their passwords.
+
+        Raises UsageError for a credential that can't be read.
+        """
+        named = self._passwords.named(signer.serial, signer.name)
+        counter = signer.wrong_tries_at
+        if counter is None:
+            return tuple(dict.fromkeys((*named, *self._passwords.unnamed())))
+        tried = named or self._only_one_possible(signer, beside)
+        return tuple(password for password in tried if (counter, password) not in self._refused)
+
+    def undecided(self, signer: Signer) -> bool:
+        """Whether passwords were given of which nobody can say whether one is for this signer."""
+        known = bool(self._passwords.named(signer.serial, signer.name))
+        known = known or any(counter == signer.wrong_tries_at for counter, _ in self._refused)
+        return not known and bool(self._passwords.unnamed())
+
+    def begun(self, signer: Signer, password: bytes) -> None:
+        """Take note before a try: one that ends nobody knows how is not made again either."""
+        if signer.wrong_tries_at is not None:
+            self._refused.add((signer.wrong_tries_at, password))
+            self._owners.setdefault(password, signer.serial)
+
+    def not_refused(self, signer: Signer, password: bytes) -> None:
+        """Take note that it was right, or not the reason of a failure: it may be tried again after a replug."""
+        self._refused.discard((signer.wrong_tries_at or "", password))
+        self._owners.setdefault(password, signer.serial)
+
+    def _only_one_possible(self, signer: Signer, beside: Iterable[Signer]) -> tuple[bytes, ...]:
+        left = [each for each in self._passwords.unnamed() if self._owners.get(each, signer.serial) == signer.serial]
+        others = [other for other in beside if other is not signer and self._needs_unnamed(other)]
+        return tuple(left) if len(left) == 1 and self._places <= 1 and not others else ()
+
+    def _needs_unnamed(self, signer: Signer) -> bool:
+        waits = signer.wrong_tries_at is not None and not signer.ready
+        return waits and not self._passwords.named(signer.serial, signer.name)
