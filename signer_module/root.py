@@ -74,12 +74,18 @@ class RootFolder:
         return unlock_key(self.path / KEY_FILE, password, self.public_key)
 
     def issued(self) -> dict[str, str]:
-        """Return the register: signer id (4 hexadecimal digits) -> key id of the signer."""
+        """Return the register: signer id (4 hexadecimal digits) -> key id of the signer.
+
+        A last row without its end was cut while it was written, before its id was used: it is passed over.
+        """
         path = self.path / REGISTER_FILE
-        lines = files.read_text(path).splitlines()
-        rows = [line.split("\t") for line in lines[1:]]
-        if not lines or lines[0] + "\n" != _REGISTER_HEAD or any(len(row) != 4 for row in rows):
-            raise UsageError(f"{path} is damaged.", advice="Restore it from a copy.", code=Code.FILE_INVALID)
+        try:
+            head, *lines = files.read_bytes(path).rpartition(b"\n")[0].decode().split("\n")
+        except UnicodeDecodeError:
+            raise _damaged(path) from None
+        rows = [line.split("\t") for line in lines]
+        if head + "\n" != _REGISTER_HEAD or any(len(row) != 4 for row in rows):
+            raise _damaged(path)
         return {row[0]: row[1] for row in rows}
 
     def check_register(self) -> None:
@@ -87,7 +93,7 @@ class RootFolder:
         self.issued()
         path = self.path / REGISTER_FILE
         try:
-            path.open("a", encoding="utf-8").close()
+            path.open("r+b").close()
         except OSError as error:
             raise UsageError(f"{path} cannot be written: {error.strerror}.", code=Code.FILE_UNWRITABLE) from error
 
@@ -95,9 +101,12 @@ class RootFolder:
         """Enter a signer id for good, before its certificate exists: an id is never given twice."""
         path = self.path / REGISTER_FILE
         row = "\t".join([signer_id.hex().upper(), key_id(public_key).hex(), name, issued.isoformat()])
+        size = files.read_bytes(path).rfind(b"\n") + 1
         try:
-            with path.open("a", encoding="utf-8") as file:
-                file.write(row + "\n")
+            with path.open("r+b") as file:
+                file.truncate(size)
+                file.seek(size)
+                file.write(row.encode() + b"\n")
                 file.flush()
                 os.fsync(file.fileno())
         except OSError as error:
@@ -162,6 +171,10 @@ def root_builder(description: CertificateDescription, public_key: bytes, now: da
         not_valid_after=end,
     )
     return description.extensions.add(builder, key_id=identifier, issuer_key_id=identifier)
+
+
+def _damaged(path: Path) -> UsageError:
+    return UsageError(f"{path} is damaged.", advice="Restore it from a copy.", code=Code.FILE_INVALID)
 
 
 def unlock_key(path: Path, password: bytes | None, public_key: bytes) -> SoftwareKey:

@@ -53,7 +53,10 @@ def create_signer(
         issued_ids = root.issued()
         chosen = signer_id if signer_id is not None else free_id(issued_ids)
         if chosen.hex().upper() in issued_ids:
-            raise UsageError(f"The signer id {chosen.hex().upper()} was given before.", advice="Choose another.")
+            raise UsageError(
+                f"The signer id {chosen.hex().upper()} was given before.",
+                advice="Choose another; a run that was cut may have used it up.",
+            )
         issued = _issue(definitions[0], root, root_key, key, chosen, now)
         contents = _contents(root, definitions, issued, key, password, index)
         files.write_all(folder, contents)

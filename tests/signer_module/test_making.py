@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import itertools
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,8 +27,9 @@ from signer_module.module import ModuleRoot, ModuleSigner
 from signer_module.module_facts import RootFacts, read_module
 from signer_module.root import RootFolder, write_module_folder
 from signer_module.signer import SignerDescriptions
-from tests.support.modules import DESCRIPTIONS, PASSWORD, make, no_pause, open_order, order, replug, root_folder
-from tests.support.scripted_hal import Answer, ScriptedHal
+from tests.support.cuts import Cut, at_a_command, commands, cut_and_repeat, cutting
+from tests.support.modules import DESCRIPTIONS, PASSWORD, make, no_pause, open_order, order, root_folder
+from tests.support.scripted_hal import ScriptedHal
 
 DIGEST = hashlib.sha256(b"to be signed").digest()
 TOML = (Path(__file__).parents[2] / "configs/signer-module.toml").read_text()
@@ -72,46 +72,7 @@ def test_the_first_byte_that_differs_makes_it_no_module() -> None:
         assert variant_of(zone[:offset] + bytes([zone[offset] ^ 1]) + zone[offset + 1 :]) is None
 
 
-class Cut(AtcaProvError):  # noqa: N818
-    """The power went."""
-
-
-def cutting(hal: ScriptedHal, cut: int, reply_lost: bool) -> Answer:
-    def answer(packet: bytes) -> bytes:
-        if len(hal.packets) <= cut:
-            return hal.chip.exchange(packet)
-        if reply_lost and len(hal.packets) == cut + 1:
-            hal.chip.exchange(packet)
-        raise Cut("cut")
-
-    return answer
-
-
-def commands(run: Callable[[Device], None]) -> int:
-    hal = ScriptedHal()
-    with Device(hal) as device:
-        run(device)
-    return len(hal.packets)
-
-
-def cut_and_repeat(run: Callable[[Device], None], cut: int, reply_lost: bool) -> ScriptedHal:
-    """Run until the cut, then again; return the chip."""
-    hal = ScriptedHal()
-    hal.answer = cutting(hal, cut, reply_lost)
-    with Device(hal) as device, pytest.raises(Cut):
-        run(device)
-    hal.answer = None
-    replug(hal)
-    with Device(hal) as device:
-        try:
-            run(device)
-        except ProvisioningError as error:
-            assert error.code == Code.DATA_LOCKED_OTHER  # noqa: PT017 - it was finished, only the reply was lost
-    replug(hal)
-    return hal
-
-
-@pytest.mark.parametrize("reply_lost", [False, True], ids=["before the command", "after the command"])
+@at_a_command
 def test_a_signer_that_was_cut_at_any_command_is_finished_by_the_same_again(root: RootFolder, reply_lost: bool) -> None:
     wanted = order(quota=50)
 
@@ -144,7 +105,7 @@ def a_root(device: Device, wanted: ModuleOrder | None = None) -> None:
     make_root(device, wanted or order(quota=3), default_description("root"), datetime.now(UTC))
 
 
-@pytest.mark.parametrize("reply_lost", [False, True], ids=["before the command", "after the command"])
+@at_a_command
 def test_a_root_that_was_cut_at_any_command_is_finished_by_the_same_again(reply_lost: bool) -> None:
     def finish(cut: int) -> None:
         hal = cut_and_repeat(a_root, cut, reply_lost)

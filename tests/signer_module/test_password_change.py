@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -14,6 +15,7 @@ from signer_module.module import ModuleSigner
 from signer_module.password_change import change_password, set_password
 from signer_module.root import RootFolder
 from tests.support.chips import send
+from tests.support.cuts import at_a_command, cutting
 from tests.support.modules import (
     PASSWORD,
     copy_of,
@@ -25,7 +27,7 @@ from tests.support.modules import (
     root_folder,
     signer_module,
 )
-from tests.support.scripted_hal import Answer, ScriptedHal
+from tests.support.scripted_hal import ScriptedHal
 
 DIGEST = hashlib.sha256(b"to be signed").digest()
 NEW = b"battery staple"
@@ -116,43 +118,70 @@ def test_the_chip_gives_no_mac_to_guess_from(root: RootFolder) -> None:
             assert send(chip, Opcode.MAC, 0x00, slot, bytes(32)).status == 0x0F
 
 
-@pytest.mark.parametrize("reply_lost", [False, True], ids=["before the command", "after the command"])
-def test_a_change_that_was_cut_is_finished_by_the_same_again(root: RootFolder, reply_lost: bool) -> None:
-    with signer_module(root, order()) as module:
-        made = hal_of(module)
-    with ModuleSigner.on(Device(hal := copy_of(made))) as module:
-        hal.packets.clear()
-        change_password(module, PASSWORD, NEW)
-        count = len(hal.packets)
+Change = Callable[[ModuleSigner], None]
+
+
+def cut_at_each_command(made: ScriptedHal, change: Change, check: Callable[[ScriptedHal], None], lost: bool) -> None:
+    """Cut a change of copies of a module at each of its commands and check what was left."""
+    with ModuleSigner.on(Device(hal := copy_of(made)), no_pause) as module:
+        before = len(hal.packets)
+        change(module)
+        count = len(hal.packets) - before
     assert count > 8
 
-    def finish(cut: int) -> None:
+    def cut(number: int) -> None:
         hal = copy_of(made)
-        with ModuleSigner.on(Device(hal)) as module:
-            hal.packets.clear()
-            hal.answer = cutting(hal, cut, reply_lost)
+        with ModuleSigner.on(Device(hal), no_pause) as module:
+            hal.answer = cutting(hal, number, lost)
             with pytest.raises(AtcaProvError):
-                change_password(module, PASSWORD, NEW)
+                change(module)
             hal.answer = None
+        check(hal)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(cut, range(count)))
+
+
+@at_a_command
+def test_a_change_that_was_cut_leaves_one_password_and_is_finished_by_the_same_again(
+    root: RootFolder, reply_lost: bool
+) -> None:
+    with signer_module(root, order()) as module:
+        made = hal_of(module)
+
+    def change(module: ModuleSigner) -> None:
+        change_password(module, PASSWORD, NEW)
+
+    def check(hal: ScriptedHal) -> None:
+        assert opens(copy_of(hal), PASSWORD) != opens(copy_of(hal), NEW)
         replug(hal)
         with ModuleSigner.on(Device(hal), no_pause) as module:
-            change_password(module, PASSWORD, NEW)
+            change(module)
         assert opens(hal, NEW)
         assert not opens(hal, PASSWORD)
 
-    with ThreadPoolExecutor(8) as pool:
-        list(pool.map(finish, range(count)))
+    cut_at_each_command(made, change, check, reply_lost)
 
 
-def cutting(hal: ScriptedHal, cut: int, reply_lost: bool) -> Answer:
-    def answer(packet: bytes) -> bytes:
-        if len(hal.packets) <= cut:
-            return hal.chip.exchange(packet)
-        if reply_lost and len(hal.packets) == cut + 1:
-            hal.chip.exchange(packet)
-        return b""
+@at_a_command
+def test_a_first_password_that_was_cut_counts_or_not_and_is_set_by_the_same_again(
+    root: RootFolder, reply_lost: bool
+) -> None:
+    with signer_module(root, order(None)) as module:
+        made = hal_of(module)
 
-    return answer
+    def check(hal: ScriptedHal) -> None:
+        with ModuleSigner.on(Device(copy_of(hal)), no_pause) as module:
+            counts = module.needs_password
+            assert counts or module.sign(DIGEST)
+        replug(hal)
+        with ModuleSigner.on(Device(hal), no_pause) as module:
+            if not counts:
+                set_password(module, PASSWORD)
+        assert opens(hal, PASSWORD)
+        assert not opens(hal, NEW)
+
+    cut_at_each_command(made, lambda module: set_password(module, PASSWORD), check, reply_lost)
 
 
 def test_after_a_cut_another_new_password_is_refused_with_the_reason(root: RootFolder) -> None:

@@ -1,0 +1,133 @@
+"""A module for an outside CA, cut at every command of its request and of its import."""
+
+from __future__ import annotations
+
+import hashlib
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from atcaprov.certs.dates import issue_hour
+from atcaprov.certs.description import default_description
+from atcaprov.certs.keys import key_id, verify_digest
+from atcaprov.device.device import Device
+from signer_module.make_signer import OutsideRequest, import_certificate, request_certificate
+from signer_module.module import ModuleSigner
+from signer_module.root import RootFolder
+from tests.support.cuts import at_a_command, commands, cut_and_repeat, cutting
+from tests.support.modules import DESCRIPTIONS, PASSWORD, copy_of, no_pause, order, replug, root_folder
+from tests.support.scripted_hal import ScriptedHal
+
+DIGEST = hashlib.sha256(b"to be signed").digest()
+ORDER = order(quota=5)
+
+
+@pytest.fixture(scope="module")
+def ca(tmp_path_factory: pytest.TempPathFactory) -> RootFolder:
+    return root_folder(tmp_path_factory.mktemp("ca") / "ca")
+
+
+def ask(device: Device, kept: bytes | None = None) -> OutsideRequest:
+    description = default_description("signer")
+    return request_certificate(device, ORDER, description, signer_id=b"\x0a\x0b", wanted=lambda key: key == kept)
+
+
+def certified(ca: RootFolder, request: OutsideRequest) -> bytes:
+    """What the CA makes of a request (DER)."""
+    asked = x509.load_der_x509_csr(request.der)
+    assert asked.is_signature_valid
+    builder = x509.CertificateBuilder(
+        issuer_name=ca.subject,
+        subject_name=asked.subject,
+        public_key=asked.public_key(),
+        serial_number=0x44556677889900112233,
+        not_valid_before=issue_hour(datetime.now(UTC), 0),
+        not_valid_after=datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC),
+    )
+    for extension in asked.extensions:
+        builder = builder.add_extension(extension.value, extension.critical)
+    builder = builder.add_extension(x509.AuthorityKeyIdentifier(key_id(ca.public_key), None, None), critical=False)
+    return builder.sign(ca.unlock(None).cryptography_key, hashes.SHA256()).public_bytes(Encoding.DER)
+
+
+def finish(device: Device, ca: RootFolder, certificate: bytes) -> None:
+    import_certificate(device, ORDER, DESCRIPTIONS, certificate=certificate, root=ca.certificate)
+
+
+def proved(hal: ScriptedHal, certificate: bytes) -> None:
+    with ModuleSigner.on(Device(hal), no_pause) as module:
+        assert module.certificate == certificate
+        module.unlock(PASSWORD)
+        assert module.prove()
+        assert module.remaining == 5
+        assert verify_digest(module.public_key, DIGEST, module.sign(DIGEST))
+
+
+@at_a_command
+def test_a_request_that_was_cut_at_any_command_is_made_by_the_same_again(ca: RootFolder, reply_lost: bool) -> None:
+    def cut(number: int) -> None:
+        requests: list[OutsideRequest] = []
+        hal = cut_and_repeat(lambda device: requests.append(ask(device)), number, reply_lost)
+        certificate = certified(ca, requests[-1])
+        with Device(hal) as device:
+            finish(device, ca, certificate)
+        replug(hal)
+        proved(hal, certificate)
+
+    count = commands(ask)
+    assert count > 20
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(cut, range(count)))
+
+
+@at_a_command
+def test_a_request_made_again_and_cut_keeps_the_key_that_the_ca_knows(ca: RootFolder, reply_lost: bool) -> None:
+    hal = ScriptedHal()
+    with Device(hal) as device:
+        first = ask(device)
+    certificate = certified(ca, first)
+    for number in range(commands(lambda device: ask(device, first.public_key), copy_of(hal))):
+        copy = copy_of(hal)
+        cut_and_repeat(lambda device: ask(device, first.public_key), number, reply_lost, copy)
+        with Device(copy) as device:
+            finish(device, ca, certificate)
+        replug(copy)
+        proved(copy, certificate)
+
+
+@at_a_command
+def test_an_import_that_was_cut_at_any_command_is_finished_by_the_same_again(ca: RootFolder, reply_lost: bool) -> None:
+    begun = ScriptedHal()
+    with Device(begun) as device:
+        certificate = certified(ca, ask(device))
+
+    def run(device: Device) -> None:
+        finish(device, ca, certificate)
+
+    def cut(number: int) -> None:
+        proved(cut_and_repeat(run, number, reply_lost, copy_of(begun)), certificate)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(cut, range(commands(run, copy_of(begun)))))
+
+
+def test_an_import_that_was_cut_may_go_back_to_the_request(ca: RootFolder) -> None:
+    """Until the data lock the CA may be asked again."""
+    hal = ScriptedHal()
+    with Device(hal) as device:
+        request = ask(device)
+        certificate = certified(ca, request)
+    hal.answer = cutting(hal, commands(lambda device: finish(device, ca, certificate), copy_of(hal)) - 2, False)
+    with Device(hal) as device, pytest.raises(Exception, match="cut"):
+        finish(device, ca, certificate)
+    hal.answer = None
+    replug(hal)
+    with Device(hal) as device:
+        assert ask(device, request.public_key).public_key == request.public_key
+        finish(device, ca, certificate)
+    replug(hal)
+    proved(hal, certificate)

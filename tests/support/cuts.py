@@ -1,0 +1,61 @@
+"""Power that goes at one command of a chip, before the chip has it or after it has done it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from atcaprov.device.device import Device
+from atcaprov.errors import AtcaProvError, Code, ProvisioningError
+from tests.support.modules import replug
+from tests.support.scripted_hal import Answer, ScriptedHal
+
+at_a_command = pytest.mark.parametrize("reply_lost", [False, True], ids=["before the command", "after the command"])
+
+
+class Cut(AtcaProvError):  # noqa: N818
+    """The power went."""
+
+
+def cutting(hal: ScriptedHal, cut: int, reply_lost: bool) -> Answer:
+    """Return answers of a chip up to the command number `cut`, counted from now."""
+    before = len(hal.packets)
+
+    def answer(packet: bytes) -> bytes:
+        number = len(hal.packets) - before
+        if number <= cut:
+            return hal.chip.exchange(packet)
+        if reply_lost and number == cut + 1:
+            hal.chip.exchange(packet)
+        raise Cut("cut")
+
+    return answer
+
+
+def commands(run: Callable[[Device], object], hal: ScriptedHal | None = None) -> int:
+    """Return how many commands a run sends to a chip, a blank one if none is given."""
+    hal = hal or ScriptedHal()
+    before = len(hal.packets)
+    with Device(hal) as device:
+        run(device)
+    return len(hal.packets) - before
+
+
+def cut_and_repeat(
+    run: Callable[[Device], object], cut: int, reply_lost: bool, hal: ScriptedHal | None = None
+) -> ScriptedHal:
+    """Run until the cut, then again; return the chip."""
+    hal = hal or ScriptedHal()
+    hal.answer = cutting(hal, cut, reply_lost)
+    with Device(hal) as device, pytest.raises(Cut):
+        run(device)
+    hal.answer = None
+    replug(hal)
+    with Device(hal) as device:
+        try:
+            run(device)
+        except ProvisioningError as error:
+            assert error.code == Code.DATA_LOCKED_OTHER  # noqa: PT017 - it was finished, only the reply was lost
+    replug(hal)
+    return hal
