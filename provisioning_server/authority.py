@@ -66,8 +66,8 @@ class Records(Protocol):
     def documents(self, document_id: str) -> SignerDocuments:
         """Return the signer documents that a record names."""
 
-    def documents_of(self, signer_public_key: bytes) -> SignerDocuments | None:
-        """Return the newest signer documents with this key that records name."""
+    def known_documents(self) -> Sequence[SignerDocuments]:
+        """Return the signer documents that were kept, oldest first."""
 
     def keep_documents(self, documents: SignerDocuments) -> None:
         """Keep documents durably before a record names them."""
@@ -108,6 +108,8 @@ class Authority:
         self._clock = clock
         self._slow_signers = slow_signers
         self._allow_rekey = allow_rekey
+        for documents in records.known_documents():
+            signers.remember(documents)
         self._signing: dict[bytes, list[Later]] = {}  # by chip serial: the one that is being signed, then those behind
 
     def answer(self, items: Sequence[Item]) -> list[Reply | Later | None]:
@@ -224,7 +226,7 @@ class Authority:
         if not request.any_of_group:
             return None
         key = request.signer_public_key
-        documents = self._signers.documents_of(key) or self._records.documents_of(key)
+        documents = self._signers.documents_of(key)
         return documents.group if documents is not None else None
 
     def _choose(self, request: Request) -> list[Signer] | ErrorReply:
@@ -242,6 +244,7 @@ class Authority:
             load_public_key(request.public_key)
         except CertificateError as error:
             return refusal(error, code=Code.REQUEST_INVALID)
+        self._keep_named(request)
         quick = next((signer for signer in signers if not signer.slow), None)
         if quick is None:
             return self._issue_later(request, chip_serial, later or Later(request))
@@ -249,6 +252,12 @@ class Authority:
         record = issue(quick, request.public_key, chip_serial, self._clock())
         batch.setdefault(chip_serial, []).append(record)
         return record
+
+    def _keep_named(self, request: CertificatesRequest) -> None:
+        """Know the group of the signer that a client names after a restart too, though another one may sign."""
+        named = self._signers.documents_of(request.signer_public_key)
+        if request.any_of_group and named is not None:
+            self._records.keep_documents(named)
 
     def _issue_later(self, request: CertificatesRequest, chip_serial: bytes, later: Later) -> Later:
         assert self._slow_signers is not None, "a slow signer without its thread"

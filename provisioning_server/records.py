@@ -10,16 +10,19 @@ lose the next one too.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from atcaprov.errors import AtcaProvError, Code, UsageError
 from provisioning_server.certificate_files import CertificateFiles
 from provisioning_server.durable import replace_synced
 from provisioning_server.signer_documents import SignerDocuments
 from provisioning_server.signing_log import IssuedRecord, SigningLog, read_signing_log
+
+_DOCUMENT_ID: Final = re.compile("[0-9a-f]{64}")
 
 
 class _Place(NamedTuple):
@@ -59,6 +62,7 @@ class FileRecords:
                 folder.mkdir(parents=True, exist_ok=True)
             self._files = CertificateFiles(data / "certs")
             self._logs = sorted(log_path.parent.glob("signing-*.tsv"))
+            self._load_all_documents()
             self._read_earlier()
             self._log = SigningLog.create(log_path)
         except OSError as error:
@@ -77,10 +81,9 @@ class FileRecords:
         """Return the signer documents that a record names."""
         return self._documents[document_id]
 
-    def documents_of(self, signer_public_key: bytes) -> SignerDocuments | None:
-        """Return the newest signer documents with this key that records name."""
-        found = [each for each in self._documents.values() if each.signer_public_key == signer_public_key]
-        return found[-1] if found else None
+    def known_documents(self) -> list[SignerDocuments]:
+        """Return all signer documents in the folder, oldest first."""
+        return list(self._documents.values())
 
     def keep_documents(self, documents: SignerDocuments) -> None:
         """Have a signer's documents on the disk before the first record names them; raises RECORDS_FAILED."""
@@ -118,6 +121,12 @@ class FileRecords:
                 self._index(record, _Place(number, offset, size))
                 signer = self._load_documents(record.documents).signer_certificate
                 self.restored_files += self._files.restore(record, len(self._places[record.chip_serial]), signer)
+
+    def _load_all_documents(self) -> None:
+        """Also those that no record names: a signer that clients named while others of its group signed."""
+        files = [path for path in self._documents_folder.glob("*.cbor") if _DOCUMENT_ID.fullmatch(path.stem)]
+        for path in sorted(files, key=lambda path: path.stat().st_mtime_ns):
+            self._load_documents(path.stem)
 
     def _load_documents(self, document_id: str) -> SignerDocuments:
         found = self._documents.get(document_id)

@@ -54,6 +54,12 @@ class SignerRoster:
             self._entries[signer.documents.signer_public_key] = Standing(signer)
             self._seen[signer.documents.signer_public_key] = signer.documents
 
+    def remember(self, documents: SignerDocuments) -> None:
+        """Know a signer that was here before the start, unless it is here anew; a later call wins."""
+        with self._lock:
+            if documents.signer_public_key not in self._entries:
+                self._seen[documents.signer_public_key] = documents
+
     def remove(self, signer: Signer) -> bool:
         """Let a signer go; return whether it was here. Its documents stay known."""
         with self._lock:
@@ -76,7 +82,7 @@ class SignerRoster:
         return any(entry.signer is signer and _ready(entry) for entry in self.standings())
 
     def documents_of(self, public_key: bytes) -> SignerDocuments | None:
-        """Return the documents of a signer that is here or was here since the start."""
+        """Return the documents of a signer that is here or was here."""
         return self._seen.get(public_key)
 
     def choose(self, public_key: bytes, group: bytes | None = None) -> list[Signer] | ErrorReply:

@@ -158,7 +158,7 @@ def test_stored_certificates_are_given_out_even_if_their_signer_is_gone(
     signer = MemorySigner()
     first = _one(_authority(records, log, signer), request(signer))
     assert _one(_authority(records, log, SIGNER), request(signer)) == first
-    assert _refused(_authority(records, log, SIGNER), request(signer, 2)) == Code.SIGNER_UNKNOWN
+    assert _refused(_authority(records, log, SIGNER), request(signer, 2)) == Code.SIGNER_UNPLUGGED
 
 
 def test_requests_that_no_chip_makes_are_refused(records: FileRecords, log: RememberingLog) -> None:

@@ -237,6 +237,47 @@ def test_a_group_is_known_from_the_records_after_a_restart(
         assert other.signer_certificate == second.documents.signer_certificate
 
 
+def restarted(data: Path, *signers: MemorySigner) -> IssuingLine:
+    """A line over the records of an earlier one."""
+    last = data / "logs" / "signing-1.tsv"
+    last.rename(data / "logs" / f"signing-0-{len(list(last.parent.iterdir()))}.tsv")
+    return IssuingLine(data, signers)
+
+
+def test_what_another_module_of_the_group_signed_is_given_again_after_restarts(
+    tmp_path: Path, group: tuple[SlowSigner, SlowSigner]
+) -> None:
+    named, other = group
+    other.go_on.release(2)
+    with IssuingLine(tmp_path, [named, other]) as line:
+        busy = line.ask(request(named, 9))
+        named.wait_until_it_signs()
+        reply = line.certify(request(named, any_of_group=True))
+        assert reply.signer_certificate == other.documents.signer_certificate
+        named.fault = GONE
+        named.go_on.release()
+        assert refused(busy) == refusals.SIGNER_UNPLUGGED
+    for here in ((other,), (named,), ()):
+        with restarted(tmp_path, *here) as line:
+            for existing_only in (True, False):
+                again = request(named, any_of_group=True, existing_only=existing_only)
+                assert line.certify(again) == reply, here
+            offer = line.ask(SignerRequest(named.documents.signer_public_key, True)).result(PATIENCE)
+            assert isinstance(offer, SignerReply) if here else offer == refusals.SIGNER_UNPLUGGED
+    assert other.signatures == 1
+    assert named.signatures == 0
+
+
+def test_a_signer_of_the_records_is_unplugged_and_not_unknown_after_a_restart(tmp_path: Path) -> None:
+    signer = MemorySigner()
+    with IssuingLine(tmp_path, [signer]) as line:
+        line.certify(request(signer))
+    with restarted(tmp_path) as line:
+        assert refused(line.ask(SignerRequest(signer.documents.signer_public_key))) == refusals.SIGNER_UNPLUGGED
+        assert refused(line.ask(request(signer, 2))) == refusals.SIGNER_UNPLUGGED
+        assert refused(line.ask(request(MemorySigner(), 2))) == refusals.SIGNER_UNKNOWN
+
+
 def test_little_quota_is_told_early(make: Make) -> None:
     slow = SlowSigner()
     slow.remaining = 12
