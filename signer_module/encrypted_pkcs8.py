@@ -16,6 +16,9 @@ from cryptography.hazmat.primitives import hashes, padding
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.kdf.pbkdf2 import PBKDF2HMAC
 
+from atcaprov.certs.der import INTEGER, OCTET_STRING, SEQUENCE
+from signer_module.der_writer import tlv
+
 ROUNDS: Final = 600_000
 _SALT_SIZE: Final = 16
 _BLOCK_BITS: Final = 128
@@ -23,9 +26,6 @@ _PBES2: Final = bytes.fromhex("06092a864886f70d01050d")
 _PBKDF2: Final = bytes.fromhex("06092a864886f70d01050c")
 _HMAC_SHA256: Final = bytes.fromhex("300c06082a864886f70d02090500")
 _AES_256_CBC: Final = bytes.fromhex("060960864801650304012a")
-_SEQUENCE: Final = 0x30
-_INTEGER: Final = 0x02
-_OCTET_STRING: Final = 0x04
 
 
 def encrypt_pkcs8(private_key_info: bytes, password: bytes, *, rounds: int = ROUNDS) -> bytes:
@@ -37,20 +37,11 @@ def encrypt_pkcs8(private_key_info: bytes, password: bytes, *, rounds: int = ROU
     encryptor = Cipher(algorithms.AES256(key), modes.CBC(vector)).encryptor()
     encrypted = encryptor.update(padded) + encryptor.finalize()
     round_bytes = rounds.to_bytes(rounds.bit_length() // 8 + 1, "big")
-    derivation = _der(_SEQUENCE, _der(_OCTET_STRING, salt), _der(_INTEGER, round_bytes), _HMAC_SHA256)
-    scheme = _der(_SEQUENCE, _AES_256_CBC, _der(_OCTET_STRING, vector))
-    parameters = _der(_SEQUENCE, _der(_SEQUENCE, _PBKDF2, derivation), scheme)
-    algorithm = _der(_SEQUENCE, _PBES2, parameters)
-    return _pem(_der(_SEQUENCE, algorithm, _der(_OCTET_STRING, encrypted)))
-
-
-def _der(tag: int, *parts: bytes) -> bytes:
-    content = b"".join(parts)
-    size = len(content)
-    if size < 0x80:
-        return bytes([tag, size]) + content
-    length = size.to_bytes(size.bit_length() + 7 >> 3, "big")
-    return bytes([tag, 0x80 | len(length)]) + length + content
+    derivation = tlv(SEQUENCE, tlv(OCTET_STRING, salt), tlv(INTEGER, round_bytes), _HMAC_SHA256)
+    scheme = tlv(SEQUENCE, _AES_256_CBC, tlv(OCTET_STRING, vector))
+    parameters = tlv(SEQUENCE, tlv(SEQUENCE, _PBKDF2, derivation), scheme)
+    algorithm = tlv(SEQUENCE, _PBES2, parameters)
+    return _pem(tlv(SEQUENCE, algorithm, tlv(OCTET_STRING, encrypted)))
 
 
 def _pem(der: bytes) -> bytes:
