@@ -22,6 +22,7 @@ from provisioning_server.given_passwords import credentials_folder
 from provisioning_server.passwords import read_passwords
 from provisioning_server.program_log import ProgramLog
 from provisioning_server.settings import DEFAULT_BIND, DEFAULT_PORT, Settings
+from provisioning_server.settings_file import settings_option
 from provisioning_server.signers.hsm import HsmSigner
 from provisioning_server.signers.roster import SignerRoster
 from provisioning_server.signers.software import SoftwareSigner
@@ -96,6 +97,9 @@ def command(
         scan=scan,
     )
     serve(settings)
+
+
+command.params.insert(0, settings_option())
 
 
 def serve(settings: Settings) -> None:

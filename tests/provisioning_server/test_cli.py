@@ -47,7 +47,17 @@ def _request(signer: SignerFolder, number: int) -> CertificatesRequest:
 def test_help_names_every_option() -> None:
     done = CliRunner().invoke(command, ["--help"])
     assert done.exit_code == 0
-    for option in ("signer", "data", "bind", "port", "plain-network", "password-file", "password-fd", "allow-rekey"):
+    for option in (
+        "settings",
+        "signer",
+        "data",
+        "bind",
+        "port",
+        "plain-network",
+        "password-file",
+        "password-fd",
+        "allow-rekey",
+    ):
         assert f"--{option}" in done.output
 
 
