@@ -27,13 +27,13 @@ from atcaprov.device.library import (
     KIT_DEV_IDENTITY,
     KIT_DEV_INTERFACE_I2C,
     KIT_INTERFACE,
-    InterfaceConfig,
     load_library,
 )
 from atcaprov.device.refusals import refusal
 from atcaprov.errors import DeviceError, TransportError, UsageError
 from atcaprov.hal.base import Hal
 from atcaprov.hal.registry import open_hal
+from atcaprov.vendor_library import InterfaceConfig
 
 _SUCCESS: Final = 0
 _RESENDS: Final = 2

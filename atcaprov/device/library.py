@@ -1,4 +1,4 @@
-"""The vendor's C library, loaded from the installed wheel and given its argument types.
+"""The vendor's functions that drive a chip, and the kit bridge by which their packets come to Python.
 
 Only functions that take an own device handle are used, never the library's global device, so that many chips live in
 one process. The structures follow the ABI of cryptoauthlib 3.8 on 64-bit platforms.
@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import ctypes
 import functools
-import importlib.util
 import sys
 from ctypes import POINTER, c_bool, c_char_p, c_int, c_size_t, c_uint8, c_uint16, c_uint32, c_void_p
-from pathlib import Path
 from typing import Final
 
-from atcaprov.errors import Code, TransportError
+from atcaprov.vendor_library import InterfaceConfig, open_library
 
 KIT_INTERFACE: Final = 5
 """iface_type of the binary kit bridge, the only interface whose bytes Python callbacks can carry."""
@@ -23,30 +21,6 @@ KIT_DEV_INTERFACE_I2C: Final = 1
 KIT_DEV_IDENTITY: Final = 0xC0
 
 _Bytes = POINTER(c_uint8)
-
-
-class KitParameters(ctypes.Structure):
-    """Member `atcakit` of the interface configuration's union."""
-
-    _fields_ = (("dev_interface", c_uint32), ("dev_identity", c_uint8), ("flags", c_uint32))
-
-
-class _InterfaceUnion(ctypes.Union):
-    # The largest member holds eight pointers; it gives the union its size and alignment.
-    _fields_ = (("kit", KitParameters), ("largest", c_void_p * 8))
-
-
-class InterfaceConfig(ctypes.Structure):
-    """ATCAIfaceCfg, 88 bytes."""
-
-    _fields_ = (
-        ("iface_type", c_uint32),
-        ("devtype", c_uint8),
-        ("parameters", _InterfaceUnion),
-        ("wake_delay", c_uint16),
-        ("rx_retries", c_int),
-        ("cfg_data", c_void_p),
-    )
 
 
 PhySend = ctypes.CFUNCTYPE(c_int, c_void_p, _Bytes, c_uint16)
@@ -95,30 +69,12 @@ _SIGNATURES: Final = {
 
 @functools.cache
 def load_library() -> ctypes.CDLL:
-    """Load the library that the wheel bundles, never one that the system happens to have.
+    """Return the vendor's library for the functions that drive a chip.
 
     Raises:
         TransportError: the wheel is not installed, or its library does not load (code LIBRARY_MISSING).
     """
-    spec = importlib.util.find_spec("cryptoauthlib")
-    if spec is None or spec.origin is None:
-        raise TransportError(
-            "The vendor's driver cryptoauthlib is not installed.",
-            advice="Install it with 'pip install cryptoauthlib'; docs/howto/install.md tells how on other platforms.",
-            code=Code.LIBRARY_MISSING,
-        )
-    path = Path(spec.origin).parent / _file_name()
-    try:
-        library = ctypes.CDLL(str(path))
-        for name, arguments in _SIGNATURES.items():
-            getattr(library, name).argtypes = arguments
-    except (OSError, AttributeError) as error:
-        raise TransportError(
-            f"The vendor's driver at {path} can't be used: {error}.",
-            advice="Install the version of cryptoauthlib that this project pins.",
-            code=Code.LIBRARY_MISSING,
-        ) from error
-    return library
+    return open_library(_SIGNATURES)
 
 
 @functools.cache
@@ -128,7 +84,3 @@ def c_runtime() -> tuple[int, int]:
     runtime.malloc.argtypes = (c_size_t,)
     addresses = tuple(ctypes.cast(function, c_void_p).value or 0 for function in (runtime.malloc, runtime.free))
     return addresses[0], addresses[1]
-
-
-def _file_name() -> str:
-    return {"win32": "cryptoauth.dll", "darwin": "libcryptoauth.dylib"}.get(sys.platform, "libcryptoauth.so")
