@@ -50,6 +50,23 @@ class I2cBus(abc.ABC):
             TransportError: the bus failed.
         """
 
+    def close(self) -> None:  # noqa: B027 - most hold nothing
+        """Release what the transfers need; closing twice does no harm."""
+
+
+def wakes(bus: I2cBus, address: int) -> bool:
+    """Send the wake pulse, which reaches every chip of the bus; tell whether the one at a 7-bit address woke by it.
+
+    Nothing is written to the address itself. A chip that is awake already may be taken for none.
+
+    Raises:
+        TransportError: the bus failed.
+    """
+    with suppress(TransportError):  # nobody acknowledges, which some adapters report as a failed bus
+        bus.write(GENERAL_CALL, _RESET)  # holds SDA low for long enough at up to 100 kHz
+    time.sleep(_WAKE_SECONDS)
+    return bus.read(address, len(WAKE_TOKEN)) == WAKE_TOKEN
+
 
 class I2cHal(Hal):
     """One chip at a 7-bit address.
@@ -114,6 +131,7 @@ class I2cHal(Hal):
         except TransportError:
             pass  # it is gone: nothing is left to put to sleep
         finally:
+            self._bus.close()
             self._bus_lock.release()
             self._chip_lock.release()
 
@@ -131,17 +149,11 @@ class I2cHal(Hal):
         if self._awake and self._bus.write(self._address, _RESET):
             return
         self._used = True
-        if not self._pulse():
+        if not wakes(self._bus, self._address):
             self._bus.write(self._address, _SLEEP)  # awake chips ignore the pulse
-            if not self._pulse():
+            if not wakes(self._bus, self._address):
                 raise self._no_reply("does not wake")
         self._awake = True
-
-    def _pulse(self) -> bool:
-        with suppress(TransportError):  # nobody acknowledges, which some adapters report as a failed bus
-            self._bus.write(GENERAL_CALL, _RESET)  # holds SDA low for long enough at up to 100 kHz
-        time.sleep(_WAKE_SECONDS)
-        return self._bus.read(self._address, len(WAKE_TOKEN)) == WAKE_TOKEN
 
     def _end(self, word_address: bytes) -> None:
         try:

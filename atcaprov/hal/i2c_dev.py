@@ -2,75 +2,17 @@
 
 from __future__ import annotations
 
-import errno
-import os
-from types import ModuleType
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from atcaprov.errors import Code, TransportError, UsageError
 from atcaprov.hal.bus_lock import BusLock
-from atcaprov.hal.device_url import both_forms, parse_7_bit_address, parse_target
-from atcaprov.hal.i2c import COMMAND_SECONDS, I2cBus, I2cHal
-from atcaprov.hal.line_port import gone, no_access, not_there
-
-fcntl: ModuleType | None
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None
+from atcaprov.hal.device_url import parse_7_bit_address, parse_target
+from atcaprov.hal.i2c import COMMAND_SECONDS, LOCK_SECONDS, I2cBus, I2cHal, wakes
+from atcaprov.hal.i2c_library import LibraryI2cBus
+from atcaprov.hal.i2c_node import has_device_files
 
 SCHEME: Final = "i2c"
-_I2C_SLAVE: Final = 0x0703
-"""ioctl: the address of the transfers that follow (Linux include/uapi/linux/i2c-dev.h)."""
-_NOT_ACKNOWLEDGED: Final = frozenset({errno.ENXIO, getattr(errno, "EREMOTEIO", errno.ENXIO)})
-
-
-class LinuxI2cBus(I2cBus):
-    """One `/dev/i2c-N`, opened for each transfer: an open handle would hold up the unplugging of a USB adapter."""
-
-    def __init__(self, number: int) -> None:
-        self.path = f"/dev/i2c-{number}"
-
-    def write(self, address: int, data: bytes) -> bool:
-        """Write to a 7-bit address; tell whether it acknowledged."""
-        file = self._open(address)
-        try:
-            return os.write(file, data) == len(data)
-        except OSError as error:
-            if error.errno in _NOT_ACKNOWLEDGED:
-                return False
-            raise gone(self.path, error.strerror) from error
-        finally:
-            os.close(file)
-
-    def read(self, address: int, count: int) -> bytes:
-        """Read from a 7-bit address; nothing if it does not acknowledge."""
-        file = self._open(address)
-        try:
-            return os.read(file, count)
-        except OSError as error:
-            if error.errno in _NOT_ACKNOWLEDGED:
-                return b""
-            raise gone(self.path, error.strerror) from error
-        finally:
-            os.close(file)
-
-    def _open(self, address: int) -> int:
-        assert fcntl is not None
-        try:
-            file = os.open(self.path, os.O_RDWR | os.O_CLOEXEC)
-        except FileNotFoundError as error:
-            raise not_there(self.path) from error
-        except PermissionError as error:
-            raise no_access(self.path, error.strerror) from error
-        except OSError as error:
-            raise gone(self.path, error.strerror) from error
-        try:
-            fcntl.ioctl(file, _I2C_SLAVE, address)
-        except OSError as error:
-            os.close(file)
-            raise _taken(self.path, address, error) from error
-        return file
 
 
 def open_i2c(rest: str, bus: I2cBus | None = None, *, seconds: float = COMMAND_SECONDS) -> I2cHal:
@@ -80,14 +22,13 @@ def open_i2c(rest: str, bus: I2cBus | None = None, *, seconds: float = COMMAND_S
 
     Raises:
         UsageError: the URL is of another form, or the system has no such buses.
-        TransportError: there is no such bus, it can't be opened, or no chip answers at the address.
+        TransportError: there is no such bus, it can't be opened, no chip answers at the address, or the vendor's
+            library is not there.
     """
     number, address = _parse(rest)
-    if bus is None and fcntl is None:
-        raise UsageError("I2C buses can be used on Linux only.", advice="Use a kit.")
     locks = BusLock(f"i2c-{number}"), BusLock(f"i2c-{number}-{address:02x}")
     hal = I2cHal(
-        bus or LinuxI2cBus(number),
+        bus or _bus(number),
         address,
         url=f"{SCHEME}://{number}/0x{address:02x}",
         bus_lock=locks[0],
@@ -103,6 +44,41 @@ def open_i2c(rest: str, bus: I2cBus | None = None, *, seconds: float = COMMAND_S
     return hal
 
 
+def woken_addresses(number: int, addresses: Iterable[int]) -> Iterator[int]:
+    """Give those of the 7-bit addresses of a bus where a chip wakes; the others get a pulse and a read, no write.
+
+    Addresses that a driver of the kernel holds are passed over, and so are chips that another program keeps awake.
+
+    Raises:
+        UsageError: the system has no such buses.
+        TransportError: the bus can't be used, or the vendor's library is not there.
+    """
+    bus, lock = _bus(number), BusLock(f"i2c-{number}")
+    try:
+        for address in addresses:
+            with lock.held(LOCK_SECONDS):
+                is_chip = _wakes_if_free(bus, address)
+            if is_chip:
+                yield address
+    finally:
+        bus.close()
+
+
+def _wakes_if_free(bus: I2cBus, address: int) -> bool:
+    try:
+        return wakes(bus, address)
+    except TransportError as error:
+        if error.code == Code.DEVICE_BUSY:
+            return False
+        raise
+
+
+def _bus(number: int) -> I2cBus:
+    if not has_device_files():
+        raise UsageError("I2C buses can be used on Linux only.", advice="Use a kit.")
+    return LibraryI2cBus(number)
+
+
 def _parse(rest: str) -> tuple[int, int]:
     target = parse_target(SCHEME, rest)
     bus, _, address = target.name.partition("/")
@@ -111,14 +87,3 @@ def _parse(rest: str) -> tuple[int, int]:
             f"'{SCHEME}:{rest}' names no bus and address.", advice="Write i2c://1/0x60: bus 1, 7-bit address 0x60."
         )
     return int(bus), parse_7_bit_address(address)
-
-
-def _taken(path: str, address: int, error: OSError) -> TransportError:
-    where = f"{both_forms(address << 1)} at {path}"
-    if error.errno == errno.EBUSY:
-        return TransportError(
-            f"A driver of the kernel holds the chip {where}.",
-            advice="Unbind the driver (atmel_ecc) from it.",
-            code=Code.DEVICE_BUSY,
-        )
-    return gone(path, error.strerror)

@@ -38,6 +38,7 @@ except TransportError as error:
         ("kit-cdc:///dev/null", "pyserial"),
         ("kit-hid:///dev/null", "hidapi"),
         ("emulator:", "cryptoauthlib"),
+        ("i2c://1/0x60", "cryptoauthlib"),
     ],
 )
 def test_what_is_missing_is_said_when_a_chip_is_opened(url: str, missing: str) -> None:

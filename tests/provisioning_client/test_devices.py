@@ -49,7 +49,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
     monkeypatch.setattr(kit_hid, "hid_module", lambda backend="": machine.hid)
     monkeypatch.setattr(listing, "hid_module", lambda: machine.hid)
     monkeypatch.setattr(discovery, "_serial_ports", list)
-    monkeypatch.setattr(i2c_dev, "LinuxI2cBus", machine.bus)
+    monkeypatch.setattr(i2c_dev, "LibraryI2cBus", machine.bus)
     monkeypatch.setattr(listing, "i2c_buses", lambda: [I2cBus(number, "fake adapter", "") for number in machine.buses])
     return machine
 

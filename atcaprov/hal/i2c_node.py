@@ -1,0 +1,71 @@
+"""The device file of an I2C bus, `/dev/i2c-N`: why a transfer over it failed."""
+
+from __future__ import annotations
+
+import errno
+import os
+from types import ModuleType
+from typing import Final
+
+from atcaprov.errors import Code, TransportError
+from atcaprov.hal.device_url import both_forms
+from atcaprov.hal.line_port import gone, no_access, not_there
+
+fcntl: ModuleType | None
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
+
+_I2C_SLAVE: Final = 0x0703
+"""ioctl: the address of the transfers that follow (Linux include/uapi/linux/i2c-dev.h)."""
+_NOT_ACKNOWLEDGED: Final = frozenset({0, errno.ENXIO, getattr(errno, "EREMOTEIO", errno.ENXIO)})
+"""Error numbers of an address that nobody acknowledges; 0 if the number got lost."""
+
+
+def has_device_files() -> bool:
+    """Tell whether this system has I2C buses as device files."""
+    return fcntl is not None
+
+
+def require_silence(path: str, address: int, error_number: int) -> None:
+    """Return if a failed transfer means that the 7-bit address was not acknowledged.
+
+    Opens the device file and claims the address, and moves nothing on the bus.
+
+    Raises:
+        TransportError: the bus is not there or gone, can't be opened, a driver of the kernel holds the address, or the
+            bus failed.
+    """
+    os.close(_opened(path, address))
+    if error_number not in _NOT_ACKNOWLEDGED:
+        raise gone(path, os.strerror(error_number))
+
+
+def _opened(path: str, address: int) -> int:
+    assert fcntl is not None
+    try:
+        file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError as error:
+        raise not_there(path) from error
+    except PermissionError as error:
+        raise no_access(path, error.strerror) from error
+    except OSError as error:
+        raise gone(path, error.strerror) from error
+    try:
+        fcntl.ioctl(file, _I2C_SLAVE, address)
+    except OSError as error:
+        os.close(file)
+        raise _taken(path, address, error) from error
+    return file
+
+
+def _taken(path: str, address: int, error: OSError) -> TransportError:
+    where = f"{both_forms(address << 1)} at {path}"
+    if error.errno == errno.EBUSY:
+        return TransportError(
+            f"A driver of the kernel holds the chip {where}.",
+            advice="Unbind the driver (atmel_ecc) from it.",
+            code=Code.DEVICE_BUSY,
+        )
+    return gone(path, error.strerror)

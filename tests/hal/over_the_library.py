@@ -1,0 +1,147 @@
+"""I2C through the vendor's transport over a played kernel: the contract of all ways, and what each errno becomes.
+
+Runs in a process of its own, which `test_i2c_library.py` starts with the kernel's calls preloaded.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+
+import pytest
+
+from atcaprov.emulator.chip import Chip
+from atcaprov.errors import Code, TransportError
+from atcaprov.hal.base import Hal
+from atcaprov.hal.i2c_dev import open_i2c
+from atcaprov.hal.i2c_library import LibraryI2cBus
+from tests.hal import ways
+from tests.hal.ways import FakeI2cBus, I2cWay
+from tests.support.i2c_kernel import PlayedKernel, played
+
+KERNEL = PlayedKernel()
+BUS_NUMBER = 213
+"""Of no bus that other tests lock."""
+
+
+class LibraryWay(I2cWay):
+    def __init__(self) -> None:
+        super().__init__()
+        KERNEL.reset()
+        KERNEL.bus = self.bus
+
+    def open(self) -> Hal:
+        return open_i2c(f"//{BUS_NUMBER}/0x60", seconds=0.3)
+
+
+ways.WAYS.clear()
+ways.WAYS["i2c"] = LibraryWay
+
+from tests.hal.test_contract import *  # noqa: E402, F403 - reads the table of ways when it is imported
+
+del test_every_firmware_serves_the_vendors_driver  # noqa: F821
+
+
+@pytest.fixture
+def kernel() -> Iterator[PlayedKernel]:
+    with played(KERNEL) as kernel:
+        yield kernel
+
+
+def test_each_transfer_opens_addresses_and_closes(kernel: PlayedKernel) -> None:
+    bus = LibraryI2cBus(5)
+    assert bus.write(0x60, b"\x03abc")
+    assert bus.write(0, b"\x00")
+    assert bus.read(0x60, 4) == bytes(4)
+    assert kernel.calls == [
+        ("open", "/dev/i2c-5"),
+        ("ioctl", 0x60),
+        ("write", b"\x03abc"),
+        ("open", "/dev/i2c-5"),
+        ("ioctl", 0),
+        ("write", b"\x00"),
+        ("open", "/dev/i2c-5"),
+        ("ioctl", 0x60),
+        ("read", 4),
+    ]
+    bus.close()
+
+
+@pytest.mark.parametrize("size", [1, 2, 152, 156])
+def test_transfers_of_every_length_arrive_as_they_are(kernel: PlayedKernel, size: int) -> None:
+    bus, data = LibraryI2cBus(255), bytes(range(100, 100 + size))
+    assert bus.write(0x77, data)
+    assert len(bus.read(0x77, size)) == size
+    assert ("write", data) in kernel.calls
+    assert ("read", size) in kernel.calls
+    bus.close()
+
+
+@pytest.mark.parametrize("number", [errno.ENXIO, errno.EREMOTEIO])
+def test_a_nak_is_no_error_and_is_not_asked_twice(kernel: PlayedKernel, number: int) -> None:
+    kernel.errors = {"write": number, "read": number}
+    bus = LibraryI2cBus(5)
+    assert not bus.write(0x60, b"\x00")
+    assert bus.read(0x60, 4) == b""
+    assert [call for call in kernel.calls if call[0] in ("write", "read")] == [("write", b"\x00"), ("read", 4)]
+    bus.close()
+
+
+@pytest.mark.parametrize(
+    ("call", "number", "code"),
+    [
+        ("open", errno.ENOENT, Code.DEVICE_NOT_FOUND),
+        ("open", errno.EACCES, Code.DEVICE_NO_PERMISSION),
+        ("open", errno.ENODEV, Code.DEVICE_NOT_FOUND),
+        ("open", errno.ENXIO, Code.DEVICE_NOT_FOUND),
+        ("ioctl", errno.EBUSY, Code.DEVICE_BUSY),
+        ("ioctl", errno.EIO, Code.DEVICE_NOT_FOUND),
+        ("write", errno.EBUSY, Code.DEVICE_NOT_FOUND),
+        ("write", errno.EIO, Code.DEVICE_NOT_FOUND),
+        ("read", errno.ETIMEDOUT, Code.DEVICE_NOT_FOUND),
+    ],
+)
+def test_what_the_kernel_refuses_is_a_typed_error(kernel: PlayedKernel, call: str, number: int, code: Code) -> None:
+    kernel.errors = {call: number}
+    bus = LibraryI2cBus(5)
+    with pytest.raises(TransportError) as refused:
+        bus.read(0x60, 4) if call == "read" else bus.write(0x60, b"\x00")
+    assert refused.value.code == code
+    assert refused.value.advice
+    bus.close()
+
+
+def test_a_bus_fault_is_told_from_silence(kernel: PlayedKernel) -> None:
+    kernel.errors = {"write": errno.ETIMEDOUT}
+    with pytest.raises(TransportError, match="timed out"):
+        LibraryI2cBus(5).write(0x60, b"\x03abc")
+
+
+def test_a_missing_right_names_the_rules(kernel: PlayedKernel) -> None:
+    kernel.errors = {"open": errno.EACCES}
+    with pytest.raises(TransportError, match=r"60-atcaprov\.rules"):
+        open_i2c(f"//{BUS_NUMBER}/0x60")
+
+
+def test_a_bus_serves_again_after_it_was_closed(kernel: PlayedKernel) -> None:
+    bus = LibraryI2cBus(5)
+    for _ in range(3):
+        assert bus.write(0x60, b"\x00")
+        bus.close()
+        bus.close()
+
+
+def test_chips_of_one_bus_have_interfaces_of_their_own(kernel: PlayedKernel) -> None:
+    chips = [Chip(), Chip()]
+    chips[1].memory.config[16] = 0x6A
+    chips[1].power_cycle()
+    kernel.bus = FakeI2cBus(chips)
+    hals = [open_i2c(f"//{BUS_NUMBER}/{address}") for address in ("0x60", "0x35")]
+    for _ in range(3):
+        for hal, chip in zip(hals, chips, strict=True):
+            hal.wake()
+            reply = hal.exchange(bytes.fromhex("07028000 0009ad"))
+            hal.idle()
+            assert reply[1:5] == bytes(chip.memory.config[:4])
+    for hal in hals:
+        hal.close()

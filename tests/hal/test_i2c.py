@@ -1,0 +1,86 @@
+"""A chip at an I2C bus that is played: wake pulse, locks, polling, replies that can't be."""
+
+from __future__ import annotations
+
+import pytest
+
+from atcaprov.emulator.chip import Chip
+from atcaprov.errors import Code, ProtocolError, TransportError
+from atcaprov.hal.i2c import I2cHal
+from atcaprov.hal.i2c_dev import open_i2c
+from tests.hal.ways import FakeI2cBus
+from tests.support.faulty_board import Fault
+
+
+def test_a_wake_pulse_that_the_adapter_reports_as_failed_is_a_wake_pulse() -> None:
+    class Grumpy(FakeI2cBus):
+        def write(self, address: int, data: bytes) -> bool:
+            acknowledged = super().write(address, data)
+            if address == 0:
+                raise TransportError("EIO")
+            return acknowledged
+
+    hal = _hal(Grumpy([Chip()]))
+    hal.wake()
+    assert hal.exchange(bytes.fromhex("0730000000035d")).hex() == "07000060028038"
+    hal.close()
+
+
+def _hal(bus: FakeI2cBus) -> I2cHal:
+    return open_i2c(f"//{id(bus)}/0x60", bus, seconds=0.0)
+
+
+def test_chips_of_one_bus_work_side_by_side() -> None:
+    chips = [Chip(), Chip()]
+    chips[1].memory.config[16] = 0x6A
+    chips[1].power_cycle()
+    bus = FakeI2cBus(chips)
+    hals = [open_i2c(f"//{id(bus)}/{address}", bus) for address in ("0x60", "0x35")]
+    for _ in range(3):
+        for hal, chip in zip(hals, chips, strict=True):
+            hal.wake()
+            reply = hal.exchange(bytes.fromhex("07028000 0009ad"))
+            hal.idle()
+            assert reply[1:5] == bytes(chip.memory.config[:4])
+    for hal in hals:
+        hal.close()
+
+
+def test_one_chip_serves_one_program() -> None:
+    bus = FakeI2cBus([Chip()])
+    first = _hal(bus)
+    with pytest.raises(TransportError) as refused:
+        _hal(bus)
+    assert refused.value.code == Code.DEVICE_BUSY
+    first.close()
+    _hal(bus).close()
+
+
+def test_a_chip_that_stays_busy_is_given_up() -> None:
+    class Stuck(FakeI2cBus):
+        stuck = False
+
+        def write(self, address: int, data: bytes) -> bool:
+            return not (self.stuck and data == b"\x00" and address) and super().write(address, data)
+
+    bus = Stuck([Chip()])
+    hal = _hal(bus)
+    hal.wake()
+    bus.stuck = True
+    with pytest.raises(TransportError, match="did not answer within"):
+        hal.exchange(bytes.fromhex("0730000000035d"))
+    bus.stuck = False
+    hal.wake()
+    assert len(hal.exchange(bytes.fromhex("0730000000035d"))) == 7
+    hal.close()
+
+
+def test_a_count_that_can_not_be_is_refused_before_more_is_read() -> None:
+    bus = FakeI2cBus([Chip()])
+    hal = _hal(bus)
+    hal.wake()
+    bus.fault = Fault.NOISE
+    with pytest.raises(ProtocolError, match="255 bytes") as refused:
+        hal.exchange(bytes.fromhex("0730000000035d"))
+    assert refused.value.code == Code.BAD_PACKET
+    hal.close()
