@@ -8,9 +8,9 @@ from typing import Any
 
 import click
 
-from atcaprov.errors import AtcaProvError
-from atcaprov.hal.device_url import both_forms
-from provisioning_client.listing import ListedChip, ListedPort, list_ports
+from atcaprov.errors import AtcaProvError, UsageError
+from atcaprov.hal.device_url import both_forms, parse_7_bit_address
+from provisioning_client.listing import I2cSearch, ListedChip, ListedPort, list_ports
 
 
 @click.command(name="devices")
@@ -23,11 +23,26 @@ from provisioning_client.listing import ListedChip, ListedPort, list_ports
     help="Look for chips on this I2C bus; repeatable. Other buses are listed and left alone: they may carry parts of"
     " the machine itself.",
 )
+@click.option(
+    "--address",
+    "addresses",
+    metavar="ADDRESS",
+    multiple=True,
+    help="With --i2c: look at this 7-bit address, such as 0x6B, besides those of the parts as delivered; repeatable.",
+)
+@click.option(
+    "--all-addresses",
+    is_flag=True,
+    help="With --i2c: look at every address from 0x08 to 0x77. Other parts get a wake pulse and a read of four bytes.",
+)
 @click.option("--json", "as_json_lines", is_flag=True, help="One JSON object for each port.")
-def devices(i2c_numbers: tuple[int, ...], as_json_lines: bool) -> None:
+def devices(i2c_numbers: tuple[int, ...], addresses: tuple[str, ...], all_addresses: bool, as_json_lines: bool) -> None:
     """List kits, ports, buses and the chips on them; changes nothing."""
+    search = I2cSearch(frozenset(i2c_numbers), tuple(map(parse_7_bit_address, addresses)), everywhere=all_addresses)
+    if (search.addresses or search.everywhere) and not search.buses:
+        raise UsageError("No I2C bus is named to look for these addresses.", advice="Add --i2c BUS.")
     count = 0
-    for port in list_ports(i2c_numbers):
+    for port in list_ports(search):
         count += 1
         lines = [json.dumps(as_json(port))] if as_json_lines else describe(port)
         for line in lines:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -15,6 +15,16 @@ from atcaprov.hal.survey import chips_on_i2c, chips_on_kit
 
 _LOCK_WORD: Final = 21  # bytes 84 to 87 of the configuration zone: LockValue is byte 86, LockConfig byte 87
 _PARTS: Final = {REVISION_508A[2]: "ATECC508A", REVISION_608A[2]: "ATECC608A"}
+
+
+@dataclass(frozen=True)
+class I2cSearch:
+    """Where to look for chips on I2C, besides the addresses of the parts as delivered."""
+
+    buses: frozenset[int] = frozenset()
+    addresses: tuple[int, ...] = ()
+    """7-bit form."""
+    everywhere: bool = False
 
 
 @dataclass(frozen=True)
@@ -48,8 +58,8 @@ class ListedPort:
     error: AtcaProvError | None = None
 
 
-def list_ports(i2c_numbers: Iterable[int] = ()) -> Iterator[ListedPort]:
-    """Give the kits and I2C buses of this machine; chips are looked for on the kits and on the buses in `i2c_numbers`.
+def list_ports(search: I2cSearch = I2cSearch()) -> Iterator[ListedPort]:
+    """Give the kits and I2C buses of this machine; chips are looked for on the kits and on the buses of `search`.
 
     Raises:
         UsageError: the user's table of USB ids is damaged.
@@ -57,12 +67,11 @@ def list_ports(i2c_numbers: Iterable[int] = ()) -> Iterator[ListedPort]:
     hid = _hid_or_none()
     for kit in plugged_kits(hid):
         yield _kit(kit, hid)
-    wanted = set(i2c_numbers)
     buses = i2c_buses()
     for bus in buses:
-        yield _bus(bus, searched=bus.number in wanted)
-    for number in sorted(wanted - {bus.number for bus in buses}):
-        yield _bus(I2cBus(number, "", ""), searched=True)
+        yield _bus(bus, search)
+    for number in sorted(search.buses - {bus.number for bus in buses}):
+        yield _bus(I2cBus(number, "", ""), search)
 
 
 def _kit(kit: PluggedKit, hid: Any | None) -> ListedPort:
@@ -86,12 +95,14 @@ def _kit(kit: PluggedKit, hid: Any | None) -> ListedPort:
     )
 
 
-def _bus(bus: I2cBus, *, searched: bool) -> ListedPort:
+def _bus(bus: I2cBus, search: I2cSearch) -> ListedPort:
+    searched = bus.number in search.buses
     chips: list[ListedChip] = []
     failure: AtcaProvError | None = None
     try:
         if searched:
-            chips += [_chip(url, address << 1) for url, address in chips_on_i2c(bus)]
+            for url, address in chips_on_i2c(bus, search.addresses, everywhere=search.everywhere):
+                chips.append(_chip(url, address << 1))
     except AtcaProvError as error:
         failure = error
     return ListedPort(

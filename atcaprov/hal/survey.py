@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
 from atcaprov.errors import Code, TransportError
 from atcaprov.hal.discovery import I2cBus, PluggedKit
-from atcaprov.hal.i2c_dev import SCHEME, open_i2c
+from atcaprov.hal.i2c_dev import SCHEME, open_i2c, woken_addresses
 from atcaprov.hal.kit import chips_of
 from atcaprov.hal.kit_cdc import CdcPort
 from atcaprov.hal.kit_hid import HidPort
@@ -18,6 +18,8 @@ from atcaprov.kit.host import Entry
 
 DELIVERED_ADDRESSES: Final = (0x60, 0x35, 0x36, 0x38)
 """7-bit addresses of the parts as delivered: plain and TrustCUSTOM, TNGTLS, TFLXTLS, TMNGTLS."""
+UNRESERVED_ADDRESSES: Final = range(0x08, 0x78)
+"""7-bit addresses that I2C leaves to chips (NXP UM10204, section 3.1.12)."""
 
 
 def chips_on_kit(kit: PluggedKit, hid: Any | None) -> tuple[Entry, ...]:
@@ -35,18 +37,31 @@ def chips_on_kit(kit: PluggedKit, hid: Any | None) -> tuple[Entry, ...]:
     return chips_of(node, open_port)
 
 
-def chips_on_i2c(bus: I2cBus, addresses: tuple[int, ...] = DELIVERED_ADDRESSES) -> Iterator[tuple[str, int]]:
-    """Give URL and 7-bit address of each chip that wakes at one of `addresses`.
+def chips_on_i2c(bus: I2cBus, addresses: Iterable[int] = (), *, everywhere: bool = False) -> Iterator[tuple[str, int]]:
+    """Give URL and 7-bit address of each chip of a bus; one that is in use is given without being touched.
+
+    Looked at are the addresses of the parts as delivered and `addresses`. With `everywhere` all others that I2C does
+    not reserve follow, with nothing written to them, since strangers may be there.
 
     Raises:
         TransportError: the bus can't be used.
     """
-    for address in addresses:
-        try:
-            hal = open_i2c(f"//{bus.number}/0x{address:02x}")
-        except TransportError as error:
-            if error.code != Code.DEVICE_NO_REPLY:
-                raise
-            continue
-        hal.close()
-        yield f"{SCHEME}://{bus.number}/0x{address:02x}", address
+    named = dict.fromkeys((*DELIVERED_ADDRESSES, *addresses))
+    yield from ((_url(bus, address), address) for address in named if _is_chip(_url(bus, address)))
+    if everywhere:
+        others = [address for address in UNRESERVED_ADDRESSES if address not in named]
+        yield from ((_url(bus, address), address) for address in woken_addresses(bus.number, others))
+
+
+def _is_chip(url: str) -> bool:
+    try:
+        open_i2c(url.removeprefix(f"{SCHEME}:")).close()
+    except TransportError as error:
+        if error.code not in (Code.DEVICE_NO_REPLY, Code.DEVICE_BUSY):
+            raise
+        return error.code == Code.DEVICE_BUSY
+    return True
+
+
+def _url(bus: I2cBus, address: int) -> str:
+    return f"{SCHEME}://{bus.number}/0x{address:02x}"

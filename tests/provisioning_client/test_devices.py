@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import json
 from types import SimpleNamespace
 from typing import Any
@@ -13,6 +14,8 @@ from atcaprov.emulator.random_source import SeededRandom
 from atcaprov.errors import Code, TransportError
 from atcaprov.hal import discovery, i2c_dev, kit_hid
 from atcaprov.hal.discovery import I2cBus
+from atcaprov.hal.i2c_dev import open_i2c
+from atcaprov.hal.survey import DELIVERED_ADDRESSES
 from atcaprov.kit.board import CdcBoard
 from atcaprov.kit.interpreter import Interpreter
 from atcaprov.kit.profiles import PARSER3
@@ -129,6 +132,67 @@ def test_i2c_buses_are_searched_on_demand(machine: Machine) -> None:
     )
     missing = objects(run_in_process(command, "devices", "--json", "--i2c", "9").out)[-1]
     assert (missing["url"], missing["code"]) == ("i2c://9", "device-not-found")
+
+
+class Stranger(FakeI2cBus):
+    """A bus with a part at 0x48 that acknowledges everything, and a driver of the kernel at 0x50."""
+
+    def __init__(self, chips: list[Chip]) -> None:
+        super().__init__(chips)
+        self.written: list[int] = []
+
+    def write(self, address: int, data: bytes) -> bool:
+        self.written.append(address)
+        return address == 0x48 or super().write(address, data)
+
+    def read(self, address: int, count: int) -> bytes:
+        if address == 0x50:
+            raise TransportError("A driver holds it.", code=Code.DEVICE_BUSY)
+        return bytes(count) if address == 0x48 else super().read(address, count)
+
+
+def at(address: int) -> Chip:
+    chip = made("atecc608a")
+    chip.memory.config[16] = address
+    chip.power_cycle()
+    return chip
+
+
+def test_chips_at_other_addresses_are_found_on_demand(machine: Machine) -> None:
+    bus = machine.buses[1] = Stranger([made("atecc608a"), at(0xD6)])
+
+    def found(*options: str) -> list[str]:
+        (port,) = objects(run_in_process(command, "devices", "--json", "--i2c", "1", *options).out)
+        assert "code" not in port
+        return [chip["address_7_bit"] for chip in port["chips"]]
+
+    assert found() == ["0x60"]
+    assert set(bus.written) <= {0, *DELIVERED_ADDRESSES}
+    assert found("--address", "0x6b", "--address", "0x60") == ["0x60", "0x6B"]
+    assert found("--all-addresses") == ["0x60", "0x6B"]
+    assert set(bus.written) == {0, *DELIVERED_ADDRESSES, 0x6B}, "nothing is written to strangers"
+
+
+@pytest.mark.parametrize(
+    ("options", "what"),
+    [
+        (("--i2c", "1", "--address", "0xD6"), "not a 7-bit address"),
+        (("--i2c", "1", "--address", "x"), "not an address"),
+        (("--address", "0x6B"), "Add --i2c BUS"),
+        (("--all-addresses",), "Add --i2c BUS"),
+    ],
+)
+def test_addresses_that_mean_nothing_are_refused(machine: Machine, options: tuple[str, ...], what: str) -> None:
+    done = run_in_process(command, "devices", *options)
+    assert (done.code, done.out) == (2, "")
+    assert what in done.err
+
+
+def test_a_chip_in_use_is_listed_and_hides_no_other(machine: Machine) -> None:
+    machine.buses[1] = FakeI2cBus([made("atecc608a"), at(0x6A)])
+    with contextlib.closing(open_i2c("//1/0x60", machine.buses[1])):
+        (port,) = objects(run_in_process(command, "devices", "--json", "--i2c", "1").out)
+    assert [(chip["address"], chip.get("code")) for chip in port["chips"]] == [("0xC0", "device-busy"), ("0x6A", None)]
 
 
 def test_a_chip_that_does_not_answer_is_listed_with_its_error(machine: Machine) -> None:

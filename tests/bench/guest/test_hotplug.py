@@ -9,7 +9,7 @@ import pytest
 
 from atcaprov.emulator.chip import Power
 from atcaprov.provisioning.stages import Stage
-from provisioning_client.listing import ListedPort, list_ports
+from provisioning_client.listing import I2cSearch, ListedPort, list_ports
 from tests.bench.boards import BoardPlan, Kind
 from tests.bench.guest.factory import LOCKED_SLOT, Factory, require_finished
 from tests.bench.plugboard import Node, Plugboard
@@ -25,7 +25,7 @@ def test_the_list_shows_every_board_and_chip_and_changes_nothing(plugboard: Plug
         nodes[kind] = plugboard.plug(kind)
     before = {kind: [plugboard.chip(kind, index) for index in range(len(ADDRESSES))] for kind in Kind}
     bus_number = int(nodes[Kind.I2C].path.name.removeprefix("i2c-"))
-    listed = list(list_ports([bus_number]))
+    listed = list(list_ports(I2cSearch(frozenset({bus_number}))))
     for kind in Kind:
         (port,) = (port for port in listed if port.usb_path == nodes[kind].bus_id)
         _require_chips(port, plugboard, kind)
