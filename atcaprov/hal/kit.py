@@ -99,18 +99,33 @@ def chips_of(key: str, open_port: OpenPort, limits: Limits | None = None) -> tup
 
 
 def _join(key: str, open_port: OpenPort, limits: Limits | None) -> tuple[KitBoard, Callable[[], None]]:
-    """Return the board at a port, opened by the first who asks, and what its user calls in the end."""
-    with _members_lock:
-        member = _members.setdefault(key, _Member())
-        member.users += 1
-    leave = _leave_once(key, member)
-    try:
-        with member.lock:
-            member.board = board = member.board or _open_board(open_port, limits)
-    except BaseException:
+    """Return the board at a port, opened by the first who asks, and what its user calls in the end.
+
+    A board that was unplugged stays with those who have it open: whoever asks now gets the one that is there.
+    """
+    while True:
+        with _members_lock:
+            member = _members.setdefault(key, _Member())
+            member.users += 1
+        leave = _leave_once(key, member)
+        try:
+            with member.lock:
+                if member.board is None:
+                    member.board = _open_board(open_port, limits)
+                    return member.board, leave
+                if member.board.is_there():
+                    return member.board, leave
+            _forget(key, member)
+        except BaseException:
+            leave()
+            raise
         leave()
-        raise
-    return board, leave
+
+
+def _forget(key: str, member: _Member) -> None:
+    with _members_lock:
+        if _members.get(key) is member:
+            del _members[key]
 
 
 def _open_board(open_port: OpenPort, limits: Limits | None) -> KitBoard:
@@ -132,7 +147,8 @@ def _leave_once(key: str, member: _Member) -> Callable[[], None]:
             for left in users:
                 left.users -= 1
                 if left.users == 0:
-                    del _members[key]
+                    if _members.get(key) is left:
+                        del _members[key]
                     if left.board is not None:
                         left.board.close()
 

@@ -11,6 +11,7 @@ from typing import Final, TypeVar
 
 from atcaprov.errors import Code, ProtocolError, TransportError
 from atcaprov.hal.line_port import GREETINGS, Limits, LinePort
+from atcaprov.hal.losable_port import LosablePort
 from atcaprov.kit import host
 
 Answer = TypeVar("Answer")
@@ -28,7 +29,8 @@ class KitBoard:
 
     def __init__(self, port: LinePort, limits: Limits | None = None) -> None:
         self.url = port.url
-        self._port = port
+        self._plugged = LosablePort(port)
+        self._port: LinePort = self._plugged
         self._limits = limits or Limits()
         self._lock = threading.RLock()
         self._selected: int | None = None
@@ -91,6 +93,12 @@ class KitBoard:
         with self._lock:
             self._select(address)
             return self._ask(host.talk(packet), self._limits.talk, host.chip_reply)
+
+    def is_there(self) -> bool:
+        """Tell whether the port still works; asks the board nothing. One that is gone is closed for good."""
+        with self._lock, suppress(TransportError):
+            self._port.drain()
+        return not self._plugged.is_lost
 
     def close(self) -> None:
         """Throw away what the board still says and give the port back."""

@@ -195,6 +195,37 @@ def test_unplugged_in_the_middle(way: Way) -> None:
         way.open()
 
 
+@pytest.mark.parametrize("noticed", [True, False])
+@pytest.mark.parametrize("make", [CdcWay, HidWay, TcpKitWay])
+def test_replugged_at_the_same_port_while_an_old_handle_is_open(make: type[CdcWay], noticed: bool) -> None:
+    with standing(make()) as way:
+        old, other = way.open(), way.open()
+        old.wake()
+        assert old.exchange(INFO) == INFO_608A
+        way.unplug()
+        if noticed:
+            with pytest.raises(TransportError):
+                old.exchange(INFO)
+        way.replug()
+        new = way.open()
+        new.wake()
+        assert new.exchange(INFO) == INFO_608A
+        for handle in (old, other):
+            for call in (handle.wake, lambda handle=handle: handle.exchange(INFO), handle.idle, handle.sleep):
+                with pytest.raises(TransportError) as lost:
+                    call()
+                assert lost.value.code == Code.DEVICE_NOT_FOUND
+        old.close()
+        assert new.exchange(INFO) == INFO_608A, "what the old handle leaves is not the new board"
+        with Device(way.open()) as device:
+            assert device.info() == INFO_608A[1:5]
+        other.close()
+        new.wake()
+        assert new.exchange(INFO) == INFO_608A
+        new.close()
+        assert way.chip.power is Power.ASLEEP
+
+
 @each_wire
 def test_unplugged_under_the_vendors_driver(way: Way) -> None:
     with Device(way.open()) as device:

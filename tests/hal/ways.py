@@ -48,6 +48,9 @@ class Way(abc.ABC):
     def unplug(self) -> None:
         raise NotImplementedError
 
+    def replug(self) -> None:
+        raise NotImplementedError
+
     def close(self) -> None:  # noqa: B027 - most hold nothing
         pass
 
@@ -68,6 +71,11 @@ class _BoardWay(Way):
     def spoil(self, fault: Fault) -> None:
         self.board.fault = fault
 
+    def replug(self) -> None:
+        """Plug the board in again at the same port; what is still open there stays dead."""
+        self.chip.power_cycle()
+        self.board = kit_board(self.chip)
+
 
 class CdcWay(_BoardWay):
     def __init__(self, profile: Profile = PARSER3) -> None:
@@ -80,6 +88,11 @@ class CdcWay(_BoardWay):
 
     def unplug(self) -> None:
         self.pty.unplug()
+
+    def replug(self) -> None:
+        super().replug()
+        self.pty.close()
+        self.pty = PtyBoard(self.board)
 
     def close(self) -> None:
         self.pty.close()
@@ -109,6 +122,11 @@ class TcpKitWay(_BoardWay):
 
     def unplug(self) -> None:
         self.tcp.unplug()
+
+    def replug(self) -> None:
+        super().replug()
+        self.tcp.close()
+        self.tcp = TcpBoard(self.board, self.tcp.port)
 
     def close(self) -> None:
         self.tcp.close()

@@ -66,9 +66,9 @@ class PtyBoard:
 class TcpBoard:
     """A board at a TCP port of the loopback interface; every connection reaches the same board."""
 
-    def __init__(self, board: FaultyBoard) -> None:
+    def __init__(self, board: FaultyBoard, port: int = 0) -> None:
         self.board = board
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = socket.create_server(("127.0.0.1", port))
         self.port = self._listener.getsockname()[1]
         self._connections: list[socket.socket] = []
         self._stop_out, self._stop_in = os.pipe()
