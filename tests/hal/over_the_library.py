@@ -117,6 +117,18 @@ def test_a_bus_fault_is_told_from_silence(kernel: PlayedKernel) -> None:
         LibraryI2cBus(5).write(0x60, b"\x03abc")
 
 
+def test_an_error_number_that_got_lost_is_taken_for_silence(
+    kernel: PlayedKernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kernel.errors = {"write": errno.ETIMEDOUT}
+    monkeypatch.setattr("ctypes.get_errno", lambda: 0)
+    assert not LibraryI2cBus(5).write(0x60, b"\x03abc")
+    kernel.errors = {"open": errno.EACCES}
+    with pytest.raises(TransportError) as refused:
+        LibraryI2cBus(5).write(0x60, b"\x03abc")
+    assert refused.value.code == Code.DEVICE_NO_PERMISSION
+
+
 def test_a_missing_right_names_the_rules(kernel: PlayedKernel) -> None:
     kernel.errors = {"open": errno.EACCES}
     with pytest.raises(TransportError, match=r"60-atcaprov\.rules"):
