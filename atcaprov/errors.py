@@ -70,6 +70,8 @@ class Code(enum.StrEnum):
     CERTIFICATE = "certificate"
     CERTIFICATE_MISMATCH = "certificate-mismatch"
     CHAIN_INVALID = "chain-invalid"
+    CHAIN_INCOMPLETE = "chain-incomplete"
+    CHAIN_SURPLUS = "chain-surplus"
     ROOT_NOT_PINNED = "root-not-pinned"
     KEY_MISMATCH = "key-mismatch"
     MODULE_INVALID = "module-invalid"

@@ -13,7 +13,7 @@ from typing import Protocol, Self
 import cbor2
 
 from atcaprov.certs.definition import CertificateDefinition
-from atcaprov.certs.layout import certificate_layout
+from atcaprov.certs.layout import authority_layout
 from atcaprov.certs.rebuild import SlotWrite, slot_writes
 from atcaprov.errors import Code, UsageError
 from atcaprov.wire.messages import SignerReply
@@ -78,7 +78,7 @@ class SignerDocuments:
     @functools.cached_property
     def group(self) -> bytes:
         """What the signers of one product share: 32 bytes, from the root's key and both definitions."""
-        root = certificate_layout(self.root_certificate).public_key.of(self.root_certificate)
+        root = authority_layout(self.root_certificate).public_key.of(self.root_certificate)
         parts = (root, self.signer_definition, self.device_definition)
         return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).digest()
 

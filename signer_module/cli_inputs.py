@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, TypeVar
 
 import click
 
@@ -12,7 +13,11 @@ from atcaprov.certs.description import CertificateDescription, default_descripti
 from atcaprov.errors import UsageError
 from signer_module import files, passwords
 from signer_module.key_file import SoftwareKey, key_is_encrypted, load_key
+from signer_module.outside_chain import OutsideChain
 from signer_module.signer import SignerDescriptions
+from signer_module.signer_facts import SignerFacts
+
+_F = TypeVar("_F", bound=Callable[..., Any])
 
 FOLDER: Final = click.Path(path_type=Path, file_okay=False)
 FILE: Final = click.Path(path_type=Path, dir_okay=False)
@@ -47,6 +52,22 @@ def parse_signer_id(text: str | None) -> bytes | None:
     if len(text) != 4 or not all(character in "0123456789abcdefABCDEF" for character in text):
         raise UsageError(f"'{text}' is no signer id.", advice="Give four hexadecimal digits, for example 0034.")
     return bytes.fromhex(text)
+
+
+def chain_option(help_text: str) -> Callable[[_F], _F]:
+    """Return a decorator with --chain, which may be given several times."""
+    return click.option("--chain", "chain_paths", type=FILE, multiple=True, help=help_text)
+
+
+def chain_above(signer: SignerFacts, paths: Sequence[Path]) -> tuple[bytes, ...]:
+    """Return the CA certificates (DER) of files, from the signer's issuer to the root; empty if no file is named.
+
+    Raises UsageError, CertificateError when they are not the signer's whole chain.
+    """
+    if not paths:
+        return ()
+    given = [der for path in paths for der in files.read_certificates(path)]
+    return OutsideChain.of([signer.certificate, signer.root_certificate, *given], now()).authorities
 
 
 def now() -> datetime:

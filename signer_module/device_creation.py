@@ -19,6 +19,7 @@ from signer_module.make_signer import import_certificate, make_signer
 from signer_module.making import ModuleOrder
 from signer_module.module import ModuleRoot, ModuleSigner
 from signer_module.module_facts import RootFacts, SignerModuleFacts, read_module
+from signer_module.outside_chain import OutsideChain
 from signer_module.passwords import PasswordSource
 from signer_module.root import RootFolder, RootKey, write_module_folder
 from signer_module.signer import SignerDescriptions
@@ -67,17 +68,16 @@ def import_signer_certificate(
     order: ModuleOrder,
     descriptions: SignerDescriptions,
     *,
-    certificate: bytes,
-    root: bytes,
+    chain: OutsideChain,
     consent: Consent,
 ) -> ModuleSigner:
     """Finish a module that an outside CA has certified; it comes back open and proved."""
     with _kept_if_good(Device.open(url)) as device:
         if not _finished(device):
             consent(plan(device, order, "the certificate of the outside CA"))
-            import_certificate(device, order, descriptions, certificate=certificate, root=root)
+            import_certificate(device, order, descriptions, certificate=chain.signer, root=chain.issuer)
         module = _proved_signer(device, order, None)
-        if module.certificate != certificate:
+        if module.certificate != chain.signer:
             raise CertificateError(
                 "The module holds another certificate than the one given.", code=Code.CERTIFICATE_MISMATCH
             )

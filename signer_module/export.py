@@ -2,29 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 from atcaprov.certs import export_c
 from signer_module import files
 from signer_module.signer_facts import SignerFacts
 
+CHAIN_FILE: Final = "chain.pem"
 
-def export_signer(signer: SignerFacts, out: Path, index: int = 0) -> list[str]:
-    """Write the export into a new folder and return the names of its files."""
-    contents = export_contents(signer, index)
+
+def export_signer(signer: SignerFacts, out: Path, index: int = 0, chain: Sequence[bytes] = ()) -> list[str]:
+    """Write the export into a new folder and return the names of its files; `chain` as `export_contents` takes it."""
+    contents = export_contents(signer, index, chain)
     with files.new_folder(out, 0o755) as folder:
         files.write_all(folder, {name: (data, files.PUBLIC) for name, data in contents.items()})
     return list(contents)
 
 
-def export_contents(signer: SignerFacts, index: int) -> dict[str, bytes]:
-    """Return the files of an export: name -> bytes."""
+def export_contents(signer: SignerFacts, index: int, chain: Sequence[bytes] = ()) -> dict[str, bytes]:
+    """Return the files of an export: name -> bytes.
+
+    `chain` are the CA certificates (DER) from the signer's issuer to the root, where an outside CA made it.
+    """
     info = signer.cert_info(index)
     found = {
         "signer.pem": files.pem_certificate(signer.certificate),
         "root.pem": files.pem_certificate(signer.root_certificate),
         info.file_name: info.to_c().encode(),
     }
+    if chain:
+        found[CHAIN_FILE] = b"".join(files.pem_certificate(der) for der in chain)
     for definition in (signer.signer_definition, signer.device_definition):
         key = signer.root_public_key if definition.role == "signer" else None
         found[export_c.header_name(definition)] = export_c.header(definition).encode()

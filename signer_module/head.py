@@ -65,7 +65,7 @@ class Head:
         return found
 
     def description(self, stored: bytes) -> bytes:
-        """Return the description out of the slots' content (632 bytes); raises CertificateError (module-invalid)."""
+        """Return the description out of the slots' content; raises CertificateError (module-invalid)."""
         description = stored[: self.description_size]
         if hashlib.sha256(description).digest() != self.description_digest:
             raise _invalid("the description does not have the digest that slot 9 names")

@@ -18,7 +18,7 @@ HEAD_SLOT: Final = 9
 CERTIFICATE_SLOT: Final = 10
 PUBLIC_KEY_SLOT: Final = 11
 ROOT_KEY_SLOT: Final = 12
-DESCRIPTION_SLOTS: Final = (8, 13, 14, 15)
+DESCRIPTION_SLOTS: Final = (8, 13, 14, 15, 2, 5, 6, 7)
 DESCRIPTION_PARTS: Final = tuple((slot, SLOT_SIZES[slot]) for slot in DESCRIPTION_SLOTS)
 DESCRIPTION_SIZE: Final = sum(size for _, size in DESCRIPTION_PARTS)
 

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from cryptography import x509
 
-from atcaprov.certs.chain import verify_root, verify_under_root
+from atcaprov.certs.chain import verify_issuer, verify_under_root
 from atcaprov.certs.compress import compress
 from atcaprov.certs.definition import CertificateDefinition
 from atcaprov.certs.description import CertificateDescription
@@ -151,14 +151,14 @@ def request_certificate(
 def import_certificate(
     device: Device, order: ModuleOrder, descriptions: SignerDescriptions, *, certificate: bytes, root: bytes
 ) -> None:
-    """Finish a module that was begun with a request; `certificate` and `root` are DER.
+    """Finish a module that was begun with a request; `certificate` and `root`, the CA that issued it, are DER.
 
     Raises:
         CertificateError: root and certificate do not belong together, or the certificate has no compressed form under
             the descriptions (CERTIFICATE_MISMATCH names the fields), or is for another key (KEY_MISMATCH).
         UsageError: the certificate's name is not that of the description, or there is no room for it.
     """
-    root_public_key = verify_root(root)
+    root_public_key = verify_issuer(root)
     verify_under_root(certificate, root)
     document, compressed = outside_document(descriptions, certificate, root, root_public_key)
     description = document.pack(root_public_key)

@@ -8,7 +8,7 @@ import click
 
 from atcaprov.errors import CertificateError, Code, UsageError
 from signer_module import passwords, report
-from signer_module.cli_inputs import FOLDER
+from signer_module.cli_inputs import FOLDER, chain_above, chain_option
 from signer_module.device_options import device_option, needed_device, require_one
 from signer_module.export import export_signer
 from signer_module.folder_key import open_folder
@@ -22,16 +22,20 @@ from signer_module.signer_folder import SignerFolder
 @device_option
 @click.option("--out", type=FOLDER, required=True, help="New folder for the export.")
 @click.option("--index", type=click.IntRange(0, 999), default=0, help="N of atcaprov_cert_info_N.c (0).")
-def export_command(signer_path: Path | None, device: str | None, out: Path, index: int) -> None:
+@chain_option("Certificates above an outside CA that issued the signer; written to chain.pem. May be repeated.")
+def export_command(
+    signer_path: Path | None, device: str | None, out: Path, index: int, chain_paths: tuple[Path, ...]
+) -> None:
     """Export certificates, the cert info file and the definitions as C and JSON; no private key."""
     if (signer_path is None) == (device is None):
         raise UsageError("Which signer?", advice="Give --signer for a folder, or --device for a module.")
     if signer_path is not None:
-        names = export_signer(SignerFolder.load(signer_path), out, index)
+        folder = SignerFolder.load(signer_path)
+        names = export_signer(folder, out, index, chain_above(folder, chain_paths))
     else:
         assert device is not None
         with ModuleSigner.open(device) as module:
-            names = export_signer(module, out, index)
+            names = export_signer(module, out, index, chain_above(module, chain_paths))
     for name in names:
         click.echo(str(out / name))
 
@@ -93,8 +97,10 @@ def _prove(module: AnyModule, source: passwords.PasswordSource) -> None:
 @click.command("backup-public")
 @needed_device
 @click.option("--out", type=FOLDER, required=True, help="New folder for the backup.")
-def backup_command(device: str, out: Path) -> None:
+@chain_option("Certificates above an outside CA that issued the signer; written to chain.pem. May be repeated.")
+def backup_command(device: str, out: Path, chain_paths: tuple[Path, ...]) -> None:
     """Copy all that can be read of a module into a folder; the private key can't be."""
     with open_module(device) as module:
-        for name in write_backup(module, out):
+        chain = chain_above(module, chain_paths) if isinstance(module, ModuleSigner) else ()
+        for name in write_backup(module, out, chain):
             click.echo(str(out / name))

@@ -14,7 +14,7 @@ from typing import Final, Self
 
 from cryptography import x509
 
-from atcaprov.certs.chain import verify_root
+from atcaprov.certs.chain import verify_issuer
 from atcaprov.certs.definition import CertificateDefinition, SerialSource, StdElement
 from atcaprov.certs.description import CertificateDescription
 from atcaprov.certs.description_document import description_document
@@ -73,7 +73,7 @@ class SignerDocument:
         """Read `pack`; raises CertificateError, module-invalid unless the root certificate is not of its key."""
         try:
             root, signer, device, year, serial, digest = packing.unpack(data, known_root(root_public_key))
-            verify_root(root, root_public_key)  # before a parser that trusts sees it
+            verify_issuer(root, root_public_key)  # before a parser that trusts sees it
             found = cls(
                 root,
                 CertificateDescription.from_document(signer),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -64,11 +65,14 @@ def _quota(module: AnyModule) -> dict[str, Any]:
     return {"signatures left": quota.remaining, "make a new module soon": "yes" if quota.low else "no"}
 
 
-def write_backup(module: AnyModule, out: Path) -> list[str]:
-    """Write what is public of a module into a new folder; return the names of its files."""
+def write_backup(module: AnyModule, out: Path, chain: Sequence[bytes] = ()) -> list[str]:
+    """Write what is public of a module into a new folder; return the names of its files.
+
+    `chain` are the CA certificates (DER) above a signer, which are not on the module.
+    """
     contents = {"module.json": _backup(module).encode()}
     if isinstance(module, ModuleSigner):
-        contents |= export_contents(module, 0)
+        contents |= export_contents(module, 0, chain)
     else:
         contents["root.pem"] = files.pem_certificate(module.certificate)
     with files.new_folder(out, 0o755) as folder:

@@ -13,10 +13,12 @@ from atcaprov.certs.keys import raw_public_key
 from atcaprov.device.device import Device
 from atcaprov.errors import Code, UsageError
 from signer_module import cli_inputs, files, passwords
-from signer_module.cli_inputs import FILE
+from signer_module.cli_inputs import FILE, FOLDER
 from signer_module.device_creation import import_signer_certificate, plan
 from signer_module.device_options import consent, needed_device, order, order_options
+from signer_module.export import export_signer
 from signer_module.make_signer import request_certificate
+from signer_module.outside_chain import OutsideChain
 
 
 @click.command("request")
@@ -57,8 +59,9 @@ def signer_request(
 
 @click.command("import")
 @needed_device
-@click.option("--certificate", type=FILE, required=True, help="The signer's certificate that the CA made.")
-@click.option("--root-certificate", type=FILE, required=True, help="The CA's own, self-signed certificate.")
+@click.option("--certificate", type=FILE, required=True, help="The signer's certificate, alone or with its chain.")
+@cli_inputs.chain_option("Certificates of the CA, up to its root, in any order. May be repeated.")
+@click.option("--out", type=FOLDER, help="New folder for an export with the whole chain.")
 @click.option("--signer-description", type=FILE, help="TOML description of the signer's certificate.")
 @click.option("--device-description", type=FILE, help="TOML description of its devices' certificates.")
 @order_options
@@ -66,7 +69,8 @@ def signer_request(
 def signer_import(
     device: str,
     certificate: Path,
-    root_certificate: Path,
+    chain_paths: tuple[Path, ...],
+    out: Path | None,
     signer_description: Path | None,
     device_description: Path | None,
     quota: int | None,
@@ -79,21 +83,26 @@ def signer_import(
 ) -> None:
     """Finish a module that was begun by a request, with the certificate that the CA made of it."""
     descriptions = cli_inputs.descriptions(signer_description, device_description)
-    parts = [files.read_certificate(path) for path in (certificate, root_certificate)]
+    if out is not None:
+        files.refuse_existing(out)
+    given = [der for path in (certificate, *chain_paths) for der in files.read_certificates(path)]
+    chain = OutsideChain.of(given, cli_inputs.now())
     source = passwords.source(password_file, password_fd, no_password)
     wanted = order(source, quota=quota, password_later=password_later, scrypt_cost=scrypt_cost)
     with import_signer_certificate(
         device,
         wanted,
         descriptions,
-        certificate=parts[0],
-        root=parts[1],
+        chain=chain,
         consent=lambda steps: consent(steps, given=yes),
     ) as module:
         click.echo(
             f"Signer module {module.serial.hex().upper()} finished: {module.name}, "
             f"signer id {module.signer_id.hex().upper()}."
         )
+        if out is not None:
+            export_signer(module, out, chain=chain.authorities)
+            click.echo(f"Its certificates and definitions are in {out}.")
 
 
 def _earlier_key(out: Path) -> bytes | None:

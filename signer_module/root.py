@@ -16,7 +16,7 @@ from atcaprov.certs.chain import verify_root
 from atcaprov.certs.dates import NO_EXPIRY, DateFormat, expire_date, issue_hour
 from atcaprov.certs.description import CertificateDescription
 from atcaprov.certs.keys import key_id
-from atcaprov.certs.layout import certificate_layout
+from atcaprov.certs.layout import authority_layout
 from atcaprov.errors import CertificateError, Code, UsageError
 from signer_module import files
 from signer_module.key_file import SoftwareKey, key_is_encrypted, load_key
@@ -191,7 +191,7 @@ def unlock_key(path: Path, password: bytes | None, public_key: bytes) -> Softwar
 
 def common_name(certificate: bytes) -> str:
     """Return the common name of a certificate's subject; raises CertificateError when there is none."""
-    span = certificate_layout(certificate).subject_common_name
+    span = authority_layout(certificate).subject_common_name
     if span is None:
         raise CertificateError("The certificate has no common name.")
     return span.of(certificate).decode("utf-8", "replace")

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from atcaprov.certs.cert_info import CertInfo
-from atcaprov.certs.chain import verify_root, verify_under_root
+from atcaprov.certs.chain import verify_issuer, verify_under_root
 from atcaprov.certs.compare import explain_differences
 from atcaprov.certs.compressed import CompressedCertificate
 from atcaprov.certs.definition import CertificateDefinition
 from atcaprov.certs.keys import key_id
-from atcaprov.certs.layout import certificate_layout
+from atcaprov.certs.layout import authority_layout, certificate_layout
 from atcaprov.certs.rebuild import rebuild
 from atcaprov.chip.memory_map import SERIAL_SIZE
 from atcaprov.errors import AtcaProvError, CertificateError, Code, UsageError
@@ -92,7 +92,7 @@ class SignerFolder:
             compressed=compressed,
             public_key=certificate_layout(certificate).public_key.of(certificate),
             root_certificate=root_certificate,
-            root_public_key=verify_root(root_certificate),
+            root_public_key=verify_issuer(root_certificate),
             signer_definition=signer_definition,
             device_definition=device_definition,
             key_is_encrypted=encrypted,
@@ -122,7 +122,7 @@ def cert_info(
         signer_name=name,
         signer_id=signer_id,
         signer_public_key=certificate_layout(certificate).public_key.of(certificate),
-        root_public_key=certificate_layout(root_certificate).public_key.of(root_certificate),
+        root_public_key=authority_layout(root_certificate).public_key.of(root_certificate),
         signer_template_id=signer.template_id,
         signer_chain_id=signer.chain_id,
         device_template_id=device.template_id,

@@ -8,7 +8,7 @@ from datetime import datetime
 from cryptography import x509
 
 from atcaprov.certs.keys import key_id, signature_of, verify_digest
-from atcaprov.certs.layout import CertificateLayout, certificate_layout
+from atcaprov.certs.layout import CertificateLayout, authority_layout, certificate_layout
 from atcaprov.errors import CertificateError, Code
 
 _KNOWN_EXTENSIONS = (x509.BasicConstraints, x509.KeyUsage, x509.ExtendedKeyUsage)
@@ -62,21 +62,47 @@ def verify_root(root_der: bytes, root_public_key: bytes | None = None) -> bytes:
     root-not-pinned when its key is not the one given.
     """
     root = _layout(root_der, "root")
-    key = root.public_key.of(root_der)
-    if root.subject_key_id is not None and root.subject_key_id.of(root_der) != key_id(key):
-        raise _broken(
-            "The subject key id of the root certificate is not the SHA-1 of its key, as signers will name it."
-        )
-    if root_public_key is not None and key != root_public_key:
-        raise CertificateError("The root certificate has another key than the pinned one.", code=Code.ROOT_NOT_PINNED)
+    key = _pinned_key(root_der, root, "root", root_public_key)
     _check_signed(root_der, root, key, "root", Code.CHAIN_INVALID)
     _check_authority(root_der, "root", None)
     return key
 
 
+def verify_issuer(issuer_der: bytes, issuer_public_key: bytes | None = None) -> bytes:
+    """Return the public key (X||Y) of the CA that issues signer certificates: a root, or one under other CAs.
+
+    Its key is pinned, so what stands above it, and how that signed it, is not looked at. Raises as `verify_root`.
+    """
+    try:
+        issuer = authority_layout(issuer_der)
+    except CertificateError as error:
+        raise _broken(f"The certificate of the signer's CA is not usable. {error.what}") from error
+    if issuer.issuer.of(issuer_der) == issuer.subject.of(issuer_der):
+        return verify_root(issuer_der, issuer_public_key)
+    key = _pinned_key(issuer_der, issuer, "signer CA's", issuer_public_key)
+    _check_authority(issuer_der, "signer CA's", None)
+    return key
+
+
+def _pinned_key(der: bytes, layout: CertificateLayout, role: str, pinned: bytes | None) -> bytes:
+    key = layout.public_key.of(der)
+    if layout.subject_key_id is not None and layout.subject_key_id.of(der) != key_id(key):
+        raise _broken(
+            f"The subject key id of the {role} certificate is not the SHA-1 of its key, as signers will name it."
+        )
+    if pinned is not None and key != pinned:
+        raise CertificateError(
+            f"The {role} certificate has another key than the pinned one.", code=Code.ROOT_NOT_PINNED
+        )
+    return key
+
+
 def verify_under_root(signer_der: bytes, root_der: bytes) -> None:
-    """Return when a signer certificate was issued by the root certificate; raises CertificateError (chain-invalid)."""
-    signer, root = _layout(signer_der, "signer"), _layout(root_der, "root")
+    """Return when a signer certificate was issued by the root's certificate, or that of the CA which stands for it.
+
+    Raises CertificateError (chain-invalid).
+    """
+    signer, root = _layout(signer_der, "signer"), authority_layout(root_der)
     if signer.issuer.of(signer_der) != root.subject.of(root_der):
         raise _broken("The signer certificate names another issuer than the root certificate's subject.")
     _check_signed(signer_der, signer, root.public_key.of(root_der), "signer", Code.CHAIN_INVALID)
@@ -133,7 +159,7 @@ def _check_device(der: bytes, at: datetime | None) -> None:
 
 
 def _extensions(der: bytes, role: str, at: datetime | None) -> x509.Extensions:
-    # Only certificates whose signature is good come here, so the parser sees nothing a stranger made.
+    # Only certificates whose signature or key is good come here, so the parser sees nothing a stranger made.
     try:
         certificate = x509.load_der_x509_certificate(der)
         extensions = certificate.extensions

@@ -20,6 +20,7 @@ _SUBJECT_KEY_ID: Final = bytes.fromhex("0603551d0e")
 _AUTHORITY_KEY_ID: Final = bytes.fromhex("0603551d23")
 _COMMON_NAME: Final = bytes.fromhex("0603550403")
 _KEY_ID_SIZE: Final = 20
+_RULE: Final = "the signature algorithm must be ecdsa-with-SHA256"
 _CONSTRUCTED: Final = 0x20
 _EXTENSIONS: Final = 0xA3
 _KEY_ID_IN_AUTHORITY: Final = 0x80
@@ -66,6 +67,15 @@ class CertificateLayout:
 
 def certificate_layout(certificate: bytes) -> CertificateLayout:
     """Find the fields; raises CertificateError when the bytes are no certificate of the family."""
+    return _layout(certificate, any_signature=False)
+
+
+def authority_layout(certificate: bytes) -> CertificateLayout:
+    """Find the fields of a CA certificate that may be signed in any way, by RSA or on another curve; else the same."""
+    return _layout(certificate, any_signature=True)
+
+
+def _layout(certificate: bytes, *, any_signature: bool) -> CertificateLayout:
     whole = expect(read_tlv(certificate, 0, len(certificate)), der.SEQUENCE, "a certificate")
     if whole.end != len(certificate):
         raise CertificateError(f"{len(certificate) - whole.end} bytes follow the end of the certificate.")
@@ -73,9 +83,10 @@ def certificate_layout(certificate: bytes) -> CertificateLayout:
     if len(parts) != 3:
         raise CertificateError("The bytes are no certificate: it must have three parts.")
     tbs, algorithm, signature = parts
-    _expect_bytes(certificate, algorithm, ECDSA_WITH_SHA256, "the signature algorithm must be ecdsa-with-SHA256")
+    algorithm_bytes = certificate[algorithm.start : algorithm.end] if any_signature else ECDSA_WITH_SHA256
+    _expect_bytes(certificate, algorithm, algorithm_bytes, _RULE)
     expect(signature, der.BIT_STRING, "the signature")
-    return _tbs_layout(certificate, expect(tbs, der.SEQUENCE, "the signed part"), signature)
+    return _tbs_layout(certificate, expect(tbs, der.SEQUENCE, "the signed part"), signature, algorithm_bytes)
 
 
 def changeable_values(certificate: bytes, span: Span) -> list[Span]:
@@ -95,13 +106,14 @@ def changeable_values(certificate: bytes, span: Span) -> list[Span]:
     return found
 
 
-def _tbs_layout(certificate: bytes, tbs: Tlv, signature: Tlv) -> CertificateLayout:
+def _tbs_layout(certificate: bytes, tbs: Tlv, signature: Tlv, algorithm_bytes: bytes) -> CertificateLayout:
     fields = children(certificate, tbs)
     if not 7 <= len(fields) <= 8:
         raise CertificateError("The signed part must have version, serial number, ..., key and extensions only.")
     version, serial, algorithm, issuer, validity, subject, key = fields[:7]
     _expect_bytes(certificate, version, _VERSION_3, "the certificate must be of version 3")
-    _expect_bytes(certificate, algorithm, ECDSA_WITH_SHA256, "the signature algorithm must be ecdsa-with-SHA256")
+    rule = _RULE if algorithm_bytes == ECDSA_WITH_SHA256 else "its two signature algorithms must be the same"
+    _expect_bytes(certificate, algorithm, algorithm_bytes, rule)
     expect(serial, der.INTEGER, "the serial number")
     begin, end = _validity(certificate, validity)
     prefix_end = key.start + len(_P256_KEY_PREFIX)

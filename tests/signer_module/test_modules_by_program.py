@@ -316,7 +316,7 @@ def certify(request: str, out: str, begin: datetime) -> None:
 
 
 REQUEST = ("signer", "request", "--device", SIGNER, "--signer-id", "0A0B", "--out", "signer.csr")
-IMPORT = ("signer", "import", "--device", SIGNER, "--certificate", "signer.pem", "--root-certificate", "ca.pem")
+IMPORT = ("signer", "import", "--device", SIGNER, "--certificate", "signer.pem", "--chain", "ca.pem")
 ORDER = ("--password-file", "password", "--quota", "3", *CHEAP)
 
 

@@ -1,0 +1,237 @@
+"""The chain of an outside CA: accepted whole in any order, every fault named; OpenSSL makes it and judges."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
+
+from atcaprov.errors import CertificateError, Code
+from signer_module import cli, files
+from signer_module.module import ModuleSigner
+from signer_module.outside_chain import OutsideChain
+from tests.signer_module.test_modules_by_program import CHEAP, SIGNER, provisioned
+from tests.support.outside_cas import OutsideCas, openssl
+
+NOW = datetime.now(UTC)
+CHAIN_FAULTS = {Code.CHAIN_INVALID, Code.CHAIN_INCOMPLETE, Code.CHAIN_SURPLUS}
+ORDER = ("--no-password", *CHEAP)
+REQUEST = ("signer", "request", "--device", SIGNER, "--signer-id", "0A0B", "--out", "signer.csr", *ORDER)
+IMPORT = ("signer", "import", "--device", SIGNER, *ORDER, "--certificate", "signer.pem")
+
+
+def run(*arguments: object) -> int:
+    return cli.main([str(argument) for argument in arguments])
+
+
+@pytest.fixture
+def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> OutsideCas:
+    monkeypatch.chdir(tmp_path)
+    return OutsideCas(tmp_path / "house")
+
+
+@pytest.mark.parametrize("kind", ["p256", "p384", "rsa2048", "rsa4096", "ed25519"])
+def test_a_signer_module_under_a_root_of_any_kind(house: OutsideCas, kind: str) -> None:
+    house.add("root", kind)
+    house.add("middle", "rsa2048" if kind == "p384" else "p256", "root")
+    issuing = house.add("issuing", "p256", "root" if kind == "rsa4096" else "middle")
+    above = [] if kind == "rsa4096" else [house.pem("middle")]
+    assert run(*REQUEST) == 0
+    house.certify("issuing", Path("signer.csr"), Path("signer.pem"))
+    chain = [option for path in (house.pem("root"), *above, issuing) for option in ("--chain", path)]
+    assert run(*IMPORT, *chain, "--out", "export") == 0
+    with ModuleSigner.open(SIGNER) as module:
+        assert module.root_certificate == files.read_certificate(issuing)
+        _, der = provisioned(module)
+    assert files.read_certificate(Path("export/root.pem")) == files.read_certificate(issuing)
+    expected = [files.read_certificate(path) for path in (issuing, *above, house.pem("root"))]
+    assert files.read_certificates(Path("export/chain.pem")) == expected
+    Path("device.pem").write_bytes(files.pem_certificate(der))
+    untrusted = ("-untrusted", "export/signer.pem", "-untrusted", "export/chain.pem")
+    strict = ("verify", "-x509_strict", "-purpose", "sslclient")
+    done = openssl(*strict, "-CAfile", house.pem("root"), *untrusted, "device.pem")
+    assert (done.returncode, done.stdout) == (0, "device.pem: OK\n"), done.stderr
+    done = openssl(
+        *strict, "-partial_chain", "-CAfile", "export/root.pem", "-untrusted", "export/signer.pem", "device.pem"
+    )
+    assert done.returncode == 0, done.stderr
+    assert run("verify", "--device", SIGNER) == 0
+    for command in ("export", "backup-public"):
+        assert run(command, "--device", SIGNER, "--out", f"{command}-out", *chain) == 0
+        assert Path(f"{command}-out/chain.pem").read_bytes() == Path("export/chain.pem").read_bytes()
+        assert run(command, "--device", SIGNER, "--out", "other", "--chain", issuing) == 7
+        assert not Path("other").exists()
+
+
+def test_a_chain_in_one_file_of_any_form(house: OutsideCas) -> None:
+    house.add("root", "p384")
+    house.add("issuing", "p256", "root")
+    assert run(*REQUEST) == 0
+    house.certify("issuing", Path("signer.csr"), Path("leaf.pem"))
+    parts = [path.read_bytes() for path in (house.pem("root"), Path("leaf.pem"), house.pem("issuing"))]
+    Path("signer.pem").write_bytes(b"".join(parts))
+    found = files.read_certificates(Path("signer.pem"))
+    assert len(found) == 3
+    together = [x509.load_pem_x509_certificate(part) for part in parts]
+    for encoding in (Encoding.PEM, Encoding.DER):
+        Path("chain.p7b").write_bytes(pkcs7.serialize_certificates(together, encoding))
+        assert sorted(files.read_certificates(Path("chain.p7b"))) == sorted(found)
+    assert run(*IMPORT) == 0
+
+
+def test_what_is_not_a_chain_leaves_the_chip_alone(house: OutsideCas, capsys: pytest.CaptureFixture[str]) -> None:
+    house.add("root", "p384")
+    house.add("issuing", "p256", "root")
+    assert run(*REQUEST) == 0
+    house.certify("issuing", Path("signer.csr"), Path("signer.pem"))
+    before = Path("signer.chip").read_bytes()
+    capsys.readouterr()
+    assert run(*IMPORT, "--chain", house.pem("issuing")) == 7
+    assert "O=Outside House Ltd" in capsys.readouterr().err
+    assert run(*IMPORT, "--chain", house.pem("root")) == 7
+    assert run(*IMPORT) == 7
+    assert run(*IMPORT, "--chain", "signer.csr") == 2
+    assert Path("signer.chip").read_bytes() == before
+
+
+# Chains in memory, each with one fault
+
+Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed448.Ed448PrivateKey
+CA = x509.KeyUsage(False, False, False, False, False, True, True, False, False)
+NO_CA = x509.KeyUsage(True, False, False, False, False, False, False, False, False)
+
+
+def name(text: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, text)])
+
+
+KEYS: dict[str, Key] = {
+    "root": ed448.Ed448PrivateKey.generate(),
+    "middle": rsa.generate_private_key(65537, 2048),
+    "issuing": ec.generate_private_key(ec.SECP256R1()),
+    "signer": ec.generate_private_key(ec.SECP256R1()),
+    "other": ec.generate_private_key(ec.SECP256R1()),
+}
+
+
+def certificate(subject: str, issuer: str, *, names: str | None = None, signed_by: str | None = None,
+                path: int | None = None, ca: bool = True, usage: x509.KeyUsage = CA, begin: int = -9, end: int = 9,
+                authority: str | None = None, more: x509.ExtensionType | None = None,
+                identifier: bytes | None = None) -> bytes:  # fmt: skip
+    """One certificate (DER) of the chain root, middle, issuing, signer, valid from and to in days from now."""
+    key, signing = KEYS[subject].public_key(), KEYS[signed_by or issuer]
+    own = x509.SubjectKeyIdentifier(identifier) if identifier else x509.SubjectKeyIdentifier.from_public_key(key)
+    above = x509.AuthorityKeyIdentifier.from_issuer_public_key(KEYS[authority or issuer].public_key())
+    dates = (NOW + timedelta(days=begin), NOW + timedelta(days=end))
+    builder = x509.CertificateBuilder(name(names or issuer), name(subject), key, x509.random_serial_number(), *dates)
+    builder = builder.add_extension(x509.BasicConstraints(ca, path if ca else None), True).add_extension(usage, True)
+    builder = builder.add_extension(own, False).add_extension(above, False)
+    if more is not None:
+        builder = builder.add_extension(more, True)
+    algorithm = None if isinstance(signing, ed448.Ed448PrivateKey) else hashes.SHA256()
+    return builder.sign(signing, algorithm).public_bytes(Encoding.DER)
+
+
+GOOD = {
+    "root": certificate("root", "root", path=3),
+    "middle": certificate("middle", "root", path=2),
+    "issuing": certificate("issuing", "middle", path=1),
+    "signer": certificate("signer", "issuing", path=0),
+}
+
+
+def test_any_order_is_right_and_twice_the_same_is_no_fault() -> None:
+    for order in itertools.permutations([*GOOD.values(), GOOD["middle"]]):
+        chain = OutsideChain.of(order, NOW)
+        assert (chain.signer, *chain.authorities) == tuple(reversed(GOOD.values()))
+
+
+def fault(changed: dict[str, bytes]) -> CertificateError:
+    with pytest.raises(CertificateError) as caught:
+        OutsideChain.of((GOOD | changed).values(), NOW)
+    return caught.value
+
+
+def test_one_that_is_missing_is_named() -> None:
+    for missing, says in (("root", "CN=root"), ("middle", "CN=middle")):
+        with pytest.raises(CertificateError, match=says) as caught:
+            OutsideChain.of([der for part, der in GOOD.items() if part != missing], NOW)
+        assert caught.value.code == Code.CHAIN_INCOMPLETE
+    for alone in ("signer", "root"):
+        with pytest.raises(CertificateError) as caught:
+            OutsideChain.of([GOOD[alone]], NOW)
+        assert caught.value.code == Code.CHAIN_INCOMPLETE
+    with pytest.raises(CertificateError, match="no certificate of a signer"):
+        OutsideChain.of([], NOW)
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        certificate("other", "other"),
+        certificate("other", "root"),
+        certificate("middle", "root", path=2),
+        certificate("root", "root", path=3),
+    ],
+    ids=["a stranger", "a sister", "the same CA again", "the same root again"],
+)
+def test_one_too_many_is_named(extra: bytes) -> None:
+    assert fault({"extra": extra}).code == Code.CHAIN_SURPLUS
+
+
+@pytest.mark.parametrize(
+    ("part", "changed", "says"),
+    [
+        ("root", certificate("root", "root", path=2), "may stand 2 CAs"),
+        ("middle", certificate("middle", "root", path=1), "may stand 1 CAs"),
+        ("issuing", certificate("issuing", "middle", path=0), "may stand 0 CAs"),
+        ("middle", certificate("middle", "root", ca=False), "not that of a CA"),
+        ("middle", certificate("middle", "root", usage=NO_CA), "not that of a CA"),
+        ("issuing", certificate("issuing", "middle", usage=NO_CA), "not that of a CA"),
+        ("signer", certificate("signer", "issuing", ca=False), "no CA certificate"),
+        ("root", certificate("root", "root", end=-1), "valid from"),
+        ("middle", certificate("middle", "root", begin=1), "valid from"),
+        ("signer", certificate("signer", "issuing", end=-1), "valid from"),
+        ("middle", certificate("middle", "root", signed_by="other"), "not signed by the key"),
+        ("signer", certificate("signer", "issuing", signed_by="other"), "not signed by the key"),
+        ("root", certificate("root", "root", signed_by="other"), "not signed by its own key"),
+        ("issuing", certificate("issuing", "middle", authority="other"), "does not name"),
+        ("signer", certificate("signer", "issuing", authority="other"), "does not name"),
+        ("middle", certificate("middle", "root", more=x509.InhibitAnyPolicy(0)), "can't be checked"),
+        ("middle", certificate("middle", "root", more=x509.NameConstraints([x509.DNSName("a")], None)), "checked"),
+        ("middle", certificate("middle", "root", more=x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3"), b"")),
+         "can't be checked"),
+        ("issuing", certificate("issuing", "middle", identifier=bytes(20)), "key id"),
+        ("root", b"0\x00", "can't be read"),
+    ],
+)  # fmt: skip
+def test_each_fault_is_named(part: str, changed: bytes, says: str) -> None:
+    error = fault({part: changed})
+    assert error.code == Code.CHAIN_INVALID
+    assert says in error.what
+
+
+def test_an_issuer_on_another_curve_or_of_another_kind_can_issue_no_signers() -> None:
+    """The signer's own issuer is what a chip pins."""
+    for issuing, above in (("root", ["root"]), ("middle", ["middle", "root"])):
+        with pytest.raises(CertificateError, match="can't issue signers") as caught:
+            OutsideChain.of([certificate("signer", issuing), *(GOOD[part] for part in above)], NOW)
+        assert caught.value.code == Code.CHAIN_INVALID
+        assert "P-256" in caught.value.advice
+
+
+def test_one_bit_flipped_and_a_cut_end_only_in_its_own_error() -> None:
+    chance = random.Random(5)
+    for part, der in GOOD.items():
+        for _ in range(60):
+            flipped = bytearray(der)
+            flipped[chance.randrange(len(der))] ^= 1 << chance.randrange(8)
+            assert fault({part: bytes(flipped)}).code in CHAIN_FAULTS
+            assert fault({part: der[: chance.randrange(len(der))]}).code == Code.CHAIN_INVALID
