@@ -13,7 +13,7 @@ import ssl
 from pathlib import Path
 from typing import Final
 
-from provisioning_server.durable import write_all
+from atcaprov.durable import write_all
 from provisioning_server.signing_log import IssuedRecord
 
 READ_ONLY: Final = 0o444

@@ -16,12 +16,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from atcaprov import durable
 from atcaprov.errors import AtcaProvError, Code, UsageError
 from provisioning_server.certificate_files import CertificateFiles
-from provisioning_server.durable import replace_synced
 from provisioning_server.signer_documents import SignerDocuments
 from provisioning_server.signing_log import IssuedRecord, SigningLog, read_signing_log
 
+_MODE: Final = 0o640
 _DOCUMENT_ID: Final = re.compile("[0-9a-f]{64}")
 
 
@@ -90,7 +91,7 @@ class FileRecords:
         if documents.document_id in self._documents:
             return
         try:
-            replace_synced(self._documents_folder / f"{documents.document_id}.cbor", documents.to_bytes())
+            durable.replace(self._documents_folder / f"{documents.document_id}.cbor", documents.to_bytes(), _MODE)
         except OSError as error:
             raise self._fail(error) from error
         self._documents[documents.document_id] = documents

@@ -16,8 +16,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
+from atcaprov.durable import open_new, write_synced
 from atcaprov.errors import Code, UsageError
-from provisioning_server.durable import create_synced, write_synced
 
 COLUMNS: Final = (
     "time",
@@ -33,6 +33,7 @@ COLUMNS: Final = (
     "check",
 )
 HEADER: Final = "\t".join(COLUMNS).encode() + b"\n"
+_MODE: Final = 0o640
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +104,7 @@ class SigningLog:
     @classmethod
     def create(cls, path: Path) -> SigningLog:
         """Create the file with its header line, durably; raises OSError."""
-        log = cls(create_synced(path, HEADER))
+        log = cls(open_new(path, HEADER, _MODE))
         log._size = len(HEADER)
         return log
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -14,6 +13,7 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
 
+from atcaprov import durable
 from atcaprov.errors import Code, UsageError
 
 MAX_FILE: Final = 1 << 20
@@ -107,50 +107,24 @@ def new_folder(path: Path, mode: int = 0o700) -> Iterator[Path]:
         yield temporary
         with _writing(path):
             temporary.chmod(mode)
-            sync_folder(temporary)
+            durable.sync_folder(temporary)
             temporary.rename(path)
-            sync_folder(path.parent)
+            durable.sync_folder(path.parent)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def write_new(path: Path, data: bytes, mode: int = PUBLIC) -> None:
-    """Write a file that does not exist yet, down to the disk; raises UsageError (file-unwritable)."""
-    with _writing(path):
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(descriptor)
-
-
 def replace(path: Path, data: bytes, mode: int = PUBLIC) -> None:
     """Write a file whole in place of one that may be there, down to the disk; raises UsageError (file-unwritable)."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        write_new(temporary, data, mode)
-        with _writing(path):
-            temporary.replace(path)
-            sync_folder(path.parent)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with _writing(path):
+        durable.replace(path, data, mode)
 
 
 def write_all(folder: Path, files: Mapping[str, tuple[bytes, int]]) -> None:
-    """Write files, each given as name -> (bytes, mode), into a folder."""
+    """Write files that do not exist yet, each given as name -> (bytes, mode); raises UsageError (file-unwritable)."""
     for name, (data, mode) in files.items():
-        write_new(folder / name, data, mode)
-
-
-def sync_folder(path: Path) -> None:
-    """Bring a folder's entries down to the disk, where the system can."""
-    if os.name != "posix":
-        return
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        with _writing(folder / name):
+            durable.write_new(folder / name, data, mode)
 
 
 @contextmanager

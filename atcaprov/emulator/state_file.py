@@ -7,15 +7,16 @@ private keys: it is created for its owner only.
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any, Final
 
+from atcaprov import durable
 from atcaprov.emulator.memory import Memory
 from atcaprov.errors import Code, UsageError
 
 _FORMAT: Final = "atcaprov chip"
 _VERSION: Final = 1
+_OWNER_ONLY: Final = 0o600
 _ZONES: Final = ("config", "otp", "data")
 
 
@@ -47,7 +48,7 @@ class StateFile:
         return memory
 
     def keep(self, memory: Memory) -> None:
-        """Write the memory if it differs from what the file holds: temporary file, fsync, rename, fsync of the folder.
+        """Write the memory if it differs from what the file holds, whole and durably.
 
         Raises:
             UsageError: the file cannot be written (FILE_UNREADABLE); the old file is still whole, and the memory is
@@ -59,7 +60,7 @@ class StateFile:
         zones = {name: zone.hex() for name, zone in zip(_ZONES, image, strict=True)}
         text = json.dumps({"format": _FORMAT, "version": _VERSION, **zones}, indent=1) + "\n"
         try:
-            _replace(self.path, text.encode("ascii"))
+            durable.replace(self.path, text.encode("ascii"), _OWNER_ONLY)
         except OSError as error:
             if self._kept is not None:
                 memory.restore(self._kept)
@@ -97,19 +98,3 @@ class StateFile:
             advice="Restore it from a copy, or name a file that does not exist yet for a blank chip.",
             code=Code.FILE_INVALID,
         )
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Put `content` at `path` so that a crash at any moment leaves the old or the new file."""
-    fresh = path.with_name(path.name + ".new")
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

@@ -114,7 +114,7 @@ def test_a_file_that_cannot_be_written_is_said_plainly_and_stays_whole(path: Pat
     hal = open_emulated(str(path))
     before = path.read_bytes()
     memory = hal.chip.memory.image()
-    path.with_name("chip.json.new").mkdir()
+    path.with_name(".chip.json.new").mkdir()
     hal.wake()
     with pytest.raises(UsageError) as caught:
         hal.exchange(packet(Opcode.UPDATE_EXTRA, 0, 7))

@@ -88,4 +88,4 @@ def test_no_kill_leaves_an_unreadable_or_older_file(tmp_path: Path) -> None:
         cut += value > (found["answered"] or before)
         before = value
     assert cut, "no trial killed the server while it worked"
-    assert {path.name for path in tmp_path.iterdir()} <= {"chip.json", "chip.json.new", "copy.json"}
+    assert {path.name for path in tmp_path.iterdir()} <= {"chip.json", ".chip.json.new", "copy.json"}

@@ -1,0 +1,75 @@
+"""Bytes that are on the disk when a function returns, and files that are there whole or not at all.
+
+All of it raises OSError, which callers translate: they know what the file is and who has to do something about it.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def write_all(descriptor: int, data: bytes) -> None:
+    """Write all of the bytes to an open file, not yet durably."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def write_synced(descriptor: int, data: bytes) -> None:
+    """Write all of the bytes to an open file and have them on the disk."""
+    write_all(descriptor, data)
+    os.fsync(descriptor)
+
+
+def open_new(path: Path, data: bytes, mode: int) -> int:
+    """Create a file that must not exist, with its first bytes and its name on the disk; return its descriptor."""
+    descriptor = _written(path, data, mode)
+    try:
+        sync_folder(path.parent)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def write_new(path: Path, data: bytes, mode: int) -> None:
+    """Write a file that must not exist; its name is on the disk after `sync_folder` only."""
+    os.close(_written(path, data, mode))
+
+
+def replace(path: Path, data: bytes, mode: int) -> None:
+    """Write a whole file: after a cut there is the old one, none if there was none, or the new one.
+
+    What a cut leaves beside it, `.NAME.new`, is overwritten by the next.
+    """
+    fresh = path.with_name(f".{path.name}.new")
+    fresh.unlink(missing_ok=True)
+    try:
+        write_new(fresh, data, mode)
+        fresh.replace(path)
+    except OSError:
+        fresh.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Have the names in a folder on the disk, where the system can do that."""
+    if not hasattr(os, "O_DIRECTORY"):
+        return
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _written(path: Path, data: bytes, mode: int) -> int:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), mode)
+    try:
+        write_synced(descriptor, data)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
