@@ -26,10 +26,12 @@ _CURVE: Final = ec.SECP256R1()
 _PREHASHED: Final = ec.ECDSA(utils.Prehashed(hashes.SHA256()))
 
 
+@functools.lru_cache(maxsize=16)
 def load_public_key(xy: bytes) -> ec.EllipticCurvePublicKey:
     """Return the key of the point X||Y (64 bytes).
 
-    Raises CertificateError (key-mismatch) when the length is wrong or the point is not on the curve.
+    Raises CertificateError (key-mismatch) when the length is wrong or the point is not on the curve. The last few are
+    remembered: who issues looks at a key more than once.
     """
     if len(xy) != PUBLIC_KEY_SIZE:
         raise CertificateError(f"A public key has 64 bytes, not {len(xy)}.", code=Code.KEY_MISMATCH)
@@ -65,8 +67,12 @@ def raw_signature(der: bytes) -> bytes:
         raise CertificateError("The bytes are not a P-256 signature in DER.") from error
 
 
+@functools.lru_cache(maxsize=16)
 def der_signature(rs: bytes) -> bytes:
-    """Return SEQUENCE { INTEGER r, INTEGER s } of R||S (64 bytes): minimal, unsigned, 8 to 72 bytes."""
+    """Return SEQUENCE { INTEGER r, INTEGER s } of R||S (64 bytes): minimal, unsigned, 8 to 72 bytes.
+
+    The last few are remembered: a signature is verified and put into a certificate, and that is rebuilt.
+    """
     if len(rs) != SIGNATURE_SIZE:
         raise CertificateError(f"A signature has 64 bytes, not {len(rs)}.")
     return utils.encode_dss_signature(int.from_bytes(rs[:_HALF], "big"), int.from_bytes(rs[_HALF:], "big"))

@@ -58,5 +58,6 @@ class Signer(Protocol):
 
 def label(serial: bytes, name: str) -> str:
     """How log lines and prompts name a signer: `Signer (01231E6CD82CA571EE, Example ATECC508A Signer)`."""
-    printable = "".join(character if character.isprintable() else "?" for character in name)
-    return f"Signer ({serial.hex().upper()}, {printable})"
+    if not name.isprintable():
+        name = "".join(character if character.isprintable() else "?" for character in name)
+    return f"Signer ({serial.hex().upper()}, {name})"

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import ssl
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -12,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from atcaprov.errors import AtcaProvError, Code, UsageError
+from provisioning_server.certificate_files import pem, pem_size
 from provisioning_server.issuance import certificates_reply, issue
 from provisioning_server.signer_documents import SignerDocuments
 from provisioning_server.signing_log import COLUMNS, IssuedRecord, SigningLog
@@ -95,11 +97,30 @@ def test_certificate_files_are_named_by_chip_and_made_again_if_missing(tmp_path:
     (folder / "0123000000000001EE-2_device.pem").unlink()
     (folder / "0123000000000002EE_signer.pem").unlink()
     assert all(path.stat().st_mode & 0o777 == 0o444 for path in folder.iterdir())
-    (folder / ".new").write_text("cut while it was written")
+    cut = folder / "0123000000000001EE_device.pem"
+    cut.unlink()
+    cut.write_bytes(files[cut.name][:100])
     again = open_records(tmp_path, "signing-2.tsv")
-    assert again.restored_files == 2
+    assert again.restored_files == 3
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == files
     again.close()
+
+
+def test_certificate_files_without_a_record_give_way(tmp_path: Path) -> None:
+    (tmp_path / "certs").mkdir()
+    for role in ("device", "signer"):
+        (tmp_path / "certs" / f"{chip_serial(1).hex().upper()}_{role}.pem").write_text("of lost records")
+    records = open_records(tmp_path)
+    records.keep_documents(SIGNER.documents)
+    records.append([_record(1)])
+    records.close()
+    assert not any("lost" in path.read_text() for path in (tmp_path / "certs").iterdir())
+
+
+@given(der=st.binary(min_size=1, max_size=200))
+def test_a_pem_file_is_the_one_that_others_write_and_its_size_is_known(der: bytes) -> None:
+    assert pem(der).decode() == ssl.DER_cert_to_PEM_cert(der)
+    assert pem_size(der) == len(pem(der))
 
 
 @pytest.mark.parametrize("cut", [1, 10, len(LINE) - 1])
