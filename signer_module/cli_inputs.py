@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Self, TypeVar
 
 import click
 
@@ -13,6 +14,7 @@ from atcaprov.certs.description import CertificateDescription, default_descripti
 from atcaprov.errors import UsageError
 from signer_module import files, passwords
 from signer_module.key_file import SoftwareKey, key_is_encrypted, load_key
+from signer_module.option_groups import option_group
 from signer_module.outside_chain import OutsideChain
 from signer_module.signer import SignerDescriptions
 from signer_module.signer_facts import SignerFacts
@@ -78,3 +80,34 @@ def now() -> datetime:
 def descriptions(signer: Path | None, device: Path | None) -> SignerDescriptions:
     """Return the descriptions of two files, or the defaults; raises UsageError."""
     return SignerDescriptions(description("signer", signer), description("device", device))
+
+
+@dataclass(frozen=True)
+class SignerWishes:
+    """What the command line says of a new signer; `signer_id` (2 bytes) None: the lowest that is free."""
+
+    signer_id: bytes | None
+    descriptions: SignerDescriptions
+
+    @classmethod
+    def of(cls, signer_id: str | None, signer_description: Path | None, device_description: Path | None) -> Self:
+        """Read them; raises UsageError."""
+        return cls(parse_signer_id(signer_id), descriptions(signer_description, device_description))
+
+
+signer_options = option_group(
+    "wishes",
+    SignerWishes.of,
+    {
+        "signer_id": click.option(
+            "--signer-id", metavar="HHHH", help="Four hexadecimal digits; without it the lowest free id."
+        ),
+        "signer_description": click.option(
+            "--signer-description", type=FILE, help="TOML description of the signer's certificate."
+        ),
+        "device_description": click.option(
+            "--device-description", type=FILE, help="TOML description of its devices' certificates."
+        ),
+    },
+)
+"""Adds what a new signer is called and what its certificates look like; the command gets `SignerWishes`."""

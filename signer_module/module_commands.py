@@ -7,13 +7,14 @@ from pathlib import Path
 import click
 
 from atcaprov.errors import CertificateError, Code, UsageError
-from signer_module import passwords, report
+from signer_module import report
 from signer_module.cli_inputs import FOLDER, chain_above, chain_option
 from signer_module.device_options import device_option, needed_device, require_one
 from signer_module.export import export_signer
 from signer_module.folder_key import open_folder
 from signer_module.module import ModuleSigner, open_module
 from signer_module.module_report import AnyModule, module_facts, write_backup
+from signer_module.passwords import PasswordSource, password_options
 from signer_module.signer_folder import SignerFolder
 
 
@@ -59,13 +60,10 @@ def info_command(folder: Path | None, device: str | None, as_json: bool) -> None
 @click.argument("folder", type=FOLDER, required=False)
 @device_option
 @click.option("--public-only", is_flag=True, help="Check what is public, not the key: no password is needed.")
-@passwords.password_options(new=False, whose="the key's")
-def verify_command(
-    folder: Path | None, device: str | None, public_only: bool, password_file: Path | None, password_fd: int | None
-) -> None:
+@password_options(new=False, whose="the key's")
+def verify_command(folder: Path | None, device: str | None, public_only: bool, source: PasswordSource) -> None:
     """Check a folder or a module: locks, certificates, and that the key belongs to them."""
     require_one(folder, device)
-    source = passwords.source(password_file, password_fd)
     if folder is not None:
         opened = open_folder(folder)
         if not public_only:
@@ -83,7 +81,7 @@ def _verdict(public_only: bool) -> str:
     return "what is public is good; the key was not tried." if public_only else "certificates and key are good."
 
 
-def _prove(module: AnyModule, source: passwords.PasswordSource) -> None:
+def _prove(module: AnyModule, source: PasswordSource) -> None:
     if module.needs_password:
         module.unlock(source.read("Password of the module"))
     if not module.prove():

@@ -12,13 +12,14 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from atcaprov.certs.keys import raw_public_key
 from atcaprov.device.device import Device
 from atcaprov.errors import Code, UsageError
-from signer_module import cli_inputs, files, passwords
+from signer_module import cli_inputs, files
 from signer_module.cli_inputs import FILE, FOLDER
 from signer_module.device_creation import import_signer_certificate, plan
-from signer_module.device_options import consent, needed_device, order, order_options
+from signer_module.device_options import OrderOptions, needed_device, order_options
 from signer_module.export import export_signer
 from signer_module.make_signer import request_certificate
 from signer_module.outside_chain import OutsideChain
+from signer_module.passwords import PasswordSource, password_options
 
 
 @click.command("request")
@@ -27,30 +28,24 @@ from signer_module.outside_chain import OutsideChain
 @click.option("--signer-id", metavar="HHHH", required=True, help="Four hexadecimal digits, agreed with the CA.")
 @click.option("--signer-description", type=FILE, help="TOML description of the signer's certificate.")
 @order_options
-@passwords.password_options(new=True, whose="the module's")
+@password_options(new=True, whose="the module's")
 def signer_request(
     device: str,
     out: Path,
     signer_id: str,
     signer_description: Path | None,
-    quota: int | None,
-    password_later: bool,
-    scrypt_cost: int,
-    yes: bool,
-    password_file: Path | None,
-    password_fd: int | None,
-    no_password: bool,
+    order_options: OrderOptions,
+    source: PasswordSource,
 ) -> None:
     """Begin a signer module: make its key, and a request for the CA that will certify it."""
     chosen = cli_inputs.parse_signer_id(signer_id)
     assert chosen is not None
     description = cli_inputs.description("signer", signer_description)
     earlier = _earlier_key(out)
-    source = passwords.source(password_file, password_fd, no_password)
-    wanted = order(source, quota=quota, password_later=password_later, scrypt_cost=scrypt_cost)
+    wanted = order_options.order(source)
     with Device.open(device) as chip:
         steps = plan(chip, wanted, "the certificate that the CA will make, which 'signer import' brings,")
-        consent(steps, given=yes)
+        order_options.consent(steps)
         request = request_certificate(chip, wanted, description, signer_id=chosen, wanted=lambda key: key == earlier)
     pem = x509.load_der_x509_csr(request.der).public_bytes(Encoding.PEM)
     files.replace(out, pem)
@@ -65,7 +60,7 @@ def signer_request(
 @click.option("--signer-description", type=FILE, help="TOML description of the signer's certificate.")
 @click.option("--device-description", type=FILE, help="TOML description of its devices' certificates.")
 @order_options
-@passwords.password_options(new=True, whose="the module's")
+@password_options(new=True, whose="the module's")
 def signer_import(
     device: str,
     certificate: Path,
@@ -73,13 +68,8 @@ def signer_import(
     out: Path | None,
     signer_description: Path | None,
     device_description: Path | None,
-    quota: int | None,
-    password_later: bool,
-    scrypt_cost: int,
-    yes: bool,
-    password_file: Path | None,
-    password_fd: int | None,
-    no_password: bool,
+    order_options: OrderOptions,
+    source: PasswordSource,
 ) -> None:
     """Finish a module that was begun by a request, with the certificate that the CA made of it."""
     descriptions = cli_inputs.descriptions(signer_description, device_description)
@@ -87,14 +77,13 @@ def signer_import(
         files.refuse_existing(out)
     given = [der for path in (certificate, *chain_paths) for der in files.read_certificates(path)]
     chain = OutsideChain.of(given, cli_inputs.now())
-    source = passwords.source(password_file, password_fd, no_password)
-    wanted = order(source, quota=quota, password_later=password_later, scrypt_cost=scrypt_cost)
+    wanted = order_options.order(source)
     with import_signer_certificate(
         device,
         wanted,
         descriptions,
         chain=chain,
-        consent=lambda steps: consent(steps, given=yes),
+        consent=order_options.consent,
     ) as module:
         click.echo(
             f"Signer module {module.serial.hex().upper()} finished: {module.name}, "

@@ -7,12 +7,12 @@ from pathlib import Path
 import click
 
 from atcaprov.errors import UsageError
-from signer_module import passwords
 from signer_module.cli_inputs import FOLDER
 from signer_module.device_options import device_option, require_one
 from signer_module.folder_key import open_folder, replace_password
 from signer_module.module import open_module
 from signer_module.password_change import change_password, set_password
+from signer_module.passwords import PasswordSource, password_options
 
 _folder = click.argument("folder", type=FOLDER, required=False)
 
@@ -25,11 +25,10 @@ def password_group() -> None:
 @password_group.command("set")
 @_folder
 @device_option
-@passwords.password_options(new=False, whose="the new")
-def password_set(folder: Path | None, device: str | None, password_file: Path | None, password_fd: int | None) -> None:
+@password_options(new=False, whose="the new")
+def password_set(folder: Path | None, device: str | None, source: PasswordSource) -> None:
     """Give a key its first password."""
     require_one(folder, device)
-    source = passwords.source(password_file, password_fd)
     if folder is not None:
         opened = open_folder(folder)
         if opened.key_is_encrypted:
@@ -46,20 +45,16 @@ def password_set(folder: Path | None, device: str | None, password_file: Path | 
 @password_group.command("change")
 @_folder
 @device_option
-@passwords.password_options("old-", new=False, whose="the old")
-@passwords.password_options(new=False, whose="the new")
+@password_options("old-", new=False, whose="the old")
+@password_options(new=False, whose="the new")
 def password_change(
     folder: Path | None,
     device: str | None,
-    old_password_file: Path | None,
-    old_password_fd: int | None,
-    password_file: Path | None,
-    password_fd: int | None,
+    old_source: PasswordSource,
+    source: PasswordSource,
 ) -> None:
     """Replace a password; the old one is needed."""
     require_one(folder, device)
-    old_source = passwords.source(old_password_file, old_password_fd)
-    source = passwords.source(password_file, password_fd)
     if folder is not None:
         opened = open_folder(folder)
         if not opened.key_is_encrypted:
@@ -76,13 +71,10 @@ def password_change(
 @password_group.command("check")
 @_folder
 @device_option
-@passwords.password_options(new=False, whose="the key's")
-def password_check(
-    folder: Path | None, device: str | None, password_file: Path | None, password_fd: int | None
-) -> None:
+@password_options(new=False, whose="the key's")
+def password_check(folder: Path | None, device: str | None, source: PasswordSource) -> None:
     """Try a password."""
     require_one(folder, device)
-    source = passwords.source(password_file, password_fd)
     if folder is not None:
         opened = open_folder(folder)
         if opened.key_is_encrypted:
@@ -100,7 +92,7 @@ def _verdict(needed: bool) -> str:
     return "the password is right." if needed else "it needs no password."
 
 
-def _chosen(source: passwords.PasswordSource) -> bytes:
+def _chosen(source: PasswordSource) -> bytes:
     password = source.choose("New password")
     if password is None:
         raise UsageError("A new password is needed.")

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Final
 
 import click
 
 from atcaprov.errors import Code, UsageError
 from signer_module import files
+from signer_module.option_groups import Option, option_group
 
 MAX_PASSWORD: Final = 1024
-_F = TypeVar("_F", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True)
@@ -78,28 +77,29 @@ def _asked(prompt: str, *, confirm: bool) -> bytes:
     return _checked(answer.encode(), "the answer")
 
 
-def password_options(prefix: str = "", *, new: bool, whose: str) -> Callable[[_F], _F]:
-    """Return a decorator with --PREFIXpassword-file, --PREFIXpassword-fd and, for a new key, --no-password."""
+def password_options(prefix: str = "", *, new: bool, whose: str) -> Option:
+    """Return a decorator with --PREFIXpassword-file, --PREFIXpassword-fd and, for a new key, --no-password.
 
-    def decorate(function: _F) -> _F:
-        if new:
-            function = click.option(f"--{prefix}no-password", is_flag=True, help=f"Store {whose} key unencrypted.")(
-                function
-            )
-        function = click.option(
+    The command gets them as PREFIXsource, a `PasswordSource`, with _ in place of the prefix's last character.
+    """
+    name = prefix.replace("-", "_")
+    file_help = f"Read {whose} password from the first line of a file. Without it, it is asked on the terminal."
+    options = {
+        f"{name}password_file": click.option(
+            f"--{prefix}password-file", type=click.Path(path_type=Path, dir_okay=False), help=file_help
+        ),
+        f"{name}password_fd": click.option(
             f"--{prefix}password-fd", type=int, metavar="N", help=f"Read {whose} password from file descriptor N."
-        )(function)
-        return click.option(
-            f"--{prefix}password-file",
-            type=click.Path(path_type=Path, dir_okay=False),
-            help=f"Read {whose} password from the first line of a file. Without it, it is asked on the terminal.",
-        )(function)
+        ),
+    }
+    if new:
+        options[f"{name}no_password"] = click.option(
+            f"--{prefix}no-password", is_flag=True, help=f"Store {whose} key unencrypted."
+        )
+    return option_group(f"{name}source", lambda **values: _source(*values.values()), options)
 
-    return decorate
 
-
-def source(file: Path | None, descriptor: int | None, none: bool = False) -> PasswordSource:
-    """Return the source of the options; raises UsageError when they contradict each other."""
+def _source(file: Path | None, descriptor: int | None, none: bool = False) -> PasswordSource:
     if (file is not None) + (descriptor is not None) + none > 1:
         raise UsageError("Only one of --password-file, --password-fd and --no-password can be used for one key.")
     return PasswordSource(file, descriptor, none)
