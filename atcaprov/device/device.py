@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from types import TracebackType
@@ -57,11 +58,12 @@ class Device:
     `ProtocolError` when its answer is damaged, and `DeviceError` with status byte and command when it refuses.
     """
 
-    def __init__(self, hal: Hal) -> None:
+    def __init__(self, hal: Hal, *, now: Callable[[], float] = time.monotonic) -> None:
+        """Start the vendor's library for a chip; `now` gives the seconds by which its watchdog is judged."""
         self.url = hal.url
         self._hal = hal
         self._guard = Guard()
-        self._chip = AwakeChip(hal)
+        self._chip = AwakeChip(hal, now)
         self._bridge = KitBridge(self._chip, hal.url, self._guard)
         self._lock = threading.RLock()
         self._library = load_library()
@@ -122,8 +124,8 @@ class Device:
     def burst(self) -> Iterator[None]:
         """Leave the chip awake between the commands of a block, which saves two of three requests to a kit.
 
-        Meant for commands that follow each other at once; a pause longer than the chip's watchdog costs it what it
-        keeps in its volatile memory, and nothing else.
+        A pause longer than the chip's watchdog costs it what it keeps in its volatile memory, and nothing else. While
+        the chip is awake it keeps an I2C bus from other programs: call `rest` before a pause that is known.
         """
         with self._lock:
             self._chip.begin_burst()
@@ -132,6 +134,11 @@ class Device:
         finally:
             with self._lock:
                 beyond_signals(self._chip.end_burst)
+
+    def rest(self) -> None:
+        """Send the chip to sleep until the next command, in the middle of a burst too; its volatile memory is lost."""
+        with self._lock:
+            beyond_signals(self._chip.rest)
 
     # Reading
 

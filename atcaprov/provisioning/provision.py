@@ -74,8 +74,16 @@ class Provisioner:
         """
         if self._offer is None:
             self.prepare()
-        assert self._offer is not None
-        run = Run(device, self._profile, self._cert_info, self._functions, self._offer)
+        offer = self._offer
+        assert offer is not None
+        with device.burst():
+            try:
+                return self._run(device, offer)
+            finally:
+                device.rest()
+
+    def _run(self, device: Device, offer: SignerOffer) -> Provisioned:
+        run = Run(device, self._profile, self._cert_info, self._functions, offer)
         for step in _STEPS:
             self._take(step, run)
         return _result(run)
@@ -86,7 +94,7 @@ class Provisioner:
             return
         self._functions.notify(step.stage, StageStatus.START)
         try:
-            with run.device.permit(*ACTS.get(step.stage, ())), run.device.burst():
+            with run.device.permit(*ACTS.get(step.stage, ())):
                 step.act(run)
         except BaseException:
             self._functions.notify(step.stage, StageStatus.ERROR)

@@ -85,6 +85,7 @@ class Run:
             existing_only=existing_only,
             any_of_group=self.profile.any_of_group,
         )
+        self.device.rest()  # a server takes longer than the chip's watchdog
         reply = ask(self.functions, request, CertificatesReply)
         return IssuedCertificates.checked(reply, chip, self.offer, self.cert_info, self.profile)
 
@@ -125,6 +126,8 @@ class Run:
         """Stage 7: the integrator's own data."""
         assert self.chip is not None
         writer = DataZoneWriter(self._data_zone, self.profile.certificate_slots, self.chip.serial_number)
+        if self.functions.writes_data_zone:
+            self.device.rest()  # nobody knows how long it thinks before it writes
         self.functions.write_data_zone(writer)
 
     def lock_data(self) -> None:

@@ -35,8 +35,13 @@ class UserFunctions(abc.ABC):
     def request_error(self, code: str, message: str) -> None:  # noqa: B027 - the error is raised as well
         """Hear of an error that the server reported; it is raised as `ServerRejected` afterwards."""
 
+    @property
+    def writes_data_zone(self) -> bool:
+        """Whether `write_data_zone` does anything: a class of the integrator has its own."""
+        return type(self).write_data_zone is not UserFunctions.write_data_zone
+
     def write_data_zone(self, writer: DataZoneWriter) -> None:  # noqa: B027 - most products write nothing
         """Write what the product wants in its data zone beside the certificates, before the zone is locked."""
 
     def notify(self, stage: Stage, status: StageStatus) -> None:  # noqa: B027 - silence is fine
-        """Hear of progress: START or SKIPPED first, then DONE or ERROR."""
+        """Hear of progress: START or SKIPPED first, then DONE or ERROR. The chip is awake: return soon."""

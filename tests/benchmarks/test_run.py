@@ -8,7 +8,10 @@ from atcaprov.chip.commands import MAX_EXECUTION_MS_M0, Opcode
 from atcaprov.device.device import Device
 from atcaprov.provisioning.profile import Profile
 from atcaprov.provisioning.provision import Provisioner
+from atcaprov.provisioning.user_functions import UserFunctions
 from tests.benchmarks.report import Figure, report
+from tests.hal.ways import CdcWay, HidWay, standing
+from tests.support.board_requests import OPENING, commands_of, keep_requests, opening_of
 from tests.support.in_memory_server import Authority, InMemory
 from tests.support.scripted_hal import ScriptedHal
 
@@ -32,3 +35,33 @@ def test_commands_of_a_run_on_a_blank_chip() -> None:
 
 def _by_command(counts: Counter[str]) -> str:
     return " + ".join(f"{count} x {MAX_EXECUTION_MS_M0[Opcode[name]]} {name}" for name, count in counts.most_common())
+
+
+class OnKit(InMemory):
+    """An integrator without data of his own."""
+
+    write_data_zone = UserFunctions.write_data_zone
+
+
+def test_requests_to_a_kit_in_a_run_on_a_blank_chip() -> None:
+    """At the chip's virtual time; the host takes none, so that the counts are those of the chip's time alone."""
+    counts = [_kit_requests(way) for way in (CdcWay, HidWay)]
+    assert counts[0] == counts[1]
+    requests = counts[0]
+    commands, opening = len(commands_of(requests)), len(opening_of(requests))
+    overhead = len(requests) - opening - commands
+    report(
+        Figure("run.kit_requests", commands + overhead, "requests", f"{commands} commands, {overhead} wake and sleep"),
+        Figure("run.kit_opening", opening, "requests", "board version, device table and select, once for each board"),
+        Figure("run.overhead", 100 * overhead / commands, "%", "requests that carry no command, CDC and HID the same"),
+    )
+    assert overhead / commands < 0.1
+
+
+def _kit_requests(make: type[CdcWay] | type[HidWay]) -> list[bytes]:
+    authority = Authority()
+    with standing(make()) as way:
+        requests = keep_requests(way.board)
+        with Device(way.open(), now=lambda: 0.0) as device:
+            Provisioner(Profile(), authority.cert_info, OnKit(authority)).provision(device)
+    return [request if request.startswith(OPENING) else request[:4] for request in requests]

@@ -9,7 +9,7 @@ from atcaprov.chip.memory_map import CHIP_MODE, LOCK_CONFIG
 from atcaprov.device.awake import AWAKE_SECONDS, AwakeChip
 from atcaprov.device.device import Act, Device
 from atcaprov.emulator.chip import Chip, Power
-from atcaprov.errors import TransportError
+from atcaprov.errors import Code, TransportError
 from atcaprov.hal.emulated import EmulatedHal
 from tests.support.chips import packet
 
@@ -36,6 +36,10 @@ class CountedHal(EmulatedHal):
     def idle(self) -> None:
         self._count("idle")
         super().idle()
+
+    def sleep(self) -> None:
+        self._count("sleep")
+        super().sleep()
 
     def exchange(self, packet: bytes) -> bytes:
         self._count("exchange")
@@ -133,3 +137,84 @@ def test_a_way_that_is_lost_ends_the_burst_quietly_and_the_next_command_tells() 
                 device.info()
         hal.gone = False
         assert len(device.info()) == 4
+
+
+def test_a_rest_is_a_sleep_in_the_middle_of_a_burst_and_is_not_asked_for_twice() -> None:
+    hal = CountedHal()
+    with Device(hal) as device:
+        with device.burst():
+            device.info()
+            device.rest()
+            assert hal.chip.power is Power.ASLEEP
+            device.rest()
+            device.info()
+            device.rest()
+        device.rest()
+    assert hal.calls == ["wake", "exchange", "sleep"] * 2
+
+
+def test_a_rest_ends_what_was_idle_too() -> None:
+    hal = CountedHal()
+    with Device(hal) as device:
+        device.info()
+        assert hal.calls[-1] == "idle"
+        device.rest()
+        assert hal.chip.power is Power.ASLEEP
+
+
+def asleep_unseen(*packets: bytes) -> tuple[CountedHal, AwakeChip]:
+    """Return a chip in a burst that has fallen asleep after some commands, and a host that takes it for awake."""
+    hal = CountedHal()
+    chip = AwakeChip(hal, now=lambda: 0.0)
+    chip.begin_burst()
+    for command in packets:
+        chip.wake()
+        chip.exchange(command)
+        chip.idle()
+    hal.chip.power_cycle()
+    hal.calls.clear()
+    chip.wake()
+    return hal, chip
+
+
+@pytest.mark.parametrize("command", [READ, packet(Opcode.INFO), packet(Opcode.GEN_KEY, 0)], ids=["Read", "Info", "key"])
+def test_a_chip_that_fell_asleep_unseen_is_asked_again_what_changes_nothing(command: bytes) -> None:
+    hal, chip = asleep_unseen(READ)
+    assert chip.exchange(command)
+    assert hal.calls == ["exchange", "wake", "exchange"]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        packet(Opcode.WRITE, 0x00, 5, bytes(4)),
+        packet(Opcode.LOCK, 0x00),
+        packet(Opcode.GEN_KEY, 0x04),
+        packet(Opcode.SIGN, 0xA0),
+        packet(Opcode.SHA, 0x01, 64, bytes(64)),
+    ],
+    ids=["Write", "Lock", "GenKey", "Sign", "SHA"],
+)
+def test_what_changes_the_chip_or_needs_its_volatile_memory_is_never_repeated(command: bytes) -> None:
+    hal, chip = asleep_unseen(READ)
+    with pytest.raises(TransportError) as lost:
+        chip.exchange(command)
+    assert lost.value.code == Code.DEVICE_NO_REPLY
+    assert hal.calls == ["exchange"]
+
+
+def test_a_chip_whose_volatile_memory_counts_is_not_woken_as_if_nothing_had_been_lost() -> None:
+    hal, chip = asleep_unseen(packet(Opcode.NONCE, 0x43, 0, bytes(32)))
+    with pytest.raises(TransportError):
+        chip.exchange(READ)
+    assert hal.calls == ["exchange"]
+    chip.rest()
+    chip.wake()
+    assert len(chip.exchange(READ)) == 35
+
+
+def test_a_chip_that_is_gone_is_told_as_what_happened_first() -> None:
+    hal, chip = asleep_unseen(READ)
+    hal.chip.power_off()
+    with pytest.raises(TransportError, match="does not answer"):
+        chip.exchange(READ)

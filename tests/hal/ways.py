@@ -5,6 +5,7 @@ from __future__ import annotations
 import abc
 import contextlib
 from collections.abc import Iterator
+from typing import TypeVar
 
 from atcaprov.emulator.chip import Chip
 from atcaprov.errors import TransportError
@@ -27,6 +28,7 @@ from tests.support.faulty_board import Fault, FaultyBoard
 from tests.support.kit_chips import EmulatedBus
 from tests.support.wires import PtyBoard, TcpBoard
 
+AnyWay = TypeVar("AnyWay", bound="Way")
 SHORT = Limits(greeting=0.3, control=0.3, talk=0.3, resync=0.3)
 ADDRESS = 0xC0
 
@@ -212,7 +214,7 @@ WAYS: dict[str, type[Way]] = {
 
 
 @contextlib.contextmanager
-def standing(way: Way) -> Iterator[Way]:
+def standing(way: AnyWay) -> Iterator[AnyWay]:
     try:
         yield way
     finally:

@@ -1,0 +1,32 @@
+"""What a board is asked, counted where it arrives: opening, selecting and waking included."""
+
+from __future__ import annotations
+
+from tests.support.faulty_board import FaultyBoard
+
+OPENING = (b"board:", b"e:physical:select(")
+
+
+def keep_requests(board: FaultyBoard) -> list[bytes]:
+    """Return a list to which every request that the board gets from now on is added, without its LF."""
+    requests: list[bytes] = []
+    receive, rest = board.receive_data, b""
+
+    def receive_data(data: bytes) -> bytes:
+        nonlocal rest
+        *whole, rest = (rest + data).split(b"\n")
+        requests.extend(whole)
+        return receive(data)
+
+    board.receive_data = receive_data  # type: ignore[method-assign]
+    return requests
+
+
+def opening_of(requests: list[bytes]) -> list[bytes]:
+    """Return those that open the board and choose the chip."""
+    return [request for request in requests if request.startswith(OPENING)]
+
+
+def commands_of(requests: list[bytes]) -> list[bytes]:
+    """Return those that carry a command to the chip."""
+    return [request for request in requests if request.startswith(b"e:t(")]
