@@ -7,7 +7,7 @@ import contextlib
 import signal
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from atcaprov.errors import AtcaProvError
 from atcaprov.terminal import Console, Key
@@ -15,6 +15,7 @@ from provisioning_server.authority import Authority
 from provisioning_server.data_folder import DataFolder
 from provisioning_server.given_passwords import GivenPasswords
 from provisioning_server.listener import Listener
+from provisioning_server.password_desk import PasswordDesk
 from provisioning_server.password_tries import PasswordTries
 from provisioning_server.passwords import PasswordPrompt, require_all_ready
 from provisioning_server.program_log import ProgramLog
@@ -26,7 +27,13 @@ from provisioning_server.signers.module_bay import ModuleBay
 from provisioning_server.signers.roster import SignerRoster
 from provisioning_server.signers.signing_queue import SigningQueue
 from provisioning_server.signers.sources import ModuleFolder, ModuleSource, NamedHsms, NamedModules, PluggedKits
+from provisioning_server.web.links import ConsoleLinks, LinkFile
+from provisioning_server.web.opening import open_page
+from provisioning_server.web.views import SignerBoard
 from provisioning_server.worker import IssuingWorker
+
+if TYPE_CHECKING:
+    from provisioning_server.web.service import WebPage
 
 _STOP_SIGNALS: Final = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
@@ -80,16 +87,20 @@ class Server:
         )
         worker = IssuingWorker(authority, loop, self._log)
         attendant = SignerAttendant(self._signers, queue, self._log, _now, self._password_tries())
+        bay = ModuleBay(self._sources(), self._signers, attendant, self._log)
+        page = self._web_page(SignerBoard(self._signers, attendant.desk, records.tally, bay.unusable), attendant.desk)
         listener = Listener(self._settings.limits, worker.submit, self._log)
         try:
             self._log.info("Server starting...")
+            if page is not None:
+                self._log.info(f"Web page at {await page.start()}.")
             for address in await listener.start(self._settings.bind, self._settings.port):
                 self._log.info(f"Server listening on {address}.")
-            await self._until_stopped(attendant)
+            await self._until_stopped(attendant, bay)
             self._log.info("Server stopping...")
         finally:
             queue.stop()  # what waits for a module is refused now, what a module is at gets its reply
-            await listener.stop()
+            await asyncio.gather(listener.stop(), *([page.stop()] if page is not None else []))
             await attendant.stop()
             await worker.stop()
 
@@ -98,12 +109,19 @@ class Server:
         places = len(settings.modules) + sum(HsmSigner.is_at(folder) for folder in settings.signer_folders)
         return PasswordTries(GivenPasswords(settings.passwords, settings.credentials), places)
 
+    def _web_page(self, board: SignerBoard, desk: PasswordDesk) -> WebPage | None:
+        """Return the page, if it is wanted; raises UsageError."""
+        if self._settings.web is None:
+            return None
+        links = LinkFile(self._folder.path, self._log) if self._console is None else ConsoleLinks(self._log)
+        return open_page(self._settings.web, board, desk, self._log, links)
+
     def _log_fault(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """What the loop could not hand to anybody, such as a callback that raised."""
         self._log.error(f"A fault of the program: {context.get('message')} {context.get('exception')!r}")
 
-    async def _until_stopped(self, attendant: SignerAttendant) -> None:
-        work = [self._look_after_signers(attendant)]
+    async def _until_stopped(self, attendant: SignerAttendant, bay: ModuleBay) -> None:
+        work = [self._look_after_signers(attendant, bay)]
         if self._console is not None:
             work.append(self._read_keys(self._console, attendant.prompt))
         tasks = [asyncio.create_task(each) for each in work]
@@ -112,14 +130,14 @@ class Server:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _look_after_signers(self, attendant: SignerAttendant) -> None:
+    async def _look_after_signers(self, attendant: SignerAttendant, bay: ModuleBay) -> None:
         """Get the signers ready and go on looking for modules; an error stops the server, and `run` raises it."""
         try:
             await attendant.start()
-            bay = ModuleBay(self._sources(), self._signers, attendant, self._log)
             await bay.scan()
             if self._console is None:
-                require_all_ready(self._signers)
+                if self._settings.web is None:
+                    require_all_ready(self._signers)
                 await bay.run()
             else:
                 await asyncio.gather(attendant.ask(), bay.run())

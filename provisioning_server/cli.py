@@ -14,7 +14,7 @@ import click
 import platformdirs
 
 from atcaprov.cli.border import run_program
-from atcaprov.errors import AtcaProvError
+from atcaprov.errors import AtcaProvError, UsageError
 from atcaprov.terminal import open_console
 from provisioning_server.app import Server
 from provisioning_server.data_folder import DataFolder
@@ -26,6 +26,7 @@ from provisioning_server.settings_file import settings_option
 from provisioning_server.signers.hsm import HsmSigner
 from provisioning_server.signers.roster import SignerRoster
 from provisioning_server.signers.software import SoftwareSigner
+from provisioning_server.web.address import WebAddress
 
 
 def default_data() -> Path:
@@ -68,6 +69,14 @@ def default_data() -> Path:
 )
 @click.option("--password-fd", metavar="NUM", type=int, help="Open file descriptor to read the same from.")
 @click.option("--allow-rekey", is_flag=True, help="Issue again for a chip that has a certificate for another key.")
+@click.option(
+    "--web", metavar="[HOST:]PORT",
+    help="Serve a page with the signers, where their passwords can be given. Port 0 lets the system choose.",
+)  # fmt: skip
+@click.option(
+    "--web-cert", metavar="FILE", type=click.Path(path_type=Path), help="Certificate of the page, PEM; makes it HTTPS."
+)
+@click.option("--web-key", metavar="FILE", type=click.Path(path_type=Path), help="Its key, PEM without a password.")
 def command(
     signers: tuple[Path, ...],
     modules: tuple[str, ...],
@@ -80,6 +89,9 @@ def command(
     password_file: Path | None,
     password_fd: int | None,
     allow_rekey: bool,
+    web: str | None,
+    web_cert: Path | None,
+    web_key: Path | None,
 ) -> None:
     """Issue certificates for chips over TCP until ESC, Ctrl-C or SIGTERM."""
     sources = [source for source in (password_file, password_fd) if source is not None]
@@ -95,6 +107,7 @@ def command(
         modules=modules,
         module_folder=module_folder,
         scan=scan,
+        web=_web_address(web, web_cert, web_key),
     )
     serve(settings)
 
@@ -115,6 +128,14 @@ def serve(settings: Settings) -> None:
             raise
         finally:
             log.close()
+
+
+def _web_address(place: str | None, certificate: Path | None, key: Path | None) -> WebAddress | None:
+    if place is not None:
+        return WebAddress.parse(place, certificate, key)
+    if certificate is not None or key is not None:
+        raise UsageError("A certificate was given for a page that is not served.", advice="Say where with --web.")
+    return None
 
 
 def _software_signers(folders: Iterable[Path]) -> Iterator[SoftwareSigner]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -10,6 +9,8 @@ from typing import Final
 from atcaprov.errors import UsageError
 from atcaprov.hal.registry import require_device_url
 from provisioning_server.given_passwords import GivenPassword
+from provisioning_server.loopback import is_loopback
+from provisioning_server.web.address import WebAddress
 
 DEFAULT_PORT: Final = 11235
 DEFAULT_BIND: Final = "127.0.0.1"
@@ -52,6 +53,8 @@ class Settings:
     module_folder: Path | None = None
     scan: bool = False
     """Try every kit that is plugged in."""
+    web: WebAddress | None = None
+    """Where the web page is served; None: nowhere."""
     limits: Limits = Limits()
 
     def __post_init__(self) -> None:
@@ -64,17 +67,8 @@ class Settings:
             require_device_url(url)
         if self.module_folder is not None and not self.module_folder.is_dir():
             raise UsageError(f"{self.module_folder} is no folder of modules.", advice="Check --module-folder.")
-        if not self.plain_network and not _is_loopback(self.bind):
+        if not self.plain_network and not is_loopback(self.bind):
             raise UsageError(
                 f"Plain TCP on {self.bind} can be read and changed by everybody on that network.",
                 advice="Bind to 127.0.0.1, or add --plain-network if the network is yours alone.",
             )
-
-
-def _is_loopback(address: str) -> bool:
-    if address == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(address).is_loopback
-    except ValueError:
-        return False

@@ -8,6 +8,8 @@ from typing import Final
 import pytest
 
 _PACKAGES: Final = {
+    "chromium": "chromium",
+    "chromedriver": "chromium-driver",
     "openssl": "openssl",
     "certtool": "gnutls-bin",
     "gcc": "gcc",

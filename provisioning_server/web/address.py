@@ -1,0 +1,49 @@
+"""Where the page is served, and what that takes: TLS wherever other computers reach it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Self
+
+from atcaprov.errors import UsageError
+from provisioning_server.loopback import is_loopback
+
+DEFAULT_HOST: Final = "127.0.0.1"
+
+
+@dataclass(frozen=True, slots=True)
+class WebAddress:
+    """Host and port to listen on; `certificate` and `key` are PEM files, both or none."""
+
+    host: str
+    port: int
+    certificate: Path | None = None
+    key: Path | None = None
+
+    def __post_init__(self) -> None:
+        if (self.certificate is None) != (self.key is None):
+            raise UsageError("A certificate goes with its key.", advice="Give both --web-cert and --web-key.")
+        if not self.tls and not is_loopback(self.host):
+            raise UsageError(
+                f"Passwords typed on a page at {self.host} could be read by everybody on that network.",
+                advice="Give a certificate with --web-cert and --web-key, or leave the host out: then the page is for "
+                "this computer only.",
+            )
+
+    @classmethod
+    def parse(cls, text: str, certificate: Path | None = None, key: Path | None = None) -> Self:
+        """Read `[HOST:]PORT`; an IPv6 address stands in brackets. Raises UsageError."""
+        host, colon, port = text.rpartition(":")
+        host = host.removeprefix("[").removesuffix("]") if host.startswith("[") and host.endswith("]") else host
+        bare_ipv6 = ":" in host and not text.startswith("[")
+        if not (port.isascii() and port.isdigit() and int(port) <= 0xFFFF) or (colon and not host) or bare_ipv6:
+            raise UsageError(
+                f"'{text}' is no place for the page.", advice="Write PORT, HOST:PORT or [IPV6]:PORT after --web."
+            )
+        return cls(host or DEFAULT_HOST, int(port), certificate, key)
+
+    @property
+    def tls(self) -> bool:
+        """Whether the connection is secret."""
+        return self.certificate is not None

@@ -1,0 +1,77 @@
+"""How the link of the next login reaches who starts the server, and nobody else: never by a log."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Final, Protocol
+
+from atcaprov.errors import Code, UsageError
+
+FILE_NAME: Final = "web-login"
+
+
+class Links(Protocol):
+    """Where links go; each is good for one login."""
+
+    def tell(self, link: str) -> None:
+        """Hand out the link of the next login."""
+
+    def end(self) -> None:
+        """Take it back: the page is gone."""
+
+
+class ConsoleLog(Protocol):
+    """What is shown on the console and kept nowhere."""
+
+    def say(self, text: str) -> None:
+        """Write a line to the console only."""
+
+
+class FileLog(Protocol):
+    """Lines of the program log."""
+
+    def info(self, text: str) -> None:
+        """Write a line."""
+
+
+class ConsoleLinks:
+    """Shows them on the console."""
+
+    def __init__(self, log: ConsoleLog) -> None:
+        self._log = log
+
+    def tell(self, link: str) -> None:
+        """Hand out the link of the next login."""
+        self._log.say(f"Log in to the web page, once, with {link}")
+
+    def end(self) -> None:
+        """Leave the console as it is: the link is good for nothing any more."""
+
+
+class LinkFile:
+    """Keeps the link in a file that only this user reads, for a server without a console: its output is a log too."""
+
+    def __init__(self, folder: Path, log: FileLog) -> None:
+        self.path = folder / FILE_NAME
+        self._log = log
+
+    def tell(self, link: str) -> None:
+        """Hand out the link of the next login; raises UsageError FILE_UNWRITABLE."""
+        new = self.path.with_name(f".{FILE_NAME}")
+        try:
+            new.unlink(missing_ok=True)
+            descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with open(descriptor, "w", encoding="ascii") as file:  # noqa: PTH123 - a descriptor has no Path
+                file.write(f"{link}\n")
+            new.replace(self.path)
+        except OSError as error:
+            raise UsageError(
+                f"The link to the web page can't be written to {self.path}: {error.strerror}.",
+                code=Code.FILE_UNWRITABLE,
+            ) from error
+        self._log.info(f"The link of the next login to the web page is in {self.path}.")
+
+    def end(self) -> None:
+        """Remove the file."""
+        self.path.unlink(missing_ok=True)

@@ -1,0 +1,83 @@
+"""The signers as they are now, for everybody who watches: looked at a few times a second, told when they changed."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from dataclasses import asdict
+from typing import Final
+
+from provisioning_server.web.views import SignerView, State
+
+LOOK_SECONDS: Final = 0.25
+PING_SECONDS: Final = 10.0
+_ABLE: Final = (State.READY, State.LOW)
+
+
+class LiveSigners:
+    """Numbers each change. Its methods run on the event loop."""
+
+    def __init__(self, look: Callable[[], list[SignerView]]) -> None:
+        self._look = look
+        self._changed = asyncio.Event()
+        self._stopped = False
+        self._number = 0
+        self.views: list[SignerView] = []
+        self.look()
+
+    def look(self) -> None:
+        """Look now."""
+        views = self._look()
+        if views != self.views:
+            self.views = views
+            self._number += 1
+            self.wake()
+
+    async def run(self) -> None:
+        """Look without end."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            self.look()
+
+    def stop(self) -> None:
+        """End all streams."""
+        self._stopped = True
+        self.wake()
+
+    async def events(self, wanted: Callable[[], bool]) -> AsyncIterator[str]:
+        """Yield server-sent events, the whole state each, while they are `wanted`; comments keep the line alive."""
+        told = -1
+        self.look()
+        while not self._stopped and wanted():
+            if told != self._number:
+                told = self._number
+                yield f"id: {told}\nevent: signers\ndata: {json.dumps(snapshot(self.views))}\n\n"
+                continue
+            try:
+                await asyncio.wait_for(self._changed.wait(), PING_SECONDS)
+            except TimeoutError:
+                yield ": still here\n\n"
+
+    def wake(self) -> None:
+        """Let all streams look whether they are still wanted, and what is new."""
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+
+def snapshot(views: list[SignerView]) -> dict[str, object]:
+    """Return the state as JSON holds it: the signers and a line about all of them."""
+    waiting = sum(view.state == State.WAITING for view in views)
+    return {"summary": summary(views), "waiting": waiting, "signers": [asdict(view) for view in views]}
+
+
+def summary(views: list[SignerView]) -> str:
+    """Return the line about all signers."""
+    if not views:
+        return "No signer is here"
+    ready = sum(view.state in _ABLE for view in views)
+    waiting = sum(view.state == State.WAITING for view in views)
+    parts = [f"{ready} of {len(views)} ready"]
+    if waiting:
+        parts.append("1 waits for its password" if waiting == 1 else f"{waiting} wait for their passwords")
+    return ", ".join(parts)

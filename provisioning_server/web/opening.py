@@ -1,0 +1,27 @@
+"""Opens the page if it is wanted; what it needs is imported then, so that a server without it needs less."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from atcaprov.errors import Code, UsageError
+from provisioning_server.password_desk import PasswordDesk
+from provisioning_server.web.address import WebAddress
+from provisioning_server.web.links import Links
+from provisioning_server.web.views import SignerBoard
+
+if TYPE_CHECKING:
+    from provisioning_server.web.service import WebLog, WebPage
+
+
+def open_page(address: WebAddress, board: SignerBoard, desk: PasswordDesk, log: WebLog, links: Links) -> WebPage:
+    """Return the page, which does not listen yet; raises UsageError, LIBRARY_MISSING if its packages are missing."""
+    try:
+        from provisioning_server.web.service import WebPage
+    except ImportError as error:
+        raise UsageError(
+            f"The Python package {error.name} is missing, which serves the web page.",
+            advice="Install atcaprov[web].",
+            code=Code.LIBRARY_MISSING,
+        ) from error
+    return WebPage(address, board, desk, log, links)

@@ -1,0 +1,210 @@
+"""The pages: log in, see the signers, give a password, log out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Protocol
+
+import jinja2
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import (
+    HTMLResponse,
+    JSONResponse,
+    PlainTextResponse,
+    RedirectResponse,
+    Response,
+    StreamingResponse,
+)
+from starlette.routing import Route
+
+from atcaprov.errors import UsageError
+from provisioning_server.password_desk import Outcome, PasswordDesk
+from provisioning_server.web.forms import BODY_MAX, FORM_TYPE, parse_form
+from provisioning_server.web.live import LiveSigners, snapshot, summary
+from provisioning_server.web.logins import Logins, Session
+from provisioning_server.web.views import SignerBoard, SignerView
+
+STREAMS_MAX: Final = 32
+PASSWORD_MAX: Final = 1024
+WRONG_CODE_SECONDS: Final = 1.0
+_HERE: Final = Path(__file__).parent
+_STATIC: Final = {"page.css": "text/css", "page.js": "text/javascript", "login.js": "text/javascript",
+                  "icon.svg": "image/svg+xml"}  # fmt: skip
+
+
+class PagesLog(Protocol):
+    """Where logins are told."""
+
+    def info(self, text: str) -> None:
+        """Write a line."""
+
+    def warning(self, text: str) -> None:
+        """Write a line that somebody should look at."""
+
+
+@dataclass(frozen=True, slots=True)
+class PageParts:
+    """What the pages show and do. `logged_in` is called after each login, when the code is another one."""
+
+    board: SignerBoard
+    live: LiveSigners
+    desk: PasswordDesk
+    logins: Logins
+    log: PagesLog
+    logged_in: Callable[[], None]
+    cookie_name: str
+    tls: bool
+
+
+class Pages:
+    """Answers requests that have passed the gate."""
+
+    def __init__(self, parts: PageParts) -> None:
+        self._parts = parts
+        self._streams = 0
+        self._templates = jinja2.Environment(
+            loader=jinja2.FileSystemLoader(_HERE / "templates"), autoescape=True, undefined=jinja2.StrictUndefined
+        )
+        self._files = {name: (_HERE / "static" / name).read_bytes() for name in _STATIC}
+
+    def application(self) -> Starlette:
+        """Return them as an ASGI application."""
+        routes = [
+            Route("/", self._to_signers),
+            Route("/signers", self._signers),
+            Route("/signers/events", self._events),
+            Route("/signers/{key}/password", self._password, methods=["POST"]),
+            Route("/login", self._login),
+            Route("/login", self._log_in, methods=["POST"]),
+            Route("/logout", self._log_out, methods=["POST"]),
+            Route("/static/{name}", self._file),
+        ]
+        return Starlette(routes=routes, exception_handlers={HTTPException: _short, ClientDisconnect: _nobody_there})
+
+    async def _to_signers(self, _: Request) -> Response:
+        return RedirectResponse("/signers", 303)
+
+    async def _signers(self, request: Request) -> Response:
+        session = self._session(request)
+        if session is None:
+            return RedirectResponse("/login", 303)
+        self._parts.live.look()
+        views = self._parts.live.views
+        return self._page(
+            "signers.html", views=views, blank=SignerView(), summary=summary(views), secret=session.form_secret
+        )
+
+    async def _events(self, request: Request) -> Response:
+        session = self._session(request)
+        if session is None:
+            raise HTTPException(401, "Log in first.")
+        if request.method == "HEAD" or self._streams >= STREAMS_MAX:
+            raise HTTPException(503, "Too many pages are open.")
+
+        async def stream() -> AsyncIterator[str]:
+            self._streams += 1
+            try:
+                async for event in self._parts.live.events(lambda: self._parts.logins.open(session)):
+                    yield event
+            finally:
+                self._streams -= 1
+
+        return StreamingResponse(stream(), media_type="text/event-stream")
+
+    async def _password(self, request: Request) -> Response:
+        _, fields = await self._own_form(request)
+        signer = self._parts.board.signer(request.path_params["key"])
+        password = fields.get("password", "")
+        if len(password) > PASSWORD_MAX:
+            raise HTTPException(400, "No password is that long.")
+        outcome = Outcome.NOT_WAITING
+        desk = self._parts.desk
+        if signer is not None and password:
+            if desk.busy(signer) or desk.seconds_left(signer):
+                return self._answer(request, "too-early", 429)
+            outcome = (await desk.attempt(signer, password.encode())).outcome
+        self._parts.live.look()
+        return self._answer(request, outcome.name.lower().replace("_", "-"), 200)
+
+    def _answer(self, request: Request, outcome: str, status: int) -> Response:
+        """Tell a script what came of it; a browser without one is sent back to the page, which says so."""
+        if "application/json" not in request.headers.get("accept", ""):
+            return RedirectResponse("/signers", 303)
+        return JSONResponse({"outcome": outcome, **snapshot(self._parts.live.views)}, status)
+
+    async def _login(self, request: Request) -> Response:
+        if self._session(request) is not None:
+            return RedirectResponse("/signers", 303)
+        return self._page("login.html", wrong=False)
+
+    async def _log_in(self, request: Request) -> Response:
+        parts, peer = self._parts, request.client.host if request.client else "?"
+        session = parts.logins.log_in((await _fields(request)).get("code", ""))
+        if session is None:
+            parts.log.warning(f"A login to the web page from {peer} gave a wrong code.")
+            await asyncio.sleep(WRONG_CODE_SECONDS)
+            return self._page("login.html", 403, wrong=True)
+        parts.log.info(f"A browser at {peer} logged in to the web page.")
+        parts.logged_in()
+        reply = RedirectResponse("/signers", 303)
+        reply.set_cookie(parts.cookie_name, session.cookie, secure=parts.tls, httponly=True, samesite="strict")
+        return reply
+
+    async def _log_out(self, request: Request) -> Response:
+        session, _ = await self._own_form(request)
+        self._parts.logins.log_out(session)
+        self._parts.live.wake()
+        reply = RedirectResponse("/login", 303)
+        reply.delete_cookie(self._parts.cookie_name, secure=self._parts.tls, httponly=True, samesite="strict")
+        return reply
+
+    async def _file(self, request: Request) -> Response:
+        name = request.path_params["name"]
+        if name not in self._files:
+            raise HTTPException(404, "There is nothing here.")
+        return Response(self._files[name], media_type=_STATIC[name])
+
+    def _session(self, request: Request) -> Session | None:
+        return self._parts.logins.session(request.cookies.get(self._parts.cookie_name, ""))
+
+    async def _own_form(self, request: Request) -> tuple[Session, dict[str, str]]:
+        """Return session and fields of a form that a page of this session sent, or refuse."""
+        session = self._session(request)
+        if session is None:
+            raise HTTPException(401, "Log in first.")
+        fields = await _fields(request)
+        if not session.owns(fields.get("secret", "")):
+            raise HTTPException(403, "This form is not one of this login. Load the page again.")
+        return session, fields
+
+    def _page(self, template: str, status: int = 200, **values: object) -> Response:
+        return HTMLResponse(self._templates.get_template(template).render(values), status)
+
+
+async def _fields(request: Request) -> dict[str, str]:
+    """Read the form that a request brings; what is no form, or too large, is refused without reading it all."""
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != FORM_TYPE:
+        raise HTTPException(415, "That is no form of this page.")
+    body = bytearray()
+    async for part in request.stream():
+        body += part
+        if len(body) > BODY_MAX:
+            raise HTTPException(413, "That is too long for a form of this page.", {"Connection": "close"})
+    try:
+        return parse_form(bytes(body))
+    except UsageError as error:
+        raise HTTPException(400, error.what) from None
+
+
+async def _short(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return PlainTextResponse(f"{error.detail}\n", error.status_code, error.headers)
+
+
+async def _nobody_there(_: Request, __: Exception) -> Response:
+    return PlainTextResponse("", 400)

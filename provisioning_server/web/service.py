@@ -1,0 +1,191 @@
+"""The page as a part of the server: opens its port, runs uvicorn on the server's loop, ends with it.
+
+uvicorn is kept from what programs of their own do: it handles no signals, sets up no logging, writes no access log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import logging
+import socket
+from collections.abc import Iterator
+from typing import Final, Protocol
+
+import uvicorn
+
+from atcaprov.errors import AtcaProvError, Code, TransportError, UsageError
+from provisioning_server.password_desk import PasswordDesk
+from provisioning_server.web.address import WebAddress
+from provisioning_server.web.gate import Gate
+from provisioning_server.web.links import Links
+from provisioning_server.web.live import LiveSigners
+from provisioning_server.web.logins import Logins
+from provisioning_server.web.pages import PageParts, Pages
+from provisioning_server.web.protocol import BoundedProtocol
+from provisioning_server.web.tls import host_names, tls_context
+from provisioning_server.web.views import SignerBoard
+
+STOP_SECONDS: Final = 1
+"""For what browsers are at when the server stops."""
+_BACKLOG: Final = 64
+_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+
+
+class WebLog(Protocol):
+    """Lines of the program log."""
+
+    def info(self, text: str) -> None:
+        """Write a line."""
+
+    def warning(self, text: str) -> None:
+        """Write a line that somebody should look at."""
+
+    def error(self, text: str) -> None:
+        """Write a line about a fault."""
+
+
+class WebPage:
+    """The page at an address. `links` get a link that is good for one login, and after each login another one."""
+
+    def __init__(
+        self,
+        address: WebAddress,
+        board: SignerBoard,
+        desk: PasswordDesk,
+        log: WebLog,
+        links: Links,
+    ) -> None:
+        """Raise UsageError when the certificate can't be used."""
+        self._address = address
+        self._names = host_names(address)
+        self._tls = tls_context(address) if address.tls else None
+        self._board = board
+        self._desk = desk
+        self._log = log
+        self._links = links
+        self._logins = Logins()
+        self._live = LiveSigners(board.views)
+        self._server: _PartServer | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._logging = _UvicornLog(log)
+
+    async def start(self) -> str:
+        """Listen; return the page's address, such as `http://127.0.0.1:8080`.
+
+        Raises:
+            TransportError: PORT_IN_USE.
+            UsageError: this address or port can't be had.
+        """
+        listening = _listening_socket(self._address)
+        scheme, port = "https" if self._address.tls else "http", listening.getsockname()[1]
+        hosts = [name + end for name in self._names for end in _host_ends(scheme, port)]
+        url = f"{scheme}://{hosts[0]}"
+        parts = PageParts(
+            self._board, self._live, self._desk, self._logins, self._log, lambda: self._say_link(url),
+            cookie_name=f"atcaprov-{port}", tls=self._address.tls,
+        )  # fmt: skip
+        self._server = _PartServer(self._config(Gate(Pages(parts).application(), hosts, scheme, self._log)))
+        self._logging.attach()
+        self._tasks = [
+            asyncio.create_task(self._server.serve([listening])),
+            asyncio.create_task(self._live.run()),
+        ]
+        self._say_link(url)
+        return url
+
+    async def stop(self) -> None:
+        """Close the port, let streams end, cut what is left after a second."""
+        self._live.stop()
+        if self._server is None:
+            return
+        serving, looking = self._tasks
+        looking.cancel()
+        self._server.should_exit = True
+        await asyncio.gather(serving, looking, return_exceptions=True)
+        self._logging.detach()
+        self._links.end()
+
+    def _say_link(self, url: str) -> None:
+        # Behind the number sign a browser keeps it to itself: it is in no request, log or Referer header.
+        self._links.tell(f"{url}/login#{self._logins.code}")
+
+    def _config(self, app: Gate) -> uvicorn.Config:
+        context = self._tls
+        return uvicorn.Config(
+            app,
+            http=BoundedProtocol,
+            ws="none",
+            loop="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            h11_max_incomplete_event_size=16 * 1024,
+            timeout_graceful_shutdown=STOP_SECONDS,
+            ssl_context_factory=None if context is None else (lambda _, __: context),
+        )
+
+
+class _PartServer(uvicorn.Server):
+    """A server that is part of another program."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave the signals to the program."""
+        yield
+
+
+class _UvicornLog(logging.Handler):
+    """Takes what uvicorn logs: faults go to the program log, the rest nowhere."""
+
+    def __init__(self, log: WebLog) -> None:
+        super().__init__(logging.ERROR)
+        self._log = log
+        self._logger = logging.getLogger("uvicorn.error")
+
+    def attach(self) -> None:
+        """Begin."""
+        self._propagated = self._logger.propagate
+        self._logger.propagate = False
+        self._logger.addHandler(self)
+
+    def detach(self) -> None:
+        """End."""
+        self._logger.propagate = self._propagated
+        self._logger.removeHandler(self)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Tell a fault, without its trace."""
+        self._log.error(f"The web page: {record.getMessage().strip()}")
+
+
+def _host_ends(scheme: str, port: int) -> list[str]:
+    """What follows the name in a Host header, the common form first."""
+    return ["", f":{port}"] if _DEFAULT_PORTS[scheme] == port else [f":{port}"]
+
+
+def _listening_socket(address: WebAddress) -> socket.socket:
+    try:
+        found = socket.getaddrinfo(
+            address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE | socket.AI_NUMERICSERV
+        )
+        family, _, _, _, place = found[0]
+        return socket.create_server(place, family=family, backlog=_BACKLOG)
+    except OSError as error:
+        raise _no_listener(error, address) from error
+
+
+def _no_listener(error: OSError, address: WebAddress) -> AtcaProvError:
+    if error.errno == errno.EADDRINUSE:
+        return TransportError(
+            f"Port {address.port} of {address.host} is in use by another program.",
+            advice="Choose another port for the web page with --web.",
+            code=Code.PORT_IN_USE,
+        )
+    reason = error.strerror or str(error)
+    return UsageError(
+        f"The web page can't be served at {address.host}, port {address.port}: {reason}.", advice="Check --web."
+    )

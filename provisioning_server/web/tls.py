@@ -1,0 +1,80 @@
+"""The page's own certificate: for which names it is, and the context of its connections."""
+
+from __future__ import annotations
+
+import ipaddress
+import ssl
+from pathlib import Path
+from typing import Final
+
+from cryptography import x509
+
+from atcaprov.errors import Code, UsageError
+from provisioning_server.loopback import is_loopback
+from provisioning_server.web.address import WebAddress
+
+LOOPBACK_NAMES: Final = ("127.0.0.1", "localhost", "[::1]")
+
+
+def host_names(address: WebAddress) -> list[str]:
+    """Return the names by which a browser may call the page, in lower case, IPv6 in brackets; the best one first.
+
+    Whoever brings a browser to it by another name (DNS rebinding) is refused. With TLS they stand in the certificate.
+
+    Raises:
+        UsageError: FILE_UNREADABLE, or FILE_INVALID for a certificate that names no host.
+    """
+    if address.certificate is None:
+        own = f"[{address.host}]" if ":" in address.host else address.host
+        return list(dict.fromkeys((own.lower(), *LOOPBACK_NAMES)))
+    names = _certified_names(address.certificate)
+    if not names:
+        raise _bad(address.certificate, "it names no host")
+    return list(dict.fromkeys((*names, *(LOOPBACK_NAMES if is_loopback(address.host) else ()))))
+
+
+def tls_context(address: WebAddress) -> ssl.SSLContext:
+    """Return the server's side of TLS 1.2 or later; raises UsageError FILE_UNREADABLE or FILE_INVALID."""
+    assert address.certificate is not None
+    assert address.key is not None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_cert_chain(address.certificate, address.key, password="")
+    except ssl.SSLError as error:
+        raise _bad(address.key, "it is no key without a password, or not the certificate's") from error
+    except OSError as error:
+        raise _unreadable(Path(error.filename or address.key), error) from error
+    return context
+
+
+def _certified_names(path: Path) -> list[str]:
+    try:
+        certificate = x509.load_pem_x509_certificate(path.read_bytes())
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    except x509.ExtensionNotFound:
+        return []
+    except ValueError as error:
+        raise _bad(path, "it is no certificate in PEM") from error
+    dns = [name.lower() for name in names.get_values_for_type(x509.DNSName) if "*" not in name]
+    return dns + [_in_url(address) for address in names.get_values_for_type(x509.IPAddress)]
+
+
+def _in_url(address: object) -> str:
+    return f"[{address}]" if isinstance(address, ipaddress.IPv6Address) else str(address)
+
+
+def _bad(path: Path, why: str) -> UsageError:
+    return UsageError(
+        f"{path} is not usable for the web page: {why}.",
+        advice="Check --web-cert and --web-key; the certificate must list the host's name (subject alternative name).",
+        code=Code.FILE_INVALID,
+    )
+
+
+def _unreadable(path: Path, error: OSError) -> UsageError:
+    return UsageError(
+        f"{path} can't be read: {error.strerror}.", advice="Check --web-cert and --web-key.", code=Code.FILE_UNREADABLE
+    )

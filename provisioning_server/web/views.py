@@ -1,0 +1,158 @@
+"""What the page says about each signer, in words that need no manual."""
+
+from __future__ import annotations
+
+import enum
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from typing import Final
+
+from atcaprov.errors import Code
+from provisioning_server.password_desk import PasswordDesk
+from provisioning_server.records import Tally
+from provisioning_server.signers.hsm import HsmSigner
+from provisioning_server.signers.roster import SignerRoster, Standing
+from provisioning_server.signers.signer import Signer
+from provisioning_server.signers.signing_thread import FEW_LEFT
+from provisioning_server.signers.software import SoftwareSigner
+
+_AGAIN: Final = "Unplug it, wait two seconds, plug it in. If it happens again, replace it."
+
+_TRIES_LEFT: Final = {
+    "Key file": "You can try as often as you like, after longer and longer pauses.",
+    "Module": "The module counts wrong tries. You can try as often as you like, after longer and longer pauses.",
+    "HSM": "After a few wrong tries an HSM locks its PIN: be sure before you try again.",
+}
+
+
+class State(enum.StrEnum):
+    """How a signer stands; the page gives each its own colour and sign."""
+
+    WAITING = "waiting"
+    READY = "ready"
+    LOW = "low"
+    USED_UP = "used-up"
+    QUARANTINED = "quarantined"
+    UNPLUGGED = "unplugged"
+
+
+@dataclass(frozen=True, slots=True)
+class SignerView:
+    """A signer as texts. `key` names it in addresses; an empty text is not shown."""
+
+    key: str = ""
+    name: str = ""
+    kind: str = ""
+    serial: str = ""
+    signer_id: str = ""
+    state: State = State.UNPLUGGED
+    headline: str = ""
+    detail: str = ""
+    wait: str = ""
+    """Why no password can be given now."""
+    remaining: str = ""
+    issued: str = ""
+    last: str = ""
+
+
+class SignerBoard:
+    """Looks at the signers, and remembers those that are gone. Its methods run on the event loop."""
+
+    def __init__(
+        self,
+        roster: SignerRoster,
+        desk: PasswordDesk,
+        tally: Callable[[bytes], Tally | None],
+        unusable: Callable[[], Mapping[str, str]] = dict,
+    ) -> None:
+        self._roster = roster
+        self._desk = desk
+        self._tally = tally
+        self._unusable = unusable
+        self._known: dict[str, SignerView] = {}  # in the order in which they came first, so that none jumps
+
+    def views(self) -> list[SignerView]:
+        """Return what there is to say now; what is in a place for signers and is no good one comes last."""
+        here = {view.key: view for view in map(self._view, self._roster.standings())}
+        gone = {key: _unplugged(view) for key, view in self._known.items() if key not in here}
+        self._known = {key: (here | gone)[key] for key in dict.fromkeys((*self._known, *here))}
+        return [*self._known.values(), *(_unusable_view(url, why) for url, why in self._unusable().items())]
+
+    def signer(self, key: str) -> Signer | None:
+        """Return the signer that a view is about, if it is here."""
+        return next((each for each in self._roster if _key(each) == key), None)
+
+    def _view(self, standing: Standing) -> SignerView:
+        signer = standing.signer
+        tally = self._tally(signer.serial)
+        view = SignerView(
+            key=_key(signer),
+            name=signer.name,
+            kind=_kind(signer),
+            serial=signer.serial.hex().upper(),
+            signer_id=signer.signer_id.hex().upper(),
+            remaining="" if signer.remaining is None else f"{signer.remaining:,}",
+            issued="" if tally is None else f"{tally.issued:,}",
+            last="" if tally is None else f"{tally.chip_serial.hex().upper()}, {tally.time:%Y-%m-%d %H:%M:%S} UTC",
+        )
+        if standing.trouble is not None and standing.trouble.code != Code.QUOTA_USED_UP:
+            return _quarantined(view, standing)
+        if standing.trouble is not None or signer.remaining == 0:
+            return _used_up(view)
+        return _ready(view, signer.remaining) if signer.ready else self._waiting(view, signer)
+
+    def _waiting(self, view: SignerView, signer: Signer) -> SignerView:
+        wrong, seconds = self._desk.wrong(signer), math.ceil(self._desk.seconds_left(signer))
+        detail = f"{_wrong(wrong)} {_TRIES_LEFT[view.kind]}" if wrong else ""
+        wait = f"Next try in {seconds} s." if seconds else ""
+        if self._desk.busy(signer):
+            wait = wait or "Trying the password..."
+        return replace(view, state=State.WAITING, headline="Waits for password", detail=detail, wait=wait)
+
+
+def _wrong(times: int) -> str:
+    return "The password is wrong." if times == 1 else f"The password is wrong, {times} times in a row now."
+
+
+def _ready(view: SignerView, remaining: int | None) -> SignerView:
+    if remaining is None or remaining > FEW_LEFT[0]:
+        return replace(view, state=State.READY, headline="Ready")
+    return replace(view, state=State.LOW, headline="Ready, few left", detail="Make the next module now.")
+
+
+def _used_up(view: SignerView) -> SignerView:
+    detail = "It has issued all certificates that it was made for. Make a new module."
+    return replace(view, state=State.USED_UP, headline="Quota used up", detail=detail)
+
+
+def _quarantined(view: SignerView, standing: Standing) -> SignerView:
+    advice = _AGAIN if standing.signer.slow else "Repair it, then start the server again."
+    detail = f"{standing.reason} {advice}" if standing.reason else advice
+    return replace(view, state=State.QUARANTINED, headline="Out of use", detail=detail)
+
+
+def _unplugged(view: SignerView) -> SignerView:
+    detail = "Plug it in to go on. If it has a password, it asks for it again."
+    return replace(view, state=State.UNPLUGGED, headline="Unplugged", detail=detail, wait="", remaining="")
+
+
+def _unusable_view(url: str, why: str) -> SignerView:
+    return SignerView(
+        key=sha256(url.encode()).hexdigest()[:16],
+        name=url,
+        state=State.QUARANTINED,
+        headline="Can't be used",
+        detail=f"{why} {_AGAIN}",
+    )
+
+
+def _key(signer: Signer) -> str:
+    return sha256(signer.documents.signer_public_key).hexdigest()[:16]
+
+
+def _kind(signer: Signer) -> str:
+    if isinstance(signer, SoftwareSigner):
+        return "Key file"
+    return "HSM" if isinstance(signer, HsmSigner) else "Module"

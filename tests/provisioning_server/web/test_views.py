@@ -1,0 +1,164 @@
+"""What the page says about a signer, in each state that it can have."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import pytest
+
+from provisioning_server import refusals
+from provisioning_server.password_desk import PasswordDesk
+from provisioning_server.records import Tally
+from provisioning_server.signers.roster import SignerRoster
+from provisioning_server.web.live import LiveSigners, snapshot, summary
+from provisioning_server.web.views import SignerBoard, SignerView, State
+from tests.support.memory_signer import MemorySigner
+from tests.support.server_parts import RememberingLog, chip_serial
+
+
+class Module(MemorySigner):
+    """A signer that can be unplugged, with a quota."""
+
+    slow = True
+
+    def __init__(self, remaining: int | None = None, password: bytes | None = None) -> None:
+        super().__init__(password=password)
+        self.remaining = remaining
+
+
+class Bench:
+    """Signers, and a board that looks at them."""
+
+    def __init__(self, *signers: MemorySigner) -> None:
+        self.roster = SignerRoster(signers)
+        self.tallies: dict[bytes, Tally] = {}
+        self.unusable: dict[str, str] = {}
+        self.now = 100.0
+        self.desk = PasswordDesk(self.roster, RememberingLog(), clock=lambda: self.now)
+        self.board = SignerBoard(self.roster, self.desk, self.tallies.get, lambda: self.unusable)
+
+    def view(self) -> SignerView:
+        """Look at the only signer."""
+        (view,) = self.board.views()
+        return view
+
+
+def test_who_it_is() -> None:
+    signer = MemorySigner()
+    view = Bench(signer).view()
+    assert (view.name, view.serial, view.signer_id) == (signer.name, signer.serial.hex().upper(), "0034")
+    assert Bench(signer).board.signer(view.key) is signer
+    assert Bench(MemorySigner()).board.signer(view.key) is None
+
+
+@pytest.mark.parametrize(
+    ("remaining", "state", "shown"),
+    [
+        (None, State.READY, ""),
+        (1001, State.READY, "1,001"),
+        (1000, State.LOW, "1,000"),
+        (1, State.LOW, "1"),
+        (0, State.USED_UP, "0"),
+    ],
+)
+def test_what_is_left_is_told_early(remaining: int | None, state: State, shown: str) -> None:
+    view = Bench(Module(remaining)).view()
+    assert (view.state, view.remaining) == (state, shown)
+
+
+def test_a_signer_that_waits_says_how_it_went_and_when_to_try_again() -> None:
+    signer = MemorySigner(password=b"right")
+    bench = Bench(signer)
+    assert (bench.view().state, bench.view().detail, bench.view().wait) == (State.WAITING, "", "")
+    asyncio.run(bench.desk.attempt(signer, b"wrong"))
+    assert bench.view().detail.startswith("The password is wrong. ")
+    assert bench.view().wait == "Next try in 1 s."
+    bench.now += 1
+    asyncio.run(bench.desk.attempt(signer, b"wrong"))
+    assert "2 times in a row" in bench.view().detail
+    bench.now += 0.5
+    assert bench.view().wait == "Next try in 2 s."
+    bench.now += 1.5
+    assert bench.view().wait == ""
+    asyncio.run(bench.desk.attempt(signer, b"right"))
+    assert (bench.view().state, bench.view().detail) == (State.READY, "")
+
+
+@pytest.mark.parametrize("signer", [Module, MemorySigner])
+def test_a_signer_out_of_use_says_why_and_what_to_do(signer: Callable[[], MemorySigner]) -> None:
+    made = signer()
+    bench = Bench(made)
+    bench.roster.exclude(made, refusals.SIGNER_QUARANTINED, "It signed something else.")
+    assert bench.view().state is State.QUARANTINED
+    assert bench.view().detail.startswith("It signed something else. ")
+    assert ("plug it in" in bench.view().detail) == made.slow
+
+
+def test_a_used_up_quota_is_no_fault() -> None:
+    module = Module(0)
+    bench = Bench(module)
+    bench.roster.exclude(module, refusals.QUOTA_USED_UP)
+    assert bench.view().state is State.USED_UP
+
+
+def test_a_signer_that_left_stays_in_its_place_until_it_is_back() -> None:
+    first, second = Module(5), Module(7)
+    bench = Bench(first, second)
+    before = bench.board.views()
+    bench.roster.remove(first)
+    gone = bench.board.views()
+    assert [view.key for view in gone] == [view.key for view in before]
+    assert [view.state for view in gone] == [State.UNPLUGGED, State.LOW]
+    assert gone[0].remaining == ""
+    bench.roster.add(first)
+    assert bench.board.views() == before
+
+
+def test_what_is_no_good_signer_is_shown_with_its_place() -> None:
+    bench = Bench()
+    bench.unusable["kit-hid:///dev/hidraw3"] = "It is damaged."
+    view = bench.view()
+    assert (view.name, view.state) == ("kit-hid:///dev/hidraw3", State.QUARANTINED)
+    assert view.detail.startswith("It is damaged. ")
+    bench.unusable.clear()
+    assert bench.board.views() == []
+
+
+def test_what_was_issued_is_shown() -> None:
+    signer = MemorySigner()
+    bench = Bench(signer)
+    bench.tallies[signer.serial] = Tally(1234, chip_serial(9), datetime(2026, 11, 21, 10, 30, 15, tzinfo=UTC))
+    assert bench.view().issued == "1,234"
+    assert bench.view().last == "0123000000000009EE, 2026-11-21 10:30:15 UTC"
+
+
+def test_the_line_about_all() -> None:
+    assert summary([]) == "No signer is here"
+    views = [SignerView(state=state) for state in (State.READY, State.LOW, State.USED_UP, State.WAITING)]
+    assert summary(views) == "2 of 4 ready, 1 waits for its password"
+    assert snapshot(views)["waiting"] == 1
+    assert summary(views[3:] * 2) == "0 of 2 ready, 2 wait for their passwords"
+    assert summary(views[:1]) == "1 of 1 ready"
+
+
+def test_events_come_when_something_changed_and_end_when_nobody_wants_them() -> None:
+    async def run() -> list[str]:
+        live = LiveSigners(bench.board.views)
+        told: list[str] = []
+        async for event in live.events(lambda: len(told) < 2):
+            told.append(event)
+            live.look()  # nothing new
+            if len(told) == 1:
+                bench.roster.remove(signer)
+                asyncio.get_running_loop().call_soon(live.look)
+        return told
+
+    signer = Module()
+    bench = Bench(signer)
+    first, second = asyncio.run(run())
+    assert first.startswith("id: 1\nevent: signers\ndata: {")
+    assert first.endswith("}\n\n")
+    assert first.count("\n") == 4
+    assert '"unplugged"' in second
