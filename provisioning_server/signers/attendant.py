@@ -11,6 +11,7 @@ from atcaprov.errors import AtcaProvError
 from provisioning_server.password_desk import PasswordDesk
 from provisioning_server.password_tries import PasswordTries
 from provisioning_server.passwords import PasswordPrompt, PromptLog, unlock
+from provisioning_server.signers.forewarnings import forewarnings
 from provisioning_server.signers.roster import SignerRoster
 from provisioning_server.signers.signer import Signer, label
 from provisioning_server.signers.signing_queue import SigningQueue
@@ -40,6 +41,7 @@ class SignerAttendant:
         self._now = now
         self._tries = tries
         self._threads: dict[int, SigningThread] = {}  # by id of the signer object
+        self._told: set[str] = set()
         self._came = asyncio.Event()
 
     async def start(self) -> None:
@@ -80,9 +82,19 @@ class SignerAttendant:
             await asyncio.to_thread(self._let_go, signer, self._threads.pop(id(signer), None))
 
     def _introduced(self, signer: Signer) -> None:
+        self._forewarn(signer)
         if signer.ready:
             self._begin(signer)
         self._came.set()
+
+    def _forewarn(self, signer: Signer) -> None:
+        """Say each warning once, however often a module is unplugged."""
+        name = label(signer.serial, signer.name)
+        for text in forewarnings(signer, self._now()):
+            line = f"{name} {text}"
+            if line not in self._told:
+                self._told.add(line)
+                self._log.warning(line)
 
     def _settled(self, signer: Signer) -> None:
         """Use a signer whose password came, from the console or elsewhere; the console need not ask any more."""

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, utils
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from atcaprov.certs.definition import CertificateDefinition
-from atcaprov.certs.description import default_description
+from atcaprov.certs.description import CertificateDescription, default_description
 from atcaprov.certs.issue import issue
 from atcaprov.certs.keys import key_id, raw_public_key, raw_signature
 from atcaprov.certs.template import device_definition, signer_definition
@@ -59,6 +59,7 @@ class MemorySigner:
         device: CertificateDefinition | None = None,
         root: SigningKey | None = None,
         signer_id: bytes = SIGNER_ID,
+        description: CertificateDescription | None = None,
     ) -> None:
         self.name = "Example ATECC608A Signer"
         self.signer_id = signer_id
@@ -67,7 +68,7 @@ class MemorySigner:
         self._password = password
         self._key = SigningKey()
         self.serial = key_id(self._key.public_key)[:9]
-        self.documents = _documents(self._key.public_key, signer_id, root or SigningKey(), device)
+        self.documents = _documents(self._key.public_key, signer_id, root or SigningKey(), device, description)
 
     @property
     def wrong_tries_at(self) -> str | None:
@@ -87,10 +88,14 @@ class MemorySigner:
 
 
 def _documents(
-    signer_public_key: bytes, signer_id: bytes, root: SigningKey, device: CertificateDefinition | None
+    signer_public_key: bytes,
+    signer_id: bytes,
+    root: SigningKey,
+    device: CertificateDefinition | None,
+    description: CertificateDescription | None,
 ) -> SignerDocuments:
     root_name = default_description("root").subject_name()
-    description = default_description("signer")
+    description = description or default_description("signer")
     definition = signer_definition(description, root_name=root_name, at=NOW)
     issued = issue(
         definition,

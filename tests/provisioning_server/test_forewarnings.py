@@ -1,0 +1,76 @@
+"""What is said of a signer's dates when it comes, and that it is said once."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import re
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from atcaprov.certs.description import default_description
+from atcaprov.certs.template import device_definition
+from provisioning_server.given_passwords import GivenPasswords
+from provisioning_server.password_tries import PasswordTries
+from provisioning_server.signers.attendant import SignerAttendant
+from provisioning_server.signers.forewarnings import forewarnings
+from provisioning_server.signers.roster import SignerRoster
+from provisioning_server.signers.signer import label
+from provisioning_server.signers.signing_queue import SigningQueue
+from tests.support.memory_signer import NOW, MemorySigner
+from tests.support.server_parts import RememberingLog
+
+
+def signer_of(signer_years: int, device_years: int) -> MemorySigner:
+    """Made at NOW, 2026-11-21."""
+    signer = dataclasses.replace(default_description("signer"), expire_years=signer_years)
+    device = dataclasses.replace(default_description("device"), expire_years=device_years)
+    return MemorySigner(device=device_definition(device, signer=signer, at=NOW), description=signer)
+
+
+def test_nothing_is_said_of_a_signer_whose_dates_are_good() -> None:
+    assert forewarnings(signer_of(0, 0), NOW) == []
+    assert forewarnings(signer_of(10, 8), NOW) == []
+
+
+@pytest.mark.parametrize(
+    ("signer_years", "device_years", "now", "says"),
+    [
+        (0, 0, datetime(2030, 12, 31, tzinfo=UTC), ""),
+        (0, 0, datetime(2031, 1, 2, tzinfo=UTC), "can issue until the end of 2031, no longer"),
+        (0, 0, datetime(2032, 1, 1, tzinfo=UTC), "can issue nothing: .* for the years 2000 to 2031"),
+        (2, 1, NOW - timedelta(days=2), "has a certificate that begins on 2026-11-21"),
+        (2, 0, NOW, "issues certificates that have no end, its own ends on 2028-11-21"),
+        (2, 3, NOW, "issues certificates that last until 2029-11-21, its own ends on 2028-11-21"),
+        (2, 1, NOW + timedelta(days=364), ""),
+        (1, 1, NOW + timedelta(days=2), "has a certificate that ends on 2027-11-21"),
+        (1, 1, NOW + timedelta(days=366), "has a certificate that ended on 2027-11-21"),
+    ],
+)
+def test_dates_that_end_are_said(signer_years: int, device_years: int, now: datetime, says: str) -> None:
+    found = forewarnings(signer_of(signer_years, device_years), now)
+    if says:
+        assert sum(re.match(says, text) is not None for text in found) == 1, found
+    else:
+        assert found == []
+
+
+def test_a_warning_is_said_once_however_often_the_signer_comes() -> None:
+    async def run() -> RememberingLog:
+        log, roster = RememberingLog(), SignerRoster()
+        queue = SigningQueue(roster, lambda _: None)
+        attendant = SignerAttendant(roster, queue, log, lambda: NOW, PasswordTries(GivenPasswords()))
+        for _ in range(3):
+            await attendant.welcome(signer)
+            await attendant.dismiss(signer, "unplugged.")
+        return log
+
+    signer = signer_of(2, 0)
+    log = asyncio.run(run())
+    name = label(signer.serial, signer.name)
+    assert log.lines[:2] == [
+        f"info: {name} ready.",
+        f"warning: {name} issues certificates that have no end, its own ends on 2028-11-21: with it they end too.",
+    ]
+    assert sum("no end" in line for line in log.lines) == 1
