@@ -10,8 +10,11 @@ import pytest
 from atcaprov.wire.messages import ErrorReply
 from provisioning_server import refusals
 from provisioning_server.cli import command
+from provisioning_server.password_desk import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS
 from provisioning_server.settings import DEFAULT_BIND, DEFAULT_PORT, Limits
+from provisioning_server.signers.signing_thread import FEW_LEFT
 from provisioning_server.signing_log import COLUMNS
+from provisioning_server.web import forms, logins, pages, protocol
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
 PAGE = (REFERENCE / "provisioning-server.md").read_text(encoding="utf-8")
@@ -31,6 +34,20 @@ def test_every_option_is_explained_once_and_no_other() -> None:
 
 def test_the_columns_of_the_signing_log_are_explained_in_order() -> None:
     assert re.findall(r"^\| `([a-z_]+)` \|", _section("Columns of the signing log"), re.MULTILINE) == list(COLUMNS)
+
+
+def test_the_bounds_of_the_web_page_are_those_of_the_code() -> None:
+    section = _section("Web page")
+    for bound in (
+        f"{protocol.CONNECTIONS_MAX} connections, {pages.STREAMS_MAX} pages open,",
+        f"{protocol.REQUEST_SECONDS:.0f} seconds for a request",
+        f"{forms.BODY_MAX // 1024} KiB for a form",
+        f"; {logins.SESSION_SECONDS / 3600:.0f} hours,",
+        f"more than {logins.SESSIONS_MAX} the oldest",
+        f"at most {FEW_LEFT[0]} of its quota",
+        f"of {FIRST_PAUSE_SECONDS:.0f} second, then 2, 4, ... at most {LONGEST_PAUSE_SECONDS:.0f}",
+    ):
+        assert bound in section, bound
 
 
 def test_the_limits_are_those_of_the_code() -> None:
