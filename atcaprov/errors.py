@@ -41,6 +41,7 @@ class Code(enum.StrEnum):
     TRANSPORT = "transport"
     DEVICE_NOT_FOUND = "device-not-found"
     DEVICE_NO_REPLY = "device-no-reply"
+    DEVICE_OTHER_ADDRESS = "device-other-address"
     DEVICE_BUSY = "device-busy"
     DEVICE_NO_PERMISSION = "device-no-permission"
     LIBRARY_MISSING = "library-missing"

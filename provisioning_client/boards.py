@@ -6,10 +6,14 @@ import abc
 from collections.abc import Callable, Iterable
 
 from atcaprov.device.device import Device
+from atcaprov.errors import AtcaProvError
 
 
 class Boards(abc.ABC):
     """A fixture: a board is put in, taken out, and followed by the next."""
+
+    hint: AtcaProvError | None = None
+    """Why the last `look` may have seen no board although there is one; None if nothing hints at it."""
 
     @abc.abstractmethod
     def look(self) -> Device | None:

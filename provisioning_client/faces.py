@@ -41,6 +41,10 @@ class Face(abc.ABC):
         """Tell that ESC quits."""
 
     @abc.abstractmethod
+    def hint(self, error: AtcaProvError) -> None:
+        """Tell, while a board is waited for, why one that is there may not be seen."""
+
+    @abc.abstractmethod
     def board_found(self, serial_number: bytes, url: str) -> None:
         """Tell that a board is there and waits for its start."""
 
@@ -70,9 +74,11 @@ class ConsoleFace(Face):
 
     def __init__(self, write: Write) -> None:
         self._write = write
+        self._step = ""
 
     def step_begins(self, text: str) -> None:
         """Print the text and three dots; the status follows on the same line."""
+        self._step = text
         self._write(f"{text}...")
 
     def step_ends(self, *, good: bool) -> None:
@@ -82,6 +88,10 @@ class ConsoleFace(Face):
     def escape_hint(self) -> None:
         """Print the hint."""
         self._write("Press ESC to quit.\n")
+
+    def hint(self, error: AtcaProvError) -> None:
+        """Print the hint on a line of its own and the waiting line again."""
+        self._write(f"\n    {error}\n{self._step}...")
 
     def board_found(self, serial_number: bytes, url: str) -> None:
         """Print the serial number and the prompt."""
@@ -135,6 +145,10 @@ class JsonLinesFace(Face):
 
     def escape_hint(self) -> None:
         """Write nothing."""
+
+    def hint(self, error: AtcaProvError) -> None:
+        """Write a `hint` event."""
+        self._event("hint", code=error.code, message=error.what, advice=error.advice)
 
     def board_found(self, serial_number: bytes, url: str) -> None:
         """Write a `board` event."""

@@ -17,7 +17,7 @@ SIGHTINGS: Final = 2
 CHIP_SECONDS: Final = 1.0
 """How often the chip of a finished board is asked whether it is still the same."""
 
-_EMPTY: Final = frozenset({Code.DEVICE_NOT_FOUND, Code.DEVICE_NO_REPLY})
+_EMPTY: Final = frozenset({Code.DEVICE_NOT_FOUND, Code.DEVICE_NO_REPLY, Code.DEVICE_OTHER_ADDRESS})
 
 
 class Fixture(Boards):
@@ -51,6 +51,7 @@ class Fixture(Boards):
     def look(self) -> Device | None:
         """Return the chip once its board has been seen twice and the chip tells its serial number."""
         self._missed = 0
+        self.hint = None
         if not self._look_at_port():
             self._seen = 0
             return None
@@ -88,8 +89,9 @@ class Fixture(Boards):
             self._serial_number = device.serial_number()
         except AtcaProvError as error:
             device.close()
-            if error.code in _EMPTY:
-                return None  # the kit is there, its socket is empty
+            if error.code in _EMPTY:  # the kit is there, its socket is empty
+                self.hint = error if error.code == Code.DEVICE_OTHER_ADDRESS else None
+                return None
             raise
         except BaseException:
             device.close()

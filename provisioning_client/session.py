@@ -72,8 +72,13 @@ class Session:
             self._face.board_removed()
 
     def _wait_for_board(self) -> Device:
+        told = ""
         try:
             while (device := self._boards.look()) is None:
+                hint = self._boards.hint
+                if hint is not None and str(hint) != told:
+                    told = str(hint)
+                    self._face.hint(hint)
                 if self._operator.wants_to_quit(POLL_SECONDS):
                     raise Quit
         except AtcaProvError:

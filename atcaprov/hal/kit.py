@@ -26,11 +26,18 @@ class KitHal(Hal):
         self._leave = leave
         self._may_be_awake = False
         self._may_be_idle = False
+        self._woke_once = False
 
     def wake(self) -> None:
-        """Wake the chip."""
+        """Wake the chip; one that never woke may have another address, which the board's own table tells then."""
         self._may_be_awake = True
-        self._board.wake(self.address)
+        try:
+            self._board.wake(self.address)
+        except TransportError as error:
+            if not self._woke_once and self._board.is_in_step():
+                _require_address(self._board, self.address, error)
+            raise
+        self._woke_once = True
 
     def idle(self) -> None:
         """Send the chip to idle."""
@@ -153,6 +160,23 @@ def _leave_once(key: str, member: _Member) -> Callable[[], None]:
                         left.board.close()
 
     return leave
+
+
+def _require_address(board: KitBoard, address: int, error: TransportError) -> None:
+    """Raise a better error than `error` if the board has chips, and none at `address`."""
+    try:
+        addresses = {chip.address for chip in board.scan()}
+    except (TransportError, ProtocolError):
+        return
+    if not addresses or address in addresses:
+        return
+    known = ", ".join(both_forms(other) for other in sorted(addresses))
+    options = " or ".join(f"?address=0x{other:02X}" for other in sorted(addresses))
+    raise TransportError(
+        f"The board at {board.url} has no chip at {both_forms(address)}; its chips are at {known}.",
+        advice=f"If its socket is not empty, end the device URL with {options}.",
+        code=Code.DEVICE_OTHER_ADDRESS,
+    ) from error
 
 
 def _only_chip(board: KitBoard) -> int:

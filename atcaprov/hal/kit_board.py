@@ -94,6 +94,11 @@ class KitBoard:
             self._select(address)
             return self._ask(host.talk(packet), self._limits.talk, host.chip_reply)
 
+    def is_in_step(self) -> bool:
+        """Tell whether the last request got a clean answer, an error included."""
+        with self._lock:
+            return self._in_step
+
     def is_there(self) -> bool:
         """Tell whether the port still works; asks the board nothing. One that is gone is closed for good."""
         with self._lock, suppress(TransportError):

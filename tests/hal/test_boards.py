@@ -16,7 +16,7 @@ from atcaprov.hal.kit_hid import HidPort, open_kit_hid
 from atcaprov.hal.line_port import Limits, LinePort, silent
 from atcaprov.kit.board import CdcBoard
 from atcaprov.kit.interpreter import Interpreter
-from atcaprov.kit.profiles import AT90USB, PARSER3, PROFILES, Profile
+from atcaprov.kit.profiles import AT90USB, KIT_HOST, PARSER3, PROFILES, Profile
 from tests.hal.ways import SHORT, kit_board
 from tests.support.fake_hid import FakeHid
 from tests.support.faulty_board import FaultyBoard
@@ -186,3 +186,38 @@ def test_the_canned_wake_of_atomic_kits_hides_no_missing_chip() -> None:
     hid = FakeHid({"/hid/atomic": board_of({0xC0: gone}, AT90USB)})
     with Device(open_kit_hid("///hid/atomic", SHORT, hid)) as device, pytest.raises(TransportError):
         device.info()
+
+
+@pytest.mark.parametrize("profile", PROFILES.values(), ids=lambda profile: profile.name)
+def test_a_wrong_address_is_told_with_the_right_ones(profile: Profile) -> None:
+    hid = FakeHid({"/hid/two": board_of({0x6A: Chip(), 0x6C: Chip()}, profile)})
+    with Device(open_kit_hid("///hid/two?address=0xC0", SHORT, hid)) as device:
+        for _ in range(2):
+            with pytest.raises(TransportError) as refused:
+                device.serial_number()
+            assert refused.value.code == Code.DEVICE_OTHER_ADDRESS
+    assert "0xC0 (7-bit 0x60)" in refused.value.what
+    assert "0x6A (7-bit 0x35), 0x6C (7-bit 0x36)" in refused.value.what
+    assert "?address=0x6A or ?address=0x6C" in refused.value.advice
+    with Device(open_kit_hid("///hid/two?address=0x6C", SHORT, hid)) as device:
+        assert len(device.serial_number()) == 9
+
+
+@pytest.mark.parametrize("profile", [PARSER3, KIT_HOST], ids=lambda profile: profile.name)
+def test_an_empty_board_is_not_said_to_have_its_chips_elsewhere(profile: Profile) -> None:
+    hid = FakeHid({"/hid/empty": board_of({}, profile)})
+    with Device(open_kit_hid("///hid/empty?address=0xC0", SHORT, hid)) as device:
+        with pytest.raises(TransportError) as refused:
+            device.serial_number()
+        assert refused.value.code in (Code.DEVICE_NO_REPLY, Code.DEVICE_NOT_FOUND)
+
+
+def test_a_chip_that_answered_before_and_is_gone_is_not_looked_for_elsewhere() -> None:
+    chips = {0xC0: Chip(), 0x6A: Chip()}
+    hid = FakeHid({"/hid/two": board_of(chips)})
+    with Device(open_kit_hid("///hid/two?address=0xC0", SHORT, hid)) as device:
+        device.info()
+        chips.pop(0xC0).power_off()
+        with pytest.raises(TransportError) as lost:
+            device.info()
+        assert lost.value.code == Code.DEVICE_NO_REPLY

@@ -10,7 +10,15 @@ from atcaprov.device.device import Device
 from atcaprov.emulator.chip import Chip
 from atcaprov.errors import Code, ProtocolError, TransportError
 from atcaprov.hal.emulated import EmulatedHal
+from atcaprov.hal.kit_hid import open_kit_hid
+from atcaprov.kit.board import CdcBoard
+from atcaprov.kit.interpreter import Interpreter
+from atcaprov.kit.profiles import PARSER3
 from provisioning_client.fixture import CHIP_SECONDS, Fixture
+from tests.hal.ways import SHORT
+from tests.support.fake_hid import FakeHid
+from tests.support.faulty_board import FaultyBoard
+from tests.support.kit_chips import EmulatedBus
 
 URL = "kit-hid://1-2.3"
 
@@ -224,3 +232,21 @@ def test_a_board_is_opened_again_for_its_run_when_asked(socket: Socket) -> None:
     socket.chip = Chip()
     assert looks(fixture, 1) == [True]
     assert opened == [URL]
+
+
+def test_a_board_whose_chip_has_another_address_is_hinted_at(socket: Socket) -> None:
+    chips = {0x6A: Chip()}
+    hid = FakeHid({"/hid/one": FaultyBoard(CdcBoard(Interpreter(EmulatedBus(chips), PARSER3)).receive_data)})
+    fixture = Fixture(
+        URL,
+        look_with=lambda url: Device(open_kit_hid("///hid/one?address=0xC0", SHORT, hid)),
+        watcher=socket.watcher,  # type: ignore[arg-type]
+        is_plugged=socket.is_plugged,
+    )
+    socket.plug(None)
+    assert looks(fixture, 2) == [False, False]
+    assert fixture.hint is not None
+    assert fixture.hint.code == Code.DEVICE_OTHER_ADDRESS
+    chips[0xC0] = Chip()
+    assert looks(fixture, 1) == [True]
+    assert fixture.hint is None

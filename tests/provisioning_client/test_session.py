@@ -44,6 +44,7 @@ Board removed. Waiting for board to be connected...ok
     Press ENTER to provision...
 Writing config zone.......done
 """
+ELSEWHERE = TransportError("No chip at C0, but at 6A.", advice="Write 6A.", code=Code.DEVICE_OTHER_ADDRESS)
 SERIALS = ("01234038D92CA571EE", "01233418D92CA571EE")
 
 
@@ -69,7 +70,8 @@ class Tray(Boards):
 
     def look(self) -> Device | None:
         place = self.places.pop(0)
-        if place is None:
+        self.hint = ELSEWHERE if place == "elsewhere" else None
+        if place in (None, "elsewhere"):
             return None
         if place == "dead":
             raise TransportError("The chip does not wake.", code=Code.DEVICE_NO_REPLY)
@@ -241,3 +243,20 @@ def test_a_board_that_leaves_before_enter_is_neither_started_nor_counted(authori
         for serial, after in zip(SERIALS, ("Board removed. ", ""), strict=True)
     )
     assert (session.good, session.errors) == (0, [])
+
+
+def test_a_hint_is_given_once_while_a_board_is_waited_for(authority: Authority) -> None:
+    places = ["elsewhere", "elsewhere", None, SERIALS[0]]
+    printed, session = _run(authority, ConsoleFace, places)
+    assert printed.startswith(
+        "Waiting for board to be connected...\n"
+        "    No chip at C0, but at 6A. Write 6A.\n"
+        "Waiting for board to be connected...ok\n"
+        "    Device SN: 01234038D92CA571EE\n"
+    )
+    assert (session.good, session.errors) == (1, [])
+    printed, _ = _run(authority, JsonLinesFace, places)
+    hints = [event for line in printed.splitlines() if (event := json.loads(line))["event"] == "hint"]
+    assert [(hint["code"], hint["message"], hint["advice"]) for hint in hints] == [
+        ("device-other-address", "No chip at C0, but at 6A.", "Write 6A.")
+    ]
