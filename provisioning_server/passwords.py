@@ -136,7 +136,7 @@ class PasswordPrompt:
             self._line = Line()
             self._log.ask(f"{label(signer.serial, signer.name)} password: ")
             password = await self._answers.get()
-            if password is None:
+            if not password:  # nobody's password: ENTER for its own sake is no try
                 continue
             attempt = await self._desk.attempt(signer, password.encode())
             if attempt.outcome is Outcome.UNUSABLE and attempt.error is not None and not signer.slow:

@@ -108,8 +108,10 @@ class HsmSigner:
         """
         import pkcs11
 
+        if not password:
+            raise UsageError("The HSM needs its PIN.", code=Code.PASSWORD_WRONG)  # the token would count it as a try
         try:
-            pin = (password or b"").decode()
+            pin = password.decode()
             with self._hsm():
                 self._session = _logged_in(self._token(), pin)
                 self._key = self._session.get_key(pkcs11.ObjectClass.PRIVATE_KEY, label=self._place.key)

@@ -45,7 +45,9 @@ class SignerRoster:
         """Raise CertificateError or UsageError when a signer can't serve or its key is here already."""
         _check(signer)
         if signer.documents.signer_public_key in self._entries:
-            raise UsageError(f"{label(signer.serial, signer.name)} was named twice.", advice="Name each signer once.")
+            raise UsageError(
+                f"{label(signer.serial, signer.name)} is here already.", advice="Name or plug in each signer once."
+            )
 
     def add(self, signer: Signer) -> None:
         """Take a signer in; raises as `require_new`."""

@@ -46,8 +46,11 @@ class SigningThread:
         self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
 
     def start(self) -> None:
-        """Begin; the signer is ready."""
-        say_remaining(self._signer, self._log)
+        """Begin; the signer is ready. One that has nothing left is excluded at once, before a board is touched."""
+        if self._signer.remaining == 0:
+            self._used_up()
+        else:
+            say_remaining(self._signer, self._log)
         self._thread.start()
 
     def join(self) -> None:
@@ -71,17 +74,18 @@ class SigningThread:
             self._at_fault(error)
             self._queue.give_back(job)
             return
-        self._queue.finished(job, record, self._signer)
-        if self._signer.remaining in FEW_LEFT:
+        if self._signer.remaining == 0:
+            self._used_up()
+        elif self._signer.remaining in FEW_LEFT:
             self._log.warning(f"{self._name} can issue {self._signer.remaining} more.")
+        self._queue.finished(job, record, self._signer)
 
     def _at_fault(self, error: Exception) -> None:
         if isinstance(error, TransportError):
             if self._roster.remove(self._signer):
                 self._log.warning(f"{self._name} does not answer any more: {error}")
         elif isinstance(error, AtcaProvError) and error.code == Code.QUOTA_USED_UP:
-            self._roster.exclude(self._signer, refusals.QUOTA_USED_UP)
-            self._log.warning(f"{self._name} quota used up.")
+            self._used_up()
         elif isinstance(error, AtcaProvError) and error.code == Code.PASSWORD_WRONG:
             self._roster.remove(self._signer)
             self._log.warning(f"{self._name} asks for its password again: {error}")
@@ -89,6 +93,11 @@ class SigningThread:
             self._roster.exclude(self._signer, refusals.SIGNER_QUARANTINED, _text(error))
             self._log.error(f"{self._name} gave a wrong answer and is used no more until it is plugged in anew: "
                             f"{_text(error)}")  # fmt: skip
+        self._queue.signers_changed()
+
+    def _used_up(self) -> None:
+        self._roster.exclude(self._signer, refusals.QUOTA_USED_UP)
+        self._log.warning(f"{self._name} quota used up.")
         self._queue.signers_changed()
 
 

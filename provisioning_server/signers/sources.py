@@ -42,7 +42,7 @@ class ModuleFolder:
 
     def present(self) -> list[str]:
         """Return a URL for each JSON file."""
-        return [f"emulator:{path}" for path in sorted(self._folder.glob("*.json"))]
+        return [f"emulator:{path}" for path in sorted(self._folder.glob("*.json")) if path.is_file()]
 
 
 class PluggedKits:

@@ -179,7 +179,7 @@ def test_the_same_module_at_two_urls_is_used_once() -> None:
         await bench.bay.scan()
         assert list(bench.roster) == [module]
 
-    assert "was named twice" in run(work).log.lines[-1]
+    assert "is here already" in run(work).log.lines[-1]
 
 
 def test_a_module_that_is_gone_without_a_sign_is_found_out() -> None:

@@ -133,6 +133,7 @@ def test_the_quota_ends_with_its_own_word(drawer: list[Made], hub: Path, tmp_pat
             assert isinstance(wire.ask(request(spent, 1)), CertificatesReply)
             server.wait_for(f"{spent.label} can issue 1 more.")
             assert isinstance(wire.ask(request(spent, 2)), CertificatesReply)
+            assert code(wire.ask(SignerRequest(spent.public_key))) == Code.QUOTA_USED_UP
             assert code(wire.ask(request(spent, 3))) == Code.QUOTA_USED_UP
             server.wait_for(f"{spent.label} quota used up.")
             assert code(wire.ask(SignerRequest(spent.public_key))) == Code.QUOTA_USED_UP

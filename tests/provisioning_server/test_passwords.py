@@ -119,7 +119,7 @@ def test_the_prompt_asks_for_one_signer_after_the_other_and_again_after_a_wrong_
     )
     assert log.lines.count(f"warning: {_name(first)} password wrong.") == 7
     assert log.lines[-1] == f"info: {_name(second)} password accepted, ready."
-    assert pauses == [1, 2, 4, 8, 16, LONGEST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, 1]
+    assert pauses == [1, 2, 4, 8, 16, LONGEST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS]
 
 
 def test_no_password_is_in_a_log_or_repr() -> None:

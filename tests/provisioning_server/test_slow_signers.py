@@ -288,6 +288,24 @@ def test_little_quota_is_told_early(make: Make) -> None:
     name = label(slow.serial, slow.name)
     left = [entry for entry in line.log.lines if "can issue" in entry]
     assert left == [f"warning: {name} can issue {count} more." for count in (12, 10, 1)]
+    assert line.log.lines.count(f"warning: {name} quota used up.") == 1
+
+
+def test_a_used_up_signer_is_refused_before_a_board_is_touched(
+    make: Make, group: tuple[SlowSigner, SlowSigner]
+) -> None:
+    first, second = group
+    first.remaining, second.remaining = 1, 0
+    first.go_on.release()
+    line = make(first)
+    question = SignerRequest(first.documents.signer_public_key, True)
+    waiting = [line.ask(request(first, number)) for number in (1, 2)]
+    certificates(waiting[0])
+    assert refused(waiting[1]) == refused(line.ask(question)) == refusals.QUOTA_USED_UP
+    line.plug(second)
+    assert refused(line.ask(question)) == refusals.QUOTA_USED_UP
+    assert f"warning: {label(second.serial, second.name)} quota used up." in line.log.lines
+    assert first.signatures == 1
 
 
 def test_at_the_stop_what_waits_is_refused_and_what_is_being_signed_is_recorded(tmp_path: Path) -> None:
