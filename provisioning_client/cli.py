@@ -123,6 +123,7 @@ def command(
         operator: Operator = Nobody() if auto or console is None else KeyboardOperator(console)
         profile = _profile(config, slots_to_lock, frozenset(map(Allow, allow)), validate=not no_validate)
         profile = replace(profile, any_of_group=any_of_group)
+        tracing = None if trace is None else Tracing(trace, face.warning)
         with _step(face, f"Reading provisioning config file {certinfo}"):
             cert_info = _read_cert_info(certinfo)
         functions = ClientFunctions(host, port, face)
@@ -131,7 +132,7 @@ def command(
             functions.connect()
             provisioner.prepare()
         face.escape_hint()
-        session = Session(face, _boards(devices, trace, auto=auto, count=count), provisioner, operator, count)
+        session = Session(face, _boards(devices, tracing, auto=auto, count=count), provisioner, operator, count)
         try:
             session.run()
         finally:
@@ -163,13 +164,13 @@ def _read_text(path: Path) -> str:
         raise UsageError(f"{path} can't be read: {reason}.", code=Code.FILE_UNREADABLE) from error
 
 
-def _boards(devices: tuple[str, ...], trace: Path | None, *, auto: bool, count: int | None) -> Boards:
+def _boards(devices: tuple[str, ...], tracing: Tracing | None, *, auto: bool, count: int | None) -> Boards:
     """Return where boards come from: at one place, or named beforehand.
 
     At one place they come without end while a person presses ENTER for each, or up to `count`; else there is one.
     """
     urls = devices or (BLANK_CHIP,)
-    open_board = None if trace is None else Tracing(trace).open
+    open_board = None if tracing is None else tracing.open
     endless = len(urls) == 1 and (count is not None or not auto)
     if endless and urls[0].partition(":")[0] != "emulator":
         return Fixture(urls[0], open_board=open_board)

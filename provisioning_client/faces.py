@@ -65,6 +65,10 @@ class Face(abc.ABC):
         """Tell that the board is gone and the next one is waited for."""
 
     @abc.abstractmethod
+    def warning(self, error: AtcaProvError) -> None:
+        """Tell of something that concerns no board."""
+
+    @abc.abstractmethod
     def ended(self, good: int, failed: int) -> None:
         """Tell that the session ends, and how many boards it had."""
 
@@ -83,6 +87,7 @@ class ConsoleFace(Face):
 
     def step_ends(self, *, good: bool) -> None:
         """Print ok or error and end the line."""
+        self._step = ""
         self._write("ok\n" if good else "error\n")
 
     def escape_hint(self) -> None:
@@ -116,6 +121,10 @@ class ConsoleFace(Face):
     def board_failed(self, error: AtcaProvError) -> None:
         """Print what happened, what to do, and what becomes of the board."""
         self._write(f"    {error}\n    {_FATES[error.board]}\nProvisioning failed! Please remove board...\n")
+
+    def warning(self, error: AtcaProvError) -> None:
+        """Print it on a line of its own, and a waiting line that it breaks again."""
+        self._write(f"\nWarning: {error}\n{self._step}..." if self._step else f"Warning: {error}\n")
 
     def board_removed(self) -> None:
         """Print the start of the next waiting line."""
@@ -180,6 +189,10 @@ class JsonLinesFace(Face):
             message=error.what,
             advice=error.advice,
         )
+
+    def warning(self, error: AtcaProvError) -> None:
+        """Write a `warning` event."""
+        self._event("warning", code=error.code, message=error.what, advice=error.advice)
 
     def board_removed(self) -> None:
         """Write a `removed` event."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from atcaprov.device.device import Device
+from atcaprov.errors import UsageError
 from atcaprov.hal.base import Hal
 from atcaprov.hal.registry import open_hal
 from atcaprov.hal.trace import create_trace
@@ -12,25 +14,44 @@ from atcaprov.hal.traced import TracedHal
 
 
 class Tracing:
-    """Opens devices with a trace: the first board in the file itself, the next in `name-2.ext`, `name-3.ext` …"""
+    """Opens devices with a trace: the first board in the file itself, the next in `name-2.ext`, `name-3.ext` …
 
-    def __init__(self, path: Path) -> None:
+    A trace never costs a board: once a file takes no more, the session goes on without, and `warn` hears of it once.
+
+    Raises:
+        UsageError: the first file can't be written (code FILE_UNWRITABLE).
+    """
+
+    def __init__(self, path: Path, warn: Callable[[UsageError], None]) -> None:
         self._path = path
+        self._warn = warn
         self._boards = 0
+        self._is_ended = False
+        create_trace(path, "").close()
 
     def open(self, url: str) -> Device:
-        """Open a chip; what goes to it and comes back is written down, without secrets.
-
-        Raises:
-            UsageError: the file can't be written.
-        """
+        """Open a chip; what goes to it and comes back is written down, without secrets."""
         hal: Hal = open_hal(url)
         try:
-            hal = TracedHal(hal, create_trace(self._next_path(), hal.url))
+            hal = self._traced(hal)
             return Device(hal)
         except BaseException:
             hal.close()
             raise
+
+    def _traced(self, hal: Hal) -> Hal:
+        if self._is_ended:
+            return hal
+        try:
+            return TracedHal(hal, create_trace(self._next_path(), hal.url), on_loss=self._end)
+        except UsageError as error:
+            self._end(error)
+            return hal
+
+    def _end(self, error: UsageError) -> None:
+        self._is_ended = True
+        error.advice = "The trace ends here; the boards are not concerned. Make room and start the program again."
+        self._warn(error)
 
     def _next_path(self) -> Path:
         self._boards += 1

@@ -6,6 +6,9 @@ The first line is `{"format": "atcaprov trace", "version": 1, "device": URL}`. E
     {"at": 0.001130, "do": "exchange", "sent": "0730000000035d", "got": "07000060028038", "took": 0.003216}
     {"at": 0.004500, "do": "exchange", "sent": "0730000000035d", "error": "device-no-reply", "took": 2.5}
 
+The last line is `{"end": "complete"}`, or `{"end": "incomplete"}` where the file could not take all. A file without it
+was cut.
+
 `at` and `took` are seconds. Packets are hexadecimal, count to CRC, no word address. A byte that could belong to a
 secret is written as `..` unless the trace was made as a recording; `masked_packets` says which bytes these are.
 """
@@ -16,6 +19,7 @@ import json
 import os
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TextIO
@@ -28,6 +32,8 @@ VERSION: Final = 1
 CALLS: Final = frozenset({"wake", "idle", "sleep", "exchange"})
 MASK: Final = ".."
 _PACKET: Final = re.compile(r"(?:[0-9a-f]{2}|\.\.)*")
+_COMPLETE: Final = "complete"
+_INCOMPLETE: Final = "incomplete"
 _COMMAND_HEADER: Final = 5
 _COUNT: Final = 1
 _STATUS_REPLY: Final = 4
@@ -65,6 +71,8 @@ class Trace:
 
     device: str
     events: tuple[TraceEvent, ...]
+    complete: bool = False
+    """It was written to its end, with nothing left out."""
 
 
 def masked_packets(packet: bytes, reply: bytes) -> tuple[str, str]:
@@ -102,10 +110,16 @@ def _reply_secret(opcode: int, mode: int) -> bool:
 
 
 class TraceWriter:
-    """Writes a trace line by line; each line is out before the next call, so that a crash costs at most one."""
+    """Writes a trace line by line; each line is out before the next call, so that a crash costs at most one.
 
-    def __init__(self, file: TextIO, device: str) -> None:
+    `path` is the file's own, None for one without a name.
+    """
+
+    def __init__(self, file: TextIO, device: str, path: Path | None = None) -> None:
         self._file = file
+        self._path = path
+        self._written = 0
+        """Bytes of the whole lines that are out."""
         self._write(json.dumps({"format": FORMAT, "version": VERSION, "device": device}))
 
     def add(self, event: TraceEvent) -> None:
@@ -113,15 +127,32 @@ class TraceWriter:
         self._write(event.to_line())
 
     def close(self) -> None:
-        """Close the file."""
-        self._file.close()
+        """Write the end and close the file; closing twice does no harm."""
+        if not self._file.closed:
+            try:
+                self._write(_end(_COMPLETE))
+            finally:
+                self._file.close()
+
+    def give_up(self) -> None:
+        """Close a file that takes no more: what is half written goes, and its end says so if there is room for that."""
+        with suppress(OSError):
+            self._file.close()
+        if self._path is not None and self._path.is_file():
+            with suppress(OSError):
+                os.truncate(self._path, self._written)
+                end = f"{_end(_INCOMPLETE)}\n".encode()
+                with self._path.open("ab", buffering=0) as file:
+                    if file.write(end) < len(end):
+                        file.truncate(self._written)
 
     def _write(self, line: str) -> None:
         try:
             self._file.write(line + "\n")
             self._file.flush()
         except OSError as error:
-            raise _unwritable(self._file.name, error) from error
+            raise _unwritable(str(self._path or "of this chip"), error) from error
+        self._written += len(line) + 1
 
 
 def create_trace(path: Path, device: str) -> TraceWriter:
@@ -132,9 +163,15 @@ def create_trace(path: Path, device: str) -> TraceWriter:
     """
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        return TraceWriter(os.fdopen(descriptor, "w", encoding="ascii"), device)
     except OSError as error:
         raise _unwritable(str(path), error) from error
+    file = os.fdopen(descriptor, "w", encoding="ascii", newline="\n")
+    try:
+        return TraceWriter(file, device, path)
+    except UsageError:
+        with suppress(OSError):
+            file.close()
+        raise
 
 
 def read_trace(path: Path) -> Trace:
@@ -169,7 +206,9 @@ def parse_trace(text: str, *, name: str = "trace") -> Trace:
         raise _invalid(name, lines[0][0], "it is not a trace")
     if head.get("version") != VERSION:
         raise _invalid(name, lines[0][0], f"its version is {head.get('version')!r}, not {VERSION}")
-    return Trace(str(head.get("device", "")), tuple(_events(name, lines[1:])))
+    end = _object(name, *lines[-1]).get("end") if len(lines) > 1 else None
+    calls = lines[1:] if end is None else lines[1:-1]
+    return Trace(str(head.get("device", "")), tuple(_events(name, calls)), complete=end == _COMPLETE)
 
 
 def _events(name: str, lines: Iterable[tuple[int, str]]) -> Iterator[TraceEvent]:
@@ -207,6 +246,10 @@ def _object(name: str, number: int, line: str) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise _invalid(name, number, "it is not a JSON object")
     return found
+
+
+def _end(how: str) -> str:
+    return json.dumps({"end": how})
 
 
 def _unwritable(name: str, error: OSError) -> UsageError:

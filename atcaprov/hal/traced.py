@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from atcaprov.errors import AtcaProvError, Code
+from atcaprov.errors import AtcaProvError, Code, UsageError
 from atcaprov.hal.base import Hal
 from atcaprov.hal.trace import TraceEvent, TraceWriter, masked_packets
 
@@ -14,14 +14,25 @@ class TracedHal(Hal):
     """Passes every call to `hal` and writes it to `writer`.
 
     `recording` keeps every byte, so that the trace can be replayed; such a file holds the secrets that went over the
-    bus. Without it, bytes that could belong to a secret are masked.
+    bus; one that can't be written ends the call with the writer's UsageError. Without it, bytes that could belong to
+    a secret are masked, and a file that takes no more ends the trace and not the work with the chip: `on_loss` hears
+    of it when the HAL is closed.
     """
 
-    def __init__(self, hal: Hal, writer: TraceWriter, *, recording: bool = False) -> None:
+    def __init__(
+        self,
+        hal: Hal,
+        writer: TraceWriter,
+        *,
+        recording: bool = False,
+        on_loss: Callable[[UsageError], None] = lambda error: None,
+    ) -> None:
         self.url = hal.url
         self._hal = hal
         self._writer = writer
         self._recording = recording
+        self._on_loss = on_loss
+        self._loss: UsageError | None = None
         self._start = time.monotonic()
 
     def wake(self) -> None:
@@ -42,8 +53,13 @@ class TracedHal(Hal):
 
     def close(self) -> None:
         """Close the file and the way to the chip."""
-        self._writer.close()
-        self._hal.close()
+        try:
+            self._note(self._writer.close)
+        finally:
+            self._hal.close()
+        if self._loss is not None:
+            self._on_loss(self._loss)
+            self._on_loss = lambda error: None
 
     def _call(self, do: str, action: Callable[[], bytes | None], packet: bytes = b"") -> bytes | None:
         begin = time.monotonic()
@@ -60,8 +76,20 @@ class TracedHal(Hal):
         finally:
             took = time.monotonic() - begin
             sent, got = self._texts(packet, reply or b"")
-            self._writer.add(TraceEvent(do, sent, got, error, begin - self._start, took))
+            event = TraceEvent(do, sent, got, error, begin - self._start, took)
+            self._note(lambda: self._writer.add(event))
         return reply
+
+    def _note(self, write: Callable[[], None]) -> None:
+        if self._loss is not None:
+            return
+        try:
+            write()
+        except UsageError as error:
+            if self._recording:
+                raise  # a recording with a gap is none
+            self._loss = error
+            self._writer.give_up()
 
     def _texts(self, packet: bytes, reply: bytes) -> tuple[str, str]:
         return (packet.hex(), reply.hex()) if self._recording else masked_packets(packet, reply)

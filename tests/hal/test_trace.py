@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import stat
 from io import StringIO
@@ -174,3 +175,51 @@ def _refusal(text: str) -> str | None:
 def _file(*events: TraceEvent) -> str:
     head = json.dumps({"format": "atcaprov trace", "version": 1, "device": "emulator:"})
     return "\n".join([head, *(event.to_line() for event in events), ""])
+
+
+def test_the_end_tells_whether_all_is_there(path: Path) -> None:
+    hal = TracedHal(open_hal("emulator:"), create_trace(path, "emulator:"))
+    _drive(hal)
+    assert not read_trace(path).complete
+    hal.close()
+    hal.close()
+    assert read_trace(path).complete
+    text = path.read_text()
+    assert text.endswith('{"end": "complete"}\n')
+    assert not parse_trace(text.replace("complete", "incomplete")).complete
+    with pytest.raises(UsageError) as refused:
+        parse_trace(text + '{"at": 9, "do": "wake"}\n')
+    assert refused.value.code == Code.FILE_INVALID
+
+
+class FullFile(StringIO):
+    """Takes the first lines and no more."""
+
+    def __init__(self, lines: int) -> None:
+        super().__init__()
+        self.left = lines
+
+    def write(self, text: str) -> int:
+        self.left -= 1
+        if self.left < 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return super().write(text)
+
+
+def test_a_recording_with_a_gap_is_none() -> None:
+    hal = TracedHal(open_hal("emulator:"), TraceWriter(FullFile(2), "emulator:"), recording=True)
+    hal.wake()
+    with pytest.raises(UsageError) as refused:
+        hal.exchange(packet(Opcode.INFO))
+    assert refused.value.code == Code.FILE_UNWRITABLE
+
+
+@pytest.mark.parametrize("lines", range(1, 7))
+def test_a_trace_that_can_not_go_on_lets_the_chip_go_on(lines: int) -> None:
+    told: list[UsageError] = []
+    hal = TracedHal(open_hal("emulator:"), TraceWriter(FullFile(lines), "emulator:"), on_loss=told.append)
+    _drive(hal)
+    assert told == []
+    hal.close()
+    hal.close()
+    assert [error.code for error in told] == [Code.FILE_UNWRITABLE]

@@ -260,3 +260,18 @@ def test_a_hint_is_given_once_while_a_board_is_waited_for(authority: Authority) 
     assert [(hint["code"], hint["message"], hint["advice"]) for hint in hints] == [
         ("device-other-address", "No chip at C0, but at 6A.", "Write 6A.")
     ]
+
+
+def test_a_warning_breaks_no_line() -> None:
+    printed: list[str] = []
+    face = ConsoleFace(printed.append)
+    face.warning(ELSEWHERE)
+    face.step_begins("Waiting")
+    face.warning(ELSEWHERE)
+    face.step_ends(good=True)
+    face.warning(ELSEWHERE)
+    text = f"Warning: {ELSEWHERE}\n"
+    assert "".join(printed) == f"{text}Waiting...\n{text}Waiting...ok\n{text}"
+    JsonLinesFace(printed.append).warning(ELSEWHERE)
+    event = json.loads(printed[-1])
+    assert (event["event"], event["code"]) == ("warning", "device-other-address")

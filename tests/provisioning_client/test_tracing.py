@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -11,8 +14,12 @@ from provisioning_client.boards import BoardList
 from provisioning_client.tracing import Tracing
 
 
+def never(error: UsageError) -> None:
+    raise error
+
+
 def test_each_board_has_a_trace_of_its_own(tmp_path: Path) -> None:
-    boards = BoardList(["emulator:"] * 3, Tracing(tmp_path / "run.jsonl").open)
+    boards = BoardList(["emulator:"] * 3, Tracing(tmp_path / "run.jsonl", never).open)
     serials = []
     while not boards.is_exhausted():
         device = boards.look()
@@ -24,14 +31,47 @@ def test_each_board_has_a_trace_of_its_own(tmp_path: Path) -> None:
     for name, serial in zip(names, serials, strict=True):
         trace = read_trace(tmp_path / name)
         assert trace.device == "emulator:"
+        assert trace.complete
         assert any(serial[:4].hex() in event.got for event in trace.events)
         assert {event.do for event in trace.events} >= {"wake", "exchange", "idle", "sleep"}
 
 
 def test_a_trace_that_can_not_be_written_stops_before_the_chip_is_asked(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as refused:
-        Tracing(tmp_path / "missing" / "run.jsonl").open(f"emulator:{tmp_path / 'chip.json'}")
+        Tracing(tmp_path / "missing" / "run.jsonl", never)
     assert refused.value.code == Code.FILE_UNWRITABLE
+    with pytest.raises(UsageError) as refused:
+        Tracing(Path("/dev/full"), never)
+    assert refused.value.code == Code.FILE_UNWRITABLE
+    assert "/dev/full" in refused.value.what
+
+
+@pytest.mark.parametrize("room", [0, 200, 1000, 1001, 1040])
+def test_a_disk_that_becomes_full_ends_the_trace_and_not_the_board(tmp_path: Path, room: int) -> None:
+    warnings: list[UsageError] = []
+    tracing = Tracing(tmp_path / "run.jsonl", warnings.append)
+    with file_size_limit(room):
+        for _ in range(3):
+            with tracing.open("emulator:") as device:
+                assert [len(device.read_config()) for _ in range(3)] == [128] * 3
+    assert [warning.code for warning in warnings] == [Code.FILE_UNWRITABLE]
+    assert str(tmp_path / "run.jsonl") in warnings[0].what
+    assert [path.name for path in tmp_path.iterdir()] == ["run.jsonl"]
+    if room:
+        trace = read_trace(tmp_path / "run.jsonl")
+        assert not trace.complete
+        assert (tmp_path / "run.jsonl").read_bytes().endswith(b"}\n"), "no line is half"
+
+
+@contextmanager
+def file_size_limit(size: int) -> Iterator[None]:
+    """Let every write beyond `size` bytes of a file fail, as on a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def test_a_chip_that_can_not_be_driven_is_released(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -41,7 +81,7 @@ def test_a_chip_that_can_not_be_driven_is_released(tmp_path: Path, monkeypatch: 
     closed: list[str] = []
     monkeypatch.setattr("atcaprov.device.device.load_library", missing)
     monkeypatch.setattr("atcaprov.hal.emulated.EmulatedHal.close", lambda hal: closed.append(hal.url), raising=False)
-    for opener in (Tracing(tmp_path / "run.jsonl").open, Device.open):
+    for opener in (Tracing(tmp_path / "run.jsonl", never).open, Device.open):
         with pytest.raises(TransportError):
             opener("emulator:")
     assert closed == ["emulator:"] * 2
