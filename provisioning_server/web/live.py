@@ -23,6 +23,7 @@ class LiveSigners:
         self._changed = asyncio.Event()
         self._stopped = False
         self._number = 0
+        self._written = (-1, "")
         self.views: list[SignerView] = []
         self.look()
 
@@ -52,12 +53,19 @@ class LiveSigners:
         while not self._stopped and wanted():
             if told != self._number:
                 told = self._number
-                yield f"id: {told}\nevent: signers\ndata: {json.dumps(snapshot(self.views))}\n\n"
+                yield self._event()
                 continue
             try:
                 await asyncio.wait_for(self._changed.wait(), PING_SECONDS)
             except TimeoutError:
                 yield ": still here\n\n"
+
+    def _event(self) -> str:
+        """Return the event of the newest change; written once, however many watch."""
+        if self._written[0] != self._number:
+            data = json.dumps(snapshot(self.views))
+            self._written = (self._number, f"id: {self._number}\nevent: signers\ndata: {data}\n\n")
+        return self._written[1]
 
     def wake(self) -> None:
         """Let all streams look whether they are still wanted, and what is new."""

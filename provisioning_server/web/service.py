@@ -84,7 +84,7 @@ class WebPage:
         url = f"{scheme}://{hosts[0]}"
         parts = PageParts(
             self._board, self._live, self._desk, self._logins, self._log, lambda: self._say_link(url),
-            cookie_name=f"atcaprov-{port}", tls=self._address.tls,
+            cookie_name=f"{'__Host-' if self._address.tls else ''}atcaprov-{port}", tls=self._address.tls,
         )  # fmt: skip
         self._server = _PartServer(self._config(Gate(Pages(parts).application(), hosts, scheme, self._log)))
         self._logging.attach()
@@ -92,6 +92,8 @@ class WebPage:
             asyncio.create_task(self._server.serve([listening])),
             asyncio.create_task(self._live.run()),
         ]
+        for task in self._tasks:
+            task.add_done_callback(self._ended)
         self._say_link(url)
         return url
 
@@ -106,6 +108,10 @@ class WebPage:
         await asyncio.gather(serving, looking, return_exceptions=True)
         self._logging.detach()
         self._links.end()
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._log.error(f"The web page is gone by a fault of the program: {type(error).__name__}.")
 
     def _say_link(self, url: str) -> None:
         # Behind the number sign a browser keeps it to itself: it is in no request, log or Referer header.

@@ -1,0 +1,74 @@
+"""The page can be read by everybody, and its files hold nothing that its own security policy would block."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+import provisioning_server.web
+
+FOLDER = Path(provisioning_server.web.__file__).parent
+STYLE = (FOLDER / "static" / "page.css").read_text()
+STATES = ("waiting", "ready", "low", "used-up", "quarantined", "unplugged")
+TEXT_ON_GROUND = [
+    *((text, ground) for text in ("ink", "soft", "accent", "complaint") for ground in ("page", "card")),
+    ("ink", "field"),
+    ("on-accent", "accent"),
+    *(("on-state", state) for state in STATES),
+]
+ENOUGH_FOR_TEXT = 4.5  # WCAG 2.2, 1.4.3, level AA
+ENOUGH_FOR_EDGES = 3.0  # 1.4.11
+
+
+def colours(scheme: str) -> dict[str, str]:
+    """Return the colours of the light or dark scheme."""
+    blocks: list[str] = re.findall(r":root \{(.*?)\}", STYLE, re.DOTALL)
+    return dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{6});", blocks[("light", "dark").index(scheme)]))
+
+
+def luminance(colour: str) -> float:
+    parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def contrast(first: str, second: str) -> float:
+    """As WCAG defines it: 1 for the same colour, 21 for black on white."""
+    darker, lighter = sorted((luminance(first), luminance(second)))
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def test_contrast_is_that_of_the_standard() -> None:
+    assert contrast("#000000", "#ffffff") == pytest.approx(21)
+    assert contrast("#777777", "#ffffff") == pytest.approx(4.48, abs=0.01)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_stands_out(scheme: str) -> None:
+    found = colours(scheme)
+    for text, ground in TEXT_ON_GROUND:
+        assert contrast(found[text], found[ground]) >= ENOUGH_FOR_TEXT, (text, ground)
+    for state in STATES:
+        assert contrast(found[state], found["page"]) >= ENOUGH_FOR_EDGES, state
+
+
+def test_each_state_has_its_colour_and_its_sign() -> None:
+    for state in STATES:
+        assert f'[data-state="{state}"] .sign::before' in STYLE
+        assert f'.signer[data-state="{state}"]' in STYLE
+
+
+@pytest.mark.parametrize("page", sorted((FOLDER / "templates").iterdir()), ids=lambda path: path.name)
+def test_pages_hold_no_script_or_style_of_their_own(page: Path) -> None:
+    text = page.read_text()
+    assert not re.search(r"<style|\sstyle=|\son[a-z]+=|javascript:|\|\s*safe|://", text)
+    assert all(" src=" in tag for tag in re.findall(r"<script[^>]*>", text))
+
+
+@pytest.mark.parametrize("script", sorted((FOLDER / "static").glob("*.js")), ids=lambda path: path.name)
+def test_scripts_never_make_markup_of_texts(script: Path) -> None:
+    assert not re.search(
+        r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(|localStorage", script.read_text()
+    )
