@@ -58,6 +58,10 @@ class GivenPasswords:
         """Return the passwords that name no signer; raises as `named`."""
         return tuple(dict.fromkeys(line.password for line in self._all_lines() if not line.signer))
 
+    def named_any(self) -> bool:
+        """Whether a line names a signer; raises as `named`."""
+        return any(line.signer for line in self._all_lines())
+
     def _all_lines(self) -> tuple[GivenPassword, ...]:
         return (*self.lines, *password_lines(self._credential(LINES), f"The credential {LINES}"))
 

@@ -44,6 +44,11 @@ class PasswordTries:
         known = known or any(counter == signer.wrong_tries_at for counter, _ in self._refused)
         return not known and bool(self._passwords.unnamed())
 
+    def for_others(self, signer: Signer) -> bool:
+        """Whether passwords were given that all name another signer."""
+        others = self._passwords.named_any() and not self._passwords.unnamed()
+        return others and not self._passwords.named(signer.serial, signer.name)
+
     def begun(self, signer: Signer, password: bytes) -> None:
         """Take note before a try: one that ends nobody knows how is not made again either."""
         if signer.wrong_tries_at is not None:

@@ -84,6 +84,8 @@ async def unlock(signer: Signer, tries: PasswordTries, log: PromptLog, beside: I
         log.warning(
             f"{name} has no password of its own among those given, and a wrong try counts. Name it: SN=password."
         )
+    elif tries.for_others(signer):
+        log.info(f"{name} is named by no password that was given.")
 
 
 def require_all_ready(signers: SignerRoster) -> None:

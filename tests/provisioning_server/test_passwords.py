@@ -236,6 +236,15 @@ def test_passwords_that_name_no_signer_are_not_guessed_with() -> None:
     assert first.tried == second.tried == []
 
 
+def test_a_signer_that_no_line_names_is_told_so() -> None:
+    module, log = CountingModule(b"pass=word"), RememberingLog()
+    unlock_all([module], given(b"pass=word"), log)
+    assert module.tried == []
+    assert log.lines[1:] == [f"info: {_name(module)} is named by no password that was given."]
+    unlock_all([module], given(b"=pass=word"), log)
+    assert module.ready
+
+
 def test_a_password_that_opened_one_signer_is_not_tried_on_a_module() -> None:
     file, module, open_module = MemorySigner(password=b"one"), CountingModule(b"two"), CountingModule(None)
     log = RememberingLog()
