@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from atcaprov.wire.messages import CertificatesReply
+from provisioning_server import password_desk
 from provisioning_server.web import protocol
 from provisioning_server.web.address import WebAddress
 from provisioning_server.web.forms import BODY_MAX
@@ -69,18 +70,26 @@ def test_a_password_from_the_page_makes_the_signer_ready_and_a_client_gets_its_c
     assert visitor.give_password(key, PASSWORD)["outcome"] == "not-waiting"
 
 
-def test_a_wrong_password_is_told_and_the_next_one_has_to_wait(site: Site, visitor: Visitor) -> None:
+def test_a_wrong_password_is_told_and_the_right_one_taken_after_the_pause(site: Site, visitor: Visitor) -> None:
     key = site.key()
     answer = visitor.give_password(key, "wrong")
     assert answer["outcome"] == "wrong"
-    view = answer["signers"][0]
-    assert view["state"] == "waiting"
-    assert view["detail"].startswith("The password is wrong. ")
-    assert view["wait"] == "Next try in 1 s."
-    assert visitor.give_password(key, PASSWORD)["outcome"] == "too-early"
+    assert answer["signers"][0]["state"] == "waiting"
+    assert answer["signers"][0]["detail"].startswith("The password is wrong. ")
     with visitor.events() as events:
         next(shown for shown in events if not shown["signers"][0]["wait"])
     assert visitor.give_password(key, PASSWORD)["outcome"] == "accepted"
+
+
+def test_the_pause_can_not_be_got_around(site: Site, visitor: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("FIRST_PAUSE_SECONDS", "LONGEST_PAUSE_SECONDS"):
+        monkeypatch.setattr(password_desk, name, 10_000.0)
+    key, other = site.key(), Visitor(visitor._data)
+    other.log_in()
+    assert visitor.give_password(key, "wrong")["signers"][0]["wait"].startswith("Next try in ")
+    for each in (visitor, other):
+        assert each.give_password(key, PASSWORD)["outcome"] == "too-early"
+    assert not site.waiting.ready
 
 
 def test_without_scripts_the_form_leads_back_to_the_page(site: Site, visitor: Visitor) -> None:
@@ -298,13 +307,8 @@ def test_a_request_that_does_not_end_is_cut(tmp_path: Path, monkeypatch: pytest.
 
 def test_one_connection_too_many_is_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(protocol, "CONNECTIONS_MAX", 2)
+    monkeypatch.setattr(protocol, "REQUEST_SECONDS", 10.0 * PATIENCE)
     with running_server(MemorySigner(), tmp_path, web=WebAddress("127.0.0.1", 0)):
         visitor = Visitor(tmp_path)
-        kept = [visitor.connect() for _ in range(2)]
-        for connection in kept:
-            connection.request("GET", "/login")
-            assert connection.getresponse().read()
-        with connected(visitor) as third:
+        with connected(visitor), connected(visitor), connected(visitor) as third:
             assert everything(third) == b""
-        for connection in kept:
-            connection.close()
