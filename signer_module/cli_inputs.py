@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, Self, TypeVar
+from typing import Final, Self
 
 import click
 
@@ -14,12 +14,10 @@ from atcaprov.certs.description import CertificateDescription, default_descripti
 from atcaprov.errors import UsageError
 from signer_module import files, passwords
 from signer_module.key_file import SoftwareKey, key_is_encrypted, load_key
-from signer_module.option_groups import option_group
+from signer_module.option_groups import Option, option_group
 from signer_module.outside_chain import OutsideChain
 from signer_module.signer import SignerDescriptions
 from signer_module.signer_facts import SignerFacts
-
-_F = TypeVar("_F", bound=Callable[..., Any])
 
 FOLDER: Final = click.Path(path_type=Path, file_okay=False)
 FILE: Final = click.Path(path_type=Path, dir_okay=False)
@@ -56,7 +54,7 @@ def parse_signer_id(text: str | None) -> bytes | None:
     return bytes.fromhex(text)
 
 
-def chain_option(help_text: str) -> Callable[[_F], _F]:
+def chain_option(help_text: str) -> Option:
     """Return a decorator with --chain, which may be given several times."""
     return click.option("--chain", "chain_paths", type=FILE, multiple=True, help=help_text)
 

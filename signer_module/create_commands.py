@@ -13,12 +13,14 @@ from signer_module import cli_inputs, files
 from signer_module.cli_inputs import FILE, FOLDER, SignerWishes, signer_options
 from signer_module.device_creation import create_root_module, create_signer_module, root_signer
 from signer_module.device_options import OrderOptions, device_option, order_options
+from signer_module.hsm_key import HsmKey
+from signer_module.hsm_place import PLACE_FILE, KeyPlace, hsm_options
 from signer_module.key_file import SoftwareKey
 from signer_module.making import ModuleOrder
 from signer_module.module import ModuleSigner
 from signer_module.passwords import PasswordSource, password_options
 from signer_module.root import RootFolder, RootKey, create_root
-from signer_module.signer import create_signer
+from signer_module.signer import KeyElsewhere, check_signer, create_signer
 from signer_module.signer_folder import SignerFolder
 
 
@@ -57,6 +59,7 @@ def _root_on_module(
 @click.option("--out", type=FOLDER, help="New folder for a signer on files.")
 @device_option
 @signer_options
+@hsm_options
 @click.option("--key", "key_path", type=FILE, help="Use this P-256 key instead of a new one; on files only.")
 @click.option("--index", type=click.IntRange(0, 999), default=0, help="N of atcaprov_cert_info_N.c (0).")
 @order_options
@@ -69,6 +72,7 @@ def signer_create(
     out: Path | None,
     device: str | None,
     wishes: SignerWishes,
+    hsm: KeyPlace | None,
     key_path: Path | None,
     index: int,
     order_options: OrderOptions,
@@ -81,6 +85,8 @@ def signer_create(
         raise UsageError("A signer is made either on files or on a module.", advice="Give --out or --device.")
     if device is not None and key_path is not None:
         raise UsageError("The key of a module is made in its chip; --key does not go with --device.")
+    if hsm is not None and (out is None or key_path is not None or source.none):
+        raise UsageError("A key in an HSM is made there and has a PIN; it goes with --out alone.")
     if out is not None:
         files.refuse_existing(out)
         order_options.refuse()
@@ -88,7 +94,9 @@ def signer_create(
     with root_signer(root, root_device, root_source) as root_key:
         if device is not None:
             _signer_on_module(device, root, root_key, wishes, order_options, source)
-        if out is not None:
+        if out is not None and hsm is not None:
+            _signer_in_hsm(out, root, root_key, wishes, hsm, source, index)
+        elif out is not None:
             key = cli_inputs.signer_key(key_path, key_source)
             _signer_on_files(out, root, root_key, wishes, key, source.choose("Password for the signer key"), index)
 
@@ -115,12 +123,28 @@ def _signer_on_module(
         _tell_module(module, wanted)
 
 
+def _signer_in_hsm(
+    out: Path,
+    root: RootFolder,
+    root_key: RootKey,
+    wishes: SignerWishes,
+    place: KeyPlace,
+    source: PasswordSource,
+    index: int,
+) -> None:
+    check_signer(root, wishes.descriptions, wishes.signer_id, cli_inputs.now())
+    with HsmKey(place) as made:
+        public_key = made.generate(source.read("PIN of the token"))
+        key = KeyElsewhere(public_key, PLACE_FILE, place.to_toml())
+        _signer_on_files(out, root, root_key, wishes, key, None, index)
+
+
 def _signer_on_files(
     out: Path,
     root: RootFolder,
     root_key: RootKey,
     wishes: SignerWishes,
-    key: SoftwareKey,
+    key: SoftwareKey | KeyElsewhere,
     password: bytes | None,
     index: int,
 ) -> None:

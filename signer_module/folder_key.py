@@ -6,6 +6,8 @@ from pathlib import Path
 
 from atcaprov.errors import Code, UsageError
 from signer_module import files, root, signer_folder
+from signer_module.hsm_key import HsmKey
+from signer_module.hsm_place import PLACE_FILE, KeyPlace
 from signer_module.root import RootFolder
 from signer_module.signer_folder import SignerFolder
 
@@ -20,6 +22,23 @@ def open_folder(path: Path) -> RootFolder | SignerFolder:
     if not found.has_key:
         raise UsageError(f"The key of {path} is on a root module.", advice="Name the module with --device.")
     return found
+
+
+def open_key_folder(path: Path) -> RootFolder | SignerFolder:
+    """As `open_folder`, for what only a key in a file can do; raises UsageError for one in an HSM."""
+    found = open_folder(path)
+    if isinstance(found, SignerFolder) and found.key_in_hsm:
+        raise UsageError(f"The key of {path} is in an HSM.", advice="Change its PIN with the HSM's own tools.")
+    return found
+
+
+def prove(folder: RootFolder | SignerFolder, password: bytes | None) -> None:
+    """Raise unless the private key, in a file or an HSM, opens with the password and belongs to the certificate."""
+    if isinstance(folder, SignerFolder) and folder.key_in_hsm:
+        with HsmKey(KeyPlace.read(folder.path / PLACE_FILE)) as key:
+            key.open(password, folder.public_key)
+        return
+    folder.unlock(password)
 
 
 def replace_password(folder: RootFolder | SignerFolder, old: bytes | None, new: bytes) -> None:

@@ -11,7 +11,7 @@ from signer_module import report
 from signer_module.cli_inputs import FOLDER, chain_above, chain_option
 from signer_module.device_options import device_option, needed_device, require_one
 from signer_module.export import export_signer
-from signer_module.folder_key import open_folder
+from signer_module.folder_key import open_folder, prove
 from signer_module.module import ModuleSigner, open_module
 from signer_module.module_report import AnyModule, module_facts, write_backup
 from signer_module.passwords import PasswordSource, password_options
@@ -67,7 +67,7 @@ def verify_command(folder: Path | None, device: str | None, public_only: bool, s
     if folder is not None:
         opened = open_folder(folder)
         if not public_only:
-            opened.unlock(source.read("Password of the key") if opened.key_is_encrypted else None)
+            prove(opened, source.read("Password of the key") if opened.key_is_encrypted else None)
         click.echo(f"{folder}: {_verdict(public_only)}")
         return
     assert device is not None

@@ -9,7 +9,7 @@ import click
 from atcaprov.errors import UsageError
 from signer_module.cli_inputs import FOLDER
 from signer_module.device_options import device_option, require_one
-from signer_module.folder_key import open_folder, replace_password
+from signer_module.folder_key import open_key_folder, replace_password
 from signer_module.module import open_module
 from signer_module.password_change import change_password, set_password
 from signer_module.passwords import PasswordSource, password_options
@@ -30,7 +30,7 @@ def password_set(folder: Path | None, device: str | None, source: PasswordSource
     """Give a key its first password."""
     require_one(folder, device)
     if folder is not None:
-        opened = open_folder(folder)
+        opened = open_key_folder(folder)
         if opened.key_is_encrypted:
             raise UsageError("The key has a password already.", advice="Change it with 'password change'.")
         replace_password(opened, None, _chosen(source))
@@ -56,7 +56,7 @@ def password_change(
     """Replace a password; the old one is needed."""
     require_one(folder, device)
     if folder is not None:
-        opened = open_folder(folder)
+        opened = open_key_folder(folder)
         if not opened.key_is_encrypted:
             raise UsageError("The key has no password yet.", advice="Set one with 'password set'.")
         replace_password(opened, old_source.read("Old password"), _chosen(source))
@@ -76,7 +76,7 @@ def password_check(folder: Path | None, device: str | None, source: PasswordSour
     """Try a password."""
     require_one(folder, device)
     if folder is not None:
-        opened = open_folder(folder)
+        opened = open_key_folder(folder)
         if opened.key_is_encrypted:
             opened.unlock(source.read("Password"))
         click.echo(f"{folder}: {_verdict(opened.key_is_encrypted)}")

@@ -80,7 +80,7 @@ def _asked(prompt: str, *, confirm: bool) -> bytes:
 def password_options(prefix: str = "", *, new: bool, whose: str) -> Option:
     """Return a decorator with --PREFIXpassword-file, --PREFIXpassword-fd and, for a new key, --no-password.
 
-    The command gets them as PREFIXsource, a `PasswordSource`, with _ in place of the prefix's last character.
+    The command gets a `PasswordSource` as `source`, or `old_source` for the prefix "old-".
     """
     name = prefix.replace("-", "_")
     file_help = f"Read {whose} password from the first line of a file. Without it, it is asked on the terminal."

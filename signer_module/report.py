@@ -50,7 +50,7 @@ def _signer_facts(signer: SignerFolder) -> dict[str, Any]:
         "signer id": signer.signer_id.hex().upper(),
         "serial": signer.serial.hex().upper(),
         **certificate_facts(signer.certificate, signer.public_key),
-        "key": _key_facts(signer.key_is_encrypted),
+        "key": "in an HSM" if signer.key_in_hsm else _key_facts(signer.key_is_encrypted),
         "root": root_module.common_name(signer.root_certificate),
         "root key id": key_id(signer.root_public_key).hex(),
         "signer certificates": definition_facts(signer.signer_definition),

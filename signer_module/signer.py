@@ -24,6 +24,15 @@ if sys.platform != "win32":
 
 
 @dataclass(frozen=True)
+class KeyElsewhere:
+    """A new signer's key that is in no file, its public key X||Y (64 bytes), and the file that says where it is."""
+
+    public_key: bytes
+    file_name: str
+    content: bytes
+
+
+@dataclass(frozen=True)
 class SignerDescriptions:
     """What a signer's own certificate and those of its devices look like."""
 
@@ -37,7 +46,7 @@ def create_signer(
     root: RootFolder,
     root_key: RootKey,
     descriptions: SignerDescriptions,
-    key: SoftwareKey,
+    key: SoftwareKey | KeyElsewhere,
     password: bytes | None,
     signer_id: bytes | None,
     now: datetime,
@@ -64,6 +73,14 @@ def create_signer(
     return SignerFolder.load(path)
 
 
+def check_signer(root: RootFolder, descriptions: SignerDescriptions, signer_id: bytes | None, now: datetime) -> None:
+    """Raise UsageError or CertificateError for what is wrong with a signer before it has a key."""
+    _definitions(root, descriptions, now)
+    root.check_register()
+    if signer_id is not None and signer_id.hex().upper() in root.issued():
+        raise UsageError(f"The signer id {signer_id.hex().upper()} was given before.", advice="Choose another.")
+
+
 def _definitions(
     root: RootFolder, descriptions: SignerDescriptions, now: datetime
 ) -> tuple[CertificateDefinition, CertificateDefinition]:
@@ -75,7 +92,7 @@ def _issue(
     definition: CertificateDefinition,
     root: RootFolder,
     root_key: RootKey,
-    key: SoftwareKey,
+    key: SoftwareKey | KeyElsewhere,
     signer_id: bytes,
     now: datetime,
 ) -> IssuedCertificate:
@@ -93,14 +110,18 @@ def _contents(
     root: RootFolder,
     definitions: tuple[CertificateDefinition, CertificateDefinition],
     issued: IssuedCertificate,
-    key: SoftwareKey,
+    key: SoftwareKey | KeyElsewhere,
     password: bytes | None,
     index: int,
 ) -> dict[str, tuple[bytes, int]]:
     signer, device = definitions
     info = signer_folder.cert_info(issued.der, root.certificate, signer, device, index)
+    if isinstance(key, KeyElsewhere):
+        key_file = {key.file_name: (key.content, files.PUBLIC)}
+    else:
+        key_file = {signer_folder.KEY_FILE: (key.encode(password), files.PRIVATE)}
     return {
-        signer_folder.KEY_FILE: (key.encode(password), files.PRIVATE),
+        **key_file,
         signer_folder.CERTIFICATE_FILE: (files.pem_certificate(issued.der), files.PUBLIC),
         signer_folder.ROOT_FILE: (files.pem_certificate(root.certificate), files.PUBLIC),
         signer_folder.DOCUMENT_FILE: (

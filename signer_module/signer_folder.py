@@ -23,6 +23,7 @@ from atcaprov.certs.rebuild import rebuild
 from atcaprov.chip.memory_map import SERIAL_SIZE
 from atcaprov.errors import AtcaProvError, CertificateError, Code, UsageError
 from signer_module import files
+from signer_module.hsm_place import PLACE_FILE
 from signer_module.key_file import SoftwareKey, key_is_encrypted
 from signer_module.root import common_name, unlock_key
 
@@ -67,13 +68,18 @@ class SignerFolder:
         """Return what a client needs to know of this signer."""
         return cert_info(self.certificate, self.root_certificate, self.signer_definition, self.device_definition, index)
 
+    @property
+    def key_in_hsm(self) -> bool:
+        """Whether `pkcs11.toml` stands in place of the key."""
+        return is_in_hsm(self.path)
+
     def unlock(self, password: bytes | None) -> SoftwareKey:
         """Return the private key; raises UsageError (password-wrong, key-file-invalid) or key-mismatch."""
         return unlock_key(self.path / KEY_FILE, password, self.public_key)
 
     @classmethod
     def load(cls, path: Path, *, key_elsewhere: bool = False) -> Self:
-        """Read and check a folder; with `key_elsewhere` one without key.pem, whose key is in an HSM.
+        """Read and check a folder; one whose key is in an HSM has no key.pem, as with `key_elsewhere`.
 
         Raises UsageError (file-unreadable, file-invalid, key-file-invalid) for its files, CertificateError when
         certificates, definitions and compressed form do not belong together.
@@ -81,6 +87,7 @@ class SignerFolder:
         certificate = files.read_certificate(path / CERTIFICATE_FILE)
         root_certificate = files.read_certificate(path / ROOT_FILE)
         key_path = path / KEY_FILE
+        key_elsewhere = key_elsewhere or is_in_hsm(path)
         encrypted = key_elsewhere or key_is_encrypted(files.read_bytes(key_path), str(key_path))
         compressed, signer_definition, device_definition = _read_document(path / DOCUMENT_FILE)
         name, signer_id = split_name(common_name(certificate))
@@ -99,6 +106,11 @@ class SignerFolder:
         )
         _check(found)
         return found
+
+
+def is_in_hsm(path: Path) -> bool:
+    """Tell whether a signer folder says that its key is in an HSM."""
+    return (path / PLACE_FILE).is_file() and not (path / KEY_FILE).exists()
 
 
 def split_name(name: str) -> tuple[str, bytes]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.doc_blocks import reader, steps
+from tests.support.programs import require_program
 
 ROOT = Path(__file__).parents[1]
 PAGES = [
@@ -21,6 +22,8 @@ PAGES = [
 def test_page(page: Path, tmp_path: Path) -> None:
     found = steps(page.read_text(encoding="utf-8"))
     assert found
+    if any("softhsm2-util" in step.command for step in found):
+        require_program("softhsm2-util")
     with reader(tmp_path) as someone:
         for step in found:
             someone.follow(step)

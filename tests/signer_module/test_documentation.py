@@ -44,7 +44,7 @@ COMMANDS = [
 def test_every_option_is_explained_and_no_other(names: tuple[str, ...]) -> None:
     section = PAGE.split(f"\n### {' '.join(names)}\n", 1)[1].split("\n#", 1)[0]
     options = {option for parameter in command(*names).params for option in parameter.opts if option[:1] == "-"}
-    assert set(re.findall(r"--[a-z][a-z-]*", "".join(re.findall(r"^\|[^|]*\|", section, re.MULTILINE)))) == options
+    assert set(re.findall(r"--[a-z][a-z0-9-]*", "".join(re.findall(r"^\|[^|]*\|", section, re.MULTILINE)))) == options
 
 
 def test_every_command_is_explained() -> None:
