@@ -18,6 +18,7 @@ from atcaprov.config_zone.findings import Allow
 from atcaprov.config_zone.zone_file import read_zone_file
 from atcaprov.device.device import Device
 from atcaprov.errors import Code, UsageError
+from atcaprov.hal.registry import require_device_url
 from atcaprov.provisioning.profile import Profile
 from atcaprov.provisioning.provision import Provisioner
 from atcaprov.provisioning.tcp_client import DEFAULT_HOST, DEFAULT_PORT
@@ -123,6 +124,8 @@ def command(
         operator: Operator = Nobody() if auto or console is None else KeyboardOperator(console)
         profile = _profile(config, slots_to_lock, frozenset(map(Allow, allow)), validate=not no_validate)
         profile = replace(profile, any_of_group=any_of_group)
+        for url in devices:
+            require_device_url(url)
         tracing = None if trace is None else Tracing(trace, face.warning)
         with _step(face, f"Reading provisioning config file {certinfo}"):
             cert_info = _read_cert_info(certinfo)

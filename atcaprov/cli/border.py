@@ -8,7 +8,7 @@ from typing import Final, NoReturn
 
 import click
 
-from atcaprov.errors import AtcaProvError
+from atcaprov.errors import AtcaProvError, Code, UsageError
 
 INTERRUPTED: Final = 130
 _FAILED: Final = 1
@@ -23,7 +23,8 @@ def exit_code(command: click.Command, name: str, arguments: list[str] | None = N
     """Run a click command as the whole program and return its exit code; its errors have been told by then."""
     try:
         result = command.main(args=arguments, prog_name=name, standalone_mode=False)
-        sys.stdout.flush()
+        if sys.stdout is not None:  # it may have been closed by the caller
+            sys.stdout.flush()
     except AtcaProvError as error:
         click.echo(error_text(error), err=True)
         return error.exit_code
@@ -34,10 +35,32 @@ def exit_code(command: click.Command, name: str, arguments: list[str] | None = N
         click.echo("Interrupted.", err=True)
         return INTERRUPTED
     except BrokenPipeError:
-        # Whoever read our output has gone; what Python would flush at its end goes nowhere.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()  # whoever read it has gone
         return _FAILED
+    except OSError as error:
+        if error.filename is not None or not _is_output_lost():
+            raise
+        _drop_output()
+        lost = UsageError(f"Standard output can't be written: {error.strerror}.", code=Code.FILE_UNWRITABLE)
+        click.echo(error_text(lost), err=True)
+        return lost.exit_code
     return result if isinstance(result, int) else 0
+
+
+def _is_output_lost() -> bool:
+    """Tell by an empty line whether it was standard output that took no more: the error itself does not say."""
+    if sys.stdout is None:
+        return False
+    try:
+        os.write(sys.stdout.fileno(), b"\n")
+    except (OSError, ValueError):
+        return True
+    return False
+
+
+def _drop_output() -> None:
+    """Send what Python would flush at its end nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def error_text(error: AtcaProvError) -> str:

@@ -81,3 +81,31 @@ def test_a_reader_that_goes_away_is_no_crash() -> None:
         command = [sys.executable, "-c", program, "config", "show", str(DEFAULT_HEX)]
         ended = subprocess.run(command, stdout=output, stderr=subprocess.PIPE, text=True, check=False)
     assert (ended.returncode, ended.stderr) == (1, "")
+
+
+def run_with(redirections: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    words = [str(Path(sys.executable).parent / "atcaprov"), *arguments]
+    shell = ["sh", "-c", f'exec "$@" {redirections}', "sh", *words]
+    return subprocess.run(shell, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True, check=False)
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_full_standard_output_is_told(unbuffered: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)
+    done = run_with("> /dev/full", "--help")
+    assert done.returncode == 2
+    assert done.stderr == "Error [file-unwritable]: Standard output can't be written: No space left on device.\n"
+
+
+def test_a_closed_standard_output_is_no_crash() -> None:
+    done = run_with(">&-", "--help")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_an_error_of_a_file_of_ours_is_still_a_bug(tmp_path: Path) -> None:
+    @click.command()
+    def broken() -> None:
+        (tmp_path / "missing").read_bytes()
+
+    with pytest.raises(FileNotFoundError):
+        run_in_process(broken)

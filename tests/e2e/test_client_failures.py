@@ -137,7 +137,8 @@ def test_a_damaged_chip_file_is_told_and_the_next_board_is_taken(factory: Factor
 def test_an_unknown_device_url(factory: Factory) -> None:
     done = factory.client("--auto", "--device", "floppy:")
     assert done.returncode == 2
-    assert "'floppy:' is not a device URL" in done.stdout
+    assert done.stdout == "", "neither the server nor a board was asked"
+    assert done.stderr.startswith("Error [usage]: 'floppy:' is not a device URL.\n")
 
 
 def test_a_password_is_never_an_argument() -> None:
