@@ -56,7 +56,7 @@ def _root_on_module(
 @click.command("create")
 @click.option("--root", "root_path", type=FOLDER, required=True, help="Folder of the root.")
 @click.option("--root-device", metavar="URL", help="Device URL of the root module, if the root's key is on one.")
-@click.option("--out", type=FOLDER, help="New folder for a signer on files.")
+@click.option("--out", type=FOLDER, help="New folder for a signer on files or with its key in an HSM.")
 @device_option
 @signer_options
 @hsm_options

@@ -94,7 +94,9 @@ def password_options(prefix: str = "", *, new: bool, whose: str) -> Option:
     }
     if new:
         options[f"{name}no_password"] = click.option(
-            f"--{prefix}no-password", is_flag=True, help=f"Store {whose} key unencrypted."
+            f"--{prefix}no-password",
+            is_flag=True,
+            help=f"Store {whose} key unencrypted; a module never asks for a password.",
         )
     return option_group(f"{name}source", lambda **values: _source(*values.values()), options)
 
