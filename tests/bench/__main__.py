@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -9,8 +10,9 @@ from pathlib import Path
 from typing import Final
 
 from tests.bench.kernel import Kernel, prepare_kernel
-from tests.bench.machine import Guest, Outcome
+from tests.bench.machine import FIGURES_FILE, Guest, Outcome
 from tests.bench.programs import BenchUnavailable
+from tests.benchmarks.report import Figure, read_figures, report
 
 WORK_FOLDER: Final = Path(__file__).parents[2] / ".bench"
 TIME_LIMIT: Final = 570.0
@@ -40,7 +42,9 @@ def main(command: list[str]) -> int:
         print(f"bench: kernel ready in {time.monotonic() - begin:.1f} s", flush=True)
         if command:
             return _run_command(kernel, command)
-        return _run_tests(kernel)
+        exit_code = _run_tests(kernel)
+        _report_figures(time.monotonic() - begin)
+        return exit_code
     except BenchUnavailable as reason:
         print(f"The virtual bench can't be had here: {reason}.", file=sys.stderr)
         return EXIT_UNAVAILABLE
@@ -64,6 +68,13 @@ def _run_tests(kernel: Kernel) -> int:
             _tell(name, done.result())
             exit_codes.append(done.result().exit_code)
     return max(exit_codes)
+
+
+def _report_figures(seconds: float) -> None:
+    """Put what the guests have measured beside the figures of the benchmarks."""
+    measured = [figure for name in _SHARES for figure in read_figures(WORK_FOLDER / name / FIGURES_FILE)]
+    note = f"all tests in {len(_SHARES)} guests on {os.cpu_count()} processors; limit {TIME_LIMIT:.0f}"
+    report(*measured, Figure("bench.seconds", round(seconds, 1), "s", note))
 
 
 def _run_share(kernel: Kernel, name: str) -> Outcome:

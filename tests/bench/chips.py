@@ -46,8 +46,8 @@ class CuttableChip(Chip):
         return False
 
     def power_cycle(self) -> None:
-        """Plug the board in again."""
-        self.is_cut = False
+        """Plug the board in again; a cut that was not reached is off."""
+        self.cut, self.is_cut = None, False
         super().power_cycle()
 
 

@@ -23,6 +23,8 @@ _KEPT_ENVIRONMENT: Final = ("VIRTUAL_ENV", "PYTHONPATH", "CI", "LANG", "LC_ALL",
 _MEMORY_MIB: Final = "1536"
 OUT_VARIABLE: Final = "ATCAPROV_BENCH_OUT"
 """Environment variable in the guest: the folder that outlives it."""
+FIGURES_FILE: Final = "figures.json"
+"""In that folder: what tests have measured, in the form of `tests.benchmarks.report`."""
 
 
 @dataclass(frozen=True)

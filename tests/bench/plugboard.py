@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, replace
 from pathlib import Path
 from types import TracebackType
@@ -115,9 +115,21 @@ class Plugboard:
             _wait_for(lambda: not (_USB_DEVICES / node.bus_id).exists(), f"the end of {name}")
             _settle()
 
-    def unplug_all(self) -> None:
-        """Pull every board."""
-        for name in list(self._nodes):
+    def node(self, name: str) -> Node:
+        """Return where a board is that is plugged in."""
+        return self._nodes[name]
+
+    def plugged(self) -> frozenset[str]:
+        """Return the names of the boards that are plugged in."""
+        return frozenset(self._nodes)
+
+    def is_plugged(self, name: str) -> bool:
+        """Whether nobody has pulled a board, nor a chip's cut its cable."""
+        return bool(self._ask("plugged", name=name)["plugged"])
+
+    def unplug_all(self, but: Iterable[str] = ()) -> None:
+        """Pull every board but those."""
+        for name in set(self._nodes) - set(but):
             self.unplug(name)
 
     def cut_at_command(self, name: str, count: int, *, before: bool) -> None:

@@ -51,6 +51,7 @@ class Plugboard:
             "unplug": self._unplug,
             "cut": self._cut,
             "spoil": self._spoil,
+            "plugged": self._is_plugged,
             "carried": self._carried,
             "chip": self._chip,
         }
@@ -148,6 +149,9 @@ class Plugboard:
         if fault is Fault.NONE:
             self._forget_unread(command["name"])
         return {}
+
+    def _is_plugged(self, command: dict[str, Any]) -> dict[str, Any]:
+        return {"plugged": command["name"] in self._plugged}
 
     def _carried(self, command: dict[str, Any]) -> dict[str, Any]:
         return {"bytes": self._plugged[command["name"]].device.carried}

@@ -24,13 +24,14 @@ def report(*figures: Figure, path: Path = REPORT) -> None:
     for figure in figures:
         print(f"\n{figure.name:<36} {figure.value:>12,.1f} {figure.unit:<12} {figure.note}", end="")
     print()
-    kept = [entry for entry in _read(path) if entry["name"] not in {figure.name for figure in figures}]
-    entries = sorted([*kept, *(asdict(figure) for figure in figures)], key=lambda entry: str(entry["name"]))
+    names = {figure.name for figure in figures}
+    kept = [figure for figure in read_figures(path) if figure.name not in names]
+    entries = [asdict(figure) for figure in sorted([*kept, *figures], key=lambda figure: figure.name)]
     path.write_text(json.dumps(entries, indent=2) + "\n", encoding="utf-8")
 
 
-def _read(path: Path) -> list[dict[str, object]]:
+def read_figures(path: Path) -> list[Figure]:
+    """Return what `report` has put into a file; nothing if there is none."""
     if not path.exists():
         return []
-    entries: list[dict[str, object]] = json.loads(path.read_text(encoding="utf-8"))
-    return entries
+    return [Figure(**entry) for entry in json.loads(path.read_text(encoding="utf-8"))]

@@ -177,8 +177,12 @@ class WireClient:
 
     def ask(self, message: AnyMessage) -> AnyMessage:
         """Send a request and return the reply."""
-        self.socket.sendall(self.connection.send(message))
+        self.send(message)
         return self.receive()
+
+    def send(self, message: AnyMessage) -> None:
+        """Send a request."""
+        self.socket.sendall(self.connection.send(message))
 
     def receive(self) -> AnyMessage:
         """Return the next message."""

@@ -25,13 +25,14 @@ def bench() -> Iterator[Plugboard]:
 
 @pytest.fixture
 def plugboard(bench: Plugboard) -> Iterator[Plugboard]:
-    """The plugboard; everything is pulled after the test, whose program must have closed its handles by then."""
+    """The plugboard; what the test plugged in is pulled after it, and its programs must have closed it by then."""
+    standing = bench.plugged()
     yield bench
-    bench.unplug_all()
+    bench.unplug_all(standing)
 
 
 @pytest.fixture(scope="session")
-def factory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Factory]:
-    """One Provisioning Server for all tests."""
-    with running_factory(tmp_path_factory.mktemp("factory")) as factory:
+def factory(tmp_path_factory: pytest.TempPathFactory, bench: Plugboard) -> Iterator[Factory]:
+    """One Provisioning Server with a signer module for all tests; the module stays plugged in."""
+    with running_factory(tmp_path_factory.mktemp("factory"), bench) as factory:
         yield factory

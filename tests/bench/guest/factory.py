@@ -1,16 +1,14 @@
-"""A signer and the Provisioning Server that uses it, as programs, and clients in the test's own process."""
+"""A signer module on HID and the Provisioning Server that uses it, as programs; clients in the test's own process."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 from atcaprov.certs.cert_info import CertInfo
 from atcaprov.certs.chain import verify_chain
-from atcaprov.certs.description import default_description
 from atcaprov.chip.memory_map import LOCK_CONFIG, LOCK_VALUE, SLOT_LOCKED, UNLOCKED
 from atcaprov.device.device import Device
 from atcaprov.provisioning.data_zone import DataZoneWriter
@@ -18,10 +16,9 @@ from atcaprov.provisioning.profile import Profile
 from atcaprov.provisioning.provision import Provisioned, Provisioner
 from atcaprov.provisioning.stages import Stage, StageStatus
 from atcaprov.provisioning.tcp_client import TcpClient
-from signer_module.key_file import SoftwareKey
-from signer_module.root import create_root
-from signer_module.signer import SignerDescriptions, create_signer
-from tests.bench.plugboard import ChipState
+from tests.bench.guest.signer_modules import QUOTA, ModuleMaker, password_descriptor, run_tool
+from tests.bench.plugboard import ChipState, Plugboard
+from tests.bench.ways import Way
 from tests.support.server import Address, server_program
 
 LOCKED_SLOT = 13
@@ -53,11 +50,13 @@ class WatchedClient(TcpClient):
 
 @dataclass(frozen=True)
 class Factory:
-    """One server with one signer."""
+    """One server with one signer module on HID."""
 
     address: Address
     cert_info_file: Path
     cert_info: CertInfo
+    data: Path
+    """The server's folder."""
 
     def provision(self, url: str, client: WatchedClient) -> Provisioned:
         """Take the chip at `url` through the stages and check its chain; LOCKED_SLOT is locked at the end."""
@@ -71,34 +70,34 @@ class Factory:
         return result
 
 
-def _make_signer(folder: Path) -> None:
-    now = datetime.now(UTC)
-    root = create_root(folder / "root", default_description("root"), None, now)
-    create_signer(
-        folder / "signer",
-        root=root,
-        root_key=root.unlock(None),
-        descriptions=SignerDescriptions(default_description("signer"), default_description("device")),
-        key=SoftwareKey.generate(),
-        password=None,
-        signer_id=bytes.fromhex("0034"),
-        now=now,
-    )
-
-
 @contextmanager
-def running_factory(folder: Path) -> Iterator[Factory]:
-    """A factory in a folder."""
-    _make_signer(folder)
-    signer = folder / "signer"
-    cert_info_file = signer / "atcaprov_cert_info_0.c"
-    with server_program("--signer", signer, "--data", folder / "server") as server:
+def running_factory(folder: Path, plugboard: Plugboard) -> Iterator[Factory]:
+    """A factory in a folder, with its module at the plugboard."""
+    module = ModuleMaker(folder, plugboard).make("0034")
+    url = Way.HIDRAW.url(plugboard.node(module.board))
+    data = folder / "server"
+    with (
+        password_descriptor() as descriptor,
+        server_program(
+            *("--module", url, "--password-fd", descriptor, "--data", data), pass_fds=(descriptor,)
+        ) as server,
+    ):
         address = server.address()
-        server.wait_for("ready")
+        server.wait_for("password accepted, ready.")
         reader = server.drain()
-        yield Factory(address, cert_info_file, CertInfo.parse(cert_info_file.read_text()))
+        yield Factory(address, module.cert_info_file, module.cert_info, data)
         server.process.terminate()
         reader.join()
+    _require_counted(url, data)
+
+
+def _require_counted(url: str, data: Path) -> None:
+    """Check that the module counted each certificate that the server recorded, and not many more."""
+    (log,) = (data / "logs").glob("signing-*.tsv")
+    issued = len(log.read_text().splitlines()) - 1
+    (line,) = (line for line in run_tool("info", "--device", url).splitlines() if line.startswith("signatures left"))
+    assert issued > 0
+    assert int(line.rpartition(" ")[2]) == QUOTA - issued
 
 
 def require_finished(chip: ChipState) -> None:

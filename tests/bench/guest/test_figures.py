@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from pathlib import Path
@@ -12,9 +11,10 @@ import pytest
 from atcaprov.chip.commands import Opcode
 from atcaprov.hal.registry import open_hal
 from tests.bench.boards import BoardPlan
-from tests.bench.machine import OUT_VARIABLE
+from tests.bench.machine import FIGURES_FILE, OUT_VARIABLE
 from tests.bench.plugboard import Plugboard
 from tests.bench.ways import Way
+from tests.benchmarks.report import Figure, report
 from tests.support.chips import packet
 
 EXCHANGES = 100
@@ -35,12 +35,9 @@ def test_exchanges_are_counted(plugboard: Plugboard, way: Way) -> None:
     finally:
         hal.close()
     assert carried >= EXCHANGES * (len(READ_BLOCK) + BLOCK_REPLY_SIZE)
-    _write(way, {"exchanges_per_s": EXCHANGES / seconds, "bytes_per_exchange": carried / EXCHANGES})
-
-
-def _write(way: Way, figures: dict[str, float]) -> None:
-    path = Path(os.environ[OUT_VARIABLE]) / "figures.json"
-    known = json.loads(path.read_text()) if path.exists() else []
-    known += [{"name": f"bench.{way}.{name}", "value": round(value, 1)} for name, value in figures.items()]
-    path.write_text(json.dumps(known, indent=1) + "\n")
-    print(f"{way}: " + ", ".join(f"{name} {value:.1f}" for name, value in figures.items()))
+    note = f"{EXCHANGES} reads of 32 bytes over {way}; an emulated processor"
+    report(
+        Figure(f"bench.{way}.exchanges_per_s", round(EXCHANGES / seconds, 1), "1/s", note),
+        Figure(f"bench.{way}.bytes_per_exchange", round(carried / EXCHANGES, 1), "bytes", "on the USB wire, both ways"),
+        path=Path(os.environ[OUT_VARIABLE]) / FIGURES_FILE,
+    )

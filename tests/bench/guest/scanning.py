@@ -1,0 +1,111 @@
+"""A Provisioning Server with `--scan`, two signer modules of one product, and a kit that a program has in use."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from atcaprov.certs.chain import verify_chain
+from atcaprov.device.device import Device
+from atcaprov.wire.messages import AnyMessage, CertificatesReply, CertificatesRequest, ErrorReply
+from tests.bench.boards import BoardPlan, Kind
+from tests.bench.guest.factory import Factory
+from tests.bench.guest.signer_modules import ModuleMaker, SignerModule, password_descriptor
+from tests.bench.plugboard import Node, Plugboard
+from tests.bench.ways import Way
+from tests.support.server import ServerProgram, WireClient, server_program
+from tests.support.server_parts import CHIP_KEY, chip_serial, config_zone
+
+_HELD = "held"
+
+
+@dataclass(frozen=True)
+class ScanningLine:
+    """The server, its clients, and the modules, which lie in a drawer before and after each test."""
+
+    plugboard: Plugboard
+    server: ServerProgram
+    factory: Factory
+    first: SignerModule
+    second: SignerModule
+
+    def plug(self, module: SignerModule) -> Node:
+        """Plug a module in; return when the server can use it."""
+        node = self.plugboard.plug(module.board)
+        self.server.wait_for(f"{self._label(module)} password accepted, ready.")
+        return node
+
+    def unplug(self, module: SignerModule) -> None:
+        """Pull a module that is idle; return when the server has seen it."""
+        self.plugboard.unplug(module.board)
+        self.server.wait_for(f"{self._label(module)} unplugged.")
+
+    def request(self, number: int, *, any_of_group: bool = False) -> CertificatesRequest:
+        """Return the request of a device with that number, which names the first module."""
+        key = self.first.cert_info.signer_public_key
+        return CertificatesRequest(config_zone(number), CHIP_KEY, key, any_of_group=any_of_group)
+
+    def ask(self, number: int) -> AnyMessage:
+        """Ask for a certificate of the first module."""
+        with WireClient(self.factory.address) as wire:
+            return wire.ask(self.request(number))
+
+    def require_certified(self, number: int, reply: AnyMessage) -> None:
+        """Check the certificate that the server keeps of a device, down to the root."""
+        assert isinstance(reply, CertificatesReply), reply
+        serial = chip_serial(number).hex().upper()
+        device, signer = (_der(self.factory.data / "certs" / f"{serial}_{kind}.pem") for kind in ("device", "signer"))
+        verify_chain(device, signer, self.first.cert_info.root_public_key)
+
+    def _label(self, module: SignerModule) -> str:
+        return f"Signer ({self.plugboard.serial_number(module.board).hex().upper()}, {module.cert_info.signer_name})"
+
+
+def code_of_retryable(reply: AnyMessage) -> str:
+    """Return the code of a refusal after which the client may ask again."""
+    assert isinstance(reply, ErrorReply), reply
+    assert reply.retryable
+    return reply.code
+
+
+@contextmanager
+def scanning_line(folder: Path, plugboard: Plugboard) -> Iterator[ScanningLine]:
+    """Make modules, take them out, start the server; its end is checked, and that it left the kit in use alone."""
+    maker = ModuleMaker(folder, plugboard)
+    first, second = maker.make("0034"), maker.make("0035")
+    for module in (first, second):
+        plugboard.unplug(module.board)
+    data = folder / "server"
+    with (
+        _kit_in_use(plugboard) as url,
+        password_descriptor() as descriptor,
+        server_program("--scan", "--password-fd", descriptor, "--data", data, pass_fds=(descriptor,)) as server,
+    ):
+        factory = Factory(server.address(), first.cert_info_file, first.cert_info, data)
+        server.wait_for(f"No signer answers at {url}: ")
+        yield ScanningLine(plugboard, server, factory, first, second)
+        assert server.stop() == 0
+    assert server.errors == ""
+
+
+@contextmanager
+def _kit_in_use(plugboard: Plugboard) -> Iterator[str]:
+    """A kit that this process holds open; not one byte may go there that it did not send."""
+    plugboard.make(BoardPlan(_HELD, Kind.HID))
+    url = Way.HIDRAW.url(plugboard.plug(_HELD))
+    with Device.open(url) as device:
+        device.info()
+        carried = plugboard.carried(_HELD)
+        yield url
+        assert plugboard.carried(_HELD) == carried
+        assert device.serial_number() == plugboard.serial_number(_HELD)
+    plugboard.unplug(_HELD)
+
+
+def _der(path: Path) -> bytes:
+    return x509.load_pem_x509_certificate(path.read_bytes()).public_bytes(Encoding.DER)

@@ -1,0 +1,86 @@
+"""Signer modules on HID kits, made in the guest by the program `signer-module` through `/dev/hidraw*`."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from atcaprov.certs.cert_info import CertInfo
+from tests.bench.boards import BoardPlan, Kind
+from tests.bench.plugboard import Plugboard
+from tests.bench.ways import Way
+from tests.support.program_runs import program
+
+PASSWORD: Final = b"bench horse battery"
+QUOTA: Final = 500
+_CHEAP: Final = 10
+"""log2 of scrypt's N; the default takes half a minute in here."""
+
+
+@contextmanager
+def password_descriptor() -> Iterator[int]:
+    """An open file descriptor from which a program that inherits it reads the password."""
+    reader, writer = os.pipe()
+    os.write(writer, PASSWORD + b"\n")
+    os.close(writer)
+    try:
+        yield reader
+    finally:
+        os.close(reader)
+
+
+def run_tool(*words: object, password: bool = False) -> str:
+    """Run `signer-module` and return what it prints; `password` gives it the password by a file descriptor."""
+    command = [program("signer-module"), *map(str, words)]
+    with password_descriptor() as descriptor:
+        option = ["--password-fd", str(descriptor)] if password else []
+        done = subprocess.run(
+            command + option,
+            pass_fds=(descriptor,),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 0, f"{' '.join(command)}: {done.stderr}"
+    return done.stdout
+
+
+@dataclass(frozen=True)
+class SignerModule:
+    """A finished module: the board it is on, and what it exported."""
+
+    board: str
+    cert_info_file: Path
+
+    @property
+    def cert_info(self) -> CertInfo:
+        """What a client has to know of it."""
+        return CertInfo.parse(self.cert_info_file.read_text())
+
+
+class ModuleMaker:
+    """Makes modules under one root on files."""
+
+    def __init__(self, folder: Path, plugboard: Plugboard) -> None:
+        self._folder = folder
+        self._root = folder / "root"
+        self._plugboard = plugboard
+        run_tool("root", "create", "--out", self._root, "--no-password")
+
+    def make(self, signer_id: str) -> SignerModule:
+        """Make a module on a HID kit of its own, which is plugged in afterwards."""
+        board = f"signer-{signer_id}"
+        self._plugboard.make(BoardPlan(board, Kind.HID))
+        url = Way.HIDRAW.url(self._plugboard.plug(board))
+        wanted = ("--signer-id", signer_id, "--quota", QUOTA, "--scrypt-cost", _CHEAP, "--yes")
+        printed = run_tool("signer", "create", "--root", self._root, "--device", url, *wanted, password=True)
+        assert self._plugboard.serial_number(board).hex().upper() in printed
+        out = self._folder / board
+        run_tool("export", "--device", url, "--out", out)
+        return SignerModule(board, out / "atcaprov_cert_info_0.c")
