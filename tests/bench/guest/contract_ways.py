@@ -20,6 +20,7 @@ from tests.bench.plugboard import Plugboard
 from tests.hal import ways as contract
 from tests.support.faulty_board import Fault
 
+_EVERY_FAULT = tuple(fault for fault in Fault if fault is not Fault.NONE)
 LIMITS = Limits(greeting=1.0, control=1.0, talk=1.0, resync=1.0)
 """Shorter than a user's, so that silent boards cost less; an exchange takes some 20 ms here."""
 
@@ -76,17 +77,17 @@ class BenchWay(contract.Way):
 
 class HidrawWay(BenchWay):
     way = ways.Way.HIDRAW
-    faults = (Fault.SILENT, Fault.LATE, Fault.ENDLESS)
+    faults = _EVERY_FAULT
 
 
 class LibusbWay(BenchWay):
     way = ways.Way.LIBUSB
-    faults = (Fault.ENDLESS,)
+    faults = (Fault.SILENT, Fault.CUT, Fault.ENDLESS)
 
 
 class CdcWay(BenchWay):
     way = ways.Way.CDC
-    faults = (Fault.CUT, Fault.DOUBLED, Fault.ENDLESS)
+    faults = _EVERY_FAULT
 
 
 class I2cWay(BenchWay):

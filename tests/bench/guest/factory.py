@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from atcaprov.certs.cert_info import CertInfo
@@ -54,9 +55,13 @@ class Factory:
 
     address: Address
     cert_info_file: Path
-    cert_info: CertInfo
     data: Path
     """The server's folder."""
+
+    @cached_property
+    def cert_info(self) -> CertInfo:
+        """What a client has to know of the module."""
+        return CertInfo.parse(self.cert_info_file.read_text())
 
     def provision(self, url: str, client: WatchedClient) -> Provisioned:
         """Take the chip at `url` through the stages and check its chain; LOCKED_SLOT is locked at the end."""
@@ -73,7 +78,9 @@ class Factory:
 @contextmanager
 def running_factory(folder: Path, plugboard: Plugboard) -> Iterator[Factory]:
     """A factory in a folder, with its module at the plugboard."""
-    module = ModuleMaker(folder, plugboard).make("0034")
+    maker = ModuleMaker(folder, plugboard)
+    module = maker.make("0034")
+    cert_info_file = maker.export(module)
     url = Way.HIDRAW.url(plugboard.node(module.board))
     data = folder / "server"
     with (
@@ -85,14 +92,14 @@ def running_factory(folder: Path, plugboard: Plugboard) -> Iterator[Factory]:
         address = server.address()
         server.wait_for("password accepted, ready.")
         reader = server.drain()
-        yield Factory(address, module.cert_info_file, module.cert_info, data)
+        yield Factory(address, cert_info_file, data)
         server.process.terminate()
         reader.join()
     _require_counted(url, data)
 
 
 def _require_counted(url: str, data: Path) -> None:
-    """Check that the module counted each certificate that the server recorded, and not many more."""
+    """Check that the module counted each certificate that the server recorded, and nothing else."""
     (log,) = (data / "logs").glob("signing-*.tsv")
     issued = len(log.read_text().splitlines()) - 1
     (line,) = (line for line in run_tool("info", "--device", url).splitlines() if line.startswith("signatures left"))

@@ -47,7 +47,7 @@ class ScanningLine:
 
     def request(self, number: int, *, any_of_group: bool = False) -> CertificatesRequest:
         """Return the request of a device with that number, which names the first module."""
-        key = self.first.cert_info.signer_public_key
+        key = self.factory.cert_info.signer_public_key
         return CertificatesRequest(config_zone(number), CHIP_KEY, key, any_of_group=any_of_group)
 
     def ask(self, number: int) -> AnyMessage:
@@ -60,10 +60,10 @@ class ScanningLine:
         assert isinstance(reply, CertificatesReply), reply
         serial = chip_serial(number).hex().upper()
         device, signer = (_der(self.factory.data / "certs" / f"{serial}_{kind}.pem") for kind in ("device", "signer"))
-        verify_chain(device, signer, self.first.cert_info.root_public_key)
+        verify_chain(device, signer, self.factory.cert_info.root_public_key)
 
     def _label(self, module: SignerModule) -> str:
-        return f"Signer ({self.plugboard.serial_number(module.board).hex().upper()}, {module.cert_info.signer_name})"
+        return f"Signer ({self.plugboard.serial_number(module.board).hex().upper()}, {module.name})"
 
 
 def code_of_retryable(reply: AnyMessage) -> str:
@@ -78,6 +78,7 @@ def scanning_line(folder: Path, plugboard: Plugboard) -> Iterator[ScanningLine]:
     """Make modules, take them out, start the server; its end is checked, and that it left the kit in use alone."""
     maker = ModuleMaker(folder, plugboard)
     first, second = maker.make("0034"), maker.make("0035")
+    cert_info_file = maker.export(first)
     for module in (first, second):
         plugboard.unplug(module.board)
     data = folder / "server"
@@ -86,7 +87,7 @@ def scanning_line(folder: Path, plugboard: Plugboard) -> Iterator[ScanningLine]:
         password_descriptor() as descriptor,
         server_program("--scan", "--password-fd", descriptor, "--data", data, pass_fds=(descriptor,)) as server,
     ):
-        factory = Factory(server.address(), first.cert_info_file, first.cert_info, data)
+        factory = Factory(server.address(), cert_info_file, data)
         server.wait_for(f"No signer answers at {url}: ")
         yield ScanningLine(plugboard, server, factory, first, second)
         assert server.stop() == 0

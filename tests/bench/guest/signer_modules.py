@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from atcaprov.certs.cert_info import CertInfo
 from tests.bench.boards import BoardPlan, Kind
 from tests.bench.plugboard import Plugboard
 from tests.bench.ways import Way
@@ -53,15 +53,10 @@ def run_tool(*words: object, password: bool = False) -> str:
 
 @dataclass(frozen=True)
 class SignerModule:
-    """A finished module: the board it is on, and what it exported."""
+    """A finished module and the board it is on."""
 
     board: str
-    cert_info_file: Path
-
-    @property
-    def cert_info(self) -> CertInfo:
-        """What a client has to know of it."""
-        return CertInfo.parse(self.cert_info_file.read_text())
+    name: str
 
 
 class ModuleMaker:
@@ -80,7 +75,15 @@ class ModuleMaker:
         url = Way.HIDRAW.url(self._plugboard.plug(board))
         wanted = ("--signer-id", signer_id, "--quota", QUOTA, "--scrypt-cost", _CHEAP, "--yes")
         printed = run_tool("signer", "create", "--root", self._root, "--device", url, *wanted, password=True)
-        assert self._plugboard.serial_number(board).hex().upper() in printed
-        out = self._folder / board
-        run_tool("export", "--device", url, "--out", out)
-        return SignerModule(board, out / "atcaprov_cert_info_0.c")
+        found = re.fullmatch(
+            rf"Signer module (\w+) created: (.+), signer id {signer_id}, {QUOTA} signatures\.\n", printed
+        )
+        assert found is not None
+        assert found[1] == self._plugboard.serial_number(board).hex().upper()
+        return SignerModule(board, found[2])
+
+    def export(self, module: SignerModule) -> Path:
+        """Return the cert info file that a module exports."""
+        out = self._folder / module.board
+        run_tool("export", "--device", Way.HIDRAW.url(self._plugboard.node(module.board)), "--out", out)
+        return out / "atcaprov_cert_info_0.c"
