@@ -26,6 +26,9 @@ _NAMED: Final = {
 _OTHERS: Final = tuple(f"--ignore={path}" for paths in _NAMED.values() for path in paths)
 _SHARES: Final = {**_NAMED, "buses": (_TESTS, *_OTHERS)}
 """Tests of one guest each; the guests run side by side, since one keeps less than one processor busy."""
+_PROCESSORS: Final = os.cpu_count() or 1
+_PROCESSORS_EACH: Final = max(1, _PROCESSORS // len(_SHARES))
+"""More than there are would wait for each other: QEMU stops all of a guest for many a change of its page tables."""
 _PYTEST: Final = (
     *(sys.executable, "-m", "pytest"),
     # The suite's own conftest and hypothesis take 20 s to import in there, and nothing uses them.
@@ -66,7 +69,7 @@ def _compile_sources() -> None:
 
 
 def _run_command(kernel: Kernel, command: list[str]) -> int:
-    outcome = Guest(kernel, WORK_FOLDER / "command").run(command, seconds=TIME_LIMIT, show=True)
+    outcome = Guest(kernel, WORK_FOLDER / "command", processors=_PROCESSORS).run(command, seconds=TIME_LIMIT, show=True)
     _tell("command", outcome)
     return outcome.exit_code
 
@@ -86,14 +89,14 @@ def _run_tests(kernel: Kernel) -> int:
 def _report_figures(seconds: float) -> None:
     """Put what the guests have measured beside the figures of the benchmarks."""
     measured = [figure for name in _SHARES for figure in read_figures(WORK_FOLDER / name / FIGURES_FILE)]
-    note = f"all tests in {len(_SHARES)} guests on {os.cpu_count()} processors; limit {TIME_LIMIT:.0f}"
+    note = f"all tests in {len(_SHARES)} guests on {_PROCESSORS} processors; limit {TIME_LIMIT:.0f}"
     report(*measured, Figure("bench.seconds", round(seconds, 1), "s", note))
 
 
 def _run_share(kernel: Kernel, name: str) -> Outcome:
     out = WORK_FOLDER / name
     command = (*_PYTEST, f"--junitxml={out}/tests.xml", *_SHARES[name])
-    return Guest(kernel, out).run(command, seconds=TIME_LIMIT)
+    return Guest(kernel, out, processors=_PROCESSORS_EACH).run(command, seconds=TIME_LIMIT)
 
 
 def _tell(name: str, outcome: Outcome) -> None:

@@ -43,11 +43,12 @@ class Guest:
     `out` holds afterwards what the command wrote there, and `rc`, `started`, `console.log`.
     """
 
-    def __init__(self, kernel: Kernel, out: Path) -> None:
+    def __init__(self, kernel: Kernel, out: Path, *, processors: int) -> None:
         if any(character.isspace() for character in str(out)):
             raise BenchUnavailable(f"the path {out} has blanks, and the kernel's command line can't name it")
         self._kernel = kernel
         self._out = out
+        self._processors = processors
 
     def run(self, command: Sequence[str], *, seconds: float, show: bool = False) -> Outcome:
         """Boot, run `command` as root in the current directory, power off; stop it all after `seconds`.
@@ -87,7 +88,7 @@ class Guest:
         kernel_words = f"console=ttyS0 panic=-1 oops=panic loglevel=3 bench_out={self._out}"
         return [
             *(program("nice"), "-n", "10", program("qemu-system-x86_64")),
-            *("-accel", "tcg,thread=multi", "-cpu", "max", "-smp", str(os.cpu_count() or 1), "-m", _MEMORY_MIB),
+            *("-accel", "tcg,thread=multi", "-cpu", "max", "-smp", str(self._processors), "-m", _MEMORY_MIB),
             *("-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"),
             *("-chardev", f"stdio,id=console,signal=off,logfile={self._out / 'console.log'}"),
             *("-serial", "chardev:console"),

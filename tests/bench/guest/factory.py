@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
 from atcaprov.certs.cert_info import CertInfo
 from atcaprov.certs.chain import verify_chain
 from atcaprov.chip.memory_map import LOCK_CONFIG, LOCK_VALUE, SLOT_LOCKED, UNLOCKED
@@ -74,6 +77,12 @@ class Factory:
         verify_chain(result.device_certificate, result.signer_certificate, self.cert_info.root_public_key)
         return result
 
+    def verify_kept_certificates(self, serial_number: bytes) -> None:
+        """Check the certificates that the server keeps of a chip (9 bytes of serial number), down to the root."""
+        name = serial_number.hex().upper()
+        device, signer = (_der(self.data / "certs" / f"{name}_{whose}.pem") for whose in ("device", "signer"))
+        verify_chain(device, signer, self.cert_info.root_public_key)
+
 
 @contextmanager
 def running_factory(folder: Path, plugboard: Plugboard) -> Iterator[Factory]:
@@ -96,6 +105,10 @@ def running_factory(folder: Path, plugboard: Plugboard) -> Iterator[Factory]:
         server.process.terminate()
         reader.join()
     _require_counted(url, data)
+
+
+def _der(path: Path) -> bytes:
+    return x509.load_pem_x509_certificate(path.read_bytes()).public_bytes(Encoding.DER)
 
 
 def _require_counted(url: str, data: Path) -> None:

@@ -7,10 +7,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
-
-from atcaprov.certs.chain import verify_chain
 from atcaprov.device.device import Device
 from atcaprov.wire.messages import AnyMessage, CertificatesReply, CertificatesRequest, ErrorReply
 from tests.bench.boards import BoardPlan, Kind
@@ -58,9 +54,7 @@ class ScanningLine:
     def require_certified(self, number: int, reply: AnyMessage) -> None:
         """Check the certificate that the server keeps of a device, down to the root."""
         assert isinstance(reply, CertificatesReply), reply
-        serial = chip_serial(number).hex().upper()
-        device, signer = (_der(self.factory.data / "certs" / f"{serial}_{kind}.pem") for kind in ("device", "signer"))
-        verify_chain(device, signer, self.factory.cert_info.root_public_key)
+        self.factory.verify_kept_certificates(chip_serial(number))
 
     def _label(self, module: SignerModule) -> str:
         return f"Signer ({self.plugboard.serial_number(module.board).hex().upper()}, {module.name})"
@@ -106,7 +100,3 @@ def _kit_in_use(plugboard: Plugboard) -> Iterator[str]:
         assert plugboard.carried(_HELD) == carried
         assert device.serial_number() == plugboard.serial_number(_HELD)
     plugboard.unplug(_HELD)
-
-
-def _der(path: Path) -> bytes:
-    return x509.load_pem_x509_certificate(path.read_bytes()).public_bytes(Encoding.DER)

@@ -89,6 +89,7 @@ def test_the_program_provisions_board_after_board_at_one_place(
         assert console.text.count(stage.label.ljust(26, ".") + "done") == 2
     for name in ("first", "second"):
         require_finished(plugboard.chip(name))
+        factory.verify_kept_certificates(plugboard.serial_number(name))
     assert "Board removed. Waiting for board to be connected...ok" in console.text
 
 
