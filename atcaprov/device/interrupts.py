@@ -2,12 +2,14 @@
 
 A signal that arrives while the C library sleeps would be raised on the first line of the next callback, where ctypes
 prints and drops it. Python runs signal handlers in the main thread only, so calls from there are made on another one;
-an interrupt waits until the command under way has ended, and is then raised as itself.
+an interrupt waits until the command under way has ended, and is then raised as itself. That thread does not live on in
+a forked process, which makes its own.
 """
 
 from __future__ import annotations
 
 import functools
+import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -31,6 +33,10 @@ def beyond_signals(call: Callable[[], Result]) -> Result:
 @functools.cache
 def _worker() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(max_workers=1, thread_name_prefix="atcaprov-chip")
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_worker.cache_clear)
 
 
 def _wait_for_end(future: Future[Result]) -> None:
