@@ -2,7 +2,10 @@
 
 The files lie in `/run/lock` where there is one, so that all users of the machine meet there, else in the user's
 runtime folder. A lock excludes other processes, and other holders in this process, on POSIX systems; Windows opens
-ports exclusively by itself.
+ports exclusively by itself. A forked process holds none of its parent's locks.
+
+Who waits takes a second file first, named `.next`: a program that gives a lock back and wants it again at once finds
+that taken, and comes after the one that waits.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Final
+from weakref import WeakSet
 
 import platformdirs
 
@@ -36,31 +40,29 @@ class BusLock:
     """The lock of one bus, port or chip, named by what it guards, such as `/dev/hidraw3`."""
 
     def __init__(self, name: str, folder: Path | None = None) -> None:
-        self.name = name
-        self._path = (folder or _folder()) / f"atcaprov-{re.sub('[^A-Za-z0-9._-]+', '-', name).strip('-')}.lock"
-        self._file: int | None = None
+        path = (folder or _folder()) / f"atcaprov-{re.sub('[^A-Za-z0-9._-]+', '-', name).strip('-')}.lock"
+        self._lock = _FileLock(name, path)
+        self._next = _FileLock(name, path.with_suffix(".next"))
 
     def acquire(self, seconds: float = 0.0) -> None:
-        """Take the lock, waiting up to `seconds` for its holder.
+        """Take the lock, waiting up to `seconds` for its holder; taking it twice does no harm.
 
         Raises:
             TransportError: someone else holds it (code DEVICE_BUSY), or the lock file can't be opened.
         """
-        if fcntl is None or self._file is not None:
+        deadline = time.monotonic() + seconds
+        if not seconds:
+            self._lock.acquire(deadline)
             return
-        file = self._open()
         try:
-            self._lock(file, time.monotonic() + seconds)
-        except BaseException:
-            os.close(file)
-            raise
-        self._file = file
+            self._next.acquire(deadline)
+            self._lock.acquire(deadline)
+        finally:
+            self._next.release()
 
     def release(self) -> None:
         """Give the lock back; doing so twice does no harm."""
-        file, self._file = self._file, None
-        if file is not None:
-            os.close(file)
+        self._lock.release()
 
     @contextmanager
     def held(self, seconds: float) -> Iterator[None]:
@@ -70,6 +72,38 @@ class BusLock:
             yield
         finally:
             self.release()
+
+
+class _FileLock:
+    """An exclusive lock on one file, tried until a deadline (monotonic seconds)."""
+
+    def __init__(self, name: str, path: Path) -> None:
+        self._name = name
+        self._path = path
+        self._file: int | None = None
+
+    def acquire(self, deadline: float) -> None:
+        if fcntl is None or self._file is not None:
+            return
+        try:
+            self._file = self._open()
+            _open_locks.add(self)
+            self._wait(self._file, deadline)
+        except BaseException:
+            self.release()
+            raise
+
+    def release(self) -> None:
+        if self._file is not None:
+            assert fcntl is not None
+            fcntl.flock(self._file, fcntl.LOCK_UN)  # closing is not enough while a forked process has the file too
+            self.forget()
+
+    def forget(self) -> None:
+        """Close the file; the lock stays with whoever else has it open."""
+        file, self._file = self._file, None
+        if file is not None:
+            os.close(file)
 
     def _open(self) -> int:
         flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
@@ -87,23 +121,35 @@ class BusLock:
                 advice="Remove it if no program of another user is at work.",
             ) from error
 
-    def _lock(self, file: int, deadline: float) -> None:
+    def _wait(self, file: int, deadline: float) -> None:
         assert fcntl is not None
         while True:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
                 if error.errno not in (errno.EAGAIN, errno.EACCES):
-                    raise TransportError(f"{self.name} can't be locked: {error.strerror}.") from error
+                    raise TransportError(f"{self._name} can't be locked: {error.strerror}.") from error
                 if time.monotonic() >= deadline:
                     raise TransportError(
-                        f"{self.name} is in use by another program.",
+                        f"{self._name} is in use by another program.",
                         advice="End that program, or use another board.",
                         code=Code.DEVICE_BUSY,
                     ) from error
                 time.sleep(_RETRY_SECONDS)
             else:
                 return
+
+
+_open_locks: WeakSet[_FileLock] = WeakSet()
+
+
+def _forget_inherited() -> None:
+    for lock in list(_open_locks):
+        lock.forget()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_forget_inherited)
 
 
 def _folder() -> Path:

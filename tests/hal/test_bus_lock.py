@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import contextlib
+import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -63,3 +66,70 @@ def test_a_lock_file_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
 def test_a_folder_that_is_missing_is_made(tmp_path: Path) -> None:
     with BusLock("bus", tmp_path / "a" / "b").held(0):
         assert (tmp_path / "a" / "b" / "atcaprov-bus.lock").exists()
+
+
+FORK = """
+import os, sys
+from pathlib import Path
+from atcaprov.hal.bus_lock import BusLock
+first, second = (BusLock("bus", Path(sys.argv[1])) for _ in range(2))
+first.acquire()
+reader, writer = os.pipe()
+child = os.fork()
+if child == 0:
+    if sys.argv[2] == "child releases":
+        first.release()
+    os.close(writer)
+    os.read(reader, 1)  # until the parent closes its end
+    os._exit(0)
+if sys.argv[2] == "child lives":
+    first.release()
+    second.acquire()
+else:
+    os.close(writer)
+    os.waitpid(child, 0)
+    try:
+        second.acquire()
+    except Exception as error:
+        print(error.code)
+print("done")
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system can't fork")
+@pytest.mark.parametrize(("case", "output"), [("child lives", "done\n"), ("child releases", "device-busy\ndone\n")])
+def test_a_forked_process_neither_keeps_nor_gives_back_a_lock_of_its_parent(
+    tmp_path: Path, case: str, output: str
+) -> None:
+    run = subprocess.run([sys.executable, "-c", FORK, str(tmp_path), case], capture_output=True, text=True)
+    assert (run.stdout, run.returncode) == (output, 0)
+
+
+def test_who_waits_comes_before_the_one_that_wants_the_lock_again(tmp_path: Path) -> None:
+    first, second = (BusLock("bus", tmp_path) for _ in range(2))
+    order = []
+
+    def wait_for_it() -> None:
+        with second.held(60):
+            order.append("who waited")
+
+    first.acquire()
+    waiting = threading.Thread(target=wait_for_it)
+    waiting.start()
+    _until_taken(tmp_path / "atcaprov-bus.next")
+    first.release()
+    with first.held(60):
+        order.append("again")
+    waiting.join()
+    assert order == ["who waited", "again"]
+
+
+def _until_taken(path: Path) -> None:
+    fcntl = pytest.importorskip("fcntl")
+    while True:
+        with contextlib.suppress(FileNotFoundError), path.open("r+b") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return
+        os.sched_yield()
