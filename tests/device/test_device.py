@@ -10,7 +10,7 @@ from atcaprov.chip.commands import MAX_EXECUTION_MS_M0, Opcode
 from atcaprov.chip.crc import crc16
 from atcaprov.chip.memory_map import SLOT_SIZES
 from atcaprov.device.device import Act, Device
-from atcaprov.errors import Code, DeviceError, TransportError, UsageError
+from atcaprov.errors import Code, DeviceError, ProtocolError, TransportError, UsageError
 from tests.support.scripted_hal import ScriptedHal
 
 DIGEST = hashlib.sha256(b"challenge").digest()
@@ -143,6 +143,23 @@ def test_closing_sleeps_and_releases_once(hal: ScriptedHal) -> None:
     assert hal.closed == 1
     with pytest.raises(TransportError):
         device.info()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [ProtocolError("Damaged."), TransportError("Gone."), DeviceError("Refused.", command="Read", status=0x0F)],
+    ids=lambda error: type(error).__name__,
+)
+def test_a_damaged_answer_to_the_last_sleep_raises_nothing(
+    hal: ScriptedHal, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def sleep() -> None:
+        raise error
+
+    monkeypatch.setattr(hal, "sleep", sleep)
+    with Device(hal) as device:
+        device.info()
+    assert hal.closed == 1
 
 
 def test_sixteen_devices_in_sixteen_threads() -> None:

@@ -11,7 +11,7 @@ import pytest
 from atcaprov.device.device import Device
 from atcaprov.emulator.chip import Chip
 from atcaprov.emulator.factory import blank_608a
-from atcaprov.errors import Code, TransportError
+from atcaprov.errors import Code, ProtocolError, TransportError
 from atcaprov.hal.emulated import EmulatedHal
 from atcaprov.provisioning.profile import Profile
 from atcaprov.provisioning.provision import Provisioner
@@ -65,8 +65,9 @@ class ShownFunctions(InMemory):
 class Tray(Boards):
     """Chips with given serial numbers; a place of the tray may be empty for some looks, or hold a dead board."""
 
-    def __init__(self, places: Iterable[str | None]) -> None:
+    def __init__(self, places: Iterable[str | None], hal_type: type[EmulatedHal] = EmulatedHal) -> None:
         self.places = list(places)
+        self.hal_type = hal_type
 
     def look(self) -> Device | None:
         place = self.places.pop(0)
@@ -75,13 +76,21 @@ class Tray(Boards):
             return None
         if place == "dead":
             raise TransportError("The chip does not wake.", code=Code.DEVICE_NO_REPLY)
-        return Device(EmulatedHal(Chip(blank_608a(bytes.fromhex(place))), f"emulator:{place}"))
+        return Device(self.hal_type(Chip(blank_608a(bytes.fromhex(place))), f"emulator:{place}"))
 
     def is_removed(self) -> bool:
         return True
 
     def is_exhausted(self) -> bool:
         return not self.places
+
+
+class Damaged(EmulatedHal):
+    """A board whose answer to each sleep is damaged on the way."""
+
+    def sleep(self) -> None:
+        super().sleep()
+        raise ProtocolError("The board answered with noise.")
 
 
 class Keys(Operator):
@@ -167,6 +176,17 @@ def test_a_dead_board_does_not_stop_the_line(authority: Authority) -> None:
     assert printed.startswith("Waiting for board to be connected...error\n    The chip does not wake.\n")
     assert session.good == 1
     assert len(session.errors) == 1
+
+
+def test_a_board_whose_answer_to_the_last_sleep_is_damaged_has_one_outcome(authority: Authority) -> None:
+    printed: list[str] = []
+    face = ConsoleFace(printed.append)
+    provisioner = Provisioner(Profile(), authority.cert_info, ShownFunctions(authority, face))
+    provisioner.prepare()
+    session = Session(face, Tray(SERIALS[:1], Damaged), provisioner, Nobody(), None)
+    session.run()
+    assert (session.good, session.errors) == (1, [])
+    assert "".join(printed) == GUIDE[: GUIDE.index("Board removed")]
 
 
 def test_json_lines_tell_the_same(authority: Authority) -> None:

@@ -65,7 +65,7 @@ def signer_module(root: RootFolder, wanted: ModuleOrder, pause: Callable[[float]
 
 def hal_of(module: ModuleSigner) -> ScriptedHal:
     """Return the HAL under a module."""
-    hal = module.device._hal
+    hal = module.device._driver._hal
     assert isinstance(hal, ScriptedHal)
     return hal
 
