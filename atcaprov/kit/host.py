@@ -6,7 +6,9 @@ cryptoauthlib app/kit_host, and the zero-touch kits.
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Callable, Generator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,8 +20,9 @@ from atcaprov.kit.reply import NO_DEVICE, STATUS_OK, Reply, parse_reply
 WAKE: Final = b"e:w()\n"
 IDLE: Final = b"e:i()\n"
 SLEEP: Final = b"e:s()\n"
+ATOMIC_ON: Final = b"e:a(1)\n"
+ATOMIC_OFF: Final = b"e:a(0)\n"
 VERSION: Final = b"board:version()\n"
-FIRMWARE: Final = b"board:firmware(00)\n"
 TABLE_SIZE: Final = 16
 """Entries of the device table that a scan asks for at most; published firmwares have up to eight."""
 MIN_REPLY_SIZE: Final = 4
@@ -34,10 +37,20 @@ _KIT_STATUS: Final = {
     0xC3: "it does not take the parameter",
     0xC4: "it does not know the function of the interface",
     0xC5: "there is no chip",
-    0xD2: "the chip did not wake",
+    # From here on the low byte of a number of the vendor's library, such as -48 (atca_status.h).
+    0xD0: "the chip did not wake",
+    0xD2: "the chip does not know the command or a parameter of it",
+    0xE2: "it does not take the parameter",
+    0xE4: "a size is wrong",
+    0xE5: "the chip's answer was damaged",
+    0xE6: "it could not read the chip's answer",
     0xE7: "the chip did not answer",
+    0xEA: "it could not send to the chip in time",
+    0xEB: "the chip did not answer in time",
+    0xED: "the answer does not fit its buffer",
     0xF0: "the bus to the chip failed",
-    0xF7: "the bus to the chip failed",
+    0xF4: "the chip could not execute the command",
+    0xF7: "it could not send to the chip",
 }
 _LIBRARY_STATUS: Final[dict[int, int]] = {
     # Numbers of the vendor's library that stand for a status byte of the chip; the kit_host firmware sends them
@@ -55,6 +68,17 @@ Scan = Generator[bytes, bytes, tuple["Entry", ...]]
 """Gives request lines, takes answer lines, returns what was found."""
 
 
+class Talk(enum.Enum):
+    """What a firmware does in a talk."""
+
+    PLAIN = "plain"
+    """It sends and receives; waking and idling the chip is the host's."""
+    WHOLE = "whole"
+    """It wakes the chip, and leaves it idle."""
+    ATOMIC = "atomic"
+    """The same; and until its atomic mode is left, wake alone is a canned answer that reaches no chip."""
+
+
 @dataclass(frozen=True)
 class Entry:
     """One chip of a board's device table."""
@@ -65,6 +89,11 @@ class Entry:
     """TWI, SWI or SPI."""
     address: int
     """8-bit form, such as C0."""
+
+    @property
+    def is_atecc(self) -> bool:
+        """Whether the firmware calls it an ATECC part; boards carry others too, such as SHA204 and AES132."""
+        return self.type_name.upper().startswith(("ECC", "ATECC"))
 
 
 def select(address: int) -> bytes:
@@ -92,6 +121,24 @@ def check_done(line: bytes) -> None:
     reply = _successful(line)
     if reply.data:
         raise _late(line)
+
+
+def kind_of_talk(line: bytes) -> Talk:
+    """Tell from the answer to `ATOMIC_ON` how a firmware talks.
+
+    The AT90USB firmwares alone know the request; kit_host, whose talk is a whole command of the vendor's library, is
+    known by that library's numbers.
+
+    Raises:
+        ProtocolError: it is an answer to another request.
+    """
+    status = parse_reply(line).status
+    if status == STATUS_OK:
+        check_done(line)
+        return Talk.ATOMIC
+    if status is None:
+        raise _late(line)
+    return Talk.WHOLE if _signed(status) < 0 else Talk.PLAIN
 
 
 def check_awake(line: bytes) -> None:
@@ -144,12 +191,14 @@ def converse(dialogue: Scan, ask: Callable[[bytes], bytes]) -> tuple[Entry, ...]
 def scan() -> Scan:
     """Ask for all chips of a board, a dialogue for `converse`.
 
-    Empty entries are passed over, so that a chip behind one is found. A board without a device table is taken at what
-    `board:version()` says.
+    Empty entries, and those that come damaged twice, are passed over, so that a chip behind one is found. A board
+    without a device table is taken at what `board:version()` says.
     """
     found: list[Entry] = []
     for index in range(TABLE_SIZE):
-        reply = parse_reply((yield device(index)))
+        reply = yield from _reply_to(device(index))
+        if reply is None:
+            continue
         if not reply.text:
             break  # past the end of the table, or the board knows no such command
         entry = _entry(reply)
@@ -159,6 +208,13 @@ def scan() -> Scan:
         entry = _entry(parse_reply((yield VERSION)))
         found = [entry] if entry is not None else []
     return tuple(found)
+
+
+def _reply_to(request: bytes) -> Generator[bytes, bytes, Reply | None]:
+    for _ in range(2):
+        with suppress(ProtocolError):
+            return parse_reply((yield request))
+    return None
 
 
 def _entry(reply: Reply) -> Entry | None:
@@ -173,7 +229,7 @@ def _entry(reply: Reply) -> Entry | None:
 
 
 def describe(line: bytes) -> str:
-    """Return a board's answer to `VERSION` or `FIRMWARE` as it may be shown: printable, short."""
+    """Return a board's answer to `VERSION` as it may be shown: printable, short."""
     try:
         reply = parse_reply(line)
     except ProtocolError:

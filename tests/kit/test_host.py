@@ -65,6 +65,60 @@ def test_a_chip_behind_an_empty_entry_is_found() -> None:
     assert scan(answers) == (host.Entry("ECC608A", "TWI", 0xC0), host.Entry("ECC608B", "TWI", 0x6A))
 
 
+def test_a_damaged_entry_is_asked_for_again_and_then_passed_over() -> None:
+    first, second = host.Entry("ECC608A", "TWI", 0xC0), host.Entry("ECC608A", "TWI", 0x6A)
+    noise = b"\xff\xff"
+    assert scan([b"ECC608A TWI 00(C0)", noise, b"ECC608A TWI 00(6A)", b"C5()"]) == (first, second)
+    assert scan([b"ECC608A TWI 00(C0)", noise, noise, b"ECC608A TWI 00(6A)", b"C5()"]) == (first, second)
+
+
+@pytest.mark.parametrize(
+    ("name", "is_atecc"),
+    [
+        *((name, True) for name in ("ECC108", "ECC508A", "ECC608B", "ECCx08A", "ATECC608A", "ecc608")),
+        *((name, False) for name in ("SHA204", "SHA204A", "ATSHA204A", "AES132", "TA100")),
+    ],
+)
+def test_parts_of_a_board(name: str, is_atecc: bool) -> None:
+    (entry,) = scan([f"{name} TWI 00(C0)".encode(), b"C5()"])
+    assert entry.is_atecc is is_atecc
+
+
+@pytest.mark.parametrize(
+    ("line", "talk"),
+    [
+        (b"00()", host.Talk.ATOMIC),
+        (b"C0()", host.Talk.PLAIN),
+        (b"C3()", host.Talk.PLAIN),
+        (b"FFFFFFE2()", host.Talk.WHOLE),
+    ],
+)
+def test_how_a_firmware_talks(line: bytes, talk: host.Talk) -> None:
+    assert host.kind_of_talk(line) is talk
+
+
+@pytest.mark.parametrize("line", [b"00(04113343)", b"no_device ", b"ECC608A TWI 00(C0)", b'{"error": 1}'])
+def test_what_tells_nothing_of_it(line: bytes) -> None:
+    with pytest.raises(ProtocolError):
+        host.kind_of_talk(line)
+
+
+@pytest.mark.parametrize(
+    ("status", "meaning"),
+    [("D0", "did not wake"), ("D2", "does not know the command"), ("EB", "in time"), ("FFFFFFD0", "did not wake")],
+)
+def test_a_status_of_the_kit_is_named(status: str, meaning: str) -> None:
+    with pytest.raises(TransportError, match=meaning):
+        host.check_done(f"{status}()".encode())
+
+
+def test_every_status_that_published_firmwares_send_has_a_meaning() -> None:
+    for status in bytes.fromhex("C0C1C2C3C4C5 D0D2 E2E4E6E7EAEBED F0F4F7"):
+        with pytest.raises(TransportError) as refused:
+            host.check_done(b"%02X()" % status)
+        assert "no reason" not in refused.value.what
+
+
 def test_a_board_that_repeats_an_entry_has_it_once() -> None:
     assert scan([b"ECC608A TWI 00(C0)"] * host.TABLE_SIZE) == (host.Entry("ECC608A", "TWI", 0xC0),)
 
@@ -139,5 +193,5 @@ def test_no_answer_ends_in_anything_but_a_typed_error(line: bytes) -> None:
     with suppress(TransportError, ProtocolError):
         assert len(host.chip_reply(line)) >= 4
     with suppress(ProtocolError):
-        scan([line] * (host.TABLE_SIZE + 1))
+        scan([line] * (2 * host.TABLE_SIZE + 1))
     host.describe(line)
