@@ -49,9 +49,7 @@ class KitHal(Hal):
         """Send the chip to sleep; an idle one is woken first, as it hears nothing else."""
         only_idle = self._may_be_idle and not self._may_be_awake
         self._may_be_awake = self._may_be_idle = False
-        if only_idle:
-            self._board.wake(self.address)
-        self._board.sleep(self.address)
+        self._board.sleep(self.address, is_idle=only_idle)
 
     def exchange(self, packet: bytes) -> bytes:
         """Send one packet and return its reply."""

@@ -18,11 +18,13 @@ class Limits:
     greeting: float = 0.7
     """For one of the `GREETINGS` first questions; a board that resets when its port opens misses some."""
     control: float = 1.5
-    """For wake, idle, sleep and select."""
+    """For wake, idle and select."""
     talk: float = 4.0
     """For a command: longer than the longest of the chip, a self test at clock divider M2 of 2.4 s."""
     resync: float = 2.0
     """For getting into step again after an error."""
+    sleep: float = 1.0
+    """For all that sends a chip to sleep; a chip that is left awake falls asleep by its watchdog."""
 
 
 GREETINGS: Final = 3

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from tests.support.faulty_board import FaultyBoard
+import itertools
 
-OPENING = (b"board:", b"e:physical:select(")
+from tests.support.faulty_board import FaultyBoard
 
 
 def keep_requests(board: FaultyBoard) -> list[bytes]:
@@ -23,8 +23,8 @@ def keep_requests(board: FaultyBoard) -> list[bytes]:
 
 
 def opening_of(requests: list[bytes]) -> list[bytes]:
-    """Return those that open the board and choose the chip."""
-    return [request for request in requests if request.startswith(OPENING)]
+    """Return those that open the board and choose the chip: all before the first wake."""
+    return list(itertools.takewhile(lambda request: request != b"e:w()", requests))
 
 
 def commands_of(requests: list[bytes]) -> list[bytes]:
