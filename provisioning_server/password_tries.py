@@ -24,6 +24,7 @@ class PasswordTries:
         self._passwords = passwords
         self._places = places
         self._refused: set[tuple[str, bytes]] = set()  # by what counts the wrong tries
+        self._opened: set[tuple[str, bytes]] = set()
         self._owners: dict[bytes, bytes] = {}  # passwords that name no signer: serial number of the one they are for
 
     def for_signer(self, signer: Signer, beside: Iterable[Signer] = ()) -> tuple[bytes, ...]:
@@ -38,10 +39,13 @@ class PasswordTries:
         tried = named or self._only_one_possible(signer, beside)
         return tuple(password for password in tried if (counter, password) not in self._refused)
 
+    def tried(self, signer: Signer) -> bool:
+        """Whether a password was tried that is not tried again."""
+        return any(counter == signer.wrong_tries_at for counter, _ in self._refused)
+
     def undecided(self, signer: Signer) -> bool:
         """Whether passwords were given of which nobody can say whether one is for this signer."""
-        known = bool(self._passwords.named(signer.serial, signer.name))
-        known = known or any(counter == signer.wrong_tries_at for counter, _ in self._refused)
+        known = bool(self._passwords.named(signer.serial, signer.name)) or self.tried(signer)
         return not known and bool(self._passwords.unnamed())
 
     def for_others(self, signer: Signer) -> bool:
@@ -55,8 +59,22 @@ class PasswordTries:
             self._refused.add((signer.wrong_tries_at, password))
             self._owners.setdefault(password, signer.serial)
 
+    def accepted(self, signer: Signer, password: bytes) -> None:
+        """Take note that it was right: it may be tried again after a replug, and after a try that broke off."""
+        self._opened.add((signer.wrong_tries_at or "", password))
+        self.not_refused(signer, password)
+
+    def refused(self, signer: Signer, password: bytes) -> None:
+        """Take note that it was wrong, now if not always."""
+        self._opened.discard((signer.wrong_tries_at or "", password))
+
+    def broke_off(self, signer: Signer, password: bytes) -> None:
+        """Take note that the signer went away meanwhile; a password that opened it before was not wrong."""
+        if (signer.wrong_tries_at or "", password) in self._opened:
+            self.not_refused(signer, password)
+
     def not_refused(self, signer: Signer, password: bytes) -> None:
-        """Take note that it was right, or not the reason of a failure: it may be tried again after a replug."""
+        """Take note that it was not the reason of a failure: it may be tried again after a replug."""
         self._refused.discard((signer.wrong_tries_at or "", password))
         self._owners.setdefault(password, signer.serial)
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Protocol
 
-from atcaprov.errors import CertificateError, Code, UsageError
+from atcaprov.errors import CertificateError, Code, TransportError, UsageError
 from atcaprov.terminal import KeyPress, Line
 from provisioning_server.given_passwords import PASSWORDS_MAX, GivenPassword, password_lines
 from provisioning_server.password_desk import Outcome, PasswordDesk
@@ -74,12 +74,20 @@ async def unlock(signer: Signer, tries: PasswordTries, log: PromptLog, beside: I
         except (UsageError, CertificateError):
             tries.not_refused(signer, password)
             raise
+        except TransportError:
+            tries.broke_off(signer, password)
+            raise
         if fits:
-            tries.not_refused(signer, password)
+            tries.accepted(signer, password)
             log.info(f"{name} password accepted, ready.")
             return
+        tries.refused(signer, password)
     if passwords:
         log.warning(f"{name} does not take the password that was given. It is not tried again.")
+    elif tries.tried(signer):
+        log.warning(
+            f"{name} is not given its password again: it was refused, or the signer went away at it. Give it by hand."
+        )
     elif tries.undecided(signer):
         log.warning(
             f"{name} has no password of its own among those given, and a wrong try counts. Name it: SN=password."

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Iterable
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -219,7 +220,12 @@ def test_a_password_that_names_no_signer_is_tried_on_the_only_module_and_once() 
         unlock_all([module], tries, log)
     assert module.tried == [b"wrong"]
     refused = f"warning: {_name(module)} does not take the password that was given. It is not tried again."
-    assert log.lines == [f"info: {_name(module)} requires password.", refused, *log.lines[:1] * 2]
+    again = (
+        f"warning: {_name(module)} is not given its password again: "
+        "it was refused, or the signer went away at it. Give it by hand."
+    )
+    requires = f"info: {_name(module)} requires password."
+    assert log.lines == [requires, refused, *(requires, again) * 2]
 
 
 def test_passwords_that_name_no_signer_are_not_guessed_with() -> None:
@@ -277,3 +283,18 @@ def test_a_try_that_ended_nobody_knows_how_is_not_made_again() -> None:
         unlock_all([module], tries, RememberingLog())
     unlock_all([module], tries, RememberingLog())
     assert module.tried == [b"one"]
+
+
+def test_a_password_that_was_right_is_tried_again_after_a_try_that_broke_off_until_it_is_refused() -> None:
+    module = CountingModule(b"one")
+    tries, gone = given(b"one"), TransportError("The line went dead.")
+    for fault in (None, gone, gone, None):
+        module.ready, module.fault = False, fault
+        with nullcontext() if fault is None else pytest.raises(TransportError):
+            unlock_all([module], tries, RememberingLog())
+    assert module.tried == [b"one"] * 4
+    assert module.ready
+    module.ready, module._password = False, b"changed meanwhile"
+    for _ in range(2):
+        unlock_all([module], tries, RememberingLog())
+    assert module.tried == [b"one"] * 5
