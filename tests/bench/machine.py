@@ -18,6 +18,9 @@ from tests.bench.programs import BenchUnavailable, program
 
 EXIT_TIME_LIMIT: Final = 124
 EXIT_GUEST_DIED: Final = 125
+PATIENCE: Final = 150.0
+"""Seconds after which a test in there that waits for a program has failed: some 20 times what it takes on a busy
+machine, and little enough for the other tests to come."""
 _START: Final = Path(__file__).with_name("start.sh")
 _KEPT_ENVIRONMENT: Final = ("VIRTUAL_ENV", "PYTHONPATH", "CI", "LANG", "LC_ALL", "TZ", "PYTEST_ADDOPTS")
 _MEMORY_MIB: Final = "1536"

@@ -26,6 +26,7 @@ from provisioning_server.settings import Settings
 from provisioning_server.signers.roster import SignerRoster
 from provisioning_server.signers.signer import Signer
 from provisioning_server.signers.software import SoftwareSigner
+from tests.support.patience import killed_after
 
 PATIENCE = 60
 """Seconds after which a test that waits has failed. Nothing depends on how long things take."""
@@ -96,17 +97,28 @@ class ServerProgram:
     """The program `provisioning-server` as a process, without a terminal."""
 
     process: subprocess.Popen[str]
+    patience: float = PATIENCE
     lines: list[str] = field(default_factory=list)
     errors: str = ""
 
-    def wait_for(self, text: str) -> str:
-        """Return the next line of its console that contains the text."""
+    def wait_for(self, *texts: str) -> str:
+        """Return the next line of its console that contains one of the texts; it is killed if it says none."""
         assert self.process.stdout is not None
-        for line in self.process.stdout:
-            self.lines.append(line.rstrip("\n"))
-            if text in line:
-                return self.lines[-1]
-        raise AssertionError(f"the server ended before it said {text!r}: {self.lines} {self._errors()}")
+        with killed_after(self.process, self.patience):
+            for line in self.process.stdout:
+                self.lines.append(line.rstrip("\n"))
+                if any(text in line for text in texts):
+                    return self.lines[-1]
+        raise AssertionError(f"the server did not say {' or '.join(texts)!r}: {self.said()}")
+
+    def said(self) -> str:
+        """End it; return all lines of its console, and its errors. May be called again."""
+        assert self.process.stdout is not None
+        assert self.process.stderr is not None
+        self.process.kill()
+        self.lines += self.process.stdout.read().splitlines()
+        self.errors += self.process.stderr.read()
+        return "\n".join(("", *self.lines, self.errors))
 
     def address(self) -> Address:
         """Wait until it listens."""
@@ -131,9 +143,6 @@ class ServerProgram:
         self.lines += rest.splitlines()
         return self.process.returncode
 
-    def _errors(self) -> str:
-        return self.process.stderr.read() if self.process.stderr is not None else ""
-
 
 def server_command(*options: object) -> list[str]:
     return [sys.executable, "-m", "provisioning_server", *map(str, options)]
@@ -144,7 +153,7 @@ def server_environment() -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def server_program(*options: object, **popen: Any) -> Iterator[ServerProgram]:
+def server_program(*options: object, patience: float = PATIENCE, **popen: Any) -> Iterator[ServerProgram]:
     """Start the program with options, on port 0; it is killed at the end if it still runs."""
     process = subprocess.Popen(
         server_command("--port", 0, *options),
@@ -157,7 +166,7 @@ def server_program(*options: object, **popen: Any) -> Iterator[ServerProgram]:
     )
     with process:
         try:
-            yield ServerProgram(process)
+            yield ServerProgram(process, patience)
         finally:
             process.kill()
 
@@ -165,8 +174,8 @@ def server_program(*options: object, **popen: Any) -> Iterator[ServerProgram]:
 class WireClient:
     """A client that speaks the wire protocol and nothing else."""
 
-    def __init__(self, address: Address) -> None:
-        self.socket = socket.create_connection(address, timeout=PATIENCE)
+    def __init__(self, address: Address, patience: float = PATIENCE) -> None:
+        self.socket = socket.create_connection(address, timeout=patience)
         self.connection = Connection(Role.CLIENT)
 
     def __enter__(self) -> WireClient:

@@ -12,6 +12,7 @@ from atcaprov.wire.messages import AnyMessage, CertificatesReply, CertificatesRe
 from tests.bench.boards import BoardPlan, Kind
 from tests.bench.guest.factory import Factory
 from tests.bench.guest.signer_modules import ModuleMaker, SignerModule, password_descriptor
+from tests.bench.machine import PATIENCE
 from tests.bench.plugboard import Node, Plugboard
 from tests.bench.ways import Way
 from tests.support.server import ServerProgram, WireClient, server_program
@@ -39,7 +40,9 @@ class ScanningLine:
     def unplug(self, module: SignerModule) -> None:
         """Pull a module that is idle; return when the server has seen it."""
         self.plugboard.unplug(module.board)
-        self.server.wait_for(f"{self._label(module)} unplugged.")
+        label = self._label(module)
+        # The latter if it was just being asked whether it is there.
+        self.server.wait_for(f"{label} unplugged.", f"{label} does not answer any more")
 
     def request(self, number: int, *, any_of_group: bool = False) -> CertificatesRequest:
         """Return the request of a device with that number, which names the first module."""
@@ -48,8 +51,17 @@ class ScanningLine:
 
     def ask(self, number: int) -> AnyMessage:
         """Ask for a certificate of the first module."""
-        with WireClient(self.factory.address) as wire:
+        with self.client() as wire:
             return wire.ask(self.request(number))
+
+    @contextmanager
+    def client(self) -> Iterator[WireClient]:
+        """A client; if its reply does not come, the failure tells what the server has said, and ends it."""
+        try:
+            with WireClient(self.factory.address, PATIENCE) as wire:
+                yield wire
+        except TimeoutError as error:
+            raise AssertionError(f"no reply in {PATIENCE:.0f} s: {self.server.said()}") from error
 
     def require_certified(self, number: int, reply: AnyMessage) -> None:
         """Check the certificate that the server keeps of a device, down to the root."""
@@ -76,10 +88,13 @@ def scanning_line(folder: Path, plugboard: Plugboard) -> Iterator[ScanningLine]:
     for module in (first, second):
         plugboard.unplug(module.board)
     data = folder / "server"
+    serial_numbers = [plugboard.serial_number(module.board) for module in (first, second)]
     with (
         _kit_in_use(plugboard) as url,
-        password_descriptor() as descriptor,
-        server_program("--scan", "--password-fd", descriptor, "--data", data, pass_fds=(descriptor,)) as server,
+        password_descriptor(*serial_numbers) as descriptor,
+        server_program(
+            *("--scan", "--password-fd", descriptor, "--data", data), pass_fds=(descriptor,), patience=PATIENCE
+        ) as server,
     ):
         factory = Factory(server.address(), cert_info_file, data)
         server.wait_for(f"No signer answers at {url}: ")

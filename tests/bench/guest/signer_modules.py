@@ -23,10 +23,14 @@ _CHEAP: Final = 10
 
 
 @contextmanager
-def password_descriptor() -> Iterator[int]:
-    """An open file descriptor from which a program that inherits it reads the password."""
+def password_descriptor(*serial_numbers: bytes) -> Iterator[int]:
+    """An open file descriptor from which a program that inherits it reads the password.
+
+    A server is given it once for each of several modules: of a password without a name it tries one module only.
+    """
     reader, writer = os.pipe()
-    os.write(writer, PASSWORD + b"\n")
+    names = [serial_number.hex().upper().encode() + b"=" for serial_number in serial_numbers] or [b""]
+    os.write(writer, b"".join(name + PASSWORD + b"\n" for name in names))
     os.close(writer)
     try:
         yield reader

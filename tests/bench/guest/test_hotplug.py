@@ -12,8 +12,10 @@ from atcaprov.provisioning.stages import Stage
 from provisioning_client.listing import I2cSearch, ListedPort, list_ports
 from tests.bench.boards import BoardPlan, Kind
 from tests.bench.guest.factory import LOCKED_SLOT, Factory, require_finished
+from tests.bench.machine import PATIENCE
 from tests.bench.plugboard import Node, Plugboard
 from tests.bench.ways import Way
+from tests.support.patience import killed_after
 
 ADDRESSES = (0xC0, 0x6A)  # two that chips are delivered with: others on I2C are not looked for
 
@@ -98,19 +100,22 @@ def _place(way: Way, node: Node) -> str:
 
 
 class _Console:
-    """What a program prints; the end of the run's time limit is the only one."""
+    """What a program prints; it is killed if it does not print what a test waits for."""
 
     def __init__(self, program: subprocess.Popen[str]) -> None:
         assert program.stdout is not None
+        self._program = program
         self._lines = program.stdout
         self.text = ""
 
     def wait_for(self, text: str) -> None:
-        for line in self._lines:
-            self.text += line
-            if text in line:
-                return
-        raise AssertionError(f"the program ended before it printed {text!r}: {self.text}")
+        with killed_after(self._program, PATIENCE):
+            for line in self._lines:
+                self.text += line
+                if text in line:
+                    return
+        raise AssertionError(f"the program did not print {text!r}: {self.text}")
 
     def wait_for_end(self) -> None:
-        self.text += self._lines.read()
+        with killed_after(self._program, PATIENCE):
+            self.text += self._lines.read()

@@ -15,7 +15,6 @@ from tests.bench.guest.factory import WatchedClient, require_finished
 from tests.bench.guest.scanning import ScanningLine, code_of_retryable, scanning_line
 from tests.bench.plugboard import Plugboard
 from tests.bench.ways import Way
-from tests.support.server import WireClient
 
 LEAST_COMMANDS = 2
 """A signature takes Nonce and Sign."""
@@ -53,7 +52,7 @@ def test_pulled_at_any_command_of_a_signature_the_request_may_be_made_again(line
         line.plugboard.wait_until_gone(line.first.board)
     assert command > LEAST_COMMANDS
     line.require_certified(10, reply)
-    line.plugboard.unplug(line.first.board)
+    line.unplug(line.first)
 
 
 def test_what_a_pulled_module_was_at_goes_to_another_of_its_group(line: ScanningLine) -> None:
@@ -61,7 +60,7 @@ def test_what_a_pulled_module_was_at_goes_to_another_of_its_group(line: Scanning
         line.plug(module)
     line.plugboard.cut_at_command(line.first.board, LEAST_COMMANDS, before=True)
     # Two requests at once keep both modules busy, unless one is so fast that it does both.
-    with WireClient(line.factory.address) as left, WireClient(line.factory.address) as right:
+    with line.client() as left, line.client() as right:
         for number in range(20, 40, 2):
             wires = {number: left, number + 1: right}
             for each, wire in wires.items():
