@@ -11,13 +11,12 @@ from atcaprov.certs.keys import key_id
 from atcaprov.errors import UsageError
 from signer_module import cli_inputs, files
 from signer_module.cli_inputs import FILE, FOLDER, SignerWishes, signer_options
-from signer_module.device_creation import create_root_module, create_signer_module, root_signer
+from signer_module.device_creation import Made, create_root_module, create_signer_module, root_signer
 from signer_module.device_options import OrderOptions, device_option, order_options
 from signer_module.hsm_key import HsmKey
 from signer_module.hsm_place import PLACE_FILE, KeyPlace, hsm_options
 from signer_module.key_file import SoftwareKey
-from signer_module.making import ModuleOrder
-from signer_module.module import ModuleSigner
+from signer_module.module import ModuleRoot, ModuleSigner
 from signer_module.passwords import PasswordSource, password_options
 from signer_module.root import RootFolder, RootKey, create_root
 from signer_module.signer import KeyElsewhere, check_signer, create_signer
@@ -28,29 +27,52 @@ from signer_module.signer_folder import SignerFolder
 @click.option("--out", type=FOLDER, required=True, help="New folder for the root.")
 @click.option("--description", "description_path", type=FILE, help="TOML description; without it the default.")
 @device_option
+@click.option("--register-lost", is_flag=True, help="Make a new folder for a root module that may have signed already.")
 @order_options
 @password_options(new=True, whose="the root's")
 def root_create(
-    out: Path, description_path: Path | None, device: str | None, order_options: OrderOptions, source: PasswordSource
+    out: Path,
+    description_path: Path | None,
+    device: str | None,
+    register_lost: bool,
+    order_options: OrderOptions,
+    source: PasswordSource,
 ) -> None:
     """Create a root: a key and a self-signed certificate, in a new folder or with the key on a module."""
-    files.refuse_existing(out)
     described = cli_inputs.description("root", description_path)
     if device is not None:
-        _root_on_module(device, out, described, order_options, source)
+        _root_on_module(device, out, described, order_options, source, register_lost)
         return
+    if register_lost:
+        raise UsageError("--register-lost is for a root module.", advice="Add --device.")
+    files.refuse_existing(out)
     order_options.refuse()
     root = create_root(out, described, source.choose("Password for the root key"), cli_inputs.now())
     click.echo(f"Root created in {root.path}: {root.name}, key id {key_id(root.public_key).hex()}.")
 
 
 def _root_on_module(
-    device: str, out: Path, described: CertificateDescription, options: OrderOptions, source: PasswordSource
+    device: str,
+    out: Path,
+    described: CertificateDescription,
+    options: OrderOptions,
+    source: PasswordSource,
+    register_lost: bool,
 ) -> None:
-    wanted = options.order(source)
-    with create_root_module(device, out, wanted, described, cli_inputs.now(), options.consent) as module:
-        click.echo(f"Root module {module.serial.hex().upper()} created: {module.name}{_left(wanted)}.")
+    made = create_root_module(
+        device,
+        out,
+        options.order(source),
+        described,
+        now=cli_inputs.now(),
+        consent=options.consent,
+        register_lost=register_lost,
+    )
+    with made.module as module:
+        click.echo(f"Root module {module.serial.hex().upper()} {_done(made)}: {module.name}{_left(module)}.")
         click.echo(f"Its certificate and the register of its signers are in {out}.")
+    if register_lost and made.already:
+        click.echo("The register is empty: give every new signer an id with --signer-id that none has.", err=True)
 
 
 @click.command("create")
@@ -109,18 +131,21 @@ def _signer_on_module(
     options: OrderOptions,
     source: PasswordSource,
 ) -> None:
-    wanted = options.order(source)
-    with create_signer_module(
+    made = create_signer_module(
         device,
-        wanted,
+        options.order(source),
         root=root,
         sign=root_key.sign,
         descriptions=wishes.descriptions,
         signer_id=wishes.signer_id,
         now=cli_inputs.now(),
         consent=options.consent,
-    ) as module:
-        _tell_module(module, wanted)
+    )
+    with made.module as module:
+        click.echo(
+            f"Signer module {module.serial.hex().upper()} {_done(made)}: {module.name}, "
+            f"signer id {module.signer_id.hex().upper()}{_left(module)}."
+        )
 
 
 def _signer_in_hsm(
@@ -132,6 +157,7 @@ def _signer_in_hsm(
     source: PasswordSource,
     index: int,
 ) -> None:
+    files.require_new_folder(out)
     check_signer(root, wishes.descriptions, wishes.signer_id, cli_inputs.now())
     with HsmKey(place) as made:
         public_key = made.generate(source.read("PIN of the token"))
@@ -162,15 +188,14 @@ def _signer_on_files(
     _tell_folder(signer)
 
 
-def _left(wanted: ModuleOrder) -> str:
-    return f", {wanted.quota} signatures" if wanted.quota is not None else ""
+def _done(made: Made[ModuleRoot] | Made[ModuleSigner]) -> str:
+    return "is finished already" if made.already else "created"
 
 
-def _tell_module(module: ModuleSigner, wanted: ModuleOrder) -> None:
-    click.echo(
-        f"Signer module {module.serial.hex().upper()} created: {module.name}, "
-        f"signer id {module.signer_id.hex().upper()}{_left(wanted)}."
-    )
+def _left(module: ModuleRoot | ModuleSigner) -> str:
+    """Say what the chip allows, whatever was ordered."""
+    quota = module.read_quota()
+    return "" if quota is None else f", {quota.remaining} signatures"
 
 
 def _tell_folder(signer: SignerFolder) -> None:

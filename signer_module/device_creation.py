@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Generic, TypeVar
 
 from atcaprov.certs.description import CertificateDescription
 from atcaprov.chip.memory_map import serial_number
@@ -13,6 +15,7 @@ from atcaprov.device.device import Device
 from atcaprov.errors import Board, CertificateError, Code, ProvisioningError, UsageError
 from atcaprov.provisioning.config_stages import is_config_locked, is_data_locked
 from signer_module import files
+from signer_module.finished import require_ordered_root, require_ordered_signer
 from signer_module.layout import variant_of
 from signer_module.make_root import make_root
 from signer_module.make_signer import import_certificate, make_signer
@@ -21,27 +24,82 @@ from signer_module.module import ModuleRoot, ModuleSigner
 from signer_module.module_facts import RootFacts, SignerModuleFacts, read_module
 from signer_module.outside_chain import OutsideChain
 from signer_module.passwords import PasswordSource
-from signer_module.root import RootFolder, RootKey, write_module_folder
+from signer_module.root import MODULE_FILE, RootFolder, RootKey, write_module_folder
 from signer_module.signer import SignerDescriptions
 
 Consent = Callable[[list[str]], None]
+_Module = TypeVar("_Module", ModuleRoot, ModuleSigner)
+
+
+@dataclass(frozen=True)
+class Made(Generic[_Module]):
+    """A module that is open and proved, and whether it was finished before this run."""
+
+    module: _Module
+    already: bool
 
 
 def create_root_module(
-    url: str, out: Path, order: ModuleOrder, description: CertificateDescription, now: datetime, consent: Consent
-) -> ModuleRoot:
+    url: str,
+    out: Path,
+    order: ModuleOrder,
+    description: CertificateDescription,
+    *,
+    now: datetime,
+    consent: Consent,
+    register_lost: bool = False,
+) -> Made[ModuleRoot]:
     """Make a root module and the folder with its certificate and register; the module comes back open.
 
-    A module that was finished by a run whose end was cut gets its folder.
+    A module that is finished gets a folder with an empty register only if its counter shows that it has signed
+    nothing, or with `register_lost`; its own folder stays as it is.
     """
+    kept = _module_folder(out)
+    if kept is None:
+        files.require_new_folder(out)
     with _kept_if_good(Device.open(url)) as device:
-        if not _finished(device):
+        already = _finished(device)
+        if kept is not None and not already:
+            raise UsageError(f"{out} is the folder of another root.", advice="Choose another folder.")
+        if not already:
             consent(plan(device, order, "a self-signed root certificate"))
             make_root(device, order, description, now)
-        root = _proved_root(device, order)
-        files.refuse_existing(out)
-        write_module_folder(out, root.certificate, root.serial)
-        return root
+        root = _root(device)
+        if already:
+            used = register_lost or bool(kept is not None and kept.issued())
+            require_ordered_root(root, order, description, used=used)
+        _prove(root, order)
+        if kept is not None:
+            _require_folder_of(kept, root)
+        else:
+            _require_unused(root, already, register_lost)
+            write_module_folder(out, root.certificate, root.serial)
+        return Made(root, already)
+
+
+def _module_folder(path: Path) -> RootFolder | None:
+    """Return what stands in a folder if that is the folder of a root module."""
+    return RootFolder.load(path) if (path / MODULE_FILE).is_file() else None
+
+
+def _require_folder_of(folder: RootFolder, root: ModuleRoot) -> None:
+    if folder.certificate != root.certificate or folder.module_serial != root.serial.hex().upper():
+        raise UsageError(
+            f"{folder.path} is the folder of another root.",
+            advice="Choose another folder.",
+            code=Code.FILE_UNWRITABLE,
+        )
+    folder.issued()
+
+
+def _require_unused(root: ModuleRoot, already: bool, register_lost: bool) -> None:
+    """Refuse an empty register for a root that may have given signer ids; without quota the chip counts nothing."""
+    if already and not register_lost and root.remaining is None:
+        raise ProvisioningError(
+            "The root module is finished already, and may have given signer ids: a new register would give them again.",
+            advice="Give its folder as --out; if that is lost, or was never made, add --register-lost.",
+            code=Code.DATA_LOCKED_OTHER,
+        )
 
 
 def create_signer_module(
@@ -54,13 +112,21 @@ def create_signer_module(
     signer_id: bytes | None,
     now: datetime,
     consent: Consent,
-) -> ModuleSigner:
-    """Make a signer module under a root; it comes back open and proved. One that is finished is only proved."""
+) -> Made[ModuleSigner]:
+    """Make a signer module under a root; it comes back open and proved.
+
+    One that is finished is only proved, and must be what is ordered: else ProvisioningError (data-locked-other).
+    """
     with _kept_if_good(Device.open(url)) as device:
-        if not _finished(device):
+        already = _finished(device)
+        if not already:
             consent(plan(device, order, f"a signer certificate from {root.name}"))
             make_signer(device, order, root=root, sign=sign, descriptions=descriptions, signer_id=signer_id, now=now)
-        return _proved_signer(device, order, root.public_key)
+        module = _signer(device, root.public_key)
+        if already:
+            require_ordered_signer(module, order, descriptions, signer_id)
+        _prove(module, order)
+        return Made(module, already)
 
 
 def import_signer_certificate(
@@ -70,18 +136,22 @@ def import_signer_certificate(
     *,
     chain: OutsideChain,
     consent: Consent,
-) -> ModuleSigner:
+) -> Made[ModuleSigner]:
     """Finish a module that an outside CA has certified; it comes back open and proved."""
     with _kept_if_good(Device.open(url)) as device:
-        if not _finished(device):
+        already = _finished(device)
+        if not already:
             consent(plan(device, order, "the certificate of the outside CA"))
             import_certificate(device, order, descriptions, certificate=chain.signer, root=chain.issuer)
-        module = _proved_signer(device, order, None)
+        module = _signer(device, None)
         if module.certificate != chain.signer:
             raise CertificateError(
                 "The module holds another certificate than the one given.", code=Code.CERTIFICATE_MISMATCH
             )
-        return module
+        if already:
+            require_ordered_signer(module, order, descriptions, None)
+        _prove(module, order)
+        return Made(module, already)
 
 
 def plan(device: Device, order: ModuleOrder, certificate: str) -> list[str]:
@@ -139,24 +209,20 @@ def _finished(device: Device) -> bool:
     return is_data_locked(config) and variant_of(config) is not None
 
 
-def _proved_root(device: Device, order: ModuleOrder) -> ModuleRoot:
+def _root(device: Device) -> ModuleRoot:
     facts = _read_back(device)
     if not isinstance(facts, RootFacts):
         raise _other("a signer module")
-    root = ModuleRoot(device, facts)
-    _prove(root, order)
-    return root
+    return ModuleRoot(device, facts)
 
 
-def _proved_signer(device: Device, order: ModuleOrder, root_public_key: bytes | None) -> ModuleSigner:
+def _signer(device: Device, root_public_key: bytes | None) -> ModuleSigner:
     facts = _read_back(device)
     if not isinstance(facts, SignerModuleFacts):
         raise _other("a root module")
     if root_public_key not in (None, facts.root_public_key):
         raise _other("a signer of another root")
-    module = ModuleSigner(device, facts)
-    _prove(module, order)
-    return module
+    return ModuleSigner(device, facts)
 
 
 def _read_back(device: Device) -> RootFacts | SignerModuleFacts:

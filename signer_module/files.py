@@ -17,6 +17,8 @@ from atcaprov import durable
 from atcaprov.errors import Code, UsageError
 
 MAX_FILE: Final = 1 << 20
+_ROOM: Final = 1 << 16
+"""More than what is written for a root or signer, in bytes."""
 PRIVATE: Final = 0o600
 PUBLIC: Final = 0o644
 
@@ -91,6 +93,23 @@ def refuse_existing(path: Path) -> None:
                 advice="Choose another folder.",
                 code=Code.FILE_UNWRITABLE,
             )
+
+
+def require_room(path: Path) -> None:
+    """Raise UsageError (file-unwritable) unless something new can be written beside `path`; what is tried is removed.
+
+    For what can't be done again: better now than when a chip was changed.
+    """
+    with _writing(path), tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
+        durable.write_new(Path(folder, "room"), bytes(_ROOM), PRIVATE)
+
+
+def require_new_folder(path: Path) -> None:
+    """Raise UsageError (file-unwritable) unless a new folder can be made there; folders above it are made."""
+    refuse_existing(path)
+    with _writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    require_room(path)
 
 
 @contextmanager

@@ -46,11 +46,13 @@ def make_signer(
     The id is entered in the root's register before the certificate is signed; a run that was cut keeps id and key.
     Raises UsageError and CertificateError before the chip is changed for all that can be known before.
     """
+    root.require_valid(now)
     document = SignerDocument(root.certificate, descriptions.signer, descriptions.device, now.year)
     definition = document.definitions()[0]
     description = document.pack(root.public_key)
     _rehearse(definition, root, now)
-    root.check_register()
+    with locked_register(root):
+        root.check_register()
     making = Making(device, order)
     if signer_id is not None and not making.begun:
         _require_free(root, signer_id)

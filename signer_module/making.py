@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Final
 
 from atcaprov.chip.commands import Status
 from atcaprov.chip.memory_map import serial_number
@@ -27,8 +28,10 @@ from signer_module.password_keys import COST, SALT_SIZE, PasswordScheme
 from signer_module.quota import check_quota, encode_limit, limit_for
 
 _NO_KEY_THERE = frozenset({Status.EXECUTION_ERROR, Status.ECC_FAULT})
-_ROOM_WHILE_MAKING = 64
+_ROOM_WHILE_MAKING: Final = 64
 """Signatures that the provisional limit allows: requests that are made again after a cut."""
+MOST_BEFORE: Final = _ROOM_WHILE_MAKING + 32
+"""Where Counter 0 of a new module stands at most: what was signed, and the way to a limit that is a multiple of 32."""
 
 
 @dataclass(frozen=True)

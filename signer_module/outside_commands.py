@@ -43,6 +43,7 @@ def signer_request(
     description = cli_inputs.description("signer", signer_description)
     earlier = _earlier_key(out)
     wanted = order_options.order(source)
+    files.require_room(out)
     with Device.open(device) as chip:
         steps = plan(chip, wanted, "the certificate that the CA will make, which 'signer import' brings,")
         order_options.consent(steps)
@@ -74,19 +75,21 @@ def signer_import(
     """Finish a module that was begun by a request, with the certificate that the CA made of it."""
     descriptions = cli_inputs.descriptions(signer_description, device_description)
     if out is not None:
-        files.refuse_existing(out)
+        files.require_new_folder(out)
     given = [der for path in (certificate, *chain_paths) for der in files.read_certificates(path)]
     chain = OutsideChain.of(given, cli_inputs.now())
     wanted = order_options.order(source)
-    with import_signer_certificate(
+    made = import_signer_certificate(
         device,
         wanted,
         descriptions,
         chain=chain,
         consent=order_options.consent,
-    ) as module:
+    )
+    with made.module as module:
+        done = "is finished already" if made.already else "finished"
         click.echo(
-            f"Signer module {module.serial.hex().upper()} finished: {module.name}, "
+            f"Signer module {module.serial.hex().upper()} {done}: {module.name}, "
             f"signer id {module.signer_id.hex().upper()}."
         )
         if out is not None:

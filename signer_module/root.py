@@ -26,6 +26,7 @@ CERTIFICATE_FILE: Final = "root.pem"
 REGISTER_FILE: Final = "signers.tsv"
 MODULE_FILE: Final = "module.txt"
 """Stands in place of the key when that is on a root module: the serial number of its chip."""
+_LONGEST_ROW: Final = 512
 _REGISTER_HEAD: Final = "signer_id\tkey_id\tname\tissued\n"
 
 
@@ -65,6 +66,23 @@ class RootFolder:
         return common_name(self.certificate)
 
     @property
+    def module_serial(self) -> str:
+        """What `module.txt` says: the serial number of the root module, 18 hexadecimal digits."""
+        return files.read_text(self.path / MODULE_FILE).strip()
+
+    def require_valid(self, at: datetime) -> None:
+        """Raise CertificateError (chain-invalid) unless the root is valid: the clock may be wrong."""
+        parsed = x509.load_der_x509_certificate(self.certificate)
+        begin, end = parsed.not_valid_before_utc, parsed.not_valid_after_utc
+        if not begin <= at <= end:
+            raise CertificateError(
+                f"The clock says {at:%Y-%m-%d %H:%M} UTC, but the root is valid from {begin:%Y-%m-%d %H:%M}"
+                f" to {end:%Y-%m-%d %H:%M}.",
+                advice="Set the clock of this computer, or create another root.",
+                code=Code.CHAIN_INVALID,
+            )
+
+    @property
     def subject(self) -> x509.Name:
         """The whole name, which becomes the issuer of signer certificates."""
         return x509.load_der_x509_certificate(self.certificate).subject
@@ -89,11 +107,19 @@ class RootFolder:
         return {row[0]: row[1] for row in rows}
 
     def check_register(self) -> None:
-        """Raise UsageError unless signer ids can be entered: better now than when a chip was changed."""
+        """Raise UsageError unless signer ids can be entered: better now than when a chip was changed.
+
+        What is tried is the beginning of a row, which is none without its end.
+        """
         self.issued()
         path = self.path / REGISTER_FILE
         try:
-            path.open("r+b").close()
+            with path.open("r+b") as file:
+                size = file.seek(0, os.SEEK_END)
+                file.write(bytes(_LONGEST_ROW))
+                file.flush()
+                os.fsync(file.fileno())
+                file.truncate(size)
         except OSError as error:
             raise UsageError(f"{path} cannot be written: {error.strerror}.", code=Code.FILE_UNWRITABLE) from error
 

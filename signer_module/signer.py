@@ -76,7 +76,8 @@ def create_signer(
 def check_signer(root: RootFolder, descriptions: SignerDescriptions, signer_id: bytes | None, now: datetime) -> None:
     """Raise UsageError or CertificateError for what is wrong with a signer before it has a key."""
     _definitions(root, descriptions, now)
-    root.check_register()
+    with locked_register(root):
+        root.check_register()
     if signer_id is not None and signer_id.hex().upper() in root.issued():
         raise UsageError(f"The signer id {signer_id.hex().upper()} was given before.", advice="Choose another.")
 
@@ -84,6 +85,7 @@ def check_signer(root: RootFolder, descriptions: SignerDescriptions, signer_id: 
 def _definitions(
     root: RootFolder, descriptions: SignerDescriptions, now: datetime
 ) -> tuple[CertificateDefinition, CertificateDefinition]:
+    root.require_valid(now)
     signer = signer_definition(descriptions.signer, root_name=root.subject, at=now)
     return signer, device_definition(descriptions.device, signer=descriptions.signer, at=now)
 

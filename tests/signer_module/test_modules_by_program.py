@@ -46,8 +46,9 @@ def run(*arguments: object) -> int:
     return cli.main([str(argument) for argument in arguments])
 
 
-def make_root() -> None:
-    assert run("root", "create", "--device", ROOT, "--out", "root", "--password-file", "password", *CHEAP) == 0
+def make_root(*more: object) -> None:
+    order = ("--password-file", "password", *CHEAP)
+    assert run("root", "create", "--device", ROOT, "--out", "root", *order, *more) == 0
 
 
 def make_signer(*more: object, device: str = SIGNER) -> int:
@@ -195,7 +196,7 @@ def test_a_finished_module_is_only_proved(here: Path, capsys: pytest.CaptureFixt
     assert make_signer("--password-file", "password") == 0
     assert json.loads(before)["data"] == json.loads(Path("signer.chip").read_bytes())["data"]
     shutil.rmtree("root")
-    make_root()
+    make_root("--register-lost")
     capsys.readouterr()
     assert run("signer", "create", "--root", "root", "--root-device", ROOT, "--root-password-file", "password",
                "--device", ROOT, "--no-password", *CHEAP) != 0  # fmt: skip

@@ -18,6 +18,8 @@ from signer_module.signer import SignerDescriptions
 from tests.support.scripted_hal import ScriptedHal
 
 PASSWORD = b"correct horse"
+CHEAPEST = LEAST_COST
+"""What a program takes as --scrypt-cost."""
 DESCRIPTIONS = SignerDescriptions(default_description("signer"), default_description("device"))
 
 
