@@ -59,19 +59,25 @@ class Server:
         return found
 
     async def serve(self, name: str, session: Session, reader: asyncio.StreamReader, writer: Writer) -> None:
-        """Carry bytes between a client and its session until it leaves or sends what can't be of the framing."""
+        """Carry bytes between a client and its session until it leaves, or sends what can't be of the framing."""
         try:
-            while data := await reader.read(_READ_SIZE):
-                for step in session.receive(data):
-                    if isinstance(step, Wait):
-                        await asyncio.sleep(step.seconds)
-                    else:
-                        writer.write(step)
-                        await writer.drain()
+            await _pump(session, reader, writer)
         except AtcaProvError as error:
             self._report(f"{name}: {error} The connection is closed.")
         except OSError:
             pass  # the client is gone; the chips stay as they are
+
+    async def serve_line(
+        self, name: str, make_session: MakeSession, reader: asyncio.StreamReader, writer: Writer
+    ) -> None:
+        """Carry bytes of a line, which nobody closes: after an error it goes on with a new session."""
+        while not reader.at_eof():
+            try:
+                await _pump(make_session(), reader, writer)
+            except AtcaProvError as error:
+                self._report(f"{name}: {error} The board begins anew.")
+            except OSError as error:
+                self._report(f"{name}: {error.strerror}. The board begins anew.")
 
     async def _carry(
         self, name: str, session: Session, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -105,3 +111,13 @@ class Server:
             pass  # `close` ends the connections
         finally:
             self._clients.discard(task)
+
+
+async def _pump(session: Session, reader: asyncio.StreamReader, writer: Writer) -> None:
+    while data := await reader.read(_READ_SIZE):
+        for step in session.receive(data):
+            if isinstance(step, Wait):
+                await asyncio.sleep(step.seconds)
+            else:
+                writer.write(step)
+                await writer.drain()

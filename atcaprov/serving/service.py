@@ -78,7 +78,7 @@ async def serve(
         if ways.pty is None:
             await stop.wait()
         else:
-            await _serve_terminal(server, KitSession(buses, ways.firmware), ways.pty, say, stop)
+            await _serve_terminal(server, partial(KitSession, buses, ways.firmware), ways.pty, say, stop)
     finally:
         await server.close()
 
@@ -93,13 +93,13 @@ def _sessions(buses: Buses, ways: Ways) -> dict[str, MakeSession]:
 
 
 async def _serve_terminal(
-    server: Server, session: KitSession, link: Path, say: Callable[[str], None], stop: asyncio.Event
+    server: Server, make_session: MakeSession, link: Path, say: Callable[[str], None], stop: asyncio.Event
 ) -> None:
     terminal = PseudoTerminal.open(link)
     try:
         say(f"pty: {link}")
         async with asyncio.TaskGroup() as group:
-            carrying = group.create_task(server.serve("pty", session, terminal.reader, terminal))
+            carrying = group.create_task(server.serve_line("pty", make_session, terminal.reader, terminal))
             await stop.wait()
             carrying.cancel()
     finally:

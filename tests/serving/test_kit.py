@@ -14,7 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from atcaprov.chip.crc import with_crc
 from atcaprov.emulator.chip import Chip
+from atcaprov.emulator.memory import Memory
 from atcaprov.errors import Code, UsageError
 from atcaprov.kit.profiles import PARSER3, PROFILES, Profile
 from atcaprov.serving.bus import Buses
@@ -133,6 +135,27 @@ def test_programs_may_come_and_go(tmp_path: Path) -> None:
             with opened(port) as descriptor:
                 os.write(descriptor, b"e:i()\n")
                 assert take_line(descriptor) == b"00()\n"
+
+
+class FullDisk:
+    """A keeper that can't keep what was changed."""
+
+    def keep(self, memory: Memory) -> None:
+        if memory.config[84] != 0:
+            raise UsageError("The disk is full.")
+
+
+def test_the_pseudo_terminal_goes_on_after_an_error_of_a_chip(tmp_path: Path) -> None:
+    port = tmp_path / "ttyKit"
+    update_extra = with_crc(bytes.fromhex("0720005a00")).hex().encode()
+    with served(Chip(keeper=FullDisk()), ways=Ways(), pty=port) as server, opened(port) as descriptor:
+        for count in (1, 2):
+            os.write(descriptor, b"e:w()\ne:t(" + update_extra + b")\n")
+            while len(server.reported) < count:
+                os.sched_yield()
+            os.write(descriptor, b"e:i()\n")
+            assert take_line(descriptor) == b"00()\n"
+    assert server.reported == ["pty: The disk is full. The board begins anew."] * 2
 
 
 def test_a_link_of_an_earlier_run_is_replaced_and_a_file_is_not(tmp_path: Path) -> None:
