@@ -6,6 +6,7 @@ All of it raises OSError, which callers translate: they know what the file is an
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 
@@ -38,20 +39,28 @@ def write_new(path: Path, data: bytes, mode: int) -> None:
     os.close(_written(path, data, mode))
 
 
-def replace(path: Path, data: bytes, mode: int) -> None:
+def _anything() -> None:
+    """Let whatever is there be replaced."""
+
+
+def replace(path: Path, data: bytes, mode: int, *, check: Callable[[], None] = _anything) -> os.stat_result:
     """Write a whole file: after a cut there is the old one, none if there was none, or the new one.
 
-    What a cut leaves beside it, `.NAME.new`, is overwritten by the next.
+    `check` is called just before the new one takes its place; what it raises leaves the old one there. Returns the
+    status of the new one. What a cut leaves beside it, `.NAME.new`, is overwritten by the next.
     """
     fresh = path.with_name(f".{path.name}.new")
     fresh.unlink(missing_ok=True)
     try:
         write_new(fresh, data, mode)
+        status = fresh.stat()
+        check()
         fresh.replace(path)
-    except OSError:
+    except BaseException:
         fresh.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
+    return status
 
 
 def sync_folder(folder: Path) -> None:

@@ -1,18 +1,20 @@
 """A chip's memory in a JSON file, written whole or not at all.
 
 Layout: `{"format": "atcaprov chip", "version": 1, "config": hex, "otp": hex, "data": hex}`. The file holds the chip's
-private keys: it is created for its owner only.
+private keys: it is created for its owner only. Moving the file away unplugs the chip: it never comes back by itself,
+so that there are no two chips with one key.
 """
 
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any, Final
 
 from atcaprov import durable
 from atcaprov.emulator.memory import Memory
-from atcaprov.errors import Code, UsageError
+from atcaprov.errors import Code, TransportError, UsageError
 
 _FORMAT: Final = "atcaprov chip"
 _VERSION: Final = 1
@@ -24,8 +26,9 @@ class StateFile:
     """Keeps one chip's memory at `path`. It is the chip's `Keeper`."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path
+        self.path = path.resolve() if path.is_symlink() else path  # a link would be replaced by a file
         self._kept: tuple[bytes, bytes, bytes] | None = None
+        self._file: os.stat_result | None = None
 
     def load(self) -> Memory | None:
         """Return the memory in the file, or None if there is no file.
@@ -34,7 +37,8 @@ class StateFile:
             UsageError: the file cannot be read (FILE_UNREADABLE) or is no sound state file (FILE_INVALID).
         """
         try:
-            text = self.path.read_text(encoding="ascii")
+            with self.path.open(encoding="ascii") as file:
+                text, status = file.read(), os.fstat(file.fileno())
         except FileNotFoundError:
             return None
         except UnicodeDecodeError:
@@ -44,7 +48,7 @@ class StateFile:
                 f"The chip file {self.path} cannot be read: {error.strerror}.", code=Code.FILE_UNREADABLE
             ) from error
         memory = self._parse(text)
-        self._kept = memory.image()
+        self._kept, self._file = memory.image(), status
         return memory
 
     def keep(self, memory: Memory) -> None:
@@ -53,23 +57,43 @@ class StateFile:
         Raises:
             UsageError: the file cannot be written (FILE_UNREADABLE); the old file is still whole, and the memory is
                 put back to it.
+            TransportError: the file is no longer there, or another one is in its place (DEVICE_NOT_FOUND).
         """
         image = memory.image()
         if image == self._kept:
+            self._require_there()
             return
         zones = {name: zone.hex() for name, zone in zip(_ZONES, image, strict=True)}
         text = json.dumps({"format": _FORMAT, "version": _VERSION, **zones}, indent=1) + "\n"
         try:
-            durable.replace(self.path, text.encode("ascii"), _OWNER_ONLY)
-        except OSError as error:
+            self._require_there()
+            self._file = durable.replace(self.path, text.encode("ascii"), _OWNER_ONLY, check=self._require_there)
+        except (OSError, TransportError) as error:
             if self._kept is not None:
                 memory.restore(self._kept)
+            if isinstance(error, TransportError):
+                raise
             raise UsageError(
                 f"The chip file {self.path} cannot be written: {error.strerror}.",
                 advice="Make room or choose another place; the file still holds the state before this command.",
                 code=Code.FILE_UNREADABLE,
             ) from error
         self._kept = image
+
+    def _require_there(self) -> None:
+        """Raise TransportError if there was a file, and it is not in its place any more."""
+        if self._file is None:
+            return
+        try:
+            there = os.path.samestat(self.path.stat(), self._file)
+        except OSError:
+            there = False
+        if not there:
+            raise TransportError(
+                f"The chip file {self.path} is not in its place any more.",
+                advice="Moving it away unplugs the chip. Put it back and open the chip again.",
+                code=Code.DEVICE_NOT_FOUND,
+            )
 
     def _parse(self, text: str) -> Memory:
         try:

@@ -11,6 +11,7 @@ that taken, and comes after the one that waits.
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import re
 import time
@@ -33,6 +34,7 @@ except ImportError:  # Windows
 
 _SHARED_FOLDER: Final = Path("/run/lock")
 _RETRY_SECONDS: Final = 0.001
+_LONGEST_NAME: Final = 100
 _ANYONE_MAY_LOCK: Final = 0o666
 
 
@@ -40,7 +42,7 @@ class BusLock:
     """The lock of one bus, port or chip, named by what it guards, such as `/dev/hidraw3`."""
 
     def __init__(self, name: str, folder: Path | None = None) -> None:
-        path = (folder or _folder()) / f"atcaprov-{re.sub('[^A-Za-z0-9._-]+', '-', name).strip('-')}.lock"
+        path = (folder or _folder()) / f"atcaprov-{_file_name(name)}.lock"
         self._lock = _FileLock(name, path)
         self._next = _FileLock(name, path.with_suffix(".next"))
 
@@ -150,6 +152,14 @@ def _forget_inherited() -> None:
 
 if hasattr(os, "register_at_fork"):  # not on Windows
     os.register_at_fork(after_in_child=_forget_inherited)
+
+
+def _file_name(name: str) -> str:
+    """Return a name of which a file's can be made; what is long or not so plain gets a digest of the whole."""
+    plain = re.sub("[^A-Za-z0-9._-]+", "-", name).strip("-")
+    if len(plain) <= _LONGEST_NAME and name in (plain, "/" + plain.replace("-", "/")):
+        return plain
+    return f"{plain[-_LONGEST_NAME:]}-{hashlib.sha256(name.encode(errors='surrogateescape')).hexdigest()[:8]}"
 
 
 def _folder() -> Path:

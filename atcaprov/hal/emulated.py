@@ -1,7 +1,8 @@
 """The software chip as a device.
 
 `emulator:` is a blank ATECC608A in memory, `emulator:chip.json` one that is kept in a file. Options stand behind a
-question mark: `emulator:?image=tngtls&clock=real`.
+question mark: `emulator:?image=tngtls&clock=real`. A file is locked for as long as its chip is open: two programs with
+one chip would each count by themselves what may be done only so often.
 """
 
 from __future__ import annotations
@@ -17,16 +18,18 @@ from atcaprov.emulator.random_source import SystemRandom
 from atcaprov.emulator.state_file import StateFile
 from atcaprov.errors import Code, TransportError, UsageError
 from atcaprov.hal.base import Hal
+from atcaprov.hal.bus_lock import BusLock
 
 _OPTIONS: Final = ("image", "clock", "faults")
 
 
 class EmulatedHal(Hal):
-    """One software chip in this process."""
+    """One software chip in this process; `lock`, which keeps other programs away, is given back at the end."""
 
-    def __init__(self, chip: Chip, url: str) -> None:
+    def __init__(self, chip: Chip, url: str, lock: BusLock | None = None) -> None:
         self.chip = chip
         self.url = url
+        self._lock = lock
 
     def wake(self) -> None:
         """Wake the chip."""
@@ -54,6 +57,16 @@ class EmulatedHal(Hal):
             )
         return reply
 
+    def close(self) -> None:
+        """Let others have the chip."""
+        if self._lock is not None:
+            self._lock.release()
+
+
+def file_lock(path: Path) -> BusLock:
+    """Return the lock of a chip that is kept in a file."""
+    return BusLock(str(path.resolve()))
+
 
 def open_emulated(rest: str) -> EmulatedHal:
     """Open the chip that the part of the URL behind `emulator:` names: `[FILE][?OPTION=VALUE[&OPTION=VALUE]]`.
@@ -63,6 +76,7 @@ def open_emulated(rest: str) -> EmulatedHal:
 
     Raises:
         UsageError: an option is unknown, or a file is damaged or cannot be read or written.
+        TransportError: another program has the chip of this file open (DEVICE_BUSY).
     """
     name, _, query = rest.partition("?")
     options = _options(query)
@@ -73,11 +87,17 @@ def open_emulated(rest: str) -> EmulatedHal:
     if not name:
         chip = Chip(image.make(source), random_source=source, clock=clock, faults=faults)
         return EmulatedHal(chip, f"emulator:{rest}")
-    store = StateFile(Path(name))
-    memory = store.load() or image.make(source)
-    chip = Chip(memory, random_source=source, keeper=store, clock=clock, faults=faults)
-    store.keep(chip.memory)
-    return EmulatedHal(chip, f"emulator:{rest}")
+    lock = file_lock(Path(name))
+    lock.acquire()
+    try:
+        store = StateFile(Path(name))
+        memory = store.load() or image.make(source)
+        chip = Chip(memory, random_source=source, keeper=store, clock=clock, faults=faults)
+        store.keep(chip.memory)
+    except BaseException:
+        lock.release()
+        raise
+    return EmulatedHal(chip, f"emulator:{rest}", lock)
 
 
 def _options(query: str) -> dict[str, str]:

@@ -15,7 +15,7 @@ from atcaprov.emulator.images import Image
 from atcaprov.emulator.memory import Memory
 from atcaprov.emulator.random_source import SystemRandom
 from atcaprov.emulator.state_file import StateFile
-from atcaprov.hal.bus_lock import BusLock
+from atcaprov.hal.emulated import file_lock
 
 FIRST_ADDRESS: Final = 0x08
 LAST_ADDRESS: Final = 0x77
@@ -45,15 +45,15 @@ def make_chips(
 
 @contextmanager
 def holding(state: Path | None, count: int) -> Iterator[None]:
-    """Keep other servers away from the state files until the block ends.
+    """Keep other programs away from the state files until the block ends.
 
     Raises:
-        TransportError: another server uses one of them (DEVICE_BUSY).
+        TransportError: another program uses one of them (DEVICE_BUSY).
     """
     files = [_numbered(state, number) for number in range(count)] if state else []
     with ExitStack() as held:
         for file in files:
-            held.enter_context(BusLock(str(file.resolve())).held(0))
+            held.enter_context(file_lock(file).held(0))
         yield
 
 

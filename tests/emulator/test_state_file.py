@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from atcaprov import durable
 from atcaprov.chip.commands import Opcode
 from atcaprov.emulator.chip import Chip
 from atcaprov.errors import Code, TransportError, UsageError
@@ -34,6 +35,7 @@ def test_a_change_is_in_the_file_when_its_reply_is_out(path: Path) -> None:
     first.wake()
     first.exchange(packet(Opcode.LOCK, 0x80))
     public_key = reply_body(first.exchange(packet(Opcode.GEN_KEY, 4, 0)))
+    first.close()
     second = open_hal(f"emulator:{path}")
     second.wake()
     assert reply_body(second.exchange(packet(Opcode.GEN_KEY, 0, 0))) == public_key
@@ -41,10 +43,68 @@ def test_a_change_is_in_the_file_when_its_reply_is_out(path: Path) -> None:
 
 def test_reading_writes_nothing(path: Path) -> None:
     hal = open_emulated(str(path))
-    path.unlink()
+    before = path.stat()
     hal.wake()
     hal.exchange(packet(Opcode.READ, 0x80))
-    assert not path.exists()
+    assert path.stat() == before
+
+
+UPDATE = packet(Opcode.UPDATE_EXTRA, 0, 7)
+
+
+@pytest.mark.parametrize("command", [packet(Opcode.READ, 0x80), UPDATE], ids=["read", "change"])
+@pytest.mark.parametrize("other", [None, "{}"], ids=["nothing", "another file"])
+def test_a_file_that_was_moved_away_does_not_come_back(path: Path, command: bytes, other: str | None) -> None:
+    hal = open_emulated(str(path))
+    moved = path.rename(path.with_name("drawer.json"))
+    before = moved.read_text()
+    if other is not None:
+        path.write_text(other)
+    hal.wake()
+    for _ in range(2):
+        with pytest.raises(TransportError, match="not in its place") as caught:
+            hal.exchange(command)
+        assert caught.value.code == Code.DEVICE_NOT_FOUND
+    assert moved.read_text() == before
+    assert [file.name for file in sorted(path.parent.iterdir())] == (["chip.json"] if other else []) + ["drawer.json"]
+    hal.close()
+    again = open_emulated(str(moved))
+    again.wake()
+    assert reply_body(again.exchange(UPDATE)) == b"\0"
+
+
+def test_a_file_that_is_moved_away_while_it_is_written_does_not_come_back(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hal = open_emulated(str(path))
+    write_new = durable.write_new
+
+    def unplugged_meanwhile(fresh: Path, data: bytes, mode: int) -> None:
+        write_new(fresh, data, mode)
+        path.rename(path.with_name("drawer.json"))
+
+    monkeypatch.setattr(durable, "write_new", unplugged_meanwhile)
+    hal.wake()
+    with pytest.raises(TransportError):
+        hal.exchange(UPDATE)
+    assert [file.name for file in path.parent.iterdir()] == ["drawer.json"]
+
+
+def test_one_program_at_a_file_by_whatever_name(path: Path) -> None:
+    link = path.with_name("link.json")
+    link.symlink_to(path)
+    first = open_emulated(str(path))
+    for name in (path, link):
+        with pytest.raises(TransportError) as caught:
+            open_emulated(str(name))
+        assert caught.value.code == Code.DEVICE_BUSY
+    first.close()
+    second = open_emulated(str(link))
+    second.wake()
+    second.exchange(UPDATE)
+    assert link.is_symlink()
+    with pytest.raises(TransportError):
+        open_emulated(str(path))
 
 
 def test_nothing_is_left_beside_the_file(path: Path) -> None:
@@ -85,7 +145,7 @@ def damaged(text: str) -> list[str]:
 
 @pytest.mark.parametrize("number", range(19))
 def test_a_damaged_file_is_named_and_left_alone(path: Path, number: int) -> None:
-    open_emulated(str(path))
+    open_emulated(str(path)).close()
     text = damaged(path.read_text())[number]
     path.write_text(text, encoding="utf-8")
     with pytest.raises(UsageError) as caught:
@@ -96,7 +156,7 @@ def test_a_damaged_file_is_named_and_left_alone(path: Path, number: int) -> None
 
 
 def test_every_cut_of_the_file_is_noticed(path: Path) -> None:
-    open_emulated(str(path))
+    open_emulated(str(path)).close()
     text = path.read_bytes()
     for length in range(len(text) - 2):
         path.write_bytes(text[:length])

@@ -56,6 +56,16 @@ def test_buses_of_other_names_do_not_meet(tmp_path: Path) -> None:
         assert len(list(tmp_path.iterdir())) == 2
 
 
+def test_names_that_only_look_alike_have_files_of_their_own(tmp_path: Path) -> None:
+    names = ("/home/a-b.json", "/home/a/b.json", "/home/a b.json", "/" + 300 * "x", "/" + 301 * "x")
+    locks = [BusLock(name, tmp_path) for name in names]
+    for lock in locks:
+        lock.acquire()
+    assert len(list(tmp_path.iterdir())) == len(names)
+    for lock in locks:
+        lock.release()
+
+
 def test_a_lock_file_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "target").touch()
     (tmp_path / "atcaprov-bus.lock").symlink_to(tmp_path / "target")

@@ -79,7 +79,7 @@ def test_a_chip_that_can_not_be_driven_is_released(tmp_path: Path, monkeypatch: 
         raise TransportError("no driver", code=Code.LIBRARY_MISSING)
 
     closed: list[str] = []
-    monkeypatch.setattr("atcaprov.device.device.load_library", missing)
+    monkeypatch.setattr("atcaprov.device.driver.load_library", missing)
     monkeypatch.setattr("atcaprov.hal.emulated.EmulatedHal.close", lambda hal: closed.append(hal.url), raising=False)
     for opener in (Tracing(tmp_path / "run.jsonl", never).open, Device.open):
         with pytest.raises(TransportError):
