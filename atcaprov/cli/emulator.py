@@ -99,12 +99,18 @@ def record(device: str, file: Path) -> None:
 @click.option("--state", type=_FILE, metavar="FILE", help="Begin with the chip in this state file; it stays as it is.")
 @click.option("--unmasked", is_flag=True, help="Show bytes that could belong to a secret, too.")
 def replay_file(file: Path, image: str, state: Path | None, unmasked: bool) -> int:
-    """Play the recording FILE against a software chip and print the first difference; exit code 1 if there is one."""
+    """Play FILE, a recording or a trace, against a software chip and print the first difference.
+
+    Exit code 1 if there is one.
+    """
     trace = read_trace(file)
     memory = _load(state) if state else load_image(image).make(SystemRandom())
-    difference = replay(trace, memory)
+    found = replay(trace, memory)
+    difference = found.difference
     if difference is None:
-        click.echo(f"All {len(trace.events)} events agree.")
+        count = found.passed_over
+        passed = f"; {count} of them depend on masked bytes and were passed over" if count else ""
+        click.echo(f"All {len(trace.events)} events agree{passed}.")
         return 0
     click.echo(difference.text(unmasked=unmasked))
     return _DIFFERENT

@@ -10,7 +10,7 @@ The last line is `{"end": "complete"}`, or `{"end": "incomplete"}` where the fil
 was cut.
 
 `at` and `took` are seconds. Packets are hexadecimal, count to CRC, no word address. A byte that could belong to a
-secret is written as `..` unless the trace was made as a recording; `masked_packets` says which bytes these are.
+secret is written as `..` unless the trace was made as a recording; `atcaprov.hal.masking` says which bytes these are.
 """
 
 from __future__ import annotations
@@ -18,30 +18,23 @@ from __future__ import annotations
 import json
 import os
 import re
+import stat
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TextIO
 
-from atcaprov.chip.commands import Opcode, Zone
 from atcaprov.errors import Code, UsageError
 
 FORMAT: Final = "atcaprov trace"
 VERSION: Final = 1
 CALLS: Final = frozenset({"wake", "idle", "sleep", "exchange"})
-MASK: Final = ".."
 _PACKET: Final = re.compile(r"(?:[0-9a-f]{2}|\.\.)*")
 _COMPLETE: Final = "complete"
 _INCOMPLETE: Final = "incomplete"
-_COMMAND_HEADER: Final = 5
-_COUNT: Final = 1
-_STATUS_REPLY: Final = 4
-_NONCE_FIXED: Final = 0x03
-_NONCE_TARGET: Final = 0xC0
-_NONCE_TO_DIGEST_BUFFER: Final = 0x40
-_SHA_READ_CONTEXT: Final = 0x06
-_SHA_WRITE_CONTEXT: Final = 0x07
+_LONGEST_SECONDS: Final = 1e9
+_OWNER_ONLY: Final = 0o600
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,40 +66,6 @@ class Trace:
     events: tuple[TraceEvent, ...]
     complete: bool = False
     """It was written to its end, with nothing left out."""
-
-
-def masked_packets(packet: bytes, reply: bytes) -> tuple[str, str]:
-    """Return command and reply as hexadecimal, with `..` for each byte that could belong to a secret.
-
-    Masked are the data of PrivWrite, AES, KDF, SHA contexts, writes to data slots, and fixed nonces that may load a
-    key; and the data of ECDH, KDF, AES, Random and SHA contexts in replies. Answers to challenges (CheckMac,
-    DeriveKey, MAC, HMAC) and encrypted writes too: against a secret made of a password they allow guessing.
-    """
-    opcode, mode = (packet[1], packet[2]) if len(packet) > _COMMAND_HEADER else (-1, 0)
-    sent = _masked(packet, _COMMAND_HEADER) if _data_secret(opcode, mode) else packet.hex()
-    hidden = len(reply) > _STATUS_REPLY and _reply_secret(opcode, mode)
-    return sent, _masked(reply, _COUNT) if hidden else reply.hex()
-
-
-def _masked(packet: bytes, start: int) -> str:
-    # The CRC goes too: over a few unknown bytes it would give them away.
-    return packet[:start].hex() + MASK * len(packet[start:])
-
-
-def _data_secret(opcode: int, mode: int) -> bool:
-    if opcode == Opcode.WRITE:
-        return mode & 0x03 == Zone.DATA
-    if opcode == Opcode.NONCE:
-        return mode & 0x03 == _NONCE_FIXED and mode & _NONCE_TARGET != _NONCE_TO_DIGEST_BUFFER
-    if opcode == Opcode.SHA:
-        return mode & 0x07 == _SHA_WRITE_CONTEXT
-    return opcode in (Opcode.PRIV_WRITE, Opcode.AES, Opcode.KDF, Opcode.CHECK_MAC, Opcode.DERIVE_KEY)
-
-
-def _reply_secret(opcode: int, mode: int) -> bool:
-    if opcode == Opcode.SHA:
-        return mode & 0x07 == _SHA_READ_CONTEXT
-    return opcode in (Opcode.ECDH, Opcode.KDF, Opcode.AES, Opcode.RANDOM, Opcode.MAC, Opcode.HMAC)
 
 
 class TraceWriter:
@@ -162,7 +121,7 @@ def create_trace(path: Path, device: str) -> TraceWriter:
         UsageError: the file cannot be written (FILE_UNWRITABLE).
     """
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        descriptor = _emptied(path)
     except OSError as error:
         raise _unwritable(str(path), error) from error
     file = os.fdopen(descriptor, "w", encoding="ascii", newline="\n")
@@ -172,6 +131,19 @@ def create_trace(path: Path, device: str) -> TraceWriter:
         with suppress(OSError):
             file.close()
         raise
+
+
+def _emptied(path: Path) -> int:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), _OWNER_ONLY)
+    try:
+        if stat.S_ISREG(os.fstat(descriptor).st_mode):
+            if hasattr(os, "fchmod"):
+                os.fchmod(descriptor, _OWNER_ONLY)  # one that was there may have been open to others
+            os.ftruncate(descriptor, 0)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
 
 
 def read_trace(path: Path) -> Trace:
@@ -228,8 +200,8 @@ def _event(members: dict[str, Any]) -> TraceEvent:
     numbers = {key: members.get(key, 0.0) for key in ("at", "took")}
     if not all(isinstance(value, str) for value in texts.values()):
         raise ValueError("'sent', 'got' and 'error' must be texts")
-    if not all(isinstance(value, int | float) for value in numbers.values()):
-        raise ValueError("'at' and 'took' must be numbers")
+    if not all(isinstance(value, int | float) and 0 <= value <= _LONGEST_SECONDS for value in numbers.values()):
+        raise ValueError("'at' and 'took' must be numbers of seconds")
     for key in ("sent", "got"):
         if not _PACKET.fullmatch(texts[key]):
             raise ValueError(f"'{key}' is not hexadecimal")

@@ -7,16 +7,17 @@ from collections.abc import Callable
 
 from atcaprov.errors import AtcaProvError, Code, UsageError
 from atcaprov.hal.base import Hal
-from atcaprov.hal.trace import TraceEvent, TraceWriter, masked_packets
+from atcaprov.hal.masking import PublicSlots, masked_packets
+from atcaprov.hal.trace import TraceEvent, TraceWriter
 
 
 class TracedHal(Hal):
     """Passes every call to `hal` and writes it to `writer`.
 
-    `recording` keeps every byte, so that the trace can be replayed; such a file holds the secrets that went over the
-    bus; one that can't be written ends the call with the writer's UsageError. Without it, bytes that could belong to
-    a secret are masked, and a file that takes no more ends the trace and not the work with the chip: `on_loss` hears
-    of it when the HAL is closed.
+    `recording` keeps every byte, so that all can be replayed; such a file holds the secrets that went over the bus; one
+    that can't be written ends the call with the writer's UsageError. Without it, bytes that could belong to a secret
+    are masked, and a file that takes no more ends the trace and not the work with the chip: `on_loss` hears of it when
+    the HAL is closed.
     """
 
     def __init__(
@@ -31,6 +32,7 @@ class TracedHal(Hal):
         self._hal = hal
         self._writer = writer
         self._recording = recording
+        self._public = PublicSlots()
         self._on_loss = on_loss
         self._loss: UsageError | None = None
         self._start = time.monotonic()
@@ -92,4 +94,8 @@ class TracedHal(Hal):
             self._writer.give_up()
 
     def _texts(self, packet: bytes, reply: bytes) -> tuple[str, str]:
-        return (packet.hex(), reply.hex()) if self._recording else masked_packets(packet, reply)
+        if self._recording:
+            return packet.hex(), reply.hex()
+        texts = masked_packets(packet, reply, self._public)
+        self._public.learn(packet, reply)
+        return texts

@@ -22,8 +22,10 @@ from atcaprov.chip.memory_map import (
 from atcaprov.emulator.memory import SLOT_STARTS, Memory
 from atcaprov.emulator.random_source import SystemRandom
 from atcaprov.emulator.slot import Slot
-from atcaprov.hal.trace import MASK, TraceEvent
+from atcaprov.hal.masking import MASK
+from atcaprov.hal.trace import TraceEvent
 
+_HEADER: Final = 5
 _STATUS_REPLY: Final = 4
 _ZONE: Final = 0x03
 _ZONE_SIZES: Final = {int(Zone.CONFIG): CONFIG_SIZE, int(Zone.OTP): OTP_SIZE}
@@ -45,7 +47,10 @@ def learn(events: Iterable[TraceEvent], memory: Memory) -> None:
     made: set[int] = set()
     keys: set[int] = set()
     for event in events:
-        if event.do != "exchange" or MASK in event.sent + event.got or len(event.got) < 2 * _STATUS_REPLY:
+        if event.do != "exchange" or len(event.got) < 2 * _STATUS_REPLY:
+            continue
+        if MASK in event.sent + event.got:
+            changed.update(_changed_unseen(event.sent))
             continue
         packet, reply = bytes.fromhex(event.sent), bytes.fromhex(event.got)
         if len(packet) < 7:
@@ -66,18 +71,24 @@ def _shown(packet: bytes, reply: bytes, memory: Memory) -> dict[Place, int]:
         return {}
     if packet[2] & _ZONE == Zone.DATA and Slot(memory, packet[3] >> 3 & 0x0F).encrypt_read:
         return {}  # the reply is encrypted
-    return dict(zip(_places(packet), reply[1:-2], strict=False))
+    return dict(zip(places(packet), reply[1:-2], strict=False))
 
 
 def _changed(packet: bytes, reply: bytes) -> set[Place]:
     if reply[1] != Status.SUCCESS and len(reply) == _STATUS_REPLY:
         return set()
     if packet[1] == Opcode.WRITE:
-        return set(_places(packet))
+        return set(places(packet))
     return {(Zone.CONFIG, offset) for offset in _CHANGES.get(packet[1], ())}
 
 
-def _places(packet: bytes) -> list[Place]:
+def _changed_unseen(sent: str) -> set[Place]:
+    """Return what a masked command may have changed, by its first bytes, which are never masked."""
+    header = bytes.fromhex(sent[: 2 * _HEADER]) if MASK not in sent[: 2 * _HEADER] else b""
+    return set(places(header)) if len(header) == _HEADER and header[1] == Opcode.WRITE else set()
+
+
+def places(packet: bytes) -> list[Place]:
     """Return the places that P1 and P2 of a Read or Write name, as far as they exist."""
     zone, p2 = packet[2] & _ZONE, packet[3] | packet[4] << 8
     wide = bool(packet[2] & P1_32_BYTES)

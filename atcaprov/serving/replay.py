@@ -3,7 +3,7 @@
 The software chip begins with what the recording shows of the part: configuration, OTP and slots as they were read
 before they were written. What the part drew at random goes into the software chip's random source, so that nonces and
 what is computed from them agree. Keys that the part made for itself are unknown: of public keys, signatures and shared
-secrets only the size is compared.
+secrets only the size is compared. A trace with masked bytes is replayed as far as what is not masked decides.
 """
 
 from __future__ import annotations
@@ -19,9 +19,12 @@ from atcaprov.emulator.memory import Memory
 from atcaprov.emulator.random_source import SystemRandom
 from atcaprov.emulator.switches import Switches
 from atcaprov.errors import Code, UsageError
-from atcaprov.hal.trace import MASK, Trace, TraceEvent, masked_packets
+from atcaprov.hal.masking import MASK, masked_packets
+from atcaprov.hal.trace import Trace, TraceEvent
 from atcaprov.serving.learning import learn
+from atcaprov.serving.unknown import Unknown
 
+_HEADER: Final = 5
 _STATUS_REPLY: Final = 4
 _RANDOM_SIZE: Final = 32
 _OWN_KEYS: Final = frozenset({Opcode.GEN_KEY, Opcode.SIGN, Opcode.ECDH})
@@ -84,41 +87,68 @@ class _RecordedRandom(SystemRandom):
         return drawn if len(drawn) == count else super().take(count)
 
 
-def replay(trace: Trace, memory: Memory, *, switches: Switches | None = None) -> Difference | None:
-    """Play a recording against a software chip that begins with `memory`, and return where they first differ.
+@dataclass(frozen=True)
+class Comparison:
+    """What a replay has found."""
 
-    `memory` is changed: what the recording shows of the part goes in first.
+    difference: Difference | None
+    passed_over: int
+    """Events before the difference, or in all, whose reply depends on masked bytes: it was not compared."""
+
+
+def replay(trace: Trace, memory: Memory, *, switches: Switches | None = None) -> Comparison:
+    """Play a trace against a software chip that begins with `memory`, up to where they first differ.
+
+    `memory` is changed: what the trace shows of the part goes in first.
 
     Raises:
-        UsageError: a packet of the trace is masked (FILE_INVALID): it is no recording.
+        UsageError: the first five bytes of a command, which are no secret, are masked (FILE_INVALID).
     """
     for number, event in enumerate(trace.events, 1):
-        if MASK in event.sent:
-            raise UsageError(
-                f"Event {number} of the trace has masked bytes.",
-                advice="Only a recording, which keeps every byte, can be replayed.",
-                code=Code.FILE_INVALID,
-            )
+        if MASK in event.sent[: 2 * _HEADER]:
+            raise UsageError(f"Event {number} of the trace does not tell its command.", code=Code.FILE_INVALID)
     learn(trace.events, memory)
-    random, clock = _RecordedRandom(), _RecordedClock()
-    chip = Chip(memory, random_source=random, switches=switches, clock=clock)
-    return _first_difference(trace.events, chip, random, clock)
+    return _Replay(memory, switches).compare(trace.events)
 
 
-def _first_difference(
-    events: Iterable[TraceEvent], chip: Chip, random: _RecordedRandom, clock: _RecordedClock
-) -> Difference | None:
-    for number, event in enumerate(events, 1):
-        clock.moment = event.at
-        if event.do != "exchange":
-            {"wake": chip.wake, "idle": chip.idle, "sleep": chip.sleep}[event.do]()
-            continue
-        packet = bytes.fromhex(event.sent)
-        random.drawn = _drawn(packet, event.got)
-        found = chip.exchange(packet)
-        if not _agree(packet, event, found):
-            return Difference(number, event, found, str(chip.last_refusal or ""))
-    return None
+class _Replay:
+    """One software chip, and what is not known of it."""
+
+    def __init__(self, memory: Memory, switches: Switches | None) -> None:
+        self._random, self._clock = _RecordedRandom(), _RecordedClock()
+        self._chip = Chip(memory, random_source=self._random, switches=switches, clock=self._clock)
+        self._unknown = Unknown()
+
+    def compare(self, events: Iterable[TraceEvent]) -> Comparison:
+        passed_over = 0
+        for number, event in enumerate(events, 1):
+            self._clock.moment = event.at
+            if event.do != "exchange":
+                self._power(event.do)
+            elif MASK in event.sent:
+                self._unknown.pass_over(bytes.fromhex(event.sent[: 2 * _HEADER]), event.got)
+                passed_over += 1
+            else:
+                packet = bytes.fromhex(event.sent)
+                found = self._ask(packet, event)
+                if event.error and len(packet) >= _HEADER:
+                    self._unknown.pass_over(packet, "")  # what the part did with it is unknown
+                elif self._unknown.decides(packet):
+                    self._unknown.pass_over(packet, event.got)
+                    passed_over += 1
+                elif not _agree(packet, event, found):
+                    return Comparison(Difference(number, event, found, str(self._chip.last_refusal or "")), passed_over)
+        return Comparison(None, passed_over)
+
+    def _power(self, do: str) -> None:
+        if do == "sleep":
+            self._chip.wake()  # an idle chip hears nothing else
+            self._unknown.slept()
+        {"wake": self._chip.wake, "idle": self._chip.idle, "sleep": self._chip.sleep}[do]()
+
+    def _ask(self, packet: bytes, event: TraceEvent) -> bytes:
+        self._random.drawn = _drawn(packet, event.got)
+        return self._chip.exchange(self._unknown.lock_without_crc(packet))
 
 
 def _drawn(packet: bytes, got: str) -> bytes:
@@ -134,7 +164,7 @@ def _drawn(packet: bytes, got: str) -> bytes:
 
 def _agree(packet: bytes, event: TraceEvent, found: bytes) -> bool:
     if event.error:
-        return True  # the way to the part failed; what the part did is unknown
+        return True  # the way to the part failed
     if len(event.got) != 2 * len(found):
         return False
     own_key = len(packet) > 1 and packet[1] in _OWN_KEYS and len(found) > _STATUS_REPLY

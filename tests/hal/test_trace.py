@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from atcaprov.chip.commands import Opcode
 from atcaprov.errors import Code, TransportError, UsageError
+from atcaprov.hal.masking import masked_packets
 from atcaprov.hal.registry import open_hal
-from atcaprov.hal.trace import TraceEvent, TraceWriter, create_trace, masked_packets, parse_trace, read_trace
+from atcaprov.hal.trace import TraceEvent, TraceWriter, create_trace, parse_trace, read_trace
 from atcaprov.hal.traced import TracedHal
 from tests.support.chips import packet
 
@@ -51,6 +52,19 @@ def test_a_trace_tells_what_was_called_and_answered(path: Path) -> None:
     ]
     assert [event.at for event in trace.events] == sorted(event.at for event in trace.events)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_file_that_is_there_is_closed_to_others_and_a_link_is_not_followed(path: Path) -> None:
+    path.write_text("old")
+    path.chmod(0o644)
+    create_trace(path, "emulator:").close()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert "old" not in path.read_text()
+    link = path.with_name("link")
+    link.symlink_to(path)
+    with pytest.raises(UsageError) as refused:
+        create_trace(link, "emulator:")
+    assert refused.value.code == Code.FILE_UNWRITABLE
 
 
 def test_each_line_is_in_the_file_before_the_next_call(path: Path) -> None:
@@ -130,6 +144,12 @@ def test_a_last_line_without_its_end_is_left_out() -> None:
         ('{"do": "exchange", "sent": "07", "got": "0."}', "'got' is not hexadecimal"),
         ('{"do": "exchange", "sent": 7}', "must be texts"),
         ('{"do": "wake", "at": "soon"}', "must be numbers"),
+        ('{"do": "wake", "at": NaN}', "must be numbers"),
+        ('{"do": "wake", "at": Infinity}', "must be numbers"),
+        ('{"do": "wake", "at": -1}', "must be numbers"),
+        ('{"do": "wake", "at": 1' + "0" * 400 + "}", "must be numbers"),
+        ('{"do": "wake", "at": 1' + "0" * 5000 + "}", "not JSON"),
+        ('{"do": "exchange", "sent": "07", "took": 1e10}', "must be numbers"),
     ],
 )
 def test_a_bad_line_is_named(line: str, reason: str) -> None:

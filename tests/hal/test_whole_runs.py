@@ -7,17 +7,23 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from io import StringIO
 
 import pytest
 
 from atcaprov.chip.memory_map import LOCK_CONFIG, LOCK_VALUE, UNLOCKED
 from atcaprov.device.device import Device
 from atcaprov.emulator.chip import Power
+from atcaprov.emulator.images import BLANK, load_image
+from atcaprov.emulator.random_source import SystemRandom
+from atcaprov.hal.trace import TraceWriter, parse_trace
+from atcaprov.hal.traced import TracedHal
 from atcaprov.kit.profiles import PROFILES, Profile
 from atcaprov.provisioning.profile import Profile as Product
 from atcaprov.provisioning.provision import Provisioner
 from atcaprov.provisioning.stages import Stage, StageStatus
 from atcaprov.provisioning.user_functions import UserFunctions
+from atcaprov.serving.replay import replay
 from tests.hal.ways import WAYS, CdcWay, HidWay, Way, standing
 from tests.support.board_requests import commands_of, keep_requests, opening_of
 from tests.support.faulty_board import Fault
@@ -53,6 +59,16 @@ def test_ten_stages(way: Way, authority: Authority) -> None:
     config = way.chip.memory.config
     assert UNLOCKED not in (config[LOCK_CONFIG], config[LOCK_VALUE])
     assert way.chip.power is Power.ASLEEP
+
+
+@pytest.mark.parametrize("way", WAYS, indirect=True)
+def test_the_trace_of_a_run_can_be_replayed(way: Way, authority: Authority) -> None:
+    file = StringIO()
+    with Device(TracedHal(way.open(), TraceWriter(file, "traced"))) as device:
+        provision(device, authority)
+        text = file.getvalue()
+    result = replay(parse_trace(text), load_image(BLANK).make(SystemRandom()))
+    assert (result.difference, result.passed_over) == (None, 0)
 
 
 class Silent(Unheard):

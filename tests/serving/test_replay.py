@@ -13,6 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from atcaprov.chip.commands import Opcode
+from atcaprov.chip.crc import crc16, with_crc
+from atcaprov.chip.memory_map import KEY_CONFIG, SLOT_SIZES
 from atcaprov.emulator.chip import Chip
 from atcaprov.emulator.images import image_names, load_image
 from atcaprov.emulator.memory import Memory
@@ -27,6 +29,8 @@ from atcaprov.serving.replay import replay
 from tests.emulator.test_commands_by_wheel import reference_chip
 from tests.support.chips import configured_memory, packet
 from tests.support.wheel import Wheel, buffer
+
+SUCCESS = bytes.fromhex("04000340")
 
 
 def blank(image: str = "atecc608a") -> Memory:
@@ -51,7 +55,7 @@ def test_what_was_asked_of_a_part_agrees_with_its_software_chip(image: str) -> N
     """The software chip begins as a blank 608A: what it needs to know stands in the recording."""
     trace = recording_of_probes(Chip(blank(image)))
     assert len(trace.events) > 300
-    assert replay(trace, blank()) is None
+    assert replay(trace, blank()).difference is None
 
 
 def test_the_harmless_packets_change_nothing_that_stays() -> None:
@@ -103,7 +107,7 @@ def test_a_recording_of_the_library_at_work_agrees() -> None:
         wheel.close()
         found = trace()
     assert config[16:] == bytes(chip.memory.config[16:52]) + config[52:68] + bytes(chip.memory.config[68:])
-    assert replay(found, blank()) is None
+    assert replay(found, blank()).difference is None
 
 
 @pytest.mark.parametrize(
@@ -117,18 +121,18 @@ def test_a_recording_of_the_library_at_work_agrees() -> None:
 )
 def test_a_part_that_answers_an_open_point_otherwise_is_found_out(switches: Switches, opcode: int) -> None:
     part = Chip(blank("tngtls"), switches=switches)
-    difference = replay(recording_of_probes(part), blank())
+    difference = replay(recording_of_probes(part), blank()).difference
     assert difference is not None
     assert bytes.fromhex(difference.event.sent)[1] == opcode
     assert difference.number > 1
-    assert replay(recording_of_probes(part), blank(), switches=switches) is None
+    assert replay(recording_of_probes(part), blank(), switches=switches).difference is None
 
 
 def test_a_difference_is_told_with_the_reason_and_without_secrets() -> None:
     secret = bytes(range(0x60, 0x80))
     sent = packet(Opcode.WRITE, 0x82, 8 << 3, secret)
     events = (TraceEvent("wake"), TraceEvent("exchange", sent.hex(), "04000340"))
-    difference = replay(Trace("", events), blank())
+    difference = replay(Trace("", events), blank()).difference
     assert difference is not None
     assert difference.number == 2
     assert secret[:8].hex() not in difference.text()
@@ -150,7 +154,7 @@ def test_a_flipped_bit_of_a_recording_is_found(part: int) -> None:
     flipped[1] ^= 1
     events = list(found.events)
     events[at] = replace(event, got=flipped.hex())
-    difference = replay(replace(found, events=tuple(events)), configured_memory())
+    difference = replay(replace(found, events=tuple(events)), configured_memory()).difference
     assert difference is not None
     assert difference.number == len(events) + 1 + at
 
@@ -163,22 +167,106 @@ def test_the_recordings_time_decides_about_the_watchdog() -> None:
         late = TraceEvent("exchange", info, answered, at=second)
         return TraceEvent("wake", at=0.0), TraceEvent("exchange", info, answered, at=0.1), late
 
-    assert replay(Trace("", events(1.0)), blank()) is None
-    difference = replay(Trace("", events(2.0)), blank())
+    assert replay(Trace("", events(1.0)), blank()).difference is None
+    difference = replay(Trace("", events(2.0)), blank()).difference
     assert difference is not None
     assert "the software chip answered  nothing" in difference.text()
 
 
 def test_after_a_failed_call_the_part_is_taken_at_its_next_word() -> None:
     failed = TraceEvent("exchange", packet(Opcode.INFO).hex(), "", "device-no-reply")
-    assert replay(Trace("", (TraceEvent("wake"), failed)), blank()) is None
+    assert replay(Trace("", (TraceEvent("wake"), failed)), blank()).difference is None
 
 
-def test_a_masked_trace_is_no_recording() -> None:
-    events = (TraceEvent("exchange", "2712430000" + ".." * 34, "04000340"),)
-    with pytest.raises(UsageError, match="masked") as caught:
-        replay(Trace("", events), blank())
+def test_a_command_that_is_not_told_is_refused() -> None:
+    with pytest.raises(UsageError, match="Event 1 of the trace does not tell its command") as caught:
+        replay(Trace("", (TraceEvent("exchange", "0712" + ".." * 5, "04000340"),)), blank())
     assert caught.value.code == Code.FILE_INVALID
+
+
+SECRET = bytes(range(0x60, 0x80))
+
+
+@contextmanager
+def traced(chip: Chip) -> Iterator[tuple[TracedHal, Callable[[], Trace]]]:
+    """A trace without secrets."""
+    file = StringIO()
+    hal = TracedHal(EmulatedHal(chip, "emulator:"), TraceWriter(file, "emulator:"))
+    hal.wake()
+
+    def trace() -> Trace:
+        assert SECRET[:8].hex() not in file.getvalue()
+        return parse_trace(file.getvalue())
+
+    yield hal, trace
+
+
+def unlocked() -> Memory:
+    """Slots 8 and 9 public, slot 3 secret; the data zone open."""
+    return configured_memory(slots={3: (0x0F8F, 0x003C), 8: (0x0F0F, 0x003C), 9: (0x0F0F, 0x003C)}, data_locked=False)
+
+
+def test_what_a_masked_write_left_is_not_compared_and_the_rest_is() -> None:
+    with traced(Chip(unlocked())) as (hal, trace):
+        hal.exchange(packet(Opcode.WRITE, 0x82, 8 << 3, SECRET))  # the configuration was not read before
+        hal.exchange(packet(Opcode.LOCK, 0x81))
+        assert hal.exchange(packet(Opcode.READ, 0x82, 9 << 3))[1:-2] == b"\xff" * 32
+        hal.exchange(packet(Opcode.COUNTER, 1, 0))
+        found = trace()
+    read = hidden(found.events[-3], 8 << 3)
+    found = replace(found, events=(*found.events[:-1], read, found.events[-1]))
+    result = replay(found, unlocked())
+    assert (result.difference, result.passed_over) == (None, 2)
+    last = found.events[-1]
+    wrong = replace(found, events=(*found.events[:-1], replace(last, got=last.got[:2] + "ff" + last.got[4:])))
+    difference = replay(wrong, unlocked()).difference
+    assert difference is not None
+    assert difference.number == len(found.events)
+
+
+def hidden(event: TraceEvent, place: int) -> TraceEvent:
+    """Return a read of another place with an answer that nobody can check."""
+    answer = with_crc(b"\x23" + bytes(range(0x20, 0x40)))
+    return replace(event, sent=packet(Opcode.READ, 0x82, place).hex(), got=answer.hex())
+
+
+def test_a_lock_over_unknown_bytes_is_played_without_their_crc() -> None:
+    memory = unlocked()
+    with traced(Chip(memory)) as (hal, trace):
+        hal.exchange(packet(Opcode.WRITE, 0x82, 3 << 3, SECRET))
+        content = b"".join(
+            memory.read_slot(slot, 0, size)
+            for slot, size in enumerate(SLOT_SIZES)
+            if not memory.config[KEY_CONFIG + 2 * slot] & 1
+        )
+        assert hal.exchange(packet(Opcode.LOCK, 0x01, crc16(content + bytes(memory.otp)))) == SUCCESS
+        assert hal.exchange(packet(Opcode.LOCK, 0x01, 0)) != SUCCESS
+        found = trace()
+    result = replay(found, unlocked())
+    assert (result.difference, result.passed_over) == (None, 1)
+
+
+def test_after_a_masked_nonce_nothing_is_compared_that_needs_it_until_the_chip_slept() -> None:
+    with traced(Chip(configured_memory())) as (hal, trace):
+        hal.exchange(packet(Opcode.NONCE, 0x03, 0, SECRET))
+        hal.exchange(packet(Opcode.GEN_DIG, 2, 3))
+        hal.exchange(packet(Opcode.MAC, 0x01, 3))
+        hal.exchange(packet(Opcode.INFO))
+        hal.sleep()
+        hal.wake()
+        for mode in (0, 2):
+            hal.exchange(packet(Opcode.SHA, mode))
+        found = trace()
+    result = replay(found, configured_memory())
+    assert (result.difference, result.passed_over) == (None, 3)
+
+
+def test_what_a_failed_write_left_is_not_compared() -> None:
+    failed = TraceEvent("exchange", packet(Opcode.WRITE, 0x80, 8, bytes(32)).hex(), error="device-no-reply")
+    read = TraceEvent("exchange", packet(Opcode.READ, 0x80, 8).hex(), with_crc(b"\x23" + bytes(range(32))).hex())
+    memory = configured_memory(config_locked=False, data_locked=False)
+    result = replay(Trace("", (TraceEvent("wake"), failed, read)), memory)
+    assert (result.difference, result.passed_over) == (None, 1)
 
 
 _PACKETS = st.binary(min_size=1, max_size=40) | st.builds(
@@ -189,5 +277,5 @@ _PACKETS = st.binary(min_size=1, max_size=40) | st.builds(
 @given(st.lists(st.tuples(_PACKETS, st.binary(max_size=40)), max_size=5))
 def test_any_trace_is_played_to_a_verdict(pairs: list[tuple[bytes, bytes]]) -> None:
     events = [TraceEvent("exchange", sent.hex(), got.hex()) for sent, got in pairs]
-    difference: Any = replay(Trace("", (TraceEvent("wake"), *events)), blank())
+    difference: Any = replay(Trace("", (TraceEvent("wake"), *events)), blank()).difference
     assert difference is None or difference.text()

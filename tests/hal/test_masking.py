@@ -1,0 +1,98 @@
+"""Which slots a trace takes for public, judged by the model of the configuration zone."""
+
+from __future__ import annotations
+
+from io import StringIO
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from atcaprov.chip.commands import Opcode
+from atcaprov.chip.memory_map import SLOT_CONFIG
+from atcaprov.config_zone.slot import KeyConfig, SlotConfig
+from atcaprov.emulator.chip import Chip
+from atcaprov.hal.emulated import EmulatedHal
+from atcaprov.hal.trace import TraceWriter
+from atcaprov.hal.traced import TracedHal
+from tests.support.chips import configured_memory, packet
+
+SECRET = bytes(range(0x60, 0x80))
+SLOT = 8
+WRITE = packet(Opcode.WRITE, 0x82, SLOT << 3, SECRET)
+PUBLIC, HIDDEN, ENCRYPTED = (0x0F0F, 0x003C), (0x0F8F, 0x003C), (0x0F4F, 0x003C)
+CONFIG_READS = [packet(Opcode.READ, 0x80, block << 3) for block in range(4)]
+
+
+def traced(slot_words: tuple[int, int], packets: list[bytes], *, config_locked: bool = True) -> str:
+    """Return the trace of packets to a chip with these words of SlotConfig and KeyConfig."""
+    file = StringIO()
+    memory = configured_memory(slots={SLOT: slot_words}, config_locked=config_locked, data_locked=False)
+    hal = TracedHal(EmulatedHal(Chip(memory), "emulator:"), TraceWriter(file, "emulator:"))
+    hal.wake()
+    for content in packets:
+        hal.exchange(content)
+    return file.getvalue()
+
+
+def shows(trace: str) -> bool:
+    return SECRET[:8].hex() in trace
+
+
+def test_a_slot_is_public_when_its_whole_configuration_says_so() -> None:
+    assert shows(traced(PUBLIC, [*CONFIG_READS, WRITE]))
+    for words in (HIDDEN, ENCRYPTED):
+        assert not shows(traced(words, [*CONFIG_READS, WRITE]))
+    assert not shows(traced(PUBLIC, [WRITE]))
+    slot_config, key_config = CONFIG_READS[1], CONFIG_READS[3]
+    assert not shows(traced(PUBLIC, [slot_config, WRITE]))
+    assert not shows(traced(PUBLIC, [key_config, WRITE]))
+    assert shows(traced(PUBLIC, [slot_config, key_config, WRITE]))
+
+
+def test_the_word_reads_count_as_well() -> None:
+    words = [packet(Opcode.READ, 0x00, offset >> 5 << 3 | offset >> 2 & 7) for offset in (36, 112)]
+    assert shows(traced(PUBLIC, [*words, WRITE]))
+
+
+def test_a_refused_write_stays_masked() -> None:
+    assert not shows(traced(PUBLIC, [*CONFIG_READS, WRITE], config_locked=False))
+
+
+def test_an_encrypted_write_stays_masked() -> None:
+    encrypted = packet(Opcode.WRITE, 0xC2, SLOT << 3, SECRET + bytes(32))
+    assert not shows(traced(PUBLIC, [*CONFIG_READS, encrypted]))
+
+
+def test_what_was_written_to_the_configuration_counts_and_what_failed_is_forgotten() -> None:
+    place = (SLOT_CONFIG + 2 * SLOT) // 4
+    lock = packet(Opcode.LOCK, 0x80)
+    to_public = packet(Opcode.WRITE, 0x00, place >> 3 << 3 | place & 7, bytes.fromhex("0f0f0f0f"))
+    to_hidden = packet(Opcode.WRITE, 0x00, place >> 3 << 3 | place & 7, bytes.fromhex("8f0f8f0f"))
+    assert shows(traced(HIDDEN, [*CONFIG_READS, to_public, lock, WRITE], config_locked=False))
+    assert not shows(traced(PUBLIC, [*CONFIG_READS, to_hidden, lock, WRITE], config_locked=False))
+    assert not shows(traced(PUBLIC, [*CONFIG_READS, to_hidden, WRITE]))
+
+
+def test_another_chip_in_the_middle_is_another_configuration() -> None:
+    file = StringIO()
+    hal = TracedHal(EmulatedHal(Chip(), "emulator:"), TraceWriter(file, "emulator:"))
+    chips = []
+    for number, words in enumerate((PUBLIC, HIDDEN)):
+        memory = configured_memory(slots={SLOT: words}, data_locked=False)
+        memory.config[2] = number
+        chips.append(EmulatedHal(Chip(memory), "emulator:"))
+    for chip in chips:
+        chip.wake()
+        hal._hal = chip
+        for content in CONFIG_READS if chip is chips[0] else CONFIG_READS[:1]:
+            hal.exchange(content)
+    hal.exchange(WRITE)
+    assert not shows(file.getvalue())
+
+
+@given(st.integers(0, 0xFFFF), st.integers(0, 0xFFFF))
+def test_a_slot_that_the_model_calls_secret_never_shows(slot_word: int, key_word: int) -> None:
+    slot_config, key_config = SlotConfig(slot_word), KeyConfig(key_word)
+    is_hidden = slot_config.is_secret or slot_config.encrypt_read or key_config.private
+    trace = traced((slot_word, key_word), [*CONFIG_READS, WRITE])
+    assert not (shows(trace) and is_hidden)
