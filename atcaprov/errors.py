@@ -67,6 +67,7 @@ class Code(enum.StrEnum):
     SLOT_NOT_ALLOWED = "slot-not-allowed"
     SLOT_NOT_LOCKABLE = "slot-not-lockable"
     NOT_A_MODULE = "not-a-module"
+    SIGNED_UNEXPECTEDLY = "signed-unexpectedly"
     # CertificateError
     CERTIFICATE = "certificate"
     CERTIFICATE_MISMATCH = "certificate-mismatch"

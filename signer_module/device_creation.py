@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from atcaprov.certs.description import CertificateDescription
 from atcaprov.chip.memory_map import serial_number
@@ -28,6 +28,8 @@ from signer_module.root import MODULE_FILE, RootFolder, RootKey, write_module_fo
 from signer_module.signer import SignerDescriptions
 
 Consent = Callable[[list[str]], None]
+_NEW_KEY: Final = "its private key is made in the chip and never leaves it"
+_KEY_OF_REQUEST: Final = "its private key is that of the request"
 _Module = TypeVar("_Module", ModuleRoot, ModuleSigner)
 
 
@@ -135,14 +137,25 @@ def import_signer_certificate(
     descriptions: SignerDescriptions,
     *,
     chain: OutsideChain,
+    signatures: int,
     consent: Consent,
 ) -> Made[ModuleSigner]:
-    """Finish a module that an outside CA has certified; it comes back open and proved."""
+    """Finish a module that an outside CA has certified; it comes back open and proved.
+
+    `signatures` is how many a chip with quota must have counted, as `import_certificate` checks it.
+    """
     with _kept_if_good(Device.open(url)) as device:
         already = _finished(device)
         if not already:
-            consent(plan(device, order, "the certificate of the outside CA"))
-            import_certificate(device, order, descriptions, certificate=chain.signer, root=chain.issuer)
+            consent(plan(device, order, "the certificate of the outside CA", key=_KEY_OF_REQUEST))
+            import_certificate(
+                device,
+                order,
+                descriptions,
+                certificate=chain.signer,
+                root=chain.issuer,
+                signatures=signatures,
+            )
         module = _signer(device, None)
         if module.certificate != chain.signer:
             raise CertificateError(
@@ -154,8 +167,8 @@ def import_signer_certificate(
         return Made(module, already)
 
 
-def plan(device: Device, order: ModuleOrder, certificate: str) -> list[str]:
-    """Return in words what will be done to a chip."""
+def plan(device: Device, order: ModuleOrder, certificate: str, key: str = _NEW_KEY) -> list[str]:
+    """Return in words what will be done to a chip; `key` says what becomes of a key in one that was begun."""
     config = device.read_config()
     begun = is_config_locked(config)
     quota = f"; {order.quota} signatures and not one more" if order.quota is not None else ""
@@ -164,7 +177,7 @@ def plan(device: Device, order: ModuleOrder, certificate: str) -> list[str]:
         "  1. its configuration is locked already"
         if begun
         else "  1. its configuration is written and locked for ever",
-        "  2. its private key is made in the chip and never leaves it",
+        f"  2. {key if begun else _NEW_KEY}",
         f"  3. it gets {certificate} and its description",
         "  4. its data zone is locked for ever",
         "None of this can be undone, and the chip can become nothing else.",

@@ -17,7 +17,7 @@ from atcaprov.certs.keys import key_id, padded_public_key
 from atcaprov.certs.layout import certificate_layout
 from atcaprov.certs.unsigned import sign_request
 from atcaprov.device.device import Device
-from atcaprov.errors import CertificateError, Code, UsageError
+from atcaprov.errors import CertificateError, Code, ProvisioningError, UsageError
 from signer_module import layout
 from signer_module.key_file import SoftwareKey
 from signer_module.making import Making, ModuleOrder
@@ -127,6 +127,8 @@ class OutsideRequest:
 
     der: bytes
     public_key: bytes
+    signatures: int | None
+    """What the chip has counted so far; None without quota, when it counts nothing."""
 
 
 def request_certificate(
@@ -136,26 +138,51 @@ def request_certificate(
     *,
     signer_id: bytes,
     wanted: Callable[[bytes], bool],
+    new_key: bool,
 ) -> OutsideRequest:
     """Begin a signer module whose certificate an outside CA will sign: configuration, key, and the request.
 
-    The chip's key stays if `wanted` says so of its public key (a request that is made again). `import_certificate`
-    finishes the module. Raises as `make_signer`.
+    The chip's key stays if `wanted` says so of its public key (a request that is made again); another one is replaced
+    with `new_key` only, else UsageError (key-mismatch). `import_certificate` finishes the module. Raises as
+    `make_signer`.
     """
     making = Making(device, order)
+    begun = making.begun
     making.configure()
+    if begun and not new_key:
+        _refuse_other_key(making.present_key(), wanted)
     public_key = making.key(wanted)
     builder = x509.CertificateSigningRequestBuilder(description.subject_name(signer_id=signer_id.hex().upper()))
     builder = description.extensions.request(builder, key_id=key_id(public_key))
-    return OutsideRequest(sign_request(builder, public_key=public_key, sign=making.sign), public_key)
+    der = sign_request(builder, public_key=public_key, sign=making.sign)
+    return OutsideRequest(der, public_key, making.signatures())
+
+
+def _refuse_other_key(present: bytes | None, wanted: Callable[[bytes], bool]) -> None:
+    if present is not None and not wanted(present):
+        raise UsageError(
+            "The chip has a key already, for which the file of the request is no request.",
+            advice="Give the file of the earlier request, which keeps the key; or add --new-key, which makes a "
+            "certificate for that request worthless.",
+            code=Code.KEY_MISMATCH,
+        )
 
 
 def import_certificate(
-    device: Device, order: ModuleOrder, descriptions: SignerDescriptions, *, certificate: bytes, root: bytes
+    device: Device,
+    order: ModuleOrder,
+    descriptions: SignerDescriptions,
+    *,
+    certificate: bytes,
+    root: bytes,
+    signatures: int | None = None,
 ) -> None:
     """Finish a module that was begun with a request; `certificate` and `root`, the CA that issued it, are DER.
 
+    `signatures` is how many a chip with quota must have counted so far: until the data lock, whoever has it can sign.
+
     Raises:
+        ProvisioningError: the chip has counted another number (SIGNED_UNEXPECTEDLY).
         CertificateError: root and certificate do not belong together, or the certificate has no compressed form under
             the descriptions (CERTIFICATE_MISMATCH names the fields), or is for another key (KEY_MISMATCH).
         UsageError: the certificate's name is not that of the description, or there is no room for it.
@@ -171,6 +198,7 @@ def import_certificate(
             "The module was not begun: its chip has no key that a certificate could be for.",
             advice="Start with 'signer-module signer request'.",
         )
+    _require_signatures(making.signatures(), signatures)
     making.configure()
     if making.present_key() != public_key:
         raise CertificateError(
@@ -179,6 +207,17 @@ def import_certificate(
             code=Code.KEY_MISMATCH,
         )
     _finish(making, description, compressed, public_key, root_public_key)
+
+
+def _require_signatures(counted: int | None, expected: int | None) -> None:
+    if None not in (counted, expected) and counted != expected:
+        raise ProvisioningError(
+            f"The chip has counted {counted} signatures, and {expected} would be right: whoever had it since the "
+            "request may hold signatures that its key has made.",
+            advice="If you know why ('signer request' run again, an import that was cut), add "
+            f"--signatures {counted}. If not, take another chip.",
+            code=Code.SIGNED_UNEXPECTEDLY,
+        )
 
 
 def outside_document(

@@ -127,6 +127,10 @@ class Making:
         """Sign with the new key, R||S (64 bytes); the quota is set later."""
         return self.device.sign(layout.KEY_SLOT, digest)
 
+    def signatures(self) -> int | None:
+        """Return what Counter 0 says; None without quota, when nothing is counted."""
+        return self.device.counter(layout.USE_COUNTER) if self.order.quota is not None else None
+
     def write(self, slot: int, data: bytes) -> None:
         """Write a data slot from its beginning."""
         with self.device.permit(Act.WRITE_DATA):

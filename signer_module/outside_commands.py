@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
 import click
 from cryptography import x509
@@ -21,18 +22,22 @@ from signer_module.make_signer import request_certificate
 from signer_module.outside_chain import OutsideChain
 from signer_module.passwords import PasswordSource, password_options
 
+_UNTIL_THEN: Final = "Until then keep the chip locked away: whoever has it can sign with its key, whatever its quota."
+
 
 @click.command("request")
 @needed_device
 @click.option("--out", type=FILE, required=True, help="File for the request (PKCS#10, PEM).")
 @click.option("--signer-id", metavar="HHHH", required=True, help="Four hexadecimal digits, agreed with the CA.")
 @click.option("--signer-description", type=FILE, help="TOML description of the signer's certificate.")
+@click.option("--new-key", is_flag=True, help="Replace the key of an earlier request, whose certificate is lost then.")
 @order_options
 @password_options(new=True, whose="the module's")
 def signer_request(
     device: str,
     out: Path,
     signer_id: str,
+    new_key: bool,
     signer_description: Path | None,
     order_options: OrderOptions,
     source: PasswordSource,
@@ -45,12 +50,18 @@ def signer_request(
     wanted = order_options.order(source)
     files.require_room(out)
     with Device.open(device) as chip:
-        steps = plan(chip, wanted, "the certificate that the CA will make, which 'signer import' brings,")
-        order_options.consent(steps)
-        request = request_certificate(chip, wanted, description, signer_id=chosen, wanted=lambda key: key == earlier)
+        brought = "the certificate that the CA will make, which 'signer import' brings,"
+        order_options.consent(plan(chip, wanted, brought, key=_key_plan(out, earlier, new_key)))
+        request = request_certificate(
+            chip, wanted, description, signer_id=chosen, wanted=lambda key: key == earlier, new_key=new_key
+        )
     pem = x509.load_der_x509_csr(request.der).public_bytes(Encoding.PEM)
     files.replace(out, pem)
     click.echo(f"Request written to {out}. Bring the CA's answer with 'signer-module signer import'.")
+    click.echo(_UNTIL_THEN, err=True)
+    counted = request.signatures
+    if counted not in (None, 1):
+        click.echo(f"It has counted {counted} signatures: add --signatures {counted} there.", err=True)
 
 
 @click.command("import")
@@ -60,12 +71,20 @@ def signer_request(
 @click.option("--out", type=FOLDER, help="New folder for an export with the whole chain.")
 @click.option("--signer-description", type=FILE, help="TOML description of the signer's certificate.")
 @click.option("--device-description", type=FILE, help="TOML description of its devices' certificates.")
+@click.option(
+    "--signatures",
+    type=click.IntRange(1),
+    default=1,
+    metavar="N",
+    help="What a chip with quota has counted since it was begun (1): the requests, and an import that was cut.",
+)
 @order_options
 @password_options(new=True, whose="the module's")
 def signer_import(
     device: str,
     certificate: Path,
     chain_paths: tuple[Path, ...],
+    signatures: int,
     out: Path | None,
     signer_description: Path | None,
     device_description: Path | None,
@@ -84,6 +103,7 @@ def signer_import(
         wanted,
         descriptions,
         chain=chain,
+        signatures=signatures,
         consent=order_options.consent,
     )
     with made.module as module:
@@ -95,6 +115,15 @@ def signer_import(
         if out is not None:
             export_signer(module, out, chain=chain.authorities)
             click.echo(f"Its certificates and definitions are in {out}.")
+
+
+def _key_plan(out: Path, earlier: bytes | None, new_key: bool) -> str:
+    """Say what becomes of the key of a chip that was begun."""
+    stays = f"its private key stays if {out} is the request for it"
+    if new_key:
+        made = "its private key is made anew: the certificate for an earlier request becomes worthless"
+        return made if earlier is None else f"{stays}; otherwise {made}"
+    return f"{stays}; if it has none, one is made" if earlier else "its private key is made if it has none"
 
 
 def _earlier_key(out: Path) -> bytes | None:

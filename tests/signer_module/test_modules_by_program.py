@@ -330,8 +330,11 @@ def test_a_signer_module_under_an_outside_ca(here: Path, capsys: pytest.CaptureF
     assert x509.load_pem_x509_csr(Path("signer.csr").read_bytes()).public_key() == first.public_key()
     hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
     certify("signer.csr", "signer.pem", hour)
-    assert run(*IMPORT, *ORDER) == 0, capsys.readouterr().err
+    assert run(*IMPORT, *ORDER) == 6
+    assert "has counted 2 signatures" in capsys.readouterr().err
+    assert run(*IMPORT, *ORDER, "--signatures", 2) == 0, capsys.readouterr().err
     assert run(*IMPORT, *ORDER) == 0
+    assert "is finished already" in capsys.readouterr().out
     with ModuleSigner.open(SIGNER) as module:
         assert module.certificate == files.read_certificate(Path("signer.pem"))
         assert (module.signer_id, module.remaining) == (b"\x0a\x0b", 3)
@@ -355,9 +358,9 @@ def test_a_returned_chain_is_checked_before_the_lock(here: Path, capsys: pytest.
     assert run(*IMPORT, *ORDER) == 7  # another root
     shutil.copy("other-ca.pem", "ca.pem")
     Path("signer.csr").unlink()
-    assert run(*REQUEST, *ORDER) == 0  # another key
+    assert run(*REQUEST, *ORDER, "--new-key") == 0
     capsys.readouterr()
-    assert run(*IMPORT, *ORDER) == 7
+    assert run(*IMPORT, *ORDER, "--signatures", 2) == 7
     assert "another key" in capsys.readouterr().err
     with Device.open(SIGNER) as device:
         assert device.read_config_word(21)[2] == 0x55

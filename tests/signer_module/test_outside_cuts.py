@@ -33,7 +33,9 @@ def ca(tmp_path_factory: pytest.TempPathFactory) -> RootFolder:
 
 def ask(device: Device, kept: bytes | None = None) -> OutsideRequest:
     description = default_description("signer")
-    return request_certificate(device, ORDER, description, signer_id=b"\x0a\x0b", wanted=lambda key: key == kept)
+    return request_certificate(
+        device, ORDER, description, signer_id=b"\x0a\x0b", wanted=lambda key: key == kept, new_key=kept is None
+    )
 
 
 def certified(ca: RootFolder, request: OutsideRequest) -> bytes:

@@ -73,7 +73,7 @@ class OutsideCas:
             "keyUsage = critical, digitalSignature, keyCertSign, cRLSign\n"
             "subjectKeyIdentifier = hash\nauthorityKeyIdentifier = keyid\n"
         )
-        (self.folder / "index.txt").touch()
+        (self.folder / "index.txt").write_text("")
         (self.folder / "serial.txt").write_text("4455667788990011223344556677889900AABB\n")
         hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
         dates = ("-startdate", f"{hour:%Y%m%d%H%M%SZ}", "-enddate", "99991231235959Z")

@@ -1,0 +1,85 @@
+"""A chip that was begun by a request is open: what somebody did with it meanwhile is found, and no key is lost."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+
+from atcaprov.certs.keys import verify_digest
+from atcaprov.device.authorization import authorize
+from atcaprov.device.device import Act, Device
+from signer_module import layout
+from tests.support.module_program import CHEAP, SIGNER, locks, run, working_folder
+from tests.support.outside_cas import OutsideCas
+
+DIGEST = hashlib.sha256(b"a device that nobody made").digest()
+ORDER = ("--password-file", "password", "--quota", "3", *CHEAP)
+REQUEST = ("signer", "request", "--device", SIGNER, "--signer-id", "0A0B", *ORDER)
+
+
+@pytest.fixture
+def cas(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> OutsideCas:
+    working_folder(tmp_path, monkeypatch)
+    cas = OutsideCas(tmp_path / "cas")
+    cas.add("root", "p256")
+    return cas
+
+
+def bring(cas: OutsideCas, *more: object) -> int:
+    given = ("--certificate", "signer.pem", "--chain", cas.pem("root"))
+    return run("signer", "import", "--device", SIGNER, *given, *ORDER, *more)
+
+
+def stolen_signatures(count: int) -> None:
+    """What everybody can do who has the chip: an own authorization key, a higher limit, and signatures."""
+    with Device.open(SIGNER) as device:
+        with device.permit(Act.WRITE_DATA):
+            device.write_slot_block(layout.AUTHORIZATION_SLOT, 0, bytes(32))
+            device.write_slot_block(layout.LIMIT_SLOT, 0, (1 << 16).to_bytes(4, "little") * 2 + bytes(24))
+        assert authorize(device, layout.AUTHORIZATION_SLOT, bytes(32), serial_number=device.serial_number())
+        key = device.get_pubkey(layout.KEY_SLOT)
+        assert all(verify_digest(key, DIGEST, device.sign(layout.KEY_SLOT, DIGEST)) for _ in range(count))
+
+
+@pytest.mark.parametrize("count", [1, 40])
+def test_signatures_that_were_made_meanwhile_are_found(
+    cas: OutsideCas, count: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(*REQUEST, "--out", "signer.csr") == 0
+    assert "keep the chip locked away" in capsys.readouterr().err
+    cas.certify("root", Path("signer.csr"), Path("signer.pem"))
+    stolen_signatures(count)
+    assert bring(cas) == 6
+    said = capsys.readouterr().err
+    assert "signed-unexpectedly" in said
+    assert f"has counted {count + 1} signatures" in said
+    assert locks(SIGNER) == (True, False)
+
+
+def test_a_key_that_a_ca_may_know_is_not_replaced(cas: OutsideCas, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(*REQUEST, "--out", "signer.csr") == 0
+    capsys.readouterr()
+    for out in ("other.csr", "third.csr"):
+        assert run(*REQUEST, "--out", out) == 2
+        assert "--new-key" in capsys.readouterr().err
+        assert not Path(out).exists()
+    cas.certify("root", Path("signer.csr"), Path("signer.pem"))
+    assert bring(cas) == 0
+
+
+def test_a_new_key_is_made_when_it_is_asked_for(cas: OutsideCas, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(*REQUEST, "--out", "signer.csr") == 0
+    first = x509.load_pem_x509_csr(Path("signer.csr").read_bytes()).public_key()
+    cas.certify("root", Path("signer.csr"), Path("signer.pem"))
+    capsys.readouterr()
+    assert run(*REQUEST, "--out", "other.csr", "--new-key") == 0
+    said = capsys.readouterr().err
+    assert "an earlier request becomes worthless" in said
+    assert "add --signatures 2 there" in said
+    assert x509.load_pem_x509_csr(Path("other.csr").read_bytes()).public_key() != first
+    assert bring(cas, "--signatures", 2) == 7
+    cas.certify("root", Path("other.csr"), Path("signer.pem"))
+    assert bring(cas, "--signatures", 2) == 0
