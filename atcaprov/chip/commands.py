@@ -61,6 +61,8 @@ class Status(enum.IntEnum):
 
 WAKE_TOKEN: Final = bytes.fromhex("04113343")
 """What the output buffer holds after a wake: count, status 11, CRC."""
+SELF_TEST_FAILED: Final = bytes.fromhex("0407")
+"""How it begins after a wake whose self test failed. Firmwares send the CRC in either order."""
 
 P1_32_BYTES: Final = 0x80
 """Read and Write: 32 bytes instead of 4."""

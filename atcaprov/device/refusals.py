@@ -1,45 +1,12 @@
-"""Status bytes of the chip as errors: the one place where a status becomes an exception."""
+"""A command's refusal by the chip as an error."""
 
 from __future__ import annotations
 
-from typing import Final
-
-from atcaprov.chip.commands import Status
+from atcaprov.chip import refusals
 from atcaprov.device.packets import command_name
-from atcaprov.errors import Board, DeviceError
-
-_MEANINGS: Final[dict[int, tuple[str, str, Board]]] = {
-    Status.MISMATCH: ("the values do not match", "", Board.RETRY),
-    Status.PARSE_ERROR: (
-        "it does not know the command or a parameter of it",
-        "Check that the chip is the part that the product's configuration is made for.",
-        Board.RETRY,
-    ),
-    Status.ECC_FAULT: ("its elliptic-curve computation failed", "Try again.", Board.RETRY),
-    Status.SELF_TEST_ERROR: ("its self test has failed", "Put the board in the red bin.", Board.SCRAP),
-    Status.HEALTH_TEST_ERROR: (
-        "its random number generator failed a health test",
-        "Try again; if it happens twice, put the board in the red bin.",
-        Board.RETRY,
-    ),
-    Status.EXECUTION_ERROR: (
-        "the command is not allowed in the chip's present state or by its configuration",
-        "",
-        Board.RETRY,
-    ),
-    Status.WATCHDOG: ("its watchdog was about to expire", "Try again.", Board.RETRY),
-    Status.CRC_ERROR: ("the command reached it damaged", "Check the contact of the board and try again.", Board.RETRY),
-}
+from atcaprov.errors import DeviceError
 
 
 def refusal(packet: bytes, status: int) -> DeviceError:
     """Return the error for a refused command: `packet` as sent, `status` byte as answered."""
-    meaning, advice, board = _MEANINGS.get(status, ("it gave a status that is not documented", "", Board.RETRY))
-    command = command_name(packet)
-    return DeviceError(
-        f"The chip refused {command}: {meaning} (status {status:02X}).",
-        command=command,
-        status=status,
-        advice=advice,
-        board=board,
-    )
+    return refusals.refusal(command_name(packet), status)

@@ -18,7 +18,11 @@ class Hal(abc.ABC):
 
     @abc.abstractmethod
     def wake(self) -> None:
-        """Wake the chip; a chip that is awake stays so."""
+        """Wake the chip; a chip that is awake stays so.
+
+        Raises:
+            DeviceError: it woke, but its self test has failed (status 07).
+        """
 
     @abc.abstractmethod
     def idle(self) -> None:

@@ -12,8 +12,9 @@ import time
 from contextlib import suppress
 from typing import Final
 
-from atcaprov.chip.commands import WAKE_TOKEN
-from atcaprov.errors import Code, ProtocolError, TransportError
+from atcaprov.chip.commands import SELF_TEST_FAILED, WAKE_TOKEN, Status
+from atcaprov.chip.refusals import refusal
+from atcaprov.errors import Code, DeviceError, ProtocolError, TransportError
 from atcaprov.hal.base import Hal
 from atcaprov.hal.bus_lock import BusLock
 
@@ -57,15 +58,21 @@ class I2cBus(abc.ABC):
 def wakes(bus: I2cBus, address: int) -> bool:
     """Send the wake pulse, which reaches every chip of the bus; tell whether the one at a 7-bit address woke by it.
 
-    Nothing is written to the address itself. A chip that is awake already may be taken for none.
+    Nothing is written to the address itself. A chip that is awake already may be taken for none; one whose self test
+    has failed woke.
 
     Raises:
         TransportError: the bus failed.
     """
+    answer = _wake_answer(bus, address)
+    return answer == WAKE_TOKEN or answer.startswith(SELF_TEST_FAILED)
+
+
+def _wake_answer(bus: I2cBus, address: int) -> bytes:
     with suppress(TransportError):  # nobody acknowledges, which some adapters report as a failed bus
         bus.write(GENERAL_CALL, _RESET)  # holds SDA low for long enough at up to 100 kHz
     time.sleep(_WAKE_SECONDS)
-    return bus.read(address, len(WAKE_TOKEN)) == WAKE_TOKEN
+    return bus.read(address, len(WAKE_TOKEN))
 
 
 class I2cHal(Hal):
@@ -89,7 +96,12 @@ class I2cHal(Hal):
         chip_lock.acquire()
 
     def wake(self) -> None:
-        """Wake the chip; one that was left awake by another program is put to sleep first."""
+        """Wake the chip; one that was left awake by another program is put to sleep first.
+
+        Raises:
+            TransportError: it does not wake, or the bus failed.
+            DeviceError: its self test has failed (status 07).
+        """
         self._bus_lock.acquire(LOCK_SECONDS)
         try:
             self._wake()
@@ -105,7 +117,10 @@ class I2cHal(Hal):
         """Send the chip to sleep, an idle one after waking it, and give the bus back."""
         used, self._used = self._used, False
         if used and not self._awake:
-            self.wake()
+            try:
+                self.wake()
+            except DeviceError:
+                self._bus_lock.acquire(LOCK_SECONDS)  # its self test has failed, and it is awake all the same
             self._used = False
         self._end(_SLEEP)
 
@@ -149,11 +164,17 @@ class I2cHal(Hal):
         if self._awake and self._bus.write(self._address, _RESET):
             return
         self._used = True
-        if not wakes(self._bus, self._address):
+        if not self._wakes():
             self._bus.write(self._address, _SLEEP)  # awake chips ignore the pulse
-            if not wakes(self._bus, self._address):
+            if not self._wakes():
                 raise self._no_reply("does not wake")
         self._awake = True
+
+    def _wakes(self) -> bool:
+        answer = _wake_answer(self._bus, self._address)
+        if answer.startswith(SELF_TEST_FAILED):
+            raise refusal("Wake", Status.SELF_TEST_ERROR)
+        return answer == WAKE_TOKEN
 
     def _end(self, word_address: bytes) -> None:
         try:

@@ -56,7 +56,7 @@ class KitBoard:
         """Return all ATECC chips that the board knows of."""
         with self._lock:
             if not self._dialogue.in_step:
-                with suppress(TransportError, DeviceError):  # no chip at that address; silence shows up in the scan
+                with suppress(TransportError):  # no chip at that address; silence shows up in the scan
                     self._dialogue.select(host.DEFAULT_ADDRESS)
             found = host.converse(host.scan(), lambda line: self._dialogue.ask(line, self._limits.control, bytes))
             self._only_address = found[0].address if len(found) == 1 else None

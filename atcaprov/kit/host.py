@@ -12,8 +12,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
-from atcaprov.chip.commands import WAKE_TOKEN, Status
+from atcaprov.chip.commands import SELF_TEST_FAILED, WAKE_TOKEN, Status
 from atcaprov.chip.crc import with_crc
+from atcaprov.chip.refusals import refusal
 from atcaprov.errors import Code, ProtocolError, TransportError
 from atcaprov.kit.reply import NO_DEVICE, STATUS_OK, Reply, parse_reply
 
@@ -146,11 +147,14 @@ def check_awake(line: bytes) -> None:
 
     Raises:
         TransportError: the board reports an error, or the chip gave something else (code DEVICE_NO_REPLY).
+        DeviceError: the chip's self test has failed (status 07).
         ProtocolError: it is no answer to wake.
     """
     reply = _successful(line)
     if len(reply.data) != len(WAKE_TOKEN):
         raise _late(line)
+    if reply.data.startswith(SELF_TEST_FAILED):
+        raise refusal("Wake", Status.SELF_TEST_ERROR)
     if reply.data != WAKE_TOKEN:
         raise TransportError(
             f"The chip woke with {reply.data.hex(' ').upper()} instead of 04 11 33 43.",

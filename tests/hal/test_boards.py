@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
@@ -14,7 +15,7 @@ from atcaprov.chip.crc import with_crc
 from atcaprov.device.device import Act, Device
 from atcaprov.emulator.chip import Chip, Power
 from atcaprov.emulator.factory import blank_608a
-from atcaprov.errors import AtcaProvError, Code, ProtocolError, TransportError, UsageError
+from atcaprov.errors import AtcaProvError, Board, Code, DeviceError, ProtocolError, TransportError, UsageError
 from atcaprov.hal.kit import KitHal
 from atcaprov.hal.kit_board import KitBoard
 from atcaprov.hal.kit_hid import HidPort, open_kit_hid
@@ -343,6 +344,24 @@ def test_a_board_that_babbles_answers_without_order() -> None:
         board.wake(0xC0)
     with pytest.raises(TransportError, match="without order"):
         board.wake(0xC0)
+
+
+def test_a_chip_whose_self_test_fails_at_wake_scraps_its_board() -> None:
+    class Failing(EmulatedBus):
+        def wake(self, address: int) -> bytes:
+            return bytes.fromhex("0407c440") if super().wake(address) else b""
+
+    bus = Failing()
+    port = LossyPort(Interpreter(bus, PARSER3), [])
+    board = KitBoard(port, NO_TIME)
+    for plan in ([], ["lost"]):
+        port.plan = list(plan)
+        with suppress(TransportError, DeviceError):
+            board.wake(0xC0)
+        with Device(KitHal(board, 0xC0, lambda: None)) as device, pytest.raises(DeviceError) as refused:
+            device.info()
+        assert (refused.value.status, refused.value.board) == (7, Board.SCRAP)
+        assert bus.chips[0xC0].power is Power.ASLEEP
 
 
 def test_silence_is_told_in_the_time_that_was_waited() -> None:

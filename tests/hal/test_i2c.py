@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from atcaprov.emulator.chip import Chip
-from atcaprov.errors import Code, ProtocolError, TransportError
-from atcaprov.hal.i2c import I2cHal
+from atcaprov.emulator.chip import Chip, Power
+from atcaprov.errors import Board, Code, DeviceError, ProtocolError, TransportError
+from atcaprov.hal.i2c import I2cHal, wakes
 from atcaprov.hal.i2c_dev import open_i2c
 from tests.hal.ways import FakeI2cBus
 from tests.support.faulty_board import Fault
@@ -84,3 +84,29 @@ def test_a_count_that_can_not_be_is_refused_before_more_is_read() -> None:
         hal.exchange(bytes.fromhex("0730000000035d"))
     assert refused.value.code == Code.BAD_PACKET
     hal.close()
+
+
+def test_a_chip_whose_self_test_fails_at_wake_scraps_its_board() -> None:
+    class Failing(FakeI2cBus):
+        failing = True
+
+        def read(self, address: int, count: int) -> bytes:
+            answer = super().read(address, count)
+            return bytes.fromhex("040740c2") if self.failing and count == 4 and answer else answer
+
+    chip = Chip()
+    bus = Failing([chip])
+    with pytest.raises(DeviceError) as refused:
+        _hal(bus)
+    assert (refused.value.command, refused.value.status, refused.value.board) == ("Wake", 7, Board.SCRAP)
+    assert wakes(bus, 0x60), "it is a chip all the same"
+    chip.sleep()
+    bus.failing = False
+    hal = _hal(bus)
+    bus.failing = True
+    with pytest.raises(DeviceError):
+        hal.wake()
+    hal.close()
+    assert chip.power is Power.ASLEEP
+    bus.failing = False
+    _hal(bus).close()

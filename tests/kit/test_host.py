@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atcaprov.errors import Code, ProtocolError, TransportError
+from atcaprov.errors import Board, Code, DeviceError, ProtocolError, TransportError
 from atcaprov.kit import host
 from atcaprov.kit.framing import LINE_LIMIT
 from atcaprov.kit.reply import Reply, parse_reply
@@ -179,16 +179,23 @@ def test_an_answer_to_another_request_is_seen(judge: Callable[[bytes], object], 
         judge(line)
 
 
-def test_a_failed_self_test_at_wake_is_no_wake() -> None:
-    with pytest.raises(TransportError, match="04 07 C4 40"):
-        host.check_awake(b"00(0407C440)")
+@pytest.mark.parametrize("line", [b"00(0407C440)", b"00(040740C2)"])
+def test_a_failed_self_test_at_wake_scraps_the_board(line: bytes) -> None:
+    with pytest.raises(DeviceError) as refused:
+        host.check_awake(line)
+    assert (refused.value.command, refused.value.status, refused.value.board) == ("Wake", 7, Board.SCRAP)
+
+
+def test_another_answer_to_wake_is_no_wake() -> None:
+    with pytest.raises(TransportError, match="04 0F 23 42"):
+        host.check_awake(b"00(040F2342)")
 
 
 @given(st.one_of(st.binary(max_size=200), st.text("0123456789ABCDEFcx(): TWI\0", max_size=60).map(str.encode)))
 def test_no_answer_ends_in_anything_but_a_typed_error(line: bytes) -> None:
     with suppress(TransportError, ProtocolError):
         host.check_done(line)
-    with suppress(TransportError, ProtocolError):
+    with suppress(TransportError, DeviceError, ProtocolError):
         host.check_awake(line)
     with suppress(TransportError, ProtocolError):
         assert len(host.chip_reply(line)) >= 4
