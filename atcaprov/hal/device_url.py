@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 from urllib.parse import parse_qsl, unquote
 
 from atcaprov.errors import UsageError
 
 HIGHEST_ADDRESS: Final = 0x7F
+LONGEST_URL: Final = 4096
+"""Characters, as many as Linux takes for a path."""
+_SHOWN: Final = 60
+_WINDOWS_PORT: Final = re.compile(r"COM\d{1,3}", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -27,8 +34,9 @@ def parse_target(scheme: str, rest: str, *, options: Collection[str] = ()) -> Ta
     In the target, `%` and two hex digits stand for a character that has a meaning in URLs, such as `%3F` for `?`.
 
     Raises:
-        UsageError: an option has no value, comes twice or is not one of `options`.
+        UsageError: an option has no value, comes twice or is not one of `options`; nothing can have such a name.
     """
+    require_nameable(f"{scheme}:{rest}")
     name, _, query = rest.removeprefix("//").partition("?")
     try:
         pairs = parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query))
@@ -40,7 +48,48 @@ def parse_target(scheme: str, rest: str, *, options: Collection[str] = ()) -> Ta
         known = ", ".join(sorted(options)) or "none"
         which = f"no option '{unknown[0]}'" if unknown else "each option once"
         raise UsageError(f"A {scheme} URL takes {which}: '{scheme}:{rest}'.", advice=f"Options: {known}.")
-    return Target(unquote(name), given)
+    return Target(require_nameable(unquote(name)), given)
+
+
+def require_nameable(text: str) -> str:
+    """Return a device URL, or a part of it, that can name something.
+
+    Raises:
+        UsageError: it is too long, or has a character that no name of a file or port can have.
+    """
+    try:
+        encoded = os.fsencode(text)
+    except UnicodeEncodeError:
+        encoded = b"\0"
+    if b"\0" in encoded or len(text) > LONGEST_URL:
+        what = (
+            f"is longer than {LONGEST_URL:,} characters" if len(text) > LONGEST_URL else "has an impossible character"
+        )
+        raise UsageError(f"The device name {text[:_SHOWN]!a} {what}.", advice="Write it as in kit-hid://1-2.3.")
+    return text
+
+
+def names_a_file(name: str) -> bool:
+    """Tell whether a kit's target is a device file, or what Windows has instead, such as COM3."""
+    return name.startswith("/") or (os.name == "nt" and _WINDOWS_PORT.fullmatch(name) is not None)
+
+
+def device_file(name: str) -> str:
+    """Return the one path of a device file, links followed, by which its port is known and locked; others as they are.
+
+    Raises:
+        UsageError: no file can have this path.
+    """
+    if not name.startswith("/"):
+        return name
+    try:
+        path = Path(name).resolve()
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        pass  # opening tells
+    except (OSError, RuntimeError) as error:
+        raise UsageError(f"{name[:_SHOWN]!a} can't be a device file: {error.args[-1]}.") from error
+    return str(path)
 
 
 def parse_8_bit_address(text: str) -> int:

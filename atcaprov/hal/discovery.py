@@ -11,11 +11,11 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from atcaprov.errors import Code, TransportError, UsageError
+from atcaprov.hal.line_port import missing
 from atcaprov.hal.usb_ids import CDC, HID, UsbIds, usb_ids
+from atcaprov.hal.usb_sysfs import SYSFS, usb_path_of, usb_path_of_hid
 
-_SYSFS: Final = Path("/sys/class")
 _I2C_NODE: Final = re.compile(r"i2c-(\d+)")
-_LIBUSB_PATH: Final = re.compile(r"(\d+-[\d.]+):\d+\.\d+")
 _SCHEMES: Final = {HID: "kit-hid", CDC: "kit-cdc"}
 
 
@@ -56,20 +56,30 @@ class I2cBus:
 
 
 def plugged_kits(hid: Any | None = None, *, ids: UsbIds | None = None) -> list[PluggedKit]:
-    """Return all kits, HID first; `hid` is hidapi's module, None leaves HID out. Ports by path, so that order stays."""
+    """Return all kits, HID first; `hid` is hidapi's module, None leaves HID out. Ports by path, so that order stays.
+
+    Without pyserial kits at serial ports are left out.
+    """
     table = usb_ids() if ids is None else ids
-    found = [*(_hid_kits(hid, table) if hid is not None else ()), *_cdc_kits(table)]
+    found = list(_hid_kits(hid, table)) if hid is not None else []
+    try:
+        found += _cdc_kits(table)
+    except TransportError as error:
+        if error.code != Code.LIBRARY_MISSING:
+            raise
     return sorted(found, key=lambda kit: (kit.port != HID, kit.usb_path, kit.path))
 
 
-def find_one(port: str, name: str, hid: Any | None = None) -> PluggedKit:
+def find_one(port: str, name: str, hid: Any = None) -> PluggedKit:
     """Return the kit at a USB port path or path, or of a USB serial number; with an empty name, the only one.
 
+    HID kits are found through hidapi's module `hid`.
+
     Raises:
-        TransportError: there is none (code DEVICE_NOT_FOUND).
+        TransportError: there is none (code DEVICE_NOT_FOUND), or pyserial is not installed (LIBRARY_MISSING).
         UsageError: there are several.
     """
-    kits = [kit for kit in plugged_kits(hid) if kit.port == port]
+    kits = _cdc_kits(usb_ids()) if port == CDC else _hid_kits(hid, usb_ids())
     found = [kit for kit in kits if name in ("", kit.usb_path, kit.serial, kit.path)]
     if not found:
         raise TransportError(
@@ -78,53 +88,37 @@ def find_one(port: str, name: str, hid: Any | None = None) -> PluggedKit:
             code=Code.DEVICE_NOT_FOUND,
         )
     if len(found) > 1:
-        urls = ", ".join(f"{_SCHEMES[port]}://{kit.usb_path or kit.path}" for kit in found)
+        urls = ", ".join(sorted(f"{_SCHEMES[port]}://{kit.usb_path or kit.path}" for kit in found))
         raise UsageError(f"{len(found)} boards fit '{_SCHEMES[port]}://{name}'.", advice=f"Name one of: {urls}")
     return found[0]
 
 
-def i2c_buses(sysfs: Path = _SYSFS) -> list[I2cBus]:
+def i2c_buses(sysfs: Path = SYSFS) -> list[I2cBus]:
     """Return the I2C buses that have a device file, by number."""
     found = []
-    for entry in _entries(sysfs / "i2c-dev"):
+    for entry in _entries(sysfs / "class" / "i2c-dev"):
         match = _I2C_NODE.fullmatch(entry.name)
         if match:
             found.append(I2cBus(int(match[1]), _text(entry / "name"), usb_path_of(entry)))
     return sorted(found, key=lambda bus: bus.number)
 
 
-def usb_path_of(entry: Path) -> str:
-    """Return the USB port path of an entry of /sys/class; empty if it is not behind USB."""
-    try:
-        device = (entry / "device").resolve(strict=True)
-    except OSError:
-        return ""
-    for folder in (device, *device.parents):
-        if (folder / "idVendor").exists():
-            return folder.name
-    return ""
-
-
 def _hid_kits(hid: Any, table: UsbIds) -> Iterable[PluggedKit]:
-    for entry in hid.enumerate():
+    entries = {entry["path"]: entry for entry in hid.enumerate()}  # one device may come once for each use
+    for entry in entries.values():
         ids = (entry["vendor_id"], entry["product_id"])
         if ids in table and table[ids].port == HID:
             path = entry["path"].decode("utf-8", "replace")
             yield PluggedKit(
                 port=HID,
                 path=path,
-                usb_path=_hid_usb_path(path),
+                usb_path=usb_path_of_hid(path),
                 vendor=ids[0],
                 product=ids[1],
                 serial=entry.get("serial_number") or "",
                 product_name=entry.get("product_string") or "",
                 kind_name=table[ids].name,
             )
-
-
-def _hid_usb_path(path: str) -> str:
-    match = _LIBUSB_PATH.fullmatch(path)
-    return match[1] if match else usb_path_of(_SYSFS / "hidraw" / Path(path).name)
 
 
 def _cdc_kits(table: UsbIds) -> Iterable[PluggedKit]:
@@ -146,8 +140,8 @@ def _cdc_kits(table: UsbIds) -> Iterable[PluggedKit]:
 def _serial_ports() -> list[Any]:
     try:
         from serial.tools import list_ports
-    except ImportError:
-        return []
+    except ImportError as error:
+        raise missing("pyserial", "a serial port") from error
     return list(list_ports.comports())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import Final
 
@@ -13,6 +14,7 @@ from atcaprov.hal.i2c_library import LibraryI2cBus
 from atcaprov.hal.i2c_node import has_device_files
 
 SCHEME: Final = "i2c"
+_BUS_NUMBER: Final = re.compile(r"[0-9]{1,20}")
 
 
 def open_i2c(rest: str, bus: I2cBus | None = None, *, seconds: float = COMMAND_SECONDS) -> I2cHal:
@@ -25,7 +27,7 @@ def open_i2c(rest: str, bus: I2cBus | None = None, *, seconds: float = COMMAND_S
         TransportError: there is no such bus, it can't be opened, no chip answers at the address, or the vendor's
             library is not there.
     """
-    number, address = _parse(rest)
+    number, address = parse_bus_and_address(rest)
     locks = BusLock(f"i2c-{number}"), BusLock(f"i2c-{number}-{address:02x}")
     hal = I2cHal(
         bus or _bus(number),
@@ -79,10 +81,15 @@ def _bus(number: int) -> I2cBus:
     return LibraryI2cBus(number)
 
 
-def _parse(rest: str) -> tuple[int, int]:
+def parse_bus_and_address(rest: str) -> tuple[int, int]:
+    """Take apart what stands behind `i2c:`: bus number and 7-bit address.
+
+    Raises:
+        UsageError: it is of another form.
+    """
     target = parse_target(SCHEME, rest)
     bus, _, address = target.name.partition("/")
-    if not bus.isdecimal() or not bus.isascii() or not address:
+    if not _BUS_NUMBER.fullmatch(bus) or not address:
         raise UsageError(
             f"'{SCHEME}:{rest}' names no bus and address.", advice="Write i2c://1/0x60: bus 1, 7-bit address 0x60."
         )

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from atcaprov.errors import Code, TransportError
+from atcaprov.errors import AtcaProvError, Code, TransportError
 from atcaprov.hal.bus_lock import BusLock
-from atcaprov.hal.device_url import parse_8_bit_address, parse_target
+from atcaprov.hal.device_url import device_file, names_a_file, parse_8_bit_address, parse_target
 from atcaprov.hal.discovery import find_one
 from atcaprov.hal.kit import KitHal, open_kit
-from atcaprov.hal.line_port import Limits, StreamPort, gone, missing, no_access, not_there
+from atcaprov.hal.line_port import Limits, StreamPort, gone, missing, no_access, not_there, wrong_kind
 from atcaprov.hal.usb_ids import CDC
 
 if TYPE_CHECKING:
     import serial
 
 SCHEME: Final = "kit-cdc"
+_KIND: Final = "serial port"
 _BAUD: Final = 115200
 _READ_SIZE: Final = 4096
 _WRITE_SECONDS: Final = 2.0
@@ -74,18 +76,13 @@ def open_kit_cdc(rest: str, limits: Limits | None = None) -> KitHal:
     nothing where only one such kit is plugged in; option `address` chooses a chip by its 8-bit address.
 
     Raises:
-        UsageError: the URL or the choice is not clear.
+        UsageError: the URL or the choice is not clear, or the path is no serial port.
         TransportError: there is no such port, it can't be opened, or no kit answers there.
     """
     target = parse_target(SCHEME, rest, options=("address",))
     address = parse_8_bit_address(target.options["address"]) if "address" in target.options else None
-    path = target.name if _is_path(target.name) else find_one(CDC, target.name).path
-    node = str(Path(path).resolve()) if path.startswith("/") else path
+    node = device_file(target.name if names_a_file(target.name) else find_one(CDC, target.name).path)
     return open_kit(node, lambda: CdcPort(node), address, limits)
-
-
-def _is_path(name: str) -> bool:
-    return name.startswith("/") or name.upper().startswith("COM")
 
 
 def _open(path: str) -> serial.Serial:
@@ -93,26 +90,48 @@ def _open(path: str) -> serial.Serial:
         import serial
     except ImportError as error:
         raise missing("pyserial", "a serial port") from error
-    if path.startswith("/") and not Path(path).exists():
-        raise not_there(path)
-    if path.startswith("/") and not os.access(path, os.R_OK | os.W_OK):
-        raise no_access(path, "no permission")
+    if path.startswith("/"):
+        _check_node(path)
     try:
         return serial.Serial(path, _BAUD, timeout=0, write_timeout=_WRITE_SECONDS, exclusive=_exclusive())
     except _port_errors() as error:
         raise _not_opened(path, error) from error
 
 
+def _check_node(path: str) -> None:
+    if not Path(path).exists():
+        raise not_there(path)
+    if not stat.S_ISCHR(Path(path).stat().st_mode):
+        raise wrong_kind(path, _KIND)
+    if not os.access(path, os.R_OK | os.W_OK):
+        raise no_access(path, "no permission")
+
+
 def _exclusive() -> bool | None:
     return True if os.name == "posix" else None  # elsewhere a port has one user anyway
 
 
-def _not_opened(path: str, error: BaseException) -> TransportError:
+def _not_opened(path: str, error: BaseException) -> AtcaProvError:
+    if path.startswith("/") and not Path(path).exists():
+        return not_there(path)
+    if path.startswith("/") and not _may_be_terminal(path):
+        return wrong_kind(path, _KIND)
     return TransportError(
         f"The serial port {path} can't be opened: {error}.",
         advice="End the program that uses it; ModemManager is kept off by configs/60-atcaprov.rules.",
         code=Code.DEVICE_BUSY,
     )
+
+
+def _may_be_terminal(path: str) -> bool:
+    try:
+        file = os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+    except OSError:
+        return True  # it can't be asked, since it is in use
+    try:
+        return os.isatty(file)
+    finally:
+        os.close(file)
 
 
 def _port_errors() -> tuple[type[BaseException], ...]:

@@ -15,16 +15,18 @@ from typing import Any, Final
 
 from atcaprov.errors import Code, TransportError, UsageError
 from atcaprov.hal.bus_lock import BusLock
-from atcaprov.hal.device_url import parse_8_bit_address, parse_target
+from atcaprov.hal.device_url import device_file, parse_8_bit_address, parse_target
 from atcaprov.hal.discovery import find_one
 from atcaprov.hal.kit import KitHal, open_kit
-from atcaprov.hal.line_port import Limits, LinePort, gone, missing, no_access, not_there, silent
+from atcaprov.hal.line_port import Limits, LinePort, gone, missing, no_access, not_there, silent, wrong_kind
 from atcaprov.hal.usb_ids import HID
+from atcaprov.hal.usb_sysfs import is_hidraw, libusb_node, usb_interface_of_hid
 from atcaprov.kit.framing import REPORT_ID, REPORT_SIZE, ReportBuffer, to_reports
 
 SCHEME: Final = "kit-hid"
 _DRAINED_REPORTS: Final = 1024
 """Reports thrown away at most; the kernel keeps 64, libusb 30."""
+_RIGHTS: Final = " if no program does, install configs/60-atcaprov.rules in /etc/udev/rules.d;"
 HIDRAW: Final = "hidraw"
 LIBUSB: Final = "libusb"
 _MODULES: Final = {HIDRAW: "hidraw", LIBUSB: "hid"}
@@ -54,7 +56,8 @@ class HidPort(LinePort):
     def __init__(self, path: str, module: Any) -> None:
         self.url = f"{SCHEME}://{path}"
         self._buffer = ReportBuffer()
-        self._lock = BusLock(path)
+        interface = usb_interface_of_hid(path)
+        self._lock = BusLock(f"USB port {interface}" if interface else path)  # the same through hidraw and libusb
         self._lock.acquire()
         try:
             self._device = _open(path, module)
@@ -116,14 +119,13 @@ def open_kit_hid(rest: str, limits: Limits | None = None, module: Any = None) ->
     the device: hidraw or libusb. `module` stands for hidapi in tests.
 
     Raises:
-        UsageError: the URL or the choice is not clear.
+        UsageError: the URL or the choice is not clear, or the path is no HID device.
         TransportError: there is no such device, it can't be opened, or no kit answers there.
     """
     target = parse_target(SCHEME, rest, options=("address", "backend"))
     address = parse_8_bit_address(target.options["address"]) if "address" in target.options else None
     hid = module or hid_module(target.options.get("backend", ""))
-    path = target.name if target.name.startswith("/") else find_one(HID, target.name, hid).path
-    node = str(Path(path).resolve()) if path.startswith("/") else path
+    node = device_file(target.name if target.name.startswith("/") else find_one(HID, target.name, hid).path)
     return open_kit(node, lambda: HidPort(node, hid), address, limits)
 
 
@@ -131,21 +133,32 @@ def _open(path: str, module: Any) -> Any:
     _check_node(path)
     device = module.device()
     try:
-        device.open_path(path.encode())
+        device.open_path(os.fsencode(path))
         device.set_nonblocking(1)
     except (OSError, ValueError) as error:
-        raise TransportError(
-            f"The HID device {path} can't be opened: {error}.",
-            advice="End the program that uses it and plug the board in again; docs/howto/real-hardware.md tells more.",
-            code=Code.DEVICE_BUSY,
-        ) from error
+        raise _not_opened(path, error) from error
     return device
 
 
 def _check_node(path: str) -> None:
-    if not path.startswith("/dev/"):
+    if not path.startswith("/") or not Path(path).exists():
         return  # not a device file: a path of libusb or of another system
-    if not Path(path).exists():
-        raise not_there(path)
+    if not is_hidraw(path):
+        raise wrong_kind(path, "HID device")
     if not os.access(path, os.R_OK | os.W_OK):
         raise no_access(path, "no permission")
+
+
+def _not_opened(path: str, error: BaseException) -> TransportError:
+    if path.startswith("/") and not Path(path).exists():
+        return not_there(path)
+    node = libusb_node(path)
+    if node and not os.access(node, os.R_OK | os.W_OK):
+        return no_access(node, "no permission")
+    rights = "" if node or path.startswith("/") else _RIGHTS
+    return TransportError(
+        f"The HID device {path} can't be opened: {error}.",
+        advice=f"End the program that uses it and plug the board in again;{rights}"
+        " docs/howto/real-hardware.md tells more.",
+        code=Code.DEVICE_BUSY,
+    )

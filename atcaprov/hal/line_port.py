@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from typing import Final
 
-from atcaprov.errors import Code, TransportError
+from atcaprov.errors import Code, TransportError, UsageError
 from atcaprov.kit.framing import LineBuffer
 
 
@@ -125,6 +125,11 @@ def not_there(path: str) -> TransportError:
         advice="'provisioning-client devices' lists what is plugged in.",
         code=Code.DEVICE_NOT_FOUND,
     )
+
+
+def wrong_kind(path: str, kind: str) -> UsageError:
+    """Return the error for a file that is no device of a kind."""
+    return UsageError(f"{path} is no {kind}.", advice="'provisioning-client devices' lists what is plugged in.")
 
 
 def missing(package: str, purpose: str) -> TransportError:

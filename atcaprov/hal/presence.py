@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from atcaprov.errors import TransportError
-from atcaprov.hal.device_url import parse_target
+from atcaprov.errors import Code, TransportError
+from atcaprov.hal.device_url import device_file, names_a_file, parse_target, require_nameable
 from atcaprov.hal.discovery import find_one
+from atcaprov.hal.i2c_dev import parse_bus_and_address
 from atcaprov.hal.kit_hid import hid_module
 from atcaprov.hal.usb_ids import CDC, HID
 
@@ -22,17 +23,19 @@ def is_plugged(url: str) -> bool:
         UsageError: several boards fit the URL, or it is of another form.
         TransportError: a Python package is missing (code LIBRARY_MISSING).
     """
-    scheme, _, rest = url.partition(":")
+    scheme, _, rest = require_nameable(url).partition(":")
     if scheme == "i2c":
-        return Path(f"/dev/i2c-{parse_target(scheme, rest).name.partition('/')[0]}").exists()
-    target = parse_target(scheme, rest, options=_OPTIONS) if scheme in _PORTS else None
-    if target is None or target.name.upper().startswith("COM"):
+        return Path(f"/dev/i2c-{parse_bus_and_address(rest)[0]}").exists()
+    if scheme not in _PORTS:
         return True
-    if target.name.startswith("/"):
-        return Path(target.name).exists()
+    target = parse_target(scheme, rest, options=_OPTIONS)
+    if names_a_file(target.name):
+        return not target.name.startswith("/") or Path(device_file(target.name)).exists()
     hid = hid_module(target.options.get("backend", "")) if scheme == "kit-hid" else None
     try:
         find_one(_PORTS[scheme], target.name, hid)
-    except TransportError:
+    except TransportError as error:
+        if error.code == Code.LIBRARY_MISSING:
+            raise
         return False
     return True

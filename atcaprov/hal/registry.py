@@ -7,6 +7,7 @@ from typing import Final
 
 from atcaprov.errors import UsageError
 from atcaprov.hal.base import Hal
+from atcaprov.hal.device_url import require_nameable
 
 
 def open_hal(url: str) -> Hal:
@@ -22,8 +23,8 @@ def open_hal(url: str) -> Hal:
 
 
 def require_device_url(url: str) -> None:
-    """Raise UsageError when a URL is of no known kind; nothing is opened."""
-    scheme, separator, _ = url.partition(":")
+    """Raise UsageError when a URL is of no known kind, or can name nothing; nothing is opened."""
+    scheme, separator, _ = require_nameable(url).partition(":")
     if not separator or scheme not in _OPENERS:
         known = ", ".join(f"{name}:" for name in _OPENERS)
         raise UsageError(f"'{url}' is not a device URL.", advice=f"It begins with one of: {known}")

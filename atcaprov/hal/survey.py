@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Any, Final
 
 from atcaprov.errors import Code, DeviceError, TransportError
+from atcaprov.hal.device_url import device_file
 from atcaprov.hal.discovery import I2cBus, PluggedKit
 from atcaprov.hal.i2c_dev import SCHEME, open_i2c, woken_addresses
 from atcaprov.hal.kit import chips_of
@@ -29,7 +29,7 @@ def chips_on_kit(kit: PluggedKit, hid: Any | None) -> tuple[Entry, ...]:
         TransportError: the kit can't be opened or is silent.
         ProtocolError: it answers with something else.
     """
-    node = str(Path(kit.path).resolve()) if kit.path.startswith("/") else kit.path
+    node = device_file(kit.path)
 
     def open_port() -> LinePort:
         return HidPort(node, hid) if kit.port == HID else CdcPort(node)

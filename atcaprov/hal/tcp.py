@@ -7,6 +7,7 @@ Two protocols: the binary kit bridge of cryptoauthlib, each frame behind its len
 from __future__ import annotations
 
 import enum
+import re
 import socket
 import time
 from typing import Final
@@ -18,6 +19,7 @@ from atcaprov.hal.kit import open_kit
 from atcaprov.hal.line_port import Limits, StreamPort, gone, silent
 
 SCHEME: Final = "tcp"
+_PORT: Final = re.compile(r"[0-9]{1,5}")
 _PROTOCOLS: Final = ("bridge", "kit")
 _CONNECT_SECONDS: Final = 3.0
 _READ_SIZE: Final = 1 << 16
@@ -220,7 +222,7 @@ def open_tcp(rest: str, limits: Limits | None = None) -> Hal:
 
 def _endpoint(target: Target, rest: str) -> tuple[str, int]:
     host, _, port = target.name.rpartition(":")
-    if not host or not port.isascii() or not port.isdecimal() or not 0 < int(port) <= 0xFFFF:
+    if not host or not _PORT.fullmatch(port) or not 0 < int(port) <= 0xFFFF:
         raise UsageError(f"'{SCHEME}:{rest}' names no host and port.", advice="Write tcp://127.0.0.1:5000.")
     return host.removeprefix("[").removesuffix("]"), int(port)
 

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from atcaprov.errors import TransportError, UsageError
 from atcaprov.hal.device_url import both_forms, parse_7_bit_address, parse_8_bit_address, parse_target
+from atcaprov.hal.presence import is_plugged
 from atcaprov.hal.registry import open_hal
 
 
@@ -64,8 +67,63 @@ def test_urls_of_another_form_are_refused(url: str) -> None:
         open_hal(url)
 
 
+MANY = "9" * 5000
+
+
+IMPOSSIBLE = [
+    f"i2c://{MANY}/0x60",
+    f"i2c://{MANY[:4050]}/0x60",
+    "i2c://1/" + "9" * 4050,
+    f"tcp://h:{MANY}",
+    f"tcp://h:{MANY[:4050]}",
+    "tcp://a%00b:50",
+    "kit-cdc:///dev/tty%00x",
+    "kit-hid:///dev/hid%00x",
+    "kit-hid://" + "a" * 5000,
+    "kit-cdc:///" + "a" * 5000,
+    "kit-cdc:///" + "a" * 300,
+    "kit-hid:///" + "a" * 300,
+    "kit-hid:///\ud800",
+    "tcp://\ud800:5",
+    "emulator:\0",
+    "emulator:a%00\0b",
+    "kit-hid:///LOOP",
+    "kit-cdc:///LOOP",
+    "emulator:/LOOP",
+]
+
+
+def show(url: str) -> str:
+    return ascii(url[:24])
+
+
+@pytest.mark.parametrize("url", IMPOSSIBLE, ids=show)
+def test_names_that_nothing_has_can_not_be_opened(url: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError) as refused:
+        open_hal(looped(url, tmp_path))
+    assert len(str(refused.value)) < 5000
+
+
+@pytest.mark.parametrize("url", [url for url in IMPOSSIBLE if url.startswith(("kit", "i2c"))], ids=show)
+def test_names_that_nothing_has_are_not_waited_for(url: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError):
+        is_plugged(looped(url, tmp_path))
+
+
+def looped(url: str, folder: Path) -> str:
+    (folder / "loop").symlink_to(folder / "loop")
+    return url.replace("/LOOP", str(folder / "loop"))
+
+
 @pytest.mark.parametrize(
-    "url", ["kit-cdc:///dev/no-such-tty", "kit-hid:///dev/no-such-hidraw", "kit-cdc://9-9.9", "i2c://4095/0x60"]
+    "url",
+    [
+        "kit-cdc:///dev/no-such-tty",
+        "kit-hid:///dev/no-such-hidraw",
+        "kit-cdc://9-9.9",
+        "kit-cdc://COMPANY1",
+        "i2c://4095/0x60",
+    ],
 )
 def test_what_is_not_there_is_not_found(url: str) -> None:
     with pytest.raises(TransportError) as refused:

@@ -1,16 +1,20 @@
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from atcaprov.device.device import Device
 from atcaprov.emulator.chip import Chip
 from atcaprov.errors import Code, TransportError, UsageError
-from atcaprov.hal import discovery, presence
-from atcaprov.hal.discovery import find_one, i2c_buses, plugged_kits, usb_path_of
+from atcaprov.hal import device_url, discovery, presence
+from atcaprov.hal.discovery import find_one, i2c_buses, plugged_kits
 from atcaprov.hal.kit_hid import open_kit_hid
+from atcaprov.hal.usb_sysfs import usb_path_of
 from tests.hal.ways import SHORT, kit_board
 from tests.support.fake_hid import FakeHid
 
@@ -65,6 +69,34 @@ def test_the_only_kit_needs_no_name(serial_ports: list[SimpleNamespace]) -> None
     assert refused.value.code == Code.DEVICE_NOT_FOUND, "a debugger beside a kit is none"
 
 
+def test_a_device_that_is_listed_for_each_use_is_one(serial_ports: list[SimpleNamespace]) -> None:
+    class Twice(FakeHid):
+        def enumerate(self, vendor_id: int = 0, product_id: int = 0) -> list[dict[str, Any]]:
+            return super().enumerate() * 2
+
+    hid = Twice({FIRST: kit_board(Chip())})
+    assert len(plugged_kits(hid)) == 1
+    open_kit_hid("//", SHORT, hid).close()
+
+
+def test_without_pyserial_a_serial_kit_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "serial.tools", None)
+    monkeypatch.setitem(sys.modules, "serial", None)
+    hid = FakeHid({FIRST: kit_board(Chip())})
+    for look in (lambda: find_one("cdc", "1-2.3"), lambda: presence.is_plugged("kit-cdc://1-2.3")):
+        with pytest.raises(TransportError, match="pyserial") as refused:
+            look()
+        assert refused.value.code == Code.LIBRARY_MISSING
+    assert [kit.path for kit in plugged_kits(hid)] == [find_one("hid", "", hid).path] == [FIRST]
+
+
+def test_a_port_of_windows_is_taken_to_be_there_on_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device_url, "os", SimpleNamespace(name="nt", fsencode=os.fsencode))
+    assert device_url.names_a_file("COM3")
+    assert presence.is_plugged("kit-cdc://COM12")
+    assert not device_url.names_a_file("COMPANY1")
+
+
 def test_serial_kits_by_path_port_and_serial_number(serial_ports: list[SimpleNamespace]) -> None:
     serial_ports += [
         port("/dev/ttyACM0", 0x03EB, 0x2122, "1-2.3:1.0"),
@@ -86,7 +118,7 @@ def test_i2c_buses_and_where_their_adapters_are(tmp_path: Path) -> None:
     (usb / "1-4:1.0" / "i2c-11").mkdir(parents=True)
     (usb / "idVendor").write_text("1c40\n")
     for name, device in (("i2c-11", usb / "1-4:1.0" / "i2c-11"), ("i2c-2", None), ("other", None)):
-        entry = tmp_path / "i2c-dev" / name
+        entry = tmp_path / "class" / "i2c-dev" / name
         entry.mkdir(parents=True)
         (entry / "name").write_text(f"adapter of {name}\n")
         if device:
@@ -104,12 +136,13 @@ def test_i2c_buses_and_where_their_adapters_are(tmp_path: Path) -> None:
     [
         ("emulator:", True),
         ("tcp://127.0.0.1:1", True),
-        ("kit-cdc://COM3", True),
+        ("kit-cdc://COMPANY1", False),
         ("kit-cdc:///dev/null", True),
         ("kit-cdc:///dev/no-such-tty", False),
         ("kit-hid:///dev/no-such-hidraw?address=0xC0", False),
         ("kit-hid://9-9.9", False),
         ("i2c://4095/0x60", False),
+        ("i2c://999999999/0x60", False),
     ],
 )
 def test_presence_is_told_without_opening(url: str, expected: bool) -> None:

@@ -12,7 +12,7 @@ import serial
 
 from atcaprov.emulator.chip import Chip
 from atcaprov.errors import Code, TransportError, UsageError
-from atcaprov.hal import bus_lock
+from atcaprov.hal import bus_lock, kit_hid
 from atcaprov.hal.bus_lock import BusLock
 from atcaprov.hal.hotplug import PlugWatcher
 from atcaprov.hal.kit_cdc import CdcPort, open_kit_cdc
@@ -30,19 +30,63 @@ def pty() -> Iterator[PtyBoard]:
         yield board
 
 
-@pytest.mark.parametrize("url", ["kit-hid:///dev/null", "kit-cdc:///dev/null"])
-def test_a_missing_right_names_the_rules(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("os.access", lambda path, mode: not str(path).startswith("/dev/"))
-    with pytest.raises(TransportError, match=r"60-atcaprov\.rules") as refused:
-        open_hal(url)
-    assert refused.value.code == Code.DEVICE_NO_PERMISSION
+def forbid(monkeypatch: pytest.MonkeyPatch, *paths: str) -> None:
+    monkeypatch.setattr("os.access", lambda path, mode: str(path) not in paths)
 
 
-@pytest.mark.parametrize("url", ["kit-hid:///dev/null", "kit-cdc:///dev/null"])
-def test_a_file_that_is_no_such_port_can_not_be_opened(url: str) -> None:
-    with pytest.raises(TransportError, match="can't be opened") as refused:
-        open_hal(url)
+def test_a_missing_right_names_the_rules(pty: PtyBoard, monkeypatch: pytest.MonkeyPatch) -> None:
+    forbid(monkeypatch, "/dev/null", pty.path)
+    monkeypatch.setattr(kit_hid, "is_hidraw", lambda path: True)
+    for url in ("kit-hid:///dev/null", f"kit-cdc://{pty.path}"):
+        with pytest.raises(TransportError, match=r"60-atcaprov\.rules") as refused:
+            open_hal(url)
+        assert refused.value.code == Code.DEVICE_NO_PERMISSION
+
+
+class Closed(FakeHid):
+    """hidapi says no more than that it could not."""
+
+    def device(self) -> FakeDevice:
+        self.boards = {}
+        return super().device()
+
+
+@pytest.mark.parametrize(
+    ("node", "is_allowed", "code"),
+    [
+        ("/dev/bus/usb/001/042", False, Code.DEVICE_NO_PERMISSION),
+        ("/dev/bus/usb/001/042", True, Code.DEVICE_BUSY),
+        ("", True, Code.DEVICE_BUSY),
+    ],
+)
+def test_through_libusb_a_missing_right_is_seen_at_its_own_file(
+    node: str, is_allowed: bool, code: Code, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kit_hid, "libusb_node", lambda path: node)
+    monkeypatch.setattr("os.access", lambda path, mode: str(path) != node or is_allowed)
+    with pytest.raises(TransportError) as refused:
+        open_kit_hid("//1-2.3", SHORT, Closed({"1-2.3:1.0": kit_board(Chip())}))
+    assert refused.value.code == code
+    assert ("60-atcaprov.rules" in refused.value.advice) == (not is_allowed or not node), "where it is not known, both"
+
+
+@pytest.mark.parametrize("path", ["/dev/null", "/tmp", "/etc/hostname"])
+@pytest.mark.parametrize(("scheme", "kind"), [("kit-hid", "HID device"), ("kit-cdc", "serial port")])
+def test_a_file_that_is_no_such_port_is_no_busy_one(scheme: str, kind: str, path: str) -> None:
+    with pytest.raises(UsageError, match=f"{path} is no {kind}"):
+        open_hal(f"{scheme}://{path}")
+
+
+def test_a_kit_has_one_lock_through_hidraw_and_libusb(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kit_hid, "usb_interface_of_hid", lambda path: "9-8.7:1.0")
+    board = kit_board(Chip())
+    hid = FakeHid({"9-8.7:1.0": board, "/hid/raw3": board})
+    first = HidPort("/hid/raw3", hid)
+    with pytest.raises(TransportError, match=r"USB port 9-8\.7:1\.0") as refused:
+        HidPort("9-8.7:1.0", hid)
     assert refused.value.code == Code.DEVICE_BUSY
+    first.close()
+    HidPort("9-8.7:1.0", hid).close()
 
 
 def test_a_serial_port_that_another_program_holds_is_busy(pty: PtyBoard) -> None:
