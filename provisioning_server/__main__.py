@@ -1,5 +1,16 @@
-"""`python -m provisioning_server` is the program `provisioning-server`."""
+"""The program `provisioning-server`, also as `python -m provisioning_server`."""
 
-from provisioning_server.cli import main
+from __future__ import annotations
 
-main()
+from typing import NoReturn
+
+from atcaprov.start import start
+
+
+def main() -> NoReturn:
+    """Run the program."""
+    start("provisioning_server.cli")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,68 @@
+"""Ctrl-C in the first and in the last moments of a program."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROGRAMS = ("atcaprov", "provisioning_client", "provisioning_server", "signer_module")
+CTRL_C = "import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n"
+
+
+def run(script: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run a script with modules in `folder` before all others."""
+    environment = {**os.environ, "PYTHONPATH": str(folder)}
+    command = [sys.executable, "-c", f"import signal; signal.signal(2, signal.default_int_handler)\n{script}"]
+    return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_ctrl_c_while_a_program_is_imported(program: str, tmp_path: Path) -> None:
+    (tmp_path / "click.py").write_text(CTRL_C)
+    done = run(f"from {program}.__main__ import main; main()", tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "Interrupted.\n")
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_the_module_itself_runs_too(program: str) -> None:
+    done = subprocess.run([sys.executable, "-m", program, "--help"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("Usage: ")
+
+
+def test_little_is_imported_before_a_program_heeds_ctrl_c() -> None:
+    script = "import sys; before = set(sys.modules); import atcaprov.start; print(*sorted(set(sys.modules) - before))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    others = {name.partition(".")[0] for name in done.stdout.split()} - {"atcaprov"}
+    assert others <= sys.stdlib_module_names
+
+
+def test_a_program_that_was_told_to_ignore_ctrl_c_does(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(f"{CTRL_C}def main():\n    print('done')\n    return 0\n")
+    script = "signal.signal(2, signal.SIG_IGN)\nfrom atcaprov.start import start; start('mine')"
+    done = run(script, tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "done\n", "")
+
+
+@pytest.mark.parametrize("end", ["return 5", "raise SystemExit(5)"])
+def test_ctrl_c_after_the_end_changes_nothing(end: str, tmp_path: Path) -> None:
+    at_exit = "import atexit, os, signal\natexit.register(lambda: os.kill(os.getpid(), signal.SIGINT))\n"
+    (tmp_path / "mine.py").write_text(f"{at_exit}def main():\n    {end}\n")
+    done = run("from atcaprov.start import start; start('mine')", tmp_path)
+    assert (done.returncode, done.stderr) == (5, "")
+
+
+def test_ctrl_c_that_a_program_lets_through_ends_it_in_the_same_way(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("def main():\n    raise KeyboardInterrupt\n")
+    done = run("from atcaprov.start import start; start('mine')", tmp_path)
+    assert (done.returncode, done.stderr) == (130, "Interrupted.\n")
+
+
+def test_a_failure_of_the_program_is_seen(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("def main():\n    raise SystemExit('no way')\n")
+    done = run("from atcaprov.start import start; start('mine')", tmp_path)
+    assert (done.returncode, done.stderr) == (1, "no way\n")
