@@ -28,6 +28,10 @@ _POLL_SECONDS: Final = 0.001
 _SHORTEST_REPLY: Final = 4
 _LONGEST_REPLY: Final = 155
 COMMAND_SECONDS: Final = 4.0
+BUSY_SECONDS: Final = 0.7
+"""How long a chip may be deaf from a command whose program was killed: the watchdog ends it (DS20005927A, table of the
+wake and sleep times)."""
+_BUSY_POLL_SECONDS: Final = 0.05
 LOCK_SECONDS: Final = 5.0
 """How long the bus may be another program's: longer than one command of it."""
 
@@ -96,18 +100,17 @@ class I2cHal(Hal):
         chip_lock.acquire()
 
     def wake(self) -> None:
-        """Wake the chip; one that was left awake by another program is put to sleep first.
+        """Wake the chip; one that was left awake by another program is put to sleep first, a busy one is waited for.
 
         Raises:
             TransportError: it does not wake, or the bus failed.
             DeviceError: its self test has failed (status 07).
         """
-        self._bus_lock.acquire(LOCK_SECONDS)
-        try:
-            self._wake()
-        except BaseException:
-            self._bus_lock.release()
-            raise
+        deadline = time.monotonic() + min(self._seconds, BUSY_SECONDS)
+        while not self._wakes_now():
+            if time.monotonic() >= deadline:
+                raise self._no_reply("does not wake")
+            time.sleep(_BUSY_POLL_SECONDS)
 
     def idle(self) -> None:
         """Send the chip to idle and give the bus back."""
@@ -160,15 +163,25 @@ class I2cHal(Hal):
             time.sleep(_POLL_SECONDS)
         return self._read_reply()
 
-    def _wake(self) -> None:
-        if self._awake and self._bus.write(self._address, _RESET):
-            return
+    def _wakes_now(self) -> bool:
+        """Try once; the bus stays locked if the chip is awake then."""
+        self._bus_lock.acquire(LOCK_SECONDS)
+        was_awake, self._awake = self._awake, False
+        try:
+            self._awake = self._is_woken(was_awake)
+        finally:
+            if not self._awake:
+                self._bus_lock.release()
+        return self._awake
+
+    def _is_woken(self, was_awake: bool) -> bool:
+        if was_awake and self._bus.write(self._address, _RESET):
+            return True
         self._used = True
-        if not self._wakes():
-            self._bus.write(self._address, _SLEEP)  # awake chips ignore the pulse
-            if not self._wakes():
-                raise self._no_reply("does not wake")
-        self._awake = True
+        if self._wakes():
+            return True
+        self._bus.write(self._address, _SLEEP)  # awake chips ignore the pulse
+        return self._wakes()
 
     def _wakes(self) -> bool:
         answer = _wake_answer(self._bus, self._address)

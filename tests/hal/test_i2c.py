@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 from atcaprov.emulator.chip import Chip, Power
 from atcaprov.errors import Board, Code, DeviceError, ProtocolError, TransportError
+from atcaprov.hal import i2c
+from atcaprov.hal.bus_lock import BusLock
 from atcaprov.hal.i2c import I2cHal, wakes
 from atcaprov.hal.i2c_dev import open_i2c
 from tests.hal.ways import FakeI2cBus
@@ -73,6 +77,53 @@ def test_a_chip_that_stays_busy_is_given_up() -> None:
     hal.wake()
     assert len(hal.exchange(bytes.fromhex("0730000000035d"))) == 7
     hal.close()
+
+
+class Busy(FakeI2cBus):
+    """A chip that is deaf for some reads, as while a command runs that somebody else has sent."""
+
+    reads_to_come = 0
+
+    def write(self, address: int, data: bytes) -> bool:
+        return not (address and self.reads_to_come) and super().write(address, data)
+
+    def read(self, address: int, count: int) -> bytes:
+        if self.reads_to_come:
+            self.reads_to_come -= 1
+            return b""
+        return super().read(address, count)
+
+
+def test_a_chip_that_is_busy_with_a_command_of_a_killed_program_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(i2c, "BUSY_SECONDS", 60.0)
+    bus = Busy([Chip()])
+    bus.reads_to_come = 5
+    hal = open_i2c(f"//{id(bus)}/0x60", bus, seconds=60.0)
+    hal.wake()
+    assert len(hal.exchange(bytes.fromhex("0730000000035d"))) == 7
+    hal.close()
+
+
+def test_a_bus_is_free_while_a_busy_chip_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    free: list[bool] = []
+    bus = Busy([Chip()])
+    lock = BusLock(f"i2c-{id(bus)}")
+
+    def look(seconds: float) -> None:
+        if seconds < 0.01:
+            return  # the pause of a wake pulse, within a try
+        try:
+            lock.acquire()
+        except TransportError:
+            free.append(False)
+        else:
+            lock.release()
+            free.append(True)
+
+    monkeypatch.setattr(i2c, "time", SimpleNamespace(monotonic=lambda: 0.0, sleep=look))
+    bus.reads_to_come = 4
+    open_i2c(f"//{id(bus)}/0x60", bus, seconds=1.0).close()
+    assert free == [True, True]
 
 
 def test_a_count_that_can_not_be_is_refused_before_more_is_read() -> None:
