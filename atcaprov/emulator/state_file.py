@@ -26,7 +26,7 @@ class StateFile:
     """Keeps one chip's memory at `path`. It is the chip's `Keeper`."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path.resolve() if path.is_symlink() else path  # a link would be replaced by a file
+        self.path = Path(os.path.realpath(path)) if path.is_symlink() else path  # a link would be replaced by a file
         self._kept: tuple[bytes, bytes, bytes] | None = None
         self._file: os.stat_result | None = None
 
