@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 
+from atcaprov.errors import UsageError
+
 
 class Clock(ABC):
     """Seconds since the clock was made."""
@@ -20,6 +22,23 @@ class Clock(ABC):
     @abstractmethod
     def wait_until(self, moment: float) -> None:
         """Return when `moment` has come."""
+
+
+def parse_speed(text: str) -> float | None:
+    """Return how many times as fast as real time a clock runs that `real` or a number names; None for `virtual`.
+
+    Raises:
+        UsageError: the text is none of these, or no number above 0.
+    """
+    if text == "virtual":
+        return None
+    try:
+        speed = 1.0 if text == "real" else float(text)
+    except ValueError:
+        speed = 0.0
+    if not 0 < speed < float("inf"):
+        raise UsageError(f"'{text}' is no clock.", advice="Write virtual, real, or a number above 0, such as 10.")
+    return speed
 
 
 class VirtualClock(Clock):

@@ -7,11 +7,12 @@ one chip would each count by themselves what may be done only so often.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Final
 
 from atcaprov.emulator.chip import Chip
-from atcaprov.emulator.clock import Clock, RealClock, VirtualClock
+from atcaprov.emulator.clock import RealClock, VirtualClock, parse_speed
 from atcaprov.emulator.faults import FaultPlan
 from atcaprov.emulator.images import BLANK, load_image
 from atcaprov.emulator.random_source import SystemRandom
@@ -65,7 +66,7 @@ class EmulatedHal(Hal):
 
 def file_lock(path: Path) -> BusLock:
     """Return the lock of a chip that is kept in a file."""
-    return BusLock(str(path.resolve()))
+    return BusLock(os.path.realpath(path))  # links in a circle are for the store to refuse
 
 
 def open_emulated(rest: str) -> EmulatedHal:
@@ -82,7 +83,8 @@ def open_emulated(rest: str) -> EmulatedHal:
     options = _options(query)
     source = SystemRandom()
     image = load_image(options.get("image", BLANK))
-    clock = make_clock(options.get("clock", "virtual"))
+    speed = parse_speed(options.get("clock", "virtual"))
+    clock = VirtualClock() if speed is None else RealClock(speed)
     faults = _fault_plan(Path(options["faults"])) if "faults" in options else None
     if not name:
         chip = Chip(image.make(source), random_source=source, clock=clock, faults=faults)
@@ -108,20 +110,6 @@ def _options(query: str) -> dict[str, str]:
         known = ", ".join(f"{name}=..." for name in _OPTIONS)
         raise UsageError(f"'?{query}' says nothing about an emulated chip.", advice=f"Write one of: {known}.")
     return {name: value for name, _, value in pairs}
-
-
-def make_clock(speed: str) -> Clock:
-    """Return the clock that `virtual`, `real`, or a number such as `10` names.
-
-    Raises:
-        UsageError: it names none.
-    """
-    if speed == "virtual":
-        return VirtualClock()
-    try:
-        return RealClock(1.0 if speed == "real" else float(speed))
-    except ValueError:
-        raise UsageError(f"'{speed}' is no clock.", advice="Write virtual, real, or a number above 0.") from None
 
 
 def _fault_plan(path: Path) -> FaultPlan:

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from atcaprov.emulator.clock import Clock, VirtualClock
+from atcaprov.emulator.clock import Clock, VirtualClock, parse_speed
 from atcaprov.errors import UsageError
 from atcaprov.kit.profiles import PARSER3, Profile
 from atcaprov.serving.bridge import BridgeSession
@@ -48,15 +48,8 @@ def parse_clock(text: str) -> Callable[[], Clock]:
     Raises:
         UsageError: the text is none of these.
     """
-    if text == "virtual":
-        return VirtualClock
-    try:
-        speed = 1.0 if text == "real" else float(text)
-    except ValueError:
-        speed = 0.0
-    if not 0 < speed < float("inf"):
-        raise UsageError(f"'{text}' is no clock.", advice="Write virtual, real, or a number such as 10.")
-    return partial(ServedClock, speed)
+    speed = parse_speed(text)
+    return VirtualClock if speed is None else partial(ServedClock, speed)
 
 
 async def serve(
