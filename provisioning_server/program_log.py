@@ -12,6 +12,8 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Final, NamedTuple, TextIO
 
+from atcaprov.printable import printable
+
 WAITING_MAX: Final = 100_000
 """Lines that may wait for the writer; further ones are dropped and counted."""
 _BATCH_MAX: Final = 1000
@@ -77,9 +79,7 @@ class ProgramLog:
         self._put(self._entry(level, text, on_console=on_console))
 
     def _entry(self, level: str, text: str, *, on_console: bool = True) -> _Entry:
-        if not text.isprintable():
-            text = "".join(character if character.isprintable() else "?" for character in text)
-        return _Entry(f"[{self._now():%Y-%m-%d %H:%M:%S}, {level}] {text}\n", on_console=on_console)
+        return _Entry(f"[{self._now():%Y-%m-%d %H:%M:%S}, {level}] {printable(text)}\n", on_console=on_console)
 
     def _put(self, entry: _Entry) -> None:
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from atcaprov.errors import AtcaProvError, Code
+from atcaprov.printable import printable
 from atcaprov.wire.messages import ERROR_MESSAGE_SIZE_MAX, ErrorReply
 
 
@@ -53,6 +54,5 @@ IDLE: Final = _refused(Code.SERVER_BUSY, "No complete message came in time, so t
 
 def refusal(error: AtcaProvError, *, code: str | None = None) -> ErrorReply:
     """Turn an error into a reply, its text made printable and cut to what a reply can hold."""
-    text = "".join(character if character.isprintable() else "?" for character in str(error))
-    cut = text.encode()[:ERROR_MESSAGE_SIZE_MAX].decode(errors="ignore")
+    cut = printable(str(error)).encode()[:ERROR_MESSAGE_SIZE_MAX].decode(errors="ignore")
     return ErrorReply(str(code or error.code), cut or "No reason given.", False)

@@ -9,6 +9,7 @@ import click
 from atcaprov.certs.description import CertificateDescription
 from atcaprov.certs.keys import key_id
 from atcaprov.errors import UsageError
+from atcaprov.printable import printable
 from signer_module import cli_inputs, files
 from signer_module.cli_inputs import FILE, FOLDER, SignerWishes, signer_options
 from signer_module.device_creation import Made, create_root_module, create_signer_module, root_signer
@@ -48,7 +49,7 @@ def root_create(
     files.refuse_existing(out)
     order_options.refuse()
     root = create_root(out, described, source.choose("Password for the root key"), cli_inputs.now())
-    click.echo(f"Root created in {root.path}: {root.name}, key id {key_id(root.public_key).hex()}.")
+    click.echo(f"Root created in {root.path}: {printable(root.name)}, key id {key_id(root.public_key).hex()}.")
 
 
 def _root_on_module(
@@ -69,7 +70,7 @@ def _root_on_module(
         register_lost=register_lost,
     )
     with made.module as module:
-        click.echo(f"Root module {module.serial.hex().upper()} {_done(made)}: {module.name}{_left(module)}.")
+        click.echo(f"Root module {module.serial.hex().upper()} {_done(made)}: {printable(module.name)}{_left(module)}.")
         click.echo(f"Its certificate and the register of its signers are in {out}.")
     if register_lost and made.already:
         click.echo("The register is empty: give every new signer an id with --signer-id that none has.", err=True)
@@ -143,7 +144,7 @@ def _signer_on_module(
     )
     with made.module as module:
         click.echo(
-            f"Signer module {module.serial.hex().upper()} {_done(made)}: {module.name}, "
+            f"Signer module {module.serial.hex().upper()} {_done(made)}: {printable(module.name)}, "
             f"signer id {module.signer_id.hex().upper()}{_left(module)}."
         )
 
@@ -200,6 +201,6 @@ def _left(module: ModuleRoot | ModuleSigner) -> str:
 
 def _tell_folder(signer: SignerFolder) -> None:
     click.echo(
-        f"Signer created in {signer.path}: {signer.name}, signer id {signer.signer_id.hex().upper()}, "
+        f"Signer created in {signer.path}: {printable(signer.name)}, signer id {signer.signer_id.hex().upper()}, "
         f"serial {signer.serial.hex().upper()}."
     )

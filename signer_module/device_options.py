@@ -11,6 +11,7 @@ from typing import Final
 import click
 
 from atcaprov.errors import UsageError
+from atcaprov.printable import printable
 from signer_module.making import ModuleOrder
 from signer_module.option_groups import option_group
 from signer_module.password_keys import COST, LEAST_COST, MOST_COST
@@ -53,7 +54,7 @@ class OrderOptions:
     def consent(self, plan: Sequence[str]) -> None:
         """Show what will be done for ever, and let the user say yes; raises UsageError when he does not."""
         for line in plan:
-            click.echo(line, err=True)
+            click.echo(printable(line), err=True)
         if self.yes:
             return
         if not sys.stdin.isatty():

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from atcaprov.certs.keys import raw_public_key
 from atcaprov.device.device import Device
 from atcaprov.errors import Code, UsageError
+from atcaprov.printable import printable
 from signer_module import cli_inputs, files
 from signer_module.cli_inputs import FILE, FOLDER
 from signer_module.device_creation import import_signer_certificate, plan
@@ -109,7 +110,7 @@ def signer_import(
     with made.module as module:
         done = "is finished already" if made.already else "finished"
         click.echo(
-            f"Signer module {module.serial.hex().upper()} {done}: {module.name}, "
+            f"Signer module {module.serial.hex().upper()} {done}: {printable(module.name)}, "
             f"signer id {module.signer_id.hex().upper()}."
         )
         if out is not None:

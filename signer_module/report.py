@@ -11,6 +11,7 @@ from cryptography import x509
 from atcaprov.certs.definition import CertificateDefinition
 from atcaprov.certs.keys import key_id
 from atcaprov.errors import Code, UsageError
+from atcaprov.printable import printable
 from signer_module import root as root_module
 from signer_module import signer_folder
 from signer_module.root import RootFolder
@@ -92,5 +93,5 @@ def report_lines(facts: dict[str, Any], indent: str = "") -> list[str]:
         if isinstance(value, dict):
             lines += [f"{indent}{name}:", *report_lines(value, indent + "  ")]
         else:
-            lines.append(f"{indent}{name}: {value}")
+            lines.append(f"{indent}{name}: {printable(str(value))}")
     return lines

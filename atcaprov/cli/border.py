@@ -9,6 +9,7 @@ from typing import Final, NoReturn
 import click
 
 from atcaprov.errors import AtcaProvError, Code, UsageError
+from atcaprov.printable import printable_lines
 
 INTERRUPTED: Final = 130
 _FAILED: Final = 1
@@ -66,4 +67,4 @@ def _drop_output() -> None:
 def error_text(error: AtcaProvError) -> str:
     """Return an error as people read it: what happened with its code, then what to do on a line of its own."""
     text = f"Error [{error.code}]: {error.what}"
-    return f"{text}\n{error.advice}" if error.advice else text
+    return printable_lines(f"{text}\n{error.advice}" if error.advice else text)

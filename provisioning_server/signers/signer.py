@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from atcaprov.printable import printable
 from provisioning_server.signer_documents import SignerDocuments
 
 
@@ -58,6 +59,4 @@ class Signer(Protocol):
 
 def label(serial: bytes, name: str) -> str:
     """How log lines and prompts name a signer: `Signer (01231E6CD82CA571EE, Example ATECC508A Signer)`."""
-    if not name.isprintable():
-        name = "".join(character if character.isprintable() else "?" for character in name)
-    return f"Signer ({serial.hex().upper()}, {name})"
+    return f"Signer ({serial.hex().upper()}, {printable(name)})"
