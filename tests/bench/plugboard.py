@@ -16,7 +16,8 @@ from atcaprov.emulator.chip import Power
 from tests.bench.boards import BoardPlan, Kind
 from tests.support.faulty_board import Fault
 
-PATIENCE_SECONDS: Final = 20.0
+PATIENCE_SECONDS: Final = 90.0
+"""A plug takes one second on a quiet machine."""
 _POLL_SECONDS: Final = 0.02
 _USB_DEVICES: Final = Path("/sys/bus/usb/devices")
 _NODES: Final = {Kind.HID: "hidraw/hidraw*", Kind.CDC: "tty/tty*", Kind.I2C: "i2c-[0-9]*"}
@@ -195,4 +196,4 @@ def _wait_for(look: Callable[[], _Found | None], what: str) -> _Found:
 
 
 def _settle() -> None:
-    subprocess.run(("udevadm", "settle", "--timeout=10"), check=True)
+    subprocess.run(("udevadm", "settle", f"--timeout={PATIENCE_SECONDS:.0f}"), check=True)

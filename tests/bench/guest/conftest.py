@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 import pytest
 
@@ -12,6 +13,14 @@ from tests.bench import vhci
 from tests.bench.guest.factory import Factory, running_factory
 from tests.bench.machine import OUT_VARIABLE
 from tests.bench.plugboard import Plugboard
+
+_LAST: Final = ("test_boards", "test_contract")
+"""A time limit loses what stands at the end: these are long, and for the most part shown without a kernel too."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the long ones last."""
+    items.sort(key=lambda item: _LAST.index(item.path.stem) + 1 if item.path.stem in _LAST else 0)
 
 
 @pytest.fixture(scope="session")

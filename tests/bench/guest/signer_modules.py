@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from signer_module import cli
 from tests.bench.boards import BoardPlan, Kind
 from tests.bench.plugboard import Plugboard
 from tests.bench.ways import Way
@@ -38,20 +40,26 @@ def password_descriptor(*serial_numbers: bytes) -> Iterator[int]:
         os.close(reader)
 
 
-def run_tool(*words: object, password: bool = False) -> str:
-    """Run `signer-module` and return what it prints; `password` gives it the password by a file descriptor."""
-    command = [program("signer-module"), *map(str, words)]
+def run_tool(*words: object) -> str:
+    """Run `signer-module` in this process, which knows its modules already; return what it prints."""
+    printed = io.StringIO()
+    with redirect_stdout(printed):
+        assert cli.main([str(word) for word in words]) == 0, words
+    return printed.getvalue()
+
+
+def _run_program(*words: object) -> str:
+    """Run `signer-module` as a program, which gets the password by a file descriptor; return what it prints."""
     with password_descriptor() as descriptor:
-        option = ["--password-fd", str(descriptor)] if password else []
         done = subprocess.run(
-            command + option,
+            [program("signer-module"), *map(str, words), "--password-fd", str(descriptor)],
             pass_fds=(descriptor,),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             check=False,
         )
-    assert done.returncode == 0, f"{' '.join(command)}: {done.stderr}"
+    assert done.returncode == 0, f"{words}: {done.stderr}"
     return done.stdout
 
 
@@ -78,7 +86,7 @@ class ModuleMaker:
         self._plugboard.make(BoardPlan(board, Kind.HID))
         url = Way.HIDRAW.url(self._plugboard.plug(board))
         wanted = ("--signer-id", signer_id, "--quota", QUOTA, "--scrypt-cost", _CHEAP, "--yes")
-        printed = run_tool("signer", "create", "--root", self._root, "--device", url, *wanted, password=True)
+        printed = _run_program("signer", "create", "--root", self._root, "--device", url, *wanted)
         found = re.fullmatch(
             rf"Signer module (\w+) created: (.+), signer id {signer_id}, {QUOTA} signatures\.\n", printed
         )

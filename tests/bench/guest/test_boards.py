@@ -13,9 +13,11 @@ from atcaprov.device.device import Device
 from atcaprov.errors import Code, ProtocolError, TransportError
 from atcaprov.kit.profiles import PROFILES
 from tests.bench.boards import BoardPlan
+from tests.bench.machine import PATIENCE
 from tests.bench.plugboard import Plugboard
 from tests.bench.ways import KIT_WAYS, Way
 from tests.support.faulty_board import Fault
+from tests.support.patience import killed_after
 
 
 def _serial_number(url: str) -> bytes:
@@ -146,6 +148,7 @@ def test_ctrl_c_ends_a_program_that_waits_for_a_silent_kit(plugboard: Plugboard)
         assert program.stdout is not None
         program.stdout.readline()
         os.kill(program.pid, signal.SIGINT)
-        _, errors = program.communicate(timeout=60)
+        with killed_after(program, PATIENCE):
+            _, errors = program.communicate()
     assert "KeyboardInterrupt" in errors
     assert Code.INTERNAL not in errors

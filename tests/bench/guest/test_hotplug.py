@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -65,18 +67,8 @@ def test_the_program_provisions_board_after_board_at_one_place(
     plugboard.unplug("first")
     host, port = factory.address
     command = (sys.executable, "-m", "provisioning_client.cli", "--auto", "--count", "2", "--device", url)
-    options = (
-        "--certinfo",
-        factory.cert_info_file,
-        "--host",
-        host,
-        "--port",
-        str(port),
-        "--lock-slot",
-        str(LOCKED_SLOT),
-    )
-    with subprocess.Popen((*command, *options), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as program:
-        console = _Console(program)
+    options = ("--certinfo", factory.cert_info_file, "--host", host, "--port", port, "--lock-slot", LOCKED_SLOT)
+    with _console(*command, *options) as console:
         console.wait_for("Press ESC to quit.")
         for name in ("first", "second"):
             if name == "second":
@@ -85,8 +77,7 @@ def test_the_program_provisions_board_after_board_at_one_place(
             console.wait_for(plugboard.serial_number(name).hex().upper())
             console.wait_for("Provisioning successful! Please remove board...")
             plugboard.unplug(name)
-        console.wait_for_end()
-    assert program.returncode == 0, console.text
+        assert console.wait_for_end() == 0, console.text
     for stage in Stage:
         assert console.text.count(stage.label.ljust(26, ".") + "done") == 2
     for name in ("first", "second"):
@@ -116,6 +107,18 @@ class _Console:
                     return
         raise AssertionError(f"the program did not print {text!r}: {self.text}")
 
-    def wait_for_end(self) -> None:
+    def wait_for_end(self) -> int:
         with killed_after(self._program, PATIENCE):
             self.text += self._lines.read()
+            return self._program.wait()
+
+
+@contextmanager
+def _console(*command: object) -> Iterator[_Console]:
+    with subprocess.Popen(
+        [str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as program:
+        try:
+            yield _Console(program)
+        finally:
+            program.kill()

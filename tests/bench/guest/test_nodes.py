@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.bench.boards import BoardPlan, Kind
+from tests.bench.machine import PATIENCE
 from tests.bench.plugboard import Plugboard
 
 INFO = bytes.fromhex("0730000000035d")
@@ -106,7 +107,7 @@ def _write(device: int, data: bytes) -> None:
 def _read(device: int, count: int) -> bytes:
     data = b""
     while len(data) < count:
-        ready, _, _ = select.select((device,), (), (), 10)
+        ready, _, _ = select.select((device,), (), (), PATIENCE)
         assert ready, f"no answer after {data!r}"
         data += os.read(device, count - len(data))
     return data

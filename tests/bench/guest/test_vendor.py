@@ -9,9 +9,8 @@ import pytest
 
 from atcaprov.kit.profiles import PARSER3
 from tests.bench.boards import BoardPlan, Kind
+from tests.bench.machine import PATIENCE
 from tests.bench.plugboard import Plugboard
-
-PATIENCE = 100
 
 
 @pytest.mark.parametrize("kind", [Kind.HID, Kind.I2C])
