@@ -27,6 +27,7 @@ from provisioning_server.signers.module_bay import ModuleBay
 from provisioning_server.signers.roster import SignerRoster
 from provisioning_server.signers.signing_queue import SigningQueue
 from provisioning_server.signers.sources import ModuleFolder, ModuleSource, NamedHsms, NamedModules, PluggedKits
+from provisioning_server.supervision import program_fault, run_all
 from provisioning_server.web.links import ConsoleLinks, LinkFile
 from provisioning_server.web.opening import open_page
 from provisioning_server.web.views import SignerBoard
@@ -56,7 +57,8 @@ class Server:
         """Serve until ESC, a signal or `stop`.
 
         Raises:
-            AtcaProvError: it could not start, or a signer turned out to be unusable.
+            AtcaProvError: it could not start, a key file turned out to be damaged, or a part of the server failed that
+                can't be started again.
         """
         if self._console is not None:
             self._log.say("Press ESC to quit.")
@@ -85,7 +87,7 @@ class Server:
         authority = Authority(
             self._signers, records, self._log, _now, slow_signers=queue, allow_rekey=self._settings.allow_rekey
         )
-        worker = IssuingWorker(authority, loop, self._log)
+        worker = IssuingWorker(authority, loop, self._log, self._fail)
         attendant = SignerAttendant(self._signers, queue, self._log, _now, self._password_tries())
         bay = ModuleBay(self._sources(), self._signers, attendant, self._log)
         page = self._web_page(SignerBoard(self._signers, attendant.desk, records.tally, bay.unusable), attendant.desk)
@@ -99,8 +101,10 @@ class Server:
             await self._until_stopped(attendant, bay)
             self._log.info("Server stopping...")
         finally:
+            bay_stopped = asyncio.create_task(bay.stop())
             queue.stop()  # what waits for a module is refused now, what a module is at gets its reply
             await asyncio.gather(listener.stop(), *([page.stop()] if page is not None else []))
+            await bay_stopped
             await attendant.stop()
             await worker.stop()
 
@@ -121,29 +125,37 @@ class Server:
         self._log.error(f"A fault of the program: {context.get('message')} {context.get('exception')!r}")
 
     async def _until_stopped(self, attendant: SignerAttendant, bay: ModuleBay) -> None:
-        work = [self._look_after_signers(attendant, bay)]
+        parts = [self._look_after_signers(attendant, bay)]
         if self._console is not None:
-            work.append(self._read_keys(self._console, attendant.prompt))
-        tasks = [asyncio.create_task(each) for each in work]
+            parts.append(self._read_keys(self._console, attendant.prompt))
+        work = asyncio.create_task(run_all(*parts))
+        work.add_done_callback(self._work_ended)
         await self._stop.wait()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        work.cancel()
+        await asyncio.wait([work])
+
+    def _work_ended(self, work: asyncio.Task[None]) -> None:
+        if not work.cancelled() and (error := work.exception()) is not None:
+            self._fail(error)
+
+    def _fail(self, error: BaseException) -> None:
+        """Stop, and let `run` raise the first error; on the loop."""
+        if not isinstance(error, AtcaProvError):
+            self._log.error(f"A fault of the program ends the server: {program_fault(error)}")
+        self._fault = self._fault or program_fault(error)
+        self.stop()
 
     async def _look_after_signers(self, attendant: SignerAttendant, bay: ModuleBay) -> None:
-        """Get the signers ready and go on looking for modules; an error stops the server, and `run` raises it."""
-        try:
-            await attendant.start()
-            await bay.scan()
-            if self._console is None:
-                if self._settings.web is None:
-                    require_all_ready(self._signers)
-                await bay.run()
-            else:
-                await asyncio.gather(attendant.ask(), bay.run())
-        except AtcaProvError as error:
-            self._fault = error
-            self.stop()
+        """Get the signers ready and go on looking for modules."""
+        await attendant.start()
+        await bay.scan()
+        if self._console is not None:
+            await run_all(attendant.ask(), bay.run())
+            return
+        if self._settings.web is None:
+            await bay.settled()
+            require_all_ready(self._signers)
+        await bay.run()
 
     def _sources(self) -> list[ModuleSource]:
         settings = self._settings

@@ -13,10 +13,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-from atcaprov.errors import AtcaProvError, Code
+from atcaprov.errors import AtcaProvError, Code, ProtocolError, TransportError, UsageError
 from provisioning_server import refusals
 from provisioning_server.signers.roster import SignerRoster
 from provisioning_server.signers.signer import Signer, label
+from provisioning_server.supervision import program_fault
 
 FIRST_PAUSE_SECONDS: Final = 1.0
 LONGEST_PAUSE_SECONDS: Final = 30.0
@@ -67,7 +68,8 @@ def _nobody_cares(_: Signer) -> None:
 class PasswordDesk:
     """Tries passwords. `settled` is called with each signer that waits no more: it is ready, or unusable.
 
-    A module or an HSM that fails is let go, and tried again when it is found again; a signer on files is used no more.
+    A module or an HSM that is gone is let go, and tried again when it is found again. A signer that can't be used, for
+    whatever reason, is used no more.
     """
 
     def __init__(
@@ -114,6 +116,8 @@ class PasswordDesk:
                 await asyncio.to_thread(signer.unlock, password)
             except AtcaProvError as error:
                 return self._failed(signer, error)
+            except Exception as error:  # of any kind: the others are asked for their passwords all the same
+                return self._failed(signer, program_fault(error))
             self._of(signer).wrong = 0
             self._log.info(f"{label(signer.serial, signer.name)} password accepted, ready.")
         self._settled(signer)
@@ -127,7 +131,7 @@ class PasswordDesk:
             tries.wrong += 1
             self._log.warning(f"{name} password wrong.")
             return Attempt(Outcome.WRONG, error)
-        if signer.slow:
+        if isinstance(error, TransportError | ProtocolError | UsageError) and signer.slow:
             self._signers.remove(signer)
         else:
             self._signers.exclude(signer, refusals.SIGNER_QUARANTINED, str(error))

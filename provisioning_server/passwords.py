@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Protocol
 
-from atcaprov.errors import CertificateError, Code, TransportError, UsageError
-from atcaprov.terminal import KeyPress, Line
+from atcaprov.errors import AtcaProvError, CertificateError, Code, TransportError, UsageError
+from atcaprov.terminal import Key, KeyPress, Line
 from provisioning_server.given_passwords import PASSWORDS_MAX, GivenPassword, password_lines
 from provisioning_server.password_desk import Outcome, PasswordDesk
 from provisioning_server.password_tries import PasswordTries
@@ -110,7 +110,8 @@ def require_all_ready(signers: SignerRoster) -> None:
 class PasswordPrompt:
     """Asks for the passwords of signers on the console, one after the other. ESC is left to whoever feeds the keys.
 
-    A signer on files that turns out to be unusable ends `run`; a module or an HSM is let go.
+    A key file that turns out to be damaged ends `run`; every other signer that fails is left to the desk. What was
+    begun before a prompt is no answer to it: all keys up to ENTER are dropped then.
     """
 
     def __init__(self, signers: SignerRoster, log: PromptLog, desk: PasswordDesk) -> None:
@@ -120,14 +121,22 @@ class PasswordPrompt:
         self._answers: asyncio.Queue[str | None] = asyncio.Queue()
         self._line: Line | None = None
         self._asked: Signer | None = None
+        self._typed = False
+        """Whether keys came since the last ENTER."""
+        self._stale = False
+        """Whether those up to the next ENTER were begun for another prompt, or for none."""
 
     def press(self, press: KeyPress) -> None:
         """Take a key. What is typed while no prompt is open is dropped."""
+        if press.key is Key.TEXT:
+            self._typed = True
+        elif press.key in (Key.ENTER, Key.CLEAR):
+            self._typed = False
         if self._line is None:
             return
         text = self._line.press(press)
         if text is not None:
-            self._close_line(text)
+            self._close_line("" if self._stale else text)
 
     def signers_changed(self) -> None:
         """Look again whether the signer that is asked for still waits."""
@@ -143,20 +152,31 @@ class PasswordPrompt:
         self._asked = signer
         await self._desk.rested(signer)
         while signer in self._signers.waiting():
-            self._line = Line()
-            self._log.ask(f"{label(signer.serial, signer.name)} password: ")
+            self._open_line(signer)
             password = await self._answers.get()
             if not password:  # nobody's password: ENTER for its own sake is no try
                 continue
-            attempt = await self._desk.attempt(signer, password.encode())
-            if attempt.outcome is Outcome.UNUSABLE and attempt.error is not None and not signer.slow:
-                raise attempt.error
+            attempt = await self._desk.attempt(signer, password.encode(errors="surrogateescape"))
+            if attempt.outcome is Outcome.UNUSABLE and not signer.slow:
+                _end_for_damaged_file(attempt.error)
             await self._desk.rested(signer)
+
+    def _open_line(self, signer: Signer) -> None:
+        self._line, self._stale = Line(), self._typed
+        if self._stale:
+            self._log.warning("What was typed before is not used as a password. Press ENTER, then type it anew.")
+        self._log.ask(f"{label(signer.serial, signer.name)} password: ")
 
     def _close_line(self, text: str | None) -> None:
         self._line = None
         self._log.answered()
         self._answers.put_nowait(text)
+
+
+def _end_for_damaged_file(error: AtcaProvError | None) -> None:
+    """The files of a signer stay as they are until somebody repairs them and starts the server again."""
+    if isinstance(error, UsageError | CertificateError):
+        raise error
 
 
 async def _fits(signer: Signer, password: bytes) -> bool:

@@ -19,6 +19,10 @@ Deliver = Callable[[Reply], None]
 _Entry = tuple[Item, Deliver | None]
 
 
+def _nobody_cares(_: BaseException) -> None:
+    pass
+
+
 class Answerer(Protocol):
     """What the worker runs: the authority."""
 
@@ -27,10 +31,20 @@ class Answerer(Protocol):
 
 
 class IssuingWorker:
-    """Runs an authority in a thread; replies are delivered on the event loop."""
+    """Runs an authority in a thread; replies are delivered on the event loop.
 
-    def __init__(self, authority: Answerer, loop: asyncio.AbstractEventLoop, log: ProgramLog) -> None:
+    `died` is called on the loop if the thread ends by a fault, after which no request is answered any more.
+    """
+
+    def __init__(
+        self,
+        authority: Answerer,
+        loop: asyncio.AbstractEventLoop,
+        log: ProgramLog,
+        died: Callable[[BaseException], None] = _nobody_cares,
+    ) -> None:
         self._authority = authority
+        self._died = died
         self._log = log
         self._loop = loop
         self._waiting: queue.SimpleQueue[_Entry | None] = queue.SimpleQueue()
@@ -52,6 +66,12 @@ class IssuingWorker:
         await asyncio.to_thread(self._thread.join)
 
     def _run(self) -> None:
+        try:
+            self._work()
+        except BaseException as error:
+            self._loop.call_soon_threadsafe(self._died, error)
+
+    def _work(self) -> None:
         more = True
         while more:
             batch, more = self._take()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Protocol
@@ -43,6 +44,7 @@ class SignerAttendant:
         self._threads: dict[int, SigningThread] = {}  # by id of the signer object
         self._told: set[str] = set()
         self._came = asyncio.Event()
+        self._unlocking = asyncio.Lock()
 
     async def start(self) -> None:
         """Announce the signers that were named; raises AtcaProvError when a key or password file can't be used."""
@@ -57,9 +59,15 @@ class SignerAttendant:
             AtcaProvError: it can't be used, or is gone again; it is not on the roster then.
         """
         self._roster.require_new(signer)
-        await unlock(signer, self._tries, self._log, [*self._roster.waiting(), *beside])
+        turn = contextlib.nullcontext() if signer.ready else self._unlocking
+        async with turn:  # what one password opened decides where the next one is tried
+            await unlock(signer, self._tries, self._log, [*self._roster.waiting(), *beside])
         self._roster.add(signer)
         self._introduced(signer)
+
+    def would_guess(self, signer: Signer) -> bool:
+        """Whether a password would be tried on a signer that names none; raises UsageError for a credential."""
+        return not signer.ready and self._tries.undecided(signer)
 
     async def dismiss(self, signer: Signer, words: str) -> None:
         """Let a signer go that was unplugged, and forget its password; its jobs go to others."""
@@ -100,6 +108,7 @@ class SignerAttendant:
         """Use a signer whose password came, from the console or elsewhere; the console need not ask any more."""
         if self._roster.usable(signer):
             self._begin(signer)
+        self._queue.signers_changed()
         self.prompt.signers_changed()
 
     def _begin(self, signer: Signer) -> None:

@@ -58,8 +58,11 @@ class SigningThread:
         self._thread.join()
 
     def _run(self) -> None:
-        while (job := self._queue.take(self._signer)) is not None:
-            self._do(job)
+        try:
+            while (job := self._queue.take(self._signer)) is not None:
+                self._do(job)
+        except Exception as error:  # without its thread a signer would only seem to be ready
+            self._at_fault(error)
 
     def _do(self, job: SigningJob) -> None:
         try:

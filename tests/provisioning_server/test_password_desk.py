@@ -5,6 +5,7 @@ import threading
 
 from atcaprov.errors import Code, TransportError, UsageError
 from atcaprov.terminal import Key, KeyPress
+from provisioning_server import refusals
 from provisioning_server.password_desk import Attempt, Outcome, PasswordDesk
 from provisioning_server.passwords import PasswordPrompt
 from provisioning_server.signers.roster import SignerRoster
@@ -123,6 +124,9 @@ def test_the_prompt_of_the_console_goes_away_when_the_password_came_from_elsewhe
         assert (await desk.attempt(first, b"one")).outcome is Outcome.ACCEPTED
         while len(log.prompts) < 3:
             await asyncio.sleep(0)
+        prompt.press(KeyPress(Key.ENTER))  # what was begun for the other is no answer
+        while len(log.prompts) < 5:
+            await asyncio.sleep(0)
         for press in (KeyPress(Key.TEXT, "two"), KeyPress(Key.ENTER)):
             prompt.press(press)
         await task
@@ -132,5 +136,21 @@ def test_the_prompt_of_the_console_goes_away_when_the_password_came_from_elsewhe
     roster = SignerRoster([first, second])
     log = asyncio.run(run())
     asked = [f"{label(each.serial, each.name)} password: " for each in (first, second)]
-    assert log.prompts == [asked[0], "answered", asked[1], "answered"]
+    assert log.prompts == [asked[0], "answered", asked[1], "answered", asked[1], "answered"]
     assert roster.waiting() == []
+
+
+def test_a_fault_of_any_kind_costs_that_signer_alone_and_quotes_nothing() -> None:
+    class Faulty(MemorySigner):
+        slow = True
+
+        def unlock(self, password: bytes | None) -> None:
+            raise ValueError(f"memory limit exceeded for {password!r}")
+
+    signer, log = Faulty(password=b"geheim"), RememberingLog()
+    roster = SignerRoster([signer])
+    attempt = asyncio.run(PasswordDesk(roster, log).attempt(signer, b"geheim"))
+    assert attempt.outcome is Outcome.UNUSABLE
+    assert roster.choose(signer.documents.signer_public_key) == refusals.SIGNER_QUARANTINED
+    assert "ValueError" in log.lines[0]
+    assert "geheim" not in str(log.lines) + str(attempt.error)

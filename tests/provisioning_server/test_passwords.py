@@ -179,6 +179,57 @@ def test_a_prompt_for_a_signer_that_left_is_closed() -> None:
     assert asyncio.run(run()).prompts == [f"{_name(signer)} password: ", "answered"]
 
 
+def test_what_was_begun_for_another_signer_is_no_answer() -> None:
+    async def run() -> RememberingLog:
+        log = RememberingLog()
+        prompt = PasswordPrompt(roster, log, PasswordDesk(roster, log))
+        task = asyncio.create_task(prompt.run())
+
+        async def type_at(number: int, *texts: str) -> None:
+            while len(log.prompts) < number:
+                await asyncio.sleep(0)
+            for text in texts:
+                prompt.press(KeyPress(Key.ENTER) if text == "\r" else KeyPress(Key.TEXT, text))
+
+        await type_at(1, "correct ho")
+        roster.remove(first)
+        prompt.signers_changed()
+        prompt.press(KeyPress(Key.TEXT, "rs"))  # while nobody asks
+        await type_at(3, "e", "\r")
+        await type_at(5, "two", "\r")
+        await task
+        return log
+
+    first, second = CountingModule(b"correct horse"), CountingModule(b"two")
+    roster = SignerRoster([first, second])
+    log = asyncio.run(run())
+    assert second.tried == [b"two"]
+    asked = [f"{_name(each)} password: " for each in (first, second, second)]
+    assert log.prompts == [asked[0], "answered", asked[1], "answered", asked[2], "answered"]
+    dropped = "warning: What was typed before is not used as a password. Press ENTER, then type it anew."
+    assert log.lines.count(dropped) == 1
+
+
+def test_a_signer_that_fails_in_any_way_does_not_end_the_prompt() -> None:
+    async def run() -> None:
+        log = RememberingLog()
+        prompt = PasswordPrompt(roster, log, PasswordDesk(roster, log))
+        task = asyncio.create_task(prompt.run())
+        for number in (1, 3):
+            while len(log.prompts) < number:
+                await asyncio.sleep(0)
+            for press in _typed("one"):
+                prompt.press(press)
+        await task
+
+    faulty, good = CountingModule(b"one"), CountingModule(b"one")
+    faulty.fault = MemoryError()
+    roster = SignerRoster([faulty, good])
+    asyncio.run(run())
+    assert good.ready
+    assert roster.waiting() == []
+
+
 def test_a_credential_comes_before_lines_that_name_its_signer(tmp_path: Path) -> None:
     serial = bytes.fromhex("01231E6CD82CA571EE")
     (tmp_path / "signer-01231E6CD82CA571EE").write_bytes(b"own=1\nmore\n")

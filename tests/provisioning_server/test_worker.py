@@ -95,3 +95,18 @@ def test_a_fault_of_the_program_leaves_nobody_waiting_for_a_slow_signer() -> Non
         return found
 
     assert asyncio.run(run()) == [refusals.INTERNAL] * 3
+
+
+def test_a_thread_that_ends_by_a_fault_is_told() -> None:
+    class OddAuthority:
+        def answer(self, items: Sequence[Item]) -> list[Reply]:
+            return []  # a reply for each item was promised
+
+    async def run() -> BaseException:
+        loop = asyncio.get_running_loop()
+        died: asyncio.Future[BaseException] = loop.create_future()
+        worker = IssuingWorker(OddAuthority(), loop, RememberingLog(), died.set_result)
+        worker.submit(REQUEST, lambda _: None)
+        return await asyncio.wait_for(died, PATIENCE)
+
+    assert isinstance(asyncio.run(run()), ValueError)

@@ -1,0 +1,60 @@
+"""Nothing that runs for as long as the server does ends without a word."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from atcaprov.errors import AtcaProvError, Code
+from provisioning_server.app import Server
+from provisioning_server.data_folder import DataFolder
+from provisioning_server.program_log import ProgramLog
+from provisioning_server.settings import Settings
+from provisioning_server.signers import attendant
+from provisioning_server.signers.roster import SignerRoster
+from provisioning_server.supervision import program_fault, run_all
+from tests.support.memory_signer import MemorySigner
+
+
+def test_the_first_that_fails_ends_the_others() -> None:
+    ended: list[str] = []
+
+    async def without_end() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append("cancelled")
+
+    async def failing() -> None:
+        await asyncio.sleep(0)
+        raise KeyError("bug")
+
+    with pytest.raises(KeyError):
+        asyncio.run(run_all(without_end(), failing(), without_end()))
+    assert ended == ["cancelled"] * 2
+
+
+def test_a_fault_of_the_program_is_named_and_not_quoted() -> None:
+    try:
+        raise ValueError("secret")
+    except ValueError as error:
+        fault = program_fault(error)
+    assert (fault.code, fault.exit_code) == (Code.INTERNAL, 1)
+    assert "ValueError at test_supervision.py:" in str(fault)
+    assert "secret" not in str(fault)
+
+
+def test_a_part_that_fails_ends_the_server_with_its_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def failing(*_: object) -> None:
+        raise KeyError("bug")
+
+    monkeypatch.setattr(attendant, "unlock", failing)
+    settings, log = Settings((tmp_path,), tmp_path, port=0), ProgramLog(None, None)
+    folder = DataFolder(tmp_path, datetime.now())
+    with pytest.raises(AtcaProvError, match="KeyError") as caught:
+        asyncio.run(Server(settings, SignerRoster([MemorySigner()]), folder, log, None).run())
+    log.close()
+    assert caught.value.exit_code == 1
