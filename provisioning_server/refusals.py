@@ -34,6 +34,9 @@ SIGNER_UNKNOWN: Final = _refused(
 SIGNER_NOT_READY: Final = _refused(
     Code.SIGNER_NOT_READY, "The signer waits for its password at the server. Call the supervisor.", True
 )
+SIGNERS_EXPECTED: Final = _refused(
+    Code.SIGNER_NOT_READY, "The server is still looking at what is plugged in. Ask again.", True
+)
 SIGNER_UNPLUGGED: Final = _refused(
     Code.SIGNER_UNPLUGGED, "The signer is not plugged in at the server. Call the supervisor.", True
 )

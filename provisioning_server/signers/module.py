@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Self
 
+from atcaprov.errors import CertificateError, Code
 from provisioning_server.signer_documents import SignerDocuments
 from signer_module.module import ModuleSigner
 
@@ -23,8 +24,18 @@ class PluggedModule:
 
     @classmethod
     def open(cls, url: str) -> Self:
-        """Open the module at a device URL; raises as `ModuleSigner.open`."""
-        return cls(ModuleSigner.open(url, _no_pause))
+        """Open the module at a device URL; one that needs no password proves its key.
+
+        Raises as `ModuleSigner.open`, CertificateError KEY_MISMATCH.
+        """
+        module = ModuleSigner.open(url, _no_pause)
+        try:
+            if module.ready:
+                _require_proof(module)
+        except BaseException:
+            module.close()
+            raise
+        return cls(module)
 
     @property
     def ready(self) -> bool:
@@ -37,8 +48,12 @@ class PluggedModule:
         return self._module.remaining
 
     def unlock(self, password: bytes | None) -> None:
-        """Make it ready; raises UsageError PASSWORD_WRONG, TransportError when it is gone."""
+        """Make it ready, and let it prove its key.
+
+        Raises UsageError PASSWORD_WRONG, TransportError when it is gone, CertificateError KEY_MISMATCH.
+        """
         self._module.unlock(password)
+        _require_proof(self._module)
 
     def sign(self, digest: bytes) -> bytes:
         """Return R||S (64 bytes) over a SHA-256 digest (32 bytes); raises as `ModuleSigner.sign`."""
@@ -51,6 +66,17 @@ class PluggedModule:
     def close(self) -> None:
         """Forget the password and let go of the port."""
         self._module.close()
+
+
+def _require_proof(module: ModuleSigner) -> None:
+    """Find out before a board does that a chip has another key than its certificate; costs nothing of the quota."""
+    if not module.prove():
+        module.lock()
+        raise CertificateError(
+            "The module's key is not that of its certificate.",
+            advice="Take the module out of use: somebody may have copied the certificate of another one.",
+            code=Code.KEY_MISMATCH,
+        )
 
 
 def _no_pause(_: float) -> None:

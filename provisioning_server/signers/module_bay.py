@@ -1,23 +1,32 @@
-"""The places where signer modules and HSMs are plugged in: looks again and again what came and what went."""
+"""The places where signer modules and HSMs are plugged in: looks again and again what came and what went.
+
+While something is done at a place it has a task of its own, and no second one: a module that does not answer keeps no
+other waiting.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Final, Protocol
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final, Protocol, TypeVar
 
-from atcaprov.errors import AtcaProvError, Code, TransportError
+from atcaprov.errors import AtcaProvError, Code, ProtocolError, TransportError
 from provisioning_server import refusals
 from provisioning_server.signers.attendant import SignerAttendant
 from provisioning_server.signers.opening import open_signer
-from provisioning_server.signers.roster import SignerRoster
+from provisioning_server.signers.roster import AlreadyHereError, SignerRoster
 from provisioning_server.signers.signer import Signer, label
 from provisioning_server.signers.signing_thread import SigningLog
 from provisioning_server.signers.sources import ModuleSource
+from provisioning_server.supervision import program_fault
 
 SCAN_SECONDS: Final = 1.0
 CHECK_EVERY: Final = 5
 """Scans after which a module is asked whether it is still there: not every bus can tell that it was unplugged."""
+AT_ONCE: Final = 16
+"""Places that are asked at the same time."""
+_Answer = TypeVar("_Answer")
 
 
 class Module(Signer, Protocol):
@@ -28,7 +37,10 @@ class Module(Signer, Protocol):
 
 
 class ModuleBay:
-    """Opens what is plugged in and gives it to the attendant. Its methods run on the event loop."""
+    """Opens what is plugged in and gives it to the attendant. Its methods run on the event loop.
+
+    Until everything that was there at the first scan has been opened, the roster refuses nobody for good.
+    """
 
     def __init__(
         self,
@@ -44,9 +56,17 @@ class ModuleBay:
         self._log = log
         self._open_module = open_module
         self._modules: dict[str, Module] = {}
+        self._arriving: dict[str, Module] = {}  # open, and not taken in yet
+        self._opening: dict[str, asyncio.Future[Module]] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
         self._unusable: dict[str, str] = {}  # by URL that is not tried again until nothing is there any more: why
-        self._told: dict[str, str] = {}  # by URL: why nothing answers there, so that it is said once
+        self._duplicates: dict[str, tuple[int, str]] = {}  # by URL: tried again after this change of the roster; why
+        self._told: dict[str, str] = {}  # by URL: what was said of it last, so that it is said once
+        self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="module")
         self._scans = 0
+        self._stopping = False
+        if sources:
+            roster.expect_more()
 
     async def run(self, pause: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
         """Scan without end."""
@@ -55,55 +75,139 @@ class ModuleBay:
             await self.scan()
 
     async def scan(self) -> None:
-        """Look once which modules came and which went."""
+        """Look once which modules came and which went; `settled` waits for what is done about it."""
         self._scans += 1
         present = await self._present()
         self._unusable = {url: why for url, why in self._unusable.items() if url in present}
-        for url, module in list(self._modules.items()):
-            if url not in present:
-                await self._dismiss(url, "unplugged.")
-            elif module not in self._roster:
-                await self._dismiss(url, "")
-            elif self._scans % CHECK_EVERY == 0 and self._roster.usable(module):
-                await self._check(url, module)
-        new = [url for url in present if url not in self._modules and url not in self._unusable]
-        opened = [(url, arrived) for url in new if (arrived := await self._open(url)) is not None]
-        for url, arrived in opened:  # all are open by now, so no password is guessed with while others are to come
-            await self._welcome(url, arrived, [other for _, other in opened if other is not arrived])
+        self._duplicates = {url: why for url, why in self._duplicates.items() if url in present}
+        for url in dict.fromkeys((*self._modules, *present)):
+            if url not in self._tasks and (work := self._work(url, url in present)) is not None:
+                self._tasks[url] = asyncio.create_task(self._guarded(url, work))
+        if self._scans == 1:
+            first = [*self._tasks.values()]
+            self._tasks[""] = asyncio.create_task(self._first_ended(first))
+
+    async def settled(self) -> None:
+        """Wait until nothing is being done at any place."""
+        while self._tasks:
+            await asyncio.wait(self._tasks.values())
+
+    async def stop(self) -> None:
+        """Take in no more, and wait for what is being opened."""
+        self._stopping = True
+        await self.settled()
+        self._threads.shutdown(wait=False)
 
     def unusable(self) -> dict[str, str]:
         """Return the URLs where something is that should be a signer and is none that can be used, and why not."""
-        return {url: why for url, why in self._unusable.items() if why}
+        twice = {url: why for url, (_, why) in self._duplicates.items()}
+        return {url: why for url, why in (self._unusable | twice).items() if why}
+
+    def _work(self, url: str, present: bool) -> Coroutine[Any, Any, None] | None:
+        """Return what is to be done at a place."""
+        module = self._modules.get(url)
+        if module is None:
+            return self._arrive(url) if self._worth_opening(url) else None
+        if not present:
+            return self._dismiss(url, "unplugged.")
+        if module not in self._roster:
+            return self._dismiss(url, "")
+        if self._scans % CHECK_EVERY == 0 and not self._attendant.desk.busy(module):
+            return self._check(url, module)
+        return None
+
+    async def _guarded(self, url: str, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except Exception as error:  # whatever happens at one place, the others go on
+            self._refuse(url, error)
+        finally:
+            del self._tasks[url]
+
+    async def _first_ended(self, first: Sequence[asyncio.Task[None]]) -> None:
+        await asyncio.gather(*first)
+        self._roster.expect_no_more()
+        del self._tasks[""]
 
     async def _present(self) -> list[str]:
         try:
             found = await asyncio.to_thread(lambda: [url for source in self._sources for url in source.present()])
-        except (AtcaProvError, OSError) as error:
-            self._say_once("", f"The scan for modules failed: {error}")
-            return list(self._modules)
+        except Exception as error:
+            self._say_once("", f"The scan for modules failed: {_text(error)}")
+            return [*self._modules, *self._unusable, *self._duplicates]
         return list(dict.fromkeys(found))
 
-    async def _open(self, url: str) -> Module | None:
+    def _worth_opening(self, url: str) -> bool:
+        duplicate = self._duplicates.get(url)
+        tried_since = duplicate is not None and duplicate[0] == self._roster.changes
+        return not self._stopping and url not in self._unusable and not tried_since
+
+    async def _arrive(self, url: str) -> None:
+        module = await self._open(url)
+        if module is None:
+            return
+        self._arriving[url] = module
         try:
-            module = await asyncio.to_thread(self._open_module, url)
+            await self._welcome(url, module)
+        finally:
+            del self._arriving[url]
+
+    async def _open(self, url: str) -> Module | None:
+        loop = asyncio.get_running_loop()
+        self._opening[url] = loop.run_in_executor(self._threads, _once_more, lambda: self._open_module(url))
+        try:
+            return await self._opening[url]
         except TransportError as error:
             self._say_once(url, f"No signer answers at {url}: {error}")
-            return None
         except Exception as error:  # whatever hangs there, the server and its other signers go on
             self._refuse(url, error)
-            return None
-        self._told.pop(url, None)
-        return module
+        finally:
+            del self._opening[url]
+        return None
 
-    async def _welcome(self, url: str, module: Module, beside: Sequence[Module]) -> None:
-        self._modules[url] = module
+    async def _welcome(self, url: str, module: Module) -> None:
         try:
-            await self._attendant.welcome(module, beside)
+            if self._opening and self._attendant.would_guess(module):
+                await asyncio.wait(self._opening.values())  # no password is guessed with while others are to come
+            await self._replace_quarantined(module)
+            self._modules[url] = module
+            if self._stopping:
+                await self._dismiss(url, "")
+                return
+            await self._attendant.welcome(module, [each for each in self._arriving.values() if each is not module])
         except TransportError:
             await self._dismiss(url, "unplugged.")
+        except AlreadyHereError as error:
+            await self._dismiss(url, "")
+            self._duplicate(url, module, error)
         except Exception as error:
             await self._dismiss(url, "")
             self._refuse(url, error)
+        else:
+            self._told.pop(url, None)
+            self._duplicates.pop(url, None)
+
+    async def _replace_quarantined(self, module: Module) -> None:
+        """Let a signer with the same key go that gave a wrong answer: it may have claimed a key that is not its own."""
+        standing = self._roster.standing_of(module.documents.signer_public_key)
+        if standing is None or standing.trouble is not refusals.SIGNER_QUARANTINED:
+            return
+        holder = self._url_of(standing.signer)
+        if holder is not None and holder not in self._tasks:
+            self._unusable[holder] = standing.reason
+            await self._dismiss(holder, "gives way to another with the same key.")
+
+    def _duplicate(self, url: str, module: Module, error: AlreadyHereError) -> None:
+        standing = self._roster.standing_of(module.documents.signer_public_key)
+        holder = self._url_of(standing.signer) if standing is not None else None
+        where = f" at {holder}" if holder is not None else ""
+        text = f"The signer at {url} is not used while there is one with its key{where}: {error}"
+        tried = self._roster.changes if holder not in self._tasks else -1  # it may have to go, when that task has ended
+        self._duplicates[url] = tried, text
+        self._say_once(url, text)
+
+    def _url_of(self, signer: Signer) -> str | None:
+        return next((url for url, module in self._modules.items() if module is signer), None)
 
     def _say_once(self, url: str, text: str) -> None:
         if self._told.get(url) != text:
@@ -115,19 +219,35 @@ class ModuleBay:
         if isinstance(error, AtcaProvError) and error.code == Code.NOT_A_MODULE:
             self._log.info(f"What is at {url} is not used: {error}")
         else:
-            text = str(error) if isinstance(error, AtcaProvError) else repr(error)
-            self._unusable[url] = text
-            self._log.error(f"The signer at {url} is not used until it is plugged in anew: {text}")
+            self._unusable[url] = _text(error)
+            self._log.error(f"The signer at {url} is not used until it is plugged in anew: {_text(error)}")
 
     async def _dismiss(self, url: str, words: str) -> None:
         await self._attendant.dismiss(self._modules.pop(url), words)
 
     async def _check(self, url: str, module: Module) -> None:
+        loop = asyncio.get_running_loop()
         try:
-            await asyncio.to_thread(module.check_present)
+            await loop.run_in_executor(self._threads, _once_more, module.check_present)
         except TransportError as error:
             await self._dismiss(url, f"does not answer any more: {error}")
-        except AtcaProvError as error:
-            self._roster.exclude(module, refusals.SIGNER_QUARANTINED, str(error))
-            name = label(module.serial, module.name)
-            self._log.error(f"{name} gave a wrong answer and is used no more until it is plugged in anew: {error}")
+        except Exception as error:
+            standing = self._roster.standing_of(module.documents.signer_public_key)
+            if standing is not None and standing.trouble is None:
+                self._roster.exclude(module, refusals.SIGNER_QUARANTINED, _text(error))
+                self._log.error(
+                    f"{label(module.serial, module.name)} gave a wrong answer and is used no more until it is plugged "
+                    f"in anew: {_text(error)}"
+                )
+
+
+def _once_more(ask: Callable[[], _Answer]) -> _Answer:
+    """Ask again after a damaged answer: one is noise on a line."""
+    try:
+        return ask()
+    except ProtocolError:
+        return ask()
+
+
+def _text(error: Exception) -> str:
+    return str(program_fault(error))

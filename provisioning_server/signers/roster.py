@@ -25,12 +25,22 @@ class Standing:
     reason: str = ""
 
 
+class AlreadyHereError(UsageError):
+    """A signer with the same key is here."""
+
+
 class SignerRoster:
-    """Signers by their public key, in the order in which they came."""
+    """Signers by their public key, in the order in which they came.
+
+    While more are expected, because not everything has been opened yet, no request is refused for good.
+    """
 
     def __init__(self, signers: Iterable[Signer] = ()) -> None:
         self._lock = threading.Lock()
         self._entries: dict[bytes, Standing] = {}
+        self._more_expected = False
+        self.changes = 0
+        """How often a signer came, went or was excluded."""
         self._seen: dict[bytes, SignerDocuments] = {}
         for signer in signers:
             self.add(signer)
@@ -42,18 +52,33 @@ class SignerRoster:
         return any(each is signer for each in self)
 
     def require_new(self, signer: Signer) -> None:
-        """Raise CertificateError or UsageError when a signer can't serve or its key is here already."""
+        """Raise CertificateError or UsageError when a signer can't serve, AlreadyHereError when its key is here."""
         _check(signer)
-        if signer.documents.signer_public_key in self._entries:
-            raise UsageError(
-                f"{label(signer.serial, signer.name)} is here already.", advice="Name or plug in each signer once."
+        here = self._entries.get(signer.documents.signer_public_key)
+        if here is not None:
+            raise AlreadyHereError(
+                f"{label(here.signer.serial, here.signer.name)} is here already.",
+                advice="Name or plug in each signer once.",
             )
+
+    def expect_more(self) -> None:
+        """Refuse unknown keys for a while only."""
+        self._more_expected = True
+
+    def expect_no_more(self) -> None:
+        """Refuse unknown keys for good from now on."""
+        self._more_expected = False
+
+    def standing_of(self, public_key: bytes) -> Standing | None:
+        """Return what is here under a public key (64 bytes X||Y)."""
+        return self._entries.get(public_key)
 
     def add(self, signer: Signer) -> None:
         """Take a signer in; raises as `require_new`."""
         with self._lock:
             self.require_new(signer)
             self._entries[signer.documents.signer_public_key] = Standing(signer)
+            self.changes += 1
             self._seen[signer.documents.signer_public_key] = signer.documents
 
     def remember(self, documents: SignerDocuments) -> None:
@@ -69,6 +94,7 @@ class SignerRoster:
             if entry is None or entry.signer is not signer:
                 return False
             del self._entries[signer.documents.signer_public_key]
+            self.changes += 1
             return True
 
     def exclude(self, signer: Signer, trouble: ErrorReply, reason: str = "") -> None:
@@ -78,6 +104,7 @@ class SignerRoster:
             entry = self._entries.get(key)
             if entry is not None and entry.signer is signer:
                 self._entries[key] = replace(entry, trouble=trouble, reason=reason)
+                self.changes += 1
 
     def usable(self, signer: Signer) -> bool:
         """Whether a signer is here, ready and not excluded."""
@@ -102,7 +129,9 @@ class SignerRoster:
         if entries:
             troubles = [entry.trouble for entry in entries if entry.trouble is not None]
             return next((trouble for trouble in troubles if trouble.retryable), troubles[0])
-        return refusals.SIGNER_UNPLUGGED if public_key in self._seen else refusals.SIGNER_UNKNOWN
+        if public_key in self._seen:
+            return refusals.SIGNER_UNPLUGGED
+        return refusals.SIGNERS_EXPECTED if self._more_expected else refusals.SIGNER_UNKNOWN
 
     def waiting(self) -> list[Signer]:
         """Return the signers that wait for their passwords."""

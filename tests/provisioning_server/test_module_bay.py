@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 from atcaprov.errors import Code, ProtocolError, ProvisioningError, TransportError
 from atcaprov.hal.discovery import PluggedKit
 from atcaprov.terminal import Key, KeyPress
+from atcaprov.wire.messages import ErrorReply
 from provisioning_server import refusals
 from provisioning_server.given_passwords import GivenPasswords, password_lines
 from provisioning_server.password_tries import PasswordTries
@@ -23,6 +25,7 @@ from provisioning_server.signers.signer import label
 from provisioning_server.signers.signing_queue import SigningQueue
 from provisioning_server.signers.sources import ModuleFolder, NamedModules, PluggedKits
 from tests.support.memory_signer import NOW, MemorySigner
+from tests.support.server import PATIENCE
 from tests.support.server_parts import RememberingLog
 
 URL = "test:module"
@@ -56,12 +59,18 @@ class Bench:
         self.plugged: dict[str, TestModule | Exception] = {}
         self.scan_fails: Exception | None = None
         self.opened: list[str] = []
+        self.held: dict[str, threading.Event] = {}
         self.log = RememberingLog()
         self.roster = SignerRoster()
         self.queue = SigningQueue(self.roster, lambda _: None)
         given = GivenPasswords(password_lines(b"\n".join(passwords), "the test"))
         self.attendant = SignerAttendant(self.roster, self.queue, self.log, lambda: NOW, PasswordTries(given))
         self.bay = ModuleBay([self], self.roster, self.attendant, self.log, self._open)
+
+    async def scan(self) -> None:
+        """Look once, and wait until all is done that follows of it."""
+        await self.bay.scan()
+        await self.bay.settled()
 
     def present(self) -> list[str]:
         if self.scan_fails is not None:
@@ -70,6 +79,8 @@ class Bench:
 
     def _open(self, url: str) -> TestModule:
         self.opened.append(url)
+        if url in self.held:
+            assert self.held[url].wait(PATIENCE)
         found = self.plugged[url]
         if isinstance(found, Exception):
             raise found
@@ -81,6 +92,7 @@ def run(work: Callable[[Bench], Awaitable[None]], *passwords: bytes) -> Bench:
         bench = Bench(*passwords)
         await work(bench)
         bench.queue.stop()
+        await bench.bay.stop()
         await bench.attendant.stop()
         return bench
 
@@ -93,10 +105,10 @@ def test_a_module_is_welcomed_once_and_let_go_when_it_is_away() -> None:
     async def work(bench: Bench) -> None:
         bench.plugged[URL] = module
         for _ in range(3):
-            await bench.bay.scan()
+            await bench.scan()
         assert list(bench.roster) == [module]
         del bench.plugged[URL]
-        await bench.bay.scan()
+        await bench.scan()
         assert list(bench.roster) == []
 
     bench = run(work)
@@ -110,7 +122,7 @@ def test_a_password_is_forgotten_when_the_module_is_unplugged() -> None:
 
     async def work(bench: Bench) -> None:
         bench.plugged[URL] = module
-        await bench.bay.scan()
+        await bench.scan()
         asking = asyncio.create_task(bench.attendant.ask())
         while not bench.log.prompts:
             await asyncio.sleep(0)
@@ -119,10 +131,10 @@ def test_a_password_is_forgotten_when_the_module_is_unplugged() -> None:
         while not bench.roster.usable(module):
             await asyncio.sleep(0)
         del bench.plugged[URL]
-        await bench.bay.scan()
+        await bench.scan()
         assert not module.ready
         bench.plugged[URL] = module
-        await bench.bay.scan()
+        await bench.scan()
         assert bench.roster.waiting() == [module]
         while bench.log.prompts.count(bench.log.prompts[0]) < 2:
             await asyncio.sleep(0)
@@ -136,9 +148,9 @@ def test_what_does_not_answer_is_tried_again_and_said_once() -> None:
     async def work(bench: Bench) -> None:
         bench.plugged[URL] = GONE
         for _ in range(3):
-            await bench.bay.scan()
+            await bench.scan()
         bench.plugged[URL] = TestModule()
-        await bench.bay.scan()
+        await bench.scan()
 
     bench = run(work)
     assert bench.log.lines[0] == f"warning: No signer answers at {URL}: Nobody answers."
@@ -148,38 +160,153 @@ def test_what_does_not_answer_is_tried_again_and_said_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "level"),
+    ("error", "level", "tries"),
     [
-        (ProvisioningError("A client's kit.", code=Code.NOT_A_MODULE), "info"),
-        (ProtocolError("Garbage."), "error"),
-        (RuntimeError("bug"), "error"),
+        (ProvisioningError("A client's kit.", code=Code.NOT_A_MODULE), "info", 1),
+        (ProtocolError("Garbage."), "error", 2),
+        (RuntimeError("bug"), "error", 1),
     ],
 )
-def test_what_is_no_module_is_left_alone_until_it_was_away(error: Exception, level: str) -> None:
+def test_what_is_no_module_is_left_alone_until_it_was_away(error: Exception, level: str, tries: int) -> None:
     async def work(bench: Bench) -> None:
         bench.plugged[URL] = error
         for _ in range(3):
-            await bench.bay.scan()
+            await bench.scan()
         del bench.plugged[URL]
-        await bench.bay.scan()
+        await bench.scan()
         bench.plugged[URL] = TestModule()
-        await bench.bay.scan()
+        await bench.scan()
 
     bench = run(work)
     assert [line.partition(":")[0] for line in bench.log.lines] == [level, "info"]
-    assert bench.opened == [URL] * 2
+    assert bench.opened == [URL] * (tries + 1)
 
 
-def test_the_same_module_at_two_urls_is_used_once() -> None:
+def test_the_same_module_at_two_urls_is_used_once_and_at_the_other_when_the_first_is_away() -> None:
     module = TestModule()
+    twin = copy.copy(module)
 
     async def work(bench: Bench) -> None:
         bench.plugged[URL] = module
-        bench.plugged["test:other-way"] = copy.copy(module)
-        await bench.bay.scan()
+        await bench.scan()
+        bench.plugged["test:other-way"] = twin
+        for _ in range(3):
+            await bench.scan()
         assert list(bench.roster) == [module]
+        assert list(bench.bay.unusable()) == ["test:other-way"]
+        assert bench.opened == [URL, "test:other-way"]
+        del bench.plugged[URL]
+        for _ in range(2):
+            await bench.scan()
+        assert list(bench.roster) == [twin]
+        assert bench.bay.unusable() == {}
 
-    assert "is here already" in run(work).log.lines[-1]
+    bench = run(work)
+    (said,) = [line for line in bench.log.lines if "is here already" in line]
+    assert said.startswith("warning: The signer at test:other-way is not used while there is one with its key")
+    assert f" at {URL}: " in said
+
+
+def test_one_that_gave_a_wrong_answer_gives_way_to_another_with_its_key() -> None:
+    fake = TestModule()
+    real = copy.copy(fake)
+
+    async def work(bench: Bench) -> None:
+        bench.plugged.update({URL: fake})
+        await bench.scan()
+        bench.plugged["test:real"] = real
+        await bench.scan()
+        assert list(bench.roster) == [fake]
+        bench.roster.exclude(fake, refusals.SIGNER_QUARANTINED, "A wrong signature.")
+        await bench.scan()
+        assert list(bench.roster) == [real]
+        assert bench.bay.unusable() == {URL: "A wrong signature."}
+        await bench.scan()
+        assert bench.opened == [URL, "test:real", "test:real"]
+
+    run(work)
+    assert fake.closed == 1
+
+
+def test_a_module_that_does_not_answer_keeps_no_other_waiting() -> None:
+    silent, good = threading.Event(), TestModule(password=b"secret")
+
+    async def work(bench: Bench) -> None:
+        bench.held["test:silent"] = silent
+        bench.plugged["test:silent"] = GONE
+        await bench.bay.scan()
+        bench.plugged[URL] = good
+        for _ in range(2):
+            await bench.bay.scan()
+        while list(bench.roster) != [good]:
+            await asyncio.sleep(0)
+        del bench.plugged[URL]
+        await bench.bay.scan()
+        while list(bench.roster):
+            await asyncio.sleep(0)
+        assert bench.opened.count("test:silent") == 1
+        unknown = bench.roster.choose(bytes(64))
+        assert isinstance(unknown, ErrorReply)
+        assert unknown.retryable
+        silent.set()
+        await bench.bay.settled()
+        assert bench.roster.choose(bytes(64)) == refusals.SIGNER_UNKNOWN
+
+    run(work)
+
+
+def test_no_password_is_guessed_with_while_another_module_is_being_opened() -> None:
+    slow, first, second = threading.Event(), TestModule(password=b"secret"), TestModule(password=b"other")
+
+    async def work(bench: Bench) -> None:
+        bench.held["test:slow"] = slow
+        bench.plugged.update({URL: first, "test:slow": second})
+        await bench.bay.scan()
+        while bench.opened != [URL, "test:slow"]:
+            await asyncio.sleep(0)
+        slow.set()
+        await bench.bay.settled()
+        assert sorted(bench.roster.waiting(), key=id) == sorted([first, second], key=id)
+
+    run(work, b"secret")
+
+
+@pytest.mark.parametrize("trouble", [False, True], ids=["waiting", "quarantined"])
+def test_a_module_that_does_not_sign_is_asked_too_whether_it_is_there(trouble: bool) -> None:
+    module = TestModule(password=b"secret")
+
+    async def work(bench: Bench) -> None:
+        bench.plugged[URL] = module
+        await bench.scan()
+        if trouble:
+            bench.roster.exclude(module, refusals.SIGNER_QUARANTINED, "Nonsense.")
+        module.absent = bench.plugged[URL] = GONE
+        for _ in range(CHECK_EVERY):
+            await bench.scan()
+        assert list(bench.roster) == []
+
+    assert any("does not answer any more" in line for line in run(work).log.lines)
+
+
+def test_one_damaged_answer_is_noise() -> None:
+    class Noisy(TestModule):
+        noise = 1
+
+        def check_present(self) -> None:
+            self.noise -= 1
+            if self.noise == 0:
+                raise ProtocolError("Garbage.")
+
+    module = Noisy()
+
+    async def work(bench: Bench) -> None:
+        bench.plugged[URL] = module
+        for _ in range(2 * CHECK_EVERY):
+            await bench.scan()
+        assert bench.roster.usable(module)
+
+    run(work)
+    assert module.noise < 0
 
 
 def test_a_module_that_is_gone_without_a_sign_is_found_out() -> None:
@@ -187,11 +314,11 @@ def test_a_module_that_is_gone_without_a_sign_is_found_out() -> None:
 
     async def work(bench: Bench) -> None:
         bench.plugged.update({URL: quiet, "test:faulty": faulty})
-        await bench.bay.scan()
+        await bench.scan()
         quiet.absent, faulty.absent = GONE, ProtocolError("Another chip.")
         bench.plugged[URL] = GONE
         for _ in range(CHECK_EVERY):
-            await bench.bay.scan()
+            await bench.scan()
         assert quiet not in bench.roster
         assert bench.roster.choose(faulty.documents.signer_public_key) == refusals.SIGNER_QUARANTINED
 
@@ -203,10 +330,10 @@ def test_a_module_that_is_gone_without_a_sign_is_found_out() -> None:
 def test_a_scan_that_fails_changes_nothing() -> None:
     async def work(bench: Bench) -> None:
         bench.plugged[URL] = TestModule()
-        await bench.bay.scan()
+        await bench.scan()
         bench.scan_fails = TransportError("hidapi is missing.", code=Code.LIBRARY_MISSING)
         for _ in range(2):
-            await bench.bay.scan()
+            await bench.scan()
         assert len(list(bench.roster)) == 1
 
     assert run(work).log.lines[1:] == ["warning: The scan for modules failed: hidapi is missing."]
@@ -221,7 +348,7 @@ def test_a_module_that_goes_while_its_password_is_tried(tmp_path: Path) -> None:
 
     async def work(bench: Bench) -> None:
         bench.plugged[URL] = going
-        await bench.bay.scan()
+        await bench.scan()
         assert list(bench.roster) == []
 
     run(work, b"secret")
