@@ -13,11 +13,11 @@ from typing import Final, Literal, Self
 
 from atcaprov.errors import CertificateError, Code
 from signer_module.layout import DESCRIPTION_SIZE
-from signer_module.password_keys import LEAST_COST, MOST_COST, PasswordScheme
+from signer_module.password_keys import MOST_COST, PasswordScheme
 
 Role = Literal["root", "signer"]
 MAGIC: Final = b"ATSM"
-VERSION: Final = 1
+VERSION: Final = 2
 SIZE: Final = 72
 _FORMAT: Final = struct.Struct(">4sBBBx16sH32s14x")
 _ROLES: Final[tuple[Role, ...]] = ("root", "signer")
@@ -31,17 +31,19 @@ class Head:
     scheme: PasswordScheme
     description_size: int
     description_digest: bytes
+    version: int = VERSION
+    """That of the layout: 1 or 2."""
 
     @classmethod
-    def of(cls, role: Role, scheme: PasswordScheme, description: bytes) -> Self:
+    def of(cls, role: Role, scheme: PasswordScheme, description: bytes, version: int = VERSION) -> Self:
         """Return the head for a description."""
-        return cls(role, scheme, len(description), hashlib.sha256(description).digest())
+        return cls(role, scheme, len(description), hashlib.sha256(description).digest(), version)
 
     def pack(self) -> bytes:
         """Return the 72 bytes."""
         return _FORMAT.pack(
             MAGIC,
-            VERSION,
+            self.version,
             _ROLES.index(self.role),
             self.scheme.cost,
             self.scheme.salt,
@@ -55,11 +57,11 @@ class Head:
         if len(data) != SIZE or data[:4] != MAGIC:
             raise _invalid("slot 9 does not begin with ATSM")
         _, version, role, cost, salt, size, digest = _FORMAT.unpack(data)
-        if version != VERSION:
-            raise _invalid(f"it has version {version}, this program reads {VERSION}")
-        if role >= len(_ROLES) or not LEAST_COST <= cost <= MOST_COST or size > DESCRIPTION_SIZE:
+        if not 1 <= version <= VERSION:
+            raise _invalid(f"it has version {version}, this program reads 1 to {VERSION}")
+        if role >= len(_ROLES) or not 0 < cost <= MOST_COST or size > DESCRIPTION_SIZE:
             raise _invalid("a field of slot 9 is out of range")
-        found = cls(_ROLES[role], PasswordScheme(salt, cost), size, digest)
+        found = cls(_ROLES[role], PasswordScheme(salt, cost), size, digest, version)
         if found.pack() != data:
             raise _invalid("reserved bytes of slot 9 are not zero")
         return found

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from atcaprov.chip.commands import Status
@@ -22,10 +22,12 @@ from atcaprov.errors import Board, Code, DeviceError, ProvisioningError
 from atcaprov.provisioning import config_stages
 from atcaprov.provisioning.data_zone import DataZone
 from signer_module import layout
+from signer_module.chip_secret import ChipSecret
 from signer_module.head import Head, Role
 from signer_module.layout import Variant
 from signer_module.password_keys import COST, SALT_SIZE, PasswordScheme
-from signer_module.quota import check_quota, encode_limit, limit_for
+from signer_module.password_strength import require_strong
+from signer_module.quota import check_quota, encode_limit, limit_for, require_room
 
 _NO_KEY_THERE = frozenset({Status.EXECUTION_ERROR, Status.ECC_FAULT})
 _ROOM_WHILE_MAKING: Final = 64
@@ -36,7 +38,8 @@ MOST_BEFORE: Final = _ROOM_WHILE_MAKING + 32
 
 @dataclass(frozen=True)
 class ModuleOrder:
-    """What the chip of a new module shall enforce. Raises UsageError for a quota that is not possible.
+    """What the chip of a new module shall enforce. Raises UsageError for a quota or password that
+    is not possible.
 
     `password` None with `may_have_password`: the module asks for a password as soon as a first one was set.
     """
@@ -47,6 +50,8 @@ class ModuleOrder:
     scrypt_cost: int = COST
 
     def __post_init__(self) -> None:
+        if self.password is not None:
+            require_strong(self.password)
         if self.quota is not None:
             check_quota(self.quota)
         require_safe(
@@ -71,9 +76,13 @@ class Making:
         self._config = device.read_config()
         self.serial = serial_number(self._config)
         """9 bytes."""
-        self._zone = order.variant.config_zone
+        self._variant = self._begun_or(order.variant)
+        self._zone = self._variant.config_zone
         self._scheme = PasswordScheme(os.urandom(SALT_SIZE), order.scrypt_cost)
-        self._secrets = self._scheme.secrets(order.password)
+        self._chip_secret = ChipSecret.new(self.serial) if self._variant.has_chip_secret else None
+        self._secrets = self._scheme.secrets(
+            order.password, None if self._chip_secret is None else self._chip_secret.answer
+        )
         self._data = DataZone(device, self._zone)
         config_stages.require_608(self._config)
         self.begun = config_stages.is_config_locked(self._config)
@@ -86,10 +95,17 @@ class Making:
                 advice="It is a finished module, or was used before: 'signer-module info --device' says which.",
                 code=Code.DATA_LOCKED_OTHER,
             )
+        if order.quota is not None:
+            require_room(order.quota, device.counter(layout.USE_COUNTER))
+
+    def _begun_or(self, wanted: Variant) -> Variant:
+        """Return the variant in the layout in which the chip was begun by an earlier version of this program."""
+        begun = layout.variant_of(self._config) if config_stages.is_config_locked(self._config) else None
+        return wanted if begun is None else replace(wanted, layout=begun.layout)
 
     def _require_same_order(self) -> None:
         begun = layout.variant_of(self._config)
-        if begun is not None and begun != self.order.variant:
+        if begun is not None and begun != self._variant:
             raise ProvisioningError(
                 f"The module was begun {begun}, which can't be changed any more.",
                 advice="Run the command with the options of its first run.",
@@ -106,13 +122,15 @@ class Making:
             with self.device.permit(Act.LOCK_CONFIG):
                 config_stages.lock_config(self.device, written)
             self.begun = True
-        if self.order.variant.quota:
+        if self._variant.quota:
             self._write_limit(limit_for(_ROOM_WHILE_MAKING, self.device.counter(layout.USE_COUNTER)))
-        if self.order.variant.password:
+        if self._variant.password:
             # The last four bytes are used for nothing but the CRC of the data lock, which is sent in clear: without
             # them it would tell 16 bits of what is made from the password to whoever listens.
             self.write(layout.AUTHORIZATION_SLOT, self._secrets.authorization + os.urandom(4))
             self.write(layout.WRITE_KEY_SLOT, self._secrets.write_key)
+            if self._chip_secret is not None:
+                self.write(layout.CHIP_SECRET_SLOT, self._chip_secret.stored)
             self._authorize()
 
     def key(self, wanted: Callable[[bytes], bool]) -> bytes:
@@ -138,16 +156,22 @@ class Making:
 
     def finish(self, role: Role, description: bytes) -> None:
         """Write head and description, set the quota exactly, and lock the data zone for ever."""
-        self.write(layout.HEAD_SLOT, Head.of(role, self._scheme, description).pack())
+        self.write(layout.HEAD_SLOT, Head.of(role, self._scheme, description, self._variant.layout).pack())
         rest = description
-        for slot, size in layout.DESCRIPTION_PARTS:
-            if rest:
+        for slot, size in self._variant.description_parts:
+            if rest and slot is None:
+                self._write_otp(rest)
+            elif rest and slot is not None:
                 self.write(slot, rest[:size])
             rest = rest[size:]
         if self.order.quota is not None:
             self._set_quota(self.order.quota)
         with self.device.permit(Act.LOCK_DATA, Act.WRITE_DATA):
             self._lock_data()
+
+    def _write_otp(self, data: bytes) -> None:
+        with self.device.permit(Act.WRITE_DATA):
+            self._data.write_otp(data)
 
     def present_key(self) -> bytes | None:
         """Return the public key (64 bytes) of the chip's key, None if it has none yet; needs `configure` before."""
@@ -170,6 +194,7 @@ class Making:
     def _set_quota(self, quota: int) -> None:
         """Let exactly `quota` signatures lie between the counter and the limit."""
         counter = self.device.counter(layout.USE_COUNTER)
+        require_room(quota, counter)
         while limit_for(quota, counter) - counter > quota:
             with self.device.permit(Act.ADVANCE_COUNTER):
                 counter = self.device.increment_counter(layout.USE_COUNTER)

@@ -12,6 +12,7 @@ from atcaprov.device.device import Device
 from atcaprov.errors import Code, ProvisioningError
 from signer_module.module_facts import ModuleFacts, RootFacts, SignerModuleFacts, read_module
 from signer_module.module_key import ModuleKey, Pause
+from signer_module.password_keys import PasswordSecrets
 from signer_module.quota import Quota
 from signer_module.signer_folder import cert_info
 
@@ -85,9 +86,17 @@ class Module(Generic[_Facts]):
         """
         self._key.unlock(password)
 
+    def secrets_of(self, password: bytes | None) -> PasswordSecrets:
+        """Return what a password is for this module; None: before one was set. Takes long on purpose."""
+        return self._key.secrets_of(password)
+
     def lock(self) -> None:
-        """Forget the password."""
+        """Forget the password, here and in the chip."""
         self._key.lock()
+
+    def rest(self) -> None:
+        """Send the chip to sleep, which forgets the password; this object does not, and gives it when it signs."""
+        self._key.rest()
 
     def sign(self, digest: bytes) -> bytes:
         """Return R||S (64 bytes) over a SHA-256 digest (32 bytes).

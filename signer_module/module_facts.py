@@ -16,7 +16,7 @@ from signer_module import layout
 from signer_module.head import Head
 from signer_module.layout import Variant, variant_of
 from signer_module.module_document import SignerDocument, invalid, unpack_root
-from signer_module.password_keys import PasswordScheme
+from signer_module.password_keys import AskChip, PasswordScheme, PasswordSecrets
 from signer_module.quota import decode_limit
 from signer_module.root import common_name
 from signer_module.signer_folder import split_name
@@ -35,6 +35,10 @@ class ModuleFacts:
     certificate: bytes
     """DER."""
     limit: int | None
+
+    def secrets(self, password: bytes | None, ask_chip: AskChip) -> PasswordSecrets:
+        """Return what a password is for this module; None: before one was set. Raises as `PasswordScheme.secrets`."""
+        return self.scheme.secrets(password, ask_chip if self.variant.has_chip_secret else None)
 
 
 @dataclass(frozen=True)
@@ -73,7 +77,9 @@ def read_module(device: Device) -> RootFacts | SignerModuleFacts:
     config = device.read_config()
     variant = require_finished(config)
     head = Head.parse(_slot(device, layout.HEAD_SLOT))
-    stored = b"".join(_needed_description(device, head.description_size))
+    if head.version != variant.layout:
+        raise invalid(f"its head is of version {head.version}, its configuration of {variant.layout}")
+    stored = b"".join(_needed_description(device, variant, head.description_size))
     common = ModuleFacts(
         serial=serial_number(config),
         variant=variant,
@@ -144,12 +150,12 @@ def _slot(device: Device, slot: int) -> bytes:
     return device.read_slot(slot, 0, SLOT_SIZES[slot])
 
 
-def _needed_description(device: Device, size: int) -> list[bytes]:
+def _needed_description(device: Device, variant: Variant, size: int) -> list[bytes]:
     parts = []
-    for slot in layout.DESCRIPTION_SLOTS:
-        count = min(size, SLOT_SIZES[slot])
+    for slot, room in variant.description_parts:
+        count = min(size, room)
         if count:
-            parts.append(device.read_slot(slot, 0, count))
+            parts.append(device.read_otp(0, count) if slot is None else device.read_slot(slot, 0, count))
         size -= count
     return parts
 

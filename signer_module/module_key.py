@@ -13,7 +13,13 @@ from atcaprov.chip.commands import Status
 from atcaprov.device.authorization import authorize
 from atcaprov.device.device import Act, Device
 from atcaprov.errors import Code, DeviceError, ProtocolError, TransportError, UsageError
-from signer_module.layout import AUTHORIZATION_SLOT, KEY_SLOT, USE_COUNTER, WRONG_PASSWORD_COUNTER
+from signer_module.layout import (
+    AUTHORIZATION_SLOT,
+    CHIP_SECRET_SLOT,
+    KEY_SLOT,
+    USE_COUNTER,
+    WRONG_PASSWORD_COUNTER,
+)
 from signer_module.module_facts import ModuleFacts
 from signer_module.password_keys import PasswordSecrets
 from signer_module.quota import Quota
@@ -37,11 +43,12 @@ class ModuleKey:
         self._lock = threading.RLock()
         self._secrets: PasswordSecrets | None = None
         self._wrong_in_a_row = 0
+        self._slept = False
         self._quota = self.read_quota()
         self.password_set = False
         """Whether the module has a password; False also for one whose first password was not set yet."""
         if facts.variant.password:
-            self.password_set = not self._authorize(facts.scheme.secrets(None))
+            self.password_set = not self._authorize(self.secrets_of(None))
         self.ready = not self.password_set
         """Whether it signs."""
 
@@ -63,6 +70,10 @@ class ModuleKey:
         with self._answering():
             return self._device.counter(WRONG_PASSWORD_COUNTER)
 
+    def secrets_of(self, password: bytes | None) -> PasswordSecrets:
+        """Return what a password is for this module; None: before one was set. Takes long on purpose."""
+        return self._facts.secrets(password, self._ask_chip)
+
     def unlock(self, password: bytes | None) -> None:
         """Make the key ready; a password that is not needed is ignored.
 
@@ -74,17 +85,27 @@ class ModuleKey:
             raise UsageError("The module needs its password.", code=Code.PASSWORD_WRONG)
         if self._wrong_in_a_row:
             self._pause(min(2.0 ** (self._wrong_in_a_row - 1), LONGEST_PAUSE))
-        secrets = self._facts.scheme.secrets(password)
+        secrets = self.secrets_of(password)
         with self._lock:
             if not self._authorize(secrets):
                 self._wrong_password()
             self._secrets, self._wrong_in_a_row, self.ready = secrets, 0, True
 
     def lock(self) -> None:
-        """Forget the password's secrets; the chip forgets when it sleeps."""
+        """Forget the password's secrets, and send the chip to sleep, so that it forgets too."""
         with self._lock:
-            self._secrets = None
-            self.ready = not self.password_set
+            self._forget()
+            self._device.rest()
+
+    def rest(self) -> None:
+        """Send the chip to sleep: idle would keep it authorized for whoever asks. The next use authorizes anew."""
+        with self._lock:
+            self._device.rest()
+            self._slept = True
+
+    def _forget(self) -> None:
+        self._secrets = None
+        self.ready = not self.password_set
 
     def sign(self, digest: bytes) -> bytes:
         """Return R||S (64 bytes) over a SHA-256 digest (32 bytes).
@@ -130,6 +151,8 @@ class ModuleKey:
 
     def _sign(self, digest: bytes) -> bytes:
         try:
+            if self._slept:
+                self._authorize_again()
             return self._device.sign(KEY_SLOT, digest)
         except DeviceError as error:
             if error.status != Status.EXECUTION_ERROR:
@@ -137,7 +160,7 @@ class ModuleKey:
             self._require_quota(error)
             if not self._facts.variant.password:
                 raise
-        # The chip slept since the last signature (watchdog, another program, a loose contact).
+        # The chip slept unseen since the last signature (watchdog, another program, a loose contact).
         self._authorize_again()
         return self._device.sign(KEY_SLOT, digest)
 
@@ -155,7 +178,7 @@ class ModuleKey:
     def _authorize_again(self) -> None:
         if not self._facts.variant.password:
             return
-        secrets = self._secrets if self.password_set else self._facts.scheme.secrets(None)
+        secrets = self._secrets if self.password_set else self.secrets_of(None)
         assert secrets is not None
         if not self._authorize(secrets):
             self.lock()
@@ -165,9 +188,16 @@ class ModuleKey:
                 code=Code.PASSWORD_WRONG,
             )
 
+    def _ask_chip(self, challenge: bytes) -> bytes:
+        with self._answering():
+            return self._device.mac(CHIP_SECRET_SLOT, challenge)
+
     def _authorize(self, secrets: PasswordSecrets) -> bool:
         with self._answering():
-            return authorize(self._device, AUTHORIZATION_SLOT, secrets.authorization, serial_number=self._facts.serial)
+            secret = secrets.authorization
+            authorized = authorize(self._device, AUTHORIZATION_SLOT, secret, serial_number=self._facts.serial)
+            self._slept = False
+            return authorized
 
     def _wrong_password(self) -> None:
         self._wrong_in_a_row += 1
@@ -181,6 +211,9 @@ class ModuleKey:
         with self._lock:
             try:
                 yield
-            except (TransportError, ProtocolError):
+            except TransportError:
+                self._forget()
+                raise
+            except ProtocolError:
                 self.lock()
                 raise

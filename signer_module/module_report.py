@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from atcaprov.certs.keys import key_id
-from atcaprov.chip.memory_map import SLOT_SIZES
+from atcaprov.chip.memory_map import OTP_SIZE, SLOT_SIZES
 from signer_module import files, layout
 from signer_module.export import export_contents
 from signer_module.module import ModuleRoot, ModuleSigner
@@ -20,7 +20,6 @@ _FORMAT: Final = "atcaprov-module-backup"
 _VERSION: Final = 1
 _PUBLIC_SLOTS: Final = (
     layout.LIMIT_SLOT,
-    *layout.DESCRIPTION_SLOTS,
     layout.HEAD_SLOT,
     layout.CERTIFICATE_SLOT,
     layout.PUBLIC_KEY_SLOT,
@@ -80,6 +79,11 @@ def write_backup(module: AnyModule, out: Path, chain: Sequence[bytes] = ()) -> l
     return list(contents)
 
 
+def _public_slots(module: AnyModule) -> list[int]:
+    described = [slot for slot, _ in module.facts.variant.description_parts if slot is not None]
+    return sorted((*_PUBLIC_SLOTS, *described))
+
+
 def _backup(module: AnyModule) -> str:
     device = module.device
     quota = module.read_quota()
@@ -88,7 +92,8 @@ def _backup(module: AnyModule) -> str:
         "version": _VERSION,
         "serial": module.serial.hex().upper(),
         "config_zone": device.read_config().hex(),
-        "slots": {str(slot): device.read_slot(slot, 0, SLOT_SIZES[slot]).hex() for slot in sorted(_PUBLIC_SLOTS)},
+        "slots": {str(slot): device.read_slot(slot, 0, SLOT_SIZES[slot]).hex() for slot in _public_slots(module)},
+        "otp": device.read_otp(0, OTP_SIZE).hex(),
         "signatures_left": None if quota is None else quota.remaining,
     }
     return json.dumps(contents, indent=2) + "\n"

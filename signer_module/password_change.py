@@ -16,6 +16,7 @@ from atcaprov.errors import Code, DeviceError, UsageError
 from signer_module.layout import AUTHORIZATION_SLOT, WRITE_KEY_SLOT
 from signer_module.module import ModuleRoot, ModuleSigner
 from signer_module.password_keys import PasswordSecrets
+from signer_module.password_strength import require_strong
 
 AnyModule = ModuleSigner | ModuleRoot
 _NOT_FIRST: Final = "The module has a password already."
@@ -25,25 +26,30 @@ _NONE_YET: Final = "The module has no password yet."
 def set_password(module: AnyModule, password: bytes) -> None:
     """Give a module its first password. Raises UsageError when it has one, or was made without; else as `sign`."""
     _require_possible(module)
+    require_strong(password)
     if module.needs_password:
         raise UsageError(_NOT_FIRST, advice="Change it with 'signer-module password change'.")
-    _change(module, module.facts.scheme.secrets(None), module.facts.scheme.secrets(password))
+    _change(module, module.secrets_of(None), module.secrets_of(password))
 
 
-def change_password(module: AnyModule, old: bytes, new: bytes) -> None:
+def change_password(module: AnyModule, old: bytes, new: bytes) -> bool:
     """Replace the password; a change that was cut is finished by the same call.
 
-    Raises UsageError: password-wrong when `old` is wrong, or when an earlier change to another password was cut.
+    False: an earlier change to `new` came to its end, only its reply was lost. Raises UsageError: password-wrong when
+    `old` is wrong, or when an earlier change to another password was cut; password-weak for `new`.
     """
     _require_possible(module)
-    scheme = module.facts.scheme
+    require_strong(new)
     if not module.needs_password:
         raise UsageError(_NONE_YET, advice="Set one with 'signer-module password set'.")
-    new_secrets = scheme.secrets(new)
-    if old != new and _authorizes(module, new_secrets):
-        return  # an earlier change came to its end, only its reply was lost
-    module.unlock(old)
-    _change(module, scheme.secrets(old), new_secrets)
+    try:
+        module.unlock(old)
+    except UsageError as error:
+        if error.code != Code.PASSWORD_WRONG or not _authorizes(module, module.secrets_of(new)):
+            raise
+        return False
+    _change(module, module.secrets_of(old), module.secrets_of(new))
+    return True
 
 
 def _require_possible(module: AnyModule) -> None:

@@ -64,8 +64,9 @@ def password_change(
         return
     assert device is not None
     with open_module(device) as module:
-        change_password(module, old_source.read("Old password"), _chosen(source))
-        click.echo(f"Module {module.serial.hex().upper()}: password changed.")
+        changed = change_password(module, old_source.read("Old password"), _chosen(source))
+        verdict = "password changed." if changed else "the password was changed to the new one already."
+        click.echo(f"Module {module.serial.hex().upper()}: {verdict}")
 
 
 @password_group.command("check")

@@ -1,25 +1,42 @@
 """From a password to the two secrets with which a module's chip enforces it.
 
-scrypt (RFC 7914) makes a guess expensive: 64 bytes, of which the first half authorizes (slot 1) and the second half
-lets the password be changed (slot 3). A module whose password was not set yet has secrets that everybody can compute.
+scrypt (RFC 7914) makes a guess expensive. What comes of it is mixed with what the chip answers to it under a secret
+of its own (slot 2): so no guess can be confirmed without asking this very chip once. 64 bytes, of which the first half
+authorizes (slot 1) and the second half lets the password be changed (slot 3).
 """
 
 from __future__ import annotations
 
 import hashlib
+import hmac
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from atcaprov.errors import UsageError
+from atcaprov.errors import Code, UsageError
 
 SALT_SIZE: Final = 16
 COST: Final = 17
 """log2 of scrypt's N for new modules: with r = 8 each guess takes 128 MiB."""
-LEAST_COST: Final = 10
+LEAST_COST: Final = 15
 MOST_COST: Final = 20
 _BLOCK_SIZE: Final = 8
 _SECRET_SIZE: Final = 32
 _NO_PASSWORD: Final = b"atcaprov signer module, no password set"
+_CHALLENGE: Final = b"atcaprov signer module, challenge"
+_SECRETS: Final = b"atcaprov signer module, secrets"
+
+AskChip = Callable[[bytes], bytes]
+"""Gives the MAC (32 bytes) of a challenge (32 bytes) under the chip's own secret."""
+
+
+class CostRule:
+    """The least cost that a module may have, so that a forged one can't ask for a password that is cheap to guess.
+
+    Only tests that need many modules lower it, inside their own process; no option or variable of a program does.
+    """
+
+    least = LEAST_COST
 
 
 @dataclass(frozen=True)
@@ -30,15 +47,38 @@ class PasswordScheme:
     cost: int = COST
 
     def __post_init__(self) -> None:
-        if len(self.salt) != SALT_SIZE or not LEAST_COST <= self.cost <= MOST_COST:
-            raise UsageError("The module's password scheme is not one that this program knows.")
+        if len(self.salt) != SALT_SIZE or not 0 < self.cost <= MOST_COST:
+            raise UsageError(
+                "The module's password scheme is not one that this program knows.", code=Code.PASSWORD_SCHEME
+            )
 
-    def secrets(self, password: bytes | None) -> PasswordSecrets:
-        """Return the secrets of a password; of None, those of a module whose password was not set yet."""
+    def require_costly(self) -> None:
+        """Raise UsageError (password-scheme) if guesses are so cheap that no password should be given to the module."""
+        if self.cost < CostRule.least:
+            raise UsageError(
+                f"The module asks for a password with scrypt cost {self.cost}; less than {CostRule.least} is not safe.",
+                advice="Give it no password: it may be forged to guess yours. If it is yours, make a new module.",
+                code=Code.PASSWORD_SCHEME,
+            )
+
+    def secrets(self, password: bytes | None, ask_chip: AskChip | None) -> PasswordSecrets:
+        """Return the secrets of a password; of None, those of a module whose password was not set yet.
+
+        `ask_chip` None: a module of the first layout, whose chip has no secret of its own. Raises UsageError
+        (password-scheme) when the cost is too low, or too much for this computer; and whatever `ask_chip` raises.
+        """
         if password is None:
-            made = hashlib.sha512(_NO_PASSWORD + self.salt).digest()
-        else:
-            made = hashlib.scrypt(
+            return PasswordSecrets.halves(hashlib.sha512(_NO_PASSWORD + self.salt).digest())
+        self.require_costly()
+        stretched = self._stretched(password)
+        if ask_chip is None:
+            return PasswordSecrets.halves(stretched)
+        answer = ask_chip(hmac.digest(stretched, _CHALLENGE, "sha256"))
+        return PasswordSecrets.halves(hmac.digest(stretched, _SECRETS + answer, "sha512"))
+
+    def _stretched(self, password: bytes) -> bytes:
+        try:
+            return hashlib.scrypt(
                 password,
                 salt=self.salt,
                 n=1 << self.cost,
@@ -47,7 +87,13 @@ class PasswordScheme:
                 maxmem=(1 << self.cost) * 128 * _BLOCK_SIZE + (1 << 20),
                 dklen=2 * _SECRET_SIZE,
             )
-        return PasswordSecrets(made[:_SECRET_SIZE], made[_SECRET_SIZE:])
+        except (ValueError, MemoryError) as error:  # OpenSSL reports memory that it did not get as a ValueError
+            size = (1 << self.cost) * 128 * _BLOCK_SIZE >> 20
+            raise UsageError(
+                f"The module's password can't be tried: that takes {size} MiB of memory, which this computer has not.",
+                advice="Close other programs, raise the memory limit of this one, or use another computer.",
+                code=Code.PASSWORD_SCHEME,
+            ) from error
 
 
 @dataclass(frozen=True)
@@ -56,3 +102,8 @@ class PasswordSecrets:
 
     authorization: bytes = field(repr=False)
     write_key: bytes = field(repr=False)
+
+    @classmethod
+    def halves(cls, made: bytes) -> PasswordSecrets:
+        """Return 64 bytes as two secrets."""
+        return cls(made[:_SECRET_SIZE], made[_SECRET_SIZE:])

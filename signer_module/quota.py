@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from atcaprov.config_zone.counters import COUNTER_MAX
-from atcaprov.errors import CertificateError, Code, UsageError
+from atcaprov.errors import Board, CertificateError, Code, ProvisioningError, UsageError
 
 _STEP: Final = 32
 _LOW: Final = 20
@@ -28,12 +28,16 @@ class Quota:
     @property
     def remaining(self) -> int:
         """Signatures that the chip will still make."""
-        return max(0, self.limit - self.counter)
+        return max(0, min(self.limit, COUNTER_MAX) - self.counter)
 
     @property
     def low(self) -> bool:
-        """Whether a new module should be made soon: at most a twentieth of the limit is left."""
-        return self.remaining * _LOW <= self.limit
+        """Whether a new module should be made soon: a twentieth is left, or less.
+
+        A twentieth of the limit without one step: a module can have been made with so much less than its limit, and a
+        new one is not low, however small its quota.
+        """
+        return self.remaining * _LOW <= self.limit - _STEP
 
 
 def check_quota(quota: int) -> None:
@@ -45,6 +49,17 @@ def check_quota(quota: int) -> None:
 def limit_for(quota: int, counter: int) -> int:
     """Return the lowest limit that leaves room for `quota` signatures after `counter`."""
     return -(-(counter + quota) // _STEP) * _STEP
+
+
+def require_room(quota: int, counter: int) -> None:
+    """Raise ProvisioningError (quota-used-up) if the counter would end before `quota` signatures after `counter`."""
+    if limit_for(quota, counter) > COUNTER_MAX:
+        raise ProvisioningError(
+            f"The chip's counter stands at {counter} of {COUNTER_MAX}: there is no room for a quota of {quota}.",
+            advice="Take another chip.",
+            code=Code.QUOTA_USED_UP,
+            board=Board.SCRAP,
+        )
 
 
 def encode_limit(limit: int) -> bytes:

@@ -54,6 +54,11 @@ def check_mac_response(secret: bytes, challenge: bytes, other_data: bytes, seria
     ).digest()
 
 
-def _other_data(slot: int) -> bytes:
+def mac(secret: bytes, slot: int, challenge: bytes, *, serial_number: bytes) -> bytes:
+    """Return what the command MAC (mode 0) of a chip answers: 32 bytes, of a challenge and a secret of 32 each."""
+    return check_mac_response(secret, challenge, _other_data(slot, 0), serial_number)
+
+
+def _other_data(slot: int, mode: int = _CHALLENGE_IS_TEMP_KEY) -> bytes:
     """Return the fields of the MAC command that a chip would have answered, as is the custom."""
-    return (bytes((Opcode.MAC, _CHALLENGE_IS_TEMP_KEY)) + slot.to_bytes(2, "little")).ljust(CHECK_MAC_OTHER_SIZE, b"\0")
+    return (bytes((Opcode.MAC, mode)) + slot.to_bytes(2, "little")).ljust(CHECK_MAC_OTHER_SIZE, b"\0")

@@ -124,6 +124,11 @@ class Device:
             position += size
         return content[offset - first : end - first]
 
+    def read_otp(self, block: int, count: int) -> bytes:
+        """Return the first `count` bytes of a block (0 or 1, 32 bytes each) of the OTP zone, and of those behind it."""
+        blocks = range(block, block - (-count // BLOCK_SIZE))
+        return b"".join(self._read(Zone.OTP, 0, number, 0, BLOCK_SIZE) for number in blocks)[:count]
+
     def get_pubkey(self, slot: int) -> bytes:
         """Return the public key of the private key in `slot`, 64 bytes X||Y."""
         parameters.require_slot(slot)
@@ -186,6 +191,14 @@ class Device:
                 raise
             return False
         return True
+
+    def mac(self, slot: int, challenge: bytes) -> bytes:
+        """Return the MAC (32 bytes) of a challenge (32 bytes) under the secret in `slot`, command MAC in mode 0."""
+        parameters.require_slot(slot)
+        require_size("challenge", challenge, DIGEST_SIZE)
+        return self._driver.filled(
+            DIGEST_SIZE, lambda out: self._driver.call("calib_mac", 0, slot, buffer(challenge), out)
+        )
 
     def counter(self, number: int) -> int:
         """Return Counter 0 or 1."""

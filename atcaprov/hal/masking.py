@@ -68,8 +68,8 @@ def masked_packets(packet: bytes, reply: bytes, public: PublicSlots | None = Non
 
     Masked are the data of PrivWrite, AES, KDF, SHA contexts, writes to data slots that are not known to be `public`,
     and fixed nonces that may load a key; and the data of ECDH, KDF, AES, Random and SHA contexts in replies. Answers to
-    challenges (CheckMac, DeriveKey, MAC, HMAC) and encrypted writes too: against a secret made of a password they allow
-    guessing.
+    challenges (CheckMac, DeriveKey, MAC, HMAC), the challenges of MAC and encrypted writes too: where a secret or a
+    challenge is made of a password they allow guessing.
     """
     opcode, mode = (packet[1], packet[2]) if len(packet) > _COMMAND_HEADER else (-1, 0)
     is_secret = _data_secret(opcode, mode)
@@ -92,7 +92,7 @@ def _data_secret(opcode: int, mode: int) -> bool:
         return mode & 0x03 == _NONCE_FIXED and mode & _NONCE_TARGET != _NONCE_TO_DIGEST_BUFFER
     if opcode == Opcode.SHA:
         return mode & 0x07 == _SHA_WRITE_CONTEXT
-    return opcode in (Opcode.PRIV_WRITE, Opcode.AES, Opcode.KDF, Opcode.CHECK_MAC, Opcode.DERIVE_KEY)
+    return opcode in (Opcode.PRIV_WRITE, Opcode.AES, Opcode.KDF, Opcode.CHECK_MAC, Opcode.DERIVE_KEY, Opcode.MAC)
 
 
 def _reply_secret(opcode: int, mode: int) -> bool:

@@ -39,6 +39,15 @@ class DataZone:
         for position in range(0, len(data), BLOCK_SIZE):
             self._write_block(slot, (offset + position) // BLOCK_SIZE, data[position : position + BLOCK_SIZE])
 
+    def write_otp(self, data: bytes) -> None:
+        """Write the OTP zone from its beginning; the rest of the last block becomes zero."""
+        if not data or len(data) > OTP_SIZE:
+            raise UsageError(f"The OTP zone takes 1 to {OTP_SIZE} bytes, not {len(data)}.")
+        for start in range(0, len(data), BLOCK_SIZE):
+            padded = data[start : start + BLOCK_SIZE].ljust(BLOCK_SIZE, b"\0")
+            self._device.write_otp_block(start // BLOCK_SIZE, padded)
+            self._otp[start : start + BLOCK_SIZE] = padded
+
     def _write_block(self, slot: int, block: int, data: bytes) -> None:
         padded = data.ljust(BLOCK_SIZE, b"\0")
         self._device.write_slot_block(slot, block, padded)

@@ -66,6 +66,9 @@ class HsmSigner:
         """Return R||S (64 bytes) over a SHA-256 digest (32 bytes); raises TransportError when the HSM does not."""
         return self._key.sign(digest)
 
+    def rest(self) -> None:
+        """Nothing: a token forgets its PIN when this process ends."""
+
     def check_present(self) -> None:
         """Raise TransportError when the token is gone."""
         self._key.check_present()

@@ -59,6 +59,10 @@ class PluggedModule:
         """Return R||S (64 bytes) over a SHA-256 digest (32 bytes); raises as `ModuleSigner.sign`."""
         return self._module.sign(digest)
 
+    def rest(self) -> None:
+        """Send the chip to sleep, so that it signs for nobody else; the next signature gives the password again."""
+        self._module.rest()
+
     def check_present(self) -> None:
         """Raise TransportError when it is gone or another chip is in its place."""
         self._module.check_present()

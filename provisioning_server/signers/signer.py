@@ -53,6 +53,12 @@ class Signer(Protocol):
         it can't be trusted any more.
         """
 
+    def rest(self) -> None:
+        """Leave what holds the key so that it signs for nobody else, because nothing is to be signed for a while.
+
+        It stays ready and is never asked while it signs. Raises nothing: the next signature tells what is wrong.
+        """
+
     def close(self) -> None:
         """Forget the password and let go of what holds the key."""
 

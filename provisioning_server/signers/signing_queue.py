@@ -8,8 +8,10 @@ undone goes back to the head of the line.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 from atcaprov.wire.messages import CertificatesRequest, ErrorReply
 from provisioning_server import refusals
@@ -17,6 +19,9 @@ from provisioning_server.signer_documents import SignerDocuments
 from provisioning_server.signers.roster import SignerRoster
 from provisioning_server.signers.signer import Signer
 from provisioning_server.signing_log import IssuedRecord
+
+REST_AFTER_SECONDS: Final = 1.0
+"""Without a job for so long, a signer rests: a chip stays authorized until then, for whoever reaches it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,7 +45,10 @@ class Signed:
 class SigningQueue:
     """The line. `done` is called with each job that has ended, from any thread, and must return at once."""
 
-    def __init__(self, roster: SignerRoster, done: Callable[[Signed], None]) -> None:
+    def __init__(
+        self, roster: SignerRoster, done: Callable[[Signed], None], rest_after: float = REST_AFTER_SECONDS
+    ) -> None:
+        self._rest_after = rest_after
         self._roster = roster
         self._done = done
         self._jobs: list[SigningJob] = []
@@ -60,13 +68,24 @@ class SigningQueue:
             self._changed.notify_all()
 
     def take(self, signer: Signer) -> SigningJob | None:
-        """Wait for a job that a signer may do. None: it is not wanted any more."""
+        """Wait for a job that a signer may do, and let it rest if that takes long. None: it is not wanted any more."""
+        job = self._wait(signer, time.monotonic() + self._rest_after)
+        if job is None and not self._stopped and self._roster.usable(signer):
+            signer.rest()
+            job = self._wait(signer, None)
+        return job
+
+    def _wait(self, signer: Signer, until: float | None) -> SigningJob | None:
+        """Return a job that a signer may do; None: it is `until` (monotonic seconds), or it is not wanted any more."""
         with self._changed:
             while not self._stopped and self._roster.usable(signer):
                 for number, job in enumerate(self._jobs):
                     if _may(signer, job):
                         return self._jobs.pop(number)
-                self._changed.wait()
+                left = None if until is None else until - time.monotonic()
+                if left is not None and left <= 0:
+                    break
+                self._changed.wait(left)
         return None
 
     def finished(self, job: SigningJob, outcome: IssuedRecord | ErrorReply, signer: Signer) -> None:

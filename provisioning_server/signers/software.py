@@ -50,6 +50,9 @@ class SoftwareSigner:
         assert self._key is not None, "a signer that is not ready was asked to sign"
         return self._key.sign(digest)
 
+    def rest(self) -> None:
+        """Nothing: nobody else reaches the key."""
+
     def close(self) -> None:
         """Forget the key if it is behind a password."""
         if self._folder.key_is_encrypted:

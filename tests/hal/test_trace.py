@@ -83,6 +83,7 @@ def test_each_line_is_in_the_file_before_the_next_call(path: Path) -> None:
         (packet(Opcode.CHECK_MAC, 1, 3, bytes(32) + _SECRET + bytes(13)), bytes.fromhex("04000340")),
         (packet(Opcode.DERIVE_KEY, 4, 3, _SECRET), bytes.fromhex("04000340")),
         (packet(Opcode.MAC, 0x01, 3), b"\x23" + _SECRET + b"\0\0"),
+        (packet(Opcode.MAC, 0x00, 2, _SECRET), bytes.fromhex("04000340")),
         (packet(Opcode.NONCE, 0x03, 0, _SECRET), bytes.fromhex("04000340")),
         (packet(Opcode.NONCE, 0x83, 0, _SECRET), bytes.fromhex("04000340")),
         (packet(Opcode.AES, 0, 9, _SECRET[:16]), b"\x13" + _SECRET[:16] + b"\0\0"),

@@ -16,7 +16,7 @@ from atcaprov.wire.messages import AnyMessage, CertificatesReply, CertificatesRe
 from signer_module.making import ModuleOrder
 from signer_module.module import ModuleSigner
 from signer_module.root import RootFolder
-from tests.support.modules import PASSWORD, make, open_order, order, root_folder
+from tests.support.modules import PASSWORD, make, open_order, program_order, root_folder
 from tests.support.server import PATIENCE, WireClient, server_command, server_environment, server_program
 from tests.support.server_parts import CHIP_KEY, config_zone
 
@@ -57,7 +57,7 @@ def drawer(tmp_path_factory: pytest.TempPathFactory) -> list[Made]:
     """Modules of one product: without password, another one, with a password, with another, with a quota of 2."""
     folder = tmp_path_factory.mktemp("drawer")
     root = root_folder(folder / "root")
-    orders = [open_order(), open_order(), order(PASSWORD), order(OTHER_PASSWORD), open_order(quota=2)]
+    orders = [open_order(), open_order(), program_order(PASSWORD), program_order(OTHER_PASSWORD), open_order(quota=2)]
     return [made(folder, root, number + 1, wanted) for number, wanted in enumerate(orders)]
 
 

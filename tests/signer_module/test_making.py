@@ -6,6 +6,7 @@ import base64
 import dataclasses
 import hashlib
 import itertools
+import re
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,8 +18,10 @@ from atcaprov.certs.keys import verify_digest
 from atcaprov.chip.commands import Opcode
 from atcaprov.config_zone.builder import build_toml
 from atcaprov.config_zone.check import Allow, Level, check
+from atcaprov.config_zone.counters import COUNTER_MAX
 from atcaprov.device.device import Device
-from atcaprov.errors import AtcaProvError, Code, ProvisioningError, UsageError
+from atcaprov.emulator.counters import write_counter
+from atcaprov.errors import AtcaProvError, Code, ProvisioningError, TransportError, UsageError
 from signer_module import layout
 from signer_module.layout import VARIANTS, Variant, variant_of
 from signer_module.make_root import make_root
@@ -26,10 +29,11 @@ from signer_module.make_signer import make_signer
 from signer_module.making import ModuleOrder
 from signer_module.module import ModuleRoot, ModuleSigner
 from signer_module.module_facts import RootFacts, read_module
+from signer_module.quota import MOST, Quota, limit_for
 from signer_module.root import RootFolder, write_module_folder
 from signer_module.signer import SignerDescriptions
 from tests.support.cuts import Cut, at_a_command, commands, cut_and_repeat, cutting
-from tests.support.modules import DESCRIPTIONS, PASSWORD, make, no_pause, open_order, order, root_folder
+from tests.support.modules import DESCRIPTIONS, PASSWORD, make, no_pause, open_order, order, replug, root_folder
 from tests.support.scripted_hal import ScriptedHal
 
 DIGEST = hashlib.sha256(b"to be signed").digest()
@@ -46,13 +50,18 @@ def toml_of(variant: Variant) -> str:
     sections = TOML.split("\n[")
     unused = []
     if not variant.password:
-        unused += ["1", "3"]
+        unused += ["1", "2", "3"]
         sections = [part.replace("auth_key = 1", "") if part.startswith("slots.0]") else part for part in sections]
     if not variant.quota:
         sections = [part.replace("limited_use = true", "").replace("count_match_slot = 4", "") for part in sections]
         unused += ["4"]
     kept = [part for part in sections if part.split("]")[0] not in {f"slots.{slot}" for slot in unused}]
-    return "\n[".join(kept).replace('"2,5-7"', f'"{",".join([*unused, "2", "5-7"])}"')
+    text = "\n[".join(kept)
+    if variant.layout == 1:
+        unused += ["2"] * variant.password
+        text = "\n[".join(part for part in text.split("\n[") if not part.startswith("slots.2]"))
+        text = re.sub("(ecdh|kdf)_output = .*", "", text)
+    return text.replace('"5-7"', f'"{",".join([*unused, "5-7"])}"')
 
 
 @pytest.mark.parametrize("variant", VARIANTS, ids=str)
@@ -230,3 +239,33 @@ def test_a_password_is_not_written_where_it_is_read(root: RootFolder) -> None:
         for slot in (1, 3):
             with pytest.raises(AtcaProvError):
                 device.read_slot(slot, 0, 32)
+
+
+def test_a_chip_whose_counter_leaves_no_room_for_the_quota_is_refused_before_its_data_lock(root: RootFolder) -> None:
+    hal = ScriptedHal()
+    device = Device(hal)
+    memory = hal.chip.chip.memory  # type: ignore[attr-defined]
+    write_counter(memory, 0, COUNTER_MAX - 100)
+    for begun in (False, True):
+        with pytest.raises(ProvisioningError, match="no room") as refused:
+            make(device, root, order(quota=1000))
+        assert refused.value.code == Code.QUOTA_USED_UP
+        assert (memory.config_locked, memory.data_locked) == (begun, False)
+        if not begun:
+            write_counter(memory, 0, 0)
+            hal.answer = lambda packet: hal.chip.exchange(packet) if packet[1] != Opcode.GEN_KEY else b""
+            with pytest.raises(TransportError):
+                make(device, root, order(quota=1000))
+            hal.answer = None
+            write_counter(memory, 0, COUNTER_MAX - 100)
+            replug(hal)
+
+
+def test_a_new_module_is_not_low_and_becomes_so_before_its_end() -> None:
+    for quota in (1, 2, 31, 32, 33, 100, 1000, 100_000, MOST):
+        for begin in (0, 1, 31):
+            limit = limit_for(quota, begin)
+            assert not Quota(limit, limit - quota).low
+            assert Quota(limit, limit).low
+    assert Quota(limit_for(1000, 0), limit_for(1000, 0) - 49).low
+    assert Quota(COUNTER_MAX + 1, COUNTER_MAX - 3).remaining == 3

@@ -32,6 +32,7 @@ from tests.support.modules import (
 from tests.support.scripted_hal import Answer, ScriptedHal
 from tests.support.wheel import EXECUTION_ERROR, Wheel, buffer
 
+NEW = b"battery staple"
 DIGEST = hashlib.sha256(b"to be signed").digest()
 
 
@@ -76,9 +77,16 @@ def test_the_chip_refuses_without_password_whatever_happens(module: ModuleSigner
     assert refused.value.code == Code.PASSWORD_WRONG
     module.unlock(PASSWORD)
     assert verify_digest(module.public_key, DIGEST, module.sign(DIGEST))
-    hal.wake()
     hal.sleep()
     raw_sign_refused(module)
+    module.sign(DIGEST)
+    module.rest()
+    raw_sign_refused(module)
+    assert module.ready
+    module.sign(DIGEST)
+    module.lock()
+    raw_sign_refused(module)
+    module.unlock(PASSWORD)
     module.sign(DIGEST)
     replug(hal)
     raw_sign_refused(module)
@@ -87,7 +95,6 @@ def test_the_chip_refuses_without_password_whatever_happens(module: ModuleSigner
 def test_a_module_that_slept_is_authorized_again(module: ModuleSigner) -> None:
     module.unlock(PASSWORD)
     for _ in range(3):
-        hal_of(module).wake()
         hal_of(module).sleep()
         assert verify_digest(module.public_key, DIGEST, module.sign(DIGEST))
 
@@ -148,7 +155,7 @@ def test_wrong_passwords_are_refused_slowed_down_and_counted(root: RootFolder) -
 
 def test_nothing_shows_the_password_or_its_secrets(module: ModuleSigner) -> None:
     module.unlock(PASSWORD)
-    secrets = module.facts.scheme.secrets(PASSWORD)
+    secrets = module.secrets_of(PASSWORD)
     shown = repr(module) + repr(module.facts) + repr(secrets) + repr(order())
     for secret in (PASSWORD, secrets.authorization, secrets.write_key):
         assert repr(secret)[2:-1] not in shown
@@ -161,12 +168,12 @@ def test_a_trace_of_a_modules_life_holds_no_secret(root: RootFolder) -> None:
         make(device, root, order())
         module = ModuleSigner.on(device, no_pause)
         module.unlock(PASSWORD)
-        change_password(module, PASSWORD, b"new")
-        scheme = module.facts.scheme
+        change_password(module, PASSWORD, NEW)
+        old, new = module.secrets_of(PASSWORD), module.secrets_of(NEW)
     memory = hal.chip.chip.memory  # type: ignore[attr-defined]
     kept = [memory.read_slot(slot, 0, 32) for slot in (0, 1, 3)]
-    assert kept[1:] == [scheme.secrets(b"new").authorization, scheme.secrets(b"new").write_key]
-    for secrets in (scheme.secrets(PASSWORD), scheme.secrets(b"new")):
+    assert kept[1:] == [new.authorization, new.write_key]
+    for secrets in (old, new):
         for secret in (secrets.authorization, secrets.write_key):
             assert secret.hex() not in text.getvalue()
     answers = [line for line in text.getvalue().splitlines() if '"sent": "5428' in line]  # CheckMac
@@ -211,7 +218,6 @@ def test_a_module_whose_password_is_not_set_yet(root: RootFolder) -> None:
     with signer_module(root, order(None)) as module:
         assert module.ready
         assert not module.needs_password
-        hal_of(module).wake()
         hal_of(module).sleep()
         assert verify_digest(module.public_key, DIGEST, module.sign(DIGEST))
 

@@ -30,7 +30,7 @@ from tests.support.scripted_hal import ScriptedHal
 from tests.support.wheel import Wheel
 
 HEADER = Path(__file__).parents[1] / "certs/atcacert_def.h"
-CHEAP = ("--scrypt-cost", "10", "--yes")
+CHEAP = ("--scrypt-cost", "15", "--yes")
 ROOT, SIGNER = "emulator:root.chip", "emulator:signer.chip"
 
 

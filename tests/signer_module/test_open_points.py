@@ -22,6 +22,7 @@ from signer_module.root import RootFolder
 from tests.support.modules import PASSWORD, make, no_pause, order, root_folder
 from tests.support.scripted_hal import ScriptedHal
 
+NEW = b"battery staple"
 DIGEST = hashlib.sha256(b"to be signed").digest()
 
 
@@ -46,8 +47,8 @@ def life(hal: ScriptedHal, root: RootFolder) -> None:
         assert verify_digest(module.public_key, DIGEST, module.sign(DIGEST))
         with pytest.raises(UsageError):
             module.unlock(b"wrong")
-        change_password(module, PASSWORD, b"new")
-        module.unlock(b"new")
+        change_password(module, PASSWORD, NEW)
+        module.unlock(NEW)
         assert module.sign(DIGEST)
         with pytest.raises(DeviceError):
             module.sign(DIGEST)

@@ -96,7 +96,7 @@ def test_a_module_made_without_password_never_gets_one(root: RootFolder) -> None
 def test_the_chip_takes_no_new_secret_from_who_has_not_proven_the_old(root: RootFolder) -> None:
     """Even with the right write key, and even for the write key itself."""
     with signer_module(root, order()) as module:
-        secrets = module.facts.scheme.secrets(PASSWORD)
+        secrets = module.secrets_of(PASSWORD)
         for slot in (1, 3):
             with module.device.permit(Act.WRITE_SECRET), pytest.raises(DeviceError) as refused:
                 module.device.write_secret(
@@ -202,6 +202,6 @@ def test_after_a_cut_another_new_password_is_refused_with_the_reason(root: RootF
     replug(hal)
     with ModuleSigner.on(Device(hal), no_pause) as module:
         with pytest.raises(UsageError, match="earlier change"):
-            change_password(module, PASSWORD, b"yet another")
+            change_password(module, PASSWORD, b"yet another one")
         change_password(module, PASSWORD, NEW)
     assert opens(hal, NEW)

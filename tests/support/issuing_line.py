@@ -60,13 +60,19 @@ class IssuingLine:
     """
 
     def __init__(
-        self, data: Path, signers: Iterable[Signer], signed: Callable[[], None] = lambda: None, **options: Any
+        self,
+        data: Path,
+        signers: Iterable[Signer],
+        signed: Callable[[], None] = lambda: None,
+        *,
+        rest_after: float = PATIENCE,
+        **options: Any,
     ) -> None:
         self._signed = signed
         self.log = RememberingLog()
         self.roster = SignerRoster()
         self.records = open_records(data)
-        self.queue = SigningQueue(self.roster, self._done)
+        self.queue = SigningQueue(self.roster, self._done, rest_after)
         authority = Authority(self.roster, self.records, self.log, lambda: NOW, slow_signers=self.queue, **options)
         self.worker = IssuingWorker(authority, cast(asyncio.AbstractEventLoop, _DirectLoop()), self.log)
         self._threads: list[SigningThread] = []

@@ -65,6 +65,7 @@ class MemorySigner:
         self.signer_id = signer_id
         self.ready = password is None
         self.signatures = 0
+        self.rests = 0
         self._password = password
         self._key = SigningKey()
         self.serial = key_id(self._key.public_key)[:9]
@@ -82,6 +83,9 @@ class MemorySigner:
     def sign(self, digest: bytes) -> bytes:
         self.signatures += 1
         return self._key.sign(digest)
+
+    def rest(self) -> None:
+        self.rests += 1
 
     def close(self) -> None:
         self.ready = self._password is None

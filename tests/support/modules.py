@@ -1,4 +1,4 @@
-"""Root and signer modules on software chips, made quickly: with the cheapest scrypt that a module may have."""
+"""Root and signer modules on software chips, made quickly: with a cheaper scrypt than modules may have."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from atcaprov.device.device import Device
 from signer_module.make_signer import make_signer
 from signer_module.making import ModuleOrder
 from signer_module.module import ModuleSigner
-from signer_module.password_keys import LEAST_COST
+from signer_module.password_keys import LEAST_COST, CostRule
 from signer_module.root import RootFolder, create_root
 from signer_module.signer import SignerDescriptions
 from tests.support.scripted_hal import ScriptedHal
@@ -23,11 +23,21 @@ CHEAPEST = LEAST_COST
 DESCRIPTIONS = SignerDescriptions(default_description("signer"), default_description("device"))
 
 
+CHEAP = 10
+CostRule.least = CHEAP
+"""This process makes many modules. Programs that tests start as processes of their own keep to LEAST_COST."""
+
+
 def order(
-    password: bytes | None = PASSWORD, *, quota: int | None = None, may_have_password: bool = True
+    password: bytes | None = PASSWORD, *, quota: int | None = None, may_have_password: bool = True, cost: int = CHEAP
 ) -> ModuleOrder:
-    """Return an order with a cheap scrypt."""
-    return ModuleOrder(password, may_have_password=may_have_password, quota=quota, scrypt_cost=LEAST_COST)
+    """Return an order with a cheap scrypt, too cheap for a program in a process of its own."""
+    return ModuleOrder(password, may_have_password=may_have_password, quota=quota, scrypt_cost=cost)
+
+
+def program_order(password: bytes | None = PASSWORD, *, quota: int | None = None) -> ModuleOrder:
+    """Return the order of a module that programs take."""
+    return order(password, quota=quota, cost=LEAST_COST)
 
 
 def open_order(quota: int | None = None) -> ModuleOrder:

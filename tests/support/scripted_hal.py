@@ -27,6 +27,7 @@ class ScriptedHal(Hal):
         self.chip.idle()
 
     def sleep(self) -> None:
+        self.chip.wake()  # as every HAL: an idle chip hears nothing else
         self.chip.sleep()
 
     def exchange(self, packet: bytes) -> bytes:

@@ -18,7 +18,7 @@ from signer_module.making import ModuleOrder
 from signer_module.module import ModuleSigner
 from signer_module.root import RootFolder
 from tests.support.browser import browser, complaints
-from tests.support.modules import PASSWORD, make, open_order, order, root_folder
+from tests.support.modules import PASSWORD, make, open_order, program_order, root_folder
 from tests.support.server import PATIENCE, server_program
 from tests.support.web_page import Visitor
 
@@ -79,7 +79,7 @@ def test_somebody_unlocks_signers_and_watches_modules_come_and_go(driver: Chrome
     hub.mkdir()
     drawer.mkdir()
     root = root_folder(tmp_path / "root")
-    locked = module(hub / "locked.json", root, order(PASSWORD), 1)
+    locked = module(hub / "locked.json", root, program_order(PASSWORD), 1)
     free = module(drawer / "free.json", root, open_order(quota=400), 2)
     page = Page(driver)
     with server_program("--module-folder", hub, "--data", tmp_path / "data", "--web", "0") as server:
@@ -148,7 +148,7 @@ def test_a_name_that_looks_like_markup_stays_text(driver: Chrome, tmp_path: Path
 def test_without_scripts_forms_do_it_all(tmp_path: Path) -> None:
     hub = tmp_path / "hub"
     hub.mkdir()
-    locked = module(hub / "locked.json", root_folder(tmp_path / "root"), order(PASSWORD), 1)
+    locked = module(hub / "locked.json", root_folder(tmp_path / "root"), program_order(PASSWORD), 1)
     with (
         browser(tmp_path, "--blink-settings=scriptEnabled=false") as driver,
         server_program("--module-folder", hub, "--data", tmp_path / "data", "--web", "0") as server,

@@ -1,0 +1,197 @@
+"""What a thief can do with a finished module, or with what a listener wrote down, to find its password."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+
+from atcaprov.certs.keys import verify_digest
+from atcaprov.chip.commands import Opcode
+from atcaprov.device.device import Device
+from atcaprov.errors import Code, UsageError
+from signer_module.layout import Variant
+from signer_module.module import ModuleSigner
+from signer_module.password_change import change_password, set_password
+from signer_module.password_keys import LEAST_COST, CostRule, PasswordScheme
+from signer_module.password_strength import LEAST_LENGTH
+from signer_module.root import RootFolder
+from tests.support.chips import send
+from tests.support.modules import PASSWORD, hal_of, no_pause, order, replug, root_folder, signer_module
+from tests.support.scripted_hal import ScriptedHal
+from tests.support.wheel import EXECUTION_ERROR, Wheel, buffer
+
+FIRST_LAYOUT = Path(__file__).parents[1] / "vectors/signer-module-layout-1.json"
+"""A module made by the version before chips had a secret of their own: password "correct horse", scrypt cost 15."""
+DIGEST = hashlib.sha256(b"to be signed").digest()
+NUM_IN = bytes(20)
+KDF_SLOT_TO_BUS = 0x12
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> RootFolder:
+    return root_folder(tmp_path_factory.mktemp("root") / "root")
+
+
+@pytest.fixture
+def module(root: RootFolder) -> Iterator[ModuleSigner]:
+    with signer_module(root, order()) as module:
+        yield module
+
+
+@pytest.fixture
+def first_layout(tmp_path: Path) -> Iterator[ModuleSigner]:
+    path = shutil.copy(FIRST_LAYOUT, tmp_path / "chip.json")
+    with ModuleSigner.open(f"emulator:{path}", no_pause) as module:
+        yield module
+
+
+class Visit:
+    """One visit to a module without its password: values that its chip makes with slot 1, and what each would be."""
+
+    def __init__(self, hal: ScriptedHal, serial: bytes) -> None:
+        self.serial = serial
+        self.chip = hal.chip.chip  # type: ignore[attr-defined]
+        replug(hal)
+        self._made: dict[str, tuple[bytes, bytes]] = {}
+        for way, command in {
+            "nonce": (Opcode.NONCE, 0, 0x8000, NUM_IN),
+            "aes": (Opcode.AES, 0, 0xFFFF, bytes(16)),
+            "hmac": (Opcode.SHA, 0x04, 0xFFFF, b""),
+        }.items():
+            replug(hal)
+            self.chip.wake()
+            random = send(self.chip, Opcode.NONCE, 0, 0, NUM_IN).body
+            assert send(self.chip, Opcode.GEN_DIG, 2, 1, bytes((Opcode.GEN_DIG, 2, 1, 0))).status == 0
+            answer = send(self.chip, *command).body
+            if way == "hmac":
+                answer = send(self.chip, Opcode.SHA, 0xC2, 0).body
+            self._made[way] = random, answer
+
+    def confirmed(self, authorization: bytes) -> set[str]:
+        """Return the ways in which a guess of the authorization key is confirmed without the chip."""
+        found = set()
+        for way, (random, answer) in self._made.items():
+            temp_key = hashlib.sha256(random + NUM_IN + bytes((Opcode.NONCE, 0, 0))).digest()
+            fields = bytes((Opcode.GEN_DIG, 2, 1, 0)) + self.serial[8:] + self.serial[:2] + bytes(25)
+            key = hashlib.sha256(authorization + fields + temp_key).digest()
+            expected = {
+                "nonce": hashlib.sha256(key + NUM_IN + bytes((Opcode.NONCE, 0, 0))).digest(),
+                "aes": Cipher(algorithms.AES(key[:16]), modes.ECB()).encryptor().update(bytes(16)),
+                "hmac": hmac.digest(key, b"", "sha256"),
+            }
+            if expected[way] == answer:
+                found.add(way)
+        return found
+
+
+def test_a_guess_is_confirmed_only_by_asking_the_chip(module: ModuleSigner) -> None:
+    visit = Visit(hal_of(module), module.serial)
+    assert visit.confirmed(module.facts.scheme.secrets(PASSWORD, None).authorization) == set()
+    assert visit.confirmed(module.facts.scheme.secrets(PASSWORD, lambda challenge: challenge).authorization) == set()
+    assert visit.confirmed(module.secrets_of(PASSWORD).authorization) == {"nonce", "aes", "hmac"}
+    assert visit.confirmed(module.secrets_of(b"wrong").authorization) == set()
+
+
+def test_no_kdf_with_the_keys_of_a_password(module: ModuleSigner) -> None:
+    hal = hal_of(module)
+    replug(hal)
+    chip = hal.chip.chip  # type: ignore[attr-defined]
+    for slot in (1, 2, 3):
+        wheel = Wheel(chip)
+        arguments = (KDF_SLOT_TO_BUS, slot, 16 << 24, buffer(bytes(16)), buffer(bytes(32)), None)
+        assert wheel.status("calib_kdf", *arguments) == EXECUTION_ERROR
+        assert "ChipOptions" in str(chip.last_refusal)
+        wheel.close()
+
+
+def test_the_chips_own_secret_stays_inside_and_is_another_in_each_chip(root: RootFolder) -> None:
+    stored = set()
+    for _ in range(2):
+        with signer_module(root, order()) as module:
+            hal = hal_of(module)
+            module.unlock(PASSWORD)
+            chip = hal.chip.chip  # type: ignore[attr-defined]
+            stored.add(chip.memory.read_slot(2, 0, 32))
+            chip.wake()
+            for p1, data in ((0x82, b""), (0x02, b"")):
+                assert send(chip, Opcode.READ, p1, 2 << 3, data).status == 0x0F
+            for p1, data in ((0x82, bytes(32)), (0xC2, bytes(64))):
+                assert send(chip, Opcode.WRITE, p1, 2 << 3, data).status == 0x0F
+            assert send(chip, Opcode.DERIVE_KEY, 0, 2).status == 0x0F
+            assert chip.memory.read_slot(2, 0, 32) in stored
+    assert len(stored) == 2
+
+
+def test_a_module_of_the_first_layout_stays_usable(first_layout: ModuleSigner) -> None:
+    assert first_layout.facts.variant == Variant(password=True, quota=True, layout=1)
+    with pytest.raises(UsageError) as refused:
+        first_layout.unlock(b"correct house")
+    assert refused.value.code == Code.PASSWORD_WRONG
+    first_layout.unlock(PASSWORD)
+    assert first_layout.prove()
+    assert verify_digest(first_layout.public_key, DIGEST, first_layout.sign(DIGEST))
+    change_password(first_layout, PASSWORD, b"battery staple")
+    first_layout.unlock(b"battery staple")
+    assert first_layout.remaining == 49
+
+
+@pytest.mark.parametrize("weak", [b"", b"a" * 40, b"abababababab", b"x" * (LEAST_LENGTH - 1), b"letmein1234"])
+def test_weak_passwords_are_refused_before_anything_is_done(root: RootFolder, weak: bytes) -> None:
+    with pytest.raises(UsageError) as refused:
+        order(weak)
+    assert refused.value.code == Code.PASSWORD_WEAK
+    with signer_module(root, order(None)) as module, pytest.raises(UsageError) as refused:
+        set_password(module, weak)
+    assert refused.value.code == Code.PASSWORD_WEAK
+    with signer_module(root, order()) as module:
+        with pytest.raises(UsageError) as refused:
+            change_password(module, PASSWORD, weak)
+        assert refused.value.code == Code.PASSWORD_WEAK
+        module.unlock(PASSWORD)
+
+
+def test_a_password_is_not_given_to_a_module_that_makes_guesses_cheap(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(CostRule, "least", LEAST_COST)
+    asked: list[bytes] = []
+    with pytest.raises(UsageError) as refused:
+        PasswordScheme(bytes(16), LEAST_COST - 1).secrets(PASSWORD, asked.append)  # type: ignore[arg-type]
+    assert refused.value.code == Code.PASSWORD_SCHEME
+    assert not asked
+
+
+@pytest.mark.parametrize("fault", [ValueError("memory limit exceeded"), MemoryError()], ids=repr)
+def test_a_computer_with_too_little_memory(monkeypatch: pytest.MonkeyPatch, fault: Exception) -> None:
+    def scrypt(*_: object, **__: object) -> bytes:
+        raise fault
+
+    monkeypatch.setattr(hashlib, "scrypt", scrypt)
+    with pytest.raises(UsageError, match="1024 MiB") as refused:
+        PasswordScheme(bytes(16), 20).secrets(PASSWORD, None)
+    assert refused.value.code == Code.PASSWORD_SCHEME
+    assert PASSWORD.decode() not in repr(refused.value)
+
+
+def test_a_module_that_waits_is_not_opened_by_a_change_to_a_guess(root: RootFolder) -> None:
+    with signer_module(root, order()) as module:
+        with pytest.raises(UsageError) as refused:
+            change_password(module, b"wrong", b"another wrong one")
+        assert refused.value.code == Code.PASSWORD_WRONG
+        assert module.wrong_passwords() == 1
+        assert not change_password(module, b"wrong", PASSWORD)
+        assert module.wrong_passwords() == 2
+        assert not module.ready
+
+
+def test_one_change_of_a_password_to_itself(root: RootFolder) -> None:
+    with signer_module(root, order()) as module:
+        assert change_password(module, PASSWORD, PASSWORD)
+        hal = hal_of(module)
+    replug(hal)
+    with ModuleSigner.on(Device(hal), no_pause) as again:
+        again.unlock(PASSWORD)
