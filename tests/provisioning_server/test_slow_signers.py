@@ -321,3 +321,13 @@ def test_at_the_stop_what_waits_is_refused_and_what_is_being_signed_is_recorded(
     certificates(asked[0])
     assert line.records.find(chip_serial(1))
     line.records.close()
+
+
+def test_a_signer_without_work_rests_once_and_works_on(tmp_path: Path) -> None:
+    slow = SlowSigner()
+    with IssuingLine(tmp_path, [slow], rest_after=0) as line:
+        for number in (1, 2):
+            slow.rested.acquire(timeout=PATIENCE)
+            slow.go_on.release()
+            line.certify(request(slow, number))
+    assert slow.rests >= 2

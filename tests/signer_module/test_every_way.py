@@ -39,11 +39,11 @@ def test_made_used_and_used_up(way: Way, root: RootFolder) -> None:
         assert module.prove()
         for _ in range(2):
             assert verify_digest(module.public_key, DIGEST, module.sign(DIGEST))
-        change_password(module, PASSWORD, b"new")
+        change_password(module, PASSWORD, b"battery staple")
     with ModuleSigner.on(Device(way.open()), no_pause) as module:
         with pytest.raises(AtcaProvError):
             module.unlock(PASSWORD)
-        module.unlock(b"new")
+        module.unlock(b"battery staple")
         assert module.sign(DIGEST)
         with pytest.raises(DeviceError) as refused:
             module.sign(DIGEST)

@@ -30,6 +30,7 @@ class SlowSigner(MemorySigner):
         super().__init__(**options)
         self.begun = threading.Semaphore(0)
         self.go_on = threading.Semaphore(0)
+        self.rested = threading.Semaphore(0)
         self.fault: Exception | None = None
         self.wrong = False
 
@@ -41,6 +42,10 @@ class SlowSigner(MemorySigner):
         if self.remaining is not None:
             self.remaining -= 1
         return super().sign(bytes(32) if self.wrong else digest)
+
+    def rest(self) -> None:
+        super().rest()
+        self.rested.release()
 
     def wait_until_it_signs(self) -> None:
         assert self.begun.acquire(timeout=PATIENCE)
