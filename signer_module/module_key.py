@@ -114,12 +114,12 @@ class ModuleKey:
             UsageError: the password is missing, or was changed meanwhile (code PASSWORD_WRONG).
             DeviceError: the quota is used up (code QUOTA_USED_UP), or the chip refuses for another reason.
             TransportError: the module is gone.
-            ProtocolError: it answers what no chip answers, or a signature that does not verify.
+            ProtocolError: it answers twice in a row what no chip answers, or a signature that does not verify.
         """
         with self._lock:
             self._require_ready()
             with self._answering():
-                signature = self._sign(digest)
+                signature = self._sign_despite_noise(digest)
             if self._quota is not None:
                 self._quota = Quota(self._quota.limit, self._quota.counter + 1)
             if not verify_digest(self._facts.public_key, digest, signature):
@@ -148,6 +148,17 @@ class ModuleKey:
     def _require_ready(self) -> None:
         if not self.ready:
             raise UsageError("The module waits for its password.", code=Code.PASSWORD_WRONG)
+
+    def _sign_despite_noise(self, digest: bytes) -> bytes:
+        """Sign once more after a damaged answer, as noise on a line makes it; a signature that was lost so counts."""
+        secrets = self._secrets
+        try:
+            return self._sign(digest)
+        except ProtocolError:
+            self._device.rest()
+            self._secrets, self.ready = secrets, True
+            self.read_quota()
+            return self._sign(digest)
 
     def _sign(self, digest: bytes) -> bytes:
         try:

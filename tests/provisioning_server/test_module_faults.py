@@ -16,7 +16,7 @@ from provisioning_server import refusals
 from provisioning_server.signers.module import PluggedModule
 from signer_module.module import ModuleSigner
 from tests.support.issuing_line import IssuingLine, certificates, refused
-from tests.support.modules import make, no_pause, open_order, root_folder
+from tests.support.modules import PASSWORD, make, no_pause, open_order, order, replug, root_folder
 from tests.support.scripted_hal import ScriptedHal
 from tests.support.server_parts import CHIP_KEY, chip_serial, config_zone
 
@@ -99,3 +99,47 @@ def test_alone_it_is_told_and_after_replugging_all_is_as_before(
         line.certify(request(first, 2))
     again.close()
     modules[1].close()
+
+
+@pytest.mark.parametrize("opcode", [Opcode.SIGN, Opcode.NONCE, Opcode.CHECK_MAC], ids=lambda opcode: opcode.name)
+@pytest.mark.parametrize("password", [None, PASSWORD], ids=["open", "password"])
+def test_one_damaged_answer_costs_one_signature_at_most(tmp_path: Path, opcode: Opcode, password: bytes | None) -> None:
+    hal, damaged = ScriptedHal(), 0
+
+    def noisy(packet: bytes) -> bytes:
+        nonlocal damaged
+        reply = hal.chip.exchange(packet)
+        if packet[1] != opcode or damaged:
+            return reply
+        damaged += 1
+        return reply[:-1] + bytes((reply[-1] ^ 1,))
+
+    with Device(hal) as device:
+        make(device, root_folder(tmp_path / "root"), order(password, quota=10))
+    module = PluggedModule(ModuleSigner.on(Device(hal), no_pause))
+    module.unlock(password)
+    with IssuingLine(tmp_path / "data", [module]) as line:
+        line.certify(request(module, 1))
+        if opcode is not Opcode.SIGN:
+            replug(hal)  # so that the password is needed again
+        hal.answer = noisy
+        for number in (2, 3):
+            line.certify(request(module, number))
+        assert damaged == 1
+        lost = 1 if opcode is Opcode.SIGN else 0
+        assert module.remaining == 10 - 3 - lost
+        assert line.roster.usable(module)
+    module.close()
+
+
+def test_the_last_signature_lost_to_noise_is_a_quota_used_up(tmp_path: Path) -> None:
+    hal = ScriptedHal()
+    with Device(hal) as device:
+        make(device, root_folder(tmp_path / "root"), open_order(quota=1))
+    module = PluggedModule(ModuleSigner.on(Device(hal), no_pause))
+    honest = hal.chip.exchange
+    hal.answer = lambda packet: honest(packet)[:-1] + b"\0" if packet[1] == Opcode.SIGN else honest(packet)
+    with IssuingLine(tmp_path / "data", [module]) as line:
+        assert refused(line.ask(request(module, 1))) == refusals.QUOTA_USED_UP
+        assert not line.records.find(chip_serial(1))
+    module.close()
