@@ -92,6 +92,16 @@ def device_file(name: str) -> str:
     return str(path)
 
 
+def parse_kit_target(scheme: str, rest: str, *, options: Collection[str] = ()) -> tuple[Target, int | None]:
+    """Take apart the URL of a kit, whose option `address` chooses a chip: the 8-bit form, None for the only one.
+
+    Raises:
+        UsageError: as `parse_target`, or the address is none.
+    """
+    target = parse_target(scheme, rest, options=("address", *options))
+    return target, parse_8_bit_address(target.options["address"]) if "address" in target.options else None
+
+
 def parse_8_bit_address(text: str) -> int:
     """Return an address in the 8-bit form of kits and of the configuration zone, such as 0xC0.
 

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Final
 
 from atcaprov.emulator.chip import Chip
-from atcaprov.emulator.clock import RealClock, VirtualClock, parse_speed
+from atcaprov.emulator.clock import Clock, RealClock, VirtualClock, parse_speed
 from atcaprov.emulator.faults import FaultPlan
-from atcaprov.emulator.images import BLANK, load_image
+from atcaprov.emulator.images import BLANK, Image, load_image
 from atcaprov.emulator.random_source import SystemRandom
 from atcaprov.emulator.state_file import StateFile
 from atcaprov.errors import Code, TransportError, UsageError
@@ -69,6 +69,20 @@ def file_lock(path: Path) -> BusLock:
     return BusLock(os.path.realpath(path))  # links in a circle are for the store to refuse
 
 
+def parse_emulated(rest: str) -> tuple[str, Image, Clock, FaultPlan | None]:
+    """Take apart what stands behind `emulator:`, see `open_emulated`: file or "", image, clock and fault plan.
+
+    Raises:
+        UsageError: an option is unknown, or names nothing that can be used.
+    """
+    name, _, query = rest.partition("?")
+    options = _options(query)
+    image = load_image(options.get("image", BLANK))
+    speed = parse_speed(options.get("clock", "virtual"))
+    clock = VirtualClock() if speed is None else RealClock(speed)
+    return name, image, clock, _fault_plan(Path(options["faults"])) if "faults" in options else None
+
+
 def open_emulated(rest: str) -> EmulatedHal:
     """Open the chip that the part of the URL behind `emulator:` names: `[FILE][?OPTION=VALUE[&OPTION=VALUE]]`.
 
@@ -79,13 +93,8 @@ def open_emulated(rest: str) -> EmulatedHal:
         UsageError: an option is unknown, or a file is damaged or cannot be read or written.
         TransportError: another program has the chip of this file open (DEVICE_BUSY).
     """
-    name, _, query = rest.partition("?")
-    options = _options(query)
+    name, image, clock, faults = parse_emulated(rest)
     source = SystemRandom()
-    image = load_image(options.get("image", BLANK))
-    speed = parse_speed(options.get("clock", "virtual"))
-    clock = VirtualClock() if speed is None else RealClock(speed)
-    faults = _fault_plan(Path(options["faults"])) if "faults" in options else None
     if not name:
         chip = Chip(image.make(source), random_source=source, clock=clock, faults=faults)
         return EmulatedHal(chip, f"emulator:{rest}")

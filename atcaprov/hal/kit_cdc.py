@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from atcaprov.errors import AtcaProvError, Code, TransportError
 from atcaprov.hal.bus_lock import BusLock
-from atcaprov.hal.device_url import device_file, names_a_file, parse_8_bit_address, parse_target
+from atcaprov.hal.device_url import Target, device_file, names_a_file, parse_kit_target
 from atcaprov.hal.discovery import find_one
 from atcaprov.hal.kit import KitHal, open_kit
 from atcaprov.hal.line_port import Limits, StreamPort, gone, missing, no_access, not_there, wrong_kind
@@ -69,6 +69,15 @@ class CdcPort(StreamPort):
             raise gone(self.url, error) from error
 
 
+def parse_kit_cdc(rest: str) -> tuple[Target, int | None]:
+    """Take apart what stands behind `kit-cdc:`, see `open_kit_cdc`: target and 8-bit address; nothing is opened.
+
+    Raises:
+        UsageError: it is of another form.
+    """
+    return parse_kit_target(SCHEME, rest)
+
+
 def open_kit_cdc(rest: str, limits: Limits | None = None) -> KitHal:
     """Open the chip that the part of the URL behind `kit-cdc:` names.
 
@@ -79,8 +88,7 @@ def open_kit_cdc(rest: str, limits: Limits | None = None) -> KitHal:
         UsageError: the URL or the choice is not clear, or the path is no serial port.
         TransportError: there is no such port, it can't be opened, or no kit answers there.
     """
-    target = parse_target(SCHEME, rest, options=("address",))
-    address = parse_8_bit_address(target.options["address"]) if "address" in target.options else None
+    target, address = parse_kit_cdc(rest)
     node = device_file(target.name if names_a_file(target.name) else find_one(CDC, target.name).path)
     return open_kit(node, lambda: CdcPort(node), address, limits)
 

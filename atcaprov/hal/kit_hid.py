@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from atcaprov.errors import Code, TransportError, UsageError
 from atcaprov.hal.bus_lock import BusLock
-from atcaprov.hal.device_url import device_file, parse_8_bit_address, parse_target
+from atcaprov.hal.device_url import Target, device_file, parse_kit_target
 from atcaprov.hal.discovery import find_one
 from atcaprov.hal.kit import KitHal, open_kit
 from atcaprov.hal.line_port import Limits, LinePort, gone, missing, no_access, not_there, silent, wrong_kind
@@ -39,8 +39,7 @@ def hid_module(backend: str = "") -> Any:
         UsageError: there is no backend of that name.
         TransportError: hidapi is not installed (code LIBRARY_MISSING).
     """
-    if backend and backend not in _MODULES:
-        raise UsageError(f"There is no HID backend '{backend}'.", advice="Choose hidraw or libusb.")
+    _require_backend(backend)
     names = [_MODULES[backend]] if backend else ["hidraw", "hid"] if sys.platform == "linux" else ["hid"]
     for name in names:
         try:
@@ -48,6 +47,11 @@ def hid_module(backend: str = "") -> Any:
         except ImportError:
             continue
     raise missing("hidapi", "a HID kit")
+
+
+def _require_backend(name: str) -> None:
+    if name and name not in _MODULES:
+        raise UsageError(f"There is no HID backend '{name}'.", advice="Choose hidraw or libusb.")
 
 
 class HidPort(LinePort):
@@ -111,6 +115,17 @@ class HidPort(LinePort):
         return bytes(report or b"")
 
 
+def parse_kit_hid(rest: str) -> tuple[Target, int | None]:
+    """Take apart what stands behind `kit-hid:`, see `open_kit_hid`: target and 8-bit address; nothing is opened.
+
+    Raises:
+        UsageError: it is of another form.
+    """
+    target, address = parse_kit_target(SCHEME, rest, options=("backend",))
+    _require_backend(target.options.get("backend", ""))
+    return target, address
+
+
 def open_kit_hid(rest: str, limits: Limits | None = None, module: Any = None) -> KitHal:
     """Open the chip that the part of the URL behind `kit-hid:` names.
 
@@ -122,8 +137,7 @@ def open_kit_hid(rest: str, limits: Limits | None = None, module: Any = None) ->
         UsageError: the URL or the choice is not clear, or the path is no HID device.
         TransportError: there is no such device, it can't be opened, or no kit answers there.
     """
-    target = parse_target(SCHEME, rest, options=("address", "backend"))
-    address = parse_8_bit_address(target.options["address"]) if "address" in target.options else None
+    target, address = parse_kit_hid(rest)
     hid = module or hid_module(target.options.get("backend", ""))
     node = device_file(target.name if target.name.startswith("/") else find_one(HID, target.name, hid).path)
     return open_kit(node, lambda: HidPort(node, hid), address, limits)

@@ -3,67 +3,83 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from typing import Final, NamedTuple
 
 from atcaprov.errors import UsageError
 from atcaprov.hal.base import Hal
 from atcaprov.hal.device_url import require_nameable
 
 
+class _Kind(NamedTuple):
+    """What belongs to a scheme; both get what stands behind `scheme:`."""
+
+    parse: Callable[[str], object]
+    """Raises UsageError for another form."""
+    open: Callable[[str], Hal]
+
+
 def open_hal(url: str) -> Hal:
     """Open the chip that `url` names, such as `emulator:`, `kit-hid://`, `kit-cdc:///dev/ttyACM0` or `i2c://1/0x60`.
 
     Raises:
-        UsageError: the URL is of no known kind.
+        UsageError: the URL is of no known form.
         TransportError: nothing answers there.
     """
-    require_device_url(url)
-    scheme, _, rest = url.partition(":")
-    return _OPENERS[scheme](rest)
+    kind, rest = _kind_of(url)
+    return kind.open(rest)
 
 
 def require_device_url(url: str) -> None:
-    """Raise UsageError when a URL is of no known kind, or can name nothing; nothing is opened."""
-    scheme, separator, _ = require_nameable(url).partition(":")
-    if not separator or scheme not in _OPENERS:
-        known = ", ".join(f"{name}:" for name in _OPENERS)
+    """Raise UsageError when a URL is of no known form or can name nothing; nothing is opened."""
+    kind, rest = _kind_of(url)
+    kind.parse(rest)
+
+
+def _kind_of(url: str) -> tuple[_Kind, str]:
+    scheme, separator, rest = require_nameable(url).partition(":")
+    if not separator or scheme not in _KINDS:
+        known = ", ".join(f"{name}:" for name in _KINDS)
         raise UsageError(f"'{url}' is not a device URL.", advice=f"It begins with one of: {known}")
+    return _KINDS[scheme](), rest
 
 
-def _open_emulated(rest: str) -> Hal:
-    from atcaprov.hal.emulated import open_emulated
-
-    return open_emulated(rest)
+# Each kind is imported when it is asked for: some need a package that is not everywhere.
 
 
-def _open_kit_hid(rest: str) -> Hal:
-    from atcaprov.hal.kit_hid import open_kit_hid
+def _emulated() -> _Kind:
+    from atcaprov.hal.emulated import open_emulated, parse_emulated
 
-    return open_kit_hid(rest)
-
-
-def _open_kit_cdc(rest: str) -> Hal:
-    from atcaprov.hal.kit_cdc import open_kit_cdc
-
-    return open_kit_cdc(rest)
+    return _Kind(parse_emulated, open_emulated)
 
 
-def _open_i2c(rest: str) -> Hal:
-    from atcaprov.hal.i2c_dev import open_i2c
+def _kit_hid() -> _Kind:
+    from atcaprov.hal.kit_hid import open_kit_hid, parse_kit_hid
 
-    return open_i2c(rest)
-
-
-def _open_tcp(rest: str) -> Hal:
-    from atcaprov.hal.tcp import open_tcp
-
-    return open_tcp(rest)
+    return _Kind(parse_kit_hid, open_kit_hid)
 
 
-_OPENERS: Final[dict[str, Callable[[str], Hal]]] = {
-    "emulator": _open_emulated,
-    "kit-hid": _open_kit_hid,
-    "kit-cdc": _open_kit_cdc,
-    "i2c": _open_i2c,
-    "tcp": _open_tcp,
+def _kit_cdc() -> _Kind:
+    from atcaprov.hal.kit_cdc import open_kit_cdc, parse_kit_cdc
+
+    return _Kind(parse_kit_cdc, open_kit_cdc)
+
+
+def _i2c() -> _Kind:
+    from atcaprov.hal.i2c_dev import open_i2c, parse_bus_and_address
+
+    return _Kind(parse_bus_and_address, open_i2c)
+
+
+def _tcp() -> _Kind:
+    from atcaprov.hal.tcp import open_tcp, parse_tcp
+
+    return _Kind(parse_tcp, open_tcp)
+
+
+_KINDS: Final[dict[str, Callable[[], _Kind]]] = {
+    "emulator": _emulated,
+    "kit-hid": _kit_hid,
+    "kit-cdc": _kit_cdc,
+    "i2c": _i2c,
+    "tcp": _tcp,
 }

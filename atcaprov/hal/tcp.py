@@ -14,7 +14,7 @@ from typing import Final
 
 from atcaprov.errors import Code, ProtocolError, TransportError, UsageError
 from atcaprov.hal.base import Hal
-from atcaprov.hal.device_url import Target, parse_8_bit_address, parse_target
+from atcaprov.hal.device_url import Target, parse_kit_target
 from atcaprov.hal.kit import open_kit
 from atcaprov.hal.line_port import Limits, StreamPort, gone, silent
 
@@ -207,17 +207,25 @@ def open_tcp(rest: str, limits: Limits | None = None) -> Hal:
         UsageError: the URL is of another form.
         TransportError: nobody listens there, or no chip answers.
     """
-    target = parse_target(SCHEME, rest, options=("address", "protocol"))
-    protocol = target.options.get("protocol", _PROTOCOLS[0])
-    if protocol not in _PROTOCOLS:
-        raise UsageError(f"There is no protocol '{protocol}'.", advice=f"Choose one of: {', '.join(_PROTOCOLS)}.")
-    host, port = _endpoint(target, rest)
-    address = parse_8_bit_address(target.options["address"]) if "address" in target.options else None
+    protocol, host, port, address = parse_tcp(rest)
     if protocol == "kit":
         return open_kit(f"{host}:{port}", lambda: TcpLinePort(host, port), address, limits)
     hal = BridgeHal(host, port, address or _FIRST_CHIP, limits or Limits())
     hal.connect()
     return hal
+
+
+def parse_tcp(rest: str) -> tuple[str, str, int, int | None]:
+    """Take apart what stands behind `tcp:`: protocol, host, port and 8-bit address; nothing is opened.
+
+    Raises:
+        UsageError: it is of another form.
+    """
+    target, address = parse_kit_target(SCHEME, rest, options=("protocol",))
+    protocol = target.options.get("protocol", _PROTOCOLS[0])
+    if protocol not in _PROTOCOLS:
+        raise UsageError(f"There is no protocol '{protocol}'.", advice=f"Choose one of: {', '.join(_PROTOCOLS)}.")
+    return protocol, *_endpoint(target, rest), address
 
 
 def _endpoint(target: Target, rest: str) -> tuple[str, int]:

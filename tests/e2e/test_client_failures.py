@@ -141,6 +141,28 @@ def test_an_unknown_device_url(factory: Factory) -> None:
     assert done.stderr.startswith("Error [usage]: 'floppy:' is not a device URL.\n")
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "kit-hid://?address=zz",
+        "kit-hid://?address=0xC1",
+        "kit-hid://?backend=raw",
+        "kit-cdc:///dev/ttyACM0?adress=0xC0",
+        "i2c://1",
+        "i2c://1/0xC0",
+        "tcp://127.0.0.1",
+        "tcp://127.0.0.1:5000?protocol=spi",
+        "emulator:?image=none",
+        "emulator:?clock=slow",
+    ],
+)
+def test_a_device_url_of_another_form_is_refused_before_anything_is_asked(factory: Factory, url: str) -> None:
+    done = factory.client("--auto", "--device", "emulator:", "--device", url)
+    assert done.returncode == 2
+    assert done.stdout == "", "neither the server nor a board was asked"
+    assert done.stderr.startswith("Error [usage]: ")
+
+
 def test_a_password_is_never_an_argument() -> None:
     for name in ("provisioning-client", "provisioning-server", "signer-module"):
         assert "--password " not in run(name, "--help").stdout
