@@ -24,6 +24,7 @@ class Code(enum.StrEnum):
 
     # AtcaProvError
     INTERNAL = "internal"
+    INTERRUPTED = "interrupted"
     # UsageError
     USAGE = "usage"
     FILE_UNREADABLE = "file-unreadable"

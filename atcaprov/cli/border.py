@@ -8,6 +8,7 @@ from typing import Final, NoReturn
 
 import click
 
+from atcaprov.cli.stop_signals import ended_by_signals
 from atcaprov.errors import AtcaProvError, Code, UsageError
 from atcaprov.printable import printable_lines
 
@@ -16,8 +17,13 @@ _FAILED: Final = 1
 
 
 def run_program(command: click.Command, name: str, arguments: list[str] | None = None) -> NoReturn:
-    """Run a click command as the whole program and exit; `arguments` default to those of the process."""
-    sys.exit(exit_code(command, name, arguments))
+    """Run a click command as the whole program and exit; `arguments` default to those of the process.
+
+    SIGTERM and SIGHUP end it in order, with exit code 143 or 129.
+    """
+    with ended_by_signals():
+        code = exit_code(command, name, arguments)
+    sys.exit(code)
 
 
 def exit_code(command: click.Command, name: str, arguments: list[str] | None = None) -> int:

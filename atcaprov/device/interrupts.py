@@ -1,4 +1,4 @@
-"""Keep Ctrl-C out of C callbacks.
+"""Keep Ctrl-C and other signals that end the program out of C callbacks.
 
 A signal that arrives while the C library sleeps would be raised on the first line of the next callback, where ctypes
 prints and drops it. Python runs signal handlers in the main thread only, so calls from there are made on another one;
@@ -40,9 +40,9 @@ if hasattr(os, "register_at_fork"):  # not on Windows
 
 
 def _wait_for_end(future: Future[Result]) -> None:
-    # Every HAL has time limits, so this ends; a second Ctrl-C must not leave a command half sent.
+    # Every HAL has time limits, so this ends; a second signal must not leave a command half sent.
     while not future.done():
         try:
             wait([future])
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, SystemExit):
             continue

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
-from collections.abc import Iterator
+import subprocess
+import termios
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pexpect
 import pytest
 
 from atcaprov.chip.memory_map import LOCK_VALUE, UNLOCKED
-from atcaprov.emulator.chip import Chip
+from atcaprov.emulator.chip import Chip, Power
 from atcaprov.hal.trace import read_trace
 from atcaprov.kit.board import CdcBoard
 from atcaprov.kit.interpreter import Interpreter
@@ -150,3 +153,119 @@ def test_a_board_pulled_in_the_middle_fails_and_goes_on_when_it_comes_back(
         console.send("\x1b")
         console.expect(pexpect.EOF)
     assert chips[0].memory.config[LOCK_VALUE] != UNLOCKED
+
+
+class AtTalk(EmulatedBus):
+    """Does something when a number of commands have reached the chip, before the answer to the last is out."""
+
+    def __init__(self, chip: Chip, talks: int) -> None:
+        super().__init__({0xC0: chip})
+        self.left = talks
+        self.act: Callable[[], object] = lambda: None
+        self.board = FaultyBoard(CdcBoard(Interpreter(self, PARSER3)).receive_data)
+
+    def exchange(self, address: int, packet: bytes) -> bytes:
+        self.left -= 1
+        if self.left == 0:
+            self.act()
+        return super().exchange(address, packet)
+
+
+ENDS = [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+TALKS = [14, 18, 40]  # writing the configuration, on the way to the server, writing the data zone
+
+
+def _is_key_by_key(console: pexpect.spawn) -> bool:
+    return not termios.tcgetattr(console.child_fd)[3] & termios.ICANON
+
+
+@pytest.mark.parametrize(("number", "code"), ENDS)
+@pytest.mark.parametrize("talks", TALKS)
+def test_a_signal_in_the_middle_of_a_run_ends_it_between_two_commands(
+    console: pexpect.spawn, station: Station, chips: list[Chip], talks: int, number: signal.Signals, code: int
+) -> None:
+    bus = AtTalk(chips[0], talks)
+    bus.act = lambda: os.kill(console.pid, number)
+    board = PtyBoard(bus.board)
+    with plugged(board):
+        station.plug(board)
+        console.expect_exact("Press ENTER to provision...")
+        assert _is_key_by_key(console)
+        console.send("\r")
+        console.expect_exact("error\r\n    The run was interrupted between two commands to the chip.")
+        console.expect_exact("The board is not lost: it can be tried again.\r\nProvisioning failed!")
+        console.expect_exact("Interrupted." if number == signal.SIGINT else f"Ended by {number.name}.")
+        console.expect(pexpect.EOF)
+        console.close()
+    assert console.exitstatus == code
+    assert chips[0].power is Power.ASLEEP
+
+
+@pytest.mark.parametrize(("number", "code"), ENDS)
+@pytest.mark.parametrize("at_prompt", [True, False])
+def test_a_signal_while_the_console_waits_gives_the_terminal_back(
+    console: pexpect.spawn,
+    station: Station,
+    boards: list[PtyBoard],
+    chips: list[Chip],
+    at_prompt: bool,
+    number: signal.Signals,
+    code: int,
+) -> None:
+    console.expect_exact(WAITING)
+    if at_prompt:
+        station.plug(boards[0])
+        console.expect_exact("Press ENTER to provision...")
+    assert _is_key_by_key(console)
+    os.kill(console.pid, number)
+    console.expect_exact("Interrupted." if number == signal.SIGINT else f"Ended by {number.name}.")
+    assert not _is_key_by_key(console)
+    console.expect(pexpect.EOF)
+    console.close()
+    assert console.exitstatus == code
+    assert chips[0].power is Power.ASLEEP
+    assert chips[0].memory.config[LOCK_VALUE] == UNLOCKED
+
+
+def test_a_terminal_that_is_closed_in_the_middle_of_a_run_ends_it_with_the_chip_asleep(
+    console: pexpect.spawn, station: Station, chips: list[Chip]
+) -> None:
+    bus = AtTalk(chips[0], 30)
+    bus.act = console.ptyproc.fileobj.close
+    board = PtyBoard(bus.board)
+    with plugged(board):
+        station.plug(board)
+        console.expect_exact("Press ENTER to provision...")
+        console.send("\r")
+        console.ptyproc.wait()
+    assert console.ptyproc.exitstatus == 129
+    assert chips[0].power is Power.ASLEEP
+    assert chips[0].memory.config[LOCK_VALUE] == UNLOCKED
+
+
+@pytest.mark.parametrize(("number", "code"), ENDS)
+def test_a_script_gets_one_result_for_the_board_that_a_signal_cut(
+    tmp_path: Path, chips: list[Chip], number: signal.Signals, code: int
+) -> None:
+    bus = AtTalk(chips[0], 25)
+    board = PtyBoard(bus.board)
+    signer = make_signer_folder(tmp_path)
+    with running_server(tmp_path / "signer", tmp_path / "data") as (host, port), plugged(board):
+        words = ["--host", host, "--port", str(port), "--certinfo", str(signer.path / "atcaprov_cert_info_0.c")]
+        client = subprocess.Popen(
+            [program("provisioning-client"), *words, "--auto", "--json", "--device", f"kit-cdc://{board.path}"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        bus.act = lambda: client.send_signal(number)
+        out, _ = client.communicate(timeout=PATIENCE)
+    events = [json.loads(line) for line in out.splitlines()]
+    results = [event for event in events if event["event"] == "result"]
+    assert [(event["sn"], event["result"], event["code"], event["board"]) for event in results] == [
+        (sn(chips[0]), "fail", "interrupted", "retry")
+    ]
+    assert (events[-1]["event"], events[-1]["done"], events[-1]["failed"]) == ("summary", 0, 1)
+    assert client.returncode == code
+    assert chips[0].power is Power.ASLEEP
