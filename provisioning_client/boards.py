@@ -13,7 +13,8 @@ class Boards(abc.ABC):
     """A fixture: a board is put in, taken out, and followed by the next."""
 
     hint: AtcaProvError | None = None
-    """Why the last `look` may have seen no board although there is one; None if nothing hints at it."""
+    """Why the last `look` may have seen no board although there is one, or why the last `is_removed` can't tell that
+    it was taken out; None if nothing hints at it."""
 
     @abc.abstractmethod
     def look(self) -> Device | None:

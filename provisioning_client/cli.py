@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from itertools import repeat
 from pathlib import Path
@@ -18,11 +18,12 @@ from atcaprov.config_zone.findings import Allow
 from atcaprov.config_zone.zone_file import read_zone_file
 from atcaprov.device.device import Device
 from atcaprov.errors import Code, UsageError
+from atcaprov.hal.presence import is_plugged
 from atcaprov.hal.registry import require_device_url
 from atcaprov.provisioning.profile import Profile
 from atcaprov.provisioning.provision import Provisioner
 from atcaprov.provisioning.tcp_client import DEFAULT_HOST, DEFAULT_PORT
-from atcaprov.terminal import open_console
+from atcaprov.terminal import Console, open_console
 from provisioning_client.boards import BoardList, Boards
 from provisioning_client.devices import devices as devices_command
 from provisioning_client.faces import ConsoleFace, Face, JsonLinesFace
@@ -113,34 +114,31 @@ def command(
 
     Exit codes: 0 all boards good, 1 several boards of which some failed, 2 wrong usage or file, 3 no chip or server,
     4 damaged bytes, 5 refused by the chip, 6 chip in the wrong state, 7 certificate, 8 refused by the server,
-    130 interrupted.
+    130 interrupted, 143 and 129 ended by SIGTERM and SIGHUP.
     """
     if context.invoked_subcommand is not None:
         return 0
+    _require_usable(devices)
+    profile = _profile(config, slots_to_lock, frozenset(map(Allow, allow)), validate=not no_validate)
+    profile = replace(profile, any_of_group=any_of_group)
     face: Face = JsonLinesFace(_write) if as_json else ConsoleFace(_write)
-    with open_console() as console:
-        if console is None and not auto:
-            raise UsageError("There is no terminal to press ENTER on.", advice="Use --auto to start every board.")
-        operator: Operator = Nobody() if auto or console is None else KeyboardOperator(console)
-        profile = _profile(config, slots_to_lock, frozenset(map(Allow, allow)), validate=not no_validate)
-        profile = replace(profile, any_of_group=any_of_group)
-        for url in devices:
-            require_device_url(url)
-        tracing = None if trace is None else Tracing(trace, face.warning)
-        with _step(face, f"Reading provisioning config file {certinfo}"):
-            cert_info = _read_cert_info(certinfo)
-        functions = ClientFunctions(host, port, face)
-        provisioner = Provisioner(profile, cert_info, functions)
-        with _step(face, f"Connecting to {host}:{port}"):
-            functions.connect()
-            provisioner.prepare()
+    with open_console() as console, closing(ClientFunctions(host, port, face)) as functions:
+        operator = _operator(console, auto=auto)
+        boards = _boards(devices, None if trace is None else Tracing(trace, face.warning), auto=auto, count=count)
+        provisioner = Provisioner(profile, _read_cert_info(face, certinfo), functions)
+        _connect(face, functions, provisioner)
         face.escape_hint()
-        session = Session(face, _boards(devices, tracing, auto=auto, count=count), provisioner, operator, count)
-        try:
-            session.run()
-        finally:
-            functions.close()
+        session = Session(face, boards, provisioner, operator, count)
+        session.run()
     return _exit_code(session)
+
+
+def _require_usable(devices: tuple[str, ...]) -> None:
+    """Refuse device URLs of another form, and those for which a Python package is missing."""
+    for url in devices:
+        require_device_url(url)
+        with suppress(UsageError):  # several boards fit now: the session tells
+            is_plugged(url)
 
 
 def _profile(
@@ -155,8 +153,23 @@ def _profile(
         raise
 
 
-def _read_cert_info(path: Path) -> CertInfo:
-    return CertInfo.parse(_read_text(path))
+def _operator(console: Console | None, *, auto: bool) -> Operator:
+    if auto:
+        return Nobody()
+    if console is None:
+        raise UsageError("There is no terminal to press ENTER on.", advice="Use --auto to start every board.")
+    return KeyboardOperator(console)
+
+
+def _read_cert_info(face: Face, path: Path) -> CertInfo:
+    with _step(face, f"Reading provisioning config file {path}"):
+        return CertInfo.parse(_read_text(path))
+
+
+def _connect(face: Face, functions: ClientFunctions, provisioner: Provisioner) -> None:
+    with _step(face, f"Connecting to {functions.host}:{functions.port}"):
+        functions.connect()
+        provisioner.prepare()
 
 
 def _read_text(path: Path) -> str:

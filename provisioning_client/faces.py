@@ -42,7 +42,7 @@ class Face(abc.ABC):
 
     @abc.abstractmethod
     def hint(self, error: AtcaProvError) -> None:
-        """Tell, while a board is waited for, why one that is there may not be seen."""
+        """Tell, while a board or its removal is waited for, why that may not be seen."""
 
     @abc.abstractmethod
     def board_found(self, serial_number: bytes, url: str) -> None:
@@ -95,8 +95,8 @@ class ConsoleFace(Face):
         self._write("Press ESC to quit.\n")
 
     def hint(self, error: AtcaProvError) -> None:
-        """Print the hint on a line of its own and the waiting line again."""
-        self._write(f"\n    {error}\n{self._step}...")
+        """Print the hint on a line of its own, and a waiting line that it breaks again."""
+        self._write(f"\n    {error}\n{self._step}..." if self._step else f"    {error}\n")
 
     def board_found(self, serial_number: bytes, url: str) -> None:
         """Print the serial number and the prompt."""

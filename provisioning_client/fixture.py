@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Final
 
 from atcaprov.device.device import Device
-from atcaprov.errors import AtcaProvError, Code, TransportError
+from atcaprov.errors import AtcaProvError, Code, TransportError, UsageError
 from atcaprov.hal.hotplug import PlugWatcher
 from atcaprov.hal.presence import is_plugged
 from provisioning_client.boards import Boards
@@ -43,6 +43,7 @@ class Fixture(Boards):
         self._is_plugged = is_plugged
         self._now = now
         self._plugged = False
+        self._unclear: UsageError | None = None
         self._seen = 0
         self._missed = 0
         self._serial_number: bytes | None = None
@@ -51,8 +52,7 @@ class Fixture(Boards):
     def look(self) -> Device | None:
         """Return the chip once its board has been seen twice and the chip tells its serial number."""
         self._missed = 0
-        self.hint = None
-        if not self._look_at_port():
+        if not self._look_at_port() or self._unclear is not None:
             self._seen = 0
             return None
         self._seen += 1
@@ -74,13 +74,21 @@ class Fixture(Boards):
     def _look_at_port(self) -> bool:
         # While a count is under way every look is worth it.
         if self._seen or self._missed or self._watcher.worth_looking():
-            self._plugged = self._is_plugged(self._url)
+            self._unclear = None
+            try:
+                self._plugged = self._is_plugged(self._url)
+            except UsageError as error:  # several boards fit: until one is left nobody knows which is meant
+                self._plugged, self._unclear = True, error
+        self.hint = self._unclear
         return self._plugged
 
     def _open(self) -> Device | None:
         self._serial_number = None
         try:
             device = self._look_with(self._url)
+        except UsageError as error:
+            self.hint = error
+            return None
         except TransportError as error:
             if error.code == Code.DEVICE_NOT_FOUND or (error.code == Code.DEVICE_NO_REPLY and not self._is_kit()):
                 return None

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 from atcaprov.device.device import Device
-from atcaprov.errors import AtcaProvError
+from atcaprov.errors import AtcaProvError, Board, Code
 from atcaprov.provisioning.provision import Provisioner
 from provisioning_client.boards import Boards
 from provisioning_client.faces import Face
@@ -45,15 +45,18 @@ class Session:
         self._provisioner = provisioner
         self._operator = operator
         self._limit = limit
+        self._told = ""
+        """The last hint of this wait."""
 
     def run(self) -> None:
-        """Run until the end; an interrupt leaves as itself, with the board's chip put to sleep."""
+        """Run until the end; a signal's exception leaves as itself, with the board told and its chip put to sleep."""
         try:
             while not self._is_finished():
                 self._one_board()
         except Quit:
             pass
-        self._face.ended(self.good, len(self.errors))
+        finally:
+            self._face.ended(self.good, len(self.errors))
 
     def _is_finished(self) -> bool:
         done = self.good + len(self.errors)
@@ -65,20 +68,16 @@ class Session:
             with self._wait_for_board() as device:
                 self._start(device)
         except AtcaProvError as error:
-            self.errors.append(error)
-            self._face.board_failed(error)
+            self._board_failed(error)
         if not self._is_finished():
             self._wait_for_removal()
             self._face.board_removed()
 
     def _wait_for_board(self) -> Device:
-        told = ""
+        self._told = ""
         try:
             while (device := self._boards.look()) is None:
-                hint = self._boards.hint
-                if hint is not None and str(hint) != told:
-                    told = str(hint)
-                    self._face.hint(hint)
+                self._tell_hint()
                 if self._operator.wants_to_quit(POLL_SECONDS):
                     raise Quit
         except AtcaProvError:
@@ -96,14 +95,37 @@ class Session:
             self._provision(device)
 
     def _provision(self, device: Device) -> None:
-        result = self._provisioner.provision(device)
+        try:
+            result = self._provisioner.provision(device)
+        except (KeyboardInterrupt, SystemExit):  # a signal
+            self._board_failed(
+                AtcaProvError(
+                    "The run was interrupted between two commands to the chip.",
+                    advice="It goes on there when the board is started again.",
+                    code=Code.INTERRUPTED,
+                    board=Board.RETRY,
+                )
+            )
+            raise
         self.good += 1
         self._face.board_good(result)
 
+    def _board_failed(self, error: AtcaProvError) -> None:
+        self.errors.append(error)
+        self._face.board_failed(error)
+
     def _wait_for_removal(self) -> None:
+        self._told = ""
         while not self._boards.is_removed():
+            self._tell_hint()
             if self._operator.wants_to_quit(POLL_SECONDS):
                 raise Quit
+
+    def _tell_hint(self) -> None:
+        hint = self._boards.hint
+        if hint is not None and str(hint) != self._told:
+            self._told = str(hint)
+            self._face.hint(hint)
 
 
 def _is_still(device: Device, serial_number: bytes) -> bool:

@@ -8,7 +8,7 @@ import pytest
 
 from atcaprov.device.device import Device
 from atcaprov.emulator.chip import Chip
-from atcaprov.errors import Code, ProtocolError, TransportError
+from atcaprov.errors import Code, ProtocolError, TransportError, UsageError
 from atcaprov.hal.emulated import EmulatedHal
 from atcaprov.hal.kit_hid import open_kit_hid
 from atcaprov.kit.board import CdcBoard
@@ -39,6 +39,7 @@ class Socket:
 
     def __init__(self) -> None:
         self.plugged = False
+        self.several = False
         self.chip: Chip | None = None
         self.error: Exception | None = None
         self.opened = 0
@@ -49,6 +50,8 @@ class Socket:
     def is_plugged(self, url: str) -> bool:
         assert url == URL
         self.looked += 1
+        if self.several:
+            raise UsageError("2 boards fit.", advice="Name one.")
         return self.plugged
 
     def open(self, url: str) -> Device:
@@ -250,3 +253,32 @@ def test_a_board_whose_chip_has_another_address_is_hinted_at(socket: Socket) -> 
     chips[0xC0] = Chip()
     assert looks(fixture, 1) == [True]
     assert fixture.hint is None
+
+
+def test_while_several_boards_fit_the_url_none_is_taken_and_none_counts_as_removed(socket: Socket) -> None:
+    fixture = socket.fixture()
+    socket.plug(Chip())
+    assert looks(fixture, 2) == [False, True]
+    socket.several, socket.watcher.changed = True, True
+    assert [fixture.is_removed() for _ in range(4)] == [False] * 4
+    assert str(fixture.hint) == "2 boards fit. Name one."
+    socket.several, socket.watcher.changed = False, True
+    assert not fixture.is_removed()
+    assert fixture.hint is None
+    socket.pull()
+    assert [fixture.is_removed(), fixture.is_removed()] == [False, True]
+    socket.several, socket.watcher.changed = True, True
+    assert looks(fixture, 4) == [False] * 4
+    assert fixture.hint is not None
+    socket.several = False
+    socket.plug(Chip())
+    assert looks(fixture, 2) == [False, True]
+    assert fixture.hint is None
+
+
+def test_a_second_board_that_comes_while_one_is_opened_is_no_failed_board(socket: Socket) -> None:
+    fixture = socket.fixture()
+    socket.plug(Chip())
+    socket.error = UsageError("2 boards fit.")
+    assert looks(fixture, 3) == [False] * 3
+    assert fixture.hint is socket.error

@@ -11,7 +11,7 @@ import pytest
 from atcaprov.device.device import Device
 from atcaprov.emulator.chip import Chip
 from atcaprov.emulator.factory import blank_608a
-from atcaprov.errors import Code, ProtocolError, TransportError
+from atcaprov.errors import Code, ProtocolError, TransportError, UsageError
 from atcaprov.hal.emulated import EmulatedHal
 from atcaprov.provisioning.profile import Profile
 from atcaprov.provisioning.provision import Provisioner
@@ -45,6 +45,7 @@ Board removed. Waiting for board to be connected...ok
 Writing config zone.......done
 """
 ELSEWHERE = TransportError("No chip at C0, but at 6A.", advice="Write 6A.", code=Code.DEVICE_OTHER_ADDRESS)
+TWO_FIT = UsageError("2 boards fit 'kit-hid://'.", advice="Name one of: kit-hid://1-1, kit-hid://1-2")
 SERIALS = ("01234038D92CA571EE", "01233418D92CA571EE")
 
 
@@ -295,3 +296,34 @@ def test_a_warning_breaks_no_line() -> None:
     JsonLinesFace(printed.append).warning(ELSEWHERE)
     event = json.loads(printed[-1])
     assert (event["event"], event["code"]) == ("warning", "device-other-address")
+
+
+class Stuck(Tray):
+    """For a while it can't tell whether the board was taken out."""
+
+    def __init__(self, places: Iterable[str | None]) -> None:
+        super().__init__(places)
+        self.unclear = [TWO_FIT, TWO_FIT, None]
+
+    def is_removed(self) -> bool:
+        if not self.unclear:
+            return True
+        self.hint = self.unclear.pop(0)
+        return False
+
+
+def test_a_hint_is_given_once_while_a_removal_is_waited_for(authority: Authority) -> None:
+    for face_type in (ConsoleFace, JsonLinesFace):
+        printed: list[str] = []
+        face: Face = face_type(printed.append)
+        provisioner = Provisioner(Profile(), authority.cert_info, ShownFunctions(authority, face))
+        session = Session(face, Stuck(SERIALS), provisioner, Nobody(), None)
+        session.run()
+        assert (session.good, session.errors) == (2, [])
+        text = "".join(printed)
+        if face_type is ConsoleFace:
+            hint = f"Please remove board...\n    {TWO_FIT}\nBoard removed. Waiting"
+            assert text.count(hint) == text.count(str(TWO_FIT)) == 1
+        else:
+            events = [json.loads(line) for line in text.splitlines()]
+            assert [event["message"] for event in events if event["event"] == "hint"] == [TWO_FIT.what]
