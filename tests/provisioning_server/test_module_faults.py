@@ -138,7 +138,12 @@ def test_the_last_signature_lost_to_noise_is_a_quota_used_up(tmp_path: Path) -> 
         make(device, root_folder(tmp_path / "root"), open_order(quota=1))
     module = PluggedModule(ModuleSigner.on(Device(hal), no_pause))
     honest = hal.chip.exchange
-    hal.answer = lambda packet: honest(packet)[:-1] + b"\0" if packet[1] == Opcode.SIGN else honest(packet)
+
+    def noisy(packet: bytes) -> bytes:
+        reply = honest(packet)
+        return reply[:-1] + bytes((reply[-1] ^ 1,)) if len(reply) == 67 else reply
+
+    hal.answer = noisy
     with IssuingLine(tmp_path / "data", [module]) as line:
         assert refused(line.ask(request(module, 1))) == refusals.QUOTA_USED_UP
         assert not line.records.find(chip_serial(1))
