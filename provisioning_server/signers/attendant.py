@@ -16,7 +16,7 @@ from provisioning_server.signers.forewarnings import forewarnings
 from provisioning_server.signers.roster import SignerRoster
 from provisioning_server.signers.signer import Signer, label
 from provisioning_server.signers.signing_queue import SigningQueue
-from provisioning_server.signers.signing_thread import SigningLog, SigningThread
+from provisioning_server.signers.signing_thread import FEW_LEFT, SigningLog, SigningThread
 
 
 class AttendantLog(SigningLog, PromptLog, Protocol):
@@ -43,6 +43,7 @@ class SignerAttendant:
         self._tries = tries
         self._threads: dict[int, SigningThread] = {}  # by id of the signer object
         self._told: set[str] = set()
+        self._told_few: set[bytes] = set()  # by serial number
         self._came = asyncio.Event()
         self._unlocking = asyncio.Lock()
 
@@ -113,9 +114,21 @@ class SignerAttendant:
 
     def _begin(self, signer: Signer) -> None:
         if signer.slow and id(signer) not in self._threads:
+            self._say_remaining(signer)
             thread = SigningThread(signer, self._roster, self._queue, self._log, self._now)
             self._threads[id(signer)] = thread
             thread.start()
+
+    def _say_remaining(self, signer: Signer) -> None:
+        """Tell what is left of a quota; that it is little is a warning once, however often a module is unplugged."""
+        if not signer.remaining:  # none, or used up, which its thread says
+            return
+        few = signer.remaining <= FEW_LEFT[0]
+        warn = few and signer.serial not in self._told_few
+        if few:
+            self._told_few.add(signer.serial)
+        say = self._log.warning if warn else self._log.info
+        say(f"{label(signer.serial, signer.name)} can issue {signer.remaining} more.")
 
     def _let_go(self, signer: Signer, thread: SigningThread | None) -> None:
         if thread is not None:

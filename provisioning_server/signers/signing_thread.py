@@ -49,8 +49,6 @@ class SigningThread:
         """Begin; the signer is ready. One that has nothing left is excluded at once, before a board is touched."""
         if self._signer.remaining == 0:
             self._used_up()
-        else:
-            say_remaining(self._signer, self._log)
         self._thread.start()
 
     def join(self) -> None:
@@ -102,14 +100,6 @@ class SigningThread:
         self._roster.exclude(self._signer, refusals.QUOTA_USED_UP)
         self._log.warning(f"{self._name} quota used up.")
         self._queue.signers_changed()
-
-
-def say_remaining(signer: Signer, log: SigningLog) -> None:
-    """Tell what is left of a quota, as a warning if it is little."""
-    remaining = signer.remaining
-    if remaining is not None:
-        say = log.warning if remaining <= FEW_LEFT[0] else log.info
-        say(f"{label(signer.serial, signer.name)} can issue {remaining} more.")
 
 
 def _text(error: Exception) -> str:

@@ -18,6 +18,7 @@ from provisioning_server.signers.forewarnings import forewarnings
 from provisioning_server.signers.roster import SignerRoster
 from provisioning_server.signers.signer import label
 from provisioning_server.signers.signing_queue import SigningQueue
+from tests.support.issuing_line import SlowSigner
 from tests.support.memory_signer import NOW, MemorySigner
 from tests.support.server_parts import RememberingLog
 
@@ -74,3 +75,20 @@ def test_a_warning_is_said_once_however_often_the_signer_comes() -> None:
         f"warning: {name} issues certificates that have no end, its own ends on 2028-11-21: with it they end too.",
     ]
     assert sum("no end" in line for line in log.lines) == 1
+
+
+def test_little_quota_is_a_warning_once_however_often_the_signer_comes() -> None:
+    async def run() -> RememberingLog:
+        log, roster = RememberingLog(), SignerRoster()
+        queue = SigningQueue(roster, lambda _: None)
+        attendant = SignerAttendant(roster, queue, log, lambda: NOW, PasswordTries(GivenPasswords()))
+        for signer.remaining in (1001, 1000, 999):
+            await attendant.welcome(signer)
+            await attendant.dismiss(signer, "unplugged.")
+        return log
+
+    signer = SlowSigner()
+    lines = [line for line in asyncio.run(run()).lines if "can issue" in line]
+    name = label(signer.serial, signer.name)
+    levels = (("info", 1001), ("warning", 1000), ("info", 999))
+    assert lines == [f"{level}: {name} can issue {left} more." for level, left in levels]

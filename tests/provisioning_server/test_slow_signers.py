@@ -287,7 +287,7 @@ def test_little_quota_is_told_early(make: Make) -> None:
         line.certify(request(slow, number))
     name = label(slow.serial, slow.name)
     left = [entry for entry in line.log.lines if "can issue" in entry]
-    assert left == [f"warning: {name} can issue {count} more." for count in (12, 10, 1)]
+    assert left == [f"warning: {name} can issue {count} more." for count in (10, 1)]
     assert line.log.lines.count(f"warning: {name} quota used up.") == 1
 
 
