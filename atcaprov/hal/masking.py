@@ -18,7 +18,8 @@ _SHA_READ_CONTEXT: Final = 0x06
 _SHA_WRITE_CONTEXT: Final = 0x07
 _ZONE: Final = 0x03
 _SERIAL: Final = (0, 1, 2, 3, 8, 9, 10, 11, 12)
-_SECRET_OR_ENCRYPTED: Final = 0xC0
+_SECRET: Final = 0x80
+_ENCRYPTED: Final = 0x40
 """SlotConfig bits 7 IsSecret and 6 EncryptRead (DS20005927A, table of SlotConfig)."""
 _PRIVATE: Final = 0x01
 """KeyConfig bit 0."""
@@ -50,11 +51,16 @@ class PublicSlots:
         """Tell whether the packet has written in clear to a slot that is known to be public."""
         if packet[2] & P1_ENCRYPTED or not _is_success(reply):
             return False
-        slot = packet[3] >> 3 & (SLOT_COUNT - 1)
+        slot = _slot(packet)
         places = SLOT_CONFIG + 2 * slot, SLOT_CONFIG + 2 * slot + 1, KEY_CONFIG + 2 * slot, KEY_CONFIG + 2 * slot + 1
         slot_config, _, key_config, _ = (self._config.get(place, -1) for place in places)
         is_known = all(place in self._config for place in places)
-        return is_known and not slot_config & _SECRET_OR_ENCRYPTED and not key_config & _PRIVATE
+        return is_known and not slot_config & (_SECRET | _ENCRYPTED) and not key_config & _PRIVATE
+
+    def hides_read(self, packet: bytes) -> bool:
+        """Tell whether the packet reads a slot whose content is known to come encrypted."""
+        slot_config = self._config.get(SLOT_CONFIG + 2 * _slot(packet), 0)
+        return packet[1] == Opcode.READ and packet[2] & _ZONE == Zone.DATA and bool(slot_config & _ENCRYPTED)
 
     def _read(self, shown: dict[int, int]) -> None:
         serial = [offset for offset in _SERIAL if offset in self._config and offset in shown]
@@ -68,15 +74,16 @@ def masked_packets(packet: bytes, reply: bytes, public: PublicSlots | None = Non
 
     Masked are the data of PrivWrite, AES, KDF, SHA contexts, writes to data slots that are not known to be `public`,
     and fixed nonces that may load a key; and the data of ECDH, KDF, AES, Random and SHA contexts in replies. Answers to
-    challenges (CheckMac, DeriveKey, MAC, HMAC), the challenges of MAC and encrypted writes too: where a secret or a
-    challenge is made of a password they allow guessing.
+    challenges (CheckMac, DeriveKey, MAC, HMAC), the challenges of MAC, encrypted writes and reads of slots that are
+    known to be read encrypted too: where a secret or a challenge is made of a password they allow guessing.
     """
     opcode, mode = (packet[1], packet[2]) if len(packet) > _COMMAND_HEADER else (-1, 0)
     is_secret = _data_secret(opcode, mode)
     if opcode == Opcode.WRITE and is_secret and public is not None:
         is_secret = not public.has_written(packet, reply)
     sent = _masked(packet, _COMMAND_HEADER) if is_secret else packet.hex()
-    hidden = len(reply) > _STATUS_REPLY and _reply_secret(opcode, mode)
+    is_hidden = _reply_secret(opcode, mode) or (opcode != -1 and public is not None and public.hides_read(packet))
+    hidden = len(reply) > _STATUS_REPLY and is_hidden
     return sent, _masked(reply, _COUNT) if hidden else reply.hex()
 
 
@@ -106,6 +113,10 @@ def _config_bytes(packet: bytes) -> range:
     wide = packet[2] & P1_32_BYTES
     start = (packet[3] >> 3) * BLOCK_SIZE + (0 if wide else (packet[3] & 0x07) * WORD_SIZE)
     return range(start, start + (BLOCK_SIZE if wide else WORD_SIZE))
+
+
+def _slot(packet: bytes) -> int:
+    return packet[3] >> 3 & (SLOT_COUNT - 1)
 
 
 def _is_success(reply: bytes) -> bool:

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from atcaprov.chip.commands import Opcode
+from atcaprov.chip.crc import with_crc
 from atcaprov.chip.memory_map import SLOT_CONFIG
 from atcaprov.config_zone.slot import KeyConfig, SlotConfig
 from atcaprov.emulator.chip import Chip
@@ -18,6 +19,7 @@ from tests.support.chips import configured_memory, packet
 
 SECRET = bytes(range(0x60, 0x80))
 SLOT = 8
+READ = packet(Opcode.READ, 0x82, SLOT << 3)
 WRITE = packet(Opcode.WRITE, 0x82, SLOT << 3, SECRET)
 PUBLIC, HIDDEN, ENCRYPTED = (0x0F0F, 0x003C), (0x0F8F, 0x003C), (0x0F4F, 0x003C)
 CONFIG_READS = [packet(Opcode.READ, 0x80, block << 3) for block in range(4)]
@@ -61,6 +63,24 @@ def test_a_refused_write_stays_masked() -> None:
 def test_an_encrypted_write_stays_masked() -> None:
     encrypted = packet(Opcode.WRITE, 0xC2, SLOT << 3, SECRET + bytes(32))
     assert not shows(traced(PUBLIC, [*CONFIG_READS, encrypted]))
+
+
+class Encrypting(EmulatedHal):
+    """Answers a read of the slot as if the host had proven its secret."""
+
+    def exchange(self, packet: bytes) -> bytes:
+        return with_crc(b"\x23" + SECRET) if packet == READ else super().exchange(packet)
+
+
+def test_an_encrypted_read_is_masked() -> None:
+    for words in (ENCRYPTED, PUBLIC):
+        file = StringIO()
+        chip = Encrypting(Chip(configured_memory(slots={SLOT: words})), "emulator:")
+        hal = TracedHal(chip, TraceWriter(file, "emulator:"))
+        hal.wake()
+        for content in (*CONFIG_READS, READ):
+            hal.exchange(content)
+        assert shows(file.getvalue()) == (words == PUBLIC)
 
 
 def test_what_was_written_to_the_configuration_counts_and_what_failed_is_forgotten() -> None:
