@@ -22,7 +22,10 @@ def beyond_signals(call: Callable[[], Result]) -> Result:
     """Run `call` where no signal handler can break into it and return its result."""
     if threading.current_thread() is not threading.main_thread():
         return call()
-    future = _worker().submit(call)
+    try:
+        future = _worker().submit(call)
+    except RuntimeError:  # the interpreter is ending and takes no more work for threads
+        return call()
     try:
         return future.result()
     except BaseException:
