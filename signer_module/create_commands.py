@@ -14,13 +14,13 @@ from signer_module import cli_inputs, files
 from signer_module.cli_inputs import FILE, FOLDER, SignerWishes, signer_options
 from signer_module.device_creation import Made, create_root_module, create_signer_module, root_signer
 from signer_module.device_options import OrderOptions, device_option, order_options
-from signer_module.hsm_key import HsmKey
-from signer_module.hsm_place import PLACE_FILE, KeyPlace, hsm_options
+from signer_module.hsm_place import PIN_PROMPT, KeyPlace, hsm_options
+from signer_module.hsm_signer import create_in_hsm
 from signer_module.key_file import SoftwareKey
 from signer_module.module import ModuleRoot, ModuleSigner
 from signer_module.passwords import PasswordSource, password_options
 from signer_module.root import RootFolder, RootKey, create_root
-from signer_module.signer import KeyElsewhere, check_signer, create_signer
+from signer_module.signer import create_signer
 from signer_module.signer_folder import SignerFolder
 
 
@@ -111,8 +111,9 @@ def signer_create(
     if hsm is not None and (out is None or key_path is not None or source.none):
         raise UsageError("A key in an HSM is made there and has a PIN; it goes with --out alone.")
     if out is not None:
-        files.refuse_existing(out)
         order_options.refuse()
+    if out is not None and hsm is None:
+        files.refuse_existing(out)
     root = RootFolder.load(root_path)
     with root_signer(root, root_device, root_source) as root_key:
         if device is not None:
@@ -158,12 +159,18 @@ def _signer_in_hsm(
     source: PasswordSource,
     index: int,
 ) -> None:
-    files.require_new_folder(out)
-    check_signer(root, wishes.descriptions, wishes.signer_id, cli_inputs.now())
-    with HsmKey(place) as made:
-        public_key = made.generate(source.read("PIN of the token"))
-        key = KeyElsewhere(public_key, PLACE_FILE, place.to_toml())
-        _signer_on_files(out, root, root_key, wishes, key, None, index)
+    signer = create_in_hsm(
+        out,
+        place,
+        lambda: source.read(PIN_PROMPT),
+        root=root,
+        root_key=root_key,
+        descriptions=wishes.descriptions,
+        signer_id=wishes.signer_id,
+        now=cli_inputs.now(),
+        index=index,
+    )
+    tell_folder(signer)
 
 
 def _signer_on_files(
@@ -171,7 +178,7 @@ def _signer_on_files(
     root: RootFolder,
     root_key: RootKey,
     wishes: SignerWishes,
-    key: SoftwareKey | KeyElsewhere,
+    key: SoftwareKey,
     password: bytes | None,
     index: int,
 ) -> None:
@@ -186,7 +193,7 @@ def _signer_on_files(
         now=cli_inputs.now(),
         index=index,
     )
-    _tell_folder(signer)
+    tell_folder(signer)
 
 
 def _done(made: Made[ModuleRoot] | Made[ModuleSigner]) -> str:
@@ -199,7 +206,8 @@ def _left(module: ModuleRoot | ModuleSigner) -> str:
     return "" if quota is None else f", {quota.remaining} signatures"
 
 
-def _tell_folder(signer: SignerFolder) -> None:
+def tell_folder(signer: SignerFolder) -> None:
+    """Say that a signer folder is there."""
     click.echo(
         f"Signer created in {signer.path}: {printable(signer.name)}, signer id {signer.signer_id.hex().upper()}, "
         f"serial {signer.serial.hex().upper()}."

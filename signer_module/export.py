@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
 
 from atcaprov.certs import export_c
 from signer_module import files
 from signer_module.signer_facts import SignerFacts
-
-CHAIN_FILE: Final = "chain.pem"
+from signer_module.signer_folder import CHAIN_FILE
 
 
 def export_signer(signer: SignerFacts, out: Path, index: int = 0, chain: Sequence[bytes] = ()) -> list[str]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import enum
 import threading
 from collections.abc import Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from atcaprov.certs.keys import verify_digest
+from atcaprov.certs.keys import key_id, verify_digest
 from atcaprov.errors import AtcaProvError, CertificateError, Code, ProtocolError, TransportError, UsageError
 from signer_module.hsm_place import PLACE_FILE, KeyPlace
 
@@ -23,6 +24,13 @@ _ONE_AT_A_TIME: Final = threading.RLock()
 """python-pkcs11 tells the library (C_Initialize without arguments) that threads never meet in it."""
 
 
+class Purpose(enum.Enum):
+    """CKA_ID of a new key until its signer folder is there."""
+
+    CREATE = b"atcaprov create"
+    REQUEST = b"atcaprov request"
+
+
 class HsmKey:
     """A key at its place. It is logged in from `login` until `close`.
 
@@ -33,6 +41,7 @@ class HsmKey:
     def __init__(self, place: KeyPlace) -> None:
         self.place = place
         self._session: Any = None
+        self._public_key = b""
         self._key: Any = None
 
     @property
@@ -45,38 +54,63 @@ class HsmKey:
         with self._hsm():
             self._token()
 
-    def open(self, pin: bytes | None, public_key: bytes) -> None:
-        """Log in, find the key, and prove that it belongs to a public key (X||Y, 64 bytes).
+    def open(self, pin: bytes | None, public_key: bytes, *, write: bool = False) -> None:
+        """Log in, find the key, and prove that it belongs to a public key (X||Y, 64 bytes); `write` for `settle`.
 
         Raises UsageError PASSWORD_WRONG, CertificateError KEY_MISMATCH.
         """
         import pkcs11
 
         try:
-            self._login(pin, write=False)
+            self._login(pin, write=write)
             with self._hsm():
                 self._key = self._session.get_key(pkcs11.ObjectClass.PRIVATE_KEY, label=self.place.key)
             self._prove(public_key)
+            self._public_key = public_key
         except AtcaProvError:
             self.close()
             raise
 
-    def generate(self, pin: bytes | None) -> bytes:
-        """Make a new key on P-256 that never leaves the HSM, and log in to it; return its public key (64 bytes).
+    def find_begun(self, pin: bytes | None, purpose: Purpose) -> bytes | None:
+        """Log in, and return the public key (64 bytes) of a key that a run made which was cut; None: the label is free.
 
-        Raises UsageError PASSWORD_WRONG, or HSM_UNUSABLE when a key has this label already.
+        Raises UsageError PASSWORD_WRONG, or HSM_UNUSABLE when the label is that of a key in use or of another purpose.
         """
+        import pkcs11
+
+        attribute = pkcs11.Attribute
         try:
             self._login(pin, write=True)
             with self._hsm():
-                self._refuse_existing()
-                public, self._key = self._generated()
-            public_key = _public_key(public)
-            self._prove(public_key)
-            return public_key
+                named = list(self._session.get_objects({attribute.LABEL: self.place.key}))
+                if not named:
+                    return None
+                begun = {each.object_class: each for each in named if bytes(each[attribute.ID]) == purpose.value}
+                kinds = {pkcs11.ObjectClass.PRIVATE_KEY, pkcs11.ObjectClass.PUBLIC_KEY}
+                if len(named) != len(begun) or begun.keys() != kinds:
+                    raise self.taken()
+                return self._take(begun[pkcs11.ObjectClass.PUBLIC_KEY], begun[pkcs11.ObjectClass.PRIVATE_KEY])
         except AtcaProvError:
             self.close()
             raise
+
+    def generate(self, purpose: Purpose) -> bytes:
+        """Make a new key on P-256 that never leaves the HSM, after `find_begun`; return its public key (64 bytes)."""
+        try:
+            with self._hsm():
+                return self._take(*self._generated(purpose))
+        except AtcaProvError:
+            self.close()
+            raise
+
+    def settle(self) -> None:
+        """Mark the key as in use: CKA_ID becomes its key id, so that no run takes it for one that was begun."""
+        import pkcs11
+
+        with self._hsm():
+            named = self._session.get_objects({pkcs11.Attribute.LABEL: self.place.key})
+            for each in list(named):
+                each[pkcs11.Attribute.ID] = key_id(self._public_key)
 
     def sign(self, digest: bytes) -> bytes:
         """Return R||S (64 bytes) over a SHA-256 digest (32 bytes)."""
@@ -114,17 +148,22 @@ class HsmKey:
             except (pkcs11.PinIncorrect, pkcs11.PinInvalid, pkcs11.PinLenRange, UnicodeDecodeError):
                 raise UsageError("The PIN is wrong.", code=Code.PASSWORD_WRONG) from None
 
-    def _refuse_existing(self) -> None:
-        import pkcs11
+    def taken(self) -> UsageError:
+        """Return the error of a label that is in use."""
+        return UsageError(
+            f"The label of {self.place} is that of a key already, which no run of this command has begun.",
+            advice="Choose another label.",
+            code=Code.HSM_UNUSABLE,
+        )
 
-        if any(True for _ in self._session.get_objects({pkcs11.Attribute.LABEL: self.place.key})):
-            raise UsageError(
-                f"{self.place} is there already.",
-                advice="Choose another label; if a run was cut, delete that key with the HSM's tools.",
-                code=Code.HSM_UNUSABLE,
-            )
+    def _take(self, public: Any, private: Any) -> bytes:
+        self._key = private
+        public_key = _public_key(public)
+        self._prove(public_key)
+        self._public_key = public_key
+        return public_key
 
-    def _generated(self) -> tuple[Any, Any]:
+    def _generated(self, purpose: Purpose) -> tuple[Any, Any]:
         import pkcs11
         from pkcs11.util.ec import encode_named_curve_parameters
 
@@ -133,6 +172,7 @@ class HsmKey:
         inside = {pkcs11.Attribute.SENSITIVE: True, pkcs11.Attribute.EXTRACTABLE: False, pkcs11.Attribute.PRIVATE: True}
         return parameters.generate_keypair(  # type: ignore[no-any-return]
             store=True,
+            id=purpose.value,
             label=self.place.key,
             capabilities=pkcs11.MechanismFlag.SIGN | pkcs11.MechanismFlag.VERIFY,
             private_template=inside,
@@ -142,7 +182,7 @@ class HsmKey:
         """Find out now, not at a board, that the key is another one."""
         if not verify_digest(public_key, _PROOF, self.sign(_PROOF)):
             raise CertificateError(
-                f"{self.place} is not the key of the signer certificate.",
+                f"What is there as {self.place} is not the key of the signer certificate.",
                 advice=f"Check {PLACE_FILE}.",
                 code=Code.KEY_MISMATCH,
             )
@@ -172,7 +212,7 @@ class HsmKey:
                 yield
         except unusable as error:
             raise UsageError(
-                f"{self.place} can't be used: {_text(error)}.", advice=_ADVICE, code=Code.HSM_UNUSABLE
+                f"In the HSM, {self.place} can't be used: {_text(error)}.", advice=_ADVICE, code=Code.HSM_UNUSABLE
             ) from error
         except (pkcs11.PKCS11Error, RuntimeError, OSError) as error:
             what = f"The HSM with the token '{self.place.token}' does not answer as it should: {_text(error)}."

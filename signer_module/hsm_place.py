@@ -15,6 +15,7 @@ from signer_module.files import read_text
 from signer_module.option_groups import option_group
 
 PLACE_FILE: Final = "pkcs11.toml"
+PIN_PROMPT: Final = "PIN of the token"
 _FIELDS: Final = ("library", "token", "key")
 
 
@@ -27,7 +28,7 @@ class KeyPlace:
     key: str
 
     def __str__(self) -> str:
-        return f"The key '{self.key}' in the token '{self.token}'"
+        return f"the key '{self.key}' in the token '{self.token}'"
 
     @classmethod
     def read(cls, path: Path) -> Self:

@@ -152,10 +152,15 @@ def request_certificate(
     if begun and not new_key:
         _refuse_other_key(making.present_key(), wanted)
     public_key = making.key(wanted)
+    der = signed_request(description, signer_id, public_key, making.sign)
+    return OutsideRequest(der, public_key, making.signatures())
+
+
+def signed_request(description: CertificateDescription, signer_id: bytes, public_key: bytes, sign: Sign) -> bytes:
+    """Return a request (PKCS#10, DER) for a key X||Y (64 bytes), with what a description says."""
     builder = x509.CertificateSigningRequestBuilder(description.subject_name(signer_id=signer_id.hex().upper()))
     builder = description.extensions.request(builder, key_id=key_id(public_key))
-    der = sign_request(builder, public_key=public_key, sign=making.sign)
-    return OutsideRequest(der, public_key, making.signatures())
+    return sign_request(builder, public_key=public_key, sign=sign)
 
 
 def _refuse_other_key(present: bytes | None, wanted: Callable[[bytes], bool]) -> None:

@@ -32,7 +32,7 @@ def export_command(
         raise UsageError("Which signer?", advice="Give --signer for a folder, or --device for a module.")
     if signer_path is not None:
         folder = SignerFolder.load(signer_path)
-        names = export_signer(folder, out, index, chain_above(folder, chain_paths))
+        names = export_signer(folder, out, index, chain_above(folder, chain_paths or folder.chain_paths))
     else:
         assert device is not None
         with ModuleSigner.open(device) as module:

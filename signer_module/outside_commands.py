@@ -1,4 +1,4 @@
-"""`signer-module signer request` and `signer import`: a signer module whose certificate an outside CA signs."""
+"""`signer-module signer request` and `signer import`: a signer whose certificate an outside CA signs."""
 
 from __future__ import annotations
 
@@ -16,18 +16,23 @@ from atcaprov.errors import Code, UsageError
 from atcaprov.printable import printable
 from signer_module import cli_inputs, files
 from signer_module.cli_inputs import FILE, FOLDER
+from signer_module.create_commands import tell_folder
 from signer_module.device_creation import import_signer_certificate, plan
-from signer_module.device_options import OrderOptions, needed_device, order_options
+from signer_module.device_options import OrderOptions, device_option, order_options
 from signer_module.export import export_signer
+from signer_module.hsm_place import PIN_PROMPT, KeyPlace, hsm_options
+from signer_module.hsm_signer import import_to_folder, request_from_hsm
 from signer_module.make_signer import request_certificate
 from signer_module.outside_chain import OutsideChain
 from signer_module.passwords import PasswordSource, password_options
+from signer_module.signer import SignerDescriptions
 
 _UNTIL_THEN: Final = "Until then keep the chip locked away: whoever has it can sign with its key, whatever its quota."
 
 
 @click.command("request")
-@needed_device
+@device_option
+@hsm_options
 @click.option("--out", type=FILE, required=True, help="File for the request (PKCS#10, PEM).")
 @click.option("--signer-id", metavar="HHHH", required=True, help="Four hexadecimal digits, agreed with the CA.")
 @click.option("--signer-description", type=FILE, help="TOML description of the signer's certificate.")
@@ -35,7 +40,8 @@ _UNTIL_THEN: Final = "Until then keep the chip locked away: whoever has it can s
 @order_options
 @password_options(new=True, whose="the module's")
 def signer_request(
-    device: str,
+    device: str | None,
+    hsm: KeyPlace | None,
     out: Path,
     signer_id: str,
     new_key: bool,
@@ -43,11 +49,21 @@ def signer_request(
     order_options: OrderOptions,
     source: PasswordSource,
 ) -> None:
-    """Begin a signer module: make its key, and a request for the CA that will certify it."""
+    """Make a signer's key, in a chip or an HSM, and a request for the CA that will certify it."""
     chosen = cli_inputs.parse_signer_id(signer_id)
     assert chosen is not None
     description = cli_inputs.description("signer", signer_description)
     earlier = _earlier_key(out)
+    _require_one_place(device, hsm, source)
+    if hsm is not None:
+        order_options.refuse()
+        if new_key:
+            raise UsageError("--new-key is for a chip.", advice="In an HSM a new key has a new label.")
+        files.require_room(out)
+        der = request_from_hsm(hsm, lambda: source.read(PIN_PROMPT), description, chosen, earlier)
+        _write_request(out, der)
+        return
+    assert device is not None
     wanted = order_options.order(source)
     files.require_room(out)
     with Device.open(device) as chip:
@@ -56,20 +72,34 @@ def signer_request(
         request = request_certificate(
             chip, wanted, description, signer_id=chosen, wanted=lambda key: key == earlier, new_key=new_key
         )
-    pem = x509.load_der_x509_csr(request.der).public_bytes(Encoding.PEM)
-    files.replace(out, pem)
-    click.echo(f"Request written to {out}. Bring the CA's answer with 'signer-module signer import'.")
+    _write_request(out, request.der)
     click.echo(_UNTIL_THEN, err=True)
     counted = request.signatures
     if counted not in (None, 1):
         click.echo(f"It has counted {counted} signatures: add --signatures {counted} there.", err=True)
 
 
+def _write_request(out: Path, der: bytes) -> None:
+    files.replace(out, x509.load_der_x509_csr(der).public_bytes(Encoding.PEM))
+    click.echo(f"Request written to {out}. Bring the CA's answer with 'signer-module signer import'.")
+
+
+def _require_one_place(device: str | None, hsm: KeyPlace | None, source: PasswordSource) -> None:
+    if (device is None) == (hsm is None):
+        raise UsageError(
+            "Where is the signer's key?",
+            advice="Give --device for a module, or --pkcs11-library, --pkcs11-token and --pkcs11-key for an HSM.",
+        )
+    if hsm is not None and source.none:
+        raise UsageError("A key in an HSM has a PIN; --no-password does not go with it.")
+
+
 @click.command("import")
-@needed_device
+@device_option
+@hsm_options
 @click.option("--certificate", type=FILE, required=True, help="The signer's certificate, alone or with its chain.")
 @cli_inputs.chain_option("Certificates of the CA, up to its root, in any order. May be repeated.")
-@click.option("--out", type=FOLDER, help="New folder for an export with the whole chain.")
+@click.option("--out", type=FOLDER, help="New folder: for a module an export with the chain, for an HSM the signer.")
 @click.option("--signer-description", type=FILE, help="TOML description of the signer's certificate.")
 @click.option("--device-description", type=FILE, help="TOML description of its devices' certificates.")
 @click.option(
@@ -82,7 +112,8 @@ def signer_request(
 @order_options
 @password_options(new=True, whose="the module's")
 def signer_import(
-    device: str,
+    device: str | None,
+    hsm: KeyPlace | None,
     certificate: Path,
     chain_paths: tuple[Path, ...],
     signatures: int,
@@ -92,20 +123,40 @@ def signer_import(
     order_options: OrderOptions,
     source: PasswordSource,
 ) -> None:
-    """Finish a module that was begun by a request, with the certificate that the CA made of it."""
+    """Finish a signer that was begun by a request, with the certificate that the CA made of it."""
     descriptions = cli_inputs.descriptions(signer_description, device_description)
-    if out is not None:
+    _require_one_place(device, hsm, source)
+    if out is not None and hsm is None:
         files.require_new_folder(out)
     given = [der for path in (certificate, *chain_paths) for der in files.read_certificates(path)]
     chain = OutsideChain.of(given, cli_inputs.now())
-    wanted = order_options.order(source)
+    if hsm is not None:
+        order_options.refuse()
+        if out is None:
+            raise UsageError("Where shall the signer's folder be?", advice="Give --out.")
+        signer = import_to_folder(out, hsm, lambda: source.read(PIN_PROMPT), descriptions, chain)
+        tell_folder(signer)
+        return
+    assert device is not None
+    _import_to_module(device, order_options, source, descriptions, chain, signatures, out)
+
+
+def _import_to_module(
+    device: str,
+    options: OrderOptions,
+    source: PasswordSource,
+    descriptions: SignerDescriptions,
+    chain: OutsideChain,
+    signatures: int,
+    out: Path | None,
+) -> None:
     made = import_signer_certificate(
         device,
-        wanted,
+        options.order(source),
         descriptions,
         chain=chain,
         signatures=signatures,
-        consent=order_options.consent,
+        consent=options.consent,
     )
     with made.module as module:
         done = "is finished already" if made.already else "finished"

@@ -12,6 +12,7 @@ from pathlib import Path
 from atcaprov.certs.definition import CertificateDefinition
 from atcaprov.certs.description import CertificateDescription
 from atcaprov.certs.issue import IssuedCertificate, issue
+from atcaprov.certs.keys import key_id
 from atcaprov.certs.template import device_definition, signer_definition
 from atcaprov.errors import Code, UsageError
 from signer_module import files, signer_folder
@@ -60,26 +61,49 @@ def create_signer(
     definitions = _definitions(root, descriptions, now)
     with files.new_folder(path) as folder, locked_register(root):
         issued_ids = root.issued()
-        chosen = signer_id if signer_id is not None else free_id(issued_ids)
-        if chosen.hex().upper() in issued_ids:
-            raise UsageError(
-                f"The signer id {chosen.hex().upper()} was given before.",
-                advice="Choose another; a run that was cut may have used it up.",
-            )
+        own = given_to(issued_ids, key) if isinstance(key, KeyElsewhere) else None
+        chosen = own or signer_id or free_id(issued_ids)
+        _require_free(issued_ids, signer_id, own)
         issued = _issue(definitions[0], root, root_key, key, chosen, now)
         contents = _contents(root, definitions, issued, key, password, index)
         files.write_all(folder, contents)
-        root.register(chosen, key.public_key, signer_folder.split_name(common_name(issued.der))[0], now)
+        if own is None:
+            root.register(chosen, key.public_key, signer_folder.split_name(common_name(issued.der))[0], now)
     return SignerFolder.load(path)
 
 
-def check_signer(root: RootFolder, descriptions: SignerDescriptions, signer_id: bytes | None, now: datetime) -> None:
-    """Raise UsageError or CertificateError for what is wrong with a signer before it has a key."""
+def given_to(issued: dict[str, str], key: KeyElsewhere) -> bytes | None:
+    """Return the signer id (2 bytes) that a run which was cut has entered for a key that is no file."""
+    found = [number for number, owner in issued.items() if owner == key_id(key.public_key).hex()]
+    return bytes.fromhex(found[0]) if found else None
+
+
+def _require_free(issued: dict[str, str], signer_id: bytes | None, own: bytes | None) -> None:
+    if own is not None and signer_id not in (None, own):
+        raise UsageError(
+            f"The signer was begun with the id {own.hex().upper()}, which stays.",
+            advice="Leave out --signer-id, or give this one.",
+        )
+    if own is None and signer_id is not None and signer_id.hex().upper() in issued:
+        raise UsageError(
+            f"The signer id {signer_id.hex().upper()} was given before.",
+            advice="Choose another; a run that was cut may have used it up.",
+        )
+
+
+def check_signer(
+    root: RootFolder,
+    descriptions: SignerDescriptions,
+    key: KeyElsewhere | None,
+    signer_id: bytes | None,
+    now: datetime,
+) -> None:
+    """Raise UsageError or CertificateError for what is wrong with a signer before it has a key, or a certificate."""
     _definitions(root, descriptions, now)
     with locked_register(root):
         root.check_register()
-    if signer_id is not None and signer_id.hex().upper() in root.issued():
-        raise UsageError(f"The signer id {signer_id.hex().upper()} was given before.", advice="Choose another.")
+    issued = root.issued()
+    _require_free(issued, signer_id, given_to(issued, key) if key else None)
 
 
 def _definitions(
@@ -116,21 +140,13 @@ def _contents(
     password: bytes | None,
     index: int,
 ) -> dict[str, tuple[bytes, int]]:
-    signer, device = definitions
-    info = signer_folder.cert_info(issued.der, root.certificate, signer, device, index)
     if isinstance(key, KeyElsewhere):
         key_file = {key.file_name: (key.content, files.PUBLIC)}
     else:
         key_file = {signer_folder.KEY_FILE: (key.encode(password), files.PRIVATE)}
     return {
         **key_file,
-        signer_folder.CERTIFICATE_FILE: (files.pem_certificate(issued.der), files.PUBLIC),
-        signer_folder.ROOT_FILE: (files.pem_certificate(root.certificate), files.PUBLIC),
-        signer_folder.DOCUMENT_FILE: (
-            signer_folder.document(issued.compressed, signer, device).encode(),
-            files.PUBLIC,
-        ),
-        info.file_name: (info.to_c().encode(), files.PUBLIC),
+        **signer_folder.public_contents(issued.der, issued.compressed, root.certificate, definitions, index),
     }
 
 

@@ -16,7 +16,7 @@ from atcaprov.certs.cert_info import CertInfo
 from atcaprov.certs.chain import verify_issuer, verify_under_root
 from atcaprov.certs.compare import explain_differences
 from atcaprov.certs.compressed import CompressedCertificate
-from atcaprov.certs.definition import CertificateDefinition
+from atcaprov.certs.definition import CertificateDefinition, SerialSource
 from atcaprov.certs.keys import key_id
 from atcaprov.certs.layout import authority_layout, certificate_layout
 from atcaprov.certs.rebuild import rebuild
@@ -31,6 +31,8 @@ KEY_FILE: Final = "key.pem"
 CERTIFICATE_FILE: Final = "signer.pem"
 ROOT_FILE: Final = "root.pem"
 DOCUMENT_FILE: Final = "signer.json"
+CHAIN_FILE: Final = "chain.pem"
+"""CA certificates from the issuer up to the root, where an outside CA made the signer certificate."""
 _FORMAT: Final = "atcaprov-signer"
 _VERSION: Final = 1
 _NAME: Final = re.compile(r"(?P<name>.*[^ ]) (?P<id>[0-9A-F]{4})")
@@ -72,6 +74,11 @@ class SignerFolder:
     def key_in_hsm(self) -> bool:
         """Whether `pkcs11.toml` stands in place of the key."""
         return is_in_hsm(self.path)
+
+    @property
+    def chain_paths(self) -> tuple[Path, ...]:
+        """The file with the CAs above, if there is one."""
+        return (self.path / CHAIN_FILE,) if (self.path / CHAIN_FILE).is_file() else ()
 
     def unlock(self, password: bytes | None) -> SoftwareKey:
         """Return the private key; raises UsageError (password-wrong, key-file-invalid) or key-mismatch."""
@@ -143,6 +150,24 @@ def cert_info(
     )
 
 
+def public_contents(
+    certificate: bytes,
+    compressed: bytes,
+    root_certificate: bytes,
+    definitions: tuple[CertificateDefinition, CertificateDefinition],
+    index: int,
+) -> dict[str, tuple[bytes, int]]:
+    """Return the files of a folder but for the key, name -> (bytes, mode); certificates as DER."""
+    info = cert_info(certificate, root_certificate, *definitions, index)
+    contents = {
+        CERTIFICATE_FILE: files.pem_certificate(certificate),
+        ROOT_FILE: files.pem_certificate(root_certificate),
+        DOCUMENT_FILE: document(compressed, *definitions).encode(),
+        info.file_name: info.to_c().encode(),
+    }
+    return {name: (data, files.PUBLIC) for name, data in contents.items()}
+
+
 def _check(signer: SignerFolder) -> None:
     verify_under_root(signer.certificate, signer.root_certificate)
     parsed = CompressedCertificate.parse(signer.compressed)
@@ -161,7 +186,8 @@ def _check(signer: SignerFolder) -> None:
             f"{'; '.join(str(difference) for difference in differences)}",
             code=Code.CERTIFICATE_MISMATCH,
         )
-    signer.signer_definition.require_issuable()
+    if signer.signer_definition.sn_source is not SerialSource.STORED:  # an outside CA chose it
+        signer.signer_definition.require_issuable()
     signer.device_definition.require_issuable()
 
 

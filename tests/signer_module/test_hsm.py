@@ -10,13 +10,36 @@ import pytest
 
 from signer_module.hsm_place import KeyPlace
 from signer_module.signer_folder import SignerFolder
-from tests.support.outside_cas import openssl
+from tests.support.outside_cas import OutsideCas, openssl
 from tests.support.soft_hsm import LIBRARY, PIN, make_soft_hsm
 
 HSM = ("--pkcs11-library", str(LIBRARY), "--pkcs11-token", "line 1", "--pkcs11-key")
 PLACE = KeyPlace(str(LIBRARY), "line 1", "device ca")
 
 
+CUT = """
+import os, sys
+from signer_module import cli, hsm_key, hsm_signer, root
+def cut(*_, **__):
+    os._exit(9)
+registered = root.RootFolder.register
+def register_and_cut(*given):
+    registered(*given)
+    cut()
+{patch}
+sys.exit(cli.main({arguments!r}))
+"""
+CUTS = {
+    "before the register": "hsm_signer.create_signer = cut",
+    "after the register": "root.RootFolder.register = register_and_cut",
+    "after the folder": "hsm_key.HsmKey.settle = cut",
+}
+KEYS = f"""
+import pkcs11
+session = pkcs11.lib({str(LIBRARY)!r}).get_token(token_label="line 1").open(user_pin={PIN.decode()!r})
+print([len(list(session.get_objects({{pkcs11.Attribute.CLASS: kind}}))) for kind in
+       (pkcs11.ObjectClass.PRIVATE_KEY, pkcs11.ObjectClass.PUBLIC_KEY)])
+"""
 ATTRIBUTES = f"""
 import pkcs11
 session = pkcs11.lib({str(LIBRARY)!r}).get_token(token_label="line 1").open(user_pin={PIN.decode()!r})
@@ -89,6 +112,86 @@ def test_what_is_wrong_is_said_and_leaves_no_key(here: Path, capsys: pytest.Capt
     assert run(*bare, *other, "--password-file", "pin") == 3
     assert not Path("signer").exists()
     assert create() == 0
+
+
+@pytest.mark.parametrize("when", CUTS)
+def test_a_run_that_was_cut_is_resumed_by_the_same(here: Path, when: str, capsys: pytest.CaptureFixture[str]) -> None:
+    pin = ("--password-file", "pin")
+    arguments = ["signer", "create", "--root", "root", "--out", "signer", *HSM, "device ca", *pin]
+    assert program("-c", CUT.format(patch=CUTS[when], arguments=arguments)).returncode == 9
+    assert Path("signer").exists() == (when == "after the folder")
+    assert create("--signer-id", "0002") == (0 if when in ("before the register", "after the folder") else 2)
+    assert when != "after the register" or create() == 0, capsys.readouterr().err
+    assert program("-c", KEYS).stdout == "[1, 1]\n"
+    assert len(Path("root/signers.tsv").read_text().splitlines()) == 2
+    assert run("verify", "signer", *pin) == 0
+    assert create() == 2
+    assert create(out="again") == 2
+    assert "which no run of this command has begun" in capsys.readouterr().err
+
+
+def bring(*more: str, out: str = "signer") -> int:
+    given = ("--certificate", "signer.crt", "--password-file", "pin", "--out", out)
+    return run("signer", "import", *given, *HSM, "device ca", *more)
+
+
+def ask(*more: str, out: str = "signer.csr") -> int:
+    pin = ("--password-file", "pin")
+    return run("signer", "request", "--signer-id", "0A0B", "--out", out, *HSM, "device ca", *pin, *more)
+
+
+def test_an_outside_ca_certifies_a_key_in_the_hsm(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cas = OutsideCas(here / "cas")
+    cas.add("root", "rsa4096")
+    cas.add("issuing", "p256", "root")
+    assert ask(out="nodir/signer.csr") == 2
+    assert ask("--no-password") == 2
+    assert ask("--quota", "5") == 2
+    assert ask("--new-key") == 2
+    assert ask("--device", "emulator:chip") == 2
+    assert program("-c", KEYS).stdout == "[0, 0]\n"
+    assert ask() == 0
+    assert ask() == 0  # the same key
+    assert ask(out="second.csr") == 0
+    assert program("-c", KEYS).stdout == "[1, 1]\n"
+    assert openssl("req", "-in", "signer.csr", "-noout", "-verify").returncode == 0
+    assert create() == 2  # the label is that of a request
+    cas.certify("issuing", Path("signer.csr"), Path("signer.crt"))
+    chain = ("--chain", str(cas.pem("root")), "--chain", str(cas.pem("issuing")))
+    assert bring() == 7
+    assert bring(*chain, out="pin/signer") == 2
+    assert bring(*chain) == 0, capsys.readouterr().err
+    assert SignerFolder.load(Path("signer")).signer_id == b"\x0a\x0b"
+    assert run("verify", "signer", "--password-file", "pin") == 0
+    assert bring(*chain) == 2
+    assert ask() == 2  # the key is in use
+    assert run("export", "--signer", "signer", "--out", "export") == 0
+    trusted = ("-CAfile", str(cas.pem("root")), "-untrusted", "export/chain.pem")
+    assert openssl("verify", "-x509_strict", *trusted, "export/signer.pem").returncode == 0
+
+
+def test_a_certificate_for_another_key_makes_no_folder(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cas = OutsideCas(here / "cas")
+    cas.add("root", "p256")
+    assert ask() == 0
+    cas.certify("root", Path("signer.csr"), Path("signer.crt"))
+    assert (
+        run("signer", "request", "--signer-id", "0A0B", "--out", "signer.csr", *HSM, "x", "--password-file", "pin") == 2
+    )
+    assert "for another key" in capsys.readouterr().err
+    assert create(out="other", label="other") == 0
+    given = (
+        "--certificate",
+        "signer.crt",
+        "--chain",
+        str(cas.pem("root")),
+        "--password-file",
+        "pin",
+        "--out",
+        "signer",
+    )
+    assert run("signer", "import", *given, *HSM, "other") == 7
+    assert not Path("signer").exists()
 
 
 @pytest.mark.parametrize("text", ["line 1", 'quote " and \\', "tab\tand \x7f", "Straße"])
