@@ -12,7 +12,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from atcaprov.chip.commands import Opcode
+from atcaprov.chip.commands import Opcode, Status
+from atcaprov.chip.crc import with_crc
 from atcaprov.emulator.chip import Chip
 from atcaprov.emulator.clock import Clock
 from atcaprov.emulator.memory import Memory
@@ -27,6 +28,7 @@ from atcaprov.serving.unknown import Unknown
 _HEADER: Final = 5
 _STATUS_REPLY: Final = 4
 _RANDOM_SIZE: Final = 32
+_DONE: Final = with_crc(bytes((_STATUS_REPLY, Status.SUCCESS)))
 _OWN_KEYS: Final = frozenset({Opcode.GEN_KEY, Opcode.SIGN, Opcode.ECDH})
 """Commands whose answers depend on private keys that never leave the part."""
 
@@ -138,6 +140,8 @@ class _Replay:
                     passed_over += 1
                 elif not _agree(packet, event, found):
                     return Comparison(Difference(number, event, found, str(self._chip.last_refusal or "")), passed_over)
+                elif found == _DONE:
+                    self._unknown.settle(packet)
         return Comparison(None, passed_over)
 
     def _power(self, do: str) -> None:

@@ -42,6 +42,11 @@ class Unknown:
         if got[2:4] in ("", f"{Status.SUCCESS:02x}"):
             self._places.update(_changed(header))
 
+    def settle(self, packet: bytes) -> None:
+        """A command ended as the trace says: what it has written is known again."""
+        if len(packet) >= 7 and packet[1] == Opcode.WRITE and not packet[2] & P1_ENCRYPTED:
+            self._places.difference_update(places(packet))
+
     def decides(self, packet: bytes) -> bool:
         """Tell whether the reply to a command depends on what is unknown, or may."""
         if len(packet) < 7:

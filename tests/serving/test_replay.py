@@ -224,6 +224,22 @@ def test_what_a_masked_write_left_is_not_compared_and_the_rest_is() -> None:
     assert difference.number == len(found.events)
 
 
+def test_what_was_written_again_is_compared_again() -> None:
+    with traced(Chip(unlocked())) as (hal, trace):
+        hal.exchange(packet(Opcode.WRITE, 0x82, 8 << 3, SECRET))
+        for block in range(4):
+            hal.exchange(packet(Opcode.READ, 0x80, block << 3))
+        hal.exchange(packet(Opcode.WRITE, 0x82, 8 << 3, bytes(range(32))))
+        hal.exchange(packet(Opcode.LOCK, 0x81))
+        hal.exchange(packet(Opcode.READ, 0x82, 8 << 3))
+        found = trace()
+    result = replay(found, unlocked())
+    assert (result.difference, result.passed_over) == (None, 1)
+    last = found.events[-1]
+    wrong = replace(last, got=with_crc(b"\x23" + bytes(32)).hex())
+    assert replay(replace(found, events=(*found.events[:-1], wrong)), unlocked()).difference is not None
+
+
 def hidden(event: TraceEvent, place: int) -> TraceEvent:
     """Return a read of another place with an answer that nobody can check."""
     answer = with_crc(b"\x23" + bytes(range(0x20, 0x40)))
