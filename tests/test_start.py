@@ -1,4 +1,4 @@
-"""Ctrl-C in the first and in the last moments of a program."""
+"""Ctrl-C and other ends in the first and in the last moments of a program."""
 
 from __future__ import annotations
 
@@ -25,6 +25,21 @@ def test_ctrl_c_while_a_program_is_imported(program: str, tmp_path: Path) -> Non
     (tmp_path / "click.py").write_text(CTRL_C)
     done = run(f"from {program}.__main__ import main; main()", tmp_path)
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "Interrupted.\n")
+
+
+@pytest.mark.parametrize(("name", "code"), [("SIGTERM", 143), ("SIGHUP", 129)])
+def test_an_end_by_signal_while_a_program_is_imported(name: str, code: int, tmp_path: Path) -> None:
+    (tmp_path / "click.py").write_text(CTRL_C.replace("SIGINT", name))
+    done = run(f"signal.signal(signal.{name}, signal.SIG_DFL); from atcaprov.__main__ import main; main()", tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (code, "", f"Ended by {name}.\n")
+
+
+def test_the_program_itself_decides_what_a_signal_does_later(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(
+        "import signal\ndef main():\n    return signal.getsignal(15) is not signal.SIG_DFL\n"
+    )
+    done = run("signal.signal(15, signal.SIG_DFL)\nfrom atcaprov.start import start; start('mine')", tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
