@@ -152,10 +152,12 @@ class Server:
         if self._console is not None:
             await run_all(attendant.ask(), bay.run())
             return
+        await run_all(bay.run(), self._require_all_ready(bay))
+
+    async def _require_all_ready(self, bay: ModuleBay) -> None:
+        await bay.looked_at_first()
         if self._settings.web is None:
-            await bay.settled()
             require_all_ready(self._signers)
-        await bay.run()
 
     def _sources(self) -> list[ModuleSource]:
         settings = self._settings

@@ -65,6 +65,7 @@ class ModuleBay:
         self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="module")
         self._scans = 0
         self._stopping = False
+        self._first_looked_at = asyncio.Event()
         if sources:
             roster.expect_more()
 
@@ -86,6 +87,10 @@ class ModuleBay:
         if self._scans == 1:
             first = [*self._tasks.values()]
             self._tasks[""] = asyncio.create_task(self._first_ended(first))
+
+    async def looked_at_first(self) -> None:
+        """Wait until everything has been opened, or not, that was there at the first scan."""
+        await self._first_looked_at.wait()
 
     async def settled(self) -> None:
         """Wait until nothing is being done at any place."""
@@ -127,6 +132,7 @@ class ModuleBay:
     async def _first_ended(self, first: Sequence[asyncio.Task[None]]) -> None:
         await asyncio.gather(*first)
         self._roster.expect_no_more()
+        self._first_looked_at.set()
         del self._tasks[""]
 
     async def _present(self) -> list[str]:

@@ -223,3 +223,22 @@ def test_the_password_is_asked_again_after_the_module_was_unplugged(
     console.expect(pexpect.EOF)
     console.wait()
     assert console.exitstatus == 0
+
+
+def test_a_module_that_claims_the_key_of_another_does_not_keep_it_out(
+    drawer: list[Made], hub: Path, tmp_path: Path
+) -> None:
+    real = drawer[0]
+    document = json.loads(real.path.read_text())
+    data = bytearray.fromhex(document["data"])
+    data[0:36] = bytes(4) + bytes([7] * 32)  # slot 0: another private key under the same certificate
+    document["data"] = data.hex()
+    (hub / "fake.json").write_text(json.dumps(document))
+    with server_program("--module-folder", hub, "--data", tmp_path / "data") as server:
+        address = server.address()
+        server.wait_for("key is not that of its certificate")
+        real.plug_into(hub)
+        server.wait_for(f"{real.label} ready.")
+        with WireClient(address) as wire:
+            assert isinstance(wire.ask(request(real)), CertificatesReply)
+        assert server.stop() == 0
