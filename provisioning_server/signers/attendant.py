@@ -16,7 +16,7 @@ from provisioning_server.signers.forewarnings import forewarnings
 from provisioning_server.signers.roster import SignerRoster
 from provisioning_server.signers.signer import Signer, label
 from provisioning_server.signers.signing_queue import SigningQueue
-from provisioning_server.signers.signing_thread import FEW_LEFT, SigningLog, SigningThread
+from provisioning_server.signers.signing_thread import SigningLog, SigningThread
 
 
 class AttendantLog(SigningLog, PromptLog, Protocol):
@@ -123,7 +123,7 @@ class SignerAttendant:
         """Tell what is left of a quota; that it is little is a warning once, however often a module is unplugged."""
         if not signer.remaining:  # none, or used up, which its thread says
             return
-        few = signer.remaining <= FEW_LEFT[0]
+        few = signer.quota_low
         warn = few and signer.serial not in self._told_few
         if few:
             self._told_few.add(signer.serial)

@@ -20,12 +20,20 @@ _LAST_YEAR: Final = 9999
 def forewarnings(signer: Signer, now: datetime) -> list[str]:
     """Return what somebody should know at the moment `now` (UTC), each to follow the signer's name in a line."""
     definition = signer.documents.device
-    warnings = list(_of_definition(definition, now))
+    warnings = [*_of_password(signer), *_of_definition(definition, now)]
     try:
         begin, end = _validity(signer.documents.signer_certificate)
     except CertificateError:  # of an outside CA, with a date that no chip can hold: not ours to judge
         return warnings
     return [*warnings, *_of_certificate(begin, end, now), *_of_devices(definition, end, now)]
+
+
+def _of_password(signer: Signer) -> Iterator[str]:
+    if signer.password_missing:
+        yield (
+            "has no password yet: everybody who reaches the module can sign with it. "
+            "Set one with 'signer-module password set'."
+        )
 
 
 def _of_definition(definition: CertificateDefinition, now: datetime) -> Iterator[str]:

@@ -20,6 +20,8 @@ class HsmSigner:
 
     slow = True
     remaining: int | None = None
+    quota_low = False
+    password_missing = False
 
     def __init__(self, folder: SignerFolder, place: KeyPlace) -> None:
         self.name = folder.name

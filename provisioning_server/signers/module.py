@@ -26,12 +26,14 @@ class PluggedModule:
     def open(cls, url: str) -> Self:
         """Open the module at a device URL; one that needs no password proves its key.
 
-        Raises as `ModuleSigner.open`, CertificateError KEY_MISMATCH.
+        Raises as `ModuleSigner.open`, CertificateError KEY_MISMATCH, UsageError PASSWORD_SCHEME.
         """
         module = ModuleSigner.open(url, _no_pause)
         try:
             if module.ready:
                 _require_proof(module)
+            else:
+                module.facts.scheme.require_costly()
         except BaseException:
             module.close()
             raise
@@ -46,6 +48,16 @@ class PluggedModule:
     def remaining(self) -> int | None:
         """Signatures that are left, without asking the chip."""
         return self._module.remaining
+
+    @property
+    def quota_low(self) -> bool:
+        """Whether its successor should be made now."""
+        return self._module.quota is not None and self._module.quota.low
+
+    @property
+    def password_missing(self) -> bool:
+        """Whether its first password was not set yet."""
+        return self._module.facts.variant.password and not self._module.needs_password
 
     def unlock(self, password: bytes | None) -> None:
         """Make it ready, and let it prove its key.

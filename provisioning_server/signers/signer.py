@@ -43,6 +43,14 @@ class Signer(Protocol):
     def remaining(self) -> int | None:
         """Signatures that are left of its quota; None if it has no quota."""
 
+    @property
+    def quota_low(self) -> bool:
+        """Whether its successor should be made now; False if it has no quota."""
+
+    @property
+    def password_missing(self) -> bool:
+        """Whether it could have a password and has none yet, so that everybody who reaches it can sign with it."""
+
     def unlock(self, password: bytes | None) -> None:
         """Make it ready. Raises UsageError PASSWORD_WRONG or KEY_FILE_INVALID."""
 

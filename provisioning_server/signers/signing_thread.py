@@ -14,8 +14,8 @@ from provisioning_server.signers.roster import SignerRoster
 from provisioning_server.signers.signer import Signer, label
 from provisioning_server.signers.signing_queue import SigningJob, SigningQueue
 
-FEW_LEFT: Final = (1000, 100, 10, 1)
-"""Signatures left of a quota at which somebody is told."""
+FEW_LEFT: Final = (100, 10, 1)
+"""Signatures left of a quota at which somebody is told, besides the one from which on it is low."""
 
 
 class SigningLog(Protocol):
@@ -69,6 +69,7 @@ class SigningThread:
             self._log.error(f"A request failed: {_text(error)}")
             self._queue.finished(job, refusals.INTERNAL, self._signer)
             return
+        was_low = self._signer.quota_low
         try:
             record = finish(pending, self._signer)
         except Exception as error:  # whatever a signer raises, the others of its group go on
@@ -77,7 +78,7 @@ class SigningThread:
             return
         if self._signer.remaining == 0:
             self._used_up()
-        elif self._signer.remaining in FEW_LEFT:
+        elif self._signer.remaining in FEW_LEFT or self._signer.quota_low > was_low:
             self._log.warning(f"{self._name} can issue {self._signer.remaining} more.")
         self._queue.finished(job, record, self._signer)
 

@@ -15,6 +15,8 @@ class SoftwareSigner:
 
     slow = False
     remaining: int | None = None
+    quota_low = False
+    password_missing = False
     wrong_tries_at: str | None = None
 
     def __init__(self, folder: SignerFolder) -> None:

@@ -15,7 +15,6 @@ from provisioning_server.records import Tally
 from provisioning_server.signers.hsm import HsmSigner
 from provisioning_server.signers.roster import SignerRoster, Standing
 from provisioning_server.signers.signer import Signer
-from provisioning_server.signers.signing_thread import FEW_LEFT
 from provisioning_server.signers.software import SoftwareSigner
 
 _AGAIN: Final = "Unplug it, wait two seconds, plug it in. If it happens again, replace it."
@@ -101,7 +100,7 @@ class SignerBoard:
             return _quarantined(view, standing)
         if standing.trouble is not None or signer.remaining == 0:
             return _used_up(view)
-        return _ready(view, signer.remaining) if signer.ready else self._waiting(view, signer)
+        return _ready(view, signer) if signer.ready else self._waiting(view, signer)
 
     def _waiting(self, view: SignerView, signer: Signer) -> SignerView:
         wrong, seconds = self._desk.wrong(signer), math.ceil(self._desk.seconds_left(signer))
@@ -116,8 +115,8 @@ def _wrong(times: int) -> str:
     return "The password is wrong." if times == 1 else f"The password is wrong, {times} times in a row now."
 
 
-def _ready(view: SignerView, remaining: int | None) -> SignerView:
-    if remaining is None or remaining > FEW_LEFT[0]:
+def _ready(view: SignerView, signer: Signer) -> SignerView:
+    if not signer.quota_low:
         return replace(view, state=State.READY, headline="Ready")
     return replace(view, state=State.LOW, headline="Ready, few left", detail="Make the next module now.")
 

@@ -12,7 +12,6 @@ from provisioning_server import refusals
 from provisioning_server.cli import command
 from provisioning_server.password_desk import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS
 from provisioning_server.settings import DEFAULT_BIND, DEFAULT_PORT, Limits
-from provisioning_server.signers.signing_thread import FEW_LEFT
 from provisioning_server.signing_log import COLUMNS
 from provisioning_server.web import forms, logins, pages, protocol
 
@@ -44,7 +43,6 @@ def test_the_bounds_of_the_web_page_are_those_of_the_code() -> None:
         f"{forms.BODY_MAX // 1024} KiB for a form",
         f"; {logins.SESSION_SECONDS / 3600:.0f} hours,",
         f"more than {logins.SESSIONS_MAX} the oldest",
-        f"at most {FEW_LEFT[0]} of its quota",
         f"of {FIRST_PAUSE_SECONDS:.0f} second, then 2, 4, ... at most {LONGEST_PAUSE_SECONDS:.0f}",
     ):
         assert bound in section, bound

@@ -92,3 +92,10 @@ def test_little_quota_is_a_warning_once_however_often_the_signer_comes() -> None
     name = label(signer.serial, signer.name)
     levels = (("info", 1001), ("warning", 1000), ("info", 999))
     assert lines == [f"{level}: {name} can issue {left} more." for level, left in levels]
+
+
+def test_a_module_without_its_first_password_is_a_warning() -> None:
+    signer = MemorySigner()
+    assert not [text for text in forewarnings(signer, NOW) if "password" in text]
+    signer.password_missing = True
+    assert "everybody who reaches the module can sign with it" in forewarnings(signer, NOW)[0]

@@ -51,6 +51,7 @@ class MemorySigner:
 
     slow = False
     remaining: int | None = None
+    password_missing = False
 
     def __init__(
         self,
@@ -74,6 +75,10 @@ class MemorySigner:
     @property
     def wrong_tries_at(self) -> str | None:
         return f"module {self.serial.hex()}" if self.slow else None
+
+    @property
+    def quota_low(self) -> bool:
+        return self.remaining is not None and self.remaining <= 1000
 
     def unlock(self, password: bytes | None) -> None:
         if password != self._password:
