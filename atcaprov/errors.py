@@ -80,6 +80,7 @@ class Code(enum.StrEnum):
     ROOT_NOT_PINNED = "root-not-pinned"
     KEY_MISMATCH = "key-mismatch"
     MODULE_INVALID = "module-invalid"
+    MODULE_CHANGED = "module-changed"
     # ServerRejected: what a server answers
     REQUEST_INVALID = "request-invalid"
     SIGNER_UNKNOWN = "signer-unknown"

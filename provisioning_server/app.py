@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import signal
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -23,7 +24,9 @@ from provisioning_server.records import FileRecords
 from provisioning_server.settings import Settings
 from provisioning_server.signers.attendant import SignerAttendant
 from provisioning_server.signers.hsm import HsmSigner
+from provisioning_server.signers.known_modules import KnownModules
 from provisioning_server.signers.module_bay import ModuleBay
+from provisioning_server.signers.opening import open_signer
 from provisioning_server.signers.roster import SignerRoster
 from provisioning_server.signers.signing_queue import SigningQueue
 from provisioning_server.signers.sources import ModuleFolder, ModuleSource, NamedHsms, NamedModules, PluggedKits
@@ -89,7 +92,10 @@ class Server:
         )
         worker = IssuingWorker(authority, loop, self._log, self._fail)
         attendant = SignerAttendant(self._signers, queue, self._log, _now, self._password_tries())
-        bay = ModuleBay(self._sources(), self._signers, attendant, self._log)
+        known = KnownModules(self._folder.modules)
+        bay = ModuleBay(
+            self._sources(), self._signers, attendant, self._log, functools.partial(open_signer, known=known)
+        )
         page = self._web_page(SignerBoard(self._signers, attendant.desk, records.tally, bay.unusable), attendant.desk)
         listener = Listener(self._settings.limits, worker.submit, self._log)
         try:

@@ -16,7 +16,7 @@ LOCK_NAME: Final = "lock"
 
 
 class DataFolder:
-    """`logs/`, `certs/`, `signers/` and the lock in one folder."""
+    """`logs/`, `certs/`, `signers/`, `modules/` and the lock in one folder."""
 
     def __init__(self, path: Path, started: datetime) -> None:
         """Create what is missing; raises UsageError FILE_UNREADABLE if that can't be done."""
@@ -30,6 +30,11 @@ class DataFolder:
     @property
     def _logs(self) -> Path:
         return self.path / "logs"
+
+    @property
+    def modules(self) -> Path:
+        """Return the folder of what is remembered of signer modules; it may not be there yet."""
+        return self.path / "modules"
 
     def signing_log(self) -> Path:
         """Return the path of the signing log of this start, which does not exist yet."""

@@ -6,6 +6,7 @@ from typing import Self
 
 from atcaprov.errors import CertificateError, Code
 from provisioning_server.signer_documents import SignerDocuments
+from provisioning_server.signers.known_modules import KnownModules
 from signer_module.module import ModuleSigner
 
 
@@ -14,8 +15,9 @@ class PluggedModule:
 
     slow = True
 
-    def __init__(self, module: ModuleSigner) -> None:
+    def __init__(self, module: ModuleSigner, known: KnownModules | None = None) -> None:
         self._module = module
+        self._known = known
         self.name = module.name
         self.serial = module.serial
         self.wrong_tries_at = f"module {module.serial.hex()}"
@@ -23,10 +25,10 @@ class PluggedModule:
         self.documents = SignerDocuments.of(module)
 
     @classmethod
-    def open(cls, url: str) -> Self:
+    def open(cls, url: str, known: KnownModules | None = None) -> Self:
         """Open the module at a device URL; one that needs no password proves its key.
 
-        Raises as `ModuleSigner.open`, CertificateError KEY_MISMATCH, UsageError PASSWORD_SCHEME.
+        Raises as `ModuleSigner.open`, CertificateError KEY_MISMATCH or MODULE_CHANGED, UsageError PASSWORD_SCHEME.
         """
         module = ModuleSigner.open(url, _no_pause)
         try:
@@ -34,10 +36,12 @@ class PluggedModule:
                 _require_proof(module)
             else:
                 module.facts.scheme.require_costly()
+                if known is not None:
+                    known.require_same(module.facts)
         except BaseException:
             module.close()
             raise
-        return cls(module)
+        return cls(module, known)
 
     @property
     def ready(self) -> bool:
@@ -66,6 +70,8 @@ class PluggedModule:
         """
         self._module.unlock(password)
         _require_proof(self._module)
+        if self._known is not None and self._module.needs_password:
+            self._known.remember(self._module.facts)
 
     def sign(self, digest: bytes) -> bytes:
         """Return R||S (64 bytes) over a SHA-256 digest (32 bytes); raises as `ModuleSigner.sign`."""

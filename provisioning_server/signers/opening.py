@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from provisioning_server.signers.hsm import HsmSigner
+from provisioning_server.signers.known_modules import KnownModules
 from provisioning_server.signers.module import PluggedModule
 from provisioning_server.signers.sources import HSM_SCHEME
 
 
-def open_signer(url: str) -> PluggedModule | HsmSigner:
+def open_signer(url: str, known: KnownModules | None = None) -> PluggedModule | HsmSigner:
     """Open the module at a device URL, or the HSM of a signer folder; raises as these do."""
     scheme, _, rest = url.partition(":")
-    return HsmSigner.open(Path(rest)) if scheme == HSM_SCHEME else PluggedModule.open(url)
+    return HsmSigner.open(Path(rest)) if scheme == HSM_SCHEME else PluggedModule.open(url, known)

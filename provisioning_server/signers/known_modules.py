@@ -1,0 +1,59 @@
+"""What the server remembers of modules that it gave passwords to, so that no forged one gets them.
+
+Serial number, salt, scrypt cost and public key of a module are locked for ever. All can be read by everybody; but a
+forged module that asks for less work, or that has another key, is told from the real one.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from atcaprov import durable
+from atcaprov.errors import CertificateError, Code, UsageError
+from signer_module.module_facts import ModuleFacts
+
+_MODE: Final = 0o640
+
+
+class KnownModules:
+    """One small file for each module in a folder: salt (hex), scrypt cost, public key (hex), separated by tabs."""
+
+    def __init__(self, folder: Path) -> None:
+        """Remember in a folder that is made when it is needed."""
+        self._folder = folder
+
+    def require_same(self, facts: ModuleFacts) -> None:
+        """Raise CertificateError (module-changed) if a module is not what it was; UsageError if that can't be read."""
+        path = self._path(facts)
+        try:
+            known = path.read_bytes()
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise UsageError(f"{path} can't be read: {error.strerror}.", code=Code.FILE_UNREADABLE) from error
+        if known != _line(facts):
+            raise CertificateError(
+                f"The module says that it is {facts.serial.hex().upper()}, but its salt, scrypt cost or key is not "
+                "what it was when it was opened here before: it may be forged to learn the password.",
+                advice=f"Give its password to nobody. If it is the right one all the same, delete {path}.",
+                code=Code.MODULE_CHANGED,
+            )
+
+    def remember(self, facts: ModuleFacts) -> None:
+        """Remember a module that has taken its password; raises UsageError (file-unwritable)."""
+        path = self._path(facts)
+        try:
+            if path.exists():
+                return
+            self._folder.mkdir(parents=True, exist_ok=True)
+            durable.replace(path, _line(facts), _MODE)
+        except OSError as error:
+            raise UsageError(f"{path} can't be written: {error.strerror}.", code=Code.FILE_UNWRITABLE) from error
+
+    def _path(self, facts: ModuleFacts) -> Path:
+        return self._folder / f"{facts.serial.hex().upper()}.txt"
+
+
+def _line(facts: ModuleFacts) -> bytes:
+    return f"{facts.scheme.salt.hex()}\t{facts.scheme.cost}\t{facts.public_key.hex()}\n".encode()

@@ -1,0 +1,89 @@
+"""A forged module does not get the password of the one that it claims to be."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from atcaprov.device.device import Device
+from atcaprov.errors import CertificateError, Code, UsageError
+from provisioning_server.signers.known_modules import KnownModules
+from provisioning_server.signers.module import PluggedModule
+from signer_module.module import ModuleSigner
+from signer_module.module_facts import ModuleFacts
+from signer_module.password_keys import LEAST_COST, CostRule, PasswordScheme
+from tests.support.modules import PASSWORD, make, order, root_folder
+
+WRONG = b"not the password"
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    url = f"emulator:{tmp_path / 'chip.json'}"
+    with Device.open(url) as device:
+        make(device, root_folder(tmp_path / "root"), order())
+    return url
+
+
+def facts_of(url: str) -> ModuleFacts:
+    with ModuleSigner.open(url) as module:
+        return module.facts
+
+
+def test_a_module_is_remembered_when_it_has_taken_its_password(url: str, tmp_path: Path) -> None:
+    folder = tmp_path / "data" / "modules"
+    module = PluggedModule.open(url, KnownModules(folder))
+    with pytest.raises(UsageError):
+        module.unlock(WRONG)
+    assert not folder.exists()
+    module.unlock(PASSWORD)
+    module.close()
+    facts = facts_of(url)
+    (path,) = folder.iterdir()
+    assert path.name == f"{facts.serial.hex().upper()}.txt"
+    assert path.read_text() == f"{facts.scheme.salt.hex()}\t{facts.scheme.cost}\t{facts.public_key.hex()}\n"
+    again = PluggedModule.open(url, KnownModules(folder))
+    again.unlock(PASSWORD)
+    again.close()
+
+
+@pytest.mark.parametrize("change", ["salt", "cost", "key"])
+def test_one_that_is_otherwise_is_refused_before_it_gets_the_password(url: str, tmp_path: Path, change: str) -> None:
+    known = KnownModules(tmp_path)
+    facts = facts_of(url)
+    forged = {
+        "salt": dataclasses.replace(facts, scheme=PasswordScheme(bytes(16), facts.scheme.cost)),
+        "cost": dataclasses.replace(facts, scheme=PasswordScheme(facts.scheme.salt, facts.scheme.cost + 1)),
+        "key": dataclasses.replace(facts, public_key=bytes(64)),
+    }[change]
+    known.remember(forged)
+    with pytest.raises(CertificateError) as refused:
+        PluggedModule.open(url, known)
+    assert refused.value.code == Code.MODULE_CHANGED
+    path = tmp_path / f"{facts.serial.hex().upper()}.txt"
+    assert str(path) in refused.value.advice
+    path.unlink()
+    PluggedModule.open(url, known).close()
+
+
+def test_one_that_makes_guesses_cheap_is_refused_at_once(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(CostRule, "least", LEAST_COST)
+    with pytest.raises(UsageError) as refused:
+        PluggedModule.open(url)
+    assert refused.value.code == Code.PASSWORD_SCHEME
+
+
+def test_a_folder_that_can_not_be_used(url: str, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    module = PluggedModule.open(url)
+    module.close()
+    facts = facts_of(url)
+    with pytest.raises(UsageError) as refused:
+        KnownModules(tmp_path / "file").remember(facts)
+    assert refused.value.code == Code.FILE_UNWRITABLE
+    (tmp_path / f"{facts.serial.hex().upper()}.txt").mkdir()
+    with pytest.raises(UsageError) as refused:
+        KnownModules(tmp_path).require_same(facts)
+    assert refused.value.code == Code.FILE_UNREADABLE
