@@ -67,6 +67,8 @@ def create_root_module(
             consent(plan(device, order, "a self-signed root certificate"))
             make_root(device, order, description, now)
         root = _root(device)
+        if already and kept is None and not register_lost:
+            _require_unused(root, order)
         if already:
             used = register_lost or bool(kept is not None and kept.issued())
             require_ordered_root(root, order, description, used=used)
@@ -74,7 +76,6 @@ def create_root_module(
         if kept is not None:
             _require_folder_of(kept, root)
         else:
-            _require_unused(root, already, register_lost)
             write_module_folder(out, root.certificate, root.serial)
         return Made(root, already)
 
@@ -94,9 +95,10 @@ def _require_folder_of(folder: RootFolder, root: ModuleRoot) -> None:
     folder.issued()
 
 
-def _require_unused(root: ModuleRoot, already: bool, register_lost: bool) -> None:
+def _require_unused(root: ModuleRoot, order: ModuleOrder) -> None:
     """Refuse an empty register for a root that may have given signer ids; without quota the chip counts nothing."""
-    if already and not register_lost and root.remaining is None:
+    left = root.remaining
+    if left is None or (order.quota is not None and left < order.quota):
         raise ProvisioningError(
             "The root module is finished already, and may have given signer ids: a new register would give them again.",
             advice="Give its folder as --out; if that is lost, or was never made, add --register-lost.",
@@ -167,8 +169,11 @@ def import_signer_certificate(
         return Made(module, already)
 
 
-def plan(device: Device, order: ModuleOrder, certificate: str, key: str = _NEW_KEY) -> list[str]:
-    """Return in words what will be done to a chip; `key` says what becomes of a key in one that was begun."""
+def plan(device: Device, order: ModuleOrder, certificate: str, *, key: str = _NEW_KEY, later: str = "") -> list[str]:
+    """Return in words what will be done to a chip.
+
+    `key` says what becomes of a key in one that was begun, `later` which command does all after the key.
+    """
     config = device.read_config()
     begun = is_config_locked(config)
     quota = f"; {order.quota} signatures and not one more" if order.quota is not None else ""
@@ -178,8 +183,8 @@ def plan(device: Device, order: ModuleOrder, certificate: str, key: str = _NEW_K
         if begun
         else "  1. its configuration is written and locked for ever",
         f"  2. {key if begun else _NEW_KEY}",
-        f"  3. it gets {certificate} and its description",
-        "  4. its data zone is locked for ever",
+        f"  3. {later}it gets {certificate} and its description",
+        f"  4. {later}its data zone is locked for ever",
         "None of this can be undone, and the chip can become nothing else.",
     ]
 

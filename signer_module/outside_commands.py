@@ -27,6 +27,7 @@ from signer_module.outside_chain import OutsideChain
 from signer_module.passwords import PasswordSource, password_options
 from signer_module.signer import SignerDescriptions
 
+_BY_IMPORT: Final = "later, by 'signer import', "
 _UNTIL_THEN: Final = "Until then keep the chip locked away: whoever has it can sign with its key, whatever its quota."
 
 
@@ -67,8 +68,8 @@ def signer_request(
     wanted = order_options.order(source)
     files.require_room(out)
     with Device.open(device) as chip:
-        brought = "the certificate that the CA will make, which 'signer import' brings,"
-        order_options.consent(plan(chip, wanted, brought, key=_key_plan(out, earlier, new_key)))
+        key_plan = _key_plan(out, earlier, new_key)
+        order_options.consent(plan(chip, wanted, "the certificate of the CA", key=key_plan, later=_BY_IMPORT))
         request = request_certificate(
             chip, wanted, description, signer_id=chosen, wanted=lambda key: key == earlier, new_key=new_key
         )

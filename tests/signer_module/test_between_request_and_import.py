@@ -49,7 +49,9 @@ def test_signatures_that_were_made_meanwhile_are_found(
     cas: OutsideCas, count: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(*REQUEST, "--out", "signer.csr") == 0
-    assert "keep the chip locked away" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "keep the chip locked away" in said
+    assert "4. later, by 'signer import', its data zone is locked for ever" in said
     cas.certify("root", Path("signer.csr"), Path("signer.pem"))
     stolen_signatures(count)
     assert bring(cas) == 6

@@ -94,6 +94,7 @@ def test_a_register_is_not_begun_again(here: Path, quota: tuple[str, ...], capsy
     assert Path("root/signers.tsv").read_bytes() == register
     capsys.readouterr()
     assert root_module("--out", "root2", *order) == 6
+    assert "add --register-lost" in capsys.readouterr().err
     assert not Path("root2").exists()
     capsys.readouterr()
     assert root_module("--out", "root2", *order, "--register-lost") == 0
