@@ -14,7 +14,8 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from atcaprov.certs.keys import verify_digest
 from atcaprov.chip.commands import Opcode
 from atcaprov.device.device import Device
-from atcaprov.errors import Code, UsageError
+from atcaprov.emulator.switches import Switches
+from atcaprov.errors import Code, DeviceError, UsageError
 from signer_module.layout import Variant
 from signer_module.module import ModuleSigner
 from signer_module.password_change import change_password, set_password
@@ -195,3 +196,65 @@ def test_one_change_of_a_password_to_itself(root: RootFolder) -> None:
     replug(hal)
     with ModuleSigner.on(Device(hal), no_pause) as again:
         again.unlock(PASSWORD)
+
+
+def overheard(module: ModuleSigner) -> bytes:
+    """Unlock a module; return what a listener makes of it: a CheckMac with the nonce in the packet (mode 0)."""
+    hal = hal_of(module)
+    heard: list[tuple[bytes, bytes]] = []
+
+    def listen(packet: bytes) -> bytes:
+        heard.append((packet, hal.chip.exchange(packet)))
+        return heard[-1][1]
+
+    hal.answer = listen
+    module.unlock(PASSWORD)
+    hal.answer = None
+    nonce, check = [entry for entry in heard if entry[0][1] in (Opcode.NONCE, Opcode.CHECK_MAC)][-2:]
+    random, num_in = nonce[1][1:33], nonce[0][5:25]
+    return hashlib.sha256(random + num_in + bytes((Opcode.NONCE, 0, 0))).digest() + check[0][37:82]
+
+
+@pytest.mark.parametrize("needs_temp_key", [True, False])
+def test_a_response_that_was_overheard(root: RootFolder, needs_temp_key: bool) -> None:
+    """Worth nothing where ReqRandom refuses a challenge in the packet; nobody has published whether it does."""
+    with signer_module(root, order()) as module:
+        hal = hal_of(module)
+        chip = hal.chip.chip  # type: ignore[attr-defined]
+        chip.core.switches = Switches(req_random_needs_temp_key=needs_temp_key)
+        data = overheard(module)
+        replug(hal)
+        chip.wake()
+        assert send(chip, Opcode.CHECK_MAC, 0, 1, data).status == (0x0F if needs_temp_key else 0)
+        assert (chip.core.volatile.authorized == 1) is not needs_temp_key
+
+
+@pytest.mark.parametrize("clears", [True, False])
+def test_a_module_that_was_left_authorized_is_not_after_it_rests(root: RootFolder, clears: bool) -> None:
+    with signer_module(root, order()) as module:
+        chip = hal_of(module).chip.chip  # type: ignore[attr-defined]
+        chip.core.switches = Switches(checkmac_failure_clears=clears)
+        module.unlock(PASSWORD)
+        with pytest.raises(UsageError):
+            module.unlock(b"another password")
+        assert (chip.core.volatile.authorized == 1) is not clears
+        module.rest()
+        assert chip.core.volatile.authorized is None
+
+
+def test_a_stranger_can_spend_the_quota_and_gets_nothing_for_it(root: RootFolder) -> None:
+    with signer_module(root, order(quota=40)) as module:
+        hal = hal_of(module)
+    replug(hal)
+    chip = hal.chip.chip  # type: ignore[attr-defined]
+    chip.wake()
+    for _ in range(40):
+        chip.wake()
+        assert send(chip, Opcode.COUNTER, 1, 0).body
+    replug(hal)
+    with ModuleSigner.on(Device(hal), no_pause) as module:
+        assert module.remaining == 0
+        module.unlock(PASSWORD)
+        with pytest.raises(DeviceError) as refused:
+            module.sign(DIGEST)
+        assert refused.value.code == Code.QUOTA_USED_UP
