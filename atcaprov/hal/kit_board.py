@@ -13,7 +13,7 @@ from atcaprov.hal.line_port import GREETINGS, Limits, LinePort, silent
 from atcaprov.hal.losable_port import LosablePort
 from atcaprov.kit import host
 
-_QUESTIONS: Final = 2
+_QUESTIONS: Final = 3
 """How often a board is asked how it talks, before noise or silence counts as an answer."""
 
 

@@ -1,0 +1,89 @@
+"""Boards without a cable, whose answers may suffer, and chips that differ."""
+
+from __future__ import annotations
+
+import pytest
+
+from atcaprov.chip.commands import Opcode
+from atcaprov.chip.crc import with_crc
+from atcaprov.emulator.chip import Chip
+from atcaprov.emulator.factory import blank_608a
+from atcaprov.hal.line_port import Limits, LinePort, silent
+from atcaprov.kit.board import CdcBoard
+from atcaprov.kit.interpreter import Interpreter
+from atcaprov.kit.profiles import PARSER3, PROFILES, Profile
+from tests.support.chips import packet
+from tests.support.faulty_board import FaultyBoard
+from tests.support.kit_chips import EmulatedBus
+
+INFO = packet(Opcode.INFO)
+READ = packet(Opcode.READ, 0x80)
+SHA_START, SHA_END = packet(Opcode.SHA, 0), packet(Opcode.SHA, 2)
+each_firmware = pytest.mark.parametrize("profile", PROFILES.values(), ids=lambda profile: profile.name)
+NO_TIME = Limits(greeting=0.0, control=0.0, talk=0.0, resync=0.0)
+
+
+class DirectPort(LinePort):
+    """A board without a cable; answers are there at once or never, so no test waits. Keeps what was asked."""
+
+    def __init__(self, interpreter: Interpreter) -> None:
+        self.url = "test:"
+        self._board = CdcBoard(interpreter)
+        self.lines: list[bytes] = []
+        self.asked: list[bytes] = []
+
+    def send(self, message: bytes) -> None:
+        self.asked.append(message)
+        self.lines += self._board.receive_data(message).splitlines()
+
+    def receive(self, seconds: float) -> bytes:
+        if not self.lines:
+            raise silent(self.url, seconds)
+        return self.lines.pop(0)
+
+    def drain(self) -> None:
+        self.lines.clear()
+
+    def close(self) -> None:
+        pass
+
+    def restart(self, interpreter: Interpreter) -> None:
+        """Start the board's controller anew; the port stays open."""
+        self._board = CdcBoard(interpreter)
+        self.lines.clear()
+
+
+class LossyPort(DirectPort):
+    """Answers suffer as a plan says: passed on, lost, kept for the next turn, doubled, or replaced by noise."""
+
+    def __init__(self, interpreter: Interpreter, plan: list[str]) -> None:
+        super().__init__(interpreter)
+        self.plan = plan
+        self._late: list[bytes] = []
+
+    def send(self, message: bytes) -> None:
+        super().send(message)
+        fate = self.plan.pop(0) if self.plan else "pass"
+        answers, self.lines = self.lines, []
+        late, self._late = self._late, []
+        if fate == "late":
+            self._late = answers
+        elif fate == "noise":
+            self.lines = [b"\xff17(", b"00(0", b""]
+        elif fate != "lost":
+            self.lines = answers * (2 if fate == "doubled" else 1)
+        self.lines = late + self.lines
+
+
+def chips_at(*addresses: int) -> dict[int, Chip]:
+    """Return chips that differ in their serial numbers."""
+    return {address: Chip(blank_608a(b"\x01\x23" + bytes((address,)) * 6 + b"\xee")) for address in addresses}
+
+
+def reply_of(chip: Chip, command: bytes) -> bytes:
+    """Return what a chip answers to `INFO` or `READ`."""
+    return with_crc(b"\x07\x00\x00\x60\x02" if command == INFO else b"\x23" + bytes(chip.memory.config[:32]))
+
+
+def board_of(chips: dict[int, Chip], profile: Profile = PARSER3) -> FaultyBoard:
+    return FaultyBoard(CdcBoard(Interpreter(EmulatedBus(chips), profile)).receive_data)

@@ -1,0 +1,136 @@
+"""What a board is asked to wake a chip, to use it, and to send it to sleep, with every firmware."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+import pytest
+
+from atcaprov.device.device import Device
+from atcaprov.emulator.chip import Chip, Power
+from atcaprov.errors import Board, DeviceError, ProtocolError, TransportError
+from atcaprov.hal.kit import KitHal
+from atcaprov.hal.kit_board import KitBoard
+from atcaprov.hal.kit_hid import open_kit_hid
+from atcaprov.kit.interpreter import Interpreter
+from atcaprov.kit.profiles import AT90USB, PARSER3, Profile
+from tests.hal.direct_port import (
+    INFO,
+    NO_TIME,
+    SHA_END,
+    SHA_START,
+    DirectPort,
+    LossyPort,
+    board_of,
+    chips_at,
+    each_firmware,
+    reply_of,
+)
+from tests.hal.ways import SHORT
+from tests.support.fake_hid import FakeHid
+from tests.support.kit_chips import EmulatedBus
+
+
+@each_firmware
+@pytest.mark.parametrize("awake", [True, False])
+def test_what_a_chip_keeps_is_lost_at_close(profile: Profile, awake: bool) -> None:
+    chip = Chip()
+    hid = FakeHid({"/hid/kept": board_of({0xC0: chip}, profile)})
+    for command, size in ((SHA_START, 4), (SHA_END, 4), (SHA_START, 4)):
+        hal = open_kit_hid("///hid/kept", SHORT, hid)
+        hal.wake()
+        reply = hal.exchange(command)
+        if not awake:
+            hal.idle()
+        hal.close()
+        assert chip.power is Power.ASLEEP
+        assert len(reply) == size, "an authorization would live on as this digest does"
+
+
+@pytest.mark.parametrize("fate", ["lost", "noise"])
+@pytest.mark.parametrize("step", range(4))
+def test_a_sleep_that_was_cut_leaves_an_atomic_kit_as_it_was(step: int, fate: str) -> None:
+    chip = Chip()
+    port = LossyPort(Interpreter(EmulatedBus({0xC0: chip}), AT90USB), [])
+    board = KitBoard(port, NO_TIME)
+    assert len(board.scan()) == 1
+    board.wake(0xC0)
+    board.talk(0xC0, INFO)
+    port.plan = ["pass"] * step + [fate]
+    with pytest.raises((TransportError, ProtocolError)):
+        board.sleep(0xC0)
+    board.wake(0xC0)
+    assert board.talk(0xC0, INFO) == reply_of(chip, INFO)
+    powers = [chip.power]
+    board.sleep(0xC0)
+    assert [*powers, chip.power] == [Power.IDLE, Power.ASLEEP], "talk alone idles the chip in atomic mode only"
+
+
+def test_requests_of_a_command_are_few() -> None:
+    port = DirectPort(Interpreter(EmulatedBus(), PARSER3))
+    board = KitBoard(port)
+    board.scan()
+    port.asked.clear()
+    for _ in range(2):
+        board.wake(0xC0)
+        board.talk(0xC0, INFO)
+        board.idle(0xC0)
+    command = [b"e:w()\n", b"e:t(0730000000035D)\n", b"e:i()\n"]
+    assert port.asked == [b"e:physical:select(C0)\n", b"e:a(1)\n", *command * 2]
+
+
+def test_among_several_chips_each_wake_chooses_its_own() -> None:
+    port = DirectPort(Interpreter(EmulatedBus(chips_at(0xC0, 0x6A)), PARSER3))
+    board = KitBoard(port)
+    board.scan()
+    board.wake(0x6A)
+    port.asked.clear()
+    board.talk(0x6A, INFO)
+    board.idle(0x6A)
+    board.wake(0x6A)
+    assert [request[:4] for request in port.asked] == [b"e:t(", b"e:i(", b"e:ph", b"e:w("]
+
+
+def test_of_other_parts_a_board_says_nothing_but_they_count() -> None:
+    class Mixed(DirectPort):
+        def send(self, message: bytes) -> None:
+            super().send(message)
+            if message.startswith(b"board:device"):
+                self.lines = [b"SHA204 SWI 00(00)" if b"(00)" in message else b"ECC508A TWI 00(C0)"]
+
+    port = Mixed(Interpreter(EmulatedBus(), PARSER3))
+    board = KitBoard(port)
+    assert [entry.type_name for entry in board.scan()] == ["ECC508A"]
+    for _ in range(2):
+        board.wake(0xC0)
+        board.sleep(0xC0)
+    assert port.asked.count(b"e:physical:select(C0)\n") == 4
+
+
+def test_a_chip_whose_self_test_fails_at_wake_scraps_its_board() -> None:
+    class Failing(EmulatedBus):
+        def wake(self, address: int) -> bytes:
+            return bytes.fromhex("0407c440") if super().wake(address) else b""
+
+    bus = Failing()
+    port = LossyPort(Interpreter(bus, PARSER3), [])
+    board = KitBoard(port, NO_TIME)
+    for plan in ([], ["lost"]):
+        port.plan = list(plan)
+        with suppress(TransportError, DeviceError):
+            board.wake(0xC0)
+        with Device(KitHal(board, 0xC0, lambda: None)) as device, pytest.raises(DeviceError) as refused:
+            device.info()
+        assert (refused.value.status, refused.value.board) == (7, Board.SCRAP)
+        assert bus.chips[0xC0].power is Power.ASLEEP
+
+
+def test_the_canned_wake_of_atomic_kits_hides_no_missing_chip() -> None:
+    hid = FakeHid({"/hid/atomic": board_of({0xC0: Chip()}, AT90USB)})
+    with Device(open_kit_hid("///hid/atomic", SHORT, hid)) as device:
+        device.info()
+    gone = Chip()
+    gone.power_off()
+    hid = FakeHid({"/hid/atomic": board_of({0xC0: gone}, AT90USB)})
+    with Device(open_kit_hid("///hid/atomic", SHORT, hid)) as device, pytest.raises(TransportError):
+        device.info()

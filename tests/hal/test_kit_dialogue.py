@@ -1,0 +1,111 @@
+"""A board stays in step, or gets into it again, whatever is lost, late or noisy."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from atcaprov.emulator.chip import Power
+from atcaprov.errors import AtcaProvError, ProtocolError, TransportError
+from atcaprov.hal.kit import KitHal
+from atcaprov.hal.kit_board import KitBoard
+from atcaprov.hal.line_port import Limits, silent
+from atcaprov.kit.interpreter import Interpreter
+from atcaprov.kit.profiles import AT90USB, PARSER3, PROFILES, Profile
+from tests.hal.direct_port import (
+    INFO,
+    NO_TIME,
+    READ,
+    DirectPort,
+    LossyPort,
+    chips_at,
+    reply_of,
+)
+from tests.support.kit_chips import EmulatedBus
+
+
+def test_a_talk_is_never_sent_twice() -> None:
+    bus = EmulatedBus()
+    port = LossyPort(Interpreter(bus, PARSER3), ["pass", "pass", "pass", "lost"])
+    board = KitBoard(port, NO_TIME)
+    board.wake(0xC0)
+    with pytest.raises(TransportError):
+        board.talk(0xC0, INFO)
+    assert bus.talks == 1
+    board.idle(0xC0)
+    assert port.asked.count(b"e:t(0730000000035D)\n") == bus.talks == 1
+
+
+def test_a_silent_board_holds_up_no_close() -> None:
+    class Patient(DirectPort):
+        """Says how long it would have waited."""
+
+        silent = False
+        waited = 0.0
+
+        def receive(self, seconds: float) -> bytes:
+            if self.silent:
+                self.waited += seconds
+                raise silent(self.url, seconds)
+            return super().receive(seconds)
+
+    port = Patient(Interpreter(EmulatedBus(), PARSER3))
+    hal = KitHal(KitBoard(port), 0xC0, lambda: None)
+    hal.wake()
+    port.silent = True
+    with pytest.raises(TransportError):
+        hal.exchange(INFO)
+    port.waited = 0.0
+    hal.close()
+    assert 0 < port.waited <= Limits().sleep
+
+
+FATES = st.lists(st.sampled_from(["pass", "pass", "lost", "late", "doubled", "noise"]), max_size=14)
+
+
+@given(FATES, st.sampled_from(list(PROFILES.values())))
+def test_no_loss_desynchronises_for_longer_than_one_exchange(plan: list[str], profile: Profile) -> None:
+    chips = chips_at(0xC0, 0x6A)
+    port = LossyPort(Interpreter(EmulatedBus(chips), profile), list(plan))
+    board = KitBoard(port, NO_TIME)
+    turns = itertools.cycle(itertools.product((INFO, READ), chips))
+    while port.plan:
+        command, address = next(turns)
+        try:
+            board.wake(address)
+            reply = board.talk(address, command)
+            board.idle(address)
+        except (TransportError, ProtocolError):
+            continue
+        assert reply == reply_of(chips[address], command)
+    for command, address in itertools.islice(turns, 4):
+        try:
+            board.wake(address)
+        except AtcaProvError:
+            board.wake(address)
+        assert board.talk(address, command) == reply_of(chips[address], command)
+        board.sleep(address)
+        # Noise may hide an atomic mode at first, and what nobody knows of can't be left.
+        assert profile is AT90USB or chips[address].power is Power.ASLEEP
+
+
+def test_a_board_that_babbles_answers_without_order() -> None:
+    class Babbling(DirectPort):
+        def send(self, message: bytes) -> None:
+            super().send(message)
+            self.lines = [b"00()"] * 3
+
+    board = KitBoard(Babbling(Interpreter(EmulatedBus(), PARSER3)))
+    with pytest.raises(ProtocolError):
+        board.wake(0xC0)
+    with pytest.raises(TransportError, match="without order"):
+        board.wake(0xC0)
+
+
+def test_silence_is_told_in_the_time_that_was_waited() -> None:
+    port = LossyPort(Interpreter(EmulatedBus(), PARSER3), ["lost"] * 9)
+    with pytest.raises(TransportError, match=r"within 2\.1 s"):
+        KitBoard(port).greet()
