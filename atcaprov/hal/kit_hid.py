@@ -20,7 +20,7 @@ from atcaprov.hal.discovery import find_one
 from atcaprov.hal.kit import KitHal, open_kit
 from atcaprov.hal.line_port import Limits, LinePort, gone, missing, no_access, not_there, silent, wrong_kind
 from atcaprov.hal.usb_ids import HID
-from atcaprov.hal.usb_sysfs import is_hidraw, libusb_node, usb_interface_of_hid
+from atcaprov.hal.usb_sysfs import is_hidraw, libusb_node, plugged_name_of_hid
 from atcaprov.kit.framing import REPORT_ID, REPORT_SIZE, ReportBuffer, to_reports
 
 SCHEME: Final = "kit-hid"
@@ -60,8 +60,7 @@ class HidPort(LinePort):
     def __init__(self, path: str, module: Any) -> None:
         self.url = f"{SCHEME}://{path}"
         self._buffer = ReportBuffer()
-        interface = usb_interface_of_hid(path)
-        self._lock = BusLock(f"USB port {interface}" if interface else path)  # the same through hidraw and libusb
+        self._lock = BusLock(plugged_name_of_hid(path) or path)
         self._lock.acquire()
         try:
             self._device = _open(path, module)

@@ -25,18 +25,21 @@ def usb_path_of_hid(path: str, sysfs: Path = SYSFS) -> str:
     return match[1] if match else usb_path_of(_hidraw_entry(path, sysfs))
 
 
-def usb_interface_of_hid(path: str, sysfs: Path = SYSFS) -> str:
-    """Return the USB interface of a HID device, such as `1-2.3:1.0`, the same for both ways to it; empty if unknown."""
-    return path if _LIBUSB_PATH.fullmatch(path) else _name_above(_hidraw_entry(path, sysfs), "bInterfaceNumber")
+def plugged_name_of_hid(path: str, sysfs: Path = SYSFS) -> str:
+    """Return what names a HID device as long as it is plugged in, the same through hidraw and libusb; empty if unknown.
+
+    It is the USB interface and the number that the kernel gives to a device each time it is plugged in: a program that
+    still holds the device of before holds another one.
+    """
+    interface = path if _LIBUSB_PATH.fullmatch(path) else _name_above(_hidraw_entry(path, sysfs), "bInterfaceNumber")
+    number = _number(sysfs, interface, "devnum")
+    return "" if number is None else f"USB port {interface}, device {number}"
 
 
 def libusb_node(path: str, sysfs: Path = SYSFS) -> str:
     """Return the device file that libusb opens for hidapi's path of a device; empty if it is not known."""
-    match = _LIBUSB_PATH.fullmatch(path)
-    device = sysfs / "bus" / "usb" / "devices" / (match[1] if match else "-")
-    try:
-        bus, number = (int((device / name).read_text(encoding="ascii")) for name in ("busnum", "devnum"))
-    except (OSError, ValueError):
+    bus, number = _number(sysfs, path, "busnum"), _number(sysfs, path, "devnum")
+    if bus is None or number is None:
         return ""
     node = _USB_NODES / f"{bus:03}" / f"{number:03}"
     return str(node) if node.exists() else ""
@@ -50,6 +53,17 @@ def is_hidraw(path: str, sysfs: Path = SYSFS) -> bool:
     devices = sysfs / "dev" / "char"
     subsystem = devices / f"{os.major(found.st_rdev)}:{os.minor(found.st_rdev)}" / "subsystem"
     return subsystem.resolve().name == "hidraw" or not devices.is_dir()
+
+
+def _number(sysfs: Path, interface: str, name: str) -> int | None:
+    """Return a number that /sys tells of the device to which a USB interface belongs."""
+    match = _LIBUSB_PATH.fullmatch(interface)
+    if match is None:
+        return None
+    try:
+        return int((sysfs / "bus" / "usb" / "devices" / match[1] / name).read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return None
 
 
 def _hidraw_entry(path: str, sysfs: Path) -> Path:

@@ -78,13 +78,14 @@ def test_a_file_that_is_no_such_port_is_no_busy_one(scheme: str, kind: str, path
 
 
 def test_a_kit_has_one_lock_through_hidraw_and_libusb(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kit_hid, "usb_interface_of_hid", lambda path: "9-8.7:1.0")
-    board = kit_board(Chip())
-    hid = FakeHid({"9-8.7:1.0": board, "/hid/raw3": board})
-    first = HidPort("/hid/raw3", hid)
+    numbers = {"/dev/hidraw3": 42, "/dev/hidraw4": 43, "9-8.7:1.0": 42}
+    monkeypatch.setattr(kit_hid, "plugged_name_of_hid", lambda path: f"USB port 9-8.7:1.0, device {numbers[path]}")
+    hid = FakeHid(dict.fromkeys(numbers, kit_board(Chip())))
+    first = HidPort("/dev/hidraw3", hid)
     with pytest.raises(TransportError, match=r"USB port 9-8\.7:1\.0") as refused:
         HidPort("9-8.7:1.0", hid)
     assert refused.value.code == Code.DEVICE_BUSY
+    HidPort("/dev/hidraw4", hid).close()  # plugged in again, and the old device is still held
     first.close()
     HidPort("9-8.7:1.0", hid).close()
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from atcaprov.hal import usb_sysfs
-from atcaprov.hal.usb_sysfs import is_hidraw, libusb_node, usb_interface_of_hid, usb_path_of_hid
+from atcaprov.hal.usb_sysfs import is_hidraw, libusb_node, plugged_name_of_hid, usb_path_of_hid
 
 
 @pytest.fixture
@@ -30,12 +30,17 @@ def sysfs(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("path", ["/dev/hidraw4", "1-2.3:1.0"])
 def test_both_ways_to_a_kit_have_one_usb_port(sysfs: Path, path: str) -> None:
     assert usb_path_of_hid(path, sysfs) == "1-2.3"
-    assert usb_interface_of_hid(path, sysfs) == "1-2.3:1.0"
+    assert plugged_name_of_hid(path, sysfs) == "USB port 1-2.3:1.0, device 42"
+
+
+def test_a_device_that_is_plugged_in_again_is_another(sysfs: Path) -> None:
+    (sysfs / "bus" / "usb" / "devices" / "1-2.3" / "devnum").write_text("43\n")
+    assert plugged_name_of_hid("1-2.3:1.0", sysfs) == "USB port 1-2.3:1.0, device 43"
 
 
 @pytest.mark.parametrize("path", ["/dev/hidraw5", "/hid/other", "DevSrvsID:4294969133", ""])
 def test_what_is_not_in_sysfs_has_none(sysfs: Path, path: str) -> None:
-    assert usb_path_of_hid(path, sysfs) == usb_interface_of_hid(path, sysfs) == libusb_node(path, sysfs) == ""
+    assert usb_path_of_hid(path, sysfs) == plugged_name_of_hid(path, sysfs) == libusb_node(path, sysfs) == ""
 
 
 def test_the_file_that_libusb_opens(sysfs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
