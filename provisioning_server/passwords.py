@@ -68,21 +68,33 @@ async def unlock(signer: Signer, tries: PasswordTries, log: PromptLog, beside: I
     log.info(f"{name} requires password.")
     passwords = tries.for_signer(signer, beside)
     for password in passwords:
-        tries.begun(signer, password)
-        try:
-            fits = await _fits(signer, password)
-        except (UsageError, CertificateError):
-            tries.not_refused(signer, password)
-            raise
-        except TransportError:
-            tries.broke_off(signer, password)
-            raise
-        if fits:
-            tries.accepted(signer, password)
+        if await _opens(signer, password, tries):
             log.info(f"{name} password accepted, ready.")
             return
+    _say_why_it_waits(signer, tries, log, refused=bool(passwords))
+
+
+async def _opens(signer: Signer, password: bytes, tries: PasswordTries) -> bool:
+    """Try a given password, and take note of what came of it."""
+    tries.begun(signer, password)
+    try:
+        fits = await _fits(signer, password)
+    except (UsageError, CertificateError):
+        tries.not_refused(signer, password)
+        raise
+    except TransportError:
+        tries.broke_off(signer, password)
+        raise
+    if fits:
+        tries.accepted(signer, password)
+    else:
         tries.refused(signer, password)
-    if passwords:
+    return fits
+
+
+def _say_why_it_waits(signer: Signer, tries: PasswordTries, log: PromptLog, *, refused: bool) -> None:
+    name = label(signer.serial, signer.name)
+    if refused:
         log.warning(f"{name} does not take the password that was given. It is not tried again.")
     elif tries.tried(signer):
         log.warning(
