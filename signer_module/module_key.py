@@ -126,7 +126,7 @@ class ModuleKey:
                 self.lock()
                 raise ProtocolError(
                     "The module's signature does not verify under its public key.",
-                    advice="Take the module out of use.",
+                    advice="If no other program used it at the same time, take the module out of use.",
                     code=Code.BAD_PACKET,
                 )
             return signature
