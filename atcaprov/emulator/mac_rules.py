@@ -32,3 +32,9 @@ def require_nonce_for(core: Core, slot: Slot, p1: int) -> None:
     fit = not core.temp_key.from_input if used else not core.switches.req_random_needs_temp_key
     if not fit:
         raise denied("the challenge must be a random nonce in TempKey", slot=slot.number, bit="KeyConfig.ReqRandom")
+
+
+def require_output_of_temp_key(core: Core) -> None:
+    """Refuse a TempKey made with a key for verification only where the answer would show it, if the chip is set so."""
+    if core.temp_key.no_mac and core.switches.no_mac_stops_outputs:
+        raise denied("TempKey was made with a key for verification only", bit="SlotConfig.NoMac")

@@ -99,6 +99,26 @@ def test_a_guess_is_confirmed_only_by_asking_the_chip(module: ModuleSigner) -> N
     assert visit.confirmed(module.secrets_of(b"wrong").authorization) == set()
 
 
+def test_where_no_mac_stops_more_than_documented_a_visit_gives_nothing_at_all(module: ModuleSigner) -> None:
+    hal = hal_of(module)
+    chip = hal.chip.chip  # type: ignore[attr-defined]
+    chip.core.switches = Switches(no_mac_stops_outputs=True)
+    for opcode, p1, p2, data in (
+        (Opcode.NONCE, 0, 0x8000, NUM_IN),
+        (Opcode.AES, 0, 0xFFFF, bytes(16)),
+        (Opcode.SHA, 0x04, 0xFFFF, b""),
+    ):
+        replug(hal)
+        chip.wake()
+        assert send(chip, Opcode.NONCE, 0, 0, NUM_IN).body
+        assert send(chip, Opcode.GEN_DIG, 2, 1, bytes((Opcode.GEN_DIG, 2, 1, 0))).status == 0
+        assert send(chip, opcode, p1, p2, data).status == 0x0F
+        assert "NoMac" in str(chip.last_refusal)
+    replug(hal)
+    module.unlock(PASSWORD)
+    assert verify_digest(module.public_key, DIGEST, module.sign(DIGEST))
+
+
 def test_no_kdf_with_the_keys_of_a_password(module: ModuleSigner) -> None:
     hal = hal_of(module)
     replug(hal)

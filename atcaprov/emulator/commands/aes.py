@@ -10,6 +10,7 @@ from atcaprov.emulator.aes import BLOCK, decrypt, encrypt, multiply, require_aes
 from atcaprov.emulator.command import Command, require_length, require_slot_number
 from atcaprov.emulator.core import Core
 from atcaprov.emulator.key_use import count_use, require_key_type, require_open_use, require_symmetric, require_usable
+from atcaprov.emulator.mac_rules import require_output_of_temp_key
 from atcaprov.emulator.refusal import denied, illegal
 
 _MODE: Final = 0x07
@@ -44,6 +45,7 @@ def _temp_key(core: Core, start: int) -> bytes:
     temp_key = core.temp_key
     if not temp_key.valid or (start >= 32 and not temp_key.is_64):
         raise denied("TempKey is not valid, or too short for the key block")
+    require_output_of_temp_key(core)
     return temp_key.value[start : start + BLOCK]
 
 

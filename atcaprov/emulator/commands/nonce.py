@@ -8,6 +8,7 @@ from typing import Final
 from atcaprov.chip.commands import Opcode
 from atcaprov.emulator.command import SUCCESS, Command, require_length, require_p2
 from atcaprov.emulator.core import Core
+from atcaprov.emulator.mac_rules import require_output_of_temp_key
 from atcaprov.emulator.refusal import denied, illegal
 
 _MODE: Final = 0x03
@@ -56,6 +57,8 @@ def _random(core: Core, p1: int, num_in: bytes, *, from_temp_key: bool) -> bytes
     temp_key = core.temp_key
     if from_temp_key and not temp_key.valid:
         raise denied("TempKey is not valid")
+    if from_temp_key:
+        require_output_of_temp_key(core)
     first = temp_key.key if from_temp_key else core.random_bytes(32)
     # A TempKey that came from the input stays one: otherwise ReqRandom could be talked round.
     from_input = from_temp_key and temp_key.from_input
