@@ -39,7 +39,7 @@ EXIT_SOME_FAILED: Final = 1
 
 @click.group(
     invoke_without_command=True,
-    context_settings={"help_option_names": ["--help"], "auto_envvar_prefix": "PROVISIONING_CLIENT"},
+    context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "PROVISIONING_CLIENT"},
 )
 @click.option(
     "--certinfo",
@@ -54,11 +54,13 @@ EXIT_SOME_FAILED: Final = 1
     "--config",
     metavar="FILENAME",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Configuration zone of the ATECC608A, 128 bytes as hex text; the first 16 are ignored. Without it a default"
-    " configuration is used.",
+    help="Configuration zone of the ATECC608A: 128 bytes as hex text, of which the first 16 are ignored, or named"
+    " fields in a .toml file. Without it a default configuration is used.",
 )
 @click.option("--host", metavar="NAME/IP", default=DEFAULT_HOST, show_default=True, help="Provisioning Server.")
-@click.option("--port", metavar="NUM", default=DEFAULT_PORT, show_default=True, type=click.IntRange(1, 65535))
+@click.option(
+    "--port", metavar="NUM", default=DEFAULT_PORT, show_default=True, type=click.IntRange(1, 65535), help="Its port."
+)
 @click.option(
     "--device",
     "devices",
@@ -93,6 +95,7 @@ EXIT_SOME_FAILED: Final = 1
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write down what goes to the chip and comes back, without secrets; further boards get NAME-2, NAME-3 ...",
 )
+@click.version_option(package_name="atcaprov")
 @click.pass_context
 def command(
     context: click.Context,

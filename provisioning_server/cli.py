@@ -34,7 +34,14 @@ def default_data() -> Path:
     return platformdirs.user_data_path("atcaprov") / "provisioning-server"
 
 
-@click.command(context_settings={"auto_envvar_prefix": "PROVISIONING_SERVER", "show_default": True})
+@click.command(
+    context_settings={
+        "help_option_names": ["-h", "--help"],
+        "auto_envvar_prefix": "PROVISIONING_SERVER",
+        "show_default": True,
+    }
+)
+@click.version_option(package_name="atcaprov")
 @click.option(
     "--signer", "signers", metavar="DIR", multiple=True, type=click.Path(path_type=Path),
     help="Folder of a signer, with key.pem or with pkcs11.toml for a key in an HSM. Repeat it for several signers.",

@@ -43,7 +43,7 @@ cli.add_command(password_commands.password_group)
 @cli.command("description")
 @click.argument("role", type=click.Choice(["root", "signer", "device"]))
 def description_command(role: str) -> None:
-    """Print a default description, to start an own one from."""
+    """Print a default description. Start your own from it."""
     click.echo(default_text("root" if role == "root" else "signer" if role == "signer" else "device"), nl=False)
 
 

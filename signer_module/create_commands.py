@@ -39,7 +39,7 @@ def root_create(
     order_options: OrderOptions,
     source: PasswordSource,
 ) -> None:
-    """Create a root: a key and a self-signed certificate, in a new folder or with the key on a module."""
+    """Create a root. That is a key and a self-signed certificate, in a new folder or with the key on a module."""
     described = cli_inputs.description("root", description_path)
     if device is not None:
         _root_on_module(device, out, described, order_options, source, register_lost)
@@ -84,7 +84,14 @@ def _root_on_module(
 @signer_options
 @hsm_options
 @click.option("--key", "key_path", type=FILE, help="Use this P-256 key instead of a new one; on files only.")
-@click.option("--index", type=click.IntRange(0, 999), default=0, help="N of atcaprov_cert_info_N.c (0).")
+@click.option(
+    "--index",
+    metavar="N",
+    type=click.IntRange(0, 999),
+    default=0,
+    show_default=True,
+    help="N of atcaprov_cert_info_N.c.",
+)
 @order_options
 @password_options("key-", new=False, whose="the given key's")
 @password_options("root-", new=False, whose="the root's")
@@ -103,7 +110,7 @@ def signer_create(
     root_source: PasswordSource,
     key_source: PasswordSource,
 ) -> None:
-    """Create a signer that the root certifies: in a new folder, or on a module."""
+    """Create a signer that a root certifies. Its key is in a new folder, on a module, or in an HSM."""
     if (out is None) == (device is None):
         raise UsageError("A signer is made either on files or on a module.", advice="Give --out or --device.")
     if device is not None and key_path is not None:

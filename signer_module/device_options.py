@@ -19,7 +19,9 @@ from signer_module.passwords import PasswordSource
 
 _CONSENT: Final = "yes"
 
-device_option = click.option("--device", "device", metavar="URL", help="Device URL of the module, for example i2c://1.")
+device_option = click.option(
+    "--device", "device", metavar="URL", help="Device URL of the module, such as i2c://1/0x60."
+)
 needed_device = click.option("--device", "device", metavar="URL", required=True, help="Device URL of the module.")
 
 
@@ -74,6 +76,7 @@ order_options = option_group(
         ),
         "scrypt_cost": click.option(
             "--scrypt-cost",
+            metavar="N",
             type=click.IntRange(LEAST_COST, MOST_COST),
             default=COST,
             show_default=True,

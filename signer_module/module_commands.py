@@ -22,12 +22,19 @@ from signer_module.signer_folder import SignerFolder
 @click.option("--signer", "signer_path", type=FOLDER, help="Folder of the signer.")
 @device_option
 @click.option("--out", type=FOLDER, required=True, help="New folder for the export.")
-@click.option("--index", type=click.IntRange(0, 999), default=0, help="N of atcaprov_cert_info_N.c (0).")
+@click.option(
+    "--index",
+    metavar="N",
+    type=click.IntRange(0, 999),
+    default=0,
+    show_default=True,
+    help="N of atcaprov_cert_info_N.c.",
+)
 @chain_option("Certificates above an outside CA that issued the signer; written to chain.pem. May be repeated.")
 def export_command(
     signer_path: Path | None, device: str | None, out: Path, index: int, chain_paths: tuple[Path, ...]
 ) -> None:
-    """Export certificates, the cert info file and the definitions as C and JSON; no private key."""
+    """Export what clients and products need. Certificates, cert info file, definitions as C and JSON; no secret."""
     if (signer_path is None) == (device is None):
         raise UsageError("Which signer?", advice="Give --signer for a folder, or --device for a module.")
     if signer_path is not None:
@@ -62,7 +69,7 @@ def info_command(folder: Path | None, device: str | None, as_json: bool) -> None
 @click.option("--public-only", is_flag=True, help="Check what is public, not the key: no password is needed.")
 @password_options(new=False, whose="the key's")
 def verify_command(folder: Path | None, device: str | None, public_only: bool, source: PasswordSource) -> None:
-    """Check a folder or a module: locks, certificates, and that the key belongs to them."""
+    """Check a folder or a module. Locks, certificates, and that the key belongs to them."""
     require_one(folder, device)
     if folder is not None:
         opened = open_folder(folder)
@@ -97,7 +104,7 @@ def _prove(module: AnyModule, source: PasswordSource) -> None:
 @click.option("--out", type=FOLDER, required=True, help="New folder for the backup.")
 @chain_option("Certificates above an outside CA that issued the signer; written to chain.pem. May be repeated.")
 def backup_command(device: str, out: Path, chain_paths: tuple[Path, ...]) -> None:
-    """Copy all that can be read of a module into a folder; the private key can't be."""
+    """Copy the public parts of a module to a folder. The private key can't be copied."""
     with open_module(device) as module:
         chain = chain_above(module, chain_paths) if isinstance(module, ModuleSigner) else ()
         for name in write_backup(module, out, chain):

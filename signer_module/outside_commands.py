@@ -50,7 +50,7 @@ def signer_request(
     order_options: OrderOptions,
     source: PasswordSource,
 ) -> None:
-    """Make a signer's key, in a chip or an HSM, and a request for the CA that will certify it."""
+    """Begin a signer for an outside CA. Its key is made in a chip or an HSM, and a request that the CA certifies."""
     chosen = cli_inputs.parse_signer_id(signer_id)
     assert chosen is not None
     description = cli_inputs.description("signer", signer_description)
@@ -124,7 +124,7 @@ def signer_import(
     order_options: OrderOptions,
     source: PasswordSource,
 ) -> None:
-    """Finish a signer that was begun by a request, with the certificate that the CA made of it."""
+    """Finish a signer that a request began. It gets the certificate that the CA made of the request."""
     descriptions = cli_inputs.descriptions(signer_description, device_description)
     _require_one_place(device, hsm, source)
     if out is not None and hsm is None:

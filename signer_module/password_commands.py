@@ -19,7 +19,7 @@ _folder = click.argument("folder", type=FOLDER, required=False)
 
 @click.group("password")
 def password_group() -> None:
-    """The password of a key: a module's chip asks for it, a folder's key is encrypted under it."""
+    """Set, change or check the password of a key. A module's chip asks for it, a folder's key is encrypted under it."""
 
 
 @password_group.command("set")

@@ -57,7 +57,7 @@ def _length_option(function: Callable[..., Any]) -> Callable[..., Any]:
 
 @click.group("config")
 def group() -> None:
-    """Configuration zones: 128 bytes that decide for ever what a chip can do.
+    """Explain, check, convert configuration zones. Their 128 bytes decide for ever what a chip can do.
 
     FILE is hex text as provisioning-client --config reads it, or named fields if its name ends in .toml.
     """
@@ -69,7 +69,7 @@ def group() -> None:
 @_length_option
 @click.option("--hex", "as_hex", is_flag=True, help="Print the bytes as a hex file instead of words.")
 def show(file: Path | None, part: str, accept_112: bool, as_hex: bool) -> None:
-    """Explain every field and every slot of FILE; without FILE, of the default product configuration."""
+    """Explain every field and every slot of FILE. Without FILE, of the default product configuration."""
     zone = ConfigZone(DEFAULT_608A) if file is None else read_zone_file(file, accept_112=accept_112).zone
     if as_hex:
         from atcaprov.config_zone.hex_file import format_hex
@@ -97,6 +97,7 @@ def _show_words(zone: ConfigZone, part: Part) -> None:
 @_length_option
 @click.option(
     "--device-key-slot",
+    metavar="SLOT",
     type=click.IntRange(0, SLOT_COUNT - 1),
     default=DEFAULT_DEVICE_KEY_SLOT,
     show_default=True,
@@ -115,7 +116,7 @@ def _show_words(zone: ConfigZone, part: Part) -> None:
     "--allow", type=click.Choice([allow.value for allow in Allow]), multiple=True, help="A setting that is wanted."
 )
 def check(file: Path, part: str, accept_112: bool, allow: tuple[str, ...], **slots: Any) -> None:
-    """Say what in FILE would harm a chip, and what is remarkable; try it on a software chip.
+    """Say what in FILE would harm a chip. What is remarkable is said too; a software chip tries it.
 
     Exit code 2 if there is an error; warnings and infos do not count.
     """
@@ -158,7 +159,7 @@ def _conclude(file: Path, findings: list[Finding]) -> None:
 @_length_option
 @click.option("--exit-code", is_flag=True, help="Exit with 1 if the zones differ.")
 def diff(before: Path, after: Path, part: str, accept_112: bool, exit_code: bool) -> int:
-    """Say in words how the zones of two files differ; bytes 0-15 and 86-87 do not count."""
+    """Say how the zones of two files differ. Bytes 0-15 and 86-87 do not count."""
     from atcaprov.config_zone.diff import diff as differences
 
     first, second = (read_zone_file(file, accept_112=accept_112).zone for file in (before, after))
@@ -176,7 +177,7 @@ def diff(before: Path, after: Path, part: str, accept_112: bool, exit_code: bool
 @click.argument("file", type=_FILE)
 @_length_option
 def convert(file: Path, accept_112: bool) -> None:
-    """Print the ATECC508A table in FILE as a hex file that is safe on a 608, by the rule of Microchip AN3539.
+    """Make an ATECC508A table safe for a 608. It is printed as a hex file; the rule is Microchip's AN3539.
 
     Bits whose meaning changed stay: check the result.
     """

@@ -48,7 +48,9 @@ def group() -> None:
 @click.option("--pty", type=_FILE, metavar="PATH", help="Kit protocol at a pseudo-terminal; PATH becomes a link to it.")
 @click.option("--bind", default=LOOPBACK, show_default=True, metavar="ADDRESS", help="Address of the TCP ports.")
 @click.option("--image", default=BLANK, show_default=True, metavar="NAME", help="What new chips are.")
-@click.option("--chips", default=1, show_default=True, type=click.IntRange(1, MOST_CHIPS), help="How many chips.")
+@click.option(
+    "--chips", default=1, show_default=True, metavar="NUM", type=click.IntRange(1, MOST_CHIPS), help="How many chips."
+)
 @click.option("--state", type=_FILE, metavar="FILE", help="Keep the chip in FILE, the second in FILE-2 and so on.")
 @click.option(
     "--clock", default="virtual", show_default=True, metavar="real|virtual|SCALE", help="How fast the chips are."
@@ -79,7 +81,9 @@ def serve(image: str, chips: int, state: Path | None, clock: str, faults: Path |
 @click.argument("device")
 @click.argument("file", type=_FILE)
 def record(device: str, file: Path) -> None:
-    """Ask the chip at DEVICE what is harmless to ask, and record every byte in FILE.
+    """Record in FILE what the chip at DEVICE answers.
+
+    It is asked what is harmless to ask; every byte is recorded.
 
     Nothing is written, locked, counted or used up. FILE is for replay; it also holds what the chip gave in clear.
     """
@@ -99,7 +103,9 @@ def record(device: str, file: Path) -> None:
 @click.option("--state", type=_FILE, metavar="FILE", help="Begin with the chip in this state file; it stays as it is.")
 @click.option("--unmasked", is_flag=True, help="Show bytes that could belong to a secret, too.")
 def replay_file(file: Path, image: str, state: Path | None, unmasked: bool) -> int:
-    """Play FILE, a recording or a trace, against a software chip and print the first difference.
+    """Play a recording or a trace to a software chip.
+
+    The first difference is printed.
 
     Exit code 1 if there is one.
     """
@@ -121,7 +127,7 @@ def replay_file(file: Path, image: str, state: Path | None, unmasked: bool) -> i
 @click.argument("after", type=_FILE)
 @click.option("--exit-code", is_flag=True, help="Exit with 1 if the chips differ.")
 def diff(before: Path, after: Path, exit_code: bool) -> int:
-    """Say in words what changed between two chip files; contents of slots are named by place only."""
+    """Say what changed between two chip files. Contents of slots are named by place only."""
     changes = explain_changes(_load(before).image(), _load(after).image())
     for line in changes or ["The chips are the same."]:
         click.echo(line)

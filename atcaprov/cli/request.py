@@ -21,11 +21,16 @@ _FILE: Final = click.Path(dir_okay=False, path_type=Path)
 
 @click.command("request")
 @click.option("--device", "url", metavar="URL", required=True, help="Device URL of the chip.")
-@click.option("--slot", type=click.IntRange(0, SLOT_COUNT - 1), help="Slot of the key; without it the description's.")
+@click.option(
+    "--slot",
+    metavar="SLOT",
+    type=click.IntRange(0, SLOT_COUNT - 1),
+    help="Slot of the key; without it the description's.",
+)
 @click.option("--description", "path", type=_FILE, help="TOML description of the certificate; without it the default.")
 @click.option("--out", type=_FILE, required=True, help="New file for the request (PEM).")
 def group(url: str, slot: int | None, path: Path | None, out: Path) -> None:
-    """Write a certificate request that a chip signs with its key; the chip is not changed."""
+    """Write a request that a chip signs. The chip is not changed."""
     description = _description(path)
     assert description.slots is not None
     number = slot if slot is not None else description.slots.private_key
