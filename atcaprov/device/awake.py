@@ -43,8 +43,11 @@ class AwakeChip:
         """Its volatile memory may hold what a later command needs."""
         self._woken_at = 0.0
         self._busy = 0.0
+        """Seconds that its commands since then take at most: virtual chips need less, real ones no more."""
         self._fresh = False
+        """It was woken, and no command has been sent since."""
         self._tired = False
+        """It has refused a command because its watchdog's time was too short for it."""
 
     def begin_burst(self) -> None:
         """Leave the chip awake between commands until `end_burst`; bursts may lie in one another."""

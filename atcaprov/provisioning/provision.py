@@ -63,19 +63,21 @@ class Provisioner:
         Raises:
             ServerRejected, TransportError, ProtocolError, CertificateError, ProvisioningError: as `ask_for_offer`.
         """
+        self._asked_offer()
+
+    def _asked_offer(self) -> SignerOffer:
         self._offer = ask_for_offer(self._functions, self._cert_info, self._profile)
+        return self._offer
 
     def provision(self, device: Device) -> Provisioned:
         """Take one chip through the stages; a chip that was cut in an earlier run goes on where it stands.
 
         Raises:
-            AtcaProvError: the stage that failed was told by `notify`; the error says what becomes of the board. What
-                the user functions raise leaves as itself.
+            AtcaProvError: it says what becomes of the board. `notify` has told the stage that failed, if one had begun:
+                before the first, the chip and what the server knows of it are looked at. What the user functions raise
+                leaves as itself.
         """
-        if self._offer is None:
-            self.prepare()
-        offer = self._offer
-        assert offer is not None
+        offer = self._offer or self._asked_offer()
         with device.burst():
             try:
                 return self._run(device, offer)
