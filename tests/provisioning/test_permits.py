@@ -1,0 +1,94 @@
+"""What may change a chip: each stage its own acts, and nothing between the stages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from atcaprov.device.device import Device
+from atcaprov.device.guard import Act, act_of
+from atcaprov.emulator.chip import Chip
+from atcaprov.errors import Code, UsageError
+from atcaprov.hal.emulated import EmulatedHal
+from atcaprov.provisioning.profile import Profile
+from atcaprov.provisioning.provision import Provisioner
+from atcaprov.provisioning.stages import ACTS, Stage, StageStatus
+from tests.support.in_memory_server import Authority, InMemory
+
+DURING: dict[Stage, set[Act]] = {
+    Stage.CONFIG_WRITE: {Act.WRITE_CONFIG},
+    Stage.CONFIG_LOCK: {Act.LOCK_CONFIG},
+    Stage.GEN_KEY: {Act.CREATE_KEY},
+    Stage.CERTS_WRITE: {Act.WRITE_DATA},
+    Stage.DATA_LOCK: {Act.LOCK_DATA},
+    Stage.SLOTS_LOCK: {Act.LOCK_SLOT},
+}
+
+
+class Watched(InMemory):
+    """Knows the stage under way, and does something when a stage has begun or ended."""
+
+    def __init__(self, authority: Authority) -> None:
+        super().__init__(authority)
+        self.stage: Stage | None = None
+        self.told: Callable[[Stage, StageStatus], None] = lambda stage, status: None
+
+    def notify(self, stage: Stage, status: StageStatus) -> None:
+        self.stage = stage if status is StageStatus.START else None
+        self.told(stage, status)
+
+
+class WatchedHal(EmulatedHal):
+    """Keeps each act that reaches the chip, with the stage that was under way."""
+
+    def __init__(self, functions: Watched) -> None:
+        super().__init__(Chip(), "emulator:")
+        self.acts: set[tuple[Stage | None, Act]] = set()
+        self._functions = functions
+
+    def exchange(self, packet: bytes) -> bytes:
+        act = act_of(packet)
+        if act is not None:
+            self.acts.add((self._functions.stage, act))
+        return super().exchange(packet)
+
+
+@pytest.fixture(scope="module")
+def authority() -> Authority:
+    return Authority()
+
+
+def test_each_stage_changes_the_chip_in_its_own_way_only(authority: Authority) -> None:
+    functions = Watched(authority)
+    hal = WatchedHal(functions)
+    with Device(hal) as device:
+        Provisioner(Profile(slots_to_lock=(13,)), authority.cert_info, functions).provision(device)
+    assert hal.acts == {(stage, act) for stage, acts in DURING.items() for act in acts}
+    assert all(acts <= set(ACTS[stage]) for stage, acts in DURING.items())
+
+
+@pytest.mark.parametrize("stage", Stage)
+@pytest.mark.parametrize("status", [StageStatus.START, StageStatus.DONE])
+def test_what_is_told_of_a_stage_may_not_change_the_chip(
+    authority: Authority, stage: Stage, status: StageStatus
+) -> None:
+    functions = Watched(authority)
+    refused: list[str] = []
+    with Device(EmulatedHal(Chip(), "emulator:")) as device:
+
+        def lock_at(at: Stage, how: StageStatus) -> None:
+            if (at, how) != (stage, status):
+                return
+            for act in (
+                lambda: device.lock_slot(13),
+                lambda: device.gen_key(2),
+                lambda: device.write_config(5, bytes(4)),
+            ):
+                with pytest.raises(UsageError) as held_back:
+                    act()
+                refused.append(held_back.value.code)
+
+        functions.told = lock_at
+        Provisioner(Profile(slots_to_lock=(14,)), authority.cert_info, functions).provision(device)
+    assert refused == [Code.READ_ONLY] * 3
