@@ -18,6 +18,7 @@ from tests.support.faulty_board import Fault
 
 PATIENCE_SECONDS: Final = 90.0
 """A plug takes one second on a quiet machine."""
+_SETTLE_TRIES: Final = 5
 _POLL_SECONDS: Final = 0.02
 _USB_DEVICES: Final = Path("/sys/bus/usb/devices")
 _NODES: Final = {Kind.HID: "hidraw/hidraw*", Kind.CDC: "tty/tty*", Kind.I2C: "i2c-[0-9]*"}
@@ -196,4 +197,10 @@ def _wait_for(look: Callable[[], _Found | None], what: str) -> _Found:
 
 
 def _settle() -> None:
-    subprocess.run(("udevadm", "settle", f"--timeout={PATIENCE_SECONDS:.0f}"), check=True)
+    """Wait until udev has dealt with all events; a busy udevd may drop who asks it, with 'Broken pipe'."""
+    command = ("udevadm", "settle", f"--timeout={PATIENCE_SECONDS:.0f}")
+    for _ in range(_SETTLE_TRIES):
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode == 0:
+            return
+    raise BenchError(f"udevadm settle: {done.stderr.strip() or 'udev does not come to rest'}")

@@ -153,10 +153,12 @@ def server_environment() -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def server_program(*options: object, patience: float = PATIENCE, **popen: Any) -> Iterator[ServerProgram]:
-    """Start the program with options, on port 0; it is killed at the end if it still runs."""
+def server_program(
+    *options: object, start: Sequence[str] = (sys.executable, "-m"), patience: float = PATIENCE, **popen: Any
+) -> Iterator[ServerProgram]:
+    """Start the program with options, on port 0; it is killed at the end if it still runs. `start` runs a package."""
     process = subprocess.Popen(
-        server_command("--port", 0, *options),
+        [*start, "provisioning_server", "--port", "0", *map(str, options)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

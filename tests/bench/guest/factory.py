@@ -20,7 +20,7 @@ from atcaprov.provisioning.profile import Profile
 from atcaprov.provisioning.provision import Provisioned, Provisioner
 from atcaprov.provisioning.stages import Stage, StageStatus
 from atcaprov.provisioning.tcp_client import TcpClient
-from tests.bench.guest.signer_modules import QUOTA, ModuleMaker, password_descriptor, run_tool
+from tests.bench.guest.signer_modules import CHEAP_PASSWORDS, QUOTA, ModuleMaker, password_descriptor, run_tool
 from tests.bench.machine import PATIENCE
 from tests.bench.plugboard import ChipState, Plugboard
 from tests.bench.ways import Way
@@ -96,7 +96,10 @@ def running_factory(folder: Path, plugboard: Plugboard) -> Iterator[Factory]:
     with (
         password_descriptor() as descriptor,
         server_program(
-            *("--module", url, "--password-fd", descriptor, "--data", data), pass_fds=(descriptor,), patience=PATIENCE
+            *("--module", url, "--password-fd", descriptor, "--data", data),
+            start=CHEAP_PASSWORDS,
+            pass_fds=(descriptor,),
+            patience=PATIENCE,
         ) as server,
     ):
         address = server.address()

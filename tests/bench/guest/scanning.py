@@ -11,7 +11,7 @@ from atcaprov.device.device import Device
 from atcaprov.wire.messages import AnyMessage, CertificatesReply, CertificatesRequest, ErrorReply
 from tests.bench.boards import BoardPlan, Kind
 from tests.bench.guest.factory import Factory
-from tests.bench.guest.signer_modules import ModuleMaker, SignerModule, password_descriptor
+from tests.bench.guest.signer_modules import CHEAP_PASSWORDS, ModuleMaker, SignerModule, password_descriptor
 from tests.bench.machine import PATIENCE
 from tests.bench.plugboard import Node, Plugboard
 from tests.bench.ways import Way
@@ -93,7 +93,10 @@ def scanning_line(folder: Path, plugboard: Plugboard) -> Iterator[ScanningLine]:
         _kit_in_use(plugboard) as url,
         password_descriptor(*serial_numbers) as descriptor,
         server_program(
-            *("--scan", "--password-fd", descriptor, "--data", data), pass_fds=(descriptor,), patience=PATIENCE
+            *("--scan", "--password-fd", descriptor, "--data", data),
+            start=CHEAP_PASSWORDS,
+            pass_fds=(descriptor,),
+            patience=PATIENCE,
         ) as server,
     ):
         factory = Factory(server.address(), cert_info_file, data)

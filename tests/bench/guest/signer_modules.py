@@ -6,6 +6,7 @@ import io
 import os
 import re
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
@@ -14,14 +15,14 @@ from typing import Final
 
 from signer_module import cli
 from tests.bench.boards import BoardPlan, Kind
+from tests.bench.guest.cheap_passwords import CHEAP
 from tests.bench.plugboard import Plugboard
 from tests.bench.ways import Way
-from tests.support.program_runs import program
 
 PASSWORD: Final = b"bench horse battery"
 QUOTA: Final = 500
-_CHEAP: Final = 10
-"""log2 of scrypt's N; the default takes half a minute in here."""
+CHEAP_PASSWORDS: Final = (sys.executable, "-m", "tests.bench.guest.cheap_passwords")
+"""Starts programs whose modules have passwords that are tried quickly."""
 
 
 @contextmanager
@@ -52,7 +53,7 @@ def _run_program(*words: object) -> str:
     """Run `signer-module` as a program, which gets the password by a file descriptor; return what it prints."""
     with password_descriptor() as descriptor:
         done = subprocess.run(
-            [program("signer-module"), *map(str, words), "--password-fd", str(descriptor)],
+            [*CHEAP_PASSWORDS, "signer_module", *map(str, words), "--password-fd", str(descriptor)],
             pass_fds=(descriptor,),
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -85,7 +86,7 @@ class ModuleMaker:
         board = f"signer-{signer_id}"
         self._plugboard.make(BoardPlan(board, Kind.HID))
         url = Way.HIDRAW.url(self._plugboard.plug(board))
-        wanted = ("--signer-id", signer_id, "--quota", QUOTA, "--scrypt-cost", _CHEAP, "--yes")
+        wanted = ("--signer-id", signer_id, "--quota", QUOTA, "--scrypt-cost", CHEAP, "--yes")
         printed = _run_program("signer", "create", "--root", self._root, "--device", url, *wanted)
         found = re.fullmatch(
             rf"Signer module (\w+) created: (.+), signer id {signer_id}, {QUOTA} signatures\.\n", printed
