@@ -47,6 +47,7 @@ def change_password(module: AnyModule, old: bytes, new: bytes) -> bool:
     except UsageError as error:
         if error.code != Code.PASSWORD_WRONG or not _authorizes(module, module.secrets_of(new)):
             raise
+        module.lock()
         return False
     _change(module, module.secrets_of(old), module.secrets_of(new))
     return True
