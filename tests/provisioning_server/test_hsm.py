@@ -74,8 +74,8 @@ def test_two_keys_of_one_token_and_one_of_another(hsm: SoftHsm, pins: Path, tmp_
     pins.write_bytes(b"".join(b"%s=%s\n" % (signer.serial.hex().encode(), PIN) for signer in signers))
     with server_program(*options, "--data", tmp_path / "data", "--password-file", pins) as server:
         address = server.address()
-        for signer in signers:
-            server.wait_for(f"{name(signer)} password accepted, ready.")
+        accepted = {server.wait_for("password accepted, ready.").partition("] ")[2] for _ in signers}
+        assert accepted == {f"{name(signer)} password accepted, ready." for signer in signers}
         with WireClient(address) as wire:
             for number, signer in enumerate(signers, start=1):
                 assert isinstance(wire.ask(request(signer, number)), CertificatesReply)
