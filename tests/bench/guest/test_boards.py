@@ -140,6 +140,16 @@ def test_a_board_belongs_to_one_program_at_a_time(plugboard: Plugboard, way: Way
         assert device.serial_number() == plugboard.serial_number("board")
 
 
+def test_a_board_that_is_held_through_hidraw_is_refused_through_libusb(plugboard: Plugboard) -> None:
+    plugboard.make(BoardPlan("board", Way.HIDRAW.kind))
+    node = plugboard.plug("board")
+    with Device.open(Way.HIDRAW.url(node)) as device:
+        with pytest.raises(TransportError) as refused:  # libusb would take the board from the kernel's driver
+            Device.open(Way.LIBUSB.url(node))
+        assert refused.value.code == Code.DEVICE_BUSY
+        assert device.serial_number() == plugboard.serial_number("board")
+
+
 def test_ctrl_c_ends_a_program_that_waits_for_a_silent_kit(plugboard: Plugboard) -> None:
     plugboard.make(BoardPlan("kit", Way.HIDRAW.kind))
     node = plugboard.plug("kit")
