@@ -14,11 +14,12 @@ from atcaprov.errors import AtcaProvError
 from atcaprov.terminal import Console, Key
 from provisioning_server.authority import Authority
 from provisioning_server.data_folder import DataFolder
-from provisioning_server.given_passwords import GivenPasswords
 from provisioning_server.listener import Listener
-from provisioning_server.password_desk import PasswordDesk
-from provisioning_server.password_tries import PasswordTries
-from provisioning_server.passwords import PasswordPrompt, require_all_ready
+from provisioning_server.passwords.desk import PasswordDesk
+from provisioning_server.passwords.given import GivenPasswords
+from provisioning_server.passwords.prompt import PasswordPrompt
+from provisioning_server.passwords.tries import PasswordTries
+from provisioning_server.passwords.unlocking import require_all_ready
 from provisioning_server.program_log import ProgramLog
 from provisioning_server.records import FileRecords
 from provisioning_server.settings import Settings

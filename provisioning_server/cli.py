@@ -18,8 +18,8 @@ from atcaprov.errors import AtcaProvError, UsageError
 from atcaprov.terminal import open_console
 from provisioning_server.app import Server
 from provisioning_server.data_folder import DataFolder
-from provisioning_server.given_passwords import credentials_folder
-from provisioning_server.passwords import read_passwords
+from provisioning_server.passwords.given import credentials_folder
+from provisioning_server.passwords.reading import read_passwords
 from provisioning_server.program_log import ProgramLog
 from provisioning_server.settings import DEFAULT_BIND, DEFAULT_PORT, Settings
 from provisioning_server.settings_file import settings_option

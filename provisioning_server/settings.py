@@ -8,8 +8,8 @@ from typing import Final
 
 from atcaprov.errors import UsageError
 from atcaprov.hal.registry import require_device_url
-from provisioning_server.given_passwords import GivenPassword
 from provisioning_server.loopback import is_loopback
+from provisioning_server.passwords.given import GivenPassword
 from provisioning_server.web.address import WebAddress
 
 DEFAULT_PORT: Final = 11235

@@ -9,9 +9,10 @@ from datetime import datetime
 from typing import Protocol
 
 from atcaprov.errors import AtcaProvError
-from provisioning_server.password_desk import PasswordDesk
-from provisioning_server.password_tries import PasswordTries
-from provisioning_server.passwords import PasswordPrompt, PromptLog, unlock
+from provisioning_server.passwords.desk import PasswordDesk
+from provisioning_server.passwords.prompt import PasswordPrompt, PromptLog
+from provisioning_server.passwords.tries import PasswordTries
+from provisioning_server.passwords.unlocking import unlock
 from provisioning_server.signers.forewarnings import forewarnings
 from provisioning_server.signers.roster import SignerRoster
 from provisioning_server.signers.signer import Signer, label

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from atcaprov.errors import Code, UsageError
-from provisioning_server.password_desk import PasswordDesk
+from provisioning_server.passwords.desk import PasswordDesk
 from provisioning_server.web.address import WebAddress
 from provisioning_server.web.links import Links
 from provisioning_server.web.views import SignerBoard

@@ -16,7 +16,7 @@ from typing import Final, Protocol
 import uvicorn
 
 from atcaprov.errors import AtcaProvError, Code, TransportError, UsageError
-from provisioning_server.password_desk import PasswordDesk
+from provisioning_server.passwords.desk import PasswordDesk
 from provisioning_server.web.address import WebAddress
 from provisioning_server.web.gate import Gate
 from provisioning_server.web.links import Links

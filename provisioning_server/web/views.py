@@ -10,7 +10,7 @@ from hashlib import sha256
 from typing import Final
 
 from atcaprov.errors import Code
-from provisioning_server.password_desk import PasswordDesk
+from provisioning_server.passwords.desk import PasswordDesk
 from provisioning_server.records import Tally
 from provisioning_server.signers.hsm import HsmSigner
 from provisioning_server.signers.roster import SignerRoster, Standing

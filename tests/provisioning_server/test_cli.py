@@ -19,7 +19,7 @@ from click.testing import CliRunner
 from atcaprov.errors import AtcaProvError, Code, UsageError
 from atcaprov.wire.messages import AnyMessage, CertificatesReply, CertificatesRequest, ErrorReply
 from provisioning_server.cli import command
-from provisioning_server.given_passwords import GivenPassword
+from provisioning_server.passwords.given import GivenPassword
 from provisioning_server.settings import Settings
 from signer_module.signer_folder import SignerFolder
 from tests.support.programs_in_process import run_in_process

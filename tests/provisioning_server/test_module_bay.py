@@ -16,8 +16,8 @@ from atcaprov.hal.discovery import PluggedKit
 from atcaprov.terminal import Key, KeyPress
 from atcaprov.wire.messages import ErrorReply
 from provisioning_server import refusals
-from provisioning_server.given_passwords import GivenPasswords, password_lines
-from provisioning_server.password_tries import PasswordTries
+from provisioning_server.passwords.given import GivenPasswords, password_lines
+from provisioning_server.passwords.tries import PasswordTries
 from provisioning_server.signers.attendant import SignerAttendant
 from provisioning_server.signers.module_bay import CHECK_EVERY, ModuleBay
 from provisioning_server.signers.roster import SignerRoster

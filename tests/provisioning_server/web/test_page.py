@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from atcaprov.wire.messages import CertificatesReply
-from provisioning_server import password_desk
+from provisioning_server.passwords import desk
 from provisioning_server.web import protocol
 from provisioning_server.web.address import WebAddress
 from provisioning_server.web.forms import BODY_MAX
@@ -83,7 +83,7 @@ def test_a_wrong_password_is_told_and_the_right_one_taken_after_the_pause(site: 
 
 def test_the_pause_can_not_be_got_around(site: Site, visitor: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("FIRST_PAUSE_SECONDS", "LONGEST_PAUSE_SECONDS"):
-        monkeypatch.setattr(password_desk, name, 10_000.0)
+        monkeypatch.setattr(desk, name, 10_000.0)
     key, other = site.key(), Visitor(visitor._data)
     other.log_in()
     assert visitor.give_password(key, "wrong")["signers"][0]["wait"].startswith("Next try in ")

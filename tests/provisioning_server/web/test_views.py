@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import pytest
 
 from provisioning_server import refusals
-from provisioning_server.password_desk import PasswordDesk
+from provisioning_server.passwords.desk import PasswordDesk
 from provisioning_server.records import Tally
 from provisioning_server.signers.roster import SignerRoster
 from provisioning_server.web.live import LiveSigners, snapshot, summary

@@ -1,0 +1,100 @@
+"""Asking for the passwords of signers on the console."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Protocol
+
+from atcaprov.errors import AtcaProvError, CertificateError, UsageError
+from atcaprov.terminal import Key, KeyPress, Line
+from provisioning_server.passwords.desk import Outcome, PasswordDesk
+from provisioning_server.signers.roster import SignerRoster
+from provisioning_server.signers.signer import Signer, label
+
+
+class PromptLog(Protocol):
+    """Where prompts and their outcomes are shown."""
+
+    def info(self, text: str) -> None:
+        """Write a line."""
+
+    def warning(self, text: str) -> None:
+        """Write a line."""
+
+    def ask(self, prompt: str) -> None:
+        """Show a prompt."""
+
+    def answered(self) -> None:
+        """End its line."""
+
+
+class PasswordPrompt:
+    """Asks for the passwords of signers on the console, one after the other. ESC is left to whoever feeds the keys.
+
+    A key file that turns out to be damaged ends `run`; every other signer that fails is left to the desk. What was
+    begun before a prompt is no answer to it: all keys up to ENTER are dropped then.
+    """
+
+    def __init__(self, signers: SignerRoster, log: PromptLog, desk: PasswordDesk) -> None:
+        self._signers = signers
+        self._log = log
+        self._desk = desk
+        self._answers: asyncio.Queue[str | None] = asyncio.Queue()
+        self._line: Line | None = None
+        self._asked: Signer | None = None
+        self._typed = False
+        """Whether keys came since the last ENTER."""
+        self._stale = False
+        """Whether those up to the next ENTER were begun for another prompt, or for none."""
+
+    def press(self, press: KeyPress) -> None:
+        """Take a key. What is typed while no prompt is open is dropped."""
+        if press.key is Key.TEXT:
+            self._typed = True
+        elif press.key in (Key.ENTER, Key.CLEAR):
+            self._typed = False
+        if self._line is None:
+            return
+        text = self._line.press(press)
+        if text is not None:
+            self._close_line("" if self._stale else text)
+
+    def signers_changed(self) -> None:
+        """Look again whether the signer that is asked for still waits."""
+        if self._line is not None and self._asked not in self._signers.waiting():
+            self._close_line(None)
+
+    async def run(self) -> None:
+        """Ask until every signer is ready."""
+        while waiting := self._signers.waiting():
+            await self._ask(waiting[0])
+
+    async def _ask(self, signer: Signer) -> None:
+        self._asked = signer
+        await self._desk.rested(signer)
+        while signer in self._signers.waiting():
+            self._open_line(signer)
+            password = await self._answers.get()
+            if not password:  # nobody's password: ENTER for its own sake is no try
+                continue
+            attempt = await self._desk.attempt(signer, password.encode(errors="surrogateescape"))
+            if attempt.outcome is Outcome.UNUSABLE and not signer.slow:
+                _end_for_damaged_file(attempt.error)
+            await self._desk.rested(signer)
+
+    def _open_line(self, signer: Signer) -> None:
+        self._line, self._stale = Line(), self._typed
+        if self._stale:
+            self._log.warning("What was typed before is not used as a password. Press ENTER, then type it anew.")
+        self._log.ask(f"{label(signer.serial, signer.name)} password: ")
+
+    def _close_line(self, text: str | None) -> None:
+        self._line = None
+        self._log.answered()
+        self._answers.put_nowait(text)
+
+
+def _end_for_damaged_file(error: AtcaProvError | None) -> None:
+    """The files of a signer stay as they are until somebody repairs them and starts the server again."""
+    if isinstance(error, UsageError | CertificateError):
+        raise error

@@ -1,0 +1,87 @@
+"""Getting signers ready with the passwords that were given."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+
+from atcaprov.errors import CertificateError, Code, TransportError, UsageError
+from provisioning_server.passwords.desk import DeskLog
+from provisioning_server.passwords.tries import PasswordTries
+from provisioning_server.signers.roster import SignerRoster
+from provisioning_server.signers.signer import Signer, label
+
+
+async def unlock(signer: Signer, tries: PasswordTries, log: DeskLog, beside: Iterable[Signer] = ()) -> None:
+    """Announce a signer and make it ready if it needs no password or takes one of those given.
+
+    `beside` are the other signers that wait. Raises UsageError for a file of passwords or a key file, TransportError
+    when the signer is gone meanwhile.
+    """
+    name = label(signer.serial, signer.name)
+    if signer.ready:
+        log.info(f"{name} ready.")
+        return
+    log.info(f"{name} requires password.")
+    passwords = tries.for_signer(signer, beside)
+    for password in passwords:
+        if await _opens(signer, password, tries):
+            log.info(f"{name} password accepted, ready.")
+            return
+    _say_why_it_waits(signer, tries, log, refused=bool(passwords))
+
+
+async def _opens(signer: Signer, password: bytes, tries: PasswordTries) -> bool:
+    """Try a given password, and take note of what came of it."""
+    tries.begun(signer, password)
+    try:
+        fits = await _fits(signer, password)
+    except (UsageError, CertificateError):
+        tries.not_refused(signer, password)
+        raise
+    except TransportError:
+        tries.broke_off(signer, password)
+        raise
+    if fits:
+        tries.accepted(signer, password)
+    else:
+        tries.refused(signer, password)
+    return fits
+
+
+async def _fits(signer: Signer, password: bytes) -> bool:
+    """Try a password in a thread: turning it into a key takes long on purpose."""
+    try:
+        await asyncio.to_thread(signer.unlock, password)
+    except UsageError as error:
+        if error.code != Code.PASSWORD_WRONG:
+            raise
+        return False
+    return True
+
+
+def _say_why_it_waits(signer: Signer, tries: PasswordTries, log: DeskLog, *, refused: bool) -> None:
+    name = label(signer.serial, signer.name)
+    if refused:
+        log.warning(f"{name} does not take the password that was given. It is not tried again.")
+    elif tries.tried(signer):
+        log.warning(
+            f"{name} is not given its password again: it was refused, or the signer went away at it. Give it by hand."
+        )
+    elif tries.undecided(signer):
+        log.warning(
+            f"{name} has no password of its own among those given, and a wrong try counts. Name it: SN=password."
+        )
+    elif tries.for_others(signer):
+        log.info(f"{name} is named by no password that was given.")
+
+
+def require_all_ready(signers: SignerRoster) -> None:
+    """Refuse to go on without a console if a signer still waits; raises UsageError PASSWORD_WRONG."""
+    waiting = signers.waiting()
+    if waiting:
+        raise UsageError(
+            f"{label(waiting[0].serial, waiting[0].name)} waits for its password and there is no console to ask on.",
+            advice="Give the right password with --password-file or --password-fd; of several, name each: SN=password.",
+            code=Code.PASSWORD_WRONG,
+        )
