@@ -113,8 +113,9 @@ def fitting(description: bytes) -> bytes:
     """Return a description that fits a module; raises UsageError (definition-invalid) that says by how much not."""
     if len(description) > DESCRIPTION_SIZE:
         raise UsageError(
-            f"The module has {DESCRIPTION_SIZE} bytes for its description, and {len(description)} are needed.",
-            advice="Shorten the names in the certificate descriptions, or take a root with a smaller certificate.",
+            "The issuer's certificate and the descriptions are too long for the module: "
+            f"it has {DESCRIPTION_SIZE} bytes for them, and {len(description)} are needed.",
+            advice="Shorten the names in the certificate descriptions, or take an issuer with a smaller certificate.",
             code=Code.DEFINITION_INVALID,
         )
     return description

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
+import string
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
 
 from atcaprov.errors import CertificateError, Code
 from signer_module import cli, files
+from signer_module.layout import DESCRIPTION_SIZE
 from signer_module.module import ModuleSigner
 from signer_module.outside_chain import OutsideChain
 from tests.signer_module.test_modules_by_program import CHEAP, SIGNER, provisioned
@@ -94,11 +96,31 @@ def test_what_is_not_a_chain_leaves_the_chip_alone(house: OutsideCas, capsys: py
     before = Path("signer.chip").read_bytes()
     capsys.readouterr()
     assert run(*IMPORT, "--chain", house.pem("issuing")) == 7
-    assert "O=Outside House Ltd" in capsys.readouterr().err
+    assert "O=House" in capsys.readouterr().err
     assert run(*IMPORT, "--chain", house.pem("root")) == 7
     assert run(*IMPORT) == 7
     assert run(*IMPORT, "--chain", "signer.csr") == 2
     assert Path("signer.chip").read_bytes() == before
+
+
+def test_a_chain_too_long_for_the_module_leaves_the_chip_alone(
+    house: OutsideCas, capsys: pytest.CaptureFixture[str]
+) -> None:
+    house.add("root", "rsa4096")
+    for issuing in (string.ascii_letters, "issuing"):
+        house.add(issuing, "p256", "root")
+    assert run(*REQUEST) == 0
+    house.certify(string.ascii_letters, Path("signer.csr"), Path("signer.pem"))
+    before = Path("signer.chip").read_bytes()
+    capsys.readouterr()
+    chain = ("--chain", house.pem("root"), "--chain")
+    assert run(*IMPORT, *chain, house.pem(string.ascii_letters)) == 2
+    said = capsys.readouterr().err
+    assert "too long for the module" in said
+    assert f"{DESCRIPTION_SIZE} bytes" in said
+    assert Path("signer.chip").read_bytes() == before
+    house.certify("issuing", Path("signer.csr"), Path("signer.pem"))
+    assert run(*IMPORT, *chain, house.pem("issuing")) == 0
 
 
 # Chains in memory, each with one fault
