@@ -30,6 +30,8 @@ class Outcome(enum.Enum):
     WRONG = "wrong"
     UNUSABLE = "unusable"
     """The signer failed at it, and is let go or used no more."""
+    UNTRIED = "untried"
+    """This computer can't try a password, for want of memory; the signer waits on."""
     NOT_WAITING = "not waiting"
     """Nothing was tried: the signer is gone, or somebody else was quicker."""
 
@@ -54,11 +56,12 @@ class DeskLog(Protocol):
 
 @dataclass(slots=True)
 class _Tries:
-    """What is remembered of a signer: wrong passwords in a row, and when the next one may be tried."""
+    """What is remembered of a signer: wrong passwords in a row, when the next one may be tried, why one wasn't."""
 
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     wrong: int = 0
     not_before: float = 0.0
+    untried: str = ""
 
 
 def _nobody_cares(_: Signer) -> None:
@@ -68,8 +71,8 @@ def _nobody_cares(_: Signer) -> None:
 class PasswordDesk:
     """Tries passwords. `settled` is called with each signer that waits no more: it is ready, or unusable.
 
-    A module or an HSM that is gone is let go, and tried again when it is found again. A signer that can't be used, for
-    whatever reason, is used no more.
+    A module or an HSM that is gone is let go, and tried again when it is found again. One whose password this computer
+    has too little memory for waits on. A signer that can't be used, for whatever other reason, is used no more.
     """
 
     def __init__(
@@ -91,6 +94,10 @@ class PasswordDesk:
         """Wrong passwords in a row."""
         return self._of(signer).wrong
 
+    def untried(self, signer: Signer) -> str:
+        """Why the last password couldn't be tried; empty if it was."""
+        return self._of(signer).untried
+
     def busy(self, signer: Signer) -> bool:
         """Whether a password is being tried."""
         return self._of(signer).turn.locked()
@@ -109,6 +116,7 @@ class PasswordDesk:
         """Try a password, after the tries that were begun before and after the pause."""
         async with self._of(signer).turn:
             await self.rested(signer)
+            self._of(signer).untried = ""
             if signer not in self._signers.waiting():
                 return Attempt(Outcome.NOT_WAITING)
             try:
@@ -131,6 +139,10 @@ class PasswordDesk:
             tries.wrong += 1
             self._log.warning(f"{name} password wrong.")
             return Attempt(Outcome.WRONG, error)
+        if error.code == Code.PASSWORD_SCHEME:  # nothing came to the signer: letting it go would not help
+            self._of(signer).untried = str(error)
+            self._log.warning(f"{name} still waits for its password: {error}")
+            return Attempt(Outcome.UNTRIED, error)
         if isinstance(error, TransportError | ProtocolError | UsageError) and signer.slow:
             self._signers.remove(signer)
         else:

@@ -32,7 +32,8 @@ class PasswordPrompt:
     """Asks for the passwords of signers on the console, one after the other. ESC is left to whoever feeds the keys.
 
     A key file that turns out to be damaged ends `run`; every other signer that fails is left to the desk. What was
-    begun before a prompt is no answer to it: all keys up to ENTER are dropped then.
+    begun before a prompt is no answer to it: all keys up to ENTER are dropped then. A signer whose password couldn't be
+    tried is asked for again after all others that wait.
     """
 
     def __init__(self, signers: SignerRoster, log: PromptLog, desk: PasswordDesk) -> None:
@@ -42,6 +43,8 @@ class PasswordPrompt:
         self._answers: asyncio.Queue[str | None] = asyncio.Queue()
         self._line: Line | None = None
         self._asked: Signer | None = None
+        self._untried: list[Signer] = []
+        """Signers whose passwords couldn't be tried, the latest last."""
         self._typed = False
         """Whether keys came since the last ENTER."""
         self._stale = False
@@ -67,7 +70,9 @@ class PasswordPrompt:
     async def run(self) -> None:
         """Ask until every signer is ready."""
         while waiting := self._signers.waiting():
-            await self._ask(waiting[0])
+            self._untried = [signer for signer in self._untried if signer in waiting]
+            fresh = [signer for signer in waiting if signer not in self._untried]
+            await self._ask((fresh or self._untried)[0])
 
     async def _ask(self, signer: Signer) -> None:
         self._asked = signer
@@ -80,6 +85,9 @@ class PasswordPrompt:
             attempt = await self._desk.attempt(signer, password.encode(errors="surrogateescape"))
             if attempt.outcome is Outcome.UNUSABLE and not signer.slow:
                 _end_for_damaged_file(attempt.error)
+            if attempt.outcome is Outcome.UNTRIED:
+                self._untried = [*(each for each in self._untried if each is not signer), signer]
+                return
             await self._desk.rested(signer)
 
     def _open_line(self, signer: Signer) -> None:

@@ -105,6 +105,7 @@ class SignerBoard:
     def _waiting(self, view: SignerView, signer: Signer) -> SignerView:
         wrong, seconds = self._desk.wrong(signer), math.ceil(self._desk.seconds_left(signer))
         detail = f"{_wrong(wrong)} {_TRIES_LEFT[view.kind]}" if wrong else ""
+        detail = self._desk.untried(signer) or detail
         wait = f"Next try in {seconds} s." if seconds else ""
         if self._desk.busy(signer):
             wait = wait or "Trying the password..."

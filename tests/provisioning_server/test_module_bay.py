@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from atcaprov.errors import Code, ProtocolError, ProvisioningError, TransportError
+from atcaprov.errors import Code, ProtocolError, ProvisioningError, TransportError, UsageError
 from atcaprov.hal.discovery import PluggedKit
 from atcaprov.terminal import Key, KeyPress
 from atcaprov.wire.messages import ErrorReply
@@ -353,6 +353,45 @@ def test_a_module_that_goes_while_its_password_is_tried(tmp_path: Path) -> None:
 
     run(work, b"secret")
     assert going.closed == 1
+
+
+class CostlyModule(TestModule):
+    """Its password takes more memory than there is."""
+
+    def unlock(self, password: bytes | None) -> None:
+        raise UsageError("That takes 128 MiB of memory.", code=Code.PASSWORD_SCHEME)
+
+
+def test_a_module_for_whose_password_there_is_too_little_memory_is_not_opened_again_and_again() -> None:
+    module = CostlyModule(password=b"secret")
+
+    async def work(bench: Bench) -> None:
+        bench.plugged[URL] = module
+        await bench.scan()
+        await bench.attendant.desk.attempt(module, b"secret")
+        for _ in range(2 * CHECK_EVERY):
+            await bench.scan()
+        assert bench.roster.waiting() == [module]
+        assert bench.opened == [URL]
+
+    told = run(work).log.lines
+    assert [line.startswith("warning: ") for line in told] == [False, True]
+
+
+def test_a_given_password_for_which_there_is_too_little_memory_is_tried_again_after_a_replug() -> None:
+    module = CostlyModule(password=b"secret")
+
+    async def work(bench: Bench) -> None:
+        for opened in (1, 2):
+            bench.plugged[URL] = module
+            for _ in range(3):
+                await bench.scan()
+            assert len(bench.opened) == opened
+            assert sum("128 MiB" in line for line in bench.log.lines) == opened
+            del bench.plugged[URL]
+            await bench.scan()
+
+    run(work, b"secret")
 
 
 def test_sources_tell_what_is_there(tmp_path: Path) -> None:

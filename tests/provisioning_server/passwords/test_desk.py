@@ -154,3 +154,59 @@ def test_a_fault_of_any_kind_costs_that_signer_alone_and_quotes_nothing() -> Non
     assert roster.choose(signer.documents.signer_public_key) == refusals.SIGNER_QUARANTINED
     assert "ValueError" in log.lines[0]
     assert "geheim" not in str(log.lines) + str(attempt.error)
+
+
+class Costly(MemorySigner):
+    """A module whose password takes more memory than there is, until there is enough."""
+
+    slow = True
+    enough = False
+
+    def unlock(self, password: bytes | None) -> None:
+        if not self.enough:
+            raise UsageError("That takes 128 MiB of memory.", advice="Close programs.", code=Code.PASSWORD_SCHEME)
+        super().unlock(password)
+
+
+def test_a_module_for_whose_password_there_is_too_little_memory_waits_on() -> None:
+    async def run() -> None:
+        desk = PasswordDesk(roster, log, settled.append)
+        attempt = await desk.attempt(signer, b"right")
+        assert attempt.outcome is Outcome.UNTRIED
+        assert (roster.waiting(), settled) == ([signer], [])
+        assert desk.untried(signer) == "That takes 128 MiB of memory. Close programs."
+        assert (desk.wrong(signer), desk.seconds_left(signer)) == (0, 0)
+        signer.enough = True
+        assert (await desk.attempt(signer, b"right")).outcome is Outcome.ACCEPTED
+        assert desk.untried(signer) == ""
+
+    signer, log = Costly(password=b"right"), RememberingLog()
+    roster = SignerRoster([signer])
+    settled: list[Signer] = []
+    asyncio.run(run())
+    assert settled == [signer]
+    name = label(signer.serial, signer.name)
+    assert log.lines[0] == (
+        f"warning: {name} still waits for its password: That takes 128 MiB of memory. Close programs."
+    )
+
+
+def test_the_console_asks_for_the_others_first_when_a_password_could_not_be_tried() -> None:
+    async def run() -> list[str]:
+        prompt = PasswordPrompt(roster, log, PasswordDesk(roster, log))
+        task = asyncio.create_task(prompt.run())
+        for number, typed in enumerate(["one", "two", "", "one", "two", "one"]):
+            while len(log.prompts) <= 2 * number:
+                await asyncio.sleep(0)
+            if number == 4:
+                first.enough = second.enough = True
+            for press in [KeyPress(Key.TEXT, typed), KeyPress(Key.ENTER)][not typed :]:
+                prompt.press(press)
+        await task
+        return log.prompts[::2]
+
+    first, second = Costly(password=b"one"), Costly(password=b"two")
+    roster, log = SignerRoster([first, second]), RememberingLog()
+    asked = [f"{label(each.serial, each.name)} password: " for each in (first, second)]
+    assert asyncio.run(run()) == [asked[0], asked[1], asked[0], asked[0], asked[1], asked[0]]
+    assert roster.waiting() == []

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from atcaprov.errors import Code, UsageError
 from provisioning_server import refusals
 from provisioning_server.passwords.desk import PasswordDesk
 from provisioning_server.records import Tally
@@ -84,6 +85,17 @@ def test_a_signer_that_waits_says_how_it_went_and_when_to_try_again() -> None:
     assert bench.view().wait == ""
     asyncio.run(bench.desk.attempt(signer, b"right"))
     assert (bench.view().state, bench.view().detail) == (State.READY, "")
+
+
+def test_a_signer_says_why_its_password_could_not_be_tried() -> None:
+    class Costly(MemorySigner):
+        def unlock(self, password: bytes | None) -> None:
+            raise UsageError("That takes 128 MiB of memory.", code=Code.PASSWORD_SCHEME)
+
+    signer = Costly(password=b"right")
+    bench = Bench(signer)
+    asyncio.run(bench.desk.attempt(signer, b"right"))
+    assert (bench.view().state, bench.view().detail) == (State.WAITING, "That takes 128 MiB of memory.")
 
 
 @pytest.mark.parametrize("signer", [Module, MemorySigner])
