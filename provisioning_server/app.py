@@ -21,7 +21,7 @@ from provisioning_server.passwords.prompt import PasswordPrompt
 from provisioning_server.passwords.tries import PasswordTries
 from provisioning_server.passwords.unlocking import require_all_ready
 from provisioning_server.program_log import ProgramLog
-from provisioning_server.records import FileRecords
+from provisioning_server.records.file_records import FileRecords
 from provisioning_server.settings import Settings
 from provisioning_server.signers.attendant import SignerAttendant
 from provisioning_server.signers.hsm import HsmSigner

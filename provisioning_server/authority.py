@@ -19,12 +19,12 @@ from atcaprov.errors import AtcaProvError, CertificateError, Code
 from atcaprov.wire.messages import CertificatesReply, CertificatesRequest, ErrorReply, SignerReply, SignerRequest
 from provisioning_server import refusals
 from provisioning_server.issuance import certificates_reply, issue
+from provisioning_server.records.signing_log import IssuedRecord
 from provisioning_server.refusals import refusal
 from provisioning_server.signer_documents import SignerDocuments
 from provisioning_server.signers.roster import SignerRoster
 from provisioning_server.signers.signer import Signer, label
 from provisioning_server.signers.signing_queue import Signed, SigningJob
-from provisioning_server.signing_log import IssuedRecord
 
 Request = CertificatesRequest | SignerRequest
 Reply = CertificatesReply | SignerReply | ErrorReply

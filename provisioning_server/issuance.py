@@ -9,9 +9,9 @@ from atcaprov.certs.issue import PendingCertificate
 from atcaprov.certs.rebuild import slot_writes
 from atcaprov.wire.fields import SlotWrite
 from atcaprov.wire.messages import CertificatesReply
+from provisioning_server.records.signing_log import IssuedRecord
 from provisioning_server.signer_documents import SignerDocuments
 from provisioning_server.signers.signer import Signer
-from provisioning_server.signing_log import IssuedRecord
 
 
 @dataclass(frozen=True, slots=True)

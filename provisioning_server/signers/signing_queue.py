@@ -15,10 +15,10 @@ from typing import Final
 
 from atcaprov.wire.messages import CertificatesRequest, ErrorReply
 from provisioning_server import refusals
+from provisioning_server.records.signing_log import IssuedRecord
 from provisioning_server.signer_documents import SignerDocuments
 from provisioning_server.signers.roster import SignerRoster
 from provisioning_server.signers.signer import Signer
-from provisioning_server.signing_log import IssuedRecord
 
 REST_AFTER_SECONDS: Final = 1.0
 """Without a job for so long, a signer rests: a chip stays authorized until then, for whoever reaches it."""

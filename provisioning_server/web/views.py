@@ -11,7 +11,7 @@ from typing import Final
 
 from atcaprov.errors import Code
 from provisioning_server.passwords.desk import PasswordDesk
-from provisioning_server.records import Tally
+from provisioning_server.records.file_records import Tally
 from provisioning_server.signers.hsm import HsmSigner
 from provisioning_server.signers.roster import SignerRoster, Standing
 from provisioning_server.signers.signer import Signer

@@ -15,9 +15,9 @@ from atcaprov.certs.rebuild import rebuild, slot_writes
 from atcaprov.errors import AtcaProvError, Code, UsageError
 from atcaprov.wire.messages import CertificatesReply, CertificatesRequest, ErrorReply, SignerReply, SignerRequest
 from provisioning_server.authority import Authority
-from provisioning_server.records import FileRecords
+from provisioning_server.records.file_records import FileRecords
+from provisioning_server.records.signing_log import IssuedRecord
 from provisioning_server.signers.roster import SignerRoster
-from provisioning_server.signing_log import IssuedRecord
 from tests.support.memory_signer import NOW, MemorySigner
 from tests.support.programs import require_program
 from tests.support.server_parts import (

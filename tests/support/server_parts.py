@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from atcaprov.wire.messages import CertificatesRequest
-from provisioning_server.records import FileRecords
+from provisioning_server.records.file_records import FileRecords
 from tests.support.memory_signer import MemorySigner, SigningKey
 
 CHIP_KEY = SigningKey().public_key

@@ -11,7 +11,7 @@ import pytest
 from atcaprov.errors import Code, UsageError
 from provisioning_server import refusals
 from provisioning_server.passwords.desk import PasswordDesk
-from provisioning_server.records import Tally
+from provisioning_server.records.file_records import Tally
 from provisioning_server.signers.roster import SignerRoster
 from provisioning_server.web.live import LiveSigners, snapshot, summary
 from provisioning_server.web.views import SignerBoard, SignerView, State

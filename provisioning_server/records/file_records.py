@@ -18,9 +18,9 @@ from typing import Final, NamedTuple
 
 from atcaprov import durable
 from atcaprov.errors import AtcaProvError, Code, UsageError
-from provisioning_server.certificate_files import CertificateFiles
+from provisioning_server.records.certificate_files import CertificateFiles
+from provisioning_server.records.signing_log import IssuedRecord, SigningLog, read_signing_log
 from provisioning_server.signer_documents import SignerDocuments
-from provisioning_server.signing_log import IssuedRecord, SigningLog, read_signing_log
 
 _MODE: Final = 0o640
 _DOCUMENT_ID: Final = re.compile("[0-9a-f]{64}")

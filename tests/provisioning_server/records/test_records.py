@@ -13,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from atcaprov.errors import AtcaProvError, Code, UsageError
-from provisioning_server.certificate_files import pem, pem_size
 from provisioning_server.issuance import certificates_reply, issue
+from provisioning_server.records.certificate_files import pem, pem_size
+from provisioning_server.records.signing_log import COLUMNS, IssuedRecord, SigningLog
 from provisioning_server.signer_documents import SignerDocuments
-from provisioning_server.signing_log import COLUMNS, IssuedRecord, SigningLog
 from tests.support.memory_signer import NOW, MemorySigner
 from tests.support.server_parts import CHIP_KEY, OTHER_KEY, chip_serial, open_records
 
@@ -192,8 +192,8 @@ WRITE_UNTIL_FULL = """
 import resource, signal, sys
 from pathlib import Path
 from atcaprov.errors import AtcaProvError
-from provisioning_server.records import FileRecords
-from tests.provisioning_server.test_records import SIGNER, _record
+from provisioning_server.records.file_records import FileRecords
+from tests.provisioning_server.records.test_records import SIGNER, _record
 data = Path(sys.argv[1])
 (data / "logs").mkdir()
 records = FileRecords(data, data / "logs" / "signing-1.tsv")
@@ -210,7 +210,7 @@ for number in range(1, 100):
 
 def test_what_was_promised_before_the_disk_was_full_is_there_afterwards(tmp_path: Path) -> None:
     command = [sys.executable, "-c", WRITE_UNTIL_FULL, str(tmp_path)]
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=root)
     failed_at, code = done.stdout.split()
     assert code == Code.RECORDS_FAILED

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from atcaprov.durable import write_all
-from provisioning_server.signing_log import IssuedRecord
+from provisioning_server.records.signing_log import IssuedRecord
 
 READ_ONLY: Final = 0o444
 _BEGIN: Final = b"-----BEGIN CERTIFICATE-----\n"

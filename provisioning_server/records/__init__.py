@@ -1,0 +1,1 @@
+"""What is written down of certificates: the signing logs, the documents of signers, the certs folder."""
