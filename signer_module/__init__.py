@@ -1,1 +1,1 @@
-"""Root and signers on files: keys, certificates, and what clients and products need of them."""
+"""Roots and signers on files, in chips and in HSMs, and what clients and products need of them."""

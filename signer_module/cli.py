@@ -10,7 +10,7 @@ import click
 from atcaprov import __version__
 from atcaprov.certs.description import default_text
 from atcaprov.cli.border import exit_code
-from signer_module import create_commands, module_commands, outside_commands, password_commands
+from signer_module.commands import create, outside, password, show
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -29,15 +29,15 @@ def signer_group() -> None:
     """Signers: their keys sign device certificates."""
 
 
-root_group.add_command(create_commands.root_create)
-signer_group.add_command(create_commands.signer_create)
-signer_group.add_command(outside_commands.signer_request)
-signer_group.add_command(outside_commands.signer_import)
-cli.add_command(module_commands.export_command)
-cli.add_command(module_commands.info_command)
-cli.add_command(module_commands.verify_command)
-cli.add_command(module_commands.backup_command)
-cli.add_command(password_commands.password_group)
+root_group.add_command(create.root_create)
+signer_group.add_command(create.signer_create)
+signer_group.add_command(outside.signer_request)
+signer_group.add_command(outside.signer_import)
+cli.add_command(show.export_command)
+cli.add_command(show.info_command)
+cli.add_command(show.verify_command)
+cli.add_command(show.backup_command)
+cli.add_command(password.password_group)
 
 
 @cli.command("description")

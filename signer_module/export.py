@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from atcaprov.certs import export_c
-from signer_module import files
+from signer_module.on_files import files
+from signer_module.on_files.signer_folder import CHAIN_FILE
 from signer_module.signer_facts import SignerFacts
-from signer_module.signer_folder import CHAIN_FILE
 
 
 def export_signer(signer: SignerFacts, out: Path, index: int = 0, chain: Sequence[bytes] = ()) -> list[str]:

@@ -5,18 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 from atcaprov.errors import Code, UsageError
-from signer_module import files, root, signer_folder
-from signer_module.hsm_key import HsmKey
-from signer_module.hsm_place import PLACE_FILE, KeyPlace
-from signer_module.root import RootFolder
-from signer_module.signer_folder import SignerFolder
+from signer_module.hsm.key import HsmKey
+from signer_module.on_files import files, root_folder, signer_folder
+from signer_module.on_files.hsm_place import PLACE_FILE, KeyPlace
+from signer_module.on_files.root_folder import RootFolder
+from signer_module.on_files.signer_folder import SignerFolder
 
 
 def open_folder(path: Path) -> RootFolder | SignerFolder:
     """Read and check the folder of a root or a signer; raises as their `load`."""
     if (path / signer_folder.DOCUMENT_FILE).is_file():
         return SignerFolder.load(path)
-    if not (path / root.REGISTER_FILE).is_file():
+    if not (path / root_folder.REGISTER_FILE).is_file():
         raise UsageError(f"{path} is the folder of neither a root nor a signer.", code=Code.FILE_UNREADABLE)
     found = RootFolder.load(path)
     if not found.has_key:
@@ -47,4 +47,4 @@ def replace_password(folder: RootFolder | SignerFolder, old: bytes | None, new: 
     Raises UsageError: password-wrong, key-file-invalid, file-unwritable.
     """
     key = folder.unlock(old)
-    files.replace(folder.path / root.KEY_FILE, key.encode(new), files.PRIVATE)
+    files.replace(folder.path / root_folder.KEY_FILE, key.encode(new), files.PRIVATE)

@@ -14,8 +14,8 @@ from cryptography.x509.oid import NameOID
 from atcaprov.cli.border import error_text
 from atcaprov.errors import UsageError
 from atcaprov.printable import printable, printable_lines
-from signer_module import root
-from signer_module.key_file import SoftwareKey
+from signer_module.on_files import root_folder as root
+from signer_module.on_files.key_file import SoftwareKey
 from tests.support.module_program import CHEAP, SIGNER, run, working_folder
 
 

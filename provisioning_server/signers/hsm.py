@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Self
 
 from provisioning_server.signer_documents import SignerDocuments
-from signer_module.hsm_key import HsmKey
-from signer_module.hsm_place import PLACE_FILE, KeyPlace
-from signer_module.signer_folder import KEY_FILE, SignerFolder
+from signer_module.hsm.key import HsmKey
+from signer_module.on_files.hsm_place import PLACE_FILE, KeyPlace
+from signer_module.on_files.signer_folder import KEY_FILE, SignerFolder
 
 
 class HsmSigner:

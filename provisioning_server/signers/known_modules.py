@@ -11,7 +11,7 @@ from typing import Final
 
 from atcaprov import durable
 from atcaprov.errors import CertificateError, Code, UsageError
-from signer_module.module_facts import ModuleFacts
+from signer_module.on_chip.facts import ModuleFacts
 
 _MODE: Final = 0o640
 

@@ -7,7 +7,7 @@ from typing import Self
 from atcaprov.errors import CertificateError, Code
 from provisioning_server.signer_documents import SignerDocuments
 from provisioning_server.signers.known_modules import KnownModules
-from signer_module.module import ModuleSigner
+from signer_module.on_chip.module import ModuleSigner
 
 
 class PluggedModule:

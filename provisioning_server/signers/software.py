@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Self
 
 from provisioning_server.signer_documents import SignerDocuments
-from signer_module.key_file import SoftwareKey
-from signer_module.signer_folder import SignerFolder
+from signer_module.on_files.key_file import SoftwareKey
+from signer_module.on_files.signer_folder import SignerFolder
 
 
 class SoftwareSigner:

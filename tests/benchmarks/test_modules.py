@@ -20,8 +20,8 @@ from atcaprov.hal.emulated import EmulatedHal
 from atcaprov.wire.messages import CertificatesReply, CertificatesRequest
 from provisioning_server.authority import Reply
 from provisioning_server.signers.module import PluggedModule
-from signer_module.making import ModuleOrder
-from signer_module.module import ModuleSigner
+from signer_module.on_chip.making.steps import ModuleOrder
+from signer_module.on_chip.module import ModuleSigner
 from tests.benchmarks.report import Figure, report
 from tests.support.issuing_line import IssuingLine
 from tests.support.modules import PASSWORD, make, open_order, order, root_folder

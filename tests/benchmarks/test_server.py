@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from atcaprov.certs.keys import load_public_key, raw_public_key
 from atcaprov.wire.messages import CertificatesReply, CertificatesRequest
-from signer_module.signer_folder import SignerFolder
+from signer_module.on_files.signer_folder import SignerFolder
 from tests.benchmarks.report import Figure, report
 from tests.support.server import PATIENCE, Address, WireClient, server_program
 from tests.support.server_parts import chip_serial, config_zone

@@ -21,7 +21,7 @@ from atcaprov.wire.messages import AnyMessage, CertificatesReply, CertificatesRe
 from provisioning_server.cli import command
 from provisioning_server.passwords.given import GivenPassword
 from provisioning_server.settings import Settings
-from signer_module.signer_folder import SignerFolder
+from signer_module.on_files.signer_folder import SignerFolder
 from tests.support.programs_in_process import run_in_process
 from tests.support.server import PATIENCE, WireClient, server_program
 from tests.support.server_parts import CHIP_KEY, config_zone

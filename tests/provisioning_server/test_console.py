@@ -11,7 +11,7 @@ from pathlib import Path
 import pexpect
 import pytest
 
-from signer_module.signer_folder import SignerFolder
+from signer_module.on_files.signer_folder import SignerFolder
 from tests.support.server import PATIENCE, server_command, server_environment
 from tests.support.signer_folders import make_signer_folder
 

@@ -14,8 +14,8 @@ from atcaprov.errors import Code, TransportError, UsageError
 from atcaprov.wire.messages import CertificatesReply, CertificatesRequest, ErrorReply
 from provisioning_server.signers.hsm import HsmSigner
 from provisioning_server.signers.signer import label
-from signer_module.hsm_place import KeyPlace
-from signer_module.signer_folder import SignerFolder
+from signer_module.on_files.hsm_place import KeyPlace
+from signer_module.on_files.signer_folder import SignerFolder
 from tests.support.programs import require_program
 from tests.support.server import PATIENCE, WireClient, server_command, server_environment, server_program
 from tests.support.server_parts import CHIP_KEY, chip_serial, config_zone

@@ -13,9 +13,9 @@ import pytest
 from atcaprov.device.device import Device
 from atcaprov.errors import Code
 from atcaprov.wire.messages import AnyMessage, CertificatesReply, CertificatesRequest, ErrorReply, SignerRequest
-from signer_module.making import ModuleOrder
-from signer_module.module import ModuleSigner
-from signer_module.root import RootFolder
+from signer_module.on_chip.making.steps import ModuleOrder
+from signer_module.on_chip.module import ModuleSigner
+from signer_module.on_files.root_folder import RootFolder
 from tests.support.modules import PASSWORD, make, open_order, program_order, root_folder
 from tests.support.server import PATIENCE, WireClient, server_command, server_environment, server_program
 from tests.support.server_parts import CHIP_KEY, config_zone

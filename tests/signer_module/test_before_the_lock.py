@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from atcaprov import durable
-from signer_module import cli_inputs
+from signer_module.commands import inputs as cli_inputs
 from tests.support.module_program import CHEAP, ROOT, SIGNER, locks, run, working_folder
 from tests.support.outside_cas import OutsideCas
 

@@ -11,7 +11,7 @@ from cryptography import x509
 from atcaprov.certs.keys import verify_digest
 from atcaprov.device.authorization import authorize
 from atcaprov.device.device import Act, Device
-from signer_module import layout
+from signer_module.on_chip import layout
 from tests.support.module_program import CHEAP, SIGNER, locks, run, working_folder
 from tests.support.outside_cas import OutsideCas
 

@@ -11,8 +11,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from atcaprov.certs.cert_info import CertInfo
 from atcaprov.certs.description import default_text
 from atcaprov.certs.keys import verify_digest
-from signer_module.root import RootFolder
-from signer_module.signer_folder import SignerFolder
+from signer_module.on_files.root_folder import RootFolder
+from signer_module.on_files.signer_folder import SignerFolder
 from tests.support.certificates import SIGNER
 from tests.support.signer_module_program import make, run
 

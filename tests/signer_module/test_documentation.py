@@ -9,11 +9,11 @@ import click
 import pytest
 
 from signer_module.cli import cli
-from signer_module.encrypted_pkcs8 import ROUNDS
-from signer_module.layout import DESCRIPTION_SIZE
-from signer_module.password_keys import COST, LEAST_COST, MOST_COST
-from signer_module.passwords import MAX_PASSWORD
-from signer_module.quota import MOST
+from signer_module.commands.password_options import MAX_PASSWORD
+from signer_module.on_chip.layout import DESCRIPTION_SIZE
+from signer_module.on_chip.password_keys import COST, LEAST_COST, MOST_COST
+from signer_module.on_chip.quota import MOST
+from signer_module.on_files.encrypted_pkcs8 import ROUNDS
 
 PAGE = (Path(__file__).parents[2] / "docs/reference/signer-module.md").read_text(encoding="utf-8")
 

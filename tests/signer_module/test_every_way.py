@@ -10,9 +10,9 @@ import pytest
 from atcaprov.certs.keys import verify_digest
 from atcaprov.device.device import Device
 from atcaprov.errors import AtcaProvError, Code, DeviceError
-from signer_module.module import ModuleSigner
-from signer_module.password_change import change_password
-from signer_module.root import RootFolder
+from signer_module.on_chip.module import ModuleSigner
+from signer_module.on_chip.password_change import change_password
+from signer_module.on_files.root_folder import RootFolder
 from tests.hal.ways import WAYS, Way, standing
 from tests.support.modules import PASSWORD, make, no_pause, order, root_folder
 

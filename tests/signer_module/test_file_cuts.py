@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from signer_module import cli
-from signer_module.root import RootFolder
-from signer_module.signer_folder import SignerFolder
+from signer_module.on_files.root_folder import RootFolder
+from signer_module.on_files.signer_folder import SignerFolder
 
 REPOSITORY = Path(__file__).parents[2]
 PASSWORDS = {"old": "correct horse\n", "new": "battery staple\n"}

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from atcaprov.certs.description import default_text
-from signer_module.module import open_module
+from signer_module.on_chip.module import open_module
 from tests.support.module_program import CHEAP, ROOT, SIGNER, run, working_folder
 
 FROM_ROOT = ("signer", "create", "--root", "root", "--device", SIGNER, *CHEAP)

@@ -16,12 +16,12 @@ from atcaprov.chip.commands import Opcode
 from atcaprov.device.device import Device
 from atcaprov.emulator.switches import Switches
 from atcaprov.errors import Code, DeviceError, UsageError
-from signer_module.layout import Variant
-from signer_module.module import ModuleSigner
-from signer_module.password_change import change_password, set_password
-from signer_module.password_keys import LEAST_COST, CostRule, PasswordScheme
-from signer_module.password_strength import LEAST_LENGTH
-from signer_module.root import RootFolder
+from signer_module.on_chip.layout import Variant
+from signer_module.on_chip.module import ModuleSigner
+from signer_module.on_chip.password_change import change_password, set_password
+from signer_module.on_chip.password_keys import LEAST_COST, CostRule, PasswordScheme
+from signer_module.on_chip.password_strength import LEAST_LENGTH
+from signer_module.on_files.root_folder import RootFolder
 from tests.support.chips import send
 from tests.support.modules import PASSWORD, hal_of, no_pause, order, replug, root_folder, signer_module
 from tests.support.scripted_hal import ScriptedHal

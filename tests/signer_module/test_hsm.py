@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from signer_module.hsm_place import KeyPlace
-from signer_module.signer_folder import SignerFolder
+from signer_module.on_files.hsm_place import KeyPlace
+from signer_module.on_files.signer_folder import SignerFolder
 from tests.support.outside_cas import OutsideCas, openssl
 from tests.support.soft_hsm import LIBRARY, PIN, make_soft_hsm
 
@@ -19,7 +19,10 @@ PLACE = KeyPlace(str(LIBRARY), "line 1", "device ca")
 
 CUT = """
 import os, sys
-from signer_module import cli, hsm_key, hsm_signer, root
+from signer_module import cli
+from signer_module.hsm import key as hsm_key
+from signer_module.hsm import signer as hsm_signer
+from signer_module.on_files import root_folder as root
 def cut(*_, **__):
     os._exit(9)
 registered = root.RootFolder.register

@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 
 from atcaprov.certs import keys
 from atcaprov.errors import Code, UsageError
-from signer_module.encrypted_pkcs8 import encrypt_pkcs8
-from signer_module.key_file import SoftwareKey, key_is_encrypted, load_key
+from signer_module.on_files.encrypted_pkcs8 import encrypt_pkcs8
+from signer_module.on_files.key_file import SoftwareKey, key_is_encrypted, load_key
 from tests.support.certificates import ROOT, SIGNER
 from tests.support.programs import require_program
 

@@ -22,16 +22,16 @@ from atcaprov.config_zone.counters import COUNTER_MAX
 from atcaprov.device.device import Device
 from atcaprov.emulator.counters import write_counter
 from atcaprov.errors import AtcaProvError, Code, ProvisioningError, TransportError, UsageError
-from signer_module import layout
-from signer_module.layout import VARIANTS, Variant, variant_of
-from signer_module.make_root import make_root
-from signer_module.make_signer import make_signer
-from signer_module.making import ModuleOrder
-from signer_module.module import ModuleRoot, ModuleSigner
-from signer_module.module_facts import RootFacts, read_module
-from signer_module.quota import MOST, Quota, limit_for
-from signer_module.root import RootFolder, write_module_folder
-from signer_module.signer import SignerDescriptions
+from signer_module.on_chip import layout
+from signer_module.on_chip.facts import RootFacts, read_module
+from signer_module.on_chip.layout import VARIANTS, Variant, variant_of
+from signer_module.on_chip.making.root import make_root
+from signer_module.on_chip.making.signer import make_signer
+from signer_module.on_chip.making.steps import ModuleOrder
+from signer_module.on_chip.module import ModuleRoot, ModuleSigner
+from signer_module.on_chip.quota import MOST, Quota, limit_for
+from signer_module.on_files.create import SignerDescriptions
+from signer_module.on_files.root_folder import RootFolder, write_module_folder
 from tests.support.cuts import Cut, at_a_command, commands, cut_and_repeat, cutting
 from tests.support.modules import DESCRIPTIONS, PASSWORD, make, no_pause, open_order, order, replug, root_folder
 from tests.support.scripted_hal import ScriptedHal

@@ -15,9 +15,9 @@ from atcaprov.device.device import Device
 from atcaprov.errors import Code, DeviceError, ProtocolError, ProvisioningError, TransportError, UsageError
 from atcaprov.hal.trace import TraceWriter
 from atcaprov.hal.traced import TracedHal
-from signer_module.module import ModuleSigner
-from signer_module.password_change import change_password
-from signer_module.root import RootFolder
+from signer_module.on_chip.module import ModuleSigner
+from signer_module.on_chip.password_change import change_password
+from signer_module.on_files.root_folder import RootFolder
 from tests.support.modules import (
     PASSWORD,
     hal_of,

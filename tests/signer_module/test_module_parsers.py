@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from atcaprov.certs.description import CertificateDescription, default_description
 from atcaprov.certs.description_document import description_document
 from atcaprov.errors import CertificateError, Code, UsageError
-from signer_module import packing
-from signer_module.dictionary_1 import dictionary
-from signer_module.head import SIZE, Head
-from signer_module.module_document import SignerDocument, known_root, pack_root, unpack_root
-from signer_module.password_keys import PasswordScheme
-from signer_module.quota import decode_limit, encode_limit, limit_for
-from signer_module.root import RootFolder
+from signer_module.on_chip import description_packing as packing
+from signer_module.on_chip.description import SignerDocument, known_root, pack_root, unpack_root
+from signer_module.on_chip.dictionary_1 import dictionary
+from signer_module.on_chip.head import SIZE, Head
+from signer_module.on_chip.password_keys import PasswordScheme
+from signer_module.on_chip.quota import decode_limit, encode_limit, limit_for
+from signer_module.on_files.root_folder import RootFolder
 from tests.support.modules import root_folder
 from tests.support.random_units import _descriptions
 

@@ -21,9 +21,10 @@ from atcaprov.config_zone.defaults import DEFAULT_608A
 from atcaprov.device.device import Act, Device
 from atcaprov.provisioning.config_stages import write_config
 from atcaprov.provisioning.data_zone import DataZone
-from signer_module import cli, files
-from signer_module.module import ModuleSigner
-from signer_module.signer_folder import SignerFolder
+from signer_module import cli
+from signer_module.on_chip.module import ModuleSigner
+from signer_module.on_files import files
+from signer_module.on_files.signer_folder import SignerFolder
 from tests.support import atcacert
 from tests.support.programs import require_program
 from tests.support.scripted_hal import ScriptedHal

@@ -15,10 +15,10 @@ from atcaprov.device.device import Device
 from atcaprov.emulator import switches
 from atcaprov.emulator.switches import Switches
 from atcaprov.errors import DeviceError, UsageError
-from signer_module.make_root import make_root
-from signer_module.module import ModuleSigner
-from signer_module.password_change import change_password
-from signer_module.root import RootFolder
+from signer_module.on_chip.making.root import make_root
+from signer_module.on_chip.module import ModuleSigner
+from signer_module.on_chip.password_change import change_password
+from signer_module.on_files.root_folder import RootFolder
 from tests.support.modules import PASSWORD, make, no_pause, order, root_folder
 from tests.support.scripted_hal import ScriptedHal
 

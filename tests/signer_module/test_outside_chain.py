@@ -15,10 +15,11 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed448, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
 
 from atcaprov.errors import CertificateError, Code
-from signer_module import cli, files
-from signer_module.layout import DESCRIPTION_SIZE
-from signer_module.module import ModuleSigner
-from signer_module.outside_chain import OutsideChain
+from signer_module import cli
+from signer_module.on_chip.layout import DESCRIPTION_SIZE
+from signer_module.on_chip.module import ModuleSigner
+from signer_module.on_files import files
+from signer_module.outside.chain import OutsideChain
 from tests.signer_module.test_modules_by_program import CHEAP, SIGNER, provisioned
 from tests.support.outside_cas import OutsideCas, openssl
 

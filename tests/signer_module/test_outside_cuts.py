@@ -15,9 +15,9 @@ from atcaprov.certs.dates import issue_hour
 from atcaprov.certs.description import default_description
 from atcaprov.certs.keys import key_id, verify_digest
 from atcaprov.device.device import Device
-from signer_module.make_signer import OutsideRequest, import_certificate, request_certificate
-from signer_module.module import ModuleSigner
-from signer_module.root import RootFolder
+from signer_module.on_chip.making.signer import OutsideRequest, import_certificate, request_certificate
+from signer_module.on_chip.module import ModuleSigner
+from signer_module.on_files.root_folder import RootFolder
 from tests.support.cuts import at_a_command, commands, cut_and_repeat, cutting
 from tests.support.modules import DESCRIPTIONS, PASSWORD, copy_of, no_pause, order, replug, root_folder
 from tests.support.scripted_hal import ScriptedHal

@@ -11,9 +11,9 @@ import pytest
 from atcaprov.chip.commands import Opcode
 from atcaprov.device.device import Act, Device
 from atcaprov.errors import AtcaProvError, Code, DeviceError, UsageError
-from signer_module.module import ModuleSigner
-from signer_module.password_change import change_password, set_password
-from signer_module.root import RootFolder
+from signer_module.on_chip.module import ModuleSigner
+from signer_module.on_chip.password_change import change_password, set_password
+from signer_module.on_files.root_folder import RootFolder
 from tests.support.chips import send
 from tests.support.cuts import at_a_command, cutting
 from tests.support.modules import (

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from atcaprov.errors import Code, UsageError
-from signer_module.root import RootFolder
-from signer_module.signer_folder import SignerFolder
+from signer_module.on_files.root_folder import RootFolder
+from signer_module.on_files.signer_folder import SignerFolder
 from tests.support.signer_module_program import run
 
 

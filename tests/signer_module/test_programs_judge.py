@@ -12,11 +12,12 @@ from cryptography import x509
 
 from atcaprov.certs.description import CertificateDescription, default_description, default_text
 from atcaprov.certs.issue import issue
-from signer_module import files, root
-from signer_module.key_file import SoftwareKey
-from signer_module.root import RootFolder, create_root
-from signer_module.signer import SignerDescriptions, create_signer
-from signer_module.signer_folder import SignerFolder
+from signer_module.on_files import files
+from signer_module.on_files import root_folder as root
+from signer_module.on_files.create import SignerDescriptions, create_signer
+from signer_module.on_files.key_file import SoftwareKey
+from signer_module.on_files.root_folder import RootFolder, create_root
+from signer_module.on_files.signer_folder import SignerFolder
 from tests.support.certificates import CHIP_SERIAL, DEVICE
 from tests.support.programs import require_program
 from tests.support.random_units import random_unit

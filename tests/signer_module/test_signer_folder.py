@@ -10,9 +10,9 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from atcaprov.errors import AtcaProvError, CertificateError, Code, UsageError
-from signer_module import files
-from signer_module.root import RootFolder
-from signer_module.signer_folder import SignerFolder
+from signer_module.on_files import files
+from signer_module.on_files.root_folder import RootFolder
+from signer_module.on_files.signer_folder import SignerFolder
 from tests.support.certificates import DEVICE
 from tests.support.programs import require_program
 from tests.support.signer_module_program import make

@@ -9,12 +9,12 @@ from pathlib import Path
 
 from atcaprov.certs.description import default_description
 from atcaprov.device.device import Device
-from signer_module.make_signer import make_signer
-from signer_module.making import ModuleOrder
-from signer_module.module import ModuleSigner
-from signer_module.password_keys import LEAST_COST, CostRule
-from signer_module.root import RootFolder, create_root
-from signer_module.signer import SignerDescriptions
+from signer_module.on_chip.making.signer import make_signer
+from signer_module.on_chip.making.steps import ModuleOrder
+from signer_module.on_chip.module import ModuleSigner
+from signer_module.on_chip.password_keys import LEAST_COST, CostRule
+from signer_module.on_files.create import SignerDescriptions
+from signer_module.on_files.root_folder import RootFolder, create_root
 from tests.support.scripted_hal import ScriptedHal
 
 PASSWORD = b"correct horse"

@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from atcaprov.certs.description import default_description
-from signer_module.key_file import SoftwareKey
-from signer_module.root import create_root
-from signer_module.signer import SignerDescriptions, create_signer
-from signer_module.signer_folder import SignerFolder
+from signer_module.on_files.create import SignerDescriptions, create_signer
+from signer_module.on_files.key_file import SoftwareKey
+from signer_module.on_files.root_folder import create_root
+from signer_module.on_files.signer_folder import SignerFolder
 
 
 def make_signer_folder(parent: Path, *, password: bytes | None = None) -> SignerFolder:

@@ -10,8 +10,8 @@ from typing import Final
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from signer_module.key_file import SoftwareKey
-from signer_module.signer_folder import KEY_FILE, SignerFolder
+from signer_module.on_files.key_file import SoftwareKey
+from signer_module.on_files.signer_folder import KEY_FILE, SignerFolder
 from tests.support.programs import require_program
 from tests.support.signer_folders import make_signer_folder
 

@@ -9,7 +9,7 @@ import runpy
 import sys
 from typing import Final
 
-from signer_module import password_keys
+from signer_module.on_chip import password_keys
 
 CHEAP: Final = 10
 """log2 of scrypt's N."""

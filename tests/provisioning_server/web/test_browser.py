@@ -14,9 +14,9 @@ from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
 
 from atcaprov.device.device import Device
-from signer_module.making import ModuleOrder
-from signer_module.module import ModuleSigner
-from signer_module.root import RootFolder
+from signer_module.on_chip.making.steps import ModuleOrder
+from signer_module.on_chip.module import ModuleSigner
+from signer_module.on_files.root_folder import RootFolder
 from tests.support.browser import browser, complaints
 from tests.support.modules import PASSWORD, make, open_order, program_order, root_folder
 from tests.support.server import PATIENCE, server_program

@@ -28,7 +28,7 @@ from cryptography.hazmat.primitives.serialization import (
 from atcaprov.errors import Code, TransportError, UsageError
 from provisioning_server.web.address import WebAddress
 from provisioning_server.web.links import FILE_NAME
-from signer_module.signer_folder import SignerFolder
+from signer_module.on_files.signer_folder import SignerFolder
 from tests.support.memory_signer import MemorySigner
 from tests.support.server import PATIENCE, running_server, server_command, server_environment, server_program
 from tests.support.signer_folders import make_signer_folder

@@ -1,0 +1,1 @@
+"""The commands of the program `signer-module` and their options."""

@@ -1,0 +1,94 @@
+"""Options and questions of commands for modules: the device, what its chip shall enforce, the last word."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import click
+
+from atcaprov.errors import UsageError
+from atcaprov.printable import printable
+from signer_module.commands.option_groups import option_group
+from signer_module.commands.password_options import PasswordSource
+from signer_module.on_chip.making.steps import ModuleOrder
+from signer_module.on_chip.password_keys import COST, LEAST_COST, MOST_COST
+
+_CONSENT: Final = "yes"
+
+device_option = click.option(
+    "--device", "device", metavar="URL", help="Device URL of the module, such as i2c://1/0x60."
+)
+needed_device = click.option("--device", "device", metavar="URL", required=True, help="Device URL of the module.")
+
+
+@dataclass(frozen=True)
+class OrderOptions:
+    """What the command line says of a new module."""
+
+    quota: int | None
+    password_later: bool
+    scrypt_cost: int
+    yes: bool
+
+    def order(self, source: PasswordSource) -> ModuleOrder:
+        """Return what the chip shall enforce; asks for the password unless an option says otherwise."""
+        if self.password_later and source.given:
+            raise UsageError("--password-later does not go with a password or with --no-password.")
+        password = None if self.password_later else source.choose("Password for the module")
+        return ModuleOrder(
+            password,
+            may_have_password=password is not None or self.password_later,
+            quota=self.quota,
+            scrypt_cost=self.scrypt_cost,
+        )
+
+    def refuse(self) -> None:
+        """Raise UsageError if there is something that only a chip can enforce: what is made has none."""
+        if self.quota is not None or self.password_later:
+            raise UsageError(
+                "--quota and --password-later are for modules: only a chip can enforce them.", advice="Add --device."
+            )
+
+    def consent(self, plan: Sequence[str]) -> None:
+        """Show what will be done for ever, and let the user say yes; raises UsageError when he does not."""
+        for line in plan:
+            click.echo(printable(line), err=True)
+        if self.yes:
+            return
+        if not sys.stdin.isatty():
+            raise UsageError("There is no terminal to ask on.", advice="Add --yes if the plan is what you want.")
+        answer: str = click.prompt(f"Type {_CONSENT} to go on", default="", show_default=False, err=True)
+        if answer.strip() != _CONSENT:
+            raise UsageError("Nothing was changed.")
+
+
+order_options = option_group(
+    "order_options",
+    OrderOptions,
+    {
+        "quota": click.option("--quota", type=int, metavar="N", help="The module makes N signatures and not one more."),
+        "password_later": click.option(
+            "--password-later", is_flag=True, help="The module gets its first password by 'password set'."
+        ),
+        "scrypt_cost": click.option(
+            "--scrypt-cost",
+            metavar="N",
+            type=click.IntRange(LEAST_COST, MOST_COST),
+            default=COST,
+            show_default=True,
+            help="What a guess of the password costs: log2 of scrypt's N.",
+        ),
+        "yes": click.option("--yes", is_flag=True, help="Do not ask before the chip is locked."),
+    },
+)
+"""Adds what says what the chip of a new module enforces; the command gets `OrderOptions`."""
+
+
+def require_one(folder: Path | None, device: str | None) -> None:
+    """Raise UsageError unless either a folder or a module is named."""
+    if (folder is None) == (device is None):
+        raise UsageError("Which root or signer?", advice="Name a folder, or --device for a module.")

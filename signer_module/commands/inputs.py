@@ -1,0 +1,112 @@
+"""What the commands make of their arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final, Self
+
+import click
+
+from atcaprov.certs.description import CertificateDescription, default_description
+from atcaprov.errors import UsageError
+from signer_module.commands.option_groups import Option, option_group
+from signer_module.commands.password_options import PasswordSource
+from signer_module.on_files import files
+from signer_module.on_files.create import SignerDescriptions
+from signer_module.on_files.key_file import SoftwareKey, key_is_encrypted, load_key
+from signer_module.outside.chain import OutsideChain
+from signer_module.signer_facts import SignerFacts
+
+FOLDER: Final = click.Path(path_type=Path, file_okay=False)
+FILE: Final = click.Path(path_type=Path, dir_okay=False)
+
+
+def description(role: str, path: Path | None) -> CertificateDescription:
+    """Return the description of a file, or the default; raises UsageError."""
+    if path is None:
+        return default_description("root" if role == "root" else "signer" if role == "signer" else "device")
+    try:
+        found = CertificateDescription.from_toml(files.read_text(path))
+    except UsageError as error:
+        raise UsageError(f"{path}: {error.what}", advice=error.advice, code=error.code) from error
+    if found.role != role:
+        raise UsageError(f"{path} describes a {found.role}, not a {role}.")
+    return found
+
+
+def signer_key(path: Path | None, source: PasswordSource) -> SoftwareKey:
+    """Return the key of a file, or a new one; raises UsageError."""
+    if path is None:
+        return SoftwareKey.generate()
+    data = files.read_bytes(path)
+    password = source.read("Password of the given key") if key_is_encrypted(data, str(path)) else None
+    return load_key(data, password, str(path))
+
+
+def parse_signer_id(text: str | None) -> bytes | None:
+    """Return the 2 bytes of a signer id; raises UsageError."""
+    if text is None:
+        return None
+    if len(text) != 4 or not all(character in "0123456789abcdefABCDEF" for character in text):
+        raise UsageError(f"'{text}' is no signer id.", advice="Give four hexadecimal digits, for example 0034.")
+    return bytes.fromhex(text)
+
+
+def chain_option(help_text: str) -> Option:
+    """Return a decorator with --chain, which may be given several times."""
+    return click.option("--chain", "chain_paths", type=FILE, multiple=True, help=help_text)
+
+
+def chain_above(signer: SignerFacts, paths: Sequence[Path]) -> tuple[bytes, ...]:
+    """Return the CA certificates (DER) of files, from the signer's issuer to the root; empty if no file is named.
+
+    Raises UsageError, CertificateError when they are not the signer's whole chain.
+    """
+    if not paths:
+        return ()
+    given = [der for path in paths for der in files.read_certificates(path)]
+    return OutsideChain.of([signer.certificate, signer.root_certificate, *given], now()).authorities
+
+
+def now() -> datetime:
+    """Return the present moment in UTC."""
+    return datetime.now(UTC)
+
+
+def descriptions(signer: Path | None, device: Path | None) -> SignerDescriptions:
+    """Return the descriptions of two files, or the defaults; raises UsageError."""
+    return SignerDescriptions(description("signer", signer), description("device", device))
+
+
+@dataclass(frozen=True)
+class SignerWishes:
+    """What the command line says of a new signer; `signer_id` (2 bytes) None: the lowest that is free."""
+
+    signer_id: bytes | None
+    descriptions: SignerDescriptions
+
+    @classmethod
+    def of(cls, signer_id: str | None, signer_description: Path | None, device_description: Path | None) -> Self:
+        """Read them; raises UsageError."""
+        return cls(parse_signer_id(signer_id), descriptions(signer_description, device_description))
+
+
+signer_options = option_group(
+    "wishes",
+    SignerWishes.of,
+    {
+        "signer_id": click.option(
+            "--signer-id", metavar="HHHH", help="Four hexadecimal digits; without it the lowest free id."
+        ),
+        "signer_description": click.option(
+            "--signer-description", type=FILE, help="TOML description of the signer's certificate."
+        ),
+        "device_description": click.option(
+            "--device-description", type=FILE, help="TOML description of its devices' certificates."
+        ),
+    },
+)
+"""Adds what a new signer is called and what its certificates look like; the command gets `SignerWishes`."""

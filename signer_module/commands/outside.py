@@ -1,0 +1,194 @@
+"""`signer-module signer request` and `signer import`: a signer whose certificate an outside CA signs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import click
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from atcaprov.certs.keys import raw_public_key
+from atcaprov.device.device import Device
+from atcaprov.errors import Code, UsageError
+from atcaprov.printable import printable
+from signer_module.commands import inputs
+from signer_module.commands.create import tell_folder
+from signer_module.commands.device_options import OrderOptions, device_option, order_options
+from signer_module.commands.hsm_options import PIN_PROMPT, hsm_options
+from signer_module.commands.inputs import FILE, FOLDER
+from signer_module.commands.password_options import PasswordSource, password_options
+from signer_module.export import export_signer
+from signer_module.hsm.signer import import_to_folder, request_from_hsm
+from signer_module.on_chip.making.runs import import_signer_certificate, plan
+from signer_module.on_chip.making.signer import request_certificate
+from signer_module.on_files import files
+from signer_module.on_files.create import SignerDescriptions
+from signer_module.on_files.hsm_place import KeyPlace
+from signer_module.outside.chain import OutsideChain
+
+_BY_IMPORT: Final = "later, by 'signer import', "
+_UNTIL_THEN: Final = "Until then keep the chip locked away: whoever has it can sign with its key, whatever its quota."
+
+
+@click.command("request")
+@device_option
+@hsm_options
+@click.option("--out", type=FILE, required=True, help="File for the request (PKCS#10, PEM).")
+@click.option("--signer-id", metavar="HHHH", required=True, help="Four hexadecimal digits, agreed with the CA.")
+@click.option("--signer-description", type=FILE, help="TOML description of the signer's certificate.")
+@click.option("--new-key", is_flag=True, help="Replace the key of an earlier request, whose certificate is lost then.")
+@order_options
+@password_options(new=True, whose="the module's")
+def signer_request(
+    device: str | None,
+    hsm: KeyPlace | None,
+    out: Path,
+    signer_id: str,
+    new_key: bool,
+    signer_description: Path | None,
+    order_options: OrderOptions,
+    source: PasswordSource,
+) -> None:
+    """Begin a signer for an outside CA. Its key is made in a chip or an HSM, and a request that the CA certifies."""
+    chosen = inputs.parse_signer_id(signer_id)
+    assert chosen is not None
+    description = inputs.description("signer", signer_description)
+    earlier = _earlier_key(out)
+    _require_one_place(device, hsm, source)
+    if hsm is not None:
+        order_options.refuse()
+        if new_key:
+            raise UsageError("--new-key is for a chip.", advice="In an HSM a new key has a new label.")
+        files.require_room(out)
+        der = request_from_hsm(hsm, lambda: source.read(PIN_PROMPT), description, chosen, earlier)
+        _write_request(out, der)
+        return
+    assert device is not None
+    wanted = order_options.order(source)
+    files.require_room(out)
+    with Device.open(device) as chip:
+        key_plan = _key_plan(out, earlier, new_key)
+        order_options.consent(plan(chip, wanted, "the certificate of the CA", key=key_plan, later=_BY_IMPORT))
+        request = request_certificate(
+            chip, wanted, description, signer_id=chosen, wanted=lambda key: key == earlier, new_key=new_key
+        )
+    _write_request(out, request.der)
+    click.echo(_UNTIL_THEN, err=True)
+    counted = request.signatures
+    if counted not in (None, 1):
+        click.echo(f"It has counted {counted} signatures: add --signatures {counted} there.", err=True)
+
+
+def _write_request(out: Path, der: bytes) -> None:
+    files.replace(out, x509.load_der_x509_csr(der).public_bytes(Encoding.PEM))
+    click.echo(f"Request written to {out}. Bring the CA's answer with 'signer-module signer import'.")
+
+
+def _require_one_place(device: str | None, hsm: KeyPlace | None, source: PasswordSource) -> None:
+    if (device is None) == (hsm is None):
+        raise UsageError(
+            "Where is the signer's key?",
+            advice="Give --device for a module, or --pkcs11-library, --pkcs11-token and --pkcs11-key for an HSM.",
+        )
+    if hsm is not None and source.none:
+        raise UsageError("A key in an HSM has a PIN; --no-password does not go with it.")
+
+
+@click.command("import")
+@device_option
+@hsm_options
+@click.option("--certificate", type=FILE, required=True, help="The signer's certificate, alone or with its chain.")
+@inputs.chain_option("Certificates of the CA, up to its root, in any order. May be repeated.")
+@click.option("--out", type=FOLDER, help="New folder: for a module an export with the chain, for an HSM the signer.")
+@click.option("--signer-description", type=FILE, help="TOML description of the signer's certificate.")
+@click.option("--device-description", type=FILE, help="TOML description of its devices' certificates.")
+@click.option(
+    "--signatures",
+    type=click.IntRange(1),
+    default=1,
+    metavar="N",
+    help="What a chip with quota has counted since it was begun (1): the requests, and an import that was cut.",
+)
+@order_options
+@password_options(new=True, whose="the module's")
+def signer_import(
+    device: str | None,
+    hsm: KeyPlace | None,
+    certificate: Path,
+    chain_paths: tuple[Path, ...],
+    signatures: int,
+    out: Path | None,
+    signer_description: Path | None,
+    device_description: Path | None,
+    order_options: OrderOptions,
+    source: PasswordSource,
+) -> None:
+    """Finish a signer that a request began. It gets the certificate that the CA made of the request."""
+    descriptions = inputs.descriptions(signer_description, device_description)
+    _require_one_place(device, hsm, source)
+    if out is not None and hsm is None:
+        files.require_new_folder(out)
+    given = [der for path in (certificate, *chain_paths) for der in files.read_certificates(path)]
+    chain = OutsideChain.of(given, inputs.now())
+    if hsm is not None:
+        order_options.refuse()
+        if out is None:
+            raise UsageError("Where shall the signer's folder be?", advice="Give --out.")
+        signer = import_to_folder(out, hsm, lambda: source.read(PIN_PROMPT), descriptions, chain)
+        tell_folder(signer)
+        return
+    assert device is not None
+    _import_to_module(device, order_options, source, descriptions, chain, signatures, out)
+
+
+def _import_to_module(
+    device: str,
+    options: OrderOptions,
+    source: PasswordSource,
+    descriptions: SignerDescriptions,
+    chain: OutsideChain,
+    signatures: int,
+    out: Path | None,
+) -> None:
+    made = import_signer_certificate(
+        device,
+        options.order(source),
+        descriptions,
+        chain=chain,
+        signatures=signatures,
+        consent=options.consent,
+    )
+    with made.module as module:
+        done = "is finished already" if made.already else "finished"
+        click.echo(
+            f"Signer module {module.serial.hex().upper()} {done}: {printable(module.name)}, "
+            f"signer id {module.signer_id.hex().upper()}."
+        )
+        if out is not None:
+            export_signer(module, out, chain=chain.authorities)
+            click.echo(f"Its certificates and definitions are in {out}.")
+
+
+def _key_plan(out: Path, earlier: bytes | None, new_key: bool) -> str:
+    """Say what becomes of the key of a chip that was begun."""
+    stays = f"its private key stays if {out} is the request for it"
+    if new_key:
+        made = "its private key is made anew: the certificate for an earlier request becomes worthless"
+        return made if earlier is None else f"{stays}; otherwise {made}"
+    return f"{stays}; if it has none, one is made" if earlier else "its private key is made if it has none"
+
+
+def _earlier_key(out: Path) -> bytes | None:
+    """Return the key (64 bytes) of a request that stands there: made again, it keeps the key that the CA may know."""
+    if not out.exists():
+        return None
+    try:
+        key = x509.load_pem_x509_csr(files.read_bytes(out)).public_key()
+    except ValueError:
+        raise UsageError(
+            f"{out} exists already and is no request.", advice="Choose another file.", code=Code.FILE_UNWRITABLE
+        ) from None
+    return raw_public_key(key) if isinstance(key, ec.EllipticCurvePublicKey) else None

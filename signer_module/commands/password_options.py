@@ -1,0 +1,107 @@
+"""Passwords of key files: from the terminal, a file or a file descriptor; never from an argument's value."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import click
+
+from atcaprov.errors import Code, UsageError
+from signer_module.commands.option_groups import Option, option_group
+from signer_module.on_files import files
+
+MAX_PASSWORD: Final = 1024
+
+
+@dataclass(frozen=True)
+class PasswordSource:
+    """Where a password comes from; at most one of the options."""
+
+    file: Path | None = None
+    descriptor: int | None = None
+    none: bool = False
+
+    @property
+    def given(self) -> bool:
+        """Whether an option names the source."""
+        return self.file is not None or self.descriptor is not None or self.none
+
+    def read(self, prompt: str) -> bytes:
+        """Return the password that opens an existing key; asks on the terminal when no option names a source."""
+        if self.file is not None or self.descriptor is not None:
+            return self._from_option()
+        return _asked(prompt, confirm=False)
+
+    def choose(self, prompt: str) -> bytes | None:
+        """Return the password for a new key, asked twice on the terminal; None when it is to be stored unencrypted."""
+        if self.none:
+            return None
+        if self.file is not None or self.descriptor is not None:
+            return self._from_option()
+        return _asked(prompt, confirm=True)
+
+    def _from_option(self) -> bytes:
+        if self.file is not None:
+            return _checked(files.read_bytes(self.file), str(self.file))
+        assert self.descriptor is not None
+        try:
+            with os.fdopen(self.descriptor, "rb", closefd=False) as stream:
+                return _checked(stream.readline(MAX_PASSWORD + 3), f"file descriptor {self.descriptor}")
+        except OSError as error:
+            raise UsageError(
+                f"File descriptor {self.descriptor} cannot be read: {error.strerror}.", code=Code.FILE_UNREADABLE
+            ) from error
+
+
+def _checked(data: bytes, source: str) -> bytes:
+    password = data.split(b"\n", 1)[0].removesuffix(b"\r")
+    if not password:
+        raise UsageError(f"The first line of {source} is empty and no password.")
+    if len(password) > MAX_PASSWORD:
+        raise UsageError(f"The password in {source} is longer than {MAX_PASSWORD} bytes.")
+    return password
+
+
+def _asked(prompt: str, *, confirm: bool) -> bytes:
+    if not sys.stdin.isatty():
+        raise UsageError(
+            f"There is no terminal to ask for the {prompt}.",
+            advice="Use --password-file, --password-fd or, for a new key, --no-password.",
+        )
+    again = f"{prompt} again" if confirm else False
+    answer: str = click.prompt(prompt, hide_input=True, confirmation_prompt=again, err=True)
+    return _checked(answer.encode(), "the answer")
+
+
+def password_options(prefix: str = "", *, new: bool, whose: str) -> Option:
+    """Return a decorator with --PREFIXpassword-file, --PREFIXpassword-fd and, for a new key, --no-password.
+
+    The command gets a `PasswordSource` as `source`, or `old_source` for the prefix "old-".
+    """
+    name = prefix.replace("-", "_")
+    file_help = f"Read {whose} password from the first line of a file. Without it, it is asked on the terminal."
+    options = {
+        f"{name}password_file": click.option(
+            f"--{prefix}password-file", type=click.Path(path_type=Path, dir_okay=False), help=file_help
+        ),
+        f"{name}password_fd": click.option(
+            f"--{prefix}password-fd", type=int, metavar="N", help=f"Read {whose} password from file descriptor N."
+        ),
+    }
+    if new:
+        options[f"{name}no_password"] = click.option(
+            f"--{prefix}no-password",
+            is_flag=True,
+            help=f"Store {whose} key unencrypted; a module never asks for a password.",
+        )
+    return option_group(f"{name}source", lambda **values: _source(*values.values()), options)
+
+
+def _source(file: Path | None, descriptor: int | None, none: bool = False) -> PasswordSource:
+    if (file is not None) + (descriptor is not None) + none > 1:
+        raise UsageError("Only one of --password-file, --password-fd and --no-password can be used for one key.")
+    return PasswordSource(file, descriptor, none)

@@ -1,0 +1,46 @@
+"""What signs with a root's key, wherever that is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from atcaprov.device.device import Device
+from atcaprov.errors import CertificateError, Code, ProvisioningError, UsageError
+from signer_module.commands.password_options import PasswordSource
+from signer_module.on_chip.facts import RootFacts, read_module
+from signer_module.on_chip.making.runs import kept_if_good
+from signer_module.on_chip.module import ModuleRoot
+from signer_module.on_files.root_folder import RootFolder, RootKey
+
+
+@contextmanager
+def root_signer(root: RootFolder, url: str | None, source: PasswordSource) -> Iterator[RootKey]:
+    """Give what signs with a root's key: its file, or the root module at `url`."""
+    if root.has_key:
+        if url is not None:
+            raise UsageError(f"The key of {root.path} is a file; --root-device does not go with it.")
+        password = source.read("Password of the root key") if root.key_is_encrypted else None
+        yield root.unlock(password)
+        return
+    if url is None:
+        raise UsageError(f"The key of {root.path} is on a root module.", advice="Name it with --root-device.")
+    with _open_root(url) as module:
+        if module.public_key != root.public_key:
+            raise CertificateError(f"The root module at {url} is not that of {root.path}.", code=Code.KEY_MISMATCH)
+        if module.remaining == 0:
+            raise UsageError(
+                "The root module has signed all certificates that it was made for.",
+                advice="Make a new root.",
+                code=Code.QUOTA_USED_UP,
+            )
+        module.unlock(source.read("Password of the root module") if module.needs_password else None)
+        yield module
+
+
+def _open_root(url: str) -> ModuleRoot:
+    with kept_if_good(Device.open(url)) as device:
+        facts = read_module(device)
+        if not isinstance(facts, RootFacts):
+            raise ProvisioningError(f"The module at {url} is a signer, not a root.", code=Code.NOT_A_MODULE)
+        return ModuleRoot(device, facts)

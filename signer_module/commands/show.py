@@ -1,0 +1,111 @@
+"""`signer-module export`, `info`, `verify` and `backup-public`: what is there, on files or on a module."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from atcaprov.errors import CertificateError, Code, UsageError
+from signer_module.commands.device_options import device_option, needed_device, require_one
+from signer_module.commands.inputs import FOLDER, chain_above, chain_option
+from signer_module.commands.password_options import PasswordSource, password_options
+from signer_module.export import export_signer
+from signer_module.folder_key import open_folder, prove
+from signer_module.on_chip.module import ModuleSigner, open_module
+from signer_module.on_chip.report import AnyModule, module_facts, write_backup
+from signer_module.on_files import report
+from signer_module.on_files.signer_folder import SignerFolder
+
+
+@click.command("export")
+@click.option("--signer", "signer_path", type=FOLDER, help="Folder of the signer.")
+@device_option
+@click.option("--out", type=FOLDER, required=True, help="New folder for the export.")
+@click.option(
+    "--index",
+    metavar="N",
+    type=click.IntRange(0, 999),
+    default=0,
+    show_default=True,
+    help="N of atcaprov_cert_info_N.c.",
+)
+@chain_option("Certificates above an outside CA that issued the signer; written to chain.pem. May be repeated.")
+def export_command(
+    signer_path: Path | None, device: str | None, out: Path, index: int, chain_paths: tuple[Path, ...]
+) -> None:
+    """Export what clients and products need. Certificates, cert info file, definitions as C and JSON; no secret."""
+    if (signer_path is None) == (device is None):
+        raise UsageError("Which signer?", advice="Give --signer for a folder, or --device for a module.")
+    if signer_path is not None:
+        folder = SignerFolder.load(signer_path)
+        names = export_signer(folder, out, index, chain_above(folder, chain_paths or folder.chain_paths))
+    else:
+        assert device is not None
+        with ModuleSigner.open(device) as module:
+            names = export_signer(module, out, index, chain_above(module, chain_paths))
+    for name in names:
+        click.echo(str(out / name))
+
+
+@click.command("info")
+@click.argument("folder", type=FOLDER, required=False)
+@device_option
+@click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
+def info_command(folder: Path | None, device: str | None, as_json: bool) -> None:
+    """Show what a root's or signer's folder or module holds."""
+    require_one(folder, device)
+    if folder is not None:
+        click.echo(report.show(folder, as_json=as_json))
+        return
+    assert device is not None
+    with open_module(device) as module:
+        click.echo(report.formatted(module_facts(module), as_json=as_json))
+
+
+@click.command("verify")
+@click.argument("folder", type=FOLDER, required=False)
+@device_option
+@click.option("--public-only", is_flag=True, help="Check what is public, not the key: no password is needed.")
+@password_options(new=False, whose="the key's")
+def verify_command(folder: Path | None, device: str | None, public_only: bool, source: PasswordSource) -> None:
+    """Check a folder or a module. Locks, certificates, and that the key belongs to them."""
+    require_one(folder, device)
+    if folder is not None:
+        opened = open_folder(folder)
+        if not public_only:
+            prove(opened, source.read("Password of the key") if opened.key_is_encrypted else None)
+        click.echo(f"{folder}: {_verdict(public_only)}")
+        return
+    assert device is not None
+    with open_module(device) as module:
+        if not public_only:
+            _prove(module, source)
+        click.echo(f"Module {module.serial.hex().upper()}: {_verdict(public_only)}")
+
+
+def _verdict(public_only: bool) -> str:
+    return "what is public is good; the key was not tried." if public_only else "certificates and key are good."
+
+
+def _prove(module: AnyModule, source: PasswordSource) -> None:
+    if module.needs_password:
+        module.unlock(source.read("Password of the module"))
+    if not module.prove():
+        raise CertificateError(
+            "The private key in the chip does not belong to its certificate.",
+            advice="Take the module out of use.",
+            code=Code.KEY_MISMATCH,
+        )
+
+
+@click.command("backup-public")
+@needed_device
+@click.option("--out", type=FOLDER, required=True, help="New folder for the backup.")
+@chain_option("Certificates above an outside CA that issued the signer; written to chain.pem. May be repeated.")
+def backup_command(device: str, out: Path, chain_paths: tuple[Path, ...]) -> None:
+    """Copy the public parts of a module to a folder. The private key can't be copied."""
+    with open_module(device) as module:
+        chain = chain_above(module, chain_paths) if isinstance(module, ModuleSigner) else ()
+        for name in write_backup(module, out, chain):
+            click.echo(str(out / name))

@@ -1,0 +1,1 @@
+"""Signers whose key is in an HSM."""

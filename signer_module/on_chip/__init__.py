@@ -1,0 +1,1 @@
+"""Signer modules: what stands where on the chip, and what a finished module does."""

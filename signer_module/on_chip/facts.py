@@ -1,0 +1,164 @@
+"""What everybody can read of a finished module, checked as a whole: no password is needed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from atcaprov.certs.chain import verify_root, verify_under_root
+from atcaprov.certs.compressed import CompressedCertificate
+from atcaprov.certs.definition import CertificateDefinition
+from atcaprov.certs.keys import unpadded_public_key
+from atcaprov.certs.rebuild import rebuild
+from atcaprov.chip.memory_map import LOCK_CONFIG, LOCK_VALUE, SLOT_SIZES, UNLOCKED, serial_number
+from atcaprov.device.device import Device
+from atcaprov.errors import Code, ProvisioningError
+from signer_module.on_chip import layout
+from signer_module.on_chip.description import SignerDocument, invalid, unpack_root
+from signer_module.on_chip.head import Head
+from signer_module.on_chip.layout import Variant, variant_of
+from signer_module.on_chip.password_keys import AskChip, PasswordScheme, PasswordSecrets
+from signer_module.on_chip.quota import decode_limit
+from signer_module.on_files.root_folder import common_name
+from signer_module.on_files.signer_folder import split_name
+
+
+@dataclass(frozen=True)
+class ModuleFacts:
+    """What root and signer modules have in common. `limit` is where Counter 0 stops; None without quota."""
+
+    serial: bytes
+    """Serial number of the chip, 9 bytes."""
+    variant: Variant
+    scheme: PasswordScheme
+    public_key: bytes
+    """X||Y, 64 bytes."""
+    certificate: bytes
+    """DER."""
+    limit: int | None
+
+    def secrets(self, password: bytes | None, ask_chip: AskChip) -> PasswordSecrets:
+        """Return what a password is for this module; None: before one was set. Raises as `PasswordScheme.secrets`."""
+        return self.scheme.secrets(password, ask_chip if self.variant.has_chip_secret else None)
+
+
+@dataclass(frozen=True)
+class RootFacts(ModuleFacts):
+    """A root module."""
+
+    @property
+    def name(self) -> str:
+        """The common name."""
+        return common_name(self.certificate)
+
+
+@dataclass(frozen=True)
+class SignerModuleFacts(ModuleFacts):
+    """A signer module."""
+
+    name: str
+    signer_id: bytes
+    compressed: bytes
+    """The certificate's compressed form, 72 bytes."""
+    root_certificate: bytes
+    root_public_key: bytes
+    document: SignerDocument = field(repr=False)
+    signer_definition: CertificateDefinition = field(repr=False)
+    device_definition: CertificateDefinition = field(repr=False)
+
+
+def read_module(device: Device) -> RootFacts | SignerModuleFacts:
+    """Read and check a module.
+
+    Raises:
+        ProvisioningError: the chip is no module, or not a finished one (code NOT_A_MODULE).
+        CertificateError: its parts are damaged (MODULE_INVALID) or do not belong together.
+        TransportError, ProtocolError, DeviceError: the chip does not answer as a chip.
+    """
+    config = device.read_config()
+    variant = require_finished(config)
+    head = Head.parse(_slot(device, layout.HEAD_SLOT))
+    if head.version != variant.layout:
+        raise invalid(f"its head is of version {head.version}, its configuration of {variant.layout}")
+    stored = b"".join(_needed_description(device, variant, head.description_size))
+    common = ModuleFacts(
+        serial=serial_number(config),
+        variant=variant,
+        scheme=head.scheme,
+        public_key=unpadded_public_key(_slot(device, layout.PUBLIC_KEY_SLOT)),
+        certificate=b"",
+        limit=decode_limit(device.read_slot(layout.LIMIT_SLOT, 0, 8)) if variant.quota else None,
+    )
+    description = head.description(stored)
+    if head.role == "root":
+        return _root(common, description)
+    return _signer(device, common, description)
+
+
+def require_finished(config: bytes) -> Variant:
+    """Return the variant of a module whose zones are locked; raises ProvisioningError (not-a-module)."""
+    variant = variant_of(config)
+    if variant is None:
+        raise _no_module("it is not configured as one", "Name a root or signer module.")
+    if config[LOCK_CONFIG] == UNLOCKED or config[LOCK_VALUE] == UNLOCKED:
+        raise _no_module("it is not finished", "Run the command that began it again.")
+    return variant
+
+
+def _root(common: ModuleFacts, description: bytes) -> RootFacts:
+    certificate = unpack_root(description, common.public_key)
+    verify_root(certificate, common.public_key)
+    return RootFacts(common.serial, common.variant, common.scheme, common.public_key, certificate, common.limit)
+
+
+def _signer(device: Device, common: ModuleFacts, description: bytes) -> SignerModuleFacts:
+    root_public_key = unpadded_public_key(_slot(device, layout.ROOT_KEY_SLOT))
+    document = SignerDocument.unpack(description, root_public_key)
+    compressed = _slot(device, layout.CERTIFICATE_SLOT)
+    return signer_facts(common, document, compressed, root_public_key)
+
+
+def signer_facts(
+    common: ModuleFacts, document: SignerDocument, compressed: bytes, root_public_key: bytes
+) -> SignerModuleFacts:
+    """Put a signer's parts together; raises CertificateError when they do not belong together."""
+    signer, device = document.definitions()
+    certificate = rebuild(signer, compressed=compressed, public_key=common.public_key, ca_public_key=root_public_key)
+    verify_under_root(certificate, document.root_certificate)
+    name, signer_id = split_name(common_name(certificate))
+    if CompressedCertificate.parse(compressed).signer_id != signer_id:
+        raise invalid("the signer id of its compressed certificate is not that of the certificate")
+    device.require_issuable()
+    return SignerModuleFacts(
+        common.serial,
+        common.variant,
+        common.scheme,
+        common.public_key,
+        certificate,
+        common.limit,
+        name=name,
+        signer_id=signer_id,
+        compressed=compressed,
+        root_certificate=document.root_certificate,
+        root_public_key=root_public_key,
+        document=document,
+        signer_definition=signer,
+        device_definition=device,
+    )
+
+
+def _slot(device: Device, slot: int) -> bytes:
+    return device.read_slot(slot, 0, SLOT_SIZES[slot])
+
+
+def _needed_description(device: Device, variant: Variant, size: int) -> list[bytes]:
+    parts = []
+    for slot, room in variant.description_parts:
+        count = min(size, room)
+        if count:
+            parts.append(device.read_otp(0, count) if slot is None else device.read_slot(slot, 0, count))
+        size -= count
+    return parts
+
+
+def _no_module(why: str, advice: str) -> ProvisioningError:
+    return ProvisioningError(f"The chip is no signer module: {why}.", advice=advice, code=Code.NOT_A_MODULE)

@@ -1,0 +1,230 @@
+"""The private key of a module in use: its chip asks for the password and keeps the quota."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Final
+
+from atcaprov.certs.keys import verify_digest
+from atcaprov.chip.commands import Status
+from atcaprov.device.authorization import authorize
+from atcaprov.device.device import Act, Device
+from atcaprov.errors import Code, DeviceError, ProtocolError, TransportError, UsageError
+from signer_module.on_chip.facts import ModuleFacts
+from signer_module.on_chip.layout import (
+    AUTHORIZATION_SLOT,
+    CHIP_SECRET_SLOT,
+    KEY_SLOT,
+    USE_COUNTER,
+    WRONG_PASSWORD_COUNTER,
+)
+from signer_module.on_chip.password_keys import PasswordSecrets
+from signer_module.on_chip.quota import Quota
+
+LONGEST_PAUSE: Final = 30.0
+Pause = Callable[[float], None]
+
+
+class ModuleKey:
+    """Signs with the key in slot 0. Methods may be called from any thread; one runs at a time.
+
+    `unlock` keeps the secrets made from the password, never the password. They are forgotten by `lock` and as soon as
+    the chip does not answer: whoever plugs the module in again gives the password again. `pause` is called with seconds
+    before each try that follows a wrong password.
+    """
+
+    def __init__(self, device: Device, facts: ModuleFacts, pause: Pause = time.sleep) -> None:
+        self._device = device
+        self._facts = facts
+        self._pause = pause
+        self._lock = threading.RLock()
+        self._secrets: PasswordSecrets | None = None
+        self._wrong_in_a_row = 0
+        self._slept = False
+        self._quota = self.read_quota()
+        self.password_set = False
+        """Whether the module has a password; False also for one whose first password was not set yet."""
+        if facts.variant.password:
+            self.password_set = not self._authorize(self.secrets_of(None))
+        self.ready = not self.password_set
+        """Whether it signs."""
+
+    @property
+    def quota(self) -> Quota | None:
+        """What is left as far as this object knows; None if the module has no quota."""
+        return self._quota
+
+    def read_quota(self) -> Quota | None:
+        """Ask the chip what is left; None if the module has no quota."""
+        if self._facts.limit is None:
+            return None
+        with self._answering():
+            self._quota = Quota(self._facts.limit, self._device.counter(USE_COUNTER))
+        return self._quota
+
+    def wrong_passwords(self) -> int:
+        """Ask the chip how many wrong passwords were tried with programs that count them."""
+        with self._answering():
+            return self._device.counter(WRONG_PASSWORD_COUNTER)
+
+    def secrets_of(self, password: bytes | None) -> PasswordSecrets:
+        """Return what a password is for this module; None: before one was set. Takes long on purpose."""
+        return self._facts.secrets(password, self._ask_chip)
+
+    def unlock(self, password: bytes | None) -> None:
+        """Make the key ready; a password that is not needed is ignored.
+
+        Raises UsageError (password-wrong), TransportError when the module is gone.
+        """
+        if not self.password_set:
+            return
+        if not password:
+            raise UsageError("The module needs its password.", code=Code.PASSWORD_WRONG)
+        if self._wrong_in_a_row:
+            self._pause(min(2.0 ** (self._wrong_in_a_row - 1), LONGEST_PAUSE))
+        secrets = self.secrets_of(password)
+        with self._lock:
+            if not self._authorize(secrets):
+                self._wrong_password()
+            self._secrets, self._wrong_in_a_row, self.ready = secrets, 0, True
+
+    def lock(self) -> None:
+        """Forget the password's secrets, and send the chip to sleep, so that it forgets too."""
+        with self._lock:
+            self._forget()
+            self._device.rest()
+
+    def rest(self) -> None:
+        """Send the chip to sleep: idle would keep it authorized for whoever asks. The next use authorizes anew."""
+        with self._lock:
+            self._device.rest()
+            self._slept = True
+
+    def _forget(self) -> None:
+        self._secrets = None
+        self.ready = not self.password_set
+
+    def sign(self, digest: bytes) -> bytes:
+        """Return R||S (64 bytes) over a SHA-256 digest (32 bytes).
+
+        Raises:
+            UsageError: the password is missing, or was changed meanwhile (code PASSWORD_WRONG).
+            DeviceError: the quota is used up (code QUOTA_USED_UP), or the chip refuses for another reason.
+            TransportError: the module is gone.
+            ProtocolError: it answers twice in a row what no chip answers, or a signature that does not verify.
+        """
+        with self._lock:
+            self._require_ready()
+            with self._answering():
+                signature = self._sign_despite_noise(digest)
+            if self._quota is not None:
+                self._quota = Quota(self._quota.limit, self._quota.counter + 1)
+            if not verify_digest(self._facts.public_key, digest, signature):
+                self.lock()
+                raise ProtocolError(
+                    "The module's signature does not verify under its public key.",
+                    advice="If no other program used it at the same time, take the module out of use.",
+                    code=Code.BAD_PACKET,
+                )
+            return signature
+
+    def prove(self) -> bool:
+        """Tell whether the chip's private key belongs to the certificate; costs nothing of the quota."""
+        with self._lock:
+            self._require_ready()
+            with self._answering():
+                self._authorize_again()
+                return self._device.get_pubkey(KEY_SLOT) == self._facts.public_key
+
+    def check_present(self) -> None:
+        """Raise TransportError when the module is gone or another chip is in its place."""
+        with self._answering():
+            if self._device.serial_number() != self._facts.serial:
+                raise TransportError("Another chip is where the module was.", code=Code.DEVICE_NOT_FOUND)
+
+    def _require_ready(self) -> None:
+        if not self.ready:
+            raise UsageError("The module waits for its password.", code=Code.PASSWORD_WRONG)
+
+    def _sign_despite_noise(self, digest: bytes) -> bytes:
+        """Sign once more after a damaged answer, as noise on a line makes it; a signature that was lost so counts."""
+        secrets = self._secrets
+        try:
+            return self._sign(digest)
+        except ProtocolError:
+            self._device.rest()
+            self._secrets, self.ready = secrets, True
+            self.read_quota()
+            return self._sign(digest)
+
+    def _sign(self, digest: bytes) -> bytes:
+        try:
+            if self._slept:
+                self._authorize_again()
+            return self._device.sign(KEY_SLOT, digest)
+        except DeviceError as error:
+            if error.status != Status.EXECUTION_ERROR:
+                raise
+            self._require_quota(error)
+            if not self._facts.variant.password:
+                raise
+        # The chip slept unseen since the last signature (watchdog, another program, a loose contact).
+        self._authorize_again()
+        return self._device.sign(KEY_SLOT, digest)
+
+    def _require_quota(self, error: DeviceError) -> None:
+        quota = self.read_quota()
+        if quota is not None and not quota.remaining:
+            raise DeviceError(
+                "The module has made all signatures that it was made for: its quota is used up.",
+                command=error.command,
+                status=error.status,
+                advice="Make a new signer module.",
+                code=Code.QUOTA_USED_UP,
+            ) from error
+
+    def _authorize_again(self) -> None:
+        if not self._facts.variant.password:
+            return
+        secrets = self._secrets if self.password_set else self.secrets_of(None)
+        assert secrets is not None
+        if not self._authorize(secrets):
+            self.lock()
+            raise UsageError(
+                "The module does not take its password any more: it was changed meanwhile.",
+                advice="Give the new password.",
+                code=Code.PASSWORD_WRONG,
+            )
+
+    def _ask_chip(self, challenge: bytes) -> bytes:
+        with self._answering():
+            return self._device.mac(CHIP_SECRET_SLOT, challenge)
+
+    def _authorize(self, secrets: PasswordSecrets) -> bool:
+        with self._answering():
+            secret = secrets.authorization
+            authorized = authorize(self._device, AUTHORIZATION_SLOT, secret, serial_number=self._facts.serial)
+            self._slept = False
+            return authorized
+
+    def _wrong_password(self) -> None:
+        self._wrong_in_a_row += 1
+        with suppress(DeviceError), self._answering(), self._device.permit(Act.ADVANCE_COUNTER):
+            self._device.increment_counter(WRONG_PASSWORD_COUNTER)
+        raise UsageError("The password is wrong.", advice="Try again.", code=Code.PASSWORD_WRONG)
+
+    @contextmanager
+    def _answering(self) -> Iterator[None]:
+        """Forget the secrets when the chip does not answer, or not as a chip."""
+        with self._lock:
+            try:
+                yield
+            except TransportError:
+                self._forget()
+                raise
+            except ProtocolError:
+                self.lock()
+                raise

@@ -1,0 +1,247 @@
+"""Commands that make modules: look at the chip, show the plan, make, and prove the result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Final, Generic, TypeVar
+
+from atcaprov.certs.description import CertificateDescription
+from atcaprov.chip.memory_map import serial_number
+from atcaprov.device.device import Device
+from atcaprov.errors import Board, CertificateError, Code, ProvisioningError, UsageError
+from atcaprov.provisioning.config_stages import is_config_locked, is_data_locked
+from signer_module.on_chip.facts import RootFacts, SignerModuleFacts, read_module
+from signer_module.on_chip.layout import variant_of
+from signer_module.on_chip.making.finished import require_ordered_root, require_ordered_signer
+from signer_module.on_chip.making.root import make_root
+from signer_module.on_chip.making.signer import import_certificate, make_signer
+from signer_module.on_chip.making.steps import ModuleOrder
+from signer_module.on_chip.module import ModuleRoot, ModuleSigner
+from signer_module.on_files import files
+from signer_module.on_files.create import SignerDescriptions
+from signer_module.on_files.root_folder import MODULE_FILE, RootFolder, write_module_folder
+from signer_module.outside.chain import OutsideChain
+
+Consent = Callable[[list[str]], None]
+_NEW_KEY: Final = "its private key is made in the chip and never leaves it"
+_KEY_OF_REQUEST: Final = "its private key is that of the request"
+_Module = TypeVar("_Module", ModuleRoot, ModuleSigner)
+
+
+@dataclass(frozen=True)
+class Made(Generic[_Module]):
+    """A module that is open and proved, and whether it was finished before this run."""
+
+    module: _Module
+    already: bool
+
+
+def create_root_module(
+    url: str,
+    out: Path,
+    order: ModuleOrder,
+    description: CertificateDescription,
+    *,
+    now: datetime,
+    consent: Consent,
+    register_lost: bool = False,
+) -> Made[ModuleRoot]:
+    """Make a root module and the folder with its certificate and register; the module comes back open.
+
+    A module that is finished gets a folder with an empty register only if its counter shows that it has signed
+    nothing, or with `register_lost`; its own folder stays as it is.
+    """
+    kept = _module_folder(out)
+    if kept is None:
+        files.require_new_folder(out)
+    with kept_if_good(Device.open(url)) as device:
+        already = _finished(device)
+        if kept is not None and not already:
+            raise UsageError(f"{out} is the folder of another root.", advice="Choose another folder.")
+        if not already:
+            consent(plan(device, order, "a self-signed root certificate"))
+            make_root(device, order, description, now)
+        root = _root(device)
+        if already and kept is None and not register_lost:
+            _require_unused(root, order)
+        if already:
+            used = register_lost or bool(kept is not None and kept.issued())
+            require_ordered_root(root, order, description, used=used)
+        _prove(root, order)
+        if kept is not None:
+            _require_folder_of(kept, root)
+        else:
+            write_module_folder(out, root.certificate, root.serial)
+        return Made(root, already)
+
+
+def _module_folder(path: Path) -> RootFolder | None:
+    """Return what stands in a folder if that is the folder of a root module."""
+    return RootFolder.load(path) if (path / MODULE_FILE).is_file() else None
+
+
+def _require_folder_of(folder: RootFolder, root: ModuleRoot) -> None:
+    if folder.certificate != root.certificate or folder.module_serial != root.serial.hex().upper():
+        raise UsageError(
+            f"{folder.path} is the folder of another root.",
+            advice="Choose another folder.",
+            code=Code.FILE_UNWRITABLE,
+        )
+    folder.issued()
+
+
+def _require_unused(root: ModuleRoot, order: ModuleOrder) -> None:
+    """Refuse an empty register for a root that may have given signer ids; without quota the chip counts nothing."""
+    left = root.remaining
+    if left is None or (order.quota is not None and left < order.quota):
+        raise ProvisioningError(
+            "The root module is finished already, and may have given signer ids: a new register would give them again.",
+            advice="Give its folder as --out; if that is lost, or was never made, add --register-lost.",
+            code=Code.DATA_LOCKED_OTHER,
+        )
+
+
+def create_signer_module(
+    url: str,
+    order: ModuleOrder,
+    *,
+    root: RootFolder,
+    sign: Callable[[bytes], bytes],
+    descriptions: SignerDescriptions,
+    signer_id: bytes | None,
+    now: datetime,
+    consent: Consent,
+) -> Made[ModuleSigner]:
+    """Make a signer module under a root; it comes back open and proved.
+
+    One that is finished is only proved, and must be what is ordered: else ProvisioningError (data-locked-other).
+    """
+    with kept_if_good(Device.open(url)) as device:
+        already = _finished(device)
+        if not already:
+            consent(plan(device, order, f"a signer certificate from {root.name}"))
+            make_signer(device, order, root=root, sign=sign, descriptions=descriptions, signer_id=signer_id, now=now)
+        module = _signer(device, root.public_key)
+        if already:
+            require_ordered_signer(module, order, descriptions, signer_id)
+        _prove(module, order)
+        return Made(module, already)
+
+
+def import_signer_certificate(
+    url: str,
+    order: ModuleOrder,
+    descriptions: SignerDescriptions,
+    *,
+    chain: OutsideChain,
+    signatures: int,
+    consent: Consent,
+) -> Made[ModuleSigner]:
+    """Finish a module that an outside CA has certified; it comes back open and proved.
+
+    `signatures` is how many a chip with quota must have counted, as `import_certificate` checks it.
+    """
+    with kept_if_good(Device.open(url)) as device:
+        already = _finished(device)
+        if not already:
+            consent(plan(device, order, "the certificate of the outside CA", key=_KEY_OF_REQUEST))
+            import_certificate(
+                device,
+                order,
+                descriptions,
+                certificate=chain.signer,
+                root=chain.issuer,
+                signatures=signatures,
+            )
+        module = _signer(device, None)
+        if module.certificate != chain.signer:
+            raise CertificateError(
+                "The module holds another certificate than the one given.", code=Code.CERTIFICATE_MISMATCH
+            )
+        if already:
+            require_ordered_signer(module, order, descriptions, None)
+        _prove(module, order)
+        return Made(module, already)
+
+
+def plan(device: Device, order: ModuleOrder, certificate: str, *, key: str = _NEW_KEY, later: str = "") -> list[str]:
+    """Return in words what will be done to a chip.
+
+    `key` says what becomes of a key in one that was begun, `later` which command does all after the key.
+    """
+    config = device.read_config()
+    begun = is_config_locked(config)
+    quota = f"; {order.quota} signatures and not one more" if order.quota is not None else ""
+    return [
+        f"The chip {serial_number(config).hex().upper()} at {device.url} becomes a module {order.variant}{quota}:",
+        "  1. its configuration is locked already"
+        if begun
+        else "  1. its configuration is written and locked for ever",
+        f"  2. {key if begun else _NEW_KEY}",
+        f"  3. {later}it gets {certificate} and its description",
+        f"  4. {later}its data zone is locked for ever",
+        "None of this can be undone, and the chip can become nothing else.",
+    ]
+
+
+def _finished(device: Device) -> bool:
+    """Tell whether the chip is a finished module already: a run was cut after its last lock."""
+    config = device.read_config()
+    return is_data_locked(config) and variant_of(config) is not None
+
+
+def _root(device: Device) -> ModuleRoot:
+    facts = _read_back(device)
+    if not isinstance(facts, RootFacts):
+        raise _other("a signer module")
+    return ModuleRoot(device, facts)
+
+
+def _signer(device: Device, root_public_key: bytes | None) -> ModuleSigner:
+    facts = _read_back(device)
+    if not isinstance(facts, SignerModuleFacts):
+        raise _other("a root module")
+    if root_public_key not in (None, facts.root_public_key):
+        raise _other("a signer of another root")
+    return ModuleSigner(device, facts)
+
+
+def _read_back(device: Device) -> RootFacts | SignerModuleFacts:
+    try:
+        return read_module(device)
+    except CertificateError as error:
+        error.board = Board.SCRAP  # both locks are closed: what is wrong now stays wrong
+        raise
+
+
+def _prove(module: ModuleRoot | ModuleSigner, order: ModuleOrder) -> None:
+    module.unlock(order.password)
+    if not module.prove():
+        raise CertificateError(
+            "The private key in the chip does not belong to its certificate.",
+            advice="The chip is scrap: it can't be changed any more.",
+            code=Code.KEY_MISMATCH,
+            board=Board.SCRAP,
+        )
+
+
+def _other(what: str) -> ProvisioningError:
+    return ProvisioningError(
+        f"The chip is {what} already, which can't be changed any more.",
+        advice="Take another chip.",
+        code=Code.DATA_LOCKED_OTHER,
+    )
+
+
+@contextmanager
+def kept_if_good(device: Device) -> Iterator[Device]:
+    """Close the device when the block fails."""
+    try:
+        yield device
+    except BaseException:
+        device.close()
+        raise

@@ -1,0 +1,214 @@
+"""Turn a blank chip into a module: what root and signer have in common.
+
+Every step looks at the chip first and can be repeated until the data lock, so that a run that was cut goes on when it
+is started again. Secrets, key and description are written while the data zone is open, which reads nothing out; the
+CRC of the data lock proves them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from atcaprov.chip.commands import Status
+from atcaprov.chip.memory_map import serial_number
+from atcaprov.config_zone.check import Allow, require_safe
+from atcaprov.config_zone.model import ConfigZone
+from atcaprov.device.authorization import authorize
+from atcaprov.device.device import Act, Device
+from atcaprov.errors import Board, Code, DeviceError, ProvisioningError
+from atcaprov.provisioning import config_stages
+from atcaprov.provisioning.data_zone import DataZone
+from signer_module.on_chip import layout
+from signer_module.on_chip.chip_secret import ChipSecret
+from signer_module.on_chip.head import Head, Role
+from signer_module.on_chip.layout import Variant
+from signer_module.on_chip.password_keys import COST, SALT_SIZE, PasswordScheme
+from signer_module.on_chip.password_strength import require_strong
+from signer_module.on_chip.quota import check_quota, encode_limit, limit_for, require_room
+
+_NO_KEY_THERE = frozenset({Status.EXECUTION_ERROR, Status.ECC_FAULT})
+_ROOM_WHILE_MAKING: Final = 64
+"""Signatures that the provisional limit allows: requests that are made again after a cut."""
+MOST_BEFORE: Final = _ROOM_WHILE_MAKING + 32
+"""Where Counter 0 of a new module stands at most: what was signed, and the way to a limit that is a multiple of 32."""
+
+
+@dataclass(frozen=True)
+class ModuleOrder:
+    """What the chip of a new module shall enforce. Raises UsageError for a quota or password that
+    is not possible.
+
+    `password` None with `may_have_password`: the module asks for a password as soon as a first one was set.
+    """
+
+    password: bytes | None = field(default=None, repr=False)
+    may_have_password: bool = True
+    quota: int | None = None
+    scrypt_cost: int = COST
+
+    def __post_init__(self) -> None:
+        if self.password is not None:
+            require_strong(self.password)
+        if self.quota is not None:
+            check_quota(self.quota)
+        require_safe(
+            ConfigZone(self.variant.config_zone),
+            device_key_slot=None,
+            written_slots={*range(1, 16)},
+            allow=[Allow.COUNT_MATCH],
+        )
+
+    @property
+    def variant(self) -> Variant:
+        """The configuration for it."""
+        return Variant(self.may_have_password or self.password is not None, self.quota is not None)
+
+
+class Making:
+    """One chip on its way to a module; raises ProvisioningError when it can't become one, before it is changed."""
+
+    def __init__(self, device: Device, order: ModuleOrder) -> None:
+        self.device = device
+        self.order = order
+        self._config = device.read_config()
+        self.serial = serial_number(self._config)
+        """9 bytes."""
+        self._variant = self._begun_or(order.variant)
+        self._zone = self._variant.config_zone
+        self._scheme = PasswordScheme(os.urandom(SALT_SIZE), order.scrypt_cost)
+        self._chip_secret = ChipSecret.new(self.serial) if self._variant.has_chip_secret else None
+        self._secrets = self._scheme.secrets(
+            order.password, None if self._chip_secret is None else self._chip_secret.answer
+        )
+        self._data = DataZone(device, self._zone)
+        config_stages.require_608(self._config)
+        self.begun = config_stages.is_config_locked(self._config)
+        """Whether an earlier run has locked the configuration."""
+        if self.begun:
+            self._require_same_order()
+        if config_stages.is_data_locked(self._config):
+            raise ProvisioningError(
+                "The chip's data zone is locked already.",
+                advice="It is a finished module, or was used before: 'signer-module info --device' says which.",
+                code=Code.DATA_LOCKED_OTHER,
+            )
+        if order.quota is not None:
+            require_room(order.quota, device.counter(layout.USE_COUNTER))
+
+    def _begun_or(self, wanted: Variant) -> Variant:
+        """Return the variant in the layout in which the chip was begun by an earlier version of this program."""
+        begun = layout.variant_of(self._config) if config_stages.is_config_locked(self._config) else None
+        return wanted if begun is None else replace(wanted, layout=begun.layout)
+
+    def _require_same_order(self) -> None:
+        begun = layout.variant_of(self._config)
+        if begun is not None and begun != self._variant:
+            raise ProvisioningError(
+                f"The module was begun {begun}, which can't be changed any more.",
+                advice="Run the command with the options of its first run.",
+                code=Code.CONFIG_LOCKED_OTHER,
+                board=Board.RETRY,
+            )
+        config_stages.require_same_config(self._config, self._zone)
+
+    def configure(self) -> None:
+        """Write and lock the configuration if that is not done, write the secrets of the password, and authorize."""
+        if not self.begun:
+            with self.device.permit(Act.WRITE_CONFIG):
+                written = config_stages.write_config(self.device, self._config, self._zone)
+            with self.device.permit(Act.LOCK_CONFIG):
+                config_stages.lock_config(self.device, written)
+            self.begun = True
+        if self._variant.quota:
+            self._write_limit(limit_for(_ROOM_WHILE_MAKING, self.device.counter(layout.USE_COUNTER)))
+        if self._variant.password:
+            # The last four bytes are used for nothing but the CRC of the data lock, which is sent in clear: without
+            # them it would tell 16 bits of what is made from the password to whoever listens.
+            self.write(layout.AUTHORIZATION_SLOT, self._secrets.authorization + os.urandom(4))
+            self.write(layout.WRITE_KEY_SLOT, self._secrets.write_key)
+            if self._chip_secret is not None:
+                self.write(layout.CHIP_SECRET_SLOT, self._chip_secret.stored)
+            self._authorize()
+
+    def key(self, wanted: Callable[[bytes], bool]) -> bytes:
+        """Return the public key (64 bytes) of the chip's key if `wanted` says that it is to stay, else of a new one."""
+        present = self.present_key()
+        if present is not None and wanted(present):
+            return present
+        with self.device.permit(Act.CREATE_KEY):
+            return self.device.gen_key(layout.KEY_SLOT)
+
+    def sign(self, digest: bytes) -> bytes:
+        """Sign with the new key, R||S (64 bytes); the quota is set later."""
+        return self.device.sign(layout.KEY_SLOT, digest)
+
+    def signatures(self) -> int | None:
+        """Return what Counter 0 says; None without quota, when nothing is counted."""
+        return self.device.counter(layout.USE_COUNTER) if self.order.quota is not None else None
+
+    def write(self, slot: int, data: bytes) -> None:
+        """Write a data slot from its beginning."""
+        with self.device.permit(Act.WRITE_DATA):
+            self._data.write(slot, 0, data)
+
+    def finish(self, role: Role, description: bytes) -> None:
+        """Write head and description, set the quota exactly, and lock the data zone for ever."""
+        self.write(layout.HEAD_SLOT, Head.of(role, self._scheme, description, self._variant.layout).pack())
+        rest = description
+        for slot, size in self._variant.description_parts:
+            if rest and slot is None:
+                self._write_otp(rest)
+            elif rest and slot is not None:
+                self.write(slot, rest[:size])
+            rest = rest[size:]
+        if self.order.quota is not None:
+            self._set_quota(self.order.quota)
+        with self.device.permit(Act.LOCK_DATA, Act.WRITE_DATA):
+            self._lock_data()
+
+    def _write_otp(self, data: bytes) -> None:
+        with self.device.permit(Act.WRITE_DATA):
+            self._data.write_otp(data)
+
+    def present_key(self) -> bytes | None:
+        """Return the public key (64 bytes) of the chip's key, None if it has none yet; needs `configure` before."""
+        try:
+            return self.device.get_pubkey(layout.KEY_SLOT)
+        except DeviceError as error:
+            if error.status in _NO_KEY_THERE:
+                return None
+            raise
+
+    def _authorize(self) -> None:
+        secret = self._secrets.authorization
+        if not authorize(self.device, layout.AUTHORIZATION_SLOT, secret, serial_number=self.serial):
+            raise ProvisioningError(
+                "The chip does not accept the authorization key that was just written.",
+                advice="Run the same command again; if it happens twice, take another chip.",
+                code=Code.WRITE_NOT_VERIFIED,
+            )
+
+    def _set_quota(self, quota: int) -> None:
+        """Let exactly `quota` signatures lie between the counter and the limit."""
+        counter = self.device.counter(layout.USE_COUNTER)
+        require_room(quota, counter)
+        while limit_for(quota, counter) - counter > quota:
+            with self.device.permit(Act.ADVANCE_COUNTER):
+                counter = self.device.increment_counter(layout.USE_COUNTER)
+        self._write_limit(counter + quota)
+
+    def _write_limit(self, limit: int) -> None:
+        self.write(layout.LIMIT_SLOT, encode_limit(limit))
+
+    def _lock_data(self) -> None:
+        """Lock with the CRC of what was written; where a fresh chip holds something else than FF, write that too."""
+        try:
+            self.device.lock_data(self._data.summary_crc())
+        except DeviceError as error:
+            if error.status != Status.EXECUTION_ERROR:
+                raise
+            self._data.fill_unwritten()
+            self.device.lock_data(self._data.summary_crc())

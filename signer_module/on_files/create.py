@@ -1,0 +1,172 @@
+"""Making a signer on files: its key, the certificate that the root signs, and what clients need to know of it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from atcaprov.certs.definition import CertificateDefinition
+from atcaprov.certs.description import CertificateDescription
+from atcaprov.certs.issue import IssuedCertificate, issue
+from atcaprov.certs.keys import key_id
+from atcaprov.certs.template import device_definition, signer_definition
+from atcaprov.errors import Code, UsageError
+from signer_module.on_files import files, signer_folder
+from signer_module.on_files.key_file import SoftwareKey
+from signer_module.on_files.root_folder import REGISTER_FILE, RootFolder, RootKey, common_name
+from signer_module.on_files.signer_folder import SignerFolder
+
+if sys.platform != "win32":
+    import fcntl
+
+
+@dataclass(frozen=True)
+class KeyElsewhere:
+    """A new signer's key that is in no file, its public key X||Y (64 bytes), and the file that says where it is."""
+
+    public_key: bytes
+    file_name: str
+    content: bytes
+
+
+@dataclass(frozen=True)
+class SignerDescriptions:
+    """What a signer's own certificate and those of its devices look like."""
+
+    signer: CertificateDescription
+    device: CertificateDescription
+
+
+def create_signer(
+    path: Path,
+    *,
+    root: RootFolder,
+    root_key: RootKey,
+    descriptions: SignerDescriptions,
+    key: SoftwareKey | KeyElsewhere,
+    password: bytes | None,
+    signer_id: bytes | None,
+    now: datetime,
+    index: int = 0,
+) -> SignerFolder:
+    """Make a signer in a new folder; without `signer_id` it gets the lowest free one.
+
+    The id is entered in the root's register before the certificate is made. Raises UsageError when the id was given
+    before or the folder exists; then nothing has changed.
+    """
+    definitions = _definitions(root, descriptions, now)
+    with files.new_folder(path) as folder, locked_register(root):
+        issued_ids = root.issued()
+        own = given_to(issued_ids, key) if isinstance(key, KeyElsewhere) else None
+        chosen = own or signer_id or free_id(issued_ids)
+        _require_free(issued_ids, signer_id, own)
+        issued = _issue(definitions[0], root, root_key, key, chosen, now)
+        contents = _contents(root, definitions, issued, key, password, index)
+        files.write_all(folder, contents)
+        if own is None:
+            root.register(chosen, key.public_key, signer_folder.split_name(common_name(issued.der))[0], now)
+    return SignerFolder.load(path)
+
+
+def given_to(issued: dict[str, str], key: KeyElsewhere) -> bytes | None:
+    """Return the signer id (2 bytes) that a run which was cut has entered for a key that is no file."""
+    found = [number for number, owner in issued.items() if owner == key_id(key.public_key).hex()]
+    return bytes.fromhex(found[0]) if found else None
+
+
+def _require_free(issued: dict[str, str], signer_id: bytes | None, own: bytes | None) -> None:
+    if own is not None and signer_id not in (None, own):
+        raise UsageError(
+            f"The signer was begun with the id {own.hex().upper()}, which stays.",
+            advice="Leave out --signer-id, or give this one.",
+        )
+    if own is None and signer_id is not None and signer_id.hex().upper() in issued:
+        raise UsageError(
+            f"The signer id {signer_id.hex().upper()} was given before.",
+            advice="Choose another; a run that was cut may have used it up.",
+        )
+
+
+def check_signer(
+    root: RootFolder,
+    descriptions: SignerDescriptions,
+    key: KeyElsewhere | None,
+    signer_id: bytes | None,
+    now: datetime,
+) -> None:
+    """Raise UsageError or CertificateError for what is wrong with a signer before it has a key, or a certificate."""
+    _definitions(root, descriptions, now)
+    with locked_register(root):
+        root.check_register()
+    issued = root.issued()
+    _require_free(issued, signer_id, given_to(issued, key) if key else None)
+
+
+def _definitions(
+    root: RootFolder, descriptions: SignerDescriptions, now: datetime
+) -> tuple[CertificateDefinition, CertificateDefinition]:
+    root.require_valid(now)
+    signer = signer_definition(descriptions.signer, root_name=root.subject, at=now)
+    return signer, device_definition(descriptions.device, signer=descriptions.signer, at=now)
+
+
+def _issue(
+    definition: CertificateDefinition,
+    root: RootFolder,
+    root_key: RootKey,
+    key: SoftwareKey | KeyElsewhere,
+    signer_id: bytes,
+    now: datetime,
+) -> IssuedCertificate:
+    return issue(
+        definition,
+        subject_public_key=key.public_key,
+        ca_public_key=root.public_key,
+        signer_id=signer_id,
+        issue_date=definition.issue_date(now),
+        sign=root_key.sign,
+    )
+
+
+def _contents(
+    root: RootFolder,
+    definitions: tuple[CertificateDefinition, CertificateDefinition],
+    issued: IssuedCertificate,
+    key: SoftwareKey | KeyElsewhere,
+    password: bytes | None,
+    index: int,
+) -> dict[str, tuple[bytes, int]]:
+    if isinstance(key, KeyElsewhere):
+        key_file = {key.file_name: (key.content, files.PUBLIC)}
+    else:
+        key_file = {signer_folder.KEY_FILE: (key.encode(password), files.PRIVATE)}
+    return {
+        **key_file,
+        **signer_folder.public_contents(issued.der, issued.compressed, root.certificate, definitions, index),
+    }
+
+
+def free_id(issued: dict[str, str]) -> bytes:
+    """Return the lowest signer id (2 bytes) that is not in a register; raises UsageError when there is none."""
+    for number in range(1, 0xFFFF):  # 0000 and FFFF are placeholders in published definitions
+        if f"{number:04X}" not in issued:
+            return number.to_bytes(2, "big")
+    raise UsageError("The root has given all 65,534 signer ids.", advice="Create another root.")
+
+
+@contextmanager
+def locked_register(root: RootFolder) -> Iterator[None]:
+    """Hold the root's register alone: two programs must not give the same id."""
+    path = root.path / REGISTER_FILE
+    try:
+        file = path.open("rb")
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}.", code=Code.FILE_UNREADABLE) from error
+    with file:
+        if sys.platform != "win32":  # there an operator must not create two signers at once
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield

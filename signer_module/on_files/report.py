@@ -1,0 +1,96 @@
+"""What `signer-module info` shows of a folder."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from cryptography import x509
+
+from atcaprov.certs.definition import CertificateDefinition
+from atcaprov.certs.keys import key_id
+from atcaprov.errors import Code, UsageError
+from atcaprov.printable import printable
+from signer_module.on_files import root_folder, signer_folder
+from signer_module.on_files.root_folder import RootFolder
+from signer_module.on_files.signer_folder import SignerFolder
+
+
+def show(folder: Path, *, as_json: bool) -> str:
+    """Return the report of a root's or signer's folder as text, or as JSON with the same contents."""
+    if (folder / signer_folder.DOCUMENT_FILE).is_file():
+        facts = _signer_facts(SignerFolder.load(folder))
+    elif (folder / root_folder.REGISTER_FILE).is_file():
+        facts = _root_facts(RootFolder.load(folder))
+    else:
+        raise UsageError(f"{folder} is the folder of neither a root nor a signer.", code=Code.FILE_UNREADABLE)
+    return formatted(facts, as_json=as_json)
+
+
+def formatted(facts: dict[str, Any], *, as_json: bool) -> str:
+    """Return a report as text, or as JSON with the same contents."""
+    return json.dumps(facts, indent=2) if as_json else "\n".join(report_lines(facts))
+
+
+def _root_facts(root: RootFolder) -> dict[str, Any]:
+    return {
+        "kind": "root",
+        "name": root.name,
+        **certificate_facts(root.certificate, root.public_key),
+        "key": _key_facts(root.key_is_encrypted) if root.has_key else "on a root module",
+        "signer ids given": ", ".join(root.issued()) or "none",
+    }
+
+
+def _signer_facts(signer: SignerFolder) -> dict[str, Any]:
+    return {
+        "kind": "signer",
+        "name": signer.name,
+        "signer id": signer.signer_id.hex().upper(),
+        "serial": signer.serial.hex().upper(),
+        **certificate_facts(signer.certificate, signer.public_key),
+        "key": "in an HSM" if signer.key_in_hsm else _key_facts(signer.key_is_encrypted),
+        "root": root_folder.common_name(signer.root_certificate),
+        "root key id": key_id(signer.root_public_key).hex(),
+        "signer certificates": definition_facts(signer.signer_definition),
+        "device certificates": definition_facts(signer.device_definition),
+    }
+
+
+def certificate_facts(certificate: bytes, public_key: bytes) -> dict[str, Any]:
+    """Return what a report says of a certificate (DER) and its key (64 bytes)."""
+    parsed = x509.load_der_x509_certificate(certificate)
+    return {
+        "key id": key_id(public_key).hex(),
+        "valid from": parsed.not_valid_before_utc.isoformat(),
+        "valid to": parsed.not_valid_after_utc.isoformat(),
+    }
+
+
+def _key_facts(encrypted: bool) -> str:
+    return "encrypted" if encrypted else "not encrypted"
+
+
+def definition_facts(definition: CertificateDefinition) -> dict[str, Any]:
+    """Return what a report says of a definition."""
+    return {
+        "template id": definition.template_id,
+        "chain id": definition.chain_id,
+        "serial number source": definition.sn_source.name,
+        "years of validity": definition.expire_years or "no expiry",
+        "issued until end of": definition.last_issue_year,
+        "slots": ", ".join(f"{slot} {what}" for slot, what in sorted(definition.write_slots.items())),
+        "largest certificate": f"{definition.layout.signature.start + 75} bytes",
+    }
+
+
+def report_lines(facts: dict[str, Any], indent: str = "") -> list[str]:
+    """Return a report as lines of text."""
+    lines = []
+    for name, value in facts.items():
+        if isinstance(value, dict):
+            lines += [f"{indent}{name}:", *report_lines(value, indent + "  ")]
+        else:
+            lines.append(f"{indent}{name}: {printable(str(value))}")
+    return lines

@@ -1,0 +1,223 @@
+"""A root on files: `key.pem`, `root.pem`, and `signers.tsv`, the register of the signer ids it has given."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final, Protocol, Self
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from atcaprov.certs.chain import verify_root
+from atcaprov.certs.dates import NO_EXPIRY, DateFormat, expire_date, issue_hour
+from atcaprov.certs.description import CertificateDescription
+from atcaprov.certs.keys import key_id
+from atcaprov.certs.layout import authority_layout
+from atcaprov.errors import CertificateError, Code, UsageError
+from signer_module.on_files import files
+from signer_module.on_files.key_file import SoftwareKey, key_is_encrypted, load_key
+
+KEY_FILE: Final = "key.pem"
+CERTIFICATE_FILE: Final = "root.pem"
+REGISTER_FILE: Final = "signers.tsv"
+MODULE_FILE: Final = "module.txt"
+"""Stands in place of the key when that is on a root module: the serial number of its chip."""
+_LONGEST_ROW: Final = 512
+_REGISTER_HEAD: Final = "signer_id\tkey_id\tname\tissued\n"
+
+
+class RootKey(Protocol):
+    """What signs with a root's key: a key in memory, or a root module."""
+
+    def sign(self, digest: bytes) -> bytes:
+        """Return R||S (64 bytes) over a SHA-256 digest (32 bytes)."""
+
+
+@dataclass(frozen=True)
+class RootFolder:
+    """A root as it stands in its folder; the key stays closed until `unlock`, or is on a root module."""
+
+    path: Path
+    certificate: bytes
+    """DER."""
+    public_key: bytes
+    """X||Y, 64 bytes."""
+    key_is_encrypted: bool
+    has_key: bool = True
+    """False: the key is on a root module, the folder holds the certificate and the register."""
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read and check a folder; raises UsageError for files, CertificateError for a bad certificate."""
+        certificate = files.read_certificate(path / CERTIFICATE_FILE)
+        key_path = path / KEY_FILE
+        if (path / MODULE_FILE).is_file():
+            return cls(path, certificate, verify_root(certificate), False, has_key=False)
+        encrypted = key_is_encrypted(files.read_bytes(key_path), str(key_path))
+        return cls(path, certificate, verify_root(certificate), encrypted)
+
+    @property
+    def name(self) -> str:
+        """The common name."""
+        return common_name(self.certificate)
+
+    @property
+    def module_serial(self) -> str:
+        """What `module.txt` says: the serial number of the root module, 18 hexadecimal digits."""
+        return files.read_text(self.path / MODULE_FILE).strip()
+
+    def require_valid(self, at: datetime) -> None:
+        """Raise CertificateError (chain-invalid) unless the root is valid: the clock may be wrong."""
+        parsed = x509.load_der_x509_certificate(self.certificate)
+        begin, end = parsed.not_valid_before_utc, parsed.not_valid_after_utc
+        if not begin <= at <= end:
+            raise CertificateError(
+                f"The clock says {at:%Y-%m-%d %H:%M} UTC, but the root is valid from {begin:%Y-%m-%d %H:%M}"
+                f" to {end:%Y-%m-%d %H:%M}.",
+                advice="Set the clock of this computer, or create another root.",
+                code=Code.CHAIN_INVALID,
+            )
+
+    @property
+    def subject(self) -> x509.Name:
+        """The whole name, which becomes the issuer of signer certificates."""
+        return x509.load_der_x509_certificate(self.certificate).subject
+
+    def unlock(self, password: bytes | None) -> SoftwareKey:
+        """Return the private key; raises UsageError (password-wrong, key-file-invalid) or key-mismatch."""
+        return unlock_key(self.path / KEY_FILE, password, self.public_key)
+
+    def issued(self) -> dict[str, str]:
+        """Return the register: signer id (4 hexadecimal digits) -> key id of the signer.
+
+        A last row without its end was cut while it was written, before its id was used: it is passed over.
+        """
+        path = self.path / REGISTER_FILE
+        try:
+            head, *lines = files.read_bytes(path).rpartition(b"\n")[0].decode().split("\n")
+        except UnicodeDecodeError:
+            raise _damaged(path) from None
+        rows = [line.split("\t") for line in lines]
+        if head + "\n" != _REGISTER_HEAD or any(len(row) != 4 for row in rows):
+            raise _damaged(path)
+        return {row[0]: row[1] for row in rows}
+
+    def check_register(self) -> None:
+        """Raise UsageError unless signer ids can be entered: better now than when a chip was changed.
+
+        What is tried is the beginning of a row, which is none without its end.
+        """
+        self.issued()
+        path = self.path / REGISTER_FILE
+        try:
+            with path.open("r+b") as file:
+                size = file.seek(0, os.SEEK_END)
+                file.write(bytes(_LONGEST_ROW))
+                file.flush()
+                os.fsync(file.fileno())
+                file.truncate(size)
+        except OSError as error:
+            raise UsageError(f"{path} cannot be written: {error.strerror}.", code=Code.FILE_UNWRITABLE) from error
+
+    def register(self, signer_id: bytes, public_key: bytes, name: str, issued: datetime) -> None:
+        """Enter a signer id for good, before its certificate exists: an id is never given twice."""
+        path = self.path / REGISTER_FILE
+        row = "\t".join([signer_id.hex().upper(), key_id(public_key).hex(), name, issued.isoformat()])
+        size = files.read_bytes(path).rfind(b"\n") + 1
+        try:
+            with path.open("r+b") as file:
+                file.truncate(size)
+                file.seek(size)
+                file.write(row.encode() + b"\n")
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise UsageError(f"{path} cannot be written: {error.strerror}.", code=Code.FILE_UNWRITABLE) from error
+
+
+def create_root(path: Path, description: CertificateDescription, password: bytes | None, now: datetime) -> RootFolder:
+    """Make a new root in a new folder; the key is encrypted unless `password` is None."""
+    key = SoftwareKey.generate()
+    certificate = self_signed(description, key, now)
+    verify_root(certificate, key.public_key)
+    with files.new_folder(path) as folder:
+        contents = {
+            KEY_FILE: (key.encode(password), files.PRIVATE),
+            CERTIFICATE_FILE: (files.pem_certificate(certificate), files.PUBLIC),
+            REGISTER_FILE: (_REGISTER_HEAD.encode(), files.PUBLIC),
+        }
+        files.write_all(folder, contents)
+    return RootFolder.load(path)
+
+
+def write_module_folder(path: Path, certificate: bytes, serial: bytes) -> RootFolder:
+    """Make the folder of a root whose key is on a module with this chip serial number (9 bytes)."""
+    with files.new_folder(path) as folder:
+        contents = {
+            MODULE_FILE: (f"{serial.hex().upper()}\n".encode(), files.PUBLIC),
+            CERTIFICATE_FILE: (files.pem_certificate(certificate), files.PUBLIC),
+            REGISTER_FILE: (_REGISTER_HEAD.encode(), files.PUBLIC),
+        }
+        files.write_all(folder, contents)
+    return RootFolder.load(path)
+
+
+def self_signed(description: CertificateDescription, key: SoftwareKey, now: datetime) -> bytes:
+    """Return a root certificate (DER) that begins with the hour of `now`."""
+    builder = root_builder(description, key.public_key, now).public_key(key.cryptography_key.public_key())
+    return builder.sign(key.cryptography_key, hashes.SHA256()).public_bytes(Encoding.DER)
+
+
+def root_builder(description: CertificateDescription, public_key: bytes, now: datetime) -> x509.CertificateBuilder:
+    """Return a root certificate that begins with the hour of `now`, without its key X||Y (64 bytes) and unsigned.
+
+    Raises UsageError (definition-invalid) when the description is not for a root or its validity is too long.
+    """
+    if description.role != "root":
+        raise UsageError(
+            f"The certificate description is for a {description.role}, not for a root.", code=Code.DEFINITION_INVALID
+        )
+    begin = issue_hour(now, description.expire_years)
+    end = NO_EXPIRY[DateFormat.RFC5280_GEN]
+    if description.expire_years:
+        if begin.year + description.expire_years > end.year:
+            raise UsageError("The root's validity goes beyond the year 9999.", code=Code.DEFINITION_INVALID)
+        end = expire_date(begin, description.expire_years, DateFormat.RFC5280_GEN)
+    name = description.subject_name()
+    identifier = key_id(public_key)
+    builder = x509.CertificateBuilder(
+        issuer_name=name,
+        subject_name=name,
+        serial_number=x509.random_serial_number(),
+        not_valid_before=begin.astimezone(UTC),
+        not_valid_after=end,
+    )
+    return description.extensions.add(builder, key_id=identifier, issuer_key_id=identifier)
+
+
+def _damaged(path: Path) -> UsageError:
+    return UsageError(f"{path} is damaged.", advice="Restore it from a copy.", code=Code.FILE_INVALID)
+
+
+def unlock_key(path: Path, password: bytes | None, public_key: bytes) -> SoftwareKey:
+    """Return the key of a file that must belong to `public_key` (X||Y)."""
+    key = load_key(files.read_bytes(path), password, str(path))
+    if key.public_key != public_key:
+        raise CertificateError(
+            f"The key in {path} does not belong to the certificate beside it.",
+            advice="Bring key and certificate of one signer together again.",
+            code=Code.KEY_MISMATCH,
+        )
+    return key
+
+
+def common_name(certificate: bytes) -> str:
+    """Return the common name of a certificate's subject; raises CertificateError when there is none."""
+    span = authority_layout(certificate).subject_common_name
+    if span is None:
+        raise CertificateError("The certificate has no common name.")
+    return span.of(certificate).decode("utf-8", "replace")
