@@ -71,8 +71,10 @@ class TestImages:
     def test_a_kept_chip_stays_what_it_is(self, tmp_path: Path) -> None:
         path = tmp_path / "chip.json"
         first = open_emulated(f"{path}?image=tngtls")
+        first.close()
         second = open_emulated(str(path))
         assert first.chip.memory.image() == second.chip.memory.image()
+        second.close()
 
     @pytest.mark.parametrize("rest", ["?image=nothing", "?image=", "?part=x", "?image=../secret", "?image=/no.json"])
     def test_what_is_no_image_is_refused(self, rest: str) -> None:

@@ -62,7 +62,10 @@ class TestSnapshot:
         hal.wake()
         hal.exchange(packet(Opcode.UPDATE_EXTRA, 0, 9))
         restore(hal.chip, state)
-        assert open_emulated(path).chip.memory.image() == state.image
+        hal.close()
+        again = open_emulated(path)
+        assert again.chip.memory.image() == state.image
+        again.close()
 
 
 class TestFork:
