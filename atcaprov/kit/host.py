@@ -196,7 +196,10 @@ def scan() -> Scan:
     """Ask for all chips of a board, a dialogue for `converse`.
 
     Empty entries, and those that come damaged twice, are passed over, so that a chip behind one is found. A board
-    without a device table is taken at what `board:version()` says.
+    without a device table is taken at what `board:version()` says; that a board has no chip is never read out of noise.
+
+    Raises:
+        ProtocolError: no chip was found, and what came last is no answer to such a question (code BAD_FRAME).
     """
     found: list[Entry] = []
     for index in range(TABLE_SIZE):
@@ -209,7 +212,7 @@ def scan() -> Scan:
         if entry is not None and entry not in found:
             found.append(entry)
     if not found:
-        entry = _entry(parse_reply((yield VERSION)))
+        entry = _entry(_table_reply((yield VERSION)))
         found = [entry] if entry is not None else []
     return tuple(found)
 
@@ -217,8 +220,16 @@ def scan() -> Scan:
 def _reply_to(request: bytes) -> Generator[bytes, bytes, Reply | None]:
     for _ in range(2):
         with suppress(ProtocolError):
-            return parse_reply((yield request))
+            return _table_reply((yield request))
     return None
+
+
+def _table_reply(line: bytes) -> Reply:
+    """Take the answer to a question for chips apart: words, or a status with empty parentheses where there are none."""
+    reply = parse_reply(line)
+    if not reply.text and reply.argument != "":
+        raise _late(line)
+    return reply
 
 
 def _entry(reply: Reply) -> Entry | None:

@@ -133,6 +133,12 @@ def test_an_odd_entry_is_no_chip(entry: bytes) -> None:
     assert scan([entry, b"C5()", b"C0()"]) == ()
 
 
+@pytest.mark.parametrize("noise", [b"00", b"17(zz)", b"\xff\xff", b"00(04113343)", b"((("])
+def test_a_board_that_babbles_is_not_taken_for_an_empty_one(noise: bytes) -> None:
+    with pytest.raises(ProtocolError):
+        scan([noise] * (2 * host.TABLE_SIZE + 1))
+
+
 def test_a_silent_board_has_no_version_to_show() -> None:
     assert host.describe(b"ECCSIGN ECC108 TWI 00(C0)") == "ECCSIGN ECC108 TWI C0"
     assert host.describe(b"AT88CKECCSIGNER 00(010005)") == "AT88CKECCSIGNER 010005"
