@@ -21,7 +21,7 @@ EXIT_UNAVAILABLE: Final = 69
 _TESTS: Final = "tests/bench/guest"
 _NAMED: Final = {
     "provisioning": (f"{_TESTS}/test_provisioning.py", f"{_TESTS}/test_hotplug.py"),
-    "modules": (f"{_TESTS}/test_scan.py",),
+    "contract": (f"{_TESTS}/test_contract.py", f"{_TESTS}/test_boards.py"),
 }
 _OTHERS: Final = tuple(f"--ignore={path}" for paths in _NAMED.values() for path in paths)
 _SHARES: Final = {**_NAMED, "buses": (_TESTS, *_OTHERS)}
