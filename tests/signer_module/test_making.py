@@ -112,7 +112,7 @@ def test_a_cut_run_keeps_its_signer_id(root: RootFolder) -> None:
 
 
 def a_root(device: Device, wanted: ModuleOrder | None = None) -> None:
-    make_root(device, wanted or order(quota=3), default_description("root"), datetime.now(UTC))
+    make_root(device, wanted or order(quota=3), default_description("root"), datetime.now(UTC), keep=lambda _: None)
 
 
 @at_a_command

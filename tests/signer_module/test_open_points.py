@@ -94,7 +94,7 @@ def test_a_chip_that_does_not_sign_before_the_data_lock_makes_no_root_and_locks_
     hal = chip(Switches(data_open_use=False))
     with Device(hal) as device:
         with pytest.raises(DeviceError):
-            make_root(device, order(), default_description("root"), datetime.now(UTC))
+            make_root(device, order(), default_description("root"), datetime.now(UTC), keep=lambda _: None)
         assert device.read_config()[LOCK_VALUE] == UNLOCKED
 
 

@@ -25,7 +25,7 @@ def require_ordered_root(
     `used`: it may have signed since, so that less than the quota may be left.
     """
     differences = _enforced(module, order, used=used)
-    if not _is_described(module.certificate, description):
+    if not is_described(module.certificate, description):
         differences.append("its certificate is not that of the description")
     _refuse(differences)
 
@@ -69,8 +69,8 @@ def _may_have_quota(module: ModuleRoot | ModuleSigner, quota: int, *, used: bool
     return left == quota or (used and left < quota and 0 <= limit - quota < MOST_BEFORE)
 
 
-def _is_described(certificate: bytes, description: CertificateDescription) -> bool:
-    """Compare with a certificate of the same moment for another key, in all but what follows from the key."""
+def is_described(certificate: bytes, description: CertificateDescription) -> bool:
+    """Tell whether a root certificate (DER) is that of a description, in all but what follows from key and moment."""
     own = x509.load_der_x509_certificate(certificate)
     other = x509.load_der_x509_certificate(self_signed(description, SoftwareKey.generate(), own.not_valid_before_utc))
     return _chosen(own) == _chosen(other)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 
 from atcaprov.certs.chain import verify_root
@@ -9,6 +10,7 @@ from atcaprov.certs.description import CertificateDescription
 from atcaprov.certs.keys import padded_public_key
 from atcaprov.certs.unsigned import sign_certificate
 from atcaprov.device.device import Device
+from atcaprov.errors import Code, UsageError
 from signer_module.on_chip import layout
 from signer_module.on_chip.description import pack_root
 from signer_module.on_chip.making.steps import Making, ModuleOrder
@@ -16,21 +18,49 @@ from signer_module.on_files.key_file import SoftwareKey
 from signer_module.on_files.root_folder import root_builder
 
 
-def make_root(device: Device, order: ModuleOrder, description: CertificateDescription, now: datetime) -> None:
-    """Make the chip a root module, or finish one that was cut; a key that was not certified before is made anew.
+def make_root(
+    device: Device,
+    order: ModuleOrder,
+    description: CertificateDescription,
+    now: datetime,
+    *,
+    keep: Callable[[bytes], object],
+    kept: bytes | None = None,
+) -> None:
+    """Make the chip a root module, or finish one that was cut.
+
+    `keep` gets the root certificate (DER) before the last lock, so that a module is never finished of which nobody has
+    it. `kept` is what an earlier run has so kept: key and certificate stay. Without it a key is made anew.
 
     Raises UsageError, CertificateError before the chip is changed for all that can be known before; ProvisioningError
-    when the chip can't become a module.
+    when the chip can't become a module; UsageError (key-mismatch) when its key is not that of `kept`.
     """
     _rehearse(description, now)
+    kept_key = None if kept is None else verify_root(kept)
     making = Making(device, order)
     making.configure()
-    public_key = making.key(lambda _: False)
+    if kept_key is not None and making.present_key() != kept_key:
+        raise _other_key()
+    public_key = making.key(lambda key: key == kept_key)
+    certificate = kept or _certified(making, description, public_key, now)
+    keep(certificate)
+    making.write(layout.PUBLIC_KEY_SLOT, padded_public_key(public_key))
+    making.finish("root", pack_root(certificate, public_key))
+
+
+def _certified(making: Making, description: CertificateDescription, public_key: bytes, now: datetime) -> bytes:
     builder = root_builder(description, public_key, now)
     certificate = sign_certificate(builder, public_key=public_key, sign=making.sign)
     verify_root(certificate, public_key)
-    making.write(layout.PUBLIC_KEY_SLOT, padded_public_key(public_key))
-    making.finish("root", pack_root(certificate, public_key))
+    return certificate
+
+
+def _other_key() -> UsageError:
+    return UsageError(
+        "The chip has another key than the root in the folder, which was begun with it: a later run has made it anew.",
+        advice="Choose another folder; no module can become the root of this one any more.",
+        code=Code.KEY_MISMATCH,
+    )
 
 
 def _rehearse(description: CertificateDescription, now: datetime) -> None:

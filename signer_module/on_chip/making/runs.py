@@ -16,7 +16,7 @@ from atcaprov.errors import Board, CertificateError, Code, ProvisioningError, Us
 from atcaprov.provisioning.config_stages import is_config_locked, is_data_locked
 from signer_module.on_chip.facts import RootFacts, SignerModuleFacts, read_module
 from signer_module.on_chip.layout import variant_of
-from signer_module.on_chip.making.finished import require_ordered_root, require_ordered_signer
+from signer_module.on_chip.making.finished import is_described, require_ordered_root, require_ordered_signer
 from signer_module.on_chip.making.root import make_root
 from signer_module.on_chip.making.signer import import_certificate, make_signer
 from signer_module.on_chip.making.steps import ModuleOrder
@@ -29,6 +29,7 @@ from signer_module.outside.chain import OutsideChain
 Consent = Callable[[list[str]], None]
 _NEW_KEY: Final = "its private key is made in the chip and never leaves it"
 _KEY_OF_REQUEST: Final = "its private key is that of the request"
+_KEY_OF_FOLDER: Final = "its private key is that of the folder, which a run has written that was cut"
 _Module = TypeVar("_Module", ModuleRoot, ModuleSigner)
 
 
@@ -52,19 +53,18 @@ def create_root_module(
 ) -> Made[ModuleRoot]:
     """Make a root module and the folder with its certificate and register; the module comes back open.
 
-    A module that is finished gets a folder with an empty register only if its counter shows that it has signed
-    nothing, or with `register_lost`; its own folder stays as it is.
+    The folder is written before the last lock, so that the same again finishes what was cut anywhere. A module that is
+    finished gets a folder with an empty register only if its counter shows that it has signed nothing, or with
+    `register_lost`; its own folder stays as it is.
     """
     kept = _module_folder(out)
     if kept is None:
         files.require_new_folder(out)
     with kept_if_good(Device.open(url)) as device:
         already = _finished(device)
-        if kept is not None and not already:
-            raise UsageError(f"{out} is the folder of another root.", advice="Choose another folder.")
         if not already:
-            consent(plan(device, order, "a self-signed root certificate"))
-            make_root(device, order, description, now)
+            _make_root(device, out, kept, order, description, now, consent)
+            kept = RootFolder.load(out)
         root = _root(device)
         if already and kept is None and not register_lost:
             _require_unused(root, order)
@@ -77,6 +77,33 @@ def create_root_module(
         else:
             write_module_folder(out, root.certificate, root.serial)
         return Made(root, already)
+
+
+def _make_root(
+    device: Device,
+    out: Path,
+    kept: RootFolder | None,
+    order: ModuleOrder,
+    description: CertificateDescription,
+    now: datetime,
+    consent: Consent,
+) -> None:
+    """Make a root module, or finish the one whose folder a run has written that was cut before the last lock."""
+    config = device.read_config()
+    serial = serial_number(config)
+    if kept is None:
+        consent(plan(device, order, "a self-signed root certificate"))
+        make_root(device, order, description, now, keep=lambda made: write_module_folder(out, made, serial))
+        return
+    if not is_config_locked(config) or kept.module_serial != serial.hex().upper() or kept.issued():
+        raise UsageError(f"{out} is the folder of another root.", advice="Choose another folder.")
+    if not is_described(kept.certificate, description):
+        raise UsageError(
+            f"{out} was begun with another description, and holds its root certificate.",
+            advice="Give the description of the first run, or choose another folder.",
+        )
+    consent(plan(device, order, "the root certificate of the folder", key=_KEY_OF_FOLDER))
+    make_root(device, order, description, now, keep=lambda _: None, kept=kept.certificate)
 
 
 def _module_folder(path: Path) -> RootFolder | None:
