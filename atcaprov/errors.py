@@ -37,6 +37,7 @@ class Code(enum.StrEnum):
     KEY_FILE_INVALID = "key-file-invalid"
     PASSWORD_WRONG = "password-wrong"  # noqa: S105 - a code, not a password
     PASSWORD_SCHEME = "password-scheme"  # noqa: S105 - a code, not a password
+    PASSWORD_MEMORY = "password-memory"  # noqa: S105 - a code, not a password
     PASSWORD_WEAK = "password-weak"  # noqa: S105 - a code, not a password
     HSM_UNUSABLE = "hsm-unusable"
     READ_ONLY = "read-only"

@@ -139,7 +139,7 @@ class PasswordDesk:
             tries.wrong += 1
             self._log.warning(f"{name} password wrong.")
             return Attempt(Outcome.WRONG, error)
-        if error.code == Code.PASSWORD_SCHEME:  # nothing came to the signer: letting it go would not help
+        if error.code == Code.PASSWORD_MEMORY:  # nothing came to the signer: letting it go would not help
             self._of(signer).untried = str(error)
             self._log.warning(f"{name} still waits for its password: {error}")
             return Attempt(Outcome.UNTRIED, error)

@@ -65,7 +65,8 @@ class PasswordScheme:
         """Return the secrets of a password; of None, those of a module whose password was not set yet.
 
         `ask_chip` None: a module of the first layout, whose chip has no secret of its own. Raises UsageError
-        (password-scheme) when the cost is too low, or too much for this computer; and whatever `ask_chip` raises.
+        (password-scheme) when the cost is too low, (password-memory) when it is too much for the memory that is free,
+        before the chip is asked; and whatever `ask_chip` raises.
         """
         if password is None:
             return PasswordSecrets.halves(hashlib.sha512(_NO_PASSWORD + self.salt).digest())
@@ -92,7 +93,7 @@ class PasswordScheme:
             raise UsageError(
                 f"The module's password can't be tried: that takes {size} MiB of memory, which this computer has not.",
                 advice="Close other programs, raise the memory limit of this one, or use another computer.",
-                code=Code.PASSWORD_SCHEME,
+                code=Code.PASSWORD_MEMORY,
             ) from error
 
 

@@ -359,7 +359,7 @@ class CostlyModule(TestModule):
     """Its password takes more memory than there is."""
 
     def unlock(self, password: bytes | None) -> None:
-        raise UsageError("That takes 128 MiB of memory.", code=Code.PASSWORD_SCHEME)
+        raise UsageError("That takes 128 MiB of memory.", code=Code.PASSWORD_MEMORY)
 
 
 def test_a_module_for_whose_password_there_is_too_little_memory_is_not_opened_again_and_again() -> None:

@@ -194,7 +194,7 @@ def test_a_computer_with_too_little_memory(monkeypatch: pytest.MonkeyPatch, faul
     monkeypatch.setattr(hashlib, "scrypt", scrypt)
     with pytest.raises(UsageError, match="1024 MiB") as refused:
         PasswordScheme(bytes(16), 20).secrets(PASSWORD, None)
-    assert refused.value.code == Code.PASSWORD_SCHEME
+    assert refused.value.code == Code.PASSWORD_MEMORY
     assert PASSWORD.decode() not in repr(refused.value)
 
 

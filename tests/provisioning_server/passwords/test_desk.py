@@ -164,7 +164,7 @@ class Costly(MemorySigner):
 
     def unlock(self, password: bytes | None) -> None:
         if not self.enough:
-            raise UsageError("That takes 128 MiB of memory.", advice="Close programs.", code=Code.PASSWORD_SCHEME)
+            raise UsageError("That takes 128 MiB of memory.", advice="Close programs.", code=Code.PASSWORD_MEMORY)
         super().unlock(password)
 
 

@@ -90,7 +90,7 @@ def test_a_signer_that_waits_says_how_it_went_and_when_to_try_again() -> None:
 def test_a_signer_says_why_its_password_could_not_be_tried() -> None:
     class Costly(MemorySigner):
         def unlock(self, password: bytes | None) -> None:
-            raise UsageError("That takes 128 MiB of memory.", code=Code.PASSWORD_SCHEME)
+            raise UsageError("That takes 128 MiB of memory.", code=Code.PASSWORD_MEMORY)
 
     signer = Costly(password=b"right")
     bench = Bench(signer)
