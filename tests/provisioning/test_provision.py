@@ -11,12 +11,12 @@ from atcaprov.chip.commands import GEN_KEY_CREATE, Opcode
 from atcaprov.chip.memory_map import LOCK_CONFIG, LOCK_VALUE
 from atcaprov.config_zone.defaults import DEFAULT_608A
 from atcaprov.device.device import Device
-from atcaprov.errors import Board, Code, DeviceError, ProvisioningError, TransportError
+from atcaprov.errors import Board, Code, DeviceError, ProvisioningError, ServerRejected, TransportError
 from atcaprov.provisioning.profile import Profile
 from atcaprov.provisioning.provision import Provisioner
 from atcaprov.provisioning.stages import Stage, StageStatus
 from atcaprov.provisioning.validation import prove_key
-from atcaprov.wire.messages import CertificatesRequest, SignerRequest
+from atcaprov.wire.messages import CertificatesReply, CertificatesRequest, ErrorReply, SignerRequest
 from tests.support.in_memory_server import Authority, InMemory
 from tests.support.scripted_hal import ScriptedHal
 
@@ -229,9 +229,37 @@ def test_a_chip_locked_with_another_configuration(authority: Authority) -> None:
     other[20 + 2 * 8] = 0x8F  # slot 8 secret
     with Device.open("emulator:") as device:
         _provisioner(InMemory(authority), Profile(config_zone=bytes(other), validate=False)).provision(device)
+        functions = InMemory(authority)
         with pytest.raises(ProvisioningError) as refused:
-            _provisioner(InMemory(authority)).provision(device)
+            _provisioner(functions).provision(device)
     assert (refused.value.code, refused.value.board) == (Code.CONFIG_LOCKED_OTHER, Board.SCRAP)
+    assert functions.notices == []
+    assert [type(request) for request in functions.requests] == [SignerRequest]
+
+
+def test_another_part_is_refused_before_it_is_changed(authority: Authority) -> None:
+    functions = InMemory(authority)
+    hal = ScriptedHal()
+    hal.chip.chip.memory.config[6] = 0x50  # type: ignore[attr-defined]
+    with Device(hal) as device, pytest.raises(ProvisioningError) as refused:
+        _provisioner(functions).provision(device)
+    assert (refused.value.code, refused.value.board) == (Code.WRONG_PART, Board.UNTOUCHED)
+    assert functions.notices == []
+    assert {packet[1] for packet in hal.packets} == {Opcode.READ}
+
+
+def test_a_server_that_can_not_tell_what_it_has_issued_costs_no_key(authority: Authority) -> None:
+    functions = InMemory(authority)
+    refusal = ErrorReply(Code.RECORDS_FAILED.value, "The disk is full.", False)
+    functions.tamper = lambda reply: refusal if isinstance(reply, CertificatesReply) else reply
+    with Device.open("emulator:") as device:
+        with pytest.raises(ServerRejected):
+            _provisioner(functions).provision(device)
+        key = device.get_pubkey(0)
+        with pytest.raises(ServerRejected) as refused:
+            _provisioner(functions).provision(device)
+        assert refused.value.code == Code.RECORDS_FAILED
+        assert device.get_pubkey(0) == key
 
 
 def test_a_finished_chip_that_the_server_does_not_know(authority: Authority) -> None:

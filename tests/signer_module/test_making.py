@@ -21,7 +21,7 @@ from atcaprov.config_zone.check import Allow, Level, check
 from atcaprov.config_zone.counters import COUNTER_MAX
 from atcaprov.device.device import Device
 from atcaprov.emulator.counters import write_counter
-from atcaprov.errors import AtcaProvError, Code, ProvisioningError, TransportError, UsageError
+from atcaprov.errors import AtcaProvError, Board, Code, ProvisioningError, TransportError, UsageError
 from signer_module.on_chip import layout
 from signer_module.on_chip.facts import RootFacts, read_module
 from signer_module.on_chip.layout import VARIANTS, Variant, variant_of
@@ -206,6 +206,15 @@ def test_a_description_that_does_not_fit_is_refused_before_the_chip_is_changed(r
             now=datetime.now(UTC),
         )
     assert refused.value.code == Code.DEFINITION_INVALID
+    assert never_changed(hal)
+
+
+def test_another_part_becomes_no_module(root: RootFolder) -> None:
+    hal = ScriptedHal()
+    hal.chip.chip.memory.config[6] = 0x50  # type: ignore[attr-defined]
+    with Device(hal) as device, pytest.raises(ProvisioningError) as refused:
+        make(device, root, order())
+    assert (refused.value.code, refused.value.board) == (Code.WRONG_PART, Board.UNTOUCHED)
     assert never_changed(hal)
 
 
