@@ -7,7 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from atcaprov.certs.chain import verify_chain
-from atcaprov.chip.commands import GEN_KEY_CREATE, Opcode
+from atcaprov.chip.commands import GEN_KEY_CREATE, Opcode, Status
+from atcaprov.chip.crc import with_crc
 from atcaprov.chip.memory_map import LOCK_CONFIG, LOCK_VALUE
 from atcaprov.config_zone.defaults import DEFAULT_608A
 from atcaprov.device.device import Device
@@ -17,7 +18,7 @@ from atcaprov.provisioning.provision import Provisioner
 from atcaprov.provisioning.stages import Stage, StageStatus
 from atcaprov.provisioning.validation import prove_key
 from atcaprov.wire.messages import CertificatesReply, CertificatesRequest, ErrorReply, SignerRequest
-from tests.support.in_memory_server import Authority, InMemory
+from tests.support.in_memory_server import Authority, InMemory, unreachable
 from tests.support.scripted_hal import ScriptedHal
 
 DONE, SKIPPED, START, ERROR = StageStatus.DONE, StageStatus.SKIPPED, StageStatus.START, StageStatus.ERROR
@@ -224,6 +225,79 @@ def _stopping_at_request(hal: ScriptedHal, functions: InMemory) -> Callable[[byt
     return answer
 
 
+def test_a_chip_that_does_not_tell_its_key_keeps_it(authority: Authority) -> None:
+    hal = ScriptedHal()
+    with Device(hal) as device:
+        with pytest.raises(TransportError):
+            _provisioner(_unfinished(authority)).provision(device)
+        key = device.get_pubkey(0)
+        parse_error = with_crc(b"\x04\x03")
+        hal.answer = lambda packet: parse_error if _asks_for_key(packet) else hal.chip.exchange(packet)
+        with pytest.raises(DeviceError) as refused:
+            _provisioner(InMemory(authority)).provision(device)
+        assert refused.value.status == Status.PARSE_ERROR
+        hal.answer = None
+        assert device.get_pubkey(0) == key
+
+
+def _unfinished(authority: Authority) -> InMemory:
+    """User functions whose run ends after the certificates were written, before the data lock."""
+    functions = InMemory(authority)
+    functions.write = unreachable  # type: ignore[assignment]
+    return functions
+
+
+def _asks_for_key(packet: bytes) -> bool:
+    return packet[1] == Opcode.GEN_KEY and not packet[2] & GEN_KEY_CREATE
+
+
+def test_a_board_that_is_exchanged_after_the_first_lock_keeps_its_key(authority: Authority) -> None:
+    first, second = ScriptedHal(), ScriptedHal()
+    with Device(second) as device:
+        with pytest.raises(TransportError):
+            _provisioner(_unfinished(authority)).provision(device)
+        key = device.get_pubkey(0)
+
+    def exchange(packet: bytes) -> bytes:
+        reply = first.chip.exchange(packet)
+        if _mark(packet) == "lock 00":
+            first.chip = second.chip
+            first.chip.wake()
+        return reply
+
+    first.answer = exchange
+    functions = InMemory(authority)
+    with Device(first) as device:
+        with pytest.raises(ProvisioningError, match="exchanged"):
+            _provisioner(functions).provision(device)
+        assert device.get_pubkey(0) == key
+    assert functions.notices[-1] == (Stage.CONFIG_READ, ERROR)
+
+
+def test_a_lock_that_is_only_said_to_be_done_is_noticed(authority: Authority) -> None:
+    hal = ScriptedHal()
+    hal.answer = lambda packet: with_crc(b"\x04\x00") if _mark(packet) == "lock 00" else hal.chip.exchange(packet)
+    with Device(hal) as device, pytest.raises(ProvisioningError, match="not locked although"):
+        _provisioner(InMemory(authority)).provision(device)
+    assert [mark for packet in hal.packets if (mark := _mark(packet))] == ["lock 00"]
+
+
+def test_what_was_locked_is_read_once_more(authority: Authority) -> None:
+    hal = ScriptedHal()
+
+    def damaging(packet: bytes) -> bytes:
+        reply = hal.chip.exchange(packet)
+        if _mark(packet) == "lock 00":
+            hal.chip.chip.memory.config[20] ^= 1  # type: ignore[attr-defined]
+        return reply
+
+    hal.answer = damaging
+    with Device(hal) as device, pytest.raises(ProvisioningError, match="bytes 20 differ") as refused:
+        _provisioner(InMemory(authority)).provision(device)
+    assert refused.value.board == Board.SCRAP
+    assert [mark for packet in hal.packets if (mark := _mark(packet))] == ["lock 00"]
+
+
 def test_a_chip_locked_with_another_configuration(authority: Authority) -> None:
     other = bytearray(DEFAULT_608A)
     other[20 + 2 * 8] = 0x8F  # slot 8 secret
@@ -283,6 +357,19 @@ def test_a_chip_that_refuses_the_data_crc_gets_its_rest_written(authority: Autho
         "lock 01",
         "lock 01",
     ]
+
+
+def test_a_data_lock_that_is_refused_for_another_reason_is_not_asked_again(authority: Authority) -> None:
+    hal = ScriptedHal()
+    parse_error = with_crc(b"\x04\x03")
+    hal.answer = lambda packet: parse_error if _mark(packet) == "lock 01" else hal.chip.exchange(packet)
+    functions = InMemory(authority)
+    with Device(hal) as device, pytest.raises(DeviceError) as refused:
+        _provisioner(functions).provision(device)
+    assert refused.value.status == Status.PARSE_ERROR
+    assert functions.notices[-1] == (Stage.DATA_LOCK, ERROR)
+    assert _mark(hal.packets[-1]) == "lock 01"
+    assert [_mark(packet) for packet in hal.packets].count("lock 01") == 1
 
 
 def _with_foreign_content(hal: ScriptedHal) -> Callable[[bytes], bytes]:

@@ -15,13 +15,14 @@ import pytest
 
 from atcaprov.certs.description import default_description
 from atcaprov.certs.keys import verify_digest
-from atcaprov.chip.commands import Opcode
+from atcaprov.chip.commands import Opcode, Status
+from atcaprov.chip.crc import with_crc
 from atcaprov.config_zone.builder import build_toml
 from atcaprov.config_zone.check import Allow, Level, check
 from atcaprov.config_zone.counters import COUNTER_MAX
 from atcaprov.device.device import Device
 from atcaprov.emulator.counters import write_counter
-from atcaprov.errors import AtcaProvError, Board, Code, ProvisioningError, TransportError, UsageError
+from atcaprov.errors import AtcaProvError, Board, Code, DeviceError, ProvisioningError, TransportError, UsageError
 from signer_module.on_chip import layout
 from signer_module.on_chip.facts import RootFacts, read_module
 from signer_module.on_chip.layout import VARIANTS, Variant, variant_of
@@ -34,7 +35,7 @@ from signer_module.on_files.create import SignerDescriptions
 from signer_module.on_files.root_folder import RootFolder, write_module_folder
 from tests.support.cuts import Cut, at_a_command, commands, cut_and_repeat, cutting
 from tests.support.modules import DESCRIPTIONS, PASSWORD, make, no_pause, open_order, order, replug, root_folder
-from tests.support.scripted_hal import ScriptedHal
+from tests.support.scripted_hal import Answer, ScriptedHal
 
 DIGEST = hashlib.sha256(b"to be signed").digest()
 TOML = (Path(__file__).parents[2] / "configs/signer-module.toml").read_text()
@@ -248,6 +249,53 @@ def test_a_password_is_not_written_where_it_is_read(root: RootFolder) -> None:
         for slot in (1, 3):
             with pytest.raises(AtcaProvError):
                 device.read_slot(slot, 0, 32)
+
+
+def refusing(hal: ScriptedHal, opcode: Opcode, mode: int) -> Answer:
+    """Answer one command with a parse error, which says nothing of what is on the chip."""
+    parse_error = with_crc(bytes((4, Status.PARSE_ERROR)))
+    return lambda packet: parse_error if packet[1:3] == bytes((opcode, mode)) else hal.chip.exchange(packet)
+
+
+def test_a_data_lock_that_is_refused_for_another_reason_is_not_asked_again(root: RootFolder) -> None:
+    hal = ScriptedHal()
+    hal.answer = refusing(hal, Opcode.LOCK, 0x01)
+    with Device(hal) as device, pytest.raises(DeviceError) as refused:
+        make(device, root, open_order())
+    assert refused.value.status == Status.PARSE_ERROR
+    assert [packet[1:3] for packet in hal.packets].count(bytes((Opcode.LOCK, 0x01))) == 1
+    assert hal.packets[-1][1] == Opcode.LOCK
+
+
+def test_a_chip_that_refuses_the_data_crc_gets_its_rest_written(root: RootFolder) -> None:
+    hal = ScriptedHal()
+
+    def with_foreign_content(packet: bytes) -> bytes:
+        reply = hal.chip.exchange(packet)
+        if packet[1:3] == bytes((Opcode.LOCK, 0x00)):
+            hal.chip.chip.memory.data[-5] = 0x00  # type: ignore[attr-defined]
+        return reply
+
+    hal.answer = with_foreign_content
+    with Device(hal) as device:
+        make(device, root, open_order())
+        assert ModuleSigner.on(device, no_pause).prove()
+    assert [packet[1:3] for packet in hal.packets].count(bytes((Opcode.LOCK, 0x01))) == 2
+
+
+def test_a_chip_that_does_not_tell_its_key_keeps_it(root: RootFolder) -> None:
+    hal = ScriptedHal()
+    hal.answer = refusing(hal, Opcode.LOCK, 0x01)
+    with Device(hal) as device:
+        with pytest.raises(DeviceError):
+            make(device, root, open_order())
+        key = device.get_pubkey(0)
+        hal.answer = refusing(hal, Opcode.GEN_KEY, 0x00)
+        with pytest.raises(DeviceError) as refused:
+            make(device, root, open_order())
+        assert refused.value.status == Status.PARSE_ERROR
+        hal.answer = None
+        assert device.get_pubkey(0) == key
 
 
 def test_a_chip_whose_counter_leaves_no_room_for_the_quota_is_refused_before_its_data_lock(root: RootFolder) -> None:
