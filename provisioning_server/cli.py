@@ -18,6 +18,7 @@ from atcaprov.errors import AtcaProvError, UsageError
 from atcaprov.terminal import open_console
 from provisioning_server.app import Server
 from provisioning_server.data_folder import DataFolder
+from provisioning_server.descriptors import allow_enough_descriptors
 from provisioning_server.passwords.given import credentials_folder
 from provisioning_server.passwords.reading import read_passwords
 from provisioning_server.program_log import ProgramLog
@@ -124,6 +125,7 @@ command.params.insert(0, settings_option())
 
 def serve(settings: Settings) -> None:
     """Run a server on this program's console until it is stopped; raises AtcaProvError."""
+    allow_enough_descriptors()
     roster = SignerRoster(_software_signers(settings.signer_folders))
     folder = DataFolder(settings.data, datetime.now())
     with folder.locked(), folder.open_program_log() as file, open_console() as console:

@@ -69,10 +69,14 @@ class Listener:
         return self._loop.time()
 
     def opened(self, session: Session) -> ErrorReply | None:
-        """Count a session in; refuse it if there are too many."""
+        """Count a session in; refuse it if there are too many, and cut it without a word if too many are refused."""
         self._sessions.add(session)
         self._all_closed.clear()
-        if len(self._sessions) > self.limits.connections:
+        too_many = len(self._sessions) - self.limits.connections
+        if too_many > self.limits.refused:  # each holds a file descriptor, and without one there are no records either
+            session.cut(refusals.BUSY.message)
+            return None
+        if too_many > 0:
             return refusals.BUSY
         self._log.info(f"Client {session.peer} connected.")
         return None

@@ -116,6 +116,13 @@ class Session(asyncio.Protocol):
         else:
             self._refuse(refusals.IDLE, "No complete message came in time.")
 
+    def cut(self, reason: str) -> None:
+        """Close at once, without a word to the client."""
+        self._hung_up = True
+        self._reason = reason
+        if self._transport is not None:
+            self._transport.abort()
+
     def stop(self) -> None:
         """Close now, or when the reply that is due has been sent."""
         self._stopping = True

@@ -21,6 +21,8 @@ class Limits:
     """Bounds for connections; times in seconds."""
 
     connections: int = 512
+    refused: int = 64
+    """Further ones that are told that there are too many, at once; beyond these they are cut."""
     message_seconds: float = 10.0
     """From the first byte of a message to its last."""
     first_message_seconds: float = 60.0

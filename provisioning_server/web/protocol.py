@@ -1,16 +1,36 @@
-"""One HTTP connection of the page, with the bounds that uvicorn does not set."""
+"""The connections of the page, with the bounds that uvicorn does not set."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import Final
+import socket
+from typing import Any, Final
+from weakref import WeakSet
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 CONNECTIONS_MAX: Final = 64
 REQUEST_SECONDS: Final = 10.0
-"""From connecting, or from a request's first byte, to its last."""
+"""From connecting, or from a request's first byte, to its last; with TLS also for the handshake before it."""
+
+
+class BoundedSocket(socket.socket):
+    """A listening socket that hangs up on a connection that is one too many, before TLS or HTTP begin."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        """As that of a socket."""
+        super().__init__(*args, **options)
+        self._accepted: WeakSet[socket.socket] = WeakSet()
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        """Accept a connection; raises ConnectionAbortedError, which asyncio takes for one that went away again."""
+        connection, address = super().accept()
+        if sum(each.fileno() >= 0 for each in self._accepted) >= CONNECTIONS_MAX:
+            connection.close()
+            raise ConnectionAbortedError
+        self._accepted.add(connection)
+        return connection, address
 
 
 class BoundedProtocol(H11Protocol):
@@ -21,7 +41,7 @@ class BoundedProtocol(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin (asyncio)."""
         super().connection_made(transport)
-        if len(self.connections) > CONNECTIONS_MAX:
+        if len(self.connections) > CONNECTIONS_MAX:  # where the loop accepts without `BoundedSocket.accept`: Windows
             transport.abort()
         else:
             self._watch()

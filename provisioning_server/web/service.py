@@ -17,13 +17,14 @@ import uvicorn
 
 from atcaprov.errors import AtcaProvError, Code, TransportError, UsageError
 from provisioning_server.passwords.desk import PasswordDesk
+from provisioning_server.web import protocol
 from provisioning_server.web.address import WebAddress
 from provisioning_server.web.gate import Gate
 from provisioning_server.web.links import Links
 from provisioning_server.web.live import LiveSigners
 from provisioning_server.web.logins import Logins
 from provisioning_server.web.pages import PageParts, Pages
-from provisioning_server.web.protocol import BoundedProtocol
+from provisioning_server.web.protocol import BoundedProtocol, BoundedSocket
 from provisioning_server.web.tls import host_names, tls_context
 from provisioning_server.web.views import SignerBoard
 
@@ -138,6 +139,22 @@ class WebPage:
 class _PartServer(uvicorn.Server):
     """A server that is part of another program."""
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen (uvicorn). Its own gives the handshake of TLS a minute, in which it bounds nothing."""
+        await self.lifespan.startup()
+        self.servers = [await self._listen(each) for each in sockets or ()]
+        self.started = True
+
+    async def _listen(self, listening: socket.socket) -> asyncio.Server:
+        config = self.config
+        return await asyncio.get_running_loop().create_server(
+            lambda: BoundedProtocol(config, self.server_state, self.lifespan.state),
+            sock=listening,
+            ssl=config.ssl,
+            backlog=config.backlog,
+            ssl_handshake_timeout=protocol.REQUEST_SECONDS if config.ssl else None,
+        )
+
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Leave the signals to the program."""
@@ -179,7 +196,8 @@ def _listening_socket(address: WebAddress) -> socket.socket:
             address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE | socket.AI_NUMERICSERV
         )
         family, _, _, _, place = found[0]
-        return socket.create_server(place, family=family, backlog=_BACKLOG)
+        with socket.create_server(place, family=family, backlog=_BACKLOG) as listening:
+            return BoundedSocket(fileno=listening.detach())
     except OSError as error:
         raise _no_listener(error, address) from error
 

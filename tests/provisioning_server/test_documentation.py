@@ -52,6 +52,7 @@ def test_the_limits_are_those_of_the_code() -> None:
     limits = Limits()
     expected = [
         f"| {limits.connections};",
+        f" above {limits.refused} that are being told",
         f"| first message after connecting | {limits.first_message_seconds:.0f} seconds |",
         f"| a message, from its first byte to its last | {limits.message_seconds:.0f} seconds |",
         f"| between two messages | {limits.idle_seconds / 3600:.0f} hours |",

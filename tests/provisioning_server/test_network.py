@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,12 +13,13 @@ import pytest
 
 from atcaprov.errors import Code
 from atcaprov.wire.framing import Header
-from atcaprov.wire.messages import CertificatesReply, ErrorReply, SignerReply, SignerRequest
+from atcaprov.wire.messages import CertificatesReply, CertificatesRequest, ErrorReply, SignerReply, SignerRequest
 from provisioning_server import listener
 from provisioning_server.settings import Limits
 from tests.support.memory_signer import MemorySigner
-from tests.support.server import PATIENCE, Address, WireClient, running_server
-from tests.support.server_parts import request
+from tests.support.server import PATIENCE, Address, WireClient, running_server, server_program
+from tests.support.server_parts import CHIP_KEY, config_zone, request
+from tests.support.signer_folders import make_signer_folder
 
 CLIENTS = 64
 SIGNER = MemorySigner()
@@ -119,6 +122,45 @@ def test_a_client_too_many_is_told_and_closed(tmp_path: Path) -> None:
                 assert (reply.code, reply.retryable) == (Code.SERVER_BUSY, True)
                 assert three.closed_by_server()
         assert _eventually_served(address)
+
+
+def test_clients_too_many_to_be_told_are_cut(tmp_path: Path) -> None:
+    with (
+        running_server(
+            SIGNER, tmp_path, limits=Limits(connections=1, refused=1, linger_seconds=10 * PATIENCE)
+        ) as address,
+        WireClient(address) as one,
+    ):
+        assert isinstance(one.ask(request(SIGNER)), CertificatesReply)
+        with WireClient(address) as two, WireClient(address) as three:
+            assert isinstance(two.receive(), ErrorReply)
+            assert three.closed_by_server()
+        assert isinstance(one.ask(request(SIGNER, 2)), CertificatesReply)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no limit of open descriptors")
+def test_where_few_descriptors_are_the_default_the_records_have_enough(tmp_path: Path) -> None:
+    import resource
+
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    folder = make_signer_folder(tmp_path)
+    few = 64
+    with (
+        server_program(
+            *("--signer", folder.path, "--data", tmp_path / "data"),
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (few, hard)),
+        ) as server,
+        contextlib.ExitStack() as stack,
+    ):
+        address = server.address()
+        drained = server.drain()
+        clients = [stack.enter_context(WireClient(address)) for _ in range(2 * few)]
+        for number, client in enumerate(clients, start=1):
+            asked = CertificatesRequest(config_zone(number), CHIP_KEY, folder.public_key)
+            assert isinstance(client.ask(asked), CertificatesReply)
+        server.process.terminate()
+        drained.join()
+    assert not any("too many" in line.lower() for line in server.lines)
 
 
 def _eventually_served(address: Address) -> bool:

@@ -26,6 +26,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from atcaprov.errors import Code, TransportError, UsageError
+from provisioning_server.web import protocol
 from provisioning_server.web.address import WebAddress
 from provisioning_server.web.links import FILE_NAME
 from signer_module.on_files.signer_folder import SignerFolder
@@ -188,6 +189,31 @@ def test_with_a_certificate_the_connection_is_secret(tmp_path: Path) -> None:
         assert "; Secure" in reply.headers["set-cookie"]
         assert visitor.ask("GET", "/signers", headers={"Host": f"line.example:{link.port}"}).status == 200
         assert visitor.ask("GET", "/signers", headers={"Host": f"other.example:{link.port}"}).status == 421
+
+
+def test_connections_that_never_begin_with_tls_are_bounded_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol, "CONNECTIONS_MAX", 2)
+    monkeypatch.setattr(protocol, "REQUEST_SECONDS", 10.0 * PATIENCE)
+    certificate, key = certificate_files(tmp_path, [x509.DNSName("line.example")])
+    with running_server(MemorySigner(), tmp_path, web=WebAddress("127.0.0.1", 0, certificate, key)):
+        port = urlsplit((tmp_path / FILE_NAME).read_text()).port
+        first, second, third = (socket.create_connection(("127.0.0.1", port), PATIENCE) for _ in range(3))
+        with third:
+            assert third.recv(1) == b""
+        context = ssl.create_default_context(cafile=certificate)
+        for dumb in (first, second):
+            with context.wrap_socket(dumb, server_hostname="line.example") as begun:
+                begun.sendall(f"GET /login HTTP/1.1\r\nHost: line.example:{port}\r\n\r\n".encode())
+                assert begun.recv(100).startswith(b"HTTP/1.1 200")
+
+
+def test_a_handshake_that_does_not_end_is_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol, "REQUEST_SECONDS", 0.1)
+    certificate, key = certificate_files(tmp_path, [x509.DNSName("line.example")])
+    with running_server(MemorySigner(), tmp_path, web=WebAddress("127.0.0.1", 0, certificate, key)):
+        port = urlsplit((tmp_path / FILE_NAME).read_text()).port
+        with socket.create_connection(("127.0.0.1", port), PATIENCE / 2) as dumb:  # asyncio would cut it after a minute
+            assert dumb.recv(1) == b""
 
 
 def test_a_certificate_that_does_not_do_is_refused(tmp_path: Path) -> None:
