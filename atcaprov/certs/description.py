@@ -82,6 +82,8 @@ class CertificateDescription:
             expire_years=validity.integer("expire_years", 0, 1000),
             extensions=read_extensions(document.inner("extensions"), ca=True),
         )
+        if found.extensions.path_length == 0:
+            raise document.fault("extensions.path_length", "must be 1 or more for a root, whose signers are CAs too")
         validity.finish()
         document.finish()
         return found

@@ -44,6 +44,11 @@ class ExtensionsDescription:
     key_usage: tuple[str, ...]
     extended_key_usage: tuple[str, ...]
 
+    @property
+    def extended_usage_ids(self) -> tuple[x509.ObjectIdentifier, ...]:
+        """The object ids of the extended key usages."""
+        return tuple(_EXTENDED_USAGES.get(usage) or x509.ObjectIdentifier(usage) for usage in self.extended_key_usage)
+
     def add(self, builder: x509.CertificateBuilder, *, key_id: bytes, issuer_key_id: bytes) -> x509.CertificateBuilder:
         """Return the builder with the extensions; both key ids have 20 bytes."""
         authority = x509.AuthorityKeyIdentifier(issuer_key_id, None, None)
@@ -55,8 +60,7 @@ class ExtensionsDescription:
         builder = builder.add_extension(x509.BasicConstraints(ca=self.ca, path_length=self.path_length), critical=True)
         builder = builder.add_extension(x509.KeyUsage(**usages), critical=True)
         if self.extended_key_usage:
-            ids = [_EXTENDED_USAGES.get(usage) or x509.ObjectIdentifier(usage) for usage in self.extended_key_usage]
-            builder = builder.add_extension(x509.ExtendedKeyUsage(ids), critical=False)
+            builder = builder.add_extension(x509.ExtendedKeyUsage(self.extended_usage_ids), critical=False)
         return builder.add_extension(x509.SubjectKeyIdentifier(key_id), critical=False)
 
 

@@ -133,6 +133,7 @@ def signer_import(
         files.require_new_folder(out)
     given = [der for path in (certificate, *chain_paths) for der in files.read_certificates(path)]
     chain = OutsideChain.of(given, inputs.now())
+    chain.require_usages(descriptions.device)
     if hsm is not None:
         order_options.refuse()
         if out is None:

@@ -16,6 +16,7 @@ from atcaprov.certs.keys import key_id
 from atcaprov.certs.template import device_definition, signer_definition
 from atcaprov.errors import Code, UsageError
 from signer_module.on_files import files, signer_folder
+from signer_module.on_files.authority import usages_allowed
 from signer_module.on_files.key_file import SoftwareKey
 from signer_module.on_files.root_folder import REGISTER_FILE, RootFolder, RootKey, common_name
 from signer_module.on_files.signer_folder import SignerFolder
@@ -39,6 +40,23 @@ class SignerDescriptions:
 
     signer: CertificateDescription
     device: CertificateDescription
+
+    def __post_init__(self) -> None:
+        """Raise UsageError (definition-invalid) when the two make something useless together."""
+        signer, device = self.signer, self.device
+        if (signer.template_id, signer.name.upper()) == (device.template_id, device.name.upper()):
+            raise UsageError(
+                "Signer and device have the same name and template id: their definitions in C would be one file.",
+                advice="Give one of the descriptions another name.",
+                code=Code.DEFINITION_INVALID,
+            )
+        own = signer.extensions.extended_usage_ids
+        if own and not usages_allowed(own, device):
+            raise UsageError(
+                "The signer's extended key usage does not hold that of its devices, whose certificates would fail.",
+                advice="Leave extended_key_usage out of the signer's description, or give it all of the device's.",
+                code=Code.DEFINITION_INVALID,
+            )
 
 
 def create_signer(
@@ -103,13 +121,16 @@ def check_signer(
     with locked_register(root):
         root.check_register()
     issued = root.issued()
-    _require_free(issued, signer_id, given_to(issued, key) if key else None)
+    own = given_to(issued, key) if key else None
+    _require_free(issued, signer_id, own)
+    if own is None and signer_id is None:
+        free_id(issued)
 
 
 def _definitions(
     root: RootFolder, descriptions: SignerDescriptions, now: datetime
 ) -> tuple[CertificateDefinition, CertificateDefinition]:
-    root.require_valid(now)
+    root.require_issuing(descriptions.device, now)
     signer = signer_definition(descriptions.signer, root_name=root.subject, at=now)
     return signer, device_definition(descriptions.device, signer=descriptions.signer, at=now)
 

@@ -19,19 +19,21 @@ from atcaprov.errors import Code, UsageError
 MAX_FILE: Final = 1 << 20
 _ROOM: Final = 1 << 16
 """More than what is written for a root or signer, in bytes."""
+UNREADABLE: Final = (ValueError, TypeError, x509.InvalidVersion, x509.DuplicateExtension, UnsupportedAlgorithm)
+"""What `cryptography` raises for a certificate that is none."""
 PRIVATE: Final = 0o600
 PUBLIC: Final = 0o644
 
 
-def read_bytes(path: Path) -> bytes:
-    """Return the bytes of a file of at most 1 MiB; raises UsageError (file-unreadable) that names it."""
+def read_bytes(path: Path, most: int = MAX_FILE) -> bytes:
+    """Return the bytes of a file of at most `most`; raises UsageError (file-unreadable, file-invalid) that names it."""
     try:
         with path.open("rb") as file:
-            data = file.read(MAX_FILE + 1)
+            data = file.read(most + 1)
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}.", code=Code.FILE_UNREADABLE) from error
-    if len(data) > MAX_FILE:
-        raise UsageError(f"{path} is longer than {MAX_FILE} bytes.", code=Code.FILE_INVALID)
+    if len(data) > most:
+        raise UsageError(f"{path} is longer than {most} bytes.", code=Code.FILE_INVALID)
     return data
 
 
@@ -49,7 +51,7 @@ def read_certificate(path: Path) -> bytes:
     try:
         load = x509.load_pem_x509_certificate if data.lstrip().startswith(b"-----") else x509.load_der_x509_certificate
         return load(data).public_bytes(Encoding.DER)
-    except ValueError as error:
+    except UNREADABLE as error:
         raise UsageError(f"{path} holds no certificate.", code=Code.FILE_INVALID) from error
 
 
@@ -68,7 +70,7 @@ def read_certificates(path: Path) -> list[bytes]:
     for load in loaders:
         try:
             found = load(data)
-        except (ValueError, UnsupportedAlgorithm):
+        except UNREADABLE:
             continue
         if found:
             return [certificate.public_bytes(Encoding.DER) for certificate in found]

@@ -19,6 +19,7 @@ from atcaprov.certs.keys import key_id
 from atcaprov.certs.layout import authority_layout
 from atcaprov.errors import CertificateError, Code, UsageError
 from signer_module.on_files import files
+from signer_module.on_files.authority import require_usages
 from signer_module.on_files.key_file import SoftwareKey, key_is_encrypted, load_key
 
 KEY_FILE: Final = "key.pem"
@@ -27,6 +28,8 @@ REGISTER_FILE: Final = "signers.tsv"
 MODULE_FILE: Final = "module.txt"
 """Stands in place of the key when that is on a root module: the serial number of its chip."""
 _LONGEST_ROW: Final = 512
+_LONGEST_REGISTER: Final = _LONGEST_ROW << 16
+"""With all signer ids given, in bytes."""
 _REGISTER_HEAD: Final = "signer_id\tkey_id\tname\tissued\n"
 
 
@@ -82,6 +85,18 @@ class RootFolder:
                 code=Code.CHAIN_INVALID,
             )
 
+    def require_issuing(self, device: CertificateDescription, at: datetime) -> None:
+        """Raise CertificateError (chain-invalid) unless signers of such devices can be made under the root now."""
+        self.require_valid(at)
+        parsed = x509.load_der_x509_certificate(self.certificate)
+        if parsed.extensions.get_extension_for_class(x509.BasicConstraints).value.path_length == 0:
+            raise CertificateError(
+                "The path length of the root is 0: no CA may stand under it, and a signer is one.",
+                advice="Create another root, with path_length = 1.",
+                code=Code.CHAIN_INVALID,
+            )
+        require_usages(parsed, device)
+
     @property
     def subject(self) -> x509.Name:
         """The whole name, which becomes the issuer of signer certificates."""
@@ -98,7 +113,7 @@ class RootFolder:
         """
         path = self.path / REGISTER_FILE
         try:
-            head, *lines = files.read_bytes(path).rpartition(b"\n")[0].decode().split("\n")
+            head, *lines = files.read_bytes(path, _LONGEST_REGISTER).rpartition(b"\n")[0].decode().split("\n")
         except UnicodeDecodeError:
             raise _damaged(path) from None
         rows = [line.split("\t") for line in lines]
@@ -127,7 +142,7 @@ class RootFolder:
         """Enter a signer id for good, before its certificate exists: an id is never given twice."""
         path = self.path / REGISTER_FILE
         row = "\t".join([signer_id.hex().upper(), key_id(public_key).hex(), name, issued.isoformat()])
-        size = files.read_bytes(path).rfind(b"\n") + 1
+        size = files.read_bytes(path, _LONGEST_REGISTER).rfind(b"\n") + 1
         try:
             with path.open("r+b") as file:
                 file.truncate(size)

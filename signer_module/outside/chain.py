@@ -17,7 +17,10 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from atcaprov.certs.chain import verify_issuer, verify_under_root
+from atcaprov.certs.description import CertificateDescription
 from atcaprov.errors import CertificateError, Code
+from signer_module.on_files.authority import require_usages
+from signer_module.on_files.files import UNREADABLE
 
 _Value = TypeVar("_Value", bound=x509.ExtensionType)
 _UNDERSTOOD: Final = (x509.BasicConstraints, x509.KeyUsage, x509.ExtendedKeyUsage, x509.CertificatePolicies)
@@ -56,12 +59,19 @@ class OutsideChain:
         verify_under_root(signer, issuer)
         return cls(signer, issuer, tuple(above))
 
+    def require_usages(self, device: CertificateDescription) -> None:
+        """Raise CertificateError (chain-invalid) when a CA's extended key usage rules out that of the devices."""
+        for der in self.authorities:
+            require_usages(x509.load_der_x509_certificate(der), device)
+
 
 def _load(der: bytes) -> x509.Certificate:
     try:
-        return x509.load_der_x509_certificate(der)
-    except ValueError as error:
+        certificate = x509.load_der_x509_certificate(der)
+        certificate.subject, certificate.issuer, certificate.extensions  # noqa: B018 - read when asked for only
+    except UNREADABLE as error:
         raise _invalid("One of the certificates can't be read") from error
+    return certificate
 
 
 def _path(certificates: Sequence[x509.Certificate]) -> list[x509.Certificate]:
@@ -162,8 +172,6 @@ def _extension(certificate: x509.Certificate, kind: type[_Value]) -> _Value | No
         return certificate.extensions.get_extension_for_class(kind).value
     except x509.ExtensionNotFound:
         return None
-    except (ValueError, x509.DuplicateExtension) as error:
-        raise _invalid(f"The extensions of {_name(certificate)} can't be read") from error
 
 
 def _name(certificate: x509.Certificate) -> str:

@@ -117,6 +117,7 @@ def test_default_definitions() -> None:
         (DEVICE_TEXT, '"client_auth"', '"client_auth", "client_auth"', "different texts"),
         (DEVICE_TEXT, "extended_key_usage", "path_length = 0\nextended_key_usage", "path_length is not known"),
         (ROOT_TEXT, "expire_years = 0", "expire_years = 10000", "expire_years must be"),
+        (ROOT_TEXT, "path_length = 1", "path_length = 0", "path_length must be 1 or more"),
         (ROOT_TEXT, 'role = "root"', 'role = "root"\ntemplate_id = 1', "template_id is not known"),
         (ROOT_TEXT, "Root CA", "Root CA {signer_id}", "allowed here: none"),
     ],

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import errno
+import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from atcaprov import durable
+from atcaprov.certs.description import default_text
 from signer_module.commands import inputs as cli_inputs
 from tests.support.module_program import CHEAP, ROOT, SIGNER, locks, run, working_folder
 from tests.support.outside_cas import OutsideCas
@@ -82,3 +84,74 @@ def test_a_clock_that_is_wrong(
     assert run("signer", "create", "--root", "root", "--out", "signer", "--no-password") == 7
     assert not Path("signer").exists()
     assert Path("root/signers.tsv").read_text().count("\n") == 1
+
+
+def described(role: str, *changes: tuple[str, str]) -> str:
+    text = default_text("root" if role == "root" else "signer" if role == "signer" else "device")
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new)
+    Path(f"{role}.toml").write_text(text)
+    return f"{role}.toml"
+
+
+def older_root(here: Path) -> None:
+    """A root with path length 0, as descriptions could order it once."""
+    cas = OutsideCas(here / "cas")
+    extensions = (
+        "basicConstraints = critical, CA:true, pathlen:0",
+        "keyUsage = critical, keyCertSign",
+        "subjectKeyIdentifier = hash",
+    )
+    cas.add("old", "p256", extensions=extensions)
+    assert run("root", "create", "--out", "root", "--no-password") == 0
+    shutil.copy(cas.pem("old"), "root/root.pem")
+    shutil.copy(here / "cas/old.key", "root/key.pem")
+
+
+def test_a_root_under_which_no_signer_may_stand(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    older_root(here)
+    assert run(*SIGN) == 7
+    assert "The path length of the root is 0" in capsys.readouterr().err
+    assert run("signer", "create", "--root", "root", "--out", "signer", "--no-password") == 7
+    assert locks(SIGNER) == (False, False)
+    assert Path("root/signers.tsv").read_text().count("\n") == 1
+
+
+SERVERS = ("key_usage =", 'extended_key_usage = ["server_auth"]\nkey_usage =')
+
+
+def test_an_extended_key_usage_that_rules_the_devices_out(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    limited = described("root", SERVERS)
+    assert run("root", "create", "--out", "root", "--no-password", "--description", limited) == 0
+    assert run(*SIGN) == 7
+    assert "The extended key usage of the CA" in capsys.readouterr().err
+    assert run(*SIGN, "--signer-description", described("signer", SERVERS)) == 2
+    assert "The signer's extended key usage does not hold" in capsys.readouterr().err
+    assert locks(SIGNER) == (False, False)
+    for_servers = described("device", ("client_auth", "server_auth"))
+    assert run(*SIGN, "--signer-description", "signer.toml", "--device-description", for_servers) == 0
+
+
+@pytest.mark.parametrize("name", ["Same", "same"])
+def test_definitions_that_would_be_one_file(here: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("root", "create", "--out", "root", "--no-password") == 0
+    signer = described("signer", ('name = "signer"', 'name = "same"'))
+    device = described(
+        "device", ('name = "device"', f'name = "{name}"'), ("template_id = 2", "template_id = 1"), ("id = 0", "id = 1")
+    )
+    assert run(*SIGN, "--signer-description", signer, "--device-description", device) == 2
+    assert "would be one file" in capsys.readouterr().err
+    assert locks(SIGNER) == (False, False)
+
+
+def test_a_root_that_has_given_all_ids(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("root", "create", "--out", "root", "--no-password") == 0
+    with Path("root/signers.tsv").open("a") as register:
+        for number in range(1, 0xFFFE):
+            register.write(f"{number:04X}\t{number:040x}\tExample ATECC608A Signer\t2026-01-01T00:00:00+00:00\n")
+    assert run("signer", "create", "--root", "root", "--out", "last", "--no-password") == 0
+    assert "signer id FFFE" in capsys.readouterr().out
+    assert run(*SIGN) == 2
+    assert "all 65,534 signer ids" in capsys.readouterr().err
+    assert locks(SIGNER) == (False, False)

@@ -14,13 +14,14 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
 
-from atcaprov.errors import CertificateError, Code
+from atcaprov.errors import CertificateError, Code, UsageError
 from signer_module import cli
 from signer_module.on_chip.layout import DESCRIPTION_SIZE
 from signer_module.on_chip.module import ModuleSigner
 from signer_module.on_files import files
 from signer_module.outside.chain import OutsideChain
 from tests.signer_module.test_modules_by_program import CHEAP, SIGNER, provisioned
+from tests.support.module_program import locks
 from tests.support.outside_cas import OutsideCas, openssl
 
 NOW = datetime.now(UTC)
@@ -233,6 +234,9 @@ def test_one_too_many_is_named(extra: bytes) -> None:
          "can't be checked"),
         ("issuing", certificate("issuing", "middle", identifier=bytes(20)), "key id"),
         ("root", b"0\x00", "can't be read"),
+        ("root", GOOD["root"].replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x04"), "can't be read"),
+        ("middle", GOOD["middle"].replace(b"\x0c\x06middle", b"\x03\x06middle"), "can't be read"),
+        ("middle", GOOD["middle"].replace(b"\x0c\x06middle", b"\x0c\x06m\xffddle"), "can't be read"),
     ],
 )  # fmt: skip
 def test_each_fault_is_named(part: str, changed: bytes, says: str) -> None:
@@ -258,3 +262,38 @@ def test_one_bit_flipped_and_a_cut_end_only_in_its_own_error() -> None:
             flipped[chance.randrange(len(der))] ^= 1 << chance.randrange(8)
             assert fault({part: bytes(flipped)}).code in CHAIN_FAULTS
             assert fault({part: der[: chance.randrange(len(der))]}).code == Code.CHAIN_INVALID
+
+
+def test_a_file_with_a_certificate_of_no_version_holds_none(tmp_path: Path) -> None:
+    path = tmp_path / "root.der"
+    path.write_bytes(GOOD["root"].replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x04"))
+    for read in (files.read_certificate, files.read_certificates):
+        with pytest.raises(UsageError, match="holds no certificate"):
+            read(path)
+
+
+USAGES = {"serverAuth": False, "serverAuth, clientAuth": True, "anyExtendedKeyUsage": True}
+
+
+@pytest.mark.parametrize("usages", USAGES)
+@pytest.mark.parametrize("ca", ["root", "issuing"])
+def test_an_extended_key_usage_that_rules_the_devices_out(
+    house: OutsideCas, ca: str, usages: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """OpenSSL refuses a device's certificate for a TLS client under a CA for servers."""
+    limited = (
+        "basicConstraints = critical, CA:true",
+        "keyUsage = critical, keyCertSign",
+        "subjectKeyIdentifier = hash",
+        f"extendedKeyUsage = {usages}",
+    )
+    house.add("root", "p256", extensions=limited if ca == "root" else ())
+    house.add("issuing", "p256", "root", extensions=limited if ca == "issuing" else ())
+    assert run(*REQUEST) == 0
+    house.certify("issuing", Path("signer.csr"), Path("signer.pem"))
+    chain = ("--chain", house.pem("root"), "--chain", house.pem("issuing"))
+    capsys.readouterr()
+    assert run(*IMPORT, *chain) == (0 if USAGES[usages] else 7)
+    if not USAGES[usages]:
+        assert f"The extended key usage of the CA CN={ca},O=House does not hold" in capsys.readouterr().err
+        assert locks(SIGNER) == (True, False)

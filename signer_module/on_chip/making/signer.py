@@ -45,7 +45,7 @@ def make_signer(
     The id is entered in the root's register before the certificate is signed; a run that was cut keeps id and key.
     Raises UsageError and CertificateError before the chip is changed for all that can be known before.
     """
-    root.require_valid(now)
+    root.require_issuing(descriptions.device, now)
     document = SignerDocument(root.certificate, descriptions.signer, descriptions.device, now.year)
     definition = document.definitions()[0]
     description = document.pack(root.public_key)
@@ -53,8 +53,8 @@ def make_signer(
     with locked_register(root):
         root.check_register()
     making = Making(device, order)
-    if signer_id is not None and not making.begun:
-        _require_free(root, signer_id)
+    if not making.begun:
+        _require_free(root, free_id(root.issued()) if signer_id is None else signer_id)
     making.configure()
     public_key = making.key(lambda key: key_id(key).hex() in root.issued().values())
     chosen = _registered_id(root, descriptions, public_key, signer_id, now)
