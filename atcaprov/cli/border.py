@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from typing import Final, NoReturn
@@ -28,6 +29,7 @@ def run_program(command: click.Command, name: str, arguments: list[str] | None =
 
 def exit_code(command: click.Command, name: str, arguments: list[str] | None = None) -> int:
     """Run a click command as the whole program and return its exit code; its errors have been told by then."""
+    _print_anything()
     try:
         result = command.main(args=arguments, prog_name=name, standalone_mode=False)
         if sys.stdout is not None:  # it may have been closed by the caller
@@ -52,6 +54,12 @@ def exit_code(command: click.Command, name: str, arguments: list[str] | None = N
         click.echo(error_text(lost), err=True)
         return lost.exit_code
     return result if isinstance(result, int) else 0
+
+
+def _print_anything() -> None:
+    """Let standard output take names that its encoding has not: no run may end at the word that it went well."""
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def _is_output_lost() -> bool:

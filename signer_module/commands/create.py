@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -15,7 +16,7 @@ from signer_module.commands.device_options import OrderOptions, device_option, o
 from signer_module.commands.hsm_options import PIN_PROMPT, hsm_options
 from signer_module.commands.inputs import FILE, FOLDER, SignerWishes, signer_options
 from signer_module.commands.password_options import PasswordSource, password_options
-from signer_module.commands.root_signer import root_signer
+from signer_module.commands.root_signer import require_left, root_signer
 from signer_module.hsm.signer import create_in_hsm
 from signer_module.on_chip.making.runs import Made, create_root_module, create_signer_module
 from signer_module.on_chip.module import ModuleRoot, ModuleSigner
@@ -128,6 +129,8 @@ def signer_create(
     with root_signer(root, root_device, root_source) as root_key:
         if device is not None:
             _signer_on_module(device, root, root_key, wishes, order_options, source)
+        else:
+            require_left(root_key)
         if out is not None and hsm is not None:
             _signer_in_hsm(out, root, root_key, wishes, hsm, source, index)
         elif out is not None:
@@ -143,6 +146,11 @@ def _signer_on_module(
     options: OrderOptions,
     source: PasswordSource,
 ) -> None:
+    def consent(plan: Sequence[str]) -> None:
+        """Ask for the last word; a module that is finished needs neither it nor the root's signature."""
+        require_left(root_key)
+        options.consent(plan)
+
     made = create_signer_module(
         device,
         options.order(source),
@@ -151,7 +159,7 @@ def _signer_on_module(
         descriptions=wishes.descriptions,
         signer_id=wishes.signer_id,
         now=inputs.now(),
-        consent=options.consent,
+        consent=consent,
     )
     with made.module as module:
         click.echo(

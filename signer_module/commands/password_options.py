@@ -15,6 +15,7 @@ from signer_module.commands.option_groups import Option, option_group
 from signer_module.on_files import files
 
 MAX_PASSWORD: Final = 1024
+_MOST_DESCRIPTOR: Final = (1 << 31) - 1
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,10 @@ def password_options(prefix: str = "", *, new: bool, whose: str) -> Option:
             f"--{prefix}password-file", type=click.Path(path_type=Path, dir_okay=False), help=file_help
         ),
         f"{name}password_fd": click.option(
-            f"--{prefix}password-fd", type=int, metavar="N", help=f"Read {whose} password from file descriptor N."
+            f"--{prefix}password-fd",
+            type=click.IntRange(0, _MOST_DESCRIPTOR),
+            metavar="N",
+            help=f"Read {whose} password from file descriptor N.",
         ),
     }
     if new:

@@ -28,14 +28,18 @@ def root_signer(root: RootFolder, url: str | None, source: PasswordSource) -> It
     with _open_root(url) as module:
         if module.public_key != root.public_key:
             raise CertificateError(f"The root module at {url} is not that of {root.path}.", code=Code.KEY_MISMATCH)
-        if module.remaining == 0:
-            raise UsageError(
-                "The root module has signed all certificates that it was made for.",
-                advice="Make a new root.",
-                code=Code.QUOTA_USED_UP,
-            )
         module.unlock(source.read("Password of the root module") if module.needs_password else None)
         yield module
+
+
+def require_left(root_key: RootKey) -> None:
+    """Raise UsageError (quota-used-up) if the root has made all signatures that its chip allows."""
+    if isinstance(root_key, ModuleRoot) and root_key.remaining == 0:
+        raise UsageError(
+            "The root module has signed all certificates that it was made for.",
+            advice="Make a new root.",
+            code=Code.QUOTA_USED_UP,
+        )
 
 
 def _open_root(url: str) -> ModuleRoot:

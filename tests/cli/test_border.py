@@ -97,6 +97,17 @@ def test_a_full_standard_output_is_told(unbuffered: str, monkeypatch: pytest.Mon
     assert done.stderr == "Error [file-unwritable]: Standard output can't be written: No space left on device.\n"
 
 
+@pytest.mark.parametrize("encoding", ["latin-1:strict", "utf-8:strict"])
+def test_a_name_that_standard_output_can_not_write(encoding: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It ends a run that has just changed a chip for ever: all is well, and must be told so."""
+    monkeypatch.setenv("PYTHONIOENCODING", encoding)
+    program = "import click; from atcaprov.cli.border import run_program\n@click.command()\ndef told():\n"
+    program += "    click.echo('signer \\u96fb\\udcff')\nrun_program(told, 'told')"
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
+    assert (ended.returncode, ended.stderr) == (0, b"")
+    assert ended.stdout.endswith(b"\\udcff\n")
+
+
 def test_a_closed_standard_output_is_no_crash() -> None:
     done = run_with(">&-", "--help")
     assert (done.returncode, done.stderr) == (0, "")

@@ -142,6 +142,12 @@ def test_export(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("export", "--signer", "signer", "--out", "export") == 2
 
 
+@pytest.mark.parametrize("number", ["-1", "99999999999999999999"])
+def test_a_password_from_what_is_no_file_descriptor(here: Path, number: str) -> None:
+    assert run("root", "create", "--out", "root", "--password-fd", number) == 2
+    assert not (here / "root").exists()
+
+
 def test_usage(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("root", "create") == 2
     assert "--out" in capsys.readouterr().err

@@ -9,7 +9,7 @@ import pytest
 
 from atcaprov.certs.description import default_text
 from signer_module.on_chip.module import open_module
-from tests.support.module_program import CHEAP, ROOT, SIGNER, run, working_folder
+from tests.support.module_program import CHEAP, ROOT, SIGNER, locks, run, working_folder
 
 FROM_ROOT = ("signer", "create", "--root", "root", "--device", SIGNER, *CHEAP)
 FIRST = ("--signer-id", "0034", "--quota", "5", "--password-file", "password")
@@ -112,3 +112,15 @@ def test_a_root_that_was_finished_without_its_folder_gets_it(here: Path) -> None
     assert Path("root/root.pem").read_bytes() == Path("cut/root.pem").read_bytes()
     with open_module(ROOT) as module:
         assert module.remaining == 3
+
+
+def test_a_signer_is_finished_though_its_root_signs_no_more(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert root_module("--out", "root", "--quota", "1", "--password-file", "password") == 0
+    signed_once()
+    signed_once()
+    assert "is finished already" in capsys.readouterr().out
+    from_root = ("--root", "root", "--root-device", ROOT, "--root-password-file", "password", "--no-password")
+    for place in (("--device", "emulator:other.chip", *CHEAP), ("--out", "signer")):
+        assert run("signer", "create", *from_root, *place) == 2
+        assert "The root module has signed all certificates" in capsys.readouterr().err
+    assert locks("emulator:other.chip") == (False, False)
