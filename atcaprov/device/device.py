@@ -72,7 +72,7 @@ class Device:
         self.close()
 
     def permit(self, *acts: Act) -> AbstractContextManager[None]:
-        """Open the door for these acts until the block ends."""
+        """Open the door for these acts of the calling thread until the block ends."""
         return self._driver.guard.permit(*acts)
 
     def undisturbed(self) -> AbstractContextManager[Any]:

@@ -41,7 +41,7 @@ class Driver:
         """Held for each call, and by who wants several without another thread's between them."""
         self._hal = hal
         self._chip = AwakeChip(hal, now)
-        self._bridge = KitBridge(self._chip, hal.url, self.guard)
+        self._bridge = KitBridge(self._chip, hal.url)
         self._library = load_library()
         self._handle = ctypes.c_void_p()
         self._config = InterfaceConfig(iface_type=KIT_INTERFACE, devtype=DEVICE_TYPE_608, rx_retries=1)
@@ -117,7 +117,7 @@ class Driver:
         return bytes(out)
 
     def _attempt(self, function: str, arguments: tuple[Any, ...]) -> int:
-        self._bridge.begin()
+        self._bridge.begin(self.guard.permitted)
         status = beyond_signals(lambda: getattr(self._library, function)(self._handle, *arguments))
         self._bridge.raise_failure()
         return int(status)

@@ -8,6 +8,7 @@ method is called on it.
 from __future__ import annotations
 
 import enum
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -100,32 +101,32 @@ def _act_of_lock(mode: int) -> Act:
     return {LOCK_CONFIG: Act.LOCK_CONFIG, LOCK_DATA: Act.LOCK_DATA}.get(mode & 0x03, Act.OTHER)
 
 
-class Guard:
-    """Holds the permits that are open now; closed when made."""
+class Guard(threading.local):
+    """Holds the permits that each thread has open now, none at first; what one may do, the others may not."""
 
-    def __init__(self) -> None:
-        self._open: frozenset[Act] = frozenset()
+    permitted: frozenset[Act] = frozenset()
+    """What the thread that asks may do."""
 
     @contextmanager
     def permit(self, *acts: Act) -> Iterator[None]:
-        """Let these acts through, and no others, until the block ends."""
-        before, self._open = self._open, frozenset(acts)
+        """Let these acts of this thread through, and no others, until the block ends."""
+        before, self.permitted = self.permitted, frozenset(acts)
         try:
             yield
         finally:
-            self._open = before
+            self.permitted = before
 
-    def check(self, packet: bytes) -> None:
-        """Let a packet pass.
 
-        Raises:
-            UsageError: the packet would change the chip in a way that nobody permitted (code READ_ONLY); it was not
-                sent.
-        """
-        act = act_of(packet)
-        if act is not None and act not in self._open:
-            raise UsageError(
-                f"{command_name(packet)} was held back: it would {act.value}, which this step may not do.",
-                advice="Nothing was sent. This is a fault of the program that uses the library.",
-                code=Code.READ_ONLY,
-            )
+def require_permit(packet: bytes, permitted: frozenset[Act]) -> None:
+    """Let a packet pass.
+
+    Raises:
+        UsageError: the packet would change the chip in a way that nobody permitted (code READ_ONLY); it was not sent.
+    """
+    act = act_of(packet)
+    if act is not None and act not in permitted:
+        raise UsageError(
+            f"{command_name(packet)} was held back: it would {act.value}, which this step may not do.",
+            advice="Nothing was sent. This is a fault of the program that uses the library.",
+            code=Code.READ_ONLY,
+        )

@@ -16,7 +16,7 @@ from atcaprov.chip.commands import Status
 from atcaprov.chip.crc import with_crc
 from atcaprov.device import library
 from atcaprov.device.awake import AwakeChip
-from atcaprov.device.guard import Guard
+from atcaprov.device.guard import Act, require_permit
 from atcaprov.device.packets import STATUS_REPLY_SIZE, check_reply
 from atcaprov.errors import Code, ProtocolError, TransportError
 
@@ -37,7 +37,7 @@ class _Frame(enum.IntEnum):
 class KitBridge:
     """Carries one device's frames; must live as long as the C library's handle, which points into it."""
 
-    def __init__(self, chip: AwakeChip, url: str, guard: Guard) -> None:
+    def __init__(self, chip: AwakeChip, url: str) -> None:
         self.failure: BaseException | None = None
         """What a callback raised since `begin`."""
         self.packet = b""
@@ -46,7 +46,7 @@ class KitBridge:
         """Status byte of the last reply of four bytes; None after a reply with data."""
         self._chip = chip
         self._url = url
-        self._guard = guard
+        self._permitted: frozenset[Act] = frozenset()
         self._reply = b""
         self._answer = b""
         self._send = library.PhySend(self._on_send)
@@ -54,8 +54,9 @@ class KitBridge:
         allocate, free = library.c_runtime()
         self.phy = library.KitPhy(self._send, self._receive, allocate, free, None)
 
-    def begin(self) -> None:
-        """Forget what the last call left behind."""
+    def begin(self, permitted: frozenset[Act]) -> None:
+        """Forget what the last call left behind; the next one may do what is `permitted`."""
+        self._permitted = permitted
         self.failure = None
         self.last_status = None
 
@@ -92,7 +93,7 @@ class KitBridge:
 
     def _exchange(self, packet: bytes) -> bytes:
         self.packet = packet
-        self._guard.check(packet)
+        require_permit(packet, self._permitted)
         reply = self._chip.exchange(packet)
         if not reply:
             raise TransportError(

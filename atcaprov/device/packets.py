@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from atcaprov.chip.commands import GEN_KEY_CREATE, P1_32_BYTES, Opcode
+from atcaprov.chip.commands import GEN_KEY_CREATE, P1_32_BYTES, WAKE_TOKEN, Opcode, Status
 from atcaprov.chip.crc import crc16
 from atcaprov.errors import Code, ProtocolError
 
 STATUS_REPLY_SIZE: Final = 4
+_DIGEST_REPLY_SIZE: Final = 35
 MAX_REPLY_SIZE: Final = 155
 """The longest packet of the part: a SHA context of 99 bytes, or 151 bytes, with room for both (cryptoauthlib)."""
 
@@ -21,6 +22,8 @@ _DATA_REPLY_SIZES: Final[dict[int, int]] = {
     Opcode.SIGN: 67,
     Opcode.AES: 19,
 }
+_SHA_MODE: Final = 0x07
+_SHA_END: Final = 0x02
 _STATUS_ONLY: Final = frozenset(
     {
         Opcode.WRITE,
@@ -47,14 +50,19 @@ def check_reply(packet: bytes, reply: bytes) -> None:
     """Check count, CRC and size of `reply` to the command in `packet`.
 
     Raises:
-        ProtocolError: the reply is short, of the wrong size for the command, or its CRC is wrong (code BAD_PACKET).
+        ProtocolError: the reply is short, of the wrong size for the command, or its CRC is wrong; it says that a
+            command which gives data is done, or is the answer to a wake (code BAD_PACKET).
     """
     if not STATUS_REPLY_SIZE <= len(reply) <= MAX_REPLY_SIZE or reply[0] != len(reply):
         raise _bad(packet, f"a reply of {len(reply)} bytes whose count says {reply[0] if reply else 'nothing'}")
     if crc16(reply[:-2]) != int.from_bytes(reply[-2:], "little"):
         raise _bad(packet, "a reply with a wrong CRC")
+    if reply == WAKE_TOKEN:
+        raise _bad(packet, "the reply to a wake: it has started anew, and what became of the command is unknown")
+    # The vendor's library would take the bytes behind a status 00 for data.
+    refuses = len(reply) == STATUS_REPLY_SIZE and reply[1] != Status.SUCCESS
     expected = _data_reply_size(packet)
-    if len(reply) != STATUS_REPLY_SIZE and expected is not None and len(reply) != expected:
+    if not refuses and expected is not None and len(reply) != expected:
         raise _bad(packet, f"a reply of {len(reply)} bytes instead of {expected}")
 
 
@@ -67,6 +75,8 @@ def _data_reply_size(packet: bytes) -> int | None:
         return 35 if mode & P1_32_BYTES else 7
     if opcode == Opcode.GEN_KEY:
         return 67 if mode & GEN_KEY_CREATE or mode in (0x00, 0x08) else STATUS_REPLY_SIZE
+    if opcode == Opcode.SHA and mode & _SHA_MODE == _SHA_END:
+        return _DIGEST_REPLY_SIZE
     if opcode == Opcode.NONCE:
         return STATUS_REPLY_SIZE if mode & 0x03 == 0x03 else 35
     return _DATA_REPLY_SIZES.get(opcode)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -119,3 +120,21 @@ def _packet(opcode: int, mode: int, parameter: int = 0, data: bytes = b"") -> by
 )
 def test_every_way_to_change_a_chip_has_its_act(packet: bytes, act: Act | None) -> None:
     assert act_of(packet) is act
+
+
+def test_a_permit_is_its_threads_own_and_ends_in_any_order() -> None:
+    hal = ScriptedHal()
+    with Device(hal) as device, ThreadPoolExecutor(1) as other:
+        first = device.permit(Act.LOCK_CONFIG)
+        first.__enter__()
+        second = device.permit(Act.WRITE_CONFIG)
+        other.submit(second.__enter__).result()
+        with pytest.raises(UsageError):
+            other.submit(device.lock_config, 0).result()
+        first.__exit__(None, None, None)
+        other.submit(second.__exit__, None, None, None).result()
+        with pytest.raises(UsageError):
+            device.lock_config(0)
+        with pytest.raises(UsageError):
+            other.submit(device.lock_config, 0).result()
+    assert hal.packets == []

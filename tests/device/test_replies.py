@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given, settings
@@ -65,6 +66,33 @@ def test_one_flipped_bit(bit: int) -> None:
 
 def test_the_good_one_passes() -> None:
     check_reply(INFO, GOOD)
+
+
+@pytest.mark.parametrize(
+    "command", ["read_config", "serial_number", "info", "random", "a_counter", "a_digest", "a_mac"]
+)
+@pytest.mark.parametrize("reply", ["04000340", "04113343"])
+def test_a_reply_without_data_is_none_to_a_command_that_gives_some(command: str, reply: str) -> None:
+    others: dict[str, Callable[[Device], object]] = {
+        "a_counter": lambda device: device.counter(0),
+        "a_digest": lambda device: device.sha256(b"abc"),
+        "a_mac": lambda device: device.mac(0, bytes(32)),
+    }
+    hal = ScriptedHal()
+    with Device(hal) as device:
+        hal.answer = lambda packet: bytes.fromhex(reply)
+        with pytest.raises(ProtocolError) as bad:
+            others[command](device) if command in others else getattr(device, command)()
+    assert bad.value.code == Code.BAD_PACKET
+
+
+def test_a_chip_that_started_anew_has_refused_nothing() -> None:
+    hal = ScriptedHal()
+    with Device(hal) as device, device.permit(Act.LOCK_CONFIG):
+        hal.answer = lambda packet: bytes.fromhex("04113343")
+        with pytest.raises(ProtocolError, match="what became of the command is unknown"):
+            device.lock_config(0)
+    assert len(hal.packets) == 1
 
 
 def test_no_reply() -> None:
