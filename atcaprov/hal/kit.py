@@ -10,6 +10,7 @@ from atcaprov.hal.base import Hal
 from atcaprov.hal.device_url import both_forms
 from atcaprov.hal.kit_board import KitBoard
 from atcaprov.hal.line_port import Limits, LinePort
+from atcaprov.kit import host
 from atcaprov.kit.host import Entry
 
 OpenPort = Callable[[], LinePort]
@@ -85,6 +86,7 @@ def open_kit(key: str, open_port: OpenPort, address: int | None, limits: Limits 
     Raises:
         UsageError: the board has several chips and `address` is None.
         TransportError: the port can't be opened, the board is silent, or it has no chip (code DEVICE_NOT_FOUND).
+        ProtocolError: `address` is None, and what the board says leaves open which chips it has (code BAD_FRAME).
     """
     board, leave = _join(key, open_port, limits)
     try:
@@ -163,13 +165,14 @@ def _leave_once(key: str, member: _Member) -> Callable[[], None]:
 def _require_address(board: KitBoard, address: int, error: TransportError) -> None:
     """Raise a better error than `error` if the board has chips, and none at `address`."""
     try:
-        addresses = {chip.address for chip in board.scan()}
+        table = board.table()
     except (TransportError, ProtocolError):
         return
-    if not addresses or address in addresses:
+    addresses = {chip.address for chip in table.chips}
+    if not addresses or address in addresses or not table.is_whole:
         return
     known = ", ".join(both_forms(other) for other in sorted(addresses))
-    options = " or ".join(f"?address=0x{other:02X}" for other in sorted(addresses))
+    options = " or ".join(map(_option, sorted(addresses)))
     raise TransportError(
         f"The board at {board.url} has no chip at {both_forms(address)}; its chips are at {known}.",
         advice=f"If its socket is not empty, end the device URL with {options}.",
@@ -178,7 +181,15 @@ def _require_address(board: KitBoard, address: int, error: TransportError) -> No
 
 
 def _only_chip(board: KitBoard) -> int:
-    chips = board.scan()
+    table = board.table()
+    chips = table.chips
+    if not table.is_whole:
+        raise ProtocolError(
+            f"The board at {board.url} did not tell all its chips.",
+            advice="Try again, or name the chip by its address at the end of the device URL, such as"
+            f" {_option(host.DEFAULT_ADDRESS)}.",
+            code=Code.BAD_FRAME,
+        )
     if not chips:
         raise TransportError(
             f"The board at {board.url} reports no chip.",
@@ -189,6 +200,10 @@ def _only_chip(board: KitBoard) -> int:
         known = ", ".join(both_forms(chip.address) for chip in chips)
         raise UsageError(
             f"The board at {board.url} has {len(chips)} chips: {known}.",
-            advice=f"Name one: {board.url}?address=0x{chips[0].address:02X}",
+            advice=f"Name one: {board.url}{_option(chips[0].address)}",
         )
     return chips[0].address
+
+
+def _option(address: int) -> str:
+    return f"?address=0x{address:02X}"

@@ -41,26 +41,36 @@ class KitBoard:
             TransportError: it is silent.
         """
         with self._lock:
-            for number in range(GREETINGS):
+            for _ in range(GREETINGS):
                 try:
                     name = self._dialogue.ask(host.VERSION, self._limits.greeting, host.describe)
                 except TransportError as error:
                     if error.code != Code.DEVICE_NO_REPLY:
                         raise
                 else:
-                    self._dialogue.in_step = not number  # the answers to the first greetings may still come
+                    # What answered may be an earlier greeting, or the last request of a program that was killed.
+                    self._dialogue.in_step = False
                     return name
         raise silent(self.url, GREETINGS * self._limits.greeting)
 
     def scan(self) -> tuple[host.Entry, ...]:
-        """Return all ATECC chips that the board knows of."""
-        with self._lock:
+        """Return the ATECC chips that the board has told of; see `table`."""
+        return self.table().chips
+
+    def table(self) -> host.Table:
+        """Return all ATECC chips that the board knows of, and whether these are all.
+
+        Raises:
+            TransportError: the board is silent, or has not said in time what it has.
+            ProtocolError: what it says tells neither of chips nor that there is none.
+        """
+        with self._lock, self._dialogue.within(self._limits.scan):
             if not self._dialogue.in_step:
                 with suppress(TransportError):  # no chip at that address; silence shows up in the scan
                     self._dialogue.select(host.DEFAULT_ADDRESS)
-            found = host.converse(host.scan(), lambda line: self._dialogue.ask(line, self._limits.control, bytes))
-            self._only_address = found[0].address if len(found) == 1 else None
-            return tuple(entry for entry in found if entry.is_atecc)
+            table = host.converse(host.scan(), lambda line: self._dialogue.ask(line, self._limits.control, bytes))
+            self._only_address = table.chips[0].address if table.is_whole and len(table.chips) == 1 else None
+            return host.Table(tuple(entry for entry in table.chips if entry.is_atecc), table.is_whole)
 
     def wake(self, address: int) -> None:
         """Wake a chip; one that another program left awake is put to sleep first."""

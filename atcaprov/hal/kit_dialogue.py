@@ -48,14 +48,18 @@ class KitDialogue:
         """Send a request and return what `judge` makes of the answer.
 
         Raises:
-            TransportError: the board was silent, or its port is gone; or, still in step, it reports an error.
+            TransportError: the board was silent, its port is gone, or the time of `within` is up; or, still in step, it
+                reports an error.
             DeviceError: in step: the chip reports one.
             ProtocolError: the answer belongs to no such request.
         """
         self.in_step = False
+        left = self._left(seconds)
+        if seconds and not left:
+            raise self._without_order()
         self._port.drain()
         self.send(request)
-        line = self._port.receive(self._left(seconds))
+        line = self._port.receive(left)
         try:
             answer = judge(line)
         except (TransportError, DeviceError):

@@ -23,6 +23,8 @@ class Limits:
     """For a command: longer than the longest of the chip, a self test at clock divider M2 of 2.4 s."""
     resync: float = 2.0
     """For getting into step again after an error."""
+    scan: float = 5.0
+    """For the whole device table, which a kit tells in less than a second."""
     sleep: float = 1.0
     """For all that sends a chip to sleep; a chip that is left awake falls asleep by its watchdog."""
 

@@ -16,7 +16,7 @@ from atcaprov.chip.commands import SELF_TEST_FAILED, WAKE_TOKEN, Status
 from atcaprov.chip.crc import with_crc
 from atcaprov.chip.refusals import refusal
 from atcaprov.errors import Code, ProtocolError, TransportError
-from atcaprov.kit.reply import NO_DEVICE, STATUS_OK, Reply, parse_reply
+from atcaprov.kit.reply import NO_DEVICE, STATUS_OK, Reply, parse_reply, shown
 
 WAKE: Final = b"e:w()\n"
 IDLE: Final = b"e:i()\n"
@@ -65,7 +65,7 @@ _LIBRARY_STATUS: Final[dict[int, int]] = {
     -6: Status.HEALTH_TEST_ERROR,
 }
 
-Scan = Generator[bytes, bytes, tuple["Entry", ...]]
+Scan = Generator[bytes, bytes, "Table"]
 """Gives request lines, takes answer lines, returns what was found."""
 
 
@@ -97,6 +97,15 @@ class Entry:
         return self.type_name.upper().startswith(("ECC", "ATECC"))
 
 
+@dataclass(frozen=True)
+class Table:
+    """A board's device table."""
+
+    chips: tuple[Entry, ...]
+    is_whole: bool
+    """Every entry was read: a chip that is not among `chips` is not there."""
+
+
 def select(address: int) -> bytes:
     """Return the request that chooses the chip at an 8-bit address."""
     return b"e:physical:select(%02X)\n" % address
@@ -119,8 +128,7 @@ def check_done(line: bytes) -> None:
         TransportError: the board reports an error (code DEVICE_NOT_FOUND: no chip at the address).
         ProtocolError: it is no answer to one of these.
     """
-    reply = _successful(line)
-    if reply.data:
+    if _successful(line):
         raise _late(line)
 
 
@@ -133,12 +141,11 @@ def kind_of_talk(line: bytes) -> Talk:
     Raises:
         ProtocolError: it is an answer to another request.
     """
-    status = parse_reply(line).status
-    if status == STATUS_OK:
-        check_done(line)
-        return Talk.ATOMIC
-    if status is None:
+    status, data = _bare(line)
+    if data:
         raise _late(line)
+    if status == STATUS_OK:
+        return Talk.ATOMIC
     return Talk.WHOLE if _signed(status) < 0 else Talk.PLAIN
 
 
@@ -150,14 +157,14 @@ def check_awake(line: bytes) -> None:
         DeviceError: the chip's self test has failed (status 07).
         ProtocolError: it is no answer to wake.
     """
-    reply = _successful(line)
-    if len(reply.data) != len(WAKE_TOKEN):
+    answer = _successful(line)
+    if len(answer) != len(WAKE_TOKEN):
         raise _late(line)
-    if reply.data.startswith(SELF_TEST_FAILED):
+    if answer.startswith(SELF_TEST_FAILED):
         raise refusal("Wake", Status.SELF_TEST_ERROR)
-    if reply.data != WAKE_TOKEN:
+    if answer != WAKE_TOKEN:
         raise TransportError(
-            f"The chip woke with {reply.data.hex(' ').upper()} instead of 04 11 33 43.",
+            f"The chip woke with {answer.hex(' ').upper()} instead of 04 11 33 43.",
             advice="Check that the board sits in its fixture and has power.",
             code=Code.DEVICE_NO_REPLY,
         )
@@ -172,24 +179,24 @@ def chip_reply(line: bytes) -> bytes:
         TransportError: the board reports an error of its own or of the bus.
         ProtocolError: it is no answer to talk.
     """
-    reply = parse_reply(line)
-    refusal = _LIBRARY_STATUS.get(_signed(reply.status))
+    refusal = _LIBRARY_STATUS.get(_signed(_bare(line)[0]))
     if refusal is not None:
         return with_crc(bytes((MIN_REPLY_SIZE, refusal)))
-    data = _successful(line).data
+    data = _successful(line)
     if len(data) < MIN_REPLY_SIZE or data == WAKE_TOKEN:  # no command has the answer to wake for a reply
         raise _late(line)
     return data
 
 
-def converse(dialogue: Scan, ask: Callable[[bytes], bytes]) -> tuple[Entry, ...]:
+def converse(dialogue: Scan, ask: Callable[[bytes], bytes]) -> Table:
     """Lead a dialogue to its end; `ask` takes a request line with LF and gives the answer without."""
     request = next(dialogue)
     while True:
         try:
             request = dialogue.send(ask(request))
         except StopIteration as ended:
-            return tuple(ended.value)
+            table: Table = ended.value
+            return table
 
 
 def scan() -> Scan:
@@ -199,37 +206,48 @@ def scan() -> Scan:
     without a device table is taken at what `board:version()` says; that a board has no chip is never read out of noise.
 
     Raises:
-        ProtocolError: no chip was found, and what came last is no answer to such a question (code BAD_FRAME).
+        ProtocolError: no chip was found, and an answer left open whether there is one (code BAD_FRAME).
     """
     found: list[Entry] = []
+    is_whole = True
     for index in range(TABLE_SIZE):
         reply = yield from _reply_to(device(index))
         if reply is None:
-            continue
-        if not reply.text:
+            is_whole = False
+        elif not reply.text:
             break  # past the end of the table, or the board knows no such command
-        entry = _entry(reply)
-        if entry is not None and entry not in found:
+        elif (entry := _entry(reply)) and entry not in found:
             found.append(entry)
-    if not found:
-        entry = _entry(_table_reply((yield VERSION)))
-        found = [entry] if entry is not None else []
-    return tuple(found)
+    if found:
+        return Table(tuple(found), is_whole)
+    line = yield VERSION
+    only = _entry(_table_reply(line))
+    if only is None and not is_whole:
+        raise _late(line)
+    return Table((only,) if only else (), True)
 
 
 def _reply_to(request: bytes) -> Generator[bytes, bytes, Reply | None]:
+    """Ask for an entry; one that comes damaged is asked for again."""
     for _ in range(2):
         with suppress(ProtocolError):
-            return _table_reply((yield request))
+            reply = _table_reply((yield request))
+            if not reply.text or _is_empty(reply) or _entry(reply):
+                return reply
     return None
 
 
 def _table_reply(line: bytes) -> Reply:
-    """Take the answer to a question for chips apart: words, or a status with empty parentheses where there are none."""
+    """Take the answer to a question for chips apart: words, or where there are none, an error's status and `()`."""
     reply = parse_reply(line)
-    if not reply.text and reply.argument != "":
+    if not reply.text and (reply.argument != "" or not reply.status):
         raise _late(line)
     return reply
+
+
+def _is_empty(reply: Reply) -> bool:
+    """Tell whether an entry says that it has no chip: in words, or by the status of an error."""
+    return reply.text.split()[0].lower() == NO_DEVICE or bool(reply.status and reply.argument is not None)
 
 
 def _entry(reply: Reply) -> Entry | None:
@@ -252,28 +270,35 @@ def describe(line: bytes) -> str:
     return f"{reply.text} {reply.argument}".strip()[:_SHOWN] if reply.text else ""
 
 
-def _successful(line: bytes) -> Reply:
-    reply = parse_reply(line)
-    if reply.status is None or reply.argument is None:
-        raise _late(line)
-    if reply.status == STATUS_OK:
-        return reply
-    meaning = _KIT_STATUS.get(reply.status & 0xFF, "it gives no reason")
+def _successful(line: bytes) -> bytes:
+    """Return the data of an answer about a chip that reports no error."""
+    status, data = _bare(line)
+    if status == STATUS_OK:
+        return data
+    meaning = _KIT_STATUS.get(status & 0xFF, "it gives no reason")
     raise TransportError(
-        f"The kit reports status {reply.status:02X}: {meaning}.",
+        f"The kit reports status {status:02X}: {meaning}.",
         advice="Check that the chip sits in its place; if it does, plug the board in again.",
-        code=Code.DEVICE_NOT_FOUND if reply.status == NO_DEVICE_STATUS else Code.DEVICE_NO_REPLY,
+        code=Code.DEVICE_NOT_FOUND if status == NO_DEVICE_STATUS else Code.DEVICE_NO_REPLY,
     )
 
 
-def _signed(status: int | None) -> int:
+def _bare(line: bytes) -> tuple[int, bytes]:
+    """Return status and data of an answer about a chip; one with words is about the board, such as `no_device C5()`."""
+    reply = parse_reply(line)
+    if reply.text or reply.status is None or reply.argument is None:
+        raise _late(line)
+    return reply.status, reply.data
+
+
+def _signed(status: int) -> int:
     """Return a status of eight digits as the negative number that it is; others stay."""
-    return (status or 0) - (1 << 32 if (status or 0) >> 31 else 0)
+    return status - (1 << 32 if status >> 31 else 0)
 
 
 def _late(line: bytes) -> ProtocolError:
     return ProtocolError(
-        f"The kit gave an answer that belongs to another request: {line[:_SHOWN].decode('ascii', 'replace')!a}.",
+        f"The kit gave an answer that belongs to another request: {shown(line.decode('ascii', 'replace'))}.",
         advice="Try again; check that no other program uses the port.",
         code=Code.BAD_FRAME,
     )

@@ -13,7 +13,9 @@ NO_DEVICE: Final = "no_device"
 STATUS_OK: Final = 0x00
 _STATUS: Final = re.compile(r"[0-9A-Fa-f]{1,2}|[0-9A-Fa-f]{8}")
 _HEX: Final = re.compile(r"(?:[0-9A-Fa-f]{2})*")
-_SHOWN: Final = 80
+_SHOWN: Final = 60
+_PACKET: Final = re.compile(r"(?<=\()([^)]{2})[^)]+|[0-9A-Fa-f]{9,}")
+"""What may be a packet: all in parentheses, of which the first byte may be shown, and more digits than a status has."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class Reply:
         """
         digits = "".join((self.argument or "").split())
         if not _HEX.fullmatch(digits):
-            raise _bad("has no pairs of hex digits in its parentheses", self.argument or "")
+            raise _bad("has no pairs of hex digits in its parentheses", f"({self.argument})")
         return bytes.fromhex(digits)
 
 
@@ -57,10 +59,17 @@ def parse_reply(line: bytes) -> Reply:
     return Reply(" ".join(words), status, rest.partition(")")[0] if opened else None)
 
 
+def shown(text: str) -> str:
+    """Return a line as an error may show it: short, ASCII, quoted, and without the bytes of a packet.
+
+    A late answer may carry what the chip gives to nobody else, and a port that echoes what was written to the chip.
+    """
+    return ascii(_PACKET.sub(lambda found: f"{found[1] or ''}..", text)[:_SHOWN])
+
+
 def _bad(what: str, text: str) -> ProtocolError:
-    shown = ascii(text[:_SHOWN])
     return ProtocolError(
-        f"An answer of the kit {what}: {shown}.",
+        f"An answer of the kit {what}: {shown(text)}.",
         advice="Check that no other program uses the port, and plug the board in again.",
         code=Code.BAD_FRAME,
     )

@@ -75,6 +75,13 @@ class LossyPort(DirectPort):
         self.lines = late + self.lines
 
 
+class LaggingPort(DirectPort):
+    """Answers come when the next request has been sent already; `lines` holds what is under way when it is opened."""
+
+    def drain(self) -> None:
+        pass
+
+
 def chips_at(*addresses: int) -> dict[int, Chip]:
     """Return chips that differ in their serial numbers."""
     return {address: Chip(blank_608a(b"\x01\x23" + bytes((address,)) * 6 + b"\xee")) for address in addresses}

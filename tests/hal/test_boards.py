@@ -8,8 +8,8 @@ import pytest
 
 from atcaprov.device.device import Act, Device
 from atcaprov.emulator.chip import Chip, Power
-from atcaprov.errors import Code, TransportError, UsageError
-from atcaprov.hal.kit import KitHal
+from atcaprov.errors import Code, ProtocolError, TransportError, UsageError
+from atcaprov.hal.kit import KitHal, open_kit
 from atcaprov.hal.kit_board import KitBoard
 from atcaprov.hal.kit_hid import HidPort, open_kit_hid
 from atcaprov.kit.interpreter import Interpreter
@@ -35,6 +35,21 @@ def test_a_board_with_several_chips_wants_one_named() -> None:
         open_kit_hid("///hid/several", SHORT, hid)
     assert "?address=0xC0" in refused.value.advice
     open_kit_hid("///hid/several?address=0x6A", SHORT, hid).close()
+
+
+def test_a_chip_is_not_the_only_one_where_an_entry_could_not_be_read() -> None:
+    class Damaged(DirectPort):
+        def send(self, message: bytes) -> None:
+            super().send(message)
+            if message == b"board:device(00)\n":
+                self.lines = [b"ECC608A TWI 0"]
+
+    port = Damaged(Interpreter(EmulatedBus(chips_at(0xC0, 0x6A)), PARSER3))
+    with pytest.raises(ProtocolError, match="did not tell all its chips"):
+        open_kit("test:damaged", lambda: port, None)
+    hal = open_kit("test:damaged", lambda: port, 0x6A)
+    hal.wake()
+    hal.close()
 
 
 def test_a_board_without_a_chip_is_said_to_have_none() -> None:

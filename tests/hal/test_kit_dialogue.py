@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from atcaprov.emulator.chip import Power
 from atcaprov.errors import AtcaProvError, ProtocolError, TransportError
-from atcaprov.hal.kit import KitHal
+from atcaprov.hal.kit import KitHal, open_kit
 from atcaprov.hal.kit_board import KitBoard
 from atcaprov.hal.line_port import Limits, silent
 from atcaprov.kit.interpreter import Interpreter
@@ -20,6 +20,7 @@ from tests.hal.direct_port import (
     NO_TIME,
     READ,
     DirectPort,
+    LaggingPort,
     LossyPort,
     chips_at,
     reply_of,
@@ -109,3 +110,54 @@ def test_silence_is_told_in_the_time_that_was_waited() -> None:
     port = LossyPort(Interpreter(EmulatedBus(), PARSER3), ["lost"] * 9)
     with pytest.raises(TransportError, match=r"within 2\.1 s"):
         KitBoard(port).greet()
+
+
+@pytest.mark.parametrize("profile", PROFILES.values(), ids=lambda profile: profile.name)
+@pytest.mark.parametrize(
+    "left_behind",
+    [
+        b"00()",
+        b"00(04000340)",
+        b"00(04113343)",
+        b"C5()",
+        b"E7()",
+        b"no_device C5()",
+        b"ECC608A TWI 00(6A)",
+        b"\xff(",
+        b"00",
+    ],
+)
+def test_the_answer_to_a_program_that_was_killed_is_nobodys(profile: Profile, left_behind: bytes) -> None:
+    chips = chips_at(0xC0)
+    port = LaggingPort(Interpreter(EmulatedBus(chips), profile))
+    port.lines = [left_behind]
+    hal = open_kit(f"test:{id(port)}", lambda: port, None)
+    hal.wake()
+    assert hal.address == 0xC0
+    assert hal.exchange(READ) == reply_of(chips[0xC0], READ)
+    hal.close()
+
+
+class BeatingPort(DirectPort):
+    """Says the same every second, whatever it is asked; nobody waits for it in truth."""
+
+    def __init__(self, clock: list[float], said: bytes) -> None:
+        super().__init__(Interpreter(EmulatedBus(), PARSER3))
+        self._clock = clock
+        self._said = said
+
+    def receive(self, seconds: float) -> bytes:
+        self._clock[0] += min(1.0, seconds)
+        if seconds < 1:
+            raise silent(self.url, seconds)
+        return self._said
+
+
+@pytest.mark.parametrize("said", [b"Temp: 23.5 C", b"no_device "])
+def test_a_table_that_is_told_slowly_has_an_end(said: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [0.0]
+    monkeypatch.setattr("atcaprov.hal.kit_dialogue.time.monotonic", lambda: clock[0])
+    board = KitBoard(BeatingPort(clock, said))
+    with pytest.raises(TransportError):
+        board.scan()
+    assert clock[0] <= Limits().scan

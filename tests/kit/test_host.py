@@ -13,9 +13,13 @@ from atcaprov.kit.framing import LINE_LIMIT
 from atcaprov.kit.reply import Reply, parse_reply
 
 
-def scan(answers: Iterable[bytes]) -> tuple[host.Entry, ...]:
+def table(answers: Iterable[bytes]) -> host.Table:
     left = iter(answers)
     return host.converse(host.scan(), lambda _request: next(left))
+
+
+def scan(answers: Iterable[bytes]) -> tuple[host.Entry, ...]:
+    return table(answers).chips
 
 
 @pytest.mark.parametrize(
@@ -124,7 +128,7 @@ def test_a_board_that_repeats_an_entry_has_it_once() -> None:
 
 
 def test_a_board_without_a_table_says_its_chip_in_its_version() -> None:
-    answers = [b'{"error": 1}'] * host.TABLE_SIZE + [b"AWS IoT Zero Touch Demo ECCx08A TWI(B0)"]
+    answers = [b'{"error": 1}'] * (2 * host.TABLE_SIZE) + [b"AWS IoT Zero Touch Demo ECCx08A TWI(B0)"]
     assert scan(answers) == (host.Entry("ECCx08A", "TWI", 0xB0),)
 
 
@@ -133,7 +137,20 @@ def test_an_odd_entry_is_no_chip(entry: bytes) -> None:
     assert scan([entry, b"C5()", b"C0()"]) == ()
 
 
-@pytest.mark.parametrize("noise", [b"00", b"17(zz)", b"\xff\xff", b"00(04113343)", b"((("])
+@pytest.mark.parametrize(
+    "cut", [b"\xff", b"ECC608A", b"ECC608A TWI", b"ECC608A TWI 00(", b"ECC608A TWI 00(C", b"no_", b"00()", b"00"]
+)
+def test_a_chip_whose_entry_is_damaged_is_not_said_to_be_absent(cut: bytes) -> None:
+    other = host.Entry("ECC608A", "TWI", 0x6A)
+    assert scan([cut, b"ECC608A TWI 00(6A)", b"C5()"]) == (other,)
+    assert table([cut, cut, b"ECC608A TWI 00(6A)", b"C5()"]) == host.Table((other,), is_whole=False)
+    with pytest.raises(ProtocolError):
+        scan([cut, cut, b"C5()", b"C0()"])
+
+
+@pytest.mark.parametrize(
+    "noise", [b"00", b"00()", b"()", b"Temp: 23.5 C", b"17(zz)", b"\xff\xff", b"00(04113343)", b"((("]
+)
 def test_a_board_that_babbles_is_not_taken_for_an_empty_one(noise: bytes) -> None:
     with pytest.raises(ProtocolError):
         scan([noise] * (2 * host.TABLE_SIZE + 1))
@@ -178,11 +195,38 @@ def test_an_error_of_the_kit_is_one_of_the_transport(judge: Callable[[bytes], ob
         (host.chip_reply, b"00(04113343)"),
         (host.chip_reply, b"00"),
         (host.chip_reply, b"ECC608A TWI"),
+        (host.chip_reply, b"AT88CKECCSIGNER 00(01000504)"),
+        (host.chip_reply, b"FFFFFFD4"),
+        (host.check_awake, b"no_device C5()"),
+        (host.check_done, b"no_device C5()"),
+        (host.kind_of_talk, b"no_device C5()"),
+        (host.kind_of_talk, b"C5(00)"),
     ],
 )
 def test_an_answer_to_another_request_is_seen(judge: Callable[[bytes], object], line: bytes) -> None:
     with pytest.raises(ProtocolError):
         judge(line)
+
+
+PACKET = bytes(range(0x60, 0x80))
+JUDGES: dict[str, Callable[[bytes], object]] = {
+    "done": host.check_done,
+    "awake": host.check_awake,
+    "reply": host.chip_reply,
+    "kind": host.kind_of_talk,
+    "scan": lambda line: scan([line] * (2 * host.TABLE_SIZE + 1)),
+}
+
+
+@pytest.mark.parametrize("judge", JUDGES)
+@pytest.mark.parametrize("form", ["e:t({})", "00(zz{})", "00({}0)", "\x01{}", "{}", "23{} 00()"])
+def test_an_error_shows_no_packet(judge: str, form: str) -> None:
+    with pytest.raises(ProtocolError) as refused:
+        JUDGES[judge](form.format(PACKET.hex().upper()).encode())
+    assert PACKET[2:5].hex().upper() not in str(refused.value)
+    with pytest.raises(ProtocolError) as late:
+        host.check_done(b"00(23%s)" % PACKET.hex().upper().encode())
+    assert "'00(23..)'" in str(late.value)
 
 
 @pytest.mark.parametrize("line", [b"00(0407C440)", b"00(040740C2)"])

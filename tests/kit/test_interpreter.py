@@ -128,8 +128,9 @@ def test_the_table_names_chips_by_their_revision_or_not() -> None:
 @PROFILE
 def test_the_host_finds_all_chips_of_every_firmware(profile: Profile) -> None:
     interpreter = board(profile, EmulatedBus({0xC0: Chip(), 0x6A: Chip(), 0x6C: Chip()}))
-    entries = host.converse(host.scan(), lambda request: interpreter.answer(request[:-1])[:-1])
-    assert [entry.address for entry in entries] == [0xC0, 0x6A, 0x6C]
+    table = host.converse(host.scan(), lambda request: interpreter.answer(request[:-1])[:-1])
+    assert [entry.address for entry in table.chips] == [0xC0, 0x6A, 0x6C]
+    assert table.is_whole
 
 
 def test_what_an_absent_address_meets() -> None:
