@@ -53,8 +53,10 @@ def make_signer(
     with locked_register(root):
         root.check_register()
     making = Making(device, order)
-    if not making.begun:
-        _require_free(root, free_id(root.issued()) if signer_id is None else signer_id)
+    if not making.begun and signer_id is not None:
+        _require_free(root, signer_id)
+    elif not making.begun:
+        free_id(root.issued())
     making.configure()
     public_key = making.key(lambda key: key_id(key).hex() in root.issued().values())
     chosen = _registered_id(root, descriptions, public_key, signer_id, now)
