@@ -16,7 +16,9 @@ from tests.bench.programs import BenchUnavailable
 from tests.benchmarks.report import Figure, read_figures, report
 
 WORK_FOLDER: Final = Path(__file__).parents[2] / ".bench"
-TIME_LIMIT: Final = 570.0
+TIME_LIMIT: Final = 1200.0
+"""A guest that takes longer hangs; one that is done in a third of it on two idle processors may share them with others."""
+TIME_WANTED: Final = 600
 EXIT_UNAVAILABLE: Final = 69
 _TESTS: Final = "tests/bench/guest"
 _NAMED: Final = {
@@ -89,7 +91,7 @@ def _run_tests(kernel: Kernel) -> int:
 def _report_figures(seconds: float) -> None:
     """Put what the guests have measured beside the figures of the benchmarks."""
     measured = [figure for name in _SHARES for figure in read_figures(WORK_FOLDER / name / FIGURES_FILE)]
-    note = f"all tests in {len(_SHARES)} guests on {_PROCESSORS} processors; limit {TIME_LIMIT:.0f}"
+    note = f"all tests in {len(_SHARES)} guests on {_PROCESSORS} processors; wanted: under {TIME_WANTED}"
     report(*measured, Figure("bench.seconds", round(seconds, 1), "s", note))
 
 
