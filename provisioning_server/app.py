@@ -159,12 +159,12 @@ class Server:
         if self._console is not None:
             await run_all(attendant.ask(), bay.run())
             return
-        await run_all(bay.run(), self._require_all_ready(bay))
+        await run_all(bay.run(), self._require_all_ready(bay, attendant))
 
-    async def _require_all_ready(self, bay: ModuleBay) -> None:
+    async def _require_all_ready(self, bay: ModuleBay, attendant: SignerAttendant) -> None:
         await bay.looked_at_first()
         if self._settings.web is None:
-            require_all_ready(self._signers)
+            require_all_ready(self._signers, attendant.postponed)
 
     def _sources(self) -> list[ModuleSource]:
         settings = self._settings

@@ -21,6 +21,7 @@ from provisioning_server.supervision import program_fault
 
 FIRST_PAUSE_SECONDS: Final = 1.0
 LONGEST_PAUSE_SECONDS: Final = 30.0
+_TRIED_AGAIN: Final = "The password that was given is tried again until it can be."
 
 
 class Outcome(enum.Enum):
@@ -112,37 +113,57 @@ class PasswordDesk:
         if seconds:
             await self._pause(seconds)
 
-    async def attempt(self, signer: Signer, password: bytes) -> Attempt:
-        """Try a password, after the tries that were begun before and after the pause."""
+    def postponed(self, signer: Signer, error: AtcaProvError) -> None:
+        """Say that a password that was given couldn't be tried, and is tried again without anybody's doing."""
+        self._of(signer).untried = f"{error} {_TRIED_AGAIN}"
+        self._say_untried(signer)
+
+    def postponed_no_more(self, signer: Signer) -> None:
+        """Take back that a given password is tried again."""
+        self._of(signer).untried = ""
+
+    async def attempt(self, signer: Signer, password: bytes, *, again: bool = False) -> Attempt:
+        """Try a password, after the tries that were begun before and after the pause.
+
+        `again`: it was `postponed`; that it has to wait on is not said once more.
+        """
         async with self._of(signer).turn:
             await self.rested(signer)
-            self._of(signer).untried = ""
             if signer not in self._signers.waiting():
                 return Attempt(Outcome.NOT_WAITING)
             try:
                 # In a thread: turning a password into a key takes long on purpose.
                 await asyncio.to_thread(signer.unlock, password)
             except AtcaProvError as error:
+                if error.code == Code.PASSWORD_MEMORY:  # nothing came to the signer: letting it go would not help
+                    return self._untried(signer, error, again)
                 return self._failed(signer, error)
             except Exception as error:  # of any kind: the others are asked for their passwords all the same
                 return self._failed(signer, program_fault(error))
-            self._of(signer).wrong = 0
+            self._of(signer).wrong, self._of(signer).untried = 0, ""
             self._log.info(f"{label(signer.serial, signer.name)} password accepted, ready.")
         self._settled(signer)
         return Attempt(Outcome.ACCEPTED)
 
+    def _untried(self, signer: Signer, error: AtcaProvError, again: bool) -> Attempt:
+        if not again:
+            self._of(signer).untried = str(error)
+            self._say_untried(signer)
+        return Attempt(Outcome.UNTRIED, error)
+
+    def _say_untried(self, signer: Signer) -> None:
+        name = label(signer.serial, signer.name)
+        self._log.warning(f"{name} still waits for its password: {self._of(signer).untried}")
+
     def _failed(self, signer: Signer, error: AtcaProvError) -> Attempt:
         name = label(signer.serial, signer.name)
+        self._of(signer).untried = ""
         if error.code == Code.PASSWORD_WRONG:
             tries = self._of(signer)
             tries.not_before = self._clock() + min(FIRST_PAUSE_SECONDS * 2**tries.wrong, LONGEST_PAUSE_SECONDS)
             tries.wrong += 1
             self._log.warning(f"{name} password wrong.")
             return Attempt(Outcome.WRONG, error)
-        if error.code == Code.PASSWORD_MEMORY:  # nothing came to the signer: letting it go would not help
-            self._of(signer).untried = str(error)
-            self._log.warning(f"{name} still waits for its password: {error}")
-            return Attempt(Outcome.UNTRIED, error)
         if isinstance(error, TransportError | ProtocolError | UsageError) and signer.slow:
             self._signers.remove(signer)
         else:

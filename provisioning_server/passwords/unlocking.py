@@ -1,34 +1,75 @@
-"""Getting signers ready with the passwords that were given."""
+"""Getting signers ready with the passwords that were given.
+
+One for which this computer has too little memory is tried again later: it never came to the signer and is not wrong.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
 from atcaprov.errors import CertificateError, Code, TransportError, UsageError
-from provisioning_server.passwords.desk import DeskLog
+from provisioning_server.passwords.desk import Attempt, DeskLog, Outcome, PasswordDesk
 from provisioning_server.passwords.tries import PasswordTries
 from provisioning_server.signers.roster import SignerRoster
 from provisioning_server.signers.signer import Signer, label
 
 
-async def unlock(signer: Signer, tries: PasswordTries, log: DeskLog, beside: Iterable[Signer] = ()) -> None:
+async def unlock(
+    signer: Signer, tries: PasswordTries, log: DeskLog, beside: Iterable[Signer] = ()
+) -> UsageError | None:
     """Announce a signer and make it ready if it needs no password or takes one of those given.
 
-    `beside` are the other signers that wait. Raises UsageError for a file of passwords or a key file, TransportError
-    when the signer is gone meanwhile.
+    `beside` are the other signers that wait. Returns why a password has to be tried again, for want of memory. Raises
+    UsageError for a file of passwords or a key file, TransportError when the signer is gone meanwhile.
     """
     name = label(signer.serial, signer.name)
     if signer.ready:
         log.info(f"{name} ready.")
-        return
+        return None
     log.info(f"{name} requires password.")
     passwords = tries.for_signer(signer, beside)
     for password in passwords:
-        if await _opens(signer, password, tries):
+        try:
+            fits = await _opens(signer, password, tries)
+        except UsageError as error:
+            if error.code != Code.PASSWORD_MEMORY:
+                raise
+            return error
+        if fits:
             log.info(f"{name} password accepted, ready.")
-            return
+            return None
     _say_why_it_waits(signer, tries, log, refused=bool(passwords))
+    return None
+
+
+async def unlock_later(
+    signer: Signer, tries: PasswordTries, desk: PasswordDesk, log: DeskLog, beside: Iterable[Signer] = ()
+) -> bool:
+    """Try again what `unlock` could not try on a signer that waits; return whether it has to be tried once more.
+
+    Raises UsageError for a credential that can't be read; all else is told by the desk.
+    """
+    passwords = tries.for_signer(signer, beside)
+    for password in passwords:
+        tries.begun(signer, password)
+        attempt = await desk.attempt(signer, password, again=True)
+        _take_note(attempt, signer, password, tries)
+        if attempt.outcome is not Outcome.WRONG:
+            return attempt.outcome is Outcome.UNTRIED
+    _say_why_it_waits(signer, tries, log, refused=bool(passwords))
+    return False
+
+
+def _take_note(attempt: Attempt, signer: Signer, password: bytes, tries: PasswordTries) -> None:
+    if attempt.outcome is Outcome.ACCEPTED:
+        tries.accepted(signer, password)
+    elif attempt.outcome is Outcome.WRONG:
+        tries.refused(signer, password)
+    elif isinstance(attempt.error, TransportError):
+        tries.broke_off(signer, password)
+    else:
+        tries.not_refused(signer, password)
 
 
 async def _opens(signer: Signer, password: bytes, tries: PasswordTries) -> bool:
@@ -76,9 +117,12 @@ def _say_why_it_waits(signer: Signer, tries: PasswordTries, log: DeskLog, *, ref
         log.info(f"{name} is named by no password that was given.")
 
 
-def require_all_ready(signers: SignerRoster) -> None:
-    """Refuse to go on without a console if a signer still waits; raises UsageError PASSWORD_WRONG."""
-    waiting = signers.waiting()
+def require_all_ready(signers: SignerRoster, later: Container[Signer] = ()) -> None:
+    """Refuse to go on without a console if a signer still waits, unless its password is tried again `later`.
+
+    Raises UsageError PASSWORD_WRONG.
+    """
+    waiting = [signer for signer in signers.waiting() if signer not in later]
     if waiting:
         raise UsageError(
             f"{label(waiting[0].serial, waiting[0].name)} waits for its password and there is no console to ask on.",

@@ -10,9 +10,10 @@ from typing import Protocol
 
 from atcaprov.errors import AtcaProvError
 from provisioning_server.passwords.desk import PasswordDesk
+from provisioning_server.passwords.postponed import PostponedSigners
 from provisioning_server.passwords.prompt import PasswordPrompt, PromptLog
 from provisioning_server.passwords.tries import PasswordTries
-from provisioning_server.passwords.unlocking import unlock
+from provisioning_server.passwords.unlocking import unlock, unlock_later
 from provisioning_server.signers.forewarnings import forewarnings
 from provisioning_server.signers.roster import SignerRoster
 from provisioning_server.signers.signer import Signer, label
@@ -37,6 +38,8 @@ class SignerAttendant:
     ) -> None:
         self.desk = PasswordDesk(roster, log, self._settled)
         self.prompt = PasswordPrompt(roster, log, self.desk)
+        self.postponed = PostponedSigners()
+        """Those that wait until there is memory enough to try the passwords that were given."""
         self._roster = roster
         self._queue = queue
         self._log = log
@@ -51,8 +54,7 @@ class SignerAttendant:
     async def start(self) -> None:
         """Announce the signers that were named; raises AtcaProvError when a key or password file can't be used."""
         for signer in self._roster:
-            await unlock(signer, self._tries, self._log, self._roster.waiting())
-            self._introduced(signer)
+            self._introduced(signer, await unlock(signer, self._tries, self._log, self._roster.waiting()))
 
     async def welcome(self, signer: Signer, beside: Iterable[Signer] = ()) -> None:
         """Take in a signer that was plugged in, `beside` being others that came at once.
@@ -63,9 +65,24 @@ class SignerAttendant:
         self._roster.require_new(signer)
         turn = contextlib.nullcontext() if signer.ready else self._unlocking
         async with turn:  # what one password opened decides where the next one is tried
-            await unlock(signer, self._tries, self._log, [*self._roster.waiting(), *beside])
+            untried = await unlock(signer, self._tries, self._log, [*self._roster.waiting(), *beside])
         self._roster.add(signer)
-        self._introduced(signer)
+        self._introduced(signer, untried)
+
+    def worth_trying_again(self, signer: Signer) -> bool:
+        """Whether the turn of one that was postponed has come, and nobody else is at it; asked once at each scan."""
+        free = not self.desk.busy(signer) and not self.desk.seconds_left(signer)
+        return self.postponed.its_turn(signer) and free
+
+    async def try_again(self, signer: Signer, beside: Iterable[Signer] = ()) -> None:
+        """Try the given passwords of one that was postponed; raises UsageError for a credential."""
+        async with self._unlocking:
+            others = [*self._roster.waiting(), *beside]
+            if await unlock_later(signer, self._tries, self.desk, self._log, others):
+                self.postponed.add(signer)
+            else:
+                self.postponed.drop(signer)
+                self.desk.postponed_no_more(signer)
 
     def would_guess(self, signer: Signer) -> bool:
         """Whether a password would be tried on a signer that names none; raises UsageError for a credential."""
@@ -75,6 +92,7 @@ class SignerAttendant:
         """Let a signer go that was unplugged, and forget its password; its jobs go to others."""
         if self._roster.remove(signer):
             self._log.warning(f"{label(signer.serial, signer.name)} {words}")
+        self.postponed.drop(signer)
         self._queue.signers_changed()
         self.prompt.signers_changed()
         await asyncio.to_thread(self._let_go, signer, self._threads.pop(id(signer), None))
@@ -91,8 +109,11 @@ class SignerAttendant:
         for signer in self._roster:
             await asyncio.to_thread(self._let_go, signer, self._threads.pop(id(signer), None))
 
-    def _introduced(self, signer: Signer) -> None:
+    def _introduced(self, signer: Signer, untried: AtcaProvError | None) -> None:
         self._forewarn(signer)
+        if untried is not None:
+            self.desk.postponed(signer, untried)
+            self.postponed.add(signer)
         if signer.ready:
             self._begin(signer)
         self._came.set()
@@ -108,6 +129,7 @@ class SignerAttendant:
 
     def _settled(self, signer: Signer) -> None:
         """Use a signer whose password came, from the console or elsewhere; the console need not ask any more."""
+        self.postponed.drop(signer)
         if self._roster.usable(signer):
             self._begin(signer)
         self._queue.signers_changed()

@@ -66,7 +66,8 @@ class PluggedModule:
     def unlock(self, password: bytes | None) -> None:
         """Make it ready, and let it prove its key.
 
-        Raises UsageError PASSWORD_WRONG, TransportError when it is gone, CertificateError KEY_MISMATCH.
+        Raises UsageError PASSWORD_WRONG or PASSWORD_MEMORY, CertificateError KEY_MISMATCH, TransportError when it is
+        gone.
         """
         self._module.unlock(password)
         _require_proof(self._module)

@@ -117,6 +117,8 @@ class ModuleBay:
             return self._dismiss(url, "unplugged.")
         if module not in self._roster:
             return self._dismiss(url, "")
+        if self._attendant.worth_trying_again(module):
+            return self._try_again(url, module)
         if self._scans % CHECK_EVERY == 0 and not self._attendant.desk.busy(module):
             return self._check(url, module)
         return None
@@ -192,6 +194,13 @@ class ModuleBay:
         else:
             self._told.pop(url, None)
             self._duplicates.pop(url, None)
+
+    async def _try_again(self, url: str, module: Module) -> None:
+        try:
+            await self._attendant.try_again(module, self._arriving.values())
+        except Exception as error:  # a credential that can't be read any more
+            await self._dismiss(url, "")
+            self._refuse(url, error)
 
     async def _replace_quarantined(self, module: Module) -> None:
         """Let a signer with the same key go that gave a wrong answer: it may have claimed a key that is not its own."""

@@ -52,7 +52,10 @@ class Signer(Protocol):
         """Whether it could have a password and has none yet, so that everybody who reaches it can sign with it."""
 
     def unlock(self, password: bytes | None) -> None:
-        """Make it ready. Raises UsageError PASSWORD_WRONG or KEY_FILE_INVALID."""
+        """Make it ready.
+
+        Raises UsageError PASSWORD_WRONG or KEY_FILE_INVALID; PASSWORD_MEMORY when nothing was tried for want of memory.
+        """
 
     def sign(self, digest: bytes) -> bytes:
         """Return R||S (64 bytes) over a SHA-256 digest (32 bytes). Only of a signer that is ready.

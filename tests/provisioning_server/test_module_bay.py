@@ -356,10 +356,16 @@ def test_a_module_that_goes_while_its_password_is_tried(tmp_path: Path) -> None:
 
 
 class CostlyModule(TestModule):
-    """Its password takes more memory than there is."""
+    """Its password takes more memory than there is, until there is enough."""
+
+    enough = False
+    tries = 0
 
     def unlock(self, password: bytes | None) -> None:
-        raise UsageError("That takes 128 MiB of memory.", code=Code.PASSWORD_MEMORY)
+        self.tries += 1
+        if not self.enough:
+            raise UsageError("That takes 128 MiB of memory.", code=Code.PASSWORD_MEMORY)
+        super().unlock(password)
 
 
 def test_a_module_for_whose_password_there_is_too_little_memory_is_not_opened_again_and_again() -> None:
@@ -378,20 +384,83 @@ def test_a_module_for_whose_password_there_is_too_little_memory_is_not_opened_ag
     assert [line.startswith("warning: ") for line in told] == [False, True]
 
 
-def test_a_given_password_for_which_there_is_too_little_memory_is_tried_again_after_a_replug() -> None:
+def test_a_given_password_for_which_there_is_too_little_memory_is_tried_again_less_and_less_often() -> None:
     module = CostlyModule(password=b"secret")
 
     async def work(bench: Bench) -> None:
-        for opened in (1, 2):
-            bench.plugged[URL] = module
-            for _ in range(3):
-                await bench.scan()
-            assert len(bench.opened) == opened
-            assert sum("128 MiB" in line for line in bench.log.lines) == opened
-            del bench.plugged[URL]
+        bench.plugged[URL] = module
+        tries = []
+        for _ in range(200):
             await bench.scan()
+            tries.append(module.tries)
+        assert [scan for scan in range(1, 200) if tries[scan] > tries[scan - 1]] == [1, 3, 7, 15, 31, 63, 127, 191]
+        assert bench.roster.waiting() == [module]
+        assert "tried again until it can be" in bench.attendant.desk.untried(module)
+        assert sum("128 MiB" in line for line in bench.log.lines) == 1
+        module.enough = True
+        for _ in range(64):
+            await bench.scan()
+        assert bench.roster.usable(module)
+        assert bench.opened == [URL]
+
+    bench = run(work, b"secret")
+    assert bench.attendant.desk.wrong(module) == 0
+    assert bench.log.lines[-1] == f"info: {label(module.serial, module.name)} password accepted, ready."
+
+
+def test_a_module_that_is_plugged_in_anew_has_its_given_password_tried_at_once() -> None:
+    module = CostlyModule(password=b"secret")
+
+    async def work(bench: Bench) -> None:
+        bench.plugged[URL] = module
+        for _ in range(5):
+            await bench.scan()
+        del bench.plugged[URL]
+        await bench.scan()
+        assert module not in bench.attendant.postponed
+        bench.plugged[URL], module.enough = module, True
+        await bench.scan()
+        assert bench.roster.usable(module)
 
     run(work, b"secret")
+
+
+def test_a_password_that_turns_out_to_be_wrong_when_there_is_memory_is_not_tried_again() -> None:
+    module = CostlyModule(password=b"another")
+
+    async def work(bench: Bench) -> None:
+        bench.plugged[URL] = module
+        await bench.scan()
+        module.enough = True
+        for _ in range(20):
+            await bench.scan()
+        assert module.tries == 2
+        assert bench.roster.waiting() == [module]
+        assert bench.attendant.desk.untried(module) == ""
+
+    bench = run(work, b"secret")
+    name = label(module.serial, module.name)
+    assert bench.log.lines[-2:] == [
+        f"warning: {name} password wrong.",
+        f"warning: {name} does not take the password that was given. It is not tried again.",
+    ]
+
+
+def test_a_password_typed_meanwhile_ends_the_tries_of_the_given_one() -> None:
+    module = CostlyModule(password=b"typed")
+
+    async def work(bench: Bench) -> None:
+        bench.plugged[URL] = module
+        await bench.scan()
+        module.enough = True
+        await bench.attendant.desk.attempt(module, b"typed")
+        tries = module.tries
+        for _ in range(CHECK_EVERY):
+            await bench.scan()
+        assert module.tries == tries
+        assert bench.roster.usable(module)
+
+    run(work, b"given")
 
 
 def test_sources_tell_what_is_there(tmp_path: Path) -> None:

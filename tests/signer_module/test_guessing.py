@@ -16,7 +16,7 @@ from atcaprov.chip.commands import Opcode
 from atcaprov.device.device import Device
 from atcaprov.emulator.switches import Switches
 from atcaprov.errors import Code, DeviceError, UsageError
-from signer_module.on_chip.layout import Variant
+from signer_module.on_chip.layout import WRONG_PASSWORD_COUNTER, Variant
 from signer_module.on_chip.module import ModuleSigner
 from signer_module.on_chip.password_change import change_password, set_password
 from signer_module.on_chip.password_keys import LEAST_COST, CostRule, PasswordScheme
@@ -196,6 +196,25 @@ def test_a_computer_with_too_little_memory(monkeypatch: pytest.MonkeyPatch, faul
         PasswordScheme(bytes(16), 20).secrets(PASSWORD, None)
     assert refused.value.code == Code.PASSWORD_MEMORY
     assert PASSWORD.decode() not in repr(refused.value)
+
+
+def test_too_little_memory_is_no_wrong_try(root: RootFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses: list[float] = []
+    with signer_module(root, order(), pauses.append) as module:
+        hal_of(module).packets.clear()
+        with monkeypatch.context() as short:
+            short.setattr(hashlib, "scrypt", scrypt_without_memory)
+            with pytest.raises(UsageError) as refused:
+                module.unlock(PASSWORD)
+        assert refused.value.code == Code.PASSWORD_MEMORY
+        assert not {packet[1] for packet in hal_of(module).packets} & {Opcode.CHECK_MAC, Opcode.MAC}
+        assert module.device.counter(WRONG_PASSWORD_COUNTER) == 0
+        module.unlock(PASSWORD)
+    assert pauses == []
+
+
+def scrypt_without_memory(*_: object, **__: object) -> bytes:
+    raise ValueError("memory limit exceeded")
 
 
 def test_a_module_that_waits_is_not_opened_by_a_change_to_a_guess(root: RootFolder) -> None:

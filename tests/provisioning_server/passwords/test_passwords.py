@@ -12,6 +12,7 @@ from atcaprov.errors import Code, TransportError, UsageError
 from atcaprov.terminal import Key, KeyPress
 from provisioning_server.passwords.desk import LONGEST_PAUSE_SECONDS, PasswordDesk
 from provisioning_server.passwords.given import GivenPassword, GivenPasswords, password_lines
+from provisioning_server.passwords.postponed import PostponedSigners
 from provisioning_server.passwords.prompt import PasswordPrompt
 from provisioning_server.passwords.reading import read_passwords
 from provisioning_server.passwords.tries import PasswordTries
@@ -81,6 +82,16 @@ def test_without_a_console_a_signer_that_waits_is_an_error() -> None:
     with pytest.raises(UsageError, match="no console") as caught:
         require_all_ready(roster)
     assert caught.value.code == Code.PASSWORD_WRONG
+
+
+def test_without_a_console_a_signer_whose_password_is_tried_again_is_none() -> None:
+    signer = MemorySigner(password=b"one")
+    roster, later = SignerRoster([signer]), PostponedSigners()
+    later.add(signer)
+    require_all_ready(roster, later)
+    later.drop(signer)
+    with pytest.raises(UsageError, match="no console"):
+        require_all_ready(roster, later)
 
 
 def _typed(text: str) -> list[KeyPress]:

@@ -1,0 +1,48 @@
+"""Signers whose given passwords couldn't be tried for want of memory, and when the turn of each comes again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from provisioning_server.signers.signer import Signer
+
+LONGEST_PAUSE_SCANS: Final = 64
+
+
+@dataclass(slots=True)
+class _Turn:
+    signer: Signer
+    pause: int = 1
+    left: int = 1
+
+
+class PostponedSigners:
+    """Each gets a turn after 1 scan, then after 2, 4, ... at most `LONGEST_PAUSE_SCANS`."""
+
+    def __init__(self) -> None:
+        self._turns: dict[int, _Turn] = {}  # by id of the signer object
+
+    def __contains__(self, signer: object) -> bool:
+        return id(signer) in self._turns
+
+    def add(self, signer: Signer) -> None:
+        """Give a signer its turns, which come less and less often."""
+        turn = self._turns.get(id(signer))
+        if turn is None:
+            self._turns[id(signer)] = _Turn(signer)
+        else:
+            turn.pause = min(2 * turn.pause, LONGEST_PAUSE_SCANS)
+            turn.left = turn.pause
+
+    def drop(self, signer: Signer) -> None:
+        """Give it no more turns."""
+        self._turns.pop(id(signer), None)
+
+    def its_turn(self, signer: Signer) -> bool:
+        """Whether this scan is its turn; asked once at each scan."""
+        turn = self._turns.get(id(signer))
+        if turn is None:
+            return False
+        turn.left -= 1
+        return turn.left <= 0
