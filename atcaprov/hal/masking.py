@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from atcaprov.chip.commands import P1_32_BYTES, P1_ENCRYPTED, Opcode, Status, Zone
+from atcaprov.chip.crc import crc16
 from atcaprov.chip.memory_map import BLOCK_SIZE, KEY_CONFIG, SLOT_CONFIG, SLOT_COUNT, WORD_SIZE
 
 MASK: Final = ".."
@@ -36,10 +37,10 @@ class PublicSlots:
         self._config: dict[int, int] = {}
 
     def learn(self, packet: bytes, reply: bytes) -> None:
-        """Take notice of a command and its reply, which may be missing."""
+        """Take notice of a command and its reply, which may be missing; from a damaged one nothing is learnt."""
         if len(packet) <= _COMMAND_HEADER or packet[2] & _ZONE != Zone.CONFIG:
             return
-        if packet[1] == Opcode.READ and len(reply) > _STATUS_REPLY:
+        if packet[1] == Opcode.READ and _is_whole(reply) and len(reply) > _STATUS_REPLY:
             self._read(dict(zip(_config_bytes(packet), reply[1:-2], strict=False)))
         elif packet[1] == Opcode.WRITE and _is_success(reply):
             self._config.update(zip(_config_bytes(packet), packet[_COMMAND_HEADER:-2], strict=False))
@@ -74,8 +75,9 @@ def masked_packets(packet: bytes, reply: bytes, public: PublicSlots | None = Non
 
     Masked are the data of PrivWrite, AES, KDF, SHA contexts, writes to data slots that are not known to be `public`,
     and fixed nonces that may load a key; and the data of ECDH, KDF, AES, Random and SHA contexts in replies. Answers to
-    challenges (CheckMac, DeriveKey, MAC, HMAC), the challenges of MAC, encrypted writes and reads of slots that are
-    known to be read encrypted too: where a secret or a challenge is made of a password they allow guessing.
+    challenges (CheckMac, DeriveKey, MAC, HMAC, SecureBoot), the challenges of MAC, encrypted writes and reads of slots
+    that are known to be read encrypted too: where a secret or a challenge is made of a password they allow guessing.
+    Of a reply that was cut or damaged, what is left counts as data.
     """
     opcode, mode = (packet[1], packet[2]) if len(packet) > _COMMAND_HEADER else (-1, 0)
     is_secret = _data_secret(opcode, mode)
@@ -83,7 +85,7 @@ def masked_packets(packet: bytes, reply: bytes, public: PublicSlots | None = Non
         is_secret = not public.has_written(packet, reply)
     sent = _masked(packet, _COMMAND_HEADER) if is_secret else packet.hex()
     is_hidden = _reply_secret(opcode, mode) or (opcode != -1 and public is not None and public.hides_read(packet))
-    hidden = len(reply) > _STATUS_REPLY and is_hidden
+    hidden = is_hidden and not (len(reply) == _STATUS_REPLY and _is_whole(reply))
     return sent, _masked(reply, _COUNT) if hidden else reply.hex()
 
 
@@ -105,7 +107,7 @@ def _data_secret(opcode: int, mode: int) -> bool:
 def _reply_secret(opcode: int, mode: int) -> bool:
     if opcode == Opcode.SHA:
         return mode & 0x07 == _SHA_READ_CONTEXT
-    return opcode in (Opcode.ECDH, Opcode.KDF, Opcode.AES, Opcode.RANDOM, Opcode.MAC, Opcode.HMAC)
+    return opcode in (Opcode.ECDH, Opcode.KDF, Opcode.AES, Opcode.RANDOM, Opcode.MAC, Opcode.HMAC, Opcode.SECURE_BOOT)
 
 
 def _config_bytes(packet: bytes) -> range:
@@ -120,4 +122,10 @@ def _slot(packet: bytes) -> int:
 
 
 def _is_success(reply: bytes) -> bool:
-    return len(reply) == _STATUS_REPLY and reply[1] == Status.SUCCESS
+    return len(reply) == _STATUS_REPLY and _is_whole(reply) and reply[1] == Status.SUCCESS
+
+
+def _is_whole(reply: bytes) -> bool:
+    """Tell whether a reply came as the chip sent it, by its count and CRC."""
+    has_size = len(reply) >= _STATUS_REPLY and reply[0] == len(reply)
+    return has_size and crc16(reply[:-2]) == int.from_bytes(reply[-2:], "little")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from io import StringIO
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,6 +14,7 @@ from atcaprov.chip.memory_map import SLOT_CONFIG
 from atcaprov.config_zone.slot import KeyConfig, SlotConfig
 from atcaprov.emulator.chip import Chip
 from atcaprov.hal.emulated import EmulatedHal
+from atcaprov.hal.masking import PublicSlots, masked_packets
 from atcaprov.hal.trace import TraceWriter
 from atcaprov.hal.traced import TracedHal
 from tests.support.chips import configured_memory, packet
@@ -108,6 +110,34 @@ def test_another_chip_in_the_middle_is_another_configuration() -> None:
             hal.exchange(content)
     hal.exchange(WRITE)
     assert not shows(file.getvalue())
+
+
+@pytest.mark.parametrize("opcode", [Opcode.ECDH, Opcode.KDF, Opcode.AES, Opcode.RANDOM, Opcode.MAC, Opcode.SECURE_BOOT])
+@given(size=st.integers(1, 300), first=st.integers(0, 255))
+def test_of_a_secret_reply_no_piece_shows(opcode: Opcode, size: int, first: int) -> None:
+    command = packet(opcode, 0, 0, bytes(32))
+    _, got = masked_packets(command, (bytes((first,)) + SECRET * 10)[:size])
+    assert SECRET[:1].hex() not in got[2:]
+    assert masked_packets(command, with_crc(b"\x04\x0f"))[1] == "040f2342"
+
+
+@pytest.mark.parametrize("damaged", range(36))
+def test_a_damaged_read_of_the_configuration_makes_no_slot_public(damaged: int) -> None:
+    public = PublicSlots()
+    for command, content in zip(CONFIG_READS, (0x00, 0x0F, 0x00, 0x3C), strict=True):
+        reply = bytearray(with_crc(bytes((35, *[content] * 32))))
+        if command == CONFIG_READS[1]:
+            reply[min(damaged, 34)] ^= 0x80
+        public.learn(command, bytes(reply[:damaged] if damaged < 35 else reply))
+    assert masked_packets(WRITE, with_crc(b"\x04\x00"), public)[0].count("..") == len(WRITE) - 5
+
+
+def test_a_damaged_answer_to_a_write_shows_nothing_of_it() -> None:
+    public = PublicSlots()
+    for command, content in zip(CONFIG_READS, (0x00, 0x0F, 0x00, 0x3C), strict=True):
+        public.learn(command, with_crc(bytes((35, *[content] * 32))))
+    assert ".." not in masked_packets(WRITE, with_crc(b"\x04\x00"), public)[0]
+    assert ".." in masked_packets(WRITE, b"\x04\x00\x23\x42", public)[0]
 
 
 @given(st.integers(0, 0xFFFF), st.integers(0, 0xFFFF))
