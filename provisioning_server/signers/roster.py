@@ -42,6 +42,8 @@ class SignerRoster:
         self.changes = 0
         """How often a signer came, went or was excluded."""
         self._seen: dict[bytes, SignerDocuments] = {}
+        self._away: dict[bytes, SignerDocuments] = {}
+        """Signers that went since the start and can come back with something left to issue."""
         for signer in signers:
             self.add(signer)
 
@@ -80,6 +82,7 @@ class SignerRoster:
             self._entries[signer.documents.signer_public_key] = Standing(signer)
             self.changes += 1
             self._seen[signer.documents.signer_public_key] = signer.documents
+            self._away.pop(signer.documents.signer_public_key, None)
 
     def remember(self, documents: SignerDocuments) -> None:
         """Know a signer that was here before the start, unless it is here anew; a later call wins."""
@@ -94,6 +97,8 @@ class SignerRoster:
             if entry is None or entry.signer is not signer:
                 return False
             del self._entries[signer.documents.signer_public_key]
+            if entry.trouble is not refusals.QUOTA_USED_UP:
+                self._away[signer.documents.signer_public_key] = signer.documents
             self.changes += 1
             return True
 
@@ -119,19 +124,28 @@ class SignerRoster:
 
         `public_key` (64 bytes X||Y) names a signer; with a `group` (32 bytes) its other signers serve too.
         """
-        entries = [entry for entry in self.standings() if _fits(entry.signer, public_key, group)]
+        entries = [entry for entry in self.standings() if _fits(entry.signer.documents, public_key, group)]
         entries.sort(key=lambda entry: entry.signer.documents.signer_public_key != public_key)
         ready = [entry.signer for entry in entries if _ready(entry)]
         if ready:
             return ready
         if any(entry.trouble is None for entry in entries):
             return refusals.SIGNER_NOT_READY
-        if entries:
-            troubles = [entry.trouble for entry in entries if entry.trouble is not None]
-            return next((trouble for trouble in troubles if trouble.retryable), troubles[0])
-        if public_key in self._seen:
+        troubles = [entry.trouble for entry in entries if entry.trouble is not None]
+        return self._why_none(public_key, group, troubles)
+
+    def _why_none(self, public_key: bytes, group: bytes | None, troubles: list[ErrorReply]) -> ErrorReply:
+        """Return why no signer serves, `troubles` being those of the ones that are here; for good only as the last."""
+        passing = next((trouble for trouble in troubles if trouble.retryable), None)
+        if passing is not None:
+            return passing
+        if any(_fits(documents, public_key, group) for documents in self._away.copy().values()):
             return refusals.SIGNER_UNPLUGGED
-        return refusals.SIGNERS_EXPECTED if self._more_expected else refusals.SIGNER_UNKNOWN
+        if not troubles and public_key in self._seen:
+            return refusals.SIGNER_UNPLUGGED
+        if self._more_expected and (group is not None or not troubles):
+            return refusals.SIGNERS_EXPECTED
+        return troubles[0] if troubles else refusals.SIGNER_UNKNOWN
 
     def waiting(self) -> list[Signer]:
         """Return the signers that wait for their passwords."""
@@ -143,8 +157,7 @@ class SignerRoster:
             return list(self._entries.values())
 
 
-def _fits(signer: Signer, public_key: bytes, group: bytes | None) -> bool:
-    documents = signer.documents
+def _fits(documents: SignerDocuments, public_key: bytes, group: bytes | None) -> bool:
     return documents.signer_public_key == public_key or (group is not None and documents.group == group)
 
 

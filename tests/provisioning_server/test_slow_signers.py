@@ -161,6 +161,36 @@ def test_what_a_failing_signer_leaves_undone_another_of_its_group_does(
     assert again == replies[1]
 
 
+@pytest.mark.parametrize("named", [0, 1], ids=["the one that is unplugged", "the one that is used up"])
+def test_a_request_whose_signer_is_unplugged_may_come_again_though_the_others_are_used_up(
+    make: Make, group: tuple[SlowSigner, SlowSigner], named: int
+) -> None:
+    unplugged, spent = group
+    line = make(unplugged, spent)
+    line.roster.exclude(spent, refusals.QUOTA_USED_UP)
+    asked = line.ask(request(group[named], any_of_group=True))
+    unplugged.wait_until_it_signs()
+    unplugged.fault = GONE
+    unplugged.go_on.release()
+    assert refused(asked) == refusals.SIGNER_UNPLUGGED
+    line.roster.add(unplugged)
+    line.roster.exclude(unplugged, refusals.QUOTA_USED_UP)
+    line.roster.remove(unplugged)
+    assert refused(line.ask(request(group[named], any_of_group=True))) == refusals.QUOTA_USED_UP
+
+
+def test_no_request_is_refused_for_good_while_more_signers_are_expected(
+    make: Make, group: tuple[SlowSigner, SlowSigner]
+) -> None:
+    spent, _ = group
+    line = make(spent)
+    line.roster.exclude(spent, refusals.QUOTA_USED_UP)
+    line.roster.expect_more()
+    assert refused(line.ask(request(spent, any_of_group=True))) == refusals.SIGNERS_EXPECTED
+    line.roster.expect_no_more()
+    assert refused(line.ask(request(spent, any_of_group=True))) == refusals.QUOTA_USED_UP
+
+
 @pytest.mark.parametrize(
     ("fault", "reply"),
     [
