@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 from urllib.parse import parse_qsl, unquote
 
 from atcaprov.errors import UsageError
+from atcaprov.printable import printable
 
 HIGHEST_ADDRESS: Final = 0x7F
 LONGEST_URL: Final = 4096
 """Characters, as many as Linux takes for a path."""
 _SHOWN: Final = 60
+_SHOWN_WHOLE: Final = 300
 _WINDOWS_PORT: Final = re.compile(r"COM\d{1,3}", re.IGNORECASE)
 
 
@@ -26,6 +29,22 @@ class Target:
     name: str
     """A path, USB port path, serial number, host and port, or bus and address; empty: the only one there is."""
     options: Mapping[str, str]
+
+
+@contextmanager
+def naming(url: str) -> Iterator[None]:
+    """Let what is wrong with a part of a device URL name the URL as it was typed: a program may have got several.
+
+    One of more than 300 characters is named by its beginning.
+    """
+    try:
+        yield
+    except UsageError as error:
+        if url in error.what or url in error.advice:
+            raise
+        shown = printable(url) if len(url) <= _SHOWN_WHOLE else f"{printable(url[:_SHOWN])}..."
+        what = f"The device URL '{shown}' can't be used: {printable(error.what)}"
+        raise UsageError(what, advice=error.advice, code=error.code) from error
 
 
 def parse_target(scheme: str, rest: str, *, options: Collection[str] = ()) -> Target:

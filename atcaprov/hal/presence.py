@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from atcaprov.errors import Code, TransportError
-from atcaprov.hal.device_url import device_file, names_a_file, parse_target, require_nameable
+from atcaprov.hal.device_url import device_file, names_a_file, naming, parse_target, require_nameable
 from atcaprov.hal.discovery import find_one
 from atcaprov.hal.i2c_dev import parse_bus_and_address
 from atcaprov.hal.kit_hid import hid_module
@@ -23,7 +23,13 @@ def is_plugged(url: str) -> bool:
         UsageError: several boards fit the URL, or it is of another form.
         TransportError: a Python package is missing (code LIBRARY_MISSING).
     """
-    scheme, _, rest = require_nameable(url).partition(":")
+    require_nameable(url)
+    with naming(url):
+        return _is_plugged(url)
+
+
+def _is_plugged(url: str) -> bool:
+    scheme, _, rest = url.partition(":")
     if scheme == "i2c":
         return Path(f"/dev/i2c-{parse_bus_and_address(rest)[0]}").exists()
     if scheme not in _PORTS:

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from atcaprov.errors import UsageError
 from atcaprov.hal.base import Hal
-from atcaprov.hal.device_url import require_nameable
+from atcaprov.hal.device_url import naming, require_nameable
 
 
 class _Kind(NamedTuple):
@@ -25,18 +25,25 @@ def open_hal(url: str) -> Hal:
         UsageError: the URL is of no known form.
         TransportError: nothing answers there.
     """
-    kind, rest = _kind_of(url)
+    kind, rest = _parsed(url)
     return kind.open(rest)
 
 
 def require_device_url(url: str) -> None:
     """Raise UsageError when a URL is of no known form or can name nothing; nothing is opened."""
-    kind, rest = _kind_of(url)
-    kind.parse(rest)
+    _parsed(url)
+
+
+def _parsed(url: str) -> tuple[_Kind, str]:
+    """Return the kind of a URL whose form is right, and what stands behind its scheme; what is wrong names the URL."""
+    kind, rest = _kind_of(require_nameable(url))
+    with naming(url):
+        kind.parse(rest)
+    return kind, rest
 
 
 def _kind_of(url: str) -> tuple[_Kind, str]:
-    scheme, separator, rest = require_nameable(url).partition(":")
+    scheme, separator, rest = url.partition(":")
     if not separator or scheme not in _KINDS:
         known = ", ".join(f"{name}:" for name in _KINDS)
         raise UsageError(f"'{url}' is not a device URL.", advice=f"It begins with one of: {known}")

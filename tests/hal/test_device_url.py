@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from atcaprov.errors import TransportError, UsageError
 from atcaprov.hal.device_url import both_forms, parse_7_bit_address, parse_8_bit_address, parse_target
 from atcaprov.hal.presence import is_plugged
-from atcaprov.hal.registry import open_hal
+from atcaprov.hal.registry import open_hal, require_device_url
 
 
 @pytest.mark.parametrize(
@@ -65,6 +66,52 @@ def test_addresses_have_two_forms() -> None:
 def test_urls_of_another_form_are_refused(url: str) -> None:
     with pytest.raises(UsageError):
         open_hal(url)
+
+
+WRONG_FOR_A_PORT = [
+    "kit-hid:?backend=raw",
+    "kit-hid:?adress=0xC0",
+    "kit-cdc:?address",
+    "i2c://1/sixty",
+    "i2c://1/0xC0",
+    "i2c://1",
+]
+WRONG = [
+    *WRONG_FOR_A_PORT,
+    "usb:",
+    "kit-hid:?address=zz",
+    "kit-hid://1-2.3?address=0xC1",
+    "kit-cdc:///dev/ttyACM0?address=",
+    "tcp://127.0.0.1:5000?protocol=spi",
+    "tcp://127.0.0.1:5000?address=0x200",
+    "tcp://127.0.0.1:70000",
+    "emulator:chip.json?image=nosuch",
+    "emulator:chip.json?clock=slow",
+    "emulator:chip.json?speed=2",
+    "emulator:chip.json?faults=no-such-file",
+]
+
+
+@pytest.mark.parametrize(
+    ("refuse", "url"),
+    [
+        *((refuse, url) for refuse in (open_hal, require_device_url) for url in WRONG),
+        *((is_plugged, url) for url in WRONG_FOR_A_PORT),
+    ],
+)
+def test_what_is_wrong_with_a_url_names_it_as_it_was_typed(refuse: Callable[[str], object], url: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        refuse(url)
+    assert str(refused.value).count(f"'{url}'") == 1
+
+
+def test_a_url_that_is_named_spoils_no_terminal() -> None:
+    with pytest.raises(UsageError) as refused:
+        open_hal("i2c://1/\x1b[2J")
+    assert str(refused.value).isprintable()
+    with pytest.raises(UsageError) as refused:
+        open_hal("i2c://1/" + "9" * 4000)
+    assert "i2c://1/99" in str(refused.value)
 
 
 MANY = "9" * 5000
