@@ -48,8 +48,9 @@ class KitBoard:
                     if error.code != Code.DEVICE_NO_REPLY:
                         raise
                 else:
-                    # What answered may be an earlier greeting, or the last request of a program that was killed.
+                    # It may answer an earlier greeting, or the last request of a program that was killed.
                     self._dialogue.in_step = False
+                    self._come_into_step()
                     return name
         raise silent(self.url, GREETINGS * self._limits.greeting)
 
@@ -66,8 +67,7 @@ class KitBoard:
         """
         with self._lock, self._dialogue.within(self._limits.scan):
             if not self._dialogue.in_step:
-                with suppress(TransportError):  # no chip at that address; silence shows up in the scan
-                    self._dialogue.select(host.DEFAULT_ADDRESS)
+                self._come_into_step()
             table = host.converse(host.scan(), lambda line: self._dialogue.ask(line, self._limits.control, bytes))
             self._only_address = table.chips[0].address if table.is_whole and len(table.chips) == 1 else None
             return host.Table(tuple(entry for entry in table.chips if entry.is_atecc), table.is_whole)
@@ -127,6 +127,14 @@ class KitBoard:
                 pass
             finally:
                 self._port.close()
+
+    def _come_into_step(self) -> None:
+        """Get into step where no chip may be, and let the one that was woken for it sleep; silence shows up later."""
+        with suppress(TransportError):
+            self._dialogue.select(host.DEFAULT_ADDRESS)
+        if self._dialogue.in_step:
+            with suppress(TransportError, ProtocolError):
+                self._control(host.SLEEP, host.check_done)
 
     def _select(self, address: int, *, anew: bool = False) -> None:
         self._dialogue.select(address, anew=anew and address != self._only_address)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-
 from tests.support.faulty_board import FaultyBoard
 
 
@@ -23,8 +21,9 @@ def keep_requests(board: FaultyBoard) -> list[bytes]:
 
 
 def opening_of(requests: list[bytes]) -> list[bytes]:
-    """Return those that open the board and choose the chip: all before the first wake."""
-    return list(itertools.takewhile(lambda request: request != b"e:w()", requests))
+    """Return those that open the board and choose the chip: all before the wake for the first command."""
+    first_talk = next(at for at, request in enumerate(requests) if request.startswith(b"e:t("))
+    return requests[: requests.index(b"e:w()", first_talk - 1)]
 
 
 def commands_of(requests: list[bytes]) -> list[bytes]:
