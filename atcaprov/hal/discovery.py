@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -16,6 +17,7 @@ from atcaprov.hal.usb_ids import CDC, HID, UsbIds, usb_ids
 from atcaprov.hal.usb_sysfs import SYSFS, usb_path_of, usb_path_of_hid
 
 _I2C_NODE: Final = re.compile(r"i2c-(\d+)")
+_LOOKS: Final = 3
 _SCHEMES: Final = {HID: "kit-hid", CDC: "kit-cdc"}
 
 
@@ -142,7 +144,11 @@ def _serial_ports() -> list[Any]:
         from serial.tools import list_ports
     except ImportError as error:
         raise missing("pyserial", "a serial port") from error
-    return list(list_ports.comports())
+    for _ in range(_LOOKS):
+        # pyserial turns what it finds in /sys into numbers, and finds nothing where a port goes in the middle.
+        with suppress(TypeError, ValueError, OSError):
+            return list(list_ports.comports())
+    return []
 
 
 def _entries(folder: Path) -> list[Path]:

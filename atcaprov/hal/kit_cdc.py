@@ -107,9 +107,13 @@ def _open(path: str) -> serial.Serial:
 
 
 def _check_node(path: str) -> None:
-    if not Path(path).exists():
-        raise not_there(path)
-    if not stat.S_ISCHR(Path(path).stat().st_mode):
+    try:
+        mode = Path(path).stat().st_mode
+    except PermissionError as error:
+        raise no_access(path, error.strerror) from error
+    except OSError as error:
+        raise not_there(path) from error
+    if not stat.S_ISCHR(mode):
         raise wrong_kind(path, _KIND)
     if not os.access(path, os.R_OK | os.W_OK):
         raise no_access(path, "no permission")

@@ -154,9 +154,15 @@ def _open(path: str, module: Any) -> Any:
 
 
 def _check_node(path: str) -> None:
-    if not path.startswith("/") or not Path(path).exists():
+    if not path.startswith("/"):
         return  # not a device file: a path of libusb or of another system
-    if not is_hidraw(path):
+    try:
+        is_one = is_hidraw(path)
+    except PermissionError as error:
+        raise no_access(path, error.strerror) from error
+    except OSError:
+        return  # it is not there, which opening tells
+    if not is_one:
         raise wrong_kind(path, "HID device")
     if not os.access(path, os.R_OK | os.W_OK):
         raise no_access(path, "no permission")

@@ -17,7 +17,7 @@ from tests.benchmarks.report import Figure, read_figures, report
 
 WORK_FOLDER: Final = Path(__file__).parents[2] / ".bench"
 TIME_LIMIT: Final = 1200.0
-"""A guest that takes longer hangs; one that is done in a third of it on two idle processors may share them with others."""
+"""A guest that takes longer hangs; one that is done in a third of it on two idle processors may share them."""
 TIME_WANTED: Final = 600
 EXIT_UNAVAILABLE: Final = 69
 _TESTS: Final = "tests/bench/guest"

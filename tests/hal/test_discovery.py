@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import errno
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,6 +15,7 @@ from atcaprov.emulator.chip import Chip
 from atcaprov.errors import Code, TransportError, UsageError
 from atcaprov.hal import device_url, discovery, presence
 from atcaprov.hal.discovery import find_one, i2c_buses, plugged_kits
+from atcaprov.hal.kit_cdc import open_kit_cdc
 from atcaprov.hal.kit_hid import open_kit_hid
 from atcaprov.hal.usb_sysfs import usb_path_of
 from tests.hal.ways import SHORT, kit_board
@@ -147,3 +150,48 @@ def test_i2c_buses_and_where_their_adapters_are(tmp_path: Path) -> None:
 )
 def test_presence_is_told_without_opening(url: str, expected: bool) -> None:
     assert presence.is_plugged(url) is expected
+
+
+def test_a_port_that_goes_while_it_is_looked_at_hides_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[object] = []
+
+    def comports() -> list[SimpleNamespace]:
+        looks.append(None)
+        if len(looks) == 1:
+            raise TypeError("int() can't convert non-string with explicit base")  # as pyserial 3.5 does
+        return [port("/dev/ttyACM1", 0x03EB, 0x2122, "1-1.4:1.0")]
+
+    monkeypatch.setattr("serial.tools.list_ports.comports", comports)
+    assert [kit.path for kit in plugged_kits(None)] == ["/dev/ttyACM1"]
+
+
+@pytest.mark.parametrize("open_it", [open_kit_cdc, open_kit_hid])
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (errno.ENOENT, Code.DEVICE_NOT_FOUND),
+        (errno.ENODEV, Code.DEVICE_NOT_FOUND),
+        (errno.EACCES, Code.DEVICE_NO_PERMISSION),
+    ],
+)
+def test_a_device_file_that_goes_before_it_is_opened(
+    open_it: Callable[..., object], error: int, code: Code, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "tty"
+    looked: list[Path] = []
+    stat, exists = Path.stat, Path.exists
+
+    def failing_stat(self: Path, **options: Any) -> os.stat_result:
+        if self == path:
+            looked.append(path)
+            raise OSError(error, "gone")
+        return stat(self, **options)
+
+    monkeypatch.setattr(Path, "exists", lambda self: not looked if self == path else exists(self))
+    monkeypatch.setattr(Path, "stat", failing_stat)
+    monkeypatch.setattr("atcaprov.hal.kit_cdc.device_file", str)
+    monkeypatch.setattr("atcaprov.hal.kit_hid.device_file", str)
+    extra = {"module": FakeHid()} if open_it is open_kit_hid else {}
+    with pytest.raises(TransportError) as refused:
+        open_it(f"//{path}?address=0xC0", SHORT, **extra)
+    assert refused.value.code == code
