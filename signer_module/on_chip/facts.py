@@ -13,13 +13,14 @@ from atcaprov.chip.memory_map import LOCK_CONFIG, LOCK_VALUE, SLOT_SIZES, UNLOCK
 from atcaprov.device.device import Device
 from atcaprov.errors import Code, ProvisioningError
 from signer_module.on_chip import layout
-from signer_module.on_chip.description import SignerDocument, invalid, unpack_root
+from signer_module.on_chip.description import invalid, unpack_root, unpack_signer
 from signer_module.on_chip.head import Head
 from signer_module.on_chip.layout import Variant, variant_of
 from signer_module.on_chip.password_keys import AskChip, PasswordScheme, PasswordSecrets
 from signer_module.on_chip.quota import decode_limit
 from signer_module.on_files.root_folder import common_name
 from signer_module.on_files.signer_folder import split_name
+from signer_module.signer_document import SignerDocument
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,7 @@ def _root(common: ModuleFacts, description: bytes) -> RootFacts:
 
 def _signer(device: Device, common: ModuleFacts, description: bytes) -> SignerModuleFacts:
     root_public_key = unpadded_public_key(_slot(device, layout.ROOT_KEY_SLOT))
-    document = SignerDocument.unpack(description, root_public_key)
+    document = unpack_signer(description, root_public_key)
     compressed = _slot(device, layout.CERTIFICATE_SLOT)
     return signer_facts(common, document, compressed, root_public_key)
 

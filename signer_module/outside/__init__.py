@@ -1,1 +1,1 @@
-"""An outside CA: the request that it gets, and the chain that it returns."""
+"""An outside CA: the request that it gets, the certificate that it makes of it, and the chain of that."""

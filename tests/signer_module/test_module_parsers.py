@@ -14,12 +14,13 @@ from atcaprov.certs.description import CertificateDescription, default_descripti
 from atcaprov.certs.description_document import description_document
 from atcaprov.errors import CertificateError, Code, UsageError
 from signer_module.on_chip import description_packing as packing
-from signer_module.on_chip.description import SignerDocument, known_root, pack_root, unpack_root
+from signer_module.on_chip.description import known_root, pack_root, pack_signer, unpack_root, unpack_signer
 from signer_module.on_chip.dictionary_1 import dictionary
 from signer_module.on_chip.head import SIZE, Head
 from signer_module.on_chip.password_keys import PasswordScheme
 from signer_module.on_chip.quota import decode_limit, encode_limit, limit_for
 from signer_module.on_files.root_folder import RootFolder
+from signer_module.signer_document import SignerDocument
 from tests.support.modules import root_folder
 from tests.support.random_units import _descriptions
 
@@ -78,23 +79,23 @@ def test_a_description_has_the_digest_of_the_head() -> None:
 def test_a_signers_document_comes_back(root: RootFolder) -> None:
     for serial in (None, bytes.fromhex("7f" * 20), bytes.fromhex("10" * 8)):
         written = document(root, serial)
-        packed = written.pack(root.public_key)
-        assert SignerDocument.unpack(packed, root.public_key) == written
+        packed = pack_signer(written, root.public_key)
+        assert unpack_signer(packed, root.public_key) == written
         assert len(packed) < 200
 
 
 def test_a_document_cut_off_flipped_or_of_another_root(root: RootFolder) -> None:
-    packed = document(root).pack(root.public_key)
+    packed = pack_signer(document(root), root.public_key)
     for size in range(len(packed)):
         with pytest.raises(CertificateError):
-            SignerDocument.unpack(packed[:size], root.public_key)
+            unpack_signer(packed[:size], root.public_key)
     with pytest.raises(CertificateError):
-        SignerDocument.unpack(packed + b"\0", root.public_key)
+        unpack_signer(packed + b"\0", root.public_key)
     for bit in range(0, 8 * len(packed), 3):
         changed = bytearray(packed)
         changed[bit // 8] ^= 1 << bit % 8
         try:
-            found = SignerDocument.unpack(bytes(changed), root.public_key)
+            found = unpack_signer(bytes(changed), root.public_key)
         except CertificateError:
             continue
         assert found.definitions() == document(root).definitions() or found.root_certificate != root.certificate
@@ -102,7 +103,7 @@ def test_a_document_cut_off_flipped_or_of_another_root(root: RootFolder) -> None
 
 @given(st.binary(max_size=64))
 def test_garbage_is_no_document(data: bytes) -> None:
-    for reading in (SignerDocument.unpack, unpack_root):
+    for reading in (unpack_signer, unpack_root):
         with pytest.raises(CertificateError):
             reading(data, bytes(64))
 
@@ -117,7 +118,7 @@ def test_garbage_is_no_document(data: bytes) -> None:
 def test_well_packed_nonsense_is_no_document(contents: object) -> None:
     packed = packing.pack(contents, known_root(bytes(64)))
     with pytest.raises(CertificateError):
-        SignerDocument.unpack(packed, bytes(64))
+        unpack_signer(packed, bytes(64))
 
 
 def test_a_root_comes_back(root: RootFolder) -> None:
@@ -139,10 +140,10 @@ def test_the_dictionary_never_changes() -> None:
 
 
 def test_a_program_that_makes_other_definitions_refuses(root: RootFolder, monkeypatch: pytest.MonkeyPatch) -> None:
-    packed = document(root).pack(root.public_key)
+    packed = pack_signer(document(root), root.public_key)
     monkeypatch.setattr("atcaprov.certs.template._CHIP_SERIAL_MARK", "00" * 9)
     with pytest.raises(CertificateError, match="other certificate definitions"):
-        SignerDocument.unpack(packed, root.public_key)
+        unpack_signer(packed, root.public_key)
 
 
 @given(st.integers(1, 2_000_000), st.integers(0, 90_000))

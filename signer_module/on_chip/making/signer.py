@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from cryptography import x509
 
 from atcaprov.certs.chain import verify_issuer, verify_under_root
-from atcaprov.certs.compress import compress
 from atcaprov.certs.definition import CertificateDefinition
 from atcaprov.certs.description import CertificateDescription
 from atcaprov.certs.issue import PendingCertificate
@@ -18,15 +17,15 @@ from atcaprov.certs.layout import certificate_layout
 from atcaprov.device.device import Device
 from atcaprov.errors import CertificateError, Code, ProvisioningError, UsageError
 from signer_module.on_chip import layout
-from signer_module.on_chip.description import SignerDocument
+from signer_module.on_chip.description import pack_signer
 from signer_module.on_chip.making.steps import Making, ModuleOrder
 from signer_module.on_files.create import SignerDescriptions, free_id, locked_register
 from signer_module.on_files.key_file import SoftwareKey
-from signer_module.on_files.root_folder import RootFolder, common_name
+from signer_module.on_files.root_folder import RootFolder
 from signer_module.on_files.signer_folder import split_name
+from signer_module.outside.certificate import outside_document
 from signer_module.outside.request import Sign, signed_request
-
-_SHORTEST_SERIAL, _LONGEST_SERIAL = 8, 20
+from signer_module.signer_document import SignerDocument
 
 
 def make_signer(
@@ -48,7 +47,7 @@ def make_signer(
     root.require_issuing(descriptions.device, now)
     document = SignerDocument(root.certificate, descriptions.signer, descriptions.device, now.year)
     definition = document.definitions()[0]
-    description = document.pack(root.public_key)
+    description = pack_signer(document, root.public_key)
     _rehearse(definition, root, now)
     with locked_register(root):
         root.check_register()
@@ -189,7 +188,7 @@ def import_certificate(
     root_public_key = verify_issuer(root)
     verify_under_root(certificate, root)
     document, compressed = outside_document(descriptions, certificate, root, root_public_key)
-    description = document.pack(root_public_key)
+    description = pack_signer(document, root_public_key)
     public_key = certificate_layout(certificate).public_key.of(certificate)
     making = Making(device, order)
     if not making.begun:
@@ -217,20 +216,3 @@ def _require_signatures(counted: int | None, expected: int | None) -> None:
             f"--signatures {counted}. If not, take another chip.",
             code=Code.SIGNED_UNEXPECTEDLY,
         )
-
-
-def outside_document(
-    descriptions: SignerDescriptions, certificate: bytes, root: bytes, root_public_key: bytes
-) -> tuple[SignerDocument, bytes]:
-    """Return the document of a certificate that an outside CA made, and its compressed form (72 bytes)."""
-    split_name(common_name(certificate))
-    parsed = x509.load_der_x509_certificate(certificate)
-    document = SignerDocument(root, descriptions.signer, descriptions.device, parsed.not_valid_before_utc.year)
-    own = certificate_layout(certificate).serial_number.of(certificate)
-    try:
-        return document, compress(document.definitions()[0], certificate, ca_public_key=root_public_key)
-    except CertificateError:
-        if not _SHORTEST_SERIAL <= len(own) <= _LONGEST_SERIAL:
-            raise
-        document = replace(document, serial=own)
-        return document, compress(document.definitions()[0], certificate, ca_public_key=root_public_key)
