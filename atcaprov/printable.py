@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import textwrap
+from typing import TextIO
+
 
 def printable(text: str) -> str:
     """Return the text with a question mark for each character that does not print: escape sequences, line ends."""
@@ -11,3 +15,30 @@ def printable(text: str) -> str:
 def printable_lines(text: str) -> str:
     """As `printable`, but line ends stay."""
     return "\n".join(map(printable, text.split("\n")))
+
+
+def folded(text: str, columns: int | None, indent: str = "") -> str:
+    """Return the text, each line behind `indent` and broken at blanks to fit `columns`; None breaks none.
+
+    Without it a terminal breaks sentences within words. Words that are longer, such as paths, stay whole: they are
+    copied.
+    """
+    return "\n".join(_folded_line(line, columns, indent) for line in text.split("\n"))
+
+
+def _folded_line(line: str, columns: int | None, indent: str) -> str:
+    words = line.lstrip(" ")
+    indent += " " * (len(line) - len(words))
+    if columns is None or len(indent) + len(words) <= columns:
+        return indent + words
+    room = max(columns - len(indent), 1)
+    parts = textwrap.wrap(words, room, break_long_words=False, break_on_hyphens=False, replace_whitespace=False)
+    return "\n".join(indent + part for part in parts)
+
+
+def terminal_columns(stream: TextIO | None) -> int | None:
+    """Return how many columns the terminal behind a stream has; None if it is no terminal or does not tell."""
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or None if stream is not None else None
+    except (OSError, ValueError):  # no terminal, or no file at all
+        return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
@@ -17,9 +18,10 @@ from atcaprov.config_zone.defaults import DEFAULT_608A
 from atcaprov.config_zone.findings import Allow
 from atcaprov.config_zone.zone_file import read_zone_file
 from atcaprov.device.device import Device
-from atcaprov.errors import Code, UsageError
+from atcaprov.errors import AtcaProvError, Code, UsageError
 from atcaprov.hal.presence import is_plugged
 from atcaprov.hal.registry import require_device_url
+from atcaprov.printable import terminal_columns
 from atcaprov.provisioning.profile import Profile
 from atcaprov.provisioning.provision import Provisioner
 from atcaprov.provisioning.tcp_client import DEFAULT_HOST, DEFAULT_PORT
@@ -121,11 +123,11 @@ def command(
     """
     if context.invoked_subcommand is not None:
         return 0
-    _require_usable(devices)
-    profile = _profile(config, slots_to_lock, frozenset(map(Allow, allow)), validate=not no_validate)
-    profile = replace(profile, any_of_group=any_of_group)
-    face: Face = JsonLinesFace(_write) if as_json else ConsoleFace(_write)
-    with open_console() as console, closing(ClientFunctions(host, port, face)) as functions:
+    face: Face = JsonLinesFace(_write) if as_json else ConsoleFace(_write, lambda: terminal_columns(sys.stdout))
+    with _telling(face), open_console() as console, closing(ClientFunctions(host, port, face)) as functions:
+        _require_usable(devices)
+        profile = _profile(config, slots_to_lock, frozenset(map(Allow, allow)), validate=not no_validate)
+        profile = replace(profile, any_of_group=any_of_group)
         operator = _operator(console, auto=auto)
         boards = _boards(devices, None if trace is None else Tracing(trace, face.warning), auto=auto, count=count)
         provisioner = Provisioner(profile, _read_cert_info(face, certinfo), functions)
@@ -180,7 +182,11 @@ def _read_text(path: Path) -> str:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not a text file"
-        raise UsageError(f"{path} can't be read: {reason}.", code=Code.FILE_UNREADABLE) from error
+        raise UsageError(
+            f"{path} can't be read: {reason}.",
+            advice="Name the file that signer-module wrote with the signer: --certinfo FILENAME.",
+            code=Code.FILE_UNREADABLE,
+        ) from error
 
 
 def _boards(devices: tuple[str, ...], tracing: Tracing | None, *, auto: bool, count: int | None) -> Boards:
@@ -196,6 +202,16 @@ def _boards(devices: tuple[str, ...], tracing: Tracing | None, *, auto: bool, co
     if endless and urls == (BLANK_CHIP,):
         return BoardList(repeat(BLANK_CHIP), open_board or Device.open)
     return BoardList(urls, open_board or Device.open)
+
+
+@contextmanager
+def _telling(face: Face) -> Iterator[None]:
+    """Tell the face why no session begins; the errors of a session end at its boards."""
+    try:
+        yield
+    except AtcaProvError as error:
+        face.cannot_begin(error)
+        raise
 
 
 @contextmanager

@@ -9,11 +9,15 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from atcaprov.errors import AtcaProvError, Board
+from atcaprov.printable import folded
 from atcaprov.provisioning.provision import Provisioned
 from atcaprov.provisioning.stages import Stage, StageStatus
 
 Write = Callable[[str], None]
+Columns = Callable[[], int | None]
+"""Tells how wide the terminal is now; None if there is none."""
 
+INDENT: Final = "    "
 LABEL_WIDTH: Final = 26
 """Column of the status word on a stage line (Atmel-8970A, 3.3.1)."""
 
@@ -69,6 +73,10 @@ class Face(abc.ABC):
         """Tell of something that concerns no board."""
 
     @abc.abstractmethod
+    def cannot_begin(self, error: AtcaProvError) -> None:
+        """Tell that no session begins; people read the error on standard error anyway."""
+
+    @abc.abstractmethod
     def ended(self, good: int, failed: int) -> None:
         """Tell that the session ends, and how many boards it had."""
 
@@ -76,8 +84,9 @@ class Face(abc.ABC):
 class ConsoleFace(Face):
     """The texts, columns and order of Atmel-8970A, section 3.3.1; texts for failures are our own."""
 
-    def __init__(self, write: Write) -> None:
+    def __init__(self, write: Write, columns: Columns = lambda: None) -> None:
         self._write = write
+        self._columns = columns
         self._step = ""
 
     def step_begins(self, text: str) -> None:
@@ -96,7 +105,8 @@ class ConsoleFace(Face):
 
     def hint(self, error: AtcaProvError) -> None:
         """Print the hint on a line of its own, and a waiting line that it breaks again."""
-        self._write(f"\n    {error}\n{self._step}..." if self._step else f"    {error}\n")
+        text = self._folded(str(error), INDENT)
+        self._write(f"\n{text}\n{self._step}..." if self._step else f"{text}\n")
 
     def board_found(self, serial_number: bytes, url: str) -> None:
         """Print the serial number and the prompt."""
@@ -120,11 +130,13 @@ class ConsoleFace(Face):
 
     def board_failed(self, error: AtcaProvError) -> None:
         """Print what happened, what to do, and what becomes of the board."""
-        self._write(f"    {error}\n    {_FATES[error.board]}\nProvisioning failed! Please remove board...\n")
+        text = self._folded(f"{error}\n{_FATES[error.board]}", INDENT)
+        self._write(f"{text}\nProvisioning failed! Please remove board...\n")
 
     def warning(self, error: AtcaProvError) -> None:
         """Print it on a line of its own, and a waiting line that it breaks again."""
-        self._write(f"\nWarning: {error}\n{self._step}..." if self._step else f"Warning: {error}\n")
+        text = self._folded(f"Warning: {error}")
+        self._write(f"\n{text}\n{self._step}..." if self._step else f"{text}\n")
 
     def board_removed(self) -> None:
         """Print the start of the next waiting line."""
@@ -132,6 +144,12 @@ class ConsoleFace(Face):
 
     def ended(self, good: int, failed: int) -> None:
         """Print nothing: the guide's console just ends."""
+
+    def cannot_begin(self, error: AtcaProvError) -> None:
+        """Print nothing."""
+
+    def _folded(self, text: str, indent: str = "") -> str:
+        return folded(text, self._columns(), indent)
 
 
 class JsonLinesFace(Face):
@@ -198,6 +216,10 @@ class JsonLinesFace(Face):
         """Write a `removed` event."""
         self._event("removed", sn=self._serial_number)
         self._serial_number = ""
+
+    def cannot_begin(self, error: AtcaProvError) -> None:
+        """Write an `error` event."""
+        self._event("error", code=error.code, message=error.what, advice=error.advice)
 
     def ended(self, good: int, failed: int) -> None:
         """Write the `summary` event."""

@@ -13,7 +13,7 @@ from cryptography.x509.oid import NameOID
 
 from atcaprov.cli.border import error_text
 from atcaprov.errors import UsageError
-from atcaprov.printable import printable, printable_lines
+from atcaprov.printable import folded, printable, printable_lines
 from signer_module.on_files import root_folder as root
 from signer_module.on_files.key_file import SoftwareKey
 from tests.support.module_program import CHEAP, SIGNER, run, working_folder
@@ -35,6 +35,23 @@ def test_only_what_prints_is_left(text: str, shown: str) -> None:
 
 def test_errors_are_shown_so() -> None:
     assert error_text(UsageError("no \x1b[2Jscreen", advice="try\x07")) == "Error [usage]: no ?[2Jscreen\ntry?"
+
+
+@pytest.mark.parametrize(
+    ("text", "columns", "indent", "shown"),
+    [
+        ("one two three", None, "  ", "  one two three"),
+        ("one two three", 9, "", "one two\nthree"),
+        ("one two three", 13, "", "one two three"),
+        ("one two three", 9, "  ", "  one two\n  three"),
+        ("one\n  two three", 8, "", "one\n  two\n  three"),
+        ("see /a/long-path/of/one: good", 10, "", "see\n/a/long-path/of/one:\ngood"),
+        ("one two", 1, "    ", "    one\n    two"),
+        ("", 10, "", ""),
+    ],
+)
+def test_sentences_break_between_words(text: str, columns: int | None, indent: str, shown: str) -> None:
+    assert folded(text, columns, indent) == shown
 
 
 def root_with_a_name(name: str) -> None:

@@ -11,7 +11,7 @@ import click
 
 from atcaprov.cli.stop_signals import ended_by_signals
 from atcaprov.errors import AtcaProvError, Code, UsageError
-from atcaprov.printable import printable_lines
+from atcaprov.printable import folded, printable_lines, terminal_columns
 
 INTERRUPTED: Final = 130
 _FAILED: Final = 1
@@ -35,7 +35,7 @@ def exit_code(command: click.Command, name: str, arguments: list[str] | None = N
         if sys.stdout is not None:  # it may have been closed by the caller
             sys.stdout.flush()
     except AtcaProvError as error:
-        click.echo(error_text(error), err=True)
+        _tell(error)
         return error.exit_code
     except click.ClickException as error:
         error.show()
@@ -51,7 +51,7 @@ def exit_code(command: click.Command, name: str, arguments: list[str] | None = N
             raise
         _drop_output()
         lost = UsageError(f"Standard output can't be written: {error.strerror}.", code=Code.FILE_UNWRITABLE)
-        click.echo(error_text(lost), err=True)
+        _tell(lost)
         return lost.exit_code
     return result if isinstance(result, int) else 0
 
@@ -76,6 +76,10 @@ def _is_output_lost() -> bool:
 def _drop_output() -> None:
     """Send what Python would flush at its end nowhere."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _tell(error: AtcaProvError) -> None:
+    click.echo(folded(error_text(error), terminal_columns(sys.stderr)), err=True)
 
 
 def error_text(error: AtcaProvError) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from collections.abc import Callable, Iterator
 from typing import Final, Protocol
 
@@ -49,8 +50,10 @@ class Server:
         try:
             server = await asyncio.start_server(connected, host, port)
         except OSError as error:
+            # asyncio's words repeat the address; an error of the host's name (below 0) has its own
+            reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
             raise TransportError(
-                f"The {name} port {host}:{port} can't be opened: {error.strerror}.",
+                f"The {name} port {host}:{port} can't be opened: {reason}.",
                 advice="Choose another port; 0 takes one that is free.",
                 code=Code.PORT_IN_USE,
             ) from error

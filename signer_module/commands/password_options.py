@@ -25,6 +25,8 @@ class PasswordSource:
     file: Path | None = None
     descriptor: int | None = None
     none: bool = False
+    options: str = "--password-file or --password-fd"
+    """What a person without a terminal can use."""
 
     @property
     def given(self) -> bool:
@@ -35,7 +37,7 @@ class PasswordSource:
         """Return the password that opens an existing key; asks on the terminal when no option names a source."""
         if self.file is not None or self.descriptor is not None:
             return self._from_option()
-        return _asked(prompt, confirm=False)
+        return self._asked(prompt, confirm=False)
 
     def choose(self, prompt: str) -> bytes | None:
         """Return the password for a new key, asked twice on the terminal; None when it is to be stored unencrypted."""
@@ -43,7 +45,16 @@ class PasswordSource:
             return None
         if self.file is not None or self.descriptor is not None:
             return self._from_option()
-        return _asked(prompt, confirm=True)
+        return self._asked(prompt, confirm=True)
+
+    def _asked(self, prompt: str, *, confirm: bool) -> bytes:
+        if not sys.stdin.isatty():
+            raise UsageError(
+                f"There is no terminal to ask for the {prompt[0].lower()}{prompt[1:]}.", advice=f"Use {self.options}."
+            )
+        again = f"{prompt} again" if confirm else False
+        answer: str = click.prompt(prompt, hide_input=True, confirmation_prompt=again, err=True)
+        return _checked(answer.encode(), "the answer")
 
     def _from_option(self) -> bytes:
         if self.file is not None:
@@ -65,17 +76,6 @@ def _checked(data: bytes, source: str) -> bytes:
     if len(password) > MAX_PASSWORD:
         raise UsageError(f"The password in {source} is longer than {MAX_PASSWORD} bytes.")
     return password
-
-
-def _asked(prompt: str, *, confirm: bool) -> bytes:
-    if not sys.stdin.isatty():
-        raise UsageError(
-            f"There is no terminal to ask for the {prompt}.",
-            advice="Use --password-file, --password-fd or, for a new key, --no-password.",
-        )
-    again = f"{prompt} again" if confirm else False
-    answer: str = click.prompt(prompt, hide_input=True, confirmation_prompt=again, err=True)
-    return _checked(answer.encode(), "the answer")
 
 
 def password_options(prefix: str = "", *, new: bool, whose: str) -> Option:
@@ -102,10 +102,11 @@ def password_options(prefix: str = "", *, new: bool, whose: str) -> Option:
             is_flag=True,
             help=f"Store {whose} key unencrypted; a module never asks for a password.",
         )
-    return option_group(f"{name}source", lambda **values: _source(*values.values()), options)
+    names = " or ".join(f"--{option.replace('_', '-')}" for option in options)
+    return option_group(f"{name}source", lambda **values: _source(names, *values.values()), options)
 
 
-def _source(file: Path | None, descriptor: int | None, none: bool = False) -> PasswordSource:
+def _source(names: str, file: Path | None, descriptor: int | None, none: bool = False) -> PasswordSource:
     if (file is not None) + (descriptor is not None) + none > 1:
-        raise UsageError("Only one of --password-file, --password-fd and --no-password can be used for one key.")
-    return PasswordSource(file, descriptor, none)
+        raise UsageError(f"Only one of {names} can be used for one key.")
+    return PasswordSource(file, descriptor, none, names)

@@ -29,12 +29,31 @@ def test_server_not_there(factory: Factory) -> None:
     assert "Connection refused" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["--certinfo", "missing.c"], "file-unreadable"),
+        (["--device", "emulatr:"], "usage"),
+        (["--config", "missing.toml"], "file-unreadable"),
+        (["--port", "{closed}", "--host", "127.0.0.1"], "server-unreachable"),
+    ],
+)
+def test_scripts_are_told_why_nothing_begins(factory: Factory, arguments: list[str], code: str) -> None:
+    words = [argument.format(closed=_closed_port()) for argument in arguments]
+    done = run("provisioning-client", "--auto", "--json", "--certinfo", factory.certinfo, *words)
+    event = json.loads(done.stdout.splitlines()[-1])
+    assert (event["event"], event["code"]) == ("error", code)
+    assert done.stderr == f"Error [{code}]: {event['message']}\n{event['advice']}\n"
+    assert done.returncode in (2, 3)
+
+
 def test_certinfo_missing(factory: Factory, tmp_path: Path) -> None:
     done = run("provisioning-client", "--auto", cwd=tmp_path)
     assert done.returncode == 2
     assert done.stdout == "Reading provisioning config file atcaprov_cert_info_0.c...error\n"
     assert "[file-unreadable]" in done.stderr
     assert "No such file" in done.stderr
+    assert "--certinfo FILENAME" in done.stderr
 
 
 @pytest.mark.parametrize("damage", ["cut", "bit", "binary", "empty"])

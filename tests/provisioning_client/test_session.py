@@ -213,6 +213,23 @@ def test_a_failure_in_json_has_code_and_fate(authority: Authority) -> None:
     assert result["message"] == "The chip does not wake."
 
 
+def test_sentences_fit_the_terminal() -> None:
+    printed: list[str] = []
+    face = ConsoleFace(printed.append, lambda: 40)
+    error = TransportError("The chip does not wake, and there is more to say.", advice="Press the board down.")
+    face.board_failed(error)
+    face.hint(error)
+    face.warning(error)
+    lines = "".join(printed).splitlines()
+    assert lines[:4] == [
+        "    The chip does not wake, and there is",
+        "    more to say. Press the board down.",
+        "    The board is not lost: it can be",
+        "    tried again.",
+    ]
+    assert [line for line in lines if len(line) > 40] == ["Provisioning failed! Please remove board..."]
+
+
 class Impatient(Operator):
     """Never presses a key while a board is there."""
 

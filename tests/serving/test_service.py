@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import socket
 import struct
 from concurrent.futures import ThreadPoolExecutor
@@ -177,6 +179,7 @@ def test_a_port_that_is_taken_is_named() -> None:
         with pytest.raises(TransportError, match=f"bridge port {LOOPBACK}:{port}") as caught:
             _serve(Ways(bridge=port))
     assert caught.value.code == Code.PORT_IN_USE
+    assert caught.value.what == f"The bridge port {LOOPBACK}:{port} can't be opened: {os.strerror(errno.EADDRINUSE)}."
 
 
 def test_ports_that_are_open_are_closed_when_a_later_one_fails() -> None:

@@ -70,6 +70,28 @@ def test_passwords_that_are_refused(
     assert not (here / "root").exists()
 
 
+@pytest.mark.parametrize(
+    ("arguments", "advice"),
+    [
+        (["root", "create", "--out", "new"], "Use --password-file or --password-fd or --no-password."),
+        (["verify", "root"], "Use --password-file or --password-fd."),
+        (
+            ["signer", "create", "--root", "root", "--out", "new", "--no-password"],
+            "Use --root-password-file or --root-password-fd.",
+        ),
+    ],
+)
+def test_without_a_terminal_the_right_options_are_named(
+    here: Path, arguments: list[str], advice: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (here / "password").write_text("of the root\n")
+    assert run("root", "create", "--out", "root", "--password-file", "password") == 0
+    with Path(os.devnull).open() as nothing:
+        monkeypatch.setattr(sys, "stdin", nothing)
+        assert run(*arguments) == 2
+    assert capsys.readouterr().err.endswith(f"\n{advice}\n")
+
+
 class Terminal:
     """The program on a terminal of its own."""
 

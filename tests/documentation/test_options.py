@@ -1,0 +1,55 @@
+"""Every option of every program is explained in the reference, and the reference explains no other."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+from atcaprov.cli.program import atcaprov
+from provisioning_client.cli import command as provisioning_client
+from provisioning_server.cli import command as provisioning_server
+from signer_module.cli import cli as signer_module
+
+REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
+OF_CLICK = {"--help", "--version"}
+OPTION = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]*")
+PAGES = {
+    "provisioning-client.md": provisioning_client,
+    "provisioning-server.md": provisioning_server,
+    "signer-module.md": signer_module,
+}
+
+
+def options(command: click.Command) -> Iterator[str]:
+    """Give the long options of a command and of those under it."""
+    for parameter in command.params:
+        if isinstance(parameter, click.Option) and not parameter.hidden:
+            yield from (name for name in parameter.opts if name.startswith("--"))
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):  # of `atcaprov` they are imported when they are asked for
+            below = command.get_command(context, name)
+            assert below is not None
+            yield from options(below)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_page_of_a_program_explains_its_options(page: str) -> None:
+    explained = set(OPTION.findall((REFERENCE / page).read_text(encoding="utf-8")))
+    assert set(options(PAGES[page])) - OF_CLICK - explained == set()
+
+
+def test_the_options_of_atcaprov_are_explained() -> None:
+    text = "".join(page.read_text(encoding="utf-8") for page in REFERENCE.glob("*.md"))
+    assert set(options(atcaprov)) - OF_CLICK - set(OPTION.findall(text)) == set()
+
+
+@pytest.mark.parametrize("page", sorted(REFERENCE.glob("*.md")), ids=lambda page: page.name)
+def test_no_page_explains_an_option_that_is_not_there(page: Path) -> None:
+    there = OF_CLICK.union(*map(options, (atcaprov, *PAGES.values())))
+    text = re.sub(r"\]\([^)]*\)", "]", page.read_text(encoding="utf-8"))  # anchors of links look alike
+    assert set(OPTION.findall(text)) - there == set()
