@@ -10,6 +10,7 @@ that may have an equals sign in it.
 
 from __future__ import annotations
 
+import string
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,8 @@ from atcaprov.errors import Code, UsageError
 PASSWORDS_MAX: Final = 64 * 1024
 FOLDER_VARIABLE: Final = "CREDENTIALS_DIRECTORY"
 LINES: Final = "signer-passwords"
+_BLANKS: Final = "\ufeff" + string.whitespace
+"""What doesn't count around a serial number or name: blanks, and the mark that some editors put before a text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,15 +88,15 @@ def credentials_folder(environment: Mapping[str, str]) -> Path | None:
 
 
 def password_lines(data: bytes, source: str) -> tuple[GivenPassword, ...]:
-    """Split lines of passwords; empty lines don't count. Raises UsageError FILE_INVALID above 64 KiB."""
-    return tuple(_line(line) for line in _not_too_long(data, source).splitlines() if line.rpartition(b"=")[2])
+    """Split lines of passwords; lines without one don't count. Raises UsageError FILE_INVALID above 64 KiB."""
+    return tuple(given for given in map(_line, _not_too_long(data, source).splitlines()) if given.password)
 
 
 def _line(line: bytes) -> GivenPassword:
     signer, equals, password = line.partition(b"=")
     if not equals:
         return GivenPassword(line)
-    return GivenPassword(password, signer.decode(errors="replace").strip())
+    return GivenPassword(password, signer.decode(errors="replace").strip(_BLANKS))
 
 
 def _not_too_long(data: bytes, source: str) -> bytes:

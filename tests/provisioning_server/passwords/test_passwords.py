@@ -29,6 +29,21 @@ def test_passwords_are_the_lines_of_a_file(tmp_path: Path) -> None:
     assert [given.password for given in read_passwords(path)] == [b"one", b"two with blanks ", b"thr\xc3\xa9e"]
 
 
+def test_a_password_may_end_in_an_equals_sign(tmp_path: Path) -> None:
+    path = tmp_path / "passwords"
+    path.write_bytes(b"=c2VjcmV0cw==\n0123=dHdv=\n0123=\n=\n")
+    assert [(given.signer, given.password) for given in read_passwords(path)] == [
+        ("", b"c2VjcmV0cw=="),
+        ("0123", b"dHdv="),
+    ]
+
+
+def test_the_mark_of_an_editor_before_the_first_line_is_no_part_of_the_signer(tmp_path: Path) -> None:
+    path = tmp_path / "passwords"
+    path.write_bytes(b"\xef\xbb\xbf0123 = one\r\n")
+    assert [(given.signer, given.password) for given in read_passwords(path)] == [("0123", b" one")]
+
+
 def test_passwords_come_from_an_open_descriptor(tmp_path: Path) -> None:
     reader, writer = os.pipe()
     os.write(writer, b"secret\n")
