@@ -84,7 +84,7 @@ class WebPage:
         hosts = [name + end for name in self._names for end in _host_ends(scheme, port)]
         url = f"{scheme}://{hosts[0]}"
         parts = PageParts(
-            self._board, self._live, self._desk, self._logins, self._log, lambda: self._say_link(url),
+            self._board, self._live, self._desk, self._logins, self._log, lambda: self._logged_in(url),
             cookie_name=f"{'__Host-' if self._address.tls else ''}atcaprov-{port}", tls=self._address.tls,
         )  # fmt: skip
         self._server = _PartServer(self._config(Gate(Pages(parts).application(), hosts, scheme, self._log)))
@@ -113,6 +113,13 @@ class WebPage:
     def _ended(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
             self._log.error(f"The web page is gone by a fault of the program: {type(error).__name__}.")
+
+    def _logged_in(self, url: str) -> None:
+        """Hand out the next link; that this fails, on a full disk perhaps, is not the fault of who has logged in."""
+        try:
+            self._say_link(url)
+        except UsageError as error:
+            self._log.error(str(error))
 
     def _say_link(self, url: str) -> None:
         # Behind the number sign a browser keeps it to itself: it is in no request, log or Referer header.

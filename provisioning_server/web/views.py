@@ -10,6 +10,7 @@ from hashlib import sha256
 from typing import Final
 
 from atcaprov.errors import Code
+from atcaprov.printable import printable
 from provisioning_server.passwords.desk import PasswordDesk
 from provisioning_server.records.file_records import Tally
 from provisioning_server.signers.hsm import HsmSigner
@@ -39,7 +40,7 @@ class State(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SignerView:
-    """A signer as texts. `key` names it in addresses; an empty text is not shown."""
+    """A signer as texts that print. `key` names it in addresses; an empty text is not shown."""
 
     key: str = ""
     name: str = ""
@@ -88,7 +89,7 @@ class SignerBoard:
         tally = self._tally(signer.serial)
         view = SignerView(
             key=_key(signer),
-            name=signer.name,
+            name=printable(signer.name),
             kind=_kind(signer),
             serial=signer.serial.hex().upper(),
             signer_id=signer.signer_id.hex().upper(),
@@ -129,7 +130,7 @@ def _used_up(view: SignerView) -> SignerView:
 
 def _quarantined(view: SignerView, standing: Standing) -> SignerView:
     advice = _AGAIN if standing.signer.slow else "Repair it, then start the server again."
-    detail = f"{standing.reason} {advice}" if standing.reason else advice
+    detail = printable(f"{standing.reason} {advice}") if standing.reason else advice
     return replace(view, state=State.QUARANTINED, headline="Out of use", detail=detail)
 
 
@@ -140,11 +141,11 @@ def _unplugged(view: SignerView) -> SignerView:
 
 def _unusable_view(url: str, why: str) -> SignerView:
     return SignerView(
-        key=sha256(url.encode()).hexdigest()[:16],
-        name=url,
+        key=sha256(url.encode(errors="surrogateescape")).hexdigest()[:16],
+        name=printable(url),
         state=State.QUARANTINED,
         headline="Can't be used",
-        detail=f"{why} {_AGAIN}",
+        detail=printable(f"{why} {_AGAIN}"),
     )
 
 

@@ -17,6 +17,7 @@ from provisioning_server.web import protocol
 from provisioning_server.web.address import WebAddress
 from provisioning_server.web.forms import BODY_MAX
 from provisioning_server.web.gate import SECURITY_HEADERS
+from provisioning_server.web.links import FILE_NAME
 from tests.support.memory_signer import MemorySigner
 from tests.support.server import PATIENCE, Address, WireClient, running_server
 from tests.support.server_parts import request
@@ -122,6 +123,12 @@ def test_the_link_is_good_for_one_login(site: Site) -> None:
     assert again.status == 403
     assert "Take the newest link." in again.text
     assert "set-cookie" not in again.headers
+
+
+def test_a_login_is_good_though_the_next_link_can_not_be_written(site: Site, tmp_path: Path) -> None:
+    (tmp_path / f".{FILE_NAME}").mkdir()
+    assert site.visitor.log_in().status == 303
+    assert site.visitor.ask("GET", "/signers").status == 200
 
 
 def test_a_wrong_code_is_refused(site: Site) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -136,6 +137,18 @@ def test_what_is_no_good_signer_is_shown_with_its_place() -> None:
     assert view.detail.startswith("It is damaged. ")
     bench.unusable.clear()
     assert bench.board.views() == []
+
+
+def test_what_does_not_print_is_shown_as_question_marks() -> None:
+    """A file may have a name that is no UTF-8, and its error then quotes it."""
+    bench = Bench(signer := Module())
+    signer.name = "A\u202eB\x1b[31m"
+    bench.roster.exclude(signer, refusals.SIGNER_QUARANTINED, "\udcff is damaged.")
+    bench.unusable["emulator:\udcff.json"] = "\udcff.json is damaged."
+    views = bench.board.views()
+    assert [view.name for view in views] == ["A?B?[31m", "emulator:?.json"]
+    assert [view.detail.partition(".")[0] for view in views] == ["? is damaged", "?"]
+    json.dumps(snapshot(views), ensure_ascii=False).encode()
 
 
 def test_what_was_issued_is_shown() -> None:
