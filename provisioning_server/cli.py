@@ -28,6 +28,7 @@ from provisioning_server.signers.hsm import HsmSigner
 from provisioning_server.signers.roster import SignerRoster
 from provisioning_server.signers.software import SoftwareSigner
 from provisioning_server.web.address import WebAddress
+from signer_module.commands.password_options import DESCRIPTOR
 
 
 def default_data() -> Path:
@@ -75,7 +76,7 @@ def default_data() -> Path:
     type=click.Path(path_type=Path),
     help="File of signer passwords, a line SN=PASSWORD each, or one password alone.",
 )
-@click.option("--password-fd", metavar="NUM", type=int, help="Open file descriptor to read the same from.")
+@click.option("--password-fd", metavar="NUM", type=DESCRIPTOR, help="Open file descriptor to read the same from.")
 @click.option("--allow-rekey", is_flag=True, help="Issue again for a chip that has a certificate for another key.")
 @click.option(
     "--web", metavar="[HOST:]PORT",

@@ -15,7 +15,7 @@ import click
 from atcaprov.errors import Code, UsageError
 
 OPTION: Final = "settings"
-_NOT_IN_A_FILE: Final = (OPTION, "help")
+_NOT_IN_A_FILE: Final = (OPTION, "help", "version")
 
 
 def settings_option() -> click.Option:

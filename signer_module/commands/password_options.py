@@ -15,7 +15,8 @@ from signer_module.commands.option_groups import Option, option_group
 from signer_module.on_files import files
 
 MAX_PASSWORD: Final = 1024
-_MOST_DESCRIPTOR: Final = (1 << 31) - 1
+DESCRIPTOR: Final = click.IntRange(0, (1 << 31) - 1)
+"""What may be the number of a file descriptor: Python takes no other."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ def password_options(prefix: str = "", *, new: bool, whose: str) -> Option:
         ),
         f"{name}password_fd": click.option(
             f"--{prefix}password-fd",
-            type=click.IntRange(0, _MOST_DESCRIPTOR),
+            type=DESCRIPTOR,
             metavar="N",
             help=f"Read {whose} password from file descriptor N.",
         ),

@@ -67,6 +67,8 @@ def test_help_names_every_option() -> None:
         ([], 2, "--signer"),
         (["--signer", "nowhere"], 2, "nowhere"),
         (["--signer", "{signer}", "--port", "70000"], 2, "--port"),
+        (["--signer", "{signer}", "--password-fd", "-1"], 2, "--password-fd"),
+        (["--signer", "{signer}", "--password-fd", "99999999999"], 2, "--password-fd"),
         (["--module", "nonsense:x"], 2, "not a device URL"),
         (["--module-folder", "nowhere"], 2, "--module-folder"),
         (["--signer", "{signer}", "--bind", "0.0.0.0"], 2, "--plain-network"),
