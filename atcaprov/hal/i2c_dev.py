@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterable, Iterator
 from typing import Final
 
@@ -14,6 +15,9 @@ from atcaprov.hal.i2c_library import LibraryI2cBus
 from atcaprov.hal.i2c_node import has_device_files
 
 SCHEME: Final = "i2c"
+AWAKE_SECONDS: Final = 1.7
+"""How long a chip that nobody talks to stays awake at most (DS20005927A, table of the wake and sleep times)."""
+_AWAKE_POLL_SECONDS: Final = 0.05
 _BUS_NUMBER: Final = re.compile(r"[0-9]{1,20}")
 
 
@@ -64,6 +68,53 @@ def woken_addresses(number: int, addresses: Iterable[int]) -> Iterator[int]:
                 yield address
     finally:
         bus.close()
+
+
+def found_addresses(number: int, addresses: Iterable[int]) -> Iterator[int]:
+    """Give those of the 7-bit addresses of a bus where a chip wakes or is in use; nothing is written to them.
+
+    A stranger may be there: a port expander takes any byte for its outputs. So a chip that a killed program has left
+    awake is not sent to sleep but waited for, all addresses at the same time.
+
+    Raises:
+        UsageError: the system has no such buses.
+        TransportError: the bus can't be used, or the vendor's library is not there.
+    """
+    bus, lock, left = _bus(number), BusLock(f"i2c-{number}"), list(addresses)
+    deadline = time.monotonic() + AWAKE_SECONDS
+    try:
+        while left:
+            for address in tuple(left):
+                if _is_in_use(number, address) or _wakes_or_is_held(bus, lock, address):
+                    left.remove(address)
+                    yield address
+            if time.monotonic() >= deadline:
+                return
+            time.sleep(_AWAKE_POLL_SECONDS)
+    finally:
+        bus.close()
+
+
+def _is_in_use(number: int, address: int) -> bool:
+    lock = BusLock(f"i2c-{number}-{address:02x}")
+    try:
+        lock.acquire()
+    except TransportError as error:
+        if error.code == Code.DEVICE_BUSY:
+            return True
+        raise
+    lock.release()
+    return False
+
+
+def _wakes_or_is_held(bus: I2cBus, lock: BusLock, address: int) -> bool:
+    with lock.held(LOCK_SECONDS):
+        try:
+            return wakes(bus, address)
+        except TransportError as error:
+            if error.code == Code.DEVICE_BUSY:  # a driver of the kernel has it
+                return True
+            raise
 
 
 def _wakes_if_free(bus: I2cBus, address: int) -> bool:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
-from atcaprov.errors import Code, DeviceError, TransportError
 from atcaprov.hal.device_url import device_file
 from atcaprov.hal.discovery import I2cBus, PluggedKit
-from atcaprov.hal.i2c_dev import SCHEME, open_i2c, woken_addresses
+from atcaprov.hal.i2c_dev import SCHEME, found_addresses, woken_addresses
 from atcaprov.hal.kit import chips_of
 from atcaprov.hal.kit_cdc import CdcPort
 from atcaprov.hal.kit_hid import HidPort
@@ -41,28 +40,16 @@ def chips_on_i2c(bus: I2cBus, addresses: Iterable[int] = (), *, everywhere: bool
     """Give URL and 7-bit address of each chip of a bus; one that is in use is given without being touched.
 
     Looked at are the addresses of the parts as delivered and `addresses`. With `everywhere` all others that I2C does
-    not reserve follow, with nothing written to them, since strangers may be there.
+    not reserve follow, each once. Nothing is written to any of them, since strangers may be there.
 
     Raises:
         TransportError: the bus can't be used.
     """
     named = dict.fromkeys((*DELIVERED_ADDRESSES, *addresses))
-    yield from ((_url(bus, address), address) for address in named if _is_chip(_url(bus, address)))
+    yield from ((_url(bus, address), address) for address in found_addresses(bus.number, named))
     if everywhere:
         others = [address for address in UNRESERVED_ADDRESSES if address not in named]
         yield from ((_url(bus, address), address) for address in woken_addresses(bus.number, others))
-
-
-def _is_chip(url: str) -> bool:
-    try:
-        open_i2c(url.removeprefix(f"{SCHEME}:")).close()
-    except TransportError as error:
-        if error.code not in (Code.DEVICE_NO_REPLY, Code.DEVICE_BUSY):
-            raise
-        return error.code == Code.DEVICE_BUSY
-    except DeviceError:
-        pass  # its self test has failed: whoever opens it is told
-    return True
 
 
 def _url(bus: I2cBus, address: int) -> str:
