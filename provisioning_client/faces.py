@@ -73,6 +73,10 @@ class Face(abc.ABC):
         """Tell of something that concerns no board."""
 
     @abc.abstractmethod
+    def quit(self) -> None:
+        """Tell that ESC was pressed."""
+
+    @abc.abstractmethod
     def cannot_begin(self, error: AtcaProvError) -> None:
         """Tell that no session begins; people read the error on standard error anyway."""
 
@@ -145,6 +149,11 @@ class ConsoleFace(Face):
     def ended(self, good: int, failed: int) -> None:
         """Print nothing: the guide's console just ends."""
 
+    def quit(self) -> None:
+        """End a waiting line, behind which the shell would write."""
+        if self._step:
+            self._write("\n")
+
     def cannot_begin(self, error: AtcaProvError) -> None:
         """Print nothing."""
 
@@ -216,6 +225,9 @@ class JsonLinesFace(Face):
         """Write a `removed` event."""
         self._event("removed", sn=self._serial_number)
         self._serial_number = ""
+
+    def quit(self) -> None:
+        """Write nothing: `summary` follows."""
 
     def cannot_begin(self, error: AtcaProvError) -> None:
         """Write an `error` event."""

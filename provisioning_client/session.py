@@ -54,7 +54,7 @@ class Session:
             while not self._is_finished():
                 self._one_board()
         except Quit:
-            pass
+            self._face.quit()
         finally:
             self._face.ended(self.good, len(self.errors))
 
