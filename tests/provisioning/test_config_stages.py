@@ -10,6 +10,7 @@ from atcaprov.device.device import Act, Device
 from atcaprov.errors import Board, Code, DeviceError, ProvisioningError
 from atcaprov.provisioning.config_stages import (
     config_writes,
+    is_slot_locked,
     lock_config,
     require_608,
     require_same_config,
@@ -23,15 +24,36 @@ zones = st.binary(min_size=128, max_size=128)
 @given(zones, zones)
 def test_the_writes_turn_one_zone_into_the_other(current: bytes, wanted: bytes) -> None:
     zone = bytearray(current)
+    written: list[int] = []
     for word, data in config_writes(current, wanted):
         assert len(data) == 4 or (len(data) == 32 and word in (8, 24))
         zone[4 * word : 4 * word + len(data)] = data
+        written += range(4 * word, 4 * word + len(data))
+    assert len(written) == len(set(written))
     assert zone == current[:16] + wanted[16:84] + current[84:88] + wanted[88:]
 
 
 @given(zones)
 def test_an_equal_zone_needs_no_write(zone: bytes) -> None:
     assert list(config_writes(zone, zone)) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "sizes"),
+    [([8], [4]), ([8, 15], [32]), ([31], [4]), ([24, 31], [32]), ([4, 7], [4, 4]), ([16, 20, 21, 23], [4, 4, 4])],
+)
+def test_a_block_is_written_whole_for_more_than_one_word_where_it_may_be(words: list[int], sizes: list[int]) -> None:
+    wanted = bytearray(128)
+    for word in words:
+        wanted[4 * word + 3] = 1
+    assert [len(data) for _, data in config_writes(bytes(128), bytes(wanted))] == sizes
+
+
+@pytest.mark.parametrize("slot", [0, 7, 8, 15])
+def test_a_slot_that_is_locked_is_told_by_its_bit(slot: int) -> None:
+    zone = bytearray(DEFAULT_608A)
+    zone[88 + slot // 8] ^= 1 << slot % 8
+    assert [number for number in range(16) if is_slot_locked(bytes(zone), number)] == [slot]
 
 
 def test_a_blank_chip_gets_the_default_and_only_what_differs_is_written() -> None:
