@@ -92,6 +92,18 @@ def test_a_chip_that_keeps_another_byte_is_not_locked() -> None:
     assert "bytes 20," in str(unverified.value)
 
 
+@pytest.mark.parametrize("offset", [16, 83, 88, 127])
+def test_every_byte_that_was_asked_for_is_compared(offset: int) -> None:
+    hal = ScriptedHal()
+    with Device(hal) as device, device.permit(Act.WRITE_CONFIG):
+        current = device.read_config()
+        wanted = bytearray(current)
+        wanted[offset] ^= 0x01
+        hal.answer = lambda packet: bytes.fromhex("04000340") if packet[1] == 0x12 else hal.chip.exchange(packet)
+        with pytest.raises(ProvisioningError, match=f"differently at bytes {offset}\\."):
+            write_config(device, current, bytes(wanted))
+
+
 def test_the_lock_carries_the_crc_of_what_was_read_back() -> None:
     hal = ScriptedHal()
     with Device(hal) as device, device.permit(Act.LOCK_CONFIG):
