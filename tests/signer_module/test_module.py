@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
 import pytest
 
 from atcaprov.certs.issue import issue
 from atcaprov.certs.keys import verify_digest
+from atcaprov.chip.commands import Opcode, Status
+from atcaprov.chip.crc import with_crc
 from atcaprov.device.device import Device
 from atcaprov.errors import Code, DeviceError, ProtocolError, ProvisioningError, TransportError, UsageError
 from atcaprov.hal.trace import TraceWriter
 from atcaprov.hal.traced import TracedHal
 from signer_module.on_chip.module import ModuleSigner
 from signer_module.on_chip.password_change import change_password
+from signer_module.on_chip.password_keys import PasswordSecrets
 from signer_module.on_files.root_folder import RootFolder
 from tests.support.modules import (
     PASSWORD,
@@ -99,6 +103,21 @@ def test_a_module_that_slept_is_authorized_again(module: ModuleSigner) -> None:
         assert verify_digest(module.public_key, DIGEST, module.sign(DIGEST))
 
 
+def test_a_module_that_was_sent_to_sleep_is_asked_nothing_that_it_must_refuse(module: ModuleSigner) -> None:
+    module.unlock(PASSWORD)
+    module.rest()
+    hal, replies = hal_of(module), []
+
+    def listen(packet: bytes) -> bytes:
+        replies.append(hal.chip.exchange(packet))
+        return replies[-1]
+
+    hal.answer = listen
+    module.sign(DIGEST)
+    assert replies
+    assert with_crc(bytes((4, Status.EXECUTION_ERROR))) not in replies
+
+
 def test_a_module_plugged_in_again_waits_for_its_password(module: ModuleSigner) -> None:
     module.unlock(PASSWORD)
     module.close()
@@ -121,6 +140,29 @@ def test_a_module_that_is_pulled_forgets_its_password(module: ModuleSigner) -> N
     assert not module.ready
     with pytest.raises(UsageError):
         module.sign(DIGEST)
+
+
+def pull(module: ModuleSigner) -> None:
+    hal_of(module).answer = lambda _: b""
+    with pytest.raises(TransportError):
+        module.sign(DIGEST)
+
+
+@pytest.mark.parametrize("end", [ModuleSigner.lock, ModuleSigner.close, pull])
+def test_the_secrets_of_a_password_are_in_no_object_any_more(
+    module: ModuleSigner, end: Callable[[ModuleSigner], None]
+) -> None:
+    module.unlock(PASSWORD)
+    authorization = module.secrets_of(PASSWORD).authorization
+
+    def kept() -> bool:
+        gc.collect()
+        found = [each for each in gc.get_objects() if isinstance(each, PasswordSecrets)]
+        return any(each.authorization == authorization for each in found)
+
+    assert kept()
+    end(module)
+    assert not kept()
 
 
 def test_a_module_that_answers_nonsense(module: ModuleSigner) -> None:
@@ -201,8 +243,24 @@ class Kept(io.StringIO):
 
 
 def test_the_key_belongs_to_the_certificate(module: ModuleSigner) -> None:
+    with pytest.raises(UsageError) as refused:
+        module.prove()
+    assert refused.value.code == Code.PASSWORD_WRONG
     module.unlock(PASSWORD)
     assert module.prove()
+    hal_of(module).sleep()
+    assert module.prove()
+
+
+def test_a_signature_that_does_not_verify_is_given_to_nobody(module: ModuleSigner) -> None:
+    module.unlock(PASSWORD)
+    hal = hal_of(module)
+    other = with_crc(bytes((67, *range(64))))
+    hal.answer = lambda packet: other if packet[1] == Opcode.SIGN else hal.chip.exchange(packet)
+    with pytest.raises(ProtocolError, match="does not verify"):
+        module.sign(DIGEST)
+    assert not module.ready
+    raw_sign_refused(module)
 
 
 def test_a_module_without_password_is_ready_at_once(root: RootFolder) -> None:
