@@ -148,6 +148,18 @@ def pull(module: ModuleSigner) -> None:
         module.sign(DIGEST)
 
 
+@pytest.mark.parametrize("other", [False, True], ids=["gone", "another chip"])
+def test_a_module_that_is_looked_for_in_vain_forgets_its_password(module: ModuleSigner, other: bool) -> None:
+    module.unlock(PASSWORD)
+    module.check_present()
+    assert module.ready
+    hal = hal_of(module)
+    hal.answer = ScriptedHal().exchange if other else lambda _: b""
+    with pytest.raises(TransportError, match="Another chip" if other else None):
+        module.check_present()
+    assert not module.ready
+
+
 @pytest.mark.parametrize("end", [ModuleSigner.lock, ModuleSigner.close, pull])
 def test_the_secrets_of_a_password_are_in_no_object_any_more(
     module: ModuleSigner, end: Callable[[ModuleSigner], None]
