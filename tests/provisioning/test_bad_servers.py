@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from dataclasses import replace
+from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
 
+from atcaprov.certs.keys import raw_signature
+from atcaprov.certs.rebuild import rebuild
 from atcaprov.chip.commands import Opcode, Zone
 from atcaprov.device.device import Device
 from atcaprov.errors import AtcaProvError, Code, ProtocolError, ServerRejected, TransportError
+from atcaprov.provisioning import issued
 from atcaprov.provisioning.profile import Profile
 from atcaprov.provisioning.provision import Provisioner
 from atcaprov.wire.fields import SlotWrite
@@ -113,6 +120,60 @@ def test_a_compressed_form_of_something_else(authority: Authority, field: str) -
     )
     error, packets = _refused(functions)
     assert (error.code, _data_was_touched(packets)) == (Code.CERTIFICATE_MISMATCH, False)
+
+
+def test_a_certificate_that_the_signer_has_not_signed(authority: Authority) -> None:
+    """Whole and consistent in itself, for the right chip and key: only the signature says that it is forged."""
+    functions = InMemory(authority)
+
+    def forge(reply: CertificatesReply) -> CertificatesReply:
+        compressed = raw_signature(authority.root_key.sign(b"", ec.ECDSA(SHA256()))) + reply.device_compressed[64:]
+        serial, key = next(iter(authority.issued))
+        definition, ca = authority.device_definition, authority.signer_public_key
+        forged = rebuild(definition, compressed=compressed, public_key=key, ca_public_key=ca, chip_serial=serial)
+        writes = tuple(
+            replace(write, data=compressed) if write.data == reply.device_compressed else write
+            for write in reply.writes
+        )
+        return replace(reply, device_certificate=forged, device_compressed=compressed, writes=writes)
+
+    authority.issued.clear()
+    functions.tamper = _in_certificates(forge)
+    error, packets = _refused(functions)
+    assert (error.code, _data_was_touched(packets)) == (Code.CHAIN_INVALID, False)
+
+
+def test_another_certificate_of_the_same_signer_than_was_offered(authority: Authority) -> None:
+    renewed = copy(authority)
+    del renewed.__dict__["signer"]
+    assert renewed.signer.der != authority.signer.der
+    functions = InMemory(authority)
+    functions.tamper = _in_certificates(lambda reply: renewed.certify(*next(iter(authority.issued))))
+    authority.issued.clear()
+    error, packets = _refused(functions)
+    assert (error.code, _data_was_touched(packets)) == (Code.CERTIFICATE_MISMATCH, False)
+    assert "another signer" in str(error)
+
+
+@pytest.mark.parametrize(("minutes", "refused"), [(4, False), (6, True)])
+def test_a_server_whose_clock_is_ahead(
+    authority: Authority, minutes: int, refused: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    functions = InMemory(authority)
+    hour = authority.device_definition.issue_date(datetime.now(UTC))
+
+    class Clock(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> Clock:
+            return cls.fromtimestamp(hour.timestamp() - 60 * minutes, tz)
+
+    monkeypatch.setattr(issued, "datetime", Clock)
+    if refused:
+        error, packets = _refused(functions)
+        assert (error.code, _data_was_touched(packets)) == (Code.CHAIN_INVALID, False)
+    else:
+        with Device(ScriptedHal()) as device:
+            Provisioner(Profile(), authority.cert_info, functions).provision(device)
 
 
 @pytest.mark.parametrize("field", ["signer_certificate", "device_definition", "signer_definition"])

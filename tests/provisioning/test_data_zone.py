@@ -11,6 +11,7 @@ from atcaprov.device.device import Act, Device
 from atcaprov.errors import Code, ProvisioningError, UsageError
 from atcaprov.provisioning.config_stages import lock_config, write_config
 from atcaprov.provisioning.data_zone import DataZone, DataZoneWriter
+from tests.support.scripted_hal import ScriptedHal
 
 
 @pytest.fixture
@@ -44,6 +45,26 @@ def test_filling_makes_the_image_true_whatever_stood_there(device: Device) -> No
     zone.fill_unwritten()
     device.lock_data(zone.summary_crc())
     assert device.read_slot(10, 0, 72) == b"\x10" * 72
+
+
+@pytest.mark.parametrize("size", [1, 32, 33, 64])
+@pytest.mark.parametrize("fill", [False, True])
+def test_the_image_follows_what_is_written_to_otp(device: Device, size: int, fill: bool) -> None:
+    zone, content = DataZone(device, DEFAULT_608A), bytes(range(1, size + 1))
+    zone.write_otp(content)
+    if fill:
+        zone.fill_unwritten()
+    device.lock_data(zone.summary_crc())
+    written = content.ljust(-(-size // 32) * 32, b"\0")
+    assert device.read_otp(0, 64) == written.ljust(64, b"\xff")
+
+
+@pytest.mark.parametrize("data", [b"", bytes(65)])
+def test_what_does_not_fit_otp_is_refused_before_anything_is_sent(data: bytes) -> None:
+    hal = ScriptedHal()
+    with Device(hal) as device, device.permit(Act.WRITE_DATA), pytest.raises(UsageError):
+        DataZone(device, DEFAULT_608A).write_otp(data)
+    assert hal.packets == []
 
 
 def test_a_fresh_zone_is_all_ff_without_the_private_slots(device: Device) -> None:

@@ -12,7 +12,15 @@ from atcaprov.chip.crc import with_crc
 from atcaprov.chip.memory_map import LOCK_CONFIG, LOCK_VALUE
 from atcaprov.config_zone.defaults import DEFAULT_608A
 from atcaprov.device.device import Device
-from atcaprov.errors import Board, Code, DeviceError, ProvisioningError, ServerRejected, TransportError
+from atcaprov.errors import (
+    Board,
+    CertificateError,
+    Code,
+    DeviceError,
+    ProvisioningError,
+    ServerRejected,
+    TransportError,
+)
 from atcaprov.provisioning.profile import Profile
 from atcaprov.provisioning.provision import Provisioner
 from atcaprov.provisioning.stages import Stage, StageStatus
@@ -141,6 +149,35 @@ def test_a_good_board_again_is_confirmed_and_not_changed(authority: Authority) -
     opcodes = {packet[1] for packet in hal.packets}
     assert opcodes == {Opcode.READ, Opcode.GEN_KEY, Opcode.NONCE, Opcode.SIGN}
     assert not any(_mark(packet) for packet in hal.packets)
+
+
+@pytest.mark.parametrize(
+    ("opcode", "slot", "code"),
+    [
+        (Opcode.READ, 10, Code.CERTIFICATE_MISMATCH),
+        (Opcode.READ, 11, Code.CERTIFICATE_MISMATCH),
+        (Opcode.READ, 12, Code.CERTIFICATE_MISMATCH),
+        (Opcode.SIGN, 0, Code.KEY_MISMATCH),
+    ],
+    ids=["device certificate", "signer key", "signer certificate", "key"],
+)
+def test_a_chip_that_does_not_prove_itself_is_scrap(
+    authority: Authority, opcode: Opcode, slot: int, code: Code
+) -> None:
+    hal = ScriptedHal()
+
+    def damaged(packet: bytes) -> bytes:
+        reply = hal.chip.exchange(packet)
+        if packet[1] == opcode and (opcode == Opcode.SIGN or packet[2:5] == bytes((0x82, slot << 3, 0))):
+            return with_crc(reply[:9] + bytes((reply[9] ^ 1,)) + reply[10:-2])
+        return reply
+
+    hal.answer = damaged
+    functions = InMemory(authority)
+    with Device(hal) as device, pytest.raises(CertificateError) as refused:
+        _provisioner(functions).provision(device)
+    assert (refused.value.code, refused.value.board) == (code, Board.SCRAP)
+    assert functions.notices[-1] == (Stage.VALIDATE_CERTS, ERROR)
 
 
 class _Cut(Exception):  # noqa: N818

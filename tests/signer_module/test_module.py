@@ -153,8 +153,9 @@ def test_a_module_that_is_looked_for_in_vain_forgets_its_password(module: Module
     module.unlock(PASSWORD)
     module.check_present()
     assert module.ready
-    hal = hal_of(module)
-    hal.answer = ScriptedHal().exchange if other else lambda _: b""
+    another = ScriptedHal()
+    another.chip.wake()
+    hal_of(module).answer = another.exchange if other else lambda _: b""
     with pytest.raises(TransportError, match="Another chip" if other else None):
         module.check_present()
     assert not module.ready
@@ -317,6 +318,23 @@ def test_a_module_signs_its_quota_and_not_one_more(root: RootFolder, quota: int)
         with pytest.raises(DeviceError) as refused:
             again.sign(DIGEST)
         assert refused.value.code == Code.QUOTA_USED_UP
+
+
+def test_a_signature_that_was_lost_in_noise_is_counted(root: RootFolder) -> None:
+    with signer_module(root, order(quota=5)) as module:
+        module.unlock(PASSWORD)
+        hal, noise = hal_of(module), iter([0x01])
+
+        def disturbed(packet: bytes) -> bytes:
+            reply = hal.chip.exchange(packet)
+            return reply[:-1] + bytes((reply[-1] ^ next(noise, 0),)) if packet[1] == Opcode.SIGN else reply
+
+        hal.answer = disturbed
+        assert verify_digest(module.public_key, DIGEST, module.sign(DIGEST))
+        assert module.ready
+        known = module.quota
+        assert module.remaining == 3
+        assert module.read_quota() == known
 
 
 def test_power_cuts_never_give_a_signature_more(root: RootFolder) -> None:
