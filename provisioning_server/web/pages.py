@@ -21,6 +21,7 @@ from starlette.responses import (
     StreamingResponse,
 )
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from atcaprov.errors import UsageError
 from provisioning_server.passwords.desk import Outcome, PasswordDesk
@@ -106,15 +107,11 @@ class Pages:
         if request.method == "HEAD" or self._streams >= STREAMS_MAX:
             raise HTTPException(503, "Too many pages are open.")
 
-        async def stream() -> AsyncIterator[str]:
-            self._streams += 1
-            try:
-                async for event in self._parts.live.events(lambda: self._parts.logins.open(session)):
-                    yield event
-            finally:
-                self._streams -= 1
+        events = self._parts.live.events(lambda: self._parts.logins.open(session))
+        return _CountedStream(events, self._count_stream)
 
-        return StreamingResponse(stream(), media_type="text/event-stream")
+    def _count_stream(self, change: int) -> None:
+        self._streams += change
 
     async def _password(self, request: Request) -> Response:
         _, fields = await self._own_form(request)
@@ -184,6 +181,22 @@ class Pages:
 
     def _page(self, template: str, status: int = 200, **values: object) -> Response:
         return HTMLResponse(self._templates.get_template(template).render(values), status)
+
+
+class _CountedStream(StreamingResponse):
+    """Events, counted from the decision to send them: many requests can come before the first one's first event."""
+
+    def __init__(self, events: AsyncIterator[str], count: Callable[[int], None]) -> None:
+        super().__init__(events, media_type="text/event-stream")
+        self._count = count
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send them (ASGI)."""
+        self._count(1)
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._count(-1)
 
 
 async def _fields(request: Request) -> dict[str, str]:
