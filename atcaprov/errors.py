@@ -7,7 +7,8 @@ reads. Codes never change meaning; docs/reference/errors.md lists them all.
 from __future__ import annotations
 
 import enum
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import ClassVar, Final
 
 
 class Board(enum.StrEnum):
@@ -96,6 +97,10 @@ class Code(enum.StrEnum):
     SERVER_STOPPING = "server-stopping"
 
 
+_USUAL_ADVICE: Final[Mapping[str, str]] = {Code.FILE_UNREADABLE: "Check its name, its folder and who may read it."}
+"""For errors that come with none of their own."""
+
+
 class AtcaProvError(Exception):
     """Base of all errors; also the one for what should never happen.
 
@@ -111,8 +116,8 @@ class AtcaProvError(Exception):
     ) -> None:
         super().__init__(what)
         self.what = what
-        self.advice = advice
         self.code: str = str(code) if code is not None else str(self.default_code)
+        self.advice = advice or _USUAL_ADVICE.get(self.code, "")
         self.board = board if board is not None else self.default_board
 
     def __str__(self) -> str:

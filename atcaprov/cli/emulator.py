@@ -145,7 +145,8 @@ def _read_plan(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"The fault plan {path} cannot be read: {error}.", code=Code.FILE_UNREADABLE) from error
+        reason = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8"
+        raise UsageError(f"The fault plan {path} cannot be read: {reason}.", code=Code.FILE_UNREADABLE) from error
 
 
 async def _serve(buses: Buses, ways: Ways) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -14,7 +16,7 @@ from atcaprov.certs.keys import key_id
 from atcaprov.certs.unsigned import sign_request
 from atcaprov.chip.memory_map import SLOT_COUNT
 from atcaprov.device.device import Device
-from atcaprov.errors import Code, UsageError
+from atcaprov.errors import Code, DeviceError, UsageError
 
 _FILE: Final = click.Path(dir_okay=False, path_type=Path)
 
@@ -36,10 +38,19 @@ def group(url: str, slot: int | None, path: Path | None, out: Path) -> None:
     number = slot if slot is not None else description.slots.private_key
     assert number is not None
     _refuse_existing(out)
-    with Device.open(url) as device:
+    with Device.open(url) as device, _advising(number):
         der = device_request(device, number, description)
     _write(out, x509.load_der_x509_csr(der).public_bytes(Encoding.PEM))
     click.echo(f"Request written to {out}.")
+
+
+@contextmanager
+def _advising(slot: int) -> Iterator[None]:
+    try:
+        yield
+    except DeviceError as error:
+        error.advice = error.advice or f"Provision the chip first, or name with --slot another slot than {slot}."
+        raise
 
 
 def device_request(device: Device, slot: int, description: CertificateDescription) -> bytes:

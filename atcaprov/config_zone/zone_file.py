@@ -52,11 +52,7 @@ def _read_text(path: Path) -> str:
             content = file.read(_MAX_SIZE + 1)
     except OSError as error:
         reason = error.strerror or str(error)
-        raise UsageError(
-            f"{path} cannot be read: {reason}.",
-            advice="Check its name, its folder and who may read it.",
-            code=Code.FILE_UNREADABLE,
-        ) from error
+        raise UsageError(f"{path} cannot be read: {reason}.", code=Code.FILE_UNREADABLE) from error
     if len(content) > _MAX_SIZE:
         raise UsageError(f"{path} is too large for a configuration zone.", code=Code.CONFIG_ZONE_INVALID)
     try:

@@ -31,11 +31,7 @@ def read_bytes(path: Path, most: int = MAX_FILE) -> bytes:
         with path.open("rb") as file:
             data = file.read(most + 1)
     except OSError as error:
-        raise UsageError(
-            f"{path} cannot be read: {error.strerror}.",
-            advice="Check its name, its folder and who may read it.",
-            code=Code.FILE_UNREADABLE,
-        ) from error
+        raise UsageError(f"{path} cannot be read: {error.strerror}.", code=Code.FILE_UNREADABLE) from error
     if len(data) > most:
         raise UsageError(f"{path} is longer than {most} bytes.", code=Code.FILE_INVALID)
     return data

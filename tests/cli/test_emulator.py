@@ -116,7 +116,10 @@ def test_a_plan_of_faults_strikes(tmp_path: Path) -> None:
         ([], "No way in is named"),
         (["--bridge", "0", "--clock", "fast"], "'fast' is no clock"),
         (["--bridge", "0", "--image", "atecc999"], "There is no chip image 'atecc999'"),
-        (["--bridge", "0", "--faults", "missing.toml"], r"missing\.toml cannot be read"),
+        (
+            ["--bridge", "0", "--faults", "missing.toml"],
+            r"missing\.toml cannot be read: No such file or directory\.\nCheck its name",
+        ),
         (["--bridge", "65536"], "65536"),
         (["--bridge", "0", "--chips", "113"], "113"),
         (["--bridge", "0", "--bind", "192.0.2.1"], "bridge port 192.0.2.1:0 can't be opened"),
