@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -67,7 +68,7 @@ class Settings:
             )
         for url in self.modules:
             require_device_url(url)
-        if self.module_folder is not None and not self.module_folder.is_dir():
+        if self.module_folder is not None and not os.path.isdir(self.module_folder):  # noqa: PTH112 - raises nothing
             raise UsageError(f"{self.module_folder} is no folder of modules.", advice="Check --module-folder.")
         if not self.plain_network and not is_loopback(self.bind):
             raise UsageError(

@@ -69,10 +69,12 @@ class GivenPasswords:
         return (*self.lines, *password_lines(self._credential(LINES), f"The credential {LINES}"))
 
     def _credential(self, name: str) -> bytes:
-        if self.folder is None or not (self.folder / name).is_file():
+        if self.folder is None:
             return b""
         path = self.folder / name
         try:
+            if not path.is_file():
+                return b""
             with path.open("rb") as file:
                 return _not_too_long(file.read(PASSWORDS_MAX + 1), str(path))
         except OSError as error:

@@ -12,7 +12,7 @@ from typing import Self
 from provisioning_server.signer_documents import SignerDocuments
 from signer_module.hsm.key import HsmKey
 from signer_module.on_files.hsm_place import PLACE_FILE, KeyPlace
-from signer_module.on_files.signer_folder import KEY_FILE, SignerFolder
+from signer_module.on_files.signer_folder import SignerFolder, is_in_hsm
 
 
 class HsmSigner:
@@ -34,7 +34,7 @@ class HsmSigner:
     @staticmethod
     def is_at(path: Path) -> bool:
         """Whether a signer folder says that its key is in an HSM."""
-        return (path / PLACE_FILE).exists() and not (path / KEY_FILE).exists()
+        return is_in_hsm(path)
 
     @classmethod
     def load(cls, path: Path) -> Self:

@@ -31,7 +31,7 @@ class NamedModules:
 
     def present(self) -> list[str]:
         """Return the URLs whose file exists, and those that name no file."""
-        return [url for url in self._urls if (file := _file_of(url)) is None or file.exists()]
+        return [url for url in self._urls if (file := _file_of(url)) is None or _may_be_there(file)]
 
 
 class ModuleFolder:
@@ -65,6 +65,14 @@ class NamedHsms:
     def present(self) -> list[str]:
         """Return a URL of the server's own for each."""
         return [f"{HSM_SCHEME}:{folder}" for folder in self._folders]
+
+
+def _may_be_there(file: Path) -> bool:
+    """Whether it is there, or the system does not let us see: then opening it says why, and no other is missed."""
+    try:
+        return file.exists()
+    except OSError:
+        return True
 
 
 def _file_of(url: str) -> Path | None:

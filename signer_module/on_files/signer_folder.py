@@ -116,8 +116,11 @@ class SignerFolder:
 
 
 def is_in_hsm(path: Path) -> bool:
-    """Tell whether a signer folder says that its key is in an HSM."""
-    return (path / PLACE_FILE).is_file() and not (path / KEY_FILE).exists()
+    """Tell whether a signer folder says that its key is in an HSM; raises nothing: loading it says what is wrong."""
+    try:
+        return (path / PLACE_FILE).is_file() and not (path / KEY_FILE).exists()
+    except OSError:
+        return False
 
 
 def split_name(name: str) -> tuple[str, bytes]:

@@ -71,6 +71,8 @@ def test_help_names_every_option() -> None:
         (["--signer", "{signer}", "--password-fd", "99999999999"], 2, "--password-fd"),
         (["--module", "nonsense:x"], 2, "not a device URL"),
         (["--module-folder", "nowhere"], 2, "--module-folder"),
+        (["--module-folder", "x" * 300], 2, "--module-folder"),
+        (["--signer", "x" * 300], 2, "can"),
         (["--signer", "{signer}", "--bind", "0.0.0.0"], 2, "--plain-network"),
         (["--signer", "{signer}", "--bind", "::"], 2, "--plain-network"),
         (["--signer", "{signer}", "--signer", "{signer}"], 2, "is here already"),

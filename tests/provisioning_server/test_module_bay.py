@@ -463,6 +463,11 @@ def test_a_password_typed_meanwhile_ends_the_tries_of_the_given_one() -> None:
     run(work, b"given")
 
 
+def test_a_named_module_that_the_system_does_not_show_hides_no_other() -> None:
+    urls = [f"emulator:{'x' * 300}", "i2c://1/0x60"]  # longer than a name can be
+    assert NamedModules(urls).present() == urls
+
+
 def test_sources_tell_what_is_there(tmp_path: Path) -> None:
     chip = tmp_path / "chip.json"
     named = NamedModules([f"emulator:{chip}", "i2c://1/0x60", "kit-hid:///dev/no-such-node", "i2c://1/0x60"])

@@ -258,6 +258,13 @@ def test_a_signer_that_fails_in_any_way_does_not_end_the_prompt() -> None:
     assert roster.waiting() == []
 
 
+def test_a_credential_that_the_system_does_not_show_is_an_error() -> None:
+    passwords = GivenPasswords(folder=Path("x" * 300))  # longer than a name can be
+    with pytest.raises(UsageError, match="can't be read") as caught:
+        passwords.named(bytes(9), "")
+    assert caught.value.code == Code.FILE_UNREADABLE
+
+
 def test_a_credential_comes_before_lines_that_name_its_signer(tmp_path: Path) -> None:
     serial = bytes.fromhex("01231E6CD82CA571EE")
     (tmp_path / "signer-01231E6CD82CA571EE").write_bytes(b"own=1\nmore\n")
