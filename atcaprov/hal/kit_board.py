@@ -50,7 +50,8 @@ class KitBoard:
                 else:
                     # It may answer an earlier greeting, or the last request of a program that was killed.
                     self._dialogue.in_step = False
-                    self._come_into_step()
+                    with suppress(TransportError):  # the next request tries once more, and tells
+                        self._come_into_step()
                     return name
         raise silent(self.url, GREETINGS * self._limits.greeting)
 
@@ -129,12 +130,13 @@ class KitBoard:
                 self._port.close()
 
     def _come_into_step(self) -> None:
-        """Get into step where no chip may be, and let the one that was woken for it sleep; silence shows up later."""
-        with suppress(TransportError):
+        """Get into step where no chip may be, and let the one that was woken for it sleep."""
+        try:
             self._dialogue.select(host.DEFAULT_ADDRESS)
-        if self._dialogue.in_step:
-            with suppress(TransportError, ProtocolError):
-                self._control(host.SLEEP, host.check_done)
+        except TransportError:
+            if not self._dialogue.in_step:
+                raise
+        self._try(host.SLEEP, host.check_done)
 
     def _select(self, address: int, *, anew: bool = False) -> None:
         self._dialogue.select(address, anew=anew and address != self._only_address)

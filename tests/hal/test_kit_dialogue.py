@@ -13,6 +13,7 @@ from atcaprov.errors import AtcaProvError, ProtocolError, TransportError
 from atcaprov.hal.kit import KitHal, open_kit
 from atcaprov.hal.kit_board import KitBoard
 from atcaprov.hal.line_port import Limits, silent
+from atcaprov.kit import host
 from atcaprov.kit.interpreter import Interpreter
 from atcaprov.kit.profiles import AT90USB, PARSER3, PROFILES, Profile
 from tests.hal.direct_port import (
@@ -161,3 +162,15 @@ def test_a_table_that_is_told_slowly_has_an_end(said: bytes, monkeypatch: pytest
     with pytest.raises(TransportError):
         board.scan()
     assert clock[0] <= Limits().scan
+
+
+@pytest.mark.parametrize("fate", ["lost", "noise"])
+def test_no_table_is_read_out_of_step(fate: str) -> None:
+    port = LossyPort(Interpreter(EmulatedBus(), PARSER3), ["lost", "pass", *[fate] * 8])
+    board = KitBoard(port, NO_TIME)
+    board.greet()
+    with pytest.raises(TransportError):
+        board.scan()
+    assert host.device(0) not in port.asked
+    port.plan = []
+    assert len(board.scan()) == 1
