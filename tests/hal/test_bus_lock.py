@@ -12,6 +12,7 @@ import pytest
 from atcaprov.errors import Code, TransportError
 from atcaprov.hal.bus_lock import BusLock
 
+OPEN_FILES = Path("/proc/self/fd")
 HOLD = """
 import sys
 from pathlib import Path
@@ -51,6 +52,26 @@ def test_two_holders_in_one_process_exclude_each_other(tmp_path: Path) -> None:
     first.release()
 
 
+def test_a_lock_that_was_given_back_excludes_again_when_it_is_taken_again(tmp_path: Path) -> None:
+    first, second = (BusLock("i2c-1", tmp_path) for _ in range(2))
+    for _ in range(2):
+        with first.held(0), pytest.raises(TransportError):
+            second.acquire()
+
+
+@pytest.mark.skipif(not OPEN_FILES.is_dir(), reason="this system does not tell which files are open")
+def test_a_lock_that_was_given_back_keeps_no_file_open(tmp_path: Path) -> None:
+    lock = BusLock("bus", tmp_path)
+    with lock.held(1):
+        assert _open_files(tmp_path) == {"atcaprov-bus.lock"}
+    assert _open_files(tmp_path) == set()
+
+
+def _open_files(folder: Path) -> set[str]:
+    found = {Path(os.path.realpath(each)) for each in OPEN_FILES.iterdir()}
+    return {path.name for path in found if path.parent == folder.resolve()}
+
+
 def test_buses_of_other_names_do_not_meet(tmp_path: Path) -> None:
     with BusLock("/dev/hidraw1", tmp_path).held(0), BusLock("/dev/hidraw2", tmp_path).held(0):
         assert len(list(tmp_path.iterdir())) == 2
@@ -76,6 +97,17 @@ def test_a_lock_file_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
 def test_a_folder_that_is_missing_is_made(tmp_path: Path) -> None:
     with BusLock("bus", tmp_path / "a" / "b").held(0):
         assert (tmp_path / "a" / "b" / "atcaprov-bus.lock").exists()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="this system has no such modes")
+def test_every_user_may_lock_whoever_made_the_file(tmp_path: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        with BusLock("bus", tmp_path).held(1):
+            modes = {path.name: path.stat().st_mode & 0o7777 for path in tmp_path.iterdir()}
+    finally:
+        os.umask(before)
+    assert modes == {"atcaprov-bus.lock": 0o666, "atcaprov-bus.next": 0o666}
 
 
 FORK = """
