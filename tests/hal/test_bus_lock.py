@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import subprocess
 import sys
@@ -92,6 +93,21 @@ def test_a_lock_file_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "atcaprov-bus.lock").symlink_to(tmp_path / "target")
     with pytest.raises(TransportError, match="can't be opened"):
         BusLock("bus", tmp_path).acquire()
+
+
+def test_a_system_that_can_not_lock_is_not_taken_for_another_program(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fcntl = pytest.importorskip("fcntl")
+
+    def flock(_: int, operation: int) -> None:
+        if operation & fcntl.LOCK_EX:
+            raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with pytest.raises(TransportError, match="can't be locked: No locks available") as refused:
+        BusLock("bus", tmp_path).acquire()
+    assert refused.value.code != Code.DEVICE_BUSY
 
 
 def test_a_folder_that_is_missing_is_made(tmp_path: Path) -> None:

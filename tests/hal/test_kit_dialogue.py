@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import ClassVar
 
 import pytest
 from hypothesis import given
@@ -12,6 +13,7 @@ from atcaprov.emulator.chip import Power
 from atcaprov.errors import AtcaProvError, ProtocolError, TransportError
 from atcaprov.hal.kit import KitHal, open_kit
 from atcaprov.hal.kit_board import KitBoard
+from atcaprov.hal.kit_dialogue import KitDialogue
 from atcaprov.hal.line_port import Limits, silent
 from atcaprov.kit import host
 from atcaprov.kit.interpreter import Interpreter
@@ -63,6 +65,64 @@ def test_a_silent_board_holds_up_no_close() -> None:
     port.waited = 0.0
     hal.close()
     assert 0 < port.waited <= Limits().sleep
+
+
+def test_a_sleep_in_little_time_leaves_its_time_to_the_next_command() -> None:
+    class Noting(DirectPort):
+        waits: ClassVar[list[float]] = []
+
+        def receive(self, seconds: float) -> bytes:
+            self.waits.append(seconds)
+            return super().receive(seconds)
+
+    port = Noting(Interpreter(EmulatedBus(), PARSER3))
+    board = KitBoard(port, Limits(sleep=60.0, talk=90.0))
+    board.wake(0xC0)
+    board.sleep(0xC0)
+    board.wake(0xC0)
+    board.talk(0xC0, INFO)
+    assert port.waits[-1] == 90.0
+
+
+def test_a_request_that_was_cut_is_ended_before_the_next_one() -> None:
+    class Cutting(DirectPort):
+        cut = False
+
+        def send(self, message: bytes) -> None:
+            if self.cut:
+                super().send(message[:3])
+                raise silent(self.url, 0)
+            super().send(message)
+
+    port = Cutting(Interpreter(EmulatedBus(), PARSER3))
+    dialogue = KitDialogue(port, NO_TIME)
+    dialogue.select(0xC0)
+    port.cut = True
+    with pytest.raises(TransportError):
+        dialogue.ask(host.WAKE, 0, host.check_awake)
+    port.cut = False
+    for ending in ([b"\n"], []):
+        port.asked.clear()
+        dialogue.select(0xC0)
+        assert port.asked == [*ending, host.WAKE, host.select(0xC0)]
+        dialogue.select(0xC0)
+        assert port.asked[2 + len(ending) :] == []
+        dialogue.in_step = False
+
+
+def test_a_board_that_never_ends_its_babble_is_given_up() -> None:
+    class Endless(DirectPort):
+        count = 0
+
+        def receive(self, seconds: float) -> bytes:
+            self.count += 1
+            assert self.count < 1000, "it would have listened for ever"
+            return b"babble"
+
+    dialogue = KitDialogue(Endless(Interpreter(EmulatedBus(), PARSER3)), NO_TIME)
+    dialogue.in_step = False
+    with pytest.raises(TransportError, match="without order"):
+        dialogue.select(0xC0)
 
 
 FATES = st.lists(st.sampled_from(["pass", "pass", "lost", "late", "doubled", "noise"]), max_size=14)
