@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atcaprov.emulator.chip import Power
-from atcaprov.errors import AtcaProvError, ProtocolError, TransportError
+from atcaprov.emulator.chip import Chip, Power
+from atcaprov.errors import AtcaProvError, DeviceError, ProtocolError, TransportError
 from atcaprov.hal.kit import KitHal, open_kit
 from atcaprov.hal.kit_board import KitBoard
 from atcaprov.hal.kit_dialogue import KitDialogue
@@ -108,6 +108,20 @@ def test_a_request_that_was_cut_is_ended_before_the_next_one() -> None:
         dialogue.select(0xC0)
         assert port.asked[2 + len(ending) :] == []
         dialogue.in_step = False
+
+
+def test_a_late_error_does_not_pass_for_the_answer_to_a_choice() -> None:
+    gone = Chip()
+    gone.power_off()
+    port = LaggingPort(Interpreter(EmulatedBus({0xC0: gone}), PARSER3))
+    dialogue = KitDialogue(port, NO_TIME)
+    with pytest.raises((TransportError, DeviceError)):
+        dialogue.ask(host.WAKE, 0, host.check_awake)
+    port.send(host.WAKE)
+    dialogue.in_step = False
+    dialogue.select(0xC0)
+    assert dialogue.in_step
+    assert port.lines == []
 
 
 def test_a_board_that_never_ends_its_babble_is_given_up() -> None:
