@@ -79,16 +79,39 @@ def test_requests_of_a_command_are_few() -> None:
     assert port.asked == [b"e:physical:select(C0)\n", b"e:a(1)\n", *command * 2]
 
 
-def test_among_several_chips_each_wake_chooses_its_own() -> None:
+@pytest.mark.parametrize("address", [0xC0, 0x6A])
+def test_among_several_chips_each_wake_chooses_its_own(address: int) -> None:
     port = DirectPort(Interpreter(EmulatedBus(chips_at(0xC0, 0x6A)), PARSER3))
     board = KitBoard(port)
     board.scan()
-    board.wake(0x6A)
+    board.wake(address)
     port.asked.clear()
-    board.talk(0x6A, INFO)
-    board.idle(0x6A)
-    board.wake(0x6A)
+    board.talk(address, INFO)
+    board.idle(address)
+    board.wake(address)
     assert [request[:4] for request in port.asked] == [b"e:t(", b"e:i(", b"e:ph", b"e:w("]
+
+
+def test_the_chip_that_idles_is_the_one_that_is_named() -> None:
+    chips = chips_at(0xC0, 0x6A)
+    board = KitBoard(DirectPort(Interpreter(EmulatedBus(chips), PARSER3)))
+    for address in chips:
+        board.wake(address)
+    board.idle(0xC0)
+    assert [chip.power for chip in chips.values()] == [Power.IDLE, Power.AWAKE]
+
+
+def test_a_wake_whose_answer_is_lost_is_followed_by_no_other_request() -> None:
+    port = LossyPort(Interpreter(EmulatedBus(), PARSER3), [])
+    board = KitBoard(port, NO_TIME)
+    board.scan()
+    board.wake(0xC0)
+    board.sleep(0xC0)
+    port.asked.clear()
+    port.plan = ["lost"]
+    with pytest.raises(TransportError):
+        board.wake(0xC0)
+    assert port.asked == [b"e:w()\n"]
 
 
 def test_of_other_parts_a_board_says_nothing_but_they_count() -> None:
