@@ -32,6 +32,7 @@ COMMANDS = [
     ("signer", "request"),
     ("signer", "import"),
     ("export",),
+    ("info",),
     ("verify",),
     ("backup-public",),
     ("password", "set"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import json
+import re
 import shutil
 import stat
 import subprocess
@@ -25,6 +26,7 @@ from signer_module import cli
 from signer_module.on_chip.module import ModuleSigner
 from signer_module.on_files import files
 from signer_module.on_files.signer_folder import SignerFolder
+from tests.signer_module.test_documentation import PAGE
 from tests.support import atcacert
 from tests.support.programs import require_program
 from tests.support.scripted_hal import ScriptedHal
@@ -134,6 +136,21 @@ def test_root_signer_and_device(here: Path, capsys: pytest.CaptureFixture[str]) 
         definition = atcacert.Definition.in_dll(library, f"g_cert_def_{name}")
         assert atcacert.read_certificate(wheel, definition, key) == expected
     wheel.close()
+
+
+def test_every_key_of_info_is_explained(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    make_root()
+    assert make_signer("--signer-id", "0034", "--quota", 100, "--password-file", "password") == 0
+    assert run("root", "create", "--out", "files", "--no-password") == 0
+    assert run("signer", "create", "--root", "files", "--out", "signer", "--no-password") == 0
+    section = PAGE.split("\n### info\n")[1].split("\n### ")[0]
+    explained = set(re.findall(r"`([^`]+)`", section))
+    for arguments in (("--device", SIGNER), ("--device", ROOT), ("root",), ("signer",)):
+        capsys.readouterr()
+        assert run("info", *arguments, "--json") == 0
+        facts = json.loads(capsys.readouterr().out)
+        inner = {key for value in facts.values() if isinstance(value, dict) for key in value}
+        assert {*facts, *inner} - explained == set()
 
 
 def test_what_info_verify_and_backup_say(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
