@@ -26,7 +26,8 @@ class StateFile:
     """Keeps one chip's memory at `path`. It is the chip's `Keeper`."""
 
     def __init__(self, path: Path) -> None:
-        self.path = Path(os.path.realpath(path)) if path.is_symlink() else path  # a link would be replaced by a file
+        # A link would be replaced by a file. Unlike that of a Path, this way of asking raises nothing.
+        self.path = Path(os.path.realpath(path)) if os.path.islink(path) else path  # noqa: PTH114
         self._kept: tuple[bytes, bytes, bytes] | None = None
         self._file: os.stat_result | None = None
 

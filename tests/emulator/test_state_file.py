@@ -185,3 +185,8 @@ def test_a_file_that_cannot_be_written_is_said_plainly_and_stays_whole(path: Pat
 
 def test_the_start_of_a_chip_is_its_own() -> None:
     assert Chip().memory.serial != Chip().memory.serial
+
+
+def test_a_file_that_the_system_does_not_show_is_a_typed_error() -> None:
+    with pytest.raises(UsageError, match="cannot be read"):
+        open_hal(f"emulator:{'x' * 300}")  # longer than a name can be
