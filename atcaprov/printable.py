@@ -1,4 +1,4 @@
-"""Text from chips, certificates and the network, as it may reach a terminal or a log."""
+"""Text as it may reach a terminal or a log: nothing from outside commands it, and sentences fit its width."""
 
 from __future__ import annotations
 

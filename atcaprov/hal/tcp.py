@@ -239,8 +239,9 @@ def _connect(host: str, port: int, url: str) -> socket.socket:
     try:
         connection = socket.create_connection((host, port), _CONNECT_SECONDS)
     except (OSError, UnicodeError) as error:
+        reason = (error.strerror if isinstance(error, OSError) else None) or error  # a time limit has no strerror
         raise TransportError(
-            f"Nobody listens at {url}: {error}.",
+            f"Nobody listens at {url}: {reason}.",
             advice="Check that the server runs and that the port is right.",
             code=Code.DEVICE_NOT_FOUND,
         ) from error

@@ -185,3 +185,10 @@ def test_a_device_url_of_another_form_is_refused_before_anything_is_asked(factor
 def test_a_password_is_never_an_argument() -> None:
     for name in ("provisioning-client", "provisioning-server", "signer-module"):
         assert "--password " not in run(name, "--help").stdout
+
+
+def test_a_chip_behind_a_port_where_nobody_listens(factory: Factory) -> None:
+    url = f"tcp://127.0.0.1:{_closed_port()}"
+    done = factory.client("--auto", "--device", "emulator:", "--device", url)
+    assert f"    Nobody listens at {url}: Connection refused. Check that the server runs" in done.stdout
+    assert done.returncode == 1
