@@ -345,10 +345,44 @@ def test_a_password_that_opened_one_signer_is_not_tried_on_a_module() -> None:
     assert module.tried == []
 
 
-def test_the_password_of_a_named_module_leaves_another_to_the_only_one_that_is_left() -> None:
+@pytest.mark.parametrize("turn", [1, -1], ids=["named first", "named last"])
+def test_the_password_of_a_named_module_leaves_another_to_the_only_one_that_is_left(turn: int) -> None:
     first, second = CountingModule(b"one"), CountingModule(b"two")
-    unlock_all([first, second], given(first.serial.hex().encode() + b"=one", b"two"), RememberingLog())
+    unlock_all([first, second][::turn], given(first.serial.hex().encode() + b"=one", b"two"), RememberingLog())
     assert (first.tried, second.tried) == ([b"one"], [b"two"])
+
+
+def test_a_signer_on_files_that_waits_leaves_a_password_to_the_only_module() -> None:
+    module, file = CountingModule(b"one"), MemorySigner(password=b"two")
+    unlock_all([module, file], given(b"one"), RememberingLog())
+    assert module.tried == [b"one"]
+
+
+def test_a_password_that_was_wrong_at_one_module_is_not_guessed_with_at_the_next() -> None:
+    first, second, tries = CountingModule(b"one"), CountingModule(b"two"), given(b"two")
+    unlock_all([first], tries, RememberingLog())
+    unlock_all([second], tries, RememberingLog())
+    assert (first.tried, second.tried) == ([b"two"], [])
+
+
+@pytest.mark.parametrize(
+    ("lines", "undecided", "for_others"),
+    [
+        ((), False, False),
+        ((b"%s=one",), False, False),
+        ((b"other=one",), False, True),
+        ((b"%s=one", b"other=two"), False, False),
+        ((b"one",), True, False),
+        ((b"other=one", b"=two"), True, False),
+        ((b"%s=one", b"=two"), False, False),
+    ],
+)
+def test_why_a_signer_waits_follows_from_what_names_it(
+    lines: tuple[bytes, ...], undecided: bool, for_others: bool
+) -> None:
+    module = CountingModule(b"right")
+    tries = given(*(line.replace(b"%s", module.serial.hex().encode()) for line in lines))
+    assert (tries.undecided(module), tries.for_others(module)) == (undecided, for_others)
 
 
 def test_a_right_password_is_used_again_after_a_replug_until_it_is_refused_once() -> None:
