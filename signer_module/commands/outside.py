@@ -23,11 +23,11 @@ from signer_module.commands.password_options import PasswordSource, password_opt
 from signer_module.export import export_signer
 from signer_module.hsm.signer import import_to_folder, request_from_hsm
 from signer_module.on_chip.making.runs import import_signer_certificate, plan
-from signer_module.on_chip.making.signer import request_certificate
+from signer_module.on_chip.making.signer import rehearse_import, request_certificate
 from signer_module.on_files import files
 from signer_module.on_files.create import SignerDescriptions
 from signer_module.on_files.hsm_place import KeyPlace
-from signer_module.outside.chain import OutsideChain
+from signer_module.outside.chain import OutsideChain, authorities_of, require_all_usages
 
 _BY_IMPORT: Final = "later, by 'signer import', "
 _UNTIL_THEN: Final = "Until then keep the chip locked away: whoever has it can sign with its key, whatever its quota."
@@ -38,7 +38,9 @@ _UNTIL_THEN: Final = "Until then keep the chip locked away: whoever has it can s
 @hsm_options
 @click.option("--out", type=FILE, required=True, help="File for the request (PKCS#10, PEM).")
 @click.option("--signer-id", metavar="HHHH", required=True, help="Four hexadecimal digits, agreed with the CA.")
+@inputs.chain_option("Certificates of the CA, up to its root, checked before the chip is changed. May be repeated.")
 @click.option("--signer-description", type=FILE, help="TOML description of the signer's certificate.")
+@click.option("--device-description", type=FILE, help="TOML description of its devices' certificates, for --chain.")
 @click.option("--new-key", is_flag=True, help="Replace the key of an earlier request, whose certificate is lost then.")
 @order_options
 @password_options(new=True, whose="the module's")
@@ -47,17 +49,24 @@ def signer_request(
     hsm: KeyPlace | None,
     out: Path,
     signer_id: str,
+    chain_paths: tuple[Path, ...],
     new_key: bool,
     signer_description: Path | None,
+    device_description: Path | None,
     order_options: OrderOptions,
     source: PasswordSource,
 ) -> None:
     """Begin a signer for an outside CA. Its key is made in a chip or an HSM, and a request that the CA certifies."""
     chosen = inputs.parse_signer_id(signer_id)
     assert chosen is not None
-    description = inputs.description("signer", signer_description)
+    if device_description is not None and not chain_paths:
+        raise UsageError("--device-description is for what --chain checks.", advice="Add the CA's certificates.")
+    descriptions = inputs.descriptions(signer_description, device_description)
+    description = descriptions.signer
     earlier = _earlier_key(out)
     _require_one_place(device, hsm, source)
+    if chain_paths:
+        _check_authorities(chain_paths, descriptions, on_chip=hsm is None)
     if hsm is not None:
         order_options.refuse()
         if new_key:
@@ -80,6 +89,15 @@ def signer_request(
     counted = request.signatures
     if counted not in (None, 1):
         click.echo(f"It has counted {counted} signatures: add --signatures {counted} there.", err=True)
+
+
+def _check_authorities(paths: tuple[Path, ...], descriptions: SignerDescriptions, *, on_chip: bool) -> None:
+    """Refuse a CA under which no signer can stand: better now than when a chip was begun for it."""
+    given = [der for path in paths for der in files.read_certificates(path)]
+    authorities = authorities_of(given, inputs.now())
+    require_all_usages(authorities, descriptions.device)
+    if on_chip:
+        rehearse_import(descriptions, authorities[0], inputs.now())
 
 
 def _write_request(out: Path, der: bytes) -> None:

@@ -48,7 +48,8 @@ class OutsideChain:
         Raises CertificateError: chain-incomplete when one is missing, chain-surplus when one does not belong to it,
         chain-invalid for everything else.
         """
-        path = _path([_load(der) for der in dict.fromkeys(certificates)])
+        loaded = [_load(der) for der in dict.fromkeys(certificates)]
+        path = _path(loaded, _lowest(loaded))
         for number, certificate in enumerate(path):
             _check_valid(certificate, at)
             if number:
@@ -61,8 +62,31 @@ class OutsideChain:
 
     def require_usages(self, device: CertificateDescription) -> None:
         """Raise CertificateError (chain-invalid) when a CA's extended key usage rules out that of the devices."""
-        for der in self.authorities:
-            require_usages(x509.load_der_x509_certificate(der), device)
+        require_all_usages(self.authorities, device)
+
+
+def authorities_of(certificates: Iterable[bytes], at: datetime) -> tuple[bytes, ...]:
+    """Return the certificates of a CA (DER, in any order) from the one that will issue a signer to the root.
+
+    They are checked as in a whole chain, before there is a certificate of the signer. Raises as `OutsideChain.of`.
+    """
+    loaded = [_load(der) for der in dict.fromkeys(certificates)]
+    roots = all(certificate.issuer == certificate.subject for certificate in loaded)
+    path = _path(loaded, loaded[0] if loaded and roots else _lowest(loaded))
+    for number, certificate in enumerate(path):
+        _check_valid(certificate, at)
+        if number:
+            _check_key_ids(path[number - 1], certificate)
+        _check_authority(certificate, below=number + 1)
+    found = tuple(certificate.public_bytes(Encoding.DER) for certificate in path)
+    _check_issuer(path[0], found[0])
+    return found
+
+
+def require_all_usages(authorities: Iterable[bytes], device: CertificateDescription) -> None:
+    """Raise CertificateError (chain-invalid) when the extended key usage of a CA (DER) rules out that of devices."""
+    for der in authorities:
+        require_usages(x509.load_der_x509_certificate(der), device)
 
 
 def _load(der: bytes) -> x509.Certificate:
@@ -74,9 +98,9 @@ def _load(der: bytes) -> x509.Certificate:
     return certificate
 
 
-def _path(certificates: Sequence[x509.Certificate]) -> list[x509.Certificate]:
-    """Return them from the signer to the root; every one must have its place."""
-    path = [_signer(certificates)]
+def _path(certificates: Sequence[x509.Certificate], lowest: x509.Certificate) -> list[x509.Certificate]:
+    """Return them from the lowest to the root; every one must have its place."""
+    path = [lowest]
     left = [certificate for certificate in certificates if certificate is not path[0]]
     while path[-1].issuer != path[-1].subject:
         issuer = _issuer(path[-1], left)
@@ -89,7 +113,7 @@ def _path(certificates: Sequence[x509.Certificate]) -> list[x509.Certificate]:
     return path
 
 
-def _signer(certificates: Sequence[x509.Certificate]) -> x509.Certificate:
+def _lowest(certificates: Sequence[x509.Certificate]) -> x509.Certificate:
     """Return the one that is no root and issued none of the others."""
     issued = [certificate for certificate in certificates if certificate.issuer != certificate.subject]
     issuers = {certificate.issuer for certificate in issued}

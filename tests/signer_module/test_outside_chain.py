@@ -125,6 +125,45 @@ def test_a_chain_too_long_for_the_module_leaves_the_chip_alone(
     assert run(*IMPORT, *chain, house.pem("issuing")) == 0
 
 
+def refused_before_the_chip(*options: object) -> int:
+    code = run(*REQUEST, *options)
+    assert not Path("signer.chip").exists()
+    assert not Path("signer.csr").exists()
+    return code
+
+
+def test_a_ca_whose_certificates_are_given_with_the_request_is_checked_before_the_chip_is_changed(
+    house: OutsideCas, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root, issuing = house.add("root", "rsa2048"), house.add("issuing", "p256", "root")
+    largest = house.add("largest", "rsa4096")
+    large = house.add(string.ascii_letters, "p256", "largest")
+    other, p384 = house.add("other", "p256"), house.add("p384", "p384", "root")
+    usual = ("keyUsage = critical, keyCertSign", "subjectKeyIdentifier = hash")
+    ends = house.add("ends", "p256", "root", extensions=("basicConstraints = critical, CA:true, pathlen:0", *usual))
+    web = ("basicConstraints = critical, CA:true", "extendedKeyUsage = serverAuth", *usual)
+    for given, code, why in (
+        ((large, largest), 2, f"{DESCRIPTION_SIZE} bytes"),
+        ((issuing,), 7, "is missing"),
+        ((issuing, root, other), 7, "not part of the signer's chain"),
+        ((p384, root), 7, "P-256"),
+        ((ends, root), 7, "may stand 0 CAs"),
+        ((house.add("web", "p256", "root", extensions=web), root), 7, "extended key usage"),
+    ):
+        assert refused_before_the_chip(*(option for path in given for option in ("--chain", path))) == code
+        assert why in capsys.readouterr().err
+    assert refused_before_the_chip("--device-description", "device.toml") == 2
+    assert run(*REQUEST, "--chain", root, "--chain", issuing) == 0
+    house.certify("issuing", Path("signer.csr"), Path("signer.pem"))
+    assert run(*IMPORT, "--chain", root, "--chain", issuing) == 0
+
+
+def test_a_root_may_be_the_one_that_issues(house: OutsideCas) -> None:
+    root = house.add("root", "p256")
+    assert refused_before_the_chip("--chain", root, "--chain", house.add("second", "p256")) == 7
+    assert run(*REQUEST, "--chain", root) == 0
+
+
 # Chains in memory, each with one fault
 
 Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed448.Ed448PrivateKey

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from cryptography import x509
 
@@ -13,7 +14,7 @@ from atcaprov.certs.definition import CertificateDefinition
 from atcaprov.certs.description import CertificateDescription
 from atcaprov.certs.issue import PendingCertificate
 from atcaprov.certs.keys import key_id, padded_public_key
-from atcaprov.certs.layout import certificate_layout
+from atcaprov.certs.layout import authority_layout, certificate_layout
 from atcaprov.device.device import Device
 from atcaprov.errors import CertificateError, Code, ProvisioningError, UsageError
 from signer_module.on_chip import layout
@@ -26,6 +27,9 @@ from signer_module.on_files.signer_folder import split_name
 from signer_module.outside.certificate import outside_document
 from signer_module.outside.request import Sign, signed_request
 from signer_module.signer_document import SignerDocument
+
+_LONGEST_SERIAL: Final = bytes((0x7F, *(0x90 + 37 * number % 0x6F for number in range(19))))
+"""Twenty bytes that deflate makes no shorter."""
 
 
 def make_signer(
@@ -66,14 +70,18 @@ def make_signer(
 
 def _rehearse(definition: CertificateDefinition, root: RootFolder, now: datetime) -> None:
     """Prepare a certificate for another key: what is wrong with definition, date or root shows now."""
+    _require_same_name(definition, root.certificate)
+    _pending(definition, root, SoftwareKey.generate().public_key, bytes(2), now)
+
+
+def _require_same_name(definition: CertificateDefinition, root: bytes) -> None:
     template = definition.cert_template
     issuer = certificate_layout(template).issuer.of(template)
-    if issuer != certificate_layout(root.certificate).subject.of(root.certificate):
+    if issuer != authority_layout(root).subject.of(root):
         raise CertificateError(
             "The root's name is encoded in a way in which it can't be put into a signer certificate.",
             code=Code.CHAIN_INVALID,
         )
-    _pending(definition, root, SoftwareKey.generate().public_key, bytes(2), now)
 
 
 def _pending(
@@ -129,6 +137,19 @@ class OutsideRequest:
     public_key: bytes
     signatures: int | None
     """What the chip has counted so far; None without quota, when it counts nothing."""
+
+
+def rehearse_import(descriptions: SignerDescriptions, issuer: bytes, now: datetime) -> None:
+    """Raise UsageError or CertificateError if a signer under a CA (DER) can't become a module, before one is begun.
+
+    The CA may choose a serial number of 20 bytes: there must be room for the longest.
+    """
+    issuer_key = verify_issuer(issuer)
+    document = SignerDocument(issuer, descriptions.signer, descriptions.device, now.year, _LONGEST_SERIAL)
+    signer, device = document.definitions()
+    _require_same_name(signer, issuer)
+    device.require_issuable()
+    pack_signer(document, issuer_key)
 
 
 def request_certificate(
