@@ -18,7 +18,9 @@ class Hal(abc.ABC):
 
     @abc.abstractmethod
     def wake(self) -> None:
-        """Wake the chip; a chip that is awake stays so.
+        """Wake the chip; a chip that is awake stays so, but for the first wake, before which it is put to sleep.
+
+        So what a program that was killed has left in its volatile memory, such as an authorization, serves nobody else.
 
         Raises:
             DeviceError: it woke, but its self test has failed (status 07).

@@ -31,10 +31,15 @@ class EmulatedHal(Hal):
         self.chip = chip
         self.url = url
         self._lock = lock
+        self._woke_once = False
 
     def wake(self) -> None:
-        """Wake the chip."""
+        """Wake the chip, the first time after putting it to sleep: whoever had it may have left it authorized."""
         self.chip.wake()
+        if not self._woke_once:
+            self.chip.sleep()
+            self.chip.wake()
+            self._woke_once = True
 
     def idle(self) -> None:
         """Send the chip to idle."""

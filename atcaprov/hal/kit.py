@@ -30,10 +30,16 @@ class KitHal(Hal):
         self._woke_once = False
 
     def wake(self) -> None:
-        """Wake the chip; one that never woke may have another address, which the board's own table tells then."""
+        """Wake the chip, the first time after putting it to sleep: another program may have left it authorized.
+
+        One that never woke may have another address, which the board's own table tells then.
+        """
         self._may_be_awake = True
         try:
             self._board.wake(self.address)
+            if not self._woke_once:
+                self._board.sleep(self.address)
+                self._board.wake(self.address)
         except TransportError as error:
             if not self._woke_once and self._board.is_in_step():
                 _require_address(self._board, self.address, error)

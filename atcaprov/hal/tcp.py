@@ -57,6 +57,7 @@ class BridgeHal(Hal):
         self._limits = limits
         self._socket: socket.socket | None = None
         self._used = False
+        self._woke_once = False
 
     def connect(self) -> None:
         """Connect, if not connected.
@@ -68,9 +69,13 @@ class BridgeHal(Hal):
             self._socket = _connect(*self._endpoint, self.url)
 
     def wake(self) -> None:
-        """Wake the chip."""
+        """Wake the chip, the first time after putting it to sleep: another program may have left it authorized."""
         self._used = True
         self._ask(_Command.WAKE, b"", self._limits.control)
+        if not self._woke_once:
+            self._ask(_Command.SLEEP, b"", self._limits.control)
+            self._ask(_Command.WAKE, b"", self._limits.control)
+            self._woke_once = True
 
     def idle(self) -> None:
         """Send the chip to idle."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from contextlib import suppress
 
@@ -13,8 +14,9 @@ from atcaprov.device.device import Device
 from atcaprov.emulator.chip import Power
 from atcaprov.errors import Code, DeviceError, ProtocolError, TransportError
 from atcaprov.hal.base import Hal
-from atcaprov.kit.profiles import AT90USB, KIT_HOST, PARSER3
-from tests.hal.ways import WAYS, CdcWay, HidWay, TcpKitWay, Way, standing
+from atcaprov.hal.kit_cdc import open_kit_cdc
+from atcaprov.kit.profiles import AT90USB, KIT_HOST, PARSER3, Profile
+from tests.hal.ways import SHORT, WAYS, CdcWay, HidWay, TcpKitWay, Way, standing
 from tests.support.chips import packet
 from tests.support.faulty_board import Fault
 
@@ -90,6 +92,38 @@ def test_a_chip_that_another_program_left_awake_serves(way: Way) -> None:
     hal.wake()
     assert hal.exchange(INFO) == INFO_608A
     hal.close()
+
+
+@each_way
+@pytest.mark.parametrize("idle", [False, True], ids=["awake", "idle"])
+def test_what_a_killed_program_left_in_the_chip_is_gone_with_the_first_wake(way: Way, idle: bool) -> None:
+    """Such as an authorization, with which whoever comes next could sign."""
+    way.chip.wake()
+    assert way.chip.exchange(SHA_START) == OK
+    if idle:
+        way.chip.idle()
+    with contextlib.closing(way.open()) as hal:
+        hal.wake()
+        assert len(hal.exchange(SHA_END)) == 4
+        assert hal.exchange(SHA_START) == OK
+        hal.idle()
+        hal.wake()
+        assert hal.exchange(SHA_END) == with_crc(b"\x23" + SHA_OF_NOTHING), "only the first wake makes it forget"
+
+
+@pytest.mark.parametrize("profile", [PARSER3, KIT_HOST, AT90USB], ids=["parser3", "kit_host", "at90usb"])
+@pytest.mark.parametrize("address", ["", "?address=0xC0"], ids=["scanned", "named"])
+@pytest.mark.parametrize("idle", [False, True], ids=["awake", "idle"])
+def test_so_it_is_with_every_kit_firmware_and_address(profile: Profile, address: str, idle: bool) -> None:
+    with standing(CdcWay(profile)) as way:
+        way.chip.wake()
+        assert way.chip.exchange(SHA_START) == OK
+        if idle:
+            way.chip.idle()
+        with contextlib.closing(open_kit_cdc(f"//{way.pty.path}{address}", SHORT)) as hal:
+            hal.wake()
+            assert len(hal.exchange(SHA_END)) == 4
+            assert hal.exchange(INFO) == INFO_608A
 
 
 @each_way
