@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import socket
 from collections.abc import Callable
 from typing import Final
 
@@ -16,6 +17,8 @@ from provisioning_server.settings import Limits
 
 SWEEP_SECONDS: Final = 1.0
 BACKLOG: Final = 128
+_KEEP_ALIVE: Final = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 15, "TCP_KEEPCNT": 4}
+"""Seconds of silence until the system asks a client whether it is there, between its questions, and their number."""
 
 
 class Listener:
@@ -47,6 +50,8 @@ class Listener:
             self._server = await self._loop.create_server(lambda: Session(self), bind, port, backlog=BACKLOG)
         except OSError as error:
             raise _no_listener(error, bind, port) from error
+        for listening in self._server.sockets:
+            _keep_alive(listening)
         self._sweep()
         return [address_text(listening.getsockname()) for listening in self._server.sockets]
 
@@ -100,6 +105,14 @@ class Listener:
         for session in [session for session in self._sessions if session.deadline <= now]:
             session.late()
         self._sweeper = self._loop.call_later(SWEEP_SECONDS, self._sweep)
+
+
+def _keep_alive(listening: socket.socket) -> None:
+    """Have connections watched: a station that lost its power says no goodbye, and would keep its place for hours."""
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)  # what is accepted here inherits it
+    for name, value in _KEEP_ALIVE.items():
+        if hasattr(socket, name):
+            listening.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 def _no_listener(error: OSError, bind: str, port: int) -> AtcaProvError:

@@ -77,6 +77,24 @@ def test_a_client_that_goes_away_mid_message_harms_nobody(tmp_path: Path, end: s
             assert isinstance(good.ask(request(SIGNER, size)), CertificatesReply)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the kernel's table of connections")
+def test_a_station_that_loses_its_power_is_missed(tmp_path: Path) -> None:
+    with running_server(SIGNER, tmp_path) as address, WireClient(address) as wire:
+        assert isinstance(wire.ask(SignerRequest(SIGNER.documents.signer_public_key)), SignerReply)
+        ends = (address.port, wire.socket.getsockname()[1])
+        while (timer := _kernel_timer(*ends)) == "01":  # the reply may not have been acknowledged yet
+            continue
+        assert timer == "02"  # a keepalive timer, in the words of proc(5)
+
+
+def _kernel_timer(local_port: int, remote_port: int) -> str:
+    """Return the kind of timer that the kernel has on a connection; `00` for none."""
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    ends = (f":{local_port:04X}", f":{remote_port:04X}")
+    (timer,) = [row[5][:2] for row in rows if (row[1][8:], row[2][8:]) == ends]
+    return timer
+
+
 def test_a_client_that_goes_away_before_its_reply_finds_it_when_it_asks_again(tmp_path: Path) -> None:
     signer = MemorySigner()
     with running_server(signer, tmp_path) as address:
