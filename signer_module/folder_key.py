@@ -14,9 +14,9 @@ from signer_module.on_files.signer_folder import SignerFolder
 
 def open_folder(path: Path) -> RootFolder | SignerFolder:
     """Read and check the folder of a root or a signer; raises as their `load`."""
-    if (path / signer_folder.DOCUMENT_FILE).is_file():
+    if files.is_there(path / signer_folder.DOCUMENT_FILE):
         return SignerFolder.load(path)
-    if not (path / root_folder.REGISTER_FILE).is_file():
+    if not files.is_there(path / root_folder.REGISTER_FILE):
         raise UsageError(f"{path} is the folder of neither a root nor a signer.", code=Code.FILE_UNREADABLE)
     found = RootFolder.load(path)
     if not found.has_key:

@@ -12,8 +12,9 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from atcaprov.certs.keys import raw_public_key
 from atcaprov.device.device import Device
-from atcaprov.errors import Code, UsageError
+from atcaprov.errors import CertificateError, Code, UsageError
 from atcaprov.printable import printable
+from atcaprov.provisioning.config_stages import is_config_locked
 from signer_module.commands import inputs
 from signer_module.commands.create import tell_folder
 from signer_module.commands.device_options import OrderOptions, device_option, order_options
@@ -79,6 +80,8 @@ def signer_request(
     wanted = order_options.order(source)
     files.require_room(out)
     with Device.open(device) as chip:
+        if earlier is not None and not new_key:
+            _refuse_request_of_another(chip, out)
         key_plan = _key_plan(out, earlier, new_key)
         order_options.consent(plan(chip, wanted, "the certificate of the CA", key=key_plan, later=_BY_IMPORT))
         request = request_certificate(
@@ -202,12 +205,26 @@ def _key_plan(out: Path, earlier: bytes | None, new_key: bool) -> str:
 
 def _earlier_key(out: Path) -> bytes | None:
     """Return the key (64 bytes) of a request that stands there: made again, it keeps the key that the CA may know."""
-    if not out.exists():
-        return None
     try:
-        key = x509.load_pem_x509_csr(files.read_bytes(out)).public_key()
-    except ValueError:
+        if not files.is_there(out) and not out.exists():
+            return None
+        key = x509.load_pem_x509_csr(files.read_bytes(out) if out.is_file() else b"").public_key()
+        if isinstance(key, ec.EllipticCurvePublicKey):
+            return raw_public_key(key)
+    except (*files.UNREADABLE, CertificateError):
+        pass
+    raise UsageError(
+        f"{out} exists already and is no request for a key on P-256.",
+        advice="Choose another file.",
+        code=Code.FILE_UNWRITABLE,
+    )
+
+
+def _refuse_request_of_another(chip: Device, out: Path) -> None:
+    """Raise UsageError if a chip is blank: the request that stands there is for another one, which needs it again."""
+    if not is_config_locked(chip.read_config()):
         raise UsageError(
-            f"{out} exists already and is no request.", advice="Choose another file.", code=Code.FILE_UNWRITABLE
-        ) from None
-    return raw_public_key(key) if isinstance(key, ec.EllipticCurvePublicKey) else None
+            f"{out} is the request for a key in another chip; this one has none yet.",
+            advice="Choose another file.",
+            code=Code.KEY_MISMATCH,
+        )

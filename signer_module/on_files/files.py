@@ -25,6 +25,14 @@ PRIVATE: Final = 0o600
 PUBLIC: Final = 0o644
 
 
+def is_there(path: Path) -> bool:
+    """Tell whether a file is there; raises UsageError (file-unreadable) when the folder may not be searched."""
+    try:
+        return path.is_file()
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}.", code=Code.FILE_UNREADABLE) from error
+
+
 def read_bytes(path: Path, most: int = MAX_FILE) -> bytes:
     """Return the bytes of a file of at most `most`; raises UsageError (file-unreadable, file-invalid) that names it."""
     try:

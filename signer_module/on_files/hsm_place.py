@@ -56,7 +56,12 @@ class KeyPlace:
                 "A key in an HSM needs library, token and key.",
                 advice="Give --pkcs11-library, --pkcs11-token and --pkcs11-key.",
             )
-        return cls(str(library.absolute()), token, key)
+        found = cls(str(library.absolute()), token, key)
+        try:
+            found.to_toml()
+        except UnicodeEncodeError:
+            raise UsageError("A name of the HSM's library, token or key is no text in UTF-8.") from None
+        return found
 
 
 def _bad_file(path: Path, why: str) -> UsageError:

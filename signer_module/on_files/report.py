@@ -12,16 +12,16 @@ from atcaprov.certs.definition import CertificateDefinition
 from atcaprov.certs.keys import key_id
 from atcaprov.errors import Code, UsageError
 from atcaprov.printable import printable
-from signer_module.on_files import root_folder, signer_folder
+from signer_module.on_files import files, root_folder, signer_folder
 from signer_module.on_files.root_folder import RootFolder
 from signer_module.on_files.signer_folder import SignerFolder
 
 
 def show(folder: Path, *, as_json: bool) -> str:
     """Return the report of a root's or signer's folder as text, or as JSON with the same contents."""
-    if (folder / signer_folder.DOCUMENT_FILE).is_file():
+    if files.is_there(folder / signer_folder.DOCUMENT_FILE):
         facts = _signer_facts(SignerFolder.load(folder))
-    elif (folder / root_folder.REGISTER_FILE).is_file():
+    elif files.is_there(folder / root_folder.REGISTER_FILE):
         facts = _root_facts(RootFolder.load(folder))
     else:
         raise UsageError(f"{folder} is the folder of neither a root nor a signer.", code=Code.FILE_UNREADABLE)

@@ -58,7 +58,7 @@ class RootFolder:
         """Read and check a folder; raises UsageError for files, CertificateError for a bad certificate."""
         certificate = files.read_certificate(path / CERTIFICATE_FILE)
         key_path = path / KEY_FILE
-        if (path / MODULE_FILE).is_file():
+        if files.is_there(path / MODULE_FILE):
             return cls(path, certificate, verify_root(certificate), False, has_key=False)
         encrypted = key_is_encrypted(files.read_bytes(key_path), str(key_path))
         return cls(path, certificate, verify_root(certificate), encrypted)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from atcaprov.device.authorization import authorize
 from atcaprov.device.device import Act, Device
 from signer_module.on_chip import layout
 from tests.support.module_program import CHEAP, SIGNER, locks, run, working_folder
-from tests.support.outside_cas import OutsideCas
+from tests.support.outside_cas import OutsideCas, openssl
 
 DIGEST = hashlib.sha256(b"a device that nobody made").digest()
 ORDER = ("--password-file", "password", "--quota", "3", *CHEAP)
@@ -85,3 +86,34 @@ def test_a_new_key_is_made_when_it_is_asked_for(cas: OutsideCas, capsys: pytest.
     assert bring(cas, "--signatures", 2) == 7
     cas.certify("root", Path("other.csr"), Path("signer.pem"))
     assert bring(cas, "--signatures", 2) == 0
+
+
+def test_the_request_of_another_chip_is_not_overwritten(cas: OutsideCas, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(*REQUEST, "--out", "signer.csr") == 0
+    asked = Path("signer.csr").read_bytes()
+    other = "emulator:other.chip"
+    again = ("signer", "request", "--device", other, "--signer-id", "0A0C", *ORDER, "--out", "signer.csr")
+    capsys.readouterr()
+    assert run(*again) == 2
+    assert "signer.csr is the request for a key in another chip" in capsys.readouterr().err
+    assert (Path("signer.csr").read_bytes(), locks(other)) == (asked, (False, False))
+    assert run(*REQUEST, "--out", "signer.csr") == 0  # its own chip makes it again
+
+
+@pytest.mark.parametrize(
+    "key", ["ec -pkeyopt ec_paramgen_curve:P-384", "ec -pkeyopt ec_paramgen_curve:secp112r1", "ed25519"]
+)
+def test_a_request_for_a_key_of_another_kind_is_not_overwritten(cas: OutsideCas, key: str) -> None:
+    done = openssl(
+        "req", "-new", "-newkey", *key.split(), "-nodes", "-keyout", "tls.key", "-subj", "/CN=x", "-out", "tls.csr"
+    )
+    assert done.returncode == 0, done.stderr
+    asked = Path("tls.csr").read_bytes()
+    assert run(*REQUEST, "--out", "tls.csr") == 2
+    assert (Path("tls.csr").read_bytes(), locks(SIGNER)) == (asked, (False, False))
+
+
+def test_a_request_into_what_is_no_file(cas: OutsideCas, capsys: pytest.CaptureFixture[str]) -> None:
+    os.mkfifo("pipe")
+    assert run(*REQUEST, "--out", "pipe") == 2
+    assert "file-unwritable" in capsys.readouterr().err

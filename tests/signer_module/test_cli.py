@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import errno
 import json
+import os
 import re
 import stat
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
@@ -146,6 +150,36 @@ def test_export(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_password_from_what_is_no_file_descriptor(here: Path, number: str) -> None:
     assert run("root", "create", "--out", "root", "--password-fd", number) == 2
     assert not (here / "root").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("info", "theirs/root"),
+        ("verify", "theirs/root"),
+        ("root", "create", "--device", "emulator:chip", "--out", "theirs/root", "--no-password", "--yes"),
+        ("root", "create", "--device", "emulator:theirs/chip", "--out", "root", "--no-password", "--yes"),
+        ("signer", "request", "--device", "emulator:chip", "--signer-id", "0034", "--out", "theirs/x.csr", "--yes"),
+    ],
+    ids=" ".join,
+)
+def test_a_folder_that_may_not_be_searched(
+    here: Path, arguments: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whatever looks into it fails; for the superuser nothing does, so the system's answer is put in its place."""
+    for place, name in ((Path, "stat"), (Path, "lstat"), (Path, "open"), (os, "stat"), (os, "lstat")):
+        monkeypatch.setattr(place, name, refusing(getattr(place, name)))
+    assert run(*arguments) == 2
+    assert "Permission denied" in capsys.readouterr().err
+
+
+def refusing(look: Callable[..., Any]) -> Callable[..., Any]:
+    def refused(path: Any, *given: Any, **named: Any) -> Any:
+        if "theirs" in str(path):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return look(path, *given, **named)
+
+    return refused
 
 
 def test_usage(capsys: pytest.CaptureFixture[str]) -> None:

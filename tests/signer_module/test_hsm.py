@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from atcaprov.errors import UsageError
 from signer_module.on_files.hsm_place import KeyPlace
 from signer_module.on_files.signer_folder import SignerFolder
 from tests.support.outside_cas import OutsideCas, openssl
@@ -202,3 +203,11 @@ def test_any_label_comes_back(tmp_path: Path, text: str) -> None:
     place = KeyPlace("/lib.so", text, text)
     (tmp_path / "pkcs11.toml").write_bytes(place.to_toml())
     assert KeyPlace.read(tmp_path / "pkcs11.toml") == place
+
+
+@pytest.mark.parametrize("names", [("lib\udcff.so", "t", "k"), ("lib.so", "t\udcff", "k"), ("lib.so", "t", "k\udcff")])
+def test_names_that_are_no_text(names: tuple[str, str, str]) -> None:
+    """Bytes on the command line that are not UTF-8 reach Python as surrogates."""
+    library, token, key = names
+    with pytest.raises(UsageError, match="no text in UTF-8"):
+        KeyPlace.named(Path(library), token, key)

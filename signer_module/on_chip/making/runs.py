@@ -108,7 +108,7 @@ def _make_root(
 
 def _module_folder(path: Path) -> RootFolder | None:
     """Return what stands in a folder if that is the folder of a root module."""
-    return RootFolder.load(path) if (path / MODULE_FILE).is_file() else None
+    return RootFolder.load(path) if files.is_there(path / MODULE_FILE) else None
 
 
 def _require_folder_of(folder: RootFolder, root: ModuleRoot) -> None:
