@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from atcaprov.certs.description import default_description
+from atcaprov.certs.description import CertificateDescription, default_description
 from atcaprov.certs.keys import verify_digest
 from atcaprov.chip.commands import Opcode, Status
 from atcaprov.chip.crc import with_crc
@@ -184,30 +184,43 @@ def make_signer_late(device: Device, root: RootFolder, now: datetime) -> None:
     make_signer(device, order(), root=root, sign=sign, descriptions=DESCRIPTIONS, signer_id=None, now=now)
 
 
-def test_a_description_that_does_not_fit_is_refused_before_the_chip_is_changed(root: RootFolder) -> None:
-    hal = ScriptedHal()
+def long_descriptions(*lengths: int) -> SignerDescriptions:
+    """Return descriptions whose subjects have texts of these lengths that can't be made shorter."""
     noise = itertools.count()
 
-    def long_subject(role: str) -> object:
-        description = default_description("signer" if role == "signer" else "device")
+    def lengthened(description: CertificateDescription) -> CertificateDescription:
         keys = ("organization", "organizational_unit", "state", "locality", "serial_number")
-        texts = [(key, base64.b64encode(hashlib.sha512(bytes([next(noise)])).digest())[:64].decode()) for key in keys]
+        texts = tuple(
+            (key, base64.b64encode(hashlib.sha512(bytes([next(noise)])).digest())[:length].decode())
+            for key, length in zip(keys, lengths, strict=False)
+        )
         attributes = (*texts, ("common_name", description.subject.common_name))
         return dataclasses.replace(description, subject=dataclasses.replace(description.subject, attributes=attributes))
 
-    descriptions = SignerDescriptions(long_subject("signer"), long_subject("device"))  # type: ignore[arg-type]
+    return SignerDescriptions(lengthened(DESCRIPTIONS.signer), lengthened(DESCRIPTIONS.device))
+
+
+def make_described(device: Device, root: RootFolder, descriptions: SignerDescriptions) -> None:
+    sign, now = root.unlock(None).sign, datetime.now(UTC)
+    make_signer(device, order(), root=root, sign=sign, descriptions=descriptions, signer_id=None, now=now)
+
+
+def test_a_description_that_does_not_fit_is_refused_before_the_chip_is_changed(root: RootFolder) -> None:
+    hal = ScriptedHal()
     with Device(hal) as device, pytest.raises(UsageError, match="776 bytes") as refused:
-        make_signer(
-            device,
-            order(),
-            root=root,
-            sign=root.unlock(None).sign,
-            descriptions=descriptions,
-            signer_id=None,
-            now=datetime.now(UTC),
-        )
+        make_described(device, root, long_descriptions(64, 64, 64, 64, 64))
     assert refused.value.code == Code.DEFINITION_INVALID
     assert never_changed(hal)
+
+
+def test_the_end_of_a_long_description_is_in_otp(root: RootFolder) -> None:
+    hal, descriptions = ScriptedHal(), long_descriptions(64, 64, 64, 64, 38)
+    with Device(hal) as device:
+        make_described(device, root, descriptions)
+        module = ModuleSigner.on(device, no_pause)
+        document = module.facts.document
+        assert (document.signer, document.device) == (descriptions.signer, descriptions.device)
+    assert hal.chip.chip.memory.otp != b"\xff" * 64  # type: ignore[attr-defined]
 
 
 def test_another_part_becomes_no_module(root: RootFolder) -> None:
