@@ -59,7 +59,8 @@ def default_data() -> Path:
 @click.option("--scan", is_flag=True, help="Use every signer module that is plugged in, also those that come later.")
 @click.option(
     "--data", metavar="DIR", type=click.Path(path_type=Path), default=default_data,
-    show_default="folder of the user", help="Folder for logs/, certs/, signers/ and modules/.",
+    show_default="of the user; on Linux ~/.local/share/atcaprov/provisioning-server",
+    help="Folder for logs/, certs/, signers/ and modules/.",
 )  # fmt: skip
 @click.option("--bind", metavar="ADDRESS", default=DEFAULT_BIND, help="Address to listen on.")
 @click.option(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 
 import pytest
 
 from atcaprov.wire.messages import ErrorReply
 from provisioning_server import refusals
-from provisioning_server.cli import command
+from provisioning_server.cli import command, default_data
 from provisioning_server.passwords.desk import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS
 from provisioning_server.records.signing_log import COLUMNS
 from provisioning_server.settings import DEFAULT_BIND, DEFAULT_PORT, Limits
@@ -29,6 +30,15 @@ def test_every_option_is_explained_once_and_no_other() -> None:
     assert sorted(explained) == sorted([*(option for param in command.params for option in param.opts), "--help"])
     assert f"| `{DEFAULT_BIND}` |" in PAGE
     assert f"| `{DEFAULT_PORT}` |" in PAGE
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the page names the folder of Linux")
+def test_the_data_folder_is_where_page_and_help_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/line")
+    monkeypatch.delenv("XDG_DATA_HOME", raising=False)
+    named = f"~/{default_data().relative_to('/home/line')}"
+    assert f"`{named}` on Linux" in PAGE
+    assert next(named in str(option.show_default) for option in command.params if option.name == "data")  # type: ignore[attr-defined]
 
 
 def test_the_columns_of_the_signing_log_are_explained_in_order() -> None:
