@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import sys
 from collections.abc import Iterator
 from datetime import datetime
@@ -13,6 +14,9 @@ from typing import Final, TextIO
 from atcaprov.errors import Code, UsageError
 
 LOCK_NAME: Final = "lock"
+_NUMBERED: Final = "_"
+"""Sorts behind the dot of the ending: a name with a number comes after the same one without."""
+_MADE_HERE: Final = re.compile(rf"[a-z]+-\d{{8}}-\d{{6}}({_NUMBERED}\d{{4,}})?", re.ASCII)
 
 
 class DataFolder:
@@ -61,13 +65,17 @@ class DataFolder:
             os.close(descriptor)
 
     def _new(self, kind: str, ending: str) -> Path:
-        """A name by the time of the start, with a number behind it if two starts fell into one second."""
-        path = self._logs / f"{kind}-{self._started}.{ending}"
-        number = 2
-        while path.exists():
-            path = self._logs / f"{kind}-{self._started}-{number}.{ending}"
-            number += 1
-        return path
+        """A name by the time of the start that sorts behind all earlier ones, by which the records find their order.
+
+        Two starts may fall into one second, and a clock may be set back: then it is the newest name, and a number.
+        """
+        name = f"{kind}-{self._started}"
+        earlier = (path.stem for path in self._logs.glob(f"{kind}-*.{ending}"))
+        newest = max(filter(_MADE_HERE.fullmatch, earlier), default="")
+        if name > newest:
+            return self._logs / f"{name}.{ending}"
+        base, _, number = newest.partition(_NUMBERED)
+        return self._logs / f"{base}{_NUMBERED}{int(number or 1) + 1:04}.{ending}"
 
 
 def _lock(descriptor: int, path: Path) -> None:
