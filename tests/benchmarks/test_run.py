@@ -52,7 +52,12 @@ def test_requests_to_a_kit_in_a_run_on_a_blank_chip() -> None:
     overhead = len(requests) - opening - commands
     report(
         Figure("run.kit_requests", commands + overhead, "requests", f"{commands} commands, {overhead} wake and sleep"),
-        Figure("run.kit_opening", opening, "requests", "version, device table, select, way of talking; once a board"),
+        Figure(
+            "run.kit_opening",
+            opening,
+            "requests",
+            "version, device table, way of talking, first sleep and wake; once a board",
+        ),
         Figure("run.overhead", 100 * overhead / commands, "%", "requests that carry no command, CDC and HID the same"),
     )
     assert overhead / commands < 0.1
