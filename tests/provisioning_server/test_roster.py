@@ -1,0 +1,50 @@
+"""Which signers are here: one that went says nothing about the one that came in its place."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+
+from atcaprov.wire.messages import ErrorReply
+from provisioning_server import refusals
+from provisioning_server.signers.roster import AlreadyHereError, SignerRoster
+from tests.support.memory_signer import MemorySigner
+
+
+def test_a_signer_that_was_replaced_excludes_and_removes_nobody() -> None:
+    first = MemorySigner()
+    second = copy.copy(first)
+    roster = SignerRoster([first])
+    with pytest.raises(AlreadyHereError):
+        roster.add(second)
+    assert roster.remove(first)
+    roster.add(second)
+    changes = roster.changes
+    roster.exclude(first, refusals.SIGNER_QUARANTINED)
+    assert not roster.remove(first)
+    assert roster.usable(second)
+    assert (list(roster), roster.changes) == ([second], changes)
+
+
+def test_a_signer_that_is_gone_can_not_be_excluded() -> None:
+    signer = MemorySigner()
+    roster = SignerRoster([signer])
+    roster.remove(signer)
+    roster.exclude(signer, refusals.SIGNER_QUARANTINED)
+    assert list(roster) == []
+
+
+@pytest.mark.parametrize("trouble", [None, refusals.SIGNER_QUARANTINED, refusals.QUOTA_USED_UP])
+def test_a_group_waits_for_a_signer_that_is_away_unless_it_is_used_up(trouble: ErrorReply | None) -> None:
+    signer = MemorySigner()
+    roster = SignerRoster([signer])
+    if trouble is not None:
+        roster.exclude(signer, trouble)
+    roster.remove(signer)
+    another_of_the_group = bytes(64)
+    used_up = trouble is refusals.QUOTA_USED_UP
+    expected = refusals.SIGNER_UNKNOWN if used_up else refusals.SIGNER_UNPLUGGED
+    assert roster.choose(another_of_the_group, signer.documents.group) == expected
+    assert roster.choose(signer.documents.signer_public_key) == refusals.SIGNER_UNPLUGGED
+    assert roster.choose(another_of_the_group) == refusals.SIGNER_UNKNOWN
