@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 
@@ -42,15 +43,25 @@ def commands(run: Callable[[Device], object], hal: ScriptedHal | None = None) ->
     return len(hal.packets) - before
 
 
+def run_until_cut(run: Callable[[Device], object], cut: int, reply_lost: bool, hal: ScriptedHal) -> None:
+    """Run up to the command number `cut`, or to the end of a run that is over before.
+
+    Certificates differ by a byte or two, and with them the number of blocks that are written.
+    """
+    before = len(hal.packets)
+    hal.answer = cutting(hal, cut, reply_lost)
+    with Device(hal) as device, suppress(Cut):
+        run(device)
+        assert len(hal.packets) - before <= cut
+    hal.answer = None
+
+
 def cut_and_repeat(
     run: Callable[[Device], object], cut: int, reply_lost: bool, hal: ScriptedHal | None = None
 ) -> ScriptedHal:
     """Run until the cut, then again; return the chip."""
     hal = hal or ScriptedHal()
-    hal.answer = cutting(hal, cut, reply_lost)
-    with Device(hal) as device, pytest.raises(Cut):
-        run(device)
-    hal.answer = None
+    run_until_cut(run, cut, reply_lost, hal)
     replug(hal)
     with Device(hal) as device:
         try:
