@@ -18,6 +18,7 @@ from atcaprov.device.device import Device
 from atcaprov.errors import Code, DeviceError, ProtocolError, ProvisioningError, TransportError, UsageError
 from atcaprov.hal.trace import TraceWriter
 from atcaprov.hal.traced import TracedHal
+from signer_module.on_chip.making.steps import ModuleOrder
 from signer_module.on_chip.module import ModuleSigner
 from signer_module.on_chip.password_change import change_password
 from signer_module.on_chip.password_keys import PasswordSecrets
@@ -320,8 +321,9 @@ def test_a_module_signs_its_quota_and_not_one_more(root: RootFolder, quota: int)
         assert refused.value.code == Code.QUOTA_USED_UP
 
 
-def test_a_signature_that_was_lost_in_noise_is_counted(root: RootFolder) -> None:
-    with signer_module(root, order(quota=5)) as module:
+@pytest.mark.parametrize("wanted", [order(quota=5), open_order(5)], ids=["password", "no password"])
+def test_a_signature_that_was_lost_in_noise_is_counted(root: RootFolder, wanted: ModuleOrder) -> None:
+    with signer_module(root, wanted) as module:
         module.unlock(PASSWORD)
         hal, noise = hal_of(module), iter([0x01])
 
