@@ -85,6 +85,17 @@ def test_an_encrypted_read_is_masked() -> None:
         assert shows(file.getvalue()) == (words == PUBLIC)
 
 
+def test_the_configuration_is_shown_whatever_its_slots_hide() -> None:
+    file = StringIO()
+    chip = Chip(configured_memory(slots={2: ENCRYPTED}, config_locked=False, data_locked=False))
+    hal = TracedHal(EmulatedHal(chip, "emulator:"), TraceWriter(file, "emulator:"))
+    hal.wake()
+    for content in (*CONFIG_READS, *CONFIG_READS, packet(Opcode.WRITE, 0x00, 0x0A, bytes(4))):
+        hal.exchange(content)
+    assert file.getvalue().count('"sent"') == 9
+    assert ".." not in file.getvalue()
+
+
 def test_what_was_written_to_the_configuration_counts_and_what_failed_is_forgotten() -> None:
     place = (SLOT_CONFIG + 2 * SLOT) // 4
     lock = packet(Opcode.LOCK, 0x80)
