@@ -17,12 +17,11 @@ from pathlib import Path
 from typing import Final
 
 from atcaprov.errors import Code, UsageError
+from signer_module.password_line import without_mark
 
 PASSWORDS_MAX: Final = 64 * 1024
 FOLDER_VARIABLE: Final = "CREDENTIALS_DIRECTORY"
 LINES: Final = "signer-passwords"
-_BLANKS: Final = "\ufeff" + string.whitespace
-"""What doesn't count around a serial number or name: blanks, and the mark that some editors put before a text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +52,7 @@ class GivenPasswords:
         Raises:
             UsageError: FILE_UNREADABLE, or FILE_INVALID for a credential of more than 64 KiB.
         """
-        own = self._credential(f"signer-{serial.hex().upper()}").splitlines()[:1]
+        own = map(without_mark, self._credential(f"signer-{serial.hex().upper()}").splitlines()[:1])
         named = [line.password for line in self._all_lines() if line.names(serial, name)]
         return tuple(dict.fromkeys(filter(None, (*own, *named))))
 
@@ -95,10 +94,11 @@ def password_lines(data: bytes, source: str) -> tuple[GivenPassword, ...]:
 
 
 def _line(line: bytes) -> GivenPassword:
+    line = without_mark(line)
     signer, equals, password = line.partition(b"=")
     if not equals:
         return GivenPassword(line)
-    return GivenPassword(password, signer.decode(errors="replace").strip(_BLANKS))
+    return GivenPassword(password, signer.decode(errors="replace").strip(string.whitespace))
 
 
 def _not_too_long(data: bytes, source: str) -> bytes:

@@ -13,8 +13,12 @@ import click
 from atcaprov.errors import Code, UsageError
 from signer_module.commands.option_groups import Option, option_group
 from signer_module.on_files import files
+from signer_module.password_line import without_mark
 
 MAX_PASSWORD: Final = 1024
+_LONGEST_LINE: Final = MAX_PASSWORD + 6
+"""One byte more than a password may have, with a mark before it and CR LF behind it."""
+_DESCRIPTOR_NAME: Final = "password_fd"
 DESCRIPTOR: Final = click.IntRange(0, (1 << 31) - 1)
 """What may be the number of a file descriptor: Python takes no other."""
 
@@ -59,15 +63,27 @@ class PasswordSource:
 
     def _from_option(self) -> bytes:
         if self.file is not None:
-            return _checked(files.read_bytes(self.file), str(self.file))
+            return _checked(without_mark(files.read_bytes(self.file)), str(self.file))
         assert self.descriptor is not None
         try:
             with os.fdopen(self.descriptor, "rb", closefd=False) as stream:
-                return _checked(stream.readline(MAX_PASSWORD + 3), f"file descriptor {self.descriptor}")
+                line = without_mark(stream.readline(_LONGEST_LINE))
         except OSError as error:
             raise UsageError(
                 f"File descriptor {self.descriptor} cannot be read: {error.strerror}.", code=Code.FILE_UNREADABLE
             ) from error
+        return _checked(line, f"file descriptor {self.descriptor}")
+
+
+def _own_descriptor(context: click.Context, option: click.Parameter, number: int | None) -> int | None:
+    """Refuse a descriptor that gives another password already: which of the two its first line is, nobody knows."""
+    others = [name for name, value in context.params.items() if name.endswith(_DESCRIPTOR_NAME) and value == number]
+    if number is not None and others:
+        raise UsageError(
+            f"--{others[0].replace('_', '-')} and {option.opts[0]} are both file descriptor {number}.",
+            advice="Give each password a descriptor or a file of its own.",
+        )
+    return number
 
 
 def _checked(data: bytes, source: str) -> bytes:
@@ -90,10 +106,11 @@ def password_options(prefix: str = "", *, new: bool, whose: str) -> Option:
         f"{name}password_file": click.option(
             f"--{prefix}password-file", type=click.Path(path_type=Path, dir_okay=False), help=file_help
         ),
-        f"{name}password_fd": click.option(
+        f"{name}{_DESCRIPTOR_NAME}": click.option(
             f"--{prefix}password-fd",
             type=DESCRIPTOR,
             metavar="N",
+            callback=_own_descriptor,
             help=f"Read {whose} password from file descriptor N.",
         ),
     }

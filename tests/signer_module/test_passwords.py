@@ -42,6 +42,42 @@ def test_password_from_a_file_descriptor(here: Path) -> None:
     assert RootFolder.load(here / "root").unlock(b"secret")
 
 
+def test_the_mark_of_an_editor_is_no_part_of_a_password(here: Path) -> None:
+    longest = "x" * 1024
+    (here / "password").write_text(f"\ufeff{longest}\r\n", encoding="utf-8")
+    assert run("root", "create", "--out", "root", "--password-file", "password") == 0
+    assert RootFolder.load(here / "root").unlock(longest.encode())
+    with (here / "password").open("rb") as file:
+        assert run("verify", "root", "--password-fd", file.fileno()) == 0
+    (here / "password").write_text("\ufeff\n", encoding="utf-8")
+    assert run("root", "create", "--out", "other", "--password-file", "password") == 2
+    assert not (here / "other").exists()
+
+
+@pytest.mark.parametrize(
+    ("command", "option"),
+    [
+        (["signer", "create", "--root", "root", "--out", "signer"], "--root-password-fd"),
+        (["signer", "create", "--root", "root", "--out", "signer", "--key", "key"], "--key-password-fd"),
+        (["password", "change", "root"], "--old-password-fd"),
+    ],
+    ids=["root", "key", "old"],
+)
+def test_one_descriptor_gives_one_password(
+    here: Path, command: list[str], option: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A first line that is read ahead, or that a key without a password leaves to the next, would be the wrong one."""
+    assert run("root", "create", "--out", "root", "--no-password") == 0
+    read_end, write_end = os.pipe()
+    os.write(write_end, b"of the root\nof the signer\n")
+    os.close(write_end)
+    assert run(*command, option, read_end, "--password-fd", read_end) == 2
+    assert f"{option} and --password-fd are both file descriptor {read_end}." in capsys.readouterr().err
+    assert os.read(read_end, 100) == b"of the root\nof the signer\n"
+    os.close(read_end)
+    assert not (here / "signer").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

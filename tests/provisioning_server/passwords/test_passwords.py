@@ -38,10 +38,24 @@ def test_a_password_may_end_in_an_equals_sign(tmp_path: Path) -> None:
     ]
 
 
-def test_the_mark_of_an_editor_before_the_first_line_is_no_part_of_the_signer(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("line", "signer", "password"), [(b"0123 = one", "0123", b" one"), (b"one", "", b"one"), (b"=one", "", b"one")]
+)
+def test_the_mark_of_an_editor_before_the_first_line_is_no_part_of_it(
+    tmp_path: Path, line: bytes, signer: str, password: bytes
+) -> None:
     path = tmp_path / "passwords"
-    path.write_bytes(b"\xef\xbb\xbf0123 = one\r\n")
-    assert [(given.signer, given.password) for given in read_passwords(path)] == [("0123", b" one")]
+    path.write_bytes(b"\xef\xbb\xbf" + line + b"\r\n")
+    assert read_passwords(path) == (GivenPassword(password, signer),)
+
+
+def test_the_mark_of_an_editor_is_no_part_of_a_credential(tmp_path: Path) -> None:
+    serial = bytes.fromhex("01231E6CD82CA571EE")
+    (tmp_path / "signer-01231E6CD82CA571EE").write_bytes(b"\xef\xbb\xbfone\r\n")
+    (tmp_path / "signer-passwords").write_bytes(b"\xef\xbb\xbftwo\n")
+    given = GivenPasswords(folder=tmp_path)
+    assert given.named(serial, "any") == (b"one",)
+    assert given.unnamed() == (b"two",)
 
 
 def test_passwords_come_from_an_open_descriptor(tmp_path: Path) -> None:
