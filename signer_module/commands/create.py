@@ -129,11 +129,10 @@ def signer_create(
     with root_signer(root, root_device, root_source) as root_key:
         if device is not None:
             _signer_on_module(device, root, root_key, wishes, order_options, source)
-        else:
-            require_left(root_key)
-        if out is not None and hsm is not None:
+        elif out is not None and hsm is not None:
             _signer_in_hsm(out, root, root_key, wishes, hsm, source, index)
         elif out is not None:
+            require_left(root_key)
             key = inputs.signer_key(key_path, key_source)
             _signer_on_files(out, root, root_key, wishes, key, source.choose("Password for the signer key"), index)
 
@@ -183,6 +182,7 @@ def _signer_in_hsm(
         lambda: source.read(PIN_PROMPT),
         root=root,
         root_key=root_key,
+        require_left=require_left,
         descriptions=wishes.descriptions,
         signer_id=wishes.signer_id,
         now=inputs.now(),

@@ -33,14 +33,19 @@ def create_in_hsm(
     *,
     root: RootFolder,
     root_key: RootKey,
+    require_left: Callable[[RootKey], None],
     descriptions: SignerDescriptions,
     signer_id: bytes | None,
     now: datetime,
     index: int = 0,
 ) -> SignerFolder:
-    """Make a signer that a root certifies; raises as `create_signer` and `HsmKey`, before there is a key if it can."""
+    """Make a signer that a root certifies; raises as `create_signer` and `HsmKey`, before there is a key if it can.
+
+    `require_left` raises when the root signs no more, which one that a cut run has finished does not need.
+    """
     if finished := _finished_by_a_cut_run(path, place, pin, Purpose.CREATE):
         return finished
+    require_left(root_key)
     files.require_new_folder(path)
     check_signer(root, descriptions, None, None, now)
     with HsmKey(place) as hsm:

@@ -11,6 +11,7 @@ import pytest
 from atcaprov.errors import UsageError
 from signer_module.on_files.hsm_place import KeyPlace
 from signer_module.on_files.signer_folder import SignerFolder
+from tests.support.modules import CHEAPEST
 from tests.support.outside_cas import OutsideCas, openssl
 from tests.support.soft_hsm import LIBRARY, PIN, make_soft_hsm
 
@@ -132,6 +133,22 @@ def test_a_run_that_was_cut_is_resumed_by_the_same(here: Path, when: str, capsys
     assert create() == 2
     assert create(out="again") == 2
     assert "which no run of this command has begun" in capsys.readouterr().err
+
+
+def test_a_signer_is_finished_though_its_root_signs_no_more(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    chip = "emulator:root.chip"
+    made = ("--quota", "1", "--no-password", "--scrypt-cost", str(CHEAPEST), "--yes")
+    assert run("root", "create", "--device", chip, "--out", "root module", *made) == 0
+    pin, from_root = ("--password-file", "pin"), ("--root", "root module", "--root-device", chip)
+    arguments = ["signer", "create", *from_root, "--out", "signer", *HSM, "device ca", *pin]
+    assert program("-c", CUT.format(patch=CUTS["after the folder"], arguments=arguments)).returncode == 9
+    assert run(*arguments) == 0, capsys.readouterr().err
+    assert "Signer created in signer" in capsys.readouterr().out
+    other = ("signer", "create", *from_root, "--out", "other", *HSM, "other", *pin)
+    assert run(*other) == 2
+    assert "The root module has signed all certificates" in capsys.readouterr().err
+    assert program("-c", KEYS).stdout == "[1, 1]\n"
+    assert run("verify", "signer", *pin) == 0
 
 
 def bring(*more: str, out: str = "signer") -> int:
