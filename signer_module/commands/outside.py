@@ -62,11 +62,11 @@ def signer_request(
     assert chosen is not None
     if device_description is not None and not chain_paths:
         raise UsageError("--device-description is for what --chain checks.", advice="Add the CA's certificates.")
-    descriptions = inputs.descriptions(signer_description, device_description)
-    description = descriptions.signer
+    description = inputs.description("signer", signer_description)
     earlier = _earlier_key(out)
     _require_one_place(device, hsm, source)
     if chain_paths:
+        descriptions = SignerDescriptions(description, inputs.description("device", device_description))
         _check_authorities(chain_paths, descriptions, on_chip=hsm is None)
     if hsm is not None:
         order_options.refuse()

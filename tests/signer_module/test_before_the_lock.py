@@ -133,6 +133,21 @@ def test_an_extended_key_usage_that_rules_the_devices_out(here: Path, capsys: py
     assert run(*SIGN, "--signer-description", "signer.toml", "--device-description", for_servers) == 0
 
 
+def test_a_request_without_chain_is_not_judged_by_devices_that_nobody_described(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    described("signer", SERVERS)
+    described("device", ("client_auth", "server_auth"))
+    cas = OutsideCas(here / "cas")
+    signer = ("--signer-description", "signer.toml")
+    both = (*signer, "--device-description", "device.toml")
+    assert run(*REQUEST, *signer, "--chain", cas.add("root", "p256"), "--out", "signer.csr") == 2
+    assert "The signer's extended key usage does not hold" in capsys.readouterr().err
+    assert locks(SIGNER) == (False, False)
+    assert run(*REQUEST, *signer, "--out", "signer.csr") == 0
+    assert run(*REQUEST, *both, "--chain", cas.pem("root"), "--out", "signer.csr") == 0
+
+
 @pytest.mark.parametrize("name", ["Same", "same"])
 def test_definitions_that_would_be_one_file(here: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("root", "create", "--out", "root", "--no-password") == 0
