@@ -50,7 +50,7 @@ class KitBoard:
                 else:
                     # It may answer an earlier greeting, or the last request of a program that was killed.
                     self._dialogue.in_step = False
-                    with suppress(TransportError):  # the next request tries once more, and tells
+                    with suppress(TransportError, ProtocolError):  # the next request tries once more, and tells
                         self._come_into_step()
                     return name
         raise silent(self.url, GREETINGS * self._limits.greeting)

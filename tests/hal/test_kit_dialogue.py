@@ -213,6 +213,15 @@ def test_the_answer_to_a_program_that_was_killed_is_nobodys(profile: Profile, le
     hal.close()
 
 
+@pytest.mark.parametrize("number", range(1, 4), ids=["wake", "select", "sleep"])
+@pytest.mark.parametrize("fate", ["lost", "noise", "doubled", "late"])
+def test_one_bad_answer_while_a_board_is_opened_costs_nothing(number: int, fate: str) -> None:
+    port = LossyPort(Interpreter(EmulatedBus(), PARSER3), ["pass"] * number + [fate])
+    board = KitBoard(port, NO_TIME)
+    board.greet()
+    assert [chip.address for chip in board.scan()] == [0xC0]
+
+
 class BeatingPort(DirectPort):
     """Says the same every second, whatever it is asked; nobody waits for it in truth."""
 
