@@ -17,8 +17,9 @@ from provisioning_server.settings import Limits
 
 SWEEP_SECONDS: Final = 1.0
 BACKLOG: Final = 128
-_KEEP_ALIVE: Final = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 15, "TCP_KEEPCNT": 4}
-"""Seconds of silence until the system asks a client whether it is there, between its questions, and their number."""
+_KEEP_ALIVE: Final = {"TCP_KEEPIDLE": 60, "TCP_KEEPALIVE": 60, "TCP_KEEPINTVL": 15, "TCP_KEEPCNT": 4}
+"""Seconds of silence until the system asks a client whether it is there (macOS has another name for them), between its
+questions, and their number."""
 
 
 class Listener:
