@@ -28,6 +28,7 @@ from signer_module.on_files import files
 from signer_module.on_files.signer_folder import SignerFolder
 from tests.signer_module.test_documentation import PAGE
 from tests.support import atcacert
+from tests.support.module_program import locks
 from tests.support.programs import require_program
 from tests.support.scripted_hal import ScriptedHal
 from tests.support.wheel import Wheel
@@ -191,7 +192,7 @@ def test_a_root_module_that_is_used_up_or_a_register_that_is_damaged_spoils_no_c
     assert make_signer("--no-password") == 0
     assert make_signer("--no-password", device="emulator:second.chip") == 2
     assert "Make a new root" in capsys.readouterr().err
-    assert not Path("second.chip").exists()
+    assert locks("emulator:second.chip") == (False, False)
 
 
 def test_passwords_by_program(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
