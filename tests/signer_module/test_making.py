@@ -118,18 +118,20 @@ def a_root(device: Device, wanted: ModuleOrder | None = None) -> None:
 
 @at_a_command
 def test_a_root_that_was_cut_at_any_command_is_finished_by_the_same_again(reply_lost: bool) -> None:
+    wanted = order(quota=28)  # three steps of the counter away from a limit: it is cut at each
+
     def finish(cut: int) -> None:
-        hal = cut_and_repeat(a_root, cut, reply_lost)
+        hal = cut_and_repeat(lambda device: a_root(device, wanted), cut, reply_lost)
         with Device(hal) as device:
             facts = read_module(device)
             assert isinstance(facts, RootFacts)
             root = ModuleRoot(device, facts, no_pause)
             root.unlock(PASSWORD)
             assert root.prove()
-            assert root.remaining == 3
+            assert root.remaining == 28
 
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(finish, range(commands(a_root))))
+        list(pool.map(finish, range(commands(lambda device: a_root(device, wanted)))))
 
 
 def test_a_root_module_certifies_signer_modules(tmp_path: Path) -> None:

@@ -23,6 +23,8 @@ from tests.support.modules import open_order, order, replug
 from tests.support.scripted_hal import ScriptedHal
 
 DESCRIPTION = default_description("root")
+QUOTA = 28
+"""Three steps of the counter away from a limit: enough to cut between, and few enough to cut at each."""
 _numbers = itertools.count()
 
 
@@ -60,7 +62,7 @@ class Create:
 
 
 @at_a_command
-@pytest.mark.parametrize("wanted", [open_order(), order(), order(quota=3)], ids=["open", "password", "quota"])
+@pytest.mark.parametrize("wanted", [open_order(), order(), order(quota=QUOTA)], ids=["open", "password", "quota"])
 def test_the_same_again_finishes_module_and_folder(
     create: Create, tmp_path: Path, wanted: ModuleOrder, reply_lost: bool
 ) -> None:
