@@ -11,7 +11,7 @@ from atcaprov.hal.device_url import both_forms
 from atcaprov.hal.kit_board import KitBoard
 from atcaprov.hal.line_port import Limits, LinePort
 from atcaprov.kit import host
-from atcaprov.kit.host import Entry
+from atcaprov.kit.device_table import Entry
 
 OpenPort = Callable[[], LinePort]
 

@@ -12,6 +12,7 @@ from atcaprov.hal.kit_dialogue import KitDialogue
 from atcaprov.hal.line_port import GREETINGS, Limits, LinePort, silent
 from atcaprov.hal.losable_port import LosablePort
 from atcaprov.kit import host
+from atcaprov.kit.device_table import Entry, Table, converse, scan
 
 _QUESTIONS: Final = 3
 """How often a board is asked how it talks, before noise or silence counts as an answer."""
@@ -55,11 +56,11 @@ class KitBoard:
                     return name
         raise silent(self.url, GREETINGS * self._limits.greeting)
 
-    def scan(self) -> tuple[host.Entry, ...]:
+    def scan(self) -> tuple[Entry, ...]:
         """Return the ATECC chips that the board has told of; see `table`."""
         return self.table().chips
 
-    def table(self) -> host.Table:
+    def table(self) -> Table:
         """Return all ATECC chips that the board knows of, and whether these are all.
 
         Raises:
@@ -69,9 +70,9 @@ class KitBoard:
         with self._lock, self._dialogue.within(self._limits.scan):
             if not self._dialogue.in_step:
                 self._come_into_step()
-            table = host.converse(host.scan(), lambda line: self._dialogue.ask(line, self._limits.control, bytes))
+            table = converse(scan(), lambda line: self._dialogue.ask(line, self._limits.control, bytes))
             self._only_address = table.chips[0].address if table.is_whole and len(table.chips) == 1 else None
-            return host.Table(tuple(entry for entry in table.chips if entry.is_atecc), table.is_whole)
+            return Table(tuple(entry for entry in table.chips if entry.is_atecc), table.is_whole)
 
     def wake(self, address: int) -> None:
         """Wake a chip; one that another program left awake is put to sleep first."""

@@ -7,16 +7,13 @@ cryptoauthlib app/kit_host, and the zero-touch kits.
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Generator
-from contextlib import suppress
-from dataclasses import dataclass
 from typing import Final
 
 from atcaprov.chip.commands import SELF_TEST_FAILED, WAKE_TOKEN, Status
 from atcaprov.chip.crc import with_crc
 from atcaprov.chip.refusals import refusal
 from atcaprov.errors import Code, ProtocolError, TransportError
-from atcaprov.kit.reply import NO_DEVICE, STATUS_OK, Reply, parse_reply, shown
+from atcaprov.kit.reply import STATUS_OK, late, parse_reply
 
 WAKE: Final = b"e:w()\n"
 IDLE: Final = b"e:i()\n"
@@ -24,8 +21,6 @@ SLEEP: Final = b"e:s()\n"
 ATOMIC_ON: Final = b"e:a(1)\n"
 ATOMIC_OFF: Final = b"e:a(0)\n"
 VERSION: Final = b"board:version()\n"
-TABLE_SIZE: Final = 16
-"""Entries of the device table that a scan asks for at most; published firmwares have up to eight."""
 MIN_REPLY_SIZE: Final = 4
 NO_DEVICE_STATUS: Final = 0xC5
 DEFAULT_ADDRESS: Final = 0xC0
@@ -65,9 +60,6 @@ _LIBRARY_STATUS: Final[dict[int, int]] = {
     -6: Status.HEALTH_TEST_ERROR,
 }
 
-Scan = Generator[bytes, bytes, "Table"]
-"""Gives request lines, takes answer lines, returns what was found."""
-
 
 class Talk(enum.Enum):
     """What a firmware does in a talk."""
@@ -80,32 +72,6 @@ class Talk(enum.Enum):
     """The same; and until its atomic mode is left, wake alone is a canned answer that reaches no chip."""
 
 
-@dataclass(frozen=True)
-class Entry:
-    """One chip of a board's device table."""
-
-    type_name: str
-    """As the firmware calls it; not reliable: an ATECC508A may be an ECC108. Info tells the part."""
-    interface: str
-    """TWI, SWI or SPI."""
-    address: int
-    """8-bit form, such as C0."""
-
-    @property
-    def is_atecc(self) -> bool:
-        """Whether the firmware calls it an ATECC part; boards carry others too, such as SHA204 and AES132."""
-        return self.type_name.upper().startswith(("ECC", "ATECC"))
-
-
-@dataclass(frozen=True)
-class Table:
-    """A board's device table."""
-
-    chips: tuple[Entry, ...]
-    is_whole: bool
-    """Every entry was read: a chip that is not among `chips` is not there."""
-
-
 def select(address: int) -> bytes:
     """Return the request that chooses the chip at an 8-bit address."""
     return b"e:physical:select(%02X)\n" % address
@@ -116,11 +82,6 @@ def talk(packet: bytes) -> bytes:
     return b"e:t(%s)\n" % packet.hex().upper().encode()
 
 
-def device(index: int) -> bytes:
-    """Return the request for an entry of the device table."""
-    return b"board:device(%02X)\n" % index
-
-
 def check_done(line: bytes) -> None:
     """Check the answer to select, idle or sleep: status 00 and no data.
 
@@ -129,7 +90,7 @@ def check_done(line: bytes) -> None:
         ProtocolError: it is no answer to one of these.
     """
     if _successful(line):
-        raise _late(line)
+        raise late(line)
 
 
 def kind_of_talk(line: bytes) -> Talk:
@@ -143,7 +104,7 @@ def kind_of_talk(line: bytes) -> Talk:
     """
     status, data = _bare(line)
     if data:
-        raise _late(line)
+        raise late(line)
     if status == STATUS_OK:
         return Talk.ATOMIC
     return Talk.WHOLE if _signed(status) < 0 else Talk.PLAIN
@@ -159,7 +120,7 @@ def check_awake(line: bytes) -> None:
     """
     answer = _successful(line)
     if len(answer) != len(WAKE_TOKEN):
-        raise _late(line)
+        raise late(line)
     if answer.startswith(SELF_TEST_FAILED):
         raise refusal("Wake", Status.SELF_TEST_ERROR)
     if answer != WAKE_TOKEN:
@@ -184,81 +145,8 @@ def chip_reply(line: bytes) -> bytes:
         return with_crc(bytes((MIN_REPLY_SIZE, refusal)))
     data = _successful(line)
     if len(data) < MIN_REPLY_SIZE or data == WAKE_TOKEN:  # no command has the answer to wake for a reply
-        raise _late(line)
+        raise late(line)
     return data
-
-
-def converse(dialogue: Scan, ask: Callable[[bytes], bytes]) -> Table:
-    """Lead a dialogue to its end; `ask` takes a request line with LF and gives the answer without."""
-    request = next(dialogue)
-    while True:
-        try:
-            request = dialogue.send(ask(request))
-        except StopIteration as ended:
-            table: Table = ended.value
-            return table
-
-
-def scan() -> Scan:
-    """Ask for all chips of a board, a dialogue for `converse`.
-
-    Empty entries, and those that come damaged twice, are passed over, so that a chip behind one is found. A board
-    without a device table is taken at what `board:version()` says; that a board has no chip is never read out of noise.
-
-    Raises:
-        ProtocolError: no chip was found, and an answer left open whether there is one (code BAD_FRAME).
-    """
-    found: list[Entry] = []
-    is_whole = True
-    for index in range(TABLE_SIZE):
-        reply = yield from _reply_to(device(index))
-        if reply is None:
-            is_whole = False
-        elif not reply.text:
-            break  # past the end of the table, or the board knows no such command
-        elif (entry := _entry(reply)) and entry not in found:
-            found.append(entry)
-    if found:
-        return Table(tuple(found), is_whole)
-    line = yield VERSION
-    only = _entry(_table_reply(line))
-    if only is None and not is_whole:
-        raise _late(line)
-    return Table((only,) if only else (), True)
-
-
-def _reply_to(request: bytes) -> Generator[bytes, bytes, Reply | None]:
-    """Ask for an entry; one that comes damaged is asked for again."""
-    for _ in range(2):
-        with suppress(ProtocolError):
-            reply = _table_reply((yield request))
-            if not reply.text or _is_empty(reply) or _entry(reply):
-                return reply
-    return None
-
-
-def _table_reply(line: bytes) -> Reply:
-    """Take the answer to a question for chips apart: words, or where there are none, an error's status and `()`."""
-    reply = parse_reply(line)
-    if not reply.text and (reply.argument != "" or not reply.status):
-        raise _late(line)
-    return reply
-
-
-def _is_empty(reply: Reply) -> bool:
-    """Tell whether an entry says that it has no chip: in words, or by the status of an error."""
-    return reply.text.split()[0].lower() == NO_DEVICE or bool(reply.status and reply.argument is not None)
-
-
-def _entry(reply: Reply) -> Entry | None:
-    words = reply.text.split()
-    if len(words) < 2 or words[0].lower() == NO_DEVICE or reply.status not in (None, STATUS_OK):
-        return None
-    try:
-        address = reply.data
-    except ProtocolError:
-        return None
-    return Entry(words[-2], words[-1], address[0]) if len(address) == 1 else None
 
 
 def describe(line: bytes) -> str:
@@ -287,18 +175,10 @@ def _bare(line: bytes) -> tuple[int, bytes]:
     """Return status and data of an answer about a chip; one with words is about the board, such as `no_device C5()`."""
     reply = parse_reply(line)
     if reply.text or reply.status is None or reply.argument is None:
-        raise _late(line)
+        raise late(line)
     return reply.status, reply.data
 
 
 def _signed(status: int) -> int:
     """Return a status of eight digits as the negative number that it is; others stay."""
     return status - (1 << 32 if status >> 31 else 0)
-
-
-def _late(line: bytes) -> ProtocolError:
-    return ProtocolError(
-        f"The kit gave an answer that belongs to another request: {shown(line.decode('ascii', 'replace'))}.",
-        advice="Try again; check that no other program uses the port.",
-        code=Code.BAD_FRAME,
-    )

@@ -67,6 +67,15 @@ def shown(text: str) -> str:
     return ascii(_PACKET.sub(lambda found: f"{found[1] or ''}..", text)[:_SHOWN])
 
 
+def late(line: bytes) -> ProtocolError:
+    """Return the error for a line that is a whole answer, but none to what was asked."""
+    return ProtocolError(
+        f"The kit gave an answer that belongs to another request: {shown(line.decode('ascii', 'replace'))}.",
+        advice="Try again; check that no other program uses the port.",
+        code=Code.BAD_FRAME,
+    )
+
+
 def _bad(what: str, text: str) -> ProtocolError:
     return ProtocolError(
         f"An answer of the kit {what}: {shown(text)}.",

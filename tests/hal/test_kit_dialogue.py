@@ -15,7 +15,7 @@ from atcaprov.hal.kit import KitHal, open_kit
 from atcaprov.hal.kit_board import KitBoard
 from atcaprov.hal.kit_dialogue import KitDialogue
 from atcaprov.hal.line_port import Limits, silent
-from atcaprov.kit import host
+from atcaprov.kit import device_table, host
 from atcaprov.kit.interpreter import Interpreter
 from atcaprov.kit.profiles import AT90USB, PARSER3, PROFILES, Profile
 from tests.hal.direct_port import (
@@ -254,6 +254,6 @@ def test_no_table_is_read_out_of_step(fate: str) -> None:
     board.greet()
     with pytest.raises(TransportError):
         board.scan()
-    assert host.device(0) not in port.asked
+    assert device_table.device(0) not in port.asked
     port.plan = []
     assert len(board.scan()) == 1

@@ -8,17 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from atcaprov.errors import Board, Code, DeviceError, ProtocolError, TransportError
-from atcaprov.kit import host
+from atcaprov.kit import device_table, host
 from atcaprov.kit.framing import LINE_LIMIT
 from atcaprov.kit.reply import Reply, parse_reply
 
 
-def table(answers: Iterable[bytes]) -> host.Table:
+def table(answers: Iterable[bytes]) -> device_table.Table:
     left = iter(answers)
-    return host.converse(host.scan(), lambda _request: next(left))
+    return device_table.converse(device_table.scan(), lambda _request: next(left))
 
 
-def scan(answers: Iterable[bytes]) -> tuple[host.Entry, ...]:
+def scan(answers: Iterable[bytes]) -> tuple[device_table.Entry, ...]:
     return table(answers).chips
 
 
@@ -59,18 +59,18 @@ def test_data_are_pairs_of_hex_digits(line: bytes) -> None:
 
 def test_requests_are_lower_case_words_and_upper_case_digits() -> None:
     assert host.select(0xC0) == b"e:physical:select(C0)\n"
-    assert host.device(11) == b"board:device(0B)\n"
+    assert device_table.device(11) == b"board:device(0B)\n"
     assert host.talk(bytes.fromhex("0730000000035d")) == b"e:t(0730000000035D)\n"
     assert (host.WAKE, host.IDLE, host.SLEEP) == (b"e:w()\n", b"e:i()\n", b"e:s()\n")
 
 
 def test_a_chip_behind_an_empty_entry_is_found() -> None:
     answers = [b"no_device C5()", b"ECC608A TWI 00(C0)", b"no_device ", b"ECC608B TWI 00(6A)", b"C5()"]
-    assert scan(answers) == (host.Entry("ECC608A", "TWI", 0xC0), host.Entry("ECC608B", "TWI", 0x6A))
+    assert scan(answers) == (device_table.Entry("ECC608A", "TWI", 0xC0), device_table.Entry("ECC608B", "TWI", 0x6A))
 
 
 def test_a_damaged_entry_is_asked_for_again_and_then_passed_over() -> None:
-    first, second = host.Entry("ECC608A", "TWI", 0xC0), host.Entry("ECC608A", "TWI", 0x6A)
+    first, second = device_table.Entry("ECC608A", "TWI", 0xC0), device_table.Entry("ECC608A", "TWI", 0x6A)
     noise = b"\xff\xff"
     assert scan([b"ECC608A TWI 00(C0)", noise, b"ECC608A TWI 00(6A)", b"C5()"]) == (first, second)
     assert scan([b"ECC608A TWI 00(C0)", noise, noise, b"ECC608A TWI 00(6A)", b"C5()"]) == (first, second)
@@ -124,12 +124,12 @@ def test_every_status_that_published_firmwares_send_has_a_meaning() -> None:
 
 
 def test_a_board_that_repeats_an_entry_has_it_once() -> None:
-    assert scan([b"ECC608A TWI 00(C0)"] * host.TABLE_SIZE) == (host.Entry("ECC608A", "TWI", 0xC0),)
+    assert scan([b"ECC608A TWI 00(C0)"] * device_table.TABLE_SIZE) == (device_table.Entry("ECC608A", "TWI", 0xC0),)
 
 
 def test_a_board_without_a_table_says_its_chip_in_its_version() -> None:
-    answers = [b'{"error": 1}'] * (2 * host.TABLE_SIZE) + [b"AWS IoT Zero Touch Demo ECCx08A TWI(B0)"]
-    assert scan(answers) == (host.Entry("ECCx08A", "TWI", 0xB0),)
+    answers = [b'{"error": 1}'] * (2 * device_table.TABLE_SIZE) + [b"AWS IoT Zero Touch Demo ECCx08A TWI(B0)"]
+    assert scan(answers) == (device_table.Entry("ECCx08A", "TWI", 0xB0),)
 
 
 @pytest.mark.parametrize("entry", [b"ECC608A TWI 00()", b"ECC608A TWI 00(C0C0)", b"ECC608A TWI C5(C0)", b"TWI 00(C0)"])
@@ -141,9 +141,9 @@ def test_an_odd_entry_is_no_chip(entry: bytes) -> None:
     "cut", [b"\xff", b"ECC608A", b"ECC608A TWI", b"ECC608A TWI 00(", b"ECC608A TWI 00(C", b"no_", b"00()", b"00"]
 )
 def test_a_chip_whose_entry_is_damaged_is_not_said_to_be_absent(cut: bytes) -> None:
-    other = host.Entry("ECC608A", "TWI", 0x6A)
+    other = device_table.Entry("ECC608A", "TWI", 0x6A)
     assert scan([cut, b"ECC608A TWI 00(6A)", b"C5()"]) == (other,)
-    assert table([cut, cut, b"ECC608A TWI 00(6A)", b"C5()"]) == host.Table((other,), is_whole=False)
+    assert table([cut, cut, b"ECC608A TWI 00(6A)", b"C5()"]) == device_table.Table((other,), is_whole=False)
     with pytest.raises(ProtocolError):
         scan([cut, cut, b"C5()", b"C0()"])
 
@@ -153,7 +153,7 @@ def test_a_chip_whose_entry_is_damaged_is_not_said_to_be_absent(cut: bytes) -> N
 )
 def test_a_board_that_babbles_is_not_taken_for_an_empty_one(noise: bytes) -> None:
     with pytest.raises(ProtocolError):
-        scan([noise] * (2 * host.TABLE_SIZE + 1))
+        scan([noise] * (2 * device_table.TABLE_SIZE + 1))
 
 
 def test_a_silent_board_has_no_version_to_show() -> None:
@@ -214,7 +214,7 @@ JUDGES: dict[str, Callable[[bytes], object]] = {
     "awake": host.check_awake,
     "reply": host.chip_reply,
     "kind": host.kind_of_talk,
-    "scan": lambda line: scan([line] * (2 * host.TABLE_SIZE + 1)),
+    "scan": lambda line: scan([line] * (2 * device_table.TABLE_SIZE + 1)),
 }
 
 
@@ -250,5 +250,5 @@ def test_no_answer_ends_in_anything_but_a_typed_error(line: bytes) -> None:
     with suppress(TransportError, ProtocolError):
         assert len(host.chip_reply(line)) >= 4
     with suppress(ProtocolError):
-        scan([line] * (2 * host.TABLE_SIZE + 1))
+        scan([line] * (2 * device_table.TABLE_SIZE + 1))
     host.describe(line)

@@ -12,7 +12,7 @@ from atcaprov.emulator.chip import Chip, Power
 from atcaprov.emulator.factory import blank_608a
 from atcaprov.emulator.images import load_image
 from atcaprov.emulator.random_source import SeededRandom
-from atcaprov.kit import host
+from atcaprov.kit import device_table, host
 from atcaprov.kit.board import CdcBoard
 from atcaprov.kit.framing import LINE_LIMIT, ReportBuffer, to_reports
 from atcaprov.kit.interpreter import Interpreter
@@ -128,7 +128,7 @@ def test_the_table_names_chips_by_their_revision_or_not() -> None:
 @PROFILE
 def test_the_host_finds_all_chips_of_every_firmware(profile: Profile) -> None:
     interpreter = board(profile, EmulatedBus({0xC0: Chip(), 0x6A: Chip(), 0x6C: Chip()}))
-    table = host.converse(host.scan(), lambda request: interpreter.answer(request[:-1])[:-1])
+    table = device_table.converse(device_table.scan(), lambda request: interpreter.answer(request[:-1])[:-1])
     assert [entry.address for entry in table.chips] == [0xC0, 0x6A, 0x6C]
     assert table.is_whole
 
