@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from copy import copy
 from dataclasses import replace
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
 import pytest
@@ -22,6 +22,7 @@ from atcaprov.provisioning.profile import Profile
 from atcaprov.provisioning.provision import Provisioner
 from atcaprov.wire.fields import SlotWrite
 from atcaprov.wire.messages import CertificatesReply, ErrorReply, SignerReply
+from tests.support import in_memory_server
 from tests.support.in_memory_server import Authority, InMemory, change
 from tests.support.scripted_hal import ScriptedHal
 
@@ -161,19 +162,23 @@ def test_a_server_whose_clock_is_ahead(
 ) -> None:
     functions = InMemory(authority)
     hour = authority.device_definition.issue_date(datetime.now(UTC))
-
-    class Clock(datetime):
-        @classmethod
-        def now(cls, tz: tzinfo | None = None) -> Clock:
-            return cls.fromtimestamp(hour.timestamp() - 60 * minutes, tz)
-
-    monkeypatch.setattr(issued, "datetime", Clock)
+    monkeypatch.setattr(in_memory_server, "datetime", _clock_at(hour))
+    monkeypatch.setattr(issued, "datetime", _clock_at(hour - timedelta(minutes=minutes)))
     if refused:
         error, packets = _refused(functions)
         assert (error.code, _data_was_touched(packets)) == (Code.CHAIN_INVALID, False)
     else:
         with Device(ScriptedHal()) as device:
             Provisioner(Profile(), authority.cert_info, functions).provision(device)
+
+
+def _clock_at(moment: datetime) -> type[datetime]:
+    class Clock(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> Clock:
+            return cls.fromtimestamp(moment.timestamp(), tz)
+
+    return Clock
 
 
 @pytest.mark.parametrize("field", ["signer_certificate", "device_definition", "signer_definition"])
