@@ -35,6 +35,20 @@ def test_a_board_with_several_chips_wants_one_named() -> None:
         open_kit_hid("///hid/several", SHORT, hid)
     assert "?address=0xC0" in refused.value.advice
     open_kit_hid("///hid/several?address=0x6A", SHORT, hid).close()
+    assert hid.opened == ["/hid/several"] * 2, "who was refused has left the board"
+
+
+def test_a_board_that_does_not_answer_at_first_gets_its_port_closed() -> None:
+    class Closing(LossyPort):
+        closed = False
+
+        def close(self) -> None:
+            self.closed = True
+
+    port = Closing(Interpreter(EmulatedBus(), PARSER3), ["lost"] * 3)
+    with pytest.raises(TransportError, match="did not answer"):
+        open_kit("test:closing", lambda: port, None, NO_TIME)
+    assert port.closed
 
 
 def test_a_chip_is_not_the_only_one_where_an_entry_could_not_be_read() -> None:
@@ -156,6 +170,22 @@ def test_an_empty_board_is_not_said_to_have_its_chips_elsewhere(profile: Profile
         with pytest.raises(TransportError) as refused:
             device.serial_number()
         assert refused.value.code in (Code.DEVICE_NO_REPLY, Code.DEVICE_NOT_FOUND)
+
+
+def test_a_chip_that_does_not_wake_is_told_though_the_board_tells_no_chips() -> None:
+    class Wordless(DirectPort):
+        def send(self, message: bytes) -> None:
+            super().send(message)
+            if message.startswith(b"board:"):
+                self.lines = [b"\xff("]
+
+    gone = Chip()
+    gone.power_off()
+    port = Wordless(Interpreter(EmulatedBus({0xC0: gone}), PARSER3))
+    with pytest.raises(TransportError) as refused:
+        KitHal(KitBoard(port, NO_TIME), 0xC0, lambda: None).wake()
+    assert refused.value.code == Code.DEVICE_NO_REPLY
+    assert b"board:version()\n" in port.asked
 
 
 def test_a_chip_that_answered_before_and_is_gone_is_not_looked_for_elsewhere() -> None:

@@ -12,6 +12,8 @@ from atcaprov.errors import Board, DeviceError, ProtocolError, TransportError
 from atcaprov.hal.kit import KitHal
 from atcaprov.hal.kit_board import KitBoard
 from atcaprov.hal.kit_hid import open_kit_hid
+from atcaprov.hal.line_port import gone
+from atcaprov.kit import device_table
 from atcaprov.kit.interpreter import Interpreter
 from atcaprov.kit.profiles import AT90USB, PARSER3, Profile
 from tests.hal.direct_port import (
@@ -128,6 +130,89 @@ def test_of_other_parts_a_board_says_nothing_but_they_count() -> None:
         board.wake(0xC0)
         board.sleep(0xC0)
     assert port.asked.count(b"e:physical:select(C0)\n") == 4
+
+
+def test_where_an_entry_could_not_be_read_each_wake_chooses_its_chip() -> None:
+    class Damaged(DirectPort):
+        def send(self, message: bytes) -> None:
+            super().send(message)
+            if message.startswith(b"board:device(01)"):
+                self.lines = [b"ECC608A TWI 0"]
+
+    port = Damaged(Interpreter(EmulatedBus(chips_at(0xC0, 0x6A)), PARSER3))
+    board = KitBoard(port)
+    table = board.table()
+    assert ([entry.address for entry in table.chips], table.is_whole) == ([0xC0], False)
+    board.wake(0xC0)
+    port.asked.clear()
+    board.wake(0xC0)
+    assert port.asked[0] == b"e:physical:select(C0)\n"
+
+
+@pytest.mark.parametrize("late", range(3))
+def test_how_a_firmware_talks_is_learned_in_step(late: int) -> None:
+    """Whichever of its answers comes late, the next request gets its own."""
+
+    class Lagging(LossyPort):
+        def drain(self) -> None:
+            pass
+
+    into_step = ["pass", "pass"]
+    plan = ["pass", *["lost", *into_step] * late, "late"]
+    bus = EmulatedBus()
+    port = Lagging(Interpreter(bus, PARSER3), plan)
+    board = KitBoard(port, NO_TIME)
+    board.wake(0xC0)
+    assert board.talk(0xC0, INFO) == reply_of(bus.chips[0xC0], INFO)
+
+
+def test_a_chip_that_was_never_woken_is_asked_nothing_at_close() -> None:
+    port = DirectPort(Interpreter(EmulatedBus(), PARSER3))
+    KitHal(KitBoard(port), 0xC0, lambda: None).close()
+    assert port.asked == []
+
+
+def test_only_a_chip_that_idles_is_woken_to_be_sent_to_sleep() -> None:
+    port = DirectPort(Interpreter(EmulatedBus(), PARSER3))
+    hal = KitHal(KitBoard(port), 0xC0, lambda: None)
+    hal.wake()
+    hal.idle()
+    hal.wake()
+    for before, requests in ((hal.wake, [b"e:s()\n"]), (hal.idle, [b"e:w()\n", b"e:s()\n"])):
+        before()
+        port.asked.clear()
+        hal.sleep()
+        assert port.asked[-len(requests) :] == requests
+        assert port.asked.count(b"e:w()\n") == requests.count(b"e:w()\n")
+        hal.wake()
+
+
+def test_a_board_that_is_silent_is_not_asked_for_its_chips() -> None:
+    port = LossyPort(Interpreter(EmulatedBus(), PARSER3), [])
+    board = KitBoard(port, NO_TIME)
+    board.wake(0xC0)
+    port.plan = ["pass", "lost"]
+    with pytest.raises(TransportError, match="did not answer"):
+        KitHal(board, 0xC0, lambda: None).wake()
+    assert device_table.device(0) not in port.asked
+
+
+def test_a_board_that_was_unplugged_is_told_so_and_closed_without_a_fault() -> None:
+    class Unplugged(DirectPort):
+        closed = False
+
+        def drain(self) -> None:
+            raise gone(self.url, "no such device")
+
+        def close(self) -> None:
+            self.closed = True
+
+    port = Unplugged(Interpreter(EmulatedBus(), PARSER3))
+    KitBoard(port).close()
+    assert port.closed
+    port.closed = False
+    assert not KitBoard(port).is_there()
+    assert port.closed
 
 
 def test_a_chip_whose_self_test_fails_at_wake_scraps_its_board() -> None:

@@ -139,6 +139,52 @@ def test_a_board_that_never_ends_its_babble_is_given_up() -> None:
         dialogue.select(0xC0)
 
 
+def test_nothing_is_asked_any_more_when_the_time_is_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [0.0]
+    monkeypatch.setattr("atcaprov.hal.kit_dialogue.time.monotonic", lambda: clock[0])
+    port = DirectPort(Interpreter(EmulatedBus(), PARSER3))
+    dialogue = KitDialogue(port, Limits())
+    with dialogue.within(5.0):
+        clock[0] = 5.0
+        with pytest.raises(TransportError, match="without order"):
+            dialogue.ask(host.WAKE, 1.5, host.check_awake)
+    assert port.asked == []
+
+
+def test_an_answer_that_comes_twice_is_passed_over() -> None:
+    bus = EmulatedBus()
+    port = LossyPort(Interpreter(bus, PARSER3), ["doubled"] * 9)
+    board = KitBoard(port, NO_TIME)
+    board.wake(0xC0)
+    assert board.talk(0xC0, INFO) == reply_of(bus.chips[0xC0], INFO)
+    board.idle(0xC0)
+    board.wake(0xC0)
+
+
+@pytest.mark.parametrize(("port_of", "limits"), [(DirectPort, NO_TIME), (LaggingPort, Limits())])
+def test_a_babble_that_has_ended_is_passed_over_whatever_its_length(port_of: type[DirectPort], limits: Limits) -> None:
+    """What has come is thrown away at once; for what is still under way there is time."""
+    port = port_of(Interpreter(EmulatedBus(), PARSER3))
+    port.lines = [b"babble"] * 100
+    dialogue = KitDialogue(port, limits)
+    dialogue.in_step = False
+    dialogue.select(0xC0)
+    assert dialogue.in_step
+
+
+@pytest.mark.parametrize("in_step", [True, False])
+def test_after_a_choice_that_was_refused_the_former_chip_is_chosen_anew(in_step: bool) -> None:
+    port = DirectPort(Interpreter(EmulatedBus(), AT90USB))
+    dialogue = KitDialogue(port, NO_TIME)
+    dialogue.select(0xC0)
+    dialogue.in_step = in_step
+    with pytest.raises(TransportError, match="no chip"):
+        dialogue.select(0x6A)
+    port.asked.clear()
+    dialogue.select(0xC0)
+    assert port.asked == [host.select(0xC0)]
+
+
 FATES = st.lists(st.sampled_from(["pass", "pass", "lost", "late", "doubled", "noise"]), max_size=14)
 
 
