@@ -53,6 +53,7 @@ class KitBoard:
                     self._dialogue.in_step = False
                     with suppress(TransportError, ProtocolError):  # the next request tries once more, and tells
                         self._come_into_step()
+                        self._try(host.SLEEP, host.check_done)  # it was woken for that, and is nobody's yet
                     return name
         raise silent(self.url, GREETINGS * self._limits.greeting)
 
@@ -131,13 +132,12 @@ class KitBoard:
                 self._port.close()
 
     def _come_into_step(self) -> None:
-        """Get into step where no chip may be, and let the one that was woken for it sleep."""
+        """Get into step where no chip may be."""
         try:
             self._dialogue.select(host.DEFAULT_ADDRESS)
         except TransportError:
             if not self._dialogue.in_step:
                 raise
-        self._try(host.SLEEP, host.check_done)
 
     def _select(self, address: int, *, anew: bool = False) -> None:
         self._dialogue.select(address, anew=anew and address != self._only_address)

@@ -103,6 +103,19 @@ def test_the_chip_that_idles_is_the_one_that_is_named() -> None:
     assert [chip.power for chip in chips.values()] == [Power.IDLE, Power.AWAKE]
 
 
+def test_a_table_that_is_read_after_an_error_disturbs_no_chip_that_is_in_use() -> None:
+    port = LossyPort(Interpreter(EmulatedBus(chips_at(0xC0, 0x6A)), PARSER3), [])
+    board = KitBoard(port, NO_TIME)
+    board.greet()
+    board.wake(0xC0)
+    board.talk(0xC0, SHA_START)
+    port.plan = ["lost"]
+    with pytest.raises(TransportError):
+        board.wake(0x6A)
+    assert len(board.scan()) == 2
+    assert len(board.talk(0xC0, SHA_END)) == 35
+
+
 def test_a_wake_whose_answer_is_lost_is_followed_by_no_other_request() -> None:
     port = LossyPort(Interpreter(EmulatedBus(), PARSER3), [])
     board = KitBoard(port, NO_TIME)
