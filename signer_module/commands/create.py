@@ -18,6 +18,7 @@ from signer_module.commands.inputs import FILE, FOLDER, SignerWishes, signer_opt
 from signer_module.commands.password_options import PasswordSource, password_options
 from signer_module.commands.root_signer import require_left, root_signer
 from signer_module.hsm.signer import create_in_hsm
+from signer_module.on_chip.making.candidate import root_facts, signer_facts
 from signer_module.on_chip.making.runs import Made, create_root_module, create_signer_module
 from signer_module.on_chip.module import ModuleRoot, ModuleSigner
 from signer_module.on_files import files
@@ -64,6 +65,7 @@ def _root_on_module(
     source: PasswordSource,
     register_lost: bool,
 ) -> None:
+    options.look_first(device, source, root_facts)
     made = create_root_module(
         device,
         out,
@@ -126,6 +128,8 @@ def signer_create(
     if out is not None and hsm is None:
         files.refuse_existing(out)
     root = RootFolder.load(root_path)
+    if device is not None:
+        order_options.look_first(device, source, lambda chip: signer_facts(chip, root.public_key))
     with root_signer(root, root_device, root_source) as root_key:
         if device is not None:
             _signer_on_module(device, root, root_key, wishes, order_options, source)

@@ -14,6 +14,8 @@ from atcaprov.errors import UsageError
 from atcaprov.printable import printable
 from signer_module.commands.option_groups import option_group
 from signer_module.commands.password_options import PasswordSource
+from signer_module.on_chip.layout import Variant
+from signer_module.on_chip.making.candidate import Judge, look_first
 from signer_module.on_chip.making.steps import ModuleOrder
 from signer_module.on_chip.password_keys import COST, LEAST_COST, MOST_COST
 
@@ -34,10 +36,14 @@ class OrderOptions:
     scrypt_cost: int
     yes: bool
 
+    def look_first(self, url: str, source: PasswordSource, finished: Judge | None = None) -> None:
+        """Raise what can be known of the chip before anything is asked; raises as `candidate.look_first`."""
+        self._require_one_will(source)
+        look_first(url, Variant(not source.none, self.quota is not None), self.quota, finished)
+
     def order(self, source: PasswordSource) -> ModuleOrder:
         """Return what the chip shall enforce; asks for the password unless an option says otherwise."""
-        if self.password_later and source.given:
-            raise UsageError("--password-later does not go with a password or with --no-password.")
+        self._require_one_will(source)
         password = None if self.password_later else source.choose("Password for the module")
         return ModuleOrder(
             password,
@@ -45,6 +51,10 @@ class OrderOptions:
             quota=self.quota,
             scrypt_cost=self.scrypt_cost,
         )
+
+    def _require_one_will(self, source: PasswordSource) -> None:
+        if self.password_later and source.given:
+            raise UsageError("--password-later does not go with a password or with --no-password.")
 
     def refuse(self) -> None:
         """Raise UsageError if there is something that only a chip can enforce: what is made has none."""

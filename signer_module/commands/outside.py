@@ -23,6 +23,7 @@ from signer_module.commands.inputs import FILE, FOLDER
 from signer_module.commands.password_options import PasswordSource, password_options
 from signer_module.export import export_signer
 from signer_module.hsm.signer import import_to_folder, request_from_hsm
+from signer_module.on_chip.making.candidate import signer_facts
 from signer_module.on_chip.making.runs import import_signer_certificate, plan
 from signer_module.on_chip.making.signer import rehearse_import, request_certificate
 from signer_module.on_files import files
@@ -77,8 +78,9 @@ def signer_request(
         _write_request(out, der)
         return
     assert device is not None
-    wanted = order_options.order(source)
     files.require_room(out)
+    order_options.look_first(device, source)
+    wanted = order_options.order(source)
     with Device.open(device) as chip:
         if earlier is not None and not new_key:
             _refuse_request_of_another(chip, out)
@@ -175,6 +177,7 @@ def _import_to_module(
     signatures: int,
     out: Path | None,
 ) -> None:
+    options.look_first(device, source, lambda chip: signer_facts(chip, None))
     made = import_signer_certificate(
         device,
         options.order(source),

@@ -13,9 +13,8 @@ from atcaprov.certs.description import CertificateDescription
 from atcaprov.chip.memory_map import serial_number
 from atcaprov.device.device import Device
 from atcaprov.errors import Board, CertificateError, Code, ProvisioningError, UsageError
-from atcaprov.provisioning.config_stages import is_config_locked, is_data_locked
-from signer_module.on_chip.facts import RootFacts, SignerModuleFacts, read_module
-from signer_module.on_chip.layout import variant_of
+from atcaprov.provisioning.config_stages import is_config_locked
+from signer_module.on_chip.making.candidate import is_finished, root_facts, signer_facts
 from signer_module.on_chip.making.finished import is_described, require_ordered_root, require_ordered_signer
 from signer_module.on_chip.making.root import make_root
 from signer_module.on_chip.making.signer import import_certificate, make_signer
@@ -61,11 +60,11 @@ def create_root_module(
     if kept is None:
         files.require_new_folder(out)
     with kept_if_good(Device.open(url)) as device:
-        already = _finished(device)
+        already = is_finished(device)
         if not already:
             _make_root(device, out, kept, order, description, now, consent)
             kept = RootFolder.load(out)
-        root = _root(device)
+        root = ModuleRoot(device, root_facts(device))
         if already and kept is None and not register_lost:
             _require_unused(root, order)
         if already:
@@ -148,11 +147,11 @@ def create_signer_module(
     One that is finished is only proved, and must be what is ordered: else ProvisioningError (data-locked-other).
     """
     with kept_if_good(Device.open(url)) as device:
-        already = _finished(device)
+        already = is_finished(device)
         if not already:
             consent(plan(device, order, f"a signer certificate from {root.name}"))
             make_signer(device, order, root=root, sign=sign, descriptions=descriptions, signer_id=signer_id, now=now)
-        module = _signer(device, root.public_key)
+        module = ModuleSigner(device, signer_facts(device, root.public_key))
         if already:
             require_ordered_signer(module, order, descriptions, signer_id)
         _prove(module, order)
@@ -173,7 +172,7 @@ def import_signer_certificate(
     `signatures` is how many a chip with quota must have counted, as `import_certificate` checks it.
     """
     with kept_if_good(Device.open(url)) as device:
-        already = _finished(device)
+        already = is_finished(device)
         if not already:
             consent(plan(device, order, "the certificate of the outside CA", key=_KEY_OF_REQUEST))
             import_certificate(
@@ -184,7 +183,7 @@ def import_signer_certificate(
                 root=chain.issuer,
                 signatures=signatures,
             )
-        module = _signer(device, None)
+        module = ModuleSigner(device, signer_facts(device, None))
         if module.certificate != chain.signer:
             raise CertificateError(
                 "The module holds another certificate than the one given.", code=Code.CERTIFICATE_MISMATCH
@@ -215,36 +214,6 @@ def plan(device: Device, order: ModuleOrder, certificate: str, *, key: str = _NE
     ]
 
 
-def _finished(device: Device) -> bool:
-    """Tell whether the chip is a finished module already: a run was cut after its last lock."""
-    config = device.read_config()
-    return is_data_locked(config) and variant_of(config) is not None
-
-
-def _root(device: Device) -> ModuleRoot:
-    facts = _read_back(device)
-    if not isinstance(facts, RootFacts):
-        raise _other("a signer module")
-    return ModuleRoot(device, facts)
-
-
-def _signer(device: Device, root_public_key: bytes | None) -> ModuleSigner:
-    facts = _read_back(device)
-    if not isinstance(facts, SignerModuleFacts):
-        raise _other("a root module")
-    if root_public_key not in (None, facts.root_public_key):
-        raise _other("a signer of another root")
-    return ModuleSigner(device, facts)
-
-
-def _read_back(device: Device) -> RootFacts | SignerModuleFacts:
-    try:
-        return read_module(device)
-    except CertificateError as error:
-        error.board = Board.SCRAP  # both locks are closed: what is wrong now stays wrong
-        raise
-
-
 def _prove(module: ModuleRoot | ModuleSigner, order: ModuleOrder) -> None:
     module.unlock(order.password)
     if not module.prove():
@@ -254,14 +223,6 @@ def _prove(module: ModuleRoot | ModuleSigner, order: ModuleOrder) -> None:
             code=Code.KEY_MISMATCH,
             board=Board.SCRAP,
         )
-
-
-def _other(what: str) -> ProvisioningError:
-    return ProvisioningError(
-        f"The chip is {what} already, which can't be changed any more.",
-        advice="Take another chip.",
-        code=Code.DATA_LOCKED_OTHER,
-    )
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final
 
 from atcaprov.chip.commands import Status
@@ -18,13 +18,14 @@ from atcaprov.config_zone.check import Allow, require_safe
 from atcaprov.config_zone.model import ConfigZone
 from atcaprov.device.authorization import authorize
 from atcaprov.device.device import Act, Device
-from atcaprov.errors import Board, Code, DeviceError, ProvisioningError
+from atcaprov.errors import Code, DeviceError, ProvisioningError
 from atcaprov.provisioning import config_stages
 from atcaprov.provisioning.data_zone import DataZone
 from signer_module.on_chip import layout
 from signer_module.on_chip.chip_secret import ChipSecret
 from signer_module.on_chip.head import Head, Role
 from signer_module.on_chip.layout import Variant
+from signer_module.on_chip.making.candidate import require_possible
 from signer_module.on_chip.password_keys import COST, SALT_SIZE, PasswordScheme
 from signer_module.on_chip.password_strength import require_strong
 from signer_module.on_chip.quota import check_quota, encode_limit, limit_for, require_room
@@ -76,7 +77,7 @@ class Making:
         self._config = device.read_config()
         self.serial = serial_number(self._config)
         """9 bytes."""
-        self._variant = self._begun_or(order.variant)
+        self._variant = require_possible(device, self._config, order.variant, order.quota)
         self._zone = self._variant.config_zone
         self._scheme = PasswordScheme(os.urandom(SALT_SIZE), order.scrypt_cost)
         self._chip_secret = ChipSecret.new(self.serial) if self._variant.has_chip_secret else None
@@ -84,35 +85,8 @@ class Making:
             order.password, None if self._chip_secret is None else self._chip_secret.answer
         )
         self._data = DataZone(device, self._zone)
-        config_stages.require_608(self._config)
         self.begun = config_stages.is_config_locked(self._config)
         """Whether an earlier run has locked the configuration."""
-        if self.begun:
-            self._require_same_order()
-        if config_stages.is_data_locked(self._config):
-            raise ProvisioningError(
-                "The chip's data zone is locked already.",
-                advice="It is a finished module, or was used before: 'signer-module info --device' says which.",
-                code=Code.DATA_LOCKED_OTHER,
-            )
-        if order.quota is not None:
-            require_room(order.quota, device.counter(layout.USE_COUNTER))
-
-    def _begun_or(self, wanted: Variant) -> Variant:
-        """Return the variant in the layout in which the chip was begun by an earlier version of this program."""
-        begun = layout.variant_of(self._config) if config_stages.is_config_locked(self._config) else None
-        return wanted if begun is None else replace(wanted, layout=begun.layout)
-
-    def _require_same_order(self) -> None:
-        begun = layout.variant_of(self._config)
-        if begun is not None and begun != self._variant:
-            raise ProvisioningError(
-                f"The module was begun {begun}, which can't be changed any more.",
-                advice="Run the command with the options of its first run.",
-                code=Code.CONFIG_LOCKED_OTHER,
-                board=Board.RETRY,
-            )
-        config_stages.require_same_config(self._config, self._zone)
 
     def configure(self) -> None:
         """Write and lock the configuration if that is not done, write the secrets of the password, and authorize."""

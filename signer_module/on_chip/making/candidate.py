@@ -1,0 +1,113 @@
+"""A chip that shall become a module, before it does: what it is and whether it can, found by reading alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from atcaprov.device.device import Device
+from atcaprov.errors import Board, CertificateError, Code, ProvisioningError
+from atcaprov.provisioning import config_stages
+from signer_module.on_chip import layout
+from signer_module.on_chip.facts import RootFacts, SignerModuleFacts, read_module
+from signer_module.on_chip.layout import Variant
+from signer_module.on_chip.quota import check_quota, require_room
+
+Judge = Callable[[Device], object]
+"""Raises when a finished module is not what it shall be."""
+
+
+def look_first(url: str, wanted: Variant, quota: int | None, finished: Judge | None = None) -> None:
+    """Raise what reading tells of a chip, so that nobody is asked for passwords or a last word in vain.
+
+    `finished` judges one that is a finished module; without it there may be none. Raises as `Device.open` and
+    `require_possible`.
+    """
+    with Device.open(url) as device:
+        if finished is not None and is_finished(device):
+            finished(device)
+        else:
+            require_possible(device, device.read_config(), wanted, quota)
+
+
+def require_possible(device: Device, config: bytes, wanted: Variant, quota: int | None) -> Variant:
+    """Return the variant that a chip with this configuration zone (128 bytes) becomes, in the layout it was begun in.
+
+    Raises:
+        UsageError: no module can have the quota.
+        ProvisioningError: the chip is another part (WRONG_PART), locked for something else (CONFIG_LOCKED_OTHER,
+            DATA_LOCKED_OTHER), or has counted too much (QUOTA_USED_UP).
+    """
+    config_stages.require_608(config)
+    variant = _begun_or(wanted, config)
+    if config_stages.is_config_locked(config):
+        _require_same_order(config, variant)
+    if config_stages.is_data_locked(config):
+        raise ProvisioningError(
+            "The chip's data zone is locked already.",
+            advice="It is a finished module, or was used before: 'signer-module info --device' says which.",
+            code=Code.DATA_LOCKED_OTHER,
+        )
+    if quota is not None:
+        check_quota(quota)
+        require_room(quota, device.counter(layout.USE_COUNTER))
+    return variant
+
+
+def _begun_or(wanted: Variant, config: bytes) -> Variant:
+    """Return the variant in the layout in which the chip was begun by an earlier version of this program."""
+    begun = layout.variant_of(config) if config_stages.is_config_locked(config) else None
+    return wanted if begun is None else replace(wanted, layout=begun.layout)
+
+
+def _require_same_order(config: bytes, variant: Variant) -> None:
+    begun = layout.variant_of(config)
+    if begun is not None and begun != variant:
+        raise ProvisioningError(
+            f"The module was begun {begun}, which can't be changed any more.",
+            advice="Run the command with the options of its first run.",
+            code=Code.CONFIG_LOCKED_OTHER,
+            board=Board.RETRY,
+        )
+    config_stages.require_same_config(config, variant.config_zone)
+
+
+def is_finished(device: Device) -> bool:
+    """Tell whether the chip is a finished module already: a run was cut after its last lock."""
+    config = device.read_config()
+    return config_stages.is_data_locked(config) and layout.variant_of(config) is not None
+
+
+def root_facts(device: Device) -> RootFacts:
+    """Read a finished root module; raises ProvisioningError (data-locked-other) when it is another one."""
+    facts = _read_back(device)
+    if not isinstance(facts, RootFacts):
+        raise _other("The chip is a signer module already")
+    return facts
+
+
+def signer_facts(device: Device, root_public_key: bytes | None) -> SignerModuleFacts:
+    """Read a finished signer module under a root (X||Y, 64 bytes; None: any); raises as `root_facts`."""
+    facts = _read_back(device)
+    if isinstance(facts, RootFacts):
+        own = facts.public_key == root_public_key
+        raise _other(
+            f"The chip at {device.url} is the root module itself" if own else "The chip is a root module already"
+        )
+    if root_public_key not in (None, facts.root_public_key):
+        raise _other("The chip is a signer of another root already")
+    return facts
+
+
+def _read_back(device: Device) -> RootFacts | SignerModuleFacts:
+    try:
+        return read_module(device)
+    except CertificateError as error:
+        error.board = Board.SCRAP  # both locks are closed: what is wrong now stays wrong
+        raise
+
+
+def _other(what: str) -> ProvisioningError:
+    return ProvisioningError(
+        f"{what}, which can't be changed any more.", advice="Take another chip.", code=Code.DATA_LOCKED_OTHER
+    )
