@@ -89,6 +89,10 @@ def _attribute(table: Document, key: str, placeholders: tuple[str, ...]) -> str:
 
 def _check_length(fault: Fault, path: str, key: str, filled: str) -> None:
     longest = _ATTRIBUTES[key][1]
+    size = len(filled.encode())
+    if key == "common_name" and size > longest >= len(filled):
+        # `cryptography` counts the bytes, and makes no certificate with more.
+        raise fault(path, f"has {size} bytes in UTF-8 with its placeholders filled; {longest} are possible")
     if len(filled) > longest or (key == "country" and len(filled) != 2):
         raise fault(path, f"has {len(filled)} characters with its placeholders filled; X.509 allows {longest}")
     if key in _PRINTABLE_ONLY and not _PRINTABLE_STRING.fullmatch(filled):

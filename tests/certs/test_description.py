@@ -66,6 +66,8 @@ def test_default_definitions() -> None:
         (DEVICE_TEXT, 'role = "device"', "", "role is missing"),
         (DEVICE_TEXT, 'role = "device"', "role = 3", "role must be"),
         (DEVICE_TEXT, 'name = "device"', 'name = "a-b"', "name must be"),
+        (DEVICE_TEXT, "Example ATECC608A Device {chip_serial}", "ü" * 33, "has 66 bytes in UTF-8"),
+        (DEVICE_TEXT, "Example ATECC608A Device {chip_serial}", "u" * 65, "has 65 characters"),
         (DEVICE_TEXT, "template_id = 2", "template_id = 16", "template_id must be"),
         (DEVICE_TEXT, "chain_id = 0", "chain_id = -1", "chain_id must be"),
         (DEVICE_TEXT, "PUB_KEY_HASH", "STORED", "serial_number must be"),

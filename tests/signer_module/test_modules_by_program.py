@@ -65,7 +65,7 @@ def openssl(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-def provisioned(module: ModuleSigner) -> tuple[ScriptedHal, bytes]:
+def provisioned(module: ModuleSigner, at: datetime | None = None) -> tuple[ScriptedHal, bytes]:
     """Make a product of a blank chip with certificates of a module; return it and its certificate (DER)."""
     hal = ScriptedHal()
     with Device(hal) as device, device.permit(*Act):
@@ -78,7 +78,7 @@ def provisioned(module: ModuleSigner) -> tuple[ScriptedHal, bytes]:
             subject_public_key=public_key,
             ca_public_key=module.public_key,
             signer_id=module.signer_id,
-            issue_date=definition.issue_date(datetime.now(UTC)),
+            issue_date=definition.issue_date(at or datetime.now(UTC)),
             chip_serial=device.serial_number(),
             sign=module.sign,
         )
