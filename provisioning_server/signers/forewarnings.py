@@ -6,15 +6,15 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from atcaprov.certs.dates import DateFormat, expire_date, parse_date
+from atcaprov.certs.dates import DateFormat, parse_date
 from atcaprov.certs.definition import CertificateDefinition
 from atcaprov.certs.layout import certificate_layout
 from atcaprov.errors import CertificateError
 from provisioning_server.signers.signer import Signer
+from signer_module.early_ends import early_ends, end_of
 
 SOON: Final = timedelta(days=365)
 _UTC_TIME: Final = 0x17
-_LAST_YEAR: Final = 9999
 
 
 def forewarnings(signer: Signer, now: datetime) -> list[str]:
@@ -25,7 +25,8 @@ def forewarnings(signer: Signer, now: datetime) -> list[str]:
         begin, end = _validity(signer.documents.signer_certificate)
     except CertificateError:  # of an outside CA, with a date that no chip can hold: not ours to judge
         return warnings
-    return [*warnings, *_of_certificate(begin, end, now), *_of_devices(definition, end, now)]
+    above = end_of(signer.documents.root_certificate)
+    return [*warnings, *_of_certificate(begin, end, now), *early_ends(end, above, definition, now)]
 
 
 def _of_password(signer: Signer) -> Iterator[str]:
@@ -54,13 +55,6 @@ def _of_certificate(begin: datetime, end: datetime, now: datetime) -> Iterator[s
         yield f"has a certificate that ended on {end:%Y-%m-%d}: nobody accepts what it issues. Make a new signer."
     elif end - now < SOON:
         yield f"has a certificate that ends on {end:%Y-%m-%d}. Make a new signer before."
-
-
-def _of_devices(definition: CertificateDefinition, end: datetime, now: datetime) -> Iterator[str]:
-    device_end = expire_date(definition.issue_date(now), definition.expire_years, definition.expire_date_format)
-    if device_end > end:
-        when = "have no end" if device_end.year == _LAST_YEAR else f"last until {device_end:%Y-%m-%d}"
-        yield f"issues certificates that {when}, its own ends on {end:%Y-%m-%d}: with it they end too."
 
 
 def _validity(certificate: bytes) -> tuple[datetime, datetime]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import click
@@ -12,17 +12,18 @@ from atcaprov.certs.keys import key_id
 from atcaprov.errors import UsageError
 from atcaprov.printable import printable
 from signer_module.commands import inputs
-from signer_module.commands.device_options import OrderOptions, device_option, order_options
+from signer_module.commands.device_options import OrderOptions, device_option, order_options, warnings
 from signer_module.commands.hsm_options import PIN_PROMPT, hsm_options
 from signer_module.commands.inputs import FILE, FOLDER, SignerWishes, signer_options
 from signer_module.commands.password_options import PasswordSource, password_options
 from signer_module.commands.root_signer import require_left, root_signer
+from signer_module.early_ends import early_ends, end_from, end_of, of_signer
 from signer_module.hsm.signer import create_in_hsm
 from signer_module.on_chip.making.candidate import root_facts, signer_facts
 from signer_module.on_chip.making.runs import Made, create_root_module, create_signer_module
 from signer_module.on_chip.module import ModuleRoot, ModuleSigner
 from signer_module.on_files import files
-from signer_module.on_files.create import create_signer
+from signer_module.on_files.create import create_signer, definitions_of
 from signer_module.on_files.hsm_place import KeyPlace
 from signer_module.on_files.key_file import SoftwareKey
 from signer_module.on_files.root_folder import RootFolder, RootKey, create_root
@@ -149,10 +150,14 @@ def _signer_on_module(
     options: OrderOptions,
     source: PasswordSource,
 ) -> None:
+    now = inputs.now()
+
     def consent(plan: Sequence[str]) -> None:
         """Ask for the last word; a module that is finished needs neither it nor the root's signature."""
         require_left(root_key)
-        options.consent(plan)
+        signer, device_definition = definitions_of(root, wishes.descriptions, now)
+        ends = early_ends(end_from(signer, now), end_of(root.certificate), device_definition, now)
+        options.consent([*plan, *warnings(ends)])
 
     made = create_signer_module(
         device,
@@ -161,7 +166,7 @@ def _signer_on_module(
         sign=root_key.sign,
         descriptions=wishes.descriptions,
         signer_id=wishes.signer_id,
-        now=inputs.now(),
+        now=now,
         consent=consent,
     )
     with made.module as module:
@@ -228,9 +233,11 @@ def _left(module: ModuleRoot | ModuleSigner) -> str:
     return "" if quota is None else f", {quota.remaining} signatures"
 
 
-def tell_folder(signer: SignerFolder) -> None:
-    """Say that a signer folder is there."""
+def tell_folder(signer: SignerFolder, authorities: Iterable[bytes] = ()) -> None:
+    """Say that a signer folder is there; `authorities` are the CA certificates (DER) above its issuer's."""
     click.echo(
         f"Signer created in {signer.path}: {printable(signer.name)}, signer id {signer.signer_id.hex().upper()}, "
         f"serial {signer.serial.hex().upper()}."
     )
+    for line in warnings(of_signer(signer, inputs.now(), authorities)):
+        click.echo(printable(line), err=True)

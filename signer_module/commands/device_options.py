@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -96,6 +96,11 @@ order_options = option_group(
     },
 )
 """Adds what says what the chip of a new module enforces; the command gets `OrderOptions`."""
+
+
+def warnings(early_ends: Iterable[str]) -> list[str]:
+    """Return what is said of the dates of a new signer as lines for people."""
+    return [f"Warning: the signer {text}" for text in early_ends]
 
 
 def require_one(folder: Path | None, device: str | None) -> None:

@@ -10,6 +10,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from atcaprov.certs import template
 from atcaprov.certs.keys import raw_public_key
 from atcaprov.device.device import Device
 from atcaprov.errors import CertificateError, Code, UsageError
@@ -17,10 +18,11 @@ from atcaprov.printable import printable
 from atcaprov.provisioning.config_stages import is_config_locked
 from signer_module.commands import inputs
 from signer_module.commands.create import tell_folder
-from signer_module.commands.device_options import OrderOptions, device_option, order_options
+from signer_module.commands.device_options import OrderOptions, device_option, order_options, warnings
 from signer_module.commands.hsm_options import PIN_PROMPT, hsm_options
 from signer_module.commands.inputs import FILE, FOLDER
 from signer_module.commands.password_options import PasswordSource, password_options
+from signer_module.early_ends import early_ends, end_of
 from signer_module.export import export_signer
 from signer_module.hsm.signer import import_to_folder, request_from_hsm
 from signer_module.on_chip.making.candidate import signer_facts
@@ -162,7 +164,7 @@ def signer_import(
         if out is None:
             raise UsageError("Where shall the signer's folder be?", advice="Give --out.")
         signer = import_to_folder(out, hsm, lambda: source.read(PIN_PROMPT), descriptions, chain)
-        tell_folder(signer)
+        tell_folder(signer, chain.above)
         return
     assert device is not None
     _import_to_module(device, order_options, source, descriptions, chain, signatures, out)
@@ -178,13 +180,17 @@ def _import_to_module(
     out: Path | None,
 ) -> None:
     options.look_first(device, source, lambda chip: signer_facts(chip, None))
+    now = inputs.now()
+    above = min(map(end_of, chain.authorities))
+    device_definition = template.device_definition(descriptions.device, signer=descriptions.signer, at=now)
+    ends = warnings(early_ends(end_of(chain.signer), above, device_definition, now))
     made = import_signer_certificate(
         device,
         options.order(source),
         descriptions,
         chain=chain,
         signatures=signatures,
-        consent=options.consent,
+        consent=lambda plan: options.consent([*plan, *ends]),
     )
     with made.module as module:
         done = "is finished already" if made.already else "finished"

@@ -8,7 +8,7 @@ import click
 
 from atcaprov.errors import CertificateError, Code, UsageError
 from signer_module.commands.device_options import device_option, needed_device, require_one
-from signer_module.commands.inputs import FOLDER, chain_above, chain_option
+from signer_module.commands.inputs import FOLDER, chain_above, chain_option, now
 from signer_module.commands.password_options import PasswordSource, password_options
 from signer_module.export import export_signer
 from signer_module.folder_key import open_folder, prove
@@ -56,11 +56,11 @@ def info_command(folder: Path | None, device: str | None, as_json: bool) -> None
     """Show what a root's or signer's folder or module holds."""
     require_one(folder, device)
     if folder is not None:
-        click.echo(report.show(folder, as_json=as_json))
+        click.echo(report.show(folder, as_json=as_json, now=now()))
         return
     assert device is not None
     with open_module(device) as module:
-        click.echo(report.formatted(module_facts(module), as_json=as_json))
+        click.echo(report.formatted(module_facts(module, now()), as_json=as_json))
 
 
 @click.command("verify")

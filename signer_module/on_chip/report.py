@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,7 +14,7 @@ from signer_module.export import export_contents
 from signer_module.on_chip import layout
 from signer_module.on_chip.module import ModuleRoot, ModuleSigner
 from signer_module.on_files import files
-from signer_module.on_files.report import certificate_facts, definition_facts
+from signer_module.on_files.report import certificate_facts, definition_facts, warning_facts
 from signer_module.on_files.root_folder import common_name
 
 AnyModule = ModuleSigner | ModuleRoot
@@ -28,7 +29,7 @@ _PUBLIC_SLOTS: Final = (
 )
 
 
-def module_facts(module: AnyModule) -> dict[str, Any]:
+def module_facts(module: AnyModule, now: datetime) -> dict[str, Any]:
     """Return the report: what everybody can read, and what the chip still allows."""
     facts: dict[str, Any] = {
         "kind": "signer module" if isinstance(module, ModuleSigner) else "root module",
@@ -39,6 +40,8 @@ def module_facts(module: AnyModule) -> dict[str, Any]:
     if isinstance(module, ModuleSigner):
         facts["signer id"] = module.signer_id.hex().upper()
     facts |= certificate_facts(module.certificate, module.public_key)
+    if isinstance(module, ModuleSigner):
+        facts["warnings"] = warning_facts(module, now)
     facts |= {"password": _password(module), **_quota(module)}
     if isinstance(module, ModuleSigner):
         facts |= {

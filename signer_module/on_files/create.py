@@ -76,7 +76,7 @@ def create_signer(
     The id is entered in the root's register before the certificate is made. Raises UsageError when the id was given
     before or the folder exists; then nothing has changed.
     """
-    definitions = _definitions(root, descriptions, now)
+    definitions = definitions_of(root, descriptions, now)
     with files.new_folder(path) as folder, locked_register(root):
         issued_ids = root.issued()
         own = given_to(issued_ids, key) if isinstance(key, KeyElsewhere) else None
@@ -117,7 +117,7 @@ def check_signer(
     now: datetime,
 ) -> None:
     """Raise UsageError or CertificateError for what is wrong with a signer before it has a key, or a certificate."""
-    _definitions(root, descriptions, now)
+    definitions_of(root, descriptions, now)
     with locked_register(root):
         root.check_register()
     issued = root.issued()
@@ -127,9 +127,13 @@ def check_signer(
         free_id(issued)
 
 
-def _definitions(
+def definitions_of(
     root: RootFolder, descriptions: SignerDescriptions, now: datetime
 ) -> tuple[CertificateDefinition, CertificateDefinition]:
+    """Return those of a new signer and of its devices.
+
+    Raises CertificateError (chain-invalid) or UsageError (definition-invalid) when none can be made under the root now.
+    """
     root.require_issuing(descriptions.device, now)
     signer = signer_definition(descriptions.signer, root_name=root.subject, at=now)
     return signer, device_definition(descriptions.device, signer=descriptions.signer, at=now)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +14,17 @@ from atcaprov.certs.definition import CertificateDefinition
 from atcaprov.certs.keys import key_id
 from atcaprov.errors import Code, UsageError
 from atcaprov.printable import printable
+from signer_module.early_ends import of_signer
 from signer_module.on_files import files, root_folder, signer_folder
 from signer_module.on_files.root_folder import RootFolder
 from signer_module.on_files.signer_folder import SignerFolder
+from signer_module.signer_facts import SignerFacts
 
 
-def show(folder: Path, *, as_json: bool) -> str:
+def show(folder: Path, *, as_json: bool, now: datetime) -> str:
     """Return the report of a root's or signer's folder as text, or as JSON with the same contents."""
     if files.is_there(folder / signer_folder.DOCUMENT_FILE):
-        facts = _signer_facts(SignerFolder.load(folder))
+        facts = _signer_facts(SignerFolder.load(folder), now)
     elif files.is_there(folder / root_folder.REGISTER_FILE):
         facts = _root_facts(RootFolder.load(folder))
     else:
@@ -43,13 +47,16 @@ def _root_facts(root: RootFolder) -> dict[str, Any]:
     }
 
 
-def _signer_facts(signer: SignerFolder) -> dict[str, Any]:
+def _signer_facts(signer: SignerFolder, now: datetime) -> dict[str, Any]:
     return {
         "kind": "signer",
         "name": signer.name,
         "signer id": signer.signer_id.hex().upper(),
         "serial": signer.serial.hex().upper(),
         **certificate_facts(signer.certificate, signer.public_key),
+        "warnings": warning_facts(
+            signer, now, [der for path in signer.chain_paths for der in files.read_certificates(path)]
+        ),
         "key": "in an HSM" if signer.key_in_hsm else _key_facts(signer.key_is_encrypted),
         "root": root_folder.common_name(signer.root_certificate),
         "root key id": key_id(signer.root_public_key).hex(),
@@ -66,6 +73,11 @@ def certificate_facts(certificate: bytes, public_key: bytes) -> dict[str, Any]:
         "valid from": parsed.not_valid_before_utc.isoformat(),
         "valid to": parsed.not_valid_after_utc.isoformat(),
     }
+
+
+def warning_facts(signer: SignerFacts, now: datetime, authorities: Iterable[bytes] = ()) -> str:
+    """Return what a report warns of: dates; `authorities` are the CA certificates (DER) above the signer's issuer."""
+    return " ".join(f"The signer {text}" for text in of_signer(signer, now, authorities)) or "none"
 
 
 def _key_facts(encrypted: bool) -> str:

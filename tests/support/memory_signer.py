@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, utils
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from atcaprov.certs.dates import NO_EXPIRY, DateFormat
 from atcaprov.certs.definition import CertificateDefinition
 from atcaprov.certs.description import CertificateDescription, default_description
 from atcaprov.certs.issue import issue
@@ -38,7 +39,7 @@ class SigningKey:
             public_key=self._key.public_key(),
             serial_number=1,
             not_valid_before=NOW - timedelta(days=1),
-            not_valid_after=NOW + timedelta(days=10000),
+            not_valid_after=NO_EXPIRY[DateFormat.RFC5280_GEN],
         )
         identifier = key_id(self.public_key)
         extensions = default_description("root").extensions

@@ -45,7 +45,9 @@ class OutsideCas:
         """Return the certificate of a CA."""
         return self.folder / f"{name}.pem"
 
-    def add(self, name: str, kind: str, issuer: str | None = None, *, extensions: tuple[str, ...] = ()) -> Path:
+    def add(
+        self, name: str, kind: str, issuer: str | None = None, *, extensions: tuple[str, ...] = (), days: int = 3650
+    ) -> Path:
         """Make a CA, a root without `issuer`; `extensions` replace those of a CA. Returns its certificate."""
         algorithm, option = KEYS[kind]
         key = self.folder / f"{name}.key"
@@ -57,7 +59,20 @@ class OutsideCas:
         config.write_text("[req]\ndistinguished_name = dn\n[dn]\n[ca]\n" + "\n".join(lines) + "\n")
         # Short: the signature of an RSA root of 4096 bits all but fills a module, and compresses differently each time.
         subject = ("-subj", f"/O=House/CN={name}")
-        new = ("req", "-x509", "-new", "-config", config, "-extensions", "ca", *subject, "-key", key, "-days", "3650")
+        new = (
+            "req",
+            "-x509",
+            "-new",
+            "-config",
+            config,
+            "-extensions",
+            "ca",
+            *subject,
+            "-key",
+            key,
+            "-days",
+            str(days),
+        )
         signed_by = () if issuer is None else ("-CA", self.pem(issuer), "-CAkey", self.folder / f"{issuer}.key")
         _done(*new, *signed_by, "-out", self.pem(name))
         return self.pem(name)

@@ -1,0 +1,101 @@
+"""A signer under a root that ends before it, and devices under such a signer: it is said, and OpenSSL sees it so."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+
+from atcaprov.certs.description import default_text
+from signer_module.on_chip.module import ModuleSigner
+from signer_module.on_files import files
+from tests.signer_module.test_modules_by_program import provisioned
+from tests.support.module_program import CHEAP, SIGNER, run, working_folder
+from tests.support.outside_cas import OutsideCas, openssl
+
+OUTLIVES_ROOT = "the signer has a certificate that {own}, its CA's ends on {end}: with that it ends too."
+DEVICES = "the signer issues certificates that {own}, its own ends on {end}: with it they end too."
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    return working_folder(tmp_path, monkeypatch)
+
+
+def lasting(role: str, years: int) -> str:
+    text = default_text("root" if role == "root" else "signer" if role == "signer" else "device")
+    assert "expire_years = 0" in text
+    Path(f"{role}.toml").write_text(text.replace("expire_years = 0", f"expire_years = {years}"))
+    return f"{role}.toml"
+
+
+def end(path: str) -> datetime:
+    return x509.load_pem_x509_certificate(Path(path).read_bytes()).not_valid_after_utc
+
+
+def verified(at: datetime) -> str:
+    moment = ("-attime", str(int(at.timestamp())))
+    chain = ("-CAfile", "root/root.pem", "-untrusted", "export/signer.pem", "device.pem")
+    return openssl("verify", "-x509_strict", *moment, *chain).stderr
+
+
+@pytest.mark.parametrize(("signer_years", "own"), [(0, "has no end"), (3, "lasts until {signer:%Y-%m-%d}")])
+def test_a_signer_that_outlives_its_root(
+    here: Path, signer_years: int, own: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("root", "create", "--out", "root", "--no-password", "--description", lasting("root", 2)) == 0
+    described = ("--signer-description", lasting("signer", signer_years), "--device-description", lasting("device", 1))
+    made = ("--device", SIGNER, "--no-password", *CHEAP)
+    assert run("signer", "create", "--root", "root", *made, *described) == 0
+    plan = capsys.readouterr().err
+    assert run("signer", "create", "--root", "root", "--out", "signer", "--no-password", *described) == 0
+    told = capsys.readouterr().err
+    root_end = end("root/root.pem")
+    says = OUTLIVES_ROOT.format(own=own.format(signer=end("signer/signer.pem")), end=f"{root_end:%Y-%m-%d}")
+    assert plan.splitlines()[-1] == told.splitlines()[-1] == f"Warning: {says}"
+    assert told.count("Warning") == plan.count("Warning") == 1
+    for place in (("--device", SIGNER), ("signer",)):
+        assert run("info", *place, "--json") == 0
+        assert json.loads(capsys.readouterr().out)["warnings"] == says.capitalize().replace("ca's", "CA's")
+    assert run("export", "--device", SIGNER, "--out", "export") == 0
+    with ModuleSigner.open(SIGNER) as module:
+        Path("device.pem").write_bytes(files.pem_certificate(provisioned(module)[1]))
+    now, year = datetime.now(UTC), timedelta(days=365)
+    assert verified(now) == ""
+    assert "certificate has expired" in verified(root_end + timedelta(seconds=1))
+    assert "error 10 at 2 depth" in verified(root_end + timedelta(seconds=1)), "nothing but the root has ended"
+    assert end("root/root.pem") < now + 3 * year
+
+
+def test_devices_that_outlive_their_signer(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("root", "create", "--out", "root", "--no-password") == 0
+    described = ("--signer-description", lasting("signer", 1))
+    assert run("signer", "create", "--root", "root", "--out", "signer", "--no-password", *described) == 0
+    says = DEVICES.format(own="have no end", end=f"{end('signer/signer.pem'):%Y-%m-%d}")
+    assert [line for line in capsys.readouterr().err.splitlines() if "Warning" in line] == [f"Warning: {says}"]
+
+
+def test_good_dates_are_not_spoken_of(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("root", "create", "--out", "root", "--no-password") == 0
+    assert run("signer", "create", "--root", "root", "--out", "signer", "--no-password") == 0
+    assert run("signer", "create", "--root", "root", "--device", SIGNER, "--no-password", *CHEAP) == 0
+    assert "Warning" not in capsys.readouterr().err
+    assert run("info", "signer") == 0
+    assert "warnings: none" in capsys.readouterr().out
+
+
+def test_a_signer_of_an_outside_ca_whose_root_ends_first(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cas = OutsideCas(here / "cas")
+    cas.add("root", "p256", days=300)
+    cas.add("issuing", "p256", "root", days=3000)
+    order = ("--device", SIGNER, "--no-password", *CHEAP)
+    assert run("signer", "request", "--out", "x.csr", "--signer-id", "0034", *order) == 0
+    cas.certify("issuing", Path("x.csr"), Path("signer.pem"))
+    capsys.readouterr()
+    chain = ("--chain", cas.pem("issuing"), "--chain", cas.pem("root"))
+    assert run("signer", "import", "--certificate", "signer.pem", *chain, *order) == 0
+    root_end = end(str(cas.pem("root")))
+    assert f"its CA's ends on {root_end:%Y-%m-%d}: with that it ends too." in capsys.readouterr().err
