@@ -36,10 +36,12 @@ class OrderOptions:
     scrypt_cost: int
     yes: bool
 
-    def look_first(self, url: str, source: PasswordSource, finished: Judge | None = None) -> None:
+    def look_first(
+        self, url: str, source: PasswordSource, finished: Judge | None = None, *, begun: bool = False
+    ) -> None:
         """Raise what can be known of the chip before anything is asked; raises as `candidate.look_first`."""
         self._require_one_will(source)
-        look_first(url, Variant(not source.none, self.quota is not None), self.quota, finished)
+        look_first(url, Variant(not source.none, self.quota is not None), self.quota, finished, begun=begun)
 
     def order(self, source: PasswordSource) -> ModuleOrder:
         """Return what the chip shall enforce; asks for the password unless an option says otherwise."""

@@ -179,7 +179,7 @@ def _import_to_module(
     signatures: int,
     out: Path | None,
 ) -> None:
-    options.look_first(device, source, lambda chip: signer_facts(chip, None))
+    options.look_first(device, source, lambda chip: signer_facts(chip, None), begun=True)
     now = inputs.now()
     above = min(map(end_of, chain.authorities))
     device_definition = template.device_definition(descriptions.device, signer=descriptions.signer, at=now)

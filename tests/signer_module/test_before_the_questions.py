@@ -103,3 +103,8 @@ def test_another_root_module_becomes_no_signer(here: Path, command: str, capsys:
     assert run("root", "create", *made) == 0
     assert run(*COMMANDS[command]) == 6
     assert "The chip is a root module already" in capsys.readouterr().err
+
+
+def test_a_certificate_for_a_chip_that_was_not_begun(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(*COMMANDS["signer import"]) == 2
+    assert "The module was not begun" in capsys.readouterr().err

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from atcaprov.device.device import Device
-from atcaprov.errors import Board, CertificateError, Code, ProvisioningError
+from atcaprov.errors import Board, CertificateError, Code, ProvisioningError, UsageError
 from atcaprov.provisioning import config_stages
 from signer_module.on_chip import layout
 from signer_module.on_chip.facts import RootFacts, SignerModuleFacts, read_module
@@ -17,17 +17,22 @@ Judge = Callable[[Device], object]
 """Raises when a finished module is not what it shall be."""
 
 
-def look_first(url: str, wanted: Variant, quota: int | None, finished: Judge | None = None) -> None:
+def look_first(
+    url: str, wanted: Variant, quota: int | None, finished: Judge | None = None, *, begun: bool = False
+) -> None:
     """Raise what reading tells of a chip, so that nobody is asked for passwords or a last word in vain.
 
-    `finished` judges one that is a finished module; without it there may be none. Raises as `Device.open` and
-    `require_possible`.
+    `finished` judges one that is a finished module; without it there may be none. With `begun` an earlier run must have
+    begun it. Raises as `Device.open`, `require_possible` and `require_begun`.
     """
     with Device.open(url) as device:
         if finished is not None and is_finished(device):
             finished(device)
         else:
-            require_possible(device, device.read_config(), wanted, quota)
+            config = device.read_config()
+            require_possible(device, config, wanted, quota)
+            if begun:
+                require_begun(config)
 
 
 def require_possible(device: Device, config: bytes, wanted: Variant, quota: int | None) -> Variant:
@@ -52,6 +57,15 @@ def require_possible(device: Device, config: bytes, wanted: Variant, quota: int 
         check_quota(quota)
         require_room(quota, device.counter(layout.USE_COUNTER))
     return variant
+
+
+def require_begun(config: bytes) -> None:
+    """Raise UsageError unless an earlier run has begun the module with this configuration zone (128 bytes)."""
+    if not config_stages.is_config_locked(config):
+        raise UsageError(
+            "The module was not begun: its chip has no key that a certificate could be for.",
+            advice="Start with 'signer-module signer request'.",
+        )
 
 
 def _begun_or(wanted: Variant, config: bytes) -> Variant:

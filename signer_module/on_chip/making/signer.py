@@ -19,6 +19,7 @@ from atcaprov.device.device import Device
 from atcaprov.errors import CertificateError, Code, ProvisioningError, UsageError
 from signer_module.on_chip import layout
 from signer_module.on_chip.description import pack_signer
+from signer_module.on_chip.making.candidate import require_begun
 from signer_module.on_chip.making.steps import Making, ModuleOrder
 from signer_module.on_files.create import SignerDescriptions, free_id, locked_register
 from signer_module.on_files.key_file import SoftwareKey
@@ -212,11 +213,7 @@ def import_certificate(
     description = pack_signer(document, root_public_key)
     public_key = certificate_layout(certificate).public_key.of(certificate)
     making = Making(device, order)
-    if not making.begun:
-        raise UsageError(
-            "The module was not begun: its chip has no key that a certificate could be for.",
-            advice="Start with 'signer-module signer request'.",
-        )
+    require_begun(device.read_config())
     _require_signatures(making.signatures(), signatures)
     making.configure()
     if making.present_key() != public_key:
