@@ -69,6 +69,12 @@ def test_a_chip_behind_an_empty_entry_is_found() -> None:
     assert scan(answers) == (device_table.Entry("ECC608A", "TWI", 0xC0), device_table.Entry("ECC608B", "TWI", 0x6A))
 
 
+@pytest.mark.parametrize("empty", [b"no_device ", b"no_device C5()", b"ECC608A TWI C5()"])
+def test_an_empty_entry_is_not_taken_for_a_damaged_one(empty: bytes) -> None:
+    other = device_table.Entry("ECC608A", "TWI", 0x6A)
+    assert table([empty, empty, b"ECC608A TWI 00(6A)", b"C5()"]) == device_table.Table((other,), is_whole=True)
+
+
 def test_a_damaged_entry_is_asked_for_again_and_then_passed_over() -> None:
     first, second = device_table.Entry("ECC608A", "TWI", 0xC0), device_table.Entry("ECC608A", "TWI", 0x6A)
     noise = b"\xff\xff"
@@ -132,7 +138,16 @@ def test_a_board_without_a_table_says_its_chip_in_its_version() -> None:
     assert scan(answers) == (device_table.Entry("ECCx08A", "TWI", 0xB0),)
 
 
-@pytest.mark.parametrize("entry", [b"ECC608A TWI 00()", b"ECC608A TWI 00(C0C0)", b"ECC608A TWI C5(C0)", b"TWI 00(C0)"])
+@pytest.mark.parametrize(
+    "entry",
+    [
+        b"ECC608A TWI 00()",
+        b"ECC608A TWI 00(C0C0)",
+        b"ECC608A TWI C5(C0)",
+        b"TWI 00(C0)",
+        b"no_device TWI 00(C0)",
+    ],
+)
 def test_an_odd_entry_is_no_chip(entry: bytes) -> None:
     assert scan([entry, b"C5()", b"C0()"]) == ()
 
