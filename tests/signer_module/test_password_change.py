@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import pytest
 
-from atcaprov.chip.commands import Opcode
+from atcaprov.chip.commands import Opcode, Status
+from atcaprov.chip.crc import with_crc
 from atcaprov.device.device import Act, Device
 from atcaprov.errors import AtcaProvError, Code, DeviceError, UsageError
+from signer_module.on_chip.layout import KEY_SLOT
 from signer_module.on_chip.module import ModuleSigner
 from signer_module.on_chip.password_change import change_password, set_password
 from signer_module.on_files.root_folder import RootFolder
@@ -52,7 +56,9 @@ def opens(hal: ScriptedHal, password: bytes) -> bool:
 
 def test_the_new_password_counts_from_now_on(root: RootFolder) -> None:
     with signer_module(root, order()) as module:
+        module.unlock(PASSWORD)
         change_password(module, PASSWORD, NEW)
+        assert not module.ready
         hal = hal_of(module)
     assert not opens(hal, PASSWORD)
     assert opens(hal, NEW)
@@ -69,6 +75,66 @@ def test_a_wrong_old_password_changes_nothing(root: RootFolder) -> None:
         assert refused.value.code == Code.PASSWORD_WRONG
         hal = hal_of(module)
     assert opens(hal, PASSWORD)
+
+
+def test_a_change_that_was_made_before_leaves_the_chip_to_who_gives_the_password(root: RootFolder) -> None:
+    with signer_module(root, order()) as module:
+        assert change_password(module, PASSWORD, NEW)
+        assert not change_password(module, PASSWORD, NEW)
+        assert not module.ready
+        with pytest.raises(DeviceError):
+            module.device.sign(KEY_SLOT, DIGEST)
+
+
+@pytest.mark.parametrize(
+    ("write", "status", "error"),
+    [
+        pytest.param(2, 0x00, UsageError, id="it says that it has written"),
+        pytest.param(1, Status.PARSE_ERROR, DeviceError, id="the write key"),
+        pytest.param(2, Status.PARSE_ERROR, DeviceError, id="the authorization key"),
+    ],
+)
+def test_a_chip_that_does_not_write_a_secret_keeps_its_password(
+    root: RootFolder, write: int, status: int, error: type[AtcaProvError]
+) -> None:
+    with signer_module(root, order()) as module:
+        hal, writes = hal_of(module), []
+
+        def answer(packet: bytes) -> bytes:
+            if packet[1] == Opcode.WRITE:
+                writes.append(packet)
+                if len(writes) == write:
+                    return with_crc(bytes((4, status)))
+            return hal.chip.exchange(packet)
+
+        hal.answer = answer
+        with pytest.raises(error):
+            change_password(module, PASSWORD, NEW)
+        hal.answer = None
+        assert len(writes) == write
+    assert opens(hal, PASSWORD)
+
+
+def test_no_other_thread_comes_between_the_commands_of_a_change(
+    root: RootFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with signer_module(root, order()) as module, ThreadPoolExecutor(1) as other:
+        between = []
+
+        def take_turn() -> bool:
+            free = module.device.undisturbed()
+            if taken := free.acquire(blocking=False):  # type: ignore[attr-defined]
+                free.release()  # type: ignore[attr-defined]
+            return bool(taken)
+
+        def noting(size: int) -> bytes:
+            between.append(other.submit(take_turn).result())
+            return os.urandom(size)
+
+        assert other.submit(take_turn).result()
+        monkeypatch.setattr("signer_module.on_chip.password_change.os", SimpleNamespace(urandom=noting))
+        change_password(module, PASSWORD, NEW)
+    assert between == [False, False]
 
 
 def test_a_first_password(root: RootFolder) -> None:
