@@ -20,9 +20,11 @@ from atcaprov.chip.crc import with_crc
 from atcaprov.config_zone.builder import build_toml
 from atcaprov.config_zone.check import Allow, Level, check
 from atcaprov.config_zone.counters import COUNTER_MAX
-from atcaprov.device.device import Device
+from atcaprov.config_zone.defaults import DEFAULT_608A
+from atcaprov.device.device import Act, Device
 from atcaprov.emulator.counters import write_counter
 from atcaprov.errors import AtcaProvError, Board, Code, DeviceError, ProvisioningError, TransportError, UsageError
+from atcaprov.provisioning.config_stages import lock_config, write_config
 from signer_module.on_chip import layout
 from signer_module.on_chip.facts import RootFacts, read_module
 from signer_module.on_chip.layout import VARIANTS, Variant, variant_of
@@ -253,6 +255,24 @@ def test_a_module_that_was_begun_otherwise_says_how(root: RootFolder) -> None:
     hal.answer = None
     with Device(hal) as device, pytest.raises(ProvisioningError, match="begun with password and without quota"):
         make(device, root, open_order())
+
+
+def test_a_chip_with_the_configuration_of_a_product_becomes_no_module(root: RootFolder) -> None:
+    hal = ScriptedHal()
+    with Device(hal) as device:
+        with device.permit(Act.WRITE_CONFIG):
+            written = write_config(device, device.read_config(), DEFAULT_608A)
+        with device.permit(Act.LOCK_CONFIG):
+            lock_config(device, written)
+        before = len(hal.packets)
+        with pytest.raises(ProvisioningError) as refused:
+            make(device, root, open_order())
+    assert refused.value.code == Code.CONFIG_LOCKED_OTHER
+    assert {packet[1] for packet in hal.packets[before:]} == {Opcode.READ}
+
+
+def test_a_password_in_an_order_is_never_left_out() -> None:
+    assert order(may_have_password=False).variant == order().variant
 
 
 def test_a_password_is_not_written_where_it_is_read(root: RootFolder) -> None:

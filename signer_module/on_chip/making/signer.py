@@ -169,9 +169,8 @@ def request_certificate(
     `make_signer`.
     """
     making = Making(device, order)
-    begun = making.begun
     making.configure()
-    if begun and not new_key:
+    if making.begun and not new_key:
         _refuse_other_key(making.present_key(), wanted)
     public_key = making.key(wanted)
     der = signed_request(description, signer_id, public_key, making.sign)

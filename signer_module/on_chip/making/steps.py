@@ -95,7 +95,6 @@ class Making:
                 written = config_stages.write_config(self.device, self._config, self._zone)
             with self.device.permit(Act.LOCK_CONFIG):
                 config_stages.lock_config(self.device, written)
-            self.begun = True
         if self._variant.quota:
             self._write_limit(limit_for(_ROOM_WHILE_MAKING, self.device.counter(layout.USE_COUNTER)))
         if self._variant.password:
