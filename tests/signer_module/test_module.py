@@ -310,6 +310,7 @@ def test_a_module_signs_its_quota_and_not_one_more(root: RootFolder, quota: int)
         found = module.read_quota()
         assert found is not None
         assert found.remaining == 0
+        assert found.limit % 32 == 0, "a chip takes no other limit"
         hal = hal_of(module)
         module.close()
     replug(hal)
