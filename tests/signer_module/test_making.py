@@ -114,6 +114,34 @@ def test_a_cut_run_keeps_its_signer_id(root: RootFolder) -> None:
     assert len(root.issued()) == before + 2
 
 
+def test_a_run_that_is_resumed_takes_no_other_signers_id(root: RootFolder) -> None:
+    with Device(ScriptedHal()) as device:
+        make(device, root, open_order(), b"\x44\x55")
+    before, hal = root.issued(), ScriptedHal()
+    with Device(hal) as device:
+        hal.answer = lambda packet: hal.chip.exchange(packet) if packet[1] != Opcode.GEN_KEY else b""
+        with pytest.raises(TransportError):
+            make(device, root, open_order())
+        hal.answer = None
+        with pytest.raises(UsageError, match="given before"):
+            make(device, root, open_order(), b"\x44\x55")
+    assert root.issued() == before
+
+
+def test_a_run_that_is_resumed_gets_no_other_id_than_it_has(root: RootFolder) -> None:
+    hal = ScriptedHal()
+    with Device(hal) as device:
+        hal.answer = cutting(hal, commands(lambda device: make(device, root, open_order())) - 8, False)
+        with pytest.raises(Cut):
+            make(device, root, open_order(), b"\x66\x77")
+        hal.answer = None
+        before = root.issued()
+        with pytest.raises(UsageError, match="begun with the signer id 6677, which stays"):
+            make(device, root, open_order(), b"\x66\x78")
+        make(device, root, open_order(), b"\x66\x77")
+    assert root.issued() == before
+
+
 def a_root(device: Device, wanted: ModuleOrder | None = None) -> None:
     make_root(device, wanted or order(quota=3), default_description("root"), datetime.now(UTC), keep=lambda _: None)
 

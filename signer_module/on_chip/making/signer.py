@@ -170,7 +170,7 @@ def request_certificate(
     """
     making = Making(device, order)
     making.configure()
-    if making.begun and not new_key:
+    if not new_key:
         _refuse_other_key(making.present_key(), wanted)
     public_key = making.key(wanted)
     der = signed_request(description, signer_id, public_key, making.sign)
