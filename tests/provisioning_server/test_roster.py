@@ -9,7 +9,7 @@ import pytest
 from atcaprov.wire.messages import ErrorReply
 from provisioning_server import refusals
 from provisioning_server.signers.roster import AlreadyHereError, SignerRoster
-from tests.support.memory_signer import MemorySigner
+from tests.support.memory_signer import MemorySigner, SigningKey
 
 
 def test_a_signer_that_was_replaced_excludes_and_removes_nobody() -> None:
@@ -25,6 +25,21 @@ def test_a_signer_that_was_replaced_excludes_and_removes_nobody() -> None:
     assert not roster.remove(first)
     assert roster.usable(second)
     assert (list(roster), roster.changes) == ([second], changes)
+
+
+def test_every_signer_that_comes_goes_or_is_excluded_is_a_change() -> None:
+    signer = MemorySigner()
+    roster, seen = SignerRoster(), []
+    for change in (
+        lambda: roster.add(signer),
+        lambda: roster.exclude(signer, refusals.SIGNER_QUARANTINED),
+        lambda: roster.remove(signer),
+        lambda: roster.add(signer),
+    ):
+        seen.append(roster.changes)
+        change()
+    seen.append(roster.changes)
+    assert len(set(seen)) == len(seen)
 
 
 def test_a_signer_that_is_gone_can_not_be_excluded() -> None:
@@ -48,3 +63,14 @@ def test_a_group_waits_for_a_signer_that_is_away_unless_it_is_used_up(trouble: E
     assert roster.choose(another_of_the_group, signer.documents.group) == expected
     assert roster.choose(signer.documents.signer_public_key) == refusals.SIGNER_UNPLUGGED
     assert roster.choose(another_of_the_group) == refusals.SIGNER_UNKNOWN
+
+
+def test_of_a_group_the_named_signer_is_the_first() -> None:
+    root = SigningKey()
+    group = [MemorySigner(root=root, signer_id=bytes((0, number))) for number in range(3)]
+    assert len({signer.documents.group for signer in group}) == 1
+    roster = SignerRoster(group)
+    first, second, third = group
+    for named, expected in ((first, group), (second, [second, first, third]), (third, [third, first, second])):
+        assert roster.choose(named.documents.signer_public_key, named.documents.group) == expected
+        assert roster.choose(named.documents.signer_public_key) == [named]
