@@ -74,3 +74,17 @@ def test_of_a_group_the_named_signer_is_the_first() -> None:
     for named, expected in ((first, group), (second, [second, first, third]), (third, [third, first, second])):
         assert roster.choose(named.documents.signer_public_key, named.documents.group) == expected
         assert roster.choose(named.documents.signer_public_key) == [named]
+
+
+def test_while_more_are_expected_only_a_group_waits_for_them() -> None:
+    signer = MemorySigner()
+    roster = SignerRoster([signer])
+    roster.exclude(signer, refusals.QUOTA_USED_UP)
+    key, group = signer.documents.signer_public_key, signer.documents.group
+    roster.expect_more()
+    assert roster.choose(key, group) == refusals.SIGNERS_EXPECTED
+    assert roster.choose(key) == refusals.QUOTA_USED_UP, "nobody else can serve"
+    assert roster.choose(bytes(64)) == refusals.SIGNERS_EXPECTED
+    roster.expect_no_more()
+    assert roster.choose(key, group) == refusals.QUOTA_USED_UP
+    assert roster.choose(bytes(64)) == refusals.SIGNER_UNKNOWN
