@@ -213,8 +213,17 @@ def test_a_refused_session_hears_why() -> None:
     end = End(refuse=refusals.BUSY)
     assert end.replies() == [refusals.BUSY]
     assert end.transport.ended
+    end.session.data_received(Connection(Role.CLIENT).send(REQUEST))
+    assert not end.desk.open
     end.session.late()
     assert end.transport.aborted
+
+
+def test_a_refused_session_hears_no_second_word_at_the_stop() -> None:
+    end = End(refuse=refusals.BUSY)
+    end.session.stop()
+    assert end.replies() == [refusals.BUSY]
+    assert end.transport.closing
 
 
 def test_deadlines_follow_what_the_client_owes(end: End) -> None:
@@ -264,6 +273,28 @@ def test_a_client_that_takes_no_replies_gets_no_more_and_is_cut(end: End) -> Non
     end.session.pause_writing()
     end.session.late()
     assert end.transport.aborted
+    end.transport.lose()
+    assert end.desk.reasons == ["The client does not take its reply."]
+
+
+def test_a_session_that_is_cut_says_why_and_takes_nothing_more(end: End) -> None:
+    end.session.cut("Too many.")
+    assert end.transport.aborted
+    end.request()
+    assert (end.desk.open, end.transport.written) == ([], b"")
+    end.transport.lose()
+    assert end.desk.reasons == ["Too many."]
+
+
+def test_a_client_that_has_ended_is_not_waited_for_when_it_is_refused(end: End) -> None:
+    end.session.data_received(end.client.send(REQUEST) + b"garbage" * 10)
+    end.session.eof_received()
+    end.desk.answer(REPLY)
+    first, second = end.replies()
+    assert first == REPLY
+    assert isinstance(second, ErrorReply)
+    assert end.transport.closing
+    assert not end.transport.ended
 
 
 def test_stopping_closes_at_once_or_after_the_reply_that_is_due(end: End) -> None:
