@@ -368,6 +368,22 @@ class CostlyModule(TestModule):
         super().unlock(password)
 
 
+def test_a_module_whose_key_is_here_already_is_given_no_password() -> None:
+    first = CostlyModule(password=b"secret")
+    twin, first.enough = copy.copy(first), True
+
+    async def work(bench: Bench) -> None:
+        bench.plugged[URL] = first
+        await bench.scan()
+        assert bench.roster.usable(first)
+        bench.plugged["test:twin"] = twin
+        await bench.scan()
+        assert "test:twin" in bench.opened
+
+    run(work, b"secret")
+    assert twin.tries == 0
+
+
 def test_a_module_for_whose_password_there_is_too_little_memory_is_not_opened_again_and_again() -> None:
     module = CostlyModule(password=b"secret")
 
