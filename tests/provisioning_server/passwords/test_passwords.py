@@ -105,6 +105,15 @@ def test_passwords_that_name_no_signer_are_tried_on_each_signer_on_files() -> No
     ]
 
 
+def test_a_key_file_that_is_damaged_is_an_error_and_not_tried_again() -> None:
+    class Damaged(MemorySigner):
+        def unlock(self, password: bytes | None) -> None:
+            raise UsageError("The key file is damaged.", code=Code.KEY_FILE_INVALID)
+
+    with pytest.raises(UsageError, match="damaged"):
+        unlock_all(SignerRoster([Damaged(password=b"one")]), given(b"one"), RememberingLog())
+
+
 def test_without_a_console_a_signer_that_waits_is_an_error() -> None:
     roster = SignerRoster([MemorySigner(password=b"one")])
     unlock_all(roster, given(b"two"), RememberingLog())
