@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from atcaprov.chip.memory_map import CONFIG_SIZE, SLOT_COUNT
+from atcaprov.chip.memory_map import CONFIG_SIZE
 from atcaprov.config_zone.check import require_safe
 from atcaprov.config_zone.defaults import DEFAULT_608A
 from atcaprov.config_zone.findings import Allow
@@ -37,9 +37,6 @@ class Profile:
     def __post_init__(self) -> None:
         if len(self.config_zone) != CONFIG_SIZE:
             raise UsageError(f"A configuration zone has {CONFIG_SIZE} bytes, not {len(self.config_zone)}.")
-        for slot in (self.device_key_slot, *self.certificate_slots, *self.slots_to_lock):
-            if not 0 <= slot < SLOT_COUNT:
-                raise UsageError(f"There is no slot {slot}: slots are 0 to {SLOT_COUNT - 1}.")
         require_safe(
             ConfigZone(self.config_zone),
             device_key_slot=self.device_key_slot,

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 from atcaprov.chip.crc import crc16
 from atcaprov.config_zone.defaults import DEFAULT_608A
 from atcaprov.device.device import Act, Device
-from atcaprov.errors import Board, Code, DeviceError, ProvisioningError
+from atcaprov.errors import Board, Code, DeviceError, ProvisioningError, UsageError
 from atcaprov.provisioning.config_stages import (
     config_writes,
     is_slot_locked,
@@ -16,6 +18,7 @@ from atcaprov.provisioning.config_stages import (
     require_same_config,
     write_config,
 )
+from atcaprov.provisioning.profile import Profile
 from tests.support.scripted_hal import ScriptedHal
 
 zones = st.binary(min_size=128, max_size=128)
@@ -150,3 +153,17 @@ def test_a_508a_is_the_wrong_part() -> None:
     with pytest.raises(ProvisioningError) as wrong:
         require_608(bytes(zone))
     assert (wrong.value.code, wrong.value.board) == (Code.WRONG_PART, Board.UNTOUCHED)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "why"),
+    [
+        ({"config_zone": DEFAULT_608A[:-1]}, "has 128 bytes, not 127"),
+        ({"device_key_slot": 16}, "no slot 16"),
+        ({"certificate_slots": frozenset({10, -1})}, "no slot -1"),
+        ({"slots_to_lock": (16,)}, "no slot 16"),
+    ],
+)
+def test_a_profile_that_can_not_be(wanted: dict[str, Any], why: str) -> None:
+    with pytest.raises(UsageError, match=why):
+        Profile(**wanted)
