@@ -57,11 +57,16 @@ def test_dates_that_end_are_said(signer_years: int, device_years: int, now: date
         assert found == []
 
 
+def attendant_with(log: RememberingLog) -> SignerAttendant:
+    roster = SignerRoster()
+    queue = SigningQueue(roster, lambda _: None)
+    return SignerAttendant(roster, queue, log, lambda: NOW, PasswordTries(GivenPasswords()))
+
+
 def test_a_warning_is_said_once_however_often_the_signer_comes() -> None:
     async def run() -> RememberingLog:
-        log, roster = RememberingLog(), SignerRoster()
-        queue = SigningQueue(roster, lambda _: None)
-        attendant = SignerAttendant(roster, queue, log, lambda: NOW, PasswordTries(GivenPasswords()))
+        log = RememberingLog()
+        attendant = attendant_with(log)
         for _ in range(3):
             await attendant.welcome(signer)
             await attendant.dismiss(signer, "unplugged.")
@@ -79,9 +84,8 @@ def test_a_warning_is_said_once_however_often_the_signer_comes() -> None:
 
 def test_little_quota_is_a_warning_once_however_often_the_signer_comes() -> None:
     async def run() -> RememberingLog:
-        log, roster = RememberingLog(), SignerRoster()
-        queue = SigningQueue(roster, lambda _: None)
-        attendant = SignerAttendant(roster, queue, log, lambda: NOW, PasswordTries(GivenPasswords()))
+        log = RememberingLog()
+        attendant = attendant_with(log)
         for signer.remaining in (1001, 1000, 999):
             await attendant.welcome(signer)
             await attendant.dismiss(signer, "unplugged.")
@@ -92,6 +96,41 @@ def test_little_quota_is_a_warning_once_however_often_the_signer_comes() -> None
     name = label(signer.serial, signer.name)
     levels = (("info", 1001), ("warning", 1000), ("info", 999))
     assert lines == [f"{level}: {name} can issue {left} more." for level, left in levels]
+
+
+def test_each_signer_has_warnings_of_its_own() -> None:
+    async def run() -> RememberingLog:
+        log = RememberingLog()
+        attendant = attendant_with(log)
+        for signer in signers:
+            await attendant.welcome(signer)
+            await attendant.dismiss(signer, "unplugged.")
+        return log
+
+    signers = [SlowSigner(), SlowSigner()]
+    for signer in signers:
+        signer.remaining, signer.password_missing = 1000, True
+    warned = [line for line in asyncio.run(run()).lines if line.startswith("warning") and "unplugged" not in line]
+    said = ("has no password yet", "can issue 1000 more")
+    begun = [f"warning: {label(signer.serial, signer.name)} {text}" for signer in signers for text in said]
+    assert len(warned) == len(begun)
+    assert all(line.startswith(text) for line, text in zip(warned, begun, strict=True)), warned
+
+
+@pytest.mark.parametrize(("remaining", "says"), [(None, []), (0, ["warning: {} quota used up."])])
+def test_a_quota_that_is_none_or_used_up_is_not_counted(remaining: int | None, says: list[str]) -> None:
+    async def run() -> RememberingLog:
+        log = RememberingLog()
+        attendant = attendant_with(log)
+        await attendant.welcome(signer)
+        await attendant.dismiss(signer, "unplugged.")
+        return log
+
+    signer = SlowSigner()
+    signer.remaining = remaining
+    name = label(signer.serial, signer.name)
+    lines = ["info: {} ready.", *says, "warning: {} unplugged."]
+    assert asyncio.run(run()).lines == [line.format(name) for line in lines]
 
 
 def test_a_module_without_its_first_password_is_a_warning() -> None:

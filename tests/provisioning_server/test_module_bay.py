@@ -486,6 +486,102 @@ def test_a_password_typed_meanwhile_ends_the_tries_of_the_given_one() -> None:
     run(work, b"given")
 
 
+class HeldModule(CostlyModule):
+    """Takes long to try a password: until it is told to go on."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.trying, self.go_on = threading.Event(), threading.Event()
+
+    def unlock(self, password: bytes | None) -> None:
+        self.trying.set()
+        assert self.go_on.wait(PATIENCE)
+        super().unlock(password)
+
+
+def test_a_given_password_waits_while_another_is_being_tried() -> None:
+    module = HeldModule(password=b"typed")
+    module.go_on.set()
+
+    async def work(bench: Bench) -> None:
+        bench.plugged[URL] = module
+        await bench.scan()
+        module.trying.clear()
+        module.go_on.clear()
+        attempt = asyncio.create_task(bench.attendant.desk.attempt(module, b"typed"))
+        while not module.trying.is_set() and not attempt.done():
+            await asyncio.sleep(0)
+        meanwhile = bench.attendant.worth_trying_again(module)
+        module.go_on.set()  # before any assert: the thread that tries would be waited for
+        await attempt
+        assert not meanwhile
+        assert bench.attendant.worth_trying_again(module)
+
+    run(work, b"given")
+
+
+def threads_of(module: TestModule) -> int:
+    return sum(thread.name == label(module.serial, module.name) for thread in threading.enumerate())
+
+
+def test_a_module_signs_from_the_moment_at_which_it_is_ready() -> None:
+    module, open_module = TestModule(password=b"secret"), TestModule()
+    module.remaining = open_module.remaining = 2000
+
+    async def work(bench: Bench) -> None:
+        bench.plugged.update({URL: module, "test:open": open_module})
+        await bench.scan()
+        assert (threads_of(module), threads_of(open_module)) == (0, 1)
+        assert said(bench, module) == ["info: {} requires password."]
+        assert said(bench, open_module) == ["info: {} ready.", "info: {} can issue 2000 more."]
+        await bench.attendant.desk.attempt(module, b"secret")
+        assert (threads_of(module), threads_of(open_module)) == (1, 1)
+        assert said(bench, module)[1:] == ["info: {} password accepted, ready.", "info: {} can issue 2000 more."]
+
+    run(work)
+    assert (threads_of(module), threads_of(open_module)) == (0, 0)
+
+
+def said(bench: Bench, module: TestModule) -> list[str]:
+    name = label(module.serial, module.name)
+    return [line.replace(name, "{}") for line in bench.log.lines if name in line]
+
+
+def test_the_console_asks_no_more_for_a_module_whose_password_came_from_elsewhere() -> None:
+    module = TestModule(password=b"secret")
+
+    async def work(bench: Bench) -> None:
+        bench.plugged[URL] = module
+        await bench.scan()
+        asking = asyncio.create_task(bench.attendant.ask())
+        while not bench.log.prompts:
+            await asyncio.sleep(0)
+        await bench.attendant.desk.attempt(module, b"secret")
+        assert bench.log.prompts[1:] == ["answered"]
+        asking.cancel()
+
+    run(work)
+
+
+def test_all_are_let_go_at_the_stop_though_one_can_not_be_closed() -> None:
+    class Stuck(TestModule):
+        def close(self) -> None:
+            super().close()
+            raise TransportError("The adapter is gone.")
+
+    stuck, other = Stuck(), TestModule(password=b"secret")
+
+    async def work(bench: Bench) -> None:
+        bench.plugged.update({URL: stuck, "test:other": other})
+        await bench.scan()
+        await bench.attendant.desk.attempt(other, b"secret")
+        assert other.ready
+
+    bench = run(work)
+    assert said(bench, stuck)[1:] == ["warning: {} can't be closed: The adapter is gone."]
+    assert (stuck.closed, other.closed, other.ready) == (1, 1, False)
+
+
 def test_a_named_module_that_the_system_does_not_show_hides_no_other() -> None:
     urls = [f"emulator:{'x' * 300}", "i2c://1/0x60"]  # longer than a name can be
     assert NamedModules(urls).present() == urls
