@@ -137,14 +137,17 @@ def test_a_count_that_can_not_be_is_refused_before_more_is_read() -> None:
     hal.close()
 
 
+class Failing(FakeI2cBus):
+    """A chip whose self test fails at wake."""
+
+    failing = True
+
+    def read(self, address: int, count: int) -> bytes:
+        answer = super().read(address, count)
+        return bytes.fromhex("040740c2") if self.failing and count == 4 and answer else answer
+
+
 def test_a_chip_whose_self_test_fails_at_wake_scraps_its_board() -> None:
-    class Failing(FakeI2cBus):
-        failing = True
-
-        def read(self, address: int, count: int) -> bytes:
-            answer = super().read(address, count)
-            return bytes.fromhex("040740c2") if self.failing and count == 4 and answer else answer
-
     chip = Chip()
     bus = Failing([chip])
     with pytest.raises(DeviceError) as refused:
@@ -161,3 +164,80 @@ def test_a_chip_whose_self_test_fails_at_wake_scraps_its_board() -> None:
     assert chip.power is Power.ASLEEP
     bus.failing = False
     _hal(bus).close()
+
+
+def test_an_idle_chip_whose_self_test_fails_is_put_to_sleep_while_nobody_else_has_the_bus() -> None:
+    class Watched(Failing):
+        failing = False
+
+        def write(self, address: int, data: bytes) -> bool:
+            if data == b"\x01":
+                with pytest.raises(TransportError):
+                    lock.acquire()
+                sent_to_sleep.append(address)
+            return super().write(address, data)
+
+    chip = Chip()
+    bus = Watched([chip])
+    lock, sent_to_sleep = BusLock(f"i2c-{id(bus)}"), list[int]()
+    hal = _hal(bus)
+    hal.wake()
+    hal.idle()
+    bus.failing = True
+    sent_to_sleep.clear()
+    hal.sleep()
+    assert chip.power is Power.ASLEEP
+    hal.close()
+    assert sent_to_sleep == [0x60]
+    lock.acquire()
+    lock.release()
+
+
+def test_an_idle_chip_is_put_to_sleep_and_then_left_alone() -> None:
+    class Noting(FakeI2cBus):
+        writes = 0
+
+        def write(self, address: int, data: bytes) -> bool:
+            self.writes += 1
+            return super().write(address, data)
+
+    chip = Chip()
+    bus = Noting([chip])
+    hal = _hal(bus)
+    hal.wake()
+    hal.idle()
+    powers = [chip.power]
+    hal.sleep()
+    assert [*powers, chip.power] == [Power.IDLE, Power.ASLEEP]
+    before = bus.writes
+    hal.close()
+    assert bus.writes == before
+
+
+def test_a_chip_that_its_watchdog_has_put_to_sleep_is_woken_anew() -> None:
+    chip = Chip()
+    hal = _hal(FakeI2cBus([chip]))
+    hal.wake()
+    chip.sleep()
+    hal.wake()
+    assert len(hal.exchange(bytes.fromhex("0730000000035d"))) == 7
+    hal.close()
+
+
+def test_a_chip_that_acknowledges_its_command_and_no_read_does_not_answer() -> None:
+    class Mute(FakeI2cBus):
+        mute = True
+
+        def read(self, address: int, count: int) -> bytes:
+            return b"" if self.mute and count == 1 else super().read(address, count)
+
+    bus = Mute([Chip()])
+    hal = _hal(bus)
+    hal.wake()
+    with pytest.raises(TransportError, match="does not acknowledge a read") as refused:
+        hal.exchange(bytes.fromhex("0730000000035d"))
+    assert refused.value.code == Code.DEVICE_NO_REPLY
+    bus.mute = False
+    hal.wake()
+    assert len(hal.exchange(bytes.fromhex("0730000000035d"))) == 7
+    hal.close()
