@@ -66,7 +66,8 @@ def _change(module: AnyModule, old: PasswordSecrets, new: PasswordSecrets) -> No
     with module.device.undisturbed():
         _require_authorized(module, old)
         if not _write(module, WRITE_KEY_SLOT, new.write_key, old.write_key):
-            _require_authorized(module, old)  # an earlier change was cut after this write
+            # An earlier change was cut after this write. Nobody says whether a refused write ends an authorization.
+            _require_authorized(module, old)
         if not _write(module, AUTHORIZATION_SLOT, new.authorization, new.write_key):
             raise UsageError(
                 "An earlier change of the password was cut, and it was to another new password.",

@@ -12,9 +12,10 @@ import pytest
 
 from atcaprov.chip.commands import Opcode, Status
 from atcaprov.chip.crc import with_crc
+from atcaprov.device.authorization import authorize
 from atcaprov.device.device import Act, Device
 from atcaprov.errors import AtcaProvError, Code, DeviceError, UsageError
-from signer_module.on_chip.layout import KEY_SLOT
+from signer_module.on_chip.layout import AUTHORIZATION_SLOT, KEY_SLOT, WRITE_KEY_SLOT
 from signer_module.on_chip.module import ModuleSigner
 from signer_module.on_chip.password_change import change_password, set_password
 from signer_module.on_files.root_folder import RootFolder
@@ -270,4 +271,29 @@ def test_after_a_cut_another_new_password_is_refused_with_the_reason(root: RootF
         with pytest.raises(UsageError, match="earlier change"):
             change_password(module, PASSWORD, b"yet another one")
         change_password(module, PASSWORD, NEW)
+    assert opens(hal, NEW)
+
+
+def test_a_change_that_was_cut_is_finished_though_a_refused_write_ends_the_authorization(root: RootFolder) -> None:
+    """Nobody has published whether it does."""
+    with signer_module(root, order()) as module:
+        old, new = module.secrets_of(PASSWORD), module.secrets_of(NEW)
+        assert authorize(module.device, AUTHORIZATION_SLOT, old.authorization, serial_number=module.serial)
+        with module.device.permit(Act.WRITE_SECRET):
+            module.device.write_secret(
+                WRITE_KEY_SLOT, new.write_key, write_key=old.write_key, write_key_slot=WRITE_KEY_SLOT, num_in=bytes(20)
+            )
+        hal, refused = hal_of(module), []
+
+        def answer(packet: bytes) -> bytes:
+            reply = hal.chip.exchange(packet)
+            if packet[1] == Opcode.WRITE and reply[1] == Status.EXECUTION_ERROR:
+                refused.append(packet)
+                hal.chip.chip.core.volatile.authorized = None  # type: ignore[attr-defined]
+            return reply
+
+        hal.answer = answer
+        assert change_password(module, PASSWORD, NEW)
+        hal.answer = None
+    assert len(refused) == 1
     assert opens(hal, NEW)
