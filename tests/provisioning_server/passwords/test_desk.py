@@ -55,9 +55,11 @@ def test_passwords_from_two_places_are_tried_one_after_the_other() -> None:
     async def run() -> list[Attempt]:
         desk = PasswordDesk(roster, RememberingLog(), settled=lambda _: None, pause=time.pause, clock=time.clock)
         attempts = [asyncio.create_task(desk.attempt(signer, each)) for each in (b"wrong", b"right", b"late")]
-        await asyncio.to_thread(signer.trying.wait)
-        assert desk.busy(signer)
-        signer.go_on.set()
+        while not signer.trying.is_set() and not any(attempt.done() for attempt in attempts):
+            await asyncio.sleep(0)
+        busy = desk.busy(signer)
+        signer.go_on.set()  # before any assert: the thread that tries would be waited for
+        assert busy
         return await asyncio.gather(*attempts)
 
     signer, time = HeldSigner(), FakeTime()
