@@ -1,0 +1,107 @@
+"""A bay of signer modules whose plugs a test holds: no sockets, no time."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from atcaprov.errors import TransportError
+from provisioning_server.passwords.given import GivenPasswords, password_lines
+from provisioning_server.passwords.tries import PasswordTries
+from provisioning_server.signers.attendant import SignerAttendant
+from provisioning_server.signers.module_bay import ModuleBay
+from provisioning_server.signers.roster import SignerRoster
+from provisioning_server.signers.signer import label
+from provisioning_server.signers.signing_queue import SigningQueue
+from tests.support.memory_signer import NOW, MemorySigner
+from tests.support.server import PATIENCE
+from tests.support.server_parts import RememberingLog
+
+URL = "test:module"
+GONE = TransportError("Nobody answers.")
+
+
+class TestModule(MemorySigner):
+    """A module that can fail to be there."""
+
+    __test__ = False
+    slow = True
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.absent: Exception | None = None
+        self.closed = 0
+
+    def check_present(self) -> None:
+        if self.absent is not None:
+            raise self.absent
+
+    def close(self) -> None:
+        super().close()
+        self.closed += 1
+
+
+class Bench:
+    """A bay whose plugs a test holds: `plugged` maps URLs to modules or to what opening them raises."""
+
+    def __init__(self, *passwords: bytes) -> None:
+        self.plugged: dict[str, TestModule | Exception] = {}
+        self.scan_fails: Exception | None = None
+        self.opened: list[str] = []
+        self.held: dict[str, threading.Event] = {}
+        self.log = RememberingLog()
+        self.roster = SignerRoster()
+        self.queue = SigningQueue(self.roster, lambda _: None)
+        given = GivenPasswords(password_lines(b"\n".join(passwords), "the test"))
+        self.attendant = SignerAttendant(self.roster, self.queue, self.log, lambda: NOW, PasswordTries(given))
+        self.bay = ModuleBay([self], self.roster, self.attendant, self.log, self._open)
+
+    async def scan(self) -> None:
+        """Look once, and wait until all is done that follows of it."""
+        await self.bay.scan()
+        await self.bay.settled()
+
+    def present(self) -> list[str]:
+        if self.scan_fails is not None:
+            raise self.scan_fails
+        return list(self.plugged)
+
+    def _open(self, url: str) -> TestModule:
+        self.opened.append(url)
+        if url in self.held:
+            assert self.held[url].wait(PATIENCE)
+        found = self.plugged[url]
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+
+def run(work: Callable[[Bench], Awaitable[None]], *passwords: bytes) -> Bench:
+    async def main() -> Bench:
+        bench = Bench(*passwords)
+        await work(bench)
+        bench.queue.stop()
+        await bench.bay.stop()
+        await bench.attendant.stop()
+        return bench
+
+    return asyncio.run(main())
+
+
+def threads_of(module: TestModule) -> int:
+    return sum(thread.name == label(module.serial, module.name) for thread in threading.enumerate())
+
+
+def said(bench: Bench, module: TestModule) -> list[str]:
+    name = label(module.serial, module.name)
+    return [line.replace(name, "{}") for line in bench.log.lines if name in line]
+
+
+async def asked(bench: Bench) -> asyncio.Task[None]:
+    """Let the console ask for passwords; return when it does."""
+    asking = asyncio.create_task(bench.attendant.ask())
+    while not bench.log.prompts:
+        await asyncio.sleep(0)
+    return asking
