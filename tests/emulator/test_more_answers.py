@@ -1,0 +1,120 @@
+"""Answers in modes that the functions of the vendor's library do not reach."""
+
+from __future__ import annotations
+
+import hmac
+from hashlib import sha256
+
+from atcaprov.chip.commands import Opcode
+from atcaprov.emulator.switches import Switches
+from tests.emulator.test_commands_by_wheel import host_key, host_sign
+from tests.emulator.test_refusals import (
+    BOOT,
+    CASES,
+    DIGEST,
+    FIXED,
+    GENERATOR,
+    PUBLIC,
+    RANDOM,
+    SCALAR,
+    SECRET,
+    STORED,
+    Case,
+    prepared,
+)
+from tests.support.chips import packet, reply_body, send
+
+
+class TestMoreAnswers:
+    """Modes that the library's functions do not reach."""
+
+    def test_sha_takes_in_a_stored_public_key(self) -> None:
+        for pad, content in ((False, GENERATOR), (True, STORED)):
+            case = Case((0, 0, 0, b""), "", slots={9: (0x0F0F, PUBLIC)}, content={9: STORED})
+            chip = prepared(case, Switches(sha_public_pad=pad))
+            send(chip, Opcode.SHA, 0)
+            assert send(chip, Opcode.SHA, 3, 9).status == 0
+            assert send(chip, Opcode.SHA, 2).body == sha256(content).digest()
+            assert chip.core.temp_key.key == sha256(content).digest()
+
+    def test_info_shows_the_state(self) -> None:
+        chip = prepared(Case((0, 0, 0, b""), "", (FIXED,)))
+        assert send(chip, Opcode.INFO, 2).body == bytes((0x10, 0x01, 0, 0))
+        send(chip, *RANDOM)
+        chip.core.volatile.authorized = 5
+        assert send(chip, Opcode.INFO, 2).body == bytes((0x00, 0x01 | 5 << 1 | 0x20 | 0x40, 0, 0))
+
+    def test_key_valid_of_other_slots(self) -> None:
+        slots = {5: SECRET, 9: (0x0F0F, PUBLIC), 10: (0x0F0F, PUBLIC), 14: (0x0F0F, 0x0032)}
+        chip = prepared(Case((0, 0, 0, b""), "", slots=slots, content={9: STORED, 14: b"\x50" + STORED[1:]}))
+        answers = {slot: send(chip, Opcode.INFO, 1, slot).body[0] for slot in slots}
+        assert answers == {5: 0, 9: 1, 10: 0, 14: 1}
+
+    def test_a_nonce_on_top_of_temp_key_keeps_its_source(self) -> None:
+        for first, source in ((FIXED, True), (RANDOM, False)):
+            chip = prepared(Case((0, 0, 0, b""), "", (first,)))
+            old = chip.core.temp_key.key
+            answer = send(chip, Opcode.NONCE, 1, 0x8000, bytes(20)).body
+            assert answer == chip.core.temp_key.key == sha256(old + bytes(20) + b"\x16\x01\x00").digest()
+            assert chip.core.temp_key.from_input is source
+
+    def test_hkdf_messages_from_inside(self) -> None:
+        slots = {4: SECRET, 5: SECRET}
+        chip = prepared(Case((0, 0, 0, b""), "", (FIXED,), slots=slots, content={4: b"k" * 32, 5: b"m" * 32}))
+
+        def hkdf(word: int) -> bytes:
+            return send(chip, Opcode.KDF, 0x52, 4, word.to_bytes(4, "little")).body
+
+        assert hkdf(5 << 8) == hmac.digest(b"k" * 32, b"m" * 32, "sha256")
+        assert hkdf(5 << 8 | 4) == hmac.digest(bytes(32), b"m" * 32, "sha256")
+        assert hkdf(1) == hmac.digest(b"k" * 32, chip.core.temp_key.key, "sha256")
+
+    def test_secure_boot_with_stored_signatures_and_the_latch(self) -> None:
+        key, xy = host_key()
+        stored = bytes(4) + xy[:32] + bytes(4) + xy[32:]
+        digest = bytes(range(32))
+        chip = prepared(Case((0, 0, 0, b""), "", slots=BOOT, content={11: stored}, config_bytes={70: b"\x0a\xbc"}))
+        signature = host_sign(key, digest)
+        assert send(chip, Opcode.SECURE_BOOT, 6, 0, digest).status == 1
+        assert not chip.core.powered.latch
+        assert send(chip, Opcode.SECURE_BOOT, 7, 0, digest + signature).status == 0
+        assert chip.core.powered.latch
+        assert chip.memory.read_slot(12, 0, 64) == signature
+        assert send(chip, Opcode.SECURE_BOOT, 6, 0, digest).status == 0
+        assert send(chip, Opcode.SECURE_BOOT, 6, 0, bytes(32)).status == 1
+
+    def test_authorization_opens_a_key_until_sleep_or_a_failed_proof(self) -> None:
+        slots = {0: (0x208F, 0x05B3), 5: SECRET}
+        chip = prepared(Case((0, 0, 0, b""), "", slots=slots, content={0: SCALAR, 5: b"p" * 32}))
+        sn = chip.memory.serial
+
+        def prove(password: bytes) -> int:
+            message = password + bytes(32) + bytes(15) + sn[8:] + bytes(4) + sn[:2] + bytes(2)
+            return send(chip, Opcode.CHECK_MAC, 0, 5, bytes(32) + sha256(message).digest() + bytes(13)).status
+
+        def signs() -> bool:
+            send(chip, *DIGEST)
+            return len(send(chip, Opcode.SIGN, 0xA0, 0).body) == 64
+
+        assert not signs()
+        assert prove(b"p" * 32) == 0
+        assert signs()
+        chip.idle()
+        assert signs()
+        assert prove(b"q" * 32) == 1
+        assert not signs()
+        assert prove(b"p" * 32) == 0
+        chip.sleep()
+        assert not signs()
+
+    def test_check_mac_under_temp_key_authorizes_nothing(self) -> None:
+        chip = prepared(Case((0, 0, 0, b""), "", (FIXED,), slots={5: SECRET}))
+        sn = chip.memory.serial
+        message = FIXED[3] + bytes(32) + bytes(15) + sn[8:] + bytes(4) + sn[:2] + bytes(2)
+        reply = send(chip, Opcode.CHECK_MAC, 6, 5, bytes(32) + sha256(message).digest() + bytes(13))
+        assert reply.status == 0, reply.reason
+        assert chip.core.volatile.authorized is None
+
+    def test_the_answer_to_a_refusal_is_four_bytes(self) -> None:
+        chip = prepared(CASES["Sign without a message"])
+        assert reply_body(chip.exchange(packet(Opcode.SIGN, 0x80, 0))) == b"\x0f"
