@@ -25,7 +25,7 @@ _NODES: Final = {Kind.HID: "hidraw/hidraw*", Kind.CDC: "tty/tty*", Kind.I2C: "i2
 
 
 _Found = TypeVar("_Found")
-ChipAct = Literal["look", "wake", "power_cycle"]
+ChipAct = Literal["look", "wake", "idle", "power_cycle"]
 
 
 class Node(NamedTuple):
@@ -150,6 +150,10 @@ class Plugboard:
         """Do something to a chip past its bus, as another program or a bad contact would; return what it holds."""
         state = self._ask("chip", name=name, index=index, act=act)
         return ChipState(Power(state["power"]), *(bytes.fromhex(state[zone]) for zone in ("config", "otp", "data")))
+
+    def exchange(self, name: str, packet: bytes) -> bytes:
+        """Send a packet to the first chip of a board past its bus; return the chip's reply."""
+        return bytes.fromhex(self._ask("exchange", name=name, packet=packet.hex())["reply"])
 
     def _numbered(self, plan: BoardPlan) -> BoardPlan:
         plan = replace(plan, first_chip=self._chips_made)

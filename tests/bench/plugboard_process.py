@@ -54,6 +54,7 @@ class Plugboard:
             "plugged": self._is_plugged,
             "carried": self._carried,
             "chip": self._chip,
+            "exchange": self._exchange,
         }
 
     def run(self) -> None:
@@ -160,10 +161,15 @@ class Plugboard:
         chip = self._boards[command["name"]].chips[command["index"]]
         if command["act"] == "wake":
             chip.wake()
+        elif command["act"] == "idle":
+            chip.idle()
         elif command["act"] == "power_cycle":
             chip.power_cycle()
         config, otp, data = chip.memory.image()
         return {"power": chip.power.value, "config": config.hex(), "otp": otp.hex(), "data": data.hex()}
+
+    def _exchange(self, command: dict[str, Any]) -> dict[str, Any]:
+        return {"reply": self._boards[command["name"]].chips[0].exchange(bytes.fromhex(command["packet"])).hex()}
 
 
 def _say(reply: dict[str, Any]) -> None:

@@ -49,6 +49,12 @@ class BenchChip:
     def wake(self) -> None:
         self.plugboard.chip(self.board, act="wake")
 
+    def idle(self) -> None:
+        self.plugboard.chip(self.board, act="idle")
+
+    def exchange(self, packet: bytes) -> bytes:
+        return self.plugboard.exchange(self.board, packet)
+
     def power_cycle(self) -> None:
         self.plugboard.chip(self.board, act="power_cycle")
 
