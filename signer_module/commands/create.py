@@ -14,7 +14,7 @@ from atcaprov.printable import printable
 from signer_module.commands import inputs
 from signer_module.commands.device_options import OrderOptions, device_option, order_options, warnings
 from signer_module.commands.hsm_options import PIN_PROMPT, hsm_options
-from signer_module.commands.inputs import FILE, FOLDER, SignerWishes, signer_options
+from signer_module.commands.inputs import FILE, FOLDER, SignerWishes, index_option, signer_options
 from signer_module.commands.password_options import PasswordSource, password_options
 from signer_module.commands.root_signer import require_left, root_signer
 from signer_module.early_ends import early_ends, end_from, end_of, of_signer
@@ -91,14 +91,7 @@ def _root_on_module(
 @signer_options
 @hsm_options
 @click.option("--key", "key_path", type=FILE, help="Use this P-256 key instead of a new one; on files only.")
-@click.option(
-    "--index",
-    metavar="N",
-    type=click.IntRange(0, 999),
-    default=0,
-    show_default=True,
-    help="N of atcaprov_cert_info_N.c.",
-)
+@index_option
 @order_options
 @password_options("key-", new=False, whose="the given key's")
 @password_options("root-", new=False, whose="the root's")

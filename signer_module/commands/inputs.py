@@ -22,6 +22,14 @@ from signer_module.signer_facts import SignerFacts
 
 FOLDER: Final = click.Path(path_type=Path, file_okay=False)
 FILE: Final = click.Path(path_type=Path, dir_okay=False)
+index_option: Final = click.option(
+    "--index",
+    metavar="N",
+    type=click.IntRange(0, 999),
+    default=0,
+    show_default=True,
+    help="N of atcaprov_cert_info_N.c.",
+)
 
 
 def description(role: str, path: Path | None) -> CertificateDescription:

@@ -8,7 +8,7 @@ import click
 
 from atcaprov.errors import CertificateError, Code, UsageError
 from signer_module.commands.device_options import device_option, needed_device, require_one
-from signer_module.commands.inputs import FOLDER, chain_above, chain_option, now
+from signer_module.commands.inputs import FOLDER, chain_above, chain_option, index_option, now
 from signer_module.commands.password_options import PasswordSource, password_options
 from signer_module.export import export_signer
 from signer_module.folder_key import open_folder, prove
@@ -22,14 +22,7 @@ from signer_module.on_files.signer_folder import SignerFolder
 @click.option("--signer", "signer_path", type=FOLDER, help="Folder of the signer.")
 @device_option
 @click.option("--out", type=FOLDER, required=True, help="New folder for the export.")
-@click.option(
-    "--index",
-    metavar="N",
-    type=click.IntRange(0, 999),
-    default=0,
-    show_default=True,
-    help="N of atcaprov_cert_info_N.c.",
-)
+@index_option
 @chain_option("Certificates above an outside CA that issued the signer; written to chain.pem. May be repeated.")
 def export_command(
     signer_path: Path | None, device: str | None, out: Path, index: int, chain_paths: tuple[Path, ...]
