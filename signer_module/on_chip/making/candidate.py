@@ -26,10 +26,10 @@ def look_first(
     begun it. Raises as `Device.open`, `require_possible` and `require_begun`.
     """
     with Device.open(url) as device:
-        if finished is not None and is_finished(device):
+        config = device.read_config()
+        if finished is not None and is_finished(config):
             finished(device)
         else:
-            config = device.read_config()
             require_possible(device, config, wanted, quota)
             if begun:
                 require_begun(config)
@@ -86,9 +86,8 @@ def _require_same_order(config: bytes, variant: Variant) -> None:
     config_stages.require_same_config(config, variant.config_zone)
 
 
-def is_finished(device: Device) -> bool:
-    """Tell whether the chip is a finished module already: a run was cut after its last lock."""
-    config = device.read_config()
+def is_finished(config: bytes) -> bool:
+    """Tell by its configuration zone (128 bytes) whether a chip is a module already: a run was cut at its end."""
     return config_stages.is_data_locked(config) and layout.variant_of(config) is not None
 
 

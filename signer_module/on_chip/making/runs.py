@@ -60,7 +60,7 @@ def create_root_module(
     if kept is None:
         files.require_new_folder(out)
     with kept_if_good(Device.open(url)) as device:
-        already = is_finished(device)
+        already = is_finished(device.read_config())
         if not already:
             _make_root(device, out, kept, order, description, now, consent)
             kept = RootFolder.load(out)
@@ -147,7 +147,7 @@ def create_signer_module(
     One that is finished is only proved, and must be what is ordered: else ProvisioningError (data-locked-other).
     """
     with kept_if_good(Device.open(url)) as device:
-        already = is_finished(device)
+        already = is_finished(device.read_config())
         if not already:
             consent(plan(device, order, f"a signer certificate from {root.name}"))
             make_signer(device, order, root=root, sign=sign, descriptions=descriptions, signer_id=signer_id, now=now)
@@ -172,7 +172,7 @@ def import_signer_certificate(
     `signatures` is how many a chip with quota must have counted, as `import_certificate` checks it.
     """
     with kept_if_good(Device.open(url)) as device:
-        already = is_finished(device)
+        already = is_finished(device.read_config())
         if not already:
             consent(plan(device, order, "the certificate of the outside CA", key=_KEY_OF_REQUEST))
             import_certificate(
