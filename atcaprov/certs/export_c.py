@@ -2,6 +2,10 @@
 
 The order of the fields of atcacert_def_t has changed over the years, so the initialisers name each field. The symbols
 follow the published ones: g_cert_def_1_signer, g_cert_template_1_signer, g_signer_1_ca_public_key.
+
+One source serves every release (release notes and atcacert_def.h of cryptoauthlib): `ca_cert_def` came on 2018-07-18,
+`transforms` on 2019-05-17 together with the macro ATCA_MAX_TRANSFORMS, which therefore tells that both are there.
+`std_sig_size` came with 3.7.7 and is not written: 0 stands for the 64 bytes that every definition here has.
 """
 
 from __future__ import annotations
@@ -9,13 +13,26 @@ from __future__ import annotations
 from typing import Final
 
 from atcaprov.certs import c_text
-from atcaprov.certs.definition import CertificateDefinition, CertLocation, DeviceLocation, StdElement
+from atcaprov.certs.definition import (
+    CertElement,
+    CertificateDefinition,
+    CertLocation,
+    DeviceLocation,
+    StdElement,
+)
+from atcaprov.certs.elements import Transform
 from atcaprov.errors import CertificateError, Code
 
 Issuer = CertificateDefinition | None
 INCLUDE: Final = "atcacert/atcacert_def.h"
-OLD_LIBRARY: Final = "ATCAPROV_OLD_ATCACERT"
-"""Macro to define when the firmware's library has no std_sig_size and ca_cert_def (before 2020)."""
+CA_CERT_DEF: Final = "ATCAPROV_CA_CERT_DEF"
+"""Macro that tells, for a library before 20190517, whether it has ca_cert_def (1, since 20180718) or not (0)."""
+_TRANSFORMS: Final = "ATCA_MAX_TRANSFORMS"
+# Guessing would compile, and firmware would rebuild a certificate with the authority key id of the template.
+_CA_CERT_DEF_QUESTION: Final = f"""\
+#if !defined({_TRANSFORMS}) && !defined({CA_CERT_DEF})
+#error "Add -D{CA_CERT_DEF}=1 if atcacert_def_t has ca_cert_def (cryptoauthlib 20180718 and later), else =0"
+#endif"""
 
 
 def stem(definition: CertificateDefinition) -> str:
@@ -87,19 +104,29 @@ def _ca_key_symbol(definition: CertificateDefinition) -> str:
 
 
 def _elements(definition: CertificateDefinition) -> str:
-    rows = []
-    for element in definition.cert_elements:
-        transforms = ", ".join(f"TF_{transform.name}" for transform in element.transforms)
-        rows.append(
-            "    {\n"
-            f"        .id = {c_text.string(element.id)},\n"
-            f"        .device_loc = {_device_location(element.device_loc)},\n"
-            f"        .cert_loc = {_cert_location(element.cert_loc)},\n"
-            f"        .transforms = {{ {transforms} }}\n"
-            "    }"
-        )
+    rows = [_element(element) for element in definition.cert_elements]
     symbol = _elements_symbol(definition)
-    return f"static const atcacert_cert_element_t {symbol}[{len(rows)}] = {{\n" + ",\n".join(rows) + "\n};"
+    array = f"static const atcacert_cert_element_t {symbol}[{len(rows)}] = {{\n" + ",\n".join(rows) + "\n};"
+    if not any(map(_is_transformed, definition.cert_elements)):
+        return array
+    # Without transforms the library would build another certificate, whose signature fails.
+    reason = f"{definition.name} needs the transforms of cryptoauthlib 20190517 or later"
+    return f'#ifndef {_TRANSFORMS}\n#error "{reason}"\n#endif\n\n{array}'
+
+
+def _element(element: CertElement) -> str:
+    lines = [
+        f".id = {c_text.string(element.id)},",
+        f".device_loc = {_device_location(element.device_loc)},",
+        f".cert_loc = {_cert_location(element.cert_loc)},",
+    ]
+    if _is_transformed(element):
+        lines.append(f".transforms = {{ {', '.join(f'TF_{transform.name}' for transform in element.transforms)} }}")
+    return "    {\n" + "".join(f"        {line}\n" for line in lines) + "    }"
+
+
+def _is_transformed(element: CertElement) -> bool:
+    return any(transform is not Transform.NONE for transform in element.transforms)
 
 
 def _definition(definition: CertificateDefinition, issuer: Issuer) -> str:
@@ -125,12 +152,10 @@ def _definition(definition: CertificateDefinition, issuer: Issuer) -> str:
         "cert_template": _template_symbol(definition),
         "cert_template_size": str(len(definition.cert_template)),
     }
-    newer = {
-        "std_sig_size": str(definition.std_sig_size),
-        "ca_cert_def": f"&g_{stem(issuer)}" if issuer is not None else "NULL",
-    }
-    guarded = f"#ifndef {OLD_LIBRARY}\n{_initialisers(newer)}\n#endif"
-    return f"const atcacert_def_t g_{stem(definition)} = {{\n{_initialisers(fields)}\n{guarded}\n}};"
+    newer = {"ca_cert_def": f"&g_{stem(issuer)}" if issuer is not None else "NULL"}
+    guarded = f"#if defined({_TRANSFORMS}) || {CA_CERT_DEF}\n{_initialisers(newer)}\n#endif"
+    text = f"const atcacert_def_t g_{stem(definition)} = {{\n{_initialisers(fields)}\n{guarded}\n}};"
+    return f"{_CA_CERT_DEF_QUESTION}\n\n{text}"
 
 
 def _initialisers(fields: dict[str, str]) -> str:

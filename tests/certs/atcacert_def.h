@@ -1,6 +1,9 @@
 /*
- * Structures with the layout of the vendor's certificate definitions, written from their ctypes description for the
- * tests: enough to compile exported definitions and compare them byte by byte. Not the vendor's file.
+ * Structures with the layouts that the vendor's certificate definitions had over the years, written for the tests from
+ * the public facts: enough to compile exported definitions and compare them byte by byte. Not the vendor's file.
+ *
+ * ATCACERT_YEAR chooses the layout: 2017; 2018 adds ca_cert_def (release of 2018-07-18); 2019 adds transforms
+ * (2019-05-17); 2024 has 16-bit slot numbers and another order; 2026 adds std_sig_size (since 3.7.7).
  */
 #ifndef ATCACERT_DEF_H
 #define ATCACERT_DEF_H
@@ -8,21 +11,39 @@
 #include <stdint.h>
 
 typedef uint32_t four_byte_enum;
+/* A one-byte type in the vendor's 3.8; an enumeration before. */
+#if ATCACERT_YEAR >= 2024
+typedef uint8_t date_format;
+#else
+typedef uint32_t date_format;
+#endif
 
+#if ATCACERT_YEAR >= 2019
+#define ATCA_MAX_TRANSFORMS 2
+#endif
+#if ATCACERT_YEAR >= 2024
+typedef uint16_t slot_number;
 enum { CERTTYPE_X509 = 0, CERTTYPE_CUSTOM = 1, CERTTYPE_X509_FULL_STORED = 2 };
+#else
+typedef uint8_t slot_number;
+enum { CERTTYPE_X509 = 0, CERTTYPE_CUSTOM = 1 };
+#endif
+
 enum {
     SNSRC_STORED = 0x0, SNSRC_STORED_DYNAMIC = 0x7, SNSRC_DEVICE_SN = 0x8, SNSRC_SIGNER_ID = 0x9,
     SNSRC_PUB_KEY_HASH = 0xA, SNSRC_DEVICE_SN_HASH = 0xB, SNSRC_PUB_KEY_HASH_POS = 0xC,
     SNSRC_DEVICE_SN_HASH_POS = 0xD, SNSRC_PUB_KEY_HASH_RAW = 0xE, SNSRC_DEVICE_SN_HASH_RAW = 0xF
 };
-enum {
-    DEVZONE_CONFIG = 0, DEVZONE_OTP = 1, DEVZONE_DATA = 2, DEVZONE_GENKEY = 3, DEVZONE_DEDICATED_DATA = 4,
-    DEVZONE_NONE = 7
-};
+enum { DEVZONE_CONFIG = 0, DEVZONE_OTP = 1, DEVZONE_DATA = 2, DEVZONE_NONE = 7 };
+#if ATCACERT_YEAR >= 2024
+enum { DEVZONE_GENKEY = 3, DEVZONE_DEDICATED_DATA = 4 };
+#endif
+#ifdef ATCA_MAX_TRANSFORMS
 enum {
     TF_NONE = 0, TF_REVERSE = 1, TF_BIN2HEX_UC = 2, TF_BIN2HEX_LC = 3, TF_HEX2BIN_UC = 4, TF_HEX2BIN_LC = 5,
     TF_BIN2HEX_SPACE_UC = 6, TF_BIN2HEX_SPACE_LC = 7, TF_HEX2BIN_SPACE_UC = 8, TF_HEX2BIN_SPACE_LC = 9
 };
+#endif
 enum {
     DATEFMT_ISO8601_SEP = 0, DATEFMT_RFC5280_UTC = 1, DATEFMT_POSIX_UINT32_BE = 2, DATEFMT_POSIX_UINT32_LE = 3,
     DATEFMT_RFC5280_GEN = 4
@@ -35,7 +56,7 @@ enum {
 #pragma pack(push, 1)
 typedef struct {
     four_byte_enum zone;
-    uint16_t slot;
+    slot_number slot;
     uint8_t is_genkey;
     uint16_t offset;
     uint16_t count;
@@ -50,31 +71,37 @@ typedef struct {
     char id[25];
     atcacert_device_loc_t device_loc;
     atcacert_cert_loc_t cert_loc;
-    four_byte_enum transforms[2];
+#ifdef ATCA_MAX_TRANSFORMS
+    four_byte_enum transforms[ATCA_MAX_TRANSFORMS];
+#endif
 } atcacert_cert_element_t;
+#if ATCACERT_YEAR >= 2024
 #pragma pack(pop)
+#endif
 
 typedef struct definition {
     four_byte_enum type;
-#ifdef ATCAPROV_OLD_ATCACERT
-    uint8_t template_id;
-    uint8_t chain_id;
-    uint8_t private_key_slot;
-#else
+#if ATCACERT_YEAR >= 2024
     atcacert_device_loc_t comp_cert_dev_loc;
-    uint16_t private_key_slot;
+    slot_number private_key_slot;
     uint8_t template_id;
     uint8_t chain_id;
+#else
+    uint8_t template_id;
+    uint8_t chain_id;
+    slot_number private_key_slot;
+#endif
+#if ATCACERT_YEAR >= 2026
     uint16_t std_sig_size;
 #endif
     four_byte_enum sn_source;
     atcacert_device_loc_t cert_sn_dev_loc;
-    uint8_t issue_date_format;
-    uint8_t expire_date_format;
+    date_format issue_date_format;
+    date_format expire_date_format;
     atcacert_cert_loc_t tbs_cert_loc;
     uint8_t expire_years;
     atcacert_device_loc_t public_key_dev_loc;
-#ifdef ATCAPROV_OLD_ATCACERT
+#if ATCACERT_YEAR < 2024
     atcacert_device_loc_t comp_cert_dev_loc;
 #endif
     atcacert_cert_loc_t std_cert_elements[STDCERT_COUNT];
@@ -82,9 +109,13 @@ typedef struct definition {
     uint8_t cert_elements_count;
     const uint8_t *cert_template;
     uint16_t cert_template_size;
-#ifndef ATCAPROV_OLD_ATCACERT
+#if ATCACERT_YEAR >= 2018
     const struct definition *ca_cert_def;
 #endif
 } atcacert_def_t;
+
+#if ATCACERT_YEAR < 2024
+#pragma pack(pop)
+#endif
 
 #endif

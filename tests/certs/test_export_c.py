@@ -14,17 +14,20 @@ from atcaprov.certs import export_c
 from atcaprov.certs.definition import CertificateDefinition
 from atcaprov.errors import CertificateError, Code
 from tests.certs.test_wheel_judge import put_on_chip
-from tests.support import atcacert
+from tests.support import atcacert, atcacert_years
 from tests.support.certificates import ROOT, default_definitions, genuine_definition
 from tests.support.programs import require_program
-from tests.support.random_units import random_unit
+from tests.support.random_units import Unit, random_unit
 from tests.support.wheel import Wheel
 
 HEADER = Path(__file__).parent / "atcacert_def.h"
 FLAGS = ["-std=c11", "-Wall", "-Wextra", "-Werror", "-pedantic", "-Wno-missing-field-initializers"]
 
 
-def compiled(folder: Path, signer: CertificateDefinition, device: CertificateDefinition, *flags: str) -> ctypes.CDLL:
+def compiler_output(
+    folder: Path, signer: CertificateDefinition, device: CertificateDefinition, year: int, *flags: str
+) -> str:
+    """Compile both definitions against the library of a year; return what the compiler complains about."""
     gcc = require_program("gcc")
     (folder / "atcacert").mkdir(parents=True)
     (folder / "atcacert" / "atcacert_def.h").write_text(HEADER.read_text())
@@ -33,21 +36,37 @@ def compiled(folder: Path, signer: CertificateDefinition, device: CertificateDef
         text = export_c.source(definition, issuer=issuer, ca_public_key=key)
         (folder / export_c.source_name(definition)).write_text(text)
     sources = [export_c.source_name(signer), export_c.source_name(device)]
-    command = [gcc, *FLAGS, *flags, "-I.", "-shared", "-fPIC", "-o", "definitions.so", *sources]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    options = [*FLAGS, f"-DATCACERT_YEAR={year}", *flags, "-I.", "-shared", "-fPIC", "-o", "definitions.so"]
+    done = subprocess.run([gcc, *options, *sources], cwd=folder, capture_output=True, text=True, check=False)
+    return done.stderr
+
+
+def compiled(
+    folder: Path,
+    signer: CertificateDefinition,
+    device: CertificateDefinition,
+    year: int = atcacert_years.TODAY,
+    *flags: str,
+) -> ctypes.CDLL:
+    assert compiler_output(folder, signer, device, year, *flags) == ""
     return ctypes.CDLL(str(folder / "definitions.so"))
 
 
-def loaded(library: ctypes.CDLL, definition: CertificateDefinition) -> Any:
-    return atcacert.Definition.in_dll(library, f"g_{export_c.stem(definition)}")
+def loaded(library: ctypes.CDLL, definition: CertificateDefinition, year: int = atcacert_years.TODAY) -> Any:
+    layout = atcacert.Definition if year == atcacert_years.TODAY else atcacert_years.layout(year)
+    return layout.in_dll(library, f"g_{export_c.stem(definition)}")
+
+
+def expected_fields(definition: CertificateDefinition) -> dict[str, object]:
+    """What the library must see; its std_sig_size of 0 stands for the 64 bytes of P-256."""
+    return atcacert.fields(atcacert.c_definition(definition)) | {"std_sig_size": 0}
 
 
 def test_default_definitions_compile_to_the_same_structures(tmp_path: Path) -> None:
     signer, device = default_definitions()
     library = compiled(tmp_path, signer, device)
     for definition in (signer, device):
-        assert atcacert.fields(loaded(library, definition)) == atcacert.fields(atcacert.c_definition(definition))
+        assert atcacert.fields(loaded(library, definition)) == expected_fields(definition)
     issuer = loaded(library, device).ca_cert_def
     assert ctypes.addressof(issuer.contents) == ctypes.addressof(loaded(library, signer))
     assert not loaded(library, signer).ca_cert_def
@@ -65,8 +84,61 @@ def test_the_library_rebuilds_with_the_compiled_definitions(tmp_path: Path, whee
         assert (signer, device) == (unit.signer.der, unit.device.der)
 
 
-def test_libraries_of_2016_have_fewer_fields(tmp_path: Path) -> None:
-    compiled(tmp_path, *default_definitions(), f"-D{export_c.OLD_LIBRARY}")
+def is_transformed(unit: Unit) -> bool:
+    return any(element.transforms[0] for element in unit.device_definition.cert_elements)
+
+
+def units(count: int, *, transformed: bool) -> list[Unit]:
+    source = random.Random(20170701)
+    found: list[Unit] = []
+    while len(found) < count:
+        unit = random_unit(source)
+        if is_transformed(unit) == transformed:
+            found.append(unit)
+    return found
+
+
+def key_of_issuer(wheel: Wheel, library: ctypes.CDLL, unit: Unit, year: int) -> bytes:
+    """Return the issuer's key as firmware finds it: at the place that the definition behind ca_cert_def names."""
+    address = loaded(library, unit.device_definition, year).ca_cert_def
+    issuer = loaded(library, unit.signer_definition, year)
+    if year == atcacert_years.TODAY:
+        address = ctypes.addressof(address.contents)
+    assert address == ctypes.addressof(issuer), "ca_cert_def does not lead to the signer's definition"
+    padded = wheel.chip.memory.read_slot(issuer.public_key_dev_loc.slot, 0, 72)
+    return padded[4:36] + padded[40:72]
+
+
+@pytest.mark.parametrize("year", [year for year in atcacert_years.YEARS if year > 2017])
+def test_firmware_with_the_library_of_each_year_rebuilds_the_chain(tmp_path: Path, wheel: Wheel, year: int) -> None:
+    flags = [f"-D{export_c.CA_CERT_DEF}=1"] if year == atcacert_years.FIRST_WITH_CA_CERT_DEF else []
+    with_transforms = year >= atcacert_years.FIRST_WITH_TRANSFORMS
+    for number, unit in enumerate(units(2, transformed=False) + units(2, transformed=True) * with_transforms):
+        library = compiled(tmp_path / str(number), unit.signer_definition, unit.device_definition, year, *flags)
+        put_on_chip(wheel, unit)
+        key = key_of_issuer(wheel, library, unit, year)
+        definition = atcacert_years.as_today(loaded(library, unit.device_definition, year))
+        assert atcacert.read_certificate(wheel, definition, key) == unit.device.der
+
+
+def test_firmware_of_2017_rebuilds_with_the_issuers_key_that_it_brings(tmp_path: Path, wheel: Wheel) -> None:
+    (unit,) = units(1, transformed=False)
+    library = compiled(tmp_path, unit.signer_definition, unit.device_definition, 2017, f"-D{export_c.CA_CERT_DEF}=0")
+    put_on_chip(wheel, unit)
+    definition = atcacert_years.as_today(loaded(library, unit.device_definition, 2017))
+    assert atcacert.read_certificate(wheel, definition, unit.signer_key.public) == unit.device.der
+
+
+@pytest.mark.parametrize("year", [2017, 2018])
+def test_a_definition_with_transforms_does_not_compile_without_them(tmp_path: Path, year: int) -> None:
+    (unit,) = units(1, transformed=True)
+    output = compiler_output(tmp_path, unit.signer_definition, unit.device_definition, year)
+    assert "device needs the transforms of cryptoauthlib 20190517 or later" in output
+
+
+def test_a_library_before_transforms_compiles_only_when_told_whether_it_has_ca_cert_def(tmp_path: Path) -> None:
+    output = compiler_output(tmp_path, *default_definitions(), 2018)
+    assert f"Add -D{export_c.CA_CERT_DEF}=1 if" in output
 
 
 def test_cplusplus_headers(tmp_path: Path) -> None:
