@@ -8,7 +8,7 @@ from atcaprov.emulator.memory import Memory
 from atcaprov.emulator.random_source import RandomSource
 from atcaprov.emulator.refusal import Refusal, denied
 from atcaprov.emulator.slot import Slot
-from atcaprov.emulator.switches import Switches
+from atcaprov.emulator.switches import SHEET_508A, Switches
 from atcaprov.emulator.volatile import Powered, TempKey, Volatile
 
 _CLEAR_HEALTH_FAILURE = 0x08
@@ -31,6 +31,11 @@ class Core:
     def temp_key(self) -> TempKey:
         """TempKey with its flags."""
         return self.volatile.temp_key
+
+    @property
+    def rules(self) -> Switches:
+        """The switches at points that the data sheet of the ATECC508A settles for that part."""
+        return SHEET_508A if self.memory.is_508 else self.switches
 
     def slot(self, number: int) -> Slot:
         """Return slot `number` (0 to 15) as its bytes stand now."""

@@ -22,8 +22,14 @@ def require_key_type(core: Core, slot: Slot, key_type: int) -> None:
 
 
 def require_authorized(core: Core, slot: Slot) -> None:
-    """Refuse while ReqAuth asks for a CheckMac on AuthKey that has not succeeded since the last sleep."""
-    if slot.req_auth and core.volatile.authorized != slot.auth_key:
+    """Refuse while ReqAuth asks for an authorization by AuthKey, which this use ends whatever comes of it."""
+    if not slot.req_auth:
+        return
+    authorized = core.volatile.authorized
+    # DS20005927A, 2.2.5 and 3.2.9: whichever slot was authorized, any command that uses a key with ReqAuth clears it.
+    if authorized is not None and core.rules.authorization_uses == "one":
+        core.volatile.authorized = None
+    if authorized != slot.auth_key:
         raise denied(f"CheckMac on slot {slot.auth_key} must succeed first", slot=slot.number, bit="KeyConfig.ReqAuth")
 
 

@@ -6,7 +6,7 @@ A handler reads a switch only where its answer depends on it, so `StrictSwitches
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from atcaprov.chip.commands import Opcode, Status
 
@@ -55,6 +55,8 @@ class Switches:
     """Effect of UseLock on the slot that it names. Its bits are published, what they do is not."""
     count_match_copies: Literal["first", "both"] = "first"
     """The limit in the CountMatch slot stands there twice: the first counts, or a key is refused when they differ."""
+    authorization_uses: Literal["one", "many"] = "many"
+    """How many uses of keys with ReqAuth one authorization serves: one, or all until it ends."""
     checkmac_copy: Literal["partner", "self"] = "partner"
     """Source of the copy for an even slot: slot + 1 if its ReadKey is 0, and else the slot itself; or always itself."""
     checkmac_consumes: bool = True
@@ -93,6 +95,12 @@ class Switches:
     """Encrypted outputs and MAC answers while ChipOptions does not enable the IO protection key."""
     encrypted_write_consumes: bool = True
     """Encrypted Write and PrivWrite clear TempKey also when they succeed."""
+
+
+SHEET_508A: Final = Switches(
+    authorization_uses="one",
+)
+"""How the ATECC508A behaves where its data sheet (DS20005927A) settles what is open for the ATECC608."""
 
 
 class OpenPointError(Exception):
