@@ -70,6 +70,7 @@ def test_what_modules_depend_on(root: RootFolder) -> None:
     life(chip(rules), root)
     asked = object.__getattribute__(rules, "asked")
     assert asked == {
+        "authorization_uses",
         "checkmac_consumes",
         "checkmac_failure_clears",
         "encrypted_write_consumes",
