@@ -16,6 +16,8 @@ class Board(enum.StrEnum):
 
     GOOD = "good"
     RETRY = "retry"
+    SET_ASIDE = "set-aside"
+    """It is not lost, and trying it again as it was tried does not help."""
     SCRAP = "scrap"
     UNTOUCHED = "untouched"
 
@@ -68,6 +70,8 @@ class Code(enum.StrEnum):
     CONFIG_MISMATCH = "config-mismatch"
     CONFIG_LOCKED_OTHER = "config-locked-other"
     DATA_LOCKED_OTHER = "data-locked-other"
+    DATA_UNKNOWN = "data-unknown"
+    SLOT_LOCKED = "slot-locked"
     WRITE_NOT_VERIFIED = "write-not-verified"
     SLOT_NOT_ALLOWED = "slot-not-allowed"
     SLOT_NOT_LOCKABLE = "slot-not-lockable"

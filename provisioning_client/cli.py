@@ -87,6 +87,12 @@ EXIT_SOME_FAILED: Final = 1
     is_flag=True,
     help="Accept every signer that the pinned root made for the same product, not only the one of --certinfo.",
 )
+@click.option(
+    "--fill-unwritten",
+    is_flag=True,
+    help="Overwrite with FF what an unknown program has written into the data zone of a chip whose configuration was"
+    " locked before. It may be a secret of the product.",
+)
 @click.option("--no-validate", is_flag=True, help="Leave out stage 10.")
 @click.option("--auto", is_flag=True, help="Start every board without waiting for ENTER.")
 @click.option("--count", metavar="NUM", type=click.IntRange(1), help="End after this many boards.")
@@ -109,6 +115,7 @@ def command(
     slots_to_lock: tuple[int, ...],
     allow: tuple[str, ...],
     any_of_group: bool,
+    fill_unwritten: bool,
     no_validate: bool,
     auto: bool,
     count: int | None,
@@ -127,7 +134,7 @@ def command(
     with _telling(face), open_console() as console, closing(ClientFunctions(host, port, face)) as functions:
         _require_usable(devices)
         profile = _profile(config, slots_to_lock, frozenset(map(Allow, allow)), validate=not no_validate)
-        profile = replace(profile, any_of_group=any_of_group)
+        profile = replace(profile, any_of_group=any_of_group, fill_unwritten=fill_unwritten)
         operator = _operator(console, auto=auto)
         boards = _boards(devices, None if trace is None else Tracing(trace, face.warning), auto=auto, count=count)
         provisioner = Provisioner(profile, _read_cert_info(face, certinfo), functions)

@@ -24,6 +24,7 @@ LABEL_WIDTH: Final = 26
 _FATES: Final = {
     Board.GOOD: "The board is good.",
     Board.RETRY: "The board is not lost: it can be tried again.",
+    Board.SET_ASIDE: "The board is not lost: set it aside.",
     Board.SCRAP: "The board is scrap: put it in the red bin.",
     Board.UNTOUCHED: "The board was not changed.",
 }

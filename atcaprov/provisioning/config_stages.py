@@ -11,6 +11,7 @@ from atcaprov.chip.memory_map import (
     COUNTERS,
     LOCK_CONFIG,
     LOCK_VALUE,
+    SLOT_COUNT,
     SLOT_LOCKED,
     UNLOCKED,
     USER_EXTRA,
@@ -51,6 +52,11 @@ def is_data_locked(config: bytes) -> bool:
 def is_slot_locked(config: bytes, slot: int) -> bool:
     """Tell by bytes 88 and 89, where 1 means unlocked."""
     return not int.from_bytes(config[SLOT_LOCKED], "little") >> slot & 1
+
+
+def locked_slots(config: bytes) -> list[int]:
+    """Return the slots that are locked one by one; none as long as the configuration zone can be written."""
+    return [slot for slot in range(SLOT_COUNT) if is_config_locked(config) and is_slot_locked(config, slot)]
 
 
 def config_writes(current: bytes, wanted: bytes) -> Iterator[tuple[int, bytes]]:

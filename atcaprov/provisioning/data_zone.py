@@ -6,26 +6,33 @@ part (all FF) and follows every write.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from typing import Final
 
+from atcaprov.chip.commands import Status
 from atcaprov.chip.crc import crc16
 from atcaprov.chip.memory_map import BLOCK_SIZE, OTP_SIZE, SLOT_COUNT, SLOT_SIZES, key_config
 from atcaprov.device.device import Device
-from atcaprov.errors import Code, ProvisioningError, UsageError
+from atcaprov.errors import Board, Code, DeviceError, ProvisioningError, UsageError
 
 _FRESH: Final = 0xFF
 _PRIVATE: Final = 0x0001
 
 
 class DataZone:
-    """The open data and OTP zones of one chip, as far as this run knows them."""
+    """The open data and OTP zones of one chip, as far as this run knows them.
 
-    def __init__(self, device: Device, config_zone: bytes) -> None:
+    `config_zone` is the one that the chip has or is to have; `locked` are the slots that are locked one by one already.
+    """
+
+    def __init__(self, device: Device, config_zone: bytes, locked: Collection[int] = ()) -> None:
         self._device = device
+        self._locked = frozenset(locked)
         self._private = {slot for slot in range(SLOT_COUNT) if key_config(config_zone, slot) & _PRIVATE}
         self._slots = [bytearray([_FRESH]) * size for size in SLOT_SIZES]
         self._otp = bytearray([_FRESH]) * OTP_SIZE
         self._written: set[tuple[int, int]] = set()
+        self._otp_written = 0
 
     def write(self, slot: int, offset: int, data: bytes) -> None:
         """Write `data` to a slot; `offset` is a multiple of 32, the rest of the last block becomes zero."""
@@ -36,6 +43,7 @@ class DataZone:
                 f"{len(data)} bytes at offset {offset} do not fit slot {slot}, which has {SLOT_SIZES[slot]}.",
                 advice="While the data zone is open, an offset is a multiple of 32.",
             )
+        self.require_open([slot])
         for position in range(0, len(data), BLOCK_SIZE):
             self._write_block(slot, (offset + position) // BLOCK_SIZE, data[position : position + BLOCK_SIZE])
 
@@ -47,6 +55,7 @@ class DataZone:
             padded = data[start : start + BLOCK_SIZE].ljust(BLOCK_SIZE, b"\0")
             self._device.write_otp_block(start // BLOCK_SIZE, padded)
             self._otp[start : start + BLOCK_SIZE] = padded
+            self._otp_written = max(self._otp_written, start + BLOCK_SIZE)
 
     def _write_block(self, slot: int, block: int, data: bytes) -> None:
         padded = data.ljust(BLOCK_SIZE, b"\0")
@@ -55,14 +64,70 @@ class DataZone:
         image[start : start + BLOCK_SIZE] = padded[: len(image) - start]
         self._written.add((slot, block))
 
+    def unwritten(self) -> list[str]:
+        """Name the places where this run wrote nothing: `slot 5`, `slot 11 from byte 64`, `OTP`."""
+        places = [(f"slot {slot}", self._written_bytes(slot), SLOT_SIZES[slot]) for slot in self._public()]
+        places.append(("OTP", self._otp_written, OTP_SIZE))
+        return [f"{name} from byte {end}" if end else name for name, end, size in places if end < size]
+
+    def lock(self, *, may_fill: bool) -> None:
+        """Lock the zone with the CRC of what was written, and of FF where nothing was.
+
+        Whether a fresh part holds FF is not documented. If the chip says that the CRC is another one, nothing was
+        locked; with `may_fill` the rest is written too, and only then the lock is asked for again.
+
+        Raises:
+            ProvisioningError: the chip holds something else and it may not be overwritten (code DATA_UNKNOWN).
+        """
+        try:
+            self._device.lock_data(self.summary_crc())
+        except DeviceError as error:
+            if error.status != Status.EXECUTION_ERROR:
+                raise
+            if not may_fill:
+                raise self._unknown_content() from error
+            self.require_open(slot for slot in self._public() if self._written_bytes(slot) < SLOT_SIZES[slot])
+            self.fill_unwritten()
+            self._device.lock_data(self.summary_crc())
+
     def fill_unwritten(self) -> None:
         """Write FF wherever this run wrote nothing, so that the image is true whatever stood there."""
-        for slot, size in enumerate(SLOT_SIZES):
-            for block in range(-(-size // BLOCK_SIZE)):
-                if slot not in self._private and (slot, block) not in self._written:
+        for slot in self._public():
+            for block in range(-(-SLOT_SIZES[slot] // BLOCK_SIZE)):
+                if (slot, block) not in self._written:
                     self._write_block(slot, block, bytes([_FRESH]) * BLOCK_SIZE)
         for block in range(OTP_SIZE // BLOCK_SIZE):
             self._device.write_otp_block(block, bytes(self._otp[block * BLOCK_SIZE : (block + 1) * BLOCK_SIZE]))
+
+    def _public(self) -> list[int]:
+        return [slot for slot in range(SLOT_COUNT) if slot not in self._private]
+
+    def _written_bytes(self, slot: int) -> int:
+        """Return how many bytes from the slot's beginning were written without a gap."""
+        block = 0
+        while (slot, block) in self._written:
+            block += 1
+        return block * BLOCK_SIZE
+
+    def require_open(self, slots: Iterable[int]) -> None:
+        """Raise ProvisioningError (code SLOT_LOCKED) before anything is sent that a locked slot refuses."""
+        if refused := [slot for slot in slots if slot in self._locked]:
+            raise ProvisioningError(
+                f"The chip's slot {', '.join(map(str, refused))} is locked already, and this run has to write it.",
+                advice="Nothing was written there. Ask who locked it: that program has to finish this chip.",
+                code=Code.SLOT_LOCKED,
+                board=Board.SET_ASIDE,
+            )
+
+    def _unknown_content(self) -> ProvisioningError:
+        return ProvisioningError(
+            "The chip holds data that this run did not write, and its configuration was locked before the run began:"
+            f" they may be a secret of the product. This run wrote nothing to {', '.join(self.unwritten())}.",
+            advice="Nothing there was overwritten. If no one needs what stands there, start again with"
+            " --fill-unwritten, which overwrites it with FF.",
+            code=Code.DATA_UNKNOWN,
+            board=Board.SET_ASIDE,
+        )
 
     def summary_crc(self) -> int:
         """Return the CRC that Lock compares: slots in order without private keys, then OTP (DS20005927A, 9.10)."""

@@ -33,6 +33,8 @@ class Profile:
     """Settings that are refused unless they are wanted, such as another I2C address."""
     any_of_group: bool = False
     """Whether another signer than the named one may certify, if it was made for the same product by the same root."""
+    fill_unwritten: bool = False
+    """Whether a run that did not lock the configuration itself may overwrite with FF what it does not know."""
 
     def __post_init__(self) -> None:
         if len(self.config_zone) != CONFIG_SIZE:

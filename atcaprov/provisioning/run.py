@@ -45,7 +45,9 @@ class Run:
         if self.config_was_locked:
             config_stages.require_same_config(self.config, profile.config_zone)
             self._resume()
-        self._data_zone = DataZone(device, profile.config_zone)
+        self._data_zone = DataZone(device, profile.config_zone, config_stages.locked_slots(self.config))
+        if self.config_was_locked and not self.data_was_locked:
+            self._data_zone.require_open(self._slots_to_write())
 
     def _resume(self) -> None:
         """Find out how far an earlier run came: has the server certified the key that the chip holds?
@@ -68,6 +70,10 @@ class Run:
                 code=Code.DATA_LOCKED_OTHER,
                 board=Board.SCRAP,
             )
+
+    def _slots_to_write(self) -> list[int]:
+        slots = {*self.offer.device_definition.write_slots, *self.offer.signer_definition.write_slots}
+        return sorted(slots if self.issued is not None else {self.profile.device_key_slot, *slots})
 
     def _existing_key(self) -> ChipKey | None:
         try:
@@ -133,16 +139,10 @@ class Run:
     def lock_data(self) -> None:
         """Stage 8: with the CRC of all that was written.
 
-        Whether a fresh part holds FF where nothing was written is not documented. If the chip says that the CRC is
-        another one, nothing was locked: the rest is written too, and only then the lock is asked for again.
+        No data can be written before the configuration lock. So where this run made that lock, what it did not write
+        is factory content and may be filled; else it may be a secret of the product.
         """
-        try:
-            self.device.lock_data(self._data_zone.summary_crc())
-        except DeviceError as error:
-            if error.status != Status.EXECUTION_ERROR:
-                raise
-            self._data_zone.fill_unwritten()
-            self.device.lock_data(self._data_zone.summary_crc())
+        self._data_zone.lock(may_fill=not self.config_was_locked or self.profile.fill_unwritten)
 
     def slots_still_open(self) -> list[int]:
         """Return the slots of the profile's list that are not locked yet."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import pytest
 
 from atcaprov.config_zone.defaults import DEFAULT_608A
 from atcaprov.config_zone.hex_file import format_hex
+from atcaprov.device.device import Act, Device
+from atcaprov.provisioning.config_stages import lock_config, write_config
 from tests.e2e.conftest import Factory
 from tests.support.program_runs import run
 
@@ -126,6 +129,25 @@ def test_a_chip_that_was_locked_with_another_configuration(factory: Factory, tmp
     assert (tmp_path / "chip.json").read_text() == before
 
 
+def test_a_secret_of_the_product_is_overwritten_only_by_the_option_that_the_advice_names(
+    factory: Factory, tmp_path: Path
+) -> None:
+    chip = tmp_path / "chip.json"
+    with Device.open(f"emulator:{chip}") as device, device.permit(Act.WRITE_CONFIG, Act.LOCK_CONFIG, Act.WRITE_DATA):
+        lock_config(device, write_config(device, device.read_config(), DEFAULT_608A))
+        device.write_slot_block(9, 0, bytes(range(32)))
+    words = ("--auto", "--json", "--device", f"emulator:{chip}")
+    stopped = factory.client(*words)
+    result = json.loads(stopped.stdout.splitlines()[-2])
+    assert (stopped.returncode, result["code"], result["board"]) == (6, "data-unknown", "set-aside")
+    assert "slot 9" in result["message"]
+    assert bytes(range(32)).hex() in chip.read_text()
+    advised = re.findall(r"--[a-z-]+", result["advice"])
+    assert advised == ["--fill-unwritten"]
+    assert factory.client(*words, *advised).returncode == 0
+    assert bytes(range(32)).hex() not in chip.read_text()
+
+
 def test_a_508a(factory: Factory, tmp_path: Path) -> None:
     chip = _blank_chip(factory, tmp_path)
     state = json.loads(chip.read_text())
@@ -138,8 +160,6 @@ def test_a_508a(factory: Factory, tmp_path: Path) -> None:
 
 
 def _blank_chip(factory: Factory, tmp_path: Path) -> Path:
-    from atcaprov.device.device import Device
-
     chip = tmp_path / "blank.json"
     Device.open(f"emulator:{chip}").close()
     return chip

@@ -57,6 +57,7 @@ def test_signatures_that_were_made_meanwhile_are_found(
     stolen_signatures(count)
     assert bring(cas) == 6
     said = capsys.readouterr().err
+    assert "whatever else another program has written there is overwritten" in said
     assert "signed-unexpectedly" in said
     assert f"has counted {count + 1} signatures" in said
     assert locks(SIGNER) == (True, False)

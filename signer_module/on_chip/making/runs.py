@@ -209,7 +209,8 @@ def plan(device: Device, order: ModuleOrder, certificate: str, *, key: str = _NE
         else "  1. its configuration is written and locked for ever",
         f"  2. {key if begun else _NEW_KEY}",
         f"  3. {later}it gets {certificate} and its description",
-        f"  4. {later}its data zone is locked for ever",
+        f"  4. {later}its data zone is locked for ever"
+        + ("; whatever else another program has written there is overwritten" if begun else ""),
         "None of this can be undone, and the chip can become nothing else.",
     ]
 

@@ -140,7 +140,7 @@ class Making:
         if self.order.quota is not None:
             self._set_quota(self.order.quota)
         with self.device.permit(Act.LOCK_DATA, Act.WRITE_DATA):
-            self._lock_data()
+            self._data.lock(may_fill=True)  # what that means for a chip that was begun before stands in the plan
 
     def _write_otp(self, data: bytes) -> None:
         with self.device.permit(Act.WRITE_DATA):
@@ -175,13 +175,3 @@ class Making:
 
     def _write_limit(self, limit: int) -> None:
         self.write(layout.LIMIT_SLOT, encode_limit(limit))
-
-    def _lock_data(self) -> None:
-        """Lock with the CRC of what was written; where a fresh chip holds something else than FF, write that too."""
-        try:
-            self.device.lock_data(self._data.summary_crc())
-        except DeviceError as error:
-            if error.status != Status.EXECUTION_ERROR:
-                raise
-            self._data.fill_unwritten()
-            self.device.lock_data(self._data.summary_crc())
