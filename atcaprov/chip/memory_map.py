@@ -18,7 +18,7 @@ SLOT_SIZES: Final[tuple[int, ...]] = (36,) * 8 + (416,) + (72,) * 7
 SLOT_COUNT: Final = len(SLOT_SIZES)
 
 # Offsets in the configuration zone.
-REVISION: Final = slice(4, 8)
+REVISION: Final = slice(4, 8)  # not what identifies a part: see atcaprov.chip.parts
 I2C_ADDRESS: Final = 16
 COUNT_MATCH: Final = 18  # ATECC608; OTPmode on the ATECC508A
 CHIP_MODE: Final = 19
@@ -47,10 +47,6 @@ LOCKED: Final = 0x00
 KEY_TYPE_P256: Final = 4
 KEY_TYPE_AES: Final = 6
 KEY_TYPE_OTHER: Final = 7
-
-REVISION_608A: Final = bytes.fromhex("00006002")
-REVISION_608B: Final = bytes.fromhex("00006003")
-REVISION_508A: Final = bytes.fromhex("00005000")
 
 
 def serial_number(config: bytes) -> bytes:

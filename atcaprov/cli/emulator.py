@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import click
 
+from atcaprov.chip.parts import spaced
 from atcaprov.emulator.changes import explain_changes
 from atcaprov.emulator.images import BLANK, load_image
 from atcaprov.emulator.memory import Memory
@@ -128,7 +129,10 @@ def replay_file(file: Path, image: str, state: Path | None, unmasked: bool) -> i
 @click.option("--exit-code", is_flag=True, help="Exit with 1 if the chips differ.")
 def diff(before: Path, after: Path, exit_code: bool) -> int:
     """Say what changed between two chip files. Contents of slots are named by place only."""
-    changes = explain_changes(_load(before).image(), _load(after).image())
+    old, new = _load(before), _load(after)
+    changes = explain_changes(old.image(), new.image())
+    if old.revision != new.revision:
+        changes.insert(0, f"The revision went from {spaced(old.revision)} to {spaced(new.revision)}.")
     for line in changes or ["The chips are the same."]:
         click.echo(line)
     return _DIFFERENT if changes and exit_code else 0

@@ -13,7 +13,7 @@ from typing import Final
 
 from atcaprov.chip import memory_map
 from atcaprov.config_zone.slot import KeyConfig, Slot, SlotConfig
-from atcaprov.errors import Code, ProvisioningError, UsageError
+from atcaprov.errors import Code, UsageError
 
 
 class Part(enum.StrEnum):
@@ -22,28 +22,12 @@ class Part(enum.StrEnum):
     ATECC508A = "ATECC508A"
     ATECC608A = "ATECC608A"
     ATECC608B = "ATECC608B"
+    ATECC608C = "ATECC608C"
 
     @property
     def is_608(self) -> bool:
         """The ATECC608 meanings of the fields apply."""
         return self is not Part.ATECC508A
-
-    @classmethod
-    def from_revision(cls, revision: bytes) -> Part:
-        """Return the part of a RevNum (4 bytes, zone bytes 4-7).
-
-        Raises:
-            ProvisioningError: no known part has it (code wrong-part).
-        """
-        if len(revision) == len(memory_map.REVISION_508A) and revision[2] == memory_map.REVISION_508A[2]:
-            return cls.ATECC508A
-        if len(revision) == len(memory_map.REVISION_608A) and revision[2] == memory_map.REVISION_608A[2]:
-            return cls.ATECC608A if revision[3] <= memory_map.REVISION_608A[3] else cls.ATECC608B
-        raise ProvisioningError(
-            f"No known part has the revision {revision.hex(' ').upper()}.",
-            advice="Only the ATECC508A, 608A and 608B are known.",
-            code=Code.WRONG_PART,
-        )
 
 
 def address_text(address: int) -> str:
@@ -186,7 +170,7 @@ class ConfigZone:
 
     @property
     def revision(self) -> bytes:
-        """RevNum, 4 bytes."""
+        """RevNum, 4 bytes; it does not tell the part (see atcaprov.chip.parts)."""
         return self.data[memory_map.REVISION]
 
     @property

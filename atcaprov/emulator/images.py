@@ -1,8 +1,10 @@
 """Chip images: what the parts of the family hold when they leave the factory.
 
 An image is a JSON file: `{"format": "atcaprov chip image", "version": 1, "title", "source", "revision": 4 bytes,
-"serial_end": last byte of the serial number, "bytes_13_to_15", "bytes_16_to_127": list of hex lines, "keys": slots
-that are delivered with a private key}`; bytes are hexadecimal. Data and OTP of a new part are FF.
+"info_revision": 4 bytes, "serial_end": last byte of the serial number, "bytes_13_to_15", "bytes_16_to_127": list of hex
+lines, "otp": list of hex lines, "keys": slots that are delivered with a private key}`; bytes are hexadecimal.
+`revision` is bytes 4 to 7 of the configuration zone, `info_revision` what Info answers; without it that is the same.
+Without `otp` the OTP zone of a new part is FF, as its data zone is.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from atcaprov.chip.memory_map import CONFIG_SIZE, OTP_SIZE
+from atcaprov.chip.parts import REVISION_SIZE
 from atcaprov.emulator.memory import DATA_SIZE, Memory
 from atcaprov.emulator.random_source import RandomSource
 from atcaprov.emulator.slot import Slot
@@ -32,21 +35,28 @@ _FOLDERS: Final = (
 
 @dataclass(frozen=True)
 class Image:
-    """One kind of part. `config` has 128 bytes; those of the serial number are filled in by `make`."""
+    """One kind of part. `config` has 128 bytes; those of the serial number are filled in by `make`.
+
+    `revision` is the answer of Info, 4 bytes; `otp` has 64 bytes, or None where the zone is not written.
+    """
 
     title: str
     config: bytes
     serial_end: int
     keys: tuple[int, ...]
+    revision: bytes
+    otp: bytes | None
 
     def make(self, random_source: RandomSource, serial: bytes | None = None, *, fill: int = 0xFF) -> Memory:
         """Return the memory of a new part; the serial number (9 bytes) is its own unless given.
 
-        `fill` is what data and OTP hold: nobody has published the content of a new part, FF is this project's choice.
+        `fill` is what data and OTP hold where nothing is written: nobody has published the content of a new part, FF
+        is this project's choice.
         """
         serial = serial or _SERIAL_START + random_source.take(6) + bytes((self.serial_end,))
         config = serial[:4] + self.config[4:8] + serial[4:] + self.config[13:]
-        memory = Memory(config, bytes((fill,)) * OTP_SIZE, bytes((fill,)) * DATA_SIZE)
+        otp = self.otp or bytes((fill,)) * OTP_SIZE
+        memory = Memory(config, otp, bytes((fill,)) * DATA_SIZE, self.revision)
         for slot in self.keys:
             scalar, _ = random_source.key_pair()
             Slot(memory, slot).store_private_key(scalar)
@@ -110,20 +120,29 @@ def parse_image(text: str, name: str) -> Image:
 
 
 def _image(document: dict[str, Any]) -> Image:
-    parts = (
-        bytes(4),
-        bytes.fromhex(document["revision"]),
-        bytes(5),
-        bytes.fromhex(document["bytes_13_to_15"]),
-        bytes.fromhex("".join(document["bytes_16_to_127"])),
+    config = b"".join(
+        (
+            bytes(4),
+            _sized(document["revision"], REVISION_SIZE),
+            bytes(5),
+            _sized(document["bytes_13_to_15"], 3),
+            _sized("".join(document["bytes_16_to_127"]), CONFIG_SIZE - 16),
+        )
     )
-    if [len(part) for part in parts] != [4, 4, 5, 3, CONFIG_SIZE - 16]:
-        raise ValueError("the configuration has not the length of its places")
     keys = tuple(document["keys"])
     if not all(isinstance(slot, int) and 0 <= slot < 16 for slot in keys):
         raise ValueError("a key is in no slot")
     (serial_end,) = bytes.fromhex(document["serial_end"])
-    return Image(str(document["title"]), b"".join(parts), serial_end, keys)
+    revision = _sized(document.get("info_revision", document["revision"]), REVISION_SIZE)
+    otp = _sized("".join(document["otp"]), OTP_SIZE) if "otp" in document else None
+    return Image(str(document["title"]), config, serial_end, keys, revision, otp)
+
+
+def _sized(text: str, size: int) -> bytes:
+    content = bytes.fromhex(text)
+    if len(content) != size:
+        raise ValueError(f"{len(content)} bytes stand where {size} belong")
+    return content
 
 
 def _invalid(name: str, reason: str) -> UsageError:

@@ -1,4 +1,4 @@
-"""The EEPROM: 128 bytes of configuration, 64 of OTP, 1,208 of data. Its bytes are the only truth about the chip."""
+"""The EEPROM: 128 bytes of configuration, 64 of OTP, 1,208 of data, and the revision that is fixed in the silicon."""
 
 from __future__ import annotations
 
@@ -10,24 +10,33 @@ from atcaprov.chip.memory_map import (
     LOCK_CONFIG,
     LOCK_VALUE,
     OTP_SIZE,
+    REVISION,
     SLOT_LOCKED,
     SLOT_SIZES,
     UNLOCKED,
     serial_number,
 )
+from atcaprov.chip.parts import REVISION_SIZE, is_508
 
 DATA_SIZE: Final = sum(SLOT_SIZES)
 SLOT_STARTS: Final = tuple(accumulate(SLOT_SIZES, initial=0))[:-1]
 
 
 class Memory:
-    """The three zones as mutable bytes; slots lie in the data zone in slot order without gaps."""
+    """The three zones as mutable bytes; slots lie in the data zone in slot order without gaps.
 
-    __slots__ = ("config", "data", "otp")
+    `revision` (4 bytes) is what Info answers and what makes the chip the part that it is; the configuration zone has a
+    place for a revision too, bytes 4 to 7, which need not hold the same. Unless given it does.
+    """
 
-    def __init__(self, config: bytes, otp: bytes, data: bytes) -> None:
+    __slots__ = ("config", "data", "otp", "revision")
+
+    def __init__(self, config: bytes, otp: bytes, data: bytes, revision: bytes | None = None) -> None:
         if (len(config), len(otp), len(data)) != (CONFIG_SIZE, OTP_SIZE, DATA_SIZE):
             raise ValueError(f"zones must have {CONFIG_SIZE}, {OTP_SIZE} and {DATA_SIZE} bytes")
+        self.revision = bytes(config[REVISION] if revision is None else revision)
+        if len(self.revision) != REVISION_SIZE:
+            raise ValueError(f"a revision must have {REVISION_SIZE} bytes")
         self.config = bytearray(config)
         self.otp = bytearray(otp)
         self.data = bytearray(data)
@@ -56,8 +65,8 @@ class Memory:
 
     @property
     def is_508(self) -> bool:
-        """Whether the revision bytes are those of an ATECC508A."""
-        return self.config[6] == 0x50
+        """Whether the chip is an ATECC508A."""
+        return is_508(self.revision)
 
     @property
     def serial(self) -> bytes:

@@ -1,7 +1,8 @@
 """A chip's memory in a JSON file, written whole or not at all.
 
-Layout: `{"format": "atcaprov chip", "version": 1, "config": hex, "otp": hex, "data": hex}`. The file holds the chip's
-private keys: it is created for its owner only. Moving the file away unplugs the chip: it never comes back by itself,
+Layout: `{"format": "atcaprov chip", "version": 1, "revision": hex, "config": hex, "otp": hex, "data": hex}`. A file
+without `revision`, the answer of Info, means the one in the configuration zone. The file holds the chip's private keys:
+it is created for its owner only. Moving the file away unplugs the chip: it never comes back by itself,
 so that there are no two chips with one key.
 """
 
@@ -65,7 +66,8 @@ class StateFile:
             self._require_there()
             return
         zones = {name: zone.hex() for name, zone in zip(_ZONES, image, strict=True)}
-        text = json.dumps({"format": _FORMAT, "version": _VERSION, **zones}, indent=1) + "\n"
+        head = {"format": _FORMAT, "version": _VERSION, "revision": memory.revision.hex()}
+        text = json.dumps(head | zones, indent=1) + "\n"
         try:
             self._require_there()
             self._file = durable.replace(self.path, text.encode("ascii"), _OWNER_ONLY, check=self._require_there)
@@ -105,9 +107,9 @@ class StateFile:
             raise self._invalid("it is not a chip file")
         if document.get("version") != _VERSION:
             raise self._invalid(f"its version is {document.get('version')!r}, not {_VERSION}")
-        zones = [self._zone(document, name) for name in _ZONES]
+        config, otp, data = (self._zone(document, name) for name in _ZONES)
         try:
-            return Memory(*zones)
+            return Memory(config, otp, data, self._zone(document, "revision") if "revision" in document else None)
         except ValueError as error:
             raise self._invalid(str(error)) from None
 

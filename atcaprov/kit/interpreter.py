@@ -8,7 +8,7 @@ from typing import Final, Protocol
 
 from atcaprov.chip.commands import WAKE_TOKEN, Opcode, Status
 from atcaprov.chip.crc import with_crc
-from atcaprov.chip.memory_map import REVISION_508A, REVISION_608A
+from atcaprov.chip.parts import REVISION_608A, is_508
 from atcaprov.kit.framing import LINE_END, LINE_LIMIT
 from atcaprov.kit.profiles import Answer, Profile, WordMatch
 from atcaprov.kit.request import Request, parse_request
@@ -222,6 +222,7 @@ class Interpreter:
 
 
 def _name_of(revision: bytes) -> str:
-    if revision[2:3] == REVISION_508A[2:3]:
+    """Name a part as the kits' firmware does; it is older than the ATECC608C and calls that one ECC608B."""
+    if is_508(revision):
         return "ECC508A"
     return "ECC608A" if revision[3:4] <= REVISION_608A[3:4] else "ECC608B"

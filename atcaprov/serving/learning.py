@@ -27,6 +27,8 @@ from atcaprov.hal.trace import TraceEvent
 
 _HEADER: Final = 5
 _STATUS_REPLY: Final = 4
+_ASKS_REVISION: Final = bytes((Opcode.INFO, 0))
+_REVISION_REPLY: Final = 7
 _ZONE: Final = 0x03
 _ZONE_SIZES: Final = {int(Zone.CONFIG): CONFIG_SIZE, int(Zone.OTP): OTP_SIZE}
 _CHANGES: Final[dict[int, tuple[int, ...]]] = {
@@ -55,6 +57,8 @@ def learn(events: Iterable[TraceEvent], memory: Memory) -> None:
         packet, reply = bytes.fromhex(event.sent), bytes.fromhex(event.got)
         if len(packet) < 7:
             continue
+        if packet[1:3] == _ASKS_REVISION and len(reply) == _REVISION_REPLY:
+            memory.revision = reply[1:-2]
         for (zone, offset), value in _shown(packet, reply, memory).items():
             if (zone, offset) not in changed:
                 zones[Zone(zone)][offset] = value

@@ -150,6 +150,14 @@ def test_chip_files_are_compared_in_words(tmp_path: Path) -> None:
     assert (done.code, done.out) == (1, "Counter 0 went from 0 to 1.\n")
 
 
+def test_chips_that_differ_by_their_answer_to_info_alone_are_not_the_same(tmp_path: Path) -> None:
+    before, after = tmp_path / "before.json", tmp_path / "after.json"
+    run_in_process(group, "record", f"emulator:{before}", str(tmp_path / "trace"))
+    after.write_text(before.read_text().replace('"revision": "00006002"', '"revision": "00006003"'))
+    done = run_in_process(group, "diff", str(before), str(after), "--exit-code")
+    assert (done.code, done.out) == (1, "The revision went from 00 00 60 02 to 00 00 60 03.\n")
+
+
 def test_a_chip_file_that_is_missing_is_named(tmp_path: Path) -> None:
     done = run_in_process(group, "diff", str(tmp_path / "no.json"), str(tmp_path / "no.json"))
     assert done.code == 2

@@ -4,10 +4,9 @@ import dataclasses
 
 import pytest
 
-from atcaprov.chip.memory_map import REVISION_508A, REVISION_608A, REVISION_608B
-from atcaprov.config_zone.model import ConfigZone, Part
+from atcaprov.config_zone.model import ConfigZone
 from atcaprov.config_zone.slot import DeriveRule, KeyConfig, ReadRule, SlotConfig, WriteRule
-from atcaprov.errors import Code, ProvisioningError, UsageError
+from atcaprov.errors import Code, UsageError
 from tests.support.config_zones import LOCK_EXAMPLE, PUBLISHED, zone_of
 
 WRITE_RULES = {"0000": WriteRule.ALWAYS, "0001": WriteRule.WHILE_INVALID}
@@ -91,30 +90,10 @@ def test_fields_of_the_vendor_reference() -> None:
 def test_a_zone_read_from_a_chip() -> None:
     zone = ConfigZone(bytes.fromhex(LOCK_EXAMPLE["config_zone"]))
     assert zone.serial_number.hex().upper() == "01234038D92CA571EE"
-    assert Part.from_revision(zone.revision) is Part.ATECC608A
+    assert zone.revision == bytes.fromhex("00006002")
     assert not zone.config_locked
     assert not zone.data_locked
     assert zone.slot_locked == 0xFFFF
-
-
-@pytest.mark.parametrize(
-    ("revision", "part"),
-    [
-        (REVISION_508A, Part.ATECC508A),
-        (bytes.fromhex("00006000"), Part.ATECC608A),
-        (REVISION_608A, Part.ATECC608A),
-        (REVISION_608B, Part.ATECC608B),
-    ],
-)
-def test_part_by_revision(revision: bytes, part: Part) -> None:
-    assert Part.from_revision(revision) is part
-
-
-@pytest.mark.parametrize("revision", [b"", bytes(3), bytes.fromhex("00020009"), bytes.fromhex("0000600200")])
-def test_unknown_revision(revision: bytes) -> None:
-    with pytest.raises(ProvisioningError) as caught:
-        Part.from_revision(revision)
-    assert caught.value.code == Code.WRONG_PART
 
 
 @pytest.mark.parametrize("length", [0, 1, 16, 112, 127, 129, 144, 219])

@@ -15,6 +15,7 @@ from atcaprov.emulator.chip import Chip
 from atcaprov.emulator.images import image_names, load_image, parse_image
 from atcaprov.emulator.memory import Memory
 from atcaprov.emulator.random_source import SeededRandom
+from atcaprov.emulator.snapshot import fork
 from atcaprov.errors import Code, UsageError
 from atcaprov.hal.emulated import open_emulated
 from tests.emulator.test_vectors import inputs_of, names, result_of, temp_key
@@ -40,7 +41,7 @@ def lock(memory: Memory) -> None:
 
 class TestImages:
     def test_the_names(self) -> None:
-        assert image_names() == ["atecc508a", "atecc608a", "atecc608b", "tflxtls", "tngtls"]
+        assert image_names() == ["atecc508a", "atecc608a", "atecc608b", "atecc608c", "tflxtls", "tngtls"]
 
     @pytest.mark.parametrize(("image", "zone"), [("atecc608a", "factory-608a"), ("atecc508a", "factory-508a")])
     def test_blank_parts_are_the_published_ones(self, image: str, zone: str) -> None:
@@ -52,6 +53,7 @@ class TestImages:
         [
             ("atecc608a", "00006002", 0xEE, 0xC0, False),
             ("atecc608b", "00006003", 0xEE, 0xC0, False),
+            ("atecc608c", "00006004", 0xEE, 0xC0, False),
             ("atecc508a", "00005000", 0xEE, 0xC0, False),
             ("tngtls", "00006003", 0x01, 0x6A, True),
             ("tflxtls", "00006003", 0x01, 0x6C, True),
@@ -64,6 +66,11 @@ class TestImages:
         assert chip.memory.serial[8] == end
         assert chip.memory.config[16] == address
         assert chip.memory.config_locked is chip.memory.data_locked is locked
+
+    def test_the_608c_is_configured_as_the_608b(self) -> None:
+        """ATECC608C summary data sheet (2023), section 1: all configuration settings of the 608B."""
+        newer, older = (open_emulated(f"?image={name}").chip.memory.config for name in ("atecc608c", "atecc608b"))
+        assert newer[13:] == older[13:]
 
     def test_serial_numbers_are_unique(self) -> None:
         assert len({open_emulated("?image=tngtls").chip.memory.serial for _ in range(100)}) == 100
@@ -93,6 +100,11 @@ class TestImages:
             {"version": 2},
             {"revision": "00"},
             {"revision": None},
+            {"info_revision": "000060"},
+            {"info_revision": 6},
+            {"otp": []},
+            {"otp": ["00" * 63]},
+            {"otp": None},
             {"serial_end": "eeee"},
             {"bytes_16_to_127": []},
             {"bytes_16_to_127": 5},
@@ -108,11 +120,44 @@ class TestImages:
             parse_image(json.dumps(document), "damaged")
         assert caught.value.code == Code.FILE_INVALID
 
+    @pytest.mark.parametrize(("name", "tag"), [("tngtls", b"x6tjuZMy"), ("tflxtls", b"wdNxAjae")])
+    def test_trust_parts_carry_a_tag_in_otp(self, name: str, tag: bytes) -> None:
+        """Data sheets of ATECC608B-TNGTLS and -TFLXTLS (I2C), section 2.3: 8 bytes of text, then zeros."""
+        with driven(open_emulated(f"?image={name}").chip) as wheel:
+            otp = buffer(bytes(64))
+            wheel.call("calib_read_bytes_zone", 1, 0, 0, otp, 64)
+        assert bytes(otp) == tag.ljust(64, b"\0")
+
     def test_a_cut_image_is_refused(self) -> None:
         text = (IMAGES / "tngtls.json").read_text()
         for length in range(len(text) - 2):
             with pytest.raises(UsageError):
                 parse_image(text[:length], "cut")
+
+
+class TestRevision:
+    """Info tells the part, bytes 4 to 7 of the configuration zone do not (AN3539, section 1.2.4)."""
+
+    @staticmethod
+    def differing(info: str, zone: str) -> Chip:
+        document = json.loads((IMAGES / "atecc608b.json").read_text())
+        image = parse_image(json.dumps(document | {"revision": zone, "info_revision": info}), "differing")
+        return awake_chip(image.make(SeededRandom(b"revision")))
+
+    def test_info_may_differ_from_the_zone(self) -> None:
+        chip = self.differing("00006003", "00006002")
+        assert send(chip, Opcode.INFO).body == bytes.fromhex("00006003")
+        assert send(chip, Opcode.READ, 0, 1).body == bytes.fromhex("00006002")
+
+    def test_the_part_is_the_one_that_info_tells(self) -> None:
+        newer, older = self.differing("00006003", "00005000"), self.differing("00005000", "00006003")
+        assert send(newer, Opcode.SELF_TEST, 0x3B).status == 0
+        assert send(older, Opcode.SELF_TEST, 0x3B).status == 0x03
+
+    def test_a_fork_is_the_same_part(self) -> None:
+        twin = fork(self.differing("00006003", "00005000"))
+        twin.wake()
+        assert send(twin, Opcode.INFO).body == bytes.fromhex("00006003")
 
 
 class TestTrustParts:

@@ -41,6 +41,31 @@ def test_a_change_is_in_the_file_when_its_reply_is_out(path: Path) -> None:
     assert reply_body(second.exchange(packet(Opcode.GEN_KEY, 0, 0))) == public_key
 
 
+def test_the_answer_of_info_is_kept_beside_the_zone(path: Path) -> None:
+    hal = open_emulated(str(path))
+    hal.close()
+    contents = json.loads(path.read_text())
+    assert contents["revision"] == "00006002"
+    path.write_text(json.dumps(contents | {"revision": "00006003"}))
+    again = open_hal(f"emulator:{path}")
+    again.wake()
+    assert reply_body(again.exchange(packet(Opcode.INFO))).hex() == "00006003"
+    again.exchange(UPDATE)
+    again.close()
+    kept = json.loads(path.read_text())
+    assert (kept["revision"], kept["config"][8:16]) == ("00006003", "00006002")
+
+
+def test_a_file_of_an_earlier_version_answers_info_from_its_zone(path: Path) -> None:
+    open_emulated(f"{path}?image=atecc508a").close()
+    contents = json.loads(path.read_text())
+    del contents["revision"]
+    path.write_text(json.dumps(contents))
+    hal = open_hal(f"emulator:{path}")
+    hal.wake()
+    assert reply_body(hal.exchange(packet(Opcode.INFO))).hex() == "00005000"
+
+
 def test_reading_writes_nothing(path: Path) -> None:
     hal = open_emulated(str(path))
     before = path.stat()
@@ -137,13 +162,15 @@ def damaged(text: str) -> list[str]:
         {"data": "zz" * 1208},
         {"data": 5},
         {"config": None},
+        {"revision": "000060"},
+        {"revision": None},
     ]
     broken = [json.dumps(document | change) for change in changes]
-    missing = [json.dumps({name: value for name, value in document.items() if name != gone}) for gone in document]
+    missing = [json.dumps({name: value for name, value in document.items() if name != gone}) for gone in document if gone != "revision"]
     return [*broken, *missing, "", "[]", "null", "{", '"x"', "\x00", "é"]
 
 
-@pytest.mark.parametrize("number", range(19))
+@pytest.mark.parametrize("number", range(21))
 def test_a_damaged_file_is_named_and_left_alone(path: Path, number: int) -> None:
     open_emulated(str(path)).close()
     text = damaged(path.read_text())[number]

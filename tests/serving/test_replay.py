@@ -58,6 +58,12 @@ def test_what_was_asked_of_a_part_agrees_with_its_software_chip(image: str) -> N
     assert replay(trace, blank()).difference is None
 
 
+def test_a_recorded_part_is_the_one_that_its_answer_to_info_tells() -> None:
+    memory = blank("atecc508a")
+    memory.config[6] = 0x60
+    assert replay(recording_of_probes(Chip(memory)), blank()).difference is None
+
+
 def test_the_harmless_packets_change_nothing_that_stays() -> None:
     for chip in (Chip(), reference_chip(), Chip(blank("tngtls"))):
         before = chip.memory.image()

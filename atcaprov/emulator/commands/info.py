@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from atcaprov.chip.commands import Opcode
-from atcaprov.chip.memory_map import KEY_TYPE_P256, REVISION, VOLATILE_KEY_PERMISSION
+from atcaprov.chip.memory_map import KEY_TYPE_P256, VOLATILE_KEY_PERMISSION
 from atcaprov.emulator import ecc
 from atcaprov.emulator.command import Command, require_length, require_p2, require_slot_number
 from atcaprov.emulator.core import Core
@@ -33,7 +33,7 @@ def _check(p1: int, p2: int, length: int) -> None:
 
 def _execute(core: Core, p1: int, p2: int, _data: bytes) -> bytes:
     if p1 == _REVISION:
-        return bytes(core.memory.config[REVISION])
+        return core.memory.revision
     if p1 == _KEY_VALID:
         return _flag(_key_valid(core, p2), core.switches.keyvalid_byte)
     if p1 == _STATE:
