@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from atcaprov.chip.memory_map import REVISION_508A, REVISION_608A, REVISION_608B, UNLOCKED
+from atcaprov.chip.memory_map import UNLOCKED
+from atcaprov.chip.parts import part_name
 from atcaprov.device.device import Device
 from atcaprov.errors import AtcaProvError, Code, TransportError
 from atcaprov.hal.discovery import I2cBus, PluggedKit, i2c_buses, plugged_kits
@@ -14,7 +15,6 @@ from atcaprov.hal.kit_hid import hid_module
 from atcaprov.hal.survey import chips_on_i2c, chips_on_kit
 
 _LOCK_WORD: Final = 21  # bytes 84 to 87 of the configuration zone: LockValue is byte 86, LockConfig byte 87
-_PARTS: Final = {REVISION_508A[2]: "ATECC508A", REVISION_608A[2]: "ATECC608A"}
 
 
 @dataclass(frozen=True)
@@ -126,18 +126,11 @@ def _chip(url: str, address: int) -> ListedChip:
     return ListedChip(
         url=url,
         address=address,
-        part=_part(revision),
+        part=part_name(revision),
         serial_number=serial.hex().upper(),
         config_locked=locks[3] != UNLOCKED,
         data_locked=locks[2] != UNLOCKED,
     )
-
-
-def _part(revision: bytes) -> str:
-    name = _PARTS.get(revision[2])
-    if name is None:
-        return f"unknown part, revision {revision.hex(' ')}"
-    return "ATECC608B" if revision[2:] >= REVISION_608B[2:] else name
 
 
 def _hid_or_none() -> Any | None:

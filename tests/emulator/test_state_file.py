@@ -166,7 +166,11 @@ def damaged(text: str) -> list[str]:
         {"revision": None},
     ]
     broken = [json.dumps(document | change) for change in changes]
-    missing = [json.dumps({name: value for name, value in document.items() if name != gone}) for gone in document if gone != "revision"]
+    missing = [
+        json.dumps({name: value for name, value in document.items() if name != gone})
+        for gone in document
+        if gone != "revision"
+    ]
     return [*broken, *missing, "", "[]", "null", "{", '"x"', "\x00", "é"]
 
 
