@@ -13,16 +13,28 @@ from atcaprov.emulator.refusal import illegal
 SUCCESS = b"\x00"
 
 
+def data_count(_core: Core, _p1: int, _p2: int) -> bool:
+    """Say that the data of a command count in every mode."""
+    return False
+
+
+def data_never_count(_core: Core, _p1: int, _p2: int) -> bool:
+    """Say that a command has no data, and that the sheet lets it ignore what is sent as data."""
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class Command:
     """One command: `check` sees P1, P2 and the data length and refuses what is illegal in every state; `execute` gets
-    core, P1, P2 and data and returns the body of the reply, one status byte or the data.
+    core, P1, P2 and data and returns the body of the reply, one status byte or the data. `has_no_data` says for P1 and
+    P2 whether the command's page calls the data "ignored"; where it gives a length of 0, other lengths are illegal.
     """
 
     opcode: Opcode
     p1_mask: int
     check: Callable[[int, int, int], None]
     execute: Callable[[Core, int, int, bytes], bytes]
+    has_no_data: Callable[[Core, int, int], bool] = data_count
 
 
 def require_length(length: int, *allowed: int) -> None:

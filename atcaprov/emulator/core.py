@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from atcaprov.chip.commands import Status
-from atcaprov.chip.memory_map import CHIP_OPTIONS
+from atcaprov.chip.memory_map import CHIP_OPTIONS, SLOT_COUNT
 from atcaprov.emulator.memory import Memory
 from atcaprov.emulator.random_source import RandomSource
 from atcaprov.emulator.refusal import Refusal, denied
@@ -37,9 +37,9 @@ class Core:
         """The switches at points that the data sheet of the ATECC508A settles for that part."""
         return SHEET_508A if self.memory.is_508 else self.switches
 
-    def slot(self, number: int) -> Slot:
-        """Return slot `number` (0 to 15) as its bytes stand now."""
-        return Slot(self.memory, number)
+    def slot(self, key_id: int) -> Slot:
+        """Return the slot that the low four bits of a KeyID choose, as its bytes stand now."""
+        return Slot(self.memory, key_id & (SLOT_COUNT - 1))
 
     def random_bytes(self, count: int) -> bytes:
         """Return random bytes, or the fixed pattern FF FF 00 00 while the configuration zone is open."""

@@ -44,9 +44,11 @@ from atcaprov.emulator.core import Core
 from atcaprov.emulator.refusal import Refusal, illegal
 from atcaprov.emulator.self_test import require_sound
 
-SHORTEST_PACKET: Final = 7
-LONGEST_PACKET: Final = 151
+SHORTEST_PACKET: Final = 4
+LONGEST_PACKET: Final = 155
+"""The sheet's limits of a group, section 9.1; no command fills them."""
 _HEADER: Final = 5
+_CRC: Final = 2
 
 
 def _table(*commands: Command) -> Mapping[int, Command]:
@@ -107,29 +109,34 @@ COMMANDS_508: Final = _table(
 
 
 def check_frame(packet: bytes) -> None:
-    """Refuse (FF) a packet whose count byte is not its length, 7 to 151, or whose CRC is wrong."""
+    """Refuse (FF) a packet whose count byte is not its length, 4 to 155, or whose CRC is wrong."""
     size = len(packet)
     if not SHORTEST_PACKET <= size <= LONGEST_PACKET or packet[0] != size:
         raise Refusal(Status.CRC_ERROR, "the count byte is not the packet's length")
-    if crc16(packet[:-2]) != packet[-2] | packet[-1] << 8:
+    if crc16(packet[:-_CRC]) != packet[-2] | packet[-1] << 8:
         raise Refusal(Status.CRC_ERROR, "the packet's CRC is wrong")
 
 
-def find_command(core: Core, packet: bytes) -> Command:
-    """Return the command of a sound packet, or refuse (03) what is illegal in every state."""
+def find_command(core: Core, packet: bytes) -> tuple[Command, int, int, bytes]:
+    """Return the command, P1, P2 and data of a sound packet, or refuse (03) what is illegal in every state."""
     command = (COMMANDS_508 if core.memory.is_508 else COMMANDS_608).get(packet[1])
     if command is None:
         raise illegal(f"opcode {packet[1]:02X} is unknown")
-    if packet[2] & ~command.p1_mask:
-        raise illegal(f"P1 {packet[2]:02X} has bits that the command does not know")
-    command.check(packet[2], packet[3] | packet[4] << 8, len(packet) - SHORTEST_PACKET)
-    return command
+    if len(packet) < _HEADER + _CRC:
+        raise illegal("P1 and P2 are missing")
+    p1, p2, data = packet[2], packet[3] | packet[4] << 8, packet[_HEADER:-_CRC]
+    if p1 & ~command.p1_mask:
+        raise illegal(f"P1 {p1:02X} has bits that the command does not know")
+    if data and command.has_no_data(core, p1, p2) and core.rules.surplus_data == "ignore":
+        data = b""
+    command.check(p1, p2, len(data))
+    return command, p1, p2, data
 
 
 def run(core: Core, packet: bytes, admit: Callable[[Command], None]) -> bytes:
     """Run one packet and return the reply's body; `admit` may refuse a legal command before it starts."""
     check_frame(packet)
     require_sound(core, packet[1])
-    command = find_command(core, packet)
+    command, p1, p2, data = find_command(core, packet)
     admit(command)
-    return command.execute(core, packet[2], packet[3] | packet[4] << 8, packet[_HEADER:-2])
+    return command.execute(core, p1, p2, data)

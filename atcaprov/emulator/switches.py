@@ -17,6 +17,8 @@ class Switches:
 
     slot_lock_before_data: bool = True
     """Lock(slot) is allowed while the data zone is open."""
+    surplus_data: Literal["refuse", "ignore"] = "refuse"
+    """Data where a command has none: Info, Lock, Random, and the modes of GenDig and MAC without data."""
     bad_block_code: int = Status.EXECUTION_ERROR
     """A block or word outside the zone or slot. The vendor's tests accept 03 and 0F."""
     partial_block_read: Literal["public-key-slots", "all", "none"] = "public-key-slots"
@@ -98,6 +100,7 @@ class Switches:
 
 
 SHEET_508A: Final = Switches(
+    surplus_data="ignore",
     authorization_uses="one",
 )
 """How the ATECC508A behaves where its data sheet (DS20005927A) settles what is open for the ATECC608."""

@@ -70,9 +70,6 @@ class TestFrames:
             wrong = with_crc(bytes((count, 0x30, 0, 0, 0)))
             assert reply_body(awake_chip().exchange(wrong)) == b"\xff"
 
-    def test_more_than_151_bytes_is_a_communication_error(self) -> None:
-        assert reply_body(awake_chip().exchange(with_crc(bytes((152, 0x30)) + bytes(148)))) == b"\xff"
-
     def test_every_refusal_says_why_inside_and_only_inside(self) -> None:
         chip = awake_chip()
         reply = send(chip, Opcode.GEN_KEY, 4, 0)

@@ -39,6 +39,13 @@ def _check(p1: int, p2: int, length: int) -> None:
         require_p2(p2, 0, 1)
 
 
+def _has_no_data(core: Core, p1: int, p2: int) -> bool:
+    """Only a shared nonce and a NoMac key have data. On the ATECC608 a key takes 0 or 4 bytes (TNGTLS, 5.3.3.3)."""
+    if p1 == _DATA:
+        return core.memory.is_508 and not core.slot(p2).no_mac
+    return p1 != _SHARED_NONCE
+
+
 def _execute(core: Core, p1: int, p2: int, data: bytes) -> bytes:
     if p1 == _DATA or not core.switches.gendig_before_lock:
         core.require_config_locked()
@@ -98,4 +105,4 @@ def _block(core: Core, p1: int, p2: int) -> bytes:
     return bytes(zone[p2 * BLOCK_SIZE : (p2 + 1) * BLOCK_SIZE])
 
 
-COMMAND: Final = Command(Opcode.GEN_DIG, 0x07, _check, _execute)
+COMMAND: Final = Command(Opcode.GEN_DIG, 0x07, _check, _execute, _has_no_data)

@@ -28,6 +28,10 @@ def _check(p1: int, p2: int, length: int) -> None:
     require_length(length, 0 if p1 & SECOND_IS_TEMP_KEY else _CHALLENGE_SIZE)
 
 
+def _has_no_data(_core: Core, p1: int, _p2: int) -> bool:
+    return bool(p1 & SECOND_IS_TEMP_KEY)
+
+
 def _execute(core: Core, p1: int, p2: int, data: bytes) -> bytes:
     core.require_config_locked()
     try:
@@ -72,4 +76,4 @@ def otp_and_serial(core: Core, p1: int) -> bytes:
     )
 
 
-COMMAND: Final = Command(Opcode.MAC, 0x77, _check, _execute)
+COMMAND: Final = Command(Opcode.MAC, 0x77, _check, _execute, _has_no_data)
