@@ -7,6 +7,7 @@ from typing import Final
 
 from atcaprov.certs.definition import CertificateDefinition, StdElement
 from atcaprov.certs.layout import CertificateLayout, Span, certificate_layout
+from atcaprov.certs.structure import explain_structure
 from atcaprov.errors import CertificateError
 
 SERIAL_NUMBER: Final = "serial number"
@@ -51,7 +52,7 @@ def explain_differences(definition: CertificateDefinition, expected: bytes, foun
     layout = definition.layout
     end = layout.signature.start
     if not _comparable(layout, found) or not _comparable(layout, expected):
-        return [FieldDifference(WHOLE, 0, len(expected), expected, found, _whole_cause(definition, found))]
+        return [FieldDifference(WHOLE, 0, len(expected), expected, found, _whole_cause(definition, expected, found))]
     fields = _fields(definition, layout)
     differing = [(name, span) for name, span in fields if span.of(expected) != span.of(found)]
     constants = _constant_differences(fields, expected, found, end)
@@ -156,10 +157,11 @@ def _follows(names: set[str], field: str) -> str:
     return f"It is the hash of the {field}, which differs too." if field in names else ""
 
 
-def _whole_cause(definition: CertificateDefinition, found: bytes) -> str:
+def _whole_cause(definition: CertificateDefinition, expected: bytes, found: bytes) -> str:
     if not found:
         return "There is no certificate."
-    return (
-        f"The {len(found)} bytes are not a certificate of the definition {definition.name}: "
-        "they were made with another template, or are no certificate."
-    )
+    try:
+        built_differently = explain_structure(expected, found)
+    except CertificateError as error:
+        return f"The {len(found)} bytes are not a certificate of the definition {definition.name}. {error.what}"
+    return f"It is not built as the definition {definition.name} says: {'; '.join(built_differently)}."

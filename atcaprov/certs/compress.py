@@ -15,6 +15,7 @@ from atcaprov.certs.definition import CertificateDefinition, StdElement
 from atcaprov.certs.keys import signature_of
 from atcaprov.certs.layout import certificate_layout
 from atcaprov.certs.rebuild import StoredData, rebuild
+from atcaprov.certs.structure import explain_structure
 from atcaprov.errors import CertificateError, Code
 
 
@@ -28,12 +29,14 @@ def compress(
 ) -> bytes:
     """Return the compressed form (72 bytes) of a certificate (DER) that the definition describes.
 
-    Raises CertificateError (certificate-mismatch) that names the fields when the certificate cannot be rebuilt from
-    72 bytes: another template, minutes in a date, an expiry that is not whole years, another serial number.
+    Raises CertificateError (certificate-mismatch) that names whatever differs, expected and found, when the certificate
+    cannot be rebuilt from 72 bytes: it is built differently from the template, has minutes in a date, an expiry that is
+    not whole years, or another serial number.
     """
+    built_differently = explain_structure(definition.cert_template, certificate)
+    if built_differently:
+        raise _mismatch(definition, "; ".join(built_differently))
     layout = certificate_layout(certificate)
-    if layout.tbs != definition.layout.tbs or layout.public_key != definition.layout.public_key:
-        raise _mismatch(definition, "it was made with another template")
     issue_date = _date(definition, certificate, StdElement.ISSUE_DATE)
     expire_years = _expire_years(definition, certificate, issue_date)
     compressed = CompressedCertificate(

@@ -37,7 +37,7 @@ def read_tlv(data: bytes, offset: int, limit: int) -> Tlv:
     Only single-byte tags and definite lengths in their shortest form. Raises CertificateError for anything else.
     """
     if offset + 2 > limit:
-        raise _broken(offset, "it ends too early")
+        raise broken(offset, "it ends too early")
     first = data[offset + 1]
     content = offset + 2
     length = first
@@ -45,12 +45,12 @@ def read_tlv(data: bytes, offset: int, limit: int) -> Tlv:
         count = first & 0x7F
         content += count
         if not 1 <= count <= 2 or content > limit:
-            raise _broken(offset, "its length is not one of DER")
+            raise broken(offset, "its length is not one of DER")
         length = int.from_bytes(data[offset + 2 : content], "big")
         if length < 0x80 or (count == 2 and length < 0x100):
-            raise _broken(offset, "its length is not in the shortest form")
+            raise broken(offset, "its length is not in the shortest form")
     if content + length > limit:
-        raise _broken(offset, "an element is longer than what holds it")
+        raise broken(offset, "an element is longer than what holds it")
     return Tlv(data[offset], offset, content, content + length)
 
 
@@ -68,9 +68,10 @@ def children(data: bytes, parent: Tlv) -> list[Tlv]:
 def expect(tlv: Tlv, tag: int, name: str) -> Tlv:
     """Return the element if it has the tag; raises CertificateError that names what was expected."""
     if tlv.tag != tag:
-        raise _broken(tlv.start, f"{name} must have tag {tag:02X}, not {tlv.tag:02X}")
+        raise broken(tlv.start, f"{name} must have tag {tag:02X}, not {tlv.tag:02X}")
     return tlv
 
 
-def _broken(offset: int, why: str) -> CertificateError:
+def broken(offset: int, why: str) -> CertificateError:
+    """Return the error for bytes that are not DER of a certificate; `why` is the end of a sentence."""
     return CertificateError(f"The bytes are no certificate: at byte {offset}, {why}.")

@@ -105,6 +105,18 @@ def test_what_is_not_a_chain_leaves_the_chip_alone(house: OutsideCas, capsys: py
     assert Path("signer.chip").read_bytes() == before
 
 
+def test_a_ca_that_adds_an_extension_is_told_which_one(house: OutsideCas, capsys: pytest.CaptureFixture[str]) -> None:
+    issuing = house.add("issuing", "p256")
+    assert run(*REQUEST) == 0
+    before = Path("signer.chip").read_bytes()
+    house.certify("issuing", Path("signer.csr"), Path("signer.pem"), "extendedKeyUsage = clientAuth")
+    capsys.readouterr()
+    assert run(*IMPORT, "--chain", issuing) == 7
+    message = " ".join(capsys.readouterr().err.split())
+    assert "extension extKeyUsage: expected none, found clientAuth" in message
+    assert Path("signer.chip").read_bytes() == before
+
+
 def test_a_chain_too_long_for_the_module_leaves_the_chip_alone(
     house: OutsideCas, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -77,7 +77,7 @@ class OutsideCas:
         _done(*new, *signed_by, "-out", self.pem(name))
         return self.pem(name)
 
-    def certify(self, issuer: str, request: Path, out: Path) -> None:
+    def certify(self, issuer: str, request: Path, out: Path, *more_extensions: str) -> None:
         """Make the certificate that a signer's request asks for, beginning with this hour and without end."""
         config = self.folder / "signer.cnf"
         config.write_text(
@@ -87,7 +87,7 @@ class OutsideCas:
             "[any]\norganizationName = optional\ncommonName = supplied\n[signer]\n"
             "basicConstraints = critical, CA:true, pathlen:0\n"
             "keyUsage = critical, digitalSignature, keyCertSign, cRLSign\n"
-            "subjectKeyIdentifier = hash\nauthorityKeyIdentifier = keyid\n"
+            "subjectKeyIdentifier = hash\nauthorityKeyIdentifier = keyid\n" + "\n".join(more_extensions)
         )
         (self.folder / "index.txt").write_text("")
         (self.folder / "serial.txt").write_text("4455667788990011223344556677889900AABB\n")
