@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from atcaprov.config_zone.foreign_forms import foreign_form
 from atcaprov.config_zone.hex_file import read_hex
 from atcaprov.config_zone.model import ConfigZone
 from atcaprov.errors import Code, UsageError
@@ -33,8 +34,9 @@ def read_zone_file(path: Path, *, accept_112: bool = False) -> ZoneFile:
     Raises:
         UsageError: the file cannot be read (file-unreadable) or is no zone (config-zone-invalid), with its place.
     """
-    text = _read_text(path)
+    content = _read(path)
     try:
+        text = _decode(content)
         if path.suffix.lower() == _TOML:
             from atcaprov.config_zone.builder import build_toml
 
@@ -42,11 +44,20 @@ def read_zone_file(path: Path, *, accept_112: bool = False) -> ZoneFile:
             return ZoneFile(path, ConfigZone(data), (0,) * len(data))
         found = read_hex(text, accept_112=accept_112)
     except UsageError as error:
-        raise UsageError(f"{path}: {error.what}", advice=error.advice, code=error.code) from error
+        raise _refused(path, content, error) from error
     return ZoneFile(path, ConfigZone(found.data), found.lines)
 
 
-def _read_text(path: Path) -> str:
+def _refused(path: Path, content: bytes, error: UsageError) -> UsageError:
+    form = foreign_form(path, content)
+    if form is None:
+        return UsageError(f"{path}: {error.what}", advice=error.advice, code=error.code)
+    advice = f"Convert it: {form.command}" if form.command else "Write its 128 bytes as hex digits, 16 on a line."
+    what = f"{path} is {form.name}, not hex text or TOML ({error.what.rstrip('.')})."
+    return UsageError(what, advice=advice, code=error.code)
+
+
+def _read(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
             content = file.read(_MAX_SIZE + 1)
@@ -55,12 +66,16 @@ def _read_text(path: Path) -> str:
         raise UsageError(f"{path} cannot be read: {reason}.", code=Code.FILE_UNREADABLE) from error
     if len(content) > _MAX_SIZE:
         raise UsageError(f"{path} is too large for a configuration zone.", code=Code.CONFIG_ZONE_INVALID)
+    return content
+
+
+def _decode(content: bytes) -> str:
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise UsageError(
-            f"{path}: line {line} is not text in UTF-8.",
+            f"line {line} is not text in UTF-8.",
             advice="A configuration zone is a text file of hex digits, not a binary image.",
             code=Code.CONFIG_ZONE_INVALID,
         ) from error

@@ -53,9 +53,9 @@ def test_a_folder(tmp_path: Path) -> None:
     ("name", "content", "words"),
     [
         ("zone.hex", b"", "holds 0 bytes"),
-        ("zone.hex", DEFAULT_608A, "line 1 is not text"),
+        ("zone.hex", DEFAULT_608A, "is a binary image, not hex text or TOML (line 1 is not text"),
         ("zone.hex", b"00 00\n\xff\xfe", "line 2 is not text"),
-        ("zone.hex", format_hex(DEFAULT_608A).encode("utf-16"), "line 1 is not text"),
+        ("zone.hex", format_hex(DEFAULT_608A).encode("utf-16"), "is text in UTF-16"),
         ("zone.hex", b"00 " * 400_000, "too large"),
         ("zone.hex", b"00 0x\n", "line 1, column 4"),
         ("zone.toml", b"part = 3", "part: must be one of"),

@@ -14,6 +14,13 @@ _PACKAGES: Final = {
     "certtool": "gnutls-bin",
     "gcc": "gcc",
     "softhsm2-util": "softhsm2",
+    "grep": "grep",
+    "hexdump": "bsdextrautils",
+    "iconv": "libc-bin",
+    "jq": "jq",
+    "objcopy": "binutils",
+    "sed": "sed",
+    "xxd": "xxd",
 }
 
 
