@@ -1,7 +1,7 @@
 """Private keys in files: what OpenSSL and others write is read, encrypted PKCS#8 is written.
 
 Read: SEC1 and PKCS#8, PEM and DER, encrypted or not, with or without the `EC PARAMETERS` block that
-`openssl ecparam -genkey` puts in front. The key must be on P-256, the chip's curve.
+`openssl ecparam -genkey` puts in front, and JWK. The key must be on P-256, the chip's curve.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from atcaprov.certs import der, keys
 from atcaprov.errors import CertificateError, Code, UsageError
 from signer_module.on_files.encrypted_pkcs8 import encrypt_pkcs8
+from signer_module.on_files.jwk import JwkError, looks_like_jwk, read_jwk
 
 MAX_FILE: Final = 65_536
 _BLOCK: Final = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----\r?\n.*?-----END \1-----", re.DOTALL)
@@ -67,9 +68,9 @@ class SoftwareKey:
 def key_is_encrypted(data: bytes, source: str) -> bool:
     """Tell whether a key file needs a password; raises UsageError (key-file-invalid) when it holds no key."""
     block = _key_block(data, source)
-    if block is not data:
-        return block.startswith(b"-----BEGIN ENCRYPTED") or b"Proc-Type: 4,ENCRYPTED" in block
-    return _is_encrypted_der(block, source)
+    if _is_der(block):
+        return _is_encrypted_der(block, source)
+    return block.startswith(b"-----BEGIN ENCRYPTED") or b"Proc-Type: 4,ENCRYPTED" in block
 
 
 def load_key(data: bytes, password: bytes | None, source: str) -> SoftwareKey:
@@ -82,7 +83,7 @@ def load_key(data: bytes, password: bytes | None, source: str) -> SoftwareKey:
     encrypted = key_is_encrypted(data, source)
     if encrypted and not password:
         raise UsageError(f"The key in {source} is encrypted and needs its password.", code=Code.PASSWORD_WRONG)
-    load = serialization.load_der_private_key if block is data else serialization.load_pem_private_key
+    load = serialization.load_der_private_key if _is_der(block) else serialization.load_pem_private_key
     try:
         loaded = load(block, password if encrypted else None)
     except UnsupportedAlgorithm:
@@ -104,9 +105,11 @@ def _p256(loaded: object, source: str) -> SoftwareKey:
 
 
 def _key_block(data: bytes, source: str) -> bytes:
-    """Return the one PEM block that is a private key, or `data` itself when it is DER."""
+    """Return the one PEM block that is a private key, or DER: `data` itself, or what a JWK holds."""
     if len(data) > MAX_FILE:
         raise _invalid(source, f"is longer than {MAX_FILE} bytes, which no key is")
+    if looks_like_jwk(data):
+        return _jwk_block(data, source)
     blocks = [(match[1], match[0] + b"\n") for match in _BLOCK.finditer(data)]
     found = [block for label, block in blocks if label in _KEY_LABELS]
     if len(found) == 1:
@@ -116,9 +119,21 @@ def _key_block(data: bytes, source: str) -> bytes:
     if blocks:
         label = blocks[-1][0]
         raise _invalid(source, _OTHER_KINDS.get(label, f"holds '{label.decode()}', not a private key on P-256"))
-    if data[:1] != b"\x30":
+    if not _is_der(data):
         raise _invalid(source, "holds no private key")
     return data
+
+
+def _is_der(block: bytes) -> bool:
+    return block.startswith(b"\x30")
+
+
+def _jwk_block(data: bytes, source: str) -> bytes:
+    try:
+        private = read_jwk(data)
+    except JwkError as error:
+        raise _invalid(source, str(error)) from None
+    return private.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
 
 
 def _is_encrypted_der(data: bytes, source: str) -> bool:
