@@ -13,6 +13,7 @@ from typing import Final
 
 from atcaprov.chip.commands import Status
 from atcaprov.chip.crc import crc16
+from atcaprov.emulator import lifetimes
 from atcaprov.emulator.command import Command
 from atcaprov.emulator.commands import (
     aes,
@@ -137,6 +138,14 @@ def run(core: Core, packet: bytes, admit: Callable[[Command], None]) -> bytes:
     """Run one packet and return the reply's body; `admit` may refuse a legal command before it starts."""
     check_frame(packet)
     require_sound(core, packet[1])
-    command, p1, p2, data = find_command(core, packet)
-    admit(command)
-    return command.execute(core, p1, p2, data)
+    opcode = packet[1]
+    lifetimes.begin(core)
+    try:
+        command, p1, p2, data = find_command(core, packet)
+        admit(command)
+        body = command.execute(core, p1, p2, data)
+    except Refusal as refusal:
+        lifetimes.fail(core, opcode, refusal.status)
+        raise
+    lifetimes.succeed(core, opcode)
+    return body

@@ -14,7 +14,7 @@ def require_session_key(core: Core, slot: int, key_slot: int, bit: str, *, must_
     """
     temp_key = core.temp_key
     fit = temp_key.valid and temp_key.gen_dig and not temp_key.no_mac and temp_key.key_id == key_slot
-    temp_key.valid = False
+    temp_key.use_up()
     if not fit or (must_be_random and temp_key.from_input):
         raise denied(f"TempKey does not come from GenDig on slot {key_slot}", slot=slot, bit=bit)
     return temp_key.key

@@ -62,7 +62,15 @@ class Switches:
     checkmac_copy: Literal["partner", "self"] = "partner"
     """Source of the copy for an even slot: slot + 1 if its ReadKey is 0, and else the slot itself; or always itself."""
     checkmac_consumes: bool = True
-    """CheckMac clears TempKey if it used it and did not copy."""
+    """CheckMac clears TempKey, also in modes that do not use it, unless it copied a key there."""
+    errors_clear_temp_key: bool = False
+    """A refused command clears TempKey, whatever the command; Info, FF, 05 and EE never do."""
+    other_commands_clear_temp_key: bool = False
+    """Counter, ECDH, Lock, PrivWrite, SecureBoot, SelfTest, UpdateExtra and Write clear a TempKey that they don't use.
+
+    Random, Read, Info, AES, KDF, SHA and Nonce for another buffer leave it, as the vendor's tests and public firmware
+    show.
+    """
     checkmac_failure_clears: bool = True
     """A failed CheckMac ends an authorization."""
     req_random_needs_temp_key: bool = True
@@ -102,6 +110,7 @@ class Switches:
 SHEET_508A: Final = Switches(
     surplus_data="ignore",
     authorization_uses="one",
+    errors_clear_temp_key=True,
 )
 """How the ATECC508A behaves where its data sheet (DS20005927A) settles what is open for the ATECC608."""
 

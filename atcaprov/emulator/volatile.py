@@ -20,6 +20,8 @@ class TempKey:
     gen_key: bool = False
     no_mac: bool = False
     is_64: bool = False
+    fresh: bool = False
+    """Loaded by the command that runs now."""
 
     @property
     def key(self) -> bytes:
@@ -29,7 +31,7 @@ class TempKey:
     def load(self, content: bytes, *, from_input: bool) -> None:
         """Take 32 or 64 fresh bytes and clear every other flag; bytes behind them stay."""
         self.value = content + self.value[len(content) :]
-        self.valid = True
+        self.valid = self.fresh = True
         self.key_id = 0
         self.from_input = from_input
         self.gen_dig = self.gen_key = self.no_mac = False
@@ -38,8 +40,12 @@ class TempKey:
     def digest(self, content: bytes) -> None:
         """Replace the first 32 bytes by a digest made of them; flags are the caller's."""
         self.value = content + self.value[32:]
-        self.valid = True
+        self.valid = self.fresh = True
         self.is_64 = False
+
+    def use_up(self) -> None:
+        """Be of no use any more until the next load."""
+        self.valid = False
 
     def flags(self) -> int:
         """Return KeyID in bits 3-0, then SourceFlag, GenDigData, GenKeyData, NoMacFlag in bits 4 to 7."""

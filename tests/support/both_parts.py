@@ -20,7 +20,7 @@ def chip_of(part: str, switches: Switches | None = None, **memory: Any) -> Chip:
     """Return an awake chip of one part; `memory` is given to `configured_memory`."""
     made = configured_memory(**memory)
     if part == PART_508A:
-        made.config[REVISION] = bytes.fromhex("00005000")
+        made.config[REVISION] = made.revision = bytes.fromhex("00005000")
         made.config[FIELDS_608] = b"\xff" * 16
     return awake_chip(made, switches=switches)
 

@@ -31,15 +31,12 @@ def _check(_p1: int, p2: int, length: int) -> None:
 
 def _execute(core: Core, p1: int, p2: int, data: bytes) -> bytes:
     core.require_config_locked()
-    uses_temp_key = bool(p1 & (FIRST_IS_TEMP_KEY | SECOND_IS_TEMP_KEY))
-    if uses_temp_key:
+    if p1 & (FIRST_IS_TEMP_KEY | SECOND_IS_TEMP_KEY):
         require_temp_key_source(core, p1, slot=p2, no_mac_allowed=True)
     slot = core.slot(p2)
     if not p1 & FIRST_IS_TEMP_KEY:
         _require_key(core, slot, p1)
     expected = _expected(core, slot, p1, data[:32], data[64:])
-    if uses_temp_key and core.switches.checkmac_consumes:
-        core.temp_key.valid = False
     if not compare_digest(expected, data[32:64]):
         if core.switches.checkmac_failure_clears:
             core.volatile.authorized = None

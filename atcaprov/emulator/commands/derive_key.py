@@ -30,13 +30,10 @@ def _check(_p1: int, p2: int, length: int) -> None:
 def _execute(core: Core, p1: int, p2: int, mac: bytes) -> bytes:
     core.require_config_locked()
     target = core.slot(p2)
-    try:
-        parent = _parent(core, target, p1)
-        _check_mac(core, target, parent, p1, mac)
-        message = parent.secret() + command_header(core, Opcode.DERIVE_KEY, p1, p2) + bytes(25) + core.temp_key.key
-        count_use(core, parent, Opcode.DERIVE_KEY)
-    finally:
-        core.temp_key.valid = False
+    parent = _parent(core, target, p1)
+    _check_mac(core, target, parent, p1, mac)
+    message = parent.secret() + command_header(core, Opcode.DERIVE_KEY, p1, p2) + bytes(25) + core.temp_key.key
+    count_use(core, parent, Opcode.DERIVE_KEY)
     target.write(0, sha256(message).digest())
     return SUCCESS
 

@@ -90,7 +90,7 @@ def _partner(core: Core, number: int) -> Slot:
 
 def _deliver(core: Core, p1: int, output: int, target: Slot | None, secret: bytes) -> bytes:
     if p1 & _FROM_TEMP_KEY:
-        core.temp_key.valid = False
+        core.temp_key.use_up()
     if target is not None:
         target.write(0, secret)
         return SUCCESS

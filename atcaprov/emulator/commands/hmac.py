@@ -27,20 +27,16 @@ def _check(_p1: int, p2: int, length: int) -> None:
 
 def _execute(core: Core, p1: int, p2: int, _data: bytes) -> bytes:
     slot = core.slot(p2)
-    temp_key = core.temp_key.key
-    try:
-        require_usable(core, slot)
-        require_open_use(core, slot)
-        require_symmetric(slot)
-        if slot.no_mac:
-            raise denied("the key is for verification only", slot=p2, bit="SlotConfig.NoMac")
-        require_temp_key_source(core, p1, slot=p2)
-        require_random_temp_key(core, slot)
-        count_use(core, slot, Opcode.HMAC)
-    finally:
-        core.temp_key.valid = False
+    require_usable(core, slot)
+    require_open_use(core, slot)
+    require_symmetric(slot)
+    if slot.no_mac:
+        raise denied("the key is for verification only", slot=p2, bit="SlotConfig.NoMac")
+    require_temp_key_source(core, p1, slot=p2)
+    require_random_temp_key(core, slot)
+    count_use(core, slot, Opcode.HMAC)
     header = bytes((Opcode.HMAC, p1)) + p2.to_bytes(2, "little")
-    return hmac.digest(slot.secret(), bytes(32) + temp_key + header + otp_and_serial(core, p1), "sha256")
+    return hmac.digest(slot.secret(), bytes(32) + core.temp_key.key + header + otp_and_serial(core, p1), "sha256")
 
 
 # The vendor's unit test sends bit 1 and expects an answer: it means nothing, but is hashed with the rest of P1.

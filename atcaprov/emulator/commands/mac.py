@@ -34,16 +34,10 @@ def _has_no_data(_core: Core, p1: int, _p2: int) -> bool:
 
 def _execute(core: Core, p1: int, p2: int, data: bytes) -> bytes:
     core.require_config_locked()
-    try:
-        first = core.temp_key.key if p1 & FIRST_IS_TEMP_KEY else b""
-        if p1 & (FIRST_IS_TEMP_KEY | SECOND_IS_TEMP_KEY):
-            require_temp_key_source(core, p1, slot=p2)
-        if not p1 & FIRST_IS_TEMP_KEY:
-            first = _slot_key(core, p1, p2)
-        second = core.temp_key.key if p1 & SECOND_IS_TEMP_KEY else data
-    finally:
-        # The chip gives up TempKey after every MAC, granted or refused.
-        core.temp_key.valid = False
+    if p1 & (FIRST_IS_TEMP_KEY | SECOND_IS_TEMP_KEY):
+        require_temp_key_source(core, p1, slot=p2)
+    first = core.temp_key.key if p1 & FIRST_IS_TEMP_KEY else _slot_key(core, p1, p2)
+    second = core.temp_key.key if p1 & SECOND_IS_TEMP_KEY else data
     header = bytes((Opcode.MAC, p1)) + p2.to_bytes(2, "little")
     return sha256(first + second + header + otp_and_serial(core, p1)).digest()
 

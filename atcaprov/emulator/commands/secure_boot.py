@@ -86,7 +86,7 @@ def _session_key(core: Core) -> bytes:
     if not temp_key.valid:
         raise denied("TempKey is not valid")
     key = sha256(io_protection_key(core) + temp_key.key).digest()
-    temp_key.valid = False
+    temp_key.use_up()
     return key
 
 

@@ -41,7 +41,7 @@ def _execute(core: Core, p1: int, p2: int, _data: bytes) -> bytes:
     digest = _external_digest(core, p1) if external else _internal_digest(core, slot, p1)
     count_use(core, slot, Opcode.SIGN)
     if not p1 & _MESSAGE_DIGEST:
-        core.temp_key.valid = False
+        core.temp_key.use_up()
     return ecc.sign(scalar, digest)
 
 

@@ -62,7 +62,7 @@ def _execute(core: Core, p1: int, p2: int, data: bytes) -> bytes:
         public_key = _external_key(rest) if mode == _EXTERNAL else _stored_key(core, p1, p2)
     answer = _mac_answer(core, p1, p2, message, signature) if p1 & _MAC else SUCCESS
     if slot is not None or not p1 & _MESSAGE_DIGEST:
-        core.temp_key.valid = False
+        core.temp_key.use_up()
     if not ecc.verify(public_key, message, signature):
         raise mismatch("the signature does not fit message and key")
     if slot is not None:
