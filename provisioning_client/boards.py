@@ -28,6 +28,10 @@ class Boards(abc.ABC):
     def is_removed(self) -> bool:
         """Tell whether the board that `look` gave last has been taken out."""
 
+    def was_taken_out(self) -> bool:
+        """Tell whether a board whose chip failed before its run began is away, so that there is nothing to fail."""
+        return self.is_removed()
+
     @abc.abstractmethod
     def is_exhausted(self) -> bool:
         """Tell whether no further board can come."""
@@ -51,6 +55,10 @@ class BoardList(Boards):
     def is_removed(self) -> bool:
         """Say yes: a named board needs no hand."""
         return True
+
+    def was_taken_out(self) -> bool:
+        """Say no: a named board that can't be reached has failed."""
+        return False
 
     def is_exhausted(self) -> bool:
         """Say whether the list is at its end."""

@@ -142,7 +142,7 @@ def command(
         face.escape_hint()
         session = Session(face, boards, provisioner, operator, count)
         session.run()
-    return _exit_code(session)
+    return exit_code(session)
 
 
 def _require_usable(devices: tuple[str, ...]) -> None:
@@ -232,7 +232,8 @@ def _step(face: Face, text: str) -> Iterator[None]:
     face.step_ends(good=True)
 
 
-def _exit_code(session: Session) -> int:
+def exit_code(session: Session) -> int:
+    """Return the exit code of a session that has ended."""
     if not session.errors:
         return 0
     if session.good == 0 and len(session.errors) == 1:

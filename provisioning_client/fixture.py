@@ -67,6 +67,11 @@ class Fixture(Boards):
         self._seen = 0
         return self._missed >= SIGHTINGS
 
+    def was_taken_out(self) -> bool:
+        """Look, and ask the chip, as often as a removal takes."""
+        self._ask_chip_at = self._now()
+        return any(self.is_removed() for _ in range(SIGHTINGS))
+
     def is_exhausted(self) -> bool:
         """Say no."""
         return False

@@ -67,6 +67,9 @@ class Session:
         try:
             with self._wait_for_board() as device:
                 self._start(device)
+        except _FailedBeforeStart as failure:
+            if not self._boards.was_taken_out():
+                self._board_failed(failure.error)
         except AtcaProvError as error:
             self._board_failed(error)
         if not self._is_finished():
@@ -89,9 +92,10 @@ class Session:
     def _start(self, device: Device) -> None:
         serial_number = device.serial_number()
         self._face.board_found(serial_number, device.url)
-        if not self._operator.starts(lambda: _is_still(device, serial_number)):
+        watch = _Watch(device, serial_number)
+        if not self._operator.starts(watch.is_there):
             raise Quit
-        if _is_still(device, serial_number):  # else it was taken out, or its chip was exchanged, before it began
+        if watch.is_same():  # else it was taken out, or its chip was exchanged, before it began
             self._provision(device)
 
     def _provision(self, device: Device) -> None:
@@ -128,8 +132,48 @@ class Session:
             self._face.hint(hint)
 
 
-def _is_still(device: Device, serial_number: bytes) -> bool:
-    try:
-        return device.serial_number() == serial_number
-    except AtcaProvError:
+class _FailedBeforeStart(Exception):  # noqa: N818 - carries the error
+    """The chip of a board that was not started yet does not answer, or not as it should."""
+
+    def __init__(self, error: AtcaProvError) -> None:
+        super().__init__(error)
+        self.error = error
+
+
+class _Watch:
+    """Asks the chip of a board that waits for its start whether it is still there; contacts bounce."""
+
+    def __init__(self, device: Device, serial_number: bytes) -> None:
+        self._device = device
+        self._serial_number = serial_number
+        self._error: AtcaProvError | None = None
+        self._is_over = False
+
+    def is_there(self) -> bool:
+        """Say no once another chip answers, or none did twice in a row."""
+        try:
+            self._is_over = self._device.serial_number() != self._serial_number
+            self._error = None
+        except AtcaProvError as error:
+            self._is_over = self._error is not None
+            self._error = error
+        return not self._is_over
+
+    def is_same(self) -> bool:
+        """Tell whether the run may begin: a chip that was missing for a moment is not started unasked.
+
+        Raises:
+            _FailedBeforeStart: the chip fails.
+        """
+        if not self._is_over:
+            self._error = None
+            return self._asked()
+        if self._error is not None:
+            raise _FailedBeforeStart(self._error)
         return False
+
+    def _asked(self) -> bool:
+        try:
+            return self._device.serial_number() == self._serial_number
+        except AtcaProvError as error:
+            raise _FailedBeforeStart(error) from error

@@ -12,6 +12,7 @@ import pytest
 from atcaprov.config_zone.defaults import DEFAULT_608A
 from atcaprov.config_zone.hex_file import format_hex
 from atcaprov.device.device import Act, Device
+from atcaprov.emulator.faults import Kind
 from atcaprov.provisioning.config_stages import lock_config, write_config
 from tests.e2e.conftest import Factory
 from tests.support.program_runs import run
@@ -146,6 +147,17 @@ def test_a_secret_of_the_product_is_overwritten_only_by_the_option_that_the_advi
     assert advised == ["--fill-unwritten"]
     assert factory.client(*words, *advised).returncode == 0
     assert bytes(range(32)).hex() not in chip.read_text()
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_a_chip_whose_second_command_fails_is_a_failed_board(factory: Factory, tmp_path: Path, kind: Kind) -> None:
+    plan = "".join(f'[[fault]]\nkind = "{kind}"\ncommand = {number}\n' for number in range(2, 30))
+    (tmp_path / "plan.toml").write_text(plan)
+    done = factory.client("--auto", "--json", "--device", f"emulator:?faults={tmp_path / 'plan.toml'}")
+    *_, result, summary = map(json.loads, done.stdout.splitlines())
+    assert (result["event"], result["result"], result["board"]) == ("result", "fail", "retry")
+    assert (summary["done"], summary["failed"]) == (0, 1)
+    assert done.returncode in (3, 4, 5)
 
 
 def test_a_508a(factory: Factory, tmp_path: Path) -> None:

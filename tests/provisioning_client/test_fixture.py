@@ -124,6 +124,22 @@ def test_it_is_removed_when_it_was_missed_twice_and_the_next_one_found(socket: S
     assert looks(fixture, 2) == [False, True]
 
 
+def test_a_board_that_failed_before_its_run_is_away_only_if_it_is(socket: Socket) -> None:
+    fixture, chip = socket.fixture(), Chip()
+    socket.plug(chip)
+    fixture.look()
+    device = fixture.look()
+    assert device is not None
+    device.close()
+    assert not fixture.was_taken_out()
+    socket.chip = None
+    assert fixture.was_taken_out()
+    socket.plug(chip)
+    assert not fixture.was_taken_out()
+    socket.pull()
+    assert fixture.was_taken_out()
+
+
 def test_a_bounce_at_the_end_is_no_removal(socket: Socket) -> None:
     fixture = socket.fixture()
     socket.plug(Chip())

@@ -1,0 +1,97 @@
+"""Chips that fail before or early in their run, without a person: each is a failed board, none counts as removed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import pytest
+
+from atcaprov.device.device import Device
+from atcaprov.emulator.chip import Chip
+from atcaprov.emulator.faults import Fault, FaultPlan, Kind
+from atcaprov.errors import Code
+from atcaprov.hal.emulated import EmulatedHal
+from atcaprov.provisioning.profile import Profile
+from atcaprov.provisioning.provision import Provisioner
+from provisioning_client.boards import BoardList
+from provisioning_client.cli import exit_code
+from provisioning_client.faces import JsonLinesFace
+from provisioning_client.operator import Nobody
+from provisioning_client.session import Operator, Session
+from tests.support.in_memory_server import Authority, InMemory
+
+EARLY = range(1, 13)
+"""Up to the first writes: the serial number twice, four blocks of the configuration, and on."""
+
+
+@pytest.fixture(scope="module")
+def authority() -> Authority:
+    return Authority()
+
+
+def session_with(
+    authority: Authority, faults: FaultPlan, operator: Operator | None = None
+) -> tuple[Session, list[dict[str, object]], Chip]:
+    lines: list[str] = []
+    chip = Chip(faults=faults)
+    functions = InMemory(authority)
+    provisioner = Provisioner(Profile(), authority.cert_info, functions)
+    boards = BoardList(["emulator:"], lambda url: Device(EmulatedHal(chip, url)))
+    session = Session(JsonLinesFace(lines.append), boards, provisioner, operator or Nobody(), None)
+    session.run()
+    return session, [json.loads(line) for line in lines], chip
+
+
+@pytest.mark.parametrize("kind", Kind)
+@pytest.mark.parametrize("command", EARLY)
+def test_a_fault_at_any_early_command_has_one_outcome(authority: Authority, kind: Kind, command: int) -> None:
+    session, events, _ = session_with(authority, FaultPlan([Fault(kind, command=command)]))
+    assert session.good + len(session.errors) == 1
+    results = [event for event in events if event["event"] == "result"]
+    assert len(results) == 1
+    assert (results[0]["result"] == "pass") == (session.good == 1) == (exit_code(session) == 0)
+    assert (events[-1]["done"], events[-1]["failed"]) == (session.good, len(session.errors))
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_a_chip_that_goes_on_failing_from_its_second_command_fails(authority: Authority, kind: Kind) -> None:
+    faults = [Fault(kind, command=number) for number in range(2, 60)]
+    session, events, _ = session_with(authority, FaultPlan(faults))
+    assert session.good == 0
+    assert exit_code(session) in (3, 4, 5)
+    assert (events[-1]["done"], events[-1]["failed"]) == (0, 1)
+
+
+class Typist(Operator):
+    """Presses ENTER only after some looks at the chip."""
+
+    def __init__(self, looks: int) -> None:
+        self.pressed = False
+        self._looks = looks
+
+    def wants_to_quit(self, seconds: float) -> bool:
+        return False
+
+    def starts(self, still_there: Callable[[], bool]) -> bool:
+        for _ in range(self._looks):
+            if not still_there():
+                return True
+        self.pressed = True
+        return True
+
+
+def test_a_contact_that_bounces_at_the_prompt_does_not_start_the_board(authority: Authority) -> None:
+    operator = Typist(5)
+    session, _, _ = session_with(authority, FaultPlan([Fault(Kind.NO_ACKNOWLEDGE, command=3)]), operator)
+    assert operator.pressed
+    assert session.good == 1
+
+
+def test_a_chip_that_dies_at_the_prompt_is_a_failed_board_and_not_changed(authority: Authority) -> None:
+    operator = Typist(5)
+    faults = [Fault(Kind.NO_ACKNOWLEDGE, command=number) for number in range(3, 60)]
+    session, _, chip = session_with(authority, FaultPlan(faults), operator)
+    assert not operator.pressed
+    assert [error.code for error in session.errors] == [Code.DEVICE_NO_REPLY]
+    assert chip.memory.config[86:88] == b"\x55\x55"
