@@ -33,6 +33,7 @@ class Code(enum.StrEnum):
     FILE_UNREADABLE = "file-unreadable"
     FILE_UNWRITABLE = "file-unwritable"
     FILE_INVALID = "file-invalid"
+    RECORD_MISSING = "record-missing"
     CONFIG_ZONE_INVALID = "config-zone-invalid"
     CONFIG_ZONE_UNSAFE = "config-zone-unsafe"
     CERTINFO_INVALID = "certinfo-invalid"

@@ -83,7 +83,9 @@ class Server:
 
     async def _serve(self, records: FileRecords) -> None:
         if records.restored_files:
-            self._log.warning(f"Files of {records.restored_files} devices were missing in certs and were made again.")
+            self._log.warning(
+                f"Files of {records.restored_files} devices were missing or damaged in certs and were made again."
+            )
         self._log.info("Signer Manager started.")
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(self._log_fault)

@@ -60,6 +60,9 @@ class Records(Protocol):
     def failed(self) -> bool:
         """Whether a write has failed since the start; then nothing is issued any more."""
 
+    def require_intact(self) -> None:
+        """Raise unless they are as they were left."""
+
     def find(self, chip_serial: bytes) -> list[IssuedRecord]:
         """Return the records of a chip, oldest first."""
 
@@ -180,11 +183,18 @@ class Authority:
         return refusals.INTERNAL
 
     def _offer(self, request: SignerRequest) -> SignerReply | ErrorReply:
+        offer = self._offer_or_refusal(request)
+        if isinstance(offer, ErrorReply):
+            self._log.info(f"Signer request refused, {offer.code}: {offer.message}")
+        return offer
+
+    def _offer_or_refusal(self, request: SignerRequest) -> SignerReply | ErrorReply:
+        """What would stop this client's certificates later is told now, before it touches a chip."""
+        if self._records.failed:
+            return refusals.RECORDS_FAILED
+        self._records.require_intact()
         signers = self._choose(request)
-        if isinstance(signers, ErrorReply):
-            self._log.info(f"Signer request refused, {signers.code}: {signers.message}")
-            return signers
-        return signers[0].documents.offer
+        return signers if isinstance(signers, ErrorReply) else signers[0].documents.offer
 
     def _decide(
         self, request: CertificatesRequest, batch: _Batch, later: Later | None

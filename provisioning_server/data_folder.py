@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 import sys
@@ -14,6 +15,8 @@ from typing import Final, TextIO
 from atcaprov.errors import Code, UsageError
 
 LOCK_NAME: Final = "lock"
+_TAKEN: Final = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES, errno.EDEADLK)
+"""How systems say that somebody else has a lock."""
 _NUMBERED: Final = "_"
 """Sorts behind the dot of the ending: a name with a number comes after the same one without."""
 _MADE_HERE: Final = re.compile(rf"[a-z]+-\d{{8}}-\d{{6}}({_NUMBERED}\d{{4,}})?", re.ASCII)
@@ -53,16 +56,15 @@ class DataFolder:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the folder; raises UsageError if another server has it. The system frees it when a program dies."""
-        try:
-            descriptor = os.open(self.path / LOCK_NAME, os.O_RDWR | os.O_CREAT, 0o640)
-        except OSError as error:
-            raise _unusable(self.path, error) from error
-        try:
-            _lock(descriptor, self.path)
+        """Hold the folder; raises UsageError if another server has it. The system frees it when a program dies.
+
+        The file `lock` is what a person sees and may delete; the folder itself is locked too, where the system can.
+        """
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(_locked(self.path / LOCK_NAME, os.O_RDWR | os.O_CREAT, self.path))
+            if hasattr(os, "O_DIRECTORY"):
+                stack.enter_context(_locked(self.path, os.O_RDONLY | os.O_DIRECTORY, self.path))
             yield
-        finally:
-            os.close(descriptor)
 
     def _new(self, kind: str, ending: str) -> Path:
         """A name by the time of the start that sorts behind all earlier ones, by which the records find their order.
@@ -78,21 +80,41 @@ class DataFolder:
         return self._logs / f"{base}{_NUMBERED}{int(number or 1) + 1:04}.{ending}"
 
 
-def _lock(descriptor: int, path: Path) -> None:
+@contextlib.contextmanager
+def _locked(what: Path, flags: int, folder: Path) -> Iterator[None]:
     try:
-        if sys.platform == "win32":
-            import msvcrt
-
-            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        descriptor = os.open(what, flags, 0o640)
     except OSError as error:
-        raise UsageError(
-            f"Another Provisioning Server uses the data folder {path}.",
-            advice="Stop it, or give this one its own folder with --data.",
-        ) from error
+        raise _unusable(folder, error) from error
+    try:
+        try:
+            _lock(descriptor)
+        except OSError as error:
+            if error.errno in _TAKEN:
+                raise _in_use(folder) from error
+            if what != folder:  # not every network drive can lock a folder
+                raise _unusable(folder, error) from error
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int) -> None:
+    if sys.platform == "win32":
+        import msvcrt
+
+        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+    else:
+        import fcntl
+
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _in_use(path: Path) -> UsageError:
+    return UsageError(
+        f"Another Provisioning Server uses the data folder {path}.",
+        advice="Stop it, or give this one its own folder with --data.",
+    )
 
 
 def _unusable(path: Path, error: OSError) -> UsageError:

@@ -2,7 +2,8 @@
 
 `01234038D92CA571EE_device.pem` and `01234038D92CA571EE_signer.pem`, named by the chip's serial number; a further
 certificate of the same chip gets `-2`, `-3` behind the number. The files are read-only and made from the signing log,
-which is the record: one that is missing, or that a crash left unfinished, is made again at the next start.
+which is the record: one that is missing, or that holds anything else, is made again at the next start. One that no
+record stands for is the trace of a lost record, and never touched.
 """
 
 from __future__ import annotations
@@ -10,6 +11,9 @@ from __future__ import annotations
 import base64
 import contextlib
 import os
+import re
+import stat
+import sys
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +24,7 @@ READ_ONLY: Final = 0o444
 _BEGIN: Final = b"-----BEGIN CERTIFICATE-----\n"
 _END: Final = b"-----END CERTIFICATE-----\n"
 _LINE: Final = 64  # RFC 7468, section 2
+_NAME: Final = re.compile(r"[0-9A-F]{18}(-[0-9]+)?_(device|signer)\.pem")
 
 
 class CertificateFiles:
@@ -28,18 +33,23 @@ class CertificateFiles:
     def __init__(self, folder: Path) -> None:
         self._folder = f"{folder}{os.sep}"
         self._signer_files: dict[bytes, str] = {}
-        self._before = {entry.name: entry.stat().st_size for entry in os.scandir(folder)}
+        self._unrecorded = {name for name in os.listdir(folder) if _NAME.fullmatch(name)}  # noqa: PTH208 - names only
 
     def restore(self, record: IssuedRecord, number: int, signer_certificate: bytes) -> bool:
-        """Write the files of a record of an earlier start if one is missing; return whether one was."""
+        """Make the files of a record of an earlier start anew if they are not what it says; return whether so."""
         name = _name(record, number)
-        sizes = {f"{name}_signer.pem": pem_size(signer_certificate), f"{name}_device.pem": pem_size(record.certificate)}
-        missing = any(self._before.get(file) != size for file, size in sizes.items())
-        if missing:
-            for file in sizes:
-                Path(self._folder, file).unlink(missing_ok=True)
+        files = {f"{name}_signer.pem": signer_certificate, f"{name}_device.pem": record.certificate}
+        self._unrecorded.difference_update(files)
+        wrong = [file for file, certificate in files.items() if not _holds(f"{self._folder}{file}", pem(certificate))]
+        if wrong:
+            for file in files:
+                _remove(f"{self._folder}{file}")
             self.write(record, number, signer_certificate)
-        return missing
+        return bool(wrong)
+
+    def unrecorded(self) -> list[str]:
+        """Return the names of the files that were there at the start and belong to none of the records restored."""
+        return sorted(self._unrecorded)
 
     def write(self, record: IssuedRecord, number: int, signer_certificate: bytes) -> None:
         """Write a device's certificates; `number` counts the chip's, from 1. Raises OSError and leaves no half file."""
@@ -65,23 +75,33 @@ def pem(certificate: bytes) -> bytes:
     return b"%s%s\n%s" % (_BEGIN, b"\n".join(lines), _END)
 
 
-def pem_size(certificate: bytes) -> int:
-    """Return how many bytes `pem` gives."""
-    text = (len(certificate) + 2) // 3 * 4
-    return len(_BEGIN) + text + -(-text // _LINE) + len(_END)
+def _holds(path: str, content: bytes) -> bool:
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123 - for each device
+            return file.read(len(content) + 1) == content
+    except (FileNotFoundError, IsADirectoryError):
+        return False
+
+
+def _remove(path: str) -> None:
+    if sys.platform == "win32":  # which deletes nothing that is read-only
+        with contextlib.suppress(FileNotFoundError):
+            os.chmod(path, stat.S_IWRITE)  # noqa: PTH101
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)  # noqa: PTH108
 
 
 def _write(path: str, certificate: bytes) -> None:
     # Plain system calls, and as few as can be: this runs for each device, and each costs as much as a hash or more.
     try:
         descriptor = _create(path)
-    except FileExistsError:  # of a record that is no more: the records were lost, the certs folder was not
-        os.unlink(path)  # noqa: PTH108
+    except FileExistsError:  # put there since the start
+        _remove(path)
         descriptor = _create(path)
     try:
         write_all(descriptor, pem(certificate))
     except OSError:
-        os.unlink(path)  # noqa: PTH108
+        _remove(path)
         raise
     finally:
         os.close(descriptor)

@@ -5,7 +5,8 @@
     data/certs/*.pem            full certificates, made from the records
 
 After the first I/O error nothing more is written until the server is started again: a disk that lost one record may
-lose the next one too.
+lose the next one too. The same holds when a signing log is not where and as it was left: whoever moves one away takes
+the proof away that its chips have their certificates.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import Final, NamedTuple
 from atcaprov import durable
 from atcaprov.errors import AtcaProvError, Code, UsageError
 from provisioning_server.records.certificate_files import CertificateFiles
-from provisioning_server.records.signing_log import IssuedRecord, SigningLog, read_signing_log
+from provisioning_server.records.signing_log import FileState, IssuedRecord, SigningLog, read_signing_log
 from provisioning_server.signer_documents import SignerDocuments
 
 _MODE: Final = 0o640
@@ -49,7 +50,7 @@ class FileRecords:
         """Read what earlier starts issued and begin the signing log of this one.
 
         Raises:
-            UsageError: FILE_INVALID for damaged records.
+            UsageError: FILE_INVALID for damaged records, RECORD_MISSING when a certificate file has no record.
             AtcaProvError: RECORDS_FAILED if the folder can't be read or written.
         """
         self.failed = False
@@ -63,9 +64,12 @@ class FileRecords:
                 folder.mkdir(parents=True, exist_ok=True)
             self._files = CertificateFiles(data / "certs")
             self._logs = sorted(log_path.parent.glob("signing-*.tsv"))
+            self._states = [FileState.of(path) for path in self._logs]
             self._load_all_documents()
             self._read_earlier()
+            self._require_recorded(data)
             self._log = SigningLog.create(log_path)
+            self._states.append(FileState.of(log_path))
         except OSError as error:
             raise self._fail(error) from error
         self._logs.append(log_path)
@@ -102,15 +106,30 @@ class FileRecords:
         Raises:
             AtcaProvError: RECORDS_FAILED. None of the certificates may be given out then.
         """
-        if self.failed:
-            raise self._failure("an earlier write failed")
+        self.require_intact()
         try:
             places = self._log.append(records)
+            self._states[-1] = self._states[-1]._replace(size=self._log.size)
+            self.require_intact()  # before anybody hears of them: what was moved meanwhile is no record
             for record, (offset, size) in zip(records, places, strict=True):
                 self._index(record, _Place(len(self._logs) - 1, offset, size))
                 self._write_file(record)
         except OSError as error:
             raise self._fail(error) from error
+
+    def require_intact(self) -> None:
+        """Raise AtcaProvError RECORDS_FAILED unless every signing log is where and as it was left."""
+        if self.failed:
+            raise self._failure("an earlier write failed")
+        for path, state in zip(self._logs, self._states, strict=True):
+            try:
+                same = FileState.of(path) == state
+            except FileNotFoundError:
+                same = False
+            except OSError as error:
+                raise self._fail(error) from error
+            if not same:
+                raise self._moved(path)
 
     def close(self) -> None:
         """Close the signing log."""
@@ -122,6 +141,18 @@ class FileRecords:
                 self._index(record, _Place(number, offset, size))
                 signer = self._load_documents(record.documents).signer_certificate
                 self.restored_files += self._files.restore(record, len(self._places[record.chip_serial]), signer)
+
+    def _require_recorded(self, data: Path) -> None:
+        """Certificate files are made from records: one without is what a lost record left behind."""
+        names = self._files.unrecorded()
+        if names:
+            raise UsageError(
+                f"{len(names)} certificate files in {data / 'certs'} have no record, the first is {names[0]}: a signing"
+                " log was moved, removed or cut off.",
+                advice=f"Bring the signing logs back to {data / 'logs'}. If they are lost for good, rename the folder"
+                " certs: their chips can then get other certificates.",
+                code=Code.RECORD_MISSING,
+            )
 
     def _load_all_documents(self) -> None:
         """Also those that no record names: a signer that clients named while others of its group signed."""
@@ -163,6 +194,14 @@ class FileRecords:
     def _fail(self, error: OSError | ValueError) -> AtcaProvError:
         self.failed = True
         return self._failure(getattr(error, "strerror", None) or str(error))
+
+    def _moved(self, path: Path) -> AtcaProvError:
+        self.failed = True
+        return AtcaProvError(
+            f"The signing log {path} was moved, removed or changed while the server runs.",
+            advice="No certificate is issued. Put it back as it was, then start the server again.",
+            code=Code.RECORDS_FAILED,
+        )
 
     @staticmethod
     def _failure(reason: str) -> AtcaProvError:

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from atcaprov.durable import open_new, write_synced
 from atcaprov.errors import Code, UsageError
@@ -94,6 +94,20 @@ class IssuedRecord:
         )
 
 
+class FileState(NamedTuple):
+    """Which file stands under a name, and how long it is."""
+
+    device: int
+    inode: int
+    size: int
+
+    @classmethod
+    def of(cls, path: Path) -> FileState:
+        """Look; raises OSError."""
+        status = path.stat()
+        return cls(status.st_dev, status.st_ino, status.st_size)
+
+
 class SigningLog:
     """The file of this start, written durably: `append` returns when the lines are on the disk."""
 
@@ -116,6 +130,11 @@ class SigningLog:
         ends = itertools.accumulate(map(len, lines), initial=self._size)
         self._size += len(data)
         return [(offset, len(line)) for offset, line in zip(ends, lines, strict=False)]
+
+    @property
+    def size(self) -> int:
+        """How many bytes were written."""
+        return self._size
 
     def close(self) -> None:
         """Close the file."""

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from atcaprov.errors import AtcaProvError, Code, UsageError
 from provisioning_server.issuance import certificates_reply, issue
-from provisioning_server.records.certificate_files import pem, pem_size
+from provisioning_server.records.certificate_files import pem
 from provisioning_server.records.signing_log import COLUMNS, IssuedRecord, SigningLog
 from provisioning_server.signer_documents import SignerDocuments
 from tests.support.memory_signer import NOW, MemorySigner
@@ -106,21 +106,33 @@ def test_certificate_files_are_named_by_chip_and_made_again_if_missing(tmp_path:
     again.close()
 
 
-def test_certificate_files_without_a_record_give_way(tmp_path: Path) -> None:
-    (tmp_path / "certs").mkdir()
-    for role in ("device", "signer"):
-        (tmp_path / "certs" / f"{chip_serial(1).hex().upper()}_{role}.pem").write_text("of lost records")
+def test_certificate_files_with_other_bytes_of_the_same_size_are_made_again(tmp_path: Path) -> None:
     records = open_records(tmp_path)
     records.keep_documents(SIGNER.documents)
-    records.append([_record(1)])
+    records.append([_record(1), _record(2)])
     records.close()
-    assert not any("lost" in path.read_text() for path in (tmp_path / "certs").iterdir())
+    files = {path: path.read_bytes() for path in (tmp_path / "certs").iterdir()}
+    for path, content in files.items():
+        if "2EE" in path.name:
+            path.unlink()
+            path.write_bytes(b"x" * len(content))
+    again = open_records(tmp_path, "signing-2.tsv")
+    assert again.restored_files == 1
+    assert {path: path.read_bytes() for path in files} == files
+    again.close()
+
+
+def test_foreign_files_in_the_certs_folder_are_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "certs").mkdir()
+    for name in ("README", "root.pem", "0123000000000001EE_device.pem.bak"):
+        (tmp_path / "certs" / name).write_text("not ours")
+    open_records(tmp_path).close()
+    assert {path.read_text() for path in (tmp_path / "certs").iterdir()} == {"not ours"}
 
 
 @given(der=st.binary(min_size=1, max_size=200))
-def test_a_pem_file_is_the_one_that_others_write_and_its_size_is_known(der: bytes) -> None:
+def test_a_pem_file_is_the_one_that_others_write(der: bytes) -> None:
     assert pem(der).decode() == ssl.DER_cert_to_PEM_cert(der)
-    assert pem_size(der) == len(pem(der))
 
 
 @pytest.mark.parametrize("cut", [1, 10, len(LINE) - 1])
