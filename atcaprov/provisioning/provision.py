@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 
 from atcaprov.certs.cert_info import CertInfo
 from atcaprov.device.device import Device
+from atcaprov.errors import AtcaProvError, Board
 from atcaprov.provisioning.profile import Profile
 from atcaprov.provisioning.run import Run
 from atcaprov.provisioning.signer_offer import SignerOffer, ask_for_offer
@@ -55,10 +56,9 @@ class Provisioner:
         self._profile = profile
         self._cert_info = cert_info
         self._functions = functions
-        self._offer: SignerOffer | None = None
 
     def prepare(self) -> None:
-        """Ask the server for its signer and check that it fits; done by the first `provision` if not before.
+        """Ask the server for its signer and check that it fits: what is wrong with the station shows up at its start.
 
         Raises:
             ServerRejected, TransportError, ProtocolError, CertificateError, ProvisioningError: as `ask_for_offer`.
@@ -66,18 +66,24 @@ class Provisioner:
         self._asked_offer()
 
     def _asked_offer(self) -> SignerOffer:
-        self._offer = ask_for_offer(self._functions, self._cert_info, self._profile)
-        return self._offer
+        """Return what the server offers now. It may have gone away or changed its signer since the last board."""
+        try:
+            return ask_for_offer(self._functions, self._cert_info, self._profile)
+        except AtcaProvError as error:
+            error.board = Board.UNTOUCHED
+            raise
 
     def provision(self, device: Device) -> Provisioned:
         """Take one chip through the stages; a chip that was cut in an earlier run goes on where it stands.
 
+        The server is asked for its signer before each chip.
+
         Raises:
             AtcaProvError: it says what becomes of the board. `notify` has told the stage that failed, if one had begun:
-                before the first, the chip and what the server knows of it are looked at. What the user functions raise
-                leaves as itself.
+                before the first, the server is asked for its signer, and the chip and what the server knows of it are
+                looked at. What the user functions raise leaves as itself.
         """
-        offer = self._offer or self._asked_offer()
+        offer = self._asked_offer()
         with device.burst():
             try:
                 return self._run(device, offer)

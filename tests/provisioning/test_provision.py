@@ -13,6 +13,7 @@ from atcaprov.chip.memory_map import LOCK_CONFIG, LOCK_VALUE
 from atcaprov.config_zone.defaults import DEFAULT_608A
 from atcaprov.device.device import Device
 from atcaprov.errors import (
+    AtcaProvError,
     Board,
     CertificateError,
     Code,
@@ -68,7 +69,7 @@ def test_every_stage_is_told_in_order(authority: Authority) -> None:
     assert functions.notices == expected
 
 
-def test_the_server_is_asked_before_the_chip_is_touched_and_once_for_all_chips(authority: Authority) -> None:
+def test_the_server_is_asked_before_each_chip_is_touched(authority: Authority) -> None:
     functions = InMemory(authority)
     provisioner = _provisioner(functions)
     for _ in range(2):
@@ -77,9 +78,35 @@ def test_the_server_is_asked_before_the_chip_is_touched_and_once_for_all_chips(a
     assert [type(request) for request in functions.requests] == [
         SignerRequest,
         CertificatesRequest,
+        SignerRequest,
         CertificatesRequest,
     ]
-    assert functions.exchanges_done == 3
+    assert functions.exchanges_done == 4
+
+
+@pytest.mark.parametrize("answer", ["nothing", "refusal", "another root"])
+def test_a_server_that_went_wrong_between_two_chips_leaves_the_second_as_it_is(
+    authority: Authority, answer: str
+) -> None:
+    functions = InMemory(authority)
+    provisioner = _provisioner(functions)
+    with Device.open("emulator:") as device:
+        provisioner.provision(device)
+    other_root = Authority()
+    other_root.signer_key = authority.signer_key
+    stranger = other_root.answer(SignerRequest(authority.signer_public_key))
+    if answer == "nothing":
+        functions.raw = unreachable
+    elif answer == "refusal":
+        functions.tamper = lambda reply: ErrorReply(Code.SIGNER_UNPLUGGED.value, "It was unplugged.", True)
+    else:
+        functions.tamper = lambda reply: stranger
+    functions.notices.clear()
+    hal = ScriptedHal()
+    with Device(hal) as device, pytest.raises(AtcaProvError) as refused:
+        provisioner.provision(device)
+    assert refused.value.board == Board.UNTOUCHED
+    assert (hal.packets, functions.notices) == ([], [])
 
 
 def test_replies_may_come_byte_by_byte(authority: Authority) -> None:

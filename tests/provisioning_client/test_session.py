@@ -16,6 +16,7 @@ from atcaprov.hal.emulated import EmulatedHal
 from atcaprov.provisioning.profile import Profile
 from atcaprov.provisioning.provision import Provisioner
 from atcaprov.provisioning.stages import Stage, StageStatus
+from atcaprov.wire.messages import MessageType
 from provisioning_client.boards import Boards
 from provisioning_client.faces import ConsoleFace, Face, JsonLinesFace
 from provisioning_client.operator import Nobody
@@ -159,7 +160,7 @@ def test_an_empty_fixture_is_looked_at_again(authority: Authority) -> None:
 
 def test_a_failure_says_what_and_what_to_do_and_what_becomes_of_the_board(authority: Authority) -> None:
     def server_gone(functions: InMemory) -> None:
-        functions.raw = lambda data: b""
+        functions.raw = lambda data: b"" if data[3] == MessageType.CERTIFICATES_REPLY else data
 
     printed, session = _run(authority, ConsoleFace, SERIALS[:1], prepare=server_gone)
     assert printed.endswith(
