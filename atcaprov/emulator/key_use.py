@@ -68,6 +68,12 @@ def require_symmetric(slot: Slot) -> None:
         raise denied("an ECC private key is no symmetric key", slot=slot.number, bit="KeyConfig.Private")
 
 
+def require_secret(slot: Slot) -> None:
+    """Refuse a private key whose slot is not secret."""
+    if not slot.is_secret:
+        raise denied("a private key must be secret", slot=slot.number, bit="SlotConfig.IsSecret")
+
+
 def usable_private_key(core: Core, number: int) -> bytes:
     """Return the scalar of a private P-256 slot that may be used now."""
     slot = core.slot(number)
@@ -76,8 +82,7 @@ def usable_private_key(core: Core, number: int) -> bytes:
     if not slot.private:
         raise denied("the slot holds no private key", slot=number, bit="KeyConfig.Private")
     require_key_type(core, slot, KEY_TYPE_P256)
-    if not slot.is_secret:
-        raise denied("a private key must be secret", slot=number, bit="SlotConfig.IsSecret")
+    require_secret(slot)
     scalar = slot.private_key()
     if scalar is None:
         raise denied("the slot holds no valid private key yet", slot=number)

@@ -91,6 +91,8 @@ class Switches:
     """DeriveKey, and ECDH and KDF into a slot, work while the data zone is open."""
     gendig_before_lock: bool = False
     """GenDig of the configuration zone, a counter or a nonce works before the configuration lock."""
+    gen_key_digest_bits: Literal["refuse", "ignore"] = "refuse"
+    """Bits 2 and 3 of P1 beside bit 4, GenKey's digest of a stored public key: 03, or without effect."""
     privwrite_range_code: int = Status.ECC_FAULT
     """PrivWrite of 0 or of the curve's order or more."""
     hkdf_is_extract: bool = True
@@ -108,6 +110,7 @@ class Switches:
 
 
 SHEET_508A: Final = Switches(
+    gen_key_digest_bits="ignore",
     surplus_data="ignore",
     authorization_uses="one",
     errors_clear_temp_key=True,

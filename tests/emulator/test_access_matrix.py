@@ -97,7 +97,8 @@ def test_slot_config_decides_on_clear_writes(write_config: int, secret: int) -> 
     memory = configured_memory(slots={9: (write_config << 12 | secret << 7, 0x001C)})
     assert (send(awake_chip(memory), Opcode.WRITE, 0x82, 9 << 3, BLOCK).status == 0) is allowed
     word = send(awake_chip(memory), Opcode.WRITE, 0x02, 9 << 3, WORD)
-    assert (word.status == 0) is (allowed and not secret), word.reason
+    # 4 bytes: WriteConfig 0000 only (DS20005927A section 9.21).
+    assert (word.status == 0) is (write_config == 0 and not secret), word.reason
 
 
 @pytest.mark.parametrize("write_config", range(16))
@@ -111,7 +112,7 @@ def test_bit_13_decides_on_new_keys_after_the_data_lock(write_config: int) -> No
     ("slot_config", "key_config", "create", "public", "sign"),
     [
         (0x2083, 0x0033, OK, OK, OK),
-        (0x2003, 0x0033, NO, OK, NO),  # not secret
+        (0x2003, 0x0033, NO, NO, NO),  # not secret (DS20005927A sections 2.2.1, 9.7, 9.18)
         (0x2083, 0x0031, OK, NO, OK),  # PubInfo 0
         (0x2083, 0x003F, NO, NO, NO),  # KeyType 7
         (0x2083, 0x0032, NO, NO, NO),  # not private

@@ -10,7 +10,7 @@ from atcaprov.chip.memory_map import KEY_TYPE_P256
 from atcaprov.emulator import ecc
 from atcaprov.emulator.command import SUCCESS, Command, require_length, require_slot_number
 from atcaprov.emulator.core import Core
-from atcaprov.emulator.key_use import require_authorized, require_key_type, require_random_temp_key
+from atcaprov.emulator.key_use import require_authorized, require_key_type, require_random_temp_key, require_secret
 from atcaprov.emulator.public_key_slot import require_public_key_slot
 from atcaprov.emulator.refusal import denied, illegal
 from atcaprov.emulator.slot import Slot
@@ -23,14 +23,14 @@ _WRITE_CONFIG_GEN_KEY: Final = 0b0010
 
 
 def _check(p1: int, p2: int, length: int) -> None:
-    if p1 not in (0, _CREATE, _DIGEST, _CREATE | _DIGEST, _STORED_DIGEST):
-        raise illegal(f"GenKey has no mode {p1:02X}")
-    require_length(length, _OTHER_DATA_SIZE) if p1 == _STORED_DIGEST else require_length(length, 0, _OTHER_DATA_SIZE)
+    require_length(length, _OTHER_DATA_SIZE) if p1 & _STORED_DIGEST else require_length(length, 0, _OTHER_DATA_SIZE)
     if p2 != TEMP_KEY_SLOT or p1 != _CREATE:
         require_slot_number(p2)
 
 
 def _execute(core: Core, p1: int, p2: int, data: bytes) -> bytes:
+    if p1 & _STORED_DIGEST:
+        p1 = _stored_digest_mode(core, p1)
     core.require_config_locked()
     if p2 == TEMP_KEY_SLOT:
         return _create_in_temp_key(core)
@@ -46,6 +46,12 @@ def _execute(core: Core, p1: int, p2: int, data: bytes) -> bytes:
     return public_key
 
 
+def _stored_digest_mode(core: Core, p1: int) -> int:
+    if p1 != _STORED_DIGEST and core.rules.gen_key_digest_bits == "refuse":
+        raise illegal(f"GenKey has no mode {p1:02X}")
+    return _STORED_DIGEST
+
+
 def _create_in_temp_key(core: Core) -> bytes:
     scalar, public_key = core.new_key_pair()
     core.temp_key.load(scalar, from_input=False)
@@ -54,8 +60,6 @@ def _create_in_temp_key(core: Core) -> bytes:
 
 def _create(core: Core, slot: Slot) -> bytes:
     _require_private(core, slot)
-    if not slot.is_secret:
-        raise denied("a private key must be secret", slot=slot.number, bit="SlotConfig.IsSecret")
     if not slot.unlocked:
         raise denied("the slot is locked", slot=slot.number, bit="SlotLocked")
     if core.memory.data_locked and not slot.write_config & _WRITE_CONFIG_GEN_KEY:
@@ -81,6 +85,7 @@ def _require_private(core: Core, slot: Slot) -> None:
     if not slot.private:
         raise denied("the slot is not for private keys", slot=slot.number, bit="KeyConfig.Private")
     require_key_type(core, slot, KEY_TYPE_P256)
+    require_secret(slot)
 
 
 def _stored_public_key(core: Core, slot: Slot) -> bytes:

@@ -12,7 +12,7 @@ from atcaprov.emulator import ecc
 from atcaprov.emulator.command import SUCCESS, Command, require_length, require_slot_number
 from atcaprov.emulator.core import Core
 from atcaprov.emulator.digest import command_header, xor
-from atcaprov.emulator.key_use import require_authorized, require_key_type
+from atcaprov.emulator.key_use import require_key_type, require_secret
 from atcaprov.emulator.refusal import Refusal, denied
 from atcaprov.emulator.session_key import release_session_key, require_session_key
 from atcaprov.emulator.slot import PRIVATE_KEY_SIZE, Slot
@@ -33,7 +33,7 @@ def _execute(core: Core, p1: int, p2: int, data: bytes) -> bytes:
     _require_writable(core, slot, p1)
     content = data[:PRIVATE_KEY_SIZE]
     if p1 & P1_ENCRYPTED:
-        content = _decrypt(core, slot, content, data[PRIVATE_KEY_SIZE:])
+        content = _decrypt(core, slot, p2, content, data[PRIVATE_KEY_SIZE:])
     # The pad is not looked at: the vendor's unit test sends whatever lies in its buffer there, and succeeds.
     if not ecc.is_scalar(content[_PAD_SIZE:]):
         raise Refusal(core.switches.privwrite_range_code, "the bytes are no private key of the curve", slot=p2)
@@ -45,9 +45,10 @@ def _require_writable(core: Core, slot: Slot, p1: int) -> None:
     if not slot.private:
         raise denied("the slot is not for private keys", slot=slot.number, bit="KeyConfig.Private")
     require_key_type(core, slot, KEY_TYPE_P256)
+    require_secret(slot)
     if not slot.unlocked:
         raise denied("the slot is locked", slot=slot.number, bit="SlotLocked")
-    require_authorized(core, slot)
+    # Neither ReqAuth nor ReqRandom of the slot is asked (DS20005927A section 9.14).
     if not core.memory.data_locked:
         return
     if not p1 & P1_ENCRYPTED:
@@ -56,10 +57,10 @@ def _require_writable(core: Core, slot: Slot, p1: int) -> None:
         raise denied("no PrivWrite after the data lock", slot=slot.number, bit="SlotConfig.WriteConfig bit 14")
 
 
-def _decrypt(core: Core, slot: Slot, cipher: bytes, mac: bytes) -> bytes:
+def _decrypt(core: Core, slot: Slot, key_id: int, cipher: bytes, mac: bytes) -> bytes:
     key = require_session_key(core, slot.number, slot.write_key, "SlotConfig.WriteKey")
     plain = xor(cipher, key + sha256(key).digest()[:_PAD_SIZE])
-    header = command_header(core, Opcode.PRIV_WRITE, P1_ENCRYPTED, slot.number)
+    header = command_header(core, Opcode.PRIV_WRITE, P1_ENCRYPTED, key_id)
     if not compare_digest(sha256(key + header + bytes(21) + plain).digest(), mac):
         raise denied("the MAC of the encrypted write is wrong", slot=slot.number)
     release_session_key(core)

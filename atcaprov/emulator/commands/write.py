@@ -27,8 +27,15 @@ _OTP_CONSUMPTION: Final = 0x55
 
 def _check(p1: int, p2: int, length: int) -> None:
     check_address(p1, p2)
-    plain = BLOCK_SIZE if p1 & P1_32_BYTES else WORD_SIZE
-    require_length(length, plain + _MAC_SIZE if p1 & P1_ENCRYPTED else plain)
+    plain = _plain_size(p1)
+    if p1 & ZONE_BITS == Zone.DATA:  # whether the data come encrypted may be the slot's choice
+        require_length(length, plain, plain + _MAC_SIZE)
+    else:
+        require_length(length, plain + _MAC_SIZE if p1 & P1_ENCRYPTED else plain)
+
+
+def _plain_size(p1: int) -> int:
+    return BLOCK_SIZE if p1 & P1_32_BYTES else WORD_SIZE
 
 
 def _execute(core: Core, p1: int, p2: int, data: bytes) -> bytes:
@@ -46,11 +53,8 @@ def _execute(core: Core, p1: int, p2: int, data: bytes) -> bytes:
         raise denied("a private key is written by PrivWrite only", slot=slot.number, bit="KeyConfig.Private")
     if not slot.unlocked:
         raise denied("the slot is locked", slot=slot.number, bit="SlotLocked")
-    if core.memory.data_locked:
-        _obey_write_config(slot, p1)
-    elif not p1 & P1_32_BYTES:
-        raise denied("before the data lock a slot is written 32 bytes at a time", slot=slot.number, bit="LockValue")
-    plain = _decrypt(core, slot, p1, p2, data) if p1 & P1_ENCRYPTED else data
+    encrypted = (_obey_write_config if core.memory.data_locked else _obey_p1)(slot, p1, data)
+    plain = _decrypt(core, slot, p1, p2, data) if encrypted else data
     slot.write(address.offset, plain)
     if slot.needs_validation:
         slot.mark(INVALIDATED)
@@ -89,22 +93,35 @@ def _clear_otp_bits(core: Core, address: Address, data: bytes) -> None:
     core.memory.otp[place] = bytes(old & new for old, new in zip(core.memory.otp[place], data, strict=True))
 
 
-def _obey_write_config(slot: Slot, p1: int) -> None:
-    """Refuse what SlotConfig.WriteConfig does not allow after the data lock."""
-    write_config = slot.write_config
+def _obey_p1(slot: Slot, p1: int, data: bytes) -> bool:
+    """Before the data lock return what bit 6 of P1 says, whether the data are encrypted."""
     encrypted = bool(p1 & P1_ENCRYPTED)
-    if slot.is_secret and not p1 & P1_32_BYTES:
+    require_length(len(data), _plain_size(p1) + encrypted * _MAC_SIZE)
+    if not p1 & P1_32_BYTES:
+        raise denied("before the data lock a slot is written 32 bytes at a time", slot=slot.number, bit="LockValue")
+    return encrypted
+
+
+def _obey_write_config(slot: Slot, p1: int, data: bytes) -> bool:
+    """After the data lock refuse what SlotConfig.WriteConfig does not allow; return whether the data are encrypted.
+
+    Bit 14 of SlotConfig decides on that; bit 6 of P1 is ignored (DS20005927A section 9.21.1).
+    """
+    write_config, wide = slot.write_config, bool(p1 & P1_32_BYTES)
+    has_mac = len(data) > _plain_size(p1)
+    if slot.is_secret and not wide:
         raise denied("a secret slot is written 32 bytes at a time", slot=slot.number, bit="SlotConfig.IsSecret")
     if write_config & _WRITE_ENCRYPTED:
-        if not encrypted or not p1 & P1_32_BYTES:
+        if not has_mac or not wide:
             raise denied("the slot takes encrypted writes only", slot=slot.number, bit="SlotConfig.WriteConfig")
-        return
-    if encrypted:
+        return True
+    if has_mac:
         raise denied("the slot takes no encrypted writes", slot=slot.number, bit="SlotConfig.WriteConfig")
     if write_config == _WRITE_PUB_INVALID and slot.needs_validation and slot.validated:
         raise denied("the slot's public key is validated", slot=slot.number, bit="SlotConfig.WriteConfig")
-    if write_config not in (_WRITE_ALWAYS, _WRITE_PUB_INVALID):
-        raise denied("the slot is never written", slot=slot.number, bit="SlotConfig.WriteConfig")
+    if write_config not in ((_WRITE_ALWAYS, _WRITE_PUB_INVALID) if wide else (_WRITE_ALWAYS,)):
+        raise denied("the slot is never written so", slot=slot.number, bit="SlotConfig.WriteConfig")
+    return False
 
 
 def _decrypt(core: Core, slot: Slot, p1: int, p2: int, data: bytes) -> bytes:
