@@ -11,7 +11,8 @@ from atcaprov.emulator.counters import MAXIMUM, read_counter, write_counter
 from atcaprov.emulator.refusal import Refusal, denied
 from atcaprov.emulator.slot import Slot
 
-_LAST_KEY_SLOT: Final = 15
+LAST_KEY_SLOT: Final = 15
+"""The slot of the ATECC508A whose uses LastKeyUse counts."""
 _USE_LOCK_ON: Final = 0x0A
 
 
@@ -62,6 +63,16 @@ def require_random_temp_key(core: Core, slot: Slot) -> None:
         raise denied("TempKey must come from a random nonce", slot=slot.number, bit="KeyConfig.ReqRandom")
 
 
+def require_temp_key_of_nonce(core: Core, slot: Slot) -> None:
+    """ATECC608: refuse a key that asks for a random nonce where the message is not in TempKey.
+
+    Seen on real parts: HMAC by SHA (wirenboard/atecc-util issue 8), Verify of a message in the Message Digest Buffer
+    (MicrochipTech/cryptoauthlib issue 276).
+    """
+    if slot.req_random and not core.memory.is_508:
+        raise denied("the message must be a random nonce in TempKey", slot=slot.number, bit="KeyConfig.ReqRandom")
+
+
 def require_symmetric(slot: Slot) -> None:
     """Refuse a private key where a symmetric one is meant: it serves only Sign, GenKey, ECDH and PrivWrite."""
     if slot.private:
@@ -95,7 +106,7 @@ def count_use(core: Core, slot: Slot, opcode: Opcode) -> None:
         return
     if opcode != Opcode.SIGN and not core.memory.is_508 and opcode not in core.switches.limited_use_commands:
         return
-    if core.memory.is_508 and slot.number == _LAST_KEY_SLOT:
+    if core.memory.is_508 and slot.number == LAST_KEY_SLOT:
         _use_last_key(core)
         return
     used = read_counter(core.memory, 0)
@@ -111,7 +122,7 @@ def _use_last_key(core: Core) -> None:
         if left:
             core.memory.config[place] = left & (left >> 1)
             return
-    raise denied("the uses of this key are used up", slot=_LAST_KEY_SLOT, bit="LastKeyUse")
+    raise denied("the uses of this key are used up", slot=LAST_KEY_SLOT, bit="LastKeyUse")
 
 
 def _limit(core: Core) -> int:

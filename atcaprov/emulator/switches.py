@@ -42,9 +42,14 @@ class Switches:
             Opcode.AES,
             Opcode.KDF,
             Opcode.DERIVE_KEY,
+            Opcode.SECURE_BOOT,
+            Opcode.SHA,
+            Opcode.VERIFY,
         }
     )
-    """Commands beside Sign that advance Counter 0 on a LimitedUse slot."""
+    """Commands beside Sign that advance Counter 0 on a LimitedUse slot; SHA is HMAC by SHA."""
+    derive_key_roll_counts: bool = False
+    """DeriveKey that rolls a key counts as a use of it; one that derives from a parent always counts for the parent."""
     offcurve_ecdh: int = Status.EXECUTION_ERROR
     """ECDH with a peer key off the curve. Verify answers 0F."""
     ecdh_odd_partner: Literal["same", "next"] = "same"
@@ -59,8 +64,10 @@ class Switches:
     """The limit in the CountMatch slot stands there twice: the first counts, or a key is refused when they differ."""
     authorization_uses: Literal["one", "many"] = "many"
     """How many uses of keys with ReqAuth one authorization serves: one, or all until it ends."""
-    checkmac_copy: Literal["partner", "self"] = "partner"
-    """Source of the copy for an even slot: slot + 1 if its ReadKey is 0, and else the slot itself; or always itself."""
+    checkmac_copy: Literal["partner", "self", "odd-slot"] = "partner"
+    """Source of the copy: for an even slot, slot + 1 if its ReadKey is 0, and else the slot itself; or for an even slot
+    always itself; or slot + 1 for an even and the slot itself for an odd one.
+    """
     checkmac_consumes: bool = True
     """CheckMac clears TempKey, also in modes that do not use it, unless it copied a key there."""
     errors_clear_temp_key: bool = False
@@ -71,8 +78,8 @@ class Switches:
     Random, Read, Info, AES, KDF, SHA and Nonce for another buffer leave it, as the vendor's tests and public firmware
     show.
     """
-    checkmac_failure_clears: bool = True
-    """A failed CheckMac ends an authorization."""
+    checkmac_failure_clears: bool = False
+    """A failed CheckMac or Verify ends an authorization also when its key has no ReqAuth."""
     req_random_needs_temp_key: bool = True
     """On a ReqRandom slot MAC and CheckMac refuse a challenge that comes in the packet."""
     no_mac_stops_outputs: bool = False
@@ -113,6 +120,7 @@ SHEET_508A: Final = Switches(
     gen_key_digest_bits="ignore",
     surplus_data="ignore",
     authorization_uses="one",
+    checkmac_copy="odd-slot",
     errors_clear_temp_key=True,
 )
 """How the ATECC508A behaves where its data sheet (DS20005927A) settles what is open for the ATECC608."""

@@ -11,7 +11,6 @@ from tests.emulator.test_commands_by_wheel import host_key, host_sign
 from tests.emulator.test_refusals import (
     BOOT,
     CASES,
-    DIGEST,
     FIXED,
     GENERATOR,
     PUBLIC,
@@ -82,30 +81,6 @@ class TestMoreAnswers:
         assert chip.memory.read_slot(12, 0, 64) == signature
         assert send(chip, Opcode.SECURE_BOOT, 6, 0, digest).status == 0
         assert send(chip, Opcode.SECURE_BOOT, 6, 0, bytes(32)).status == 1
-
-    def test_authorization_opens_a_key_until_sleep_or_a_failed_proof(self) -> None:
-        slots = {0: (0x208F, 0x05B3), 5: SECRET}
-        chip = prepared(Case((0, 0, 0, b""), "", slots=slots, content={0: SCALAR, 5: b"p" * 32}))
-        sn = chip.memory.serial
-
-        def prove(password: bytes) -> int:
-            message = password + bytes(32) + bytes(15) + sn[8:] + bytes(4) + sn[:2] + bytes(2)
-            return send(chip, Opcode.CHECK_MAC, 0, 5, bytes(32) + sha256(message).digest() + bytes(13)).status
-
-        def signs() -> bool:
-            send(chip, *DIGEST)
-            return len(send(chip, Opcode.SIGN, 0xA0, 0).body) == 64
-
-        assert not signs()
-        assert prove(b"p" * 32) == 0
-        assert signs()
-        chip.idle()
-        assert signs()
-        assert prove(b"q" * 32) == 1
-        assert not signs()
-        assert prove(b"p" * 32) == 0
-        chip.sleep()
-        assert not signs()
 
     def test_check_mac_under_temp_key_authorizes_nothing(self) -> None:
         chip = prepared(Case((0, 0, 0, b""), "", (FIXED,), slots={5: SECRET}))

@@ -1,4 +1,7 @@
-"""CheckMac (28): compare a MAC with the one computed here; success authorizes, and can copy a key into TempKey."""
+"""CheckMac (28): compare a MAC with the one computed here.
+
+Success over a nonce in TempKey (modes 01 and 05) authorizes, and can copy a key into TempKey.
+"""
 
 from __future__ import annotations
 
@@ -13,14 +16,13 @@ from atcaprov.emulator.key_use import count_use, require_symmetric, require_usab
 from atcaprov.emulator.mac_rules import (
     FIRST_IS_TEMP_KEY,
     SECOND_IS_TEMP_KEY,
-    SOURCE_IS_INPUT,
     require_nonce_for,
     require_temp_key_source,
 )
 from atcaprov.emulator.refusal import mismatch
 from atcaprov.emulator.slot import Slot
 
-_OTP: Final = 0x20
+_NONCE_PROVES: Final = FIRST_IS_TEMP_KEY | SECOND_IS_TEMP_KEY
 _DATA_SIZE: Final = 32 + 32 + 13
 
 
@@ -38,12 +40,12 @@ def _execute(core: Core, p1: int, p2: int, data: bytes) -> bytes:
         _require_key(core, slot, p1)
     expected = _expected(core, slot, p1, data[:32], data[64:])
     if not compare_digest(expected, data[32:64]):
-        if core.switches.checkmac_failure_clears:
+        if core.rules.checkmac_failure_clears:
             core.volatile.authorized = None
         raise mismatch("the response is not the one expected", slot=p2)
-    if not p1 & FIRST_IS_TEMP_KEY:  # a MAC under TempKey proves nothing about the slot's key
+    if p1 & _NONCE_PROVES == SECOND_IS_TEMP_KEY:
         core.volatile.authorized = p2
-        _copy(core, slot, p1)
+        _copy(core, slot)
     return SUCCESS
 
 
@@ -63,7 +65,7 @@ def _expected(core: Core, slot: Slot, p1: int, challenge: bytes, other: bytes) -
                 temp_key if p1 & FIRST_IS_TEMP_KEY else slot.secret(),
                 temp_key if p1 & SECOND_IS_TEMP_KEY else challenge,
                 other[:4],
-                bytes(core.memory.otp[:8]) if p1 & _OTP else bytes(8),
+                bytes(8),  # the place of OTP[0:8] in the ATSHA204A
                 other[4:7],
                 serial[8:],
                 other[7:11],
@@ -74,15 +76,10 @@ def _expected(core: Core, slot: Slot, p1: int, challenge: bytes, other: bytes) -
     ).digest()
 
 
-def _copy(core: Core, slot: Slot, p1: int) -> None:
-    """Copy a key into TempKey if the mode is 01 or 05, the slot is even, and ReadKey 0 marks the copy's source."""
-    if p1 & ~SOURCE_IS_INPUT != SECOND_IS_TEMP_KEY or slot.number % 2:
-        return
-    partner = core.slot(slot.number + 1)
-    if partner.read_key and slot.read_key:
-        return
-    source = partner if not partner.read_key and core.switches.checkmac_copy == "partner" else slot
-    if source.private or source.read_key:
+def _copy(core: Core, slot: Slot) -> None:
+    """Copy the key that belongs to the slot into TempKey, if ReadKey 0 marks it as a source of copies."""
+    source = _copy_source(core, slot)
+    if source is None or source.private or source.read_key:
         return
     temp_key = core.temp_key
     key_id = temp_key.key_id
@@ -90,4 +87,16 @@ def _copy(core: Core, slot: Slot, p1: int) -> None:
     temp_key.key_id = key_id
 
 
-COMMAND: Final = Command(Opcode.CHECK_MAC, 0x27, _check, _execute)
+def _copy_source(core: Core, slot: Slot) -> Slot | None:
+    odd = core.slot(slot.number | 1)
+    if slot.read_key and odd.read_key:
+        return None
+    choice = core.rules.checkmac_copy
+    if choice == "odd-slot":
+        return odd
+    if slot.number % 2:
+        return None
+    return odd if choice == "partner" and not odd.read_key else slot
+
+
+COMMAND: Final = Command(Opcode.CHECK_MAC, 0x07, _check, _execute)

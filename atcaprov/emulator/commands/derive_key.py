@@ -33,7 +33,8 @@ def _execute(core: Core, p1: int, p2: int, mac: bytes) -> bytes:
     parent = _parent(core, target, p1)
     _check_mac(core, target, parent, p1, mac)
     message = parent.secret() + command_header(core, Opcode.DERIVE_KEY, p1, p2) + bytes(25) + core.temp_key.key
-    count_use(core, parent, Opcode.DERIVE_KEY)
+    if parent is not target or core.rules.derive_key_roll_counts:
+        count_use(core, parent, Opcode.DERIVE_KEY)
     target.write(0, sha256(message).digest())
     return SUCCESS
 

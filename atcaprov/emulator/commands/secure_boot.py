@@ -16,6 +16,7 @@ from atcaprov.emulator.command import SUCCESS, Command, require_length, require_
 from atcaprov.emulator.core import Core
 from atcaprov.emulator.digest import xor
 from atcaprov.emulator.io_protection import io_protection_key
+from atcaprov.emulator.key_use import count_use, require_temp_key_of_nonce
 from atcaprov.emulator.public_key_slot import usable_public_key
 from atcaprov.emulator.refusal import denied, illegal, mismatch
 from atcaprov.emulator.result_slot import require_result_slot
@@ -104,7 +105,11 @@ def _signature(mode: int, configured: int, kept: Slot, sent: bytes) -> bytes:
 def _verify(core: Core, setting: int, kept: Slot, digest: bytes, signature: bytes) -> bool:
     if not signature:
         return compare_digest(kept.read(0, _DIGEST_SIZE), digest)
-    return ecc.verify(usable_public_key(core, core.slot(setting >> 12)), digest, signature)
+    slot = core.slot(setting >> 12)
+    public_key = usable_public_key(core, slot)
+    require_temp_key_of_nonce(core, slot)
+    count_use(core, slot, Opcode.SECURE_BOOT)
+    return ecc.verify(public_key, digest, signature)
 
 
 def _mac(session_key: bytes, digest: bytes, signature: bytes, p1: int) -> bytes:

@@ -9,7 +9,13 @@ from typing import Final
 from atcaprov.chip.commands import TEMP_KEY_SLOT, Opcode
 from atcaprov.emulator.command import SUCCESS, Command, require_length, require_p2, require_slot_number
 from atcaprov.emulator.core import Core
-from atcaprov.emulator.key_use import require_open_use, require_symmetric, require_usable
+from atcaprov.emulator.key_use import (
+    count_use,
+    require_open_use,
+    require_symmetric,
+    require_temp_key_of_nonce,
+    require_usable,
+)
 from atcaprov.emulator.mac_rules import require_output_of_temp_key
 from atcaprov.emulator.public_key_slot import require_public_key_slot
 from atcaprov.emulator.refusal import Refusal, denied, illegal
@@ -126,6 +132,8 @@ def _hmac_key(core: Core, p2: int) -> bytes:
     require_symmetric(slot)
     if slot.no_mac:
         raise denied("the key is for verification only", slot=p2, bit="SlotConfig.NoMac")
+    require_temp_key_of_nonce(core, slot)
+    count_use(core, slot, Opcode.SHA)
     return slot.secret()
 
 

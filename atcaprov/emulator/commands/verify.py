@@ -1,4 +1,7 @@
-"""Verify (45): an ECDSA signature by a key in the packet or in a slot; validation of stored keys."""
+"""Verify (45): an ECDSA signature by a key in the packet or in a slot; validation of stored keys.
+
+A signature that fits a stored key authorizes its slot, as CheckMac does.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,12 @@ from atcaprov.emulator import ecc
 from atcaprov.emulator.command import SUCCESS, Command, require_length, require_p2, require_slot_number
 from atcaprov.emulator.core import Core
 from atcaprov.emulator.io_protection import io_protection_key
-from atcaprov.emulator.key_use import require_random_temp_key
+from atcaprov.emulator.key_use import (
+    LAST_KEY_SLOT,
+    count_use,
+    require_random_temp_key,
+    require_temp_key_of_nonce,
+)
 from atcaprov.emulator.public_key_slot import require_public_key_slot, usable_public_key
 from atcaprov.emulator.refusal import Refusal, denied, illegal, mismatch
 from atcaprov.emulator.slot import INVALIDATED, VALIDATED, Slot
@@ -53,21 +61,34 @@ def _execute(core: Core, p1: int, p2: int, data: bytes) -> bytes:
     signature, rest = data[:_SIGNATURE_SIZE], data[_SIGNATURE_SIZE:]
     if mode == _VALIDATE_EXTERNAL:
         raise _refuse_validate_external(core)
-    if mode in (_VALIDATE, _INVALIDATE):
-        slot = core.slot(p2)
-        message, public_key = _validation(core, slot, p1, rest)
+    subject = core.slot(p2) if mode in (_VALIDATE, _INVALIDATE) else None
+    if subject is not None:
+        message, key_slot = _validation(core, subject, p1, rest), core.slot(subject.read_key)
     else:
-        slot = None
-        message = _message(core, p1)
-        public_key = _external_key(rest) if mode == _EXTERNAL else _stored_key(core, p1, p2)
+        message, key_slot = _message(core, p1), core.slot(p2) if mode == _STORED else None
+    from_buffer = subject is None and bool(p1 & _MESSAGE_DIGEST)
+    public_key = _external_key(rest) if key_slot is None else _stored_key(core, key_slot, from_buffer=from_buffer)
     answer = _mac_answer(core, p1, p2, message, signature) if p1 & _MAC else SUCCESS
-    if slot is not None or not p1 & _MESSAGE_DIGEST:
+    _count_uses(core, key_slot, subject)
+    if not from_buffer:
         core.temp_key.use_up()
     if not ecc.verify(public_key, message, signature):
+        if mode == _STORED and core.rules.checkmac_failure_clears:
+            core.volatile.authorized = None
         raise mismatch("the signature does not fit message and key")
-    if slot is not None:
-        slot.mark(VALIDATED if mode == _VALIDATE else INVALIDATED)
+    if subject is not None:
+        subject.mark(VALIDATED if mode == _VALIDATE else INVALIDATED)
+    elif key_slot is not None:
+        core.volatile.authorized = key_slot.number
     return answer
+
+
+def _count_uses(core: Core, key_slot: Slot | None, subject: Slot | None) -> None:
+    """Count for the key that verifies, and on the ATECC508A for slot 15 also if it is validated (3.2.6)."""
+    if subject is not None and core.memory.is_508 and subject.number == LAST_KEY_SLOT:
+        count_use(core, subject, Opcode.VERIFY)
+    if key_slot is not None:
+        count_use(core, key_slot, Opcode.VERIFY)
 
 
 def _message(core: Core, p1: int) -> bytes:
@@ -86,16 +107,17 @@ def _external_key(public_key: bytes) -> bytes:
     return public_key
 
 
-def _stored_key(core: Core, p1: int, number: int) -> bytes:
-    slot = core.slot(number)
+def _stored_key(core: Core, slot: Slot, *, from_buffer: bool) -> bytes:
     public_key = usable_public_key(core, slot)
-    if not p1 & _MESSAGE_DIGEST:
+    if from_buffer:
+        require_temp_key_of_nonce(core, slot)
+    else:
         require_random_temp_key(core, slot)
     return public_key
 
 
-def _validation(core: Core, slot: Slot, p1: int, other: bytes) -> tuple[bytes, bytes]:
-    """Return the digest that the parent must have signed, and the parent's public key."""
+def _validation(core: Core, slot: Slot, p1: int, other: bytes) -> bytes:
+    """Return the digest that the slot's parent must have signed."""
     core.require_config_locked()
     require_public_key_slot(core, slot)
     if not slot.pub_info:
@@ -107,10 +129,9 @@ def _validation(core: Core, slot: Slot, p1: int, other: bytes) -> tuple[bytes, b
         raise denied("TempKey is not GenKey's digest of this slot's public key", slot=slot.number)
     if other[17] & 1 != p1 >> 2 & 1:
         raise denied("the signed message is for the other direction", slot=slot.number)
-    parent = usable_public_key(core, core.slot(slot.read_key))
     serial = core.memory.serial
     signed = bytes((Opcode.SIGN,)) + other[:10] + serial[8:] + other[10:14] + serial[:2] + other[14:]
-    return sha256(temp_key.key + signed).digest(), parent
+    return sha256(temp_key.key + signed).digest()
 
 
 def _mac_answer(core: Core, p1: int, p2: int, message: bytes, signature: bytes) -> bytes:
