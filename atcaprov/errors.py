@@ -71,6 +71,7 @@ class Code(enum.StrEnum):
     CONFIG_MISMATCH = "config-mismatch"
     CONFIG_LOCKED_OTHER = "config-locked-other"
     DATA_LOCKED_OTHER = "data-locked-other"
+    FINISHED_ELSEWHERE = "finished-elsewhere"
     DATA_UNKNOWN = "data-unknown"
     SLOT_LOCKED = "slot-locked"
     WRITE_NOT_VERIFIED = "write-not-verified"

@@ -18,6 +18,7 @@ from atcaprov.chip.memory_map import (
     USER_EXTRA_ADD,
     WORD_SIZE,
 )
+from atcaprov.chip.parts import trust_part_name
 from atcaprov.device.device import Device
 from atcaprov.errors import Board, Code, ProvisioningError
 
@@ -108,10 +109,18 @@ def require_same_config(locked: bytes, wanted: bytes) -> None:
     """Check that a locked zone is the wanted one, but for counters and slots that were locked since.
 
     Raises:
-        ProvisioningError: the chip was configured for something else, for ever (code CONFIG_LOCKED_OTHER).
+        ProvisioningError: the chip was configured for something else, for ever (code CONFIG_LOCKED_OTHER), or came so
+            from its maker (code WRONG_PART).
     """
     may_differ = {*range(*COUNTERS.indices(len(wanted))), *range(*SLOT_LOCKED.indices(len(wanted)))}
     differing = [o for o in _settable() if o not in may_differ and locked[o] != wanted[o]]
+    if differing and (name := trust_part_name(locked)) is not None:
+        raise ProvisioningError(
+            f"This chip is a Trust part ({name}): it is delivered with a configuration of its own, which is locked.",
+            advice="Wrong chip type for this product: call the technician.",
+            code=Code.WRONG_PART,
+            board=Board.UNTOUCHED,
+        )
     if differing:
         raise ProvisioningError(
             f"This chip is locked with another configuration: bytes {_listed(differing)} differ.",

@@ -10,9 +10,10 @@ from atcaprov.certs.cert_info import CertInfo
 from atcaprov.chip.commands import Status
 from atcaprov.chip.memory_map import serial_number
 from atcaprov.device.device import Device
-from atcaprov.errors import Board, Code, DeviceError, ProvisioningError, ServerRejected
+from atcaprov.errors import Code, DeviceError, ProvisioningError, ServerRejected
 from atcaprov.provisioning import config_stages
 from atcaprov.provisioning.data_zone import DataZone, DataZoneWriter
+from atcaprov.provisioning.finished import judged
 from atcaprov.provisioning.issued import ChipKey, IssuedCertificates
 from atcaprov.provisioning.profile import Profile
 from atcaprov.provisioning.server_exchange import ask
@@ -22,6 +23,8 @@ from atcaprov.provisioning.validation import validate
 from atcaprov.wire.messages import CertificatesReply, CertificatesRequest
 
 _NO_KEY_THERE = frozenset({Status.EXECUTION_ERROR, Status.ECC_FAULT})
+_DISOWNED = frozenset({Code.NOT_ISSUED, Code.CHIP_HAS_OTHER_SIGNER, Code.CHIP_HAS_OTHER_KEY})
+"""What a server says of a chip that it has not certified as this station wants it."""
 
 
 class Run:
@@ -61,15 +64,10 @@ class Run:
                 self.issued = self._request(chip, existing_only=True)
                 self.chip = chip
             except ServerRejected as error:
-                if error.code != Code.NOT_ISSUED:
+                if error.code not in (_DISOWNED if self.data_was_locked else (Code.NOT_ISSUED,)):
                     raise
         if self.data_was_locked and self.issued is None:
-            raise ProvisioningError(
-                "This chip's data zone is locked and the server has issued no certificate for its key.",
-                advice="It was used before or its run ended badly. Put the board in the red bin.",
-                code=Code.DATA_LOCKED_OTHER,
-                board=Board.SCRAP,
-            )
+            raise judged(self.device, chip, self.offer, self.cert_info)
 
     def _slots_to_write(self) -> list[int]:
         slots = {*self.offer.device_definition.write_slots, *self.offer.signer_definition.write_slots}

@@ -16,6 +16,7 @@ from atcaprov.emulator.faults import Kind
 from atcaprov.provisioning.config_stages import lock_config, write_config
 from tests.e2e.conftest import Factory
 from tests.support.program_runs import run
+from tests.support.server import running_server
 
 
 def _closed_port() -> int:
@@ -158,6 +159,27 @@ def test_a_chip_whose_second_command_fails_is_a_failed_board(factory: Factory, t
     assert (result["event"], result["result"], result["board"]) == ("result", "fail", "retry")
     assert (summary["done"], summary["failed"]) == (0, 1)
     assert done.returncode in (3, 4, 5)
+
+
+def test_a_chip_of_another_signer_of_the_root_is_good_and_set_aside(factory: Factory, tmp_path: Path) -> None:
+    """Two stations, two servers, one root: a board that comes to the other one after its run."""
+    device = ("--auto", "--json", "--device", f"emulator:{tmp_path / 'chip.json'}")
+    with running_server(factory.folder / "signer-0035", tmp_path / "server") as address:
+        other = ("--certinfo", factory.other_certinfo, "--host", address.host, "--port", address.port)
+        done = run("provisioning-client", *other, *device)
+        assert done.returncode == 0, done.stdout
+    done = factory.client(*device)
+    result = json.loads(done.stdout.splitlines()[-2])
+    assert (done.returncode, result["code"], result["board"]) == (6, "finished-elsewhere", "set-aside")
+
+
+@pytest.mark.parametrize("image", ["tngtls", "tflxtls"])
+def test_a_trust_part_is_a_wrong_part(factory: Factory, image: str) -> None:
+    done = factory.client("--auto", "--device", f"emulator:?image={image}")
+    assert done.returncode == 6
+    assert f"Trust part (ATECC608 {image.upper()})" in done.stdout
+    assert "red bin" not in done.stdout
+    assert "The board was not changed." in done.stdout
 
 
 def test_a_508a(factory: Factory, tmp_path: Path) -> None:

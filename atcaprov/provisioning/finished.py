@@ -1,0 +1,81 @@
+"""A chip whose data zone is locked and whose certificate this server does not give: what its own contents say."""
+
+from __future__ import annotations
+
+from atcaprov.certs.cert_info import CertInfo
+from atcaprov.certs.chain import verify_chain
+from atcaprov.certs.compressed import CompressedCertificate
+from atcaprov.certs.rebuild import from_slots, rebuild
+from atcaprov.device.device import Device
+from atcaprov.errors import Board, CertificateError, Code, ProvisioningError
+from atcaprov.provisioning.issued import ChipKey
+from atcaprov.provisioning.signer_offer import SignerOffer
+from atcaprov.provisioning.validation import prove_key
+
+_GOOD_ADVICE = "Set the board aside as a good one; it needs nothing more."
+
+
+def judged(device: Device, chip: ChipKey | None, offer: SignerOffer, cert_info: CertInfo) -> ProvisioningError:
+    """Return the error that tells what becomes of the board; changes nothing. `chip` is None if it has no key.
+
+    What a server says of a chip may be wrong, or may come from another server than the one that certified it. A chain
+    from the chip's own key to the pinned root can't be made by accident: such a board is never scrap.
+    """
+    if chip is None:
+        return _other("This chip's data zone is locked, and it has no device key.")
+    try:
+        signer_key = _proved_signer(device, chip, offer, cert_info)
+    except CertificateError:
+        return _not_proved(device, offer)
+    if signer_key == cert_info.signer_public_key:
+        what = "This chip is finished and its certificates are good, but this server has no record of them."
+        advice = f"{_GOOD_ADVICE} Tell the technician: the server's records may be incomplete."
+    else:
+        what = "This chip is finished and good: another signer of the same root has certified it."
+        advice = _GOOD_ADVICE
+    return ProvisioningError(what, advice=advice, code=Code.FINISHED_ELSEWHERE, board=Board.SET_ASIDE)
+
+
+def _proved_signer(device: Device, chip: ChipKey, offer: SignerOffer, cert_info: CertInfo) -> bytes:
+    """Return the key (X||Y) of the signer that certified the chip, if chain and chip prove themselves."""
+    compressed, stored = from_slots(offer.signer_definition, device.read_slot)
+    signer_key = stored or cert_info.signer_public_key
+    root_key = cert_info.root_public_key
+    signer = rebuild(offer.signer_definition, compressed=compressed, public_key=signer_key, ca_public_key=root_key)
+    compressed, stored = from_slots(offer.device_definition, device.read_slot)
+    certificate = rebuild(
+        offer.device_definition,
+        compressed=compressed,
+        public_key=stored or chip.public_key,
+        ca_public_key=signer_key,
+        chip_serial=chip.serial_number,
+    )
+    verify_chain(certificate, signer, root_key, device_public_key=chip.public_key)
+    prove_key(device, offer.device_definition.private_key_slot, chip.public_key)
+    return signer_key
+
+
+def _not_proved(device: Device, offer: SignerOffer) -> ProvisioningError:
+    definition = offer.device_definition
+    try:
+        compressed, _ = from_slots(definition, device.read_slot)
+        found = CompressedCertificate.parse(compressed)
+    except CertificateError:
+        return _other("This chip's data zone is locked, and it holds no certificate.")
+    if not any(found.signature) or (found.template_id, found.chain_id) == (definition.template_id, definition.chain_id):
+        return _other("This chip's data zone is locked, and its certificate does not lead to the pinned root.")
+    error = _other(
+        f"This chip is finished for another product: its certificate has template id {found.template_id:X} and chain"
+        f" id {found.chain_id:X}, this product's have {definition.template_id:X} and {definition.chain_id:X}."
+    )
+    error.advice, error.board = "Set the board aside, and ask for which product it was made.", Board.SET_ASIDE
+    return error
+
+
+def _other(what: str) -> ProvisioningError:
+    return ProvisioningError(
+        what,
+        advice="It was used before, or its run ended badly. Put the board in the red bin.",
+        code=Code.DATA_LOCKED_OTHER,
+        board=Board.SCRAP,
+    )
