@@ -11,9 +11,10 @@ import sys
 from collections.abc import Mapping, Sequence
 from ctypes import c_int, c_uint8, c_uint16, c_uint32, c_void_p
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from atcaprov.errors import Code, TransportError
+from atcaprov.installing import install_command
 
 
 class I2cParameters(ctypes.Structure):
@@ -46,6 +47,9 @@ class InterfaceConfig(ctypes.Structure):
     )
 
 
+OTHER_VERSION: Final = "Install the version of cryptoauthlib that docs/howto/install.md names for this platform."
+
+
 def open_library(signatures: Mapping[str, Sequence[Any]], *, use_errno: bool = False) -> ctypes.CDLL:
     """Load the library that the wheel bundles, never one that the system happens to have.
 
@@ -60,7 +64,8 @@ def open_library(signatures: Mapping[str, Sequence[Any]], *, use_errno: bool = F
     if spec is None or spec.origin is None:
         raise TransportError(
             "The vendor's driver cryptoauthlib is not installed.",
-            advice="Install it with 'pip install cryptoauthlib'; docs/howto/install.md tells how on other platforms.",
+            advice=f"Install it with '{install_command('cryptoauthlib')}'; docs/howto/install.md tells how on other"
+            " platforms.",
             code=Code.LIBRARY_MISSING,
         )
     path = Path(spec.origin).parent / _file_name()
@@ -71,7 +76,7 @@ def open_library(signatures: Mapping[str, Sequence[Any]], *, use_errno: bool = F
     except (OSError, AttributeError) as error:
         raise TransportError(
             f"The vendor's driver at {path} can't be used: {error}.",
-            advice="Install the version of cryptoauthlib that this project pins.",
+            advice=OTHER_VERSION,
             code=Code.LIBRARY_MISSING,
         ) from error
     return library

@@ -8,6 +8,7 @@ import sys
 from typing import Final, NoReturn
 
 import click
+from click.core import ParameterSource
 
 from atcaprov.cli.stop_signals import ended_by_signals
 from atcaprov.errors import AtcaProvError, Code, UsageError
@@ -38,6 +39,7 @@ def exit_code(command: click.Command, name: str, arguments: list[str] | None = N
         _tell(error)
         return error.exit_code
     except click.ClickException as error:
+        _blame_environment(error)
         error.show()
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
@@ -54,6 +56,15 @@ def exit_code(command: click.Command, name: str, arguments: list[str] | None = N
         _tell(lost)
         return lost.exit_code
     return result if isinstance(result, int) else 0
+
+
+def _blame_environment(error: click.ClickException) -> None:
+    """Let an error name the environment variable that a value came from, not an option that was not given."""
+    if not isinstance(error, click.BadParameter) or error.ctx is None or error.param is None:
+        return
+    name, prefix = error.param.name or "", error.ctx.auto_envvar_prefix
+    if prefix and error.ctx.get_parameter_source(name) is ParameterSource.ENVIRONMENT:
+        error.param_hint = f"the environment variable {prefix}_{name.upper()}"
 
 
 def _print_anything() -> None:

@@ -67,7 +67,7 @@ def _fields_of_508a(zone: ConfigZone) -> Findings:
 
 
 def _not_named(allow: Allow, rule: Rule, byte: int, message: str) -> Finding:
-    return Finding(Level.ERROR, rule, byte, message, f"Write 00; if the product needs it, allow {allow}.")
+    return Finding(Level.ERROR, rule, byte, message, f"Write 00; if the product needs it, add --allow {allow}.")
 
 
 def _use_lock(zone: ConfigZone, product: Product) -> Findings:

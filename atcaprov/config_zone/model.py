@@ -32,7 +32,7 @@ class Part(enum.StrEnum):
 
 def address_text(address: int) -> str:
     """Return an I2C address in both of its spellings."""
-    return f"{address:02X} (7-bit {address >> 1:02X})"
+    return f"{address:02X} (7-bit 0x{address >> 1:02X})"
 
 
 CLOCK_DIVIDERS: Final = {0b00000: "M0", 0b00101: "M1", 0b01101: "M2"}

@@ -57,7 +57,7 @@ def _bad_address(address: int, byte: int, product: Product, name: str) -> Findin
             byte,
             f"{name} moves the chip to {address_text(address)}; the product will not find it at "
             f"{address_text(DEFAULT_ADDRESS)}.",
-            "If the product's firmware uses this address, allow i2c-address.",
+            "If the product's firmware uses this address, add --allow i2c-address.",
         )
 
 

@@ -19,6 +19,8 @@ LONGEST_URL: Final = 4096
 """Characters, as many as Linux takes for a path."""
 _SHOWN: Final = 60
 _SHOWN_WHOLE: Final = 300
+_HEX_NUMBER: Final = re.compile(r"0[xX][0-9A-Fa-f]{1,4}")
+_HEX_DIGITS: Final = re.compile(r"(0[xX])?(?P<digits>[0-9A-Fa-f]{1,4})")
 _WINDOWS_PORT: Final = re.compile(r"COM\d{1,3}", re.IGNORECASE)
 
 
@@ -125,13 +127,14 @@ def parse_8_bit_address(text: str) -> int:
     """Return an address in the 8-bit form of kits and of the configuration zone, such as 0xC0.
 
     Raises:
-        UsageError: it is no number, or no even one below 100 (hex).
+        UsageError: it is not an even hexadecimal number below 0x100 with 0x in front.
     """
     address = _number(text)
-    if not 0 < address <= 2 * HIGHEST_ADDRESS or address % 2:
-        raise UsageError(
-            f"{text} is not an 8-bit address.", advice="It is even, such as 0xC0, which is 0x60 in the 7-bit form."
-        )
+    if address is None or not _is_8_bit_address(address):
+        guess = _guess(text)
+        example = guess if guess is not None and _is_8_bit_address(guess) else 0xC0
+        advice = f"Write it with 0x and even, such as 0x{example:02X}, which is 0x{example >> 1:02X} in the 7-bit form."
+        raise UsageError(f"'{text}' is not an 8-bit address.", advice=advice)
     return address
 
 
@@ -139,13 +142,18 @@ def parse_7_bit_address(text: str) -> int:
     """Return an address in the 7-bit form of Linux, such as 0x60.
 
     Raises:
-        UsageError: it is no number from 0x01 to 0x7F.
+        UsageError: it is not a hexadecimal number from 0x01 to 0x7F with 0x in front.
     """
     address = _number(text)
-    if not 0 < address <= HIGHEST_ADDRESS:
-        raise UsageError(
-            f"{text} is not a 7-bit address.", advice="It is below 0x80: 0x60, which is 0xC0 in the 8-bit form."
+    if address is None or not 0 < address <= HIGHEST_ADDRESS:
+        guess = _guess(text)
+        if guess is not None and guess > HIGHEST_ADDRESS and _is_8_bit_address(guess):
+            guess >>= 1
+        example = guess if guess is not None and 0 < guess <= HIGHEST_ADDRESS else 0x60
+        advice = (
+            f"Write it with 0x and below 0x80, such as 0x{example:02X}, which is 0x{2 * example:02X} in the 8-bit form."
         )
+        raise UsageError(f"'{text}' is not a 7-bit address.", advice=advice)
     return address
 
 
@@ -154,8 +162,16 @@ def both_forms(address: int) -> str:
     return f"0x{address:02X} (7-bit 0x{address >> 1:02X})"
 
 
-def _number(text: str) -> int:
-    try:
-        return int(text, 0)
-    except ValueError:
-        raise UsageError(f"'{text}' is not an address.", advice="Write it as 0xC0.") from None
+def _is_8_bit_address(number: int) -> bool:
+    return 0 < number <= 2 * HIGHEST_ADDRESS and number % 2 == 0
+
+
+def _number(text: str) -> int | None:
+    """Return a number that is written with 0x; without it, 60 could be meant either way."""
+    return int(text, 16) if _HEX_NUMBER.fullmatch(text) else None
+
+
+def _guess(text: str) -> int | None:
+    """Return what was probably meant by hexadecimal digits without 0x."""
+    match = _HEX_DIGITS.fullmatch(text)
+    return int(match["digits"], 16) if match else None

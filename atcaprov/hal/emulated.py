@@ -59,7 +59,7 @@ class EmulatedHal(Hal):
         reply = self.chip.exchange(packet)
         if not reply:
             raise TransportError(
-                f"The chip {self.url} does not answer.", advice="Wake it first.", code=Code.DEVICE_NO_REPLY
+                f"The chip {self.url} does not answer.", advice="Open the device again.", code=Code.DEVICE_NO_REPLY
             )
         return reply
 
@@ -81,6 +81,9 @@ def parse_emulated(rest: str) -> tuple[str, Image, Clock, FaultPlan | None]:
         UsageError: an option is unknown, or names nothing that can be used.
     """
     name, _, query = rest.partition("?")
+    if name.startswith("//"):  # part of other URLs, but here the path of another file
+        path = f"/{name.lstrip('/')}" if name.startswith("///") else name.lstrip("/")
+        raise UsageError(f"'emulator:{rest}' has slashes before the file.", advice=f"Write emulator:{path}.")
     options = _options(query)
     image = load_image(options.get("image", BLANK))
     speed = parse_speed(options.get("clock", "virtual"))

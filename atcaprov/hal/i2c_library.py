@@ -16,9 +16,8 @@ from typing import Any, Final
 
 from atcaprov.errors import Code, TransportError, UsageError
 from atcaprov.hal.i2c import I2cBus
-from atcaprov.hal.i2c_node import require_silence
-from atcaprov.hal.line_port import not_there
-from atcaprov.vendor_library import InterfaceConfig, open_library
+from atcaprov.hal.i2c_node import no_bus, require_silence
+from atcaprov.vendor_library import OTHER_VERSION, InterfaceConfig, open_library
 
 _I2C_INTERFACE: Final = 0
 _DEVICE_TYPE_608: Final = 3
@@ -51,7 +50,7 @@ class LibraryI2cBus(I2cBus):
     def __init__(self, number: int) -> None:
         self.path = f"/dev/i2c-{number}"
         if number > _LAST_BUS:  # the library would take another bus, number modulo 256
-            raise _out_of_reach(number) if Path(self.path).exists() else not_there(self.path)
+            raise _out_of_reach(number) if Path(self.path).exists() else no_bus(self.path)
         self._number = number
         self._library = _load()
         self._interfaces: dict[int, _Interface] = {}
@@ -108,6 +107,6 @@ class _Interface:
         if status != _SUCCESS:
             raise TransportError(
                 f"The vendor's driver has no transport for I2C (status {status}).",
-                advice="Install the version of cryptoauthlib that this project pins.",
+                advice=OTHER_VERSION,
                 code=Code.LIBRARY_MISSING,
             )

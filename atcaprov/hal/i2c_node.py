@@ -9,7 +9,7 @@ from typing import Final
 
 from atcaprov.errors import Code, TransportError
 from atcaprov.hal.device_url import both_forms
-from atcaprov.hal.line_port import gone, no_access, not_there
+from atcaprov.hal.line_port import gone, no_access
 
 fcntl: ModuleType | None
 try:
@@ -42,12 +42,22 @@ def require_silence(path: str, address: int, error_number: int) -> None:
         raise gone(path, os.strerror(error_number))
 
 
+def no_bus(path: str) -> TransportError:
+    """Return the error for an I2C bus that has no device file."""
+    return TransportError(
+        f"There is no {path}.",
+        advice="'provisioning-client devices' without --i2c lists the buses. If it lists none, switch I2C on in the"
+        " computer's own settings and run 'modprobe i2c-dev'.",
+        code=Code.DEVICE_NOT_FOUND,
+    )
+
+
 def _opened(path: str, address: int) -> int:
     assert fcntl is not None
     try:
         file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     except FileNotFoundError as error:
-        raise not_there(path) from error
+        raise no_bus(path) from error
     except PermissionError as error:
         raise no_access(path, error.strerror) from error
     except OSError as error:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from atcaprov.errors import Code, TransportError, UsageError
+from atcaprov.installing import install_command
 from atcaprov.kit.framing import LineBuffer
 
 
@@ -124,7 +125,7 @@ def not_there(path: str) -> TransportError:
     """Return the error for a device that does not exist."""
     return TransportError(
         f"There is no {path}.",
-        advice="'provisioning-client devices' lists what is plugged in.",
+        advice="Connect the board; 'provisioning-client devices' lists what is connected.",
         code=Code.DEVICE_NOT_FOUND,
     )
 
@@ -138,6 +139,6 @@ def missing(package: str, purpose: str) -> TransportError:
     """Return the error for a Python package that is not installed."""
     return TransportError(
         f"The Python package {package} is not installed; {purpose} needs it.",
-        advice=f"Install it with 'pip install {package}'; docs/howto/install.md tells more.",
+        advice=f"Install it with '{install_command(package)}'; docs/howto/install.md tells more.",
         code=Code.LIBRARY_MISSING,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from atcaprov.errors import Code, UsageError
+from atcaprov.installing import extra_command
 from provisioning_server.passwords.desk import PasswordDesk
 from provisioning_server.web.address import WebAddress
 from provisioning_server.web.links import Links
@@ -21,7 +22,7 @@ def open_page(address: WebAddress, board: SignerBoard, desk: PasswordDesk, log: 
     except ImportError as error:
         raise UsageError(
             f"The Python package {error.name} is missing, which serves the web page.",
-            advice="Install atcaprov[web].",
+            advice=f"Install what the page needs: {extra_command('web')}",
             code=Code.LIBRARY_MISSING,
         ) from error
     return WebPage(address, board, desk, log, links)

@@ -12,7 +12,7 @@ from atcaprov.certs.keys import key_id
 from atcaprov.errors import UsageError
 from atcaprov.printable import printable
 from signer_module.commands import inputs
-from signer_module.commands.device_options import OrderOptions, device_option, order_options, warnings
+from signer_module.commands.device_options import OrderOptions, device_option, order_options, require_one_of, warnings
 from signer_module.commands.hsm_options import PIN_PROMPT, hsm_options
 from signer_module.commands.inputs import FILE, FOLDER, SignerWishes, index_option, signer_options
 from signer_module.commands.password_options import PasswordSource, password_options
@@ -111,8 +111,7 @@ def signer_create(
     key_source: PasswordSource,
 ) -> None:
     """Create a signer that a root certifies. Its key is in a new folder, on a module, or in an HSM."""
-    if (out is None) == (device is None):
-        raise UsageError("A signer is made either on files or on a module.", advice="Give --out or --device.")
+    require_one_of({"a new folder with --out": out, "a module with --device": device})
     if device is not None and key_path is not None:
         raise UsageError("The key of a module is made in its chip; --key does not go with --device.")
     if hsm is not None and (out is None or key_path is not None or source.none):

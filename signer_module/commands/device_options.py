@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -107,5 +107,13 @@ def warnings(early_ends: Iterable[str]) -> list[str]:
 
 def require_one(folder: Path | None, device: str | None) -> None:
     """Raise UsageError unless either a folder or a module is named."""
-    if (folder is None) == (device is None):
-        raise UsageError("Which root or signer?", advice="Name a folder, or --device for a module.")
+    require_one_of({"a folder": folder, "a module with --device": device})
+
+
+def require_one_of(places: Mapping[str, object]) -> None:
+    """Raise UsageError unless exactly one of the places, named as in a sentence, was given."""
+    given = [name for name, value in places.items() if value is not None]
+    if not given:
+        raise UsageError("It was not said which root or signer is meant.", advice=f"Give {' or '.join(places)}.")
+    if len(given) > 1:
+        raise UsageError(f"{' and '.join(given).capitalize()} were both given.", advice="Leave out one of them.")

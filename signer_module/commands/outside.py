@@ -18,7 +18,7 @@ from atcaprov.printable import printable
 from atcaprov.provisioning.config_stages import is_config_locked
 from signer_module.commands import inputs
 from signer_module.commands.create import tell_folder
-from signer_module.commands.device_options import OrderOptions, device_option, order_options, warnings
+from signer_module.commands.device_options import OrderOptions, device_option, order_options, require_one_of, warnings
 from signer_module.commands.hsm_options import PIN_PROMPT, hsm_options
 from signer_module.commands.inputs import FILE, FOLDER
 from signer_module.commands.password_options import PasswordSource, password_options
@@ -113,11 +113,9 @@ def _write_request(out: Path, der: bytes) -> None:
 
 
 def _require_one_place(device: str | None, hsm: KeyPlace | None, source: PasswordSource) -> None:
-    if (device is None) == (hsm is None):
-        raise UsageError(
-            "Where is the signer's key?",
-            advice="Give --device for a module, or --pkcs11-library, --pkcs11-token and --pkcs11-key for an HSM.",
-        )
+    require_one_of(
+        {"a module with --device": device, "an HSM with --pkcs11-library, --pkcs11-token and --pkcs11-key": hsm}
+    )
     if hsm is not None and source.none:
         raise UsageError("A key in an HSM has a PIN; --no-password does not go with it.")
 

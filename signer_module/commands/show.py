@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from atcaprov.errors import CertificateError, Code, UsageError
-from signer_module.commands.device_options import device_option, needed_device, require_one
+from atcaprov.errors import CertificateError, Code
+from signer_module.commands.device_options import device_option, needed_device, require_one, require_one_of
 from signer_module.commands.inputs import FOLDER, chain_above, chain_option, index_option, now
 from signer_module.commands.password_options import PasswordSource, password_options
 from signer_module.export import export_signer
@@ -28,8 +28,7 @@ def export_command(
     signer_path: Path | None, device: str | None, out: Path, index: int, chain_paths: tuple[Path, ...]
 ) -> None:
     """Export what clients and products need. Certificates, cert info file, definitions as C and JSON; no secret."""
-    if (signer_path is None) == (device is None):
-        raise UsageError("Which signer?", advice="Give --signer for a folder, or --device for a module.")
+    require_one_of({"a folder with --signer": signer_path, "a module with --device": device})
     if signer_path is not None:
         folder = SignerFolder.load(signer_path)
         names = export_signer(folder, out, index, chain_above(folder, chain_paths or folder.chain_paths))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from atcaprov.certs.keys import key_id, verify_digest
 from atcaprov.errors import AtcaProvError, CertificateError, Code, ProtocolError, TransportError, UsageError
+from atcaprov.installing import extra_command
 from signer_module.on_files.hsm_place import PLACE_FILE, KeyPlace
 
 if TYPE_CHECKING:
@@ -190,7 +191,15 @@ class HsmKey:
     def _token(self) -> pkcs11.Token:
         import pkcs11
 
-        return pkcs11.lib(self.place.library).get_token(token_label=self.place.token)
+        try:
+            library = pkcs11.lib(self.place.library)
+        except (pkcs11.PKCS11Error, RuntimeError, OSError) as error:
+            raise UsageError(
+                f"{self.place.library} cannot be used as the library of an HSM: {_text(error)}.",
+                advice="Give the PKCS#11 module of the HSM's maker with --pkcs11-library, such as libsofthsm2.so.",
+                code=Code.HSM_UNUSABLE,
+            ) from error
+        return library.get_token(token_label=self.place.token)
 
     @contextlib.contextmanager
     def _hsm(self) -> Iterator[None]:
@@ -200,7 +209,7 @@ class HsmKey:
         except ImportError as error:
             raise TransportError(
                 "The Python package python-pkcs11 is missing, which reaches an HSM.",
-                advice="Install atcaprov[pkcs11].",
+                advice=f"Install it: {extra_command('pkcs11')}",
                 code=Code.LIBRARY_MISSING,
             ) from error
         unusable = (

@@ -7,6 +7,7 @@ Read: SEC1 and PKCS#8, PEM and DER, encrypted or not, with or without the `EC PA
 from __future__ import annotations
 
 import re
+import shlex
 from typing import Final
 
 from cryptography import x509
@@ -27,7 +28,7 @@ _OTHER_KINDS: Final = {
     b"CERTIFICATE": "is a certificate, not a private key",
     b"CERTIFICATE REQUEST": "is a certificate request, not a private key",
     b"PUBLIC KEY": "holds a public key, not the private one",
-    b"OPENSSH PRIVATE KEY": "is in the format of OpenSSH; convert it with 'ssh-keygen -p -m PKCS8'",
+    b"OPENSSH PRIVATE KEY": "is in the format of OpenSSH; this converts it in place: ssh-keygen -p -m PKCS8 -f {file}",
     b"EC PARAMETERS": "holds the parameters of a curve and no key",
 }
 _PREHASHED: Final = ec.ECDSA(utils.Prehashed(hashes.SHA256()))
@@ -118,7 +119,8 @@ def _key_block(data: bytes, source: str) -> bytes:
         raise _invalid(source, f"holds {len(found)} private keys; it must hold one")
     if blocks:
         label = blocks[-1][0]
-        raise _invalid(source, _OTHER_KINDS.get(label, f"holds '{label.decode()}', not a private key on P-256"))
+        other = _OTHER_KINDS.get(label, f"holds '{label.decode()}', not a private key on P-256")
+        raise _invalid(source, other.format(file=shlex.quote(source)))
     if not _is_der(data):
         raise _invalid(source, "holds no private key")
     return data

@@ -34,7 +34,7 @@ def test_show_explains_fields_and_slots(file: str) -> None:
     assert ended.code == 0
     lines = ended.out.splitlines()
     assert lines[0] == "ATECC608A configuration zone"
-    assert "  16  I2C_Address           C0                  address C0 (7-bit 60)" in lines
+    assert "  16  I2C_Address           C0                  address C0 (7-bit 0x60)" in lines
     assert (
         "   0  0085        0033       P-256 private key: external signatures, ECDH in clear; fixed; lockable" in lines
     )
@@ -92,7 +92,9 @@ def test_diff_speaks_in_words(tmp_path: Path) -> None:
     path.write_text(format_hex(changed((16, "6A"))))
     ended = config("diff", DEFAULT_HEX, path)
     assert ended.code == 0
-    assert ended.out == ("byte 16: I2C_Address C0 -> 6A\n    - address C0 (7-bit 60)\n    + address 6A (7-bit 35)\n")
+    assert ended.out == (
+        "byte 16: I2C_Address C0 -> 6A\n    - address C0 (7-bit 0x60)\n    + address 6A (7-bit 0x35)\n"
+    )
     assert config("diff", DEFAULT_HEX, path, "--exit-code").code == 1
 
 

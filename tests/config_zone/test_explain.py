@@ -70,7 +70,7 @@ def meanings(zone: ConfigZone, part: Part = Part.ATECC608A) -> dict[str, str]:
 
 def test_the_fields_of_a_608() -> None:
     found = meanings(zone_of("cryptoauthtools-608"))
-    assert found["I2C_Address"] == "address 6A (7-bit 35)"
+    assert found["I2C_Address"] == "address 6A (7-bit 0x35)"
     assert found["ChipMode"].startswith("byte 85, once set, is the I2C address")
     assert found["SecureBoot"] == "FullDig, digest slot 7, key slot 15"
     assert found["ChipOptions"] == "IO protection key in slot 6, KDF with AES, health failure clears itself"

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -189,7 +190,7 @@ def test_chips_at_other_addresses_are_found_on_demand(machine: Machine) -> None:
     ("options", "what"),
     [
         (("--i2c", "1", "--address", "0xD6"), "not a 7-bit address"),
-        (("--i2c", "1", "--address", "x"), "not an address"),
+        (("--i2c", "1", "--address", "x"), "not a 7-bit address"),
         (("--address", "0x6B"), "Add --i2c BUS"),
         (("--all-addresses",), "Add --i2c BUS"),
     ],
@@ -221,3 +222,9 @@ def test_a_chip_that_does_not_answer_is_listed_with_its_error(machine: Machine) 
 def test_nothing_plugged_in_is_said(machine: Machine) -> None:
     done = run_in_process(command, "devices")
     assert (done.code, done.out, done.err) == (0, "", "No kit and no I2C bus is plugged in.\n")
+
+
+def test_a_bus_that_is_not_there_recommends_another_command_than_the_one_that_was_run() -> None:
+    missing = next(number for number in range(200) if not Path(f"/dev/i2c-{number}").exists())
+    done = run_in_process(command, "devices", "--i2c", str(missing))
+    assert f"There is no /dev/i2c-{missing}. 'provisioning-client devices' without --i2c lists the buses" in done.out

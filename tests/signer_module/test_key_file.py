@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shlex
 import subprocess
 from pathlib import Path
 from typing import Final
@@ -146,6 +147,18 @@ def test_our_encrypted_form_is_what_openssl_reads(tmp_path: Path) -> None:
     ).stdout
     assert "PBKDF2" in shown
     assert f"INTEGER           :{600_000:06X}" in shown
+
+
+def test_the_command_that_is_named_for_a_key_of_openssh_converts_it(tmp_path: Path) -> None:
+    require_program("ssh-keygen")
+    path, private = tmp_path / "my key", ec.generate_private_key(ec.SECP256R1())  # OpenSSH refuses small numbers
+    path.write_bytes(encoded(private, PrivateFormat.OpenSSH))
+    path.chmod(0o600)
+    with pytest.raises(UsageError) as caught:
+        load_key(path.read_bytes(), None, str(path))
+    _, _, command = caught.value.what.removesuffix(".").partition("in place: ")
+    subprocess.run([*shlex.split(command), "-P", "", "-N", ""], check=True, capture_output=True)
+    assert load_key(path.read_bytes(), None, str(path)).public_key == keys.raw_public_key(private.public_key())
 
 
 @pytest.mark.parametrize("password", [b"x", b"p" * 1024, "pässwörd".encode()])

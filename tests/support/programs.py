@@ -20,6 +20,7 @@ _PACKAGES: Final = {
     "jq": "jq",
     "objcopy": "binutils",
     "sed": "sed",
+    "ssh-keygen": "openssh-client",
     "xxd": "xxd",
 }
 
