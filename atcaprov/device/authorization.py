@@ -1,6 +1,7 @@
 """Prove to a chip that the host knows a secret of it (Nonce, CheckMac), which authorizes the keys that ask for it.
 
-The authorization lives in the chip until it sleeps or loses power; idle keeps it. Message layouts: SHA-256 as in
+Sleep and loss of power end the authorization, idle keeps it. Whether a use ends it, and whether a failed CheckMac does,
+is not published for the ATECC608: `authorized_use` holds under each answer. Message layouts: SHA-256 as in
 cryptoauthlib lib/host/atca_host.c, and DS20005927A, command CheckMac.
 """
 
@@ -20,7 +21,7 @@ _CHALLENGE_IS_TEMP_KEY: Final = 0x01
 def authorize(device: Device, slot: int, secret: bytes, *, serial_number: bytes) -> bool:
     """Prove that the host knows the 32-byte `secret` in `slot`; True if it does.
 
-    `serial_number` are the chip's 9 bytes. After False, an authorization that was there is gone.
+    `serial_number` are the chip's 9 bytes. After False the chip may still hold an earlier authorization.
     """
     num_in = os.urandom(NUM_IN_SIZE)
     other_data = _other_data(slot)

@@ -177,7 +177,7 @@ class Device:
     def check_mac(self, slot: int, mode: int, response: bytes, other_data: bytes) -> bool:
         """Let the chip compare a MAC (32 bytes) over TempKey with its own under the secret in `slot`.
 
-        A match authorizes the uses of keys whose AuthKey is `slot`, until the chip sleeps. `other_data` has 13 bytes.
+        A match authorizes the next use of a key whose AuthKey is `slot` (see `authorized_use`). `other_data`: 13 bytes.
         """
         parameters.require_slot(slot)
         parameters.require_number("The mode of CheckMac without OTP bytes", mode, 7)

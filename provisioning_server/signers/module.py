@@ -79,7 +79,7 @@ class PluggedModule:
         return self._module.sign(digest)
 
     def rest(self) -> None:
-        """Send the chip to sleep, so that it signs for nobody else; the next signature gives the password again."""
+        """Send the chip to sleep."""
         self._module.rest()
 
     def check_present(self) -> None:

@@ -21,7 +21,7 @@ from provisioning_server.signers.roster import SignerRoster
 from provisioning_server.signers.signer import Signer
 
 REST_AFTER_SECONDS: Final = 1.0
-"""Without a job for so long, a signer rests: a chip stays authorized until then, for whoever reaches it."""
+"""Without a job for so long, a signer rests: a chip sleeps then, whatever it was asked last."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -9,8 +9,7 @@ from contextlib import contextmanager, suppress
 from typing import Final
 
 from atcaprov.certs.keys import verify_digest
-from atcaprov.chip.commands import Status
-from atcaprov.device.authorization import authorize
+from atcaprov.device.authorized_use import AuthorizedUse, NotAuthorizedError
 from atcaprov.device.device import Act, Device
 from atcaprov.errors import Code, DeviceError, ProtocolError, TransportError, UsageError
 from signer_module.on_chip.facts import ModuleFacts
@@ -32,23 +31,24 @@ class ModuleKey:
     """Signs with the key in slot 0. Methods may be called from any thread; one runs at a time.
 
     `unlock` keeps the secrets made from the password, never the password. They are forgotten by `lock` and as soon as
-    the chip does not answer: whoever plugs the module in again gives the password again. `pause` is called with seconds
-    before each try that follows a wrong password.
+    the chip does not answer: whoever plugs the module in again gives the password again. The chip never keeps what it
+    was told: each use of the key authorizes itself. `pause` is called with seconds before each try that follows a wrong
+    password.
     """
 
     def __init__(self, device: Device, facts: ModuleFacts, pause: Pause = time.sleep) -> None:
         self._device = device
         self._facts = facts
+        self._used = AuthorizedUse(device, AUTHORIZATION_SLOT, facts.serial)
         self._pause = pause
         self._lock = threading.RLock()
         self._secrets: PasswordSecrets | None = None
         self._wrong_in_a_row = 0
-        self._slept = False
         self._quota = self.read_quota()
         self.password_set = False
         """Whether the module has a password; False also for one whose first password was not set yet."""
         if facts.variant.password:
-            self.password_set = not self._authorize(self.secrets_of(None))
+            self.password_set = not self._accepts(self.secrets_of(None))
         self.ready = not self.password_set
         """Whether it signs."""
 
@@ -59,11 +59,13 @@ class ModuleKey:
 
     def read_quota(self) -> Quota | None:
         """Ask the chip what is left; None if the module has no quota."""
-        if self._facts.limit is None:
-            return None
         with self._answering():
-            self._quota = Quota(self._facts.limit, self._device.counter(USE_COUNTER))
+            self._quota = self._counted()
         return self._quota
+
+    def _counted(self) -> Quota | None:
+        limit = self._facts.limit
+        return None if limit is None else Quota(limit, self._device.counter(USE_COUNTER))
 
     def wrong_passwords(self) -> int:
         """Ask the chip how many wrong passwords were tried with programs that count them."""
@@ -87,7 +89,7 @@ class ModuleKey:
             self._pause(min(2.0 ** (self._wrong_in_a_row - 1), LONGEST_PAUSE))
         secrets = self.secrets_of(password)
         with self._lock:
-            if not self._authorize(secrets):
+            if not self._accepts(secrets):
                 self._wrong_password()
             self._secrets, self._wrong_in_a_row, self.ready = secrets, 0, True
 
@@ -98,10 +100,9 @@ class ModuleKey:
             self._device.rest()
 
     def rest(self) -> None:
-        """Send the chip to sleep: idle would keep it authorized for whoever asks. The next use authorizes anew."""
+        """Send the chip to sleep."""
         with self._lock:
             self._device.rest()
-            self._slept = True
 
     def _forget(self) -> None:
         self._secrets = None
@@ -136,8 +137,7 @@ class ModuleKey:
         with self._lock:
             self._require_ready()
             with self._answering():
-                self._authorize_again()
-                return self._device.get_pubkey(KEY_SLOT) == self._facts.public_key
+                return self._used.get_pubkey(KEY_SLOT, self._secret()) == self._facts.public_key
 
     def check_present(self) -> None:
         """Raise TransportError when the module is gone or another chip is in its place."""
@@ -151,33 +151,16 @@ class ModuleKey:
 
     def _sign_despite_noise(self, digest: bytes) -> bytes:
         """Sign once more after a damaged answer, as noise on a line makes it; a signature that was lost so counts."""
-        secrets = self._secrets
+        secret = self._secret()
         try:
-            return self._sign(digest)
+            return self._used.sign(KEY_SLOT, digest, secret, self._require_quota)
         except ProtocolError:
-            self._device.rest()
-            self._secrets, self.ready = secrets, True
-            self.read_quota()
-            return self._sign(digest)
-
-    def _sign(self, digest: bytes) -> bytes:
-        try:
-            if self._slept:
-                self._authorize_again()
-            return self._device.sign(KEY_SLOT, digest)
-        except DeviceError as error:
-            if error.status != Status.EXECUTION_ERROR:
-                raise
-            self._require_quota(error)
-            if not self._facts.variant.password:
-                raise
-        # The chip slept unseen since the last signature (watchdog, another program, a loose contact).
-        self._authorize_again()
-        return self._device.sign(KEY_SLOT, digest)
+            self._quota = self._counted()
+            return self._used.sign(KEY_SLOT, digest, secret, self._require_quota)
 
     def _require_quota(self, error: DeviceError) -> None:
-        quota = self.read_quota()
-        if quota is not None and not quota.remaining:
+        self._quota = self._counted()
+        if self._quota is not None and not self._quota.remaining:
             raise DeviceError(
                 "The module has made all signatures that it was made for: its quota is used up.",
                 command=error.command,
@@ -186,29 +169,21 @@ class ModuleKey:
                 code=Code.QUOTA_USED_UP,
             ) from error
 
-    def _authorize_again(self) -> None:
+    def _secret(self) -> bytes | None:
+        """Return what authorizes a use of the key; None if it asks for nothing."""
         if not self._facts.variant.password:
-            return
+            return None
         secrets = self._secrets if self.password_set else self.secrets_of(None)
         assert secrets is not None
-        if not self._authorize(secrets):
-            self.lock()
-            raise UsageError(
-                "The module does not take its password any more: it was changed meanwhile.",
-                advice="Give the new password.",
-                code=Code.PASSWORD_WRONG,
-            )
+        return secrets.authorization
 
     def _ask_chip(self, challenge: bytes) -> bytes:
         with self._answering():
             return self._device.mac(CHIP_SECRET_SLOT, challenge)
 
-    def _authorize(self, secrets: PasswordSecrets) -> bool:
+    def _accepts(self, secrets: PasswordSecrets) -> bool:
         with self._answering():
-            secret = secrets.authorization
-            authorized = authorize(self._device, AUTHORIZATION_SLOT, secret, serial_number=self._facts.serial)
-            self._slept = False
-            return authorized
+            return self._used.accepts(secrets.authorization)
 
     def _wrong_password(self) -> None:
         self._wrong_in_a_row += 1
@@ -218,10 +193,17 @@ class ModuleKey:
 
     @contextmanager
     def _answering(self) -> Iterator[None]:
-        """Forget the secrets when the chip does not answer, or not as a chip."""
+        """Forget the secrets when the chip does not answer, or not as a chip, or takes them no more."""
         with self._lock:
             try:
                 yield
+            except NotAuthorizedError as error:
+                self.lock()
+                raise UsageError(
+                    "The module does not take its password any more: it was changed meanwhile.",
+                    advice="Give the new password.",
+                    code=Code.PASSWORD_WRONG,
+                ) from error
             except TransportError:
                 self._forget()
                 raise

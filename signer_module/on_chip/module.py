@@ -91,11 +91,11 @@ class Module(Generic[_Facts]):
         return self._key.secrets_of(password)
 
     def lock(self) -> None:
-        """Forget the password, here and in the chip."""
+        """Forget the password, and send the chip to sleep."""
         self._key.lock()
 
     def rest(self) -> None:
-        """Send the chip to sleep, which forgets the password; this object does not, and gives it when it signs."""
+        """Send the chip to sleep; this object keeps the password, and gives it to the chip for each signature."""
         self._key.rest()
 
     def sign(self, digest: bytes) -> bytes:

@@ -9,10 +9,9 @@ from __future__ import annotations
 import os
 from typing import Final
 
-from atcaprov.chip.commands import Status
-from atcaprov.device.authorization import authorize
+from atcaprov.device.authorized_use import AuthorizedUse, NotAuthorizedError
 from atcaprov.device.device import NUM_IN_SIZE, Act
-from atcaprov.errors import Code, DeviceError, UsageError
+from atcaprov.errors import Code, ProvisioningError, UsageError
 from signer_module.on_chip.layout import AUTHORIZATION_SLOT, WRITE_KEY_SLOT
 from signer_module.on_chip.module import ModuleRoot, ModuleSigner
 from signer_module.on_chip.password_keys import PasswordSecrets
@@ -64,38 +63,41 @@ def _require_possible(module: AnyModule) -> None:
 def _change(module: AnyModule, old: PasswordSecrets, new: PasswordSecrets) -> None:
     module.lock()
     with module.device.undisturbed():
-        _require_authorized(module, old)
-        if not _write(module, WRITE_KEY_SLOT, new.write_key, old.write_key):
-            # An earlier change was cut after this write. Nobody says whether a refused write ends an authorization.
-            _require_authorized(module, old)
-        if not _write(module, AUTHORIZATION_SLOT, new.authorization, new.write_key):
+        # False: an earlier change was cut after this write.
+        _write(module, WRITE_KEY_SLOT, new.write_key, old, old.write_key)
+        if not _write(module, AUTHORIZATION_SLOT, new.authorization, old, new.write_key):
             raise UsageError(
                 "An earlier change of the password was cut, and it was to another new password.",
                 advice="Give the new password of that change; then change it again.",
                 code=Code.PASSWORD_WRONG,
             )
-        _require_authorized(module, new)
+        if not _authorizes(module, new):
+            raise ProvisioningError(
+                "The module does not take its new password after the change.",
+                advice="Run the same command again; if it happens twice, make a new module.",
+                code=Code.WRITE_NOT_VERIFIED,
+            )
 
 
-def _write(module: AnyModule, slot: int, secret: bytes, write_key: bytes) -> bool:
-    """Write a secret; False if the chip refuses the write key."""
+def _write(module: AnyModule, slot: int, secret: bytes, owner: PasswordSecrets, write_key: bytes) -> bool:
+    """Write a secret as who has the password of `owner`; False if the chip has another write key."""
     try:
         with module.device.permit(Act.WRITE_SECRET):
-            module.device.write_secret(
-                slot, secret, write_key=write_key, write_key_slot=WRITE_KEY_SLOT, num_in=os.urandom(NUM_IN_SIZE)
+            return _use_of(module).write_secret(
+                slot,
+                secret,
+                owner.authorization,
+                write_key=write_key,
+                write_key_slot=WRITE_KEY_SLOT,
+                num_in=os.urandom(NUM_IN_SIZE),
             )
-    except DeviceError as error:
-        if error.status != Status.EXECUTION_ERROR:
-            raise
-        return False
-    return True
+    except NotAuthorizedError as error:
+        raise UsageError("The password is wrong.", advice="Try again.", code=Code.PASSWORD_WRONG) from error
 
 
 def _authorizes(module: AnyModule, secrets: PasswordSecrets) -> bool:
-    secret = secrets.authorization
-    return authorize(module.device, AUTHORIZATION_SLOT, secret, serial_number=module.serial)
+    return _use_of(module).accepts(secrets.authorization)
 
 
-def _require_authorized(module: AnyModule, secrets: PasswordSecrets) -> None:
-    if not _authorizes(module, secrets):
-        raise UsageError("The password is wrong.", advice="Try again.", code=Code.PASSWORD_WRONG)
+def _use_of(module: AnyModule) -> AuthorizedUse:
+    return AuthorizedUse(module.device, AUTHORIZATION_SLOT, module.serial)

@@ -13,10 +13,11 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from atcaprov.certs.keys import verify_digest
 from atcaprov.chip.commands import Opcode
+from atcaprov.device.authorization import authorize
 from atcaprov.device.device import Device
 from atcaprov.emulator.switches import Switches
 from atcaprov.errors import Code, DeviceError, UsageError
-from signer_module.on_chip.layout import WRONG_PASSWORD_COUNTER, Variant
+from signer_module.on_chip.layout import AUTHORIZATION_SLOT, WRONG_PASSWORD_COUNTER, Variant
 from signer_module.on_chip.module import ModuleSigner
 from signer_module.on_chip.password_change import change_password, set_password
 from signer_module.on_chip.password_keys import LEAST_COST, CostRule, PasswordScheme
@@ -272,15 +273,16 @@ def test_a_response_that_was_overheard(root: RootFolder, needs_temp_key: bool) -
 
 
 @pytest.mark.parametrize("clears", [True, False])
-def test_a_module_that_was_left_authorized_is_not_after_it_rests(root: RootFolder, clears: bool) -> None:
+def test_a_wrong_password_leaves_no_earlier_authorization(root: RootFolder, clears: bool) -> None:
+    """Whether a failed CheckMac ends one is not published: the chip sleeps behind it."""
     with signer_module(root, order()) as module:
         chip = hal_of(module).chip.chip  # type: ignore[attr-defined]
         chip.core.switches = Switches(checkmac_failure_clears=clears)
-        module.unlock(PASSWORD)
+        secret = module.secrets_of(PASSWORD).authorization
+        assert authorize(module.device, AUTHORIZATION_SLOT, secret, serial_number=module.serial)
+        assert chip.core.volatile.authorized == AUTHORIZATION_SLOT
         with pytest.raises(UsageError):
             module.unlock(b"another password")
-        assert (chip.core.volatile.authorized == 1) is not clears
-        module.rest()
         assert chip.core.volatile.authorized is None
 
 

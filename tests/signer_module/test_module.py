@@ -14,10 +14,12 @@ from atcaprov.certs.issue import issue
 from atcaprov.certs.keys import verify_digest
 from atcaprov.chip.commands import Opcode, Status
 from atcaprov.chip.crc import with_crc
+from atcaprov.device.authorization import authorize
 from atcaprov.device.device import Device
 from atcaprov.errors import Code, DeviceError, ProtocolError, ProvisioningError, TransportError, UsageError
 from atcaprov.hal.trace import TraceWriter
 from atcaprov.hal.traced import TracedHal
+from signer_module.on_chip.layout import AUTHORIZATION_SLOT
 from signer_module.on_chip.making.steps import ModuleOrder
 from signer_module.on_chip.module import ModuleSigner
 from signer_module.on_chip.password_change import change_password
@@ -306,6 +308,8 @@ def test_a_module_signs_its_quota_and_not_one_more(root: RootFolder, quota: int)
             with pytest.raises(DeviceError) as refused:
                 module.sign(DIGEST)
             assert refused.value.code == Code.QUOTA_USED_UP
+        secret = module.secrets_of(PASSWORD).authorization
+        assert authorize(module.device, AUTHORIZATION_SLOT, secret, serial_number=module.serial)
         raw_sign_refused(module, "LimitedUse")
         found = module.read_quota()
         assert found is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from datetime import UTC, datetime
 from typing import Any
 
@@ -78,17 +79,22 @@ def test_what_modules_depend_on(root: RootFolder) -> None:
     }
 
 
+READINGS = {
+    "authorization_uses": ("one", "many"),
+    "checkmac_consumes": (True, False),
+    "checkmac_failure_clears": (True, False),
+    "encrypted_write_consumes": (True, False),
+}
+"""What the points that decide an answer to a module can be; test_what_modules_depend_on holds the list complete."""
+
+
 @pytest.mark.parametrize(
-    "rules",
-    [
-        Switches(checkmac_consumes=False),
-        Switches(checkmac_failure_clears=False),
-        Switches(encrypted_write_consumes=False),
-    ],
-    ids=["checkmac_consumes", "checkmac_failure_clears", "encrypted_write_consumes"],
+    "reading",
+    [dict(zip(READINGS, values, strict=True)) for values in itertools.product(*READINGS.values())],
+    ids=lambda reading: "-".join(str(value) for value in reading.values()),
 )
-def test_the_other_way(root: RootFolder, rules: Switches) -> None:
-    life(chip(rules), root)
+def test_every_reading(root: RootFolder, reading: dict[str, Any]) -> None:
+    life(chip(Switches(**reading)), root)
 
 
 def test_a_chip_that_does_not_sign_before_the_data_lock_makes_no_root_and_locks_none() -> None:

@@ -14,7 +14,7 @@ from atcaprov.chip.commands import Opcode, Status
 from atcaprov.chip.crc import with_crc
 from atcaprov.device.authorization import authorize
 from atcaprov.device.device import Act, Device
-from atcaprov.errors import AtcaProvError, Code, DeviceError, UsageError
+from atcaprov.errors import AtcaProvError, Code, DeviceError, ProvisioningError, UsageError
 from signer_module.on_chip.layout import AUTHORIZATION_SLOT, KEY_SLOT, WRITE_KEY_SLOT
 from signer_module.on_chip.module import ModuleSigner
 from signer_module.on_chip.password_change import change_password, set_password
@@ -90,7 +90,7 @@ def test_a_change_that_was_made_before_leaves_the_chip_to_who_gives_the_password
 @pytest.mark.parametrize(
     ("write", "status", "error"),
     [
-        pytest.param(2, 0x00, UsageError, id="it says that it has written"),
+        pytest.param(2, 0x00, ProvisioningError, id="it says that it has written"),
         pytest.param(1, Status.PARSE_ERROR, DeviceError, id="the write key"),
         pytest.param(2, Status.PARSE_ERROR, DeviceError, id="the authorization key"),
     ],

@@ -16,7 +16,7 @@ from atcaprov.chip.commands import Status
 from atcaprov.chip.memory_map import serial_number
 from atcaprov.config_zone.check import Allow, require_safe
 from atcaprov.config_zone.model import ConfigZone
-from atcaprov.device.authorization import authorize
+from atcaprov.device.authorized_use import AuthorizedUse
 from atcaprov.device.device import Act, Device
 from atcaprov.errors import Code, DeviceError, ProvisioningError
 from atcaprov.provisioning import config_stages
@@ -30,6 +30,7 @@ from signer_module.on_chip.password_keys import COST, SALT_SIZE, PasswordScheme
 from signer_module.on_chip.password_strength import require_strong
 from signer_module.on_chip.quota import check_quota, encode_limit, limit_for, require_room
 
+_GEN_KEY: Final = "GenKey"
 _NO_KEY_THERE = frozenset({Status.EXECUTION_ERROR, Status.ECC_FAULT})
 _ROOM_WHILE_MAKING: Final = 64
 """Signatures that the provisional limit allows: requests that are made again after a cut."""
@@ -84,12 +85,14 @@ class Making:
         self._secrets = self._scheme.secrets(
             order.password, None if self._chip_secret is None else self._chip_secret.answer
         )
+        self._secret = self._secrets.authorization if self._variant.password else None
+        self._used = AuthorizedUse(device, layout.AUTHORIZATION_SLOT, self.serial)
         self._data = DataZone(device, self._zone)
         self.begun = config_stages.is_config_locked(self._config)
         """Whether an earlier run has locked the configuration."""
 
     def configure(self) -> None:
-        """Write and lock the configuration if that is not done, write the secrets of the password, and authorize."""
+        """Write and lock the configuration if that is not done, and write the secrets of the password."""
         if not self.begun:
             with self.device.permit(Act.WRITE_CONFIG):
                 written = config_stages.write_config(self.device, self._config, self._zone)
@@ -104,7 +107,7 @@ class Making:
             self.write(layout.WRITE_KEY_SLOT, self._secrets.write_key)
             if self._chip_secret is not None:
                 self.write(layout.CHIP_SECRET_SLOT, self._chip_secret.stored)
-            self._authorize()
+            self._require_accepted(self._secrets.authorization)
 
     def key(self, wanted: Callable[[bytes], bool]) -> bytes:
         """Return the public key (64 bytes) of the chip's key if `wanted` says that it is to stay, else of a new one."""
@@ -112,11 +115,11 @@ class Making:
         if present is not None and wanted(present):
             return present
         with self.device.permit(Act.CREATE_KEY):
-            return self.device.gen_key(layout.KEY_SLOT)
+            return self._used.gen_key(layout.KEY_SLOT, self._secret)
 
     def sign(self, digest: bytes) -> bytes:
         """Sign with the new key, R||S (64 bytes); the quota is set later."""
-        return self.device.sign(layout.KEY_SLOT, digest)
+        return self._used.sign(layout.KEY_SLOT, digest, self._secret)
 
     def signatures(self) -> int | None:
         """Return what Counter 0 says; None without quota, when nothing is counted."""
@@ -149,15 +152,14 @@ class Making:
     def present_key(self) -> bytes | None:
         """Return the public key (64 bytes) of the chip's key, None if it has none yet; needs `configure` before."""
         try:
-            return self.device.get_pubkey(layout.KEY_SLOT)
+            return self._used.get_pubkey(layout.KEY_SLOT, self._secret)
         except DeviceError as error:
-            if error.status in _NO_KEY_THERE:
+            if error.command == _GEN_KEY and error.status in _NO_KEY_THERE:
                 return None
             raise
 
-    def _authorize(self) -> None:
-        secret = self._secrets.authorization
-        if not authorize(self.device, layout.AUTHORIZATION_SLOT, secret, serial_number=self.serial):
+    def _require_accepted(self, secret: bytes) -> None:
+        if not self._used.accepts(secret):
             raise ProvisioningError(
                 "The chip does not accept the authorization key that was just written.",
                 advice="Run the same command again; if it happens twice, take another chip.",

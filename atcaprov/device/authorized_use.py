@@ -1,0 +1,123 @@
+"""Use of keys that ask for an authorization (ReqAuth): Nonce, CheckMac, and at once the one command, each time.
+
+The sheet of the ATECC508A lets an authorization serve one use (DS20005927A, 2.2.5 and 3.2.9); nobody has published
+how an ATECC608 has it. So nothing here uses what an earlier command may have left over, and nothing relies on its
+having ended: the chip sleeps after each use. No command is tried to find out whether it is still authorized: whether a
+refused use counts for LimitedUse is not published either.
+
+Between CheckMac and the command comes only what brings its input: Nonce with the digest for Sign; for GenDig a random
+Nonce, as CheckMac leaves none, and before it the Read of the serial number with which the vendor's library begins an
+encrypted write. Firmware of products with an ATECC608 does the same (BitBoxSwiss/bitbox02-firmware src/atecc/atecc.c,
+KeystoneHQ/keystone3-firmware src/driver/drv_atecc608b.c).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Final, TypeVar
+
+from atcaprov.chip.commands import Status
+from atcaprov.device.authorization import authorize
+from atcaprov.device.device import Device
+from atcaprov.errors import DeviceError
+
+_CHECK_MAC: Final = "CheckMac"
+_WRITE: Final = "Write"
+_Answer = TypeVar("_Answer")
+Refused = Callable[[DeviceError], object]
+
+
+class NotAuthorizedError(DeviceError):
+    """The chip does not hold the secret that was to authorize a use; the use was not tried."""
+
+
+def _tells_of_write_key(error: DeviceError) -> bool:
+    """Tell a refused Write from the refusal of GenDig before it, which is what needs the authorization."""
+    return error.status == Status.EXECUTION_ERROR and error.command == _WRITE
+
+
+def _ignore(_: DeviceError) -> None:
+    pass
+
+
+class AuthorizedUse:
+    """The commands that use keys whose AuthKey is one slot of a chip; each authorizes itself and ends with sleep.
+
+    `secret` (32 bytes) is what that slot holds; None for keys that ask for none. `serial_number` has 9 bytes. Methods
+    raise as those of `Device`, and NotAuthorizedError. A use that is refused (status 0F) is repeated once, with an
+    authorization of its own: the chip may have lost power behind CheckMac.
+    """
+
+    def __init__(self, device: Device, slot: int, serial_number: bytes) -> None:
+        self._device = device
+        self._slot = slot
+        self._serial_number = serial_number
+
+    def accepts(self, secret: bytes) -> bool:
+        """Tell whether the slot holds this secret."""
+        with self._alone():
+            return self._authorize(secret)
+
+    def sign(self, slot: int, digest: bytes, secret: bytes | None, refused: Refused = _ignore) -> bytes:
+        """Return R||S (64 bytes) of a digest (32 bytes) under the private key in `slot`.
+
+        `refused` is called when the chip refuses, before anything else is asked, and may raise instead.
+        """
+        return self._use(secret, lambda: self._device.sign(slot, digest), refused)
+
+    def get_pubkey(self, slot: int, secret: bytes | None) -> bytes:
+        """Return X||Y (64 bytes) of the private key in `slot`."""
+        return self._use(secret, lambda: self._device.get_pubkey(slot))
+
+    def gen_key(self, slot: int, secret: bytes | None) -> bytes:
+        """Generate a private key over what was in `slot`, inside a permit; return X||Y (64 bytes)."""
+        return self._use(secret, lambda: self._device.gen_key(slot))
+
+    def write_secret(
+        self, slot: int, new: bytes, secret: bytes, *, write_key: bytes, write_key_slot: int, num_in: bytes
+    ) -> bool:
+        """Replace the 32 bytes of `slot` inside a permit, as `Device.write_secret`; the write key asks for `secret`.
+
+        False: the chip holds another write key, and nothing was written.
+        """
+        write = partial(self._device.write_secret, slot, new, write_key=write_key, write_key_slot=write_key_slot)
+        try:
+            self._use(secret, lambda: write(num_in=num_in))
+        except DeviceError as error:
+            if not _tells_of_write_key(error):
+                raise
+            return False
+        return True
+
+    def _use(self, secret: bytes | None, command: Callable[[], _Answer], refused: Refused = _ignore) -> _Answer:
+        try:
+            return self._once(secret, command)
+        except DeviceError as error:
+            if error.status != Status.EXECUTION_ERROR or _tells_of_write_key(error):
+                raise
+            refused(error)
+        return self._once(secret, command)
+
+    def _once(self, secret: bytes | None, command: Callable[[], _Answer]) -> _Answer:
+        with self._alone():
+            if secret is not None and not self._authorize(secret):
+                raise NotAuthorizedError(
+                    f"The chip does not accept the secret of slot {self._slot}.",
+                    command=_CHECK_MAC,
+                    status=Status.MISMATCH,
+                )
+            return command()
+
+    def _authorize(self, secret: bytes) -> bool:
+        return authorize(self._device, self._slot, secret, serial_number=self._serial_number)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Let nothing of another thread come between, leave the chip awake, and let it sleep at the end."""
+        with self._device.undisturbed(), self._device.burst():
+            try:
+                yield
+            finally:
+                self._device.rest()

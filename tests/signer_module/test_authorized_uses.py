@@ -1,0 +1,247 @@
+"""Every command that uses a module's key has an authorization of its own right before it, and the chip sleeps after."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from atcaprov.certs.keys import verify_digest
+from atcaprov.chip.commands import Opcode, Status
+from atcaprov.chip.crc import with_crc
+from atcaprov.device.device import Device
+from atcaprov.emulator.switches import Switches
+from atcaprov.errors import Code, DeviceError, UsageError
+from signer_module.on_chip.layout import AUTHORIZATION_SLOT, KEY_SLOT, VARIANTS, WRITE_KEY_SLOT
+from signer_module.on_chip.making.steps import ModuleOrder
+from signer_module.on_chip.module import ModuleSigner
+from signer_module.on_chip.password_change import change_password, set_password
+from signer_module.on_files.root_folder import RootFolder
+from tests.support.modules import PASSWORD, hal_of, make, no_pause, open_order, order, root_folder, signer_module
+from tests.support.scripted_hal import Answer, ScriptedHal
+
+SOURCE = Path(__file__).parents[2]
+DIGEST = hashlib.sha256(b"to be signed").digest()
+NEW = b"battery staple"
+USES_OF_KEYS = {
+    (Opcode.SIGN, KEY_SLOT): "Sign",
+    (Opcode.GEN_KEY, KEY_SLOT): "GenKey",
+    (Opcode.GEN_DIG, WRITE_KEY_SLOT): "GenDig",
+}
+"""Commands and slots in which a module's configuration asks for the authorization."""
+READINGS = pytest.mark.parametrize("uses", ["one", "many"])
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> RootFolder:
+    return root_folder(tmp_path_factory.mktemp("root") / "root")
+
+
+class Listener(ScriptedHal):
+    """Writes down, for each use of a key, the commands since the chip woke: NonceRandom, CheckMac, NonceInput, Sign."""
+
+    def __init__(self, uses: str = "many") -> None:
+        super().__init__()
+        self.chip.chip.core.switches = Switches(authorization_uses=uses)  # type: ignore[attr-defined, arg-type]
+        self.heard: list[tuple[str, ...]] = []
+        self._since_sleep: list[str] = []
+
+    def exchange(self, packet: bytes) -> bytes:
+        opcode, slot = packet[1], int.from_bytes(packet[3:5], "little")
+        self._since_sleep.append(_name(packet))
+        if (opcode, slot) in USES_OF_KEYS:
+            self.heard.append(tuple(self._since_sleep))
+        return super().exchange(packet)
+
+    def sleep(self) -> None:
+        self._since_sleep.clear()
+        super().sleep()
+
+
+def _name(packet: bytes) -> str:
+    if packet[1] == Opcode.NONCE:
+        return "NonceRandom" if packet[2] == 0 else "NonceInput"
+    if packet[1] == Opcode.CHECK_MAC:
+        assert packet[3:5] == bytes((AUTHORIZATION_SLOT, 0))
+        return "CheckMac"
+    return USES_OF_KEYS.get((Opcode(packet[1]), packet[3])) or Opcode(packet[1]).name
+
+
+AUTHORIZED = {
+    ("NonceRandom", "CheckMac", "NonceInput", "Sign"),
+    ("NonceRandom", "CheckMac", "GenKey"),
+    ("NonceRandom", "CheckMac", "READ", "NonceRandom", "GenDig"),  # the vendor's library reads the serial number
+}
+
+
+@READINGS
+@pytest.mark.parametrize("password", [PASSWORD, None], ids=["password", "first password later"])
+def test_each_use_in_a_modules_life_has_its_own_authorization(
+    root: RootFolder, uses: str, password: bytes | None
+) -> None:
+    hal = Listener(uses)
+    with Device(hal) as device:
+        make(device, root, order(password, quota=40))
+        assert [heard[-1] for heard in hal.heard] == ["GenKey"] * 3, "public, twice, for a chip without key; create"
+    if password is None:
+        with ModuleSigner.on(Device(hal), no_pause) as module:
+            set_password(module, PASSWORD)
+    with ModuleSigner.on(Device(hal), no_pause) as module:
+        change_password(module, PASSWORD, NEW)
+        module.unlock(NEW)
+        assert module.prove()
+        for _ in range(3):
+            assert verify_digest(module.public_key, DIGEST, module.sign(DIGEST))
+    kinds = [heard[-1] for heard in hal.heard]
+    assert kinds.count("Sign") == 3
+    assert kinds.count("GenDig") == (4 if password is None else 2)
+    assert set(hal.heard) == AUTHORIZED
+
+
+def test_a_module_without_password_asks_for_no_authorization(root: RootFolder) -> None:
+    hal = Listener()
+    with Device(hal) as device:
+        make(device, root, open_order(5))
+        with ModuleSigner.on(device, no_pause) as module:
+            assert module.prove()
+            module.sign(DIGEST)
+    assert "CHECK_MAC" not in {name for heard in hal.heard for name in heard}
+    assert hal.heard[-1] == ("NonceInput", "Sign")
+
+
+DIRECT = {"sign", "get_pubkey", "gen_key", "write_secret", "check_mac"}
+
+
+def test_no_program_uses_a_modules_key_past_its_authorization() -> None:
+    """`AuthorizedUse` is the only way: nothing calls these methods of a Device."""
+    found = [
+        f"{path}:{node.lineno}"
+        for package in ("signer_module", "provisioning_server")
+        for path in (SOURCE / package).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute) and node.attr in DIRECT and ast.unparse(node.value).endswith("device")
+    ]
+    assert found == []
+
+
+@READINGS
+def test_the_chip_keeps_no_authorization_behind_any_act(root: RootFolder, uses: str) -> None:
+    hal = Listener(uses)
+    volatile = lambda: hal.chip.chip.core.volatile  # type: ignore[attr-defined]  # noqa: E731
+    with Device(hal) as device:
+        make(device, root, order())
+        assert volatile().authorized is None
+        module = ModuleSigner.on(device, no_pause)
+        for act in (
+            lambda: module.unlock(PASSWORD),
+            module.prove,
+            lambda: module.sign(DIGEST),
+            lambda: change_password(module, PASSWORD, NEW),
+            lambda: change_password(module, PASSWORD, NEW),  # made already
+        ):
+            act()
+            assert volatile().authorized is None
+        with pytest.raises(UsageError):
+            module.unlock(b"a wrong password")
+        assert volatile().authorized is None
+
+
+def losing_power(hal: ScriptedHal, opcode: Opcode, times: int) -> Answer:
+    """Take the chip's power away right before a command, as a loose contact does."""
+    left = [times]
+
+    def answer(packet: bytes) -> bytes:
+        if packet[1] == opcode and left[0]:
+            left[0] -= 1
+            hal.chip.sleep()
+            hal.chip.wake()
+        return hal.chip.exchange(packet)
+
+    return answer
+
+
+@pytest.mark.parametrize("opcode", [Opcode.CHECK_MAC, Opcode.SIGN], ids=lambda opcode: opcode.name)
+@pytest.mark.parametrize("wanted", [order(quota=5), open_order(5)], ids=["password", "no password"])
+def test_a_chip_that_loses_power_before_a_signature_is_asked_again(
+    root: RootFolder, wanted: ModuleOrder, opcode: Opcode
+) -> None:
+    with signer_module(root, wanted) as module:
+        module.unlock(PASSWORD)
+        hal = hal_of(module)
+        hal.answer = losing_power(hal, opcode, 1)
+        assert verify_digest(module.public_key, DIGEST, module.sign(DIGEST))
+        assert module.remaining == 4
+        known = module.quota
+        assert module.read_quota() == known
+
+
+def test_a_chip_that_loses_power_before_each_signature_is_not_asked_for_ever(root: RootFolder) -> None:
+    with signer_module(root, order(quota=5)) as module:
+        module.unlock(PASSWORD)
+        hal = hal_of(module)
+        hal.answer = losing_power(hal, Opcode.SIGN, 9)
+        with pytest.raises(DeviceError) as refused:
+            module.sign(DIGEST)
+        assert refused.value.code == Code.CHIP_REFUSED
+        assert [packet[1] for packet in hal.packets].count(Opcode.SIGN) == 2
+
+
+@pytest.mark.parametrize("left", [5, 1])
+def test_a_refused_use_that_counts_is_seen(root: RootFolder, left: int) -> None:
+    """Whether it counts is not published: the chip is asked, and its last signature is not promised."""
+    with signer_module(root, order(quota=left)) as module:
+        module.unlock(PASSWORD)
+        hal = hal_of(module)
+        chip = hal.chip.chip  # type: ignore[attr-defined]
+        losing = losing_power(hal, Opcode.SIGN, 1)
+
+        def counting(packet: bytes) -> bytes:
+            reply = losing(packet)
+            if packet[1] == Opcode.SIGN and reply[1] == Status.EXECUTION_ERROR:
+                chip.exchange(with_crc(bytes((7, Opcode.COUNTER, 1, 0, 0))))
+            return reply
+
+        hal.answer = counting
+        if left == 1:
+            with pytest.raises(DeviceError) as refused:
+                module.sign(DIGEST)
+            assert refused.value.code == Code.QUOTA_USED_UP
+        else:
+            assert module.sign(DIGEST)
+        known = module.quota
+        assert module.remaining == max(0, left - 2)
+        assert module.read_quota() == known
+
+
+def test_a_key_that_is_to_stay_outlives_a_loss_of_power_behind_the_authorization(root: RootFolder) -> None:
+    hal = ScriptedHal()
+    with Device(hal) as device:
+        hal.answer = lambda packet: hal.chip.exchange(packet) if packet[1:3] != bytes((Opcode.LOCK, 1)) else b""
+        with pytest.raises(Exception, match="answer"):
+            make(device, root, order())
+        ids = root.issued()
+        hal.answer = losing_power(hal, Opcode.GEN_KEY, 1)
+        make(device, root, order())
+    assert root.issued() == ids
+
+
+def test_only_the_key_is_of_limited_use() -> None:
+    """So neither the authorization nor the encrypted writes of a password change count against the quota."""
+    for variant in VARIANTS:
+        limited = [slot for slot in range(16) if variant.config_zone[20 + 2 * slot] & 0x20]
+        assert limited == ([KEY_SLOT] if variant.quota else [])
+
+
+@READINGS
+def test_a_password_change_costs_nothing_of_the_quota(root: RootFolder, uses: str) -> None:
+    hal = Listener(uses)
+    with Device(hal) as device:
+        make(device, root, order(quota=3))
+        with ModuleSigner.on(device, no_pause) as module:
+            change_password(module, PASSWORD, NEW)
+            module.unlock(NEW)
+            module.prove()
+            assert module.read_quota() is not None
+            assert module.remaining == 3
