@@ -8,7 +8,6 @@ from atcaprov.chip.commands import P1_32_BYTES, Zone
 from atcaprov.chip.memory_map import BLOCK_SIZE, CONFIG_SIZE, OTP_SIZE, SLOT_SIZES, WORD_SIZE
 from atcaprov.emulator.core import Core
 from atcaprov.emulator.refusal import Refusal, illegal
-from atcaprov.emulator.slot import PUBLIC_KEY_SLOT_SIZE
 
 _SLOT_TOO_HIGH: Final = 0x80
 ZONE_BITS: Final = 0x03
@@ -31,17 +30,11 @@ def check_address(p1: int, p2: int) -> None:
         raise illegal("there is no slot above 15")
 
 
-def _partial_read(core: Core, room: int) -> bool:
-    allowed = core.switches.partial_block_read
-    return allowed == "all" or (allowed == "public-key-slots" and room == PUBLIC_KEY_SLOT_SIZE)
-
-
-def locate(core: Core, p1: int, p2: int, *, writing: bool) -> Address:
+def locate(core: Core, p1: int, p2: int) -> Address:
     """Return the place that P1 and P2 name; refuse one outside the zone or slot.
 
-    A 32-byte access ignores the word field. The last, partial block of a slot takes a 32-byte write, whose excess is
-    dropped. Whether it gives a 32-byte read is an open point: cryptoauthlib's calib_read_pubkey reads slots of 72
-    bytes so, and its other functions avoid it.
+    A 32-byte access ignores the word field, and may name the last, partial block of a slot: a Write's excess is
+    dropped, a Read's missing bytes are filled up (DS20005927A sections 9.1.4, 9.16).
     """
     zone = p1 & ZONE_BITS
     slot = p2 >> 3 & 0x0F if zone == Zone.DATA else None
@@ -50,6 +43,6 @@ def locate(core: Core, p1: int, p2: int, *, writing: bool) -> Address:
     wide = bool(p1 & P1_32_BYTES)
     offset = block * BLOCK_SIZE + (0 if wide else (p2 & 0x07) * WORD_SIZE)
     count = BLOCK_SIZE if wide else WORD_SIZE
-    if offset + count > room and not (wide and offset < room and (writing or _partial_read(core, room))):
+    if offset >= room or (not wide and offset + count > room):
         raise Refusal(core.switches.bad_block_code, "the block or word lies outside", slot=slot)
     return Address(slot, offset, count)

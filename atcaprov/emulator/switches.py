@@ -21,8 +21,8 @@ class Switches:
     """Data where a command has none: Info, Lock, Random, and the modes of GenDig and MAC without data."""
     bad_block_code: int = Status.EXECUTION_ERROR
     """A block or word outside the zone or slot. The vendor's tests accept 03 and 0F."""
-    partial_block_read: Literal["public-key-slots", "all", "none"] = "public-key-slots"
-    """Slots whose last, partial block a 32-byte read may name; what lies behind the slot reads FF."""
+    partial_block_fill: Literal[0x00, 0xFF] = 0x00
+    """What a 32-byte Read of a slot's last, partial block gives behind the end of the slot."""
     info_state_layout: Literal["flags", "zero"] = "flags"
     """Byte 1 of Info(State): TempKey.Valid, AuthKey, AuthValid, seed updated in bits 0, 4-1, 5, 6; or 0."""
     lock_reserved_bytes: Literal["allow", "refuse"] = "allow"
@@ -117,6 +117,7 @@ class Switches:
 
 
 SHEET_508A: Final = Switches(
+    partial_block_fill=0x00,
     gen_key_digest_bits="ignore",
     surplus_data="ignore",
     authorization_uses="one",

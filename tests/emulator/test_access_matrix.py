@@ -147,11 +147,11 @@ ADDRESSES: Final = [
     # P1, P2, read, write
     (0x02, 3 << 3 | 1 << 8, OK, OK),  # word 0 of block 1, slot 3: the 36-byte slot's last word
     (0x02, 3 << 3 | 1 << 8 | 1, NO, NO),
-    (0x82, 3 << 3 | 1 << 8, NO, OK),
+    (0x82, 3 << 3 | 1 << 8, OK, OK),  # the last, partial block (DS20005927A section 9.1.4)
     (0x82, 3 << 3 | 2 << 8, NO, NO),
     (0x02, 9 << 3 | 2 << 8 | 1, OK, OK),
     (0x02, 9 << 3 | 2 << 8 | 2, NO, NO),
-    (0x82, 9 << 3 | 2 << 8, OK, OK),  # the library's calib_read_pubkey reads so
+    (0x82, 9 << 3 | 2 << 8, OK, OK),
     (0x82, 9 << 3 | 3 << 8, NO, NO),
     (0x82, 8 << 3 | 12 << 8, OK, OK),
     (0x82, 8 << 3 | 13 << 8, NO, NO),

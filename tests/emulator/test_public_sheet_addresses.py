@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from hashlib import sha256
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
 from atcaprov.chip.commands import Opcode
 from atcaprov.emulator.chip import Chip
 from atcaprov.emulator.digest import xor
+from atcaprov.emulator.switches import OpenPointError, StrictSwitches, Switches
 from tests.emulator.test_refusals import DATA, PUBLIC, RANDOM, SCALAR, SECRET
-from tests.support.both_parts import PARTS, chip_of
+from tests.support.both_parts import PART_508A, PART_608A, PARTS, chip_of
 from tests.support.chips import Reply, send
 
 PLAIN: Final = bytes(range(32))
@@ -100,6 +101,59 @@ class TestWordWrite:
         chip = chip_of(part, slots={14: (PUB_INVALID, PUBLIC | 2)})
         assert send(chip, Opcode.WRITE, 0x02, 14 << 3, bytes(4)).status == 0x0F
         assert send(chip, Opcode.WRITE, 0x82, 14 << 3, bytes(32)).status == 0
+
+
+PARTIAL: Final = [(2, 1, 4), (9, 2, 8)]
+"""Slot, last block, bytes that are there."""
+
+
+def filled_chip(part: str, fill: Any, slot: int, slot_config: int) -> Chip:
+    content = {4: KEY, slot: bytes(range(1, 73))}
+    return chip_of(
+        part, Switches(partial_block_fill=fill), slots={slot: (slot_config, DATA), 4: SECRET}, content=content
+    )
+
+
+@pytest.mark.parametrize(("slot", "block", "left"), PARTIAL)
+class TestPartialBlock:
+    """9.1.4, 9.16: a 32-byte Read of a slot's last, partial block; the missing bytes are 00."""
+
+    @pytest.mark.parametrize(
+        ("part", "fill", "expected"), [(PART_508A, 0xFF, 0), (PART_608A, 0, 0), (PART_608A, 0xFF, 0xFF)]
+    )
+    def test_9_16_the_missing_bytes_are_filled_up(
+        self, slot: int, block: int, left: int, part: str, fill: int, expected: int
+    ) -> None:
+        place = slot << 3 | block << 8
+        stored = bytes(range(32 * block + 1, 32 * block + 1 + left)) + bytes((expected,)) * (32 - left)
+        assert send(filled_chip(part, fill, slot, 0), Opcode.READ, 0x82, place).body == stored
+        chip = filled_chip(part, fill, slot, 0x00C4)
+        key = session_key(chip)
+        assert xor(send(chip, Opcode.READ, 0x82, place).body, key) == stored
+
+    @pytest.mark.parametrize("part", PARTS)
+    def test_9_1_4_what_lies_behind_the_last_block_is_refused(
+        self, slot: int, block: int, left: int, part: str
+    ) -> None:
+        chip = filled_chip(part, 0, slot, 0)
+        assert send(chip, Opcode.READ, 0x82, slot << 3 | (block + 1) << 8).status == 0x0F
+        assert send(chip, Opcode.READ, 0x02, slot << 3 | block << 8 | left // 4).status == 0x0F
+        assert len(send(chip, Opcode.READ, 0x02, slot << 3 | block << 8 | left // 4 - 1).body) == 4
+
+    @pytest.mark.parametrize("part", PARTS)
+    def test_9_21_1_the_excess_of_an_encrypted_write_is_in_its_mac(
+        self, slot: int, block: int, left: int, part: str
+    ) -> None:
+        chip = filled_chip(part, 0, slot, ENCRYPT)
+        assert write_encrypted(chip, 0x82, slot << 3 | block << 8).status == 0
+        assert chip.memory.read_slot(slot, 32 * block, 32) == PLAIN[:left]
+
+    def test_the_fill_is_an_open_point_on_the_atecc608(self, slot: int, block: int, left: int) -> None:
+        chip = filled_chip(PART_608A, 0, slot, 0)
+        chip.core.switches = StrictSwitches()
+        assert len(send(chip, Opcode.READ, 0x82, slot << 3).body) == 32
+        with pytest.raises(OpenPointError, match="partial_block_fill"):
+            send(chip, Opcode.READ, 0x82, slot << 3 | block << 8)
 
 
 def priv_write_encrypted(chip: Chip, key_id: int) -> Reply:

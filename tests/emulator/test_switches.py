@@ -59,11 +59,6 @@ class TestSwitches:
             "refuse",
             0x0F,
         ),
-        "partial_block_read": (
-            Case((Opcode.READ, 0x82, 9 << 3 | 2 << 8, b""), "", slots={9: (0, DATA)}),
-            "none",
-            0x0F,
-        ),
         "req_random_needs_temp_key": (
             Case((Opcode.CHECK_MAC, 0, 4, bytes(77)), "", slots={4: (0x0F8F, 0x007C)}),
             False,

@@ -21,7 +21,7 @@ def _check(p1: int, p2: int, length: int) -> None:
 
 def _execute(core: Core, p1: int, p2: int, _data: bytes) -> bytes:
     zone = p1 & ZONE_BITS
-    address = locate(core, p1, p2, writing=False)
+    address = locate(core, p1, p2)
     end = address.offset + address.size
     if zone == Zone.CONFIG:
         return bytes(core.memory.config[address.offset : end])
@@ -36,7 +36,7 @@ def _read_slot(core: Core, slot: Slot, address: Address, *, wide: bool) -> bytes
     if slot.private:
         raise denied("a private key is never readable", slot=slot.number, bit="KeyConfig.Private")
     if not slot.is_secret and not slot.encrypt_read:
-        return _content(slot, address)
+        return _content(core, slot, address)
     if not slot.encrypt_read:
         raise denied("the slot is secret", slot=slot.number, bit="SlotConfig.IsSecret")
     if not slot.is_secret:
@@ -48,11 +48,15 @@ def _read_slot(core: Core, slot: Slot, address: Address, *, wide: bool) -> bytes
 
 def _read_encrypted(core: Core, slot: Slot, address: Address) -> bytes:
     key = require_session_key(core, slot.number, slot.read_key, "SlotConfig.ReadKey", must_be_random=True)
-    return xor(_content(slot, address), key)
+    return xor(_content(core, slot, address), key)
 
 
-def _content(slot: Slot, address: Address) -> bytes:
-    return slot.read(address.offset, address.size).ljust(address.size, b"\xff")
+def _content(core: Core, slot: Slot, address: Address) -> bytes:
+    """Return the bytes that are there, filled up behind the slot's end, also below an encryption."""
+    content = slot.read(address.offset, address.size)
+    if len(content) < address.size:
+        content = content.ljust(address.size, bytes((core.rules.partial_block_fill,)))
+    return content
 
 
 COMMAND: Final = Command(Opcode.READ, 0x83, _check, _execute)

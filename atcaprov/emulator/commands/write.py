@@ -40,7 +40,7 @@ def _plain_size(p1: int) -> int:
 
 def _execute(core: Core, p1: int, p2: int, data: bytes) -> bytes:
     zone = p1 & ZONE_BITS
-    address = locate(core, p1, p2, writing=True)
+    address = locate(core, p1, p2)
     if zone == Zone.CONFIG:
         _write_config(core, address, p1, data)
         return SUCCESS
