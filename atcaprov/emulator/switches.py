@@ -23,14 +23,12 @@ class Switches:
     """A block or word outside the zone or slot. The vendor's tests accept 03 and 0F."""
     partial_block_fill: Literal[0x00, 0xFF] = 0x00
     """What a 32-byte Read of a slot's last, partial block gives behind the end of the slot."""
-    info_state_layout: Literal["flags", "zero"] = "flags"
-    """Byte 1 of Info(State): TempKey.Valid, AuthKey, AuthValid, seed updated in bits 0, 4-1, 5, 6; or 0."""
+    info_state_seed: Literal["hidden", "shown"] = "hidden"
+    """Bit 0 of byte 1 of Info(State): unused as on the TNGTLS data sheet, or whether the seed in EEPROM was updated."""
     lock_reserved_bytes: Literal["allow", "refuse"] = "allow"
     """Lock(config) while the reserved bytes 75 to 83 are not 0 (AN3539: they must be written 00)."""
     watchdog_margin: Literal["execution-time", "none"] = "execution-time"
     """EE is answered when a command would last longer than the watchdog; or never, and the command is cut."""
-    keyvalid_byte: Literal[0, 3] = 0
-    """Byte of Info(KeyValid) that holds the 1: the library tests byte 0, vendor pages print 00 00 00 01."""
     data_crc_private: bool = False
     """The summary CRC of the data lock includes the slots of private keys (DS20005927A p. 75: left out)."""
     limited_use_commands: frozenset[int] = frozenset(
@@ -117,6 +115,7 @@ class Switches:
 
 
 SHEET_508A: Final = Switches(
+    info_state_seed="shown",
     partial_block_fill=0x00,
     gen_key_digest_bits="ignore",
     surplus_data="ignore",

@@ -36,13 +36,6 @@ class TestMoreAnswers:
             assert send(chip, Opcode.SHA, 2).body == sha256(content).digest()
             assert chip.core.temp_key.key == sha256(content).digest()
 
-    def test_info_shows_the_state(self) -> None:
-        chip = prepared(Case((0, 0, 0, b""), "", (FIXED,)))
-        assert send(chip, Opcode.INFO, 2).body == bytes((0x10, 0x01, 0, 0))
-        send(chip, *RANDOM)
-        chip.core.volatile.authorized = 5
-        assert send(chip, Opcode.INFO, 2).body == bytes((0x00, 0x01 | 5 << 1 | 0x20 | 0x40, 0, 0))
-
     def test_key_valid_of_other_slots(self) -> None:
         slots = {5: SECRET, 9: (0x0F0F, PUBLIC), 10: (0x0F0F, PUBLIC), 14: (0x0F0F, 0x0032)}
         chip = prepared(Case((0, 0, 0, b""), "", slots=slots, content={9: STORED, 14: b"\x50" + STORED[1:]}))

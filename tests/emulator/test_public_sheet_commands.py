@@ -9,9 +9,11 @@ import pytest
 from atcaprov.chip.commands import Opcode
 from atcaprov.emulator.chip import Chip
 from atcaprov.emulator.switches import OpenPointError, StrictSwitches, Switches
-from tests.emulator.test_refusals import GENERATOR, PRIVATE, PUBLIC, RANDOM, SCALAR, STORED
-from tests.support.both_parts import PART_508A, PART_608A, PARTS, chip_of
+from tests.emulator.test_refusals import GENERATOR, PRIVATE, PUBLIC, RANDOM, SCALAR, SECRET, STORED
+from tests.support.both_parts import PART_508A, PART_608A, PARTS, authorize, check_mac, chip_of
 from tests.support.chips import send
+
+PASSWORD: Final = b"p" * 32
 
 
 def notices(chip: Chip, switch: str, *request: Any) -> None:
@@ -54,3 +56,32 @@ class TestGenKey:
             reply = send(chip, Opcode.GEN_KEY, 0, 0)
             assert (len(reply.body) == len(GENERATOR)) is granted, reply.reason
             assert granted or "IsSecret" in reply.reason
+
+
+class TestInfoState:
+    SLOTS: Final[dict[str, Any]] = {"slots": {5: SECRET, 11: SECRET}, "content": {5: PASSWORD, 11: PASSWORD}}
+
+    @pytest.mark.parametrize(
+        ("part", "seed", "byte"), [(PART_508A, "hidden", 0x5D), (PART_608A, "shown", 0x5D), (PART_608A, "hidden", 0x5C)]
+    )
+    def test_9_9_byte_1_is_that_of_a_real_part(self, part: str, seed: Any, byte: int) -> None:
+        """5D: a real ATECC508A after Nonce 00 and CheckMac of slot 11 (Coldcard/firmware, test_ae.py)."""
+        chip = chip_of(part, Switches(info_state_seed=seed), **self.SLOTS)
+        assert authorize(chip, 11, PASSWORD) == 0
+        assert send(chip, Opcode.INFO, 2).body == bytes((0, byte, 0, 0))
+
+    @pytest.mark.parametrize("part", PARTS)
+    def test_9_9_each_bit_of_byte_1(self, part: str) -> None:
+        chip = chip_of(part, **self.SLOTS)
+        assert send(chip, Opcode.INFO, 2).body == bytes(4)
+        send(chip, Opcode.NONCE, 3, 0, bytes(32))
+        assert send(chip, Opcode.INFO, 2).body == bytes((0x10, 0x80, 0, 0))
+        send(chip, Opcode.NONCE, 1, 0, bytes(20))
+        assert send(chip, Opcode.INFO, 2).body == bytes((0x00, 0x80, 0, 0))
+        assert check_mac(chip, 5, PASSWORD).status == 0
+        assert send(chip, Opcode.INFO, 2).body == bytes((0x00, 5 << 3 | 4, 0, 0))
+
+    def test_9_9_the_seed_is_an_open_point_on_the_atecc608(self) -> None:
+        chip = chip_of(PART_608A)
+        send(chip, *RANDOM)
+        notices(chip, "info_state_seed", Opcode.INFO, 2)

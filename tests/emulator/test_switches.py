@@ -156,10 +156,6 @@ class TestSwitches:
             assert check_mac_of_temp_key(chip, b"6" * 32) == 1
             assert chip.core.volatile.authorized == (None if drops else 5)
 
-    def test_byte_1_of_info_state_may_be_zero(self) -> None:
-        case = Case((Opcode.INFO, 2, 0, b""), "", (FIXED,))
-        assert send(prepared(case, Switches(info_state_layout="zero")), *case.request).body == b"\x10\0\0\0"
-
     def test_the_watchdog_may_cut_a_command(self) -> None:
         case = Case((Opcode.GEN_KEY, 4, 0, b""), "", slots={0: KEY})
         chip = prepared(case, Switches(watchdog_margin="none"))
@@ -167,12 +163,6 @@ class TestSwitches:
         chip.clock.advance(1.25)
         assert chip.exchange(packet(*case.request)) == b""
         assert chip.power is Power.ASLEEP
-
-    def test_where_the_key_valid_bit_stands(self) -> None:
-        for place in (0, 3):
-            case = Case((Opcode.INFO, 1, 0, b""), "", slots={0: KEY}, content={0: SCALAR})
-            chip = prepared(case, Switches(keyvalid_byte=place))
-            assert send(chip, *case.request).body[place] == 1
 
     def test_hkdf_with_an_expand_step(self) -> None:
         answers = []

@@ -120,10 +120,10 @@ def test_a_recording_of_the_library_at_work_agrees() -> None:
     ("switches", "opcode"),
     [
         (replace(Switches(), bad_block_code=0x03), Opcode.READ),
-        (replace(Switches(), keyvalid_byte=3), Opcode.INFO),
+        (replace(Switches(), info_state_seed="shown"), Opcode.INFO),
         (replace(Switches(), hkdf_is_extract=False), Opcode.KDF),
     ],
-    ids=["bad-block-code", "keyvalid-byte", "hkdf-form"],
+    ids=["bad-block-code", "info-state-seed", "hkdf-form"],
 )
 def test_a_part_that_answers_an_open_point_otherwise_is_found_out(switches: Switches, opcode: int) -> None:
     part = Chip(blank("tngtls"), switches=switches)

@@ -35,18 +35,17 @@ def _execute(core: Core, p1: int, p2: int, _data: bytes) -> bytes:
     if p1 == _REVISION:
         return core.memory.revision
     if p1 == _KEY_VALID:
-        return _flag(_key_valid(core, p2), core.switches.keyvalid_byte)
+        return _flag(_key_valid(core, p2))
     if p1 == _STATE:
         return _state(core)
     if p2 != _LATCH_READ:
         _write_latch(core, p2 == _LATCH_SET)
-    return _flag(core.powered.latch, 0)
+    return _flag(core.powered.latch)
 
 
-def _flag(value: bool, place: int) -> bytes:
-    answer = bytearray(4)
-    answer[place] = value
-    return bytes(answer)
+def _flag(value: bool) -> bytes:
+    # The vendor's pages print the bytes from the last to the first: 00 00 00 01 (TNGTLS data sheet, 5.1.2.2, 5.1.2.3).
+    return bytes((value, 0, 0, 0))
 
 
 def _key_valid(core: Core, number: int) -> bool:
@@ -61,13 +60,17 @@ def _key_valid(core: Core, number: int) -> bool:
 
 
 def _state(core: Core) -> bytes:
-    """Byte 0: TempKey flags. Byte 1: bit 0 TempKey valid, bits 4-1 AuthKey, bit 5 AuthValid, bit 6 RNG seed updated."""
+    """Byte 0: TempKey's flags. Byte 1: TempKey.Valid in bit 7, AuthKey 6-3, AuthValid 2, EEPROM seed updated 0.
+
+    Bit 1, for the seed in SRAM, stays 0 as on a real ATECC508A after a Nonce. DS20005927A section 9.9; the TNGTLS data
+    sheet, 5.1.2.3, calls bits 1 and 0 unused.
+    """
     volatile = core.volatile
-    if core.switches.info_state_layout == "zero":
-        return bytes((volatile.temp_key.flags(), 0, 0, 0))
     authorized = volatile.authorized
-    second = volatile.temp_key.valid | (authorized or 0) << 1 | (authorized is not None) << 5
-    return bytes((volatile.temp_key.flags(), second | volatile.seed_updated << 6, 0, 0))
+    second = volatile.temp_key.valid << 7 | (authorized or 0) << 3 | (authorized is not None) << 2
+    if volatile.seed_updated and core.rules.info_state_seed == "shown":
+        second |= 1
+    return bytes((volatile.temp_key.flags(), second, 0, 0))
 
 
 def _write_latch(core: Core, value: bool) -> None:
