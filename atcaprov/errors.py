@@ -43,6 +43,7 @@ class Code(enum.StrEnum):
     PASSWORD_SCHEME = "password-scheme"  # noqa: S105 - a code, not a password
     PASSWORD_MEMORY = "password-memory"  # noqa: S105 - a code, not a password
     PASSWORD_WEAK = "password-weak"  # noqa: S105 - a code, not a password
+    PASSWORD_EXPOSED = "password-exposed"  # noqa: S105 - a code, not a password
     HSM_UNUSABLE = "hsm-unusable"
     READ_ONLY = "read-only"
     # TransportError

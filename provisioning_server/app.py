@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import os
+import shlex
 import signal
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -82,6 +84,10 @@ class Server:
         self._stop.set()
 
     async def _serve(self, records: FileRecords) -> None:
+        for folder in self._folder.open_to_all() if os.name == "posix" else ():
+            self._log.warning(
+                f"Every user of this computer may change {folder}. Run: chmod o-w {shlex.quote(str(folder))}"
+            )
         if records.restored_files:
             self._log.warning(
                 f"Files of {records.restored_files} devices were missing or damaged in certs and were made again."

@@ -14,6 +14,7 @@ import click
 import platformdirs
 
 from atcaprov.cli.border import run_program
+from atcaprov.cli.precautions import take_precautions
 from atcaprov.errors import AtcaProvError, UsageError
 from atcaprov.terminal import open_console
 from provisioning_server.app import Server
@@ -130,7 +131,7 @@ def serve(settings: Settings) -> None:
     allow_enough_descriptors()
     roster = SignerRoster(_software_signers(settings.signer_folders))
     folder = DataFolder(settings.data, datetime.now())
-    with folder.locked(), folder.open_program_log() as file, open_console() as console:
+    with folder.locked(), folder.program_log() as file, open_console() as console:
         log = ProgramLog(file, sys.stdout)
         try:
             asyncio.run(Server(settings, roster, folder, log, console).run())
@@ -160,4 +161,5 @@ def _software_signers(folders: Iterable[Path]) -> Iterator[SoftwareSigner]:
 
 def main() -> NoReturn:
     """Entry point."""
+    take_precautions()
     run_program(command, "provisioning-server")

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import re
+import stat
 import sys
 from collections.abc import Iterator
 from datetime import datetime
@@ -47,12 +48,23 @@ class DataFolder:
         """Return the path of the signing log of this start, which does not exist yet."""
         return self._new("signing", "tsv")
 
-    def open_program_log(self) -> TextIO:
-        """Create the program log of this start; raises UsageError FILE_UNREADABLE."""
+    def open_to_all(self) -> list[Path]:
+        """Return the folders in which every user of this computer may remove or replace records."""
+        folders = (self.path, self._logs, self.path / "certs", self.path / "signers", self.modules)
+        return [folder for folder in folders if folder.is_dir() and folder.stat().st_mode & stat.S_IWOTH]
+
+    @contextlib.contextmanager
+    def program_log(self) -> Iterator[TextIO]:
+        """Create the program log of this start, and close it; raises UsageError FILE_UNREADABLE."""
         try:
-            return self._new("server", "log").open("x", encoding="utf-8")
+            file = self._new("server", "log").open("x", encoding="utf-8")
         except OSError as error:
             raise _unusable(self.path, error) from error
+        try:
+            yield file
+        finally:
+            with contextlib.suppress(OSError):  # the disk is full: its last lines stand on the console
+                file.close()
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
@@ -118,8 +130,11 @@ def _in_use(path: Path) -> UsageError:
 
 
 def _unusable(path: Path, error: OSError) -> UsageError:
+    full = error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
     return UsageError(
         f"The data folder {path} can't be used: {error.strerror}.",
-        advice="Choose a folder that this user may write with --data.",
+        advice="Make room on its disk, or choose another folder with --data."
+        if full
+        else "Choose a folder that this user may write with --data.",
         code=Code.FILE_UNREADABLE,
     )

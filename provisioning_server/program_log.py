@@ -102,7 +102,10 @@ class ProgramLog:
             entries.append(
                 self._entry("warning", f"{dropped} lines were dropped: the console or the disk is too slow.")
             )
-        self._file = _written(self._file, "".join(entry.text for entry in entries if entry.in_file))
+        file = _written(self._file, "".join(entry.text for entry in entries if entry.in_file))
+        if file is not self._file:
+            self._file = file
+            entries.append(self._entry("error", "The program log can't be written any more: is its disk full?"))
         self._console = _written(self._console, self._console_text([entry for entry in entries if entry.on_console]))
 
     def _console_text(self, entries: list[_Entry]) -> str:

@@ -10,6 +10,7 @@ import click
 from atcaprov import __version__
 from atcaprov.certs.description import default_text
 from atcaprov.cli.border import exit_code
+from atcaprov.cli.precautions import take_precautions
 from signer_module.commands import create, outside, password, show
 
 
@@ -49,6 +50,7 @@ def description_command(role: str) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the program; return its exit code: 0, 2 to 8 as the errors say, 130 when interrupted."""
+    take_precautions()
     return exit_code(cli, "signer-module", None if arguments is None else list(arguments))
 
 

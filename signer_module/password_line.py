@@ -2,11 +2,36 @@
 
 from __future__ import annotations
 
+import os
+import stat
+import sys
+from pathlib import Path
+from shlex import quote
 from typing import Final
 
+from atcaprov.errors import Code, UsageError
+
 _MARK: Final = b"\xef\xbb\xbf"
+_OTHERS: Final = stat.S_IRWXO | stat.S_IWGRP
+"""A group may read: a service has one of its own."""
 
 
 def without_mark(line: bytes) -> bytes:
     """Return a line without the byte order mark (UTF-8) that some editors put before a text: nobody types it."""
     return line.removeprefix(_MARK)
+
+
+def require_private(source: Path | int) -> None:
+    """Raise UsageError PASSWORD_EXPOSED if a file or open descriptor of passwords may be read or changed by others.
+
+    Pipes and the like are nobody else's; Windows has other permissions. Raises OSError.
+    """
+    status = os.stat(source)  # noqa: PTH116 - a descriptor has no Path
+    if sys.platform == "win32" or not stat.S_ISREG(status.st_mode) or not status.st_mode & _OTHERS:
+        return
+    name, file = ("The file behind the descriptor", "FILE") if isinstance(source, int) else (source, quote(str(source)))
+    raise UsageError(
+        f"{name} holds passwords, and others may read or change it (mode {stat.S_IMODE(status.st_mode):04o}).",
+        advice=f"Choose a new password if others could read it, and run: chmod 600 {file}",
+        code=Code.PASSWORD_EXPOSED,
+    )

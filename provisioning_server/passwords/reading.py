@@ -7,16 +7,18 @@ from pathlib import Path
 
 from atcaprov.errors import Code, UsageError
 from provisioning_server.passwords.given import PASSWORDS_MAX, GivenPassword, password_lines
+from signer_module.password_line import require_private
 
 
 def read_passwords(source: Path | int) -> tuple[GivenPassword, ...]:
     """Read lines of passwords from a file or an open file descriptor.
 
     Raises:
-        UsageError: FILE_UNREADABLE, or FILE_INVALID for more than 64 KiB.
+        UsageError: FILE_UNREADABLE, FILE_INVALID for more than 64 KiB, or PASSWORD_EXPOSED.
     """
     try:
         with open(source, "rb") as file:  # noqa: PTH123 - a descriptor has no Path
+            require_private(source)
             data = file.read(PASSWORDS_MAX + 1)
     except OSError as error:
         raise UsageError(

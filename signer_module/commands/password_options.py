@@ -13,7 +13,7 @@ import click
 from atcaprov.errors import Code, UsageError
 from signer_module.commands.option_groups import Option, option_group
 from signer_module.on_files import files
-from signer_module.password_line import without_mark
+from signer_module.password_line import require_private, without_mark
 
 MAX_PASSWORD: Final = 1024
 _LONGEST_LINE: Final = MAX_PASSWORD + 6
@@ -63,10 +63,13 @@ class PasswordSource:
 
     def _from_option(self) -> bytes:
         if self.file is not None:
-            return _checked(without_mark(files.read_bytes(self.file)), str(self.file))
+            data = files.read_bytes(self.file)
+            require_private(self.file)
+            return _checked(without_mark(data), str(self.file))
         assert self.descriptor is not None
         try:
             with os.fdopen(self.descriptor, "rb", closefd=False) as stream:
+                require_private(self.descriptor)
                 line = without_mark(stream.readline(_LONGEST_LINE))
         except OSError as error:
             raise UsageError(

@@ -23,6 +23,7 @@ from provisioning_server.passwords.given import GivenPassword
 from provisioning_server.settings import Settings
 from signer_module.on_files.signer_folder import SignerFolder
 from tests.support.programs_in_process import run_in_process
+from tests.support.secret_files import secret_file
 from tests.support.server import PATIENCE, WireClient, server_program
 from tests.support.server_parts import CHIP_KEY, config_zone
 from tests.support.signer_folders import make_signer_folder
@@ -154,7 +155,7 @@ def test_without_a_terminal_nothing_is_said_of_keys(signer: SignerFolder, tmp_pa
 
 def test_a_password_file_unlocks(locked_signer: SignerFolder, tmp_path: Path) -> None:
     passwords = tmp_path / "passwords"
-    passwords.write_bytes(b"wrong\n" + PASSWORD + b"\n")
+    secret_file(passwords, b"wrong\n" + PASSWORD + b"\n")
     options = ("--signer", locked_signer.path, "--data", tmp_path / "data", "--password-file", passwords)
     with server_program(*options) as server:
         address = server.address()

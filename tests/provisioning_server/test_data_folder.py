@@ -27,7 +27,8 @@ def test_logs_sort_by_the_order_of_their_starts(tmp_path_factory: pytest.TempPat
         data = DataFolder(folder, NOON + timedelta(hours=offset))
         made.append(data.signing_log())
         made[-1].touch()
-        data.open_program_log().close()
+        with data.program_log():
+            pass
     logs = folder / "logs"
     assert sorted(logs.glob("signing-*.tsv")) == made
     assert len(list(logs.glob("server-*.log"))) == len(made)

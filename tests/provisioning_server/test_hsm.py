@@ -17,6 +17,7 @@ from provisioning_server.signers.signer import label
 from signer_module.on_files.hsm_place import KeyPlace
 from signer_module.on_files.signer_folder import SignerFolder
 from tests.support.programs import require_program
+from tests.support.secret_files import secret_file
 from tests.support.server import PATIENCE, WireClient, server_command, server_environment, server_program
 from tests.support.server_parts import CHIP_KEY, chip_serial, config_zone
 from tests.support.soft_hsm import PIN, SoftHsm, make_hsm_signer, make_soft_hsm
@@ -32,8 +33,7 @@ def hsm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SoftHsm:
 @pytest.fixture
 def pins(tmp_path: Path) -> Path:
     path = tmp_path / "pins"
-    path.write_bytes(PIN)
-    return path
+    return secret_file(path, PIN)
 
 
 def name(signer: SignerFolder) -> str:
@@ -71,7 +71,7 @@ def test_two_keys_of_one_token_and_one_of_another(hsm: SoftHsm, pins: Path, tmp_
         make_hsm_signer(tmp_path / "c", hsm, "line 2", "first", 1),
     ]
     options = [option for signer in signers for option in ("--signer", signer.path)]
-    pins.write_bytes(b"".join(b"%s=%s\n" % (signer.serial.hex().encode(), PIN) for signer in signers))
+    secret_file(pins, b"".join(b"%s=%s\n" % (signer.serial.hex().encode(), PIN) for signer in signers))
     with server_program(*options, "--data", tmp_path / "data", "--password-file", pins) as server:
         address = server.address()
         accepted = {server.wait_for("password accepted, ready.").partition("] ")[2] for _ in signers}
@@ -107,7 +107,7 @@ def test_a_key_that_is_missing_or_another_one_is_said_and_not_used(hsm: SoftHsm,
     signer = make_hsm_signer(tmp_path / "b", hsm, "line 1", "of this", 2)
     place = signer.path / "pkcs11.toml"
     right = place.read_text()
-    pins.write_bytes(b"%s=%s\n" % (signer.name.encode(), PIN))
+    secret_file(pins, b"%s=%s\n" % (signer.name.encode(), PIN))
     for label_of_key, says in (("none", "NoSuchKey"), ("of another", "not the key of the signer certificate")):
         place.write_text(right.replace("of this", label_of_key))
         options = ("--signer", signer.path, "--signer", other.path)
@@ -168,7 +168,7 @@ def test_a_wrong_pin_is_tried_once_at_a_token_however_many_signers_are_in_it(hsm
     first = make_hsm_signer(tmp_path / "a", hsm, "line 1", "first", 1)
     second = make_hsm_signer(tmp_path / "b", hsm, "line 1", "second", 2)
     pins = tmp_path / "pins"
-    pins.write_bytes(b"%s=99999999\n" % first.name.encode())
+    secret_file(pins, b"%s=99999999\n" % first.name.encode())
     options = ("--signer", first.path, "--signer", second.path, "--data", tmp_path / "data", "--password-file", pins)
     with server_program(*options) as server:
         assert server.finish() == 2

@@ -11,6 +11,7 @@ import pytest
 from signer_module import cli
 from signer_module.on_files.root_folder import RootFolder
 from signer_module.on_files.signer_folder import SignerFolder
+from tests.support.secret_files import secret_file
 
 REPOSITORY = Path(__file__).parents[2]
 PASSWORDS = {"old": "correct horse\n", "new": "battery staple\n"}
@@ -26,7 +27,7 @@ def base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir()
     monkeypatch.chdir(folder)
     for name, text in PASSWORDS.items():
-        Path(name).write_text(text)
+        secret_file(name, text)
     return folder
 
 

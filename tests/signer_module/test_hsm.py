@@ -13,6 +13,7 @@ from signer_module.on_files.hsm_place import KeyPlace
 from signer_module.on_files.signer_folder import SignerFolder
 from tests.support.modules import CHEAPEST
 from tests.support.outside_cas import OutsideCas, openssl
+from tests.support.secret_files import secret_file
 from tests.support.soft_hsm import LIBRARY, PIN, make_soft_hsm
 
 HSM = ("--pkcs11-library", str(LIBRARY), "--pkcs11-token", "line 1", "--pkcs11-key")
@@ -47,6 +48,7 @@ print([len(list(session.get_objects({{pkcs11.Attribute.CLASS: kind}}))) for kind
 """
 ATTRIBUTES = f"""
 import pkcs11
+from tests.support.secret_files import secret_file
 session = pkcs11.lib({str(LIBRARY)!r}).get_token(token_label="line 1").open(user_pin={PIN.decode()!r})
 key = session.get_key(pkcs11.ObjectClass.PRIVATE_KEY, label="device ca")
 names = "SENSITIVE ALWAYS_SENSITIVE LOCAL NEVER_EXTRACTABLE PRIVATE EXTRACTABLE".split()
@@ -79,8 +81,8 @@ def create(*more: str, out: str = "signer", label: str = "device ca") -> int:
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     make_soft_hsm(tmp_path / "hsm", monkeypatch).make_token("line 1")
     monkeypatch.chdir(tmp_path)
-    Path("pin").write_bytes(PIN)
-    Path("wrong").write_text("11111111")
+    secret_file("pin", PIN)
+    secret_file("wrong", "11111111")
     assert run("root", "create", "--out", "root", "--no-password") == 0
     return tmp_path
 

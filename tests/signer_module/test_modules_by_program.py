@@ -31,6 +31,7 @@ from tests.support import atcacert
 from tests.support.module_program import locks
 from tests.support.programs import require_program
 from tests.support.scripted_hal import ScriptedHal
+from tests.support.secret_files import secret_file
 from tests.support.wheel import Wheel
 
 HEADER = Path(__file__).parents[1] / "certs/atcacert_def.h"
@@ -41,8 +42,8 @@ ROOT, SIGNER = "emulator:root.chip", "emulator:signer.chip"
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    Path("password").write_text("correct horse\n")
-    Path("new").write_text("battery staple\n")
+    secret_file("password", "correct horse\n")
+    secret_file("new", "battery staple\n")
     return tmp_path
 
 

@@ -11,12 +11,13 @@ import pytest
 from atcaprov.errors import Code, UsageError
 from signer_module.on_files.root_folder import RootFolder
 from signer_module.on_files.signer_folder import SignerFolder
+from tests.support.secret_files import secret_file
 from tests.support.signer_module_program import run
 
 
 def test_keys_are_encrypted_unless_asked_otherwise(here: Path) -> None:
-    (here / "password").write_text("first line\nsecond line\n")
-    (here / "other").write_bytes(b"another\r\n")
+    secret_file(here / "password", "first line\nsecond line\n")
+    secret_file(here / "other", b"another\r\n")
     assert run("root", "create", "--out", "root", "--password-file", "password") == 0
     secret = "--root-password-file"
     create = ["signer", "create", "--root", "root", "--out", "signer", "--password-file", "other"]
@@ -44,12 +45,12 @@ def test_password_from_a_file_descriptor(here: Path) -> None:
 
 def test_the_mark_of_an_editor_is_no_part_of_a_password(here: Path) -> None:
     longest = "x" * 1024
-    (here / "password").write_text(f"\ufeff{longest}\r\n", encoding="utf-8")
+    secret_file(here / "password", f"\ufeff{longest}\r\n")
     assert run("root", "create", "--out", "root", "--password-file", "password") == 0
     assert RootFolder.load(here / "root").unlock(longest.encode())
     with (here / "password").open("rb") as file:
         assert run("verify", "root", "--password-fd", file.fileno()) == 0
-    (here / "password").write_text("\ufeff\n", encoding="utf-8")
+    secret_file(here / "password", "\ufeff\n")
     assert run("root", "create", "--out", "other", "--password-file", "password") == 2
     assert not (here / "other").exists()
 
@@ -97,8 +98,8 @@ def test_passwords_that_are_refused(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    (here / "empty").write_text("\nsecond")
-    (here / "long").write_text("x" * 2000)
+    secret_file(here / "empty", "\nsecond")
+    secret_file(here / "long", "x" * 2000)
     with Path(os.devnull).open() as nothing:
         monkeypatch.setattr(sys, "stdin", nothing)
         assert run("root", "create", "--out", "root", *arguments) == 2
@@ -120,7 +121,7 @@ def test_passwords_that_are_refused(
 def test_without_a_terminal_the_right_options_are_named(
     here: Path, arguments: list[str], advice: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (here / "password").write_text("of the root\n")
+    secret_file(here / "password", "of the root\n")
     assert run("root", "create", "--out", "root", "--password-file", "password") == 0
     with Path(os.devnull).open() as nothing:
         monkeypatch.setattr(sys, "stdin", nothing)
@@ -177,7 +178,7 @@ def test_interrupted_at_the_prompt(here: Path) -> None:
 
 
 def test_two_passwords_on_the_terminal(here: Path) -> None:
-    (here / "password").write_text("of the root\n")
+    secret_file(here / "password", "of the root\n")
     assert run("root", "create", "--out", "root", "--password-file", "password") == 0
     terminal = Terminal("signer", "create", "--root", "root", "--out", "signer")
     terminal.wait_for(b"Password of the root key: ")

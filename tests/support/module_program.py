@@ -11,6 +11,7 @@ from atcaprov.chip.memory_map import LOCK_CONFIG, LOCK_VALUE, UNLOCKED
 from atcaprov.device.device import Device
 from signer_module import cli
 from tests.support.modules import CHEAPEST
+from tests.support.secret_files import secret_file
 
 CHEAP: Final = ("--scrypt-cost", CHEAPEST, "--yes")
 ROOT, SIGNER = "emulator:root.chip", "emulator:signer.chip"
@@ -24,8 +25,8 @@ def run(*arguments: object) -> int:
 def working_folder(path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Go to a folder and put passwords there."""
     monkeypatch.chdir(path)
-    Path("password").write_text("correct horse\n")
-    Path("new").write_text("battery staple\n")
+    secret_file("password", "correct horse\n")
+    secret_file("new", "battery staple\n")
     return path
 
 

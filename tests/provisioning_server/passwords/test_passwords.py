@@ -20,18 +20,19 @@ from provisioning_server.passwords.unlocking import require_all_ready, unlock
 from provisioning_server.signers.roster import SignerRoster
 from provisioning_server.signers.signer import Signer, label
 from tests.support.memory_signer import MemorySigner
+from tests.support.secret_files import secret_file
 from tests.support.server_parts import RememberingLog
 
 
 def test_passwords_are_the_lines_of_a_file(tmp_path: Path) -> None:
     path = tmp_path / "passwords"
-    path.write_bytes(b"one\r\n\ntwo with blanks \nthr\xc3\xa9e")
+    secret_file(path, b"one\r\n\ntwo with blanks \nthr\xc3\xa9e")
     assert [given.password for given in read_passwords(path)] == [b"one", b"two with blanks ", b"thr\xc3\xa9e"]
 
 
 def test_a_password_may_end_in_an_equals_sign(tmp_path: Path) -> None:
     path = tmp_path / "passwords"
-    path.write_bytes(b"=c2VjcmV0cw==\n0123=dHdv=\n0123=\n=\n")
+    secret_file(path, b"=c2VjcmV0cw==\n0123=dHdv=\n0123=\n=\n")
     assert [(given.signer, given.password) for given in read_passwords(path)] == [
         ("", b"c2VjcmV0cw=="),
         ("0123", b"dHdv="),
@@ -45,7 +46,7 @@ def test_the_mark_of_an_editor_before_the_first_line_is_no_part_of_it(
     tmp_path: Path, line: bytes, signer: str, password: bytes
 ) -> None:
     path = tmp_path / "passwords"
-    path.write_bytes(b"\xef\xbb\xbf" + line + b"\r\n")
+    secret_file(path, b"\xef\xbb\xbf" + line + b"\r\n")
     assert read_passwords(path) == (GivenPassword(password, signer),)
 
 
@@ -71,7 +72,7 @@ def test_a_source_of_passwords_that_is_none_is_refused(tmp_path: Path) -> None:
     assert caught.value.code == Code.FILE_UNREADABLE
     with pytest.raises(UsageError, match="descriptor 999"):
         read_passwords(999)
-    (tmp_path / "big").write_bytes(b"x" * 70_000)
+    secret_file(tmp_path / "big", b"x" * 70_000)
     with pytest.raises(UsageError, match="too long"):
         read_passwords(tmp_path / "big")
 
