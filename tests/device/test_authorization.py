@@ -10,7 +10,9 @@ import pytest
 
 from atcaprov.chip.commands import Opcode
 from atcaprov.device.authorization import authorize, check_mac_response, random_nonce
+from atcaprov.device.authorized_use import AuthorizedUse, NotAuthorizedError
 from atcaprov.device.device import Act, Device
+from atcaprov.emulator.switches import Switches
 from atcaprov.errors import Code, DeviceError, UsageError
 from tests.support.chips import configured_memory
 from tests.support.scripted_hal import ScriptedHal
@@ -52,16 +54,25 @@ def test_a_key_is_used_after_the_proof_only(device: Device) -> None:
     _refused(device)
     assert _authorize(device)
     public_key = device.get_pubkey(KEY)
-    for _ in range(3):
-        assert device.verify_extern(DIGEST, device.sign(KEY, DIGEST), public_key)
+    assert _authorize(device)
+    assert device.verify_extern(DIGEST, device.sign(KEY, DIGEST), public_key)
 
 
 def test_another_secret_authorizes_nothing(device: Device) -> None:
     assert not _authorize(device, WRITE_KEY)
     _refused(device)
+
+
+@pytest.mark.parametrize("clears", [True, False])
+def test_a_failed_proof_may_leave_an_earlier_authorization(device: Device, hal: ScriptedHal, clears: bool) -> None:
+    """No public source says so of the ATECC608; the ATECC508A's data sheet leaves it (DS20005927A, 2.2.5)."""
+    hal.chip.chip.core.switches = Switches(checkmac_failure_clears=clears)  # type: ignore[attr-defined]
     assert _authorize(device)
     assert not _authorize(device, bytes(32))
-    _refused(device)
+    if clears:
+        _refused(device)
+    else:
+        device.sign(KEY, DIGEST)
 
 
 def test_sleep_ends_the_authorization_and_idle_does_not(device: Device, hal: ScriptedHal) -> None:
@@ -109,6 +120,66 @@ def test_a_secret_is_not_replaced_without_permit(device: Device) -> None:
         device.write_secret(AUTHORIZATION, bytes(32), write_key=WRITE_KEY, write_key_slot=WRITER, num_in=bytes(20))
     assert held_back.value.code == Code.READ_ONLY
     assert _authorize(device)
+
+
+@pytest.fixture(params=["one", "many"])
+def authorized_use(device: Device, hal: ScriptedHal, request: pytest.FixtureRequest) -> AuthorizedUse:
+    """The same chip under both readings of how many uses an authorization serves."""
+    hal.chip.chip.core.switches = Switches(authorization_uses=request.param)  # type: ignore[attr-defined]
+    return AuthorizedUse(device, AUTHORIZATION, device.serial_number())
+
+
+def test_each_use_authorizes_itself_and_leaves_nothing(
+    authorized_use: AuthorizedUse, device: Device, hal: ScriptedHal
+) -> None:
+    public_key = authorized_use.get_pubkey(KEY, SECRET)
+    for _ in range(3):
+        assert device.verify_extern(DIGEST, authorized_use.sign(KEY, DIGEST, SECRET), public_key)
+        _refused(device)
+    assert authorized_use.accepts(SECRET)
+    _refused(device)
+    with device.permit(Act.CREATE_KEY), pytest.raises(DeviceError) as refused:
+        authorized_use.gen_key(KEY, SECRET)  # the slot forbids it
+    assert refused.value.command == "GenKey"
+    assert hal.chip.chip.core.volatile.authorized is None  # type: ignore[attr-defined]
+
+
+def test_a_use_with_another_secret_is_not_tried(authorized_use: AuthorizedUse, hal: ScriptedHal) -> None:
+    assert not authorized_use.accepts(WRITE_KEY)
+    with pytest.raises(NotAuthorizedError) as refused:
+        authorized_use.sign(KEY, DIGEST, WRITE_KEY)
+    assert (refused.value.command, refused.value.status) == ("CheckMac", 0x01)
+    assert Opcode.SIGN not in {packet[1] for packet in hal.packets}
+
+
+def test_secrets_are_replaced_one_after_the_other(authorized_use: AuthorizedUse, device: Device) -> None:
+    def write(slot: int, new: bytes, write_key: bytes) -> bool:
+        with device.permit(Act.WRITE_SECRET):
+            return authorized_use.write_secret(
+                slot, new, SECRET, write_key=write_key, write_key_slot=WRITER, num_in=bytes(range(20))
+            )
+
+    assert write(WRITER, DIGEST, WRITE_KEY)
+    assert not write(AUTHORIZATION, DIGEST, WRITE_KEY)
+    assert write(AUTHORIZATION, DIGEST, DIGEST)
+    assert [authorized_use.accepts(secret) for secret in (SECRET, DIGEST)] == [False, True]
+
+
+def test_a_use_that_lost_its_authorization_is_repeated_with_another(
+    authorized_use: AuthorizedUse, hal: ScriptedHal
+) -> None:
+    refusals: list[DeviceError] = []
+    lost = iter([True])
+
+    def answer(packet: bytes) -> bytes:
+        if packet[1] == Opcode.SIGN and next(lost, False):
+            hal.chip.sleep()
+            hal.chip.wake()
+        return hal.chip.exchange(packet)
+
+    hal.answer = answer
+    assert authorized_use.sign(KEY, DIGEST, SECRET, refusals.append)
+    assert [(error.command, error.status) for error in refusals] == [("Sign", 0x0F)]
 
 
 def test_counters_are_read_and_advanced(device: Device) -> None:

@@ -323,7 +323,9 @@ def authorize(wheel: Wheel) -> None:
     other = bytes(13)
     wheel.call("calib_nonce_rand", buffer(os.urandom(20)), None)
     sn = wheel.chip.memory.serial
-    message = KEY_4 + wheel.chip.core.temp_key.key + bytes(4) + bytes(8) + bytes(3) + sn[8:] + bytes(4) + sn[:2] + bytes(2)
+    message = (
+        KEY_4 + wheel.chip.core.temp_key.key + bytes(4) + bytes(8) + bytes(3) + sn[8:] + bytes(4) + sn[:2] + bytes(2)
+    )
     response = sha256(message).digest()
     wheel.call("calib_checkmac", 1, 4, None, buffer(response), buffer(other))
 
