@@ -15,7 +15,6 @@ from tests.emulator.test_refusals import (
     GENERATOR,
     PUBLIC,
     RANDOM,
-    SCALAR,
     SECRET,
     STORED,
     Case,
