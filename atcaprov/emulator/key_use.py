@@ -22,9 +22,18 @@ def require_key_type(core: Core, slot: Slot, key_type: int) -> None:
         raise Refusal(core.switches.key_type_code, "the slot's key is of another type", slot=slot.number, bit="KeyType")
 
 
+def obeys_key_config(core: Core) -> bool:
+    """Return whether the restrictions in KeyConfig hold now.
+
+    Before the data lock they restrict nothing (DS20005927A, 2.2.5): neither ReqAuth, ReqRandom and PubInfo nor, in the
+    ATECC608, PersistentDisable. Private and KeyType say what a slot is and always hold.
+    """
+    return core.memory.data_locked or core.rules.data_open_key_config == "obeyed"
+
+
 def require_authorized(core: Core, slot: Slot) -> None:
     """Refuse while ReqAuth asks for an authorization by AuthKey, which this use ends whatever comes of it."""
-    if not slot.req_auth:
+    if not slot.req_auth or not obeys_key_config(core):
         return
     authorized = core.volatile.authorized
     # DS20005927A, 2.2.5 and 3.2.9: whichever slot was authorized, any command that uses a key with ReqAuth clears it.
@@ -36,7 +45,8 @@ def require_authorized(core: Core, slot: Slot) -> None:
 
 def require_enabled(core: Core, slot: Slot) -> None:
     """Refuse while PersistentDisable holds the slot back and the latch is 0."""
-    if slot.persistent_disable and not core.powered.latch and not core.memory.is_508:
+    disabled = slot.persistent_disable and not core.powered.latch and not core.memory.is_508
+    if disabled and obeys_key_config(core):
         raise denied("the persistent latch is not set", slot=slot.number, bit="KeyConfig.PersistentDisable")
 
 
@@ -59,7 +69,7 @@ def require_open_use(core: Core, slot: Slot) -> None:
 
 def require_random_temp_key(core: Core, slot: Slot) -> None:
     """Refuse a TempKey that came from the input if the slot asks for a random nonce."""
-    if slot.req_random and core.temp_key.from_input:
+    if slot.req_random and core.temp_key.from_input and obeys_key_config(core):
         raise denied("TempKey must come from a random nonce", slot=slot.number, bit="KeyConfig.ReqRandom")
 
 
@@ -69,7 +79,7 @@ def require_temp_key_of_nonce(core: Core, slot: Slot) -> None:
     Seen on real parts: HMAC by SHA (wirenboard/atecc-util issue 8), Verify of a message in the Message Digest Buffer
     (MicrochipTech/cryptoauthlib issue 276).
     """
-    if slot.req_random and not core.memory.is_508:
+    if slot.req_random and not core.memory.is_508 and obeys_key_config(core):
         raise denied("the message must be a random nonce in TempKey", slot=slot.number, bit="KeyConfig.ReqRandom")
 
 

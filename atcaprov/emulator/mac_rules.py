@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from atcaprov.emulator.core import Core
+from atcaprov.emulator.key_use import obeys_key_config
 from atcaprov.emulator.refusal import denied
 from atcaprov.emulator.slot import Slot
 
@@ -26,7 +27,7 @@ def require_temp_key_source(core: Core, p1: int, *, slot: int, no_mac_allowed: b
 
 def require_nonce_for(core: Core, slot: Slot, p1: int) -> None:
     """Refuse a challenge that is no random nonce if the slot asks for one."""
-    if not slot.req_random:
+    if not slot.req_random or not obeys_key_config(core):
         return
     used = bool(p1 & SECOND_IS_TEMP_KEY)
     fit = not core.temp_key.from_input if used else not core.switches.req_random_needs_temp_key

@@ -5,7 +5,7 @@ from __future__ import annotations
 from atcaprov.chip.memory_map import KEY_TYPE_P256
 from atcaprov.emulator import ecc
 from atcaprov.emulator.core import Core
-from atcaprov.emulator.key_use import require_key_type, require_open_use, require_usable
+from atcaprov.emulator.key_use import obeys_key_config, require_key_type, require_open_use, require_usable
 from atcaprov.emulator.refusal import denied
 from atcaprov.emulator.slot import Slot
 
@@ -24,7 +24,7 @@ def usable_public_key(core: Core, slot: Slot) -> bytes:
     require_usable(core, slot)
     require_open_use(core, slot)
     require_public_key_slot(core, slot)
-    if slot.needs_validation and not slot.validated:
+    if slot.needs_validation and not slot.validated and obeys_key_config(core):
         raise denied("the public key is not validated", slot=slot.number, bit="KeyConfig.PubInfo")
     public_key = slot.public_key()
     if not ecc.on_curve(public_key):

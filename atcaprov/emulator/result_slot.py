@@ -9,7 +9,7 @@ from atcaprov.emulator.slot import Slot
 
 def require_result_slot(core: Core, slot: Slot) -> None:
     """Refuse a slot that is locked or private, and every slot while the data zone is open."""
-    if not core.memory.data_locked and not core.switches.data_open_result_in_slot:
+    if not core.memory.data_locked and not core.rules.data_open_result_in_slot:
         raise denied("no result goes into a slot before the data lock", slot=slot.number, bit="LockValue")
     if not slot.unlocked:
         raise denied("the slot is locked", slot=slot.number, bit="SlotLocked")

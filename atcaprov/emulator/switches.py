@@ -92,6 +92,18 @@ class Switches:
     """SHA update or end without start."""
     data_open_use: bool = True
     """Sign, MAC, HMAC, AES, KDF, ECDH and Verify use the keys of slots while the data zone is open."""
+    data_open_key_config: Literal["ignored", "obeyed"] = "ignored"
+    """ReqAuth, ReqRandom, PubInfo and PersistentDisable restrict nothing while the data zone is open, or as ever."""
+    data_open_sign_internal: bool = False
+    """Sign(internal) works while the data zone is open."""
+    data_open_write_key: Literal["any", "gen-dig"] = "any"
+    """The key of encrypted Write and PrivWrite while the data zone is open: any TempKey, or one that GenDig made of the
+    slot that WriteKey names.
+    """
+    data_open_clear_with_mac: Literal["store", "refuse"] = "store"
+    """A clear Write of 64 bytes while the data zone is open stores the first 32, or is a parse error."""
+    data_open_otp_encrypted: bool = True
+    """Encrypted writes of the OTP zone work while it is open."""
     data_open_result_in_slot: bool = False
     """DeriveKey, and ECDH and KDF into a slot, work while the data zone is open."""
     gendig_before_lock: bool = False
@@ -122,6 +134,7 @@ SHEET_508A: Final = Switches(
     authorization_uses="one",
     checkmac_copy="odd-slot",
     errors_clear_temp_key=True,
+    data_open_result_in_slot=True,
 )
 """How the ATECC508A behaves where its data sheet (DS20005927A) settles what is open for the ATECC608."""
 

@@ -100,7 +100,7 @@ def illegal_requests() -> list[tuple[int, int, int, bytes]]:
         (Opcode.WRITE, 3, 4, bytes(4)),
         (Opcode.WRITE, 0x04, 4, bytes(4)),
         (Opcode.WRITE, 0xC0, 8, bytes(32)),
-        (Opcode.WRITE, 0x81, 0, bytes(64)),
+        (Opcode.WRITE, 0x81, 0, bytes(63)),
         (Opcode.WRITE, 0x82, 9 << 3, bytes(40)),
         (Opcode.LOCK, 3, 0, b""),
         (Opcode.LOCK, 0x40, 0, b""),

@@ -167,6 +167,7 @@ class TestKeys:
         lock_config(wheel)
         created = wheel.fetch("calib_genkey", 64, 0)
         signer = wheel.fetch("calib_genkey", 64, 1)
+        lock_data_zone(wheel)  # before it no internal signature (DS20005927A, 9.18)
         rand_out = wheel.fetch("calib_nonce_rand", 32, buffer(bytes(20)))
         nonce = sha256(rand_out + bytes(20) + bytes.fromhex("160000")).digest()
         wheel.call("calib_genkey_base", 8, 0, None, buffer(bytes(64)))

@@ -223,7 +223,7 @@ CASES: Final[dict[str, Case]] = {
     "encrypted write of the configuration": Case(
         (Opcode.WRITE, 0xC0, 8, bytes(64)), "in clear", config_locked=False, data_locked=False
     ),
-    "encrypted write of OTP": Case((Opcode.WRITE, 0xC1, 0, bytes(64)), "OTP", data_locked=False),
+    "encrypted write of OTP": Case((Opcode.WRITE, 0xC1, 0, bytes(64)), "TempKey is not valid", data_locked=False),
     # SecureBoot
     "SecureBoot mode": boot(4, b"\x03\xbc", says="no mode 4", status=3),
     "SecureBoot off": boot(5, b"\x00\xbc", says="secure boot is off"),

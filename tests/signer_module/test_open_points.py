@@ -72,6 +72,7 @@ def test_what_modules_depend_on(root: RootFolder) -> None:
     asked = object.__getattribute__(rules, "asked")
     assert asked == {
         "authorization_uses",
+        "data_open_key_config",
         "checkmac_consumes",
         "checkmac_failure_clears",
         "encrypted_write_consumes",
@@ -83,6 +84,7 @@ READINGS = {
     "authorization_uses": ("one", "many"),
     "checkmac_consumes": (True, False),
     "checkmac_failure_clears": (True, False),
+    "data_open_key_config": ("ignored", "obeyed"),
     "encrypted_write_consumes": (True, False),
 }
 """What the points that decide an answer to a module can be; test_what_modules_depend_on holds the list complete."""

@@ -10,7 +10,13 @@ from atcaprov.chip.memory_map import KEY_TYPE_P256
 from atcaprov.emulator import ecc
 from atcaprov.emulator.command import SUCCESS, Command, require_length, require_slot_number
 from atcaprov.emulator.core import Core
-from atcaprov.emulator.key_use import require_authorized, require_key_type, require_random_temp_key, require_secret
+from atcaprov.emulator.key_use import (
+    obeys_key_config,
+    require_authorized,
+    require_key_type,
+    require_random_temp_key,
+    require_secret,
+)
 from atcaprov.emulator.public_key_slot import require_public_key_slot
 from atcaprov.emulator.refusal import denied, illegal
 from atcaprov.emulator.slot import Slot
@@ -72,7 +78,7 @@ def _create(core: Core, slot: Slot) -> bytes:
 
 def _public_key(core: Core, slot: Slot) -> bytes:
     _require_private(core, slot)
-    if not slot.pub_info:
+    if not slot.pub_info and obeys_key_config(core):
         raise denied("the public key may not be generated", slot=slot.number, bit="KeyConfig.PubInfo")
     require_authorized(core, slot)
     scalar = slot.private_key()

@@ -12,7 +12,7 @@ from atcaprov.emulator.command import SUCCESS, Command, require_length
 from atcaprov.emulator.core import Core
 from atcaprov.emulator.io_protection import chip_options, io_protection_key, protect
 from atcaprov.emulator.kdf_algorithms import AES, Details, derive
-from atcaprov.emulator.key_use import count_use, require_open_use, require_symmetric, require_usable
+from atcaprov.emulator.key_use import count_use, obeys_key_config, require_open_use, require_symmetric, require_usable
 from atcaprov.emulator.protection import require_output_allowed
 from atcaprov.emulator.refusal import denied, illegal
 from atcaprov.emulator.result_slot import require_result_slot
@@ -84,7 +84,7 @@ def _require_target(core: Core, target: int, slot: Slot | None, size: int) -> No
     if slot is None:
         return
     require_result_slot(core, slot)
-    if not slot.pub_info and core.switches.kdf_needs_pub_info:
+    if not slot.pub_info and obeys_key_config(core) and core.switches.kdf_needs_pub_info:
         raise denied("KDF may not write the slot", slot=slot.number, bit="KeyConfig.PubInfo")
     if size > slot.size:
         raise denied("the result does not fit the slot", slot=slot.number)

@@ -14,7 +14,7 @@ from atcaprov.emulator.core import Core
 from atcaprov.emulator.digest import command_header, xor
 from atcaprov.emulator.key_use import require_key_type, require_secret
 from atcaprov.emulator.refusal import Refusal, denied
-from atcaprov.emulator.session_key import release_session_key, require_session_key
+from atcaprov.emulator.session_key import release_write_key, require_write_key
 from atcaprov.emulator.slot import PRIVATE_KEY_SIZE, Slot
 
 _MAC_SIZE: Final = 32
@@ -58,12 +58,12 @@ def _require_writable(core: Core, slot: Slot, p1: int) -> None:
 
 
 def _decrypt(core: Core, slot: Slot, key_id: int, cipher: bytes, mac: bytes) -> bytes:
-    key = require_session_key(core, slot.number, slot.write_key, "SlotConfig.WriteKey")
+    key = require_write_key(core, slot.number, slot.write_key)
     plain = xor(cipher, key + sha256(key).digest()[:_PAD_SIZE])
     header = command_header(core, Opcode.PRIV_WRITE, P1_ENCRYPTED, key_id)
     if not compare_digest(sha256(key + header + bytes(21) + plain).digest(), mac):
         raise denied("the MAC of the encrypted write is wrong", slot=slot.number)
-    release_session_key(core)
+    release_write_key(core)
     return plain
 
 

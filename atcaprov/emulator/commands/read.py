@@ -10,7 +10,7 @@ from atcaprov.emulator.command import Command, require_length
 from atcaprov.emulator.core import Core
 from atcaprov.emulator.digest import xor
 from atcaprov.emulator.refusal import denied
-from atcaprov.emulator.session_key import require_session_key
+from atcaprov.emulator.session_key import require_read_key
 from atcaprov.emulator.slot import Slot
 
 
@@ -47,7 +47,7 @@ def _read_slot(core: Core, slot: Slot, address: Address, *, wide: bool) -> bytes
 
 
 def _read_encrypted(core: Core, slot: Slot, address: Address) -> bytes:
-    key = require_session_key(core, slot.number, slot.read_key, "SlotConfig.ReadKey", must_be_random=True)
+    key = require_read_key(core, slot.number, slot.read_key)
     return xor(_content(core, slot, address), key)
 
 

@@ -29,9 +29,11 @@ def _check(p1: int, p2: int, length: int) -> None:
 
 
 def _execute(core: Core, p1: int, p2: int, _data: bytes) -> bytes:
+    external = bool(p1 & _EXTERNAL)
+    if not external:
+        _require_internal_allowed(core, p2)
     scalar = usable_private_key(core, p2)
     slot = core.slot(p2)
-    external = bool(p1 & _EXTERNAL)
     if not slot.read_key & (_ALLOW_EXTERNAL if external else _ALLOW_INTERNAL):
         raise denied(
             f"the key does not sign {'external' if external else 'internal'} messages",
@@ -43,6 +45,12 @@ def _execute(core: Core, p1: int, p2: int, _data: bytes) -> bytes:
     if not p1 & _MESSAGE_DIGEST:
         core.temp_key.use_up()
     return ecc.sign(scalar, digest)
+
+
+def _require_internal_allowed(core: Core, slot: int) -> None:
+    core.require_config_locked()
+    if not core.memory.data_locked and not core.rules.data_open_sign_internal:
+        raise denied("no internal signature before the data lock", slot=slot, bit="LockValue")
 
 
 def _external_digest(core: Core, p1: int) -> bytes:

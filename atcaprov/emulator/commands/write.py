@@ -12,8 +12,8 @@ from atcaprov.emulator.address import ZONE_BITS, Address, check_address, locate
 from atcaprov.emulator.command import SUCCESS, Command, require_length
 from atcaprov.emulator.core import Core
 from atcaprov.emulator.digest import command_header, xor
-from atcaprov.emulator.refusal import denied
-from atcaprov.emulator.session_key import release_session_key, require_session_key
+from atcaprov.emulator.refusal import denied, illegal
+from atcaprov.emulator.session_key import release_write_key, require_write_key
 from atcaprov.emulator.slot import INVALIDATED, Slot
 
 _MAC_SIZE: Final = 32
@@ -28,10 +28,10 @@ _OTP_CONSUMPTION: Final = 0x55
 def _check(p1: int, p2: int, length: int) -> None:
     check_address(p1, p2)
     plain = _plain_size(p1)
-    if p1 & ZONE_BITS == Zone.DATA:  # whether the data come encrypted may be the slot's choice
-        require_length(length, plain, plain + _MAC_SIZE)
-    else:
+    if p1 & ZONE_BITS == Zone.CONFIG:
         require_length(length, plain + _MAC_SIZE if p1 & P1_ENCRYPTED else plain)
+    else:  # whether the data come encrypted may be the slot's choice, or the MAC be ignored
+        require_length(length, plain, plain + _MAC_SIZE)
 
 
 def _plain_size(p1: int) -> int:
@@ -46,15 +46,15 @@ def _execute(core: Core, p1: int, p2: int, data: bytes) -> bytes:
         return SUCCESS
     core.require_config_locked()
     if address.slot is None:
-        _write_otp(core, address, p1, data)
+        _write_otp(core, address, p1, p2, data)
         return SUCCESS
     slot = core.slot(address.slot)
     if slot.private:
         raise denied("a private key is written by PrivWrite only", slot=slot.number, bit="KeyConfig.Private")
     if not slot.unlocked:
         raise denied("the slot is locked", slot=slot.number, bit="SlotLocked")
-    encrypted = (_obey_write_config if core.memory.data_locked else _obey_p1)(slot, p1, data)
-    plain = _decrypt(core, slot, p1, p2, data) if encrypted else data
+    encrypted = _obey_write_config(slot, p1, data) if core.memory.data_locked else _obey_p1(core, slot, p1, data)
+    plain = _decrypt(core, slot, p1, p2, data) if encrypted else data[:BLOCK_SIZE]
     slot.write(address.offset, plain)
     if slot.needs_validation:
         slot.mark(INVALIDATED)
@@ -72,15 +72,17 @@ def _write_config(core: Core, address: Address, p1: int, data: bytes) -> None:
     core.memory.config[address.offset : end] = data
 
 
-def _write_otp(core: Core, address: Address, p1: int, data: bytes) -> None:
-    if core.memory.data_locked and not p1 & P1_ENCRYPTED and _consumes_otp(core):
+def _write_otp(core: Core, address: Address, p1: int, p2: int, data: bytes) -> None:
+    if not core.memory.data_locked:
+        encrypted = _obey_p1(core, None, p1, data)
+        if encrypted and not core.rules.data_open_otp_encrypted:
+            raise denied("the OTP zone is written in clear", bit="LockValue")
+        plain = _decrypt(core, None, p1, p2, data) if encrypted else data[:BLOCK_SIZE]
+        core.memory.otp[address.offset : address.offset + address.size] = plain
+    elif not p1 & P1_ENCRYPTED and len(data) == _plain_size(p1) and _consumes_otp(core):
         _clear_otp_bits(core, address, data)
-        return
-    if core.memory.data_locked:
+    else:
         raise denied("the OTP zone is locked", bit="LockValue")
-    if p1 & P1_ENCRYPTED or not p1 & P1_32_BYTES:
-        raise denied("before the data lock the OTP zone is written 32 bytes at a time, in clear", bit="LockValue")
-    core.memory.otp[address.offset : address.offset + address.size] = data
 
 
 def _consumes_otp(core: Core) -> bool:
@@ -93,12 +95,18 @@ def _clear_otp_bits(core: Core, address: Address, data: bytes) -> None:
     core.memory.otp[place] = bytes(old & new for old, new in zip(core.memory.otp[place], data, strict=True))
 
 
-def _obey_p1(slot: Slot, p1: int, data: bytes) -> bool:
-    """Before the data lock return what bit 6 of P1 says, whether the data are encrypted."""
-    encrypted = bool(p1 & P1_ENCRYPTED)
-    require_length(len(data), _plain_size(p1) + encrypted * _MAC_SIZE)
+def _obey_p1(core: Core, slot: Slot | None, p1: int, data: bytes) -> bool:
+    """Before the data lock return what bit 6 of P1 says, whether the data are encrypted.
+
+    A MAC behind data in clear is ignored: a real ATECC508A stored the cipher text (Coldcard/firmware,
+    misc/obsolete-code/secel.py; DS20005927A, 9.21.1).
+    """
+    encrypted, has_mac = bool(p1 & P1_ENCRYPTED), len(data) > _plain_size(p1)
+    if encrypted is not has_mac and (encrypted or core.rules.data_open_clear_with_mac == "refuse"):
+        raise illegal("bit 6 of P1 and the MAC do not go together")
     if not p1 & P1_32_BYTES:
-        raise denied("before the data lock a slot is written 32 bytes at a time", slot=slot.number, bit="LockValue")
+        number = None if slot is None else slot.number
+        raise denied("before the data lock 32 bytes are written at a time", slot=number, bit="LockValue")
     return encrypted
 
 
@@ -124,14 +132,15 @@ def _obey_write_config(slot: Slot, p1: int, data: bytes) -> bool:
     return False
 
 
-def _decrypt(core: Core, slot: Slot, p1: int, p2: int, data: bytes) -> bytes:
-    key = require_session_key(core, slot.number, slot.write_key, "SlotConfig.WriteKey")
+def _decrypt(core: Core, slot: Slot | None, p1: int, p2: int, data: bytes) -> bytes:
+    number = None if slot is None else slot.number
+    key = require_write_key(core, number, None if slot is None else slot.write_key)
     cipher, mac = data[:BLOCK_SIZE], data[BLOCK_SIZE:]
     plain = xor(cipher, key)
     header = command_header(core, Opcode.WRITE, p1, p2)
     if not compare_digest(sha256(key + header + bytes(25) + plain).digest(), mac):
-        raise denied("the MAC of the encrypted write is wrong", slot=slot.number)
-    release_session_key(core)
+        raise denied("the MAC of the encrypted write is wrong", slot=number)
+    release_write_key(core)
     return plain
 
 
