@@ -62,10 +62,8 @@ def _execute(core: Core, p1: int, p2: int, data: bytes) -> bytes:
     if mode == _VALIDATE_EXTERNAL:
         raise _refuse_validate_external(core)
     subject = core.slot(p2) if mode in (_VALIDATE, _INVALIDATE) else None
-    if subject is not None:
-        message, key_slot = _validation(core, subject, p1, rest), core.slot(subject.read_key)
-    else:
-        message, key_slot = _message(core, p1), core.slot(p2) if mode == _STORED else None
+    key_slot = _key_slot(core, mode, p2)
+    message = _message(core, p1) if subject is None else _validation(core, subject, p1, rest)
     from_buffer = subject is None and bool(p1 & _MESSAGE_DIGEST)
     public_key = _external_key(rest) if key_slot is None else _stored_key(core, key_slot, from_buffer=from_buffer)
     answer = _mac_answer(core, p1, p2, message, signature) if p1 & _MAC else SUCCESS
@@ -81,6 +79,14 @@ def _execute(core: Core, p1: int, p2: int, data: bytes) -> bytes:
     elif key_slot is not None:
         core.volatile.authorized = key_slot.number
     return answer
+
+
+def _key_slot(core: Core, mode: int, p2: int) -> Slot | None:
+    """Return the slot of the key that verifies: that of P2, its parent, or none for a key in the packet."""
+    if mode == _EXTERNAL:
+        return None
+    slot = core.slot(p2)
+    return slot if mode == _STORED else core.slot(slot.read_key)
 
 
 def _count_uses(core: Core, key_slot: Slot | None, subject: Slot | None) -> None:
