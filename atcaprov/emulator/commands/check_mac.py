@@ -44,7 +44,7 @@ def _execute(core: Core, p1: int, p2: int, data: bytes) -> bytes:
             core.volatile.authorized = None
         raise mismatch("the response is not the one expected", slot=p2)
     if p1 & _NONCE_PROVES == SECOND_IS_TEMP_KEY:
-        core.volatile.authorized = p2
+        core.volatile.authorized = slot.number
         _copy(core, slot)
     return SUCCESS
 
