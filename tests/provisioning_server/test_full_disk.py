@@ -18,16 +18,8 @@ REPOSITORY = Path(__file__).parents[2]
 @pytest.mark.skipif(sys.platform != "linux", reason="the played full disk needs fork and memfd_create")
 def test_a_disk_that_is_full_at_any_step_ends_in_order(tmp_path: Path) -> None:
     signer = make_signer_folder(tmp_path)
-    command = [
-        sys.executable,
-        "-m",
-        "tests.support.full_disk",
-        tmp_path / "data",
-        "--signer",
-        signer.path,
-        "--web",
-        "0",
-    ]
+    program = [sys.executable, "-m", "tests.support.full_disk"]
+    command = [*program, str(tmp_path / "data"), "--signer", str(signer.path), "--web", "0"]
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     *runs, whole = map(json.loads, done.stdout.splitlines())
