@@ -13,6 +13,7 @@ from atcaprov.chip.commands import Opcode, Status
 from atcaprov.chip.crc import with_crc
 from atcaprov.device.device import Device
 from atcaprov.emulator.switches import Switches
+from atcaprov.emulator.volatile import Volatile
 from atcaprov.errors import Code, DeviceError, UsageError
 from signer_module.on_chip.layout import AUTHORIZATION_SLOT, KEY_SLOT, VARIANTS, WRITE_KEY_SLOT
 from signer_module.on_chip.making.steps import ModuleOrder
@@ -129,7 +130,10 @@ def test_no_program_uses_a_modules_key_past_its_authorization() -> None:
 @READINGS
 def test_the_chip_keeps_no_authorization_behind_any_act(root: RootFolder, uses: str) -> None:
     hal = Listener(uses)
-    volatile = lambda: hal.chip.chip.core.volatile  # type: ignore[attr-defined]  # noqa: E731
+
+    def volatile() -> Volatile:
+        return hal.chip.chip.core.volatile  # type: ignore[attr-defined,no-any-return]
+
     with Device(hal) as device:
         make(device, root, order())
         assert volatile().authorized is None
