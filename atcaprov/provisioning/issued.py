@@ -51,14 +51,13 @@ class IssuedCertificates:
     def checked(
         cls, reply: CertificatesReply, chip: ChipKey, offer: SignerOffer, cert_info: CertInfo, profile: Profile
     ) -> IssuedCertificates:
-        """Check a reply against the chip, the offer and the pinned root.
+        """Check a reply that `require_offered` has passed against the chip, the offer and the pinned root.
 
         Raises:
             CertificateError: a certificate is for another key or chip, does not rebuild byte for byte from its
                 compressed form, or does not chain to the pinned root.
             ProvisioningError: the server wants writes that the certificates do not need (code SLOT_NOT_ALLOWED).
         """
-        _require_offered(reply, offer, profile)
         signer_public_key = signer_key(reply.signer_certificate, cert_info, profile)
         _require_rebuilds(reply, chip, offer, cert_info, signer_public_key)
         verify_chain(
@@ -79,7 +78,12 @@ class IssuedCertificates:
         )
 
 
-def _require_offered(reply: CertificatesReply, offer: SignerOffer, profile: Profile) -> None:
+def require_offered(reply: CertificatesReply, offer: SignerOffer, profile: Profile) -> None:
+    """Check that a reply is by the signer and the definitions of the offer.
+
+    Raises:
+        CertificateError: the server has another signer or definition now (code CERTIFICATE_MISMATCH).
+    """
     same = (
         (profile.any_of_group or reply.signer_certificate == offer.signer_certificate)
         and CertificateDefinition.from_bytes(reply.device_definition) == offer.device_definition

@@ -10,11 +10,11 @@ from atcaprov.certs.cert_info import CertInfo
 from atcaprov.chip.commands import Status
 from atcaprov.chip.memory_map import serial_number
 from atcaprov.device.device import Device
-from atcaprov.errors import Code, DeviceError, ProvisioningError, ServerRejected
+from atcaprov.errors import Board, CertificateError, Code, DeviceError, ProvisioningError, ServerRejected
 from atcaprov.provisioning import config_stages
 from atcaprov.provisioning.data_zone import DataZone, DataZoneWriter
 from atcaprov.provisioning.finished import judged
-from atcaprov.provisioning.issued import ChipKey, IssuedCertificates
+from atcaprov.provisioning.issued import ChipKey, IssuedCertificates, require_offered
 from atcaprov.provisioning.profile import Profile
 from atcaprov.provisioning.server_exchange import ask
 from atcaprov.provisioning.signer_offer import SignerOffer
@@ -25,6 +25,8 @@ from atcaprov.wire.messages import CertificatesReply, CertificatesRequest
 _NO_KEY_THERE = frozenset({Status.EXECUTION_ERROR, Status.ECC_FAULT})
 _DISOWNED = frozenset({Code.NOT_ISSUED, Code.CHIP_HAS_OTHER_SIGNER, Code.CHIP_HAS_OTHER_KEY})
 """What a server says of a chip that it has not certified as this station wants it."""
+_ANSWERS_FOR_A_NEW_KEY = 2
+"""How often a server has to say that it does not know the key in a chip; the first answer may be a late one."""
 
 
 class Run:
@@ -59,15 +61,22 @@ class Run:
         it is never certified now; the chip makes a new one.
         """
         chip = self._existing_key()
-        if chip is not None:
+        if chip is not None and self._was_certified(chip):
+            self.chip = chip
+        elif self.data_was_locked:
+            raise judged(self.device, chip, self.offer, self.cert_info)
+
+    def _was_certified(self, chip: ChipKey) -> bool:
+        """Ask the server for what it has issued. A new key destroys the old one: no single answer is believed."""
+        disowned = _DISOWNED if self.data_was_locked else frozenset({Code.NOT_ISSUED})
+        for _ in range(1 if self.data_was_locked else _ANSWERS_FOR_A_NEW_KEY):
             try:
                 self.issued = self._request(chip, existing_only=True)
-                self.chip = chip
+                return True
             except ServerRejected as error:
-                if error.code not in (_DISOWNED if self.data_was_locked else (Code.NOT_ISSUED,)):
+                if error.code not in disowned:
                     raise
-        if self.data_was_locked and self.issued is None:
-            raise judged(self.device, chip, self.offer, self.cert_info)
+        return False
 
     def _slots_to_write(self) -> list[int]:
         slots = {*self.offer.device_definition.write_slots, *self.offer.signer_definition.write_slots}
@@ -91,7 +100,12 @@ class Run:
         )
         self.device.rest()  # a server takes longer than the chip's watchdog
         reply = ask(self.functions, request, CertificatesReply)
-        return IssuedCertificates.checked(reply, chip, self.offer, self.cert_info, self.profile)
+        require_offered(reply, self.offer, self.profile)
+        try:
+            return IssuedCertificates.checked(reply, chip, self.offer, self.cert_info, self.profile)
+        except (CertificateError, ProvisioningError) as error:
+            error.board = Board.SET_ASIDE  # a server gives the same again
+            raise
 
     def write_config(self) -> None:
         """Stage 1."""

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import secrets
+from dataclasses import replace
 from typing import TypeVar
 
 from atcaprov.errors import Board, Code, ProtocolError, ServerRejected
 from atcaprov.provisioning.user_functions import UserFunctions
 from atcaprov.wire.connection import Connection, Role
-from atcaprov.wire.messages import AnyMessage, ErrorReply
+from atcaprov.wire.messages import REQUEST_NUMBER_MAX, AnyMessage, ErrorReply
 
 Reply = TypeVar("Reply")
 
 
 def ask(functions: UserFunctions, request: AnyMessage, reply_type: type[Reply]) -> Reply:
-    """Send `request` and return the server's reply of type `reply_type`.
+    """Send `request`, with a number of its own, and return the server's reply of type `reply_type`.
 
     Raises:
         ServerRejected: the server answered with an error; `request_error` has heard of it.
@@ -22,13 +24,13 @@ def ask(functions: UserFunctions, request: AnyMessage, reply_type: type[Reply]) 
     """
     connection = Connection(Role.CLIENT)
     functions.certreq_start()
-    functions.certreq_send(connection.send(request))
+    functions.certreq_send(connection.send(replace(request, request_number=1 + secrets.randbelow(REQUEST_NUMBER_MAX))))
     while (reply := connection.next_event()) is None:
         connection.receive_data(functions.certreq_recv(connection.bytes_wanted))
     functions.certreq_done()
     if isinstance(reply, ErrorReply):
         functions.request_error(reply.code, reply.message)
-        raise ServerRejected(reply.message, code=reply.code, board=Board.RETRY)
+        raise ServerRejected(reply.message, code=reply.code, board=Board.RETRY if reply.retryable else Board.SET_ASIDE)
     if not isinstance(reply, reply_type):
         raise ProtocolError(
             f"The Provisioning Server answered {type(request).__name__} with {type(reply).__name__}.",

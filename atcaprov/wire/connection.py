@@ -5,13 +5,15 @@
     connection.send(message) -> bytes   what to put on the wire
 
 Two tables say who may send what when: a client asks, a server answers each request once, and a server may send an
-ErrorReply at any time. After an error from `next_event` the connection is of no more use; a server may still send
-one ErrorReply to say why, then both ends close.
+ErrorReply at any time. The server's end puts the number of a request into its answer; the client's end refuses an
+answer with another number, which belongs to a request that was given up. After an error from `next_event` the
+connection is of no more use; a server may still send one ErrorReply to say why, then both ends close.
 """
 
 from __future__ import annotations
 
 import enum
+from dataclasses import replace
 from typing import Final
 
 from atcaprov.errors import AtcaProvError, Code, ProtocolError, TransportError, UsageError
@@ -75,6 +77,7 @@ class Connection:
         self._buffer = bytearray()
         self._header: Header | None = None
         self._ended = False
+        self._request_number = 0
         self._error: AtcaProvError | None = None
 
     @property
@@ -128,6 +131,9 @@ class Connection:
         """
         if message.TYPE not in MAY_SEND[self.role, self.state]:
             raise UsageError(f"A {self.role.value} may not send a {message.TITLE} while {self.state.value}.")
+        if self.role is Role.SERVER:
+            message = replace(message, request_number=self._request_number)
+        self._request_number = message.request_number if self.role is Role.CLIENT else 0
         body = message.body()
         if len(body) > message.BODY_MAX:
             raise UsageError(f"A {message.TITLE} of {len(body)} bytes is larger than {message.BODY_MAX}.")
@@ -149,6 +155,7 @@ class Connection:
             return None
         message = MESSAGES[self._header.message_type].from_body(self._take(self._header.body_length))
         self._header = None
+        self._match(message)
         self.state = State.REPLY_DUE if self.role is Role.SERVER else State.IDLE
         return message
 
@@ -165,6 +172,17 @@ class Connection:
             raise ProtocolError(
                 f"A {message.TITLE} of {header.body_length} bytes is larger than {message.BODY_MAX}.",
                 code=Code.FRAME_TOO_LARGE,
+            )
+
+    def _match(self, message: AnyMessage) -> None:
+        """Keep the number of a request; refuse an answer with another one. A server need not know of numbers."""
+        if self.role is Role.SERVER:
+            self._request_number = message.request_number
+        elif message.request_number not in (0, self._request_number):
+            raise ProtocolError(
+                f"The {message.TITLE} answers another request: it came late, or twice.",
+                advice="Try again.",
+                code=Code.UNEXPECTED_MESSAGE,
             )
 
     def _end(self) -> Closed | None:

@@ -100,6 +100,19 @@ class Flag(_AsIs):
 
 
 @dataclass(frozen=True)
+class Number(_AsIs):
+    """An unsigned integer of at most `maximum`."""
+
+    maximum: int
+
+    def fault(self, value: Any) -> str | None:
+        """Wrong type or range."""
+        if type(value) is not int:
+            return "is not a number"
+        return None if 0 <= value <= self.maximum else f"is not a number from 0 to {self.maximum}"
+
+
+@dataclass(frozen=True)
 class SlotWrites:
     """At most `maximum` slot writes, each as the array [slot, offset, data]."""
 

@@ -1,7 +1,7 @@
 """The messages of wire protocol 1: fields, keys, sizes. Written out byte by byte in docs/reference/wire-protocol.md.
 
 A message object is always good: building one checks every field. Keys and types never change their meaning; a new
-field gets a new key, and a reader ignores keys that it does not know.
+field gets a new key, and a reader ignores keys that it does not know. `request_number` is 0 where there is none.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Final, NamedTuple, Self
 
 from atcaprov.errors import ProtocolError, UsageError
 from atcaprov.wire.cbor_map import decode_map, encode_map
-from atcaprov.wire.fields import CodeName, Flag, Kind, Octets, SlotWrite, SlotWrites, Words
+from atcaprov.wire.fields import CodeName, Flag, Kind, Number, Octets, SlotWrite, SlotWrites, Words
 
 CONFIG_ZONE_SIZE: Final = 128
 PUBLIC_KEY_SIZE: Final = 64
@@ -27,6 +27,7 @@ CERTIFICATES_REPLY_BODY_MAX: Final = 24 * 1024
 SIGNER_REQUEST_BODY_MAX: Final = 256
 SIGNER_REPLY_BODY_MAX: Final = 16 * 1024
 ERROR_REPLY_BODY_MAX: Final = 1024
+REQUEST_NUMBER_MAX: Final = 0xFFFFFFFF
 
 
 class MessageType(enum.IntEnum):
@@ -115,6 +116,7 @@ class CertificatesRequest(Message):
         Field(3, "signer_public_key", Octets(PUBLIC_KEY_SIZE, PUBLIC_KEY_SIZE)),
         Field(4, "existing_only", Flag(), optional=True),
         Field(5, "any_of_group", Flag(), optional=True),
+        Field(6, "request_number", Number(REQUEST_NUMBER_MAX), optional=True),
     )
 
     config_zone: bytes
@@ -122,6 +124,7 @@ class CertificatesRequest(Message):
     signer_public_key: bytes
     existing_only: bool = False
     any_of_group: bool = False
+    request_number: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +146,7 @@ class CertificatesReply(Message):
         Field(6, "root_certificate", Octets(1, CERTIFICATE_SIZE_MAX)),
         Field(7, "device_definition", Octets(1, DEFINITION_SIZE_MAX)),
         Field(8, "signer_definition", Octets(1, DEFINITION_SIZE_MAX)),
+        Field(9, "request_number", Number(REQUEST_NUMBER_MAX), optional=True),
     )
 
     device_certificate: bytes
@@ -153,6 +157,7 @@ class CertificatesReply(Message):
     device_compressed: bytes
     signer_compressed: bytes
     writes: tuple[SlotWrite, ...]
+    request_number: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,10 +173,12 @@ class SignerRequest(Message):
     FIELDS: ClassVar = (
         Field(1, "signer_public_key", Octets(PUBLIC_KEY_SIZE, PUBLIC_KEY_SIZE)),
         Field(2, "any_of_group", Flag(), optional=True),
+        Field(3, "request_number", Number(REQUEST_NUMBER_MAX), optional=True),
     )
 
     signer_public_key: bytes
     any_of_group: bool = False
+    request_number: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,12 +193,14 @@ class SignerReply(Message):
         Field(2, "root_certificate", Octets(1, CERTIFICATE_SIZE_MAX)),
         Field(3, "device_definition", Octets(1, DEFINITION_SIZE_MAX)),
         Field(4, "signer_definition", Octets(1, DEFINITION_SIZE_MAX)),
+        Field(5, "request_number", Number(REQUEST_NUMBER_MAX), optional=True),
     )
 
     signer_certificate: bytes
     root_certificate: bytes
     device_definition: bytes
     signer_definition: bytes
+    request_number: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,11 +214,13 @@ class ErrorReply(Message):
         Field(1, "code", CodeName(ERROR_CODE_SIZE_MAX)),
         Field(2, "message", Words(ERROR_MESSAGE_SIZE_MAX)),
         Field(3, "retryable", Flag()),
+        Field(4, "request_number", Number(REQUEST_NUMBER_MAX), optional=True),
     )
 
     code: str
     message: str
     retryable: bool
+    request_number: int = 0
 
 
 AnyMessage = CertificatesRequest | CertificatesReply | SignerRequest | SignerReply | ErrorReply

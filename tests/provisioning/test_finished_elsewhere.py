@@ -1,4 +1,4 @@
-"""Finished chips that this station's server did not certify as the station wants it: judged by their own contents."""
+"""Finished and half-done chips of which the server does not say what the station wants: judged by their contents."""
 
 from __future__ import annotations
 
@@ -13,11 +13,23 @@ from atcaprov.chip.crc import with_crc
 from atcaprov.chip.memory_map import LOCK_CONFIG, LOCK_VALUE, LOCKED
 from atcaprov.config_zone.defaults import DEFAULT_608A
 from atcaprov.device.device import Act, Device
-from atcaprov.errors import AtcaProvError, Board, Code, DeviceError, ProvisioningError
+from atcaprov.errors import (
+    AtcaProvError,
+    Board,
+    CertificateError,
+    Code,
+    DeviceError,
+    ProtocolError,
+    ProvisioningError,
+    ServerRejected,
+    TransportError,
+)
 from atcaprov.provisioning.profile import Profile
 from atcaprov.provisioning.provision import Provisioner
-from atcaprov.wire.messages import CertificatesReply, ErrorReply
-from tests.support.in_memory_server import Authority, InMemory
+from atcaprov.wire.connection import Connection, Role
+from atcaprov.wire.framing import Header
+from atcaprov.wire.messages import MESSAGES, AnyMessage, CertificatesReply, ErrorReply, MessageType, SignerRequest
+from tests.support.in_memory_server import Authority, InMemory, change, unreachable
 from tests.support.scripted_hal import ScriptedHal
 
 
@@ -132,3 +144,89 @@ def test_a_trust_part_is_a_wrong_part(authority: Authority, image: str, name: st
     assert (error.code, error.board) == (Code.WRONG_PART, Board.UNTOUCHED)
     assert f"Trust part (ATECC608 {name})" in str(error)
     assert "used" not in str(error)
+
+
+def half_done(authority: Authority) -> ScriptedHal:
+    """Return a chip that was cut after its certificates were written."""
+    hal, functions = ScriptedHal(), InMemory(authority)
+    functions.write = unreachable  # type: ignore[assignment]
+    with Device(hal) as device, pytest.raises(TransportError):
+        Provisioner(Profile(), authority.cert_info, functions).provision(device)
+    hal.packets.clear()
+    return hal
+
+
+def key_of(hal: ScriptedHal) -> bytes:
+    with Device(hal) as device:
+        return device.get_pubkey(0)
+
+
+def numberless(data: bytes) -> bytes:
+    """Return an answer as a server of before gives it."""
+    body = MESSAGES[data[3]].from_body(data[8:])
+    return Header(data[3], len(plain := replace(body, request_number=0).body())).pack() + plain
+
+
+def test_a_late_answer_of_a_server_without_numbers_costs_no_key(authority: Authority) -> None:
+    """Each answer comes when the next request is out: the first that is read is a `not-issued` for another chip."""
+    hal = half_done(authority)
+    key = key_of(hal)
+    functions = InMemory(authority)
+    held: list[AnyMessage] = [ErrorReply(Code.NOT_ISSUED.value, "Nothing was issued.", False)]
+
+    def late(reply: Any) -> Any:
+        if isinstance(reply, CertificatesReply | ErrorReply):
+            held.append(reply)
+            return held.pop(0)
+        return reply
+
+    functions.tamper, functions.raw = late, numberless
+    with Device(hal) as device:
+        Provisioner(Profile(), authority.cert_info, functions).provision(device)
+    assert key_of(hal) == key
+
+
+def test_a_late_answer_of_a_server_with_numbers_is_refused(authority: Authority) -> None:
+    hal = half_done(authority)
+    key = key_of(hal)
+    functions = InMemory(authority)
+    late = Connection(Role.SERVER)
+    late.receive_data(Connection(Role.CLIENT).send(SignerRequest(authority.signer_public_key, request_number=1)))
+    late.next_event()
+    data = late.send(ErrorReply(Code.NOT_ISSUED.value, "Nothing was issued.", False))
+    functions.raw = lambda honest: data if honest[3] == MessageType.CERTIFICATES_REPLY else honest
+    with Device(hal) as device, pytest.raises(ProtocolError, match="answers another request") as refused:
+        Provisioner(Profile(), authority.cert_info, functions).provision(device)
+    assert refused.value.board == Board.RETRY
+    assert key_of(hal) == key
+    functions.raw = lambda honest: honest
+    with Device(hal) as device:
+        Provisioner(Profile(), authority.cert_info, functions).provision(device)
+    assert key_of(hal) == key
+
+
+def test_each_request_has_a_number_of_its_own(authority: Authority) -> None:
+    functions = InMemory(authority)
+    with Device.open("emulator:") as device:
+        Provisioner(Profile(), authority.cert_info, functions).provision(device)
+    numbers = [request.request_number for request in functions.requests]
+    assert len(set(numbers)) == len(numbers) == 2
+    assert 0 not in numbers
+
+
+@pytest.mark.parametrize("retryable", [True, False])
+def test_a_refusal_that_stays_is_not_to_be_tried_again(authority: Authority, retryable: bool) -> None:
+    functions = InMemory(authority)
+    refusal = ErrorReply(Code.QUOTA_USED_UP.value, "The signer has issued all.", retryable)
+    functions.tamper = lambda reply: refusal if isinstance(reply, CertificatesReply) else reply
+    with Device.open("emulator:") as device, pytest.raises(ServerRejected) as refused:
+        Provisioner(Profile(), authority.cert_info, functions).provision(device)
+    assert refused.value.board == (Board.RETRY if retryable else Board.SET_ASIDE)
+
+
+def test_certificates_that_the_server_would_give_again_are_not_to_be_tried_again(authority: Authority) -> None:
+    functions = InMemory(authority)
+    functions.tamper = change(device_compressed=bytes(72))
+    with Device.open("emulator:") as device, pytest.raises(CertificateError) as refused:
+        Provisioner(Profile(), authority.cert_info, functions).provision(device)
+    assert refused.value.board == Board.SET_ASIDE

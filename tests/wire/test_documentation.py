@@ -10,7 +10,7 @@ import pytest
 
 from atcaprov.wire.connection import Connection, Role
 from atcaprov.wire.fields import SlotWrite
-from atcaprov.wire.messages import MESSAGES, CertificatesReply, CertificatesRequest, ErrorReply
+from atcaprov.wire.messages import MESSAGES, CertificatesReply, CertificatesRequest, ErrorReply, SignerRequest
 from tests.support.programs import require_program
 from tests.support.wire_examples import REQUEST
 
@@ -45,6 +45,17 @@ def test_the_request() -> None:
 def test_the_error() -> None:
     error = ErrorReply("not-issued", "Nothing was issued for this chip", False)
     assert _server_with_request().send(error) == _example("error")
+
+
+def test_the_numbers() -> None:
+    server = Connection(Role.SERVER)
+    server.receive_data(_example("numbered-request"))
+    request = server.next_event()
+    assert isinstance(request, SignerRequest)
+    assert request.request_number == 0x12345678
+    assert Connection(Role.CLIENT).send(request) == _example("numbered-request")
+    error = ErrorReply("not-issued", "Nothing was issued for this chip", False)
+    assert server.send(error) == _example("numbered-error")
 
 
 def test_the_reply() -> None:
