@@ -10,6 +10,7 @@ batch. Further requests for a chip wait while something is being signed for it, 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
 
@@ -28,18 +29,28 @@ from provisioning_server.signers.signing_queue import Signed, SigningJob
 
 Request = CertificatesRequest | SignerRequest
 Reply = CertificatesReply | SignerReply | ErrorReply
-Item = Request | Signed
 _Batch = dict[bytes, list[IssuedRecord]]  # what this batch issued, by chip serial
 _NO_SERIALS = (bytes(SERIAL_SIZE), b"\xff" * SERIAL_SIZE)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request and the address that sent it, such as `127.0.0.1:40312`."""
+
+    request: Request
+    client: str = ""
+
+
+Item = Asked | Signed
 
 
 class Later:
     """Stands for the reply to a request that waits for a slow signer; `reply` is there when it has come."""
 
-    __slots__ = ("reply", "request")
+    __slots__ = ("asked", "reply")
 
-    def __init__(self, request: CertificatesRequest) -> None:
-        self.request = request
+    def __init__(self, asked: Asked) -> None:
+        self.asked = asked
         self.reply: Reply | None = None
 
 
@@ -137,19 +148,23 @@ class Authority:
             for outcome in outcomes
         ]
 
-    def _outcome(self, request: Request, batch: _Batch, later: Later | None = None) -> _Outcome:
+    def _outcome(self, asked: Asked, batch: _Batch, later: Later | None = None) -> _Outcome:
+        request = asked.request
         try:
             if isinstance(request, SignerRequest):
-                return self._offer(request)
-            outcome = self._decide(request, batch, later)
+                outcome: _Outcome = self._offer(request)
+            else:
+                outcome = self._decide(request, asked, batch, later)
         except Exception as error:  # whatever a signer raises, the other requests of the batch get their answers
             return self._failed(error)
         if isinstance(outcome, ErrorReply):
-            self._log_refusal(serial_number(request.config_zone), outcome)
+            self._log_refusal(asked, outcome)
         return outcome
 
-    def _log_refusal(self, chip_serial: bytes, refused: ErrorReply) -> None:
-        self._log.info(f"Device ({chip_serial.hex().upper()}) refused, {refused.code}: {refused.message}")
+    def _log_refusal(self, asked: Asked, refused: ErrorReply) -> None:
+        request = asked.request
+        what = "Signer request" if isinstance(request, SignerRequest) else _device(serial_number(request.config_zone))
+        self._log.info(f"{what} refused, {refused.code}{_by(asked.client)}: {refused.message}")
 
     def _settle(self, signed: Signed, batch: _Batch) -> list[tuple[Later, _Outcome]]:
         """Take what a slow signer has done, and decide on the requests that waited behind it."""
@@ -157,12 +172,13 @@ class Authority:
         first, *behind = self._signing.pop(chip_serial)
         settled: list[tuple[Later, _Outcome]] = []
         if isinstance(signed.outcome, ErrorReply):
-            self._log_refusal(chip_serial, signed.outcome)
+            self._log_refusal(first.asked, signed.outcome)
             settled.append((first, signed.outcome))
         else:
-            settled.append((first, self._keep(signed, signed.outcome, batch)))
+            record = replace(signed.outcome, client=first.asked.client)
+            settled.append((first, self._keep(signed, record, batch)))
         for later in behind:
-            outcome = self._outcome(later.request, batch, later)
+            outcome = self._outcome(later.asked, batch, later)
             if outcome is not later:
                 settled.append((later, outcome))
         return settled
@@ -183,12 +199,6 @@ class Authority:
         return refusals.INTERNAL
 
     def _offer(self, request: SignerRequest) -> SignerReply | ErrorReply:
-        offer = self._offer_or_refusal(request)
-        if isinstance(offer, ErrorReply):
-            self._log.info(f"Signer request refused, {offer.code}: {offer.message}")
-        return offer
-
-    def _offer_or_refusal(self, request: SignerRequest) -> SignerReply | ErrorReply:
         """What would stop this client's certificates later is told now, before it touches a chip."""
         if self._records.failed:
             return refusals.RECORDS_FAILED
@@ -197,7 +207,7 @@ class Authority:
         return signers if isinstance(signers, ErrorReply) else signers[0].documents.offer
 
     def _decide(
-        self, request: CertificatesRequest, batch: _Batch, later: Later | None
+        self, request: CertificatesRequest, asked: Asked, batch: _Batch, later: Later | None
     ) -> ErrorReply | IssuedRecord | Later:
         """Return the record to reply with, old or new, or the refusal, or what stands for either until it is known."""
         chip_serial = serial_number(request.config_zone)
@@ -206,18 +216,18 @@ class Authority:
         if request.config_zone[LOCK_CONFIG] != LOCKED:
             return refusals.NOT_LOCKED
         if chip_serial in self._signing:
-            return self._wait(chip_serial, later or Later(request))
+            return self._wait(chip_serial, later or Later(asked))
         earlier: list[IssuedRecord] = [*self._records.find(chip_serial), *batch.get(chip_serial, ())]
         stored = next((record for record in earlier if self._is_for(record, request)), None)
         if stored is not None:
-            self._log.info(f"Device ({chip_serial.hex().upper()}) gets its stored certificates again.")
+            self._log.info(f"{_device(chip_serial)} gets its stored certificates again{_by(asked.client)}.")
             return stored
         if request.existing_only:
             return refusals.NOT_ISSUED
         if earlier and not self._allow_rekey:
             same_key = any(record.public_key == request.public_key for record in earlier)
             return refusals.OTHER_SIGNER if same_key else refusals.OTHER_KEY
-        return self._issue(request, chip_serial, batch, later)
+        return self._issue(request, asked, batch, later)
 
     def _wait(self, chip_serial: bytes, later: Later) -> Later:
         self._signing.setdefault(chip_serial, []).append(later)
@@ -243,8 +253,9 @@ class Authority:
         return self._signers.choose(request.signer_public_key, self._group(request))
 
     def _issue(
-        self, request: CertificatesRequest, chip_serial: bytes, batch: _Batch, later: Later | None
+        self, request: CertificatesRequest, asked: Asked, batch: _Batch, later: Later | None
     ) -> ErrorReply | IssuedRecord | Later:
+        chip_serial = serial_number(request.config_zone)
         if self._records.failed:
             return refusals.RECORDS_FAILED
         signers = self._choose(request)
@@ -257,9 +268,9 @@ class Authority:
         self._keep_named(request)
         quick = next((signer for signer in signers if not signer.slow), None)
         if quick is None:
-            return self._issue_later(request, chip_serial, later or Later(request))
+            return self._issue_later(request, chip_serial, later or Later(asked))
         self._records.keep_documents(quick.documents)
-        record = issue(quick, request.public_key, chip_serial, self._clock())
+        record = replace(issue(quick, request.public_key, chip_serial, self._clock()), client=asked.client)
         batch.setdefault(chip_serial, []).append(record)
         return record
 
@@ -287,7 +298,7 @@ class Authority:
             return refusal(error)
         for record in new:
             signer = label(record.signer_serial, record.signer_name)
-            self._log.info(f"Device ({record.chip_serial.hex().upper()}) certified by {signer}.")
+            self._log.info(f"{_device(record.chip_serial)} certified by {signer}{_by(record.client)}.")
         return None
 
     def _reply(self, outcome: _Outcome, batch: _Batch, failure: ErrorReply | None) -> Reply:
@@ -297,3 +308,11 @@ class Authority:
         if failure is not None and outcome in batch.get(outcome.chip_serial, ()):
             return failure
         return certificates_reply(outcome, self._records.documents(outcome.documents))
+
+
+def _device(chip_serial: bytes) -> str:
+    return f"Device ({chip_serial.hex().upper()})"
+
+
+def _by(client: str) -> str:
+    return f", asked by {client}" if client else ""

@@ -26,7 +26,7 @@ class Listener:
     """The desk of all sessions."""
 
     def __init__(
-        self, limits: Limits, submit: Callable[[Request, Callable[[Reply], None]], None], log: ProgramLog
+        self, limits: Limits, submit: Callable[[Request, Callable[[Reply], None], str], None], log: ProgramLog
     ) -> None:
         self.limits = limits
         self._submit = submit
@@ -97,9 +97,9 @@ class Listener:
         else:
             self._log.info(f"Client {session.peer} disconnected.")
 
-    def submit(self, request: Request, deliver: Callable[[Reply], None]) -> None:
+    def submit(self, request: Request, deliver: Callable[[Reply], None], client: str) -> None:
         """Hand a request on."""
-        self._submit(request, deliver)
+        self._submit(request, deliver, client)
 
     def _sweep(self) -> None:
         now = self.now()

@@ -37,8 +37,8 @@ class Desk(Protocol):
     def closed(self, session: Session, reason: str) -> None:
         """Take note of its end; `reason` is empty for an orderly one."""
 
-    def submit(self, request: Request, deliver: Callable[[Reply], None]) -> None:
-        """Have a request answered."""
+    def submit(self, request: Request, deliver: Callable[[Reply], None], client: str) -> None:
+        """Have a request of a client, named by its address, answered."""
 
 
 class Session(asyncio.Protocol):
@@ -145,7 +145,7 @@ class Session(asyncio.Protocol):
                 self._close("")
             elif isinstance(event, CertificatesRequest | SignerRequest):
                 self.deadline = NEVER
-                self._desk.submit(event, self._reply)
+                self._desk.submit(event, self._reply, self.peer)
 
     def _reply(self, reply: Reply) -> None:
         """Send the reply to the request that is open. The client may be gone; its certificate stays in the records."""

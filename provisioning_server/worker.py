@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 from provisioning_server import refusals
-from provisioning_server.authority import Item, Later, ProgramLog, Reply, Request
+from provisioning_server.authority import Asked, Item, Later, ProgramLog, Reply, Request
 from provisioning_server.signers.signing_queue import Signed
 
 BATCH_MAX: Final = 256
@@ -52,9 +52,9 @@ class IssuingWorker:
         self._thread = threading.Thread(target=self._run, name="issuing", daemon=True)
         self._thread.start()
 
-    def submit(self, request: Request, deliver: Deliver) -> None:
-        """Have a request answered; `deliver` is called on the loop with the reply."""
-        self._waiting.put((request, deliver))
+    def submit(self, request: Request, deliver: Deliver, client: str = "") -> None:
+        """Have a request of a client, named by its address, answered; `deliver` is called on the loop."""
+        self._waiting.put((Asked(request, client), deliver))
 
     def signed(self, signed: Signed) -> None:
         """Take what a slow signer has done; from any thread."""

@@ -30,9 +30,13 @@ COLUMNS: Final = (
     "compressed",
     "documents",
     "certificate",
+    "client",
     "check",
 )
+_ADDED: Final = "client"
+"""A column that older logs do not have."""
 HEADER: Final = "\t".join(COLUMNS).encode() + b"\n"
+_HEADERS: Final = (HEADER, "\t".join(column for column in COLUMNS if column != _ADDED).encode() + b"\n")
 _MODE: Final = 0o640
 
 
@@ -41,7 +45,8 @@ class IssuedRecord:
     """One issued device certificate.
 
     `time` in UTC; `chip_serial` and `signer_serial` 9 bytes, `signer_id` 2, `public_key` 64 (X||Y), `compressed` 72,
-    `certificate` DER; `documents` is the id of the SignerDocuments it was issued with.
+    `certificate` DER; `documents` is the id of the SignerDocuments it was issued with; `client` is the address that
+    asked for it, such as `127.0.0.1:40312`, empty in records of older versions.
     """
 
     time: datetime
@@ -54,6 +59,7 @@ class IssuedRecord:
     compressed: bytes
     documents: str
     certificate: bytes
+    client: str = ""
 
     def to_line(self) -> bytes:
         """Return the line with its line end."""
@@ -69,6 +75,7 @@ class IssuedRecord:
                 self.compressed.hex().upper(),
                 self.documents,
                 base64.b64encode(self.certificate).decode(),
+                " ".join(self.client.split()),
             )
         ).encode()
         return b"%s\t%08X\n" % (text, zlib.crc32(text))
@@ -79,7 +86,9 @@ class IssuedRecord:
         text, _, check = line.rstrip(b"\n").rpartition(b"\t")
         if int(check, 16) != zlib.crc32(text):
             raise ValueError("the line does not fit its check")
-        when, chip, signer, name, signer_id, serial, key, compressed, documents, der = text.decode().split("\t")
+        when, chip, signer, name, signer_id, serial, key, compressed, documents, der, *added = text.decode().split("\t")
+        if len(added) > 1:
+            raise ValueError("too many columns to unpack")
         return cls(
             time=datetime.fromisoformat(when),
             chip_serial=bytes.fromhex(chip),
@@ -91,6 +100,7 @@ class IssuedRecord:
             compressed=bytes.fromhex(compressed),
             documents=documents,
             certificate=base64.b64decode(der, validate=True),
+            client=added[0] if added else "",
         )
 
 
@@ -155,7 +165,7 @@ def read_signing_log(path: Path) -> Iterator[tuple[int, int, IssuedRecord]]:
             if not line.endswith(b"\n"):
                 return
             if number == 1:
-                if line != HEADER:
+                if line not in _HEADERS:
                     raise _damaged(path, number)
             else:
                 yield offset, len(line), _record(path, number, line)

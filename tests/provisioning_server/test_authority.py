@@ -24,6 +24,7 @@ from tests.support.server_parts import (
     CHIP_KEY,
     OTHER_KEY,
     RememberingLog,
+    asked,
     chip_serial,
     config_zone,
     open_records,
@@ -52,13 +53,13 @@ def _authority(
 
 
 def _one(authority: Authority, message: CertificatesRequest) -> CertificatesReply:
-    (reply,) = authority.answer([message])
+    (reply,) = authority.answer(asked(message))
     assert isinstance(reply, CertificatesReply), reply
     return reply
 
 
 def _refused(authority: Authority, message: CertificatesRequest | SignerRequest) -> str:
-    (reply,) = authority.answer([message])
+    (reply,) = authority.answer(asked(message))
     assert isinstance(reply, ErrorReply), reply
     return reply.code
 
@@ -105,21 +106,21 @@ def test_the_same_request_gets_the_same_reply_and_no_second_signature(
     signer = MemorySigner()
     authority = _authority(records, log, signer)
     first = _one(authority, request(signer))
-    again = authority.answer([request(signer), request(signer), request(signer, existing_only=True)])
+    again = authority.answer(asked(request(signer), request(signer), request(signer, existing_only=True)))
     assert again == [first] * 3
     assert signer.signatures == 1
 
 
 def test_the_same_request_twice_in_one_batch_is_signed_once(records: FileRecords, log: RememberingLog) -> None:
     signer = MemorySigner()
-    replies = _authority(records, log, signer).answer([request(signer), request(signer), request(signer, 2)])
+    replies = _authority(records, log, signer).answer(asked(request(signer), request(signer), request(signer, 2)))
     assert replies[0] == replies[1] != replies[2]
     assert signer.signatures == 2
     assert len(records.find(chip_serial(1))) == 1
 
 
 def test_two_keys_for_one_chip_in_one_batch_get_one_certificate(records: FileRecords, log: RememberingLog) -> None:
-    first, second = _authority(records, log).answer([request(SIGNER), request(SIGNER, key=OTHER_KEY)])
+    first, second = _authority(records, log).answer(asked(request(SIGNER), request(SIGNER, key=OTHER_KEY)))
     assert isinstance(first, CertificatesReply)
     assert isinstance(second, ErrorReply)
     assert second.code == Code.CHIP_HAS_OTHER_KEY
@@ -174,7 +175,7 @@ def test_requests_that_no_chip_makes_are_refused(records: FileRecords, log: Reme
 def test_a_signer_that_waits_for_its_password_does_not_sign(records: FileRecords, log: RememberingLog) -> None:
     signer = MemorySigner(password=b"secret")
     authority = _authority(records, log, signer)
-    (reply,) = authority.answer([request(signer)])
+    (reply,) = authority.answer(asked(request(signer)))
     assert isinstance(reply, ErrorReply)
     assert (reply.code, reply.retryable) == (Code.SIGNER_NOT_READY, True)
     assert _refused(authority, SignerRequest(signer.documents.signer_public_key)) == Code.SIGNER_NOT_READY
@@ -184,7 +185,7 @@ def test_a_signer_that_waits_for_its_password_does_not_sign(records: FileRecords
 
 def test_a_signer_request_tells_what_it_issues(records: FileRecords, log: RememberingLog) -> None:
     authority = _authority(records, log)
-    (offer,) = authority.answer([SignerRequest(SIGNER.documents.signer_public_key)])
+    (offer,) = authority.answer(asked(SignerRequest(SIGNER.documents.signer_public_key)))
     assert isinstance(offer, SignerReply)
     reply = _one(authority, request(SIGNER))
     assert (offer.signer_certificate, offer.root_certificate) == (reply.signer_certificate, reply.root_certificate)
@@ -210,7 +211,7 @@ def test_when_the_records_fail_nothing_more_is_issued(tmp_path: Path, log: Remem
     authority = _authority(records, log, signer)
     first = _one(authority, request(signer))
     records.full = True
-    replies = authority.answer([request(signer, 2), request(signer), request(signer, 3)])
+    replies = authority.answer(asked(request(signer, 2), request(signer), request(signer, 3)))
     assert [getattr(reply, "code", None) for reply in replies] == [Code.RECORDS_FAILED, None, Code.RECORDS_FAILED]
     assert replies[1] == first
     records.full = False
@@ -232,7 +233,7 @@ def test_a_signer_that_fails_spoils_only_its_own_request(records: FileRecords, l
 
     broken, wrong = Broken(), Wrong()
     authority = _authority(records, log, SIGNER, broken, wrong)
-    replies = authority.answer([request(broken), request(wrong, 2), request(SIGNER, 3)])
+    replies = authority.answer(asked(request(broken), request(wrong, 2), request(SIGNER, 3)))
     assert [getattr(reply, "code", None) for reply in replies] == [Code.INTERNAL, Code.INTERNAL, None]
     assert any("unplugged" in line for line in log.lines)
     assert not records.find(chip_serial(1))
@@ -254,10 +255,13 @@ def test_a_signer_named_twice_or_unable_to_serve_is_found_at_the_start() -> None
 
 def test_the_log_says_who_was_certified_by_whom_and_who_was_refused(records: FileRecords, log: RememberingLog) -> None:
     authority = _authority(records, log)
-    authority.answer([request(SIGNER)])
-    authority.answer([request(SIGNER)])
-    authority.answer([request(SIGNER, key=OTHER_KEY)])
+    authority.answer(asked(request(SIGNER), client="127.0.0.1:40001"))
+    authority.answer(asked(request(SIGNER), client="[::1]:40002"))
+    authority.answer(asked(request(SIGNER, key=OTHER_KEY), SignerRequest(CHIP_KEY), client="192.0.2.7:40003"))
     name = f"Signer ({SIGNER.serial.hex().upper()}, Example ATECC608A Signer)"
-    assert log.lines[0] == f"info: Device (0123000000000001EE) certified by {name}."
-    assert log.lines[1] == "info: Device (0123000000000001EE) gets its stored certificates again."
-    assert log.lines[2].startswith("info: Device (0123000000000001EE) refused, chip-has-other-key: This chip has")
+    assert log.lines[0] == f"info: Device (0123000000000001EE) certified by {name}, asked by 127.0.0.1:40001."
+    assert log.lines[1] == "info: Device (0123000000000001EE) gets its stored certificates again, asked by [::1]:40002."
+    refused = ", asked by 192.0.2.7:40003: "
+    assert log.lines[2].startswith(f"info: Device (0123000000000001EE) refused, chip-has-other-key{refused}This chip")
+    assert log.lines[3].startswith(f"info: Signer request refused, signer-unknown{refused}")
+    assert [record.client for record in records.find(chip_serial(1))] == ["127.0.0.1:40001"]

@@ -179,6 +179,18 @@ def test_certificates_are_known_after_a_restart(signer: SignerFolder, tmp_path: 
     assert len(list((tmp_path / "logs").glob("signing-*.tsv"))) == 2
 
 
+def test_who_asked_is_recorded(signer: SignerFolder, tmp_path: Path) -> None:
+    with server_program("--signer", signer.path, "--data", tmp_path) as server:
+        with WireClient(server.address()) as client:
+            own = "{}:{}".format(*client.socket.getsockname())
+            assert isinstance(client.ask(_request(signer, 1)), CertificatesReply)
+            server.wait_for(f"certified by Signer ({signer.serial.hex().upper()}, {signer.name}), asked by {own}.")
+        assert server.stop() == 0
+    (log,) = (tmp_path / "logs").glob("signing-*.tsv")
+    header, line = (text.split("\t") for text in log.read_text().splitlines())
+    assert line[header.index("client")] == own
+
+
 def _small_files() -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (6000, 6000))
 

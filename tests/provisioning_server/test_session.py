@@ -40,7 +40,8 @@ class MemoryDesk:
     def closed(self, session: Session, reason: str) -> None:
         self.reasons.append(reason)
 
-    def submit(self, request: Request, deliver: Callable[[Reply], None]) -> None:
+    def submit(self, request: Request, deliver: Callable[[Reply], None], client: str) -> None:
+        assert client == "127.0.0.1:40000"
         self.open.append((request, deliver))
 
     def answer(self, reply: Reply) -> Request:

@@ -51,6 +51,16 @@ def test_a_slow_signer_keeps_nobody_else_waiting(make: Make) -> None:
     assert line.records.find(chip_serial(1))
 
 
+def test_the_record_names_the_client_that_asked_first(make: Make) -> None:
+    slow = SlowSigner()
+    line = make(slow)
+    replies = [line.ask(request(slow), client) for client in ("192.0.2.7:40001", "192.0.2.8:40002")]
+    line.flush()
+    slow.go_on.release()
+    assert certificates(replies[0]) == certificates(replies[1])
+    assert [record.client for record in line.records.find(chip_serial(1))] == ["192.0.2.7:40001"]
+
+
 def test_two_requests_for_one_chip_at_once_are_signed_once(make: Make) -> None:
     slow = SlowSigner()
     line = make(slow)

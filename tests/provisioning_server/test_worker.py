@@ -5,7 +5,7 @@ import threading
 from collections.abc import Sequence
 
 from provisioning_server import refusals
-from provisioning_server.authority import Item, Later, Reply, Request
+from provisioning_server.authority import Asked, Item, Later, Reply, Request
 from provisioning_server.worker import BATCH_MAX, IssuingWorker
 from tests.support.server import PATIENCE
 from tests.support.server_parts import RememberingLog
@@ -24,7 +24,7 @@ class SlowAuthority:
         self.batches.append(len(items))
         self.begun.set()
         assert self.go_on.wait(PATIENCE)
-        return [REPLY if request == REQUEST else SIGNER_REPLY for request in items]
+        return [REPLY if item == Asked(REQUEST) else SIGNER_REPLY for item in items]
 
 
 def test_what_waits_is_answered_in_one_batch_and_in_order() -> None:
@@ -78,8 +78,8 @@ def test_a_fault_of_the_program_is_answered_and_logged_and_work_goes_on() -> Non
 def test_a_fault_of_the_program_leaves_nobody_waiting_for_a_slow_signer() -> None:
     class FaultyAuthority:
         def answer(self, items: Sequence[Item]) -> list[Reply | Later]:
-            if items == [REQUEST]:
-                return [Later(REQUEST)]
+            if items == [Asked(REQUEST)]:
+                return [Later(Asked(REQUEST))]
             raise KeyError("bug")
 
     async def run() -> list[Reply]:

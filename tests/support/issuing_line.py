@@ -105,10 +105,10 @@ class IssuingLine:
         self._signed()
         self.worker.signed(signed)
 
-    def ask(self, request: Request) -> Future[Reply]:
+    def ask(self, request: Request, client: str = "") -> Future[Reply]:
         """The reply comes when it comes."""
         future: Future[Reply] = Future()
-        self.worker.submit(request, future.set_result)
+        self.worker.submit(request, future.set_result, client)
         return future
 
     def certify(self, request: Request) -> CertificatesReply:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from atcaprov.wire.messages import CertificatesRequest
+from provisioning_server.authority import Asked, Request
 from provisioning_server.records.file_records import FileRecords
 from tests.support.memory_signer import MemorySigner, SigningKey
 
@@ -35,6 +36,11 @@ def request(
 ) -> CertificatesRequest:
     named = signer.documents.signer_public_key
     return CertificatesRequest(config_zone(number), key, named, existing_only, any_of_group)
+
+
+def asked(*requests: Request, client: str = "") -> list[Asked]:
+    """A batch of requests, all of one client."""
+    return [Asked(each, client) for each in requests]
 
 
 class RememberingLog:

@@ -5,6 +5,7 @@ import os
 import ssl
 import subprocess
 import sys
+import zlib
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -159,6 +160,23 @@ def test_a_damaged_line_stops_the_start_and_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"Line 2 of the signing log .*signing-1\.tsv is damaged") as caught:
         open_records(tmp_path, "signing-2.tsv")
     assert caught.value.code == Code.FILE_INVALID
+
+
+def test_a_log_of_a_version_that_did_not_record_clients_is_read(tmp_path: Path) -> None:
+    records = open_records(tmp_path)
+    records.keep_documents(SIGNER.documents)
+    records.close()
+    columns = LINE.decode().split("\t")[:-2]
+    text = "\t".join(columns).encode()
+    header = "\t".join(column for column in COLUMNS if column != "client")
+    line = b"%s\n%s\t%08X\n" % (header.encode(), text, zlib.crc32(text))
+    (tmp_path / "logs" / "signing-1.tsv").write_bytes(line)
+    again = open_records(tmp_path, "signing-2.tsv")
+    assert again.find(chip_serial(1)) == [IssuedRecord.from_line(LINE)]
+    assert again.find(chip_serial(1))[0].client == ""
+    again.append([dataclasses.replace(_record(2), client="192.0.2.7:40003")])
+    assert again.find(chip_serial(2))[0].client == "192.0.2.7:40003"
+    again.close()
 
 
 def test_changed_or_missing_signer_documents_stop_the_start(tmp_path: Path) -> None:
