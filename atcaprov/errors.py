@@ -69,6 +69,7 @@ class Code(enum.StrEnum):
     # ProvisioningError
     PROVISIONING = "provisioning"
     WRONG_PART = "wrong-part"
+    REVISION_UNKNOWN = "revision-unknown"
     CONFIG_MISMATCH = "config-mismatch"
     CONFIG_LOCKED_OTHER = "config-locked-other"
     DATA_LOCKED_OTHER = "data-locked-other"

@@ -25,19 +25,6 @@ from atcaprov.errors import Board, Code, ProvisioningError
 _FIRST_WORD: Final = 4
 _LOCK_WORD: Final = 21  # bytes 84 to 87: UpdateExtra and Lock only
 _WHOLE_BLOCKS: Final = (1, 3)  # the blocks without a word that Write can't change
-_REVISION_FAMILY: Final = 6
-_FAMILY_608: Final = 0x60
-
-
-def require_608(config: bytes) -> None:
-    """Check by the revision bytes that the chip is an ATECC608."""
-    if config[_REVISION_FAMILY] != _FAMILY_608:
-        raise ProvisioningError(
-            f"This chip is not an ATECC608: its revision is {config[4:8].hex(' ')}.",
-            advice="Wrong chip type for this product: call the technician.",
-            code=Code.WRONG_PART,
-            board=Board.UNTOUCHED,
-        )
 
 
 def is_config_locked(config: bytes) -> bool:

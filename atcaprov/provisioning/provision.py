@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from atcaprov.certs.cert_info import CertInfo
+from atcaprov.chip.memory_map import REVISION
 from atcaprov.device.device import Device
 from atcaprov.errors import AtcaProvError, Board
+from atcaprov.provisioning.part import newer_silicon
 from atcaprov.provisioning.profile import Profile
 from atcaprov.provisioning.run import Run
 from atcaprov.provisioning.signer_offer import SignerOffer, ask_for_offer
@@ -18,7 +20,10 @@ from atcaprov.provisioning.user_functions import UserFunctions
 
 @dataclass(frozen=True)
 class Provisioned:
-    """A chip that is ready: serial number (9 bytes) and its chain (DER)."""
+    """A chip that is ready: serial number (9 bytes) and its chain (DER).
+
+    `revision` is the answer of Info, which tells the part; `config_revision` is what stands in the configuration zone.
+    """
 
     serial_number: bytes
     device_certificate: bytes
@@ -26,6 +31,8 @@ class Provisioned:
     root_certificate: bytes
     was_done_before: bool
     """The data zone was locked when the run began: it only finished or confirmed an earlier one."""
+    revision: bytes
+    config_revision: bytes
 
 
 class _Step(NamedTuple):
@@ -92,6 +99,9 @@ class Provisioner:
 
     def _run(self, device: Device, offer: SignerOffer) -> Provisioned:
         run = Run(device, self._profile, self._cert_info, self._functions, offer)
+        warning = newer_silicon(run.revision)
+        if warning is not None:
+            self._functions.warning(warning)
         for step in _STEPS:
             self._take(step, run)
         return _result(run)
@@ -119,4 +129,6 @@ def _result(run: Run) -> Provisioned:
         run.issued.signer_certificate,
         run.issued.root_certificate,
         run.data_was_locked,
+        run.revision,
+        run.config[REVISION],
     )

@@ -11,7 +11,7 @@ from atcaprov.chip.commands import Status
 from atcaprov.chip.memory_map import serial_number
 from atcaprov.device.device import Device
 from atcaprov.errors import Board, CertificateError, Code, DeviceError, ProvisioningError, ServerRejected
-from atcaprov.provisioning import config_stages
+from atcaprov.provisioning import config_stages, part
 from atcaprov.provisioning.data_zone import DataZone, DataZoneWriter
 from atcaprov.provisioning.finished import judged
 from atcaprov.provisioning.issued import ChipKey, IssuedCertificates, require_offered
@@ -40,11 +40,13 @@ class Run:
         self.cert_info = cert_info
         self.functions = functions
         self.offer = offer
+        self.revision = device.info()
+        """The answer of Info, 4 bytes."""
+        part.require_608(self.revision)
         self.config = device.read_config()
         """The configuration zone as last read, 128 bytes."""
         self.chip: ChipKey | None = None
         self.issued: IssuedCertificates | None = None
-        config_stages.require_608(self.config)
         self.config_was_locked = config_stages.is_config_locked(self.config)
         self.data_was_locked = config_stages.is_data_locked(self.config)
         if self.config_was_locked:

@@ -14,7 +14,6 @@ from atcaprov.provisioning.config_stages import (
     config_writes,
     is_slot_locked,
     lock_config,
-    require_608,
     require_same_config,
     write_config,
 )
@@ -145,14 +144,6 @@ def test_what_differs_from_chip_to_chip_or_by_its_life_does_not_count(offset: in
     locked = bytearray(DEFAULT_608A)
     locked[offset] ^= 0xFF
     require_same_config(bytes(locked), DEFAULT_608A)
-
-
-def test_a_508a_is_the_wrong_part() -> None:
-    zone = bytearray(DEFAULT_608A)
-    zone[4:8] = bytes.fromhex("00005000")
-    with pytest.raises(ProvisioningError) as wrong:
-        require_608(bytes(zone))
-    assert (wrong.value.code, wrong.value.board) == (Code.WRONG_PART, Board.UNTOUCHED)
 
 
 @pytest.mark.parametrize(
