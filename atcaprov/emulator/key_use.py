@@ -95,18 +95,18 @@ def require_secret(slot: Slot) -> None:
         raise denied("a private key must be secret", slot=slot.number, bit="SlotConfig.IsSecret")
 
 
-def usable_private_key(core: Core, number: int) -> bytes:
+def usable_private_key(core: Core, key_id: int) -> bytes:
     """Return the scalar of a private P-256 slot that may be used now."""
-    slot = core.slot(number)
+    slot = core.slot(key_id)
     require_usable(core, slot)
     require_open_use(core, slot)
     if not slot.private:
-        raise denied("the slot holds no private key", slot=number, bit="KeyConfig.Private")
+        raise denied("the slot holds no private key", slot=slot.number, bit="KeyConfig.Private")
     require_key_type(core, slot, KEY_TYPE_P256)
     require_secret(slot)
     scalar = slot.private_key()
     if scalar is None:
-        raise denied("the slot holds no valid private key yet", slot=number)
+        raise denied("the slot holds no valid private key yet", slot=slot.number)
     return scalar
 
 

@@ -31,8 +31,8 @@ def _execute(core: Core, p1: int, p2: int, _data: bytes) -> bytes:
     require_open_use(core, slot)
     require_symmetric(slot)
     if slot.no_mac:
-        raise denied("the key is for verification only", slot=p2, bit="SlotConfig.NoMac")
-    require_temp_key_source(core, p1, slot=p2)
+        raise denied("the key is for verification only", slot=slot.number, bit="SlotConfig.NoMac")
+    require_temp_key_source(core, p1, slot=slot.number)
     require_random_temp_key(core, slot)
     count_use(core, slot, Opcode.HMAC)
     header = bytes((Opcode.HMAC, p1)) + p2.to_bytes(2, "little")

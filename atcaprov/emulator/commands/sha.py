@@ -131,7 +131,7 @@ def _hmac_key(core: Core, p2: int) -> bytes:
     require_open_use(core, slot)
     require_symmetric(slot)
     if slot.no_mac:
-        raise denied("the key is for verification only", slot=p2, bit="SlotConfig.NoMac")
+        raise denied("the key is for verification only", slot=slot.number, bit="SlotConfig.NoMac")
     require_temp_key_of_nonce(core, slot)
     count_use(core, slot, Opcode.SHA)
     return slot.secret()

@@ -37,10 +37,10 @@ def _execute(core: Core, p1: int, p2: int, _data: bytes) -> bytes:
     if not slot.read_key & (_ALLOW_EXTERNAL if external else _ALLOW_INTERNAL):
         raise denied(
             f"the key does not sign {'external' if external else 'internal'} messages",
-            slot=p2,
+            slot=slot.number,
             bit=f"SlotConfig.ReadKey bit {0 if external else 1}",
         )
-    digest = _external_digest(core, p1) if external else _internal_digest(core, slot, p1)
+    digest = _external_digest(core, p1) if external else _internal_digest(core, slot, p1, p2)
     count_use(core, slot, Opcode.SIGN)
     if not p1 & _MESSAGE_DIGEST:
         core.temp_key.use_up()
@@ -63,14 +63,14 @@ def _external_digest(core: Core, p1: int) -> bytes:
     return core.temp_key.key
 
 
-def _internal_digest(core: Core, slot: Slot, p1: int) -> bytes:
+def _internal_digest(core: Core, slot: Slot, p1: int, key_id: int) -> bytes:
     temp_key = core.temp_key
     if not temp_key.valid or not (temp_key.gen_dig or temp_key.gen_key):
         raise denied("TempKey does not come from GenDig or GenKey", slot=slot.number)
-    return sha256(internal_message(core, slot.number, p1)).digest()
+    return sha256(internal_message(core, key_id, p1)).digest()
 
 
-def internal_message(core: Core, slot: int, p1: int) -> bytes:
+def internal_message(core: Core, key_id: int, p1: int) -> bytes:
     """Return the 55 bytes that Sign(internal) hashes (cryptoauthlib lib/host/atca_host.c, atcah_sign_internal_msg)."""
     memory = core.memory
     serial = memory.serial
@@ -81,7 +81,7 @@ def internal_message(core: Core, slot: int, p1: int) -> bytes:
         (
             core.temp_key.key,
             bytes((Opcode.SIGN, p1)),
-            slot.to_bytes(2, "little"),
+            key_id.to_bytes(2, "little"),
             subject.slot_config.to_bytes(2, "little"),
             subject.key_config.to_bytes(2, "little"),
             bytes((core.temp_key.flags(), 0, 0)),
