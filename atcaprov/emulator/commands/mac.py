@@ -15,7 +15,7 @@ from atcaprov.emulator.mac_rules import (
     require_nonce_for,
     require_temp_key_source,
 )
-from atcaprov.emulator.refusal import denied
+from atcaprov.emulator.refusal import denied, illegal
 from atcaprov.emulator.slot import Slot
 
 _CHALLENGE_SIZE: Final = 32
@@ -34,6 +34,8 @@ def _has_no_data(_core: Core, p1: int, _p2: int) -> bool:
 
 
 def _execute(core: Core, p1: int, p2: int, data: bytes) -> bytes:
+    if p1 & (_OTP_88 | _OTP_64) and core.rules.mac_otp_fields == "refuse":
+        raise illegal("bits 4 and 5 of P1 are 0")
     core.require_config_locked()
     slot = core.slot(p2)
     if p1 & (FIRST_IS_TEMP_KEY | SECOND_IS_TEMP_KEY):

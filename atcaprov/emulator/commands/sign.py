@@ -76,7 +76,6 @@ def internal_message(core: Core, key_id: int, p1: int) -> bytes:
     serial = memory.serial
     subject = core.slot(core.temp_key.key_id)
     full = bool(p1 & _FULL_SERIAL)
-    # The public-key-valid byte is 1 only in the message that invalidates: the library's own reading of the field.
     return b"".join(
         (
             core.temp_key.key,
@@ -89,9 +88,20 @@ def internal_message(core: Core, key_id: int, p1: int) -> bytes:
             serial[4:8] if full else bytes(4),
             serial[:2],
             serial[2:4] if full else bytes(2),
-            bytes((subject.unlocked, p1 & _INVALIDATE, 0)),
+            bytes((subject.unlocked, _public_key_valid(core, subject, p1), 0)),
         )
     )
+
+
+def _public_key_valid(core: Core, subject: Slot, p1: int) -> int:
+    """Return the byte "public key valid" of the message: the state of the slot that TempKey names, or bit 0 of P1.
+
+    Both are the same while a key is validated and invalidated in turn. The sheet has the state (DS20005927A section
+    9.18), cryptoauthlib's host calculation the bit.
+    """
+    if core.rules.sign_internal_validity == "mode":
+        return p1 & _INVALIDATE
+    return int(subject.needs_validation and subject.validated)
 
 
 COMMAND: Final = Command(Opcode.SIGN, 0xE1, _check, _execute)
