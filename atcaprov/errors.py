@@ -72,6 +72,7 @@ class Code(enum.StrEnum):
     REVISION_UNKNOWN = "revision-unknown"
     CONFIG_MISMATCH = "config-mismatch"
     CONFIG_LOCKED_OTHER = "config-locked-other"
+    USER_EXTRA_SET = "user-extra-set"
     DATA_LOCKED_OTHER = "data-locked-other"
     FINISHED_ELSEWHERE = "finished-elsewhere"
     DATA_UNKNOWN = "data-unknown"

@@ -42,7 +42,7 @@ class _Step(NamedTuple):
 
 
 _STEPS: Final = (
-    _Step(Stage.CONFIG_WRITE, lambda run: not run.config_was_locked, Run.write_config),
+    _Step(Stage.CONFIG_WRITE, Run.has_to_write_config, Run.write_config),
     _Step(Stage.CONFIG_LOCK, lambda run: not run.config_was_locked, Run.lock_config),
     _Step(Stage.CONFIG_READ, lambda run: True, Run.read_config),
     _Step(Stage.GEN_KEY, lambda run: run.issued is None, Run.generate_key),
@@ -111,10 +111,14 @@ class Provisioner:
             self._functions.notify(step.stage, StageStatus.SKIPPED)
             return
         self._functions.notify(step.stage, StageStatus.START)
+        acts = ACTS.get(step.stage, ())
+        run.has_acted = run.has_acted or bool(acts)
         try:
-            with run.device.permit(*ACTS.get(step.stage, ())):
+            with run.device.permit(*acts):
                 step.act(run)
-        except BaseException:
+        except BaseException as error:
+            if isinstance(error, AtcaProvError) and error.board is Board.UNTOUCHED and run.has_acted:
+                error.board = Board.SET_ASIDE  # no longer true; it is a mistake of the caller that stays
             self._functions.notify(step.stage, StageStatus.ERROR)
             raise
         self._functions.notify(step.stage, StageStatus.DONE)

@@ -21,6 +21,7 @@ from atcaprov.errors import (
     ProvisioningError,
     ServerRejected,
     TransportError,
+    UsageError,
 )
 from atcaprov.provisioning.profile import Profile
 from atcaprov.provisioning.provision import Provisioner
@@ -150,6 +151,14 @@ def test_what_a_user_function_raises_leaves_as_itself(authority: Authority) -> N
         assert device.read_config_word(21)[2] == 0x55
         functions.write = lambda _: None
         assert _provisioner(functions).provision(device).serial_number == device.serial_number()
+
+
+def test_a_mistake_of_the_integrator_does_not_claim_that_the_chip_is_unchanged(authority: Authority) -> None:
+    functions = InMemory(authority)
+    functions.write = lambda writer: writer.write(8, 1, b"at no multiple of 32")
+    with Device.open("emulator:") as device, pytest.raises(UsageError) as refused:
+        _provisioner(functions).provision(device)
+    assert refused.value.board == Board.SET_ASIDE
 
 
 @pytest.mark.parametrize("validate", [True, False])
