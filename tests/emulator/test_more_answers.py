@@ -14,7 +14,6 @@ from tests.emulator.test_refusals import (
     FIXED,
     GENERATOR,
     PUBLIC,
-    RANDOM,
     SECRET,
     STORED,
     Case,
@@ -40,14 +39,6 @@ class TestMoreAnswers:
         chip = prepared(Case((0, 0, 0, b""), "", slots=slots, content={9: STORED, 14: b"\x50" + STORED[1:]}))
         answers = {slot: send(chip, Opcode.INFO, 1, slot).body[0] for slot in slots}
         assert answers == {5: 0, 9: 1, 10: 0, 14: 1}
-
-    def test_a_nonce_on_top_of_temp_key_keeps_its_source(self) -> None:
-        for first, source in ((FIXED, True), (RANDOM, False)):
-            chip = prepared(Case((0, 0, 0, b""), "", (first,)))
-            old = chip.core.temp_key.key
-            answer = send(chip, Opcode.NONCE, 1, 0x8000, bytes(20)).body
-            assert answer == chip.core.temp_key.key == sha256(old + bytes(20) + b"\x16\x01\x00").digest()
-            assert chip.core.temp_key.from_input is source
 
     def test_hkdf_messages_from_inside(self) -> None:
         slots = {4: SECRET, 5: SECRET}
