@@ -15,8 +15,6 @@ from atcaprov.chip.commands import Opcode, Status
 class Switches:
     """The open points. Status fields hold the status byte to answer."""
 
-    slot_lock_before_data: bool = True
-    """Lock(slot) is allowed while the data zone is open."""
     surplus_data: Literal["refuse", "ignore"] = "refuse"
     """Data where a command has none: Info, Lock, Random, and the modes of GenDig and MAC without data."""
     bad_block_code: int = Status.EXECUTION_ERROR
@@ -126,8 +124,6 @@ class Switches:
     """UpdateExtra knows mode 02, which uses up one use of the key that P2 names; otherwise 03."""
     validate_external_code: int = Status.PARSE_ERROR
     """Verify (validate external) while X509format is 0."""
-    sha_public_pad: bool = False
-    """SHA (public) hashes the 72 stored bytes; otherwise the 64 bytes X and Y."""
     io_protection_off_code: int = Status.EXECUTION_ERROR
     """Encrypted outputs and MAC answers while ChipOptions does not enable the IO protection key."""
     encrypted_write_consumes: bool = True

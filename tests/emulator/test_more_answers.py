@@ -6,7 +6,6 @@ import hmac
 from hashlib import sha256
 
 from atcaprov.chip.commands import Opcode
-from atcaprov.emulator.switches import Switches
 from tests.emulator.test_commands_by_wheel import host_key, host_sign
 from tests.emulator.test_refusals import (
     BOOT,
@@ -26,13 +25,11 @@ class TestMoreAnswers:
     """Modes that the library's functions do not reach."""
 
     def test_sha_takes_in_a_stored_public_key(self) -> None:
-        for pad, content in ((False, GENERATOR), (True, STORED)):
-            case = Case((0, 0, 0, b""), "", slots={9: (0x0F0F, PUBLIC)}, content={9: STORED})
-            chip = prepared(case, Switches(sha_public_pad=pad))
-            send(chip, Opcode.SHA, 0)
-            assert send(chip, Opcode.SHA, 3, 9).status == 0
-            assert send(chip, Opcode.SHA, 2).body == sha256(content).digest()
-            assert chip.core.temp_key.key == sha256(content).digest()
+        chip = prepared(Case((0, 0, 0, b""), "", slots={9: (0x0F0F, PUBLIC)}, content={9: STORED}))
+        send(chip, Opcode.SHA, 0)
+        assert send(chip, Opcode.SHA, 3, 9).status == 0
+        assert send(chip, Opcode.SHA, 2).body == sha256(GENERATOR).digest()
+        assert chip.core.temp_key.key == sha256(GENERATOR).digest()
 
     def test_key_valid_of_other_slots(self) -> None:
         slots = {5: SECRET, 9: (0x0F0F, PUBLIC), 10: (0x0F0F, PUBLIC), 14: (0x0F0F, 0x0032)}

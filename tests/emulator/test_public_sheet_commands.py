@@ -382,3 +382,24 @@ class TestUpdateExtra:
         chip = chip_of(part, Switches(update_extra_use=True), **self.LIMITED)
         assert send(chip, Opcode.UPDATE_EXTRA, 3, 4).status == 0x03
         assert send(chip, Opcode.UPDATE_EXTRA, 2, 0x8004).status == 0x03
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_2_4_3_a_lockable_slot_is_locked_before_and_after_the_data_lock(part: str) -> None:
+    for data_locked in (False, True):
+        chip = chip_of(part, slots={9: (0, 0x003C), 10: (0, 0x001C)}, data_locked=data_locked)
+        assert send(chip, Opcode.LOCK, 2 | 10 << 2, 0).status == 0x0F
+        assert send(chip, Opcode.LOCK, 2 | 9 << 2, 0xFFFF).status == 0
+        assert send(chip, Opcode.WRITE, 0x82, 9 << 3, bytes(32)).status == 0x0F
+
+
+def test_9_5_an_odd_slot_gives_no_master_secret_to_a_slot_on_the_atecc508a() -> None:
+    """9.5: with bit 3 of ReadKey the result goes to slot N + 1, which an odd slot does not have."""
+    slots = {0: (0x208C, PRIVATE), 1: (0x208C, PRIVATE), 2: SECRET, 15: (0x208C, PRIVATE)}
+    content = {0: SCALAR, 1: SCALAR, 15: SCALAR}
+    chip = chip_of(PART_508A, Switches(ecdh_odd_partner="next"), slots=slots | {1: SECRET}, content=content)
+    assert send(chip, Opcode.ECDH, 0, 0, GENERATOR).status == 0
+    assert chip.memory.read_slot(1, 0, 32) == ecc.shared_secret(SCALAR[4:], GENERATOR)
+    for odd in (1, 15):
+        chip = chip_of(PART_508A, Switches(ecdh_odd_partner="next"), slots=slots, content=content)
+        assert send(chip, Opcode.ECDH, 0, odd, GENERATOR).status == 0x0F

@@ -80,7 +80,7 @@ def _partner(core: Core, key_id: int) -> Slot:
         raise denied("a result in a slot needs a slot number")
     number = core.slot(key_id).number
     target = number | 1
-    if number == target and core.switches.ecdh_odd_partner == "next":
+    if number == target and core.rules.ecdh_odd_partner == "next":
         target += 1
     if target >= SLOT_COUNT:
         raise denied("there is no slot behind the last one", slot=number)

@@ -109,7 +109,7 @@ def _public_key(core: Core, number: int) -> bytes:
     core.require_config_locked()
     slot = core.slot(number)
     require_public_key_slot(core, slot)
-    return slot.read(0, 72) if core.switches.sha_public_pad else slot.public_key()
+    return slot.public_key()  # 64 bytes: DS20005927A section 9.17
 
 
 def _start_hmac(core: Core, p2: int) -> None:
