@@ -77,18 +77,27 @@ class DataZone:
         locked; with `may_fill` the rest is written too, and only then the lock is asked for again.
 
         Raises:
-            ProvisioningError: the chip holds something else and it may not be overwritten (code DATA_UNKNOWN).
+            ProvisioningError: the chip holds something else and it may not be overwritten (code DATA_UNKNOWN), or it
+                refuses the CRC also of a zone that this run has written whole (code DATA_CRC_REFUSED).
         """
+        if self._locks():
+            return
+        if not may_fill:
+            raise self._unknown_content()
+        self.require_open(slot for slot in self._public() if self._written_bytes(slot) < SLOT_SIZES[slot])
+        self.fill_unwritten()
+        if not self._locks():
+            raise _other_crc()
+
+    def _locks(self) -> bool:
+        """Lock the zone; False if the chip says that the CRC is another one."""
         try:
             self._device.lock_data(self.summary_crc())
         except DeviceError as error:
             if error.status != Status.EXECUTION_ERROR:
                 raise
-            if not may_fill:
-                raise self._unknown_content() from error
-            self.require_open(slot for slot in self._public() if self._written_bytes(slot) < SLOT_SIZES[slot])
-            self.fill_unwritten()
-            self._device.lock_data(self.summary_crc())
+            return False
+        return True
 
     def fill_unwritten(self) -> None:
         """Write FF wherever this run wrote nothing, so that the image is true whatever stood there."""
@@ -133,6 +142,17 @@ class DataZone:
         """Return the CRC that Lock compares: slots in order without private keys, then OTP (DS20005927A, 9.10)."""
         public = (bytes(content) for slot, content in enumerate(self._slots) if slot not in self._private)
         return crc16(b"".join(public) + bytes(self._otp))
+
+
+def _other_crc() -> ProvisioningError:
+    """Return the error for a chip whose CRC nobody here can compute: DS20005927A leaves private keys out of it."""
+    return ProvisioningError(
+        "The chip refuses the CRC of the data zone although this run has written every byte of it. It was not locked.",
+        advice="Set the board aside and try another one. If each board stops so, the CRC of these chips covers the"
+        " private keys, which no program can know.",
+        code=Code.DATA_CRC_REFUSED,
+        board=Board.SET_ASIDE,
+    )
 
 
 class DataZoneWriter:

@@ -18,7 +18,7 @@ from atcaprov.config_zone.check import Allow, require_safe
 from atcaprov.config_zone.model import ConfigZone
 from atcaprov.device.authorized_use import AuthorizedUse
 from atcaprov.device.device import Act, Device
-from atcaprov.errors import Code, DeviceError, ProvisioningError
+from atcaprov.errors import Board, Code, DeviceError, ProvisioningError
 from atcaprov.provisioning import config_stages
 from atcaprov.provisioning.data_zone import DataZone
 from signer_module.on_chip import layout
@@ -31,6 +31,7 @@ from signer_module.on_chip.password_strength import require_strong
 from signer_module.on_chip.quota import check_quota, encode_limit, limit_for, require_room
 
 _GEN_KEY: Final = "GenKey"
+_SIGN: Final = "Sign"
 _NO_KEY_THERE = frozenset({Status.EXECUTION_ERROR, Status.ECC_FAULT})
 _ROOM_WHILE_MAKING: Final = 64
 """Signatures that the provisional limit allows: requests that are made again after a cut."""
@@ -67,6 +68,17 @@ class ModuleOrder:
     def variant(self) -> Variant:
         """The configuration for it."""
         return Variant(self.may_have_password or self.password is not None, self.quota is not None)
+
+
+def _signs_later(error: DeviceError) -> DeviceError:
+    return DeviceError(
+        "The chip does not sign before its data zone is locked. Its configuration is locked, its data zone is not.",
+        command=error.command,
+        status=error.status,
+        advice="It becomes no root module, and makes no request. A root in files makes it a signer module:"
+        " 'signer-module signer create' with the same --quota and password options.",
+        board=Board.SET_ASIDE,
+    )
 
 
 class Making:
@@ -119,7 +131,12 @@ class Making:
 
     def sign(self, digest: bytes) -> bytes:
         """Sign with the new key, R||S (64 bytes); the quota is set later."""
-        return self._used.sign(layout.KEY_SLOT, digest, self._secret)
+        try:
+            return self._used.sign(layout.KEY_SLOT, digest, self._secret)
+        except DeviceError as error:
+            if error.command != _SIGN or error.status != Status.EXECUTION_ERROR:
+                raise
+            raise _signs_later(error) from error
 
     def signatures(self) -> int | None:
         """Return what Counter 0 says; None without quota, when nothing is counted."""
