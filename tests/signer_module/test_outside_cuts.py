@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.serialization import Encoding
 
-from atcaprov.certs.dates import issue_hour
 from atcaprov.certs.description import default_description
-from atcaprov.certs.keys import key_id, verify_digest
+from atcaprov.certs.keys import verify_digest
 from atcaprov.device.device import Device
 from signer_module.on_chip.making.signer import OutsideRequest, import_certificate, request_certificate
 from signer_module.on_chip.module import ModuleSigner
 from signer_module.on_files.root_folder import RootFolder
 from tests.support.cuts import at_a_command, commands, cut_and_repeat, cutting
 from tests.support.modules import DESCRIPTIONS, PASSWORD, copy_of, no_pause, order, replug, root_folder
+from tests.support.outside_certificate import certified
 from tests.support.scripted_hal import ScriptedHal
 
 DIGEST = hashlib.sha256(b"to be signed").digest()
@@ -36,24 +32,6 @@ def ask(device: Device, kept: bytes | None = None) -> OutsideRequest:
     return request_certificate(
         device, ORDER, description, signer_id=b"\x0a\x0b", wanted=lambda key: key == kept, new_key=kept is None
     )
-
-
-def certified(ca: RootFolder, request: OutsideRequest) -> bytes:
-    """What the CA makes of a request (DER)."""
-    asked = x509.load_der_x509_csr(request.der)
-    assert asked.is_signature_valid
-    builder = x509.CertificateBuilder(
-        issuer_name=ca.subject,
-        subject_name=asked.subject,
-        public_key=asked.public_key(),
-        serial_number=0x44556677889900112233,
-        not_valid_before=issue_hour(datetime.now(UTC), 0),
-        not_valid_after=datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC),
-    )
-    for extension in asked.extensions:
-        builder = builder.add_extension(extension.value, extension.critical)
-    builder = builder.add_extension(x509.AuthorityKeyIdentifier(key_id(ca.public_key), None, None), critical=False)
-    return builder.sign(ca.unlock(None).cryptography_key, hashes.SHA256()).public_bytes(Encoding.DER)
 
 
 def finish(device: Device, ca: RootFolder, certificate: bytes) -> None:

@@ -57,12 +57,17 @@ def run_until_cut(run: Callable[[Device], object], cut: int, reply_lost: bool, h
 
 
 def cut_and_repeat(
-    run: Callable[[Device], object], cut: int, reply_lost: bool, hal: ScriptedHal | None = None
+    run: Callable[[Device], object],
+    cut: int,
+    reply_lost: bool,
+    hal: ScriptedHal | None = None,
+    between: Callable[[ScriptedHal], object] = lambda _: None,
 ) -> ScriptedHal:
-    """Run until the cut, then again; return the chip."""
+    """Run until the cut, look at the chip with `between`, then run again; return the chip."""
     hal = hal or ScriptedHal()
     run_until_cut(run, cut, reply_lost, hal)
     replug(hal)
+    between(hal)
     with Device(hal) as device:
         try:
             run(device)

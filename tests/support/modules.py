@@ -87,6 +87,7 @@ def copy_of(hal: ScriptedHal) -> ScriptedHal:
     copied = ScriptedHal()
     memory = copy.deepcopy(hal.chip.chip.core.memory)  # type: ignore[attr-defined]
     copied.chip.chip.core.memory = memory  # type: ignore[attr-defined]
+    copied.chip.chip.core.switches = hal.chip.chip.core.switches  # type: ignore[attr-defined]
     return copied
 
 

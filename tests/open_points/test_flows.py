@@ -1,0 +1,20 @@
+"""Every flow of the product works under every reading of the chip that concerns it."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.open_points.flows import FLOWS, World
+from tests.open_points.stops import held_for
+from tests.support.readings import Result, every_reading
+
+
+def failures(results: list[Result]) -> str:
+    failed = [str(result) for result in results if result.error is not None]
+    return "\n".join([f"{len(failed)} of {len(results)}", *failed[:20]]) if failed else ""
+
+
+@pytest.mark.parametrize("name", FLOWS)
+def test_a_flow_works_under_every_reading(name: str, world: World) -> None:
+    results = every_reading(lambda reading, _: FLOWS[name](reading, world), held=held_for(name))
+    assert not failures(results)

@@ -1,0 +1,81 @@
+"""Readings that stop a flow: nothing is spoiled, and the error tells what becomes of the board."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from atcaprov.chip.memory_map import LOCK_CONFIG, LOCK_VALUE, UNLOCKED
+from atcaprov.device.device import Device
+from atcaprov.emulator.switches import Switches
+from atcaprov.errors import AtcaProvError, Board, Code
+from tests.open_points import flows
+from tests.open_points.flows import FLOWS, World
+from tests.open_points.stops import STOPS, Stop, held_for
+from tests.support.modules import PASSWORD, make, order, replug
+from tests.support.readings import Result, chip_under, every_reading
+from tests.support.scripted_hal import ScriptedHal
+
+STOPPED = [pytest.param(stop, flow, id=f"{stop.point}-{flow}") for stop in STOPS for flow in stop.flows]
+DOCS = Path(__file__).parents[2] / "docs/reference/software-chip.md"
+
+
+@pytest.mark.parametrize(("stop", "flow"), STOPPED)
+def test_the_flow_stops_so_under_every_reading_of_the_other_points(stop: Stop, flow: str, world: World) -> None:
+    held = held_for(flow) | {stop.point: stop.value}
+    results = every_reading(lambda reading, _: FLOWS[flow](reading, world), held=held)
+    assert {told(result) for result in results} == {(stop.code, Board.SET_ASIDE)}
+
+
+def told(result: Result) -> tuple[str, Board]:
+    assert isinstance(result.error, AtcaProvError), result
+    return result.error.code, result.error.board
+
+
+@pytest.mark.parametrize("stop", STOPS, ids=lambda stop: stop.point)
+def test_the_page_names_what_stops(stop: Stop) -> None:
+    section = DOCS.read_text().split("## Readings that stop a flow\n")[1].split("\n## ")[0]
+    assert f"`{stop.point}={stop.value}`" in section
+    assert f"`{stop.code}`" in section
+
+
+def stopped(hal: ScriptedHal, run: Callable[[Device], object], code: Code) -> None:
+    with Device(hal) as device:
+        with pytest.raises(AtcaProvError) as refused:
+            run(device)
+        assert (refused.value.code, refused.value.board) == (code, Board.SET_ASIDE)
+        config = device.read_config()
+    assert config[LOCK_CONFIG] != UNLOCKED
+    assert config[LOCK_VALUE] == UNLOCKED
+    replug(hal)
+
+
+def test_a_board_whose_crc_covers_private_keys_keeps_its_key_and_is_finished_by_who_knows_the_crc(world: World) -> None:
+    hal = chip_under(Switches(data_crc_private=True))
+    for code in (Code.DATA_CRC_REFUSED, Code.DATA_UNKNOWN):  # when it comes again, it may have been elsewhere
+        stopped(hal, lambda device: flows.provision(device, world), code)
+    with Device(hal) as device:
+        key = device.get_pubkey(0)
+    hal.chip.chip.core.switches = Switches()  # type: ignore[attr-defined]
+    with Device(hal) as device:
+        flows.provision(device, world, fill_unwritten=True)
+        assert device.get_pubkey(0) == key
+
+
+@pytest.mark.parametrize("flow", ["root", "request"])
+def test_a_chip_that_does_not_sign_before_the_data_lock_becomes_a_signer_under_a_root_in_files(
+    flow: str, world: World
+) -> None:
+    hal = chip_under(Switches(data_open_use=False))
+    path = world.new_folder()
+    runs: dict[str, Callable[[Device], object]] = {
+        "root": lambda device: flows.create_root(device, path),
+        "request": flows.request,
+    }
+    stopped(hal, runs[flow], Code.CHIP_REFUSED)
+    assert not path.exists()
+    with Device(hal) as device:
+        make(device, world.new_root(), order(quota=3))
+    flows.use_up(hal, PASSWORD, 3)

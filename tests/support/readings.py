@@ -1,0 +1,154 @@
+"""Readings of the chip: each open point set to one of its values, and the combinations that a flow has to survive.
+
+Which points a flow reads is recorded while it runs; which values a point can have follows from its type. So a switch
+that is added to the chip is tried by every flow that reads it, and `values_of` fails for one whose values it cannot
+tell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, fields
+from itertools import product
+from types import MappingProxyType
+from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
+
+import pytest
+
+from atcaprov.chip.commands import Opcode, Status
+from atcaprov.emulator.switches import Switches
+from tests.support.pairs import Row, all_pairs
+from tests.support.scripted_hal import ScriptedHal
+
+POINTS: Final = {field.name: field.default for field in fields(Switches)}
+"""The open points with their defaults."""
+FULL_PRODUCT: Final = 6
+"""With at most so many points all combinations are tried."""
+_AT_ONCE: Final = 8
+_TYPES: Final = get_type_hints(Switches)
+_REFUSALS: Final = (Status.EXECUTION_ERROR, Status.PARSE_ERROR, Status.ECC_FAULT)
+_ALWAYS_IN_FULL: Final = ("authori", "data_open", "before_lock", "before_data", "checkmac_failure")
+
+
+class Reading(Switches):
+    """Switches that note in `asked` which of them decided an answer, and say how they differ from the defaults."""
+
+    asked: set[str]
+
+    def __init__(self, **values: Any) -> None:
+        object.__setattr__(self, "asked", set())
+        super().__init__(**values)
+
+    def __getattribute__(self, name: str) -> Any:
+        if name in POINTS:
+            super().__getattribute__("asked").add(name)
+        return super().__getattribute__(name)
+
+    def __str__(self) -> str:
+        values = {name: object.__getattribute__(self, name) for name in POINTS}
+        changed = [f"{name}={values[name]!r}" for name, default in POINTS.items() if values[name] != default]
+        return ", ".join(changed) or "defaults"
+
+
+def values_of(name: str) -> list[Any]:
+    """Return the values that an open point can have, the default first.
+
+    Raises:
+        TypeError: its type is of a kind that this does not know.
+    """
+    kind, default = _TYPES[name], POINTS[name]
+    if kind is bool:
+        others: Iterable[Any] = (True, False)
+    elif get_origin(kind) is Literal:
+        others = get_args(kind)
+    elif kind is int and isinstance(default, Status):
+        others = _REFUSALS
+    elif kind == frozenset[int]:
+        others = (frozenset(), frozenset(Opcode))
+    else:
+        raise TypeError(f"no values are known for the open point '{name}' of type {kind}")
+    return [default, *(value for value in others if value != default)]
+
+
+def always_in_full(name: str) -> bool:
+    """Tell whether a point is about authorization or the states before the data lock, by its name."""
+    return any(part in name for part in _ALWAYS_IN_FULL)
+
+
+def combinations_of(points: Iterable[str], cuts: Sequence[Any] = ()) -> list[Row]:
+    """Return the combinations to try: all of up to six points, else all pairs.
+
+    Among many points, those of authorization and of the states before the data lock are one column: all combinations
+    of them appear, each with each value of every other point. With `cuts` each cut meets each value of every point, as
+    `cut` in the row; the combinations without cuts appear too, each with some cut.
+    """
+    values = {name: values_of(name) for name in sorted(points)}
+    if len(values) <= FULL_PRODUCT:
+        rows = _product(values)
+    else:
+        full = _product({name: values[name] for name in values if always_in_full(name)})
+        columns = {"full": full, **{name: values[name] for name in values if not always_in_full(name)}}
+        rows = [row.pop("full") | row for row in all_pairs(columns)]
+    if not cuts:
+        return rows
+    spread = [row | {"cut": cuts[number * len(cuts) // len(rows)]} for number, row in enumerate(rows)]
+    return spread + all_pairs({"cut": cuts, **values})
+
+
+def _product(values: dict[str, list[Any]]) -> list[Row]:
+    return [dict(zip(values, row, strict=True)) for row in product(*values.values())]
+
+
+@dataclass(frozen=True)
+class Result:
+    """One run of a flow: the reading, where it was cut if it was, and what it raised."""
+
+    reading: Reading
+    cut: Any
+    error: BaseException | None
+
+    def __str__(self) -> str:
+        cut = "" if self.cut is None else f", cut {self.cut}"
+        return f"{self.reading}{cut}: {self.error!r}"
+
+
+def every_reading(
+    run: Callable[[Reading, Any], object], cuts: Sequence[Any] = (), held: Mapping[str, Any] = MappingProxyType({})
+) -> list[Result]:
+    """Run a flow under the defaults, then under each combination of the points that it reads; return all results.
+
+    A point that only another reading brings in counts too: then the combinations with it are run as well. The points
+    in `held` have that value in all of them. `run` gets the reading and the cut, None without `cuts`.
+    """
+    points: set[str] = set()
+    results: dict[frozenset[Any], Result] = {}
+    while True:
+        rows = {_unlike_default(row): {**row, **held} for row in combinations_of(points, cuts)}
+        new = {key: row for key, row in rows.items() if key not in results}
+        with ThreadPoolExecutor(_AT_ONCE) as pool:  # a command waits for other threads more than it computes
+            results |= zip(new, pool.map(lambda row: _result(run, **row), new.values()), strict=True)
+        asked = {name for result in results.values() for name in result.reading.asked} - set(held)
+        if asked <= points:
+            return list(results.values())
+        points |= asked
+
+
+def _unlike_default(row: Row) -> frozenset[Any]:
+    return frozenset((name, value) for name, value in row.items() if name == "cut" or POINTS[name] != value)
+
+
+def _result(run: Callable[[Reading, Any], object], cut: Any = None, **values: Any) -> Result:
+    reading = Reading(**values)
+    try:
+        run(reading, cut)
+    except (Exception, pytest.fail.Exception) as error:
+        return Result(reading, cut, error)
+    return Result(reading, cut, None)
+
+
+def chip_under(switches: Switches) -> ScriptedHal:
+    """Return a blank chip that takes the open points so."""
+    hal = ScriptedHal()
+    hal.chip.chip.core.switches = switches  # type: ignore[attr-defined]
+    return hal
