@@ -49,6 +49,11 @@ class FakeBus:
             raise OSError(19, "No such device")
 
 
+@pytest.fixture(params=["atecc508a", "atecc608a"])
+def chip(request: pytest.FixtureRequest) -> Chip:
+    return Chip(load_image(request.param).make(SystemRandom()))
+
+
 @pytest.fixture
 def server(chip: Chip) -> Iterator[Served]:
     with served(chip) as found:
@@ -68,11 +73,14 @@ def driver(bus: FakeBus, monkeypatch: pytest.MonkeyPatch) -> Any:
     return adafruit_atecc.ATECC(bus)
 
 
-CONFIG = load_image("atecc608a").make(SystemRandom()).config
+@pytest.fixture
+def config(chip: Chip) -> bytearray:
+    """The configuration of the part as it comes from the factory."""
+    return bytearray(chip.memory.config)
 
 
 def test_it_finds_the_chip(driver: Any, bus: FakeBus, chip: Chip) -> None:
-    assert driver.version() == 0x6002
+    assert driver.version() == (0x5000 if chip.memory.is_508 else 0x6002)
     assert bus.naks, "wake pulses are not acknowledged"
     assert not driver.locked
 
@@ -83,8 +91,8 @@ def test_the_driver_reads_the_serial_number_in_its_own_way(driver: Any, chip: Ch
     assert driver.serial_number == bytes(config[0:4] + config[8:13]).hex().upper()
 
 
-def test_it_takes_a_chip_from_blank_to_a_signature(driver: Any, chip: Chip) -> None:
-    driver.write_config(bytearray(CONFIG))
+def test_it_takes_a_chip_from_blank_to_a_signature(driver: Any, config: bytearray) -> None:
+    driver.write_config(config)
     driver.lock(0)
     public_key = bytes(driver.gen_key(bytearray(64), 0, private_key=True))
     driver.lock(1)
@@ -97,12 +105,25 @@ def test_it_takes_a_chip_from_blank_to_a_signature(driver: Any, chip: Chip) -> N
     key.verify(der, digest, ec.ECDSA(utils.Prehashed(hashes.SHA256())))
 
 
-def test_its_sha_256_over_several_commands_is_everybodys(driver: Any) -> None:
-    message = bytes(range(200))
+@pytest.mark.parametrize("size", [0, 1, 63, 64, 127, 200])
+def test_its_sha_256_over_several_commands_is_everybodys(driver: Any, size: int) -> None:
+    """Whole blocks of 64 bytes and an end of 0 to 63, which the ATECC508A takes, too."""
+    message = bytes(range(size))
     driver.sha_start()
-    for block in range(3):
-        driver.sha_update(message[64 * block : 64 * block + 64])
-    assert bytes(driver.sha_digest(bytearray(message[192:]))) == sha256(message).digest()
+    whole = size // 64 * 64
+    for start in range(0, whole, 64):
+        driver.sha_update(message[start : start + 64])
+    assert bytes(driver.sha_digest(bytearray(message[whole:]))) == sha256(message).digest()
+
+
+def test_a_whole_block_at_the_end_is_for_the_608(driver: Any, chip: Chip) -> None:
+    """DS20005927A section 9.17: the last part has 0 to 63 bytes."""
+    driver.sha_start()
+    if chip.memory.is_508:
+        with pytest.raises(RuntimeError):
+            driver.sha_digest(bytearray(64))
+    else:
+        assert bytes(driver.sha_digest(bytearray(64))) == sha256(bytes(64)).digest()
 
 
 def test_its_counter_counts(driver: Any, chip: Chip) -> None:
@@ -110,22 +131,24 @@ def test_its_counter_counts(driver: Any, chip: Chip) -> None:
     assert found == [0, 1, 2]
 
 
-def test_its_random_numbers_and_nonces(driver: Any) -> None:
-    driver.write_config(bytearray(CONFIG))
+def test_its_random_numbers_and_nonces(driver: Any, config: bytearray) -> None:
+    driver.write_config(config)
     driver.lock(0)
     assert 0 <= driver.random(0, 1000) < 1000
     nonces = {bytes(driver.nonce(bytearray(20))) for _ in range(4)}
     assert len(nonces) == 4
 
 
-def test_its_key_agreement_is_the_peers(driver: Any) -> None:
-    driver.write_config(bytearray(CONFIG))
+def test_its_key_agreement_is_the_peers(driver: Any, chip: Chip, config: bytearray) -> None:
+    """The mode of the ATECC608 asks for a clear answer; the ATECC508A knows mode 0 only (DS20005927A section 9.5)."""
+    driver.write_config(config)
     driver.lock(0)
     public_key = bytes(driver.gen_key(bytearray(64), 1, private_key=True))
     driver.lock(1)
     peer = ec.generate_private_key(ec.SECP256R1())
     point = peer.public_key().public_numbers()
-    secret = bytes(driver.ecdh(1, bytearray(point.x.to_bytes(32) + point.y.to_bytes(32))))
+    mode = {"mode": 0} if chip.memory.is_508 else {}
+    secret = bytes(driver.ecdh(1, bytearray(point.x.to_bytes(32) + point.y.to_bytes(32)), **mode))
     key = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), b"\x04" + public_key)
     assert secret == peer.exchange(ec.ECDH(), key)
 
