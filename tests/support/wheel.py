@@ -18,6 +18,7 @@ from typing import Any, Final
 from atcaprov.emulator.chip import Chip
 
 _KIT_IFACE: Final = 5
+_DEVICE_508A: Final = 2
 _DEVICE_608: Final = 3
 _IDENTITY: Final = 0xC0
 _I2C: Final = 1
@@ -82,7 +83,8 @@ class Wheel:
         self._receive = _Receive(self._guard(self._on_receive))
         pointers = (ctypes.cast(getattr(_LIBC, name), c_void_p) for name in ("malloc", "free"))
         self._phy = _Phy(self._send, self._receive, *pointers, None)
-        self._config = _InterfaceConfig(_KIT_IFACE, _DEVICE_608, _I2C, _IDENTITY)
+        device = _DEVICE_508A if chip.memory.is_508 else _DEVICE_608
+        self._config = _InterfaceConfig(_KIT_IFACE, device, _I2C, _IDENTITY)
         status = _function("hal_kit_attach_phy")(byref(self._config), byref(self._phy))
         assert status == 0, f"hal_kit_attach_phy: {status}"
         status = _function("atcab_init_ext")(byref(self._handle), byref(self._config))
