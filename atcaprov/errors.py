@@ -69,8 +69,10 @@ class Code(enum.StrEnum):
     # ProvisioningError
     PROVISIONING = "provisioning"
     WRONG_PART = "wrong-part"
+    REVISION_UNKNOWN = "revision-unknown"
     CONFIG_MISMATCH = "config-mismatch"
     CONFIG_LOCKED_OTHER = "config-locked-other"
+    USER_EXTRA_SET = "user-extra-set"
     DATA_LOCKED_OTHER = "data-locked-other"
     FINISHED_ELSEWHERE = "finished-elsewhere"
     DATA_UNKNOWN = "data-unknown"

@@ -25,6 +25,7 @@ from atcaprov.printable import terminal_columns
 from atcaprov.provisioning.profile import Profile
 from atcaprov.provisioning.provision import Provisioner
 from atcaprov.provisioning.tcp_client import DEFAULT_HOST, DEFAULT_PORT
+from atcaprov.reading import read_text
 from atcaprov.terminal import Console, open_console
 from provisioning_client.boards import BoardList, Boards
 from provisioning_client.devices import devices as devices_command
@@ -186,14 +187,10 @@ def _connect(face: Face, functions: ClientFunctions, provisioner: Provisioner) -
 
 def _read_text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not a text file"
-        raise UsageError(
-            f"{path} can't be read: {reason}.",
-            advice="Name the file that signer-module wrote with the signer: --certinfo FILENAME.",
-            code=Code.FILE_UNREADABLE,
-        ) from error
+        return read_text(path)
+    except UsageError as error:
+        advice = "Name the file that signer-module wrote with the signer: --certinfo FILENAME."
+        raise UsageError(error.what, advice=advice, code=error.code) from error
 
 
 def _boards(devices: tuple[str, ...], tracing: Tracing | None, *, auto: bool, count: int | None) -> Boards:

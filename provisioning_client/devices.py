@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from atcaprov.chip.parts import spaced
 from atcaprov.errors import AtcaProvError, UsageError
 from atcaprov.hal.device_url import both_forms, parse_7_bit_address
 from provisioning_client.listing import I2cSearch, ListedChip, ListedPort, list_ports
@@ -64,6 +65,8 @@ def describe(port: ListedPort) -> Iterator[str]:
         yield "    no chip"
     for chip in port.chips:
         yield f"    {both_forms(chip.address)}  {_chip_text(chip)}"
+        if chip.error is None:
+            yield f"        revision {spaced(chip.revision)}, in the configuration zone {spaced(chip.config_revision)}"
         yield f"        --device '{chip.url}'"
 
 
@@ -95,6 +98,8 @@ def _chip_json(chip: ListedChip) -> dict[str, Any]:
         "address": f"0x{chip.address:02X}",
         "address_7_bit": f"0x{chip.address >> 1:02X}",
         "part": chip.part,
+        "revision": chip.revision.hex(),
+        "config_revision": chip.config_revision.hex(),
         "sn": chip.serial_number,
         "config_locked": chip.config_locked,
         "data_locked": chip.data_locked,

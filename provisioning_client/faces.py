@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from atcaprov.chip.parts import part_name
 from atcaprov.errors import AtcaProvError, Board
 from atcaprov.printable import folded
 from atcaprov.provisioning.provision import Provisioned
@@ -71,7 +72,7 @@ class Face(abc.ABC):
 
     @abc.abstractmethod
     def warning(self, error: AtcaProvError) -> None:
-        """Tell of something that concerns no board."""
+        """Tell of something that stops nothing."""
 
     @abc.abstractmethod
     def quit(self) -> None:
@@ -204,6 +205,9 @@ class JsonLinesFace(Face):
             result="pass",
             board=str(Board.GOOD),
             done_before=result.was_done_before,
+            part=part_name(result.revision),
+            revision=result.revision.hex(),
+            config_revision=result.config_revision.hex(),
         )
 
     def board_failed(self, error: AtcaProvError) -> None:

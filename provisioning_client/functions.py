@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from atcaprov.errors import AtcaProvError
 from atcaprov.provisioning.stages import Stage, StageStatus
 from atcaprov.provisioning.tcp_client import TcpClient
 from provisioning_client.faces import Face
@@ -13,6 +14,10 @@ class ClientFunctions(TcpClient):
     def __init__(self, host: str, port: int, face: Face) -> None:
         super().__init__(host, port)
         self._face = face
+
+    def warning(self, warning: AtcaProvError) -> None:
+        """Show it."""
+        self._face.warning(warning)
 
     def notify(self, stage: Stage, status: StageStatus) -> None:
         """Show the progress."""

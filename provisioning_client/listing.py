@@ -14,6 +14,7 @@ from atcaprov.hal.discovery import I2cBus, PluggedKit, i2c_buses, plugged_kits
 from atcaprov.hal.kit_hid import hid_module
 from atcaprov.hal.survey import chips_on_i2c, chips_on_kit
 
+_REVISION_WORD: Final = 1
 _LOCK_WORD: Final = 21  # bytes 84 to 87 of the configuration zone: LockValue is byte 86, LockConfig byte 87
 
 
@@ -35,6 +36,10 @@ class ListedChip:
     address: int
     """8-bit form."""
     part: str = ""
+    revision: bytes = b""
+    """The answer of Info, 4 bytes, which tells the part."""
+    config_revision: bytes = b""
+    """Bytes 4 to 7 of the configuration zone, which need not be the same."""
     serial_number: str = ""
     config_locked: bool | None = None
     data_locked: bool | None = None
@@ -120,6 +125,7 @@ def _chip(url: str, address: int) -> ListedChip:
     try:
         with Device.open(url) as device:
             revision, serial = device.info(), device.serial_number()
+            config_revision = device.read_config_word(_REVISION_WORD)
             locks = device.read_config_word(_LOCK_WORD)
     except AtcaProvError as error:
         return ListedChip(url, address, error=error)
@@ -127,6 +133,8 @@ def _chip(url: str, address: int) -> ListedChip:
         url=url,
         address=address,
         part=part_name(revision),
+        revision=revision,
+        config_revision=config_revision,
         serial_number=serial.hex().upper(),
         config_locked=locks[3] != UNLOCKED,
         data_locked=locks[2] != UNLOCKED,

@@ -6,13 +6,13 @@ What an option or an environment variable says wins over the file. Relative path
 from __future__ import annotations
 
 import re
-import tomllib
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
 import click
 
 from atcaprov.errors import Code, UsageError
+from atcaprov.reading import MalformedError, parse_toml, read_text
 
 OPTION: Final = "settings"
 _NOT_IN_A_FILE: Final = (OPTION, "help", "version")
@@ -42,12 +42,10 @@ def read_settings(path: Path, command: click.Command) -> dict[str, Any]:
     Raises:
         UsageError: FILE_UNREADABLE; FILE_INVALID with the line for a key that is no option or a value it can't have.
     """
+    text = read_text(path)
     try:
-        text = path.read_text(encoding="utf-8")
-        found = tomllib.loads(text)
-    except OSError as error:
-        raise UsageError(f"{path} can't be read: {error.strerror}.", code=Code.FILE_UNREADABLE) from error
-    except (ValueError, RecursionError) as error:
+        found = parse_toml(text)
+    except MalformedError as error:
         raise UsageError(f"{path} is not TOML: {error}.", code=Code.FILE_INVALID) from error
     options = {_name(option): option for option in command.params if isinstance(option, click.Option)}
     values = {}

@@ -27,6 +27,7 @@ from atcaprov.certs.elements import (
 )
 from atcaprov.certs.serial_number import SerialSource
 from atcaprov.errors import CertificateError, Code
+from atcaprov.reading import MalformedError, parse_json
 
 __all__ = [
     "CertElement",
@@ -106,10 +107,10 @@ class CertificateDefinition(DefinitionFields):
         """Read `to_json`; raises CertificateError (definition-invalid) for anything else."""
         _check_size(len(text))
         try:
-            document = json.loads(text)
+            document = parse_json(text)
             if isinstance(document, dict) and isinstance(document.get("cert_template"), str):
                 document["cert_template"] = bytes.fromhex(document["cert_template"])
-        except (ValueError, RecursionError) as error:
+        except (MalformedError, ValueError) as error:
             raise _unreadable("JSON") from error
         return cls.from_document(document)
 

@@ -7,7 +7,6 @@ board. Making definitions from descriptions is the duty of atcaprov.certs.templa
 from __future__ import annotations
 
 import importlib.resources
-import tomllib
 from dataclasses import dataclass
 from typing import Final, Literal, Self
 
@@ -20,6 +19,7 @@ from atcaprov.certs.extensions import ExtensionsDescription, read_extensions
 from atcaprov.certs.serial_number import FIXED_SIZES, SerialSource
 from atcaprov.chip.memory_map import SLOT_COUNT, SLOT_SIZES
 from atcaprov.errors import Code, UsageError
+from atcaprov.reading import MalformedError, parse_toml
 
 Role = Literal["root", "signer", "device"]
 _HASHED_SERIAL_SIZE: Final = 16
@@ -131,8 +131,8 @@ def _parse(text: str) -> dict[str, object]:
     if len(text) > _MAX_TEXT:
         raise _fault("the file", f"must be at most {_MAX_TEXT} characters long")
     try:
-        return tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        return parse_toml(text)
+    except MalformedError as error:
         raise UsageError(
             f"The certificate description is not valid TOML: {error}.", code=Code.DEFINITION_INVALID
         ) from error

@@ -21,6 +21,7 @@ from atcaprov.hal.registry import open_hal
 from atcaprov.hal.trace import create_trace, read_trace
 from atcaprov.hal.traced import TracedHal
 from atcaprov.kit.profiles import PARSER3, PROFILES
+from atcaprov.reading import read_text
 from atcaprov.serving.bus import Buses
 from atcaprov.serving.chips import MOST_CHIPS, holding, make_chips
 from atcaprov.serving.explain import explaining
@@ -70,7 +71,7 @@ def serve(image: str, chips: int, state: Path | None, clock: str, faults: Path |
 
     Every way in leads to the same chips. Port 0 takes a free one; each port is printed when it is open.
     """
-    plan = _read_plan(faults) if faults else ""
+    plan = read_text(faults) if faults else ""
     observer = explaining(_warn) if options.pop("explain") else None
     ways = Ways(firmware=PROFILES[options.pop("firmware")], **options)
     with holding(state, chips):
@@ -143,14 +144,6 @@ def _load(path: Path) -> Memory:
     if memory is None:
         raise UsageError(f"There is no chip file {path}.", code=Code.FILE_UNREADABLE)
     return memory
-
-
-def _read_plan(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8"
-        raise UsageError(f"The fault plan {path} cannot be read: {reason}.", code=Code.FILE_UNREADABLE) from error
 
 
 async def _serve(buses: Buses, ways: Ways) -> None:

@@ -17,6 +17,7 @@ from atcaprov.certs.unsigned import sign_request
 from atcaprov.chip.memory_map import SLOT_COUNT
 from atcaprov.device.device import Device
 from atcaprov.errors import Code, DeviceError, UsageError
+from atcaprov.reading import read_text
 
 _FILE: Final = click.Path(dir_okay=False, path_type=Path)
 
@@ -67,12 +68,7 @@ def device_request(device: Device, slot: int, description: CertificateDescriptio
 def _description(path: Path | None) -> CertificateDescription:
     if path is None:
         return default_description("device")
-    try:
-        found = CertificateDescription.from_toml(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}.", code=Code.FILE_UNREADABLE) from error
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{path} is no text in UTF-8.", code=Code.FILE_INVALID) from error
+    found = CertificateDescription.from_toml(read_text(path))
     if found.role != "device":
         raise UsageError(f"{path} describes a {found.role}, not a device.")
     return found

@@ -7,7 +7,6 @@ docs/reference/config-zone.md lists every field.
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -17,6 +16,7 @@ from atcaprov.config_zone.model import CLOCK_DIVIDERS, Part
 from atcaprov.config_zone.named_fields import NamedFields, field_error
 from atcaprov.config_zone.slot_builder import build_slot
 from atcaprov.errors import Code, UsageError
+from atcaprov.reading import MalformedError, parse_toml
 
 _PARTS: Final = {part.value: index for index, part in enumerate(Part)}
 _LEVELS: Final = {"fixed": 0, "vcc": 1}
@@ -34,8 +34,8 @@ def build_toml(text: str) -> bytes:
         UsageError: not TOML, or not a zone (code config-zone-invalid).
     """
     try:
-        document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        document = parse_toml(text)
+    except MalformedError as error:
         raise UsageError(f"The TOML is broken: {error}.", code=Code.CONFIG_ZONE_INVALID) from error
     return build(document)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shlex
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from typing import Final
 
 from atcaprov.chip.memory_map import CONFIG_SIZE
 from atcaprov.config_zone.hex_file import READ_ONLY_SIZE
+from atcaprov.reading import MalformedError, parse_json
 
 _SIZES: Final = (CONFIG_SIZE, CONFIG_SIZE - READ_ONLY_SIZE)
 _UTF_16_MARKS: Final = (b"\xff\xfe", b"\xfe\xff")
@@ -55,8 +55,8 @@ def _is_json(content: bytes) -> bool:
     if content.lstrip()[:1] not in (b"{", b"["):
         return False
     try:
-        json.loads(content)
-    except (ValueError, RecursionError):
+        parse_json(content)
+    except MalformedError:
         return False
     return True
 

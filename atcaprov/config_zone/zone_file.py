@@ -10,8 +10,8 @@ from atcaprov.config_zone.foreign_forms import foreign_form
 from atcaprov.config_zone.hex_file import read_hex
 from atcaprov.config_zone.model import ConfigZone
 from atcaprov.errors import Code, UsageError
+from atcaprov.reading import read_bytes
 
-_MAX_SIZE: Final = 1 << 20
 _TOML: Final = ".toml"
 
 
@@ -59,14 +59,12 @@ def _refused(path: Path, content: bytes, error: UsageError) -> UsageError:
 
 def _read(path: Path) -> bytes:
     try:
-        with path.open("rb") as file:
-            content = file.read(_MAX_SIZE + 1)
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise UsageError(f"{path} cannot be read: {reason}.", code=Code.FILE_UNREADABLE) from error
-    if len(content) > _MAX_SIZE:
-        raise UsageError(f"{path} is too large for a configuration zone.", code=Code.CONFIG_ZONE_INVALID)
-    return content
+        return read_bytes(path)
+    except UsageError as error:
+        if error.code != Code.FILE_INVALID:
+            raise
+        what = f"{path} is too large for a configuration zone."
+        raise UsageError(what, code=Code.CONFIG_ZONE_INVALID) from error
 
 
 def _decode(content: bytes) -> str:

@@ -114,7 +114,6 @@ class Chip:
     def power_on(self) -> None:
         """Give the supply: the chip sleeps."""
         if self.power is Power.OFF:
-            self.core.powered.self_test_failed = power_on_failures(self.core)
             self._fall_asleep()
 
     def power_off(self) -> None:
@@ -142,6 +141,7 @@ class Chip:
         if self.power in (Power.AWAKE, Power.OFF):
             return False
         self.power = Power.AWAKE
+        self.core.powered.self_test_failed = power_on_failures(self.core)
         self._ready_at = self.clock.now() + WAKE_SECONDS
         long_watchdog = self.memory.config[CHIP_MODE] & _LONG_WATCHDOG
         self._sleep_at = self._ready_at + (LONG_WATCHDOG_SECONDS if long_watchdog else WATCHDOG_SECONDS)

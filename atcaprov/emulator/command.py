@@ -6,11 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from atcaprov.chip.commands import Opcode
-from atcaprov.chip.memory_map import SLOT_COUNT
 from atcaprov.emulator.core import Core
 from atcaprov.emulator.refusal import illegal
 
 SUCCESS = b"\x00"
+_TRANSPORT_KEYS = 0x8000
 
 
 def data_count(_core: Core, _p1: int, _p2: int) -> bool:
@@ -44,9 +44,12 @@ def require_length(length: int, *allowed: int) -> None:
 
 
 def require_slot_number(p2: int) -> None:
-    """Refuse a P2 that names no slot."""
-    if p2 >= SLOT_COUNT:
-        raise illegal(f"P2 {p2:04X} names no slot")
+    """Refuse a KeyID that names no slot; of one below 8000 the low four bits choose it (DS20005927A section 3.2.8).
+
+    From 8000 on it names a transport key of the vendor, which serves GenDig only and whose value is not published.
+    """
+    if p2 >= _TRANSPORT_KEYS:
+        raise illegal(f"KeyID {p2:04X} names no slot")
 
 
 def require_p2(p2: int, *allowed: int) -> None:

@@ -137,7 +137,7 @@ def find_command(core: Core, packet: bytes) -> tuple[Command, int, int, bytes]:
 def run(core: Core, packet: bytes, admit: Callable[[Command], None]) -> bytes:
     """Run one packet and return the reply's body; `admit` may refuse a legal command before it starts."""
     check_frame(packet)
-    require_sound(core, packet[1])
+    require_sound(core, packet)
     opcode = packet[1]
     lifetimes.begin(core)
     try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import enum
-import tomllib
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -11,6 +10,7 @@ from atcaprov.chip.commands import Opcode, Status
 from atcaprov.emulator.core import Core
 from atcaprov.emulator.interruption import interrupted
 from atcaprov.errors import Code, UsageError
+from atcaprov.reading import MalformedError, parse_toml, shown
 
 Image = tuple[bytes, bytes, bytes]
 
@@ -108,8 +108,8 @@ class FaultPlan:
             UsageError: the text is no plan (FILE_INVALID).
         """
         try:
-            document = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
+            document = parse_toml(text)
+        except MalformedError as error:
             raise _invalid(str(error)) from None
         tables = document.pop("fault", None)
         if document or not isinstance(tables, list) or not tables:
@@ -132,7 +132,7 @@ def _fault(table: Any, number: int) -> Fault:
     opcode = _opcode(fields.pop("opcode"), number) if "opcode" in fields else None
     for name, value in fields.items():
         if name not in _NUMBERS or type(value) is not int or value < _NUMBERS[name]:
-            raise _invalid(f"fault {number}: '{name} = {value!r}' is not understood")
+            raise _invalid(f"fault {number}: '{name} = {shown(value)}' is not understood")
     return Fault(kind, opcode=opcode, **fields)
 
 

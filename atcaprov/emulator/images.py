@@ -9,7 +9,6 @@ Without `otp` the OTP zone of a new part is FF, as its data zone is.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -21,6 +20,7 @@ from atcaprov.emulator.memory import DATA_SIZE, Memory
 from atcaprov.emulator.random_source import RandomSource
 from atcaprov.emulator.slot import Slot
 from atcaprov.errors import Code, UsageError
+from atcaprov.reading import MalformedError, parse_json, read_text
 
 BLANK: Final = "atecc608a"
 """The image of a chip that nobody asked more of."""
@@ -75,7 +75,7 @@ def load_image(name: str) -> Image:
         UsageError: there is no such image (USAGE), or the file is no image (FILE_INVALID).
     """
     if name.endswith(".json"):
-        return parse_image(_read(Path(name)), name)
+        return parse_image(read_text(Path(name)), name)
     image = _packaged(name)
     if image is not None:
         return image
@@ -86,19 +86,8 @@ def load_image(name: str) -> Image:
 def _packaged(name: str) -> Image | None:
     for folder in _FOLDERS:
         if name in {path.stem for path in folder.glob("*.json")}:
-            return parse_image(_read(folder / f"{name}.json"), name)
+            return parse_image(read_text(folder / f"{name}.json"), name)
     return None
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise UsageError(
-            f"The chip image {path} cannot be read: {error.strerror}.", code=Code.FILE_UNREADABLE
-        ) from error
-    except UnicodeDecodeError:
-        raise _invalid(str(path), "it is not text") from None
 
 
 def parse_image(text: str, name: str) -> Image:
@@ -108,9 +97,9 @@ def parse_image(text: str, name: str) -> Image:
         UsageError: the text is no image (FILE_INVALID).
     """
     try:
-        document = json.loads(text)
-    except ValueError:
-        raise _invalid(name, "it is not JSON") from None
+        document = parse_json(text)
+    except MalformedError as error:
+        raise _invalid(name, f"it is not JSON: {error}") from None
     if not isinstance(document, dict) or document.get("format") != _FORMAT or document.get("version") != _VERSION:
         raise _invalid(name, f"it is no '{_FORMAT}' of version {_VERSION}")
     try:

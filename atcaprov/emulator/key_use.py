@@ -31,16 +31,22 @@ def obeys_key_config(core: Core) -> bool:
     return core.memory.data_locked or core.rules.data_open_key_config == "obeyed"
 
 
-def require_authorized(core: Core, slot: Slot) -> None:
-    """Refuse while ReqAuth asks for an authorization by AuthKey, which this use ends whatever comes of it."""
-    if not slot.req_auth or not obeys_key_config(core):
+def require_authorized(core: Core, *slots: Slot) -> None:
+    """Refuse while ReqAuth of a slot asks for an authorization by AuthKey, which this use ends whatever comes of it.
+
+    All keys of one command are asked at once: together they are one use.
+    """
+    asking = [slot for slot in slots if slot.req_auth]
+    if not asking or not obeys_key_config(core):
         return
     authorized = core.volatile.authorized
     # DS20005927A, 2.2.5 and 3.2.9: whichever slot was authorized, any command that uses a key with ReqAuth clears it.
     if authorized is not None and core.rules.authorization_uses == "one":
         core.volatile.authorized = None
-    if authorized != slot.auth_key:
-        raise denied(f"CheckMac on slot {slot.auth_key} must succeed first", slot=slot.number, bit="KeyConfig.ReqAuth")
+    for slot in asking:
+        if authorized != slot.auth_key:
+            rule = f"CheckMac on slot {slot.auth_key} must succeed first"
+            raise denied(rule, slot=slot.number, bit="KeyConfig.ReqAuth")
 
 
 def require_enabled(core: Core, slot: Slot) -> None:
@@ -50,11 +56,16 @@ def require_enabled(core: Core, slot: Slot) -> None:
         raise denied("the persistent latch is not set", slot=slot.number, bit="KeyConfig.PersistentDisable")
 
 
-def require_usable(core: Core, slot: Slot) -> None:
-    """Refuse before the configuration lock, without authorization, or while the latch disables the slot."""
+def require_usable(core: Core, *slots: Slot) -> None:
+    """Refuse before the configuration lock, without authorization, or while the latch disables a slot."""
     core.require_config_locked()
-    require_authorized(core, slot)
-    require_enabled(core, slot)
+    require_authorized(core, *slots)
+    for slot in slots:
+        require_enabled(core, slot)
+        _require_unlocked_use(core, slot)
+
+
+def _require_unlocked_use(core: Core, slot: Slot) -> None:
     use_lock = core.memory.config[USE_LOCK]
     named = use_lock & 0x0F == _USE_LOCK_ON and use_lock >> 4 == slot.number and not core.memory.is_508
     if named and core.switches.use_lock == "refuse":
@@ -95,18 +106,18 @@ def require_secret(slot: Slot) -> None:
         raise denied("a private key must be secret", slot=slot.number, bit="SlotConfig.IsSecret")
 
 
-def usable_private_key(core: Core, number: int) -> bytes:
+def usable_private_key(core: Core, key_id: int) -> bytes:
     """Return the scalar of a private P-256 slot that may be used now."""
-    slot = core.slot(number)
+    slot = core.slot(key_id)
     require_usable(core, slot)
     require_open_use(core, slot)
     if not slot.private:
-        raise denied("the slot holds no private key", slot=number, bit="KeyConfig.Private")
+        raise denied("the slot holds no private key", slot=slot.number, bit="KeyConfig.Private")
     require_key_type(core, slot, KEY_TYPE_P256)
     require_secret(slot)
     scalar = slot.private_key()
     if scalar is None:
-        raise denied("the slot holds no valid private key yet", slot=number)
+        raise denied("the slot holds no valid private key yet", slot=slot.number)
     return scalar
 
 
@@ -115,6 +126,13 @@ def count_use(core: Core, slot: Slot, opcode: Opcode) -> None:
     if not slot.limited_use:
         return
     if opcode != Opcode.SIGN and not core.memory.is_508 and opcode not in core.switches.limited_use_commands:
+        return
+    spend_use(core, slot)
+
+
+def spend_use(core: Core, slot: Slot) -> None:
+    """Take one of the uses of a key with limited use, or refuse when they are used up."""
+    if not slot.limited_use:
         return
     if core.memory.is_508 and slot.number == LAST_KEY_SLOT:
         _use_last_key(core)

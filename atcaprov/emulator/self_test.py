@@ -1,10 +1,14 @@
-"""Self tests of the part, and the failure mode that a failed one leaves behind."""
+"""Self tests of the part, and the failure mode that a failed one leaves behind until it passes or the chip wakes.
+
+Source: SelfTest command, ATECC608 Trust parts (TNGTLS data sheet, 5.1.7).
+"""
 
 from __future__ import annotations
 
 from typing import Final
 
-from atcaprov.chip.commands import Opcode, Status
+from atcaprov.chip.commands import Opcode, Status, Zone
+from atcaprov.emulator.address import ZONE_BITS
 from atcaprov.emulator.core import Core
 from atcaprov.emulator.io_protection import chip_options
 from atcaprov.emulator.refusal import Refusal
@@ -13,13 +17,16 @@ _POWER_ON_SELF_TEST: Final = 0x0001
 
 
 def power_on_failures(core: Core) -> int:
-    """Return the tests that fail at power-on, as bits of SelfTest's P1; 0 if the option is off."""
+    """Return the tests that fail by themselves at a wake, as bits of SelfTest's P1; 0 if the option is off."""
     if core.memory.is_508 or not chip_options(core) & _POWER_ON_SELF_TEST:
         return 0
     return core.powered.failing_tests
 
 
-def require_sound(core: Core, opcode: int) -> None:
-    """Refuse (07) everything but SelfTest while the chip is in failure mode."""
-    if core.powered.self_test_failed and opcode != Opcode.SELF_TEST:
-        raise Refusal(Status.SELF_TEST_ERROR, "a self test has failed: only SelfTest runs")
+def require_sound(core: Core, packet: bytes) -> None:
+    """Refuse (07) everything but SelfTest and Read of the configuration zone while the chip is in failure mode."""
+    if not core.powered.self_test_failed or packet[1] == Opcode.SELF_TEST:
+        return
+    if packet[1] == Opcode.READ and packet[2] & ZONE_BITS == Zone.CONFIG:
+        return
+    raise Refusal(Status.SELF_TEST_ERROR, "a self test has failed: only SelfTest and reads of the configuration run")

@@ -108,6 +108,11 @@ class Slot:
         """Bit 12: no use while the persistent latch is 0 (ATECC608)."""
         return bool(self.key_config & 0x1000)
 
+    @property
+    def x509_id(self) -> int:
+        """Bits 15-14: which byte of X509format governs the validation of the public key."""
+        return self.key_config >> 14
+
     # Content
 
     @property

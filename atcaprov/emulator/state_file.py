@@ -16,6 +16,7 @@ from typing import Any, Final
 from atcaprov import durable
 from atcaprov.emulator.memory import Memory
 from atcaprov.errors import Code, TransportError, UsageError
+from atcaprov.reading import MAX_FILE, MalformedError, parse_json, shown
 
 _FORMAT: Final = "atcaprov chip"
 _VERSION: Final = 1
@@ -40,7 +41,7 @@ class StateFile:
         """
         try:
             with self.path.open(encoding="ascii") as file:
-                text, status = file.read(), os.fstat(file.fileno())
+                text, status = file.read(MAX_FILE + 1), os.fstat(file.fileno())
         except FileNotFoundError:
             return None
         except UnicodeDecodeError:
@@ -49,6 +50,8 @@ class StateFile:
             raise UsageError(
                 f"The chip file {self.path} cannot be read: {error.strerror}.", code=Code.FILE_UNREADABLE
             ) from error
+        if len(text) > MAX_FILE:
+            raise self._invalid(f"it is longer than {MAX_FILE} bytes")
         memory = self._parse(text)
         self._kept, self._file = memory.image(), status
         return memory
@@ -100,13 +103,13 @@ class StateFile:
 
     def _parse(self, text: str) -> Memory:
         try:
-            document = json.loads(text)
-        except ValueError:
-            raise self._invalid("it is not JSON") from None
+            document = parse_json(text)
+        except MalformedError as error:
+            raise self._invalid(f"it is not JSON: {error}") from None
         if not isinstance(document, dict) or document.get("format") != _FORMAT:
             raise self._invalid("it is not a chip file")
         if document.get("version") != _VERSION:
-            raise self._invalid(f"its version is {document.get('version')!r}, not {_VERSION}")
+            raise self._invalid(f"its version is {shown(document.get('version'))}, not {_VERSION}")
         config, otp, data = (self._zone(document, name) for name in _ZONES)
         try:
             return Memory(config, otp, data, self._zone(document, "revision") if "revision" in document else None)

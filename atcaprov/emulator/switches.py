@@ -15,8 +15,6 @@ from atcaprov.chip.commands import Opcode, Status
 class Switches:
     """The open points. Status fields hold the status byte to answer."""
 
-    slot_lock_before_data: bool = True
-    """Lock(slot) is allowed while the data zone is open."""
     surplus_data: Literal["refuse", "ignore"] = "refuse"
     """Data where a command has none: Info, Lock, Random, and the modes of GenDig and MAC without data."""
     bad_block_code: int = Status.EXECUTION_ERROR
@@ -116,10 +114,16 @@ class Switches:
     """KDF(HKDF) is one HMAC-SHA-256 (the extract step); otherwise extract and one expand step."""
     secure_boot_table: Literal["documented", "refuse"] = "documented"
     """FullBoth allows Full, FullSig all three modes, or both refuse; published examples show FullDig only."""
+    x509_format_stops_validation: bool = True
+    """Verify (validate, invalidate) refuses a slot whose X509format byte is not 0."""
+    sign_internal_validity: Literal["mode", "slot"] = "mode"
+    """The byte "public key valid" in the message of Sign (internal): bit 0 of P1, or the state of the slot."""
+    mac_otp_fields: Literal["refuse", "hash"] = "refuse"
+    """Bits 4 and 5 of MAC's P1: 03, or OTP bytes in the message as cryptoauthlib's host calculation has them."""
+    update_extra_use: bool = False
+    """UpdateExtra knows mode 02, which uses up one use of the key that P2 names; otherwise 03."""
     validate_external_code: int = Status.PARSE_ERROR
     """Verify (validate external) while X509format is 0."""
-    sha_public_pad: bool = False
-    """SHA (public) hashes the 72 stored bytes; otherwise the 64 bytes X and Y."""
     io_protection_off_code: int = Status.EXECUTION_ERROR
     """Encrypted outputs and MAC answers while ChipOptions does not enable the IO protection key."""
     encrypted_write_consumes: bool = True
@@ -130,7 +134,9 @@ SHEET_508A: Final = Switches(
     info_state_seed="shown",
     partial_block_fill=0x00,
     gen_key_digest_bits="ignore",
+    sign_internal_validity="slot",
     surplus_data="ignore",
+    update_extra_use=True,
     authorization_uses="one",
     checkmac_copy="odd-slot",
     errors_clear_temp_key=True,

@@ -92,4 +92,4 @@ class Powered:
     health_failed: bool = False
     """The random number generator has failed its health test."""
     self_test_failed: int = 0
-    """Not 0: failure mode, most commands answer 07."""
+    """Bits of the tests that failed since the last wake. Not 0: failure mode, most commands answer 07."""

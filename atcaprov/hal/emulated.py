@@ -20,6 +20,7 @@ from atcaprov.emulator.state_file import StateFile
 from atcaprov.errors import Code, TransportError, UsageError
 from atcaprov.hal.base import Hal
 from atcaprov.hal.bus_lock import BusLock
+from atcaprov.reading import read_text
 
 _OPTIONS: Final = ("image", "clock", "faults")
 
@@ -130,11 +131,4 @@ def _options(query: str) -> dict[str, str]:
 
 
 def _fault_plan(path: Path) -> FaultPlan:
-    try:
-        return FaultPlan.from_toml(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(
-            f"The fault plan {path} cannot be read: {error.strerror}.", code=Code.FILE_UNREADABLE
-        ) from error
-    except UnicodeDecodeError:
-        raise UsageError(f"The fault plan {path} is no text.", code=Code.FILE_INVALID) from None
+    return FaultPlan.from_toml(read_text(path))

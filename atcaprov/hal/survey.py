@@ -15,8 +15,8 @@ from atcaprov.hal.line_port import LinePort
 from atcaprov.hal.usb_ids import HID
 from atcaprov.kit.device_table import Entry
 
-DELIVERED_ADDRESSES: Final = (0x60, 0x35, 0x36, 0x38)
-"""7-bit addresses of the parts as delivered: plain and TrustCUSTOM, TNGTLS, TFLXTLS, TMNGTLS."""
+DELIVERED_ADDRESSES: Final = (0x60, 0x35, 0x36, 0x38, 0x59)
+"""7-bit addresses of the parts as delivered: plain and TrustCUSTOM, TNGTLS, TFLXTLS, TMNGTLS, TNGLORA."""
 UNRESERVED_ADDRESSES: Final = range(0x08, 0x78)
 """7-bit addresses that I2C leaves to chips (NXP UM10204, section 3.1.12)."""
 

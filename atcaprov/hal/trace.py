@@ -26,7 +26,10 @@ from pathlib import Path
 from typing import Any, Final, TextIO
 
 from atcaprov.errors import Code, UsageError
+from atcaprov.reading import MalformedError, parse_json, read_text, shown
 
+MAX_TRACE: Final = 1 << 28
+"""Bytes; a run makes some 20,000."""
 FORMAT: Final = "atcaprov trace"
 VERSION: Final = 1
 CALLS: Final = frozenset({"wake", "idle", "sleep", "exchange"})
@@ -152,15 +155,7 @@ def read_trace(path: Path) -> Trace:
     Raises:
         UsageError: the file cannot be read (FILE_UNREADABLE) or is no sound trace (FILE_INVALID, with its line).
     """
-    try:
-        text = path.read_text(encoding="ascii")
-    except UnicodeDecodeError:
-        raise _invalid(str(path), 1, "it is not text") from None
-    except OSError as error:
-        raise UsageError(
-            f"The trace file {path} cannot be read: {error.strerror}.", code=Code.FILE_UNREADABLE
-        ) from error
-    return parse_trace(text, name=str(path))
+    return parse_trace(read_text(path, MAX_TRACE), name=str(path))
 
 
 def parse_trace(text: str, *, name: str = "trace") -> Trace:
@@ -177,7 +172,7 @@ def parse_trace(text: str, *, name: str = "trace") -> Trace:
     if head.get("format") != FORMAT:
         raise _invalid(name, lines[0][0], "it is not a trace")
     if head.get("version") != VERSION:
-        raise _invalid(name, lines[0][0], f"its version is {head.get('version')!r}, not {VERSION}")
+        raise _invalid(name, lines[0][0], f"its version is {shown(head.get('version'))}, not {VERSION}")
     end = _object(name, *lines[-1]).get("end") if len(lines) > 1 else None
     calls = lines[1:] if end is None else lines[1:-1]
     return Trace(str(head.get("device", "")), tuple(_events(name, calls)), complete=end == _COMPLETE)
@@ -195,7 +190,7 @@ def _events(name: str, lines: Iterable[tuple[int, str]]) -> Iterator[TraceEvent]
 def _event(members: dict[str, Any]) -> TraceEvent:
     do = members.get("do")
     if do not in CALLS:
-        raise ValueError(f"'do' is {do!r}")
+        raise ValueError(f"'do' is {shown(do)}")
     texts = {key: members.get(key, "") for key in ("sent", "got", "error")}
     numbers = {key: members.get(key, 0.0) for key in ("at", "took")}
     if not all(isinstance(value, str) for value in texts.values()):
@@ -212,8 +207,8 @@ def _event(members: dict[str, Any]) -> TraceEvent:
 
 def _object(name: str, number: int, line: str) -> dict[str, Any]:
     try:
-        found = json.loads(line)
-    except (ValueError, RecursionError):
+        found = parse_json(line)
+    except MalformedError:
         raise _invalid(name, number, "it is not JSON") from None
     if not isinstance(found, dict):
         raise _invalid(name, number, "it is not a JSON object")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any, Final
 import platformdirs
 
 from atcaprov.errors import Code, UsageError
+from atcaprov.reading import MalformedError, parse_toml, read_text
 
 ENVIRONMENT: Final = "ATCAPROV_USB_IDS"
 """Names a file of more USB ids; without it, `usb-ids.toml` in the user's configuration folder is read if it exists."""
@@ -41,7 +41,7 @@ def usb_ids() -> UsbIds:
     path = Path(own) if own else platformdirs.user_config_path("atcaprov") / "usb-ids.toml"
     table = parse_usb_ids(Path(__file__).with_name("usb_ids.toml").read_text(encoding="utf-8"), "usb_ids.toml")
     if own or path.exists():
-        table |= parse_usb_ids(_read(path), str(path))
+        table |= parse_usb_ids(read_text(path), str(path))
     return table
 
 
@@ -52,8 +52,8 @@ def parse_usb_ids(text: str, source: str) -> dict[tuple[int, int], KitKind]:
         UsageError: it has another form (code FILE_INVALID); `source` names it in the message.
     """
     try:
-        document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        document = parse_toml(text)
+    except MalformedError as error:
         raise _invalid(source, str(error)) from error
     kits = document.get("kit")
     if not isinstance(kits, list) or set(document) != {"kit"}:
@@ -70,14 +70,6 @@ def _entry(kit: Any, source: str) -> tuple[tuple[int, int], KitKind]:
     if kit["port"] not in (HID, CDC) or not isinstance(kit["name"], str):
         raise _invalid(source, "port is 'hid' or 'cdc', and name is a text")
     return numbers, KitKind(kit["port"], kit["name"])
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not a text file"
-        raise UsageError(f"{path} can't be read: {reason}.", code=Code.FILE_UNREADABLE) from error
 
 
 def _invalid(source: str, why: str) -> UsageError:

@@ -8,7 +8,9 @@ from typing import Final
 from atcaprov.chip.crc import crc16
 from atcaprov.chip.memory_map import (
     BLOCK_SIZE,
+    CHIP_MODE,
     COUNTERS,
+    I2C_ADDRESS,
     LOCK_CONFIG,
     LOCK_VALUE,
     SLOT_COUNT,
@@ -22,22 +24,11 @@ from atcaprov.chip.parts import trust_part_name
 from atcaprov.device.device import Device
 from atcaprov.errors import Board, Code, ProvisioningError
 
+_EXTRAS: Final = (USER_EXTRA, USER_EXTRA_ADD)
+_ADDRESS_IN_EXTRA: Final = 0x01  # bit 0 of ChipMode
 _FIRST_WORD: Final = 4
 _LOCK_WORD: Final = 21  # bytes 84 to 87: UpdateExtra and Lock only
 _WHOLE_BLOCKS: Final = (1, 3)  # the blocks without a word that Write can't change
-_REVISION_FAMILY: Final = 6
-_FAMILY_608: Final = 0x60
-
-
-def require_608(config: bytes) -> None:
-    """Check by the revision bytes that the chip is an ATECC608."""
-    if config[_REVISION_FAMILY] != _FAMILY_608:
-        raise ProvisioningError(
-            f"This chip is not an ATECC608: its revision is {config[4:8].hex(' ')}.",
-            advice="Wrong chip type for this product: call the technician.",
-            code=Code.WRONG_PART,
-            board=Board.UNTOUCHED,
-        )
 
 
 def is_config_locked(config: bytes) -> bool:
@@ -79,17 +70,20 @@ def _word(config: bytes, word: int) -> bytes:
 
 
 def write_config(device: Device, current: bytes, wanted: bytes) -> bytes:
-    """Write what differs, read the zone back and return it, 128 bytes.
+    """Write what differs, read the zone back and return it, 128 bytes; of a locked zone only bytes 84 and 85 change.
 
     Raises:
         ProvisioningError: the chip does not hold what was written (code WRITE_NOT_VERIFIED).
     """
-    for word, data in config_writes(current, wanted):
-        device.write_config(word, data)
-    for mode, offset in enumerate((USER_EXTRA, USER_EXTRA_ADD)):
-        if current[offset] != wanted[offset]:
-            device.update_extra(mode, wanted[offset])
+    if not is_config_locked(current):
+        for word, data in config_writes(current, wanted):
+            device.write_config(word, data)
+    for offset in open_extras(current, wanted):
+        device.update_extra(offset - USER_EXTRA, wanted[offset])
     written = device.read_config()
+    if is_config_locked(current):
+        require_same_config(written, wanted)
+        return written
     differing = [offset for offset in _settable() if written[offset] != wanted[offset]]
     if differing:
         raise ProvisioningError(
@@ -100,19 +94,48 @@ def write_config(device: Device, current: bytes, wanted: bytes) -> bytes:
     return written
 
 
+def open_extras(current: bytes, wanted: bytes) -> list[int]:
+    """Return which of bytes 84 and 85 are still to be set; UpdateExtra sets each once, in every lock state."""
+    return [offset for offset in _EXTRAS if not current[offset] and wanted[offset]]
+
+
+def require_possible_extras(current: bytes, wanted: bytes) -> None:
+    """Check, before anything is written, that bytes 84 and 85 are as wanted or can be set.
+
+    Raises:
+        ProvisioningError: one was set to something else, for ever (code USER_EXTRA_SET).
+    """
+    for offset in _EXTRAS:
+        if current[offset] not in (0, wanted[offset]):
+            raise ProvisioningError(
+                f"Byte {offset} of the chip's configuration zone is {current[offset]:02X} and this product's is"
+                f" {wanted[offset]:02X}: it can be set only once.",
+                advice="It was used before or is for another product. Put the board in the red bin.",
+                code=Code.USER_EXTRA_SET,
+                board=Board.SCRAP,
+            )
+
+
+def i2c_address(config: bytes) -> int:
+    """Return the I2C address, 8-bit form, that a 608 with this configuration zone takes when it has slept."""
+    extra = config[USER_EXTRA_ADD] if config[CHIP_MODE] & _ADDRESS_IN_EXTRA else 0
+    return extra or config[I2C_ADDRESS]
+
+
 def lock_config(device: Device, written: bytes) -> None:
     """Lock the zone with the CRC over its 128 bytes as they were read back and compared."""
     device.lock_config(crc16(written))
 
 
 def require_same_config(locked: bytes, wanted: bytes) -> None:
-    """Check that a locked zone is the wanted one, but for counters and slots that were locked since.
+    """Check that a locked zone is the wanted one, but for counters, slots that were locked since, and what can be set.
 
     Raises:
         ProvisioningError: the chip was configured for something else, for ever (code CONFIG_LOCKED_OTHER), or came so
             from its maker (code WRONG_PART).
     """
-    may_differ = {*range(*COUNTERS.indices(len(wanted))), *range(*SLOT_LOCKED.indices(len(wanted)))}
+    lives = {*range(*COUNTERS.indices(len(wanted))), *range(*SLOT_LOCKED.indices(len(wanted)))}
+    may_differ = lives.union(open_extras(locked, wanted))
     differing = [o for o in _settable() if o not in may_differ and locked[o] != wanted[o]]
     if differing and (name := trust_part_name(locked)) is not None:
         raise ProvisioningError(

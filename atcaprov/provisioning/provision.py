@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from atcaprov.certs.cert_info import CertInfo
+from atcaprov.chip.memory_map import REVISION
 from atcaprov.device.device import Device
 from atcaprov.errors import AtcaProvError, Board
+from atcaprov.provisioning.part import newer_silicon
 from atcaprov.provisioning.profile import Profile
 from atcaprov.provisioning.run import Run
 from atcaprov.provisioning.signer_offer import SignerOffer, ask_for_offer
@@ -18,7 +20,10 @@ from atcaprov.provisioning.user_functions import UserFunctions
 
 @dataclass(frozen=True)
 class Provisioned:
-    """A chip that is ready: serial number (9 bytes) and its chain (DER)."""
+    """A chip that is ready: serial number (9 bytes) and its chain (DER).
+
+    `revision` is the answer of Info, which tells the part; `config_revision` is what stands in the configuration zone.
+    """
 
     serial_number: bytes
     device_certificate: bytes
@@ -26,6 +31,8 @@ class Provisioned:
     root_certificate: bytes
     was_done_before: bool
     """The data zone was locked when the run began: it only finished or confirmed an earlier one."""
+    revision: bytes
+    config_revision: bytes
 
 
 class _Step(NamedTuple):
@@ -35,7 +42,7 @@ class _Step(NamedTuple):
 
 
 _STEPS: Final = (
-    _Step(Stage.CONFIG_WRITE, lambda run: not run.config_was_locked, Run.write_config),
+    _Step(Stage.CONFIG_WRITE, Run.has_to_write_config, Run.write_config),
     _Step(Stage.CONFIG_LOCK, lambda run: not run.config_was_locked, Run.lock_config),
     _Step(Stage.CONFIG_READ, lambda run: True, Run.read_config),
     _Step(Stage.GEN_KEY, lambda run: run.issued is None, Run.generate_key),
@@ -92,6 +99,9 @@ class Provisioner:
 
     def _run(self, device: Device, offer: SignerOffer) -> Provisioned:
         run = Run(device, self._profile, self._cert_info, self._functions, offer)
+        warning = newer_silicon(run.revision)
+        if warning is not None:
+            self._functions.warning(warning)
         for step in _STEPS:
             self._take(step, run)
         return _result(run)
@@ -101,10 +111,14 @@ class Provisioner:
             self._functions.notify(step.stage, StageStatus.SKIPPED)
             return
         self._functions.notify(step.stage, StageStatus.START)
+        acts = ACTS.get(step.stage, ())
+        run.has_acted = run.has_acted or bool(acts)
         try:
-            with run.device.permit(*ACTS.get(step.stage, ())):
+            with run.device.permit(*acts):
                 step.act(run)
-        except BaseException:
+        except BaseException as error:
+            if isinstance(error, AtcaProvError) and error.board is Board.UNTOUCHED and run.has_acted:
+                error.board = Board.SET_ASIDE  # no longer true; it is a mistake of the caller that stays
             self._functions.notify(step.stage, StageStatus.ERROR)
             raise
         self._functions.notify(step.stage, StageStatus.DONE)
@@ -119,4 +133,6 @@ def _result(run: Run) -> Provisioned:
         run.issued.signer_certificate,
         run.issued.root_certificate,
         run.data_was_locked,
+        run.revision,
+        run.config[REVISION],
     )

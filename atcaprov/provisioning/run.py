@@ -11,7 +11,7 @@ from atcaprov.chip.commands import Status
 from atcaprov.chip.memory_map import serial_number
 from atcaprov.device.device import Device
 from atcaprov.errors import Board, CertificateError, Code, DeviceError, ProvisioningError, ServerRejected
-from atcaprov.provisioning import config_stages
+from atcaprov.provisioning import config_stages, part
 from atcaprov.provisioning.data_zone import DataZone, DataZoneWriter
 from atcaprov.provisioning.finished import judged
 from atcaprov.provisioning.issued import ChipKey, IssuedCertificates, require_offered
@@ -40,16 +40,22 @@ class Run:
         self.cert_info = cert_info
         self.functions = functions
         self.offer = offer
+        self.revision = device.info()
+        """The answer of Info, 4 bytes."""
+        part.require_608(self.revision)
         self.config = device.read_config()
         """The configuration zone as last read, 128 bytes."""
+        self.has_acted = False
+        """Whether a stage has begun that changes the chip."""
         self.chip: ChipKey | None = None
         self.issued: IssuedCertificates | None = None
-        config_stages.require_608(self.config)
         self.config_was_locked = config_stages.is_config_locked(self.config)
         self.data_was_locked = config_stages.is_data_locked(self.config)
         if self.config_was_locked:
             config_stages.require_same_config(self.config, profile.config_zone)
             self._resume()
+        else:
+            config_stages.require_possible_extras(self.config, profile.config_zone)
         self._data_zone = DataZone(device, profile.config_zone, config_stages.locked_slots(self.config))
         if self.config_was_locked and not self.data_was_locked:
             self._data_zone.require_open(self._slots_to_write())
@@ -106,6 +112,10 @@ class Run:
         except (CertificateError, ProvisioningError) as error:
             error.board = Board.SET_ASIDE  # a server gives the same again
             raise
+
+    def has_to_write_config(self) -> bool:
+        """Tell whether stage 1 has something to do; bytes 84 and 85 may be open in a locked zone."""
+        return not self.config_was_locked or bool(config_stages.open_extras(self.config, self.profile.config_zone))
 
     def write_config(self) -> None:
         """Stage 1."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 
+from atcaprov.errors import AtcaProvError
 from atcaprov.provisioning.data_zone import DataZoneWriter
 from atcaprov.provisioning.stages import Stage, StageStatus
 
@@ -42,6 +43,9 @@ class UserFunctions(abc.ABC):
 
     def write_data_zone(self, writer: DataZoneWriter) -> None:  # noqa: B027 - most products write nothing
         """Write what the product wants in its data zone beside the certificates, before the zone is locked."""
+
+    def warning(self, warning: AtcaProvError) -> None:  # noqa: B027 - it stops nothing
+        """Hear of what is odd about a chip and stops nothing, before its first stage. Return soon."""
 
     def notify(self, stage: Stage, status: StageStatus) -> None:  # noqa: B027 - silence is fine
         """Hear of progress: START or SKIPPED first, then DONE or ERROR. The chip is awake: return soon."""

@@ -11,6 +11,7 @@ from typing import Final
 
 from atcaprov import durable
 from atcaprov.errors import CertificateError, Code, UsageError
+from atcaprov.reading import read_bytes
 from signer_module.on_chip.facts import ModuleFacts
 
 _MODE: Final = 0o640
@@ -27,11 +28,11 @@ class KnownModules:
         """Raise CertificateError (module-changed) if a module is not what it was; UsageError if that can't be read."""
         path = self._path(facts)
         try:
-            known = path.read_bytes()
-        except FileNotFoundError:
-            return
-        except OSError as error:
-            raise UsageError(f"{path} can't be read: {error.strerror}.", code=Code.FILE_UNREADABLE) from error
+            known = read_bytes(path)
+        except UsageError as error:
+            if isinstance(error.__cause__, FileNotFoundError):
+                return
+            raise
         if known != _line(facts):
             raise CertificateError(
                 f"The module says that it is {facts.serial.hex().upper()}, but its salt, scrypt cost or key is not "

@@ -10,6 +10,7 @@ from typing import Final
 from cryptography import x509
 
 from atcaprov.errors import Code, UsageError
+from atcaprov.reading import read_bytes
 from provisioning_server.loopback import is_loopback
 from provisioning_server.web.address import WebAddress
 
@@ -50,7 +51,7 @@ def tls_context(address: WebAddress) -> ssl.SSLContext:
 
 def _certified_names(path: Path) -> list[str]:
     try:
-        certificate = x509.load_pem_x509_certificate(path.read_bytes())
+        certificate = x509.load_pem_x509_certificate(read_bytes(path))
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except OSError as error:
         raise _unreadable(path, error) from error

@@ -41,7 +41,10 @@ class OrderOptions:
     ) -> None:
         """Raise what can be known of the chip before anything is asked; raises as `candidate.look_first`."""
         self._require_one_will(source)
-        look_first(url, Variant(not source.none, self.quota is not None), self.quota, finished, begun=begun)
+        variant = Variant(not source.none, self.quota is not None)
+        warning = look_first(url, variant, self.quota, finished, begun=begun)
+        if warning is not None:
+            click.echo(printable(f"Warning: {warning}"), err=True)
 
     def order(self, source: PasswordSource) -> ModuleOrder:
         """Return what the chip shall enforce; asks for the password unless an option says otherwise."""

@@ -12,6 +12,7 @@ import click
 
 from atcaprov.certs.description import CertificateDescription, default_description
 from atcaprov.errors import UsageError
+from atcaprov.reading import read_bytes, read_text
 from signer_module.commands.option_groups import Option, option_group
 from signer_module.commands.password_options import PasswordSource
 from signer_module.on_files import files
@@ -37,7 +38,7 @@ def description(role: str, path: Path | None) -> CertificateDescription:
     if path is None:
         return default_description("root" if role == "root" else "signer" if role == "signer" else "device")
     try:
-        found = CertificateDescription.from_toml(files.read_text(path))
+        found = CertificateDescription.from_toml(read_text(path))
     except UsageError as error:
         raise UsageError(f"{path}: {error.what}", advice=error.advice, code=error.code) from error
     if found.role != role:
@@ -49,7 +50,7 @@ def signer_key(path: Path | None, source: PasswordSource) -> SoftwareKey:
     """Return the key of a file, or a new one; raises UsageError."""
     if path is None:
         return SoftwareKey.generate()
-    data = files.read_bytes(path)
+    data = read_bytes(path)
     password = source.read("Password of the given key") if key_is_encrypted(data, str(path)) else None
     return load_key(data, password, str(path))
 

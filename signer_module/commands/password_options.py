@@ -11,8 +11,8 @@ from typing import Final
 import click
 
 from atcaprov.errors import Code, UsageError
+from atcaprov.reading import read_bytes
 from signer_module.commands.option_groups import Option, option_group
-from signer_module.on_files import files
 from signer_module.password_line import require_private, without_mark
 
 MAX_PASSWORD: Final = 1024
@@ -63,7 +63,7 @@ class PasswordSource:
 
     def _from_option(self) -> bytes:
         if self.file is not None:
-            data = files.read_bytes(self.file)
+            data = read_bytes(self.file)
             require_private(self.file)
             return _checked(without_mark(data), str(self.file))
         assert self.descriptor is not None

@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
 
 from atcaprov import durable
 from atcaprov.errors import Code, UsageError
+from atcaprov.reading import read_bytes
 
-MAX_FILE: Final = 1 << 20
 _ROOM: Final = 1 << 16
 """More than what is written for a root or signer, in bytes."""
 UNREADABLE: Final = (ValueError, TypeError, x509.InvalidVersion, x509.DuplicateExtension, UnsupportedAlgorithm)
@@ -31,26 +31,6 @@ def is_there(path: Path) -> bool:
         return path.is_file()
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}.", code=Code.FILE_UNREADABLE) from error
-
-
-def read_bytes(path: Path, most: int = MAX_FILE) -> bytes:
-    """Return the bytes of a file of at most `most`; raises UsageError (file-unreadable, file-invalid) that names it."""
-    try:
-        with path.open("rb") as file:
-            data = file.read(most + 1)
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}.", code=Code.FILE_UNREADABLE) from error
-    if len(data) > most:
-        raise UsageError(f"{path} is longer than {most} bytes.", code=Code.FILE_INVALID)
-    return data
-
-
-def read_text(path: Path) -> str:
-    """Return the text of a UTF-8 file; raises UsageError (file-unreadable, file-invalid)."""
-    try:
-        return read_bytes(path).decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{path} is no text in UTF-8.", code=Code.FILE_INVALID) from error
 
 
 def read_certificate(path: Path) -> bytes:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import tomllib
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final, Self
 
 from atcaprov.errors import Code, UsageError
-from signer_module.on_files.files import read_text
+from atcaprov.reading import MalformedError, parse_toml, read_text
 
 PLACE_FILE: Final = "pkcs11.toml"
 _FIELDS: Final = ("library", "token", "key")
@@ -30,8 +29,8 @@ class KeyPlace:
     def read(cls, path: Path) -> Self:
         """Read `pkcs11.toml`; raises UsageError FILE_UNREADABLE or FILE_INVALID."""
         try:
-            found = tomllib.loads(read_text(path))
-        except ValueError as error:
+            found = parse_toml(read_text(path))
+        except MalformedError as error:
             raise _bad_file(path, f"it is not TOML: {error}") from error
         unknown = sorted(set(found) - set(_FIELDS))
         if unknown:

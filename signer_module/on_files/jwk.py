@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric import ec
+
+from atcaprov.reading import MalformedError, parse_json
 
 _CURVE: Final = "P-256"
 _SCALAR_SIZE: Final = 32
@@ -25,8 +26,8 @@ def looks_like_jwk(data: bytes) -> bool:
 def read_jwk(data: bytes) -> ec.EllipticCurvePrivateKey:
     """Return the private key on P-256 of a JWK; raises JwkError."""
     try:
-        document = json.loads(data)
-    except (ValueError, RecursionError):
+        document = parse_json(data)
+    except MalformedError:
         raise JwkError("is damaged JSON") from None
     if not isinstance(document, dict) or "kty" not in document:
         raise JwkError("is JSON, but not a JSON Web Key (JWK): it has no member kty")

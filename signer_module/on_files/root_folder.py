@@ -18,6 +18,7 @@ from atcaprov.certs.description import CertificateDescription
 from atcaprov.certs.keys import key_id
 from atcaprov.certs.layout import authority_layout
 from atcaprov.errors import CertificateError, Code, UsageError
+from atcaprov.reading import read_bytes, read_text
 from signer_module.on_files import files
 from signer_module.on_files.authority import require_usages
 from signer_module.on_files.key_file import SoftwareKey, key_is_encrypted, load_key
@@ -60,7 +61,7 @@ class RootFolder:
         key_path = path / KEY_FILE
         if files.is_there(path / MODULE_FILE):
             return cls(path, certificate, verify_root(certificate), False, has_key=False)
-        encrypted = key_is_encrypted(files.read_bytes(key_path), str(key_path))
+        encrypted = key_is_encrypted(read_bytes(key_path), str(key_path))
         return cls(path, certificate, verify_root(certificate), encrypted)
 
     @property
@@ -71,7 +72,7 @@ class RootFolder:
     @property
     def module_serial(self) -> str:
         """What `module.txt` says: the serial number of the root module, 18 hexadecimal digits."""
-        return files.read_text(self.path / MODULE_FILE).strip()
+        return read_text(self.path / MODULE_FILE).strip()
 
     def require_valid(self, at: datetime) -> None:
         """Raise CertificateError (chain-invalid) unless the root is valid: the clock may be wrong."""
@@ -113,7 +114,7 @@ class RootFolder:
         """
         path = self.path / REGISTER_FILE
         try:
-            head, *lines = files.read_bytes(path, _LONGEST_REGISTER).rpartition(b"\n")[0].decode().split("\n")
+            head, *lines = read_bytes(path, _LONGEST_REGISTER).rpartition(b"\n")[0].decode().split("\n")
         except UnicodeDecodeError:
             raise _damaged(path) from None
         rows = [line.split("\t") for line in lines]
@@ -142,7 +143,7 @@ class RootFolder:
         """Enter a signer id for good, before its certificate exists: an id is never given twice."""
         path = self.path / REGISTER_FILE
         row = "\t".join([signer_id.hex().upper(), key_id(public_key).hex(), name, issued.isoformat()])
-        size = files.read_bytes(path, _LONGEST_REGISTER).rfind(b"\n") + 1
+        size = read_bytes(path, _LONGEST_REGISTER).rfind(b"\n") + 1
         try:
             with path.open("r+b") as file:
                 file.truncate(size)
@@ -220,7 +221,7 @@ def _damaged(path: Path) -> UsageError:
 
 def unlock_key(path: Path, password: bytes | None, public_key: bytes) -> SoftwareKey:
     """Return the key of a file that must belong to `public_key` (X||Y)."""
-    key = load_key(files.read_bytes(path), password, str(path))
+    key = load_key(read_bytes(path), password, str(path))
     if key.public_key != public_key:
         raise CertificateError(
             f"The key in {path} does not belong to the certificate beside it.",

@@ -22,6 +22,7 @@ from atcaprov.certs.layout import authority_layout, certificate_layout
 from atcaprov.certs.rebuild import rebuild
 from atcaprov.chip.memory_map import SERIAL_SIZE
 from atcaprov.errors import AtcaProvError, CertificateError, Code, UsageError
+from atcaprov.reading import MalformedError, parse_json, read_bytes, read_text
 from signer_module.on_files import files
 from signer_module.on_files.hsm_place import PLACE_FILE
 from signer_module.on_files.key_file import SoftwareKey, key_is_encrypted
@@ -95,7 +96,7 @@ class SignerFolder:
         root_certificate = files.read_certificate(path / ROOT_FILE)
         key_path = path / KEY_FILE
         key_elsewhere = key_elsewhere or is_in_hsm(path)
-        encrypted = key_elsewhere or key_is_encrypted(files.read_bytes(key_path), str(key_path))
+        encrypted = key_elsewhere or key_is_encrypted(read_bytes(key_path), str(key_path))
         compressed, signer_definition, device_definition = _read_document(path / DOCUMENT_FILE)
         name, signer_id = split_name(common_name(certificate))
         found = cls(
@@ -207,9 +208,9 @@ def document(compressed: bytes, signer: CertificateDefinition, device: Certifica
 
 
 def _read_document(path: Path) -> tuple[bytes, CertificateDefinition, CertificateDefinition]:
-    text = files.read_text(path)
+    text = read_text(path)
     try:
-        contents = json.loads(text)
+        contents = parse_json(text)
         if not isinstance(contents, dict) or contents.get("format") != _FORMAT:
             raise ValueError(f"it is not of format {_FORMAT}")
         if contents.get("version") != _VERSION:
@@ -218,7 +219,7 @@ def _read_document(path: Path) -> tuple[bytes, CertificateDefinition, Certificat
         parts = [CertificateDefinition.from_json(json.dumps(contents[key])) for key in _DEFINITIONS]
     except KeyError as error:
         raise _bad_document(path, f"{error.args[0]} is missing") from error
-    except (ValueError, TypeError, RecursionError) as error:
+    except (MalformedError, ValueError, TypeError) as error:
         raise _bad_document(path, str(error)) from error
     except AtcaProvError as error:
         raise _bad_document(path, error.what.rstrip(".")) from error

@@ -18,8 +18,9 @@ from cryptography.hazmat.primitives.asymmetric import ec, utils
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from atcaprov.chip.memory_map import LOCK_VALUE
+from atcaprov.chip.memory_map import LOCK_VALUE, REVISION
 from atcaprov.emulator.chip import Chip
+from tests.support.both_parts import PART_508A, PART_608A, PARTS, REVISION_508A
 from tests.support.chips import configured_memory
 from tests.support.wheel import Wheel, buffer, driven, flag
 
@@ -30,11 +31,13 @@ NUM_IN: Final = bytes(range(20))
 MESSAGE: Final = sha256(b"a message").digest()
 
 
-def reference_chip() -> Chip:
+def reference_chip(part: str = PART_608A) -> Chip:
     """A locked chip of the reference configuration with keys in 0, 2 and 7, and the parent key in slot 4."""
     memory = configured_memory(config_bytes={16: REFERENCE}, data_locked=False)
     memory.config[LOCK_VALUE] = 0x55
     memory.config[87] = 0
+    if part == PART_508A:
+        memory.config[REVISION] = memory.revision = REVISION_508A
     chip = Chip(memory)
     with driven(chip) as wheel:
         for slot in (0, 2, 7):
@@ -46,8 +49,12 @@ def reference_chip() -> Chip:
 
 
 @pytest.fixture
-def chip() -> Chip:
-    return reference_chip()
+def chip(request: pytest.FixtureRequest) -> Chip:
+    return reference_chip(getattr(request, "param", PART_608A))
+
+
+BOTH_PARTS: Final = pytest.mark.parametrize("chip", PARTS, indirect=True)
+"""What the library does with both parts, in the way that each needs."""
 
 
 def host_key() -> tuple[ec.EllipticCurvePrivateKey, bytes]:
@@ -67,6 +74,7 @@ def shared(key: ec.EllipticCurvePrivateKey, xy: bytes) -> bytes:
 
 
 class TestEncryptedAccess:
+    @BOTH_PARTS
     def test_what_is_written_encrypted_is_read_encrypted(self, wheel: Wheel, chip: Chip) -> None:
         secret = os.urandom(32)
         wheel.call("calib_write_enc", 8, 1, buffer(secret), buffer(KEY_4), 4, buffer(NUM_IN))
@@ -76,12 +84,14 @@ class TestEncryptedAccess:
         assert bytes(out) == secret
         wheel.refused("calib_read_zone", 2, 8, 1, 0, out, 32)
 
+    @BOTH_PARTS
     def test_a_wrong_key_writes_nothing(self, wheel: Wheel, chip: Chip) -> None:
         before = chip.memory.image()
         wheel.refused("calib_write_enc", 8, 0, buffer(bytes(32)), buffer(bytes(32)), 4, buffer(NUM_IN))
         wheel.refused("calib_write_enc", 8, 0, buffer(bytes(32)), buffer(KEY_4), 6, buffer(NUM_IN))
         assert chip.memory.image() == before
 
+    @BOTH_PARTS
     def test_a_private_key_comes_in_encrypted(self, wheel: Wheel) -> None:
         key, xy = host_key()
         scalar = bytes(4) + key.private_numbers().private_value.to_bytes(32)
@@ -102,6 +112,7 @@ class TestEncryptedAccess:
 
 
 class TestMac:
+    @BOTH_PARTS
     def test_mac_and_check_mac_fit_each_other(self, wheel: Wheel) -> None:
         challenge = os.urandom(32)
         digest = wheel.fetch("calib_mac", 32, 0, 4, buffer(challenge))
@@ -109,6 +120,7 @@ class TestMac:
         wheel.call("calib_checkmac", 0, 4, buffer(challenge), buffer(digest), buffer(other))
         wheel.refused("calib_checkmac", 0, 4, buffer(challenge), buffer(bytes(32)), buffer(other), status=-47)
 
+    @BOTH_PARTS
     def test_a_key_for_verification_makes_no_mac(self, wheel: Wheel) -> None:
         wheel.refused("calib_mac", 0, 6, buffer(bytes(32)), buffer(bytes(32)))
         wheel.refused("calib_sha_hmac", buffer(b"x"), 1, 6, buffer(bytes(32)), 0xC0)
@@ -124,6 +136,7 @@ class TestMac:
         assert bytes(out) == hmac.digest(KEY_4, message, "sha256")
 
 
+@BOTH_PARTS
 class TestDeriveKey:
     def test_a_rolled_key_is_the_one_the_host_computes(self, wheel: Wheel, chip: Chip) -> None:
         parent = chip.memory.read_slot(9, 0, 32)
@@ -143,6 +156,7 @@ class TestDeriveKey:
 
 
 class TestCounters:
+    @BOTH_PARTS
     def test_they_count_up_and_stay(self, wheel: Wheel) -> None:
         value = c_uint32()
         for number in (0, 1):
@@ -166,6 +180,7 @@ class TestCounters:
 
 
 class TestEcdh:
+    @BOTH_PARTS
     def test_clear_from_a_slot(self, wheel: Wheel) -> None:
         key, xy = host_key()
         chip_key = wheel.fetch("calib_get_pubkey", 64, 2)
@@ -331,12 +346,14 @@ def authorize(wheel: Wheel) -> None:
 
 
 class TestVerify:
+    @BOTH_PARTS
     def test_stored_keys(self, wheel: Wheel) -> None:
         key, xy = host_key()
         wheel.call("calib_write_pubkey", 11, buffer(xy))
         assert verified(wheel, "calib_verify_stored", MESSAGE, host_sign(key, MESSAGE), 11)
         assert not verified(wheel, "calib_verify_stored", bytes(32), host_sign(key, MESSAGE), 11)
 
+    @BOTH_PARTS
     def test_a_key_that_needs_validation(self, wheel: Wheel) -> None:
         """Slot 14 is validated by slot 15: nonce, digest of the stored key, the parent's signature."""
         parent, parent_xy = host_key()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from atcaprov.chip.commands import MAX_EXECUTION_MS_M0, Opcode
@@ -200,6 +202,15 @@ class TestAddress:
         assert chip.i2c_address == 0x60
 
 
+def failed_chip(tests: int) -> Chip:
+    """Return a chip without the test at power-on, on which these tests have failed by command."""
+    chip, _ = virtual_chip()
+    chip.wake()
+    chip.core.powered.failing_tests = tests
+    assert reply_body(chip.exchange(packet(Opcode.SELF_TEST, 0x3F))) == bytes((tests,))
+    return chip
+
+
 class TestSelfTest:
     def test_a_failed_power_on_test_shows_in_the_wake_answer(self) -> None:
         chip, _ = virtual_chip(at_90=b"\x01")
@@ -223,6 +234,35 @@ class TestSelfTest:
         assert reply_body(chip.exchange(packet(Opcode.SELF_TEST, 0x20))) == b"\x00"
         assert reply_body(chip.exchange(packet(Opcode.SELF_TEST, 0x3F))) == b"\x10"
         assert reply_body(chip.exchange(INFO)) == b"\x07"
+
+    def test_the_configuration_zone_is_read_all_the_same(self) -> None:
+        """TNGTLS data sheet, 5.1.7, as the next three."""
+        chip = failed_chip(0x10)
+        assert reply_body(chip.exchange(packet(Opcode.READ, 0x80))) == bytes(chip.memory.config[:32])
+        for request in (packet(Opcode.READ, 0x81), packet(Opcode.READ, 0x82, 8 << 3), packet(Opcode.NONCE, 9)):
+            assert reply_body(chip.exchange(request)) == b"\x07"
+
+    def test_mode_0_answers_the_failures_and_clears_none(self) -> None:
+        chip = failed_chip(0x30)
+        for _ in range(2):
+            assert reply_body(chip.exchange(packet(Opcode.SELF_TEST, 0))) == b"\x30"
+        assert reply_body(chip.exchange(INFO)) == b"\x07"
+
+    def test_a_test_that_passes_clears_its_own_bit(self) -> None:
+        chip = failed_chip(0x30)
+        chip.core.powered.failing_tests = 0
+        assert reply_body(chip.exchange(packet(Opcode.SELF_TEST, 0x11))) == b"\x00"
+        assert reply_body(chip.exchange(packet(Opcode.SELF_TEST, 0))) == b"\x20"
+        assert reply_body(chip.exchange(INFO)) == b"\x07"
+        assert reply_body(chip.exchange(packet(Opcode.SELF_TEST, 0x20))) == b"\x00"
+        assert reply_body(chip.exchange(INFO)) == bytes.fromhex("00006002")
+
+    @pytest.mark.parametrize("end", [Chip.sleep, Chip.idle, Chip.power_cycle])
+    def test_a_wake_clears_them(self, end: Callable[[Chip], None]) -> None:
+        chip = failed_chip(0x10)
+        end(chip)
+        assert chip.wake() == WAKE
+        assert reply_body(chip.exchange(INFO)) == bytes.fromhex("00006002")
 
     @pytest.mark.parametrize(("options", "again"), [(b"\x00", b"\x08"), (b"\x08", None)])
     def test_a_failed_health_test_stops_randomness(self, options: bytes, again: bytes | None) -> None:

@@ -6,7 +6,6 @@ import hmac
 from hashlib import sha256
 
 from atcaprov.chip.commands import Opcode
-from atcaprov.emulator.switches import Switches
 from tests.emulator.test_commands_by_wheel import host_key, host_sign
 from tests.emulator.test_refusals import (
     BOOT,
@@ -14,7 +13,6 @@ from tests.emulator.test_refusals import (
     FIXED,
     GENERATOR,
     PUBLIC,
-    RANDOM,
     SECRET,
     STORED,
     Case,
@@ -27,27 +25,17 @@ class TestMoreAnswers:
     """Modes that the library's functions do not reach."""
 
     def test_sha_takes_in_a_stored_public_key(self) -> None:
-        for pad, content in ((False, GENERATOR), (True, STORED)):
-            case = Case((0, 0, 0, b""), "", slots={9: (0x0F0F, PUBLIC)}, content={9: STORED})
-            chip = prepared(case, Switches(sha_public_pad=pad))
-            send(chip, Opcode.SHA, 0)
-            assert send(chip, Opcode.SHA, 3, 9).status == 0
-            assert send(chip, Opcode.SHA, 2).body == sha256(content).digest()
-            assert chip.core.temp_key.key == sha256(content).digest()
+        chip = prepared(Case((0, 0, 0, b""), "", slots={9: (0x0F0F, PUBLIC)}, content={9: STORED}))
+        send(chip, Opcode.SHA, 0)
+        assert send(chip, Opcode.SHA, 3, 9).status == 0
+        assert send(chip, Opcode.SHA, 2).body == sha256(GENERATOR).digest()
+        assert chip.core.temp_key.key == sha256(GENERATOR).digest()
 
     def test_key_valid_of_other_slots(self) -> None:
         slots = {5: SECRET, 9: (0x0F0F, PUBLIC), 10: (0x0F0F, PUBLIC), 14: (0x0F0F, 0x0032)}
         chip = prepared(Case((0, 0, 0, b""), "", slots=slots, content={9: STORED, 14: b"\x50" + STORED[1:]}))
         answers = {slot: send(chip, Opcode.INFO, 1, slot).body[0] for slot in slots}
         assert answers == {5: 0, 9: 1, 10: 0, 14: 1}
-
-    def test_a_nonce_on_top_of_temp_key_keeps_its_source(self) -> None:
-        for first, source in ((FIXED, True), (RANDOM, False)):
-            chip = prepared(Case((0, 0, 0, b""), "", (first,)))
-            old = chip.core.temp_key.key
-            answer = send(chip, Opcode.NONCE, 1, 0x8000, bytes(20)).body
-            assert answer == chip.core.temp_key.key == sha256(old + bytes(20) + b"\x16\x01\x00").digest()
-            assert chip.core.temp_key.from_input is source
 
     def test_hkdf_messages_from_inside(self) -> None:
         slots = {4: SECRET, 5: SECRET}

@@ -89,7 +89,7 @@ def illegal_requests() -> list[tuple[int, int, int, bytes]]:
         (Opcode.INFO, 5, 0, b""),
         (Opcode.INFO, 8, 0, b""),
         (Opcode.INFO, 0, 0, b"\0"),
-        (Opcode.INFO, 1, 16, b""),
+        (Opcode.INFO, 1, 0x8000, b""),
         (Opcode.INFO, 4, 1, b""),
         (Opcode.READ, 3, 0, b""),
         (Opcode.READ, 0x40, 0, b""),
@@ -122,12 +122,12 @@ def illegal_requests() -> list[tuple[int, int, int, bytes]]:
         (Opcode.RANDOM, 0, 1, b""),
         (Opcode.GEN_KEY, 1, 0, b""),
         (Opcode.GEN_KEY, 0x14, 0, b""),
-        (Opcode.GEN_KEY, 4, 16, b""),
+        (Opcode.GEN_KEY, 4, 0x8000, b""),
         (Opcode.GEN_KEY, 0, 0xFFFF, b""),
         (Opcode.GEN_KEY, 0x10, 8, b""),
         (Opcode.SIGN, 0x82, 0, b""),
         (Opcode.SIGN, 0x20, 0, b""),
-        (Opcode.SIGN, 0x80, 16, b""),
+        (Opcode.SIGN, 0x80, 0x8000, b""),
         (Opcode.SIGN, 0x80, 0, b"\0"),
         (Opcode.VERIFY, 2, 5, bytes(128)),
         (Opcode.VERIFY, 2, 4, bytes(64)),
@@ -141,7 +141,7 @@ def illegal_requests() -> list[tuple[int, int, int, bytes]]:
         (Opcode.SHA, 1, 65, bytes(65)),
         (Opcode.SHA, 8, 0, b""),
         (Opcode.SHA, 7, 35, bytes(35)),
-        (Opcode.SHA, 4, 16, b""),
+        (Opcode.SHA, 4, 0x8000, b""),
     ]
 
 

@@ -133,6 +133,24 @@ class TestTempKey:
         assert survives(chip, (Opcode.SIGN, 0xA0, 0, b""))
         assert survives(chip, (Opcode.VERIFY, 0x22, 4, bytes(64) + GENERATOR))
 
+    @pytest.mark.parametrize("part", PARTS)
+    @pytest.mark.parametrize("first", [FIXED, RANDOM])
+    @pytest.mark.parametrize("mixed", [True, False])
+    def test_a_nonce_from_itself_keeps_its_flags(self, part: str, first: Request, mixed: bool) -> None:
+        """9.12; the ATECC608 sets SourceFlag to Rand."""
+        chip = loaded(part, nonce=first)
+        if mixed:
+            assert send(chip, Opcode.GEN_DIG, 2, 4).status == 0
+        old, flags = chip.core.temp_key.key, chip.core.temp_key.flags()
+        answer = send(chip, Opcode.NONCE, 1, 0x8000, bytes(20)).body
+        assert answer == chip.core.temp_key.key == sha256(old + bytes(20) + b"\x16\x01\x00").digest()
+        assert chip.core.temp_key.flags() == (flags if part == PART_508A else flags & ~0x10)
+
+    @pytest.mark.parametrize("part", PARTS)
+    def test_a_nonce_from_itself_needs_it(self, part: str) -> None:
+        """9.12."""
+        assert send(chip_of(part), Opcode.NONCE, 1, 0x8000, bytes(20)).status == 0x0F
+
 
 class TestShaContext:
     """9.17: on the ATECC508A it lies in TempKey, on the ATECC608 it has a place of its own."""

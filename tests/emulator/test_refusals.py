@@ -264,7 +264,7 @@ CASES: Final[dict[str, Case]] = {
     "validate external with a format": verify(1, 14, 128, "X509format", config_bytes={92: b"\x11"}),
     "validate what needs none": verify(3, 13, 83, "PubInfo", slots=VALIDATED),
     "validate without the digest": verify(3, 14, 83, "GenKey's digest", before=(FIXED,), slots=VALIDATED),
-    "validate a locked slot": verify(3, 14, 83, "SlotLocked", slots=VALIDATED, config_bytes={89: b"\xbf"}),
+    "validate against a format": verify(3, 14, 83, "X509format", slots=VALIDATED, config_bytes={92: b"\x11"}),
     "invalidate by a validating message": verify(
         7, 14, 83, "other direction", before=HASH_SLOT_14, slots=VALIDATED, content={14: STORED}
     ),

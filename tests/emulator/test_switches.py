@@ -46,7 +46,6 @@ class TestSwitches:
         "privwrite_range_code": (CASES["PrivWrite of no key"], 0x0F, 0x0F),
         "validate_external_code": (CASES["validate external"], 0x0F, 0x0F),
         "gendig_before_lock": (CASES["GenDig before the configuration lock"], True, 0),
-        "slot_lock_before_data": (Case((Opcode.LOCK, 2, 0, b""), "", data_locked=False), False, 0x0F),
         "nonce_before_lock": (Case(RANDOM, "", config_locked=False, data_locked=False), False, 0x0F),
         "kdf_needs_pub_info": (CASES["KDF into a slot without PubInfo"], False, 0),
         "data_open_result_in_slot": (

@@ -87,7 +87,7 @@ def test_a_run_over_a_kit_has_few_requests_but_those_of_the_chip(
         with Device(way.open(), now=lambda: 0.0) as device:
             provision(device, authority, Silent)
     commands, opening = commands_of(requests), opening_of(requests)
-    assert len(commands) == 43
+    assert len(commands) == 44
     assert opening.count(b"e:a(1)") == (2 if profile.name == "at90usb" else 1)  # that of the first sleep
     assert opening.count(b"e:s()") == 2  # one to get into step, one that ends what a killed program left
     # Awake from the first read to the question to the server, and from its answer to the end.

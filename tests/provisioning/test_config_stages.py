@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from atcaprov.chip.commands import Opcode
 from atcaprov.chip.crc import crc16
 from atcaprov.config_zone.defaults import DEFAULT_608A
 from atcaprov.device.device import Act, Device
@@ -14,11 +15,13 @@ from atcaprov.provisioning.config_stages import (
     config_writes,
     is_slot_locked,
     lock_config,
-    require_608,
     require_same_config,
     write_config,
 )
 from atcaprov.provisioning.profile import Profile
+from atcaprov.provisioning.provision import Provisioner
+from atcaprov.provisioning.stages import Stage, StageStatus
+from tests.support.in_memory_server import Authority, InMemory
 from tests.support.scripted_hal import ScriptedHal
 
 zones = st.binary(min_size=128, max_size=128)
@@ -147,14 +150,6 @@ def test_what_differs_from_chip_to_chip_or_by_its_life_does_not_count(offset: in
     require_same_config(bytes(locked), DEFAULT_608A)
 
 
-def test_a_508a_is_the_wrong_part() -> None:
-    zone = bytearray(DEFAULT_608A)
-    zone[4:8] = bytes.fromhex("00005000")
-    with pytest.raises(ProvisioningError) as wrong:
-        require_608(bytes(zone))
-    assert (wrong.value.code, wrong.value.board) == (Code.WRONG_PART, Board.UNTOUCHED)
-
-
 @pytest.mark.parametrize(
     ("wanted", "why"),
     [
@@ -167,3 +162,50 @@ def test_a_508a_is_the_wrong_part() -> None:
 def test_a_profile_that_can_not_be(wanted: dict[str, Any], why: str) -> None:
     with pytest.raises(UsageError, match=why):
         Profile(**wanted)
+
+
+def with_extras(user_extra: int, user_extra_add: int) -> bytes:
+    return DEFAULT_608A[:84] + bytes((user_extra, user_extra_add)) + DEFAULT_608A[86:]
+
+
+@pytest.mark.parametrize("offset", [84, 85])
+@pytest.mark.parametrize("wanted", [0x00, 0x5A])
+def test_a_byte_that_can_be_set_only_once_is_compared_before_anything_is_written(offset: int, wanted: int) -> None:
+    authority, hal = Authority(), ScriptedHal()
+    with Device(hal) as device:
+        with device.permit(Act.WRITE_CONFIG):
+            device.update_extra(offset - 84, 0x77)
+        hal.packets.clear()
+        profile = Profile(config_zone=with_extras(*(wanted if byte == offset else 0 for byte in (84, 85))))
+        with pytest.raises(ProvisioningError) as refused:
+            Provisioner(profile, authority.cert_info, InMemory(authority)).provision(device)
+    assert (refused.value.code, refused.value.board) == (Code.USER_EXTRA_SET, Board.SCRAP)
+    assert f"Byte {offset} " in str(refused.value)
+    assert "is 77" in str(refused.value)
+    assert {packet[1] for packet in hal.packets} == {Opcode.READ}
+
+
+def test_a_byte_that_is_set_as_wanted_is_left_alone() -> None:
+    authority = Authority()
+    with Device.open("emulator:") as device:
+        with device.permit(Act.WRITE_CONFIG):
+            device.update_extra(0, 0x77)
+        profile = Profile(config_zone=with_extras(0x77, 0))
+        Provisioner(profile, authority.cert_info, InMemory(authority)).provision(device)
+        assert device.read_config()[84] == 0x77
+
+
+@pytest.mark.parametrize("finished", [False, True])
+def test_a_byte_that_is_still_open_in_a_locked_zone_makes_no_scrap(finished: bool) -> None:
+    """UpdateExtra works in every lock state, as long as the byte is 00 (DS20005927A, UpdateExtra command)."""
+    authority = Authority()
+    with Device.open("emulator:") as device:
+        if finished:
+            Provisioner(Profile(), authority.cert_info, InMemory(authority)).provision(device)
+        else:
+            with device.permit(Act.WRITE_CONFIG, Act.LOCK_CONFIG):
+                lock_config(device, write_config(device, device.read_config(), DEFAULT_608A))
+        functions = InMemory(authority)
+        Provisioner(Profile(config_zone=with_extras(0x77, 0)), authority.cert_info, functions).provision(device)
+        assert device.read_config()[84:88] == bytes.fromhex("77000000")
+    assert functions.notices[:2] == [(Stage.CONFIG_WRITE, StageStatus.START), (Stage.CONFIG_WRITE, StageStatus.DONE)]

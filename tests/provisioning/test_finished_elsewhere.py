@@ -64,7 +64,13 @@ def fate(hal: ScriptedHal, authority: Authority, tamper: Callable[[Any], Any] = 
     with Device(hal) as device, pytest.raises(AtcaProvError) as caught:
         Provisioner(Profile(), authority.cert_info, functions).provision(device)
     assert functions.notices == []
-    assert {packet[1] for packet in hal.packets} <= {Opcode.READ, Opcode.GEN_KEY, Opcode.NONCE, Opcode.SIGN}
+    assert {packet[1] for packet in hal.packets} <= {
+        Opcode.INFO,
+        Opcode.READ,
+        Opcode.GEN_KEY,
+        Opcode.NONCE,
+        Opcode.SIGN,
+    }
     return caught.value
 
 

@@ -21,6 +21,7 @@ from atcaprov.errors import (
     ProvisioningError,
     ServerRejected,
     TransportError,
+    UsageError,
 )
 from atcaprov.provisioning.profile import Profile
 from atcaprov.provisioning.provision import Provisioner
@@ -152,6 +153,14 @@ def test_what_a_user_function_raises_leaves_as_itself(authority: Authority) -> N
         assert _provisioner(functions).provision(device).serial_number == device.serial_number()
 
 
+def test_a_mistake_of_the_integrator_does_not_claim_that_the_chip_is_unchanged(authority: Authority) -> None:
+    functions = InMemory(authority)
+    functions.write = lambda writer: writer.write(8, 1, b"at no multiple of 32")
+    with Device.open("emulator:") as device, pytest.raises(UsageError) as refused:
+        _provisioner(functions).provision(device)
+    assert refused.value.board == Board.SET_ASIDE
+
+
 @pytest.mark.parametrize("validate", [True, False])
 def test_validation_may_be_left_out(authority: Authority, validate: bool) -> None:
     functions = InMemory(authority)
@@ -174,7 +183,7 @@ def test_a_good_board_again_is_confirmed_and_not_changed(authority: Authority) -
         Stage.VALIDATE_CERTS,
     }
     opcodes = {packet[1] for packet in hal.packets}
-    assert opcodes == {Opcode.READ, Opcode.GEN_KEY, Opcode.NONCE, Opcode.SIGN}
+    assert opcodes == {Opcode.INFO, Opcode.READ, Opcode.GEN_KEY, Opcode.NONCE, Opcode.SIGN}
     assert not any(_mark(packet) for packet in hal.packets)
 
 
@@ -378,12 +387,32 @@ def test_a_chip_locked_with_another_configuration(authority: Authority) -> None:
 def test_another_part_is_refused_before_it_is_changed(authority: Authority) -> None:
     functions = InMemory(authority)
     hal = ScriptedHal()
-    hal.chip.chip.memory.config[6] = 0x50  # type: ignore[attr-defined]
+    hal.memory.revision = bytes.fromhex("00005000")
     with Device(hal) as device, pytest.raises(ProvisioningError) as refused:
         _provisioner(functions).provision(device)
     assert (refused.value.code, refused.value.board) == (Code.WRONG_PART, Board.UNTOUCHED)
     assert functions.notices == []
-    assert {packet[1] for packet in hal.packets} == {Opcode.READ}
+    assert {packet[1] for packet in hal.packets} == {Opcode.INFO}
+
+
+def test_the_part_is_the_one_that_info_tells_and_not_the_zone(authority: Authority) -> None:
+    hal, functions = ScriptedHal(), InMemory(authority)
+    hal.memory.config[4:8] = bytes.fromhex("00005000")
+    hal.memory.revision = bytes.fromhex("00006003")
+    with Device(hal) as device:
+        result = _provisioner(functions).provision(device)
+    assert (result.revision.hex(), result.config_revision.hex()) == ("00006003", "00005000")
+    assert functions.warnings == []
+
+
+def test_newer_silicon_is_warned_of_and_provisioned(authority: Authority) -> None:
+    hal, functions = ScriptedHal(), InMemory(authority)
+    hal.memory.revision = bytes.fromhex("00006007")
+    with Device(hal) as device:
+        result = _provisioner(functions).provision(device)
+    assert result.revision.hex() == "00006007"
+    assert [warning.code for warning in functions.warnings] == [Code.REVISION_UNKNOWN]
+    assert "00 00 60 07" in str(functions.warnings[0])
 
 
 def test_a_server_that_can_not_tell_what_it_has_issued_costs_no_key(authority: Authority) -> None:

@@ -83,8 +83,10 @@ def test_kits_are_listed_with_their_chips_which_stay_as_they_are(machine: Machin
     assert done.out == (
         "kit-hid://1-1.2:1.0  Crypto Device Demo  03EB:2312  USB 1-1.2\n"
         f"    0xC0 (7-bit 0x60)  ATECC608A  {sn(blank)}  configuration locked, data open\n"
+        "        revision 00 00 60 02, in the configuration zone 00 00 60 02\n"
         "        --device 'kit-hid://1-1.2:1.0?address=0xC0'\n"
         f"    0x6A (7-bit 0x35)  ATECC608B  {sn(trust)}  configuration open, data open\n"
+        "        revision 00 00 60 03, in the configuration zone 00 00 60 03\n"
         "        --device 'kit-hid://1-1.2:1.0?address=0x6A'\n"
         "kit-hid://1-1.3:1.0  Crypto Device Demo  03EB:2312  USB 1-1.3\n"
         "    no chip\n"
@@ -108,6 +110,18 @@ def test_the_urls_of_the_list_open_those_chips(machine: Machine) -> None:
             assert device.serial_number().hex().upper() == chip["sn"]
 
 
+def test_the_part_is_told_by_info_and_both_revisions_are_shown(machine: Machine) -> None:
+    chip = made("atecc608c")
+    chip.memory.config[4:8] = bytes.fromhex("00005000")
+    machine.plug_kit("1-1.2", {0xC0: chip})
+    done = run_in_process(command, "devices")
+    assert f"  ATECC608C  {sn(chip)}  " in done.out
+    assert "        revision 00 00 60 04, in the configuration zone 00 00 50 00\n" in done.out
+    (port,) = objects(run_in_process(command, "devices", "--json").out)
+    (listed,) = port["chips"]
+    assert (listed["part"], listed["revision"], listed["config_revision"]) == ("ATECC608C", "00006004", "00005000")
+
+
 def test_a_silent_kit_does_not_hide_the_others(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("atcaprov.hal.kit_board.Limits", lambda: SimpleNamespace(greeting=0.01))
     machine.plug_kit("1-1.2", {0xC0: made("atecc608a")}).fault = Fault.SILENT
@@ -126,6 +140,7 @@ def test_i2c_buses_are_searched_on_demand(machine: Machine) -> None:
     assert done.out == (
         "i2c://1  fake adapter\n"
         f"    0xC0 (7-bit 0x60)  ATECC608A  {sn(chip)}  configuration open, data open\n"
+        "        revision 00 00 60 02, in the configuration zone 00 00 60 02\n"
         "        --device 'i2c://1/0x60'\n"
         "i2c://7  fake adapter\n"
         "    not searched; --i2c 7 looks for chips\n"

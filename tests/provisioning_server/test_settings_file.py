@@ -123,7 +123,7 @@ def test_what_is_wrong_is_said_with_its_line(tmp_path: Path, text: str, says: st
 
 
 def test_a_file_that_is_not_there_is_said(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="can't be read") as caught:
+    with pytest.raises(UsageError, match="cannot be read") as caught:
         start("--settings", tmp_path / "nowhere.toml")
     assert caught.value.code == Code.FILE_UNREADABLE
 

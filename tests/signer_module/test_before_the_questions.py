@@ -56,10 +56,7 @@ def configured_for_a_product() -> None:
 def an_older_part() -> None:
     configured_for_a_product()
     chip = Path("other.chip")
-    contents = json.loads(chip.read_text())
-    config = bytearray.fromhex(contents["config"])
-    config[6] = 0x50
-    chip.write_text(json.dumps(contents | {"config": config.hex()}))
+    chip.write_text(json.dumps(json.loads(chip.read_text()) | {"revision": "00005000"}))
 
 
 def begun_without_password() -> None:
@@ -108,3 +105,12 @@ def test_another_root_module_becomes_no_signer(here: Path, command: str, capsys:
 def test_a_certificate_for_a_chip_that_was_not_begun(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(*COMMANDS["signer import"]) == 2
     assert "The module was not begun" in capsys.readouterr().err
+
+
+def test_newer_silicon_is_warned_of_and_becomes_a_module(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Device.open(OTHER).close()
+    chip = Path("other.chip")
+    chip.write_text(json.dumps(json.loads(chip.read_text()) | {"revision": "00006009"}))
+    request = ("signer", "request", "--out", "other.csr", "--signer-id", "0035", "--device", OTHER)
+    assert run(*request, "--no-password", *CHEAP) == 0
+    assert "Warning: This chip is an ATECC608 of a revision" in capsys.readouterr().err

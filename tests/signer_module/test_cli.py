@@ -102,7 +102,7 @@ def test_own_descriptions(here: Path, capsys: pytest.CaptureFixture[str]) -> Non
         (default_text("device").replace("expire_years = 0", "expire_years = 40"), "own.toml: .*expire_years"),
         (default_text("signer"), "own.toml describes a signer, not a device"),
         ("role", "own.toml: .*TOML"),
-        ("\xff", "no text in UTF-8"),
+        ("\xff", "not text in UTF-8"),
     ],
     ids=range(4),
 )

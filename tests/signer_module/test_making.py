@@ -257,7 +257,7 @@ def test_the_end_of_a_long_description_is_in_otp(root: RootFolder) -> None:
 
 def test_another_part_becomes_no_module(root: RootFolder) -> None:
     hal = ScriptedHal()
-    hal.chip.chip.memory.config[6] = 0x50  # type: ignore[attr-defined]
+    hal.memory.revision = bytes.fromhex("00005000")
     with Device(hal) as device, pytest.raises(ProvisioningError) as refused:
         make(device, root, order())
     assert (refused.value.code, refused.value.board) == (Code.WRONG_PART, Board.UNTOUCHED)
@@ -296,7 +296,7 @@ def test_a_chip_with_the_configuration_of_a_product_becomes_no_module(root: Root
         with pytest.raises(ProvisioningError) as refused:
             make(device, root, open_order())
     assert refused.value.code == Code.CONFIG_LOCKED_OTHER
-    assert {packet[1] for packet in hal.packets[before:]} == {Opcode.READ}
+    assert {packet[1] for packet in hal.packets[before:]} == {Opcode.INFO, Opcode.READ}
 
 
 def test_a_password_in_an_order_is_never_left_out() -> None:

@@ -14,13 +14,14 @@ from tests.support.chips import Reply, awake_chip, configured_memory, send
 PART_508A: Final = "508A"
 PART_608A: Final = "608A"
 PARTS: Final = (PART_508A, PART_608A)
+REVISION_508A: Final = bytes.fromhex("00005000")
 
 
 def chip_of(part: str, switches: Switches | None = None, **memory: Any) -> Chip:
     """Return an awake chip of one part; `memory` is given to `configured_memory`."""
     made = configured_memory(**memory)
     if part == PART_508A:
-        made.config[REVISION] = made.revision = bytes.fromhex("00005000")
+        made.config[REVISION] = made.revision = REVISION_508A
         made.config[FIELDS_608] = b"\xff" * 16
     return awake_chip(made, switches=switches)
 

@@ -20,7 +20,7 @@ from atcaprov.certs.keys import raw_public_key, raw_signature
 from atcaprov.certs.rebuild import slot_writes
 from atcaprov.certs.template import device_definition, signer_definition
 from atcaprov.chip.memory_map import serial_number
-from atcaprov.errors import Code, TransportError
+from atcaprov.errors import AtcaProvError, Code, TransportError
 from atcaprov.provisioning.data_zone import DataZoneWriter
 from atcaprov.provisioning.stages import Stage, StageStatus
 from atcaprov.provisioning.user_functions import UserFunctions
@@ -159,6 +159,7 @@ class InMemory(UserFunctions):
         self.raw: Callable[[bytes], bytes] = lambda data: data
         self.requests: list[AnyMessage] = []
         self.notices: list[tuple[Stage, StageStatus]] = []
+        self.warnings: list[AtcaProvError] = []
         self.server_errors: list[tuple[str, str]] = []
         self.write: Callable[[DataZoneWriter], None] = lambda writer: None
         self.exchanges_done = 0
@@ -190,6 +191,9 @@ class InMemory(UserFunctions):
 
     def write_data_zone(self, writer: DataZoneWriter) -> None:
         self.write(writer)
+
+    def warning(self, warning: AtcaProvError) -> None:
+        self.warnings.append(warning)
 
     def notify(self, stage: Stage, status: StageStatus) -> None:
         self.notices.append((stage, status))

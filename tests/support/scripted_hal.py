@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from atcaprov.emulator.memory import Memory
 from atcaprov.hal.base import Hal
+from atcaprov.hal.emulated import EmulatedHal
 from atcaprov.hal.registry import open_hal
 
 Answer = Callable[[bytes], bytes]
@@ -19,6 +21,12 @@ class ScriptedHal(Hal):
         self.answer: Answer | None = None
         self.packets: list[bytes] = []
         self.closed = 0
+
+    @property
+    def memory(self) -> Memory:
+        """The memory of the software chip."""
+        assert isinstance(self.chip, EmulatedHal)
+        return self.chip.chip.memory
 
     def wake(self) -> None:
         self.chip.wake()

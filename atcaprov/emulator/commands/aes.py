@@ -57,7 +57,7 @@ def _slot_key(core: Core, number: int, start: int) -> bytes:
     require_key_type(core, slot, KEY_TYPE_AES)
     key = slot.read(start, BLOCK)
     if len(key) < BLOCK:
-        raise denied("the key block lies outside the slot", slot=number)
+        raise denied("the key block lies outside the slot", slot=slot.number)
     count_use(core, slot, Opcode.AES)
     return key
 

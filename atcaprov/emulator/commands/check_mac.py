@@ -33,16 +33,16 @@ def _check(_p1: int, p2: int, length: int) -> None:
 
 def _execute(core: Core, p1: int, p2: int, data: bytes) -> bytes:
     core.require_config_locked()
-    if p1 & (FIRST_IS_TEMP_KEY | SECOND_IS_TEMP_KEY):
-        require_temp_key_source(core, p1, slot=p2, no_mac_allowed=True)
     slot = core.slot(p2)
+    if p1 & (FIRST_IS_TEMP_KEY | SECOND_IS_TEMP_KEY):
+        require_temp_key_source(core, p1, slot=slot.number, no_mac_allowed=True)
     if not p1 & FIRST_IS_TEMP_KEY:
         _require_key(core, slot, p1)
     expected = _expected(core, slot, p1, data[:32], data[64:])
     if not compare_digest(expected, data[32:64]):
         if core.rules.checkmac_failure_clears:
             core.volatile.authorized = None
-        raise mismatch("the response is not the one expected", slot=p2)
+        raise mismatch("the response is not the one expected", slot=slot.number)
     if p1 & _NONCE_PROVES == SECOND_IS_TEMP_KEY:
         core.volatile.authorized = slot.number
         _copy(core, slot)

@@ -30,33 +30,41 @@ def _check(_p1: int, p2: int, length: int) -> None:
 def _execute(core: Core, p1: int, p2: int, mac: bytes) -> bytes:
     core.require_config_locked()
     target = core.slot(p2)
-    parent = _parent(core, target, p1)
-    _check_mac(core, target, parent, p1, mac)
-    message = parent.secret() + command_header(core, Opcode.DERIVE_KEY, p1, p2) + bytes(25) + core.temp_key.key
+    require_result_slot(core, target)
+    if not target.write_config & _DERIVE:
+        raise denied("no key may be derived into the slot", slot=target.number, bit="SlotConfig.WriteConfig bit 13")
+    parent = core.slot(target.write_key) if target.write_config & _FROM_PARENT else target
+    _require_keys(core, target, parent)
+    require_temp_key_source(core, p1, slot=target.number)
+    require_random_temp_key(core, parent)  # of the source only (DS20005927A section 9.4)
+    header = command_header(core, Opcode.DERIVE_KEY, p1, p2)
+    _check_mac(core, target, header, mac)
+    message = parent.secret() + header + bytes(25) + core.temp_key.key
     if parent is not target or core.rules.derive_key_roll_counts:
         count_use(core, parent, Opcode.DERIVE_KEY)
     target.write(0, sha256(message).digest())
     return SUCCESS
 
 
-def _parent(core: Core, target: Slot, p1: int) -> Slot:
-    require_result_slot(core, target)
-    if not target.write_config & _DERIVE:
-        raise denied("no key may be derived into the slot", slot=target.number, bit="SlotConfig.WriteConfig bit 13")
-    parent = core.slot(target.write_key) if target.write_config & _FROM_PARENT else target
-    require_usable(core, parent)
-    require_symmetric(parent)
-    require_temp_key_source(core, p1, slot=target.number)
-    require_random_temp_key(core, parent)
-    require_random_temp_key(core, target)
-    return parent
+def _require_keys(core: Core, target: Slot, parent: Slot) -> None:
+    """Refuse keys that may not be used now: the parent's and, where a MAC authorizes, WriteKey's.
+
+    One authorization serves both, as they are used by one command.
+    """
+    keys = {parent.number: parent}
+    if target.write_config & _NEEDS_MAC:
+        keys.setdefault(target.write_key, core.slot(target.write_key))
+    require_usable(core, *keys.values())
+    for key in keys.values():
+        require_symmetric(key)
 
 
-def _check_mac(core: Core, target: Slot, parent: Slot, p1: int, mac: bytes) -> None:
+def _check_mac(core: Core, target: Slot, header: bytes, mac: bytes) -> None:
+    """Refuse a missing or wrong MAC under the key of WriteKey, also when the target is rolled (section 9.4)."""
     if not target.write_config & _NEEDS_MAC:
         return
-    expected = sha256(parent.secret() + command_header(core, Opcode.DERIVE_KEY, p1, target.number)).digest()
-    if not compare_digest(expected, mac):
+    key = core.slot(target.write_key).secret()
+    if not compare_digest(sha256(key + header).digest(), mac):
         raise denied("the authorizing MAC is missing or wrong", slot=target.number, bit="SlotConfig.WriteConfig bit 15")
 
 

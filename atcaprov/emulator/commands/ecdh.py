@@ -41,7 +41,7 @@ def _execute(core: Core, p1: int, p2: int, data: bytes) -> bytes:
     slot = None if p1 & _FROM_TEMP_KEY else core.slot(p2)
     scalar = _temp_key_scalar(core) if slot is None else usable_private_key(core, p2)
     if slot is not None and not slot.read_key & _ALLOW_ECDH:
-        raise denied("the key does no ECDH", slot=p2, bit="SlotConfig.ReadKey bit 2")
+        raise denied("the key does no ECDH", slot=slot.number, bit="SlotConfig.ReadKey bit 2")
     output = _output(p1 & _OUTPUT, slot)
     require_output_allowed(
         chip_options(core) >> _PROTECTION_SHIFT,
@@ -75,11 +75,12 @@ def _output(output: int, slot: Slot | None) -> int:
     return output
 
 
-def _partner(core: Core, number: int) -> Slot:
-    if number == TEMP_KEY_SLOT:
+def _partner(core: Core, key_id: int) -> Slot:
+    if key_id == TEMP_KEY_SLOT:
         raise denied("a result in a slot needs a slot number")
+    number = core.slot(key_id).number
     target = number | 1
-    if number == target and core.switches.ecdh_odd_partner == "next":
+    if number == target and core.rules.ecdh_odd_partner == "next":
         target += 1
     if target >= SLOT_COUNT:
         raise denied("there is no slot behind the last one", slot=number)

@@ -58,20 +58,20 @@ def _execute(core: Core, p1: int, p2: int, data: bytes) -> bytes:
     return SUCCESS
 
 
-def _mix_slot(core: Core, number: int, other_data: bytes) -> None:
-    slot = core.slot(number)
+def _mix_slot(core: Core, key_id: int, other_data: bytes) -> None:
+    slot = core.slot(key_id)
     require_usable(core, slot)
     require_symmetric(slot)
     require_random_temp_key(core, slot)
     if slot.no_mac and not other_data:
-        raise denied("a key for verification only needs OtherData", slot=number, bit="SlotConfig.NoMac")
-    header = command_header(core, Opcode.GEN_DIG, _DATA, number)
+        raise denied("a key for verification only needs OtherData", slot=slot.number, bit="SlotConfig.NoMac")
+    header = command_header(core, Opcode.GEN_DIG, _DATA, key_id)
     if slot.no_mac:
         header = other_data + header[4:]
     count_use(core, slot, Opcode.GEN_DIG)
     temp_key = core.temp_key
     _mix(core, slot.secret() + header + bytes(25) + temp_key.key)
-    temp_key.gen_dig, temp_key.key_id = True, number
+    temp_key.gen_dig, temp_key.key_id = True, slot.number
     temp_key.no_mac = temp_key.no_mac or slot.no_mac
 
 

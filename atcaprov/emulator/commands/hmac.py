@@ -31,13 +31,14 @@ def _execute(core: Core, p1: int, p2: int, _data: bytes) -> bytes:
     require_open_use(core, slot)
     require_symmetric(slot)
     if slot.no_mac:
-        raise denied("the key is for verification only", slot=p2, bit="SlotConfig.NoMac")
-    require_temp_key_source(core, p1, slot=p2)
+        raise denied("the key is for verification only", slot=slot.number, bit="SlotConfig.NoMac")
+    require_temp_key_source(core, p1, slot=slot.number)
     require_random_temp_key(core, slot)
     count_use(core, slot, Opcode.HMAC)
     header = bytes((Opcode.HMAC, p1)) + p2.to_bytes(2, "little")
     return hmac.digest(slot.secret(), bytes(32) + core.temp_key.key + header + otp_and_serial(core, p1), "sha256")
 
 
-# The vendor's unit test sends bit 1 and expects an answer: it means nothing, but is hashed with the rest of P1.
-COMMAND: Final = Command(Opcode.HMAC, 0x76, _check, _execute)
+# The vendor's unit test sends bit 1 and expects an answer: it means nothing, but is hashed with the rest of P1. Bits 4
+# and 5 are 0: no fields of OTP on the ATECC508A (DS20005927A section 9.8; the vendor's test hmac leaves them out).
+COMMAND: Final = Command(Opcode.HMAC, 0x46, _check, _execute)

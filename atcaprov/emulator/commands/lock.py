@@ -59,7 +59,7 @@ def _lock_data(core: Core, crc: int | None) -> None:
 def data_crc(core: Core) -> int:
     """Return the summary CRC of the data lock: slots in order without those of private keys, then OTP."""
     slots = [core.slot(number) for number in range(SLOT_COUNT)]
-    private_too = any(slot.private for slot in slots) and core.switches.data_crc_private
+    private_too = any(slot.private for slot in slots) and core.rules.data_crc_private
     content = b"".join(slot.read(0, slot.size) for slot in slots if private_too or not slot.private)
     return crc16(content + core.memory.otp)
 
@@ -67,8 +67,6 @@ def data_crc(core: Core) -> int:
 def _lock_slot(core: Core, number: int) -> None:
     core.require_config_locked()
     slot = core.slot(number)
-    if not core.memory.data_locked and not core.switches.slot_lock_before_data:
-        raise denied("a slot is locked after the data zone", slot=number, bit="LockValue")
     if not slot.lockable:
         raise denied("the slot cannot be locked", slot=number, bit="KeyConfig.Lockable")
     if not slot.unlocked:

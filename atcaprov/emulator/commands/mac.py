@@ -15,7 +15,8 @@ from atcaprov.emulator.mac_rules import (
     require_nonce_for,
     require_temp_key_source,
 )
-from atcaprov.emulator.refusal import denied
+from atcaprov.emulator.refusal import denied, illegal
+from atcaprov.emulator.slot import Slot
 
 _CHALLENGE_SIZE: Final = 32
 _OTP_88: Final = 0x10
@@ -33,22 +34,24 @@ def _has_no_data(_core: Core, p1: int, _p2: int) -> bool:
 
 
 def _execute(core: Core, p1: int, p2: int, data: bytes) -> bytes:
+    if p1 & (_OTP_88 | _OTP_64) and core.rules.mac_otp_fields == "refuse":
+        raise illegal("bits 4 and 5 of P1 are 0")
     core.require_config_locked()
+    slot = core.slot(p2)
     if p1 & (FIRST_IS_TEMP_KEY | SECOND_IS_TEMP_KEY):
-        require_temp_key_source(core, p1, slot=p2)
-    first = core.temp_key.key if p1 & FIRST_IS_TEMP_KEY else _slot_key(core, p1, p2)
+        require_temp_key_source(core, p1, slot=slot.number)
+    first = core.temp_key.key if p1 & FIRST_IS_TEMP_KEY else _slot_key(core, p1, slot)
     second = core.temp_key.key if p1 & SECOND_IS_TEMP_KEY else data
     header = bytes((Opcode.MAC, p1)) + p2.to_bytes(2, "little")
     return sha256(first + second + header + otp_and_serial(core, p1)).digest()
 
 
-def _slot_key(core: Core, p1: int, number: int) -> bytes:
-    slot = core.slot(number)
+def _slot_key(core: Core, p1: int, slot: Slot) -> bytes:
     require_usable(core, slot)
     require_open_use(core, slot)
     require_symmetric(slot)
     if slot.no_mac:
-        raise denied("the key is for verification only", slot=number, bit="SlotConfig.NoMac")
+        raise denied("the key is for verification only", slot=slot.number, bit="SlotConfig.NoMac")
     require_nonce_for(core, slot, p1)
     count_use(core, slot, Opcode.MAC)
     return slot.secret()

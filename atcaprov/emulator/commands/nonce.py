@@ -39,7 +39,7 @@ def _check(p1: int, p2: int, length: int) -> None:
 
 def _execute(core: Core, p1: int, p2: int, data: bytes) -> bytes:
     if p1 & _MODE != _FIXED:
-        return _random(core, p1, data, from_temp_key=p2 == _FROM_TEMP_KEY)
+        return _renewed(core, p1, data) if p2 == _FROM_TEMP_KEY else _random(core, p1, data)
     target = p1 & _TARGET
     if target == _MESSAGE_DIGEST:
         core.volatile.message_digest = data
@@ -50,23 +50,34 @@ def _execute(core: Core, p1: int, p2: int, data: bytes) -> bytes:
     return SUCCESS
 
 
-def _random(core: Core, p1: int, num_in: bytes, *, from_temp_key: bool) -> bytes:
-    """TempKey := SHA-256(first | NumIn | 16 | P1 | 00), where first is random and the answer, or the old TempKey."""
+def _random(core: Core, p1: int, num_in: bytes) -> bytes:
+    """TempKey := SHA-256(random | NumIn | 16 | P1 | 00); the answer is the random number."""
     if not core.memory.config_locked and not core.switches.nonce_before_lock:
         raise denied("a random nonce needs the locked configuration zone", bit="LockConfig")
-    temp_key = core.temp_key
-    if from_temp_key and not temp_key.valid:
-        raise denied("TempKey is not valid")
-    if from_temp_key:
-        require_output_of_temp_key(core)
-    first = temp_key.key if from_temp_key else core.random_bytes(32)
-    # A TempKey that came from the input stays one: otherwise ReqRandom could be talked round.
-    from_input = from_temp_key and temp_key.from_input
-    digest = sha256(first + num_in + bytes((Opcode.NONCE, p1, 0))).digest()
-    temp_key.load(digest, from_input=from_input)
+    number = core.random_bytes(32)
+    core.temp_key.load(_digest(number, num_in, p1), from_input=False)
     if p1 != _KEEP_SEED:
         core.volatile.seed_updated = True
-    return digest if from_temp_key else first
+    return number
+
+
+def _renewed(core: Core, p1: int, num_in: bytes) -> bytes:
+    """TempKey := SHA-256(TempKey | NumIn | 16 | P1 | 00), which is also the answer; no random number is made.
+
+    Its flags stay (DS20005927A, 9.12), but in the ATECC608 SourceFlag becomes Rand (TNGTLS data sheet, 5.1.4.1).
+    """
+    temp_key = core.temp_key
+    if not temp_key.valid:
+        raise denied("TempKey is not valid")
+    require_output_of_temp_key(core)
+    temp_key.digest(_digest(temp_key.key, num_in, p1))
+    if not core.memory.is_508:
+        temp_key.from_input = False
+    return temp_key.key
+
+
+def _digest(first: bytes, num_in: bytes, p1: int) -> bytes:
+    return sha256(first + num_in + bytes((Opcode.NONCE, p1, 0))).digest()
 
 
 COMMAND: Final = Command(Opcode.NONCE, 0xE3, _check, _execute)

@@ -15,9 +15,15 @@ def _check(_p1: int, p2: int, length: int) -> None:
 
 
 def _execute(core: Core, p1: int, _p2: int, _data: bytes) -> bytes:
-    """Bits of P1 and of the answer: 0 RNG, 2 ECDSA, 3 ECDH, 4 AES, 5 SHA. A test that passes leaves failure mode."""
-    failed = core.powered.failing_tests & p1
-    core.powered.self_test_failed = failed
+    """Bits of P1 and of the answer: 0 RNG, 2 ECDSA, 3 ECDH, 4 AES, 5 SHA.
+
+    P1 0 runs no test and answers the failures that stand; a test that passes takes its own bit from them.
+    """
+    powered = core.powered
+    if not p1:
+        return bytes((powered.self_test_failed,))
+    failed = powered.failing_tests & p1
+    powered.self_test_failed = powered.self_test_failed & ~p1 | failed
     return bytes((failed,))
 
 

@@ -109,7 +109,7 @@ def _public_key(core: Core, number: int) -> bytes:
     core.require_config_locked()
     slot = core.slot(number)
     require_public_key_slot(core, slot)
-    return slot.read(0, 72) if core.switches.sha_public_pad else slot.public_key()
+    return slot.public_key()  # 64 bytes: DS20005927A section 9.17
 
 
 def _start_hmac(core: Core, p2: int) -> None:
@@ -131,7 +131,7 @@ def _hmac_key(core: Core, p2: int) -> bytes:
     require_open_use(core, slot)
     require_symmetric(slot)
     if slot.no_mac:
-        raise denied("the key is for verification only", slot=p2, bit="SlotConfig.NoMac")
+        raise denied("the key is for verification only", slot=slot.number, bit="SlotConfig.NoMac")
     require_temp_key_of_nonce(core, slot)
     count_use(core, slot, Opcode.SHA)
     return slot.secret()

@@ -37,10 +37,10 @@ def _execute(core: Core, p1: int, p2: int, _data: bytes) -> bytes:
     if not slot.read_key & (_ALLOW_EXTERNAL if external else _ALLOW_INTERNAL):
         raise denied(
             f"the key does not sign {'external' if external else 'internal'} messages",
-            slot=p2,
+            slot=slot.number,
             bit=f"SlotConfig.ReadKey bit {0 if external else 1}",
         )
-    digest = _external_digest(core, p1) if external else _internal_digest(core, slot, p1)
+    digest = _external_digest(core, p1) if external else _internal_digest(core, slot, p1, p2)
     count_use(core, slot, Opcode.SIGN)
     if not p1 & _MESSAGE_DIGEST:
         core.temp_key.use_up()
@@ -63,25 +63,24 @@ def _external_digest(core: Core, p1: int) -> bytes:
     return core.temp_key.key
 
 
-def _internal_digest(core: Core, slot: Slot, p1: int) -> bytes:
+def _internal_digest(core: Core, slot: Slot, p1: int, key_id: int) -> bytes:
     temp_key = core.temp_key
     if not temp_key.valid or not (temp_key.gen_dig or temp_key.gen_key):
         raise denied("TempKey does not come from GenDig or GenKey", slot=slot.number)
-    return sha256(internal_message(core, slot.number, p1)).digest()
+    return sha256(internal_message(core, key_id, p1)).digest()
 
 
-def internal_message(core: Core, slot: int, p1: int) -> bytes:
+def internal_message(core: Core, key_id: int, p1: int) -> bytes:
     """Return the 55 bytes that Sign(internal) hashes (cryptoauthlib lib/host/atca_host.c, atcah_sign_internal_msg)."""
     memory = core.memory
     serial = memory.serial
     subject = core.slot(core.temp_key.key_id)
     full = bool(p1 & _FULL_SERIAL)
-    # The public-key-valid byte is 1 only in the message that invalidates: the library's own reading of the field.
     return b"".join(
         (
             core.temp_key.key,
             bytes((Opcode.SIGN, p1)),
-            slot.to_bytes(2, "little"),
+            key_id.to_bytes(2, "little"),
             subject.slot_config.to_bytes(2, "little"),
             subject.key_config.to_bytes(2, "little"),
             bytes((core.temp_key.flags(), 0, 0)),
@@ -89,9 +88,20 @@ def internal_message(core: Core, slot: int, p1: int) -> bytes:
             serial[4:8] if full else bytes(4),
             serial[:2],
             serial[2:4] if full else bytes(2),
-            bytes((subject.unlocked, p1 & _INVALIDATE, 0)),
+            bytes((subject.unlocked, _public_key_valid(core, subject, p1), 0)),
         )
     )
+
+
+def _public_key_valid(core: Core, subject: Slot, p1: int) -> int:
+    """Return the byte "public key valid" of the message: the state of the slot that TempKey names, or bit 0 of P1.
+
+    Both are the same while a key is validated and invalidated in turn. The sheet has the state (DS20005927A section
+    9.18), cryptoauthlib's host calculation the bit.
+    """
+    if core.rules.sign_internal_validity == "mode":
+        return p1 & _INVALIDATE
+    return int(subject.needs_validation and subject.validated)
 
 
 COMMAND: Final = Command(Opcode.SIGN, 0xE1, _check, _execute)

@@ -1,4 +1,4 @@
-"""UpdateExtra (20): UserExtra or UserExtraAdd, once, in every lock state."""
+"""UpdateExtra (20): UserExtra or UserExtraAdd, once, in every lock state; on the ATECC508A also one use of a key."""
 
 from __future__ import annotations
 
@@ -6,23 +6,41 @@ from typing import Final
 
 from atcaprov.chip.commands import Opcode
 from atcaprov.chip.memory_map import CHIP_MODE, USER_EXTRA, USER_EXTRA_ADD
-from atcaprov.emulator.command import Command, require_length
+from atcaprov.emulator.command import SUCCESS, Command, require_length, require_slot_number
 from atcaprov.emulator.core import Core
+from atcaprov.emulator.key_use import spend_use
 from atcaprov.emulator.refusal import denied, illegal
 
+_USE_KEY: Final = 2
 
-def _check(_p1: int, p2: int, length: int) -> None:
+
+def _check(p1: int, p2: int, length: int) -> None:
     require_length(length, 0)
-    if p2 > 0xFF:
+    if p1 == _USE_KEY:
+        require_slot_number(p2)
+    elif p1 > _USE_KEY:
+        raise illegal(f"UpdateExtra has no mode {p1}")
+    elif p2 > 0xFF:
         raise illegal("UpdateExtra takes one byte, in the low half of P2")
 
 
 def _execute(core: Core, p1: int, p2: int, _data: bytes) -> bytes:
+    if p1 == _USE_KEY:
+        _use_key(core, p2)
+        return SUCCESS
     place = USER_EXTRA + p1
     if core.memory.config[place] and not (place == USER_EXTRA_ADD and _selector_is_free(core)):
         raise denied("the byte has been set before and changes only from 00", bit=f"byte {place}")
     core.memory.config[place] = p2
-    return b"\x00"
+    return SUCCESS
+
+
+def _use_key(core: Core, key_id: int) -> None:
+    """Use up one use of a key with limited use; one without a limit has always another (DS20005927A section 9.19)."""
+    if not core.rules.update_extra_use:
+        raise illegal("UpdateExtra has no mode 2")
+    core.require_config_locked()
+    spend_use(core, core.slot(key_id))
 
 
 def _selector_is_free(core: Core) -> bool:
@@ -30,4 +48,4 @@ def _selector_is_free(core: Core) -> bool:
     return core.memory.is_508 and not core.memory.config[CHIP_MODE] & 1
 
 
-COMMAND: Final = Command(Opcode.UPDATE_EXTRA, 0x01, _check, _execute)
+COMMAND: Final = Command(Opcode.UPDATE_EXTRA, 0x03, _check, _execute)

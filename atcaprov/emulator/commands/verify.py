@@ -128,8 +128,8 @@ def _validation(core: Core, slot: Slot, p1: int, other: bytes) -> bytes:
     require_public_key_slot(core, slot)
     if not slot.pub_info:
         raise denied("the slot's public key needs no validation", slot=slot.number, bit="KeyConfig.PubInfo")
-    if not slot.unlocked:
-        raise denied("the slot is locked", slot=slot.number, bit="SlotLocked")
+    _require_free_format(core, slot)
+    # A locked slot is validated and invalidated all the same (DS20005927A sections 2.4.3, 9.20).
     temp_key = core.temp_key
     if not temp_key.valid or not temp_key.gen_key or temp_key.key_id != slot.number:
         raise denied("TempKey is not GenKey's digest of this slot's public key", slot=slot.number)
@@ -138,6 +138,12 @@ def _validation(core: Core, slot: Slot, p1: int, other: bytes) -> bytes:
     serial = core.memory.serial
     signed = bytes((Opcode.SIGN,)) + other[:10] + serial[8:] + other[10:14] + serial[:2] + other[14:]
     return sha256(temp_key.key + signed).digest()
+
+
+def _require_free_format(core: Core, slot: Slot) -> None:
+    """Refuse a slot whose X509format byte asks for the digest of a certificate; the chip's own message is none."""
+    if core.memory.config[X509_FORMAT][slot.x509_id] and core.rules.x509_format_stops_validation:
+        raise denied("the slot's key is validated by a certificate", slot=slot.number, bit="X509format")
 
 
 def _mac_answer(core: Core, p1: int, p2: int, message: bytes, signature: bytes) -> bytes:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from atcaprov.device.device import Device
 from atcaprov.errors import Board, CertificateError, Code, ProvisioningError, UsageError
-from atcaprov.provisioning import config_stages
+from atcaprov.provisioning import config_stages, part
 from signer_module.on_chip import layout
 from signer_module.on_chip.facts import RootFacts, SignerModuleFacts, read_module
 from signer_module.on_chip.layout import Variant
@@ -19,11 +19,11 @@ Judge = Callable[[Device], object]
 
 def look_first(
     url: str, wanted: Variant, quota: int | None, finished: Judge | None = None, *, begun: bool = False
-) -> None:
+) -> ProvisioningError | None:
     """Raise what reading tells of a chip, so that nobody is asked for passwords or a last word in vain.
 
     `finished` judges one that is a finished module; without it there may be none. With `begun` an earlier run must have
-    begun it. Raises as `Device.open`, `require_possible` and `require_begun`.
+    begun it. Returns what to warn of. Raises as `Device.open`, `require_possible` and `require_begun`.
     """
     with Device.open(url) as device:
         config = device.read_config()
@@ -33,6 +33,7 @@ def look_first(
             require_possible(device, config, wanted, quota)
             if begun:
                 require_begun(config)
+        return part.newer_silicon(device.info())
 
 
 def require_possible(device: Device, config: bytes, wanted: Variant, quota: int | None) -> Variant:
@@ -43,7 +44,7 @@ def require_possible(device: Device, config: bytes, wanted: Variant, quota: int 
         ProvisioningError: the chip is another part (WRONG_PART), locked for something else (CONFIG_LOCKED_OTHER,
             DATA_LOCKED_OTHER), or has counted too much (QUOTA_USED_UP).
     """
-    config_stages.require_608(config)
+    part.require_608(device.info())
     variant = _begun_or(wanted, config)
     if config_stages.is_config_locked(config):
         _require_same_order(config, variant)

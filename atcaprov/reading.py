@@ -1,0 +1,108 @@
+"""The one way in which files from outside are read: a bound on the size first, then on what the text may do.
+
+A device that never ends, a text of a thousand brackets, a key of ten thousand dots and a number of five thousand digits
+each end in one error, before they cost memory or time.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Final
+
+from atcaprov.errors import Code, UsageError
+from atcaprov.printable import printable
+
+MAX_FILE: Final = 1 << 20
+MAX_DEPTH: Final = 32
+"""Levels of maps and lists; no file of this project has ten."""
+_MAX_DOTS: Final = 64
+_SHOWN: Final = 60
+
+
+class MalformedError(Exception):
+    """The text is not of its format; the message is the end of a sentence, without a period."""
+
+
+def read_bytes(path: Path, most: int = MAX_FILE) -> bytes:
+    """Return the bytes of a file of at most `most`.
+
+    Raises:
+        UsageError: FILE_UNREADABLE, or FILE_INVALID when it is longer; both name the file.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(most + 1)
+    except (OSError, ValueError) as error:  # ValueError: no file can have such a name
+        reason = getattr(error, "strerror", None) or error
+        raise UsageError(f"{path} cannot be read: {reason}.", code=Code.FILE_UNREADABLE) from error
+    if len(data) > most:
+        raise UsageError(f"{path} is longer than {most} bytes.", code=Code.FILE_INVALID)
+    return data
+
+
+def read_text(path: Path, most: int = MAX_FILE) -> str:
+    """Return the text of a UTF-8 file, with or without a byte order mark, its line ends made newlines.
+
+    Raises:
+        UsageError: as `read_bytes`, and FILE_INVALID when it is not text.
+    """
+    try:
+        text = read_bytes(path, most).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path} is not text in UTF-8.", code=Code.FILE_INVALID) from error
+    return text.replace("\r\n", "\n")
+
+
+def parse_toml(text: str) -> dict[str, Any]:
+    """Return the tables of a TOML text; raises MalformedError."""
+    import tomllib  # most files are not TOML, and programs that read none start sooner
+
+    for number, line in enumerate(text.split("\n"), 1):
+        # The parser keeps each beginning of a dotted key, which takes the square of its length in memory.
+        if line.count(".") > _MAX_DOTS and not line.lstrip().startswith("#"):
+            raise MalformedError(f"line {number} has more than {_MAX_DOTS} dots")
+    try:
+        found = tomllib.loads(text)
+    except RecursionError:
+        raise _too_deep() from None
+    except ValueError as error:
+        raise MalformedError(printable(str(error))) from error
+    _require_shallow(found)
+    return found
+
+
+def parse_json(text: str | bytes) -> Any:
+    """Return the value of a JSON text; raises MalformedError."""
+    try:
+        found = json.loads(text)
+    except RecursionError:
+        raise _too_deep() from None
+    except ValueError as error:
+        raise MalformedError(printable(str(error))) from error
+    _require_shallow(found)
+    return found
+
+
+def shown(value: object) -> str:
+    """Return a value from a file for a message: printable, and at most 60 characters of it."""
+    text = printable(repr(value))
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+
+
+def _require_shallow(value: object) -> None:
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = [inner for each in level for inner in _members(each)]
+        if not level:
+            return
+    raise _too_deep()
+
+
+def _members(value: object) -> list[object]:
+    members = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return [member for member in members if isinstance(member, dict | list)]
+
+
+def _too_deep() -> MalformedError:
+    return MalformedError(f"it is nested deeper than {MAX_DEPTH} levels")
