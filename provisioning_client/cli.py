@@ -14,6 +14,7 @@ import click
 
 from atcaprov.certs.cert_info import CertInfo
 from atcaprov.cli.border import run_program
+from atcaprov.cli.output import say
 from atcaprov.config_zone.defaults import DEFAULT_608A
 from atcaprov.config_zone.findings import Allow
 from atcaprov.config_zone.zone_file import read_zone_file
@@ -239,7 +240,7 @@ def exit_code(session: Session) -> int:
 
 
 def _write(text: str) -> None:
-    click.echo(text, nl=False)
+    say(text, end="")
 
 
 command.add_command(devices_command)

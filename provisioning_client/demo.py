@@ -26,6 +26,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from atcaprov.certs.cert_info import CertInfo
 from atcaprov.certs.chain import verify_chain
+from atcaprov.cli.output import say
 from atcaprov.errors import AtcaProvError
 
 CHIPS: Final = 3
@@ -76,7 +77,7 @@ class Demo:
             try:
                 port = None
                 for line in server.stdout:
-                    click.echo(line, nl=False)
+                    say(line, end="")
                     if _LISTENING in line:
                         port = int(line.split(_LISTENING)[1].rstrip(".\n"))
                     if port is not None and "ready" in line:
@@ -87,7 +88,7 @@ class Demo:
             finally:
                 server.terminate()
                 rest, _ = server.communicate(timeout=STOP_SECONDS)
-        click.echo("\nThe server's log of these boards:\n" + rest, nl=False)
+        say("\nThe server's log of these boards:\n" + rest, end="")
 
     def _provision(self, port: int) -> None:
         chips = [f"emulator:{self.folder / f'chip{number}.json'}" for number in range(1, CHIPS + 1)]
@@ -102,17 +103,17 @@ class Demo:
     def _check(self) -> None:
         root_key = CertInfo.parse((self.signer / "atcaprov_cert_info_0.c").read_text()).root_public_key
         devices = sorted(self.certificates.glob("*_device.pem"))
-        click.echo(f"\nThe certificates are in {self.certificates}.\nChecking each chain:")
+        say(f"\nThe certificates are in {self.certificates}.\nChecking each chain:")
         for device in devices:
             verify_chain(_der(device), _der(_signer_of(device)), root_key, at=datetime.now(UTC))
-            click.echo(f"  {device.name}: good")
+            say(f"  {device.name}: good")
         if len(devices) != CHIPS:
             raise AtcaProvError(f"There are {len(devices)} device certificates instead of {CHIPS}.")
-        click.echo("\nCheck them with OpenSSL yourself:")
+        say("\nCheck them with OpenSSL yourself:")
         for device in devices:
             words = ("openssl", "verify", "-x509_strict", "-purpose", "sslclient")
             files = ("-CAfile", self.certificates / "root.pem", "-untrusted", _signer_of(device), device)
-            click.echo(f"  {shlex.join(map(str, (*words, *files)))}")
+            say(f"  {shlex.join(map(str, (*words, *files)))}")
 
     def _show(self, *words: object) -> None:
         """Run a program in the open."""
@@ -128,7 +129,7 @@ def _program(name: object, *words: object) -> list[str]:
 
 
 def _say(command: list[str]) -> None:
-    click.echo(f"\n$ {shlex.join([Path(command[0]).name, *command[1:]])}")
+    say(f"\n$ {shlex.join([Path(command[0]).name, *command[1:]])}")
 
 
 def _signer_of(device: Path) -> Path:
@@ -150,9 +151,9 @@ def command(folder: Path) -> None:
     try:
         Demo(folder).run()
     except AtcaProvError as error:
-        click.echo(f"\nThe demonstration failed: {error}", err=True)
+        say(f"\nThe demonstration failed: {error}", err=True)
         sys.exit(error.exit_code)
-    click.echo(f"\nAll {CHIPS} boards are good.")
+    say(f"\nAll {CHIPS} boards are good.")
 
 
 if __name__ == "__main__":

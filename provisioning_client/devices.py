@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from atcaprov.chip.parts import spaced
+from atcaprov.cli.output import say
 from atcaprov.errors import AtcaProvError, UsageError
 from atcaprov.hal.device_url import both_forms, parse_7_bit_address
 from provisioning_client.listing import I2cSearch, ListedChip, ListedPort, list_ports
@@ -47,9 +48,9 @@ def devices(i2c_numbers: tuple[int, ...], addresses: tuple[str, ...], all_addres
         count += 1
         lines = [json.dumps(as_json(port))] if as_json_lines else describe(port)
         for line in lines:
-            click.echo(line)
+            say(line)
     if not count:
-        click.echo("No kit and no I2C bus is plugged in.", err=True)
+        say("No kit and no I2C bus is plugged in.", err=True)
 
 
 def describe(port: ListedPort) -> Iterator[str]:

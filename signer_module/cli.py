@@ -10,6 +10,7 @@ import click
 from atcaprov import __version__
 from atcaprov.certs.description import default_text
 from atcaprov.cli.border import exit_code
+from atcaprov.cli.output import say
 from atcaprov.cli.precautions import take_precautions
 from signer_module.commands import create, outside, password, show
 
@@ -45,7 +46,7 @@ cli.add_command(password.password_group)
 @click.argument("role", type=click.Choice(["root", "signer", "device"]))
 def description_command(role: str) -> None:
     """Print a default description. Start your own from it."""
-    click.echo(default_text("root" if role == "root" else "signer" if role == "signer" else "device"), nl=False)
+    say(default_text("root" if role == "root" else "signer" if role == "signer" else "device"), end="")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -10,6 +10,7 @@ from typing import Final, NoReturn
 import click
 from click.core import ParameterSource
 
+from atcaprov.cli.output import say
 from atcaprov.cli.stop_signals import ended_by_signals
 from atcaprov.errors import AtcaProvError, Code, UsageError
 from atcaprov.printable import folded, printable_lines, terminal_columns
@@ -40,10 +41,10 @@ def exit_code(command: click.Command, name: str, arguments: list[str] | None = N
         return error.exit_code
     except click.ClickException as error:
         _blame_environment(error)
-        error.show()
+        _show(error)
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        click.echo("Interrupted.", err=True)
+        say("Interrupted.", err=True)
         return INTERRUPTED
     except BrokenPipeError:
         _drop_output()  # whoever read it has gone
@@ -56,6 +57,13 @@ def exit_code(command: click.Command, name: str, arguments: list[str] | None = N
         _tell(lost)
         return lost.exit_code
     return result if isinstance(result, int) else 0
+
+
+def _show(error: click.ClickException) -> None:
+    """Print an error of click as click does, with nothing in it that commands a terminal."""
+    text = io.StringIO()
+    error.show(text)
+    say(text.getvalue(), err=True, end="")
 
 
 def _blame_environment(error: click.ClickException) -> None:
@@ -90,7 +98,7 @@ def _drop_output() -> None:
 
 
 def _tell(error: AtcaProvError) -> None:
-    click.echo(folded(error_text(error), terminal_columns(sys.stderr)), err=True)
+    say(folded(error_text(error), terminal_columns(sys.stderr)), err=True)
 
 
 def error_text(error: AtcaProvError) -> str:

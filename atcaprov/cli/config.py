@@ -9,6 +9,7 @@ from typing import Any, Final
 import click
 
 from atcaprov.chip.memory_map import SLOT_COUNT
+from atcaprov.cli.output import say
 from atcaprov.config_zone.defaults import DEFAULT_608A, DEFAULT_CERTIFICATE_SLOTS, DEFAULT_DEVICE_KEY_SLOT
 from atcaprov.config_zone.findings import Allow, Finding, Level, Product
 from atcaprov.config_zone.model import ConfigZone, Part
@@ -74,7 +75,7 @@ def show(file: Path | None, part: str, accept_112: bool, as_hex: bool) -> None:
     if as_hex:
         from atcaprov.config_zone.hex_file import format_hex
 
-        click.echo(format_hex(zone.data), nl=False)
+        say(format_hex(zone.data), end="")
     else:
         _show_words(zone, Part(part))
 
@@ -82,13 +83,13 @@ def show(file: Path | None, part: str, accept_112: bool, as_hex: bool) -> None:
 def _show_words(zone: ConfigZone, part: Part) -> None:
     from atcaprov.config_zone.explain import explain_fields, explain_slot
 
-    click.echo(f"{part} configuration zone\n\nbyte  field")
+    say(f"{part} configuration zone\n\nbyte  field")
     for field in explain_fields(zone, part):
-        click.echo(f"{field.byte:4}  {field.name:<22}{field.value:<20}{field.meaning}".rstrip())
-    click.echo("\nslot  SlotConfig  KeyConfig  after the data lock")
+        say(f"{field.byte:4}  {field.name:<22}{field.value:<20}{field.meaning}".rstrip())
+    say("\nslot  SlotConfig  KeyConfig  after the data lock")
     for slot in zone.slots:
         words = f"{slot.slot_config.value:04X}        {slot.key_config.value:04X}"
-        click.echo(f"{slot.number:4}  {words}       {explain_slot(slot)}")
+        say(f"{slot.number:4}  {words}       {explain_slot(slot)}")
 
 
 @group.command()
@@ -130,10 +131,10 @@ def check(file: Path, part: str, accept_112: bool, allow: tuple[str, ...], **slo
     explained = {finding.slot for finding in findings if finding.level is Level.ERROR}
     findings += [finding for finding in rehearsal.findings if finding.slot not in explained]
     for finding in findings:
-        click.echo(_finding_text(found, finding))
-    click.echo(f"Tried on a software {part}: after all locks, slots can be")
+        say(_finding_text(found, finding))
+    say(f"Tried on a software {part}: after all locks, slots can be")
     for line in rehearsal.lines():
-        click.echo(f"  {line}")
+        say(f"  {line}")
     _conclude(file, findings)
 
 
@@ -149,7 +150,7 @@ def _conclude(file: Path, findings: list[Finding]) -> None:
         raise UsageError(
             f"{file} would harm the chip: {summary}.", advice="Do not lock it.", code=Code.CONFIG_ZONE_UNSAFE
         )
-    click.echo(f"{file} can be locked: {summary}.")
+    say(f"{file} can be locked: {summary}.")
 
 
 @group.command()
@@ -165,11 +166,11 @@ def diff(before: Path, after: Path, part: str, accept_112: bool, exit_code: bool
     first, second = (read_zone_file(file, accept_112=accept_112).zone for file in (before, after))
     found = differences(first, second, Part(part))
     for difference in found:
-        click.echo(str(difference))
+        say(str(difference))
         if difference.before_meaning or difference.after_meaning:
-            click.echo(f"    - {difference.before_meaning}\n    + {difference.after_meaning}")
+            say(f"    - {difference.before_meaning}\n    + {difference.after_meaning}")
     if not found:
-        click.echo("The zones are the same.")
+        say("The zones are the same.")
     return _DIFFERENT if found and exit_code else 0
 
 
@@ -185,4 +186,4 @@ def convert(file: Path, accept_112: bool) -> None:
     from atcaprov.config_zone.hex_file import format_hex
 
     zone = read_zone_file(file, accept_112=accept_112).zone
-    click.echo(format_hex(convert_508a_to_608(zone.data)), nl=False)
+    say(format_hex(convert_508a_to_608(zone.data)), end="")

@@ -11,6 +11,7 @@ from typing import Any, Final
 import click
 
 from atcaprov.chip.parts import spaced
+from atcaprov.cli.output import say
 from atcaprov.emulator.changes import explain_changes
 from atcaprov.emulator.images import BLANK, load_image
 from atcaprov.emulator.memory import Memory
@@ -96,7 +97,7 @@ def record(device: str, file: Path) -> None:
         answered = ask(traced, packets)
     finally:
         traced.close()
-    click.echo(f"{answered} of {len(packets)} packets were answered.")
+    say(f"{answered} of {len(packets)} packets were answered.")
 
 
 @group.command("replay")
@@ -118,9 +119,9 @@ def replay_file(file: Path, image: str, state: Path | None, unmasked: bool) -> i
     if difference is None:
         count = found.passed_over
         passed = f"; {count} of them depend on masked bytes and were passed over" if count else ""
-        click.echo(f"All {len(trace.events)} events agree{passed}.")
+        say(f"All {len(trace.events)} events agree{passed}.")
         return 0
-    click.echo(difference.text(unmasked=unmasked))
+    say(difference.text(unmasked=unmasked))
     return _DIFFERENT
 
 
@@ -135,7 +136,7 @@ def diff(before: Path, after: Path, exit_code: bool) -> int:
     if old.revision != new.revision:
         changes.insert(0, f"The revision went from {spaced(old.revision)} to {spaced(new.revision)}.")
     for line in changes or ["The chips are the same."]:
-        click.echo(line)
+        say(line)
     return _DIFFERENT if changes and exit_code else 0
 
 
@@ -155,8 +156,8 @@ async def _serve(buses: Buses, ways: Ways) -> None:
 
 
 def _say(line: str) -> None:
-    click.echo(line)
+    say(line)
 
 
 def _warn(line: str) -> None:
-    click.echo(line, err=True)
+    say(line, err=True)

@@ -15,6 +15,7 @@ from atcaprov.certs.description import CertificateDescription, default_descripti
 from atcaprov.certs.keys import key_id
 from atcaprov.certs.unsigned import sign_request
 from atcaprov.chip.memory_map import SLOT_COUNT
+from atcaprov.cli.output import say
 from atcaprov.device.device import Device
 from atcaprov.errors import Code, DeviceError, UsageError
 from atcaprov.reading import read_text
@@ -42,7 +43,7 @@ def group(url: str, slot: int | None, path: Path | None, out: Path) -> None:
     with Device.open(url) as device, _advising(number):
         der = device_request(device, number, description)
     _write(out, x509.load_der_x509_csr(der).public_bytes(Encoding.PEM))
-    click.echo(f"Request written to {out}.")
+    say(f"Request written to {out}.")
 
 
 @contextmanager

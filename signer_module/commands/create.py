@@ -9,6 +9,7 @@ import click
 
 from atcaprov.certs.description import CertificateDescription
 from atcaprov.certs.keys import key_id
+from atcaprov.cli.output import say
 from atcaprov.errors import UsageError
 from atcaprov.printable import printable
 from signer_module.commands import inputs
@@ -55,7 +56,7 @@ def root_create(
     files.refuse_existing(out)
     order_options.refuse()
     root = create_root(out, described, source.choose("Password for the root key"), inputs.now())
-    click.echo(f"Root created in {root.path}: {printable(root.name)}, key id {key_id(root.public_key).hex()}.")
+    say(f"Root created in {root.path}: {printable(root.name)}, key id {key_id(root.public_key).hex()}.")
 
 
 def _root_on_module(
@@ -77,10 +78,10 @@ def _root_on_module(
         register_lost=register_lost,
     )
     with made.module as module:
-        click.echo(f"Root module {module.serial.hex().upper()} {_done(made)}: {printable(module.name)}{_left(module)}.")
-        click.echo(f"Its certificate and the register of its signers are in {out}.")
+        say(f"Root module {module.serial.hex().upper()} {_done(made)}: {printable(module.name)}{_left(module)}.")
+        say(f"Its certificate and the register of its signers are in {out}.")
     if register_lost and made.already:
-        click.echo("The register is empty: give every new signer an id with --signer-id that none has.", err=True)
+        say("The register is empty: give every new signer an id with --signer-id that none has.", err=True)
 
 
 @click.command("create")
@@ -162,7 +163,7 @@ def _signer_on_module(
         consent=consent,
     )
     with made.module as module:
-        click.echo(
+        say(
             f"Signer module {module.serial.hex().upper()} {_done(made)}: {printable(module.name)}, "
             f"signer id {module.signer_id.hex().upper()}{_left(module)}."
         )
@@ -227,9 +228,9 @@ def _left(module: ModuleRoot | ModuleSigner) -> str:
 
 def tell_folder(signer: SignerFolder, authorities: Iterable[bytes] = ()) -> None:
     """Say that a signer folder is there; `authorities` are the CA certificates (DER) above its issuer's."""
-    click.echo(
+    say(
         f"Signer created in {signer.path}: {printable(signer.name)}, signer id {signer.signer_id.hex().upper()}, "
         f"serial {signer.serial.hex().upper()}."
     )
     for line in warnings(of_signer(signer, inputs.now(), authorities)):
-        click.echo(printable(line), err=True)
+        say(line, err=True)

@@ -10,8 +10,8 @@ from typing import Final
 
 import click
 
+from atcaprov.cli.output import say
 from atcaprov.errors import UsageError
-from atcaprov.printable import printable
 from signer_module.commands.option_groups import option_group
 from signer_module.commands.password_options import PasswordSource
 from signer_module.on_chip.layout import Variant
@@ -44,7 +44,7 @@ class OrderOptions:
         variant = Variant(not source.none, self.quota is not None)
         warning = look_first(url, variant, self.quota, finished, begun=begun)
         if warning is not None:
-            click.echo(printable(f"Warning: {warning}"), err=True)
+            say(f"Warning: {warning}", err=True)
 
     def order(self, source: PasswordSource) -> ModuleOrder:
         """Return what the chip shall enforce; asks for the password unless an option says otherwise."""
@@ -71,7 +71,7 @@ class OrderOptions:
     def consent(self, plan: Sequence[str]) -> None:
         """Show what will be done for ever, and let the user say yes; raises UsageError when he does not."""
         for line in plan:
-            click.echo(printable(line), err=True)
+            say(line, err=True)
         if self.yes:
             return
         if not sys.stdin.isatty():

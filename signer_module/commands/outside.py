@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from atcaprov.certs import template
 from atcaprov.certs.keys import raw_public_key
+from atcaprov.cli.output import say
 from atcaprov.device.device import Device
 from atcaprov.errors import CertificateError, Code, UsageError
 from atcaprov.printable import printable
@@ -93,10 +94,10 @@ def signer_request(
             chip, wanted, description, signer_id=chosen, wanted=lambda key: key == earlier, new_key=new_key
         )
     _write_request(out, request.der)
-    click.echo(_UNTIL_THEN, err=True)
+    say(_UNTIL_THEN, err=True)
     counted = request.signatures
     if counted not in (None, 1):
-        click.echo(f"It has counted {counted} signatures: add --signatures {counted} there.", err=True)
+        say(f"It has counted {counted} signatures: add --signatures {counted} there.", err=True)
 
 
 def _check_authorities(paths: tuple[Path, ...], descriptions: SignerDescriptions, *, on_chip: bool) -> None:
@@ -110,7 +111,7 @@ def _check_authorities(paths: tuple[Path, ...], descriptions: SignerDescriptions
 
 def _write_request(out: Path, der: bytes) -> None:
     files.replace(out, x509.load_der_x509_csr(der).public_bytes(Encoding.PEM))
-    click.echo(f"Request written to {out}. Bring the CA's answer with 'signer-module signer import'.")
+    say(f"Request written to {out}. Bring the CA's answer with 'signer-module signer import'.")
 
 
 def _require_one_place(device: str | None, hsm: KeyPlace | None, source: PasswordSource) -> None:
@@ -193,13 +194,13 @@ def _import_to_module(
     )
     with made.module as module:
         done = "is finished already" if made.already else "finished"
-        click.echo(
+        say(
             f"Signer module {module.serial.hex().upper()} {done}: {printable(module.name)}, "
             f"signer id {module.signer_id.hex().upper()}."
         )
         if out is not None:
             export_signer(module, out, chain=chain.authorities)
-            click.echo(f"Its certificates and definitions are in {out}.")
+            say(f"Its certificates and definitions are in {out}.")
 
 
 def _key_plan(out: Path, earlier: bytes | None, new_key: bool) -> str:

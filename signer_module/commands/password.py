@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from atcaprov.cli.output import say
 from atcaprov.errors import UsageError
 from signer_module.commands.device_options import device_option, require_one
 from signer_module.commands.inputs import FOLDER
@@ -34,12 +35,12 @@ def password_set(folder: Path | None, device: str | None, source: PasswordSource
         if opened.key_is_encrypted:
             raise UsageError("The key has a password already.", advice="Change it with 'password change'.")
         replace_password(opened, None, _chosen(source))
-        click.echo(f"{folder}: password set.")
+        say(f"{folder}: password set.")
         return
     assert device is not None
     with open_module(device) as module:
         set_password(module, _chosen(source))
-        click.echo(f"Module {module.serial.hex().upper()}: password set.")
+        say(f"Module {module.serial.hex().upper()}: password set.")
 
 
 @password_group.command("change")
@@ -60,13 +61,13 @@ def password_change(
         if not opened.key_is_encrypted:
             raise UsageError("The key has no password yet.", advice="Set one with 'password set'.")
         replace_password(opened, old_source.read("Old password"), _chosen(source))
-        click.echo(f"{folder}: password changed.")
+        say(f"{folder}: password changed.")
         return
     assert device is not None
     with open_module(device) as module:
         changed = change_password(module, old_source.read("Old password"), _chosen(source))
         verdict = "password changed." if changed else "the password was changed to the new one already."
-        click.echo(f"Module {module.serial.hex().upper()}: {verdict}")
+        say(f"Module {module.serial.hex().upper()}: {verdict}")
 
 
 @password_group.command("check")
@@ -80,13 +81,13 @@ def password_check(folder: Path | None, device: str | None, source: PasswordSour
         opened = open_key_folder(folder)
         if opened.key_is_encrypted:
             opened.unlock(source.read("Password"))
-        click.echo(f"{folder}: {_verdict(opened.key_is_encrypted)}")
+        say(f"{folder}: {_verdict(opened.key_is_encrypted)}")
         return
     assert device is not None
     with open_module(device) as module:
         if module.needs_password:
             module.unlock(source.read("Password"))
-        click.echo(f"Module {module.serial.hex().upper()}: {_verdict(module.needs_password)}")
+        say(f"Module {module.serial.hex().upper()}: {_verdict(module.needs_password)}")
 
 
 def _verdict(needed: bool) -> str:

@@ -14,6 +14,7 @@ from atcaprov.errors import Code, UsageError
 from atcaprov.reading import read_bytes
 from signer_module.commands.option_groups import Option, option_group
 from signer_module.password_line import require_private, without_mark
+from signer_module.password_strength import require_strong
 
 MAX_PASSWORD: Final = 1024
 _LONGEST_LINE: Final = MAX_PASSWORD + 6
@@ -45,12 +46,16 @@ class PasswordSource:
         return self._asked(prompt, confirm=False)
 
     def choose(self, prompt: str) -> bytes | None:
-        """Return the password for a new key, asked twice on the terminal; None when it is to be stored unencrypted."""
+        """Return the password for a new key, asked twice on the terminal; None when it is to be stored unencrypted.
+
+        Raises UsageError (password-weak) for one that would soon be guessed.
+        """
         if self.none:
             return None
-        if self.file is not None or self.descriptor is not None:
-            return self._from_option()
-        return self._asked(prompt, confirm=True)
+        given = self.file is not None or self.descriptor is not None
+        password = self._from_option() if given else self._asked(prompt, confirm=True)
+        require_strong(password)
+        return password
 
     def _asked(self, prompt: str, *, confirm: bool) -> bytes:
         if not sys.stdin.isatty():

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from atcaprov.cli.output import say
 from atcaprov.errors import CertificateError, Code
 from signer_module.commands.device_options import device_option, needed_device, require_one, require_one_of
 from signer_module.commands.inputs import FOLDER, chain_above, chain_option, index_option, now
@@ -37,7 +38,7 @@ def export_command(
         with ModuleSigner.open(device) as module:
             names = export_signer(module, out, index, chain_above(module, chain_paths))
     for name in names:
-        click.echo(str(out / name))
+        say(str(out / name))
 
 
 @click.command("info")
@@ -48,11 +49,11 @@ def info_command(folder: Path | None, device: str | None, as_json: bool) -> None
     """Show what a root's or signer's folder or module holds."""
     require_one(folder, device)
     if folder is not None:
-        click.echo(report.show(folder, as_json=as_json, now=now()))
+        say(report.show(folder, as_json=as_json, now=now()))
         return
     assert device is not None
     with open_module(device) as module:
-        click.echo(report.formatted(module_facts(module, now()), as_json=as_json))
+        say(report.formatted(module_facts(module, now()), as_json=as_json))
 
 
 @click.command("verify")
@@ -67,13 +68,13 @@ def verify_command(folder: Path | None, device: str | None, public_only: bool, s
         opened = open_folder(folder)
         if not public_only:
             prove(opened, source.read("Password of the key") if opened.key_is_encrypted else None)
-        click.echo(f"{folder}: {_verdict(public_only)}")
+        say(f"{folder}: {_verdict(public_only)}")
         return
     assert device is not None
     with open_module(device) as module:
         if not public_only:
             _prove(module, source)
-        click.echo(f"Module {module.serial.hex().upper()}: {_verdict(public_only)}")
+        say(f"Module {module.serial.hex().upper()}: {_verdict(public_only)}")
 
 
 def _verdict(public_only: bool) -> str:
@@ -100,4 +101,4 @@ def backup_command(device: str, out: Path, chain_paths: tuple[Path, ...]) -> Non
     with open_module(device) as module:
         chain = chain_above(module, chain_paths) if isinstance(module, ModuleSigner) else ()
         for name in write_backup(module, out, chain):
-            click.echo(str(out / name))
+            say(str(out / name))

@@ -15,7 +15,7 @@ from atcaprov.errors import Code, ProvisioningError, UsageError
 from signer_module.on_chip.layout import AUTHORIZATION_SLOT, WRITE_KEY_SLOT
 from signer_module.on_chip.module import ModuleRoot, ModuleSigner
 from signer_module.on_chip.password_keys import PasswordSecrets
-from signer_module.on_chip.password_strength import require_strong
+from signer_module.password_strength import require_strong
 
 AnyModule = ModuleSigner | ModuleRoot
 _NOT_FIRST: Final = "The module has a password already."

@@ -10,6 +10,10 @@
 
 #include <stdint.h>
 
+#ifndef ATCACERT_YEAR
+#define ATCACERT_YEAR 2026
+#endif
+
 typedef uint32_t four_byte_enum;
 /* A one-byte type in the vendor's 3.8; an enumeration before. */
 #if ATCACERT_YEAR >= 2024

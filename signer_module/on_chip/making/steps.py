@@ -27,8 +27,8 @@ from signer_module.on_chip.head import Head, Role
 from signer_module.on_chip.layout import Variant
 from signer_module.on_chip.making.candidate import require_possible
 from signer_module.on_chip.password_keys import COST, SALT_SIZE, PasswordScheme
-from signer_module.on_chip.password_strength import require_strong
 from signer_module.on_chip.quota import check_quota, encode_limit, limit_for, require_room
+from signer_module.password_strength import require_strong
 
 _GEN_KEY: Final = "GenKey"
 _SIGN: Final = "Sign"

@@ -1,4 +1,4 @@
-"""What a module's password must have: nothing but it and scrypt stands against a thief who has the chip."""
+"""What a password must have: nothing but it and a slow hash stands against a thief who has the chip or the key file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def require_strong(password: bytes) -> None:
     """Raise UsageError (password-weak) for a password that would soon be guessed; counted are its bytes."""
     if len(password) < LEAST_LENGTH or len(set(password)) < LEAST_DIFFERENT:
         raise UsageError(
-            f"The password is too weak for a module: it needs {LEAST_LENGTH} characters or more, "
+            f"The password is too weak: it needs {LEAST_LENGTH} characters or more, "
             f"{LEAST_DIFFERENT} of them different.",
             advice="Take several words that do not belong together, or let a program choose one.",
             code=Code.PASSWORD_WEAK,
