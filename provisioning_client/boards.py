@@ -28,6 +28,9 @@ class Boards(abc.ABC):
     def is_removed(self) -> bool:
         """Tell whether the board that `look` gave last has been taken out."""
 
+    def follow(self, url: str) -> None:  # noqa: B027 - not every place looks again
+        """Look for the board that `look` gave last at another device URL, to which its chip has moved."""
+
     def was_taken_out(self) -> bool:
         """Tell whether a board whose chip failed before its run began is away, so that there is nothing to fail."""
         return self.is_removed()

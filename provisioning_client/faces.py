@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from atcaprov.chip.parts import part_name
 from atcaprov.errors import AtcaProvError, Board
+from atcaprov.hal.device_url import both_forms
 from atcaprov.printable import folded
 from atcaprov.provisioning.provision import Provisioned
 from atcaprov.provisioning.stages import Stage, StageStatus
@@ -53,6 +54,10 @@ class Face(abc.ABC):
     @abc.abstractmethod
     def board_found(self, serial_number: bytes, url: str) -> None:
         """Tell that a board is there and waits for its start."""
+
+    @abc.abstractmethod
+    def address_changes(self, address: int, url: str) -> None:
+        """Tell that the chip moves to another I2C address, 8-bit form, and its device URL there."""
 
     @abc.abstractmethod
     def stage(self, stage: Stage, status: StageStatus) -> None:
@@ -117,6 +122,11 @@ class ConsoleFace(Face):
     def board_found(self, serial_number: bytes, url: str) -> None:
         """Print the serial number and the prompt."""
         self._write(f"    Device SN: {serial_number.hex().upper()}\n    Press ENTER to provision...\n")
+
+    def address_changes(self, address: int, url: str) -> None:
+        """Print the address and the URL."""
+        text = f"This chip moves to I2C address {both_forms(address)} in this run; name it {url} from then on."
+        self._write(self._folded(text, INDENT) + "\n")
 
     def stage(self, stage: Stage, status: StageStatus) -> None:
         """Print the label, padded with dots, and its status when it ends."""
@@ -192,6 +202,10 @@ class JsonLinesFace(Face):
         """Write a `board` event."""
         self._serial_number = serial_number.hex().upper()
         self._event("board", sn=self._serial_number, device=url)
+
+    def address_changes(self, address: int, url: str) -> None:
+        """Write an `address` event."""
+        self._event("address", sn=self._serial_number, address=f"0x{address:02X}", device=url)
 
     def stage(self, stage: Stage, status: StageStatus) -> None:
         """Write a `stage` event."""

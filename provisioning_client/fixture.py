@@ -37,6 +37,8 @@ class Fixture(Boards):
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._url = url
+        self._chip_url = url
+        """Where the chip of the board is that `look` gave last."""
         self._look_with = look_with
         self._open_board = open_board
         self._watcher = watcher or PlugWatcher()
@@ -67,6 +69,10 @@ class Fixture(Boards):
         self._seen = 0
         return self._missed >= SIGHTINGS
 
+    def follow(self, url: str) -> None:
+        """Ask the chip at its new place whether it is still there."""
+        self._chip_url = url
+
     def was_taken_out(self) -> bool:
         """Look, and ask the chip, as often as a removal takes."""
         self._ask_chip_at = self._now()
@@ -88,7 +94,7 @@ class Fixture(Boards):
         return self._plugged
 
     def _open(self) -> Device | None:
-        self._serial_number = None
+        self._serial_number, self._chip_url = None, self._url
         try:
             device = self._look_with(self._url)
         except UsageError as error:
@@ -125,7 +131,7 @@ class Fixture(Boards):
         if self._serial_number is None:
             return False  # there was no chip to speak with: only the port tells
         try:
-            with self._look_with(self._url) as device:
+            with self._look_with(self._chip_url) as device:
                 return device.serial_number() != self._serial_number
         except TransportError as error:
             return error.code in _EMPTY

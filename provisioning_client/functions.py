@@ -22,3 +22,7 @@ class ClientFunctions(TcpClient):
     def notify(self, stage: Stage, status: StageStatus) -> None:
         """Show the progress."""
         self._face.stage(stage, status)
+
+    def address_changes(self, address: int, url: str) -> None:
+        """Say where the chip will be found."""
+        self._face.address_changes(address, url)

@@ -99,6 +99,7 @@ class Session:
             self._provision(device)
 
     def _provision(self, device: Device) -> None:
+        url = device.url
         try:
             result = self._provisioner.provision(device)
         except (KeyboardInterrupt, SystemExit):  # a signal
@@ -111,6 +112,9 @@ class Session:
                 )
             )
             raise
+        finally:
+            if device.url != url:
+                self._boards.follow(device.url)
         self.good += 1
         self._face.board_good(result)
 

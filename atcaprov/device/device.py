@@ -46,7 +46,6 @@ class Device:
 
     def __init__(self, hal: Hal, *, now: Callable[[], float] = time.monotonic) -> None:
         """Start the vendor's library for a chip; `now` gives the seconds by which its watchdog is judged."""
-        self.url = hal.url
         self._driver = Driver(hal, now)
 
     @classmethod
@@ -58,6 +57,19 @@ class Device:
         except BaseException:
             hal.close()
             raise
+
+    @property
+    def url(self) -> str:
+        """Device URL of the chip; another one after it has moved to another I2C address."""
+        return self._driver.url
+
+    def follow(self, address: int) -> str:
+        """Find the chip at `address` too, the 8-bit I2C address to which it moves when it sleeps; return its URL there.
+
+        Raises:
+            TransportError: another program has a chip there (code DEVICE_BUSY).
+        """
+        return self._driver.follow(address)
 
     def close(self) -> None:
         """Send the chip to sleep, if it still answers, and release it; closing twice does no harm."""

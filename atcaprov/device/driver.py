@@ -83,6 +83,16 @@ class Driver:
             with self.lock:
                 beyond_signals(self._chip.end_burst)
 
+    @property
+    def url(self) -> str:
+        """Where the chip is now."""
+        return self._hal.url
+
+    def follow(self, address: int) -> str:
+        """Look for the chip at another address, too; see `Hal.follow`."""
+        with self.lock:
+            return self._hal.follow(address)
+
     def rest(self) -> None:
         """Send the chip to sleep until the next call, in the middle of a burst too."""
         with self.lock:

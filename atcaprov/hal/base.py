@@ -38,5 +38,15 @@ class Hal(abc.ABC):
     def exchange(self, packet: bytes) -> bytes:
         """Send one command packet (7 to 151 bytes) to the awake chip and return its reply."""
 
+    def follow(self, address: int) -> str:
+        """Look for the chip at `address` (8-bit form) too, where it answers once it has slept; return its URL there.
+
+        `url` is that one as soon as it was found there. A way that needs no address finds the chip as before.
+
+        Raises:
+            TransportError: another program has a chip there (code DEVICE_BUSY).
+        """
+        return self.url
+
     def close(self) -> None:  # noqa: B027 - most hands hold nothing
         """Release the way to the chip; closing twice does no harm."""

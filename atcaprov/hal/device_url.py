@@ -90,6 +90,11 @@ def require_nameable(text: str) -> str:
     return text
 
 
+def at_address(url: str, address: int) -> str:
+    """Return the URL of the chip at an address, 8-bit form, of the board with this URL, which names no address."""
+    return f"{url}{'&' if '?' in url else '?'}address=0x{address:02X}"
+
+
 def names_a_file(name: str) -> bool:
     """Tell whether a kit's target is a device file, or what Windows has instead, such as COM3."""
     return name.startswith("/") or (os.name == "nt" and _WINDOWS_PORT.fullmatch(name) is not None)

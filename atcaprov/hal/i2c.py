@@ -97,6 +97,8 @@ class I2cHal(Hal):
         self._seconds = seconds
         self._awake = False
         self._used = False
+        self._next: tuple[int, str, BusLock] | None = None
+        """Address, URL and lock of the place to which the chip moves when it sleeps."""
         chip_lock.acquire()
 
     def wake(self) -> None:
@@ -141,6 +143,20 @@ class I2cHal(Hal):
             self._bus_lock.release()
             raise
 
+    def follow(self, address: int) -> str:
+        """Look for the chip at another address, 8-bit form, too; return its URL there.
+
+        Raises:
+            TransportError: another program has the chip there (code DEVICE_BUSY).
+        """
+        bus = self.url.rpartition("/")[0]
+        url = f"{bus}/0x{address >> 1:02x}"
+        lock = BusLock(f"i2c-{bus.rpartition('/')[2]}-{address >> 1:02x}")
+        if address >> 1 != self._address:
+            lock.acquire()
+        self._next = address >> 1, url, lock
+        return url
+
     def close(self) -> None:
         """Send the chip to sleep if it may be awake or idle, and release it."""
         try:
@@ -152,6 +168,8 @@ class I2cHal(Hal):
             self._bus.close()
             self._bus_lock.release()
             self._chip_lock.release()
+            if self._next is not None:
+                self._next[2].release()
 
     def _exchange(self, packet: bytes) -> bytes:
         if not self._bus.write(self._address, _COMMAND + packet):
@@ -185,6 +203,10 @@ class I2cHal(Hal):
 
     def _wakes(self) -> bool:
         answer = _wake_answer(self._bus, self._address)
+        if not answer and self._next is not None:
+            answer = self._bus.read(self._next[0], len(WAKE_TOKEN))
+            if answer == WAKE_TOKEN:
+                self._address, self.url, _ = self._next
         if answer.startswith(SELF_TEST_FAILED):
             raise refusal("Wake", Status.SELF_TEST_ERROR)
         return answer == WAKE_TOKEN

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from atcaprov.errors import Code, ProtocolError, TransportError, UsageError
 from atcaprov.hal.base import Hal
-from atcaprov.hal.device_url import both_forms
+from atcaprov.hal.device_url import at_address, both_forms
 from atcaprov.hal.kit_board import KitBoard
 from atcaprov.hal.line_port import Limits, LinePort
 from atcaprov.kit import host
@@ -28,6 +28,9 @@ class KitHal(Hal):
         self._may_be_awake = False
         self._may_be_idle = False
         self._woke_once = False
+        self._next: int | None = None
+        """Where the chip will answer once it has slept, 8-bit form."""
+        self._has_slept = False
 
     def wake(self) -> None:
         """Wake the chip, the first time after putting it to sleep: another program may have left it authorized.
@@ -36,7 +39,7 @@ class KitHal(Hal):
         """
         self._may_be_awake = True
         try:
-            self._board.wake(self.address)
+            self._wake_where_it_is()
             if not self._woke_once:
                 self._board.sleep(self.address)
                 self._board.wake(self.address)
@@ -45,6 +48,35 @@ class KitHal(Hal):
                 _require_address(self._board, self.address, error)
             raise
         self._woke_once = True
+
+    def follow(self, address: int) -> str:
+        """Look for the chip at another address of the board, too; return its URL there."""
+        self._next, self._has_slept = address, False
+        return at_address(self._board.url, address)
+
+    def _wake_where_it_is(self) -> None:
+        """Wake the chip here, or where it has moved: some boards tell of a missing chip only by their device table."""
+        if self._next is not None and self._has_slept and self._has_moved_to(self._next):
+            self._move_to(self._next)
+            return
+        try:
+            self._board.wake(self.address)
+        except TransportError:
+            if self._next is None or not self._board.is_in_step():
+                raise
+            self._move_to(self._next)
+
+    def _has_moved_to(self, address: int) -> bool:
+        try:
+            addresses = {chip.address for chip in self._board.table().chips}
+        except (TransportError, ProtocolError):
+            return False
+        return address in addresses and self.address not in addresses
+
+    def _move_to(self, address: int) -> None:
+        self._board.wake(address)
+        self.address, self._next = address, None
+        self.url = at_address(self._board.url, address)
 
     def idle(self) -> None:
         """Send the chip to idle."""
@@ -56,6 +88,7 @@ class KitHal(Hal):
         """Send the chip to sleep; an idle one is woken first, as it hears nothing else."""
         only_idle = self._may_be_idle and not self._may_be_awake
         self._may_be_awake = self._may_be_idle = False
+        self._has_slept = True
         self._board.sleep(self.address, is_idle=only_idle)
 
     def exchange(self, packet: bytes) -> bytes:
@@ -206,7 +239,7 @@ def _only_chip(board: KitBoard) -> int:
         known = ", ".join(both_forms(chip.address) for chip in chips)
         raise UsageError(
             f"The board at {board.url} has {len(chips)} chips: {known}.",
-            advice=f"Name one: {board.url}{_option(chips[0].address)}",
+            advice=f"Name one: {at_address(board.url, chips[0].address)}",
         )
     return chips[0].address
 

@@ -14,7 +14,7 @@ from typing import Final
 
 from atcaprov.errors import Code, ProtocolError, TransportError, UsageError
 from atcaprov.hal.base import Hal
-from atcaprov.hal.device_url import Target, parse_kit_target
+from atcaprov.hal.device_url import Target, at_address, parse_kit_target
 from atcaprov.hal.kit import open_kit
 from atcaprov.hal.line_port import Limits, StreamPort, gone, silent
 
@@ -58,6 +58,9 @@ class BridgeHal(Hal):
         self._socket: socket.socket | None = None
         self._used = False
         self._woke_once = False
+        self._base_url = self.url
+        self._next: int | None = None
+        """Where the chip will answer once it has slept, 8-bit form."""
 
     def connect(self) -> None:
         """Connect, if not connected.
@@ -71,11 +74,32 @@ class BridgeHal(Hal):
     def wake(self) -> None:
         """Wake the chip, the first time after putting it to sleep: another program may have left it authorized."""
         self._used = True
-        self._ask(_Command.WAKE, b"", self._limits.control)
+        self._wake_where_it_is()
         if not self._woke_once:
             self._ask(_Command.SLEEP, b"", self._limits.control)
             self._ask(_Command.WAKE, b"", self._limits.control)
             self._woke_once = True
+
+    def follow(self, address: int) -> str:
+        """Look for the chip at another address, too; the first chip of the server needs none."""
+        if self._address == _FIRST_CHIP:
+            return self.url
+        self._next = address
+        return at_address(self._base_url, address)
+
+    def _wake_where_it_is(self) -> None:
+        try:
+            self._ask(_Command.WAKE, b"", self._limits.control)
+        except TransportError as error:
+            if self._next is None or error.code != Code.DEVICE_NO_REPLY or self._socket is None:
+                raise
+            before, self._address = self._address, self._next
+            try:
+                self._ask(_Command.WAKE, b"", self._limits.control)
+            except TransportError:
+                self._address = before
+                raise
+            self.url, self._next = at_address(self._base_url, self._address), None
 
     def idle(self) -> None:
         """Send the chip to idle."""
@@ -84,7 +108,7 @@ class BridgeHal(Hal):
     def sleep(self) -> None:
         """Send the chip to sleep; an idle one is woken first, as it hears nothing else."""
         self._used = False
-        self._ask(_Command.WAKE, b"", self._limits.control)
+        self._wake_where_it_is()
         self._ask(_Command.SLEEP, b"", self._limits.control)
 
     def exchange(self, packet: bytes) -> bytes:

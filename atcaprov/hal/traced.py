@@ -28,7 +28,6 @@ class TracedHal(Hal):
         recording: bool = False,
         on_loss: Callable[[UsageError], None] = lambda error: None,
     ) -> None:
-        self.url = hal.url
         self._hal = hal
         self._writer = writer
         self._recording = recording
@@ -36,6 +35,15 @@ class TracedHal(Hal):
         self._on_loss = on_loss
         self._loss: UsageError | None = None
         self._start = time.monotonic()
+
+    @property
+    def url(self) -> str:  # type: ignore[override]
+        """Where the chip is now."""
+        return self._hal.url
+
+    def follow(self, address: int) -> str:
+        """Pass it on."""
+        return self._hal.follow(address)
 
     def wake(self) -> None:
         """Wake the chip."""

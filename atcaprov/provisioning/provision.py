@@ -102,6 +102,7 @@ class Provisioner:
         warning = newer_silicon(run.revision)
         if warning is not None:
             self._functions.warning(warning)
+        run.follow_address()
         for step in _STEPS:
             self._take(step, run)
         return _result(run)
@@ -117,11 +118,19 @@ class Provisioner:
             with run.device.permit(*acts):
                 step.act(run)
         except BaseException as error:
-            if isinstance(error, AtcaProvError) and error.board is Board.UNTOUCHED and run.has_acted:
-                error.board = Board.SET_ASIDE  # no longer true; it is a mistake of the caller that stays
+            if isinstance(error, AtcaProvError) and run.has_acted:
+                _correct_fate(error, run)
             self._functions.notify(step.stage, StageStatus.ERROR)
             raise
         self._functions.notify(step.stage, StageStatus.DONE)
+
+
+def _correct_fate(error: AtcaProvError, run: Run) -> None:
+    """Let an error of a changed chip not say that it is unchanged, and say where the chip is."""
+    if error.board is Board.UNTOUCHED:
+        error.board = Board.SET_ASIDE  # a mistake of the caller, which stays
+    if run.next_url is not None and error.board is not Board.SCRAP:
+        error.advice = f"{error.advice} If the chip is not found as before, its device URL is {run.next_url}.".lstrip()
 
 
 def _result(run: Run) -> Provisioned:

@@ -47,6 +47,8 @@ class Run:
         """The configuration zone as last read, 128 bytes."""
         self.has_acted = False
         """Whether a stage has begun that changes the chip."""
+        self.next_url: str | None = None
+        """Where the chip is once it has slept, if it moves in this run."""
         self.chip: ChipKey | None = None
         self.issued: IssuedCertificates | None = None
         self.config_was_locked = config_stages.is_config_locked(self.config)
@@ -112,6 +114,14 @@ class Run:
         except (CertificateError, ProvisioningError) as error:
             error.board = Board.SET_ASIDE  # a server gives the same again
             raise
+
+    def follow_address(self) -> None:
+        """Before stage 1: say where the chip will be found, and look for it there when it has slept."""
+        address = config_stages.i2c_address(self.profile.config_zone)
+        if self.has_to_write_config() and address != config_stages.i2c_address(self.config):
+            url = self.device.follow(address)
+            self.functions.address_changes(address, url)
+            self.next_url = url if url != self.device.url else None
 
     def has_to_write_config(self) -> bool:
         """Tell whether stage 1 has something to do; bytes 84 and 85 may be open in a locked zone."""

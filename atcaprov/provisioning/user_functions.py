@@ -47,5 +47,11 @@ class UserFunctions(abc.ABC):
     def warning(self, warning: AtcaProvError) -> None:  # noqa: B027 - it stops nothing
         """Hear of what is odd about a chip and stops nothing, before its first stage. Return soon."""
 
+    def address_changes(self, address: int, url: str) -> None:  # noqa: B027 - most products keep the address
+        """Hear, before stage 1, that the chip moves to another I2C address (8-bit form), where `url` names it.
+
+        It moves when it sleeps next, also if the run fails. The run goes on with it there.
+        """
+
     def notify(self, stage: Stage, status: StageStatus) -> None:  # noqa: B027 - silence is fine
         """Hear of progress: START or SKIPPED first, then DONE or ERROR. The chip is awake: return soon."""

@@ -16,6 +16,7 @@ from atcaprov.emulator.faults import Kind
 from atcaprov.provisioning.config_stages import lock_config, write_config
 from tests.e2e.conftest import Factory
 from tests.support.program_runs import run
+from tests.support.served import served
 from tests.support.server import running_server
 
 
@@ -110,6 +111,22 @@ def test_another_address_only_if_it_is_wanted(factory: Factory, tmp_path: Path) 
     assert wanted.returncode == 0, wanted.stderr + wanted.stdout
 
 
+def test_a_chip_that_moves_is_followed_and_found_at_the_url_that_was_named(factory: Factory, tmp_path: Path) -> None:
+    (tmp_path / "moved.txt").write_text(format_hex(DEFAULT_608A[:16] + b"\x6a" + DEFAULT_608A[17:]))
+    words = ("--auto", "--json", "--config", tmp_path / "moved.txt", "--allow", "i2c-address")
+    with served() as chips:
+        old = f"tcp://127.0.0.1:{chips.port('bridge')}?address=0xC0"
+        done = factory.client(*words, "--device", old)
+        assert done.returncode == 0, done.stdout
+        events = [json.loads(line) for line in done.stdout.splitlines()]
+        at = next(number for number, event in enumerate(events) if event["event"] == "address")
+        assert events[at + 1]["event"] == "stage", "it is said before stage 1"
+        assert events[at]["address"] == "0x6A"
+        again = factory.client(*words, "--device", events[at]["device"])
+        assert again.returncode == 0, again.stdout
+        assert '"done_before": true' in again.stdout
+
+
 def test_a_configuration_that_is_not_hex(factory: Factory, tmp_path: Path) -> None:
     (tmp_path / "bad.txt").write_text("00 11\nZZ 22\n")
     done = factory.client("--auto", "--config", tmp_path / "bad.txt")
@@ -182,21 +199,11 @@ def test_a_trust_part_is_a_wrong_part(factory: Factory, image: str) -> None:
     assert "The board was not changed." in done.stdout
 
 
-def test_a_508a(factory: Factory, tmp_path: Path) -> None:
-    chip = _blank_chip(factory, tmp_path)
-    state = json.loads(chip.read_text())
-    state["config"] = state["config"][:8] + "00005000" + state["config"][16:]
-    chip.write_text(json.dumps(state))
-    done = factory.client("--auto", "--device", f"emulator:{chip}")
+def test_a_508a(factory: Factory) -> None:
+    done = factory.client("--auto", "--device", "emulator:?image=atecc508a")
     assert done.returncode == 6
     assert "not an ATECC608" in done.stdout
     assert "The board was not changed." in done.stdout
-
-
-def _blank_chip(factory: Factory, tmp_path: Path) -> Path:
-    chip = tmp_path / "blank.json"
-    Device.open(f"emulator:{chip}").close()
-    return chip
 
 
 def test_a_damaged_chip_file_is_told_and_the_next_board_is_taken(factory: Factory, tmp_path: Path) -> None:

@@ -301,6 +301,17 @@ def test_a_hint_is_given_once_while_a_board_is_waited_for(authority: Authority) 
     ]
 
 
+def test_a_new_address_is_told_with_both_forms_and_its_url() -> None:
+    printed: list[str] = []
+    ConsoleFace(printed.append).address_changes(0x6A, "i2c://1/0x35")
+    assert printed == [
+        "    This chip moves to I2C address 0x6A (7-bit 0x35) in this run; name it i2c://1/0x35 from then on.\n"
+    ]
+    JsonLinesFace(printed.append).address_changes(0x6A, "i2c://1/0x35")
+    event = json.loads(printed[-1])
+    assert (event["event"], event["address"], event["device"]) == ("address", "0x6A", "i2c://1/0x35")
+
+
 def test_a_warning_breaks_no_line() -> None:
     printed: list[str] = []
     face = ConsoleFace(printed.append)
