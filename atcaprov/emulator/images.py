@@ -2,9 +2,9 @@
 
 An image is a JSON file: `{"format": "atcaprov chip image", "version": 1, "title", "source", "revision": 4 bytes,
 "info_revision": 4 bytes, "serial_end": last byte of the serial number, "bytes_13_to_15", "bytes_16_to_127": list of hex
-lines, "otp": list of hex lines, "keys": slots that are delivered with a private key}`; bytes are hexadecimal.
-`revision` is bytes 4 to 7 of the configuration zone, `info_revision` what Info answers; without it that is the same.
-Without `otp` the OTP zone of a new part is FF, as its data zone is.
+lines, "otp": list of hex lines, "keys": slots that are delivered with a private key, "certificates": "tngtls"}`; bytes
+are hexadecimal. `revision` is bytes 4 to 7 of the configuration zone, `info_revision` what Info answers (the same if it
+is missing). OTP without `otp` and the data zone of a new part are FF; `certificates` are those of `trust_chain`.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ BLANK: Final = "atecc608a"
 """The image of a chip that nobody asked more of."""
 _FORMAT: Final = "atcaprov chip image"
 _VERSION: Final = 1
+_TNGTLS: Final = "tngtls"
 _SERIAL_START: Final = bytes.fromhex("0123")
 _FOLDERS: Final = (
     Path(__file__).with_name("images"),  # in an installed package
@@ -46,6 +47,7 @@ class Image:
     keys: tuple[int, ...]
     revision: bytes
     otp: bytes | None
+    has_certificates: bool
 
     def make(self, random_source: RandomSource, serial: bytes | None = None, *, fill: int = 0xFF) -> Memory:
         """Return the memory of a new part; the serial number (9 bytes) is its own unless given.
@@ -60,6 +62,10 @@ class Image:
         for slot in self.keys:
             scalar, _ = random_source.key_pair()
             Slot(memory, slot).store_private_key(scalar)
+        if self.has_certificates:
+            from atcaprov.emulator.trust_chain import write_tngtls_chain  # blank chips need not load X.509
+
+            write_tngtls_chain(memory, random_source)
         return memory
 
 
@@ -124,7 +130,10 @@ def _image(document: dict[str, Any]) -> Image:
     (serial_end,) = bytes.fromhex(document["serial_end"])
     revision = _sized(document.get("info_revision", document["revision"]), REVISION_SIZE)
     otp = _sized("".join(document["otp"]), OTP_SIZE) if "otp" in document else None
-    return Image(str(document["title"]), config, serial_end, keys, revision, otp)
+    certificates = document.get("certificates")
+    if certificates not in (None, _TNGTLS) or (certificates and 0 not in keys):
+        raise ValueError("certificates of this kind, or without a key in slot 0, are not known")
+    return Image(str(document["title"]), config, serial_end, keys, revision, otp, certificates is not None)
 
 
 def _sized(text: str, size: int) -> bytes:

@@ -20,6 +20,7 @@ from atcaprov.errors import AtcaProvError
 from atcaprov.hal.base import Hal
 
 _PATTERN: Final = bytes(range(32))
+_PUBLIC_KEY_SLOTS: Final = range(9, SLOT_COUNT)
 _SCALAR: Final = 0x1F2E3D4C
 """The private key of the signature that the part is asked to verify; it protects nothing."""
 
@@ -87,7 +88,7 @@ def _addresses() -> list[bytes]:
         packet(Opcode.READ, data, 0x0200),
         packet(Opcode.READ, Zone.DATA, 0x0101),
         *(packet(Opcode.READ, data, slot << 3) for slot in range(SLOT_COUNT)),
-        *(packet(Opcode.READ, data, slot << 3 | 2 << 8) for slot in (9, 15)),
+        *(packet(Opcode.READ, data, slot << 3 | block << 8) for slot in _PUBLIC_KEY_SLOTS for block in (1, 2)),
     ]
 
 

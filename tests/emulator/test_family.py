@@ -112,6 +112,9 @@ class TestImages:
             {"keys": [16]},
             {"keys": ["0"]},
             {"keys": None},
+            {"keys": [1]},
+            {"certificates": "tflxtls"},
+            {"certificates": True},
         ],
     )
     def test_a_damaged_image_is_refused(self, change: dict[str, Any]) -> None:

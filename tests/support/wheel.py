@@ -94,6 +94,16 @@ class Wheel:
         """Release the handle."""
         _function("atcab_release_ext")(byref(self._handle))
 
+    @contextmanager
+    def as_the_only_device(self) -> Iterator[None]:
+        """Let functions without a handle, such as `tng_*`, mean this chip until the block ends."""
+        only = c_void_p.in_dll(LIBRARY, "g_atcab_device_ptr")
+        before, only.value = only.value, self._handle.value
+        try:
+            yield
+        finally:
+            only.value = before
+
     def status(self, name: str, *arguments: Any) -> int:
         """Call `name(handle, *arguments)` and return its status."""
         status = _function(name)(self._handle, *arguments)
