@@ -91,6 +91,7 @@ class Code(enum.StrEnum):
     CHAIN_SURPLUS = "chain-surplus"
     ROOT_NOT_PINNED = "root-not-pinned"
     KEY_MISMATCH = "key-mismatch"
+    CLOCK_WRONG = "clock-wrong"
     MODULE_INVALID = "module-invalid"
     MODULE_CHANGED = "module-changed"
     # ServerRejected: what a server answers
@@ -103,6 +104,7 @@ class Code(enum.StrEnum):
     CHIP_HAS_OTHER_SIGNER = "chip-has-other-signer"
     NOT_ISSUED = "not-issued"
     RECORDS_FAILED = "records-failed"
+    SERVER_CLOCK = "server-clock"
     SERVER_BUSY = "server-busy"
     SERVER_STOPPING = "server-stopping"
 

@@ -24,6 +24,7 @@ from provisioning_server.passwords.tries import PasswordTries
 from provisioning_server.passwords.unlocking import require_all_ready
 from provisioning_server.program_log import ProgramLog
 from provisioning_server.records.file_records import FileRecords
+from provisioning_server.server_clock import ServerClock, look_at_clock
 from provisioning_server.settings import Settings
 from provisioning_server.signers.attendant import SignerAttendant
 from provisioning_server.signers.hsm import HsmSigner
@@ -93,6 +94,7 @@ class Server:
                 f"Files of {records.restored_files} devices were missing or damaged in certs and were made again."
             )
         self._log.info("Signer Manager started.")
+        look_at_clock(ServerClock(_now, lambda: records.newest), records, self._settings.accept_clock, self._log)
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(self._log_fault)
         queue = SigningQueue(self._signers, lambda signed: worker.signed(signed))

@@ -10,48 +10,27 @@ batch. Further requests for a chip wait while something is being signed for it, 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Protocol
 
 from atcaprov.certs.keys import load_public_key
-from atcaprov.chip.memory_map import LOCK_CONFIG, LOCKED, SERIAL_SIZE, serial_number
+from atcaprov.chip.memory_map import LOCK_CONFIG, LOCK_VALUE, LOCKED, SERIAL_SIZE, UNLOCKED, serial_number
 from atcaprov.errors import AtcaProvError, CertificateError, Code
-from atcaprov.wire.messages import CertificatesReply, CertificatesRequest, ErrorReply, SignerReply, SignerRequest
+from atcaprov.wire.messages import CertificatesRequest, ErrorReply, SignerReply, SignerRequest
 from provisioning_server import refusals
 from provisioning_server.issuance import certificates_reply, issue
 from provisioning_server.records.signing_log import IssuedRecord
-from provisioning_server.refusals import refusal
-from provisioning_server.signer_documents import SignerDocuments
+from provisioning_server.records.store import Records
+from provisioning_server.refusals import moment, refusal
+from provisioning_server.requests import Asked, Item, Later, Reply, Request
+from provisioning_server.server_clock import ServerClock
 from provisioning_server.signers.roster import SignerRoster
 from provisioning_server.signers.signer import Signer, label
 from provisioning_server.signers.signing_queue import Signed, SigningJob
 
-Request = CertificatesRequest | SignerRequest
-Reply = CertificatesReply | SignerReply | ErrorReply
 _Batch = dict[bytes, list[IssuedRecord]]  # what this batch issued, by chip serial
 _NO_SERIALS = (bytes(SERIAL_SIZE), b"\xff" * SERIAL_SIZE)
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """A request and the address that sent it, such as `127.0.0.1:40312`."""
-
-    request: Request
-    client: str = ""
-
-
-Item = Asked | Signed
-
-
-class Later:
-    """Stands for the reply to a request that waits for a slow signer; `reply` is there when it has come."""
-
-    __slots__ = ("asked", "reply")
-
-    def __init__(self, asked: Asked) -> None:
-        self.asked = asked
-        self.reply: Reply | None = None
 
 
 _Outcome = SignerReply | ErrorReply | IssuedRecord | Later
@@ -62,32 +41,6 @@ class SlowSigners(Protocol):
 
     def put(self, job: SigningJob) -> None:
         """Have it signed; it comes back as `Signed`."""
-
-
-class Records(Protocol):
-    """What the authority needs of a store. Every method may raise AtcaProvError RECORDS_FAILED."""
-
-    @property
-    def failed(self) -> bool:
-        """Whether a write has failed since the start; then nothing is issued any more."""
-
-    def require_intact(self) -> None:
-        """Raise unless they are as they were left."""
-
-    def find(self, chip_serial: bytes) -> list[IssuedRecord]:
-        """Return the records of a chip, oldest first."""
-
-    def documents(self, document_id: str) -> SignerDocuments:
-        """Return the signer documents that a record names."""
-
-    def known_documents(self) -> Sequence[SignerDocuments]:
-        """Return the signer documents that were kept, oldest first."""
-
-    def keep_documents(self, documents: SignerDocuments) -> None:
-        """Keep documents durably before a record names them."""
-
-    def append(self, records: Sequence[IssuedRecord]) -> None:
-        """Write records durably: all of them, or raise."""
 
 
 class ProgramLog(Protocol):
@@ -119,7 +72,7 @@ class Authority:
         self._signers = signers
         self._records = records
         self._log = log
-        self._clock = clock
+        self._clock = ServerClock(clock, lambda: records.newest)
         self._slow_signers = slow_signers
         self._allow_rekey = allow_rekey
         for documents in records.known_documents():
@@ -185,6 +138,9 @@ class Authority:
 
     def _keep(self, signed: Signed, record: IssuedRecord, batch: _Batch) -> _Outcome:
         assert signed.documents is not None
+        doubt = self._clock.doubt(signed.documents)
+        if doubt is not None:  # of another one of the group than was looked at before, or the clock was set meanwhile
+            return doubt
         try:
             self._records.keep_documents(signed.documents)
         except AtcaProvError as error:
@@ -204,7 +160,9 @@ class Authority:
             return refusals.RECORDS_FAILED
         self._records.require_intact()
         signers = self._choose(request)
-        return signers if isinstance(signers, ErrorReply) else signers[0].documents.offer
+        if isinstance(signers, ErrorReply):
+            return signers
+        return replace(signers[0].documents.offer, server_time=int(self._clock.now().timestamp()))
 
     def _decide(
         self, request: CertificatesRequest, asked: Asked, batch: _Batch, later: Later | None
@@ -218,8 +176,10 @@ class Authority:
         if chip_serial in self._signing:
             return self._wait(chip_serial, later or Later(asked))
         earlier: list[IssuedRecord] = [*self._records.find(chip_serial), *batch.get(chip_serial, ())]
-        stored = next((record for record in earlier if self._is_for(record, request)), None)
+        stored = next((record for record in reversed(earlier) if self._is_for(record, request)), None)
         if stored is not None:
+            if self._is_to_be_replaced(stored, request):
+                return self._issue(request, asked, batch, later)
             self._log.info(f"{_device(chip_serial)} gets its stored certificates again{_by(asked.client)}.")
             return stored
         if request.existing_only:
@@ -249,8 +209,30 @@ class Authority:
         documents = self._signers.documents_of(key)
         return documents.group if documents is not None else None
 
+    def _is_to_be_replaced(self, stored: IssuedRecord, request: CertificatesRequest) -> bool:
+        """Whether a certificate begins in the future and is on no chip, so that the same key gets another one.
+
+        It was issued while the clock was wrong, and clients refuse it. What is on the chip only the request can tell:
+        as long as the data zone is open every run writes it again, and from its lock on it stays.
+        """
+        begin = self._records.documents(stored.documents).device.issue_date(stored.time)
+        if request.config_zone[LOCK_VALUE] != UNLOCKED or not self._clock.is_future(begin):
+            return False
+        if self._records.failed or isinstance(self._choose(request), ErrorReply):
+            return False
+        self._log.warning(
+            f"{_device(stored.chip_serial)} gets another certificate: the one of before begins on {moment(begin)}."
+        )
+        return True
+
     def _choose(self, request: Request) -> list[Signer] | ErrorReply:
-        return self._signers.choose(request.signer_public_key, self._group(request))
+        """Return the signers that may serve a request now, or why none does."""
+        signers = self._signers.choose(request.signer_public_key, self._group(request))
+        if isinstance(signers, ErrorReply):
+            return signers
+        doubts = [self._clock.doubt(signer.documents) for signer in signers]
+        trusted = [signer for signer, doubt in zip(signers, doubts, strict=True) if doubt is None]
+        return trusted or next(doubt for doubt in doubts if doubt is not None)
 
     def _issue(
         self, request: CertificatesRequest, asked: Asked, batch: _Batch, later: Later | None
@@ -270,7 +252,7 @@ class Authority:
         if quick is None:
             return self._issue_later(request, chip_serial, later or Later(asked))
         self._records.keep_documents(quick.documents)
-        record = replace(issue(quick, request.public_key, chip_serial, self._clock()), client=asked.client)
+        record = replace(issue(quick, request.public_key, chip_serial, self._clock.now()), client=asked.client)
         batch.setdefault(chip_serial, []).append(record)
         return record
 

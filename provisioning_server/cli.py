@@ -79,6 +79,10 @@ def default_data() -> Path:
     help="File of signer passwords, a line SN=PASSWORD each, or one password alone.",
 )
 @click.option("--password-fd", metavar="NUM", type=DESCRIPTOR, help="Open file descriptor to read the same from.")
+@click.option(
+    "--accept-clock", metavar="REASON", allow_from_autoenv=False,
+    help="Start although the clock is before the newest record: it was looked at and is right. The reason is recorded.",
+)  # fmt: skip
 @click.option("--allow-rekey", is_flag=True, help="Issue again for a chip that has a certificate for another key.")
 @click.option(
     "--web", metavar="[HOST:]PORT",
@@ -99,6 +103,7 @@ def command(
     plain_network: bool,
     password_file: Path | None,
     password_fd: int | None,
+    accept_clock: str | None,
     allow_rekey: bool,
     web: str | None,
     web_cert: Path | None,
@@ -112,6 +117,7 @@ def command(
         bind=bind,
         port=port,
         plain_network=plain_network,
+        accept_clock=accept_clock,
         allow_rekey=allow_rekey,
         passwords=tuple(password for source in sources for password in read_passwords(source)),
         credentials=credentials_folder(os.environ),

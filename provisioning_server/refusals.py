@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Final
 
 from atcaprov.errors import AtcaProvError, Code
@@ -53,6 +54,16 @@ INTERNAL: Final = _refused(Code.INTERNAL, "The server made a fault; its program 
 STOPPING: Final = _refused(Code.SERVER_STOPPING, "The server is being stopped.", True)
 BUSY: Final = _refused(Code.SERVER_BUSY, "The server has too many connections.", True)
 IDLE: Final = _refused(Code.SERVER_BUSY, "No complete message came in time, so the server closes.", True)
+
+
+def moment(time: datetime) -> str:
+    """Write a moment in UTC as people read it."""
+    return f"{time:%Y-%m-%d %H:%M} UTC"
+
+
+def server_clock(now: datetime, what: str) -> ErrorReply:
+    """Say what speaks against the server's clock."""
+    return _refused(Code.SERVER_CLOCK, f"The server's clock says {moment(now)}, but {what}. Call the supervisor.", True)
 
 
 def refusal(error: AtcaProvError, *, code: str | None = None) -> ErrorReply:

@@ -58,6 +58,8 @@ class Settings:
     """Try every kit that is plugged in."""
     web: WebAddress | None = None
     """Where the web page is served; None: nowhere."""
+    accept_clock: str | None = None
+    """Why the clock is right although records are newer; None: it has to be newer than they are."""
     limits: Limits = Limits()
 
     def __post_init__(self) -> None:
@@ -65,6 +67,11 @@ class Settings:
             raise UsageError(
                 "No signer was named.",
                 advice="Name the folder of a signer with --signer, or a module with --module; --scan finds modules.",
+            )
+        if self.accept_clock is not None and not self.accept_clock.strip():
+            raise UsageError(
+                "The reason of --accept-clock is empty.",
+                advice="Say why the clock is right, such as --accept-clock 'clock was in local time until today'.",
             )
         for url in self.modules:
             require_device_url(url)

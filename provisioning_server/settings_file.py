@@ -15,7 +15,8 @@ from atcaprov.errors import Code, UsageError
 from atcaprov.reading import MalformedError, parse_toml, read_text
 
 OPTION: Final = "settings"
-_NOT_IN_A_FILE: Final = (OPTION, "help", "version")
+_NOT_IN_A_FILE: Final = (OPTION, "help", "version", "accept-clock")
+"""The clock is accepted at one start, by somebody who has looked at it: never by a file that stays."""
 
 
 def settings_option() -> click.Option:

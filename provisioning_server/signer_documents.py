@@ -8,15 +8,20 @@ from __future__ import annotations
 import functools
 import hashlib
 from dataclasses import asdict, dataclass, fields
-from typing import Protocol, Self
+from datetime import datetime
+from typing import Final, Protocol, Self
 
 import cbor2
 
+from atcaprov.certs.dates import DateFormat, parse_date
 from atcaprov.certs.definition import CertificateDefinition
-from atcaprov.certs.layout import authority_layout
+from atcaprov.certs.layout import authority_layout, certificate_layout
 from atcaprov.certs.rebuild import SlotWrite, slot_writes
-from atcaprov.errors import Code, UsageError
+from atcaprov.errors import CertificateError, Code, UsageError
 from atcaprov.wire.messages import SignerReply
+
+_UTC_TIME: Final = 0x17
+"""The DER tag."""
 
 
 class SignerParts(Protocol):
@@ -88,6 +93,20 @@ class SignerDocuments:
         return CertificateDefinition.from_bytes(self.device_definition)
 
     @functools.cached_property
+    def validity(self) -> tuple[datetime, datetime] | None:
+        """Begin and end of the signer's certificate (UTC); None if an outside CA gave it dates that no chip can hold.
+
+        Those are not ours to judge.
+        """
+        layout = certificate_layout(self.signer_certificate)
+        pairs = ((layout.issue_date, layout.issue_date_tag), (layout.expire_date, layout.expire_date_tag))
+        try:
+            begin, end = (parse_date(span.of(self.signer_certificate), _date_format(tag)) for span, tag in pairs)
+        except CertificateError:
+            return None
+        return begin, end
+
+    @functools.cached_property
     def offer(self) -> SignerReply:
         """What a client is told about the signer; raises UsageError if a part is larger than a message can hold."""
         return SignerReply(
@@ -123,6 +142,10 @@ class SignerDocuments:
         if any(type(getattr(documents, name)) is not bytes for name in names):
             raise _damaged()
         return documents
+
+
+def _date_format(tag: int) -> DateFormat:
+    return DateFormat.RFC5280_UTC if tag == _UTC_TIME else DateFormat.RFC5280_GEN
 
 
 def _damaged() -> UsageError:

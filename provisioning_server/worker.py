@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 from provisioning_server import refusals
-from provisioning_server.authority import Asked, Item, Later, ProgramLog, Reply, Request
+from provisioning_server.authority import ProgramLog
+from provisioning_server.requests import Asked, Item, Later, Reply, Request
 from provisioning_server.signers.signing_queue import Signed
 
 BATCH_MAX: Final = 256

@@ -20,6 +20,8 @@ LAST_ISSUE_YEAR: Final = MappingProxyType({0: 2031, 1: 2127})
 """Format version -> last issue year that fits."""
 MAX_EXPIRE_YEARS: Final = MappingProxyType({0: 31, 1: 127})
 """Format version -> most years of validity that fit."""
+CLOCK_TOLERANCE: Final = timedelta(minutes=5)
+"""How far the clock that issues may be ahead of the clock of whoever checks a certificate right after."""
 LAST_UTC_TIME_YEAR: Final = 2049
 """RFC 5280, 4.1.2.5: up to this year a date is a UTCTime, from the next on a GeneralizedTime."""
 

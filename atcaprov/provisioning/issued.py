@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Final
 
 from atcaprov.certs.cert_info import CertInfo
 from atcaprov.certs.chain import verify_chain
@@ -13,12 +11,10 @@ from atcaprov.certs.definition import CertificateDefinition
 from atcaprov.certs.rebuild import SlotWrite, rebuild, slot_writes
 from atcaprov.chip.memory_map import serial_number
 from atcaprov.errors import CertificateError, Code, ProvisioningError
+from atcaprov.provisioning.clocks import require_valid_now
 from atcaprov.provisioning.profile import Profile
 from atcaprov.provisioning.signer_offer import SignerOffer, signer_key
 from atcaprov.wire.messages import CertificatesReply
-
-CLOCK_TOLERANCE: Final = timedelta(minutes=5)
-"""How far the server's clock may be ahead of this computer's."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +51,7 @@ class IssuedCertificates:
 
         Raises:
             CertificateError: a certificate is for another key or chip, does not rebuild byte for byte from its
-                compressed form, or does not chain to the pinned root.
+                compressed form, does not chain to the pinned root, or is not valid now (code CLOCK_WRONG).
             ProvisioningError: the server wants writes that the certificates do not need (code SLOT_NOT_ALLOWED).
         """
         signer_public_key = signer_key(reply.signer_certificate, cert_info, profile)
@@ -65,8 +61,9 @@ class IssuedCertificates:
             reply.signer_certificate,
             cert_info.root_public_key,
             device_public_key=chip.public_key,
-            at=datetime.now(UTC) + CLOCK_TOLERANCE,
         )
+        require_valid_now(reply.signer_certificate, "signer")
+        require_valid_now(reply.device_certificate, "device")
         return cls(
             reply.device_certificate,
             reply.signer_certificate,

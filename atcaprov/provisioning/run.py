@@ -112,7 +112,8 @@ class Run:
         try:
             return IssuedCertificates.checked(reply, chip, self.offer, self.cert_info, self.profile)
         except (CertificateError, ProvisioningError) as error:
-            error.board = Board.SET_ASIDE  # a server gives the same again
+            if error.code != Code.CLOCK_WRONG:
+                error.board = Board.SET_ASIDE  # a server gives the same again
             raise
 
     def follow_address(self) -> None:

@@ -13,6 +13,7 @@ from atcaprov.certs.chain import verify_signer
 from atcaprov.certs.definition import CertificateDefinition
 from atcaprov.certs.layout import certificate_layout
 from atcaprov.errors import CertificateError, Code, ProvisioningError
+from atcaprov.provisioning.clocks import require_agreeing, require_valid_now
 from atcaprov.provisioning.profile import Profile
 from atcaprov.provisioning.server_exchange import ask
 from atcaprov.provisioning.user_functions import UserFunctions
@@ -33,8 +34,8 @@ def ask_for_offer(functions: UserFunctions, cert_info: CertInfo, profile: Profil
 
     Raises:
         ServerRejected: the server does not know the signer, or it is not ready.
-        CertificateError: the signer is not certified by the pinned root, is for another product, or a definition is
-            damaged.
+        CertificateError: the signer is not certified by the pinned root, is for another product, a definition is
+            damaged, or a clock is wrong (code CLOCK_WRONG).
         ProvisioningError: a certificate would go to a slot that the profile does not give to certificates
             (code SLOT_NOT_ALLOWED).
     """
@@ -49,6 +50,8 @@ def ask_for_offer(functions: UserFunctions, cert_info: CertInfo, profile: Profil
         signer_public_key=signer_key(offer.signer_certificate, cert_info, profile),
         root_public_key=cert_info.root_public_key,
     )
+    require_agreeing(reply.server_time)
+    require_valid_now(offer.signer_certificate, "signer")
     _require_same_product(offer, cert_info)
     _require_allowed_slots(offer, profile)
     return offer

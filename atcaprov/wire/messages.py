@@ -28,6 +28,8 @@ SIGNER_REQUEST_BODY_MAX: Final = 256
 SIGNER_REPLY_BODY_MAX: Final = 16 * 1024
 ERROR_REPLY_BODY_MAX: Final = 1024
 REQUEST_NUMBER_MAX: Final = 0xFFFFFFFF
+TIME_MAX: Final = 253_402_300_799
+"""The last second of the year 9999."""
 
 
 class MessageType(enum.IntEnum):
@@ -183,7 +185,10 @@ class SignerRequest(Message):
 
 @dataclass(frozen=True, slots=True)
 class SignerReply(Message):
-    """A signer that is ready: its certificate and its root's (DER), and the definitions of what it issues."""
+    """A signer that is ready: its certificate and its root's (DER), and the definitions of what it issues.
+
+    `server_time` is what the server's clock says, in seconds since 1970-01-01 UTC; 0 where it does not tell.
+    """
 
     TYPE: ClassVar = MessageType.SIGNER_REPLY
     TITLE: ClassVar = "signer reply"
@@ -194,6 +199,7 @@ class SignerReply(Message):
         Field(3, "device_definition", Octets(1, DEFINITION_SIZE_MAX)),
         Field(4, "signer_definition", Octets(1, DEFINITION_SIZE_MAX)),
         Field(5, "request_number", Number(REQUEST_NUMBER_MAX), optional=True),
+        Field(6, "server_time", Number(TIME_MAX), optional=True),
     )
 
     signer_certificate: bytes
@@ -201,6 +207,7 @@ class SignerReply(Message):
     device_definition: bytes
     signer_definition: bytes
     request_number: int = 0
+    server_time: int = 0
 
 
 @dataclass(frozen=True, slots=True)

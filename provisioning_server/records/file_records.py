@@ -19,6 +19,7 @@ from typing import Final, NamedTuple
 
 from atcaprov import durable
 from atcaprov.errors import AtcaProvError, Code, UsageError
+from provisioning_server.records.accepted_clocks import AcceptedClock, accept, last_accepted
 from provisioning_server.records.certificate_files import CertificateFiles
 from provisioning_server.records.signing_log import FileState, IssuedRecord, SigningLog, read_signing_log
 from provisioning_server.signer_documents import SignerDocuments
@@ -55,6 +56,9 @@ class FileRecords:
         """
         self.failed = False
         self.restored_files = 0
+        self.newest: datetime | None = None
+        """The time of the newest record, or of the clock that was accepted after it; None if there is neither."""
+        self._data = data
         self._tallies: dict[bytes, Tally] = {}  # by serial number of the signer
         self._places: dict[bytes, tuple[_Place, ...]] = {}
         self._documents: dict[str, SignerDocuments] = {}
@@ -66,6 +70,7 @@ class FileRecords:
             self._logs = sorted(log_path.parent.glob("signing-*.tsv"))
             self._states = [FileState.of(path) for path in self._logs]
             self._load_all_documents()
+            self._accepted = last_accepted(data)
             self._read_earlier()
             self._require_recorded(data)
             self._log = SigningLog.create(log_path)
@@ -117,6 +122,19 @@ class FileRecords:
         except OSError as error:
             raise self._fail(error) from error
 
+    def accept_clock(self, now: datetime, reason: str) -> None:
+        """Let what was recorded so far count no more against a clock that says `now` (UTC), durably; `newest` is set.
+
+        Raises:
+            AtcaProvError: RECORDS_FAILED.
+        """
+        assert self.newest is not None
+        try:
+            accept(self._data, AcceptedClock(now, self.newest, self._logs[-1].name, reason))
+        except OSError as error:
+            raise self._fail(error) from error
+        self.newest = now
+
     def require_intact(self) -> None:
         """Raise AtcaProvError RECORDS_FAILED unless every signing log is where and as it was left."""
         if self.failed:
@@ -136,11 +154,16 @@ class FileRecords:
         self._log.close()
 
     def _read_earlier(self) -> None:
+        accepted = self._accepted
         for number, path in enumerate(self._logs):
+            if accepted is not None and path.name >= accepted.signing_log:
+                self.newest, accepted = accepted.time, None
             for offset, size, record in read_signing_log(path):
                 self._index(record, _Place(number, offset, size))
                 signer = self._load_documents(record.documents).signer_certificate
                 self.restored_files += self._files.restore(record, len(self._places[record.chip_serial]), signer)
+        if accepted is not None:
+            self.newest = accepted.time
 
     def _require_recorded(self, data: Path) -> None:
         """Certificate files are made from records: one without is what a lost record left behind."""
@@ -178,6 +201,7 @@ class FileRecords:
         before = self._tallies.get(record.signer_serial)
         issued = before.issued + 1 if before else 1
         self._tallies[record.signer_serial] = Tally(issued, record.chip_serial, record.time)
+        self.newest = record.time if self.newest is None else max(self.newest, record.time)
 
     def _write_file(self, record: IssuedRecord) -> None:
         signer = self._documents[record.documents].signer_certificate

@@ -11,6 +11,7 @@ import errno
 import logging
 import socket
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Final, Protocol
 
 import uvicorn
@@ -25,7 +26,7 @@ from provisioning_server.web.live import LiveSigners
 from provisioning_server.web.logins import Logins
 from provisioning_server.web.pages import PageParts, Pages
 from provisioning_server.web.protocol import BoundedProtocol, BoundedSocket
-from provisioning_server.web.tls import host_names, tls_context
+from provisioning_server.web.tls import date_warning, host_names, tls_context
 from provisioning_server.web.views import SignerBoard
 
 STOP_SECONDS: Final = 1
@@ -96,6 +97,9 @@ class WebPage:
         for task in self._tasks:
             task.add_done_callback(self._ended)
         self._say_link(url)
+        warning = date_warning(self._address, datetime.now(UTC))
+        if warning:
+            self._log.warning(warning)
         return url
 
     async def stop(self) -> None:

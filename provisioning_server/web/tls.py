@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import ssl
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -49,12 +50,35 @@ def tls_context(address: WebAddress) -> ssl.SSLContext:
     return context
 
 
-def _certified_names(path: Path) -> list[str]:
+def date_warning(address: WebAddress, now: datetime) -> str:
+    """Return what browsers will say of the dates of the page's certificate at the moment `now` (UTC); empty if nothing.
+
+    Raises UsageError as `host_names`.
+    """
+    if address.certificate is None:
+        return ""
+    certificate = _certificate(address.certificate)
+    begin, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    says = f"The clock says {now:%Y-%m-%d %H:%M} UTC"
+    if now < begin:
+        return f"{says}, but the certificate of the web page begins on {begin:%Y-%m-%d %H:%M} UTC. Correct the clock."
+    if now > end:
+        return f"{says}, but the certificate of the web page ended on {end:%Y-%m-%d %H:%M} UTC. Get a new one."
+    return ""
+
+
+def _certificate(path: Path) -> x509.Certificate:
     try:
-        certificate = x509.load_pem_x509_certificate(read_bytes(path))
-        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        return x509.load_pem_x509_certificate(read_bytes(path))
     except OSError as error:
         raise _unreadable(path, error) from error
+    except ValueError as error:
+        raise _bad(path, "it is no certificate in PEM") from error
+
+
+def _certified_names(path: Path) -> list[str]:
+    try:
+        names = _certificate(path).extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
         return []
     except ValueError as error:

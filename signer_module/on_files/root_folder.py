@@ -28,6 +28,8 @@ CERTIFICATE_FILE: Final = "root.pem"
 REGISTER_FILE: Final = "signers.tsv"
 MODULE_FILE: Final = "module.txt"
 """Stands in place of the key when that is on a root module: the serial number of its chip."""
+_FIRST_YEAR: Final = 2026
+"""The year in which this program was written: a clock that says an earlier one is wrong."""
 _LONGEST_ROW: Final = 512
 _LONGEST_REGISTER: Final = _LONGEST_ROW << 16
 """With all signer ids given, in bytes."""
@@ -191,11 +193,18 @@ def self_signed(description: CertificateDescription, key: SoftwareKey, now: date
 def root_builder(description: CertificateDescription, public_key: bytes, now: datetime) -> x509.CertificateBuilder:
     """Return a root certificate that begins with the hour of `now`, without its key X||Y (64 bytes) and unsigned.
 
-    Raises UsageError (definition-invalid) when the description is not for a root or its validity is too long.
+    Raises UsageError (definition-invalid) when the description is not for a root or its validity is too long,
+    CertificateError (clock-wrong) when the clock can't be right: every certificate below begins later.
     """
     if description.role != "root":
         raise UsageError(
             f"The certificate description is for a {description.role}, not for a root.", code=Code.DEFINITION_INVALID
+        )
+    if now.year < _FIRST_YEAR:
+        raise CertificateError(
+            f"The clock of this computer says {now:%Y-%m-%d %H:%M} UTC, a time before this program was written.",
+            advice="Set the clock, then create the root again. Nothing was made.",
+            code=Code.CLOCK_WRONG,
         )
     begin = issue_hour(now, description.expire_years)
     end = NO_EXPIRY[DateFormat.RFC5280_GEN]

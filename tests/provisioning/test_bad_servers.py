@@ -16,8 +16,8 @@ from atcaprov.certs.keys import raw_signature
 from atcaprov.certs.rebuild import rebuild
 from atcaprov.chip.commands import Opcode, Zone
 from atcaprov.device.device import Device
-from atcaprov.errors import AtcaProvError, Code, ProtocolError, ServerRejected, TransportError
-from atcaprov.provisioning import issued
+from atcaprov.errors import AtcaProvError, Board, Code, ProtocolError, ServerRejected, TransportError
+from atcaprov.provisioning import clocks
 from atcaprov.provisioning.profile import Profile
 from atcaprov.provisioning.provision import Provisioner
 from atcaprov.wire.fields import SlotWrite
@@ -156,20 +156,58 @@ def test_another_certificate_of_the_same_signer_than_was_offered(authority: Auth
     assert "another signer" in str(error)
 
 
-@pytest.mark.parametrize(("minutes", "refused"), [(4, False), (6, True)])
-def test_a_server_whose_clock_is_ahead(
-    authority: Authority, minutes: int, refused: bool, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("minutes", [-25 * 60, -23 * 60, -90, 0, 4, 6, 120, 400 * 24 * 60])
+@pytest.mark.parametrize("tells_time", [True, False])
+def test_a_server_with_another_clock(
+    authority: Authority, minutes: int, tells_time: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """`minutes` is how far it is ahead. A server of before does not tell its time; what it issued shows it."""
     functions = InMemory(authority)
-    hour = authority.device_definition.issue_date(datetime.now(UTC))
-    monkeypatch.setattr(in_memory_server, "datetime", _clock_at(hour))
-    monkeypatch.setattr(issued, "datetime", _clock_at(hour - timedelta(minutes=minutes)))
-    if refused:
+    authority.tells_time = tells_time
+    now = authority.device_definition.issue_date(datetime.now(UTC))
+    assert authority.signer.der  # issued at this hour
+    monkeypatch.setattr(clocks, "datetime", _clock_at(now))
+    monkeypatch.setattr(in_memory_server, "datetime", _clock_at(now + timedelta(minutes=minutes)))
+    ahead, behind = minutes > 60 or (minutes > 5 and tells_time), minutes < -24 * 60 and tells_time
+    if ahead or behind:
         error, packets = _refused(functions)
-        assert (error.code, _data_was_touched(packets)) == (Code.CHAIN_INVALID, False)
+        assert error.code == Code.CLOCK_WRONG
+        assert error.board is (Board.UNTOUCHED if tells_time else Board.RETRY)
+        assert f"{now:%Y-%m-%d %H:%M} UTC" in error.what
+        assert bool(packets) is not tells_time
+        assert not _data_was_touched(packets)
     else:
         with Device(ScriptedHal()) as device:
             Provisioner(Profile(), authority.cert_info, functions).provision(device)
+
+
+@pytest.mark.parametrize(("minutes", "refused"), [(4, False), (6, True)])
+def test_a_certificate_that_begins_in_the_future_is_refused(
+    authority: Authority, minutes: int, refused: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    functions = InMemory(authority)
+    authority.tells_time = False
+    hour = authority.device_definition.issue_date(datetime.now(UTC))
+    assert authority.signer.der
+    monkeypatch.setattr(in_memory_server, "datetime", _clock_at(hour + timedelta(hours=1)))
+    monkeypatch.setattr(clocks, "datetime", _clock_at(hour + timedelta(minutes=60 - minutes)))
+    if refused:
+        error, packets = _refused(functions)
+        assert (error.code, error.board, _data_was_touched(packets)) == (Code.CLOCK_WRONG, Board.RETRY, False)
+    else:
+        with Device(ScriptedHal()) as device:
+            Provisioner(Profile(), authority.cert_info, functions).provision(device)
+
+
+@pytest.mark.parametrize("now", [datetime(1970, 1, 1, 0, 1, tzinfo=UTC), datetime(2020, 1, 1, tzinfo=UTC)])
+def test_a_station_without_a_clock_touches_no_chip(
+    authority: Authority, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority.tells_time = False
+    monkeypatch.setattr(clocks, "datetime", _clock_at(now))
+    error, packets = _refused(InMemory(authority))
+    assert (error.code, error.board, packets) == (Code.CLOCK_WRONG, Board.UNTOUCHED, [])
+    assert f"This computer's clock says {now:%Y-%m-%d}" in error.what
 
 
 def _clock_at(moment: datetime) -> type[datetime]:

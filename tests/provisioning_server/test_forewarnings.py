@@ -41,12 +41,17 @@ def test_nothing_is_said_of_a_signer_whose_dates_are_good() -> None:
         (0, 0, datetime(2030, 12, 31, tzinfo=UTC), ""),
         (0, 0, datetime(2031, 1, 2, tzinfo=UTC), "can issue until the end of 2031, no longer"),
         (0, 0, datetime(2032, 1, 1, tzinfo=UTC), "can issue nothing: .* for the years 2000 to 2031"),
-        (2, 1, NOW - timedelta(days=2), "has a certificate that begins on 2026-11-21"),
+        (
+            2,
+            1,
+            NOW - timedelta(days=2),
+            "can issue nothing: .* begins on 2026-11-21 .* the clock says 2026-11-19",
+        ),
         (2, 0, NOW, "issues certificates that have no end, its own ends on 2028-11-21"),
         (2, 3, NOW, "issues certificates that last until 2029-11-21, its own ends on 2028-11-21"),
         (2, 1, NOW + timedelta(days=364), ""),
         (1, 1, NOW + timedelta(days=2), "has a certificate that ends on 2027-11-21"),
-        (1, 1, NOW + timedelta(days=366), "has a certificate that ended on 2027-11-21"),
+        (1, 1, NOW + timedelta(days=366), "can issue nothing: .* ended on 2027-11-21, .* says 2027-11-22"),
     ],
 )
 def test_dates_that_end_are_said(signer_years: int, device_years: int, now: datetime, says: str) -> None:

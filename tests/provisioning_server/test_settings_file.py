@@ -100,6 +100,7 @@ def test_the_example_is_a_settings_file() -> None:
         ('\n\n"settings" = "other.toml"\n', "line 3: 'settings' is no setting"),
         ("help = true\n", "line 1: 'help' is no setting"),
         ("version = true\n", "line 1: 'version' is no setting"),
+        ("accept-clock = 'always'\n", "line 1: 'accept-clock' is no setting"),
         ("password-fd = -1\n", "line 1: password-fd: -1 is not in the range"),
         ('port = 1\n\nsigner = "one"\n', "line 3: signer must be a list of texts"),
         ("signer = [\n1]\n", "line 1: signer must be a text"),

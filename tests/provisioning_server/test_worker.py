@@ -5,7 +5,7 @@ import threading
 from collections.abc import Sequence
 
 from provisioning_server import refusals
-from provisioning_server.authority import Asked, Item, Later, Reply, Request
+from provisioning_server.requests import Asked, Item, Later, Reply, Request
 from provisioning_server.worker import BATCH_MAX, IssuingWorker
 from tests.support.server import PATIENCE
 from tests.support.server_parts import RememberingLog

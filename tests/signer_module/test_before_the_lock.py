@@ -86,6 +86,18 @@ def test_a_clock_that_is_wrong(
     assert Path("root/signers.tsv").read_text().count("\n") == 1
 
 
+@pytest.mark.parametrize("year", [1970, 2020, 2025])
+def test_a_root_is_not_made_while_the_clock_is_before_the_program(
+    here: Path, year: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(cli_inputs, "now", lambda: datetime(year, 1, 1, tzinfo=UTC))
+    assert run("root", "create", "--out", "root", "--no-password") == 7
+    assert f"clock of this computer says {year}-01-01 00:00 UTC" in capsys.readouterr().err
+    assert run("root", "create", "--device", ROOT, "--out", "root", "--no-password", "--quota", "5", "--yes") == 7
+    assert locks(ROOT) == (False, False)
+    assert not Path("root").exists()
+
+
 def described(role: str, *changes: tuple[str, str]) -> str:
     text = default_text("root" if role == "root" else "signer" if role == "signer" else "device")
     for old, new in changes:

@@ -50,6 +50,7 @@ class Authority:
         self.signer_definition = signer_definition(signer, root_name=self.root_name, at=now)
         self.device_definition = device_definition(device, signer=signer, at=now)
         self.issued: dict[tuple[bytes, bytes], CertificatesReply] = {}
+        self.tells_time = True
 
     @cached_property
     def root_public_key(self) -> bytes:
@@ -133,6 +134,7 @@ class Authority:
                 self.root_certificate,
                 self.device_definition.to_bytes(),
                 self.signer_definition.to_bytes(),
+                server_time=int(datetime.now(UTC).timestamp()) if self.tells_time else 0,
             )
         assert isinstance(request, CertificatesRequest)
         chip = serial_number(request.config_zone), request.public_key

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from atcaprov.wire.messages import CertificatesReply, ErrorReply, SignerRequest
-from provisioning_server.authority import Authority, Reply, Request
+from provisioning_server.authority import Authority
+from provisioning_server.requests import Reply, Request
 from provisioning_server.signers.roster import SignerRoster
 from provisioning_server.signers.signer import Signer
 from provisioning_server.signers.signing_queue import Signed, SigningQueue
@@ -74,11 +75,12 @@ class IssuingLine:
         **options: Any,
     ) -> None:
         self._signed = signed
+        self.now = NOW
         self.log = RememberingLog()
         self.roster = SignerRoster()
         self.records = open_records(data)
         self.queue = SigningQueue(self.roster, self._done, rest_after)
-        authority = Authority(self.roster, self.records, self.log, lambda: NOW, slow_signers=self.queue, **options)
+        authority = Authority(self.roster, self.records, self.log, lambda: self.now, slow_signers=self.queue, **options)
         self.worker = IssuingWorker(authority, cast(asyncio.AbstractEventLoop, _DirectLoop()), self.log)
         self._threads: list[SigningThread] = []
         for signer in signers:
@@ -94,7 +96,7 @@ class IssuingLine:
     def plug(self, signer: Signer) -> None:
         self.roster.add(signer)
         if signer.slow:
-            self._threads.append(SigningThread(signer, self.roster, self.queue, self.log, lambda: NOW))
+            self._threads.append(SigningThread(signer, self.roster, self.queue, self.log, lambda: self.now))
             self._threads[-1].start()
 
     def unplug(self, signer: Signer) -> None:

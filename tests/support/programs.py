@@ -12,6 +12,7 @@ _PACKAGES: Final = {
     "chromedriver": "chromium-driver",
     "openssl": "openssl",
     "certtool": "gnutls-bin",
+    "faketime": "faketime",
     "gcc": "gcc",
     "softhsm2-util": "softhsm2",
     "grep": "grep",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from atcaprov.wire.messages import CertificatesRequest
-from provisioning_server.authority import Asked, Request
 from provisioning_server.records.file_records import FileRecords
+from provisioning_server.requests import Asked, Request
 from tests.support.memory_signer import MemorySigner, SigningKey
 
 CHIP_KEY = SigningKey().public_key

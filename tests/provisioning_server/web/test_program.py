@@ -29,6 +29,7 @@ from atcaprov.errors import Code, TransportError, UsageError
 from provisioning_server.web import protocol
 from provisioning_server.web.address import WebAddress
 from provisioning_server.web.links import FILE_NAME
+from provisioning_server.web.tls import date_warning
 from signer_module.on_files.signer_folder import SignerFolder
 from tests.support.memory_signer import MemorySigner
 from tests.support.server import PATIENCE, running_server, server_command, server_environment, server_program
@@ -189,6 +190,22 @@ def test_with_a_certificate_the_connection_is_secret(tmp_path: Path) -> None:
         assert "; Secure" in reply.headers["set-cookie"]
         assert visitor.ask("GET", "/signers", headers={"Host": f"line.example:{link.port}"}).status == 200
         assert visitor.ask("GET", "/signers", headers={"Host": f"other.example:{link.port}"}).status == 421
+
+
+DAY = timedelta(days=1)
+
+
+def test_dates_of_the_pages_certificate_that_do_not_fit_are_told(tmp_path: Path) -> None:
+    certificate, key = certificate_files(tmp_path, [x509.DNSName("line.example")])
+    address, now = WebAddress("127.0.0.1", 0, certificate, key), datetime.now(UTC)
+    assert date_warning(address, now) == ""
+    early, late = (
+        date_warning(address, datetime(1970, 1, 1, tzinfo=UTC)),
+        date_warning(address, now + timedelta(days=2)),
+    )
+    assert "clock says 1970-01-01 00:00 UTC, but the certificate of the web page begins on" in early
+    assert "the certificate of the web page ended on" in late
+    assert date_warning(WebAddress("127.0.0.1", 0), now) == ""
 
 
 def test_connections_that_never_begin_with_tls_are_bounded_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,40 @@
+"""What the server needs of its records, wherever they are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+
+from provisioning_server.records.signing_log import IssuedRecord
+from provisioning_server.signer_documents import SignerDocuments
+
+
+class Records(Protocol):
+    """What the authority needs of a store. Every method may raise AtcaProvError RECORDS_FAILED."""
+
+    @property
+    def failed(self) -> bool:
+        """Whether a write has failed since the start; then nothing is issued any more."""
+
+    @property
+    def newest(self) -> datetime | None:
+        """The time of the newest record that counts against the clock."""
+
+    def require_intact(self) -> None:
+        """Raise unless they are as they were left."""
+
+    def find(self, chip_serial: bytes) -> list[IssuedRecord]:
+        """Return the records of a chip, oldest first."""
+
+    def documents(self, document_id: str) -> SignerDocuments:
+        """Return the signer documents that a record names."""
+
+    def known_documents(self) -> Sequence[SignerDocuments]:
+        """Return the signer documents that were kept, oldest first."""
+
+    def keep_documents(self, documents: SignerDocuments) -> None:
+        """Keep documents durably before a record names them."""
+
+    def append(self, records: Sequence[IssuedRecord]) -> None:
+        """Write records durably: all of them, or raise."""

@@ -1,0 +1,32 @@
+"""Requests with the addresses that sent them, on their way through the server, and their replies."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from atcaprov.wire.messages import CertificatesReply, CertificatesRequest, ErrorReply, SignerReply, SignerRequest
+from provisioning_server.signers.signing_queue import Signed
+
+Request = CertificatesRequest | SignerRequest
+Reply = CertificatesReply | SignerReply | ErrorReply
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request and the address that sent it, such as `127.0.0.1:40312`."""
+
+    request: Request
+    client: str = ""
+
+
+Item = Asked | Signed
+
+
+class Later:
+    """Stands for the reply to a request that waits for a slow signer; `reply` is there when it has come."""
+
+    __slots__ = ("asked", "reply")
+
+    def __init__(self, asked: Asked) -> None:
+        self.asked = asked
+        self.reply: Reply | None = None

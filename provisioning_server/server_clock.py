@@ -1,0 +1,114 @@
+"""Whether the server's clock can be right: by the signer's certificate, the definition's years and the records.
+
+A certificate with a wrong date can't be taken back: it is on a chip by the time somebody sees it. So a clock that can't
+be right makes a signer not ready, which clients hear before they touch a chip.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Final, Protocol
+
+from atcaprov.certs.dates import CLOCK_TOLERANCE
+from atcaprov.wire.messages import ErrorReply
+from provisioning_server import refusals
+from provisioning_server.signer_documents import SignerDocuments
+
+STEP_TOLERATED: Final = timedelta(minutes=1)
+"""How far a clock may be set back by those who keep it right (NTP) before its records speak against it."""
+
+
+class AcceptingRecords(Protocol):
+    """Records that can be told that the clock is right."""
+
+    @property
+    def newest(self) -> datetime | None:
+        """The time of the newest record that counts."""
+
+    def accept_clock(self, now: datetime, reason: str) -> None:
+        """Count none of the present ones any more, durably."""
+
+
+class ClockLog(Protocol):
+    """Where it is said."""
+
+    def info(self, text: str) -> None:
+        """Write a line."""
+
+    def warning(self, text: str) -> None:
+        """Write a line that somebody should look at."""
+
+    def error(self, text: str) -> None:
+        """Write a line about a fault."""
+
+
+class ServerClock:
+    """The server's clock, `now` in UTC, and `newest`: the time of the newest record that counts, if there is one."""
+
+    def __init__(self, now: Callable[[], datetime], newest: Callable[[], datetime | None]) -> None:
+        self.now = now
+        self._newest = newest
+
+    def doubt(self, documents: SignerDocuments) -> ErrorReply | None:
+        """Return why a signer with these documents may not issue at this moment; None if nothing speaks against it."""
+        now = self.now()
+        what = self._before_records(now) or _outside(documents, now)
+        return refusals.server_clock(now, what) if what else None
+
+    def before_records(self) -> str:
+        """Return what speaks against the clock whichever signer is asked for; empty if nothing does."""
+        return self._before_records(self.now())
+
+    def is_future(self, begin: datetime) -> bool:
+        """Whether clients refuse a certificate that begins then as not yet valid."""
+        return begin > self.now() + CLOCK_TOLERANCE
+
+    def _before_records(self, now: datetime) -> str:
+        newest = self._newest()
+        if newest is None or now >= newest - STEP_TOLERATED:
+            return ""
+        return (
+            f"its newest record is of {refusals.moment(newest)}. Correct it; if it is right, start the server once with"
+            " --accept-clock REASON"
+        )
+
+
+def look_at_clock(clock: ServerClock, records: AcceptingRecords, reason: str | None, log: ClockLog) -> None:
+    """Say at the start what the records say against the clock, or have it accepted for a `reason`.
+
+    Raises AtcaProvError RECORDS_FAILED when that can't be recorded.
+    """
+    now, against = clock.now(), clock.before_records()
+    if not against:
+        if reason is not None:
+            log.info("No record speaks against the clock: there was nothing to accept.")
+    elif reason is None:
+        log.error(f"No certificate is issued: the clock says {refusals.moment(now)}, but {against}.")
+    else:
+        newest = records.newest
+        assert newest is not None
+        records.accept_clock(now, reason)
+        log.warning(
+            f"The clock was accepted: it says {refusals.moment(now)}, the newest record {refusals.moment(newest)}."
+            f" Reason: {reason}"
+        )
+
+
+def _outside(documents: SignerDocuments, now: datetime) -> str:
+    first, last = documents.device.first_issue_year, documents.device.last_issue_year
+    if documents.validity is not None:
+        begin, end = documents.validity
+        if now < begin - STEP_TOLERATED:
+            return f"the signer's certificate begins on {refusals.moment(begin)}. Correct the clock"
+        if now > end:
+            return (
+                f"the signer's certificate ended on {refusals.moment(end)}. Correct the clock; if it is right, make a"
+                " new signer"
+            )
+    if not first <= now.year <= last:
+        return (
+            f"the signer's definition is for the years {first} to {last}. Correct the clock; if it is right, make a"
+            " new signer"
+        )
+    return ""
