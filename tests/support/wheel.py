@@ -69,6 +69,11 @@ class _InterfaceConfig(ctypes.Structure):
     )
 
 
+def device_type(chip: Chip) -> int:
+    """Return the library's number of the part that the chip is."""
+    return _DEVICE_508A if chip.memory.is_508 else _DEVICE_608
+
+
 class Wheel:
     """One chip, driven by the library. `call` runs any `calib_*` or `atcab_*_ext` function on its handle."""
 
@@ -83,8 +88,7 @@ class Wheel:
         self._receive = _Receive(self._guard(self._on_receive))
         pointers = (ctypes.cast(getattr(_LIBC, name), c_void_p) for name in ("malloc", "free"))
         self._phy = _Phy(self._send, self._receive, *pointers, None)
-        device = _DEVICE_508A if chip.memory.is_508 else _DEVICE_608
-        self._config = _InterfaceConfig(_KIT_IFACE, device, _I2C, _IDENTITY)
+        self._config = _InterfaceConfig(_KIT_IFACE, device_type(chip), _I2C, _IDENTITY)
         status = _function("hal_kit_attach_phy")(byref(self._config), byref(self._phy))
         assert status == 0, f"hal_kit_attach_phy: {status}"
         status = _function("atcab_init_ext")(byref(self._handle), byref(self._config))

@@ -9,10 +9,9 @@ from ctypes import POINTER, byref, c_int, c_size_t, c_uint8, c_uint16, c_uint32,
 from typing import Any, Final
 
 from tests.support.served import Client, Served
-from tests.support.wheel import LIBRARY, Wheel, _function
+from tests.support.wheel import LIBRARY, Wheel, _function, device_type
 
 _I2C_IFACE: Final = 0
-_DEVICE_608: Final = 3
 _SUCCESS: Final = 0
 _UNIMPLEMENTED: Final = -11
 _COMM_FAIL: Final = -16
@@ -93,9 +92,8 @@ class I2cWheel(Wheel):
         self._client = client
         self._raised = None
         self._handle = c_void_p()
-        self._config = _I2cConfig(
-            _I2C_IFACE, _DEVICE_608, (c_uint8 * 3)(), 0xC0, 0, 100_000, (c_uint8 * 56)(), 0, 20, None
-        )  # type: ignore[assignment]
+        device = device_type(self.chip)
+        self._config = _I2cConfig(_I2C_IFACE, device, (c_uint8 * 3)(), 0xC0, 0, 100_000, (c_uint8 * 56)(), 0, 20, None)  # type: ignore[assignment]
         self._hal = _Hal(
             _Init(lambda _iface, _config: _SUCCESS),
             _PostInit(lambda _iface: _SUCCESS),
