@@ -1,5 +1,6 @@
-"""The stock library as the driver of an ATECC508A with the vendor's published test configuration (config-zones.json,
-cal-reference-508).
+"""The stock library as the driver of an ATECC508A that it takes from blank to locked, with the vendor's published test
+configuration (config-zones.json, cal-reference-508): what this part alone does. What it shares with the ATECC608 is in
+test_commands_by_wheel.py.
 """
 
 from __future__ import annotations
@@ -22,13 +23,10 @@ from tests.emulator.test_commands_by_wheel import (
     MESSAGE,
     NUM_IN,
     ZONES,
-    change_validity,
     host_key,
-    host_sign,
     shared,
-    verified,
 )
-from tests.support.wheel import MISMATCH, PARSE_ERROR, Wheel, buffer, driven, flag
+from tests.support.wheel import PARSE_ERROR, Wheel, buffer, driven, flag
 
 REFERENCE: Final = next(bytes.fromhex(z["bytes_16_127"]) for z in ZONES if z["id"] == "cal-reference-508")
 
@@ -88,16 +86,6 @@ def test_hmac_has_no_fields_of_otp(wheel: Wheel, mode: int) -> None:
     wheel.refused("calib_hmac", mode, 4, buffer(bytes(32)), status=PARSE_ERROR)
 
 
-def test_encrypted_write_and_read(wheel: Wheel, chip: Chip) -> None:
-    secret = os.urandom(32)
-    wheel.call("calib_write_enc", 8, 1, buffer(secret), buffer(KEY_4), 4, buffer(NUM_IN))
-    out = buffer(bytes(32))
-    wheel.call("calib_read_enc", 8, 1, out, buffer(KEY_4), 4, buffer(NUM_IN))
-    assert bytes(out) == secret
-    wheel.refused("calib_write_enc", 8, 1, buffer(bytes(32)), buffer(bytes(32)), 4, buffer(NUM_IN))
-    assert chip.memory.read_slot(8, 32, 32) == secret
-
-
 def test_a_private_key_from_outside_signs(wheel: Wheel) -> None:
     key, xy = host_key()
     scalar = bytes(4) + key.private_numbers().private_value.to_bytes(32)
@@ -109,47 +97,12 @@ def test_a_private_key_from_outside_signs(wheel: Wheel) -> None:
     assert result.value
 
 
-def test_mac_and_check_mac(wheel: Wheel) -> None:
-    challenge = os.urandom(32)
-    digest = wheel.fetch("calib_mac", 32, 0, 4, buffer(challenge))
-    other = buffer(bytes.fromhex("08000400") + bytes(9))
-    wheel.call("calib_checkmac", 0, 4, buffer(challenge), buffer(digest), other)
-    wheel.refused("calib_checkmac", 0, 4, buffer(challenge), buffer(bytes(32)), other, status=MISMATCH)
-
-
-def test_a_rolled_key_is_the_one_the_host_computes(wheel: Wheel, chip: Chip) -> None:
-    parent = chip.memory.read_slot(9, 0, 32)
-    wheel.call("calib_nonce_load", 0, buffer(MESSAGE), 32)
-    wheel.call("calib_derivekey", 4, 9, None)
-    sn = chip.memory.serial
-    message = parent + bytes.fromhex("1c040900") + sn[8:] + sn[:2] + bytes(25) + MESSAGE
-    assert chip.memory.read_slot(9, 0, 32) == sha256(message).digest()
-
-
 def test_ecdh_in_clear_and_into_the_partner_slot(wheel: Wheel, chip: Chip) -> None:
     key, xy = host_key()
     ours = wheel.fetch("calib_get_pubkey", 64, 2)
     assert wheel.fetch("calib_ecdh", 32, 2, buffer(xy)) == shared(key, ours)
     wheel.call("calib_ecdh_base", 0, 0, buffer(xy), None, None)
     assert chip.memory.read_slot(1, 0, 32) == shared(key, wheel.fetch("calib_get_pubkey", 64, 0))
-
-
-def test_stored_public_keys(wheel: Wheel) -> None:
-    """Slot 14 must be validated, by slot 15; slot 11 needs nothing."""
-    key, xy = host_key()
-    wheel.call("calib_write_pubkey", 11, buffer(xy))
-    assert wheel.fetch("calib_read_pubkey", 64, 11) == xy
-    assert verified(wheel, "calib_verify_stored", MESSAGE, host_sign(key, MESSAGE), 11)
-    assert not verified(wheel, "calib_verify_stored", bytes(32), host_sign(key, MESSAGE), 11)
-    parent, parent_xy = host_key()
-    wheel.call("calib_write_pubkey", 15, buffer(parent_xy))
-    wheel.call("calib_write_pubkey", 14, buffer(xy))
-    refused = buffer(MESSAGE), buffer(host_sign(key, MESSAGE)), 14, byref(flag())
-    wheel.refused("calib_verify_stored", *refused)
-    assert change_validity(wheel, parent, xy, "calib_verify_validate")
-    assert verified(wheel, "calib_verify_stored", MESSAGE, host_sign(key, MESSAGE), 14)
-    assert change_validity(wheel, parent, xy, "calib_verify_invalidate")
-    wheel.refused("calib_verify_stored", *refused)
 
 
 def test_counters_and_extra_bytes(wheel: Wheel) -> None:
