@@ -177,6 +177,22 @@ class TestKeyId:
         assert send(chip, Opcode.VERIFY, 2, 4, signature + public_key).status == 0
 
     @pytest.mark.parametrize("part", PARTS)
+    def test_3_2_8_commands_that_hash_no_key_id(self, part: str) -> None:
+        slots = self.SLOTS["slots"] | {1: SECRET, 2: (0x208F | 0x0C, PRIVATE), 3: SECRET}
+        chip = chip_of(part, slots=slots, content=self.SLOTS["content"])
+        assert send(chip, Opcode.INFO, 1, 0x0102).body == b"\x01\0\0\0"
+        assert send(chip, Opcode.ECDH, 0, 0x0102, GENERATOR).status == 0
+        assert chip.memory.read_slot(3, 0, 32) == ecc.shared_secret(SCALAR[4:], GENERATOR)
+        send(chip, Opcode.SHA, 0)
+        assert send(chip, Opcode.SHA, 3, 0x0109).status == 0
+        assert send(chip, Opcode.SHA, 2).body == sha256(GENERATOR).digest()
+        send(chip, Opcode.SHA, 4, 0x0104)
+        end = 5 if part == PART_508A else 2
+        assert send(chip, Opcode.SHA, end).body == hmac.digest(PASSWORD, b"", "sha256")
+        send(chip, Opcode.NONCE, 3, 0, bytes(32))
+        assert send(chip, Opcode.VERIFY, 0, 0x0109, bytes(64)).status == 1
+
+    @pytest.mark.parametrize("part", PARTS)
     @pytest.mark.parametrize(
         ("opcode", "p1", "data"),
         [
