@@ -27,7 +27,7 @@ from signer_module.on_chip.module import ModuleSigner
 from signer_module.on_files import files
 from signer_module.on_files.signer_folder import SignerFolder
 from tests.signer_module.test_documentation import PAGE
-from tests.support import atcacert
+from tests.support import atcacert, atcacert_years
 from tests.support.module_program import locks
 from tests.support.programs import require_program
 from tests.support.scripted_hal import ScriptedHal
@@ -101,6 +101,7 @@ def compiled(folder: Path) -> ctypes.CDLL:
         "-std=c11",
         "-Wall",
         "-Werror",
+        f"-DATCACERT_YEAR={atcacert_years.TODAY}",
         "-I.",
         "-shared",
         "-fPIC",
