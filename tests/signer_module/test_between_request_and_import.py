@@ -10,7 +10,7 @@ import pytest
 from cryptography import x509
 
 from atcaprov.certs.keys import verify_digest
-from atcaprov.device.authorization import authorize
+from atcaprov.device.authorized_use import AuthorizedUse
 from atcaprov.device.device import Act, Device
 from signer_module.on_chip import layout
 from tests.support.module_program import CHEAP, SIGNER, locks, run, working_folder
@@ -40,9 +40,9 @@ def stolen_signatures(count: int) -> None:
         with device.permit(Act.WRITE_DATA):
             device.write_slot_block(layout.AUTHORIZATION_SLOT, 0, bytes(32))
             device.write_slot_block(layout.LIMIT_SLOT, 0, (1 << 16).to_bytes(4, "little") * 2 + bytes(24))
-        assert authorize(device, layout.AUTHORIZATION_SLOT, bytes(32), serial_number=device.serial_number())
-        key = device.get_pubkey(layout.KEY_SLOT)
-        assert all(verify_digest(key, DIGEST, device.sign(layout.KEY_SLOT, DIGEST)) for _ in range(count))
+        stolen, secret = AuthorizedUse(device, layout.AUTHORIZATION_SLOT, device.serial_number()), bytes(32)
+        key = stolen.get_pubkey(layout.KEY_SLOT, secret)
+        assert all(verify_digest(key, DIGEST, stolen.sign(layout.KEY_SLOT, DIGEST, secret)) for _ in range(count))
 
 
 @pytest.mark.parametrize("count", [1, 40])
