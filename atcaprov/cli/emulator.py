@@ -23,7 +23,7 @@ from atcaprov.hal.trace import create_trace, read_trace
 from atcaprov.hal.traced import TracedHal
 from atcaprov.kit.profiles import PARSER3, PROFILES
 from atcaprov.reading import read_text
-from atcaprov.serving.bus import Buses
+from atcaprov.serving.bus import DEFAULT_SPEED, Buses
 from atcaprov.serving.chips import MOST_CHIPS, holding, make_chips
 from atcaprov.serving.explain import explaining
 from atcaprov.serving.pins import Pins
@@ -35,6 +35,7 @@ from atcaprov.serving.service import serve as serve_until
 
 _FILE: Final = click.Path(dir_okay=False, path_type=Path)
 _DIFFERENT: Final = 1
+_HERTZ: Final = 1000
 _PORT: Final = click.IntRange(0, 65535)
 
 
@@ -45,7 +46,16 @@ def group() -> None:
 
 @group.command()
 @click.option("--bridge", type=_PORT, metavar="PORT", help="cryptoauthlib's kit bridge over TCP.")
-@click.option("--i2c", type=_PORT, metavar="PORT", help="Raw I2C transactions over TCP.")
+@click.option("--i2c", type=_PORT, metavar="PORT", help="Raw I2C messages over TCP.")
+@click.option(
+    "--i2c-speed",
+    "kilohertz",
+    default=DEFAULT_SPEED // _HERTZ,
+    show_default=True,
+    metavar="KHZ",
+    type=click.IntRange(1, 1000),
+    help="Speed of the I2C buses: slow bytes wake.",
+)
 @click.option("--kit", type=_PORT, metavar="PORT", help="Kit protocol (text lines) over TCP.")
 @click.option("--wolfssl", type=_PORT, metavar="PORT", help="The stream of wolfSSL's simulator over TCP.")
 @click.option("--pty", type=_FILE, metavar="PATH", help="Kit protocol at a pseudo-terminal; PATH becomes a link to it.")
@@ -67,7 +77,9 @@ def group() -> None:
     help="The board that answers at --kit and --pty.",
 )
 @click.option("--explain", is_flag=True, help="Say on stderr why a chip refuses a command.")
-def serve(image: str, chips: int, state: Path | None, clock: str, faults: Path | None, **options: Any) -> None:
+def serve(
+    image: str, chips: int, state: Path | None, clock: str, faults: Path | None, kilohertz: int, **options: Any
+) -> None:
     """Serve software chips until Ctrl-C or SIGTERM.
 
     Every way in leads to the same chips. Port 0 takes a free one; each port is printed when it is open.
@@ -77,7 +89,8 @@ def serve(image: str, chips: int, state: Path | None, clock: str, faults: Path |
     ways = Ways(firmware=PROFILES[options.pop("firmware")], **options)
     with holding(state, chips):
         made = make_chips(load_image(image), chips, state=state, clock=parse_clock(clock), faults=plan)
-        asyncio.run(_serve(Buses([Pins(chip, observer) for chip in made]), ways))
+        buses = Buses([Pins(chip, observer) for chip in made], kilohertz * _HERTZ)
+        asyncio.run(_serve(buses, ways))
 
 
 @group.command()

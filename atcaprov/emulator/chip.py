@@ -19,14 +19,17 @@ from atcaprov.emulator.command import Command
 from atcaprov.emulator.core import Core
 from atcaprov.emulator.faults import Fault, FaultPlan, Kind, cut_short, distort
 from atcaprov.emulator.images import BLANK, load_image
+from atcaprov.emulator.io_buffer import IoBuffer
 from atcaprov.emulator.memory import Memory
 from atcaprov.emulator.random_source import RandomSource, SystemRandom
 from atcaprov.emulator.refusal import Refusal
-from atcaprov.emulator.self_test import power_on_failures
+from atcaprov.emulator.self_test import power_on_failures, tests_at_power_on
 from atcaprov.emulator.switches import Switches
 from atcaprov.emulator.volatile import Powered, Volatile
 
 WAKE_SECONDS: Final = 0.0015
+SELF_TEST_WAKE_SECONDS: Final = 0.020
+"""With the power-on self test of the ATECC608 (ChipOptions bit 0; tWHIST of the ATECC608B-TFLXTLS data sheet, 9.3)."""
 WATCHDOG_SECONDS: Final = 1.3
 LONG_WATCHDOG_SECONDS: Final = 10.0
 SELF_TEST_TOKEN: Final = bytes.fromhex("0407c440")
@@ -69,14 +72,14 @@ class Chip:
     """
 
     __slots__ = (
-        "_output",
-        "_read_from",
+        "_fault",
         "_ready_at",
         "_sleep_at",
         "clock",
         "core",
         "faults",
         "i2c_address",
+        "io",
         "keeper",
         "last_refusal",
         "power",
@@ -99,8 +102,8 @@ class Chip:
         self.faults = faults
         self.last_refusal: Refusal | None = None
         self.power = Power.OFF
-        self._output = b""
-        self._read_from = 0
+        self.io = IoBuffer()
+        self._fault: Fault | None = None
         self._ready_at = self._sleep_at = 0.0
         self.power_on()
 
@@ -133,7 +136,7 @@ class Chip:
         if not self.wake_pulse():
             return b""
         self.clock.wait_until(self._ready_at)
-        return self._output
+        return self.io.output
 
     def wake_pulse(self) -> bool:
         """Send the wake token without waiting: the answer lies in the output after 1.5 ms. False: nobody woke."""
@@ -142,10 +145,10 @@ class Chip:
             return False
         self.power = Power.AWAKE
         self.core.powered.self_test_failed = power_on_failures(self.core)
-        self._ready_at = self.clock.now() + WAKE_SECONDS
+        self._ready_at = self.clock.now() + (SELF_TEST_WAKE_SECONDS if tests_at_power_on(self.core) else WAKE_SECONDS)
         long_watchdog = self.memory.config[CHIP_MODE] & _LONG_WATCHDOG
         self._sleep_at = self._ready_at + (LONG_WATCHDOG_SECONDS if long_watchdog else WATCHDOG_SECONDS)
-        self._answer(SELF_TEST_TOKEN if self.core.powered.self_test_failed else WAKE_TOKEN)
+        self.io.answer(SELF_TEST_TOKEN if self.core.powered.self_test_failed else WAKE_TOKEN)
         return True
 
     def idle(self) -> None:
@@ -166,24 +169,51 @@ class Chip:
     # Packets
 
     def exchange(self, packet: bytes) -> bytes:
-        """Run one command packet, wait for it, and return its reply: count, data, CRC; empty if there is none."""
-        if not self.send(packet):
-            return b""
-        if self._ready_at == _FOREVER:
+        """Run one command packet, wait for it, and return its reply: count, data, CRC; empty if there is none.
+
+        The bytes go where a write of an I2C bus puts them: a packet that ends too early gets no reply, and waits for
+        the rest of it; bytes behind its count are ignored.
+        """
+        if not self.send(packet) or self._ready_at == _FOREVER:
             return b""
         self.clock.wait_until(self._ready_at)
         self._watch()
-        return self._output if self.power is Power.AWAKE else b""
+        return self.io.output if self.power is Power.AWAKE else b""
 
     def send(self, packet: bytes) -> bool:
-        """Take one command packet and begin with it; returns whether the chip acknowledged it."""
+        """Take bytes of a command in one write and begin with it if it is whole; return whether it acknowledged."""
         if not self.listens():
             return False
-        fault = self.faults.next(packet) if self.faults else None
-        if fault is not None and fault.kind is Kind.NO_ACKNOWLEDGE:
-            return False
+        self.io.reread()
+        taken = all(self.take(byte) for byte in packet) or self.io.is_whole
+        self.begin()
+        return taken
+
+    def take(self, byte: int) -> bool:
+        """Take a byte of a command; returns whether the chip acknowledged it."""
+        if not self.io.take(byte):
+            return self.core.switches.bytes_behind_count == "acknowledge"
+        if self.io.is_whole:
+            self._fault = self.faults.next(self.io.command) if self.faults else None
+            if self._fault is not None and self._fault.kind is Kind.NO_ACKNOWLEDGE:
+                self.io.answer(b"")
+                return False
+        return True
+
+    def begin(self) -> bytes:
+        """Begin with the command if it is whole; returns its packet, or nothing."""
+        packet = self.io.command
+        if not self.io.is_whole or not self.listens():
+            return b""
+        self.run(packet)
+        return packet
+
+    def run(self, packet: bytes) -> None:
+        """Run one packet and put its reply into the output, where it can be read once its time has passed."""
+        fault, self._fault = self._fault, None
+        self.io.answer(b"")  # a keeper may fail: the command is gone all the same
         before = self.memory.image() if fault is not None and fault.kind.cuts_short else None
-        body = self._run(packet, fault)
+        body = self._reply_body(packet, fault)
         if before is not None and fault is not None:
             cut_short(self.core, fault, before, packet)
         self.keeper.keep(self.memory)
@@ -193,24 +223,25 @@ class Chip:
             self.core.volatile.paused = False
             self.power = Power.IDLE
         reply = with_crc(bytes((len(body) + 3,)) + body)
-        self._answer(reply if fault is None else distort(reply, fault))
-        return True
+        self.io.answer(reply if fault is None else distort(reply, fault))
+
+    def can_be_read(self) -> bool:
+        """Return whether the chip acknowledges a read; while a command waits for its last bytes an open point says."""
+        if not self.listens():
+            return False
+        return not self.io.command or self.core.switches.read_of_incomplete_command == "high"
 
     def receive(self, count: int) -> bytes | None:
         """Return the next `count` bytes of the output, FF behind its end; None: the chip does not acknowledge."""
-        if not self.listens():
-            return None
-        start = self._read_from
-        self._read_from += count
-        return self._output[start : start + count].ljust(count, b"\xff")
+        return self.io.give(count) if self.can_be_read() else None
 
     def rewind(self) -> None:
-        """Let the next `receive` begin at the output's first byte again."""
-        self._read_from = 0
+        """Let the next `receive` begin at the output's first byte again, and drop what has come of a command."""
+        self.io.restart()
 
     # Inside
 
-    def _run(self, packet: bytes, fault: Fault | None) -> bytes:
+    def _reply_body(self, packet: bytes, fault: Fault | None) -> bytes:
         self.last_refusal = None
         try:
             if fault is not None and fault.kind.status is not None:
@@ -240,10 +271,6 @@ class Chip:
         elif fault.kind.cuts_power:
             self.power_cycle()
 
-    def _answer(self, output: bytes) -> None:
-        self._output = output
-        self._read_from = 0
-
     def _watch(self) -> None:
         """Fall asleep if the watchdog has run out."""
         if self.power is Power.AWAKE and self._ready_at != _FOREVER and self.clock.now() >= self._sleep_at:
@@ -260,4 +287,4 @@ class Chip:
     def _forget(self) -> None:
         self.core.volatile = Volatile()
         self._ready_at = 0.0
-        self._answer(b"")
+        self.io.answer(b"")

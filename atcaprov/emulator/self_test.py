@@ -16,11 +16,14 @@ from atcaprov.emulator.refusal import Refusal
 _POWER_ON_SELF_TEST: Final = 0x0001
 
 
+def tests_at_power_on(core: Core) -> bool:
+    """Return whether the chip tests itself at power-on and wake."""
+    return not core.memory.is_508 and bool(chip_options(core) & _POWER_ON_SELF_TEST)
+
+
 def power_on_failures(core: Core) -> int:
     """Return the tests that fail by themselves at a wake, as bits of SelfTest's P1; 0 if the option is off."""
-    if core.memory.is_508 or not chip_options(core) & _POWER_ON_SELF_TEST:
-        return 0
-    return core.powered.failing_tests
+    return core.powered.failing_tests if tests_at_power_on(core) else 0
 
 
 def require_sound(core: Core, packet: bytes) -> None:

@@ -27,6 +27,10 @@ class Switches:
     """Lock(config) while the reserved bytes 75 to 83 are not 0 (AN3539: they must be written 00)."""
     watchdog_margin: Literal["execution-time", "none"] = "execution-time"
     """EE is answered when a command would last longer than the watchdog; or never, and the command is cut."""
+    bytes_behind_count: Literal["acknowledge", "refuse"] = "acknowledge"
+    """Bytes behind a command's count are ignored (DS20005927A, 6.2), and acknowledged or not (6.6: not)."""
+    read_of_incomplete_command: Literal["high", "no-acknowledge"] = "high"
+    """A read while a command waits for its last bytes gives FF (DS20005927A, 6.6), or is not acknowledged (6.5)."""
     data_crc_private: bool = False
     """The summary CRC of the data lock includes the slots of private keys (DS20005927A p. 75: left out)."""
     limited_use_commands: frozenset[int] = frozenset(

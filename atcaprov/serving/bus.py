@@ -1,53 +1,125 @@
-"""Buses with software chips: bus 0 holds all of them, bus k (from 1) leads to the k-th chip alone.
+"""I2C buses with software chips, byte by byte: bus 0 holds all of them, bus k (from 1) leads to the k-th chip alone.
 
 Chips that were given the same address answer together on bus 0, as on a real one: each takes what is written, and
 what is read is the AND of what they drive, because a 0 on the wire wins.
+
+A chip that sleeps hears one thing: SDA low for 60 us. So on a slow bus any byte with enough zero bits wakes it, whoever
+it is meant for: at 100 kHz six in a row, such as in the address byte C0, at 133 kHz eight (DS20005927A, 6.1.1). What
+others say on the bus does so up to about 300 kHz (ATECC608B-TFLXTLS data sheet, 7.1.1): two zero bytes and their
+acknowledges.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Final
 
+from atcaprov.emulator.i2c_port import READ_BIT
 from atcaprov.serving.pins import Pins
+
+DEFAULT_SPEED: Final = 100_000
+"""In Hz: what Linux sets up, and what a driver without a wake pulse of its own needs."""
+WAKE_MICROSECONDS: Final = 60
+_LONGEST_RUN: Final = 18
+_MILLION: Final = 1_000_000
+_HIGH: Final = 0xFF
+
+
+class Bus:
+    """Two wires and the chips on them. `speed` is the clock's, in Hz; bytes take no time of their own."""
+
+    def __init__(self, parts: Sequence[Pins], speed: int) -> None:
+        self.parts = tuple(parts)
+        self.speed = speed
+        self._low_bits = 0
+        self._addressed: list[Pins] = []
+
+    def start(self, address: int) -> bool:
+        """Send a start, or a repeated one, and an address byte; returns whether anyone acknowledged."""
+        self._rise()
+        self._addressed = [pins for pins in self.parts if pins.port.start(address)]
+        self._carry(address, acknowledged=bool(self._addressed))
+        return bool(self._addressed)
+
+    def write(self, byte: int) -> bool:
+        """Send a byte; returns whether anyone acknowledged."""
+        answers = [pins.port.write(byte) for pins in self._addressed]  # each of them has to see the byte
+        acknowledged = any(answers)
+        self._carry(byte, acknowledged=acknowledged)
+        return acknowledged
+
+    def read(self, *, is_last: bool) -> int:
+        """Return the byte that the chips drive; all but the last one are acknowledged."""
+        level = _HIGH
+        for pins in self._addressed:
+            level &= pins.port.read()
+        self._carry(level, acknowledged=not is_last)
+        return level
+
+    def stop(self) -> None:
+        """Send a stop."""
+        self._rise()
+        self._addressed = []
+        for pins in self.parts:
+            pins.stop()
+
+    def pulse(self, microseconds: int) -> None:
+        """Hold SDA low for a time, as a program does that drives the pin itself."""
+        self._rise()
+        if microseconds >= WAKE_MICROSECONDS:
+            self._wake()
+
+    def _carry(self, byte: int, *, acknowledged: bool) -> None:
+        """Count the bits of a byte and the one behind it: SDA wakes when it rises after it was low for long enough."""
+        for bit in (*(byte >> place & 1 for place in range(7, -1, -1)), not acknowledged):
+            if bit:
+                self._rise()
+            else:
+                self._low_bits += 1
+
+    def _rise(self) -> None:
+        low_bits, self._low_bits = min(self._low_bits, _LONGEST_RUN), 0
+        if low_bits * _MILLION >= WAKE_MICROSECONDS * self.speed:
+            self._wake()
+
+    def _wake(self) -> None:
+        for pins in self.parts:
+            pins.chip.wake_pulse()
 
 
 class Buses:
-    """The chips in order, and who answers where."""
+    """The chips in order, and the buses that lead to them; a bus that does not exist is one without chips."""
 
-    def __init__(self, parts: Sequence[Pins]) -> None:
+    def __init__(self, parts: Sequence[Pins], speed: int = DEFAULT_SPEED) -> None:
         self.parts = tuple(parts)
+        self._speed = speed
+        self._buses = [Bus(self.parts, speed), *(Bus((pins,), speed) for pins in self.parts)]
 
-    def on(self, bus: int) -> tuple[Pins, ...]:
-        """Return the chips on a bus; none if there is no such bus."""
-        if bus == 0:
-            return self.parts
-        return self.parts[bus - 1 : bus]
+    def bus(self, number: int) -> Bus:
+        """Return a bus by its number."""
+        return self._buses[number] if number < len(self._buses) else Bus((), self._speed)
 
-    def wake(self, bus: int) -> None:
-        """Give the wake pulse, which reaches every chip on the bus."""
-        for pins in self.on(bus):
-            pins.chip.wake_pulse()
+    def write(self, number: int, address: int, data: Iterable[int], *, ends: bool = True) -> bool:
+        """Write to the 8-bit `address`; returns whether all was acknowledged. What was not ends the transfer.
 
-    def write(self, bus: int, address: int, data: bytes) -> bool:
-        """Write to the 8-bit `address`; returns whether anyone acknowledged."""
-        acknowledged = [pins.write(data) for pins in self._addressed(bus, address)]
-        return any(acknowledged)
+        With `ends` False no stop follows: the next message of the bus begins with a repeated start.
+        """
+        bus = self.bus(number)
+        acknowledged = bus.start(address) and all(bus.write(byte) for byte in data)
+        if ends or not acknowledged:
+            bus.stop()
+        return acknowledged
 
-    def read(self, bus: int, address: int, count: int) -> bytes | None:
-        """Read `count` bytes from the 8-bit `address`; None if nobody acknowledged."""
-        driven = [data for pins in self._addressed(bus, address) if (data := pins.chip.receive(count)) is not None]
-        return bytes(map(_wired_and, zip(*driven, strict=True))) if driven else None
+    def read(self, number: int, address: int, count: int, *, ends: bool = True) -> bytes | None:
+        """Read `count` bytes from the 8-bit `address`; None if nobody acknowledged. `ends` is as for `write`."""
+        bus = self.bus(number)
+        data = None
+        if bus.start(address | READ_BIT):
+            data = bytes(bus.read(is_last=left == 1) for left in range(count, 0, -1))
+        if ends or data is None:
+            bus.stop()
+        return data
 
     def find(self, address: int) -> Pins | None:
         """Return the first chip at the 8-bit `address`, or the first chip of all if that is 0."""
         return next((pins for pins in self.parts if address in (0, pins.address)), None)
-
-    def _addressed(self, bus: int, address: int) -> list[Pins]:
-        return [pins for pins in self.on(bus) if pins.address == address]
-
-
-def _wired_and(bits: tuple[int, ...]) -> int:
-    level = 0xFF
-    for driven in bits:
-        level &= driven
-    return level

@@ -1,8 +1,10 @@
-"""Raw I2C transactions over a byte stream.
+"""Raw I2C messages over a byte stream.
 
-Request: `W` or `R`, bus, 7-bit address, length (16 bits, little-endian), and for W that many bytes. Reply: 0 for ACK or
-1 for NAK, and after the ACK of an R the bytes read. A transaction with address 0 is the wake pulse: it reaches every
-chip on the bus and is not acknowledged.
+Request: a letter, bus, 7-bit address, number (16 bits, little-endian), and for W and w that many bytes. Reply: 0 for
+ACK or 1 for NAK, and after the ACK of an R or r the bytes read.
+
+W and R are transfers from start to stop. After w and r no stop follows, so that the next message begins with a repeated
+start. P holds SDA low for so many microseconds, S sets the clock of the bus to so many kHz; both are acknowledged.
 """
 
 from __future__ import annotations
@@ -19,6 +21,11 @@ _REQUEST: Final = struct.Struct("<cBBH")
 _ACK: Final = b"\0"
 _NAK: Final = b"\1"
 _HIGHEST_ADDRESS: Final = 0x7F
+_WRITES: Final = b"Ww"
+_READS: Final = b"Rr"
+_PULSE: Final = b"P"
+_SPEED: Final = b"S"
+_HERTZ: Final = 1000
 
 
 class I2cSession:
@@ -32,24 +39,32 @@ class I2cSession:
         """Take bytes of the client; see `Session`.
 
         Raises:
-            ProtocolError: a request begins with another letter than W and R, or its address has 8 bits.
+            ProtocolError: a request begins with another letter, its address has 8 bits, or the clock is 0.
         """
         self._buffer += data
         while len(self._buffer) >= _REQUEST.size:
-            kind, bus, address, length = _REQUEST.unpack_from(self._buffer)
-            if kind not in b"WR" or address > _HIGHEST_ADDRESS:
-                raise ProtocolError("What came is no I2C transaction.", code=Code.BAD_FRAME)
-            end = _REQUEST.size + (length if kind == b"W" else 0)
+            kind, bus, address, number = _REQUEST.unpack_from(self._buffer)
+            if kind not in _WRITES + _READS + _PULSE + _SPEED or address > _HIGHEST_ADDRESS:
+                raise ProtocolError("What came is no I2C message.", code=Code.BAD_FRAME)
+            end = _REQUEST.size + (number if kind in _WRITES else 0)
             if len(self._buffer) < end:
                 return
             written, self._buffer = self._buffer[_REQUEST.size : end], self._buffer[end:]
-            yield self._transfer(kind, bus, address << 1, length, written)
+            yield self._answer(kind, bus, address << 1, number, written)
 
-    def _transfer(self, kind: bytes, bus: int, address: int, length: int, written: bytes) -> bytes:
-        if address == 0:
-            self._buses.wake(bus)
-            return _NAK
-        if kind == b"W":
-            return _ACK if self._buses.write(bus, address, written) else _NAK
-        found = self._buses.read(bus, address, length)
+    def _answer(self, kind: bytes, bus: int, address: int, number: int, written: bytes) -> bytes:
+        if kind == _PULSE:
+            self._buses.bus(bus).pulse(number)
+            return _ACK
+        if kind == _SPEED:
+            return self._set_speed(bus, number)
+        if kind in _WRITES:
+            return _ACK if self._buses.write(bus, address, written, ends=kind.isupper()) else _NAK
+        found = self._buses.read(bus, address, number, ends=kind.isupper())
         return _NAK if found is None else _ACK + found
+
+    def _set_speed(self, bus: int, kilohertz: int) -> bytes:
+        if not kilohertz:
+            raise ProtocolError("An I2C bus does not run at 0 kHz.", code=Code.BAD_FRAME)
+        self._buses.bus(bus).speed = kilohertz * _HERTZ
+        return _ACK

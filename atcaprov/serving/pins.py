@@ -1,21 +1,11 @@
-"""One software chip on a board: whole commands as a board's firmware runs them, and bare I2C transactions."""
+"""One software chip on a board: whole commands as a board's firmware runs them, and its two wires on a bus."""
 
 from __future__ import annotations
 
-import enum
-
 from atcaprov.emulator.chip import Chip
+from atcaprov.emulator.i2c_port import I2cPort
 from atcaprov.serving.clock import lag
 from atcaprov.serving.steps import Observer
-
-
-class WordAddress(enum.IntEnum):
-    """First byte of a write transaction."""
-
-    RESET = 0x00
-    SLEEP = 0x01
-    IDLE = 0x02
-    COMMAND = 0x03
 
 
 class Pins:
@@ -23,6 +13,7 @@ class Pins:
 
     def __init__(self, chip: Chip, observer: Observer | None = None) -> None:
         self.chip = chip
+        self.port = I2cPort(chip)
         self.reply = b""
         """What `exchange` returned last; a board's firmware gives it to whoever asks."""
         self._observer = observer
@@ -35,7 +26,7 @@ class Pins:
     def exchange(self, packet: bytes) -> bytes:
         """Run one command to its end and return the reply, which is due after `lag` seconds; empty if there is none."""
         self.reply = self.chip.exchange(packet)
-        if self.reply:
+        if packet and self.reply:
             self._tell(packet)
         return self.reply
 
@@ -43,24 +34,11 @@ class Pins:
         """Return for how many seconds of real time what the chip has done is still to come."""
         return lag(self.chip.clock)
 
-    def write(self, data: bytes) -> bool:
-        """Take a write transaction and return whether the chip acknowledged; if not, nothing has changed."""
-        if not data:
-            return self.chip.listens()
-        if data[0] == WordAddress.COMMAND:
-            taken = self.chip.send(data[1:])
-            if taken:
-                self._tell(data[1:])
-            return taken
-        if not self.chip.listens():
-            return False
-        if data[0] == WordAddress.RESET:
-            self.chip.rewind()
-        elif data[0] == WordAddress.SLEEP:
-            self.chip.sleep()
-        elif data[0] == WordAddress.IDLE:
-            self.chip.idle()
-        return True
+    def stop(self) -> None:
+        """End a transfer on the wires, and begin with a command that is whole."""
+        packet = self.port.stop()
+        if packet:
+            self._tell(packet)
 
     def _tell(self, packet: bytes) -> None:
         if self._observer is not None:

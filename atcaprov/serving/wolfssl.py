@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from atcaprov.emulator.i2c_port import WordAddress
 from atcaprov.errors import Code, ProtocolError
 from atcaprov.serving.bus import Buses
-from atcaprov.serving.pins import WordAddress
 from atcaprov.serving.steps import Step, Wait
 
 _COUNT_AT: Final = 1

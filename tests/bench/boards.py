@@ -125,10 +125,10 @@ class Board:
         lines = self._kit.receive_data(text + end).splitlines(keepends=True)
         return [report for line in lines for report in to_reports(line)]
 
-    def write(self, address: int, data: bytes) -> bool:
+    def write(self, address: int, data: bytes, *, ends: bool) -> bool:
         """Carry bytes to a 7-bit address."""
-        return self._wire.write(address, data)
+        return self._wire.write(address, data, ends=ends)
 
-    def read(self, address: int, count: int) -> bytes | None:
+    def read(self, address: int, count: int, *, ends: bool) -> bytes | None:
         """Read from a 7-bit address."""
-        return self._wire.read(address, count)
+        return self._wire.read(address, count, ends=ends)

@@ -36,14 +36,15 @@ class CuttableChip(Chip):
     cut: Cut | None = None
     is_cut = False
 
-    def send(self, packet: bytes) -> bool:
-        """Take a command, unless the cable is pulled before it; its reply is lost if the cable is pulled after it."""
+    def run(self, packet: bytes) -> None:
+        """Run a command, unless the cable is pulled before it; its reply is lost if the cable is pulled after it."""
         if self.cut is None or not self.cut.is_due():
-            return super().send(packet)
+            super().run(packet)
+            return
         before, self.cut, self.is_cut = self.cut.before, None, True
         if not before:
-            super().send(packet)
-        return False
+            super().run(packet)
+        self.io.answer(b"")
 
     def power_cycle(self) -> None:
         """Plug the board in again; a cut that was not reached is off."""
@@ -89,17 +90,14 @@ class I2cWire:
         self._buses = Buses([Pins(chip) for chip in chips])
         self.fault = Fault.NONE
 
-    def write(self, address: int, data: bytes) -> bool:
-        """Carry a write; one to address 0 wakes every chip and is acknowledged by none."""
-        if address == 0:
-            self._buses.wake(_ALL_CHIPS)
-            return False
-        acknowledged = self._buses.write(_ALL_CHIPS, address << 1, data)
+    def write(self, address: int, data: bytes, *, ends: bool = True) -> bool:
+        """Carry a write; if `ends` is False, no stop follows it."""
+        acknowledged = self._buses.write(_ALL_CHIPS, address << 1, data, ends=ends)
         return self.fault in (Fault.NOISE, Fault.ENDLESS) or (acknowledged and self.fault is not Fault.SILENT)
 
-    def read(self, address: int, count: int) -> bytes | None:
-        """Return `count` bytes, fewer if the fault cuts them, or None without acknowledge."""
-        data = self._buses.read(_ALL_CHIPS, address << 1, count)
+    def read(self, address: int, count: int, *, ends: bool = True) -> bytes | None:
+        """Return `count` bytes, fewer if the fault cuts them, or None without acknowledge; `ends` is as for `write`."""
+        data = self._buses.read(_ALL_CHIPS, address << 1, count, ends=ends)
         if self.fault in (Fault.NOISE, Fault.ENDLESS):
             return NOISE * count
         if data is None or self.fault is Fault.SILENT:

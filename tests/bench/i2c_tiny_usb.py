@@ -17,6 +17,7 @@ _VENDOR_CLASS: Final = (0xFF, 0, 0)
 _IN: Final = 0xC100
 _OUT: Final = 0x4100
 _GET_FUNCTIONS, _SET_DELAY, _GET_STATUS, _TRANSFER = 1, 2, 3, 4
+_STOP: Final = 2
 _START_AND_STOP: Final = 3  # added to _TRANSFER
 _FILLER: Final = b"\xff"
 
@@ -24,11 +25,11 @@ _FILLER: Final = b"\xff"
 class I2cBus(Protocol):
     """The wire with what hangs on it. Addresses have 7 bits; the answer None is a missing acknowledge."""
 
-    def write(self, address: int, data: bytes) -> bool:
-        """Carry bytes to the chip at an address; tell whether it acknowledged."""
+    def write(self, address: int, data: bytes, *, ends: bool) -> bool:
+        """Carry bytes to the chip at an address; tell whether it acknowledged. If `ends`, a stop follows."""
 
-    def read(self, address: int, count: int) -> bytes | None:
-        """Return `count` bytes of the chip at an address, or None if it does not acknowledge."""
+    def read(self, address: int, count: int, *, ends: bool) -> bytes | None:
+        """Return `count` bytes of the chip at an address; None: it does not acknowledge. If `ends`, a stop follows."""
 
 
 class I2cTinyUsb(UsbDevice):
@@ -57,11 +58,11 @@ class I2cTinyUsb(UsbDevice):
         raise Stall
 
     def _carry(self, setup: Setup, data: bytes, *, is_read: bool) -> bytes:
-        address = setup.index & 0x7F
+        address, ends = setup.index & 0x7F, bool((setup.kind & 0xFF) - _TRANSFER & _STOP)
         if not is_read:
-            self._status = ACKNOWLEDGED if self._bus.write(address, data) else NOT_ACKNOWLEDGED
+            self._status = ACKNOWLEDGED if self._bus.write(address, data, ends=ends) else NOT_ACKNOWLEDGED
             return b""
-        found = self._bus.read(address, setup.length)
+        found = self._bus.read(address, setup.length, ends=ends)
         self._status = NOT_ACKNOWLEDGED if found is None else ACKNOWLEDGED
         return found if found is not None else _FILLER * setup.length
 

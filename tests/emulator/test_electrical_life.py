@@ -80,7 +80,7 @@ class TestTime:
         chip, clock = virtual_chip()
         chip.wake()
         before = clock.now()
-        chip.exchange(INFO[:-1])
+        chip.exchange(INFO[:-1] + b"\0")
         assert clock.now() == before
 
     def test_a_real_clock_runs_at_its_speed(self) -> None:
@@ -218,7 +218,7 @@ class TestSelfTest:
         chip.power_cycle()
         assert chip.wake() == bytes.fromhex("0407c440")
         assert reply_body(chip.exchange(INFO)) == b"\x07"
-        assert reply_body(chip.exchange(INFO[:-1])) == b"\xff"
+        assert reply_body(chip.exchange(INFO[:-1] + b"\0")) == b"\xff"
         assert reply_body(chip.exchange(packet(Opcode.SELF_TEST, 0x3F))) == b"\x10"
         chip.core.powered.failing_tests = 0
         assert reply_body(chip.exchange(packet(Opcode.SELF_TEST, 0x3F))) == b"\x00"

@@ -167,9 +167,6 @@ class FakeI2cBus(I2cBus):
 
     def write(self, address: int, data: bytes) -> bool:
         self._check()
-        if address == 0:
-            self._buses.wake(0)
-            return False
         return self.fault is not Fault.SILENT and self._buses.write(0, address << 1, data)
 
     def read(self, address: int, count: int) -> bytes:

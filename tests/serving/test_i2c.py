@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import struct
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,42 +9,11 @@ from hypothesis import strategies as st
 from atcaprov.chip.commands import WAKE_TOKEN, Opcode
 from atcaprov.emulator.chip import Chip
 from atcaprov.errors import Code, ProtocolError
-from atcaprov.serving.bus import Buses
 from atcaprov.serving.clock import ServedClock
-from atcaprov.serving.i2c import I2cSession
-from atcaprov.serving.pins import Pins
 from tests.support.chips import packet
+from tests.support.i2c_line import ACK, NAK, Line
 
-_ACK, _NAK = b"\0", b"\1"
 _INFO = packet(Opcode.INFO)
-
-
-class Line:
-    """One client of a bus."""
-
-    def __init__(self, *chips: Chip) -> None:
-        self.session = I2cSession(Buses([Pins(chip) for chip in chips or (Chip(),)]))
-
-    def write(self, data: bytes, *, address: int = 0x60, bus: int = 0) -> bytes:
-        return self._transfer(struct.pack("<cBBH", b"W", bus, address, len(data)) + data)
-
-    def read(self, count: int, *, address: int = 0x60, bus: int = 0) -> bytes:
-        return self._transfer(struct.pack("<cBBH", b"R", bus, address, count))
-
-    def wake(self, bus: int = 0) -> None:
-        assert self.write(b"\0", address=0, bus=bus) == _NAK
-
-    def command(self, content: bytes, count: int, *, address: int = 0x60, bus: int = 0) -> bytes:
-        """Send a packet and return `count` bytes of the reply."""
-        assert self.write(b"\x03" + content, address=address, bus=bus) == _ACK
-        reply = self.read(count, address=address, bus=bus)
-        assert reply[:1] == _ACK
-        return reply[1:]
-
-    def _transfer(self, request: bytes) -> bytes:
-        (step,) = self.session.receive(request)
-        assert isinstance(step, bytes)
-        return step
 
 
 def moved(address: int) -> Chip:
@@ -57,24 +24,24 @@ def moved(address: int) -> Chip:
 
 
 def test_asleep_or_idle_nothing_is_acknowledged_but_the_wake_pulse_is_heard() -> None:
-    line = Line()
-    assert (line.write(b"\0"), line.read(4), line.write(b"")) == (_NAK, _NAK, _NAK)
+    line = Line(speed=400_000)
+    assert (line.write(b"\0"), line.read(4), line.write(b"")) == (NAK, NAK, NAK)
     line.wake()
-    assert line.write(b"") == _ACK
-    assert line.write(b"\x02") == _ACK
-    assert (line.write(b"\x03" + _INFO), line.read(4)) == (_NAK, _NAK)
+    assert line.write(b"") == ACK
+    assert line.write(b"\x02") == ACK
+    assert (line.write(b"\x03" + _INFO), line.read(4)) == (NAK, NAK)
     line.wake()
-    assert line.read(4) == _ACK + WAKE_TOKEN
+    assert line.read(4) == ACK + WAKE_TOKEN
 
 
 def test_the_read_pointer_runs_on_and_word_address_0_puts_it_back() -> None:
     line = Line()
     line.wake()
     assert line.command(_INFO, 1) == b"\x07"
-    assert line.read(6) == _ACK + bytes.fromhex("000060028038")
-    assert line.read(3) == _ACK + b"\xff\xff\xff", "past the end the wire stays high"
-    assert line.write(b"\x00") == _ACK
-    assert line.read(9) == _ACK + bytes.fromhex("07000060028038ffff")
+    assert line.read(6) == ACK + bytes.fromhex("000060028038")
+    assert line.read(3) == ACK + b"\xff\xff\xff", "past the end the wire stays high"
+    assert line.write(b"\x00") == ACK
+    assert line.read(9) == ACK + bytes.fromhex("07000060028038ffff")
 
 
 def test_an_awake_chip_ignores_the_wake_pulse() -> None:
@@ -82,8 +49,8 @@ def test_an_awake_chip_ignores_the_wake_pulse() -> None:
     line.wake()
     line.command(_INFO, 7)
     line.wake()
-    assert line.write(b"\x00") == _ACK
-    assert line.read(7) == _ACK + bytes.fromhex("07000060028038")
+    assert line.write(b"\x00") == ACK
+    assert line.read(7) == ACK + bytes.fromhex("07000060028038")
 
 
 @pytest.mark.parametrize("word_address", [0x04, 0x7F, 0xFF])
@@ -91,8 +58,8 @@ def test_a_reserved_word_address_does_nothing(word_address: int) -> None:
     line = Line()
     line.wake()
     line.command(_INFO, 1)
-    assert line.write(bytes((word_address,)) + _INFO) == _ACK
-    assert line.read(6) == _ACK + bytes.fromhex("000060028038")
+    assert line.write(bytes((word_address,)) + _INFO) == ACK
+    assert line.read(6) == ACK + bytes.fromhex("000060028038")
 
 
 def test_a_damaged_packet_is_answered_with_ff() -> None:
@@ -117,23 +84,23 @@ def test_a_new_address_counts_after_sleep(writes: list[bytes], address: int) -> 
         assert line.command(content, 4) == bytes.fromhex("04000340")
     line.write(b"\x02")
     line.wake()
-    assert line.write(b"\x01") == _ACK, "idle keeps the old address"
+    assert line.write(b"\x01") == ACK, "idle keeps the old address"
     line.wake()
     assert line.command(_INFO, 7, address=address) == bytes.fromhex("07000060028038")
     if address != 0x60:
-        assert line.write(b"\0") == _NAK
+        assert line.write(b"\0") == NAK
 
 
 def test_a_busy_chip_does_not_acknowledge() -> None:
     chip = Chip(clock=ServedClock(1e-6))  # one chip second lasts eleven days
     line = Line(chip)
     line.wake()
-    assert line.read(1) == _NAK, "it takes 1.5 ms to wake"
+    assert line.read(1) == NAK, "it takes 1.5 ms to wake"
     chip.clock.wait_until(0.002)
-    assert line.write(b"\x03" + _INFO) == _ACK
-    assert (line.read(1), line.write(b"\x00"), line.write(b"\x02")) == (_NAK, _NAK, _NAK)
+    assert line.write(b"\x03" + _INFO) == ACK
+    assert (line.read(1), line.write(b"\x00"), line.write(b"\x02")) == (NAK, NAK, NAK)
     chip.clock.wait_until(0.010)
-    assert line.read(7) == _ACK + bytes.fromhex("07000060028038")
+    assert line.read(7) == ACK + bytes.fromhex("07000060028038")
 
 
 def test_chips_on_one_bus_answer_to_their_addresses() -> None:
@@ -143,17 +110,17 @@ def test_chips_on_one_bus_answer_to_their_addresses() -> None:
     for chip, address in zip(chips, (0x60, 0x35, 0x36), strict=True):
         reply = line.command(packet(Opcode.READ, 0x80), 35, address=address)
         assert reply[1:33] == bytes(chip.memory.config[:32])
-    assert line.read(1, address=0x37) == _NAK
+    assert line.read(1, address=0x37) == NAK
 
 
 def test_each_chip_also_has_a_bus_of_its_own() -> None:
     chips = [Chip(), Chip()]
     line = Line(*chips)
     line.wake(bus=2)
-    assert line.read(4, bus=1) == _NAK, "the pulse went to the other bus"
+    assert line.read(4, bus=1) == NAK, "the pulse went to the other bus"
     assert line.command(packet(Opcode.READ, 0x80), 35, bus=2)[1:33] == bytes(chips[1].memory.config[:32])
     line.wake(bus=3)
-    assert line.write(b"\0", bus=3) == _NAK, "there is no such bus"
+    assert line.write(b"\0", bus=3) == NAK, "there is no such bus"
 
 
 def test_two_chips_at_one_address_disturb_each_other_as_on_a_wire() -> None:
@@ -165,8 +132,10 @@ def test_two_chips_at_one_address_disturb_each_other_as_on_a_wire() -> None:
     assert found[1:33] == bytes(one & other for one, other in zip(*serials, strict=True))
 
 
-@pytest.mark.parametrize("request_bytes", [b"X\0\x60\0\0", b"w\0\x60\0\0", b"R\0\x80\1\0", b"W\0\xc0\0\0"])
-def test_what_is_no_transaction_ends_the_connection(request_bytes: bytes) -> None:
+@pytest.mark.parametrize(
+    "request_bytes", [b"X\0\x60\0\0", b"x\0\x60\0\0", b"S\0\0\0\0", b"R\0\x80\1\0", b"W\0\xc0\0\0"]
+)
+def test_what_is_no_message_ends_the_connection(request_bytes: bytes) -> None:
     with pytest.raises(ProtocolError) as caught:
         list(Line().session.receive(request_bytes))
     assert caught.value.code == Code.BAD_FRAME
@@ -176,18 +145,17 @@ def test_any_split_of_the_bytes_gives_the_same_answers() -> None:
     stream = b"W\0\0\0\0" + b"W\0\x60\x08\0\x03" + _INFO + b"R\0\x60\7\0"
     session = Line().session
     found = [step for at in range(len(stream)) for step in session.receive(stream[at : at + 1])]
-    assert found == [_NAK, _ACK, _ACK + bytes.fromhex("07000060028038")]
+    assert found == [NAK, ACK, ACK + bytes.fromhex("07000060028038")]
 
 
-@given(st.lists(st.tuples(st.sampled_from(b"WR"), st.integers(0, 3), st.sampled_from([0, 0x60]), st.binary())))
+@given(st.lists(st.tuples(st.sampled_from(b"WwRrP"), st.integers(0, 3), st.sampled_from([0, 0x60]), st.binary())))
 def test_any_transactions_are_answered(transactions: list[tuple[int, int, int, bytes]]) -> None:
     line = Line(Chip(), Chip())
     for kind, bus, address, data in transactions:
-        if kind == ord("W"):
-            assert line.write(data, address=address, bus=bus) in (_ACK, _NAK)
-        else:
-            reply = line.read(len(data), address=address, bus=bus)
-            assert reply == _NAK or (reply[:1] == _ACK and len(reply) == 1 + len(data))
+        written = data if kind in b"Ww" else b""
+        reply = line.request(bytes((kind,)), bus, address, len(data), written)
+        sizes = (1, 1 + len(data)) if kind in b"Rr" else (1,)
+        assert reply == NAK or (reply[:1] == ACK and len(reply) in sizes)
 
 
 @given(st.binary(max_size=200))

@@ -166,7 +166,7 @@ def test_a_reason_is_never_on_the_wire(server: Served) -> None:
         assert len(ask_kit(client, packet(Opcode.SIGN, 0x80, 0))) == 4
 
 
-@pytest.mark.parametrize("content", [b"", b"\x07", packet(0x99), packet(Opcode.MAC, 0xFF)])
+@pytest.mark.parametrize("content", [b"\x03", b"\x07" + bytes(6), packet(0x99), packet(Opcode.MAC, 0xFF)])
 def test_a_packet_that_is_none_is_explained_too(server: Served, content: bytes) -> None:
     with server.client("bridge") as client:
         ask_bridge(client, content)
