@@ -19,11 +19,16 @@ from atcaprov.hal.base import Hal
 from atcaprov.hal.bus_lock import BusLock
 
 GENERAL_CALL: Final = 0
+_WAKE: Final = b"\x01"
+"""Behind the general call, where 00 is forbidden (UM10204, 3.1.13); also the vendor's library sends 01. What wakes is
+the address byte."""
 _RESET: Final = b"\x00"
 _SLEEP: Final = b"\x01"
 _IDLE: Final = b"\x02"
 _COMMAND: Final = b"\x03"
 _WAKE_SECONDS: Final = 0.0015
+_SELF_TEST_WAKE_SECONDS: Final = 0.020
+"""For a chip that tests itself at each wake (ATECC608B-TFLXTLS data sheet, 9.3)."""
 _POLL_SECONDS: Final = 0.001
 _SHORTEST_REPLY: Final = 4
 _LONGEST_REPLY: Final = 155
@@ -72,11 +77,25 @@ def wakes(bus: I2cBus, address: int) -> bool:
     return answer == WAKE_TOKEN or answer.startswith(SELF_TEST_FAILED)
 
 
+def rouse(bus: I2cBus) -> None:
+    """Send the wake pulse and wait until every chip of the bus is awake that will be.
+
+    Raises:
+        TransportError: the bus failed.
+    """
+    _send_pulse(bus)
+    time.sleep(_SELF_TEST_WAKE_SECONDS)
+
+
 def _wake_answer(bus: I2cBus, address: int) -> bytes:
-    with suppress(TransportError):  # nobody acknowledges, which some adapters report as a failed bus
-        bus.write(GENERAL_CALL, _RESET)  # holds SDA low for long enough at up to 100 kHz
+    _send_pulse(bus)
     time.sleep(_WAKE_SECONDS)
     return bus.read(address, len(WAKE_TOKEN))
+
+
+def _send_pulse(bus: I2cBus) -> None:
+    with suppress(TransportError):  # nobody acknowledges, which some adapters report as a failed bus
+        bus.write(GENERAL_CALL, _WAKE)  # holds SDA low for long enough at up to 133 kHz
 
 
 class I2cHal(Hal):
@@ -202,14 +221,22 @@ class I2cHal(Hal):
         return self._wakes()
 
     def _wakes(self) -> bool:
-        answer = _wake_answer(self._bus, self._address)
-        if not answer and self._next is not None:
-            answer = self._bus.read(self._next[0], len(WAKE_TOKEN))
-            if answer == WAKE_TOKEN:
-                self._address, self.url, _ = self._next
+        answer = _wake_answer(self._bus, self._address) or self._answer_at_next()
+        if not answer:
+            time.sleep(_SELF_TEST_WAKE_SECONDS - _WAKE_SECONDS)
+            answer = self._bus.read(self._address, len(WAKE_TOKEN)) or self._answer_at_next()
         if answer.startswith(SELF_TEST_FAILED):
             raise refusal("Wake", Status.SELF_TEST_ERROR)
         return answer == WAKE_TOKEN
+
+    def _answer_at_next(self) -> bytes:
+        """Return the wake answer of a chip that has moved to its next address, which is its own from now on."""
+        if self._next is None:
+            return b""
+        answer = self._bus.read(self._next[0], len(WAKE_TOKEN))
+        if answer == WAKE_TOKEN:
+            self._address, self.url, _ = self._next
+        return answer
 
     def _end(self, word_address: bytes) -> None:
         try:

@@ -10,7 +10,7 @@ from typing import Final
 from atcaprov.errors import Code, TransportError, UsageError
 from atcaprov.hal.bus_lock import BusLock
 from atcaprov.hal.device_url import parse_7_bit_address, parse_target
-from atcaprov.hal.i2c import COMMAND_SECONDS, LOCK_SECONDS, I2cBus, I2cHal, wakes
+from atcaprov.hal.i2c import COMMAND_SECONDS, LOCK_SECONDS, I2cBus, I2cHal, rouse, wakes
 from atcaprov.hal.i2c_library import LibraryI2cBus
 from atcaprov.hal.i2c_node import has_device_files
 
@@ -59,9 +59,12 @@ def woken_addresses(number: int, addresses: Iterable[int]) -> Iterator[int]:
         UsageError: the system has no such buses.
         TransportError: the bus can't be used, or the vendor's library is not there.
     """
-    bus, lock = _bus(number), BusLock(f"i2c-{number}")
+    bus, lock, wanted = _bus(number), BusLock(f"i2c-{number}"), tuple(addresses)
     try:
-        for address in addresses:
+        if wanted:
+            with lock.held(LOCK_SECONDS):
+                rouse(bus)
+        for address in wanted:
             with lock.held(LOCK_SECONDS):
                 is_chip = _wakes_if_free(bus, address)
             if is_chip:

@@ -51,7 +51,7 @@ def kernel() -> Iterator[PlayedKernel]:
 def test_each_transfer_opens_addresses_and_closes(kernel: PlayedKernel) -> None:
     bus = LibraryI2cBus(5)
     assert bus.write(0x60, b"\x03abc")
-    assert bus.write(0, b"\x00")
+    assert bus.write(0, b"\x01")
     assert bus.read(0x60, 4) == bytes(4)
     assert kernel.calls == [
         ("open", "/dev/i2c-5"),
@@ -59,7 +59,7 @@ def test_each_transfer_opens_addresses_and_closes(kernel: PlayedKernel) -> None:
         ("write", b"\x03abc"),
         ("open", "/dev/i2c-5"),
         ("ioctl", 0),
-        ("write", b"\x00"),
+        ("write", b"\x01"),
         ("open", "/dev/i2c-5"),
         ("ioctl", 0x60),
         ("read", 4),

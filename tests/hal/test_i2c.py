@@ -10,8 +10,9 @@ from atcaprov.emulator.chip import Chip, Power
 from atcaprov.errors import Board, Code, DeviceError, ProtocolError, TransportError
 from atcaprov.hal import i2c
 from atcaprov.hal.bus_lock import BusLock
-from atcaprov.hal.i2c import I2cHal, wakes
+from atcaprov.hal.i2c import GENERAL_CALL, I2cHal, wakes
 from atcaprov.hal.i2c_dev import open_i2c
+from atcaprov.serving.clock import ServedClock
 from tests.hal.ways import FakeI2cBus
 from tests.support.faulty_board import Fault
 
@@ -27,6 +28,34 @@ def test_a_wake_pulse_that_the_adapter_reports_as_failed_is_a_wake_pulse() -> No
     hal = _hal(Grumpy([Chip()]))
     hal.wake()
     assert hal.exchange(bytes.fromhex("0730000000035d")).hex() == "07000060028038"
+    hal.close()
+
+
+def test_the_byte_behind_the_general_call_is_one_that_is_allowed_there() -> None:
+    """UM10204, 3.1.13, forbids 00; the vendor's library sends 01."""
+
+    class Noting(FakeI2cBus):
+        def write(self, address: int, data: bytes) -> bool:
+            if address == GENERAL_CALL:
+                calls.append(data)
+            return super().write(address, data)
+
+    calls: list[bytes] = []
+    _hal(Noting([Chip()])).close()
+    assert set(calls) == {b"\x01"}
+
+
+def test_a_chip_that_tests_itself_at_each_wake_is_awake_after_20_ms(monkeypatch: pytest.MonkeyPatch) -> None:
+    """ChipOptions bit 0; no other try is needed, and it is not sent to sleep while it wakes."""
+    chip = Chip(clock=ServedClock(1e-9))
+    chip.memory.config[90] = 0x01
+    waits = SimpleNamespace(
+        monotonic=chip.clock.now, sleep=lambda seconds: chip.clock.wait_until(chip.clock.now() + seconds)
+    )
+    monkeypatch.setattr(i2c, "time", waits)
+    hal = _hal(FakeI2cBus([chip]))
+    hal.wake()
+    assert chip.clock.now() < 0.050
     hal.close()
 
 
@@ -97,7 +126,7 @@ class Busy(FakeI2cBus):
 def test_a_chip_that_is_busy_with_a_command_of_a_killed_program_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(i2c, "BUSY_SECONDS", 60.0)
     bus = Busy([Chip()])
-    bus.reads_to_come = 5
+    bus.reads_to_come = 10
     hal = open_i2c(f"//{id(bus)}/0x60", bus, seconds=60.0)
     hal.wake()
     assert len(hal.exchange(bytes.fromhex("0730000000035d"))) == 7
@@ -110,8 +139,8 @@ def test_a_bus_is_free_while_a_busy_chip_is_waited_for(monkeypatch: pytest.Monke
     lock = BusLock(f"i2c-{id(bus)}")
 
     def look(seconds: float) -> None:
-        if seconds < 0.01:
-            return  # the pause of a wake pulse, within a try
+        if seconds < 0.03:
+            return  # the pauses of a wake pulse, within a try
         try:
             lock.acquire()
         except TransportError:
@@ -121,7 +150,7 @@ def test_a_bus_is_free_while_a_busy_chip_is_waited_for(monkeypatch: pytest.Monke
             free.append(True)
 
     monkeypatch.setattr(i2c, "time", SimpleNamespace(monotonic=lambda: 0.0, sleep=look))
-    bus.reads_to_come = 4
+    bus.reads_to_come = 8
     open_i2c(f"//{id(bus)}/0x60", bus, seconds=1.0).close()
     assert free == [True, True]
 
@@ -171,7 +200,7 @@ def test_an_idle_chip_whose_self_test_fails_is_put_to_sleep_while_nobody_else_ha
         failing = False
 
         def write(self, address: int, data: bytes) -> bool:
-            if data == b"\x01":
+            if address and data == b"\x01":
                 with pytest.raises(TransportError):
                     lock.acquire()
                 sent_to_sleep.append(address)
