@@ -1,16 +1,32 @@
-"""How long each command may take.
+"""How long each command takes: typical and at most, in milliseconds.
 
-Source: cryptoauthlib lib/calib/calib_execution.c, the maxima for builds without polling. The ATECC608 has one table
-for each clock divider in ChipMode bits 7-3: M0 = 00, M1 = 28, M2 = 68.
+| Table | Source |
+|---|---|
+| ATECC608, maximum | cryptoauthlib lib/calib/calib_execution.c, for builds without polling |
+| ATECC508A, both | DS20005927A, table 9-4. Its maxima of Info, Read, Nonce, Sign and Verify are below the library's |
+| ATECC608, typical | not published; chosen here, see `TYPICAL_EXECUTION_MS_M0` |
+
+The ATECC608 has one table for each clock divider in ChipMode bits 7-3: M0 = 00, M1 = 28, M2 = 68.
 """
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
 from atcaprov.chip.commands import MAX_EXECUTION_MS_M0, Opcode
+
+
+class Times(enum.StrEnum):
+    """Which of the tables a chip keeps to."""
+
+    TYPICAL = "typical"
+    """As a part at room temperature; what is refused takes as long as Info, which the sheet calls mostly."""
+    MAXIMUM = "maximum"
+    """As the slowest part that is still sold, refused commands as well."""
+
 
 MAX_EXECUTION_MS_M1: Final = MappingProxyType(
     {
@@ -38,7 +54,7 @@ MAX_EXECUTION_MS_M2: Final = MappingProxyType(
         Opcode.VERIFY: 1085,
     }
 )
-MAX_EXECUTION_MS_508A: Final = MappingProxyType(
+MAX_EXECUTION_MS_508A: Final[Mapping[Opcode, int]] = MappingProxyType(
     {
         Opcode.CHECK_MAC: 13,
         Opcode.COUNTER: 20,
@@ -47,25 +63,102 @@ MAX_EXECUTION_MS_508A: Final = MappingProxyType(
         Opcode.GEN_DIG: 11,
         Opcode.GEN_KEY: 115,
         Opcode.HMAC: 23,
-        Opcode.INFO: 2,
+        Opcode.INFO: 1,
         Opcode.LOCK: 32,
         Opcode.MAC: 14,
-        Opcode.NONCE: 29,
+        Opcode.NONCE: 7,
         Opcode.PAUSE: 3,
         Opcode.PRIV_WRITE: 48,
         Opcode.RANDOM: 23,
-        Opcode.READ: 5,
+        Opcode.READ: 1,
         Opcode.SHA: 9,
-        Opcode.SIGN: 60,
+        Opcode.SIGN: 50,
         Opcode.UPDATE_EXTRA: 10,
-        Opcode.VERIFY: 72,
+        Opcode.VERIFY: 58,
         Opcode.WRITE: 26,
     }
 )
+"""Shipped firmware waits 30 ms for a Nonce of such a part (Coldcard), so a program had better not count on these 7."""
+TYPICAL_EXECUTION_MS_508A: Final[Mapping[Opcode, float]] = MappingProxyType(
+    {
+        Opcode.CHECK_MAC: 5,
+        Opcode.COUNTER: 5,
+        Opcode.DERIVE_KEY: 2,
+        Opcode.ECDH: 38,
+        Opcode.GEN_DIG: 5,
+        Opcode.GEN_KEY: 11,
+        Opcode.HMAC: 13,
+        Opcode.INFO: 0.1,
+        Opcode.LOCK: 8,
+        Opcode.MAC: 5,
+        Opcode.NONCE: 0.1,
+        Opcode.PAUSE: 0.1,
+        Opcode.PRIV_WRITE: 0.8,
+        Opcode.RANDOM: 1,
+        Opcode.READ: 0.1,
+        Opcode.SHA: 7,
+        Opcode.SIGN: 42,
+        Opcode.UPDATE_EXTRA: 8,
+        Opcode.VERIFY: 38,
+        Opcode.WRITE: 7,
+    }
+)
+TYPICAL_EXECUTION_MS_M0: Final[Mapping[Opcode, float]] = MappingProxyType(
+    {
+        Opcode.AES: 14,
+        Opcode.CHECK_MAC: 15,
+        Opcode.COUNTER: 6,
+        Opcode.DERIVE_KEY: 3,
+        Opcode.ECDH: 49,
+        Opcode.GEN_DIG: 11,
+        Opcode.GEN_KEY: 11,
+        Opcode.INFO: 3,
+        Opcode.KDF: 83,
+        Opcode.LOCK: 9,
+        Opcode.MAC: 20,
+        Opcode.NONCE: 3,
+        Opcode.PRIV_WRITE: 3,
+        Opcode.RANDOM: 23,
+        Opcode.READ: 3,
+        Opcode.SECURE_BOOT: 42,
+        Opcode.SELF_TEST: 250,
+        Opcode.SHA: 12,
+        Opcode.SIGN: 80,
+        Opcode.UPDATE_EXTRA: 8,
+        Opcode.VERIFY: 55,
+        Opcode.WRITE: 12,
+    }
+)
+"""Chosen. Info, Read, Random, SHA and SelfTest from round trips on a real ATECC608A, less bus and wake (picowallet,
+UPSTREAM.md, section 3b); where the ATECC508A has the command, its typical time times the ratio of the library's maxima
+of both parts, and no less than Info; SecureBoot as Verify; of AES and KDF half the maximum."""
+
+
+def _slower(typical: Mapping[Opcode, float], maximum: Mapping[Opcode, int]) -> Mapping[Opcode, float]:
+    """Return typical times for a divider that stretches the maxima of M0 to these."""
+    stretched = {opcode: time * maximum[opcode] / MAX_EXECUTION_MS_M0[opcode] for opcode, time in typical.items()}
+    return MappingProxyType(stretched)
+
+
 DIVIDER_BITS: Final = 0xF8
-_BY_DIVIDER: Final = MappingProxyType({0x28: MAX_EXECUTION_MS_M1, 0x68: MAX_EXECUTION_MS_M2})
+_M1: Final = 0x28
+_M2: Final = 0x68
+_MAXIMA_608: Final[Mapping[int, Mapping[Opcode, int]]] = MappingProxyType(
+    {_M1: MAX_EXECUTION_MS_M1, _M2: MAX_EXECUTION_MS_M2}
+)
+_TYPICAL_608: Final = MappingProxyType(
+    {divider: _slower(TYPICAL_EXECUTION_MS_M0, maximum) for divider, maximum in _MAXIMA_608.items()}
+)
 
 
-def execution_times_608(chip_mode: int) -> Mapping[Opcode, int]:
+def execution_times_508(times: Times) -> Mapping[Opcode, float]:
+    """Return a table of the ATECC508A, in milliseconds."""
+    return TYPICAL_EXECUTION_MS_508A if times is Times.TYPICAL else MAX_EXECUTION_MS_508A
+
+
+def execution_times_608(times: Times, chip_mode: int) -> Mapping[Opcode, float]:
     """Return the table, in milliseconds, that ChipMode (configuration byte 19) selects; M0 for unknown dividers."""
-    return _BY_DIVIDER.get(chip_mode & DIVIDER_BITS, MAX_EXECUTION_MS_M0)
+    divider = chip_mode & DIVIDER_BITS
+    if times is Times.TYPICAL:
+        return _TYPICAL_608.get(divider, TYPICAL_EXECUTION_MS_M0)
+    return _MAXIMA_608.get(divider, MAX_EXECUTION_MS_M0)

@@ -10,9 +10,11 @@ from typing import Any, Final
 
 import click
 
+from atcaprov.chip.execution_times import Times
 from atcaprov.chip.parts import spaced
 from atcaprov.cli.output import say
 from atcaprov.emulator.changes import explain_changes
+from atcaprov.emulator.clock import parse_speed, parse_times
 from atcaprov.emulator.images import BLANK, load_image
 from atcaprov.emulator.memory import Memory
 from atcaprov.emulator.random_source import SystemRandom
@@ -68,6 +70,11 @@ def group() -> None:
 @click.option(
     "--clock", default="virtual", show_default=True, metavar="real|virtual|SCALE", help="How fast the chips are."
 )
+@click.option(
+    "--times",
+    type=click.Choice(list(Times)),
+    help="How long commands take. Default: maximum on a virtual clock, typical on others.",
+)
 @click.option("--faults", type=_FILE, metavar="FILE", help="Plan of what goes wrong (TOML).")
 @click.option(
     "--firmware",
@@ -78,7 +85,14 @@ def group() -> None:
 )
 @click.option("--explain", is_flag=True, help="Say on stderr why a chip refuses a command.")
 def serve(
-    image: str, chips: int, state: Path | None, clock: str, faults: Path | None, kilohertz: int, **options: Any
+    image: str,
+    chips: int,
+    state: Path | None,
+    clock: str,
+    times: str | None,
+    faults: Path | None,
+    kilohertz: int,
+    **options: Any,
 ) -> None:
     """Serve software chips until Ctrl-C or SIGTERM.
 
@@ -88,7 +102,14 @@ def serve(
     observer = explaining(_warn) if options.pop("explain") else None
     ways = Ways(firmware=PROFILES[options.pop("firmware")], **options)
     with holding(state, chips):
-        made = make_chips(load_image(image), chips, state=state, clock=parse_clock(clock), faults=plan)
+        made = make_chips(
+            load_image(image),
+            chips,
+            state=state,
+            clock=parse_clock(clock),
+            times=parse_times(times or "", parse_speed(clock)),
+            faults=plan,
+        )
         buses = Buses([Pins(chip, observer) for chip in made], kilohertz * _HERTZ)
         asyncio.run(_serve(buses, ways))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 
+from atcaprov.chip.execution_times import Times
 from atcaprov.errors import UsageError
 
 
@@ -14,6 +15,11 @@ class Clock(ABC):
     @abstractmethod
     def now(self) -> float:
         """Return the time in seconds."""
+
+    @property
+    def is_virtual(self) -> bool:
+        """Whether its time is an account of what commands take, and nobody waits for it."""
+        return False
 
     @abstractmethod
     def reached(self, moment: float) -> bool:
@@ -41,11 +47,33 @@ def parse_speed(text: str) -> float | None:
     return speed
 
 
+def parse_times(text: str, speed: float | None) -> Times:
+    """Return the times that `typical` or `maximum` names; "" stands for what fits a clock of `parse_speed`.
+
+    Where nobody waits they are the maxima, so that what adds up is what a line has to reckon with; where a program
+    waits with time limits of its own, the typical ones.
+
+    Raises:
+        UsageError: the text is none of these.
+    """
+    if not text:
+        return Times.MAXIMUM if speed is None else Times.TYPICAL
+    try:
+        return Times(text)
+    except ValueError:
+        raise UsageError(f"Unknown times '{text}'.", advice="Write typical or maximum.") from None
+
+
 class VirtualClock(Clock):
     """Time that passes only while somebody waits for it."""
 
     def __init__(self, now: float = 0.0) -> None:
         self._now = now
+
+    @property
+    def is_virtual(self) -> bool:
+        """Return True."""
+        return True
 
     def now(self) -> float:
         """Return the time in seconds."""

@@ -53,6 +53,7 @@ def fork(chip: Chip, *, switches: Switches | None = None) -> Chip:
         random_source=deepcopy(core.random_source),
         switches=switches or core.switches,
         clock=VirtualClock(chip.clock.now()),
+        times=chip.times,
     )
     restore(twin, snapshot(chip))
     return twin

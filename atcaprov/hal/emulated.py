@@ -9,20 +9,22 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
+from atcaprov.chip.execution_times import Times
 from atcaprov.emulator.chip import Chip
-from atcaprov.emulator.clock import Clock, RealClock, VirtualClock, parse_speed
+from atcaprov.emulator.clock import Clock, RealClock, VirtualClock, parse_speed, parse_times
 from atcaprov.emulator.faults import FaultPlan
 from atcaprov.emulator.images import BLANK, Image, load_image
-from atcaprov.emulator.random_source import SystemRandom
+from atcaprov.emulator.memory import Memory
+from atcaprov.emulator.random_source import RandomSource, SystemRandom
 from atcaprov.emulator.state_file import StateFile
 from atcaprov.errors import Code, TransportError, UsageError
 from atcaprov.hal.base import Hal
 from atcaprov.hal.bus_lock import BusLock
 from atcaprov.reading import read_text
 
-_OPTIONS: Final = ("image", "clock", "faults")
+_OPTIONS: Final = ("image", "clock", "times", "faults")
 
 
 class EmulatedHal(Hal):
@@ -75,8 +77,18 @@ def file_lock(path: Path) -> BusLock:
     return BusLock(os.path.realpath(path))  # links in a circle are for the store to refuse
 
 
-def parse_emulated(rest: str) -> tuple[str, Image, Clock, FaultPlan | None]:
-    """Take apart what stands behind `emulator:`, see `open_emulated`: file or "", image, clock and fault plan.
+class Emulated(NamedTuple):
+    """What stands behind `emulator:`, see `open_emulated`; `file` is "" for a chip in memory."""
+
+    file: str
+    image: Image
+    clock: Clock
+    times: Times
+    faults: FaultPlan | None
+
+
+def parse_emulated(rest: str) -> Emulated:
+    """Take apart what stands behind `emulator:`.
 
     Raises:
         UsageError: an option is unknown, or names nothing that can be used.
@@ -89,35 +101,43 @@ def parse_emulated(rest: str) -> tuple[str, Image, Clock, FaultPlan | None]:
     image = load_image(options.get("image", BLANK))
     speed = parse_speed(options.get("clock", "virtual"))
     clock = VirtualClock() if speed is None else RealClock(speed)
-    return name, image, clock, _fault_plan(Path(options["faults"])) if "faults" in options else None
+    times = parse_times(options.get("times", ""), speed)
+    faults = _fault_plan(Path(options["faults"])) if "faults" in options else None
+    return Emulated(name, image, clock, times, faults)
 
 
 def open_emulated(rest: str) -> EmulatedHal:
     """Open the chip that the part of the URL behind `emulator:` names: `[FILE][?OPTION=VALUE[&OPTION=VALUE]]`.
 
-    Options: `image` (what a new chip is), `clock` (`virtual`, `real`, or a number: so many times as fast), `faults` (a
-    fault plan). A file that does not exist is created with a new chip; every change is in it before its reply is out.
+    Options: `image` (what a new chip is), `clock` (`virtual`, `real`, or a number: so many times as fast), `times`
+    (`typical` or `maximum`; else maximum on a virtual clock, typical on others), `faults` (a fault plan). A file that
+    does not exist is created with a new chip; every change is in it before its reply is out.
 
     Raises:
         UsageError: an option is unknown, or a file is damaged or cannot be read or written.
         TransportError: another program has the chip of this file open (DEVICE_BUSY).
     """
-    name, image, clock, faults = parse_emulated(rest)
+    wanted = parse_emulated(rest)
     source = SystemRandom()
-    if not name:
-        chip = Chip(image.make(source), random_source=source, clock=clock, faults=faults)
+    if not wanted.file:
+        chip = _chip(wanted, wanted.image.make(source), source)
         return EmulatedHal(chip, f"emulator:{rest}")
-    lock = file_lock(Path(name))
+    lock = file_lock(Path(wanted.file))
     lock.acquire()
     try:
-        store = StateFile(Path(name))
-        memory = store.load() or image.make(source)
-        chip = Chip(memory, random_source=source, keeper=store, clock=clock, faults=faults)
+        store = StateFile(Path(wanted.file))
+        chip = _chip(wanted, store.load() or wanted.image.make(source), source, store)
         store.keep(chip.memory)
     except BaseException:
         lock.release()
         raise
     return EmulatedHal(chip, f"emulator:{rest}", lock)
+
+
+def _chip(wanted: Emulated, memory: Memory, source: RandomSource, store: StateFile | None = None) -> Chip:
+    return Chip(
+        memory, random_source=source, keeper=store, clock=wanted.clock, faults=wanted.faults, times=wanted.times
+    )
 
 
 def _options(query: str) -> dict[str, str]:

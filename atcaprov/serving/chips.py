@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
+from atcaprov.chip.execution_times import Times
 from atcaprov.chip.memory_map import I2C_ADDRESS
 from atcaprov.emulator.chip import Chip
 from atcaprov.emulator.clock import Clock, VirtualClock
@@ -29,6 +30,7 @@ def make_chips(
     *,
     state: Path | None = None,
     clock: Callable[[], Clock] = VirtualClock,
+    times: Times = Times.MAXIMUM,
     faults: str = "",
 ) -> list[Chip]:
     """Return `count` chips (1 to 112), each with a serial number, a clock and a fault plan of its own.
@@ -40,7 +42,7 @@ def make_chips(
     Raises:
         UsageError: a state file is damaged or can't be read or written, or the fault plan is none.
     """
-    return [_make_chip(image, number, state, clock(), faults) for number in range(count)]
+    return [_make_chip(image, number, state, clock(), times, faults) for number in range(count)]
 
 
 @contextmanager
@@ -57,12 +59,12 @@ def holding(state: Path | None, count: int) -> Iterator[None]:
         yield
 
 
-def _make_chip(image: Image, number: int, state: Path | None, clock: Clock, faults: str) -> Chip:
+def _make_chip(image: Image, number: int, state: Path | None, clock: Clock, times: Times, faults: str) -> Chip:
     plan = FaultPlan.from_toml(faults) if faults else None
     if state is None:
-        return Chip(_new_memory(image, number), clock=clock, faults=plan)
+        return Chip(_new_memory(image, number), clock=clock, faults=plan, times=times)
     store = StateFile(_numbered(state, number))
-    chip = Chip(store.load() or _new_memory(image, number), keeper=store, clock=clock, faults=plan)
+    chip = Chip(store.load() or _new_memory(image, number), keeper=store, clock=clock, faults=plan, times=times)
     store.keep(chip.memory)
     return chip
 

@@ -14,6 +14,7 @@ from typing import Final
 
 from atcaprov.chip.commands import Opcode, Status
 from atcaprov.chip.crc import with_crc
+from atcaprov.chip.execution_times import Times
 from atcaprov.emulator.chip import Chip
 from atcaprov.emulator.clock import Clock
 from atcaprov.emulator.memory import Memory
@@ -118,7 +119,7 @@ class _Replay:
 
     def __init__(self, memory: Memory, switches: Switches | None) -> None:
         self._random, self._clock = _RecordedRandom(), _RecordedClock()
-        self._chip = Chip(memory, random_source=self._random, switches=switches, clock=self._clock)
+        self._chip = Chip(memory, random_source=self._random, switches=switches, clock=self._clock, times=Times.TYPICAL)
         self._unknown = Unknown()
 
     def compare(self, events: Iterable[TraceEvent]) -> Comparison:

@@ -9,8 +9,10 @@ from atcaprov.chip.memory_map import CHIP_MODE, LOCK_CONFIG
 from atcaprov.device.awake import AWAKE_SECONDS, AwakeChip
 from atcaprov.device.device import Act, Device
 from atcaprov.emulator.chip import Chip, Power
+from atcaprov.emulator.clock import Clock
 from atcaprov.errors import Code, TransportError
 from atcaprov.hal.emulated import EmulatedHal
+from atcaprov.serving.clock import ServedClock
 from tests.support.chips import packet
 
 READ, GEN_KEY = packet(Opcode.READ, 0x80), packet(Opcode.GEN_KEY, 4)
@@ -46,8 +48,8 @@ class CountedHal(EmulatedHal):
         return super().exchange(packet)
 
 
-def locked_chip(mode: int = 0) -> Chip:
-    chip = Chip()
+def locked_chip(mode: int = 0, clock: Clock | None = None) -> Chip:
+    chip = Chip(clock=clock)
     chip.memory.config[CHIP_MODE] = mode
     chip.memory.config[LOCK_CONFIG] = 0
     return chip
@@ -77,7 +79,8 @@ def test_a_burst_does_not_outlast_the_watchdog() -> None:
 
 @pytest.mark.parametrize("mode", [0x28, 0x68])
 def test_a_slower_chip_that_runs_out_of_time_is_asked_again(mode: int) -> None:
-    hal = CountedHal(locked_chip(mode))
+    slowest = ServedClock(1e-9)  # maxima that count against the watchdog
+    hal = CountedHal(locked_chip(mode, slowest))
     with Device(hal) as device, device.burst(), device.permit(Act.CREATE_KEY):
         for _ in range(6):
             assert device.gen_key(0) == device.get_pubkey(0)

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import pytest
 
 from atcaprov.chip.commands import MAX_EXECUTION_MS_M0, Opcode
-from atcaprov.chip.execution_times import MAX_EXECUTION_MS_508A, MAX_EXECUTION_MS_M1, MAX_EXECUTION_MS_M2
+from atcaprov.chip.execution_times import (
+    MAX_EXECUTION_MS_508A,
+    MAX_EXECUTION_MS_M1,
+    MAX_EXECUTION_MS_M2,
+    TYPICAL_EXECUTION_MS_508A,
+    TYPICAL_EXECUTION_MS_M0,
+    Times,
+    execution_times_508,
+    execution_times_608,
+)
 from atcaprov.emulator.chip import Chip, Power
 from atcaprov.emulator.clock import Clock, RealClock, VirtualClock
 from atcaprov.emulator.images import load_image
@@ -98,6 +107,56 @@ class TestTime:
             RealClock(speed)
 
 
+class TestTables:
+    """DS20005927A, table 9-4, and the library's maxima."""
+
+    def test_those_of_the_508a_are_the_sheets(self) -> None:
+        found = {
+            opcode: (TYPICAL_EXECUTION_MS_508A[opcode], MAX_EXECUTION_MS_508A[opcode])
+            for opcode in (Opcode.INFO, Opcode.READ, Opcode.NONCE, Opcode.SIGN, Opcode.VERIFY, Opcode.GEN_KEY)
+        }
+        assert found == {
+            Opcode.INFO: (0.1, 1),
+            Opcode.READ: (0.1, 1),
+            Opcode.NONCE: (0.1, 7),
+            Opcode.SIGN: (42, 50),
+            Opcode.VERIFY: (38, 58),
+            Opcode.GEN_KEY: (11, 115),
+        }
+
+    @pytest.mark.parametrize("mode", [None, 0x00, 0x28, 0x68])
+    def test_nothing_typical_is_longer_than_its_maximum(self, mode: int | None) -> None:
+        def table(times: Times) -> Mapping[Opcode, float]:
+            return execution_times_508(times) if mode is None else execution_times_608(times, mode)
+
+        typical, maximum = table(Times.TYPICAL), table(Times.MAXIMUM)
+        assert set(typical) == set(maximum)
+        assert all(typical[opcode] <= maximum[opcode] for opcode in typical)
+
+    @pytest.mark.parametrize(
+        ("image", "times", "milliseconds"),
+        [
+            ("atecc508a", Times.TYPICAL, (0.1, 0.1)),
+            ("atecc508a", Times.MAXIMUM, (1, 115)),
+            ("atecc608a", Times.TYPICAL, (3, 3)),
+            ("atecc608a", Times.MAXIMUM, (5, 115)),
+        ],
+    )
+    def test_a_refused_command_answers_quickly_unless_all_is_at_its_maximum(
+        self, image: str, times: Times, milliseconds: tuple[float, float]
+    ) -> None:
+        clock = VirtualClock()
+        chip = Chip(load_image(image).make(SeededRandom(b""), SERIAL), clock=clock, times=times)
+        chip.wake()
+        taken = []
+        for sent in (INFO, packet(Opcode.GEN_KEY, 4, 0)):
+            before = clock.now()
+            chip.exchange(sent)
+            taken.append(1000 * (clock.now() - before))
+        assert taken == pytest.approx(milliseconds)
+        assert chip.last_refusal is not None
+
+
 class TestWatchdog:
     def test_it_puts_the_chip_to_sleep(self) -> None:
         chip, clock = virtual_chip()
@@ -121,10 +180,39 @@ class TestWatchdog:
         assert chip.core.temp_key.valid
         assert reply_body(chip.exchange(INFO)) == bytes.fromhex("00006002")
 
-    def test_a_command_that_would_be_cut_is_refused(self) -> None:
+    @pytest.mark.parametrize(
+        ("times", "milliseconds"),
+        [
+            (Times.MAXIMUM, MAX_EXECUTION_MS_M0[Opcode.GEN_KEY]),
+            (Times.TYPICAL, TYPICAL_EXECUTION_MS_M0[Opcode.GEN_KEY]),
+        ],
+    )
+    def test_a_command_that_would_be_cut_is_refused(self, times: Times, milliseconds: float) -> None:
+        clock = StandingClock()
+        chip = Chip(configured_memory(), clock=clock, times=times)
+        chip.wake()
+        clock.time += 1.3 - milliseconds / 1000 + 0.001
+        assert reply_body(chip.exchange(packet(Opcode.GEN_KEY, 4, 0))) == b"\xee"
+        assert reply_body(chip.exchange(INFO)) == bytes.fromhex("00006002")
+        assert reply_body(chip.exchange(packet(Opcode.GEN_KEY, 3, 0))) == b"\x03"
+
+    @pytest.mark.parametrize("times", Times)
+    def test_on_a_virtual_clock_it_counts_what_a_part_takes(self, times: Times) -> None:
+        """108 Writes last 4.86 s at their maxima and 1.296 s on a part, whose watchdog lets it do so many."""
+        clock = VirtualClock()
+        chip = Chip(clock=clock, times=times)
+        chip.wake()
+        write = packet(Opcode.WRITE, 0, 5, bytes(4))
+        assert [reply_body(chip.exchange(write)) for _ in range(109)] == 108 * [b"\0"] + [b"\xee"]
+        assert clock.now() == pytest.approx(0.0015 + 108 * (0.045 if times is Times.MAXIMUM else 0.012))
+
+    def test_it_is_not_judged_by_a_maximum_that_a_part_does_not_take(self) -> None:
         chip, clock = virtual_chip()
         chip.wake()
-        clock.advance(1.3 - 0.115 + 0.001)
+        clock.advance(1.2)
+        assert len(reply_body(chip.exchange(packet(Opcode.RANDOM)))) == 32
+        assert len(reply_body(chip.exchange(packet(Opcode.GEN_KEY, 4, 0)))) == 64
+        clock.advance(0.06)
         assert reply_body(chip.exchange(packet(Opcode.GEN_KEY, 4, 0))) == b"\xee"
         assert reply_body(chip.exchange(INFO)) == bytes.fromhex("00006002")
         assert reply_body(chip.exchange(packet(Opcode.GEN_KEY, 3, 0))) == b"\x03"

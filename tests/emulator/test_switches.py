@@ -159,7 +159,7 @@ class TestSwitches:
         case = Case((Opcode.GEN_KEY, 4, 0, b""), "", slots={0: KEY})
         chip = prepared(case, Switches(watchdog_margin="none"))
         assert isinstance(chip.clock, VirtualClock)
-        chip.clock.advance(1.25)
+        chip.clock.advance(1.295)
         assert chip.exchange(packet(*case.request)) == b""
         assert chip.power is Power.ASLEEP
 

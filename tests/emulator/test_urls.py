@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from atcaprov.chip.commands import Opcode
+from atcaprov.chip.execution_times import Times
 from atcaprov.emulator.clock import RealClock, VirtualClock
 from atcaprov.errors import Code, TransportError, UsageError
 from atcaprov.hal.emulated import open_emulated
@@ -25,6 +26,21 @@ def test_a_clock_is_chosen() -> None:
     assert hal.url == "emulator:?image=tngtls&clock=1000000"
 
 
+@pytest.mark.parametrize(
+    ("options", "times"),
+    [
+        ("", Times.MAXIMUM),
+        ("?clock=virtual", Times.MAXIMUM),
+        ("?clock=real", Times.TYPICAL),
+        ("?clock=1000000", Times.TYPICAL),
+        ("?times=typical", Times.TYPICAL),
+        ("?clock=real&times=maximum", Times.MAXIMUM),
+    ],
+)
+def test_times_are_chosen(options: str, times: Times) -> None:
+    assert open_emulated(options).chip.times is times
+
+
 def test_a_fault_plan_is_obeyed(tmp_path: Path) -> None:
     plan = tmp_path / "plan.toml"
     plan.write_text('[[fault]]\nkind = "no-acknowledge"\ncommand = 2\n')
@@ -39,7 +55,18 @@ def test_a_fault_plan_is_obeyed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "rest",
-    ["?clock=0", "?clock=-1", "?clock=fast", "?clock=nan", "?clock=inf", "?speed=1", "?clock", "?clock=real&", "?="],
+    [
+        "?clock=0",
+        "?clock=-1",
+        "?clock=fast",
+        "?clock=nan",
+        "?clock=inf",
+        "?speed=1",
+        "?clock",
+        "?clock=real&",
+        "?=",
+        "?times=short",
+    ],
 )
 def test_what_is_no_option_is_refused(rest: str) -> None:
     with pytest.raises(UsageError):

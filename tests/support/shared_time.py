@@ -27,6 +27,10 @@ class SharedTime(Clock):
         with self._changed:
             return self._now
 
+    @property
+    def is_virtual(self) -> bool:
+        return True
+
     def reached(self, moment: float) -> bool:
         self.wait_until(moment)
         return True
