@@ -191,7 +191,8 @@ def _read_text(path: Path) -> str:
         return read_text(path)
     except UsageError as error:
         advice = "Name the file that signer-module wrote with the signer: --certinfo FILENAME."
-        raise UsageError(error.what, advice=advice, code=error.code) from error
+        code = Code.CERTINFO_INVALID if error.code == Code.FILE_INVALID else error.code
+        raise UsageError(error.what, advice=advice, code=code) from error
 
 
 def _boards(devices: tuple[str, ...], tracing: Tracing | None, *, auto: bool, count: int | None) -> Boards:

@@ -182,7 +182,7 @@ def test_a_byte_that_can_be_set_only_once_is_compared_before_anything_is_written
     assert (refused.value.code, refused.value.board) == (Code.USER_EXTRA_SET, Board.SCRAP)
     assert f"Byte {offset} " in str(refused.value)
     assert "is 77" in str(refused.value)
-    assert {packet[1] for packet in hal.packets} == {Opcode.READ}
+    assert {packet[1] for packet in hal.packets} == {Opcode.READ, Opcode.INFO}
 
 
 def test_a_byte_that_is_set_as_wanted_is_left_alone() -> None:
