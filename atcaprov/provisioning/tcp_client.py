@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 from typing import Final
 
 from atcaprov.errors import Code, TransportError
@@ -11,8 +12,9 @@ from atcaprov.provisioning.user_functions import UserFunctions
 DEFAULT_HOST: Final = "localhost"
 DEFAULT_PORT: Final = 11235
 CONNECT_SECONDS: Final = 10.0
-REPLY_SECONDS: Final = 60.0
-"""How long to wait for the next bytes of an answer; a server with slow signer modules may have a queue."""
+EXCHANGE_SECONDS: Final = 60.0
+"""From the beginning of a request to the last byte of its answer, however they trickle; a server with slow signer
+modules may have a queue."""
 
 
 class TcpClient(UserFunctions):
@@ -26,6 +28,8 @@ class TcpClient(UserFunctions):
         self.port = port
         self._socket: socket.socket | None = None
         self._in_exchange = False
+        self._deadline = 0.0
+        """Of the present exchange, in monotonic seconds."""
 
     def connect(self) -> None:
         """Connect now.
@@ -43,7 +47,6 @@ class TcpClient(UserFunctions):
                 code=Code.SERVER_UNREACHABLE,
             ) from error
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._socket.settimeout(REPLY_SECONDS)
 
     def close(self) -> None:
         """Close the connection, if there is one."""
@@ -57,18 +60,19 @@ class TcpClient(UserFunctions):
         if self._socket is None or self._in_exchange or self._was_closed():
             self.connect()
         self._in_exchange = True
+        self._deadline = time.monotonic() + EXCHANGE_SECONDS
 
     def certreq_send(self, data: bytes) -> None:
         """Send all bytes."""
         try:
-            self._connected().sendall(data)
+            self._in_time().sendall(data)
         except OSError as error:
             raise self._lost(error) from error
 
     def certreq_recv(self, expected: int) -> bytes:
         """Return up to `expected` bytes; no bytes mean that the server closed the connection."""
         try:
-            return self._connected().recv(expected)
+            return self._in_time().recv(expected)
         except OSError as error:
             raise self._lost(error) from error
 
@@ -81,6 +85,15 @@ class TcpClient(UserFunctions):
             raise TransportError("The connection to the Provisioning Server is closed.", code=Code.SERVER_DROPPED)
         return self._socket
 
+    def _in_time(self) -> socket.socket:
+        """Return the connection, whose next call ends with the exchange's time; raises TimeoutError if that is over."""
+        connection = self._connected()
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        connection.settimeout(left)
+        return connection
+
     def _was_closed(self) -> bool:
         """Tell whether the server has closed the idle connection, or sent what nobody asked for."""
         connection = self._connected()
@@ -91,8 +104,6 @@ class TcpClient(UserFunctions):
             return False
         except OSError:
             return True
-        finally:
-            connection.settimeout(REPLY_SECONDS)
         return True
 
     def _lost(self, error: OSError) -> TransportError:

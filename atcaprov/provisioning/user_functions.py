@@ -28,7 +28,10 @@ class UserFunctions(abc.ABC):
 
     @abc.abstractmethod
     def certreq_recv(self, expected: int) -> bytes:
-        """Return 1 to `expected` bytes from the server; called again until the reply is complete."""
+        """Return 1 to `expected` bytes from the server; called again until the reply is complete.
+
+        Bound the time of all calls of an exchange together: a server that drips would hold the run without end.
+        """
 
     def certreq_done(self) -> None:  # noqa: B027 - a kept connection needs nothing
         """End the talk with the server for this exchange: disconnect, unless the connection is kept."""

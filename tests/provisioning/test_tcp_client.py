@@ -4,10 +4,13 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from itertools import count
+from types import SimpleNamespace
 
 import pytest
 
-from atcaprov.errors import Code, TransportError
+from atcaprov.errors import Board, Code, TransportError
+from atcaprov.provisioning import tcp_client
 from atcaprov.provisioning.tcp_client import TcpClient
 
 
@@ -123,9 +126,27 @@ def test_a_server_that_resets() -> None:
 
 
 def test_a_silent_server(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("atcaprov.provisioning.tcp_client.REPLY_SECONDS", 0.05)
+    monkeypatch.setattr("atcaprov.provisioning.tcp_client.EXCHANGE_SECONDS", 0.05)
     with _server(_echo) as (port, _):
         client = TcpClient("127.0.0.1", port)
         client.certreq_start()
         with pytest.raises(TransportError, match="no answer in time"):
             client.certreq_recv(1)
+
+
+def test_a_server_that_drips_ends_with_the_time_of_the_exchange(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A byte a second, on a clock of its own: each one comes in time, all of them together do not."""
+    seconds = count()
+    monkeypatch.setattr(tcp_client, "time", SimpleNamespace(monotonic=lambda: float(next(seconds))))
+    with _server(_echo) as (port, connections):
+        client = TcpClient("127.0.0.1", port)
+        client.certreq_start()
+        client.certreq_send(bytes(1000))
+        received: list[bytes] = []
+        with pytest.raises(TransportError, match="no answer in time") as late:
+            received.extend(client.certreq_recv(1) for _ in range(1000))
+        assert 0 < len(received) <= tcp_client.EXCHANGE_SECONDS
+        assert (late.value.code, late.value.board) == (Code.SERVER_DROPPED, Board.RETRY)
+        assert _ask(client, b"again") == b"again"
+        assert len(connections) == 2
+        client.close()
