@@ -12,6 +12,7 @@ from atcaprov.errors import AtcaProvError, Code, TransportError, UsageError
 from atcaprov.wire.messages import ErrorReply
 from provisioning_server import refusals
 from provisioning_server.authority import ProgramLog
+from provisioning_server.connection_table import ConnectionTable
 from provisioning_server.requests import Reply, Request
 from provisioning_server.session import Session, address_text
 from provisioning_server.settings import Limits
@@ -33,7 +34,7 @@ class Listener:
         self._submit = submit
         self._log = log
         self._loop = asyncio.get_running_loop()
-        self._sessions: set[Session] = set()
+        self._sessions: ConnectionTable[Session] = ConnectionTable(limits)
         self._all_closed = asyncio.Event()
         self._all_closed.set()
         self._server: asyncio.Server | None = None
@@ -76,22 +77,26 @@ class Listener:
         return self._loop.time()
 
     def opened(self, session: Session) -> ErrorReply | None:
-        """Count a session in; refuse it if there are too many, and cut it without a word if too many are refused."""
-        self._sessions.add(session)
+        """Count a session in; refuse it, or another one for it, if there are too many.
+
+        Without a word if too many are refused: each holds a file descriptor, and without one there are no records.
+        """
+        stays, gives_way = self._sessions.admit(session)
         self._all_closed.clear()
-        too_many = len(self._sessions) - self.limits.connections
-        if too_many > self.limits.refused:  # each holds a file descriptor, and without one there are no records either
+        if gives_way is not None:
+            gives_way.dismiss(refusals.GAVE_WAY, in_silence=self._sessions.crowd_of_leaving)
+        if not stays:
+            if not self._sessions.crowd_of_leaving:
+                return refusals.BUSY
             session.cut(refusals.BUSY.message)
             return None
-        if too_many > 0:
-            return refusals.BUSY
         self._log.info(f"Client {session.peer} connected.")
         return None
 
     def closed(self, session: Session, reason: str) -> None:
         """Count a session out."""
-        self._sessions.discard(session)
-        if not self._sessions:
+        self._sessions.remove(session)
+        if not len(self._sessions):
             self._all_closed.set()
         if reason:
             self._log.warning(f"Client {session.peer} disconnected. {reason}")

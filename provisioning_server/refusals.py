@@ -53,6 +53,9 @@ RECORDS_FAILED: Final = _refused(
 INTERNAL: Final = _refused(Code.INTERNAL, "The server made a fault; its program log says more.", False)
 STOPPING: Final = _refused(Code.SERVER_STOPPING, "The server is being stopped.", True)
 BUSY: Final = _refused(Code.SERVER_BUSY, "The server has too many connections.", True)
+GAVE_WAY: Final = _refused(
+    Code.SERVER_BUSY, "The server has too many connections, and this one was idle. Connect again.", True
+)
 IDLE: Final = _refused(Code.SERVER_BUSY, "No complete message came in time, so the server closes.", True)
 
 

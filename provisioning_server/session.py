@@ -46,6 +46,7 @@ class Session(asyncio.Protocol):
 
     def __init__(self, desk: Desk) -> None:
         self.peer = "a client"
+        self.host = ""
         self.deadline = NEVER
         self._desk = desk
         self._connection = Connection(Role.SERVER)
@@ -54,14 +55,29 @@ class Session(asyncio.Protocol):
         self._hung_up = False
         self._client_ended = False
         self._writing_paused = False
+        self._idle_since = 0.0
         self._reason = ""
+
+    @property
+    def leaving(self) -> bool:
+        """Whether it was refused, and is only there to read why."""
+        return self._hung_up or self._transport is None or self._transport.is_closing()
+
+    @property
+    def idle_since(self) -> float | None:
+        """Since when nothing was to be done for it, on the steady clock; None while something is."""
+        connection = self._connection
+        waits = connection.state is State.IDLE and not connection.mid_message and not self._writing_paused
+        return self._idle_since if waits else None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Called by the loop."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
         self.peer = address_text(transport.get_extra_info("peername"))
-        self.deadline = self._desk.now() + self._desk.limits.first_message_seconds
+        self.host = _host(transport.get_extra_info("peername"))
+        self._idle_since = self._desk.now()
+        self.deadline = self._idle_since + self._desk.limits.first_message_seconds
         refused = self._desk.opened(self)
         if refused is not None:
             self._refuse(refused, refused.message)
@@ -116,6 +132,13 @@ class Session(asyncio.Protocol):
         else:
             self._refuse(refusals.IDLE, "No complete message came in time.")
 
+    def dismiss(self, why: ErrorReply, *, in_silence: bool) -> None:
+        """Close it in favour of another one."""
+        if in_silence:
+            self.cut(why.message)
+        else:
+            self._refuse(why, why.message)
+
     def cut(self, reason: str) -> None:
         """Close at once, without a word to the client."""
         self._hung_up = True
@@ -157,7 +180,8 @@ class Session(asyncio.Protocol):
             self._close("")
             return
         wait = limits.write_seconds if self._writing_paused else limits.idle_seconds
-        self.deadline = self._desk.now() + wait
+        self._idle_since = self._desk.now()
+        self.deadline = self._idle_since + wait
         if self._connection.mid_message:
             self.deadline = self._desk.now() + limits.message_seconds
         self._advance()
@@ -185,6 +209,10 @@ class Session(asyncio.Protocol):
         self.deadline = self._desk.now() + self._desk.limits.write_seconds
         if self._transport is not None:
             self._transport.close()
+
+
+def _host(address: object) -> str:
+    return str(address[0]) if isinstance(address, tuple) and address else ""
 
 
 def address_text(address: object) -> str:

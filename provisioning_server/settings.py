@@ -22,6 +22,8 @@ class Limits:
     """Bounds for connections; times in seconds."""
 
     connections: int = 512
+    of_one_address: int = 256
+    """When three quarters of them are taken; see `connection_table`."""
     refused: int = 64
     """Further ones that are told that there are too many, at once; beyond these they are cut."""
     message_seconds: float = 10.0

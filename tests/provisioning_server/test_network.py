@@ -12,11 +12,14 @@ from pathlib import Path
 import pytest
 
 from atcaprov.errors import Code
+from atcaprov.provisioning.server_exchange import ask
+from atcaprov.provisioning.tcp_client import TcpClient
+from atcaprov.wire.connection import Connection, Role
 from atcaprov.wire.framing import Header
 from atcaprov.wire.messages import CertificatesReply, CertificatesRequest, ErrorReply, SignerReply, SignerRequest
 from provisioning_server import listener
 from provisioning_server.settings import Limits
-from tests.support.memory_signer import MemorySigner
+from tests.support.memory_signer import MemorySigner, SigningKey
 from tests.support.server import PATIENCE, Address, WireClient, running_server, server_program
 from tests.support.server_parts import CHIP_KEY, config_zone, request
 from tests.support.signer_folders import make_signer_folder
@@ -129,11 +132,21 @@ def test_garbage_gets_an_error_and_is_closed(tmp_path: Path, garbage: bytes) -> 
             assert isinstance(good.ask(request(SIGNER)), CertificatesReply)
 
 
+def _keep_busy(wire: WireClient) -> None:
+    """Have a reply, so that the server reads this connection, then begin a message and leave it at that."""
+    assert isinstance(wire.ask(request(SIGNER)), CertificatesReply)
+    wire.socket.sendall(wire.connection.send(request(SIGNER))[:20])
+
+
+SLOW_MESSAGES = 10.0 * PATIENCE
+
+
 def test_a_client_too_many_is_told_and_closed(tmp_path: Path) -> None:
-    with running_server(SIGNER, tmp_path, limits=Limits(connections=2)) as address:
+    limits = Limits(connections=2, message_seconds=SLOW_MESSAGES)
+    with running_server(SIGNER, tmp_path, limits=limits) as address:
         with WireClient(address) as one, WireClient(address) as two:
             for wire in (one, two):
-                assert isinstance(wire.ask(request(SIGNER)), CertificatesReply)
+                _keep_busy(wire)
             with WireClient(address) as three:
                 reply = three.receive()
                 assert isinstance(reply, ErrorReply)
@@ -145,15 +158,63 @@ def test_a_client_too_many_is_told_and_closed(tmp_path: Path) -> None:
 def test_clients_too_many_to_be_told_are_cut(tmp_path: Path) -> None:
     with (
         running_server(
-            SIGNER, tmp_path, limits=Limits(connections=1, refused=1, linger_seconds=10 * PATIENCE)
+            SIGNER,
+            tmp_path,
+            limits=Limits(connections=1, refused=1, linger_seconds=10 * PATIENCE, message_seconds=SLOW_MESSAGES),
         ) as address,
         WireClient(address) as one,
     ):
-        assert isinstance(one.ask(request(SIGNER)), CertificatesReply)
+        _keep_busy(one)
         with WireClient(address) as two, WireClient(address) as three:
             assert isinstance(two.receive(), ErrorReply)
             assert three.closed_by_server()
-        assert isinstance(one.ask(request(SIGNER, 2)), CertificatesReply)
+        one.socket.sendall(Connection(Role.CLIENT).send(request(SIGNER))[20:])
+        assert isinstance(one.receive(), CertificatesReply)
+
+
+def test_in_a_full_table_the_longest_idle_connection_gives_way_and_may_come_back(tmp_path: Path) -> None:
+    with running_server(SIGNER, tmp_path, limits=Limits(connections=2)) as address:
+        with WireClient(address) as one, WireClient(address) as two, WireClient(address) as three:
+            assert isinstance(two.ask(request(SIGNER)), CertificatesReply)
+            reply = one.receive()
+            assert isinstance(reply, ErrorReply)
+            assert (reply.code, reply.retryable) == (Code.SERVER_BUSY, True)
+            assert "was idle" in reply.message
+            assert one.closed_by_server()
+            for wire in (three, two):
+                assert isinstance(wire.ask(request(SIGNER)), CertificatesReply)
+        assert _eventually_served(address)
+
+
+def test_the_client_connects_again_when_it_had_to_give_way(tmp_path: Path) -> None:
+    with running_server(SIGNER, tmp_path, limits=Limits(connections=1)) as address:
+        station = TcpClient(*address)
+        asked = SignerRequest(SIGNER.documents.signer_public_key)
+        for _ in range(2):
+            assert isinstance(ask(station, asked, SignerReply), SignerReply)
+            with WireClient(address) as other:
+                assert isinstance(other.ask(asked), SignerReply)
+        station.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux gives this computer all of 127.0.0.0/8")
+def test_one_computer_can_not_shut_out_the_others(tmp_path: Path) -> None:
+    """Of 512 connections: what one address holds without end, and 256 stations of another that go on working."""
+    signer = make_signer_folder(tmp_path)
+    options = ("--signer", signer.path, "--data", tmp_path / "data")
+    with server_program(*options) as server, contextlib.ExitStack() as stack:
+        address = server.address()
+        drained = server.drain()
+        stations = [stack.enter_context(WireClient(address)) for _ in range(256)]
+        held = [stack.enter_context(socket.create_connection(address, PATIENCE, ("127.0.0.2", 0))) for _ in range(500)]
+        for number, station in enumerate(stations, start=1):
+            asked = CertificatesRequest(config_zone(number), SigningKey().public_key, signer.public_key)
+            assert isinstance(station.ask(asked), CertificatesReply)
+        assert held
+        with WireClient(address) as newcomer:
+            assert isinstance(newcomer.ask(SignerRequest(signer.public_key)), SignerReply)
+        server.process.terminate()
+        drained.join()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="has no limit of open descriptors")

@@ -1,0 +1,111 @@
+"""Who keeps a connection when there are many: so that one computer, or one that is broken, can't shut out the others.
+
+Below three quarters of the table nobody is asked. Above, an address that holds its share already has to give up its own
+connection that has been idle longest before it gets another one; in a full table the address that holds the most gives
+up one. What is in the middle of a message or waits for a reply never gives way.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections import Counter
+from collections.abc import Iterator
+from typing import Generic, Protocol, TypeVar
+
+from provisioning_server.settings import Limits
+
+_IPV6_PREFIX = 64
+"""Bits of an IPv6 address that name a network; one computer can have all addresses in it (RFC 4291, section 2.5.1)."""
+
+
+class Seat(Protocol):
+    """A connection, as far as the table looks at it."""
+
+    @property
+    def host(self) -> str:
+        """The address at its other end, without the port."""
+
+    @property
+    def idle_since(self) -> float | None:
+        """Since when it waits for a message (seconds); None while it is busy."""
+
+    @property
+    def leaving(self) -> bool:
+        """Whether it was refused already, and is only there to read why."""
+
+
+AnySeat = TypeVar("AnySeat", bound=Seat)
+
+
+class ConnectionTable(Generic[AnySeat]):
+    """The connections that are open. `admit` decides on each new one."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._seats: dict[AnySeat, str] = {}  # with the computer at the other end
+
+    def __iter__(self) -> Iterator[AnySeat]:
+        return iter(list(self._seats))
+
+    def __len__(self) -> int:
+        return len(self._seats)
+
+    @property
+    def crowd_of_leaving(self) -> bool:
+        """Whether so many are being told why they were refused that further ones have to be cut without a word."""
+        return sum(seat.leaving for seat in self._seats) >= self._limits.refused
+
+    def admit(self, seat: AnySeat) -> tuple[bool, AnySeat | None]:
+        """Count one in; return whether it may stay, and which one has to give way for it."""
+        computer = self._seats[seat] = _computer(seat.host)
+        held = Counter(where for each, where in self._seats.items() if not each.leaving)
+        limits = self._limits
+        if held.total() <= limits.connections * 3 // 4:
+            return True, None
+        if held[computer] > limits.of_one_address:
+            gives_way = self._longest_idle(seat, {computer})
+        elif held.total() > limits.connections:
+            gives_way = self._longest_idle_of_largest(seat, held)
+        else:
+            return True, None
+        return gives_way is not None, gives_way
+
+    def remove(self, seat: AnySeat) -> None:
+        """Count one out."""
+        self._seats.pop(seat, None)
+
+    def _longest_idle_of_largest(self, newcomer: AnySeat, held: Counter[str]) -> AnySeat | None:
+        for _, computers in _by_number(held):
+            found = self._longest_idle(newcomer, computers)
+            if found is not None:
+                return found
+        return None
+
+    def _longest_idle(self, newcomer: AnySeat, computers: set[str]) -> AnySeat | None:
+        idle = [
+            (seat.idle_since, number, seat)
+            for number, (seat, computer) in enumerate(self._seats.items())
+            if computer in computers and seat is not newcomer and seat.idle_since is not None and not seat.leaving
+        ]
+        return min(idle)[2] if idle else None
+
+
+def _by_number(held: Counter[str]) -> list[tuple[int, set[str]]]:
+    """Group computers by how many connections they hold, the most first."""
+    groups: dict[int, set[str]] = {}
+    for computer, number in held.items():
+        groups.setdefault(number, set()).add(computer)
+    return sorted(groups.items(), key=lambda group: -group[0])
+
+
+def _computer(host: str) -> str:
+    """Return what stands for the computer at an address: IPv6 gives one computer very many."""
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return host
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.ipv4_mapped is not None:
+            return str(address.ipv4_mapped)
+        return str(ipaddress.ip_network((address, _IPV6_PREFIX), strict=False))
+    return str(address)
