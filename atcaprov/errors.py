@@ -102,6 +102,7 @@ class Code(enum.StrEnum):
     SIGNER_QUARANTINED = "signer-quarantined"
     CHIP_HAS_OTHER_KEY = "chip-has-other-key"
     CHIP_HAS_OTHER_SIGNER = "chip-has-other-signer"
+    KEY_HAS_OTHER_CHIP = "key-has-other-chip"
     NOT_ISSUED = "not-issued"
     RECORDS_FAILED = "records-failed"
     SERVER_CLOCK = "server-clock"

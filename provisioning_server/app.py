@@ -99,7 +99,13 @@ class Server:
         loop.set_exception_handler(self._log_fault)
         queue = SigningQueue(self._signers, lambda signed: worker.signed(signed))
         authority = Authority(
-            self._signers, records, self._log, _now, slow_signers=queue, allow_rekey=self._settings.allow_rekey
+            self._signers,
+            records,
+            self._log,
+            _now,
+            slow_signers=queue,
+            allow_rekey=self._settings.allow_rekey,
+            zones=self._settings.config_zones,
         )
         worker = IssuingWorker(authority, loop, self._log, self._fail)
         attendant = SignerAttendant(self._signers, queue, self._log, _now, self._password_tries())

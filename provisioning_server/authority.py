@@ -14,24 +14,21 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Protocol
 
-from atcaprov.certs.keys import load_public_key
-from atcaprov.chip.memory_map import LOCK_CONFIG, LOCK_VALUE, LOCKED, SERIAL_SIZE, UNLOCKED, serial_number
-from atcaprov.errors import AtcaProvError, CertificateError, Code
+from atcaprov.chip.memory_map import LOCK_VALUE, UNLOCKED, serial_number
+from atcaprov.errors import AtcaProvError, Code
 from atcaprov.wire.messages import CertificatesRequest, ErrorReply, SignerReply, SignerRequest
 from provisioning_server import refusals
+from provisioning_server.batch import Batch
 from provisioning_server.issuance import certificates_reply, issue
 from provisioning_server.records.signing_log import IssuedRecord
 from provisioning_server.records.store import Records
 from provisioning_server.refusals import moment, refusal
-from provisioning_server.requests import Asked, Item, Later, Reply, Request
+from provisioning_server.request_rules import of_a_locked_chip, of_a_point, of_a_product
+from provisioning_server.requests import Asked, Item, Later, Reply, Request, by_text, device_text
 from provisioning_server.server_clock import ServerClock
 from provisioning_server.signers.roster import SignerRoster
 from provisioning_server.signers.signer import Signer, label
 from provisioning_server.signers.signing_queue import Signed, SigningJob
-
-_Batch = dict[bytes, list[IssuedRecord]]  # what this batch issued, by chip serial
-_NO_SERIALS = (bytes(SERIAL_SIZE), b"\xff" * SERIAL_SIZE)
-
 
 _Outcome = SignerReply | ErrorReply | IssuedRecord | Later
 
@@ -68,13 +65,16 @@ class Authority:
         *,
         slow_signers: SlowSigners | None = None,
         allow_rekey: bool = False,
+        zones: Sequence[bytes] = (),
     ) -> None:
+        """`zones` are the configuration zones (128 bytes) of the products, if only these are served."""
         self._signers = signers
         self._records = records
         self._log = log
         self._clock = ServerClock(clock, lambda: records.newest)
         self._slow_signers = slow_signers
         self._allow_rekey = allow_rekey
+        self._zones = zones
         for documents in records.known_documents():
             signers.remember(documents)
         self._signing: dict[bytes, list[Later]] = {}  # by chip serial: the one that is being signed, then those behind
@@ -84,7 +84,7 @@ class Authority:
 
         What a slow signer has done gets None; the `Later` it was for has its reply when this returns.
         """
-        batch: _Batch = {}
+        batch = Batch()
         settled: list[tuple[Later, _Outcome]] = []
         outcomes: list[_Outcome | None] = []
         for item in items:
@@ -101,7 +101,7 @@ class Authority:
             for outcome in outcomes
         ]
 
-    def _outcome(self, asked: Asked, batch: _Batch, later: Later | None = None) -> _Outcome:
+    def _outcome(self, asked: Asked, batch: Batch, later: Later | None = None) -> _Outcome:
         request = asked.request
         try:
             if isinstance(request, SignerRequest):
@@ -115,11 +115,11 @@ class Authority:
         return outcome
 
     def _log_refusal(self, asked: Asked, refused: ErrorReply) -> None:
-        request = asked.request
-        what = "Signer request" if isinstance(request, SignerRequest) else _device(serial_number(request.config_zone))
-        self._log.info(f"{what} refused, {refused.code}{_by(asked.client)}: {refused.message}")
+        zone = getattr(asked.request, "config_zone", None)
+        what = "Signer request" if zone is None else device_text(serial_number(zone))
+        self._log.info(f"{what} refused, {refused.code}{by_text(asked.client)}: {refused.message}")
 
-    def _settle(self, signed: Signed, batch: _Batch) -> list[tuple[Later, _Outcome]]:
+    def _settle(self, signed: Signed, batch: Batch) -> list[tuple[Later, _Outcome]]:
         """Take what a slow signer has done, and decide on the requests that waited behind it."""
         chip_serial = signed.job.chip_serial
         first, *behind = self._signing.pop(chip_serial)
@@ -136,7 +136,7 @@ class Authority:
                 settled.append((later, outcome))
         return settled
 
-    def _keep(self, signed: Signed, record: IssuedRecord, batch: _Batch) -> _Outcome:
+    def _keep(self, signed: Signed, record: IssuedRecord, batch: Batch) -> _Outcome:
         assert signed.documents is not None
         doubt = self._clock.doubt(signed.documents)
         if doubt is not None:  # of another one of the group than was looked at before, or the clock was set meanwhile
@@ -145,7 +145,7 @@ class Authority:
             self._records.keep_documents(signed.documents)
         except AtcaProvError as error:
             return self._failed(error)
-        batch.setdefault(record.chip_serial, []).append(record)
+        batch.add(record)
         return record
 
     def _failed(self, error: Exception) -> ErrorReply:
@@ -165,22 +165,21 @@ class Authority:
         return replace(signers[0].documents.offer, server_time=int(self._clock.now().timestamp()))
 
     def _decide(
-        self, request: CertificatesRequest, asked: Asked, batch: _Batch, later: Later | None
+        self, request: CertificatesRequest, asked: Asked, batch: Batch, later: Later | None
     ) -> ErrorReply | IssuedRecord | Later:
         """Return the record to reply with, old or new, or the refusal, or what stands for either until it is known."""
         chip_serial = serial_number(request.config_zone)
-        if chip_serial in _NO_SERIALS:
-            return refusals.NO_SERIAL
-        if request.config_zone[LOCK_CONFIG] != LOCKED:
-            return refusals.NOT_LOCKED
+        invalid = of_a_locked_chip(request)
+        if invalid is not None:
+            return invalid
         if chip_serial in self._signing:
-            return self._wait(chip_serial, later or Later(asked))
-        earlier: list[IssuedRecord] = [*self._records.find(chip_serial), *batch.get(chip_serial, ())]
+            return self._wait(chip_serial, later or Later(asked, request))
+        earlier: list[IssuedRecord] = [*self._records.find(chip_serial), *batch.find(chip_serial)]
         stored = next((record for record in reversed(earlier) if self._is_for(record, request)), None)
         if stored is not None:
             if self._is_to_be_replaced(stored, request):
                 return self._issue(request, asked, batch, later)
-            self._log.info(f"{_device(chip_serial)} gets its stored certificates again{_by(asked.client)}.")
+            self._log.info(f"{device_text(chip_serial)} gets its stored certificates again{by_text(asked.client)}.")
             return stored
         if request.existing_only:
             return refusals.NOT_ISSUED
@@ -221,7 +220,7 @@ class Authority:
         if self._records.failed or isinstance(self._choose(request), ErrorReply):
             return False
         self._log.warning(
-            f"{_device(stored.chip_serial)} gets another certificate: the one of before begins on {moment(begin)}."
+            f"{device_text(stored.chip_serial)} gets another certificate: the one of before begins on {moment(begin)}."
         )
         return True
 
@@ -235,7 +234,7 @@ class Authority:
         return trusted or next(doubt for doubt in doubts if doubt is not None)
 
     def _issue(
-        self, request: CertificatesRequest, asked: Asked, batch: _Batch, later: Later | None
+        self, request: CertificatesRequest, asked: Asked, batch: Batch, later: Later | None
     ) -> ErrorReply | IssuedRecord | Later:
         chip_serial = serial_number(request.config_zone)
         if self._records.failed:
@@ -243,18 +242,26 @@ class Authority:
         signers = self._choose(request)
         if isinstance(signers, ErrorReply):
             return signers
-        try:
-            load_public_key(request.public_key)
-        except CertificateError as error:
-            return refusal(error, code=Code.REQUEST_INVALID)
+        invalid = of_a_point(request) or of_a_product(request, self._zones) or self._refused_key(request, batch)
+        if invalid is not None:
+            return invalid
         self._keep_named(request)
         quick = next((signer for signer in signers if not signer.slow), None)
         if quick is None:
-            return self._issue_later(request, chip_serial, later or Later(asked))
+            return self._issue_later(request, chip_serial, later or Later(asked, request))
         self._records.keep_documents(quick.documents)
         record = replace(issue(quick, request.public_key, chip_serial, self._clock.now()), client=asked.client)
-        batch.setdefault(chip_serial, []).append(record)
+        batch.add(record)
         return record
+
+    def _refused_key(self, request: CertificatesRequest, batch: Batch) -> ErrorReply | None:
+        """A key is made in its chip and never leaves it: one that is elsewhere too is nobody's identity."""
+        key = request.public_key
+        if self._signers.is_ca_key(key):
+            return refusals.CA_KEY
+        waiting = {chip for chip, laters in self._signing.items() if laters[0].request.public_key == key}
+        chips = {self._records.chip_of(key), batch.chip_of(key), *waiting} - {None, serial_number(request.config_zone)}
+        return refusals.OTHER_CHIP if chips else None
 
     def _keep_named(self, request: CertificatesRequest) -> None:
         """Know the group of the signer that a client names after a restart too, though another one may sign."""
@@ -268,9 +275,9 @@ class Authority:
         self._slow_signers.put(SigningJob(request, chip_serial, self._group(request)))
         return later
 
-    def _record(self, batch: _Batch) -> ErrorReply | None:
+    def _record(self, batch: Batch) -> ErrorReply | None:
         """Write what the batch issued; return the reply for its requests if that failed."""
-        new = [record for records in batch.values() for record in records]
+        new = batch.records
         if not new:
             return None
         try:
@@ -280,21 +287,13 @@ class Authority:
             return refusal(error)
         for record in new:
             signer = label(record.signer_serial, record.signer_name)
-            self._log.info(f"{_device(record.chip_serial)} certified by {signer}{_by(record.client)}.")
+            self._log.info(f"{device_text(record.chip_serial)} certified by {signer}{by_text(record.client)}.")
         return None
 
-    def _reply(self, outcome: _Outcome, batch: _Batch, failure: ErrorReply | None) -> Reply:
+    def _reply(self, outcome: _Outcome, batch: Batch, failure: ErrorReply | None) -> Reply:
         assert not isinstance(outcome, Later)
         if not isinstance(outcome, IssuedRecord):
             return outcome
-        if failure is not None and outcome in batch.get(outcome.chip_serial, ()):
+        if failure is not None and outcome in batch.find(outcome.chip_serial):
             return failure
         return certificates_reply(outcome, self._records.documents(outcome.documents))
-
-
-def _device(chip_serial: bytes) -> str:
-    return f"Device ({chip_serial.hex().upper()})"
-
-
-def _by(client: str) -> str:
-    return f", asked by {client}" if client else ""

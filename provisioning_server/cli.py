@@ -15,6 +15,7 @@ import platformdirs
 
 from atcaprov.cli.border import run_program
 from atcaprov.cli.precautions import take_precautions
+from atcaprov.config_zone.zone_file import read_zone_file
 from atcaprov.errors import AtcaProvError, UsageError
 from atcaprov.terminal import open_console
 from provisioning_server.app import Server
@@ -83,6 +84,11 @@ def default_data() -> Path:
     "--accept-clock", metavar="REASON", allow_from_autoenv=False,
     help="Start although the clock is before the newest record: it was looked at and is right. The reason is recorded.",
 )  # fmt: skip
+@click.option(
+    "--config", "configs", metavar="FILE", multiple=True, type=click.Path(path_type=Path),
+    help="Configuration zone of the product, as provisioning-client takes it; a chip with another one gets no"
+    " certificate. Repeat it for several products.",
+)  # fmt: skip
 @click.option("--allow-rekey", is_flag=True, help="Issue again for a chip that has a certificate for another key.")
 @click.option(
     "--web", metavar="[HOST:]PORT",
@@ -104,6 +110,7 @@ def command(
     password_file: Path | None,
     password_fd: int | None,
     accept_clock: str | None,
+    configs: tuple[Path, ...],
     allow_rekey: bool,
     web: str | None,
     web_cert: Path | None,
@@ -119,6 +126,7 @@ def command(
         plain_network=plain_network,
         accept_clock=accept_clock,
         allow_rekey=allow_rekey,
+        config_zones=tuple(read_zone_file(path).zone.data for path in configs),
         passwords=tuple(password for source in sources for password in read_passwords(source)),
         credentials=credentials_folder(os.environ),
         modules=modules,

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
 from atcaprov.errors import AtcaProvError, Code
 from atcaprov.printable import printable
 from atcaprov.wire.messages import ERROR_MESSAGE_SIZE_MAX, ErrorReply
+
+_LISTED: Final = 8
 
 
 def _refused(code: Code, message: str, retryable: bool) -> ErrorReply:
@@ -19,6 +22,14 @@ NOT_LOCKED: Final = _refused(
 )
 NO_SERIAL: Final = _refused(
     Code.REQUEST_INVALID, "The configuration zone holds no chip serial number: was it read from a chip?", False
+)
+CA_KEY: Final = _refused(
+    Code.REQUEST_INVALID, "The public key is that of a signer or a root: no chip of a product has it.", False
+)
+OTHER_CHIP: Final = _refused(
+    Code.KEY_HAS_OTHER_CHIP,
+    "This key has a certificate for another chip, though no key leaves its chip. Set the board aside.",
+    False,
 )
 NOT_ISSUED: Final = _refused(
     Code.NOT_ISSUED, "Nothing was issued for this chip and this key. The key may not be ours: use a new chip.", False
@@ -57,6 +68,14 @@ GAVE_WAY: Final = _refused(
     Code.SERVER_BUSY, "The server has too many connections, and this one was idle. Connect again.", True
 )
 IDLE: Final = _refused(Code.SERVER_BUSY, "No complete message came in time, so the server closes.", True)
+
+
+def other_configuration(differing: Sequence[int]) -> ErrorReply:
+    """Say at which bytes a configuration zone is not the product's."""
+    listed = ", ".join(map(str, differing[:_LISTED])) + (" ..." if len(differing) > _LISTED else "")
+    return _refused(
+        Code.REQUEST_INVALID, f"The chip's configuration is not that of a product here: bytes {listed} differ.", False
+    )
 
 
 def moment(time: datetime) -> str:

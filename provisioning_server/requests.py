@@ -25,8 +25,19 @@ Item = Asked | Signed
 class Later:
     """Stands for the reply to a request that waits for a slow signer; `reply` is there when it has come."""
 
-    __slots__ = ("asked", "reply")
+    __slots__ = ("asked", "reply", "request")
 
-    def __init__(self, asked: Asked) -> None:
+    def __init__(self, asked: Asked, request: CertificatesRequest) -> None:
         self.asked = asked
+        self.request = request
         self.reply: Reply | None = None
+
+
+def device_text(chip_serial: bytes) -> str:
+    """Return how log lines name a chip."""
+    return f"Device ({chip_serial.hex().upper()})"
+
+
+def by_text(client: str) -> str:
+    """Return who asked, to follow a sentence."""
+    return f", asked by {client}" if client else ""

@@ -50,6 +50,8 @@ class Settings:
     port: int = DEFAULT_PORT
     plain_network: bool = False
     allow_rekey: bool = False
+    config_zones: tuple[bytes, ...] = ()
+    """The configuration zones of the products; without one, any is served."""
     passwords: tuple[GivenPassword, ...] = field(default=(), repr=False)
     credentials: Path | None = None
     """Folder of systemd's credentials."""

@@ -88,6 +88,12 @@ class SignerDocuments:
         return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).digest()
 
     @functools.cached_property
+    def ca_keys(self) -> frozenset[bytes]:
+        """The keys (X||Y) of the signer and of the CA above it."""
+        root = authority_layout(self.root_certificate).public_key.of(self.root_certificate)
+        return frozenset({self.signer_public_key, root})
+
+    @functools.cached_property
     def device(self) -> CertificateDefinition:
         """The definition of the device certificates."""
         return CertificateDefinition.from_bytes(self.device_definition)

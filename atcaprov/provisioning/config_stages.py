@@ -127,6 +127,13 @@ def lock_config(device: Device, written: bytes) -> None:
     device.lock_config(crc16(written))
 
 
+def differing_bytes(locked: bytes, wanted: bytes) -> list[int]:
+    """Return where a locked zone is not the wanted one and never will be: see `require_same_config`."""
+    lives = {*range(*COUNTERS.indices(len(wanted))), *range(*SLOT_LOCKED.indices(len(wanted)))}
+    may_differ = lives.union(open_extras(locked, wanted))
+    return [offset for offset in _settable() if offset not in may_differ and locked[offset] != wanted[offset]]
+
+
 def require_same_config(locked: bytes, wanted: bytes) -> None:
     """Check that a locked zone is the wanted one, but for counters, slots that were locked since, and what can be set.
 
@@ -134,9 +141,7 @@ def require_same_config(locked: bytes, wanted: bytes) -> None:
         ProvisioningError: the chip was configured for something else, for ever (code CONFIG_LOCKED_OTHER), or came so
             from its maker (code WRONG_PART).
     """
-    lives = {*range(*COUNTERS.indices(len(wanted))), *range(*SLOT_LOCKED.indices(len(wanted)))}
-    may_differ = lives.union(open_extras(locked, wanted))
-    differing = [o for o in _settable() if o not in may_differ and locked[o] != wanted[o]]
+    differing = differing_bytes(locked, wanted)
     if differing and (name := trust_part_name(locked)) is not None:
         raise ProvisioningError(
             f"This chip is a Trust part ({name}): it is delivered with a configuration of its own, which is locked.",

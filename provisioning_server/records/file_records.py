@@ -60,6 +60,7 @@ class FileRecords:
         """The time of the newest record, or of the clock that was accepted after it; None if there is neither."""
         self._data = data
         self._tallies: dict[bytes, Tally] = {}  # by serial number of the signer
+        self._chips: dict[bytes, bytes] = {}  # by public key
         self._places: dict[bytes, tuple[_Place, ...]] = {}
         self._documents: dict[str, SignerDocuments] = {}
         self._documents_folder = data / "signers"
@@ -86,6 +87,10 @@ class FileRecords:
     def find(self, chip_serial: bytes) -> list[IssuedRecord]:
         """Return the records of a chip, oldest first."""
         return [self._read(place) for place in self._places.get(chip_serial, ())]
+
+    def chip_of(self, public_key: bytes) -> bytes | None:
+        """Return the serial number of the chip that a key (X||Y) was first certified for, None if it never was."""
+        return self._chips.get(public_key)
 
     def documents(self, document_id: str) -> SignerDocuments:
         """Return the signer documents that a record names."""
@@ -198,6 +203,7 @@ class FileRecords:
 
     def _index(self, record: IssuedRecord, place: _Place) -> None:
         self._places[record.chip_serial] = (*self._places.get(record.chip_serial, ()), place)
+        self._chips.setdefault(record.public_key, record.chip_serial)
         before = self._tallies.get(record.signer_serial)
         issued = before.issued + 1 if before else 1
         self._tallies[record.signer_serial] = Tally(issued, record.chip_serial, record.time)

@@ -27,6 +27,9 @@ class Records(Protocol):
     def find(self, chip_serial: bytes) -> list[IssuedRecord]:
         """Return the records of a chip, oldest first."""
 
+    def chip_of(self, public_key: bytes) -> bytes | None:
+        """Return the serial number of the chip that a key (X||Y) was first certified for, None if it never was."""
+
     def documents(self, document_id: str) -> SignerDocuments:
         """Return the signer documents that a record names."""
 

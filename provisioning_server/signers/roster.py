@@ -41,6 +41,7 @@ class SignerRoster:
         self._more_expected = False
         self.changes = 0
         """How often a signer came, went or was excluded."""
+        self._ca_keys: set[bytes] = set()
         self._seen: dict[bytes, SignerDocuments] = {}
         self._away: dict[bytes, SignerDocuments] = {}
         """Signers that went since the start and can come back with something left to issue."""
@@ -82,11 +83,13 @@ class SignerRoster:
             self._entries[signer.documents.signer_public_key] = Standing(signer)
             self.changes += 1
             self._seen[signer.documents.signer_public_key] = signer.documents
+            self._ca_keys |= signer.documents.ca_keys
             self._away.pop(signer.documents.signer_public_key, None)
 
     def remember(self, documents: SignerDocuments) -> None:
         """Know a signer that was here before the start, unless it is here anew; a later call wins."""
         with self._lock:
+            self._ca_keys |= documents.ca_keys
             if documents.signer_public_key not in self._entries:
                 self._seen[documents.signer_public_key] = documents
 
@@ -110,6 +113,10 @@ class SignerRoster:
             if entry is not None and entry.signer is signer:
                 self._entries[key] = replace(entry, trouble=trouble, reason=reason)
                 self.changes += 1
+
+    def is_ca_key(self, public_key: bytes) -> bool:
+        """Whether a key (X||Y) is that of a signer that is or was here, or of the CA above one."""
+        return public_key in self._ca_keys
 
     def usable(self, signer: Signer) -> bool:
         """Whether a signer is here, ready and not excluded."""

@@ -27,7 +27,7 @@ from tests.benchmarks.report import Figure, report
 from tests.support.issuing_line import IssuingLine
 from tests.support.modules import PASSWORD, make, open_order, order, root_folder
 from tests.support.server import PATIENCE
-from tests.support.server_parts import CHIP_KEY, config_zone
+from tests.support.server_parts import config_zone, key_of
 from tests.support.shared_time import SharedTime
 
 STATIONS = 64
@@ -74,7 +74,7 @@ class Stations:
 
     def _ask(self, station: int, number: int, now: float) -> None:
         chip = 1 + station * REQUESTS_PER_STATION + number
-        request = CertificatesRequest(config_zone(chip), CHIP_KEY, self.named, any_of_group=True)
+        request = CertificatesRequest(config_zone(chip), key_of(chip), self.named, any_of_group=True)
         self.line.worker.submit(request, lambda reply: self._take(station, number, now, reply))
 
     def _take(self, station: int, number: int, asked: float, reply: Reply) -> None:

@@ -29,7 +29,6 @@ from tests.support.signer_folders import make_signer_folder
 
 CONNECTIONS = 64
 CERTIFICATES = 6400
-KEYS = 256
 
 
 def _processor_seconds(pid: int) -> float:
@@ -78,10 +77,9 @@ class Load:
 
 
 def _requests(signer: SignerFolder) -> list[CertificatesRequest]:
-    keys = [raw_public_key(ec.generate_private_key(ec.SECP256R1()).public_key()) for _ in range(KEYS)]
+    keys = [raw_public_key(ec.generate_private_key(ec.SECP256R1()).public_key()) for _ in range(CERTIFICATES)]
     return [
-        CertificatesRequest(config_zone(number + 1), keys[number % KEYS], signer.public_key)
-        for number in range(CERTIFICATES)
+        CertificatesRequest(config_zone(number + 1), keys[number], signer.public_key) for number in range(CERTIFICATES)
     ]
 
 

@@ -6,19 +6,21 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography import x509
 
 from atcaprov.certs.definition import CertificateDefinition
 from atcaprov.certs.rebuild import rebuild, slot_writes
+from atcaprov.config_zone.defaults import DEFAULT_608A
 from atcaprov.errors import AtcaProvError, Code, UsageError
 from atcaprov.wire.messages import CertificatesReply, CertificatesRequest, ErrorReply, SignerReply, SignerRequest
 from provisioning_server.authority import Authority
 from provisioning_server.records.file_records import FileRecords
 from provisioning_server.records.signing_log import IssuedRecord
 from provisioning_server.signers.roster import SignerRoster
-from tests.support.memory_signer import NOW, MemorySigner
+from tests.support.memory_signer import NOW, MemorySigner, SigningKey
 from tests.support.programs import require_program
 from tests.support.server_parts import (
     CHIP_KEY,
@@ -46,10 +48,8 @@ def records(tmp_path: Path) -> Iterator[FileRecords]:
     records.close()
 
 
-def _authority(
-    records: FileRecords, log: RememberingLog, *signers: MemorySigner, allow_rekey: bool = False
-) -> Authority:
-    return Authority(SignerRoster(signers or (SIGNER,)), records, log, lambda: NOW, allow_rekey=allow_rekey)
+def _authority(records: FileRecords, log: RememberingLog, *signers: MemorySigner, **options: Any) -> Authority:
+    return Authority(SignerRoster(signers or (SIGNER,)), records, log, lambda: NOW, **options)
 
 
 def _one(authority: Authority, message: CertificatesRequest) -> CertificatesReply:
@@ -170,6 +170,72 @@ def test_requests_that_no_chip_makes_are_refused(records: FileRecords, log: Reme
     for key in (bytes(64), b"\xff" * 64, CHIP_KEY[:63] + bytes([CHIP_KEY[63] ^ 1])):
         assert _refused(authority, dataclasses.replace(good, public_key=key)) == Code.REQUEST_INVALID
     assert not records.find(chip_serial(1))
+
+
+@pytest.mark.parametrize("unique", [bytes(6), b"\xff" * 6])
+def test_a_serial_number_that_no_chip_has_is_refused(records: FileRecords, log: RememberingLog, unique: bytes) -> None:
+    zone = bytearray(config_zone(1))
+    serial = b"\x01\x23" + unique + b"\xee"
+    zone[0:4], zone[8:13] = serial[:4], serial[4:]
+    message = dataclasses.replace(request(SIGNER), config_zone=bytes(zone))
+    assert _refused(_authority(records, log), message) == Code.REQUEST_INVALID
+    assert not records.find(serial)
+
+
+def test_a_key_is_certified_for_one_chip_only(tmp_path: Path, log: RememberingLog) -> None:
+    for start in (1, 2):
+        records = open_records(tmp_path, f"signing-{start}.tsv")
+        authority = _authority(records, log)
+        _one(authority, request(SIGNER))
+        for number in range(2, 100):
+            assert _refused(authority, request(SIGNER, number, key=CHIP_KEY)) == Code.KEY_HAS_OTHER_CHIP
+        assert _refused(_authority(records, log, allow_rekey=True), request(SIGNER, 2, key=CHIP_KEY)) == (
+            Code.KEY_HAS_OTHER_CHIP
+        )
+        records.close()
+    assert [path.name for path in (tmp_path / "certs").glob("*_device.pem")] == ["0123000000000001EE_device.pem"]
+
+
+def test_a_key_for_two_chips_in_one_batch_is_certified_for_the_first(records: FileRecords, log: RememberingLog) -> None:
+    first, second = _authority(records, log).answer(asked(request(SIGNER), request(SIGNER, 2, key=CHIP_KEY)))
+    assert isinstance(first, CertificatesReply)
+    assert isinstance(second, ErrorReply)
+    assert (second.code, second.retryable) == (Code.KEY_HAS_OTHER_CHIP, False)
+
+
+@pytest.mark.parametrize("ca", ["the signer", "the root", "another signer", "a signer of an earlier start"])
+def test_the_key_of_a_ca_is_never_certified_for_a_chip(tmp_path: Path, log: RememberingLog, ca: str) -> None:
+    root, other = SigningKey(), MemorySigner()
+    signer = MemorySigner(root=root)
+    if ca == "a signer of an earlier start":
+        records = open_records(tmp_path)
+        _one(_authority(records, log, other), request(other, 5))
+        records.close()
+    records = open_records(tmp_path, "signing-2.tsv")
+    authority = _authority(records, log, signer, *([other] if ca == "another signer" else []))
+    key = {"the signer": signer.documents.signer_public_key, "the root": root.public_key}.get(ca)
+    message = request(signer, key=key or other.documents.signer_public_key)
+    assert _refused(authority, message) == Code.REQUEST_INVALID
+    assert "signer or a root" in log.lines[-1]
+    assert signer.signatures == 0
+    records.close()
+
+
+def test_with_a_product_set_other_configurations_get_no_certificate(records: FileRecords, log: RememberingLog) -> None:
+    product, other = bytearray(DEFAULT_608A), bytearray(DEFAULT_608A)
+    other[20] ^= 1
+    chip = bytearray(product)
+    chip[0:13], chip[87] = config_zone(1)[0:13], 0x00
+    chip[52:68], chip[88:90] = b"\x07" * 16, b"\x00\x00"  # counters run, and slots are locked one by one
+    message = dataclasses.replace(request(SIGNER), config_zone=bytes(chip))
+    authority = _authority(records, log, zones=[bytes(other)])
+    assert _refused(authority, message) == Code.REQUEST_INVALID
+    assert "bytes 20 differ" in log.lines[-1]
+    assert _refused(authority, request(SIGNER)) == Code.REQUEST_INVALID
+    assert "differ" in log.lines[-1]
+    assert not records.find(chip_serial(1))
+    first = _one(_authority(records, log, zones=[bytes(other), bytes(product)]), message)
+    assert _one(authority, message) == first, "what is recorded is given out all the same"
 
 
 def test_a_signer_that_waits_for_its_password_does_not_sign(records: FileRecords, log: RememberingLog) -> None:

@@ -25,7 +25,7 @@ from signer_module.on_files.signer_folder import SignerFolder
 from tests.support.programs_in_process import run_in_process
 from tests.support.secret_files import secret_file
 from tests.support.server import PATIENCE, WireClient, server_program
-from tests.support.server_parts import CHIP_KEY, config_zone
+from tests.support.server_parts import config_zone, key_of
 from tests.support.signer_folders import make_signer_folder
 
 PASSWORD = b"correct horse"
@@ -42,7 +42,7 @@ def locked_signer(tmp_path_factory: pytest.TempPathFactory) -> SignerFolder:
 
 
 def _request(signer: SignerFolder, number: int) -> CertificatesRequest:
-    return CertificatesRequest(config_zone(number), CHIP_KEY, signer.public_key)
+    return CertificatesRequest(config_zone(number), key_of(number), signer.public_key)
 
 
 def test_help_names_every_option() -> None:
@@ -80,6 +80,8 @@ def test_help_names_every_option() -> None:
         (["--signer", "{signer}", "--bind", "no-such-host.invalid", "--plain-network"], 2, "can't listen"),
         (["--signer", "{signer}", "--bind", "192.0.2.1", "--plain-network"], 2, "can't listen"),
         (["--signer", "{signer}", "--password-file", "nowhere"], 2, "nowhere"),
+        (["--signer", "{signer}", "--config", "nowhere"], 2, "nowhere"),
+        (["--signer", "{signer}", "--config", __file__], 2, "test_cli.py"),
         (["--signer", "{signer}", "--data", "/dev/null"], 2, "/dev/null"),
         (["--signer", "{locked}"], 2, "requires password|waits for its password"),
     ],

@@ -61,8 +61,10 @@ def test_the_bounds_of_the_web_page_are_those_of_the_code() -> None:
 def test_the_limits_are_those_of_the_code() -> None:
     limits = Limits()
     expected = [
-        f"| {limits.connections};",
-        f" above {limits.refused} that are being told",
+        f"| {limits.connections}. In a full table",
+        f"Above {limits.refused} that are being told",
+        f"no bound up to {limits.connections * 3 // 4} connections",
+        f"an address that holds {limits.of_one_address} gets",
         f"| first message after connecting | {limits.first_message_seconds:.0f} seconds |",
         f"| a message, from its first byte to its last | {limits.message_seconds:.0f} seconds |",
         f"| between two messages | {limits.idle_seconds / 3600:.0f} hours |",

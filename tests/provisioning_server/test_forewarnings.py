@@ -27,7 +27,7 @@ def signer_of(signer_years: int, device_years: int) -> MemorySigner:
     """Made at NOW, 2026-11-21."""
     signer = dataclasses.replace(default_description("signer"), expire_years=signer_years)
     device = dataclasses.replace(default_description("device"), expire_years=device_years)
-    return MemorySigner(device=device_definition(device, signer=signer, at=NOW), description=signer)
+    return MemorySigner(device=device_definition(device, signer=signer, at=NOW), description=signer, made=NOW)
 
 
 def test_nothing_is_said_of_a_signer_whose_dates_are_good() -> None:

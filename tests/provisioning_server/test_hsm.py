@@ -19,7 +19,7 @@ from signer_module.on_files.signer_folder import SignerFolder
 from tests.support.programs import require_program
 from tests.support.secret_files import secret_file
 from tests.support.server import PATIENCE, WireClient, server_command, server_environment, server_program
-from tests.support.server_parts import CHIP_KEY, chip_serial, config_zone
+from tests.support.server_parts import chip_serial, config_zone, key_of
 from tests.support.soft_hsm import PIN, SoftHsm, make_hsm_signer, make_soft_hsm
 
 
@@ -41,7 +41,7 @@ def name(signer: SignerFolder) -> str:
 
 
 def request(signer: SignerFolder, number: int = 1) -> CertificatesRequest:
-    return CertificatesRequest(config_zone(number), CHIP_KEY, signer.public_key)
+    return CertificatesRequest(config_zone(number), key_of(number), signer.public_key)
 
 
 def test_an_hsm_certifies_and_openssl_accepts_it(hsm: SoftHsm, pins: Path, tmp_path: Path) -> None:

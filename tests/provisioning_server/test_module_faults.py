@@ -18,7 +18,7 @@ from signer_module.on_chip.module import ModuleSigner
 from tests.support.issuing_line import IssuingLine, certificates, refused
 from tests.support.modules import PASSWORD, make, no_pause, open_order, order, replug, root_folder
 from tests.support.scripted_hal import ScriptedHal
-from tests.support.server_parts import CHIP_KEY, chip_serial, config_zone
+from tests.support.server_parts import chip_serial, config_zone, key_of
 
 Answer = Callable[[bytes], bytes]
 
@@ -51,7 +51,9 @@ def modules(hals: list[ScriptedHal], tmp_path: Path) -> list[PluggedModule]:
 
 
 def request(signer: PluggedModule, number: int) -> CertificatesRequest:
-    return CertificatesRequest(config_zone(number), CHIP_KEY, signer.documents.signer_public_key, any_of_group=True)
+    return CertificatesRequest(
+        config_zone(number), key_of(number), signer.documents.signer_public_key, any_of_group=True
+    )
 
 
 def fail_at_sign(hal: ScriptedHal, answer: Answer) -> None:

@@ -18,7 +18,7 @@ from signer_module.on_chip.module import ModuleSigner
 from signer_module.on_files.root_folder import RootFolder
 from tests.support.modules import PASSWORD, make, open_order, program_order, root_folder
 from tests.support.server import PATIENCE, WireClient, server_command, server_environment, server_program
-from tests.support.server_parts import CHIP_KEY, config_zone
+from tests.support.server_parts import config_zone, key_of
 
 OTHER_PASSWORD = b"another horse"
 
@@ -69,7 +69,7 @@ def hub(tmp_path: Path) -> Path:
 
 
 def request(module: Made, number: int = 1, *, any_of_group: bool = False) -> CertificatesRequest:
-    return CertificatesRequest(config_zone(number), CHIP_KEY, module.public_key, any_of_group=any_of_group)
+    return CertificatesRequest(config_zone(number), key_of(number), module.public_key, any_of_group=any_of_group)
 
 
 def code(reply: AnyMessage) -> str:

@@ -21,7 +21,7 @@ from provisioning_server import listener
 from provisioning_server.settings import Limits
 from tests.support.memory_signer import MemorySigner, SigningKey
 from tests.support.server import PATIENCE, Address, WireClient, running_server, server_program
-from tests.support.server_parts import CHIP_KEY, config_zone, request
+from tests.support.server_parts import config_zone, key_of, request
 from tests.support.signer_folders import make_signer_folder
 
 CLIENTS = 64
@@ -235,7 +235,7 @@ def test_where_few_descriptors_are_the_default_the_records_have_enough(tmp_path:
         drained = server.drain()
         clients = [stack.enter_context(WireClient(address)) for _ in range(2 * few)]
         for number, client in enumerate(clients, start=1):
-            asked = CertificatesRequest(config_zone(number), CHIP_KEY, folder.public_key)
+            asked = CertificatesRequest(config_zone(number), key_of(number), folder.public_key)
             assert isinstance(client.ask(asked), CertificatesReply)
         server.process.terminate()
         drained.join()

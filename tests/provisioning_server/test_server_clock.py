@@ -50,7 +50,7 @@ def _signer(signer_years: int = 10) -> MemorySigner:
     """Made at NOW, 2026-11-21 10:30; its certificate begins at 10:00, its definition ends with 2031."""
     signer = dataclasses.replace(default_description("signer"), expire_years=signer_years)
     device = dataclasses.replace(default_description("device"), expire_years=1)
-    return MemorySigner(device=device_definition(device, signer=signer, at=NOW), description=signer)
+    return MemorySigner(device=device_definition(device, signer=signer, at=NOW), description=signer, made=NOW)
 
 
 SIGNER = _signer()

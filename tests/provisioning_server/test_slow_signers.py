@@ -74,6 +74,15 @@ def test_two_requests_for_one_chip_at_once_are_signed_once(make: Make) -> None:
     assert len(line.records.find(chip_serial(1))) == 1
 
 
+def test_a_key_that_is_being_certified_for_a_chip_is_refused_for_another(make: Make) -> None:
+    slow = SlowSigner()
+    line = make(slow)
+    first, second = line.ask(request(slow)), line.ask(request(slow, 2, key=CHIP_KEY))
+    assert refused(second).code == Code.KEY_HAS_OTHER_CHIP
+    slow.go_on.release()
+    certificates(first)
+
+
 def test_another_key_of_a_chip_waits_and_is_refused(make: Make) -> None:
     slow = SlowSigner()
     line = make(slow)

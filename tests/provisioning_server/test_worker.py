@@ -79,7 +79,7 @@ def test_a_fault_of_the_program_leaves_nobody_waiting_for_a_slow_signer() -> Non
     class FaultyAuthority:
         def answer(self, items: Sequence[Item]) -> list[Reply | Later]:
             if items == [Asked(REQUEST)]:
-                return [Later(Asked(REQUEST))]
+                return [Later(Asked(REQUEST), REQUEST)]
             raise KeyError("bug")
 
     async def run() -> list[Reply]:

@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
@@ -75,7 +76,7 @@ class IssuingLine:
         **options: Any,
     ) -> None:
         self._signed = signed
-        self.now = NOW
+        self.now = max(NOW, datetime.now(UTC))
         self.log = RememberingLog()
         self.roster = SignerRoster()
         self.records = open_records(data)

@@ -62,7 +62,9 @@ class MemorySigner:
         root: SigningKey | None = None,
         signer_id: bytes = SIGNER_ID,
         description: CertificateDescription | None = None,
+        made: datetime | None = None,
     ) -> None:
+        """Its certificate begins when it was `made`; without that at NOW, or before, so that it has begun today."""
         self.name = "Example ATECC608A Signer"
         self.signer_id = signer_id
         self.ready = password is None
@@ -71,7 +73,7 @@ class MemorySigner:
         self._password = password
         self._key = SigningKey()
         self.serial = key_id(self._key.public_key)[:9]
-        self.documents = _documents(self._key.public_key, signer_id, root or SigningKey(), device, description)
+        self.documents = _documents(self._key.public_key, signer_id, root or SigningKey(), device, description, made)
 
     @property
     def wrong_tries_at(self) -> str | None:
@@ -103,7 +105,9 @@ def _documents(
     root: SigningKey,
     device: CertificateDefinition | None,
     description: CertificateDescription | None,
+    made: datetime | None,
 ) -> SignerDocuments:
+    made = made or min(NOW, datetime.now(UTC))
     root_name = default_description("root").subject_name()
     description = description or default_description("signer")
     definition = signer_definition(description, root_name=root_name, at=NOW)
@@ -112,7 +116,7 @@ def _documents(
         subject_public_key=signer_public_key,
         ca_public_key=root.public_key,
         signer_id=signer_id,
-        issue_date=definition.issue_date(NOW),
+        issue_date=definition.issue_date(made),
         sign=root.sign,
     )
     device = device or device_definition(default_description("device"), signer=description, at=NOW)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 from atcaprov.wire.messages import CertificatesRequest
@@ -11,6 +12,12 @@ from tests.support.memory_signer import MemorySigner, SigningKey
 
 CHIP_KEY = SigningKey().public_key
 OTHER_KEY = SigningKey().public_key
+
+
+@functools.cache
+def key_of(number: int) -> bytes:
+    """The key of a chip: each has its own; the first one's is CHIP_KEY."""
+    return CHIP_KEY if number == 1 else SigningKey().public_key
 
 
 def config_zone(number: int, *, locked: bool = True) -> bytes:
@@ -30,12 +37,12 @@ def request(
     signer: MemorySigner,
     number: int = 1,
     *,
-    key: bytes = CHIP_KEY,
+    key: bytes | None = None,
     existing_only: bool = False,
     any_of_group: bool = False,
 ) -> CertificatesRequest:
     named = signer.documents.signer_public_key
-    return CertificatesRequest(config_zone(number), key, named, existing_only, any_of_group)
+    return CertificatesRequest(config_zone(number), key or key_of(number), named, existing_only, any_of_group)
 
 
 def asked(*requests: Request, client: str = "") -> list[Asked]:

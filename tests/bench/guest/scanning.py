@@ -16,7 +16,7 @@ from tests.bench.machine import PATIENCE
 from tests.bench.plugboard import Node, Plugboard
 from tests.bench.ways import Way
 from tests.support.server import ServerProgram, WireClient, server_program
-from tests.support.server_parts import CHIP_KEY, chip_serial, config_zone
+from tests.support.server_parts import chip_serial, config_zone, key_of
 
 _HELD = "held"
 
@@ -47,7 +47,7 @@ class ScanningLine:
     def request(self, number: int, *, any_of_group: bool = False) -> CertificatesRequest:
         """Return the request of a device with that number, which names the first module."""
         key = self.factory.cert_info.signer_public_key
-        return CertificatesRequest(config_zone(number), CHIP_KEY, key, any_of_group=any_of_group)
+        return CertificatesRequest(config_zone(number), key_of(number), key, any_of_group=any_of_group)
 
     def ask(self, number: int) -> AnyMessage:
         """Ask for a certificate of the first module."""
