@@ -12,6 +12,8 @@ from atcaprov.errors import AtcaProvError
 class Boards(abc.ABC):
     """A fixture: a board is put in, taken out, and followed by the next."""
 
+    url: str = ""
+    """Device URL where `look` looked last."""
     hint: AtcaProvError | None = None
     """Why the last `look` may have seen no board although there is one, or why the last `is_removed` can't tell that
     it was taken out; None if nothing hints at it."""
@@ -52,8 +54,8 @@ class BoardList(Boards):
         """Open the next one of the list."""
         if self._next is None:
             return None
-        url, self._next = self._next, next(self._urls, None)
-        return self._open_board(url)
+        self.url, self._next = self._next, next(self._urls, None)
+        return self._open_board(self.url)
 
     def is_removed(self) -> bool:
         """Say yes: a named board needs no hand."""

@@ -20,6 +20,7 @@ from atcaprov.config_zone.findings import Allow
 from atcaprov.config_zone.zone_file import read_zone_file
 from atcaprov.device.device import Device
 from atcaprov.errors import AtcaProvError, Code, UsageError
+from atcaprov.hal.device_url import names_software_chip
 from atcaprov.hal.presence import is_plugged
 from atcaprov.hal.registry import require_device_url
 from atcaprov.printable import terminal_columns
@@ -71,8 +72,7 @@ EXIT_SOME_FAILED: Final = 1
     metavar="URL",
     multiple=True,
     help="Chip to provision, such as kit-hid:// or i2c://1/0x60 (where boards come and go), emulator: (a blank software"
-    " chip) or emulator:chip.json (one kept in a file); repeat it for several boards, one after the other."
-    "  [default: emulator:]",
+    " chip) or emulator:chip.json (one kept in a file); repeat it for several boards, one after the other.  [required]",
 )
 @click.option(
     "--lock-slot", "slots_to_lock", metavar="SLOT", multiple=True, type=int, help="Slot to lock in stage 9; repeatable."
@@ -132,23 +132,36 @@ def command(
     """
     if context.invoked_subcommand is not None:
         return 0
-    face: Face = JsonLinesFace(_write) if as_json else ConsoleFace(_write, lambda: terminal_columns(sys.stdout))
+    face = _face(as_json=as_json, auto=auto)
     with _telling(face), open_console() as console, closing(ClientFunctions(host, port, face)) as functions:
         _require_usable(devices)
         profile = _profile(config, slots_to_lock, frozenset(map(Allow, allow)), validate=not no_validate)
         profile = replace(profile, any_of_group=any_of_group, fill_unwritten=fill_unwritten)
         operator = _operator(console, auto=auto)
-        boards = _boards(devices, None if trace is None else Tracing(trace, face.warning), auto=auto, count=count)
+        tracing = None if trace is None else Tracing(trace, face.warning)
+        boards, limit = _boards(devices, tracing, auto=auto, count=count)
         provisioner = Provisioner(profile, _read_cert_info(face, certinfo), functions)
         _connect(face, functions, provisioner)
         face.escape_hint()
-        session = Session(face, boards, provisioner, operator, count)
+        session = Session(face, boards, provisioner, operator, limit)
         session.run()
     return exit_code(session)
 
 
+def _face(*, as_json: bool, auto: bool) -> Face:
+    if as_json:
+        return JsonLinesFace(_write)
+    return ConsoleFace(_write, lambda: terminal_columns(sys.stdout), attended=not auto)
+
+
 def _require_usable(devices: tuple[str, ...]) -> None:
-    """Refuse device URLs of another form, and those for which a Python package is missing."""
+    """Refuse no device URL, those of another form, and those for which a Python package is missing."""
+    if not devices:
+        raise UsageError(
+            "No chip is named.",
+            advice="Add --device URL: 'provisioning-client devices' lists the URLs of what is plugged in;"
+            " --device emulator: is a software chip.",
+        )
     for url in devices:
         require_device_url(url)
         with suppress(UsageError):  # several boards fit now: the session tells
@@ -195,19 +208,18 @@ def _read_text(path: Path) -> str:
         raise UsageError(error.what, advice=advice, code=code) from error
 
 
-def _boards(devices: tuple[str, ...], tracing: Tracing | None, *, auto: bool, count: int | None) -> Boards:
-    """Return where boards come from: at one place, or named beforehand.
+def _boards(
+    devices: tuple[str, ...], tracing: Tracing | None, *, auto: bool, count: int | None
+) -> tuple[Boards, int | None]:
+    """Return where boards come from, at one place or named beforehand, and how many are taken at most.
 
     At one place they come without end while a person presses ENTER for each, or up to `count`; else there is one.
     """
-    urls = devices or (BLANK_CHIP,)
     open_board = None if tracing is None else tracing.open
-    endless = len(urls) == 1 and (count is not None or not auto)
-    if endless and urls[0].partition(":")[0] != "emulator":
-        return Fixture(urls[0], open_board=open_board)
-    if endless and urls == (BLANK_CHIP,):
-        return BoardList(repeat(BLANK_CHIP), open_board or Device.open)
-    return BoardList(urls, open_board or Device.open)
+    if len(devices) == 1 and not names_software_chip(devices[0]):
+        return Fixture(devices[0], open_board=open_board), count or (1 if auto else None)
+    endless = devices == (BLANK_CHIP,) and (count is not None or not auto)
+    return BoardList(repeat(BLANK_CHIP) if endless else devices, open_board or Device.open), count
 
 
 @contextmanager

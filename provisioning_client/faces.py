@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from atcaprov.chip.parts import part_name
-from atcaprov.errors import AtcaProvError, Board
+from atcaprov.errors import AtcaProvError, Board, Code
 from atcaprov.hal.device_url import both_forms
 from atcaprov.printable import folded
 from atcaprov.provisioning.provision import Provisioned
@@ -23,6 +23,7 @@ INDENT: Final = "    "
 LABEL_WIDTH: Final = 26
 """Column of the status word on a stage line (Atmel-8970A, 3.3.1)."""
 
+_SOFTWARE: Final = f"{INDENT}This is a software chip: no real board was provisioned.\n"
 _FATES: Final = {
     Board.GOOD: "The board is good.",
     Board.RETRY: "The board is not lost: it can be tried again.",
@@ -64,12 +65,12 @@ class Face(abc.ABC):
         """Tell of the progress of a stage."""
 
     @abc.abstractmethod
-    def board_good(self, result: Provisioned) -> None:
-        """Tell that a board is done."""
+    def board_good(self, result: Provisioned, *, software: bool = False) -> None:
+        """Tell that a board is done, and whether it was only a software chip."""
 
     @abc.abstractmethod
-    def board_failed(self, error: AtcaProvError) -> None:
-        """Tell that a board failed, why, and what to do with it."""
+    def board_failed(self, error: AtcaProvError, *, software: bool = False) -> None:
+        """Tell that a board failed, why, and what to do with it, and whether it was only a software chip."""
 
     @abc.abstractmethod
     def board_removed(self) -> None:
@@ -88,21 +89,24 @@ class Face(abc.ABC):
         """Tell that no session begins; people read the error on standard error anyway."""
 
     @abc.abstractmethod
-    def ended(self, good: int, failed: int) -> None:
-        """Tell that the session ends, and how many boards it had."""
+    def ended(self, good: int, failed: int, *, software: int = 0) -> None:
+        """Tell that the session ends, how many boards it had, and how many of them were only software chips."""
 
 
 class ConsoleFace(Face):
     """The texts, columns and order of Atmel-8970A, section 3.3.1; texts for failures are our own."""
 
-    def __init__(self, write: Write, columns: Columns = lambda: None) -> None:
+    def __init__(self, write: Write, columns: Columns = lambda: None, *, attended: bool = True) -> None:
+        """`attended` tells whether keys do something; else none is spoken of."""
         self._write = write
+        self._attended = attended
+        self._found = False
         self._columns = columns
         self._step = ""
 
     def step_begins(self, text: str) -> None:
         """Print the text and three dots; the status follows on the same line."""
-        self._step = text
+        self._step, self._found = text, False
         self._write(f"{text}...")
 
     def step_ends(self, *, good: bool) -> None:
@@ -111,8 +115,9 @@ class ConsoleFace(Face):
         self._write("ok\n" if good else "error\n")
 
     def escape_hint(self) -> None:
-        """Print the hint."""
-        self._write("Press ESC to quit.\n")
+        """Print the hint, if ESC does something."""
+        if self._attended:
+            self._write("Press ESC to quit.\n")
 
     def hint(self, error: AtcaProvError) -> None:
         """Print the hint on a line of its own, and a waiting line that it breaks again."""
@@ -121,7 +126,9 @@ class ConsoleFace(Face):
 
     def board_found(self, serial_number: bytes, url: str) -> None:
         """Print the serial number and the prompt."""
-        self._write(f"    Device SN: {serial_number.hex().upper()}\n    Press ENTER to provision...\n")
+        self._found = True
+        prompt = "    Press ENTER to provision...\n" if self._attended else ""
+        self._write(f"    Device SN: {serial_number.hex().upper()}\n{prompt}")
 
     def address_changes(self, address: int, url: str) -> None:
         """Print the address and the URL."""
@@ -138,16 +145,18 @@ class ConsoleFace(Face):
         else:
             self._write(f"{status}\n")
 
-    def board_good(self, result: Provisioned) -> None:
+    def board_good(self, result: Provisioned, *, software: bool = False) -> None:
         """Print the success line."""
         if result.was_done_before:
             self._write("    This board was done before; it is good.\n")
-        self._write("Provisioning successful! Please remove board...\n")
+        self._write(f"{_SOFTWARE if software else ''}Provisioning successful! Please remove board...\n")
 
-    def board_failed(self, error: AtcaProvError) -> None:
-        """Print what happened, what to do, and what becomes of the board."""
-        text = self._folded(f"{error}\n{_FATES[error.board]}", INDENT)
-        self._write(f"{text}\nProvisioning failed! Please remove board...\n")
+    def board_failed(self, error: AtcaProvError, *, software: bool = False) -> None:
+        """Print what happened, what to do, and what becomes of the board, if there is one."""
+        is_there = self._found or error.code != Code.DEVICE_NOT_FOUND
+        text = self._folded(f"{error}\n{_FATES[error.board]}" if is_there else str(error), INDENT)
+        last = "Provisioning failed! Please remove board..." if is_there else "Provisioning failed!"
+        self._write(f"{text}\n{_SOFTWARE if software else ''}{last}\n")
 
     def warning(self, error: AtcaProvError) -> None:
         """Print it on a line of its own, and a waiting line that it breaks again."""
@@ -158,7 +167,7 @@ class ConsoleFace(Face):
         """Print the start of the next waiting line."""
         self._write("Board removed. ")
 
-    def ended(self, good: int, failed: int) -> None:
+    def ended(self, good: int, failed: int, *, software: int = 0) -> None:
         """Print nothing: the guide's console just ends."""
 
     def quit(self) -> None:
@@ -211,26 +220,28 @@ class JsonLinesFace(Face):
         """Write a `stage` event."""
         self._event("stage", sn=self._serial_number, n=stage.value, stage=stage.name, status=str(status))
 
-    def board_good(self, result: Provisioned) -> None:
+    def board_good(self, result: Provisioned, *, software: bool = False) -> None:
         """Write a `result` event with result pass."""
         self._event(
             "result",
             sn=self._serial_number,
             result="pass",
             board=str(Board.GOOD),
+            software=software,
             done_before=result.was_done_before,
             part=part_name(result.revision),
             revision=result.revision.hex(),
             config_revision=result.config_revision.hex(),
         )
 
-    def board_failed(self, error: AtcaProvError) -> None:
+    def board_failed(self, error: AtcaProvError, *, software: bool = False) -> None:
         """Write a `result` event with result fail."""
         self._event(
             "result",
             sn=self._serial_number,
             result="fail",
             board=str(error.board),
+            software=software,
             code=error.code,
             message=error.what,
             advice=error.advice,
@@ -252,9 +263,9 @@ class JsonLinesFace(Face):
         """Write an `error` event."""
         self._event("error", code=error.code, message=error.what, advice=error.advice)
 
-    def ended(self, good: int, failed: int) -> None:
+    def ended(self, good: int, failed: int, *, software: int = 0) -> None:
         """Write the `summary` event."""
-        self._event("summary", done=good, failed=failed)
+        self._event("summary", done=good, failed=failed, software=software)
 
     def _event(self, name: str, **fields: Any) -> None:
         now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -36,7 +36,7 @@ class Fixture(Boards):
         is_plugged: Callable[[str], bool] = is_plugged,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._url = url
+        self.url = url
         self._chip_url = url
         """Where the chip of the board is that `look` gave last."""
         self._look_with = look_with
@@ -87,16 +87,16 @@ class Fixture(Boards):
         if self._seen or self._missed or self._watcher.worth_looking():
             self._unclear = None
             try:
-                self._plugged = self._is_plugged(self._url)
+                self._plugged = self._is_plugged(self.url)
             except UsageError as error:  # several boards fit: until one is left nobody knows which is meant
                 self._plugged, self._unclear = True, error
         self.hint = self._unclear
         return self._plugged
 
     def _open(self) -> Device | None:
-        self._serial_number, self._chip_url = None, self._url
+        self._serial_number, self._chip_url = None, self.url
         try:
-            device = self._look_with(self._url)
+            device = self._look_with(self.url)
         except UsageError as error:
             self.hint = error
             return None
@@ -118,10 +118,10 @@ class Fixture(Boards):
         if self._open_board is None:
             return device
         device.close()
-        return self._open_board(self._url)
+        return self._open_board(self.url)
 
     def _is_kit(self) -> bool:
-        return self._url.startswith("kit-")
+        return self.url.startswith("kit-")
 
     def _is_chip_gone(self) -> bool:
         """Ask the chip itself, from time to time: a socket may be emptied while its kit stays plugged in."""

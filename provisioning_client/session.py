@@ -7,6 +7,7 @@ from typing import Final, Protocol
 
 from atcaprov.device.device import Device
 from atcaprov.errors import AtcaProvError, Board, Code
+from atcaprov.hal.device_url import names_software_chip
 from atcaprov.provisioning.provision import Provisioner
 from provisioning_client.boards import Boards
 from provisioning_client.faces import Face
@@ -45,6 +46,7 @@ class Session:
         self._provisioner = provisioner
         self._operator = operator
         self._limit = limit
+        self._software = 0
         self._told = ""
         """The last hint of this wait."""
 
@@ -56,7 +58,7 @@ class Session:
         except Quit:
             self._face.quit()
         finally:
-            self._face.ended(self.good, len(self.errors))
+            self._face.ended(self.good, len(self.errors), software=self._software)
 
     def _is_finished(self) -> bool:
         done = self.good + len(self.errors)
@@ -116,11 +118,17 @@ class Session:
             if device.url != url:
                 self._boards.follow(device.url)
         self.good += 1
-        self._face.board_good(result)
+        self._face.board_good(result, software=self._counts_as_software())
 
     def _board_failed(self, error: AtcaProvError) -> None:
         self.errors.append(error)
-        self._face.board_failed(error)
+        self._face.board_failed(error, software=self._counts_as_software())
+
+    def _counts_as_software(self) -> bool:
+        """Count a board that is only a software chip."""
+        software = names_software_chip(self._boards.url)
+        self._software += software
+        return software
 
     def _wait_for_removal(self) -> None:
         self._told = ""

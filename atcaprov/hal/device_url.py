@@ -90,6 +90,11 @@ def require_nameable(text: str) -> str:
     return text
 
 
+def names_software_chip(url: str) -> bool:
+    """Tell whether a device URL names a chip of this program's own making; what a server has is not known."""
+    return url.partition(":")[0] == "emulator"
+
+
 def at_address(url: str, address: int) -> str:
     """Return the URL of the chip at an address, 8-bit form, of the board with this URL, which names no address."""
     return f"{url}{'&' if '?' in url else '?'}address=0x{address:02X}"

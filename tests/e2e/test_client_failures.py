@@ -19,6 +19,8 @@ from tests.support.program_runs import run
 from tests.support.served import served
 from tests.support.server import running_server
 
+SOFTWARE = ("--auto", "--device", "emulator:")
+
 
 def _closed_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as probe:
@@ -28,7 +30,7 @@ def _closed_port() -> int:
 
 def test_server_not_there(factory: Factory) -> None:
     port = _closed_port()
-    done = run("provisioning-client", "--auto", "--certinfo", factory.certinfo, "--port", port, "--host", "127.0.0.1")
+    done = run("provisioning-client", *SOFTWARE, "--certinfo", factory.certinfo, "--port", port, "--host", "127.0.0.1")
     assert done.returncode == 3
     assert done.stdout.endswith(f"Connecting to 127.0.0.1:{port}...error\n")
     assert "[server-unreachable]" in done.stderr
@@ -46,6 +48,8 @@ def test_server_not_there(factory: Factory) -> None:
 )
 def test_scripts_are_told_why_nothing_begins(factory: Factory, arguments: list[str], code: str) -> None:
     words = [argument.format(closed=_closed_port()) for argument in arguments]
+    if "--device" not in words:
+        words += ["--device", "emulator:"]
     done = run("provisioning-client", "--auto", "--json", "--certinfo", factory.certinfo, *words)
     event = json.loads(done.stdout.splitlines()[-1])
     assert (event["event"], event["code"]) == ("error", code)
@@ -53,8 +57,45 @@ def test_scripts_are_told_why_nothing_begins(factory: Factory, arguments: list[s
     assert done.returncode in (2, 3)
 
 
+@pytest.mark.parametrize("words", [(), ("--auto",), ("--auto", "--json")])
+def test_a_forgotten_device_provisions_nothing(factory: Factory, words: tuple[str, ...]) -> None:
+    before = sorted(factory.certs.glob("*"))
+    done = factory.client(*words)
+    assert done.returncode == 2
+    assert done.stderr.startswith("Error [usage]: No chip is named.\n")
+    advised = re.findall(r"--device (emulator:)", done.stderr)
+    assert sorted(factory.certs.glob("*")) == before
+    assert factory.client("--auto", "--device", *advised).returncode == 0
+    listed = run("provisioning-client", "devices")
+    assert "'provisioning-client devices' lists" in done.stderr
+    assert listed.returncode == 0
+
+
+def test_every_result_of_a_software_chip_says_so(factory: Factory, tmp_path: Path) -> None:
+    (tmp_path / "bad.json").write_text("{")
+    devices = ("--device", f"emulator:{tmp_path / 'chip.json'}", "--device", f"emulator:{tmp_path / 'bad.json'}")
+    console = factory.client("--auto", *devices).stdout
+    line = "    This is a software chip: no real board was provisioned.\nProvisioning "
+    assert console.count(line) == console.count("\nProvisioning ") == 2
+    events = [json.loads(line) for line in factory.client("--auto", "--json", *devices).stdout.splitlines()]
+    assert [event["software"] for event in events if event["event"] == "result"] == [True, True]
+    assert events[-1]["software"] == 2
+    with served() as chips:
+        url = f"tcp://127.0.0.1:{chips.port('bridge')}"
+        events = [json.loads(line) for line in factory.client("--auto", "--json", "--device", url).stdout.splitlines()]
+    assert [event["software"] for event in events if event["event"] == "result"] == [False]
+    assert events[-1]["software"] == 0
+
+
+def test_keys_that_do_nothing_are_not_spoken_of(factory: Factory) -> None:
+    printed = factory.client(*SOFTWARE).stdout
+    assert "Provisioning successful!" in printed
+    assert "ESC" not in printed
+    assert "ENTER" not in printed
+
+
 def test_certinfo_missing(factory: Factory, tmp_path: Path) -> None:
-    done = run("provisioning-client", "--auto", cwd=tmp_path)
+    done = run("provisioning-client", *SOFTWARE, cwd=tmp_path)
     assert done.returncode == 2
     assert done.stdout == "Reading provisioning config file atcaprov_cert_info_0.c...error\n"
     assert "[file-unreadable]" in done.stderr
@@ -72,20 +113,20 @@ def test_certinfo_damaged(factory: Factory, tmp_path: Path, damage: str) -> None
     ]
     path = tmp_path / "info.c"
     path.write_bytes(damaged)
-    done = factory.client("--auto", certinfo=path)
+    done = factory.client(*SOFTWARE, certinfo=path)
     assert done.returncode == 2
     assert "[certinfo-invalid]" in done.stderr or "[file-unreadable]" in done.stderr
 
 
 def test_a_signer_that_the_server_does_not_have(factory: Factory) -> None:
-    done = factory.client("--auto", certinfo=factory.other_certinfo)
+    done = factory.client(*SOFTWARE, certinfo=factory.other_certinfo)
     assert done.returncode == 8
     assert "[signer-unknown]" in done.stderr
     assert done.stdout.splitlines()[-1].endswith("...error")
 
 
 def test_no_terminal_and_no_auto(factory: Factory) -> None:
-    done = factory.client()
+    done = factory.client("--device", "emulator:")
     assert done.returncode == 2
     assert "--auto" in done.stderr
     assert done.stdout == ""
@@ -94,7 +135,7 @@ def test_no_terminal_and_no_auto(factory: Factory) -> None:
 def test_a_configuration_for_another_part(factory: Factory, tmp_path: Path) -> None:
     zone = DEFAULT_608A[:68] + b"\xff" * 16 + DEFAULT_608A[84:]
     (tmp_path / "508a.txt").write_text(format_hex(zone))
-    done = factory.client("--auto", "--config", tmp_path / "508a.txt")
+    done = factory.client(*SOFTWARE, "--config", tmp_path / "508a.txt")
     assert done.returncode == 2
     assert "[config-zone-unsafe]" in done.stderr
     assert "byte 68" in done.stderr
@@ -104,10 +145,10 @@ def test_a_configuration_for_another_part(factory: Factory, tmp_path: Path) -> N
 def test_another_address_only_if_it_is_wanted(factory: Factory, tmp_path: Path) -> None:
     moved = DEFAULT_608A[:16] + b"\x6a" + DEFAULT_608A[17:]
     (tmp_path / "moved.txt").write_text(format_hex(moved))
-    refused = factory.client("--auto", "--config", tmp_path / "moved.txt")
+    refused = factory.client(*SOFTWARE, "--config", tmp_path / "moved.txt")
     assert refused.returncode == 2
     assert "byte 16" in refused.stderr
-    wanted = factory.client("--auto", "--config", tmp_path / "moved.txt", "--allow", "i2c-address")
+    wanted = factory.client(*SOFTWARE, "--config", tmp_path / "moved.txt", "--allow", "i2c-address")
     assert wanted.returncode == 0, wanted.stderr + wanted.stdout
 
 
@@ -129,7 +170,7 @@ def test_a_chip_that_moves_is_followed_and_found_at_the_url_that_was_named(facto
 
 def test_a_configuration_that_is_not_hex(factory: Factory, tmp_path: Path) -> None:
     (tmp_path / "bad.txt").write_text("00 11\nZZ 22\n")
-    done = factory.client("--auto", "--config", tmp_path / "bad.txt")
+    done = factory.client(*SOFTWARE, "--config", tmp_path / "bad.txt")
     assert done.returncode == 2
     assert "line 2" in done.stderr.lower()
 

@@ -16,7 +16,7 @@ PROMPT = "    Press ENTER to provision...\r\n"
 
 @pytest.fixture
 def console(factory: Factory) -> Iterator[pexpect.spawn]:
-    words = ["--certinfo", str(factory.certinfo), "--port", str(factory.port)]
+    words = ["--certinfo", str(factory.certinfo), "--port", str(factory.port), "--device", "emulator:"]
     child = pexpect.spawn(program("provisioning-client"), words, encoding="utf-8", timeout=30)
     child.expect_exact("Press ESC to quit.\r\n")
     yield child
@@ -34,8 +34,10 @@ def test_enter_starts_each_board_and_esc_quits(console: pexpect.spawn) -> None:
     for _ in range(2):
         console.expect_exact(PROMPT)
         console.send("\r")
-        for line in GUIDE.splitlines()[3:14]:
+        for line in GUIDE.splitlines()[3:13]:
             console.expect_exact(f"{line}\r\n")
+        console.expect_exact("    This is a software chip: no real board was provisioned.\r\n")
+        console.expect_exact("Provisioning successful! Please remove board...\r\n")
         console.expect_exact("Board removed. Waiting for board to be connected...ok\r\n")
     console.expect_exact(PROMPT)
     console.send("\x1b")

@@ -100,6 +100,23 @@ def test_boards_come_and_go(
     assert len(traced) > 30
 
 
+def test_without_a_person_one_board_is_waited_for(
+    tmp_path: Path, station: Station, boards: list[PtyBoard], chips: list[Chip]
+) -> None:
+    signer = make_signer_folder(tmp_path)
+    with running_server(tmp_path / "signer", tmp_path / "data") as (host, port):
+        words = ["--host", host, "--port", str(port), "--certinfo", str(signer.path / "atcaprov_cert_info_0.c")]
+        words += ["--device", station.url, "--auto"]
+        child = pexpect.spawn(program("provisioning-client"), words, encoding="utf-8", timeout=PATIENCE, echo=False)
+        child.expect_exact(f"...ok\r\n{WAITING}")
+        station.plug(boards[0])
+        child.expect_exact(f"ok\r\n    Device SN: {sn(chips[0])}\r\nWriting config zone.......done")
+        child.expect_exact("Provisioning successful! Please remove board...\r\n")
+        child.expect(pexpect.EOF)
+        child.close()
+    assert child.exitstatus == 0
+
+
 def test_a_board_pulled_at_the_prompt_is_waited_for_again(
     console: pexpect.spawn, station: Station, boards: list[PtyBoard], chips: list[Chip]
 ) -> None:

@@ -312,6 +312,19 @@ def test_a_new_address_is_told_with_both_forms_and_its_url() -> None:
     assert (event["event"], event["address"], event["device"]) == ("address", "0x6A", "i2c://1/0x35")
 
 
+def test_where_no_board_is_nothing_asks_to_remove_it() -> None:
+    printed: list[str] = []
+    face = ConsoleFace(printed.append)
+    gone = TransportError("Nothing is plugged in.", code=Code.DEVICE_NOT_FOUND)
+    face.step_begins("Waiting")
+    face.board_failed(gone)
+    assert printed[1:] == ["    Nothing is plugged in.\nProvisioning failed!\n"]
+    face.board_found(bytes(9), "kit-hid://")
+    face.board_failed(gone)
+    assert "can be tried again" in printed[-1]
+    assert printed[-1].endswith("Please remove board...\n")
+
+
 def test_a_warning_breaks_no_line() -> None:
     printed: list[str] = []
     face = ConsoleFace(printed.append)

@@ -69,7 +69,7 @@ def test_the_program_provisions_board_after_board_at_one_place(
     command = (sys.executable, "-m", "provisioning_client.cli", "--auto", "--count", "2", "--device", url)
     options = ("--certinfo", factory.cert_info_file, "--host", host, "--port", port, "--lock-slot", LOCKED_SLOT)
     with _console(*command, *options) as console:
-        console.wait_for("Press ESC to quit.")
+        console.wait_for("Waiting for board to be connected...")
         for name in ("first", "second"):
             if name == "second":
                 plugboard.make(BoardPlan(name, way.kind))
