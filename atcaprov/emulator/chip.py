@@ -1,8 +1,7 @@
 """The part on the bus: power, wake, idle, sleep, watchdog, and one reply for each packet while it is awake.
 
-Time is a clock's: wake takes 1.5 ms, a command its typical or maximum execution time, and the watchdog puts an awake
-chip to sleep 1.3 s after its wake (10 s with ChipMode bit 2). A virtual clock jumps over every wait. It adds up maxima,
-which no part takes one after the other: there the watchdog counts typical times, so that what works on a part works.
+Time is a clock's; `pace` says how long a chip takes. A virtual clock jumps over every wait. It may add up maxima, which
+no part takes one after the other: there the watchdog counts typical times, so that what works on a part works.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from typing import Final, Protocol
 
 from atcaprov.chip.commands import WAKE_TOKEN, Opcode, Status
 from atcaprov.chip.crc import with_crc
-from atcaprov.chip.execution_times import Times, execution_times_508, execution_times_608
+from atcaprov.chip.execution_times import Times
 from atcaprov.chip.memory_map import CHIP_MODE, I2C_ADDRESS, USER_EXTRA_ADD
 from atcaprov.emulator import dispatch
 from atcaprov.emulator.clock import Clock, VirtualClock
@@ -22,21 +21,16 @@ from atcaprov.emulator.faults import Fault, FaultPlan, Kind, cut_short, distort
 from atcaprov.emulator.images import BLANK, load_image
 from atcaprov.emulator.io_buffer import IoBuffer
 from atcaprov.emulator.memory import Memory
+from atcaprov.emulator.pace import command_seconds, wake_seconds, watchdog_seconds
 from atcaprov.emulator.random_source import RandomSource, SystemRandom
 from atcaprov.emulator.refusal import Refusal
-from atcaprov.emulator.self_test import power_on_failures, tests_at_power_on
+from atcaprov.emulator.self_test import power_on_failures
 from atcaprov.emulator.switches import Switches
 from atcaprov.emulator.volatile import Powered, Volatile
 
-WAKE_SECONDS: Final = 0.0015
-SELF_TEST_WAKE_SECONDS: Final = 0.020
-"""With the power-on self test of the ATECC608 (ChipOptions bit 0; tWHIST of the ATECC608B-TFLXTLS data sheet, 9.3)."""
-WATCHDOG_SECONDS: Final = 1.3
-LONG_WATCHDOG_SECONDS: Final = 10.0
 SELF_TEST_TOKEN: Final = bytes.fromhex("0407c440")
 """The wake answer after a failed power-on self test (a constant of cryptoauthlib)."""
 _ADDRESS_IN_85: Final = 0x01
-_LONG_WATCHDOG: Final = 0x04
 _FOREVER: Final = float("inf")
 
 
@@ -143,15 +137,14 @@ class Chip:
         return self.io.output
 
     def wake_pulse(self) -> bool:
-        """Send the wake token without waiting: the answer lies in the output after 1.5 ms. False: nobody woke."""
+        """Send the wake token without waiting: the answer lies in the output once it is awake. False: nobody woke."""
         self._watch()
         if self.power in (Power.AWAKE, Power.OFF):
             return False
         self.power = Power.AWAKE
         self.core.powered.self_test_failed = power_on_failures(self.core)
-        self._ready_at = self.clock.now() + (SELF_TEST_WAKE_SECONDS if tests_at_power_on(self.core) else WAKE_SECONDS)
-        long_watchdog = self.memory.config[CHIP_MODE] & _LONG_WATCHDOG
-        self._sleep_at = self._ready_at + (LONG_WATCHDOG_SECONDS if long_watchdog else WATCHDOG_SECONDS)
+        self._ready_at = self.clock.now() + wake_seconds(self.core, self.times)
+        self._sleep_at = self._ready_at + watchdog_seconds(self.memory)
         self.io.answer(SELF_TEST_TOKEN if self.core.powered.self_test_failed else WAKE_TOKEN)
         return True
 
@@ -254,22 +247,18 @@ class Chip:
         except Refusal as refusal:
             self.last_refusal = refusal
             if self.times is Times.TYPICAL:
-                self._ready_at = min(self._ready_at, self.clock.now() + self._seconds(Opcode.INFO, Times.TYPICAL))
+                quickly = command_seconds(self.memory, Opcode.INFO, self.times)
+                self._ready_at = min(self._ready_at, self.clock.now() + quickly)
             return bytes((refusal.status,))
 
     def _admit(self, command: Command) -> None:
         """Note how long the command takes; refuse it (EE) if the watchdog would cut it."""
-        now, taken = self.clock.now(), self._seconds(command.opcode, self.times)
-        needed = self._seconds(command.opcode, Times.TYPICAL) if self.clock.is_virtual else taken
+        now, taken = self.clock.now(), command_seconds(self.memory, command.opcode, self.times)
+        needed = command_seconds(self.memory, command.opcode, Times.TYPICAL) if self.clock.is_virtual else taken
         if now + needed > self._sleep_at and self.core.switches.watchdog_margin == "execution-time":
             raise Refusal(Status.WATCHDOG, "the watchdog would cut the command")
         self._ready_at = now + taken
         self._sleep_at += taken - needed
-
-    def _seconds(self, opcode: Opcode, times: Times) -> float:
-        if self.memory.is_508:
-            return execution_times_508(times)[opcode] / 1000
-        return execution_times_608(times, self.memory.config[CHIP_MODE])[opcode] / 1000
 
     def _suffer(self, fault: Fault) -> None:
         """Let a fault act on the chip after its command."""

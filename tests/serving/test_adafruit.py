@@ -11,12 +11,17 @@ import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, utils
 
+from atcaprov.chip.execution_times import Times
 from atcaprov.emulator.chip import Chip
 from atcaprov.emulator.images import load_image
 from atcaprov.emulator.random_source import SystemRandom
+from atcaprov.serving.clock import ServedClock
 from tests.support.served import Client, Served, served
 
 adafruit_atecc = importlib.import_module("adafruit_atecc.adafruit_atecc")
+
+
+BYTE_SECONDS = 9 / 100_000
 
 
 class FakeBus:
@@ -47,6 +52,27 @@ class FakeBus:
         if self._client.take(1) != b"\0":
             self.naks += 1
             raise OSError(19, "No such device")
+
+
+class SlowBus(FakeBus):
+    """A bus at 100 kHz: each byte takes nine bits of the chip's time, and nobody else lets it pass."""
+
+    def __init__(self, client: Client, chip: Chip) -> None:
+        super().__init__(client)
+        self.clock = chip.clock
+
+    def writeto(self, address: int, buffer: bytes, *, start: int = 0, end: int | None = None) -> None:
+        self.wait(BYTE_SECONDS)
+        super().writeto(address, buffer, start=start, end=end)
+        self.wait(len(buffer[start:end]) * BYTE_SECONDS)
+
+    def readfrom_into(self, address: int, buffer: bytearray, *, start: int = 0, end: int | None = None) -> None:
+        self.wait(BYTE_SECONDS)
+        super().readfrom_into(address, buffer, start=start, end=end)
+        self.wait(len(buffer[start:end]) * BYTE_SECONDS)
+
+    def wait(self, seconds: float) -> None:
+        self.clock.wait_until(self.clock.now() + seconds)
 
 
 @pytest.fixture(params=["atecc508a", "atecc608a"])
@@ -103,6 +129,26 @@ def test_it_takes_a_chip_from_blank_to_a_signature(driver: Any, config: bytearra
     key = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), b"\x04" + public_key)
     der = utils.encode_dss_signature(int.from_bytes(signature[:32]), int.from_bytes(signature[32:]))
     key.verify(der, digest, ec.ECDSA(utils.Prehashed(hashes.SHA256())))
+
+
+@pytest.mark.parametrize("image", ["atecc508a", "atecc608a", "atecc608b"])
+def test_its_delays_are_long_enough_for_chips_with_typical_times(image: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It waits 1 ms for the wake and 70 for a signature, then asks 20 times and gives up."""
+    memory = load_image(image).make(SystemRandom())
+    chip = Chip(memory, clock=ServedClock(1e-9), times=Times.TYPICAL)
+    with served(chip) as server, server.client("i2c") as client:
+        bus = SlowBus(client, chip)
+        monkeypatch.setattr(adafruit_atecc.time, "sleep", bus.wait)
+        driver = adafruit_atecc.ATECC(bus)
+        driver.write_config(bytearray(memory.config))
+        driver.lock(0)
+        public_key = bytes(driver.gen_key(bytearray(64), 0, private_key=True))
+        driver.lock(1)
+        assert bytes(driver.gen_key(bytearray(64), 0)) == public_key
+        assert len(driver.ecdsa_sign(0, bytearray(32))) == 64
+        assert driver.counter(0, increment_counter=True)
+        driver.sha_start()
+        assert bytes(driver.sha_digest(bytearray(b"abc"))) == sha256(b"abc").digest()
 
 
 @pytest.mark.parametrize("size", [0, 1, 63, 64, 127, 200])

@@ -58,6 +58,15 @@ def test_a_reply_is_cut_to_the_length_that_is_asked_for() -> None:
     assert answers(session(), _WAKE, _SEND, "0212c0000300")[-1] == "0212c000070000"
 
 
+def test_a_packet_goes_to_the_chip_byte_by_byte() -> None:
+    """DS20005927A, 6.2: what is too short waits for its rest, what lies behind the count is ignored."""
+    bridge = session()
+    rest = "0211c0ff" + _INFO[2:].hex()
+    assert answers(bridge, _WAKE, "0211c0ff" + _INFO[:2].hex(), _RECEIVE)[1:] == ["0211c0f0", "0212c0f0"]
+    assert answers(bridge, rest, _RECEIVE) == ["0211c000", "0212c00007000060028038"]
+    assert answers(bridge, _SEND + "ffff", _RECEIVE) == ["0211c000", "0212c00007000060028038"]
+
+
 def test_a_sleeping_chip_takes_no_command_and_has_no_reply() -> None:
     assert answers(session(), _SEND, _RECEIVE) == ["0211c0f0", "0212c0f0"]
 

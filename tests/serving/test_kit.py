@@ -53,6 +53,16 @@ def test_every_firmware_answers_the_library_dialogue(firmware: Profile) -> None:
     assert answered(client, lines) == b"00()\n00(04113343)\n" + _REVISION + b"00()\n"
 
 
+@pytest.mark.parametrize("firmware", PROFILES.values(), ids=PROFILES)
+def test_a_packet_goes_to_the_chip_byte_by_byte(firmware: Profile) -> None:
+    """DS20005927A, 6.2: what is too short gets no reply, and is gone with the next wake; bytes behind are ignored."""
+    client = session(firmware=firmware)
+    short = answered(client, b"e:w()\ne:t(0730)\ne:i()\n").splitlines()
+    assert short[1] in (b"E7()", b"FFFFFFF0()")
+    assert answered(client, b"e:w()\n" + _INFO) == b"00(04113343)\n" + _REVISION
+    assert answered(client, b"e:t(0730000000035DFFFF)\n") == _REVISION
+
+
 def test_the_chips_stand_in_the_device_table() -> None:
     client = session(Chip(), moved(0x6A))
     found = answered(client, b"board:device(00)\nboard:device(01)\nboard:device(02)\n").splitlines()

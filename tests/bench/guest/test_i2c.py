@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from atcaprov.chip.commands import WAKE_TOKEN
 from atcaprov.errors import Code, TransportError
 from atcaprov.hal.registry import open_hal
 from provisioning_client.listing import I2cSearch, ListedPort, list_ports
@@ -17,6 +20,8 @@ from tests.bench.plugboard import Node, Plugboard
 from tests.bench.ways import Way
 
 NOBODY = 65534
+I2C_SLAVE, I2C_RDWR, I2C_M_RD = 0x0703, 0x0707, 0x0001
+INFO, REVISION = bytes.fromhex("0730000000035d"), bytes.fromhex("07000060028038")
 FACTORY_ADDRESS = 0xD6
 """An address that no part is delivered with."""
 
@@ -76,6 +81,51 @@ def test_chips_at_other_addresses_are_listed_on_demand(plugboard: Plugboard) -> 
         assert _addresses(port) == [0xC0, FACTORY_ADDRESS]
         serial_number = plugboard.serial_number("adapter", 1).hex().upper()
         assert (port.chips[1].error, port.chips[1].serial_number) == (None, serial_number)
+
+
+def test_messages_of_one_transfer_read_the_reply_from_its_start(plugboard: Plugboard) -> None:
+    """I2C_RDWR of i2c-dev, without a stop between its messages, as some drivers read (DS20005927A, 6.6)."""
+    node = _plugged(plugboard, 0xC0)
+    with node.path.open("r+b", buffering=0) as bus:
+        fcntl.ioctl(bus.fileno(), I2C_SLAVE, 0)
+        with pytest.raises(OSError, match=r"Errno 6\b"):  # ENXIO: nobody acknowledges
+            bus.write(b"\1")
+        fcntl.ioctl(bus.fileno(), I2C_SLAVE, 0x60)
+        assert bus.read(4) == WAKE_TOKEN
+        assert bus.write(b"\x03" + INFO[:3])
+        assert bus.write(b"\x03" + INFO[3:] + b"behind")
+        for word_address in (b"\x03", b"\x00"):
+            for count in (1, 7):
+                assert _write_then_read(bus.fileno(), 0x60, word_address, count) == REVISION[:count]
+        assert bus.write(b"\x01")
+
+
+class _Message(ctypes.Structure):
+    """struct i2c_msg (Linux include/uapi/linux/i2c.h)."""
+
+    _fields_ = (
+        ("address", ctypes.c_uint16),
+        ("flags", ctypes.c_uint16),
+        ("length", ctypes.c_uint16),
+        ("data", ctypes.c_void_p),
+    )
+
+
+class _Transfer(ctypes.Structure):
+    """struct i2c_rdwr_ioctl_data (Linux include/uapi/linux/i2c-dev.h)."""
+
+    _fields_ = (("messages", ctypes.POINTER(_Message)), ("count", ctypes.c_uint32))
+
+
+def _write_then_read(file: int, address: int, written: bytes, count: int) -> bytes:
+    outgoing, incoming = ctypes.create_string_buffer(written, len(written)), ctypes.create_string_buffer(count)
+    messages = (_Message * 2)(
+        _Message(address, 0, len(written), ctypes.addressof(outgoing)),
+        _Message(address, I2C_M_RD, count, ctypes.addressof(incoming)),
+    )
+    transfer = _Transfer(messages, 2)
+    fcntl.ioctl(file, I2C_RDWR, transfer)
+    return incoming.raw
 
 
 @contextmanager

@@ -98,8 +98,21 @@ def test_an_i2c_adapter_carries_the_chips_word_addresses() -> None:
     assert _read(kernel, 0x61, 2) == (b"\xff\xff", 2)
 
 
-def _write(kernel: FakeKernel, address: int, data: bytes) -> int:
-    kernel.control_out("4107" + struct.pack("<HH", 0, address).hex(), data)
+def test_the_messages_of_a_combined_transfer_have_no_stop_between_them() -> None:
+    """I2C_RDWR: the first message starts, the last one starts again and stops."""
+    kernel = _plugged(Kind.I2C)
+    _write(kernel, 0, b"\1")
+    assert _write(kernel, 0x60, b"\x03" + INFO, flags=1) == 1
+    assert _read(kernel, 0x60, 7) == (7 * b"\xff", 1), "a command begins with the stop behind it"
+    assert _read(kernel, 0x60, 7) == (REVISION_REPLY, 1)
+    for word_address in (b"\x00", b"\x03"):
+        assert _write(kernel, 0x60, word_address, flags=1) == 1
+        assert _read(kernel, 0x60, 7) == (REVISION_REPLY, 1)
+
+
+def _write(kernel: FakeKernel, address: int, data: bytes, *, flags: int = 3) -> int:
+    """Send a message with a start (1), a stop (2) or both."""
+    kernel.control_out(f"410{4 + flags}" + struct.pack("<HH", 0, address).hex(), data)
     return kernel.control_in("c10300000000", 1).data[0]
 
 
