@@ -139,7 +139,7 @@ def run(core: Core, packet: bytes, admit: Callable[[Command], None]) -> bytes:
     check_frame(packet)
     require_sound(core, packet)
     opcode = packet[1]
-    lifetimes.begin(core)
+    core.volatile.temp_key.fresh = False
     try:
         command, p1, p2, data = find_command(core, packet)
         admit(command)

@@ -35,16 +35,12 @@ _HARMLESS_ERRORS: Final = frozenset({Status.ECC_FAULT, Status.WATCHDOG})
 """Errors that never change TempKey. A damaged packet (FF) does not come as far as here."""
 
 
-def begin(core: Core) -> None:
-    """Note that the command which begins now has not loaded TempKey yet."""
-    core.temp_key.fresh = False
-
-
 def succeed(core: Core, opcode: int) -> None:
     """Settle what a command leaves behind that did its work."""
-    if core.memory.is_508 and opcode != Opcode.SHA:
-        core.volatile.sha = None
-    temp_key = core.temp_key
+    volatile = core.volatile
+    if volatile.sha is not None and opcode != Opcode.SHA and core.memory.is_508:
+        volatile.sha = None
+    temp_key = volatile.temp_key
     if temp_key.valid and not temp_key.fresh and _ended_by_success(core, opcode):
         temp_key.use_up()
 
