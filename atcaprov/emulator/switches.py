@@ -78,6 +78,8 @@ class Switches:
     Random, Read, Info, AES, KDF, SHA and Nonce for another buffer leave it, as the vendor's tests and public firmware
     show.
     """
+    checkmac_challenge_authorizes: bool = False
+    """CheckMac authorizes also over a challenge in the packet (modes 00 and 04), not only over a nonce in TempKey."""
     checkmac_failure_clears: bool = False
     """A failed CheckMac or Verify ends an authorization also when its key has no ReqAuth."""
     req_random_needs_temp_key: bool = True

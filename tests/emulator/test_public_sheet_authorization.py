@@ -157,6 +157,11 @@ class TestWhatAuthorizes:
         assert check_mac(chip, 5, PASSWORD, mode).status == 0
         assert authorized_slot(chip) == (5 if authorizes else None)
 
+    def test_whether_a_challenge_authorizes_is_open_for_the_608(self, part: str) -> None:
+        chip = locked_chip(part, Switches(checkmac_challenge_authorizes=True))
+        assert check_mac(chip, 5, PASSWORD, 0).status == 0
+        assert authorized_slot(chip) == (None if part == PART_508A else 5)
+
     def test_verify_of_a_stored_key(self, part: str) -> None:
         """2.2.5, 9.20."""
         chip = locked_chip(part)

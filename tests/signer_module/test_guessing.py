@@ -259,17 +259,22 @@ def overheard(module: ModuleSigner) -> bytes:
 
 
 @pytest.mark.parametrize("needs_temp_key", [True, False])
-def test_a_response_that_was_overheard_authorizes_nothing(root: RootFolder, needs_temp_key: bool) -> None:
-    """Whether ReqRandom refuses a challenge in the packet is not published; only a nonce in TempKey authorizes."""
+@pytest.mark.parametrize("authorizes", [True, False])
+def test_a_response_that_was_overheard(root: RootFolder, needs_temp_key: bool, authorizes: bool) -> None:
+    """Worth nothing where ReqRandom refuses a challenge in the packet, or where such a challenge authorizes nothing;
+    for the ATECC608 nobody has published whether one of both is so.
+    """
     with signer_module(root, order()) as module:
         hal = hal_of(module)
         chip = hal.chip.chip  # type: ignore[attr-defined]
-        chip.core.switches = Switches(req_random_needs_temp_key=needs_temp_key)
+        chip.core.switches = Switches(
+            req_random_needs_temp_key=needs_temp_key, checkmac_challenge_authorizes=authorizes
+        )
         data = overheard(module)
         replug(hal)
         chip.wake()
         assert send(chip, Opcode.CHECK_MAC, 0, 1, data).status == (0x0F if needs_temp_key else 0)
-        assert chip.core.volatile.authorized is None
+        assert (chip.core.volatile.authorized == 1) is (authorizes and not needs_temp_key)
         assert send(chip, Opcode.NONCE, 3, 0, data[:32]).status == 0
         assert send(chip, Opcode.CHECK_MAC, 5, 1, data).status == 0x0F
         assert "ReqRandom" in str(chip.last_refusal)

@@ -22,7 +22,7 @@ from atcaprov.emulator.mac_rules import (
 from atcaprov.emulator.refusal import mismatch
 from atcaprov.emulator.slot import Slot
 
-_NONCE_PROVES: Final = FIRST_IS_TEMP_KEY | SECOND_IS_TEMP_KEY
+_BLOCKS: Final = FIRST_IS_TEMP_KEY | SECOND_IS_TEMP_KEY
 _DATA_SIZE: Final = 32 + 32 + 13
 
 
@@ -43,8 +43,11 @@ def _execute(core: Core, p1: int, p2: int, data: bytes) -> bytes:
         if core.rules.checkmac_failure_clears:
             core.volatile.authorized = None
         raise mismatch("the response is not the one expected", slot=slot.number)
-    if p1 & _NONCE_PROVES == SECOND_IS_TEMP_KEY:
+    over_nonce = p1 & _BLOCKS == SECOND_IS_TEMP_KEY
+    # A MAC under TempKey proves nothing about the slot's key.
+    if over_nonce or (not p1 & FIRST_IS_TEMP_KEY and core.rules.checkmac_challenge_authorizes):
         core.volatile.authorized = slot.number
+    if over_nonce:
         _copy(core, slot)
     return SUCCESS
 
