@@ -62,7 +62,7 @@ class Switches:
     """Effect of UseLock on the slot that it names. Its bits are published, what they do is not."""
     count_match_copies: Literal["first", "both"] = "first"
     """The limit in the CountMatch slot stands there twice: the first counts, or a key is refused when they differ."""
-    authorization_uses: Literal["one", "many"] = "many"
+    authorization_uses: Literal["one", "many"] = "one"
     """How many uses of keys with ReqAuth one authorization serves: one, or all until it ends."""
     checkmac_copy: Literal["partner", "self", "odd-slot"] = "partner"
     """Source of the copy: for an even slot, slot + 1 if its ReadKey is 0, and else the slot itself; or for an even slot
