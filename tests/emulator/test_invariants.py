@@ -20,6 +20,7 @@ from atcaprov.emulator.random_source import SeededRandom
 from tests.support.chips import SERIAL, packet, reply_body
 
 SLOT = st.integers(0, SLOT_COUNT - 1)
+KEY_ID = st.one_of(SLOT, st.integers(0, 0x7FFF), st.sampled_from([0x8000, 0xFFFF]))
 BLOCK = st.binary(min_size=32, max_size=32)
 MODE = st.integers(0, 255)
 LENGTHS = {
@@ -30,7 +31,8 @@ LENGTHS = {
     Opcode.ECDH: [64],
     Opcode.GEN_DIG: [0, 4, 32],
     Opcode.GEN_KEY: [0, 3],
-    Opcode.INFO: [0],
+    Opcode.HMAC: [0],
+    Opcode.INFO: [0, 4],
     Opcode.KDF: [20, 36, 52],
     Opcode.MAC: [0, 32],
     Opcode.NONCE: [20, 32, 64],
@@ -48,9 +50,13 @@ LENGTHS = {
 class LifeOfAChip(RuleBasedStateMachine):
     """Each step is one command or one change of power; the invariants look at the memory and at the replies."""
 
+    IMAGE = "atecc608a"
+    MOVABLE = frozenset({*range(52, 68), 84, 85, 86, 88, 89})
+    """Bytes of the locked configuration zone that commands change: counters, extra bytes, later locks."""
+
     def __init__(self) -> None:
         super().__init__()
-        self.chip = Chip(load_image("atecc608a").make(SeededRandom(b"life"), SERIAL), random_source=SeededRandom(b""))
+        self.chip = Chip(load_image(self.IMAGE).make(SeededRandom(b"life"), SERIAL), random_source=SeededRandom(b""))
         self.replies: list[bytes] = []
         self.before = self.chip.memory.image()
         self.command = 0
@@ -77,14 +83,14 @@ class LifeOfAChip(RuleBasedStateMachine):
         config = self.chip.memory.config
         config[20:52] = b"".join(word.to_bytes(2, "little") for word in slot_configs)
         config[96:128] = b"".join(word.to_bytes(2, "little") for word in key_configs)
-        config[90:92] = options
+        config[90:92] = options if self.IMAGE == "atecc608a" else bytes(2)
         self.send(Opcode.LOCK, 0, crc16(bytes(config)))
         for slot in range(3):
             self.send(Opcode.GEN_KEY, 4, slot)
         if lock_data:
             self.send(Opcode.LOCK, 0x81)
 
-    @rule(opcode=st.sampled_from(list(LENGTHS)), p1=MODE, p2=SLOT, data=st.data())
+    @rule(opcode=st.sampled_from(list(LENGTHS)), p1=MODE, p2=KEY_ID, data=st.data())
     def command_of_any_kind(self, opcode: Opcode, p1: int, p2: int, data: Any) -> None:
         size = data.draw(st.sampled_from(LENGTHS[opcode]))
         self.send(opcode, p1, p2, data.draw(st.binary(min_size=size, max_size=size)))
@@ -148,19 +154,26 @@ class LifeOfAChip(RuleBasedStateMachine):
     def what_is_locked_stays(self) -> None:
         old, new = self.before, self.chip.memory.image()
         if old[0][87] != 0x55:
-            movable = {*range(52, 68), 84, 85, 86, 88, 89}
-            assert [n for n in range(128) if old[0][n] != new[0][n] and n not in movable] == []
+            assert [n for n in range(128) if old[0][n] != new[0][n] and n not in self.MOVABLE] == []
             assert int.from_bytes(new[0][88:90]) & ~int.from_bytes(old[0][88:90]) == 0
         if old[0][86] != 0x55:
             assert new[0][86] == old[0][86]
-            assert new[1] == old[1]
+            self.locked_otp_stays(old[1], new[1])
+
+    def locked_otp_stays(self, old: bytes, new: bytes) -> None:
+        assert new == old
 
     @invariant()
     def a_locked_slot_never_changes(self) -> None:
+        """But for the mark of a validated key in the top nibble of byte 0 (DS20005927A, 2.4.3)."""
         start = 0
         for number, size in enumerate((36,) * 8 + (416,) + (72,) * 7):
             if not self.before[0][88 + number // 8] >> number % 8 & 1 and self.before[0][87] != 0x55:
-                assert self.before[2][start : start + size] == self.chip.memory.data[start : start + size]
+                old, new = self.before[2][start : start + size], bytes(self.chip.memory.data[start : start + size])
+                if self.chip.core.slot(number).needs_validation:
+                    assert old[0] & 0x0F == new[0] & 0x0F
+                    old, new = old[1:], new[1:]
+                assert old == new
             start += size
 
     @invariant()
@@ -190,7 +203,29 @@ class LifeOfAChip(RuleBasedStateMachine):
         assert self.chip.memory.image() == self.before
 
 
+class LifeOfA508A(LifeOfAChip):
+    """The ATECC508A: it uses up the bits of LastKeyUse, and in consumption mode those of OTP."""
+
+    IMAGE = "atecc508a"
+    MOVABLE = LifeOfAChip.MOVABLE | {*range(68, 84)}
+
+    def locked_otp_stays(self, old: bytes, new: bytes) -> None:
+        consumes = self.chip.memory.config[18] == 0x55
+        assert all(
+            after == before & after if consumes else after == before for before, after in zip(old, new, strict=True)
+        )
+
+    @rule(p1=st.integers(0, 7))
+    def pause(self, p1: int) -> None:
+        self.send(Opcode.PAUSE, p1)
+
+    @rule(word=st.integers(0, 15), content=st.binary(min_size=4, max_size=4))
+    def consume_otp(self, word: int, content: bytes) -> None:
+        self.send(Opcode.WRITE, 1, word, content)
+
+
+LIVES = settings(max_examples=int(os.environ.get("ATCAPROV_LIVES", "60")), stateful_step_count=40, deadline=None)
 TestLifeOfAChip = LifeOfAChip.TestCase
-TestLifeOfAChip.settings = settings(
-    max_examples=int(os.environ.get("ATCAPROV_LIVES", "60")), stateful_step_count=40, deadline=None
-)
+TestLifeOfAChip.settings = LIVES
+TestLifeOfA508A = LifeOfA508A.TestCase
+TestLifeOfA508A.settings = LIVES
