@@ -56,7 +56,7 @@ def group() -> None:
     show_default=True,
     metavar="KHZ",
     type=click.IntRange(1, 1000),
-    help="Speed of the I2C buses: slow bytes wake.",
+    help="Speed of the I2C buses; on a slow one bytes wake chips.",
 )
 @click.option("--kit", type=_PORT, metavar="PORT", help="Kit protocol (text lines) over TCP.")
 @click.option("--wolfssl", type=_PORT, metavar="PORT", help="The stream of wolfSSL's simulator over TCP.")
@@ -72,7 +72,7 @@ def group() -> None:
 )
 @click.option(
     "--times",
-    type=click.Choice(list(Times)),
+    type=click.Choice([times.value for times in Times]),
     help="How long commands take. Default: maximum on a virtual clock, typical on others.",
 )
 @click.option("--faults", type=_FILE, metavar="FILE", help="Plan of what goes wrong (TOML).")
@@ -81,7 +81,7 @@ def group() -> None:
     type=click.Choice(list(PROFILES)),
     default=PARSER3.name,
     show_default=True,
-    help="The board that answers at --kit and --pty.",
+    help="The board that answers at --kit and --pty; kit_host has no packet for a refusal.",
 )
 @click.option("--explain", is_flag=True, help="Say on stderr why a chip refuses a command.")
 def serve(

@@ -10,13 +10,18 @@ import sysconfig
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from atcaprov.chip.commands import Opcode
+from atcaprov.cli import emulator
 from atcaprov.cli.emulator import group
+from atcaprov.emulator.chip import Chip
 from atcaprov.emulator.counters import read_counter
+from atcaprov.emulator.pace import command_seconds
 from atcaprov.emulator.state_file import StateFile
+from atcaprov.serving.bus import Buses
 from tests.support.chips import packet
 from tests.support.programs_in_process import run_in_process
 from tests.support.served import Client
@@ -46,8 +51,8 @@ def ended(program: subprocess.Popen[str], number: signal.Signals) -> tuple[int, 
 
 
 @contextmanager
-def wolfssl_client(places: dict[str, str]) -> Iterator[Client]:
-    host, _, port = places["wolfssl"].removeprefix("listening on ").rpartition(":")
+def client_of(place: str) -> Iterator[Client]:
+    host, _, port = place.removeprefix("listening on ").rpartition(":")
     with socket.create_connection((host, int(port)), _LIMIT) as connection:
         yield Client(connection)
 
@@ -68,7 +73,7 @@ def test_what_a_client_changed_is_in_the_state_file(tmp_path: Path) -> None:
     state = tmp_path / "chip.json"
     for expected in (1, 2):
         with serving("--wolfssl", "0", "--state", str(state)) as (program, places):
-            with wolfssl_client(places) as client:
+            with client_of(places["wolfssl"]) as client:
                 client.send(b"\x03" + packet(Opcode.COUNTER, 1))
                 client.take(7)
             assert ended(program, signal.SIGTERM)[0] == 0
@@ -94,7 +99,7 @@ def test_a_chip_file_serves_one_server_at_a_time(tmp_path: Path) -> None:
 
 def test_explain_says_why_on_stderr(tmp_path: Path) -> None:
     with serving("--wolfssl", "0", "--explain", "--image", "atecc608b") as (program, places):
-        with wolfssl_client(places) as client:
+        with client_of(places["wolfssl"]) as client:
             client.send(b"\x03" + packet(Opcode.SIGN, 0x80, 0))
             assert client.take(4) == bytes.fromhex("040f2342")
         code, out, err = ended(program, signal.SIGTERM)
@@ -105,9 +110,32 @@ def test_explain_says_why_on_stderr(tmp_path: Path) -> None:
 def test_a_plan_of_faults_strikes(tmp_path: Path) -> None:
     plan = tmp_path / "faults.toml"
     plan.write_text('[[fault]]\nkind = "ecc-fault"\nopcode = "Info"\n')
-    with serving("--wolfssl", "0", "--faults", str(plan)) as (_program, places), wolfssl_client(places) as client:
+    with serving("--wolfssl", "0", "--faults", str(plan)) as (_program, places), client_of(places["wolfssl"]) as client:
         client.send(2 * (b"\x03" + packet(Opcode.INFO)))
         assert client.take(11) == bytes.fromhex("0405c343" + "07000060028038")
+
+
+@pytest.mark.parametrize(("speed", "wakes"), [("100", True), ("400", False)])
+def test_the_speed_of_its_buses_decides_what_wakes_a_chip(speed: str, wakes: bool) -> None:
+    with serving("--i2c", "0", "--i2c-speed", speed) as (_, places), client_of(places["i2c"]) as client:
+        client.send(b"W\0\x60\0\0")
+        assert client.take(1) == b"\1"
+        client.send(b"W\0\x60\0\0")
+        assert client.take(1) == (b"\0" if wakes else b"\1")
+
+
+@pytest.mark.parametrize(("times", "milliseconds"), [("typical", 70), ("maximum", 115)])
+def test_the_times_of_its_chips_are_chosen(monkeypatch: pytest.MonkeyPatch, times: str, milliseconds: int) -> None:
+    made: list[Chip] = []
+
+    async def serve(buses: Buses, *_arguments: Any, **_options: Any) -> None:
+        made.extend(pins.chip for pins in buses.parts)
+
+    monkeypatch.setattr(emulator, "serve_until", serve)
+    assert run_in_process(group, "serve", "--bridge", "0", "--clock", "real", "--times", times).code == 0
+    assert run_in_process(group, "serve", "--bridge", "0", "--clock", "real").code == 0
+    seconds = [command_seconds(chip.memory, Opcode.SIGN, chip.times) for chip in made]
+    assert seconds == [milliseconds / 1000, 0.070], "without a choice they are typical on a real clock"
 
 
 @pytest.mark.parametrize(
@@ -121,6 +149,8 @@ def test_a_plan_of_faults_strikes(tmp_path: Path) -> None:
             r"missing\.toml cannot be read: No such file or directory\.\nCheck its name",
         ),
         (["--bridge", "65536"], "65536"),
+        (["--bridge", "0", "--times", "short"], "'short' is not one of 'typical', 'maximum'"),
+        (["--i2c", "0", "--i2c-speed", "0"], "0"),
         (["--bridge", "0", "--chips", "113"], "113"),
         (["--bridge", "0", "--bind", "192.0.2.1"], "bridge port 192.0.2.1:0 can't be opened"),
         (["--pty", "/no/such/folder/port"], "can't be made"),
@@ -142,7 +172,7 @@ def test_chip_files_are_compared_in_words(tmp_path: Path) -> None:
     after.write_bytes(before.read_bytes())
     done = run_in_process(group, "diff", str(before), str(after), "--exit-code")
     assert (done.code, done.out) == (0, "The chips are the same.\n")
-    with serving("--wolfssl", "0", "--state", str(after)) as (_program, places), wolfssl_client(places) as client:
+    with serving("--wolfssl", "0", "--state", str(after)) as (_program, places), client_of(places["wolfssl"]) as client:
         client.send(b"\x03" + packet(Opcode.COUNTER, 1))
         client.take(7)
     assert run_in_process(group, "diff", str(before), str(after)).code == 0

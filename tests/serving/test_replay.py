@@ -179,6 +179,13 @@ def test_the_recordings_time_decides_about_the_watchdog() -> None:
     assert "the software chip answered  nothing" in difference.text()
 
 
+def test_a_part_that_began_a_command_late_is_not_held_to_the_maximum() -> None:
+    """A Random of up to 23 ms, begun 10 ms before the watchdog: a part that answered it was quick enough."""
+    answered = with_crc(b"\x23" + 8 * bytes.fromhex("ffff0000")).hex()
+    events = (TraceEvent("wake", at=0.0), TraceEvent("exchange", packet(Opcode.RANDOM).hex(), answered, at=1.29))
+    assert replay(Trace("", events), blank()).difference is None
+
+
 def test_after_a_failed_call_the_part_is_taken_at_its_next_word() -> None:
     failed = TraceEvent("exchange", packet(Opcode.INFO).hex(), "", "device-no-reply")
     assert replay(Trace("", (TraceEvent("wake"), failed)), blank()).difference is None
