@@ -201,7 +201,7 @@ class KeyConfig:
 
     @property
     def req_auth(self) -> bool:
-        """CheckMac on `auth_key` must come first."""
+        """CheckMac on `auth_key` must come first, before each use."""
         return self.bit(7)
 
     @property
