@@ -99,6 +99,11 @@ class Device:
         """
         return self._driver.burst()
 
+    @property
+    def resent(self) -> int:
+        """How many commands were sent again so far, because the chip said that it had not executed them."""
+        return self._driver.resent
+
     def rest(self) -> None:
         """Send the chip to sleep until the next command, in the middle of a burst too; its volatile memory is lost."""
         self._driver.rest()

@@ -39,6 +39,8 @@ class Driver:
         self.guard = Guard()
         self.lock = threading.RLock()
         """Held for each call, and by who wants several without another thread's between them."""
+        self.resent = 0
+        """How many commands were sent again so far: a key of limited use may have counted each."""
         self._hal = hal
         self._chip = AwakeChip(hal, now)
         self._bridge = KitBridge(self._chip, hal.url)
@@ -110,10 +112,12 @@ class Driver:
         with self.lock:
             if not self._handle:
                 raise TransportError(f"{self._hal.url} is closed.")
-            for _ in range(_RESENDS + 1):
-                status = self._attempt(function, arguments)
+            status = self._attempt(function, arguments)
+            for _ in range(_RESENDS):
                 if self._bridge.last_status not in _NOT_EXECUTED:
                     break
+                self.resent += 1
+                status = self._attempt(function, arguments)
             if status == _SUCCESS:
                 return
             if self._bridge.last_status is None:

@@ -219,6 +219,33 @@ def test_a_refused_use_that_counts_is_seen(root: RootFolder, left: int) -> None:
         assert module.read_quota() == known
 
 
+@READINGS
+@pytest.mark.parametrize("password", [True, False])
+def test_a_signature_that_fails_inside_the_chip_is_made_again_and_its_use_seen(
+    root: RootFolder, uses: str, password: bool
+) -> None:
+    """A chip may answer 05 and have counted the use (DS20005927A, 9.18 and 3.2.5)."""
+    hal = Listener(uses)
+    with Device(hal) as device:
+        make(device, root, order(quota=5) if password else open_order(5))
+        with ModuleSigner.on(device, no_pause) as module:
+            module.unlock(PASSWORD)
+            failing = iter([True])
+
+            def answer(packet: bytes) -> bytes:
+                reply = hal.chip.exchange(packet)
+                failed = packet[1] == Opcode.SIGN and next(failing, False)
+                return with_crc(bytes((4, Status.ECC_FAULT))) if failed else reply
+
+            hal.answer = answer
+            assert verify_digest(module.public_key, DIGEST, module.sign(DIGEST))
+            known = module.quota
+            assert module.remaining == 3
+            assert module.read_quota() == known
+            module.sign(DIGEST)
+            assert module.remaining == 2
+
+
 def test_a_key_that_is_to_stay_outlives_a_loss_of_power_behind_the_authorization(root: RootFolder) -> None:
     hal = ScriptedHal()
     with Device(hal) as device:
