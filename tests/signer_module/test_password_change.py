@@ -114,6 +114,32 @@ def test_a_chip_that_does_not_write_a_secret_keeps_its_password(
         hal.answer = None
         assert len(writes) == write
     assert opens(hal, PASSWORD)
+    replug(hal)
+    with ModuleSigner.on(Device(hal), no_pause) as module:
+        assert change_password(module, PASSWORD, NEW), "the advice: the same again"
+    assert opens(hal, NEW)
+
+
+@pytest.mark.parametrize("use", [1, 2], ids=["before the write key", "before the authorization key"])
+def test_a_refused_gen_dig_is_not_taken_for_an_earlier_change_that_was_cut(root: RootFolder, use: int) -> None:
+    """GenDig tells nothing of the write key: it is what needs the authorization, and is asked twice."""
+    with signer_module(root, order()) as module:
+        hal, uses = hal_of(module), []
+
+        def answer(packet: bytes) -> bytes:
+            if packet[1] == Opcode.GEN_DIG:
+                uses.append(packet)
+                if len(uses) >= use:
+                    return with_crc(bytes((4, Status.EXECUTION_ERROR)))
+            return hal.chip.exchange(packet)
+
+        hal.answer = answer
+        with pytest.raises(DeviceError) as refused:
+            change_password(module, PASSWORD, NEW)
+        hal.answer = None
+        assert refused.value.command == "GenDig"
+        assert len(uses) == use + 1
+    assert opens(hal, PASSWORD)
 
 
 def test_no_other_thread_comes_between_the_commands_of_a_change(
