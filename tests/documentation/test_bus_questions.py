@@ -1,0 +1,50 @@
+"""The lines of i2c-tools that ask a real part about its bus, sent to a software chip."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from atcaprov.chip.commands import WAKE_TOKEN
+from atcaprov.emulator.chip import Chip, Power
+from atcaprov.emulator.switches import Switches
+from tests.support.i2c_line import ACK, NAK, Line
+
+_PAGE: Final = Path(__file__).parents[2] / "docs" / "reference" / "software-chip.md"
+_LINE: Final = re.compile(r"^i2ctransfer -y -a 1 (.*?) *(?:#.*)?$", re.MULTILINE)
+_MESSAGE: Final = re.compile(r"([rw])(\d+)@(0x[0-9a-f]{2})((?: 0x[0-9a-f]{2})*)")
+_REVISION: Final = ACK + bytes.fromhex("07000060028038")
+
+
+def played(chip: Chip) -> list[bytes]:
+    """Return the reply to the last message of each line."""
+    bus, replies = Line(chip), []
+    for messages in _LINE.findall(_PAGE.read_text(encoding="utf-8")):
+        found = _MESSAGE.findall(messages)
+        assert " ".join(f"{kind}{count}@{address}{data}" for kind, count, address, data in found) == messages
+        for number, (kind, count, address, text) in enumerate(found, 1):
+            data = bytes(int(byte, 16) for byte in text.split())
+            assert len(data) == (int(count) if kind == "w" else 0)
+            letter = kind.upper() if number == len(found) else kind
+            reply = bus.request(letter.encode(), 0, int(address, 16), int(count), data)
+        replies.append(reply)
+    return replies
+
+
+@pytest.mark.parametrize(
+    ("switches", "incomplete", "behind"),
+    [
+        (Switches(), ACK + 4 * b"\xff", ACK),
+        (Switches(read_of_incomplete_command="no-acknowledge", bytes_behind_count="refuse"), NAK, NAK),
+    ],
+)
+def test_the_lines_for_i2c_tools_tell_how_a_part_answers(switches: Switches, incomplete: bytes, behind: bytes) -> None:
+    chip = Chip(switches=switches)
+    before = chip.memory.image()
+    asked = [NAK, ACK + WAKE_TOKEN, ACK, incomplete, ACK, _REVISION, _REVISION, behind, _REVISION, ACK]
+    assert played(chip) == asked
+    assert chip.memory.image() == before
+    assert chip.power is Power.ASLEEP
