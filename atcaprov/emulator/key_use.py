@@ -74,7 +74,7 @@ def _require_unlocked_use(core: Core, slot: Slot) -> None:
 
 def require_open_use(core: Core, slot: Slot) -> None:
     """Refuse the use of a slot's key before the data lock, if the chip is set so."""
-    if not core.memory.data_locked and not core.switches.data_open_use:
+    if not core.memory.data_locked and not core.rules.data_open_use:
         raise denied("the key is not used before the data lock", slot=slot.number, bit="LockValue")
 
 

@@ -419,3 +419,17 @@ def test_9_5_an_odd_slot_gives_no_master_secret_to_a_slot_on_the_atecc508a() -> 
     for odd in (1, 15):
         chip = chip_of(PART_508A, Switches(ecdh_odd_partner="next"), slots=slots, content=content)
         assert send(chip, Opcode.ECDH, 0, odd, GENERATOR).status == 0x0F
+
+
+def test_9_12_a_random_nonce_before_the_configuration_lock_is_of_the_fixed_pattern() -> None:
+    """3.3.2, 9.12: whatever the switch says, which is for the ATECC608."""
+    chip = chip_of(PART_508A, Switches(nonce_before_lock=False), config_locked=False, data_locked=False)
+    assert send(chip, *RANDOM).body == bytes.fromhex("ffff0000") * 8
+    assert chip.core.temp_key.valid
+
+
+def test_2_2_5_keys_are_used_before_the_data_lock_on_the_atecc508a() -> None:
+    switches = Switches(data_open_use=False)
+    chip = chip_of(PART_508A, switches, slots={0: (0x208F, PRIVATE)}, content={0: SCALAR}, data_locked=False)
+    send(chip, Opcode.NONCE, 3, 0, bytes(32))
+    assert len(send(chip, Opcode.SIGN, 0x80, 0).body) == 64

@@ -52,7 +52,7 @@ def _execute(core: Core, p1: int, p2: int, data: bytes) -> bytes:
 
 def _random(core: Core, p1: int, num_in: bytes) -> bytes:
     """TempKey := SHA-256(random | NumIn | 16 | P1 | 00); the answer is the random number."""
-    if not core.memory.config_locked and not core.switches.nonce_before_lock:
+    if not core.memory.config_locked and not core.rules.nonce_before_lock:
         raise denied("a random nonce needs the locked configuration zone", bit="LockConfig")
     number = core.random_bytes(32)
     core.temp_key.load(_digest(number, num_in, p1), from_input=False)
