@@ -52,6 +52,7 @@ class Code(enum.StrEnum):
     DEVICE_NO_REPLY = "device-no-reply"
     DEVICE_OTHER_ADDRESS = "device-other-address"
     DEVICE_BUSY = "device-busy"
+    ADDRESS_TAKEN = "address-taken"
     DEVICE_NO_PERMISSION = "device-no-permission"
     LIBRARY_MISSING = "library-missing"
     SERVER_UNREACHABLE = "server-unreachable"

@@ -70,12 +70,19 @@ EXIT_SOME_FAILED: Final = 1
     "--device",
     "devices",
     metavar="URL",
+    envvar="PROVISIONING_CLIENT_DEVICE",
     multiple=True,
     help="Chip to provision, such as kit-hid:// or i2c://1/0x60 (where boards come and go), emulator: (a blank software"
     " chip) or emulator:chip.json (one kept in a file); repeat it for several boards, one after the other.  [required]",
 )
 @click.option(
-    "--lock-slot", "slots_to_lock", metavar="SLOT", multiple=True, type=int, help="Slot to lock in stage 9; repeatable."
+    "--lock-slot",
+    "slots_to_lock",
+    metavar="SLOT",
+    envvar="PROVISIONING_CLIENT_LOCK_SLOT",
+    multiple=True,
+    type=int,
+    help="Slot to lock in stage 9; repeatable.",
 )
 @click.option(
     "--allow",
@@ -98,7 +105,13 @@ EXIT_SOME_FAILED: Final = 1
 @click.option("--no-validate", is_flag=True, help="Leave out stage 10.")
 @click.option("--auto", is_flag=True, help="Start every board without waiting for ENTER.")
 @click.option("--count", metavar="NUM", type=click.IntRange(1), help="End after this many boards.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object per line instead of the console texts.")
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    envvar="PROVISIONING_CLIENT_JSON",
+    help="One JSON object per line instead of the console texts.",
+)
 @click.option(
     "--trace",
     metavar="FILENAME",

@@ -47,11 +47,12 @@ def default_data() -> Path:
 )
 @click.version_option(package_name="atcaprov")
 @click.option(
-    "--signer", "signers", metavar="DIR", multiple=True, type=click.Path(path_type=Path),
+    "--signer", "signers", metavar="DIR", envvar="PROVISIONING_SERVER_SIGNER", multiple=True,
+    type=click.Path(path_type=Path),
     help="Folder of a signer, with key.pem or with pkcs11.toml for a key in an HSM. Repeat it for several signers.",
 )  # fmt: skip
 @click.option(
-    "--module", "modules", metavar="URL", multiple=True,
+    "--module", "modules", metavar="URL", envvar="PROVISIONING_SERVER_MODULE", multiple=True,
     help="Signer module at a device URL, such as kit-hid:///dev/hidraw3. Repeat it for several modules.",
 )  # fmt: skip
 @click.option(
@@ -85,7 +86,8 @@ def default_data() -> Path:
     help="Start although the clock is before the newest record: it was looked at and is right. The reason is recorded.",
 )  # fmt: skip
 @click.option(
-    "--config", "configs", metavar="FILE", multiple=True, type=click.Path(path_type=Path),
+    "--config", "configs", metavar="FILE", envvar="PROVISIONING_SERVER_CONFIG", multiple=True,
+    type=click.Path(path_type=Path),
     help="Configuration zone of the product, as provisioning-client takes it; a chip with another one gets no"
     " certificate. Repeat it for several products.",
 )  # fmt: skip

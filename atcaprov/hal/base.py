@@ -4,6 +4,18 @@ from __future__ import annotations
 
 import abc
 
+from atcaprov.errors import Board, Code, TransportError
+
+
+def address_taken(url: str) -> TransportError:
+    """Return the error for a chip that would move to where another part answers."""
+    return TransportError(
+        f"This product's configuration moves the chip to {url}, where another part answers.",
+        advice="Nothing was written. Take the other part off the bus, or use a fixture without it.",
+        code=Code.ADDRESS_TAKEN,
+        board=Board.UNTOUCHED,
+    )
+
 
 class Hal(abc.ABC):
     """One chip, reached over some bus.
@@ -44,7 +56,8 @@ class Hal(abc.ABC):
         `url` is that one as soon as it was found there. A way that needs no address finds the chip as before.
 
         Raises:
-            TransportError: another program has a chip there (code DEVICE_BUSY).
+            TransportError: another program has a chip there (code DEVICE_BUSY), or another part answers there (code
+                ADDRESS_TAKEN).
         """
         return self.url
 

@@ -15,7 +15,7 @@ from typing import Final
 from atcaprov.chip.commands import SELF_TEST_FAILED, WAKE_TOKEN, Status
 from atcaprov.chip.refusals import refusal
 from atcaprov.errors import Code, DeviceError, ProtocolError, TransportError
-from atcaprov.hal.base import Hal
+from atcaprov.hal.base import Hal, address_taken
 from atcaprov.hal.bus_lock import BusLock
 
 GENERAL_CALL: Final = 0
@@ -166,15 +166,25 @@ class I2cHal(Hal):
         """Look for the chip at another address, 8-bit form, too; return its URL there.
 
         Raises:
-            TransportError: another program has the chip there (code DEVICE_BUSY).
+            TransportError: as `Hal.follow`.
         """
         bus = self.url.rpartition("/")[0]
         url = f"{bus}/0x{address >> 1:02x}"
         lock = BusLock(f"i2c-{bus.rpartition('/')[2]}-{address >> 1:02x}")
         if address >> 1 != self._address:
             lock.acquire()
+            if self._is_answered(address >> 1):
+                lock.release()
+                raise address_taken(url)
         self._next = address >> 1, url, lock
         return url
+
+    def _is_answered(self, address: int) -> bool:
+        """Wake the neighbours and read: an awake chip ignores the pulse."""
+        if self._awake:
+            return bool(_wake_answer(self._bus, address))
+        with self._bus_lock.held(LOCK_SECONDS):
+            return bool(_wake_answer(self._bus, address))
 
     def close(self) -> None:
         """Send the chip to sleep if it may be awake or idle, and release it."""

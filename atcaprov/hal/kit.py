@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 
 from atcaprov.errors import Code, ProtocolError, TransportError, UsageError
-from atcaprov.hal.base import Hal
+from atcaprov.hal.base import Hal, address_taken
 from atcaprov.hal.device_url import at_address, both_forms
 from atcaprov.hal.kit_board import KitBoard
 from atcaprov.hal.line_port import Limits, LinePort
@@ -50,9 +50,12 @@ class KitHal(Hal):
         self._woke_once = True
 
     def follow(self, address: int) -> str:
-        """Look for the chip at another address of the board, too; return its URL there."""
+        """Look for the chip at another address of the board, too; return its URL there. Raises as `Hal.follow`."""
+        url = at_address(self._board.url, address)
+        if address != self.address and address in {chip.address for chip in self._board.table().chips}:
+            raise address_taken(url)
         self._next, self._has_slept = address, False
-        return at_address(self._board.url, address)
+        return url
 
     def _wake_where_it_is(self) -> None:
         """Wake the chip here, or where it has moved: some boards tell of a missing chip only by their device table."""

@@ -13,7 +13,7 @@ import time
 from typing import Final
 
 from atcaprov.errors import Code, ProtocolError, TransportError, UsageError
-from atcaprov.hal.base import Hal
+from atcaprov.hal.base import Hal, address_taken
 from atcaprov.hal.device_url import Target, at_address, parse_kit_target
 from atcaprov.hal.kit import open_kit
 from atcaprov.hal.line_port import Limits, StreamPort, gone, silent
@@ -82,10 +82,26 @@ class BridgeHal(Hal):
 
     def follow(self, address: int) -> str:
         """Look for the chip at another address, too; the first chip of the server needs none."""
-        if self._address == _FIRST_CHIP:
+        if self._address in (_FIRST_CHIP, address):
             return self.url
+        url = at_address(self._base_url, address)
+        if self._answers(address):
+            raise address_taken(url)
         self._next = address
-        return at_address(self._base_url, address)
+        return url
+
+    def _answers(self, address: int) -> bool:
+        own, self._address = self._address, address
+        try:
+            self._ask(_Command.WAKE, b"", self._limits.control)
+            self._ask(_Command.SLEEP, b"", self._limits.control)
+        except TransportError as error:
+            if error.code != Code.DEVICE_NO_REPLY or self._socket is None:
+                raise
+            return False
+        finally:
+            self._address = own
+        return True
 
     def _wake_where_it_is(self) -> None:
         try:

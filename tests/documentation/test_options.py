@@ -48,3 +48,18 @@ def test_no_page_explains_an_option_that_is_not_there(page: Path) -> None:
     there = OF_CLICK.union(*map(options, PROGRAMS))
     text = re.sub(r"\]\([^)]*\)", "]", page.read_text(encoding="utf-8"))  # anchors of links look alike
     assert set(OPTION.findall(text)) - there == set()
+
+
+@pytest.mark.parametrize(
+    ("command", "prefix"),
+    [(provisioning_client, "PROVISIONING_CLIENT"), (provisioning_server, "PROVISIONING_SERVER")],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_each_option_has_the_variable_that_the_page_promises(command: click.Command, prefix: str) -> None:
+    for option in command.params:
+        assert isinstance(option, click.Option)
+        name = next(name for name in option.opts if name.startswith("--"))
+        if name in OF_CLICK or not option.allow_from_autoenv:
+            continue
+        promised = f"{prefix}_{name[2:].replace('-', '_').upper()}"
+        assert (option.envvar or f"{prefix}_{(option.name or '').upper()}") == promised

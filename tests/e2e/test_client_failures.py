@@ -71,6 +71,11 @@ def test_a_forgotten_device_provisions_nothing(factory: Factory, words: tuple[st
     assert listed.returncode == 0
 
 
+def test_the_device_may_come_from_the_environment(factory: Factory) -> None:
+    words = ("--auto", "--certinfo", factory.certinfo, "--port", factory.port)
+    assert run("provisioning-client", *words, PROVISIONING_CLIENT_DEVICE="emulator:").returncode == 0
+
+
 def test_every_result_of_a_software_chip_says_so(factory: Factory, tmp_path: Path) -> None:
     (tmp_path / "bad.json").write_text("{")
     devices = ("--device", f"emulator:{tmp_path / 'chip.json'}", "--device", f"emulator:{tmp_path / 'bad.json'}")

@@ -11,8 +11,10 @@ from atcaprov.chip.memory_map import LOCK_VALUE, LOCKED
 from atcaprov.config_zone.defaults import DEFAULT_608A
 from atcaprov.config_zone.findings import Allow
 from atcaprov.device.device import Device
-from atcaprov.emulator.chip import Power
-from atcaprov.errors import AtcaProvError, Board, TransportError
+from atcaprov.emulator.chip import Chip, Power
+from atcaprov.emulator.images import load_image
+from atcaprov.emulator.random_source import SystemRandom
+from atcaprov.errors import AtcaProvError, Board, Code, TransportError
 from atcaprov.hal.base import Hal
 from atcaprov.hal.bus_lock import BusLock
 from atcaprov.hal.kit_cdc import open_kit_cdc
@@ -20,13 +22,27 @@ from atcaprov.hal.kit_hid import open_kit_hid
 from atcaprov.hal.tcp import open_tcp
 from atcaprov.kit.board import CdcBoard
 from atcaprov.kit.interpreter import Interpreter
-from atcaprov.kit.profiles import PROFILES
+from atcaprov.kit.profiles import PARSER3, PROFILES
 from atcaprov.kit.profiles import Profile as Firmware
 from atcaprov.provisioning.profile import Profile
 from atcaprov.provisioning.provision import Provisioner
 from atcaprov.provisioning.stages import Stage, StageStatus
+from atcaprov.serving.bridge import BridgeSession
+from atcaprov.serving.bus import Buses
+from atcaprov.serving.pins import Pins
 from provisioning_client.fixture import Fixture
-from tests.hal.ways import SHORT, CdcWay, EmulatorWay, HidWay, I2cWay, TcpBridgeWay, TcpKitWay, Way, standing
+from tests.hal.ways import (
+    SHORT,
+    CdcWay,
+    EmulatorWay,
+    FakeI2cBus,
+    HidWay,
+    I2cWay,
+    TcpBridgeWay,
+    TcpKitWay,
+    Way,
+    standing,
+)
 from tests.support.fake_hid import FakeHid
 from tests.support.faulty_board import FaultyBoard
 from tests.support.in_memory_server import Authority, InMemory, unreachable
@@ -171,6 +187,50 @@ def test_an_address_where_another_program_has_a_chip_is_told_before_stage_1(auth
         with Device(way.open()) as device, pytest.raises(TransportError):
             Provisioner(MOVED, authority.cert_info, functions).provision(device)
         assert way.chip.memory.config[16] == 0xC0
+    assert functions.notices == []
+
+
+class TwoOnI2c(I2cWay):
+    """A bus with a neighbour at the address to which the chip would move."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bus = FakeI2cBus([self.chip, neighbour()])
+
+
+class TwoBehindABridge(AddressedBridge):
+    def __init__(self) -> None:
+        super().__init__()
+        self._buses = Buses([Pins(self.chip), Pins(neighbour())])
+        self._session = BridgeSession(self._buses)
+
+
+class TwoOnAKit(MovingCdc):
+    def __init__(self) -> None:
+        super().__init__(PARSER3)
+        self.pty.close()
+        bus = EmulatedBus({0xC0: self.chip, 0x6A: neighbour()})
+        self.pty = PtyBoard(FaultyBoard(CdcBoard(Interpreter(bus, PARSER3)).receive_data))
+
+
+def neighbour() -> Chip:
+    return Chip(load_image("tngtls").make(SystemRandom()))
+
+
+@pytest.mark.parametrize("make", [TwoOnI2c, TwoBehindABridge, TwoOnAKit])
+def test_an_address_where_another_part_answers_is_told_before_anything_is_written(
+    authority: Authority, make: Callable[[], Way]
+) -> None:
+    functions = Hearing(authority)
+    with standing(make()) as way:
+        before = bytes(way.chip.memory.config)
+        with Device(way.open()) as device, pytest.raises(TransportError) as refused:
+            Provisioner(MOVED, authority.cert_info, functions).provision(device)
+        assert (refused.value.code, refused.value.board) == (Code.ADDRESS_TAKEN, Board.UNTOUCHED)
+        assert bytes(way.chip.memory.config) == before
+        assert way.chip.power is Power.ASLEEP
+        with Device(way.open()) as device:  # the product that keeps the address is made as ever
+            Provisioner(Profile(), authority.cert_info, InMemory(authority)).provision(device)
     assert functions.notices == []
 
 

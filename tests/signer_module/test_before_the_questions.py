@@ -59,6 +59,10 @@ def an_older_part() -> None:
     chip.write_text(json.dumps(json.loads(chip.read_text()) | {"revision": "00005000"}))
 
 
+def a_trust_part() -> None:
+    Device.open(f"{OTHER}?image=tngtls").close()
+
+
 def begun_without_password() -> None:
     request = ("signer", "request", "--out", "other.csr", "--signer-id", "0035", "--device", OTHER)
     assert run(*request, "--no-password", *CHEAP) == 0
@@ -70,6 +74,7 @@ def begun_without_password() -> None:
     [
         (configured_for_a_product, "config-locked-other"),
         (an_older_part, "wrong-part"),
+        (a_trust_part, "wrong-part"),
         (begun_without_password, "config-locked-other"),
     ],
 )

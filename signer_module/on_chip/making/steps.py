@@ -99,7 +99,7 @@ class Making:
         )
         self._secret = self._secrets.authorization if self._variant.password else None
         self._used = AuthorizedUse(device, layout.AUTHORIZATION_SLOT, self.serial)
-        self._data = DataZone(device, self._zone)
+        self._data = DataZone(device, self._zone, config_stages.locked_slots(self._config))
         self.begun = config_stages.is_config_locked(self._config)
         """Whether an earlier run has locked the configuration."""
 
