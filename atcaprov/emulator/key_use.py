@@ -132,25 +132,35 @@ def count_use(core: Core, slot: Slot, opcode: Opcode) -> None:
 
 def spend_use(core: Core, slot: Slot) -> None:
     """Take one of the uses of a key with limited use, or refuse when they are used up."""
+    require_use_left(core, slot)
     if not slot.limited_use:
         return
-    if core.memory.is_508 and slot.number == LAST_KEY_SLOT:
+    if _has_uses_of_its_own(core, slot):
         _use_last_key(core)
+    else:
+        write_counter(core.memory, 0, read_counter(core.memory, 0) + 1)
+
+
+def require_use_left(core: Core, slot: Slot) -> None:
+    """Refuse a key with limited use whose uses are used up."""
+    if not slot.limited_use:
         return
-    used = read_counter(core.memory, 0)
-    if used >= _limit(core):
+    if _has_uses_of_its_own(core, slot):
+        if not any(core.memory.config[FIELDS_608]):
+            raise denied("the uses of this key are used up", slot=slot.number, bit="LastKeyUse")
+    elif read_counter(core.memory, 0) >= _limit(core):
         raise denied("the uses of this key are used up", slot=slot.number, bit="SlotConfig.LimitedUse")
-    write_counter(core.memory, 0, used + 1)
+
+
+def _has_uses_of_its_own(core: Core, slot: Slot) -> bool:
+    """ATECC508A: slot 15 has 128, one bit of LastKeyUse each."""
+    return core.memory.is_508 and slot.number == LAST_KEY_SLOT
 
 
 def _use_last_key(core: Core) -> None:
-    """ATECC508A: slot 15 has 128 uses of its own, one bit of LastKeyUse each."""
-    for place in range(FIELDS_608.start, FIELDS_608.stop):
-        left = core.memory.config[place]
-        if left:
-            core.memory.config[place] = left & (left >> 1)
-            return
-    raise denied("the uses of this key are used up", slot=LAST_KEY_SLOT, bit="LastKeyUse")
+    place = next(place for place in range(FIELDS_608.start, FIELDS_608.stop) if core.memory.config[place])
+    left = core.memory.config[place]
+    core.memory.config[place] = left & (left >> 1)
 
 
 def _limit(core: Core) -> int:

@@ -30,7 +30,7 @@ def require_nonce_for(core: Core, slot: Slot, p1: int) -> None:
     if not slot.req_random or not obeys_key_config(core):
         return
     used = bool(p1 & SECOND_IS_TEMP_KEY)
-    fit = not core.temp_key.from_input if used else not core.switches.req_random_needs_temp_key
+    fit = not core.temp_key.from_input if used else not core.rules.req_random_needs_temp_key
     if not fit:
         raise denied("the challenge must be a random nonce in TempKey", slot=slot.number, bit="KeyConfig.ReqRandom")
 
@@ -38,4 +38,10 @@ def require_nonce_for(core: Core, slot: Slot, p1: int) -> None:
 def require_output_of_temp_key(core: Core) -> None:
     """Refuse a TempKey made with a key for verification only where the answer would show it, if the chip is set so."""
     if core.temp_key.no_mac and core.switches.no_mac_stops_outputs:
+        raise denied("TempKey was made with a key for verification only", bit="SlotConfig.NoMac")
+
+
+def require_hmac_of_temp_key(core: Core) -> None:
+    """Refuse HMAC by SHA under a TempKey made with a key for verification only, unless the chip is set so."""
+    if core.temp_key.no_mac and core.rules.no_mac_stops_hmac:
         raise denied("TempKey was made with a key for verification only", bit="SlotConfig.NoMac")

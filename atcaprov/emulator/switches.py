@@ -85,7 +85,9 @@ class Switches:
     req_random_needs_temp_key: bool = True
     """On a ReqRandom slot MAC and CheckMac refuse a challenge that comes in the packet."""
     no_mac_stops_outputs: bool = False
-    """Nonce with an old TempKey, AES and HMAC by SHA refuse a TempKey that was made with a NoMac key, as MAC does."""
+    """Nonce with an old TempKey and AES refuse a TempKey that was made with a NoMac key, as MAC does."""
+    no_mac_stops_hmac: bool = True
+    """HMAC by SHA refuses a TempKey that was made with a NoMac key, as MAC does."""
     latch_clear_needs_authorization: bool = False
     """Clearing the persistent latch needs the CheckMac that setting it needs."""
     aes_disabled_code: int = Status.EXECUTION_ERROR

@@ -74,7 +74,9 @@ class LifeOfAChip(RuleBasedStateMachine):
     @initialize(
         slot_configs=st.lists(st.integers(0, 0xFFFF), min_size=16, max_size=16),
         key_configs=st.lists(
-            st.sampled_from([0x33, 0x13, 0x30, 0x32, 0x1C, 0x3C, 0x38, 0x3A, 0x5C, 0xFC]), min_size=16, max_size=16
+            st.sampled_from([0x33, 0x13, 0x30, 0x32, 0x1C, 0x3C, 0x38, 0x3A, 0x5C, 0xFC, 0x04B3]),
+            min_size=16,
+            max_size=16,
         ),
         options=st.sampled_from([b"\0\0", b"\x0e\x40", b"\x06\x00", b"\x0e\x45"]),
         lock_data=st.booleans(),
@@ -118,12 +120,24 @@ class LifeOfAChip(RuleBasedStateMachine):
         self.send(Opcode.GEN_DIG, 2, key, b"\x15\x02" + bytes((key, 0)))
         self.send(Opcode.READ, 0x82, block << 8 | slot << 3)
 
-    @rule(slot=SLOT, challenge=BLOCK)
-    def prove_a_key(self, slot: int, challenge: bytes) -> None:
+    @rule(slot=SLOT)
+    def prove_a_key(self, slot: int) -> None:
+        self.send(Opcode.NONCE, 0, 0, bytes(20))
         sn = self.chip.memory.serial
-        key = self.chip.memory.read_slot(slot, 0, 32)
-        message = key + challenge + bytes(15) + sn[8:] + bytes(4) + sn[:2] + bytes(2)
-        self.send(Opcode.CHECK_MAC, 0, slot, challenge + sha256(message).digest() + bytes(13))
+        key, nonce = self.chip.memory.read_slot(slot, 0, 32), self.chip.core.temp_key.key
+        message = key + nonce + bytes(15) + sn[8:] + bytes(4) + sn[:2] + bytes(2)
+        self.send(Opcode.CHECK_MAC, 1, slot, bytes(32) + sha256(message).digest() + bytes(13))
+
+    @rule(slot=SLOT)
+    def use_a_key_that_asks_for_another(self, slot: int) -> None:
+        asking = self.chip.core.slot(slot)
+        if not asking.req_auth or not self.chip.memory.data_locked:
+            return
+        before = self.chip.core.volatile.authorized
+        self.send(Opcode.NONCE, 0x43, 0, bytes(32))
+        granted = len(self.send(Opcode.SIGN, 0xA0, slot)) == 64 or len(self.send(Opcode.MAC, 0, slot, bytes(32))) == 32
+        assert not granted or before == asking.auth_key
+        assert self.chip.core.volatile.authorized is None
 
     @rule()
     def sleep(self) -> None:

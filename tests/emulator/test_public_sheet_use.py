@@ -152,10 +152,35 @@ class TestLastKeyUse:
         assert send(chip, Opcode.VERIFY, 3, 15, host_sign(HOST_KEY, digest) + other).status == 0
         assert self.uses_left(chip) == 127
 
+    def test_neither_counts_if_one_is_used_up(self) -> None:
+        slots = {10: LIMITED_PUBLIC, 15: (0x0F2A, 0x0032)}
+        chip = chip_of(PART_508A, slots=slots, content={10: STORED, 15: STORED})
+        write_counter(chip.memory, 0, MAXIMUM)
+        digest, other = digest_to_validate(chip, 15)
+        assert send(chip, Opcode.VERIFY, 3, 15, host_sign(HOST_KEY, digest) + other).status == 0x0F
+        assert self.uses_left(chip) == 128
+
     def test_used_up(self) -> None:
         chip = chip_of(PART_508A, slots={15: LIMITED_PUBLIC}, content={15: STORED})
         chip.memory.config[FIELDS_608] = bytes(16)
         assert verify(chip, 15) == 0x0F
+
+
+@pytest.mark.parametrize(
+    ("part", "rules", "status"),
+    [
+        (PART_508A, Switches(no_mac_stops_hmac=False), 0x0F),
+        (PART_608A, None, 0x0F),
+        (PART_608A, Switches(no_mac_stops_hmac=False), 0),
+    ],
+)
+def test_no_hmac_with_a_temp_key_of_a_key_that_only_verifies(part: str, rules: Switches | None, status: int) -> None:
+    """2.2.1: NoMac holds for HMAC by SHA, too, by the key and by a TempKey made with it."""
+    chip = chip_of(part, rules, slots={6: (0x0F9F, 0x003C)})
+    assert send(chip, Opcode.SHA, 4, 6).status == 0x0F
+    send(chip, *RANDOM)
+    assert send(chip, Opcode.GEN_DIG, 2, 6, bytes(4)).status == 0
+    assert send(chip, Opcode.SHA, 4, 0xFFFF).status == status
 
 
 class TestReqRandom:

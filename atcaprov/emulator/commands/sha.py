@@ -16,7 +16,7 @@ from atcaprov.emulator.key_use import (
     require_temp_key_of_nonce,
     require_usable,
 )
-from atcaprov.emulator.mac_rules import require_output_of_temp_key
+from atcaprov.emulator.mac_rules import require_hmac_of_temp_key
 from atcaprov.emulator.public_key_slot import require_public_key_slot
 from atcaprov.emulator.refusal import Refusal, denied, illegal
 from atcaprov.emulator.sha256 import Sha256
@@ -124,7 +124,7 @@ def _hmac_key(core: Core, p2: int) -> bytes:
     if p2 == TEMP_KEY_SLOT:
         if not core.temp_key.valid:
             raise denied("TempKey is not valid")
-        require_output_of_temp_key(core)
+        require_hmac_of_temp_key(core)
         return core.temp_key.key
     slot = core.slot(p2)
     require_usable(core, slot)

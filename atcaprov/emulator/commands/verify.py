@@ -19,6 +19,7 @@ from atcaprov.emulator.key_use import (
     count_use,
     require_random_temp_key,
     require_temp_key_of_nonce,
+    require_use_left,
 )
 from atcaprov.emulator.public_key_slot import require_public_key_slot, usable_public_key
 from atcaprov.emulator.refusal import Refusal, denied, illegal, mismatch
@@ -92,6 +93,8 @@ def _key_slot(core: Core, mode: int, p2: int) -> Slot | None:
 def _count_uses(core: Core, key_slot: Slot | None, subject: Slot | None) -> None:
     """Count for the key that verifies, and on the ATECC508A for slot 15 also if it is validated (3.2.6)."""
     if subject is not None and core.memory.is_508 and subject.number == LAST_KEY_SLOT:
+        if key_slot is not None:
+            require_use_left(core, key_slot)  # neither counts if one is used up
         count_use(core, subject, Opcode.VERIFY)
     if key_slot is not None:
         count_use(core, key_slot, Opcode.VERIFY)
