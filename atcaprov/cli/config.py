@@ -135,6 +135,10 @@ def check(file: Path, part: str, accept_112: bool, allow: tuple[str, ...], **slo
     say(f"Tried on a software {part}: after all locks, slots can be")
     for line in rehearsal.lines():
         say(f"  {line}")
+    if needs := rehearsal.needs_lines():
+        say("Of these, some need what a chip in use is given first:")
+    for line in needs:
+        say(f"  {line}")
     _conclude(file, findings)
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 from atcaprov.chip.commands import (
-    GEN_KEY_CREATE,
     GEN_KEY_PUBLIC,
     LOCK_CONFIG,
     LOCK_DATA,
@@ -16,18 +16,18 @@ from atcaprov.chip.commands import (
     Opcode,
 )
 from atcaprov.chip.crc import crc16
-from atcaprov.chip.memory_map import KEY_TYPE_P256, PUBLIC_KEY_SIZE, SLOT_CONFIG, SLOT_COUNT, USER_EXTRA, USER_EXTRA_ADD
-from atcaprov.cli.slot_acts import ACTS, CHANGES
-from atcaprov.cli.twin import Twin
+from atcaprov.chip.memory_map import PUBLIC_KEY_SIZE, SLOT_CONFIG, SLOT_COUNT, USER_EXTRA, USER_EXTRA_ADD
 from atcaprov.config_zone.findings import Finding, Level, Product, Rule
 from atcaprov.config_zone.model import ConfigZone
 from atcaprov.emulator.chip import Chip
-from atcaprov.emulator.ecc import new_key_pair
 from atcaprov.emulator.images import load_image
 from atcaprov.emulator.random_source import SystemRandom
+from atcaprov.emulator.trial.filling import CONTENT, fill
+from atcaprov.emulator.trial.slot_acts import ACTS, CHANGES, SIGN_EXTERNAL
+from atcaprov.emulator.trial.trial import Needs, needs_of
+from atcaprov.emulator.trial.twin import Twin
 
 _FIRST_WORD: Final = 4
-_CERTIFICATE: Final = bytes(range(1, 73))
 
 
 @dataclass(frozen=True)
@@ -35,30 +35,51 @@ class Rehearsal:
     """What came of it: purposes that can't be served, and for each act the slots that it still works on."""
 
     findings: tuple[Finding, ...]
-    slots: dict[str, tuple[int, ...]]
-    fixed: tuple[int, ...]
-    """Slots whose content never changes again."""
+    twin: Twin
+    """The chip after all locks."""
+
+    @cached_property
+    def needs(self) -> Mapping[str, Mapping[int, Needs]]:
+        """For each act the slots that it works on, and what it needs there."""
+        return {act: _working(self.twin, act) for act in ACTS}
+
+    @property
+    def slots(self) -> dict[str, tuple[int, ...]]:
+        """For each act the slots that it works on."""
+        return {act: tuple(found) for act, found in self.needs.items()}
+
+    @property
+    def fixed(self) -> tuple[int, ...]:
+        """Slots whose content never changes again."""
+        changing = {number for act in CHANGES for number in self.needs[act]}
+        return tuple(number for number in range(SLOT_COUNT) if number not in changing)
 
     def lines(self) -> list[str]:
         """Return a line for each act with the slots that it works on, and one for the slots that never change."""
         acts = [f"{act:<30}{slot_list(numbers)}" for act, numbers in self.slots.items()]
         return [*acts, f"{'never changed again':<30}{slot_list(self.fixed)}"]
 
+    def needs_lines(self) -> list[str]:
+        """Return a line for each act and slot that need something, with what it is."""
+        return [
+            f"slot {number} {act}: {', '.join(map(str, needs))}"
+            for act, found in self.needs.items()
+            for number, needs in found.items()
+            if needs
+        ]
+
 
 def rehearse(zone: ConfigZone, product: Product) -> Rehearsal:
     """Take a new software chip through the configuration, the product's writes and all its locks, and try every slot.
 
-    Bytes 0-15 and 86-87 of `zone` don't count. Conditions that are met in the field (a CheckMac, the persistent latch)
-    are taken as met when the slots are tried, but not when the device key is.
+    Bytes 0-15 and 86-87 of `zone` don't count. When the slots are tried, what they ask for is met, as by a chip in use,
+    and named; the device key is tried without.
     """
     chip = Chip(load_image(product.part.lower()).make(SystemRandom()))
     twin = Twin(chip)
     _configure(twin, zone)
     findings = [*_fill(twin, zone, product), *_lock(twin, product), *_serve(twin, product)]
-    slots = {act: tuple(_working(twin, act)) for act in ACTS}
-    changing = {number for act in CHANGES for number in slots[act]}
-    fixed = tuple(number for number in range(SLOT_COUNT) if number not in changing)
-    return Rehearsal(tuple(findings), slots, fixed)
+    return Rehearsal(tuple(findings), twin)
 
 
 def _configure(twin: Twin, zone: ConfigZone) -> None:
@@ -74,23 +95,15 @@ def _fill(twin: Twin, zone: ConfigZone, product: Product) -> Iterator[Finding]:
     """Make the keys and write the slots, as it is done while the data zone is open."""
     wanted = product.certificate_slots | (product.written_slots or frozenset())
     for slot in zone.slots:
-        if slot.private:
-            made = twin.does(Opcode.GEN_KEY, GEN_KEY_CREATE, slot.number)
-            if not made and slot.number == product.device_key_slot:
-                yield _failure(Rule.DEVICE_KEY, slot.number, "takes no key before the data lock", twin)
-        elif not twin.write(slot.number, _content(zone, slot.number, product)) and slot.number in wanted:
-            rule = Rule.CERTIFICATE_SLOT if slot.number in product.certificate_slots else Rule.UNWRITTEN_SECRET
-            yield _failure(rule, slot.number, "can't be written before the data lock", twin)
-
-
-def _content(zone: ConfigZone, number: int, product: Product) -> bytes:
-    slot = zone.slots[number]
-    if number in product.certificate_slots:
-        return _CERTIFICATE
-    if slot.key_config.key_type == KEY_TYPE_P256 and slot.size >= len(_CERTIFICATE):
-        public_key = new_key_pair()[1]
-        return bytes(4) + public_key[:32] + bytes(4) + public_key[32:]
-    return _CERTIFICATE[: slot.size]
+        number = slot.number
+        taken = twin.write(number, CONTENT) if number in product.certificate_slots else fill(twin, number)
+        if taken:
+            continue
+        if slot.private and number == product.device_key_slot:
+            yield _failure(Rule.DEVICE_KEY, number, "takes no key before the data lock", twin)
+        elif not slot.private and number in wanted:
+            rule = Rule.CERTIFICATE_SLOT if number in product.certificate_slots else Rule.UNWRITTEN_SECRET
+            yield _failure(rule, number, "can't be written before the data lock", twin)
 
 
 def _lock(twin: Twin, product: Product) -> Iterator[Finding]:
@@ -106,18 +119,16 @@ def _serve(twin: Twin, product: Product) -> Iterator[Finding]:
     if number is not None:
         if len(twin.ask(Opcode.GEN_KEY, GEN_KEY_PUBLIC, number)) != PUBLIC_KEY_SIZE:
             yield _failure(Rule.DEVICE_KEY, number, "does not give the device's public key", twin)
-        if not twin.sign(number):
+        if not (twin.nonce(random=False) and twin.does(Opcode.SIGN, SIGN_EXTERNAL, number)):
             yield _failure(Rule.DEVICE_KEY, number, "does not sign for the device", twin)
     for number in sorted(product.certificate_slots):
-        if twin.read(number, len(_CERTIFICATE)) != _CERTIFICATE:
+        if twin.read(number, len(CONTENT)) != CONTENT:
             yield _failure(Rule.CERTIFICATE_SLOT, number, "does not give back the certificate that was written", twin)
 
 
-def _working(twin: Twin, act: str) -> Iterator[int]:
-    for number in range(SLOT_COUNT):
-        trial = twin.fork(number)
-        if ACTS[act](trial, trial.slot(number)):
-            yield number
+def _working(twin: Twin, act: str) -> dict[int, Needs]:
+    tried = {number: needs_of(twin, act, number) for number in range(SLOT_COUNT)}
+    return {number: needs for number, needs in tried.items() if needs is not None}
 
 
 def _failure(rule: Rule, number: int, what: str, twin: Twin) -> Finding:

@@ -24,7 +24,7 @@ def slots(zone: bytes, product: Product = NO_PRODUCT) -> dict[str, tuple[int, ..
 def test_the_default_configuration_serves_its_purpose() -> None:
     found = rehearse(ConfigZone(DEFAULT_608A), DEFAULT_PRODUCT)
     assert found.findings == ()
-    assert found.fixed == (0, 5, 6, 7, 9, 10, 11, 12)
+    assert found.fixed == (0, 6, 7, 9, 10, 11, 12), "the key in slot 4 can put a result of ECDH into slot 5"
     assert found.slots["used to sign a loaded digest"] == (0, 2, 3, 4)
     assert found.slots["used to sign inside"] == (1,)
     assert found.slots["read in clear"] == (8, 10, 11, 12, 13, 14, 15)
@@ -32,7 +32,7 @@ def test_the_default_configuration_serves_its_purpose() -> None:
 
 def test_locked_slots_never_change() -> None:
     found = rehearse(ConfigZone(DEFAULT_608A), Product(slots_to_lock=frozenset({1, 2, 3, 4, 8, 13, 14, 15})))
-    assert found.fixed == tuple(range(16))
+    assert found.fixed == (*range(5), *range(6, 16)), "slot 5 cannot be locked, and takes results of ECDH with slot 4"
     assert found.slots["used to sign a loaded digest"] == (0, 2, 3, 4), "a locked key still signs"
 
 
@@ -65,7 +65,7 @@ def test_locked_slots_never_change() -> None:
 )
 def test_each_act_works_where_its_bits_allow_it(slot_config: int, key_config: int, act: str) -> None:
     """Slot 5 of the default is a secret that serves as read, write and parent key."""
-    zone = with_slot(3, slot_config, key_config)
+    zone = with_slot(3, slot_config, key_config, zone=changed((69, "85")))
     assert 3 in slots(zone)[act]
     assert 3 not in slots(with_slot(3, 0x8F8F, 0x001C))[act], "a slot that is never read nor written"
 
@@ -101,6 +101,12 @@ def test_a_slot_that_is_sealed_before_it_is_written_is_found() -> None:
 
 GOOD_WORDS = {0: 0x0033_0085, 8: 0x003C_0F0F, 10: 0x001C_8F0F}
 """KeyConfig and SlotConfig of the default: device key, a slot that can be locked, a certificate slot."""
+
+
+def test_what_an_act_needs_is_reported_with_its_slot() -> None:
+    found = rehearse(ConfigZone(with_slot(3, 0x0081, 0x05B3)), NO_PRODUCT)
+    assert "slot 3 used to sign a loaded digest: CheckMac with slot 5 right before" in found.needs_lines()
+    assert found.needs_lines()[0] == "slot 5 given a result of ECDH: ECDH with slot 4"
 
 
 @given(st.sampled_from(sorted(GOOD_WORDS)), st.sets(st.integers(0, 31), max_size=3))

@@ -2,73 +2,66 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-from typing import Final
-
 import pytest
 
-from atcaprov.emulator.rehearsal import Ability, explain_rehearsal, rehearse
+from atcaprov.emulator.rehearsal import explain_rehearsal, rehearse
+from tests.support.config_zones import PUBLISHED, published, with_slot
 
-VECTORS: Final = Path(__file__).parent.parent / "vectors"
-ZONES: Final = {
-    zone["id"]: bytes(16) + bytes.fromhex(zone["bytes_16_127"])
-    for zone in json.loads((VECTORS / "config-zones.json").read_text())["zones"]
-}
-KEY_USES: Final = {Ability.NEW_KEY, Ability.KEY_FROM_OUTSIDE, Ability.PUBLIC_KEY, Ability.SIGN, Ability.SIGN_INTERNAL}
+KEY_USES = {"given a new key by GenKey", "asked for its public key", "used to sign a loaded digest"}
 
 
 def test_the_factory_configuration() -> None:
     """Slots 0 to 2 are keys, 3 is read under 4, 8 to 14 are free data, the others are secrets that nobody can write."""
-    slots = rehearse(ZONES["factory-608a"])
+    slots = rehearse(published("factory-608a"))
     for slot in (0, 1, 2):
-        assert slots[slot].after >= KEY_USES - {Ability.KEY_FROM_OUTSIDE} | {Ability.LOCK}
-        assert slots[slot].lost == {Ability.KEY_FROM_OUTSIDE}
-    assert Ability.ECDH not in slots[0].after
-    assert Ability.ECDH in slots[1].after
-    assert Ability.READ_ENCRYPTED in slots[3].after
+        assert set(slots[slot].after) >= {*KEY_USES, "locked one by one"}
+    assert "used for ECDH" not in slots[0].after
+    assert "used for ECDH" in slots[1].after
+    assert "read encrypted" in slots[3].after
     for slot in (8, 9, 10, 11, 12, 13, 14):
-        assert slots[slot].after >= {Ability.READ, Ability.WRITE, Ability.LOCK}
+        assert set(slots[slot].after) >= {"read in clear", "written in clear", "locked one by one"}
     for slot in (4, 5, 6, 7, 15):
-        assert not slots[slot].after & {Ability.READ, Ability.WRITE, Ability.READ_ENCRYPTED, Ability.WRITE_ENCRYPTED}
-    assert Ability.MAC not in slots[6].after
-    assert Ability.CHECK in slots[6].after
+        assert not set(slots[slot].after) & {"read in clear", "written in clear", "read encrypted", "written encrypted"}
+    assert "used for MAC" not in slots[6].after
+    assert "used by CheckMac" in slots[6].after
 
 
 def test_a_permanent_key_an_aes_key_and_a_private_key_from_outside() -> None:
-    slots = rehearse(ZONES["cryptoauthtools-608"])
-    assert slots[0].after == {Ability.PUBLIC_KEY, Ability.SIGN, Ability.ECDH}
-    assert slots[0].lost == {Ability.NEW_KEY, Ability.KEY_FROM_OUTSIDE}
-    assert slots[1].after == {Ability.PUBLIC_KEY, Ability.SIGN_INTERNAL}
-    assert slots[5].after >= {Ability.AES, Ability.READ_ENCRYPTED, Ability.WRITE_ENCRYPTED}
-    assert Ability.VERIFY in slots[11].after
-    assert Ability.VERIFY not in slots[14].after  # nobody has validated it
-    assert Ability.KEY_FROM_OUTSIDE in rehearse(ZONES["cal-reference-608"])[7].after
+    slots = rehearse(published("cryptoauthtools-608"))
+    assert set(slots[0].after) == {"asked for its public key", "used to sign a loaded digest", "used for ECDH"}
+    assert slots[0].lost == ("given a new key by GenKey", "given a key by PrivWrite")
+    assert set(slots[1].after) == {"asked for its public key", "used to sign inside"}
+    assert set(slots[5].after) >= {"used for AES", "read encrypted", "written encrypted"}
+    assert "used to verify signatures" in slots[11].after
+    assert "given a key by PrivWrite" in rehearse(published("cal-reference-608"))[7].after
 
 
 def test_a_shifted_table_leaves_no_key() -> None:
     """The published mistake of 16 extra bytes: KeyConfig is not where the chip looks for it."""
-    factory = ZONES["factory-608a"]
+    factory = published("factory-608a")
     shifted = factory[:84] + b"\xff" * 16 + factory[84:112]
-    slots = rehearse(shifted)
-    assert not any(Ability.NEW_KEY in slot.before for slot in slots)
+    assert not any("given a new key by GenKey" in slot.before for slot in rehearse(shifted))
 
 
 def test_the_words() -> None:
-    sentences = explain_rehearsal(rehearse(ZONES["cryptoauthtools-608"]))
+    sentences = explain_rehearsal(rehearse(published("cryptoauthtools-608")))
     assert sentences[0] == (
-        "Slot 0 can give its public key, sign messages from outside, agree on a secret."
-        " No longer: make a new private key, take a private key from outside."
+        "Slot 0 can be asked for its public key; used to sign a loaded digest; used for ECDH."
+        " No longer: given a new key by GenKey; given a key by PrivWrite."
     )
-    assert sentences[8] == "Slot 8 can be written in clear, be read in clear, be locked on its own."
-    private_of_another_type = ZONES["factory-608a"][:126] + b"\x1d\x00"
-    assert explain_rehearsal(rehearse(private_of_another_type))[15] == "Slot 15 can do nothing."
+    private_of_another_type = published("factory-608a")[:126] + b"\x1d\x00"
+    assert explain_rehearsal(rehearse(private_of_another_type))[15] == "Slot 15 can be used for nothing."
 
 
-@pytest.mark.parametrize("name", ZONES)
+def test_what_an_act_needs_is_said_with_it() -> None:
+    sentence = explain_rehearsal(rehearse(with_slot(3, 0x0081, 0x05B3)))[3]
+    assert "used to sign a loaded digest (needs CheckMac with slot 5 right before)" in sentence
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
 def test_every_published_zone_can_be_rehearsed(name: str) -> None:
-    first = rehearse(ZONES[name])
-    assert first == rehearse(ZONES[name])
+    first = rehearse(published(name))
+    assert first == rehearse(published(name))
     assert [slot.slot for slot in first] == list(range(16))
 
 

@@ -1,0 +1,108 @@
+"""A software chip that acts are tried on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from copy import deepcopy
+from hashlib import sha256
+from types import MappingProxyType
+from typing import Final
+
+from atcaprov.chip.commands import P1_32_BYTES, Opcode, Zone
+from atcaprov.chip.crc import with_crc
+from atcaprov.chip.memory_map import BLOCK_SIZE, PUBLIC_KEY_SIZE, WORD_SIZE
+from atcaprov.emulator.chip import Chip
+from atcaprov.emulator.ecc import new_key_pair, sign
+from atcaprov.emulator.slot import PUBLIC_KEY_SLOT_SIZE, Slot
+
+NONCE_RANDOM: Final = 0x00
+NONCE_FIXED: Final = 0x03
+PATTERN: Final = bytes(range(BLOCK_SIZE))
+
+
+class Twin:
+    """A chip that is asked like one on a bus, and that says why it refuses.
+
+    `private_keys` has the private key (32 bytes) of each public key (64 bytes) that was put into a slot.
+    """
+
+    def __init__(self, chip: Chip, private_keys: Mapping[bytes, bytes] = MappingProxyType({})) -> None:
+        self.chip = chip
+        self._private_keys = dict(private_keys)
+
+    def fork(self) -> Twin:
+        """Return a copy that goes its own way, as if it had just been given power: nobody is authorized."""
+        core = self.chip.core
+        chip = Chip(deepcopy(core.memory), random_source=core.random_source, switches=core.switches)
+        return Twin(chip, self._private_keys)
+
+    def slot(self, number: int) -> Slot:
+        """Return a slot as it stands."""
+        return self.chip.core.slot(number)
+
+    @property
+    def temp_key(self) -> bytes:
+        """The first 32 bytes of TempKey, as a host computes them that knows the keys."""
+        return self.chip.core.temp_key.key
+
+    @property
+    def serial(self) -> bytes:
+        """SN[8] and SN[0:2], as they stand in most messages."""
+        serial = self.chip.memory.serial
+        return serial[8:] + serial[:2]
+
+    def ask(self, opcode: int, p1: int = 0, p2: int = 0, data: bytes = b"") -> bytes:
+        """Return the body of the reply, one status byte or the data; the chip idles afterwards."""
+        self.chip.wake()
+        reply = self.chip.exchange(with_crc(bytes((len(data) + 7, opcode, p1)) + p2.to_bytes(2, "little") + data))
+        self.chip.idle()
+        return reply[1:-2]
+
+    def does(self, opcode: int, p1: int = 0, p2: int = 0, data: bytes = b"") -> bool:
+        """Run a command and return whether the chip did it; if not, `why` says the reason."""
+        self.ask(opcode, p1, p2, data)
+        return self.chip.last_refusal is None
+
+    @property
+    def why(self) -> str:
+        """Why the last command was refused."""
+        return str(self.chip.last_refusal or "")
+
+    def write(self, number: int, content: bytes) -> bool:
+        """Write a slot block by block, as it is done before the data lock."""
+        blocks = [content[at : at + BLOCK_SIZE].ljust(BLOCK_SIZE, b"\0") for at in range(0, len(content), BLOCK_SIZE)]
+        mode = Zone.DATA | P1_32_BYTES
+        return all(self.does(Opcode.WRITE, mode, number << 3 | block << 8, data) for block, data in enumerate(blocks))
+
+    def write_public_key(self, number: int) -> bool:
+        """Write a new public key into a slot; its private key is remembered."""
+        private_key, public_key = new_key_pair()
+        self._private_keys[public_key] = private_key
+        half = PUBLIC_KEY_SIZE // 2
+        padded = bytes(4) + public_key[:half] + bytes(4) + public_key[half:]
+        assert len(padded) == PUBLIC_KEY_SLOT_SIZE
+        return self.write(number, padded)
+
+    def signature(self, number: int, digest: bytes) -> bytes:
+        """Return a signature that the public key in a slot verifies, or one that none does if its key is not known."""
+        private_key = self._private_keys.get(self.slot(number).public_key())
+        return bytes(2 * BLOCK_SIZE) if private_key is None else sign(private_key, digest)
+
+    def read(self, number: int, size: int) -> bytes:
+        """Return the first bytes of a slot as far as the chip shows them in clear."""
+        content = b""
+        while len(content) < size:
+            block, offset = divmod(len(content), BLOCK_SIZE)
+            word = self.ask(Opcode.READ, Zone.DATA, number << 3 | block << 8 | offset // WORD_SIZE)
+            if len(word) != WORD_SIZE:
+                break
+            content += word
+        return content
+
+    def nonce(self, *, random: bool) -> bool:
+        """Load TempKey, with a random nonce or with a pattern."""
+        return self.does(Opcode.NONCE, NONCE_RANDOM if random else NONCE_FIXED, 0, bytes(20) if random else PATTERN)
+
+    def write_mac(self, header: bytes, padding: int, plain: bytes) -> bytes:
+        """Return the MAC of an encrypted write: TempKey, opcode, P1 and P2, serial number, zeros, data in clear."""
+        return sha256(self.temp_key + header + self.serial + bytes(padding) + plain).digest()

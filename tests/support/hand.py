@@ -1,0 +1,415 @@
+"""A chip in use driven by hand: every message, key and nonce is computed here, nothing is taken out of the chip.
+
+Message layouts: DS20005927A, chapter 9, and cryptoauthlib lib/host/atca_host.c.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Container
+from hashlib import sha256
+from typing import Final
+
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import Prehashed, decode_dss_signature
+
+from atcaprov.chip.memory_map import SLOT_SIZES
+from atcaprov.config_zone.model import ConfigZone, Part
+from atcaprov.emulator.chip import Chip
+from atcaprov.emulator.images import load_image
+from atcaprov.emulator.random_source import SeededRandom
+from atcaprov.emulator.switches import Switches
+from atcaprov.emulator.trial.needs import Kind, Need
+from tests.support.chips import packet, reply_body
+
+CHALLENGE: Final = bytes(range(32))
+_P256: Final = ec.SECP256R1()
+_MOST_USES: Final = 2_097_151
+
+
+def private_key(slot: int) -> ec.EllipticCurvePrivateKey:
+    """Return the key that belongs to a slot: in it if it is private, else its public half is."""
+    return ec.derive_private_key(1000 + slot, _P256)
+
+
+def point(key: ec.EllipticCurvePrivateKey) -> bytes:
+    """Return X and Y."""
+    numbers = key.public_key().public_numbers()
+    return numbers.x.to_bytes(32) + numbers.y.to_bytes(32)
+
+
+def _xor(one: bytes, other: bytes) -> bytes:
+    return bytes(left ^ right for left, right in zip(one, other, strict=True))
+
+
+class Everything:
+    """Contains every need."""
+
+    def __contains__(self, need: object) -> bool:
+        return True
+
+
+class Hand:
+    """A new chip with a configuration, both zones locked and every slot filled; it does before an act what is met."""
+
+    def __init__(
+        self,
+        zone: bytes,
+        part: Part,
+        met: Container[Need],
+        *,
+        uses_left: bool = True,
+        switches: Switches | None = None,
+    ) -> None:
+        source = SeededRandom(b"by hand")
+        memory = load_image(part.lower()).make(source)
+        memory.config[16:84] = zone[16:84]
+        memory.config[88:] = zone[88:]
+        memory.config[84:88] = bytes((zone[84], zone[85], 0, 0))
+        self.zone = ConfigZone(bytes(memory.config))
+        self.part = part
+        self.met = met
+        for number, size in enumerate(SLOT_SIZES):
+            memory.write_slot(number, 0, self._content(number)[:size])
+        if not uses_left:
+            memory.config[52:60] = bytes.fromhex("00000001FFFFFFFF")  # 2097151, tests/vectors/counters.json
+            memory.config[68:84] = bytes(16) if part is Part.ATECC508A else memory.config[68:84]
+        self.serial = memory.serial[8:] + memory.serial[:2]
+        self.chip = Chip(memory, random_source=source, switches=switches)
+        self.temp_key = bytes(32)
+        self.from_input = False
+        self.latched = False
+        self.valid: set[int] = set()
+
+    def _content(self, number: int) -> bytes:
+        slot = self.zone.slots[number]
+        public = point(private_key(number))
+        if slot.private and not self.may_hold_key(number):
+            return b"\xff" * 416
+        if slot.private:
+            return bytes(4) + private_key(number).private_numbers().private_value.to_bytes(32)
+        if self.is_public_key(number):
+            return bytes(4) + public[:32] + bytes(4) + public[32:]
+        if self.part is not Part.ATECC508A and self.zone.data[18] & 1 and self.zone.data[18] >> 4 == number:
+            return 2 * _MOST_USES.to_bytes(4, "little") + bytes(416)
+        return sha256(b"slot %d" % number).digest() * 13
+
+    # What the configuration says
+
+    def key_config(self, number: int) -> int:
+        return int.from_bytes(self.zone.data[96 + 2 * number : 98 + 2 * number], "little")
+
+    def slot_config(self, number: int) -> int:
+        return int.from_bytes(self.zone.data[20 + 2 * number : 22 + 2 * number], "little")
+
+    def is_public_key(self, number: int) -> bool:
+        return number >= 8 and self.key_config(number) & 1 == 0 and self.key_config(number) >> 2 & 7 == 4
+
+    def may_hold_key(self, number: int) -> bool:
+        return self.key_config(number) >> 2 & 7 == 4 and bool(self.slot_config(number) & 0x80)
+
+    def read_key(self, number: int) -> int:
+        return self.slot_config(number) & 15
+
+    def write_key(self, number: int) -> int:
+        return self.slot_config(number) >> 8 & 15
+
+    def secret(self, number: int) -> bytes:
+        return self._content(number)[:32]
+
+    # Commands
+
+    def ask(self, opcode: int, p1: int = 0, p2: int = 0, data: bytes = b"") -> bytes:
+        self.chip.wake()
+        body = reply_body(self.chip.exchange(packet(opcode, p1, p2, data)))
+        self.chip.idle()
+        return body
+
+    def granted(self, opcode: int, p1: int = 0, p2: int = 0, data: bytes = b"") -> bool:
+        body = self.ask(opcode, p1, p2, data)
+        return len(body) > 1 or body == b"\0"
+
+    def nonce(self, *, random: bool) -> None:
+        if random:
+            answer = self.ask(0x16, 0, 0, bytes(20))
+            self.temp_key = sha256(answer + bytes(20) + bytes((0x16, 0, 0))).digest()
+        else:
+            self.ask(0x16, 3, 0, CHALLENGE)
+            self.temp_key = CHALLENGE
+        self.from_input = not random
+
+    def nonce_for(self, *numbers: int, random: bool = False) -> None:
+        asked = random or any(self.key_config(number) & 0x40 for number in numbers)
+        self.nonce(random=asked and Need(Kind.RANDOM_NONCE) in self.met)
+
+    def check_mac(self, number: int, *, in_temp_key: bool) -> bool:
+        challenge = self.temp_key if in_temp_key else CHALLENGE
+        message = (self.secret(number), challenge, bytes(15), self.serial[:1], bytes(4), self.serial[1:], bytes(2))
+        response = sha256(b"".join(message)).digest()
+        return self.granted(0x28, in_temp_key, number, CHALLENGE + response + bytes(13))
+
+    def signature(self, number: int, digest: bytes) -> bytes:
+        r, s = decode_dss_signature(private_key(number).sign(digest, ec.ECDSA(Prehashed(hashes.SHA256()))))
+        return r.to_bytes(32) + s.to_bytes(32)
+
+    def verify(self, number: int) -> bool:
+        return self.granted(0x45, 0, number, self.signature(number, self.temp_key))
+
+    def gen_key_digest(self, number: int, mode: int, data: bytes = b"") -> None:
+        parameters = data or bytes((mode, number, 0))
+        done = self.granted(0x40, mode, number, data)
+        message = (self.temp_key, b"\x40", parameters, self.serial, bytes(25), point(private_key(number)))
+        self.temp_key = sha256(b"".join(message)).digest() if done else self.temp_key
+
+    def gen_dig(self, number: int, *, random: bool = False) -> bool:
+        self.before_use(number)
+        self.nonce_for(number, random=random)
+        header = bytes((0x15, 2, number, 0))
+        verify_only = bool(self.slot_config(number) & 0x10)
+        other = header if verify_only and Need(Kind.OTHER_DATA, number) in self.met else b""
+        message = self.secret(number) + header + self.serial + bytes(25) + self.temp_key
+        done = self.granted(0x15, 2, number, other)
+        self.temp_key = sha256(message).digest() if done else self.temp_key
+        return done
+
+    # What a chip in use is given first
+
+    def before_use(self, *numbers: int, open_keys: tuple[int, ...] = ()) -> None:
+        """Set the latch and authorize, as far as keys ask for it and it is met."""
+        for number in numbers:
+            if self.key_config(number) & 0x1000 and not self.latched:
+                self.set_latch(open_keys)
+        for number in sorted({self.key_config(n) >> 8 & 15 for n in numbers if self.key_config(n) & 0x80}):
+            self.authorize(number, open_keys)
+
+    def set_latch(self, open_keys: tuple[int, ...]) -> None:
+        number = self.zone.data[69] & 15
+        if Need(Kind.LATCH, number) in self.met and number not in open_keys:
+            self.authorize(number, open_keys)
+            self.latched = self.granted(0x30, 4, 3)
+
+    def authorize(self, number: int, open_keys: tuple[int, ...] = ()) -> None:
+        if number in open_keys:
+            return
+        kind = Kind.VERIFY if self.is_public_key(number) else Kind.CHECK_MAC
+        if Need(kind, number) not in self.met:
+            return
+        if kind is Kind.VERIFY:
+            self.validate(number, open_keys)
+        self.before_use(number, open_keys=(*open_keys, number))
+        self.nonce(random=True)
+        self.verify(number) if kind is Kind.VERIFY else self.check_mac(number, in_temp_key=True)
+
+    def validate(self, number: int, open_keys: tuple[int, ...] = ()) -> bool:
+        asks = self.is_public_key(number) and self.key_config(number) & 2
+        if not asks or number in self.valid or number in open_keys or Need(Kind.VALIDATED, number) not in self.met:
+            return False
+        parent = self.read_key(number)
+        self.validate(parent, (*open_keys, number))
+        self.before_use(number, parent, open_keys=(*open_keys, number))
+        self.nonce_for(number, parent)
+        self.gen_key_digest(number, 0x10, bytes(3))
+        signed = bytes((0x41,)) + bytes(10) + self.serial[:1] + bytes(4) + self.serial[1:] + bytes(5)
+        signature = self.signature(parent, sha256(self.temp_key + signed).digest())
+        if not self.granted(0x45, 3, number, signature + bytes(19)):
+            return False
+        self.valid.add(number)
+        return True
+
+
+class Acts:
+    """The acts of a trial by hand; each returns whether the chip did it."""
+
+    def __init__(self, hand: Hand, number: int) -> None:
+        self.hand = hand
+        self.number = number
+
+    def read(self) -> bool:
+        return len(self.hand.ask(0x02, 0x02, self.number << 3)) == 4
+
+    def read_encrypted(self) -> bool:
+        hand, key = self.hand, self.hand.read_key(self.number)
+        if Need(Kind.GEN_DIG, key) in hand.met:
+            hand.gen_dig(key, random=True)
+        answer = hand.ask(0x02, 0x82, self.number << 3)
+        return len(answer) == 32 and _xor(answer, hand.temp_key) == hand._content(self.number)[:32]
+
+    def write(self) -> bool:
+        if Need(Kind.NOT_VALIDATED, self.number) not in self.hand.met:
+            self.hand.met = Everything()
+            self.hand.validate(self.number)
+        return self.hand.granted(0x12, 0x82, self.number << 3, CHALLENGE)
+
+    def write_encrypted(self) -> bool:
+        return self._encrypted(0x12, 0xC2, self.number << 3, CHALLENGE, 25, b"")
+
+    def priv_write(self) -> bool:
+        return self._encrypted(0x46, 0x40, self.number, bytes(4) + CHALLENGE, 21, b"more")
+
+    def _encrypted(self, opcode: int, p1: int, p2: int, plain: bytes, zeros: int, more: bytes) -> bool:
+        hand, key = self.hand, self.hand.write_key(self.number)
+        if Need(Kind.GEN_DIG, key) in hand.met:
+            hand.gen_dig(key)
+        header = bytes((opcode, p1, p2 & 0xFF, p2 >> 8))
+        mac = sha256(hand.temp_key + header + hand.serial + bytes(zeros) + plain).digest()
+        stream = hand.temp_key + (sha256(hand.temp_key).digest()[:4] if more else b"")
+        return hand.granted(opcode, p1, p2, _xor(plain, stream) + mac)
+
+    def make_key(self) -> bool:
+        self.hand.before_use(self.number)
+        return self.hand.granted(0x40, 4, self.number)
+
+    def derive(self) -> bool:
+        hand, write_config = self.hand, self.hand.slot_config(self.number) >> 12
+        key = hand.write_key(self.number)
+        parent = key if write_config & 1 else self.number
+        hand.before_use(parent, *([key] if write_config & 8 else []))
+        hand.nonce_for(parent)
+        p1 = 4 if hand.from_input else 0
+        mac = sha256(hand.secret(key) + bytes((0x1C, p1, self.number, 0)) + hand.serial).digest()
+        shown = write_config & 8 and Need(Kind.MAC, key) in hand.met
+        return hand.granted(0x1C, p1, self.number, mac if shown else b"")
+
+    def take_ecdh(self) -> bool:
+        for source in (self.number - 1, self.number):
+            if Need(Kind.ECDH_BY, source) in self.hand.met:
+                self.hand.before_use(source)
+                mode = 0 if self.hand.read_key(source) & 8 else 4
+                return self.hand.granted(0x43, mode, source, point(private_key(99)))
+        return False
+
+    def take_kdf(self) -> bool:
+        self.hand.nonce(random=False)
+        return self.hand.granted(0x56, 0x48, self.number << 8, (32 << 24 | 2).to_bytes(4, "little") + CHALLENGE)
+
+    def be_validated(self) -> bool:
+        self.hand.met = _Also(self.hand.met, Need(Kind.VALIDATED, self.number))
+        return self.hand.validate(self.number)
+
+    def public_key(self) -> bool:
+        self.hand.before_use(self.number)
+        return self.hand.ask(0x40, 0, self.number) == point(private_key(self.number))
+
+    def sign(self) -> bool:
+        self.hand.before_use(self.number)
+        self.hand.nonce(random=False)
+        answer = self.hand.ask(0x41, 0x80, self.number)
+        return len(answer) == 64
+
+    def sign_inside(self) -> bool:
+        hand = self.hand
+        hand.before_use(self.number)
+        sources = [slot for slot in range(16) if Need(Kind.GEN_KEY, slot) in hand.met]
+        mixed = [slot for slot in range(16) if Need(Kind.GEN_DIG, slot) in hand.met]
+        if mixed:
+            hand.gen_dig(mixed[0])
+        else:
+            hand.nonce_for(*sources) if sources else hand.nonce(random=True)
+        for source in sources:
+            private = hand.zone.slots[source].private
+            hand.gen_key_digest(source, 0x08 if private else 0x10, b"" if private else bytes(3))
+        return len(hand.ask(0x41, 0, self.number)) == 64
+
+    def ecdh(self) -> bool:
+        hand = self.hand
+        hand.before_use(self.number)
+        mode = 0x0C if hand.part is not Part.ATECC508A else 0
+        if Need(Kind.IO_KEY, hand.zone.data[91] >> 4) in hand.met:
+            mode = 0x0E
+        elif Need(Kind.IN_TEMP_KEY) in hand.met:
+            mode = 0x08
+        elif Need(Kind.IN_SLOT, self.number | 1) in hand.met:
+            mode = 0 if hand.read_key(self.number) & 8 else 4
+        else:
+            return len(hand.ask(0x43, mode, self.number, point(private_key(99)))) == 32
+        return hand.granted(0x43, mode, self.number, point(private_key(99)))
+
+    def verify(self) -> bool:
+        self.hand.validate(self.number)
+        self.hand.before_use(self.number)
+        self.hand.nonce_for(self.number)
+        return self.hand.verify(self.number)
+
+    def gen_dig(self) -> bool:
+        return self.hand.gen_dig(self.number)
+
+    def _random_challenge(self) -> bool:
+        self.hand.before_use(self.number)
+        random = bool(self.hand.key_config(self.number) & 0x40) and Need(Kind.RANDOM_NONCE) in self.hand.met
+        if random:
+            self.hand.nonce(random=True)
+        return random
+
+    def mac(self) -> bool:
+        random = self._random_challenge()
+        hand = self.hand
+        challenge = hand.temp_key if random else CHALLENGE
+        header = bytes((0x08, random, self.number, 0))
+        tail = bytes(11) + hand.serial[:1] + bytes(4) + hand.serial[1:] + bytes(2)
+        answer = hand.ask(0x08, random, self.number, b"" if random else CHALLENGE)
+        return answer == sha256(hand.secret(self.number) + challenge + header + tail).digest()
+
+    def check_mac(self) -> bool:
+        random = self._random_challenge()
+        return self.hand.check_mac(self.number, in_temp_key=random)
+
+    def hmac(self) -> bool:
+        self.hand.before_use(self.number)
+        if not self.hand.granted(0x47, 0x04, self.number):
+            return False
+        end = 0x02 if self.hand.part is not Part.ATECC508A else 0x05
+        key = self.hand.secret(self.number)
+        return self.hand.ask(0x47, end, 3, b"abc") == hmac.digest(key, b"abc", "sha256")
+
+    def aes(self) -> bool:
+        self.hand.before_use(self.number)
+        return len(self.hand.ask(0x51, 0, self.number, CHALLENGE[:16])) == 16
+
+    def kdf(self) -> bool:
+        hand = self.hand
+        hand.before_use(self.number)
+        target = 0x10
+        if Need(Kind.IO_KEY, hand.zone.data[91] >> 4) in hand.met:
+            target = 0x14
+        elif Need(Kind.IN_TEMP_KEY) in hand.met:
+            target = 0
+        return hand.granted(0x56, 0x42 | target, self.number, (32 << 24 | 2).to_bytes(4, "little") + CHALLENGE)
+
+    def lock(self) -> bool:
+        return self.hand.granted(0x17, 2 | self.number << 2)
+
+
+class _Also:
+    def __init__(self, others: Container[Need], one: Need) -> None:
+        self._others = others
+        self._one = one
+
+    def __contains__(self, need: object) -> bool:
+        return need == self._one or need in self._others
+
+
+BY_HAND: Final = {
+    "read in clear": Acts.read,
+    "read encrypted": Acts.read_encrypted,
+    "written in clear": Acts.write,
+    "written encrypted": Acts.write_encrypted,
+    "given a new key by GenKey": Acts.make_key,
+    "given a key by PrivWrite": Acts.priv_write,
+    "replaced by DeriveKey": Acts.derive,
+    "given a result of ECDH": Acts.take_ecdh,
+    "given a result of KDF": Acts.take_kdf,
+    "validated by its parent": Acts.be_validated,
+    "asked for its public key": Acts.public_key,
+    "used to sign a loaded digest": Acts.sign,
+    "used to sign inside": Acts.sign_inside,
+    "used for ECDH": Acts.ecdh,
+    "used to verify signatures": Acts.verify,
+    "used as a key by GenDig": Acts.gen_dig,
+    "used for MAC": Acts.mac,
+    "used for HMAC": Acts.hmac,
+    "used by CheckMac": Acts.check_mac,
+    "used for AES": Acts.aes,
+    "used for KDF": Acts.kdf,
+    "locked one by one": Acts.lock,
+}
