@@ -14,6 +14,7 @@ from signer_module.on_chip.layout import DESCRIPTION_SIZE
 from signer_module.on_chip.password_keys import COST, LEAST_COST, MOST_COST
 from signer_module.on_chip.quota import MOST
 from signer_module.on_files.encrypted_pkcs8 import ROUNDS
+from signer_module.password_strength import LEAST_LENGTH
 
 PAGE = (Path(__file__).parents[2] / "docs/reference/signer-module.md").read_text(encoding="utf-8")
 
@@ -61,4 +62,4 @@ def test_figures() -> None:
     assert f"{LEAST_COST} to {MOST_COST}; {COST}" in PAGE
     assert f"= {DESCRIPTION_SIZE} bytes" in PAGE
     assert f"{ROUNDS:,} rounds" in PAGE
-    assert f"1 to\n{MAX_PASSWORD} bytes" in PAGE
+    assert f"{LEAST_LENGTH} to\n{MAX_PASSWORD} bytes" in PAGE

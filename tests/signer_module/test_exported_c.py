@@ -16,7 +16,9 @@ from cryptography import x509
 from atcaprov.certs.description import default_text
 from signer_module.commands import inputs
 from signer_module.on_chip.module import ModuleSigner
+from signer_module.on_files import root_folder
 from tests.signer_module.test_modules_by_program import compiled, provisioned
+from tests.signer_module.test_programs_judge import FIRST_YEAR_OF_DATES
 from tests.support import atcacert
 from tests.support.module_program import CHEAP, SIGNER, run, working_folder
 from tests.support.wheel import Wheel
@@ -98,6 +100,7 @@ def test_the_library_rebuilds_with_what_a_module_exports(
     odd = CASES[case]
     working_folder(tmp_path, monkeypatch)
     monkeypatch.setattr(inputs, "now", lambda: odd.at)
+    monkeypatch.setattr(root_folder, "_FIRST_YEAR", FIRST_YEAR_OF_DATES)
     assert run("root", "create", "--out", "root", "--no-password") == 0
     made = ("--device", SIGNER, "--no-password", *CHEAP, *odd.describe())
     assert run("signer", "create", "--root", "root", *made) == 0

@@ -16,8 +16,8 @@ from tests.support.signer_module_program import run
 
 
 def test_keys_are_encrypted_unless_asked_otherwise(here: Path) -> None:
-    secret_file(here / "password", "first line\nsecond line\n")
-    secret_file(here / "other", b"another\r\n")
+    secret_file(here / "password", "the first line\nsecond line\n")
+    secret_file(here / "other", b"another password\r\n")
     assert run("root", "create", "--out", "root", "--password-file", "password") == 0
     secret = "--root-password-file"
     create = ["signer", "create", "--root", "root", "--out", "signer", "--password-file", "other"]
@@ -27,8 +27,8 @@ def test_keys_are_encrypted_unless_asked_otherwise(here: Path) -> None:
     found = SignerFolder.load(here / "signer")
     assert found.key_is_encrypted
     assert (here / "signer" / "key.pem").read_text().startswith("-----BEGIN ENCRYPTED PRIVATE KEY-----")
-    assert found.unlock(b"another").public_key == found.public_key
-    for wrong in (b"Another", None):
+    assert found.unlock(b"another password").public_key == found.public_key
+    for wrong in (b"Another password", None):
         with pytest.raises(UsageError) as caught:
             found.unlock(wrong)
         assert caught.value.code == Code.PASSWORD_WRONG
@@ -36,15 +36,15 @@ def test_keys_are_encrypted_unless_asked_otherwise(here: Path) -> None:
 
 def test_password_from_a_file_descriptor(here: Path) -> None:
     read_end, write_end = os.pipe()
-    os.write(write_end, b"secret\n")
+    os.write(write_end, b"a secret password\n")
     os.close(write_end)
     assert run("root", "create", "--out", "root", "--password-fd", read_end) == 0
     os.close(read_end)
-    assert RootFolder.load(here / "root").unlock(b"secret")
+    assert RootFolder.load(here / "root").unlock(b"a secret password")
 
 
 def test_the_mark_of_an_editor_is_no_part_of_a_password(here: Path) -> None:
-    longest = "x" * 1024
+    longest = "longest!" * 128
     secret_file(here / "password", f"\ufeff{longest}\r\n")
     assert run("root", "create", "--out", "root", "--password-file", "password") == 0
     assert RootFolder.load(here / "root").unlock(longest.encode())
@@ -121,7 +121,7 @@ def test_passwords_that_are_refused(
 def test_without_a_terminal_the_right_options_are_named(
     here: Path, arguments: list[str], advice: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    secret_file(here / "password", "of the root\n")
+    secret_file(here / "password", "password of the root\n")
     assert run("root", "create", "--out", "root", "--password-file", "password") == 0
     with Path(os.devnull).open() as nothing:
         monkeypatch.setattr(sys, "stdin", nothing)
@@ -178,11 +178,11 @@ def test_interrupted_at_the_prompt(here: Path) -> None:
 
 
 def test_two_passwords_on_the_terminal(here: Path) -> None:
-    secret_file(here / "password", "of the root\n")
+    secret_file(here / "password", "password of the root\n")
     assert run("root", "create", "--out", "root", "--password-file", "password") == 0
     terminal = Terminal("signer", "create", "--root", "root", "--out", "signer")
     terminal.wait_for(b"Password of the root key: ")
-    terminal.type(b"of the root\n")
+    terminal.type(b"password of the root\n")
     terminal.wait_for(b"Password for the signer key: ")
     terminal.type(b"of the signer\n")
     terminal.wait_for(b"again: ")
