@@ -49,6 +49,12 @@ def require_authorized(core: Core, *slots: Slot) -> None:
             raise denied(rule, slot=slot.number, bit="KeyConfig.ReqAuth")
 
 
+def end_authorization_by_failure(core: Core) -> None:
+    """End an authorization because a proof has failed, if the chip is set so."""
+    if core.volatile.authorized is not None and core.rules.checkmac_failure_clears:
+        core.volatile.authorized = None
+
+
 def require_enabled(core: Core, slot: Slot) -> None:
     """Refuse while PersistentDisable holds the slot back and the latch is 0."""
     disabled = slot.persistent_disable and not core.powered.latch and not core.memory.is_508

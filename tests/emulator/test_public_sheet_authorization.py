@@ -23,6 +23,8 @@ HOST_KEY, HOST_PUBLIC_KEY = host_key()
 STORED: Final = bytes(4) + HOST_PUBLIC_KEY[:32] + bytes(4) + HOST_PUBLIC_KEY[32:]
 SLOTS: Final = {
     0: (0x278F, 0x05B3),  # a private key, ReqAuth by slot 5
+    2: SECRET,
+    3: (0x0F80, 0x003C),  # a secret that CheckMac may copy
     4: (0x0F8F, 0x05BC),  # a secret, ReqAuth by slot 5
     5: SECRET,
     7: SECRET,
@@ -30,7 +32,7 @@ SLOTS: Final = {
     10: (0x0F0F, 0x0030),  # a public key
     12: (0x0F8F, 0x07BC),  # a secret, ReqAuth by slot 7
 }
-CONTENT: Final = {0: SCALAR, 4: OTHER, 5: PASSWORD, 7: OTHER, 9: STORED, 10: STORED, 12: OTHER}
+CONTENT: Final = {0: SCALAR, 2: OTHER, 4: OTHER, 5: PASSWORD, 7: OTHER, 9: STORED, 10: STORED, 12: OTHER}
 
 
 def locked_chip(part: str, rules: Switches | None = None) -> Chip:
@@ -137,14 +139,24 @@ class TestOneUse:
         chip.sleep()
         assert sign(chip).status == 0x0F
 
-    def test_a_strict_chip_notices_it(self) -> None:
+    @pytest.mark.parametrize(
+        ("name", "ask"),
+        [
+            ("authorization_uses", lambda chip: send(chip, Opcode.SIGN, 0x80, 0)),
+            ("checkmac_challenge_authorizes", lambda chip: check_mac(chip, 7, OTHER, 0)),
+            ("checkmac_failure_clears", lambda chip: check_mac(chip, 7, PASSWORD)),
+            ("checkmac_copy", lambda chip: check_mac(chip, 2, OTHER)),
+        ],
+    )
+    def test_a_strict_chip_notices_it(self, name: str, ask: Callable[[Chip], object]) -> None:
+        """Also what else is open about CheckMac."""
         chip = locked_chip(PART_608A)
         assert authorize(chip, 5, PASSWORD) == 0
         send(chip, *RANDOM)
         chip.core.switches = StrictSwitches()
         with pytest.raises(OpenPointError) as caught:
-            send(chip, Opcode.SIGN, 0x80, 0)
-        assert caught.value.switch == "authorization_uses"
+            ask(chip)
+        assert caught.value.switch == name
 
 
 @pytest.mark.parametrize("part", PARTS)
@@ -226,6 +238,9 @@ class TestCopy:
             (PART_608A, "partner", (15, 0), 4, 5),
             (PART_608A, "partner", (15, 0), 5, None),
             (PART_608A, "partner", (0, 15), 4, 4),
+            (PART_608A, "partner", (0, 0), 4, 5),
+            (PART_608A, "partner", (15, 15), 4, None),
+            (PART_608A, "self", (15, 0), 4, None),
             (PART_608A, "self", (0, 0), 4, 4),
             (PART_608A, "self", (0, 0), 5, None),
         ],

@@ -11,7 +11,7 @@ import pytest
 
 from atcaprov.chip.commands import Opcode
 from atcaprov.emulator.chip import Chip
-from atcaprov.emulator.switches import Switches
+from atcaprov.emulator.switches import OpenPointError, StrictSwitches, Switches
 from tests.emulator.test_refusals import FIXED, GENERATOR, KEY, PUBLIC, RANDOM, SCALAR, SECRET, STORED, Request
 from tests.support.both_parts import PART_508A, PART_608A, PARTS, check_mac, chip_of
 from tests.support.chips import send
@@ -95,6 +95,21 @@ class TestTempKey:
         assert survives(loaded(PART_608A), ERRORS[name])
         assert not survives(loaded(PART_608A, Switches(errors_clear_temp_key=True)), ERRORS[name])
 
+    @pytest.mark.parametrize(
+        ("name", "request_"),
+        [
+            ("other_commands_clear_temp_key", OTHERS["Counter"]),
+            ("errors_clear_temp_key", ERRORS["an unknown opcode"]),
+            ("checkmac_consumes", (Opcode.CHECK_MAC, 6, 4, bytes(77))),
+        ],
+    )
+    def test_a_strict_chip_notices_it(self, name: str, request_: Request) -> None:
+        chip = loaded(PART_608A)
+        chip.core.switches = StrictSwitches()
+        with pytest.raises(OpenPointError) as caught:
+            send(chip, *request_)
+        assert caught.value.switch == name
+
     @pytest.mark.parametrize("part", PARTS)
     @pytest.mark.parametrize("name", HARMLESS)
     def test_info_and_a_public_key_never_change_it(self, name: str, part: str) -> None:
@@ -116,10 +131,17 @@ class TestTempKey:
     def test_a_use_ends_it_granted_or_not(self, name: str, part: str) -> None:
         assert not survives(loaded(part), USES[name])
 
-    @pytest.mark.parametrize(("part", "rules"), [(PART_508A, Switches(checkmac_consumes=False)), (PART_608A, None)])
-    def test_check_mac_ends_it_unless_it_copied_a_key(self, part: str, rules: Switches | None) -> None:
+    @pytest.mark.parametrize(
+        ("part", "rules", "used"),
+        [
+            (PART_508A, Switches(checkmac_consumes=False), True),
+            (PART_608A, None, True),
+            (PART_608A, Switches(checkmac_consumes=False), False),
+        ],
+    )
+    def test_check_mac_ends_it_unless_it_copied_a_key(self, part: str, rules: Switches | None, used: bool) -> None:
         copied = {4: SECRET, 5: (0x0F80, 0x003C)}
-        for slots, stays in ((SLOTS, False), (SLOTS | copied, True)):
+        for slots, stays in ((SLOTS, not used), (SLOTS | copied, True)):
             chip = chip_of(part, rules, slots=slots, content=CONTENT | {5: b"5" * 32})
             send(chip, *RANDOM)
             assert check_mac(chip, 4, b"4" * 32).status == 0

@@ -183,6 +183,16 @@ def test_no_hmac_with_a_temp_key_of_a_key_that_only_verifies(part: str, rules: S
     assert send(chip, Opcode.SHA, 4, 0xFFFF).status == status
 
 
+def test_a_strict_chip_notices_an_hmac_of_it() -> None:
+    chip = chip_of(PART_608A, slots={6: (0x0F9F, 0x003C)})
+    send(chip, *RANDOM)
+    send(chip, Opcode.GEN_DIG, 2, 6, bytes(4))
+    chip.core.switches = StrictSwitches()
+    with pytest.raises(OpenPointError) as caught:
+        send(chip, Opcode.SHA, 4, 0xFFFF)
+    assert caught.value.switch == "no_mac_stops_hmac"
+
+
 class TestReqRandom:
     """2.2.5: the message must be a random nonce. What the ATECC608 adds was seen on real parts."""
 

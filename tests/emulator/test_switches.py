@@ -10,7 +10,7 @@ import pytest
 from atcaprov.chip.commands import Opcode
 from atcaprov.chip.crc import crc16
 from atcaprov.emulator import ecc
-from atcaprov.emulator.chip import Chip, Power
+from atcaprov.emulator.chip import Power
 from atcaprov.emulator.clock import VirtualClock
 from atcaprov.emulator.digest import xor
 from atcaprov.emulator.switches import OpenPointError, StrictSwitches, Switches
@@ -124,37 +124,6 @@ class TestSwitches:
         with pytest.raises(OpenPointError):
             send(strict, Opcode.LOCK, 1, 0)
 
-    @pytest.mark.parametrize(
-        ("read_keys", "choice", "copied"),
-        [
-            ((15, 0), "partner", b"5"),
-            ((0, 15), "partner", b"4"),
-            ((0, 0), "partner", b"5"),
-            ((0, 0), "self", b"4"),
-            ((15, 0), "self", None),
-            ((15, 15), "partner", None),
-        ],
-    )
-    def test_what_check_mac_copies(self, read_keys: tuple[int, int], choice: Any, copied: bytes | None) -> None:
-        slots = {4 + n: (0x0F80 | read_key, DATA) for n, read_key in enumerate(read_keys)}
-        case = Case((0, 0, 0, b""), "", (RANDOM,), slots=slots, content={4: b"4" * 32, 5: b"5" * 32})
-        chip = prepared(case, Switches(checkmac_copy=choice))
-        assert check_mac_of_temp_key(chip, b"4" * 32) == 0
-        assert chip.core.temp_key.valid is (copied is not None)
-        if copied is not None:
-            assert chip.core.temp_key.key == copied * 32
-
-    def test_check_mac_may_leave_temp_key_and_authorization(self) -> None:
-        for drops in (True, False):
-            case = Case((0, 0, 0, b""), "", (RANDOM,), slots={5: SECRET}, content={5: b"5" * 32})
-            switches = Switches(checkmac_consumes=drops, checkmac_failure_clears=drops)
-            chip = prepared(case, switches)
-            assert check_mac_of_temp_key(chip, b"5" * 32) == 0
-            assert chip.core.temp_key.valid is not drops
-            send(chip, *RANDOM)
-            assert check_mac_of_temp_key(chip, b"6" * 32) == 1
-            assert chip.core.volatile.authorized == (None if drops else 5)
-
     def test_the_watchdog_may_cut_a_command(self) -> None:
         case = Case((Opcode.GEN_KEY, 4, 0, b""), "", slots={0: KEY})
         chip = prepared(case, Switches(watchdog_margin="none"))
@@ -192,11 +161,3 @@ class TestSwitches:
             mac = sha256(key + b"\x12\xc2\x40\x00" + sn[8:] + sn[:2] + bytes(25) + bytes(32)).digest()
             assert send(chip, Opcode.WRITE, 0xC2, 0x40, xor(bytes(32), key) + mac).status == 0
             assert chip.core.temp_key.valid is not consumes
-
-
-def check_mac_of_temp_key(chip: Chip, key: bytes) -> int:
-    """Show the chip's first slot from 4 on that is configured as a secret the MAC of TempKey under `key`."""
-    slot = 5 if key in (b"5" * 32, b"6" * 32) else 4
-    sn = chip.memory.serial
-    message = key + chip.core.temp_key.key + bytes(15) + sn[8:] + bytes(4) + sn[:2] + bytes(2)
-    return send(chip, Opcode.CHECK_MAC, 1, slot, bytes(32) + sha256(message).digest() + bytes(13)).status

@@ -12,7 +12,12 @@ from typing import Final
 from atcaprov.chip.commands import Opcode
 from atcaprov.emulator.command import SUCCESS, Command, require_length, require_slot_number
 from atcaprov.emulator.core import Core
-from atcaprov.emulator.key_use import count_use, require_symmetric, require_usable
+from atcaprov.emulator.key_use import (
+    count_use,
+    end_authorization_by_failure,
+    require_symmetric,
+    require_usable,
+)
 from atcaprov.emulator.mac_rules import (
     FIRST_IS_TEMP_KEY,
     SECOND_IS_TEMP_KEY,
@@ -40,8 +45,7 @@ def _execute(core: Core, p1: int, p2: int, data: bytes) -> bytes:
         _require_key(core, slot, p1)
     expected = _expected(core, slot, p1, data[:32], data[64:])
     if not compare_digest(expected, data[32:64]):
-        if core.rules.checkmac_failure_clears:
-            core.volatile.authorized = None
+        end_authorization_by_failure(core)
         raise mismatch("the response is not the one expected", slot=slot.number)
     over_nonce = p1 & _BLOCKS == SECOND_IS_TEMP_KEY
     # A MAC under TempKey proves nothing about the slot's key.

@@ -17,6 +17,7 @@ from atcaprov.emulator.io_protection import io_protection_key
 from atcaprov.emulator.key_use import (
     LAST_KEY_SLOT,
     count_use,
+    end_authorization_by_failure,
     require_random_temp_key,
     require_temp_key_of_nonce,
     require_use_left,
@@ -72,8 +73,8 @@ def _execute(core: Core, p1: int, p2: int, data: bytes) -> bytes:
     if not from_buffer:
         core.temp_key.use_up()
     if not ecc.verify(public_key, message, signature):
-        if mode == _STORED and core.rules.checkmac_failure_clears:
-            core.volatile.authorized = None
+        if mode == _STORED:
+            end_authorization_by_failure(core)
         raise mismatch("the signature does not fit message and key")
     if subject is not None:
         subject.mark(VALIDATED if mode == _VALIDATE else INVALIDATED)
