@@ -63,7 +63,7 @@ class AuthorizedUse:
     def sign(self, slot: int, digest: bytes, secret: bytes | None, refused: Refused = _ignore) -> bytes:
         """Return R||S (64 bytes) of a digest (32 bytes) under the private key in `slot`.
 
-        `refused` is called when the chip refuses, before anything else is asked, and may raise instead.
+        `refused` is called each time that the chip refuses, before anything else is asked, and may raise instead.
         """
         return self._use(secret, lambda: self._device.sign(slot, digest), refused)
 
@@ -98,7 +98,12 @@ class AuthorizedUse:
             if error.status != Status.EXECUTION_ERROR or _tells_of_write_key(error):
                 raise
             refused(error)
-        return self._once(secret, command)
+        try:
+            return self._once(secret, command)
+        except DeviceError as error:
+            if error.status == Status.EXECUTION_ERROR:
+                refused(error)
+            raise
 
     def _once(self, secret: bytes | None, command: Callable[[], _Answer]) -> _Answer:
         with self._alone():

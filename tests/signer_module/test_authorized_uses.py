@@ -166,6 +166,18 @@ def losing_power(hal: ScriptedHal, opcode: Opcode, times: int) -> Answer:
     return answer
 
 
+def counting_refusals(hal: ScriptedHal, inner: Answer) -> Answer:
+    """Count a use that is refused, as a chip may: whether it does is not published."""
+
+    def answer(packet: bytes) -> bytes:
+        reply = inner(packet)
+        if packet[1] == Opcode.SIGN and reply[1] == Status.EXECUTION_ERROR:
+            hal.chip.exchange(with_crc(bytes((7, Opcode.COUNTER, 1, 0, 0))))
+        return reply
+
+    return answer
+
+
 @pytest.mark.parametrize("opcode", [Opcode.CHECK_MAC, Opcode.SIGN], ids=lambda opcode: opcode.name)
 @pytest.mark.parametrize("wanted", [order(quota=5), open_order(5)], ids=["password", "no password"])
 def test_a_chip_that_loses_power_before_a_signature_is_asked_again(
@@ -192,22 +204,29 @@ def test_a_chip_that_loses_power_before_each_signature_is_not_asked_for_ever(roo
         assert [packet[1] for packet in hal.packets].count(Opcode.SIGN) == 2
 
 
+@pytest.mark.parametrize(("left", "code"), [(5, Code.CHIP_REFUSED), (2, Code.QUOTA_USED_UP)])
+def test_refused_uses_that_count_are_seen_also_when_no_signature_comes_of_them(
+    root: RootFolder, left: int, code: Code
+) -> None:
+    with signer_module(root, order(quota=left)) as module:
+        module.unlock(PASSWORD)
+        hal = hal_of(module)
+        hal.answer = counting_refusals(hal, losing_power(hal, Opcode.SIGN, 9))
+        with pytest.raises(DeviceError) as refused:
+            module.sign(DIGEST)
+        assert refused.value.code == code
+        known = module.quota
+        assert module.remaining == left - 2
+        assert module.read_quota() == known
+
+
 @pytest.mark.parametrize("left", [5, 1])
 def test_a_refused_use_that_counts_is_seen(root: RootFolder, left: int) -> None:
     """Whether it counts is not published: the chip is asked, and its last signature is not promised."""
     with signer_module(root, order(quota=left)) as module:
         module.unlock(PASSWORD)
         hal = hal_of(module)
-        chip = hal.chip.chip  # type: ignore[attr-defined]
-        losing = losing_power(hal, Opcode.SIGN, 1)
-
-        def counting(packet: bytes) -> bytes:
-            reply = losing(packet)
-            if packet[1] == Opcode.SIGN and reply[1] == Status.EXECUTION_ERROR:
-                chip.exchange(with_crc(bytes((7, Opcode.COUNTER, 1, 0, 0))))
-            return reply
-
-        hal.answer = counting
+        hal.answer = counting_refusals(hal, losing_power(hal, Opcode.SIGN, 1))
         if left == 1:
             with pytest.raises(DeviceError) as refused:
                 module.sign(DIGEST)
