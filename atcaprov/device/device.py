@@ -28,6 +28,7 @@ from atcaprov.hal.registry import open_hal
 
 _NONCE_TO_MESSAGE_DIGEST_BUFFER: Final = 0x40
 _SIGN_EXTERNAL_FROM_DIGEST_BUFFER: Final = 0xA0
+_KEY_VALID: Final = 0x01
 NUM_IN_SIZE: Final = 20
 SECRET_SIZE: Final = 32
 CHECK_MAC_OTHER_SIZE: Final = 13
@@ -113,6 +114,14 @@ class Device:
     def info(self) -> bytes:
         """Return the revision, 4 bytes: 00 00 60 02 on an ATECC608A."""
         return self._driver.filled(4, lambda out: self._driver.call("calib_info", out))
+
+    def has_valid_key(self, slot: int) -> bool:
+        """Tell whether the chip holds a valid P-256 key in `slot`, by Info in its mode KeyValid.
+
+        Data sheets and the vendor's library name different bytes for the 1, so any of the four counts.
+        """
+        parameters.require_slot(slot)
+        return any(self._driver.filled(4, lambda out: self._driver.call("calib_info_base", _KEY_VALID, slot, out)))
 
     def read_config(self) -> bytes:
         """Return the configuration zone, 128 bytes, by four reads."""

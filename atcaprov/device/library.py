@@ -46,6 +46,7 @@ _SIGNATURES: Final = {
     "atcab_version": (c_char_p,),
     "calib_sleep": (c_void_p,),
     "calib_info": (c_void_p, _Bytes),
+    "calib_info_base": (c_void_p, c_uint8, c_uint16, _Bytes),
     "calib_read_zone": (c_void_p, c_uint8, c_uint16, c_uint8, c_uint8, _Bytes, c_uint8),
     "calib_write_zone": (c_void_p, c_uint8, c_uint16, c_uint8, c_uint8, _Bytes, c_uint8),
     "calib_updateextra": (c_void_p, c_uint8, c_uint16),

@@ -91,12 +91,17 @@ class Run:
         return sorted(slots if self.issued is not None else {self.profile.device_key_slot, *slots})
 
     def _existing_key(self) -> ChipKey | None:
+        """Return the chip's key; a fault of its arithmetic alone does not say that there is none."""
+        slot = self.profile.device_key_slot
         try:
-            return ChipKey.of(self.config, self.device.get_pubkey(self.profile.device_key_slot))
+            return ChipKey.of(self.config, self.device.get_pubkey(slot))
         except DeviceError as error:
-            if error.status in _NO_KEY_THERE:
-                return None
-            raise
+            if error.status not in _NO_KEY_THERE or (error.status == Status.ECC_FAULT and self._holds_key(slot)):
+                raise
+            return None
+
+    def _holds_key(self, slot: int) -> bool:
+        return self.data_was_locked or self.device.has_valid_key(slot)
 
     def _request(self, chip: ChipKey, *, existing_only: bool) -> IssuedCertificates:
         request = CertificatesRequest(

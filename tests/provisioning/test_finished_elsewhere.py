@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from atcaprov.chip.commands import Opcode, Status
+from atcaprov.chip.commands import GEN_KEY_CREATE, Opcode, Status
 from atcaprov.chip.crc import with_crc
 from atcaprov.chip.memory_map import LOCK_CONFIG, LOCK_VALUE, LOCKED
 from atcaprov.config_zone.defaults import DEFAULT_608A
@@ -24,6 +24,7 @@ from atcaprov.errors import (
     ServerRejected,
     TransportError,
 )
+from atcaprov.provisioning.config_stages import lock_config, write_config
 from atcaprov.provisioning.profile import Profile
 from atcaprov.provisioning.provision import Provisioner
 from atcaprov.wire.connection import Connection, Role
@@ -165,6 +166,43 @@ def half_done(authority: Authority) -> ScriptedHal:
 def key_of(hal: ScriptedHal) -> bytes:
     with Device(hal) as device:
         return device.get_pubkey(0)
+
+
+def asks_for_key(packet: bytes) -> bool:
+    return packet[1] == Opcode.GEN_KEY and not packet[2] & GEN_KEY_CREATE
+
+
+@pytest.mark.parametrize("make", [half_done, finished])
+def test_a_fault_of_the_chips_arithmetic_does_not_mean_that_it_has_no_key(
+    authority: Authority, make: Callable[[Authority], ScriptedHal]
+) -> None:
+    hal = make(authority)
+    key = key_of(hal)
+    fault = with_crc(bytes((4, Status.ECC_FAULT)))
+    hal.answer = lambda packet: fault if asks_for_key(packet) else hal.chip.exchange(packet)
+    with Device(hal) as device, pytest.raises(DeviceError) as refused:
+        Provisioner(Profile(), authority.cert_info, InMemory(authority)).provision(device)
+    assert refused.value.board == Board.RETRY
+    hal.answer = None
+    assert key_of(hal) == key
+
+
+@pytest.mark.parametrize("status", [Status.ECC_FAULT, Status.EXECUTION_ERROR])
+def test_a_chip_that_was_cut_before_its_key_makes_one(authority: Authority, status: Status) -> None:
+    """Which of the two statuses a chip without a key answers is in no public document."""
+    hal = ScriptedHal()
+    made: list[bytes] = []
+
+    def answer(packet: bytes) -> bytes:
+        made.extend([packet] if packet[1] == Opcode.GEN_KEY and packet[2] & GEN_KEY_CREATE else [])
+        return with_crc(bytes((4, status))) if asks_for_key(packet) and not made else hal.chip.exchange(packet)
+
+    with Device(hal) as device:
+        with device.permit(Act.WRITE_CONFIG, Act.LOCK_CONFIG):
+            lock_config(device, write_config(device, device.read_config(), DEFAULT_608A))
+        hal.answer = answer
+        Provisioner(Profile(), authority.cert_info, InMemory(authority)).provision(device)
+    assert len(made) == 1
 
 
 def numberless(data: bytes) -> bytes:

@@ -74,6 +74,19 @@ def test_a_key_that_a_ca_may_know_is_not_replaced(cas: OutsideCas, capsys: pytes
     assert bring(cas) == 0
 
 
+def test_a_fault_of_the_chips_arithmetic_does_not_replace_the_key(
+    cas: OutsideCas, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(*REQUEST, "--out", "signer.csr") == 0
+    Path("plan.toml").write_text('[[fault]]\nkind = "ecc-fault"\nopcode = "GenKey"\np1 = 0\ntimes = 30\n')
+    again = [f"{SIGNER}?faults=plan.toml" if word == SIGNER else word for word in REQUEST]
+    capsys.readouterr()
+    assert run(*again, "--out", "signer.csr") == 5
+    assert "status 05" in capsys.readouterr().err
+    cas.certify("root", Path("signer.csr"), Path("signer.pem"))
+    assert bring(cas) == 0
+
+
 def test_a_new_key_is_made_when_it_is_asked_for(cas: OutsideCas, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(*REQUEST, "--out", "signer.csr") == 0
     first = x509.load_pem_x509_csr(Path("signer.csr").read_bytes()).public_key()

@@ -171,9 +171,11 @@ class Making:
         try:
             return self._used.get_pubkey(layout.KEY_SLOT, self._secret)
         except DeviceError as error:
-            if error.command == _GEN_KEY and error.status in _NO_KEY_THERE:
-                return None
-            raise
+            if error.command != _GEN_KEY or error.status not in _NO_KEY_THERE:
+                raise
+            if error.status == Status.ECC_FAULT and self.device.has_valid_key(layout.KEY_SLOT):
+                raise  # a fault of its arithmetic: it has a key, which a new one would destroy
+            return None
 
     def _require_accepted(self, secret: bytes) -> None:
         if not self._used.accepts(secret):
