@@ -234,6 +234,16 @@ def test_an_address_where_another_part_answers_is_told_before_anything_is_writte
     assert functions.notices == []
 
 
+def test_the_other_part_off_the_bus_as_the_advice_says_the_chip_moves(authority: Authority) -> None:
+    with standing(TwoOnI2c()) as way:
+        with Device(way.open()) as device, pytest.raises(TransportError, match="Take the other part off the bus"):
+            Provisioner(MOVED, authority.cert_info, InMemory(authority)).provision(device)
+        way.bus = FakeI2cBus([way.chip])
+        with Device(way.open()) as device:
+            Provisioner(MOVED, authority.cert_info, InMemory(authority)).provision(device)
+    assert way.chip.i2c_address == 0x35
+
+
 def test_a_moved_chip_is_asked_at_its_new_place_whether_it_was_taken_out() -> None:
     asked: list[str] = []
 
