@@ -5,12 +5,12 @@ from __future__ import annotations
 from atcaprov.certs.cert_info import CertInfo
 from atcaprov.certs.chain import verify_chain
 from atcaprov.certs.compressed import CompressedCertificate
-from atcaprov.certs.rebuild import from_slots, rebuild
+from atcaprov.certs.rebuild import from_slots
 from atcaprov.device.device import Device
 from atcaprov.errors import Board, CertificateError, Code, ProvisioningError
 from atcaprov.provisioning.issued import ChipKey
 from atcaprov.provisioning.signer_offer import SignerOffer
-from atcaprov.provisioning.validation import prove_key
+from atcaprov.provisioning.validation import prove_key, rebuilt_device, rebuilt_signer
 
 _GOOD_ADVICE = "Set the board aside as a good one; it needs nothing more."
 
@@ -38,19 +38,11 @@ def judged(device: Device, chip: ChipKey | None, offer: SignerOffer, cert_info: 
 
 def _proved_signer(device: Device, chip: ChipKey, offer: SignerOffer, cert_info: CertInfo) -> bytes:
     """Return the key (X||Y) of the signer that certified the chip, if chain and chip prove themselves."""
-    compressed, stored = from_slots(offer.signer_definition, device.read_slot)
+    _, stored = from_slots(offer.signer_definition, device.read_slot)
     signer_key = stored or cert_info.signer_public_key
-    root_key = cert_info.root_public_key
-    signer = rebuild(offer.signer_definition, compressed=compressed, public_key=signer_key, ca_public_key=root_key)
-    compressed, stored = from_slots(offer.device_definition, device.read_slot)
-    certificate = rebuild(
-        offer.device_definition,
-        compressed=compressed,
-        public_key=stored or chip.public_key,
-        ca_public_key=signer_key,
-        chip_serial=chip.serial_number,
-    )
-    verify_chain(certificate, signer, root_key, device_public_key=chip.public_key)
+    signer = rebuilt_signer(device, offer, cert_info, signer_key)
+    certificate = rebuilt_device(device, chip, offer, signer_key)
+    verify_chain(certificate, signer, cert_info.root_public_key, device_public_key=chip.public_key)
     prove_key(device, offer.device_definition.private_key_slot, chip.public_key)
     return signer_key
 

@@ -27,8 +27,8 @@ def validate(
             private key does not fit it (code KEY_MISMATCH). The zones are locked by now: the board is scrap.
     """
     try:
-        device_certificate = _rebuilt_device(device, chip, offer, issued.signer_public_key)
-        signer_certificate = _rebuilt_signer(device, offer, cert_info, issued.signer_public_key)
+        device_certificate = rebuilt_device(device, chip, offer, issued.signer_public_key)
+        signer_certificate = rebuilt_signer(device, offer, cert_info, issued.signer_public_key)
         require_equal(offer.device_definition, issued.device_certificate, device_certificate)
         require_equal(offer.signer_definition, issued.signer_certificate, signer_certificate)
         verify_chain(
@@ -44,7 +44,8 @@ def validate(
         raise
 
 
-def _rebuilt_device(device: Device, chip: ChipKey, offer: SignerOffer, signer_public_key: bytes) -> bytes:
+def rebuilt_device(device: Device, chip: ChipKey, offer: SignerOffer, signer_public_key: bytes) -> bytes:
+    """Return the device certificate (DER) as the chip's slots give it; raises CertificateError."""
     compressed, stored_key = from_slots(offer.device_definition, device.read_slot)
     return rebuild(
         offer.device_definition,
@@ -55,7 +56,8 @@ def _rebuilt_device(device: Device, chip: ChipKey, offer: SignerOffer, signer_pu
     )
 
 
-def _rebuilt_signer(device: Device, offer: SignerOffer, cert_info: CertInfo, signer_public_key: bytes) -> bytes:
+def rebuilt_signer(device: Device, offer: SignerOffer, cert_info: CertInfo, signer_public_key: bytes) -> bytes:
+    """Return the signer certificate (DER) as the chip's slots give it; raises CertificateError."""
     compressed, stored_key = from_slots(offer.signer_definition, device.read_slot)
     return rebuild(
         offer.signer_definition,
