@@ -112,6 +112,37 @@ def test_a_module_without_password_asks_for_no_authorization(root: RootFolder) -
     assert hal.heard[-1] == ("NonceInput", "Sign")
 
 
+def test_a_signature_keeps_the_chip_awake_once(root: RootFolder) -> None:
+    """So a kit gets six requests for it, as many as for two commands on their own."""
+    calls: list[str] = []
+
+    class Counting(ScriptedHal):
+        def wake(self) -> None:
+            calls.append("wake")
+            super().wake()
+
+        def idle(self) -> None:
+            calls.append("idle")
+            super().idle()
+
+        def sleep(self) -> None:
+            calls.append("sleep")
+            super().sleep()
+
+        def exchange(self, packet: bytes) -> bytes:
+            calls.append(_name(packet))
+            return super().exchange(packet)
+
+    hal = Counting()
+    with Device(hal) as device:
+        make(device, root, order())
+        with ModuleSigner.on(device, no_pause) as module:
+            module.unlock(PASSWORD)
+            calls.clear()
+            module.sign(DIGEST)
+            assert calls == ["wake", "NonceRandom", "CheckMac", "NonceInput", "Sign", "sleep"]
+
+
 DIRECT = {"sign", "get_pubkey", "gen_key", "write_secret", "check_mac"}
 
 
