@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 from atcaprov.device.device import Device
-from atcaprov.errors import AtcaProvError, Board, Code
+from atcaprov.errors import AtcaProvError, Board, Code, ProvisioningError
 from atcaprov.hal.device_url import names_software_chip
 from atcaprov.provisioning.provision import Provisioner
 from provisioning_client.boards import Boards
@@ -97,8 +97,8 @@ class Session:
         watch = _Watch(device, serial_number)
         if not self._operator.starts(watch.is_there):
             raise Quit
-        if watch.is_same():  # else it was taken out, or its chip was exchanged, before it began
-            self._provision(device)
+        watch.require_same()
+        self._provision(device)
 
     def _provision(self, device: Device) -> None:
         url = device.url
@@ -171,21 +171,24 @@ class _Watch:
             self._error = error
         return not self._is_over
 
-    def is_same(self) -> bool:
-        """Tell whether the run may begin: a chip that was missing for a moment is not started unasked.
+    def require_same(self) -> None:
+        """Let the run begin; a chip that was missing for a moment is not started unasked.
 
         Raises:
-            _FailedBeforeStart: the chip fails.
+            _FailedBeforeStart: the chip fails, or was exchanged.
         """
         if not self._is_over:
             self._error = None
-            return self._asked()
+            self.is_there()
         if self._error is not None:
             raise _FailedBeforeStart(self._error)
-        return False
+        if self._is_over:
+            raise _FailedBeforeStart(_exchanged())
 
-    def _asked(self) -> bool:
-        try:
-            return self._device.serial_number() == self._serial_number
-        except AtcaProvError as error:
-            raise _FailedBeforeStart(error) from error
+
+def _exchanged() -> ProvisioningError:
+    return ProvisioningError(
+        "Another board is in the place of the one that was found.",
+        advice="Neither was changed. Start again with the one that is there.",
+        board=Board.UNTOUCHED,
+    )

@@ -10,7 +10,7 @@ import pytest
 from atcaprov.device.device import Device
 from atcaprov.emulator.chip import Chip
 from atcaprov.emulator.faults import Fault, FaultPlan, Kind
-from atcaprov.errors import Code
+from atcaprov.errors import Board, Code
 from atcaprov.hal.emulated import EmulatedHal
 from atcaprov.provisioning.profile import Profile
 from atcaprov.provisioning.provision import Provisioner
@@ -95,3 +95,29 @@ def test_a_chip_that_dies_at_the_prompt_is_a_failed_board_and_not_changed(author
     assert not operator.pressed
     assert [error.code for error in session.errors] == [Code.DEVICE_NO_REPLY]
     assert chip.memory.config[86:88] == b"\x55\x55"
+
+
+def test_a_named_board_that_is_exchanged_before_its_run_is_a_failed_board(authority: Authority) -> None:
+    lines: list[str] = []
+    first, second = Chip(), Chip()
+
+    class Exchanged(EmulatedHal):
+        def exchange(self, packet: bytes) -> bytes:
+            reply = super().exchange(packet)
+            self.chip = second
+            return reply
+
+    provisioner = Provisioner(Profile(), authority.cert_info, InMemory(authority))
+    boards = BoardList(["tcp://127.0.0.1:1", "emulator:"], lambda url: Device(Exchanged(first, url)))
+    session = Session(JsonLinesFace(lines.append), boards, provisioner, Nobody(), 1)
+    session.run()
+    assert (session.good, [error.code for error in session.errors]) == (0, [Code.PROVISIONING])
+    assert session.errors[0].board == Board.UNTOUCHED
+    assert first.memory.config[86:88] == second.memory.config[86:88] == b"\x55\x55"
+
+
+def test_enter_right_after_a_bounce_starts_the_board(authority: Authority) -> None:
+    operator = Typist(1)
+    session, _, _ = session_with(authority, FaultPlan([Fault(Kind.NO_ACKNOWLEDGE, command=2)]), operator)
+    assert operator.pressed
+    assert session.good == 1
