@@ -14,7 +14,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Final
+from typing import Final, NamedTuple
 
 from atcaprov.chip.commands import MAX_EXECUTION_MS_M0, Opcode
 
@@ -142,25 +142,28 @@ def _slower(typical: Mapping[Opcode, float], maximum: Mapping[Opcode, int]) -> M
     return MappingProxyType(stretched)
 
 
+class ExecutionTimes(NamedTuple):
+    """Both tables of a part."""
+
+    typical: Mapping[Opcode, float]
+    maximum: Mapping[Opcode, float]
+
+    def of(self, times: Times) -> Mapping[Opcode, float]:
+        """Return one of them."""
+        return self.typical if times is Times.TYPICAL else self.maximum
+
+
 DIVIDER_BITS: Final = 0xF8
-_M1: Final = 0x28
-_M2: Final = 0x68
-_MAXIMA_608: Final[Mapping[int, Mapping[Opcode, int]]] = MappingProxyType(
-    {_M1: MAX_EXECUTION_MS_M1, _M2: MAX_EXECUTION_MS_M2}
+EXECUTION_TIMES_508A: Final = ExecutionTimes(TYPICAL_EXECUTION_MS_508A, MAX_EXECUTION_MS_508A)
+_EXECUTION_TIMES_M0: Final = ExecutionTimes(TYPICAL_EXECUTION_MS_M0, MAX_EXECUTION_MS_M0)
+_SLOWER: Final[Mapping[int, ExecutionTimes]] = MappingProxyType(
+    {
+        divider: ExecutionTimes(_slower(TYPICAL_EXECUTION_MS_M0, maximum), maximum)
+        for divider, maximum in ((0x28, MAX_EXECUTION_MS_M1), (0x68, MAX_EXECUTION_MS_M2))
+    }
 )
-_TYPICAL_608: Final = MappingProxyType(
-    {divider: _slower(TYPICAL_EXECUTION_MS_M0, maximum) for divider, maximum in _MAXIMA_608.items()}
-)
 
 
-def execution_times_508(times: Times) -> Mapping[Opcode, float]:
-    """Return a table of the ATECC508A, in milliseconds."""
-    return TYPICAL_EXECUTION_MS_508A if times is Times.TYPICAL else MAX_EXECUTION_MS_508A
-
-
-def execution_times_608(times: Times, chip_mode: int) -> Mapping[Opcode, float]:
-    """Return the table, in milliseconds, that ChipMode (configuration byte 19) selects; M0 for unknown dividers."""
-    divider = chip_mode & DIVIDER_BITS
-    if times is Times.TYPICAL:
-        return _TYPICAL_608.get(divider, TYPICAL_EXECUTION_MS_M0)
-    return _MAXIMA_608.get(divider, MAX_EXECUTION_MS_M0)
+def execution_times_608(chip_mode: int) -> ExecutionTimes:
+    """Return the tables, in milliseconds, that ChipMode (configuration byte 19) selects; M0 for unknown dividers."""
+    return _SLOWER.get(chip_mode & DIVIDER_BITS, _EXECUTION_TIMES_M0)

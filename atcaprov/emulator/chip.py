@@ -21,7 +21,7 @@ from atcaprov.emulator.faults import Fault, FaultPlan, Kind, cut_short, distort
 from atcaprov.emulator.images import BLANK, load_image
 from atcaprov.emulator.io_buffer import IoBuffer
 from atcaprov.emulator.memory import Memory
-from atcaprov.emulator.pace import command_seconds, wake_seconds, watchdog_seconds
+from atcaprov.emulator.pace import execution_times, wake_seconds, watchdog_seconds
 from atcaprov.emulator.random_source import RandomSource, SystemRandom
 from atcaprov.emulator.refusal import Refusal
 from atcaprov.emulator.self_test import power_on_failures
@@ -182,33 +182,33 @@ class Chip:
         if not self.listens():
             return False
         self.io.reread()
-        taken = all(self.take(byte) for byte in packet) or self.io.is_whole
-        self.begin()
-        return taken
+        acknowledged = self.take(packet)
+        if not self.io.is_whole:
+            return acknowledged
+        self.run(self.io.hand_over())
+        return True
 
-    def take(self, byte: int) -> bool:
-        """Take a byte of a command; returns whether the chip acknowledged it."""
-        if not self.io.take(byte):
-            return self.core.switches.bytes_behind_count == "acknowledge"
-        if self.io.is_whole:
+    def take(self, data: bytes) -> bool:
+        """Take bytes of a command; returns whether the chip acknowledged all of them."""
+        taken = self.io.take(data)
+        if taken and self.io.is_whole:
             self._fault = self.faults.next(self.io.command) if self.faults else None
             if self._fault is not None and self._fault.kind is Kind.NO_ACKNOWLEDGE:
                 self.io.answer(b"")
                 return False
-        return True
+        return taken == len(data) or self.core.switches.bytes_behind_count == "acknowledge"
 
     def begin(self) -> bytes:
         """Begin with the command if it is whole; returns its packet, or nothing."""
-        packet = self.io.command
         if not self.io.is_whole or not self.listens():
             return b""
+        packet = self.io.hand_over()
         self.run(packet)
         return packet
 
     def run(self, packet: bytes) -> None:
         """Run one packet and put its reply into the output, where it can be read once its time has passed."""
         fault, self._fault = self._fault, None
-        self.io.answer(b"")  # a keeper may fail: the command is gone all the same
         before = self.memory.image() if fault is not None and fault.kind.cuts_short else None
         body = self._reply_body(packet, fault)
         if before is not None and fault is not None:
@@ -247,14 +247,15 @@ class Chip:
         except Refusal as refusal:
             self.last_refusal = refusal
             if self.times is Times.TYPICAL:
-                quickly = command_seconds(self.memory, Opcode.INFO, self.times)
+                quickly = execution_times(self.memory).typical[Opcode.INFO] / 1000
                 self._ready_at = min(self._ready_at, self.clock.now() + quickly)
             return bytes((refusal.status,))
 
     def _admit(self, command: Command) -> None:
         """Note how long the command takes; refuse it (EE) if the watchdog would cut it."""
-        now, taken = self.clock.now(), command_seconds(self.memory, command.opcode, self.times)
-        needed = command_seconds(self.memory, command.opcode, Times.TYPICAL) if self.clock.is_virtual else taken
+        now, table = self.clock.now(), execution_times(self.memory)
+        taken = table.of(self.times)[command.opcode] / 1000
+        needed = table.typical[command.opcode] / 1000 if self.clock.is_virtual else taken
         if now + needed > self._sleep_at and self.core.switches.watchdog_margin == "execution-time":
             raise Refusal(Status.WATCHDOG, "the watchdog would cut the command")
         self._ready_at = now + taken

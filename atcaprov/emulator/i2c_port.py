@@ -56,7 +56,7 @@ class I2cPort:
         if self._message is not _Message.WRITE:
             return False
         if self._word_address is not None:
-            return self._word_address != WordAddress.COMMAND or self.chip.take(byte)
+            return self._word_address != WordAddress.COMMAND or self.chip.take(bytes((byte,)))
         self._word_address = byte
         if byte == WordAddress.COMMAND:
             self.chip.io.reread()

@@ -17,33 +17,35 @@ _HIGH: Final = b"\xff"
 class IoBuffer:
     """Takes a command byte by byte and gives a reply; nothing at first."""
 
-    __slots__ = ("_at", "command", "output")
+    __slots__ = ("_at", "command", "is_whole", "output")
 
     def __init__(self) -> None:
         self.command = b""
         """What has come of a command that was not run yet."""
+        self.is_whole = False
+        """Whether a command is there with all its bytes."""
         self.output = b""
         self._at = 0
 
-    @property
-    def is_whole(self) -> bool:
-        """Whether a command is there with all its bytes."""
-        if not self.command:
-            return False
-        count = self.command[0]
-        return len(self.command) >= count or not SHORTEST_GROUP <= count <= LONGEST_GROUP
+    def take(self, data: bytes) -> int:
+        """Put bytes behind those of the command as far as they belong to it; return how many."""
+        if self.is_whole or not data:
+            return 0
+        before, command = len(self.command), self.command + data
+        size = command[0] if SHORTEST_GROUP <= command[0] <= LONGEST_GROUP else 1
+        self.command, self.output = command[:size], b""
+        self.is_whole = len(command) >= size
+        return len(self.command) - before
 
-    def take(self, byte: int) -> bool:
-        """Put a byte behind those of the command; False, and nothing else, if the command is whole without it."""
-        if self.is_whole:
-            return False
-        self.command += bytes((byte,))
-        self.output = b""
-        return True
+    def hand_over(self) -> bytes:
+        """Return what has come of a command, and forget it."""
+        command, self.command, self.is_whole = self.command, b"", False
+        return command
 
     def answer(self, output: bytes) -> None:
         """Put a reply in place of all else."""
-        self.command, self.output, self._at = b"", output, 0
+        self.command, self.is_whole = b"", False
+        self.output, self._at = output, 0
 
     def give(self, count: int) -> bytes:
         """Return the next `count` bytes of the reply; behind its end the wire stays high."""
@@ -56,4 +58,5 @@ class IoBuffer:
 
     def restart(self) -> None:
         """Let the next read or write begin at the first byte: what has come of a command is dropped."""
-        self.command, self._at = b"", 0
+        self.hand_over()
+        self._at = 0

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from atcaprov.chip.commands import Opcode
-from atcaprov.chip.execution_times import Times, execution_times_508, execution_times_608
+from atcaprov.chip.execution_times import EXECUTION_TIMES_508A, ExecutionTimes, Times, execution_times_608
 from atcaprov.chip.memory_map import CHIP_MODE
 from atcaprov.emulator.core import Core
 from atcaprov.emulator.memory import Memory
@@ -29,11 +28,9 @@ def wake_seconds(core: Core, times: Times) -> float:
     return WAKE_SECONDS if times is Times.MAXIMUM else TYPICAL_WAKE_SECONDS
 
 
-def command_seconds(memory: Memory, opcode: Opcode, times: Times) -> float:
-    """Return how long a command takes."""
-    if memory.is_508:
-        return execution_times_508(times)[opcode] / 1000
-    return execution_times_608(times, memory.config[CHIP_MODE])[opcode] / 1000
+def execution_times(memory: Memory) -> ExecutionTimes:
+    """Return how long the commands of a chip take."""
+    return EXECUTION_TIMES_508A if memory.is_508 else execution_times_608(memory.config[CHIP_MODE])
 
 
 def watchdog_seconds(memory: Memory) -> float:

@@ -23,6 +23,10 @@ WAKE_MICROSECONDS: Final = 60
 _LONGEST_RUN: Final = 18
 _MILLION: Final = 1_000_000
 _HIGH: Final = 0xFF
+_BITS: Final = tuple(f"{byte:08b}" for byte in range(256))
+_ZEROS_AHEAD: Final = tuple(8 - len(bits.lstrip("0")) for bits in _BITS)
+_ZEROS_BEHIND: Final = tuple(8 - len(bits.rstrip("0")) for bits in _BITS)
+_ZEROS_IN_A_ROW: Final = tuple(max(map(len, bits.split("1"))) for bits in _BITS)
 
 
 class Bus:
@@ -71,11 +75,16 @@ class Bus:
 
     def _carry(self, byte: int, *, acknowledged: bool) -> None:
         """Count the bits of a byte and the one behind it: SDA wakes when it rises after it was low for long enough."""
-        for bit in (*(byte >> place & 1 for place in range(7, -1, -1)), not acknowledged):
-            if bit:
-                self._rise()
-            else:
-                self._low_bits += 1
+        if byte:
+            self._low_bits = max(self._low_bits + _ZEROS_AHEAD[byte], _ZEROS_IN_A_ROW[byte])
+            self._rise()
+            self._low_bits = _ZEROS_BEHIND[byte]
+        else:
+            self._low_bits += 8
+        if acknowledged:
+            self._low_bits += 1
+        else:
+            self._rise()
 
     def _rise(self) -> None:
         low_bits, self._low_bits = min(self._low_bits, _LONGEST_RUN), 0

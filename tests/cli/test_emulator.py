@@ -19,7 +19,7 @@ from atcaprov.cli import emulator
 from atcaprov.cli.emulator import group
 from atcaprov.emulator.chip import Chip
 from atcaprov.emulator.counters import read_counter
-from atcaprov.emulator.pace import command_seconds
+from atcaprov.emulator.pace import execution_times
 from atcaprov.emulator.state_file import StateFile
 from atcaprov.serving.bus import Buses
 from tests.support.chips import packet
@@ -134,8 +134,8 @@ def test_the_times_of_its_chips_are_chosen(monkeypatch: pytest.MonkeyPatch, time
     monkeypatch.setattr(emulator, "serve_until", serve)
     assert run_in_process(group, "serve", "--bridge", "0", "--clock", "real", "--times", times).code == 0
     assert run_in_process(group, "serve", "--bridge", "0", "--clock", "real").code == 0
-    seconds = [command_seconds(chip.memory, Opcode.SIGN, chip.times) for chip in made]
-    assert seconds == [milliseconds / 1000, 0.070], "without a choice they are typical on a real clock"
+    found = [execution_times(chip.memory).of(chip.times)[Opcode.SIGN] for chip in made]
+    assert found == [milliseconds, 70], "without a choice they are typical on a real clock"
 
 
 @pytest.mark.parametrize(
