@@ -23,7 +23,11 @@ INDENT: Final = "    "
 LABEL_WIDTH: Final = 26
 """Column of the status word on a stage line (Atmel-8970A, 3.3.1)."""
 
-_SOFTWARE: Final = f"{INDENT}This is a software chip: no real board was provisioned.\n"
+_SOFTWARE: Final[dict[bool | None, str]] = {
+    True: f"{INDENT}This is a software chip: no real board was provisioned.\n",
+    None: f"{INDENT}This chip is behind a server: it may be a software chip.\n",
+    False: "",
+}
 _FATES: Final = {
     Board.GOOD: "The board is good.",
     Board.RETRY: "The board is not lost: it can be tried again.",
@@ -65,12 +69,12 @@ class Face(abc.ABC):
         """Tell of the progress of a stage."""
 
     @abc.abstractmethod
-    def board_good(self, result: Provisioned, *, software: bool = False) -> None:
-        """Tell that a board is done, and whether it was only a software chip."""
+    def board_good(self, result: Provisioned, *, software: bool | None = False) -> None:
+        """Tell that a board is done, and whether it was only a software chip; None: not known."""
 
     @abc.abstractmethod
-    def board_failed(self, error: AtcaProvError, *, software: bool = False) -> None:
-        """Tell that a board failed, why, and what to do with it, and whether it was only a software chip."""
+    def board_failed(self, error: AtcaProvError, *, software: bool | None = False) -> None:
+        """Tell that a board failed, why, and what to do with it; `software` as in `board_good`."""
 
     @abc.abstractmethod
     def board_removed(self) -> None:
@@ -145,18 +149,18 @@ class ConsoleFace(Face):
         else:
             self._write(f"{status}\n")
 
-    def board_good(self, result: Provisioned, *, software: bool = False) -> None:
+    def board_good(self, result: Provisioned, *, software: bool | None = False) -> None:
         """Print the success line."""
         if result.was_done_before:
             self._write("    This board was done before; it is good.\n")
-        self._write(f"{_SOFTWARE if software else ''}Provisioning successful! Please remove board...\n")
+        self._write(f"{_SOFTWARE[software]}Provisioning successful! Please remove board...\n")
 
-    def board_failed(self, error: AtcaProvError, *, software: bool = False) -> None:
+    def board_failed(self, error: AtcaProvError, *, software: bool | None = False) -> None:
         """Print what happened, what to do, and what becomes of the board, if there is one."""
         is_there = self._found or error.code != Code.DEVICE_NOT_FOUND
         text = self._folded(f"{error}\n{_FATES[error.board]}" if is_there else str(error), INDENT)
         last = "Provisioning failed! Please remove board..." if is_there else "Provisioning failed!"
-        self._write(f"{text}\n{_SOFTWARE if software else ''}{last}\n")
+        self._write(f"{text}\n{_SOFTWARE[software]}{last}\n")
 
     def warning(self, error: AtcaProvError) -> None:
         """Print it on a line of its own, and a waiting line that it breaks again."""
@@ -220,7 +224,7 @@ class JsonLinesFace(Face):
         """Write a `stage` event."""
         self._event("stage", sn=self._serial_number, n=stage.value, stage=stage.name, status=str(status))
 
-    def board_good(self, result: Provisioned, *, software: bool = False) -> None:
+    def board_good(self, result: Provisioned, *, software: bool | None = False) -> None:
         """Write a `result` event with result pass."""
         self._event(
             "result",
@@ -234,7 +238,7 @@ class JsonLinesFace(Face):
             config_revision=result.config_revision.hex(),
         )
 
-    def board_failed(self, error: AtcaProvError, *, software: bool = False) -> None:
+    def board_failed(self, error: AtcaProvError, *, software: bool | None = False) -> None:
         """Write a `result` event with result fail."""
         self._event(
             "result",

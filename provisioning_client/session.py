@@ -124,10 +124,10 @@ class Session:
         self.errors.append(error)
         self._face.board_failed(error, software=self._counts_as_software())
 
-    def _counts_as_software(self) -> bool:
-        """Count a board that is only a software chip."""
+    def _counts_as_software(self) -> bool | None:
+        """Count a board that is only a software chip, and tell whether it is one, as far as is known."""
         software = names_software_chip(self._boards.url)
-        self._software += software
+        self._software += software is True
         return software
 
     def _wait_for_removal(self) -> None:

@@ -90,9 +90,10 @@ def require_nameable(text: str) -> str:
     return text
 
 
-def names_software_chip(url: str) -> bool:
-    """Tell whether a device URL names a chip of this program's own making; what a server has is not known."""
-    return url.partition(":")[0] == "emulator"
+def names_software_chip(url: str) -> bool | None:
+    """Tell whether a device URL names a software chip; None where a server decides that, which does not say it."""
+    scheme = url.partition(":")[0]
+    return None if scheme == "tcp" else scheme == "emulator"
 
 
 def at_address(url: str, address: int) -> str:

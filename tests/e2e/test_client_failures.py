@@ -88,8 +88,10 @@ def test_every_result_of_a_software_chip_says_so(factory: Factory, tmp_path: Pat
     with served() as chips:
         url = f"tcp://127.0.0.1:{chips.port('bridge')}"
         events = [json.loads(line) for line in factory.client("--auto", "--json", "--device", url).stdout.splitlines()]
-    assert [event["software"] for event in events if event["event"] == "result"] == [False]
+        console = factory.client("--auto", "--device", url).stdout
+    assert [event["software"] for event in events if event["event"] == "result"] == [None]
     assert events[-1]["software"] == 0
+    assert "    This chip is behind a server: it may be a software chip.\nProvisioning successful!" in console
 
 
 def test_keys_that_do_nothing_are_not_spoken_of(factory: Factory) -> None:
