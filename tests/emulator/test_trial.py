@@ -22,7 +22,8 @@ from atcaprov.emulator.trial.slot_acts import ACTS
 from atcaprov.emulator.trial.trial import Needs, needs_of
 from atcaprov.emulator.trial.twin import Twin
 from tests.support.config_zones import changed, with_slot
-from tests.support.hand import BY_HAND, Acts, Everything, Hand
+from tests.support.hand import Everything, Hand
+from tests.support.hand_acts import BY_HAND, Acts
 
 _NO_COUNT = "FFFFFFFF00000000"
 _NAMED_ONLY = {"used to sign inside", "given a result of ECDH"}
@@ -83,13 +84,6 @@ KEPT: dict[str, tuple[bytes, Part, int, str, tuple[str, ...] | None]] = {
         3,
         "asked for its public key",
         ("CheckMac with slot 6 right before", "CheckMac with slot 5 right before"),
-    ),
-    "ReqAuth of a public key": (
-        zone_with((3, SIGNER, 0x0AB3), (10, 0, PUBLIC)),
-        Part.ATECC608A,
-        3,
-        "given a new key by GenKey",
-        None,
     ),
     "authorized by a public key": (
         zone_with((3, SIGNER, 0x0AB3), (10, 0, PUBLIC)),
