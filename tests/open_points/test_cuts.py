@@ -19,7 +19,7 @@ from tests.open_points.stops import held_for
 from tests.open_points.test_flows import failures
 from tests.support.cuts import commands, cut_and_repeat
 from tests.support.modules import PASSWORD, copy_of, make, no_pause, order, replug
-from tests.support.readings import Reading, chip_under, every_reading
+from tests.support.readings import Cut, Reading, chip_under, every_reading
 from tests.support.scripted_hal import ScriptedHal
 
 
@@ -148,16 +148,11 @@ CUT_FLOWS: Final[dict[Callable[[Reading, World], Begun], flows.Flow]] = {
 
 @pytest.mark.parametrize("begin", CUT_FLOWS, ids=lambda begin: begin.__name__)
 def test_what_was_cut_is_finished_by_the_same_again(begin: Callable[[Reading, World], Begun], world: World) -> None:
-    def run(reading: Reading, cut: tuple[int, bool]) -> None:
+    def run(reading: Reading, cut: Cut) -> None:
         begun = begin(reading, world)
         begun.check(cut_and_repeat(begun.run, *cut, begun.hal, begun.between))
 
     whole = begin(Reading(), world)
-    cuts = every_cut(commands(whole.run, whole.hal))
-    assert not failures(every_reading(run, cuts, held_for(CUT_FLOWS[begin].__name__)))
-
-
-def every_cut(count: int) -> list[tuple[int, bool]]:
-    """Return each command of a run at which the power may go: before the chip has it, and after it has done it."""
+    count = commands(whole.run, whole.hal)
     assert count > 8
-    return [(number, lost) for number in range(count) for lost in (False, True)]
+    assert not failures(every_reading(run, count, held_for(CUT_FLOWS[begin].__name__)))

@@ -7,7 +7,7 @@ tell.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from itertools import product
@@ -23,6 +23,8 @@ from tests.support.scripted_hal import ScriptedHal
 
 POINTS: Final = {field.name: field.default for field in fields(Switches)}
 """The open points with their defaults."""
+Cut = tuple[int, bool]
+"""The number of a command, and whether the chip has done it: then only its reply is lost."""
 FULL_PRODUCT: Final = 6
 """With at most so many points all combinations are tried."""
 _AT_ONCE: Final = 8
@@ -76,12 +78,13 @@ def always_in_full(name: str) -> bool:
     return any(part in name for part in _ALWAYS_IN_FULL)
 
 
-def combinations_of(points: Iterable[str], cuts: Sequence[Any] = ()) -> list[Row]:
+def combinations_of(points: Iterable[str], commands: int = 0) -> list[Row]:
     """Return the combinations to try: all of up to six points, else all pairs.
 
     Among many points, those of authorization and of the states before the data lock are one column: all combinations
-    of them appear, each with each value of every other point. With `cuts` each cut meets each value of every point, as
-    `cut` in the row; the combinations without cuts appear too, each with some cut.
+    of them appear, each with each value of every other point. With `commands` the power goes in each row at one of so
+    many, before or after the chip has done it (`cut` in the row): the combinations appear with some cut, and each cut
+    meets each value of every point.
     """
     values = {name: values_of(name) for name in sorted(points)}
     if len(values) <= FULL_PRODUCT:
@@ -90,10 +93,11 @@ def combinations_of(points: Iterable[str], cuts: Sequence[Any] = ()) -> list[Row
         full = _product({name: values[name] for name in values if always_in_full(name)})
         columns = {"full": full, **{name: values[name] for name in values if not always_in_full(name)}}
         rows = [row.pop("full") | row for row in all_pairs(columns)]
-    if not cuts:
+    if not commands:
         return rows
-    spread = [row | {"cut": cuts[number * len(cuts) // len(rows)]} for number, row in enumerate(rows)]
-    return spread + all_pairs({"cut": cuts, **values})
+    spread = [row | {"cut": (number * commands // len(rows), number % 2 == 1)} for number, row in enumerate(rows)]
+    pairs = all_pairs({"number": range(commands), "lost": (False, True), **values})
+    return spread + [row | {"cut": (row.pop("number"), row.pop("lost"))} for row in pairs]
 
 
 def _product(values: dict[str, list[Any]]) -> list[Row]:
@@ -105,7 +109,7 @@ class Result:
     """One run of a flow: the reading, where it was cut if it was, and what it raised."""
 
     reading: Reading
-    cut: Any
+    cut: Cut | None
     error: BaseException | None
 
     def __str__(self) -> str:
@@ -114,31 +118,31 @@ class Result:
 
 
 def every_reading(
-    run: Callable[[Reading, Any], object], cuts: Sequence[Any] = (), held: Mapping[str, Any] = MappingProxyType({})
+    run: Callable[[Reading, Any], object], commands: int = 0, held: Mapping[str, Any] = MappingProxyType({})
 ) -> list[Result]:
     """Run a flow under the defaults, then under each combination of the points that it reads; return all results.
 
     A point that only another reading brings in counts too: then the combinations with it are run as well. The points
-    in `held` have that value in all of them. `run` gets the reading and the cut, None without `cuts`.
+    in `held` have that value in all of them. `run` gets the reading and, with `commands`, the `Cut`.
     """
+    first: Row = {"cut": (commands - 1, True)} if commands else {}  # the last one lets the flow read the most
+    results = {_unlike_default(first): _result(run, **{**first, **held})}
     points: set[str] = set()
-    results: dict[frozenset[Any], Result] = {}
     while True:
-        rows = {_unlike_default(row): {**row, **held} for row in combinations_of(points, cuts)}
+        points |= {name for result in results.values() for name in result.reading.asked} - set(held)
+        rows = {_unlike_default(row): {**row, **held} for row in combinations_of(points, commands)}
         new = {key: row for key, row in rows.items() if key not in results}
         with ThreadPoolExecutor(_AT_ONCE) as pool:  # a command waits for other threads more than it computes
             results |= zip(new, pool.map(lambda row: _result(run, **row), new.values()), strict=True)
-        asked = {name for result in results.values() for name in result.reading.asked} - set(held)
-        if asked <= points:
+        if not any(result.reading.asked - set(held) - points for result in results.values()):
             return list(results.values())
-        points |= asked
 
 
 def _unlike_default(row: Row) -> frozenset[Any]:
     return frozenset((name, value) for name, value in row.items() if name == "cut" or POINTS[name] != value)
 
 
-def _result(run: Callable[[Reading, Any], object], cut: Any = None, **values: Any) -> Result:
+def _result(run: Callable[[Reading, Any], object], cut: Cut | None = None, **values: Any) -> Result:
     reading = Reading(**values)
     try:
         run(reading, cut)
