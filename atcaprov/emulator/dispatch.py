@@ -42,11 +42,10 @@ from atcaprov.emulator.commands import (
     write,
 )
 from atcaprov.emulator.core import Core
+from atcaprov.emulator.io_buffer import LONGEST_GROUP, SHORTEST_GROUP
 from atcaprov.emulator.refusal import Refusal, illegal
 from atcaprov.emulator.self_test import require_sound
 
-SHORTEST_PACKET: Final = 4
-LONGEST_PACKET: Final = 155
 """The sheet's limits of a group, section 9.1; no command fills them."""
 _HEADER: Final = 5
 _CRC: Final = 2
@@ -112,7 +111,7 @@ COMMANDS_508: Final = _table(
 def check_frame(packet: bytes) -> None:
     """Refuse (FF) a packet whose count byte is not its length, 4 to 155, or whose CRC is wrong."""
     size = len(packet)
-    if not SHORTEST_PACKET <= size <= LONGEST_PACKET or packet[0] != size:
+    if not SHORTEST_GROUP <= size <= LONGEST_GROUP or packet[0] != size:
         raise Refusal(Status.CRC_ERROR, "the count byte is not the packet's length")
     if crc16(packet[:-_CRC]) != packet[-2] | packet[-1] << 8:
         raise Refusal(Status.CRC_ERROR, "the packet's CRC is wrong")
