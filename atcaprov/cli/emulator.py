@@ -11,6 +11,7 @@ from typing import Any, Final
 import click
 
 from atcaprov.chip.execution_times import Times
+from atcaprov.chip.memory_map import SERIAL_SIZE
 from atcaprov.chip.parts import spaced
 from atcaprov.cli.output import say
 from atcaprov.emulator.changes import explain_changes
@@ -27,11 +28,15 @@ from atcaprov.kit.profiles import PARSER3, PROFILES
 from atcaprov.reading import read_text
 from atcaprov.serving.bus import DEFAULT_SPEED, Buses
 from atcaprov.serving.chips import MOST_CHIPS, holding, make_chips
+from atcaprov.serving.dialogue import Dialogue
 from atcaprov.serving.explain import explaining
+from atcaprov.serving.harmless_questions import harmless_questions
+from atcaprov.serving.open_points import put
 from atcaprov.serving.pins import Pins
 from atcaprov.serving.probes import harmless_packets
 from atcaprov.serving.probes import run as ask
 from atcaprov.serving.replay import replay
+from atcaprov.serving.sacrifice import ask_sacrificed, require_blank
 from atcaprov.serving.service import LOOPBACK, Ways, parse_clock
 from atcaprov.serving.service import serve as serve_until
 
@@ -39,6 +44,24 @@ _FILE: Final = click.Path(dir_okay=False, path_type=Path)
 _DIFFERENT: Final = 1
 _HERTZ: Final = 1000
 _PORT: Final = click.IntRange(0, 65535)
+
+
+class SerialNumber(click.ParamType[bytes]):
+    """The serial number of a chip: 18 hexadecimal digits."""
+
+    name = "serial number"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> bytes:
+        """Return it as 9 bytes."""
+        if isinstance(value, bytes):
+            return value
+        try:
+            serial = bytes.fromhex(str(value))
+        except ValueError:
+            serial = b""
+        if len(serial) != SERIAL_SIZE:
+            self.fail(f"'{value}' is not a serial number such as 01234038D92CA571EE.", param, ctx)
+        return serial
 
 
 @click.group("emulator")
@@ -117,21 +140,35 @@ def serve(
 @group.command()
 @click.argument("device")
 @click.argument("file", type=_FILE)
-def record(device: str, file: Path) -> None:
-    """Record in FILE what the chip at DEVICE answers.
+@click.option(
+    "--give-up",
+    metavar="SERIAL",
+    type=SerialNumber(),
+    help="Ask also what spoils a blank chip: the one with this serial number is locked and useless afterwards.",
+)
+def record(device: str, file: Path, give_up: bytes | None) -> None:
+    """Record in FILE what the chip at DEVICE answers, and say what that shows of the software chip's open points.
 
     It is asked what is harmless to ask; every byte is recorded.
 
-    Nothing is written, locked, counted or used up. FILE is for replay; it also holds what the chip gave in clear.
+    Nothing is written, locked, counted or used up, unless a chip is given up. FILE is for replay; it also holds what
+    the chip gave in clear.
     """
     hal = open_hal(device)
     traced = TracedHal(hal, create_trace(file, device), recording=True)
     try:
         packets = harmless_packets()
         answered = ask(traced, packets)
+        say(f"{answered} of {len(packets)} packets were answered.")
+        dialogue = Dialogue(traced)
+        if give_up is not None:
+            require_blank(dialogue, give_up)
+        for reading in put(dialogue, harmless_questions(dialogue)):
+            say(reading.text())
+        for reading in ask_sacrificed(dialogue) if give_up is not None else ():
+            say(reading.text())
     finally:
         traced.close()
-    say(f"{answered} of {len(packets)} packets were answered.")
 
 
 @group.command("replay")

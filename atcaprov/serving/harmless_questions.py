@@ -1,0 +1,174 @@
+"""Open points that a part can be asked without harm: nothing is written, locked, counted or used up.
+
+Each question is put only where it is harmless and has an answer: some need an open, some a locked part.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Iterator
+from typing import Any, Final
+
+from atcaprov.chip.commands import GEN_KEY_CREATE, P1_32_BYTES, TEMP_KEY_SLOT, Opcode, Status, Zone
+from atcaprov.chip.memory_map import BLOCK_SIZE, CHIP_OPTIONS, SLOT_CONFIG, SLOT_SIZES, key_config, word_le
+from atcaprov.serving.dialogue import PATTERN, Dialogue
+from atcaprov.serving.open_points import UNDECIDED, Ask, Question
+
+_DATA: Final = P1_32_BYTES | Zone.DATA
+_LIMITED_USE: Final = 0x20
+_SECRET: Final = 0xC0
+_PRIVATE: Final = 0x01
+_IO_PROTECTION: Final = 0x02
+_HKDF_TEMP_KEY_TO_BUS: Final = 0x50
+_FROM_INPUT: Final = 2
+_DIGEST_OF_STORED_KEY: Final = 0x18
+"""GenKey with bit 3 beside bit 4. Bit 2 would make a new key on a part that obeys it, so it is left alone."""
+
+
+def harmless_questions(dialogue: Dialogue) -> Iterator[Question]:
+    """Give the questions for a part in the state that its configuration zone tells."""
+    for switch, ask in _ALWAYS.items():
+        yield Question(switch, ask)
+    for switch, ask in (_LOCKED if dialogue.config_locked else _OPEN).items():
+        yield Question(switch, ask)
+    if dialogue.data_locked and _readable_slot(dialogue) is not None:
+        yield Question("partial_block_fill", _partial_block_fill)
+    if dialogue.config_locked and not dialogue.config[CHIP_OPTIONS][0] & _IO_PROTECTION:
+        yield Question("io_protection_off_code", _io_protection_off_code)
+    if dialogue.config_locked and not word_le(dialogue.config, SLOT_CONFIG) & _LIMITED_USE:
+        yield Question("update_extra_use", _update_extra_use)
+
+
+def _surplus_data(part: Dialogue) -> Any:
+    reply = part.ask(Opcode.INFO, 0, 0, PATTERN[:4])
+    if reply.status == Status.PARSE_ERROR:
+        return "refuse"
+    return "ignore" if reply.granted and len(reply.data) == 4 else UNDECIDED
+
+
+def _bad_block_code(part: Dialogue) -> Any:
+    return _refusal(part.ask(Opcode.READ, P1_32_BYTES | Zone.CONFIG, 4 << 3).status)
+
+
+def _info_state_seed(part: Dialogue) -> Any:
+    part.random_nonce()
+    state = part.ask(Opcode.INFO, 2).data
+    if len(state) != 4:
+        return UNDECIDED
+    return "shown" if state[1] & 1 else "hidden"
+
+
+def _errors_clear_temp_key(part: Dialogue) -> Any:
+    part.load()
+    if not part.has_temp_key() or part.ask(Opcode.READ, P1_32_BYTES | Zone.CONFIG, 4 << 3).granted:
+        return UNDECIDED
+    return not part.has_temp_key()
+
+
+def _other_commands_clear_temp_key(part: Dialogue) -> Any:
+    part.load()
+    if not part.has_temp_key() or not part.ask(Opcode.COUNTER, 0, 0).granted:
+        return UNDECIDED
+    return not part.has_temp_key()
+
+
+def _sha_order_code(part: Dialogue) -> Any:
+    return _refusal(part.ask(Opcode.SHA, 0x02).status)
+
+
+def _mac_otp_fields(part: Dialogue) -> Any:
+    status = part.ask(Opcode.MAC, 0x10, 0, PATTERN).status
+    return "refuse" if status == Status.PARSE_ERROR else "hash" if status is not None else UNDECIDED
+
+
+def _gen_key_digest_bits(part: Dialogue) -> Any:
+    part.load()
+    status = part.ask(Opcode.GEN_KEY, _DIGEST_OF_STORED_KEY, 0, bytes(3)).status
+    return "refuse" if status == Status.PARSE_ERROR else "ignore" if status is not None else UNDECIDED
+
+
+def _validate_external_code(part: Dialogue) -> Any:
+    part.load()
+    return _refusal(part.ask(Opcode.VERIFY, 0x01, 9, 4 * PATTERN).status)
+
+
+def _nonce_before_lock(part: Dialogue) -> Any:
+    return len(part.ask(Opcode.NONCE, 0, 0, PATTERN[:20]).data) == len(PATTERN)
+
+
+def _gendig_before_lock(part: Dialogue) -> Any:
+    part.load()
+    return part.ask(Opcode.GEN_DIG, Zone.CONFIG, 0).granted
+
+
+def _offcurve_ecdh(part: Dialogue) -> Any:
+    if not part.ask(Opcode.GEN_KEY, GEN_KEY_CREATE, TEMP_KEY_SLOT).granted:
+        return UNDECIDED
+    return _refusal(part.ask(Opcode.ECDH, 0x0D, TEMP_KEY_SLOT, 2 * PATTERN).status)
+
+
+def _hkdf_is_extract(part: Dialogue) -> Any:
+    part.load()
+    details = (len(PATTERN) << 24 | _FROM_INPUT).to_bytes(4, "little")
+    found = part.ask(Opcode.KDF, _HKDF_TEMP_KEY_TO_BUS, 0, details + PATTERN).data
+    extract = hmac.digest(PATTERN, PATTERN, hashlib.sha256)
+    if found == extract:
+        return True
+    return False if found == hmac.digest(extract, b"\x01", hashlib.sha256) else UNDECIDED
+
+
+def _io_protection_off_code(part: Dialogue) -> Any:
+    part.load()
+    details = (len(PATTERN) << 24 | _FROM_INPUT).to_bytes(4, "little")
+    return _refusal(part.ask(Opcode.KDF, _HKDF_TEMP_KEY_TO_BUS | 0x04, 0, details + PATTERN).status)
+
+
+def _update_extra_use(part: Dialogue) -> Any:
+    # P2 0: on a part that takes mode 2 for mode 0 it writes 00 over 00.
+    status = part.ask(Opcode.UPDATE_EXTRA, 2, 0).status
+    return {Status.SUCCESS: True, Status.PARSE_ERROR: False}.get(Status(status)) if status in _KNOWN else UNDECIDED
+
+
+def _partial_block_fill(part: Dialogue) -> Any:
+    slot = _readable_slot(part)
+    assert slot is not None
+    size = SLOT_SIZES[slot]
+    content = part.ask(Opcode.READ, _DATA, slot << 3 | size // BLOCK_SIZE << 8).data
+    behind = set(content[size % BLOCK_SIZE :])
+    return behind.pop() if len(content) == BLOCK_SIZE and behind in ({0x00}, {0xFF}) else UNDECIDED
+
+
+def _readable_slot(part: Dialogue) -> int | None:
+    """Return a slot that everybody may read and whose last block is not whole."""
+    for slot, size in enumerate(SLOT_SIZES):
+        secret = word_le(part.config, SLOT_CONFIG + 2 * slot) & _SECRET or key_config(part.config, slot) & _PRIVATE
+        if not secret and size % BLOCK_SIZE:
+            return slot
+    return None
+
+
+def _refusal(status: int | None) -> Any:
+    return UNDECIDED if status in (None, Status.SUCCESS) else status
+
+
+_KNOWN: Final = frozenset(Status)
+_ALWAYS: Final[dict[str, Ask]] = {
+    "surplus_data": _surplus_data,
+    "bad_block_code": _bad_block_code,
+    "info_state_seed": _info_state_seed,
+    "errors_clear_temp_key": _errors_clear_temp_key,
+    "other_commands_clear_temp_key": _other_commands_clear_temp_key,
+    "sha_order_code": _sha_order_code,
+    "mac_otp_fields": _mac_otp_fields,
+    "gen_key_digest_bits": _gen_key_digest_bits,
+    "validate_external_code": _validate_external_code,
+}
+_OPEN: Final[dict[str, Ask]] = {
+    "nonce_before_lock": _nonce_before_lock,
+    "gendig_before_lock": _gendig_before_lock,
+}
+_LOCKED: Final[dict[str, Ask]] = {
+    "offcurve_ecdh": _offcurve_ecdh,
+    "hkdf_is_extract": _hkdf_is_extract,
+}

@@ -1,0 +1,234 @@
+"""Open points that only a part answers which was configured and locked for them (`atcaprov.serving.sacrifice`)."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import Any, Final
+
+from atcaprov.chip.commands import P1_32_BYTES, P1_ENCRYPTED, Opcode, Status, Zone
+from atcaprov.chip.memory_map import SLOT_SIZES
+from atcaprov.serving.dialogue import PATTERN, Dialogue
+from atcaprov.serving.open_points import UNDECIDED, Question
+
+_SIGN_EXTERNAL: Final = 0x80
+_SIGNATURE_SIZE: Final = 64
+_WRITE: Final = P1_32_BYTES | Zone.DATA
+_LATCH, _LATCH_CLEAR = 4, 2
+_KDF_TEMP_KEY_TO_SLOT: Final = 0x48
+_FROM_INPUT: Final = 2
+_AES_ENABLED: Final = 13
+_COPY: Final = 0x01
+_MAC_OVER_TEMP_KEY: Final = 0x05
+
+
+class Roles:
+    """What each slot of the given-up part is for, and what it holds."""
+
+    SIGNING_KEY = 0
+    AUTHORIZED_KEY = 1
+    ROLLED_KEY = 2
+    PLAIN_KEY = 3
+    AUTHORIZATION = 4
+    OTHER_SECRET = 5
+    COPIED_EVEN = 6
+    COPIED_ODD = 7
+    ENCRYPTED = 8
+    RANDOM_ONLY = 10
+    KDF_TARGET = 11
+    USE_LOCKED = 12
+    CLEAR = 13
+
+    @staticmethod
+    def secret(slot: int) -> bytes:
+        """Return what the first 32 bytes of a slot are, or its private key."""
+        return sha256(b"open point %d" % slot).digest()
+
+    @classmethod
+    def content(cls, slot: int) -> bytes:
+        """Return all bytes of a slot; a private key stands behind 4 zero bytes."""
+        secret = cls.secret(slot)
+        if slot in (cls.SIGNING_KEY, cls.AUTHORIZED_KEY):
+            return bytes(4) + secret
+        return (secret * (SLOT_SIZES[slot] // len(secret) + 1))[: SLOT_SIZES[slot]]
+
+
+# While the data zone is open
+
+
+def _data_open_use(part: Dialogue) -> Any:
+    return _signs(part, Roles.SIGNING_KEY)
+
+
+def _data_open_key_config(part: Dialogue) -> Any:
+    if not _signs(part, Roles.SIGNING_KEY):
+        return UNDECIDED
+    return "ignored" if _signs(part, Roles.AUTHORIZED_KEY) else "obeyed"
+
+
+def _data_open_sign_internal(part: Dialogue) -> Any:
+    if not _signs(part, Roles.SIGNING_KEY):
+        return UNDECIDED
+    part.random_nonce()
+    part.ask(Opcode.GEN_DIG, Zone.DATA, Roles.PLAIN_KEY)
+    return len(part.ask(Opcode.SIGN, 0, Roles.SIGNING_KEY).data) == _SIGNATURE_SIZE
+
+
+def _data_open_write_key(part: Dialogue) -> Any:
+    part.load()
+    status = part.encrypted_write(_WRITE | P1_ENCRYPTED, Roles.ENCRYPTED << 3, PATTERN).status
+    return {Status.SUCCESS: "any", Status.EXECUTION_ERROR: "gen-dig"}.get(Status(status)) if status in _KNOWN else None
+
+
+def _data_open_clear_with_mac(part: Dialogue) -> Any:
+    reply = part.ask(Opcode.WRITE, _WRITE, Roles.CLEAR << 3, 2 * PATTERN)
+    return "store" if reply.granted else "refuse" if reply.status == Status.PARSE_ERROR else UNDECIDED
+
+
+def _data_open_otp_encrypted(part: Dialogue) -> Any:
+    part.load()
+    reply = part.encrypted_write(P1_32_BYTES | P1_ENCRYPTED | Zone.OTP, 0, PATTERN)
+    return UNDECIDED if reply.status is None else reply.granted
+
+
+def _data_open_result_in_slot(part: Dialogue) -> Any:
+    part.random_nonce()
+    reply = part.ask(Opcode.DERIVE_KEY, 0, Roles.ROLLED_KEY)
+    return UNDECIDED if reply.status is None else reply.granted
+
+
+def _privwrite_range_code(part: Dialogue) -> Any:
+    status = part.ask(Opcode.PRIV_WRITE, 0, Roles.AUTHORIZED_KEY, bytes(36 + 32)).status
+    return UNDECIDED if status in (None, Status.SUCCESS) else status
+
+
+# Behind the data lock
+
+
+def _authorization_uses(part: Dialogue) -> Any:
+    if not (part.authorize(Roles.AUTHORIZATION, _authorization()) and _signs(part, Roles.AUTHORIZED_KEY)):
+        return UNDECIDED
+    return "many" if _signs(part, Roles.AUTHORIZED_KEY) else "one"
+
+
+def _checkmac_failure_clears(part: Dialogue) -> Any:
+    if not part.authorize(Roles.AUTHORIZATION, _authorization()):
+        return UNDECIDED
+    if part.check_mac(0x01, Roles.OTHER_SECRET, bytes(32), part.random_nonce()).status != Status.MISMATCH:
+        return UNDECIDED
+    return not _signs(part, Roles.AUTHORIZED_KEY)
+
+
+def _checkmac_consumes(part: Dialogue) -> Any:
+    part.load()
+    secret = Roles.secret(Roles.OTHER_SECRET)
+    if not part.has_temp_key() or not part.check_mac(0x00, Roles.OTHER_SECRET, secret, PATTERN).granted:
+        return UNDECIDED
+    return not part.has_temp_key()
+
+
+def _checkmac_copy(part: Dialogue) -> Any:
+    copied = _copied(part, Roles.COPIED_EVEN)
+    if copied == Roles.COPIED_EVEN:
+        return "self"
+    if copied != Roles.COPIED_ODD:
+        return UNDECIDED
+    part.forget()
+    return "odd-slot" if _copied(part, Roles.COPIED_ODD) == Roles.COPIED_ODD else "partner"
+
+
+def _copied(part: Dialogue, slot: int) -> int | None:
+    """Return the slot whose content a CheckMac of `slot` has copied into TempKey, as a MAC over it shows."""
+    if not part.check_mac(_COPY, slot, Roles.secret(slot), part.random_nonce()).granted:
+        return None
+    found = part.ask(Opcode.MAC, _MAC_OVER_TEMP_KEY, Roles.PLAIN_KEY).data
+    serial = part.serial
+    tail = bytes((Opcode.MAC, _MAC_OVER_TEMP_KEY, Roles.PLAIN_KEY, 0)) + bytes(11) + serial[8:] + bytes(4) + serial[:2]
+    for candidate in (Roles.COPIED_EVEN, Roles.COPIED_ODD):
+        message = Roles.secret(Roles.PLAIN_KEY) + Roles.secret(candidate) + tail + bytes(2)
+        if found == sha256(message).digest():
+            return candidate
+    return None
+
+
+def _derive_key_roll_counts(part: Dialogue) -> Any:
+    before = part.ask(Opcode.COUNTER, 0, 0).data
+    part.random_nonce()
+    if not part.ask(Opcode.DERIVE_KEY, 0, Roles.ROLLED_KEY).granted:
+        return UNDECIDED
+    return part.ask(Opcode.COUNTER, 0, 0).data != before
+
+
+def _latch_clear_needs_authorization(part: Dialogue) -> Any:
+    reply = part.ask(Opcode.INFO, _LATCH, _LATCH_CLEAR)
+    return False if reply.granted else True if reply.status == Status.EXECUTION_ERROR else UNDECIDED
+
+
+def _req_random_needs_temp_key(part: Dialogue) -> Any:
+    reply = part.check_mac(0x00, Roles.RANDOM_ONLY, Roles.secret(Roles.RANDOM_ONLY), PATTERN)
+    return False if reply.granted else True if reply.status == Status.EXECUTION_ERROR else UNDECIDED
+
+
+def _encrypted_write_consumes(part: Dialogue) -> Any:
+    nonce = part.random_nonce()
+    slot = Roles.AUTHORIZATION
+    part.ask(Opcode.GEN_DIG, Zone.DATA, slot)
+    key = sha256(_authorization() + part.header(Opcode.GEN_DIG, Zone.DATA, slot) + bytes(25) + nonce).digest()
+    if not part.encrypted_write(_WRITE | P1_ENCRYPTED, Roles.ENCRYPTED << 3, key).granted:
+        return UNDECIDED
+    return not part.has_temp_key()
+
+
+def _kdf_needs_pub_info(part: Dialogue) -> Any:
+    part.load()
+    details = (len(PATTERN) << 24 | _FROM_INPUT).to_bytes(4, "little")
+    reply = part.ask(Opcode.KDF, _KDF_TEMP_KEY_TO_SLOT, Roles.KDF_TARGET << 8, details + PATTERN)
+    return False if reply.granted else True if reply.status == Status.EXECUTION_ERROR else UNDECIDED
+
+
+def _key_type_code(part: Dialogue) -> Any:
+    if not part.config[_AES_ENABLED] & 1:
+        return UNDECIDED
+    status = part.ask(Opcode.AES, 0, Roles.PLAIN_KEY, PATTERN[:16]).status
+    return UNDECIDED if status in (None, Status.SUCCESS) else status
+
+
+def _use_lock(part: Dialogue) -> Any:
+    if len(part.ask(Opcode.MAC, 0, Roles.PLAIN_KEY, PATTERN).data) != len(PATTERN):
+        return UNDECIDED
+    return "none" if len(part.ask(Opcode.MAC, 0, Roles.USE_LOCKED, PATTERN).data) == len(PATTERN) else "refuse"
+
+
+def _signs(part: Dialogue, slot: int) -> bool:
+    """Let the part sign an external message; tells whether it did."""
+    part.load()
+    return len(part.ask(Opcode.SIGN, _SIGN_EXTERNAL, slot).data) == _SIGNATURE_SIZE
+
+
+def _authorization() -> bytes:
+    return Roles.secret(Roles.AUTHORIZATION)
+
+
+_KNOWN: Final = frozenset(Status)
+DATA_OPEN: Final = (
+    Question("data_open_use", _data_open_use),
+    Question("data_open_key_config", _data_open_key_config),
+    Question("data_open_sign_internal", _data_open_sign_internal),
+    Question("data_open_write_key", _data_open_write_key),
+    Question("data_open_clear_with_mac", _data_open_clear_with_mac),
+    Question("data_open_otp_encrypted", _data_open_otp_encrypted),
+    Question("data_open_result_in_slot", _data_open_result_in_slot),
+    Question("privwrite_range_code", _privwrite_range_code),
+)
+DATA_LOCKED: Final = (
+    Question("authorization_uses", _authorization_uses),
+    Question("checkmac_failure_clears", _checkmac_failure_clears),
+    Question("checkmac_consumes", _checkmac_consumes),
+    Question("checkmac_copy", _checkmac_copy),
+    Question("derive_key_roll_counts", _derive_key_roll_counts),
+    Question("latch_clear_needs_authorization", _latch_clear_needs_authorization),
+    Question("req_random_needs_temp_key", _req_random_needs_temp_key),
+    Question("encrypted_write_consumes", _encrypted_write_consumes),
+    Question("kdf_needs_pub_info", _kdf_needs_pub_info),
+    Question("key_type_code", _key_type_code),
+    Question("use_lock", _use_lock),
+)

@@ -1,0 +1,143 @@
+"""Each question to a part tells both readings of its open point apart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+import pytest
+
+from atcaprov.emulator.chip import Chip
+from atcaprov.emulator.images import load_image
+from atcaprov.emulator.random_source import SeededRandom
+from atcaprov.emulator.switches import Switches
+from atcaprov.errors import Code, ProvisioningError
+from atcaprov.hal.emulated import EmulatedHal
+from atcaprov.serving.dialogue import Dialogue
+from atcaprov.serving.harmless_questions import harmless_questions
+from atcaprov.serving.open_points import Reading, put
+from atcaprov.serving.sacrifice import ask_sacrificed, require_blank
+from tests.support.chips import configured_memory
+
+Points = dict[str, tuple[Any, ...]]
+HARMLESS: Points = {
+    "surplus_data": ("refuse", "ignore"),
+    "bad_block_code": (0x03, 0x0F),
+    "info_state_seed": ("hidden", "shown"),
+    "errors_clear_temp_key": (False, True),
+    "other_commands_clear_temp_key": (False, True),
+    "sha_order_code": (0x03, 0x0F),
+    "mac_otp_fields": ("refuse", "hash"),
+    "gen_key_digest_bits": ("refuse", "ignore"),
+    "validate_external_code": (0x03, 0x0F),
+}
+OPEN: Points = {"nonce_before_lock": (False, True), "gendig_before_lock": (False, True)}
+LOCKED: Points = {
+    "offcurve_ecdh": (0x05, 0x0F),
+    "hkdf_is_extract": (False, True),
+    "partial_block_fill": (0x00, 0xFF),
+    "io_protection_off_code": (0x03, 0x0F),
+    "update_extra_use": (False, True),
+}
+SPOILING: Points = {
+    "data_open_use": (False, True),
+    "data_open_key_config": ("ignored", "obeyed"),
+    "data_open_sign_internal": (False, True),
+    "data_open_write_key": ("any", "gen-dig"),
+    "data_open_clear_with_mac": ("store", "refuse"),
+    "data_open_otp_encrypted": (False, True),
+    "data_open_result_in_slot": (False, True),
+    "privwrite_range_code": (0x05, 0x0F),
+    "data_crc_private": (False, True),
+    "authorization_uses": ("one", "many"),
+    "checkmac_failure_clears": (False, True),
+    "checkmac_consumes": (False, True),
+    "checkmac_copy": ("partner", "self", "odd-slot"),
+    "derive_key_roll_counts": (False, True),
+    "latch_clear_needs_authorization": (False, True),
+    "req_random_needs_temp_key": (False, True),
+    "encrypted_write_consumes": (False, True),
+    "kdf_needs_pub_info": (False, True),
+    "key_type_code": (0x03, 0x0F),
+    "use_lock": ("none", "refuse"),
+}
+
+
+def each(points: Points) -> list[tuple[str, Any]]:
+    return [(switch, value) for switch, values in points.items() for value in values]
+
+
+def blank_chip(switches: Switches | None = None) -> Chip:
+    return Chip(load_image("atecc608a").make(SeededRandom(b"part")), switches=switches)
+
+
+def talk(chip: Chip) -> Dialogue:
+    return Dialogue(EmulatedHal(chip, "emulator:"))
+
+
+def found(readings: Iterable[Reading]) -> dict[str, Any]:
+    return {reading.switch: reading.value for reading in readings}
+
+
+def defaults(points: Iterable[str]) -> dict[str, Any]:
+    return {switch: getattr(Switches(), switch) for switch in points}
+
+
+def ask_harmlessly(chip: Chip) -> dict[str, Any]:
+    dialogue = talk(chip)
+    return found(put(dialogue, harmless_questions(dialogue)))
+
+
+@cache
+def given_up(switches: Switches) -> dict[str, Any]:
+    return found(ask_sacrificed(talk(blank_chip(switches))))
+
+
+@pytest.mark.parametrize(("switch", "value"), each(HARMLESS | OPEN))
+def test_an_open_part_tells_its_reading(switch: str, value: Any) -> None:
+    wanted = defaults(HARMLESS | OPEN) | {switch: value}
+    assert ask_harmlessly(blank_chip(replace(Switches(), **{switch: value}))) == wanted
+
+
+@pytest.mark.parametrize(("switch", "value"), each(HARMLESS | LOCKED))
+def test_a_locked_part_tells_its_reading(switch: str, value: Any) -> None:
+    wanted = defaults(HARMLESS | LOCKED) | {switch: value}
+    chip = Chip(configured_memory(), switches=replace(Switches(), **{switch: value}))
+    assert ask_harmlessly(chip) == wanted
+
+
+@pytest.mark.parametrize("image", ["atecc608a", "atecc508a", "tngtls", "tflxtls"])
+def test_harmless_questions_change_nothing(image: str) -> None:
+    chip = Chip(load_image(image).make(SeededRandom(b"part")))
+    before = chip.memory.image()
+    ask_harmlessly(chip)
+    assert chip.memory.image() == before
+
+
+@pytest.mark.parametrize(("switch", "value"), each(SPOILING))
+def test_a_part_that_is_given_up_tells_its_reading(switch: str, value: Any) -> None:
+    assert given_up(replace(Switches(), **{switch: value}))[switch] == value
+
+
+def test_a_part_that_is_given_up_answers_every_question() -> None:
+    assert given_up(Switches()) == defaults(SPOILING)
+
+
+def test_a_reading_is_told_beside_that_of_the_software_chip() -> None:
+    expected = Switches().authorization_uses
+    assert Reading("authorization_uses", expected).text().split() == ["authorization_uses", expected]
+    assert Reading("bad_block_code", 0x03).text().endswith("  03, not 0F")
+    assert Reading("bad_block_code", None).text().endswith("  undecided")
+
+
+def test_only_the_named_blank_part_is_given_up() -> None:
+    dialogue = talk(blank_chip())
+    require_blank(dialogue, dialogue.serial)
+    with pytest.raises(ProvisioningError, match="serial number"):
+        require_blank(dialogue, bytes(9))
+    locked = talk(Chip(configured_memory(data_locked=False)))
+    with pytest.raises(ProvisioningError) as refused:
+        require_blank(locked, locked.serial)
+    assert refused.value.code == Code.CONFIG_LOCKED_OTHER
