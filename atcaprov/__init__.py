@@ -1,3 +1,3 @@
-"""Secure provisioning of ATECC608A chips: library, software chip and formats."""
+"""Secure provisioning of ATECC608 chips: library, software chip and formats."""
 
 __version__ = "0.1.0"

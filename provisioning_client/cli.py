@@ -59,7 +59,7 @@ EXIT_SOME_FAILED: Final = 1
     "--config",
     metavar="FILENAME",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Configuration zone of the ATECC608A: 128 bytes as hex text, of which the first 16 are ignored, or named"
+    help="Configuration zone of the ATECC608: 128 bytes as hex text, of which the first 16 are ignored, or named"
     " fields in a .toml file. Without it a default configuration is used.",
 )
 @click.option("--host", metavar="NAME/IP", default=DEFAULT_HOST, show_default=True, help="Provisioning Server.")
@@ -137,7 +137,7 @@ def command(
     as_json: bool,
     trace: Path | None,
 ) -> int:
-    """Provision ATECC608A chips, board after board.
+    """Provision ATECC608 chips, board after board.
 
     Exit codes: 0 all boards good, 1 several boards of which some failed, 2 wrong usage or file, 3 no chip or server,
     4 damaged bytes, 5 refused by the chip, 6 chip in the wrong state, 7 certificate, 8 refused by the server,

@@ -42,7 +42,7 @@ def _part_option(function: Callable[..., Any]) -> Callable[..., Any]:
     return click.option(
         "--part",
         type=click.Choice([part.value for part in Part]),
-        default=Part.ATECC608A.value,
+        default=Part.ATECC608.value,
         show_default=True,
         help="The chip that the zone is for.",
     )(function)

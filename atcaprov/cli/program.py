@@ -33,7 +33,7 @@ class _LazyGroup(click.Group):
 @click.command(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="atcaprov")
 def atcaprov() -> None:
-    """Tools for the secure provisioning of ATECC608A chips."""
+    """Tools for the secure provisioning of ATECC608 chips."""
 
 
 def main() -> NoReturn:

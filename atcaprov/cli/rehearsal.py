@@ -18,9 +18,9 @@ from atcaprov.chip.commands import (
 from atcaprov.chip.crc import crc16
 from atcaprov.chip.memory_map import PUBLIC_KEY_SIZE, SLOT_CONFIG, SLOT_COUNT, USER_EXTRA, USER_EXTRA_ADD
 from atcaprov.config_zone.findings import Finding, Level, Product, Rule
-from atcaprov.config_zone.model import ConfigZone
+from atcaprov.config_zone.model import ConfigZone, Part
 from atcaprov.emulator.chip import Chip
-from atcaprov.emulator.images import load_image
+from atcaprov.emulator.images import BLANK, load_image
 from atcaprov.emulator.random_source import SystemRandom
 from atcaprov.emulator.trial.filling import CONTENT, fill
 from atcaprov.emulator.trial.slot_acts import ACTS, CHANGES, SIGN_EXTERNAL
@@ -75,7 +75,8 @@ def rehearse(zone: ConfigZone, product: Product) -> Rehearsal:
     Bytes 0-15 and 86-87 of `zone` don't count. When the slots are tried, what they ask for is met, as by a chip in use,
     and named; the device key is tried without.
     """
-    chip = Chip(load_image(product.part.lower()).make(SystemRandom()))
+    image = BLANK if product.part is Part.ATECC608 else product.part.lower()
+    chip = Chip(load_image(image).make(SystemRandom()))
     twin = Twin(chip)
     _configure(twin, zone)
     findings = [*_fill(twin, zone, product), *_lock(twin, product), *_serve(twin, product)]

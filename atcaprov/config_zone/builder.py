@@ -48,7 +48,7 @@ def build(document: Mapping[str, Any]) -> bytes:
     """
     fields = NamedFields("", document)
     fields.text("title")
-    part = list(Part)[fields.choice("part", _PARTS, default=Part.ATECC608A.value)]
+    part = list(Part)[fields.choice("part", _PARTS, default=Part.ATECC608.value)]
     zone = bytearray(memory_map.CONFIG_SIZE)
     zone[memory_map.LOCK_VALUE] = zone[memory_map.LOCK_CONFIG] = memory_map.UNLOCKED
     zone[memory_map.SLOT_LOCKED] = b"\xff\xff"

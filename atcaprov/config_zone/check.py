@@ -23,7 +23,7 @@ _ORDER: Final = {Level.ERROR: 0, Level.WARNING: 1, Level.INFO: 2}
 
 def check(
     zone: ConfigZone | bytes,
-    part: Part = Part.ATECC608A,
+    part: Part = Part.ATECC608,
     *,
     device_key_slot: int | None = 0,
     certificate_slots: Iterable[int] = (),
@@ -59,7 +59,7 @@ def check_product(zone: ConfigZone | bytes, product: Product) -> list[Finding]:
 
 def require_safe(
     zone: ConfigZone | bytes,
-    part: Part = Part.ATECC608A,
+    part: Part = Part.ATECC608,
     *,
     device_key_slot: int | None = 0,
     certificate_slots: Iterable[int] = (),

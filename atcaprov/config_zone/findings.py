@@ -103,7 +103,7 @@ class Product:
     slots that get their value before the data lock; None if that is not known.
     """
 
-    part: Part = Part.ATECC608A
+    part: Part = Part.ATECC608
     device_key_slot: int | None = 0
     certificate_slots: frozenset[int] = frozenset()
     slots_to_lock: frozenset[int] = frozenset()

@@ -17,9 +17,10 @@ from atcaprov.errors import Code, UsageError
 
 
 class Part(enum.StrEnum):
-    """The parts whose zones are known."""
+    """The parts whose zones are known; those of the ATECC608 family mean the same."""
 
     ATECC508A = "ATECC508A"
+    ATECC608 = "ATECC608"
     ATECC608A = "ATECC608A"
     ATECC608B = "ATECC608B"
     ATECC608C = "ATECC608C"

@@ -112,7 +112,7 @@ class Device:
     # Reading
 
     def info(self) -> bytes:
-        """Return the revision, 4 bytes: 00 00 60 02 on an ATECC608A."""
+        """Return the revision, 4 bytes: 00 00 60 02 on an ATECC608A. It alone tells the part."""
         return self._driver.filled(4, lambda out: self._driver.call("calib_info", out))
 
     def has_valid_key(self, slot: int) -> bool:

@@ -33,7 +33,7 @@ def test_show_explains_fields_and_slots(file: str) -> None:
     ended = config("show", file)
     assert ended.code == 0
     lines = ended.out.splitlines()
-    assert lines[0] == "ATECC608A configuration zone"
+    assert lines[0] == "ATECC608 configuration zone"
     assert "  16  I2C_Address           C0                  address C0 (7-bit 0x60)" in lines
     assert (
         "   0  0085        0033       P-256 private key: external signatures, ECDH in clear; fixed; lockable" in lines
@@ -60,7 +60,7 @@ def test_show_without_a_file_speaks_of_the_default() -> None:
 def test_check_of_the_default_is_good() -> None:
     ended = config("check", DEFAULT_HEX, "--written-slots", "5,6,7,9")
     assert (ended.code, ended.err) == (0, "")
-    assert ended.out.splitlines()[0] == "Tried on a software ATECC608A: after all locks, slots can be"
+    assert ended.out.splitlines()[0] == "Tried on a software ATECC608: after all locks, slots can be"
     assert "  never changed again           0, 6-7, 9-12" in ended.out.splitlines()
     assert ended.out.splitlines()[-1] == f"{DEFAULT_HEX} can be locked: 0 errors, 0 warnings, 0 infos."
 

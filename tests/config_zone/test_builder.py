@@ -251,4 +251,4 @@ def test_what_is_built_reads_as_it_was_named(slots: list[dict[str, Any]]) -> Non
 def test_the_part_decides_bytes_68_to_83() -> None:
     zones = {part: build({"part": part.value, "slots": ALL_SLOTS}) for part in Part}
     assert zones[Part.ATECC508A][68:84] == b"\xff" * 16
-    assert zones[Part.ATECC608A][68:84] == zones[Part.ATECC608B][68:84] == bytes(16)
+    assert {zone[68:84] for part, zone in zones.items() if part.is_608} == {bytes(16)}
