@@ -11,10 +11,12 @@ from tempfile import mkdtemp
 from typing import Final
 
 import pytest
+from cryptography import x509
 
 from atcaprov.certs.chain import verify_chain
 from atcaprov.certs.description import default_description
 from atcaprov.certs.keys import verify_digest
+from atcaprov.cli.request import device_request
 from atcaprov.device.device import Device
 from atcaprov.emulator.switches import Switches
 from atcaprov.errors import Code, DeviceError, UsageError
@@ -55,12 +57,15 @@ class World:
 
 
 def ten_stages(reading: Switches, world: World) -> None:
-    """Provision a chip, and confirm it when it comes again."""
+    """Provision a chip, confirm it when it comes again, and let it sign a request for another CA."""
     hal = chip_under(reading)
     for _ in range(2):
         with Device(hal) as device:
             provision(device, world)
         replug(hal)
+    with Device(hal) as device:
+        asked = x509.load_der_x509_csr(device_request(device, PROFILE.device_key_slot, default_description("device")))
+        assert asked.is_signature_valid
 
 
 def signer_under_a_root_module(reading: Switches, world: World) -> None:
@@ -113,6 +118,8 @@ def password_change(reading: Switches, world: World) -> None:
         module.unlock(PASSWORD)
         signs(module)
         refuses(module, b"wrong")
+        signs(module)
+        module.rest()
         signs(module)
         assert change_password(module, PASSWORD, NEW)
         module.unlock(NEW)
