@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-import os
-import shlex
 import signal
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -16,6 +14,7 @@ from atcaprov.errors import AtcaProvError
 from atcaprov.terminal import Console, Key
 from provisioning_server.authority import Authority
 from provisioning_server.data_folder import DataFolder
+from provisioning_server.exposure import exposures
 from provisioning_server.listener import Listener
 from provisioning_server.passwords.desk import PasswordDesk
 from provisioning_server.passwords.given import GivenPasswords
@@ -85,10 +84,8 @@ class Server:
         self._stop.set()
 
     async def _serve(self, records: FileRecords) -> None:
-        for folder in self._folder.open_to_all() if os.name == "posix" else ():
-            self._log.warning(
-                f"Every user of this computer may change {folder}. Run: chmod o-w {shlex.quote(str(folder))}"
-            )
+        for warning in exposures(self._settings, self._folder):
+            self._log.warning(warning)
         if records.restored_files:
             self._log.warning(
                 f"Files of {records.restored_files} devices were missing or damaged in certs and were made again."

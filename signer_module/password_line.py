@@ -21,17 +21,22 @@ def without_mark(line: bytes) -> bytes:
     return line.removeprefix(_MARK)
 
 
-def require_private(source: Path | int) -> None:
-    """Raise UsageError PASSWORD_EXPOSED if a file or open descriptor of passwords may be read or changed by others.
+def is_exposed(source: Path | int) -> bool:
+    """Whether others may read or change a file or open descriptor, or its group may change it. Raises OSError.
 
-    Pipes and the like are nobody else's; Windows has other permissions. Raises OSError.
+    Pipes and the like are nobody else's; Windows has other permissions.
     """
-    status = os.stat(source)  # noqa: PTH116 - a descriptor has no Path
-    if sys.platform == "win32" or not stat.S_ISREG(status.st_mode) or not status.st_mode & _OTHERS:
+    mode = os.stat(source).st_mode  # noqa: PTH116 - a descriptor has no Path
+    return sys.platform != "win32" and stat.S_ISREG(mode) and bool(mode & _OTHERS)
+
+
+def require_private(source: Path | int) -> None:
+    """Raise UsageError PASSWORD_EXPOSED if a file or open descriptor of passwords `is_exposed`. Raises OSError."""
+    if not is_exposed(source):
         return
     name, file = ("The file behind the descriptor", "FILE") if isinstance(source, int) else (source, quote(str(source)))
     raise UsageError(
-        f"{name} holds passwords, and others may read or change it (mode {stat.S_IMODE(status.st_mode):04o}).",
+        f"{name} holds passwords, and others may read or change it (mode {stat.S_IMODE(os.stat(source).st_mode):04o}).",  # noqa: PTH116
         advice=f"Choose a new password if others could read it, and run: chmod 600 {file}",
         code=Code.PASSWORD_EXPOSED,
     )

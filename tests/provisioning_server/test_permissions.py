@@ -11,9 +11,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 
 from atcaprov.errors import Code
 from signer_module.on_files.signer_folder import SignerFolder
+from tests.provisioning_server.web.test_program import certificate_files
 from tests.support.secret_files import secret_file
 from tests.support.server import server_environment, server_program
 from tests.support.signer_folders import make_signer_folder
@@ -54,6 +56,26 @@ def test_folders_that_everybody_may_change_are_told_with_a_command_that_helps(tm
             server.address()
             assert server.stop() == 0
         told.append([found[1] for line in server.lines if (found := re.search(r"Run: (chmod .+)", line))])
+        for command in told[-1]:
+            subprocess.run(command, shell=True, check=True)
+    assert [len(commands) for commands in told] == [2, 0]
+
+
+def test_private_keys_that_others_may_read_are_told_with_a_command_that_helps(tmp_path: Path) -> None:
+    signer = make_signer_folder(tmp_path)
+    certificate, page_key = certificate_files(tmp_path, [x509.DNSName("line.example")])
+    keys = [signer.path / "key.pem", page_key]
+    for key in keys:
+        key.chmod(0o644)
+    options = ("--signer", signer.path, "--data", tmp_path / "data", "--web", "0")
+    told = []
+    for _ in range(2):
+        with server_program(*options, "--web-cert", certificate, "--web-key", page_key) as server:
+            server.address()
+            assert server.stop() == 0
+        told.append(
+            [found[1] for line in server.lines if (found := re.search(r"private key .* Run: (chmod .+)", line))]
+        )
         for command in told[-1]:
             subprocess.run(command, shell=True, check=True)
     assert [len(commands) for commands in told] == [2, 0]
