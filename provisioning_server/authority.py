@@ -169,7 +169,7 @@ class Authority:
     ) -> ErrorReply | IssuedRecord | Later:
         """Return the record to reply with, old or new, or the refusal, or what stands for either until it is known."""
         chip_serial = serial_number(request.config_zone)
-        invalid = of_a_locked_chip(request)
+        invalid = of_a_locked_chip(request, chip_serial)
         if invalid is not None:
             return invalid
         if chip_serial in self._signing:
@@ -178,7 +178,7 @@ class Authority:
         stored = next((record for record in reversed(earlier) if self._is_for(record, request)), None)
         if stored is not None:
             if self._is_to_be_replaced(stored, request):
-                return self._issue(request, asked, batch, later)
+                return self._issue(request, chip_serial, asked, batch, later)
             self._log.info(f"{device_text(chip_serial)} gets its stored certificates again{by_text(asked.client)}.")
             return stored
         if request.existing_only:
@@ -186,7 +186,7 @@ class Authority:
         if earlier and not self._allow_rekey:
             same_key = any(record.public_key == request.public_key for record in earlier)
             return refusals.OTHER_SIGNER if same_key else refusals.OTHER_KEY
-        return self._issue(request, asked, batch, later)
+        return self._issue(request, chip_serial, asked, batch, later)
 
     def _wait(self, chip_serial: bytes, later: Later) -> Later:
         self._signing.setdefault(chip_serial, []).append(later)
@@ -234,15 +234,15 @@ class Authority:
         return trusted or next(doubt for doubt in doubts if doubt is not None)
 
     def _issue(
-        self, request: CertificatesRequest, asked: Asked, batch: Batch, later: Later | None
+        self, request: CertificatesRequest, chip_serial: bytes, asked: Asked, batch: Batch, later: Later | None
     ) -> ErrorReply | IssuedRecord | Later:
-        chip_serial = serial_number(request.config_zone)
         if self._records.failed:
             return refusals.RECORDS_FAILED
         signers = self._choose(request)
         if isinstance(signers, ErrorReply):
             return signers
-        invalid = of_a_point(request) or of_a_product(request, self._zones) or self._refused_key(request, batch)
+        invalid = of_a_point(request) or of_a_product(request, self._zones)
+        invalid = invalid or self._refused_key(request.public_key, chip_serial, batch)
         if invalid is not None:
             return invalid
         self._keep_named(request)
@@ -250,18 +250,18 @@ class Authority:
         if quick is None:
             return self._issue_later(request, chip_serial, later or Later(asked, request))
         self._records.keep_documents(quick.documents)
-        record = replace(issue(quick, request.public_key, chip_serial, self._clock.now()), client=asked.client)
+        record = issue(quick, request.public_key, chip_serial, self._clock.now(), asked.client)
         batch.add(record)
         return record
 
-    def _refused_key(self, request: CertificatesRequest, batch: Batch) -> ErrorReply | None:
+    def _refused_key(self, key: bytes, chip_serial: bytes, batch: Batch) -> ErrorReply | None:
         """A key is made in its chip and never leaves it: one that is elsewhere too is nobody's identity."""
-        key = request.public_key
         if self._signers.is_ca_key(key):
             return refusals.CA_KEY
-        waiting = {chip for chip, laters in self._signing.items() if laters[0].request.public_key == key}
-        chips = {self._records.chip_of(key), batch.chip_of(key), *waiting} - {None, serial_number(request.config_zone)}
-        return refusals.OTHER_CHIP if chips else None
+        own = (None, chip_serial)
+        known = self._records.chip_of(key) not in own or batch.chip_of(key) not in own
+        waiting = (chip for chip, laters in self._signing.items() if laters[0].request.public_key == key)
+        return refusals.OTHER_CHIP if known or any(chip != chip_serial for chip in waiting) else None
 
     def _keep_named(self, request: CertificatesRequest) -> None:
         """Know the group of the signer that a client names after a restart too, though another one may sign."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from atcaprov.certs.keys import load_public_key
-from atcaprov.chip.memory_map import LOCK_CONFIG, LOCKED, serial_number
+from atcaprov.chip.memory_map import LOCK_CONFIG, LOCKED
 from atcaprov.errors import CertificateError, Code
 from atcaprov.provisioning.config_stages import differing_bytes
 from atcaprov.wire.messages import CertificatesRequest, ErrorReply
@@ -16,9 +16,9 @@ _UNIQUE = slice(2, 8)
 _NONE = (b"\x00" * 6, b"\xff" * 6)
 
 
-def of_a_locked_chip(request: CertificatesRequest) -> ErrorReply | None:
+def of_a_locked_chip(request: CertificatesRequest, chip_serial: bytes) -> ErrorReply | None:
     """Return why a request is not of a chip whose configuration is locked, None if it is."""
-    if serial_number(request.config_zone)[_UNIQUE] in _NONE:
+    if chip_serial[_UNIQUE] in _NONE:
         return refusals.NO_SERIAL
     if request.config_zone[LOCK_CONFIG] != LOCKED:
         return refusals.NOT_LOCKED

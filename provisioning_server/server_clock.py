@@ -96,7 +96,7 @@ def look_at_clock(clock: ServerClock, records: AcceptingRecords, reason: str | N
 
 
 def _outside(documents: SignerDocuments, now: datetime) -> str:
-    first, last = documents.device.first_issue_year, documents.device.last_issue_year
+    first, last = documents.issue_years
     if documents.validity is not None:
         begin, end = documents.validity
         if now < begin - STEP_TOLERATED:

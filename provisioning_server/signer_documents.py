@@ -99,6 +99,11 @@ class SignerDocuments:
         return CertificateDefinition.from_bytes(self.device_definition)
 
     @functools.cached_property
+    def issue_years(self) -> tuple[int, int]:
+        """First and last year in which it can issue."""
+        return self.device.first_issue_year, self.device.last_issue_year
+
+    @functools.cached_property
     def validity(self) -> tuple[datetime, datetime] | None:
         """Begin and end of the signer's certificate (UTC); None if an outside CA gave it dates that no chip can hold.
 

@@ -131,7 +131,7 @@ class Connection:
         """
         if message.TYPE not in MAY_SEND[self.role, self.state]:
             raise UsageError(f"A {self.role.value} may not send a {message.TITLE} while {self.state.value}.")
-        if self.role is Role.SERVER:
+        if self.role is Role.SERVER and message.request_number != self._request_number:
             message = replace(message, request_number=self._request_number)
         self._request_number = message.request_number if self.role is Role.CLIENT else 0
         body = message.body()
