@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime
 from typing import Protocol
 
@@ -23,6 +23,10 @@ from provisioning_server.signers.signing_thread import SigningLog, SigningThread
 
 class AttendantLog(SigningLog, PromptLog, Protocol):
     """Lines and prompts."""
+
+
+async def _nobody(_signer: Signer) -> Iterable[Signer]:
+    return ()
 
 
 class SignerAttendant:
@@ -56,8 +60,8 @@ class SignerAttendant:
         for signer in self._roster:
             self._introduced(signer, await unlock(signer, self._tries, self._log, self._roster.waiting()))
 
-    async def welcome(self, signer: Signer, beside: Iterable[Signer] = ()) -> None:
-        """Take in a signer that was plugged in, `beside` being others that came at once.
+    async def welcome(self, signer: Signer, beside: Callable[[Signer], Awaitable[Iterable[Signer]]] = _nobody) -> None:
+        """Take in a signer that was plugged in; `beside` returns, when its turn has come, others that came at once.
 
         Raises:
             AtcaProvError: it can't be used, or is gone again; it is not on the roster then.
@@ -65,7 +69,8 @@ class SignerAttendant:
         self._roster.require_new(signer)
         turn = contextlib.nullcontext() if signer.ready else self._unlocking
         async with turn:  # what one password opened decides where the next one is tried
-            untried = await unlock(signer, self._tries, self._log, [*self._roster.waiting(), *beside])
+            others = await beside(signer)
+            untried = await unlock(signer, self._tries, self._log, [*self._roster.waiting(), *others])
         self._roster.add(signer)
         self._introduced(signer, untried)
 
@@ -74,11 +79,12 @@ class SignerAttendant:
         free = not self.desk.busy(signer) and not self.desk.seconds_left(signer)
         return self.postponed.its_turn(signer) and free
 
-    async def try_again(self, signer: Signer, beside: Iterable[Signer] = ()) -> None:
+    async def try_again(self, signer: Signer, beside: Callable[[Signer], Awaitable[Iterable[Signer]]]) -> None:
         """Try the given passwords of one that was postponed; raises UsageError for a credential."""
         async with self._unlocking:
-            others = [*self._roster.waiting(), *beside]
-            if await unlock_later(signer, self._tries, self.desk, self._log, others):
+            others = await beside(signer)
+            waiting = [*self._roster.waiting(), *others]
+            if await unlock_later(signer, self._tries, self.desk, self._log, waiting):
                 self.postponed.add(signer)
             else:
                 self.postponed.drop(signer)

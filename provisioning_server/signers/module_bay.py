@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, Final, Protocol, TypeVar
 
 from atcaprov.errors import AtcaProvError, Code, ProtocolError, TransportError
@@ -57,7 +58,7 @@ class ModuleBay:
         self._open_module = open_module
         self._modules: dict[str, Module] = {}
         self._arriving: dict[str, Module] = {}  # open, and not taken in yet
-        self._opening: dict[str, asyncio.Future[Module]] = {}
+        self._opening: dict[str, asyncio.Future[None]] = {}  # what may become a module, from the scan that found it
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._unusable: dict[str, str] = {}  # by URL that is not tried again until nothing is there any more: why
         self._duplicates: dict[str, tuple[int, str]] = {}  # by URL: tried again after this change of the roster; why
@@ -112,7 +113,7 @@ class ModuleBay:
         """Return what is to be done at a place."""
         module = self._modules.get(url)
         if module is None:
-            return self._arrive(url) if self._worth_opening(url) else None
+            return self._arrival(url) if self._worth_opening(url) else None
         if not present:
             return self._dismiss(url, "unplugged.")
         if module not in self._roster:
@@ -150,11 +151,20 @@ class ModuleBay:
         tried_since = duplicate is not None and duplicate[0] == self._roster.changes
         return not self._stopping and url not in self._unusable and not tried_since
 
+    def _arrival(self, url: str) -> Coroutine[Any, Any, None]:
+        """Take note that something is coming before any task runs: one that opens at once must not seem to be alone."""
+        self._opening[url] = asyncio.get_running_loop().create_future()
+        return self._arrive(url)
+
     async def _arrive(self, url: str) -> None:
-        module = await self._open(url)
+        try:
+            module = await self._open(url)
+            if module is not None:
+                self._arriving[url] = module
+        finally:
+            self._opening.pop(url).set_result(None)
         if module is None:
             return
-        self._arriving[url] = module
         try:
             await self._welcome(url, module)
         finally:
@@ -162,27 +172,24 @@ class ModuleBay:
 
     async def _open(self, url: str) -> Module | None:
         loop = asyncio.get_running_loop()
-        self._opening[url] = loop.run_in_executor(self._threads, _once_more, lambda: self._open_module(url))
         try:
-            return await self._opening[url]
+            return await loop.run_in_executor(self._threads, _once_more, lambda: self._open_module(url))
         except TransportError as error:
             self._say_once(url, f"No signer answers at {url}: {error}")
         except Exception as error:  # whatever hangs there, the server and its other signers go on
             self._refuse(url, error)
-        finally:
-            del self._opening[url]
         return None
 
     async def _welcome(self, url: str, module: Module) -> None:
+        self._modules[url] = module
+        beside = partial(self._beside, set())
         try:
-            if self._opening and self._attendant.would_guess(module):
-                await asyncio.wait(self._opening.values())  # no password is guessed with while others are to come
+            await beside(module)
             await self._replace_quarantined(module)
-            self._modules[url] = module
             if self._stopping:
                 await self._dismiss(url, "")
                 return
-            await self._attendant.welcome(module, [each for each in self._arriving.values() if each is not module])
+            await self._attendant.welcome(module, beside)
         except TransportError:
             await self._dismiss(url, "unplugged.")
         except AlreadyHereError as error:
@@ -195,9 +202,19 @@ class ModuleBay:
             self._told.pop(url, None)
             self._duplicates.pop(url, None)
 
+    async def _beside(self, known: set[str], module: Signer) -> list[Module]:
+        """Return the others that are coming in. Where a password would be guessed, first wait until each is `known`.
+
+        A place is waited for once: one that never answers is opened again and again.
+        """
+        while (coming := self._opening.keys() - known) and self._attendant.would_guess(module):
+            known |= coming
+            await asyncio.wait([self._opening[url] for url in coming])
+        return [each for each in self._arriving.values() if each is not module]
+
     async def _try_again(self, url: str, module: Module) -> None:
         try:
-            await self._attendant.try_again(module, self._arriving.values())
+            await self._attendant.try_again(module, partial(self._beside, set()))
         except Exception as error:  # a credential that can't be read any more
             await self._dismiss(url, "")
             self._refuse(url, error)

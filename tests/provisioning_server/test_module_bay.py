@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import copy
 import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -160,6 +162,70 @@ def test_no_password_is_guessed_with_while_another_module_is_being_opened() -> N
         slow.set()
         await bench.bay.settled()
         assert sorted(bench.roster.waiting(), key=id) == sorted([first, second], key=id)
+
+    run(work, b"secret")
+
+
+def test_a_module_that_opens_at_once_is_not_taken_for_the_only_one() -> None:
+    first, second = TestModule(password=b"secret"), TestModule(password=b"other")
+
+    async def work(bench: Bench) -> None:
+        loop = asyncio.get_running_loop()
+
+        def at_once(_executor: object, call: Callable[..., Any], *arguments: Any) -> asyncio.Future[Any]:
+            """Hand back a result that is there already, as Python 3.14 does for work that is done quickly."""
+            done = loop.create_future()
+            done.set_result(call(*arguments))
+            return done
+
+        loop.run_in_executor = at_once  # type: ignore[method-assign, assignment]
+        bench.plugged.update({URL: first, "test:second": second})
+        await bench.scan()
+        assert sorted(bench.roster.waiting(), key=id) == sorted([first, second], key=id)
+
+    run(work, b"secret")
+
+
+def test_no_password_is_guessed_with_while_a_later_scan_opens_another_module() -> None:
+    first, third = TestModule(password=b"secret"), TestModule(password=b"other")
+
+    async def work(bench: Bench) -> None:
+        bench.held = {"test:silent": threading.Event(), "test:later": threading.Event()}
+        bench.plugged.update({URL: first, "test:silent": GONE})
+        await bench.bay.scan()
+        bench.plugged["test:later"] = third
+        await bench.bay.scan()
+        bench.held["test:silent"].set()
+        while not any("No signer answers at test:silent" in line for line in bench.log.lines):
+            await asyncio.sleep(0)
+        for _ in range(10):  # turns in which the first one would be tried
+            await asyncio.sleep(0)
+        bench.held["test:later"].set()
+        await bench.bay.settled()
+        assert sorted(bench.roster.waiting(), key=id) == sorted([first, third], key=id)
+
+    run(work, b"secret")
+
+
+def test_a_place_that_never_answers_keeps_no_module_waiting() -> None:
+    module, silent = TestModule(password=b"secret"), [threading.Event() for _ in range(2)]
+
+    async def work(bench: Bench) -> None:
+        bench.held = {"test:silent-0": silent[0], "test:silent-1": silent[1]}
+        bench.plugged.update({URL: module, "test:silent-0": GONE, "test:silent-1": GONE})
+        await bench.bay.scan()
+        while len(bench.opened) < len(bench.plugged):
+            await asyncio.sleep(0)
+        for url, event in bench.held.copy().items():
+            bench.held[url] = threading.Event()  # its next try hangs, too
+            event.set()
+            while bench.opened.count(url) == 1:
+                await asyncio.sleep(0)
+                await bench.bay.scan()
+        while not module.ready:
+            await asyncio.sleep(0)
+        for event in bench.held.values():
+            event.set()
 
     run(work, b"secret")
 
