@@ -16,6 +16,8 @@ from atcaprov.serving.dialogue import PATTERN, Dialogue
 from atcaprov.serving.open_points import UNDECIDED, Ask, Question
 
 _DATA: Final = P1_32_BYTES | Zone.DATA
+_ANY_SLOT: Final = 0
+_PUBLIC_KEY_SLOT: Final = 9
 _LIMITED_USE: Final = 0x20
 _SECRET: Final = 0xC0
 _PRIVATE: Final = 0x01
@@ -36,8 +38,12 @@ def harmless_questions(dialogue: Dialogue) -> Iterator[Question]:
         yield Question("partial_block_fill", _partial_block_fill)
     if dialogue.config_locked and not dialogue.config[CHIP_OPTIONS][0] & _IO_PROTECTION:
         yield Question("io_protection_off_code", _io_protection_off_code)
-    if dialogue.config_locked and not word_le(dialogue.config, SLOT_CONFIG) & _LIMITED_USE:
-        yield Question("update_extra_use", _update_extra_use)
+    if _is_unlimited(dialogue, _ANY_SLOT):  # else one reading would cost a use
+        yield Question("mac_otp_fields", _mac_otp_fields)
+        if dialogue.config_locked:
+            yield Question("update_extra_use", _update_extra_use)
+    if _is_unlimited(dialogue, _PUBLIC_KEY_SLOT):
+        yield Question("validate_external_code", _validate_external_code)
 
 
 def _surplus_data(part: Dialogue) -> Any:
@@ -78,19 +84,19 @@ def _sha_order_code(part: Dialogue) -> Any:
 
 
 def _mac_otp_fields(part: Dialogue) -> Any:
-    status = part.ask(Opcode.MAC, 0x10, 0, PATTERN).status
+    status = part.ask(Opcode.MAC, 0x10, _ANY_SLOT, PATTERN).status
     return "refuse" if status == Status.PARSE_ERROR else "hash" if status is not None else UNDECIDED
 
 
 def _gen_key_digest_bits(part: Dialogue) -> Any:
     part.load()
-    status = part.ask(Opcode.GEN_KEY, _DIGEST_OF_STORED_KEY, 0, bytes(3)).status
+    status = part.ask(Opcode.GEN_KEY, _DIGEST_OF_STORED_KEY, _ANY_SLOT, bytes(3)).status
     return "refuse" if status == Status.PARSE_ERROR else "ignore" if status is not None else UNDECIDED
 
 
 def _validate_external_code(part: Dialogue) -> Any:
     part.load()
-    return _refusal(part.ask(Opcode.VERIFY, 0x01, 9, 4 * PATTERN).status)
+    return _refusal(part.ask(Opcode.VERIFY, 0x01, _PUBLIC_KEY_SLOT, 4 * PATTERN).status)
 
 
 def _nonce_before_lock(part: Dialogue) -> Any:
@@ -125,8 +131,8 @@ def _io_protection_off_code(part: Dialogue) -> Any:
 
 
 def _update_extra_use(part: Dialogue) -> Any:
-    # P2 0: on a part that takes mode 2 for mode 0 it writes 00 over 00.
-    status = part.ask(Opcode.UPDATE_EXTRA, 2, 0).status
+    # On a part that takes mode 2 for mode 0, P2 0 writes 00: over 00, or it is refused.
+    status = part.ask(Opcode.UPDATE_EXTRA, 2, _ANY_SLOT).status
     return {Status.SUCCESS: True, Status.PARSE_ERROR: False}.get(Status(status)) if status in _KNOWN else UNDECIDED
 
 
@@ -148,6 +154,10 @@ def _readable_slot(part: Dialogue) -> int | None:
     return None
 
 
+def _is_unlimited(part: Dialogue, slot: int) -> bool:
+    return not word_le(part.config, SLOT_CONFIG + 2 * slot) & _LIMITED_USE
+
+
 def _refusal(status: int | None) -> Any:
     return UNDECIDED if status in (None, Status.SUCCESS) else status
 
@@ -160,9 +170,7 @@ _ALWAYS: Final[dict[str, Ask]] = {
     "errors_clear_temp_key": _errors_clear_temp_key,
     "other_commands_clear_temp_key": _other_commands_clear_temp_key,
     "sha_order_code": _sha_order_code,
-    "mac_otp_fields": _mac_otp_fields,
     "gen_key_digest_bits": _gen_key_digest_bits,
-    "validate_external_code": _validate_external_code,
 }
 _OPEN: Final[dict[str, Ask]] = {
     "nonce_before_lock": _nonce_before_lock,

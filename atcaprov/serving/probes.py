@@ -135,17 +135,17 @@ def _keys() -> list[bytes]:
     return [
         *(packet(Opcode.GEN_KEY, 0x00, slot) for slot in range(SLOT_COUNT)),
         packet(Opcode.NONCE, 0x03, 0, hashlib.sha256(_PATTERN).digest()),
-        packet(Opcode.VERIFY, 0x02, 0x0004, _signature() + _public_key()),
+        packet(Opcode.VERIFY, 0x02, 0x0004, signature() + public_key()),
         packet(Opcode.INFO, 0x02),
         packet(Opcode.NONCE, 0x03, 0, _PATTERN),
-        packet(Opcode.VERIFY, 0x02, 0x0004, _signature() + _public_key()),
+        packet(Opcode.VERIFY, 0x02, 0x0004, signature() + public_key()),
         packet(Opcode.NONCE, 0x03, 0, _PATTERN),
-        packet(Opcode.VERIFY, 0x02, 0x0004, _signature() + 2 * _PATTERN),
+        packet(Opcode.VERIFY, 0x02, 0x0004, signature() + 2 * _PATTERN),
         packet(Opcode.GEN_KEY, GEN_KEY_CREATE, TEMP_KEY_SLOT),
         packet(Opcode.INFO, 0x02),
         packet(Opcode.ECDH, 0x0D, TEMP_KEY_SLOT, 2 * _PATTERN),
         packet(Opcode.GEN_KEY, GEN_KEY_CREATE, TEMP_KEY_SLOT),
-        packet(Opcode.ECDH, 0x0D, TEMP_KEY_SLOT, _public_key()),
+        packet(Opcode.ECDH, 0x0D, TEMP_KEY_SLOT, public_key()),
     ]
 
 
@@ -163,7 +163,8 @@ def _computations() -> list[bytes]:
     ]
 
 
-def _signature() -> bytes:
+def signature() -> bytes:
+    """Return R||S, 64 bytes, of SHA-256 over the pattern."""
     key = ec.derive_private_key(_SCALAR, ec.SECP256R1())
     der = key.sign(
         hashlib.sha256(_PATTERN).digest(), ec.ECDSA(utils.Prehashed(hashes.SHA256()), deterministic_signing=True)
@@ -171,6 +172,7 @@ def _signature() -> bytes:
     return b"".join(number.to_bytes(32) for number in utils.decode_dss_signature(der))
 
 
-def _public_key() -> bytes:
+def public_key() -> bytes:
+    """Return X||Y, 64 bytes, of the key that signed it."""
     point = ec.derive_private_key(_SCALAR, ec.SECP256R1()).public_key().public_numbers()
     return point.x.to_bytes(32) + point.y.to_bytes(32)

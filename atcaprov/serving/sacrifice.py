@@ -46,9 +46,9 @@ _SLOTS: Final[dict[int, tuple[int, int]]] = {
     Roles.KDF_TARGET: (0x0F0F, 0x001C),
     Roles.USE_LOCKED: (0x8F8F, 0x001C),
     Roles.CLEAR: (0x0F0F, 0x001C),
-    9: (0x0F0F, 0x001C),
-    14: (0x0F0F, 0x001C),
-    15: (0x0F0F, 0x001C),
+    Roles.NO_MAC: (0x8F9F, 0x001C),
+    Roles.LIMITED_KEY: (0x8FAF, 0x001C | 0x80 | Roles.AUTHORIZATION << 8),
+    Roles.PUBLIC_KEY: (0x0F0F, 0x0010),
 }
 """SlotConfig and KeyConfig."""
 

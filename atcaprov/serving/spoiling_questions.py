@@ -5,19 +5,22 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import Any, Final
 
-from atcaprov.chip.commands import P1_32_BYTES, P1_ENCRYPTED, Opcode, Status, Zone
+from atcaprov.chip.commands import P1_32_BYTES, P1_ENCRYPTED, TEMP_KEY_SLOT, Opcode, Status, Zone
 from atcaprov.chip.memory_map import SLOT_SIZES
 from atcaprov.serving.dialogue import PATTERN, Dialogue
 from atcaprov.serving.open_points import UNDECIDED, Question
+from atcaprov.serving.probes import public_key, signature
 
 _SIGN_EXTERNAL: Final = 0x80
 _SIGNATURE_SIZE: Final = 64
 _WRITE: Final = P1_32_BYTES | Zone.DATA
-_LATCH, _LATCH_CLEAR = 4, 2
+_STATE, _LATCH, _LATCH_CLEAR = 2, 4, 2
+_AUTH_VALID, _AUTHORIZED = 0x04, 0x7C
 _KDF_TEMP_KEY_TO_SLOT: Final = 0x48
 _FROM_INPUT: Final = 2
 _AES_ENABLED: Final = 13
 _COPY: Final = 0x01
+_HMAC_START: Final = 0x04
 _MAC_OVER_TEMP_KEY: Final = 0x05
 
 
@@ -33,10 +36,13 @@ class Roles:
     COPIED_EVEN = 6
     COPIED_ODD = 7
     ENCRYPTED = 8
+    NO_MAC = 9
     RANDOM_ONLY = 10
     KDF_TARGET = 11
     USE_LOCKED = 12
     CLEAR = 13
+    LIMITED_KEY = 14
+    PUBLIC_KEY = 15
 
     @staticmethod
     def secret(slot: int) -> bytes:
@@ -49,6 +55,8 @@ class Roles:
         secret = cls.secret(slot)
         if slot in (cls.SIGNING_KEY, cls.AUTHORIZED_KEY):
             return bytes(4) + secret
+        if slot == cls.PUBLIC_KEY:
+            return bytes(4) + public_key()[:32] + bytes(4) + public_key()[32:]
         return (secret * (SLOT_SIZES[slot] // len(secret) + 1))[: SLOT_SIZES[slot]]
 
 
@@ -150,6 +158,46 @@ def _copied(part: Dialogue, slot: int) -> int | None:
     return None
 
 
+def _checkmac_challenge_authorizes(part: Dialogue) -> Any:
+    if not part.check_mac(0x00, Roles.AUTHORIZATION, _authorization(), PATTERN).granted:
+        return UNDECIDED
+    return _signs(part, Roles.AUTHORIZED_KEY)
+
+
+def _verify_stored_authorizes(part: Dialogue) -> Any:
+    part.load(sha256(PATTERN).digest())
+    if not part.ask(Opcode.VERIFY, 0x00, Roles.PUBLIC_KEY, signature()).granted:
+        return UNDECIDED
+    state = part.ask(Opcode.INFO, _STATE).data
+    return len(state) == 4 and state[1] & _AUTHORIZED == Roles.PUBLIC_KEY << 3 | _AUTH_VALID
+
+
+def _refused_use_counts(part: Dialogue) -> Any:
+    before = part.ask(Opcode.COUNTER, 0, 0).data
+    if part.ask(Opcode.MAC, 0, Roles.LIMITED_KEY, PATTERN).status != Status.EXECUTION_ERROR:
+        return UNDECIDED
+    return part.ask(Opcode.COUNTER, 0, 0).data != before
+
+
+def _no_mac_stops_outputs(part: Dialogue) -> Any:
+    if not _load_no_mac_key(part) or not part.config[_AES_ENABLED] & 1:
+        return UNDECIDED
+    return not part.ask(Opcode.AES, 0, TEMP_KEY_SLOT, PATTERN[:16]).granted
+
+
+def _no_mac_stops_hmac(part: Dialogue) -> Any:
+    if not _load_no_mac_key(part):
+        return UNDECIDED
+    return not part.ask(Opcode.SHA, _HMAC_START, TEMP_KEY_SLOT).granted
+
+
+def _load_no_mac_key(part: Dialogue) -> bool:
+    """Make a TempKey with a NoMac key; tells whether the part did."""
+    part.random_nonce()
+    instead_of_parameters = bytes((Opcode.GEN_DIG, Zone.DATA, Roles.NO_MAC, 0))
+    return part.ask(Opcode.GEN_DIG, Zone.DATA, Roles.NO_MAC, instead_of_parameters).granted
+
+
 def _derive_key_roll_counts(part: Dialogue) -> Any:
     before = part.ask(Opcode.COUNTER, 0, 0).data
     part.random_nonce()
@@ -224,6 +272,11 @@ DATA_LOCKED: Final = (
     Question("checkmac_failure_clears", _checkmac_failure_clears),
     Question("checkmac_consumes", _checkmac_consumes),
     Question("checkmac_copy", _checkmac_copy),
+    Question("checkmac_challenge_authorizes", _checkmac_challenge_authorizes),
+    Question("verify_stored_authorizes", _verify_stored_authorizes),
+    Question("refused_use_counts", _refused_use_counts),
+    Question("no_mac_stops_outputs", _no_mac_stops_outputs),
+    Question("no_mac_stops_hmac", _no_mac_stops_hmac),
     Question("derive_key_roll_counts", _derive_key_roll_counts),
     Question("latch_clear_needs_authorization", _latch_clear_needs_authorization),
     Question("req_random_needs_temp_key", _req_random_needs_temp_key),

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from atcaprov.emulator.chip import Chip
 from atcaprov.emulator.images import load_image
-from atcaprov.emulator.random_source import SeededRandom
+from atcaprov.emulator.random_source import SeededRandom, SystemRandom
 from atcaprov.emulator.switches import Switches
 from atcaprov.errors import Code, ProvisioningError
 from atcaprov.hal.emulated import EmulatedHal
 from atcaprov.serving.dialogue import Dialogue
 from atcaprov.serving.harmless_questions import harmless_questions
-from atcaprov.serving.open_points import Reading, put
+from atcaprov.serving.open_points import RULES, Reading, put
+from atcaprov.serving.replay import replay
 from atcaprov.serving.sacrifice import ask_sacrificed, require_blank
+from tests.serving.test_replay import recorded
 from tests.support.chips import configured_memory
 
 Points = dict[str, tuple[Any, ...]]
@@ -56,12 +59,30 @@ SPOILING: Points = {
     "checkmac_consumes": (False, True),
     "checkmac_copy": ("partner", "self", "odd-slot"),
     "derive_key_roll_counts": (False, True),
+    "no_mac_stops_outputs": (False, True),
+    "no_mac_stops_hmac": (False, True),
+    "checkmac_challenge_authorizes": (False, True),
     "latch_clear_needs_authorization": (False, True),
     "req_random_needs_temp_key": (False, True),
     "encrypted_write_consumes": (False, True),
     "kdf_needs_pub_info": (False, True),
     "key_type_code": (0x03, 0x0F),
     "use_lock": ("none", "refuse"),
+}
+
+
+NOT_ASKED = {
+    "aes_disabled_code": "only a part without AES answers, and none is known",
+    "bytes_behind_count": "the bus",
+    "read_of_incomplete_command": "the bus",
+    "count_match_copies": "the limit would count for the other questions, too",
+    "ecdh_odd_partner": "the result may replace the key",
+    "limited_use_commands": "a question for each command",
+    "lock_reserved_bytes": "a part that refuses could not be locked for the others",
+    "secure_boot_table": "a part has one of its modes",
+    "sign_internal_validity": "both readings agree while keys are validated and invalidated in turn",
+    "watchdog_margin": "a HAL wakes the part before each command",
+    "x509_format_stops_validation": "a validated key and its parent",
 }
 
 
@@ -116,13 +137,39 @@ def test_harmless_questions_change_nothing(image: str) -> None:
     assert chip.memory.image() == before
 
 
+@pytest.mark.parametrize(
+    ("switch", "other"), [("mac_otp_fields", "hash"), ("update_extra_use", True), ("validate_external_code", 0x0F)]
+)
+def test_no_use_of_a_limited_key_is_spent(switch: str, other: Any) -> None:
+    limited = dict.fromkeys(range(16), (0x8FAF, 0x001C))
+    chip = Chip(configured_memory(slots=limited), switches=replace(Switches(), **{switch: other}))
+    before = chip.memory.image()
+    assert switch not in ask_harmlessly(chip)
+    assert chip.memory.image() == before
+
+
 @pytest.mark.parametrize(("switch", "value"), each(SPOILING))
 def test_a_part_that_is_given_up_tells_its_reading(switch: str, value: Any) -> None:
     assert given_up(replace(Switches(), **{switch: value}))[switch] == value
 
 
 def test_a_part_that_is_given_up_answers_every_question() -> None:
-    assert given_up(Switches()) == defaults(SPOILING)
+    assert given_up(Switches()) == defaults(SPOILING) | RULES
+
+
+def test_every_open_point_is_asked_or_named() -> None:
+    asked = {*HARMLESS, *OPEN, *LOCKED, *SPOILING}
+    assert asked | NOT_ASKED.keys() == {field.name for field in fields(Switches)}
+    assert not asked & NOT_ASKED.keys()
+    page = (Path(__file__).parents[2] / "docs/reference/emulator.md").read_text(encoding="utf-8")
+    assert [switch for switch in NOT_ASKED if f"`{switch}`" not in page] == []
+
+
+def test_what_was_asked_of_a_part_that_is_given_up_replays() -> None:
+    """The software chip learns keys and contents from the recording, and answers every packet like the part."""
+    with recorded(blank_chip()) as (hal, trace):
+        list(ask_sacrificed(Dialogue(hal)))
+        assert replay(trace(), load_image("atecc608a").make(SystemRandom())).difference is None
 
 
 def test_a_reading_is_told_beside_that_of_the_software_chip() -> None:
