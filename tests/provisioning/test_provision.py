@@ -10,6 +10,7 @@ from atcaprov.certs.chain import verify_chain
 from atcaprov.chip.commands import GEN_KEY_CREATE, Opcode, Status
 from atcaprov.chip.crc import with_crc
 from atcaprov.chip.memory_map import LOCK_CONFIG, LOCK_VALUE
+from atcaprov.chip.parts import part_name
 from atcaprov.config_zone.defaults import DEFAULT_608A
 from atcaprov.device.device import Device
 from atcaprov.errors import (
@@ -403,6 +404,14 @@ def test_the_part_is_the_one_that_info_tells_and_not_the_zone(authority: Authori
         result = _provisioner(functions).provision(device)
     assert (result.revision.hex(), result.config_revision.hex()) == ("00006003", "00005000")
     assert functions.warnings == []
+
+
+@pytest.mark.parametrize("image", ["atecc608a", "atecc608b", "atecc608c"])
+def test_every_blank_part_of_the_family_is_provisioned(authority: Authority, image: str) -> None:
+    functions = InMemory(authority)
+    with Device.open(f"emulator:?image={image}") as device:
+        result = _provisioner(functions).provision(device)
+    assert (part_name(result.revision), functions.warnings) == (image.upper(), [])
 
 
 def test_newer_silicon_is_warned_of_and_provisioned(authority: Authority) -> None:
