@@ -25,6 +25,7 @@ from atcaprov.errors import DeviceError
 
 _CHECK_MAC: Final = "CheckMac"
 _WRITE: Final = "Write"
+_REPEATED: Final = frozenset({Status.EXECUTION_ERROR, Status.ECC_FAULT})
 _Answer = TypeVar("_Answer")
 Refused = Callable[[DeviceError], object]
 
@@ -46,8 +47,8 @@ class AuthorizedUse:
     """The commands that use keys whose AuthKey is one slot of a chip; each authorizes itself and ends with sleep.
 
     `secret` (32 bytes) is what that slot holds; None for keys that ask for none. `serial_number` has 9 bytes. Methods
-    raise as those of `Device`, and NotAuthorizedError. A use that is refused (status 0F) is repeated once, with an
-    authorization of its own: the chip may have lost power behind CheckMac.
+    raise as those of `Device`, and NotAuthorizedError. A use that is refused (status 0F) or fails inside the chip (05)
+    is repeated once, with an authorization of its own: the chip may have lost power behind CheckMac.
     """
 
     def __init__(self, device: Device, slot: int, serial_number: bytes) -> None:
@@ -63,7 +64,8 @@ class AuthorizedUse:
     def sign(self, slot: int, digest: bytes, secret: bytes | None, refused: Refused = _ignore) -> bytes:
         """Return R||S (64 bytes) of a digest (32 bytes) under the private key in `slot`.
 
-        `refused` is called each time that the chip refuses, before anything else is asked, and may raise instead.
+        `refused` is called each time that the chip answers 0F or 05, before anything else is asked, and may raise
+        instead.
         """
         return self._use(secret, lambda: self._device.sign(slot, digest), refused)
 
@@ -95,13 +97,13 @@ class AuthorizedUse:
         try:
             return self._once(secret, command)
         except DeviceError as error:
-            if error.status != Status.EXECUTION_ERROR or _tells_of_write_key(error):
+            if error.status not in _REPEATED or _tells_of_write_key(error):
                 raise
             refused(error)
         try:
             return self._once(secret, command)
         except DeviceError as error:
-            if error.status == Status.EXECUTION_ERROR:
+            if error.status in _REPEATED:
                 refused(error)
             raise
 
@@ -112,6 +114,7 @@ class AuthorizedUse:
                     f"The chip does not accept the secret of slot {self._slot}.",
                     command=_CHECK_MAC,
                     status=Status.MISMATCH,
+                    advice="Run the same command again.",
                 )
             return command()
 
@@ -121,7 +124,7 @@ class AuthorizedUse:
     @contextmanager
     def _alone(self) -> Iterator[None]:
         """Let nothing of another thread come between, leave the chip awake, and let it sleep at the end."""
-        with self._device.undisturbed(), self._device.burst():
+        with self._device.begun_once(), self._device.burst():
             try:
                 yield
             finally:

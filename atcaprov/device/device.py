@@ -100,10 +100,12 @@ class Device:
         """
         return self._driver.burst()
 
-    @property
-    def resent(self) -> int:
-        """How many commands were sent again so far, because the chip said that it had not executed them."""
-        return self._driver.resent
+    def begun_once(self) -> AbstractContextManager[None]:
+        """Keep other threads away and send no command again that has failed inside the chip, until the block ends.
+
+        Such a command may have used up an authorization, and a use of a key of limited use.
+        """
+        return self._driver.begun_once()
 
     def rest(self) -> None:
         """Send the chip to sleep until the next command, in the middle of a burst too; its volatile memory is lost."""

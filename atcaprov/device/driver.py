@@ -28,8 +28,10 @@ from atcaprov.vendor_library import InterfaceConfig
 
 _SUCCESS: Final = 0
 _RESENDS: Final = 2
-_NOT_EXECUTED: Final = frozenset({Status.CRC_ERROR, Status.WATCHDOG, Status.ECC_FAULT})
-"""Statuses after which the chip is as it was before the command, so that sending it again is safe."""
+_NOT_BEGUN: Final = frozenset({Status.CRC_ERROR, Status.WATCHDOG})
+"""Statuses of a command that the chip did not begin."""
+_NOT_EXECUTED: Final = _NOT_BEGUN | {Status.ECC_FAULT}
+"""Statuses after which the chip's memory is as it was before the command, so that sending it again is safe."""
 
 
 class Driver:
@@ -39,8 +41,7 @@ class Driver:
         self.guard = Guard()
         self.lock = threading.RLock()
         """Held for each call, and by who wants several without another thread's between them."""
-        self.resent = 0
-        """How many commands were sent again so far: a key of limited use may have counted each."""
+        self._sent_again: frozenset[int] = _NOT_EXECUTED
         self._hal = hal
         self._chip = AwakeChip(hal, now)
         self._bridge = KitBridge(self._chip, hal.url)
@@ -100,6 +101,16 @@ class Driver:
         with self.lock:
             beyond_signals(self._chip.rest)
 
+    @contextmanager
+    def begun_once(self) -> Iterator[None]:
+        """Send no command of a block again that has failed inside the chip (05): it may have used up what it needs."""
+        with self.lock:
+            before, self._sent_again = self._sent_again, _NOT_BEGUN
+            try:
+                yield
+            finally:
+                self._sent_again = before
+
     def call(self, function: str, *arguments: Any) -> None:
         """Run one function of the library; a command that the chip did not execute is sent again.
 
@@ -112,12 +123,10 @@ class Driver:
         with self.lock:
             if not self._handle:
                 raise TransportError(f"{self._hal.url} is closed.")
-            status = self._attempt(function, arguments)
-            for _ in range(_RESENDS):
-                if self._bridge.last_status not in _NOT_EXECUTED:
-                    break
-                self.resent += 1
+            for _ in range(_RESENDS + 1):
                 status = self._attempt(function, arguments)
+                if self._bridge.last_status not in self._sent_again:
+                    break
             if status == _SUCCESS:
                 return
             if self._bridge.last_status is None:

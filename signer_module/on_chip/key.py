@@ -119,12 +119,9 @@ class ModuleKey:
         """
         with self._lock:
             self._require_ready()
-            resent = self._device.resent
             with self._answering():
                 signature = self._sign_despite_noise(digest)
-            if self._device.resent != resent:
-                self.read_quota()  # the chip may have counted a use that it says has failed
-            elif self._quota is not None:
+            if self._quota is not None:
                 self._quota = Quota(self._quota.limit, self._quota.counter + 1)
             if not verify_digest(self._facts.public_key, digest, signature):
                 self.lock()

@@ -296,6 +296,34 @@ def test_a_signature_that_fails_inside_the_chip_is_made_again_and_its_use_seen(
             assert module.remaining == 2
 
 
+@READINGS
+def test_a_key_that_is_to_stay_outlives_a_chip_that_fails_to_tell_it(root: RootFolder, uses: str) -> None:
+    """Each use that fails inside the chip (05) may end its authorization: sent again without one, it says 0F."""
+    hal = Listener(uses)
+    hal.chip.chip.core.switches = Switches(  # type: ignore[attr-defined]
+        authorization_uses=uses,  # type: ignore[arg-type]
+        data_open_key_config="obeyed",
+    )
+    with Device(hal) as device:
+        hal.answer = lambda packet: hal.chip.exchange(packet) if packet[1:3] != bytes((Opcode.LOCK, 1)) else b""
+        with pytest.raises(Exception, match="answer"):
+            make(device, root, order())
+        ids = root.issued()
+
+        def failing(packet: bytes) -> bytes:
+            reply = hal.chip.exchange(packet)
+            told = packet[1:3] == bytes((Opcode.GEN_KEY, 0)) and len(reply) > 4
+            return with_crc(bytes((4, Status.ECC_FAULT))) if told else reply
+
+        hal.answer = failing
+        with pytest.raises(DeviceError) as failed:
+            make(device, root, order())
+        assert failed.value.status == Status.ECC_FAULT
+        hal.answer = None
+        make(device, root, order())
+    assert root.issued() == ids
+
+
 def test_a_key_that_is_to_stay_outlives_a_loss_of_power_behind_the_authorization(root: RootFolder) -> None:
     hal = ScriptedHal()
     with Device(hal) as device:
