@@ -57,14 +57,16 @@ class Dialogue:
         return self.config[LOCK_VALUE] != UNLOCKED
 
     def ask(self, opcode: int, p1: int = 0, p2: int = 0, data: bytes = b"") -> Reply:
-        """Send a command between wake and idle and return its reply."""
+        """Send a command between wake and idle and return its reply; none is an answer, too."""
         self._hal.wake()
         try:
             reply = self._hal.exchange(packet(opcode, p1, p2, data))
         except AtcaProvError:
+            self._hal.wake()
+            reply = b""
+        self._hal.idle()
+        if not reply:
             return Reply(None)
-        finally:
-            self._hal.idle()
         if len(reply) == 4:
             return Reply(reply[1], reply[1:2])
         return Reply(Status.SUCCESS, reply[1:-2])

@@ -18,6 +18,9 @@ from atcaprov.serving.open_points import UNDECIDED, Ask, Question
 _DATA: Final = P1_32_BYTES | Zone.DATA
 _ANY_SLOT: Final = 0
 _PUBLIC_KEY_SLOT: Final = 9
+_RNG_TEST: Final = 0x01
+_DONE: Final = (Status.SUCCESS, Status.MISMATCH)
+"""SelfTest answers with a map of what failed: 01 is the random number generator."""
 _LIMITED_USE: Final = 0x20
 _SECRET: Final = 0xC0
 _PRIVATE: Final = 0x01
@@ -67,16 +70,19 @@ def _info_state_seed(part: Dialogue) -> Any:
 
 def _errors_clear_temp_key(part: Dialogue) -> Any:
     part.load()
-    if not part.has_temp_key() or part.ask(Opcode.READ, P1_32_BYTES | Zone.CONFIG, 4 << 3).granted:
+    loaded = part.has_temp_key()
+    if _bad_block_code(part) is UNDECIDED or not loaded:
         return UNDECIDED
     return not part.has_temp_key()
 
 
 def _other_commands_clear_temp_key(part: Dialogue) -> Any:
-    part.load()
-    if not part.has_temp_key() or not part.ask(Opcode.COUNTER, 0, 0).granted:
-        return UNDECIDED
-    return not part.has_temp_key()
+    cleared = set()
+    for opcode, mode in ((Opcode.COUNTER, 0), (Opcode.SELF_TEST, _RNG_TEST)):
+        part.load()
+        if part.has_temp_key() and part.ask(opcode, mode).status in _DONE:
+            cleared.add(not part.has_temp_key())
+    return cleared.pop() if len(cleared) == 1 else UNDECIDED
 
 
 def _sha_order_code(part: Dialogue) -> Any:

@@ -16,7 +16,14 @@ Ask = Callable[[Dialogue], Any]
 """Asks the part and returns the value of the switch that its answers show, or UNDECIDED."""
 
 
-RULES: Final = MappingProxyType({"verify_stored_authorizes": True, "refused_use_counts": False})
+RULES: Final = MappingProxyType(
+    {
+        "verify_stored_authorizes": True,
+        "refused_use_counts": False,
+        "mac_takes_key_id_above_15": True,
+        "checkmac_otp_bit": "refuse",
+    }
+)
 """What the data sheet of the ATECC508A settles, so that there is no switch, and nobody has shown of an ATECC608."""
 
 

@@ -25,7 +25,8 @@ from atcaprov.chip.memory_map import (
 from atcaprov.errors import Code, ProvisioningError
 from atcaprov.serving.dialogue import Dialogue
 from atcaprov.serving.open_points import UNDECIDED, Reading, put
-from atcaprov.serving.spoiling_questions import DATA_LOCKED, DATA_OPEN, Roles
+from atcaprov.serving.slot_roles import Roles
+from atcaprov.serving.spoiling_questions import DATA_LOCKED, DATA_OPEN
 
 _PRIVATE: Final = 0x01
 _FIRST_WORD: Final = 4

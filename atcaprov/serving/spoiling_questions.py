@@ -6,10 +6,10 @@ from hashlib import sha256
 from typing import Any, Final
 
 from atcaprov.chip.commands import P1_32_BYTES, P1_ENCRYPTED, TEMP_KEY_SLOT, Opcode, Status, Zone
-from atcaprov.chip.memory_map import SLOT_SIZES
 from atcaprov.serving.dialogue import PATTERN, Dialogue
 from atcaprov.serving.open_points import UNDECIDED, Question
-from atcaprov.serving.probes import public_key, signature
+from atcaprov.serving.probes import signature
+from atcaprov.serving.slot_roles import Roles
 
 _SIGN_EXTERNAL: Final = 0x80
 _SIGNATURE_SIZE: Final = 64
@@ -20,44 +20,10 @@ _KDF_TEMP_KEY_TO_SLOT: Final = 0x48
 _FROM_INPUT: Final = 2
 _AES_ENABLED: Final = 13
 _COPY: Final = 0x01
+_OTP_BIT: Final = 0x20
+_KEY_ID_ABOVE_15: Final = 0x0100
 _HMAC_START: Final = 0x04
 _MAC_OVER_TEMP_KEY: Final = 0x05
-
-
-class Roles:
-    """What each slot of the given-up part is for, and what it holds."""
-
-    SIGNING_KEY = 0
-    AUTHORIZED_KEY = 1
-    ROLLED_KEY = 2
-    PLAIN_KEY = 3
-    AUTHORIZATION = 4
-    OTHER_SECRET = 5
-    COPIED_EVEN = 6
-    COPIED_ODD = 7
-    ENCRYPTED = 8
-    NO_MAC = 9
-    RANDOM_ONLY = 10
-    KDF_TARGET = 11
-    USE_LOCKED = 12
-    CLEAR = 13
-    LIMITED_KEY = 14
-    PUBLIC_KEY = 15
-
-    @staticmethod
-    def secret(slot: int) -> bytes:
-        """Return what the first 32 bytes of a slot are, or its private key."""
-        return sha256(b"open point %d" % slot).digest()
-
-    @classmethod
-    def content(cls, slot: int) -> bytes:
-        """Return all bytes of a slot; a private key stands behind 4 zero bytes."""
-        secret = cls.secret(slot)
-        if slot in (cls.SIGNING_KEY, cls.AUTHORIZED_KEY):
-            return bytes(4) + secret
-        if slot == cls.PUBLIC_KEY:
-            return bytes(4) + public_key()[:32] + bytes(4) + public_key()[32:]
-        return (secret * (SLOT_SIZES[slot] // len(secret) + 1))[: SLOT_SIZES[slot]]
 
 
 # While the data zone is open
@@ -179,6 +145,18 @@ def _refused_use_counts(part: Dialogue) -> Any:
     return part.ask(Opcode.COUNTER, 0, 0).data != before
 
 
+def _mac_takes_key_id_above_15(part: Dialogue) -> Any:
+    reply = part.ask(Opcode.MAC, 0, _KEY_ID_ABOVE_15 | Roles.PLAIN_KEY, PATTERN)
+    return True if reply.granted else False if reply.status == Status.PARSE_ERROR else UNDECIDED
+
+
+def _checkmac_otp_bit(part: Dialogue) -> Any:
+    status = part.check_mac(_OTP_BIT, Roles.OTHER_SECRET, Roles.secret(Roles.OTHER_SECRET), PATTERN).status
+    if status == Status.PARSE_ERROR:
+        return "refuse"
+    return "hash" if status in (Status.SUCCESS, Status.MISMATCH) else UNDECIDED
+
+
 def _no_mac_stops_outputs(part: Dialogue) -> Any:
     if not _load_no_mac_key(part) or not part.config[_AES_ENABLED] & 1:
         return UNDECIDED
@@ -275,6 +253,8 @@ DATA_LOCKED: Final = (
     Question("checkmac_challenge_authorizes", _checkmac_challenge_authorizes),
     Question("verify_stored_authorizes", _verify_stored_authorizes),
     Question("refused_use_counts", _refused_use_counts),
+    Question("mac_takes_key_id_above_15", _mac_takes_key_id_above_15),
+    Question("checkmac_otp_bit", _checkmac_otp_bit),
     Question("no_mac_stops_outputs", _no_mac_stops_outputs),
     Question("no_mac_stops_hmac", _no_mac_stops_hmac),
     Question("derive_key_roll_counts", _derive_key_roll_counts),

@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
+from atcaprov.chip.commands import Opcode
 from atcaprov.emulator.chip import Chip
 from atcaprov.emulator.images import load_image
 from atcaprov.emulator.random_source import SeededRandom, SystemRandom
 from atcaprov.emulator.switches import Switches
-from atcaprov.errors import Code, ProvisioningError
+from atcaprov.errors import Code, ProvisioningError, TransportError
 from atcaprov.hal.emulated import EmulatedHal
 from atcaprov.serving.dialogue import Dialogue
 from atcaprov.serving.harmless_questions import harmless_questions
@@ -23,6 +24,7 @@ from atcaprov.serving.replay import replay
 from atcaprov.serving.sacrifice import ask_sacrificed, require_blank
 from tests.serving.test_replay import recorded
 from tests.support.chips import configured_memory
+from tests.support.scripted_hal import ScriptedHal
 
 Points = dict[str, tuple[Any, ...]]
 HARMLESS: Points = {
@@ -170,6 +172,20 @@ def test_what_was_asked_of_a_part_that_is_given_up_replays() -> None:
     with recorded(blank_chip()) as (hal, trace):
         list(ask_sacrificed(Dialogue(hal)))
         assert replay(trace(), load_image("atecc608a").make(SystemRandom())).difference is None
+
+
+def test_what_gets_no_answer_stays_undecided() -> None:
+    hal = ScriptedHal()
+
+    def silent_out_of_bounds(content: bytes) -> bytes:
+        if content[1:4] == bytes((Opcode.READ, 0x80, 4 << 3)):
+            raise TransportError("The chip does not answer.", code=Code.DEVICE_NO_REPLY)
+        return hal.chip.exchange(content)
+
+    hal.answer = silent_out_of_bounds
+    dialogue = Dialogue(hal)
+    undecided = dict.fromkeys(("bad_block_code", "errors_clear_temp_key"))
+    assert found(put(dialogue, harmless_questions(dialogue))) == defaults(HARMLESS | OPEN) | undecided
 
 
 def test_a_reading_is_told_beside_that_of_the_software_chip() -> None:
