@@ -84,5 +84,5 @@ def _packed(**fields: Any) -> Any:
 def _structure(fields: dict[str, Any], *, pack: int) -> Any:
     members: dict[str, Any] = {"_fields_": tuple(fields.items())}
     if pack:
-        members["_pack_"] = pack
+        members |= {"_pack_": pack, "_layout_": "ms"}
     return type("Layout", (ctypes.Structure,), members)
