@@ -7,6 +7,9 @@ each end in one error, before they cost memory or time.
 from __future__ import annotations
 
 import json
+import os
+import stat
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Final
 
@@ -34,11 +37,62 @@ def read_bytes(path: Path, most: int = MAX_FILE) -> bytes:
         with path.open("rb") as file:
             data = file.read(most + 1)
     except (OSError, ValueError) as error:  # ValueError: no file can have such a name
-        reason = getattr(error, "strerror", None) or error
-        raise UsageError(f"{path} cannot be read: {reason}.", code=Code.FILE_UNREADABLE) from error
+        raise _unreadable(path, error) from error
     if len(data) > most:
         raise UsageError(f"{path} is longer than {most} bytes.", code=Code.FILE_INVALID)
     return data
+
+
+def status(path: Path) -> os.stat_result | None:
+    """Return the status of what is at a path, or None if nothing is.
+
+    `Path.exists` and its like take every error for an absence since Python 3.14, `Path.glob` on all Pythons: what may
+    not be looked at would be passed over without a word.
+
+    Raises:
+        UsageError: the system does not tell (FILE_UNREADABLE).
+    """
+    try:
+        return os.stat(path)  # noqa: PTH116 - one place to look from
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError) as error:
+        raise _unreadable(path, error) from error
+
+
+def is_file(path: Path) -> bool:
+    """Tell whether a file is at a path; raises UsageError as `status`."""
+    found = status(path)
+    return found is not None and stat.S_ISREG(found.st_mode)
+
+
+def is_folder(path: Path) -> bool:
+    """Tell whether a folder is at a path; raises UsageError as `status`."""
+    found = status(path)
+    return found is not None and stat.S_ISDIR(found.st_mode)
+
+
+def may_be_there(path: Path) -> bool:
+    """Tell whether something is at a path, or the system does not tell: then opening it says why."""
+    try:
+        return status(path) is not None
+    except UsageError:
+        return True
+
+
+def paths_in(folder: Path, pattern: str) -> list[Path]:
+    """Return the sorted paths in a folder whose names match a pattern such as `*.json`; none if there is no folder.
+
+    Raises:
+        UsageError: the folder may not be read (FILE_UNREADABLE).
+    """
+    try:
+        names = os.listdir(folder)  # noqa: PTH208 - names only
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise _unreadable(folder, error) from error
+    return [folder / name for name in sorted(names) if fnmatchcase(name, pattern)]
 
 
 def read_text(path: Path, most: int = MAX_FILE) -> str:
@@ -88,6 +142,11 @@ def shown(value: object) -> str:
     """Return a value from a file for a message: printable, and at most 60 characters of it."""
     text = printable(repr(value))
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+
+
+def _unreadable(path: Path, error: OSError | ValueError) -> UsageError:
+    reason = getattr(error, "strerror", None) or error
+    return UsageError(f"{path} cannot be read: {reason}.", code=Code.FILE_UNREADABLE)
 
 
 def _require_shallow(value: object) -> None:

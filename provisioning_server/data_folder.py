@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final, TextIO
 
 from atcaprov.errors import Code, UsageError
+from atcaprov.reading import paths_in, status
 
 LOCK_NAME: Final = "lock"
 _TAKEN: Final = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES, errno.EDEADLK)
@@ -51,7 +52,7 @@ class DataFolder:
     def open_to_all(self) -> list[Path]:
         """Return the folders in which every user of this computer may remove or replace records."""
         folders = (self.path, self._logs, self.path / "certs", self.path / "signers", self.modules)
-        return [folder for folder in folders if folder.is_dir() and folder.stat().st_mode & stat.S_IWOTH]
+        return [folder for folder in folders if (found := status(folder)) and found.st_mode & stat.S_IWOTH]
 
     @contextlib.contextmanager
     def program_log(self) -> Iterator[TextIO]:
@@ -84,7 +85,7 @@ class DataFolder:
         Two starts may fall into one second, and a clock may be set back: then it is the newest name, and a number.
         """
         name = f"{kind}-{self._started}"
-        earlier = (path.stem for path in self._logs.glob(f"{kind}-*.{ending}"))
+        earlier = (path.stem for path in paths_in(self._logs, f"{kind}-*.{ending}"))
         newest = max(filter(_MADE_HERE.fullmatch, earlier), default="")
         if name > newest:
             return self._logs / f"{name}.{ending}"

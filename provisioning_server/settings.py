@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from atcaprov.errors import UsageError
 from atcaprov.hal.registry import require_device_url
+from atcaprov.reading import is_folder
 from provisioning_server.loopback import is_loopback
 from provisioning_server.passwords.given import GivenPassword
 from provisioning_server.web.address import WebAddress
@@ -79,7 +79,7 @@ class Settings:
             )
         for url in self.modules:
             require_device_url(url)
-        if self.module_folder is not None and not os.path.isdir(self.module_folder):  # noqa: PTH112 - raises nothing
+        if self.module_folder is not None and not is_folder(self.module_folder):
             raise UsageError(f"{self.module_folder} is no folder of modules.", advice="Check --module-folder.")
         if not self.plain_network and not is_loopback(self.bind):
             raise UsageError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from atcaprov.errors import Code, UsageError
+from atcaprov.reading import is_file
 from signer_module.hsm.key import HsmKey
 from signer_module.on_files import files, root_folder, signer_folder
 from signer_module.on_files.hsm_place import PLACE_FILE, KeyPlace
@@ -14,9 +15,9 @@ from signer_module.on_files.signer_folder import SignerFolder
 
 def open_folder(path: Path) -> RootFolder | SignerFolder:
     """Read and check the folder of a root or a signer; raises as their `load`."""
-    if files.is_there(path / signer_folder.DOCUMENT_FILE):
+    if is_file(path / signer_folder.DOCUMENT_FILE):
         return SignerFolder.load(path)
-    if not files.is_there(path / root_folder.REGISTER_FILE):
+    if not is_file(path / root_folder.REGISTER_FILE):
         raise UsageError(f"{path} is the folder of neither a root nor a signer.", code=Code.FILE_UNREADABLE)
     found = RootFolder.load(path)
     if not found.has_key:

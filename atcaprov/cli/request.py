@@ -18,7 +18,7 @@ from atcaprov.chip.memory_map import SLOT_COUNT
 from atcaprov.cli.output import say
 from atcaprov.device.device import Device
 from atcaprov.errors import Code, DeviceError, UsageError
-from atcaprov.reading import read_text
+from atcaprov.reading import read_text, status
 
 _FILE: Final = click.Path(dir_okay=False, path_type=Path)
 
@@ -76,7 +76,7 @@ def _description(path: Path | None) -> CertificateDescription:
 
 
 def _refuse_existing(out: Path) -> None:
-    if out.exists():
+    if status(out) is not None:
         raise UsageError(f"{out} exists already.", advice="Choose another file.", code=Code.FILE_UNWRITABLE)
 
 

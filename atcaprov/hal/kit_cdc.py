@@ -14,6 +14,7 @@ from atcaprov.hal.discovery import find_one
 from atcaprov.hal.kit import KitHal, open_kit
 from atcaprov.hal.line_port import Limits, StreamPort, gone, missing, no_access, not_there, wrong_kind
 from atcaprov.hal.usb_ids import CDC
+from atcaprov.reading import may_be_there
 
 if TYPE_CHECKING:
     import serial
@@ -124,7 +125,7 @@ def _exclusive() -> bool | None:
 
 
 def _not_opened(path: str, error: BaseException) -> AtcaProvError:
-    if path.startswith("/") and not Path(path).exists():
+    if path.startswith("/") and not may_be_there(Path(path)):
         return not_there(path)
     if path.startswith("/") and not _may_be_terminal(path):
         return wrong_kind(path, _KIND)

@@ -22,6 +22,7 @@ from atcaprov.hal.line_port import Limits, LinePort, gone, missing, no_access, n
 from atcaprov.hal.usb_ids import HID
 from atcaprov.hal.usb_sysfs import is_hidraw, libusb_node, plugged_name_of_hid
 from atcaprov.kit.framing import REPORT_ID, REPORT_SIZE, ReportBuffer, to_reports
+from atcaprov.reading import may_be_there
 
 SCHEME: Final = "kit-hid"
 _DRAINED_REPORTS: Final = 1024
@@ -169,7 +170,7 @@ def _check_node(path: str) -> None:
 
 
 def _not_opened(path: str, error: BaseException) -> TransportError:
-    if path.startswith("/") and not Path(path).exists():
+    if path.startswith("/") and not may_be_there(Path(path)):
         return not_there(path)
     node = libusb_node(path)
     if node and not os.access(node, os.R_OK | os.W_OK):

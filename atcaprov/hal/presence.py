@@ -11,6 +11,7 @@ from atcaprov.hal.discovery import find_one
 from atcaprov.hal.i2c_dev import parse_bus_and_address
 from atcaprov.hal.kit_hid import hid_module
 from atcaprov.hal.usb_ids import CDC, HID
+from atcaprov.reading import may_be_there
 
 _PORTS: Final = {"kit-hid": HID, "kit-cdc": CDC}
 _OPTIONS: Final = ("address", "backend", "protocol")
@@ -31,12 +32,12 @@ def is_plugged(url: str) -> bool:
 def _is_plugged(url: str) -> bool:
     scheme, _, rest = url.partition(":")
     if scheme == "i2c":
-        return Path(f"/dev/i2c-{parse_bus_and_address(rest)[0]}").exists()
+        return may_be_there(Path(f"/dev/i2c-{parse_bus_and_address(rest)[0]}"))
     if scheme not in _PORTS:
         return True
     target = parse_target(scheme, rest, options=_OPTIONS)
     if names_a_file(target.name):
-        return not target.name.startswith("/") or Path(device_file(target.name)).exists()
+        return not target.name.startswith("/") or may_be_there(Path(device_file(target.name)))
     hid = hid_module(target.options.get("backend", "")) if scheme == "kit-hid" else None
     try:
         find_one(_PORTS[scheme], target.name, hid)

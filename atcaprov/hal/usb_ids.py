@@ -11,7 +11,7 @@ from typing import Any, Final
 import platformdirs
 
 from atcaprov.errors import Code, UsageError
-from atcaprov.reading import MalformedError, parse_toml, read_text
+from atcaprov.reading import MalformedError, parse_toml, read_text, status
 
 ENVIRONMENT: Final = "ATCAPROV_USB_IDS"
 """Names a file of more USB ids; without it, `usb-ids.toml` in the user's configuration folder is read if it exists."""
@@ -40,7 +40,7 @@ def usb_ids() -> UsbIds:
     own = os.environ.get(ENVIRONMENT)
     path = Path(own) if own else platformdirs.user_config_path("atcaprov") / "usb-ids.toml"
     table = parse_usb_ids(Path(__file__).with_name("usb_ids.toml").read_text(encoding="utf-8"), "usb_ids.toml")
-    if own or path.exists():
+    if own or status(path) is not None:
         table |= parse_usb_ids(read_text(path), str(path))
     return table
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from atcaprov.errors import Code, UsageError
+from atcaprov.reading import is_file
 from signer_module.password_line import without_mark
 
 PASSWORDS_MAX: Final = 64 * 1024
@@ -72,7 +73,7 @@ class GivenPasswords:
             return b""
         path = self.folder / name
         try:
-            if not path.is_file():
+            if not is_file(path):
                 return b""
             with path.open("rb") as file:
                 return _not_too_long(file.read(PASSWORDS_MAX + 1), str(path))

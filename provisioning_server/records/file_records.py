@@ -19,6 +19,7 @@ from typing import Final, NamedTuple
 
 from atcaprov import durable
 from atcaprov.errors import AtcaProvError, Code, UsageError
+from atcaprov.reading import paths_in
 from provisioning_server.records.accepted_clocks import AcceptedClock, accept, last_accepted
 from provisioning_server.records.certificate_files import CertificateFiles
 from provisioning_server.records.signing_log import FileState, IssuedRecord, SigningLog, read_signing_log
@@ -68,7 +69,7 @@ class FileRecords:
             for folder in (log_path.parent, self._documents_folder, data / "certs"):
                 folder.mkdir(parents=True, exist_ok=True)
             self._files = CertificateFiles(data / "certs")
-            self._logs = sorted(log_path.parent.glob("signing-*.tsv"))
+            self._logs = paths_in(log_path.parent, "signing-*.tsv")
             self._states = [FileState.of(path) for path in self._logs]
             self._load_all_documents()
             self._accepted = last_accepted(data)
@@ -184,7 +185,7 @@ class FileRecords:
 
     def _load_all_documents(self) -> None:
         """Also those that no record names: a signer that clients named while others of its group signed."""
-        files = [path for path in self._documents_folder.glob("*.cbor") if _DOCUMENT_ID.fullmatch(path.stem)]
+        files = [path for path in paths_in(self._documents_folder, "*.cbor") if _DOCUMENT_ID.fullmatch(path.stem)]
         for path in sorted(files, key=lambda path: path.stat().st_mtime_ns):
             self._load_documents(path.stem)
 

@@ -11,7 +11,7 @@ from typing import Final
 
 from atcaprov import durable
 from atcaprov.errors import CertificateError, Code, UsageError
-from atcaprov.reading import read_bytes
+from atcaprov.reading import read_bytes, status
 from signer_module.on_chip.facts import ModuleFacts
 
 _MODE: Final = 0o640
@@ -45,7 +45,7 @@ class KnownModules:
         """Remember a module that has taken its password; raises UsageError (file-unwritable)."""
         path = self._path(facts)
         try:
-            if path.exists():
+            if status(path) is not None:
                 return
             self._folder.mkdir(parents=True, exist_ok=True)
             durable.replace(path, _line(facts), _MODE)

@@ -9,8 +9,10 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final, Protocol
 
+from atcaprov.errors import UsageError
 from atcaprov.hal.discovery import PluggedKit, plugged_kits
 from atcaprov.hal.kit_hid import hid_module
+from atcaprov.reading import is_file, may_be_there, paths_in
 
 HSM_SCHEME: Final = "pkcs11"
 _FILE_SCHEMES: Final = ("kit-hid", "kit-cdc", "emulator")
@@ -31,7 +33,7 @@ class NamedModules:
 
     def present(self) -> list[str]:
         """Return the URLs whose file exists, and those that name no file."""
-        return [url for url in self._urls if (file := _file_of(url)) is None or _may_be_there(file)]
+        return [url for url in self._urls if (file := _file_of(url)) is None or may_be_there(file)]
 
 
 class ModuleFolder:
@@ -41,8 +43,8 @@ class ModuleFolder:
         self._folder = folder
 
     def present(self) -> list[str]:
-        """Return a URL for each JSON file."""
-        return [f"emulator:{path}" for path in sorted(self._folder.glob("*.json")) if path.is_file()]
+        """Return a URL for each JSON file; raises UsageError (file-unreadable) for the folder."""
+        return [f"emulator:{path}" for path in paths_in(self._folder, "*.json") if _may_be_chip(path)]
 
 
 class PluggedKits:
@@ -67,11 +69,11 @@ class NamedHsms:
         return [f"{HSM_SCHEME}:{folder}" for folder in self._folders]
 
 
-def _may_be_there(file: Path) -> bool:
-    """Whether it is there, or the system does not let us see: then opening it says why, and no other is missed."""
+def _may_be_chip(path: Path) -> bool:
+    """Whether a file is there, or the system does not let us see: then opening it says why, and no other is missed."""
     try:
-        return file.exists()
-    except OSError:
+        return is_file(path)
+    except UsageError:
         return True
 
 

@@ -17,7 +17,7 @@ from atcaprov.device.device import Device
 from atcaprov.errors import CertificateError, Code, UsageError
 from atcaprov.printable import printable
 from atcaprov.provisioning.config_stages import is_config_locked
-from atcaprov.reading import read_bytes
+from atcaprov.reading import is_file, read_bytes, status
 from signer_module.commands import inputs
 from signer_module.commands.create import tell_folder
 from signer_module.commands.device_options import OrderOptions, device_option, order_options, require_one_of, warnings
@@ -215,9 +215,9 @@ def _key_plan(out: Path, earlier: bytes | None, new_key: bool) -> str:
 def _earlier_key(out: Path) -> bytes | None:
     """Return the key (64 bytes) of a request that stands there: made again, it keeps the key that the CA may know."""
     try:
-        if not files.is_there(out) and not out.exists():
+        if status(out) is None:
             return None
-        key = x509.load_pem_x509_csr(read_bytes(out) if out.is_file() else b"").public_key()
+        key = x509.load_pem_x509_csr(read_bytes(out) if is_file(out) else b"").public_key()
         if isinstance(key, ec.EllipticCurvePublicKey):
             return raw_public_key(key)
     except (*files.UNREADABLE, CertificateError):

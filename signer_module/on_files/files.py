@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
 
 from atcaprov import durable
 from atcaprov.errors import Code, UsageError
-from atcaprov.reading import read_bytes
+from atcaprov.reading import is_folder, read_bytes, status
 
 _ROOM: Final = 1 << 16
 """More than what is written for a root or signer, in bytes."""
@@ -23,14 +23,6 @@ UNREADABLE: Final = (ValueError, TypeError, x509.InvalidVersion, x509.DuplicateE
 """What `cryptography` raises for a certificate that is none."""
 PRIVATE: Final = 0o600
 PUBLIC: Final = 0o644
-
-
-def is_there(path: Path) -> bool:
-    """Tell whether a file is there; raises UsageError (file-unreadable) when the folder may not be searched."""
-    try:
-        return path.is_file()
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}.", code=Code.FILE_UNREADABLE) from error
 
 
 def read_certificate(path: Path) -> bytes:
@@ -77,7 +69,7 @@ def pem_certificate(der: bytes) -> bytes:
 def refuse_existing(path: Path) -> None:
     """Raise UsageError (file-unwritable) when a new folder cannot be made there, because something is."""
     with _writing(path):
-        if path.is_symlink() or (path.exists() and not (path.is_dir() and not any(path.iterdir()))):
+        if path.is_symlink() or (status(path) is not None and not (is_folder(path) and not any(path.iterdir()))):
             raise UsageError(
                 f"{path} exists already; nothing was changed.",
                 advice="Choose another folder.",

@@ -14,6 +14,7 @@ from atcaprov.certs.definition import CertificateDefinition
 from atcaprov.certs.keys import key_id
 from atcaprov.errors import Code, UsageError
 from atcaprov.printable import printable
+from atcaprov.reading import is_file
 from signer_module.early_ends import of_signer
 from signer_module.on_files import files, root_folder, signer_folder
 from signer_module.on_files.root_folder import RootFolder
@@ -23,9 +24,9 @@ from signer_module.signer_facts import SignerFacts
 
 def show(folder: Path, *, as_json: bool, now: datetime) -> str:
     """Return the report of a root's or signer's folder as text, or as JSON with the same contents."""
-    if files.is_there(folder / signer_folder.DOCUMENT_FILE):
+    if is_file(folder / signer_folder.DOCUMENT_FILE):
         facts = _signer_facts(SignerFolder.load(folder), now)
-    elif files.is_there(folder / root_folder.REGISTER_FILE):
+    elif is_file(folder / root_folder.REGISTER_FILE):
         facts = _root_facts(RootFolder.load(folder))
     else:
         raise UsageError(f"{folder} is the folder of neither a root nor a signer.", code=Code.FILE_UNREADABLE)

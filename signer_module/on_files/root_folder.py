@@ -18,7 +18,7 @@ from atcaprov.certs.description import CertificateDescription
 from atcaprov.certs.keys import key_id
 from atcaprov.certs.layout import authority_layout
 from atcaprov.errors import CertificateError, Code, UsageError
-from atcaprov.reading import read_bytes, read_text
+from atcaprov.reading import is_file, read_bytes, read_text
 from signer_module.on_files import files
 from signer_module.on_files.authority import require_usages
 from signer_module.on_files.key_file import SoftwareKey, key_is_encrypted, load_key
@@ -61,7 +61,7 @@ class RootFolder:
         """Read and check a folder; raises UsageError for files, CertificateError for a bad certificate."""
         certificate = files.read_certificate(path / CERTIFICATE_FILE)
         key_path = path / KEY_FILE
-        if files.is_there(path / MODULE_FILE):
+        if is_file(path / MODULE_FILE):
             return cls(path, certificate, verify_root(certificate), False, has_key=False)
         encrypted = key_is_encrypted(read_bytes(key_path), str(key_path))
         return cls(path, certificate, verify_root(certificate), encrypted)

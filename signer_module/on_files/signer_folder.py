@@ -22,7 +22,7 @@ from atcaprov.certs.layout import authority_layout, certificate_layout
 from atcaprov.certs.rebuild import rebuild
 from atcaprov.chip.memory_map import SERIAL_SIZE
 from atcaprov.errors import AtcaProvError, CertificateError, Code, UsageError
-from atcaprov.reading import MalformedError, parse_json, read_bytes, read_text
+from atcaprov.reading import MalformedError, is_file, parse_json, read_bytes, read_text, status
 from signer_module.on_files import files
 from signer_module.on_files.hsm_place import PLACE_FILE
 from signer_module.on_files.key_file import SoftwareKey, key_is_encrypted
@@ -78,8 +78,8 @@ class SignerFolder:
 
     @property
     def chain_paths(self) -> tuple[Path, ...]:
-        """The file with the CAs above, if there is one."""
-        return (self.path / CHAIN_FILE,) if (self.path / CHAIN_FILE).is_file() else ()
+        """The file with the CAs above, if there is one; raises UsageError (file-unreadable)."""
+        return (self.path / CHAIN_FILE,) if is_file(self.path / CHAIN_FILE) else ()
 
     def unlock(self, password: bytes | None) -> SoftwareKey:
         """Return the private key; raises UsageError (password-wrong, key-file-invalid) or key-mismatch."""
@@ -119,8 +119,8 @@ class SignerFolder:
 def is_in_hsm(path: Path) -> bool:
     """Tell whether a signer folder says that its key is in an HSM; raises nothing: loading it says what is wrong."""
     try:
-        return (path / PLACE_FILE).is_file() and not (path / KEY_FILE).exists()
-    except OSError:
+        return is_file(path / PLACE_FILE) and status(path / KEY_FILE) is None
+    except UsageError:
         return False
 
 

@@ -14,6 +14,7 @@ from atcaprov.chip.memory_map import serial_number
 from atcaprov.device.device import Device
 from atcaprov.errors import Board, CertificateError, Code, ProvisioningError, UsageError
 from atcaprov.provisioning.config_stages import is_config_locked
+from atcaprov.reading import is_file
 from signer_module.on_chip.making.candidate import is_finished, root_facts, signer_facts
 from signer_module.on_chip.making.finished import is_described, require_ordered_root, require_ordered_signer
 from signer_module.on_chip.making.root import make_root
@@ -107,7 +108,7 @@ def _make_root(
 
 def _module_folder(path: Path) -> RootFolder | None:
     """Return what stands in a folder if that is the folder of a root module."""
-    return RootFolder.load(path) if files.is_there(path / MODULE_FILE) else None
+    return RootFolder.load(path) if is_file(path / MODULE_FILE) else None
 
 
 def _require_folder_of(folder: RootFolder, root: ModuleRoot) -> None:

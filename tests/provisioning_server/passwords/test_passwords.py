@@ -284,7 +284,7 @@ def test_a_signer_that_fails_in_any_way_does_not_end_the_prompt() -> None:
 
 def test_a_credential_that_the_system_does_not_show_is_an_error() -> None:
     passwords = GivenPasswords(folder=Path("x" * 300))  # longer than a name can be
-    with pytest.raises(UsageError, match="can't be read") as caught:
+    with pytest.raises(UsageError, match="cannot be read") as caught:
         passwords.named(bytes(9), "")
     assert caught.value.code == Code.FILE_UNREADABLE
 

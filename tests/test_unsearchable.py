@@ -1,0 +1,172 @@
+"""What the system does not let us look at is told, or tried to open; it never counts as absent.
+
+Python 3.14 takes each error of `stat` for an absence where a path is asked whether it exists; `glob` always did.
+Root may look everywhere: here `stat` and `listdir` fail as they do for other users.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from atcaprov.errors import Code, UsageError
+from atcaprov.hal.presence import is_plugged
+from atcaprov.hal.usb_ids import usb_ids
+from atcaprov.reading import is_file, is_folder, may_be_there, paths_in, status
+from provisioning_server.data_folder import DataFolder
+from provisioning_server.passwords.given import GivenPasswords
+from provisioning_server.records.file_records import FileRecords
+from provisioning_server.settings import Settings
+from provisioning_server.signers.known_modules import KnownModules
+from provisioning_server.signers.sources import ModuleFolder, NamedModules
+from signer_module.on_files.files import refuse_existing
+from signer_module.on_files.report import show
+from signer_module.on_files.root_folder import MODULE_FILE, RootFolder
+from tests.support.memory_signer import NOW
+from tests.support.signer_folders import make_signer_folder
+
+Hide = Callable[[Path], None]
+
+
+@pytest.fixture
+def hide(monkeypatch: pytest.MonkeyPatch) -> Hide:
+    """Let the system refuse to look at a path, and at what is in it."""
+    return partial(_refuse, monkeypatch, ("stat", "lstat", "listdir", "scandir", "open"))
+
+
+@pytest.fixture
+def hide_names(monkeypatch: pytest.MonkeyPatch) -> Hide:
+    """Let the system refuse to list a folder, as one of mode 0300."""
+    return partial(_refuse, monkeypatch, ("listdir", "scandir"))
+
+
+def _refuse(monkeypatch: pytest.MonkeyPatch, calls: Iterable[str], hidden: Path) -> None:
+    for name in calls:
+        monkeypatch.setattr(os, name, _refusing(getattr(os, name), str(hidden)))
+
+
+def _refusing(real: Callable[..., Any], hidden: str) -> Callable[..., Any]:
+    def ask(path: Any = ".", *arguments: Any, **options: Any) -> Any:
+        asked = "" if isinstance(path, int) else str(path)
+        if asked == hidden or asked.startswith(hidden + os.sep):
+            raise PermissionError(13, "Permission denied", asked)
+        return real(path, *arguments, **options)
+
+    return ask
+
+
+def asked(ask: Callable[[Path], object], path: Path) -> str:
+    with pytest.raises(UsageError) as caught:
+        ask(path)
+    return f"{caught.value.code}: {caught.value.what}"
+
+
+@pytest.mark.parametrize("ask", [status, is_file, is_folder, lambda path: paths_in(path, "*")])
+def test_an_error_is_no_absence(hide: Hide, ask: Callable[[Path], object], tmp_path: Path) -> None:
+    assert not ask(tmp_path / "nothing")
+    assert not ask(tmp_path / "nothing" / "below")
+    hide(tmp_path / "hidden")
+    for path in (tmp_path / "hidden", tmp_path / "hidden" / "below"):
+        assert asked(ask, path) == f"file-unreadable: {path} cannot be read: Permission denied."
+        assert may_be_there(path)
+    assert not may_be_there(tmp_path / "nothing")
+
+
+def test_a_name_that_no_file_can_have_is_told(tmp_path: Path) -> None:
+    assert "cannot be read" in asked(status, tmp_path / ("x" * 300))
+    assert "cannot be read" in asked(status, tmp_path / "a\0b")
+
+
+def test_files_and_folders_are_told_apart(tmp_path: Path) -> None:
+    (tmp_path / "b.json").touch()
+    (tmp_path / "a.json").touch()
+    assert (is_file(tmp_path), is_folder(tmp_path), is_file(tmp_path / "b.json")) == (False, True, True)
+    assert paths_in(tmp_path, "*.json") == [tmp_path / "a.json", tmp_path / "b.json"]
+    assert paths_in(tmp_path, "*.tsv") == []
+    assert paths_in(tmp_path / "a.json", "*") == []
+
+
+def test_a_credential_is_not_passed_over(hide: Hide, tmp_path: Path) -> None:
+    hide(tmp_path)
+    given = GivenPasswords(folder=tmp_path)
+    assert asked(lambda _: given.unnamed(), tmp_path).startswith("file-unreadable")
+    assert asked(lambda _: given.named(bytes(9), "name"), tmp_path).startswith("file-unreadable")
+
+
+def test_the_chain_above_a_signer_is_not_passed_over(hide: Hide, tmp_path: Path) -> None:
+    signer = make_signer_folder(tmp_path)
+    hide(signer.path / "chain.pem")
+    assert asked(lambda _: signer.chain_paths, tmp_path).startswith("file-unreadable")
+
+
+def test_a_folder_of_modules_is_not_taken_for_an_empty_one(hide: Hide, tmp_path: Path) -> None:
+    (tmp_path / "chip.json").touch()
+    hide(tmp_path / "chip.json")
+    assert ModuleFolder(tmp_path).present() == [f"emulator:{tmp_path / 'chip.json'}"]
+    assert NamedModules([f"emulator:{tmp_path / 'chip.json'}"]).present() == [f"emulator:{tmp_path / 'chip.json'}"]
+    hide(tmp_path)
+    assert asked(lambda _: ModuleFolder(tmp_path).present(), tmp_path).startswith("file-unreadable")
+    settings = lambda path: Settings((), tmp_path / "data", module_folder=path)  # noqa: E731
+    assert "cannot be read" in asked(settings, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["logs", "signers"])
+def test_records_are_not_passed_over(hide_names: Hide, name: str, tmp_path: Path) -> None:
+    log = DataFolder(tmp_path, NOW).signing_log()
+    FileRecords(tmp_path, log).close()
+    hide_names(tmp_path / name)
+    assert asked(lambda path: FileRecords(path, log.with_name("signing-later.tsv")), tmp_path).startswith("file-unr")
+
+
+def test_a_log_of_before_is_not_passed_over(hide_names: Hide, tmp_path: Path) -> None:
+    folder = DataFolder(tmp_path, NOW)
+    hide_names(tmp_path / "logs")
+    assert asked(lambda _: folder.signing_log(), tmp_path).startswith("file-unreadable")
+
+
+def test_what_is_remembered_of_a_module_is_not_overwritten(hide: Hide, tmp_path: Path) -> None:
+    class Facts:
+        serial = bytes(9)
+
+    hide(tmp_path / "modules")
+    known = KnownModules(tmp_path / "modules")
+    assert asked(lambda _: known.remember(Facts()), tmp_path).startswith("file-unreadable")  # type: ignore[arg-type]
+
+
+def test_a_folder_is_not_taken_for_free(hide: Hide, tmp_path: Path) -> None:
+    hide(tmp_path / "hidden")
+    with pytest.raises(UsageError) as caught:
+        refuse_existing(tmp_path / "hidden" / "root")
+    assert caught.value.code in (Code.FILE_UNREADABLE, Code.FILE_UNWRITABLE)
+
+
+def test_the_kind_of_a_folder_is_not_guessed(hide: Hide, tmp_path: Path) -> None:
+    signer = make_signer_folder(tmp_path)
+    hide(tmp_path / "root" / MODULE_FILE)
+    assert asked(RootFolder.load, tmp_path / "root").startswith("file-unreadable")
+    hide(signer.path)
+    assert asked(lambda path: show(path, as_json=True, now=NOW), signer.path).startswith("file-unreadable")
+
+
+def test_a_table_of_usb_ids_is_not_passed_over(hide: Hide, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ATCAPROV_USB_IDS", raising=False)
+    monkeypatch.setattr("platformdirs.user_config_path", lambda _name: tmp_path)
+    usb_ids()
+    hide(tmp_path)
+    assert asked(lambda _: usb_ids(), tmp_path).startswith("file-unreadable")
+
+
+@pytest.mark.parametrize("url", ["i2c://1/0x60", "kit-hid:///dev/hidraw3", "kit-cdc:///dev/ttyACM0"])
+def test_a_board_that_may_not_be_looked_at_is_not_away(hide: Hide, url: str) -> None:
+    for path in _device_files(url):
+        hide(path)
+    assert is_plugged(url)
+
+
+def _device_files(url: str) -> Iterable[Path]:
+    return [Path("/dev/i2c-1") if url.startswith("i2c") else Path(url.partition("://")[2])]
