@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from atcaprov.errors import AtcaProvError
 from atcaprov.terminal import Console, Key
+from atcaprov.wire.messages import ErrorReply
+from provisioning_server import refusals
 from provisioning_server.authority import Authority
 from provisioning_server.data_folder import DataFolder
 from provisioning_server.exposure import exposures
@@ -25,6 +27,7 @@ from provisioning_server.program_log import ProgramLog
 from provisioning_server.records.file_records import FileRecords
 from provisioning_server.server_clock import ServerClock, look_at_clock
 from provisioning_server.settings import Settings
+from provisioning_server.signer_documents import SignerDocuments
 from provisioning_server.signers.attendant import SignerAttendant
 from provisioning_server.signers.hsm import HsmSigner
 from provisioning_server.signers.known_modules import KnownModules
@@ -84,14 +87,9 @@ class Server:
         self._stop.set()
 
     async def _serve(self, records: FileRecords) -> None:
-        for warning in exposures(self._settings, self._folder):
-            self._log.warning(warning)
-        if records.restored_files:
-            self._log.warning(
-                f"Files of {records.restored_files} devices were missing or damaged in certs and were made again."
-            )
+        clock = ServerClock(_now, lambda: records.newest)
+        self._say_what_was_found(records, clock)
         self._log.info("Signer Manager started.")
-        look_at_clock(ServerClock(_now, lambda: records.newest), records, self._settings.accept_clock, self._log)
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(self._log_fault)
         queue = SigningQueue(self._signers, lambda signed: worker.signed(signed))
@@ -110,7 +108,9 @@ class Server:
         bay = ModuleBay(
             self._sources(), self._signers, attendant, self._log, functools.partial(open_signer, known=known)
         )
-        page = self._web_page(SignerBoard(self._signers, attendant.desk, records.tally, bay.unusable), attendant.desk)
+        trouble = functools.partial(_trouble, records, clock)
+        board = SignerBoard(self._signers, attendant.desk, records.tally, bay.unusable, trouble)
+        page = self._web_page(board, attendant.desk)
         listener = Listener(self._settings.limits, worker.submit, self._log)
         try:
             self._log.info("Server starting...")
@@ -127,6 +127,16 @@ class Server:
             await bay_stopped
             await attendant.stop()
             await worker.stop()
+
+    def _say_what_was_found(self, records: FileRecords, clock: ServerClock) -> None:
+        """Tell at the start what is wrong with what is there; raises AtcaProvError as `look_at_clock`."""
+        for warning in exposures(self._settings, self._folder):
+            self._log.warning(warning)
+        if records.restored_files:
+            self._log.warning(
+                f"Files of {records.restored_files} devices were missing or damaged in certs and were made again."
+            )
+        look_at_clock(clock, records, self._settings.accept_clock, self._log)
 
     def _password_tries(self) -> PasswordTries:
         settings = self._settings
@@ -224,6 +234,11 @@ class Server:
             loop.remove_signal_handler(number)
             signal.signal(number, signal.SIG_DFL)
         installed.clear()
+
+
+def _trouble(records: FileRecords, clock: ServerClock, documents: SignerDocuments) -> ErrorReply | None:
+    """Return why a signer that is ready issues nothing."""
+    return refusals.RECORDS_FAILED if records.failed else clock.doubt(documents)
 
 
 def _now() -> datetime:

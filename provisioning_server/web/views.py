@@ -11,8 +11,10 @@ from typing import Final
 
 from atcaprov.errors import Code
 from atcaprov.printable import printable
+from atcaprov.wire.messages import ErrorReply
 from provisioning_server.passwords.desk import PasswordDesk
 from provisioning_server.records.file_records import Tally
+from provisioning_server.signer_documents import SignerDocuments
 from provisioning_server.signers.hsm import HsmSigner
 from provisioning_server.signers.roster import SignerRoster, Standing
 from provisioning_server.signers.signer import Signer
@@ -66,11 +68,14 @@ class SignerBoard:
         desk: PasswordDesk,
         tally: Callable[[bytes], Tally | None],
         unusable: Callable[[], Mapping[str, str]] = dict,
+        trouble: Callable[[SignerDocuments], ErrorReply | None] = lambda _: None,
     ) -> None:
+        """`trouble` says why a signer issues nothing although it is ready, such as a wrong clock."""
         self._roster = roster
         self._desk = desk
         self._tally = tally
         self._unusable = unusable
+        self._trouble = trouble
         self._known: dict[str, SignerView] = {}  # in the order in which they came first, so that none jumps
 
     def views(self) -> list[SignerView]:
@@ -101,7 +106,10 @@ class SignerBoard:
             return _quarantined(view, standing)
         if standing.trouble is not None or signer.remaining == 0:
             return _used_up(view)
-        return _ready(view, signer) if signer.ready else self._waiting(view, signer)
+        if not signer.ready:
+            return self._waiting(view, signer)
+        trouble = self._trouble(signer.documents)
+        return _ready(view, signer) if trouble is None else _held_up(view, trouble)
 
     def _waiting(self, view: SignerView, signer: Signer) -> SignerView:
         wrong, seconds = self._desk.wrong(signer), math.ceil(self._desk.seconds_left(signer))
@@ -121,6 +129,10 @@ def _ready(view: SignerView, signer: Signer) -> SignerView:
     if not signer.quota_low:
         return replace(view, state=State.READY, headline="Ready")
     return replace(view, state=State.LOW, headline="Ready, few left", detail="Make the next module now.")
+
+
+def _held_up(view: SignerView, trouble: ErrorReply) -> SignerView:
+    return replace(view, state=State.QUARANTINED, headline="Issues nothing", detail=printable(trouble.message))
 
 
 def _used_up(view: SignerView) -> SignerView:

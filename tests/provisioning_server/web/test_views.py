@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 import pytest
 
 from atcaprov.errors import Code, UsageError
+from atcaprov.wire.messages import ErrorReply
 from provisioning_server import refusals
 from provisioning_server.passwords.desk import PasswordDesk
 from provisioning_server.records.file_records import Tally
@@ -39,7 +40,10 @@ class Bench:
         self.unusable: dict[str, str] = {}
         self.now = 100.0
         self.desk = PasswordDesk(self.roster, RememberingLog(), clock=lambda: self.now)
-        self.board = SignerBoard(self.roster, self.desk, self.tallies.get, lambda: self.unusable)
+        self.trouble: ErrorReply | None = None
+        self.board = SignerBoard(
+            self.roster, self.desk, self.tallies.get, lambda: self.unusable, lambda _: self.trouble
+        )
 
     def view(self) -> SignerView:
         """Look at the only signer."""
@@ -107,6 +111,15 @@ def test_a_signer_out_of_use_says_why_and_what_to_do(signer: Callable[[], Memory
     assert bench.view().state is State.QUARANTINED
     assert bench.view().detail.startswith("It signed something else. ")
     assert ("plug it in" in bench.view().detail) == made.slow
+
+
+def test_a_signer_that_is_ready_and_issues_nothing_says_why() -> None:
+    bench = Bench(MemorySigner())
+    bench.trouble = refusals.server_clock(datetime(1970, 1, 1, tzinfo=UTC), "its newest record is newer")
+    assert (bench.view().state, bench.view().headline) == (State.QUARANTINED, "Issues nothing")
+    assert "clock says 1970-01-01 00:00 UTC, but its newest record is newer" in bench.view().detail
+    bench.trouble = None
+    assert bench.view().state is State.READY
 
 
 def test_a_used_up_quota_is_no_fault() -> None:
