@@ -129,17 +129,18 @@ class Authority:
             settled.append((first, signed.outcome))
         else:
             record = replace(signed.outcome, client=first.asked.client)
-            settled.append((first, self._keep(signed, record, batch)))
+            settled.append((first, self._keep(signed, record, first.asked, batch)))
         for later in behind:
             outcome = self._outcome(later.asked, batch, later)
             if outcome is not later:
                 settled.append((later, outcome))
         return settled
 
-    def _keep(self, signed: Signed, record: IssuedRecord, batch: Batch) -> _Outcome:
+    def _keep(self, signed: Signed, record: IssuedRecord, asked: Asked, batch: Batch) -> _Outcome:
         assert signed.documents is not None
         doubt = self._clock.doubt(signed.documents)
         if doubt is not None:  # of another one of the group than was looked at before, or the clock was set meanwhile
+            self._log_refusal(asked, doubt)
             return doubt
         try:
             self._records.keep_documents(signed.documents)

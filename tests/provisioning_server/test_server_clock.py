@@ -290,6 +290,7 @@ def test_a_clock_that_is_set_back_while_a_module_signs_gives_no_certificate(
         line.now = NOW - timedelta(days=1)
         slow.go_on.release()
         assert refused(waiting).code == Code.SERVER_CLOCK
+        assert any("refused, server-clock" in text for text in line.log.lines)
         assert not line.records.find(chip_serial(1))
 
 
