@@ -230,9 +230,12 @@ class Authority:
         signers = self._signers.choose(request.signer_public_key, self._group(request))
         if isinstance(signers, ErrorReply):
             return signers
-        doubts = [self._clock.doubt(signer.documents) for signer in signers]
-        trusted = [signer for signer, doubt in zip(signers, doubts, strict=True) if doubt is None]
-        return trusted or next(doubt for doubt in doubts if doubt is not None)
+        trusted: list[Signer] = []
+        for signer in signers:
+            doubt = self._clock.doubt(signer.documents)
+            if doubt is None:
+                trusted.append(signer)
+        return trusted or doubt or refusals.SIGNER_NOT_READY
 
     def _issue(
         self, request: CertificatesRequest, chip_serial: bytes, asked: Asked, batch: Batch, later: Later | None

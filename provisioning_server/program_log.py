@@ -17,6 +17,7 @@ from atcaprov.printable import printable
 WAITING_MAX: Final = 100_000
 """Lines that may wait for the writer; further ones are dropped and counted."""
 _BATCH_MAX: Final = 1000
+_TO_SECONDS: Final = len("2015-11-06 15:51:07")
 
 
 class _Entry(NamedTuple):
@@ -79,7 +80,8 @@ class ProgramLog:
         self._put(self._entry(level, text, on_console=on_console))
 
     def _entry(self, level: str, text: str, *, on_console: bool = True) -> _Entry:
-        return _Entry(f"[{self._now():%Y-%m-%d %H:%M:%S}, {level}] {printable(text)}\n", on_console=on_console)
+        now = self._now().isoformat(" ")[:_TO_SECONDS]
+        return _Entry(f"[{now}, {level}] {printable(text)}\n", on_console=on_console)
 
     def _put(self, entry: _Entry) -> None:
         try:

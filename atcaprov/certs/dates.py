@@ -89,7 +89,7 @@ _once_an_hour = functools.lru_cache(maxsize=128)
 
 
 def _check_utc(issue_date: datetime) -> None:
-    if issue_date.utcoffset() != timedelta(0):
+    if issue_date.tzinfo is not UTC and issue_date.utcoffset() != timedelta(0):
         raise CertificateError("The issue date must be given in UTC.")
 
 
@@ -208,7 +208,8 @@ def issue_hour(now: datetime, expire_years: int) -> datetime:
 
     29 February with a limited validity becomes 28 February 23 h, since N years later there may be no such day.
     """
-    hour = now.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+    utc = now if now.tzinfo is UTC else now.astimezone(UTC)
+    hour = utc.replace(minute=0, second=0, microsecond=0)
     if expire_years and (hour.month, hour.day) == (2, 29):
         return hour.replace(day=28, hour=23)
     return hour

@@ -38,6 +38,7 @@ _ADDED: Final = "client"
 HEADER: Final = "\t".join(COLUMNS).encode() + b"\n"
 _HEADERS: Final = (HEADER, "\t".join(column for column in COLUMNS if column != _ADDED).encode() + b"\n")
 _MODE: Final = 0o640
+_TO_SECONDS: Final = len("2026-11-21T10:15:40")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,7 @@ class IssuedRecord:
         """Return the line with its line end."""
         text = "\t".join(
             (
-                self.time.strftime("%Y-%m-%dT%H:%M:%SZ"),
+                f"{self.time.isoformat()[:_TO_SECONDS]}Z",
                 self.chip_serial.hex().upper(),
                 self.signer_serial.hex().upper(),
                 " ".join(self.signer_name.split()),
