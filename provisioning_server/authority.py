@@ -231,6 +231,7 @@ class Authority:
         if isinstance(signers, ErrorReply):
             return signers
         trusted: list[Signer] = []
+        doubt: ErrorReply | None = None
         for signer in signers:
             doubt = self._clock.doubt(signer.documents)
             if doubt is None:

@@ -79,7 +79,8 @@ def certificates_reply(record: IssuedRecord, documents: SignerDocuments) -> Cert
         signer_definition=documents.signer_definition,
         device_compressed=record.compressed,
         signer_compressed=documents.signer_compressed,
-        writes=tuple(
-            SlotWrite(write.slot, write.offset, write.data) for write in (*device_writes, *documents.signer_writes)
+        writes=(
+            *(SlotWrite(write.slot, write.offset, write.data) for write in device_writes),
+            *documents.signer_writes,
         ),
     )

@@ -16,8 +16,9 @@ import cbor2
 from atcaprov.certs.dates import DateFormat, parse_date
 from atcaprov.certs.definition import CertificateDefinition
 from atcaprov.certs.layout import authority_layout, certificate_layout
-from atcaprov.certs.rebuild import SlotWrite, slot_writes
+from atcaprov.certs.rebuild import slot_writes
 from atcaprov.errors import CertificateError, Code, UsageError
+from atcaprov.wire.fields import SlotWrite
 from atcaprov.wire.messages import SignerReply
 
 _UTC_TIME: Final = 0x17
@@ -126,11 +127,10 @@ class SignerDocuments:
 
     @functools.cached_property
     def signer_writes(self) -> tuple[SlotWrite, ...]:
-        """Where the parts of the signer certificate go on every chip."""
+        """Where the parts of the signer certificate go on every chip, as replies say it."""
         definition = CertificateDefinition.from_bytes(self.signer_definition)
-        return tuple(
-            slot_writes(definition, compressed=self.signer_compressed, public_key=self.signer_public_key),
-        )
+        writes = slot_writes(definition, compressed=self.signer_compressed, public_key=self.signer_public_key)
+        return tuple(SlotWrite(write.slot, write.offset, write.data) for write in writes)
 
     def check(self) -> None:
         """Raise CertificateError or UsageError unless every reply can be made of these documents."""

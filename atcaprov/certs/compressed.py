@@ -14,9 +14,10 @@ Source: Atmel-8974A; format version 1: MicrochipTech/cryptoauthlib since 3.7.5.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Self
+from typing import Final
 
 from atcaprov.certs import dates
 from atcaprov.certs.keys import SIGNATURE_SIZE
@@ -56,24 +57,30 @@ class CompressedCertificate:
         """Return bytes 64-66 and byte 71."""
         return dates.encode_dates(self.issue_date, self.expire_years, self.format_version)
 
-    @classmethod
-    def parse(cls, data: bytes) -> Self:
+    @staticmethod
+    def parse(data: bytes) -> CompressedCertificate:
         """Read the 72 bytes; raises CertificateError for another length, an impossible date or unknown codes."""
-        if len(data) != COMPRESSED_SIZE:
-            raise CertificateError(f"A compressed certificate has 72 bytes, not {len(data)}.")
-        format_version = data[70] & 15
-        _check_version(format_version, data[71])
-        issue_date, expire_years = dates.decode_dates(data[64:67], data[71], format_version)
-        return cls(
-            signature=bytes(data[:64]),
-            issue_date=issue_date,
-            expire_years=expire_years,
-            signer_id=bytes(data[67:69]),
-            template_id=data[69] >> 4,
-            chain_id=data[69] & 15,
-            sn_source=_source(data[70] >> 4),
-            format_version=format_version,
-        )
+        return _parsed(bytes(data))
+
+
+@functools.lru_cache(maxsize=512)
+def _parsed(data: bytes) -> CompressedCertificate:
+    """Who issues looks at each of a batch more than once."""
+    if len(data) != COMPRESSED_SIZE:
+        raise CertificateError(f"A compressed certificate has 72 bytes, not {len(data)}.")
+    format_version = data[70] & 15
+    _check_version(format_version, data[71])
+    issue_date, expire_years = dates.decode_dates(data[64:67], data[71], format_version)
+    return CompressedCertificate(
+        signature=data[:64],
+        issue_date=issue_date,
+        expire_years=expire_years,
+        signer_id=data[67:69],
+        template_id=data[69] >> 4,
+        chain_id=data[69] & 15,
+        sn_source=_source(data[70] >> 4),
+        format_version=format_version,
+    )
 
 
 def _check_version(format_version: int, extension: int) -> None:
