@@ -144,7 +144,7 @@ def serve(
     "--give-up",
     metavar="SERIAL",
     type=SerialNumber(),
-    help="Ask also what spoils a blank chip: the one with this serial number is locked and useless afterwards.",
+    help="Ask also what spoils a blank chip: the one with this serial number is permanently locked and useless.",
 )
 def record(device: str, file: Path, give_up: bytes | None) -> None:
     """Record in FILE what the chip at DEVICE answers, and say what that shows of the software chip's open points.

@@ -1,4 +1,4 @@
-"""A blank part that is given up to settle open points: its locks are closed for ever, and it serves nothing afterwards.
+"""A blank part that is given up to settle open points: it is permanently locked and useless afterwards.
 
 The configuration gives each question a slot of its own. Keys and secrets are known here: answers can be computed.
 """
@@ -63,7 +63,7 @@ def require_blank(part: Dialogue, serial: bytes) -> None:
         )
     if part.config_locked:
         raise ProvisioningError(
-            "The configuration of this part is locked: it can't be set up for the questions.",
+            "The configuration of this part is locked: it cannot be set up for the questions.",
             advice="Nothing was changed. Take a blank part.",
             code=Code.CONFIG_LOCKED_OTHER,
         )
@@ -97,13 +97,15 @@ def _configure(part: Dialogue) -> None:
         if word != _LOCK_WORD and wanted[place] != part.config[place]:
             part.ask(Opcode.WRITE, Zone.CONFIG, word, wanted[place])
     part.read_config()
-    if part.config != wanted or not part.ask(Opcode.LOCK, LOCK_CONFIG, crc16(wanted)).granted:
+    if part.config == wanted:
+        part.ask(Opcode.LOCK, LOCK_CONFIG, crc16(wanted))
+        part.read_config()  # the reply to a lock may be lost
+    if not part.config_locked:
         raise ProvisioningError(
             "The part did not take the configuration for the questions.",
-            advice="It is not locked yet. Check the contacts, and record it without giving it up.",
+            advice="It is not locked yet. Check that it sits well in its socket, and record it without --give-up.",
             code=Code.WRITE_NOT_VERIFIED,
         )
-    part.read_config()
 
 
 def _fill(part: Dialogue) -> None:

@@ -73,6 +73,7 @@ SPOILING: Points = {
 }
 
 
+REFUSED = bytes.fromhex("040f2342")
 NOT_ASKED = {
     "aes_disabled_code": "only a part without AES answers, and none is known",
     "bytes_behind_count": "the bus",
@@ -186,6 +187,28 @@ def test_what_gets_no_answer_stays_undecided() -> None:
     dialogue = Dialogue(hal)
     undecided = dict.fromkeys(("bad_block_code", "errors_clear_temp_key"))
     assert found(put(dialogue, harmless_questions(dialogue))) == defaults(HARMLESS | OPEN) | undecided
+
+
+def test_a_lock_whose_reply_is_lost_is_seen_by_reading() -> None:
+    hal = ScriptedHal()
+
+    def losing(content: bytes) -> bytes:
+        reply = hal.chip.exchange(content)
+        if content[1:3] == bytes((Opcode.LOCK, 0)):
+            raise TransportError("The chip does not answer.", code=Code.DEVICE_NO_REPLY)
+        return reply
+
+    hal.answer = losing
+    assert found(ask_sacrificed(Dialogue(hal))) == defaults(SPOILING) | RULES
+
+
+def test_a_part_that_takes_no_configuration_is_not_locked() -> None:
+    hal = ScriptedHal()
+    hal.answer = lambda content: REFUSED if content[1] == Opcode.WRITE else hal.chip.exchange(content)
+    with pytest.raises(ProvisioningError) as refused:
+        list(ask_sacrificed(Dialogue(hal)))
+    assert refused.value.code == Code.WRITE_NOT_VERIFIED
+    assert not hal.memory.config_locked
 
 
 def test_a_reading_is_told_beside_that_of_the_software_chip() -> None:
