@@ -194,7 +194,7 @@ class HsmKey:
         try:
             library = pkcs11.lib(self.place.library)
         except (pkcs11.PKCS11Error, RuntimeError, OSError) as error:
-            raise UsageError(
+            raise TransportError(  # a server waits for it: the HSM's software may be started later
                 f"{self.place.library} cannot be used as the library of an HSM: {_text(error)}.",
                 advice="Give the PKCS#11 module of the HSM's maker with --pkcs11-library, such as libsofthsm2.so.",
                 code=Code.HSM_UNUSABLE,

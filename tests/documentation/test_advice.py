@@ -228,7 +228,7 @@ def test_a_library_that_is_none_of_an_hsm_is_told_as_that(kind: str, tmp_path: P
     place = ("--pkcs11-library", str(library), "--pkcs11-token", "t", "--pkcs11-key", "k")
     files = ("--out", str(tmp_path / "signer.csr"), "--password-file", str(secret), "--signer-id", "0034")
     done = run_in_process(signer_module, "signer", "request", *files, *place)
-    assert done.code == 2
+    assert done.code == 3
     assert "[hsm-unusable]" in done.err
     assert f"{library} cannot be used as the library" in done.err
     assert "with --pkcs11-library" in done.err
