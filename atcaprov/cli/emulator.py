@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,6 +15,7 @@ from atcaprov.chip.execution_times import Times
 from atcaprov.chip.memory_map import SERIAL_SIZE
 from atcaprov.chip.parts import spaced
 from atcaprov.cli.output import say
+from atcaprov.device.guarded_hal import GuardedHal
 from atcaprov.emulator.changes import explain_changes
 from atcaprov.emulator.clock import parse_speed, parse_times
 from atcaprov.emulator.images import BLANK, load_image
@@ -26,12 +28,13 @@ from atcaprov.hal.trace import create_trace, read_trace
 from atcaprov.hal.traced import TracedHal
 from atcaprov.kit.profiles import PARSER3, PROFILES
 from atcaprov.reading import read_text
+from atcaprov.serving.answers import Answers
 from atcaprov.serving.bus import DEFAULT_SPEED, Buses
 from atcaprov.serving.chips import MOST_CHIPS, holding, make_chips
 from atcaprov.serving.dialogue import Dialogue
 from atcaprov.serving.explain import explaining
 from atcaprov.serving.harmless_questions import harmless_questions
-from atcaprov.serving.open_points import put
+from atcaprov.serving.open_points import Reading, put
 from atcaprov.serving.pins import Pins
 from atcaprov.serving.probes import harmless_packets
 from atcaprov.serving.probes import run as ask
@@ -39,6 +42,8 @@ from atcaprov.serving.replay import replay
 from atcaprov.serving.sacrifice import ask_sacrificed, require_blank
 from atcaprov.serving.service import LOOPBACK, Ways, parse_clock
 from atcaprov.serving.service import serve as serve_until
+from atcaprov.serving.setup import SETUPS
+from atcaprov.serving.words import in_words
 
 _FILE: Final = click.Path(dir_okay=False, path_type=Path)
 _DIFFERENT: Final = 1
@@ -140,13 +145,22 @@ def serve(
 @group.command()
 @click.argument("device")
 @click.argument("file", type=_FILE)
+@click.option("--answers", type=_FILE, metavar="FILE", help="Keep the readings there too; go on with those missing.")
 @click.option(
     "--give-up",
     metavar="SERIAL",
     type=SerialNumber(),
     help="Ask also what spoils a blank chip: the one with this serial number is permanently locked and useless.",
 )
-def record(device: str, file: Path, give_up: bytes | None) -> None:
+@click.option(
+    "--setup",
+    type=click.Choice(list(SETUPS)),
+    default="1",
+    show_default=True,
+    help="What the chip that is given up is set up for: the first or the second part.",
+)
+@click.option("--exit-code", is_flag=True, help="Exit with 1 if the chip differs from the software chip, or may.")
+def record(device: str, file: Path, answers: Path | None, give_up: bytes | None, setup: str, exit_code: bool) -> int:
     """Record in FILE what the chip at DEVICE answers, and say what that shows of the software chip's open points.
 
     It is asked what is harmless to ask; every byte is recorded.
@@ -154,21 +168,32 @@ def record(device: str, file: Path, give_up: bytes | None) -> None:
     Nothing is written, locked, counted or used up, unless a chip is given up. FILE is for replay; it also holds what
     the chip gave in clear.
     """
-    hal = open_hal(device)
-    traced = TracedHal(hal, create_trace(file, device), recording=True)
+    traced = TracedHal(open_hal(device), create_trace(file, device), recording=True)
     try:
+        guarded = GuardedHal(traced)
         packets = harmless_packets()
-        answered = ask(traced, packets)
-        say(f"{answered} of {len(packets)} packets were answered.")
-        dialogue = Dialogue(traced)
+        say(f"{ask(guarded, packets)} of {len(packets)} packets were answered.")
+        dialogue = Dialogue(guarded)
+        kept = Answers(answers, dialogue.serial)
         if give_up is not None:
-            require_blank(dialogue, give_up)
-        for reading in put(dialogue, harmless_questions(dialogue)):
-            say(reading.text())
-        for reading in ask_sacrificed(dialogue) if give_up is not None else ():
-            say(reading.text())
+            require_blank(dialogue, give_up, SETUPS[setup])
+        agree = _tell(put(dialogue, list(harmless_questions(dialogue)), kept.done), dialogue, kept)
+        if give_up is not None:
+            dialogue = Dialogue(traced)
+            agree &= _tell(ask_sacrificed(dialogue, SETUPS[setup], kept.done), dialogue, kept)
     finally:
         traced.close()
+    return _DIFFERENT if exit_code and not agree else 0
+
+
+def _tell(readings: Iterator[Reading], dialogue: Dialogue, kept: Answers) -> bool:
+    """Print and keep readings; tells whether all are those of the software chip."""
+    agree = True
+    for reading in readings:
+        kept.keep(reading, dialogue.take_exchanges())
+        say(in_words(reading))
+        agree &= reading.agrees
+    return agree
 
 
 @group.command("replay")

@@ -19,6 +19,7 @@ from atcaprov.chip.commands import (
     LOCK_NO_CRC,
     LOCK_SLOT,
     P1_ENCRYPTED,
+    TEMP_KEY_SLOT,
     Opcode,
     Zone,
 )
@@ -49,12 +50,15 @@ _HARMLESS = frozenset(
         Opcode.SIGN,
         Opcode.SHA,
         Opcode.MAC,
+        Opcode.HMAC,
         Opcode.CHECK_MAC,
         Opcode.GEN_DIG,
         Opcode.SELF_TEST,
         Opcode.AES,
     }
 )
+_ECDH_FROM_TEMP_KEY, _ECDH_TARGET, _ECDH_NOT_TO_SLOT = 0x01, 0x0C, (0x08, 0x0C)
+_KDF_TARGET, _KDF_TO_SLOT = 0x1C, 0x08
 
 
 def act_of(packet: bytes) -> Act | None:
@@ -77,13 +81,17 @@ def act_of(packet: bytes) -> Act | None:
 
 def _is_harmless_mode(opcode: int, mode: int, parameter: int) -> bool:
     if opcode == Opcode.GEN_KEY:
-        return not mode & GEN_KEY_CREATE
+        return not mode & GEN_KEY_CREATE or parameter == TEMP_KEY_SLOT
     if opcode == Opcode.INFO:
         return mode != 0x04 or not parameter & 0x02  # mode 4 with bit 1 writes the persistent latch
     if opcode == Opcode.COUNTER:
         return mode == 0x00
     if opcode == Opcode.VERIFY:
         return mode & 0x03 in (0x00, 0x02)  # 1 and 3 change the validity of a stored public key
+    if opcode == Opcode.ECDH:
+        return bool(mode & _ECDH_FROM_TEMP_KEY) and mode & _ECDH_TARGET in _ECDH_NOT_TO_SLOT
+    if opcode == Opcode.KDF:
+        return mode & _KDF_TARGET != _KDF_TO_SLOT
     return False
 
 

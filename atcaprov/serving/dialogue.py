@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from atcaprov.chip.commands import P1_32_BYTES, Opcode, Status, Zone
 from atcaprov.chip.memory_map import BLOCK_SIZE, CONFIG_SIZE, LOCK_CONFIG, LOCK_VALUE, UNLOCKED, serial_number
-from atcaprov.errors import AtcaProvError, Code, TransportError
+from atcaprov.errors import AtcaProvError, Code, TransportError, UsageError
 from atcaprov.hal.base import Hal
 from atcaprov.serving.probes import packet
 
@@ -37,6 +37,7 @@ class Dialogue:
 
     def __init__(self, hal: Hal) -> None:
         self._hal = hal
+        self._exchanges: list[tuple[str, str]] = []
         self.config = b""
         """The configuration zone as it was read last, 128 bytes."""
         self.read_config()
@@ -58,18 +59,27 @@ class Dialogue:
 
     def ask(self, opcode: int, p1: int = 0, p2: int = 0, data: bytes = b"") -> Reply:
         """Send a command between wake and idle and return its reply; none is an answer, too."""
+        content = packet(opcode, p1, p2, data)
         self._hal.wake()
         try:
-            reply = self._hal.exchange(packet(opcode, p1, p2, data))
+            reply = self._hal.exchange(content)
+        except UsageError:
+            raise  # it was held back, or can't be recorded
         except AtcaProvError:
             self._hal.wake()
             reply = b""
         self._hal.idle()
+        self._exchanges.append((content.hex(), reply.hex()))
         if not reply:
             return Reply(None)
         if len(reply) == 4:
             return Reply(reply[1], reply[1:2])
         return Reply(Status.SUCCESS, reply[1:-2])
+
+    def take_exchanges(self) -> list[tuple[str, str]]:
+        """Return the packets and replies since the last call, in hexadecimal."""
+        taken, self._exchanges = self._exchanges, []
+        return taken
 
     def forget(self) -> None:
         """Let the part sleep: its volatile memory is lost."""

@@ -13,14 +13,14 @@ from typing import Any, Final
 from atcaprov.chip.commands import GEN_KEY_CREATE, P1_32_BYTES, TEMP_KEY_SLOT, Opcode, Status, Zone
 from atcaprov.chip.memory_map import BLOCK_SIZE, CHIP_OPTIONS, SLOT_CONFIG, SLOT_SIZES, key_config, word_le
 from atcaprov.serving.dialogue import PATTERN, Dialogue
-from atcaprov.serving.open_points import UNDECIDED, Ask, Question
+from atcaprov.serving.open_points import UNDECIDED, Ask, Question, refusal
 
 _DATA: Final = P1_32_BYTES | Zone.DATA
 _ANY_SLOT: Final = 0
-_PUBLIC_KEY_SLOT: Final = 9
 _RNG_TEST: Final = 0x01
 _DONE: Final = (Status.SUCCESS, Status.MISMATCH)
 """SelfTest answers with a map of what failed: 01 is the random number generator."""
+_AES_ENABLED: Final = 13
 _LIMITED_USE: Final = 0x20
 _SECRET: Final = 0xC0
 _PRIVATE: Final = 0x01
@@ -43,10 +43,8 @@ def harmless_questions(dialogue: Dialogue) -> Iterator[Question]:
         yield Question("io_protection_off_code", _io_protection_off_code)
     if _is_unlimited(dialogue, _ANY_SLOT):  # else one reading would cost a use
         yield Question("mac_otp_fields", _mac_otp_fields)
-        if dialogue.config_locked:
-            yield Question("update_extra_use", _update_extra_use)
-    if _is_unlimited(dialogue, _PUBLIC_KEY_SLOT):
-        yield Question("validate_external_code", _validate_external_code)
+    if dialogue.config_locked and not dialogue.config[_AES_ENABLED] & 1:
+        yield Question("aes_disabled_code", _aes_disabled_code)
 
 
 def _surplus_data(part: Dialogue) -> Any:
@@ -57,7 +55,7 @@ def _surplus_data(part: Dialogue) -> Any:
 
 
 def _bad_block_code(part: Dialogue) -> Any:
-    return _refusal(part.ask(Opcode.READ, P1_32_BYTES | Zone.CONFIG, 4 << 3).status)
+    return refusal(part.ask(Opcode.READ, P1_32_BYTES | Zone.CONFIG, 4 << 3).status)
 
 
 def _info_state_seed(part: Dialogue) -> Any:
@@ -86,7 +84,7 @@ def _other_commands_clear_temp_key(part: Dialogue) -> Any:
 
 
 def _sha_order_code(part: Dialogue) -> Any:
-    return _refusal(part.ask(Opcode.SHA, 0x02).status)
+    return refusal(part.ask(Opcode.SHA, 0x02).status)
 
 
 def _mac_otp_fields(part: Dialogue) -> Any:
@@ -98,11 +96,6 @@ def _gen_key_digest_bits(part: Dialogue) -> Any:
     part.load()
     status = part.ask(Opcode.GEN_KEY, _DIGEST_OF_STORED_KEY, _ANY_SLOT, bytes(3)).status
     return "refuse" if status == Status.PARSE_ERROR else "ignore" if status is not None else UNDECIDED
-
-
-def _validate_external_code(part: Dialogue) -> Any:
-    part.load()
-    return _refusal(part.ask(Opcode.VERIFY, 0x01, _PUBLIC_KEY_SLOT, 4 * PATTERN).status)
 
 
 def _nonce_before_lock(part: Dialogue) -> Any:
@@ -117,7 +110,7 @@ def _gendig_before_lock(part: Dialogue) -> Any:
 def _offcurve_ecdh(part: Dialogue) -> Any:
     if not part.ask(Opcode.GEN_KEY, GEN_KEY_CREATE, TEMP_KEY_SLOT).granted:
         return UNDECIDED
-    return _refusal(part.ask(Opcode.ECDH, 0x0D, TEMP_KEY_SLOT, 2 * PATTERN).status)
+    return refusal(part.ask(Opcode.ECDH, 0x0D, TEMP_KEY_SLOT, 2 * PATTERN).status)
 
 
 def _hkdf_is_extract(part: Dialogue) -> Any:
@@ -133,13 +126,12 @@ def _hkdf_is_extract(part: Dialogue) -> Any:
 def _io_protection_off_code(part: Dialogue) -> Any:
     part.load()
     details = (len(PATTERN) << 24 | _FROM_INPUT).to_bytes(4, "little")
-    return _refusal(part.ask(Opcode.KDF, _HKDF_TEMP_KEY_TO_BUS | 0x04, 0, details + PATTERN).status)
+    return refusal(part.ask(Opcode.KDF, _HKDF_TEMP_KEY_TO_BUS | 0x04, 0, details + PATTERN).status)
 
 
-def _update_extra_use(part: Dialogue) -> Any:
-    # On a part that takes mode 2 for mode 0, P2 0 writes 00: over 00, or it is refused.
-    status = part.ask(Opcode.UPDATE_EXTRA, 2, _ANY_SLOT).status
-    return {Status.SUCCESS: True, Status.PARSE_ERROR: False}.get(Status(status)) if status in _KNOWN else UNDECIDED
+def _aes_disabled_code(part: Dialogue) -> Any:
+    part.load()
+    return refusal(part.ask(Opcode.AES, 0, TEMP_KEY_SLOT, PATTERN[:16]).status)
 
 
 def _partial_block_fill(part: Dialogue) -> Any:
@@ -164,11 +156,6 @@ def _is_unlimited(part: Dialogue, slot: int) -> bool:
     return not word_le(part.config, SLOT_CONFIG + 2 * slot) & _LIMITED_USE
 
 
-def _refusal(status: int | None) -> Any:
-    return UNDECIDED if status in (None, Status.SUCCESS) else status
-
-
-_KNOWN: Final = frozenset(Status)
 _ALWAYS: Final[dict[str, Ask]] = {
     "surplus_data": _surplus_data,
     "bad_block_code": _bad_block_code,

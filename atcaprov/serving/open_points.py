@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
 
+from atcaprov.chip.commands import Opcode, Status
 from atcaprov.emulator.switches import Switches
 from atcaprov.serving.dialogue import Dialogue
 
@@ -22,16 +23,21 @@ RULES: Final = MappingProxyType(
         "refused_use_counts": False,
         "mac_takes_key_id_above_15": True,
         "checkmac_otp_bit": "refuse",
+        "ecdh_mode_chooses_slot": True,
+        "derive_key_mac_key": "write-key",
     }
 )
-"""What the data sheet of the ATECC508A settles, so that there is no switch, and nobody has shown of an ATECC608."""
+"""What the data sheet of the ATECC508A settles, or the software chip does without a switch, and nobody has shown."""
 
 
 @dataclass(frozen=True)
 class Question:
-    """One open point, by the name of its switch or rule, and how to ask for it."""
+    """One open point and how to ask for it.
 
-    switch: str
+    The name is that of its switch or rule; where a switch is asked for in several ways, a full stop and the way follow.
+    """
+
+    name: str
     ask: Ask
 
 
@@ -39,32 +45,37 @@ class Question:
 class Reading:
     """What a part was found to do at an open point."""
 
-    switch: str
+    name: str
     value: Any
+
+    @property
+    def switch(self) -> str:
+        """The name of the switch or rule."""
+        return self.name.partition(".")[0]
 
     @property
     def expected(self) -> Any:
         """How the software chip is set."""
-        return RULES[self.switch] if self.switch in RULES else getattr(Switches(), self.switch)
+        if self.switch in RULES:
+            return RULES[self.switch]
+        setting = getattr(Switches(), self.switch)
+        return Opcode[self.name.partition(".")[2]] in setting if isinstance(setting, frozenset) else setting
 
-    def text(self) -> str:
-        """Return it as a line for people."""
-        if self.value is UNDECIDED:
-            return f"{self.switch:<34}undecided"
-        shown = f"{self.switch:<34}{_shown(self.value)}"
-        return shown if self.value == self.expected else f"{shown}, not {_shown(self.expected)}"
+    @property
+    def agrees(self) -> bool:
+        """Whether the part does what the software chip does."""
+        return self.value is not UNDECIDED and bool(self.value == self.expected)
 
 
-def put(dialogue: Dialogue, questions: Iterable[Question]) -> list[Reading]:
-    """Put the questions, each to a part that has forgotten the one before."""
-    readings = []
+def refusal(status: int | None) -> int | None:
+    """Return the status with which a part has refused, or UNDECIDED if it gave no answer or did what it was asked."""
+    return UNDECIDED if status in (None, Status.SUCCESS) else status
+
+
+def put(dialogue: Dialogue, questions: Iterable[Question], done: Container[str] = ()) -> Iterator[Reading]:
+    """Put the questions that are not done, each to a part that has forgotten the one before."""
     for question in questions:
-        dialogue.forget()
-        readings.append(Reading(question.switch, question.ask(dialogue)))
+        if question.name not in done:
+            dialogue.forget()
+            yield Reading(question.name, question.ask(dialogue))
     dialogue.forget()
-    return readings
-
-
-def _shown(value: Any) -> str:
-    """Show a status as the pages do."""
-    return f"{value:02X}" if isinstance(value, int) and not isinstance(value, bool) else str(value)

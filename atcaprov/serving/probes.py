@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, utils
 from atcaprov.chip.commands import GEN_KEY_CREATE, P1_32_BYTES, TEMP_KEY_SLOT, Opcode, Zone
 from atcaprov.chip.crc import with_crc
 from atcaprov.chip.memory_map import SLOT_COUNT
-from atcaprov.errors import AtcaProvError
+from atcaprov.errors import AtcaProvError, UsageError
 from atcaprov.hal.base import Hal
 
 _PATTERN: Final = bytes(range(32))
@@ -54,6 +54,8 @@ def run(hal: Hal, packets: Iterable[bytes]) -> int:
         try:
             hal.exchange(content)
             answered += 1
+        except UsageError:
+            raise  # it was held back, or can't be recorded
         except AtcaProvError:
             hal.wake()
         hal.idle()
@@ -72,7 +74,6 @@ def _identity() -> list[bytes]:
         packet(Opcode.INFO, 0x05),
         *(packet(Opcode.INFO, 0x01, slot) for slot in range(SLOT_COUNT + 1)),
         *(packet(Opcode.COUNTER, 0, number) for number in range(3)),
-        packet(0x99),
         packet(Opcode.HMAC, 0x04),
     ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import fields, replace
 from functools import cache
@@ -11,17 +12,22 @@ from typing import Any
 import pytest
 
 from atcaprov.chip.commands import Opcode
+from atcaprov.device.guarded_hal import GuardedHal
 from atcaprov.emulator.chip import Chip
 from atcaprov.emulator.images import load_image
 from atcaprov.emulator.random_source import SeededRandom, SystemRandom
 from atcaprov.emulator.switches import Switches
-from atcaprov.errors import Code, ProvisioningError, TransportError
+from atcaprov.errors import Code, ProvisioningError, TransportError, UsageError
 from atcaprov.hal.emulated import EmulatedHal
+from atcaprov.serving.answers import Answers
 from atcaprov.serving.dialogue import Dialogue
 from atcaprov.serving.harmless_questions import harmless_questions
 from atcaprov.serving.open_points import RULES, Reading, put
+from atcaprov.serving.probes import harmless_packets, run
 from atcaprov.serving.replay import replay
 from atcaprov.serving.sacrifice import ask_sacrificed, require_blank
+from atcaprov.serving.setup import FIRST, SECOND, Setup
+from atcaprov.serving.words import in_words, shown
 from tests.serving.test_replay import recorded
 from tests.support.chips import configured_memory
 from tests.support.scripted_hal import ScriptedHal
@@ -36,7 +42,6 @@ HARMLESS: Points = {
     "sha_order_code": (0x03, 0x0F),
     "mac_otp_fields": ("refuse", "hash"),
     "gen_key_digest_bits": ("refuse", "ignore"),
-    "validate_external_code": (0x03, 0x0F),
 }
 OPEN: Points = {"nonce_before_lock": (False, True), "gendig_before_lock": (False, True)}
 LOCKED: Points = {
@@ -44,7 +49,6 @@ LOCKED: Points = {
     "hkdf_is_extract": (False, True),
     "partial_block_fill": (0x00, 0xFF),
     "io_protection_off_code": (0x03, 0x0F),
-    "update_extra_use": (False, True),
 }
 SPOILING: Points = {
     "data_open_use": (False, True),
@@ -70,22 +74,31 @@ SPOILING: Points = {
     "kdf_needs_pub_info": (False, True),
     "key_type_code": (0x03, 0x0F),
     "use_lock": ("none", "refuse"),
+    "update_extra_use": (False, True),
+    "validate_external_code": (0x03, 0x0F),
 }
 
 
 REFUSED = bytes.fromhex("040f2342")
+SECOND_PART: Points = {
+    "lock_reserved_bytes": ("allow", "refuse"),
+    "data_open_key_config.PubInfo": ("ignored", "obeyed"),
+    "data_crc_private": (False, True),
+    **{
+        f"other_commands_clear_temp_key.{command}": (False, True)
+        for command in ("PRIV_WRITE", "ECDH", "WRITE", "LOCK", "SECURE_BOOT", "UPDATE_EXTRA")
+    },
+    "count_match_copies": ("first", "both"),
+    "ecdh_odd_partner": ("same", "next"),
+    "x509_format_stops_validation": (False, True),
+    "sign_internal_validity": ("mode", "slot"),
+    "secure_boot_table": ("documented", "refuse"),
+}
+NO_AES: Points = {"aes_disabled_code": (0x03, 0x0F)}
 NOT_ASKED = {
-    "aes_disabled_code": "only a part without AES answers, and none is known",
-    "bytes_behind_count": "the bus",
-    "read_of_incomplete_command": "the bus",
-    "count_match_copies": "the limit would count for the other questions, too",
-    "ecdh_odd_partner": "the result may replace the key",
-    "limited_use_commands": "a question for each command",
-    "lock_reserved_bytes": "a part that refuses could not be locked for the others",
-    "secure_boot_table": "a part has one of its modes",
-    "sign_internal_validity": "both readings agree while keys are validated and invalidated in turn",
+    "bytes_behind_count": "only a bus shows it: i2c-tools",
+    "read_of_incomplete_command": "only a bus shows it: i2c-tools",
     "watchdog_margin": "a HAL wakes the part before each command",
-    "x509_format_stops_validation": "a validated key and its parent",
 }
 
 
@@ -102,11 +115,11 @@ def talk(chip: Chip) -> Dialogue:
 
 
 def found(readings: Iterable[Reading]) -> dict[str, Any]:
-    return {reading.switch: reading.value for reading in readings}
+    return {reading.name: reading.value for reading in readings}
 
 
 def defaults(points: Iterable[str]) -> dict[str, Any]:
-    return {switch: getattr(Switches(), switch) for switch in points}
+    return {name: Reading(name, None).expected for name in points}
 
 
 def ask_harmlessly(chip: Chip) -> dict[str, Any]:
@@ -115,8 +128,8 @@ def ask_harmlessly(chip: Chip) -> dict[str, Any]:
 
 
 @cache
-def given_up(switches: Switches) -> dict[str, Any]:
-    return found(ask_sacrificed(talk(blank_chip(switches))))
+def given_up(setup: Setup, switches: Switches) -> dict[str, Any]:
+    return found(ask_sacrificed(talk(blank_chip(switches)), setup))
 
 
 @pytest.mark.parametrize(("switch", "value"), each(HARMLESS | OPEN))
@@ -140,38 +153,89 @@ def test_harmless_questions_change_nothing(image: str) -> None:
     assert chip.memory.image() == before
 
 
-@pytest.mark.parametrize(
-    ("switch", "other"), [("mac_otp_fields", "hash"), ("update_extra_use", True), ("validate_external_code", 0x0F)]
-)
-def test_no_use_of_a_limited_key_is_spent(switch: str, other: Any) -> None:
-    limited = dict.fromkeys(range(16), (0x8FAF, 0x001C))
-    chip = Chip(configured_memory(slots=limited), switches=replace(Switches(), **{switch: other}))
+@pytest.mark.parametrize("image", ["atecc608a", "atecc508a", "tngtls", "tflxtls"])
+def test_what_is_asked_without_harm_passes_a_guard_that_permits_nothing(image: str) -> None:
+    hal = GuardedHal(EmulatedHal(Chip(load_image(image).make(SeededRandom(b"part"))), "emulator:"))
+    assert run(hal, harmless_packets()) == len(harmless_packets())
+    dialogue = Dialogue(hal)
+    assert len(list(put(dialogue, harmless_questions(dialogue)))) > len(HARMLESS) - 2
+
+
+@pytest.mark.parametrize("setup", [FIRST, SECOND])
+def test_a_guard_holds_back_the_first_packet_that_would_give_a_part_up(setup: Setup) -> None:
+    chip = blank_chip()
     before = chip.memory.image()
-    assert switch not in ask_harmlessly(chip)
+    with pytest.raises(UsageError) as held_back:
+        list(ask_sacrificed(Dialogue(GuardedHal(EmulatedHal(chip, "emulator:"))), setup))
+    assert (held_back.value.code, chip.memory.image()) == (Code.READ_ONLY, before)
+
+
+def test_no_use_of_a_limited_key_is_spent() -> None:
+    limited = dict.fromkeys(range(16), (0x8FAF, 0x001C))
+    chip = Chip(configured_memory(slots=limited), switches=replace(Switches(), mac_otp_fields="hash"))
+    before = chip.memory.image()
+    assert "mac_otp_fields" not in ask_harmlessly(chip)
     assert chip.memory.image() == before
 
 
+@pytest.mark.parametrize("value", NO_AES["aes_disabled_code"])
+def test_a_part_without_aes_tells_its_reading(value: int) -> None:
+    memory = configured_memory()
+    memory.config[13] &= 0xFE
+    chip = Chip(memory, switches=replace(Switches(), aes_disabled_code=value))
+    assert ask_harmlessly(chip)["aes_disabled_code"] == value
+
+
 @pytest.mark.parametrize(("switch", "value"), each(SPOILING))
-def test_a_part_that_is_given_up_tells_its_reading(switch: str, value: Any) -> None:
-    assert given_up(replace(Switches(), **{switch: value}))[switch] == value
+def test_the_first_part_tells_its_reading(switch: str, value: Any) -> None:
+    assert given_up(FIRST, replace(Switches(), **{switch: value}))[switch] == value
 
 
-def test_a_part_that_is_given_up_answers_every_question() -> None:
-    assert given_up(Switches()) == defaults(SPOILING) | RULES
+@pytest.mark.parametrize(("name", "value"), each(SECOND_PART))
+def test_the_second_part_tells_its_reading(name: str, value: Any) -> None:
+    switch = name.partition(".")[0]
+    assert given_up(SECOND, replace(Switches(), **{switch: value}))[name] == value
 
 
-def test_every_open_point_is_asked_or_named() -> None:
-    asked = {*HARMLESS, *OPEN, *LOCKED, *SPOILING}
+@pytest.mark.parametrize("command", sorted(Switches().limited_use_commands))
+def test_the_second_part_tells_for_each_command_whether_it_counts(command: int) -> None:
+    others = Switches().limited_use_commands - {command}
+    answers = given_up(SECOND, replace(Switches(), limited_use_commands=others))
+    counted = {name for name, value in answers.items() if name.startswith("limited_use_commands.") and value}
+    assert counted == {f"limited_use_commands.{Opcode(other).name}" for other in others}
+
+
+def test_parts_that_are_given_up_answer_every_question() -> None:
+    first, second = given_up(FIRST, Switches()), given_up(SECOND, Switches())
+    assert first == defaults(SPOILING) | defaults(RULES.keys() - second.keys())
+    commands = [f"limited_use_commands.{Opcode(command).name}" for command in Switches().limited_use_commands]
+    assert second == defaults([*SECOND_PART, *commands]) | defaults(RULES.keys() - first.keys())
+
+
+def test_every_open_point_is_asked_or_has_a_reason() -> None:
+    asked = {*HARMLESS, *OPEN, *LOCKED, *SPOILING, *NO_AES, "limited_use_commands"}
+    asked |= {name.partition(".")[0] for name in SECOND_PART}
     assert asked | NOT_ASKED.keys() == {field.name for field in fields(Switches)}
     assert not asked & NOT_ASKED.keys()
     page = (Path(__file__).parents[2] / "docs/reference/emulator.md").read_text(encoding="utf-8")
     assert [switch for switch in NOT_ASKED if f"`{switch}`" not in page] == []
 
 
-def test_what_was_asked_of_a_part_that_is_given_up_replays() -> None:
+@pytest.mark.parametrize(("switch", "value"), each(HARMLESS | OPEN | LOCKED | SPOILING | NO_AES | SECOND_PART))
+def test_each_reading_has_words(switch: str, value: Any) -> None:
+    line = in_words(Reading(switch, value))
+    assert f"(open point {switch}: {shown(value)}" in line
+    assert "{" not in line
+    others = [other for other in (HARMLESS | OPEN | LOCKED | SPOILING | NO_AES | SECOND_PART)[switch] if other != value]
+    words = line.partition(" (")[0]
+    assert [other for other in others if in_words(Reading(switch, other)).partition(" (")[0] == words] == []
+
+
+@pytest.mark.parametrize("setup", [FIRST, SECOND])
+def test_what_was_asked_of_a_part_that_is_given_up_replays(setup: Setup) -> None:
     """The software chip learns keys and contents from the recording, and answers every packet like the part."""
     with recorded(blank_chip()) as (hal, trace):
-        list(ask_sacrificed(Dialogue(hal)))
+        list(ask_sacrificed(Dialogue(hal), setup))
         assert replay(trace(), load_image("atecc608a").make(SystemRandom())).difference is None
 
 
@@ -189,7 +253,8 @@ def test_what_gets_no_answer_stays_undecided() -> None:
     assert found(put(dialogue, harmless_questions(dialogue))) == defaults(HARMLESS | OPEN) | undecided
 
 
-def test_a_lock_whose_reply_is_lost_is_seen_by_reading() -> None:
+@pytest.mark.parametrize("setup", [FIRST, SECOND])
+def test_a_lock_whose_reply_is_lost_is_seen_by_reading(setup: Setup) -> None:
     hal = ScriptedHal()
 
     def losing(content: bytes) -> bytes:
@@ -199,31 +264,88 @@ def test_a_lock_whose_reply_is_lost_is_seen_by_reading() -> None:
         return reply
 
     hal.answer = losing
-    assert found(ask_sacrificed(Dialogue(hal))) == defaults(SPOILING) | RULES
+    assert found(ask_sacrificed(Dialogue(hal), setup)) == given_up(setup, Switches())
 
 
-def test_a_part_that_takes_no_configuration_is_not_locked() -> None:
+@pytest.mark.parametrize("setup", [FIRST, SECOND])
+def test_a_part_that_takes_no_configuration_is_not_locked(setup: Setup) -> None:
     hal = ScriptedHal()
     hal.answer = lambda content: REFUSED if content[1] == Opcode.WRITE else hal.chip.exchange(content)
     with pytest.raises(ProvisioningError) as refused:
-        list(ask_sacrificed(Dialogue(hal)))
+        list(ask_sacrificed(Dialogue(hal), setup))
     assert refused.value.code == Code.WRITE_NOT_VERIFIED
     assert not hal.memory.config_locked
 
 
-def test_a_reading_is_told_beside_that_of_the_software_chip() -> None:
-    expected = Switches().authorization_uses
-    assert Reading("authorization_uses", expected).text().split() == ["authorization_uses", expected]
-    assert Reading("bad_block_code", 0x03).text().endswith("  03, not 0F")
-    assert Reading("bad_block_code", None).text().endswith("  undecided")
+def test_a_reading_is_told_in_words() -> None:
+    one = Reading("authorization_uses", "one")
+    assert in_words(one) == "one use per authorization (open point authorization_uses: one)"
+    assert in_words(Reading("bad_block_code", 0x03)).endswith(
+        "answered with 03 (open point bad_block_code: 03; the software chip: 0F)"
+    )
+    assert in_words(Reading("bad_block_code", None)).endswith(" (open point bad_block_code: undecided)")
+    assert in_words(Reading("limited_use_commands.CHECK_MAC", True)).startswith("CheckMac counts ")
+    assert in_words(Reading("limited_use_commands.KDF", False)).startswith("KDF does not count ")
+    assert in_words(Reading("refused_use_counts", False)).endswith(" (rule refused_use_counts: False)")
 
 
-def test_only_the_named_blank_part_is_given_up() -> None:
+@pytest.mark.parametrize("setup", [FIRST, SECOND])
+def test_only_the_named_part_is_given_up_if_it_is_blank_or_set_up(setup: Setup) -> None:
     dialogue = talk(blank_chip())
-    require_blank(dialogue, dialogue.serial)
+    require_blank(dialogue, dialogue.serial, setup)
     with pytest.raises(ProvisioningError, match="serial number"):
-        require_blank(dialogue, bytes(9))
-    locked = talk(Chip(configured_memory(data_locked=False)))
-    with pytest.raises(ProvisioningError) as refused:
-        require_blank(locked, locked.serial)
-    assert refused.value.code == Code.CONFIG_LOCKED_OTHER
+        require_blank(dialogue, bytes(9), setup)
+    list(ask_sacrificed(dialogue, setup))
+    require_blank(dialogue, dialogue.serial, setup)
+    other = FIRST if setup is SECOND else SECOND
+    for locked, wanted in ((talk(Chip(configured_memory(data_locked=False))), setup), (dialogue, other)):
+        with pytest.raises(ProvisioningError) as refused:
+            require_blank(locked, locked.serial, wanted)
+        assert refused.value.code == Code.CONFIG_LOCKED_OTHER
+
+
+class CutError(Exception):
+    """The run ends here."""
+
+
+@pytest.mark.parametrize("setup", [FIRST, SECOND])
+@pytest.mark.parametrize("share", [0.05, 0.2, 0.4, 0.5, 0.6, 0.8, 0.95])
+def test_a_run_that_was_cut_goes_on(setup: Setup, share: float, tmp_path: Path) -> None:
+    whole, hal = ScriptedHal(), ScriptedHal()
+    list(ask_sacrificed(Dialogue(whole), setup))
+    file = tmp_path / "answers.json"
+
+    def cut(content: bytes) -> bytes:
+        if len(hal.packets) > share * len(whole.packets):
+            raise CutError
+        return hal.chip.exchange(content)
+
+    hal.answer = cut
+    dialogue = Dialogue(hal)
+    with pytest.raises(CutError):
+        keep_all(dialogue, setup, Answers(file, dialogue.serial))
+    hal.answer = None
+    again = Dialogue(hal)
+    require_blank(again, again.serial, setup)
+    answers = Answers(file, again.serial)
+    keep_all(again, setup, answers)
+    assert answers.done == given_up(setup, Switches()).keys()
+    kept = json.loads(file.read_text(encoding="ascii"))["answers"]
+    assert [answer["name"] for answer in kept if answer["value"] != answer["software_chip"]] == []
+    assert all(answer["packets"] for answer in kept)
+
+
+def keep_all(dialogue: Dialogue, setup: Setup, answers: Answers) -> None:
+    for reading in ask_sacrificed(dialogue, setup, answers.done):
+        answers.keep(reading, dialogue.take_exchanges())
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", '{"format": "atcaprov open points", "version": 1, "serial": "00"}', "answers"]
+)
+def test_a_file_that_keeps_other_answers_is_refused(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "answers.json"
+    file.write_text(text)
+    with pytest.raises(UsageError) as refused:
+        Answers(file, bytes(9))
+    assert refused.value.code == Code.FILE_INVALID

@@ -1,4 +1,4 @@
-"""Open points that only a part answers which was configured and locked for them (`atcaprov.serving.sacrifice`)."""
+"""Open points that only a part answers which was configured and locked for them (`atcaprov.serving.first_part`)."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any, Final
 
 from atcaprov.chip.commands import P1_32_BYTES, P1_ENCRYPTED, TEMP_KEY_SLOT, Opcode, Status, Zone
 from atcaprov.serving.dialogue import PATTERN, Dialogue
-from atcaprov.serving.open_points import UNDECIDED, Question
+from atcaprov.serving.first_part import Roles
+from atcaprov.serving.open_points import UNDECIDED, Question, refusal
 from atcaprov.serving.probes import signature
-from atcaprov.serving.slot_roles import Roles
 
 _SIGN_EXTERNAL: Final = 0x80
 _SIGNATURE_SIZE: Final = 64
@@ -72,7 +72,7 @@ def _data_open_result_in_slot(part: Dialogue) -> Any:
 
 def _privwrite_range_code(part: Dialogue) -> Any:
     status = part.ask(Opcode.PRIV_WRITE, 0, Roles.AUTHORIZED_KEY, bytes(36 + 32)).status
-    return UNDECIDED if status in (None, Status.SUCCESS) else status
+    return refusal(status)
 
 
 # Behind the data lock
@@ -215,13 +215,24 @@ def _key_type_code(part: Dialogue) -> Any:
     if not part.config[_AES_ENABLED] & 1:
         return UNDECIDED
     status = part.ask(Opcode.AES, 0, Roles.PLAIN_KEY, PATTERN[:16]).status
-    return UNDECIDED if status in (None, Status.SUCCESS) else status
+    return refusal(status)
 
 
 def _use_lock(part: Dialogue) -> Any:
     if len(part.ask(Opcode.MAC, 0, Roles.PLAIN_KEY, PATTERN).data) != len(PATTERN):
         return UNDECIDED
     return "none" if len(part.ask(Opcode.MAC, 0, Roles.USE_LOCKED, PATTERN).data) == len(PATTERN) else "refuse"
+
+
+def _validate_external_code(part: Dialogue) -> Any:
+    part.load()
+    return refusal(part.ask(Opcode.VERIFY, 0x01, Roles.PUBLIC_KEY, 4 * PATTERN).status)
+
+
+def _update_extra_use(part: Dialogue) -> Any:
+    # On a part that takes mode 2 for mode 0, P2 0 writes 00: over 00, or it is refused.
+    status = part.ask(Opcode.UPDATE_EXTRA, 2, Roles.SIGNING_KEY).status
+    return {Status.SUCCESS: True, Status.PARSE_ERROR: False}.get(Status(status)) if status in _KNOWN else UNDECIDED
 
 
 def _signs(part: Dialogue, slot: int) -> bool:
@@ -264,4 +275,6 @@ DATA_LOCKED: Final = (
     Question("kdf_needs_pub_info", _kdf_needs_pub_info),
     Question("key_type_code", _key_type_code),
     Question("use_lock", _use_lock),
+    Question("update_extra_use", _update_extra_use),
+    Question("validate_external_code", _validate_external_code),
 )

@@ -1,0 +1,94 @@
+"""The file that keeps what a part was found to do: a run that was cut goes on with what is missing."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Final
+
+from atcaprov import durable
+from atcaprov.errors import Code, UsageError
+from atcaprov.reading import MalformedError, parse_json, read_text
+from atcaprov.serving.open_points import UNDECIDED, Reading
+from atcaprov.serving.words import in_words
+
+_FORMAT: Final = "atcaprov open points"
+_VERSION: Final = 1
+_MODE: Final = 0o644
+"""All keys in it are known to everybody."""
+
+
+class Answers:
+    """Readings of one part, each with the packets that show it; written as soon as there is one, if there is a file."""
+
+    def __init__(self, path: Path | None, serial: bytes) -> None:
+        """Take up the file, if it is there.
+
+        Raises:
+            UsageError: it can't be read (FILE_UNREADABLE), is of another part or none of this format (FILE_INVALID).
+        """
+        self._path = path
+        self._serial = serial.hex().upper()
+        self._answers: dict[str, dict[str, Any]] = {}
+        if path is not None and path.exists():
+            self._answers = {answer["name"]: answer for answer in self._read(path)}
+
+    @property
+    def done(self) -> frozenset[str]:
+        """The questions that have an answer."""
+        return frozenset(name for name, answer in self._answers.items() if answer["value"] is not UNDECIDED)
+
+    def keep(self, reading: Reading, packets: list[tuple[str, str]]) -> None:
+        """Add or replace a reading.
+
+        Raises:
+            UsageError: the file can't be written (FILE_UNWRITABLE).
+        """
+        self._answers[reading.name] = {
+            "name": reading.name,
+            "switch": reading.switch,
+            "value": reading.value,
+            "software_chip": reading.expected,
+            "words": in_words(reading),
+            "packets": [{"sent": sent, "got": got} for sent, got in packets],
+        }
+        if self._path is not None:
+            self._write(self._path)
+
+    def _write(self, path: Path) -> None:
+        document = {"format": _FORMAT, "version": _VERSION, "serial": self._serial}
+        text = json.dumps(document | {"answers": list(self._answers.values())}, indent=1) + "\n"
+        try:
+            durable.replace(path, text.encode("ascii"), _MODE)
+        except OSError as error:
+            raise UsageError(
+                f"The answers cannot be written to {path}: {error.strerror}.",
+                advice="Make room or choose another place, and start again: the part goes on where it stands.",
+                code=Code.FILE_UNWRITABLE,
+            ) from error
+
+    def _read(self, path: Path) -> list[dict[str, Any]]:
+        try:
+            document = parse_json(read_text(path))
+        except MalformedError as error:
+            raise _invalid(path, f"it is not JSON: {error}") from None
+        if not isinstance(document, dict) or document.get("format") != _FORMAT or document.get("version") != _VERSION:
+            raise _invalid(path, f"it is no '{_FORMAT}' of version {_VERSION}")
+        if document.get("serial") != self._serial:
+            raise _invalid(path, f"it is of another part, not of {self._serial}")
+        answers = document.get("answers")
+        if not isinstance(answers, list) or not all(map(_is_answer, answers)):
+            raise _invalid(path, "its answers are damaged")
+        return answers
+
+
+def _is_answer(answer: object) -> bool:
+    return isinstance(answer, dict) and isinstance(answer.get("name"), str) and "value" in answer
+
+
+def _invalid(path: Path, reason: str) -> UsageError:
+    return UsageError(
+        f"{path} does not keep the answers of this part: {reason}.",
+        advice="Nothing was asked. Name another file for --answers.",
+        code=Code.FILE_INVALID,
+    )

@@ -1,0 +1,81 @@
+"""What a part is made of that is given up: its configuration, what its slots hold, and the questions to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from atcaprov.chip.memory_map import (
+    CONFIG_SIZE,
+    COUNTERS,
+    I2C_ADDRESS,
+    KEY_CONFIG,
+    LOCK_CONFIG,
+    RESERVED_608,
+    SLOT_CONFIG,
+    SLOT_LOCKED,
+    USER_EXTRA,
+)
+from atcaprov.serving import first_part, first_part_questions, second_part, second_part_questions
+from atcaprov.serving.open_points import Question
+
+_ITS_OWN: Final = frozenset(
+    {
+        *range(I2C_ADDRESS),
+        *range(COUNTERS.start, COUNTERS.stop),
+        *range(RESERVED_608.start, RESERVED_608.stop),
+        *range(USER_EXTRA, LOCK_CONFIG + 1),
+        *range(SLOT_LOCKED.start, SLOT_LOCKED.stop),
+    }
+)
+"""Bytes that the setup does not choose, or that the questions change."""
+
+
+@dataclass(frozen=True, eq=False)
+class Setup:
+    """One of the parts that are given up."""
+
+    slots: Mapping[int, tuple[int, int]]
+    """SlotConfig and KeyConfig."""
+    fields: Mapping[int, int]
+    """Other bytes of the configuration zone."""
+    content: Callable[[int], bytes]
+    """All bytes of a slot."""
+    data_open: tuple[Question, ...]
+    data_locked: tuple[Question, ...]
+    reserved_bytes: bool = field(default=False, kw_only=True)
+    """Whether its configuration is first locked with a reserved byte that is not 0."""
+
+    def config(self, config: bytes) -> bytes:
+        """Return the configuration zone, 128 bytes, that the questions need, for a part with this one."""
+        zone = bytearray(config)
+        for slot, words in self.slots.items():
+            for place, word in zip((SLOT_CONFIG, KEY_CONFIG), words, strict=True):
+                zone[place + 2 * slot : place + 2 * slot + 2] = word.to_bytes(2, "little")
+        for place, value in self.fields.items():
+            zone[place] = value
+        return bytes(zone)
+
+    def is_on(self, config: bytes) -> bool:
+        """Tell whether a part with this configuration zone was set up so before."""
+        wanted = self.config(config)
+        return all(wanted[place] == config[place] for place in range(CONFIG_SIZE) if place not in _ITS_OWN)
+
+
+FIRST: Final = Setup(
+    first_part.SLOTS,
+    first_part.FIELDS,
+    first_part.Roles.content,
+    first_part_questions.DATA_OPEN,
+    first_part_questions.DATA_LOCKED,
+)
+SECOND: Final = Setup(
+    second_part.SLOTS,
+    second_part.FIELDS,
+    second_part.content,
+    second_part_questions.DATA_OPEN,
+    second_part_questions.DATA_LOCKED,
+    reserved_bytes=True,
+)
+SETUPS: Final = {"1": FIRST, "2": SECOND}
