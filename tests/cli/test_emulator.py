@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import signal
 import socket
@@ -219,30 +220,59 @@ def test_the_first_difference_is_printed(tmp_path: Path) -> None:
 
 def test_a_recording_says_how_the_part_reads_the_open_points(tmp_path: Path) -> None:
     done = run_in_process(group, "record", "emulator:?image=atecc508a", str(tmp_path / "part.jsonl"))
-    assert "\nsurplus_data                      ignore, not refuse\n" in done.out
+    assert "are ignored (open point surplus_data: ignore; the software chip: refuse)\n" in done.out
 
 
-def test_a_part_is_given_up_only_by_its_serial_number(tmp_path: Path) -> None:
-    state, file = tmp_path / "chip.json", tmp_path / "part.jsonl"
-    device = f"emulator:{state}"
-    run_in_process(group, "record", device, str(file))
-    before = state.read_bytes()
+@pytest.mark.parametrize(("image", "code"), [("tngtls", 0), ("atecc508a", 1)])
+def test_the_exit_code_tells_whether_a_part_differs(tmp_path: Path, image: str, code: int) -> None:
+    arguments = ["record", f"emulator:?image={image}", str(tmp_path / "part.jsonl")]
+    assert run_in_process(group, *arguments, "--exit-code").code == code
+    assert run_in_process(group, *arguments).code == 0
+
+
+def blank_part(tmp_path: Path) -> tuple[str, Path, str]:
+    """Make a chip in a file; gives its URL, the file and its serial number."""
+    state = tmp_path / "chip.json"
+    run_in_process(group, "record", f"emulator:{state}", str(tmp_path / "blank.jsonl"))
     memory = StateFile(state).load()
     assert memory is not None
+    return f"emulator:{state}", state, memory.serial.hex()
+
+
+def test_no_other_part_is_given_up_than_the_one_named(tmp_path: Path) -> None:
+    device, state, _ = blank_part(tmp_path)
+    before = state.read_bytes()
     for number, code in (("00" * 9, 6), ("0123", 2), ("zz" * 9, 2)):
-        assert (
-            run_in_process(group, "record", device, str(tmp_path / f"{code}{number}"), "--give-up", number).code == code
-        )
-        assert state.read_bytes() == before
-    serial = memory.serial.hex()
-    done = run_in_process(group, "record", device, str(tmp_path / "given-up.jsonl"), "--give-up", serial)
-    assert (done.code, "undecided" in done.out, "not" in done.out) == (0, False, False)
-    assert "\nauthorization_uses " in done.out
+        done = run_in_process(group, "record", device, str(tmp_path / f"{code}{number}"), "--give-up", number)
+        assert (done.code, state.read_bytes()) == (code, before)
+
+
+@pytest.mark.parametrize(("setup", "other"), [("1", "2"), ("2", "1")])
+def test_a_part_that_is_given_up_answers_and_replays(tmp_path: Path, setup: str, other: str) -> None:
+    device, state, serial = blank_part(tmp_path)
+    trace, answers = tmp_path / "part.jsonl", tmp_path / "answers.json"
+    arguments = ["record", device, str(trace), "--answers", str(answers), "--give-up", serial, "--setup"]
+    done = run_in_process(group, *arguments, setup, "--exit-code")
+    assert (done.code, "undecided" in done.out, "the software chip:" in done.out) == (0, False, False)
     spoiled = StateFile(state).load()
     assert spoiled is not None
     assert spoiled.data_locked
-    assert run_in_process(group, "replay", str(tmp_path / "given-up.jsonl")).code == 0
-    assert run_in_process(group, "record", device, str(tmp_path / "again"), "--give-up", serial).code == 6
+    assert run_in_process(group, "replay", str(trace)).code == 0
+    kept = json.loads(answers.read_text())["answers"]
+    assert done.out.splitlines()[1:] == [answer["words"] for answer in kept]
+    assert run_in_process(group, *arguments, other).code == 6, "it is set up otherwise"
+    again = run_in_process(group, *arguments, setup)
+    assert again.code == 0
+    assert not {answer["words"] for answer in kept} & set(again.out.splitlines()), "nothing is asked twice"
+
+
+def test_answers_of_another_part_are_left_alone(tmp_path: Path) -> None:
+    answers = tmp_path / "answers.json"
+    arguments = ["record", "emulator:", str(tmp_path / "part.jsonl"), "--answers", str(answers)]
+    assert run_in_process(group, *arguments).code == 0
+    content = answers.read_bytes()
+    assert run_in_process(group, *arguments).code == 2
+    assert answers.read_bytes() == content
 
 
 def test_replay_may_begin_with_a_kept_chip_and_leaves_it(tmp_path: Path) -> None:

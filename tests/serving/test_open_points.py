@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from atcaprov.chip.commands import Opcode
+from atcaprov.config_zone.zone_file import read_zone_file
 from atcaprov.device.guarded_hal import GuardedHal
 from atcaprov.emulator.chip import Chip
 from atcaprov.emulator.images import load_image
@@ -26,7 +27,7 @@ from atcaprov.serving.open_points import RULES, Reading, put
 from atcaprov.serving.probes import harmless_packets, run
 from atcaprov.serving.replay import replay
 from atcaprov.serving.sacrifice import ask_sacrificed, require_blank
-from atcaprov.serving.setup import FIRST, SECOND, Setup
+from atcaprov.serving.setup import FIRST, SECOND, SETUPS, Setup
 from atcaprov.serving.words import in_words, shown
 from tests.serving.test_replay import recorded
 from tests.support.chips import configured_memory
@@ -275,6 +276,14 @@ def test_a_part_that_takes_no_configuration_is_not_locked(setup: Setup) -> None:
         list(ask_sacrificed(Dialogue(hal), setup))
     assert refused.value.code == Code.WRITE_NOT_VERIFIED
     assert not hal.memory.config_locked
+
+
+@pytest.mark.parametrize(("number", "setup"), SETUPS.items())
+def test_the_configurations_in_files_are_those_of_the_setups(number: str, setup: Setup) -> None:
+    """Each file holds what a blank ATECC608A gets, and `config show` explains it."""
+    file = Path(__file__).parents[2] / "configs" / "open-points" / f"part-{number}.hex"
+    blank = bytes(load_image("atecc608a").make(SeededRandom(b"part")).config)
+    assert read_zone_file(file).zone.data[16:] == setup.config(blank)[16:]
 
 
 def test_a_reading_is_told_in_words() -> None:
