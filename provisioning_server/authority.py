@@ -115,8 +115,9 @@ class Authority:
         return outcome
 
     def _log_refusal(self, asked: Asked, refused: ErrorReply) -> None:
-        zone = getattr(asked.request, "config_zone", None)
-        what = "Signer request" if zone is None else device_text(serial_number(zone))
+        request = asked.request
+        certify = isinstance(request, CertificatesRequest)
+        what = device_text(serial_number(request.config_zone)) if certify else "Signer request"
         self._log.info(f"{what} refused, {refused.code}{by_text(asked.client)}: {refused.message}")
 
     def _settle(self, signed: Signed, batch: Batch) -> list[tuple[Later, _Outcome]]:
@@ -160,6 +161,9 @@ class Authority:
         if self._records.failed:
             return refusals.RECORDS_FAILED
         self._records.require_intact()
+        other_product = of_a_product(request.config_zone, self._zones) if request.config_zone else None
+        if other_product is not None:
+            return other_product
         signers = self._choose(request)
         if isinstance(signers, ErrorReply):
             return signers
@@ -246,7 +250,7 @@ class Authority:
         signers = self._choose(request)
         if isinstance(signers, ErrorReply):
             return signers
-        invalid = of_a_point(request) or of_a_product(request, self._zones)
+        invalid = of_a_point(request) or of_a_product(request.config_zone, self._zones)
         invalid = invalid or self._refused_key(request.public_key, chip_serial, batch)
         if invalid is not None:
             return invalid

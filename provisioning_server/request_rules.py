@@ -25,9 +25,9 @@ def of_a_locked_chip(request: CertificatesRequest, chip_serial: bytes) -> ErrorR
     return None
 
 
-def of_a_product(request: CertificatesRequest, zones: Sequence[bytes]) -> ErrorReply | None:
-    """Return why the configuration is none of the products' (128 bytes each), None if it is or no product is set."""
-    differing = [differing_bytes(request.config_zone, zone) for zone in zones]
+def of_a_product(config_zone: bytes, zones: Sequence[bytes]) -> ErrorReply | None:
+    """Return why a configuration is none of the products' (128 bytes each), None if it is or no product is set."""
+    differing = [differing_bytes(config_zone, zone) for zone in zones]
     if not differing or [] in differing:
         return None
     return refusals.other_configuration(min(differing, key=len))

@@ -39,7 +39,8 @@ def ask_for_offer(functions: UserFunctions, cert_info: CertInfo, profile: Profil
         ProvisioningError: a certificate would go to a slot that the profile does not give to certificates
             (code SLOT_NOT_ALLOWED).
     """
-    reply = ask(functions, SignerRequest(cert_info.signer_public_key, profile.any_of_group), SignerReply)
+    request = SignerRequest(cert_info.signer_public_key, profile.any_of_group, config_zone=profile.config_zone)
+    reply = ask(functions, request, SignerReply)
     offer = SignerOffer(
         reply.signer_certificate,
         CertificateDefinition.from_bytes(reply.device_definition),

@@ -62,7 +62,8 @@ class Message:
 
     def __post_init__(self) -> None:
         for field in self.FIELDS:
-            fault = field.kind.fault(getattr(self, field.name))
+            value = getattr(self, field.name)
+            fault = None if field.optional and value == b"" else field.kind.fault(value)
             if fault is not None:
                 raise UsageError(f"Field {field.name} of a {self.TITLE} {fault}.")
 
@@ -167,6 +168,7 @@ class SignerRequest(Message):
     """A client asks, before it touches a chip, whether a signer is ready and what it issues.
 
     `signer_public_key` is X and Y of a P-256 point; with `any_of_group` another signer of its group will do.
+    `config_zone` is what the client is going to lock, empty if it does not say.
     """
 
     TYPE: ClassVar = MessageType.SIGNER_REQUEST
@@ -176,11 +178,13 @@ class SignerRequest(Message):
         Field(1, "signer_public_key", Octets(PUBLIC_KEY_SIZE, PUBLIC_KEY_SIZE)),
         Field(2, "any_of_group", Flag(), optional=True),
         Field(3, "request_number", Number(REQUEST_NUMBER_MAX), optional=True),
+        Field(4, "config_zone", Octets(CONFIG_ZONE_SIZE, CONFIG_ZONE_SIZE), optional=True),
     )
 
     signer_public_key: bytes
     any_of_group: bool = False
     request_number: int = 0
+    config_zone: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

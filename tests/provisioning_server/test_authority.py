@@ -228,6 +228,10 @@ def test_with_a_product_set_other_configurations_get_no_certificate(records: Fil
     chip[0:13], chip[87] = config_zone(1)[0:13], 0x00
     chip[52:68], chip[88:90] = b"\x07" * 16, b"\x00\x00"  # counters run, and slots are locked one by one
     message = dataclasses.replace(request(SIGNER), config_zone=bytes(chip))
+    offer = SignerRequest(SIGNER.documents.signer_public_key, config_zone=bytes(product))
+    assert _refused(_authority(records, log, zones=[bytes(other)]), offer) == Code.REQUEST_INVALID
+    (reply,) = _authority(records, log, zones=[bytes(other), bytes(product)]).answer(asked(offer))
+    assert isinstance(reply, SignerReply), "before a chip is touched"
     authority = _authority(records, log, zones=[bytes(other)])
     assert _refused(authority, message) == Code.REQUEST_INVALID
     assert "bytes 20 differ" in log.lines[-1]

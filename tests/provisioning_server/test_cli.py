@@ -16,12 +16,17 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from atcaprov.config_zone.defaults import DEFAULT_608A
+from atcaprov.config_zone.hex_file import format_hex
+from atcaprov.device.device import Device
 from atcaprov.errors import AtcaProvError, Code, UsageError
+from atcaprov.provisioning.config_stages import is_config_locked
 from atcaprov.wire.messages import AnyMessage, CertificatesReply, CertificatesRequest, ErrorReply
 from provisioning_server.cli import command
 from provisioning_server.passwords.given import GivenPassword
 from provisioning_server.settings import Settings
 from signer_module.on_files.signer_folder import SignerFolder
+from tests.support.program_runs import run
 from tests.support.programs_in_process import run_in_process
 from tests.support.secret_files import secret_file
 from tests.support.server import PATIENCE, WireClient, server_program
@@ -191,6 +196,29 @@ def test_who_asked_is_recorded(signer: SignerFolder, tmp_path: Path) -> None:
     (log,) = (tmp_path / "logs").glob("signing-*.tsv")
     header, line = (text.split("\t") for text in log.read_text().splitlines())
     assert line[header.index("client")] == own
+
+
+@pytest.mark.parametrize(("changed", "code"), [(None, 0), (20, 8)])
+def test_a_station_for_another_product_is_told_before_it_touches_a_chip(
+    signer: SignerFolder, tmp_path: Path, changed: int | None, code: int
+) -> None:
+    zone = bytearray(DEFAULT_608A)
+    if changed is not None:
+        zone[changed] ^= 1
+    product, chip = tmp_path / "product.txt", f"emulator:{tmp_path / 'chip.json'}"
+    product.write_text(format_hex(bytes(zone)))
+    options = ("--signer", signer.path, "--data", tmp_path / "data", "--config", product)
+    with server_program(*options) as server:
+        address = server.address()
+        info = signer.path / "atcaprov_cert_info_0.c"
+        done = run("provisioning-client", "--auto", "--certinfo", info, "--port", address.port, "--device", chip)
+    assert done.returncode == code, done.stdout + done.stderr
+    if changed is None:
+        return
+    assert f"[{Code.REQUEST_INVALID}]" in done.stderr
+    assert f"bytes {changed} differ" in " ".join(done.stderr.split())
+    with Device.open(chip) as device:
+        assert not is_config_locked(device.read_config())
 
 
 def _small_files() -> None:
