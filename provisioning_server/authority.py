@@ -14,7 +14,8 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Protocol
 
-from atcaprov.chip.memory_map import LOCK_VALUE, UNLOCKED, serial_number
+from atcaprov.chip.memory_map import LOCK_VALUE, REVISION, UNLOCKED, serial_number
+from atcaprov.chip.parts import REVISION_SIZE
 from atcaprov.errors import AtcaProvError, Code
 from atcaprov.wire.messages import CertificatesRequest, ErrorReply, SignerReply, SignerRequest
 from provisioning_server import refusals
@@ -129,7 +130,7 @@ class Authority:
             self._log_refusal(first.asked, signed.outcome)
             settled.append((first, signed.outcome))
         else:
-            record = replace(signed.outcome, client=first.asked.client)
+            record = _as_asked(signed.outcome, first.asked, first.request)
             settled.append((first, self._keep(signed, record, first.asked, batch)))
         for later in behind:
             outcome = self._outcome(later.asked, batch, later)
@@ -259,7 +260,7 @@ class Authority:
         if quick is None:
             return self._issue_later(request, chip_serial, later or Later(asked, request))
         self._records.keep_documents(quick.documents)
-        record = issue(quick, request.public_key, chip_serial, self._clock.now(), asked.client)
+        record = _as_asked(issue(quick, request.public_key, chip_serial, self._clock.now()), asked, request)
         batch.add(record)
         return record
 
@@ -306,3 +307,9 @@ class Authority:
         if failure is not None and outcome in batch.find(outcome.chip_serial):
             return failure
         return certificates_reply(outcome, self._records.documents(outcome.documents))
+
+
+def _as_asked(record: IssuedRecord, asked: Asked, request: CertificatesRequest) -> IssuedRecord:
+    """Add to a record who asked for it, and which part the chip says it is."""
+    revision = request.revision.to_bytes(REVISION_SIZE, "big") if request.revision else b""
+    return replace(record, client=asked.client, revision=revision, config_revision=request.config_zone[REVISION])

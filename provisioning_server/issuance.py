@@ -41,8 +41,8 @@ def prepare(signer: Signer, public_key: bytes, chip_serial: bytes, now: datetime
     return Prepared(pending, public_key, chip_serial, now.replace(microsecond=0))
 
 
-def finish(prepared: Prepared, signer: Signer, client: str = "") -> IssuedRecord:
-    """Have it signed by the signer that it was prepared for; `client` is the address that asked, if it is known here.
+def finish(prepared: Prepared, signer: Signer) -> IssuedRecord:
+    """Have it signed by the signer that it was prepared for.
 
     The signature is verified and the certificate rebuilt from its compressed form and compared before this returns.
     Raises CertificateError, or what the signer raises.
@@ -59,13 +59,12 @@ def finish(prepared: Prepared, signer: Signer, client: str = "") -> IssuedRecord
         compressed=issued.compressed,
         documents=signer.documents.document_id,
         certificate=issued.der,
-        client=client,
     )
 
 
-def issue(signer: Signer, public_key: bytes, chip_serial: bytes, now: datetime, client: str = "") -> IssuedRecord:
+def issue(signer: Signer, public_key: bytes, chip_serial: bytes, now: datetime) -> IssuedRecord:
     """Do both at once, with a signer that is quick."""
-    return finish(prepare(signer, public_key, chip_serial, now), signer, client)
+    return finish(prepare(signer, public_key, chip_serial, now), signer)
 
 
 def certificates_reply(record: IssuedRecord, documents: SignerDocuments) -> CertificatesReply:

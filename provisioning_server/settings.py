@@ -79,10 +79,20 @@ class Settings:
             )
         for url in self.modules:
             require_device_url(url)
-        if self.module_folder is not None and not is_folder(self.module_folder):
-            raise UsageError(f"{self.module_folder} is no folder of modules.", advice="Check --module-folder.")
+        if self.module_folder is not None:
+            _require_module_folder(self.module_folder)
         if not self.plain_network and not is_loopback(self.bind):
             raise UsageError(
                 f"Plain TCP on {self.bind} can be read and changed by everybody on that network.",
                 advice="Bind to 127.0.0.1, or add --plain-network if the network is yours alone.",
             )
+
+
+def _require_module_folder(path: Path) -> None:
+    advice = "Check --module-folder."
+    try:
+        if is_folder(path):
+            return
+    except UsageError as error:
+        raise UsageError(error.what, advice=advice, code=error.code) from error
+    raise UsageError(f"{path} is no folder of modules.", advice=advice)

@@ -110,6 +110,7 @@ class Run:
             self.cert_info.signer_public_key,
             existing_only=existing_only,
             any_of_group=self.profile.any_of_group,
+            revision=int.from_bytes(self.revision, "big"),
         )
         self.device.rest()  # a server takes longer than the chip's watchdog
         reply = ask(self.functions, request, CertificatesReply)

@@ -28,6 +28,7 @@ SIGNER_REQUEST_BODY_MAX: Final = 256
 SIGNER_REPLY_BODY_MAX: Final = 16 * 1024
 ERROR_REPLY_BODY_MAX: Final = 1024
 REQUEST_NUMBER_MAX: Final = 0xFFFFFFFF
+REVISION_MAX: Final = 0xFFFFFFFF
 TIME_MAX: Final = 253_402_300_799
 """The last second of the year 9999."""
 
@@ -107,7 +108,8 @@ class CertificatesRequest(Message):
 
     `config_zone` is the whole configuration zone as read from the chip, `public_key` and `signer_public_key` are
     X and Y of P-256 points. With `existing_only` the server answers only with what it has issued before;
-    with `any_of_group` another signer of the same group may have signed.
+    with `any_of_group` another signer of the same group may have signed. `revision` is the chip's answer to Info as a
+    number, which tells the part; what bytes 4 to 7 of `config_zone` say may differ (AN3539, section 1.2.4).
     """
 
     TYPE: ClassVar = MessageType.CERTIFICATES_REQUEST
@@ -120,6 +122,7 @@ class CertificatesRequest(Message):
         Field(4, "existing_only", Flag(), optional=True),
         Field(5, "any_of_group", Flag(), optional=True),
         Field(6, "request_number", Number(REQUEST_NUMBER_MAX), optional=True),
+        Field(7, "revision", Number(REVISION_MAX), optional=True),
     )
 
     config_zone: bytes
@@ -128,6 +131,7 @@ class CertificatesRequest(Message):
     existing_only: bool = False
     any_of_group: bool = False
     request_number: int = 0
+    revision: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,12 +31,17 @@ COLUMNS: Final = (
     "documents",
     "certificate",
     "client",
+    "revision",
+    "config_revision",
     "check",
 )
-_ADDED: Final = "client"
-"""A column that older logs do not have."""
+_ADDED: Final = ("client", "revision", "config_revision")
+"""Columns that older logs do not have, in the order in which they came."""
 HEADER: Final = "\t".join(COLUMNS).encode() + b"\n"
-_HEADERS: Final = (HEADER, "\t".join(column for column in COLUMNS if column != _ADDED).encode() + b"\n")
+_HEADERS: Final = tuple(
+    "\t".join(column for column in COLUMNS if column not in _ADDED[known:]).encode() + b"\n"
+    for known in range(len(_ADDED) + 1)
+)
 _MODE: Final = 0o640
 _TO_SECONDS: Final = len("2026-11-21T10:15:40")
 
@@ -47,7 +52,9 @@ class IssuedRecord:
 
     `time` in UTC; `chip_serial` and `signer_serial` 9 bytes, `signer_id` 2, `public_key` 64 (X||Y), `compressed` 72,
     `certificate` DER; `documents` is the id of the SignerDocuments it was issued with; `client` is the address that
-    asked for it, such as `127.0.0.1:40312`, empty in records of older versions.
+    asked for it, such as `127.0.0.1:40312`; `revision` is what the chip answered to Info and `config_revision` what
+    stands in its configuration zone, 4 bytes each. The last three are empty in records of older versions, and where the
+    client did not tell.
     """
 
     time: datetime
@@ -61,6 +68,8 @@ class IssuedRecord:
     documents: str
     certificate: bytes
     client: str = ""
+    revision: bytes = b""
+    config_revision: bytes = b""
 
     def to_line(self) -> bytes:
         """Return the line with its line end."""
@@ -77,6 +86,8 @@ class IssuedRecord:
                 self.documents,
                 base64.b64encode(self.certificate).decode(),
                 " ".join(self.client.split()),
+                self.revision.hex().upper(),
+                self.config_revision.hex().upper(),
             )
         ).encode()
         return b"%s\t%08X\n" % (text, zlib.crc32(text))
@@ -88,8 +99,9 @@ class IssuedRecord:
         if int(check, 16) != zlib.crc32(text):
             raise ValueError("the line does not fit its check")
         when, chip, signer, name, signer_id, serial, key, compressed, documents, der, *added = text.decode().split("\t")
-        if len(added) > 1:
+        if len(added) > len(_ADDED):
             raise ValueError("too many columns to unpack")
+        client, revision, config_revision = (*added, *("" for _ in _ADDED))[: len(_ADDED)]
         return cls(
             time=datetime.fromisoformat(when),
             chip_serial=bytes.fromhex(chip),
@@ -101,7 +113,9 @@ class IssuedRecord:
             compressed=bytes.fromhex(compressed),
             documents=documents,
             certificate=base64.b64decode(der, validate=True),
-            client=added[0] if added else "",
+            client=client,
+            revision=bytes.fromhex(revision),
+            config_revision=bytes.fromhex(config_revision),
         )
 
 

@@ -11,6 +11,7 @@ import signal
 import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -186,16 +187,19 @@ def test_certificates_are_known_after_a_restart(signer: SignerFolder, tmp_path: 
     assert len(list((tmp_path / "logs").glob("signing-*.tsv"))) == 2
 
 
-def test_who_asked_is_recorded(signer: SignerFolder, tmp_path: Path) -> None:
+def test_who_asked_and_for_which_part_is_recorded(signer: SignerFolder, tmp_path: Path) -> None:
     with server_program("--signer", signer.path, "--data", tmp_path) as server:
         with WireClient(server.address()) as client:
             own = "{}:{}".format(*client.socket.getsockname())
-            assert isinstance(client.ask(_request(signer, 1)), CertificatesReply)
+            request = replace(_request(signer, 1), revision=0x00006004)
+            assert isinstance(client.ask(request), CertificatesReply)
             server.wait_for(f"certified by Signer ({signer.serial.hex().upper()}, {signer.name}), asked by {own}.")
         assert server.stop() == 0
     (log,) = (tmp_path / "logs").glob("signing-*.tsv")
     header, line = (text.split("\t") for text in log.read_text().splitlines())
     assert line[header.index("client")] == own
+    assert line[header.index("revision")] == "00006004"
+    assert line[header.index("config_revision")] == request.config_zone[4:8].hex().upper()
 
 
 @pytest.mark.parametrize(("changed", "code"), [(None, 0), (20, 8)])

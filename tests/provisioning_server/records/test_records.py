@@ -162,20 +162,25 @@ def test_a_damaged_line_stops_the_start_and_is_named(tmp_path: Path) -> None:
     assert caught.value.code == Code.FILE_INVALID
 
 
-def test_a_log_of_a_version_that_did_not_record_clients_is_read(tmp_path: Path) -> None:
+ADDED = ("client", "revision", "config_revision")
+
+
+@pytest.mark.parametrize("known", range(len(ADDED) + 1))
+def test_a_log_of_a_version_with_fewer_columns_is_read(tmp_path: Path, known: int) -> None:
     records = open_records(tmp_path)
     records.keep_documents(SIGNER.documents)
     records.close()
-    columns = LINE.decode().split("\t")[:-2]
-    text = "\t".join(columns).encode()
-    header = "\t".join(column for column in COLUMNS if column != "client")
+    text = "\t".join(LINE.decode().split("\t")[: -1 - len(ADDED) + known]).encode()
+    header = "\t".join(column for column in COLUMNS if column not in ADDED[known:])
     line = b"%s\n%s\t%08X\n" % (header.encode(), text, zlib.crc32(text))
     (tmp_path / "logs" / "signing-1.tsv").write_bytes(line)
     again = open_records(tmp_path, "signing-2.tsv")
     assert again.find(chip_serial(1)) == [IssuedRecord.from_line(LINE)]
-    assert again.find(chip_serial(1))[0].client == ""
-    again.append([dataclasses.replace(_record(2), client="192.0.2.7:40003")])
-    assert again.find(chip_serial(2))[0].client == "192.0.2.7:40003"
+    new = dataclasses.replace(
+        _record(2), client="192.0.2.7:40003", revision=b"\0\0\x60\x03", config_revision=b"\0\0\x60\x02"
+    )
+    again.append([new])
+    assert again.find(chip_serial(2)) == [new]
     again.close()
 
 
