@@ -46,7 +46,6 @@ from atcaprov.emulator.io_buffer import LONGEST_GROUP, SHORTEST_GROUP
 from atcaprov.emulator.refusal import Refusal, illegal
 from atcaprov.emulator.self_test import require_sound
 
-"""The sheet's limits of a group, section 9.1; no command fills them."""
 _HEADER: Final = 5
 _CRC: Final = 2
 

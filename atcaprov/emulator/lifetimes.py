@@ -12,8 +12,8 @@ from typing import Final
 from atcaprov.chip.commands import Opcode, Status
 from atcaprov.emulator.core import Core
 
-_USE_TEMP_KEY_UP: Final = frozenset({Opcode.DERIVE_KEY, Opcode.HMAC, Opcode.MAC})
-"""Granted or refused, on every part (cryptoauthlib lib/host/atca_host.c calculates so)."""
+_USE_TEMP_KEY_UP: Final = frozenset({Opcode.DERIVE_KEY, Opcode.MAC})
+"""When granted, in every mode and on every part (cryptoauthlib lib/host/atca_host.c calculates so)."""
 _LEAVE_TEMP_KEY_508A: Final = frozenset({Opcode.GEN_KEY, Opcode.INFO})
 _LEAVE_TEMP_KEY_608: Final = frozenset(
     {
@@ -52,7 +52,8 @@ def fail(core: Core, opcode: int, status: int) -> None:
         return
     if core.memory.is_508:
         core.volatile.sha = None
-    if core.temp_key.valid and _ended_by_refusal(core, opcode, status):
+    harmless = status in _HARMLESS_ERRORS or opcode == Opcode.INFO
+    if core.temp_key.valid and not harmless and core.rules.errors_clear_temp_key:
         core.temp_key.use_up()
 
 
@@ -64,9 +65,3 @@ def _ended_by_success(core: Core, opcode: int) -> bool:
     if opcode in _USE_TEMP_KEY_UP:
         return True
     return opcode not in _LEAVE_TEMP_KEY_608 and core.switches.other_commands_clear_temp_key
-
-
-def _ended_by_refusal(core: Core, opcode: int, status: int) -> bool:
-    if status in _HARMLESS_ERRORS or opcode == Opcode.INFO:
-        return False
-    return opcode in _USE_TEMP_KEY_UP or core.rules.errors_clear_temp_key

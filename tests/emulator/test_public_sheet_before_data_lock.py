@@ -165,7 +165,7 @@ class TestKeyOfEncryptedWrites:
         for request in before:
             send(chip, *request)
         assert (write_encrypted(chip, 0xC2, 8 << 3).status == 0) is any_key
-        assert not chip.core.temp_key.valid
+        assert chip.core.temp_key.valid is not any_key
         assert (chip.memory.read_slot(8, 0, 32) == bytes(range(32))) is any_key
 
     def test_priv_write(self, part: str, rules: Switches | None, any_key: bool) -> None:

@@ -19,6 +19,7 @@ from tests.support.chips import send
 SLOTS: Final = {
     0: KEY,
     4: SECRET,
+    7: (0x44C4, 0x003C),  # read and written encrypted under slot 4
     8: (0x0000, 0x003C),  # data in clear
     9: (0x0F0F, PUBLIC),
 }
@@ -44,6 +45,12 @@ ERRORS: Final[dict[str, Request]] = {
     "a refused GenKey": (Opcode.GEN_KEY, 4, 9, b""),
     "a refused GenDig": (Opcode.GEN_DIG, 2, 0, b""),
     "a refused Sign": (Opcode.SIGN, 0x80, 4, b""),
+    "a refused MAC": (Opcode.MAC, 1, 4, b""),
+    "a MAC of an illegal mode": (Opcode.MAC, 8, 4, bytes(32)),
+    "a refused encrypted Read": (Opcode.READ, 0x82, 7 << 3, b""),
+    "a refused encrypted Write": (Opcode.WRITE, 0x82, 7 << 3, bytes(64)),
+    "a refused DeriveKey": (Opcode.DERIVE_KEY, 4, 4, b""),
+    "a refused HMAC, or on the ATECC608 an unknown opcode": (Opcode.HMAC, 0, 4, b""),
 }
 HARMLESS: Final[dict[str, Request]] = {
     "Info": (Opcode.INFO, 0, 0, b""),
@@ -52,7 +59,7 @@ HARMLESS: Final[dict[str, Request]] = {
 }
 USES: Final[dict[str, Request]] = {
     "MAC": (Opcode.MAC, 5, 4, b""),
-    "a refused MAC": (Opcode.MAC, 1, 4, b""),
+    "MAC of a challenge": (Opcode.MAC, 0, 4, bytes(32)),
     "Sign": (Opcode.SIGN, 0x80, 0, b""),
     "Verify": (Opcode.VERIFY, 2, 4, bytes(64) + GENERATOR),
     "CheckMac of TempKey": (Opcode.CHECK_MAC, 5, 4, bytes(77)),
@@ -128,7 +135,7 @@ class TestTempKey:
 
     @pytest.mark.parametrize("part", PARTS)
     @pytest.mark.parametrize("name", USES)
-    def test_a_use_ends_it_granted_or_not(self, name: str, part: str) -> None:
+    def test_a_use_ends_it(self, name: str, part: str) -> None:
         assert not survives(loaded(part), USES[name])
 
     @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from atcaprov.emulator.core import Core
 from atcaprov.emulator.digest import command_header, xor
 from atcaprov.emulator.key_use import require_key_type, require_secret
 from atcaprov.emulator.refusal import Refusal, denied
-from atcaprov.emulator.session_key import release_write_key, require_write_key
+from atcaprov.emulator.session_key import require_write_key, use_write_key_up
 from atcaprov.emulator.slot import PRIVATE_KEY_SIZE, Slot
 
 _MAC_SIZE: Final = 32
@@ -38,6 +38,8 @@ def _execute(core: Core, p1: int, p2: int, data: bytes) -> bytes:
     if not ecc.is_scalar(content[_PAD_SIZE:]):
         raise Refusal(core.switches.privwrite_range_code, "the bytes are no private key of the curve", slot=slot.number)
     slot.store_private_key(content[_PAD_SIZE:])
+    if p1 & P1_ENCRYPTED:
+        use_write_key_up(core)
     return SUCCESS
 
 
@@ -63,7 +65,6 @@ def _decrypt(core: Core, slot: Slot, key_id: int, cipher: bytes, mac: bytes) -> 
     header = command_header(core, Opcode.PRIV_WRITE, P1_ENCRYPTED, key_id)
     if not compare_digest(sha256(key + header + bytes(21) + plain).digest(), mac):
         raise denied("the MAC of the encrypted write is wrong", slot=slot.number)
-    release_write_key(core)
     return plain
 
 

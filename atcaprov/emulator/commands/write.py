@@ -13,7 +13,7 @@ from atcaprov.emulator.command import SUCCESS, Command, require_length
 from atcaprov.emulator.core import Core
 from atcaprov.emulator.digest import command_header, xor
 from atcaprov.emulator.refusal import denied, illegal
-from atcaprov.emulator.session_key import release_write_key, require_write_key
+from atcaprov.emulator.session_key import require_write_key, use_write_key_up
 from atcaprov.emulator.slot import INVALIDATED, Slot
 
 _MAC_SIZE: Final = 32
@@ -140,7 +140,7 @@ def _decrypt(core: Core, slot: Slot | None, p1: int, p2: int, data: bytes) -> by
     header = command_header(core, Opcode.WRITE, p1, p2)
     if not compare_digest(sha256(key + header + bytes(25) + plain).digest(), mac):
         raise denied("the MAC of the encrypted write is wrong", slot=number)
-    release_write_key(core)
+    use_write_key_up(core)
     return plain
 
 
