@@ -403,6 +403,7 @@ def test_the_part_is_the_one_that_info_tells_and_not_the_zone(authority: Authori
     with Device(hal) as device:
         result = _provisioner(functions).provision(device)
     assert (result.revision.hex(), result.config_revision.hex()) == ("00006003", "00005000")
+    assert [each.revision for each in functions.requests if isinstance(each, CertificatesRequest)] == [0x00006003]
     assert functions.warnings == []
 
 
