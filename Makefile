@@ -1,6 +1,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PACKAGES := atcaprov provisioning_client provisioning_server signer_module
 
 .PHONY: setup demo test lint benchmarks bench clean
 
@@ -21,6 +22,8 @@ lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy --platform win32 --cache-dir .mypy_cache/win32 $(PACKAGES)
+	$(BIN)/mypy --platform darwin --cache-dir .mypy_cache/darwin $(PACKAGES)
 	$(BIN)/lint-imports
 
 benchmarks: setup

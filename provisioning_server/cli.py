@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
 from collections.abc import Iterable, Iterator
@@ -13,6 +12,7 @@ from typing import NoReturn
 import click
 import platformdirs
 
+from atcaprov import event_loop
 from atcaprov.cli.border import run_program
 from atcaprov.cli.precautions import take_precautions
 from atcaprov.config_zone.zone_file import read_zone_file
@@ -150,7 +150,7 @@ def serve(settings: Settings) -> None:
     with folder.locked(), folder.program_log() as file, open_console() as console:
         log = ProgramLog(file, sys.stdout)
         try:
-            asyncio.run(Server(settings, roster, folder, log, console).run())
+            event_loop.run(Server(settings, roster, folder, log, console).run())
         except AtcaProvError as error:
             log.last_words(str(error))
             raise

@@ -7,18 +7,16 @@ import errno
 import os
 import re
 import stat
-import sys
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Final, TextIO
 
 from atcaprov.errors import Code, UsageError
+from atcaprov.file_lock import try_lock
 from atcaprov.reading import paths_in, status
 
 LOCK_NAME: Final = "lock"
-_TAKEN: Final = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES, errno.EDEADLK)
-"""How systems say that somebody else has a lock."""
 _NUMBERED: Final = "_"
 """Sorts behind the dot of the ending: a name with a number comes after the same one without."""
 _MADE_HERE: Final = re.compile(rf"[a-z]+-\d{{8}}-\d{{6}}({_NUMBERED}\d{{4,}})?", re.ASCII)
@@ -101,26 +99,16 @@ def _locked(what: Path, flags: int, folder: Path) -> Iterator[None]:
         raise _unusable(folder, error) from error
     try:
         try:
-            _lock(descriptor)
+            free = try_lock(descriptor)
         except OSError as error:
-            if error.errno in _TAKEN:
-                raise _in_use(folder) from error
+            free = True
             if what != folder:  # not every network drive can lock a folder
                 raise _unusable(folder, error) from error
+        if not free:
+            raise _in_use(folder)
         yield
     finally:
         os.close(descriptor)
-
-
-def _lock(descriptor: int) -> None:
-    if sys.platform == "win32":
-        import msvcrt
-
-        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-    else:
-        import fcntl
-
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _in_use(path: Path) -> UsageError:

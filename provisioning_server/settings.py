@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -21,7 +22,8 @@ DEFAULT_BIND: Final = "127.0.0.1"
 class Limits:
     """Bounds for connections; times in seconds."""
 
-    connections: int = 512
+    connections: int = 384 if sys.platform == "win32" else 512
+    """Windows can wait for 512 sockets in all: those of the web page and of clients that are refused, too."""
     of_one_address: int = 256
     """When three quarters of them are taken; see `connection_table`."""
     refused: int = 64

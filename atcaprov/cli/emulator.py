@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import click
 
+from atcaprov import event_loop
 from atcaprov.chip.execution_times import Times
 from atcaprov.chip.memory_map import SERIAL_SIZE
 from atcaprov.chip.parts import spaced
@@ -139,7 +140,7 @@ def serve(
             faults=plan,
         )
         buses = Buses([Pins(chip, observer) for chip in made], kilohertz * _HERTZ)
-        asyncio.run(_serve(buses, ways))
+        event_loop.run(_serve(buses, ways))
 
 
 @group.command()

@@ -1,8 +1,8 @@
 """One program at a bus: lock files that the kernel releases when their holder dies.
 
 The files lie in `/run/lock` where there is one, so that all users of the machine meet there, else in the user's
-runtime folder. A lock excludes other processes, and other holders in this process, on POSIX systems; Windows opens
-ports exclusively by itself. A forked process holds none of its parent's locks.
+runtime folder. A lock excludes other processes, and other holders in this process. A forked process holds none of its
+parent's locks.
 
 Who waits takes a second file first, named `.next`: a program that gives a lock back and wants it again at once finds
 that taken, and comes after the one that waits.
@@ -10,27 +10,21 @@ that taken, and comes after the one that waits.
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
 import re
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import ModuleType
 from typing import Final
 from weakref import WeakSet
 
 import platformdirs
 
 from atcaprov.errors import Code, TransportError
-
-fcntl: ModuleType | None
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None
+from atcaprov.file_lock import try_lock, unlock
 
 _SHARED_FOLDER: Final = Path("/run/lock")
 _RETRY_SECONDS: Final = 0.001
@@ -83,9 +77,10 @@ class _FileLock:
         self._name = name
         self._path = path
         self._file: int | None = None
+        self._held = False
 
     def acquire(self, deadline: float) -> None:
-        if fcntl is None or self._file is not None:
+        if self._file is not None:
             return
         try:
             self._file = self._open()
@@ -97,25 +92,26 @@ class _FileLock:
 
     def release(self) -> None:
         if self._file is not None:
-            assert fcntl is not None
-            fcntl.flock(self._file, fcntl.LOCK_UN)  # closing is not enough while a forked process has the file too
+            if self._held:
+                unlock(self._file)
             self.forget()
 
     def forget(self) -> None:
         """Close the file; the lock stays with whoever else has it open."""
-        file, self._file = self._file, None
+        file, self._file, self._held = self._file, None, False
         if file is not None:
             os.close(file)
 
     def _open(self) -> int:
-        flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
+        flags = os.O_RDWR | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
         try:
             try:
                 return os.open(self._path, flags)  # a sticky folder forbids O_CREAT on another user's file
             except FileNotFoundError:
                 self._path.parent.mkdir(parents=True, exist_ok=True)
                 file = os.open(self._path, flags | os.O_CREAT, _ANYONE_MAY_LOCK)
-                os.fchmod(file, _ANYONE_MAY_LOCK)
+                if sys.platform != "win32":
+                    os.fchmod(file, _ANYONE_MAY_LOCK)
                 return file
         except OSError as error:
             raise TransportError(
@@ -124,22 +120,21 @@ class _FileLock:
             ) from error
 
     def _wait(self, file: int, deadline: float) -> None:
-        assert fcntl is not None
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                if error.errno not in (errno.EAGAIN, errno.EACCES):
-                    raise TransportError(f"{self._name} can't be locked: {error.strerror}.") from error
-                if time.monotonic() >= deadline:
-                    raise TransportError(
-                        f"{self._name} is in use by another program.",
-                        advice="End that program, or use another board.",
-                        code=Code.DEVICE_BUSY,
-                    ) from error
-                time.sleep(_RETRY_SECONDS)
-            else:
-                return
+        while not self._try(file):
+            if time.monotonic() >= deadline:
+                raise TransportError(
+                    f"{self._name} is in use by another program.",
+                    advice="End that program, or use another board.",
+                    code=Code.DEVICE_BUSY,
+                )
+            time.sleep(_RETRY_SECONDS)
+
+    def _try(self, file: int) -> bool:
+        try:
+            self._held = try_lock(file)
+        except OSError as error:
+            raise TransportError(f"{self._name} can't be locked: {error.strerror}.") from error
+        return self._held
 
 
 _open_locks: WeakSet[_FileLock] = WeakSet()

@@ -4,18 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
-from types import ModuleType
+import sys
 from typing import Final
 
 from atcaprov.errors import Code, TransportError
 from atcaprov.hal.device_url import both_forms
 from atcaprov.hal.line_port import gone, no_access
-
-fcntl: ModuleType | None
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None
 
 _I2C_SLAVE: Final = 0x0703
 """ioctl: the address of the transfers that follow (Linux include/uapi/linux/i2c-dev.h)."""
@@ -25,7 +19,7 @@ _NOT_ACKNOWLEDGED: Final = frozenset({0, errno.ENXIO, getattr(errno, "EREMOTEIO"
 
 def has_device_files() -> bool:
     """Tell whether this system has I2C buses as device files."""
-    return fcntl is not None
+    return sys.platform != "win32"
 
 
 def require_silence(path: str, address: int, error_number: int) -> None:
@@ -52,22 +46,29 @@ def no_bus(path: str) -> TransportError:
     )
 
 
-def _opened(path: str, address: int) -> int:
-    assert fcntl is not None
-    try:
-        file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-    except FileNotFoundError as error:
-        raise no_bus(path) from error
-    except PermissionError as error:
-        raise no_access(path, error.strerror) from error
-    except OSError as error:
-        raise gone(path, error.strerror) from error
-    try:
-        fcntl.ioctl(file, _I2C_SLAVE, address)
-    except OSError as error:
-        os.close(file)
-        raise _taken(path, address, error) from error
-    return file
+if sys.platform == "win32":
+
+    def _opened(path: str, _address: int) -> int:
+        raise no_bus(path)
+
+else:
+    import fcntl
+
+    def _opened(path: str, address: int) -> int:
+        try:
+            file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        except FileNotFoundError as error:
+            raise no_bus(path) from error
+        except PermissionError as error:
+            raise no_access(path, error.strerror) from error
+        except OSError as error:
+            raise gone(path, error.strerror) from error
+        try:
+            fcntl.ioctl(file, _I2C_SLAVE, address)
+        except OSError as error:
+            os.close(file)
+            raise _taken(path, address, error) from error
+        return file
 
 
 def _taken(path: str, address: int, error: OSError) -> TransportError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -137,6 +138,8 @@ def _not_opened(path: str, error: BaseException) -> AtcaProvError:
 
 
 def _may_be_terminal(path: str) -> bool:
+    if sys.platform == "win32":
+        return True
     try:
         file = os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
     except OSError:
@@ -150,10 +153,8 @@ def _may_be_terminal(path: str) -> bool:
 def _port_errors() -> tuple[type[BaseException], ...]:
     """Return what pyserial raises when a port misbehaves: its own error is an OSError, those of termios are not."""
     errors: list[Any] = [OSError, ValueError]
-    try:
+    if sys.platform != "win32":
         import termios
-    except ImportError:
-        pass
-    else:
+
         errors.append(termios.error)
     return tuple(errors)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+import sys
 from pathlib import Path
 from typing import Final
 
@@ -48,7 +49,7 @@ def libusb_node(path: str, sysfs: Path = SYSFS) -> str:
 def is_hidraw(path: str, sysfs: Path = SYSFS) -> bool:
     """Tell whether a file that is there is the device file of a HID device, as far as /sys knows."""
     found = Path(path).stat()
-    if not stat.S_ISCHR(found.st_mode):
+    if sys.platform == "win32" or not stat.S_ISCHR(found.st_mode):
         return False
     devices = sysfs / "dev" / "char"
     subsystem = devices / f"{os.major(found.st_rdev)}:{os.minor(found.st_rdev)}" / "subsystem"

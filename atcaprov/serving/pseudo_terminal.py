@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import sys
 from pathlib import Path
 from typing import Final, Self
 
@@ -20,8 +21,9 @@ class PseudoTerminal:
     setting DTR, such as the vendor library's own UART HAL, can't use it.
     """
 
-    def __init__(self, link: Path, master: int, slave: int) -> None:
+    def __init__(self, link: Path, master: int, slave: int, port: str) -> None:
         self.link = link
+        self._port = port
         self.reader = asyncio.StreamReader()
         self._master = master
         # Kept open: with no program at the port, reading the board's end would fail.
@@ -35,20 +37,24 @@ class PseudoTerminal:
         Raises:
             UsageError: the link can't be made (FILE_UNWRITABLE), or the system has no pseudo-terminals.
         """
+        if sys.platform == "win32":
+            raise _none_to_have("Windows has none")
+        import tty
+
         try:
-            import tty
-        except ImportError:
-            raise UsageError("This system has no pseudo-terminals.", advice="Use --kit with a TCP port.") from None
-        master, slave = os.openpty()
+            master, slave = os.openpty()
+        except OSError as error:
+            raise _none_to_have(error.strerror or str(error)) from error
         tty.setraw(slave)
         os.set_blocking(master, False)
+        port = os.ttyname(slave)
         try:
-            _link(link, os.ttyname(slave))
+            _link(link, port)
         except OSError as error:
             os.close(master)
             os.close(slave)
             raise UsageError(f"The link {link} can't be made: {error.strerror}.", code=Code.FILE_UNWRITABLE) from error
-        return cls(link, master, slave)
+        return cls(link, master, slave, port)
 
     def write(self, data: bytes) -> None:
         """Send bytes to whoever has the port open; what nobody reads is lost when the buffer is full."""
@@ -62,7 +68,7 @@ class PseudoTerminal:
         """Take the link away and close the port."""
         asyncio.get_running_loop().remove_reader(self._master)
         with contextlib.suppress(OSError):
-            if self.link.is_symlink() and str(self.link.readlink()) == os.ttyname(self._slave):
+            if self.link.is_symlink() and str(self.link.readlink()) == self._port:
                 self.link.unlink()
         os.close(self._slave)
         os.close(self._master)
@@ -70,6 +76,10 @@ class PseudoTerminal:
     def _readable(self) -> None:
         with contextlib.suppress(BlockingIOError):
             self.reader.feed_data(os.read(self._master, _READ_SIZE))
+
+
+def _none_to_have(why: str) -> UsageError:
+    return UsageError(f"There is no pseudo-terminal to be had: {why}.", advice="Use --kit with a TCP port.")
 
 
 def _link(link: Path, target: str) -> None:

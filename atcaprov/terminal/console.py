@@ -25,22 +25,19 @@ _READ_SIZE: Final = 1024
 def open_console(fd: int | None = None) -> Iterator[Console | None]:
     """Give the keys of the terminal behind a file descriptor (standard input if none is named).
 
-    Gives None, quietly, where no keys can come: no terminal, a job in the background, a system without termios.
+    Gives None, quietly, where no keys can come: no terminal, or a job in the background.
     """
     if fd is None:
         fd = _standard_input()
-    if fd is None or not _in_foreground(fd):
+    if fd is None:
         yield None
-        return
-    import termios  # only here: other systems don't have it
+    elif sys.platform == "win32":
+        from atcaprov.terminal.windows_console import console_at
 
-    before = termios.tcgetattr(fd)
-    termios.tcsetattr(fd, termios.TCSADRAIN, _key_by_key(before))
-    try:
-        yield Console(fd)
-    finally:
-        with contextlib.suppress(termios.error):  # a terminal that is gone needs nothing back
-            termios.tcsetattr(fd, termios.TCSADRAIN, before)
+        yield console_at(fd)
+    else:
+        with _key_by_key(fd) as console:
+            yield console
 
 
 def _standard_input() -> int | None:
@@ -50,29 +47,40 @@ def _standard_input() -> int | None:
         return None
 
 
-def _in_foreground(fd: int) -> bool:
-    """A background job that touches its terminal is stopped by the system, so it counts as having none."""
-    try:
-        import termios  # noqa: F401
-
-        return os.isatty(fd) and os.tcgetpgrp(fd) == os.getpgrp()
-    except (ImportError, OSError):
-        return False
-
-
-def _key_by_key(attributes: list[int | list[bytes | int]]) -> list[int | list[bytes | int]]:
+if sys.platform != "win32":
     import termios
 
-    changed = list(attributes)
-    local = changed[3]
-    assert isinstance(local, int)
-    changed[3] = local & ~(termios.ICANON | termios.ECHO)
-    control = changed[6]
-    assert isinstance(control, list)
-    control = list(control)
-    control[termios.VMIN], control[termios.VTIME] = 1, 0
-    changed[6] = control
-    return changed
+    @contextlib.contextmanager
+    def _key_by_key(fd: int) -> Iterator[Console | None]:
+        if not _in_foreground(fd):
+            yield None
+            return
+        before = termios.tcgetattr(fd)
+        termios.tcsetattr(fd, termios.TCSADRAIN, _unbuffered(before))
+        try:
+            yield Console(fd)
+        finally:
+            with contextlib.suppress(termios.error):  # a terminal that is gone needs nothing back
+                termios.tcsetattr(fd, termios.TCSADRAIN, before)
+
+    def _in_foreground(fd: int) -> bool:
+        """A background job that touches its terminal is stopped by the system, so it counts as having none."""
+        try:
+            return os.isatty(fd) and os.tcgetpgrp(fd) == os.getpgrp()
+        except OSError:
+            return False
+
+    def _unbuffered(attributes: list[int | list[bytes | int]]) -> list[int | list[bytes | int]]:
+        changed = list(attributes)
+        local = changed[3]
+        assert isinstance(local, int)
+        changed[3] = local & ~(termios.ICANON | termios.ECHO)
+        control = changed[6]
+        assert isinstance(control, list)
+        control = list(control)
+        control[termios.VMIN], control[termios.VTIME] = 1, 0
+        changed[6] = control
+        return changed
 
 
 class Console:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Final
 
 from atcaprov.certs.definition import CertificateDefinition
 from atcaprov.certs.description import CertificateDescription
@@ -15,14 +16,14 @@ from atcaprov.certs.issue import IssuedCertificate, issue
 from atcaprov.certs.keys import key_id
 from atcaprov.certs.template import device_definition, signer_definition
 from atcaprov.errors import Code, UsageError
+from atcaprov.file_lock import try_lock, unlock
 from signer_module.on_files import files, signer_folder
 from signer_module.on_files.authority import usages_allowed
 from signer_module.on_files.key_file import SoftwareKey
 from signer_module.on_files.root_folder import REGISTER_FILE, RootFolder, RootKey, common_name
 from signer_module.on_files.signer_folder import SignerFolder
 
-if sys.platform != "win32":
-    import fcntl
+_RETRY_SECONDS: Final = 0.01
 
 
 @dataclass(frozen=True)
@@ -192,6 +193,9 @@ def locked_register(root: RootFolder) -> Iterator[None]:
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}.", code=Code.FILE_UNREADABLE) from error
     with file:
-        if sys.platform != "win32":  # there an operator must not create two signers at once
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+        while not try_lock(file.fileno()):
+            time.sleep(_RETRY_SECONDS)
+        try:
+            yield
+        finally:
+            unlock(file.fileno())

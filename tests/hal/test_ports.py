@@ -157,10 +157,3 @@ def test_without_a_common_folder_locks_lie_in_the_users(tmp_path: Path, monkeypa
     monkeypatch.setattr("platformdirs.user_runtime_dir", lambda name: str(tmp_path / name))
     with BusLock("bus").held(0):
         assert (tmp_path / "atcaprov" / "atcaprov-bus.lock").exists()
-
-
-def test_without_file_locks_ports_are_opened_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bus_lock, "fcntl", None)
-    first, second = BusLock("bus"), BusLock("bus")
-    with first.held(0), second.held(0):
-        pass

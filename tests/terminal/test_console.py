@@ -51,7 +51,7 @@ def program(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[pexpect.
         sys.executable, [str(script), str(tmp_path / "keys")], env=environment, timeout=20, encoding="utf-8", echo=True
     )
     child.delaybeforesend = None
-    child.expect_exact("ready")
+    child.expect_exact("ready\r\n")  # all of it: a terminal that goes away within the line fails its write
     yield child
     child.close(force=True)
 

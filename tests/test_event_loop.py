@@ -1,0 +1,32 @@
+"""Our programs run on the selector loop on every system: the loop of Windows goes deaf when a client resets early."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from pathlib import Path
+
+import pytest
+
+from atcaprov import event_loop
+
+PACKAGES = ("atcaprov", "provisioning_client", "provisioning_server", "signer_module")
+
+
+def test_it_is_the_selector_loop_whatever_the_system_prefers(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Preferred(asyncio.SelectorEventLoop):
+        """Stands for the loop that Windows prefers."""
+
+    async def kind() -> type:
+        return type(asyncio.get_running_loop())
+
+    monkeypatch.setattr(asyncio.events, "new_event_loop", Preferred)
+    assert asyncio.run(kind()) is Preferred
+    assert event_loop.run(kind()) is asyncio.SelectorEventLoop
+
+
+def test_no_program_has_another() -> None:
+    root = Path(__file__).parents[1]
+    sources = [path for package in PACKAGES for path in (root / package).rglob("*.py")]
+    other = re.compile(r"asyncio\.(run|new_event_loop)\(|run_until_complete")
+    assert [path for path in sources if other.search(path.read_text(encoding="utf-8"))] == []
