@@ -58,7 +58,8 @@ def program(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[pexpect.
 
 def test_keys_come_at_once_and_are_not_shown(program: pexpect.spawn) -> None:
     program.send("q")
-    program.expect_exact("\r\n<textq>\r\n")
+    program.expect_exact("<textq>\r\n")
+    assert program.before == ""
     program.send("\r")
     program.expect_exact("<enter>\r\n")
     program.send("\x1b")
