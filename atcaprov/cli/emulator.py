@@ -178,13 +178,19 @@ def record(device: str, file: Path, answers: Path | None, give_up: bytes | None,
         kept = Answers(answers, dialogue.serial)
         if give_up is not None:
             require_blank(dialogue, give_up, SETUPS[setup])
-        agree = _tell(put(dialogue, list(harmless_questions(dialogue)), kept.done), dialogue, kept)
+        agree = _ask_harmlessly(dialogue, kept)
         if give_up is not None:
-            dialogue = Dialogue(traced)
-            agree &= _tell(ask_sacrificed(dialogue, SETUPS[setup], kept.done), dialogue, kept)
+            spoiling = Dialogue(traced)
+            agree &= _tell(ask_sacrificed(spoiling, SETUPS[setup], kept.done), spoiling, kept)
+            agree &= _ask_harmlessly(Dialogue(guarded), kept)  # a locked part answers more
     finally:
         traced.close()
     return _DIFFERENT if exit_code and not agree else 0
+
+
+def _ask_harmlessly(dialogue: Dialogue, kept: Answers) -> bool:
+    """Ask what is not answered yet and harms nothing; tells whether all is as in the software chip."""
+    return _tell(put(dialogue, list(harmless_questions(dialogue)), kept.done), dialogue, kept)
 
 
 def _tell(readings: Iterator[Reading], dialogue: Dialogue, kept: Answers) -> bool:

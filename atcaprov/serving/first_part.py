@@ -60,7 +60,7 @@ SLOTS: Final[Mapping[int, tuple[int, int]]] = MappingProxyType(
         Roles.ROLLED_KEY: (0x20AF, 0x001C),
         Roles.PLAIN_KEY: (0x8F8F, 0x001C),
         Roles.AUTHORIZATION: (0x8F8F, 0x001C),
-        Roles.OTHER_SECRET: (0x8F8F, 0x001C),
+        Roles.OTHER_SECRET: (0x8F0F, 0x001C),
         Roles.COPIED_EVEN: (0x8F80, 0x001C),
         Roles.COPIED_ODD: (0x8F80, 0x001C),
         Roles.ENCRYPTED: (0x448F, 0x001C),

@@ -37,8 +37,8 @@ def harmless_questions(dialogue: Dialogue) -> Iterator[Question]:
         yield Question(switch, ask)
     for switch, ask in (_LOCKED if dialogue.config_locked else _OPEN).items():
         yield Question(switch, ask)
-    if dialogue.data_locked and _readable_slot(dialogue) is not None:
-        yield Question("partial_block_fill", _partial_block_fill)
+    for size, slot in _readable_slots(dialogue).items() if dialogue.data_locked else ():
+        yield Question(f"partial_block_fill.{size}", _partial_block_fill(slot))
     if dialogue.config_locked and not dialogue.config[CHIP_OPTIONS][0] & _IO_PROTECTION:
         yield Question("io_protection_off_code", _io_protection_off_code)
     if _is_unlimited(dialogue, _ANY_SLOT):  # else one reading would cost a use
@@ -134,22 +134,26 @@ def _aes_disabled_code(part: Dialogue) -> Any:
     return refusal(part.ask(Opcode.AES, 0, TEMP_KEY_SLOT, PATTERN[:16]).status)
 
 
-def _partial_block_fill(part: Dialogue) -> Any:
-    slot = _readable_slot(part)
-    assert slot is not None
-    size = SLOT_SIZES[slot]
-    content = part.ask(Opcode.READ, _DATA, slot << 3 | size // BLOCK_SIZE << 8).data
-    behind = set(content[size % BLOCK_SIZE :])
-    return behind.pop() if len(content) == BLOCK_SIZE and behind in ({0x00}, {0xFF}) else UNDECIDED
+def _partial_block_fill(slot: int) -> Ask:
+    """Return the question for a slot that everybody may read and whose last block is not whole."""
+
+    def ask(part: Dialogue) -> Any:
+        size = SLOT_SIZES[slot]
+        content = part.ask(Opcode.READ, _DATA, slot << 3 | size // BLOCK_SIZE << 8).data
+        behind = set(content[size % BLOCK_SIZE :])
+        return behind.pop() if len(content) == BLOCK_SIZE and behind in ({0x00}, {0xFF}) else UNDECIDED
+
+    return ask
 
 
-def _readable_slot(part: Dialogue) -> int | None:
-    """Return a slot that everybody may read and whose last block is not whole."""
+def _readable_slots(part: Dialogue) -> dict[int, int]:
+    """Return for each size of slots with a partial block one that everybody may read."""
+    slots: dict[int, int] = {}
     for slot, size in enumerate(SLOT_SIZES):
         secret = word_le(part.config, SLOT_CONFIG + 2 * slot) & _SECRET or key_config(part.config, slot) & _PRIVATE
         if not secret and size % BLOCK_SIZE:
-            return slot
-    return None
+            slots.setdefault(size, slot)
+    return slots
 
 
 def _is_unlimited(part: Dialogue, slot: int) -> bool:

@@ -6,13 +6,15 @@ A part that was set up so before goes on where it stands.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Mapping
 from hashlib import sha256
+from types import MappingProxyType
 from typing import Final
 
 from atcaprov.chip.commands import LOCK_CONFIG, LOCK_DATA, LOCK_NO_CRC, P1_32_BYTES, Opcode, Zone
 from atcaprov.chip.crc import crc16
-from atcaprov.chip.memory_map import BLOCK_SIZE, OTP_SIZE, RESERVED_608, SLOT_SIZES, WORD_SIZE, key_config
+from atcaprov.chip.memory_map import BLOCK_SIZE, OTP_SIZE, SLOT_SIZES, WORD_SIZE, key_config
+from atcaprov.chip.parts import is_608
 from atcaprov.errors import Code, ProvisioningError
 from atcaprov.serving.dialogue import Dialogue
 from atcaprov.serving.open_points import UNDECIDED, Reading, put
@@ -21,16 +23,27 @@ from atcaprov.serving.setup import Setup
 _PRIVATE: Final = 0x01
 _FIRST_WORD: Final = 4
 _LOCK_WORD: Final = 21
-_RESERVED_WORD: Final = 19
+_RESERVED: Final = slice(76, 80)
+"""Four of the reserved bytes 75 to 83."""
 _NOT_ZERO: Final = bytes((1, 0, 0, 0))
+_TRIED: Final[Mapping[bool | None, bytes]] = MappingProxyType(
+    {True: b"with private slots", False: b"without private slots", UNDECIDED: b"without CRC"}
+)
+"""What the CRC of the data lock includes, and what the OTP zone holds then."""
 
 
 def require_blank(part: Dialogue, serial: bytes, setup: Setup) -> None:
-    """Raise ProvisioningError unless this is the part that was named, and it is blank or carries the setup."""
+    """Raise ProvisioningError unless this is the ATECC608 that was named, blank or with this setup."""
     if part.serial != serial:
         raise ProvisioningError(
             f"The part has the serial number {part.serial.hex().upper()}, not {serial.hex().upper()}.",
             advice="Nothing was changed. Name the part that you want to give up.",
+        )
+    if not is_608(part.ask(Opcode.INFO).data):
+        raise ProvisioningError(
+            "The part is no ATECC608: the questions are about that part.",
+            advice="Nothing was changed. Take a blank ATECC608.",
+            code=Code.WRONG_PART,
         )
     if part.config_locked and not setup.is_on(part.config):
         raise ProvisioningError(
@@ -48,14 +61,14 @@ def ask_sacrificed(part: Dialogue, setup: Setup, done: Container[str] = ()) -> I
     if not part.config_locked:
         _configure(part, setup)
     if setup.reserved_bytes and "lock_reserved_bytes" not in done:
-        yield Reading("lock_reserved_bytes", "allow" if any(part.config[RESERVED_608]) else "refuse")
+        yield Reading("lock_reserved_bytes", "refuse" if part.config[_RESERVED] == bytes(WORD_SIZE) else "allow")
     if not part.data_locked:
         _fill(part, setup)
         yield from put(part, setup.data_open, done)
         _fill(part, setup)  # what the questions have changed
-        yield Reading("data_crc_private", _lock_data(part, setup))
-    elif "data_crc_private" not in done:
-        yield Reading("data_crc_private", UNDECIDED)  # it was locked in a run whose answer is lost
+        _lock_data(part, setup)
+    if "data_crc_private" not in done:
+        yield Reading("data_crc_private", _crc_that_locked(part))
     yield from put(part, setup.data_locked, done)
 
 
@@ -76,14 +89,12 @@ def _configure(part: Dialogue, setup: Setup) -> None:
 
 
 def _with_reserved(zone: bytes, word: bytes) -> bytes:
-    start = WORD_SIZE * _RESERVED_WORD
-    return zone[:start] + word + zone[start + WORD_SIZE :]
+    return zone[: _RESERVED.start] + word + zone[_RESERVED.stop :]
 
 
 def _lock_config(part: Dialogue, wanted: bytes) -> bool:
-    place = slice(WORD_SIZE * _RESERVED_WORD, WORD_SIZE * (_RESERVED_WORD + 1))
-    if wanted[place] != part.config[place]:
-        part.ask(Opcode.WRITE, Zone.CONFIG, _RESERVED_WORD, wanted[place])
+    if wanted[_RESERVED] != part.config[_RESERVED]:
+        part.ask(Opcode.WRITE, Zone.CONFIG, _RESERVED.start // WORD_SIZE, wanted[_RESERVED])
     part.read_config()
     if part.config == wanted:
         part.ask(Opcode.LOCK, LOCK_CONFIG, crc16(wanted))
@@ -92,7 +103,7 @@ def _lock_config(part: Dialogue, wanted: bytes) -> bool:
 
 
 def _fill(part: Dialogue, setup: Setup) -> None:
-    """Write every slot and the OTP zone, whole."""
+    """Write every slot, whole."""
     for slot, size in enumerate(SLOT_SIZES):
         content = setup.content(slot)
         if key_config(part.config, slot) & _PRIVATE:
@@ -101,23 +112,38 @@ def _fill(part: Dialogue, setup: Setup) -> None:
         for block in range(-(-size // BLOCK_SIZE)):
             data = content[BLOCK_SIZE * block :][:BLOCK_SIZE].ljust(BLOCK_SIZE, b"\0")
             part.ask(Opcode.WRITE, P1_32_BYTES | Zone.DATA, slot << 3 | block << 8, data)
-    for block in range(OTP_SIZE // BLOCK_SIZE):
-        part.ask(Opcode.WRITE, P1_32_BYTES | Zone.OTP, block << 3, _otp()[BLOCK_SIZE * block :][:BLOCK_SIZE])
 
 
-def _lock_data(part: Dialogue, setup: Setup) -> bool | None:
-    """Lock the data zone and tell whether its CRC includes private slots: a refused CRC locks nothing."""
+def _lock_data(part: Dialogue, setup: Setup) -> None:
+    """Lock the data zone, by a CRC with the private slots if it is taken: a refused one locks nothing.
+
+    The OTP zone says which CRC was tried, so that the part itself tells which one has locked it, whatever was lost.
+    """
     private = [slot for slot in range(len(SLOT_SIZES)) if key_config(part.config, slot) & _PRIVATE]
-    for included in (True, False):
+    for included, label in _TRIED.items():
+        _write_otp(part, label)
         slots = [slot for slot in range(len(SLOT_SIZES)) if included or slot not in private]
-        content = b"".join(setup.content(slot) for slot in slots) + _otp()
-        if part.ask(Opcode.LOCK, LOCK_DATA, crc16(content)).granted:
-            part.read_config()
-            return included
-    part.ask(Opcode.LOCK, LOCK_NO_CRC | LOCK_DATA)
-    part.read_config()
-    return UNDECIDED
+        content = b"".join(setup.content(slot) for slot in slots) + _otp(label)
+        if included is UNDECIDED:
+            part.ask(Opcode.LOCK, LOCK_NO_CRC | LOCK_DATA)
+        else:
+            part.ask(Opcode.LOCK, LOCK_DATA, crc16(content))
+        part.read_config()
+        if part.data_locked:
+            return
 
 
-def _otp() -> bytes:
-    return sha256(b"otp").digest() * (OTP_SIZE // BLOCK_SIZE)
+def _crc_that_locked(part: Dialogue) -> bool | None:
+    """Tell whether the CRC that has locked the data zone includes the private slots."""
+    content = part.ask(Opcode.READ, P1_32_BYTES | Zone.OTP, 0).data
+    return next((included for included, label in _TRIED.items() if content == _otp(label)[:BLOCK_SIZE]), UNDECIDED)
+
+
+def _write_otp(part: Dialogue, label: bytes) -> None:
+    for block in range(OTP_SIZE // BLOCK_SIZE):
+        data = _otp(label)[BLOCK_SIZE * block :][:BLOCK_SIZE]
+        part.ask(Opcode.WRITE, P1_32_BYTES | Zone.OTP, block << 3, data)
+
+
+def _otp(label: bytes) -> bytes:
+    return sha256(b"otp " + label).digest() * (OTP_SIZE // BLOCK_SIZE)

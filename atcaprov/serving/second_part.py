@@ -54,7 +54,7 @@ SLOTS: Final[Mapping[int, tuple[int, int]]] = MappingProxyType(
         Places.ROLLED_WITH_MAC: (0xA080 | 0x0F | Places.AUTHORIZING_KEY << 8, 0x001C),
         Places.LIMITED_PUBLIC_KEY: (0x8F2F, 0x0010),
         Places.LIMIT: (0x0F0F, 0x001C),
-        Places.SIGNATURE: (0x0F0F, 0x001C),
+        Places.SIGNATURE: (0x0F0F, 0x003C),
         Places.LOCKED: (0x0F0F, 0x003C),
         Places.AUTHORIZING_KEY: (0x8F8F, 0x001C),
         Places.PUBLIC_KEY_BY_CERTIFICATE: (0x0F00 | Places.LIMITED_PUBLIC_KEY, 0x4012),

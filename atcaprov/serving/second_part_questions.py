@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, utils
 
 from atcaprov.chip.commands import LOCK_SLOT, P1_32_BYTES, Opcode, Status, Zone
-from atcaprov.chip.memory_map import SLOT_CONFIG, key_config, word_le
+from atcaprov.chip.memory_map import SLOT_CONFIG, SLOT_LOCKED, key_config, word_le
 from atcaprov.serving.dialogue import PATTERN, Dialogue, Reply
 from atcaprov.serving.open_points import UNDECIDED, Question
 from atcaprov.serving.second_part import LIMIT, Places, limit, public_key, secret, shared_secret, signature
@@ -125,7 +125,9 @@ def _write(part: Dialogue) -> Reply:
 
 
 def _lock(part: Dialogue) -> Reply:
-    return part.ask(Opcode.LOCK, LOCK_SLOT | Places.LOCKED << 2)
+    unlocked = word_le(part.config, SLOT_LOCKED.start)  # as at the start: a run that was cut may have locked the first
+    slot = next((slot for slot in (Places.LOCKED, Places.SIGNATURE) if unlocked >> slot & 1), Places.SIGNATURE)
+    return part.ask(Opcode.LOCK, LOCK_SLOT | slot << 2)
 
 
 def _update_extra(part: Dialogue) -> Reply:

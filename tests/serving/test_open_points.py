@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import fields, replace
 from functools import cache
+from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
 from atcaprov.chip.commands import Opcode
+from atcaprov.chip.crc import with_crc
+from atcaprov.chip.memory_map import serial_number
 from atcaprov.config_zone.zone_file import read_zone_file
 from atcaprov.device.guarded_hal import GuardedHal
 from atcaprov.emulator.chip import Chip
@@ -22,11 +25,13 @@ from atcaprov.errors import Code, ProvisioningError, TransportError, UsageError
 from atcaprov.hal.emulated import EmulatedHal
 from atcaprov.serving.answers import Answers
 from atcaprov.serving.dialogue import Dialogue
+from atcaprov.serving.first_part import Roles
 from atcaprov.serving.harmless_questions import harmless_questions
-from atcaprov.serving.open_points import RULES, Reading, put
-from atcaprov.serving.probes import harmless_packets, run
+from atcaprov.serving.open_points import RULES, UNDECIDED, Reading, put
+from atcaprov.serving.probes import harmless_packets, packet, run
 from atcaprov.serving.replay import replay
 from atcaprov.serving.sacrifice import ask_sacrificed, require_blank
+from atcaprov.serving.second_part import Places, secret
 from atcaprov.serving.setup import FIRST, SECOND, SETUPS, Setup
 from atcaprov.serving.words import in_words, shown
 from tests.serving.test_replay import recorded
@@ -48,7 +53,7 @@ OPEN: Points = {"nonce_before_lock": (False, True), "gendig_before_lock": (False
 LOCKED: Points = {
     "offcurve_ecdh": (0x05, 0x0F),
     "hkdf_is_extract": (False, True),
-    "partial_block_fill": (0x00, 0xFF),
+    "partial_block_fill.72": (0x00, 0xFF),
     "io_protection_off_code": (0x03, 0x0F),
 }
 SPOILING: Points = {
@@ -142,7 +147,7 @@ def test_an_open_part_tells_its_reading(switch: str, value: Any) -> None:
 @pytest.mark.parametrize(("switch", "value"), each(HARMLESS | LOCKED))
 def test_a_locked_part_tells_its_reading(switch: str, value: Any) -> None:
     wanted = defaults(HARMLESS | LOCKED) | {switch: value}
-    chip = Chip(configured_memory(), switches=replace(Switches(), **{switch: value}))
+    chip = Chip(configured_memory(), switches=replace(Switches(), **{switch.partition(".")[0]: value}))
     assert ask_harmlessly(chip) == wanted
 
 
@@ -214,8 +219,8 @@ def test_parts_that_are_given_up_answer_every_question() -> None:
 
 
 def test_every_open_point_is_asked_or_has_a_reason() -> None:
-    asked = {*HARMLESS, *OPEN, *LOCKED, *SPOILING, *NO_AES, "limited_use_commands"}
-    asked |= {name.partition(".")[0] for name in SECOND_PART}
+    names = {*HARMLESS, *OPEN, *LOCKED, *SPOILING, *NO_AES, *SECOND_PART}
+    asked = {"limited_use_commands"} | {name.partition(".")[0] for name in names}
     assert asked | NOT_ASKED.keys() == {field.name for field in fields(Switches)}
     assert not asked & NOT_ASKED.keys()
     page = (Path(__file__).parents[2] / "docs/reference/emulator.md").read_text(encoding="utf-8")
@@ -313,39 +318,147 @@ def test_only_the_named_part_is_given_up_if_it_is_blank_or_set_up(setup: Setup) 
         assert refused.value.code == Code.CONFIG_LOCKED_OTHER
 
 
+@pytest.mark.parametrize("value", [0x00, 0xFF])
+def test_the_first_part_tells_the_fill_of_both_sizes(value: Literal[0x00, 0xFF]) -> None:
+    chip = blank_chip(replace(Switches(), partial_block_fill=value))
+    list(ask_sacrificed(talk(chip), FIRST))
+    answers = ask_harmlessly(chip)
+    assert {name: found for name, found in answers.items() if name.startswith("partial_block_fill")} == {
+        "partial_block_fill.36": value,
+        "partial_block_fill.72": value,
+    }
+
+
+def test_only_an_atecc608_is_given_up() -> None:
+    part = talk(Chip(load_image("atecc508a").make(SeededRandom(b"part"))))
+    with pytest.raises(ProvisioningError) as refused:
+        require_blank(part, part.serial, FIRST)
+    assert refused.value.code == Code.WRONG_PART
+
+
+@pytest.mark.parametrize("private", [False, True])
+@pytest.mark.parametrize("setup", [FIRST, SECOND])
+def test_a_part_tells_by_which_crc_it_was_locked_though_every_reply_to_a_lock_is_lost(
+    setup: Setup, private: bool
+) -> None:
+    chip = blank_chip(replace(Switches(), data_crc_private=private))
+    hal = ScriptedHal()
+
+    def losing(content: bytes) -> bytes:
+        reply = chip.exchange(content)
+        if content[1] == Opcode.LOCK:
+            raise TransportError("The chip does not answer.", code=Code.DEVICE_NO_REPLY)
+        return reply
+
+    hal.chip = EmulatedHal(chip, "emulator:")
+    hal.answer = losing
+    assert found(ask_sacrificed(Dialogue(hal), setup))["data_crc_private"] is private
+
+
+Contradiction = Callable[[bytes, Callable[[bytes], bytes]], bytes]
+
+
+def _not_authorized(content: bytes, ask: Callable[[bytes], bytes]) -> bytes:
+    reply = ask(content)
+    return with_crc(reply[:2] + bytes((reply[2] & 0x83,)) + reply[3:5]) if content[1:3] == b"\x30\x02" else reply
+
+
+def _counting(content: bytes, ask: Callable[[bytes], bytes]) -> bytes:
+    if content[1:4] == bytes((Opcode.MAC, 0, Roles.LIMITED_KEY)):
+        ask(packet(Opcode.COUNTER, 1))
+    return ask(content)
+
+
+def _answering(status: int, start: bytes) -> Contradiction:
+    return lambda content, ask: with_crc(bytes((4, status))) if content[1:].startswith(start) else ask(content)
+
+
+def _under_target(content: bytes, ask: Callable[[bytes], bytes]) -> bytes:
+    """Take the MAC under the key that is rolled, and no other."""
+    if content[1:4] != bytes((Opcode.DERIVE_KEY, 0, Places.ROLLED_WITH_MAC)):
+        return ask(content)
+    config = b"".join(ask(packet(Opcode.READ, 0x80, block << 3))[1:-2] for block in range(4))
+    tail = content[1:5] + serial_number(config)[8:] + serial_number(config)[:2]
+    macs = [sha256(secret(slot) + tail).digest() for slot in (Places.ROLLED_WITH_MAC, Places.AUTHORIZING_KEY)]
+    return ask(packet(Opcode.DERIVE_KEY, 0, Places.ROLLED_WITH_MAC, macs[1] if content[5:-2] == macs[0] else bytes(32)))
+
+
+@pytest.mark.parametrize(
+    ("rule", "setup", "contradiction", "value"),
+    [
+        ("verify_stored_authorizes", FIRST, _not_authorized, False),
+        ("refused_use_counts", FIRST, _counting, True),
+        ("mac_takes_key_id_above_15", FIRST, _answering(0x03, bytes((Opcode.MAC, 0, 3, 1))), False),
+        ("checkmac_otp_bit", FIRST, _answering(0x01, bytes((Opcode.CHECK_MAC, 0x20))), "hash"),
+        ("ecdh_mode_chooses_slot", SECOND, _answering(0x0F, bytes((Opcode.ECDH, 0x04))), False),
+        ("derive_key_mac_key", SECOND, _under_target, "target"),
+    ],
+)
+def test_a_part_that_keeps_to_another_rule_is_told_apart(
+    rule: str, setup: Setup, contradiction: Contradiction, value: Any
+) -> None:
+    hal = ScriptedHal()
+    hal.answer = lambda content: contradiction(content, hal.chip.exchange)
+    answers = found(ask_sacrificed(Dialogue(hal), setup))
+    assert answers == given_up(setup, Switches()) | {rule: value}
+
+
+def test_every_rule_has_a_question() -> None:
+    names = {question.name for setup in (FIRST, SECOND) for question in (*setup.data_open, *setup.data_locked)}
+    assert set(RULES) <= names
+
+
 class CutError(Exception):
     """The run ends here."""
 
 
+_STEP = 5
+"""Packets between the cuts that are tried."""
+
+
+@pytest.mark.parametrize("after", [False, True])
 @pytest.mark.parametrize("setup", [FIRST, SECOND])
-@pytest.mark.parametrize("share", [0.05, 0.2, 0.4, 0.5, 0.6, 0.8, 0.95])
-def test_a_run_that_was_cut_goes_on(setup: Setup, share: float, tmp_path: Path) -> None:
-    whole, hal = ScriptedHal(), ScriptedHal()
+def test_a_run_that_was_cut_goes_on(setup: Setup, after: bool, tmp_path: Path) -> None:
+    whole = ScriptedHal()
     list(ask_sacrificed(Dialogue(whole), setup))
+    for cut in range(5, len(whole.packets), _STEP):
+        goes_on_after(cut, setup, after=after)
     file = tmp_path / "answers.json"
+    names = goes_on_after(100, setup, file, after=after)
+    kept = json.loads(file.read_text(encoding="ascii"))["answers"]
+    assert [answer["name"] for answer in kept if answer["value"] != answer["software_chip"]] == []
+    assert {answer["name"] for answer in kept if answer["packets"]} == names
 
-    def cut(content: bytes) -> bytes:
-        if len(hal.packets) > share * len(whole.packets):
-            raise CutError
-        return hal.chip.exchange(content)
 
-    hal.answer = cut
+def goes_on_after(cut: int, setup: Setup, file: Path | None = None, *, after: bool) -> frozenset[str]:
+    """End a run before or after the part has executed a packet, go on, and find every answer."""
+    hal = ScriptedHal()
+
+    def cutting(content: bytes) -> bytes:
+        if len(hal.packets) < cut:
+            return hal.chip.exchange(content)
+        if after:
+            hal.chip.exchange(content)
+        raise CutError
+
+    hal.answer = cutting
     dialogue = Dialogue(hal)
+    answers = Answers(file, dialogue.serial)
     with pytest.raises(CutError):
-        keep_all(dialogue, setup, Answers(file, dialogue.serial))
+        keep_all(dialogue, setup, answers)
     hal.answer = None
     again = Dialogue(hal)
     require_blank(again, again.serial, setup)
-    answers = Answers(file, again.serial)
+    if file is not None:
+        answers = Answers(file, again.serial)
     keep_all(again, setup, answers)
-    assert answers.done == given_up(setup, Switches()).keys()
-    kept = json.loads(file.read_text(encoding="ascii"))["answers"]
-    assert [answer["name"] for answer in kept if answer["value"] != answer["software_chip"]] == []
-    assert all(answer["packets"] for answer in kept)
+    assert answers.done == given_up(setup, Switches()).keys(), f"cut at packet {cut}"
+    return answers.done
 
 
 def keep_all(dialogue: Dialogue, setup: Setup, answers: Answers) -> None:
     for reading in ask_sacrificed(dialogue, setup, answers.done):
+        assert reading.agrees or reading.value is UNDECIDED
         answers.keep(reading, dialogue.take_exchanges())
 
 
