@@ -94,9 +94,10 @@ class TestOneUse:
     """2.2.5, 3.2.9: any command that uses a key with ReqAuth ends the authorization."""
 
     @pytest.mark.parametrize(
-        ("part", "rules", "uses"), [(PART_508A, MANY, 1), (PART_608A, ONE, 1), (PART_608A, MANY, 3)]
+        ("part", "rules", "uses"),
+        [(PART_508A, MANY, 1), (PART_608A, None, 1), (PART_608A, ONE, 1), (PART_608A, MANY, 3)],
     )
-    def test_signatures_behind_one_check_mac(self, part: str, rules: Switches, uses: int) -> None:
+    def test_signatures_behind_one_check_mac(self, part: str, rules: Switches | None, uses: int) -> None:
         chip = locked_chip(part, rules)
         assert authorize(chip, 5, PASSWORD) == 0
         granted = [len(sign(chip).body) == 64 for _ in range(3)]

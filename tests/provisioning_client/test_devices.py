@@ -122,6 +122,19 @@ def test_the_part_is_told_by_info_and_both_revisions_are_shown(machine: Machine)
     assert (listed["part"], listed["revision"], listed["config_revision"]) == ("ATECC608C", "00006004", "00005000")
 
 
+def test_newer_silicon_is_listed_by_its_revision_and_is_no_error(machine: Machine) -> None:
+    chip = made("atecc608c")
+    chip.memory.revision = bytes.fromhex("00006009")
+    machine.plug_kit("1-1.2", {0xC0: chip})
+    done = run_in_process(command, "devices")
+    assert done.code == 0
+    assert f"  ATECC608, unknown revision 00 00 60 09  {sn(chip)}  configuration open" in done.out
+    (port,) = objects(run_in_process(command, "devices", "--json").out)
+    (listed,) = port["chips"]
+    assert (listed["part"], listed["revision"]) == ("ATECC608, unknown revision 00 00 60 09", "00006009")
+    assert "code" not in listed
+
+
 def test_a_silent_kit_does_not_hide_the_others(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("atcaprov.hal.kit_board.Limits", lambda: SimpleNamespace(greeting=0.01))
     machine.plug_kit("1-1.2", {0xC0: made("atecc608a")}).fault = Fault.SILENT

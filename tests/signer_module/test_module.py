@@ -288,6 +288,18 @@ def test_a_module_without_password_is_ready_at_once(root: RootFolder) -> None:
         assert module.prove()
 
 
+def test_a_module_of_newer_silicon_signs_and_changes_its_password(root: RootFolder) -> None:
+    """AN3539, 1.2.4: Info tells the part; a revision that is not known yet is warned of before a module is made."""
+    hal = ScriptedHal()
+    hal.memory.revision = bytes.fromhex("00006009")
+    with Device(hal) as device:
+        make(device, root, order(quota=3))
+    with ModuleSigner.on(Device(hal), no_pause) as module:
+        change_password(module, PASSWORD, NEW)
+        module.unlock(NEW)
+        assert verify_digest(module.public_key, DIGEST, module.sign(DIGEST))
+
+
 def test_a_module_whose_password_is_not_set_yet(root: RootFolder) -> None:
     with signer_module(root, order(None)) as module:
         assert module.ready
