@@ -29,22 +29,22 @@ from atcaprov.hal.trace import create_trace, read_trace
 from atcaprov.hal.traced import TracedHal
 from atcaprov.kit.profiles import PARSER3, PROFILES
 from atcaprov.reading import read_text
-from atcaprov.serving.answers import Answers
+from atcaprov.recording.answers import Answers
+from atcaprov.recording.dialogue import Dialogue
+from atcaprov.recording.harmless_questions import harmless_questions
+from atcaprov.recording.open_points import Reading, put
+from atcaprov.recording.probes import harmless_packets
+from atcaprov.recording.probes import run as ask
+from atcaprov.recording.replay import replay
+from atcaprov.recording.sacrifice import ask_sacrificed, require_blank
+from atcaprov.recording.setup import SETUPS
+from atcaprov.recording.words import in_words
 from atcaprov.serving.bus import DEFAULT_SPEED, Buses
 from atcaprov.serving.chips import MOST_CHIPS, holding, make_chips
-from atcaprov.serving.dialogue import Dialogue
 from atcaprov.serving.explain import explaining
-from atcaprov.serving.harmless_questions import harmless_questions
-from atcaprov.serving.open_points import Reading, put
 from atcaprov.serving.pins import Pins
-from atcaprov.serving.probes import harmless_packets
-from atcaprov.serving.probes import run as ask
-from atcaprov.serving.replay import replay
-from atcaprov.serving.sacrifice import ask_sacrificed, require_blank
 from atcaprov.serving.service import LOOPBACK, Ways, parse_clock
 from atcaprov.serving.service import serve as serve_until
-from atcaprov.serving.setup import SETUPS
-from atcaprov.serving.words import in_words
 
 _FILE: Final = click.Path(dir_okay=False, path_type=Path)
 _DIFFERENT: Final = 1

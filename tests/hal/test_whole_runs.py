@@ -23,7 +23,7 @@ from atcaprov.provisioning.profile import Profile as Product
 from atcaprov.provisioning.provision import Provisioner
 from atcaprov.provisioning.stages import Stage, StageStatus
 from atcaprov.provisioning.user_functions import UserFunctions
-from atcaprov.serving.replay import replay
+from atcaprov.recording.replay import replay
 from tests.hal.ways import WAYS, CdcWay, HidWay, Way, standing
 from tests.support.board_requests import commands_of, keep_requests, opening_of
 from tests.support.faulty_board import Fault

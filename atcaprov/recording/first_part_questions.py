@@ -1,4 +1,4 @@
-"""Open points that only a part answers which was configured and locked for them (`atcaprov.serving.first_part`)."""
+"""Open points that only a part answers which was configured and locked for them (`atcaprov.recording.first_part`)."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from hashlib import sha256
 from typing import Any, Final
 
 from atcaprov.chip.commands import P1_32_BYTES, P1_ENCRYPTED, TEMP_KEY_SLOT, Opcode, Status, Zone
-from atcaprov.serving.dialogue import PATTERN, Dialogue
-from atcaprov.serving.first_part import Roles
-from atcaprov.serving.open_points import UNDECIDED, Question, refusal
-from atcaprov.serving.probes import signature
+from atcaprov.recording.dialogue import PATTERN, Dialogue
+from atcaprov.recording.first_part import Roles
+from atcaprov.recording.open_points import UNDECIDED, Question, refusal
+from atcaprov.recording.probes import signature
 
 _SIGN_EXTERNAL: Final = 0x80
 _SIGNATURE_SIZE: Final = 64

@@ -1,4 +1,4 @@
-"""Open points that the second part answers, which is set up as `atcaprov.serving.second_part` says."""
+"""Open points that the second part answers, which is set up as `atcaprov.recording.second_part` says."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from cryptography.hazmat.primitives.asymmetric import ec, utils
 
 from atcaprov.chip.commands import LOCK_SLOT, P1_32_BYTES, Opcode, Status, Zone
 from atcaprov.chip.memory_map import SLOT_CONFIG, SLOT_LOCKED, key_config, word_le
-from atcaprov.serving.dialogue import PATTERN, Dialogue, Reply
-from atcaprov.serving.open_points import UNDECIDED, Question
-from atcaprov.serving.second_part import LIMIT, Places, limit, public_key, secret, shared_secret, signature
+from atcaprov.recording.dialogue import PATTERN, Dialogue, Reply
+from atcaprov.recording.open_points import UNDECIDED, Question
+from atcaprov.recording.second_part import LIMIT, Places, limit, public_key, secret, shared_secret, signature
 
 _BY_READ_KEY, _TO_SLOT, _TO_BUS = 0x00, 0x04, 0x0C
 _PUBLIC_KEY_DIGEST: Final = 0x10

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from atcaprov.chip.commands import Opcode, Status
 from atcaprov.emulator.switches import Switches
-from atcaprov.serving.dialogue import Dialogue
+from atcaprov.recording.dialogue import Dialogue
 
 UNDECIDED: Final = None
 """The answers fit no reading, or the part in its state has none to give."""

@@ -17,8 +17,8 @@ from atcaprov.chip.memory_map import (
     SLOT_LOCKED,
     USER_EXTRA,
 )
-from atcaprov.serving import first_part, first_part_questions, second_part, second_part_questions
-from atcaprov.serving.open_points import Question
+from atcaprov.recording import first_part, first_part_questions, second_part, second_part_questions
+from atcaprov.recording.open_points import Question
 
 _ITS_OWN: Final = frozenset(
     {

@@ -23,8 +23,8 @@ from atcaprov.emulator.switches import Switches
 from atcaprov.errors import Code, UsageError
 from atcaprov.hal.masking import MASK, masked_packets
 from atcaprov.hal.trace import Trace, TraceEvent
-from atcaprov.serving.learning import learn
-from atcaprov.serving.unknown import Unknown
+from atcaprov.recording.learning import learn
+from atcaprov.recording.unknown import Unknown
 
 _HEADER: Final = 5
 _STATUS_REPLY: Final = 4

@@ -9,8 +9,8 @@ from typing import Any, Final
 from atcaprov import durable
 from atcaprov.errors import Code, UsageError
 from atcaprov.reading import MalformedError, parse_json, read_text
-from atcaprov.serving.open_points import UNDECIDED, Reading
-from atcaprov.serving.words import in_words
+from atcaprov.recording.open_points import UNDECIDED, Reading
+from atcaprov.recording.words import in_words
 
 _FORMAT: Final = "atcaprov open points"
 _VERSION: Final = 1

@@ -1,0 +1,116 @@
+"""The open points with all their readings, by the kind of part that answers, and software chips that are asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cache
+from typing import Any
+
+from atcaprov.emulator.chip import Chip
+from atcaprov.emulator.images import load_image
+from atcaprov.emulator.random_source import SeededRandom
+from atcaprov.emulator.switches import Switches
+from atcaprov.hal.emulated import EmulatedHal
+from atcaprov.recording.dialogue import Dialogue
+from atcaprov.recording.harmless_questions import harmless_questions
+from atcaprov.recording.open_points import Reading, put
+from atcaprov.recording.sacrifice import ask_sacrificed
+from atcaprov.recording.setup import Setup
+
+Points = dict[str, tuple[Any, ...]]
+HARMLESS: Points = {
+    "surplus_data": ("refuse", "ignore"),
+    "bad_block_code": (0x03, 0x0F),
+    "info_state_seed": ("hidden", "shown"),
+    "errors_clear_temp_key": (False, True),
+    "other_commands_clear_temp_key": (False, True),
+    "sha_order_code": (0x03, 0x0F),
+    "mac_otp_fields": ("refuse", "hash"),
+    "gen_key_digest_bits": ("refuse", "ignore"),
+}
+OPEN: Points = {"nonce_before_lock": (False, True), "gendig_before_lock": (False, True)}
+LOCKED: Points = {
+    "offcurve_ecdh": (0x05, 0x0F),
+    "hkdf_is_extract": (False, True),
+    "partial_block_fill.72": (0x00, 0xFF),
+    "io_protection_off_code": (0x03, 0x0F),
+}
+SPOILING: Points = {
+    "data_open_use": (False, True),
+    "data_open_key_config": ("ignored", "obeyed"),
+    "data_open_sign_internal": (False, True),
+    "data_open_write_key": ("any", "gen-dig"),
+    "data_open_clear_with_mac": ("store", "refuse"),
+    "data_open_otp_encrypted": (False, True),
+    "data_open_result_in_slot": (False, True),
+    "privwrite_range_code": (0x05, 0x0F),
+    "data_crc_private": (False, True),
+    "authorization_uses": ("one", "many"),
+    "checkmac_failure_clears": (False, True),
+    "checkmac_consumes": (False, True),
+    "checkmac_copy": ("partner", "self", "odd-slot"),
+    "derive_key_roll_counts": (False, True),
+    "no_mac_stops_outputs": (False, True),
+    "no_mac_stops_hmac": (False, True),
+    "checkmac_challenge_authorizes": (False, True),
+    "latch_clear_needs_authorization": (False, True),
+    "req_random_needs_temp_key": (False, True),
+    "encrypted_write_consumes": (False, True),
+    "kdf_needs_pub_info": (False, True),
+    "key_type_code": (0x03, 0x0F),
+    "use_lock": ("none", "refuse"),
+    "update_extra_use": (False, True),
+    "validate_external_code": (0x03, 0x0F),
+}
+
+
+SECOND_PART: Points = {
+    "lock_reserved_bytes": ("allow", "refuse"),
+    "data_open_key_config.PubInfo": ("ignored", "obeyed"),
+    "data_crc_private": (False, True),
+    **{
+        f"other_commands_clear_temp_key.{command}": (False, True)
+        for command in ("PRIV_WRITE", "ECDH", "WRITE", "LOCK", "SECURE_BOOT", "UPDATE_EXTRA")
+    },
+    "count_match_copies": ("first", "both"),
+    "ecdh_odd_partner": ("same", "next"),
+    "x509_format_stops_validation": (False, True),
+    "sign_internal_validity": ("mode", "slot"),
+    "secure_boot_table": ("documented", "refuse"),
+}
+NO_AES: Points = {"aes_disabled_code": (0x03, 0x0F)}
+NOT_ASKED = {
+    "bytes_behind_count": "only a bus shows it: i2c-tools",
+    "read_of_incomplete_command": "only a bus shows it: i2c-tools",
+    "watchdog_margin": "a HAL wakes the part before each command",
+}
+
+
+def each(points: Points) -> list[tuple[str, Any]]:
+    return [(switch, value) for switch, values in points.items() for value in values]
+
+
+def blank_chip(switches: Switches | None = None) -> Chip:
+    return Chip(load_image("atecc608a").make(SeededRandom(b"part")), switches=switches)
+
+
+def talk(chip: Chip) -> Dialogue:
+    return Dialogue(EmulatedHal(chip, "emulator:"))
+
+
+def found(readings: Iterable[Reading]) -> dict[str, Any]:
+    return {reading.name: reading.value for reading in readings}
+
+
+def defaults(points: Iterable[str]) -> dict[str, Any]:
+    return {name: Reading(name, None).expected for name in points}
+
+
+def ask_harmlessly(chip: Chip) -> dict[str, Any]:
+    dialogue = talk(chip)
+    return found(put(dialogue, harmless_questions(dialogue)))
+
+
+@cache
+def given_up(setup: Setup, switches: Switches) -> dict[str, Any]:
+    return found(ask_sacrificed(talk(blank_chip(switches)), setup))

@@ -1,0 +1,229 @@
+"""Each question to a part tells the readings of its open point apart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import fields, replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+
+from atcaprov.chip.commands import Opcode
+from atcaprov.chip.crc import with_crc
+from atcaprov.chip.memory_map import serial_number
+from atcaprov.device.guarded_hal import GuardedHal
+from atcaprov.emulator.chip import Chip
+from atcaprov.emulator.images import load_image
+from atcaprov.emulator.random_source import SeededRandom
+from atcaprov.emulator.switches import Switches
+from atcaprov.errors import Code, TransportError
+from atcaprov.hal.emulated import EmulatedHal
+from atcaprov.recording.dialogue import Dialogue
+from atcaprov.recording.first_part import Roles
+from atcaprov.recording.harmless_questions import harmless_questions
+from atcaprov.recording.open_points import RULES, Reading, put
+from atcaprov.recording.probes import harmless_packets, packet, run
+from atcaprov.recording.sacrifice import ask_sacrificed
+from atcaprov.recording.second_part import Places, secret
+from atcaprov.recording.setup import FIRST, SECOND, Setup
+from atcaprov.recording.words import in_words, shown
+from tests.recording.points import (
+    HARMLESS,
+    LOCKED,
+    NO_AES,
+    NOT_ASKED,
+    OPEN,
+    SECOND_PART,
+    SPOILING,
+    ask_harmlessly,
+    blank_chip,
+    defaults,
+    each,
+    found,
+    given_up,
+    talk,
+)
+from tests.support.chips import configured_memory
+from tests.support.scripted_hal import ScriptedHal
+
+
+@pytest.mark.parametrize(("switch", "value"), each(HARMLESS | OPEN))
+def test_an_open_part_tells_its_reading(switch: str, value: Any) -> None:
+    wanted = defaults(HARMLESS | OPEN) | {switch: value}
+    assert ask_harmlessly(blank_chip(replace(Switches(), **{switch: value}))) == wanted
+
+
+@pytest.mark.parametrize(("switch", "value"), each(HARMLESS | LOCKED))
+def test_a_locked_part_tells_its_reading(switch: str, value: Any) -> None:
+    wanted = defaults(HARMLESS | LOCKED) | {switch: value}
+    chip = Chip(configured_memory(), switches=replace(Switches(), **{switch.partition(".")[0]: value}))
+    assert ask_harmlessly(chip) == wanted
+
+
+@pytest.mark.parametrize("image", ["atecc608a", "atecc508a", "tngtls", "tflxtls"])
+def test_harmless_questions_change_nothing(image: str) -> None:
+    chip = Chip(load_image(image).make(SeededRandom(b"part")))
+    before = chip.memory.image()
+    ask_harmlessly(chip)
+    assert chip.memory.image() == before
+
+
+@pytest.mark.parametrize("image", ["atecc608a", "atecc508a", "tngtls", "tflxtls"])
+def test_what_is_asked_without_harm_passes_a_guard_that_permits_nothing(image: str) -> None:
+    hal = GuardedHal(EmulatedHal(Chip(load_image(image).make(SeededRandom(b"part"))), "emulator:"))
+    assert run(hal, harmless_packets()) == len(harmless_packets())
+    dialogue = Dialogue(hal)
+    assert len(list(put(dialogue, harmless_questions(dialogue)))) > len(HARMLESS) - 2
+
+
+def test_no_use_of_a_limited_key_is_spent() -> None:
+    limited = dict.fromkeys(range(16), (0x8FAF, 0x001C))
+    chip = Chip(configured_memory(slots=limited), switches=replace(Switches(), mac_otp_fields="hash"))
+    before = chip.memory.image()
+    assert "mac_otp_fields" not in ask_harmlessly(chip)
+    assert chip.memory.image() == before
+
+
+@pytest.mark.parametrize("value", NO_AES["aes_disabled_code"])
+def test_a_part_without_aes_tells_its_reading(value: int) -> None:
+    memory = configured_memory()
+    memory.config[13] &= 0xFE
+    chip = Chip(memory, switches=replace(Switches(), aes_disabled_code=value))
+    assert ask_harmlessly(chip)["aes_disabled_code"] == value
+
+
+@pytest.mark.parametrize(("switch", "value"), each(SPOILING))
+def test_the_first_part_tells_its_reading(switch: str, value: Any) -> None:
+    assert given_up(FIRST, replace(Switches(), **{switch: value}))[switch] == value
+
+
+@pytest.mark.parametrize(("name", "value"), each(SECOND_PART))
+def test_the_second_part_tells_its_reading(name: str, value: Any) -> None:
+    switch = name.partition(".")[0]
+    assert given_up(SECOND, replace(Switches(), **{switch: value}))[name] == value
+
+
+@pytest.mark.parametrize("command", sorted(Switches().limited_use_commands))
+def test_the_second_part_tells_for_each_command_whether_it_counts(command: int) -> None:
+    others = Switches().limited_use_commands - {command}
+    answers = given_up(SECOND, replace(Switches(), limited_use_commands=others))
+    counted = {name for name, value in answers.items() if name.startswith("limited_use_commands.") and value}
+    assert counted == {f"limited_use_commands.{Opcode(other).name}" for other in others}
+
+
+def test_parts_that_are_given_up_answer_every_question() -> None:
+    first, second = given_up(FIRST, Switches()), given_up(SECOND, Switches())
+    assert first == defaults(SPOILING) | defaults(RULES.keys() - second.keys())
+    commands = [f"limited_use_commands.{Opcode(command).name}" for command in Switches().limited_use_commands]
+    assert second == defaults([*SECOND_PART, *commands]) | defaults(RULES.keys() - first.keys())
+
+
+def test_every_open_point_is_asked_or_has_a_reason() -> None:
+    names = {*HARMLESS, *OPEN, *LOCKED, *SPOILING, *NO_AES, *SECOND_PART}
+    asked = {"limited_use_commands"} | {name.partition(".")[0] for name in names}
+    assert asked | NOT_ASKED.keys() == {field.name for field in fields(Switches)}
+    assert not asked & NOT_ASKED.keys()
+    page = (Path(__file__).parents[2] / "docs/reference/emulator.md").read_text(encoding="utf-8")
+    assert [switch for switch in NOT_ASKED if f"`{switch}`" not in page] == []
+
+
+@pytest.mark.parametrize(("switch", "value"), each(HARMLESS | OPEN | LOCKED | SPOILING | NO_AES | SECOND_PART))
+def test_each_reading_has_words(switch: str, value: Any) -> None:
+    line = in_words(Reading(switch, value))
+    assert f"(open point {switch}: {shown(value)}" in line
+    assert "{" not in line
+    others = [other for other in (HARMLESS | OPEN | LOCKED | SPOILING | NO_AES | SECOND_PART)[switch] if other != value]
+    words = line.partition(" (")[0]
+    assert [other for other in others if in_words(Reading(switch, other)).partition(" (")[0] == words] == []
+
+
+def test_what_gets_no_answer_stays_undecided() -> None:
+    hal = ScriptedHal()
+
+    def silent_out_of_bounds(content: bytes) -> bytes:
+        if content[1:4] == bytes((Opcode.READ, 0x80, 4 << 3)):
+            raise TransportError("The chip does not answer.", code=Code.DEVICE_NO_REPLY)
+        return hal.chip.exchange(content)
+
+    hal.answer = silent_out_of_bounds
+    dialogue = Dialogue(hal)
+    undecided = dict.fromkeys(("bad_block_code", "errors_clear_temp_key"))
+    assert found(put(dialogue, harmless_questions(dialogue))) == defaults(HARMLESS | OPEN) | undecided
+
+
+def test_a_reading_is_told_in_words() -> None:
+    one = Reading("authorization_uses", "one")
+    assert in_words(one) == "one use per authorization (open point authorization_uses: one)"
+    assert in_words(Reading("bad_block_code", 0x03)).endswith(
+        "answered with 03 (open point bad_block_code: 03; the software chip: 0F)"
+    )
+    assert in_words(Reading("bad_block_code", None)).endswith(" (open point bad_block_code: undecided)")
+    assert in_words(Reading("limited_use_commands.CHECK_MAC", True)).startswith("CheckMac counts ")
+    assert in_words(Reading("limited_use_commands.KDF", False)).startswith("KDF does not count ")
+    assert in_words(Reading("refused_use_counts", False)).endswith(" (rule refused_use_counts: False)")
+
+
+@pytest.mark.parametrize("value", [0x00, 0xFF])
+def test_the_first_part_tells_the_fill_of_both_sizes(value: Literal[0x00, 0xFF]) -> None:
+    chip = blank_chip(replace(Switches(), partial_block_fill=value))
+    list(ask_sacrificed(talk(chip), FIRST))
+    answers = ask_harmlessly(chip)
+    assert {name: found for name, found in answers.items() if name.startswith("partial_block_fill")} == {
+        "partial_block_fill.36": value,
+        "partial_block_fill.72": value,
+    }
+
+
+Contradiction = Callable[[bytes, Callable[[bytes], bytes]], bytes]
+
+
+def _not_authorized(content: bytes, ask: Callable[[bytes], bytes]) -> bytes:
+    reply = ask(content)
+    return with_crc(reply[:2] + bytes((reply[2] & 0x83,)) + reply[3:5]) if content[1:3] == b"\x30\x02" else reply
+
+
+def _counting(content: bytes, ask: Callable[[bytes], bytes]) -> bytes:
+    if content[1:4] == bytes((Opcode.MAC, 0, Roles.LIMITED_KEY)):
+        ask(packet(Opcode.COUNTER, 1))
+    return ask(content)
+
+
+def _answering(status: int, start: bytes) -> Contradiction:
+    return lambda content, ask: with_crc(bytes((4, status))) if content[1:].startswith(start) else ask(content)
+
+
+def _under_target(content: bytes, ask: Callable[[bytes], bytes]) -> bytes:
+    """Take the MAC under the key that is rolled, and no other."""
+    if content[1:4] != bytes((Opcode.DERIVE_KEY, 0, Places.ROLLED_WITH_MAC)):
+        return ask(content)
+    config = b"".join(ask(packet(Opcode.READ, 0x80, block << 3))[1:-2] for block in range(4))
+    tail = content[1:5] + serial_number(config)[8:] + serial_number(config)[:2]
+    macs = [sha256(secret(slot) + tail).digest() for slot in (Places.ROLLED_WITH_MAC, Places.AUTHORIZING_KEY)]
+    return ask(packet(Opcode.DERIVE_KEY, 0, Places.ROLLED_WITH_MAC, macs[1] if content[5:-2] == macs[0] else bytes(32)))
+
+
+@pytest.mark.parametrize(
+    ("rule", "setup", "contradiction", "value"),
+    [
+        ("verify_stored_authorizes", FIRST, _not_authorized, False),
+        ("refused_use_counts", FIRST, _counting, True),
+        ("mac_takes_key_id_above_15", FIRST, _answering(0x03, bytes((Opcode.MAC, 0, 3, 1))), False),
+        ("checkmac_otp_bit", FIRST, _answering(0x01, bytes((Opcode.CHECK_MAC, 0x20))), "hash"),
+        ("ecdh_mode_chooses_slot", SECOND, _answering(0x0F, bytes((Opcode.ECDH, 0x04))), False),
+        ("derive_key_mac_key", SECOND, _under_target, "target"),
+    ],
+)
+def test_a_part_that_keeps_to_another_rule_is_told_apart(
+    rule: str, setup: Setup, contradiction: Contradiction, value: Any
+) -> None:
+    hal = ScriptedHal()
+    hal.answer = lambda content: contradiction(content, hal.chip.exchange)
+    answers = found(ask_sacrificed(Dialogue(hal), setup))
+    assert answers == given_up(setup, Switches()) | {rule: value}
+
+
+def test_every_rule_has_a_question() -> None:
+    names = {question.name for setup in (FIRST, SECOND) for question in (*setup.data_open, *setup.data_locked)}
+    assert set(RULES) <= names
