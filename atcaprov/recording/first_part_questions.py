@@ -10,6 +10,7 @@ from atcaprov.recording.dialogue import PATTERN, Dialogue
 from atcaprov.recording.first_part import Roles
 from atcaprov.recording.open_points import UNDECIDED, Question, refusal
 from atcaprov.recording.probes import signature
+from atcaprov.recording.temp_key_questions import REFUSED_COMMANDS
 
 _SIGN_EXTERNAL: Final = 0x80
 _SIGNATURE_SIZE: Final = 64
@@ -261,6 +262,7 @@ DATA_LOCKED: Final = (
     Question("checkmac_failure_clears", _checkmac_failure_clears),
     Question("checkmac_consumes", _checkmac_consumes),
     Question("checkmac_copy", _checkmac_copy),
+    *REFUSED_COMMANDS,
     Question("checkmac_challenge_authorizes", _checkmac_challenge_authorizes),
     Question("verify_stored_authorizes", _verify_stored_authorizes),
     Question("refused_use_counts", _refused_use_counts),

@@ -15,6 +15,7 @@ from atcaprov.chip.memory_map import SLOT_CONFIG, SLOT_LOCKED, key_config, word_
 from atcaprov.recording.dialogue import PATTERN, Dialogue, Reply
 from atcaprov.recording.open_points import UNDECIDED, Question
 from atcaprov.recording.second_part import LIMIT, Places, limit, public_key, secret, shared_secret, signature
+from atcaprov.recording.temp_key_questions import temp_key_is_lost
 
 _BY_READ_KEY, _TO_SLOT, _TO_BUS = 0x00, 0x04, 0x0C
 _PUBLIC_KEY_DIGEST: Final = 0x10
@@ -105,19 +106,7 @@ def _write_limit(part: Dialogue, copies: bytes) -> bool:
     return part.ask(Opcode.WRITE, P1_32_BYTES | Zone.DATA, Places.LIMIT << 3, copies.ljust(32, b"\0")).granted
 
 
-# TempKey after commands that do not use it
-
-
-def _clears_temp_key(command: Callable[[Dialogue], Reply]) -> Callable[[Dialogue], Any]:
-    """Return the question whether TempKey is lost after a command that was granted."""
-
-    def ask(part: Dialogue) -> Any:
-        part.load()
-        if not part.has_temp_key() or not command(part).granted:
-            return UNDECIDED
-        return not part.has_temp_key()
-
-    return ask
+# Commands that do not use TempKey
 
 
 def _write(part: Dialogue) -> Reply:
@@ -247,7 +236,7 @@ def _public_key_without_pub_info(part: Dialogue) -> Any:
 
 DATA_OPEN: Final = (
     Question("data_open_key_config.PubInfo", _public_key_without_pub_info),
-    Question("other_commands_clear_temp_key.PRIV_WRITE", _clears_temp_key(_priv_write)),
+    Question("other_commands_clear_temp_key.PRIV_WRITE", temp_key_is_lost(_priv_write, granted=True)),
 )
 DATA_LOCKED: Final = (
     Question("limited_use_commands.ECDH", _counts(_ecdh)),
@@ -260,11 +249,11 @@ DATA_LOCKED: Final = (
     Question("limited_use_commands.SECURE_BOOT", _counts(_secure_boot)),
     Question("limited_use_commands.SHA", _counts(_hmac)),
     Question("limited_use_commands.VERIFY", _counts(_verify)),
-    Question("other_commands_clear_temp_key.ECDH", _clears_temp_key(_ecdh)),
-    Question("other_commands_clear_temp_key.WRITE", _clears_temp_key(_write)),
-    Question("other_commands_clear_temp_key.LOCK", _clears_temp_key(_lock)),
-    Question("other_commands_clear_temp_key.SECURE_BOOT", _clears_temp_key(_secure_boot)),
-    Question("other_commands_clear_temp_key.UPDATE_EXTRA", _clears_temp_key(_update_extra)),
+    Question("other_commands_clear_temp_key.ECDH", temp_key_is_lost(_ecdh, granted=True)),
+    Question("other_commands_clear_temp_key.WRITE", temp_key_is_lost(_write, granted=True)),
+    Question("other_commands_clear_temp_key.LOCK", temp_key_is_lost(_lock, granted=True)),
+    Question("other_commands_clear_temp_key.SECURE_BOOT", temp_key_is_lost(_secure_boot, granted=True)),
+    Question("other_commands_clear_temp_key.UPDATE_EXTRA", temp_key_is_lost(_update_extra, granted=True)),
     Question("count_match_copies", _count_match_copies),
     Question("ecdh_odd_partner", _ecdh_odd_partner),
     Question("ecdh_mode_chooses_slot", _ecdh_mode_chooses_slot),

@@ -67,7 +67,7 @@ WORDS: Final[Mapping[str, str | Mapping[Any, str]]] = MappingProxyType(
             True: "CheckMac clears TempKey in modes that do not use it",
             False: "CheckMac leaves TempKey in modes that do not use it",
         },
-        "errors_clear_temp_key": {True: "a refused command clears TempKey", False: "a refused command leaves TempKey"},
+        "errors_clear_temp_key": {True: "a refused {} clears TempKey", False: "a refused {} leaves TempKey"},
         "other_commands_clear_temp_key": {
             True: "{} clears a TempKey that it does not use",
             False: "{} leaves a TempKey that it does not use",
@@ -191,7 +191,9 @@ WORDS: Final[Mapping[str, str | Mapping[Any, str]]] = MappingProxyType(
 )
 """For each switch the words of each reading, or of them all; `{}` is the status or the command."""
 _ACRONYMS: Final = frozenset({"AES", "ECDH", "KDF", "MAC", "SHA"})
-_WITHOUT_HARM: Final = "Counter or SelfTest"
+_WITHOUT_HARM: Final = MappingProxyType(
+    {"errors_clear_temp_key": "Read", "other_commands_clear_temp_key": "Counter or SelfTest"}
+)
 """The commands that every part is asked for."""
 
 
@@ -202,14 +204,14 @@ def in_words(reading: Reading) -> str:
         return f"no reading fits the answers ({kind} {reading.name}: undecided)"
     words, detail = WORDS[reading.switch], reading.name.partition(".")[2]
     chosen = words if isinstance(words, str) else words[reading.value]
-    filled = chosen.format(shown(reading.value) if isinstance(words, str) else _command(detail))
+    filled = chosen.format(shown(reading.value) if isinstance(words, str) else _command(reading.switch, detail))
     differs = "" if reading.agrees else f"; the software chip: {shown(reading.expected)}"
     return f"{filled} ({kind} {reading.name}: {shown(reading.value)}{differs})"
 
 
-def _command(detail: str) -> str:
+def _command(switch: str, detail: str) -> str:
     if detail in _ACRONYMS or not detail:
-        return detail or _WITHOUT_HARM
+        return detail or _WITHOUT_HARM.get(switch, "")
     return "".join(part.capitalize() for part in detail.split("_"))
 
 

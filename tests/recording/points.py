@@ -48,6 +48,10 @@ SPOILING: Points = {
     "authorization_uses": ("one", "many"),
     "checkmac_failure_clears": (False, True),
     "checkmac_consumes": (False, True),
+    **{
+        f"errors_clear_temp_key.{command}": (False, True)
+        for command in ("MAC", "DERIVE_KEY", "WRITE", "SIGN", "CHECK_MAC")
+    },
     "checkmac_copy": ("partner", "self", "odd-slot"),
     "derive_key_roll_counts": (False, True),
     "no_mac_stops_outputs": (False, True),
