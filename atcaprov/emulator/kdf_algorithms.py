@@ -60,10 +60,8 @@ def derive(core: Core, algorithm: int, key: bytes, details: Details) -> bytes:
         start = _AES_BLOCK * (details.word & 0x03)
         return encrypt(_part(key, start, _AES_BLOCK), details.message) + bytes(_AES_BLOCK)
     secret = bytes(32) if details.word & _ZERO_KEY else key[:32]
-    extracted = hmac.digest(secret, _hkdf_message(core, details), "sha256")
-    if core.switches.hkdf_is_extract:
-        return extracted
-    return hmac.digest(extracted, b"\x01", "sha256")
+    # The extract step of RFC 5869, no expand step: BitBoxSwiss/bitbox02-firmware src/atecc/atecc.c, of a real part.
+    return hmac.digest(secret, _hkdf_message(core, details), "sha256")
 
 
 def _part(key: bytes, start: int, size: int) -> bytes:

@@ -118,8 +118,6 @@ class Switches:
     """Bits 2 and 3 of P1 beside bit 4, GenKey's digest of a stored public key: 03, or without effect."""
     privwrite_range_code: int = Status.ECC_FAULT
     """PrivWrite of 0 or of the curve's order or more."""
-    hkdf_is_extract: bool = True
-    """KDF(HKDF) is one HMAC-SHA-256 (the extract step); otherwise extract and one expand step."""
     secure_boot_table: Literal["documented", "refuse"] = "documented"
     """FullBoth allows Full, FullSig all three modes, or both refuse; published examples show FullDig only."""
     x509_format_stops_validation: bool = True

@@ -5,8 +5,6 @@ Each question is put only where it is harmless and has an answer: some need an o
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -113,16 +111,6 @@ def _offcurve_ecdh(part: Dialogue) -> Any:
     return refusal(part.ask(Opcode.ECDH, 0x0D, TEMP_KEY_SLOT, 2 * PATTERN).status)
 
 
-def _hkdf_is_extract(part: Dialogue) -> Any:
-    part.load()
-    details = (len(PATTERN) << 24 | _FROM_INPUT).to_bytes(4, "little")
-    found = part.ask(Opcode.KDF, _HKDF_TEMP_KEY_TO_BUS, 0, details + PATTERN).data
-    extract = hmac.digest(PATTERN, PATTERN, hashlib.sha256)
-    if found == extract:
-        return True
-    return False if found == hmac.digest(extract, b"\x01", hashlib.sha256) else UNDECIDED
-
-
 def _io_protection_off_code(part: Dialogue) -> Any:
     part.load()
     details = (len(PATTERN) << 24 | _FROM_INPUT).to_bytes(4, "little")
@@ -175,5 +163,4 @@ _OPEN: Final[dict[str, Ask]] = {
 }
 _LOCKED: Final[dict[str, Ask]] = {
     "offcurve_ecdh": _offcurve_ecdh,
-    "hkdf_is_extract": _hkdf_is_extract,
 }

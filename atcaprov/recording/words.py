@@ -136,10 +136,6 @@ WORDS: Final[Mapping[str, str | Mapping[Any, str]]] = MappingProxyType(
             "ignore": "bit 3 beside bit 4 of GenKey's P1 is ignored",
         },
         "privwrite_range_code": "PrivWrite of 0 is answered with {}",
-        "hkdf_is_extract": {
-            True: "KDF(HKDF) is one HMAC: the extract step",
-            False: "KDF(HKDF) is an extract and an expand step",
-        },
         "secure_boot_table": {
             "documented": "secure boot set to FullBoth allows Full",
             "refuse": "secure boot set to FullBoth refuses Full",

@@ -27,7 +27,6 @@ from tests.emulator.test_refusals import (
     STORED,
     Case,
     boot,
-    kdf,
     prepared,
 )
 from tests.support.chips import packet, send
@@ -131,13 +130,6 @@ class TestSwitches:
         chip.clock.advance(1.295)
         assert chip.exchange(packet(*case.request)) == b""
         assert chip.power is Power.ASLEEP
-
-    def test_hkdf_with_an_expand_step(self) -> None:
-        answers = []
-        for extract in (True, False):
-            case = kdf(0x50, 0, 4 << 24 | 2, b"info", says="", before=(FIXED,))
-            answers.append(send(prepared(case, Switches(hkdf_is_extract=extract)), *case.request).body)
-        assert len(set(answers)) == 2
 
     def test_the_partner_of_an_odd_slot(self) -> None:
         """The slot itself, which is private and refuses, or the next one; behind slot 15 there is none."""

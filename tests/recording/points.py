@@ -31,7 +31,6 @@ HARMLESS: Points = {
 OPEN: Points = {"nonce_before_lock": (False, True), "gendig_before_lock": (False, True)}
 LOCKED: Points = {
     "offcurve_ecdh": (0x05, 0x0F),
-    "hkdf_is_extract": (False, True),
     "partial_block_fill.72": (0x00, 0xFF),
     "io_protection_off_code": (0x03, 0x0F),
 }

@@ -121,9 +121,9 @@ def test_a_recording_of_the_library_at_work_agrees() -> None:
     [
         (replace(Switches(), bad_block_code=0x03), Opcode.READ),
         (replace(Switches(), info_state_seed="shown"), Opcode.INFO),
-        (replace(Switches(), hkdf_is_extract=False), Opcode.KDF),
+        (replace(Switches(), partial_block_fill=0xFF), Opcode.READ),
     ],
-    ids=["bad-block-code", "info-state-seed", "hkdf-form"],
+    ids=["bad-block-code", "info-state-seed", "partial-block-fill"],
 )
 def test_a_part_that_answers_an_open_point_otherwise_is_found_out(switches: Switches, opcode: int) -> None:
     part = Chip(blank("tngtls"), switches=switches)
