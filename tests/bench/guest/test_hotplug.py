@@ -96,20 +96,21 @@ class _Console:
     def __init__(self, program: subprocess.Popen[str]) -> None:
         assert program.stdout is not None
         self._program = program
-        self._lines = program.stdout
+        self._output = program.stdout
         self.text = ""
 
     def wait_for(self, text: str) -> None:
+        """Read up to the text; the line of a wait has no end until the wait is over."""
         with killed_after(self._program, PATIENCE):
-            for line in self._lines:
-                self.text += line
-                if text in line:
+            while character := self._output.read(1):
+                self.text += character
+                if self.text.endswith(text):
                     return
         raise AssertionError(f"the program did not print {text!r}: {self.text}")
 
     def wait_for_end(self) -> int:
         with killed_after(self._program, PATIENCE):
-            self.text += self._lines.read()
+            self.text += self._output.read()
             return self._program.wait()
 
 
