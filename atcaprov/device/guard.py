@@ -58,7 +58,7 @@ _HARMLESS = frozenset(
     }
 )
 _ECDH_FROM_TEMP_KEY, _ECDH_TARGET, _ECDH_NOT_TO_SLOT = 0x01, 0x0C, (0x08, 0x0C)
-_KDF_TARGET, _KDF_TO_SLOT = 0x1C, 0x08
+_KDF_SOURCE, _KDF_FROM_SLOT, _KDF_TARGET, _KDF_TO_SLOT = 0x03, 0x02, 0x1C, 0x08
 
 
 def act_of(packet: bytes) -> Act | None:
@@ -91,7 +91,7 @@ def _is_harmless_mode(opcode: int, mode: int, parameter: int) -> bool:
     if opcode == Opcode.ECDH:
         return bool(mode & _ECDH_FROM_TEMP_KEY) and mode & _ECDH_TARGET in _ECDH_NOT_TO_SLOT
     if opcode == Opcode.KDF:
-        return mode & _KDF_TARGET != _KDF_TO_SLOT
+        return mode & _KDF_SOURCE != _KDF_FROM_SLOT and mode & _KDF_TARGET != _KDF_TO_SLOT
     return False
 
 

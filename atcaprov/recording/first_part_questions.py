@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from hashlib import sha256
 from typing import Any, Final
 
-from atcaprov.chip.commands import P1_32_BYTES, P1_ENCRYPTED, TEMP_KEY_SLOT, Opcode, Status, Zone
-from atcaprov.recording.dialogue import PATTERN, Dialogue
+from atcaprov.chip.commands import GEN_KEY_PUBLIC, P1_32_BYTES, P1_ENCRYPTED, TEMP_KEY_SLOT, Opcode, Status, Zone
+from atcaprov.recording.dialogue import PATTERN, Dialogue, Reply
 from atcaprov.recording.first_part import Roles
-from atcaprov.recording.open_points import UNDECIDED, Question, refusal
+from atcaprov.recording.open_points import UNDECIDED, Ask, Question, refusal
 from atcaprov.recording.probes import signature
 from atcaprov.recording.temp_key_questions import REFUSED_COMMANDS
 
@@ -83,6 +84,30 @@ def _authorization_uses(part: Dialogue) -> Any:
     if not (part.authorize(Roles.AUTHORIZATION, _authorization()) and _signs(part, Roles.AUTHORIZED_KEY)):
         return UNDECIDED
     return "many" if _signs(part, Roles.AUTHORIZED_KEY) else "one"
+
+
+def _uses_after(use: Callable[[Dialogue], Reply]) -> Ask:
+    """Return the question whether an authorization serves a signature after another use."""
+
+    def ask(part: Dialogue) -> Any:
+        if not (part.authorize(Roles.AUTHORIZATION, _authorization()) and use(part).granted):
+            return UNDECIDED
+        return "many" if _signs(part, Roles.AUTHORIZED_KEY) else "one"
+
+    return ask
+
+
+def _gen_key(part: Dialogue) -> Reply:
+    return part.ask(Opcode.GEN_KEY, GEN_KEY_PUBLIC, Roles.AUTHORIZED_KEY)
+
+
+def _gen_dig(part: Dialogue) -> Reply:
+    part.random_nonce()
+    return part.ask(Opcode.GEN_DIG, Zone.DATA, Roles.LIMITED_KEY)
+
+
+def _mac(part: Dialogue) -> Reply:
+    return part.ask(Opcode.MAC, 0, Roles.LIMITED_KEY, PATTERN)
 
 
 def _checkmac_failure_clears(part: Dialogue) -> Any:
@@ -259,6 +284,9 @@ DATA_OPEN: Final = (
 )
 DATA_LOCKED: Final = (
     Question("authorization_uses", _authorization_uses),
+    Question("authorization_uses.GEN_KEY", _uses_after(_gen_key)),
+    Question("authorization_uses.GEN_DIG", _uses_after(_gen_dig)),
+    Question("authorization_uses.MAC", _uses_after(_mac)),
     Question("checkmac_failure_clears", _checkmac_failure_clears),
     Question("checkmac_consumes", _checkmac_consumes),
     Question("checkmac_copy", _checkmac_copy),

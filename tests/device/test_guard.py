@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from atcaprov.chip.commands import Opcode
+from atcaprov.chip.commands import TEMP_KEY_SLOT, Opcode
 from atcaprov.chip.crc import with_crc
 from atcaprov.device.device import Act, Device
 from atcaprov.device.guard import act_of
@@ -98,6 +98,15 @@ def _packet(opcode: int, mode: int, parameter: int = 0, data: bytes = b"") -> by
         (_packet(Opcode.GEN_KEY, 0x04), Act.CREATE_KEY),
         (_packet(Opcode.GEN_KEY, 0x0C), Act.CREATE_KEY),
         (_packet(Opcode.GEN_KEY, 0x00), None),
+        (_packet(Opcode.GEN_KEY, 0x04, TEMP_KEY_SLOT), None),
+        (_packet(Opcode.ECDH, 0x0D, TEMP_KEY_SLOT, bytes(64)), None),
+        (_packet(Opcode.ECDH, 0x09, TEMP_KEY_SLOT, bytes(64)), None),
+        (_packet(Opcode.ECDH, 0x05, 4, bytes(64)), Act.OTHER),
+        (_packet(Opcode.ECDH, 0x00, 4, bytes(64)), Act.OTHER),  # ReadKey may send the result into a slot
+        (_packet(Opcode.ECDH, 0x0C, 4, bytes(64)), Act.OTHER),  # may be refused, may count as a use
+        (_packet(Opcode.KDF, 0x50, 0, bytes(36)), None),
+        (_packet(Opcode.KDF, 0x48, 0x0400, bytes(36)), Act.OTHER),
+        (_packet(Opcode.KDF, 0x52, 4, bytes(36)), Act.OTHER),
         (_packet(Opcode.INFO, 0x04, 0x00), None),
         (_packet(Opcode.INFO, 0x04, 0x01), None),
         (_packet(Opcode.INFO, 0x04, 0x02), Act.OTHER),

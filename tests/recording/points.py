@@ -45,6 +45,7 @@ SPOILING: Points = {
     "privwrite_range_code": (0x05, 0x0F),
     "data_crc_private": (False, True),
     "authorization_uses": ("one", "many"),
+    **{f"authorization_uses.{command}": ("one", "many") for command in ("GEN_KEY", "GEN_DIG", "MAC")},
     "checkmac_failure_clears": (False, True),
     "checkmac_consumes": (False, True),
     **{
