@@ -92,6 +92,15 @@ class TestCounter0:
         assert (read_counter(chip.memory, 0), read_counter(copied.memory, 0)) == (0, 0)
 
 
+def test_hmac_by_sha_ends_at_the_limit_of_count_match() -> None:
+    """Coldcard/firmware stm32/bootloader/ae.c: HMAC by SHA counts, with the limit that CountMatch names."""
+    limit = 2 * (32).to_bytes(4, "little")
+    chip = chip_of(PART_608A, slots={4: LIMITED_SECRET}, content={10: limit}, config_bytes={18: b"\xa1"})
+    write_counter(chip.memory, 0, 31)
+    assert [send(chip, Opcode.SHA, 4, 4).status for _ in range(2)] == [0, 0x0F]
+    assert read_counter(chip.memory, 0) == 32
+
+
 def test_secure_boot_counts_as_verify_does() -> None:
     slots = BOOT | {11: LIMITED_PUBLIC}
     chip = chip_of(PART_608A, slots=slots, content={11: STORED}, config_bytes={70: b"\x03\xbc"})
