@@ -57,9 +57,9 @@ def _bad_block_code(part: Dialogue) -> Any:
 
 
 def _info_state_seed(part: Dialogue) -> Any:
-    part.random_nonce()
+    drawn = part.ask(Opcode.NONCE, 0, 0, PATTERN[:20]).data  # refused, it updates no seed
     state = part.ask(Opcode.INFO, 2).data
-    if len(state) != 4:
+    if len(drawn) != len(PATTERN) or len(state) != 4:
         return UNDECIDED
     return "shown" if state[1] & 1 else "hidden"
 

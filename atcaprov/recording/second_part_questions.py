@@ -27,6 +27,7 @@ _FROM_INPUT: Final = 2
 _AES_ENABLED: Final = 13
 _FROM_INPUT_BY_GEN_KEY: Final = 0x50
 """Flags of TempKey, above the slot's number: from the input, and GenKey's digest."""
+_SIGN_EXTERNAL: Final = 0x80
 _SIGNATURE_SIZE: Final = 64
 
 
@@ -92,14 +93,19 @@ def _verify(part: Dialogue) -> Reply:
 
 
 def _count_match_copies(part: Dialogue) -> Any:
-    """Make the copies of the limit differ for one use of a key."""
-    if not _write_limit(part, limit()) or not _mac(part).granted:
+    """Make the copies of the limit differ for one signature, which counts on every part."""
+    if not _write_limit(part, limit()) or not _sign(part).granted:
         return UNDECIDED
     changed = _write_limit(part, limit(second=LIMIT - 1))
-    used = _mac(part)
+    used = _sign(part)
     if not _write_limit(part, limit()) or not changed or used.status is None:
         return UNDECIDED
     return "first" if used.granted else "both"
+
+
+def _sign(part: Dialogue) -> Reply:
+    part.load()
+    return part.ask(Opcode.SIGN, _SIGN_EXTERNAL, Places.LIMITED_ECDH_KEY)
 
 
 def _write_limit(part: Dialogue, copies: bytes) -> bool:
