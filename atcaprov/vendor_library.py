@@ -75,7 +75,7 @@ def open_library(signatures: Mapping[str, Sequence[Any]], *, use_errno: bool = F
             getattr(library, name).argtypes = arguments
     except (OSError, AttributeError) as error:
         raise TransportError(
-            f"The vendor's driver at {path} can't be used: {error}.",
+            f"The vendor's driver at {path} cannot be used: {error}.",
             advice=OTHER_VERSION,
             code=Code.LIBRARY_MISSING,
         ) from error

@@ -171,7 +171,7 @@ def _require_usable(devices: tuple[str, ...]) -> None:
     """Refuse no device URL, those of another form, and those for which a Python package is missing."""
     if not devices:
         raise UsageError(
-            "No chip is named.",
+            "No device URL is given.",
             advice="Add --device URL: 'provisioning-client devices' lists the URLs of what is plugged in;"
             " --device emulator: is a software chip.",
         )

@@ -226,7 +226,7 @@ class Authority:
         if self._records.failed or isinstance(self._choose(request), ErrorReply):
             return False
         self._log.warning(
-            f"{device_text(stored.chip_serial)} gets another certificate: the one of before begins on {moment(begin)}."
+            f"{device_text(stored.chip_serial)} gets a new certificate: the earlier one begins on {moment(begin)}."
         )
         return True
 
@@ -265,7 +265,7 @@ class Authority:
         return record
 
     def _refused_key(self, key: bytes, chip_serial: bytes, batch: Batch) -> ErrorReply | None:
-        """A key is made in its chip and never leaves it: one that is elsewhere too is nobody's identity."""
+        """A key is made in its chip and never leaves it: one that is elsewhere too identifies nothing."""
         if self._signers.is_ca_key(key):
             return refusals.CA_KEY
         own = (None, chip_serial)

@@ -83,7 +83,7 @@ def default_data() -> Path:
 @click.option("--password-fd", metavar="NUM", type=DESCRIPTOR, help="Open file descriptor to read the same from.")
 @click.option(
     "--accept-clock", metavar="REASON", allow_from_autoenv=False,
-    help="Start although the clock is before the newest record: it was looked at and is right. The reason is recorded.",
+    help="Start although the clock is before the newest record: you have checked it. The reason is recorded.",
 )  # fmt: skip
 @click.option(
     "--config", "configs", metavar="FILE", envvar="PROVISIONING_SERVER_CONFIG", multiple=True,

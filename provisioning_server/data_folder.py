@@ -121,7 +121,7 @@ def _in_use(path: Path) -> UsageError:
 def _unusable(path: Path, error: OSError) -> UsageError:
     full = error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
     return UsageError(
-        f"The data folder {path} can't be used: {error.strerror}.",
+        f"The data folder {path} cannot be used: {error.strerror}.",
         advice="Make room on its disk, or choose another folder with --data."
         if full
         else "Choose a folder that this user may write with --data.",

@@ -130,4 +130,4 @@ def _no_listener(error: OSError, bind: str, port: int) -> AtcaProvError:
             code=Code.PORT_IN_USE,
         )
     reason = error.strerror or str(error)
-    return UsageError(f"The server can't listen on {bind}, port {port}: {reason}.", advice="Check --bind and --port.")
+    return UsageError(f"The server cannot listen on {bind}, port {port}: {reason}.", advice="Check --bind and --port.")

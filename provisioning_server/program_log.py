@@ -107,7 +107,7 @@ class ProgramLog:
         file = _written(self._file, "".join(entry.text for entry in entries if entry.in_file))
         if file is not self._file:
             self._file = file
-            entries.append(self._entry("error", "The program log can't be written any more: is its disk full?"))
+            entries.append(self._entry("error", "The program log cannot be written any more: is its disk full?"))
         self._console = _written(self._console, self._console_text([entry for entry in entries if entry.on_console]))
 
     def _console_text(self, entries: list[_Entry]) -> str:

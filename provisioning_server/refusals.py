@@ -53,7 +53,7 @@ SIGNER_UNPLUGGED: Final = _refused(
     Code.SIGNER_UNPLUGGED, "The signer is not plugged in at the server. Call the supervisor.", True
 )
 SIGNER_QUARANTINED: Final = _refused(
-    Code.SIGNER_QUARANTINED, "The signer gave a wrong answer and is used no more. Call the supervisor.", True
+    Code.SIGNER_QUARANTINED, "The signer gave a wrong answer and is out of use. Call the supervisor.", True
 )
 QUOTA_USED_UP: Final = _refused(
     Code.QUOTA_USED_UP, "The signer has issued all certificates that it was made for. Stop here.", False
@@ -61,7 +61,7 @@ QUOTA_USED_UP: Final = _refused(
 RECORDS_FAILED: Final = _refused(
     Code.RECORDS_FAILED, "The server's records failed, so it issues nothing until it is started again.", False
 )
-INTERNAL: Final = _refused(Code.INTERNAL, "The server made a fault; its program log says more.", False)
+INTERNAL: Final = _refused(Code.INTERNAL, "Internal server error. See the server's program log.", False)
 STOPPING: Final = _refused(Code.SERVER_STOPPING, "The server is being stopped.", True)
 BUSY: Final = _refused(Code.SERVER_BUSY, "The server has too many connections.", True)
 GAVE_WAY: Final = _refused(

@@ -82,7 +82,7 @@ def look_at_clock(clock: ServerClock, records: AcceptingRecords, reason: str | N
     now, against = clock.now(), clock.before_records()
     if not against:
         if reason is not None:
-            log.info("No record speaks against the clock: there was nothing to accept.")
+            log.info("The clock is not before the newest record: nothing was accepted.")
     elif reason is None:
         log.error(f"No certificate is issued: the clock says {refusals.moment(now)}, but {against}.")
     else:

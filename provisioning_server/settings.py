@@ -85,7 +85,7 @@ class Settings:
             _require_module_folder(self.module_folder)
         if not self.plain_network and not is_loopback(self.bind):
             raise UsageError(
-                f"Plain TCP on {self.bind} can be read and changed by everybody on that network.",
+                f"Plain TCP on {self.bind} can be read and changed by everyone on that network.",
                 advice="Bind to 127.0.0.1, or add --plain-network if the network is yours alone.",
             )
 
@@ -97,4 +97,4 @@ def _require_module_folder(path: Path) -> None:
             return
     except UsageError as error:
         raise UsageError(error.what, advice=advice, code=error.code) from error
-    raise UsageError(f"{path} is no folder of modules.", advice=advice)
+    raise UsageError(f"{path} is not a folder of modules.", advice=advice)

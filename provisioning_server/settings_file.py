@@ -54,7 +54,7 @@ def read_settings(path: Path, command: click.Command) -> dict[str, Any]:
         place = f"{path}, line {_line_of(key, text)}"
         if key not in options or key in _NOT_IN_A_FILE:
             raise UsageError(
-                f"{place}: '{key}' is no setting.",
+                f"{place}: '{key}' is not a setting.",
                 advice="The settings are the options that --help shows, without the two hyphens.",
                 code=Code.FILE_INVALID,
             )
@@ -79,7 +79,7 @@ def _checked(option: click.Option, value: Any, folder: Path, place: str) -> Any:
     if not option.multiple:
         return _one(option, value, folder, place)
     if type(value) is not list:
-        _refuse(place, "a list of texts")
+        _refuse(place, "a list of strings")
     return [_one(option, each, folder, place) for each in value]
 
 

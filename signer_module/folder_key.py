@@ -18,7 +18,7 @@ def open_folder(path: Path) -> RootFolder | SignerFolder:
     if is_file(path / signer_folder.DOCUMENT_FILE):
         return SignerFolder.load(path)
     if not is_file(path / root_folder.REGISTER_FILE):
-        raise UsageError(f"{path} is the folder of neither a root nor a signer.", code=Code.FILE_UNREADABLE)
+        raise UsageError(f"{path} is not the folder of a root or a signer.", code=Code.FILE_UNREADABLE)
     found = RootFolder.load(path)
     if not found.has_key:
         raise UsageError(f"The key of {path} is on a root module.", advice="Name the module with --device.")

@@ -53,7 +53,7 @@ def exit_code(command: click.Command, name: str, arguments: list[str] | None = N
         if error.filename is not None or not _is_output_lost():
             raise
         _drop_output()
-        lost = UsageError(f"Standard output can't be written: {error.strerror}.", code=Code.FILE_UNWRITABLE)
+        lost = UsageError(f"Standard output cannot be written: {error.strerror}.", code=Code.FILE_UNWRITABLE)
         _tell(lost)
         return lost.exit_code
     return result if isinstance(result, int) else 0

@@ -58,7 +58,7 @@ def _length_option(function: Callable[..., Any]) -> Callable[..., Any]:
 
 @click.group("config")
 def group() -> None:
-    """Explain, check, convert configuration zones. Their 128 bytes decide for ever what a chip can do.
+    """Explain, check, convert configuration zones. Their 128 bytes decide permanently what a chip can do.
 
     FILE is hex text as provisioning-client --config reads it, or named fields if its name ends in .toml.
     """

@@ -104,14 +104,14 @@ def _fill(twin: Twin, zone: ConfigZone, product: Product) -> Iterator[Finding]:
             yield _failure(Rule.DEVICE_KEY, number, "takes no key before the data lock", twin)
         elif not slot.private and number in wanted:
             rule = Rule.CERTIFICATE_SLOT if number in product.certificate_slots else Rule.UNWRITTEN_SECRET
-            yield _failure(rule, number, "can't be written before the data lock", twin)
+            yield _failure(rule, number, "cannot be written before the data lock", twin)
 
 
 def _lock(twin: Twin, product: Product) -> Iterator[Finding]:
     twin.ask(Opcode.LOCK, LOCK_DATA | LOCK_NO_CRC)
     for number in sorted(product.slots_to_lock):
         if not twin.does(Opcode.LOCK, LOCK_SLOT | number << 2):
-            yield _failure(Rule.SLOT_TO_LOCK, number, "can't be locked", twin)
+            yield _failure(Rule.SLOT_TO_LOCK, number, "cannot be locked", twin)
 
 
 def _serve(twin: Twin, product: Product) -> Iterator[Finding]:

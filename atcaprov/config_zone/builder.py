@@ -121,7 +121,7 @@ def _slots(zone: bytearray, tables: NamedFields) -> None:
     missing = [str(number) for number in range(memory_map.SLOT_COUNT) if number not in described]
     if missing:
         raise field_error(
-            "slots", f"slots {', '.join(missing)} are not described.", "Describe all 16; locks are for ever."
+            "slots", f"slots {', '.join(missing)} are not described.", "Describe all 16; locks are permanent."
         )
 
 

@@ -1,4 +1,4 @@
-"""Check a configuration zone before it is locked for ever."""
+"""Check a configuration zone before it is permanently locked."""
 
 from __future__ import annotations
 

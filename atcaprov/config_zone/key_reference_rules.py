@@ -43,7 +43,7 @@ def _problem(target: Slot, product: Product, *, wraps: bool) -> str:
     if target.private:
         return "holds a private key and can never be a symmetric key"
     if not target.slot_config.is_secret:
-        return "is readable in clear: everybody has that key"
+        return "is readable in clear: everyone has that key"
     if wraps and target.slot_config.no_mac:
         return "has NoMac: what GenDig loads from it is refused for encrypted access"
     if not product.gets_value(target):

@@ -82,7 +82,7 @@ def _private_key_source(slot: Slot, product: Product) -> Findings:
             Level.WARNING,
             Rule.PRIVATE_KEY_EMPTY,
             slot,
-            "can get its key only before the data lock, and the run makes none there: it stays empty for ever.",
+            "can get its key only before the data lock, and the run makes none there: it stays empty permanently.",
             "Set bit 13 (GenKey after the lock), or make the key in the run.",
         )
 

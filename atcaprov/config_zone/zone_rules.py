@@ -47,7 +47,7 @@ def _bad_address(address: int, byte: int, product: Product, name: str) -> Findin
             Level.ERROR,
             Rule.I2C_ADDRESS,
             byte,
-            f"{name} {address_text(address)} is no address that an I2C host can use.",
+            f"{name} {address_text(address)} is not an address that an I2C host can use.",
             f"The factory address is {DEFAULT_ADDRESS:02X}; bit 0 is 0.",
         )
     elif address != DEFAULT_ADDRESS and Allow.I2C_ADDRESS not in product.allowed:
@@ -77,7 +77,7 @@ def _address_once(zone: ConfigZone, product: Product) -> Findings:
             Level.WARNING,
             Rule.I2C_ADDRESS_ONCE,
             memory_map.CHIP_MODE,
-            "ChipMode bit 0 is 1 and byte 85 is 00: anybody on the bus can move the I2C address once, for ever.",
+            "ChipMode bit 0 is 1 and byte 85 is 00: anyone on the bus can move the I2C address once, permanently.",
             f"Clear bit 0, or give byte 85 the wanted address ({DEFAULT_ADDRESS:02X} keeps it).",
         )
     if zone.user_extra:
@@ -122,7 +122,7 @@ def _chip_mode(zone: ConfigZone, product: Product) -> Findings:
             Level.WARNING,
             Rule.CLOCK_DIVIDER,
             byte,
-            f"clock divider {divider}: keys and signatures take 2 to 6 times longer, for ever.",
+            f"clock divider {divider}: keys and signatures take 2 to 6 times longer, permanently.",
             "M0 is right unless the supply current is limited.",
         )
     if mode.long_watchdog:

@@ -273,7 +273,7 @@ class Device:
         self._driver.call("calib_write_enc", slot, 0, buffer(secret), buffer(write_key), write_key_slot, buffer(num_in))
 
     def increment_counter(self, number: int) -> int:
-        """Advance Counter 0 or 1 by one, for ever, and return its new value."""
+        """Advance Counter 0 or 1 by one, permanently, and return its new value."""
         parameters.require_counter(number)
         return self._counter("calib_counter_increment", number)
 
@@ -283,17 +283,17 @@ class Device:
         return self._driver.filled(PUBLIC_KEY_SIZE, lambda out: self._driver.call("calib_genkey", slot, out))
 
     def lock_config(self, summary_crc: int) -> None:
-        """Lock the configuration zone for ever; the chip refuses if its content has another CRC."""
+        """Lock the configuration zone permanently; the chip refuses if its content has another CRC."""
         parameters.require_crc(summary_crc)
         self._driver.call("calib_lock_config_zone_crc", summary_crc)
 
     def lock_data(self, summary_crc: int) -> None:
-        """Lock the data and OTP zones for ever; the chip refuses if their content has another CRC."""
+        """Lock the data and OTP zones permanently; the chip refuses if their content has another CRC."""
         parameters.require_crc(summary_crc)
         self._driver.call("calib_lock_data_zone_crc", summary_crc)
 
     def lock_slot(self, slot: int) -> None:
-        """Lock one slot for ever."""
+        """Lock one slot permanently."""
         parameters.require_slot(slot)
         self._driver.call("calib_lock_data_slot", slot)
 

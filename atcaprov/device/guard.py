@@ -35,9 +35,9 @@ class Act(enum.Enum):
     WRITE_SECRET = "replace a secret by an encrypted write"  # noqa: S105 - an act, not a secret
     CREATE_KEY = "generate a key"
     ADVANCE_COUNTER = "advance a counter, which never goes back"
-    LOCK_CONFIG = "lock the configuration zone for ever"
-    LOCK_DATA = "lock the data zone for ever"
-    LOCK_SLOT = "lock a slot for ever"
+    LOCK_CONFIG = "lock the configuration zone permanently"
+    LOCK_DATA = "lock the data zone permanently"
+    LOCK_SLOT = "lock a slot permanently"
     LOCK_UNSEEN = "lock without the CRC of the content"
     OTHER = "change the chip in a way that no stage uses"
 

@@ -43,7 +43,7 @@ def parse_speed(text: str) -> float | None:
     except ValueError:
         speed = 0.0
     if not 0 < speed < float("inf"):
-        raise UsageError(f"'{text}' is no clock.", advice="Write virtual, real, or a number above 0, such as 10.")
+        raise UsageError(f"Unknown clock '{text}'.", advice="Write virtual, real, or a number above 0, such as 10.")
     return speed
 
 

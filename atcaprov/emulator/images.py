@@ -85,7 +85,7 @@ def load_image(name: str) -> Image:
     image = _packaged(name)
     if image is not None:
         return image
-    raise UsageError(f"There is no chip image '{name}'.", advice=f"Take one of: {', '.join(image_names())}.")
+    raise UsageError(f"Unknown chip image '{name}'.", advice=f"Take one of: {', '.join(image_names())}.")
 
 
 @lru_cache

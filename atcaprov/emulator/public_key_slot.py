@@ -28,5 +28,5 @@ def usable_public_key(core: Core, slot: Slot) -> bytes:
         raise denied("the public key is not validated", slot=slot.number, bit="KeyConfig.PubInfo")
     public_key = slot.public_key()
     if not ecc.on_curve(public_key):
-        raise denied("the stored public key is no point of the curve", slot=slot.number)
+        raise denied("the stored public key is not a point on the curve", slot=slot.number)
     return public_key

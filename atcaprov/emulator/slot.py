@@ -122,7 +122,7 @@ class Slot:
 
     @property
     def unlocked(self) -> bool:
-        """The SlotLocked bit: False once the slot is locked for ever."""
+        """The SlotLocked bit: False once the slot is permanently locked."""
         return self._memory.slot_unlocked(self.number)
 
     @property

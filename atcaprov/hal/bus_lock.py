@@ -115,7 +115,7 @@ class _FileLock:
                 return file
         except OSError as error:
             raise TransportError(
-                f"The lock file {self._path} can't be opened: {error.strerror}.",
+                f"The lock file {self._path} cannot be opened: {error.strerror}.",
                 advice="Remove it if no program of another user is at work.",
             ) from error
 
@@ -133,7 +133,7 @@ class _FileLock:
         try:
             self._held = try_lock(file)
         except OSError as error:
-            raise TransportError(f"{self._name} can't be locked: {error.strerror}.") from error
+            raise TransportError(f"{self._name} cannot be locked: {error.strerror}.") from error
         return self._held
 
 

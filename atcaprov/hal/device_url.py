@@ -45,7 +45,7 @@ def naming(url: str) -> Iterator[None]:
         if url in error.what or url in error.advice:
             raise
         shown = printable(url) if len(url) <= _SHOWN_WHOLE else f"{printable(url[:_SHOWN])}..."
-        what = f"The device URL '{shown}' can't be used: {printable(error.what)}"
+        what = f"The device URL '{shown}' cannot be used: {printable(error.what)}"
         raise UsageError(what, advice=error.advice, code=error.code) from error
 
 
@@ -120,7 +120,7 @@ def device_file(name: str) -> str:
     except (FileNotFoundError, NotADirectoryError, PermissionError):
         pass  # opening tells
     except (OSError, RuntimeError) as error:
-        raise UsageError(f"{name[:_SHOWN]!a} can't be a device file: {error.args[-1]}.") from error
+        raise UsageError(f"{name[:_SHOWN]!a} cannot be a device file: {error.args[-1]}.") from error
     return str(path)
 
 

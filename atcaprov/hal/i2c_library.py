@@ -89,7 +89,7 @@ class LibraryI2cBus(I2cBus):
 
 def _out_of_reach(number: int) -> UsageError:
     return UsageError(
-        f"I2C bus {number} can't be used: the vendor's driver knows buses 0 to {_LAST_BUS}.",
+        f"I2C bus {number} cannot be used: the vendor's driver knows buses 0 to {_LAST_BUS}.",
         advice="Give the bus a lower number, or use a kit.",
     )
 

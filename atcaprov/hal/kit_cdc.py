@@ -131,7 +131,7 @@ def _not_opened(path: str, error: BaseException) -> AtcaProvError:
     if path.startswith("/") and not _may_be_terminal(path):
         return wrong_kind(path, _KIND)
     return TransportError(
-        f"The serial port {path} can't be opened: {error}.",
+        f"The serial port {path} cannot be opened: {error}.",
         advice="End the program that uses it; ModemManager is kept off by configs/60-atcaprov.rules.",
         code=Code.DEVICE_BUSY,
     )

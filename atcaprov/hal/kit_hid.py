@@ -108,7 +108,7 @@ class HidPort(LinePort):
 
     def _read(self, milliseconds: int | None) -> bytes:
         try:
-            # Without a time limit a device in non-blocking mode gives what is there; a limit of 0 would wait for ever.
+            # Without a time limit a device in non-blocking mode gives what is there; a limit of 0 would never end.
             report = self._device.read(REPORT_SIZE, *(() if milliseconds is None else (milliseconds,)))
         except (OSError, ValueError) as error:
             raise gone(self.url, error) from error
@@ -177,7 +177,7 @@ def _not_opened(path: str, error: BaseException) -> TransportError:
         return no_access(node, "no permission")
     rights = "" if node or path.startswith("/") else _RIGHTS
     return TransportError(
-        f"The HID device {path} can't be opened: {error}.",
+        f"The HID device {path} cannot be opened: {error}.",
         advice=f"End the program that uses it and plug the board in again;{rights}"
         " docs/howto/real-hardware.md tells more.",
         code=Code.DEVICE_BUSY,

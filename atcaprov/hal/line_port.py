@@ -114,7 +114,7 @@ def gone(url: str, reason: object) -> TransportError:
 def no_access(path: str, reason: object) -> TransportError:
     """Return the error for a device file that the user may not open."""
     return TransportError(
-        f"{path} can't be opened: {reason}.",
+        f"{path} cannot be opened: {reason}.",
         advice="Install configs/60-atcaprov.rules in /etc/udev/rules.d and plug the board in again;"
         " docs/howto/real-hardware.md tells how.",
         code=Code.DEVICE_NO_PERMISSION,

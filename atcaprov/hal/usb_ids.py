@@ -74,7 +74,7 @@ def _entry(kit: Any, source: str) -> tuple[tuple[int, int], KitKind]:
 
 def _invalid(source: str, why: str) -> UsageError:
     return UsageError(
-        f"{source} is no table of USB ids: {why}.",
+        f"{source} is not a table of USB ids: {why}.",
         advice="docs/reference/devices.md shows the form.",
         code=Code.FILE_INVALID,
     )

@@ -103,7 +103,7 @@ def require_possible_extras(current: bytes, wanted: bytes) -> None:
     """Check, before anything is written, that bytes 84 and 85 are as wanted or can be set.
 
     Raises:
-        ProvisioningError: one was set to something else, for ever (code USER_EXTRA_SET).
+        ProvisioningError: one was permanently set to something else (code USER_EXTRA_SET).
     """
     for offset in _EXTRAS:
         if current[offset] not in (0, wanted[offset]):
@@ -138,7 +138,7 @@ def require_same_config(locked: bytes, wanted: bytes) -> None:
     """Check that a locked zone is the wanted one, but for counters, slots that were locked since, and what can be set.
 
     Raises:
-        ProvisioningError: the chip was configured for something else, for ever (code CONFIG_LOCKED_OTHER), or came so
+        ProvisioningError: the chip was permanently configured for something else (code CONFIG_LOCKED_OTHER), or came so
             from its maker (code WRONG_PART).
     """
     differing = differing_bytes(locked, wanted)

@@ -1,7 +1,7 @@
 """What the server's signer will issue, asked and checked before any chip is touched.
 
 A signer that is missing, a definition that does not fit the product or a foreign root would otherwise show up only
-after a chip's configuration has been locked for ever.
+after a chip's configuration has been locked permanently.
 """
 
 from __future__ import annotations

@@ -45,7 +45,7 @@ class I2cSession:
         while len(self._buffer) >= _REQUEST.size:
             kind, bus, address, number = _REQUEST.unpack_from(self._buffer)
             if kind not in _WRITES + _READS + _PULSE + _SPEED or address > _HIGHEST_ADDRESS:
-                raise ProtocolError("What came is no I2C message.", code=Code.BAD_FRAME)
+                raise ProtocolError("The bytes received are not an I2C message.", code=Code.BAD_FRAME)
             end = _REQUEST.size + (number if kind in _WRITES else 0)
             if len(self._buffer) < end:
                 return

@@ -53,7 +53,7 @@ class PseudoTerminal:
         except OSError as error:
             os.close(master)
             os.close(slave)
-            raise UsageError(f"The link {link} can't be made: {error.strerror}.", code=Code.FILE_UNWRITABLE) from error
+            raise UsageError(f"The link {link} cannot be made: {error.strerror}.", code=Code.FILE_UNWRITABLE) from error
         return cls(link, master, slave, port)
 
     def write(self, data: bytes) -> None:

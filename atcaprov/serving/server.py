@@ -53,7 +53,7 @@ class Server:
             # asyncio's words repeat the address; an error of the host's name (below 0) has its own
             reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
             raise TransportError(
-                f"The {name} port {host}:{port} can't be opened: {reason}.",
+                f"The {name} port {host}:{port} cannot be opened: {reason}.",
                 advice="Choose another port; 0 takes one that is free.",
                 code=Code.PORT_IN_USE,
             ) from error
@@ -78,9 +78,9 @@ class Server:
             try:
                 await _pump(make_session(), reader, writer)
             except AtcaProvError as error:
-                self._report(f"{name}: {error} The board begins anew.")
+                self._report(f"{name}: {error} The board starts again.")
             except OSError as error:
-                self._report(f"{name}: {error.strerror}. The board begins anew.")
+                self._report(f"{name}: {error.strerror}. The board starts again.")
 
     async def _carry(
         self, name: str, session: Session, reader: asyncio.StreamReader, writer: asyncio.StreamWriter

@@ -62,7 +62,7 @@ async def serve(
         UsageError: the link to the pseudo-terminal can't be made, or no way in is wanted.
     """
     if not ways.ports() and ways.pty is None:
-        raise UsageError("No way in is named.", advice="Name one, such as --bridge 0.")
+        raise UsageError("No port is given.", advice="Give at least one of --bridge, --i2c, --kit, --pty, --wolfssl.")
     server = Server(report)
     try:
         for name, port in ways.ports().items():

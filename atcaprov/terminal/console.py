@@ -93,7 +93,7 @@ class Console:
         self._gone = False
 
     def read_key(self, timeout: float | None = None) -> KeyPress | None:
-        """Wait at most `timeout` seconds (None: for ever) for a key press; None if none came."""
+        """Wait at most `timeout` seconds (None: without end) for a key press; None if none came."""
         until = None if timeout is None else time.monotonic() + timeout
         while not self._ready:
             now = time.monotonic()

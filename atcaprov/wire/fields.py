@@ -69,7 +69,7 @@ class Words(_AsIs):
         if type(value) is not str:
             return "is not text"
         if not value.isprintable():
-            return "has characters that can't be printed"
+            return "has characters that cannot be printed"
         if not 1 <= len(value.encode()) <= self.maximum:
             return f"has {len(value.encode())} bytes, not 1 to {self.maximum}"
         return None

@@ -168,7 +168,7 @@ class PasswordDesk:
             self._signers.remove(signer)
         else:
             self._signers.exclude(signer, refusals.SIGNER_QUARANTINED, str(error))
-        self._log.warning(f"{name} can't be used: {error}")
+        self._log.warning(f"{name} cannot be used: {error}")
         self._settled(signer)
         return Attempt(Outcome.UNUSABLE, error)
 

@@ -79,7 +79,7 @@ class GivenPasswords:
                 return _not_too_long(file.read(PASSWORDS_MAX + 1), str(path))
         except OSError as error:
             raise UsageError(
-                f"The credential {path} can't be read: {error.strerror}.", code=Code.FILE_UNREADABLE
+                f"The credential {path} cannot be read: {error.strerror}.", code=Code.FILE_UNREADABLE
             ) from error
 
 

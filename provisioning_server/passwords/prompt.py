@@ -93,7 +93,7 @@ class PasswordPrompt:
     def _open_line(self, signer: Signer) -> None:
         self._line, self._stale = Line(), self._typed
         if self._stale:
-            self._log.warning("What was typed before is not used as a password. Press ENTER, then type it anew.")
+            self._log.warning("What was typed before the prompt is ignored. Press ENTER, then type the password again.")
         self._log.ask(f"{label(signer.serial, signer.name)} password: ")
 
     def _close_line(self, text: str | None) -> None:

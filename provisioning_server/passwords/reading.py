@@ -22,7 +22,7 @@ def read_passwords(source: Path | int) -> tuple[GivenPassword, ...]:
             data = file.read(PASSWORDS_MAX + 1)
     except OSError as error:
         raise UsageError(
-            f"The passwords can't be read from {_name(source)}: {error.strerror}.",
+            f"The passwords cannot be read from {_name(source)}: {error.strerror}.",
             advice="Check --password-file or --password-fd.",
             code=Code.FILE_UNREADABLE,
         ) from error

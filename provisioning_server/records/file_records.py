@@ -237,7 +237,7 @@ class FileRecords:
     @staticmethod
     def _failure(reason: str) -> AtcaProvError:
         return AtcaProvError(
-            f"The records of the server can't be read or written: {reason}.",
+            f"The records of the server cannot be read or written: {reason}.",
             advice="No certificate is issued. Make room or repair the disk, then start the server again.",
             code=Code.RECORDS_FAILED,
         )

@@ -165,4 +165,4 @@ class SignerAttendant:
         try:
             signer.close()
         except AtcaProvError as error:
-            self._log.warning(f"{label(signer.serial, signer.name)} can't be closed: {error}")
+            self._log.warning(f"{label(signer.serial, signer.name)} cannot be closed: {error}")

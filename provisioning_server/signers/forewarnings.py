@@ -28,7 +28,7 @@ def forewarnings(signer: Signer, now: datetime) -> list[str]:
 def _of_password(signer: Signer) -> Iterator[str]:
     if signer.password_missing:
         yield (
-            "has no password yet: everybody who reaches the module can sign with it. "
+            "has no password yet: everyone who reaches the module can sign with it. "
             "Set one with 'signer-module password set'."
         )
 

@@ -1,6 +1,6 @@
 """What the server remembers of modules that it gave passwords to, so that no forged one gets them.
 
-Serial number, salt, scrypt cost and public key of a module are locked for ever. All can be read by everybody; but a
+Serial number, salt, scrypt cost and public key of a module are permanently locked. Everyone can read all of them; but a
 forged module that asks for less work, or that has another key, is told from the real one.
 """
 
@@ -50,7 +50,7 @@ class KnownModules:
             self._folder.mkdir(parents=True, exist_ok=True)
             durable.replace(path, _line(facts), _MODE)
         except OSError as error:
-            raise UsageError(f"{path} can't be written: {error.strerror}.", code=Code.FILE_UNWRITABLE) from error
+            raise UsageError(f"{path} cannot be written: {error.strerror}.", code=Code.FILE_UNWRITABLE) from error
 
     def _path(self, facts: ModuleFacts) -> Path:
         return self._folder / f"{facts.serial.hex().upper()}.txt"

@@ -249,10 +249,10 @@ class ModuleBay:
     def _refuse(self, url: str, error: Exception) -> None:
         self._unusable[url] = ""
         if isinstance(error, AtcaProvError) and error.code == Code.NOT_A_MODULE:
-            self._log.info(f"What is at {url} is not used: {error}")
+            self._log.info(f"Ignored the device at {url}: {error}")
         else:
             self._unusable[url] = _text(error)
-            self._log.error(f"The signer at {url} is not used until it is plugged in anew: {_text(error)}")
+            self._log.error(f"The signer at {url} is out of use until it is reconnected: {_text(error)}")
 
     async def _dismiss(self, url: str, words: str) -> None:
         await self._attendant.dismiss(self._modules.pop(url), words)
@@ -268,8 +268,8 @@ class ModuleBay:
             if standing is not None and standing.trouble is None:
                 self._roster.exclude(module, refusals.SIGNER_QUARANTINED, _text(error))
                 self._log.error(
-                    f"{label(module.serial, module.name)} gave a wrong answer and is used no more until it is plugged "
-                    f"in anew: {_text(error)}"
+                    f"{label(module.serial, module.name)} gave a wrong answer and is out of use until it is "
+                    f"reconnected: {_text(error)}"
                 )
 
 

@@ -93,7 +93,7 @@ class SigningThread:
             self._log.warning(f"{self._name} asks for its password again: {error}")
         else:
             self._roster.exclude(self._signer, refusals.SIGNER_QUARANTINED, _text(error))
-            self._log.error(f"{self._name} gave a wrong answer and is used no more until it is plugged in anew: "
+            self._log.error(f"{self._name} gave a wrong answer and is out of use until it is reconnected: "
                             f"{_text(error)}")  # fmt: skip
         self._queue.signers_changed()
 

@@ -26,7 +26,7 @@ class WebAddress:
             raise UsageError("A certificate goes with its key.", advice="Give both --web-cert and --web-key.")
         if not self.tls and not is_loopback(self.host):
             raise UsageError(
-                f"Passwords typed on a page at {self.host} could be read by everybody on that network.",
+                f"Passwords typed on a page at {self.host} could be read by everyone on that network.",
                 advice="Give a certificate with --web-cert and --web-key, or leave the host out: then the page is for "
                 "this computer only.",
             )

@@ -37,4 +37,4 @@ def parse_form(body: bytes) -> dict[str, str]:
 
 
 def _no_form() -> UsageError:
-    return UsageError("That is no form of this page.", code=Code.REQUEST_INVALID)
+    return UsageError("The request is not a form of this page.", code=Code.REQUEST_INVALID)

@@ -65,7 +65,7 @@ class Gate:
             # Its text could quote what was typed; its kind and place cannot.
             self._log.error(f"A fault of the web page: {type(error).__name__} at {_place(error)}.")
             if not begun:
-                fault = PlainTextResponse("The server made a fault; its program log says more.", 500)
+                fault = PlainTextResponse("Internal server error. See the server's program log.", 500)
                 await fault(scope, receive, send_with_headers)
 
     def _refusal(self, scope: Scope) -> PlainTextResponse | None:

@@ -67,7 +67,7 @@ class LinkFile:
             new.replace(self.path)
         except OSError as error:
             raise UsageError(
-                f"The link to the web page can't be written to {self.path}: {error.strerror}.",
+                f"The link to the web page cannot be written to {self.path}: {error.strerror}.",
                 advice="Make room on its disk and see who may write there, or start the server on a terminal.",
                 code=Code.FILE_UNWRITABLE,
             ) from error

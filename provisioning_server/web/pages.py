@@ -202,7 +202,7 @@ class _CountedStream(StreamingResponse):
 async def _fields(request: Request) -> dict[str, str]:
     """Read the form that a request brings; what is no form, or too large, is refused without reading it all."""
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != FORM_TYPE:
-        raise HTTPException(415, "That is no form of this page.")
+        raise HTTPException(415, "The request is not a form of this page.")
     body = bytearray()
     async for part in request.stream():
         body += part

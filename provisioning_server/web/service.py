@@ -222,5 +222,5 @@ def _no_listener(error: OSError, address: WebAddress) -> AtcaProvError:
         )
     reason = error.strerror or str(error)
     return UsageError(
-        f"The web page can't be served at {address.host}, port {address.port}: {reason}.", advice="Check --web."
+        f"The web page cannot be served at {address.host}, port {address.port}: {reason}.", advice="Check --web."
     )

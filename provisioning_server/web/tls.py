@@ -73,7 +73,7 @@ def _certificate(path: Path) -> x509.Certificate:
     except OSError as error:
         raise _unreadable(path, error) from error
     except ValueError as error:
-        raise _bad(path, "it is no certificate in PEM") from error
+        raise _bad(path, "it is not a certificate in PEM") from error
 
 
 def _certified_names(path: Path) -> list[str]:
@@ -82,7 +82,7 @@ def _certified_names(path: Path) -> list[str]:
     except x509.ExtensionNotFound:
         return []
     except ValueError as error:
-        raise _bad(path, "it is no certificate in PEM") from error
+        raise _bad(path, "it is not a certificate in PEM") from error
     dns = [name.lower() for name in names.get_values_for_type(x509.DNSName) if "*" not in name]
     return dns + [_in_url(address) for address in names.get_values_for_type(x509.IPAddress)]
 
@@ -101,5 +101,5 @@ def _bad(path: Path, why: str) -> UsageError:
 
 def _unreadable(path: Path, error: OSError) -> UsageError:
     return UsageError(
-        f"{path} can't be read: {error.strerror}.", advice="Check --web-cert and --web-key.", code=Code.FILE_UNREADABLE
+        f"{path} cannot be read: {error.strerror}.", advice="Check --web-cert and --web-key.", code=Code.FILE_UNREADABLE
     )

@@ -156,7 +156,7 @@ def _unusable_view(url: str, why: str) -> SignerView:
         key=sha256(url.encode(errors="surrogateescape")).hexdigest()[:16],
         name=printable(url),
         state=State.QUARANTINED,
-        headline="Can't be used",
+        headline="Cannot be used",
         detail=printable(f"{why} {_AGAIN}"),
     )
 

@@ -69,7 +69,7 @@ class OrderOptions:
             )
 
     def consent(self, plan: Sequence[str]) -> None:
-        """Show what will be done for ever, and let the user say yes; raises UsageError when he does not."""
+        """Show what will be done permanently, and let the user say yes; raises UsageError when he does not."""
         for line in plan:
             say(line, err=True)
         if self.yes:
@@ -117,6 +117,6 @@ def require_one_of(places: Mapping[str, object]) -> None:
     """Raise UsageError unless exactly one of the places, named as in a sentence, was given."""
     given = [name for name, value in places.items() if value is not None]
     if not given:
-        raise UsageError("It was not said which root or signer is meant.", advice=f"Give {' or '.join(places)}.")
+        raise UsageError("No root or signer is named.", advice=f"Give {' or '.join(places)}.")
     if len(given) > 1:
         raise UsageError(f"{' and '.join(given).capitalize()} were both given.", advice="Leave out one of them.")

@@ -207,7 +207,7 @@ def _key_plan(out: Path, earlier: bytes | None, new_key: bool) -> str:
     """Say what becomes of the key of a chip that was begun."""
     stays = f"its private key stays if {out} is the request for it"
     if new_key:
-        made = "its private key is made anew: the certificate for an earlier request becomes worthless"
+        made = "it gets a new private key: the certificate for an earlier request becomes worthless"
         return made if earlier is None else f"{stays}; otherwise {made}"
     return f"{stays}; if it has none, one is made" if earlier else "its private key is made if it has none"
 

@@ -221,7 +221,7 @@ class HsmKey:
                 yield
         except unusable as error:
             raise UsageError(
-                f"In the HSM, {self.place} can't be used: {_text(error)}.", advice=_ADVICE, code=Code.HSM_UNUSABLE
+                f"In the HSM, {self.place} cannot be used: {_text(error)}.", advice=_ADVICE, code=Code.HSM_UNUSABLE
             ) from error
         except (pkcs11.PKCS11Error, RuntimeError, OSError) as error:
             what = f"The HSM with the token '{self.place.token}' does not answer as it should: {_text(error)}."

@@ -91,7 +91,7 @@ class PasswordScheme:
         except (ValueError, MemoryError) as error:  # OpenSSL reports memory that it did not get as a ValueError
             size = (1 << self.cost) * 128 * _BLOCK_SIZE >> 20
             raise UsageError(
-                f"The module's password can't be tried: that takes {size} MiB of memory, which this computer has not.",
+                f"The module's password cannot be tried: that takes {size} MiB of memory, more than this computer has.",
                 advice="Close other programs, raise the memory limit of this one, or use another computer.",
                 code=Code.PASSWORD_MEMORY,
             ) from error

@@ -57,7 +57,7 @@ def _password(module: AnyModule) -> str:
     if not module.facts.variant.password:
         return "none, and never will be"
     if not module.needs_password:
-        return "not set yet: everybody who reaches the module can sign with it"
+        return "not set yet: everyone who reaches the module can sign with it"
     return f"set; wrong ones so far: {module.wrong_passwords()}"
 
 

@@ -29,7 +29,7 @@ def show(folder: Path, *, as_json: bool, now: datetime) -> str:
     elif is_file(folder / root_folder.REGISTER_FILE):
         facts = _root_facts(RootFolder.load(folder))
     else:
-        raise UsageError(f"{folder} is the folder of neither a root nor a signer.", code=Code.FILE_UNREADABLE)
+        raise UsageError(f"{folder} is not the folder of a root or a signer.", code=Code.FILE_UNREADABLE)
     return formatted(facts, as_json=as_json)
 
 

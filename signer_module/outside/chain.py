@@ -94,7 +94,7 @@ def _load(der: bytes) -> x509.Certificate:
         certificate = x509.load_der_x509_certificate(der)
         certificate.subject, certificate.issuer, certificate.extensions  # noqa: B018 - read when asked for only
     except UNREADABLE as error:
-        raise _invalid("One of the certificates can't be read") from error
+        raise _invalid("One of the certificates cannot be read") from error
     return certificate
 
 
@@ -177,7 +177,7 @@ def _check_authority(certificate: x509.Certificate, *, below: int) -> None:
     for extension in certificate.extensions:
         unknown = extension.critical and not isinstance(extension.value, _UNDERSTOOD)
         if unknown or isinstance(extension.value, x509.NameConstraints):
-            raise _invalid(f"The certificate of {name} has an extension that can't be checked: {extension.oid._name}")
+            raise _invalid(f"The certificate of {name} has an extension that cannot be checked: {extension.oid._name}")
 
 
 def _check_issuer(certificate: x509.Certificate, issuer: bytes) -> None:
@@ -185,7 +185,7 @@ def _check_issuer(certificate: x509.Certificate, issuer: bytes) -> None:
         verify_issuer(issuer)
     except CertificateError as error:
         raise CertificateError(
-            f"{_name(certificate)} can't issue signers: {error.what}",
+            f"{_name(certificate)} cannot issue signers: {error.what}",
             advice="The signer's own issuer must be a CA on P-256; above it, other kinds may stand.",
             code=error.code,
         ) from error

@@ -57,7 +57,7 @@ def main(command: list[str]) -> int:
         _report_figures(time.monotonic() - begin)
         return exit_code
     except BenchUnavailable as reason:
-        print(f"The virtual bench can't be had here: {reason}.", file=sys.stderr)
+        print(f"The virtual bench cannot be had here: {reason}.", file=sys.stderr)
         return EXIT_UNAVAILABLE
     finally:
         print(f"bench: {time.monotonic() - begin:.1f} s in all", flush=True)

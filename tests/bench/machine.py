@@ -48,7 +48,7 @@ class Guest:
 
     def __init__(self, kernel: Kernel, out: Path, *, processors: int) -> None:
         if any(character.isspace() for character in str(out)):
-            raise BenchUnavailable(f"the path {out} has blanks, and the kernel's command line can't name it")
+            raise BenchUnavailable(f"the path {out} has blanks, and the kernel's command line cannot name it")
         self._kernel = kernel
         self._out = out
         self._processors = processors

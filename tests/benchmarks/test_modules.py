@@ -69,7 +69,7 @@ class Stations:
         self.time.set_working(self.modules)
         for station in range(STATIONS):
             self._ask(station, 0, start)
-        assert self._all_done.wait(PATIENCE * 4), "the stations wait for ever"
+        assert self._all_done.wait(PATIENCE * 4), "the stations wait without end"
         return self.time.now() - start
 
     def _ask(self, station: int, number: int, now: float) -> None:

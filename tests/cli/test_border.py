@@ -94,12 +94,12 @@ def test_a_full_standard_output_is_told(unbuffered: str, monkeypatch: pytest.Mon
     monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)
     done = run_with("> /dev/full", "--help")
     assert done.returncode == 2
-    assert done.stderr == "Error [file-unwritable]: Standard output can't be written: No space left on device.\n"
+    assert done.stderr == "Error [file-unwritable]: Standard output cannot be written: No space left on device.\n"
 
 
 @pytest.mark.parametrize("encoding", ["latin-1:strict", "utf-8:strict"])
 def test_a_name_that_standard_output_can_not_write(encoding: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It ends a run that has just changed a chip for ever: all is well, and must be told so."""
+    """It ends a run that has just permanently changed a chip: all is well, and must be told so."""
     monkeypatch.setenv("PYTHONIOENCODING", encoding)
     program = "import click; from atcaprov.cli.border import run_program\n@click.command()\ndef told():\n"
     program += "    click.echo('signer \\u96fb\\udcff')\nrun_program(told, 'told')"

@@ -142,9 +142,9 @@ def test_the_times_of_its_chips_are_chosen(monkeypatch: pytest.MonkeyPatch, time
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "No way in is named"),
-        (["--bridge", "0", "--clock", "fast"], "'fast' is no clock"),
-        (["--bridge", "0", "--image", "atecc999"], "There is no chip image 'atecc999'"),
+        ([], "No port is given"),
+        (["--bridge", "0", "--clock", "fast"], "Unknown clock 'fast'"),
+        (["--bridge", "0", "--image", "atecc999"], "Unknown chip image 'atecc999'"),
         (
             ["--bridge", "0", "--faults", "missing.toml"],
             r"missing\.toml cannot be read: No such file or directory\.\nCheck its name",
@@ -153,8 +153,8 @@ def test_the_times_of_its_chips_are_chosen(monkeypatch: pytest.MonkeyPatch, time
         (["--bridge", "0", "--times", "short"], "'short' is not one of 'typical', 'maximum'"),
         (["--i2c", "0", "--i2c-speed", "0"], "0"),
         (["--bridge", "0", "--chips", "113"], "113"),
-        (["--bridge", "0", "--bind", "192.0.2.1"], "bridge port 192.0.2.1:0 can't be opened"),
-        (["--pty", "/no/such/folder/port"], "can't be made"),
+        (["--bridge", "0", "--bind", "192.0.2.1"], "bridge port 192.0.2.1:0 cannot be opened"),
+        (["--pty", "/no/such/folder/port"], "cannot be made"),
     ],
 )
 def test_a_wrong_option_is_one_message_and_an_exit_code(arguments: list[str], message: str) -> None:

@@ -82,7 +82,7 @@ def test_a_508a_is_tried_on_a_508a() -> None:
         (Product(device_key_slot=1), Rule.DEVICE_KEY, "slot 1 does not sign for the device"),
         (Product(certificate_slots=frozenset({9})), Rule.CERTIFICATE_SLOT, "slot 9 does not give back"),
         (Product(certificate_slots=frozenset({3})), Rule.CERTIFICATE_SLOT, "slot 3 does not give back"),
-        (Product(slots_to_lock=frozenset({10})), Rule.SLOT_TO_LOCK, "slot 10 can't be locked"),
+        (Product(slots_to_lock=frozenset({10})), Rule.SLOT_TO_LOCK, "slot 10 cannot be locked"),
     ],
 )
 def test_a_purpose_that_cannot_be_served_is_an_error_with_the_reason(product: Product, rule: Rule, what: str) -> None:
@@ -95,7 +95,7 @@ def test_a_slot_that_is_sealed_before_it_is_written_is_found() -> None:
     sealed = changed((88, "FF FB"))  # SlotLocked bit 10 is 0
     product = Product(certificate_slots=frozenset({10}), written_slots=frozenset({10}))
     assert any(
-        "slot 10 can't be written" in finding.message for finding in rehearse(ConfigZone(sealed), product).findings
+        "slot 10 cannot be written" in finding.message for finding in rehearse(ConfigZone(sealed), product).findings
     )
 
 

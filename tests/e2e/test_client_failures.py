@@ -62,7 +62,7 @@ def test_a_forgotten_device_provisions_nothing(factory: Factory, words: tuple[st
     before = sorted(factory.certs.glob("*"))
     done = factory.client(*words)
     assert done.returncode == 2
-    assert done.stderr.startswith("Error [usage]: No chip is named.\n")
+    assert done.stderr.startswith("Error [usage]: No device URL is given.\n")
     advised = re.findall(r"--device (emulator:)", done.stderr)
     assert sorted(factory.certs.glob("*")) == before
     assert factory.client("--auto", "--device", *advised).returncode == 0

@@ -91,7 +91,7 @@ def test_names_that_only_look_alike_have_files_of_their_own(tmp_path: Path) -> N
 def test_a_lock_file_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "target").touch()
     (tmp_path / "atcaprov-bus.lock").symlink_to(tmp_path / "target")
-    with pytest.raises(TransportError, match="can't be opened"):
+    with pytest.raises(TransportError, match="cannot be opened"):
         BusLock("bus", tmp_path).acquire()
 
 
@@ -105,7 +105,7 @@ def test_a_system_that_can_not_lock_is_not_taken_for_another_program(
             raise OSError(errno.ENOLCK, "No locks available")
 
     monkeypatch.setattr(fcntl, "flock", flock)
-    with pytest.raises(TransportError, match="can't be locked: No locks available") as refused:
+    with pytest.raises(TransportError, match="cannot be locked: No locks available") as refused:
         BusLock("bus", tmp_path).acquire()
     assert refused.value.code != Code.DEVICE_BUSY
 
@@ -154,7 +154,7 @@ print("done")
 """
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system can't fork")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
 @pytest.mark.parametrize(("case", "output"), [("child lives", "done\n"), ("child releases", "device-busy\ndone\n")])
 def test_a_forked_process_neither_keeps_nor_gives_back_a_lock_of_its_parent(
     tmp_path: Path, case: str, output: str

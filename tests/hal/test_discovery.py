@@ -158,7 +158,7 @@ def test_a_port_that_goes_while_it_is_looked_at_hides_no_other(monkeypatch: pyte
     def comports() -> list[SimpleNamespace]:
         looks.append(None)
         if len(looks) == 1:
-            raise TypeError("int() can't convert non-string with explicit base")  # as pyserial 3.5 does
+            raise TypeError("int() cannot convert non-string with explicit base")  # as pyserial 3.5 does
         return [port("/dev/ttyACM1", 0x03EB, 0x2122, "1-1.4:1.0")]
 
     monkeypatch.setattr("serial.tools.list_ports.comports", comports)

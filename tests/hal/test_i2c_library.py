@@ -35,7 +35,7 @@ def test_a_bus_that_the_library_would_take_for_another_is_refused(number: int, m
     with pytest.raises(TransportError, match=f"There is no /dev/i2c-{number}"):
         open_i2c(f"//{number}/0x60")
     monkeypatch.setattr(Path, "exists", lambda path: True)
-    with pytest.raises(UsageError, match=f"I2C bus {number} can't be used"):
+    with pytest.raises(UsageError, match=f"I2C bus {number} cannot be used"):
         open_i2c(f"//{number}/0x60")
 
 

@@ -130,7 +130,7 @@ def test_a_board_that_never_ends_its_babble_is_given_up() -> None:
 
         def receive(self, seconds: float) -> bytes:
             self.count += 1
-            assert self.count < 1000, "it would have listened for ever"
+            assert self.count < 1000, "it would have listened without end"
             return b"babble"
 
     dialogue = KitDialogue(Endless(Interpreter(EmulatedBus(), PARSER3)), NO_TIME)

@@ -161,7 +161,7 @@ def test_another_certificate_of_the_same_signer_than_was_offered(authority: Auth
 def test_a_server_with_another_clock(
     authority: Authority, minutes: int, tells_time: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """`minutes` is how far it is ahead. A server of before does not tell its time; what it issued shows it."""
+    """`minutes` is how far it is ahead. An older server does not tell its time; what it issued shows it."""
     functions = InMemory(authority)
     authority.tells_time = tells_time
     now = authority.device_definition.issue_date(datetime.now(UTC))

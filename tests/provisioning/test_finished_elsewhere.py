@@ -206,7 +206,7 @@ def test_a_chip_that_was_cut_before_its_key_makes_one(authority: Authority, stat
 
 
 def numberless(data: bytes) -> bytes:
-    """Return an answer as a server of before gives it."""
+    """Return an answer as an older server gives it."""
     body = MESSAGES[data[3]].from_body(data[8:])
     return Header(data[3], len(plain := replace(body, request_number=0).body())).pack() + plain
 

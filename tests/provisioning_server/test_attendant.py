@@ -269,5 +269,5 @@ def test_all_are_let_go_at_the_stop_though_one_can_not_be_closed() -> None:
         assert other.ready
 
     bench = run(work)
-    assert said(bench, stuck)[1:] == ["warning: {} can't be closed: The adapter is gone."]
+    assert said(bench, stuck)[1:] == ["warning: {} cannot be closed: The adapter is gone."]
     assert (stuck.closed, other.closed, other.ready) == (1, 1, False)

@@ -83,8 +83,8 @@ def test_help_names_every_option() -> None:
         (["--signer", "{signer}", "--bind", "0.0.0.0"], 2, "--plain-network"),
         (["--signer", "{signer}", "--bind", "::"], 2, "--plain-network"),
         (["--signer", "{signer}", "--signer", "{signer}"], 2, "is here already"),
-        (["--signer", "{signer}", "--bind", "no-such-host.invalid", "--plain-network"], 2, "can't listen"),
-        (["--signer", "{signer}", "--bind", "192.0.2.1", "--plain-network"], 2, "can't listen"),
+        (["--signer", "{signer}", "--bind", "no-such-host.invalid", "--plain-network"], 2, "cannot listen"),
+        (["--signer", "{signer}", "--bind", "192.0.2.1", "--plain-network"], 2, "cannot listen"),
         (["--signer", "{signer}", "--password-file", "nowhere"], 2, "nowhere"),
         (["--signer", "{signer}", "--config", "nowhere"], 2, "nowhere"),
         (["--signer", "{signer}", "--config", __file__], 2, "test_cli.py"),
@@ -241,7 +241,7 @@ def test_when_the_disk_is_full_no_certificate_goes_out(signer: SignerFolder, tmp
     refused = [reply for reply in replies if isinstance(reply, ErrorReply)]
     assert {reply.code for reply in refused} == {Code.RECORDS_FAILED}
     assert any(
-        "error] The records of the server can't be read or written: File too large." in line for line in server.lines
+        "error] The records of the server cannot be read or written: File too large." in line for line in server.lines
     )
     assert len(list((tmp_path / "certs").glob("*_device.pem"))) == issued
     with server_program("--signer", signer.path, "--data", tmp_path) as server, WireClient(server.address()) as client:

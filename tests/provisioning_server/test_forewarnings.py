@@ -142,4 +142,4 @@ def test_a_module_without_its_first_password_is_a_warning() -> None:
     signer = MemorySigner()
     assert not [text for text in forewarnings(signer, NOW) if "password" in text]
     signer.password_missing = True
-    assert "everybody who reaches the module can sign with it" in forewarnings(signer, NOW)[0]
+    assert "everyone who reaches the module can sign with it" in forewarnings(signer, NOW)[0]

@@ -214,7 +214,7 @@ def test_the_password_is_asked_again_after_the_module_was_unplugged(
     plugged.unlink()
     console.expect_exact(f"{module.label} unplugged.\r\n")
     other.plug_into(hub)
-    console.expect_exact("What was typed before is not used")
+    console.expect_exact("What was typed before the prompt is ignored")
     console.expect_exact(f"{other.label} password: ")
     console.send(b"word\r")
     console.expect_exact(f"{other.label} password: ")

@@ -211,7 +211,7 @@ def test_an_accepted_clock_still_has_to_fit_the_signer(shift: Shift) -> None:
 def test_nothing_is_recorded_where_nothing_had_to_be_accepted(shift: Shift, tmp_path: Path) -> None:
     shift.certify()
     shift.start("just in case")
-    assert shift.log.lines[-1] == "info: No record speaks against the clock: there was nothing to accept."
+    assert shift.log.lines[-1] == "info: The clock is not before the newest record: nothing was accepted."
     assert not (tmp_path / FILE_NAME).exists()
 
 
@@ -255,7 +255,7 @@ def test_a_certificate_of_the_future_that_is_on_no_chip_is_replaced_for_the_same
     assert isinstance(replies[0], CertificatesReply), replies[0]
     assert replies[0] == replies[1] != wrong
     assert _begin(replies[0]) <= NOW
-    assert any("gets another certificate: the one of before begins on 2027-12-26" in line for line in shift.log.lines)
+    assert any("gets a new certificate: the earlier one begins on 2027-12-26" in line for line in shift.log.lines)
     other = shift.ask(_data_locked(request(SIGNER, key=OTHER_KEY), locked=False))
     assert isinstance(other, ErrorReply)
     assert other.code == Code.CHIP_HAS_OTHER_KEY

@@ -154,10 +154,10 @@ def test_signers_of_other_products_are_no_group(make: Make) -> None:
         (SPENT, "warning: {name} quota used up."),
         (
             ProtocolError("Garbage."),
-            "error: {name} gave a wrong answer and is used no more until it is plugged in anew",
+            "error: {name} gave a wrong answer and is out of use until it is reconnected",
         ),
-        (None, "error: {name} gave a wrong answer and is used no more until it is plugged in anew"),
-        (RuntimeError("bug"), "error: {name} gave a wrong answer and is used no more until it is plugged in anew"),
+        (None, "error: {name} gave a wrong answer and is out of use until it is reconnected"),
+        (RuntimeError("bug"), "error: {name} gave a wrong answer and is out of use until it is reconnected"),
     ],
     ids=["unplugged", "spent", "garbage", "wrong signature", "anything"],
 )

@@ -165,7 +165,7 @@ def test_the_pseudo_terminal_goes_on_after_an_error_of_a_chip(tmp_path: Path) ->
                 os.sched_yield()
             os.write(descriptor, b"e:i()\n")
             assert take_line(descriptor) == b"00()\n"
-    assert server.reported == ["pty: The disk is full. The board begins anew."] * 2
+    assert server.reported == ["pty: The disk is full. The board starts again."] * 2
 
 
 def test_a_link_of_an_earlier_run_is_replaced_and_a_file_is_not(tmp_path: Path) -> None:

@@ -179,7 +179,7 @@ def test_a_port_that_is_taken_is_named() -> None:
         with pytest.raises(TransportError, match=f"bridge port {LOOPBACK}:{port}") as caught:
             _serve(Ways(bridge=port))
     assert caught.value.code == Code.PORT_IN_USE
-    assert caught.value.what == f"The bridge port {LOOPBACK}:{port} can't be opened: {os.strerror(errno.EADDRINUSE)}."
+    assert caught.value.what == f"The bridge port {LOOPBACK}:{port} cannot be opened: {os.strerror(errno.EADDRINUSE)}."
 
 
 def test_ports_that_are_open_are_closed_when_a_later_one_fails() -> None:
@@ -191,7 +191,7 @@ def test_ports_that_are_open_are_closed_when_a_later_one_fails() -> None:
 
 
 def test_without_a_way_in_there_is_nothing_to_serve() -> None:
-    with pytest.raises(UsageError, match="No way in"):
+    with pytest.raises(UsageError, match="No port is given"):
         _serve(Ways())
 
 
@@ -212,7 +212,7 @@ def test_clocks_by_name() -> None:
 
 @pytest.mark.parametrize("text", ["", "fast", "0", "-1", "nan", "inf", "1e999"])
 def test_what_is_no_clock_is_refused(text: str) -> None:
-    with pytest.raises(UsageError, match="no clock"):
+    with pytest.raises(UsageError, match="Unknown clock"):
         parse_clock(text)
 
 

@@ -52,7 +52,7 @@ def test_signatures_that_were_made_meanwhile_are_found(
     assert run(*REQUEST, "--out", "signer.csr") == 0
     said = capsys.readouterr().err
     assert "keep the chip locked away" in said
-    assert "4. later, by 'signer import', its data zone is locked for ever" in said
+    assert "4. later, by 'signer import', its data zone is permanently locked" in said
     cas.certify("root", Path("signer.csr"), Path("signer.pem"))
     stolen_signatures(count)
     assert bring(cas) == 6

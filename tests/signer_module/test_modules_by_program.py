@@ -227,7 +227,7 @@ def test_a_finished_module_is_only_proved(here: Path, capsys: pytest.CaptureFixt
 def test_nothing_is_done_without_a_yes(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("root", "create", "--device", ROOT, "--out", "root", "--no-password") == 2
     error = capsys.readouterr().err
-    assert "locked for ever" in error
+    assert "permanently locked" in error
     assert "--yes" in error
     assert not Path("root").exists()
     with Device.open(ROOT) as device:

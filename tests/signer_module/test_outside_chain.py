@@ -279,15 +279,15 @@ def test_one_too_many_is_named(extra: bytes) -> None:
         ("root", certificate("root", "root", signed_by="other"), "not signed by its own key"),
         ("issuing", certificate("issuing", "middle", authority="other"), "does not name"),
         ("signer", certificate("signer", "issuing", authority="other"), "does not name"),
-        ("middle", certificate("middle", "root", more=x509.InhibitAnyPolicy(0)), "can't be checked"),
+        ("middle", certificate("middle", "root", more=x509.InhibitAnyPolicy(0)), "cannot be checked"),
         ("middle", certificate("middle", "root", more=x509.NameConstraints([x509.DNSName("a")], None)), "checked"),
         ("middle", certificate("middle", "root", more=x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3"), b"")),
-         "can't be checked"),
+         "cannot be checked"),
         ("issuing", certificate("issuing", "middle", identifier=bytes(20)), "key id"),
-        ("root", b"0\x00", "can't be read"),
-        ("root", GOOD["root"].replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x04"), "can't be read"),
-        ("middle", GOOD["middle"].replace(b"\x0c\x06middle", b"\x03\x06middle"), "can't be read"),
-        ("middle", GOOD["middle"].replace(b"\x0c\x06middle", b"\x0c\x06m\xffddle"), "can't be read"),
+        ("root", b"0\x00", "cannot be read"),
+        ("root", GOOD["root"].replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x04"), "cannot be read"),
+        ("middle", GOOD["middle"].replace(b"\x0c\x06middle", b"\x03\x06middle"), "cannot be read"),
+        ("middle", GOOD["middle"].replace(b"\x0c\x06middle", b"\x0c\x06m\xffddle"), "cannot be read"),
     ],
 )  # fmt: skip
 def test_each_fault_is_named(part: str, changed: bytes, says: str) -> None:
@@ -299,7 +299,7 @@ def test_each_fault_is_named(part: str, changed: bytes, says: str) -> None:
 def test_an_issuer_on_another_curve_or_of_another_kind_can_issue_no_signers() -> None:
     """The signer's own issuer is what a chip pins."""
     for issuing, above in (("root", ["root"]), ("middle", ["middle", "root"])):
-        with pytest.raises(CertificateError, match="can't issue signers") as caught:
+        with pytest.raises(CertificateError, match="cannot issue signers") as caught:
             OutsideChain.of([certificate("signer", issuing), *(GOOD[part] for part in above)], NOW)
         assert caught.value.code == Code.CHAIN_INVALID
         assert "P-256" in caught.value.advice

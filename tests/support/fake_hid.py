@@ -67,7 +67,7 @@ class FakeDevice:
     def read(self, max_length: int, timeout_ms: int = 0) -> list[int]:
         board = self._open_board()
         assert max_length == REPORT_SIZE
-        assert timeout_ms > 0 or not self._blocking, "this read would wait for ever"
+        assert timeout_ms > 0 or not self._blocking, "this read would never end"
         if board.unplugged:
             raise OSError("read error")
         if board.fault is Fault.ENDLESS:

@@ -51,7 +51,7 @@ def test_a_late_answer_is_refused(request_: AnyMessage, reply: AnyMessage) -> No
 
 @pairs
 def test_an_answer_without_a_number_is_accepted(request_: AnyMessage, reply: AnyMessage) -> None:
-    """A server of before ignores the key that it does not know."""
+    """An older server ignores the key that it does not know."""
     old = answer(Connection(Role.CLIENT).send(request_), reply)
     client = Connection(Role.CLIENT)
     client.send(replace(request_, request_number=7))

@@ -41,7 +41,7 @@ def _execute(core: Core, p1: int, p2: int, data: bytes) -> bytes:
     slot = None if p1 & _FROM_TEMP_KEY else core.slot(p2)
     scalar = _temp_key_scalar(core) if slot is None else usable_private_key(core, p2)
     if slot is not None and not slot.read_key & _ALLOW_ECDH:
-        raise denied("the key does no ECDH", slot=slot.number, bit="SlotConfig.ReadKey bit 2")
+        raise denied("the key does not allow ECDH", slot=slot.number, bit="SlotConfig.ReadKey bit 2")
     output = _output(p1 & _OUTPUT, slot)
     require_output_allowed(
         chip_options(core) >> _PROTECTION_SHIFT,
@@ -53,7 +53,7 @@ def _execute(core: Core, p1: int, p2: int, data: bytes) -> bytes:
     if p1 & _ENCRYPTED and output == _TO_BUS:
         io_protection_key(core)
     if not ecc.on_curve(data):
-        raise Refusal(core.switches.offcurve_ecdh, "the peer's key is no point of the curve")
+        raise Refusal(core.switches.offcurve_ecdh, "the peer's key is not a point on the curve")
     if slot is not None:
         count_use(core, slot, Opcode.ECDH)
     return _deliver(core, p1, output, target, ecc.shared_secret(scalar, data))

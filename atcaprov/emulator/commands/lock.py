@@ -1,4 +1,4 @@
-"""Lock (17): configuration zone, data and OTP zone, or one slot; for ever."""
+"""Lock (17): configuration zone, data and OTP zone, or one slot; permanently."""
 
 from __future__ import annotations
 

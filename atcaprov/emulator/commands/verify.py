@@ -113,7 +113,7 @@ def _message(core: Core, p1: int) -> bytes:
 
 def _external_key(public_key: bytes) -> bytes:
     if not ecc.on_curve(public_key):
-        raise denied("the public key is no point of the curve")
+        raise denied("the public key is not a point on the curve")
     return public_key
 
 

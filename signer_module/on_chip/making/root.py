@@ -57,7 +57,7 @@ def _certified(making: Making, description: CertificateDescription, public_key: 
 
 def _other_key() -> UsageError:
     return UsageError(
-        "The chip has another key than the root in the folder, which was begun with it: a later run has made it anew.",
+        "The chip has another key than the root in the folder, which was begun with it: a later run made a new one.",
         advice="Choose another folder; no module can become the root of this one any more.",
         code=Code.KEY_MISMATCH,
     )

@@ -207,10 +207,10 @@ def plan(device: Device, order: ModuleOrder, certificate: str, *, key: str = _NE
         f"The chip {serial_number(config).hex().upper()} at {device.url} becomes a module {order.variant}{quota}:",
         "  1. its configuration is locked already"
         if begun
-        else "  1. its configuration is written and locked for ever",
+        else "  1. its configuration is written and permanently locked",
         f"  2. {key if begun else _NEW_KEY}",
         f"  3. {later}it gets {certificate} and its description",
-        f"  4. {later}its data zone is locked for ever"
+        f"  4. {later}its data zone is permanently locked"
         + ("; whatever else another program has written there is overwritten" if begun else ""),
         "None of this can be undone, and the chip can become nothing else.",
     ]
@@ -221,7 +221,7 @@ def _prove(module: ModuleRoot | ModuleSigner, order: ModuleOrder) -> None:
     if not module.prove():
         raise CertificateError(
             "The private key in the chip does not belong to its certificate.",
-            advice="The chip is scrap: it can't be changed any more.",
+            advice="The chip is scrap: it cannot be changed any more.",
             code=Code.KEY_MISMATCH,
             board=Board.SCRAP,
         )

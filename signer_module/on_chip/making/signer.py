@@ -80,7 +80,7 @@ def _require_same_name(definition: CertificateDefinition, root: bytes) -> None:
     issuer = certificate_layout(template).issuer.of(template)
     if issuer != authority_layout(root).subject.of(root):
         raise CertificateError(
-            "The root's name is encoded in a way in which it can't be put into a signer certificate.",
+            "The root's name is encoded in a way in which it cannot be put into a signer certificate.",
             code=Code.CHAIN_INVALID,
         )
 

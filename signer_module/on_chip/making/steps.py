@@ -75,7 +75,7 @@ def _signs_later(error: DeviceError) -> DeviceError:
         "The chip does not sign before its data zone is locked. Its configuration is locked, its data zone is not.",
         command=error.command,
         status=error.status,
-        advice="It becomes no root module, and makes no request. A root in files makes it a signer module:"
+        advice="It cannot become a root module or make a request. With a root in files it can become a signer module:"
         " 'signer-module signer create' with the same --quota and password options.",
         board=Board.SET_ASIDE,
     )
@@ -148,7 +148,7 @@ class Making:
             self._data.write(slot, 0, data)
 
     def finish(self, role: Role, description: bytes) -> None:
-        """Write head and description, set the quota exactly, and lock the data zone for ever."""
+        """Write head and description, set the quota exactly, and lock the data zone permanently."""
         self.write(layout.HEAD_SLOT, Head.of(role, self._scheme, description, self._variant.layout).pack())
         rest = description
         for slot, size in self._variant.description_parts:

@@ -208,7 +208,7 @@ def test_a_module_that_is_gone_when_its_password_comes_is_let_go_and_the_next_on
     log = asyncio.run(run())
     assert list(roster) == [good]
     assert settled == [gone, good]
-    assert log.lines[0] == f"warning: {_name(gone)} can't be used: The module was unplugged."
+    assert log.lines[0] == f"warning: {_name(gone)} cannot be used: The module was unplugged."
 
 
 def test_a_prompt_for_a_signer_that_left_is_closed() -> None:
@@ -258,7 +258,7 @@ def test_what_was_begun_for_another_signer_is_no_answer() -> None:
     assert second.tried == [b"two"]
     asked = [f"{_name(each)} password: " for each in (first, second, second)]
     assert log.prompts == [asked[0], "answered", asked[1], "answered", asked[2], "answered"]
-    dropped = "warning: What was typed before is not used as a password. Press ENTER, then type it anew."
+    dropped = "warning: What was typed before the prompt is ignored. Press ENTER, then type the password again."
     assert log.lines.count(dropped) == 1
 
 

@@ -37,7 +37,7 @@ def test_what_is_no_place(text: str) -> None:
 def test_other_computers_reach_it_only_with_a_certificate(text: str) -> None:
     with pytest.raises(UsageError, match="--web-cert") as caught:
         WebAddress.parse(text)
-    assert "everybody" in caught.value.what
+    assert "everyone" in caught.value.what
     assert WebAddress.parse(text, Path("cert.pem"), Path("key.pem")).tls
 
 

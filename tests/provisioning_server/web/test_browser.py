@@ -146,7 +146,7 @@ def test_a_name_that_looks_like_markup_stays_text(driver: Chrome, tmp_path: Path
     (hub / "garbage.json").write_text("garbage")
     page = Page(driver)
     with server_program("--module-folder", hub, "--data", tmp_path / "data", "--web", "0") as server:
-        server.wait_for("is not used until it is plugged in anew")
+        server.wait_for("is out of use until it is reconnected")
         driver.get(Visitor(tmp_path / "data").link)
         page.until(lambda: page.at("/signers"))
         page.until(lambda: "<img src=x onerror=alert(1)>" in page.shown("garbage.json"))

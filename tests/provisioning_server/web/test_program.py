@@ -145,7 +145,7 @@ def test_a_port_that_is_in_use_is_told(tmp_path: Path) -> None:
 def test_an_address_of_another_computer_is_told(tmp_path: Path) -> None:
     certificate, key = certificate_files(tmp_path, [x509.DNSName("line.example")])
     address = WebAddress("192.0.2.1", 0, certificate, key)
-    with pytest.raises(UsageError, match="can't be served at"), running_server(MemorySigner(), tmp_path, web=address):
+    with pytest.raises(UsageError, match="cannot be served at"), running_server(MemorySigner(), tmp_path, web=address):
         pass
 
 
