@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 import os
 import stat
+from collections.abc import Callable
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from atcaprov.errors import Code, UsageError
 from atcaprov.printable import printable
@@ -21,6 +22,7 @@ MAX_DEPTH: Final = 32
 """Levels of maps and lists; no file of this project has ten."""
 _MAX_DOTS: Final = 64
 _SHOWN: Final = 60
+_Value = TypeVar("_Value")
 
 
 class MalformedError(Exception):
@@ -116,20 +118,18 @@ def parse_toml(text: str) -> dict[str, Any]:
         # The parser keeps each beginning of a dotted key, which takes the square of its length in memory.
         if line.count(".") > _MAX_DOTS and not line.lstrip().startswith("#"):
             raise MalformedError(f"line {number} has more than {_MAX_DOTS} dots")
-    try:
-        found = tomllib.loads(text)
-    except RecursionError:
-        raise _too_deep() from None
-    except ValueError as error:
-        raise MalformedError(printable(str(error))) from error
-    _require_shallow(found)
-    return found
+    return _parsed(lambda: tomllib.loads(text))
 
 
 def parse_json(text: str | bytes) -> Any:
     """Return the value of a JSON text; raises MalformedError."""
+    return _parsed(lambda: json.loads(text))
+
+
+def _parsed(parse: Callable[[], _Value]) -> _Value:
+    """Return what a parser gives, if it is not nested too deeply; raises MalformedError."""
     try:
-        found = json.loads(text)
+        found = parse()
     except RecursionError:
         raise _too_deep() from None
     except ValueError as error:
