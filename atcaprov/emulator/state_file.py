@@ -22,6 +22,8 @@ _FORMAT: Final = "atcaprov chip"
 _VERSION: Final = 1
 _OWNER_ONLY: Final = 0o600
 _ZONES: Final = ("config", "otp", "data")
+_ADVICE: Final = "Make room or choose another place; the file still holds the state before this command."
+_ADVICE_AT_FIRST: Final = "Check that its folder exists and has room, or choose another place. No file was made."
 
 
 class StateFile:
@@ -81,7 +83,7 @@ class StateFile:
                 raise
             raise UsageError(
                 f"The chip file {self.path} cannot be written: {error.strerror}.",
-                advice="Make room or choose another place; the file still holds the state before this command.",
+                advice=_ADVICE if self._kept is not None else _ADVICE_AT_FIRST,
                 code=Code.FILE_UNREADABLE,
             ) from error
         self._kept = image

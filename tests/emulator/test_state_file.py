@@ -214,6 +214,13 @@ def test_a_file_that_cannot_be_written_is_said_plainly_and_stays_whole(path: Pat
     assert hal.chip.memory.image() == memory
 
 
+def test_a_new_chip_in_a_missing_folder_is_not_said_to_have_a_file(path: Path) -> None:
+    with pytest.raises(UsageError) as caught:
+        open_emulated(str(path.parent / "missing" / "chip.json"))
+    assert caught.value.advice.startswith("Check that its folder exists")
+    assert "still holds" not in caught.value.advice
+
+
 def test_the_start_of_a_chip_is_its_own() -> None:
     assert Chip().memory.serial != Chip().memory.serial
 
