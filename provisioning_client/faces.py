@@ -105,6 +105,7 @@ class ConsoleFace(Face):
         self._write = write
         self._attended = attended
         self._found = False
+        self._url = ""
         self._columns = columns
         self._step = ""
 
@@ -130,13 +131,14 @@ class ConsoleFace(Face):
 
     def board_found(self, serial_number: bytes, url: str) -> None:
         """Print the serial number and the prompt."""
-        self._found = True
+        self._found, self._url = True, url
         prompt = "    Press ENTER to provision...\n" if self._attended else ""
         self._write(f"    Device SN: {serial_number.hex().upper()}\n{prompt}")
 
     def address_changes(self, address: int, url: str) -> None:
         """Print the address and the URL."""
-        text = f"This chip moves to I2C address {both_forms(address)} in this run; name it {url} from then on."
+        then = f"name it {url} from then on" if url != self._url else f"its device URL stays {url}"
+        text = f"This chip moves to I2C address {both_forms(address)} in this run; {then}."
         self._write(self._folded(text, INDENT) + "\n")
 
     def stage(self, stage: Stage, status: StageStatus) -> None:

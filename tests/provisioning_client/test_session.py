@@ -312,6 +312,16 @@ def test_a_new_address_is_told_with_both_forms_and_its_url() -> None:
     assert (event["event"], event["address"], event["device"]) == ("address", "0x6A", "i2c://1/0x35")
 
 
+def test_a_new_address_under_the_same_url_asks_for_no_other_url() -> None:
+    printed: list[str] = []
+    face = ConsoleFace(printed.append, attended=False)
+    face.board_found(bytes(9), "emulator:chip.json")
+    face.address_changes(0x6A, "emulator:chip.json")
+    assert printed[-1] == (
+        "    This chip moves to I2C address 0x6A (7-bit 0x35) in this run; its device URL stays emulator:chip.json.\n"
+    )
+
+
 def test_where_no_board_is_nothing_asks_to_remove_it() -> None:
     printed: list[str] = []
     face = ConsoleFace(printed.append)
