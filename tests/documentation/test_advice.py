@@ -22,7 +22,7 @@ from atcaprov.errors import AtcaProvError, UsageError
 from atcaprov.hal import emulated
 from atcaprov.hal.device_url import parse_7_bit_address, parse_8_bit_address
 from atcaprov.hal.i2c_dev import parse_bus_and_address
-from atcaprov.hal.registry import open_hal
+from atcaprov.hal.registry import open_hal, require_device_url
 from atcaprov.installing import extra_command, install_command
 from provisioning_client.cli import command as provisioning_client
 from provisioning_server.cli import command as provisioning_server
@@ -64,6 +64,16 @@ def test_every_page_in_a_text_exists() -> None:
     named = {name for _, text in TEXTS for name in PAGE.findall(text)}
     assert {"docs/howto/install.md", "configs/60-atcaprov.rules"} <= named
     assert [name for name in named if not (ROOT / name).exists()] == []
+
+
+def test_every_device_url_in_a_page_is_accepted() -> None:
+    url = re.compile(r"(?<![\w.-])(?:i2c|tcp|kit-hid|kit-cdc):[^\s`'\")|,]+")
+    pattern = re.compile(r"PORT|\$|i2c://(?:1|N)$")  # a port to fill in, or a bus as a whole
+    pages = [page for page in (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")) if page.name != "CHANGELOG.md"]
+    urls = {found for page in pages for found in url.findall(page.read_text()) if not pattern.search(found)}
+    assert len(urls) > 10
+    for each in urls:
+        require_device_url(each)
 
 
 def test_commands_are_found() -> None:
