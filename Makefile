@@ -3,11 +3,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 PACKAGES := atcaprov provisioning_client provisioning_server signer_module
 
-.PHONY: setup demo test lint benchmarks bench clean
+.PHONY: setup demo test lint benchmarks bench platforms clean
 
 setup: $(VENV)/.ready
 
 $(VENV)/.ready: pyproject.toml
+	@$(PYTHON) tests/platforms/build_needs.py
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@
@@ -33,5 +34,8 @@ bench: setup
 	$(BIN)/python -m pytest tests/bench/host -q
 	$(BIN)/python -m tests.bench
 
+platforms: setup
+	$(BIN)/python -m tests.platforms $(PLATFORMS)
+
 clean:
-	rm -rf $(VENV) .bench demo benchmarks.json
+	rm -rf $(VENV) .bench .platforms demo benchmarks.json

@@ -51,7 +51,7 @@ else:
 
 
 def _is_free(error: OSError) -> bool:
-    """Return False for the error of a lock that somebody else has; raise any other."""
-    if error.errno in (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES, errno.EDEADLK):
+    """Return False for the error of a lock that somebody else has; raise any other. Wine gives no number with it."""
+    if error.errno in (0, errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES, errno.EDEADLK):
         return False
     raise error

@@ -11,6 +11,7 @@ import os
 import secrets
 import shlex
 import shutil
+import stat
 import subprocess
 import sys
 import sysconfig
@@ -124,6 +125,13 @@ class Demo:
             raise AtcaProvError(f"{words[0]} ended with exit code {done.returncode}.")
 
 
+def _remove(folder: Path) -> None:
+    if sys.platform == "win32":  # which deletes nothing that is read-only
+        for path in folder.rglob("*"):
+            path.chmod(stat.S_IWRITE)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
 def _program(name: object, *words: object) -> list[str]:
     return [str(Path(sysconfig.get_path("scripts")) / str(name)), *map(str, words)]
 
@@ -145,7 +153,7 @@ def _der(pem: Path) -> bytes:
 def command(folder: Path) -> None:
     """Show the whole road in FOLDER (demo), which is made anew each time."""
     if (folder / "server").is_dir() or not folder.exists():
-        shutil.rmtree(folder, ignore_errors=True)
+        _remove(folder)
     else:
         raise click.UsageError(f"{folder} is something else than a folder of this demonstration.")
     try:

@@ -95,16 +95,23 @@ def test_certificate_files_are_named_by_chip_and_made_again_if_missing(tmp_path:
     files = {path.name: path.read_bytes() for path in folder.iterdir()}
     names = ["0123000000000001EE", "0123000000000001EE-2", "0123000000000002EE"]
     assert sorted(files) == sorted(f"{name}_{role}.pem" for name in names for role in ("device", "signer"))
-    (folder / "0123000000000001EE-2_device.pem").unlink()
-    (folder / "0123000000000002EE_signer.pem").unlink()
+    remove(folder / "0123000000000001EE-2_device.pem")
+    remove(folder / "0123000000000002EE_signer.pem")
     assert all(path.stat().st_mode & 0o777 == 0o444 for path in folder.iterdir())
     cut = folder / "0123000000000001EE_device.pem"
-    cut.unlink()
+    remove(cut)
     cut.write_bytes(files[cut.name][:100])
     again = open_records(tmp_path, "signing-2.tsv")
     assert again.restored_files == 3
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == files
     again.close()
+
+
+def remove(read_only: Path) -> None:
+    """Delete a file as an operator would on any system: Windows deletes nothing that is read-only."""
+    if sys.platform == "win32":
+        read_only.chmod(0o600)
+    read_only.unlink()
 
 
 def test_certificate_files_with_other_bytes_of_the_same_size_are_made_again(tmp_path: Path) -> None:
@@ -115,7 +122,7 @@ def test_certificate_files_with_other_bytes_of_the_same_size_are_made_again(tmp_
     files = {path: path.read_bytes() for path in (tmp_path / "certs").iterdir()}
     for path, content in files.items():
         if "2EE" in path.name:
-            path.unlink()
+            remove(path)
             path.write_bytes(b"x" * len(content))
     again = open_records(tmp_path, "signing-2.tsv")
     assert again.restored_files == 1
