@@ -15,7 +15,7 @@ from signer_module.password_line import is_exposed
 
 
 def exposures(settings: Settings, folder: DataFolder) -> Iterator[str]:
-    """Yield a warning for each folder that everybody may change, and each private key that is not its owner's alone."""
+    """Yield a warning for each folder that everyone may change, and each private key that is not its owner's alone."""
     if os.name != "posix":
         return
     for path in folder.open_to_all():

@@ -67,7 +67,7 @@ def asked(ask: Callable[[Path], object], path: Path) -> str:
 
 
 @pytest.mark.parametrize("ask", [status, is_file, is_folder, lambda path: paths_in(path, "*")])
-def test_an_error_is_no_absence(hide: Hide, ask: Callable[[Path], object], tmp_path: Path) -> None:
+def test_an_error_is_not_taken_for_an_absence(hide: Hide, ask: Callable[[Path], object], tmp_path: Path) -> None:
     assert not ask(tmp_path / "nothing")
     assert not ask(tmp_path / "nothing" / "below")
     hide(tmp_path / "hidden")
@@ -123,7 +123,7 @@ def test_records_are_not_passed_over(hide_names: Hide, name: str, tmp_path: Path
     assert asked(lambda path: FileRecords(path, log.with_name("signing-later.tsv")), tmp_path).startswith("file-unr")
 
 
-def test_a_log_of_before_is_not_passed_over(hide_names: Hide, tmp_path: Path) -> None:
+def test_an_earlier_log_is_not_passed_over(hide_names: Hide, tmp_path: Path) -> None:
     folder = DataFolder(tmp_path, NOW)
     hide_names(tmp_path / "logs")
     assert asked(lambda _: folder.signing_log(), tmp_path).startswith("file-unreadable")

@@ -1,6 +1,6 @@
 """Certificates and requests for keys that never leave a chip.
 
-`cryptography` builds and signs with a private key in memory only. So it builds with a key that everybody knows, whose
+`cryptography` builds and signs with a private key in memory only. So it builds with a key that everyone knows, whose
 public half is then replaced by the chip's, of the same length; the signature is made by the chip.
 """
 

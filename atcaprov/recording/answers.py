@@ -15,7 +15,7 @@ from atcaprov.recording.words import in_words
 _FORMAT: Final = "atcaprov open points"
 _VERSION: Final = 1
 _MODE: Final = 0o644
-"""All keys in it are known to everybody."""
+"""All keys in it are known to everyone."""
 
 
 class Answers:

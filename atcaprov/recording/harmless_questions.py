@@ -123,7 +123,7 @@ def _aes_disabled_code(part: Dialogue) -> Any:
 
 
 def _partial_block_fill(slot: int) -> Ask:
-    """Return the question for a slot that everybody may read and whose last block is not whole."""
+    """Return the question for a slot that everyone may read and whose last block is not whole."""
 
     def ask(part: Dialogue) -> Any:
         size = SLOT_SIZES[slot]

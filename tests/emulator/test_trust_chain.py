@@ -59,7 +59,7 @@ def test_the_library_finds_the_definition_by_the_tag(image: str, definition: str
     assert found.value == ctypes.addressof(c_uint8.in_dll(LIBRARY, definition))
 
 
-def test_a_blank_part_is_no_trust_part() -> None:
+def test_a_blank_part_is_not_a_trust_part() -> None:
     chip = made("atecc608b")
     chip.memory.config[86:88] = bytes(2)
     with driven(chip) as wheel, wheel.as_the_only_device():

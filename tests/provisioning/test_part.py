@@ -27,7 +27,7 @@ def test_the_name_of_a_part(revision: str, name: str) -> None:
 
 
 @pytest.mark.parametrize("revision", ["00005000", "00020009", "00000000", "00600002"])
-def test_what_is_no_608_is_refused_untouched(revision: str) -> None:
+def test_a_chip_that_is_not_a_608_is_refused_untouched(revision: str) -> None:
     with pytest.raises(ProvisioningError) as wrong:
         require_608(bytes.fromhex(revision))
     assert (wrong.value.code, wrong.value.board) == (Code.WRONG_PART, Board.UNTOUCHED)
@@ -36,7 +36,7 @@ def test_what_is_no_608_is_refused_untouched(revision: str) -> None:
 
 
 @pytest.mark.parametrize("silicon", range(256))
-def test_no_608_is_refused_and_unknown_silicon_is_warned_of(silicon: int) -> None:
+def test_every_608_is_accepted_and_unknown_silicon_is_warned_of(silicon: int) -> None:
     revision = bytes((0, 0, 0x60, silicon))
     assert is_608(revision)
     assert not is_508(revision)

@@ -122,7 +122,7 @@ def test_the_part_is_told_by_info_and_both_revisions_are_shown(machine: Machine)
     assert (listed["part"], listed["revision"], listed["config_revision"]) == ("ATECC608C", "00006004", "00005000")
 
 
-def test_newer_silicon_is_listed_by_its_revision_and_is_no_error(machine: Machine) -> None:
+def test_newer_silicon_is_listed_by_its_revision_without_an_error(machine: Machine) -> None:
     chip = made("atecc608c")
     chip.memory.revision = bytes.fromhex("00006009")
     machine.plug_kit("1-1.2", {0xC0: chip})

@@ -29,7 +29,7 @@ def locked_signer(tmp_path: Path) -> SignerFolder:
     return make_signer_folder(tmp_path, password=PASSWORD)
 
 
-def test_nobody_else_may_write_in_the_data_folder_whatever_the_umask(tmp_path: Path) -> None:
+def test_only_the_owner_may_write_in_the_data_folder_whatever_the_umask(tmp_path: Path) -> None:
     signer = make_signer_folder(tmp_path)
     data = tmp_path / "above" / "data"
     before = os.umask(0)
@@ -44,7 +44,7 @@ def test_nobody_else_may_write_in_the_data_folder_whatever_the_umask(tmp_path: P
     assert not [path for path in made if path.stat().st_mode & (stat.S_IWGRP | stat.S_IWOTH)]
 
 
-def test_folders_that_everybody_may_change_are_told_with_a_command_that_helps(tmp_path: Path) -> None:
+def test_folders_that_everyone_may_change_are_reported_with_a_command_that_helps(tmp_path: Path) -> None:
     signer = make_signer_folder(tmp_path)
     data = tmp_path / "the data"
     (data / "logs").mkdir(parents=True)

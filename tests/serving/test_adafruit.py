@@ -152,7 +152,7 @@ def test_its_delays_are_long_enough_for_chips_with_typical_times(image: str, mon
 
 
 @pytest.mark.parametrize("size", [0, 1, 63, 64, 127, 200])
-def test_its_sha_256_over_several_commands_is_everybodys(driver: Any, size: int) -> None:
+def test_its_sha_256_over_several_commands_is_right(driver: Any, size: int) -> None:
     """Whole blocks of 64 bytes and an end of 0 to 63, which the ATECC508A takes, too."""
     message = bytes(range(size))
     driver.sha_start()

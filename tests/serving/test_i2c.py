@@ -135,7 +135,7 @@ def test_two_chips_at_one_address_disturb_each_other_as_on_a_wire() -> None:
 @pytest.mark.parametrize(
     "request_bytes", [b"X\0\x60\0\0", b"x\0\x60\0\0", b"S\0\0\0\0", b"R\0\x80\1\0", b"W\0\xc0\0\0"]
 )
-def test_what_is_no_message_ends_the_connection(request_bytes: bytes) -> None:
+def test_bytes_that_are_not_a_message_end_the_connection(request_bytes: bytes) -> None:
     with pytest.raises(ProtocolError) as caught:
         list(Line().session.receive(request_bytes))
     assert caught.value.code == Code.BAD_FRAME

@@ -211,7 +211,7 @@ def test_clocks_by_name() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "fast", "0", "-1", "nan", "inf", "1e999"])
-def test_what_is_no_clock_is_refused(text: str) -> None:
+def test_an_unknown_clock_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="Unknown clock"):
         parse_clock(text)
 

@@ -224,7 +224,7 @@ def test_a_chip_that_loses_power_before_a_signature_is_asked_again(
         assert module.read_quota() == known
 
 
-def test_a_chip_that_loses_power_before_each_signature_is_not_asked_for_ever(root: RootFolder) -> None:
+def test_a_chip_that_loses_power_before_each_signature_is_not_asked_without_end(root: RootFolder) -> None:
     with signer_module(root, order(quota=5)) as module:
         module.unlock(PASSWORD)
         hal = hal_of(module)

@@ -69,7 +69,7 @@ def test_the_number_of_one_request_is_not_put_into_the_answer_to_the_next() -> N
 
 
 @pytest.mark.parametrize("number", [-1, 1 << 32, 1.5, True, "1", None])
-def test_what_is_no_number_is_refused(number: object) -> None:
+def test_a_value_that_is_not_a_number_is_refused(number: object) -> None:
     body = cbor2.dumps({**cbor2.loads(SIGNER_REQUEST.body()), 3: number}, canonical=True)
     with pytest.raises(ProtocolError):
         type(SIGNER_REQUEST).from_body(body)
