@@ -91,7 +91,9 @@ def group() -> None:
 @click.option("--wolfssl", type=_PORT, metavar="PORT", help="The stream of wolfSSL's simulator over TCP.")
 @click.option("--pty", type=_FILE, metavar="PATH", help="Kit protocol at a pseudo-terminal; PATH becomes a link to it.")
 @click.option("--bind", default=LOOPBACK, show_default=True, metavar="ADDRESS", help="Address of the TCP ports.")
-@click.option("--image", default=BLANK, show_default=True, metavar="NAME", help="What new chips are.")
+@click.option(
+    "--image", default=BLANK, show_default=True, metavar="NAME", help="Image of new chips: a name, or a .json file."
+)
 @click.option(
     "--chips", default=1, show_default=True, metavar="NUM", type=click.IntRange(1, MOST_CHIPS), help="How many chips."
 )
@@ -146,25 +148,30 @@ def serve(
 @group.command()
 @click.argument("device")
 @click.argument("file", type=_FILE)
-@click.option("--answers", type=_FILE, metavar="FILE", help="Keep the readings there too; go on with those missing.")
+@click.option(
+    "--answers",
+    type=_FILE,
+    metavar="FILE",
+    help="Keep the readings in this file, too; ask no question again that has one there.",
+)
 @click.option(
     "--give-up",
     metavar="SERIAL",
     type=SerialNumber(),
-    help="Ask also what spoils a blank chip: the one with this serial number is permanently locked and useless.",
+    help="Also ask what spoils a blank chip: the one with this serial number becomes permanently locked and useless.",
 )
 @click.option(
     "--setup",
     type=click.Choice(list(SETUPS)),
     default="1",
     show_default=True,
-    help="What the chip that is given up is set up for: the first or the second part.",
+    help="The questions that the given-up chip is set up for: those of the first or the second part.",
 )
 @click.option("--exit-code", is_flag=True, help="Exit with 1 if the chip differs from the software chip, or may.")
 def record(device: str, file: Path, answers: Path | None, give_up: bytes | None, setup: str, exit_code: bool) -> int:
     """Record in FILE what the chip at DEVICE answers, and say what that shows of the software chip's open points.
 
-    It is asked what is harmless to ask; every byte is recorded.
+    It is asked only what is harmless; every byte is recorded.
 
     Nothing is written, locked, counted or used up, unless a chip is given up. FILE is for replay; it also holds what
     the chip gave in clear.
