@@ -87,7 +87,9 @@ CASES: Final[dict[str, Case]] = {
     "ECDH encrypted into a slot": ecdh(0x06, says="only an answer on the bus", status=3),
     "ECDH key without the bit": ecdh(0x0C, says="ReadKey bit 2", slots={0: (0x2083, PRIVATE)}),
     "ECDH result to the slot only": ecdh(0x0C, says="ReadKey bit 3", slots={0: (0x208F, PRIVATE)}),
-    "ECDH off the curve": Case((Opcode.ECDH, 0x0C, 0, OFF_CURVE), "no point", slots={0: KEY}, content={0: SCALAR}),
+    "ECDH off the curve": Case(
+        (Opcode.ECDH, 0x0C, 0, OFF_CURVE), "not a point on the curve", slots={0: KEY}, content={0: SCALAR}
+    ),
     "ECDH without TempKey": ecdh(0x0D, 0xFFFF, says="TempKey holds no private key"),
     "ECDH from TempKey into no slot": ecdh(
         0x05, 0xFFFF, says="needs a slot number", before=((Opcode.GEN_KEY, 4, 0xFFFF, b""),)
@@ -196,7 +198,7 @@ CASES: Final[dict[str, Case]] = {
     ),
     "PrivWrite of no key": Case(
         (Opcode.PRIV_WRITE, 0, 0, bytes(36) + bytes(32)),
-        "no private key",
+        "not a key of the curve",
         status=5,
         data_locked=False,
     ),
@@ -231,7 +233,7 @@ CASES: Final[dict[str, Case]] = {
     "SecureBoot nonce": boot(5, b"\x13\xbc", says="SecureBoot bit 4", before=(FIXED,)),
     "SecureBoot MAC without TempKey": boot(0x85, b"\x03\xbc", says="TempKey is not valid", config_bytes=ON),
     "SecureBoot MAC without the key": boot(0x85, b"\x03\xbc", says="ChipOptions bit 1", before=(FIXED,)),
-    "SecureBoot no public key": boot(5, b"\x03\xbc", says="no point of the curve"),
+    "SecureBoot no public key": boot(5, b"\x03\xbc", says="not a point on the curve"),
     "SecureBoot signature slot too small": boot(6, b"\x02\xb4", says="too small for a signature"),
     "SecureBoot copy into a locked slot": boot(7, b"\x03\xbc", says="SlotLocked", config_bytes={89: b"\xef"}),
     # SHA
@@ -251,8 +253,10 @@ CASES: Final[dict[str, Case]] = {
     # Verify
     "Verify without a message": verify(2, 4, 128, "TempKey"),
     "Verify without a digest": verify(0x22, 4, 128, "Message Digest"),
-    "Verify off the curve": verify(2, 4, 128, "no point", before=(FIXED,)),
-    "Verify with no stored key": verify(0, 9, 64, "no point", before=(FIXED,), slots={9: (0x0F0F, PUBLIC)}),
+    "Verify off the curve": verify(2, 4, 128, "not a point on the curve", before=(FIXED,)),
+    "Verify with no stored key": verify(
+        0, 9, 64, "not a point on the curve", before=(FIXED,), slots={9: (0x0F0F, PUBLIC)}
+    ),
     "Verify with a stored private key": verify(0, 0, 64, "Private", before=(FIXED,), slots={0: KEY}),
     "Verify with a small slot": verify(0, 5, 64, "too small", before=(FIXED,), slots={5: (0x0F0F, PUBLIC)}),
     "Verify with another type": verify(0, 9, 64, "KeyType", before=(FIXED,), slots={9: (0x0F0F, DATA)}),
@@ -269,7 +273,7 @@ CASES: Final[dict[str, Case]] = {
         7, 14, 83, "other direction", before=HASH_SLOT_14, slots=VALIDATED, content={14: STORED}
     ),
     "validate without a parent": verify(
-        3, 14, 83, "no point", before=HASH_SLOT_14, slots=VALIDATED, content={14: STORED}
+        3, 14, 83, "not a point on the curve", before=HASH_SLOT_14, slots=VALIDATED, content={14: STORED}
     ),
     "Verify MAC without the key": Case((Opcode.VERIFY, 0xA2, 4, bytes(64) + GENERATOR), "ChipOptions bit 1", (DIGEST,)),
     "Verify MAC without a system nonce": Case(
