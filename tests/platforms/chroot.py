@@ -13,6 +13,7 @@ from typing import Final
 ROOT: Final = Path(__file__).parents[2]
 CACHE: Final = Path(os.environ.get("ATCAPROV_PLATFORMS", ROOT / ".platforms"))
 _MADE: Final = "made-by-tests-platforms"
+_MADE_IN_TREE: Final = (".git", ".venv", ".platforms", ".bench", ".*_cache", ".hypothesis", "__pycache__", "demo")
 _CERTIFICATES: Final = "etc/ssl/certs/ca-certificates.crt"
 _ENTER: Final = """
 mount -t proc proc "$0/proc"
@@ -60,19 +61,10 @@ class Chroot:
         self.require_network(fetch, "The index of Python packages")
 
     def put_tree(self) -> None:
-        """Copy the project into `/src`, as git knows it, with what was changed since."""
+        """Copy the project into `/src`, without what was made in it."""
         target = self.folder / "src"
         shutil.rmtree(target, ignore_errors=True)
-        listed = subprocess.run(
-            ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            check=True,
-        )
-        for name in filter(None, listed.stdout.decode().split("\0")):
-            if (ROOT / name).is_file():
-                (target / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy2(ROOT / name, target / name)
+        shutil.copytree(ROOT, target, ignore=shutil.ignore_patterns(*_MADE_IN_TREE))
 
     def _output(self, script: str) -> list[str] | None:
         """Run a script; return the lines of its output if it fails, else None."""
