@@ -18,7 +18,7 @@ _WHEELS: Final = "colorama hypothesis pip pytest"
 _PATHS: Final = "python313.zip\r\n.\r\nLib\\site-packages\r\nZ:\\w\\site\r\nimport site\r\n"
 _FOR_WINDOWS: Final = "--platform win_amd64 --python-version 3.13 --only-binary=:all:"
 _TESTS: Final = (
-    "tests/wire tests/kit tests/test_file_lock.py tests/test_event_loop.py"
+    "tests/wire/test_connection.py tests/wire/test_framing.py tests/test_file_lock.py tests/test_event_loop.py"
     " tests/hal/test_bus_lock.py tests/terminal/test_windows_console.py"
     " tests/provisioning_server/test_early_resets.py"
 )
@@ -40,7 +40,8 @@ def wine() -> None:
     system.require_index()
     _install(system)
     demo = "python -m provisioning_client.demo"
-    system.run(f"{_WINE} mkdir -p /w/run && cd /w/run && {demo} && {demo}")
+    over_tcp = "python /src/tests/platforms/windows_tcp.py"
+    system.run(f"{_WINE} mkdir -p /w/run && cd /w/run && {demo} && {demo} && {over_tcp}")
     pytest = "python -m pytest -q -p no:cacheprovider"
     system.run(f"{_WINE} cd /src && {pytest} {_TESTS}")
     system.run(f"{_WINE} cd /src && {pytest} {_RECORDS} -k made_again")

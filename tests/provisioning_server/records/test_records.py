@@ -95,9 +95,9 @@ def test_certificate_files_are_named_by_chip_and_made_again_if_missing(tmp_path:
     files = {path.name: path.read_bytes() for path in folder.iterdir()}
     names = ["0123000000000001EE", "0123000000000001EE-2", "0123000000000002EE"]
     assert sorted(files) == sorted(f"{name}_{role}.pem" for name in names for role in ("device", "signer"))
+    assert all(path.stat().st_mode & 0o777 == 0o444 for path in folder.iterdir())
     remove(folder / "0123000000000001EE-2_device.pem")
     remove(folder / "0123000000000002EE_signer.pem")
-    assert all(path.stat().st_mode & 0o777 == 0o444 for path in folder.iterdir())
     cut = folder / "0123000000000001EE_device.pem"
     remove(cut)
     cut.write_bytes(files[cut.name][:100])
