@@ -134,8 +134,11 @@ def differing_bytes(locked: bytes, wanted: bytes) -> list[int]:
     return [offset for offset in _settable() if offset not in may_differ and locked[offset] != wanted[offset]]
 
 
-def require_same_config(locked: bytes, wanted: bytes) -> None:
+def require_same_config(locked: bytes, wanted: bytes, *, locked_now: bool = False) -> None:
     """Check that a locked zone is the wanted one, but for counters, slots that were locked since, and what can be set.
+
+    A chip that came so may be another product's unit or a signer module, so it is set aside; one that was `locked_now`,
+    in this run, is scrap.
 
     Raises:
         ProvisioningError: the chip was permanently configured for something else (code CONFIG_LOCKED_OTHER), or came so
@@ -150,11 +153,12 @@ def require_same_config(locked: bytes, wanted: bytes) -> None:
             board=Board.UNTOUCHED,
         )
     if differing:
+        came_so = "It can never become this product. It may be a unit of another one, or a signer module: find out."
         raise ProvisioningError(
             f"This chip is locked with another configuration: bytes {_listed(differing)} differ.",
-            advice="It was used before or is for another product. Put the board in the red bin.",
+            advice="Call the technician: what was locked is not what was written." if locked_now else came_so,
             code=Code.CONFIG_LOCKED_OTHER,
-            board=Board.SCRAP,
+            board=Board.SCRAP if locked_now else Board.SET_ASIDE,
         )
 
 

@@ -149,7 +149,7 @@ class Run:
             raise ProvisioningError("The board was exchanged during the run.", advice="Put the first one back.")
         if not config_stages.is_config_locked(self.config):
             raise ProvisioningError("The configuration zone is not locked although the chip accepted the lock.")
-        config_stages.require_same_config(self.config, self.profile.config_zone)
+        config_stages.require_same_config(self.config, self.profile.config_zone, locked_now=not self.config_was_locked)
 
     def generate_key(self) -> None:
         """Stage 4."""

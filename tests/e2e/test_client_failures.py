@@ -192,7 +192,7 @@ def test_a_chip_that_was_locked_with_another_configuration(factory: Factory, tmp
     done = factory.client("--auto", "--json", "--device", device)
     result = json.loads(done.stdout.splitlines()[-2])
     assert done.returncode == 6
-    assert (result["code"], result["board"]) == ("config-locked-other", "scrap")
+    assert (result["code"], result["board"]) == ("config-locked-other", "set-aside")
     assert (tmp_path / "chip.json").read_text() == before
 
 

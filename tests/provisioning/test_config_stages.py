@@ -133,14 +133,17 @@ def test_the_published_lock_packet() -> None:
     assert crc16(zone).to_bytes(2, "little").hex() == "fc0a"
 
 
-def test_another_locked_configuration_is_scrap() -> None:
+def test_a_chip_that_came_with_another_locked_configuration_is_set_aside() -> None:
     locked = bytearray(DEFAULT_608A)
     locked[20] ^= 1
     locked[100] ^= 1
     with pytest.raises(ProvisioningError) as other:
         require_same_config(bytes(locked), DEFAULT_608A)
-    assert (other.value.code, other.value.board) == (Code.CONFIG_LOCKED_OTHER, Board.SCRAP)
+    assert (other.value.code, other.value.board) == (Code.CONFIG_LOCKED_OTHER, Board.SET_ASIDE)
     assert "bytes 20, 100 differ" in str(other.value)
+    with pytest.raises(ProvisioningError) as spoiled:
+        require_same_config(bytes(locked), DEFAULT_608A, locked_now=True)
+    assert spoiled.value.board == Board.SCRAP
 
 
 @pytest.mark.parametrize("offset", [0, 12, 52, 67, 86, 87, 88, 89])

@@ -379,7 +379,7 @@ def test_a_chip_locked_with_another_configuration(authority: Authority) -> None:
         functions = InMemory(authority)
         with pytest.raises(ProvisioningError) as refused:
             _provisioner(functions).provision(device)
-    assert (refused.value.code, refused.value.board) == (Code.CONFIG_LOCKED_OTHER, Board.SCRAP)
+    assert (refused.value.code, refused.value.board) == (Code.CONFIG_LOCKED_OTHER, Board.SET_ASIDE)
     assert functions.notices == []
     assert [type(request) for request in functions.requests] == [SignerRequest]
 
