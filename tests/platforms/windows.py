@@ -60,7 +60,9 @@ def _install(system: Chroot) -> None:
         " && cd /w/site && rm -rf atcaprov* provisioning_* signer_module*"
     )
     _unpack_python(work)
-    system.run(f"{_WINE} wineboot -i && python -m pip -q install --no-index --no-deps Z:/w/wheel/$(ls /w/wheel)")
+    # wineboot returns before the registry is whole, and what is left of it would end with this command.
+    whole = "wineboot -i && /usr/lib/wine/wineserver64 -w"
+    system.run(f"{_WINE} {whole} && python -m pip -q install --no-index --no-deps Z:/w/wheel/$(ls /w/wheel)")
 
 
 def _unpack_python(work: Path) -> None:
