@@ -75,7 +75,7 @@ class I2cPort:
     def _end_message(self) -> None:
         word_address, self._word_address, self._message = self._word_address, None, None
         if word_address == WordAddress.RESET:
-            self.chip.io.restart()
+            self.chip.rewind()
         elif word_address == WordAddress.SLEEP:
             self.chip.sleep()
         elif word_address == WordAddress.IDLE:
