@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PACKAGES := atcaprov provisioning_client provisioning_server signer_module
 
-.PHONY: setup demo test lint benchmarks bench platforms clean
+.PHONY: setup demo test lint benchmarks bench platforms docs clean
 
 setup: $(VENV)/.ready
 
@@ -37,5 +37,13 @@ bench: setup
 platforms: setup
 	$(BIN)/python -m tests.platforms $(PLATFORMS)
 
+docs: $(VENV)/.docs
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --fresh-env --quiet -c docs . site
+	@echo "open site/index.html"
+
+$(VENV)/.docs: $(VENV)/.ready
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
+	@touch $@
+
 clean:
-	rm -rf $(VENV) .bench .platforms demo benchmarks.json
+	rm -rf $(VENV) .bench .platforms site demo benchmarks.json
