@@ -35,7 +35,7 @@ BLOCKS_WITHOUT_A_LEXER = ("cddl", "compressed", "hex")
 SECTION = re.compile(r"^## (.+)\n((?:(?!^## ).*\n?)*)", re.MULTILINE)
 LINK_TO_A_PAGE = re.compile(r"\]\((?!https?:)([^)#]+\.md)\)")
 LOADED = re.compile(r"<(?:script|link|img|iframe)\b[^>]*?\b(?:src|href)=\"((?:https?:)?//[^\"]+)|url\((https?:[^)]+)")
-FIRST_PAGE = '<!doctype html><meta charset="utf-8"><title>atcaprov</title><meta http-equiv="refresh" content="0;url={}">'
+FIRST_PAGE = '<!doctype html><meta charset="utf-8"><title>Pages</title><meta http-equiv="refresh" content="0;url={}">'
 
 
 def add_menu(_: Sphinx, page: str, source: list[str]) -> None:
