@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.doc_blocks import reader, steps
-from tests.support.programs import require_program
+from tests.support.system_programs import require_program
 
 ROOT = Path(__file__).parents[1]
 WIDTH = 120

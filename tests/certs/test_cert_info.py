@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from atcaprov.certs.cert_info import CertInfo
 from atcaprov.errors import Code, UsageError
 from tests.support.certificates import ROOT, SIGNER, SIGNER_ID
-from tests.support.programs import require_program
+from tests.support.system_programs import require_program
 
 INFO = CertInfo(
     signer_name="Example ATECC608A Signer",

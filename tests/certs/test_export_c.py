@@ -16,8 +16,8 @@ from atcaprov.errors import CertificateError, Code
 from tests.certs.test_wheel_judge import put_on_chip
 from tests.support import atcacert, atcacert_years
 from tests.support.certificates import ROOT, default_definitions, genuine_definition
-from tests.support.programs import require_program
 from tests.support.random_units import Unit, random_unit
+from tests.support.system_programs import require_program
 from tests.support.wheel import Wheel
 
 HEADER = Path(__file__).parent / "atcacert_def.h"

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from atcaprov.certs import keys
 from atcaprov.errors import CertificateError
 from tests.support.certificates import DEVICE, ORDER, SIGNER, vector
-from tests.support.programs import require_program
+from tests.support.system_programs import require_program
 
 
 def test_key_id_of_the_genuine_certificate() -> None:

@@ -13,7 +13,7 @@ from atcaprov.config_zone.defaults import DEFAULT_608A
 from atcaprov.config_zone.hex_file import format_hex
 from atcaprov.config_zone.zone_file import read_zone_file
 from atcaprov.errors import Code, UsageError
-from tests.support.programs import require_program
+from tests.support.system_programs import require_program
 
 ZONE = DEFAULT_608A
 ROWS = [ZONE[at : at + 16] for at in range(0, 128, 16)]

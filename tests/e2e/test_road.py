@@ -13,7 +13,7 @@ import pytest
 
 from tests.e2e.conftest import Factory
 from tests.provisioning_client.test_session import GUIDE
-from tests.support.programs import require_program
+from tests.support.system_programs import require_program
 
 ONE_BOARD = (
     GUIDE[: GUIDE.index("Board removed")]

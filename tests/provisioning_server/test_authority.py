@@ -21,7 +21,6 @@ from provisioning_server.records.file_records import FileRecords
 from provisioning_server.records.signing_log import IssuedRecord
 from provisioning_server.signers.roster import SignerRoster
 from tests.support.memory_signer import NOW, MemorySigner, SigningKey
-from tests.support.programs import require_program
 from tests.support.server_parts import (
     CHIP_KEY,
     OTHER_KEY,
@@ -32,6 +31,7 @@ from tests.support.server_parts import (
     open_records,
     request,
 )
+from tests.support.system_programs import require_program
 
 SIGNER = MemorySigner()
 

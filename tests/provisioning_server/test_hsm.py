@@ -16,11 +16,11 @@ from provisioning_server.signers.hsm import HsmSigner
 from provisioning_server.signers.signer import label
 from signer_module.on_files.hsm_place import KeyPlace
 from signer_module.on_files.signer_folder import SignerFolder
-from tests.support.programs import require_program
 from tests.support.secret_files import secret_file
 from tests.support.server import PATIENCE, WireClient, server_command, server_environment, server_program
 from tests.support.server_parts import chip_serial, config_zone, key_of
 from tests.support.soft_hsm import PIN, SoftHsm, make_hsm_signer, make_soft_hsm
+from tests.support.system_programs import require_program
 
 
 @pytest.fixture

@@ -29,7 +29,6 @@ from provisioning_server.signers.roster import SignerRoster
 from tests.support.issuing_line import IssuingLine, SlowSigner, refused
 from tests.support.memory_signer import NOW, MemorySigner
 from tests.support.program_runs import program, run
-from tests.support.programs import require_program
 from tests.support.server import Address, WireClient, server_environment, server_program
 from tests.support.server_parts import (
     CHIP_KEY,
@@ -42,6 +41,7 @@ from tests.support.server_parts import (
     request,
 )
 from tests.support.signer_folders import make_signer_folder
+from tests.support.system_programs import require_program
 
 YEAR = timedelta(days=365)
 

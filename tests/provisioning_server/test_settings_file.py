@@ -18,7 +18,7 @@ from atcaprov.errors import Code, UsageError
 from provisioning_server import cli
 from provisioning_server.settings import DEFAULT_PORT, Settings
 from provisioning_server.settings_file import read_settings
-from tests.support.programs import require_program
+from tests.support.system_programs import require_program
 
 WHOLE = """\
 signer = ["one", "/two"]

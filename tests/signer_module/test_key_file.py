@@ -23,7 +23,7 @@ from atcaprov.errors import Code, UsageError
 from signer_module.on_files.encrypted_pkcs8 import encrypt_pkcs8
 from signer_module.on_files.key_file import SoftwareKey, key_is_encrypted, load_key
 from tests.support.certificates import ROOT, SIGNER
-from tests.support.programs import require_program
+from tests.support.system_programs import require_program
 
 PRIVATE: Final = SIGNER.private
 PASSWORD: Final = b"open sesame"

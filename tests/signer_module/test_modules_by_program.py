@@ -29,9 +29,9 @@ from signer_module.on_files.signer_folder import SignerFolder
 from tests.signer_module.test_documentation import PAGE
 from tests.support import atcacert, atcacert_years
 from tests.support.module_program import locks
-from tests.support.programs import require_program
 from tests.support.scripted_hal import ScriptedHal
 from tests.support.secret_files import secret_file
+from tests.support.system_programs import require_program
 from tests.support.wheel import Wheel
 
 HEADER = Path(__file__).parents[1] / "certs/atcacert_def.h"

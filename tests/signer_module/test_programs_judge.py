@@ -19,8 +19,8 @@ from signer_module.on_files.key_file import SoftwareKey
 from signer_module.on_files.root_folder import RootFolder, create_root
 from signer_module.on_files.signer_folder import SignerFolder
 from tests.support.certificates import CHIP_SERIAL, DEVICE
-from tests.support.programs import require_program
 from tests.support.random_units import random_unit
+from tests.support.system_programs import require_program
 
 FIRST_YEAR_OF_DATES = 2000
 """Of the compressed form; roots of a clock that is so far behind are refused."""

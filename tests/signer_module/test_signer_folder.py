@@ -14,8 +14,8 @@ from signer_module.on_files import files
 from signer_module.on_files.root_folder import RootFolder
 from signer_module.on_files.signer_folder import SignerFolder
 from tests.support.certificates import DEVICE
-from tests.support.programs import require_program
 from tests.support.signer_module_program import make
+from tests.support.system_programs import require_program
 
 
 def test_the_key_file_of_openssl_in_the_signers_folder(here: Path) -> None:

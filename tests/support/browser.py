@@ -11,7 +11,7 @@ from selenium import webdriver
 from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
 
-from tests.support.programs import require_program
+from tests.support.system_programs import require_program
 
 _FLAGS: Final = (
     "--headless",

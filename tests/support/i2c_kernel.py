@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from atcaprov.errors import TransportError
-from tests.support.programs import require_program
+from tests.support.system_programs import require_program
 
 SOCKET_VARIABLE: Final = "I2C_KERNEL"
 _SOURCE: Final = Path(__file__).with_name("i2c_kernel.c")

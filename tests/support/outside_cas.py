@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from tests.support.programs import require_program
+from tests.support.system_programs import require_program
 
 KEYS: Final = {
     "p256": ("EC", "ec_paramgen_curve:P-256"),

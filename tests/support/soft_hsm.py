@@ -12,8 +12,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from signer_module.on_files.key_file import SoftwareKey
 from signer_module.on_files.signer_folder import KEY_FILE, SignerFolder
-from tests.support.programs import require_program
 from tests.support.signer_folders import make_signer_folder
+from tests.support.system_programs import require_program
 
 PIN: Final = b"246810"
 LIBRARY: Final = Path("/usr/lib/softhsm/libsofthsm2.so")

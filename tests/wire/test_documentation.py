@@ -11,7 +11,7 @@ import pytest
 from atcaprov.wire.connection import Connection, Role
 from atcaprov.wire.fields import SlotWrite
 from atcaprov.wire.messages import MESSAGES, CertificatesReply, CertificatesRequest, ErrorReply, SignerRequest
-from tests.support.programs import require_program
+from tests.support.system_programs import require_program
 from tests.support.wire_examples import REQUEST
 
 PAGE = (Path(__file__).parents[2] / "docs/reference/wire-protocol.md").read_text(encoding="utf-8")
