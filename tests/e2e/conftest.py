@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.program_runs import LIMIT_SECONDS, program, run
+from tests.support.programs import LIMIT_SECONDS, program, run
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from atcaprov.device.device import Act, Device
 from atcaprov.emulator.faults import Kind
 from atcaprov.provisioning.config_stages import lock_config, write_config
 from tests.e2e.conftest import Factory
-from tests.support.program_runs import run
+from tests.support.programs import run
 from tests.support.served import served
 from tests.support.server import running_server
 

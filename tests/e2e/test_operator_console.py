@@ -9,7 +9,7 @@ import pytest
 
 from tests.e2e.conftest import Factory
 from tests.provisioning_client.test_session import GUIDE
-from tests.support.program_runs import program
+from tests.support.programs import program
 
 PROMPT = "    Press ENTER to provision...\r\n"
 

@@ -10,7 +10,7 @@ import pytest
 
 from atcaprov.serving.service import Ways
 from tests.e2e.conftest import Factory
-from tests.support.program_runs import run
+from tests.support.programs import run
 from tests.support.served import served
 
 

@@ -22,7 +22,7 @@ from atcaprov.kit.profiles import PARSER3
 from tests.hal.ways import kit_board
 from tests.support.faulty_board import FaultyBoard
 from tests.support.kit_chips import EmulatedBus
-from tests.support.program_runs import program
+from tests.support.programs import program
 from tests.support.server import PATIENCE, running_server
 from tests.support.signer_folders import make_signer_folder
 from tests.support.wires import PtyBoard, plugged

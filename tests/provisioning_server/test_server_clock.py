@@ -28,7 +28,7 @@ from provisioning_server.settings import Settings
 from provisioning_server.signers.roster import SignerRoster
 from tests.support.issuing_line import IssuingLine, SlowSigner, refused
 from tests.support.memory_signer import NOW, MemorySigner
-from tests.support.program_runs import program, run
+from tests.support.programs import program, run
 from tests.support.server import Address, WireClient, server_environment, server_program
 from tests.support.server_parts import (
     CHIP_KEY,
