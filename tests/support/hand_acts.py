@@ -9,7 +9,7 @@ from typing import Final
 
 from atcaprov.config_zone.model import Part
 from atcaprov.emulator.trial.needs import Kind, Need
-from tests.support.hand import CHALLENGE, Everything, Hand, point, private_key, xor
+from tests.support.independent_host import CHALLENGE, Everything, Hand, point, private_key, xor
 
 
 class Acts:
