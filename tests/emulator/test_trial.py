@@ -22,8 +22,8 @@ from atcaprov.emulator.trial.slot_acts import ACTS
 from atcaprov.emulator.trial.trial import Needs, needs_of
 from atcaprov.emulator.trial.twin import Twin
 from tests.support.config_zones import changed, with_slot
-from tests.support.hand_acts import BY_HAND, Acts
 from tests.support.independent_host import Everything, Hand
+from tests.support.independent_probes import BY_HAND, Acts
 
 _NO_COUNT = "FFFFFFFF00000000"
 _NAMED_ONLY = {"used to sign inside", "given a result of ECDH"}
