@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from atcaprov.chip.commands import Opcode, Status
 from atcaprov.emulator.switches import Switches
 from tests.support.chips import awake_chip, configured_memory, send
-from tests.support.pairs import all_pairs
+from tests.support.pairwise import all_pairs
 from tests.support.readings import POINTS, Reading, always_in_full, combinations_of, every_reading, values_of
 
 

@@ -18,7 +18,7 @@ import pytest
 
 from atcaprov.chip.commands import Opcode, Status
 from atcaprov.emulator.switches import Switches
-from tests.support.pairs import Row, all_pairs
+from tests.support.pairwise import Row, all_pairs
 from tests.support.scripted_hal import ScriptedHal
 
 POINTS: Final = {field.name: field.default for field in fields(Switches)}
