@@ -6,7 +6,7 @@ import pytest
 
 from tests.open_points.flows import FLOWS, World
 from tests.open_points.stops import held_for
-from tests.support.readings import Result, every_reading
+from tests.support.open_point_combinations import Result, every_reading
 
 
 def failures(results: list[Result]) -> str:

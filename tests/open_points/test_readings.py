@@ -13,8 +13,15 @@ from hypothesis import strategies as st
 from atcaprov.chip.commands import Opcode, Status
 from atcaprov.emulator.switches import Switches
 from tests.support.chips import awake_chip, configured_memory, send
+from tests.support.open_point_combinations import (
+    POINTS,
+    Reading,
+    always_in_full,
+    combinations_of,
+    every_reading,
+    values_of,
+)
 from tests.support.pairwise import all_pairs
-from tests.support.readings import POINTS, Reading, always_in_full, combinations_of, every_reading, values_of
 
 
 @given(st.dictionaries(st.sampled_from("abcdefg"), st.integers(1, 4), max_size=7))

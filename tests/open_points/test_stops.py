@@ -15,7 +15,7 @@ from tests.open_points import flows
 from tests.open_points.flows import FLOWS, World
 from tests.open_points.stops import STOPS, Stop, held_for
 from tests.support.modules import PASSWORD, make, order, replug
-from tests.support.readings import Result, chip_under, every_reading
+from tests.support.open_point_combinations import Result, chip_under, every_reading
 from tests.support.scripted_hal import ScriptedHal
 
 STOPPED = [pytest.param(stop, flow, id=f"{stop.point}-{flow}") for stop in STOPS for flow in stop.flows]
