@@ -47,7 +47,7 @@ from tests.support.fake_hid import FakeHid
 from tests.support.faulty_board import FaultyBoard
 from tests.support.in_memory_server import Authority, InMemory, unreachable
 from tests.support.kit_chips import EmulatedBus
-from tests.support.wires import PtyBoard, TcpBoard
+from tests.support.pty_and_tcp_boards import PtyBoard, TcpBoard
 
 MOVED = Profile(config_zone=DEFAULT_608A[:16] + b"\x6a" + DEFAULT_608A[17:], allow=frozenset({Allow.I2C_ADDRESS}))
 BY_EXTRA = Profile(

@@ -20,7 +20,7 @@ from atcaprov.hal.kit_hid import HidPort, hid_module, open_kit_hid
 from atcaprov.hal.registry import open_hal
 from tests.hal.ways import SHORT, kit_board
 from tests.support.fake_hid import FakeDevice, FakeHid
-from tests.support.wires import PtyBoard, plugged
+from tests.support.pty_and_tcp_boards import PtyBoard, plugged
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ from atcaprov.serving.pins import Pins
 from tests.support.fake_hid import FakeHid
 from tests.support.faulty_board import Fault, FaultyBoard
 from tests.support.kit_chips import EmulatedBus
-from tests.support.wires import PtyBoard, TcpBoard
+from tests.support.pty_and_tcp_boards import PtyBoard, TcpBoard
 
 AnyWay = TypeVar("AnyWay", bound="Way")
 SHORT = Limits(greeting=0.3, control=0.3, talk=0.3, resync=0.3)

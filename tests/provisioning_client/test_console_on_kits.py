@@ -23,9 +23,9 @@ from tests.hal.ways import kit_board
 from tests.support.faulty_board import FaultyBoard
 from tests.support.kit_chips import EmulatedBus
 from tests.support.programs import program
+from tests.support.pty_and_tcp_boards import PtyBoard, plugged
 from tests.support.server import PATIENCE, running_server
 from tests.support.signer_folders import make_signer_folder
-from tests.support.wires import PtyBoard, plugged
 
 WAITING = "Waiting for board to be connected..."
 
