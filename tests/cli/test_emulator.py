@@ -25,7 +25,7 @@ from atcaprov.emulator.state_file import StateFile
 from atcaprov.serving.bus import Buses
 from tests.support.chips import packet
 from tests.support.programs_in_process import run_in_process
-from tests.support.served import Client
+from tests.support.served_chips import Client
 
 _PROGRAM = Path(sysconfig.get_path("scripts")) / "atcaprov"
 _LIMIT = 60

@@ -16,7 +16,7 @@ from atcaprov.emulator.faults import Kind
 from atcaprov.provisioning.config_stages import lock_config, write_config
 from tests.e2e.conftest import Factory
 from tests.support.programs import run
-from tests.support.served import served
+from tests.support.served_chips import served
 from tests.support.server import running_server
 
 SOFTWARE = ("--auto", "--device", "emulator:")

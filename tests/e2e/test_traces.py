@@ -11,7 +11,7 @@ import pytest
 from atcaprov.serving.service import Ways
 from tests.e2e.conftest import Factory
 from tests.support.programs import run
-from tests.support.served import served
+from tests.support.served_chips import served
 
 
 @contextmanager

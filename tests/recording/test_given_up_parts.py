@@ -33,7 +33,7 @@ from tests.recording.points import (
 from tests.recording.test_replay import recorded
 from tests.support.chips import configured_memory
 from tests.support.scripted_hal import ScriptedHal
-from tests.support.served import served
+from tests.support.served_chips import served
 
 REFUSED = bytes.fromhex("040f2342")
 

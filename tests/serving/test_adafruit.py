@@ -16,7 +16,7 @@ from atcaprov.emulator.chip import Chip
 from atcaprov.emulator.images import load_image
 from atcaprov.emulator.random_source import SystemRandom
 from atcaprov.serving.clock import ServedClock
-from tests.support.served import Client, Served, served
+from tests.support.served_chips import Client, Served, served
 
 adafruit_atecc = importlib.import_module("adafruit_atecc.adafruit_atecc")
 

@@ -25,7 +25,7 @@ from atcaprov.serving.kit import KitSession
 from atcaprov.serving.pins import Pins
 from atcaprov.serving.service import Ways
 from atcaprov.serving.steps import Wait
-from tests.support.served import LIMIT, Served, served
+from tests.support.served_chips import LIMIT, Served, served
 
 _INFO = b"e:t(0730000000035D)\n"
 _REVISION = b"00(07000060028038)\n"

@@ -22,7 +22,7 @@ from atcaprov.serving.clock import ServedClock
 from atcaprov.serving.pins import Pins
 from atcaprov.serving.service import LOOPBACK, Ways, parse_clock, serve
 from tests.support.chips import packet
-from tests.support.served import Client, Served, served
+from tests.support.served_chips import Client, Served, served
 
 _INFO = packet(Opcode.INFO)
 _REVISION = bytes.fromhex("07000060028038")

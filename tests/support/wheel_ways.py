@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from ctypes import POINTER, byref, c_int, c_size_t, c_uint8, c_uint16, c_uint32, c_void_p
 from typing import Any, Final
 
-from tests.support.served import Client, Served
+from tests.support.served_chips import Client, Served
 from tests.support.wheel import LIBRARY, Wheel, _function, device_type
 
 _I2C_IFACE: Final = 0
