@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from atcaprov.chip.memory_map import LOCK_VALUE, REVISION
 from atcaprov.emulator.chip import Chip
-from tests.support.both_parts import PART_508A, PART_608A, PARTS, REVISION_508A
+from tests.support.both_chip_types import PART_508A, PART_608A, PARTS, REVISION_508A
 from tests.support.chips import configured_memory
 from tests.support.wheel import Wheel, buffer, driven, flag
 

@@ -15,7 +15,7 @@ from atcaprov.emulator.digest import xor
 from atcaprov.emulator.switches import OpenPointError, StrictSwitches, Switches
 from tests.emulator.test_commands_by_wheel import host_key, host_sign
 from tests.emulator.test_refusals import DATA, FIXED, RANDOM, SCALAR, SECRET, Request
-from tests.support.both_parts import PART_508A, PART_608A, PARTS, authorize, authorized_slot, chip_of
+from tests.support.both_chip_types import PART_508A, PART_608A, PARTS, authorize, authorized_slot, chip_of
 from tests.support.chips import Reply, send
 
 PASSWORD: Final = b"p" * 32

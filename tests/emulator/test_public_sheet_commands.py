@@ -16,7 +16,7 @@ from atcaprov.emulator.counters import MAXIMUM, read_counter, write_counter
 from atcaprov.emulator.switches import OpenPointError, StrictSwitches, Switches
 from tests.emulator.test_public_sheet_addresses import KEY, priv_write_encrypted
 from tests.emulator.test_refusals import GENERATOR, PRIVATE, PUBLIC, RANDOM, SCALAR, SECRET, STORED
-from tests.support.both_parts import PART_508A, PART_608A, PARTS, authorize, authorized_slot, check_mac, chip_of
+from tests.support.both_chip_types import PART_508A, PART_608A, PARTS, authorize, authorized_slot, check_mac, chip_of
 from tests.support.chips import Reply, send
 
 PASSWORD: Final = b"p" * 32

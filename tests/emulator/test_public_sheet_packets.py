@@ -10,7 +10,7 @@ from atcaprov.chip.commands import Opcode
 from atcaprov.chip.crc import with_crc
 from atcaprov.emulator.chip import Chip
 from atcaprov.emulator.switches import OpenPointError, StrictSwitches, Switches
-from tests.support.both_parts import PART_508A, PART_608A, PARTS, chip_of
+from tests.support.both_chip_types import PART_508A, PART_608A, PARTS, chip_of
 from tests.support.chips import packet, reply_body, send
 
 Request = tuple[int, int, int, bytes]

@@ -13,7 +13,7 @@ from atcaprov.chip.commands import Opcode
 from atcaprov.emulator.chip import Chip
 from atcaprov.emulator.switches import OpenPointError, StrictSwitches, Switches
 from tests.emulator.test_refusals import FIXED, GENERATOR, KEY, PUBLIC, RANDOM, SCALAR, SECRET, STORED, Request
-from tests.support.both_parts import PART_508A, PART_608A, PARTS, check_mac, chip_of
+from tests.support.both_chip_types import PART_508A, PART_608A, PARTS, check_mac, chip_of
 from tests.support.chips import send
 
 SLOTS: Final = {

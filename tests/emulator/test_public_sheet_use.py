@@ -16,7 +16,7 @@ from atcaprov.emulator.counters import MAXIMUM, read_counter, write_counter
 from atcaprov.emulator.switches import OpenPointError, StrictSwitches, Switches
 from tests.emulator.test_commands_by_wheel import host_key, host_sign
 from tests.emulator.test_refusals import BOOT, FIXED, RANDOM, SECRET
-from tests.support.both_parts import PART_508A, PART_608A, PARTS, check_mac, chip_of
+from tests.support.both_chip_types import PART_508A, PART_608A, PARTS, check_mac, chip_of
 from tests.support.chips import send
 
 HOST_KEY, HOST_PUBLIC_KEY = host_key()
