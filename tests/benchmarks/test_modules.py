@@ -28,7 +28,7 @@ from tests.support.issuing_line import IssuingLine
 from tests.support.modules import PASSWORD, make, open_order, order, root_folder
 from tests.support.server import PATIENCE
 from tests.support.server_parts import config_zone, key_of
-from tests.support.shared_time import SharedTime
+from tests.support.virtual_time import SharedTime
 
 STATIONS = 64
 REQUESTS_PER_STATION = 5
