@@ -8,7 +8,7 @@ from typing import Final
 import pytest
 
 from tests.support.chips import awake_chip, configured_memory
-from tests.support.wheel import Wheel, driven
+from tests.support.stock_cryptoauthlib import Wheel, driven
 
 KEY_SLOT: Final = (0x0085, 0x0033)
 """A P-256 private key whose public key may be asked for."""

@@ -17,8 +17,8 @@ from tests.certs.test_wheel_judge import put_on_chip
 from tests.support import atcacert, atcacert_years
 from tests.support.certificates import ROOT, default_definitions, genuine_definition
 from tests.support.random_units import Unit, random_unit
+from tests.support.stock_cryptoauthlib import Wheel
 from tests.support.system_programs import require_program
-from tests.support.wheel import Wheel
 
 HEADER = Path(__file__).parent / "atcacert_def.h"
 FLAGS = ["-std=c11", "-Wall", "-Wextra", "-Werror", "-pedantic", "-Wno-missing-field-initializers"]

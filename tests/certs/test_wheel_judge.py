@@ -15,7 +15,7 @@ from tests.support import atcacert
 from tests.support.certificates import genuine_definition, vector
 from tests.support.chips import awake_chip, configured_memory
 from tests.support.random_units import Unit, random_unit
-from tests.support.wheel import Wheel, driven
+from tests.support.stock_cryptoauthlib import Wheel, driven
 
 SHARDS: Final = 8
 UNITS_EACH: Final = 125

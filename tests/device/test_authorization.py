@@ -16,7 +16,7 @@ from atcaprov.emulator.switches import Switches
 from atcaprov.errors import Code, DeviceError, UsageError
 from tests.support.chips import configured_memory
 from tests.support.scripted_hal import ScriptedHal
-from tests.support.wheel import LIBRARY
+from tests.support.stock_cryptoauthlib import LIBRARY
 
 SECRET = hashlib.sha256(b"secret").digest()
 WRITE_KEY = hashlib.sha256(b"write key").digest()

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from atcaprov.emulator.chip import Chip
-from tests.support.wheel import Wheel, driven
+from tests.support.stock_cryptoauthlib import Wheel, driven
 
 
 @pytest.fixture

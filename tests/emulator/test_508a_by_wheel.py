@@ -26,7 +26,7 @@ from tests.emulator.test_commands_by_wheel import (
     host_key,
     shared,
 )
-from tests.support.wheel import PARSE_ERROR, Wheel, buffer, driven, flag
+from tests.support.stock_cryptoauthlib import PARSE_ERROR, Wheel, buffer, driven, flag
 
 REFERENCE: Final = next(bytes.fromhex(z["bytes_16_127"]) for z in ZONES if z["id"] == "cal-reference-508")
 

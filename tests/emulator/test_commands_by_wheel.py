@@ -22,7 +22,7 @@ from atcaprov.chip.memory_map import LOCK_VALUE, REVISION
 from atcaprov.emulator.chip import Chip
 from tests.support.both_chip_types import PART_508A, PART_608A, PARTS, REVISION_508A
 from tests.support.chips import configured_memory
-from tests.support.wheel import Wheel, buffer, driven, flag
+from tests.support.stock_cryptoauthlib import Wheel, buffer, driven, flag
 
 ZONES: Final = json.loads((Path(__file__).parent.parent / "vectors" / "config-zones.json").read_text())["zones"]
 REFERENCE: Final = next(bytes.fromhex(z["bytes_16_127"]) for z in ZONES if z["id"] == "cal-reference-608")

@@ -20,7 +20,7 @@ from atcaprov.errors import Code, UsageError
 from atcaprov.hal.emulated import open_emulated
 from tests.emulator.test_vectors import inputs_of, names, result_of, temp_key
 from tests.support.chips import SERIAL, awake_chip, send
-from tests.support.wheel import Wheel, buffer, driven
+from tests.support.stock_cryptoauthlib import Wheel, buffer, driven
 
 VECTORS = Path(__file__).parent.parent / "vectors"
 ZONES = {zone["id"]: zone for zone in json.loads((VECTORS / "config-zones.json").read_text())["zones"]}

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, utils
 from atcaprov.chip.crc import crc16
 from atcaprov.emulator.chip import Chip
 from atcaprov.emulator.memory import DATA_SIZE
-from tests.support.wheel import PARSE_ERROR, Wheel, buffer, flag
+from tests.support.stock_cryptoauthlib import PARSE_ERROR, Wheel, buffer, flag
 
 FACTORY_16_TO_127 = bytes.fromhex(
     "c0000000832087208f20c48f8f8f8f8f9f8faf8f0000000000000000000000000000af8fffffffff00000000ffffffff00000000"

@@ -13,7 +13,7 @@ import pytest
 
 from atcaprov.emulator.chip import Chip
 from tests.support.chips import configured_memory
-from tests.support.wheel import Wheel, buffer, driven, flag
+from tests.support.stock_cryptoauthlib import Wheel, buffer, driven, flag
 
 STANDARDS: Final = json.loads((Path(__file__).parent.parent / "vectors" / "standards.json").read_text())["vectors"]
 TEMP_KEY: Final = 0xFFFF

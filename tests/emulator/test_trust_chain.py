@@ -17,7 +17,7 @@ from atcaprov.emulator.chip import Chip
 from atcaprov.emulator.images import load_image
 from atcaprov.emulator.random_source import SeededRandom, SystemRandom
 from tests.support.chips import SERIAL
-from tests.support.wheel import LIBRARY, Wheel, buffer, driven
+from tests.support.stock_cryptoauthlib import LIBRARY, Wheel, buffer, driven
 
 ROOT = Path(__file__).parents[2] / "configs" / "images" / "tngtls-test-root.pem"
 WRONG_CERT_DEF = 11

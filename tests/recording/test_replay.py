@@ -28,7 +28,7 @@ from atcaprov.recording.probes import harmless_packets, run
 from atcaprov.recording.replay import replay
 from tests.emulator.test_commands_by_wheel import reference_chip
 from tests.support.chips import configured_memory, packet
-from tests.support.wheel import Wheel, buffer
+from tests.support.stock_cryptoauthlib import Wheel, buffer
 
 SUCCESS = bytes.fromhex("04000340")
 

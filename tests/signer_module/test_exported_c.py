@@ -21,7 +21,7 @@ from tests.signer_module.test_modules_by_program import compiled, provisioned
 from tests.signer_module.test_programs_judge import FIRST_YEAR_OF_DATES
 from tests.support import atcacert
 from tests.support.module_program import CHEAP, SIGNER, run, working_folder
-from tests.support.wheel import Wheel
+from tests.support.stock_cryptoauthlib import Wheel
 
 
 @dataclass(frozen=True)

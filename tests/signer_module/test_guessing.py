@@ -25,7 +25,7 @@ from signer_module.on_files.root_folder import RootFolder
 from tests.support.chips import send
 from tests.support.modules import PASSWORD, hal_of, no_pause, order, replug, root_folder, signer_module
 from tests.support.scripted_hal import ScriptedHal
-from tests.support.wheel import EXECUTION_ERROR, Wheel, buffer
+from tests.support.stock_cryptoauthlib import EXECUTION_ERROR, Wheel, buffer
 
 FIRST_LAYOUT = Path(__file__).parents[1] / "vectors/signer-module-layout-1.json"
 """A module made by the version before chips had a secret of their own: password "correct horse", scrypt cost 15."""

@@ -37,7 +37,7 @@ from tests.support.modules import (
     signer_module,
 )
 from tests.support.scripted_hal import Answer, ScriptedHal
-from tests.support.wheel import EXECUTION_ERROR, Wheel, buffer
+from tests.support.stock_cryptoauthlib import EXECUTION_ERROR, Wheel, buffer
 
 NEW = b"battery staple"
 DIGEST = hashlib.sha256(b"to be signed").digest()

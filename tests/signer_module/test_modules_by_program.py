@@ -31,8 +31,8 @@ from tests.support import atcacert, atcacert_years
 from tests.support.module_program import locks
 from tests.support.scripted_hal import ScriptedHal
 from tests.support.secret_files import secret_file
+from tests.support.stock_cryptoauthlib import Wheel
 from tests.support.system_programs import require_program
-from tests.support.wheel import Wheel
 
 HEADER = Path(__file__).parents[1] / "certs/atcacert_def.h"
 CHEAP = ("--scrypt-cost", "15", "--yes")

@@ -11,7 +11,7 @@ from ctypes import POINTER, byref, c_char, c_int, c_size_t, c_uint8, c_uint16, c
 from typing import Any, Final
 
 from atcaprov.certs.definition import CertElement, CertificateDefinition, CertLocation, DeviceLocation
-from tests.support.wheel import LIBRARY, Wheel
+from tests.support.stock_cryptoauthlib import LIBRARY, Wheel
 
 MAX_CERTIFICATE: Final = 2048
 

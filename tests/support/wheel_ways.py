@@ -9,7 +9,7 @@ from ctypes import POINTER, byref, c_int, c_size_t, c_uint8, c_uint16, c_uint32,
 from typing import Any, Final
 
 from tests.support.served_chips import Client, Served
-from tests.support.wheel import LIBRARY, Wheel, _function, device_type
+from tests.support.stock_cryptoauthlib import LIBRARY, Wheel, _function, device_type
 
 _I2C_IFACE: Final = 0
 _SUCCESS: Final = 0
