@@ -9,7 +9,7 @@ import pytest
 from atcaprov.emulator.chip import Chip
 from tests.support.served_chips import Served, served
 from tests.support.stock_cryptoauthlib import Wheel
-from tests.support.wheel_ways import bridge_wheel, i2c_wheel
+from tests.support.stock_cryptoauthlib_links import bridge_wheel, i2c_wheel
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from atcaprov.recording.probes import harmless_packets, run
 from tests.support.chips import packet
 from tests.support.served_chips import Served, served
 from tests.support.stock_cryptoauthlib import Wheel, buffer
-from tests.support.wheel_ways import bridge_wheel
+from tests.support.stock_cryptoauthlib_links import bridge_wheel
 
 _RX_CRC_ERROR = -27
 _INFO = packet(Opcode.INFO)
