@@ -12,8 +12,8 @@ import pytest
 from atcaprov import durable
 from atcaprov.certs.description import default_text
 from signer_module.commands import inputs as cli_inputs
+from tests.support.external_cas import OutsideCas
 from tests.support.module_program import CHEAP, ROOT, SIGNER, locks, run, working_folder
-from tests.support.outside_cas import OutsideCas
 
 REQUEST = ("signer", "request", "--device", SIGNER, "--signer-id", "0034", "--no-password", *CHEAP)
 SIGN = ("signer", "create", "--root", "root", "--device", SIGNER, "--no-password", *CHEAP)

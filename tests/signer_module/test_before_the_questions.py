@@ -14,8 +14,8 @@ from atcaprov.chip.crc import crc16
 from atcaprov.config_zone.defaults import DEFAULT_608A
 from atcaprov.device.device import Act, Device
 from atcaprov.provisioning.config_stages import write_config
+from tests.support.external_cas import OutsideCas
 from tests.support.module_program import CHEAP, ROOT, run, working_folder
-from tests.support.outside_cas import OutsideCas
 
 OTHER = "emulator:other.chip"
 COMMANDS = {

@@ -13,8 +13,8 @@ from atcaprov.certs.keys import verify_digest
 from atcaprov.device.authorized_use import AuthorizedUse
 from atcaprov.device.device import Act, Device
 from signer_module.on_chip import layout
+from tests.support.external_cas import OutsideCas, openssl
 from tests.support.module_program import CHEAP, SIGNER, locks, run, working_folder
-from tests.support.outside_cas import OutsideCas, openssl
 
 DIGEST = hashlib.sha256(b"a device that nobody made").digest()
 ORDER = ("--password-file", "password", "--quota", "3", *CHEAP)
