@@ -12,7 +12,7 @@ from atcaprov.errors import Code, TransportError, UsageError
 from atcaprov.terminal import Key, KeyPress
 from provisioning_server.signers.module_bay import CHECK_EVERY
 from provisioning_server.signers.signer import label
-from tests.support.module_bench import GONE, URL, Bench, TestModule, asked, run, said, threads_of
+from tests.support.plugged_modules import GONE, URL, Bench, TestModule, asked, run, said, threads_of
 from tests.support.server import PATIENCE
 
 

@@ -18,7 +18,7 @@ from provisioning_server import refusals
 from provisioning_server.signers.module_bay import CHECK_EVERY
 from provisioning_server.signers.signer import label
 from provisioning_server.signers.sources import ModuleFolder, NamedModules, PluggedKits
-from tests.support.module_bench import GONE, URL, Bench, TestModule, run
+from tests.support.plugged_modules import GONE, URL, Bench, TestModule, run
 
 
 def test_a_module_is_welcomed_once_and_let_go_when_it_is_away() -> None:
