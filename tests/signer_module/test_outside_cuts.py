@@ -13,9 +13,9 @@ from atcaprov.device.device import Device
 from signer_module.on_chip.making.signer import OutsideRequest, import_certificate, request_certificate
 from signer_module.on_chip.module import ModuleSigner
 from signer_module.on_files.root_folder import RootFolder
-from tests.support.cuts import at_a_command, commands, cut_and_repeat, cutting
 from tests.support.external_certificate import certified
 from tests.support.modules import DESCRIPTIONS, PASSWORD, copy_of, no_pause, order, replug, root_folder
+from tests.support.power_cuts import at_a_command, commands, cut_and_repeat, cutting
 from tests.support.scripted_hal import ScriptedHal
 
 DIGEST = hashlib.sha256(b"to be signed").digest()
