@@ -35,7 +35,7 @@ def cut(base: Path, *arguments: str) -> list[Path]:
     """Return folders, each left by a run that was cut at a later step; the last is that of a whole run."""
     out = base.parent / "cuts"
     out.mkdir()
-    command = [sys.executable, "-m", "tests.support.file_cuts", str(base), str(out), *arguments]
+    command = [sys.executable, "-m", "tests.support.power_cuts_on_disk", str(base), str(out), *arguments]
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     found = sorted(out.iterdir(), key=lambda folder: int(folder.name))

@@ -1,4 +1,4 @@
-"""Power that goes at each step of `signer-module` on the disk: `python -m tests.support.file_cuts BASE OUT ARGUMENTS`.
+"""Power cuts at each step of `signer-module` on the disk: `python -m tests.support.power_cuts_on_disk BASE OUT ARGS`.
 
 BASE is copied to OUT/0, OUT/1, ... and the program runs in copy N until the N-th thing that it does to a file (opening
 for writing, writing to the disk, renaming, deleting, a folder), where the process ends at once and nothing is tidied
