@@ -24,7 +24,7 @@ from provisioning_server.signers.module import PluggedModule
 from signer_module.on_chip.making.steps import ModuleOrder
 from signer_module.on_chip.module import ModuleSigner
 from tests.benchmarks.report import Figure, report
-from tests.support.issuing_line import IssuingLine
+from tests.support.issuing_without_sockets import IssuingLine
 from tests.support.modules import PASSWORD, make, open_order, order, root_folder
 from tests.support.server import PATIENCE
 from tests.support.server_parts import config_zone, key_of
