@@ -19,8 +19,8 @@ from signer_module.on_chip.module import ModuleSigner
 from signer_module.on_files.root_folder import RootFolder
 from tests.support.browser import browser, complaints
 from tests.support.modules import PASSWORD, make, open_order, program_order, root_folder
+from tests.support.raw_http_client import Visitor
 from tests.support.server import PATIENCE, server_program
-from tests.support.web_page import Visitor
 
 
 class Page:
