@@ -11,7 +11,7 @@ from atcaprov.emulator.chip import Chip
 from atcaprov.errors import Code, ProtocolError
 from atcaprov.serving.clock import ServedClock
 from tests.support.chips import packet
-from tests.support.i2c_line import ACK, NAK, Line
+from tests.support.i2c_client import ACK, NAK, Line
 
 _INFO = packet(Opcode.INFO)
 

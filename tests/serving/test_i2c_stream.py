@@ -13,7 +13,7 @@ from atcaprov.emulator.i2c_port import I2cPort
 from atcaprov.emulator.switches import Switches
 from atcaprov.serving.clock import ServedClock
 from tests.support.chips import packet
-from tests.support.i2c_line import ACK, NAK, Line
+from tests.support.i2c_client import ACK, NAK, Line
 
 INFO = packet(Opcode.INFO)
 REVISION = bytes.fromhex("07000060028038")

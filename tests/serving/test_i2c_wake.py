@@ -8,7 +8,7 @@ from atcaprov.chip.commands import WAKE_TOKEN, Opcode
 from atcaprov.emulator.chip import Chip, Power
 from atcaprov.serving.clock import ServedClock
 from tests.support.chips import packet
-from tests.support.i2c_line import ACK, NAK, Line
+from tests.support.i2c_client import ACK, NAK, Line
 
 INFO = packet(Opcode.INFO)
 GENERAL_CALL = 0x00

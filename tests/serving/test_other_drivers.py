@@ -19,7 +19,7 @@ from atcaprov.emulator.images import load_image
 from atcaprov.emulator.random_source import SystemRandom
 from atcaprov.serving.clock import ServedClock
 from tests.support.chips import packet
-from tests.support.i2c_line import ACK, NAK, Line
+from tests.support.i2c_client import ACK, NAK, Line
 
 LATE = 1e-6
 """No sleep ends before its time."""
