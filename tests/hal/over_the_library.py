@@ -17,7 +17,7 @@ from atcaprov.hal.i2c_dev import open_i2c
 from atcaprov.hal.i2c_library import LibraryI2cBus
 from tests.hal import ways
 from tests.hal.ways import FakeI2cBus, I2cWay
-from tests.support.i2c_kernel import PlayedKernel, played
+from tests.support.fake_i2c_kernel import PlayedKernel, played
 
 KERNEL = PlayedKernel()
 BUS_NUMBER = 213

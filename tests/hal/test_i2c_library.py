@@ -13,7 +13,7 @@ import pytest
 from atcaprov.errors import Code, TransportError, UsageError
 from atcaprov.hal.i2c_dev import open_i2c
 from atcaprov.hal.i2c_library import LibraryI2cBus
-from tests.support.i2c_kernel import preloaded
+from tests.support.fake_i2c_kernel import preloaded
 
 _SUITE = Path(__file__).with_name("over_the_library.py")
 _TESTS_AT_LEAST = 30
