@@ -25,9 +25,9 @@ from signer_module.on_chip.making.steps import ModuleOrder
 from signer_module.on_chip.module import ModuleSigner
 from tests.benchmarks.report import Figure, report
 from tests.support.issuing_without_sockets import IssuingLine
-from tests.support.modules import PASSWORD, make, open_order, order, root_folder
 from tests.support.server import PATIENCE
 from tests.support.server_parts import config_zone, key_of
+from tests.support.signer_modules import PASSWORD, make, open_order, order, root_folder
 from tests.support.virtual_time import SharedTime
 
 STATIONS = 64

@@ -31,9 +31,9 @@ from signer_module.on_chip.password_change import change_password, set_password
 from signer_module.on_files.root_folder import RootFolder, write_module_folder
 from tests.support.external_certificate import certified
 from tests.support.in_memory_server import Authority, InMemory
-from tests.support.modules import DESCRIPTIONS, PASSWORD, make, no_pause, open_order, order, replug, root_folder
 from tests.support.open_point_combinations import chip_under
 from tests.support.scripted_hal import ScriptedHal
+from tests.support.signer_modules import DESCRIPTIONS, PASSWORD, make, no_pause, open_order, order, replug, root_folder
 
 NEW: Final = b"battery staple"
 DIGEST: Final = hashlib.sha256(b"to be signed").digest()

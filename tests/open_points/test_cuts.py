@@ -17,10 +17,10 @@ from tests.open_points import flows
 from tests.open_points.flows import NEW, World
 from tests.open_points.stops import held_for
 from tests.open_points.test_flows import failures
-from tests.support.modules import PASSWORD, copy_of, make, no_pause, order, replug
 from tests.support.open_point_combinations import Cut, Reading, chip_under, every_reading
 from tests.support.power_cuts import commands, cut_and_repeat
 from tests.support.scripted_hal import ScriptedHal
+from tests.support.signer_modules import PASSWORD, copy_of, make, no_pause, order, replug
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,9 @@ from atcaprov.errors import AtcaProvError, Board, Code
 from tests.open_points import flows
 from tests.open_points.flows import FLOWS, World
 from tests.open_points.stops import STOPS, Stop, held_for
-from tests.support.modules import PASSWORD, make, order, replug
 from tests.support.open_point_combinations import Result, chip_under, every_reading
 from tests.support.scripted_hal import ScriptedHal
+from tests.support.signer_modules import PASSWORD, make, order, replug
 
 STOPPED = [pytest.param(stop, flow, id=f"{stop.point}-{flow}") for stop in STOPS for flow in stop.flows]
 DOCS = Path(__file__).parents[2] / "docs/reference/software-chip.md"

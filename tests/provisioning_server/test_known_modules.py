@@ -14,7 +14,7 @@ from provisioning_server.signers.module import PluggedModule
 from signer_module.on_chip.facts import ModuleFacts
 from signer_module.on_chip.module import ModuleSigner
 from signer_module.on_chip.password_keys import LEAST_COST, CostRule, PasswordScheme
-from tests.support.modules import PASSWORD, make, order, root_folder
+from tests.support.signer_modules import PASSWORD, make, order, root_folder
 
 WRONG = b"not the password"
 

@@ -16,9 +16,9 @@ from provisioning_server import refusals
 from provisioning_server.signers.module import PluggedModule
 from signer_module.on_chip.module import ModuleSigner
 from tests.support.issuing_without_sockets import IssuingLine, certificates, refused
-from tests.support.modules import PASSWORD, make, no_pause, open_order, order, replug, root_folder
 from tests.support.scripted_hal import ScriptedHal
 from tests.support.server_parts import chip_serial, config_zone, key_of
+from tests.support.signer_modules import PASSWORD, make, no_pause, open_order, order, replug, root_folder
 
 Answer = Callable[[bytes], bytes]
 

@@ -16,9 +16,9 @@ from atcaprov.wire.messages import AnyMessage, CertificatesReply, CertificatesRe
 from signer_module.on_chip.making.steps import ModuleOrder
 from signer_module.on_chip.module import ModuleSigner
 from signer_module.on_files.root_folder import RootFolder
-from tests.support.modules import PASSWORD, make, open_order, program_order, root_folder
 from tests.support.server import PATIENCE, WireClient, server_command, server_environment, server_program
 from tests.support.server_parts import config_zone, key_of
+from tests.support.signer_modules import PASSWORD, make, open_order, program_order, root_folder
 
 OTHER_PASSWORD = b"another horse"
 

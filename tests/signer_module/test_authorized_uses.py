@@ -20,8 +20,8 @@ from signer_module.on_chip.making.steps import ModuleOrder
 from signer_module.on_chip.module import ModuleSigner
 from signer_module.on_chip.password_change import change_password, set_password
 from signer_module.on_files.root_folder import RootFolder
-from tests.support.modules import PASSWORD, hal_of, make, no_pause, open_order, order, root_folder, signer_module
 from tests.support.scripted_hal import Answer, ScriptedHal
+from tests.support.signer_modules import PASSWORD, hal_of, make, no_pause, open_order, order, root_folder, signer_module
 
 SOURCE = Path(__file__).parents[2]
 DIGEST = hashlib.sha256(b"to be signed").digest()

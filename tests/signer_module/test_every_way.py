@@ -14,7 +14,7 @@ from signer_module.on_chip.module import ModuleSigner
 from signer_module.on_chip.password_change import change_password
 from signer_module.on_files.root_folder import RootFolder
 from tests.hal.ways import WAYS, Way, standing
-from tests.support.modules import PASSWORD, make, no_pause, order, root_folder
+from tests.support.signer_modules import PASSWORD, make, no_pause, order, root_folder
 
 DIGEST = hashlib.sha256(b"to be signed").digest()
 

@@ -23,8 +23,8 @@ from signer_module.on_chip.password_change import change_password, set_password
 from signer_module.on_chip.password_keys import LEAST_COST, CostRule, PasswordScheme
 from signer_module.on_files.root_folder import RootFolder
 from tests.support.chips import send
-from tests.support.modules import PASSWORD, hal_of, no_pause, order, replug, root_folder, signer_module
 from tests.support.scripted_hal import ScriptedHal
+from tests.support.signer_modules import PASSWORD, hal_of, no_pause, order, replug, root_folder, signer_module
 from tests.support.stock_cryptoauthlib import EXECUTION_ERROR, Wheel, buffer
 
 FIRST_LAYOUT = Path(__file__).parents[1] / "vectors/signer-module-layout-1.json"

@@ -12,8 +12,8 @@ from atcaprov.errors import UsageError
 from signer_module.on_files.hsm_place import KeyPlace
 from signer_module.on_files.signer_folder import SignerFolder
 from tests.support.external_cas import OutsideCas, openssl
-from tests.support.modules import CHEAPEST
 from tests.support.secret_files import secret_file
+from tests.support.signer_modules import CHEAPEST
 from tests.support.soft_hsm import LIBRARY, PIN, make_soft_hsm
 
 HSM = ("--pkcs11-library", str(LIBRARY), "--pkcs11-token", "line 1", "--pkcs11-key")

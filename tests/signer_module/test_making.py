@@ -35,9 +35,9 @@ from signer_module.on_chip.module import ModuleRoot, ModuleSigner
 from signer_module.on_chip.quota import MOST, Quota, limit_for
 from signer_module.on_files.create import SignerDescriptions
 from signer_module.on_files.root_folder import RootFolder, write_module_folder
-from tests.support.modules import DESCRIPTIONS, PASSWORD, make, no_pause, open_order, order, replug, root_folder
 from tests.support.power_cuts import Cut, at_a_command, commands, cut_and_repeat, cutting
 from tests.support.scripted_hal import Answer, ScriptedHal
+from tests.support.signer_modules import DESCRIPTIONS, PASSWORD, make, no_pause, open_order, order, replug, root_folder
 
 DIGEST = hashlib.sha256(b"to be signed").digest()
 TOML = (Path(__file__).parents[2] / "configs/signer-module.toml").read_text()

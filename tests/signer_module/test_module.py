@@ -25,7 +25,8 @@ from signer_module.on_chip.module import ModuleSigner
 from signer_module.on_chip.password_change import change_password
 from signer_module.on_chip.password_keys import PasswordSecrets
 from signer_module.on_files.root_folder import RootFolder
-from tests.support.modules import (
+from tests.support.scripted_hal import Answer, ScriptedHal
+from tests.support.signer_modules import (
     PASSWORD,
     hal_of,
     make,
@@ -36,7 +37,6 @@ from tests.support.modules import (
     root_folder,
     signer_module,
 )
-from tests.support.scripted_hal import Answer, ScriptedHal
 from tests.support.stock_cryptoauthlib import EXECUTION_ERROR, Wheel, buffer
 
 NEW = b"battery staple"

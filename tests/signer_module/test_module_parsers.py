@@ -21,8 +21,8 @@ from signer_module.on_chip.password_keys import PasswordScheme
 from signer_module.on_chip.quota import decode_limit, encode_limit, limit_for
 from signer_module.on_files.root_folder import RootFolder
 from signer_module.signer_document import SignerDocument
-from tests.support.modules import root_folder
 from tests.support.random_units import _descriptions
+from tests.support.signer_modules import root_folder
 
 SCHEME = PasswordScheme(bytes(range(16)), 12)
 HEAD = Head.of("signer", SCHEME, b"description")

@@ -14,9 +14,9 @@ from signer_module.on_chip.making.signer import OutsideRequest, import_certifica
 from signer_module.on_chip.module import ModuleSigner
 from signer_module.on_files.root_folder import RootFolder
 from tests.support.external_certificate import certified
-from tests.support.modules import DESCRIPTIONS, PASSWORD, copy_of, no_pause, order, replug, root_folder
 from tests.support.power_cuts import at_a_command, commands, cut_and_repeat, cutting
 from tests.support.scripted_hal import ScriptedHal
+from tests.support.signer_modules import DESCRIPTIONS, PASSWORD, copy_of, no_pause, order, replug, root_folder
 
 DIGEST = hashlib.sha256(b"to be signed").digest()
 ORDER = order(quota=5)

@@ -20,7 +20,9 @@ from signer_module.on_chip.module import ModuleSigner
 from signer_module.on_chip.password_change import change_password, set_password
 from signer_module.on_files.root_folder import RootFolder
 from tests.support.chips import send
-from tests.support.modules import (
+from tests.support.power_cuts import at_a_command, cutting
+from tests.support.scripted_hal import ScriptedHal
+from tests.support.signer_modules import (
     PASSWORD,
     copy_of,
     hal_of,
@@ -31,8 +33,6 @@ from tests.support.modules import (
     root_folder,
     signer_module,
 )
-from tests.support.power_cuts import at_a_command, cutting
-from tests.support.scripted_hal import ScriptedHal
 
 DIGEST = hashlib.sha256(b"to be signed").digest()
 NEW = b"battery staple"

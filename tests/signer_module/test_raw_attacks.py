@@ -24,8 +24,8 @@ from signer_module.on_chip.module import ModuleSigner
 from signer_module.on_chip.password_change import change_password
 from signer_module.on_files.root_folder import RootFolder
 from tests.support.chips import packet
-from tests.support.modules import PASSWORD, hal_of, order, replug, root_folder, signer_module
 from tests.support.scripted_hal import ScriptedHal
+from tests.support.signer_modules import PASSWORD, hal_of, order, replug, root_folder, signer_module
 
 NEW = b"battery staple"
 DIGEST: Final = hashlib.sha256(b"what the thief wants to be signed").digest()

@@ -18,9 +18,9 @@ from signer_module.on_chip.making.runs import Made, create_root_module
 from signer_module.on_chip.making.steps import ModuleOrder
 from signer_module.on_chip.module import ModuleRoot
 from signer_module.on_files.root_folder import RootFolder
-from tests.support.modules import open_order, order, replug
 from tests.support.power_cuts import Cut, at_a_command, commands, cut_and_repeat, cutting
 from tests.support.scripted_hal import ScriptedHal
+from tests.support.signer_modules import open_order, order, replug
 
 DESCRIPTION = default_description("root")
 QUOTA = 28

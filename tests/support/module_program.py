@@ -10,8 +10,8 @@ import pytest
 from atcaprov.chip.memory_map import LOCK_CONFIG, LOCK_VALUE, UNLOCKED
 from atcaprov.device.device import Device
 from signer_module import cli
-from tests.support.modules import CHEAPEST
 from tests.support.secret_files import secret_file
+from tests.support.signer_modules import CHEAPEST
 
 CHEAP: Final = ("--scrypt-cost", CHEAPEST, "--yes")
 ROOT, SIGNER = "emulator:root.chip", "emulator:signer.chip"

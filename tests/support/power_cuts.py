@@ -9,8 +9,8 @@ import pytest
 
 from atcaprov.device.device import Device
 from atcaprov.errors import AtcaProvError, Code, ProvisioningError
-from tests.support.modules import replug
 from tests.support.scripted_hal import Answer, ScriptedHal
+from tests.support.signer_modules import replug
 
 at_a_command = pytest.mark.parametrize("reply_lost", [False, True], ids=["before the command", "after the command"])
 

@@ -18,9 +18,9 @@ from signer_module.on_chip.making.steps import ModuleOrder
 from signer_module.on_chip.module import ModuleSigner
 from signer_module.on_files.root_folder import RootFolder
 from tests.support.browser import browser, complaints
-from tests.support.modules import PASSWORD, make, open_order, program_order, root_folder
 from tests.support.raw_http_client import Visitor
 from tests.support.server import PATIENCE, server_program
+from tests.support.signer_modules import PASSWORD, make, open_order, program_order, root_folder
 
 
 class Page:
