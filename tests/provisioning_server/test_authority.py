@@ -20,7 +20,7 @@ from provisioning_server.authority import Authority
 from provisioning_server.records.file_records import FileRecords
 from provisioning_server.records.signing_log import IssuedRecord
 from provisioning_server.signers.roster import SignerRoster
-from tests.support.memory_signer import NOW, MemorySigner, SigningKey
+from tests.support.in_memory_signer import NOW, MemorySigner, SigningKey
 from tests.support.server_parts import (
     CHIP_KEY,
     OTHER_KEY,

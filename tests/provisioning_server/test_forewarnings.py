@@ -18,8 +18,8 @@ from provisioning_server.signers.forewarnings import forewarnings
 from provisioning_server.signers.roster import SignerRoster
 from provisioning_server.signers.signer import label
 from provisioning_server.signers.signing_queue import SigningQueue
+from tests.support.in_memory_signer import NOW, MemorySigner
 from tests.support.issuing_without_sockets import SlowSigner
-from tests.support.memory_signer import NOW, MemorySigner
 from tests.support.server_parts import RememberingLog
 
 

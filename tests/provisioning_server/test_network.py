@@ -19,7 +19,7 @@ from atcaprov.wire.framing import Header
 from atcaprov.wire.messages import CertificatesReply, CertificatesRequest, ErrorReply, SignerReply, SignerRequest
 from provisioning_server import listener
 from provisioning_server.settings import Limits
-from tests.support.memory_signer import MemorySigner, SigningKey
+from tests.support.in_memory_signer import MemorySigner, SigningKey
 from tests.support.server import PATIENCE, Address, WireClient, running_server, server_program
 from tests.support.server_parts import config_zone, key_of, request
 from tests.support.signer_folders import make_signer_folder

@@ -9,7 +9,7 @@ import pytest
 from atcaprov.wire.messages import ErrorReply
 from provisioning_server import refusals
 from provisioning_server.signers.roster import AlreadyHereError, SignerRoster
-from tests.support.memory_signer import MemorySigner, SigningKey
+from tests.support.in_memory_signer import MemorySigner, SigningKey
 
 
 def test_a_signer_that_was_replaced_excludes_and_removes_nobody() -> None:

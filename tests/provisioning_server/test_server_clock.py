@@ -26,8 +26,8 @@ from provisioning_server.requests import Request
 from provisioning_server.server_clock import ServerClock, look_at_clock
 from provisioning_server.settings import Settings
 from provisioning_server.signers.roster import SignerRoster
+from tests.support.in_memory_signer import NOW, MemorySigner
 from tests.support.issuing_without_sockets import IssuingLine, SlowSigner, refused
-from tests.support.memory_signer import NOW, MemorySigner
 from tests.support.programs import program, run
 from tests.support.server import Address, WireClient, server_environment, server_program
 from tests.support.server_parts import (

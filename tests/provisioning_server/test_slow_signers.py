@@ -12,8 +12,8 @@ from atcaprov.errors import Code, DeviceError, ProtocolError, TransportError
 from atcaprov.wire.messages import SignerReply, SignerRequest
 from provisioning_server import refusals
 from provisioning_server.signers.signer import label
+from tests.support.in_memory_signer import MemorySigner, SigningKey
 from tests.support.issuing_without_sockets import IssuingLine, SlowSigner, certificates, refused
-from tests.support.memory_signer import MemorySigner, SigningKey
 from tests.support.server import PATIENCE
 from tests.support.server_parts import CHIP_KEY, OTHER_KEY, chip_serial, request
 

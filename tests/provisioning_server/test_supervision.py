@@ -16,7 +16,7 @@ from provisioning_server.settings import Settings
 from provisioning_server.signers import attendant
 from provisioning_server.signers.roster import SignerRoster
 from provisioning_server.supervision import program_fault, run_all
-from tests.support.memory_signer import MemorySigner
+from tests.support.in_memory_signer import MemorySigner
 
 
 def test_the_first_that_fails_ends_the_others() -> None:

@@ -18,7 +18,7 @@ from provisioning_server.signers.signer import Signer
 from provisioning_server.signers.signing_queue import Signed, SigningQueue
 from provisioning_server.signers.signing_thread import SigningThread
 from provisioning_server.worker import IssuingWorker
-from tests.support.memory_signer import NOW, MemorySigner
+from tests.support.in_memory_signer import NOW, MemorySigner
 from tests.support.server import PATIENCE
 from tests.support.server_parts import RememberingLog, open_records
 

@@ -15,7 +15,7 @@ from provisioning_server.signers.module_bay import ModuleBay
 from provisioning_server.signers.roster import SignerRoster
 from provisioning_server.signers.signer import label
 from provisioning_server.signers.signing_queue import SigningQueue
-from tests.support.memory_signer import NOW, MemorySigner
+from tests.support.in_memory_signer import NOW, MemorySigner
 from tests.support.server import PATIENCE
 from tests.support.server_parts import RememberingLog
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from atcaprov.wire.messages import CertificatesRequest
 from provisioning_server.records.file_records import FileRecords
 from provisioning_server.requests import Asked, Request
-from tests.support.memory_signer import MemorySigner, SigningKey
+from tests.support.in_memory_signer import MemorySigner, SigningKey
 
 CHIP_KEY = SigningKey().public_key
 OTHER_KEY = SigningKey().public_key

@@ -10,7 +10,7 @@ from provisioning_server.passwords.desk import Attempt, Outcome, PasswordDesk
 from provisioning_server.passwords.prompt import PasswordPrompt
 from provisioning_server.signers.roster import SignerRoster
 from provisioning_server.signers.signer import Signer, label
-from tests.support.memory_signer import MemorySigner
+from tests.support.in_memory_signer import MemorySigner
 from tests.support.server_parts import RememberingLog
 
 

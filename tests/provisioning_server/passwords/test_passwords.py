@@ -19,7 +19,7 @@ from provisioning_server.passwords.tries import PasswordTries
 from provisioning_server.passwords.unlocking import require_all_ready, unlock
 from provisioning_server.signers.roster import SignerRoster
 from provisioning_server.signers.signer import Signer, label
-from tests.support.memory_signer import MemorySigner
+from tests.support.in_memory_signer import MemorySigner
 from tests.support.secret_files import secret_file
 from tests.support.server_parts import RememberingLog
 

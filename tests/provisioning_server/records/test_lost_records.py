@@ -12,7 +12,7 @@ import pytest
 from atcaprov.errors import Code
 from atcaprov.wire.messages import CertificatesReply, CertificatesRequest, ErrorReply, SignerRequest
 from signer_module.on_files.signer_folder import SignerFolder
-from tests.support.memory_signer import SigningKey
+from tests.support.in_memory_signer import SigningKey
 from tests.support.server import ServerProgram, WireClient, server_program
 from tests.support.server_parts import config_zone
 from tests.support.signer_folders import make_signer_folder

@@ -18,7 +18,7 @@ from provisioning_server.web.address import WebAddress
 from provisioning_server.web.forms import BODY_MAX
 from provisioning_server.web.gate import SECURITY_HEADERS
 from provisioning_server.web.links import FILE_NAME
-from tests.support.memory_signer import MemorySigner
+from tests.support.in_memory_signer import MemorySigner
 from tests.support.raw_http_client import FORM, Visitor
 from tests.support.server import PATIENCE, Address, WireClient, running_server
 from tests.support.server_parts import request

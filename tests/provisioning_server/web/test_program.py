@@ -31,7 +31,7 @@ from provisioning_server.web.address import WebAddress
 from provisioning_server.web.links import FILE_NAME
 from provisioning_server.web.tls import date_warning
 from signer_module.on_files.signer_folder import SignerFolder
-from tests.support.memory_signer import MemorySigner
+from tests.support.in_memory_signer import MemorySigner
 from tests.support.raw_http_client import Visitor
 from tests.support.server import PATIENCE, running_server, server_command, server_environment, server_program
 from tests.support.signer_folders import make_signer_folder
