@@ -11,7 +11,7 @@ from atcaprov.provisioning.provision import Provisioner
 from atcaprov.provisioning.user_functions import UserFunctions
 from tests.benchmarks.report import Figure, report
 from tests.hal.ways import CdcWay, HidWay, standing
-from tests.support.board_requests import commands_of, keep_requests, opening_of
+from tests.support.counted_requests import commands_of, keep_requests, opening_of
 from tests.support.in_memory_server import Authority, InMemory
 from tests.support.scripted_hal import ScriptedHal
 

@@ -25,7 +25,7 @@ from atcaprov.provisioning.stages import Stage, StageStatus
 from atcaprov.provisioning.user_functions import UserFunctions
 from atcaprov.recording.replay import replay
 from tests.hal.ways import WAYS, CdcWay, HidWay, Way, standing
-from tests.support.board_requests import commands_of, keep_requests, opening_of
+from tests.support.counted_requests import commands_of, keep_requests, opening_of
 from tests.support.faulty_board import Fault
 from tests.support.in_memory_server import Authority, InMemory
 
