@@ -1,6 +1,6 @@
 """A played kernel for programs that open `/dev/i2c-N`: the C library's calls arrive here, errors are what a test wants.
 
-`i2c_kernel.c` has to be preloaded into the process; `preloaded()` gives its environment.
+`fake_i2c_kernel.c` has to be preloaded into the process; `preloaded()` gives its environment.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from atcaprov.errors import TransportError
 from tests.support.system_programs import require_program
 
 SOCKET_VARIABLE: Final = "I2C_KERNEL"
-_SOURCE: Final = Path(__file__).with_name("i2c_kernel.c")
+_SOURCE: Final = Path(__file__).with_name("fake_i2c_kernel.c")
 _REQUEST: Final = struct.Struct("<cI")
 _ANSWER: Final = struct.Struct("<iI")
 
