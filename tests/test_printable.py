@@ -16,7 +16,8 @@ from atcaprov.errors import UsageError
 from atcaprov.printable import folded, printable, printable_lines
 from signer_module.on_files import root_folder as root
 from signer_module.on_files.key_file import SoftwareKey
-from tests.support.module_program import CHEAP, SIGNER, run, working_folder
+from tests.support.programs import run_signer_module as run
+from tests.support.signer_modules import CHEAP, SIGNER, working_folder
 
 
 @pytest.mark.parametrize(

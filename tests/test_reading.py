@@ -17,7 +17,7 @@ from atcaprov.reading import MAX_DEPTH, MAX_FILE, MalformedError, parse_json, pa
 from provisioning_client.cli import command as provisioning_client
 from provisioning_server.cli import command as provisioning_server
 from signer_module.cli import cli as signer_module
-from tests.support.programs_in_process import run_in_process
+from tests.support.programs import run_in_process
 
 DEEP = 5000
 MEMORY = 64 << 20

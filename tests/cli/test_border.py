@@ -11,7 +11,7 @@ import pytest
 from atcaprov import __version__
 from atcaprov.cli.program import atcaprov
 from atcaprov.errors import AtcaProvError, CertificateError, Code, DeviceError, ServerRejected, TransportError
-from tests.support.programs_in_process import run_in_process
+from tests.support.programs import run_in_process
 
 DEFAULT_HEX = Path(__file__).parents[2] / "configs" / "atecc608a-default.hex"
 

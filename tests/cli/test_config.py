@@ -10,7 +10,7 @@ from atcaprov.cli.program import atcaprov
 from atcaprov.config_zone.defaults import DEFAULT_608A
 from atcaprov.config_zone.hex_file import format_hex, parse_hex
 from tests.support.config_zones import CONVERSIONS, changed, published
-from tests.support.programs_in_process import Ended, run_in_process
+from tests.support.programs import Ended, run_in_process
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 DEFAULT_HEX = str(CONFIGS / "atecc608a-default.hex")

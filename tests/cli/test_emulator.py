@@ -24,7 +24,7 @@ from atcaprov.emulator.pace import execution_times
 from atcaprov.emulator.state_file import StateFile
 from atcaprov.serving.bus import Buses
 from tests.support.chips import packet
-from tests.support.programs_in_process import run_in_process
+from tests.support.programs import run_in_process
 from tests.support.served_chips import Client
 
 _PROGRAM = Path(sysconfig.get_path("scripts")) / "atcaprov"

@@ -12,7 +12,7 @@ from atcaprov.cli.program import atcaprov
 from provisioning_client.cli import command as provisioning_client
 from provisioning_server.cli import command as provisioning_server
 from signer_module.cli import cli as signer_module
-from tests.support.programs_in_process import run_in_process
+from tests.support.programs import run_in_process
 
 NAME = "a\u202etxt.hex\x1b]0;x\x07\u2066\u200b"
 """Turns the writing direction, sets a terminal's title, and hides."""

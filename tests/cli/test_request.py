@@ -13,7 +13,7 @@ from atcaprov.certs.keys import load_public_key
 from atcaprov.chip.crc import crc16
 from atcaprov.cli.program import atcaprov
 from atcaprov.device.device import Act, Device
-from tests.support.programs_in_process import run_in_process
+from tests.support.programs import run_in_process
 from tests.support.system_programs import require_program
 
 CHIP = "emulator:chip.json"

@@ -28,7 +28,7 @@ from provisioning_client.cli import command as provisioning_client
 from provisioning_server.cli import command as provisioning_server
 from signer_module.cli import cli as signer_module
 from tests.documentation.test_options import OF_CLICK, OPTION, PROGRAMS, options
-from tests.support.programs_in_process import run_in_process
+from tests.support.programs import run_in_process
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("atcaprov", "provisioning_client", "provisioning_server", "signer_module")

@@ -25,7 +25,7 @@ from tests.hal.ways import FakeI2cBus
 from tests.support.fake_hid import FakeHid
 from tests.support.faulty_board import Fault, FaultyBoard
 from tests.support.kit_chips import EmulatedBus
-from tests.support.programs_in_process import run_in_process
+from tests.support.programs import run_in_process
 
 
 class Machine:

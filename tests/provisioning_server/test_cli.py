@@ -27,8 +27,7 @@ from provisioning_server.cli import command
 from provisioning_server.passwords.given import GivenPassword
 from provisioning_server.settings import Settings
 from signer_module.on_files.signer_folder import SignerFolder
-from tests.support.programs import run
-from tests.support.programs_in_process import run_in_process
+from tests.support.programs import run, run_in_process
 from tests.support.secret_files import secret_file
 from tests.support.server import PATIENCE, WireClient, server_program
 from tests.support.server_parts import config_zone, key_of

@@ -13,7 +13,8 @@ from atcaprov import durable
 from atcaprov.certs.description import default_text
 from signer_module.commands import inputs as cli_inputs
 from tests.support.external_cas import OutsideCas
-from tests.support.module_program import CHEAP, ROOT, SIGNER, locks, run, working_folder
+from tests.support.programs import run_signer_module as run
+from tests.support.signer_modules import CHEAP, ROOT, SIGNER, locks, working_folder
 
 REQUEST = ("signer", "request", "--device", SIGNER, "--signer-id", "0034", "--no-password", *CHEAP)
 SIGN = ("signer", "create", "--root", "root", "--device", SIGNER, "--no-password", *CHEAP)

@@ -15,7 +15,8 @@ from atcaprov.config_zone.defaults import DEFAULT_608A
 from atcaprov.device.device import Act, Device
 from atcaprov.provisioning.config_stages import write_config
 from tests.support.external_cas import OutsideCas
-from tests.support.module_program import CHEAP, ROOT, run, working_folder
+from tests.support.programs import run_signer_module as run
+from tests.support.signer_modules import CHEAP, ROOT, working_folder
 
 OTHER = "emulator:other.chip"
 COMMANDS = {

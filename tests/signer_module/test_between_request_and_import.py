@@ -14,7 +14,8 @@ from atcaprov.device.authorized_use import AuthorizedUse
 from atcaprov.device.device import Act, Device
 from signer_module.on_chip import layout
 from tests.support.external_cas import OutsideCas, openssl
-from tests.support.module_program import CHEAP, SIGNER, locks, run, working_folder
+from tests.support.programs import run_signer_module as run
+from tests.support.signer_modules import CHEAP, SIGNER, locks, working_folder
 
 DIGEST = hashlib.sha256(b"a device that nobody made").digest()
 ORDER = ("--password-file", "password", "--quota", "3", *CHEAP)

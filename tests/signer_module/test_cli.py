@@ -18,7 +18,8 @@ from atcaprov.certs.keys import verify_digest
 from signer_module.on_files.root_folder import RootFolder
 from signer_module.on_files.signer_folder import SignerFolder
 from tests.support.certificates import SIGNER
-from tests.support.signer_module_program import make, run
+from tests.support.programs import run_signer_module as run
+from tests.support.signer_folders import make_with_program as make
 
 
 def test_a_root_and_a_signer(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,7 +14,8 @@ from signer_module.on_chip.module import ModuleSigner
 from signer_module.on_files import files
 from tests.signer_module.test_modules_by_program import provisioned
 from tests.support.external_cas import OutsideCas, openssl
-from tests.support.module_program import CHEAP, SIGNER, run, working_folder
+from tests.support.programs import run_signer_module as run
+from tests.support.signer_modules import CHEAP, SIGNER, working_folder
 
 OUTLIVES_ROOT = "the signer has a certificate that {own}, its CA's ends on {end}: with that it ends too."
 DEVICES = "the signer issues certificates that {own}, its own ends on {end}: with it they end too."

@@ -20,7 +20,8 @@ from signer_module.on_files import root_folder
 from tests.signer_module.test_modules_by_program import compiled, provisioned
 from tests.signer_module.test_programs_judge import FIRST_YEAR_OF_DATES
 from tests.support import atcacert
-from tests.support.module_program import CHEAP, SIGNER, run, working_folder
+from tests.support.programs import run_signer_module as run
+from tests.support.signer_modules import CHEAP, SIGNER, working_folder
 from tests.support.stock_cryptoauthlib import Wheel
 
 

@@ -9,7 +9,8 @@ import pytest
 
 from atcaprov.certs.description import default_text
 from signer_module.on_chip.module import open_module
-from tests.support.module_program import CHEAP, ROOT, SIGNER, locks, run, working_folder
+from tests.support.programs import run_signer_module as run
+from tests.support.signer_modules import CHEAP, ROOT, SIGNER, locks, working_folder
 
 FROM_ROOT = ("signer", "create", "--root", "root", "--device", SIGNER, *CHEAP)
 FIRST = ("--signer-id", "0034", "--quota", "5", "--password-file", "password")

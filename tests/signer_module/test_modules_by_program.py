@@ -28,9 +28,9 @@ from signer_module.on_files import files
 from signer_module.on_files.signer_folder import SignerFolder
 from tests.signer_module.test_documentation import PAGE
 from tests.support import atcacert, atcacert_years
-from tests.support.module_program import locks
 from tests.support.scripted_hal import ScriptedHal
 from tests.support.secret_files import secret_file
+from tests.support.signer_modules import locks
 from tests.support.stock_cryptoauthlib import Wheel
 from tests.support.system_programs import require_program
 

@@ -22,7 +22,7 @@ from signer_module.on_files import files
 from signer_module.outside.chain import OutsideChain
 from tests.signer_module.test_modules_by_program import CHEAP, SIGNER, provisioned
 from tests.support.external_cas import OutsideCas, openssl
-from tests.support.module_program import locks
+from tests.support.signer_modules import locks
 
 NOW = datetime.now(UTC)
 CHAIN_FAULTS = {Code.CHAIN_INVALID, Code.CHAIN_INCOMPLETE, Code.CHAIN_SURPLUS}

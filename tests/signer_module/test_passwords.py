@@ -11,8 +11,8 @@ import pytest
 from atcaprov.errors import Code, UsageError
 from signer_module.on_files.root_folder import RootFolder
 from signer_module.on_files.signer_folder import SignerFolder
+from tests.support.programs import run_signer_module as run
 from tests.support.secret_files import secret_file
-from tests.support.signer_module_program import run
 
 
 def test_keys_are_encrypted_unless_asked_otherwise(here: Path) -> None:

@@ -14,7 +14,7 @@ from signer_module.on_files import files
 from signer_module.on_files.root_folder import RootFolder
 from signer_module.on_files.signer_folder import SignerFolder
 from tests.support.certificates import DEVICE
-from tests.support.signer_module_program import make
+from tests.support.signer_folders import make_with_program as make
 from tests.support.system_programs import require_program
 
 

@@ -26,7 +26,7 @@ from provisioning_server.settings import Settings
 from provisioning_server.signers.roster import SignerRoster
 from provisioning_server.signers.signer import Signer
 from provisioning_server.signers.software import SoftwareSigner
-from tests.support.patience import killed_after
+from tests.support.programs import killed_after
 
 PATIENCE = 60
 """Seconds after which a test that waits has failed. Nothing depends on how long things take."""

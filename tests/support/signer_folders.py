@@ -10,6 +10,7 @@ from signer_module.on_files.create import SignerDescriptions, create_signer
 from signer_module.on_files.key_file import SoftwareKey
 from signer_module.on_files.root_folder import create_root
 from signer_module.on_files.signer_folder import SignerFolder
+from tests.support.programs import run_signer_module
 
 
 def make_signer_folder(parent: Path, *, password: bytes | None = None) -> SignerFolder:
@@ -26,3 +27,10 @@ def make_signer_folder(parent: Path, *, password: bytes | None = None) -> Signer
         signer_id=bytes.fromhex("0034"),
         now=now,
     )
+
+
+def make_with_program(*more: object, out: str = "signer") -> int:
+    """Make a root folder, if there is none yet, and a signer folder in the current folder; return the exit code."""
+    if not Path("root").exists():
+        assert run_signer_module("root", "create", "--out", "root", "--no-password") == 0
+    return run_signer_module("signer", "create", "--root", "root", "--out", out, "--no-password", *more)

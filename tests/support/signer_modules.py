@@ -6,8 +6,12 @@ import copy
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
+
+import pytest
 
 from atcaprov.certs.description import default_description
+from atcaprov.chip.memory_map import LOCK_CONFIG, LOCK_VALUE, UNLOCKED
 from atcaprov.device.device import Device
 from signer_module.on_chip.making.signer import make_signer
 from signer_module.on_chip.making.steps import ModuleOrder
@@ -16,20 +20,29 @@ from signer_module.on_chip.password_keys import LEAST_COST, CostRule
 from signer_module.on_files.create import SignerDescriptions
 from signer_module.on_files.root_folder import RootFolder, create_root
 from tests.support.scripted_hal import ScriptedHal
+from tests.support.secret_files import secret_file
 
 PASSWORD = b"correct horse"
 CHEAPEST = LEAST_COST
 """What a program takes as --scrypt-cost."""
+CHEAP: Final = ("--scrypt-cost", CHEAPEST, "--yes")
+"""Options of `signer-module` that make a module quickly."""
+ROOT, SIGNER = "emulator:root.chip", "emulator:signer.chip"
+"""Software chips in the working folder."""
 DESCRIPTIONS = SignerDescriptions(default_description("signer"), default_description("device"))
 
 
-CHEAP = 10
-CostRule.least = CHEAP
+_CHEAP_COST: Final = 10
+CostRule.least = _CHEAP_COST
 """This process makes many modules. Programs that tests start as processes of their own keep to LEAST_COST."""
 
 
 def order(
-    password: bytes | None = PASSWORD, *, quota: int | None = None, may_have_password: bool = True, cost: int = CHEAP
+    password: bytes | None = PASSWORD,
+    *,
+    quota: int | None = None,
+    may_have_password: bool = True,
+    cost: int = _CHEAP_COST,
 ) -> ModuleOrder:
     """Return an order with a cheap scrypt, too cheap for a program in a process of its own."""
     return ModuleOrder(password, may_have_password=may_have_password, quota=quota, scrypt_cost=cost)
@@ -43,6 +56,21 @@ def program_order(password: bytes | None = PASSWORD, *, quota: int | None = None
 def open_order(quota: int | None = None) -> ModuleOrder:
     """Return the order of a module that never asks for a password."""
     return order(None, quota=quota, may_have_password=False)
+
+
+def working_folder(path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Go to a folder and put files with passwords there."""
+    monkeypatch.chdir(path)
+    secret_file("password", "correct horse\n")
+    secret_file("new", "battery staple\n")
+    return path
+
+
+def locks(url: str) -> tuple[bool, bool]:
+    """Tell of a chip whether its configuration and its data zone are locked."""
+    with Device.open(url) as device:
+        config = device.read_config()
+    return config[LOCK_CONFIG] != UNLOCKED, config[LOCK_VALUE] != UNLOCKED
 
 
 def root_folder(path: Path) -> RootFolder:

@@ -18,7 +18,7 @@ from tests.bench.machine import PATIENCE
 from tests.bench.plugboard import Plugboard
 from tests.bench.ways import KIT_WAYS, Way
 from tests.support.faulty_board import Fault
-from tests.support.patience import killed_after
+from tests.support.programs import killed_after
 
 
 def _serial_number(url: str) -> bytes:

@@ -17,7 +17,7 @@ from tests.bench.guest.factory import LOCKED_SLOT, Factory, require_finished
 from tests.bench.machine import PATIENCE
 from tests.bench.plugboard import Node, Plugboard
 from tests.bench.ways import Way
-from tests.support.patience import killed_after
+from tests.support.programs import killed_after
 
 ADDRESSES = (0xC0, 0x6A)  # two that chips are delivered with: others on I2C are not looked for
 
