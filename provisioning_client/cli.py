@@ -28,7 +28,7 @@ from atcaprov.provisioning.profile import Profile
 from atcaprov.provisioning.provision import Provisioner
 from atcaprov.provisioning.tcp_client import DEFAULT_HOST, DEFAULT_PORT
 from atcaprov.reading import read_text
-from atcaprov.terminal import Console, open_console
+from atcaprov.terminal.console import Console, open_console
 from provisioning_client.boards import BoardList, Boards
 from provisioning_client.devices import devices as devices_command
 from provisioning_client.faces import ConsoleFace, Face, JsonLinesFace

@@ -6,7 +6,8 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from atcaprov.terminal import Console, Key
+from atcaprov.terminal.console import Console
+from atcaprov.terminal.keys import Key
 from provisioning_client.session import Operator
 
 STILL_THERE_SECONDS: Final = 1.0

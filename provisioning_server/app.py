@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from atcaprov.errors import AtcaProvError
-from atcaprov.terminal import Console, Key
+from atcaprov.terminal.console import Console
+from atcaprov.terminal.keys import Key
 from atcaprov.wire.messages import ErrorReply
 from provisioning_server import refusals
 from provisioning_server.authority import Authority

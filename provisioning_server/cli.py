@@ -17,7 +17,7 @@ from atcaprov.cli.border import run_program
 from atcaprov.cli.precautions import take_precautions
 from atcaprov.config_zone.zone_file import read_zone_file
 from atcaprov.errors import AtcaProvError, UsageError
-from atcaprov.terminal import open_console
+from atcaprov.terminal.console import open_console
 from provisioning_server.app import Server
 from provisioning_server.data_folder import DataFolder
 from provisioning_server.descriptors import allow_enough_descriptors

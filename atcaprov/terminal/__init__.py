@@ -1,7 +1,4 @@
-"""Raw keys of a console: the decoder without I/O, and its two rims, blocking and asyncio."""
+"""Terminals: raw keys, blocking and on an event loop, and text that is safe to show on one.
 
-from atcaprov.terminal.console import Console, open_console
-from atcaprov.terminal.keys import ESC_WAIT_SECONDS, Key, KeyDecoder, KeyPress
-from atcaprov.terminal.line import Line
-
-__all__ = ["ESC_WAIT_SECONDS", "Console", "Key", "KeyDecoder", "KeyPress", "Line", "open_console"]
+Import the modules: this package imports nothing, so that printing a text does not load an event loop.
+"""

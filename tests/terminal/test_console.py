@@ -12,12 +12,14 @@ from pathlib import Path
 import pexpect
 import pytest
 
-from atcaprov.terminal import Console, Key, KeyPress, open_console
+from atcaprov.terminal.console import Console, open_console
+from atcaprov.terminal.keys import Key, KeyPress
 
 BLOCKING = """
 import pathlib, signal, sys
 signal.signal(signal.SIGHUP, signal.SIG_IGN)
-from atcaprov.terminal import Key, open_console
+from atcaprov.terminal.console import open_console
+from atcaprov.terminal.keys import Key
 with open_console() as console:
     print("ready", flush=True)
     while (press := console.read_key(30)) is not None and press.key is not Key.END:
@@ -28,7 +30,8 @@ print("end", flush=True)
 ASYNC = """
 import asyncio, pathlib, signal, sys
 signal.signal(signal.SIGHUP, signal.SIG_IGN)
-from atcaprov.terminal import Key, open_console
+from atcaprov.terminal.console import open_console
+from atcaprov.terminal.keys import Key
 async def main(console):
     print("ready", flush=True)
     async for press in console.keys():

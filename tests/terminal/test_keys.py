@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atcaprov.terminal import ESC_WAIT_SECONDS, Key, KeyDecoder, KeyPress, Line
+from atcaprov.terminal.keys import ESC_WAIT_SECONDS, Key, KeyDecoder, KeyPress
+from atcaprov.terminal.line import Line
 
 ARROW = b"\x1b[A"
 SEQUENCES = [ARROW, b"\x1bOP", b"\x1b[15~", b"\x1b[1;5C", b"\x1b[200~", b"\x1bb", b"\x1b\x1b[D", b"\x1b[<0;3;4M"]

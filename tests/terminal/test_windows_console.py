@@ -7,7 +7,7 @@ from collections import deque
 
 import pytest
 
-from atcaprov.terminal import Key, KeyPress
+from atcaprov.terminal.keys import Key, KeyPress
 from atcaprov.terminal.windows_console import WindowsConsole
 
 

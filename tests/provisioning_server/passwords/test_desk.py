@@ -4,7 +4,7 @@ import asyncio
 import threading
 
 from atcaprov.errors import Code, TransportError, UsageError
-from atcaprov.terminal import Key, KeyPress
+from atcaprov.terminal.keys import Key, KeyPress
 from provisioning_server import refusals
 from provisioning_server.passwords.desk import Attempt, Outcome, PasswordDesk
 from provisioning_server.passwords.prompt import PasswordPrompt

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from atcaprov.errors import Code, TransportError, UsageError
-from atcaprov.terminal import Key, KeyPress
+from atcaprov.terminal.keys import Key, KeyPress
 from provisioning_server.passwords.desk import LONGEST_PAUSE_SECONDS, PasswordDesk
 from provisioning_server.passwords.given import GivenPassword, GivenPasswords, password_lines
 from provisioning_server.passwords.postponed import PostponedSigners
