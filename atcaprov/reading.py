@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from atcaprov.errors import Code, UsageError
-from atcaprov.printable import printable
+from atcaprov.terminal.printable import printable
 
 MAX_FILE: Final = 1 << 20
 MAX_DEPTH: Final = 32

@@ -23,12 +23,12 @@ from atcaprov.errors import AtcaProvError, Code, UsageError
 from atcaprov.hal.device_url import names_software_chip
 from atcaprov.hal.presence import is_plugged
 from atcaprov.hal.registry import require_device_url
-from atcaprov.printable import terminal_columns
 from atcaprov.provisioning.profile import Profile
 from atcaprov.provisioning.provision import Provisioner
 from atcaprov.provisioning.tcp_client import DEFAULT_HOST, DEFAULT_PORT
 from atcaprov.reading import read_text
 from atcaprov.terminal.console import Console, open_console
+from atcaprov.terminal.printable import terminal_columns
 from provisioning_client.boards import BoardList, Boards
 from provisioning_client.devices import devices as devices_command
 from provisioning_client.faces import ConsoleFace, Face, JsonLinesFace

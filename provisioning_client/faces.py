@@ -11,9 +11,9 @@ from typing import Any, Final
 from atcaprov.chip.parts import part_name
 from atcaprov.errors import AtcaProvError, Board, Code
 from atcaprov.hal.device_url import both_forms
-from atcaprov.printable import folded
 from atcaprov.provisioning.provision import Provisioned
 from atcaprov.provisioning.stages import Stage, StageStatus
+from atcaprov.terminal.printable import folded
 
 Write = Callable[[str], None]
 Columns = Callable[[], int | None]

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Final, NamedTuple, TextIO
 
-from atcaprov.printable import printable
+from atcaprov.terminal.printable import printable
 
 WAITING_MAX: Final = 100_000
 """Lines that may wait for the writer; further ones are dropped and counted."""

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Final
 
 from atcaprov.errors import AtcaProvError, Code
-from atcaprov.printable import printable
+from atcaprov.terminal.printable import printable
 from atcaprov.wire.messages import ERROR_MESSAGE_SIZE_MAX, ErrorReply
 
 _LISTED: Final = 8

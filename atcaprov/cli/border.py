@@ -13,7 +13,7 @@ from click.core import ParameterSource
 from atcaprov.cli.output import say
 from atcaprov.cli.stop_signals import ended_by_signals
 from atcaprov.errors import AtcaProvError, Code, UsageError
-from atcaprov.printable import folded, printable_lines, terminal_columns
+from atcaprov.terminal.printable import folded, printable_lines, terminal_columns
 
 INTERRUPTED: Final = 130
 _FAILED: Final = 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from atcaprov.printable import printable_lines
+from atcaprov.terminal.printable import printable_lines
 
 
 def say(text: str, *, err: bool = False, end: str = "\n") -> None:

@@ -12,7 +12,7 @@ from typing import Final
 from urllib.parse import parse_qsl, unquote
 
 from atcaprov.errors import UsageError
-from atcaprov.printable import printable
+from atcaprov.terminal.printable import printable
 
 HIGHEST_ADDRESS: Final = 0x7F
 LONGEST_URL: Final = 4096

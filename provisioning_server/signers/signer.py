@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from atcaprov.printable import printable
+from atcaprov.terminal.printable import printable
 from provisioning_server.signer_documents import SignerDocuments
 
 

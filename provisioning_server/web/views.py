@@ -10,7 +10,7 @@ from hashlib import sha256
 from typing import Final
 
 from atcaprov.errors import Code
-from atcaprov.printable import printable
+from atcaprov.terminal.printable import printable
 from atcaprov.wire.messages import ErrorReply
 from provisioning_server.passwords.desk import PasswordDesk
 from provisioning_server.records.file_records import Tally

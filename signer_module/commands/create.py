@@ -11,7 +11,7 @@ from atcaprov.certs.description import CertificateDescription
 from atcaprov.certs.keys import key_id
 from atcaprov.cli.output import say
 from atcaprov.errors import UsageError
-from atcaprov.printable import printable
+from atcaprov.terminal.printable import printable
 from signer_module.commands import inputs
 from signer_module.commands.device_options import OrderOptions, device_option, order_options, require_one_of, warnings
 from signer_module.commands.hsm_options import PIN_PROMPT, hsm_options

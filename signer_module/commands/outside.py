@@ -15,9 +15,9 @@ from atcaprov.certs.keys import raw_public_key
 from atcaprov.cli.output import say
 from atcaprov.device.device import Device
 from atcaprov.errors import CertificateError, Code, UsageError
-from atcaprov.printable import printable
 from atcaprov.provisioning.config_stages import is_config_locked
 from atcaprov.reading import is_file, read_bytes, status
+from atcaprov.terminal.printable import printable
 from signer_module.commands import inputs
 from signer_module.commands.create import tell_folder
 from signer_module.commands.device_options import OrderOptions, device_option, order_options, require_one_of, warnings

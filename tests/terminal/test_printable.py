@@ -13,7 +13,7 @@ from cryptography.x509.oid import NameOID
 
 from atcaprov.cli.border import error_text
 from atcaprov.errors import UsageError
-from atcaprov.printable import folded, printable, printable_lines
+from atcaprov.terminal.printable import folded, printable, printable_lines
 from signer_module.on_files import root_folder as root
 from signer_module.on_files.key_file import SoftwareKey
 from tests.support.programs import run_signer_module as run
