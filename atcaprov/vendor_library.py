@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from atcaprov.errors import Code, TransportError
-from atcaprov.installing import install_command
+from atcaprov.missing_packages import install_command
 
 
 class I2cParameters(ctypes.Structure):

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from atcaprov.errors import Code, TransportError, UsageError
-from atcaprov.installing import install_command
 from atcaprov.kit.framing import LineBuffer
+from atcaprov.missing_packages import install_command
 
 
 @dataclass(frozen=True)

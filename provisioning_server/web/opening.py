@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from atcaprov.errors import Code, UsageError
-from atcaprov.installing import extra_command
+from atcaprov.missing_packages import extra_command
 from provisioning_server.passwords.desk import PasswordDesk
 from provisioning_server.web.address import WebAddress
 from provisioning_server.web.links import Links

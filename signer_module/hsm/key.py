@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from atcaprov.certs.keys import key_id, verify_digest
 from atcaprov.errors import AtcaProvError, CertificateError, Code, ProtocolError, TransportError, UsageError
-from atcaprov.installing import extra_command
+from atcaprov.missing_packages import extra_command
 from signer_module.on_files.hsm_place import PLACE_FILE, KeyPlace
 
 if TYPE_CHECKING:
