@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NoReturn
 
-from atcaprov.start import start
+from atcaprov.program.entry_point import start
 
 
 def main() -> NoReturn:
