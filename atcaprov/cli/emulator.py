@@ -11,7 +11,6 @@ from typing import Any, Final
 
 import click
 
-from atcaprov import event_loop
 from atcaprov.chip.execution_times import Times
 from atcaprov.chip.memory_map import SERIAL_SIZE
 from atcaprov.chip.parts import spaced
@@ -28,6 +27,7 @@ from atcaprov.hal.registry import open_hal
 from atcaprov.hal.trace import create_trace, read_trace
 from atcaprov.hal.traced import TracedHal
 from atcaprov.kit.profiles import PARSER3, PROFILES
+from atcaprov.program import event_loop
 from atcaprov.reading import read_text
 from atcaprov.recording.answers import Answers
 from atcaprov.recording.dialogue import Dialogue

@@ -12,7 +12,7 @@ _FOR_BUILDS: Final = ("build-essential", "cmake", "libudev-dev", "libusb-1.0-0-d
 _TESTS: Final = (
     "tests/platforms tests/device tests/e2e/test_road.py tests/provisioning/test_provision.py tests/terminal"
     " tests/provisioning_server/test_module_bay.py tests/provisioning_server/test_network.py"
-    " tests/signer_module/test_signer_folder.py tests/wire tests/test_event_loop.py tests/test_file_lock.py"
+    " tests/signer_module/test_signer_folder.py tests/wire tests/program/test_event_loop.py tests/test_file_lock.py"
     " tests/test_unsearchable.py"
 )
 _INSTALL: Final = "cd /src && python3 -m venv /tmp/venv && . /tmp/venv/bin/activate && python3 -m pip install -q ."

@@ -18,7 +18,7 @@ _WHEELS: Final = "colorama hypothesis pip pytest"
 _PATHS: Final = "python313.zip\r\n.\r\nLib\\site-packages\r\nZ:\\w\\site\r\nimport site\r\n"
 _FOR_WINDOWS: Final = "--platform win_amd64 --python-version 3.13 --only-binary=:all:"
 _TESTS: Final = (
-    "tests/wire/test_connection.py tests/wire/test_framing.py tests/test_file_lock.py tests/test_event_loop.py"
+    "tests/wire/test_connection.py tests/wire/test_framing.py tests/test_file_lock.py tests/program/test_event_loop.py"
     " tests/hal/test_bus_lock.py tests/terminal/test_windows_console.py"
     " tests/provisioning_server/test_early_resets.py"
 )

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from atcaprov import event_loop
+from atcaprov.program import event_loop
 
 PACKAGES = ("atcaprov", "provisioning_client", "provisioning_server", "signer_module")
 
@@ -26,7 +26,7 @@ def test_it_is_the_selector_loop_whatever_the_system_prefers(monkeypatch: pytest
 
 
 def test_no_program_has_another() -> None:
-    root = Path(__file__).parents[1]
+    root = Path(__file__).parents[2]
     sources = [path for package in PACKAGES for path in (root / package).rglob("*.py")]
     other = re.compile(r"asyncio\.(run|new_event_loop)\(|run_until_complete")
     assert [path for path in sources if other.search(path.read_text(encoding="utf-8"))] == []
