@@ -7,7 +7,7 @@ from typing import Final, NoReturn
 
 import click
 
-from atcaprov.cli.border import run_program
+from atcaprov.program.exit_codes import run_program
 
 _GROUPS: Final = {
     "config": "atcaprov.cli.config",

@@ -166,7 +166,7 @@ def test_wrong_arguments(arguments: tuple[str, ...]) -> None:
 def test_showing_a_file_loads_nothing_that_it_does_not_need() -> None:
     program = (
         "import sys\n"
-        "from atcaprov.cli.border import run_program\n"
+        "from atcaprov.program.exit_codes import run_program\n"
         "from atcaprov.cli.program import atcaprov\n"
         "try:\n"
         "    run_program(atcaprov, 'atcaprov', sys.argv[1:])\n"

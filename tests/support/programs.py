@@ -17,7 +17,7 @@ import click
 import pytest
 
 import signer_module.cli
-from atcaprov.cli.border import run_program
+from atcaprov.program.exit_codes import run_program
 
 LIMIT_SECONDS: Final = 60
 

@@ -101,7 +101,7 @@ def test_a_full_standard_output_is_told(unbuffered: str, monkeypatch: pytest.Mon
 def test_a_name_that_standard_output_can_not_write(encoding: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """It ends a run that has just permanently changed a chip: all is well, and must be told so."""
     monkeypatch.setenv("PYTHONIOENCODING", encoding)
-    program = "import click; from atcaprov.cli.border import run_program\n@click.command()\ndef told():\n"
+    program = "import click; from atcaprov.program.exit_codes import run_program\n@click.command()\ndef told():\n"
     program += "    click.echo('signer \\u96fb\\udcff')\nrun_program(told, 'told')"
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
     assert (ended.returncode, ended.stderr) == (0, b"")
