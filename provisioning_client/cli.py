@@ -13,7 +13,6 @@ from typing import Final, NoReturn
 import click
 
 from atcaprov.certs.cert_info import CertInfo
-from atcaprov.cli.output import say
 from atcaprov.config_zone.defaults import DEFAULT_608A
 from atcaprov.config_zone.findings import Allow
 from atcaprov.config_zone.zone_file import read_zone_file
@@ -22,6 +21,7 @@ from atcaprov.errors import AtcaProvError, Code, UsageError
 from atcaprov.hal.device_url import names_software_chip
 from atcaprov.hal.presence import is_plugged
 from atcaprov.hal.registry import require_device_url
+from atcaprov.program.console_text import say
 from atcaprov.program.exit_codes import run_program
 from atcaprov.provisioning.profile import Profile
 from atcaprov.provisioning.provision import Provisioner

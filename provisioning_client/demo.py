@@ -27,8 +27,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from atcaprov.certs.cert_info import CertInfo
 from atcaprov.certs.chain import verify_chain
-from atcaprov.cli.output import say
 from atcaprov.errors import AtcaProvError
+from atcaprov.program.console_text import say
 
 CHIPS: Final = 3
 STOP_SECONDS: Final = 20

@@ -9,9 +9,9 @@ from typing import Any
 import click
 
 from atcaprov.chip.parts import spaced
-from atcaprov.cli.output import say
 from atcaprov.errors import AtcaProvError, UsageError
 from atcaprov.hal.device_url import both_forms, parse_7_bit_address
+from atcaprov.program.console_text import say
 from provisioning_client.listing import I2cSearch, ListedChip, ListedPort, list_ports
 
 

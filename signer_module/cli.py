@@ -9,8 +9,8 @@ import click
 
 from atcaprov import __version__
 from atcaprov.certs.description import default_text
-from atcaprov.cli.output import say
 from atcaprov.cli.precautions import take_precautions
+from atcaprov.program.console_text import say
 from atcaprov.program.exit_codes import exit_code
 from signer_module.commands import create, outside, password, show
 

@@ -9,12 +9,12 @@ from typing import Any, Final
 import click
 
 from atcaprov.chip.memory_map import SLOT_COUNT
-from atcaprov.cli.output import say
 from atcaprov.config_zone.defaults import DEFAULT_608A, DEFAULT_CERTIFICATE_SLOTS, DEFAULT_DEVICE_KEY_SLOT
 from atcaprov.config_zone.findings import Allow, Finding, Level, Product
 from atcaprov.config_zone.model import ConfigZone, Part
 from atcaprov.config_zone.zone_file import ZoneFile, read_zone_file
 from atcaprov.errors import Code, UsageError
+from atcaprov.program.console_text import say
 
 _DIFFERENT: Final = 1
 

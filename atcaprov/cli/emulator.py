@@ -14,7 +14,6 @@ import click
 from atcaprov.chip.execution_times import Times
 from atcaprov.chip.memory_map import SERIAL_SIZE
 from atcaprov.chip.parts import spaced
-from atcaprov.cli.output import say
 from atcaprov.device.guarded_hal import GuardedHal
 from atcaprov.emulator.changes import explain_changes
 from atcaprov.emulator.clock import parse_speed, parse_times
@@ -28,6 +27,7 @@ from atcaprov.hal.trace import create_trace, read_trace
 from atcaprov.hal.traced import TracedHal
 from atcaprov.kit.profiles import PARSER3, PROFILES
 from atcaprov.program import event_loop
+from atcaprov.program.console_text import say
 from atcaprov.reading import read_text
 from atcaprov.recording.answers import Answers
 from atcaprov.recording.dialogue import Dialogue

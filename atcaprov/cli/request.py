@@ -15,9 +15,9 @@ from atcaprov.certs.description import CertificateDescription, default_descripti
 from atcaprov.certs.keys import key_id
 from atcaprov.certs.unsigned import sign_request
 from atcaprov.chip.memory_map import SLOT_COUNT
-from atcaprov.cli.output import say
 from atcaprov.device.device import Device
 from atcaprov.errors import Code, DeviceError, UsageError
+from atcaprov.program.console_text import say
 from atcaprov.reading import read_text, status
 
 _FILE: Final = click.Path(dir_okay=False, path_type=Path)

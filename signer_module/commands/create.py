@@ -9,8 +9,8 @@ import click
 
 from atcaprov.certs.description import CertificateDescription
 from atcaprov.certs.keys import key_id
-from atcaprov.cli.output import say
 from atcaprov.errors import UsageError
+from atcaprov.program.console_text import say
 from atcaprov.terminal.printable import printable
 from signer_module.commands import inputs
 from signer_module.commands.device_options import OrderOptions, device_option, order_options, require_one_of, warnings

@@ -10,8 +10,8 @@ from typing import Final
 
 import click
 
-from atcaprov.cli.output import say
 from atcaprov.errors import UsageError
+from atcaprov.program.console_text import say
 from signer_module.commands.option_groups import option_group
 from signer_module.commands.password_options import PasswordSource
 from signer_module.on_chip.layout import Variant

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from atcaprov.cli.output import say
 from atcaprov.errors import UsageError
+from atcaprov.program.console_text import say
 from signer_module.commands.device_options import device_option, require_one
 from signer_module.commands.inputs import FOLDER
 from signer_module.commands.password_options import PasswordSource, password_options
