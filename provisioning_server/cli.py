@@ -12,11 +12,11 @@ from typing import NoReturn
 import click
 import platformdirs
 
-from atcaprov.cli.precautions import take_precautions
 from atcaprov.config_zone.zone_file import read_zone_file
 from atcaprov.errors import AtcaProvError, UsageError
 from atcaprov.program import event_loop
 from atcaprov.program.exit_codes import run_program
+from atcaprov.program.process_hardening import take_precautions
 from atcaprov.terminal.console import open_console
 from provisioning_server.app import Server
 from provisioning_server.data_folder import DataFolder

@@ -9,9 +9,9 @@ import click
 
 from atcaprov import __version__
 from atcaprov.certs.description import default_text
-from atcaprov.cli.precautions import take_precautions
 from atcaprov.program.console_text import say
 from atcaprov.program.exit_codes import exit_code
+from atcaprov.program.process_hardening import take_precautions
 from signer_module.commands import create, outside, password, show
 
 
