@@ -10,9 +10,9 @@ from typing import Final, NoReturn
 import click
 from click.core import ParameterSource
 
-from atcaprov.cli.stop_signals import ended_by_signals
 from atcaprov.errors import AtcaProvError, Code, UsageError
 from atcaprov.program.console_text import say
+from atcaprov.program.signals import ended_by_signals
 from atcaprov.terminal.printable import folded, printable_lines, terminal_columns
 
 INTERRUPTED: Final = 130
