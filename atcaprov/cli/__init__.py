@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from atcaprov.cli.program import main
+from atcaprov.cli.main import main
 
 __all__ = ["main"]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from atcaprov.cli.program import atcaprov
+from atcaprov.cli.main import atcaprov
 from atcaprov.config_zone.defaults import DEFAULT_608A
 from atcaprov.config_zone.hex_file import format_hex, parse_hex
 from tests.support.config_zones import CONVERSIONS, changed, published
@@ -167,7 +167,7 @@ def test_showing_a_file_loads_nothing_that_it_does_not_need() -> None:
     program = (
         "import sys\n"
         "from atcaprov.program.exit_codes import run_program\n"
-        "from atcaprov.cli.program import atcaprov\n"
+        "from atcaprov.cli.main import atcaprov\n"
         "try:\n"
         "    run_program(atcaprov, 'atcaprov', sys.argv[1:])\n"
         "finally:\n"

@@ -16,7 +16,7 @@ from pathlib import Path
 import click
 import pytest
 
-from atcaprov.cli.program import atcaprov
+from atcaprov.cli.main import atcaprov
 from atcaprov.emulator.images import load_image
 from atcaprov.errors import AtcaProvError, UsageError
 from atcaprov.hal import emulated

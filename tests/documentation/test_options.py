@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 import pytest
 
-from atcaprov.cli.program import atcaprov
+from atcaprov.cli.main import atcaprov
 from provisioning_client.cli import command as provisioning_client
 from provisioning_server.cli import command as provisioning_server
 from signer_module.cli import cli as signer_module

@@ -9,7 +9,7 @@ import click
 import pytest
 
 from atcaprov import __version__
-from atcaprov.cli.program import atcaprov
+from atcaprov.cli.main import atcaprov
 from atcaprov.errors import AtcaProvError, CertificateError, Code, DeviceError, ServerRejected, TransportError
 from tests.support.programs import run_in_process
 
