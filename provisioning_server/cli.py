@@ -16,7 +16,7 @@ from atcaprov.config_zone.zone_file import read_zone_file
 from atcaprov.errors import AtcaProvError, UsageError
 from atcaprov.program import event_loop
 from atcaprov.program.exit_codes import run_program
-from atcaprov.program.process_hardening import take_precautions
+from atcaprov.program.process_hardening import harden_process
 from atcaprov.terminal.console import open_console
 from provisioning_server.app import Server
 from provisioning_server.data_folder import DataFolder
@@ -177,5 +177,5 @@ def _software_signers(folders: Iterable[Path]) -> Iterator[SoftwareSigner]:
 
 def main() -> NoReturn:
     """Entry point."""
-    take_precautions()
+    harden_process()
     run_program(command, "provisioning-server")

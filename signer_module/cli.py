@@ -11,7 +11,7 @@ from atcaprov import __version__
 from atcaprov.certs.description import default_text
 from atcaprov.program.console_text import say
 from atcaprov.program.exit_codes import exit_code
-from atcaprov.program.process_hardening import take_precautions
+from atcaprov.program.process_hardening import harden_process
 from signer_module.commands import create, outside, password, show
 
 
@@ -51,7 +51,7 @@ def description_command(role: str) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the program; return its exit code: 0, 2 to 8 as the errors say, 130 when interrupted."""
-    take_precautions()
+    harden_process()
     return exit_code(cli, "signer-module", None if arguments is None else list(arguments))
 
 

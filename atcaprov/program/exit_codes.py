@@ -1,4 +1,4 @@
-"""The border between a program and its caller: every error becomes one message on stderr and one exit code."""
+"""Exit codes: every error that ends a program becomes one message on standard error and one exit code."""
 
 from __future__ import annotations
 

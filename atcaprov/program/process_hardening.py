@@ -12,7 +12,7 @@ _NOBODY_ELSE_WRITES: Final = 0o022
 _PR_SET_DUMPABLE: Final = 4  # prctl(2)
 
 
-def take_precautions() -> None:
+def harden_process() -> None:
     """Let a crash leave no passwords and keys on the disk, and nobody else change what the program writes.
 
     Other programs of the same user can't look into its memory either, where the system can see to that (Linux).

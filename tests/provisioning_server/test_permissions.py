@@ -180,5 +180,5 @@ def test_a_program_with_passwords_leaves_no_core_dump(tmp_path: Path, package: s
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has this")
 def test_other_programs_can_not_look_into_its_memory() -> None:
     dumpable = "import ctypes; print(ctypes.CDLL(None).prctl(3, 0, 0, 0, 0))"  # PR_GET_DUMPABLE, prctl(2)
-    careful = "from atcaprov.program.process_hardening import take_precautions; take_precautions()"
+    careful = "from atcaprov.program.process_hardening import harden_process; harden_process()"
     assert [_run([sys.executable, "-c", f"{do}; {dumpable}"]).stdout for do in ("pass", careful)] == ["1\n", "0\n"]
