@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 PROGRAMS = ("atcaprov", "provisioning_client", "provisioning_server", "signer_module")
+START_MINE = "from atcaprov.program.entry_point import start; start('mine')"
 CTRL_C = "import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n"
 
 
@@ -38,7 +39,7 @@ def test_the_program_itself_decides_what_a_signal_does_later(tmp_path: Path) -> 
     (tmp_path / "mine.py").write_text(
         "import signal\ndef main():\n    return signal.getsignal(15) is not signal.SIG_DFL\n"
     )
-    done = run("signal.signal(15, signal.SIG_DFL)\nfrom atcaprov.program.entry_point import start; start('mine')", tmp_path)
+    done = run(f"signal.signal(15, signal.SIG_DFL)\n{START_MINE}", tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
 
 
@@ -50,7 +51,8 @@ def test_the_module_itself_runs_too(program: str) -> None:
 
 
 def test_little_is_imported_before_a_program_heeds_ctrl_c() -> None:
-    script = "import sys; before = set(sys.modules); import atcaprov.program.entry_point; print(*sorted(set(sys.modules) - before))"
+    module = "atcaprov.program.entry_point"
+    script = f"import sys; before = set(sys.modules); import {module}; print(*sorted(set(sys.modules) - before))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     others = {name.partition(".")[0] for name in done.stdout.split()} - {"atcaprov"}
     assert others <= sys.stdlib_module_names
@@ -58,8 +60,7 @@ def test_little_is_imported_before_a_program_heeds_ctrl_c() -> None:
 
 def test_a_program_that_was_told_to_ignore_ctrl_c_does(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(f"{CTRL_C}def main():\n    print('done')\n    return 0\n")
-    script = "signal.signal(2, signal.SIG_IGN)\nfrom atcaprov.program.entry_point import start; start('mine')"
-    done = run(script, tmp_path)
+    done = run(f"signal.signal(2, signal.SIG_IGN)\n{START_MINE}", tmp_path)
     assert (done.returncode, done.stdout, done.stderr) == (0, "done\n", "")
 
 
@@ -67,17 +68,17 @@ def test_a_program_that_was_told_to_ignore_ctrl_c_does(tmp_path: Path) -> None:
 def test_ctrl_c_after_the_end_changes_nothing(end: str, tmp_path: Path) -> None:
     at_exit = "import atexit, os, signal\natexit.register(lambda: os.kill(os.getpid(), signal.SIGINT))\n"
     (tmp_path / "mine.py").write_text(f"{at_exit}def main():\n    {end}\n")
-    done = run("from atcaprov.program.entry_point import start; start('mine')", tmp_path)
+    done = run(START_MINE, tmp_path)
     assert (done.returncode, done.stderr) == (5, "")
 
 
 def test_ctrl_c_that_a_program_lets_through_ends_it_in_the_same_way(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text("def main():\n    raise KeyboardInterrupt\n")
-    done = run("from atcaprov.program.entry_point import start; start('mine')", tmp_path)
+    done = run(START_MINE, tmp_path)
     assert (done.returncode, done.stderr) == (130, "Interrupted.\n")
 
 
 def test_a_failure_of_the_program_is_seen(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text("def main():\n    raise SystemExit('no way')\n")
-    done = run("from atcaprov.program.entry_point import start; start('mine')", tmp_path)
+    done = run(START_MINE, tmp_path)
     assert (done.returncode, done.stderr) == (1, "no way\n")
