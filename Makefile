@@ -31,8 +31,8 @@ benchmarks: setup
 	$(BIN)/python -m pytest tests/benchmarks -q -s
 
 bench: setup
-	$(BIN)/python -m pytest tests/bench/host -q
-	$(BIN)/python -m tests.bench
+	$(BIN)/python -m pytest virtual_bench/host -q
+	$(BIN)/python -m virtual_bench
 
 platforms: setup
 	$(BIN)/python -m tests.platforms $(PLATFORMS)

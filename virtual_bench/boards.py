@@ -1,0 +1,134 @@
+"""Boards: what stands behind a USB port of the bench, and how it misbehaves."""
+
+from __future__ import annotations
+
+import enum
+import itertools
+from dataclasses import dataclass
+from typing import Any, Final
+
+from atcaprov.kit.board import CdcBoard
+from atcaprov.kit.framing import to_reports
+from atcaprov.kit.interpreter import Interpreter
+from atcaprov.kit.profiles import PROFILES
+from tests.support.faulty_board import NOISE, Fault, FaultyBoard
+from virtual_bench.cdc_kit import IN_ENDPOINT as CDC_IN
+from virtual_bench.cdc_kit import CdcKit
+from virtual_bench.chips import CuttableChip, I2cWire, KitBus, blank_chip
+from virtual_bench.hid_kit import IN_ENDPOINT as HID_IN
+from virtual_bench.hid_kit import HidKit
+from virtual_bench.i2c_tiny_usb import I2cTinyUsb
+from virtual_bench.usb_device import UsbDevice
+
+_LINE_END: Final = b"\n"
+
+
+class Kind(enum.StrEnum):
+    """What the board is to the host."""
+
+    HID = "hid"
+    CDC = "cdc"
+    I2C = "i2c"
+
+
+@dataclass(frozen=True)
+class BoardPlan:
+    """A board as a test orders it; `addresses` are those of its chips, 8-bit, `firmware` that of a kit."""
+
+    name: str
+    kind: Kind
+    addresses: tuple[int, ...] = (0xC0,)
+    firmware: str = "parser3"
+    usb_serial_number: str = ""
+    """Most kits have none."""
+    first_chip: int = 0
+    """The chips' serial numbers count up from here; the plugboard sets it."""
+
+    @classmethod
+    def from_document(cls, document: dict[str, Any]) -> BoardPlan:
+        """Read what `dataclasses.asdict` and JSON made of a plan."""
+        return cls(**{**document, "kind": Kind(document["kind"]), "addresses": tuple(document["addresses"])})
+
+    def chip_serial_number(self, index: int) -> bytes:
+        """Return the 9 bytes of one of the chips."""
+        return b"\x01\x23" + (self.first_chip + index).to_bytes(6, "big") + b"\xee"
+
+
+class Board:
+    """A board that can be plugged in again and again; its chips keep their memory, its faults last.
+
+    It stands behind the USB device itself: as a stream, as HID reports, or as an I2C bus.
+    """
+
+    def __init__(self, plan: BoardPlan) -> None:
+        self.plan = plan
+        self.fault = Fault.NONE
+        self.chips: list[CuttableChip] = []
+        self._kit = FaultyBoard(bytes)
+        self._wire = I2cWire(())
+        self._noise = itertools.cycle(to_reports(NOISE))
+        self.renew(plan)
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether the cable was pulled by a chip's cut."""
+        return any(chip.is_cut for chip in self.chips)
+
+    def renew(self, plan: BoardPlan) -> None:
+        """Put blank chips in and end all faults, plugged or not."""
+        self.plan = plan
+        self.fault = Fault.NONE
+        self.chips = [
+            blank_chip(plan.chip_serial_number(index), address) for index, address in enumerate(plan.addresses)
+        ]
+        self._power_up()
+
+    def plug(self) -> UsbDevice:
+        """Give the board power and return a fresh USB device in front of it."""
+        self._power_up()
+        if self.plan.kind is Kind.I2C:
+            return I2cTinyUsb(self.plan.usb_serial_number, self)
+        return (HidKit if self.plan.kind is Kind.HID else CdcKit)(self.plan.usb_serial_number, self)
+
+    def spoil(self, fault: Fault) -> None:
+        """Let the board misbehave from now on, plugged or not."""
+        self.fault = self._kit.fault = self._wire.fault = fault
+
+    def babble(self, device: UsbDevice) -> None:
+        """Send a report of noise without being asked, if that is the board's fault.
+
+        A device has room for one report: what nobody has fetched is replaced.
+        """
+        if self.fault is not Fault.ENDLESS or self.plan.kind is Kind.I2C:
+            return
+        pipe = device.in_pipes[HID_IN if self.plan.kind is Kind.HID else CDC_IN]
+        pipe.clear()
+        pipe.give(next(self._noise))
+
+    def _power_up(self) -> None:
+        for chip in self.chips:
+            chip.power_cycle()
+        interpreter = Interpreter(KitBus(self.chips), PROFILES[self.plan.firmware])
+        self._kit = FaultyBoard(CdcBoard(interpreter).receive_data)
+        self._wire = I2cWire(self.chips)
+        self.spoil(self.fault)
+
+    # What the USB device sees
+
+    def receive_data(self, data: bytes) -> bytes:
+        """Take bytes of a stream and return the kit's."""
+        return self._kit.receive_data(data)
+
+    def receive_report(self, report: bytes) -> list[bytes]:
+        """Take a HID report, whose text ends at LF, and return those of the kit."""
+        text, end, _ = report.partition(_LINE_END)
+        lines = self._kit.receive_data(text + end).splitlines(keepends=True)
+        return [report for line in lines for report in to_reports(line)]
+
+    def write(self, address: int, data: bytes, *, ends: bool) -> bool:
+        """Carry bytes to a 7-bit address."""
+        return self._wire.write(address, data, ends=ends)
+
+    def read(self, address: int, count: int, *, ends: bool) -> bytes | None:
+        """Read from a 7-bit address."""
+        return self._wire.read(address, count, ends=ends)

@@ -1,0 +1,120 @@
+"""A Provisioning Server with `--scan`, two signer modules of one product, and a kit that a program has in use."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from atcaprov.device.device import Device
+from atcaprov.wire.messages import AnyMessage, CertificatesReply, CertificatesRequest, ErrorReply
+from tests.support.server import ServerProgram, WireClient, server_program
+from tests.support.server_parts import chip_serial, config_zone, key_of
+from virtual_bench.boards import BoardPlan, Kind
+from virtual_bench.guest.factory import Factory
+from virtual_bench.guest.signer_modules import CHEAP_PASSWORDS, ModuleMaker, SignerModule, password_descriptor
+from virtual_bench.machine import PATIENCE
+from virtual_bench.plugboard import Node, Plugboard
+from virtual_bench.ways import Way
+
+_HELD = "held"
+
+
+@dataclass(frozen=True)
+class ScanningLine:
+    """The server, its clients, and the modules, which lie in a drawer before and after each test."""
+
+    plugboard: Plugboard
+    server: ServerProgram
+    factory: Factory
+    first: SignerModule
+    second: SignerModule
+
+    def plug(self, module: SignerModule) -> Node:
+        """Plug a module in; return when the server can use it."""
+        node = self.plugboard.plug(module.board)
+        self.server.wait_for(f"{self._label(module)} password accepted, ready.")
+        return node
+
+    def unplug(self, module: SignerModule) -> None:
+        """Pull a module that is idle; return when the server has seen it."""
+        self.plugboard.unplug(module.board)
+        label = self._label(module)
+        # The latter if it was just being asked whether it is there.
+        self.server.wait_for(f"{label} unplugged.", f"{label} does not answer any more")
+
+    def request(self, number: int, *, any_of_group: bool = False) -> CertificatesRequest:
+        """Return the request of a device with that number, which names the first module."""
+        key = self.factory.cert_info.signer_public_key
+        return CertificatesRequest(config_zone(number), key_of(number), key, any_of_group=any_of_group)
+
+    def ask(self, number: int) -> AnyMessage:
+        """Ask for a certificate of the first module."""
+        with self.client() as wire:
+            return wire.ask(self.request(number))
+
+    @contextmanager
+    def client(self) -> Iterator[WireClient]:
+        """A client; if its reply does not come, the failure tells what the server has said, and ends it."""
+        try:
+            with WireClient(self.factory.address, PATIENCE) as wire:
+                yield wire
+        except TimeoutError as error:
+            raise AssertionError(f"no reply in {PATIENCE:.0f} s: {self.server.said()}") from error
+
+    def require_certified(self, number: int, reply: AnyMessage) -> None:
+        """Check the certificate that the server keeps of a device, down to the root."""
+        assert isinstance(reply, CertificatesReply), reply
+        self.factory.verify_kept_certificates(chip_serial(number))
+
+    def _label(self, module: SignerModule) -> str:
+        return f"Signer ({self.plugboard.serial_number(module.board).hex().upper()}, {module.name})"
+
+
+def code_of_retryable(reply: AnyMessage) -> str:
+    """Return the code of a refusal after which the client may ask again."""
+    assert isinstance(reply, ErrorReply), reply
+    assert reply.retryable
+    return reply.code
+
+
+@contextmanager
+def scanning_line(folder: Path, plugboard: Plugboard) -> Iterator[ScanningLine]:
+    """Make modules, take them out, start the server; its end is checked, and that it left the kit in use alone."""
+    maker = ModuleMaker(folder, plugboard)
+    first, second = maker.make("0034"), maker.make("0035")
+    cert_info_file = maker.export(first)
+    for module in (first, second):
+        plugboard.unplug(module.board)
+    data = folder / "server"
+    serial_numbers = [plugboard.serial_number(module.board) for module in (first, second)]
+    with (
+        _kit_in_use(plugboard) as url,
+        password_descriptor(*serial_numbers) as descriptor,
+        server_program(
+            *("--scan", "--password-fd", descriptor, "--data", data),
+            start=CHEAP_PASSWORDS,
+            pass_fds=(descriptor,),
+            patience=PATIENCE,
+        ) as server,
+    ):
+        factory = Factory(server.address(), cert_info_file, data)
+        server.wait_for(f"No signer answers at {url}: ")
+        yield ScanningLine(plugboard, server, factory, first, second)
+        assert server.stop() == 0
+    assert server.errors == ""
+
+
+@contextmanager
+def _kit_in_use(plugboard: Plugboard) -> Iterator[str]:
+    """A kit that this process holds open; not one byte may go there that it did not send."""
+    plugboard.make(BoardPlan(_HELD, Kind.HID))
+    url = Way.HIDRAW.url(plugboard.plug(_HELD))
+    with Device.open(url) as device:
+        device.info()
+        carried = plugboard.carried(_HELD)
+        yield url
+        assert plugboard.carried(_HELD) == carried
+        assert device.serial_number() == plugboard.serial_number(_HELD)
+    plugboard.unplug(_HELD)

@@ -1,0 +1,118 @@
+"""One run of the guest: boots QEMU, runs one command in it, and tells how it ended."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from virtual_bench.kernel import Kernel
+from virtual_bench.programs import BenchUnavailable, program
+
+EXIT_TIME_LIMIT: Final = 124
+EXIT_GUEST_DIED: Final = 125
+PATIENCE: Final = 150.0
+"""Seconds after which a test in there that waits for a program has failed: some 20 times what it takes on a busy
+machine, and little enough for the other tests to come."""
+_START: Final = Path(__file__).with_name("start.sh")
+_KEPT_ENVIRONMENT: Final = ("VIRTUAL_ENV", "PYTHONPATH", "CI", "LANG", "LC_ALL", "TZ", "PYTEST_ADDOPTS")
+_MEMORY_MIB: Final = "1536"
+OUT_VARIABLE: Final = "ATCAPROV_BENCH_OUT"
+"""Environment variable in the guest: the folder that outlives it."""
+FIGURES_FILE: Final = "figures.json"
+"""In that folder: what tests have measured, in the form of `tests.benchmarks.report`."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended: exit code of the command, EXIT_TIME_LIMIT or EXIT_GUEST_DIED; and what it took."""
+
+    exit_code: int
+    boot_seconds: float
+    """From the kernel's start to the machine's own files; 0 if the guest never got there."""
+    whole_seconds: float
+
+
+class Guest:
+    """A virtual machine over the files of this machine, which it can't change; `out` alone is shared for writing.
+
+    `out` holds afterwards what the command wrote there, and `rc`, `started`, `console.log`.
+    """
+
+    def __init__(self, kernel: Kernel, out: Path, *, processors: int) -> None:
+        if any(character.isspace() for character in str(out)):
+            raise BenchUnavailable(f"the path {out} has blanks, and the kernel's command line cannot name it")
+        self._kernel = kernel
+        self._out = out
+        self._processors = processors
+
+    def run(self, command: Sequence[str], *, seconds: float, show: bool = False) -> Outcome:
+        """Boot, run `command` as root in the current directory, power off; stop it all after `seconds`.
+
+        The console goes into a file; `show` lets it be seen meanwhile.
+        """
+        self._write_scripts(command)
+        begin = time.monotonic()
+        in_time = self._boot(seconds, None if show else subprocess.DEVNULL)
+        whole = time.monotonic() - begin
+        exit_code = self._exit_code() if in_time else EXIT_TIME_LIMIT
+        return Outcome(exit_code, self._boot_seconds(), whole)
+
+    def _write_scripts(self, command: Sequence[str]) -> None:
+        shutil.rmtree(self._out, ignore_errors=True)
+        self._out.mkdir(parents=True)
+        shutil.copy(_START, self._out / "start.sh")
+        kept = [f"export {name}={shlex.quote(os.environ[name])}" for name in _KEPT_ENVIRONMENT if name in os.environ]
+        kept.append(f"export {OUT_VARIABLE}={shlex.quote(str(self._out))}")
+        lines = (*kept, f"cd {shlex.quote(str(Path.cwd()))}", f"exec {shlex.join(command)}")
+        (self._out / "command.sh").write_text("\n".join(lines) + "\n")
+
+    def _boot(self, seconds: float, stdout: int | None) -> bool:
+        """Return whether QEMU ended by itself in time."""
+        with subprocess.Popen(self._qemu(), stdin=subprocess.DEVNULL, stdout=stdout, start_new_session=True) as qemu:
+            try:
+                qemu.wait(seconds)
+            except subprocess.TimeoutExpired:
+                return False
+            finally:
+                if qemu.poll() is None:
+                    os.killpg(qemu.pid, signal.SIGKILL)
+        return True
+
+    def _qemu(self) -> list[str]:
+        # Never KVM: a /dev/kvm that opens may still not run such a guest, without any error.
+        kernel_words = f"console=ttyS0 panic=-1 oops=panic loglevel=3 bench_out={self._out}"
+        return [
+            *(program("nice"), "-n", "10", program("qemu-system-x86_64")),
+            *("-accel", "tcg,thread=multi", "-cpu", "max", "-smp", str(self._processors), "-m", _MEMORY_MIB),
+            *("-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"),
+            *("-chardev", f"stdio,id=console,signal=off,logfile={self._out / 'console.log'}"),
+            *("-serial", "chardev:console"),
+            *("-kernel", str(self._kernel.image), "-initrd", str(self._kernel.initramfs), "-append", kernel_words),
+            *_shared_folder("root", Path("/"), "readonly=on,multidevs=remap"),
+            *_shared_folder("out", self._out, "multidevs=remap"),
+        ]
+
+    def _exit_code(self) -> int:
+        try:
+            return int((self._out / "rc").read_text())
+        except (FileNotFoundError, ValueError):
+            return EXIT_GUEST_DIED
+
+    def _boot_seconds(self) -> float:
+        try:
+            return float((self._out / "started").read_text())
+        except (FileNotFoundError, ValueError):
+            return 0.0
+
+
+def _shared_folder(tag: str, path: Path, options: str) -> tuple[str, ...]:
+    source = f"local,id={tag},path={path},security_model=none,{options}"
+    return ("-fsdev", source, "-device", f"virtio-9p-pci,fsdev={tag},mount_tag={tag}")
