@@ -22,10 +22,10 @@ from atcaprov.config_zone.model import ConfigZone, Part
 from atcaprov.emulator.chip import Chip
 from atcaprov.emulator.images import BLANK, load_image
 from atcaprov.emulator.random_source import SystemRandom
-from atcaprov.emulator.trial.filling import CONTENT, fill
-from atcaprov.emulator.trial.slot_acts import ACTS, CHANGES, SIGN_EXTERNAL
-from atcaprov.emulator.trial.trial import Needs, needs_of
-from atcaprov.emulator.trial.twin import Twin
+from atcaprov.rehearsal.filling import CONTENT, fill
+from atcaprov.rehearsal.slot_acts import ACTS, CHANGES, SIGN_EXTERNAL
+from atcaprov.rehearsal.trial import Needs, needs_of
+from atcaprov.rehearsal.twin import Twin
 
 _FIRST_WORD: Final = 4
 

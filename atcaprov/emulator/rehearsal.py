@@ -16,14 +16,14 @@ from atcaprov.chip.memory_map import LOCK_CONFIG as LOCK_CONFIG_BYTE
 from atcaprov.emulator.chip import Chip
 from atcaprov.emulator.images import BLANK, load_image
 from atcaprov.emulator.random_source import SeededRandom
-from atcaprov.emulator.trial.filling import fill
-from atcaprov.emulator.trial.slot_acts import ACTS
-from atcaprov.emulator.trial.trial import Needs, needs_of
-from atcaprov.emulator.trial.twin import Twin
+from atcaprov.rehearsal.filling import fill
+from atcaprov.rehearsal.slot_acts import ACTS
+from atcaprov.rehearsal.trial import Needs, needs_of
+from atcaprov.rehearsal.twin import Twin
 
 _READ_ONLY: Final = 16
 Abilities = Mapping[str, Needs]
-"""The acts of `atcaprov.emulator.trial.slot_acts` that work, each with what it needs."""
+"""The acts of `atcaprov.rehearsal.slot_acts` that work, each with what it needs."""
 
 
 @dataclass(frozen=True)

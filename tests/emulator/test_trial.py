@@ -16,11 +16,11 @@ from atcaprov.emulator.chip import Chip
 from atcaprov.emulator.images import load_image
 from atcaprov.emulator.random_source import SeededRandom
 from atcaprov.emulator.switches import Switches
-from atcaprov.emulator.trial.filling import fill
-from atcaprov.emulator.trial.needs import Kind, Need
-from atcaprov.emulator.trial.slot_acts import ACTS
-from atcaprov.emulator.trial.trial import Needs, needs_of
-from atcaprov.emulator.trial.twin import Twin
+from atcaprov.rehearsal.filling import fill
+from atcaprov.rehearsal.needs import Kind, Need
+from atcaprov.rehearsal.slot_acts import ACTS
+from atcaprov.rehearsal.trial import Needs, needs_of
+from atcaprov.rehearsal.twin import Twin
 from tests.support.config_zones import changed, with_slot
 from tests.support.independent_host import Everything, Hand
 from tests.support.independent_probes import BY_HAND, Acts

@@ -19,7 +19,7 @@ from atcaprov.emulator.chip import Chip
 from atcaprov.emulator.images import load_image
 from atcaprov.emulator.random_source import SeededRandom
 from atcaprov.emulator.switches import Switches
-from atcaprov.emulator.trial.needs import Kind, Need
+from atcaprov.rehearsal.needs import Kind, Need
 from tests.support.chips import packet, reply_body
 
 CHALLENGE: Final = bytes(range(32))

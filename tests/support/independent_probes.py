@@ -8,7 +8,7 @@ from hashlib import sha256
 from typing import Final
 
 from atcaprov.config_zone.model import Part
-from atcaprov.emulator.trial.needs import Kind, Need
+from atcaprov.rehearsal.needs import Kind, Need
 from tests.support.independent_host import CHALLENGE, Everything, Hand, point, private_key, xor
 
 

@@ -8,8 +8,8 @@ from typing import Final
 from atcaprov.chip.commands import Opcode
 from atcaprov.chip.memory_map import VOLATILE_KEY_PERMISSION
 from atcaprov.emulator.slot import Slot
-from atcaprov.emulator.trial.needs import Kind, Need
-from atcaprov.emulator.trial.twin import PATTERN, Twin
+from atcaprov.rehearsal.needs import Kind, Need
+from atcaprov.rehearsal.twin import PATTERN, Twin
 
 GENDIG_DATA: Final = 0x02
 GEN_KEY_STORED_DIGEST: Final = 0x10

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 from atcaprov.chip.memory_map import COUNTERS, FIELDS_608
-from atcaprov.emulator.trial.attempt import Attempt
-from atcaprov.emulator.trial.needs import Kind, Need
-from atcaprov.emulator.trial.slot_acts import ACTS, Form
-from atcaprov.emulator.trial.twin import Twin
+from atcaprov.rehearsal.attempt import Attempt
+from atcaprov.rehearsal.needs import Kind, Need
+from atcaprov.rehearsal.slot_acts import ACTS, Form
+from atcaprov.rehearsal.twin import Twin
 
 Needs = tuple[Need, ...]
 _COUNTED: Final = (COUNTERS, FIELDS_608)
