@@ -25,7 +25,7 @@ from atcaprov.emulator.random_source import SystemRandom
 from atcaprov.rehearsal.filling import CONTENT, fill
 from atcaprov.rehearsal.slot_acts import ACTS, CHANGES, SIGN_EXTERNAL
 from atcaprov.rehearsal.trial import Needs, needs_of
-from atcaprov.rehearsal.twin import Twin
+from atcaprov.rehearsal.trial_chip import Twin
 
 _FIRST_WORD: Final = 4
 

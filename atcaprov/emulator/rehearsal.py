@@ -19,7 +19,7 @@ from atcaprov.emulator.random_source import SeededRandom
 from atcaprov.rehearsal.filling import fill
 from atcaprov.rehearsal.slot_acts import ACTS
 from atcaprov.rehearsal.trial import Needs, needs_of
-from atcaprov.rehearsal.twin import Twin
+from atcaprov.rehearsal.trial_chip import Twin
 
 _READ_ONLY: Final = 16
 Abilities = Mapping[str, Needs]

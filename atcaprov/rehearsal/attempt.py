@@ -9,7 +9,7 @@ from atcaprov.chip.commands import Opcode
 from atcaprov.chip.memory_map import VOLATILE_KEY_PERMISSION
 from atcaprov.emulator.slot import Slot
 from atcaprov.rehearsal.needs import Kind, Need
-from atcaprov.rehearsal.twin import PATTERN, Twin
+from atcaprov.rehearsal.trial_chip import PATTERN, Twin
 
 GENDIG_DATA: Final = 0x02
 GEN_KEY_STORED_DIGEST: Final = 0x10

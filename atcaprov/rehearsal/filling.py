@@ -7,7 +7,7 @@ from typing import Final
 from atcaprov.chip.commands import GEN_KEY_CREATE, Opcode
 from atcaprov.chip.memory_map import COUNT_MATCH
 from atcaprov.emulator.counters import MAXIMUM
-from atcaprov.rehearsal.twin import Twin
+from atcaprov.rehearsal.trial_chip import Twin
 
 CONTENT: Final = bytes(range(1, 73))
 _COUNT_MATCH_ON: Final = 0x01

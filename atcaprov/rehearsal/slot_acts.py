@@ -15,7 +15,7 @@ from atcaprov.emulator.digest import xor
 from atcaprov.emulator.slot import Slot
 from atcaprov.rehearsal.attempt import CHALLENGE_IN_TEMP_KEY, GEN_KEY_STORED_DIGEST, Attempt
 from atcaprov.rehearsal.needs import Kind
-from atcaprov.rehearsal.twin import PATTERN
+from atcaprov.rehearsal.trial_chip import PATTERN
 
 Form = Callable[[Attempt, Slot], bool]
 """One way of an act; it returns whether the chip did it."""

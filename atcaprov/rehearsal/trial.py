@@ -8,7 +8,7 @@ from atcaprov.chip.memory_map import COUNTERS, FIELDS_608
 from atcaprov.rehearsal.attempt import Attempt
 from atcaprov.rehearsal.needs import Kind, Need
 from atcaprov.rehearsal.slot_acts import ACTS, Form
-from atcaprov.rehearsal.twin import Twin
+from atcaprov.rehearsal.trial_chip import Twin
 
 Needs = tuple[Need, ...]
 _COUNTED: Final = (COUNTERS, FIELDS_608)

@@ -20,7 +20,7 @@ from atcaprov.rehearsal.filling import fill
 from atcaprov.rehearsal.needs import Kind, Need
 from atcaprov.rehearsal.slot_acts import ACTS
 from atcaprov.rehearsal.trial import Needs, needs_of
-from atcaprov.rehearsal.twin import Twin
+from atcaprov.rehearsal.trial_chip import Twin
 from tests.support.config_zones import changed, with_slot
 from tests.support.independent_host import Everything, Hand
 from tests.support.independent_probes import BY_HAND, Acts
