@@ -23,7 +23,7 @@ from atcaprov.emulator.chip import Chip
 from atcaprov.emulator.images import BLANK, load_image
 from atcaprov.emulator.random_source import SystemRandom
 from atcaprov.rehearsal.filling import CONTENT, fill
-from atcaprov.rehearsal.slot_acts import ACTS, CHANGES, SIGN_EXTERNAL
+from atcaprov.rehearsal.slot_probes import ACTS, CHANGES, SIGN_EXTERNAL
 from atcaprov.rehearsal.trial import Needs, needs_of
 from atcaprov.rehearsal.trial_chip import Twin
 

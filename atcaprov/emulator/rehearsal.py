@@ -17,13 +17,13 @@ from atcaprov.emulator.chip import Chip
 from atcaprov.emulator.images import BLANK, load_image
 from atcaprov.emulator.random_source import SeededRandom
 from atcaprov.rehearsal.filling import fill
-from atcaprov.rehearsal.slot_acts import ACTS
+from atcaprov.rehearsal.slot_probes import ACTS
 from atcaprov.rehearsal.trial import Needs, needs_of
 from atcaprov.rehearsal.trial_chip import Twin
 
 _READ_ONLY: Final = 16
 Abilities = Mapping[str, Needs]
-"""The acts of `atcaprov.rehearsal.slot_acts` that work, each with what it needs."""
+"""The acts of `atcaprov.rehearsal.slot_probes` that work, each with what it needs."""
 
 
 @dataclass(frozen=True)

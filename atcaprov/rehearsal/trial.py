@@ -7,7 +7,7 @@ from typing import Final
 from atcaprov.chip.memory_map import COUNTERS, FIELDS_608
 from atcaprov.rehearsal.attempt import Attempt
 from atcaprov.rehearsal.needs import Kind, Need
-from atcaprov.rehearsal.slot_acts import ACTS, Form
+from atcaprov.rehearsal.slot_probes import ACTS, Form
 from atcaprov.rehearsal.trial_chip import Twin
 
 Needs = tuple[Need, ...]
