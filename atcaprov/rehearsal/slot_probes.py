@@ -13,8 +13,8 @@ from atcaprov.chip.commands import GEN_KEY_CREATE, GEN_KEY_PUBLIC, LOCK_SLOT, P1
 from atcaprov.chip.memory_map import CHIP_OPTIONS, SLOT_COUNT, WORD_SIZE
 from atcaprov.emulator.digest import xor
 from atcaprov.emulator.slot import Slot
-from atcaprov.rehearsal.attempt import CHALLENGE_IN_TEMP_KEY, GEN_KEY_STORED_DIGEST, Attempt
 from atcaprov.rehearsal.needs import Kind
+from atcaprov.rehearsal.preparation import CHALLENGE_IN_TEMP_KEY, GEN_KEY_STORED_DIGEST, Attempt
 from atcaprov.rehearsal.trial_chip import PATTERN
 
 Form = Callable[[Attempt, Slot], bool]
