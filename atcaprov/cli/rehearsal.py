@@ -24,7 +24,7 @@ from atcaprov.emulator.images import BLANK, load_image
 from atcaprov.emulator.random_source import SystemRandom
 from atcaprov.rehearsal.filling import CONTENT, fill
 from atcaprov.rehearsal.slot_probes import ACTS, CHANGES, SIGN_EXTERNAL
-from atcaprov.rehearsal.trial import Needs, needs_of
+from atcaprov.rehearsal.slot_uses import Needs, needs_of
 from atcaprov.rehearsal.trial_chip import Twin
 
 _FIRST_WORD: Final = 4

@@ -18,7 +18,7 @@ from atcaprov.emulator.images import BLANK, load_image
 from atcaprov.emulator.random_source import SeededRandom
 from atcaprov.rehearsal.filling import fill
 from atcaprov.rehearsal.slot_probes import ACTS
-from atcaprov.rehearsal.trial import Needs, needs_of
+from atcaprov.rehearsal.slot_uses import Needs, needs_of
 from atcaprov.rehearsal.trial_chip import Twin
 
 _READ_ONLY: Final = 16

@@ -19,7 +19,7 @@ from atcaprov.emulator.switches import Switches
 from atcaprov.rehearsal.filling import fill
 from atcaprov.rehearsal.needs import Kind, Need
 from atcaprov.rehearsal.slot_probes import ACTS
-from atcaprov.rehearsal.trial import Needs, needs_of
+from atcaprov.rehearsal.slot_uses import Needs, needs_of
 from atcaprov.rehearsal.trial_chip import Twin
 from tests.support.config_zones import changed, with_slot
 from tests.support.independent_host import Everything, Hand
