@@ -121,8 +121,8 @@ def check(file: Path, part: str, accept_112: bool, allow: tuple[str, ...], **slo
 
     Exit code 2 if there is an error; warnings and infos do not count.
     """
-    from atcaprov.cli.rehearsal import rehearse
     from atcaprov.config_zone.check import check_product
+    from atcaprov.rehearsal.rehearsal import rehearse
 
     found = read_zone_file(file, accept_112=accept_112)
     product = Product(part=Part(part), allowed=frozenset(Allow(name) for name in allow), **slots)

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from atcaprov.cli.rehearsal import rehearse, slot_list
 from atcaprov.config_zone.check import Level, Rule, check_product
 from atcaprov.config_zone.defaults import DEFAULT_608A, DEFAULT_CERTIFICATE_SLOTS, DEFAULT_DEVICE_KEY_SLOT
 from atcaprov.config_zone.findings import Product
 from atcaprov.config_zone.model import ConfigZone, Part
+from atcaprov.rehearsal.rehearsal import rehearse, slot_list
 from tests.support.config_zones import changed, published, with_slot
 
 DEFAULT_PRODUCT = Product(device_key_slot=DEFAULT_DEVICE_KEY_SLOT, certificate_slots=DEFAULT_CERTIFICATE_SLOTS)
