@@ -14,7 +14,7 @@ from atcaprov.chip.memory_map import CHIP_OPTIONS, SLOT_COUNT, WORD_SIZE
 from atcaprov.emulator.digest import xor
 from atcaprov.emulator.slot import Slot
 from atcaprov.rehearsal.needs import Kind
-from atcaprov.rehearsal.preparation import CHALLENGE_IN_TEMP_KEY, GEN_KEY_STORED_DIGEST, Attempt
+from atcaprov.rehearsal.probe_run import CHALLENGE_IN_TEMP_KEY, GEN_KEY_STORED_DIGEST, Attempt
 from atcaprov.rehearsal.trial_chip import PATTERN
 
 Form = Callable[[Attempt, Slot], bool]

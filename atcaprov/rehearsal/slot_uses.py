@@ -6,7 +6,7 @@ from typing import Final
 
 from atcaprov.chip.memory_map import COUNTERS, FIELDS_608
 from atcaprov.rehearsal.needs import Kind, Need
-from atcaprov.rehearsal.preparation import Attempt
+from atcaprov.rehearsal.probe_run import Attempt
 from atcaprov.rehearsal.slot_probes import ACTS, Form
 from atcaprov.rehearsal.trial_chip import Twin
 
