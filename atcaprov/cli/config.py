@@ -123,6 +123,7 @@ def check(file: Path, part: str, accept_112: bool, allow: tuple[str, ...], **slo
     """
     from atcaprov.config_zone.check import check_product
     from atcaprov.rehearsal.rehearsal import rehearse
+    from atcaprov.rehearsal.report import needs_lines, table_lines
 
     found = read_zone_file(file, accept_112=accept_112)
     product = Product(part=Part(part), allowed=frozenset(Allow(name) for name in allow), **slots)
@@ -133,9 +134,9 @@ def check(file: Path, part: str, accept_112: bool, allow: tuple[str, ...], **slo
     for finding in findings:
         say(_finding_text(found, finding))
     say(f"Tried on a software {part}: after all locks, slots can be")
-    for line in rehearsal.lines():
+    for line in table_lines(rehearsal):
         say(f"  {line}")
-    if needs := rehearsal.needs_lines():
+    if needs := needs_lines(rehearsal):
         say("Of these, some need what a chip in use is given first:")
     for line in needs:
         say(f"  {line}")

@@ -1,4 +1,4 @@
-"""What an act on a slot needs before the chip does it, each as a value and in words."""
+"""What an use on a slot needs before the chip does it, each as a value and in words."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import enum
 from dataclasses import dataclass
 
 
-class Kind(enum.Enum):
+class NeedKind(enum.Enum):
     """Kinds of needs, with their words; `{slot}` is the slot that the need names."""
 
     CHECK_MAC = "CheckMac with slot {slot} right before"
@@ -30,7 +30,7 @@ class Kind(enum.Enum):
 class Need:
     """One thing that must be there, or be done before."""
 
-    kind: Kind
+    kind: NeedKind
     slot: int | None = None
 
     def __str__(self) -> str:

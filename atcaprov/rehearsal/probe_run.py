@@ -1,4 +1,4 @@
-"""One try of an act as a chip in use makes it: what the keys ask for is met by commands, and noted."""
+"""One try of an use as a chip in use makes it: what the keys ask for is met by commands, and noted."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Final
 from atcaprov.chip.commands import Opcode
 from atcaprov.chip.memory_map import VOLATILE_KEY_PERMISSION
 from atcaprov.emulator.slot import Slot
-from atcaprov.rehearsal.needs import Kind, Need
-from atcaprov.rehearsal.trial_chip import PATTERN, Twin
+from atcaprov.rehearsal.needs import Need, NeedKind
+from atcaprov.rehearsal.trial_chip import PATTERN, TrialChip
 
 GENDIG_DATA: Final = 0x02
 GEN_KEY_STORED_DIGEST: Final = 0x10
@@ -22,17 +22,17 @@ _VERIFY_VALIDATE: Final = 0x03
 _VALIDATION_OTHER: Final = bytes(19)
 
 
-class Attempt:
-    """Meets what an act asks for, but for the needs in `without`; `needs` has what was met, in order."""
+class ProbeRun:
+    """Meets what an use asks for, but for the needs in `without`; `needs` has what was met, in order."""
 
-    def __init__(self, twin: Twin, without: frozenset[Need] = frozenset()) -> None:
-        self.twin = twin
+    def __init__(self, trial: TrialChip, without: frozenset[Need] = frozenset()) -> None:
+        self.trial = trial
         self.needs: list[Need] = []
         self._without = without
         self._asking: list[int] = []
         """Slots whose own needs are being met: a key that asks for itself is never authorized."""
 
-    def asks(self, kind: Kind, slot: int | None = None) -> bool:
+    def asks(self, kind: NeedKind, slot: int | None = None) -> bool:
         """Note a need and return whether it is to be met."""
         if self._goes_without(kind, slot):
             return False
@@ -41,7 +41,7 @@ class Attempt:
             self.needs.append(need)
         return True
 
-    def _goes_without(self, kind: Kind, slot: int | None) -> bool:
+    def _goes_without(self, kind: NeedKind, slot: int | None) -> bool:
         return Need(kind, slot) in self._without
 
     def use(self, *slots: Slot) -> None:
@@ -54,48 +54,48 @@ class Attempt:
     def nonce(self, *slots: Slot, random: bool = False) -> bytes:
         """Load TempKey and return it; with a random nonce if a key, or `random`, asks for one."""
         wanted = random or any(slot.req_random for slot in slots)
-        self.twin.nonce(random=wanted and self.asks(Kind.RANDOM_NONCE))
-        return self.twin.temp_key
+        self.trial.nonce(random=wanted and self.asks(NeedKind.RANDOM_NONCE))
+        return self.trial.temp_key
 
     def session_key(self, number: int, *, random: bool = False) -> bool:
         """Let GenDig put the digest of a key into TempKey, as encrypted reads and writes need it."""
-        if self._goes_without(Kind.GEN_DIG, number):
+        if self._goes_without(NeedKind.GEN_DIG, number):
             return False
-        made = self.gen_dig(self.twin.slot(number), random=random)
-        return self.asks(Kind.GEN_DIG, number) and made
+        made = self.gen_dig(self.trial.slot(number), random=random)
+        return self.asks(NeedKind.GEN_DIG, number) and made
 
     def gen_dig(self, key: Slot, *, random: bool = False) -> bool:
         """Mix a key into TempKey."""
         self.use(key)
         self.nonce(key, random=random)
-        spoken_for = key.no_mac and self.asks(Kind.OTHER_DATA, key.number)
+        spoken_for = key.no_mac and self.asks(NeedKind.OTHER_DATA, key.number)
         other_data = bytes((Opcode.GEN_DIG, GENDIG_DATA, key.number, 0)) if spoken_for else b""
-        return self.twin.does(Opcode.GEN_DIG, GENDIG_DATA, key.number, other_data)
+        return self.trial.does(Opcode.GEN_DIG, GENDIG_DATA, key.number, other_data)
 
     def check_mac(self, slot: Slot, *, in_temp_key: bool) -> bool:
         """Show the chip a MAC under a slot's key, over TempKey or over a challenge in the packet."""
-        challenge = self.twin.temp_key if in_temp_key else PATTERN
-        serial = self.twin.serial
+        challenge = self.trial.temp_key if in_temp_key else PATTERN
+        serial = self.trial.serial
         message = slot.secret() + challenge + bytes(15) + serial[:1] + bytes(4) + serial[1:] + bytes(2)
         data = PATTERN + sha256(message).digest() + _CHECK_MAC_OTHER
-        return self.twin.does(Opcode.CHECK_MAC, CHALLENGE_IN_TEMP_KEY if in_temp_key else 0, slot.number, data)
+        return self.trial.does(Opcode.CHECK_MAC, CHALLENGE_IN_TEMP_KEY if in_temp_key else 0, slot.number, data)
 
     def verify(self, slot: Slot) -> bool:
         """Have a signature over TempKey verified by a slot's public key."""
-        signature = self.twin.signature(slot.number, self.twin.temp_key)
-        return self.twin.does(Opcode.VERIFY, _VERIFY_STORED, slot.number, signature)
+        signature = self.trial.signature(slot.number, self.trial.temp_key)
+        return self.trial.does(Opcode.VERIFY, _VERIFY_STORED, slot.number, signature)
 
     def validate(self, slot: Slot) -> bool:
         """Have the public key in a slot validated by its parent, as a need, if it asks for that."""
-        if self._goes_without(Kind.VALIDATED, slot.number):
+        if self._goes_without(NeedKind.VALIDATED, slot.number):
             return False
-        return self.validates(slot) and self.asks(Kind.VALIDATED, slot.number)
+        return self.validates(slot) and self.asks(NeedKind.VALIDATED, slot.number)
 
     def validates(self, slot: Slot) -> bool:
         """Have the public key in a slot validated by the key that its ReadKey names."""
         if not slot.needs_validation or slot.validated or slot.number in self._asking:
             return False
-        parent = self.twin.slot(slot.read_key)
+        parent = self.trial.slot(slot.read_key)
         self._asking.append(slot.number)
         self.validate(parent)
         self.use(slot, parent)
@@ -104,31 +104,31 @@ class Attempt:
         return self._validated_by(parent, slot)
 
     def _validated_by(self, parent: Slot, slot: Slot) -> bool:
-        self.twin.does(Opcode.GEN_KEY, GEN_KEY_STORED_DIGEST, slot.number, bytes(3))
-        serial, other = self.twin.serial, _VALIDATION_OTHER
+        self.trial.does(Opcode.GEN_KEY, GEN_KEY_STORED_DIGEST, slot.number, bytes(3))
+        serial, other = self.trial.serial, _VALIDATION_OTHER
         message = bytes((Opcode.SIGN,)) + other[:10] + serial[:1] + other[10:14] + serial[1:] + other[14:]
-        signature = self.twin.signature(parent.number, sha256(self.twin.temp_key + message).digest())
-        return self.twin.does(Opcode.VERIFY, _VERIFY_VALIDATE, slot.number, signature + other)
+        signature = self.trial.signature(parent.number, sha256(self.trial.temp_key + message).digest())
+        return self.trial.does(Opcode.VERIFY, _VERIFY_VALIDATE, slot.number, signature + other)
 
     def _set_latch(self) -> None:
-        number = self.twin.chip.memory.config[VOLATILE_KEY_PERMISSION] & 0x0F
-        if self.twin.chip.core.powered.latch or number in self._asking or self._goes_without(Kind.LATCH, number):
+        number = self.trial.chip.memory.config[VOLATILE_KEY_PERMISSION] & 0x0F
+        if self.trial.chip.core.powered.latch or number in self._asking or self._goes_without(NeedKind.LATCH, number):
             return
         self._authorize(number)
-        self.asks(Kind.LATCH, number)
-        self.twin.does(Opcode.INFO, _INFO_LATCH, _LATCH_SET)
+        self.asks(NeedKind.LATCH, number)
+        self.trial.does(Opcode.INFO, _INFO_LATCH, _LATCH_SET)
 
     def _authorize(self, number: int) -> None:
         """Prove to the chip that a slot's key is known: CheckMac, or Verify with a public key."""
-        slot = self.twin.slot(number)
-        kind = Kind.VERIFY if slot.holds_public_key else Kind.CHECK_MAC
+        slot = self.trial.slot(number)
+        kind = NeedKind.VERIFY if slot.holds_public_key else NeedKind.CHECK_MAC
         if number in self._asking or self._goes_without(kind, number):
             return
-        if kind is Kind.VERIFY:
+        if kind is NeedKind.VERIFY:
             self.validate(slot)
         self._asking.append(number)
         self.use(slot)
         self._asking.pop()
         self.asks(kind, number)
-        self.twin.nonce(random=True)
-        self.verify(slot) if kind is Kind.VERIFY else self.check_mac(slot, in_temp_key=True)
+        self.trial.nonce(random=True)
+        self.verify(slot) if kind is NeedKind.VERIFY else self.check_mac(slot, in_temp_key=True)

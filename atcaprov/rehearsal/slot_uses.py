@@ -1,36 +1,49 @@
-"""Try an act on a slot, and find out what it needs by doing it without."""
+"""What the slots of a chip can be used for, and what each use needs: found by trying it, and by leaving needs out."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
-from atcaprov.chip.memory_map import COUNTERS, FIELDS_608
-from atcaprov.rehearsal.needs import Kind, Need
-from atcaprov.rehearsal.probe_run import Attempt
-from atcaprov.rehearsal.slot_probes import ACTS, Form
-from atcaprov.rehearsal.trial_chip import Twin
+from atcaprov.chip.memory_map import COUNTERS, FIELDS_608, SLOT_COUNT
+from atcaprov.rehearsal.needs import Need, NeedKind
+from atcaprov.rehearsal.probe_run import ProbeRun
+from atcaprov.rehearsal.slot_probes import PROBES, Probe
+from atcaprov.rehearsal.trial_chip import TrialChip
 
 Needs = tuple[Need, ...]
+Uses = Mapping[str, Mapping[int, Needs]]
+"""For each use the slots on which it works, and what it needs there."""
 _COUNTED: Final = (COUNTERS, FIELDS_608)
 
 
-def needs_of(twin: Twin, act: str, number: int) -> Needs | None:
-    """Return what an act on a slot of the chip needs, in order; None if the chip refuses it whatever is done before.
+def uses_of(trial: TrialChip) -> Uses:
+    """Return what the slots of the chip can be used for. The chip stays as it is."""
+    return {use: _slots_for(trial, use) for use in PROBES}
 
-    The twin stays as it is. Each need is proved: the act is refused when this one alone is not met.
+
+def _slots_for(trial: TrialChip, use: str) -> dict[int, Needs]:
+    tried = {number: needs_of(trial, use, number) for number in range(SLOT_COUNT)}
+    return {number: needs for number, needs in tried.items() if needs is not None}
+
+
+def needs_of(trial: TrialChip, use: str, number: int) -> Needs | None:
+    """Return what a use of a slot needs, in order; None if the chip refuses it whatever is done before.
+
+    The chip stays as it is. Each need is proved: the use is refused when this one alone is not met.
     """
-    for form in ACTS[act]:
-        needs = _tried(twin, form, number, frozenset())
+    for probe in PROBES[use]:
+        needs = _tried(trial, probe, number, frozenset())
         if needs is not None:
-            return _without_surplus(twin, form, number, needs)
+            return _without_surplus(trial, probe, number, needs)
     return None
 
 
-def _without_surplus(twin: Twin, form: Form, number: int, needs: Needs) -> Needs:
+def _without_surplus(trial: TrialChip, probe: Probe, number: int, needs: Needs) -> Needs:
     without: frozenset[Need] = frozenset()
     proved: set[Need] = set()
-    while rest := [need for need in needs if need not in proved and need.kind is not Kind.USE_LEFT]:
-        fewer = _tried(twin, form, number, without | {rest[0]})
+    while rest := [need for need in needs if need not in proved and need.kind is not NeedKind.USE_LEFT]:
+        fewer = _tried(trial, probe, number, without | {rest[0]})
         if fewer is None:
             proved.add(rest[0])
         else:
@@ -38,11 +51,11 @@ def _without_surplus(twin: Twin, form: Form, number: int, needs: Needs) -> Needs
     return needs
 
 
-def _tried(twin: Twin, form: Form, number: int, without: frozenset[Need]) -> Needs | None:
-    attempt = Attempt(twin.fork(), without)
-    if not form(attempt, attempt.twin.slot(number)):
+def _tried(trial: TrialChip, probe: Probe, number: int, without: frozenset[Need]) -> Needs | None:
+    run = ProbeRun(trial.fork(), without)
+    if not probe(run, run.trial.slot(number)):
         return None
-    config = attempt.twin.chip.memory.config
-    if any(config[place] != twin.chip.memory.config[place] for place in _COUNTED):
-        attempt.asks(Kind.USE_LEFT)
-    return tuple(attempt.needs)
+    config = run.trial.chip.memory.config
+    if any(config[place] != trial.chip.memory.config[place] for place in _COUNTED):
+        run.asks(NeedKind.USE_LEFT)
+    return tuple(run.needs)

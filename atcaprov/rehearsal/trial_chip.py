@@ -1,4 +1,4 @@
-"""A software chip that acts are tried on."""
+"""A software chip that uses are tried on."""
 
 from __future__ import annotations
 
@@ -8,19 +8,22 @@ from hashlib import sha256
 from types import MappingProxyType
 from typing import Final
 
-from atcaprov.chip.commands import P1_32_BYTES, Opcode, Zone
+from atcaprov.chip.commands import GEN_KEY_CREATE, P1_32_BYTES, Opcode, Zone
 from atcaprov.chip.crc import with_crc
-from atcaprov.chip.memory_map import BLOCK_SIZE, PUBLIC_KEY_SIZE, WORD_SIZE
+from atcaprov.chip.memory_map import BLOCK_SIZE, COUNT_MATCH, PUBLIC_KEY_SIZE, WORD_SIZE
 from atcaprov.emulator.chip import Chip
+from atcaprov.emulator.counters import MAXIMUM
 from atcaprov.emulator.ecc import new_key_pair, sign
 from atcaprov.emulator.slot import PUBLIC_KEY_SLOT_SIZE, Slot
 
 NONCE_RANDOM: Final = 0x00
 NONCE_FIXED: Final = 0x03
 PATTERN: Final = bytes(range(BLOCK_SIZE))
+CONTENT: Final = bytes(range(1, 73))
+_COUNT_MATCH_ON: Final = 0x01
 
 
-class Twin:
+class TrialChip:
     """A chip that is asked like one on a bus, and that says why it refuses.
 
     `private_keys` has the private key (32 bytes) of each public key (64 bytes) that was put into a slot.
@@ -30,11 +33,11 @@ class Twin:
         self.chip = chip
         self._private_keys = dict(private_keys)
 
-    def fork(self) -> Twin:
+    def fork(self) -> TrialChip:
         """Return a copy that goes its own way, as if it had just been given power: nobody is authorized."""
         core = self.chip.core
         chip = Chip(deepcopy(core.memory), random_source=core.random_source, switches=core.switches)
-        return Twin(chip, self._private_keys)
+        return TrialChip(chip, self._private_keys)
 
     def slot(self, number: int) -> Slot:
         """Return a slot as it stands."""
@@ -87,6 +90,23 @@ class Twin:
         """Return a signature that the public key in a slot verifies, or one that none does if its key is not known."""
         private_key = self._private_keys.get(self.slot(number).public_key())
         return bytes(2 * BLOCK_SIZE) if private_key is None else sign(private_key, digest)
+
+    def fill(self, number: int) -> bool:
+        """Give a slot the content that lets it be tried, while the data zone is open; return whether the chip took it.
+
+        It is what the slot is for: a key made in the chip, a public key, the limit of CountMatch, or bytes.
+        """
+        slot = self.slot(number)
+        if slot.private:
+            return self.does(Opcode.GEN_KEY, GEN_KEY_CREATE, number)
+        if slot.holds_public_key:
+            return self.write_public_key(number)
+        limit = 2 * MAXIMUM.to_bytes(4, "little")
+        return self.write(number, limit if self._keeps_limit(number) else CONTENT[: slot.size])
+
+    def _keeps_limit(self, number: int) -> bool:
+        match = self.chip.memory.config[COUNT_MATCH]
+        return not self.chip.memory.is_508 and bool(match & _COUNT_MATCH_ON) and match >> 4 == number
 
     def read(self, number: int, size: int) -> bytes:
         """Return the first bytes of a slot as far as the chip shows them in clear."""

@@ -10,7 +10,8 @@ from atcaprov.config_zone.check import Level, Rule, check_product
 from atcaprov.config_zone.defaults import DEFAULT_608A, DEFAULT_CERTIFICATE_SLOTS, DEFAULT_DEVICE_KEY_SLOT
 from atcaprov.config_zone.findings import Product
 from atcaprov.config_zone.model import ConfigZone, Part
-from atcaprov.rehearsal.rehearsal import rehearse, slot_list
+from atcaprov.rehearsal.rehearsal import rehearse
+from atcaprov.rehearsal.report import needs_lines, slot_list, table_lines
 from tests.support.config_zones import changed, published, with_slot
 
 DEFAULT_PRODUCT = Product(device_key_slot=DEFAULT_DEVICE_KEY_SLOT, certificate_slots=DEFAULT_CERTIFICATE_SLOTS)
@@ -37,7 +38,7 @@ def test_locked_slots_never_change() -> None:
 
 
 @pytest.mark.parametrize(
-    ("slot_config", "key_config", "act"),
+    ("slot_config", "key_config", "use"),
     [
         (0xC5C5, 0x001C, "read encrypted"),
         (0x4585, 0x001C, "written encrypted"),
@@ -63,11 +64,11 @@ def test_locked_slots_never_change() -> None:
         "latch",
     ],
 )
-def test_each_act_works_where_its_bits_allow_it(slot_config: int, key_config: int, act: str) -> None:
+def test_each_act_works_where_its_bits_allow_it(slot_config: int, key_config: int, use: str) -> None:
     """Slot 5 of the default is a secret that serves as read, write and parent key."""
     zone = with_slot(3, slot_config, key_config, zone=changed((69, "85")))
-    assert 3 in slots(zone)[act]
-    assert 3 not in slots(with_slot(3, 0x8F8F, 0x001C))[act], "a slot that is never read nor written"
+    assert 3 in slots(zone)[use]
+    assert 3 not in slots(with_slot(3, 0x8F8F, 0x001C))[use], "a slot that is never read nor written"
 
 
 def test_a_508a_is_tried_on_a_508a() -> None:
@@ -105,8 +106,8 @@ GOOD_WORDS = {0: 0x0033_0085, 8: 0x003C_0F0F, 10: 0x001C_8F0F}
 
 def test_what_an_act_needs_is_reported_with_its_slot() -> None:
     found = rehearse(ConfigZone(with_slot(3, 0x0081, 0x05B3)), NO_PRODUCT)
-    assert "slot 3 used to sign a loaded digest: CheckMac with slot 5 right before" in found.needs_lines()
-    assert found.needs_lines()[0] == "slot 5 given a result of ECDH: ECDH with slot 4"
+    assert "slot 3 used to sign a loaded digest: CheckMac with slot 5 right before" in needs_lines(found)
+    assert needs_lines(found)[0] == "slot 5 given a result of ECDH: ECDH with slot 4"
 
 
 @given(st.sampled_from(sorted(GOOD_WORDS)), st.sets(st.integers(0, 31), max_size=3))
@@ -130,7 +131,7 @@ def test_any_zone_comes_to_an_end(content: bytes, part: Part, numbers: frozenset
     product = Product(part, min(numbers, default=None), numbers, numbers, numbers)
     found = rehearse(ConfigZone(bytes(16) + content), product)
     assert set(found.fixed) <= set(range(16))
-    assert len(found.lines()) == len(found.slots) + 1
+    assert len(table_lines(found)) == len(found.slots) + 1
 
 
 @pytest.mark.parametrize(

@@ -16,11 +16,10 @@ from atcaprov.emulator.chip import Chip
 from atcaprov.emulator.images import load_image
 from atcaprov.emulator.random_source import SeededRandom
 from atcaprov.emulator.switches import Switches
-from atcaprov.rehearsal.filling import fill
-from atcaprov.rehearsal.needs import Kind, Need
-from atcaprov.rehearsal.slot_probes import ACTS
+from atcaprov.rehearsal.needs import Need, NeedKind
+from atcaprov.rehearsal.slot_probes import PROBES
 from atcaprov.rehearsal.slot_uses import Needs, needs_of
-from atcaprov.rehearsal.trial_chip import Twin
+from atcaprov.rehearsal.trial_chip import TrialChip
 from tests.support.config_zones import changed, with_slot
 from tests.support.independent_host import Everything, Hand
 from tests.support.independent_probes import BY_HAND, Acts
@@ -30,34 +29,34 @@ _NAMED_ONLY = {"used to sign inside", "given a result of ECDH"}
 """Acts by hand that need to be told with which other slot."""
 
 
-def twin_of(zone: bytes, part: Part = Part.ATECC608A, switches: Switches | None = None) -> Twin:
+def trial_chip(zone: bytes, part: Part = Part.ATECC608A, switches: Switches | None = None) -> TrialChip:
     source = SeededRandom(b"trial")
     memory = load_image(part.lower()).make(source)
     memory.config[16:86] = zone[16:86]
     memory.config[88:] = zone[88:]
     memory.config[87] = 0
-    twin = Twin(Chip(memory, random_source=source, switches=switches))
+    trial = TrialChip(Chip(memory, random_source=source, switches=switches))
     for number in range(16):
-        fill(twin, number)
-    assert twin.does(Opcode.LOCK, LOCK_NO_CRC | LOCK_DATA)
-    return twin
+        trial.fill(number)
+    assert trial.does(Opcode.LOCK, LOCK_NO_CRC | LOCK_DATA)
+    return trial
 
 
 def check(
-    zone: bytes, part: Part, act: str, number: int, needs: Needs | None, switches: Switches | None = None
+    zone: bytes, part: Part, use: str, number: int, needs: Needs | None, switches: Switches | None = None
 ) -> None:
-    """Do the act on fresh chips: with all needs, and with all but one."""
+    """Do the use on fresh chips: with all needs, and with all but one."""
 
     def done(met: Container[Need], *, uses_left: bool = True) -> bool:
-        return BY_HAND[act](Acts(Hand(zone, part, met, uses_left=uses_left, switches=switches), number))
+        return BY_HAND[use](Acts(Hand(zone, part, met, uses_left=uses_left, switches=switches), number))
 
-    what = f"slot {number} {act}: {needs and [str(need) for need in needs]}"
+    what = f"slot {number} {use}: {needs and [str(need) for need in needs]}"
     if needs is None:
-        assert act in _NAMED_ONLY or not done(Everything()), what
+        assert use in _NAMED_ONLY or not done(Everything()), what
         return
     assert done(set(needs)), what
     for need in needs:
-        uses_left = need.kind is not Kind.USE_LEFT
+        uses_left = need.kind is not NeedKind.USE_LEFT
         assert not done(set(needs) - {need}, uses_left=uses_left), f"{what} - {need}"
 
 
@@ -228,15 +227,15 @@ KEPT: dict[str, tuple[bytes, Part, int, str, tuple[str, ...] | None]] = {
 
 @pytest.mark.parametrize("case", KEPT)
 def test_each_need_is_named_and_holds_by_hand(case: str) -> None:
-    zone, part, number, act, expected = KEPT[case]
-    needs = needs_of(twin_of(zone, part), act, number)
+    zone, part, number, use, expected = KEPT[case]
+    needs = needs_of(trial_chip(zone, part), use, number)
     assert (needs if needs is None else tuple(str(need) for need in needs)) == expected
-    check(zone, part, act, number, needs)
+    check(zone, part, use, number, needs)
 
 
 def test_every_kind_of_need_has_its_case() -> None:
     texts = "; ".join("; ".join(expected or ()) for *_, expected in KEPT.values())
-    missing = [kind for kind in Kind if kind.value.split("{")[0] not in texts]
+    missing = [kind for kind in NeedKind if kind.value.split("{")[0] not in texts]
     assert not missing
 
 
@@ -268,7 +267,7 @@ def zones(draw: st.DrawFn) -> bytes:
 @given(zones(), st.sampled_from([Part.ATECC608A, Part.ATECC608A, Part.ATECC508A]), st.sampled_from(["one", "many"]))
 def test_what_a_trial_says_of_any_zone_holds_by_hand(zone: bytes, part: Part, uses: Literal["one", "many"]) -> None:
     switches = Switches(authorization_uses=uses)
-    twin = twin_of(zone, part, switches)
-    for act in ACTS:
+    trial = trial_chip(zone, part, switches)
+    for use in PROBES:
         for number in range(16):
-            check(zone, part, act, number, needs_of(twin, act, number), switches)
+            check(zone, part, use, number, needs_of(trial, use, number), switches)

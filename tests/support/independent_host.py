@@ -19,7 +19,7 @@ from atcaprov.emulator.chip import Chip
 from atcaprov.emulator.images import load_image
 from atcaprov.emulator.random_source import SeededRandom
 from atcaprov.emulator.switches import Switches
-from atcaprov.rehearsal.needs import Kind, Need
+from atcaprov.rehearsal.needs import Need, NeedKind
 from tests.support.chips import packet, reply_body
 
 CHALLENGE: Final = bytes(range(32))
@@ -140,7 +140,7 @@ class Hand:
 
     def nonce_for(self, *numbers: int, random: bool = False) -> None:
         asked = random or any(self.key_config(number) & 0x40 for number in numbers)
-        self.nonce(random=asked and Need(Kind.RANDOM_NONCE) in self.met)
+        self.nonce(random=asked and Need(NeedKind.RANDOM_NONCE) in self.met)
 
     def check_mac(self, number: int, *, in_temp_key: bool) -> bool:
         challenge = self.temp_key if in_temp_key else CHALLENGE
@@ -166,7 +166,7 @@ class Hand:
         self.nonce_for(number, random=random)
         header = bytes((0x15, 2, number, 0))
         verify_only = bool(self.slot_config(number) & 0x10)
-        other = header if verify_only and Need(Kind.OTHER_DATA, number) in self.met else b""
+        other = header if verify_only and Need(NeedKind.OTHER_DATA, number) in self.met else b""
         message = self.secret(number) + header + self.serial + bytes(25) + self.temp_key
         done = self.granted(0x15, 2, number, other)
         self.temp_key = sha256(message).digest() if done else self.temp_key
@@ -184,25 +184,25 @@ class Hand:
 
     def set_latch(self, open_keys: tuple[int, ...]) -> None:
         number = self.zone.data[69] & 15
-        if Need(Kind.LATCH, number) in self.met and number not in open_keys:
+        if Need(NeedKind.LATCH, number) in self.met and number not in open_keys:
             self.authorize(number, open_keys)
             self.latched = self.granted(0x30, 4, 3)
 
     def authorize(self, number: int, open_keys: tuple[int, ...] = ()) -> None:
         if number in open_keys:
             return
-        kind = Kind.VERIFY if self.is_public_key(number) else Kind.CHECK_MAC
+        kind = NeedKind.VERIFY if self.is_public_key(number) else NeedKind.CHECK_MAC
         if Need(kind, number) not in self.met:
             return
-        if kind is Kind.VERIFY:
+        if kind is NeedKind.VERIFY:
             self.validate(number, open_keys)
         self.before_use(number, open_keys=(*open_keys, number))
         self.nonce(random=True)
-        self.verify(number) if kind is Kind.VERIFY else self.check_mac(number, in_temp_key=True)
+        self.verify(number) if kind is NeedKind.VERIFY else self.check_mac(number, in_temp_key=True)
 
     def validate(self, number: int, open_keys: tuple[int, ...] = ()) -> bool:
         asks = self.is_public_key(number) and self.key_config(number) & 2
-        if not asks or number in self.valid or number in open_keys or Need(Kind.VALIDATED, number) not in self.met:
+        if not asks or number in self.valid or number in open_keys or Need(NeedKind.VALIDATED, number) not in self.met:
             return False
         parent = self.read_key(number)
         self.validate(parent, (*open_keys, number))
