@@ -8,7 +8,7 @@ from hashlib import sha256
 from typing import Final
 
 from atcaprov.config_zone.model import Part
-from atcaprov.rehearsal.needs import Kind, Need
+from atcaprov.rehearsal.needs import Need, NeedKind
 from tests.support.independent_host import CHALLENGE, Everything, Hand, point, private_key, xor
 
 
@@ -24,13 +24,13 @@ class Acts:
 
     def read_encrypted(self) -> bool:
         hand, key = self.hand, self.hand.read_key(self.number)
-        if Need(Kind.GEN_DIG, key) in hand.met:
+        if Need(NeedKind.GEN_DIG, key) in hand.met:
             hand.gen_dig(key, random=True)
         answer = hand.ask(0x02, 0x82, self.number << 3)
         return len(answer) == 32 and xor(answer, hand.temp_key) == hand.content(self.number)[:32]
 
     def write(self) -> bool:
-        if Need(Kind.NOT_VALIDATED, self.number) not in self.hand.met:
+        if Need(NeedKind.NOT_VALIDATED, self.number) not in self.hand.met:
             self.hand.met = Everything()
             self.hand.validate(self.number)
         return self.hand.granted(0x12, 0x82, self.number << 3, CHALLENGE)
@@ -43,7 +43,7 @@ class Acts:
 
     def _encrypted(self, opcode: int, p1: int, p2: int, plain: bytes, zeros: int, more: bytes) -> bool:
         hand, key = self.hand, self.hand.write_key(self.number)
-        if Need(Kind.GEN_DIG, key) in hand.met:
+        if Need(NeedKind.GEN_DIG, key) in hand.met:
             hand.gen_dig(key)
         header = bytes((opcode, p1, p2 & 0xFF, p2 >> 8))
         mac = sha256(hand.temp_key + header + hand.serial + bytes(zeros) + plain).digest()
@@ -62,12 +62,12 @@ class Acts:
         hand.nonce_for(parent)
         p1 = 4 if hand.from_input else 0
         mac = sha256(hand.secret(key) + bytes((0x1C, p1, self.number, 0)) + hand.serial).digest()
-        shown = write_config & 8 and Need(Kind.MAC, key) in hand.met
+        shown = write_config & 8 and Need(NeedKind.MAC, key) in hand.met
         return hand.granted(0x1C, p1, self.number, mac if shown else b"")
 
     def take_ecdh(self) -> bool:
         for source in (self.number - 1, self.number):
-            if Need(Kind.ECDH_BY, source) in self.hand.met:
+            if Need(NeedKind.ECDH_BY, source) in self.hand.met:
                 self.hand.before_use(source)
                 mode = 0 if self.hand.read_key(source) & 8 else 4
                 return self.hand.granted(0x43, mode, source, point(private_key(99)))
@@ -78,7 +78,7 @@ class Acts:
         return self.hand.granted(0x56, 0x48, self.number << 8, (32 << 24 | 2).to_bytes(4, "little") + CHALLENGE)
 
     def be_validated(self) -> bool:
-        self.hand.met = _Also(self.hand.met, Need(Kind.VALIDATED, self.number))
+        self.hand.met = _Also(self.hand.met, Need(NeedKind.VALIDATED, self.number))
         return self.hand.validate(self.number)
 
     def public_key(self) -> bool:
@@ -94,8 +94,8 @@ class Acts:
     def sign_inside(self) -> bool:
         hand = self.hand
         hand.before_use(self.number)
-        sources = [slot for slot in range(16) if Need(Kind.GEN_KEY, slot) in hand.met]
-        mixed = [slot for slot in range(16) if Need(Kind.GEN_DIG, slot) in hand.met]
+        sources = [slot for slot in range(16) if Need(NeedKind.GEN_KEY, slot) in hand.met]
+        mixed = [slot for slot in range(16) if Need(NeedKind.GEN_DIG, slot) in hand.met]
         if mixed:
             hand.gen_dig(mixed[0])
         else:
@@ -109,11 +109,11 @@ class Acts:
         hand = self.hand
         hand.before_use(self.number)
         mode = 0x0C if hand.part is not Part.ATECC508A else 0
-        if Need(Kind.IO_KEY, hand.zone.data[91] >> 4) in hand.met:
+        if Need(NeedKind.IO_KEY, hand.zone.data[91] >> 4) in hand.met:
             mode = 0x0E
-        elif Need(Kind.IN_TEMP_KEY) in hand.met:
+        elif Need(NeedKind.IN_TEMP_KEY) in hand.met:
             mode = 0x08
-        elif Need(Kind.IN_SLOT, self.number | 1) in hand.met:
+        elif Need(NeedKind.IN_SLOT, self.number | 1) in hand.met:
             mode = 0 if hand.read_key(self.number) & 8 else 4
         else:
             return len(hand.ask(0x43, mode, self.number, point(private_key(99)))) == 32
@@ -130,7 +130,7 @@ class Acts:
 
     def _random_challenge(self) -> bool:
         self.hand.before_use(self.number)
-        random = bool(self.hand.key_config(self.number) & 0x40) and Need(Kind.RANDOM_NONCE) in self.hand.met
+        random = bool(self.hand.key_config(self.number) & 0x40) and Need(NeedKind.RANDOM_NONCE) in self.hand.met
         if random:
             self.hand.nonce(random=True)
         return random
@@ -164,9 +164,9 @@ class Acts:
         hand = self.hand
         hand.before_use(self.number)
         target = 0x10
-        if Need(Kind.IO_KEY, hand.zone.data[91] >> 4) in hand.met:
+        if Need(NeedKind.IO_KEY, hand.zone.data[91] >> 4) in hand.met:
             target = 0x14
-        elif Need(Kind.IN_TEMP_KEY) in hand.met:
+        elif Need(NeedKind.IN_TEMP_KEY) in hand.met:
             target = 0
         return hand.granted(0x56, 0x42 | target, self.number, (32 << 24 | 2).to_bytes(4, "little") + CHALLENGE)
 
