@@ -29,7 +29,7 @@ from atcaprov.provisioning.tcp_client import DEFAULT_HOST, DEFAULT_PORT
 from atcaprov.reading import read_text
 from atcaprov.terminal.console import Console, open_console
 from atcaprov.terminal.printable import terminal_columns
-from provisioning_client.boards import BoardList, Boards
+from provisioning_client.board_source import BoardList, Boards
 from provisioning_client.devices import devices as devices_command
 from provisioning_client.faces import ConsoleFace, Face, JsonLinesFace
 from provisioning_client.fixture import Fixture

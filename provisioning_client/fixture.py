@@ -10,7 +10,7 @@ from atcaprov.device.device import Device
 from atcaprov.errors import AtcaProvError, Code, TransportError, UsageError
 from atcaprov.hal.hotplug import PlugWatcher
 from atcaprov.hal.presence import is_plugged
-from provisioning_client.boards import Boards
+from provisioning_client.board_source import Boards
 
 SIGHTINGS: Final = 2
 """Equal looks in a row before a board counts as there, or as gone: contacts bounce."""

@@ -9,7 +9,7 @@ from atcaprov.device.device import Device
 from atcaprov.errors import AtcaProvError, Board, Code, ProvisioningError
 from atcaprov.hal.device_url import names_software_chip
 from atcaprov.provisioning.provision import Provisioner
-from provisioning_client.boards import Boards
+from provisioning_client.board_source import Boards
 from provisioning_client.faces import Face
 
 POLL_SECONDS: Final = 0.25

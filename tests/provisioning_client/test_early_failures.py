@@ -14,7 +14,7 @@ from atcaprov.errors import Board, Code
 from atcaprov.hal.emulated import EmulatedHal
 from atcaprov.provisioning.profile import Profile
 from atcaprov.provisioning.provision import Provisioner
-from provisioning_client.boards import BoardList
+from provisioning_client.board_source import BoardList
 from provisioning_client.cli import exit_code
 from provisioning_client.faces import JsonLinesFace
 from provisioning_client.operator import Nobody

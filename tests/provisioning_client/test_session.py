@@ -17,7 +17,7 @@ from atcaprov.provisioning.profile import Profile
 from atcaprov.provisioning.provision import Provisioner
 from atcaprov.provisioning.stages import Stage, StageStatus
 from atcaprov.wire.messages import MessageType
-from provisioning_client.boards import Boards
+from provisioning_client.board_source import Boards
 from provisioning_client.faces import ConsoleFace, Face, JsonLinesFace
 from provisioning_client.operator import Nobody
 from provisioning_client.session import Operator, Session

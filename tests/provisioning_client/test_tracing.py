@@ -10,7 +10,7 @@ import pytest
 from atcaprov.device.device import Device
 from atcaprov.errors import Code, TransportError, UsageError
 from atcaprov.hal.trace import read_trace
-from provisioning_client.boards import BoardList
+from provisioning_client.board_source import BoardList
 from provisioning_client.tracing import Tracing
 
 
