@@ -9,7 +9,7 @@ from atcaprov.device.device import Device
 from atcaprov.errors import AtcaProvError
 
 
-class Boards(abc.ABC):
+class BoardSource(abc.ABC):
     """A fixture: a board is put in, taken out, and followed by the next."""
 
     url: str = ""
@@ -42,7 +42,7 @@ class Boards(abc.ABC):
         """Tell whether no further board can come."""
 
 
-class BoardList(Boards):
+class BoardList(BoardSource):
     """Boards that are named beforehand, such as software chips: one after the other, each 'removed' when done."""
 
     def __init__(self, urls: Iterable[str], open_board: Callable[[str], Device] = Device.open) -> None:

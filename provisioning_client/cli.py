@@ -29,7 +29,7 @@ from atcaprov.provisioning.tcp_client import DEFAULT_HOST, DEFAULT_PORT
 from atcaprov.reading import read_text
 from atcaprov.terminal.console import Console, open_console
 from atcaprov.terminal.printable import terminal_columns
-from provisioning_client.board_source import BoardList, Boards
+from provisioning_client.board_source import BoardList, BoardSource
 from provisioning_client.devices import devices as devices_command
 from provisioning_client.faces import ConsoleFace, Face, JsonLinesFace
 from provisioning_client.fixture import Fixture
@@ -223,7 +223,7 @@ def _read_text(path: Path) -> str:
 
 def _boards(
     devices: tuple[str, ...], tracing: Tracing | None, *, auto: bool, count: int | None
-) -> tuple[Boards, int | None]:
+) -> tuple[BoardSource, int | None]:
     """Return where boards come from, at one place or named beforehand, and how many are taken at most.
 
     At one place they come without end while a person presses ENTER for each, or up to `count`; else there is one.

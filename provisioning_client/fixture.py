@@ -10,7 +10,7 @@ from atcaprov.device.device import Device
 from atcaprov.errors import AtcaProvError, Code, TransportError, UsageError
 from atcaprov.hal.hotplug import PlugWatcher
 from atcaprov.hal.presence import is_plugged
-from provisioning_client.board_source import Boards
+from provisioning_client.board_source import BoardSource
 
 SIGHTINGS: Final = 2
 """Equal looks in a row before a board counts as there, or as gone: contacts bounce."""
@@ -20,7 +20,7 @@ CHIP_SECONDS: Final = 1.0
 _EMPTY: Final = frozenset({Code.DEVICE_NOT_FOUND, Code.DEVICE_NO_REPLY, Code.DEVICE_OTHER_ADDRESS})
 
 
-class Fixture(Boards):
+class Fixture(BoardSource):
     """The boards that come and go at one device URL; no end of them is known.
 
     `look_with` opens a chip to look who it is; `open_board`, if given, opens it again for the board's run.

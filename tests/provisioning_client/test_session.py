@@ -17,7 +17,7 @@ from atcaprov.provisioning.profile import Profile
 from atcaprov.provisioning.provision import Provisioner
 from atcaprov.provisioning.stages import Stage, StageStatus
 from atcaprov.wire.messages import MessageType
-from provisioning_client.board_source import Boards
+from provisioning_client.board_source import BoardSource
 from provisioning_client.faces import ConsoleFace, Face, JsonLinesFace
 from provisioning_client.operator import Nobody
 from provisioning_client.session import Operator, Session
@@ -64,7 +64,7 @@ class ShownFunctions(InMemory):
         self._face.stage(stage, status)
 
 
-class Tray(Boards):
+class Tray(BoardSource):
     """Chips with given serial numbers; a place of the tray may be empty for some looks, or hold a dead board."""
 
     def __init__(self, places: Iterable[str | None], hal_type: type[EmulatedHal] = EmulatedHal) -> None:
