@@ -29,13 +29,13 @@ from atcaprov.provisioning.tcp_client import DEFAULT_HOST, DEFAULT_PORT
 from atcaprov.reading import read_text
 from atcaprov.terminal.console import Console, open_console
 from atcaprov.terminal.printable import terminal_columns
+from provisioning_client.board_loop import Operator, Session
 from provisioning_client.board_source import BoardList, BoardSource
 from provisioning_client.devices import devices as devices_command
 from provisioning_client.faces import ConsoleFace, Face, JsonLinesFace
 from provisioning_client.fixture import Fixture
 from provisioning_client.functions import ClientFunctions
 from provisioning_client.operator import KeyboardOperator, Nobody
-from provisioning_client.session import Operator, Session
 from provisioning_client.tracing import Tracing
 
 BLANK_CHIP: Final = "emulator:"

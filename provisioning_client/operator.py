@@ -8,7 +8,7 @@ from typing import Final
 
 from atcaprov.terminal.console import Console
 from atcaprov.terminal.keys import Key
-from provisioning_client.session import Operator
+from provisioning_client.board_loop import Operator
 
 STILL_THERE_SECONDS: Final = 1.0
 """How often the chip is asked whether it is still there while ENTER is waited for."""

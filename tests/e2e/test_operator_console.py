@@ -8,7 +8,7 @@ import pexpect
 import pytest
 
 from tests.e2e.conftest import Factory
-from tests.provisioning_client.test_session import GUIDE
+from tests.provisioning_client.test_board_loop import GUIDE
 from tests.support.programs import program
 
 PROMPT = "    Press ENTER to provision...\r\n"

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.conftest import Factory
-from tests.provisioning_client.test_session import GUIDE
+from tests.provisioning_client.test_board_loop import GUIDE
 from tests.support.system_programs import require_program
 
 ONE_BOARD = (

@@ -14,11 +14,11 @@ from atcaprov.errors import Board, Code
 from atcaprov.hal.emulated import EmulatedHal
 from atcaprov.provisioning.profile import Profile
 from atcaprov.provisioning.provision import Provisioner
+from provisioning_client.board_loop import Operator, Session
 from provisioning_client.board_source import BoardList
 from provisioning_client.cli import exit_code
 from provisioning_client.faces import JsonLinesFace
 from provisioning_client.operator import Nobody
-from provisioning_client.session import Operator, Session
 from tests.support.in_memory_server import Authority, InMemory
 
 EARLY = range(1, 13)

@@ -17,10 +17,10 @@ from atcaprov.provisioning.profile import Profile
 from atcaprov.provisioning.provision import Provisioner
 from atcaprov.provisioning.stages import Stage, StageStatus
 from atcaprov.wire.messages import MessageType
+from provisioning_client.board_loop import Operator, Session
 from provisioning_client.board_source import BoardSource
 from provisioning_client.faces import ConsoleFace, Face, JsonLinesFace
 from provisioning_client.operator import Nobody
-from provisioning_client.session import Operator, Session
 from tests.support.in_memory_server import Authority, InMemory
 
 # The transcript of Atmel-8970A, section 3.3.1, from its first board on to the second one's serial number, but for the
