@@ -32,7 +32,7 @@ class Quit(Exception):  # noqa: N818 - not an error
     """The operator pressed ESC."""
 
 
-class Session:
+class BoardLoop:
     """Provisions boards until the operator quits, no more can come, or `limit` boards are done."""
 
     def __init__(

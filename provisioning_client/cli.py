@@ -29,7 +29,7 @@ from atcaprov.provisioning.tcp_client import DEFAULT_HOST, DEFAULT_PORT
 from atcaprov.reading import read_text
 from atcaprov.terminal.console import Console, open_console
 from atcaprov.terminal.printable import terminal_columns
-from provisioning_client.board_loop import Operator, Session
+from provisioning_client.board_loop import BoardLoop, Operator
 from provisioning_client.board_source import BoardList, BoardSource
 from provisioning_client.devices import devices as devices_command
 from provisioning_client.faces import ConsoleFace, Face, JsonLinesFace
@@ -156,7 +156,7 @@ def command(
         provisioner = Provisioner(profile, _read_cert_info(face, certinfo), functions)
         _connect(face, functions, provisioner)
         face.escape_hint()
-        session = Session(face, boards, provisioner, operator, limit)
+        session = BoardLoop(face, boards, provisioner, operator, limit)
         session.run()
     return exit_code(session)
 
@@ -256,7 +256,7 @@ def _step(face: Face, text: str) -> Iterator[None]:
     face.step_ends(good=True)
 
 
-def exit_code(session: Session) -> int:
+def exit_code(session: BoardLoop) -> int:
     """Return the exit code of a session that has ended."""
     if not session.errors:
         return 0

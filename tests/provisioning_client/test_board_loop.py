@@ -17,7 +17,7 @@ from atcaprov.provisioning.profile import Profile
 from atcaprov.provisioning.provision import Provisioner
 from atcaprov.provisioning.stages import Stage, StageStatus
 from atcaprov.wire.messages import MessageType
-from provisioning_client.board_loop import Operator, Session
+from provisioning_client.board_loop import BoardLoop, Operator
 from provisioning_client.board_source import BoardSource
 from provisioning_client.faces import ConsoleFace, Face, JsonLinesFace
 from provisioning_client.operator import Nobody
@@ -116,14 +116,14 @@ def _run(
     operator: Operator | None = None,
     limit: int | None = None,
     prepare: Callable[[InMemory], None] = lambda functions: None,
-) -> tuple[str, Session]:
+) -> tuple[str, BoardLoop]:
     printed: list[str] = []
     face = face_type(printed.append)
     functions = ShownFunctions(authority, face)
     provisioner = Provisioner(Profile(), authority.cert_info, functions)
     provisioner.prepare()
     prepare(functions)
-    session = Session(face, Tray(places), provisioner, operator or Nobody(), limit)
+    session = BoardLoop(face, Tray(places), provisioner, operator or Nobody(), limit)
     session.run()
     return "".join(printed), session
 
@@ -185,7 +185,7 @@ def test_a_board_whose_answer_to_the_last_sleep_is_damaged_has_one_outcome(autho
     face = ConsoleFace(printed.append)
     provisioner = Provisioner(Profile(), authority.cert_info, ShownFunctions(authority, face))
     provisioner.prepare()
-    session = Session(face, Tray(SERIALS[:1], Damaged), provisioner, Nobody(), None)
+    session = BoardLoop(face, Tray(SERIALS[:1], Damaged), provisioner, Nobody(), None)
     session.run()
     assert (session.good, session.errors) == (1, [])
     assert "".join(printed) == GUIDE[: GUIDE.index("Board removed")]
@@ -275,7 +275,7 @@ def test_a_board_that_leaves_before_enter_is_neither_started_nor_counted(authori
     printed: list[str] = []
     face = ConsoleFace(printed.append)
     provisioner = Provisioner(Profile(), authority.cert_info, ShownFunctions(authority, face))
-    session = Session(face, Pulled(SERIALS, exchange=exchange), provisioner, Impatient(), None)
+    session = BoardLoop(face, Pulled(SERIALS, exchange=exchange), provisioner, Impatient(), None)
     session.run()
     assert "".join(printed) == "".join(
         f"Waiting for board to be connected...ok\n    Device SN: {serial}\n    Press ENTER to provision...\n{after}"
@@ -369,7 +369,7 @@ def test_a_hint_is_given_once_while_a_removal_is_waited_for(authority: Authority
         printed: list[str] = []
         face: Face = face_type(printed.append)
         provisioner = Provisioner(Profile(), authority.cert_info, ShownFunctions(authority, face))
-        session = Session(face, Stuck(SERIALS), provisioner, Nobody(), None)
+        session = BoardLoop(face, Stuck(SERIALS), provisioner, Nobody(), None)
         session.run()
         assert (session.good, session.errors) == (2, [])
         text = "".join(printed)

@@ -14,7 +14,7 @@ from atcaprov.errors import Board, Code
 from atcaprov.hal.emulated import EmulatedHal
 from atcaprov.provisioning.profile import Profile
 from atcaprov.provisioning.provision import Provisioner
-from provisioning_client.board_loop import Operator, Session
+from provisioning_client.board_loop import BoardLoop, Operator
 from provisioning_client.board_source import BoardList
 from provisioning_client.cli import exit_code
 from provisioning_client.faces import JsonLinesFace
@@ -32,13 +32,13 @@ def authority() -> Authority:
 
 def session_with(
     authority: Authority, faults: FaultPlan, operator: Operator | None = None
-) -> tuple[Session, list[dict[str, object]], Chip]:
+) -> tuple[BoardLoop, list[dict[str, object]], Chip]:
     lines: list[str] = []
     chip = Chip(faults=faults)
     functions = InMemory(authority)
     provisioner = Provisioner(Profile(), authority.cert_info, functions)
     boards = BoardList(["emulator:"], lambda url: Device(EmulatedHal(chip, url)))
-    session = Session(JsonLinesFace(lines.append), boards, provisioner, operator or Nobody(), None)
+    session = BoardLoop(JsonLinesFace(lines.append), boards, provisioner, operator or Nobody(), None)
     session.run()
     return session, [json.loads(line) for line in lines], chip
 
@@ -109,7 +109,7 @@ def test_a_named_board_that_is_exchanged_before_its_run_is_a_failed_board(author
 
     provisioner = Provisioner(Profile(), authority.cert_info, InMemory(authority))
     boards = BoardList(["tcp://127.0.0.1:1", "emulator:"], lambda url: Device(Exchanged(first, url)))
-    session = Session(JsonLinesFace(lines.append), boards, provisioner, Nobody(), 1)
+    session = BoardLoop(JsonLinesFace(lines.append), boards, provisioner, Nobody(), 1)
     session.run()
     assert (session.good, [error.code for error in session.errors]) == (0, [Code.PROVISIONING])
     assert session.errors[0].board == Board.UNTOUCHED
