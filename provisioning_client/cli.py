@@ -32,10 +32,10 @@ from atcaprov.terminal.printable import terminal_columns
 from provisioning_client.board_loop import BoardLoop, Operator
 from provisioning_client.board_source import BoardList, BoardSource
 from provisioning_client.devices import devices as devices_command
-from provisioning_client.faces import ConsoleFace, Face, JsonLinesFace
 from provisioning_client.fixture import Fixture
 from provisioning_client.functions import ClientFunctions
 from provisioning_client.operator import KeyboardOperator, Nobody
+from provisioning_client.output import ConsoleFace, Face, JsonLinesFace
 from provisioning_client.tracing import Tracing
 
 BLANK_CHIP: Final = "emulator:"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from atcaprov.errors import AtcaProvError
 from atcaprov.provisioning.stages import Stage, StageStatus
 from atcaprov.provisioning.tcp_client import TcpClient
-from provisioning_client.faces import Face
+from provisioning_client.output import Face
 
 
 class ClientFunctions(TcpClient):

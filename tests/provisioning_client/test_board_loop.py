@@ -19,8 +19,8 @@ from atcaprov.provisioning.stages import Stage, StageStatus
 from atcaprov.wire.messages import MessageType
 from provisioning_client.board_loop import BoardLoop, Operator
 from provisioning_client.board_source import BoardSource
-from provisioning_client.faces import ConsoleFace, Face, JsonLinesFace
 from provisioning_client.operator import Nobody
+from provisioning_client.output import ConsoleFace, Face, JsonLinesFace
 from tests.support.in_memory_server import Authority, InMemory
 
 # The transcript of Atmel-8970A, section 3.3.1, from its first board on to the second one's serial number, but for the

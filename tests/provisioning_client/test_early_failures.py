@@ -17,8 +17,8 @@ from atcaprov.provisioning.provision import Provisioner
 from provisioning_client.board_loop import BoardLoop, Operator
 from provisioning_client.board_source import BoardList
 from provisioning_client.cli import exit_code
-from provisioning_client.faces import JsonLinesFace
 from provisioning_client.operator import Nobody
+from provisioning_client.output import JsonLinesFace
 from tests.support.in_memory_server import Authority, InMemory
 
 EARLY = range(1, 13)
