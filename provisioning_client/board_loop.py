@@ -10,7 +10,7 @@ from atcaprov.errors import AtcaProvError, Board, Code, ProvisioningError
 from atcaprov.hal.device_url import names_software_chip
 from atcaprov.provisioning.provision import Provisioner
 from provisioning_client.board_source import BoardSource
-from provisioning_client.output import Face
+from provisioning_client.output import Output
 
 POLL_SECONDS: Final = 0.25
 
@@ -36,7 +36,7 @@ class BoardLoop:
     """Provisions boards until the operator quits, no more can come, or `limit` boards are done."""
 
     def __init__(
-        self, face: Face, boards: BoardSource, provisioner: Provisioner, operator: Operator, limit: int | None
+        self, face: Output, boards: BoardSource, provisioner: Provisioner, operator: Operator, limit: int | None
     ) -> None:
         self.good = 0
         self.errors: list[AtcaProvError] = []

@@ -35,7 +35,7 @@ from provisioning_client.devices import devices as devices_command
 from provisioning_client.fixture import Fixture
 from provisioning_client.functions import ClientFunctions
 from provisioning_client.operator import KeyboardOperator, Nobody
-from provisioning_client.output import ConsoleFace, Face, JsonLinesFace
+from provisioning_client.output import ConsoleOutput, JsonOutput, Output
 from provisioning_client.tracing import Tracing
 
 BLANK_CHIP: Final = "emulator:"
@@ -161,10 +161,10 @@ def command(
     return exit_code(session)
 
 
-def _face(*, as_json: bool, auto: bool) -> Face:
+def _face(*, as_json: bool, auto: bool) -> Output:
     if as_json:
-        return JsonLinesFace(_write)
-    return ConsoleFace(_write, lambda: terminal_columns(sys.stdout), attended=not auto)
+        return JsonOutput(_write)
+    return ConsoleOutput(_write, lambda: terminal_columns(sys.stdout), attended=not auto)
 
 
 def _require_usable(devices: tuple[str, ...]) -> None:
@@ -201,12 +201,12 @@ def _operator(console: Console | None, *, auto: bool) -> Operator:
     return KeyboardOperator(console)
 
 
-def _read_cert_info(face: Face, path: Path) -> CertInfo:
+def _read_cert_info(face: Output, path: Path) -> CertInfo:
     with _step(face, f"Reading provisioning config file {path}"):
         return CertInfo.parse(_read_text(path))
 
 
-def _connect(face: Face, functions: ClientFunctions, provisioner: Provisioner) -> None:
+def _connect(face: Output, functions: ClientFunctions, provisioner: Provisioner) -> None:
     with _step(face, f"Connecting to {functions.host}:{functions.port}"):
         functions.connect()
         provisioner.prepare()
@@ -236,7 +236,7 @@ def _boards(
 
 
 @contextmanager
-def _telling(face: Face) -> Iterator[None]:
+def _telling(face: Output) -> Iterator[None]:
     """Tell the face why no session begins; the errors of a session end at its boards."""
     try:
         yield
@@ -246,7 +246,7 @@ def _telling(face: Face) -> Iterator[None]:
 
 
 @contextmanager
-def _step(face: Face, text: str) -> Iterator[None]:
+def _step(face: Output, text: str) -> Iterator[None]:
     face.step_begins(text)
     try:
         yield

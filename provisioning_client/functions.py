@@ -5,13 +5,13 @@ from __future__ import annotations
 from atcaprov.errors import AtcaProvError
 from atcaprov.provisioning.stages import Stage, StageStatus
 from atcaprov.provisioning.tcp_client import TcpClient
-from provisioning_client.output import Face
+from provisioning_client.output import Output
 
 
 class ClientFunctions(TcpClient):
     """A TCP client whose progress goes to the session's face."""
 
-    def __init__(self, host: str, port: int, face: Face) -> None:
+    def __init__(self, host: str, port: int, face: Output) -> None:
         super().__init__(host, port)
         self._face = face
 

@@ -37,7 +37,7 @@ _FATES: Final = {
 }
 
 
-class Face(abc.ABC):
+class Output(abc.ABC):
     """Hears everything that happens in a session, in order."""
 
     @abc.abstractmethod
@@ -97,7 +97,7 @@ class Face(abc.ABC):
         """Tell that the session ends, how many boards it had, and how many of them were only software chips."""
 
 
-class ConsoleFace(Face):
+class ConsoleOutput(Output):
     """The texts, columns and order of Atmel-8970A, section 3.3.1; texts for failures are our own."""
 
     def __init__(self, write: Write, columns: Columns = lambda: None, *, attended: bool = True) -> None:
@@ -188,7 +188,7 @@ class ConsoleFace(Face):
         return folded(text, self._columns(), indent)
 
 
-class JsonLinesFace(Face):
+class JsonOutput(Output):
     """One JSON object per line; readers ignore keys and events that they do not know."""
 
     VERSION: Final = 1

@@ -20,7 +20,7 @@ from atcaprov.wire.messages import MessageType
 from provisioning_client.board_loop import BoardLoop, Operator
 from provisioning_client.board_source import BoardSource
 from provisioning_client.operator import Nobody
-from provisioning_client.output import ConsoleFace, Face, JsonLinesFace
+from provisioning_client.output import ConsoleOutput, JsonOutput, Output
 from tests.support.in_memory_server import Authority, InMemory
 
 # The transcript of Atmel-8970A, section 3.3.1, from its first board on to the second one's serial number, but for the
@@ -56,7 +56,7 @@ def authority() -> Authority:
 
 
 class ShownFunctions(InMemory):
-    def __init__(self, authority: Authority, face: Face) -> None:
+    def __init__(self, authority: Authority, face: Output) -> None:
         super().__init__(authority)
         self._face = face
 
@@ -111,7 +111,7 @@ class Keys(Operator):
 
 def _run(
     authority: Authority,
-    face_type: type[ConsoleFace] | type[JsonLinesFace],
+    face_type: type[ConsoleOutput] | type[JsonOutput],
     places: Iterable[str | None],
     operator: Operator | None = None,
     limit: int | None = None,
@@ -129,31 +129,31 @@ def _run(
 
 
 def test_the_console_is_the_guides(authority: Authority) -> None:
-    printed, session = _run(authority, ConsoleFace, SERIALS)
+    printed, session = _run(authority, ConsoleOutput, SERIALS)
     assert printed.startswith(GUIDE)
     assert printed.endswith("Provisioning successful! Please remove board...\n")
     assert (session.good, session.errors) == (2, [])
 
 
 def test_the_limit_ends_the_session(authority: Authority) -> None:
-    printed, session = _run(authority, ConsoleFace, SERIALS, limit=1)
+    printed, session = _run(authority, ConsoleOutput, SERIALS, limit=1)
     assert printed == GUIDE[: GUIDE.index("Board removed")]
     assert session.good == 1
 
 
 def test_esc_at_the_prompt_quits_and_leaves_the_chip_blank(authority: Authority) -> None:
-    printed, session = _run(authority, ConsoleFace, SERIALS, Keys([False]))
+    printed, session = _run(authority, ConsoleOutput, SERIALS, Keys([False]))
     assert printed == GUIDE[: GUIDE.index("Writing config zone")]
     assert (session.good, session.errors) == (0, [])
 
 
 def test_esc_while_waiting_quits(authority: Authority) -> None:
-    printed, _ = _run(authority, ConsoleFace, [None, None, SERIALS[0]], Keys([], lambda: True))
+    printed, _ = _run(authority, ConsoleOutput, [None, None, SERIALS[0]], Keys([], lambda: True))
     assert printed == "Waiting for board to be connected...\n"  # else the shell writes behind it
 
 
 def test_an_empty_fixture_is_looked_at_again(authority: Authority) -> None:
-    printed, session = _run(authority, ConsoleFace, [None, None, SERIALS[0]], Keys([True]))
+    printed, session = _run(authority, ConsoleOutput, [None, None, SERIALS[0]], Keys([True]))
     assert session.good == 1
     assert printed.startswith("Waiting for board to be connected...ok\n    Device SN: 01234038D92CA571EE\n")
 
@@ -162,7 +162,7 @@ def test_a_failure_says_what_and_what_to_do_and_what_becomes_of_the_board(author
     def server_gone(functions: InMemory) -> None:
         functions.raw = lambda data: b"" if data[3] == MessageType.CERTIFICATES_REPLY else data
 
-    printed, session = _run(authority, ConsoleFace, SERIALS[:1], prepare=server_gone)
+    printed, session = _run(authority, ConsoleOutput, SERIALS[:1], prepare=server_gone)
     assert printed.endswith(
         "Generating device key.....done\n"
         "Requesting certificates...error\n"
@@ -174,7 +174,7 @@ def test_a_failure_says_what_and_what_to_do_and_what_becomes_of_the_board(author
 
 
 def test_a_dead_board_does_not_stop_the_line(authority: Authority) -> None:
-    printed, session = _run(authority, ConsoleFace, ["dead", SERIALS[0]])
+    printed, session = _run(authority, ConsoleOutput, ["dead", SERIALS[0]])
     assert printed.startswith("Waiting for board to be connected...error\n    The chip does not wake.\n")
     assert session.good == 1
     assert len(session.errors) == 1
@@ -182,7 +182,7 @@ def test_a_dead_board_does_not_stop_the_line(authority: Authority) -> None:
 
 def test_a_board_whose_answer_to_the_last_sleep_is_damaged_has_one_outcome(authority: Authority) -> None:
     printed: list[str] = []
-    face = ConsoleFace(printed.append)
+    face = ConsoleOutput(printed.append)
     provisioner = Provisioner(Profile(), authority.cert_info, ShownFunctions(authority, face))
     provisioner.prepare()
     session = BoardLoop(face, Tray(SERIALS[:1], Damaged), provisioner, Nobody(), None)
@@ -192,7 +192,7 @@ def test_a_board_whose_answer_to_the_last_sleep_is_damaged_has_one_outcome(autho
 
 
 def test_json_lines_tell_the_same(authority: Authority) -> None:
-    printed, _ = _run(authority, JsonLinesFace, SERIALS)
+    printed, _ = _run(authority, JsonOutput, SERIALS)
     events: list[dict[str, Any]] = [json.loads(line) for line in printed.splitlines()]
     assert {event["v"] for event in events} == {1}
     assert [event["event"] for event in events].count("stage") == 2 * 19
@@ -208,7 +208,7 @@ def test_json_lines_tell_the_same(authority: Authority) -> None:
 
 
 def test_a_failure_in_json_has_code_and_fate(authority: Authority) -> None:
-    printed, _ = _run(authority, JsonLinesFace, ["dead"])
+    printed, _ = _run(authority, JsonOutput, ["dead"])
     result = next(event for line in printed.splitlines() if (event := json.loads(line))["event"] == "result")
     assert (result["result"], result["code"], result["board"]) == ("fail", "device-no-reply", "retry")
     assert result["message"] == "The chip does not wake."
@@ -216,7 +216,7 @@ def test_a_failure_in_json_has_code_and_fate(authority: Authority) -> None:
 
 def test_sentences_fit_the_terminal() -> None:
     printed: list[str] = []
-    face = ConsoleFace(printed.append, lambda: 40)
+    face = ConsoleOutput(printed.append, lambda: 40)
     error = TransportError("The chip does not wake, and there is more to say.", advice="Press the board down.")
     face.board_failed(error)
     face.hint(error)
@@ -273,7 +273,7 @@ class Pulled(Tray):
 @pytest.mark.parametrize("exchange", [True, False])
 def test_a_board_that_leaves_before_enter_is_neither_started_nor_counted(authority: Authority, exchange: bool) -> None:
     printed: list[str] = []
-    face = ConsoleFace(printed.append)
+    face = ConsoleOutput(printed.append)
     provisioner = Provisioner(Profile(), authority.cert_info, ShownFunctions(authority, face))
     session = BoardLoop(face, Pulled(SERIALS, exchange=exchange), provisioner, Impatient(), None)
     session.run()
@@ -286,7 +286,7 @@ def test_a_board_that_leaves_before_enter_is_neither_started_nor_counted(authori
 
 def test_a_hint_is_given_once_while_a_board_is_waited_for(authority: Authority) -> None:
     places = ["elsewhere", "elsewhere", None, SERIALS[0]]
-    printed, session = _run(authority, ConsoleFace, places)
+    printed, session = _run(authority, ConsoleOutput, places)
     assert printed.startswith(
         "Waiting for board to be connected...\n"
         "    No chip at C0, but at 6A. Write 6A.\n"
@@ -294,7 +294,7 @@ def test_a_hint_is_given_once_while_a_board_is_waited_for(authority: Authority) 
         "    Device SN: 01234038D92CA571EE\n"
     )
     assert (session.good, session.errors) == (1, [])
-    printed, _ = _run(authority, JsonLinesFace, places)
+    printed, _ = _run(authority, JsonOutput, places)
     hints = [event for line in printed.splitlines() if (event := json.loads(line))["event"] == "hint"]
     assert [(hint["code"], hint["message"], hint["advice"]) for hint in hints] == [
         ("device-other-address", "No chip at C0, but at 6A.", "Write 6A.")
@@ -303,18 +303,18 @@ def test_a_hint_is_given_once_while_a_board_is_waited_for(authority: Authority) 
 
 def test_a_new_address_is_told_with_both_forms_and_its_url() -> None:
     printed: list[str] = []
-    ConsoleFace(printed.append).address_changes(0x6A, "i2c://1/0x35")
+    ConsoleOutput(printed.append).address_changes(0x6A, "i2c://1/0x35")
     assert printed == [
         "    This chip moves to I2C address 0x6A (7-bit 0x35) in this run; name it i2c://1/0x35 from then on.\n"
     ]
-    JsonLinesFace(printed.append).address_changes(0x6A, "i2c://1/0x35")
+    JsonOutput(printed.append).address_changes(0x6A, "i2c://1/0x35")
     event = json.loads(printed[-1])
     assert (event["event"], event["address"], event["device"]) == ("address", "0x6A", "i2c://1/0x35")
 
 
 def test_a_new_address_under_the_same_url_asks_for_no_other_url() -> None:
     printed: list[str] = []
-    face = ConsoleFace(printed.append, attended=False)
+    face = ConsoleOutput(printed.append, attended=False)
     face.board_found(bytes(9), "emulator:chip.json")
     face.address_changes(0x6A, "emulator:chip.json")
     assert printed[-1] == (
@@ -324,7 +324,7 @@ def test_a_new_address_under_the_same_url_asks_for_no_other_url() -> None:
 
 def test_where_no_board_is_nothing_asks_to_remove_it() -> None:
     printed: list[str] = []
-    face = ConsoleFace(printed.append)
+    face = ConsoleOutput(printed.append)
     gone = TransportError("Nothing is plugged in.", code=Code.DEVICE_NOT_FOUND)
     face.step_begins("Waiting")
     face.board_failed(gone)
@@ -337,7 +337,7 @@ def test_where_no_board_is_nothing_asks_to_remove_it() -> None:
 
 def test_a_warning_breaks_no_line() -> None:
     printed: list[str] = []
-    face = ConsoleFace(printed.append)
+    face = ConsoleOutput(printed.append)
     face.warning(ELSEWHERE)
     face.step_begins("Waiting")
     face.warning(ELSEWHERE)
@@ -345,7 +345,7 @@ def test_a_warning_breaks_no_line() -> None:
     face.warning(ELSEWHERE)
     text = f"Warning: {ELSEWHERE}\n"
     assert "".join(printed) == f"{text}Waiting...\n{text}Waiting...ok\n{text}"
-    JsonLinesFace(printed.append).warning(ELSEWHERE)
+    JsonOutput(printed.append).warning(ELSEWHERE)
     event = json.loads(printed[-1])
     assert (event["event"], event["code"]) == ("warning", "device-other-address")
 
@@ -365,15 +365,15 @@ class Stuck(Tray):
 
 
 def test_a_hint_is_given_once_while_a_removal_is_waited_for(authority: Authority) -> None:
-    for face_type in (ConsoleFace, JsonLinesFace):
+    for face_type in (ConsoleOutput, JsonOutput):
         printed: list[str] = []
-        face: Face = face_type(printed.append)
+        face: Output = face_type(printed.append)
         provisioner = Provisioner(Profile(), authority.cert_info, ShownFunctions(authority, face))
         session = BoardLoop(face, Stuck(SERIALS), provisioner, Nobody(), None)
         session.run()
         assert (session.good, session.errors) == (2, [])
         text = "".join(printed)
-        if face_type is ConsoleFace:
+        if face_type is ConsoleOutput:
             hint = f"Please remove board...\n    {TWO_FIT}\nBoard removed. Waiting"
             assert text.count(hint) == text.count(str(TWO_FIT)) == 1
         else:
