@@ -33,10 +33,10 @@ from provisioning_client.board_loop import BoardLoop, Operator
 from provisioning_client.board_source import BoardList, BoardSource
 from provisioning_client.devices import devices as devices_command
 from provisioning_client.fixture import Fixture
-from provisioning_client.functions import ClientFunctions
 from provisioning_client.operator import KeyboardOperator, Nobody
 from provisioning_client.output import ConsoleOutput, JsonOutput, Output
 from provisioning_client.tracing import Tracing
+from provisioning_client.user_functions import ClientFunctions
 
 BLANK_CHIP: Final = "emulator:"
 EXIT_SOME_FAILED: Final = 1
