@@ -12,7 +12,7 @@ from atcaprov.chip.parts import spaced
 from atcaprov.errors import AtcaProvError, UsageError
 from atcaprov.hal.device_url import both_forms, parse_7_bit_address
 from atcaprov.program.console_text import say
-from provisioning_client.listing import I2cSearch, ListedChip, ListedPort, list_ports
+from provisioning_client.connected_devices import I2cSearch, ListedChip, ListedPort, list_ports
 
 
 @click.command(name="devices")

@@ -19,7 +19,7 @@ from atcaprov.hal.i2c_dev import open_i2c
 from atcaprov.kit.board import CdcBoard
 from atcaprov.kit.interpreter import Interpreter
 from atcaprov.kit.profiles import PARSER3
-from provisioning_client import listing
+from provisioning_client import connected_devices as listing
 from provisioning_client.cli import command
 from tests.hal.ways import FakeI2cBus
 from tests.support.fake_hid import FakeHid

@@ -11,7 +11,7 @@ import pytest
 
 from atcaprov.emulator.chip import Power
 from atcaprov.provisioning.stages import Stage
-from provisioning_client.listing import I2cSearch, ListedPort, list_ports
+from provisioning_client.connected_devices import I2cSearch, ListedPort, list_ports
 from tests.support.programs import killed_after
 from virtual_bench.boards import BoardPlan, Kind
 from virtual_bench.guest.factory import LOCKED_SLOT, Factory, require_finished

@@ -14,7 +14,7 @@ import pytest
 from atcaprov.chip.commands import WAKE_TOKEN
 from atcaprov.errors import Code, TransportError
 from atcaprov.hal.registry import open_hal
-from provisioning_client.listing import I2cSearch, ListedPort, list_ports
+from provisioning_client.connected_devices import I2cSearch, ListedPort, list_ports
 from virtual_bench.boards import BoardPlan, Kind
 from virtual_bench.plugboard import Node, Plugboard
 from virtual_bench.ways import Way
