@@ -31,7 +31,7 @@ from atcaprov.terminal.console import Console, open_console
 from atcaprov.terminal.printable import terminal_columns
 from provisioning_client.board_loop import BoardLoop, Operator
 from provisioning_client.board_source import BoardList, BoardSource
-from provisioning_client.devices import devices as devices_command
+from provisioning_client.devices_command import devices as devices_command
 from provisioning_client.fixture import Fixture
 from provisioning_client.operator import KeyboardOperator, Nobody
 from provisioning_client.output import ConsoleOutput, JsonOutput, Output
