@@ -35,7 +35,7 @@ from provisioning_client.devices_command import devices as devices_command
 from provisioning_client.fixture import Fixture
 from provisioning_client.operator import KeyboardOperator, Nobody
 from provisioning_client.output import ConsoleOutput, JsonOutput, Output
-from provisioning_client.tracing import Tracing
+from provisioning_client.trace_files import Tracing
 from provisioning_client.user_functions import ClientFunctions
 
 BLANK_CHIP: Final = "emulator:"

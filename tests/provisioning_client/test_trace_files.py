@@ -11,7 +11,7 @@ from atcaprov.device.device import Device
 from atcaprov.errors import Code, TransportError, UsageError
 from atcaprov.hal.trace import read_trace
 from provisioning_client.board_source import BoardList
-from provisioning_client.tracing import Tracing
+from provisioning_client.trace_files import Tracing
 
 
 def never(error: UsageError) -> None:
