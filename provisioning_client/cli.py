@@ -33,9 +33,9 @@ from provisioning_client.board_loop import BoardLoop, Operator
 from provisioning_client.board_source import BoardList, BoardSource
 from provisioning_client.devices_command import devices as devices_command
 from provisioning_client.fixture import Fixture
-from provisioning_client.operator import KeyboardOperator, Nobody
+from provisioning_client.operator import KeyboardOperator, NoOperator
 from provisioning_client.output import ConsoleOutput, JsonOutput, Output
-from provisioning_client.trace_files import Tracing
+from provisioning_client.trace_files import TraceFiles
 from provisioning_client.user_functions import ClientFunctions
 
 BLANK_CHIP: Final = "emulator:"
@@ -151,7 +151,7 @@ def command(
         profile = _profile(config, slots_to_lock, frozenset(map(Allow, allow)), validate=not no_validate)
         profile = replace(profile, any_of_group=any_of_group, fill_unwritten=fill_unwritten)
         operator = _operator(console, auto=auto)
-        tracing = None if trace is None else Tracing(trace, face.warning)
+        tracing = None if trace is None else TraceFiles(trace, face.warning)
         boards, limit = _boards(devices, tracing, auto=auto, count=count)
         provisioner = Provisioner(profile, _read_cert_info(face, certinfo), functions)
         _connect(face, functions, provisioner)
@@ -195,7 +195,7 @@ def _profile(
 
 def _operator(console: Console | None, *, auto: bool) -> Operator:
     if auto:
-        return Nobody()
+        return NoOperator()
     if console is None:
         raise UsageError("There is no terminal to press ENTER on.", advice="Use --auto to start every board.")
     return KeyboardOperator(console)
@@ -222,7 +222,7 @@ def _read_text(path: Path) -> str:
 
 
 def _boards(
-    devices: tuple[str, ...], tracing: Tracing | None, *, auto: bool, count: int | None
+    devices: tuple[str, ...], tracing: TraceFiles | None, *, auto: bool, count: int | None
 ) -> tuple[BoardSource, int | None]:
     """Return where boards come from, at one place or named beforehand, and how many are taken at most.
 

@@ -36,7 +36,7 @@ class KeyboardOperator(Operator):
                 return press.key is Key.ENTER
 
 
-class Nobody(Operator):
+class NoOperator(Operator):
     """Every board starts by itself; only a signal ends the session early."""
 
     def wants_to_quit(self, seconds: float) -> bool:

@@ -13,7 +13,7 @@ from atcaprov.hal.trace import create_trace
 from atcaprov.hal.traced import TracedHal
 
 
-class Tracing:
+class TraceFiles:
     """Opens devices with a trace: the first board in the file itself, the next in `name-2.ext`, `name-3.ext` …
 
     A trace never costs a board: once a file takes no more, the session goes on without, and `warn` hears of it once.

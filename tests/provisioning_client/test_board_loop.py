@@ -19,7 +19,7 @@ from atcaprov.provisioning.stages import Stage, StageStatus
 from atcaprov.wire.messages import MessageType
 from provisioning_client.board_loop import BoardLoop, Operator
 from provisioning_client.board_source import BoardSource
-from provisioning_client.operator import Nobody
+from provisioning_client.operator import NoOperator
 from provisioning_client.output import ConsoleOutput, JsonOutput, Output
 from tests.support.in_memory_server import Authority, InMemory
 
@@ -123,7 +123,7 @@ def _run(
     provisioner = Provisioner(Profile(), authority.cert_info, functions)
     provisioner.prepare()
     prepare(functions)
-    session = BoardLoop(face, Tray(places), provisioner, operator or Nobody(), limit)
+    session = BoardLoop(face, Tray(places), provisioner, operator or NoOperator(), limit)
     session.run()
     return "".join(printed), session
 
@@ -185,7 +185,7 @@ def test_a_board_whose_answer_to_the_last_sleep_is_damaged_has_one_outcome(autho
     face = ConsoleOutput(printed.append)
     provisioner = Provisioner(Profile(), authority.cert_info, ShownFunctions(authority, face))
     provisioner.prepare()
-    session = BoardLoop(face, Tray(SERIALS[:1], Damaged), provisioner, Nobody(), None)
+    session = BoardLoop(face, Tray(SERIALS[:1], Damaged), provisioner, NoOperator(), None)
     session.run()
     assert (session.good, session.errors) == (1, [])
     assert "".join(printed) == GUIDE[: GUIDE.index("Board removed")]
@@ -369,7 +369,7 @@ def test_a_hint_is_given_once_while_a_removal_is_waited_for(authority: Authority
         printed: list[str] = []
         face: Output = face_type(printed.append)
         provisioner = Provisioner(Profile(), authority.cert_info, ShownFunctions(authority, face))
-        session = BoardLoop(face, Stuck(SERIALS), provisioner, Nobody(), None)
+        session = BoardLoop(face, Stuck(SERIALS), provisioner, NoOperator(), None)
         session.run()
         assert (session.good, session.errors) == (2, [])
         text = "".join(printed)

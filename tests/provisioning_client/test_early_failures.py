@@ -17,7 +17,7 @@ from atcaprov.provisioning.provision import Provisioner
 from provisioning_client.board_loop import BoardLoop, Operator
 from provisioning_client.board_source import BoardList
 from provisioning_client.cli import exit_code
-from provisioning_client.operator import Nobody
+from provisioning_client.operator import NoOperator
 from provisioning_client.output import JsonOutput
 from tests.support.in_memory_server import Authority, InMemory
 
@@ -38,7 +38,7 @@ def session_with(
     functions = InMemory(authority)
     provisioner = Provisioner(Profile(), authority.cert_info, functions)
     boards = BoardList(["emulator:"], lambda url: Device(EmulatedHal(chip, url)))
-    session = BoardLoop(JsonOutput(lines.append), boards, provisioner, operator or Nobody(), None)
+    session = BoardLoop(JsonOutput(lines.append), boards, provisioner, operator or NoOperator(), None)
     session.run()
     return session, [json.loads(line) for line in lines], chip
 
@@ -109,7 +109,7 @@ def test_a_named_board_that_is_exchanged_before_its_run_is_a_failed_board(author
 
     provisioner = Provisioner(Profile(), authority.cert_info, InMemory(authority))
     boards = BoardList(["tcp://127.0.0.1:1", "emulator:"], lambda url: Device(Exchanged(first, url)))
-    session = BoardLoop(JsonOutput(lines.append), boards, provisioner, Nobody(), 1)
+    session = BoardLoop(JsonOutput(lines.append), boards, provisioner, NoOperator(), 1)
     session.run()
     assert (session.good, [error.code for error in session.errors]) == (0, [Code.PROVISIONING])
     assert session.errors[0].board == Board.UNTOUCHED

@@ -11,7 +11,7 @@ from atcaprov.device.device import Device
 from atcaprov.errors import Code, TransportError, UsageError
 from atcaprov.hal.trace import read_trace
 from provisioning_client.board_source import BoardList
-from provisioning_client.trace_files import Tracing
+from provisioning_client.trace_files import TraceFiles
 
 
 def never(error: UsageError) -> None:
@@ -19,7 +19,7 @@ def never(error: UsageError) -> None:
 
 
 def test_each_board_has_a_trace_of_its_own(tmp_path: Path) -> None:
-    boards = BoardList(["emulator:"] * 3, Tracing(tmp_path / "run.jsonl", never).open)
+    boards = BoardList(["emulator:"] * 3, TraceFiles(tmp_path / "run.jsonl", never).open)
     serials = []
     while not boards.is_exhausted():
         device = boards.look()
@@ -38,10 +38,10 @@ def test_each_board_has_a_trace_of_its_own(tmp_path: Path) -> None:
 
 def test_a_trace_that_can_not_be_written_stops_before_the_chip_is_asked(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as refused:
-        Tracing(tmp_path / "missing" / "run.jsonl", never)
+        TraceFiles(tmp_path / "missing" / "run.jsonl", never)
     assert refused.value.code == Code.FILE_UNWRITABLE
     with pytest.raises(UsageError) as refused:
-        Tracing(Path("/dev/full"), never)
+        TraceFiles(Path("/dev/full"), never)
     assert refused.value.code == Code.FILE_UNWRITABLE
     assert "/dev/full" in refused.value.what
 
@@ -49,7 +49,7 @@ def test_a_trace_that_can_not_be_written_stops_before_the_chip_is_asked(tmp_path
 @pytest.mark.parametrize("room", [0, 200, 1000, 1001, 1040])
 def test_a_disk_that_becomes_full_ends_the_trace_and_not_the_board(tmp_path: Path, room: int) -> None:
     warnings: list[UsageError] = []
-    tracing = Tracing(tmp_path / "run.jsonl", warnings.append)
+    tracing = TraceFiles(tmp_path / "run.jsonl", warnings.append)
     with file_size_limit(room):
         for _ in range(3):
             with tracing.open("emulator:") as device:
@@ -81,7 +81,7 @@ def test_a_chip_that_can_not_be_driven_is_released(tmp_path: Path, monkeypatch: 
     closed: list[str] = []
     monkeypatch.setattr("atcaprov.device.driver.load_library", missing)
     monkeypatch.setattr("atcaprov.hal.emulated.EmulatedHal.close", lambda hal: closed.append(hal.url), raising=False)
-    for opener in (Tracing(tmp_path / "run.jsonl", never).open, Device.open):
+    for opener in (TraceFiles(tmp_path / "run.jsonl", never).open, Device.open):
         with pytest.raises(TransportError):
             opener("emulator:")
     assert closed == ["emulator:"] * 2
