@@ -1,1 +1,1 @@
-"""The Provisioning Client: the operator's console and the face for a line script."""
+"""The Provisioning Client: board after board, with a console for the operator or JSON lines for a script."""

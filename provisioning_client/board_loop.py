@@ -2,30 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Final
 
 from atcaprov.device.device import Device
 from atcaprov.errors import AtcaProvError, Board, Code, ProvisioningError
 from atcaprov.hal.device_url import names_software_chip
 from atcaprov.provisioning.provision import Provisioner
 from provisioning_client.board_source import BoardSource
+from provisioning_client.operator import Operator
 from provisioning_client.output import Output
 
 POLL_SECONDS: Final = 0.25
-
-
-class Operator(Protocol):
-    """The person at the console, or nobody."""
-
-    def wants_to_quit(self, seconds: float) -> bool:
-        """Wait up to `seconds` and tell whether ESC was pressed."""
-
-    def starts(self, still_there: Callable[[], bool]) -> bool:
-        """Wait for ENTER, which starts the board, or ESC, which quits; tell whether to start.
-
-        Says yes as well when `still_there`, which it asks now and then, says no: there is nothing to wait for.
-        """
 
 
 class Quit(Exception):  # noqa: N818 - not an error
@@ -36,12 +23,12 @@ class BoardLoop:
     """Provisions boards until the operator quits, no more can come, or `limit` boards are done."""
 
     def __init__(
-        self, face: Output, boards: BoardSource, provisioner: Provisioner, operator: Operator, limit: int | None
+        self, output: Output, boards: BoardSource, provisioner: Provisioner, operator: Operator, limit: int | None
     ) -> None:
         self.good = 0
         self.errors: list[AtcaProvError] = []
         """One for each board that failed."""
-        self._face = face
+        self._output = output
         self._boards = boards
         self._provisioner = provisioner
         self._operator = operator
@@ -56,16 +43,16 @@ class BoardLoop:
             while not self._is_finished():
                 self._one_board()
         except Quit:
-            self._face.quit()
+            self._output.quit()
         finally:
-            self._face.ended(self.good, len(self.errors), software=self._software)
+            self._output.ended(self.good, len(self.errors), software=self._software)
 
     def _is_finished(self) -> bool:
         done = self.good + len(self.errors)
         return self._boards.is_exhausted() or (self._limit is not None and done >= self._limit)
 
     def _one_board(self) -> None:
-        self._face.step_begins("Waiting for board to be connected")
+        self._output.step_begins("Waiting for board to be connected")
         try:
             with self._wait_for_board() as device:
                 self._start(device)
@@ -76,7 +63,7 @@ class BoardLoop:
             self._board_failed(error)
         if not self._is_finished():
             self._wait_for_removal()
-            self._face.board_removed()
+            self._output.board_removed()
 
     def _wait_for_board(self) -> Device:
         self._told = ""
@@ -86,14 +73,14 @@ class BoardLoop:
                 if self._operator.wants_to_quit(POLL_SECONDS):
                     raise Quit
         except AtcaProvError:
-            self._face.step_ends(good=False)
+            self._output.step_ends(good=False)
             raise
-        self._face.step_ends(good=True)
+        self._output.step_ends(good=True)
         return device
 
     def _start(self, device: Device) -> None:
         serial_number = device.serial_number()
-        self._face.board_found(serial_number, device.url)
+        self._output.board_found(serial_number, device.url)
         watch = _Watch(device, serial_number)
         if not self._operator.starts(watch.is_there):
             raise Quit
@@ -118,11 +105,11 @@ class BoardLoop:
             if device.url != url:
                 self._boards.follow(device.url)
         self.good += 1
-        self._face.board_good(result, software=self._counts_as_software())
+        self._output.board_good(result, software=self._counts_as_software())
 
     def _board_failed(self, error: AtcaProvError) -> None:
         self.errors.append(error)
-        self._face.board_failed(error, software=self._counts_as_software())
+        self._output.board_failed(error, software=self._counts_as_software())
 
     def _counts_as_software(self) -> bool | None:
         """Count a board that is only a software chip, and tell whether it is one, as far as is known."""
@@ -141,7 +128,7 @@ class BoardLoop:
         hint = self._boards.hint
         if hint is not None and str(hint) != self._told:
             self._told = str(hint)
-            self._face.hint(hint)
+            self._output.hint(hint)
 
 
 class _FailedBeforeStart(Exception):  # noqa: N818 - carries the error

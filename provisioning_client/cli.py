@@ -29,12 +29,14 @@ from atcaprov.provisioning.tcp_client import DEFAULT_HOST, DEFAULT_PORT
 from atcaprov.reading import read_text
 from atcaprov.terminal.console import Console, open_console
 from atcaprov.terminal.printable import terminal_columns
-from provisioning_client.board_loop import BoardLoop, Operator
+from provisioning_client.board_loop import BoardLoop
 from provisioning_client.board_source import BoardList, BoardSource
+from provisioning_client.console_output import ConsoleOutput
 from provisioning_client.devices_command import devices as devices_command
 from provisioning_client.fixture import Fixture
-from provisioning_client.operator import KeyboardOperator, NoOperator
-from provisioning_client.output import ConsoleOutput, JsonOutput, Output
+from provisioning_client.json_output import JsonOutput
+from provisioning_client.operator import KeyboardOperator, NoOperator, Operator
+from provisioning_client.output import Output
 from provisioning_client.trace_files import TraceFiles
 from provisioning_client.user_functions import ClientFunctions
 
@@ -145,23 +147,23 @@ def command(
     """
     if context.invoked_subcommand is not None:
         return 0
-    face = _face(as_json=as_json, auto=auto)
-    with _telling(face), open_console() as console, closing(ClientFunctions(host, port, face)) as functions:
+    output = _output(as_json=as_json, auto=auto)
+    with _telling(output), open_console() as console, closing(ClientFunctions(host, port, output)) as functions:
         _require_usable(devices)
         profile = _profile(config, slots_to_lock, frozenset(map(Allow, allow)), validate=not no_validate)
         profile = replace(profile, any_of_group=any_of_group, fill_unwritten=fill_unwritten)
         operator = _operator(console, auto=auto)
-        tracing = None if trace is None else TraceFiles(trace, face.warning)
+        tracing = None if trace is None else TraceFiles(trace, output.warning)
         boards, limit = _boards(devices, tracing, auto=auto, count=count)
-        provisioner = Provisioner(profile, _read_cert_info(face, certinfo), functions)
-        _connect(face, functions, provisioner)
-        face.escape_hint()
-        session = BoardLoop(face, boards, provisioner, operator, limit)
-        session.run()
-    return exit_code(session)
+        provisioner = Provisioner(profile, _read_cert_info(output, certinfo), functions)
+        _connect(output, functions, provisioner)
+        output.escape_hint()
+        loop = BoardLoop(output, boards, provisioner, operator, limit)
+        loop.run()
+    return exit_code(loop)
 
 
-def _face(*, as_json: bool, auto: bool) -> Output:
+def _output(*, as_json: bool, auto: bool) -> Output:
     if as_json:
         return JsonOutput(_write)
     return ConsoleOutput(_write, lambda: terminal_columns(sys.stdout), attended=not auto)
@@ -177,7 +179,7 @@ def _require_usable(devices: tuple[str, ...]) -> None:
         )
     for url in devices:
         require_device_url(url)
-        with suppress(UsageError):  # several boards fit now: the session tells
+        with suppress(UsageError):  # several boards fit now: the board loop tells which
             is_plugged(url)
 
 
@@ -201,13 +203,13 @@ def _operator(console: Console | None, *, auto: bool) -> Operator:
     return KeyboardOperator(console)
 
 
-def _read_cert_info(face: Output, path: Path) -> CertInfo:
-    with _step(face, f"Reading provisioning config file {path}"):
+def _read_cert_info(output: Output, path: Path) -> CertInfo:
+    with _step(output, f"Reading provisioning config file {path}"):
         return CertInfo.parse(_read_text(path))
 
 
-def _connect(face: Output, functions: ClientFunctions, provisioner: Provisioner) -> None:
-    with _step(face, f"Connecting to {functions.host}:{functions.port}"):
+def _connect(output: Output, functions: ClientFunctions, provisioner: Provisioner) -> None:
+    with _step(output, f"Connecting to {functions.host}:{functions.port}"):
         functions.connect()
         provisioner.prepare()
 
@@ -236,32 +238,32 @@ def _boards(
 
 
 @contextmanager
-def _telling(face: Output) -> Iterator[None]:
-    """Tell the face why no session begins; the errors of a session end at its boards."""
+def _telling(output: Output) -> Iterator[None]:
+    """Let the output tell why the boards cannot begin; errors of a board are told at that board."""
     try:
         yield
     except AtcaProvError as error:
-        face.cannot_begin(error)
+        output.cannot_begin(error)
         raise
 
 
 @contextmanager
-def _step(face: Output, text: str) -> Iterator[None]:
-    face.step_begins(text)
+def _step(output: Output, text: str) -> Iterator[None]:
+    output.step_begins(text)
     try:
         yield
     except BaseException:
-        face.step_ends(good=False)
+        output.step_ends(good=False)
         raise
-    face.step_ends(good=True)
+    output.step_ends(good=True)
 
 
-def exit_code(session: BoardLoop) -> int:
-    """Return the exit code of a session that has ended."""
-    if not session.errors:
+def exit_code(loop: BoardLoop) -> int:
+    """Return the exit code of a loop over boards that has ended."""
+    if not loop.errors:
         return 0
-    if session.good == 0 and len(session.errors) == 1:
-        return session.errors[0].exit_code
+    if loop.good == 0 and len(loop.errors) == 1:
+        return loop.errors[0].exit_code
     return EXIT_SOME_FAILED
 
 

@@ -1,17 +1,29 @@
-"""Who starts a board: a person at the keyboard, or nobody."""
+"""Who starts each board: a person at the keyboard, or no one with --auto."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
 from atcaprov.terminal.console import Console
 from atcaprov.terminal.keys import Key
-from provisioning_client.board_loop import Operator
 
 STILL_THERE_SECONDS: Final = 1.0
 """How often the chip is asked whether it is still there while ENTER is waited for."""
+
+
+class Operator(Protocol):
+    """Starts boards and may quit."""
+
+    def wants_to_quit(self, seconds: float) -> bool:
+        """Wait up to `seconds` and tell whether ESC was pressed."""
+
+    def starts(self, still_there: Callable[[], bool]) -> bool:
+        """Wait for ENTER, which starts the board, or ESC, which quits; tell whether to start.
+
+        Says yes as well when `still_there`, which it asks now and then, says no: there is nothing to wait for.
+        """
 
 
 class KeyboardOperator(Operator):

@@ -9,20 +9,20 @@ from provisioning_client.output import Output
 
 
 class ClientFunctions(TcpClient):
-    """A TCP client whose progress goes to the session's face."""
+    """A TCP client whose progress goes to the session's output."""
 
-    def __init__(self, host: str, port: int, face: Output) -> None:
+    def __init__(self, host: str, port: int, output: Output) -> None:
         super().__init__(host, port)
-        self._face = face
+        self._output = output
 
     def warning(self, warning: AtcaProvError) -> None:
         """Show it."""
-        self._face.warning(warning)
+        self._output.warning(warning)
 
     def notify(self, stage: Stage, status: StageStatus) -> None:
         """Show the progress."""
-        self._face.stage(stage, status)
+        self._output.stage(stage, status)
 
     def address_changes(self, address: int, url: str) -> None:
         """Say where the chip will be found."""
-        self._face.address_changes(address, url)
+        self._output.address_changes(address, url)

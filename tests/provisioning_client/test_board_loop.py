@@ -17,10 +17,12 @@ from atcaprov.provisioning.profile import Profile
 from atcaprov.provisioning.provision import Provisioner
 from atcaprov.provisioning.stages import Stage, StageStatus
 from atcaprov.wire.messages import MessageType
-from provisioning_client.board_loop import BoardLoop, Operator
+from provisioning_client.board_loop import BoardLoop
 from provisioning_client.board_source import BoardSource
-from provisioning_client.operator import NoOperator
-from provisioning_client.output import ConsoleOutput, JsonOutput, Output
+from provisioning_client.console_output import ConsoleOutput
+from provisioning_client.json_output import JsonOutput
+from provisioning_client.operator import NoOperator, Operator
+from provisioning_client.output import Output
 from tests.support.in_memory_server import Authority, InMemory
 
 # The transcript of Atmel-8970A, section 3.3.1, from its first board on to the second one's serial number, but for the
@@ -56,12 +58,12 @@ def authority() -> Authority:
 
 
 class ShownFunctions(InMemory):
-    def __init__(self, authority: Authority, face: Output) -> None:
+    def __init__(self, authority: Authority, output: Output) -> None:
         super().__init__(authority)
-        self._face = face
+        self._output = output
 
     def notify(self, stage: Stage, status: StageStatus) -> None:
-        self._face.stage(stage, status)
+        self._output.stage(stage, status)
 
 
 class Tray(BoardSource):
@@ -111,40 +113,40 @@ class Keys(Operator):
 
 def _run(
     authority: Authority,
-    face_type: type[ConsoleOutput] | type[JsonOutput],
+    output_type: type[ConsoleOutput] | type[JsonOutput],
     places: Iterable[str | None],
     operator: Operator | None = None,
     limit: int | None = None,
     prepare: Callable[[InMemory], None] = lambda functions: None,
 ) -> tuple[str, BoardLoop]:
     printed: list[str] = []
-    face = face_type(printed.append)
-    functions = ShownFunctions(authority, face)
+    output = output_type(printed.append)
+    functions = ShownFunctions(authority, output)
     provisioner = Provisioner(Profile(), authority.cert_info, functions)
     provisioner.prepare()
     prepare(functions)
-    session = BoardLoop(face, Tray(places), provisioner, operator or NoOperator(), limit)
-    session.run()
-    return "".join(printed), session
+    loop = BoardLoop(output, Tray(places), provisioner, operator or NoOperator(), limit)
+    loop.run()
+    return "".join(printed), loop
 
 
 def test_the_console_is_the_guides(authority: Authority) -> None:
-    printed, session = _run(authority, ConsoleOutput, SERIALS)
+    printed, loop = _run(authority, ConsoleOutput, SERIALS)
     assert printed.startswith(GUIDE)
     assert printed.endswith("Provisioning successful! Please remove board...\n")
-    assert (session.good, session.errors) == (2, [])
+    assert (loop.good, loop.errors) == (2, [])
 
 
 def test_the_limit_ends_the_session(authority: Authority) -> None:
-    printed, session = _run(authority, ConsoleOutput, SERIALS, limit=1)
+    printed, loop = _run(authority, ConsoleOutput, SERIALS, limit=1)
     assert printed == GUIDE[: GUIDE.index("Board removed")]
-    assert session.good == 1
+    assert loop.good == 1
 
 
 def test_esc_at_the_prompt_quits_and_leaves_the_chip_blank(authority: Authority) -> None:
-    printed, session = _run(authority, ConsoleOutput, SERIALS, Keys([False]))
+    printed, loop = _run(authority, ConsoleOutput, SERIALS, Keys([False]))
     assert printed == GUIDE[: GUIDE.index("Writing config zone")]
-    assert (session.good, session.errors) == (0, [])
+    assert (loop.good, loop.errors) == (0, [])
 
 
 def test_esc_while_waiting_quits(authority: Authority) -> None:
@@ -153,8 +155,8 @@ def test_esc_while_waiting_quits(authority: Authority) -> None:
 
 
 def test_an_empty_fixture_is_looked_at_again(authority: Authority) -> None:
-    printed, session = _run(authority, ConsoleOutput, [None, None, SERIALS[0]], Keys([True]))
-    assert session.good == 1
+    printed, loop = _run(authority, ConsoleOutput, [None, None, SERIALS[0]], Keys([True]))
+    assert loop.good == 1
     assert printed.startswith("Waiting for board to be connected...ok\n    Device SN: 01234038D92CA571EE\n")
 
 
@@ -162,7 +164,7 @@ def test_a_failure_says_what_and_what_to_do_and_what_becomes_of_the_board(author
     def server_gone(functions: InMemory) -> None:
         functions.raw = lambda data: b"" if data[3] == MessageType.CERTIFICATES_REPLY else data
 
-    printed, session = _run(authority, ConsoleOutput, SERIALS[:1], prepare=server_gone)
+    printed, loop = _run(authority, ConsoleOutput, SERIALS[:1], prepare=server_gone)
     assert printed.endswith(
         "Generating device key.....done\n"
         "Requesting certificates...error\n"
@@ -170,24 +172,24 @@ def test_a_failure_says_what_and_what_to_do_and_what_becomes_of_the_board(author
         "    The board is not lost: it can be tried again.\n"
         "Provisioning failed! Please remove board...\n"
     )
-    assert [error.code for error in session.errors] == [Code.SERVER_DROPPED]
+    assert [error.code for error in loop.errors] == [Code.SERVER_DROPPED]
 
 
 def test_a_dead_board_does_not_stop_the_line(authority: Authority) -> None:
-    printed, session = _run(authority, ConsoleOutput, ["dead", SERIALS[0]])
+    printed, loop = _run(authority, ConsoleOutput, ["dead", SERIALS[0]])
     assert printed.startswith("Waiting for board to be connected...error\n    The chip does not wake.\n")
-    assert session.good == 1
-    assert len(session.errors) == 1
+    assert loop.good == 1
+    assert len(loop.errors) == 1
 
 
 def test_a_board_whose_answer_to_the_last_sleep_is_damaged_has_one_outcome(authority: Authority) -> None:
     printed: list[str] = []
-    face = ConsoleOutput(printed.append)
-    provisioner = Provisioner(Profile(), authority.cert_info, ShownFunctions(authority, face))
+    output = ConsoleOutput(printed.append)
+    provisioner = Provisioner(Profile(), authority.cert_info, ShownFunctions(authority, output))
     provisioner.prepare()
-    session = BoardLoop(face, Tray(SERIALS[:1], Damaged), provisioner, NoOperator(), None)
-    session.run()
-    assert (session.good, session.errors) == (1, [])
+    loop = BoardLoop(output, Tray(SERIALS[:1], Damaged), provisioner, NoOperator(), None)
+    loop.run()
+    assert (loop.good, loop.errors) == (1, [])
     assert "".join(printed) == GUIDE[: GUIDE.index("Board removed")]
 
 
@@ -216,11 +218,11 @@ def test_a_failure_in_json_has_code_and_fate(authority: Authority) -> None:
 
 def test_sentences_fit_the_terminal() -> None:
     printed: list[str] = []
-    face = ConsoleOutput(printed.append, lambda: 40)
+    output = ConsoleOutput(printed.append, lambda: 40)
     error = TransportError("The chip does not wake, and there is more to say.", advice="Press the board down.")
-    face.board_failed(error)
-    face.hint(error)
-    face.warning(error)
+    output.board_failed(error)
+    output.hint(error)
+    output.warning(error)
     lines = "".join(printed).splitlines()
     assert lines[:4] == [
         "    The chip does not wake, and there is",
@@ -273,27 +275,27 @@ class Pulled(Tray):
 @pytest.mark.parametrize("exchange", [True, False])
 def test_a_board_that_leaves_before_enter_is_neither_started_nor_counted(authority: Authority, exchange: bool) -> None:
     printed: list[str] = []
-    face = ConsoleOutput(printed.append)
-    provisioner = Provisioner(Profile(), authority.cert_info, ShownFunctions(authority, face))
-    session = BoardLoop(face, Pulled(SERIALS, exchange=exchange), provisioner, Impatient(), None)
-    session.run()
+    output = ConsoleOutput(printed.append)
+    provisioner = Provisioner(Profile(), authority.cert_info, ShownFunctions(authority, output))
+    loop = BoardLoop(output, Pulled(SERIALS, exchange=exchange), provisioner, Impatient(), None)
+    loop.run()
     assert "".join(printed) == "".join(
         f"Waiting for board to be connected...ok\n    Device SN: {serial}\n    Press ENTER to provision...\n{after}"
         for serial, after in zip(SERIALS, ("Board removed. ", ""), strict=True)
     )
-    assert (session.good, session.errors) == (0, [])
+    assert (loop.good, loop.errors) == (0, [])
 
 
 def test_a_hint_is_given_once_while_a_board_is_waited_for(authority: Authority) -> None:
     places = ["elsewhere", "elsewhere", None, SERIALS[0]]
-    printed, session = _run(authority, ConsoleOutput, places)
+    printed, loop = _run(authority, ConsoleOutput, places)
     assert printed.startswith(
         "Waiting for board to be connected...\n"
         "    No chip at C0, but at 6A. Write 6A.\n"
         "Waiting for board to be connected...ok\n"
         "    Device SN: 01234038D92CA571EE\n"
     )
-    assert (session.good, session.errors) == (1, [])
+    assert (loop.good, loop.errors) == (1, [])
     printed, _ = _run(authority, JsonOutput, places)
     hints = [event for line in printed.splitlines() if (event := json.loads(line))["event"] == "hint"]
     assert [(hint["code"], hint["message"], hint["advice"]) for hint in hints] == [
@@ -314,9 +316,9 @@ def test_a_new_address_is_told_with_both_forms_and_its_url() -> None:
 
 def test_a_new_address_under_the_same_url_asks_for_no_other_url() -> None:
     printed: list[str] = []
-    face = ConsoleOutput(printed.append, attended=False)
-    face.board_found(bytes(9), "emulator:chip.json")
-    face.address_changes(0x6A, "emulator:chip.json")
+    output = ConsoleOutput(printed.append, attended=False)
+    output.board_found(bytes(9), "emulator:chip.json")
+    output.address_changes(0x6A, "emulator:chip.json")
     assert printed[-1] == (
         "    This chip moves to I2C address 0x6A (7-bit 0x35) in this run; its device URL stays emulator:chip.json.\n"
     )
@@ -324,25 +326,25 @@ def test_a_new_address_under_the_same_url_asks_for_no_other_url() -> None:
 
 def test_where_no_board_is_nothing_asks_to_remove_it() -> None:
     printed: list[str] = []
-    face = ConsoleOutput(printed.append)
+    output = ConsoleOutput(printed.append)
     gone = TransportError("Nothing is plugged in.", code=Code.DEVICE_NOT_FOUND)
-    face.step_begins("Waiting")
-    face.board_failed(gone)
+    output.step_begins("Waiting")
+    output.board_failed(gone)
     assert printed[1:] == ["    Nothing is plugged in.\nProvisioning failed!\n"]
-    face.board_found(bytes(9), "kit-hid://")
-    face.board_failed(gone)
+    output.board_found(bytes(9), "kit-hid://")
+    output.board_failed(gone)
     assert "can be tried again" in printed[-1]
     assert printed[-1].endswith("Please remove board...\n")
 
 
 def test_a_warning_breaks_no_line() -> None:
     printed: list[str] = []
-    face = ConsoleOutput(printed.append)
-    face.warning(ELSEWHERE)
-    face.step_begins("Waiting")
-    face.warning(ELSEWHERE)
-    face.step_ends(good=True)
-    face.warning(ELSEWHERE)
+    output = ConsoleOutput(printed.append)
+    output.warning(ELSEWHERE)
+    output.step_begins("Waiting")
+    output.warning(ELSEWHERE)
+    output.step_ends(good=True)
+    output.warning(ELSEWHERE)
     text = f"Warning: {ELSEWHERE}\n"
     assert "".join(printed) == f"{text}Waiting...\n{text}Waiting...ok\n{text}"
     JsonOutput(printed.append).warning(ELSEWHERE)
@@ -365,15 +367,15 @@ class Stuck(Tray):
 
 
 def test_a_hint_is_given_once_while_a_removal_is_waited_for(authority: Authority) -> None:
-    for face_type in (ConsoleOutput, JsonOutput):
+    for output_type in (ConsoleOutput, JsonOutput):
         printed: list[str] = []
-        face: Output = face_type(printed.append)
-        provisioner = Provisioner(Profile(), authority.cert_info, ShownFunctions(authority, face))
-        session = BoardLoop(face, Stuck(SERIALS), provisioner, NoOperator(), None)
-        session.run()
-        assert (session.good, session.errors) == (2, [])
+        output: Output = output_type(printed.append)
+        provisioner = Provisioner(Profile(), authority.cert_info, ShownFunctions(authority, output))
+        loop = BoardLoop(output, Stuck(SERIALS), provisioner, NoOperator(), None)
+        loop.run()
+        assert (loop.good, loop.errors) == (2, [])
         text = "".join(printed)
-        if face_type is ConsoleOutput:
+        if output_type is ConsoleOutput:
             hint = f"Please remove board...\n    {TWO_FIT}\nBoard removed. Waiting"
             assert text.count(hint) == text.count(str(TWO_FIT)) == 1
         else:

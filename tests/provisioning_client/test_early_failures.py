@@ -14,11 +14,11 @@ from atcaprov.errors import Board, Code
 from atcaprov.hal.emulated import EmulatedHal
 from atcaprov.provisioning.profile import Profile
 from atcaprov.provisioning.provision import Provisioner
-from provisioning_client.board_loop import BoardLoop, Operator
+from provisioning_client.board_loop import BoardLoop
 from provisioning_client.board_source import BoardList
 from provisioning_client.cli import exit_code
-from provisioning_client.operator import NoOperator
-from provisioning_client.output import JsonOutput
+from provisioning_client.json_output import JsonOutput
+from provisioning_client.operator import NoOperator, Operator
 from tests.support.in_memory_server import Authority, InMemory
 
 EARLY = range(1, 13)
@@ -38,28 +38,28 @@ def session_with(
     functions = InMemory(authority)
     provisioner = Provisioner(Profile(), authority.cert_info, functions)
     boards = BoardList(["emulator:"], lambda url: Device(EmulatedHal(chip, url)))
-    session = BoardLoop(JsonOutput(lines.append), boards, provisioner, operator or NoOperator(), None)
-    session.run()
-    return session, [json.loads(line) for line in lines], chip
+    loop = BoardLoop(JsonOutput(lines.append), boards, provisioner, operator or NoOperator(), None)
+    loop.run()
+    return loop, [json.loads(line) for line in lines], chip
 
 
 @pytest.mark.parametrize("kind", Kind)
 @pytest.mark.parametrize("command", EARLY)
 def test_a_fault_at_any_early_command_has_one_outcome(authority: Authority, kind: Kind, command: int) -> None:
-    session, events, _ = session_with(authority, FaultPlan([Fault(kind, command=command)]))
-    assert session.good + len(session.errors) == 1
+    loop, events, _ = session_with(authority, FaultPlan([Fault(kind, command=command)]))
+    assert loop.good + len(loop.errors) == 1
     results = [event for event in events if event["event"] == "result"]
     assert len(results) == 1
-    assert (results[0]["result"] == "pass") == (session.good == 1) == (exit_code(session) == 0)
-    assert (events[-1]["done"], events[-1]["failed"]) == (session.good, len(session.errors))
+    assert (results[0]["result"] == "pass") == (loop.good == 1) == (exit_code(loop) == 0)
+    assert (events[-1]["done"], events[-1]["failed"]) == (loop.good, len(loop.errors))
 
 
 @pytest.mark.parametrize("kind", Kind)
 def test_a_chip_that_goes_on_failing_from_its_second_command_fails(authority: Authority, kind: Kind) -> None:
     faults = [Fault(kind, command=number) for number in range(2, 60)]
-    session, events, _ = session_with(authority, FaultPlan(faults))
-    assert session.good == 0
-    assert exit_code(session) in (3, 4, 5)
+    loop, events, _ = session_with(authority, FaultPlan(faults))
+    assert loop.good == 0
+    assert exit_code(loop) in (3, 4, 5)
     assert (events[-1]["done"], events[-1]["failed"]) == (0, 1)
 
 
@@ -83,17 +83,17 @@ class Typist(Operator):
 
 def test_a_contact_that_bounces_at_the_prompt_does_not_start_the_board(authority: Authority) -> None:
     operator = Typist(5)
-    session, _, _ = session_with(authority, FaultPlan([Fault(Kind.NO_ACKNOWLEDGE, command=3)]), operator)
+    loop, _, _ = session_with(authority, FaultPlan([Fault(Kind.NO_ACKNOWLEDGE, command=3)]), operator)
     assert operator.pressed
-    assert session.good == 1
+    assert loop.good == 1
 
 
 def test_a_chip_that_dies_at_the_prompt_is_a_failed_board_and_not_changed(authority: Authority) -> None:
     operator = Typist(5)
     faults = [Fault(Kind.NO_ACKNOWLEDGE, command=number) for number in range(3, 60)]
-    session, _, chip = session_with(authority, FaultPlan(faults), operator)
+    loop, _, chip = session_with(authority, FaultPlan(faults), operator)
     assert not operator.pressed
-    assert [error.code for error in session.errors] == [Code.DEVICE_NO_REPLY]
+    assert [error.code for error in loop.errors] == [Code.DEVICE_NO_REPLY]
     assert chip.memory.config[86:88] == b"\x55\x55"
 
 
@@ -109,15 +109,15 @@ def test_a_named_board_that_is_exchanged_before_its_run_is_a_failed_board(author
 
     provisioner = Provisioner(Profile(), authority.cert_info, InMemory(authority))
     boards = BoardList(["tcp://127.0.0.1:1", "emulator:"], lambda url: Device(Exchanged(first, url)))
-    session = BoardLoop(JsonOutput(lines.append), boards, provisioner, NoOperator(), 1)
-    session.run()
-    assert (session.good, [error.code for error in session.errors]) == (0, [Code.PROVISIONING])
-    assert session.errors[0].board == Board.UNTOUCHED
+    loop = BoardLoop(JsonOutput(lines.append), boards, provisioner, NoOperator(), 1)
+    loop.run()
+    assert (loop.good, [error.code for error in loop.errors]) == (0, [Code.PROVISIONING])
+    assert loop.errors[0].board == Board.UNTOUCHED
     assert first.memory.config[86:88] == second.memory.config[86:88] == b"\x55\x55"
 
 
 def test_enter_right_after_a_bounce_starts_the_board(authority: Authority) -> None:
     operator = Typist(1)
-    session, _, _ = session_with(authority, FaultPlan([Fault(Kind.NO_ACKNOWLEDGE, command=2)]), operator)
+    loop, _, _ = session_with(authority, FaultPlan([Fault(Kind.NO_ACKNOWLEDGE, command=2)]), operator)
     assert operator.pressed
-    assert session.good == 1
+    assert loop.good == 1

@@ -1,0 +1,124 @@
+"""The client's console for people: the texts of the guide, and our own for failures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from atcaprov.errors import AtcaProvError, Board, Code
+from atcaprov.hal.device_url import both_forms
+from atcaprov.provisioning.provision import Provisioned
+from atcaprov.provisioning.stages import Stage, StageStatus
+from atcaprov.terminal.printable import folded
+from provisioning_client.output import Output, Write
+
+Columns = Callable[[], int | None]
+"""Tells how wide the terminal is now; None if there is none."""
+
+INDENT: Final = "    "
+LABEL_WIDTH: Final = 26
+"""Column of the status word on a stage line (Atmel-8970A, 3.3.1)."""
+
+_SOFTWARE: Final[dict[bool | None, str]] = {
+    True: f"{INDENT}This is a software chip: no real board was provisioned.\n",
+    None: f"{INDENT}This chip is behind a server: it may be a software chip.\n",
+    False: "",
+}
+_FATES: Final = {
+    Board.GOOD: "The board is good.",
+    Board.RETRY: "The board is not lost: it can be tried again.",
+    Board.SET_ASIDE: "The board is not lost: set it aside.",
+    Board.SCRAP: "The board is scrap: put it in the red bin.",
+    Board.UNTOUCHED: "The board was not changed.",
+}
+
+
+class ConsoleOutput(Output):
+    """The texts, columns and order of Atmel-8970A, section 3.3.1; texts for failures are our own."""
+
+    def __init__(self, write: Write, columns: Columns = lambda: None, *, attended: bool = True) -> None:
+        """`attended` tells whether keys do something; else none is spoken of."""
+        self._write = write
+        self._attended = attended
+        self._found = False
+        self._url = ""
+        self._columns = columns
+        self._step = ""
+
+    def step_begins(self, text: str) -> None:
+        """Print the text and three dots; the status follows on the same line."""
+        self._step, self._found = text, False
+        self._write(f"{text}...")
+
+    def step_ends(self, *, good: bool) -> None:
+        """Print ok or error and end the line."""
+        self._step = ""
+        self._write("ok\n" if good else "error\n")
+
+    def escape_hint(self) -> None:
+        """Print the hint, if ESC does something."""
+        if self._attended:
+            self._write("Press ESC to quit.\n")
+
+    def hint(self, error: AtcaProvError) -> None:
+        """Print the hint on a line of its own, and a waiting line that it breaks again."""
+        text = self._folded(str(error), INDENT)
+        self._write(f"\n{text}\n{self._step}..." if self._step else f"{text}\n")
+
+    def board_found(self, serial_number: bytes, url: str) -> None:
+        """Print the serial number and the prompt."""
+        self._found, self._url = True, url
+        prompt = "    Press ENTER to provision...\n" if self._attended else ""
+        self._write(f"    Device SN: {serial_number.hex().upper()}\n{prompt}")
+
+    def address_changes(self, address: int, url: str) -> None:
+        """Print the address and the URL."""
+        then = f"name it {url} from then on" if url != self._url else f"its device URL stays {url}"
+        text = f"This chip moves to I2C address {both_forms(address)} in this run; {then}."
+        self._write(self._folded(text, INDENT) + "\n")
+
+    def stage(self, stage: Stage, status: StageStatus) -> None:
+        """Print the label, padded with dots, and its status when it ends."""
+        label = f"{stage.label:.<{LABEL_WIDTH}}"
+        if status is StageStatus.START:
+            self._write(label)
+        elif status is StageStatus.SKIPPED:
+            self._write(f"{label}{status}\n")
+        else:
+            self._write(f"{status}\n")
+
+    def board_good(self, result: Provisioned, *, software: bool | None = False) -> None:
+        """Print the success line."""
+        if result.was_done_before:
+            self._write("    This board was done before; it is good.\n")
+        self._write(f"{_SOFTWARE[software]}Provisioning successful! Please remove board...\n")
+
+    def board_failed(self, error: AtcaProvError, *, software: bool | None = False) -> None:
+        """Print what happened, what to do, and what becomes of the board, if there is one."""
+        is_there = self._found or error.code != Code.DEVICE_NOT_FOUND
+        text = self._folded(f"{error}\n{_FATES[error.board]}" if is_there else str(error), INDENT)
+        last = "Provisioning failed! Please remove board..." if is_there else "Provisioning failed!"
+        self._write(f"{text}\n{_SOFTWARE[software]}{last}\n")
+
+    def warning(self, error: AtcaProvError) -> None:
+        """Print it on a line of its own, and a waiting line that it breaks again."""
+        text = self._folded(f"Warning: {error}")
+        self._write(f"\n{text}\n{self._step}..." if self._step else f"{text}\n")
+
+    def board_removed(self) -> None:
+        """Print the start of the next waiting line."""
+        self._write("Board removed. ")
+
+    def ended(self, good: int, failed: int, *, software: int = 0) -> None:
+        """Print nothing: the guide's console just ends."""
+
+    def quit(self) -> None:
+        """End a waiting line, behind which the shell would write."""
+        if self._step:
+            self._write("\n")
+
+    def cannot_begin(self, error: AtcaProvError) -> None:
+        """Print nothing."""
+
+    def _folded(self, text: str, indent: str = "") -> str:
+        return folded(text, self._columns(), indent)

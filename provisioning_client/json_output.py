@@ -1,0 +1,103 @@
+"""JSON lines for scripts: one object for each event."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from atcaprov.chip.parts import part_name
+from atcaprov.errors import AtcaProvError, Board
+from atcaprov.provisioning.provision import Provisioned
+from atcaprov.provisioning.stages import Stage, StageStatus
+from provisioning_client.output import Output, Write
+
+
+class JsonOutput(Output):
+    """One JSON object per line; readers ignore keys and events that they do not know."""
+
+    VERSION: Final = 1
+
+    def __init__(self, write: Write) -> None:
+        self._write = write
+        self._serial_number = ""
+        self._step = ""
+
+    def step_begins(self, text: str) -> None:
+        """Keep the text for the end of the step."""
+        self._step = text
+
+    def step_ends(self, *, good: bool) -> None:
+        """Write a `step` event."""
+        self._event("step", text=self._step, status="ok" if good else "error")
+
+    def escape_hint(self) -> None:
+        """Write nothing."""
+
+    def hint(self, error: AtcaProvError) -> None:
+        """Write a `hint` event."""
+        self._event("hint", code=error.code, message=error.what, advice=error.advice)
+
+    def board_found(self, serial_number: bytes, url: str) -> None:
+        """Write a `board` event."""
+        self._serial_number = serial_number.hex().upper()
+        self._event("board", sn=self._serial_number, device=url)
+
+    def address_changes(self, address: int, url: str) -> None:
+        """Write an `address` event."""
+        self._event("address", sn=self._serial_number, address=f"0x{address:02X}", device=url)
+
+    def stage(self, stage: Stage, status: StageStatus) -> None:
+        """Write a `stage` event."""
+        self._event("stage", sn=self._serial_number, n=stage.value, stage=stage.name, status=str(status))
+
+    def board_good(self, result: Provisioned, *, software: bool | None = False) -> None:
+        """Write a `result` event with result pass."""
+        self._event(
+            "result",
+            sn=self._serial_number,
+            result="pass",
+            board=str(Board.GOOD),
+            software=software,
+            done_before=result.was_done_before,
+            part=part_name(result.revision),
+            revision=result.revision.hex(),
+            config_revision=result.config_revision.hex(),
+        )
+
+    def board_failed(self, error: AtcaProvError, *, software: bool | None = False) -> None:
+        """Write a `result` event with result fail."""
+        self._event(
+            "result",
+            sn=self._serial_number,
+            result="fail",
+            board=str(error.board),
+            software=software,
+            code=error.code,
+            message=error.what,
+            advice=error.advice,
+        )
+
+    def warning(self, error: AtcaProvError) -> None:
+        """Write a `warning` event."""
+        self._event("warning", code=error.code, message=error.what, advice=error.advice)
+
+    def board_removed(self) -> None:
+        """Write a `removed` event."""
+        self._event("removed", sn=self._serial_number)
+        self._serial_number = ""
+
+    def quit(self) -> None:
+        """Write nothing: `summary` follows."""
+
+    def cannot_begin(self, error: AtcaProvError) -> None:
+        """Write an `error` event."""
+        self._event("error", code=error.code, message=error.what, advice=error.advice)
+
+    def ended(self, good: int, failed: int, *, software: int = 0) -> None:
+        """Write the `summary` event."""
+        self._event("summary", done=good, failed=failed, software=software)
+
+    def _event(self, name: str, **fields: Any) -> None:
+        now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        self._write(json.dumps({"v": self.VERSION, "event": name, "ts": now, **fields}) + "\n")
