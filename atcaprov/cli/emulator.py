@@ -32,9 +32,9 @@ from atcaprov.reading import read_text
 from atcaprov.recording.answers import Answers
 from atcaprov.recording.dialogue import Dialogue
 from atcaprov.recording.harmless_questions import harmless_questions
-from atcaprov.recording.open_points import Reading, put
 from atcaprov.recording.probes import harmless_packets
 from atcaprov.recording.probes import run as ask
+from atcaprov.recording.questions import Reading, put
 from atcaprov.recording.replay import replay
 from atcaprov.recording.sacrifice import ask_sacrificed, require_blank
 from atcaprov.recording.setup import SETUPS

@@ -9,7 +9,7 @@ from typing import Any, Final
 from atcaprov import durable
 from atcaprov.errors import Code, UsageError
 from atcaprov.reading import MalformedError, parse_json, read_text
-from atcaprov.recording.open_points import UNDECIDED, Reading
+from atcaprov.recording.questions import UNDECIDED, Reading
 from atcaprov.recording.words import in_words
 
 _FORMAT: Final = "atcaprov open points"

@@ -11,7 +11,7 @@ from typing import Any, Final
 from atcaprov.chip.commands import GEN_KEY_CREATE, P1_32_BYTES, TEMP_KEY_SLOT, Opcode, Status, Zone
 from atcaprov.chip.memory_map import BLOCK_SIZE, CHIP_OPTIONS, SLOT_CONFIG, SLOT_SIZES, key_config, word_le
 from atcaprov.recording.dialogue import PATTERN, Dialogue
-from atcaprov.recording.open_points import UNDECIDED, Ask, Question, refusal
+from atcaprov.recording.questions import UNDECIDED, Ask, Question, refusal
 
 _DATA: Final = P1_32_BYTES | Zone.DATA
 _ANY_SLOT: Final = 0

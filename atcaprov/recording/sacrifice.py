@@ -17,7 +17,7 @@ from atcaprov.chip.memory_map import BLOCK_SIZE, OTP_SIZE, SLOT_SIZES, WORD_SIZE
 from atcaprov.chip.parts import is_608
 from atcaprov.errors import Code, ProvisioningError
 from atcaprov.recording.dialogue import Dialogue
-from atcaprov.recording.open_points import UNDECIDED, Reading, put
+from atcaprov.recording.questions import UNDECIDED, Reading, put
 from atcaprov.recording.setup import Setup
 
 _PRIVATE: Final = 0x01

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, utils
 from atcaprov.chip.commands import LOCK_SLOT, P1_32_BYTES, Opcode, Status, Zone
 from atcaprov.chip.memory_map import SLOT_CONFIG, SLOT_LOCKED, key_config, word_le
 from atcaprov.recording.dialogue import PATTERN, Dialogue, Reply
-from atcaprov.recording.open_points import UNDECIDED, Question
+from atcaprov.recording.questions import UNDECIDED, Question
 from atcaprov.recording.second_part import LIMIT, Places, limit, public_key, secret, shared_secret, signature
 from atcaprov.recording.temp_key_questions import temp_key_is_lost
 

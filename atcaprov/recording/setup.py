@@ -18,7 +18,7 @@ from atcaprov.chip.memory_map import (
     USER_EXTRA,
 )
 from atcaprov.recording import first_part, first_part_questions, second_part, second_part_questions
-from atcaprov.recording.open_points import Question
+from atcaprov.recording.questions import Question
 
 _ITS_OWN: Final = frozenset(
     {

@@ -8,7 +8,7 @@ from typing import Final
 from atcaprov.chip.commands import P1_32_BYTES, P1_ENCRYPTED, Opcode, Zone
 from atcaprov.recording.dialogue import PATTERN, Dialogue, Reply
 from atcaprov.recording.first_part import Roles
-from atcaprov.recording.open_points import UNDECIDED, Ask, Question
+from atcaprov.recording.questions import UNDECIDED, Ask, Question
 
 Command = Callable[[Dialogue], Reply]
 _ANY_KEY: Final = bytes(32)

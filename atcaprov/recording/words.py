@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from atcaprov.recording.open_points import RULES, UNDECIDED, Reading
+from atcaprov.recording.questions import RULES, UNDECIDED, Reading
 
 WORDS: Final[Mapping[str, str | Mapping[Any, str]]] = MappingProxyType(
     {

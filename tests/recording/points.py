@@ -13,7 +13,7 @@ from atcaprov.emulator.switches import Switches
 from atcaprov.hal.emulated import EmulatedHal
 from atcaprov.recording.dialogue import Dialogue
 from atcaprov.recording.harmless_questions import harmless_questions
-from atcaprov.recording.open_points import Reading, put
+from atcaprov.recording.questions import Reading, put
 from atcaprov.recording.sacrifice import ask_sacrificed
 from atcaprov.recording.setup import Setup
 

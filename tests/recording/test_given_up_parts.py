@@ -20,7 +20,7 @@ from atcaprov.hal.emulated import EmulatedHal
 from atcaprov.hal.registry import open_hal
 from atcaprov.recording.answers import Answers
 from atcaprov.recording.dialogue import Dialogue
-from atcaprov.recording.open_points import UNDECIDED
+from atcaprov.recording.questions import UNDECIDED
 from atcaprov.recording.replay import replay
 from atcaprov.recording.sacrifice import ask_sacrificed, require_blank
 from atcaprov.recording.setup import FIRST, SECOND, SETUPS, Setup

@@ -24,8 +24,8 @@ from atcaprov.hal.emulated import EmulatedHal
 from atcaprov.recording.dialogue import Dialogue
 from atcaprov.recording.first_part import Roles
 from atcaprov.recording.harmless_questions import harmless_questions
-from atcaprov.recording.open_points import RULES, UNDECIDED, Reading, put
 from atcaprov.recording.probes import harmless_packets, packet, run
+from atcaprov.recording.questions import RULES, UNDECIDED, Reading, put
 from atcaprov.recording.sacrifice import ask_sacrificed
 from atcaprov.recording.second_part import Places, secret
 from atcaprov.recording.setup import FIRST, SECOND, Setup
