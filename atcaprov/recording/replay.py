@@ -23,7 +23,7 @@ from atcaprov.emulator.switches import Switches
 from atcaprov.errors import Code, UsageError
 from atcaprov.hal.masking import MASK, masked_packets
 from atcaprov.hal.trace import Trace, TraceEvent
-from atcaprov.recording.learning import learn
+from atcaprov.recording.initial_memory import learn
 from atcaprov.recording.unknown import Unknown
 
 _HEADER: Final = 5

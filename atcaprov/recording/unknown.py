@@ -8,7 +8,7 @@ from atcaprov.chip.commands import GEN_KEY_CREATE, LOCK_NO_CRC, LOCK_SLOT, P1_EN
 from atcaprov.chip.crc import with_crc
 from atcaprov.chip.memory_map import SLOT_COUNT, SLOT_SIZES
 from atcaprov.emulator.memory import SLOT_STARTS
-from atcaprov.recording.learning import Place, places
+from atcaprov.recording.initial_memory import Place, places
 
 _STATELESS: Final = frozenset(
     {
