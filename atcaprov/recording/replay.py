@@ -24,7 +24,7 @@ from atcaprov.errors import Code, UsageError
 from atcaprov.hal.masking import MASK, masked_packets
 from atcaprov.hal.trace import Trace, TraceEvent
 from atcaprov.recording.initial_memory import learn
-from atcaprov.recording.unknown import Unknown
+from atcaprov.recording.unknown_state import Unknown
 
 _HEADER: Final = 5
 _STATUS_REPLY: Final = 4
