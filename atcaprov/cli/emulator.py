@@ -35,10 +35,10 @@ from atcaprov.recording.harmless_questions import harmless_questions
 from atcaprov.recording.probes import harmless_packets
 from atcaprov.recording.probes import run as ask
 from atcaprov.recording.questions import Reading, put
+from atcaprov.recording.reading_texts import in_words
 from atcaprov.recording.replay import replay
 from atcaprov.recording.sacrifice import ask_sacrificed, require_blank
 from atcaprov.recording.setup import SETUPS
-from atcaprov.recording.words import in_words
 from atcaprov.serving.bus import DEFAULT_SPEED, Buses
 from atcaprov.serving.chips import MOST_CHIPS, holding, make_chips
 from atcaprov.serving.explain import explaining

@@ -10,7 +10,7 @@ from atcaprov import durable
 from atcaprov.errors import Code, UsageError
 from atcaprov.reading import MalformedError, parse_json, read_text
 from atcaprov.recording.questions import UNDECIDED, Reading
-from atcaprov.recording.words import in_words
+from atcaprov.recording.reading_texts import in_words
 
 _FORMAT: Final = "atcaprov open points"
 _VERSION: Final = 1

@@ -26,10 +26,10 @@ from atcaprov.recording.first_part import Roles
 from atcaprov.recording.harmless_questions import harmless_questions
 from atcaprov.recording.probes import harmless_packets, packet, run
 from atcaprov.recording.questions import RULES, UNDECIDED, Reading, put
+from atcaprov.recording.reading_texts import in_words, shown
 from atcaprov.recording.sacrifice import ask_sacrificed
 from atcaprov.recording.second_part import Places, secret
 from atcaprov.recording.setup import FIRST, SECOND, Setup
-from atcaprov.recording.words import in_words, shown
 from tests.recording.points import (
     HARMLESS,
     LOCKED,
