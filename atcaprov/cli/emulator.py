@@ -29,7 +29,7 @@ from atcaprov.kit.profiles import PARSER3, PROFILES
 from atcaprov.program import event_loop
 from atcaprov.program.console_text import say
 from atcaprov.reading import read_text
-from atcaprov.recording.answers import Answers
+from atcaprov.recording.answers_file import Answers
 from atcaprov.recording.dialogue import Dialogue
 from atcaprov.recording.harmless_questions import harmless_questions
 from atcaprov.recording.probes import harmless_packets

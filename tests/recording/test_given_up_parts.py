@@ -18,7 +18,7 @@ from atcaprov.emulator.switches import Switches
 from atcaprov.errors import Code, ProvisioningError, TransportError, UsageError
 from atcaprov.hal.emulated import EmulatedHal
 from atcaprov.hal.registry import open_hal
-from atcaprov.recording.answers import Answers
+from atcaprov.recording.answers_file import Answers
 from atcaprov.recording.dialogue import Dialogue
 from atcaprov.recording.questions import UNDECIDED
 from atcaprov.recording.replay import replay
