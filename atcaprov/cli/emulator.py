@@ -31,9 +31,9 @@ from atcaprov.program.console_text import say
 from atcaprov.reading import read_text
 from atcaprov.recording.answers_file import Answers
 from atcaprov.recording.dialogue import Dialogue
+from atcaprov.recording.harmless_packets import harmless_packets
+from atcaprov.recording.harmless_packets import run as ask
 from atcaprov.recording.harmless_questions import harmless_questions
-from atcaprov.recording.probes import harmless_packets
-from atcaprov.recording.probes import run as ask
 from atcaprov.recording.questions import Reading, put
 from atcaprov.recording.reading_texts import in_words
 from atcaprov.recording.replay import replay

@@ -9,7 +9,7 @@ from atcaprov.chip.commands import P1_32_BYTES, Opcode, Status, Zone
 from atcaprov.chip.memory_map import BLOCK_SIZE, CONFIG_SIZE, LOCK_CONFIG, LOCK_VALUE, UNLOCKED, serial_number
 from atcaprov.errors import AtcaProvError, Code, TransportError, UsageError
 from atcaprov.hal.base import Hal
-from atcaprov.recording.probes import packet
+from atcaprov.recording.harmless_packets import packet
 
 PATTERN: Final = bytes(range(32))
 """A value that is loaded where any will do."""

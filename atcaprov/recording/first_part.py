@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Final
 
 from atcaprov.chip.memory_map import SLOT_SIZES, USE_LOCK, VOLATILE_KEY_PERMISSION
-from atcaprov.recording.probes import public_key
+from atcaprov.recording.harmless_packets import public_key
 
 _PERMISSION_ON: Final = 0x80
 _USE_LOCK_ON: Final = 0x0A

@@ -9,7 +9,7 @@ from typing import Any, Final
 from atcaprov.chip.commands import GEN_KEY_PUBLIC, P1_32_BYTES, P1_ENCRYPTED, TEMP_KEY_SLOT, Opcode, Status, Zone
 from atcaprov.recording.dialogue import PATTERN, Dialogue, Reply
 from atcaprov.recording.first_part import Roles
-from atcaprov.recording.probes import signature
+from atcaprov.recording.harmless_packets import signature
 from atcaprov.recording.questions import UNDECIDED, Ask, Question, refusal
 from atcaprov.recording.temp_key_questions import REFUSED_COMMANDS
 

@@ -23,8 +23,8 @@ from atcaprov.errors import Code, TransportError
 from atcaprov.hal.emulated import EmulatedHal
 from atcaprov.recording.dialogue import Dialogue
 from atcaprov.recording.first_part import Roles
+from atcaprov.recording.harmless_packets import harmless_packets, packet, run
 from atcaprov.recording.harmless_questions import harmless_questions
-from atcaprov.recording.probes import harmless_packets, packet, run
 from atcaprov.recording.questions import RULES, UNDECIDED, Reading, put
 from atcaprov.recording.reading_texts import in_words, shown
 from atcaprov.recording.sacrifice import ask_sacrificed

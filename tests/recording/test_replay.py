@@ -24,7 +24,7 @@ from atcaprov.errors import Code, UsageError
 from atcaprov.hal.emulated import EmulatedHal
 from atcaprov.hal.trace import Trace, TraceEvent, TraceWriter, parse_trace
 from atcaprov.hal.traced import TracedHal
-from atcaprov.recording.probes import harmless_packets, run
+from atcaprov.recording.harmless_packets import harmless_packets, run
 from atcaprov.recording.replay import replay
 from tests.emulator.test_commands_by_wheel import reference_chip
 from tests.support.chips import configured_memory, packet

@@ -13,7 +13,7 @@ from atcaprov.emulator.chip import Chip
 from atcaprov.emulator.counters import read_counter
 from atcaprov.emulator.faults import Fault, FaultPlan, Kind
 from atcaprov.hal.registry import open_hal
-from atcaprov.recording.probes import harmless_packets, run
+from atcaprov.recording.harmless_packets import harmless_packets, run
 from tests.support.chips import packet
 from tests.support.served_chips import Served, served
 from tests.support.stock_cryptoauthlib import Wheel, buffer
