@@ -16,9 +16,9 @@ from atcaprov.chip.crc import crc16
 from atcaprov.chip.memory_map import BLOCK_SIZE, OTP_SIZE, SLOT_SIZES, WORD_SIZE, key_config
 from atcaprov.chip.parts import is_608
 from atcaprov.errors import Code, ProvisioningError
+from atcaprov.recording.destructive.setups import Setup
 from atcaprov.recording.dialogue import Dialogue
 from atcaprov.recording.questions import UNDECIDED, Reading, put
-from atcaprov.recording.setup import Setup
 
 _PRIVATE: Final = 0x01
 _FIRST_WORD: Final = 4
