@@ -1,4 +1,4 @@
-"""Open points that only a part answers which was configured and locked for them (`atcaprov.recording.first_part`)."""
+"""Open points that only a part answers which was configured and locked for them (`atcaprov.recording.destructive.first_setup`)."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from hashlib import sha256
 from typing import Any, Final
 
 from atcaprov.chip.commands import GEN_KEY_PUBLIC, P1_32_BYTES, P1_ENCRYPTED, TEMP_KEY_SLOT, Opcode, Status, Zone
+from atcaprov.recording.destructive.first_setup import Roles
 from atcaprov.recording.dialogue import PATTERN, Dialogue, Reply
-from atcaprov.recording.first_part import Roles
 from atcaprov.recording.harmless_packets import signature
 from atcaprov.recording.questions import UNDECIDED, Ask, Question, refusal
 from atcaprov.recording.temp_key_questions import REFUSED_COMMANDS

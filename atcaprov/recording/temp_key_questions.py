@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Final
 
 from atcaprov.chip.commands import P1_32_BYTES, P1_ENCRYPTED, Opcode, Zone
+from atcaprov.recording.destructive.first_setup import Roles
 from atcaprov.recording.dialogue import PATTERN, Dialogue, Reply
-from atcaprov.recording.first_part import Roles
 from atcaprov.recording.questions import UNDECIDED, Ask, Question
 
 Command = Callable[[Dialogue], Reply]

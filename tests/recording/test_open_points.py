@@ -21,9 +21,9 @@ from atcaprov.emulator.random_source import SeededRandom
 from atcaprov.emulator.switches import Switches
 from atcaprov.errors import Code, TransportError
 from atcaprov.hal.emulated import EmulatedHal
+from atcaprov.recording.destructive.first_setup import Roles
 from atcaprov.recording.destructive.setups import FIRST, SECOND, Setup
 from atcaprov.recording.dialogue import Dialogue
-from atcaprov.recording.first_part import Roles
 from atcaprov.recording.harmless_packets import harmless_packets, packet, run
 from atcaprov.recording.harmless_questions import harmless_questions
 from atcaprov.recording.questions import RULES, UNDECIDED, Reading, put
