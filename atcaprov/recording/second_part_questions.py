@@ -1,4 +1,4 @@
-"""Open points that the second part answers, which is set up as `atcaprov.recording.second_part` says."""
+"""Open points that the second part answers, which is set up as `atcaprov.recording.destructive.second_setup` says."""
 
 from __future__ import annotations
 
@@ -12,9 +12,17 @@ from cryptography.hazmat.primitives.asymmetric import ec, utils
 
 from atcaprov.chip.commands import LOCK_SLOT, P1_32_BYTES, Opcode, Status, Zone
 from atcaprov.chip.memory_map import SLOT_CONFIG, SLOT_LOCKED, key_config, word_le
+from atcaprov.recording.destructive.second_setup import (
+    LIMIT,
+    Places,
+    limit,
+    public_key,
+    secret,
+    shared_secret,
+    signature,
+)
 from atcaprov.recording.dialogue import PATTERN, Dialogue, Reply
 from atcaprov.recording.questions import UNDECIDED, Question
-from atcaprov.recording.second_part import LIMIT, Places, limit, public_key, secret, shared_secret, signature
 from atcaprov.recording.temp_key_questions import temp_key_is_lost
 
 _BY_READ_KEY, _TO_SLOT, _TO_BUS = 0x00, 0x04, 0x0C
