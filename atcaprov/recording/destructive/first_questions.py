@@ -8,10 +8,10 @@ from typing import Any, Final
 
 from atcaprov.chip.commands import GEN_KEY_PUBLIC, P1_32_BYTES, P1_ENCRYPTED, TEMP_KEY_SLOT, Opcode, Status, Zone
 from atcaprov.recording.destructive.first_setup import Roles
+from atcaprov.recording.destructive.temp_key_questions import REFUSED_COMMANDS
 from atcaprov.recording.dialogue import PATTERN, Dialogue, Reply
 from atcaprov.recording.harmless_packets import signature
 from atcaprov.recording.questions import UNDECIDED, Ask, Question, refusal
-from atcaprov.recording.temp_key_questions import REFUSED_COMMANDS
 
 _SIGN_EXTERNAL: Final = 0x80
 _SIGNATURE_SIZE: Final = 64

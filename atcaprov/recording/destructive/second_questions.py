@@ -21,9 +21,9 @@ from atcaprov.recording.destructive.second_setup import (
     shared_secret,
     signature,
 )
+from atcaprov.recording.destructive.temp_key_questions import temp_key_is_lost
 from atcaprov.recording.dialogue import PATTERN, Dialogue, Reply
 from atcaprov.recording.questions import UNDECIDED, Question
-from atcaprov.recording.temp_key_questions import temp_key_is_lost
 
 _BY_READ_KEY, _TO_SLOT, _TO_BUS = 0x00, 0x04, 0x0C
 _PUBLIC_KEY_DIGEST: Final = 0x10
