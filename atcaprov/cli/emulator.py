@@ -30,6 +30,7 @@ from atcaprov.program import event_loop
 from atcaprov.program.console_text import say
 from atcaprov.reading import read_text
 from atcaprov.recording.answers_file import Answers
+from atcaprov.recording.destructive.procedure import ask_sacrificed, require_blank
 from atcaprov.recording.destructive.setups import SETUPS
 from atcaprov.recording.dialogue import Dialogue
 from atcaprov.recording.harmless_packets import harmless_packets
@@ -38,7 +39,6 @@ from atcaprov.recording.harmless_questions import harmless_questions
 from atcaprov.recording.questions import Reading, put
 from atcaprov.recording.reading_texts import in_words
 from atcaprov.recording.replay import replay
-from atcaprov.recording.sacrifice import ask_sacrificed, require_blank
 from atcaprov.serving.bus import DEFAULT_SPEED, Buses
 from atcaprov.serving.chips import MOST_CHIPS, holding, make_chips
 from atcaprov.serving.explain import explaining

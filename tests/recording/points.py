@@ -11,11 +11,11 @@ from atcaprov.emulator.images import load_image
 from atcaprov.emulator.random_source import SeededRandom
 from atcaprov.emulator.switches import Switches
 from atcaprov.hal.emulated import EmulatedHal
+from atcaprov.recording.destructive.procedure import ask_sacrificed
 from atcaprov.recording.destructive.setups import Setup
 from atcaprov.recording.dialogue import Dialogue
 from atcaprov.recording.harmless_questions import harmless_questions
 from atcaprov.recording.questions import Reading, put
-from atcaprov.recording.sacrifice import ask_sacrificed
 
 Points = dict[str, tuple[Any, ...]]
 HARMLESS: Points = {

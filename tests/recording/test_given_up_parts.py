@@ -19,11 +19,11 @@ from atcaprov.errors import Code, ProvisioningError, TransportError, UsageError
 from atcaprov.hal.emulated import EmulatedHal
 from atcaprov.hal.registry import open_hal
 from atcaprov.recording.answers_file import Answers
+from atcaprov.recording.destructive.procedure import ask_sacrificed, require_blank
 from atcaprov.recording.destructive.setups import FIRST, SECOND, SETUPS, Setup
 from atcaprov.recording.dialogue import Dialogue
 from atcaprov.recording.questions import UNDECIDED
 from atcaprov.recording.replay import replay
-from atcaprov.recording.sacrifice import ask_sacrificed, require_blank
 from tests.recording.points import (
     blank_chip,
     found,

@@ -22,6 +22,7 @@ from atcaprov.emulator.switches import Switches
 from atcaprov.errors import Code, TransportError
 from atcaprov.hal.emulated import EmulatedHal
 from atcaprov.recording.destructive.first_setup import Roles
+from atcaprov.recording.destructive.procedure import ask_sacrificed
 from atcaprov.recording.destructive.second_setup import Places, secret
 from atcaprov.recording.destructive.setups import FIRST, SECOND, Setup
 from atcaprov.recording.dialogue import Dialogue
@@ -29,7 +30,6 @@ from atcaprov.recording.harmless_packets import harmless_packets, packet, run
 from atcaprov.recording.harmless_questions import harmless_questions
 from atcaprov.recording.questions import RULES, UNDECIDED, Reading, put
 from atcaprov.recording.reading_texts import in_words, shown
-from atcaprov.recording.sacrifice import ask_sacrificed
 from tests.recording.points import (
     HARMLESS,
     LOCKED,
