@@ -21,11 +21,11 @@ from atcaprov.emulator.faults import Fault, FaultPlan, Kind, cut_short, distort
 from atcaprov.emulator.images import BLANK, load_image
 from atcaprov.emulator.io_buffer import IoBuffer
 from atcaprov.emulator.memory import Memory
+from atcaprov.emulator.open_points import Switches
 from atcaprov.emulator.pace import execution_times, wake_seconds, watchdog_seconds
 from atcaprov.emulator.random_source import RandomSource, SystemRandom
 from atcaprov.emulator.refusal import Refusal
 from atcaprov.emulator.self_test import power_on_failures
-from atcaprov.emulator.switches import Switches
 from atcaprov.emulator.volatile import Powered, Volatile
 
 SELF_TEST_TOKEN: Final = bytes.fromhex("0407c440")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from atcaprov.chip.commands import Status
 from atcaprov.chip.memory_map import CHIP_OPTIONS, SLOT_COUNT
 from atcaprov.emulator.memory import Memory
+from atcaprov.emulator.open_points import SHEET_508A, Switches
 from atcaprov.emulator.random_source import RandomSource
 from atcaprov.emulator.refusal import Refusal, denied
 from atcaprov.emulator.slot import Slot
-from atcaprov.emulator.switches import SHEET_508A, Switches
 from atcaprov.emulator.volatile import Powered, TempKey, Volatile
 
 _CLEAR_HEALTH_FAILURE = 0x08

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from atcaprov.emulator.chip import Chip, Power
 from atcaprov.emulator.clock import VirtualClock
-from atcaprov.emulator.switches import Switches
+from atcaprov.emulator.open_points import Switches
 from atcaprov.emulator.volatile import Powered, Volatile
 
 Image = tuple[bytes, bytes, bytes]

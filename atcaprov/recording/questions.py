@@ -1,4 +1,4 @@
-"""What a part's answers say about the open points of the software chip (`atcaprov.emulator.switches`)."""
+"""What a part's answers say about the open points of the software chip (`atcaprov.emulator.open_points`)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from atcaprov.chip.commands import Opcode, Status
-from atcaprov.emulator.switches import Switches
+from atcaprov.emulator.open_points import Switches
 from atcaprov.recording.dialogue import Dialogue
 
 UNDECIDED: Final = None

@@ -18,8 +18,8 @@ from atcaprov.chip.execution_times import Times
 from atcaprov.emulator.chip import Chip
 from atcaprov.emulator.clock import Clock
 from atcaprov.emulator.memory import Memory
+from atcaprov.emulator.open_points import Switches
 from atcaprov.emulator.random_source import SystemRandom
-from atcaprov.emulator.switches import Switches
 from atcaprov.errors import Code, UsageError
 from atcaprov.hal.masking import MASK, masked_packets
 from atcaprov.hal.trace import Trace, TraceEvent

@@ -12,7 +12,7 @@ from atcaprov.chip.commands import Opcode
 from atcaprov.device.authorization import authorize, check_mac_response, random_nonce
 from atcaprov.device.authorized_use import AuthorizedUse, NotAuthorizedError
 from atcaprov.device.device import Act, Device
-from atcaprov.emulator.switches import Switches
+from atcaprov.emulator.open_points import Switches
 from atcaprov.errors import Code, DeviceError, UsageError
 from tests.support.chips import configured_memory
 from tests.support.scripted_hal import ScriptedHal

@@ -10,7 +10,7 @@ import pytest
 
 from atcaprov.chip.commands import WAKE_TOKEN
 from atcaprov.emulator.chip import Chip, Power
-from atcaprov.emulator.switches import Switches
+from atcaprov.emulator.open_points import Switches
 from tests.support.i2c_client import ACK, NAK, Line
 
 _PAGE: Final = Path(__file__).parents[2] / "docs" / "reference" / "software-chip.md"

@@ -9,7 +9,7 @@ from pathlib import Path
 from atcaprov.chip.commands import Opcode
 from atcaprov.emulator.faults import Fault, Kind
 from atcaprov.emulator.images import image_names
-from atcaprov.emulator.switches import Switches
+from atcaprov.emulator.open_points import Switches
 
 PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "software-chip.md").read_text(encoding="utf-8")
 

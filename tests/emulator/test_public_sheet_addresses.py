@@ -10,7 +10,7 @@ import pytest
 from atcaprov.chip.commands import Opcode
 from atcaprov.emulator.chip import Chip
 from atcaprov.emulator.digest import xor
-from atcaprov.emulator.switches import OpenPointError, StrictSwitches, Switches
+from atcaprov.emulator.open_points import OpenPointError, StrictSwitches, Switches
 from tests.emulator.test_refusals import DATA, PUBLIC, RANDOM, SCALAR, SECRET
 from tests.support.both_chip_types import PART_508A, PART_608A, PARTS, chip_of
 from tests.support.chips import Reply, send

@@ -9,7 +9,7 @@ import pytest
 
 from atcaprov.chip.commands import Opcode
 from atcaprov.emulator.chip import Chip
-from atcaprov.emulator.switches import OpenPointError, StrictSwitches, Switches
+from atcaprov.emulator.open_points import OpenPointError, StrictSwitches, Switches
 from tests.emulator.test_commands_by_wheel import host_key, host_sign
 from tests.emulator.test_refusals import FIXED, RANDOM, SCALAR, SECRET
 from tests.support.both_chip_types import PART_508A, PART_608A, PARTS, authorize, authorized_slot, check_mac, chip_of

@@ -13,7 +13,7 @@ from atcaprov.emulator import ecc
 from atcaprov.emulator.chip import Chip
 from atcaprov.emulator.commands.sign import internal_message
 from atcaprov.emulator.counters import MAXIMUM, read_counter, write_counter
-from atcaprov.emulator.switches import OpenPointError, StrictSwitches, Switches
+from atcaprov.emulator.open_points import OpenPointError, StrictSwitches, Switches
 from tests.emulator.test_public_sheet_addresses import KEY, priv_write_encrypted
 from tests.emulator.test_refusals import GENERATOR, PRIVATE, PUBLIC, RANDOM, SCALAR, SECRET, STORED
 from tests.support.both_chip_types import PART_508A, PART_608A, PARTS, authorize, authorized_slot, check_mac, chip_of

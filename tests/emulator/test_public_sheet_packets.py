@@ -9,7 +9,7 @@ import pytest
 from atcaprov.chip.commands import Opcode
 from atcaprov.chip.crc import with_crc
 from atcaprov.emulator.chip import Chip
-from atcaprov.emulator.switches import OpenPointError, StrictSwitches, Switches
+from atcaprov.emulator.open_points import OpenPointError, StrictSwitches, Switches
 from tests.support.both_chip_types import PART_508A, PART_608A, PARTS, chip_of
 from tests.support.chips import packet, reply_body, send
 

@@ -11,7 +11,7 @@ import pytest
 
 from atcaprov.chip.commands import Opcode
 from atcaprov.emulator.chip import Chip
-from atcaprov.emulator.switches import OpenPointError, StrictSwitches, Switches
+from atcaprov.emulator.open_points import OpenPointError, StrictSwitches, Switches
 from tests.emulator.test_refusals import FIXED, GENERATOR, KEY, PUBLIC, RANDOM, SCALAR, SECRET, STORED, Request
 from tests.support.both_chip_types import PART_508A, PART_608A, PARTS, check_mac, chip_of
 from tests.support.chips import send

@@ -13,7 +13,7 @@ from atcaprov.chip.commands import Opcode
 from atcaprov.chip.memory_map import FIELDS_608
 from atcaprov.emulator.chip import Chip
 from atcaprov.emulator.counters import MAXIMUM, read_counter, write_counter
-from atcaprov.emulator.switches import OpenPointError, StrictSwitches, Switches
+from atcaprov.emulator.open_points import OpenPointError, StrictSwitches, Switches
 from tests.emulator.test_commands_by_wheel import host_key, host_sign
 from tests.emulator.test_refusals import BOOT, FIXED, RANDOM, SECRET
 from tests.support.both_chip_types import PART_508A, PART_608A, PARTS, check_mac, chip_of

@@ -9,7 +9,7 @@ import pytest
 
 from atcaprov.chip.commands import Opcode
 from atcaprov.emulator.chip import Chip
-from atcaprov.emulator.switches import Switches
+from atcaprov.emulator.open_points import Switches
 from tests.support.chips import awake_chip, configured_memory, send
 
 PRIVATE, AES, DATA, PUBLIC = 0x0033, 0x0038, 0x003C, 0x0030

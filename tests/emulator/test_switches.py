@@ -13,7 +13,7 @@ from atcaprov.emulator import ecc
 from atcaprov.emulator.chip import Power
 from atcaprov.emulator.clock import VirtualClock
 from atcaprov.emulator.digest import xor
-from atcaprov.emulator.switches import OpenPointError, StrictSwitches, Switches
+from atcaprov.emulator.open_points import OpenPointError, StrictSwitches, Switches
 from tests.emulator.test_refusals import (
     CASES,
     DATA,

@@ -12,8 +12,8 @@ import pytest
 from atcaprov.chip.commands import Opcode
 from atcaprov.emulator.chip import Chip
 from atcaprov.emulator.counters import decode, encode, write_counter
+from atcaprov.emulator.open_points import Switches
 from atcaprov.emulator.random_source import RandomSource
-from atcaprov.emulator.switches import Switches
 from atcaprov.emulator.volatile import TempKey
 from tests.support.chips import SERIAL, awake_chip, configured_memory, send
 

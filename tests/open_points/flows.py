@@ -18,7 +18,7 @@ from atcaprov.certs.description import default_description
 from atcaprov.certs.keys import verify_digest
 from atcaprov.cli.request import device_request
 from atcaprov.device.device import Device
-from atcaprov.emulator.switches import Switches
+from atcaprov.emulator.open_points import Switches
 from atcaprov.errors import Code, DeviceError, UsageError
 from atcaprov.provisioning.profile import Profile
 from atcaprov.provisioning.provision import Provisioner

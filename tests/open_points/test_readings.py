@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from atcaprov.chip.commands import Opcode, Status
-from atcaprov.emulator.switches import Switches
+from atcaprov.emulator.open_points import Switches
 from tests.support.chips import awake_chip, configured_memory, send
 from tests.support.open_point_combinations import (
     POINTS,

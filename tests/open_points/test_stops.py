@@ -9,7 +9,7 @@ import pytest
 
 from atcaprov.chip.memory_map import LOCK_CONFIG, LOCK_VALUE, UNLOCKED
 from atcaprov.device.device import Device
-from atcaprov.emulator.switches import Switches
+from atcaprov.emulator.open_points import Switches
 from atcaprov.errors import AtcaProvError, Board, Code
 from tests.open_points import flows
 from tests.open_points.flows import FLOWS, World

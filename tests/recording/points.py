@@ -8,8 +8,8 @@ from typing import Any
 
 from atcaprov.emulator.chip import Chip
 from atcaprov.emulator.images import load_image
+from atcaprov.emulator.open_points import Switches
 from atcaprov.emulator.random_source import SeededRandom
-from atcaprov.emulator.switches import Switches
 from atcaprov.hal.emulated import EmulatedHal
 from atcaprov.recording.destructive.procedure import ask_sacrificed
 from atcaprov.recording.destructive.setups import Setup

@@ -13,8 +13,8 @@ from atcaprov.config_zone.zone_file import read_zone_file
 from atcaprov.device.guarded_hal import GuardedHal
 from atcaprov.emulator.chip import Chip
 from atcaprov.emulator.images import load_image
+from atcaprov.emulator.open_points import Switches
 from atcaprov.emulator.random_source import SeededRandom, SystemRandom
-from atcaprov.emulator.switches import Switches
 from atcaprov.errors import Code, ProvisioningError, TransportError, UsageError
 from atcaprov.hal.emulated import EmulatedHal
 from atcaprov.hal.registry import open_hal

@@ -17,8 +17,8 @@ from atcaprov.chip.memory_map import serial_number
 from atcaprov.device.guarded_hal import GuardedHal
 from atcaprov.emulator.chip import Chip
 from atcaprov.emulator.images import load_image
+from atcaprov.emulator.open_points import Switches
 from atcaprov.emulator.random_source import SeededRandom
-from atcaprov.emulator.switches import Switches
 from atcaprov.errors import Code, TransportError
 from atcaprov.hal.emulated import EmulatedHal
 from atcaprov.recording.destructive.first_setup import Roles

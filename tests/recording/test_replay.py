@@ -18,8 +18,8 @@ from atcaprov.chip.memory_map import KEY_CONFIG, SLOT_SIZES
 from atcaprov.emulator.chip import Chip
 from atcaprov.emulator.images import image_names, load_image
 from atcaprov.emulator.memory import Memory
+from atcaprov.emulator.open_points import Switches
 from atcaprov.emulator.random_source import SystemRandom
-from atcaprov.emulator.switches import Switches
 from atcaprov.errors import Code, UsageError
 from atcaprov.hal.emulated import EmulatedHal
 from atcaprov.hal.trace import Trace, TraceEvent, TraceWriter, parse_trace

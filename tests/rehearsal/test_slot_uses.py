@@ -14,8 +14,8 @@ from atcaprov.config_zone.defaults import DEFAULT_608A
 from atcaprov.config_zone.model import Part
 from atcaprov.emulator.chip import Chip
 from atcaprov.emulator.images import load_image
+from atcaprov.emulator.open_points import Switches
 from atcaprov.emulator.random_source import SeededRandom
-from atcaprov.emulator.switches import Switches
 from atcaprov.rehearsal.needs import Need, NeedKind
 from atcaprov.rehearsal.slot_probes import PROBES
 from atcaprov.rehearsal.slot_uses import Needs, needs_of

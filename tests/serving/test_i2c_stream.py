@@ -10,7 +10,7 @@ from atcaprov.chip.commands import WAKE_TOKEN, Opcode
 from atcaprov.emulator.chip import Chip, Power
 from atcaprov.emulator.clock import VirtualClock
 from atcaprov.emulator.i2c_port import I2cPort
-from atcaprov.emulator.switches import Switches
+from atcaprov.emulator.open_points import Switches
 from atcaprov.serving.clock import ServedClock
 from tests.support.chips import packet
 from tests.support.i2c_client import ACK, NAK, Line

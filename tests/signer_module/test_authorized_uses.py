@@ -12,7 +12,7 @@ from atcaprov.certs.keys import verify_digest
 from atcaprov.chip.commands import Opcode, Status
 from atcaprov.chip.crc import with_crc
 from atcaprov.device.device import Device
-from atcaprov.emulator.switches import Switches
+from atcaprov.emulator.open_points import Switches
 from atcaprov.emulator.volatile import Volatile
 from atcaprov.errors import Code, DeviceError, UsageError
 from signer_module.on_chip.layout import AUTHORIZATION_SLOT, KEY_SLOT, VARIANTS, WRITE_KEY_SLOT

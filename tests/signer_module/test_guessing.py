@@ -15,7 +15,7 @@ from atcaprov.certs.keys import verify_digest
 from atcaprov.chip.commands import Opcode
 from atcaprov.device.authorization import authorize
 from atcaprov.device.device import Device
-from atcaprov.emulator.switches import Switches
+from atcaprov.emulator.open_points import Switches
 from atcaprov.errors import Code, DeviceError, UsageError
 from signer_module.on_chip.layout import AUTHORIZATION_SLOT, WRONG_PASSWORD_COUNTER, Variant
 from signer_module.on_chip.module import ModuleSigner

@@ -17,7 +17,7 @@ import pytest
 from atcaprov.chip.commands import Opcode, Status
 from atcaprov.chip.memory_map import COUNTERS
 from atcaprov.emulator.chip import Chip
-from atcaprov.emulator.switches import Switches
+from atcaprov.emulator.open_points import Switches
 from atcaprov.errors import UsageError
 from signer_module.on_chip.layout import KEY_SLOT
 from signer_module.on_chip.module import ModuleSigner

@@ -8,7 +8,7 @@ from typing import Any, Final
 from atcaprov.chip.commands import Opcode
 from atcaprov.chip.memory_map import FIELDS_608, REVISION
 from atcaprov.emulator.chip import Chip
-from atcaprov.emulator.switches import Switches
+from atcaprov.emulator.open_points import Switches
 from tests.support.chips import Reply, awake_chip, configured_memory, send
 
 PART_508A: Final = "508A"

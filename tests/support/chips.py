@@ -9,8 +9,8 @@ from atcaprov.chip.memory_map import KEY_CONFIG, LOCK_CONFIG, LOCK_VALUE, SLOT_C
 from atcaprov.emulator.chip import Chip
 from atcaprov.emulator.factory import blank_608a
 from atcaprov.emulator.memory import Memory
+from atcaprov.emulator.open_points import Switches
 from atcaprov.emulator.random_source import SeededRandom
-from atcaprov.emulator.switches import Switches
 
 SERIAL = bytes.fromhex("01234038d92ca571ee")
 

@@ -17,8 +17,8 @@ from atcaprov.chip.memory_map import SLOT_SIZES
 from atcaprov.config_zone.model import ConfigZone, Part
 from atcaprov.emulator.chip import Chip
 from atcaprov.emulator.images import load_image
+from atcaprov.emulator.open_points import Switches
 from atcaprov.emulator.random_source import SeededRandom
-from atcaprov.emulator.switches import Switches
 from atcaprov.rehearsal.needs import Need, NeedKind
 from tests.support.chips import packet, reply_body
 

@@ -17,7 +17,7 @@ from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
 import pytest
 
 from atcaprov.chip.commands import Opcode, Status
-from atcaprov.emulator.switches import Switches
+from atcaprov.emulator.open_points import Switches
 from tests.support.pairwise import Row, all_pairs
 from tests.support.scripted_hal import ScriptedHal
 
