@@ -17,7 +17,7 @@ from atcaprov.chip.memory_map import (
     SLOT_LOCKED,
     USER_EXTRA,
 )
-from atcaprov.recording import first_part, first_part_questions, second_part, second_part_questions
+from atcaprov.recording.destructive import first_questions, first_setup, second_questions, second_setup
 from atcaprov.recording.questions import Question
 
 _ITS_OWN: Final = frozenset(
@@ -64,18 +64,18 @@ class Setup:
 
 
 FIRST: Final = Setup(
-    first_part.SLOTS,
-    first_part.FIELDS,
-    first_part.Roles.content,
-    first_part_questions.DATA_OPEN,
-    first_part_questions.DATA_LOCKED,
+    first_setup.SLOTS,
+    first_setup.FIELDS,
+    first_setup.Roles.content,
+    first_questions.DATA_OPEN,
+    first_questions.DATA_LOCKED,
 )
 SECOND: Final = Setup(
-    second_part.SLOTS,
-    second_part.FIELDS,
-    second_part.content,
-    second_part_questions.DATA_OPEN,
-    second_part_questions.DATA_LOCKED,
+    second_setup.SLOTS,
+    second_setup.FIELDS,
+    second_setup.content,
+    second_questions.DATA_OPEN,
+    second_questions.DATA_LOCKED,
     reserved_bytes=True,
 )
 SETUPS: Final = {"1": FIRST, "2": SECOND}
