@@ -44,5 +44,5 @@ def locate(core: Core, p1: int, p2: int) -> Address:
     offset = block * BLOCK_SIZE + (0 if wide else (p2 & 0x07) * WORD_SIZE)
     count = BLOCK_SIZE if wide else WORD_SIZE
     if offset >= room or (not wide and offset + count > room):
-        raise Refusal(core.switches.bad_block_code, "the block or word lies outside", slot=slot)
+        raise Refusal(core.open_points.bad_block_code, "the block or word lies outside", slot=slot)
     return Address(slot, offset, count)

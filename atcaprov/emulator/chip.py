@@ -21,7 +21,7 @@ from atcaprov.emulator.faults import Fault, FaultPlan, Kind, cut_short, distort
 from atcaprov.emulator.images import BLANK, load_image
 from atcaprov.emulator.io_buffer import IoBuffer
 from atcaprov.emulator.memory import Memory
-from atcaprov.emulator.open_points import Switches
+from atcaprov.emulator.open_points import OpenPoints
 from atcaprov.emulator.pace import execution_times, wake_seconds, watchdog_seconds
 from atcaprov.emulator.random_source import RandomSource, SystemRandom
 from atcaprov.emulator.refusal import Refusal
@@ -86,14 +86,14 @@ class Chip:
         memory: Memory | None = None,
         *,
         random_source: RandomSource | None = None,
-        switches: Switches | None = None,
+        open_points: OpenPoints | None = None,
         keeper: Keeper | None = None,
         clock: Clock | None = None,
         faults: FaultPlan | None = None,
         times: Times = Times.MAXIMUM,
     ) -> None:
         source = random_source or SystemRandom()
-        self.core = Core(memory or load_image(BLANK).make(source), source, switches or Switches())
+        self.core = Core(memory or load_image(BLANK).make(source), source, open_points or OpenPoints())
         self.keeper: Keeper = keeper or Forgetful()
         self.clock = clock or VirtualClock()
         self.faults = faults
@@ -196,7 +196,7 @@ class Chip:
             if self._fault is not None and self._fault.kind is Kind.NO_ACKNOWLEDGE:
                 self.io.answer(b"")
                 return False
-        return taken == len(data) or self.core.switches.bytes_behind_count == "acknowledge"
+        return taken == len(data) or self.core.open_points.bytes_behind_count == "acknowledge"
 
     def begin(self) -> bytes:
         """Begin with the command if it is whole; returns its packet, or nothing."""
@@ -226,7 +226,7 @@ class Chip:
         """Return whether the chip acknowledges a read; while a command waits for its last bytes an open point says."""
         if not self.listens():
             return False
-        return not self.io.command or self.core.switches.read_of_incomplete_command == "high"
+        return not self.io.command or self.core.open_points.read_of_incomplete_command == "high"
 
     def receive(self, count: int) -> bytes | None:
         """Return the next `count` bytes of the output, FF behind its end; None: the chip does not acknowledge."""
@@ -256,7 +256,7 @@ class Chip:
         now, table = self.clock.now(), execution_times(self.memory)
         taken = table.of(self.times)[command.opcode] / 1000
         needed = table.typical[command.opcode] / 1000 if self.clock.is_virtual else taken
-        if now + needed > self._sleep_at and self.core.switches.watchdog_margin == "execution-time":
+        if now + needed > self._sleep_at and self.core.open_points.watchdog_margin == "execution-time":
             raise Refusal(Status.WATCHDOG, "the watchdog would cut the command")
         self._ready_at = now + taken
         self._sleep_at += taken - needed

@@ -5,7 +5,7 @@ from __future__ import annotations
 from atcaprov.chip.commands import Status
 from atcaprov.chip.memory_map import CHIP_OPTIONS, SLOT_COUNT
 from atcaprov.emulator.memory import Memory
-from atcaprov.emulator.open_points import SHEET_508A, Switches
+from atcaprov.emulator.open_points import SHEET_508A, OpenPoints
 from atcaprov.emulator.random_source import RandomSource
 from atcaprov.emulator.refusal import Refusal, denied
 from atcaprov.emulator.slot import Slot
@@ -18,12 +18,12 @@ _UNLOCKED_PATTERN = bytes.fromhex("ffff0000")
 class Core:
     """The chip without its pins."""
 
-    __slots__ = ("memory", "powered", "random_source", "switches", "volatile")
+    __slots__ = ("memory", "open_points", "powered", "random_source", "volatile")
 
-    def __init__(self, memory: Memory, random_source: RandomSource, switches: Switches) -> None:
+    def __init__(self, memory: Memory, random_source: RandomSource, open_points: OpenPoints) -> None:
         self.memory = memory
         self.random_source = random_source
-        self.switches = switches
+        self.open_points = open_points
         self.volatile = Volatile()
         self.powered = Powered()
 
@@ -33,9 +33,9 @@ class Core:
         return self.volatile.temp_key
 
     @property
-    def rules(self) -> Switches:
-        """The switches at points that the data sheet of the ATECC508A settles for that part."""
-        return SHEET_508A if self.memory.is_508 else self.switches
+    def rules(self) -> OpenPoints:
+        """The open points as they hold for this part: the data sheet of the ATECC508A settles some of them."""
+        return SHEET_508A if self.memory.is_508 else self.open_points
 
     def slot(self, key_id: int) -> Slot:
         """Return the slot that the low four bits of a KeyID choose, as its bytes stand now."""

@@ -29,7 +29,7 @@ def io_protection_key(core: Core) -> bytes:
     options = chip_options(core)
     if not options & _ENABLED:
         raise Refusal(
-            core.switches.io_protection_off_code, "the I/O protection key is not enabled", bit="ChipOptions bit 1"
+            core.open_points.io_protection_off_code, "the I/O protection key is not enabled", bit="ChipOptions bit 1"
         )
     return core.slot(options >> 12).secret()
 

@@ -19,7 +19,9 @@ _USE_LOCK_ON: Final = 0x0A
 def require_key_type(core: Core, slot: Slot, key_type: int) -> None:
     """Refuse a slot whose KeyType is another."""
     if slot.key_type != key_type:
-        raise Refusal(core.switches.key_type_code, "the slot's key is of another type", slot=slot.number, bit="KeyType")
+        raise Refusal(
+            core.open_points.key_type_code, "the slot's key is of another type", slot=slot.number, bit="KeyType"
+        )
 
 
 def obeys_key_config(core: Core) -> bool:
@@ -74,7 +76,7 @@ def require_usable(core: Core, *slots: Slot) -> None:
 def _require_unlocked_use(core: Core, slot: Slot) -> None:
     use_lock = core.memory.config[USE_LOCK]
     named = use_lock & 0x0F == _USE_LOCK_ON and use_lock >> 4 == slot.number and not core.memory.is_508
-    if named and core.switches.use_lock == "refuse":
+    if named and core.open_points.use_lock == "refuse":
         raise denied("the slot's use is locked", slot=slot.number, bit="UseLock")
 
 
@@ -131,7 +133,7 @@ def count_use(core: Core, slot: Slot, opcode: Opcode) -> None:
     """Advance Counter 0 if the slot's uses are limited, or refuse when they are used up. Call it as the last check."""
     if not slot.limited_use:
         return
-    if opcode != Opcode.SIGN and not core.memory.is_508 and opcode not in core.switches.limited_use_commands:
+    if opcode != Opcode.SIGN and not core.memory.is_508 and opcode not in core.open_points.limited_use_commands:
         return
     spend_use(core, slot)
 
@@ -175,6 +177,6 @@ def _limit(core: Core) -> int:
     if core.memory.is_508 or not match & 1:
         return MAXIMUM
     stored = core.slot(match >> 4).read(0, 8)
-    if stored[:4] != stored[4:] and core.switches.count_match_copies == "both":
+    if stored[:4] != stored[4:] and core.open_points.count_match_copies == "both":
         raise denied("the limit in the CountMatch slot is not stored twice", slot=match >> 4, bit="CountMatch")
     return min(int.from_bytes(stored[:4], "little"), MAXIMUM)

@@ -1,7 +1,7 @@
 """What becomes of TempKey and of a running SHA when a command ends: one table for each part.
 
 Commands load TempKey, and say so when they use it up. Everything else that ends it stands here: DS20005927A, 2.5.1
-and 9.17, for the ATECC508A; for the ATECC608 what the vendor's tests and public firmware show, and switches where
+and 9.17, for the ATECC508A; for the ATECC608 what the vendor's tests and public firmware show, and open points where
 nobody has looked.
 """
 
@@ -61,7 +61,7 @@ def _ended_by_success(core: Core, opcode: int) -> bool:
     if core.memory.is_508:
         return opcode not in _LEAVE_TEMP_KEY_508A
     if opcode == Opcode.CHECK_MAC:
-        return core.switches.checkmac_consumes
+        return core.open_points.checkmac_consumes
     if opcode in _USE_TEMP_KEY_UP:
         return True
-    return opcode not in _LEAVE_TEMP_KEY_608 and core.switches.other_commands_clear_temp_key
+    return opcode not in _LEAVE_TEMP_KEY_608 and core.open_points.other_commands_clear_temp_key

@@ -37,7 +37,7 @@ def require_nonce_for(core: Core, slot: Slot, p1: int) -> None:
 
 def require_output_of_temp_key(core: Core) -> None:
     """Refuse a TempKey made with a key for verification only where the answer would show it, if the chip is set so."""
-    if core.temp_key.no_mac and core.switches.no_mac_stops_outputs:
+    if core.temp_key.no_mac and core.open_points.no_mac_stops_outputs:
         raise denied("TempKey was made with a key for verification only", bit="SlotConfig.NoMac")
 
 

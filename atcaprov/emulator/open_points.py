@@ -1,6 +1,6 @@
 """Open points: questions about the real part that no public source answers, each with the default chosen here.
 
-A handler reads a switch only where its answer depends on it, so `StrictSwitches` can fail loudly there.
+A command reads an open point only where its answer depends on it, so that `StrictOpenPoints` can raise there.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from atcaprov.chip.commands import Opcode, Status
 
 
 @dataclass(frozen=True)
-class Switches:
+class OpenPoints:
     """The open points. Status fields hold the status byte to answer."""
 
     surplus_data: Literal["refuse", "ignore"] = "refuse"
@@ -136,7 +136,7 @@ class Switches:
     """Encrypted Write and PrivWrite clear TempKey also when they succeed."""
 
 
-SHEET_508A: Final = Switches(
+SHEET_508A: Final = OpenPoints(
     info_state_seed="shown",
     partial_block_fill=0x00,
     gen_key_digest_bits="ignore",
@@ -152,18 +152,18 @@ SHEET_508A: Final = Switches(
 
 
 class OpenPointError(Exception):
-    """A strict chip was asked something whose answer nobody has published; `switch` names the open point."""
+    """A strict chip was asked something whose answer nobody has published; `point` names the open point."""
 
-    def __init__(self, switch: str) -> None:
-        super().__init__(f"the answer depends on the open point '{switch}'")
-        self.switch = switch
-
-
-_NAMES = frozenset(field.name for field in fields(Switches))
+    def __init__(self, point: str) -> None:
+        super().__init__(f"the answer depends on the open point '{point}'")
+        self.point = point
 
 
-class StrictSwitches(Switches):
-    """Switches that raise `OpenPointError` when an answer depends on one of them."""
+_NAMES = frozenset(field.name for field in fields(OpenPoints))
+
+
+class StrictOpenPoints(OpenPoints):
+    """Open points that raise `OpenPointError` when an answer depends on one of them."""
 
     def __getattribute__(self, name: str) -> Any:
         if name in _NAMES:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from atcaprov.emulator.chip import Chip, Power
 from atcaprov.emulator.clock import VirtualClock
-from atcaprov.emulator.open_points import Switches
+from atcaprov.emulator.open_points import OpenPoints
 from atcaprov.emulator.volatile import Powered, Volatile
 
 Image = tuple[bytes, bytes, bytes]
@@ -45,13 +45,13 @@ def restore(chip: Chip, state: Snapshot) -> None:
     chip.i2c_address = state.i2c_address
 
 
-def fork(chip: Chip, *, switches: Switches | None = None) -> Chip:
+def fork(chip: Chip, *, open_points: OpenPoints | None = None) -> Chip:
     """Return a twin in memory only, on a virtual clock and without faults; both go on independently."""
     core = chip.core
     twin = Chip(
         deepcopy(chip.memory),
         random_source=deepcopy(core.random_source),
-        switches=switches or core.switches,
+        open_points=open_points or core.open_points,
         clock=VirtualClock(chip.clock.now()),
         times=chip.times,
     )

@@ -46,7 +46,7 @@ class Answers:
         """
         self._answers[reading.name] = {
             "name": reading.name,
-            "switch": reading.switch,
+            "switch": reading.point,
             "value": reading.value,
             "software_chip": reading.expected,
             "words": in_words(reading),

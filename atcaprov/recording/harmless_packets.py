@@ -1,7 +1,7 @@
 """Packets that ask a part about the open points and harm nothing.
 
 They write, lock, count and use up nothing; what they load is lost when the part sleeps. A recording of them, played
-against the software chip, settles the switches whose answers differ.
+against the software chip, settles the open points whose answers differ.
 """
 
 from __future__ import annotations

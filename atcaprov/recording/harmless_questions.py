@@ -31,10 +31,10 @@ _DIGEST_OF_STORED_KEY: Final = 0x18
 
 def harmless_questions(dialogue: Dialogue) -> Iterator[Question]:
     """Give the questions for a part in the state that its configuration zone tells."""
-    for switch, ask in _ALWAYS.items():
-        yield Question(switch, ask)
-    for switch, ask in (_LOCKED if dialogue.config_locked else _OPEN).items():
-        yield Question(switch, ask)
+    for point, ask in _ALWAYS.items():
+        yield Question(point, ask)
+    for point, ask in (_LOCKED if dialogue.config_locked else _OPEN).items():
+        yield Question(point, ask)
     for size, slot in _readable_slots(dialogue).items() if dialogue.data_locked else ():
         yield Question(f"partial_block_fill.{size}", _partial_block_fill(slot))
     if dialogue.config_locked and not dialogue.config[CHIP_OPTIONS][0] & _IO_PROTECTION:

@@ -8,13 +8,13 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from atcaprov.chip.commands import Opcode, Status
-from atcaprov.emulator.open_points import Switches
+from atcaprov.emulator.open_points import OpenPoints
 from atcaprov.recording.dialogue import Dialogue
 
 UNDECIDED: Final = None
 """The answers fit no reading, or the part in its state has none to give."""
 Ask = Callable[[Dialogue], Any]
-"""Asks the part and returns the value of the switch that its answers show, or UNDECIDED."""
+"""Asks the part and returns the value of the open point that its answers show, or UNDECIDED."""
 
 
 RULES: Final = MappingProxyType(
@@ -27,14 +27,14 @@ RULES: Final = MappingProxyType(
         "derive_key_mac_key": "write-key",
     }
 )
-"""What the data sheet of the ATECC508A settles, or the software chip does without a switch, and nobody has shown."""
+"""What the data sheet of the ATECC508A settles, or the software chip always does; no source shows it for the ATECC608."""
 
 
 @dataclass(frozen=True)
 class Question:
     """One open point and how to ask for it.
 
-    The name is that of its switch or rule; where a switch is asked for in several ways, a full stop and the way follow.
+    The name is that of its open point or rule; where it is asked for in several ways, a full stop and the way follow.
     """
 
     name: str
@@ -49,16 +49,16 @@ class Reading:
     value: Any
 
     @property
-    def switch(self) -> str:
-        """The name of the switch or rule."""
+    def point(self) -> str:
+        """The name of the open point or rule."""
         return self.name.partition(".")[0]
 
     @property
     def expected(self) -> Any:
         """How the software chip is set."""
-        if self.switch in RULES:
-            return RULES[self.switch]
-        setting = getattr(Switches(), self.switch)
+        if self.point in RULES:
+            return RULES[self.point]
+        setting = getattr(OpenPoints(), self.point)
         return Opcode[self.name.partition(".")[2]] in setting if isinstance(setting, frozenset) else setting
 
     @property

@@ -185,7 +185,7 @@ WORDS: Final[Mapping[str, str | Mapping[Any, str]]] = MappingProxyType(
         },
     }
 )
-"""For each switch the words of each reading, or of them all; `{}` is the status or the command."""
+"""For each open point the words of each reading, or of them all; `{}` is the status or the command."""
 _ACRONYMS: Final = frozenset({"AES", "ECDH", "KDF", "MAC", "SHA"})
 _WITHOUT_HARM: Final = MappingProxyType(
     {"errors_clear_temp_key": "Read", "other_commands_clear_temp_key": "Counter or SelfTest"}
@@ -195,19 +195,19 @@ _WITHOUT_HARM: Final = MappingProxyType(
 
 def in_words(reading: Reading) -> str:
     """Return a line for people: the words, the open point and its value, and the software chip's where it differs."""
-    kind = "rule" if reading.switch in RULES else "open point"
+    kind = "rule" if reading.point in RULES else "open point"
     if reading.value is UNDECIDED:
         return f"no reading fits the answers ({kind} {reading.name}: undecided)"
-    words, detail = WORDS[reading.switch], reading.name.partition(".")[2]
+    words, detail = WORDS[reading.point], reading.name.partition(".")[2]
     chosen = words if isinstance(words, str) else words[reading.value]
-    filled = chosen.format(shown(reading.value) if isinstance(words, str) else _command(reading.switch, detail))
+    filled = chosen.format(shown(reading.value) if isinstance(words, str) else _command(reading.point, detail))
     differs = "" if reading.agrees else f"; the software chip: {shown(reading.expected)}"
     return f"{filled} ({kind} {reading.name}: {shown(reading.value)}{differs})"
 
 
-def _command(switch: str, detail: str) -> str:
+def _command(point: str, detail: str) -> str:
     if detail in _ACRONYMS or not detail:
-        return detail or _WITHOUT_HARM.get(switch, "")
+        return detail or _WITHOUT_HARM.get(point, "")
     return "".join(part.capitalize() for part in detail.split("_"))
 
 

@@ -18,7 +18,7 @@ from atcaprov.chip.execution_times import Times
 from atcaprov.emulator.chip import Chip
 from atcaprov.emulator.clock import Clock
 from atcaprov.emulator.memory import Memory
-from atcaprov.emulator.open_points import Switches
+from atcaprov.emulator.open_points import OpenPoints
 from atcaprov.emulator.random_source import SystemRandom
 from atcaprov.errors import Code, UsageError
 from atcaprov.hal.masking import MASK, masked_packets
@@ -99,7 +99,7 @@ class Comparison:
     """Events before the difference, or in all, whose reply depends on masked bytes: it was not compared."""
 
 
-def replay(trace: Trace, memory: Memory, *, switches: Switches | None = None) -> Comparison:
+def replay(trace: Trace, memory: Memory, *, open_points: OpenPoints | None = None) -> Comparison:
     """Play a trace against a software chip that begins with `memory`, up to where they first differ.
 
     `memory` is changed: what the trace shows of the part goes in first.
@@ -111,15 +111,17 @@ def replay(trace: Trace, memory: Memory, *, switches: Switches | None = None) ->
         if MASK in event.sent[: 2 * _HEADER]:
             raise UsageError(f"Event {number} of the trace does not tell its command.", code=Code.FILE_INVALID)
     learn(trace.events, memory)
-    return _Replay(memory, switches).compare(trace.events)
+    return _Replay(memory, open_points).compare(trace.events)
 
 
 class _Replay:
     """One software chip, and what is not known of it."""
 
-    def __init__(self, memory: Memory, switches: Switches | None) -> None:
+    def __init__(self, memory: Memory, open_points: OpenPoints | None) -> None:
         self._random, self._clock = _RecordedRandom(), _RecordedClock()
-        self._chip = Chip(memory, random_source=self._random, switches=switches, clock=self._clock, times=Times.TYPICAL)
+        self._chip = Chip(
+            memory, random_source=self._random, open_points=open_points, clock=self._clock, times=Times.TYPICAL
+        )
         self._unknown = Unknown()
 
     def compare(self, events: Iterable[TraceEvent]) -> Comparison:

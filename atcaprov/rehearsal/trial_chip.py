@@ -36,7 +36,7 @@ class TrialChip:
     def fork(self) -> TrialChip:
         """Return a copy that goes its own way, as if it had just been given power: nobody is authorized."""
         core = self.chip.core
-        chip = Chip(deepcopy(core.memory), random_source=core.random_source, switches=core.switches)
+        chip = Chip(deepcopy(core.memory), random_source=core.random_source, open_points=core.open_points)
         return TrialChip(chip, self._private_keys)
 
     def slot(self, number: int) -> Slot:

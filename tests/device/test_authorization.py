@@ -12,7 +12,7 @@ from atcaprov.chip.commands import Opcode
 from atcaprov.device.authorization import authorize, check_mac_response, random_nonce
 from atcaprov.device.authorized_use import AuthorizedUse, NotAuthorizedError
 from atcaprov.device.device import Act, Device
-from atcaprov.emulator.open_points import Switches
+from atcaprov.emulator.open_points import OpenPoints
 from atcaprov.errors import Code, DeviceError, UsageError
 from tests.support.chips import configured_memory
 from tests.support.scripted_hal import ScriptedHal
@@ -66,7 +66,7 @@ def test_another_secret_authorizes_nothing(device: Device) -> None:
 @pytest.mark.parametrize("clears", [True, False])
 def test_a_failed_proof_may_leave_an_earlier_authorization(device: Device, hal: ScriptedHal, clears: bool) -> None:
     """No public source says so of the ATECC608; the ATECC508A's data sheet leaves it (DS20005927A, 2.2.5)."""
-    hal.chip.chip.core.switches = Switches(checkmac_failure_clears=clears)  # type: ignore[attr-defined]
+    hal.chip.chip.core.open_points = OpenPoints(checkmac_failure_clears=clears)  # type: ignore[attr-defined]
     assert _authorize(device)
     assert not _authorize(device, bytes(32))
     if clears:
@@ -125,7 +125,7 @@ def test_a_secret_is_not_replaced_without_permit(device: Device) -> None:
 @pytest.fixture(params=["one", "many"])
 def authorized_use(device: Device, hal: ScriptedHal, request: pytest.FixtureRequest) -> AuthorizedUse:
     """The same chip under both readings of how many uses an authorization serves."""
-    hal.chip.chip.core.switches = Switches(authorization_uses=request.param)  # type: ignore[attr-defined]
+    hal.chip.chip.core.open_points = OpenPoints(authorization_uses=request.param)  # type: ignore[attr-defined]
     return AuthorizedUse(device, AUTHORIZATION, device.serial_number())
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from atcaprov.chip.commands import WAKE_TOKEN
 from atcaprov.emulator.chip import Chip, Power
-from atcaprov.emulator.open_points import Switches
+from atcaprov.emulator.open_points import OpenPoints
 from tests.support.i2c_client import ACK, NAK, Line
 
 _PAGE: Final = Path(__file__).parents[2] / "docs" / "reference" / "software-chip.md"
@@ -35,14 +35,16 @@ def played(chip: Chip) -> list[bytes]:
 
 
 @pytest.mark.parametrize(
-    ("switches", "incomplete", "behind"),
+    ("open_points", "incomplete", "behind"),
     [
-        (Switches(), ACK + 4 * b"\xff", ACK),
-        (Switches(read_of_incomplete_command="no-acknowledge", bytes_behind_count="refuse"), NAK, NAK),
+        (OpenPoints(), ACK + 4 * b"\xff", ACK),
+        (OpenPoints(read_of_incomplete_command="no-acknowledge", bytes_behind_count="refuse"), NAK, NAK),
     ],
 )
-def test_the_lines_for_i2c_tools_tell_how_a_part_answers(switches: Switches, incomplete: bytes, behind: bytes) -> None:
-    chip = Chip(switches=switches)
+def test_the_lines_for_i2c_tools_tell_how_a_part_answers(
+    open_points: OpenPoints, incomplete: bytes, behind: bytes
+) -> None:
+    chip = Chip(open_points=open_points)
     before = chip.memory.image()
     asked = [NAK, ACK + WAKE_TOKEN, ACK, incomplete, ACK, _REVISION, _REVISION, behind, _REVISION, ACK]
     assert played(chip) == asked

@@ -1,4 +1,4 @@
-"""docs/reference/software-chip.md names every switch with its default, every image and every fault."""
+"""docs/reference/software-chip.md names every open point with its default, every image and every fault."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from atcaprov.chip.commands import Opcode
 from atcaprov.emulator.faults import Fault, Kind
 from atcaprov.emulator.images import image_names
-from atcaprov.emulator.open_points import Switches
+from atcaprov.emulator.open_points import OpenPoints
 
 PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "software-chip.md").read_text(encoding="utf-8")
 
@@ -30,15 +30,15 @@ def shown(value: object) -> str:
     return f"{value:02X}"
 
 
-def test_every_switch_with_its_default() -> None:
+def test_every_open_point_with_its_default() -> None:
     page = rows("Open points")
-    for switch in fields(Switches):
-        documented = page[switch.name]
-        if isinstance(switch.default, frozenset):
+    for point in fields(OpenPoints):
+        documented = page[point.name]
+        if isinstance(point.default, frozenset):
             documented = ", ".join(sorted(documented.lower().split(", ")))
-        expected = shown(switch.default)
-        assert documented == expected or (documented == "0" and expected == "00"), switch.name
-    assert set(page) - {"switch", "---"} == {switch.name for switch in fields(Switches)}
+        expected = shown(point.default)
+        assert documented == expected or (documented == "0" and expected == "00"), point.name
+    assert set(page) - {"open point", "---"} == {point.name for point in fields(OpenPoints)}
 
 
 def test_every_image() -> None:

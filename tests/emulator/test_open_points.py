@@ -13,7 +13,7 @@ from atcaprov.emulator import ecc
 from atcaprov.emulator.chip import Power
 from atcaprov.emulator.clock import VirtualClock
 from atcaprov.emulator.digest import xor
-from atcaprov.emulator.open_points import OpenPointError, StrictSwitches, Switches
+from atcaprov.emulator.open_points import OpenPointError, OpenPoints, StrictOpenPoints
 from tests.emulator.test_refusals import (
     CASES,
     DATA,
@@ -100,32 +100,32 @@ class TestSwitches:
     @pytest.mark.parametrize("name", POINTS)
     def test_it_can_be_set_the_other_way(self, name: str) -> None:
         case, value, status = self.POINTS[name]
-        chip = prepared(case, Switches(**{name: value}))
+        chip = prepared(case, OpenPoints(**{name: value}))
         assert send(chip, *case.request).status == status
 
     @pytest.mark.parametrize("name", POINTS)
     def test_a_strict_chip_fails_loudly(self, name: str) -> None:
         case, _, _ = self.POINTS[name]
         chip = prepared(case)
-        chip.core.switches = StrictSwitches()
+        chip.core.open_points = StrictOpenPoints()
         with pytest.raises(OpenPointError) as caught:
             send(chip, *case.request)
-        assert caught.value.switch == name
+        assert caught.value.point == name
 
     def test_private_slots_in_the_crc_of_the_data_lock(self) -> None:
         for whole in (False, True):
-            chip = prepared(Case((0, 0, 0, b""), "", data_locked=False), Switches(data_crc_private=whole))
+            chip = prepared(Case((0, 0, 0, b""), "", data_locked=False), OpenPoints(data_crc_private=whole))
             content = bytes(chip.memory.data)[0 if whole else 3 * 36 :] + bytes(chip.memory.otp)
             assert send(chip, Opcode.LOCK, 1, crc16(content) ^ 1).status == 0x0F
             assert send(chip, Opcode.LOCK, 1, crc16(content)).status == 0
         strict = prepared(Case((0, 0, 0, b""), "", data_locked=False))
-        strict.core.switches = StrictSwitches()
+        strict.core.open_points = StrictOpenPoints()
         with pytest.raises(OpenPointError):
             send(strict, Opcode.LOCK, 1, 0)
 
     def test_the_watchdog_may_cut_a_command(self) -> None:
         case = Case((Opcode.GEN_KEY, 4, 0, b""), "", slots={0: KEY})
-        chip = prepared(case, Switches(watchdog_margin="none"))
+        chip = prepared(case, OpenPoints(watchdog_margin="none"))
         assert isinstance(chip.clock, VirtualClock)
         chip.clock.advance(1.295)
         assert chip.exchange(packet(*case.request)) == b""
@@ -136,7 +136,7 @@ class TestSwitches:
         slots = {1: KEY, 2: SECRET, 15: KEY}
         case = Case((Opcode.ECDH, 4, 1, GENERATOR), "", slots=slots, content={1: SCALAR, 15: SCALAR})
         assert send(prepared(case), *case.request).status == 0x0F
-        chip = prepared(case, Switches(ecdh_odd_partner="next"))
+        chip = prepared(case, OpenPoints(ecdh_odd_partner="next"))
         assert send(chip, *case.request).status == 0
         assert chip.memory.read_slot(2, 0, 32) == ecc.shared_secret(SCALAR[4:], GENERATOR)
         assert "behind the last" in send(chip, Opcode.ECDH, 4, 15, GENERATOR).reason
@@ -145,7 +145,7 @@ class TestSwitches:
         for consumes in (True, False):
             chip = prepared(
                 Case((0, 0, 0, b""), "", slots={8: (0x44C4, DATA), 4: SECRET}),
-                Switches(encrypted_write_consumes=consumes),
+                OpenPoints(encrypted_write_consumes=consumes),
             )
             send(chip, *RANDOM)
             send(chip, Opcode.GEN_DIG, 2, 4)

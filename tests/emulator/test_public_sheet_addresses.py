@@ -10,7 +10,7 @@ import pytest
 from atcaprov.chip.commands import Opcode
 from atcaprov.emulator.chip import Chip
 from atcaprov.emulator.digest import xor
-from atcaprov.emulator.open_points import OpenPointError, StrictSwitches, Switches
+from atcaprov.emulator.open_points import OpenPointError, OpenPoints, StrictOpenPoints
 from tests.emulator.test_refusals import DATA, PUBLIC, RANDOM, SCALAR, SECRET
 from tests.support.both_chip_types import PART_508A, PART_608A, PARTS, chip_of
 from tests.support.chips import Reply, send
@@ -110,7 +110,7 @@ PARTIAL: Final = [(2, 1, 4), (9, 2, 8)]
 def filled_chip(part: str, fill: Any, slot: int, slot_config: int) -> Chip:
     content = {4: KEY, slot: bytes(range(1, 73))}
     return chip_of(
-        part, Switches(partial_block_fill=fill), slots={slot: (slot_config, DATA), 4: SECRET}, content=content
+        part, OpenPoints(partial_block_fill=fill), slots={slot: (slot_config, DATA), 4: SECRET}, content=content
     )
 
 
@@ -150,7 +150,7 @@ class TestPartialBlock:
 
     def test_the_fill_is_an_open_point_on_the_atecc608(self, slot: int, block: int, left: int) -> None:
         chip = filled_chip(PART_608A, 0, slot, 0)
-        chip.core.switches = StrictSwitches()
+        chip.core.open_points = StrictOpenPoints()
         assert len(send(chip, Opcode.READ, 0x82, slot << 3).body) == 32
         with pytest.raises(OpenPointError, match="partial_block_fill"):
             send(chip, Opcode.READ, 0x82, slot << 3 | block << 8)

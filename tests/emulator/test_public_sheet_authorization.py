@@ -9,7 +9,7 @@ import pytest
 
 from atcaprov.chip.commands import Opcode
 from atcaprov.emulator.chip import Chip
-from atcaprov.emulator.open_points import OpenPointError, StrictSwitches, Switches
+from atcaprov.emulator.open_points import OpenPointError, OpenPoints, StrictOpenPoints
 from tests.emulator.test_commands_by_wheel import host_key, host_sign
 from tests.emulator.test_refusals import FIXED, RANDOM, SCALAR, SECRET
 from tests.support.both_chip_types import PART_508A, PART_608A, PARTS, authorize, authorized_slot, check_mac, chip_of
@@ -17,8 +17,8 @@ from tests.support.chips import Reply, send
 
 PASSWORD: Final = b"p" * 32
 OTHER: Final = b"o" * 32
-ONE, MANY = Switches(authorization_uses="one"), Switches(authorization_uses="many")
-ENDS, LEAVES = Switches(checkmac_failure_clears=True), Switches(checkmac_failure_clears=False)
+ONE, MANY = OpenPoints(authorization_uses="one"), OpenPoints(authorization_uses="many")
+ENDS, LEAVES = OpenPoints(checkmac_failure_clears=True), OpenPoints(checkmac_failure_clears=False)
 HOST_KEY, HOST_PUBLIC_KEY = host_key()
 STORED: Final = bytes(4) + HOST_PUBLIC_KEY[:32] + bytes(4) + HOST_PUBLIC_KEY[32:]
 SLOTS: Final = {
@@ -35,7 +35,7 @@ SLOTS: Final = {
 CONTENT: Final = {0: SCALAR, 2: OTHER, 4: OTHER, 5: PASSWORD, 7: OTHER, 9: STORED, 10: STORED, 12: OTHER}
 
 
-def locked_chip(part: str, rules: Switches | None = None) -> Chip:
+def locked_chip(part: str, rules: OpenPoints | None = None) -> Chip:
     return chip_of(part, rules, slots=SLOTS, content=CONTENT)
 
 
@@ -97,7 +97,7 @@ class TestOneUse:
         ("part", "rules", "uses"),
         [(PART_508A, MANY, 1), (PART_608A, None, 1), (PART_608A, ONE, 1), (PART_608A, MANY, 3)],
     )
-    def test_signatures_behind_one_check_mac(self, part: str, rules: Switches | None, uses: int) -> None:
+    def test_signatures_behind_one_check_mac(self, part: str, rules: OpenPoints | None, uses: int) -> None:
         chip = locked_chip(part, rules)
         assert authorize(chip, 5, PASSWORD) == 0
         granted = [len(sign(chip).body) == 64 for _ in range(3)]
@@ -154,10 +154,10 @@ class TestOneUse:
         chip = locked_chip(PART_608A)
         assert authorize(chip, 5, PASSWORD) == 0
         send(chip, *RANDOM)
-        chip.core.switches = StrictSwitches()
+        chip.core.open_points = StrictOpenPoints()
         with pytest.raises(OpenPointError) as caught:
             ask(chip)
-        assert caught.value.switch == name
+        assert caught.value.point == name
 
 
 @pytest.mark.parametrize("part", PARTS)
@@ -171,7 +171,7 @@ class TestWhatAuthorizes:
         assert authorized_slot(chip) == (5 if authorizes else None)
 
     def test_whether_a_challenge_authorizes_is_open_for_the_608(self, part: str) -> None:
-        chip = locked_chip(part, Switches(checkmac_challenge_authorizes=True))
+        chip = locked_chip(part, OpenPoints(checkmac_challenge_authorizes=True))
         assert check_mac(chip, 5, PASSWORD, 0).status == 0
         assert authorized_slot(chip) == (None if part == PART_508A else 5)
 
@@ -210,13 +210,13 @@ class TestWhatAuthorizes:
 class TestFailedProofs:
     """2.2.5: they leave an authorization, unless their key has ReqAuth itself (see above)."""
 
-    def test_check_mac(self, part: str, rules: Switches | None, left: int | None) -> None:
+    def test_check_mac(self, part: str, rules: OpenPoints | None, left: int | None) -> None:
         chip = locked_chip(part, rules)
         assert authorize(chip, 5, PASSWORD) == 0
         assert authorize(chip, 7, PASSWORD) == 1
         assert authorized_slot(chip) == left
 
-    def test_verify(self, part: str, rules: Switches | None, left: int | None) -> None:
+    def test_verify(self, part: str, rules: OpenPoints | None, left: int | None) -> None:
         chip = locked_chip(part, rules)
         assert authorize(chip, 5, PASSWORD) == 0
         assert verify(chip, 10, bytes(32)) == 1
@@ -250,7 +250,7 @@ class TestCopy:
         self, part: str, choice: str, read_keys: tuple[int, int], shown: int, copied: int | None
     ) -> None:
         slots = {4 + place: (0x0F80 | read_key, 0x003C) for place, read_key in enumerate(read_keys)}
-        rules = Switches(checkmac_copy=choice)  # type: ignore[arg-type]
+        rules = OpenPoints(checkmac_copy=choice)  # type: ignore[arg-type]
         chip = chip_of(part, rules, slots=slots, content={4: b"\x04" * 32, 5: b"\x05" * 32})
         assert authorize(chip, shown, bytes((shown,)) * 32) == 0
         assert chip.core.temp_key.valid is (copied is not None)

@@ -12,7 +12,7 @@ import pytest
 from atcaprov.chip.commands import Opcode
 from atcaprov.emulator.chip import Chip
 from atcaprov.emulator.digest import xor
-from atcaprov.emulator.open_points import OpenPointError, StrictSwitches, Switches
+from atcaprov.emulator.open_points import OpenPointError, OpenPoints, StrictOpenPoints
 from tests.emulator.test_commands_by_wheel import host_key, host_sign
 from tests.emulator.test_refusals import DATA, FIXED, RANDOM, SCALAR, SECRET, Request
 from tests.support.both_chip_types import PART_508A, PART_608A, PARTS, authorize, authorized_slot, chip_of
@@ -38,11 +38,11 @@ CONTENT: Final = {
     5: PASSWORD,
     14: bytes(4) + HOST_PUBLIC_KEY[:32] + bytes(4) + HOST_PUBLIC_KEY[32:],
 }
-OBEYED = Switches(data_open_key_config="obeyed")
+OBEYED = OpenPoints(data_open_key_config="obeyed")
 READINGS: Final = [(PART_508A, OBEYED, True), (PART_608A, None, True), (PART_608A, OBEYED, False)]
 
 
-def open_chip(part: str, rules: Switches | None = None, **more: Any) -> Chip:
+def open_chip(part: str, rules: OpenPoints | None = None, **more: Any) -> Chip:
     """Return a chip whose data zone is open."""
     options: dict[str, Any] = {"slots": SLOTS | PRIVATE_TARGET, "content": CONTENT} | more
     return chip_of(part, rules, data_locked=False, **options)
@@ -70,21 +70,21 @@ class TestKeyConfig:
     """2.2.5, 9.6, 9.7: it restricts nothing."""
 
     @pytest.mark.parametrize("name", KEY_CONFIG)
-    def test_no_restriction(self, name: str, part: str, rules: Switches | None, ignored: bool) -> None:
+    def test_no_restriction(self, name: str, part: str, rules: OpenPoints | None, ignored: bool) -> None:
         before, request = KEY_CONFIG[name]
         chip = open_chip(part, rules)
         for each in before:
             send(chip, *each)
         assert granted(send(chip, *request)) is ignored
 
-    def test_a_use_leaves_an_authorization(self, part: str, rules: Switches | None, ignored: bool) -> None:
+    def test_a_use_leaves_an_authorization(self, part: str, rules: OpenPoints | None, ignored: bool) -> None:
         chip = open_chip(part, rules)
         assert authorize(chip, 5, PASSWORD) == 0
         assert granted(send(chip, Opcode.GEN_KEY, 4, 0))
         # Nothing was asked for, so nothing is used up; where it is asked for, that is an open point of its own.
         assert authorized_slot(chip) == (5 if ignored or chip.core.rules.authorization_uses == "many" else None)
 
-    def test_after_the_data_lock_it_does(self, part: str, rules: Switches | None, ignored: bool) -> None:
+    def test_after_the_data_lock_it_does(self, part: str, rules: OpenPoints | None, ignored: bool) -> None:
         for before, request in KEY_CONFIG.values():
             chip = open_chip(part, rules)
             assert send(chip, Opcode.LOCK, 0x81).status == 0
@@ -93,7 +93,7 @@ class TestKeyConfig:
             assert send(chip, *request).status == 0x0F
 
     def test_private_slots_stay_with_gen_key_and_priv_write(
-        self, part: str, rules: Switches | None, ignored: bool
+        self, part: str, rules: OpenPoints | None, ignored: bool
     ) -> None:
         for request in (
             (Opcode.WRITE, 0x82, 0, bytes(32)),
@@ -107,24 +107,24 @@ class TestKeyConfig:
 
 
 @pytest.mark.parametrize(("rules", "ignored"), [(None, True), (OBEYED, False)])
-def test_persistent_disable_belongs_to_key_config(rules: Switches | None, ignored: bool) -> None:
+def test_persistent_disable_belongs_to_key_config(rules: OpenPoints | None, ignored: bool) -> None:
     assert granted(send(open_chip(PART_608A, rules), Opcode.MAC, 0, 3, bytes(32))) is ignored
 
 
 @pytest.mark.parametrize(("rules", "ignored"), [(None, True), (OBEYED, False)])
-def test_the_608_makes_an_hmac_with_a_key_that_asks_for_a_random_nonce(rules: Switches | None, ignored: bool) -> None:
+def test_the_608_makes_an_hmac_with_a_key_that_asks_for_a_random_nonce(rules: OpenPoints | None, ignored: bool) -> None:
     assert granted(send(open_chip(PART_608A, rules), Opcode.SHA, 4, 4)) is ignored
 
 
 @pytest.mark.parametrize(
     ("part", "rules", "signs"),
     [
-        (PART_508A, Switches(data_open_sign_internal=True), False),
+        (PART_508A, OpenPoints(data_open_sign_internal=True), False),
         (PART_608A, None, False),
-        (PART_608A, Switches(data_open_sign_internal=True), True),
+        (PART_608A, OpenPoints(data_open_sign_internal=True), True),
     ],
 )
-def test_no_internal_signature(part: str, rules: Switches | None, signs: bool) -> None:
+def test_no_internal_signature(part: str, rules: OpenPoints | None, signs: bool) -> None:
     """9.18."""
     chip = open_chip(part, rules)
     send(chip, *RANDOM)
@@ -150,7 +150,7 @@ def priv_write_encrypted(chip: Chip, slot: int) -> Reply:
     return send(chip, Opcode.PRIV_WRITE, 0x40, slot, xor(plain, key + sha256(key).digest()[:4]) + proof)
 
 
-GEN_DIG = Switches(data_open_write_key="gen-dig")
+GEN_DIG = OpenPoints(data_open_write_key="gen-dig")
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ class TestKeyOfEncryptedWrites:
     """9.14, 9.21.1: any TempKey, but the MAC is needed."""
 
     @pytest.mark.parametrize("before", [(FIXED,), (RANDOM,), (RANDOM, (Opcode.GEN_DIG, 2, 5, b""))])
-    def test_write(self, part: str, rules: Switches | None, any_key: bool, before: tuple[Request, ...]) -> None:
+    def test_write(self, part: str, rules: OpenPoints | None, any_key: bool, before: tuple[Request, ...]) -> None:
         chip = open_chip(part, rules)
         for request in before:
             send(chip, *request)
@@ -168,36 +168,36 @@ class TestKeyOfEncryptedWrites:
         assert chip.core.temp_key.valid is not any_key
         assert (chip.memory.read_slot(8, 0, 32) == bytes(range(32))) is any_key
 
-    def test_priv_write(self, part: str, rules: Switches | None, any_key: bool) -> None:
+    def test_priv_write(self, part: str, rules: OpenPoints | None, any_key: bool) -> None:
         chip = open_chip(part, rules)
         send(chip, *FIXED)
         assert (priv_write_encrypted(chip, 2).status == 0) is any_key
 
     def test_gen_dig_of_the_write_key_will_do_in_every_reading(
-        self, part: str, rules: Switches | None, any_key: bool
+        self, part: str, rules: OpenPoints | None, any_key: bool
     ) -> None:
         chip = open_chip(part, rules)
         send(chip, *RANDOM)
         send(chip, Opcode.GEN_DIG, 2, 4)
         assert write_encrypted(chip, 0xC2, 8 << 3).status == 0
 
-    def test_the_mac_is_needed(self, part: str, rules: Switches | None, any_key: bool) -> None:
+    def test_the_mac_is_needed(self, part: str, rules: OpenPoints | None, any_key: bool) -> None:
         chip = open_chip(part, rules)
         send(chip, *RANDOM)
         send(chip, Opcode.GEN_DIG, 2, 4)
         assert write_encrypted(chip, 0xC2, 8 << 3, mac=bytes(32)).status == 0x0F
 
-    def test_without_a_temp_key_nothing_is_written(self, part: str, rules: Switches | None, any_key: bool) -> None:
+    def test_without_a_temp_key_nothing_is_written(self, part: str, rules: OpenPoints | None, any_key: bool) -> None:
         assert write_encrypted(open_chip(part, rules), 0xC2, 8 << 3).status == 0x0F
 
 
-REFUSE = Switches(data_open_clear_with_mac="refuse")
+REFUSE = OpenPoints(data_open_clear_with_mac="refuse")
 
 
 @pytest.mark.parametrize(
     ("part", "rules", "status"), [(PART_508A, REFUSE, 0), (PART_608A, None, 0), (PART_608A, REFUSE, 3)]
 )
-def test_64_bytes_without_bit_6_are_clear(part: str, rules: Switches | None, status: int) -> None:
+def test_64_bytes_without_bit_6_are_clear(part: str, rules: OpenPoints | None, status: int) -> None:
     """9.21.1: the bit alone says so; the cipher text lies in the slot then, and nobody has looked at the MAC."""
     chip = open_chip(part, rules)
     before = chip.memory.read_slot(8, 0, 64)
@@ -205,13 +205,13 @@ def test_64_bytes_without_bit_6_are_clear(part: str, rules: Switches | None, sta
     assert chip.memory.read_slot(8, 0, 64) == (before if status else bytes(range(32)) + before[32:])
 
 
-CLEAR_OTP = Switches(data_open_otp_encrypted=False)
+CLEAR_OTP = OpenPoints(data_open_otp_encrypted=False)
 
 
 @pytest.mark.parametrize(
     ("part", "rules", "status"), [(PART_508A, CLEAR_OTP, 0), (PART_608A, None, 0), (PART_608A, CLEAR_OTP, 0x0F)]
 )
-def test_otp_is_written_encrypted(part: str, rules: Switches | None, status: int) -> None:
+def test_otp_is_written_encrypted(part: str, rules: OpenPoints | None, status: int) -> None:
     """2.3, 9.21."""
     chip = open_chip(part, rules)
     send(chip, *RANDOM)
@@ -230,12 +230,12 @@ def test_otp_is_never_written_encrypted_after_the_lock(part: str) -> None:
 @pytest.mark.parametrize(
     ("part", "rules", "derives"),
     [
-        (PART_508A, Switches(data_open_result_in_slot=False), True),
+        (PART_508A, OpenPoints(data_open_result_in_slot=False), True),
         (PART_608A, None, False),
-        (PART_608A, Switches(data_open_result_in_slot=True), True),
+        (PART_608A, OpenPoints(data_open_result_in_slot=True), True),
     ],
 )
-def test_derive_key(part: str, rules: Switches | None, derives: bool) -> None:
+def test_derive_key(part: str, rules: OpenPoints | None, derives: bool) -> None:
     """9.4: no word of the data lock."""
     chip = open_chip(part, rules, slots={5: (0x2F8F, DATA)})
     send(chip, *RANDOM)
@@ -256,7 +256,7 @@ def test_a_strict_chip_notices_it(name: str, before: tuple[Request, ...], reques
     chip = open_chip(PART_608A)
     for each in before:
         send(chip, *each)
-    chip.core.switches = StrictSwitches()
+    chip.core.open_points = StrictOpenPoints()
     with pytest.raises(OpenPointError) as caught:
         send(chip, *request_)
-    assert caught.value.switch == name
+    assert caught.value.point == name

@@ -13,7 +13,7 @@ from atcaprov.emulator import ecc
 from atcaprov.emulator.chip import Chip
 from atcaprov.emulator.commands.sign import internal_message
 from atcaprov.emulator.counters import MAXIMUM, read_counter, write_counter
-from atcaprov.emulator.open_points import OpenPointError, StrictSwitches, Switches
+from atcaprov.emulator.open_points import OpenPointError, OpenPoints, StrictOpenPoints
 from tests.emulator.test_public_sheet_addresses import KEY, priv_write_encrypted
 from tests.emulator.test_refusals import GENERATOR, PRIVATE, PUBLIC, RANDOM, SCALAR, SECRET, STORED
 from tests.support.both_chip_types import PART_508A, PART_608A, PARTS, authorize, authorized_slot, check_mac, chip_of
@@ -27,12 +27,12 @@ def public_slot(public_key: bytes) -> bytes:
     return bytes(4) + public_key[:32] + bytes(4) + public_key[32:]
 
 
-def notices(chip: Chip, switch: str, *request: Any) -> None:
+def notices(chip: Chip, point: str, *request: Any) -> None:
     """Assert that the answer depends on an open point."""
-    chip.core.switches = StrictSwitches()
+    chip.core.open_points = StrictOpenPoints()
     with pytest.raises(OpenPointError) as caught:
         send(chip, *request)
-    assert caught.value.switch == switch
+    assert caught.value.point == point
 
 
 class TestGenKey:
@@ -46,7 +46,7 @@ class TestGenKey:
     def test_9_7_bit_4_makes_bits_2_and_3_meaningless(self, p1: int, part: str, rule: Any, granted: bool) -> None:
         digests = []
         for mode in (0x10, p1):
-            chip = chip_of(part, Switches(gen_key_digest_bits=rule), **self.SLOTS)
+            chip = chip_of(part, OpenPoints(gen_key_digest_bits=rule), **self.SLOTS)
             send(chip, Opcode.NONCE, 3, 0, bytes(32))
             reply = send(chip, Opcode.GEN_KEY, mode, 9, bytes(3))
             digests.append(chip.core.temp_key.key)
@@ -77,7 +77,7 @@ class TestInfoState:
     )
     def test_9_9_byte_1_is_that_of_a_real_part(self, part: str, seed: Any, byte: int) -> None:
         """5D: a real ATECC508A after Nonce 00 and CheckMac of slot 11 (Coldcard/firmware, test_ae.py)."""
-        chip = chip_of(part, Switches(info_state_seed=seed), **self.SLOTS)
+        chip = chip_of(part, OpenPoints(info_state_seed=seed), **self.SLOTS)
         assert authorize(chip, 11, PASSWORD) == 0
         assert send(chip, Opcode.INFO, 2).body == bytes((0, byte, 0, 0))
 
@@ -222,7 +222,7 @@ class TestMacModes:
         [(PART_508A, "hash", False), (PART_608A, "refuse", False), (PART_608A, "hash", True)],
     )
     def test_9_11_bits_4_and_5_are_0(self, p1: int, part: str, rule: Any, granted: bool) -> None:
-        chip = chip_of(part, Switches(mac_otp_fields=rule), slots={4: SECRET})
+        chip = chip_of(part, OpenPoints(mac_otp_fields=rule), slots={4: SECRET})
         send(chip, *RANDOM)
         body = send(chip, Opcode.MAC, p1, 4, b"" if p1 & 1 else bytes(32)).body
         assert len(body) == 32 if granted else body == b"\x03"
@@ -252,7 +252,7 @@ class TestDeriveKey:
     def derive(self, part: str, slot_config: int, mac_key: bytes, **more: Any) -> Chip:
         """Let slot 9 take a new key, whose WriteKey is 4, and return the chip."""
         slots = {4: SECRET, 5: SECRET, 9: (slot_config, 0x003C)} | more.pop("slots", {})
-        chip = chip_of(part, more.pop("switches", None), slots=slots, content={4: KEY, 5: PASSWORD, 9: b"o" * 32})
+        chip = chip_of(part, more.pop("open_points", None), slots=slots, content={4: KEY, 5: PASSWORD, 9: b"o" * 32})
         if more.pop("authorized", False):
             assert authorize(chip, 5, PASSWORD) == 0
         send(chip, *(more.pop("nonce", RANDOM)))
@@ -278,9 +278,9 @@ class TestDeriveKey:
     @pytest.mark.parametrize("part", PARTS)
     def test_9_4_one_authorization_serves_both_keys(self, part: str) -> None:
         asking = {4: (SECRET[0], 0x05BC), 9: (self.ROLL, 0x05BC)}
-        one = Switches(authorization_uses="one")
-        assert "ReqAuth" in str(self.derive(part, self.ROLL, KEY, slots=asking, switches=one).last_refusal)
-        chip = self.derive(part, self.ROLL, KEY, slots=asking, switches=one, authorized=True)
+        one = OpenPoints(authorization_uses="one")
+        assert "ReqAuth" in str(self.derive(part, self.ROLL, KEY, slots=asking, open_points=one).last_refusal)
+        chip = self.derive(part, self.ROLL, KEY, slots=asking, open_points=one, authorized=True)
         assert chip.last_refusal is None
         assert authorized_slot(chip) is None
 
@@ -304,11 +304,11 @@ class TestValidation:
 
     SLOTS: Final = {0: (0x208F, PRIVATE), 13: (0x0F0F, PUBLIC), 14: (0x0F0D, PUBLIC | 2 | 0x4000)}
 
-    def chip(self, part: str, switches: Switches | None = None, **config_bytes: bytes) -> Chip:
+    def chip(self, part: str, open_points: OpenPoints | None = None, **config_bytes: bytes) -> Chip:
         """Return a chip whose slot 14 waits for the signature of slot 0, whose public key is in slot 13."""
         places = {int(place.removeprefix("at_")): content for place, content in config_bytes.items()}
         content = {0: SCALAR, 13: public_slot(ecc.public_key(SCALAR[4:])), 14: STORED}
-        return chip_of(part, switches, slots=self.SLOTS, content=content, config_bytes=places)
+        return chip_of(part, open_points, slots=self.SLOTS, content=content, config_bytes=places)
 
     @staticmethod
     def validate(chip: Chip, p1: int) -> Reply:
@@ -334,7 +334,7 @@ class TestValidation:
     @pytest.mark.parametrize("format_", [b"\0\0\0\0", b"\x11\0\x11\x11", b"\0\x11\0\0"])
     def test_9_20_the_slots_x509_format_stops_it(self, part: str, stops: bool, format_: bytes) -> None:
         """Bits 15-14 of KeyConfig choose the byte: 1 here."""
-        chip = self.chip(part, Switches(x509_format_stops_validation=stops), at_92=format_)
+        chip = self.chip(part, OpenPoints(x509_format_stops_validation=stops), at_92=format_)
         refused = bool(format_[1]) and (stops or part == PART_508A)
         for p1 in (3, 7):
             reply = self.validate(chip, p1)
@@ -351,7 +351,7 @@ class TestValidation:
         ("part", "rule", "by_slot"), [(PART_508A, "mode", True), (PART_608A, "slot", True), (PART_608A, "mode", False)]
     )
     def test_9_18_the_byte_public_key_valid(self, part: str, rule: Any, by_slot: bool) -> None:
-        chip = self.chip(part, Switches(sign_internal_validity=rule))
+        chip = self.chip(part, OpenPoints(sign_internal_validity=rule))
         for state in (0, 1):
             chip.memory.write_slot(14, 0, bytes((0x50 if state else 0xA0,)))
             send(chip, *RANDOM)
@@ -373,7 +373,7 @@ class TestUpdateExtra:
         ("part", "rule", "granted"), [(PART_508A, False, True), (PART_608A, True, True), (PART_608A, False, False)]
     )
     def test_9_19_mode_2_uses_up_one_use_of_a_key(self, part: str, rule: bool, granted: bool) -> None:
-        chip = chip_of(part, Switches(update_extra_use=rule), **self.LIMITED)
+        chip = chip_of(part, OpenPoints(update_extra_use=rule), **self.LIMITED)
         before = bytes(chip.memory.config[84:86])
         assert send(chip, Opcode.UPDATE_EXTRA, 2, 4).status == (0 if granted else 0x03)
         assert read_counter(chip.memory, 0) == granted
@@ -395,7 +395,7 @@ class TestUpdateExtra:
 
     @pytest.mark.parametrize("part", PARTS)
     def test_9_19_there_is_no_mode_3_and_no_slot_from_8000_on(self, part: str) -> None:
-        chip = chip_of(part, Switches(update_extra_use=True), **self.LIMITED)
+        chip = chip_of(part, OpenPoints(update_extra_use=True), **self.LIMITED)
         assert send(chip, Opcode.UPDATE_EXTRA, 3, 4).status == 0x03
         assert send(chip, Opcode.UPDATE_EXTRA, 2, 0x8004).status == 0x03
 
@@ -413,23 +413,23 @@ def test_9_5_an_odd_slot_gives_no_master_secret_to_a_slot_on_the_atecc508a() -> 
     """9.5: with bit 3 of ReadKey the result goes to slot N + 1, which an odd slot does not have."""
     slots = {0: (0x208C, PRIVATE), 1: (0x208C, PRIVATE), 2: SECRET, 15: (0x208C, PRIVATE)}
     content = {0: SCALAR, 1: SCALAR, 15: SCALAR}
-    chip = chip_of(PART_508A, Switches(ecdh_odd_partner="next"), slots=slots | {1: SECRET}, content=content)
+    chip = chip_of(PART_508A, OpenPoints(ecdh_odd_partner="next"), slots=slots | {1: SECRET}, content=content)
     assert send(chip, Opcode.ECDH, 0, 0, GENERATOR).status == 0
     assert chip.memory.read_slot(1, 0, 32) == ecc.shared_secret(SCALAR[4:], GENERATOR)
     for odd in (1, 15):
-        chip = chip_of(PART_508A, Switches(ecdh_odd_partner="next"), slots=slots, content=content)
+        chip = chip_of(PART_508A, OpenPoints(ecdh_odd_partner="next"), slots=slots, content=content)
         assert send(chip, Opcode.ECDH, 0, odd, GENERATOR).status == 0x0F
 
 
 def test_9_12_a_random_nonce_before_the_configuration_lock_is_of_the_fixed_pattern() -> None:
-    """3.3.2, 9.12: whatever the switch says, which is for the ATECC608."""
-    chip = chip_of(PART_508A, Switches(nonce_before_lock=False), config_locked=False, data_locked=False)
+    """3.3.2, 9.12: whatever the open point says, which is for the ATECC608."""
+    chip = chip_of(PART_508A, OpenPoints(nonce_before_lock=False), config_locked=False, data_locked=False)
     assert send(chip, *RANDOM).body == bytes.fromhex("ffff0000") * 8
     assert chip.core.temp_key.valid
 
 
 def test_2_2_5_keys_are_used_before_the_data_lock_on_the_atecc508a() -> None:
-    switches = Switches(data_open_use=False)
-    chip = chip_of(PART_508A, switches, slots={0: (0x208F, PRIVATE)}, content={0: SCALAR}, data_locked=False)
+    open_points = OpenPoints(data_open_use=False)
+    chip = chip_of(PART_508A, open_points, slots={0: (0x208F, PRIVATE)}, content={0: SCALAR}, data_locked=False)
     send(chip, Opcode.NONCE, 3, 0, bytes(32))
     assert len(send(chip, Opcode.SIGN, 0x80, 0).body) == 64

@@ -9,7 +9,7 @@ import pytest
 from atcaprov.chip.commands import Opcode
 from atcaprov.chip.crc import with_crc
 from atcaprov.emulator.chip import Chip
-from atcaprov.emulator.open_points import OpenPointError, StrictSwitches, Switches
+from atcaprov.emulator.open_points import OpenPointError, OpenPoints, StrictOpenPoints
 from tests.support.both_chip_types import PART_508A, PART_608A, PARTS, chip_of
 from tests.support.chips import packet, reply_body, send
 
@@ -33,7 +33,7 @@ class TestLengthOfAGroup:
 
     @pytest.mark.parametrize("count", [4, 5, 6, 152, 155])
     def test_9_1_a_group_within_the_limits_is_read(self, part: str, count: int) -> None:
-        chip = chip_of(part, Switches(surplus_data="refuse"))
+        chip = chip_of(part, OpenPoints(surplus_data="refuse"))
         reply = reply_body(chip.exchange(group(count)))
         too_long_only = count > 6 and part == PART_508A
         assert reply == (bytes.fromhex("00005000") if too_long_only else b"\x03")
@@ -86,11 +86,11 @@ class TestDataWithoutUse:
         if name == "9.6 GenDig of a key":
             ignored = False  # 0 or 4 bytes: TNGTLS data sheet, section 5.3.3.3
         assert answer(chip_of(PART_608A, **SLOTS), request) == b"\x03"
-        lenient = chip_of(PART_608A, Switches(surplus_data="ignore"), **SLOTS)
+        lenient = chip_of(PART_608A, OpenPoints(surplus_data="ignore"), **SLOTS)
         assert (answer(lenient, request) != b"\x03") is ignored
         strict = chip_of(PART_608A, **SLOTS)
         send(strict, *RANDOM)
-        strict.core.switches = StrictSwitches()
+        strict.core.open_points = StrictOpenPoints()
         if ignored:
             with pytest.raises(OpenPointError, match="surplus_data"):
                 send(strict, *request)

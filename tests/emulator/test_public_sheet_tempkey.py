@@ -11,7 +11,7 @@ import pytest
 
 from atcaprov.chip.commands import Opcode
 from atcaprov.emulator.chip import Chip
-from atcaprov.emulator.open_points import OpenPointError, StrictSwitches, Switches
+from atcaprov.emulator.open_points import OpenPointError, OpenPoints, StrictOpenPoints
 from tests.emulator.test_refusals import FIXED, GENERATOR, KEY, PUBLIC, RANDOM, SCALAR, SECRET, STORED, Request
 from tests.support.both_chip_types import PART_508A, PART_608A, PARTS, check_mac, chip_of
 from tests.support.chips import send
@@ -67,7 +67,7 @@ USES: Final[dict[str, Request]] = {
 }
 
 
-def loaded(part: str, rules: Switches | None = None, nonce: Request = FIXED) -> Chip:
+def loaded(part: str, rules: OpenPoints | None = None, nonce: Request = FIXED) -> Chip:
     chip = chip_of(part, rules, slots=SLOTS, content=CONTENT)
     assert send(chip, *nonce).body
     return chip
@@ -87,11 +87,11 @@ class TestTempKey:
     def test_another_command_ends_it(self, name: str) -> None:
         assert not survives(loaded(PART_508A), OTHERS[name])
         assert survives(loaded(PART_608A), OTHERS[name])
-        assert not survives(loaded(PART_608A, Switches(other_commands_clear_temp_key=True)), OTHERS[name])
+        assert not survives(loaded(PART_608A, OpenPoints(other_commands_clear_temp_key=True)), OTHERS[name])
 
     @pytest.mark.parametrize("name", ALWAYS_KEPT_BY_608)
     def test_random_read_and_sha_end_it_on_the_508a_alone(self, name: str) -> None:
-        other = Switches(other_commands_clear_temp_key=True, errors_clear_temp_key=True)
+        other = OpenPoints(other_commands_clear_temp_key=True, errors_clear_temp_key=True)
         assert not survives(loaded(PART_508A), ALWAYS_KEPT_BY_608[name])
         assert survives(loaded(PART_608A), ALWAYS_KEPT_BY_608[name])
         assert survives(loaded(PART_608A, other), ALWAYS_KEPT_BY_608[name])
@@ -100,7 +100,7 @@ class TestTempKey:
     def test_an_error_ends_it(self, name: str) -> None:
         assert not survives(loaded(PART_508A), ERRORS[name])
         assert survives(loaded(PART_608A), ERRORS[name])
-        assert not survives(loaded(PART_608A, Switches(errors_clear_temp_key=True)), ERRORS[name])
+        assert not survives(loaded(PART_608A, OpenPoints(errors_clear_temp_key=True)), ERRORS[name])
 
     @pytest.mark.parametrize(
         ("name", "request_"),
@@ -112,23 +112,23 @@ class TestTempKey:
     )
     def test_a_strict_chip_notices_it(self, name: str, request_: Request) -> None:
         chip = loaded(PART_608A)
-        chip.core.switches = StrictSwitches()
+        chip.core.open_points = StrictOpenPoints()
         with pytest.raises(OpenPointError) as caught:
             send(chip, *request_)
-        assert caught.value.switch == name
+        assert caught.value.point == name
 
     @pytest.mark.parametrize("part", PARTS)
     @pytest.mark.parametrize("name", HARMLESS)
     def test_info_and_a_public_key_never_change_it(self, name: str, part: str) -> None:
-        rules = Switches(other_commands_clear_temp_key=True, errors_clear_temp_key=True)
+        rules = OpenPoints(other_commands_clear_temp_key=True, errors_clear_temp_key=True)
         assert survives(loaded(part, rules), HARMLESS[name])
 
     @pytest.mark.parametrize("part", PARTS)
     def test_a_damaged_packet_and_an_ecc_fault_never_change_it(self, part: str) -> None:
-        chip = loaded(part, Switches(errors_clear_temp_key=True))
+        chip = loaded(part, OpenPoints(errors_clear_temp_key=True))
         assert chip.exchange(b"\x07\x02\x80\x00\x00\xff\xff")[1] == 0xFF
         assert chip.core.temp_key.valid
-        chip = chip_of(part, Switches(errors_clear_temp_key=True), slots=SLOTS, data_locked=False)
+        chip = chip_of(part, OpenPoints(errors_clear_temp_key=True), slots=SLOTS, data_locked=False)
         send(chip, *FIXED)
         assert send(chip, Opcode.PRIV_WRITE, 0, 0, bytes(68)).status == 5  # 0 is no private key
         assert chip.core.temp_key.valid
@@ -141,12 +141,12 @@ class TestTempKey:
     @pytest.mark.parametrize(
         ("part", "rules", "used"),
         [
-            (PART_508A, Switches(checkmac_consumes=False), True),
+            (PART_508A, OpenPoints(checkmac_consumes=False), True),
             (PART_608A, None, True),
-            (PART_608A, Switches(checkmac_consumes=False), False),
+            (PART_608A, OpenPoints(checkmac_consumes=False), False),
         ],
     )
-    def test_check_mac_ends_it_unless_it_copied_a_key(self, part: str, rules: Switches | None, used: bool) -> None:
+    def test_check_mac_ends_it_unless_it_copied_a_key(self, part: str, rules: OpenPoints | None, used: bool) -> None:
         copied = {4: SECRET, 5: (0x0F80, 0x003C)}
         for slots, stays in ((SLOTS, not used), (SLOTS | copied, True)):
             chip = chip_of(part, rules, slots=slots, content=CONTENT | {5: b"5" * 32})
@@ -156,7 +156,7 @@ class TestTempKey:
         assert chip.core.temp_key.key == b"5" * 32
 
     def test_the_608_keeps_it_while_it_signs_from_another_buffer(self) -> None:
-        chip = loaded(PART_608A, Switches(other_commands_clear_temp_key=True, errors_clear_temp_key=True))
+        chip = loaded(PART_608A, OpenPoints(other_commands_clear_temp_key=True, errors_clear_temp_key=True))
         assert survives(chip, (Opcode.NONCE, 0x43, 0, bytes(32)))
         assert survives(chip, (Opcode.SIGN, 0xA0, 0, b""))
         assert survives(chip, (Opcode.VERIFY, 0x22, 4, bytes(64) + GENERATOR))

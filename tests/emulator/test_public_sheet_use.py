@@ -13,7 +13,7 @@ from atcaprov.chip.commands import Opcode
 from atcaprov.chip.memory_map import FIELDS_608
 from atcaprov.emulator.chip import Chip
 from atcaprov.emulator.counters import MAXIMUM, read_counter, write_counter
-from atcaprov.emulator.open_points import OpenPointError, StrictSwitches, Switches
+from atcaprov.emulator.open_points import OpenPointError, OpenPoints, StrictOpenPoints
 from tests.emulator.test_commands_by_wheel import host_key, host_sign
 from tests.emulator.test_refusals import BOOT, FIXED, RANDOM, SECRET
 from tests.support.both_chip_types import PART_508A, PART_608A, PARTS, check_mac, chip_of
@@ -112,12 +112,12 @@ def test_secure_boot_counts_as_verify_does() -> None:
 @pytest.mark.parametrize(
     ("part", "rules", "counts"),
     [
-        (PART_508A, Switches(derive_key_roll_counts=True), False),
+        (PART_508A, OpenPoints(derive_key_roll_counts=True), False),
         (PART_608A, None, False),
-        (PART_608A, Switches(derive_key_roll_counts=True), True),
+        (PART_608A, OpenPoints(derive_key_roll_counts=True), True),
     ],
 )
-def test_a_key_that_is_rolled_does_not_count(part: str, rules: Switches | None, counts: bool) -> None:
+def test_a_key_that_is_rolled_does_not_count(part: str, rules: OpenPoints | None, counts: bool) -> None:
     """9.4: the parent counts, the target never."""
     chip = chip_of(part, rules, slots={4: (0x2FAF, 0x003C), 5: (0x34AF, 0x003C)})
     send(chip, *RANDOM)
@@ -131,10 +131,10 @@ def test_a_key_that_is_rolled_does_not_count(part: str, rules: Switches | None, 
 def test_a_strict_chip_notices_a_roll() -> None:
     chip = chip_of(PART_608A, slots={4: (0x2FAF, 0x003C)})
     send(chip, *RANDOM)
-    chip.core.switches = StrictSwitches()
+    chip.core.open_points = StrictOpenPoints()
     with pytest.raises(OpenPointError) as caught:
         send(chip, Opcode.DERIVE_KEY, 0, 4)
-    assert caught.value.switch == "derive_key_roll_counts"
+    assert caught.value.point == "derive_key_roll_counts"
 
 
 class TestLastKeyUse:
@@ -178,12 +178,12 @@ class TestLastKeyUse:
 @pytest.mark.parametrize(
     ("part", "rules", "status"),
     [
-        (PART_508A, Switches(no_mac_stops_hmac=False), 0x0F),
+        (PART_508A, OpenPoints(no_mac_stops_hmac=False), 0x0F),
         (PART_608A, None, 0x0F),
-        (PART_608A, Switches(no_mac_stops_hmac=False), 0),
+        (PART_608A, OpenPoints(no_mac_stops_hmac=False), 0),
     ],
 )
-def test_no_hmac_with_a_temp_key_of_a_key_that_only_verifies(part: str, rules: Switches | None, status: int) -> None:
+def test_no_hmac_with_a_temp_key_of_a_key_that_only_verifies(part: str, rules: OpenPoints | None, status: int) -> None:
     """2.2.1: NoMac holds for HMAC by SHA, too, by the key and by a TempKey made with it."""
     chip = chip_of(part, rules, slots={6: (0x0F9F, 0x003C)})
     assert send(chip, Opcode.SHA, 4, 6).status == 0x0F
@@ -196,10 +196,10 @@ def test_a_strict_chip_notices_an_hmac_of_it() -> None:
     chip = chip_of(PART_608A, slots={6: (0x0F9F, 0x003C)})
     send(chip, *RANDOM)
     send(chip, Opcode.GEN_DIG, 2, 6, bytes(4))
-    chip.core.switches = StrictSwitches()
+    chip.core.open_points = StrictOpenPoints()
     with pytest.raises(OpenPointError) as caught:
         send(chip, Opcode.SHA, 4, 0xFFFF)
-    assert caught.value.switch == "no_mac_stops_hmac"
+    assert caught.value.point == "no_mac_stops_hmac"
 
 
 class TestReqRandom:

@@ -9,7 +9,7 @@ import pytest
 
 from atcaprov.chip.commands import Opcode
 from atcaprov.emulator.chip import Chip
-from atcaprov.emulator.open_points import Switches
+from atcaprov.emulator.open_points import OpenPoints
 from tests.support.chips import awake_chip, configured_memory, send
 
 PRIVATE, AES, DATA, PUBLIC = 0x0033, 0x0038, 0x003C, 0x0030
@@ -282,7 +282,7 @@ CASES: Final[dict[str, Case]] = {
 }
 
 
-def prepared(case: Case, switches: Switches | None = None) -> Chip:
+def prepared(case: Case, open_points: OpenPoints | None = None) -> Chip:
     chip = awake_chip(
         configured_memory(
             slots=case.slots,
@@ -291,7 +291,7 @@ def prepared(case: Case, switches: Switches | None = None) -> Chip:
             config_locked=case.config_locked,
             data_locked=case.data_locked,
         ),
-        switches=switches,
+        open_points=open_points,
     )
     for request in case.before:
         send(chip, *request)

@@ -12,7 +12,7 @@ import pytest
 from atcaprov.chip.commands import Opcode
 from atcaprov.emulator.chip import Chip
 from atcaprov.emulator.counters import decode, encode, write_counter
-from atcaprov.emulator.open_points import Switches
+from atcaprov.emulator.open_points import OpenPoints
 from atcaprov.emulator.random_source import RandomSource
 from atcaprov.emulator.volatile import TempKey
 from tests.support.chips import SERIAL, awake_chip, configured_memory, send
@@ -93,7 +93,7 @@ def test_mac(name: str) -> None:
     mode, slot = inputs["mode"][0], inputs["slot"]
     otp = inputs["otp"].ljust(64, b"\xff")
     memory = configured_memory(slots={slot: SYMMETRIC}, content={slot: inputs["key"]}, otp=otp)
-    chip = awake_chip(memory, switches=Switches(mac_otp_fields="hash"))
+    chip = awake_chip(memory, open_points=OpenPoints(mac_otp_fields="hash"))
     source = DIGESTS[name]["tempkey_source_flag_needed"]
     chip.core.volatile.temp_key = temp_key(inputs["tempkey"], from_input=bool(source))
     challenge = b"" if mode & 1 else inputs["challenge"]

@@ -18,7 +18,7 @@ from atcaprov.certs.description import default_description
 from atcaprov.certs.keys import verify_digest
 from atcaprov.cli.request import device_request
 from atcaprov.device.device import Device
-from atcaprov.emulator.open_points import Switches
+from atcaprov.emulator.open_points import OpenPoints
 from atcaprov.errors import Code, DeviceError, UsageError
 from atcaprov.provisioning.profile import Profile
 from atcaprov.provisioning.provision import Provisioner
@@ -56,7 +56,7 @@ class World:
         return root_folder(self.new_folder())
 
 
-def ten_stages(reading: Switches, world: World) -> None:
+def ten_stages(reading: OpenPoints, world: World) -> None:
     """Provision a chip, confirm it when it comes again, and let it sign a request for another CA."""
     hal = chip_under(reading)
     for _ in range(2):
@@ -68,7 +68,7 @@ def ten_stages(reading: Switches, world: World) -> None:
         assert asked.is_signature_valid
 
 
-def signer_under_a_root_module(reading: Switches, world: World) -> None:
+def signer_under_a_root_module(reading: OpenPoints, world: World) -> None:
     """Make a root module, and a signer module that it certifies; use and change the signer's password."""
     root_hal, hal = chip_under(reading), chip_under(reading)
     with Device(root_hal) as root_device:
@@ -80,7 +80,7 @@ def signer_under_a_root_module(reading: Switches, world: World) -> None:
     use_up(hal, PASSWORD, 3)
 
 
-def signer_for_an_outside_ca(reading: Switches, world: World) -> None:
+def signer_for_an_outside_ca(reading: OpenPoints, world: World) -> None:
     """Begin a module with a request, make the request again, and import the certificate."""
     hal, ca = chip_under(reading), world.new_root()
     with Device(hal) as device:
@@ -93,7 +93,7 @@ def signer_for_an_outside_ca(reading: Switches, world: World) -> None:
     use_up(hal, PASSWORD, 3)
 
 
-def first_password(reading: Switches, world: World) -> None:
+def first_password(reading: OpenPoints, world: World) -> None:
     """Make a module whose password comes later, use it without one, and set the first password."""
     hal = chip_under(reading)
     with Device(hal) as device:
@@ -109,7 +109,7 @@ def first_password(reading: Switches, world: World) -> None:
         signs(module)
 
 
-def password_change(reading: Switches, world: World) -> None:
+def password_change(reading: OpenPoints, world: World) -> None:
     """Sign, try a wrong password, change the password, and sign with the new one alone."""
     hal = chip_under(reading)
     with Device(hal) as device:
@@ -131,7 +131,7 @@ def password_change(reading: Switches, world: World) -> None:
         signs(module)
 
 
-def open_modules(reading: Switches, world: World) -> None:
+def open_modules(reading: OpenPoints, world: World) -> None:
     """Make modules that never ask for a password, without and with quota."""
     for quota in (None, 2):
         hal = chip_under(reading)
@@ -144,7 +144,7 @@ def open_modules(reading: Switches, world: World) -> None:
             use_up(hal, None, 1)
 
 
-Flow = Callable[[Switches, World], None]
+Flow = Callable[[OpenPoints, World], None]
 _ALL: Final[tuple[Flow, ...]] = (
     ten_stages,
     signer_under_a_root_module,

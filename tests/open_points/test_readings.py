@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from atcaprov.chip.commands import Opcode, Status
-from atcaprov.emulator.open_points import Switches
+from atcaprov.emulator.open_points import OpenPoints
 from tests.support.chips import awake_chip, configured_memory, send
 from tests.support.open_point_combinations import (
     POINTS,
@@ -43,10 +43,10 @@ def test_pairs_are_far_fewer_than_all_combinations() -> None:
 @pytest.mark.parametrize("name", POINTS)
 def test_each_open_point_has_a_default_and_another_value_that_the_chip_takes(name: str) -> None:
     values = values_of(name)
-    assert values[0] == getattr(Switches(), name)
+    assert values[0] == getattr(OpenPoints(), name)
     assert len(set(values)) == len(values) >= 2
     for value in values:
-        assert getattr(Switches(**{name: value}), name) == value
+        assert getattr(OpenPoints(**{name: value}), name) == value
 
 
 def test_values_follow_from_the_types() -> None:
@@ -65,7 +65,7 @@ def test_a_type_without_known_values_fails(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_a_reading_notes_what_decided() -> None:
     reading = Reading(bad_block_code=3)
-    chip = awake_chip(configured_memory(), switches=reading)
+    chip = awake_chip(configured_memory(), open_points=reading)
     send(chip, Opcode.INFO)
     assert reading.asked == set()
     assert send(chip, Opcode.READ, 0x80, 0x20).status == 3
@@ -76,7 +76,7 @@ def test_a_reading_notes_what_decided() -> None:
 
 def test_few_points_are_tried_in_full_and_many_in_pairs_with_the_important_ones_in_full() -> None:
     assert len(combinations_of(["data_open_use", "kdf_needs_pub_info", "no_mac_stops_hmac"])) == 8
-    names = [field.name for field in fields(Switches)]
+    names = [field.name for field in fields(OpenPoints)]
     full = [name for name in names if always_in_full(name)][:4]
     others = [name for name in names if not always_in_full(name)]
     rows = combinations_of([*full, *others])

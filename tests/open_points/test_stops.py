@@ -9,7 +9,7 @@ import pytest
 
 from atcaprov.chip.memory_map import LOCK_CONFIG, LOCK_VALUE, UNLOCKED
 from atcaprov.device.device import Device
-from atcaprov.emulator.open_points import Switches
+from atcaprov.emulator.open_points import OpenPoints
 from atcaprov.errors import AtcaProvError, Board, Code
 from tests.open_points import flows
 from tests.open_points.flows import FLOWS, World
@@ -53,12 +53,12 @@ def stopped(hal: ScriptedHal, run: Callable[[Device], object], code: Code) -> No
 
 
 def test_a_board_whose_crc_covers_private_keys_keeps_its_key_and_is_finished_by_who_knows_the_crc(world: World) -> None:
-    hal = chip_under(Switches(data_crc_private=True))
+    hal = chip_under(OpenPoints(data_crc_private=True))
     for code in (Code.DATA_CRC_REFUSED, Code.DATA_UNKNOWN):  # when it comes again, it may have been elsewhere
         stopped(hal, lambda device: flows.provision(device, world), code)
     with Device(hal) as device:
         key = device.get_pubkey(0)
-    hal.chip.chip.core.switches = Switches()  # type: ignore[attr-defined]
+    hal.chip.chip.core.open_points = OpenPoints()  # type: ignore[attr-defined]
     with Device(hal) as device:
         flows.provision(device, world, fill_unwritten=True)
         assert device.get_pubkey(0) == key
@@ -68,7 +68,7 @@ def test_a_board_whose_crc_covers_private_keys_keeps_its_key_and_is_finished_by_
 def test_a_chip_that_does_not_sign_before_the_data_lock_becomes_a_signer_under_a_root_in_files(
     flow: str, world: World
 ) -> None:
-    hal = chip_under(Switches(data_open_use=False))
+    hal = chip_under(OpenPoints(data_open_use=False))
     path = world.new_folder()
     runs: dict[str, Callable[[Device], object]] = {
         "root": lambda device: flows.create_root(device, path),

@@ -8,7 +8,7 @@ from typing import Any
 
 from atcaprov.emulator.chip import Chip
 from atcaprov.emulator.images import load_image
-from atcaprov.emulator.open_points import Switches
+from atcaprov.emulator.open_points import OpenPoints
 from atcaprov.emulator.random_source import SeededRandom
 from atcaprov.hal.emulated import EmulatedHal
 from atcaprov.recording.destructive.procedure import ask_sacrificed
@@ -91,11 +91,11 @@ NOT_ASKED = {
 
 
 def each(points: Points) -> list[tuple[str, Any]]:
-    return [(switch, value) for switch, values in points.items() for value in values]
+    return [(point, value) for point, values in points.items() for value in values]
 
 
-def blank_chip(switches: Switches | None = None) -> Chip:
-    return Chip(load_image("atecc608a").make(SeededRandom(b"part")), switches=switches)
+def blank_chip(open_points: OpenPoints | None = None) -> Chip:
+    return Chip(load_image("atecc608a").make(SeededRandom(b"part")), open_points=open_points)
 
 
 def talk(chip: Chip) -> Dialogue:
@@ -116,5 +116,5 @@ def ask_harmlessly(chip: Chip) -> dict[str, Any]:
 
 
 @cache
-def given_up(setup: Setup, switches: Switches) -> dict[str, Any]:
-    return found(ask_sacrificed(talk(blank_chip(switches)), setup))
+def given_up(setup: Setup, open_points: OpenPoints) -> dict[str, Any]:
+    return found(ask_sacrificed(talk(blank_chip(open_points)), setup))

@@ -13,7 +13,7 @@ from atcaprov.config_zone.zone_file import read_zone_file
 from atcaprov.device.guarded_hal import GuardedHal
 from atcaprov.emulator.chip import Chip
 from atcaprov.emulator.images import load_image
-from atcaprov.emulator.open_points import Switches
+from atcaprov.emulator.open_points import OpenPoints
 from atcaprov.emulator.random_source import SeededRandom, SystemRandom
 from atcaprov.errors import Code, ProvisioningError, TransportError, UsageError
 from atcaprov.hal.emulated import EmulatedHal
@@ -66,7 +66,7 @@ def test_a_lock_whose_reply_is_lost_is_seen_by_reading(setup: Setup) -> None:
         return reply
 
     hal.answer = losing
-    assert found(ask_sacrificed(Dialogue(hal), setup)) == given_up(setup, Switches())
+    assert found(ask_sacrificed(Dialogue(hal), setup)) == given_up(setup, OpenPoints())
 
 
 @pytest.mark.parametrize("setup", [FIRST, SECOND])
@@ -114,7 +114,7 @@ def test_only_an_atecc608_is_given_up() -> None:
 def test_a_part_tells_by_which_crc_it_was_locked_though_every_reply_to_a_lock_is_lost(
     setup: Setup, private: bool
 ) -> None:
-    chip = blank_chip(replace(Switches(), data_crc_private=private))
+    chip = blank_chip(replace(OpenPoints(), data_crc_private=private))
     hal = ScriptedHal()
 
     def losing(content: bytes) -> bytes:
@@ -172,7 +172,7 @@ def goes_on_after(cut: int, setup: Setup, file: Path | None = None, *, after: bo
     if file is not None:
         answers = Answers(file, again.serial)
     keep_all(again, setup, answers)
-    assert answers.done == given_up(setup, Switches()).keys(), f"cut at packet {cut}"
+    assert answers.done == given_up(setup, OpenPoints()).keys(), f"cut at packet {cut}"
     return answers.done
 
 
@@ -199,6 +199,6 @@ def test_a_part_is_given_up_over_any_way(protocol: str, setup: Setup) -> None:
     with served(blank_chip()) as place:
         hal = open_hal(f"tcp://127.0.0.1:{place.port(protocol)}?protocol={protocol}")
         try:
-            assert found(ask_sacrificed(Dialogue(hal), setup)) == given_up(setup, Switches())
+            assert found(ask_sacrificed(Dialogue(hal), setup)) == given_up(setup, OpenPoints())
         finally:
             hal.close()

@@ -17,7 +17,7 @@ from atcaprov.chip.memory_map import serial_number
 from atcaprov.device.guarded_hal import GuardedHal
 from atcaprov.emulator.chip import Chip
 from atcaprov.emulator.images import load_image
-from atcaprov.emulator.open_points import Switches
+from atcaprov.emulator.open_points import OpenPoints
 from atcaprov.emulator.random_source import SeededRandom
 from atcaprov.errors import Code, TransportError
 from atcaprov.hal.emulated import EmulatedHal
@@ -50,18 +50,18 @@ from tests.support.chips import configured_memory
 from tests.support.scripted_hal import ScriptedHal
 
 
-@pytest.mark.parametrize(("switch", "value"), each(HARMLESS | OPEN))
-def test_an_open_part_tells_its_reading(switch: str, value: Any) -> None:
-    wanted = defaults(HARMLESS | OPEN) | {switch: value}
-    if (switch, value) == ("nonce_before_lock", False):
+@pytest.mark.parametrize(("point", "value"), each(HARMLESS | OPEN))
+def test_an_open_part_tells_its_reading(point: str, value: Any) -> None:
+    wanted = defaults(HARMLESS | OPEN) | {point: value}
+    if (point, value) == ("nonce_before_lock", False):
         wanted["info_state_seed"] = UNDECIDED  # a Nonce that is refused updates no seed
-    assert ask_harmlessly(blank_chip(replace(Switches(), **{switch: value}))) == wanted
+    assert ask_harmlessly(blank_chip(replace(OpenPoints(), **{point: value}))) == wanted
 
 
-@pytest.mark.parametrize(("switch", "value"), each(HARMLESS | LOCKED))
-def test_a_locked_part_tells_its_reading(switch: str, value: Any) -> None:
-    wanted = defaults(HARMLESS | LOCKED) | {switch: value}
-    chip = Chip(configured_memory(), switches=replace(Switches(), **{switch.partition(".")[0]: value}))
+@pytest.mark.parametrize(("point", "value"), each(HARMLESS | LOCKED))
+def test_a_locked_part_tells_its_reading(point: str, value: Any) -> None:
+    wanted = defaults(HARMLESS | LOCKED) | {point: value}
+    chip = Chip(configured_memory(), open_points=replace(OpenPoints(), **{point.partition(".")[0]: value}))
     assert ask_harmlessly(chip) == wanted
 
 
@@ -83,7 +83,7 @@ def test_what_is_asked_without_harm_passes_a_guard_that_permits_nothing(image: s
 
 def test_no_use_of_a_limited_key_is_spent() -> None:
     limited = dict.fromkeys(range(16), (0x8FAF, 0x001C))
-    chip = Chip(configured_memory(slots=limited), switches=replace(Switches(), mac_otp_fields="hash"))
+    chip = Chip(configured_memory(slots=limited), open_points=replace(OpenPoints(), mac_otp_fields="hash"))
     before = chip.memory.image()
     assert "mac_otp_fields" not in ask_harmlessly(chip)
     assert chip.memory.image() == before
@@ -93,54 +93,54 @@ def test_no_use_of_a_limited_key_is_spent() -> None:
 def test_a_part_without_aes_tells_its_reading(value: int) -> None:
     memory = configured_memory()
     memory.config[13] &= 0xFE
-    chip = Chip(memory, switches=replace(Switches(), aes_disabled_code=value))
+    chip = Chip(memory, open_points=replace(OpenPoints(), aes_disabled_code=value))
     assert ask_harmlessly(chip)["aes_disabled_code"] == value
 
 
 @pytest.mark.parametrize(("name", "value"), each(SPOILING))
 def test_the_first_part_tells_its_reading(name: str, value: Any) -> None:
-    switch = name.partition(".")[0]
-    assert given_up(FIRST, replace(Switches(), **{switch: value}))[name] == value
+    point = name.partition(".")[0]
+    assert given_up(FIRST, replace(OpenPoints(), **{point: value}))[name] == value
 
 
 @pytest.mark.parametrize(("name", "value"), each(SECOND_PART))
 def test_the_second_part_tells_its_reading(name: str, value: Any) -> None:
-    switch = name.partition(".")[0]
-    assert given_up(SECOND, replace(Switches(), **{switch: value}))[name] == value
+    point = name.partition(".")[0]
+    assert given_up(SECOND, replace(OpenPoints(), **{point: value}))[name] == value
 
 
-@pytest.mark.parametrize("command", sorted(Switches().limited_use_commands))
+@pytest.mark.parametrize("command", sorted(OpenPoints().limited_use_commands))
 def test_the_second_part_tells_for_each_command_whether_it_counts(command: int) -> None:
-    others = Switches().limited_use_commands - {command}
-    answers = given_up(SECOND, replace(Switches(), limited_use_commands=others))
+    others = OpenPoints().limited_use_commands - {command}
+    answers = given_up(SECOND, replace(OpenPoints(), limited_use_commands=others))
     counted = {name for name, value in answers.items() if name.startswith("limited_use_commands.") and value}
     assert counted == {f"limited_use_commands.{Opcode(other).name}" for other in others}
 
 
 def test_parts_that_are_given_up_answer_every_question() -> None:
-    first, second = given_up(FIRST, Switches()), given_up(SECOND, Switches())
+    first, second = given_up(FIRST, OpenPoints()), given_up(SECOND, OpenPoints())
     assert first == defaults(SPOILING) | defaults(RULES.keys() - second.keys())
-    commands = [f"limited_use_commands.{Opcode(command).name}" for command in Switches().limited_use_commands]
+    commands = [f"limited_use_commands.{Opcode(command).name}" for command in OpenPoints().limited_use_commands]
     assert second == defaults([*SECOND_PART, *commands]) | defaults(RULES.keys() - first.keys())
 
 
 def test_every_open_point_is_asked_or_has_a_reason() -> None:
     names = {*HARMLESS, *OPEN, *LOCKED, *SPOILING, *NO_AES, *SECOND_PART}
     asked = {"limited_use_commands"} | {name.partition(".")[0] for name in names}
-    assert asked | NOT_ASKED.keys() == {field.name for field in fields(Switches)}
+    assert asked | NOT_ASKED.keys() == {field.name for field in fields(OpenPoints)}
     assert not asked & NOT_ASKED.keys()
     page = (Path(__file__).parents[2] / "docs/reference/emulator.md").read_text(encoding="utf-8")
-    assert [switch for switch in NOT_ASKED if f"`{switch}`" not in page] == []
+    assert [point for point in NOT_ASKED if f"`{point}`" not in page] == []
 
 
-@pytest.mark.parametrize(("switch", "value"), each(HARMLESS | OPEN | LOCKED | SPOILING | NO_AES | SECOND_PART))
-def test_each_reading_has_words(switch: str, value: Any) -> None:
-    line = in_words(Reading(switch, value))
-    assert f"(open point {switch}: {shown(value)}" in line
+@pytest.mark.parametrize(("point", "value"), each(HARMLESS | OPEN | LOCKED | SPOILING | NO_AES | SECOND_PART))
+def test_each_reading_has_words(point: str, value: Any) -> None:
+    line = in_words(Reading(point, value))
+    assert f"(open point {point}: {shown(value)}" in line
     assert "{" not in line
-    others = [other for other in (HARMLESS | OPEN | LOCKED | SPOILING | NO_AES | SECOND_PART)[switch] if other != value]
+    others = [other for other in (HARMLESS | OPEN | LOCKED | SPOILING | NO_AES | SECOND_PART)[point] if other != value]
     words = line.partition(" (")[0]
-    assert [other for other in others if in_words(Reading(switch, other)).partition(" (")[0] == words] == []
+    assert [other for other in others if in_words(Reading(point, other)).partition(" (")[0] == words] == []
 
 
 def test_what_gets_no_answer_stays_undecided() -> None:
@@ -171,7 +171,7 @@ def test_a_reading_is_told_in_words() -> None:
 
 @pytest.mark.parametrize("value", [0x00, 0xFF])
 def test_the_first_part_tells_the_fill_of_both_sizes(value: Literal[0x00, 0xFF]) -> None:
-    chip = blank_chip(replace(Switches(), partial_block_fill=value))
+    chip = blank_chip(replace(OpenPoints(), partial_block_fill=value))
     list(ask_sacrificed(talk(chip), FIRST))
     answers = ask_harmlessly(chip)
     assert {name: found for name, found in answers.items() if name.startswith("partial_block_fill")} == {
@@ -225,7 +225,7 @@ def test_a_part_that_keeps_to_another_rule_is_told_apart(
     hal = ScriptedHal()
     hal.answer = lambda content: contradiction(content, hal.chip.exchange)
     answers = found(ask_sacrificed(Dialogue(hal), setup))
-    assert answers == given_up(setup, Switches()) | {rule: value}
+    assert answers == given_up(setup, OpenPoints()) | {rule: value}
 
 
 def test_every_rule_has_a_question() -> None:
@@ -236,23 +236,23 @@ def test_every_rule_has_a_question() -> None:
 _ALL = HARMLESS | OPEN | LOCKED | SPOILING | NO_AES | SECOND_PART
 
 
-def _drawn(seed: int) -> Switches:
+def _drawn(seed: int) -> OpenPoints:
     """Return a part whose every reading is drawn at random."""
     random = Random(seed)
     values = {name.partition(".")[0]: readings for name, readings in _ALL.items()}
-    drawn = {switch: random.choice(readings) for switch, readings in values.items()}
-    counting = [command for command in sorted(Switches().limited_use_commands) if random.random() < 0.5]
-    return replace(Switches(), **drawn, limited_use_commands=frozenset(counting))
+    drawn = {point: random.choice(readings) for point, readings in values.items()}
+    counting = [command for command in sorted(OpenPoints().limited_use_commands) if random.random() < 0.5]
+    return replace(OpenPoints(), **drawn, limited_use_commands=frozenset(counting))
 
 
-def _set_to(name: str, switches: Switches) -> Any:
-    """Return the reading that a part set so shows; one switch may cover what another does."""
-    switch, _, detail = name.partition(".")
-    setting = getattr(switches, switch)
-    if switch == "derive_key_roll_counts":
-        return setting and Opcode.DERIVE_KEY in switches.limited_use_commands
-    if switch == "encrypted_write_consumes":
-        return setting or switches.other_commands_clear_temp_key
+def _set_to(name: str, open_points: OpenPoints) -> Any:
+    """Return the reading that a part set so shows; one point may cover what another does."""
+    point, _, detail = name.partition(".")
+    setting = getattr(open_points, point)
+    if point == "derive_key_roll_counts":
+        return setting and Opcode.DERIVE_KEY in open_points.limited_use_commands
+    if point == "encrypted_write_consumes":
+        return setting or open_points.other_commands_clear_temp_key
     return Opcode[detail] in setting if isinstance(setting, frozenset) else setting
 
 
@@ -260,10 +260,10 @@ def _set_to(name: str, switches: Switches) -> Any:
 @pytest.mark.parametrize("setup", [FIRST, SECOND])
 def test_a_part_that_differs_in_many_points_is_never_read_wrongly(setup: Setup, seed: int) -> None:
     """No question rests on another open point: its answer is right, or undecided."""
-    switches = _drawn(seed)
-    chip = blank_chip(switches)
+    open_points = _drawn(seed)
+    chip = blank_chip(open_points)
     readings = [*put(blank := talk(chip), list(harmless_questions(blank))), *ask_sacrificed(talk(chip), setup)]
     readings += put(locked := talk(chip), list(harmless_questions(locked)))
     told = [reading for reading in readings if reading.name not in RULES and reading.value is not UNDECIDED]
-    assert [reading for reading in told if reading.value != _set_to(reading.name, switches)] == []
+    assert [reading for reading in told if reading.value != _set_to(reading.name, open_points)] == []
     assert len(told) > 0.8 * len(readings)

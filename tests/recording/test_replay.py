@@ -18,7 +18,7 @@ from atcaprov.chip.memory_map import KEY_CONFIG, SLOT_SIZES
 from atcaprov.emulator.chip import Chip
 from atcaprov.emulator.images import image_names, load_image
 from atcaprov.emulator.memory import Memory
-from atcaprov.emulator.open_points import Switches
+from atcaprov.emulator.open_points import OpenPoints
 from atcaprov.emulator.random_source import SystemRandom
 from atcaprov.errors import Code, UsageError
 from atcaprov.hal.emulated import EmulatedHal
@@ -117,21 +117,21 @@ def test_a_recording_of_the_library_at_work_agrees() -> None:
 
 
 @pytest.mark.parametrize(
-    ("switches", "opcode"),
+    ("open_points", "opcode"),
     [
-        (replace(Switches(), bad_block_code=0x03), Opcode.READ),
-        (replace(Switches(), info_state_seed="shown"), Opcode.INFO),
-        (replace(Switches(), partial_block_fill=0xFF), Opcode.READ),
+        (replace(OpenPoints(), bad_block_code=0x03), Opcode.READ),
+        (replace(OpenPoints(), info_state_seed="shown"), Opcode.INFO),
+        (replace(OpenPoints(), partial_block_fill=0xFF), Opcode.READ),
     ],
     ids=["bad-block-code", "info-state-seed", "partial-block-fill"],
 )
-def test_a_part_that_answers_an_open_point_otherwise_is_found_out(switches: Switches, opcode: int) -> None:
-    part = Chip(blank("tngtls"), switches=switches)
+def test_a_part_that_answers_an_open_point_otherwise_is_found_out(open_points: OpenPoints, opcode: int) -> None:
+    part = Chip(blank("tngtls"), open_points=open_points)
     difference = replay(recording_of_probes(part), blank()).difference
     assert difference is not None
     assert bytes.fromhex(difference.event.sent)[1] == opcode
     assert difference.number > 1
-    assert replay(recording_of_probes(part), blank(), switches=switches).difference is None
+    assert replay(recording_of_probes(part), blank(), open_points=open_points).difference is None
 
 
 def test_a_difference_is_told_with_the_reason_and_without_secrets() -> None:

@@ -14,7 +14,7 @@ from atcaprov.config_zone.defaults import DEFAULT_608A
 from atcaprov.config_zone.model import Part
 from atcaprov.emulator.chip import Chip
 from atcaprov.emulator.images import load_image
-from atcaprov.emulator.open_points import Switches
+from atcaprov.emulator.open_points import OpenPoints
 from atcaprov.emulator.random_source import SeededRandom
 from atcaprov.rehearsal.needs import Need, NeedKind
 from atcaprov.rehearsal.slot_probes import PROBES
@@ -29,13 +29,13 @@ _NAMED_ONLY = {"used to sign inside", "given a result of ECDH"}
 """Acts by hand that need to be told with which other slot."""
 
 
-def trial_chip(zone: bytes, part: Part = Part.ATECC608A, switches: Switches | None = None) -> TrialChip:
+def trial_chip(zone: bytes, part: Part = Part.ATECC608A, open_points: OpenPoints | None = None) -> TrialChip:
     source = SeededRandom(b"trial")
     memory = load_image(part.lower()).make(source)
     memory.config[16:86] = zone[16:86]
     memory.config[88:] = zone[88:]
     memory.config[87] = 0
-    trial = TrialChip(Chip(memory, random_source=source, switches=switches))
+    trial = TrialChip(Chip(memory, random_source=source, open_points=open_points))
     for number in range(16):
         trial.fill(number)
     assert trial.does(Opcode.LOCK, LOCK_NO_CRC | LOCK_DATA)
@@ -43,12 +43,12 @@ def trial_chip(zone: bytes, part: Part = Part.ATECC608A, switches: Switches | No
 
 
 def check(
-    zone: bytes, part: Part, use: str, number: int, needs: Needs | None, switches: Switches | None = None
+    zone: bytes, part: Part, use: str, number: int, needs: Needs | None, open_points: OpenPoints | None = None
 ) -> None:
     """Do the use on fresh chips: with all needs, and with all but one."""
 
     def done(met: Container[Need], *, uses_left: bool = True) -> bool:
-        return BY_HAND[use](Acts(Hand(zone, part, met, uses_left=uses_left, switches=switches), number))
+        return BY_HAND[use](Acts(Hand(zone, part, met, uses_left=uses_left, open_points=open_points), number))
 
     what = f"slot {number} {use}: {needs and [str(need) for need in needs]}"
     if needs is None:
@@ -266,8 +266,8 @@ def zones(draw: st.DrawFn) -> bytes:
 @settings(max_examples=15)
 @given(zones(), st.sampled_from([Part.ATECC608A, Part.ATECC608A, Part.ATECC508A]), st.sampled_from(["one", "many"]))
 def test_what_a_trial_says_of_any_zone_holds_by_hand(zone: bytes, part: Part, uses: Literal["one", "many"]) -> None:
-    switches = Switches(authorization_uses=uses)
-    trial = trial_chip(zone, part, switches)
+    open_points = OpenPoints(authorization_uses=uses)
+    trial = trial_chip(zone, part, open_points)
     for use in PROBES:
         for number in range(16):
-            check(zone, part, use, number, needs_of(trial, use, number), switches)
+            check(zone, part, use, number, needs_of(trial, use, number), open_points)

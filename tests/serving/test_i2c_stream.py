@@ -10,7 +10,7 @@ from atcaprov.chip.commands import WAKE_TOKEN, Opcode
 from atcaprov.emulator.chip import Chip, Power
 from atcaprov.emulator.clock import VirtualClock
 from atcaprov.emulator.i2c_port import I2cPort
-from atcaprov.emulator.open_points import Switches
+from atcaprov.emulator.open_points import OpenPoints
 from atcaprov.serving.clock import ServedClock
 from tests.support.chips import packet
 from tests.support.i2c_client import ACK, NAK, Line
@@ -65,7 +65,7 @@ def test_a_count_that_no_group_has_is_an_error_at_once(line: Line, count: int) -
 @pytest.mark.parametrize(("choice", "acknowledge"), [("acknowledge", ACK), ("refuse", NAK)])
 def test_bytes_behind_the_count_are_ignored(choice: str, acknowledge: bytes) -> None:
     """6.2 says so; whether they are acknowledged is open (6.6: no)."""
-    line = Line(Chip(switches=Switches(bytes_behind_count=choice)))  # type: ignore[arg-type]
+    line = Line(Chip(open_points=OpenPoints(bytes_behind_count=choice)))  # type: ignore[arg-type]
     line.wake()
     assert line.write(COMMAND + INFO + b"more") == acknowledge
     assert line.read(7) == ACK + REVISION
@@ -74,7 +74,7 @@ def test_bytes_behind_the_count_are_ignored(choice: str, acknowledge: bytes) -> 
 @pytest.mark.parametrize(("choice", "reply"), [("high", ACK + 4 * NOTHING), ("no-acknowledge", NAK)])
 def test_a_read_of_an_incomplete_command_is_an_open_point(choice: str, reply: bytes) -> None:
     """6.6: FF bytes; 6.5: no acknowledge. The command can still be completed."""
-    line = Line(Chip(switches=Switches(read_of_incomplete_command=choice)))  # type: ignore[arg-type]
+    line = Line(Chip(open_points=OpenPoints(read_of_incomplete_command=choice)))  # type: ignore[arg-type]
     line.wake()
     line.write(COMMAND + INFO[:3])
     assert line.read(4) == reply

@@ -12,7 +12,7 @@ from atcaprov.certs.keys import verify_digest
 from atcaprov.chip.commands import Opcode, Status
 from atcaprov.chip.crc import with_crc
 from atcaprov.device.device import Device
-from atcaprov.emulator.open_points import Switches
+from atcaprov.emulator.open_points import OpenPoints
 from atcaprov.emulator.volatile import Volatile
 from atcaprov.errors import Code, DeviceError, UsageError
 from signer_module.on_chip.layout import AUTHORIZATION_SLOT, KEY_SLOT, VARIANTS, WRITE_KEY_SLOT
@@ -45,7 +45,7 @@ class Listener(ScriptedHal):
 
     def __init__(self, uses: str = "many") -> None:
         super().__init__()
-        self.chip.chip.core.switches = Switches(authorization_uses=uses)  # type: ignore[attr-defined, arg-type]
+        self.chip.chip.core.open_points = OpenPoints(authorization_uses=uses)  # type: ignore[attr-defined, arg-type]
         self.heard: list[tuple[str, ...]] = []
         self._since_sleep: list[str] = []
 
@@ -300,7 +300,7 @@ def test_a_signature_that_fails_inside_the_chip_is_made_again_and_its_use_seen(
 def test_a_key_that_is_to_stay_outlives_a_chip_that_fails_to_tell_it(root: RootFolder, uses: str) -> None:
     """Each use that fails inside the chip (05) may end its authorization: sent again without one, it says 0F."""
     hal = Listener(uses)
-    hal.chip.chip.core.switches = Switches(  # type: ignore[attr-defined]
+    hal.chip.chip.core.open_points = OpenPoints(  # type: ignore[attr-defined]
         authorization_uses=uses,  # type: ignore[arg-type]
         data_open_key_config="obeyed",
     )

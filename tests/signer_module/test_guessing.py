@@ -15,7 +15,7 @@ from atcaprov.certs.keys import verify_digest
 from atcaprov.chip.commands import Opcode
 from atcaprov.device.authorization import authorize
 from atcaprov.device.device import Device
-from atcaprov.emulator.open_points import Switches
+from atcaprov.emulator.open_points import OpenPoints
 from atcaprov.errors import Code, DeviceError, UsageError
 from signer_module.on_chip.layout import AUTHORIZATION_SLOT, WRONG_PASSWORD_COUNTER, Variant
 from signer_module.on_chip.module import ModuleSigner
@@ -58,7 +58,7 @@ class Visit:
     def __init__(self, hal: ScriptedHal, serial: bytes) -> None:
         self.serial = serial
         self.chip = hal.chip.chip  # type: ignore[attr-defined]
-        self.chip.core.switches = Switches(no_mac_stops_hmac=False)  # the worst reading
+        self.chip.core.open_points = OpenPoints(no_mac_stops_hmac=False)  # the worst reading
         replug(hal)
         self._made: dict[str, tuple[bytes, bytes]] = {}
         for way, command in {
@@ -103,7 +103,7 @@ def test_a_guess_is_confirmed_only_by_asking_the_chip(module: ModuleSigner) -> N
 def test_where_no_mac_stops_more_than_documented_a_visit_gives_nothing_at_all(module: ModuleSigner) -> None:
     hal = hal_of(module)
     chip = hal.chip.chip  # type: ignore[attr-defined]
-    chip.core.switches = Switches(no_mac_stops_outputs=True)
+    chip.core.open_points = OpenPoints(no_mac_stops_outputs=True)
     for opcode, p1, p2, data in (
         (Opcode.NONCE, 0, 0x8000, NUM_IN),
         (Opcode.AES, 0, 0xFFFF, bytes(16)),
@@ -268,7 +268,7 @@ def test_a_response_that_was_overheard(root: RootFolder, needs_temp_key: bool, a
     with signer_module(root, order()) as module:
         hal = hal_of(module)
         chip = hal.chip.chip  # type: ignore[attr-defined]
-        chip.core.switches = Switches(
+        chip.core.open_points = OpenPoints(
             req_random_needs_temp_key=needs_temp_key, checkmac_challenge_authorizes=authorizes
         )
         data = overheard(module)
@@ -286,7 +286,7 @@ def test_a_wrong_password_leaves_no_earlier_authorization(root: RootFolder, clea
     """Whether a failed CheckMac ends one is not published: the chip sleeps behind it."""
     with signer_module(root, order()) as module:
         chip = hal_of(module).chip.chip  # type: ignore[attr-defined]
-        chip.core.switches = Switches(checkmac_failure_clears=clears)
+        chip.core.open_points = OpenPoints(checkmac_failure_clears=clears)
         secret = module.secrets_of(PASSWORD).authorization
         assert authorize(module.device, AUTHORIZATION_SLOT, secret, serial_number=module.serial)
         assert chip.core.volatile.authorized == AUTHORIZATION_SLOT

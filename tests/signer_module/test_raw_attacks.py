@@ -17,7 +17,7 @@ import pytest
 from atcaprov.chip.commands import Opcode, Status
 from atcaprov.chip.memory_map import COUNTERS
 from atcaprov.emulator.chip import Chip
-from atcaprov.emulator.open_points import Switches
+from atcaprov.emulator.open_points import OpenPoints
 from atcaprov.errors import UsageError
 from signer_module.on_chip.layout import KEY_SLOT
 from signer_module.on_chip.module import ModuleSigner
@@ -133,7 +133,7 @@ def kept(chip: Chip) -> list[bytes]:
 def test_no_packet_gets_a_signature(root: RootFolder, uses: Literal["one", "many"]) -> None:
     with signer_module(root, order(quota=2_000_000)) as module:
         chip = hal_of(module).chip.chip  # type: ignore[attr-defined]
-        chip.core.switches = Switches(authorization_uses=uses)
+        chip.core.open_points = OpenPoints(authorization_uses=uses)
         module.unlock(PASSWORD)
         before, thief = kept(chip), Thief(chip)
         commands = list(understood(chip))

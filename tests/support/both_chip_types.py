@@ -8,7 +8,7 @@ from typing import Any, Final
 from atcaprov.chip.commands import Opcode
 from atcaprov.chip.memory_map import FIELDS_608, REVISION
 from atcaprov.emulator.chip import Chip
-from atcaprov.emulator.open_points import Switches
+from atcaprov.emulator.open_points import OpenPoints
 from tests.support.chips import Reply, awake_chip, configured_memory, send
 
 PART_508A: Final = "508A"
@@ -17,13 +17,13 @@ PARTS: Final = (PART_508A, PART_608A)
 REVISION_508A: Final = bytes.fromhex("00005000")
 
 
-def chip_of(part: str, switches: Switches | None = None, **memory: Any) -> Chip:
+def chip_of(part: str, open_points: OpenPoints | None = None, **memory: Any) -> Chip:
     """Return an awake chip of one part; `memory` is given to `configured_memory`."""
     made = configured_memory(**memory)
     if part == PART_508A:
         made.config[REVISION] = made.revision = REVISION_508A
         made.config[FIELDS_608] = b"\xff" * 16
-    return awake_chip(made, switches=switches)
+    return awake_chip(made, open_points=open_points)
 
 
 def check_mac(chip: Chip, slot: int, key: bytes, mode: int = 1) -> Reply:

@@ -9,7 +9,7 @@ from atcaprov.chip.memory_map import KEY_CONFIG, LOCK_CONFIG, LOCK_VALUE, SLOT_C
 from atcaprov.emulator.chip import Chip
 from atcaprov.emulator.factory import blank_608a
 from atcaprov.emulator.memory import Memory
-from atcaprov.emulator.open_points import Switches
+from atcaprov.emulator.open_points import OpenPoints
 from atcaprov.emulator.random_source import SeededRandom
 
 SERIAL = bytes.fromhex("01234038d92ca571ee")
@@ -77,8 +77,8 @@ def configured_memory(
     return memory
 
 
-def awake_chip(memory: Memory | None = None, *, switches: Switches | None = None, seed: bytes = b"test") -> Chip:
+def awake_chip(memory: Memory | None = None, *, open_points: OpenPoints | None = None, seed: bytes = b"test") -> Chip:
     """Return an awake chip with a seeded random source."""
-    chip = Chip(memory, random_source=SeededRandom(seed), switches=switches)
+    chip = Chip(memory, random_source=SeededRandom(seed), open_points=open_points)
     chip.wake()
     return chip

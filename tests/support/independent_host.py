@@ -17,7 +17,7 @@ from atcaprov.chip.memory_map import SLOT_SIZES
 from atcaprov.config_zone.model import ConfigZone, Part
 from atcaprov.emulator.chip import Chip
 from atcaprov.emulator.images import load_image
-from atcaprov.emulator.open_points import Switches
+from atcaprov.emulator.open_points import OpenPoints
 from atcaprov.emulator.random_source import SeededRandom
 from atcaprov.rehearsal.needs import Need, NeedKind
 from tests.support.chips import packet, reply_body
@@ -59,7 +59,7 @@ class Hand:
         met: Container[Need],
         *,
         uses_left: bool = True,
-        switches: Switches | None = None,
+        open_points: OpenPoints | None = None,
     ) -> None:
         source = SeededRandom(b"by hand")
         memory = load_image(part.lower()).make(source)
@@ -75,7 +75,7 @@ class Hand:
             memory.config[52:60] = bytes.fromhex("00000001FFFFFFFF")  # 2097151, tests/vectors/counters.json
             memory.config[68:84] = bytes(16) if part is Part.ATECC508A else memory.config[68:84]
         self.serial = memory.serial[8:] + memory.serial[:2]
-        self.chip = Chip(memory, random_source=source, switches=switches)
+        self.chip = Chip(memory, random_source=source, open_points=open_points)
         self.temp_key = bytes(32)
         self.from_input = False
         self.latched = False

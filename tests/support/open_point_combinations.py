@@ -1,6 +1,6 @@
 """Readings of the chip: each open point set to one of its values, and the combinations that a flow has to survive.
 
-Which points a flow reads is recorded while it runs; which values a point can have follows from its type. So a switch
+Which points a flow reads is recorded while it runs; which values a point can have follows from its type. So a point
 that is added to the chip is tried by every flow that reads it, and `values_of` fails for one whose values it cannot
 tell.
 """
@@ -17,24 +17,24 @@ from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
 import pytest
 
 from atcaprov.chip.commands import Opcode, Status
-from atcaprov.emulator.open_points import Switches
+from atcaprov.emulator.open_points import OpenPoints
 from tests.support.pairwise import Row, all_pairs
 from tests.support.scripted_hal import ScriptedHal
 
-POINTS: Final = {field.name: field.default for field in fields(Switches)}
+POINTS: Final = {field.name: field.default for field in fields(OpenPoints)}
 """The open points with their defaults."""
 Cut = tuple[int, bool]
 """The number of a command, and whether the chip has done it: then only its reply is lost."""
 FULL_PRODUCT: Final = 6
 """With at most so many points all combinations are tried."""
 _AT_ONCE: Final = 8
-_TYPES: Final = get_type_hints(Switches)
+_TYPES: Final = get_type_hints(OpenPoints)
 _REFUSALS: Final = (Status.EXECUTION_ERROR, Status.PARSE_ERROR, Status.ECC_FAULT)
 _ALWAYS_IN_FULL: Final = ("authori", "data_open", "before_lock", "before_data", "checkmac_failure")
 
 
-class Reading(Switches):
-    """Switches that note in `asked` which of them decided an answer, and say how they differ from the defaults."""
+class Reading(OpenPoints):
+    """OpenPoints that note in `asked` which of them decided an answer, and say how they differ from the defaults."""
 
     asked: set[str]
 
@@ -151,8 +151,8 @@ def _result(run: Callable[[Reading, Any], object], cut: Cut | None = None, **val
     return Result(reading, cut, None)
 
 
-def chip_under(switches: Switches) -> ScriptedHal:
+def chip_under(open_points: OpenPoints) -> ScriptedHal:
     """Return a blank chip that takes the open points so."""
     hal = ScriptedHal()
-    hal.chip.chip.core.switches = switches  # type: ignore[attr-defined]
+    hal.chip.chip.core.open_points = open_points  # type: ignore[attr-defined]
     return hal

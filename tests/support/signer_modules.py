@@ -115,7 +115,7 @@ def copy_of(hal: ScriptedHal) -> ScriptedHal:
     copied = ScriptedHal()
     memory = copy.deepcopy(hal.chip.chip.core.memory)  # type: ignore[attr-defined]
     copied.chip.chip.core.memory = memory  # type: ignore[attr-defined]
-    copied.chip.chip.core.switches = hal.chip.chip.core.switches  # type: ignore[attr-defined]
+    copied.chip.chip.core.open_points = hal.chip.chip.core.open_points  # type: ignore[attr-defined]
     return copied
 
 

@@ -53,7 +53,7 @@ def _execute(core: Core, p1: int, p2: int, data: bytes) -> bytes:
     if p1 & _ENCRYPTED and output == _TO_BUS:
         io_protection_key(core)
     if not ecc.on_curve(data):
-        raise Refusal(core.switches.offcurve_ecdh, "the peer's key is not a point on the curve")
+        raise Refusal(core.open_points.offcurve_ecdh, "the peer's key is not a point on the curve")
     if slot is not None:
         count_use(core, slot, Opcode.ECDH)
     return _deliver(core, p1, output, target, ecc.shared_secret(scalar, data))

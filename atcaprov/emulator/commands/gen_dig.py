@@ -47,7 +47,7 @@ def _has_no_data(core: Core, p1: int, p2: int) -> bool:
 
 
 def _execute(core: Core, p1: int, p2: int, data: bytes) -> bytes:
-    if p1 == _DATA or not core.switches.gendig_before_lock:
+    if p1 == _DATA or not core.open_points.gendig_before_lock:
         core.require_config_locked()
     if not core.temp_key.valid:
         raise denied("TempKey is not valid")
@@ -101,7 +101,7 @@ def _message(core: Core, p1: int, p2: int, data: bytes) -> bytes:
 def _block(core: Core, p1: int, p2: int) -> bytes:
     zone, size = (core.memory.config, CONFIG_SIZE) if p1 == _CONFIG else (core.memory.otp, OTP_SIZE)
     if p2 * BLOCK_SIZE >= size:
-        raise Refusal(core.switches.bad_block_code, "the block lies outside")
+        raise Refusal(core.open_points.bad_block_code, "the block lies outside")
     return bytes(zone[p2 * BLOCK_SIZE : (p2 + 1) * BLOCK_SIZE])
 
 

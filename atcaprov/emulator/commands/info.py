@@ -77,7 +77,7 @@ def _write_latch(core: Core, value: bool) -> None:
     permission = core.memory.config[VOLATILE_KEY_PERMISSION]
     if not permission & _PERMISSION_ON:
         raise denied("the persistent latch is not enabled", bit="VolatileKeyPermission")
-    needs_proof = value or core.switches.latch_clear_needs_authorization
+    needs_proof = value or core.open_points.latch_clear_needs_authorization
     if needs_proof and core.volatile.authorized != permission & 0x0F:
         raise denied("CheckMac must succeed first", slot=permission & 0x0F, bit="VolatileKeyPermission")
     core.powered.latch = value

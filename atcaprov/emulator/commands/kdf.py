@@ -84,7 +84,7 @@ def _require_target(core: Core, target: int, slot: Slot | None, size: int) -> No
     if slot is None:
         return
     require_result_slot(core, slot)
-    if not slot.pub_info and obeys_key_config(core) and core.switches.kdf_needs_pub_info:
+    if not slot.pub_info and obeys_key_config(core) and core.open_points.kdf_needs_pub_info:
         raise denied("KDF may not write the slot", slot=slot.number, bit="KeyConfig.PubInfo")
     if size > slot.size:
         raise denied("the result does not fit the slot", slot=slot.number)

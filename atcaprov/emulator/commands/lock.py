@@ -41,7 +41,7 @@ def _lock_config(core: Core, crc: int | None) -> None:
         raise denied("the configuration zone is locked already", bit="LockConfig")
     if crc is not None and crc != crc16(bytes(memory.config)):
         raise denied("the summary CRC is not that of the configuration zone")
-    if not memory.is_508 and any(memory.config[RESERVED_608]) and core.switches.lock_reserved_bytes == "refuse":
+    if not memory.is_508 and any(memory.config[RESERVED_608]) and core.open_points.lock_reserved_bytes == "refuse":
         raise denied("reserved bytes 75 to 83 are not 0")
     memory.config[LOCK_CONFIG_BYTE] = LOCKED
 

@@ -36,7 +36,7 @@ def _execute(core: Core, p1: int, p2: int, data: bytes) -> bytes:
         content = _decrypt(core, slot, p2, content, data[PRIVATE_KEY_SIZE:])
     # The pad is not looked at: the vendor's unit test sends whatever lies in its buffer there, and succeeds.
     if not ecc.is_scalar(content[_PAD_SIZE:]):
-        raise Refusal(core.switches.privwrite_range_code, "these bytes are not a key of the curve", slot=slot.number)
+        raise Refusal(core.open_points.privwrite_range_code, "these bytes are not a key of the curve", slot=slot.number)
     slot.store_private_key(content[_PAD_SIZE:])
     if p1 & P1_ENCRYPTED:
         use_write_key_up(core)

@@ -71,7 +71,7 @@ def _execute(core: Core, p1: int, _p2: int, data: bytes) -> bytes:
 def _require_allowed(core: Core, mode: int, configured: int, setting: int) -> None:
     if configured == _OFF:
         raise denied("secure boot is off", bit="SecureBoot bits 1-0")
-    if configured != _FULL_DIG and core.switches.secure_boot_table == "refuse":
+    if configured != _FULL_DIG and core.open_points.secure_boot_table == "refuse":
         raise denied("the chip is set to know FullDig only", bit="SecureBoot bits 1-0")
     if configured == _FULL_BOTH and mode != _FULL:
         raise denied("this setting verifies signatures only", bit="SecureBoot bits 1-0")

@@ -87,7 +87,7 @@ def _execute(core: Core, p1: int, p2: int, data: bytes) -> bytes:
 
 def _running(core: Core) -> ShaContext:
     if core.volatile.sha is None:
-        raise Refusal(core.switches.sha_order_code, "no SHA has been started")
+        raise Refusal(core.open_points.sha_order_code, "no SHA has been started")
     return core.volatile.sha
 
 
@@ -170,7 +170,7 @@ def _check_508(p1: int, p2: int, length: int) -> None:
 def _execute_508(core: Core, p1: int, p2: int, data: bytes) -> bytes:
     if p1 in (_END, _HMAC_END_508):
         if (_running(core).outer_key is not None) is not (p1 == _HMAC_END_508):
-            raise Refusal(core.switches.sha_order_code, "the running SHA is of the other kind")
+            raise Refusal(core.open_points.sha_order_code, "the running SHA is of the other kind")
         return _end(core, _TO_TEMP_KEY, data)
     return _execute(core, p1, p2, data)
 

@@ -164,7 +164,7 @@ def _mac_answer(core: Core, p1: int, p2: int, message: bytes, signature: bytes) 
 def _refuse_validate_external(core: Core) -> Refusal:
     if any(core.memory.config[X509_FORMAT]):
         return denied("how a certificate validates a key is not published", bit="X509format")
-    return Refusal(core.switches.validate_external_code, "no X.509 format is configured", bit="X509format")
+    return Refusal(core.open_points.validate_external_code, "no X.509 format is configured", bit="X509format")
 
 
 COMMAND: Final = Command(Opcode.VERIFY, 0xA7, _check, _execute)

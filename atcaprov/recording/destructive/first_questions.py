@@ -1,4 +1,4 @@
-"""Open points that only a part answers which was configured and locked for them (`atcaprov.recording.destructive.first_setup`)."""
+"""Questions to a chip that was configured and locked for them as `first_setup` says."""
 
 from __future__ import annotations
 
