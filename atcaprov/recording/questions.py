@@ -27,7 +27,7 @@ RULES: Final = MappingProxyType(
         "derive_key_mac_key": "write-key",
     }
 )
-"""What the data sheet of the ATECC508A settles, or the software chip always does; no source shows it for the ATECC608."""
+"""What the data sheet of the ATECC508A settles, or the software chip always does; no source shows it for the 608."""
 
 
 @dataclass(frozen=True)
