@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from atcaprov.certs.keys import load_public_key
 from atcaprov.chip.memory_map import LOCK_CONFIG, LOCKED
+from atcaprov.device.zones.config_zone import differing_bytes
 from atcaprov.errors import CertificateError, Code
-from atcaprov.provisioning.config_stages import differing_bytes
 from atcaprov.wire.messages import CertificatesRequest, ErrorReply
 from provisioning_server import refusals
 

@@ -10,8 +10,9 @@ from atcaprov.certs.cert_info import CertInfo
 from atcaprov.chip.commands import Status
 from atcaprov.chip.memory_map import serial_number
 from atcaprov.device.device import Device
+from atcaprov.device.zones import config_zone
 from atcaprov.errors import Board, CertificateError, Code, DeviceError, ProvisioningError, ServerRejected
-from atcaprov.provisioning import config_stages, part
+from atcaprov.provisioning import part
 from atcaprov.provisioning.data_zone import DataZone, DataZoneWriter
 from atcaprov.provisioning.finished import judged
 from atcaprov.provisioning.issued import ChipKey, IssuedCertificates, require_offered
@@ -51,14 +52,14 @@ class Run:
         """Where the chip is once it has slept, if it moves in this run."""
         self.chip: ChipKey | None = None
         self.issued: IssuedCertificates | None = None
-        self.config_was_locked = config_stages.is_config_locked(self.config)
-        self.data_was_locked = config_stages.is_data_locked(self.config)
+        self.config_was_locked = config_zone.is_config_locked(self.config)
+        self.data_was_locked = config_zone.is_data_locked(self.config)
         if self.config_was_locked:
-            config_stages.require_same_config(self.config, profile.config_zone)
+            config_zone.require_same_config(self.config, profile.config_zone)
             self._resume()
         else:
-            config_stages.require_possible_extras(self.config, profile.config_zone)
-        self._data_zone = DataZone(device, profile.config_zone, config_stages.locked_slots(self.config))
+            config_zone.require_possible_extras(self.config, profile.config_zone)
+        self._data_zone = DataZone(device, profile.config_zone, config_zone.locked_slots(self.config))
         if self.config_was_locked and not self.data_was_locked:
             self._data_zone.require_open(self._slots_to_write())
 
@@ -124,32 +125,32 @@ class Run:
 
     def follow_address(self) -> None:
         """Before stage 1: say where the chip will be found, and look for it there when it has slept."""
-        address = config_stages.i2c_address(self.profile.config_zone)
-        if self.has_to_write_config() and address != config_stages.i2c_address(self.config):
+        address = config_zone.i2c_address(self.profile.config_zone)
+        if self.has_to_write_config() and address != config_zone.i2c_address(self.config):
             url = self.device.follow(address)
             self.functions.address_changes(address, url)
             self.next_url = url if url != self.device.url else None
 
     def has_to_write_config(self) -> bool:
         """Tell whether stage 1 has something to do; bytes 84 and 85 may be open in a locked zone."""
-        return not self.config_was_locked or bool(config_stages.open_extras(self.config, self.profile.config_zone))
+        return not self.config_was_locked or bool(config_zone.open_extras(self.config, self.profile.config_zone))
 
     def write_config(self) -> None:
         """Stage 1."""
-        self.config = config_stages.write_config(self.device, self.config, self.profile.config_zone)
+        self.config = config_zone.write_config(self.device, self.config, self.profile.config_zone)
 
     def lock_config(self) -> None:
         """Stage 2."""
-        config_stages.lock_config(self.device, self.config)
+        config_zone.lock_config(self.device, self.config)
 
     def read_config(self) -> None:
         """Stage 3; proves the lock and that the chip is still the one of the start."""
         before, self.config = self.config, self.device.read_config()
         if serial_number(before) != serial_number(self.config):
             raise ProvisioningError("The board was exchanged during the run.", advice="Put the first one back.")
-        if not config_stages.is_config_locked(self.config):
+        if not config_zone.is_config_locked(self.config):
             raise ProvisioningError("The configuration zone is not locked although the chip accepted the lock.")
-        config_stages.require_same_config(self.config, self.profile.config_zone, locked_now=not self.config_was_locked)
+        config_zone.require_same_config(self.config, self.profile.config_zone, locked_now=not self.config_was_locked)
 
     def generate_key(self) -> None:
         """Stage 4."""
@@ -185,7 +186,7 @@ class Run:
 
     def slots_still_open(self) -> list[int]:
         """Return the slots of the profile's list that are not locked yet."""
-        return [slot for slot in self.profile.slots_to_lock if not config_stages.is_slot_locked(self.config, slot)]
+        return [slot for slot in self.profile.slots_to_lock if not config_zone.is_slot_locked(self.config, slot)]
 
     def lock_slots(self) -> None:
         """Stage 9."""

@@ -13,9 +13,9 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from atcaprov.certs import template
 from atcaprov.certs.keys import raw_public_key
 from atcaprov.device.device import Device
+from atcaprov.device.zones.config_zone import is_config_locked
 from atcaprov.errors import CertificateError, Code, UsageError
 from atcaprov.program.console_text import say
-from atcaprov.provisioning.config_stages import is_config_locked
 from atcaprov.reading import is_file, read_bytes, status
 from atcaprov.terminal.printable import printable
 from signer_module.commands import inputs

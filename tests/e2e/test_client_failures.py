@@ -12,8 +12,8 @@ import pytest
 from atcaprov.config_zone.defaults import DEFAULT_608A
 from atcaprov.config_zone.hex_file import format_hex
 from atcaprov.device.device import Act, Device
+from atcaprov.device.zones.config_zone import lock_config, write_config
 from atcaprov.emulator.faults import Kind
-from atcaprov.provisioning.config_stages import lock_config, write_config
 from tests.e2e.conftest import Factory
 from tests.support.programs import run
 from tests.support.served_chips import served

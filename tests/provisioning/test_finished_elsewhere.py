@@ -13,6 +13,7 @@ from atcaprov.chip.crc import with_crc
 from atcaprov.chip.memory_map import LOCK_CONFIG, LOCK_VALUE, LOCKED
 from atcaprov.config_zone.defaults import DEFAULT_608A
 from atcaprov.device.device import Act, Device
+from atcaprov.device.zones.config_zone import lock_config, write_config
 from atcaprov.errors import (
     AtcaProvError,
     Board,
@@ -24,7 +25,6 @@ from atcaprov.errors import (
     ServerRejected,
     TransportError,
 )
-from atcaprov.provisioning.config_stages import lock_config, write_config
 from atcaprov.provisioning.profile import Profile
 from atcaprov.provisioning.provision import Provisioner
 from atcaprov.wire.connection import Connection, Role

@@ -20,8 +20,8 @@ from click.testing import CliRunner
 from atcaprov.config_zone.defaults import DEFAULT_608A
 from atcaprov.config_zone.hex_file import format_hex
 from atcaprov.device.device import Device
+from atcaprov.device.zones.config_zone import is_config_locked
 from atcaprov.errors import AtcaProvError, Code, UsageError
-from atcaprov.provisioning.config_stages import is_config_locked
 from atcaprov.wire.messages import AnyMessage, CertificatesReply, CertificatesRequest, ErrorReply
 from provisioning_server.cli import command
 from provisioning_server.passwords.given import GivenPassword

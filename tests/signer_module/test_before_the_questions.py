@@ -13,7 +13,7 @@ import pytest
 from atcaprov.chip.crc import crc16
 from atcaprov.config_zone.defaults import DEFAULT_608A
 from atcaprov.device.device import Act, Device
-from atcaprov.provisioning.config_stages import write_config
+from atcaprov.device.zones.config_zone import write_config
 from tests.support.external_cas import OutsideCas
 from tests.support.programs import run_signer_module as run
 from tests.support.signer_modules import CHEAP, ROOT, working_folder

@@ -22,9 +22,9 @@ from atcaprov.config_zone.check import Allow, Level, check
 from atcaprov.config_zone.counters import COUNTER_MAX
 from atcaprov.config_zone.defaults import DEFAULT_608A
 from atcaprov.device.device import Act, Device
+from atcaprov.device.zones.config_zone import lock_config, write_config
 from atcaprov.emulator.counters import write_counter
 from atcaprov.errors import AtcaProvError, Board, Code, DeviceError, ProvisioningError, TransportError, UsageError
-from atcaprov.provisioning.config_stages import lock_config, write_config
 from signer_module.on_chip import layout
 from signer_module.on_chip.facts import RootFacts, read_module
 from signer_module.on_chip.layout import VARIANTS, Variant, variant_of

@@ -12,8 +12,8 @@ from typing import Final, Generic, TypeVar
 from atcaprov.certs.description import CertificateDescription
 from atcaprov.chip.memory_map import serial_number
 from atcaprov.device.device import Device
+from atcaprov.device.zones.config_zone import is_config_locked
 from atcaprov.errors import Board, CertificateError, Code, ProvisioningError, UsageError
-from atcaprov.provisioning.config_stages import is_config_locked
 from atcaprov.reading import is_file
 from signer_module.on_chip.making.candidate import is_finished, root_facts, signer_facts
 from signer_module.on_chip.making.finished import is_described, require_ordered_root, require_ordered_signer

@@ -18,8 +18,8 @@ from atcaprov.config_zone.check import Allow, require_safe
 from atcaprov.config_zone.model import ConfigZone
 from atcaprov.device.authorized_use import AuthorizedUse
 from atcaprov.device.device import Act, Device
+from atcaprov.device.zones import config_zone
 from atcaprov.errors import Board, Code, DeviceError, ProvisioningError
-from atcaprov.provisioning import config_stages
 from atcaprov.provisioning.data_zone import DataZone
 from signer_module.on_chip import layout
 from signer_module.on_chip.chip_secret import ChipSecret
@@ -99,17 +99,17 @@ class Making:
         )
         self._secret = self._secrets.authorization if self._variant.password else None
         self._used = AuthorizedUse(device, layout.AUTHORIZATION_SLOT, self.serial)
-        self._data = DataZone(device, self._zone, config_stages.locked_slots(self._config))
-        self.begun = config_stages.is_config_locked(self._config)
+        self._data = DataZone(device, self._zone, config_zone.locked_slots(self._config))
+        self.begun = config_zone.is_config_locked(self._config)
         """Whether an earlier run has locked the configuration."""
 
     def configure(self) -> None:
         """Write and lock the configuration if that is not done, and write the secrets of the password."""
         if not self.begun:
             with self.device.permit(Act.WRITE_CONFIG):
-                written = config_stages.write_config(self.device, self._config, self._zone)
+                written = config_zone.write_config(self.device, self._config, self._zone)
             with self.device.permit(Act.LOCK_CONFIG):
-                config_stages.lock_config(self.device, written)
+                config_zone.lock_config(self.device, written)
         if self._variant.quota:
             self._write_limit(limit_for(_ROOM_WHILE_MAKING, self.device.counter(layout.USE_COUNTER)))
         if self._variant.password:

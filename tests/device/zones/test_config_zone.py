@@ -10,14 +10,14 @@ from atcaprov.chip.commands import Opcode
 from atcaprov.chip.crc import crc16
 from atcaprov.config_zone.defaults import DEFAULT_608A
 from atcaprov.device.device import Act, Device
-from atcaprov.errors import Board, Code, DeviceError, ProvisioningError, UsageError
-from atcaprov.provisioning.config_stages import (
+from atcaprov.device.zones.config_zone import (
     config_writes,
     is_slot_locked,
     lock_config,
     require_same_config,
     write_config,
 )
+from atcaprov.errors import Board, Code, DeviceError, ProvisioningError, UsageError
 from atcaprov.provisioning.profile import Profile
 from atcaprov.provisioning.provision import Provisioner
 from atcaprov.provisioning.stages import Stage, StageStatus

@@ -1,0 +1,1 @@
+"""Write, lock and compare a chip's zones: what provisioning a product and creating a signer module share."""
