@@ -11,9 +11,9 @@ from atcaprov.chip.commands import Status
 from atcaprov.chip.memory_map import serial_number
 from atcaprov.device.device import Device
 from atcaprov.device.zones import config_zone
+from atcaprov.device.zones.data_zone import DataZone, DataZoneWriter
 from atcaprov.errors import Board, CertificateError, Code, DeviceError, ProvisioningError, ServerRejected
 from atcaprov.provisioning import part
-from atcaprov.provisioning.data_zone import DataZone, DataZoneWriter
 from atcaprov.provisioning.finished import judged
 from atcaprov.provisioning.issued import ChipKey, IssuedCertificates, require_offered
 from atcaprov.provisioning.profile import Profile

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import abc
 
+from atcaprov.device.zones.data_zone import DataZoneWriter
 from atcaprov.errors import AtcaProvError
-from atcaprov.provisioning.data_zone import DataZoneWriter
 from atcaprov.provisioning.stages import Stage, StageStatus
 
 

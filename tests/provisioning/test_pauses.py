@@ -8,10 +8,10 @@ import pytest
 
 from atcaprov.chip.memory_map import LOCK_VALUE
 from atcaprov.device.device import Device
+from atcaprov.device.zones.data_zone import DataZoneWriter
 from atcaprov.emulator.chip import Chip, Power
 from atcaprov.errors import Board, TransportError
 from atcaprov.hal.emulated import EmulatedHal
-from atcaprov.provisioning.data_zone import DataZoneWriter
 from atcaprov.provisioning.profile import Profile
 from atcaprov.provisioning.provision import Provisioner
 from atcaprov.provisioning.stages import Stage, StageStatus

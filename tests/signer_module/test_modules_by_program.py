@@ -21,7 +21,7 @@ from atcaprov.chip.crc import crc16
 from atcaprov.config_zone.defaults import DEFAULT_608A
 from atcaprov.device.device import Act, Device
 from atcaprov.device.zones.config_zone import write_config
-from atcaprov.provisioning.data_zone import DataZone
+from atcaprov.device.zones.data_zone import DataZone
 from signer_module import cli
 from signer_module.on_chip.module import ModuleSigner
 from signer_module.on_files import files

@@ -20,8 +20,8 @@ from atcaprov.certs.keys import raw_public_key, raw_signature
 from atcaprov.certs.rebuild import slot_writes
 from atcaprov.certs.template import device_definition, signer_definition
 from atcaprov.chip.memory_map import serial_number
+from atcaprov.device.zones.data_zone import DataZoneWriter
 from atcaprov.errors import AtcaProvError, Code, TransportError
-from atcaprov.provisioning.data_zone import DataZoneWriter
 from atcaprov.provisioning.stages import Stage, StageStatus
 from atcaprov.provisioning.user_functions import UserFunctions
 from atcaprov.wire.connection import Connection, Role

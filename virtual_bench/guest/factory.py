@@ -15,7 +15,7 @@ from atcaprov.certs.cert_info import CertInfo
 from atcaprov.certs.chain import verify_chain
 from atcaprov.chip.memory_map import LOCK_CONFIG, LOCK_VALUE, SLOT_LOCKED, UNLOCKED
 from atcaprov.device.device import Device
-from atcaprov.provisioning.data_zone import DataZoneWriter
+from atcaprov.device.zones.data_zone import DataZoneWriter
 from atcaprov.provisioning.profile import Profile
 from atcaprov.provisioning.provision import Provisioned, Provisioner
 from atcaprov.provisioning.stages import Stage, StageStatus

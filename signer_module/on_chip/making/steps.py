@@ -19,8 +19,8 @@ from atcaprov.config_zone.model import ConfigZone
 from atcaprov.device.authorized_use import AuthorizedUse
 from atcaprov.device.device import Act, Device
 from atcaprov.device.zones import config_zone
+from atcaprov.device.zones.data_zone import DataZone
 from atcaprov.errors import Board, Code, DeviceError, ProvisioningError
-from atcaprov.provisioning.data_zone import DataZone
 from signer_module.on_chip import layout
 from signer_module.on_chip.chip_secret import ChipSecret
 from signer_module.on_chip.head import Head, Role

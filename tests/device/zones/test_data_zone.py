@@ -9,8 +9,8 @@ from atcaprov.chip.memory_map import SLOT_SIZES
 from atcaprov.config_zone.defaults import DEFAULT_608A
 from atcaprov.device.device import Act, Device
 from atcaprov.device.zones.config_zone import lock_config, write_config
+from atcaprov.device.zones.data_zone import DataZone, DataZoneWriter
 from atcaprov.errors import Code, ProvisioningError, UsageError
-from atcaprov.provisioning.data_zone import DataZone, DataZoneWriter
 from tests.support.scripted_hal import ScriptedHal
 
 
