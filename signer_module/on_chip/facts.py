@@ -14,7 +14,7 @@ from atcaprov.device.device import Device
 from atcaprov.errors import Code, ProvisioningError
 from signer_module.on_chip import layout
 from signer_module.on_chip.description import invalid, unpack_root, unpack_signer
-from signer_module.on_chip.head import Head
+from signer_module.on_chip.header import Head
 from signer_module.on_chip.layout import Variant, variant_of
 from signer_module.on_chip.password_keys import AskChip, PasswordScheme, PasswordSecrets
 from signer_module.on_chip.quota import decode_limit

@@ -16,7 +16,7 @@ from atcaprov.errors import CertificateError, Code, UsageError
 from signer_module.on_chip import description_packing as packing
 from signer_module.on_chip.description import known_root, pack_root, pack_signer, unpack_root, unpack_signer
 from signer_module.on_chip.dictionary_1 import dictionary
-from signer_module.on_chip.head import SIZE, Head
+from signer_module.on_chip.header import SIZE, Head
 from signer_module.on_chip.password_keys import PasswordScheme
 from signer_module.on_chip.quota import decode_limit, encode_limit, limit_for
 from signer_module.on_files.root_folder import RootFolder
