@@ -12,7 +12,7 @@ from typing import Final
 from atcaprov import durable
 from atcaprov.errors import CertificateError, Code, UsageError
 from atcaprov.reading import read_bytes, status
-from signer_module.on_chip.facts import ModuleFacts
+from signer_module.on_chip.public_contents import ModuleFacts
 
 _MODE: Final = 0o640
 

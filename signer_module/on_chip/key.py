@@ -12,7 +12,6 @@ from atcaprov.certs.keys import verify_digest
 from atcaprov.device.authorized_use import AuthorizedUse, NotAuthorizedError
 from atcaprov.device.device import Act, Device
 from atcaprov.errors import Code, DeviceError, ProtocolError, TransportError, UsageError
-from signer_module.on_chip.facts import ModuleFacts
 from signer_module.on_chip.layout import (
     AUTHORIZATION_SLOT,
     CHIP_SECRET_SLOT,
@@ -21,6 +20,7 @@ from signer_module.on_chip.layout import (
     WRONG_PASSWORD_COUNTER,
 )
 from signer_module.on_chip.password_keys import PasswordSecrets
+from signer_module.on_chip.public_contents import ModuleFacts
 from signer_module.on_chip.quota import Quota
 
 LONGEST_PAUSE: Final = 30.0

@@ -22,12 +22,12 @@ from atcaprov.emulator.open_points import OpenPoints
 from atcaprov.errors import Code, DeviceError, UsageError
 from atcaprov.provisioning.profile import Profile
 from atcaprov.provisioning.provision import Provisioner
-from signer_module.on_chip.facts import RootFacts, read_module
 from signer_module.on_chip.making.root import make_root
 from signer_module.on_chip.making.signer import OutsideRequest, import_certificate, make_signer, request_certificate
 from signer_module.on_chip.making.steps import ModuleOrder
 from signer_module.on_chip.module import ModuleRoot, ModuleSigner
 from signer_module.on_chip.password_change import change_password, set_password
+from signer_module.on_chip.public_contents import RootFacts, read_module
 from signer_module.on_files.root_folder import RootFolder, write_module_folder
 from tests.support.external_certificate import certified
 from tests.support.in_memory_server import Authority, InMemory

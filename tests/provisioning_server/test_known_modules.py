@@ -11,7 +11,6 @@ from atcaprov.device.device import Device
 from atcaprov.errors import CertificateError, Code, UsageError
 from provisioning_server.signers.known_modules import KnownModules
 from provisioning_server.signers.module import PluggedModule
-from signer_module.on_chip.facts import ModuleFacts
 from signer_module.on_chip.module import ModuleSigner
 from signer_module.on_chip.password_keys import LEAST_COST, CostRule, PasswordScheme
 from tests.support.signer_modules import PASSWORD, make, order, root_folder

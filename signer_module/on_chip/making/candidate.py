@@ -10,8 +10,8 @@ from atcaprov.device.zones import config_zone
 from atcaprov.errors import Board, CertificateError, Code, ProvisioningError, UsageError
 from atcaprov.provisioning import part
 from signer_module.on_chip import layout
-from signer_module.on_chip.facts import RootFacts, SignerModuleFacts, read_module
 from signer_module.on_chip.layout import Variant
+from signer_module.on_chip.public_contents import RootFacts, SignerModuleFacts, read_module
 from signer_module.on_chip.quota import check_quota, require_room
 
 Judge = Callable[[Device], object]
