@@ -10,7 +10,7 @@ from atcaprov.certs.cert_info import CertInfo
 from atcaprov.certs.definition import CertificateDefinition
 from atcaprov.device.device import Device
 from atcaprov.errors import Code, ProvisioningError
-from signer_module.on_chip.key import ModuleKey, Pause
+from signer_module.on_chip.module_key import ModuleKey, Pause
 from signer_module.on_chip.password_keys import PasswordSecrets
 from signer_module.on_chip.public_contents import ModuleFacts, RootFacts, SignerModuleFacts, read_module
 from signer_module.on_chip.quota import Quota
