@@ -25,7 +25,7 @@ from provisioning_server.settings import Settings
 from provisioning_server.signers.known_modules import KnownModules
 from provisioning_server.signers.sources import ModuleFolder, NamedModules
 from signer_module.on_files.files import refuse_existing
-from signer_module.on_files.report import show
+from signer_module.on_files.info import show
 from signer_module.on_files.root_folder import MODULE_FILE, RootFolder
 from tests.support.in_memory_signer import NOW
 from tests.support.signer_folders import make_signer_folder

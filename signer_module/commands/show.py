@@ -15,7 +15,7 @@ from signer_module.export import export_signer
 from signer_module.folder_key import open_folder, prove
 from signer_module.on_chip.info import AnyModule, module_facts, write_backup
 from signer_module.on_chip.module import ModuleSigner, open_module
-from signer_module.on_files import report
+from signer_module.on_files import info as report
 from signer_module.on_files.signer_folder import SignerFolder
 
 

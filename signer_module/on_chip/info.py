@@ -14,7 +14,7 @@ from signer_module.export import export_contents
 from signer_module.on_chip import layout
 from signer_module.on_chip.module import ModuleRoot, ModuleSigner
 from signer_module.on_files import files
-from signer_module.on_files.report import certificate_facts, definition_facts, warning_facts
+from signer_module.on_files.info import certificate_facts, definition_facts, warning_facts
 from signer_module.on_files.root_folder import common_name
 
 AnyModule = ModuleSigner | ModuleRoot
