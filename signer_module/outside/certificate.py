@@ -10,7 +10,7 @@ from cryptography import x509
 from atcaprov.certs.compress import compress
 from atcaprov.certs.layout import certificate_layout
 from atcaprov.errors import CertificateError
-from signer_module.on_files.create import SignerDescriptions
+from signer_module.on_files.create_signer import SignerDescriptions
 from signer_module.on_files.root_folder import common_name
 from signer_module.on_files.signer_folder import split_name
 from signer_module.signer_document import SignerDocument

@@ -33,7 +33,7 @@ from signer_module.on_chip.making.steps import ModuleOrder
 from signer_module.on_chip.module import ModuleRoot, ModuleSigner
 from signer_module.on_chip.public_contents import RootFacts, read_module
 from signer_module.on_chip.quota import MOST, Quota, limit_for
-from signer_module.on_files.create import SignerDescriptions
+from signer_module.on_files.create_signer import SignerDescriptions
 from signer_module.on_files.root_folder import RootFolder, write_module_folder
 from tests.support.power_cuts import Cut, at_a_command, commands, cut_and_repeat, cutting
 from tests.support.scripted_hal import Answer, ScriptedHal

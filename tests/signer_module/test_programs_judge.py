@@ -14,7 +14,7 @@ from atcaprov.certs.description import CertificateDescription, default_descripti
 from atcaprov.certs.issue import issue
 from signer_module.on_files import files
 from signer_module.on_files import root_folder as root
-from signer_module.on_files.create import SignerDescriptions, create_signer
+from signer_module.on_files.create_signer import SignerDescriptions, create_signer
 from signer_module.on_files.key_file import SoftwareKey
 from signer_module.on_files.root_folder import RootFolder, create_root
 from signer_module.on_files.signer_folder import SignerFolder

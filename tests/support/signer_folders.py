@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from atcaprov.certs.description import default_description
-from signer_module.on_files.create import SignerDescriptions, create_signer
+from signer_module.on_files.create_signer import SignerDescriptions, create_signer
 from signer_module.on_files.key_file import SoftwareKey
 from signer_module.on_files.root_folder import create_root
 from signer_module.on_files.signer_folder import SignerFolder

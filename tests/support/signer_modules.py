@@ -17,7 +17,7 @@ from signer_module.on_chip.making.signer import make_signer
 from signer_module.on_chip.making.steps import ModuleOrder
 from signer_module.on_chip.module import ModuleSigner
 from signer_module.on_chip.password_keys import LEAST_COST, CostRule
-from signer_module.on_files.create import SignerDescriptions
+from signer_module.on_files.create_signer import SignerDescriptions
 from signer_module.on_files.root_folder import RootFolder, create_root
 from tests.support.scripted_hal import ScriptedHal
 from tests.support.secret_files import secret_file

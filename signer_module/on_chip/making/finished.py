@@ -10,7 +10,7 @@ from atcaprov.certs.description import CertificateDescription
 from atcaprov.errors import Code, ProvisioningError
 from signer_module.on_chip.making.steps import MOST_BEFORE, ModuleOrder
 from signer_module.on_chip.module import ModuleRoot, ModuleSigner
-from signer_module.on_files.create import SignerDescriptions
+from signer_module.on_files.create_signer import SignerDescriptions
 from signer_module.on_files.key_file import SoftwareKey
 from signer_module.on_files.root_folder import self_signed
 

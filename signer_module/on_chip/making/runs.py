@@ -22,7 +22,7 @@ from signer_module.on_chip.making.signer import import_certificate, make_signer
 from signer_module.on_chip.making.steps import ModuleOrder
 from signer_module.on_chip.module import ModuleRoot, ModuleSigner
 from signer_module.on_files import files
-from signer_module.on_files.create import SignerDescriptions
+from signer_module.on_files.create_signer import SignerDescriptions
 from signer_module.on_files.root_folder import MODULE_FILE, RootFolder, write_module_folder
 from signer_module.outside.chain import OutsideChain
 

@@ -21,7 +21,7 @@ from signer_module.on_chip import layout
 from signer_module.on_chip.description import pack_signer
 from signer_module.on_chip.making.candidate import require_begun
 from signer_module.on_chip.making.steps import Making, ModuleOrder
-from signer_module.on_files.create import SignerDescriptions, free_id, locked_register
+from signer_module.on_files.create_signer import SignerDescriptions, free_id, locked_register
 from signer_module.on_files.key_file import SoftwareKey
 from signer_module.on_files.root_folder import RootFolder
 from signer_module.on_files.signer_folder import split_name
