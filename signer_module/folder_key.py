@@ -8,7 +8,7 @@ from atcaprov.errors import Code, UsageError
 from atcaprov.reading import is_file
 from signer_module.hsm.key import HsmKey
 from signer_module.on_files import files, root_folder, signer_folder
-from signer_module.on_files.hsm_place import PLACE_FILE, KeyPlace
+from signer_module.on_files.pkcs11_file import PLACE_FILE, KeyPlace
 from signer_module.on_files.root_folder import RootFolder
 from signer_module.on_files.signer_folder import SignerFolder
 

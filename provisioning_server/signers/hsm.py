@@ -11,7 +11,7 @@ from typing import Self
 
 from provisioning_server.signer_documents import SignerDocuments
 from signer_module.hsm.key import HsmKey
-from signer_module.on_files.hsm_place import PLACE_FILE, KeyPlace
+from signer_module.on_files.pkcs11_file import PLACE_FILE, KeyPlace
 from signer_module.on_files.signer_folder import SignerFolder, is_in_hsm
 
 

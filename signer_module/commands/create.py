@@ -25,8 +25,8 @@ from signer_module.on_chip.making.runs import Made, create_root_module, create_s
 from signer_module.on_chip.module import ModuleRoot, ModuleSigner
 from signer_module.on_files import files
 from signer_module.on_files.create_signer import create_signer, definitions_of
-from signer_module.on_files.hsm_place import KeyPlace
 from signer_module.on_files.key_file import SoftwareKey
+from signer_module.on_files.pkcs11_file import KeyPlace
 from signer_module.on_files.root_folder import RootFolder, RootKey, create_root
 from signer_module.on_files.signer_folder import SignerFolder
 

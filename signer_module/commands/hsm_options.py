@@ -8,7 +8,7 @@ from typing import Final
 import click
 
 from signer_module.commands.option_groups import option_group
-from signer_module.on_files.hsm_place import KeyPlace
+from signer_module.on_files.pkcs11_file import KeyPlace
 
 PIN_PROMPT: Final = "PIN of the token"
 

@@ -32,7 +32,7 @@ from signer_module.on_chip.making.runs import import_signer_certificate, plan
 from signer_module.on_chip.making.signer import rehearse_import, request_certificate
 from signer_module.on_files import files
 from signer_module.on_files.create_signer import SignerDescriptions
-from signer_module.on_files.hsm_place import KeyPlace
+from signer_module.on_files.pkcs11_file import KeyPlace
 from signer_module.outside.chain import OutsideChain, authorities_of, require_all_usages
 
 _BY_IMPORT: Final = "later, by 'signer import', "

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from atcaprov.certs.keys import key_id, verify_digest
 from atcaprov.errors import AtcaProvError, CertificateError, Code, ProtocolError, TransportError, UsageError
 from atcaprov.missing_packages import extra_command
-from signer_module.on_files.hsm_place import PLACE_FILE, KeyPlace
+from signer_module.on_files.pkcs11_file import PLACE_FILE, KeyPlace
 
 if TYPE_CHECKING:
     import pkcs11

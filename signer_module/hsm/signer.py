@@ -16,7 +16,7 @@ from atcaprov.errors import Code, UsageError
 from signer_module.hsm.key import HsmKey, Purpose
 from signer_module.on_files import files, signer_folder
 from signer_module.on_files.create_signer import KeyElsewhere, SignerDescriptions, check_signer, create_signer
-from signer_module.on_files.hsm_place import PLACE_FILE, KeyPlace
+from signer_module.on_files.pkcs11_file import PLACE_FILE, KeyPlace
 from signer_module.on_files.root_folder import RootFolder, RootKey
 from signer_module.on_files.signer_folder import SignerFolder
 from signer_module.outside.certificate import outside_document

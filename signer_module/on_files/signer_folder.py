@@ -24,8 +24,8 @@ from atcaprov.chip.memory_map import SERIAL_SIZE
 from atcaprov.errors import AtcaProvError, CertificateError, Code, UsageError
 from atcaprov.reading import MalformedError, is_file, parse_json, read_bytes, read_text, status
 from signer_module.on_files import files
-from signer_module.on_files.hsm_place import PLACE_FILE
 from signer_module.on_files.key_file import SoftwareKey, key_is_encrypted
+from signer_module.on_files.pkcs11_file import PLACE_FILE
 from signer_module.on_files.root_folder import common_name, unlock_key
 
 KEY_FILE: Final = "key.pem"

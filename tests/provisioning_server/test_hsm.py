@@ -14,7 +14,7 @@ from atcaprov.errors import Code, TransportError, UsageError
 from atcaprov.wire.messages import CertificatesReply, CertificatesRequest, ErrorReply
 from provisioning_server.signers.hsm import HsmSigner
 from provisioning_server.signers.signer import label
-from signer_module.on_files.hsm_place import KeyPlace
+from signer_module.on_files.pkcs11_file import KeyPlace
 from signer_module.on_files.signer_folder import SignerFolder
 from tests.support.secret_files import secret_file
 from tests.support.server import PATIENCE, WireClient, server_command, server_environment, server_program

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from atcaprov.errors import UsageError
-from signer_module.on_files.hsm_place import KeyPlace
+from signer_module.on_files.pkcs11_file import KeyPlace
 from signer_module.on_files.signer_folder import SignerFolder
 from tests.support.external_cas import OutsideCas, openssl
 from tests.support.secret_files import secret_file
