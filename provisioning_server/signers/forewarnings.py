@@ -9,7 +9,7 @@ from typing import Final
 from atcaprov.certs.definition import CertificateDefinition
 from provisioning_server.refusals import moment
 from provisioning_server.signers.signer import Signer
-from signer_module.early_ends import early_ends, end_of
+from signer_module.expiry_warnings import early_ends, end_of
 
 SOON: Final = timedelta(days=365)
 

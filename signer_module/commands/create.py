@@ -18,7 +18,7 @@ from signer_module.commands.hsm_options import PIN_PROMPT, hsm_options
 from signer_module.commands.inputs import FILE, FOLDER, SignerWishes, index_option, signer_options
 from signer_module.commands.password_options import PasswordSource, password_options
 from signer_module.commands.root_signer import require_left, root_signer
-from signer_module.early_ends import early_ends, end_from, end_of, of_signer
+from signer_module.expiry_warnings import early_ends, end_from, end_of, of_signer
 from signer_module.hsm.signer import create_in_hsm
 from signer_module.on_chip.making.candidate import root_facts, signer_facts
 from signer_module.on_chip.making.runs import Made, create_root_module, create_signer_module

@@ -24,7 +24,7 @@ from signer_module.commands.device_options import OrderOptions, device_option, o
 from signer_module.commands.hsm_options import PIN_PROMPT, hsm_options
 from signer_module.commands.inputs import FILE, FOLDER
 from signer_module.commands.password_options import PasswordSource, password_options
-from signer_module.early_ends import early_ends, end_of
+from signer_module.expiry_warnings import early_ends, end_of
 from signer_module.export import export_signer
 from signer_module.hsm.signer import import_to_folder, request_from_hsm
 from signer_module.on_chip.making.candidate import signer_facts

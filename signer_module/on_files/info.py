@@ -15,7 +15,7 @@ from atcaprov.certs.keys import key_id
 from atcaprov.errors import Code, UsageError
 from atcaprov.reading import is_file
 from atcaprov.terminal.printable import printable
-from signer_module.early_ends import of_signer
+from signer_module.expiry_warnings import of_signer
 from signer_module.on_files import files, root_folder, signer_folder
 from signer_module.on_files.root_folder import RootFolder
 from signer_module.on_files.signer_folder import SignerFolder
