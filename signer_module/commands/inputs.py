@@ -15,10 +15,10 @@ from atcaprov.errors import UsageError
 from atcaprov.reading import read_bytes, read_text
 from signer_module.commands.option_groups import Option, option_group
 from signer_module.commands.password_options import PasswordSource
+from signer_module.external_ca.chain import OutsideChain
 from signer_module.on_files import files
 from signer_module.on_files.create_signer import SignerDescriptions
 from signer_module.on_files.key_file import SoftwareKey, key_is_encrypted, load_key
-from signer_module.outside.chain import OutsideChain
 from signer_module.signer_facts import SignerFacts
 
 FOLDER: Final = click.Path(path_type=Path, file_okay=False)

@@ -26,6 +26,7 @@ from signer_module.commands.inputs import FILE, FOLDER
 from signer_module.commands.password_options import PasswordSource, password_options
 from signer_module.expiry_warnings import early_ends, end_of
 from signer_module.export import export_signer
+from signer_module.external_ca.chain import OutsideChain, authorities_of, require_all_usages
 from signer_module.hsm.signer import import_to_folder, request_from_hsm
 from signer_module.on_chip.making.candidate import signer_facts
 from signer_module.on_chip.making.runs import import_signer_certificate, plan
@@ -33,7 +34,6 @@ from signer_module.on_chip.making.signer import rehearse_import, request_certifi
 from signer_module.on_files import files
 from signer_module.on_files.create_signer import SignerDescriptions
 from signer_module.on_files.pkcs11_file import KeyPlace
-from signer_module.outside.chain import OutsideChain, authorities_of, require_all_usages
 
 _BY_IMPORT: Final = "later, by 'signer import', "
 _UNTIL_THEN: Final = "Until then keep the chip locked away: whoever has it can sign with its key, whatever its quota."

@@ -13,15 +13,15 @@ from atcaprov.certs.chain import verify_issuer
 from atcaprov.certs.description import CertificateDescription
 from atcaprov.certs.layout import certificate_layout
 from atcaprov.errors import Code, UsageError
+from signer_module.external_ca.certificate import outside_document
+from signer_module.external_ca.chain import OutsideChain
+from signer_module.external_ca.request import signed_request
 from signer_module.hsm.key import HsmKey, Purpose
 from signer_module.on_files import files, signer_folder
 from signer_module.on_files.create_signer import KeyElsewhere, SignerDescriptions, check_signer, create_signer
 from signer_module.on_files.pkcs11_file import PLACE_FILE, KeyPlace
 from signer_module.on_files.root_folder import RootFolder, RootKey
 from signer_module.on_files.signer_folder import SignerFolder
-from signer_module.outside.certificate import outside_document
-from signer_module.outside.chain import OutsideChain
-from signer_module.outside.request import signed_request
 
 Pin = Callable[[], bytes | None]
 

@@ -16,10 +16,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
 
 from atcaprov.errors import CertificateError, Code, UsageError
 from signer_module import cli
+from signer_module.external_ca.chain import OutsideChain
 from signer_module.on_chip.layout import DESCRIPTION_SIZE
 from signer_module.on_chip.module import ModuleSigner
 from signer_module.on_files import files
-from signer_module.outside.chain import OutsideChain
 from tests.signer_module.test_modules_by_program import CHEAP, SIGNER, provisioned
 from tests.support.external_cas import OutsideCas, openssl
 from tests.support.signer_modules import locks

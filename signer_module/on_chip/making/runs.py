@@ -15,6 +15,7 @@ from atcaprov.device.device import Device
 from atcaprov.device.zones.config_zone import is_config_locked
 from atcaprov.errors import Board, CertificateError, Code, ProvisioningError, UsageError
 from atcaprov.reading import is_file
+from signer_module.external_ca.chain import OutsideChain
 from signer_module.on_chip.making.candidate import is_finished, root_facts, signer_facts
 from signer_module.on_chip.making.finished import is_described, require_ordered_root, require_ordered_signer
 from signer_module.on_chip.making.root import make_root
@@ -24,7 +25,6 @@ from signer_module.on_chip.module import ModuleRoot, ModuleSigner
 from signer_module.on_files import files
 from signer_module.on_files.create_signer import SignerDescriptions
 from signer_module.on_files.root_folder import MODULE_FILE, RootFolder, write_module_folder
-from signer_module.outside.chain import OutsideChain
 
 Consent = Callable[[list[str]], None]
 _NEW_KEY: Final = "its private key is made in the chip and never leaves it"

@@ -17,6 +17,8 @@ from atcaprov.certs.keys import key_id, padded_public_key
 from atcaprov.certs.layout import authority_layout, certificate_layout
 from atcaprov.device.device import Device
 from atcaprov.errors import CertificateError, Code, ProvisioningError, UsageError
+from signer_module.external_ca.certificate import outside_document
+from signer_module.external_ca.request import Sign, signed_request
 from signer_module.on_chip import layout
 from signer_module.on_chip.description import pack_signer
 from signer_module.on_chip.making.candidate import require_begun
@@ -25,8 +27,6 @@ from signer_module.on_files.create_signer import SignerDescriptions, free_id, lo
 from signer_module.on_files.key_file import SoftwareKey
 from signer_module.on_files.root_folder import RootFolder
 from signer_module.on_files.signer_folder import split_name
-from signer_module.outside.certificate import outside_document
-from signer_module.outside.request import Sign, signed_request
 from signer_module.signer_document import SignerDocument
 
 _LONGEST_SERIAL: Final = bytes((0x7F, *(0x90 + 37 * number % 0x6F for number in range(19))))
