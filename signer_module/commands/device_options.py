@@ -14,9 +14,9 @@ from atcaprov.errors import UsageError
 from atcaprov.program.console_text import say
 from signer_module.commands.option_groups import option_group
 from signer_module.commands.password_options import PasswordSource
+from signer_module.on_chip.creation.candidate import Judge, look_first
+from signer_module.on_chip.creation.steps import ModuleOrder
 from signer_module.on_chip.layout import Variant
-from signer_module.on_chip.making.candidate import Judge, look_first
-from signer_module.on_chip.making.steps import ModuleOrder
 from signer_module.on_chip.password_keys import COST, LEAST_COST, MOST_COST
 
 _CONSENT: Final = "yes"
