@@ -21,7 +21,7 @@ from atcaprov.hal.emulated import EmulatedHal
 from atcaprov.wire.messages import CertificatesReply, CertificatesRequest
 from provisioning_server.requests import Reply
 from provisioning_server.signers.module import PluggedModule
-from signer_module.on_chip.creation.steps import ModuleOrder
+from signer_module.on_chip.creation.module_builder import ModuleOrder
 from signer_module.on_chip.module import ModuleSigner
 from tests.benchmarks.report import Figure, report
 from tests.support.issuing_without_sockets import IssuingLine

@@ -13,7 +13,7 @@ import pytest
 from atcaprov.device.device import Device
 from atcaprov.errors import Code
 from atcaprov.wire.messages import AnyMessage, CertificatesReply, CertificatesRequest, ErrorReply, SignerRequest
-from signer_module.on_chip.creation.steps import ModuleOrder
+from signer_module.on_chip.creation.module_builder import ModuleOrder
 from signer_module.on_chip.module import ModuleSigner
 from signer_module.on_files.root_folder import RootFolder
 from tests.support.server import PATIENCE, WireClient, server_command, server_environment, server_program

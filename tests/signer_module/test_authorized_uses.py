@@ -15,7 +15,7 @@ from atcaprov.device.device import Device
 from atcaprov.emulator.open_points import OpenPoints
 from atcaprov.emulator.volatile import Volatile
 from atcaprov.errors import Code, DeviceError, UsageError
-from signer_module.on_chip.creation.steps import ModuleOrder
+from signer_module.on_chip.creation.module_builder import ModuleOrder
 from signer_module.on_chip.layout import AUTHORIZATION_SLOT, KEY_SLOT, VARIANTS, WRITE_KEY_SLOT
 from signer_module.on_chip.module import ModuleSigner
 from signer_module.on_chip.password_change import change_password, set_password

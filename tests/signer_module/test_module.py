@@ -19,7 +19,7 @@ from atcaprov.device.device import Device
 from atcaprov.errors import Code, DeviceError, ProtocolError, ProvisioningError, TransportError, UsageError
 from atcaprov.hal.trace import TraceWriter
 from atcaprov.hal.traced import TracedHal
-from signer_module.on_chip.creation.steps import ModuleOrder
+from signer_module.on_chip.creation.module_builder import ModuleOrder
 from signer_module.on_chip.layout import AUTHORIZATION_SLOT
 from signer_module.on_chip.module import ModuleSigner
 from signer_module.on_chip.password_change import change_password

@@ -8,7 +8,7 @@ from cryptography import x509
 
 from atcaprov.certs.description import CertificateDescription
 from atcaprov.errors import Code, ProvisioningError
-from signer_module.on_chip.creation.steps import MOST_BEFORE, ModuleOrder
+from signer_module.on_chip.creation.module_builder import MOST_BEFORE, ModuleOrder
 from signer_module.on_chip.module import ModuleRoot, ModuleSigner
 from signer_module.on_files.create_signer import SignerDescriptions
 from signer_module.on_files.key_file import SoftwareKey

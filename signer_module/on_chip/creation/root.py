@@ -12,7 +12,7 @@ from atcaprov.certs.unsigned import sign_certificate
 from atcaprov.device.device import Device
 from atcaprov.errors import Code, UsageError
 from signer_module.on_chip import layout
-from signer_module.on_chip.creation.steps import Making, ModuleOrder
+from signer_module.on_chip.creation.module_builder import Making, ModuleOrder
 from signer_module.on_chip.description import pack_root
 from signer_module.on_files.key_file import SoftwareKey
 from signer_module.on_files.root_folder import root_builder

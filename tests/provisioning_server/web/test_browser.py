@@ -14,7 +14,7 @@ from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
 
 from atcaprov.device.device import Device
-from signer_module.on_chip.creation.steps import ModuleOrder
+from signer_module.on_chip.creation.module_builder import ModuleOrder
 from signer_module.on_chip.module import ModuleSigner
 from signer_module.on_files.root_folder import RootFolder
 from tests.support.browser import browser, complaints
