@@ -14,7 +14,7 @@ from atcaprov.errors import UsageError
 from atcaprov.program.console_text import say
 from signer_module.commands.option_groups import option_group
 from signer_module.commands.password_options import PasswordSource
-from signer_module.on_chip.creation.candidate import Judge, look_first
+from signer_module.on_chip.creation.chip_check import Judge, look_first
 from signer_module.on_chip.creation.module_builder import ModuleOrder
 from signer_module.on_chip.layout import Variant
 from signer_module.on_chip.password_keys import COST, LEAST_COST, MOST_COST

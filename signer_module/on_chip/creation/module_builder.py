@@ -23,7 +23,7 @@ from atcaprov.device.zones.data_zone import DataZone
 from atcaprov.errors import Board, Code, DeviceError, ProvisioningError
 from signer_module.on_chip import layout
 from signer_module.on_chip.chip_secret import ChipSecret
-from signer_module.on_chip.creation.candidate import require_possible
+from signer_module.on_chip.creation.chip_check import require_possible
 from signer_module.on_chip.header import Head, Role
 from signer_module.on_chip.layout import Variant
 from signer_module.on_chip.password_keys import COST, SALT_SIZE, PasswordScheme

@@ -16,7 +16,7 @@ from atcaprov.device.zones.config_zone import is_config_locked
 from atcaprov.errors import Board, CertificateError, Code, ProvisioningError, UsageError
 from atcaprov.reading import is_file
 from signer_module.external_ca.chain import OutsideChain
-from signer_module.on_chip.creation.candidate import is_finished, root_facts, signer_facts
+from signer_module.on_chip.creation.chip_check import is_finished, root_facts, signer_facts
 from signer_module.on_chip.creation.finished import is_described, require_ordered_root, require_ordered_signer
 from signer_module.on_chip.creation.module_builder import ModuleOrder
 from signer_module.on_chip.creation.root import make_root

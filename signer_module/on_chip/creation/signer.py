@@ -20,7 +20,7 @@ from atcaprov.errors import CertificateError, Code, ProvisioningError, UsageErro
 from signer_module.external_ca.certificate import outside_document
 from signer_module.external_ca.request import Sign, signed_request
 from signer_module.on_chip import layout
-from signer_module.on_chip.creation.candidate import require_begun
+from signer_module.on_chip.creation.chip_check import require_begun
 from signer_module.on_chip.creation.module_builder import Making, ModuleOrder
 from signer_module.on_chip.description import pack_signer
 from signer_module.on_files.create_signer import SignerDescriptions, free_id, locked_register
