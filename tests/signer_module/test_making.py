@@ -27,7 +27,7 @@ from atcaprov.emulator.counters import write_counter
 from atcaprov.errors import AtcaProvError, Board, Code, DeviceError, ProvisioningError, TransportError, UsageError
 from signer_module.on_chip import layout
 from signer_module.on_chip.creation.module_builder import ModuleOrder
-from signer_module.on_chip.creation.root import make_root
+from signer_module.on_chip.creation.root_module import make_root
 from signer_module.on_chip.creation.signer import make_signer
 from signer_module.on_chip.layout import VARIANTS, Variant, variant_of
 from signer_module.on_chip.module import ModuleRoot, ModuleSigner
