@@ -24,7 +24,12 @@ from atcaprov.provisioning.profile import Profile
 from atcaprov.provisioning.provision import Provisioner
 from signer_module.on_chip.creation.module_builder import ModuleOrder
 from signer_module.on_chip.creation.root_module import make_root
-from signer_module.on_chip.creation.signer import OutsideRequest, import_certificate, make_signer, request_certificate
+from signer_module.on_chip.creation.signer_module import (
+    OutsideRequest,
+    import_certificate,
+    make_signer,
+    request_certificate,
+)
 from signer_module.on_chip.module import ModuleRoot, ModuleSigner
 from signer_module.on_chip.password_change import change_password, set_password
 from signer_module.on_chip.public_contents import RootFacts, read_module

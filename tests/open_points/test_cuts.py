@@ -10,7 +10,7 @@ import pytest
 
 from atcaprov.device.device import Device
 from atcaprov.errors import UsageError
-from signer_module.on_chip.creation.signer import OutsideRequest
+from signer_module.on_chip.creation.signer_module import OutsideRequest
 from signer_module.on_chip.module import ModuleSigner
 from signer_module.on_chip.password_change import change_password, set_password
 from tests.open_points import flows

@@ -28,7 +28,7 @@ from atcaprov.errors import AtcaProvError, Board, Code, DeviceError, Provisionin
 from signer_module.on_chip import layout
 from signer_module.on_chip.creation.module_builder import ModuleOrder
 from signer_module.on_chip.creation.root_module import make_root
-from signer_module.on_chip.creation.signer import make_signer
+from signer_module.on_chip.creation.signer_module import make_signer
 from signer_module.on_chip.layout import VARIANTS, Variant, variant_of
 from signer_module.on_chip.module import ModuleRoot, ModuleSigner
 from signer_module.on_chip.public_contents import RootFacts, read_module

@@ -10,7 +10,7 @@ import pytest
 from atcaprov.certs.description import default_description
 from atcaprov.certs.keys import verify_digest
 from atcaprov.device.device import Device
-from signer_module.on_chip.creation.signer import OutsideRequest, import_certificate, request_certificate
+from signer_module.on_chip.creation.signer_module import OutsideRequest, import_certificate, request_certificate
 from signer_module.on_chip.module import ModuleSigner
 from signer_module.on_files.root_folder import RootFolder
 from tests.support.external_certificate import certified

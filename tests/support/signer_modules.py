@@ -14,7 +14,7 @@ from atcaprov.certs.description import default_description
 from atcaprov.chip.memory_map import LOCK_CONFIG, LOCK_VALUE, UNLOCKED
 from atcaprov.device.device import Device
 from signer_module.on_chip.creation.module_builder import ModuleOrder
-from signer_module.on_chip.creation.signer import make_signer
+from signer_module.on_chip.creation.signer_module import make_signer
 from signer_module.on_chip.module import ModuleSigner
 from signer_module.on_chip.password_keys import LEAST_COST, CostRule
 from signer_module.on_files.create_signer import SignerDescriptions

@@ -20,7 +20,7 @@ from signer_module.on_chip.creation.chip_check import is_finished, root_facts, s
 from signer_module.on_chip.creation.module_builder import ModuleOrder
 from signer_module.on_chip.creation.order_check import is_described, require_ordered_root, require_ordered_signer
 from signer_module.on_chip.creation.root_module import make_root
-from signer_module.on_chip.creation.signer import import_certificate, make_signer
+from signer_module.on_chip.creation.signer_module import import_certificate, make_signer
 from signer_module.on_chip.module import ModuleRoot, ModuleSigner
 from signer_module.on_files import files
 from signer_module.on_files.create_signer import SignerDescriptions
