@@ -21,7 +21,7 @@ from signer_module.commands.root_signer import require_left, root_signer
 from signer_module.expiry_warnings import early_ends, end_from, end_of, of_signer
 from signer_module.hsm.signer import create_in_hsm
 from signer_module.on_chip.creation.chip_check import root_facts, signer_facts
-from signer_module.on_chip.creation.runs import Made, create_root_module, create_signer_module
+from signer_module.on_chip.creation.plan import Made, create_root_module, create_signer_module
 from signer_module.on_chip.module import ModuleRoot, ModuleSigner
 from signer_module.on_files import files
 from signer_module.on_files.create_signer import create_signer, definitions_of

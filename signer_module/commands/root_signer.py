@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from atcaprov.device.device import Device
 from atcaprov.errors import CertificateError, Code, ProvisioningError, UsageError
 from signer_module.commands.password_options import PasswordSource
-from signer_module.on_chip.creation.runs import kept_if_good
+from signer_module.on_chip.creation.plan import kept_if_good
 from signer_module.on_chip.module import ModuleRoot
 from signer_module.on_chip.public_contents import RootFacts, read_module
 from signer_module.on_files.root_folder import RootFolder, RootKey

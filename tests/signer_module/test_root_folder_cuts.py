@@ -13,9 +13,9 @@ from atcaprov.certs.description import CertificateDescription, default_descripti
 from atcaprov.chip.commands import Opcode
 from atcaprov.device.device import Device
 from atcaprov.errors import AtcaProvError, Code, UsageError
-from signer_module.on_chip.creation import runs
+from signer_module.on_chip.creation import plan as runs
 from signer_module.on_chip.creation.module_builder import ModuleOrder
-from signer_module.on_chip.creation.runs import Made, create_root_module
+from signer_module.on_chip.creation.plan import Made, create_root_module
 from signer_module.on_chip.module import ModuleRoot
 from signer_module.on_files.root_folder import RootFolder
 from tests.support.power_cuts import Cut, at_a_command, commands, cut_and_repeat, cutting
