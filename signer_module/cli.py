@@ -12,7 +12,7 @@ from atcaprov.certs.description import default_text
 from atcaprov.program.console_text import say
 from atcaprov.program.exit_codes import exit_code
 from atcaprov.program.process_hardening import harden_process
-from signer_module.commands import create, outside, password, show
+from signer_module.commands import create, password, show
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -33,8 +33,8 @@ def signer_group() -> None:
 
 root_group.add_command(create.root_create)
 signer_group.add_command(create.signer_create)
-signer_group.add_command(outside.signer_request)
-signer_group.add_command(outside.signer_import)
+signer_group.add_command(external_ca.signer_request)
+signer_group.add_command(external_ca.signer_import)
 cli.add_command(show.export_command)
 cli.add_command(show.info_command)
 cli.add_command(show.verify_command)

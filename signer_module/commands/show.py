@@ -15,7 +15,7 @@ from signer_module.export import export_signer
 from signer_module.folder_key import open_folder, prove
 from signer_module.on_chip.info import AnyModule, module_facts, write_backup
 from signer_module.on_chip.module import ModuleSigner, open_module
-from signer_module.on_files import info as report
+from signer_module.on_files import info
 from signer_module.on_files.signer_folder import SignerFolder
 
 
@@ -49,11 +49,11 @@ def info_command(folder: Path | None, device: str | None, as_json: bool) -> None
     """Show what a root's or signer's folder or module holds."""
     require_one(folder, device)
     if folder is not None:
-        say(report.show(folder, as_json=as_json, now=now()))
+        say(info.show(folder, as_json=as_json, now=now()))
         return
     assert device is not None
     with open_module(device) as module:
-        say(report.formatted(module_facts(module, now()), as_json=as_json))
+        say(info.formatted(module_facts(module, now()), as_json=as_json))
 
 
 @click.command("verify")
