@@ -18,7 +18,7 @@ from signer_module.commands import inputs
 from signer_module.on_chip.module import ModuleSigner
 from signer_module.on_files import root_folder
 from tests.signer_module.test_modules_by_program import compiled, provisioned
-from tests.signer_module.test_programs_judge import FIRST_YEAR_OF_DATES
+from tests.signer_module.test_openssl_and_gnutls import FIRST_YEAR_OF_DATES
 from tests.support import atcacert
 from tests.support.programs import run_signer_module as run
 from tests.support.signer_modules import CHEAP, SIGNER, working_folder
