@@ -12,7 +12,7 @@ from cryptography import x509
 from atcaprov.certs.description import default_text
 from signer_module.on_chip.module import ModuleSigner
 from signer_module.on_files import files
-from tests.signer_module.test_modules_by_program import provisioned
+from tests.signer_module.test_module_commands import provisioned
 from tests.support.external_cas import OutsideCas, openssl
 from tests.support.programs import run_signer_module as run
 from tests.support.signer_modules import CHEAP, SIGNER, working_folder

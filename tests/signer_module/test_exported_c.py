@@ -17,7 +17,7 @@ from atcaprov.certs.description import default_text
 from signer_module.commands import inputs
 from signer_module.on_chip.module import ModuleSigner
 from signer_module.on_files import root_folder
-from tests.signer_module.test_modules_by_program import compiled, provisioned
+from tests.signer_module.test_module_commands import compiled, provisioned
 from tests.signer_module.test_openssl_and_gnutls import FIRST_YEAR_OF_DATES
 from tests.support import atcacert
 from tests.support.programs import run_signer_module as run

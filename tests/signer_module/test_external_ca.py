@@ -20,7 +20,7 @@ from signer_module.external_ca.chain import OutsideChain
 from signer_module.on_chip.layout import DESCRIPTION_SIZE
 from signer_module.on_chip.module import ModuleSigner
 from signer_module.on_files import files
-from tests.signer_module.test_modules_by_program import CHEAP, SIGNER, provisioned
+from tests.signer_module.test_module_commands import CHEAP, SIGNER, provisioned
 from tests.support.external_cas import OutsideCas, openssl
 from tests.support.signer_modules import locks
 
