@@ -12,7 +12,7 @@ from atcaprov.certs.description import default_text
 from atcaprov.program.console_text import say
 from atcaprov.program.exit_codes import exit_code
 from atcaprov.program.process_hardening import harden_process
-from signer_module.commands import create, password, show
+from signer_module.commands import create, external_ca, password, show
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})

@@ -13,6 +13,7 @@ from provisioning_server.signers.known_modules import KnownModules
 from provisioning_server.signers.module import PluggedModule
 from signer_module.on_chip.module import ModuleSigner
 from signer_module.on_chip.password_keys import LEAST_COST, CostRule, PasswordScheme
+from signer_module.on_chip.public_contents import ModuleFacts
 from tests.support.signer_modules import PASSWORD, make, order, root_folder
 
 WRONG = b"not the password"
