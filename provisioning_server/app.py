@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-import signal
-from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from atcaprov.errors import AtcaProvError
+from atcaprov.program.signals import stopped_by_signals
 from atcaprov.terminal.console import Console
 from atcaprov.terminal.keys import Key
 from atcaprov.wire.messages import ErrorReply
@@ -46,8 +45,6 @@ from provisioning_server.worker import IssuingWorker
 if TYPE_CHECKING:
     from provisioning_server.web.service import WebPage
 
-_STOP_SIGNALS: Final = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
-
 
 class Server:
     """A Provisioning Server over signers, in a data folder, with or without the keys of a console."""
@@ -75,7 +72,7 @@ class Server:
         self._log.info("Provisioning Server started.")
         records = FileRecords(self._folder.path, self._folder.signing_log())
         try:
-            with self._signals():
+            with stopped_by_signals(self.stop):
                 await self._serve(records)
         finally:
             records.close()
@@ -210,31 +207,6 @@ class Server:
                 if press.key in (Key.ESC, Key.INTERRUPT):
                     self.stop()
                 prompt.press(press)
-
-    @contextlib.contextmanager
-    def _signals(self) -> Iterator[None]:
-        """Let signals stop the server in order, where the loop can do that. An ignored one (nohup) stays ignored."""
-        loop = asyncio.get_running_loop()
-        installed: list[signal.Signals] = []
-        for number in _STOP_SIGNALS:
-            with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
-                if signal.getsignal(number) is not signal.SIG_IGN:
-                    loop.add_signal_handler(number, self._stop_by_signal, installed)
-                    installed.append(number)
-        try:
-            yield
-        finally:
-            for number in installed:
-                loop.remove_signal_handler(number)
-
-    def _stop_by_signal(self, installed: list[signal.Signals]) -> None:
-        """Stop in order; a second signal ends the program at once, which the records survive."""
-        self.stop()
-        loop = asyncio.get_running_loop()
-        for number in installed:
-            loop.remove_signal_handler(number)
-            signal.signal(number, signal.SIG_DFL)
-        installed.clear()
 
 
 def _trouble(records: FileRecords, clock: ServerClock, documents: SignerDocuments) -> ErrorReply | None:

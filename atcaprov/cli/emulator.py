@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,6 +27,7 @@ from atcaprov.hal.traced import TracedHal
 from atcaprov.kit.profiles import PARSER3, PROFILES
 from atcaprov.program import event_loop
 from atcaprov.program.console_text import say
+from atcaprov.program.signals import stopped_by_signals
 from atcaprov.reading import read_text
 from atcaprov.recording.answers_file import Answers
 from atcaprov.recording.destructive.procedure import ask_sacrificed, require_blank
@@ -259,10 +259,8 @@ def _load(path: Path) -> Memory:
 
 async def _serve(buses: Buses, ways: Ways) -> None:
     stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        with contextlib.suppress(NotImplementedError):  # Windows: Ctrl-C ends the program as it does others
-            asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    await serve_until(buses, ways, say=_say, report=_warn, stop=stop)
+    with stopped_by_signals(stop.set, signal.SIGINT, signal.SIGTERM):
+        await serve_until(buses, ways, say=_say, report=_warn, stop=stop)
 
 
 def _say(line: str) -> None:

@@ -1,32 +1,17 @@
-"""The first moments of a program, and its last ones: Ctrl-C, SIGTERM and SIGHUP end it as at any other time.
+"""The entry point of every program: import its module, run its `main`, exit with its code.
 
-This module imports next to nothing: what a program needs takes half a second to import, and an interrupt there can
-arise in code that has no care for it.
+A signal ends the program in the same way while it is still being imported, which takes half a second, and after it has
+ended. For that this module imports next to nothing.
 """
 
 from __future__ import annotations
 
-import contextlib
 import importlib
-import os
-import signal
 from collections.abc import Callable
-from types import FrameType
-from typing import Final, NoReturn
+from signal import SIGINT
+from typing import NoReturn
 
-INTERRUPTED: Final = 130
-_STDERR: Final = 2
-_SIGNAL_EXIT: Final = 128
-_NORMAL: Final = {
-    getattr(signal, name): handler
-    for name, handler in (
-        ("SIGINT", signal.default_int_handler),
-        ("SIGTERM", signal.SIG_DFL),
-        ("SIGHUP", signal.SIG_DFL),
-    )
-    if hasattr(signal, name)
-}
-"""The handlers that Python begins with; a signal with another one is ignored (nohup), or somebody else's."""
+from atcaprov.program.signals import INTERRUPTED, ProcessEnd, end_text, say_unbuffered
 
 
 def start(module: str) -> NoReturn:
@@ -35,20 +20,16 @@ def start(module: str) -> NoReturn:
     A signal before `main` has begun ends the process at once with 128 + its number: nothing is done or held by then.
     One after it has ended changes nothing.
     """
-    heeded = [number for number, handler in _NORMAL.items() if signal.getsignal(number) is handler]
-    for number in heeded:
-        words = "Interrupted." if number == signal.SIGINT else f"Ended by {number.name}."
-        signal.signal(number, _leaving(_SIGNAL_EXIT + number, f"{words}\n".encode()))
+    end = ProcessEnd()
+    end.at_once()
     main = importlib.import_module(module).main
     code = INTERRUPTED
     try:
-        for number in heeded:
-            signal.signal(number, _NORMAL[number])
+        end.by_default()
         code = _code_of(main)
     except KeyboardInterrupt:
-        _tell(b"Interrupted.\n")
-    for number in heeded:
-        signal.signal(number, _leaving(code))
+        say_unbuffered(end_text(SIGINT))
+    end.with_code(code)
     raise SystemExit(code)
 
 
@@ -59,16 +40,3 @@ def _code_of(main: Callable[[], int]) -> int:
         if isinstance(end.code, int | None):
             return end.code or 0
         raise
-
-
-def _leaving(code: int, words: bytes = b"") -> Callable[[int, FrameType | None], None]:
-    def leave(_number: int, _frame: FrameType | None) -> None:
-        _tell(words)
-        os._exit(code)
-
-    return leave
-
-
-def _tell(words: bytes) -> None:
-    with contextlib.suppress(OSError):  # nobody may be listening
-        os.write(_STDERR, words)

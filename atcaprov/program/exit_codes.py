@@ -12,10 +12,9 @@ from click.core import ParameterSource
 
 from atcaprov.errors import AtcaProvError, Code, UsageError
 from atcaprov.program.console_text import say
-from atcaprov.program.signals import ended_by_signals
+from atcaprov.program.signals import INTERRUPTED, ended_by_signals
 from atcaprov.terminal.printable import folded, printable_lines, terminal_columns
 
-INTERRUPTED: Final = 130
 _FAILED: Final = 1
 
 
