@@ -16,7 +16,7 @@ project = "atcaprov"
 author = "the atcaprov developers"
 extensions = ["myst_parser"]
 root_doc = "docs/README"
-include_patterns = ["*.md", "docs/*.md", "docs/**/*.md"]
+include_patterns = ["*.md", "examples/*.md", "docs/*.md", "docs/**/*.md"]
 exclude_patterns = [".*", ".*/**"]
 
 myst_heading_anchors = 6  # the anchors that GitHub gives to headings

@@ -12,7 +12,7 @@ ROOT: Final = Path(__file__).parents[2]
 INDEX: Final = ROOT / "docs" / "README.md"
 ENTRY: Final = re.compile(r"^- \[([^\]]+)\]\(([^)#]+\.md)\): \S.+$", re.MULTILINE)
 LISTED: Final = {(INDEX.parent / link).resolve(): title for title, link in ENTRY.findall(INDEX.read_text("utf-8"))}
-PAGES: Final = [page for page in (*sorted(ROOT.glob("docs/**/*.md")), *sorted(ROOT.glob("*.md"))) if page != INDEX]
+PAGES: Final = sorted({*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/*.md")} - {INDEX})
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
