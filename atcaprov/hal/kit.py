@@ -10,8 +10,8 @@ from atcaprov.hal.base import Hal, address_taken
 from atcaprov.hal.device_url import at_address, both_forms
 from atcaprov.hal.kit_board import KitBoard
 from atcaprov.hal.line_port import Limits, LinePort
-from atcaprov.kit import host
-from atcaprov.kit.device_table import Entry
+from atcaprov.kit_protocol import host
+from atcaprov.kit_protocol.device_table import Entry
 
 OpenPort = Callable[[], LinePort]
 

@@ -11,8 +11,8 @@ from atcaprov.errors import Code, DeviceError, ProtocolError, TransportError
 from atcaprov.hal.kit_dialogue import KitDialogue
 from atcaprov.hal.line_port import GREETINGS, Limits, LinePort, silent
 from atcaprov.hal.losable_port import LosablePort
-from atcaprov.kit import host
-from atcaprov.kit.device_table import Entry, Table, converse, scan
+from atcaprov.kit_protocol import host
+from atcaprov.kit_protocol.device_table import Entry, Table, converse, scan
 
 _QUESTIONS: Final = 3
 """How often a board is asked how it talks, before noise or silence counts as an answer."""

@@ -10,7 +10,7 @@ from typing import Final, TypeVar
 
 from atcaprov.errors import Code, DeviceError, ProtocolError, TransportError
 from atcaprov.hal.line_port import Limits, LinePort, silent
-from atcaprov.kit import host
+from atcaprov.kit_protocol import host
 
 Answer = TypeVar("Answer")
 Report = TransportError | DeviceError

@@ -21,7 +21,7 @@ from atcaprov.hal.kit import KitHal, open_kit
 from atcaprov.hal.line_port import Limits, LinePort, gone, missing, no_access, not_there, silent, wrong_kind
 from atcaprov.hal.usb_ids import HID
 from atcaprov.hal.usb_sysfs import is_hidraw, libusb_node, plugged_name_of_hid
-from atcaprov.kit.framing import REPORT_ID, REPORT_SIZE, ReportBuffer, to_reports
+from atcaprov.kit_protocol.framing import REPORT_ID, REPORT_SIZE, ReportBuffer, to_reports
 from atcaprov.reading import may_be_there
 
 SCHEME: Final = "kit-hid"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from atcaprov.errors import Code, TransportError, UsageError
-from atcaprov.kit.framing import LineBuffer
+from atcaprov.kit_protocol.framing import LineBuffer
 from atcaprov.missing_packages import install_command
 
 

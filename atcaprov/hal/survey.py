@@ -13,7 +13,7 @@ from atcaprov.hal.kit_cdc import CdcPort
 from atcaprov.hal.kit_hid import HidPort
 from atcaprov.hal.line_port import LinePort
 from atcaprov.hal.usb_ids import HID
-from atcaprov.kit.device_table import Entry
+from atcaprov.kit_protocol.device_table import Entry
 
 DELIVERED_ADDRESSES: Final = (0x60, 0x35, 0x36, 0x38, 0x59)
 """7-bit addresses of the parts as delivered: plain and TrustCUSTOM, TNGTLS, TFLXTLS, TMNGTLS, TNGLORA."""

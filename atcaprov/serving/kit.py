@@ -1,12 +1,12 @@
-"""The kit protocol's text lines, answered by the board that atcaprov.kit emulates."""
+"""The kit protocol's text lines, answered by the board that atcaprov.kit_protocol emulates."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from atcaprov.kit.board import CdcBoard
-from atcaprov.kit.interpreter import Interpreter
-from atcaprov.kit.profiles import Profile
+from atcaprov.kit_protocol.board import CdcBoard
+from atcaprov.kit_protocol.interpreter import Interpreter
+from atcaprov.kit_protocol.profiles import Profile
 from atcaprov.serving.bus import Buses
 from atcaprov.serving.pins import Pins
 from atcaprov.serving.steps import Step, Wait

@@ -9,9 +9,9 @@ from atcaprov.chip.crc import with_crc
 from atcaprov.emulator.chip import Chip
 from atcaprov.emulator.factory import blank_608a
 from atcaprov.hal.line_port import Limits, LinePort, silent
-from atcaprov.kit.board import CdcBoard
-from atcaprov.kit.interpreter import Interpreter
-from atcaprov.kit.profiles import PARSER3, PROFILES, Profile
+from atcaprov.kit_protocol.board import CdcBoard
+from atcaprov.kit_protocol.interpreter import Interpreter
+from atcaprov.kit_protocol.profiles import PARSER3, PROFILES, Profile
 from tests.support.chips import packet
 from tests.support.faulty_board import FaultyBoard
 from tests.support.kit_chips import EmulatedBus

@@ -12,8 +12,8 @@ from atcaprov.errors import Code, ProtocolError, TransportError, UsageError
 from atcaprov.hal.kit import KitHal, open_kit
 from atcaprov.hal.kit_board import KitBoard
 from atcaprov.hal.kit_hid import HidPort, open_kit_hid
-from atcaprov.kit.interpreter import Interpreter
-from atcaprov.kit.profiles import KIT_HOST, PARSER3, PROFILES, Profile
+from atcaprov.kit_protocol.interpreter import Interpreter
+from atcaprov.kit_protocol.profiles import KIT_HOST, PARSER3, PROFILES, Profile
 from tests.hal.direct_port import (
     NO_TIME,
     READ,

@@ -13,9 +13,9 @@ from atcaprov.hal.kit import KitHal
 from atcaprov.hal.kit_board import KitBoard
 from atcaprov.hal.kit_hid import open_kit_hid
 from atcaprov.hal.line_port import gone
-from atcaprov.kit import device_table
-from atcaprov.kit.interpreter import Interpreter
-from atcaprov.kit.profiles import AT90USB, PARSER3, Profile
+from atcaprov.kit_protocol import device_table
+from atcaprov.kit_protocol.interpreter import Interpreter
+from atcaprov.kit_protocol.profiles import AT90USB, PARSER3, Profile
 from tests.hal.direct_port import (
     INFO,
     NO_TIME,

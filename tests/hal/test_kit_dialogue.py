@@ -15,9 +15,9 @@ from atcaprov.hal.kit import KitHal, open_kit
 from atcaprov.hal.kit_board import KitBoard
 from atcaprov.hal.kit_dialogue import KitDialogue
 from atcaprov.hal.line_port import Limits, silent
-from atcaprov.kit import device_table, host
-from atcaprov.kit.interpreter import Interpreter
-from atcaprov.kit.profiles import AT90USB, PARSER3, PROFILES, Profile
+from atcaprov.kit_protocol import device_table, host
+from atcaprov.kit_protocol.interpreter import Interpreter
+from atcaprov.kit_protocol.profiles import AT90USB, PARSER3, PROFILES, Profile
 from tests.hal.direct_port import (
     INFO,
     NO_TIME,

@@ -20,10 +20,10 @@ from atcaprov.hal.bus_lock import BusLock
 from atcaprov.hal.kit_cdc import open_kit_cdc
 from atcaprov.hal.kit_hid import open_kit_hid
 from atcaprov.hal.tcp import open_tcp
-from atcaprov.kit.board import CdcBoard
-from atcaprov.kit.interpreter import Interpreter
-from atcaprov.kit.profiles import PARSER3, PROFILES
-from atcaprov.kit.profiles import Profile as Firmware
+from atcaprov.kit_protocol.board import CdcBoard
+from atcaprov.kit_protocol.interpreter import Interpreter
+from atcaprov.kit_protocol.profiles import PARSER3, PROFILES
+from atcaprov.kit_protocol.profiles import Profile as Firmware
 from atcaprov.provisioning.profile import Profile
 from atcaprov.provisioning.provision import Provisioner
 from atcaprov.provisioning.stages import Stage, StageStatus

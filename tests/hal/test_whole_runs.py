@@ -18,7 +18,7 @@ from atcaprov.emulator.images import BLANK, load_image
 from atcaprov.emulator.random_source import SystemRandom
 from atcaprov.hal.trace import TraceWriter, parse_trace
 from atcaprov.hal.traced import TracedHal
-from atcaprov.kit.profiles import PROFILES, Profile
+from atcaprov.kit_protocol.profiles import PROFILES, Profile
 from atcaprov.provisioning.profile import Profile as Product
 from atcaprov.provisioning.provision import Provisioner
 from atcaprov.provisioning.stages import Stage, StageStatus

@@ -17,9 +17,9 @@ from atcaprov.hal.kit_cdc import open_kit_cdc
 from atcaprov.hal.kit_hid import open_kit_hid
 from atcaprov.hal.line_port import Limits
 from atcaprov.hal.tcp import open_tcp
-from atcaprov.kit.board import CdcBoard
-from atcaprov.kit.interpreter import Interpreter
-from atcaprov.kit.profiles import PARSER3, Profile
+from atcaprov.kit_protocol.board import CdcBoard
+from atcaprov.kit_protocol.interpreter import Interpreter
+from atcaprov.kit_protocol.profiles import PARSER3, Profile
 from atcaprov.serving.bridge import BridgeSession
 from atcaprov.serving.bus import Buses
 from atcaprov.serving.pins import Pins

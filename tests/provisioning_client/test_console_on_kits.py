@@ -16,9 +16,9 @@ import pytest
 from atcaprov.chip.memory_map import LOCK_VALUE, UNLOCKED
 from atcaprov.emulator.chip import Chip, Power
 from atcaprov.hal.trace import read_trace
-from atcaprov.kit.board import CdcBoard
-from atcaprov.kit.interpreter import Interpreter
-from atcaprov.kit.profiles import PARSER3
+from atcaprov.kit_protocol.board import CdcBoard
+from atcaprov.kit_protocol.interpreter import Interpreter
+from atcaprov.kit_protocol.profiles import PARSER3
 from tests.hal.ways import kit_board
 from tests.support.faulty_board import FaultyBoard
 from tests.support.kit_chips import EmulatedBus

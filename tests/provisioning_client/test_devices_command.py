@@ -16,9 +16,9 @@ from atcaprov.errors import Code, TransportError
 from atcaprov.hal import discovery, i2c_dev, kit_hid
 from atcaprov.hal.discovery import I2cBus
 from atcaprov.hal.i2c_dev import open_i2c
-from atcaprov.kit.board import CdcBoard
-from atcaprov.kit.interpreter import Interpreter
-from atcaprov.kit.profiles import PARSER3
+from atcaprov.kit_protocol.board import CdcBoard
+from atcaprov.kit_protocol.interpreter import Interpreter
+from atcaprov.kit_protocol.profiles import PARSER3
 from provisioning_client import connected_devices as listing
 from provisioning_client.cli import command
 from tests.hal.ways import FakeI2cBus

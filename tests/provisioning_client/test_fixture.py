@@ -11,9 +11,9 @@ from atcaprov.emulator.chip import Chip
 from atcaprov.errors import Code, ProtocolError, TransportError, UsageError
 from atcaprov.hal.emulated import EmulatedHal
 from atcaprov.hal.kit_hid import open_kit_hid
-from atcaprov.kit.board import CdcBoard
-from atcaprov.kit.interpreter import Interpreter
-from atcaprov.kit.profiles import PARSER3
+from atcaprov.kit_protocol.board import CdcBoard
+from atcaprov.kit_protocol.interpreter import Interpreter
+from atcaprov.kit_protocol.profiles import PARSER3
 from provisioning_client.fixture import CHIP_SECONDS, Fixture
 from tests.hal.ways import SHORT
 from tests.support.fake_hid import FakeHid

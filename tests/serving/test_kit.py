@@ -18,7 +18,7 @@ from atcaprov.chip.crc import with_crc
 from atcaprov.emulator.chip import Chip
 from atcaprov.emulator.memory import Memory
 from atcaprov.errors import Code, UsageError
-from atcaprov.kit.profiles import PARSER3, PROFILES, Profile
+from atcaprov.kit_protocol.profiles import PARSER3, PROFILES, Profile
 from atcaprov.serving.bus import Buses
 from atcaprov.serving.clock import ServedClock
 from atcaprov.serving.kit import KitSession

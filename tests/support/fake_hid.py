@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Any
 
-from atcaprov.kit.framing import REPORT_SIZE, to_reports
+from atcaprov.kit_protocol.framing import REPORT_SIZE, to_reports
 from tests.support.faulty_board import Fault, FaultyBoard
 
 

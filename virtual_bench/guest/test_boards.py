@@ -12,7 +12,7 @@ import pytest
 from atcaprov.device.device import Device
 from atcaprov.emulator.chip import Power
 from atcaprov.errors import Code, ProtocolError, TransportError, UsageError
-from atcaprov.kit.profiles import PROFILES
+from atcaprov.kit_protocol.profiles import PROFILES
 from tests.support.faulty_board import Fault
 from tests.support.programs import killed_after
 from virtual_bench.boards import BoardPlan

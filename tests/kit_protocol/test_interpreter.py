@@ -12,11 +12,11 @@ from atcaprov.emulator.chip import Chip, Power
 from atcaprov.emulator.factory import blank_608a
 from atcaprov.emulator.images import load_image
 from atcaprov.emulator.random_source import SeededRandom
-from atcaprov.kit import device_table, host
-from atcaprov.kit.board import CdcBoard
-from atcaprov.kit.framing import LINE_LIMIT, ReportBuffer, to_reports
-from atcaprov.kit.interpreter import Interpreter
-from atcaprov.kit.profiles import AT90USB, KIT_HOST, PARSER3, PROFILES, Profile
+from atcaprov.kit_protocol import device_table, host
+from atcaprov.kit_protocol.board import CdcBoard
+from atcaprov.kit_protocol.framing import LINE_LIMIT, ReportBuffer, to_reports
+from atcaprov.kit_protocol.interpreter import Interpreter
+from atcaprov.kit_protocol.profiles import AT90USB, KIT_HOST, PARSER3, PROFILES, Profile
 from tests.support.chips import SERIAL
 from tests.support.kit_chips import EmulatedBus
 

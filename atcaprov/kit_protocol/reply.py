@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from atcaprov.errors import Code, ProtocolError
-from atcaprov.kit.framing import LINE_LIMIT
+from atcaprov.kit_protocol.framing import LINE_LIMIT
 
 NO_DEVICE: Final = "no_device"
 STATUS_OK: Final = 0x00

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from atcaprov.errors import ProtocolError
-from atcaprov.kit.host import VERSION
-from atcaprov.kit.reply import NO_DEVICE, STATUS_OK, Reply, late, parse_reply
+from atcaprov.kit_protocol.host import VERSION
+from atcaprov.kit_protocol.reply import NO_DEVICE, STATUS_OK, Reply, late, parse_reply
 
 TABLE_SIZE: Final = 16
 """Entries of the device table that a scan asks for at most; published firmwares have up to eight."""

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from atcaprov.errors import Board, Code, DeviceError, ProtocolError, TransportError
-from atcaprov.kit import device_table, host
-from atcaprov.kit.framing import LINE_LIMIT
-from atcaprov.kit.reply import Reply, parse_reply
+from atcaprov.kit_protocol import device_table, host
+from atcaprov.kit_protocol.framing import LINE_LIMIT
+from atcaprov.kit_protocol.reply import Reply, parse_reply
 
 
 def table(answers: Iterable[bytes]) -> device_table.Table:

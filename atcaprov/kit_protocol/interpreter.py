@@ -9,9 +9,9 @@ from typing import Final, Protocol
 from atcaprov.chip.commands import WAKE_TOKEN, Opcode, Status
 from atcaprov.chip.crc import with_crc
 from atcaprov.chip.parts import REVISION_608A, is_508
-from atcaprov.kit.framing import LINE_END, LINE_LIMIT
-from atcaprov.kit.profiles import Answer, Profile, WordMatch
-from atcaprov.kit.request import Request, parse_request
+from atcaprov.kit_protocol.framing import LINE_END, LINE_LIMIT
+from atcaprov.kit_protocol.profiles import Answer, Profile, WordMatch
+from atcaprov.kit_protocol.request import Request, parse_request
 
 DEFAULT_ADDRESS: Final = 0xC0
 _INFO: Final = with_crc(bytes((7, Opcode.INFO, 0, 0, 0)))

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atcaprov.kit.framing import LINE_LIMIT, REPORT_ID, REPORT_SIZE, LineBuffer, ReportBuffer, to_reports
+from atcaprov.kit_protocol.framing import LINE_LIMIT, REPORT_ID, REPORT_SIZE, LineBuffer, ReportBuffer, to_reports
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "kit-exchanges.json").read_text())
 HID = VECTORS["hid_framing"]

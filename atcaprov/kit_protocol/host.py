@@ -13,7 +13,7 @@ from atcaprov.chip.commands import SELF_TEST_FAILED, WAKE_TOKEN, Status
 from atcaprov.chip.crc import with_crc
 from atcaprov.chip.refusals import refusal
 from atcaprov.errors import Code, ProtocolError, TransportError
-from atcaprov.kit.reply import STATUS_OK, late, parse_reply
+from atcaprov.kit_protocol.reply import STATUS_OK, late, parse_reply
 
 WAKE: Final = b"e:w()\n"
 IDLE: Final = b"e:i()\n"

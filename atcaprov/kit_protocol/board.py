@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from atcaprov.kit.framing import LineBuffer
-from atcaprov.kit.interpreter import Interpreter
+from atcaprov.kit_protocol.framing import LineBuffer
+from atcaprov.kit_protocol.interpreter import Interpreter
 
 
 class CdcBoard:

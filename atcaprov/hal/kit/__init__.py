@@ -1,0 +1,1 @@
+"""Kit boards: lines over a serial port, HID or TCP, a dialogue with one board, and its chips as HALs."""
