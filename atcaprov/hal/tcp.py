@@ -15,7 +15,7 @@ from typing import Final
 from atcaprov.errors import Code, ProtocolError, TransportError, UsageError
 from atcaprov.hal.base import Hal, address_taken
 from atcaprov.hal.device_url import Target, at_address, parse_kit_target
-from atcaprov.hal.kit import open_kit
+from atcaprov.hal.kit.hal import open_kit
 from atcaprov.hal.line_port import Limits, StreamPort, gone, silent
 
 SCHEME: Final = "tcp"

@@ -9,7 +9,7 @@ import pytest
 from atcaprov.device.device import Act, Device
 from atcaprov.emulator.chip import Chip, Power
 from atcaprov.errors import Code, ProtocolError, TransportError, UsageError
-from atcaprov.hal.kit import KitHal, open_kit
+from atcaprov.hal.kit.hal import KitHal, open_kit
 from atcaprov.hal.kit_board import KitBoard
 from atcaprov.hal.kit_hid import HidPort, open_kit_hid
 from atcaprov.kit_protocol.interpreter import Interpreter
