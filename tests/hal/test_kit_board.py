@@ -9,8 +9,8 @@ import pytest
 from atcaprov.device.device import Device
 from atcaprov.emulator.chip import Chip, Power
 from atcaprov.errors import Board, DeviceError, ProtocolError, TransportError
+from atcaprov.hal.kit.board import KitBoard
 from atcaprov.hal.kit.hal import KitHal
-from atcaprov.hal.kit_board import KitBoard
 from atcaprov.hal.kit_hid import open_kit_hid
 from atcaprov.hal.line_port import gone
 from atcaprov.kit_protocol import device_table

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from atcaprov.emulator.chip import Chip, Power
 from atcaprov.errors import AtcaProvError, DeviceError, ProtocolError, TransportError
+from atcaprov.hal.kit.board import KitBoard
 from atcaprov.hal.kit.hal import KitHal, open_kit
-from atcaprov.hal.kit_board import KitBoard
 from atcaprov.hal.kit_dialogue import KitDialogue
 from atcaprov.hal.line_port import Limits, silent
 from atcaprov.kit_protocol import device_table, host
