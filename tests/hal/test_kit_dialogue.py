@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from atcaprov.emulator.chip import Chip, Power
 from atcaprov.errors import AtcaProvError, DeviceError, ProtocolError, TransportError
 from atcaprov.hal.kit.board import KitBoard
+from atcaprov.hal.kit.dialogue import KitDialogue
 from atcaprov.hal.kit.hal import KitHal, open_kit
-from atcaprov.hal.kit_dialogue import KitDialogue
 from atcaprov.hal.line_port import Limits, silent
 from atcaprov.kit_protocol import device_table, host
 from atcaprov.kit_protocol.interpreter import Interpreter
@@ -141,7 +141,7 @@ def test_a_board_that_never_ends_its_babble_is_given_up() -> None:
 
 def test_nothing_is_asked_any_more_when_the_time_is_up(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [0.0]
-    monkeypatch.setattr("atcaprov.hal.kit_dialogue.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("atcaprov.hal.kit.dialogue.time.monotonic", lambda: clock[0])
     port = DirectPort(Interpreter(EmulatedBus(), PARSER3))
     dialogue = KitDialogue(port, Limits())
     with dialogue.within(5.0):
@@ -286,7 +286,7 @@ class BeatingPort(DirectPort):
 @pytest.mark.parametrize("said", [b"Temp: 23.5 C", b"no_device "])
 def test_a_table_that_is_told_slowly_has_an_end(said: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [0.0]
-    monkeypatch.setattr("atcaprov.hal.kit_dialogue.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("atcaprov.hal.kit.dialogue.time.monotonic", lambda: clock[0])
     board = KitBoard(BeatingPort(clock, said))
     with pytest.raises(TransportError):
         board.scan()

@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Any, Final
 
 from atcaprov.errors import Code, DeviceError, ProtocolError, TransportError
-from atcaprov.hal.kit_dialogue import KitDialogue
+from atcaprov.hal.kit.dialogue import KitDialogue
 from atcaprov.hal.line_port import GREETINGS, Limits, LinePort, silent
 from atcaprov.hal.losable_port import LosablePort
 from atcaprov.kit_protocol import host
