@@ -66,7 +66,7 @@ def _kit_hid() -> _Kind:
 
 
 def _kit_cdc() -> _Kind:
-    from atcaprov.hal.kit_cdc import open_kit_cdc, parse_kit_cdc
+    from atcaprov.hal.kit.cdc import open_kit_cdc, parse_kit_cdc
 
     return _Kind(parse_kit_cdc, open_kit_cdc)
 

@@ -17,7 +17,7 @@ from atcaprov.emulator.random_source import SystemRandom
 from atcaprov.errors import AtcaProvError, Board, Code, TransportError
 from atcaprov.hal.base import Hal
 from atcaprov.hal.bus_lock import BusLock
-from atcaprov.hal.kit_cdc import open_kit_cdc
+from atcaprov.hal.kit.cdc import open_kit_cdc
 from atcaprov.hal.kit_hid import open_kit_hid
 from atcaprov.hal.tcp import open_tcp
 from atcaprov.kit_protocol.board import CdcBoard

@@ -15,7 +15,7 @@ from atcaprov.errors import Code, TransportError, UsageError
 from atcaprov.hal import bus_lock, kit_hid
 from atcaprov.hal.bus_lock import BusLock
 from atcaprov.hal.hotplug import PlugWatcher
-from atcaprov.hal.kit_cdc import CdcPort, open_kit_cdc
+from atcaprov.hal.kit.cdc import CdcPort, open_kit_cdc
 from atcaprov.hal.kit_hid import HidPort, hid_module, open_kit_hid
 from atcaprov.hal.registry import open_hal
 from tests.hal.ways import SHORT, kit_board
