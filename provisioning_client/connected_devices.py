@@ -11,7 +11,7 @@ from atcaprov.chip.parts import part_name
 from atcaprov.device.device import Device
 from atcaprov.errors import AtcaProvError, Code, TransportError
 from atcaprov.hal.discovery import I2cBus, PluggedKit, i2c_buses, plugged_kits
-from atcaprov.hal.kit_hid import hid_module
+from atcaprov.hal.kit.hid import hid_module
 from atcaprov.hal.survey import chips_on_i2c, chips_on_kit
 
 _REVISION_WORD: Final = 1

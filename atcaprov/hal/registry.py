@@ -60,7 +60,7 @@ def _emulated() -> _Kind:
 
 
 def _kit_hid() -> _Kind:
-    from atcaprov.hal.kit_hid import open_kit_hid, parse_kit_hid
+    from atcaprov.hal.kit.hid import open_kit_hid, parse_kit_hid
 
     return _Kind(parse_kit_hid, open_kit_hid)
 

@@ -11,7 +11,7 @@ from typing import Final, Protocol
 
 from atcaprov.errors import UsageError
 from atcaprov.hal.discovery import PluggedKit, plugged_kits
-from atcaprov.hal.kit_hid import hid_module
+from atcaprov.hal.kit.hid import hid_module
 from atcaprov.reading import is_file, may_be_there, paths_in
 
 HSM_SCHEME: Final = "pkcs11"

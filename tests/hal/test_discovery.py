@@ -16,7 +16,7 @@ from atcaprov.errors import Code, TransportError, UsageError
 from atcaprov.hal import device_url, discovery, presence
 from atcaprov.hal.discovery import find_one, i2c_buses, plugged_kits
 from atcaprov.hal.kit.cdc import open_kit_cdc
-from atcaprov.hal.kit_hid import open_kit_hid
+from atcaprov.hal.kit.hid import open_kit_hid
 from atcaprov.hal.usb_sysfs import usb_path_of
 from tests.hal.ways import SHORT, kit_board
 from tests.support.fake_hid import FakeHid
@@ -190,7 +190,7 @@ def test_a_device_file_that_goes_before_it_is_opened(
     monkeypatch.setattr(Path, "exists", lambda self: not looked if self == path else exists(self))
     monkeypatch.setattr(Path, "stat", failing_stat)
     monkeypatch.setattr("atcaprov.hal.kit.cdc.device_file", str)
-    monkeypatch.setattr("atcaprov.hal.kit_hid.device_file", str)
+    monkeypatch.setattr("atcaprov.hal.kit.hid.device_file", str)
     extra = {"module": FakeHid()} if open_it is open_kit_hid else {}
     with pytest.raises(TransportError) as refused:
         open_it(f"//{path}?address=0xC0", SHORT, **extra)

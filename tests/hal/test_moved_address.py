@@ -18,7 +18,7 @@ from atcaprov.errors import AtcaProvError, Board, Code, TransportError
 from atcaprov.hal.base import Hal
 from atcaprov.hal.bus_lock import BusLock
 from atcaprov.hal.kit.cdc import open_kit_cdc
-from atcaprov.hal.kit_hid import open_kit_hid
+from atcaprov.hal.kit.hid import open_kit_hid
 from atcaprov.hal.tcp import open_tcp
 from atcaprov.kit_protocol.board import CdcBoard
 from atcaprov.kit_protocol.interpreter import Interpreter

@@ -16,7 +16,7 @@ from atcaprov.hal import bus_lock, kit_hid
 from atcaprov.hal.bus_lock import BusLock
 from atcaprov.hal.hotplug import PlugWatcher
 from atcaprov.hal.kit.cdc import CdcPort, open_kit_cdc
-from atcaprov.hal.kit_hid import HidPort, hid_module, open_kit_hid
+from atcaprov.hal.kit.hid import HidPort, hid_module, open_kit_hid
 from atcaprov.hal.registry import open_hal
 from tests.hal.ways import SHORT, kit_board
 from tests.support.fake_hid import FakeDevice, FakeHid

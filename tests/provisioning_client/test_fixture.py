@@ -10,7 +10,7 @@ from atcaprov.device.device import Device
 from atcaprov.emulator.chip import Chip
 from atcaprov.errors import Code, ProtocolError, TransportError, UsageError
 from atcaprov.hal.emulated import EmulatedHal
-from atcaprov.hal.kit_hid import open_kit_hid
+from atcaprov.hal.kit.hid import open_kit_hid
 from atcaprov.kit_protocol.board import CdcBoard
 from atcaprov.kit_protocol.interpreter import Interpreter
 from atcaprov.kit_protocol.profiles import PARSER3
