@@ -12,7 +12,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from atcaprov.errors import Code, TransportError, UsageError
-from atcaprov.hal.line_port import missing
+from atcaprov.hal.kit.line_port import missing
 from atcaprov.hal.usb_ids import CDC, HID, UsbIds, usb_ids
 from atcaprov.hal.usb_sysfs import SYSFS, usb_path_of, usb_path_of_hid
 

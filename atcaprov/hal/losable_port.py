@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from atcaprov.errors import Code, TransportError
-from atcaprov.hal.line_port import LinePort, gone
+from atcaprov.hal.kit.line_port import LinePort, gone
 
 
 class LosablePort(LinePort):

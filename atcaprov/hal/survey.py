@@ -11,7 +11,7 @@ from atcaprov.hal.i2c_dev import SCHEME, found_addresses, woken_addresses
 from atcaprov.hal.kit.cdc import CdcPort
 from atcaprov.hal.kit.hal import chips_of
 from atcaprov.hal.kit.hid import HidPort
-from atcaprov.hal.line_port import LinePort
+from atcaprov.hal.kit.line_port import LinePort
 from atcaprov.hal.usb_ids import HID
 from atcaprov.kit_protocol.device_table import Entry
 

@@ -16,7 +16,7 @@ from atcaprov.errors import Code, ProtocolError, TransportError, UsageError
 from atcaprov.hal.base import Hal, address_taken
 from atcaprov.hal.device_url import Target, at_address, parse_kit_target
 from atcaprov.hal.kit.hal import open_kit
-from atcaprov.hal.line_port import Limits, StreamPort, gone, silent
+from atcaprov.hal.kit.line_port import Limits, StreamPort, gone, silent
 
 SCHEME: Final = "tcp"
 _PORT: Final = re.compile(r"[0-9]{1,5}")

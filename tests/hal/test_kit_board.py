@@ -12,7 +12,7 @@ from atcaprov.errors import Board, DeviceError, ProtocolError, TransportError
 from atcaprov.hal.kit.board import KitBoard
 from atcaprov.hal.kit.hal import KitHal
 from atcaprov.hal.kit.hid import open_kit_hid
-from atcaprov.hal.line_port import gone
+from atcaprov.hal.kit.line_port import gone
 from atcaprov.kit_protocol import device_table
 from atcaprov.kit_protocol.interpreter import Interpreter
 from atcaprov.kit_protocol.profiles import AT90USB, PARSER3, Profile

@@ -14,7 +14,7 @@ from atcaprov.errors import AtcaProvError, DeviceError, ProtocolError, Transport
 from atcaprov.hal.kit.board import KitBoard
 from atcaprov.hal.kit.dialogue import KitDialogue
 from atcaprov.hal.kit.hal import KitHal, open_kit
-from atcaprov.hal.line_port import Limits, silent
+from atcaprov.hal.kit.line_port import Limits, silent
 from atcaprov.kit_protocol import device_table, host
 from atcaprov.kit_protocol.interpreter import Interpreter
 from atcaprov.kit_protocol.profiles import AT90USB, PARSER3, PROFILES, Profile

@@ -15,7 +15,7 @@ from atcaprov.hal.i2c import I2cBus
 from atcaprov.hal.i2c_dev import open_i2c
 from atcaprov.hal.kit.cdc import open_kit_cdc
 from atcaprov.hal.kit.hid import open_kit_hid
-from atcaprov.hal.line_port import Limits
+from atcaprov.hal.kit.line_port import Limits
 from atcaprov.hal.tcp import open_tcp
 from atcaprov.kit_protocol.board import CdcBoard
 from atcaprov.kit_protocol.interpreter import Interpreter

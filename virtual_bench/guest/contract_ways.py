@@ -13,7 +13,7 @@ from atcaprov.hal.base import Hal
 from atcaprov.hal.i2c_dev import open_i2c
 from atcaprov.hal.kit.cdc import open_kit_cdc
 from atcaprov.hal.kit.hid import open_kit_hid
-from atcaprov.hal.line_port import Limits
+from atcaprov.hal.kit.line_port import Limits
 from tests.hal import ways as contract
 from tests.support.faulty_board import Fault
 from virtual_bench import ways

@@ -155,7 +155,7 @@ def test_ctrl_c_ends_a_program_that_waits_for_a_silent_kit(plugboard: Plugboard)
     node = plugboard.plug("kit")
     plugboard.spoil("kit", Fault.SILENT)
     script = (
-        "import sys; from atcaprov.hal.kit.hid import open_kit_hid; from atcaprov.hal.line_port import Limits;"
+        "import sys; from atcaprov.hal.kit.hid import open_kit_hid; from atcaprov.hal.kit.line_port import Limits;"
         "print('go', flush=True); open_kit_hid(sys.argv[1], Limits(greeting=3600))"
     )
     with subprocess.Popen(

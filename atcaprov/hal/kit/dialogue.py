@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Final, TypeVar
 
 from atcaprov.errors import Code, DeviceError, ProtocolError, TransportError
-from atcaprov.hal.line_port import Limits, LinePort, silent
+from atcaprov.hal.kit.line_port import Limits, LinePort, silent
 from atcaprov.kit_protocol import host
 
 Answer = TypeVar("Answer")

@@ -9,7 +9,7 @@ from atcaprov.errors import Code, ProtocolError, TransportError, UsageError
 from atcaprov.hal.base import Hal, address_taken
 from atcaprov.hal.device_url import at_address, both_forms
 from atcaprov.hal.kit.board import KitBoard
-from atcaprov.hal.line_port import Limits, LinePort
+from atcaprov.hal.kit.line_port import Limits, LinePort
 from atcaprov.kit_protocol import host
 from atcaprov.kit_protocol.device_table import Entry
 
