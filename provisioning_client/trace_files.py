@@ -9,8 +9,8 @@ from atcaprov.device.device import Device
 from atcaprov.errors import UsageError
 from atcaprov.hal.base import Hal
 from atcaprov.hal.registry import open_hal
-from atcaprov.hal.trace import create_trace
 from atcaprov.hal.traced import TracedHal
+from atcaprov.hal.tracing.trace_file import create_trace
 
 
 class TraceFiles:

@@ -22,8 +22,8 @@ from atcaprov.emulator.random_source import SystemRandom
 from atcaprov.emulator.state_file import StateFile
 from atcaprov.errors import Code, UsageError
 from atcaprov.hal.registry import open_hal
-from atcaprov.hal.trace import create_trace, read_trace
 from atcaprov.hal.traced import TracedHal
+from atcaprov.hal.tracing.trace_file import create_trace, read_trace
 from atcaprov.kit_protocol.profiles import PARSER3, PROFILES
 from atcaprov.program import event_loop
 from atcaprov.program.console_text import say

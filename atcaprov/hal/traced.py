@@ -8,7 +8,7 @@ from collections.abc import Callable
 from atcaprov.errors import AtcaProvError, Code, UsageError
 from atcaprov.hal.base import Hal
 from atcaprov.hal.masking import PublicSlots, masked_packets
-from atcaprov.hal.trace import TraceEvent, TraceWriter
+from atcaprov.hal.tracing.trace_file import TraceEvent, TraceWriter
 
 
 class TracedHal(Hal):

@@ -23,7 +23,7 @@ from atcaprov.emulator.memory import SLOT_STARTS, Memory
 from atcaprov.emulator.random_source import SystemRandom
 from atcaprov.emulator.slot import Slot
 from atcaprov.hal.masking import MASK
-from atcaprov.hal.trace import TraceEvent
+from atcaprov.hal.tracing.trace_file import TraceEvent
 
 _HEADER: Final = 5
 _STATUS_REPLY: Final = 4

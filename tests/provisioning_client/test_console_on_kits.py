@@ -15,7 +15,7 @@ import pytest
 
 from atcaprov.chip.memory_map import LOCK_VALUE, UNLOCKED
 from atcaprov.emulator.chip import Chip, Power
-from atcaprov.hal.trace import read_trace
+from atcaprov.hal.tracing.trace_file import read_trace
 from atcaprov.kit_protocol.board import CdcBoard
 from atcaprov.kit_protocol.interpreter import Interpreter
 from atcaprov.kit_protocol.profiles import PARSER3

@@ -22,8 +22,8 @@ from atcaprov.emulator.open_points import OpenPoints
 from atcaprov.emulator.random_source import SystemRandom
 from atcaprov.errors import Code, UsageError
 from atcaprov.hal.emulated import EmulatedHal
-from atcaprov.hal.trace import Trace, TraceEvent, TraceWriter, parse_trace
 from atcaprov.hal.traced import TracedHal
+from atcaprov.hal.tracing.trace_file import Trace, TraceEvent, TraceWriter, parse_trace
 from atcaprov.recording.harmless_packets import harmless_packets, run
 from atcaprov.recording.replay import replay
 from tests.emulator.test_commands_by_wheel import reference_chip
