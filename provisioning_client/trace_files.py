@@ -9,7 +9,7 @@ from atcaprov.device.device import Device
 from atcaprov.errors import UsageError
 from atcaprov.hal.base import Hal
 from atcaprov.hal.registry import open_hal
-from atcaprov.hal.traced import TracedHal
+from atcaprov.hal.tracing.hal import TracedHal
 from atcaprov.hal.tracing.trace_file import create_trace
 
 

@@ -22,7 +22,7 @@ from atcaprov.emulator.random_source import SystemRandom
 from atcaprov.emulator.state_file import StateFile
 from atcaprov.errors import Code, UsageError
 from atcaprov.hal.registry import open_hal
-from atcaprov.hal.traced import TracedHal
+from atcaprov.hal.tracing.hal import TracedHal
 from atcaprov.hal.tracing.trace_file import create_trace, read_trace
 from atcaprov.kit_protocol.profiles import PARSER3, PROFILES
 from atcaprov.program import event_loop

@@ -16,7 +16,7 @@ from atcaprov.chip.commands import Opcode
 from atcaprov.errors import Code, TransportError, UsageError
 from atcaprov.hal.masking import masked_packets
 from atcaprov.hal.registry import open_hal
-from atcaprov.hal.traced import TracedHal
+from atcaprov.hal.tracing.hal import TracedHal
 from atcaprov.hal.tracing.trace_file import TraceEvent, TraceWriter, create_trace, parse_trace, read_trace
 from tests.support.chips import packet
 

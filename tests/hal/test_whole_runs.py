@@ -16,7 +16,7 @@ from atcaprov.device.device import Device
 from atcaprov.emulator.chip import Power
 from atcaprov.emulator.images import BLANK, load_image
 from atcaprov.emulator.random_source import SystemRandom
-from atcaprov.hal.traced import TracedHal
+from atcaprov.hal.tracing.hal import TracedHal
 from atcaprov.hal.tracing.trace_file import TraceWriter, parse_trace
 from atcaprov.kit_protocol.profiles import PROFILES, Profile
 from atcaprov.provisioning.profile import Profile as Product

@@ -22,7 +22,7 @@ from atcaprov.emulator.open_points import OpenPoints
 from atcaprov.emulator.random_source import SystemRandom
 from atcaprov.errors import Code, UsageError
 from atcaprov.hal.emulated import EmulatedHal
-from atcaprov.hal.traced import TracedHal
+from atcaprov.hal.tracing.hal import TracedHal
 from atcaprov.hal.tracing.trace_file import Trace, TraceEvent, TraceWriter, parse_trace
 from atcaprov.recording.harmless_packets import harmless_packets, run
 from atcaprov.recording.replay import replay

@@ -17,7 +17,7 @@ from atcaprov.chip.crc import with_crc
 from atcaprov.device.authorization import authorize
 from atcaprov.device.device import Device
 from atcaprov.errors import Code, DeviceError, ProtocolError, ProvisioningError, TransportError, UsageError
-from atcaprov.hal.traced import TracedHal
+from atcaprov.hal.tracing.hal import TracedHal
 from atcaprov.hal.tracing.trace_file import TraceWriter
 from signer_module.on_chip.creation.module_builder import ModuleOrder
 from signer_module.on_chip.layout import AUTHORIZATION_SLOT
