@@ -22,7 +22,7 @@ from atcaprov.chip.memory_map import (
 from atcaprov.emulator.memory import SLOT_STARTS, Memory
 from atcaprov.emulator.random_source import SystemRandom
 from atcaprov.emulator.slot import Slot
-from atcaprov.hal.masking import MASK
+from atcaprov.hal.tracing.masking import MASK
 from atcaprov.hal.tracing.trace_file import TraceEvent
 
 _HEADER: Final = 5

@@ -21,7 +21,7 @@ from atcaprov.emulator.memory import Memory
 from atcaprov.emulator.open_points import OpenPoints
 from atcaprov.emulator.random_source import SystemRandom
 from atcaprov.errors import Code, UsageError
-from atcaprov.hal.masking import MASK, masked_packets
+from atcaprov.hal.tracing.masking import MASK, masked_packets
 from atcaprov.hal.tracing.trace_file import Trace, TraceEvent
 from atcaprov.recording.initial_memory import learn
 from atcaprov.recording.unknown_state import Unknown

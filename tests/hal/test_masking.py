@@ -14,8 +14,8 @@ from atcaprov.chip.memory_map import SLOT_CONFIG
 from atcaprov.config_zone.slot import KeyConfig, SlotConfig
 from atcaprov.emulator.chip import Chip
 from atcaprov.hal.emulated import EmulatedHal
-from atcaprov.hal.masking import PublicSlots, masked_packets
 from atcaprov.hal.tracing.hal import TracedHal
+from atcaprov.hal.tracing.masking import PublicSlots, masked_packets
 from atcaprov.hal.tracing.trace_file import TraceWriter
 from tests.support.chips import configured_memory, packet
 

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from atcaprov.chip.commands import Opcode
 from atcaprov.errors import Code, TransportError, UsageError
-from atcaprov.hal.masking import masked_packets
 from atcaprov.hal.registry import open_hal
 from atcaprov.hal.tracing.hal import TracedHal
+from atcaprov.hal.tracing.masking import masked_packets
 from atcaprov.hal.tracing.trace_file import TraceEvent, TraceWriter, create_trace, parse_trace, read_trace
 from tests.support.chips import packet
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from atcaprov.errors import AtcaProvError, Code, UsageError
 from atcaprov.hal.base import Hal
-from atcaprov.hal.masking import PublicSlots, masked_packets
+from atcaprov.hal.tracing.masking import PublicSlots, masked_packets
 from atcaprov.hal.tracing.trace_file import TraceEvent, TraceWriter
 
 
