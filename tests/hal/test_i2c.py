@@ -8,9 +8,9 @@ import pytest
 
 from atcaprov.emulator.chip import Chip, Power
 from atcaprov.errors import Board, Code, DeviceError, ProtocolError, TransportError
-from atcaprov.hal import i2c
 from atcaprov.hal.bus_lock import BusLock
-from atcaprov.hal.i2c import GENERAL_CALL, I2cHal, wakes
+from atcaprov.hal.i2c.hal import GENERAL_CALL, I2cHal, wakes
+from atcaprov.hal.i2c.hal import hal as i2c
 from atcaprov.hal.i2c_dev import open_i2c
 from atcaprov.serving.clock import ServedClock
 from tests.hal.ways import FakeI2cBus
