@@ -72,7 +72,7 @@ def _kit_cdc() -> _Kind:
 
 
 def _i2c() -> _Kind:
-    from atcaprov.hal.i2c_dev import open_i2c, parse_bus_and_address
+    from atcaprov.hal.i2c.scan import open_i2c, parse_bus_and_address
 
     return _Kind(parse_bus_and_address, open_i2c)
 

@@ -12,7 +12,7 @@ from atcaprov.errors import TransportError
 from atcaprov.hal.base import Hal
 from atcaprov.hal.emulated import EmulatedHal
 from atcaprov.hal.i2c.hal import I2cBus
-from atcaprov.hal.i2c_dev import open_i2c
+from atcaprov.hal.i2c.scan import open_i2c
 from atcaprov.hal.kit.cdc import open_kit_cdc
 from atcaprov.hal.kit.hid import open_kit_hid
 from atcaprov.hal.kit.line_port import Limits

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from atcaprov.emulator.chip import Power
 from atcaprov.hal.base import Hal
-from atcaprov.hal.i2c_dev import open_i2c
+from atcaprov.hal.i2c.scan import open_i2c
 from atcaprov.hal.kit.cdc import open_kit_cdc
 from atcaprov.hal.kit.hid import open_kit_hid
 from atcaprov.hal.kit.line_port import Limits
