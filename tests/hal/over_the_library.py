@@ -13,8 +13,8 @@ import pytest
 from atcaprov.emulator.chip import Chip
 from atcaprov.errors import Code, TransportError
 from atcaprov.hal.base import Hal
+from atcaprov.hal.i2c.linux_bus import LibraryI2cBus
 from atcaprov.hal.i2c.scan import open_i2c
-from atcaprov.hal.i2c_library import LibraryI2cBus
 from tests.hal import ways
 from tests.hal.ways import FakeI2cBus, I2cWay
 from tests.support.fake_i2c_kernel import PlayedKernel, played
