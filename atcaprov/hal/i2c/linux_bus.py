@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from atcaprov.errors import Code, TransportError, UsageError
+from atcaprov.hal.i2c.device_file import no_bus, require_silence
 from atcaprov.hal.i2c.hal import I2cBus
-from atcaprov.hal.i2c_node import no_bus, require_silence
 from atcaprov.vendor_library import OTHER_VERSION, InterfaceConfig, open_library
 
 _I2C_INTERFACE: Final = 0

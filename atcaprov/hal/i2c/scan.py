@@ -10,9 +10,9 @@ from typing import Final
 from atcaprov.errors import Code, TransportError, UsageError
 from atcaprov.hal.bus_lock import BusLock
 from atcaprov.hal.device_url import parse_7_bit_address, parse_target
+from atcaprov.hal.i2c.device_file import has_device_files
 from atcaprov.hal.i2c.hal import COMMAND_SECONDS, LOCK_SECONDS, I2cBus, I2cHal, rouse, wakes
 from atcaprov.hal.i2c.linux_bus import LibraryI2cBus
-from atcaprov.hal.i2c_node import has_device_files
 
 SCHEME: Final = "i2c"
 AWAKE_SECONDS: Final = 1.7
