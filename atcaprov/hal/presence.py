@@ -7,9 +7,9 @@ from typing import Final
 
 from atcaprov.errors import Code, TransportError
 from atcaprov.hal.device_url import device_file, names_a_file, naming, parse_target, require_nameable
-from atcaprov.hal.discovery import find_one
 from atcaprov.hal.i2c.scan import parse_bus_and_address
 from atcaprov.hal.kit.hid import hid_module
+from atcaprov.hal.usb import find_one
 from atcaprov.hal.usb_ids import CDC, HID
 from atcaprov.reading import may_be_there
 

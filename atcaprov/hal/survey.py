@@ -6,12 +6,12 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from atcaprov.hal.device_url import device_file
-from atcaprov.hal.discovery import I2cBus, PluggedKit
 from atcaprov.hal.i2c.scan import SCHEME, found_addresses, woken_addresses
 from atcaprov.hal.kit.cdc import CdcPort
 from atcaprov.hal.kit.hal import chips_of
 from atcaprov.hal.kit.hid import HidPort
 from atcaprov.hal.kit.line_port import LinePort
+from atcaprov.hal.usb import I2cBus, PluggedKit
 from atcaprov.hal.usb_ids import HID
 from atcaprov.kit_protocol.device_table import Entry
 

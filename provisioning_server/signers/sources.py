@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from atcaprov.errors import UsageError
-from atcaprov.hal.discovery import PluggedKit, plugged_kits
 from atcaprov.hal.kit.hid import hid_module
+from atcaprov.hal.usb import PluggedKit, plugged_kits
 from atcaprov.reading import is_file, may_be_there, paths_in
 
 HSM_SCHEME: Final = "pkcs11"

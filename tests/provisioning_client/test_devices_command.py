@@ -14,8 +14,8 @@ from atcaprov.emulator.images import load_image
 from atcaprov.emulator.random_source import SeededRandom
 from atcaprov.errors import Code, TransportError
 from atcaprov.hal import discovery, i2c_dev, kit_hid
-from atcaprov.hal.discovery import I2cBus
 from atcaprov.hal.i2c.scan import open_i2c
+from atcaprov.hal.usb import I2cBus
 from atcaprov.kit_protocol.board import CdcBoard
 from atcaprov.kit_protocol.interpreter import Interpreter
 from atcaprov.kit_protocol.profiles import PARSER3

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from atcaprov.errors import Code, ProtocolError, ProvisioningError, TransportError
-from atcaprov.hal.discovery import PluggedKit
+from atcaprov.hal.usb import PluggedKit
 from atcaprov.wire.messages import ErrorReply
 from provisioning_server import refusals
 from provisioning_server.signers.module_bay import CHECK_EVERY
