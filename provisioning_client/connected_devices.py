@@ -10,8 +10,8 @@ from atcaprov.chip.memory_map import UNLOCKED
 from atcaprov.chip.parts import part_name
 from atcaprov.device.device import Device
 from atcaprov.errors import AtcaProvError, Code, TransportError
+from atcaprov.hal.detect import chips_on_i2c, chips_on_kit
 from atcaprov.hal.kit.hid import hid_module
-from atcaprov.hal.survey import chips_on_i2c, chips_on_kit
 from atcaprov.hal.usb import I2cBus, PluggedKit, i2c_buses, plugged_kits
 
 _REVISION_WORD: Final = 1
