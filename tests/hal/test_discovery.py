@@ -13,7 +13,7 @@ import pytest
 from atcaprov.device.device import Device
 from atcaprov.emulator.chip import Chip
 from atcaprov.errors import Code, TransportError, UsageError
-from atcaprov.hal import device_url, discovery, presence
+from atcaprov.hal import device_url, presence, usb
 from atcaprov.hal.kit.cdc import open_kit_cdc
 from atcaprov.hal.kit.hid import open_kit_hid
 from atcaprov.hal.usb import find_one, i2c_buses, plugged_kits
@@ -27,7 +27,7 @@ FIRST, SECOND = "1-1.2:1.0", "1-1.3:1.0"
 @pytest.fixture
 def serial_ports(monkeypatch: pytest.MonkeyPatch) -> list[SimpleNamespace]:
     ports: list[SimpleNamespace] = []
-    monkeypatch.setattr(discovery, "_serial_ports", lambda: ports)
+    monkeypatch.setattr(usb, "_serial_ports", lambda: ports)
     return ports
 
 

@@ -13,8 +13,10 @@ from atcaprov.emulator.chip import Chip
 from atcaprov.emulator.images import load_image
 from atcaprov.emulator.random_source import SeededRandom
 from atcaprov.errors import Code, TransportError
-from atcaprov.hal import discovery, i2c_dev, kit_hid
+from atcaprov.hal import usb
+from atcaprov.hal.i2c import scan as i2c_scan
 from atcaprov.hal.i2c.scan import open_i2c
+from atcaprov.hal.kit import hid as kit_hid
 from atcaprov.hal.usb import I2cBus
 from atcaprov.kit_protocol.board import CdcBoard
 from atcaprov.kit_protocol.interpreter import Interpreter
@@ -51,8 +53,8 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
     machine = Machine()
     monkeypatch.setattr(kit_hid, "hid_module", lambda backend="": machine.hid)
     monkeypatch.setattr(listing, "hid_module", lambda: machine.hid)
-    monkeypatch.setattr(discovery, "_serial_ports", list)
-    monkeypatch.setattr(i2c_dev, "LibraryI2cBus", machine.bus)
+    monkeypatch.setattr(usb, "_serial_ports", list)
+    monkeypatch.setattr(i2c_scan, "LibraryI2cBus", machine.bus)
     monkeypatch.setattr(listing, "i2c_buses", lambda: [I2cBus(number, "fake adapter", "") for number in machine.buses])
     return machine
 

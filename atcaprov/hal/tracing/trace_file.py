@@ -10,7 +10,8 @@ The last line is `{"end": "complete"}`, or `{"end": "incomplete"}` where the fil
 was cut.
 
 `at` and `took` are seconds. Packets are hexadecimal, count to CRC, no word address. A byte that could belong to a
-secret is written as `..` unless the trace was made as a recording; `atcaprov.hal.tracing.masking` says which bytes these are.
+secret is written as `..` unless the trace was made as a recording; `atcaprov.hal.tracing.masking` says which bytes
+these are.
 """
 
 from __future__ import annotations
