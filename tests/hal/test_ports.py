@@ -15,7 +15,7 @@ from atcaprov.errors import Code, TransportError, UsageError
 from atcaprov.hal import bus_lock
 from atcaprov.hal.bus_lock import BusLock
 from atcaprov.hal.hotplug import PlugWatcher
-from atcaprov.hal.kit import hid as kit_hid
+from atcaprov.hal.kit.hal import hid as kit_hid
 from atcaprov.hal.kit.cdc import CdcPort, open_kit_cdc
 from atcaprov.hal.kit.hid import HidPort, hid_module, open_kit_hid
 from atcaprov.hal.registry import open_hal

@@ -14,9 +14,9 @@ from atcaprov.emulator.images import load_image
 from atcaprov.emulator.random_source import SeededRandom
 from atcaprov.errors import Code, TransportError
 from atcaprov.hal import usb
-from atcaprov.hal.i2c import scan as i2c_scan
+from atcaprov.hal.i2c.hal import scan as i2c_scan
 from atcaprov.hal.i2c.scan import open_i2c
-from atcaprov.hal.kit import hid as kit_hid
+from atcaprov.hal.kit.hal import hid as kit_hid
 from atcaprov.hal.usb import I2cBus
 from atcaprov.kit_protocol.board import CdcBoard
 from atcaprov.kit_protocol.interpreter import Interpreter
