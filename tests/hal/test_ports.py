@@ -15,7 +15,6 @@ from atcaprov.errors import Code, TransportError, UsageError
 from atcaprov.hal import bus_lock
 from atcaprov.hal.bus_lock import BusLock
 from atcaprov.hal.hotplug import PlugWatcher
-from atcaprov.hal.kit.hal import hid as kit_hid
 from atcaprov.hal.kit.cdc import CdcPort, open_kit_cdc
 from atcaprov.hal.kit.hid import HidPort, hid_module, open_kit_hid
 from atcaprov.hal.registry import open_hal
@@ -37,7 +36,7 @@ def forbid(monkeypatch: pytest.MonkeyPatch, *paths: str) -> None:
 
 def test_a_missing_right_names_the_rules(pty: PtyBoard, monkeypatch: pytest.MonkeyPatch) -> None:
     forbid(monkeypatch, "/dev/null", pty.path)
-    monkeypatch.setattr(kit_hid, "is_hidraw", lambda path: True)
+    monkeypatch.setattr("atcaprov.hal.kit.hid.is_hidraw", lambda path: True)
     for url in ("kit-hid:///dev/null", f"kit-cdc://{pty.path}"):
         with pytest.raises(TransportError, match=r"60-atcaprov\.rules") as refused:
             open_hal(url)
@@ -63,7 +62,7 @@ class Closed(FakeHid):
 def test_through_libusb_a_missing_right_is_seen_at_its_own_file(
     node: str, is_allowed: bool, code: Code, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(kit_hid, "libusb_node", lambda path: node)
+    monkeypatch.setattr("atcaprov.hal.kit.hid.libusb_node", lambda path: node)
     monkeypatch.setattr("os.access", lambda path, mode: str(path) != node or is_allowed)
     with pytest.raises(TransportError) as refused:
         open_kit_hid("//1-2.3", SHORT, Closed({"1-2.3:1.0": kit_board(Chip())}))
@@ -80,7 +79,9 @@ def test_a_file_that_is_no_such_port_is_no_busy_one(scheme: str, kind: str, path
 
 def test_a_kit_has_one_lock_through_hidraw_and_libusb(monkeypatch: pytest.MonkeyPatch) -> None:
     numbers = {"/dev/hidraw3": 42, "/dev/hidraw4": 43, "9-8.7:1.0": 42}
-    monkeypatch.setattr(kit_hid, "plugged_name_of_hid", lambda path: f"USB port 9-8.7:1.0, device {numbers[path]}")
+    monkeypatch.setattr(
+        "atcaprov.hal.kit.hid.plugged_name_of_hid", lambda path: f"USB port 9-8.7:1.0, device {numbers[path]}"
+    )
     hid = FakeHid(dict.fromkeys(numbers, kit_board(Chip())))
     first = HidPort("/dev/hidraw3", hid)
     with pytest.raises(TransportError, match=r"USB port 9-8\.7:1\.0") as refused:

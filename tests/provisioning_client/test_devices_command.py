@@ -14,9 +14,7 @@ from atcaprov.emulator.images import load_image
 from atcaprov.emulator.random_source import SeededRandom
 from atcaprov.errors import Code, TransportError
 from atcaprov.hal import usb
-from atcaprov.hal.i2c.hal import scan as i2c_scan
 from atcaprov.hal.i2c.scan import open_i2c
-from atcaprov.hal.kit.hal import hid as kit_hid
 from atcaprov.hal.usb import I2cBus
 from atcaprov.kit_protocol.board import CdcBoard
 from atcaprov.kit_protocol.interpreter import Interpreter
@@ -51,10 +49,10 @@ class Machine:
 @pytest.fixture
 def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
     machine = Machine()
-    monkeypatch.setattr(kit_hid, "hid_module", lambda backend="": machine.hid)
+    monkeypatch.setattr("atcaprov.hal.kit.hid.hid_module", lambda backend="": machine.hid)
     monkeypatch.setattr(listing, "hid_module", lambda: machine.hid)
     monkeypatch.setattr(usb, "_serial_ports", list)
-    monkeypatch.setattr(i2c_scan, "LibraryI2cBus", machine.bus)
+    monkeypatch.setattr("atcaprov.hal.i2c.scan.LibraryI2cBus", machine.bus)
     monkeypatch.setattr(listing, "i2c_buses", lambda: [I2cBus(number, "fake adapter", "") for number in machine.buses])
     return machine
 
