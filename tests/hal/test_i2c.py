@@ -10,7 +10,6 @@ from atcaprov.emulator.chip import Chip, Power
 from atcaprov.errors import Board, Code, DeviceError, ProtocolError, TransportError
 from atcaprov.hal.bus_lock import BusLock
 from atcaprov.hal.i2c.hal import GENERAL_CALL, I2cHal, wakes
-from atcaprov.hal.i2c.hal import hal as i2c
 from atcaprov.hal.i2c.scan import open_i2c
 from atcaprov.serving.clock import ServedClock
 from tests.hal.ways import FakeI2cBus
@@ -52,7 +51,7 @@ def test_a_chip_that_tests_itself_at_each_wake_is_awake_after_20_ms(monkeypatch:
     waits = SimpleNamespace(
         monotonic=chip.clock.now, sleep=lambda seconds: chip.clock.wait_until(chip.clock.now() + seconds)
     )
-    monkeypatch.setattr(i2c, "time", waits)
+    monkeypatch.setattr("atcaprov.hal.i2c.hal.time", waits)
     hal = _hal(FakeI2cBus([chip]))
     hal.wake()
     assert chip.clock.now() < 0.050
@@ -124,7 +123,7 @@ class Busy(FakeI2cBus):
 
 
 def test_a_chip_that_is_busy_with_a_command_of_a_killed_program_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(i2c, "BUSY_SECONDS", 60.0)
+    monkeypatch.setattr("atcaprov.hal.i2c.hal.BUSY_SECONDS", 60.0)
     bus = Busy([Chip()])
     bus.reads_to_come = 10
     hal = open_i2c(f"//{id(bus)}/0x60", bus, seconds=60.0)
@@ -149,7 +148,7 @@ def test_a_bus_is_free_while_a_busy_chip_is_waited_for(monkeypatch: pytest.Monke
             lock.release()
             free.append(True)
 
-    monkeypatch.setattr(i2c, "time", SimpleNamespace(monotonic=lambda: 0.0, sleep=look))
+    monkeypatch.setattr("atcaprov.hal.i2c.hal.time", SimpleNamespace(monotonic=lambda: 0.0, sleep=look))
     bus.reads_to_come = 8
     open_i2c(f"//{id(bus)}/0x60", bus, seconds=1.0).close()
     assert free == [True, True]
