@@ -18,7 +18,6 @@ from atcaprov.program import event_loop
 from atcaprov.program.exit_codes import run_program
 from atcaprov.program.process_hardening import harden_process
 from atcaprov.terminal.console import open_console
-from provisioning_server.app import Server
 from provisioning_server.data_folder import DataFolder
 from provisioning_server.descriptors import allow_enough_descriptors
 from provisioning_server.passwords.given import credentials_folder
@@ -144,6 +143,8 @@ command.params.insert(0, settings_option())
 
 def serve(settings: Settings) -> None:
     """Run a server on this program's console until it is stopped; raises AtcaProvError."""
+    from provisioning_server.app import Server  # a third of the start: --help and wrong options do not need it
+
     allow_enough_descriptors()
     roster = SignerRoster(_software_signers(settings.signer_folders))
     folder = DataFolder(settings.data, datetime.now())
