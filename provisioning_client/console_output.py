@@ -8,7 +8,7 @@ from typing import Final
 from atcaprov.errors import AtcaProvError, Board, Code
 from atcaprov.hal.device_url import both_forms
 from atcaprov.provisioning.provision import Provisioned
-from atcaprov.provisioning.stages import Stage, StageStatus
+from atcaprov.stages import Stage, StageStatus
 from atcaprov.terminal.printable import folded
 from provisioning_client.output import Output, Write
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 from atcaprov.chip.parts import part_name
 from atcaprov.errors import AtcaProvError, Board
 from atcaprov.provisioning.provision import Provisioned
-from atcaprov.provisioning.stages import Stage, StageStatus
+from atcaprov.stages import Stage, StageStatus
 from provisioning_client.output import Output, Write
 
 

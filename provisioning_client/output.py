@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from atcaprov.errors import AtcaProvError
 from atcaprov.provisioning.provision import Provisioned
-from atcaprov.provisioning.stages import Stage, StageStatus
+from atcaprov.stages import Stage, StageStatus
 
 Write = Callable[[str], None]
 

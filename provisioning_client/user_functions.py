@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from atcaprov.errors import AtcaProvError
-from atcaprov.provisioning.stages import Stage, StageStatus
 from atcaprov.provisioning.tcp_client import TcpClient
+from atcaprov.stages import Stage, StageStatus
 from provisioning_client.output import Output
 
 

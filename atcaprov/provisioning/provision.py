@@ -14,8 +14,8 @@ from atcaprov.provisioning.part import newer_silicon
 from atcaprov.provisioning.profile import Profile
 from atcaprov.provisioning.run import Run
 from atcaprov.provisioning.signer_offer import SignerOffer, ask_for_offer
-from atcaprov.provisioning.stages import ACTS, Stage, StageStatus
 from atcaprov.provisioning.user_functions import UserFunctions
+from atcaprov.stages import ACTS, Stage, StageStatus
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import abc
 
 from atcaprov.device.zones.data_zone import DataZoneWriter
 from atcaprov.errors import AtcaProvError
-from atcaprov.provisioning.stages import Stage, StageStatus
+from atcaprov.stages import Stage, StageStatus
 
 
 class UserFunctions(abc.ABC):

@@ -26,10 +26,10 @@ from atcaprov.kit_protocol.profiles import PARSER3, PROFILES
 from atcaprov.kit_protocol.profiles import Profile as Firmware
 from atcaprov.provisioning.profile import Profile
 from atcaprov.provisioning.provision import Provisioner
-from atcaprov.provisioning.stages import Stage, StageStatus
 from atcaprov.serving.bridge import BridgeSession
 from atcaprov.serving.bus import Buses
 from atcaprov.serving.pins import Pins
+from atcaprov.stages import Stage, StageStatus
 from provisioning_client.fixture import Fixture
 from tests.hal.ways import (
     SHORT,

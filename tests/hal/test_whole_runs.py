@@ -21,9 +21,9 @@ from atcaprov.hal.tracing.trace_file import TraceWriter, parse_trace
 from atcaprov.kit_protocol.profiles import PROFILES, Profile
 from atcaprov.provisioning.profile import Profile as Product
 from atcaprov.provisioning.provision import Provisioner
-from atcaprov.provisioning.stages import Stage, StageStatus
 from atcaprov.provisioning.user_functions import UserFunctions
 from atcaprov.recording.replay import replay
+from atcaprov.stages import Stage, StageStatus
 from tests.hal.ways import WAYS, CdcWay, HidWay, Way, standing
 from tests.support.counted_requests import commands_of, keep_requests, opening_of
 from tests.support.faulty_board import Fault

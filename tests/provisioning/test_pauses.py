@@ -14,7 +14,7 @@ from atcaprov.errors import Board, TransportError
 from atcaprov.hal.emulated import EmulatedHal
 from atcaprov.provisioning.profile import Profile
 from atcaprov.provisioning.provision import Provisioner
-from atcaprov.provisioning.stages import Stage, StageStatus
+from atcaprov.stages import Stage, StageStatus
 from tests.support.in_memory_server import Authority, InMemory
 
 PAUSE = 5.0

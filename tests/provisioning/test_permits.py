@@ -13,7 +13,7 @@ from atcaprov.errors import Code, UsageError
 from atcaprov.hal.emulated import EmulatedHal
 from atcaprov.provisioning.profile import Profile
 from atcaprov.provisioning.provision import Provisioner
-from atcaprov.provisioning.stages import ACTS, Stage, StageStatus
+from atcaprov.stages import ACTS, Stage, StageStatus
 from tests.support.in_memory_server import Authority, InMemory
 
 DURING: dict[Stage, set[Act]] = {

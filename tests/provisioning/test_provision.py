@@ -25,8 +25,8 @@ from atcaprov.errors import (
 )
 from atcaprov.provisioning.profile import Profile
 from atcaprov.provisioning.provision import Provisioner
-from atcaprov.provisioning.stages import Stage, StageStatus
 from atcaprov.provisioning.validation import prove_key
+from atcaprov.stages import Stage, StageStatus
 from atcaprov.wire.messages import CertificatesReply, CertificatesRequest, ErrorReply, SignerRequest
 from tests.support.in_memory_server import Authority, InMemory, unreachable
 from tests.support.scripted_hal import ScriptedHal

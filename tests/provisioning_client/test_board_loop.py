@@ -15,7 +15,7 @@ from atcaprov.errors import Code, ProtocolError, TransportError, UsageError
 from atcaprov.hal.emulated import EmulatedHal
 from atcaprov.provisioning.profile import Profile
 from atcaprov.provisioning.provision import Provisioner
-from atcaprov.provisioning.stages import Stage, StageStatus
+from atcaprov.stages import Stage, StageStatus
 from atcaprov.wire.messages import MessageType
 from provisioning_client.board_loop import BoardLoop
 from provisioning_client.board_source import BoardSource

@@ -22,8 +22,8 @@ from atcaprov.certs.template import device_definition, signer_definition
 from atcaprov.chip.memory_map import serial_number
 from atcaprov.device.zones.data_zone import DataZoneWriter
 from atcaprov.errors import AtcaProvError, Code, TransportError
-from atcaprov.provisioning.stages import Stage, StageStatus
 from atcaprov.provisioning.user_functions import UserFunctions
+from atcaprov.stages import Stage, StageStatus
 from atcaprov.wire.connection import Connection, Role
 from atcaprov.wire.fields import SlotWrite
 from atcaprov.wire.messages import (

@@ -18,8 +18,8 @@ from atcaprov.device.device import Device
 from atcaprov.device.zones.data_zone import DataZoneWriter
 from atcaprov.provisioning.profile import Profile
 from atcaprov.provisioning.provision import Provisioned, Provisioner
-from atcaprov.provisioning.stages import Stage, StageStatus
 from atcaprov.provisioning.tcp_client import TcpClient
+from atcaprov.stages import Stage, StageStatus
 from tests.support.server import Address, server_program
 from virtual_bench.guest.signer_modules import CHEAP_PASSWORDS, QUOTA, ModuleMaker, password_descriptor, run_tool
 from virtual_bench.machine import PATIENCE

@@ -6,7 +6,7 @@ import pytest
 
 from atcaprov.emulator.chip import Power
 from atcaprov.errors import TransportError
-from atcaprov.provisioning.stages import Stage
+from atcaprov.stages import Stage
 from virtual_bench.boards import BoardPlan
 from virtual_bench.guest.factory import Factory, WatchedClient, require_finished
 from virtual_bench.plugboard import Plugboard

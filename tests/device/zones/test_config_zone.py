@@ -20,7 +20,7 @@ from atcaprov.device.zones.config_zone import (
 from atcaprov.errors import Board, Code, DeviceError, ProvisioningError, UsageError
 from atcaprov.provisioning.profile import Profile
 from atcaprov.provisioning.provision import Provisioner
-from atcaprov.provisioning.stages import Stage, StageStatus
+from atcaprov.stages import Stage, StageStatus
 from tests.support.in_memory_server import Authority, InMemory
 from tests.support.scripted_hal import ScriptedHal
 
