@@ -1,4 +1,4 @@
-"""Names of the ten stages and their statuses, and what each stage may do to the chip.
+"""The ten stages of a provisioning run: names, console texts and statuses.
 
 Names, order and console texts are those of Atmel-8970A, sections 3.3 and 5.5; the numbers of the original are not
 public, so ours simply count.
@@ -9,8 +9,6 @@ from __future__ import annotations
 import enum
 from types import MappingProxyType
 from typing import Final
-
-from atcaprov.device.guard import Act
 
 
 class Stage(enum.IntEnum):
@@ -54,18 +52,5 @@ _LABELS: Final = MappingProxyType(
         Stage.DATA_LOCK: "Locking data zone",
         Stage.SLOTS_LOCK: "Locking slots",
         Stage.VALIDATE_CERTS: "Validating certificates",
-    }
-)
-
-ACTS: Final = MappingProxyType(
-    # The only place that says which stage may change what; every other command to change the chip is held back.
-    {
-        Stage.CONFIG_WRITE: (Act.WRITE_CONFIG,),
-        Stage.CONFIG_LOCK: (Act.LOCK_CONFIG,),
-        Stage.GEN_KEY: (Act.CREATE_KEY,),
-        Stage.CERTS_WRITE: (Act.WRITE_DATA,),
-        Stage.DATA_WRITE: (Act.WRITE_DATA,),
-        Stage.DATA_LOCK: (Act.LOCK_DATA, Act.WRITE_DATA),
-        Stage.SLOTS_LOCK: (Act.LOCK_SLOT,),
     }
 )

@@ -11,9 +11,10 @@ from atcaprov.device.guard import Act, act_of
 from atcaprov.emulator.chip import Chip
 from atcaprov.errors import Code, UsageError
 from atcaprov.hal.emulated import EmulatedHal
+from atcaprov.provisioning.permits import PERMITS
 from atcaprov.provisioning.profile import Profile
 from atcaprov.provisioning.provision import Provisioner
-from atcaprov.stages import ACTS, Stage, StageStatus
+from atcaprov.stages import Stage, StageStatus
 from tests.support.in_memory_server import Authority, InMemory
 
 DURING: dict[Stage, set[Act]] = {
@@ -65,7 +66,7 @@ def test_each_stage_changes_the_chip_in_its_own_way_only(authority: Authority) -
     with Device(hal) as device:
         Provisioner(Profile(slots_to_lock=(13,)), authority.cert_info, functions).provision(device)
     assert hal.acts == {(stage, act) for stage, acts in DURING.items() for act in acts}
-    assert all(acts <= set(ACTS[stage]) for stage, acts in DURING.items())
+    assert all(acts <= set(PERMITS[stage]) for stage, acts in DURING.items())
 
 
 @pytest.mark.parametrize("stage", Stage)
