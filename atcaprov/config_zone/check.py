@@ -15,13 +15,13 @@ from atcaprov.config_zone.slot_rules import slot_rules
 from atcaprov.config_zone.zone_rules import zone_rules
 from atcaprov.errors import Code, UsageError
 
-__all__ = ["Allow", "Finding", "Level", "Part", "Product", "Rule", "check", "check_product", "require_safe"]
+__all__ = ["Allow", "Finding", "Level", "Part", "Product", "Rule", "check_config_zone", "check_product", "require_safe"]
 
 _RULES: Final = (zone_rules, feature_rules, slot_rules, key_reference_rules, product_rules)
 _ORDER: Final = {Level.ERROR: 0, Level.WARNING: 1, Level.INFO: 2}
 
 
-def check(
+def check_config_zone(
     zone: ConfigZone | bytes,
     part: Part = Part.ATECC608,
     *,
@@ -50,7 +50,7 @@ def check(
 
 
 def check_product(zone: ConfigZone | bytes, product: Product) -> list[Finding]:
-    """As `check`, with the product's wishes in one value."""
+    """As `check_config_zone`, with the product's wishes in one value."""
     _require_slots(product)
     checked = zone if isinstance(zone, ConfigZone) else ConfigZone(zone)
     found = [finding for rule in _RULES for finding in rule(checked, product)]
@@ -67,12 +67,12 @@ def require_safe(
     written_slots: Collection[int] | None = None,
     allow: Iterable[Allow] = (),
 ) -> list[Finding]:
-    """Return the warnings and infos of a zone that has no errors; the arguments are those of `check`.
+    """Return the warnings and infos of a zone that has no errors; the arguments are those of `check_config_zone`.
 
     Raises:
         UsageError: the zone has errors (code config-zone-unsafe); the message lists them.
     """
-    found = check(
+    found = check_config_zone(
         zone,
         part,
         device_key_slot=device_key_slot,

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atcaprov.config_zone.check import Allow, Finding, Level, Part, Rule, check, require_safe
+from atcaprov.config_zone.check import Allow, Finding, Level, Part, Rule, check_config_zone, require_safe
 from atcaprov.config_zone.defaults import DEFAULT_608A
 from atcaprov.errors import Code, UsageError
 from tests.support.config_zones import MISTAKES, PUBLISHED, changed, part_of, published, with_slot
@@ -160,7 +160,7 @@ CASES = {
 
 
 def run(case: Case) -> list[Finding]:
-    return check(case.zone, case.part, **{**CERTIFICATES, **case.wishes})
+    return check_config_zone(case.zone, case.part, **{**CERTIFICATES, **case.wishes})
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -175,26 +175,27 @@ def test_each_rule_has_a_fault_that_it_finds() -> None:
 
 
 def test_the_default_has_nothing_but_the_secrets_to_write() -> None:
-    found = check(DEFAULT_608A, **CERTIFICATES)  # type: ignore[arg-type]
+    found = check_config_zone(DEFAULT_608A, **CERTIFICATES)  # type: ignore[arg-type]
     assert [(each.level, each.rule, each.slot) for each in found] == [
         (INFO, Rule.UNWRITTEN_SECRET, slot) for slot in (5, 6, 7, 9)
     ]
 
 
 def test_a_run_that_writes_the_secrets_leaves_nothing_to_say() -> None:
-    assert check(DEFAULT_608A, certificate_slots={10, 11, 12}, written_slots={5, 6, 7, 9}) == []
+    assert check_config_zone(DEFAULT_608A, certificate_slots={10, 11, 12}, written_slots={5, 6, 7, 9}) == []
 
 
 def test_clear_slots_that_are_never_written_are_no_fault() -> None:
     for slot in (10, 11, 12):
-        assert not [each for each in check(DEFAULT_608A, certificate_slots={slot}) if each.slot == slot]
+        assert not [each for each in check_config_zone(DEFAULT_608A, certificate_slots={slot}) if each.slot == slot]
 
 
 def test_a_slot_lock_answers_what_only_a_slot_lock_can_answer() -> None:
     zone = with_slot(0, 0x2085, 0x0033, zone=with_slot(10, 0x0F0F, 0x003C, zone=with_slot(13, 0x0F8F, 0x003C)))
     slots = {0, 10, 13}
-    before = {each.slot for each in check(zone, certificate_slots={10}) if each.level is WARNING}
-    after = [each for each in check(zone, certificate_slots={10}, slots_to_lock=slots) if each.level is not INFO]
+    before = {each.slot for each in check_config_zone(zone, certificate_slots={10}) if each.level is WARNING}
+    found = check_config_zone(zone, certificate_slots={10}, slots_to_lock=slots)
+    after = [each for each in found if each.level is not INFO]
     assert before == slots
     assert after == []
 
@@ -212,18 +213,18 @@ def test_a_slot_lock_answers_what_only_a_slot_lock_can_answer() -> None:
     ],
 )
 def test_what_the_product_names_is_allowed(zone: bytes, allow: Allow) -> None:
-    assert [each for each in check(zone) if each.level is not INFO]
-    assert [each for each in check(zone, allow=[allow]) if each.level is not INFO] == []
+    assert [each for each in check_config_zone(zone) if each.level is not INFO]
+    assert [each for each in check_config_zone(zone, allow=[allow]) if each.level is not INFO] == []
 
 
 @pytest.mark.parametrize("address", ["C1", "00", "F0", "0E"])
 def test_no_wish_allows_an_address_that_nothing_can_reach(address: str) -> None:
-    found = check(changed((16, address)), allow=list(Allow))
+    found = check_config_zone(changed((16, address)), allow=list(Allow))
     assert (ERROR, Rule.I2C_ADDRESS) in [(each.level, each.rule) for each in found]
 
 
 def test_one_time_address_that_keeps_the_address_is_no_fault() -> None:
-    assert [each for each in check(changed((19, "01"), (85, "C0"))) if each.level is not INFO] == []
+    assert [each for each in check_config_zone(changed((19, "01"), (85, "C0"))) if each.level is not INFO] == []
 
 
 @pytest.mark.parametrize(
@@ -239,14 +240,14 @@ def test_one_time_address_that_keeps_the_address_is_no_fault() -> None:
     ],
 )
 def test_an_allowed_feature_still_needs_slots_that_fit(zone: bytes, wishes: dict[str, Any]) -> None:
-    assert [each for each in check(zone, allow=list(Allow), **wishes) if each.level is ERROR]
+    assert [each for each in check_config_zone(zone, allow=list(Allow), **wishes) if each.level is ERROR]
 
 
 def test_persistent_disable_is_right_with_a_way_to_set_the_latch() -> None:
     boot = with_slot(15, 0x8F0F, 0x0010, zone=with_slot(2, 0x2085, 0x1033, zone=changed((70, "0BF7"))))
     permission = with_slot(2, 0x2085, 0x1033, zone=changed((69, "85")))
     for zone in (boot, permission):
-        assert [each for each in check(zone, allow=list(Allow)) if each.level is ERROR] == []
+        assert [each for each in check_config_zone(zone, allow=list(Allow)) if each.level is ERROR] == []
 
 
 # Errors of each published table on the part it is for, and on a 608A.
@@ -259,7 +260,7 @@ OWN_PART: dict[str, set[tuple[Rule, int]]] = {
 
 
 def errors(zone: bytes, part: Part) -> set[tuple[Rule, int]]:
-    return {(each.rule, each.byte) for each in check(zone, part, **CERTIFICATES) if each.level is ERROR}  # type: ignore[arg-type]
+    return {(each.rule, each.byte) for each in check_config_zone(zone, part, **CERTIFICATES) if each.level is ERROR}  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
@@ -276,7 +277,8 @@ def test_published_508a_tables_are_refused_on_a_608(name: str) -> None:
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_published_warnings_are_true(name: str) -> None:
     """Every published table leaves its device key or its certificates replaceable unless slots are locked."""
-    found = {each.rule for each in check(published(name), part_of(name), **CERTIFICATES) if each.level is WARNING}  # type: ignore[arg-type]
+    findings = check_config_zone(published(name), part_of(name), **CERTIFICATES)  # type: ignore[arg-type]
+    found = {each.rule for each in findings if each.level is WARNING}
     assert Rule.CERTIFICATE_REPLACEABLE in found
     assert (Rule.DEVICE_KEY_REPLACEABLE in found) is (name != "cryptoauthtools-608")
 
@@ -290,7 +292,7 @@ def test_tables_that_bricked_chips_cut_to_128_bytes_are_refused(name: str) -> No
 
 def test_errors_come_first_and_groups_follow_the_bytes() -> None:
     levels = list(Level)
-    order = [(levels.index(each.level), each.byte) for each in check(published("cryptoauthtools-608"))]
+    order = [(levels.index(each.level), each.byte) for each in check_config_zone(published("cryptoauthtools-608"))]
     assert order == sorted(order)
     assert len(set(order)) > 5
 
@@ -312,20 +314,21 @@ def test_require_safe_gives_the_rest() -> None:
 @pytest.mark.parametrize("slot", [-1, 16])
 def test_slots_that_do_not_exist(wish: str, slot: int) -> None:
     with pytest.raises(UsageError, match=f"no slot {slot}"):
-        check(DEFAULT_608A, **{wish: {slot}})  # type: ignore[arg-type]
+        check_config_zone(DEFAULT_608A, **{wish: {slot}})  # type: ignore[arg-type]
     with pytest.raises(UsageError, match=f"no slot {slot}"):
-        check(DEFAULT_608A, device_key_slot=slot)
+        check_config_zone(DEFAULT_608A, device_key_slot=slot)
 
 
 @pytest.mark.parametrize("length", [0, 112, 129])
 def test_the_length_is_checked(length: int) -> None:
     with pytest.raises(UsageError) as caught:
-        check(bytes(length))
+        check_config_zone(bytes(length))
     assert caught.value.code == Code.CONFIG_ZONE_INVALID
 
 
 @given(st.binary(min_size=128, max_size=128), st.sampled_from(Part))
 def test_every_128_bytes_get_findings_inside_the_zone(zone: bytes, part: Part) -> None:
-    for each in check(zone, part, certificate_slots=range(16), slots_to_lock=range(16), written_slots=set()):
+    slots = range(16)
+    for each in check_config_zone(zone, part, certificate_slots=slots, slots_to_lock=slots, written_slots=set()):
         assert 16 <= each.byte < 128
         assert each.message

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from atcaprov.config_zone.check import Level, check
+from atcaprov.config_zone.check import Level, check_config_zone
 from atcaprov.config_zone.convert import convert_508a_to_608
 from atcaprov.config_zone.diff import differing_bytes
 from atcaprov.errors import UsageError
@@ -22,7 +22,7 @@ def test_the_factory_508a_becomes_the_factory_608a() -> None:
 
 @pytest.mark.parametrize("name", ["atmel8970-508a", "factory-508a", "cal-reference-508"])
 def test_a_converted_table_harms_no_608(name: str) -> None:
-    findings = check(convert_508a_to_608(published(name)), certificate_slots={10, 11, 12})
+    findings = check_config_zone(convert_508a_to_608(published(name)), certificate_slots={10, 11, 12})
     assert not [finding for finding in findings if finding.level is Level.ERROR]
 
 
