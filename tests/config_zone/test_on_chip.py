@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from atcaprov.certs.keys import verify_digest
 from atcaprov.chip.commands import GEN_KEY_CREATE, GEN_KEY_PUBLIC, P1_32_BYTES, Opcode, Status, Zone
 from atcaprov.chip.memory_map import SLOT_SIZES
-from atcaprov.config_zone.check import Level, Rule, check
+from atcaprov.config_zone.check import Level, Rule, check_config_zone
 from atcaprov.config_zone.defaults import DEFAULT_608A
 from atcaprov.config_zone.model import ConfigZone
 from atcaprov.config_zone.slot import Slot
@@ -92,7 +92,8 @@ def keeps_a_certificate(zone: bytes, slot: int) -> bool:
 
 
 def errors_of(zone: bytes, rule: Rule, **wishes: set[int]) -> list[str]:
-    return [each.message for each in check(zone, **wishes) if (each.level, each.rule) == (Level.ERROR, rule)]  # type: ignore[arg-type]
+    found = check_config_zone(zone, **wishes)  # type: ignore[arg-type]
+    return [each.message for each in found if (each.level, each.rule) == (Level.ERROR, rule)]
 
 
 @given(words, words)

@@ -18,7 +18,7 @@ from atcaprov.certs.keys import verify_digest
 from atcaprov.chip.commands import Opcode, Status
 from atcaprov.chip.crc import with_crc
 from atcaprov.config_zone.builder import build_toml
-from atcaprov.config_zone.check import Allow, Level, check
+from atcaprov.config_zone.check import Allow, Level, check_config_zone
 from atcaprov.config_zone.counters import COUNTER_MAX
 from atcaprov.config_zone.defaults import DEFAULT_608A
 from atcaprov.device.device import Act, Device
@@ -75,7 +75,9 @@ def test_the_bytes_are_those_of_the_documented_file(variant: Variant) -> None:
 
 @pytest.mark.parametrize("variant", VARIANTS, ids=str)
 def test_the_check_of_configurations_finds_no_fault(variant: Variant) -> None:
-    found = check(variant.config_zone, device_key_slot=None, written_slots={*range(1, 16)}, allow=[Allow.COUNT_MATCH])
+    found = check_config_zone(
+        variant.config_zone, device_key_slot=None, written_slots={*range(1, 16)}, allow=[Allow.COUNT_MATCH]
+    )
     assert [finding for finding in found if finding.level is Level.ERROR] == []
 
 
