@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 import click
 
-from atcaprov import __version__
 from atcaprov.certs.description import default_text
 from atcaprov.program.console_text import say
 from atcaprov.program.exit_codes import exit_code
@@ -16,7 +15,7 @@ from signer_module.commands import create, external_ca, password, show
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="signer-module")
+@click.version_option(package_name="atcaprov", prog_name="signer-module")
 def cli() -> None:
     """Create roots and signers on files or in chips, and export what clients and products need of them."""
 
