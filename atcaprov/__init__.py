@@ -1,3 +1,135 @@
-"""Secure provisioning of ATECC608 chips: library, software chip and formats."""
+"""Secure provisioning of ATECC608 chips: the library's public names.
+
+docs/reference/python-api.md explains them and says what stays stable; every other module is internal. A name is loaded
+when it is first used. Nothing inside the packages imports from here.
+"""
+
+from __future__ import annotations
+
+import importlib
+
+TYPE_CHECKING = False  # checkers take it for True; `typing` would cost more time than the rest of this module
+if TYPE_CHECKING:
+    from typing import Final
+
+    from atcaprov.certs.cert_info import CertInfo
+    from atcaprov.certs.chain import verify_chain
+    from atcaprov.config_zone.check import check_config_zone
+    from atcaprov.config_zone.findings import Allow, Finding
+    from atcaprov.config_zone.model import ConfigZone, Part
+    from atcaprov.config_zone.zone_file import read_zone_file
+    from atcaprov.device.device import Device
+    from atcaprov.device.guard import Act
+    from atcaprov.device.zones.data_zone import DataZoneWriter
+    from atcaprov.emulator.chip import Chip as SoftwareChip
+    from atcaprov.errors import (
+        AtcaProvError,
+        Board,
+        CertificateError,
+        Code,
+        DeviceError,
+        ProtocolError,
+        ProvisioningError,
+        ServerRejected,
+        TransportError,
+        UsageError,
+    )
+    from atcaprov.hal.base import Hal
+    from atcaprov.hal.emulated import EmulatedHal
+    from atcaprov.hal.registry import open_hal
+    from atcaprov.hal.trace import read_trace
+    from atcaprov.provisioning.profile import Profile
+    from atcaprov.provisioning.provision import Provisioned, Provisioner
+    from atcaprov.provisioning.tcp_client import TcpClient
+    from atcaprov.provisioning.user_functions import UserFunctions
+    from atcaprov.stages import Stage, StageStatus
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "Act",
+    "Allow",
+    "AtcaProvError",
+    "Board",
+    "CertInfo",
+    "CertificateError",
+    "Code",
+    "ConfigZone",
+    "DataZoneWriter",
+    "Device",
+    "DeviceError",
+    "EmulatedHal",
+    "Finding",
+    "Hal",
+    "Part",
+    "Profile",
+    "ProtocolError",
+    "Provisioned",
+    "Provisioner",
+    "ProvisioningError",
+    "ServerRejected",
+    "SoftwareChip",
+    "Stage",
+    "StageStatus",
+    "TcpClient",
+    "TransportError",
+    "UsageError",
+    "UserFunctions",
+    "check_config_zone",
+    "open_hal",
+    "read_trace",
+    "read_zone_file",
+    "verify_chain",
+]
+
+_HOMES: Final = {
+    "CertInfo": "atcaprov.certs.cert_info",
+    "verify_chain": "atcaprov.certs.chain",
+    "check_config_zone": "atcaprov.config_zone.check",
+    "Allow": "atcaprov.config_zone.findings",
+    "Finding": "atcaprov.config_zone.findings",
+    "ConfigZone": "atcaprov.config_zone.model",
+    "Part": "atcaprov.config_zone.model",
+    "read_zone_file": "atcaprov.config_zone.zone_file",
+    "Device": "atcaprov.device.device",
+    "Act": "atcaprov.device.guard",
+    "SoftwareChip": "atcaprov.emulator.chip",
+    "AtcaProvError": "atcaprov.errors",
+    "Board": "atcaprov.errors",
+    "CertificateError": "atcaprov.errors",
+    "Code": "atcaprov.errors",
+    "DeviceError": "atcaprov.errors",
+    "ProtocolError": "atcaprov.errors",
+    "ProvisioningError": "atcaprov.errors",
+    "ServerRejected": "atcaprov.errors",
+    "TransportError": "atcaprov.errors",
+    "UsageError": "atcaprov.errors",
+    "Hal": "atcaprov.hal.base",
+    "EmulatedHal": "atcaprov.hal.emulated",
+    "open_hal": "atcaprov.hal.registry",
+    "read_trace": "atcaprov.hal.trace",
+    "DataZoneWriter": "atcaprov.device.zones.data_zone",
+    "Profile": "atcaprov.provisioning.profile",
+    "Provisioned": "atcaprov.provisioning.provision",
+    "Provisioner": "atcaprov.provisioning.provision",
+    "TcpClient": "atcaprov.provisioning.tcp_client",
+    "UserFunctions": "atcaprov.provisioning.user_functions",
+    "Stage": "atcaprov.stages",
+    "StageStatus": "atcaprov.stages",
+}
+"""Where each name is defined."""
+_OTHER_NAMES: Final = {"SoftwareChip": "Chip"}
+
+
+if not TYPE_CHECKING:  # a checker that saw it would take every misspelt name
+
+    def __getattr__(name):
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = getattr(importlib.import_module(_HOMES[name]), _OTHER_NAMES.get(name, name))
+        globals()[name] = value
+        return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

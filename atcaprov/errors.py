@@ -10,6 +10,8 @@ import enum
 from collections.abc import Mapping
 from typing import ClassVar, Final
 
+from atcaprov.stages import Stage
+
 
 class Board(enum.StrEnum):
     """What the operator does with the board in the fixture after an error."""
@@ -119,6 +121,8 @@ class AtcaProvError(Exception):
     """Base of all errors; also the one for what should never happen.
 
     `what` says what happened, `advice` what to do, `board` what becomes of the board, `code` is the machine's name.
+    An error of a provisioning run has the chip's `serial_number` (9 bytes) as soon as it is known, and its `stage` if
+    one had begun.
     """
 
     exit_code: ClassVar[int] = 1
@@ -131,8 +135,10 @@ class AtcaProvError(Exception):
         super().__init__(what)
         self.what = what
         self.code: str = str(code) if code is not None else str(self.default_code)
-        self.advice = advice or _USUAL_ADVICE.get(self.code, "")
-        self.board = board if board is not None else self.default_board
+        self.advice: str = advice or _USUAL_ADVICE.get(self.code, "")
+        self.board: Board = board if board is not None else self.default_board
+        self.serial_number: bytes | None = None
+        self.stage: Stage | None = None
 
     def __str__(self) -> str:
         return f"{self.what} {self.advice}".rstrip()

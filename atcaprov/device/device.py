@@ -6,6 +6,7 @@ import ctypes
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -25,6 +26,8 @@ from atcaprov.device.parameters import buffer, require_size
 from atcaprov.errors import DeviceError, UsageError
 from atcaprov.hal.base import Hal
 from atcaprov.hal.registry import open_hal
+from atcaprov.hal.trace import create_trace
+from atcaprov.hal.traced import TracedHal
 
 _NONCE_TO_MESSAGE_DIGEST_BUFFER: Final = 0x40
 _SIGN_EXTERNAL_FROM_DIGEST_BUFFER: Final = 0xA0
@@ -50,11 +53,14 @@ class Device:
         self._driver = Driver(hal, now)
 
     @classmethod
-    def open(cls, url: str) -> Self:
-        """Open the chip that a device URL names (see `atcaprov.hal.registry`)."""
+    def open(cls, url: str, *, trace: Path | None = None) -> Self:
+        """Open the chip that a device URL names (see `atcaprov.hal.registry`).
+
+        `trace` is a new file for what passes between host and chip; bytes that may belong to a secret are masked.
+        """
         hal = open_hal(url)
         try:
-            return cls(hal)
+            return cls(hal if trace is None else TracedHal(hal, create_trace(trace, url)))
         except BaseException:
             hal.close()
             raise

@@ -4,23 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final, NamedTuple
+
+from cryptography import x509
 
 from atcaprov.certs.cert_info import CertInfo
 from atcaprov.chip.memory_map import REVISION
 from atcaprov.device.device import Device
 from atcaprov.errors import AtcaProvError, Board
 from atcaprov.provisioning.part import newer_silicon
+from atcaprov.provisioning.permits import PERMITS
 from atcaprov.provisioning.profile import Profile
 from atcaprov.provisioning.run import Run
 from atcaprov.provisioning.signer_offer import SignerOffer, ask_for_offer
 from atcaprov.provisioning.user_functions import UserFunctions
-from atcaprov.stages import ACTS, Stage, StageStatus
+from atcaprov.stages import Stage, StageStatus
 
 
 @dataclass(frozen=True)
 class Provisioned:
-    """A chip that is ready: serial number (9 bytes) and its chain (DER).
+    """A chip that is ready: serial number (9 bytes) and its chain, in DER and parsed.
 
     `revision` is the answer of Info, which tells the part; `config_revision` is what stands in the configuration zone.
     """
@@ -33,6 +37,21 @@ class Provisioned:
     """The data zone was locked when the run began: it only finished or confirmed an earlier one."""
     revision: bytes
     config_revision: bytes
+
+    @cached_property
+    def device_x509(self) -> x509.Certificate:
+        """The device certificate, parsed."""
+        return x509.load_der_x509_certificate(self.device_certificate)
+
+    @cached_property
+    def signer_x509(self) -> x509.Certificate:
+        """The signer certificate, parsed."""
+        return x509.load_der_x509_certificate(self.signer_certificate)
+
+    @cached_property
+    def root_x509(self) -> x509.Certificate:
+        """The root certificate, parsed."""
+        return x509.load_der_x509_certificate(self.root_certificate)
 
 
 class _Step(NamedTuple):
@@ -86,9 +105,9 @@ class Provisioner:
         The server is asked for its signer before each chip.
 
         Raises:
-            AtcaProvError: it says what becomes of the board. `notify` has told the stage that failed, if one had begun:
-                before the first, the server is asked for its signer, and the chip and what the server knows of it are
-                looked at. What the user functions raise leaves as itself.
+            AtcaProvError: it says what becomes of the board, and names the chip and the stage that failed. Before the
+                first stage, the server is asked for its signer, and the chip and what the server knows of it are looked
+                at. What the user functions raise leaves as itself.
         """
         offer = self._asked_offer()
         with device.burst():
@@ -99,27 +118,38 @@ class Provisioner:
 
     def _run(self, device: Device, offer: SignerOffer) -> Provisioned:
         run = Run(device, self._profile, self._cert_info, self._functions, offer)
+        try:
+            run.find_progress()
+            self._warn(run)
+            run.follow_address()
+            for step in _STEPS:
+                self._take(step, run)
+        except AtcaProvError as error:
+            error.serial_number = run.serial_number
+            raise
+        return _result(run)
+
+    def _warn(self, run: Run) -> None:
         warning = newer_silicon(run.revision)
         if warning is not None:
+            warning.serial_number = run.serial_number
             self._functions.warning(warning)
-        run.follow_address()
-        for step in _STEPS:
-            self._take(step, run)
-        return _result(run)
 
     def _take(self, step: _Step, run: Run) -> None:
         if not step.needed(run):
             self._functions.notify(step.stage, StageStatus.SKIPPED)
             return
         self._functions.notify(step.stage, StageStatus.START)
-        acts = ACTS.get(step.stage, ())
+        acts = PERMITS.get(step.stage, ())
         run.has_acted = run.has_acted or bool(acts)
         try:
             with run.device.permit(*acts):
                 step.act(run)
         except BaseException as error:
-            if isinstance(error, AtcaProvError) and run.has_acted:
-                _correct_fate(error, run)
+            if isinstance(error, AtcaProvError):
+                error.stage = step.stage
+                if run.has_acted:
+                    _correct_fate(error, run)
             self._functions.notify(step.stage, StageStatus.ERROR)
             raise
         self._functions.notify(step.stage, StageStatus.DONE)

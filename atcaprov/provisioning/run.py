@@ -54,12 +54,20 @@ class Run:
         self.issued: IssuedCertificates | None = None
         self.config_was_locked = config_zone.is_config_locked(self.config)
         self.data_was_locked = config_zone.is_data_locked(self.config)
+        self._data_zone = DataZone(device, profile.config_zone, config_zone.locked_slots(self.config))
+
+    @property
+    def serial_number(self) -> bytes:
+        """Serial number of the chip, 9 bytes."""
+        return serial_number(self.config)
+
+    def find_progress(self) -> None:
+        """Find out, before stage 1, what is done on this chip already, and refuse one that cannot be finished."""
         if self.config_was_locked:
-            config_zone.require_same_config(self.config, profile.config_zone)
+            config_zone.require_same_config(self.config, self.profile.config_zone)
             self._resume()
         else:
-            config_zone.require_possible_extras(self.config, profile.config_zone)
-        self._data_zone = DataZone(device, profile.config_zone, config_zone.locked_slots(self.config))
+            config_zone.require_possible_extras(self.config, self.profile.config_zone)
         if self.config_was_locked and not self.data_was_locked:
             self._data_zone.require_open(self._slots_to_write())
 

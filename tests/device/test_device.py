@@ -3,9 +3,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
+from atcaprov import read_trace
 from atcaprov.chip.commands import MAX_EXECUTION_MS_M0, Opcode
 from atcaprov.chip.crc import crc16
 from atcaprov.chip.memory_map import SLOT_SIZES
@@ -183,3 +185,19 @@ def test_every_command_that_the_device_sends_has_a_known_execution_time(device: 
         device.gen_key(0)
     device.sign(0, DIGEST)
     assert {Opcode(packet[1]) for packet in hal.packets} <= set(MAX_EXECUTION_MS_M0)
+
+
+def test_open_writes_a_trace_when_asked(tmp_path: Path) -> None:
+    path = tmp_path / "trace.jsonl"
+    with Device.open("emulator:", trace=path) as device:
+        device.info()
+    trace = read_trace(path)
+    assert trace.complete
+    assert [event.do for event in trace.events].count("exchange") == 1
+
+
+def test_trace_that_cannot_be_made_leaves_no_device_open(tmp_path: Path) -> None:
+    url = f"emulator:{tmp_path / 'chip.json'}"
+    with pytest.raises(UsageError):
+        Device.open(url, trace=tmp_path / "missing" / "trace.jsonl")
+    Device.open(url).close()

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from atcaprov.device.device import Device
+from atcaprov import Device
 from tests.e2e.conftest import Factory
 
 PAGE = (Path(__file__).parents[2] / "docs/howto/write-your-own-client.md").read_text(encoding="utf-8")

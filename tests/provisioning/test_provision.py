@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from atcaprov.certs.chain import verify_chain
 from atcaprov.chip.commands import GEN_KEY_CREATE, Opcode, Status
@@ -159,6 +160,40 @@ def test_a_mistake_of_the_integrator_does_not_claim_that_the_chip_is_unchanged(a
     with Device.open("emulator:") as device, pytest.raises(UsageError) as refused:
         _provisioner(functions).provision(device)
     assert refused.value.board == Board.SET_ASIDE
+
+
+def test_error_names_the_chip_and_its_stage(authority: Authority) -> None:
+    functions = InMemory(authority)
+    functions.write = lambda writer: writer.write(8, 1, b"at no multiple of 32")
+    with Device.open("emulator:") as device:
+        with pytest.raises(UsageError) as refused:
+            _provisioner(functions).provision(device)
+        assert refused.value.serial_number == device.serial_number()
+    assert refused.value.stage is Stage.DATA_WRITE
+
+
+def test_error_before_the_first_stage_names_the_chip_alone(authority: Authority) -> None:
+    with Device.open("emulator:?image=tngtls") as device:
+        with pytest.raises(ProvisioningError) as refused:
+            _provisioner(InMemory(authority)).provision(device)
+        assert refused.value.serial_number == device.serial_number()
+    assert refused.value.stage is None
+
+
+def test_error_before_a_chip_is_read_names_nothing(authority: Authority) -> None:
+    functions = InMemory(authority)
+    functions.raw = unreachable
+    with Device.open("emulator:") as device, pytest.raises(TransportError) as failed:
+        _provisioner(functions).provision(device)
+    assert (failed.value.serial_number, failed.value.stage) == (None, None)
+
+
+def test_result_has_the_certificates_parsed(authority: Authority) -> None:
+    with Device.open("emulator:") as device:
+        result = _provisioner(InMemory(authority)).provision(device)
+    assert result.device_x509.public_bytes(Encoding.DER) == result.device_certificate
+    assert result.device_x509.issuer == result.signer_x509.subject
+    assert result.signer_x509.issuer == result.root_x509.subject
 
 
 @pytest.mark.parametrize("validate", [True, False])

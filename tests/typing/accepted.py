@@ -1,0 +1,133 @@
+"""A user's program that type-checks: the public names, used as the page of the API says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import assert_type
+
+from cryptography import x509
+
+import atcaprov
+from atcaprov import (
+    Act,
+    Allow,
+    AtcaProvError,
+    Board,
+    CertificateError,
+    CertInfo,
+    Code,
+    ConfigZone,
+    DataZoneWriter,
+    Device,
+    DeviceError,
+    EmulatedHal,
+    Finding,
+    Hal,
+    Part,
+    Profile,
+    Provisioned,
+    Provisioner,
+    SoftwareChip,
+    Stage,
+    StageStatus,
+    TcpClient,
+    UserFunctions,
+    check_config_zone,
+    open_hal,
+    read_trace,
+    read_zone_file,
+    verify_chain,
+)
+
+
+class OwnWay(Hal):
+    def __init__(self) -> None:
+        self.url = "own:"
+
+    def wake(self) -> None: ...
+
+    def idle(self) -> None: ...
+
+    def sleep(self) -> None: ...
+
+    def exchange(self, packet: bytes) -> bytes:
+        return packet
+
+
+class OwnFunctions(UserFunctions):
+    def certreq_send(self, data: bytes) -> None: ...
+
+    def certreq_recv(self, expected: int) -> bytes:
+        return bytes(expected)
+
+    def write_data_zone(self, writer: DataZoneWriter) -> None:
+        writer.write(8, 0, writer.serial_number)
+
+    def notify(self, stage: Stage, status: StageStatus) -> None:
+        assert_type(stage.label, str)
+        assert_type(status is StageStatus.DONE, bool)
+
+    def warning(self, warning: AtcaProvError) -> None:
+        assert_type(warning.advice, str)
+
+
+def provision(device: Device, functions: UserFunctions, cert_info: CertInfo) -> Provisioned:
+    profile = Profile(slots_to_lock=(13,), allow=frozenset({Allow.I2C_ADDRESS}))
+    provisioner = Provisioner(profile, cert_info, functions)
+    provisioner.prepare()
+    return provisioner.provision(device)
+
+
+def look_at(result: Provisioned, cert_info: CertInfo) -> None:
+    assert_type(result.device_certificate, bytes)
+    assert_type(result.device_x509, x509.Certificate)
+    assert_type(result.signer_x509, x509.Certificate)
+    assert_type(result.root_x509, x509.Certificate)
+    assert_type(result.was_done_before, bool)
+    verify_chain(result.device_certificate, result.signer_certificate, cert_info.root_public_key, at=None)
+
+
+def tell(error: AtcaProvError) -> str:
+    assert_type(error.stage, Stage | None)
+    assert_type(error.serial_number, bytes | None)
+    assert_type(error.board, Board)
+    assert_type(error.exit_code, int)
+    if isinstance(error, DeviceError):
+        return f"{error.command} {error.status:02X}"
+    if isinstance(error, CertificateError) and error.code == Code.CLOCK_WRONG:
+        return error.advice
+    return error.stage.label if error.stage is not None else str(error)
+
+
+def use_a_device(folder: Path) -> None:
+    with Device.open("emulator:", trace=folder / "trace.jsonl") as device:
+        assert_type(device, Device)
+        assert_type(device.sign(0, bytes(32)), bytes)
+        with device.permit(Act.WRITE_DATA):
+            device.write_slot_block(8, 0, bytes(32))
+    trace = read_trace(folder / "trace.jsonl")
+    assert_type(trace.complete, bool)
+    assert_type([event.sent for event in trace.events], list[str])
+    assert_type(open_hal("emulator:"), Hal)
+    Device(OwnWay()).close()
+    Device(EmulatedHal(SoftwareChip(), "emulator:")).close()
+
+
+def check(path: Path) -> list[Finding]:
+    zone = read_zone_file(path).zone
+    assert_type(zone, ConfigZone)
+    assert_type(zone.config_locked, bool)
+    found = check_config_zone(zone, Part.ATECC608, certificate_slots=[10, 11, 12])
+    return [finding for finding in found if finding.level == "error" and finding.slot is None]
+
+
+def whole(url: str) -> None:
+    assert_type(atcaprov.__version__, str)
+    functions = TcpClient("localhost", 11235)
+    try:
+        with atcaprov.Device.open(url) as device:
+            look_at(provision(device, functions, CertInfo.parse("")), CertInfo.parse(""))
+    except atcaprov.AtcaProvError as error:
+        tell(error)
+    finally:
+        functions.close()
