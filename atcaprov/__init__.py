@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from atcaprov.hal.base import Hal
     from atcaprov.hal.emulated import EmulatedHal
     from atcaprov.hal.registry import open_hal
-    from atcaprov.hal.trace import read_trace
+    from atcaprov.hal.tracing.trace_file import read_trace
     from atcaprov.provisioning.profile import Profile
     from atcaprov.provisioning.provision import Provisioned, Provisioner
     from atcaprov.provisioning.tcp_client import TcpClient
@@ -107,7 +107,7 @@ _HOMES: Final = {
     "Hal": "atcaprov.hal.base",
     "EmulatedHal": "atcaprov.hal.emulated",
     "open_hal": "atcaprov.hal.registry",
-    "read_trace": "atcaprov.hal.trace",
+    "read_trace": "atcaprov.hal.tracing.trace_file",
     "DataZoneWriter": "atcaprov.device.zones.data_zone",
     "Profile": "atcaprov.provisioning.profile",
     "Provisioned": "atcaprov.provisioning.provision",

@@ -26,8 +26,8 @@ from atcaprov.device.parameters import buffer, require_size
 from atcaprov.errors import DeviceError, UsageError
 from atcaprov.hal.base import Hal
 from atcaprov.hal.registry import open_hal
-from atcaprov.hal.trace import create_trace
-from atcaprov.hal.traced import TracedHal
+from atcaprov.hal.tracing.hal import TracedHal
+from atcaprov.hal.tracing.trace_file import create_trace
 
 _NONCE_TO_MESSAGE_DIGEST_BUFFER: Final = 0x40
 _SIGN_EXTERNAL_FROM_DIGEST_BUFFER: Final = 0xA0
