@@ -1,0 +1,1 @@
+"""The TCP port: connections of clients and the limits that protect the server."""
