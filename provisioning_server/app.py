@@ -25,9 +25,9 @@ from provisioning_server.passwords.tries import PasswordTries
 from provisioning_server.passwords.unlocking import require_all_ready
 from provisioning_server.program_log import ProgramLog
 from provisioning_server.records.file_records import FileRecords
+from provisioning_server.records.signer_documents import SignerDocuments
 from provisioning_server.server_clock import ServerClock, look_at_clock
 from provisioning_server.settings import Settings
-from provisioning_server.signer_documents import SignerDocuments
 from provisioning_server.signers.attendant import SignerAttendant
 from provisioning_server.signers.hsm import HsmSigner
 from provisioning_server.signers.known_modules import KnownModules

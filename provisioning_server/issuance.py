@@ -9,8 +9,8 @@ from atcaprov.certs.issue import PendingCertificate
 from atcaprov.certs.rebuild import slot_writes
 from atcaprov.wire.fields import SlotWrite
 from atcaprov.wire.messages import CertificatesReply
+from provisioning_server.records.signer_documents import SignerDocuments
 from provisioning_server.records.signing_log import IssuedRecord
-from provisioning_server.signer_documents import SignerDocuments
 from provisioning_server.signers.signer import Signer
 
 

@@ -13,7 +13,7 @@ from typing import Final, Protocol
 from atcaprov.certs.dates import CLOCK_TOLERANCE
 from atcaprov.wire.messages import ErrorReply
 from provisioning_server import refusals
-from provisioning_server.signer_documents import SignerDocuments
+from provisioning_server.records.signer_documents import SignerDocuments
 
 STEP_TOLERATED: Final = timedelta(minutes=1)
 """How far a clock may be set back by those who keep it right (NTP) before its records speak against it."""

@@ -22,8 +22,8 @@ from atcaprov.errors import AtcaProvError, Code, UsageError
 from atcaprov.reading import paths_in
 from provisioning_server.records.accepted_clocks import AcceptedClock, accept, last_accepted
 from provisioning_server.records.certificate_files import CertificateFiles
+from provisioning_server.records.signer_documents import SignerDocuments
 from provisioning_server.records.signing_log import FileState, IssuedRecord, SigningLog, read_signing_log
-from provisioning_server.signer_documents import SignerDocuments
 
 _MODE: Final = 0o640
 _DOCUMENT_ID: Final = re.compile("[0-9a-f]{64}")

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
+from provisioning_server.records.signer_documents import SignerDocuments
 from provisioning_server.records.signing_log import IssuedRecord
-from provisioning_server.signer_documents import SignerDocuments
 
 
 class Records(Protocol):

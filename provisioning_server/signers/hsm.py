@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Self
 
-from provisioning_server.signer_documents import SignerDocuments
+from provisioning_server.records.signer_documents import SignerDocuments
 from signer_module.hsm.key import HsmKey
 from signer_module.on_files.pkcs11_file import PLACE_FILE, KeyPlace
 from signer_module.on_files.signer_folder import SignerFolder, is_in_hsm

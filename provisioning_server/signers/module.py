@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Self
 
 from atcaprov.errors import CertificateError, Code
-from provisioning_server.signer_documents import SignerDocuments
+from provisioning_server.records.signer_documents import SignerDocuments
 from provisioning_server.signers.known_modules import KnownModules
 from signer_module.on_chip.module import ModuleSigner
 

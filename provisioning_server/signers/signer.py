@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from atcaprov.terminal.printable import printable
-from provisioning_server.signer_documents import SignerDocuments
+from provisioning_server.records.signer_documents import SignerDocuments
 
 
 class Signer(Protocol):

@@ -15,8 +15,8 @@ from typing import Final
 
 from atcaprov.wire.messages import CertificatesRequest, ErrorReply
 from provisioning_server import refusals
+from provisioning_server.records.signer_documents import SignerDocuments
 from provisioning_server.records.signing_log import IssuedRecord
-from provisioning_server.signer_documents import SignerDocuments
 from provisioning_server.signers.roster import SignerRoster
 from provisioning_server.signers.signer import Signer
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Self
 
-from provisioning_server.signer_documents import SignerDocuments
+from provisioning_server.records.signer_documents import SignerDocuments
 from signer_module.on_files.key_file import SoftwareKey
 from signer_module.on_files.signer_folder import SignerFolder
 

@@ -14,7 +14,7 @@ from atcaprov.terminal.printable import printable
 from atcaprov.wire.messages import ErrorReply
 from provisioning_server.passwords.desk import PasswordDesk
 from provisioning_server.records.file_records import Tally
-from provisioning_server.signer_documents import SignerDocuments
+from provisioning_server.records.signer_documents import SignerDocuments
 from provisioning_server.signers.hsm import HsmSigner
 from provisioning_server.signers.roster import SignerRoster, Standing
 from provisioning_server.signers.signer import Signer

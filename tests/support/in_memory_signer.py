@@ -16,7 +16,7 @@ from atcaprov.certs.issue import issue
 from atcaprov.certs.keys import key_id, raw_public_key, raw_signature
 from atcaprov.certs.template import device_definition, signer_definition
 from atcaprov.errors import Code, UsageError
-from provisioning_server.signer_documents import SignerDocuments
+from provisioning_server.records.signer_documents import SignerDocuments
 
 NOW = datetime(2026, 11, 21, 10, 30, 15, tzinfo=UTC)
 SIGNER_ID = bytes.fromhex("0034")

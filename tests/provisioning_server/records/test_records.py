@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from atcaprov.errors import AtcaProvError, Code, UsageError
 from provisioning_server.issuance import certificates_reply, issue
 from provisioning_server.records.certificate_files import pem
+from provisioning_server.records.signer_documents import SignerDocuments
 from provisioning_server.records.signing_log import COLUMNS, IssuedRecord, SigningLog
-from provisioning_server.signer_documents import SignerDocuments
 from tests.support.in_memory_signer import NOW, MemorySigner
 from tests.support.server_parts import CHIP_KEY, OTHER_KEY, chip_serial, open_records
 
