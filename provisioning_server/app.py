@@ -15,7 +15,6 @@ from atcaprov.terminal.keys import Key
 from atcaprov.wire.messages import ErrorReply
 from provisioning_server import refusals
 from provisioning_server.authority import Authority
-from provisioning_server.data_folder import DataFolder
 from provisioning_server.exposure import exposures
 from provisioning_server.listener import Listener
 from provisioning_server.passwords.desk import PasswordDesk
@@ -24,6 +23,7 @@ from provisioning_server.passwords.prompt import PasswordPrompt
 from provisioning_server.passwords.tries import PasswordTries
 from provisioning_server.passwords.unlocking import require_all_ready
 from provisioning_server.program_log import ProgramLog
+from provisioning_server.records.data_folder import DataFolder
 from provisioning_server.records.file_records import FileRecords
 from provisioning_server.records.signer_documents import SignerDocuments
 from provisioning_server.server_clock import ServerClock, look_at_clock

@@ -18,11 +18,11 @@ from atcaprov.program import event_loop
 from atcaprov.program.exit_codes import run_program
 from atcaprov.program.process_hardening import harden_process
 from atcaprov.terminal.console import open_console
-from provisioning_server.data_folder import DataFolder
 from provisioning_server.descriptors import allow_enough_descriptors
 from provisioning_server.passwords.given import credentials_folder
 from provisioning_server.passwords.reading import read_passwords
 from provisioning_server.program_log import ProgramLog
+from provisioning_server.records.data_folder import DataFolder
 from provisioning_server.settings import DEFAULT_BIND, DEFAULT_PORT, Settings
 from provisioning_server.settings_file import settings_option
 from provisioning_server.signers.hsm import HsmSigner

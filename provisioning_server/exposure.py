@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from shlex import quote
 
-from provisioning_server.data_folder import DataFolder
+from provisioning_server.records.data_folder import DataFolder
 from provisioning_server.settings import Settings
 from signer_module.on_files.root_folder import KEY_FILE
 from signer_module.password_line import is_exposed

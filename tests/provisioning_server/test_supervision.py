@@ -10,8 +10,8 @@ import pytest
 
 from atcaprov.errors import AtcaProvError, Code
 from provisioning_server.app import Server
-from provisioning_server.data_folder import DataFolder
 from provisioning_server.program_log import ProgramLog
+from provisioning_server.records.data_folder import DataFolder
 from provisioning_server.settings import Settings
 from provisioning_server.signers import attendant
 from provisioning_server.signers.roster import SignerRoster

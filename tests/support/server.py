@@ -20,8 +20,8 @@ from typing import Any, NamedTuple
 from atcaprov.wire.connection import Closed, Connection, Role
 from atcaprov.wire.messages import AnyMessage
 from provisioning_server.app import Server
-from provisioning_server.data_folder import DataFolder
 from provisioning_server.program_log import ProgramLog
+from provisioning_server.records.data_folder import DataFolder
 from provisioning_server.settings import Settings
 from provisioning_server.signers.roster import SignerRoster
 from provisioning_server.signers.signer import Signer

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provisioning_server.data_folder import DataFolder
+from provisioning_server.records.data_folder import DataFolder
 
 NOON = datetime(2026, 1, 31, 12, 0, 0)
 
