@@ -33,7 +33,7 @@ from provisioning_server.signers.hsm import HsmSigner
 from provisioning_server.signers.known_modules import KnownModules
 from provisioning_server.signers.module_bay import ModuleBay
 from provisioning_server.signers.opening import open_signer
-from provisioning_server.signers.roster import SignerRoster
+from provisioning_server.signers.registry import SignerRoster
 from provisioning_server.signers.signing_queue import SigningQueue
 from provisioning_server.signers.sources import ModuleFolder, ModuleSource, NamedHsms, NamedModules, PluggedKits
 from provisioning_server.supervision import program_fault, run_all

@@ -27,7 +27,7 @@ from provisioning_server.refusals import moment, refusal
 from provisioning_server.request_rules import of_a_locked_chip, of_a_point, of_a_product
 from provisioning_server.requests import Asked, Item, Later, Reply, Request, by_text, device_text
 from provisioning_server.server_clock import ServerClock
-from provisioning_server.signers.roster import SignerRoster
+from provisioning_server.signers.registry import SignerRoster
 from provisioning_server.signers.signer import Signer, label
 from provisioning_server.signers.signing_queue import Signed, SigningJob
 

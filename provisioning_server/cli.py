@@ -26,7 +26,7 @@ from provisioning_server.records.data_folder import DataFolder
 from provisioning_server.settings import DEFAULT_BIND, DEFAULT_PORT, Settings
 from provisioning_server.settings_file import settings_option
 from provisioning_server.signers.hsm import HsmSigner
-from provisioning_server.signers.roster import SignerRoster
+from provisioning_server.signers.registry import SignerRoster
 from provisioning_server.signers.software import SoftwareSigner
 from provisioning_server.web.address import WebAddress
 from signer_module.commands.password_options import DESCRIPTOR

@@ -15,7 +15,7 @@ from typing import Final, Protocol
 
 from atcaprov.errors import AtcaProvError, Code, ProtocolError, TransportError, UsageError
 from provisioning_server import refusals
-from provisioning_server.signers.roster import SignerRoster
+from provisioning_server.signers.registry import SignerRoster
 from provisioning_server.signers.signer import Signer, label
 from provisioning_server.supervision import program_fault
 

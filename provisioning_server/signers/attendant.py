@@ -15,7 +15,7 @@ from provisioning_server.passwords.prompt import PasswordPrompt, PromptLog
 from provisioning_server.passwords.tries import PasswordTries
 from provisioning_server.passwords.unlocking import unlock, unlock_later
 from provisioning_server.signers.forewarnings import forewarnings
-from provisioning_server.signers.roster import SignerRoster
+from provisioning_server.signers.registry import SignerRoster
 from provisioning_server.signers.signer import Signer, label
 from provisioning_server.signers.signing_queue import SigningQueue
 from provisioning_server.signers.signing_thread import SigningLog, SigningThread

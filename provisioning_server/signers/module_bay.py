@@ -16,7 +16,7 @@ from atcaprov.errors import AtcaProvError, Code, ProtocolError, TransportError
 from provisioning_server import refusals
 from provisioning_server.signers.attendant import SignerAttendant
 from provisioning_server.signers.opening import open_signer
-from provisioning_server.signers.roster import AlreadyHereError, SignerRoster
+from provisioning_server.signers.registry import AlreadyHereError, SignerRoster
 from provisioning_server.signers.signer import Signer, label
 from provisioning_server.signers.signing_thread import SigningLog
 from provisioning_server.signers.sources import ModuleSource

@@ -17,7 +17,7 @@ from atcaprov.wire.messages import CertificatesRequest, ErrorReply
 from provisioning_server import refusals
 from provisioning_server.records.signer_documents import SignerDocuments
 from provisioning_server.records.signing_log import IssuedRecord
-from provisioning_server.signers.roster import SignerRoster
+from provisioning_server.signers.registry import SignerRoster
 from provisioning_server.signers.signer import Signer
 
 REST_AFTER_SECONDS: Final = 1.0

@@ -16,7 +16,7 @@ from provisioning_server.passwords.desk import PasswordDesk
 from provisioning_server.records.file_records import Tally
 from provisioning_server.records.signer_documents import SignerDocuments
 from provisioning_server.signers.hsm import HsmSigner
-from provisioning_server.signers.roster import SignerRoster, Standing
+from provisioning_server.signers.registry import SignerRoster, Standing
 from provisioning_server.signers.signer import Signer
 from provisioning_server.signers.software import SoftwareSigner
 

@@ -19,7 +19,7 @@ from atcaprov.wire.messages import CertificatesReply, CertificatesRequest, Error
 from provisioning_server.authority import Authority
 from provisioning_server.records.file_records import FileRecords
 from provisioning_server.records.signing_log import IssuedRecord
-from provisioning_server.signers.roster import SignerRoster
+from provisioning_server.signers.registry import SignerRoster
 from tests.support.in_memory_signer import NOW, MemorySigner, SigningKey
 from tests.support.server_parts import (
     CHIP_KEY,

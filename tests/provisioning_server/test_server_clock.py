@@ -25,7 +25,7 @@ from provisioning_server.records.file_records import FileRecords
 from provisioning_server.requests import Request
 from provisioning_server.server_clock import ServerClock, look_at_clock
 from provisioning_server.settings import Settings
-from provisioning_server.signers.roster import SignerRoster
+from provisioning_server.signers.registry import SignerRoster
 from tests.support.in_memory_signer import NOW, MemorySigner
 from tests.support.issuing_without_sockets import IssuingLine, SlowSigner, refused
 from tests.support.programs import program, run

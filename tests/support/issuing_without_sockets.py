@@ -13,7 +13,7 @@ from typing import Any, cast
 from atcaprov.wire.messages import CertificatesReply, ErrorReply, SignerRequest
 from provisioning_server.authority import Authority
 from provisioning_server.requests import Reply, Request
-from provisioning_server.signers.roster import SignerRoster
+from provisioning_server.signers.registry import SignerRoster
 from provisioning_server.signers.signer import Signer
 from provisioning_server.signers.signing_queue import Signed, SigningQueue
 from provisioning_server.signers.signing_thread import SigningThread

@@ -12,7 +12,7 @@ from provisioning_server.passwords.given import GivenPasswords, password_lines
 from provisioning_server.passwords.tries import PasswordTries
 from provisioning_server.signers.attendant import SignerAttendant
 from provisioning_server.signers.module_bay import ModuleBay
-from provisioning_server.signers.roster import SignerRoster
+from provisioning_server.signers.registry import SignerRoster
 from provisioning_server.signers.signer import label
 from provisioning_server.signers.signing_queue import SigningQueue
 from tests.support.in_memory_signer import NOW, MemorySigner

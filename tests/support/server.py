@@ -23,7 +23,7 @@ from provisioning_server.app import Server
 from provisioning_server.program_log import ProgramLog
 from provisioning_server.records.data_folder import DataFolder
 from provisioning_server.settings import Settings
-from provisioning_server.signers.roster import SignerRoster
+from provisioning_server.signers.registry import SignerRoster
 from provisioning_server.signers.signer import Signer
 from provisioning_server.signers.software import SoftwareSigner
 from tests.support.programs import killed_after

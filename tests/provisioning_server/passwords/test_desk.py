@@ -8,7 +8,7 @@ from atcaprov.terminal.keys import Key, KeyPress
 from provisioning_server import refusals
 from provisioning_server.passwords.desk import Attempt, Outcome, PasswordDesk
 from provisioning_server.passwords.prompt import PasswordPrompt
-from provisioning_server.signers.roster import SignerRoster
+from provisioning_server.signers.registry import SignerRoster
 from provisioning_server.signers.signer import Signer, label
 from tests.support.in_memory_signer import MemorySigner
 from tests.support.server_parts import RememberingLog

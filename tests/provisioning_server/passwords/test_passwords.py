@@ -17,7 +17,7 @@ from provisioning_server.passwords.prompt import PasswordPrompt
 from provisioning_server.passwords.reading import read_passwords
 from provisioning_server.passwords.tries import PasswordTries
 from provisioning_server.passwords.unlocking import require_all_ready, unlock
-from provisioning_server.signers.roster import SignerRoster
+from provisioning_server.signers.registry import SignerRoster
 from provisioning_server.signers.signer import Signer, label
 from tests.support.in_memory_signer import MemorySigner
 from tests.support.secret_files import secret_file

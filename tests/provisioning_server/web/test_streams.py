@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from provisioning_server.passwords.desk import PasswordDesk
-from provisioning_server.signers.roster import SignerRoster
+from provisioning_server.signers.registry import SignerRoster
 from provisioning_server.web import pages
 from provisioning_server.web.live import LiveSigners
 from provisioning_server.web.logins import Logins

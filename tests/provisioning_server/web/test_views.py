@@ -14,7 +14,7 @@ from atcaprov.wire.messages import ErrorReply
 from provisioning_server import refusals
 from provisioning_server.passwords.desk import PasswordDesk
 from provisioning_server.records.file_records import Tally
-from provisioning_server.signers.roster import SignerRoster
+from provisioning_server.signers.registry import SignerRoster
 from provisioning_server.web.live import LiveSigners, snapshot, summary
 from provisioning_server.web.views import SignerBoard, SignerView, State
 from tests.support.in_memory_signer import MemorySigner

@@ -8,7 +8,7 @@ import pytest
 
 from atcaprov.wire.messages import ErrorReply
 from provisioning_server import refusals
-from provisioning_server.signers.roster import AlreadyHereError, SignerRoster
+from provisioning_server.signers.registry import AlreadyHereError, SignerRoster
 from tests.support.in_memory_signer import MemorySigner, SigningKey
 
 
