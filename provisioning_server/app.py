@@ -30,8 +30,8 @@ from provisioning_server.server_clock import ServerClock, look_at_clock
 from provisioning_server.settings import Settings
 from provisioning_server.signers.attendant import SignerAttendant
 from provisioning_server.signers.hsm import HsmSigner
-from provisioning_server.signers.known_modules import KnownModules
 from provisioning_server.signers.module_bay import ModuleBay
+from provisioning_server.signers.module_pins import KnownModules
 from provisioning_server.signers.opening import open_signer
 from provisioning_server.signers.registry import SignerRoster
 from provisioning_server.signers.signing_queue import SigningQueue

@@ -22,7 +22,7 @@ from provisioning_server.passwords.given import GivenPasswords
 from provisioning_server.records.data_folder import DataFolder
 from provisioning_server.records.file_records import FileRecords
 from provisioning_server.settings import Settings
-from provisioning_server.signers.known_modules import KnownModules
+from provisioning_server.signers.module_pins import KnownModules
 from provisioning_server.signers.sources import ModuleFolder, NamedModules
 from signer_module.on_files.files import refuse_existing
 from signer_module.on_files.info import show

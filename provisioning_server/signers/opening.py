@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from provisioning_server.signers.hsm import HsmSigner
-from provisioning_server.signers.known_modules import KnownModules
 from provisioning_server.signers.module import PluggedModule
+from provisioning_server.signers.module_pins import KnownModules
 from provisioning_server.signers.sources import HSM_SCHEME
 
 

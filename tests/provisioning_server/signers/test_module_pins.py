@@ -9,8 +9,8 @@ import pytest
 
 from atcaprov.device.device import Device
 from atcaprov.errors import CertificateError, Code, UsageError
-from provisioning_server.signers.known_modules import KnownModules
 from provisioning_server.signers.module import PluggedModule
+from provisioning_server.signers.module_pins import KnownModules
 from signer_module.on_chip.module import ModuleSigner
 from signer_module.on_chip.password_keys import LEAST_COST, CostRule, PasswordScheme
 from signer_module.on_chip.public_contents import ModuleFacts
