@@ -14,7 +14,7 @@ from provisioning_server.passwords.postponed import PostponedSigners
 from provisioning_server.passwords.prompt import PasswordPrompt, PromptLog
 from provisioning_server.passwords.tries import PasswordTries
 from provisioning_server.passwords.unlocking import unlock, unlock_later
-from provisioning_server.signers.forewarnings import forewarnings
+from provisioning_server.signers.expiry_warnings import forewarnings
 from provisioning_server.signers.registry import SignerRoster
 from provisioning_server.signers.signer import Signer, label
 from provisioning_server.signers.signing_queue import SigningQueue

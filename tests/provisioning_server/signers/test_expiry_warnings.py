@@ -14,7 +14,7 @@ from atcaprov.certs.template import device_definition
 from provisioning_server.passwords.given import GivenPasswords
 from provisioning_server.passwords.tries import PasswordTries
 from provisioning_server.signers.attendant import SignerAttendant
-from provisioning_server.signers.forewarnings import forewarnings
+from provisioning_server.signers.expiry_warnings import forewarnings
 from provisioning_server.signers.registry import SignerRoster
 from provisioning_server.signers.signer import label
 from provisioning_server.signers.signing_queue import SigningQueue
