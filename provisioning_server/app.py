@@ -17,10 +17,10 @@ from provisioning_server import refusals
 from provisioning_server.authority import Authority
 from provisioning_server.exposure import exposures
 from provisioning_server.listener import Listener
-from provisioning_server.passwords.desk import PasswordDesk
 from provisioning_server.passwords.given import GivenPasswords
 from provisioning_server.passwords.prompt import PasswordPrompt
 from provisioning_server.passwords.tries import PasswordTries
+from provisioning_server.passwords.unlock_service import PasswordDesk
 from provisioning_server.passwords.unlocking import require_all_ready
 from provisioning_server.program_log import ProgramLog
 from provisioning_server.records.data_folder import DataFolder

@@ -8,7 +8,7 @@ from typing import Protocol
 from atcaprov.errors import AtcaProvError, CertificateError, UsageError
 from atcaprov.terminal.keys import Key, KeyPress
 from atcaprov.terminal.line import Line
-from provisioning_server.passwords.desk import Outcome, PasswordDesk
+from provisioning_server.passwords.unlock_service import Outcome, PasswordDesk
 from provisioning_server.signers.registry import SignerRoster
 from provisioning_server.signers.signer import Signer, label
 

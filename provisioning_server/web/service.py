@@ -17,7 +17,7 @@ from typing import Final, Protocol
 import uvicorn
 
 from atcaprov.errors import AtcaProvError, Code, TransportError, UsageError
-from provisioning_server.passwords.desk import PasswordDesk
+from provisioning_server.passwords.unlock_service import PasswordDesk
 from provisioning_server.web import protocol
 from provisioning_server.web.address import WebAddress
 from provisioning_server.web.gate import Gate

@@ -12,7 +12,7 @@ from typing import Final
 from atcaprov.errors import Code
 from atcaprov.terminal.printable import printable
 from atcaprov.wire.messages import ErrorReply
-from provisioning_server.passwords.desk import PasswordDesk
+from provisioning_server.passwords.unlock_service import PasswordDesk
 from provisioning_server.records.file_records import Tally
 from provisioning_server.records.signer_documents import SignerDocuments
 from provisioning_server.signers.hsm import HsmSigner

@@ -11,7 +11,7 @@ import pytest
 from atcaprov.wire.messages import ErrorReply
 from provisioning_server import refusals
 from provisioning_server.cli import command, default_data
-from provisioning_server.passwords.desk import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS
+from provisioning_server.passwords.unlock_service import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS
 from provisioning_server.records.signing_log import COLUMNS
 from provisioning_server.settings import DEFAULT_BIND, DEFAULT_PORT, Limits
 from provisioning_server.web import forms, logins, pages, protocol

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from atcaprov.wire.messages import CertificatesReply
-from provisioning_server.passwords import desk
+from provisioning_server.passwords import unlock_service as desk
 from provisioning_server.web import protocol
 from provisioning_server.web.address import WebAddress
 from provisioning_server.web.forms import BODY_MAX

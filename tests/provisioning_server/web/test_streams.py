@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from provisioning_server.passwords.desk import PasswordDesk
+from provisioning_server.passwords.unlock_service import PasswordDesk
 from provisioning_server.signers.registry import SignerRoster
 from provisioning_server.web import pages
 from provisioning_server.web.live import LiveSigners

@@ -12,7 +12,7 @@ import pytest
 from atcaprov.errors import Code, UsageError
 from atcaprov.wire.messages import ErrorReply
 from provisioning_server import refusals
-from provisioning_server.passwords.desk import PasswordDesk
+from provisioning_server.passwords.unlock_service import PasswordDesk
 from provisioning_server.records.file_records import Tally
 from provisioning_server.signers.registry import SignerRoster
 from provisioning_server.web.live import LiveSigners, snapshot, summary
