@@ -17,7 +17,7 @@ from provisioning_server import refusals
 from provisioning_server.authority import Authority
 from provisioning_server.exposure import exposures
 from provisioning_server.listener import Listener
-from provisioning_server.passwords.given import GivenPasswords
+from provisioning_server.passwords.given_passwords import GivenPasswords
 from provisioning_server.passwords.prompt import PasswordPrompt
 from provisioning_server.passwords.tries import PasswordTries
 from provisioning_server.passwords.unlock_service import PasswordDesk

@@ -19,7 +19,7 @@ from atcaprov.program.exit_codes import run_program
 from atcaprov.program.process_hardening import harden_process
 from atcaprov.terminal.console import open_console
 from provisioning_server.descriptors import allow_enough_descriptors
-from provisioning_server.passwords.given import credentials_folder
+from provisioning_server.passwords.given_passwords import credentials_folder
 from provisioning_server.passwords.reading import read_passwords
 from provisioning_server.program_log import ProgramLog
 from provisioning_server.records.data_folder import DataFolder

@@ -11,7 +11,7 @@ from atcaprov.errors import UsageError
 from atcaprov.hal.registry import require_device_url
 from atcaprov.reading import is_folder
 from provisioning_server.loopback import is_loopback
-from provisioning_server.passwords.given import GivenPassword
+from provisioning_server.passwords.given_passwords import GivenPassword
 from provisioning_server.web.address import WebAddress
 
 DEFAULT_PORT: Final = 11235

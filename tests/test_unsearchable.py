@@ -18,7 +18,7 @@ from atcaprov.errors import Code, UsageError
 from atcaprov.hal.presence import is_plugged
 from atcaprov.hal.usb_ids import usb_ids
 from atcaprov.reading import is_file, is_folder, may_be_there, paths_in, status
-from provisioning_server.passwords.given import GivenPasswords
+from provisioning_server.passwords.given_passwords import GivenPasswords
 from provisioning_server.records.data_folder import DataFolder
 from provisioning_server.records.file_records import FileRecords
 from provisioning_server.settings import Settings

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from atcaprov.errors import Code, UsageError
-from provisioning_server.passwords.given import PASSWORDS_MAX, GivenPassword, password_lines
+from provisioning_server.passwords.given_passwords import PASSWORDS_MAX, GivenPassword, password_lines
 from signer_module.password_line import require_private
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from provisioning_server.passwords.given import GivenPasswords
+from provisioning_server.passwords.given_passwords import GivenPasswords
 from provisioning_server.signers.signer import Signer
 
 

@@ -24,7 +24,7 @@ from atcaprov.device.zones.config_zone import is_config_locked
 from atcaprov.errors import AtcaProvError, Code, UsageError
 from atcaprov.wire.messages import AnyMessage, CertificatesReply, CertificatesRequest, ErrorReply
 from provisioning_server.cli import command
-from provisioning_server.passwords.given import GivenPassword
+from provisioning_server.passwords.given_passwords import GivenPassword
 from provisioning_server.settings import Settings
 from signer_module.on_files.signer_folder import SignerFolder
 from tests.support.programs import run, run_in_process

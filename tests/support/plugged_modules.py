@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from atcaprov.errors import TransportError
-from provisioning_server.passwords.given import GivenPasswords, password_lines
+from provisioning_server.passwords.given_passwords import GivenPasswords, password_lines
 from provisioning_server.passwords.tries import PasswordTries
 from provisioning_server.signers.attendant import SignerAttendant
 from provisioning_server.signers.module_bay import ModuleBay

@@ -10,7 +10,7 @@ import pytest
 
 from atcaprov.errors import Code, TransportError, UsageError
 from atcaprov.terminal.keys import Key, KeyPress
-from provisioning_server.passwords.given import GivenPassword, GivenPasswords, password_lines
+from provisioning_server.passwords.given_passwords import GivenPassword, GivenPasswords, password_lines
 from provisioning_server.passwords.postponed import PostponedSigners
 from provisioning_server.passwords.prompt import PasswordPrompt
 from provisioning_server.passwords.reading import read_passwords

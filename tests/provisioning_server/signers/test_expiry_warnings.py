@@ -11,7 +11,7 @@ import pytest
 
 from atcaprov.certs.description import default_description
 from atcaprov.certs.template import device_definition
-from provisioning_server.passwords.given import GivenPasswords
+from provisioning_server.passwords.given_passwords import GivenPasswords
 from provisioning_server.passwords.tries import PasswordTries
 from provisioning_server.signers.attendant import SignerAttendant
 from provisioning_server.signers.expiry_warnings import forewarnings
