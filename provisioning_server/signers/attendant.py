@@ -9,11 +9,11 @@ from datetime import datetime
 from typing import Protocol
 
 from atcaprov.errors import AtcaProvError
+from provisioning_server.passwords.automatic_unlock import unlock, unlock_later
 from provisioning_server.passwords.postponed import PostponedSigners
 from provisioning_server.passwords.prompt import PasswordPrompt, PromptLog
 from provisioning_server.passwords.tries import PasswordTries
 from provisioning_server.passwords.unlock_service import PasswordDesk
-from provisioning_server.passwords.unlocking import unlock, unlock_later
 from provisioning_server.signers.expiry_warnings import forewarnings
 from provisioning_server.signers.registry import SignerRoster
 from provisioning_server.signers.signer import Signer, label

@@ -10,13 +10,13 @@ import pytest
 
 from atcaprov.errors import Code, TransportError, UsageError
 from atcaprov.terminal.keys import Key, KeyPress
+from provisioning_server.passwords.automatic_unlock import require_all_ready, unlock
 from provisioning_server.passwords.given_passwords import GivenPassword, GivenPasswords, password_lines
 from provisioning_server.passwords.postponed import PostponedSigners
 from provisioning_server.passwords.prompt import PasswordPrompt
 from provisioning_server.passwords.reading import read_passwords
 from provisioning_server.passwords.tries import PasswordTries
 from provisioning_server.passwords.unlock_service import LONGEST_PAUSE_SECONDS, PasswordDesk
-from provisioning_server.passwords.unlocking import require_all_ready, unlock
 from provisioning_server.signers.registry import SignerRoster
 from provisioning_server.signers.signer import Signer, label
 from tests.support.in_memory_signer import MemorySigner
