@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Container, Iterable
 
 from atcaprov.errors import CertificateError, Code, TransportError, UsageError
-from provisioning_server.passwords.tries import PasswordTries
+from provisioning_server.passwords.try_policy import PasswordTries
 from provisioning_server.passwords.unlock_service import Attempt, DeskLog, Outcome, PasswordDesk
 from provisioning_server.signers.registry import SignerRoster
 from provisioning_server.signers.signer import Signer, label

@@ -15,7 +15,7 @@ from provisioning_server.passwords.given_passwords import GivenPassword, GivenPa
 from provisioning_server.passwords.postponed import PostponedSigners
 from provisioning_server.passwords.prompt import PasswordPrompt
 from provisioning_server.passwords.reading import read_passwords
-from provisioning_server.passwords.tries import PasswordTries
+from provisioning_server.passwords.try_policy import PasswordTries
 from provisioning_server.passwords.unlock_service import LONGEST_PAUSE_SECONDS, PasswordDesk
 from provisioning_server.signers.registry import SignerRoster
 from provisioning_server.signers.signer import Signer, label
