@@ -18,8 +18,8 @@ from provisioning_server.authority import Authority
 from provisioning_server.exposure import exposures
 from provisioning_server.listener import Listener
 from provisioning_server.passwords.automatic_unlock import require_all_ready
+from provisioning_server.passwords.console_prompt import PasswordPrompt
 from provisioning_server.passwords.given_passwords import GivenPasswords
-from provisioning_server.passwords.prompt import PasswordPrompt
 from provisioning_server.passwords.try_policy import PasswordTries
 from provisioning_server.passwords.unlock_service import PasswordDesk
 from provisioning_server.program_log import ProgramLog

@@ -10,8 +10,8 @@ from typing import Protocol
 
 from atcaprov.errors import AtcaProvError
 from provisioning_server.passwords.automatic_unlock import unlock, unlock_later
+from provisioning_server.passwords.console_prompt import PasswordPrompt, PromptLog
 from provisioning_server.passwords.postponed import PostponedSigners
-from provisioning_server.passwords.prompt import PasswordPrompt, PromptLog
 from provisioning_server.passwords.try_policy import PasswordTries
 from provisioning_server.passwords.unlock_service import PasswordDesk
 from provisioning_server.signers.expiry_warnings import forewarnings

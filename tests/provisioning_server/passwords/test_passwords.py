@@ -11,9 +11,9 @@ import pytest
 from atcaprov.errors import Code, TransportError, UsageError
 from atcaprov.terminal.keys import Key, KeyPress
 from provisioning_server.passwords.automatic_unlock import require_all_ready, unlock
+from provisioning_server.passwords.console_prompt import PasswordPrompt
 from provisioning_server.passwords.given_passwords import GivenPassword, GivenPasswords, password_lines
 from provisioning_server.passwords.postponed import PostponedSigners
-from provisioning_server.passwords.prompt import PasswordPrompt
 from provisioning_server.passwords.reading import read_passwords
 from provisioning_server.passwords.try_policy import PasswordTries
 from provisioning_server.passwords.unlock_service import LONGEST_PAUSE_SECONDS, PasswordDesk

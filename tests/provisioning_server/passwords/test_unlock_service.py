@@ -6,7 +6,7 @@ import threading
 from atcaprov.errors import Code, TransportError, UsageError
 from atcaprov.terminal.keys import Key, KeyPress
 from provisioning_server import refusals
-from provisioning_server.passwords.prompt import PasswordPrompt
+from provisioning_server.passwords.console_prompt import PasswordPrompt
 from provisioning_server.passwords.unlock_service import Attempt, Outcome, PasswordDesk
 from provisioning_server.signers.registry import SignerRoster
 from provisioning_server.signers.signer import Signer, label
