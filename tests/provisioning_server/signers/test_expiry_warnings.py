@@ -11,9 +11,9 @@ import pytest
 
 from atcaprov.certs.description import default_description
 from atcaprov.certs.template import device_definition
+from provisioning_server.lifecycle.signer_lifecycle import SignerAttendant
 from provisioning_server.passwords.given_passwords import GivenPasswords
 from provisioning_server.passwords.try_policy import PasswordTries
-from provisioning_server.signers.attendant import SignerAttendant
 from provisioning_server.signers.expiry_warnings import forewarnings
 from provisioning_server.signers.registry import SignerRoster
 from provisioning_server.signers.signer import label
