@@ -16,6 +16,7 @@ from atcaprov.wire.messages import ErrorReply
 from provisioning_server import refusals
 from provisioning_server.authority import Authority
 from provisioning_server.exposure import exposures
+from provisioning_server.lifecycle.module_watcher import ModuleBay
 from provisioning_server.lifecycle.signer_lifecycle import SignerAttendant
 from provisioning_server.listener import Listener
 from provisioning_server.passwords.automatic_unlock import require_all_ready
@@ -30,7 +31,6 @@ from provisioning_server.records.signer_documents import SignerDocuments
 from provisioning_server.server_clock import ServerClock, look_at_clock
 from provisioning_server.settings import Settings
 from provisioning_server.signers.hsm import HsmSigner
-from provisioning_server.signers.module_bay import ModuleBay
 from provisioning_server.signers.module_pins import KnownModules
 from provisioning_server.signers.opening import open_signer
 from provisioning_server.signers.registry import SignerRoster

@@ -8,10 +8,10 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from atcaprov.errors import TransportError
+from provisioning_server.lifecycle.module_watcher import ModuleBay
 from provisioning_server.lifecycle.signer_lifecycle import SignerAttendant
 from provisioning_server.passwords.given_passwords import GivenPasswords, password_lines
 from provisioning_server.passwords.try_policy import PasswordTries
-from provisioning_server.signers.module_bay import ModuleBay
 from provisioning_server.signers.registry import SignerRoster
 from provisioning_server.signers.signer import label
 from provisioning_server.signers.signing_queue import SigningQueue

@@ -10,7 +10,7 @@ from typing import Any
 
 from atcaprov.errors import Code, TransportError, UsageError
 from atcaprov.terminal.keys import Key, KeyPress
-from provisioning_server.signers.module_bay import CHECK_EVERY
+from provisioning_server.lifecycle.module_watcher import CHECK_EVERY
 from provisioning_server.signers.signer import label
 from tests.support.plugged_modules import GONE, URL, Bench, TestModule, asked, run, said, threads_of
 from tests.support.server import PATIENCE

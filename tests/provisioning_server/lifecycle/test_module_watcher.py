@@ -15,7 +15,7 @@ from atcaprov.errors import Code, ProtocolError, ProvisioningError, TransportErr
 from atcaprov.hal.usb import PluggedKit
 from atcaprov.wire.messages import ErrorReply
 from provisioning_server import refusals
-from provisioning_server.signers.module_bay import CHECK_EVERY
+from provisioning_server.lifecycle.module_watcher import CHECK_EVERY
 from provisioning_server.signers.signer import label
 from provisioning_server.signers.sources import ModuleFolder, NamedModules, PluggedKits
 from tests.support.plugged_modules import GONE, URL, Bench, TestModule, run
