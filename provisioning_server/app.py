@@ -18,6 +18,13 @@ from provisioning_server.authority import Authority
 from provisioning_server.exposure import exposures
 from provisioning_server.lifecycle.module_watcher import ModuleBay
 from provisioning_server.lifecycle.signer_lifecycle import SignerAttendant
+from provisioning_server.lifecycle.signer_sources import (
+    ModuleFolder,
+    ModuleSource,
+    NamedHsms,
+    NamedModules,
+    PluggedKits,
+)
 from provisioning_server.listener import Listener
 from provisioning_server.passwords.automatic_unlock import require_all_ready
 from provisioning_server.passwords.console_prompt import PasswordPrompt
@@ -35,7 +42,6 @@ from provisioning_server.signers.module_pins import KnownModules
 from provisioning_server.signers.opening import open_signer
 from provisioning_server.signers.registry import SignerRoster
 from provisioning_server.signers.signing_queue import SigningQueue
-from provisioning_server.signers.sources import ModuleFolder, ModuleSource, NamedHsms, NamedModules, PluggedKits
 from provisioning_server.supervision import program_fault, run_all
 from provisioning_server.web.links import ConsoleLinks, LinkFile
 from provisioning_server.web.opening import open_page

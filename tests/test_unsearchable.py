@@ -18,12 +18,12 @@ from atcaprov.errors import Code, UsageError
 from atcaprov.hal.presence import is_plugged
 from atcaprov.hal.usb_ids import usb_ids
 from atcaprov.reading import is_file, is_folder, may_be_there, paths_in, status
+from provisioning_server.lifecycle.signer_sources import ModuleFolder, NamedModules
 from provisioning_server.passwords.given_passwords import GivenPasswords
 from provisioning_server.records.data_folder import DataFolder
 from provisioning_server.records.file_records import FileRecords
 from provisioning_server.settings import Settings
 from provisioning_server.signers.module_pins import KnownModules
-from provisioning_server.signers.sources import ModuleFolder, NamedModules
 from signer_module.on_files.files import refuse_existing
 from signer_module.on_files.info import show
 from signer_module.on_files.root_folder import MODULE_FILE, RootFolder

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from provisioning_server.lifecycle.signer_sources import HSM_SCHEME
 from provisioning_server.signers.hsm import HsmSigner
 from provisioning_server.signers.module import PluggedModule
 from provisioning_server.signers.module_pins import KnownModules
-from provisioning_server.signers.sources import HSM_SCHEME
 
 
 def open_signer(url: str, known: KnownModules | None = None) -> PluggedModule | HsmSigner:

@@ -16,8 +16,8 @@ from atcaprov.hal.usb import PluggedKit
 from atcaprov.wire.messages import ErrorReply
 from provisioning_server import refusals
 from provisioning_server.lifecycle.module_watcher import CHECK_EVERY
+from provisioning_server.lifecycle.signer_sources import ModuleFolder, NamedModules, PluggedKits
 from provisioning_server.signers.signer import label
-from provisioning_server.signers.sources import ModuleFolder, NamedModules, PluggedKits
 from tests.support.plugged_modules import GONE, URL, Bench, TestModule, run
 
 
