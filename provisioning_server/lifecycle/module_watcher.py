@@ -14,9 +14,9 @@ from typing import Any, Final, Protocol, TypeVar
 
 from atcaprov.errors import AtcaProvError, Code, ProtocolError, TransportError
 from provisioning_server import refusals
+from provisioning_server.lifecycle.opening import open_signer
 from provisioning_server.lifecycle.signer_lifecycle import SignerAttendant
 from provisioning_server.lifecycle.signer_sources import ModuleSource
-from provisioning_server.signers.opening import open_signer
 from provisioning_server.signers.registry import AlreadyHereError, SignerRoster
 from provisioning_server.signers.signer import Signer, label
 from provisioning_server.signers.signing_thread import SigningLog
