@@ -14,8 +14,8 @@ from atcaprov.terminal.console import Console
 from atcaprov.terminal.keys import Key
 from atcaprov.wire.messages import ErrorReply
 from provisioning_server import refusals
-from provisioning_server.authority import Authority
 from provisioning_server.exposure import exposures
+from provisioning_server.issuing.authority import Authority
 from provisioning_server.lifecycle.module_watcher import ModuleBay
 from provisioning_server.lifecycle.opening import open_signer
 from provisioning_server.lifecycle.signer_lifecycle import SignerAttendant

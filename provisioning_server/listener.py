@@ -11,8 +11,8 @@ from typing import Final
 from atcaprov.errors import AtcaProvError, Code, TransportError, UsageError
 from atcaprov.wire.messages import ErrorReply
 from provisioning_server import refusals
-from provisioning_server.authority import ProgramLog
 from provisioning_server.connection_table import ConnectionTable
+from provisioning_server.issuing.authority import ProgramLog
 from provisioning_server.requests import Reply, Request
 from provisioning_server.session import Session, address_text
 from provisioning_server.settings import Limits

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 from provisioning_server import refusals
-from provisioning_server.authority import ProgramLog
+from provisioning_server.issuing.authority import ProgramLog
 from provisioning_server.requests import Asked, Item, Later, Reply, Request
 from provisioning_server.signers.signing_queue import Signed
 

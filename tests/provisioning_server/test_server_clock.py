@@ -19,7 +19,7 @@ from atcaprov.certs.template import device_definition
 from atcaprov.device.device import Device
 from atcaprov.errors import Code, UsageError
 from atcaprov.wire.messages import CertificatesReply, CertificatesRequest, ErrorReply, SignerReply, SignerRequest
-from provisioning_server.authority import Authority
+from provisioning_server.issuing.authority import Authority
 from provisioning_server.records.accepted_clocks import FILE_NAME
 from provisioning_server.records.file_records import FileRecords
 from provisioning_server.requests import Request

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from atcaprov.wire.messages import CertificatesReply, ErrorReply, SignerRequest
-from provisioning_server.authority import Authority
+from provisioning_server.issuing.authority import Authority
 from provisioning_server.requests import Reply, Request
 from provisioning_server.signers.registry import SignerRoster
 from provisioning_server.signers.signer import Signer

@@ -16,7 +16,7 @@ from atcaprov.certs.rebuild import rebuild, slot_writes
 from atcaprov.config_zone.defaults import DEFAULT_608A
 from atcaprov.errors import AtcaProvError, Code, UsageError
 from atcaprov.wire.messages import CertificatesReply, CertificatesRequest, ErrorReply, SignerReply, SignerRequest
-from provisioning_server.authority import Authority
+from provisioning_server.issuing.authority import Authority
 from provisioning_server.records.file_records import FileRecords
 from provisioning_server.records.signing_log import IssuedRecord
 from provisioning_server.signers.registry import SignerRoster
