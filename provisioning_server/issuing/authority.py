@@ -20,7 +20,7 @@ from atcaprov.errors import AtcaProvError, Code
 from atcaprov.wire.messages import CertificatesRequest, ErrorReply, SignerReply, SignerRequest
 from provisioning_server import refusals
 from provisioning_server.batch import Batch
-from provisioning_server.issuance import certificates_reply, issue
+from provisioning_server.issuing.issuance import certificates_reply, issue
 from provisioning_server.records.signing_log import IssuedRecord
 from provisioning_server.records.store import Records
 from provisioning_server.refusals import moment, refusal

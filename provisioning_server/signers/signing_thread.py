@@ -9,7 +9,7 @@ from typing import Final, Protocol
 
 from atcaprov.errors import AtcaProvError, Code, TransportError
 from provisioning_server import refusals
-from provisioning_server.issuance import finish, prepare
+from provisioning_server.issuing.issuance import finish, prepare
 from provisioning_server.signers.registry import SignerRoster
 from provisioning_server.signers.signer import Signer, label
 from provisioning_server.signers.signing_queue import SigningJob, SigningQueue

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from atcaprov.errors import AtcaProvError, Code, UsageError
-from provisioning_server.issuance import certificates_reply, issue
+from provisioning_server.issuing.issuance import certificates_reply, issue
 from provisioning_server.records.certificate_files import pem
 from provisioning_server.records.signer_documents import SignerDocuments
 from provisioning_server.records.signing_log import COLUMNS, IssuedRecord, SigningLog
