@@ -16,6 +16,7 @@ from atcaprov.wire.messages import ErrorReply
 from provisioning_server import refusals
 from provisioning_server.exposure import exposures
 from provisioning_server.issuing.authority import Authority
+from provisioning_server.issuing.worker import IssuingWorker
 from provisioning_server.lifecycle.module_watcher import ModuleBay
 from provisioning_server.lifecycle.opening import open_signer
 from provisioning_server.lifecycle.signer_lifecycle import SignerAttendant
@@ -46,7 +47,6 @@ from provisioning_server.supervision import program_fault, run_all
 from provisioning_server.web.links import ConsoleLinks, LinkFile
 from provisioning_server.web.opening import open_page
 from provisioning_server.web.views import SignerBoard
-from provisioning_server.worker import IssuingWorker
 
 if TYPE_CHECKING:
     from provisioning_server.web.service import WebPage
