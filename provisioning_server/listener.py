@@ -13,7 +13,7 @@ from atcaprov.wire.messages import ErrorReply
 from provisioning_server import refusals
 from provisioning_server.connection_table import ConnectionTable
 from provisioning_server.issuing.authority import ProgramLog
-from provisioning_server.requests import Reply, Request
+from provisioning_server.issuing.requests import Reply, Request
 from provisioning_server.session import Session, address_text
 from provisioning_server.settings import Limits
 

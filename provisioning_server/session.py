@@ -16,8 +16,8 @@ from atcaprov.errors import AtcaProvError, TransportError
 from atcaprov.wire.connection import CLOSED, Connection, Role, State
 from atcaprov.wire.messages import CertificatesRequest, ErrorReply, SignerRequest
 from provisioning_server import refusals
+from provisioning_server.issuing.requests import Reply, Request
 from provisioning_server.refusals import refusal
-from provisioning_server.requests import Reply, Request
 from provisioning_server.settings import Limits
 
 NEVER: Final = math.inf

@@ -19,7 +19,7 @@ from atcaprov.device.device import Device
 from atcaprov.emulator.chip import Chip
 from atcaprov.hal.emulated import EmulatedHal
 from atcaprov.wire.messages import CertificatesReply, CertificatesRequest
-from provisioning_server.requests import Reply
+from provisioning_server.issuing.requests import Reply
 from provisioning_server.signers.module import PluggedModule
 from signer_module.on_chip.creation.module_builder import ModuleOrder
 from signer_module.on_chip.module import ModuleSigner

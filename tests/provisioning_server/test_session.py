@@ -13,7 +13,7 @@ from atcaprov.wire.connection import BUFFER_MAX, Connection, Role
 from atcaprov.wire.framing import Header
 from atcaprov.wire.messages import AnyMessage, ErrorReply
 from provisioning_server import refusals
-from provisioning_server.requests import Reply, Request
+from provisioning_server.issuing.requests import Reply, Request
 from provisioning_server.session import NEVER, Session
 from provisioning_server.settings import Limits
 from tests.support.wire_examples import ERROR, REPLY, REQUEST, SIGNER_REPLY, SIGNER_REQUEST

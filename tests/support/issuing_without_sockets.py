@@ -12,8 +12,8 @@ from typing import Any, cast
 
 from atcaprov.wire.messages import CertificatesReply, ErrorReply, SignerRequest
 from provisioning_server.issuing.authority import Authority
+from provisioning_server.issuing.requests import Reply, Request
 from provisioning_server.issuing.worker import IssuingWorker
-from provisioning_server.requests import Reply, Request
 from provisioning_server.signers.registry import SignerRoster
 from provisioning_server.signers.signer import Signer
 from provisioning_server.signers.signing_queue import Signed, SigningQueue

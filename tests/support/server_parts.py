@@ -6,8 +6,8 @@ import functools
 from pathlib import Path
 
 from atcaprov.wire.messages import CertificatesRequest
+from provisioning_server.issuing.requests import Asked, Request
 from provisioning_server.records.file_records import FileRecords
-from provisioning_server.requests import Asked, Request
 from tests.support.in_memory_signer import MemorySigner, SigningKey
 
 CHIP_KEY = SigningKey().public_key

@@ -5,8 +5,8 @@ import threading
 from collections.abc import Sequence
 
 from provisioning_server import refusals
+from provisioning_server.issuing.requests import Asked, Item, Later, Reply, Request
 from provisioning_server.issuing.worker import BATCH_MAX, IssuingWorker
-from provisioning_server.requests import Asked, Item, Later, Reply, Request
 from tests.support.server import PATIENCE
 from tests.support.server_parts import RememberingLog
 from tests.support.wire_examples import ERROR, REPLY, REQUEST, SIGNER_REPLY, SIGNER_REQUEST
