@@ -19,7 +19,7 @@ from atcaprov.chip.parts import REVISION_SIZE
 from atcaprov.errors import AtcaProvError, Code
 from atcaprov.wire.messages import CertificatesRequest, ErrorReply, SignerReply, SignerRequest
 from provisioning_server import refusals
-from provisioning_server.batch import Batch
+from provisioning_server.issuing.batch import Batch
 from provisioning_server.issuing.issuance import certificates_reply, issue
 from provisioning_server.issuing.request_rules import of_a_locked_chip, of_a_point, of_a_product
 from provisioning_server.issuing.requests import Asked, Item, Later, Reply, Request, by_text, device_text
