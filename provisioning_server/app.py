@@ -16,6 +16,7 @@ from atcaprov.wire.messages import ErrorReply
 from provisioning_server import refusals
 from provisioning_server.exposure import exposures
 from provisioning_server.issuing.authority import Authority
+from provisioning_server.issuing.server_clock import ServerClock, look_at_clock
 from provisioning_server.issuing.worker import IssuingWorker
 from provisioning_server.lifecycle.module_watcher import ModuleBay
 from provisioning_server.lifecycle.opening import open_signer
@@ -37,7 +38,6 @@ from provisioning_server.program_log import ProgramLog
 from provisioning_server.records.data_folder import DataFolder
 from provisioning_server.records.file_records import FileRecords
 from provisioning_server.records.signer_documents import SignerDocuments
-from provisioning_server.server_clock import ServerClock, look_at_clock
 from provisioning_server.settings import Settings
 from provisioning_server.signers.hsm import HsmSigner
 from provisioning_server.signers.module_pins import KnownModules

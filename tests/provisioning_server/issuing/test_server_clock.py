@@ -21,9 +21,9 @@ from atcaprov.errors import Code, UsageError
 from atcaprov.wire.messages import CertificatesReply, CertificatesRequest, ErrorReply, SignerReply, SignerRequest
 from provisioning_server.issuing.authority import Authority
 from provisioning_server.issuing.requests import Request
+from provisioning_server.issuing.server_clock import ServerClock, look_at_clock
 from provisioning_server.records.accepted_clocks import FILE_NAME
 from provisioning_server.records.file_records import FileRecords
-from provisioning_server.server_clock import ServerClock, look_at_clock
 from provisioning_server.settings import Settings
 from provisioning_server.signers.registry import SignerRoster
 from tests.support.in_memory_signer import NOW, MemorySigner
