@@ -17,6 +17,7 @@ from provisioning_server import refusals
 from provisioning_server.exposure import exposures
 from provisioning_server.issuing.authority import Authority
 from provisioning_server.issuing.server_clock import ServerClock, look_at_clock
+from provisioning_server.issuing.signing_queue import SigningQueue
 from provisioning_server.issuing.worker import IssuingWorker
 from provisioning_server.lifecycle.module_watcher import ModuleBay
 from provisioning_server.lifecycle.opening import open_signer
@@ -42,7 +43,6 @@ from provisioning_server.settings import Settings
 from provisioning_server.signers.hsm import HsmSigner
 from provisioning_server.signers.module_pins import KnownModules
 from provisioning_server.signers.registry import SignerRoster
-from provisioning_server.signers.signing_queue import SigningQueue
 from provisioning_server.supervision import program_fault, run_all
 from provisioning_server.web.links import ConsoleLinks, LinkFile
 from provisioning_server.web.opening import open_page

@@ -24,12 +24,12 @@ from provisioning_server.issuing.issuance import certificates_reply, issue
 from provisioning_server.issuing.request_rules import of_a_locked_chip, of_a_point, of_a_product
 from provisioning_server.issuing.requests import Asked, Item, Later, Reply, Request, by_text, device_text
 from provisioning_server.issuing.server_clock import ServerClock
+from provisioning_server.issuing.signing_queue import Signed, SigningJob
 from provisioning_server.records.signing_log import IssuedRecord
 from provisioning_server.records.store import Records
 from provisioning_server.refusals import moment, refusal
 from provisioning_server.signers.registry import SignerRoster
 from provisioning_server.signers.signer import Signer, label
-from provisioning_server.signers.signing_queue import Signed, SigningJob
 
 _Outcome = SignerReply | ErrorReply | IssuedRecord | Later
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from atcaprov.wire.messages import CertificatesReply, CertificatesRequest, ErrorReply, SignerReply, SignerRequest
-from provisioning_server.signers.signing_queue import Signed
+from provisioning_server.issuing.signing_queue import Signed
 
 Request = CertificatesRequest | SignerRequest
 Reply = CertificatesReply | SignerReply | ErrorReply

@@ -11,7 +11,7 @@ from typing import Final, Protocol
 from provisioning_server import refusals
 from provisioning_server.issuing.authority import ProgramLog
 from provisioning_server.issuing.requests import Asked, Item, Later, Reply, Request
-from provisioning_server.signers.signing_queue import Signed
+from provisioning_server.issuing.signing_queue import Signed
 
 BATCH_MAX: Final = 256
 """Most requests that are answered with one sync."""

@@ -10,9 +10,9 @@ from typing import Final, Protocol
 from atcaprov.errors import AtcaProvError, Code, TransportError
 from provisioning_server import refusals
 from provisioning_server.issuing.issuance import finish, prepare
+from provisioning_server.issuing.signing_queue import SigningJob, SigningQueue
 from provisioning_server.signers.registry import SignerRoster
 from provisioning_server.signers.signer import Signer, label
-from provisioning_server.signers.signing_queue import SigningJob, SigningQueue
 
 FEW_LEFT: Final = (100, 10, 1)
 """Signatures left of a quota at which somebody is told, besides the one from which on it is low."""

@@ -8,13 +8,13 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from atcaprov.errors import TransportError
+from provisioning_server.issuing.signing_queue import SigningQueue
 from provisioning_server.lifecycle.module_watcher import ModuleBay
 from provisioning_server.lifecycle.signer_lifecycle import SignerAttendant
 from provisioning_server.passwords.given_passwords import GivenPasswords, password_lines
 from provisioning_server.passwords.try_policy import PasswordTries
 from provisioning_server.signers.registry import SignerRoster
 from provisioning_server.signers.signer import label
-from provisioning_server.signers.signing_queue import SigningQueue
 from tests.support.in_memory_signer import NOW, MemorySigner
 from tests.support.server import PATIENCE
 from tests.support.server_parts import RememberingLog

@@ -11,13 +11,13 @@ import pytest
 
 from atcaprov.certs.description import default_description
 from atcaprov.certs.template import device_definition
+from provisioning_server.issuing.signing_queue import SigningQueue
 from provisioning_server.lifecycle.signer_lifecycle import SignerAttendant
 from provisioning_server.passwords.given_passwords import GivenPasswords
 from provisioning_server.passwords.try_policy import PasswordTries
 from provisioning_server.signers.expiry_warnings import forewarnings
 from provisioning_server.signers.registry import SignerRoster
 from provisioning_server.signers.signer import label
-from provisioning_server.signers.signing_queue import SigningQueue
 from tests.support.in_memory_signer import NOW, MemorySigner
 from tests.support.issuing_without_sockets import SlowSigner
 from tests.support.server_parts import RememberingLog
