@@ -10,6 +10,7 @@ from typing import Protocol
 
 from atcaprov.errors import AtcaProvError
 from provisioning_server.issuing.signing_queue import SigningQueue
+from provisioning_server.issuing.signing_thread import SigningLog, SigningThread
 from provisioning_server.passwords.automatic_unlock import unlock, unlock_later
 from provisioning_server.passwords.console_prompt import PasswordPrompt, PromptLog
 from provisioning_server.passwords.postponed import PostponedSigners
@@ -18,7 +19,6 @@ from provisioning_server.passwords.unlock_service import PasswordDesk
 from provisioning_server.signers.expiry_warnings import forewarnings
 from provisioning_server.signers.registry import SignerRoster
 from provisioning_server.signers.signer import Signer, label
-from provisioning_server.signers.signing_thread import SigningLog, SigningThread
 
 
 class AttendantLog(SigningLog, PromptLog, Protocol):

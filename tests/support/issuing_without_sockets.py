@@ -14,10 +14,10 @@ from atcaprov.wire.messages import CertificatesReply, ErrorReply, SignerRequest
 from provisioning_server.issuing.authority import Authority
 from provisioning_server.issuing.requests import Reply, Request
 from provisioning_server.issuing.signing_queue import Signed, SigningQueue
+from provisioning_server.issuing.signing_thread import SigningThread
 from provisioning_server.issuing.worker import IssuingWorker
 from provisioning_server.signers.registry import SignerRoster
 from provisioning_server.signers.signer import Signer
-from provisioning_server.signers.signing_thread import SigningThread
 from tests.support.in_memory_signer import NOW, MemorySigner
 from tests.support.server import PATIENCE
 from tests.support.server_parts import RememberingLog, open_records
