@@ -29,7 +29,6 @@ from provisioning_server.lifecycle.signer_sources import (
     NamedModules,
     PluggedKits,
 )
-from provisioning_server.listener import Listener
 from provisioning_server.passwords.automatic_unlock import require_all_ready
 from provisioning_server.passwords.console_prompt import PasswordPrompt
 from provisioning_server.passwords.given_passwords import GivenPasswords
@@ -44,6 +43,7 @@ from provisioning_server.signers.hsm import HsmSigner
 from provisioning_server.signers.module_pins import KnownModules
 from provisioning_server.signers.registry import SignerRoster
 from provisioning_server.supervision import program_fault, run_all
+from provisioning_server.transport.listener import Listener
 from provisioning_server.web.links import ConsoleLinks, LinkFile
 from provisioning_server.web.opening import open_page
 from provisioning_server.web.views import SignerBoard

@@ -11,7 +11,7 @@ _NEEDED: Final = ("ca-certificates", "make", "openssl", "python3", "python3-venv
 _FOR_BUILDS: Final = ("build-essential", "cmake", "libudev-dev", "libusb-1.0-0-dev", "python3-dev")
 _TESTS: Final = (
     "tests/platforms tests/device tests/e2e/test_road.py tests/provisioning/test_provision.py tests/terminal"
-    " tests/provisioning_server/lifecycle/test_module_watcher.py tests/provisioning_server/test_network.py"
+    " tests/provisioning_server/lifecycle/test_module_watcher.py tests/provisioning_server/transport/test_network.py"
     " tests/signer_module/test_signer_folder.py tests/wire tests/program/test_event_loop.py tests/test_file_lock.py"
     " tests/test_unsearchable.py"
 )

@@ -20,7 +20,7 @@ _FOR_WINDOWS: Final = "--platform win_amd64 --python-version 3.13 --only-binary=
 _TESTS: Final = (
     "tests/wire/test_connection.py tests/wire/test_framing.py tests/test_file_lock.py tests/program/test_event_loop.py"
     " tests/hal/test_bus_lock.py tests/terminal/test_windows_console.py"
-    " tests/provisioning_server/test_early_resets.py"
+    " tests/provisioning_server/transport/test_early_resets.py"
 )
 _RECORDS: Final = "tests/provisioning_server/records/test_records.py"
 _WINE: Final = (

@@ -17,8 +17,8 @@ from atcaprov.provisioning.tcp_client import TcpClient
 from atcaprov.wire.connection import Connection, Role
 from atcaprov.wire.framing import Header
 from atcaprov.wire.messages import CertificatesReply, CertificatesRequest, ErrorReply, SignerReply, SignerRequest
-from provisioning_server import listener
 from provisioning_server.settings import Limits
+from provisioning_server.transport import listener
 from tests.support.in_memory_signer import MemorySigner, SigningKey
 from tests.support.server import PATIENCE, Address, WireClient, running_server, server_program
 from tests.support.server_parts import config_zone, key_of, request
