@@ -14,8 +14,8 @@ from provisioning_server import refusals
 from provisioning_server.connection_table import ConnectionTable
 from provisioning_server.issuing.authority import ProgramLog
 from provisioning_server.issuing.requests import Reply, Request
-from provisioning_server.session import Session, address_text
 from provisioning_server.settings import Limits
+from provisioning_server.transport.client_connection import Session, address_text
 
 SWEEP_SECONDS: Final = 1.0
 BACKLOG: Final = 128

@@ -14,8 +14,8 @@ from atcaprov.wire.framing import Header
 from atcaprov.wire.messages import AnyMessage, ErrorReply
 from provisioning_server import refusals
 from provisioning_server.issuing.requests import Reply, Request
-from provisioning_server.session import NEVER, Session
 from provisioning_server.settings import Limits
+from provisioning_server.transport.client_connection import NEVER, Session
 from tests.support.wire_examples import ERROR, REPLY, REQUEST, SIGNER_REPLY, SIGNER_REQUEST
 
 LIMITS = Limits()
