@@ -11,11 +11,11 @@ from typing import Final
 from atcaprov.errors import AtcaProvError, Code, TransportError, UsageError
 from atcaprov.wire.messages import ErrorReply
 from provisioning_server import refusals
-from provisioning_server.connection_table import ConnectionTable
 from provisioning_server.issuing.authority import ProgramLog
 from provisioning_server.issuing.requests import Reply, Request
 from provisioning_server.settings import Limits
 from provisioning_server.transport.client_connection import Session, address_text
+from provisioning_server.transport.connection_table import ConnectionTable
 
 SWEEP_SECONDS: Final = 1.0
 BACKLOG: Final = 128
