@@ -14,6 +14,7 @@ from atcaprov.terminal.console import Console
 from atcaprov.terminal.keys import Key
 from atcaprov.wire.messages import ErrorReply
 from provisioning_server import refusals
+from provisioning_server.internal_error import program_fault, run_all
 from provisioning_server.issuing.authority import Authority
 from provisioning_server.issuing.server_clock import ServerClock, look_at_clock
 from provisioning_server.issuing.signing_queue import SigningQueue
@@ -42,7 +43,6 @@ from provisioning_server.signers.hsm import HsmSigner
 from provisioning_server.signers.module_pins import KnownModules
 from provisioning_server.signers.registry import SignerRoster
 from provisioning_server.startup_checks import exposures
-from provisioning_server.supervision import program_fault, run_all
 from provisioning_server.transport.listener import Listener
 from provisioning_server.web.links import ConsoleLinks, LinkFile
 from provisioning_server.web.opening import open_page

@@ -14,13 +14,13 @@ from typing import Any, Final, Protocol, TypeVar
 
 from atcaprov.errors import AtcaProvError, Code, ProtocolError, TransportError
 from provisioning_server import refusals
+from provisioning_server.internal_error import program_fault
 from provisioning_server.issuing.signing_thread import SigningLog
 from provisioning_server.lifecycle.opening import open_signer
 from provisioning_server.lifecycle.signer_lifecycle import SignerAttendant
 from provisioning_server.lifecycle.signer_sources import ModuleSource
 from provisioning_server.signers.registry import AlreadyHereError, SignerRoster
 from provisioning_server.signers.signer import Signer, label
-from provisioning_server.supervision import program_fault
 
 SCAN_SECONDS: Final = 1.0
 CHECK_EVERY: Final = 5

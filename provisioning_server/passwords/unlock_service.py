@@ -15,9 +15,9 @@ from typing import Final, Protocol
 
 from atcaprov.errors import AtcaProvError, Code, ProtocolError, TransportError, UsageError
 from provisioning_server import refusals
+from provisioning_server.internal_error import program_fault
 from provisioning_server.signers.registry import SignerRoster
 from provisioning_server.signers.signer import Signer, label
-from provisioning_server.supervision import program_fault
 
 FIRST_PAUSE_SECONDS: Final = 1.0
 LONGEST_PAUSE_SECONDS: Final = 30.0

@@ -10,12 +10,12 @@ import pytest
 
 from atcaprov.errors import AtcaProvError, Code
 from provisioning_server.app import Server
+from provisioning_server.internal_error import program_fault, run_all
 from provisioning_server.lifecycle import signer_lifecycle as attendant
 from provisioning_server.program_log import ProgramLog
 from provisioning_server.records.data_folder import DataFolder
 from provisioning_server.settings import Settings
 from provisioning_server.signers.registry import SignerRoster
-from provisioning_server.supervision import program_fault, run_all
 from tests.support.in_memory_signer import MemorySigner
 
 
