@@ -17,10 +17,10 @@ from typing import Final, Protocol
 import uvicorn
 
 from atcaprov.errors import AtcaProvError, Code, TransportError, UsageError
+from atcaprov.web.gate import Gate
 from provisioning_server.passwords.unlock_service import PasswordDesk
 from provisioning_server.web import protocol
 from provisioning_server.web.address import WebAddress
-from provisioning_server.web.gate import Gate
 from provisioning_server.web.links import Links
 from provisioning_server.web.live import LiveSigners
 from provisioning_server.web.logins import Logins

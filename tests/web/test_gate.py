@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
-from provisioning_server.web.gate import SECURITY_HEADERS, Gate
+from atcaprov.web.gate import SECURITY_HEADERS, Gate
 from tests.support.server_parts import RememberingLog
 
 
