@@ -24,10 +24,10 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from atcaprov.errors import UsageError
+from atcaprov.web.logins import Logins, Session
 from provisioning_server.passwords.unlock_service import Outcome, PasswordDesk
 from provisioning_server.web.forms import BODY_MAX, FORM_TYPE, parse_form
 from provisioning_server.web.live import LiveSigners, snapshot, summary
-from provisioning_server.web.logins import Logins, Session
 from provisioning_server.web.views import SignerBoard, SignerView
 
 STREAMS_MAX: Final = 32

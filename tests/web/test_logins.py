@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from provisioning_server.web.logins import SESSION_SECONDS, SESSIONS_MAX, Logins, Session
+from atcaprov.web.logins import SESSION_SECONDS, SESSIONS_MAX, Logins, Session
 
 
 class Clock:
