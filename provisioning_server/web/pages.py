@@ -24,9 +24,9 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from atcaprov.errors import UsageError
+from atcaprov.web.forms import BODY_MAX, FORM_TYPE, parse_form
 from atcaprov.web.logins import Logins, Session
 from provisioning_server.passwords.unlock_service import Outcome, PasswordDesk
-from provisioning_server.web.forms import BODY_MAX, FORM_TYPE, parse_form
 from provisioning_server.web.live import LiveSigners, snapshot, summary
 from provisioning_server.web.views import SignerBoard, SignerView
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from atcaprov.errors import Code, UsageError
-from provisioning_server.web.forms import FIELDS_MAX, parse_form
+from atcaprov.web.forms import FIELDS_MAX, parse_form
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=50)
 
