@@ -10,7 +10,7 @@ from typing import Final
 from atcaprov.errors import UsageError
 from atcaprov.hal.registry import require_device_url
 from atcaprov.reading import is_folder
-from provisioning_server.loopback import is_loopback
+from atcaprov.web.loopback import is_loopback
 from provisioning_server.passwords.given_passwords import GivenPassword
 from provisioning_server.web.address import WebAddress
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from atcaprov.errors import UsageError
-from provisioning_server.loopback import is_loopback
+from atcaprov.web.loopback import is_loopback
 
 DEFAULT_HOST: Final = "127.0.0.1"
 
