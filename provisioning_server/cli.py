@@ -18,6 +18,7 @@ from atcaprov.program import event_loop
 from atcaprov.program.exit_codes import run_program
 from atcaprov.program.process_hardening import harden_process
 from atcaprov.terminal.console import open_console
+from atcaprov.web.address import WebAddress
 from provisioning_server.descriptors import allow_enough_descriptors
 from provisioning_server.passwords.given_passwords import credentials_folder
 from provisioning_server.passwords.reading import read_passwords
@@ -28,7 +29,6 @@ from provisioning_server.settings_file import settings_option
 from provisioning_server.signers.hsm import HsmSigner
 from provisioning_server.signers.registry import SignerRoster
 from provisioning_server.signers.software import SoftwareSigner
-from provisioning_server.web.address import WebAddress
 from signer_module.commands.password_options import DESCRIPTOR
 
 

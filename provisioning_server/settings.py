@@ -10,9 +10,9 @@ from typing import Final
 from atcaprov.errors import UsageError
 from atcaprov.hal.registry import require_device_url
 from atcaprov.reading import is_folder
+from atcaprov.web.address import WebAddress
 from atcaprov.web.loopback import is_loopback
 from provisioning_server.passwords.given_passwords import GivenPassword
-from provisioning_server.web.address import WebAddress
 
 DEFAULT_PORT: Final = 11235
 DEFAULT_BIND: Final = "127.0.0.1"

@@ -18,11 +18,11 @@ import uvicorn
 
 from atcaprov.errors import AtcaProvError, Code, TransportError, UsageError
 from atcaprov.web import bounded_http as protocol
+from atcaprov.web.address import WebAddress
 from atcaprov.web.bounded_http import BoundedProtocol, BoundedSocket
 from atcaprov.web.gate import Gate
 from atcaprov.web.logins import Logins
 from provisioning_server.passwords.unlock_service import PasswordDesk
-from provisioning_server.web.address import WebAddress
 from provisioning_server.web.links import Links
 from provisioning_server.web.live import LiveSigners
 from provisioning_server.web.pages import PageParts, Pages

@@ -27,7 +27,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from atcaprov.errors import Code, TransportError, UsageError
 from atcaprov.web import bounded_http as protocol
-from provisioning_server.web.address import WebAddress
+from atcaprov.web.address import WebAddress
 from provisioning_server.web.links import FILE_NAME
 from provisioning_server.web.tls import date_warning
 from signer_module.on_files.signer_folder import SignerFolder

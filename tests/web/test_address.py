@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from atcaprov.errors import UsageError
-from provisioning_server.web.address import WebAddress
+from atcaprov.web.address import WebAddress
 
 
 @pytest.mark.parametrize(
