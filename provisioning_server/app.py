@@ -12,6 +12,7 @@ from atcaprov.errors import AtcaProvError
 from atcaprov.program.signals import stopped_by_signals
 from atcaprov.terminal.console import Console
 from atcaprov.terminal.keys import Key
+from atcaprov.web.login_links import ConsoleLinks, LinkFile
 from atcaprov.wire.messages import ErrorReply
 from provisioning_server import refusals
 from provisioning_server.internal_error import program_fault, run_all
@@ -44,7 +45,6 @@ from provisioning_server.signers.module_pins import KnownModules
 from provisioning_server.signers.registry import SignerRoster
 from provisioning_server.startup_checks import exposures
 from provisioning_server.transport.listener import Listener
-from provisioning_server.web.links import ConsoleLinks, LinkFile
 from provisioning_server.web.opening import open_page
 from provisioning_server.web.views import SignerBoard
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from atcaprov.errors import Code, UsageError
 from atcaprov.missing_packages import extra_command
 from atcaprov.web.address import WebAddress
+from atcaprov.web.login_links import Links
 from provisioning_server.passwords.unlock_service import PasswordDesk
-from provisioning_server.web.links import Links
 from provisioning_server.web.views import SignerBoard
 
 if TYPE_CHECKING:

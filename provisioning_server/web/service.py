@@ -21,10 +21,10 @@ from atcaprov.web import bounded_http as protocol
 from atcaprov.web.address import WebAddress
 from atcaprov.web.bounded_http import BoundedProtocol, BoundedSocket
 from atcaprov.web.gate import Gate
+from atcaprov.web.login_links import Links
 from atcaprov.web.logins import Logins
 from atcaprov.web.tls import date_warning, host_names, tls_context
 from provisioning_server.passwords.unlock_service import PasswordDesk
-from provisioning_server.web.links import Links
 from provisioning_server.web.live import LiveSigners
 from provisioning_server.web.pages import PageParts, Pages
 from provisioning_server.web.views import SignerBoard

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlencode, urlsplit
 
-from provisioning_server.web.links import FILE_NAME
+from atcaprov.web.login_links import FILE_NAME
 from tests.support.server import PATIENCE
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}

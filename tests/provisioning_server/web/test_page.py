@@ -15,9 +15,9 @@ from atcaprov.web import bounded_http as protocol
 from atcaprov.web.address import WebAddress
 from atcaprov.web.forms import BODY_MAX
 from atcaprov.web.gate import SECURITY_HEADERS
+from atcaprov.web.login_links import FILE_NAME
 from atcaprov.wire.messages import CertificatesReply
 from provisioning_server.passwords import unlock_service as desk
-from provisioning_server.web.links import FILE_NAME
 from tests.support.in_memory_signer import MemorySigner
 from tests.support.raw_http_client import FORM, Visitor
 from tests.support.server import PATIENCE, Address, WireClient, running_server

@@ -28,8 +28,8 @@ from cryptography.hazmat.primitives.serialization import (
 from atcaprov.errors import Code, TransportError, UsageError
 from atcaprov.web import bounded_http as protocol
 from atcaprov.web.address import WebAddress
+from atcaprov.web.login_links import FILE_NAME
 from atcaprov.web.tls import date_warning
-from provisioning_server.web.links import FILE_NAME
 from signer_module.on_files.signer_folder import SignerFolder
 from tests.support.in_memory_signer import MemorySigner
 from tests.support.raw_http_client import Visitor
