@@ -27,7 +27,7 @@ from atcaprov.errors import UsageError
 from atcaprov.web.forms import BODY_MAX, FORM_TYPE, parse_form
 from atcaprov.web.logins import Logins, Session
 from provisioning_server.passwords.unlock_service import Outcome, PasswordDesk
-from provisioning_server.web.live import LiveSigners, snapshot, summary
+from provisioning_server.web.live_updates import LiveSigners, snapshot, summary
 from provisioning_server.web.views import SignerBoard, SignerView
 
 STREAMS_MAX: Final = 32

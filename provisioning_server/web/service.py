@@ -25,7 +25,7 @@ from atcaprov.web.login_links import Links
 from atcaprov.web.logins import Logins
 from atcaprov.web.tls import date_warning, host_names, tls_context
 from provisioning_server.passwords.unlock_service import PasswordDesk
-from provisioning_server.web.live import LiveSigners
+from provisioning_server.web.live_updates import LiveSigners
 from provisioning_server.web.pages import PageParts, Pages
 from provisioning_server.web.views import SignerBoard
 

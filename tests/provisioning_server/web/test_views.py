@@ -15,7 +15,7 @@ from provisioning_server import refusals
 from provisioning_server.passwords.unlock_service import PasswordDesk
 from provisioning_server.records.file_records import Tally
 from provisioning_server.signers.registry import SignerRoster
-from provisioning_server.web.live import LiveSigners, snapshot, summary
+from provisioning_server.web.live_updates import LiveSigners, snapshot, summary
 from provisioning_server.web.views import SignerBoard, SignerView, State
 from tests.support.in_memory_signer import MemorySigner
 from tests.support.server_parts import RememberingLog, chip_serial
