@@ -26,7 +26,7 @@ from atcaprov.web.logins import Logins
 from atcaprov.web.tls import date_warning, host_names, tls_context
 from provisioning_server.passwords.unlock_service import PasswordDesk
 from provisioning_server.web.live_updates import LiveSigners
-from provisioning_server.web.pages import PageParts, Pages
+from provisioning_server.web.routes import PageParts, Pages
 from provisioning_server.web.views import SignerBoard
 
 STOP_SECONDS: Final = 1

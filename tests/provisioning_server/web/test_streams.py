@@ -10,9 +10,9 @@ import pytest
 from atcaprov.web.logins import Logins
 from provisioning_server.passwords.unlock_service import PasswordDesk
 from provisioning_server.signers.registry import SignerRoster
-from provisioning_server.web import pages
+from provisioning_server.web import routes as pages
 from provisioning_server.web.live_updates import LiveSigners
-from provisioning_server.web.pages import PageParts, Pages
+from provisioning_server.web.routes import PageParts, Pages
 from provisioning_server.web.views import SignerBoard
 from tests.support.server_parts import RememberingLog
 
