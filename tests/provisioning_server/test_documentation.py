@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from atcaprov.web import bounded_http, forms, logins
 from atcaprov.wire.messages import ErrorReply
 from provisioning_server import refusals
 from provisioning_server.cli import command, default_data
 from provisioning_server.passwords.unlock_service import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS
 from provisioning_server.records.signing_log import COLUMNS
 from provisioning_server.settings import DEFAULT_BIND, DEFAULT_PORT, Limits
-from provisioning_server.web import forms, logins, pages, protocol
+from provisioning_server.web import routes
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
 PAGE = (REFERENCE / "provisioning-server.md").read_text(encoding="utf-8")
@@ -48,8 +49,8 @@ def test_the_columns_of_the_signing_log_are_explained_in_order() -> None:
 def test_the_bounds_of_the_web_page_are_those_of_the_code() -> None:
     section = _section("Web page")
     for bound in (
-        f"{protocol.CONNECTIONS_MAX} connections, {pages.STREAMS_MAX} pages open,",
-        f"{protocol.REQUEST_SECONDS:.0f} seconds for a request",
+        f"{bounded_http.CONNECTIONS_MAX} connections, {routes.STREAMS_MAX} pages open,",
+        f"{bounded_http.REQUEST_SECONDS:.0f} seconds for a request",
         f"{forms.BODY_MAX // 1024} KiB for a form",
         f"; {logins.SESSION_SECONDS / 3600:.0f} hours,",
         f"more than {logins.SESSIONS_MAX} the oldest",

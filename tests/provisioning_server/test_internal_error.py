@@ -43,7 +43,7 @@ def test_a_fault_of_the_program_is_named_and_not_quoted() -> None:
     except ValueError as error:
         fault = program_fault(error)
     assert (fault.code, fault.exit_code) == (Code.INTERNAL, 1)
-    assert "ValueError at test_supervision.py:" in str(fault)
+    assert "ValueError at test_internal_error.py:" in str(fault)
     assert "secret" not in str(fault)
 
 
