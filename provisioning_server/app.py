@@ -151,7 +151,7 @@ class Server:
         """Return the page, if it is wanted; raises UsageError."""
         if self._settings.web is None:
             return None
-        links = LinkFile(self._folder.path, self._log) if self._console is None else ConsoleLinks(self._log)
+        links = LinkFile(self._folder.path, self._log) if self._console is None else ConsoleLinks(self._log.say)
         return open_page(self._settings.web, board, desk, self._log, links)
 
     def _log_fault(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

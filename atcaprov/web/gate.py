@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Final, Protocol
+from typing import Final
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from atcaprov.log import Log
 
 SECURITY_HEADERS: Final = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; "
@@ -24,13 +26,6 @@ SECURITY_HEADERS: Final = {
 _READING: Final = ("GET", "HEAD")
 
 
-class GateLog(Protocol):
-    """Where faults are told."""
-
-    def error(self, text: str) -> None:
-        """Write a line about a fault."""
-
-
 class Gate:
     """Lets only requests pass that a browser at the page's own address makes.
 
@@ -38,7 +33,7 @@ class Gate:
     to lead here (DNS rebinding). A request that changes something must say that it comes from a page of ours.
     """
 
-    def __init__(self, app: ASGIApp, hosts: Collection[str], scheme: str, log: GateLog) -> None:
+    def __init__(self, app: ASGIApp, hosts: Collection[str], scheme: str, log: Log) -> None:
         self._app = app
         self._hosts = frozenset(hosts)
         self._scheme = scheme

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final, Protocol
 
 from atcaprov.errors import Code, UsageError
+from atcaprov.log import Log
 
 FILE_NAME: Final = "web-login"
 
@@ -21,29 +23,16 @@ class Links(Protocol):
         """Take it back: the page is gone."""
 
 
-class ConsoleLog(Protocol):
-    """What is shown on the console and kept nowhere."""
-
-    def say(self, text: str) -> None:
-        """Write a line to the console only."""
-
-
-class FileLog(Protocol):
-    """Lines of the program log."""
-
-    def info(self, text: str) -> None:
-        """Write a line."""
-
-
 class ConsoleLinks:
     """Shows them on the console."""
 
-    def __init__(self, log: ConsoleLog) -> None:
-        self._log = log
+    def __init__(self, say: Callable[[str], None]) -> None:
+        """`say` shows a line on the console and keeps it nowhere."""
+        self._say = say
 
     def tell(self, link: str) -> None:
         """Hand out the link of the next login."""
-        self._log.say(f"Log in to the web page, once, with {link}")
+        self._say(f"Log in to the web page, once, with {link}")
 
     def end(self) -> None:
         """Leave the console as it is: the link is good for nothing any more."""
@@ -52,7 +41,7 @@ class ConsoleLinks:
 class LinkFile:
     """Keeps the link in a file that only this user reads, for a server without a console: its output is a log too."""
 
-    def __init__(self, folder: Path, log: FileLog) -> None:
+    def __init__(self, folder: Path, log: Log) -> None:
         self.path = folder / FILE_NAME
         self._log = log
 

@@ -17,6 +17,7 @@ from typing import Protocol
 from atcaprov.chip.memory_map import LOCK_VALUE, REVISION, UNLOCKED, serial_number
 from atcaprov.chip.parts import REVISION_SIZE
 from atcaprov.errors import AtcaProvError, Code
+from atcaprov.log import Log
 from atcaprov.wire.messages import CertificatesRequest, ErrorReply, SignerReply, SignerRequest
 from provisioning_server import refusals
 from provisioning_server.issuing.batch import Batch
@@ -41,19 +42,6 @@ class SlowSigners(Protocol):
         """Have it signed; it comes back as `Signed`."""
 
 
-class ProgramLog(Protocol):
-    """Where the server says what it does."""
-
-    def info(self, text: str) -> None:
-        """Write a line."""
-
-    def warning(self, text: str) -> None:
-        """Write a line that somebody should look at."""
-
-    def error(self, text: str) -> None:
-        """Write a line about a fault of the server."""
-
-
 class Authority:
     """Issues certificates with the signers of a roster and keeps records of them. Used by one thread at a time."""
 
@@ -61,7 +49,7 @@ class Authority:
         self,
         signers: SignerRoster,
         records: Records,
-        log: ProgramLog,
+        log: Log,
         clock: Callable[[], datetime],
         *,
         slow_signers: SlowSigners | None = None,

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 from atcaprov.certs.dates import CLOCK_TOLERANCE
+from atcaprov.log import Log
 from atcaprov.wire.messages import ErrorReply
 from provisioning_server import refusals
 from provisioning_server.records.signer_documents import SignerDocuments
@@ -28,19 +29,6 @@ class AcceptingRecords(Protocol):
 
     def accept_clock(self, now: datetime, reason: str) -> None:
         """Count none of the present ones any more, durably."""
-
-
-class ClockLog(Protocol):
-    """Where it is said."""
-
-    def info(self, text: str) -> None:
-        """Write a line."""
-
-    def warning(self, text: str) -> None:
-        """Write a line that somebody should look at."""
-
-    def error(self, text: str) -> None:
-        """Write a line about a fault."""
 
 
 class ServerClock:
@@ -74,7 +62,7 @@ class ServerClock:
         )
 
 
-def look_at_clock(clock: ServerClock, records: AcceptingRecords, reason: str | None, log: ClockLog) -> None:
+def look_at_clock(clock: ServerClock, records: AcceptingRecords, reason: str | None, log: Log) -> None:
     """Say at the start what the records say against the clock, or have it accepted for a `reason`.
 
     Raises AtcaProvError RECORDS_FAILED when that can't be recorded.

@@ -5,9 +5,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from datetime import datetime
-from typing import Final, Protocol
+from typing import Final
 
 from atcaprov.errors import AtcaProvError, Code, TransportError
+from atcaprov.log import Log
 from provisioning_server import refusals
 from provisioning_server.issuing.issuance import finish, prepare
 from provisioning_server.issuing.signing_queue import SigningJob, SigningQueue
@@ -18,24 +19,11 @@ FEW_LEFT: Final = (100, 10, 1)
 """Signatures left of a quota at which somebody is told, besides the one from which on it is low."""
 
 
-class SigningLog(Protocol):
-    """Where it says what happens to a signer."""
-
-    def info(self, text: str) -> None:
-        """Write a line."""
-
-    def warning(self, text: str) -> None:
-        """Write a line that somebody should look at."""
-
-    def error(self, text: str) -> None:
-        """Write a line about a fault."""
-
-
 class SigningThread:
     """Keeps one signer busy until it is removed, excluded or the queue is stopped."""
 
     def __init__(
-        self, signer: Signer, roster: SignerRoster, queue: SigningQueue, log: SigningLog, now: Callable[[], datetime]
+        self, signer: Signer, roster: SignerRoster, queue: SigningQueue, log: Log, now: Callable[[], datetime]
     ) -> None:
         self._signer = signer
         self._roster = roster

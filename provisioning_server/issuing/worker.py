@@ -8,8 +8,8 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
+from atcaprov.log import Log
 from provisioning_server import refusals
-from provisioning_server.issuing.authority import ProgramLog
 from provisioning_server.issuing.requests import Asked, Item, Later, Reply, Request
 from provisioning_server.issuing.signing_queue import Signed
 
@@ -41,7 +41,7 @@ class IssuingWorker:
         self,
         authority: Answerer,
         loop: asyncio.AbstractEventLoop,
-        log: ProgramLog,
+        log: Log,
         died: Callable[[BaseException], None] = _nobody_cares,
     ) -> None:
         self._authority = authority

@@ -13,9 +13,9 @@ from functools import partial
 from typing import Any, Final, Protocol, TypeVar
 
 from atcaprov.errors import AtcaProvError, Code, ProtocolError, TransportError
+from atcaprov.log import Log
 from provisioning_server import refusals
 from provisioning_server.internal_error import program_fault
-from provisioning_server.issuing.signing_thread import SigningLog
 from provisioning_server.lifecycle.opening import open_signer
 from provisioning_server.lifecycle.signer_lifecycle import SignerAttendant
 from provisioning_server.lifecycle.signer_sources import ModuleSource
@@ -48,7 +48,7 @@ class ModuleBay:
         sources: Sequence[ModuleSource],
         roster: SignerRoster,
         attendant: SignerAttendant,
-        log: SigningLog,
+        log: Log,
         open_module: Callable[[str], Module] = open_signer,
     ) -> None:
         self._sources = sources

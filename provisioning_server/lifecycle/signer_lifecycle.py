@@ -6,11 +6,10 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime
-from typing import Protocol
 
 from atcaprov.errors import AtcaProvError
 from provisioning_server.issuing.signing_queue import SigningQueue
-from provisioning_server.issuing.signing_thread import SigningLog, SigningThread
+from provisioning_server.issuing.signing_thread import SigningThread
 from provisioning_server.passwords.automatic_unlock import unlock, unlock_later
 from provisioning_server.passwords.console_prompt import PasswordPrompt, PromptLog
 from provisioning_server.passwords.postponed import PostponedSigners
@@ -19,10 +18,6 @@ from provisioning_server.passwords.unlock_service import PasswordDesk
 from provisioning_server.signers.expiry_warnings import forewarnings
 from provisioning_server.signers.registry import SignerRoster
 from provisioning_server.signers.signer import Signer, label
-
-
-class AttendantLog(SigningLog, PromptLog, Protocol):
-    """Lines and prompts."""
 
 
 async def _nobody(_signer: Signer) -> Iterable[Signer]:
@@ -36,7 +31,7 @@ class SignerAttendant:
         self,
         roster: SignerRoster,
         queue: SigningQueue,
-        log: AttendantLog,
+        log: PromptLog,
         now: Callable[[], datetime],
         tries: PasswordTries,
     ) -> None:

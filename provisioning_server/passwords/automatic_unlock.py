@@ -9,15 +9,14 @@ import asyncio
 from collections.abc import Container, Iterable
 
 from atcaprov.errors import CertificateError, Code, TransportError, UsageError
+from atcaprov.log import Log
 from provisioning_server.passwords.try_policy import PasswordTries
-from provisioning_server.passwords.unlock_service import Attempt, DeskLog, Outcome, PasswordDesk
+from provisioning_server.passwords.unlock_service import Attempt, Outcome, PasswordDesk
 from provisioning_server.signers.registry import SignerRoster
 from provisioning_server.signers.signer import Signer, label
 
 
-async def unlock(
-    signer: Signer, tries: PasswordTries, log: DeskLog, beside: Iterable[Signer] = ()
-) -> UsageError | None:
+async def unlock(signer: Signer, tries: PasswordTries, log: Log, beside: Iterable[Signer] = ()) -> UsageError | None:
     """Announce a signer and make it ready if it needs no password or takes one of those given.
 
     `beside` are the other signers that wait. Returns why a password has to be tried again, for want of memory. Raises
@@ -44,7 +43,7 @@ async def unlock(
 
 
 async def unlock_later(
-    signer: Signer, tries: PasswordTries, desk: PasswordDesk, log: DeskLog, beside: Iterable[Signer] = ()
+    signer: Signer, tries: PasswordTries, desk: PasswordDesk, log: Log, beside: Iterable[Signer] = ()
 ) -> bool:
     """Try again what `unlock` could not try on a signer that waits; return whether it has to be tried once more.
 
@@ -101,7 +100,7 @@ async def _fits(signer: Signer, password: bytes) -> bool:
     return True
 
 
-def _say_why_it_waits(signer: Signer, tries: PasswordTries, log: DeskLog, *, refused: bool) -> None:
+def _say_why_it_waits(signer: Signer, tries: PasswordTries, log: Log, *, refused: bool) -> None:
     name = label(signer.serial, signer.name)
     if refused:
         log.warning(f"{name} does not take the password that was given. It is not tried again.")

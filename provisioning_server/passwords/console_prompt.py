@@ -6,6 +6,7 @@ import asyncio
 from typing import Protocol
 
 from atcaprov.errors import AtcaProvError, CertificateError, UsageError
+from atcaprov.log import Log
 from atcaprov.terminal.keys import Key, KeyPress
 from atcaprov.terminal.line import Line
 from provisioning_server.passwords.unlock_service import Outcome, PasswordDesk
@@ -13,14 +14,8 @@ from provisioning_server.signers.registry import SignerRoster
 from provisioning_server.signers.signer import Signer, label
 
 
-class PromptLog(Protocol):
-    """Where prompts and their outcomes are shown."""
-
-    def info(self, text: str) -> None:
-        """Write a line."""
-
-    def warning(self, text: str) -> None:
-        """Write a line."""
+class PromptLog(Log, Protocol):
+    """A log that shows prompts, too."""
 
     def ask(self, prompt: str) -> None:
         """Show a prompt."""

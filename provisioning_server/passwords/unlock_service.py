@@ -11,9 +11,10 @@ import enum
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Final
 
 from atcaprov.errors import AtcaProvError, Code, ProtocolError, TransportError, UsageError
+from atcaprov.log import Log
 from provisioning_server import refusals
 from provisioning_server.internal_error import program_fault
 from provisioning_server.signers.registry import SignerRoster
@@ -45,16 +46,6 @@ class Attempt:
     error: AtcaProvError | None = None
 
 
-class DeskLog(Protocol):
-    """Where outcomes are shown."""
-
-    def info(self, text: str) -> None:
-        """Write a line."""
-
-    def warning(self, text: str) -> None:
-        """Write a line."""
-
-
 @dataclass(slots=True)
 class _Tries:
     """What is remembered of a signer: wrong passwords in a row, when the next one may be tried, why one wasn't."""
@@ -79,7 +70,7 @@ class PasswordDesk:
     def __init__(
         self,
         signers: SignerRoster,
-        log: DeskLog,
+        log: Log,
         settled: Callable[[Signer], None] = _nobody_cares,
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
         clock: Callable[[], float] = time.monotonic,

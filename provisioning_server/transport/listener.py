@@ -9,9 +9,9 @@ from collections.abc import Callable
 from typing import Final
 
 from atcaprov.errors import AtcaProvError, Code, TransportError, UsageError
+from atcaprov.log import Log
 from atcaprov.wire.messages import ErrorReply
 from provisioning_server import refusals
-from provisioning_server.issuing.authority import ProgramLog
 from provisioning_server.issuing.requests import Reply, Request
 from provisioning_server.settings import Limits
 from provisioning_server.transport.client_connection import Session, address_text
@@ -28,7 +28,7 @@ class Listener:
     """The desk of all sessions."""
 
     def __init__(
-        self, limits: Limits, submit: Callable[[Request, Callable[[Reply], None], str], None], log: ProgramLog
+        self, limits: Limits, submit: Callable[[Request, Callable[[Reply], None], str], None], log: Log
     ) -> None:
         self.limits = limits
         self._submit = submit

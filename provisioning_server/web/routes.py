@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 import jinja2
 from starlette.applications import Starlette
@@ -24,6 +24,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from atcaprov.errors import UsageError
+from atcaprov.log import Log
 from atcaprov.web.forms import BODY_MAX, FORM_TYPE, parse_form
 from atcaprov.web.logins import Logins, Session
 from provisioning_server.passwords.unlock_service import Outcome, PasswordDesk
@@ -38,16 +39,6 @@ _STATIC: Final = {"page.css": "text/css", "page.js": "text/javascript", "login.j
                   "icon.svg": "image/svg+xml"}  # fmt: skip
 
 
-class PagesLog(Protocol):
-    """Where logins are told."""
-
-    def info(self, text: str) -> None:
-        """Write a line."""
-
-    def warning(self, text: str) -> None:
-        """Write a line that somebody should look at."""
-
-
 @dataclass(frozen=True, slots=True)
 class PageParts:
     """What the pages show and do. `logged_in` is called after each login, when the code is another one."""
@@ -56,7 +47,7 @@ class PageParts:
     live: LiveSigners
     desk: PasswordDesk
     logins: Logins
-    log: PagesLog
+    log: Log
     logged_in: Callable[[], None]
     cookie_name: str
     tls: bool

@@ -12,11 +12,12 @@ import logging
 import socket
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Final, Protocol
+from typing import Final
 
 import uvicorn
 
 from atcaprov.errors import AtcaProvError, Code, TransportError, UsageError
+from atcaprov.log import Log
 from atcaprov.web import bounded_http as protocol
 from atcaprov.web.address import WebAddress
 from atcaprov.web.bounded_http import BoundedProtocol, BoundedSocket
@@ -35,19 +36,6 @@ _BACKLOG: Final = 64
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 
-class WebLog(Protocol):
-    """Lines of the program log."""
-
-    def info(self, text: str) -> None:
-        """Write a line."""
-
-    def warning(self, text: str) -> None:
-        """Write a line that somebody should look at."""
-
-    def error(self, text: str) -> None:
-        """Write a line about a fault."""
-
-
 class WebPage:
     """The page at an address. `links` get a link that is good for one login, and after each login another one."""
 
@@ -56,7 +44,7 @@ class WebPage:
         address: WebAddress,
         board: SignerBoard,
         desk: PasswordDesk,
-        log: WebLog,
+        log: Log,
         links: Links,
     ) -> None:
         """Raise UsageError when the certificate can't be used."""
@@ -175,7 +163,7 @@ class _PartServer(uvicorn.Server):
 class _UvicornLog(logging.Handler):
     """Takes what uvicorn logs: faults go to the program log, the rest nowhere."""
 
-    def __init__(self, log: WebLog) -> None:
+    def __init__(self, log: Log) -> None:
         super().__init__(logging.ERROR)
         self._log = log
         self._logger = logging.getLogger("uvicorn.error")
