@@ -29,7 +29,7 @@ from atcaprov.program import event_loop
 from atcaprov.program.console_text import say
 from atcaprov.program.signals import stopped_by_signals
 from atcaprov.reading import read_text
-from atcaprov.recording.answers_file import Answers
+from atcaprov.recording.answers_file import AnswersFile
 from atcaprov.recording.destructive.procedure import ask_sacrificed, require_blank
 from atcaprov.recording.destructive.setups import SETUPS
 from atcaprov.recording.dialogue import Dialogue
@@ -182,7 +182,7 @@ def record(device: str, file: Path, answers: Path | None, give_up: bytes | None,
         packets = harmless_packets()
         say(f"{ask(guarded, packets)} of {len(packets)} packets were answered.")
         dialogue = Dialogue(guarded)
-        kept = Answers(answers, dialogue.serial)
+        kept = AnswersFile(answers, dialogue.serial)
         if give_up is not None:
             require_blank(dialogue, give_up, SETUPS[setup])
         agree = _ask_harmlessly(dialogue, kept)
@@ -195,12 +195,12 @@ def record(device: str, file: Path, answers: Path | None, give_up: bytes | None,
     return _DIFFERENT if exit_code and not agree else 0
 
 
-def _ask_harmlessly(dialogue: Dialogue, kept: Answers) -> bool:
+def _ask_harmlessly(dialogue: Dialogue, kept: AnswersFile) -> bool:
     """Ask what is not answered yet and harms nothing; tells whether all is as in the software chip."""
     return _tell(put(dialogue, list(harmless_questions(dialogue)), kept.done), dialogue, kept)
 
 
-def _tell(readings: Iterator[Reading], dialogue: Dialogue, kept: Answers) -> bool:
+def _tell(readings: Iterator[Reading], dialogue: Dialogue, kept: AnswersFile) -> bool:
     """Print and keep readings; tells whether all are those of the software chip."""
     agree = True
     for reading in readings:

@@ -22,7 +22,7 @@ from atcaprov.chip.memory_map import (
 )
 from atcaprov.emulator.counters import read_counter
 from atcaprov.emulator.memory import Memory
-from atcaprov.emulator.slot import Slot
+from atcaprov.emulator.slot import MemorySlot
 
 Image = tuple[bytes, bytes, bytes]
 _NAMED: Final = {
@@ -97,7 +97,7 @@ def _name(place: int) -> str:
 
 def _slots(old: Memory, new: Memory) -> Iterator[str]:
     for number in range(SLOT_COUNT):
-        was, now = Slot(old, number), Slot(new, number)
+        was, now = MemorySlot(old, number), MemorySlot(new, number)
         if now.private and was.private_key() != now.private_key():
             yield f"Slot {number} {_key_change(was, now)}."
         else:
@@ -105,7 +105,7 @@ def _slots(old: Memory, new: Memory) -> Iterator[str]:
             yield from (f"Slot {number}: bytes {first} to {last} changed." for first, last in places)
 
 
-def _key_change(was: Slot, now: Slot) -> str:
+def _key_change(was: MemorySlot, now: MemorySlot) -> str:
     if now.private_key() is None:
         return "lost its private key"
     return "has its first private key" if was.private_key() is None else "has another private key"

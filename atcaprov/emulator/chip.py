@@ -15,9 +15,9 @@ from atcaprov.chip.execution_times import Times
 from atcaprov.chip.memory_map import CHIP_MODE, I2C_ADDRESS, USER_EXTRA_ADD
 from atcaprov.emulator import dispatch
 from atcaprov.emulator.clock import Clock, VirtualClock
-from atcaprov.emulator.command import Command
+from atcaprov.emulator.command import CommandSpec
 from atcaprov.emulator.core import Core
-from atcaprov.emulator.faults import Fault, FaultPlan, Kind, cut_short, distort
+from atcaprov.emulator.faults import Fault, FaultKind, FaultPlan, cut_short, distort
 from atcaprov.emulator.images import BLANK, load_image
 from atcaprov.emulator.io_buffer import IoBuffer
 from atcaprov.emulator.memory import Memory
@@ -193,7 +193,7 @@ class Chip:
         taken = self.io.take(data)
         if taken and self.io.is_whole:
             self._fault = self.faults.next(self.io.command) if self.faults else None
-            if self._fault is not None and self._fault.kind is Kind.NO_ACKNOWLEDGE:
+            if self._fault is not None and self._fault.kind is FaultKind.NO_ACKNOWLEDGE:
                 self.io.answer(b"")
                 return False
         return taken == len(data) or self.core.open_points.bytes_behind_count == "acknowledge"
@@ -251,7 +251,7 @@ class Chip:
                 self._ready_at = min(self._ready_at, self.clock.now() + quickly)
             return bytes((refusal.status,))
 
-    def _admit(self, command: Command) -> None:
+    def _admit(self, command: CommandSpec) -> None:
         """Note how long the command takes; refuse it (EE) if the watchdog would cut it."""
         now, table = self.clock.now(), execution_times(self.memory)
         taken = table.of(self.times)[command.opcode] / 1000
@@ -263,9 +263,9 @@ class Chip:
 
     def _suffer(self, fault: Fault) -> None:
         """Let a fault act on the chip after its command."""
-        if fault.kind is Kind.STUCK:
+        if fault.kind is FaultKind.STUCK:
             self._ready_at = _FOREVER
-        elif fault.kind is Kind.WATCHDOG:
+        elif fault.kind is FaultKind.WATCHDOG:
             self._fall_asleep()
         elif fault.kind.cuts_power:
             self.power_cycle()

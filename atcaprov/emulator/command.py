@@ -24,7 +24,7 @@ def data_never_count(_core: Core, _p1: int, _p2: int) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Command:
+class CommandSpec:
     """One command: `check` sees P1, P2 and the data length and refuses what is illegal in every state; `execute` gets
     core, P1, P2 and data and returns the body of the reply, one status byte or the data. `has_no_data` says for P1 and
     P2 whether the command's page calls the data "ignored"; where it gives a length of 0, other lengths are illegal.

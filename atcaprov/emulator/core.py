@@ -8,7 +8,7 @@ from atcaprov.emulator.memory import Memory
 from atcaprov.emulator.open_points import SHEET_508A, OpenPoints
 from atcaprov.emulator.random_source import RandomSource
 from atcaprov.emulator.refusal import Refusal, denied
-from atcaprov.emulator.slot import Slot
+from atcaprov.emulator.slot import MemorySlot
 from atcaprov.emulator.volatile import Powered, TempKey, Volatile
 
 _CLEAR_HEALTH_FAILURE = 0x08
@@ -37,9 +37,9 @@ class Core:
         """The open points as they hold for this part: the data sheet of the ATECC508A settles some of them."""
         return SHEET_508A if self.memory.is_508 else self.open_points
 
-    def slot(self, key_id: int) -> Slot:
+    def slot(self, key_id: int) -> MemorySlot:
         """Return the slot that the low four bits of a KeyID choose, as its bytes stand now."""
-        return Slot(self.memory, key_id & (SLOT_COUNT - 1))
+        return MemorySlot(self.memory, key_id & (SLOT_COUNT - 1))
 
     def random_bytes(self, count: int) -> bytes:
         """Return random bytes, or the fixed pattern FF FF 00 00 while the configuration zone is open."""

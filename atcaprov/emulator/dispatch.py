@@ -14,7 +14,7 @@ from typing import Final
 from atcaprov.chip.commands import Status
 from atcaprov.chip.crc import crc16
 from atcaprov.emulator import lifetimes
-from atcaprov.emulator.command import Command
+from atcaprov.emulator.command import CommandSpec
 from atcaprov.emulator.commands import (
     aes,
     check_mac,
@@ -50,7 +50,7 @@ _HEADER: Final = 5
 _CRC: Final = 2
 
 
-def _table(*commands: Command) -> Mapping[int, Command]:
+def _table(*commands: CommandSpec) -> Mapping[int, CommandSpec]:
     return MappingProxyType({int(command.opcode): command for command in commands})
 
 
@@ -116,7 +116,7 @@ def check_frame(packet: bytes) -> None:
         raise Refusal(Status.CRC_ERROR, "the packet's CRC is wrong")
 
 
-def find_command(core: Core, packet: bytes) -> tuple[Command, int, int, bytes]:
+def find_command(core: Core, packet: bytes) -> tuple[CommandSpec, int, int, bytes]:
     """Return the command, P1, P2 and data of a sound packet, or refuse (03) what is illegal in every state."""
     command = (COMMANDS_508 if core.memory.is_508 else COMMANDS_608).get(packet[1])
     if command is None:
@@ -132,7 +132,7 @@ def find_command(core: Core, packet: bytes) -> tuple[Command, int, int, bytes]:
     return command, p1, p2, data
 
 
-def run(core: Core, packet: bytes, admit: Callable[[Command], None]) -> bytes:
+def run(core: Core, packet: bytes, admit: Callable[[CommandSpec], None]) -> bytes:
     """Run one packet and return the reply's body; `admit` may refuse a legal command before it starts."""
     check_frame(packet)
     require_sound(core, packet)

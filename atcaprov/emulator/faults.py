@@ -15,7 +15,7 @@ from atcaprov.reading import MalformedError, parse_toml, shown
 Image = tuple[bytes, bytes, bytes]
 
 
-class Kind(enum.StrEnum):
+class FaultKind(enum.StrEnum):
     """What goes wrong."""
 
     NO_ACKNOWLEDGE = "no-acknowledge"
@@ -39,18 +39,18 @@ class Kind(enum.StrEnum):
     @property
     def cuts_power(self) -> bool:
         """Whether the supply fails: before, in or after the writing of the memory."""
-        return self in (Kind.POWER_BEFORE, Kind.POWER_IN, Kind.POWER_AFTER)
+        return self in (FaultKind.POWER_BEFORE, FaultKind.POWER_IN, FaultKind.POWER_AFTER)
 
     @property
     def cuts_short(self) -> bool:
         """Whether the command may not come to its end."""
-        return self.cuts_power or self is Kind.WATCHDOG
+        return self.cuts_power or self is FaultKind.WATCHDOG
 
 
 _STATUSES: Final = {
-    Kind.ECC_FAULT: Status.ECC_FAULT,
-    Kind.HEALTH_TEST: Status.HEALTH_TEST_ERROR,
-    Kind.CRC_ERROR: Status.CRC_ERROR,
+    FaultKind.ECC_FAULT: Status.ECC_FAULT,
+    FaultKind.HEALTH_TEST: Status.HEALTH_TEST_ERROR,
+    FaultKind.CRC_ERROR: Status.CRC_ERROR,
 }
 
 
@@ -62,7 +62,7 @@ class Fault:
     `size` how many bytes of the reply are left (truncated) or added (oversized).
     """
 
-    kind: Kind
+    kind: FaultKind
     command: int | None = None
     opcode: int | None = None
     p1: int | None = None
@@ -126,9 +126,9 @@ def _fault(table: Any, number: int) -> Fault:
         raise _invalid(f"fault {number} is no table")
     fields = dict(table)
     try:
-        kind = Kind(fields.pop("kind", None))
+        kind = FaultKind(fields.pop("kind", None))
     except ValueError:
-        raise _invalid(f"fault {number}: 'kind' is one of {', '.join(Kind)}") from None
+        raise _invalid(f"fault {number}: 'kind' is one of {', '.join(FaultKind)}") from None
     opcode = _opcode(fields.pop("opcode"), number) if "opcode" in fields else None
     for name, value in fields.items():
         if name not in _NUMBERS or type(value) is not int or value < _NUMBERS[name]:
@@ -153,21 +153,21 @@ def _invalid(reason: str) -> UsageError:
 
 def distort(reply: bytes, fault: Fault) -> bytes:
     """Return the reply as the fault leaves it on the wire."""
-    if fault.kind is Kind.BIT_FLIP:
+    if fault.kind is FaultKind.BIT_FLIP:
         changed = bytearray(reply)
         place = fault.bit % (8 * len(reply))
         changed[place // 8] ^= 1 << place % 8
         return bytes(changed)
-    if fault.kind is Kind.TRUNCATED:
+    if fault.kind is FaultKind.TRUNCATED:
         return reply[: fault.size]
-    if fault.kind is Kind.OVERSIZED:
+    if fault.kind is FaultKind.OVERSIZED:
         return reply + b"\xff" * fault.size
     return reply
 
 
 def cut_short(core: Core, fault: Fault, before: Image, packet: bytes) -> None:
     """Put the memory into the state that the fault leaves, given what it was before and is after the command."""
-    if fault.kind in (Kind.POWER_BEFORE, Kind.WATCHDOG):
+    if fault.kind in (FaultKind.POWER_BEFORE, FaultKind.WATCHDOG):
         core.memory.restore(before)
-    elif fault.kind is Kind.POWER_IN:
+    elif fault.kind is FaultKind.POWER_IN:
         interrupted(core, before, packet[1] if len(packet) > 1 else 0)

@@ -18,7 +18,7 @@ from atcaprov.chip.memory_map import CONFIG_SIZE, OTP_SIZE
 from atcaprov.chip.parts import REVISION_SIZE
 from atcaprov.emulator.memory import DATA_SIZE, Memory
 from atcaprov.emulator.random_source import RandomSource
-from atcaprov.emulator.slot import Slot
+from atcaprov.emulator.slot import MemorySlot
 from atcaprov.errors import Code, UsageError
 from atcaprov.reading import MalformedError, parse_json, read_text
 
@@ -61,7 +61,7 @@ class Image:
         memory = Memory(config, otp, bytes((fill,)) * DATA_SIZE, self.revision)
         for slot in self.keys:
             scalar, _ = random_source.key_pair()
-            Slot(memory, slot).store_private_key(scalar)
+            MemorySlot(memory, slot).store_private_key(scalar)
         if self.has_certificates:
             from atcaprov.emulator.trust_chain import write_tngtls_chain  # blank chips need not load X.509
 

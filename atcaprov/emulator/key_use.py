@@ -9,14 +9,14 @@ from atcaprov.chip.memory_map import COUNT_MATCH, FIELDS_608, KEY_TYPE_P256, USE
 from atcaprov.emulator.core import Core
 from atcaprov.emulator.counters import MAXIMUM, read_counter, write_counter
 from atcaprov.emulator.refusal import Refusal, denied
-from atcaprov.emulator.slot import Slot
+from atcaprov.emulator.slot import MemorySlot
 
 LAST_KEY_SLOT: Final = 15
 """The slot of the ATECC508A whose uses LastKeyUse counts."""
 _USE_LOCK_ON: Final = 0x0A
 
 
-def require_key_type(core: Core, slot: Slot, key_type: int) -> None:
+def require_key_type(core: Core, slot: MemorySlot, key_type: int) -> None:
     """Refuse a slot whose KeyType is another."""
     if slot.key_type != key_type:
         raise Refusal(
@@ -33,7 +33,7 @@ def obeys_key_config(core: Core) -> bool:
     return core.memory.data_locked or core.rules.data_open_key_config == "obeyed"
 
 
-def require_authorized(core: Core, *slots: Slot) -> None:
+def require_authorized(core: Core, *slots: MemorySlot) -> None:
     """Refuse while ReqAuth of a slot asks for an authorization by AuthKey, which this use ends whatever comes of it.
 
     All keys of one command are asked at once: together they are one use.
@@ -57,14 +57,14 @@ def end_authorization_by_failure(core: Core) -> None:
         core.volatile.authorized = None
 
 
-def require_enabled(core: Core, slot: Slot) -> None:
+def require_enabled(core: Core, slot: MemorySlot) -> None:
     """Refuse while PersistentDisable holds the slot back and the latch is 0."""
     disabled = slot.persistent_disable and not core.powered.latch and not core.memory.is_508
     if disabled and obeys_key_config(core):
         raise denied("the persistent latch is not set", slot=slot.number, bit="KeyConfig.PersistentDisable")
 
 
-def require_usable(core: Core, *slots: Slot) -> None:
+def require_usable(core: Core, *slots: MemorySlot) -> None:
     """Refuse before the configuration lock, without authorization, or while the latch disables a slot."""
     core.require_config_locked()
     require_authorized(core, *slots)
@@ -73,26 +73,26 @@ def require_usable(core: Core, *slots: Slot) -> None:
         _require_unlocked_use(core, slot)
 
 
-def _require_unlocked_use(core: Core, slot: Slot) -> None:
+def _require_unlocked_use(core: Core, slot: MemorySlot) -> None:
     use_lock = core.memory.config[USE_LOCK]
     named = use_lock & 0x0F == _USE_LOCK_ON and use_lock >> 4 == slot.number and not core.memory.is_508
     if named and core.open_points.use_lock == "refuse":
         raise denied("the slot's use is locked", slot=slot.number, bit="UseLock")
 
 
-def require_open_use(core: Core, slot: Slot) -> None:
+def require_open_use(core: Core, slot: MemorySlot) -> None:
     """Refuse the use of a slot's key before the data lock, if the chip is set so."""
     if not core.memory.data_locked and not core.rules.data_open_use:
         raise denied("the key is not used before the data lock", slot=slot.number, bit="LockValue")
 
 
-def require_random_temp_key(core: Core, slot: Slot) -> None:
+def require_random_temp_key(core: Core, slot: MemorySlot) -> None:
     """Refuse a TempKey that came from the input if the slot asks for a random nonce."""
     if slot.req_random and core.temp_key.from_input and obeys_key_config(core):
         raise denied("TempKey must come from a random nonce", slot=slot.number, bit="KeyConfig.ReqRandom")
 
 
-def require_temp_key_of_nonce(core: Core, slot: Slot) -> None:
+def require_temp_key_of_nonce(core: Core, slot: MemorySlot) -> None:
     """ATECC608: refuse a key that asks for a random nonce where the message is not in TempKey.
 
     Seen on real parts: HMAC by SHA (wirenboard/atecc-util issue 8), Verify of a message in the Message Digest Buffer
@@ -102,13 +102,13 @@ def require_temp_key_of_nonce(core: Core, slot: Slot) -> None:
         raise denied("the message must be a random nonce in TempKey", slot=slot.number, bit="KeyConfig.ReqRandom")
 
 
-def require_symmetric(slot: Slot) -> None:
+def require_symmetric(slot: MemorySlot) -> None:
     """Refuse a private key where a symmetric one is meant: it serves only Sign, GenKey, ECDH and PrivWrite."""
     if slot.private:
         raise denied("an ECC private key is no symmetric key", slot=slot.number, bit="KeyConfig.Private")
 
 
-def require_secret(slot: Slot) -> None:
+def require_secret(slot: MemorySlot) -> None:
     """Refuse a private key whose slot is not secret."""
     if not slot.is_secret:
         raise denied("a private key must be secret", slot=slot.number, bit="SlotConfig.IsSecret")
@@ -129,7 +129,7 @@ def usable_private_key(core: Core, key_id: int) -> bytes:
     return scalar
 
 
-def count_use(core: Core, slot: Slot, opcode: Opcode) -> None:
+def count_use(core: Core, slot: MemorySlot, opcode: Opcode) -> None:
     """Advance Counter 0 if the slot's uses are limited, or refuse when they are used up. Call it as the last check."""
     if not slot.limited_use:
         return
@@ -138,7 +138,7 @@ def count_use(core: Core, slot: Slot, opcode: Opcode) -> None:
     spend_use(core, slot)
 
 
-def spend_use(core: Core, slot: Slot) -> None:
+def spend_use(core: Core, slot: MemorySlot) -> None:
     """Take one of the uses of a key with limited use, or refuse when they are used up."""
     require_use_left(core, slot)
     if not slot.limited_use:
@@ -149,7 +149,7 @@ def spend_use(core: Core, slot: Slot) -> None:
         write_counter(core.memory, 0, read_counter(core.memory, 0) + 1)
 
 
-def require_use_left(core: Core, slot: Slot) -> None:
+def require_use_left(core: Core, slot: MemorySlot) -> None:
     """Refuse a key with limited use whose uses are used up."""
     if not slot.limited_use:
         return
@@ -160,7 +160,7 @@ def require_use_left(core: Core, slot: Slot) -> None:
         raise denied("the uses of this key are used up", slot=slot.number, bit="SlotConfig.LimitedUse")
 
 
-def _has_uses_of_its_own(core: Core, slot: Slot) -> bool:
+def _has_uses_of_its_own(core: Core, slot: MemorySlot) -> bool:
     """ATECC508A: slot 15 has 128, one bit of LastKeyUse each."""
     return core.memory.is_508 and slot.number == LAST_KEY_SLOT
 

@@ -7,7 +7,7 @@ from typing import Final
 from atcaprov.emulator.core import Core
 from atcaprov.emulator.key_use import obeys_key_config
 from atcaprov.emulator.refusal import denied
-from atcaprov.emulator.slot import Slot
+from atcaprov.emulator.slot import MemorySlot
 
 SECOND_IS_TEMP_KEY: Final = 0x01
 FIRST_IS_TEMP_KEY: Final = 0x02
@@ -25,7 +25,7 @@ def require_temp_key_source(core: Core, p1: int, *, slot: int, no_mac_allowed: b
         raise denied("TempKey was made with a key for verification only", slot=slot, bit="SlotConfig.NoMac")
 
 
-def require_nonce_for(core: Core, slot: Slot, p1: int) -> None:
+def require_nonce_for(core: Core, slot: MemorySlot, p1: int) -> None:
     """Refuse a challenge that is no random nonce if the slot asks for one."""
     if not slot.req_random or not obeys_key_config(core):
         return

@@ -7,10 +7,10 @@ from atcaprov.emulator import ecc
 from atcaprov.emulator.core import Core
 from atcaprov.emulator.key_use import obeys_key_config, require_key_type, require_open_use, require_usable
 from atcaprov.emulator.refusal import denied
-from atcaprov.emulator.slot import Slot
+from atcaprov.emulator.slot import MemorySlot
 
 
-def require_public_key_slot(core: Core, slot: Slot) -> None:
+def require_public_key_slot(core: Core, slot: MemorySlot) -> None:
     """Refuse a slot that is not for a P-256 public key: private, of another KeyType, or too small."""
     if slot.private:
         raise denied("the slot holds a private key", slot=slot.number, bit="KeyConfig.Private")
@@ -19,7 +19,7 @@ def require_public_key_slot(core: Core, slot: Slot) -> None:
         raise denied("the slot is too small for a public key", slot=slot.number)
 
 
-def usable_public_key(core: Core, slot: Slot) -> bytes:
+def usable_public_key(core: Core, slot: MemorySlot) -> bytes:
     """Return X and Y of a stored public key that may verify now."""
     require_usable(core, slot)
     require_open_use(core, slot)

@@ -18,7 +18,7 @@ VALIDATED: Final = 0x50
 INVALIDATED: Final = 0xA0
 
 
-class Slot:
+class MemorySlot:
     """SlotConfig and KeyConfig of one slot, and its content."""
 
     __slots__ = ("_memory", "key_config", "number", "slot_config")

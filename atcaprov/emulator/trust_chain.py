@@ -26,7 +26,7 @@ from cryptography.x509.oid import ExtensionOID, NameOID, ObjectIdentifier
 
 from atcaprov.emulator.memory import Memory
 from atcaprov.emulator.random_source import RandomSource
-from atcaprov.emulator.slot import Slot
+from atcaprov.emulator.slot import MemorySlot
 
 _ROOT_LABEL: Final = b"atcaprov test root for software Trust parts: this key is public"
 _SIGNER_LABEL: Final = b"atcaprov test signer 0001 for software Trust parts: this key is public"
@@ -47,7 +47,7 @@ _LOCAL: Final = 0x02
 """First byte of a MAC address that no maker has (IEEE 802: locally administered)."""
 
 
-class _Kind(NamedTuple):
+class _CertificateKind(NamedTuple):
     """What certificates of one definition share; the end is so many years after the begin."""
 
     template: int
@@ -55,14 +55,14 @@ class _Kind(NamedTuple):
     years: int
 
 
-_ROOT: Final = _Kind(0, datetime(2020, 1, 1, tzinfo=UTC), 40)
-_SIGNER: Final = _Kind(1, datetime(2020, 1, 1, tzinfo=UTC), 31)
-_DEVICE: Final = _Kind(3, datetime(2022, 1, 1, tzinfo=UTC), 28)
+_ROOT: Final = _CertificateKind(0, datetime(2020, 1, 1, tzinfo=UTC), 40)
+_SIGNER: Final = _CertificateKind(1, datetime(2020, 1, 1, tzinfo=UTC), 31)
+_DEVICE: Final = _CertificateKind(3, datetime(2022, 1, 1, tzinfo=UTC), 28)
 
 
 def write_tngtls_chain(memory: Memory, random_source: RandomSource) -> None:
     """Write MAC address, certificates and signer key into a chip's slots; its slot 0 must hold a private key."""
-    scalar = Slot(memory, 0).private_key()
+    scalar = MemorySlot(memory, 0).private_key()
     assert scalar is not None
     device_key = ec.derive_private_key(int.from_bytes(scalar), ec.SECP256R1()).public_key()
     mac = bytes((_LOCAL, *random_source.take(5))).hex().upper()
@@ -113,7 +113,7 @@ def _device_certificate(key: ec.EllipticCurvePublicKey, serial: str, mac: str) -
     return _signed(builder, extensions, signer)
 
 
-def _begun(kind: _Kind, issuer: str, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
+def _begun(kind: _CertificateKind, issuer: str, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
     return (
         x509.CertificateBuilder()
         .issuer_name(_name(issuer))
@@ -134,13 +134,13 @@ def _signed(
     return builder.sign(key, hashes.SHA256(), ecdsa_deterministic=True)
 
 
-def _compressed(kind: _Kind, certificate: x509.Certificate) -> bytes:
+def _compressed(kind: _CertificateKind, certificate: x509.Certificate) -> bytes:
     """Return the 72 bytes that a slot holds (Atmel-8974A)."""
     signature = b"".join(number.to_bytes(32) for number in decode_dss_signature(certificate.signature))
     return signature + _dates(kind) + _SIGNER_ID + bytes((kind.template << 4, _SERIAL_BY_KEY, 0))
 
 
-def _dates(kind: _Kind) -> bytes:
+def _dates(kind: _CertificateKind) -> bytes:
     """Return issue date and years as the compressed form holds them, 3 bytes."""
     begin = kind.begin
     value = (begin.year - 2000) << 19 | begin.month << 15 | begin.day << 10 | begin.hour << 5 | kind.years & 0x1F

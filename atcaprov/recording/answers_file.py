@@ -18,7 +18,7 @@ _MODE: Final = 0o644
 """All keys in it are known to everyone."""
 
 
-class Answers:
+class AnswersFile:
     """Readings of one part, each with the packets that show it; written as soon as there is one, if there is a file."""
 
     def __init__(self, path: Path | None, serial: bytes) -> None:

@@ -20,7 +20,7 @@ _TEMP_KEY_VALID: Final = 0x80
 _CHECK_MAC_OTHER: Final = bytes(13)
 
 
-class Reply(NamedTuple):
+class ChipReply(NamedTuple):
     """A status, or data with the status that stands for them; no answer has neither."""
 
     status: int | None
@@ -57,7 +57,7 @@ class Dialogue:
         """Tell by byte 86."""
         return self.config[LOCK_VALUE] != UNLOCKED
 
-    def ask(self, opcode: int, p1: int = 0, p2: int = 0, data: bytes = b"") -> Reply:
+    def ask(self, opcode: int, p1: int = 0, p2: int = 0, data: bytes = b"") -> ChipReply:
         """Send a command between wake and idle and return its reply; none is an answer, too."""
         content = packet(opcode, p1, p2, data)
         self._hal.wake()
@@ -71,10 +71,10 @@ class Dialogue:
         self._hal.idle()
         self._exchanges.append((content.hex(), reply.hex()))
         if not reply:
-            return Reply(None)
+            return ChipReply(None)
         if len(reply) == 4:
-            return Reply(reply[1], reply[1:2])
-        return Reply(Status.SUCCESS, reply[1:-2])
+            return ChipReply(reply[1], reply[1:2])
+        return ChipReply(Status.SUCCESS, reply[1:-2])
 
     def take_exchanges(self) -> list[tuple[str, str]]:
         """Return the packets and replies since the last call, in hexadecimal."""
@@ -102,7 +102,7 @@ class Dialogue:
         state = self.ask(Opcode.INFO, _STATE).data
         return len(state) == 4 and bool(state[1] & _TEMP_KEY_VALID)
 
-    def check_mac(self, mode: int, slot: int, secret: bytes, challenge: bytes) -> Reply:
+    def check_mac(self, mode: int, slot: int, secret: bytes, challenge: bytes) -> ChipReply:
         """Prove a secret in a slot: over `challenge`, or with bit 0 of the mode over TempKey, which holds it."""
         other, serial = _CHECK_MAC_OTHER, self.serial
         message = secret + challenge + other[:4] + bytes(8) + other[4:7] + serial[8:] + other[7:11] + serial[:2]
@@ -117,7 +117,7 @@ class Dialogue:
         """Return what stands in messages of commands behind the key: opcode, parameters, serial number."""
         return bytes((opcode, p1, p2 & 0xFF, p2 >> 8)) + self.serial[8:] + self.serial[:2]
 
-    def encrypted_write(self, p1: int, p2: int, key: bytes, plain: bytes = PATTERN) -> Reply:
+    def encrypted_write(self, p1: int, p2: int, key: bytes, plain: bytes = PATTERN) -> ChipReply:
         """Write 32 bytes encrypted under what TempKey holds."""
         cipher = bytes(one ^ other for one, other in zip(plain, key, strict=True))
         mac = sha256(key + self.header(Opcode.WRITE, p1, p2) + bytes(25) + plain).digest()

@@ -21,7 +21,7 @@ from atcaprov.chip.memory_map import (
 )
 from atcaprov.emulator.memory import SLOT_STARTS, Memory
 from atcaprov.emulator.random_source import SystemRandom
-from atcaprov.emulator.slot import Slot
+from atcaprov.emulator.slot import MemorySlot
 from atcaprov.hal.tracing.masking import MASK
 from atcaprov.hal.tracing.trace_file import TraceEvent
 
@@ -67,13 +67,13 @@ def learn(events: Iterable[TraceEvent], memory: Memory) -> None:
         made.update(_made_keys(packet))
     for slot in keys:
         scalar, _ = SystemRandom().key_pair()
-        Slot(memory, slot).store_private_key(scalar)
+        MemorySlot(memory, slot).store_private_key(scalar)
 
 
 def _shown(packet: bytes, reply: bytes, memory: Memory) -> dict[Place, int]:
     if packet[1] != Opcode.READ or len(reply) == _STATUS_REPLY:
         return {}
-    if packet[2] & _ZONE == Zone.DATA and Slot(memory, packet[3] >> 3 & 0x0F).encrypt_read:
+    if packet[2] & _ZONE == Zone.DATA and MemorySlot(memory, packet[3] >> 3 & 0x0F).encrypt_read:
         return {}  # the reply is encrypted
     return dict(zip(places(packet), reply[1:-2], strict=False))
 

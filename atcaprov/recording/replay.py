@@ -24,7 +24,7 @@ from atcaprov.errors import Code, UsageError
 from atcaprov.hal.tracing.masking import MASK, masked_packets
 from atcaprov.hal.tracing.trace_file import Trace, TraceEvent
 from atcaprov.recording.initial_memory import learn
-from atcaprov.recording.unknown_state import Unknown
+from atcaprov.recording.unknown_state import UnknownState
 
 _HEADER: Final = 5
 _STATUS_REPLY: Final = 4
@@ -35,7 +35,7 @@ _OWN_KEYS: Final = frozenset({Opcode.GEN_KEY, Opcode.SIGN, Opcode.ECDH})
 
 
 @dataclass(frozen=True)
-class Difference:
+class ReplayDifference:
     """The first event where recording and software chip part."""
 
     number: int
@@ -94,7 +94,7 @@ class _RecordedRandom(SystemRandom):
 class Comparison:
     """What a replay has found."""
 
-    difference: Difference | None
+    difference: ReplayDifference | None
     passed_over: int
     """Events before the difference, or in all, whose reply depends on masked bytes: it was not compared."""
 
@@ -122,7 +122,7 @@ class _Replay:
         self._chip = Chip(
             memory, random_source=self._random, open_points=open_points, clock=self._clock, times=Times.TYPICAL
         )
-        self._unknown = Unknown()
+        self._unknown = UnknownState()
 
     def compare(self, events: Iterable[TraceEvent]) -> Comparison:
         passed_over = 0
@@ -142,7 +142,9 @@ class _Replay:
                     self._unknown.pass_over(packet, event.got)
                     passed_over += 1
                 elif not _agree(packet, event, found):
-                    return Comparison(Difference(number, event, found, str(self._chip.last_refusal or "")), passed_over)
+                    return Comparison(
+                        ReplayDifference(number, event, found, str(self._chip.last_refusal or "")), passed_over
+                    )
                 elif found == _DONE:
                     self._unknown.settle(packet)
         return Comparison(None, passed_over)

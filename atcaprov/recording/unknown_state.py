@@ -25,7 +25,7 @@ _STATELESS: Final = frozenset(
 _STATUS_REPLY: Final = 4
 
 
-class Unknown:
+class UnknownState:
     """Keeps the places whose bytes are unknown, and whether the volatile state is; all is known at first."""
 
     def __init__(self) -> None:

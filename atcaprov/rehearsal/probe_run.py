@@ -7,7 +7,7 @@ from typing import Final
 
 from atcaprov.chip.commands import Opcode
 from atcaprov.chip.memory_map import VOLATILE_KEY_PERMISSION
-from atcaprov.emulator.slot import Slot
+from atcaprov.emulator.slot import MemorySlot
 from atcaprov.rehearsal.needs import Need, NeedKind
 from atcaprov.rehearsal.trial_chip import PATTERN, TrialChip
 
@@ -44,14 +44,14 @@ class ProbeRun:
     def _goes_without(self, kind: NeedKind, slot: int | None) -> bool:
         return Need(kind, slot) in self._without
 
-    def use(self, *slots: Slot) -> None:
+    def use(self, *slots: MemorySlot) -> None:
         """Meet what keys ask for before one command uses them: latch and authorization. Call it before the nonce."""
         if any(slot.persistent_disable for slot in slots):
             self._set_latch()
         for number in sorted({slot.auth_key for slot in slots if slot.req_auth}):
             self._authorize(number)
 
-    def nonce(self, *slots: Slot, random: bool = False) -> bytes:
+    def nonce(self, *slots: MemorySlot, random: bool = False) -> bytes:
         """Load TempKey and return it; with a random nonce if a key, or `random`, asks for one."""
         wanted = random or any(slot.req_random for slot in slots)
         self.trial.nonce(random=wanted and self.asks(NeedKind.RANDOM_NONCE))
@@ -64,7 +64,7 @@ class ProbeRun:
         made = self.gen_dig(self.trial.slot(number), random=random)
         return self.asks(NeedKind.GEN_DIG, number) and made
 
-    def gen_dig(self, key: Slot, *, random: bool = False) -> bool:
+    def gen_dig(self, key: MemorySlot, *, random: bool = False) -> bool:
         """Mix a key into TempKey."""
         self.use(key)
         self.nonce(key, random=random)
@@ -72,7 +72,7 @@ class ProbeRun:
         other_data = bytes((Opcode.GEN_DIG, GENDIG_DATA, key.number, 0)) if spoken_for else b""
         return self.trial.does(Opcode.GEN_DIG, GENDIG_DATA, key.number, other_data)
 
-    def check_mac(self, slot: Slot, *, in_temp_key: bool) -> bool:
+    def check_mac(self, slot: MemorySlot, *, in_temp_key: bool) -> bool:
         """Show the chip a MAC under a slot's key, over TempKey or over a challenge in the packet."""
         challenge = self.trial.temp_key if in_temp_key else PATTERN
         serial = self.trial.serial
@@ -80,18 +80,18 @@ class ProbeRun:
         data = PATTERN + sha256(message).digest() + _CHECK_MAC_OTHER
         return self.trial.does(Opcode.CHECK_MAC, CHALLENGE_IN_TEMP_KEY if in_temp_key else 0, slot.number, data)
 
-    def verify(self, slot: Slot) -> bool:
+    def verify(self, slot: MemorySlot) -> bool:
         """Have a signature over TempKey verified by a slot's public key."""
         signature = self.trial.signature(slot.number, self.trial.temp_key)
         return self.trial.does(Opcode.VERIFY, _VERIFY_STORED, slot.number, signature)
 
-    def validate(self, slot: Slot) -> bool:
+    def validate(self, slot: MemorySlot) -> bool:
         """Have the public key in a slot validated by its parent, as a need, if it asks for that."""
         if self._goes_without(NeedKind.VALIDATED, slot.number):
             return False
         return self.validates(slot) and self.asks(NeedKind.VALIDATED, slot.number)
 
-    def validates(self, slot: Slot) -> bool:
+    def validates(self, slot: MemorySlot) -> bool:
         """Have the public key in a slot validated by the key that its ReadKey names."""
         if not slot.needs_validation or slot.validated or slot.number in self._asking:
             return False
@@ -103,7 +103,7 @@ class ProbeRun:
         self.nonce(slot, parent)
         return self._validated_by(parent, slot)
 
-    def _validated_by(self, parent: Slot, slot: Slot) -> bool:
+    def _validated_by(self, parent: MemorySlot, slot: MemorySlot) -> bool:
         self.trial.does(Opcode.GEN_KEY, GEN_KEY_STORED_DIGEST, slot.number, bytes(3))
         serial, other = self.trial.serial, _VALIDATION_OTHER
         message = bytes((Opcode.SIGN,)) + other[:10] + serial[:1] + other[10:14] + serial[1:] + other[14:]

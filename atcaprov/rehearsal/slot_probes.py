@@ -12,12 +12,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from atcaprov.chip.commands import GEN_KEY_CREATE, GEN_KEY_PUBLIC, LOCK_SLOT, P1_32_BYTES, P1_ENCRYPTED, Opcode, Zone
 from atcaprov.chip.memory_map import CHIP_OPTIONS, SLOT_COUNT, WORD_SIZE
 from atcaprov.emulator.digest import xor
-from atcaprov.emulator.slot import Slot
+from atcaprov.emulator.slot import MemorySlot
 from atcaprov.rehearsal.needs import NeedKind
 from atcaprov.rehearsal.probe_run import CHALLENGE_IN_TEMP_KEY, GEN_KEY_STORED_DIGEST, ProbeRun
 from atcaprov.rehearsal.trial_chip import PATTERN
 
-Probe = Callable[[ProbeRun, Slot], bool]
+Probe = Callable[[ProbeRun, MemorySlot], bool]
 """One way of an use; it returns whether the chip did it."""
 
 _BLOCK: Final = Zone.DATA | P1_32_BYTES
@@ -42,25 +42,25 @@ _KDF_RESULTS: Final = {_KDF_ENCRYPTED: NeedKind.IO_KEY, _KDF_TO_TEMP_KEY: NeedKi
 _HKDF_OF_INPUT: Final = (len(PATTERN) << 24 | 2).to_bytes(4, "little") + PATTERN
 
 
-def _reads(run: ProbeRun, slot: Slot) -> bool:
+def _reads(run: ProbeRun, slot: MemorySlot) -> bool:
     return bool(run.trial.read(slot.number, WORD_SIZE))
 
 
-def _reads_encrypted(run: ProbeRun, slot: Slot) -> bool:
+def _reads_encrypted(run: ProbeRun, slot: MemorySlot) -> bool:
     if not slot.encrypt_read:
         return False
     run.session_key(slot.read_key, random=True)
     return run.trial.does(Opcode.READ, _BLOCK, slot.number << 3)
 
 
-def _writes(run: ProbeRun, slot: Slot) -> bool:
+def _writes(run: ProbeRun, slot: MemorySlot) -> bool:
     refused_when_valid = slot.needs_validation and slot.write_config == _WRITE_WHILE_INVALID
     if refused_when_valid and not run.asks(NeedKind.NOT_VALIDATED, slot.number):
         run.validate(slot)
     return run.trial.does(Opcode.WRITE, _BLOCK, slot.number << 3, PATTERN)
 
 
-def _writes_encrypted(run: ProbeRun, slot: Slot) -> bool:
+def _writes_encrypted(run: ProbeRun, slot: MemorySlot) -> bool:
     if slot.private:
         return False
     run.session_key(slot.write_key)
@@ -69,12 +69,12 @@ def _writes_encrypted(run: ProbeRun, slot: Slot) -> bool:
     return run.trial.does(Opcode.WRITE, mode, slot.number << 3, xor(PATTERN, run.trial.temp_key) + mac)
 
 
-def _makes_key(run: ProbeRun, slot: Slot) -> bool:
+def _makes_key(run: ProbeRun, slot: MemorySlot) -> bool:
     run.use(slot)
     return run.trial.does(Opcode.GEN_KEY, GEN_KEY_CREATE, slot.number)
 
 
-def _takes_key(run: ProbeRun, slot: Slot) -> bool:
+def _takes_key(run: ProbeRun, slot: MemorySlot) -> bool:
     if not slot.private:
         return False
     run.session_key(slot.write_key)
@@ -84,7 +84,7 @@ def _takes_key(run: ProbeRun, slot: Slot) -> bool:
     return run.trial.does(Opcode.PRIV_WRITE, _PRIV_WRITE_ENCRYPTED, slot.number, cipher + mac)
 
 
-def _derives(run: ProbeRun, slot: Slot) -> bool:
+def _derives(run: ProbeRun, slot: MemorySlot) -> bool:
     trial = run.trial
     mac_key = trial.slot(slot.write_key)
     parent = mac_key if slot.write_config & _PARENT_IS_WRITE_KEY else slot
@@ -97,13 +97,13 @@ def _derives(run: ProbeRun, slot: Slot) -> bool:
     return trial.does(Opcode.DERIVE_KEY, p1, slot.number, mac if shown else b"")
 
 
-def _signs(run: ProbeRun, slot: Slot) -> bool:
+def _signs(run: ProbeRun, slot: MemorySlot) -> bool:
     run.use(slot)
     run.nonce()
     return run.trial.does(Opcode.SIGN, SIGN_EXTERNAL, slot.number)
 
 
-def _signs_over_gen_key(source: int, run: ProbeRun, slot: Slot) -> bool:
+def _signs_over_gen_key(source: int, run: ProbeRun, slot: MemorySlot) -> bool:
     """Sign what the chip says of a key: its public key's digest in TempKey."""
     key = run.trial.slot(source)
     if not slot.private or not slot.read_key & _ALLOW_INTERNAL:
@@ -116,7 +116,7 @@ def _signs_over_gen_key(source: int, run: ProbeRun, slot: Slot) -> bool:
     return run.trial.does(Opcode.SIGN, _SIGN_INTERNAL, slot.number)
 
 
-def _signs_over_gen_dig(source: int, run: ProbeRun, slot: Slot) -> bool:
+def _signs_over_gen_dig(source: int, run: ProbeRun, slot: MemorySlot) -> bool:
     if not slot.private or not slot.read_key & _ALLOW_INTERNAL:
         return False
     run.use(slot)
@@ -124,12 +124,12 @@ def _signs_over_gen_dig(source: int, run: ProbeRun, slot: Slot) -> bool:
     return run.trial.does(Opcode.SIGN, _SIGN_INTERNAL, slot.number)
 
 
-def _gives_public_key(run: ProbeRun, slot: Slot) -> bool:
+def _gives_public_key(run: ProbeRun, slot: MemorySlot) -> bool:
     run.use(slot)
     return run.trial.does(Opcode.GEN_KEY, GEN_KEY_PUBLIC, slot.number)
 
 
-def _agrees(mode: int, run: ProbeRun, slot: Slot) -> bool:
+def _agrees(mode: int, run: ProbeRun, slot: MemorySlot) -> bool:
     run.use(slot)
     kind = _ECDH_RESULTS.get(mode)
     if mode == _ECDH_BY_READ_KEY and slot.read_key & _RESULT_IN_SLOT:
@@ -139,7 +139,7 @@ def _agrees(mode: int, run: ProbeRun, slot: Slot) -> bool:
     return run.trial.does(Opcode.ECDH, mode, slot.number, _peer())
 
 
-def _takes_ecdh(source: int, run: ProbeRun, slot: Slot) -> bool:
+def _takes_ecdh(source: int, run: ProbeRun, slot: MemorySlot) -> bool:
     """Let the key of another slot put its result here."""
     key = run.trial.slot(source)
     if source | 1 != slot.number or not key.private or not run.asks(NeedKind.ECDH_BY, source):
@@ -149,7 +149,7 @@ def _takes_ecdh(source: int, run: ProbeRun, slot: Slot) -> bool:
     return run.trial.does(Opcode.ECDH, mode, source, _peer())
 
 
-def _place(kind: NeedKind, run: ProbeRun, slot: Slot) -> int | None:
+def _place(kind: NeedKind, run: ProbeRun, slot: MemorySlot) -> int | None:
     """Return the slot that a result is encrypted with, or that it goes into."""
     if kind is NeedKind.IO_KEY:
         return run.trial.chip.memory.word(CHIP_OPTIONS.start) >> 12
@@ -161,7 +161,7 @@ def _peer() -> bytes:
     return point.x.to_bytes(32) + point.y.to_bytes(32)
 
 
-def _proves(run: ProbeRun, slot: Slot) -> bool:
+def _proves(run: ProbeRun, slot: MemorySlot) -> bool:
     """Give a MAC over a challenge in the packet, or over a random nonce."""
     run.use(slot)
     random = slot.req_random and run.asks(NeedKind.RANDOM_NONCE)
@@ -170,7 +170,7 @@ def _proves(run: ProbeRun, slot: Slot) -> bool:
     return run.trial.does(Opcode.MAC, CHALLENGE_IN_TEMP_KEY if random else 0, slot.number, b"" if random else PATTERN)
 
 
-def _checks(run: ProbeRun, slot: Slot) -> bool:
+def _checks(run: ProbeRun, slot: MemorySlot) -> bool:
     run.use(slot)
     random = slot.req_random and run.asks(NeedKind.RANDOM_NONCE)
     if random:
@@ -178,7 +178,7 @@ def _checks(run: ProbeRun, slot: Slot) -> bool:
     return run.check_mac(slot, in_temp_key=random)
 
 
-def _verifies(run: ProbeRun, slot: Slot) -> bool:
+def _verifies(run: ProbeRun, slot: MemorySlot) -> bool:
     if slot.private or not slot.holds_public_key:
         return False
     run.validate(slot)
@@ -187,17 +187,17 @@ def _verifies(run: ProbeRun, slot: Slot) -> bool:
     return run.verify(slot)
 
 
-def _hashes(run: ProbeRun, slot: Slot) -> bool:
+def _hashes(run: ProbeRun, slot: MemorySlot) -> bool:
     run.use(slot)
     return run.trial.does(Opcode.SHA, _HMAC_START, slot.number)
 
 
-def _encrypts(run: ProbeRun, slot: Slot) -> bool:
+def _encrypts(run: ProbeRun, slot: MemorySlot) -> bool:
     run.use(slot)
     return run.trial.does(Opcode.AES, 0, slot.number, PATTERN[:16])
 
 
-def _stretches(target: int, run: ProbeRun, slot: Slot) -> bool:
+def _stretches(target: int, run: ProbeRun, slot: MemorySlot) -> bool:
     run.use(slot)
     kind = _KDF_RESULTS.get(target)
     if kind is not None and not run.asks(kind, _place(kind, run, slot)):
@@ -205,13 +205,13 @@ def _stretches(target: int, run: ProbeRun, slot: Slot) -> bool:
     return run.trial.does(Opcode.KDF, _HKDF | _KDF_SLOT | target, slot.number, _HKDF_OF_INPUT)
 
 
-def _takes_kdf(run: ProbeRun, slot: Slot) -> bool:
+def _takes_kdf(run: ProbeRun, slot: MemorySlot) -> bool:
     run.nonce()
     return run.trial.does(Opcode.KDF, _HKDF | _KDF_TO_SLOT, slot.number << 8, _HKDF_OF_INPUT)
 
 
 def _every(
-    probe: Callable[[int, ProbeRun, Slot], bool], numbers: Iterable[int] = range(SLOT_COUNT)
+    probe: Callable[[int, ProbeRun, MemorySlot], bool], numbers: Iterable[int] = range(SLOT_COUNT)
 ) -> tuple[Probe, ...]:
     return tuple(partial(probe, number) for number in numbers)
 

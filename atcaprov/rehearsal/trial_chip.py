@@ -14,7 +14,7 @@ from atcaprov.chip.memory_map import BLOCK_SIZE, COUNT_MATCH, PUBLIC_KEY_SIZE, W
 from atcaprov.emulator.chip import Chip
 from atcaprov.emulator.counters import MAXIMUM
 from atcaprov.emulator.ecc import new_key_pair, sign
-from atcaprov.emulator.slot import PUBLIC_KEY_SLOT_SIZE, Slot
+from atcaprov.emulator.slot import PUBLIC_KEY_SLOT_SIZE, MemorySlot
 
 NONCE_RANDOM: Final = 0x00
 NONCE_FIXED: Final = 0x03
@@ -39,7 +39,7 @@ class TrialChip:
         chip = Chip(deepcopy(core.memory), random_source=core.random_source, open_points=core.open_points)
         return TrialChip(chip, self._private_keys)
 
-    def slot(self, number: int) -> Slot:
+    def slot(self, number: int) -> MemorySlot:
         """Return a slot as it stands."""
         return self.chip.core.slot(number)
 

@@ -13,7 +13,7 @@ from atcaprov.config_zone.defaults import DEFAULT_608A
 from atcaprov.config_zone.hex_file import format_hex
 from atcaprov.device.device import Act, Device
 from atcaprov.device.zones.config_zone import lock_config, write_config
-from atcaprov.emulator.faults import Kind
+from atcaprov.emulator.faults import FaultKind
 from tests.e2e.conftest import Factory
 from tests.support.programs import run
 from tests.support.served_chips import served
@@ -215,8 +215,8 @@ def test_a_secret_of_the_product_is_overwritten_only_by_the_option_that_the_advi
     assert bytes(range(32)).hex() not in chip.read_text()
 
 
-@pytest.mark.parametrize("kind", Kind)
-def test_a_chip_whose_second_command_fails_is_a_failed_board(factory: Factory, tmp_path: Path, kind: Kind) -> None:
+@pytest.mark.parametrize("kind", FaultKind)
+def test_a_chip_whose_second_command_fails_is_a_failed_board(factory: Factory, tmp_path: Path, kind: FaultKind) -> None:
     plan = "".join(f'[[fault]]\nkind = "{kind}"\ncommand = {number}\n' for number in range(2, 30))
     (tmp_path / "plan.toml").write_text(plan)
     done = factory.client("--auto", "--json", "--device", f"emulator:?faults={tmp_path / 'plan.toml'}")

@@ -7,7 +7,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from atcaprov.chip.commands import Opcode
-from atcaprov.emulator.faults import Fault, Kind
+from atcaprov.emulator.faults import Fault, FaultKind
 from atcaprov.emulator.images import image_names
 from atcaprov.emulator.open_points import OpenPoints
 
@@ -47,7 +47,7 @@ def test_every_image() -> None:
 
 def test_every_fault() -> None:
     page = " ".join(rows("Fault plans"))
-    assert all(kind in page for kind in Kind)
+    assert all(kind in page for kind in FaultKind)
     assert {field.name for field in fields(Fault)} <= set(rows("Fault plans"))
 
 

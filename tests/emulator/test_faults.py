@@ -10,7 +10,7 @@ from atcaprov.chip.commands import Opcode
 from atcaprov.chip.crc import crc16
 from atcaprov.emulator.chip import Chip, Power
 from atcaprov.emulator.counters import read_counter
-from atcaprov.emulator.faults import Fault, FaultPlan, Kind
+from atcaprov.emulator.faults import Fault, FaultKind, FaultPlan
 from atcaprov.emulator.random_source import SeededRandom
 from atcaprov.errors import Code, UsageError
 from tests.support.chips import configured_memory, packet, reply_body
@@ -28,7 +28,7 @@ def chip_with(*faults: Fault, seed: bytes = b"") -> Chip:
 
 class TestOnTheWire:
     def test_no_acknowledge_hides_the_packet(self) -> None:
-        chip = chip_with(Fault(Kind.NO_ACKNOWLEDGE, command=1))
+        chip = chip_with(Fault(FaultKind.NO_ACKNOWLEDGE, command=1))
         lock = packet(Opcode.LOCK, 0x02 | 9 << 2)
         assert chip.exchange(lock) == b""
         assert chip.memory.slot_unlocked(9)
@@ -36,18 +36,18 @@ class TestOnTheWire:
 
     @pytest.mark.parametrize("bit", range(8 * len(GOOD)))
     def test_one_bit_flips(self, bit: int) -> None:
-        reply = chip_with(Fault(Kind.BIT_FLIP, bit=bit)).exchange(INFO)
+        reply = chip_with(Fault(FaultKind.BIT_FLIP, bit=bit)).exchange(INFO)
         difference = int.from_bytes(reply, "little") ^ int.from_bytes(GOOD, "little")
         assert difference == 1 << bit
 
     def test_replies_are_cut_or_too_long(self) -> None:
-        assert chip_with(Fault(Kind.TRUNCATED, size=3)).exchange(INFO) == GOOD[:3]
-        assert chip_with(Fault(Kind.OVERSIZED, size=200)).exchange(INFO) == GOOD + b"\xff" * 200
+        assert chip_with(Fault(FaultKind.TRUNCATED, size=3)).exchange(INFO) == GOOD[:3]
+        assert chip_with(Fault(FaultKind.OVERSIZED, size=200)).exchange(INFO) == GOOD + b"\xff" * 200
 
     @pytest.mark.parametrize(
-        ("kind", "status"), [(Kind.ECC_FAULT, 0x05), (Kind.HEALTH_TEST, 0x08), (Kind.CRC_ERROR, 0xFF)]
+        ("kind", "status"), [(FaultKind.ECC_FAULT, 0x05), (FaultKind.HEALTH_TEST, 0x08), (FaultKind.CRC_ERROR, 0xFF)]
     )
-    def test_a_status_comes_in_place_of_the_command(self, kind: Kind, status: int) -> None:
+    def test_a_status_comes_in_place_of_the_command(self, kind: FaultKind, status: int) -> None:
         chip = chip_with(Fault(kind, opcode=Opcode.GEN_KEY, times=2))
         before = chip.memory.image()
         create = packet(Opcode.GEN_KEY, 4, 0)
@@ -58,7 +58,7 @@ class TestOnTheWire:
         assert len(reply_body(chip.exchange(create))) == 64
 
     def test_a_stuck_chip_needs_its_power_taken_away(self) -> None:
-        chip = chip_with(Fault(Kind.STUCK))
+        chip = chip_with(Fault(FaultKind.STUCK))
         assert chip.exchange(INFO) == b""
         assert chip.exchange(INFO) == b""
         assert chip.wake() == b""
@@ -67,14 +67,16 @@ class TestOnTheWire:
         assert chip.exchange(INFO) == GOOD
 
     def test_the_watchdog_writes_nothing(self) -> None:
-        chip = chip_with(Fault(Kind.WATCHDOG))
+        chip = chip_with(Fault(FaultKind.WATCHDOG))
         before = chip.memory.image()
         assert chip.exchange(packet(Opcode.GEN_KEY, 4, 0)) == b""
         assert chip.power is Power.ASLEEP
         assert chip.memory.image() == before
 
     def test_p1_and_number_choose_the_packet(self) -> None:
-        chip = chip_with(Fault(Kind.NO_ACKNOWLEDGE, opcode=Opcode.INFO, p1=2), Fault(Kind.TRUNCATED, command=3))
+        chip = chip_with(
+            Fault(FaultKind.NO_ACKNOWLEDGE, opcode=Opcode.INFO, p1=2), Fault(FaultKind.TRUNCATED, command=3)
+        )
         assert chip.exchange(INFO) == GOOD
         assert chip.exchange(packet(Opcode.INFO, 2)) == b""
         assert chip.exchange(INFO) == GOOD[:1]
@@ -85,7 +87,7 @@ class TestOnTheWire:
 class TestPowerCuts:
     WRITE = packet(Opcode.WRITE, 0x82, 10 << 3, b"n" * 32)
 
-    def cut(self, kind: Kind, request: bytes, seed: bytes = b"") -> Chip:
+    def cut(self, kind: FaultKind, request: bytes, seed: bytes = b"") -> Chip:
         chip = chip_with(Fault(kind, opcode=request[1]), seed=seed)
         if request[1] == Opcode.DERIVE_KEY:
             chip.exchange(packet(Opcode.NONCE, 0, 0, bytes(20)))
@@ -96,36 +98,36 @@ class TestPowerCuts:
         return chip
 
     def test_before_and_after_the_write(self) -> None:
-        assert self.cut(Kind.POWER_BEFORE, self.WRITE).memory.read_slot(10, 0, 32) == b"\xff" * 32
-        assert self.cut(Kind.POWER_AFTER, self.WRITE).memory.read_slot(10, 0, 32) == b"n" * 32
+        assert self.cut(FaultKind.POWER_BEFORE, self.WRITE).memory.read_slot(10, 0, 32) == b"\xff" * 32
+        assert self.cut(FaultKind.POWER_AFTER, self.WRITE).memory.read_slot(10, 0, 32) == b"n" * 32
 
     def test_in_the_write_leaves_old_or_new_bytes(self) -> None:
-        seen = {self.cut(Kind.POWER_IN, self.WRITE, bytes((n,))).memory.read_slot(10, 0, 32) for n in range(20)}
+        seen = {self.cut(FaultKind.POWER_IN, self.WRITE, bytes((n,))).memory.read_slot(10, 0, 32) for n in range(20)}
         assert seen == {b"\xff" * 32, b"n" * 32}
 
     def test_in_a_lock_leaves_it_set_or_not(self) -> None:
         request = packet(Opcode.LOCK, 0x02 | 10 << 2)
-        seen = {self.cut(Kind.POWER_IN, request, bytes((n,))).memory.slot_unlocked(10) for n in range(20)}
+        seen = {self.cut(FaultKind.POWER_IN, request, bytes((n,))).memory.slot_unlocked(10) for n in range(20)}
         assert seen == {True, False}
 
     def test_in_a_new_key_leaves_none(self) -> None:
-        chip = self.cut(Kind.POWER_IN, packet(Opcode.GEN_KEY, 4, 0))
+        chip = self.cut(FaultKind.POWER_IN, packet(Opcode.GEN_KEY, 4, 0))
         assert chip.core.slot(0).private_key() is None
 
     def test_in_a_rolled_key_leaves_an_unknown_one(self) -> None:
         request = packet(Opcode.DERIVE_KEY, 0, 9)
         old = bytes(32)
-        rolled = self.cut(Kind.POWER_AFTER, request).memory.read_slot(9, 0, 32)
-        unknown = self.cut(Kind.POWER_IN, request).memory.read_slot(9, 0, 32)
+        rolled = self.cut(FaultKind.POWER_AFTER, request).memory.read_slot(9, 0, 32)
+        unknown = self.cut(FaultKind.POWER_IN, request).memory.read_slot(9, 0, 32)
         assert len({old, rolled, unknown}) == 3
 
     def test_in_a_count_loses_none(self) -> None:
         request = packet(Opcode.COUNTER, 1, 1)
-        seen = {read_counter(self.cut(Kind.POWER_IN, request, bytes((n,))).memory, 1) for n in range(20)}
+        seen = {read_counter(self.cut(FaultKind.POWER_IN, request, bytes((n,))).memory, 1) for n in range(20)}
         assert seen == {1, 2}
-        assert read_counter(self.cut(Kind.POWER_BEFORE, request).memory, 1) == 0
+        assert read_counter(self.cut(FaultKind.POWER_BEFORE, request).memory, 1) == 0
         refused = packet(Opcode.COUNTER, 1, 2)
-        assert read_counter(self.cut(Kind.POWER_IN, refused).memory, 1) == 0
+        assert read_counter(self.cut(FaultKind.POWER_IN, refused).memory, 1) == 0
 
 
 class TestPlanFile:
@@ -148,9 +150,9 @@ class TestPlanFile:
             """
         )
         assert plan.faults == [
-            Fault(Kind.BIT_FLIP, command=5, bit=17),
-            Fault(Kind.ECC_FAULT, opcode=Opcode.GEN_KEY, p1=4, times=3),
-            Fault(Kind.TRUNCATED, opcode=0x30, size=2),
+            Fault(FaultKind.BIT_FLIP, command=5, bit=17),
+            Fault(FaultKind.ECC_FAULT, opcode=Opcode.GEN_KEY, p1=4, times=3),
+            Fault(FaultKind.TRUNCATED, opcode=0x30, size=2),
         ]
 
     @pytest.mark.parametrize(
@@ -185,5 +187,5 @@ class TestPlanFile:
 
 def test_a_flipped_reply_is_noticed_by_its_crc() -> None:
     for bit in range(8, 40):
-        reply = chip_with(Fault(Kind.BIT_FLIP, bit=bit)).exchange(INFO)
+        reply = chip_with(Fault(FaultKind.BIT_FLIP, bit=bit)).exchange(INFO)
         assert crc16(reply[:-2]) != int.from_bytes(reply[-2:], "little")

@@ -9,7 +9,7 @@ import pytest
 
 from atcaprov.device.device import Device
 from atcaprov.emulator.chip import Chip
-from atcaprov.emulator.faults import Fault, FaultPlan, Kind
+from atcaprov.emulator.faults import Fault, FaultKind, FaultPlan
 from atcaprov.errors import Board, Code
 from atcaprov.hal.emulated import EmulatedHal
 from atcaprov.provisioning.profile import Profile
@@ -43,9 +43,9 @@ def session_with(
     return loop, [json.loads(line) for line in lines], chip
 
 
-@pytest.mark.parametrize("kind", Kind)
+@pytest.mark.parametrize("kind", FaultKind)
 @pytest.mark.parametrize("command", EARLY)
-def test_a_fault_at_any_early_command_has_one_outcome(authority: Authority, kind: Kind, command: int) -> None:
+def test_a_fault_at_any_early_command_has_one_outcome(authority: Authority, kind: FaultKind, command: int) -> None:
     loop, events, _ = session_with(authority, FaultPlan([Fault(kind, command=command)]))
     assert loop.good + len(loop.errors) == 1
     results = [event for event in events if event["event"] == "result"]
@@ -54,8 +54,8 @@ def test_a_fault_at_any_early_command_has_one_outcome(authority: Authority, kind
     assert (events[-1]["done"], events[-1]["failed"]) == (loop.good, len(loop.errors))
 
 
-@pytest.mark.parametrize("kind", Kind)
-def test_a_chip_that_goes_on_failing_from_its_second_command_fails(authority: Authority, kind: Kind) -> None:
+@pytest.mark.parametrize("kind", FaultKind)
+def test_a_chip_that_goes_on_failing_from_its_second_command_fails(authority: Authority, kind: FaultKind) -> None:
     faults = [Fault(kind, command=number) for number in range(2, 60)]
     loop, events, _ = session_with(authority, FaultPlan(faults))
     assert loop.good == 0
@@ -83,14 +83,14 @@ class Typist(Operator):
 
 def test_a_contact_that_bounces_at_the_prompt_does_not_start_the_board(authority: Authority) -> None:
     operator = Typist(5)
-    loop, _, _ = session_with(authority, FaultPlan([Fault(Kind.NO_ACKNOWLEDGE, command=3)]), operator)
+    loop, _, _ = session_with(authority, FaultPlan([Fault(FaultKind.NO_ACKNOWLEDGE, command=3)]), operator)
     assert operator.pressed
     assert loop.good == 1
 
 
 def test_a_chip_that_dies_at_the_prompt_is_a_failed_board_and_not_changed(authority: Authority) -> None:
     operator = Typist(5)
-    faults = [Fault(Kind.NO_ACKNOWLEDGE, command=number) for number in range(3, 60)]
+    faults = [Fault(FaultKind.NO_ACKNOWLEDGE, command=number) for number in range(3, 60)]
     loop, _, chip = session_with(authority, FaultPlan(faults), operator)
     assert not operator.pressed
     assert [error.code for error in loop.errors] == [Code.DEVICE_NO_REPLY]
@@ -118,6 +118,6 @@ def test_a_named_board_that_is_exchanged_before_its_run_is_a_failed_board(author
 
 def test_enter_right_after_a_bounce_starts_the_board(authority: Authority) -> None:
     operator = Typist(1)
-    loop, _, _ = session_with(authority, FaultPlan([Fault(Kind.NO_ACKNOWLEDGE, command=2)]), operator)
+    loop, _, _ = session_with(authority, FaultPlan([Fault(FaultKind.NO_ACKNOWLEDGE, command=2)]), operator)
     assert operator.pressed
     assert loop.good == 1

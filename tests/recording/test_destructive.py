@@ -18,7 +18,7 @@ from atcaprov.emulator.random_source import SeededRandom, SystemRandom
 from atcaprov.errors import Code, ProvisioningError, TransportError, UsageError
 from atcaprov.hal.emulated import EmulatedHal
 from atcaprov.hal.registry import open_hal
-from atcaprov.recording.answers_file import Answers
+from atcaprov.recording.answers_file import AnswersFile
 from atcaprov.recording.destructive.procedure import ask_sacrificed, require_blank
 from atcaprov.recording.destructive.setups import FIRST, SECOND, SETUPS, Setup
 from atcaprov.recording.dialogue import Dialogue
@@ -163,20 +163,20 @@ def goes_on_after(cut: int, setup: Setup, file: Path | None = None, *, after: bo
 
     hal.answer = cutting
     dialogue = Dialogue(hal)
-    answers = Answers(file, dialogue.serial)
+    answers = AnswersFile(file, dialogue.serial)
     with pytest.raises(CutError):
         keep_all(dialogue, setup, answers)
     hal.answer = None
     again = Dialogue(hal)
     require_blank(again, again.serial, setup)
     if file is not None:
-        answers = Answers(file, again.serial)
+        answers = AnswersFile(file, again.serial)
     keep_all(again, setup, answers)
     assert answers.done == given_up(setup, OpenPoints()).keys(), f"cut at packet {cut}"
     return answers.done
 
 
-def keep_all(dialogue: Dialogue, setup: Setup, answers: Answers) -> None:
+def keep_all(dialogue: Dialogue, setup: Setup, answers: AnswersFile) -> None:
     for reading in ask_sacrificed(dialogue, setup, answers.done):
         assert reading.agrees or reading.value is UNDECIDED
         answers.keep(reading, dialogue.take_exchanges())
@@ -189,7 +189,7 @@ def test_a_file_that_keeps_other_answers_is_refused(tmp_path: Path, text: str) -
     file = tmp_path / "answers.json"
     file.write_text(text)
     with pytest.raises(UsageError) as refused:
-        Answers(file, bytes(9))
+        AnswersFile(file, bytes(9))
     assert refused.value.code == Code.FILE_INVALID
 
 

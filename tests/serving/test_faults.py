@@ -11,7 +11,7 @@ import pytest
 from atcaprov.chip.commands import Opcode
 from atcaprov.emulator.chip import Chip
 from atcaprov.emulator.counters import read_counter
-from atcaprov.emulator.faults import Fault, FaultPlan, Kind
+from atcaprov.emulator.faults import Fault, FaultKind, FaultPlan
 from atcaprov.hal.registry import open_hal
 from atcaprov.recording.harmless_packets import harmless_packets, run
 from tests.support.chips import packet
@@ -45,41 +45,43 @@ def answers(server: Served) -> Iterator[list[bytes]]:
         yield found
 
 
-@pytest.mark.parametrize("chip", [Fault(Kind.NO_ACKNOWLEDGE)], indirect=True)
+@pytest.mark.parametrize("chip", [Fault(FaultKind.NO_ACKNOWLEDGE)], indirect=True)
 def test_a_packet_that_is_not_taken_is_not_acknowledged(answers: list[bytes]) -> None:
     assert answers[1] == b"\1"
     assert answers[2] == b"\0\xff", "the first byte of a command makes the old reply unreadable (DS20005927A, 6.6)"
 
 
-@pytest.mark.parametrize("chip", [Fault(Kind.STUCK)], indirect=True)
+@pytest.mark.parametrize("chip", [Fault(FaultKind.STUCK)], indirect=True)
 def test_a_stuck_chip_acknowledges_nothing(answers: list[bytes]) -> None:
     assert answers[1:] == [b"\0", b"\1", b"\1"]
 
 
-@pytest.mark.parametrize("chip", [Fault(Kind.TRUNCATED, size=3)], indirect=True)
+@pytest.mark.parametrize("chip", [Fault(FaultKind.TRUNCATED, size=3)], indirect=True)
 def test_behind_a_truncated_reply_the_wire_stays_high(answers: list[bytes]) -> None:
     assert answers[2:] == [b"\0\x07", b"\0\x00\x00\xff\xff\xff\xff"]
 
 
-@pytest.mark.parametrize("chip", [Fault(Kind.POWER_AFTER)], indirect=True)
+@pytest.mark.parametrize("chip", [Fault(FaultKind.POWER_AFTER)], indirect=True)
 def test_a_chip_that_lost_its_power_sleeps(answers: list[bytes]) -> None:
     assert answers[1:] == [b"\0", b"\1", b"\1"]
 
 
-@pytest.mark.parametrize("chip", [Fault(Kind.BIT_FLIP, bit=12)], indirect=True)
+@pytest.mark.parametrize("chip", [Fault(FaultKind.BIT_FLIP, bit=12)], indirect=True)
 def test_the_library_sees_a_flipped_bit(wheel: Wheel) -> None:
     assert wheel.status("calib_info", buffer(bytes(4))) == _RX_CRC_ERROR
     assert wheel.fetch("calib_info", 4) == bytes.fromhex("00006002")
 
 
-@pytest.mark.parametrize("chip", [Fault(Kind.OVERSIZED, opcode=Opcode.INFO, size=120)], indirect=True)
+@pytest.mark.parametrize("chip", [Fault(FaultKind.OVERSIZED, opcode=Opcode.INFO, size=120)], indirect=True)
 def test_the_library_survives_a_reply_that_is_too_long(wheel: Wheel) -> None:
     wheel.status("calib_info", buffer(bytes(4)))
     assert wheel.fetch("calib_info", 4) == bytes.fromhex("00006002")
 
 
-@pytest.mark.parametrize(("kind", "counted"), [(Kind.POWER_BEFORE, 1), (Kind.POWER_AFTER, 2)], ids=["before", "after"])
-def test_a_cut_costs_the_answer_and_what_was_written_stays(kind: Kind, counted: int) -> None:
+@pytest.mark.parametrize(
+    ("kind", "counted"), [(FaultKind.POWER_BEFORE, 1), (FaultKind.POWER_AFTER, 2)], ids=["before", "after"]
+)
+def test_a_cut_costs_the_answer_and_what_was_written_stays(kind: FaultKind, counted: int) -> None:
     """The first Counter is cut; the host looks, as it must, and counts again."""
     chip = Chip(faults=FaultPlan([Fault(kind, opcode=Opcode.COUNTER)]))
     with served(chip) as server, bridge_wheel(server) as wheel:
@@ -91,5 +93,5 @@ def test_a_cut_costs_the_answer_and_what_was_written_stays(kind: Kind, counted: 
 def test_packets_without_an_answer_are_passed_over() -> None:
     hal = open_hal("emulator:")
     packets = harmless_packets()
-    hal.chip.faults = FaultPlan([Fault(Kind.NO_ACKNOWLEDGE, command=3), Fault(Kind.POWER_AFTER, command=9)])  # type: ignore[attr-defined]
+    hal.chip.faults = FaultPlan([Fault(FaultKind.NO_ACKNOWLEDGE, command=3), Fault(FaultKind.POWER_AFTER, command=9)])  # type: ignore[attr-defined]
     assert run(hal, packets) == len(packets) - 2

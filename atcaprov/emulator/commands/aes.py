@@ -7,7 +7,7 @@ from typing import Final
 from atcaprov.chip.commands import TEMP_KEY_SLOT, Opcode
 from atcaprov.chip.memory_map import KEY_TYPE_AES
 from atcaprov.emulator.aes import BLOCK, decrypt, encrypt, multiply, require_aes_enabled
-from atcaprov.emulator.command import Command, require_length, require_slot_number
+from atcaprov.emulator.command import CommandSpec, require_length, require_slot_number
 from atcaprov.emulator.core import Core
 from atcaprov.emulator.key_use import count_use, require_key_type, require_open_use, require_symmetric, require_usable
 from atcaprov.emulator.mac_rules import require_output_of_temp_key
@@ -62,4 +62,4 @@ def _slot_key(core: Core, number: int, start: int) -> bytes:
     return key
 
 
-COMMAND: Final = Command(Opcode.AES, 0xC7, _check, _execute)
+COMMAND: Final = CommandSpec(Opcode.AES, 0xC7, _check, _execute)

@@ -10,7 +10,7 @@ from hmac import compare_digest
 from typing import Final
 
 from atcaprov.chip.commands import Opcode
-from atcaprov.emulator.command import SUCCESS, Command, require_length, require_slot_number
+from atcaprov.emulator.command import SUCCESS, CommandSpec, require_length, require_slot_number
 from atcaprov.emulator.core import Core
 from atcaprov.emulator.key_use import (
     count_use,
@@ -25,7 +25,7 @@ from atcaprov.emulator.mac_rules import (
     require_temp_key_source,
 )
 from atcaprov.emulator.refusal import mismatch
-from atcaprov.emulator.slot import Slot
+from atcaprov.emulator.slot import MemorySlot
 
 _BLOCKS: Final = FIRST_IS_TEMP_KEY | SECOND_IS_TEMP_KEY
 _DATA_SIZE: Final = 32 + 32 + 13
@@ -56,14 +56,14 @@ def _execute(core: Core, p1: int, p2: int, data: bytes) -> bytes:
     return SUCCESS
 
 
-def _require_key(core: Core, slot: Slot, p1: int) -> None:
+def _require_key(core: Core, slot: MemorySlot, p1: int) -> None:
     require_usable(core, slot)
     require_symmetric(slot)
     require_nonce_for(core, slot, p1)
     count_use(core, slot, Opcode.CHECK_MAC)
 
 
-def _expected(core: Core, slot: Slot, p1: int, challenge: bytes, other: bytes) -> bytes:
+def _expected(core: Core, slot: MemorySlot, p1: int, challenge: bytes, other: bytes) -> bytes:
     serial = core.memory.serial
     temp_key = core.temp_key.key
     return sha256(
@@ -83,7 +83,7 @@ def _expected(core: Core, slot: Slot, p1: int, challenge: bytes, other: bytes) -
     ).digest()
 
 
-def _copy(core: Core, slot: Slot) -> None:
+def _copy(core: Core, slot: MemorySlot) -> None:
     """Copy the key that belongs to the slot into TempKey, if ReadKey 0 marks it as a source of copies."""
     source = _copy_source(core, slot)
     if source is None or source.private or source.read_key:
@@ -94,7 +94,7 @@ def _copy(core: Core, slot: Slot) -> None:
     temp_key.key_id = key_id
 
 
-def _copy_source(core: Core, slot: Slot) -> Slot | None:
+def _copy_source(core: Core, slot: MemorySlot) -> MemorySlot | None:
     odd = core.slot(slot.number | 1)
     if slot.read_key and odd.read_key:
         return None
@@ -106,4 +106,4 @@ def _copy_source(core: Core, slot: Slot) -> Slot | None:
     return odd if choice == "partner" and not odd.read_key else slot
 
 
-COMMAND: Final = Command(Opcode.CHECK_MAC, 0x07, _check, _execute)
+COMMAND: Final = CommandSpec(Opcode.CHECK_MAC, 0x07, _check, _execute)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from atcaprov.chip.commands import Opcode
-from atcaprov.emulator.command import Command, require_length, require_p2
+from atcaprov.emulator.command import CommandSpec, require_length, require_p2
 from atcaprov.emulator.core import Core
 from atcaprov.emulator.counters import MAXIMUM, read_counter, write_counter
 from atcaprov.emulator.refusal import denied
@@ -28,4 +28,4 @@ def _execute(core: Core, p1: int, p2: int, _data: bytes) -> bytes:
     return value.to_bytes(4, "little")
 
 
-COMMAND: Final = Command(Opcode.COUNTER, 0x01, _check, _execute)
+COMMAND: Final = CommandSpec(Opcode.COUNTER, 0x01, _check, _execute)

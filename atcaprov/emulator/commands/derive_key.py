@@ -7,14 +7,14 @@ from hmac import compare_digest
 from typing import Final
 
 from atcaprov.chip.commands import Opcode
-from atcaprov.emulator.command import SUCCESS, Command, require_length, require_slot_number
+from atcaprov.emulator.command import SUCCESS, CommandSpec, require_length, require_slot_number
 from atcaprov.emulator.core import Core
 from atcaprov.emulator.digest import command_header
 from atcaprov.emulator.key_use import count_use, require_random_temp_key, require_symmetric, require_usable
 from atcaprov.emulator.mac_rules import require_temp_key_source
 from atcaprov.emulator.refusal import denied
 from atcaprov.emulator.result_slot import require_result_slot
-from atcaprov.emulator.slot import Slot
+from atcaprov.emulator.slot import MemorySlot
 
 _MAC_SIZE: Final = 32
 _DERIVE: Final = 0b0010
@@ -46,7 +46,7 @@ def _execute(core: Core, p1: int, p2: int, mac: bytes) -> bytes:
     return SUCCESS
 
 
-def _require_keys(core: Core, target: Slot, parent: Slot) -> None:
+def _require_keys(core: Core, target: MemorySlot, parent: MemorySlot) -> None:
     """Refuse keys that may not be used now: the parent's and, where a MAC authorizes, WriteKey's.
 
     One authorization serves both, as they are used by one command.
@@ -59,7 +59,7 @@ def _require_keys(core: Core, target: Slot, parent: Slot) -> None:
         require_symmetric(key)
 
 
-def _check_mac(core: Core, target: Slot, header: bytes, mac: bytes) -> None:
+def _check_mac(core: Core, target: MemorySlot, header: bytes, mac: bytes) -> None:
     """Refuse a missing or wrong MAC under the key of WriteKey, also when the target is rolled (section 9.4)."""
     if not target.write_config & _NEEDS_MAC:
         return
@@ -68,4 +68,4 @@ def _check_mac(core: Core, target: Slot, header: bytes, mac: bytes) -> None:
         raise denied("the authorizing MAC is missing or wrong", slot=target.number, bit="SlotConfig.WriteConfig bit 15")
 
 
-COMMAND: Final = Command(Opcode.DERIVE_KEY, 0x04, _check, _execute)
+COMMAND: Final = CommandSpec(Opcode.DERIVE_KEY, 0x04, _check, _execute)

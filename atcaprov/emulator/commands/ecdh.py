@@ -7,14 +7,14 @@ from typing import Final
 from atcaprov.chip.commands import TEMP_KEY_SLOT, Opcode
 from atcaprov.chip.memory_map import SLOT_COUNT
 from atcaprov.emulator import ecc
-from atcaprov.emulator.command import SUCCESS, Command, require_length, require_slot_number
+from atcaprov.emulator.command import SUCCESS, CommandSpec, require_length, require_slot_number
 from atcaprov.emulator.core import Core
 from atcaprov.emulator.io_protection import chip_options, io_protection_key, protect
 from atcaprov.emulator.key_use import count_use, usable_private_key
 from atcaprov.emulator.protection import require_output_allowed
 from atcaprov.emulator.refusal import Refusal, denied, illegal
 from atcaprov.emulator.result_slot import require_result_slot
-from atcaprov.emulator.slot import Slot
+from atcaprov.emulator.slot import MemorySlot
 
 _FROM_TEMP_KEY: Final = 0x01
 _ENCRYPTED: Final = 0x02
@@ -66,7 +66,7 @@ def _temp_key_scalar(core: Core) -> bytes:
     return temp_key.key
 
 
-def _output(output: int, slot: Slot | None) -> int:
+def _output(output: int, slot: MemorySlot | None) -> int:
     to_slot = slot is not None and bool(slot.read_key & _RESULT_TO_SLOT)
     if output == _BY_READ_KEY:
         return _TO_SLOT if to_slot else _TO_BUS
@@ -75,7 +75,7 @@ def _output(output: int, slot: Slot | None) -> int:
     return output
 
 
-def _partner(core: Core, key_id: int) -> Slot:
+def _partner(core: Core, key_id: int) -> MemorySlot:
     if key_id == TEMP_KEY_SLOT:
         raise denied("a result in a slot needs a slot number")
     number = core.slot(key_id).number
@@ -89,7 +89,7 @@ def _partner(core: Core, key_id: int) -> Slot:
     return partner
 
 
-def _deliver(core: Core, p1: int, output: int, target: Slot | None, secret: bytes) -> bytes:
+def _deliver(core: Core, p1: int, output: int, target: MemorySlot | None, secret: bytes) -> bytes:
     if p1 & _FROM_TEMP_KEY:
         core.temp_key.use_up()
     if target is not None:
@@ -101,4 +101,4 @@ def _deliver(core: Core, p1: int, output: int, target: Slot | None, secret: byte
     return protect(core, secret) if p1 & _ENCRYPTED else secret
 
 
-COMMAND: Final = Command(Opcode.ECDH, 0x0F, _check, _execute)
+COMMAND: Final = CommandSpec(Opcode.ECDH, 0x0F, _check, _execute)

@@ -7,7 +7,7 @@ from typing import Final
 
 from atcaprov.chip.commands import Opcode
 from atcaprov.chip.memory_map import BLOCK_SIZE, CONFIG_SIZE, OTP_SIZE
-from atcaprov.emulator.command import SUCCESS, Command, require_length, require_p2, require_slot_number
+from atcaprov.emulator.command import SUCCESS, CommandSpec, require_length, require_p2, require_slot_number
 from atcaprov.emulator.core import Core
 from atcaprov.emulator.counters import read_counter
 from atcaprov.emulator.digest import command_header
@@ -105,4 +105,4 @@ def _block(core: Core, p1: int, p2: int) -> bytes:
     return bytes(zone[p2 * BLOCK_SIZE : (p2 + 1) * BLOCK_SIZE])
 
 
-COMMAND: Final = Command(Opcode.GEN_DIG, 0x07, _check, _execute, _has_no_data)
+COMMAND: Final = CommandSpec(Opcode.GEN_DIG, 0x07, _check, _execute, _has_no_data)

@@ -8,7 +8,7 @@ from typing import Final
 from atcaprov.chip.commands import TEMP_KEY_SLOT, Opcode
 from atcaprov.chip.memory_map import KEY_TYPE_P256
 from atcaprov.emulator import ecc
-from atcaprov.emulator.command import SUCCESS, Command, require_length, require_slot_number
+from atcaprov.emulator.command import SUCCESS, CommandSpec, require_length, require_slot_number
 from atcaprov.emulator.core import Core
 from atcaprov.emulator.key_use import (
     obeys_key_config,
@@ -19,7 +19,7 @@ from atcaprov.emulator.key_use import (
 )
 from atcaprov.emulator.public_key_slot import require_public_key_slot
 from atcaprov.emulator.refusal import denied, illegal
-from atcaprov.emulator.slot import Slot
+from atcaprov.emulator.slot import MemorySlot
 
 _CREATE: Final = 0x04
 _DIGEST: Final = 0x08
@@ -64,7 +64,7 @@ def _create_in_temp_key(core: Core) -> bytes:
     return public_key
 
 
-def _create(core: Core, slot: Slot) -> bytes:
+def _create(core: Core, slot: MemorySlot) -> bytes:
     _require_private(core, slot)
     if not slot.unlocked:
         raise denied("the slot is locked", slot=slot.number, bit="SlotLocked")
@@ -76,7 +76,7 @@ def _create(core: Core, slot: Slot) -> bytes:
     return public_key
 
 
-def _public_key(core: Core, slot: Slot) -> bytes:
+def _public_key(core: Core, slot: MemorySlot) -> bytes:
     _require_private(core, slot)
     if not slot.pub_info and obeys_key_config(core):
         raise denied("the public key may not be generated", slot=slot.number, bit="KeyConfig.PubInfo")
@@ -87,26 +87,26 @@ def _public_key(core: Core, slot: Slot) -> bytes:
     return ecc.public_key(scalar)
 
 
-def _require_private(core: Core, slot: Slot) -> None:
+def _require_private(core: Core, slot: MemorySlot) -> None:
     if not slot.private:
         raise denied("the slot is not for private keys", slot=slot.number, bit="KeyConfig.Private")
     require_key_type(core, slot, KEY_TYPE_P256)
     require_secret(slot)
 
 
-def _stored_public_key(core: Core, slot: Slot) -> bytes:
+def _stored_public_key(core: Core, slot: MemorySlot) -> bytes:
     require_public_key_slot(core, slot)
     require_authorized(core, slot)
     return slot.public_key()
 
 
-def _require_digest_ready(core: Core, slot: Slot) -> None:
+def _require_digest_ready(core: Core, slot: MemorySlot) -> None:
     if not core.temp_key.valid:
         raise denied("TempKey is not valid", slot=slot.number)
     require_random_temp_key(core, slot)
 
 
-def _digest_public_key(core: Core, slot: Slot, parameters: bytes, public_key: bytes) -> None:
+def _digest_public_key(core: Core, slot: MemorySlot, parameters: bytes, public_key: bytes) -> None:
     """TempKey := SHA-256(TempKey | 40 | parameters | SN[8] | SN[0:2] | 25 zero bytes | X | Y)."""
     temp_key = core.temp_key
     serial = core.memory.serial
@@ -121,5 +121,5 @@ def _check_508(p1: int, p2: int, length: int) -> None:
     require_slot_number(p2)  # the ATECC508A makes no key in TempKey
 
 
-COMMAND: Final = Command(Opcode.GEN_KEY, 0x1C, _check, _execute)
-COMMAND_508: Final = Command(Opcode.GEN_KEY, 0x1C, _check_508, _execute)
+COMMAND: Final = CommandSpec(Opcode.GEN_KEY, 0x1C, _check, _execute)
+COMMAND_508: Final = CommandSpec(Opcode.GEN_KEY, 0x1C, _check_508, _execute)

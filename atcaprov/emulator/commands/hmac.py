@@ -6,7 +6,7 @@ import hmac
 from typing import Final
 
 from atcaprov.chip.commands import Opcode
-from atcaprov.emulator.command import Command, require_length, require_slot_number
+from atcaprov.emulator.command import CommandSpec, require_length, require_slot_number
 from atcaprov.emulator.commands.mac import otp_and_serial
 from atcaprov.emulator.core import Core
 from atcaprov.emulator.key_use import (
@@ -41,4 +41,4 @@ def _execute(core: Core, p1: int, p2: int, _data: bytes) -> bytes:
 
 # The vendor's unit test sends bit 1 and expects an answer: it means nothing, but is hashed with the rest of P1. Bits 4
 # and 5 are 0: no fields of OTP on the ATECC508A (DS20005927A section 9.8; the vendor's test hmac leaves them out).
-COMMAND: Final = Command(Opcode.HMAC, 0x46, _check, _execute)
+COMMAND: Final = CommandSpec(Opcode.HMAC, 0x46, _check, _execute)

@@ -7,7 +7,7 @@ from typing import Final
 from atcaprov.chip.commands import Opcode
 from atcaprov.chip.memory_map import KEY_TYPE_P256, VOLATILE_KEY_PERMISSION
 from atcaprov.emulator import ecc
-from atcaprov.emulator.command import Command, data_never_count, require_length, require_p2, require_slot_number
+from atcaprov.emulator.command import CommandSpec, data_never_count, require_length, require_p2, require_slot_number
 from atcaprov.emulator.core import Core
 from atcaprov.emulator.refusal import denied, illegal
 
@@ -83,4 +83,4 @@ def _write_latch(core: Core, value: bool) -> None:
     core.powered.latch = value
 
 
-COMMAND: Final = Command(Opcode.INFO, 0x07, _check, _execute, data_never_count)
+COMMAND: Final = CommandSpec(Opcode.INFO, 0x07, _check, _execute, data_never_count)

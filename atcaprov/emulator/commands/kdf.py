@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from atcaprov.chip.commands import Opcode
-from atcaprov.emulator.command import SUCCESS, Command, require_length
+from atcaprov.emulator.command import SUCCESS, CommandSpec, require_length
 from atcaprov.emulator.core import Core
 from atcaprov.emulator.io_protection import chip_options, io_protection_key, protect
 from atcaprov.emulator.kdf_algorithms import AES, Details, derive
@@ -16,7 +16,7 @@ from atcaprov.emulator.key_use import count_use, obeys_key_config, require_open_
 from atcaprov.emulator.protection import require_output_allowed
 from atcaprov.emulator.refusal import denied, illegal
 from atcaprov.emulator.result_slot import require_result_slot
-from atcaprov.emulator.slot import Slot
+from atcaprov.emulator.slot import MemorySlot
 
 _SOURCE: Final = 0x03
 _TARGET: Final = 0x1C
@@ -57,7 +57,7 @@ def _execute(core: Core, p1: int, p2: int, data: bytes) -> bytes:
     return _deliver(core, target, result_slot, result)
 
 
-def _key(core: Core, source: int, slot: Slot | None) -> bytes:
+def _key(core: Core, source: int, slot: MemorySlot | None) -> bytes:
     """Return the key's bytes, as many as the source has: up to 64."""
     if slot is not None:
         require_usable(core, slot)
@@ -76,7 +76,7 @@ def _key(core: Core, source: int, slot: Slot | None) -> bytes:
     return temp_key.value if temp_key.is_64 else temp_key.key
 
 
-def _require_target(core: Core, target: int, slot: Slot | None, size: int) -> None:
+def _require_target(core: Core, target: int, slot: MemorySlot | None, size: int) -> None:
     if size > 32 and target in (_TO_TEMP_KEY_UPPER, _TO_ALTERNATE):
         raise denied("64 bytes do not fit the target")
     if target == _TO_BUS_ENCRYPTED:
@@ -90,7 +90,7 @@ def _require_target(core: Core, target: int, slot: Slot | None, size: int) -> No
         raise denied("the result does not fit the slot", slot=slot.number)
 
 
-def _deliver(core: Core, target: int, slot: Slot | None, result: bytes) -> bytes:
+def _deliver(core: Core, target: int, slot: MemorySlot | None, result: bytes) -> bytes:
     if target == _TO_BUS:
         return result
     if target == _TO_BUS_ENCRYPTED:
@@ -106,4 +106,4 @@ def _deliver(core: Core, target: int, slot: Slot | None, result: bytes) -> bytes
     return SUCCESS
 
 
-COMMAND: Final = Command(Opcode.KDF, 0x7F, _check, _execute)
+COMMAND: Final = CommandSpec(Opcode.KDF, 0x7F, _check, _execute)

@@ -8,7 +8,7 @@ from atcaprov.chip.commands import LOCK_CONFIG, LOCK_DATA, LOCK_NO_CRC, LOCK_SLO
 from atcaprov.chip.crc import crc16
 from atcaprov.chip.memory_map import LOCK_CONFIG as LOCK_CONFIG_BYTE
 from atcaprov.chip.memory_map import LOCK_VALUE, LOCKED, RESERVED_608, SLOT_COUNT, SLOT_LOCKED
-from atcaprov.emulator.command import SUCCESS, Command, data_never_count, require_length
+from atcaprov.emulator.command import SUCCESS, CommandSpec, data_never_count, require_length
 from atcaprov.emulator.core import Core
 from atcaprov.emulator.refusal import denied, illegal
 
@@ -74,4 +74,4 @@ def _lock_slot(core: Core, number: int) -> None:
     core.memory.config[SLOT_LOCKED.start + (number >> 3)] &= ~(1 << (number & 7)) & 0xFF
 
 
-COMMAND: Final = Command(Opcode.LOCK, 0xBF, _check, _execute, data_never_count)
+COMMAND: Final = CommandSpec(Opcode.LOCK, 0xBF, _check, _execute, data_never_count)

@@ -6,7 +6,7 @@ from hashlib import sha256
 from typing import Final
 
 from atcaprov.chip.commands import Opcode
-from atcaprov.emulator.command import Command, require_length, require_slot_number
+from atcaprov.emulator.command import CommandSpec, require_length, require_slot_number
 from atcaprov.emulator.core import Core
 from atcaprov.emulator.key_use import count_use, require_open_use, require_symmetric, require_usable
 from atcaprov.emulator.mac_rules import (
@@ -16,7 +16,7 @@ from atcaprov.emulator.mac_rules import (
     require_temp_key_source,
 )
 from atcaprov.emulator.refusal import denied, illegal
-from atcaprov.emulator.slot import Slot
+from atcaprov.emulator.slot import MemorySlot
 
 _CHALLENGE_SIZE: Final = 32
 _OTP_88: Final = 0x10
@@ -46,7 +46,7 @@ def _execute(core: Core, p1: int, p2: int, data: bytes) -> bytes:
     return sha256(first + second + header + otp_and_serial(core, p1)).digest()
 
 
-def _slot_key(core: Core, p1: int, slot: Slot) -> bytes:
+def _slot_key(core: Core, p1: int, slot: MemorySlot) -> bytes:
     require_usable(core, slot)
     require_open_use(core, slot)
     require_symmetric(slot)
@@ -73,4 +73,4 @@ def otp_and_serial(core: Core, p1: int) -> bytes:
     )
 
 
-COMMAND: Final = Command(Opcode.MAC, 0x77, _check, _execute, _has_no_data)
+COMMAND: Final = CommandSpec(Opcode.MAC, 0x77, _check, _execute, _has_no_data)

@@ -6,7 +6,7 @@ from hashlib import sha256
 from typing import Final
 
 from atcaprov.chip.commands import Opcode
-from atcaprov.emulator.command import SUCCESS, Command, require_length, require_p2
+from atcaprov.emulator.command import SUCCESS, CommandSpec, require_length, require_p2
 from atcaprov.emulator.core import Core
 from atcaprov.emulator.mac_rules import require_output_of_temp_key
 from atcaprov.emulator.refusal import denied, illegal
@@ -80,4 +80,4 @@ def _digest(first: bytes, num_in: bytes, p1: int) -> bytes:
     return sha256(first + num_in + bytes((Opcode.NONCE, p1, 0))).digest()
 
 
-COMMAND: Final = Command(Opcode.NONCE, 0xE3, _check, _execute)
+COMMAND: Final = CommandSpec(Opcode.NONCE, 0xE3, _check, _execute)

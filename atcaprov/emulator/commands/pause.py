@@ -6,7 +6,7 @@ from typing import Final
 
 from atcaprov.chip.commands import Opcode
 from atcaprov.chip.memory_map import USER_EXTRA_ADD
-from atcaprov.emulator.command import SUCCESS, Command, data_never_count, require_length, require_p2
+from atcaprov.emulator.command import SUCCESS, CommandSpec, data_never_count, require_length, require_p2
 from atcaprov.emulator.core import Core
 
 
@@ -20,4 +20,4 @@ def _execute(core: Core, p1: int, _p2: int, _data: bytes) -> bytes:
     return SUCCESS
 
 
-COMMAND: Final = Command(Opcode.PAUSE, 0xFF, _check, _execute, data_never_count)
+COMMAND: Final = CommandSpec(Opcode.PAUSE, 0xFF, _check, _execute, data_never_count)

@@ -9,13 +9,13 @@ from typing import Final
 from atcaprov.chip.commands import P1_ENCRYPTED, Opcode
 from atcaprov.chip.memory_map import KEY_TYPE_P256
 from atcaprov.emulator import ecc
-from atcaprov.emulator.command import SUCCESS, Command, require_length, require_slot_number
+from atcaprov.emulator.command import SUCCESS, CommandSpec, require_length, require_slot_number
 from atcaprov.emulator.core import Core
 from atcaprov.emulator.digest import command_header, xor
 from atcaprov.emulator.key_use import require_key_type, require_secret
 from atcaprov.emulator.refusal import Refusal, denied
 from atcaprov.emulator.session_key import require_write_key, use_write_key_up
-from atcaprov.emulator.slot import PRIVATE_KEY_SIZE, Slot
+from atcaprov.emulator.slot import PRIVATE_KEY_SIZE, MemorySlot
 
 _MAC_SIZE: Final = 32
 _PAD_SIZE: Final = 4
@@ -43,7 +43,7 @@ def _execute(core: Core, p1: int, p2: int, data: bytes) -> bytes:
     return SUCCESS
 
 
-def _require_writable(core: Core, slot: Slot, p1: int) -> None:
+def _require_writable(core: Core, slot: MemorySlot, p1: int) -> None:
     if not slot.private:
         raise denied("the slot is not for private keys", slot=slot.number, bit="KeyConfig.Private")
     require_key_type(core, slot, KEY_TYPE_P256)
@@ -59,7 +59,7 @@ def _require_writable(core: Core, slot: Slot, p1: int) -> None:
         raise denied("no PrivWrite after the data lock", slot=slot.number, bit="SlotConfig.WriteConfig bit 14")
 
 
-def _decrypt(core: Core, slot: Slot, key_id: int, cipher: bytes, mac: bytes) -> bytes:
+def _decrypt(core: Core, slot: MemorySlot, key_id: int, cipher: bytes, mac: bytes) -> bytes:
     key = require_write_key(core, slot.number, slot.write_key)
     plain = xor(cipher, key + sha256(key).digest()[:_PAD_SIZE])
     header = command_header(core, Opcode.PRIV_WRITE, P1_ENCRYPTED, key_id)
@@ -68,4 +68,4 @@ def _decrypt(core: Core, slot: Slot, key_id: int, cipher: bytes, mac: bytes) -> 
     return plain
 
 
-COMMAND: Final = Command(Opcode.PRIV_WRITE, 0x40, _check, _execute)
+COMMAND: Final = CommandSpec(Opcode.PRIV_WRITE, 0x40, _check, _execute)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from atcaprov.chip.commands import Opcode
-from atcaprov.emulator.command import Command, data_never_count, require_length, require_p2
+from atcaprov.emulator.command import CommandSpec, data_never_count, require_length, require_p2
 from atcaprov.emulator.core import Core
 
 _KEEP_SEED: Final = 1
@@ -22,4 +22,4 @@ def _execute(core: Core, p1: int, _p2: int, _data: bytes) -> bytes:
     return core.random_bytes(32)
 
 
-COMMAND: Final = Command(Opcode.RANDOM, 0x01, _check, _execute, data_never_count)
+COMMAND: Final = CommandSpec(Opcode.RANDOM, 0x01, _check, _execute, data_never_count)

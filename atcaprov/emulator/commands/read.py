@@ -6,12 +6,12 @@ from typing import Final
 
 from atcaprov.chip.commands import P1_32_BYTES, Opcode, Zone
 from atcaprov.emulator.address import ZONE_BITS, Address, check_address, locate
-from atcaprov.emulator.command import Command, require_length
+from atcaprov.emulator.command import CommandSpec, require_length
 from atcaprov.emulator.core import Core
 from atcaprov.emulator.digest import xor
 from atcaprov.emulator.refusal import denied
 from atcaprov.emulator.session_key import require_read_key
-from atcaprov.emulator.slot import Slot
+from atcaprov.emulator.slot import MemorySlot
 
 
 def _check(p1: int, p2: int, length: int) -> None:
@@ -32,7 +32,7 @@ def _execute(core: Core, p1: int, p2: int, _data: bytes) -> bytes:
     return _read_slot(core, core.slot(address.slot), address, wide=bool(p1 & P1_32_BYTES))
 
 
-def _read_slot(core: Core, slot: Slot, address: Address, *, wide: bool) -> bytes:
+def _read_slot(core: Core, slot: MemorySlot, address: Address, *, wide: bool) -> bytes:
     if slot.private:
         raise denied("a private key is never readable", slot=slot.number, bit="KeyConfig.Private")
     if not slot.is_secret and not slot.encrypt_read:
@@ -46,12 +46,12 @@ def _read_slot(core: Core, slot: Slot, address: Address, *, wide: bool) -> bytes
     return _read_encrypted(core, slot, address)
 
 
-def _read_encrypted(core: Core, slot: Slot, address: Address) -> bytes:
+def _read_encrypted(core: Core, slot: MemorySlot, address: Address) -> bytes:
     key = require_read_key(core, slot.number, slot.read_key)
     return xor(_content(core, slot, address), key)
 
 
-def _content(core: Core, slot: Slot, address: Address) -> bytes:
+def _content(core: Core, slot: MemorySlot, address: Address) -> bytes:
     """Return the bytes that are there, filled up behind the slot's end, also below an encryption."""
     content = slot.read(address.offset, address.size)
     if len(content) < address.size:
@@ -59,4 +59,4 @@ def _content(core: Core, slot: Slot, address: Address) -> bytes:
     return content
 
 
-COMMAND: Final = Command(Opcode.READ, 0x83, _check, _execute)
+COMMAND: Final = CommandSpec(Opcode.READ, 0x83, _check, _execute)

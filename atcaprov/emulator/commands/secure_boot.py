@@ -12,7 +12,7 @@ from typing import Final
 from atcaprov.chip.commands import Opcode
 from atcaprov.chip.memory_map import SECURE_BOOT
 from atcaprov.emulator import ecc
-from atcaprov.emulator.command import SUCCESS, Command, require_length, require_p2
+from atcaprov.emulator.command import SUCCESS, CommandSpec, require_length, require_p2
 from atcaprov.emulator.core import Core
 from atcaprov.emulator.digest import xor
 from atcaprov.emulator.io_protection import io_protection_key
@@ -20,7 +20,7 @@ from atcaprov.emulator.key_use import count_use, require_temp_key_of_nonce
 from atcaprov.emulator.public_key_slot import usable_public_key
 from atcaprov.emulator.refusal import denied, illegal, mismatch
 from atcaprov.emulator.result_slot import require_result_slot
-from atcaprov.emulator.slot import Slot
+from atcaprov.emulator.slot import MemorySlot
 
 _MODE: Final = 0x07
 _FULL: Final = 5
@@ -91,7 +91,7 @@ def _session_key(core: Core) -> bytes:
     return key
 
 
-def _signature(mode: int, configured: int, kept: Slot, sent: bytes) -> bytes:
+def _signature(mode: int, configured: int, kept: MemorySlot, sent: bytes) -> bytes:
     """Return the signature that counts; empty where the stored digest decides."""
     if mode != _FULL_STORE:
         return sent
@@ -102,7 +102,7 @@ def _signature(mode: int, configured: int, kept: Slot, sent: bytes) -> bytes:
     return kept.read(0, _SIGNATURE_SIZE)
 
 
-def _verify(core: Core, setting: int, kept: Slot, digest: bytes, signature: bytes) -> bool:
+def _verify(core: Core, setting: int, kept: MemorySlot, digest: bytes, signature: bytes) -> bool:
     if not signature:
         return compare_digest(kept.read(0, _DIGEST_SIZE), digest)
     slot = core.slot(setting >> 12)
@@ -117,4 +117,4 @@ def _mac(session_key: bytes, digest: bytes, signature: bytes, p1: int) -> bytes:
     return sha256(session_key + digest + signature + bytes((Opcode.SECURE_BOOT, p1, 0, 0))).digest()
 
 
-COMMAND: Final = Command(Opcode.SECURE_BOOT, 0xC7, _check, _execute)
+COMMAND: Final = CommandSpec(Opcode.SECURE_BOOT, 0xC7, _check, _execute)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from atcaprov.chip.commands import Opcode
-from atcaprov.emulator.command import Command, require_length, require_p2
+from atcaprov.emulator.command import CommandSpec, require_length, require_p2
 from atcaprov.emulator.core import Core
 
 
@@ -27,4 +27,4 @@ def _execute(core: Core, p1: int, _p2: int, _data: bytes) -> bytes:
     return bytes((failed,))
 
 
-COMMAND: Final = Command(Opcode.SELF_TEST, 0x3F, _check, _execute)
+COMMAND: Final = CommandSpec(Opcode.SELF_TEST, 0x3F, _check, _execute)

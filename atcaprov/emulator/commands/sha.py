@@ -7,7 +7,7 @@ from hashlib import sha256
 from typing import Final
 
 from atcaprov.chip.commands import TEMP_KEY_SLOT, Opcode
-from atcaprov.emulator.command import SUCCESS, Command, require_length, require_p2, require_slot_number
+from atcaprov.emulator.command import SUCCESS, CommandSpec, require_length, require_p2, require_slot_number
 from atcaprov.emulator.core import Core
 from atcaprov.emulator.key_use import (
     count_use,
@@ -175,5 +175,5 @@ def _execute_508(core: Core, p1: int, p2: int, data: bytes) -> bytes:
     return _execute(core, p1, p2, data)
 
 
-COMMAND: Final = Command(Opcode.SHA, 0xC7, _check, _execute)
-COMMAND_508: Final = Command(Opcode.SHA, 0x07, _check_508, _execute_508)
+COMMAND: Final = CommandSpec(Opcode.SHA, 0xC7, _check, _execute)
+COMMAND_508: Final = CommandSpec(Opcode.SHA, 0x07, _check_508, _execute_508)

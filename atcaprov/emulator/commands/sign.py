@@ -7,11 +7,11 @@ from typing import Final
 
 from atcaprov.chip.commands import Opcode
 from atcaprov.emulator import ecc
-from atcaprov.emulator.command import Command, require_length, require_slot_number
+from atcaprov.emulator.command import CommandSpec, require_length, require_slot_number
 from atcaprov.emulator.core import Core
 from atcaprov.emulator.key_use import count_use, usable_private_key
 from atcaprov.emulator.refusal import denied, illegal
-from atcaprov.emulator.slot import Slot
+from atcaprov.emulator.slot import MemorySlot
 
 _EXTERNAL: Final = 0x80
 _FULL_SERIAL: Final = 0x40
@@ -63,7 +63,7 @@ def _external_digest(core: Core, p1: int) -> bytes:
     return core.temp_key.key
 
 
-def _internal_digest(core: Core, slot: Slot, p1: int, key_id: int) -> bytes:
+def _internal_digest(core: Core, slot: MemorySlot, p1: int, key_id: int) -> bytes:
     temp_key = core.temp_key
     if not temp_key.valid or not (temp_key.gen_dig or temp_key.gen_key):
         raise denied("TempKey does not come from GenDig or GenKey", slot=slot.number)
@@ -93,7 +93,7 @@ def internal_message(core: Core, key_id: int, p1: int) -> bytes:
     )
 
 
-def _public_key_valid(core: Core, subject: Slot, p1: int) -> int:
+def _public_key_valid(core: Core, subject: MemorySlot, p1: int) -> int:
     """Return the byte "public key valid" of the message: the state of the slot that TempKey names, or bit 0 of P1.
 
     Both are the same while a key is validated and invalidated in turn. The sheet has the state (DS20005927A section
@@ -104,4 +104,4 @@ def _public_key_valid(core: Core, subject: Slot, p1: int) -> int:
     return int(subject.needs_validation and subject.validated)
 
 
-COMMAND: Final = Command(Opcode.SIGN, 0xE1, _check, _execute)
+COMMAND: Final = CommandSpec(Opcode.SIGN, 0xE1, _check, _execute)

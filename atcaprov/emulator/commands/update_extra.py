@@ -6,7 +6,7 @@ from typing import Final
 
 from atcaprov.chip.commands import Opcode
 from atcaprov.chip.memory_map import CHIP_MODE, USER_EXTRA, USER_EXTRA_ADD
-from atcaprov.emulator.command import SUCCESS, Command, require_length, require_slot_number
+from atcaprov.emulator.command import SUCCESS, CommandSpec, require_length, require_slot_number
 from atcaprov.emulator.core import Core
 from atcaprov.emulator.key_use import spend_use
 from atcaprov.emulator.refusal import denied, illegal
@@ -48,4 +48,4 @@ def _selector_is_free(core: Core) -> bool:
     return core.memory.is_508 and not core.memory.config[CHIP_MODE] & 1
 
 
-COMMAND: Final = Command(Opcode.UPDATE_EXTRA, 0x03, _check, _execute)
+COMMAND: Final = CommandSpec(Opcode.UPDATE_EXTRA, 0x03, _check, _execute)

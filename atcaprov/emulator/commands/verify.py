@@ -11,7 +11,7 @@ from typing import Final
 from atcaprov.chip.commands import Opcode
 from atcaprov.chip.memory_map import X509_FORMAT
 from atcaprov.emulator import ecc
-from atcaprov.emulator.command import SUCCESS, Command, require_length, require_p2, require_slot_number
+from atcaprov.emulator.command import SUCCESS, CommandSpec, require_length, require_p2, require_slot_number
 from atcaprov.emulator.core import Core
 from atcaprov.emulator.io_protection import io_protection_key
 from atcaprov.emulator.key_use import (
@@ -24,7 +24,7 @@ from atcaprov.emulator.key_use import (
 )
 from atcaprov.emulator.public_key_slot import require_public_key_slot, usable_public_key
 from atcaprov.emulator.refusal import Refusal, denied, illegal, mismatch
-from atcaprov.emulator.slot import INVALIDATED, VALIDATED, Slot
+from atcaprov.emulator.slot import INVALIDATED, VALIDATED, MemorySlot
 
 _MODE: Final = 0x07
 _STORED: Final = 0
@@ -83,7 +83,7 @@ def _execute(core: Core, p1: int, p2: int, data: bytes) -> bytes:
     return answer
 
 
-def _key_slot(core: Core, mode: int, p2: int) -> Slot | None:
+def _key_slot(core: Core, mode: int, p2: int) -> MemorySlot | None:
     """Return the slot of the key that verifies: that of P2, its parent, or none for a key in the packet."""
     if mode == _EXTERNAL:
         return None
@@ -91,7 +91,7 @@ def _key_slot(core: Core, mode: int, p2: int) -> Slot | None:
     return slot if mode == _STORED else core.slot(slot.read_key)
 
 
-def _count_uses(core: Core, key_slot: Slot | None, subject: Slot | None) -> None:
+def _count_uses(core: Core, key_slot: MemorySlot | None, subject: MemorySlot | None) -> None:
     """Count for the key that verifies, and on the ATECC508A for slot 15 also if it is validated (3.2.6)."""
     if subject is not None and core.memory.is_508 and subject.number == LAST_KEY_SLOT:
         if key_slot is not None:
@@ -117,7 +117,7 @@ def _external_key(public_key: bytes) -> bytes:
     return public_key
 
 
-def _stored_key(core: Core, slot: Slot, *, from_buffer: bool) -> bytes:
+def _stored_key(core: Core, slot: MemorySlot, *, from_buffer: bool) -> bytes:
     public_key = usable_public_key(core, slot)
     if from_buffer:
         require_temp_key_of_nonce(core, slot)
@@ -126,7 +126,7 @@ def _stored_key(core: Core, slot: Slot, *, from_buffer: bool) -> bytes:
     return public_key
 
 
-def _validation(core: Core, slot: Slot, p1: int, other: bytes) -> bytes:
+def _validation(core: Core, slot: MemorySlot, p1: int, other: bytes) -> bytes:
     """Return the digest that the slot's parent must have signed."""
     core.require_config_locked()
     require_public_key_slot(core, slot)
@@ -144,7 +144,7 @@ def _validation(core: Core, slot: Slot, p1: int, other: bytes) -> bytes:
     return sha256(temp_key.key + signed).digest()
 
 
-def _require_free_format(core: Core, slot: Slot) -> None:
+def _require_free_format(core: Core, slot: MemorySlot) -> None:
     """Refuse a slot whose X509format byte asks for the digest of a certificate; the chip's own message is none."""
     if core.memory.config[X509_FORMAT][slot.x509_id] and core.rules.x509_format_stops_validation:
         raise denied("the slot's key is validated by a certificate", slot=slot.number, bit="X509format")
@@ -167,4 +167,4 @@ def _refuse_validate_external(core: Core) -> Refusal:
     return Refusal(core.open_points.validate_external_code, "no X.509 format is configured", bit="X509format")
 
 
-COMMAND: Final = Command(Opcode.VERIFY, 0xA7, _check, _execute)
+COMMAND: Final = CommandSpec(Opcode.VERIFY, 0xA7, _check, _execute)

@@ -9,12 +9,12 @@ from typing import Final
 from atcaprov.chip.commands import P1_32_BYTES, P1_ENCRYPTED, Opcode, Zone
 from atcaprov.chip.memory_map import BLOCK_SIZE, COUNT_MATCH, USER_EXTRA, WORD_SIZE
 from atcaprov.emulator.address import ZONE_BITS, Address, check_address, locate
-from atcaprov.emulator.command import SUCCESS, Command, require_length
+from atcaprov.emulator.command import SUCCESS, CommandSpec, require_length
 from atcaprov.emulator.core import Core
 from atcaprov.emulator.digest import command_header, xor
 from atcaprov.emulator.refusal import denied, illegal
 from atcaprov.emulator.session_key import require_write_key, use_write_key_up
-from atcaprov.emulator.slot import INVALIDATED, Slot
+from atcaprov.emulator.slot import INVALIDATED, MemorySlot
 
 _MAC_SIZE: Final = 32
 _READ_ONLY_CONFIG: Final = 16
@@ -95,7 +95,7 @@ def _clear_otp_bits(core: Core, address: Address, data: bytes) -> None:
     core.memory.otp[place] = bytes(old & new for old, new in zip(core.memory.otp[place], data, strict=True))
 
 
-def _obey_p1(core: Core, slot: Slot | None, p1: int, data: bytes) -> bool:
+def _obey_p1(core: Core, slot: MemorySlot | None, p1: int, data: bytes) -> bool:
     """Before the data lock return what bit 6 of P1 says, whether the data are encrypted.
 
     A MAC behind data in clear is ignored: a real ATECC508A stored the cipher text (Coldcard/firmware,
@@ -110,7 +110,7 @@ def _obey_p1(core: Core, slot: Slot | None, p1: int, data: bytes) -> bool:
     return encrypted
 
 
-def _obey_write_config(slot: Slot, p1: int, data: bytes) -> bool:
+def _obey_write_config(slot: MemorySlot, p1: int, data: bytes) -> bool:
     """After the data lock refuse what SlotConfig.WriteConfig does not allow; return whether the data are encrypted.
 
     Bit 14 of SlotConfig decides on that; bit 6 of P1 is ignored (DS20005927A section 9.21.1).
@@ -132,7 +132,7 @@ def _obey_write_config(slot: Slot, p1: int, data: bytes) -> bool:
     return False
 
 
-def _decrypt(core: Core, slot: Slot | None, p1: int, p2: int, data: bytes) -> bytes:
+def _decrypt(core: Core, slot: MemorySlot | None, p1: int, p2: int, data: bytes) -> bytes:
     number = None if slot is None else slot.number
     key = require_write_key(core, number, None if slot is None else slot.write_key)
     cipher, mac = data[:BLOCK_SIZE], data[BLOCK_SIZE:]
@@ -144,4 +144,4 @@ def _decrypt(core: Core, slot: Slot | None, p1: int, p2: int, data: bytes) -> by
     return plain
 
 
-COMMAND: Final = Command(Opcode.WRITE, 0xC3, _check, _execute)
+COMMAND: Final = CommandSpec(Opcode.WRITE, 0xC3, _check, _execute)

@@ -9,7 +9,7 @@ from typing import Any, Final
 from atcaprov.chip.commands import GEN_KEY_PUBLIC, P1_32_BYTES, P1_ENCRYPTED, TEMP_KEY_SLOT, Opcode, Status, Zone
 from atcaprov.recording.destructive.first_setup import Roles
 from atcaprov.recording.destructive.temp_key_questions import REFUSED_COMMANDS
-from atcaprov.recording.dialogue import PATTERN, Dialogue, Reply
+from atcaprov.recording.dialogue import PATTERN, ChipReply, Dialogue
 from atcaprov.recording.harmless_packets import signature
 from atcaprov.recording.questions import UNDECIDED, Ask, Question, refusal
 
@@ -86,7 +86,7 @@ def _authorization_uses(part: Dialogue) -> Any:
     return "many" if _signs(part, Roles.AUTHORIZED_KEY) else "one"
 
 
-def _uses_after(use: Callable[[Dialogue], Reply]) -> Ask:
+def _uses_after(use: Callable[[Dialogue], ChipReply]) -> Ask:
     """Return the question whether an authorization serves a signature after another use."""
 
     def ask(part: Dialogue) -> Any:
@@ -97,16 +97,16 @@ def _uses_after(use: Callable[[Dialogue], Reply]) -> Ask:
     return ask
 
 
-def _gen_key(part: Dialogue) -> Reply:
+def _gen_key(part: Dialogue) -> ChipReply:
     return part.ask(Opcode.GEN_KEY, GEN_KEY_PUBLIC, Roles.AUTHORIZED_KEY)
 
 
-def _gen_dig(part: Dialogue) -> Reply:
+def _gen_dig(part: Dialogue) -> ChipReply:
     part.random_nonce()
     return part.ask(Opcode.GEN_DIG, Zone.DATA, Roles.LIMITED_KEY)
 
 
-def _mac(part: Dialogue) -> Reply:
+def _mac(part: Dialogue) -> ChipReply:
     return part.ask(Opcode.MAC, 0, Roles.LIMITED_KEY, PATTERN)
 
 

@@ -22,7 +22,7 @@ from atcaprov.recording.destructive.second_setup import (
     signature,
 )
 from atcaprov.recording.destructive.temp_key_questions import temp_key_is_lost
-from atcaprov.recording.dialogue import PATTERN, Dialogue, Reply
+from atcaprov.recording.dialogue import PATTERN, ChipReply, Dialogue
 from atcaprov.recording.questions import UNDECIDED, Question
 
 _BY_READ_KEY, _TO_SLOT, _TO_BUS = 0x00, 0x04, 0x0C
@@ -42,7 +42,7 @@ _SIGNATURE_SIZE: Final = 64
 # Uses that count
 
 
-def _counts(use: Callable[[Dialogue], Reply]) -> Callable[[Dialogue], Any]:
+def _counts(use: Callable[[Dialogue], ChipReply]) -> Callable[[Dialogue], Any]:
     """Return the question whether a use advances Counter 0."""
 
     def ask(part: Dialogue) -> Any:
@@ -54,47 +54,47 @@ def _counts(use: Callable[[Dialogue], Reply]) -> Callable[[Dialogue], Any]:
     return ask
 
 
-def _ecdh(part: Dialogue) -> Reply:
+def _ecdh(part: Dialogue) -> ChipReply:
     return part.ask(Opcode.ECDH, _TO_BUS, Places.LIMITED_ECDH_KEY, public_key(Places.SIGNING_KEY))
 
 
-def _mac(part: Dialogue) -> Reply:
+def _mac(part: Dialogue) -> ChipReply:
     return part.ask(Opcode.MAC, 0, Places.LIMITED_SECRET, PATTERN)
 
 
-def _check_mac(part: Dialogue) -> Reply:
+def _check_mac(part: Dialogue) -> ChipReply:
     return part.check_mac(0, Places.LIMITED_SECRET, secret(Places.LIMITED_SECRET), PATTERN)
 
 
-def _gen_dig(part: Dialogue) -> Reply:
+def _gen_dig(part: Dialogue) -> ChipReply:
     part.random_nonce()
     return part.ask(Opcode.GEN_DIG, Zone.DATA, Places.LIMITED_SECRET)
 
 
-def _aes(part: Dialogue) -> Reply:
+def _aes(part: Dialogue) -> ChipReply:
     return part.ask(Opcode.AES, 0, Places.LIMITED_AES_KEY, PATTERN[:16])
 
 
-def _kdf(part: Dialogue) -> Reply:
+def _kdf(part: Dialogue) -> ChipReply:
     details = (len(PATTERN) << 24 | _FROM_INPUT).to_bytes(4, "little")
     return part.ask(Opcode.KDF, _KDF_SLOT_TO_BUS, Places.LIMITED_SECRET, details + PATTERN)
 
 
-def _derive_key(part: Dialogue) -> Reply:
+def _derive_key(part: Dialogue) -> ChipReply:
     part.random_nonce()
     return part.ask(Opcode.DERIVE_KEY, 0, Places.DERIVED_KEY)
 
 
-def _secure_boot(part: Dialogue) -> Reply:
+def _secure_boot(part: Dialogue) -> ChipReply:
     digest = sha256(PATTERN).digest()
     return part.ask(Opcode.SECURE_BOOT, _FULL, 0, digest + signature(Places.LIMITED_PUBLIC_KEY, digest))
 
 
-def _hmac(part: Dialogue) -> Reply:
+def _hmac(part: Dialogue) -> ChipReply:
     return part.ask(Opcode.SHA, _HMAC_START, Places.LIMITED_SECRET)
 
 
-def _verify(part: Dialogue) -> Reply:
+def _verify(part: Dialogue) -> ChipReply:
     digest = sha256(PATTERN).digest()
     part.load(digest)
     return part.ask(Opcode.VERIFY, 0, Places.LIMITED_PUBLIC_KEY, signature(Places.LIMITED_PUBLIC_KEY, digest))
@@ -111,7 +111,7 @@ def _count_match_copies(part: Dialogue) -> Any:
     return "first" if used.granted else "both"
 
 
-def _sign(part: Dialogue) -> Reply:
+def _sign(part: Dialogue) -> ChipReply:
     part.load()
     return part.ask(Opcode.SIGN, _SIGN_EXTERNAL, Places.LIMITED_ECDH_KEY)
 
@@ -123,21 +123,21 @@ def _write_limit(part: Dialogue, copies: bytes) -> bool:
 # Commands that do not use TempKey
 
 
-def _write(part: Dialogue) -> Reply:
+def _write(part: Dialogue) -> ChipReply:
     return part.ask(Opcode.WRITE, P1_32_BYTES | Zone.DATA, Places.LIMIT << 3, limit().ljust(32, b"\0"))
 
 
-def _lock(part: Dialogue) -> Reply:
+def _lock(part: Dialogue) -> ChipReply:
     unlocked = word_le(part.config, SLOT_LOCKED.start)  # as at the start: a run that was cut may have locked the first
     slot = next((slot for slot in (Places.LOCKED, Places.SIGNATURE) if unlocked >> slot & 1), Places.SIGNATURE)
     return part.ask(Opcode.LOCK, LOCK_SLOT | slot << 2)
 
 
-def _update_extra(part: Dialogue) -> Reply:
+def _update_extra(part: Dialogue) -> ChipReply:
     return part.ask(Opcode.UPDATE_EXTRA, 0, 0)  # 00 over 00
 
 
-def _priv_write(part: Dialogue) -> Reply:
+def _priv_write(part: Dialogue) -> ChipReply:
     slot = Places.SIGNING_KEY
     return part.ask(Opcode.PRIV_WRITE, 0, slot, bytes(4) + secret(slot) + bytes(32))
 
@@ -186,7 +186,7 @@ def _x509_format_stops_validation(part: Dialogue) -> Any:
     return False if reply.granted else True if reply.status == Status.EXECUTION_ERROR else UNDECIDED
 
 
-def _validate(part: Dialogue, slot: int) -> Reply:
+def _validate(part: Dialogue, slot: int) -> ChipReply:
     serial, other = part.serial, bytes(19)
     signed = bytes((Opcode.SIGN,)) + other[:10] + serial[8:] + other[10:14] + serial[:2] + other[14:]
     digest = sha256(_public_key_digest(part, slot) + signed).digest()

@@ -7,10 +7,10 @@ from typing import Final
 
 from atcaprov.chip.commands import P1_32_BYTES, P1_ENCRYPTED, Opcode, Zone
 from atcaprov.recording.destructive.first_setup import Roles
-from atcaprov.recording.dialogue import PATTERN, Dialogue, Reply
+from atcaprov.recording.dialogue import PATTERN, ChipReply, Dialogue
 from atcaprov.recording.questions import UNDECIDED, Ask, Question
 
-Command = Callable[[Dialogue], Reply]
+Command = Callable[[Dialogue], ChipReply]
 _ANY_KEY: Final = bytes(32)
 _SIGN_EXTERNAL: Final = 0x80
 _OVER_TEMP_KEY: Final = 0x01
@@ -29,23 +29,23 @@ def temp_key_is_lost(command: Command, *, granted: bool) -> Ask:
     return ask
 
 
-def _mac(part: Dialogue) -> Reply:
+def _mac(part: Dialogue) -> ChipReply:
     return part.ask(Opcode.MAC, 0, Roles.NO_MAC, PATTERN)
 
 
-def _derive_key(part: Dialogue) -> Reply:
+def _derive_key(part: Dialogue) -> ChipReply:
     return part.ask(Opcode.DERIVE_KEY, 0x04, Roles.PLAIN_KEY)  # into a slot that takes none
 
 
-def _write(part: Dialogue) -> Reply:
+def _write(part: Dialogue) -> ChipReply:
     return part.encrypted_write(P1_32_BYTES | P1_ENCRYPTED | Zone.DATA, Roles.ENCRYPTED << 3, _ANY_KEY)
 
 
-def _sign(part: Dialogue) -> Reply:
+def _sign(part: Dialogue) -> ChipReply:
     return part.ask(Opcode.SIGN, _SIGN_EXTERNAL, Roles.PLAIN_KEY)  # no private key
 
 
-def _check_mac(part: Dialogue) -> Reply:
+def _check_mac(part: Dialogue) -> ChipReply:
     secret = Roles.secret(Roles.OTHER_SECRET)
     return part.check_mac(_OVER_TEMP_KEY, Roles.OTHER_SECRET, secret, PATTERN)  # TempKey is not random
 
