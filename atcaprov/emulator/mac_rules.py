@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from atcaprov.emulator.core import Core
-from atcaprov.emulator.key_use import obeys_key_config
+from atcaprov.emulator.key_rules import obeys_key_config
 from atcaprov.emulator.refusal import denied
 from atcaprov.emulator.slot import MemorySlot
 

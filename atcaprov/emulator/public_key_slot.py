@@ -5,7 +5,7 @@ from __future__ import annotations
 from atcaprov.chip.memory_map import KEY_TYPE_P256
 from atcaprov.emulator import ecc
 from atcaprov.emulator.core import Core
-from atcaprov.emulator.key_use import obeys_key_config, require_key_type, require_open_use, require_usable
+from atcaprov.emulator.key_rules import obeys_key_config, require_key_type, require_open_use, require_usable
 from atcaprov.emulator.refusal import denied
 from atcaprov.emulator.slot import MemorySlot
 

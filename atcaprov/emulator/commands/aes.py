@@ -9,7 +9,7 @@ from atcaprov.chip.memory_map import KEY_TYPE_AES
 from atcaprov.emulator.aes import BLOCK, decrypt, encrypt, multiply, require_aes_enabled
 from atcaprov.emulator.command import CommandSpec, require_length, require_slot_number
 from atcaprov.emulator.core import Core
-from atcaprov.emulator.key_use import count_use, require_key_type, require_open_use, require_symmetric, require_usable
+from atcaprov.emulator.key_rules import count_use, require_key_type, require_open_use, require_symmetric, require_usable
 from atcaprov.emulator.mac_rules import require_output_of_temp_key
 from atcaprov.emulator.refusal import denied, illegal
 

@@ -12,7 +12,7 @@ from typing import Final
 from atcaprov.chip.commands import Opcode
 from atcaprov.emulator.command import SUCCESS, CommandSpec, require_length, require_slot_number
 from atcaprov.emulator.core import Core
-from atcaprov.emulator.key_use import (
+from atcaprov.emulator.key_rules import (
     count_use,
     end_authorization_by_failure,
     require_symmetric,

@@ -10,7 +10,7 @@ from atcaprov.chip.memory_map import KEY_TYPE_P256
 from atcaprov.emulator import ecc
 from atcaprov.emulator.command import SUCCESS, CommandSpec, require_length, require_slot_number
 from atcaprov.emulator.core import Core
-from atcaprov.emulator.key_use import (
+from atcaprov.emulator.key_rules import (
     obeys_key_config,
     require_authorized,
     require_key_type,

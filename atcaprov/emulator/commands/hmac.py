@@ -9,7 +9,7 @@ from atcaprov.chip.commands import Opcode
 from atcaprov.emulator.command import CommandSpec, require_length, require_slot_number
 from atcaprov.emulator.commands.mac import otp_and_serial
 from atcaprov.emulator.core import Core
-from atcaprov.emulator.key_use import (
+from atcaprov.emulator.key_rules import (
     count_use,
     require_open_use,
     require_random_temp_key,

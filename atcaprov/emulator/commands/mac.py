@@ -8,7 +8,7 @@ from typing import Final
 from atcaprov.chip.commands import Opcode
 from atcaprov.emulator.command import CommandSpec, require_length, require_slot_number
 from atcaprov.emulator.core import Core
-from atcaprov.emulator.key_use import count_use, require_open_use, require_symmetric, require_usable
+from atcaprov.emulator.key_rules import count_use, require_open_use, require_symmetric, require_usable
 from atcaprov.emulator.mac_rules import (
     FIRST_IS_TEMP_KEY,
     SECOND_IS_TEMP_KEY,

@@ -12,7 +12,7 @@ from atcaprov.emulator import ecc
 from atcaprov.emulator.command import SUCCESS, CommandSpec, require_length, require_slot_number
 from atcaprov.emulator.core import Core
 from atcaprov.emulator.digest import command_header, xor
-from atcaprov.emulator.key_use import require_key_type, require_secret
+from atcaprov.emulator.key_rules import require_key_type, require_secret
 from atcaprov.emulator.refusal import Refusal, denied
 from atcaprov.emulator.session_key import require_write_key, use_write_key_up
 from atcaprov.emulator.slot import PRIVATE_KEY_SIZE, MemorySlot

@@ -9,7 +9,7 @@ from typing import Final
 from atcaprov.chip.commands import TEMP_KEY_SLOT, Opcode
 from atcaprov.emulator.command import SUCCESS, CommandSpec, require_length, require_p2, require_slot_number
 from atcaprov.emulator.core import Core
-from atcaprov.emulator.key_use import (
+from atcaprov.emulator.key_rules import (
     count_use,
     require_open_use,
     require_symmetric,

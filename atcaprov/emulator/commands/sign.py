@@ -9,7 +9,7 @@ from atcaprov.chip.commands import Opcode
 from atcaprov.emulator import ecc
 from atcaprov.emulator.command import CommandSpec, require_length, require_slot_number
 from atcaprov.emulator.core import Core
-from atcaprov.emulator.key_use import count_use, usable_private_key
+from atcaprov.emulator.key_rules import count_use, usable_private_key
 from atcaprov.emulator.refusal import denied, illegal
 from atcaprov.emulator.slot import MemorySlot
 

@@ -8,7 +8,7 @@ from atcaprov.chip.commands import Opcode
 from atcaprov.chip.memory_map import CHIP_MODE, USER_EXTRA, USER_EXTRA_ADD
 from atcaprov.emulator.command import SUCCESS, CommandSpec, require_length, require_slot_number
 from atcaprov.emulator.core import Core
-from atcaprov.emulator.key_use import spend_use
+from atcaprov.emulator.key_rules import spend_use
 from atcaprov.emulator.refusal import denied, illegal
 
 _USE_KEY: Final = 2

@@ -14,7 +14,7 @@ from atcaprov.emulator import ecc
 from atcaprov.emulator.command import SUCCESS, CommandSpec, require_length, require_p2, require_slot_number
 from atcaprov.emulator.core import Core
 from atcaprov.emulator.io_protection import io_protection_key
-from atcaprov.emulator.key_use import (
+from atcaprov.emulator.key_rules import (
     LAST_KEY_SLOT,
     count_use,
     end_authorization_by_failure,
