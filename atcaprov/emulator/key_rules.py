@@ -1,4 +1,4 @@
-"""Rules that every use of a slot's key obeys, whatever the command."""
+"""Rules for the slots that a command uses: their keys, stored public keys, and slots that take a result."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Final
 
 from atcaprov.chip.commands import Opcode
 from atcaprov.chip.memory_map import COUNT_MATCH, FIELDS_608, KEY_TYPE_P256, USE_LOCK
+from atcaprov.emulator import ecc
 from atcaprov.emulator.core import Core
 from atcaprov.emulator.counters import MAXIMUM, read_counter, write_counter
 from atcaprov.emulator.refusal import Refusal, denied
@@ -180,3 +181,35 @@ def _limit(core: Core) -> int:
     if stored[:4] != stored[4:] and core.open_points.count_match_copies == "both":
         raise denied("the limit in the CountMatch slot is not stored twice", slot=match >> 4, bit="CountMatch")
     return min(int.from_bytes(stored[:4], "little"), MAXIMUM)
+
+
+def require_public_key_slot(core: Core, slot: MemorySlot) -> None:
+    """Refuse a slot that is not for a P-256 public key: private, of another KeyType, or too small."""
+    if slot.private:
+        raise denied("the slot holds a private key", slot=slot.number, bit="KeyConfig.Private")
+    require_key_type(core, slot, KEY_TYPE_P256)
+    if not slot.holds_public_key:
+        raise denied("the slot is too small for a public key", slot=slot.number)
+
+
+def usable_public_key(core: Core, slot: MemorySlot) -> bytes:
+    """Return X and Y of a stored public key that may verify now."""
+    require_usable(core, slot)
+    require_open_use(core, slot)
+    require_public_key_slot(core, slot)
+    if slot.needs_validation and not slot.validated and obeys_key_config(core):
+        raise denied("the public key is not validated", slot=slot.number, bit="KeyConfig.PubInfo")
+    public_key = slot.public_key()
+    if not ecc.on_curve(public_key):
+        raise denied("the stored public key is not a point on the curve", slot=slot.number)
+    return public_key
+
+
+def require_result_slot(core: Core, slot: MemorySlot) -> None:
+    """Refuse a slot that is locked or private, and every slot while the data zone is open."""
+    if not core.memory.data_locked and not core.rules.data_open_result_in_slot:
+        raise denied("no result goes into a slot before the data lock", slot=slot.number, bit="LockValue")
+    if not slot.unlocked:
+        raise denied("the slot is locked", slot=slot.number, bit="SlotLocked")
+    if slot.private:
+        raise denied("the slot is for ECC private keys", slot=slot.number, bit="KeyConfig.Private")

@@ -10,10 +10,15 @@ from atcaprov.chip.commands import Opcode
 from atcaprov.emulator.command import SUCCESS, CommandSpec, require_length, require_slot_number
 from atcaprov.emulator.core import Core
 from atcaprov.emulator.digest import command_header
-from atcaprov.emulator.key_rules import count_use, require_random_temp_key, require_symmetric, require_usable
+from atcaprov.emulator.key_rules import (
+    count_use,
+    require_random_temp_key,
+    require_result_slot,
+    require_symmetric,
+    require_usable,
+)
 from atcaprov.emulator.mac_rules import require_temp_key_source
 from atcaprov.emulator.refusal import denied
-from atcaprov.emulator.result_slot import require_result_slot
 from atcaprov.emulator.slot import MemorySlot
 
 _MAC_SIZE: Final = 32

@@ -10,10 +10,9 @@ from atcaprov.emulator import ecc
 from atcaprov.emulator.command import SUCCESS, CommandSpec, require_length, require_slot_number
 from atcaprov.emulator.core import Core
 from atcaprov.emulator.io_protection import chip_options, io_protection_key, protect
-from atcaprov.emulator.key_rules import count_use, usable_private_key
+from atcaprov.emulator.key_rules import count_use, require_result_slot, usable_private_key
 from atcaprov.emulator.protection import require_output_allowed
 from atcaprov.emulator.refusal import Refusal, denied, illegal
-from atcaprov.emulator.result_slot import require_result_slot
 from atcaprov.emulator.slot import MemorySlot
 
 _FROM_TEMP_KEY: Final = 0x01

@@ -14,10 +14,10 @@ from atcaprov.emulator.key_rules import (
     obeys_key_config,
     require_authorized,
     require_key_type,
+    require_public_key_slot,
     require_random_temp_key,
     require_secret,
 )
-from atcaprov.emulator.public_key_slot import require_public_key_slot
 from atcaprov.emulator.refusal import denied, illegal
 from atcaprov.emulator.slot import MemorySlot
 

@@ -15,10 +15,16 @@ from atcaprov.emulator.aes import encrypt, require_aes_enabled
 from atcaprov.emulator.command import SUCCESS, CommandSpec, require_length
 from atcaprov.emulator.core import Core
 from atcaprov.emulator.io_protection import chip_options, io_protection_key, protect
-from atcaprov.emulator.key_rules import count_use, obeys_key_config, require_open_use, require_symmetric, require_usable
+from atcaprov.emulator.key_rules import (
+    count_use,
+    obeys_key_config,
+    require_open_use,
+    require_result_slot,
+    require_symmetric,
+    require_usable,
+)
 from atcaprov.emulator.protection import require_output_allowed
 from atcaprov.emulator.refusal import Refusal, denied, illegal
-from atcaprov.emulator.result_slot import require_result_slot
 from atcaprov.emulator.slot import MemorySlot
 
 _SOURCE: Final = 0x03

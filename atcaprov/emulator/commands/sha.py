@@ -12,12 +12,12 @@ from atcaprov.emulator.core import Core
 from atcaprov.emulator.key_rules import (
     count_use,
     require_open_use,
+    require_public_key_slot,
     require_symmetric,
     require_temp_key_of_nonce,
     require_usable,
 )
 from atcaprov.emulator.mac_rules import require_hmac_of_temp_key
-from atcaprov.emulator.public_key_slot import require_public_key_slot
 from atcaprov.emulator.refusal import Refusal, denied, illegal
 from atcaprov.emulator.sha256 import Sha256
 from atcaprov.emulator.volatile import ShaContext

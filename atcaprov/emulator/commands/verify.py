@@ -18,11 +18,12 @@ from atcaprov.emulator.key_rules import (
     LAST_KEY_SLOT,
     count_use,
     end_authorization_by_failure,
+    require_public_key_slot,
     require_random_temp_key,
     require_temp_key_of_nonce,
     require_use_left,
+    usable_public_key,
 )
-from atcaprov.emulator.public_key_slot import require_public_key_slot, usable_public_key
 from atcaprov.emulator.refusal import Refusal, denied, illegal, mismatch
 from atcaprov.emulator.slot import INVALIDATED, VALIDATED, MemorySlot
 
