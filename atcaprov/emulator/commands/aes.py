@@ -10,8 +10,8 @@ from atcaprov.emulator.aes import BLOCK, decrypt, encrypt, multiply, require_aes
 from atcaprov.emulator.command import CommandSpec, require_length, require_slot_number
 from atcaprov.emulator.core import Core
 from atcaprov.emulator.key_rules import count_use, require_key_type, require_open_use, require_symmetric, require_usable
-from atcaprov.emulator.mac_rules import require_output_of_temp_key
 from atcaprov.emulator.refusal import denied, illegal
+from atcaprov.emulator.temp_key_rules import require_output_of_temp_key
 
 _MODE: Final = 0x07
 _ENCRYPT: Final = 0

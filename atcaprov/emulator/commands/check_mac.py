@@ -18,14 +18,14 @@ from atcaprov.emulator.key_rules import (
     require_symmetric,
     require_usable,
 )
-from atcaprov.emulator.mac_rules import (
+from atcaprov.emulator.refusal import mismatch
+from atcaprov.emulator.slot import MemorySlot
+from atcaprov.emulator.temp_key_rules import (
     FIRST_IS_TEMP_KEY,
     SECOND_IS_TEMP_KEY,
     require_nonce_for,
     require_temp_key_source,
 )
-from atcaprov.emulator.refusal import mismatch
-from atcaprov.emulator.slot import MemorySlot
 
 _BLOCKS: Final = FIRST_IS_TEMP_KEY | SECOND_IS_TEMP_KEY
 _DATA_SIZE: Final = 32 + 32 + 13

@@ -17,9 +17,9 @@ from atcaprov.emulator.key_rules import (
     require_symmetric,
     require_usable,
 )
-from atcaprov.emulator.mac_rules import require_temp_key_source
 from atcaprov.emulator.refusal import denied
 from atcaprov.emulator.slot import MemorySlot
+from atcaprov.emulator.temp_key_rules import require_temp_key_source
 
 _MAC_SIZE: Final = 32
 _DERIVE: Final = 0b0010

@@ -16,8 +16,8 @@ from atcaprov.emulator.key_rules import (
     require_symmetric,
     require_usable,
 )
-from atcaprov.emulator.mac_rules import require_temp_key_source
 from atcaprov.emulator.refusal import denied
+from atcaprov.emulator.temp_key_rules import require_temp_key_source
 
 
 def _check(_p1: int, p2: int, length: int) -> None:

@@ -9,14 +9,14 @@ from atcaprov.chip.commands import Opcode
 from atcaprov.emulator.command import CommandSpec, require_length, require_slot_number
 from atcaprov.emulator.core import Core
 from atcaprov.emulator.key_rules import count_use, require_open_use, require_symmetric, require_usable
-from atcaprov.emulator.mac_rules import (
+from atcaprov.emulator.refusal import denied, illegal
+from atcaprov.emulator.slot import MemorySlot
+from atcaprov.emulator.temp_key_rules import (
     FIRST_IS_TEMP_KEY,
     SECOND_IS_TEMP_KEY,
     require_nonce_for,
     require_temp_key_source,
 )
-from atcaprov.emulator.refusal import denied, illegal
-from atcaprov.emulator.slot import MemorySlot
 
 _CHALLENGE_SIZE: Final = 32
 _OTP_88: Final = 0x10

@@ -8,8 +8,8 @@ from typing import Final
 from atcaprov.chip.commands import Opcode
 from atcaprov.emulator.command import SUCCESS, CommandSpec, require_length, require_p2
 from atcaprov.emulator.core import Core
-from atcaprov.emulator.mac_rules import require_output_of_temp_key
 from atcaprov.emulator.refusal import denied, illegal
+from atcaprov.emulator.temp_key_rules import require_output_of_temp_key
 
 _MODE: Final = 0x03
 _FIXED: Final = 3

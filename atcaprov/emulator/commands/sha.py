@@ -17,9 +17,9 @@ from atcaprov.emulator.key_rules import (
     require_temp_key_of_nonce,
     require_usable,
 )
-from atcaprov.emulator.mac_rules import require_hmac_of_temp_key
 from atcaprov.emulator.refusal import Refusal, denied, illegal
 from atcaprov.emulator.sha256 import Sha256
+from atcaprov.emulator.temp_key_rules import require_hmac_of_temp_key
 from atcaprov.emulator.volatile import ShaContext
 
 _MODE: Final = 0x07
