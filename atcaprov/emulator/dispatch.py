@@ -13,7 +13,6 @@ from typing import Final
 
 from atcaprov.chip.commands import Status
 from atcaprov.chip.crc import crc16
-from atcaprov.emulator import lifetimes
 from atcaprov.emulator.command import CommandSpec
 from atcaprov.emulator.commands import (
     aes,
@@ -45,6 +44,7 @@ from atcaprov.emulator.core import Core
 from atcaprov.emulator.io_buffer import LONGEST_GROUP, SHORTEST_GROUP
 from atcaprov.emulator.refusal import Refusal, illegal
 from atcaprov.emulator.self_test import require_sound
+from atcaprov.emulator.temp_key_rules import settle_refusal, settle_success
 
 _HEADER: Final = 5
 _CRC: Final = 2
@@ -143,7 +143,7 @@ def run(core: Core, packet: bytes, admit: Callable[[CommandSpec], None]) -> byte
         admit(command)
         body = command.execute(core, p1, p2, data)
     except Refusal as refusal:
-        lifetimes.fail(core, opcode, refusal.status)
+        settle_refusal(core, opcode, refusal.status)
         raise
-    lifetimes.succeed(core, opcode)
+    settle_success(core, opcode)
     return body

@@ -87,22 +87,6 @@ def require_open_use(core: Core, slot: MemorySlot) -> None:
         raise denied("the key is not used before the data lock", slot=slot.number, bit="LockValue")
 
 
-def require_random_temp_key(core: Core, slot: MemorySlot) -> None:
-    """Refuse a TempKey that came from the input if the slot asks for a random nonce."""
-    if slot.req_random and core.temp_key.from_input and obeys_key_config(core):
-        raise denied("TempKey must come from a random nonce", slot=slot.number, bit="KeyConfig.ReqRandom")
-
-
-def require_temp_key_of_nonce(core: Core, slot: MemorySlot) -> None:
-    """ATECC608: refuse a key that asks for a random nonce where the message is not in TempKey.
-
-    Seen on real parts: HMAC by SHA (wirenboard/atecc-util issue 8), Verify of a message in the Message Digest Buffer
-    (MicrochipTech/cryptoauthlib issue 276).
-    """
-    if slot.req_random and not core.memory.is_508 and obeys_key_config(core):
-        raise denied("the message must be a random nonce in TempKey", slot=slot.number, bit="KeyConfig.ReqRandom")
-
-
 def require_symmetric(slot: MemorySlot) -> None:
     """Refuse a private key where a symmetric one is meant: it serves only Sign, GenKey, ECDH and PrivWrite."""
     if slot.private:

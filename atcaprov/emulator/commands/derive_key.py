@@ -12,14 +12,13 @@ from atcaprov.emulator.core import Core
 from atcaprov.emulator.digest import command_header
 from atcaprov.emulator.key_rules import (
     count_use,
-    require_random_temp_key,
     require_result_slot,
     require_symmetric,
     require_usable,
 )
 from atcaprov.emulator.refusal import denied
 from atcaprov.emulator.slot import MemorySlot
-from atcaprov.emulator.temp_key_rules import require_temp_key_source
+from atcaprov.emulator.temp_key_rules import require_random_temp_key, require_temp_key_source
 
 _MAC_SIZE: Final = 32
 _DERIVE: Final = 0b0010

@@ -11,8 +11,9 @@ from atcaprov.emulator.command import SUCCESS, CommandSpec, require_length, requ
 from atcaprov.emulator.core import Core
 from atcaprov.emulator.counters import read_counter
 from atcaprov.emulator.digest import command_header
-from atcaprov.emulator.key_rules import count_use, require_random_temp_key, require_symmetric, require_usable
+from atcaprov.emulator.key_rules import count_use, require_symmetric, require_usable
 from atcaprov.emulator.refusal import Refusal, denied, illegal
+from atcaprov.emulator.temp_key_rules import require_random_temp_key
 
 _CONFIG: Final = 0
 _OTP: Final = 1

@@ -15,11 +15,11 @@ from atcaprov.emulator.key_rules import (
     require_authorized,
     require_key_type,
     require_public_key_slot,
-    require_random_temp_key,
     require_secret,
 )
 from atcaprov.emulator.refusal import denied, illegal
 from atcaprov.emulator.slot import MemorySlot
+from atcaprov.emulator.temp_key_rules import require_random_temp_key
 
 _CREATE: Final = 0x04
 _DIGEST: Final = 0x08

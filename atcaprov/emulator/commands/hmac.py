@@ -12,12 +12,11 @@ from atcaprov.emulator.core import Core
 from atcaprov.emulator.key_rules import (
     count_use,
     require_open_use,
-    require_random_temp_key,
     require_symmetric,
     require_usable,
 )
 from atcaprov.emulator.refusal import denied
-from atcaprov.emulator.temp_key_rules import require_temp_key_source
+from atcaprov.emulator.temp_key_rules import require_random_temp_key, require_temp_key_source
 
 
 def _check(_p1: int, p2: int, length: int) -> None:

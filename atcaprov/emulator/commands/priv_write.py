@@ -14,8 +14,8 @@ from atcaprov.emulator.core import Core
 from atcaprov.emulator.digest import command_header, xor
 from atcaprov.emulator.key_rules import require_key_type, require_secret
 from atcaprov.emulator.refusal import Refusal, denied
-from atcaprov.emulator.session_key import require_write_key, use_write_key_up
 from atcaprov.emulator.slot import PRIVATE_KEY_SIZE, MemorySlot
+from atcaprov.emulator.temp_key_rules import require_write_key, use_write_key_up
 
 _MAC_SIZE: Final = 32
 _PAD_SIZE: Final = 4

@@ -10,8 +10,8 @@ from atcaprov.emulator.command import CommandSpec, require_length
 from atcaprov.emulator.core import Core
 from atcaprov.emulator.digest import xor
 from atcaprov.emulator.refusal import denied
-from atcaprov.emulator.session_key import require_read_key
 from atcaprov.emulator.slot import MemorySlot
+from atcaprov.emulator.temp_key_rules import require_read_key
 
 
 def _check(p1: int, p2: int, length: int) -> None:

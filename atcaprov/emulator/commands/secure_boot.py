@@ -16,9 +16,10 @@ from atcaprov.emulator.command import SUCCESS, CommandSpec, require_length, requ
 from atcaprov.emulator.core import Core
 from atcaprov.emulator.digest import xor
 from atcaprov.emulator.io_protection import io_protection_key
-from atcaprov.emulator.key_rules import count_use, require_result_slot, require_temp_key_of_nonce, usable_public_key
+from atcaprov.emulator.key_rules import count_use, require_result_slot, usable_public_key
 from atcaprov.emulator.refusal import denied, illegal, mismatch
 from atcaprov.emulator.slot import MemorySlot
+from atcaprov.emulator.temp_key_rules import require_temp_key_of_nonce
 
 _MODE: Final = 0x07
 _FULL: Final = 5

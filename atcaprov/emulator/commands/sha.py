@@ -14,12 +14,11 @@ from atcaprov.emulator.key_rules import (
     require_open_use,
     require_public_key_slot,
     require_symmetric,
-    require_temp_key_of_nonce,
     require_usable,
 )
 from atcaprov.emulator.refusal import Refusal, denied, illegal
 from atcaprov.emulator.sha256 import Sha256
-from atcaprov.emulator.temp_key_rules import require_hmac_of_temp_key
+from atcaprov.emulator.temp_key_rules import require_hmac_of_temp_key, require_temp_key_of_nonce
 from atcaprov.emulator.volatile import ShaContext
 
 _MODE: Final = 0x07

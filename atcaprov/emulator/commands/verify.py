@@ -19,13 +19,12 @@ from atcaprov.emulator.key_rules import (
     count_use,
     end_authorization_by_failure,
     require_public_key_slot,
-    require_random_temp_key,
-    require_temp_key_of_nonce,
     require_use_left,
     usable_public_key,
 )
 from atcaprov.emulator.refusal import Refusal, denied, illegal, mismatch
 from atcaprov.emulator.slot import INVALIDATED, VALIDATED, MemorySlot
+from atcaprov.emulator.temp_key_rules import require_random_temp_key, require_temp_key_of_nonce
 
 _MODE: Final = 0x07
 _STORED: Final = 0

@@ -13,8 +13,8 @@ from atcaprov.emulator.command import SUCCESS, CommandSpec, require_length
 from atcaprov.emulator.core import Core
 from atcaprov.emulator.digest import command_header, xor
 from atcaprov.emulator.refusal import denied, illegal
-from atcaprov.emulator.session_key import require_write_key, use_write_key_up
 from atcaprov.emulator.slot import INVALIDATED, MemorySlot
+from atcaprov.emulator.temp_key_rules import require_write_key, use_write_key_up
 
 _MAC_SIZE: Final = 32
 _READ_ONLY_CONFIG: Final = 16
