@@ -12,7 +12,7 @@ from typing import Final
 from atcaprov.chip.memory_map import CHIP_OPTIONS
 from atcaprov.emulator.core import Core
 from atcaprov.emulator.digest import xor
-from atcaprov.emulator.refusal import Refusal
+from atcaprov.emulator.refusal import Refusal, denied
 
 _ENABLED: Final = 0x0002
 _BLOCK: Final = 32
@@ -40,3 +40,19 @@ def protect(core: Core, answer: bytes) -> bytes:
     nonce = core.random_bytes(32)
     stream = b"".join(sha256(key + nonce[start : start + 16]).digest() for start in range(0, len(answer) // 2, 16))
     return xor(answer, stream[: len(answer)]) + nonce
+
+
+_CLEAR: Final = 0
+_INTERNAL_ONLY: Final = 2
+_NEVER: Final = 3
+
+
+def require_output_allowed(field: int, *, on_bus: bool, encrypted: bool, bit: str) -> None:
+    """Refuse what the two low bits of `field` forbid: 0 nothing, 1 clear output, 2 every output, 3 the command."""
+    level = field & 0x03
+    if level == _NEVER:
+        raise denied("the command is switched off", bit=bit)
+    if on_bus and level == _INTERNAL_ONLY:
+        raise denied("the result must stay inside", bit=bit)
+    if on_bus and level != _CLEAR and not encrypted:
+        raise denied("the result leaves the chip encrypted only", bit=bit)

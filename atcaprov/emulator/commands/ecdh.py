@@ -9,9 +9,8 @@ from atcaprov.chip.memory_map import SLOT_COUNT
 from atcaprov.emulator import ecc
 from atcaprov.emulator.command import SUCCESS, CommandSpec, require_length, require_slot_number
 from atcaprov.emulator.core import Core
-from atcaprov.emulator.io_protection import chip_options, io_protection_key, protect
+from atcaprov.emulator.io_protection import chip_options, io_protection_key, protect, require_output_allowed
 from atcaprov.emulator.key_rules import count_use, require_result_slot, usable_private_key
-from atcaprov.emulator.protection import require_output_allowed
 from atcaprov.emulator.refusal import Refusal, denied, illegal
 from atcaprov.emulator.slot import MemorySlot
 

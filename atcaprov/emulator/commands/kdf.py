@@ -14,7 +14,7 @@ from atcaprov.chip.memory_map import KDF_IV_LOC, KDF_IV_STR
 from atcaprov.emulator.aes import encrypt, require_aes_enabled
 from atcaprov.emulator.command import SUCCESS, CommandSpec, require_length
 from atcaprov.emulator.core import Core
-from atcaprov.emulator.io_protection import chip_options, io_protection_key, protect
+from atcaprov.emulator.io_protection import chip_options, io_protection_key, protect, require_output_allowed
 from atcaprov.emulator.key_rules import (
     count_use,
     obeys_key_config,
@@ -23,7 +23,6 @@ from atcaprov.emulator.key_rules import (
     require_symmetric,
     require_usable,
 )
-from atcaprov.emulator.protection import require_output_allowed
 from atcaprov.emulator.refusal import Refusal, denied, illegal
 from atcaprov.emulator.slot import MemorySlot
 
