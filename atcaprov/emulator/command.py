@@ -56,3 +56,14 @@ def require_p2(p2: int, *allowed: int) -> None:
     """Refuse any other P2."""
     if p2 not in allowed:
         raise illegal(f"P2 {p2:04X} where {' or '.join(f'{value:04X}' for value in allowed)} belongs")
+
+
+def command_header(core: Core, opcode: int, p1: int, p2: int) -> bytes:
+    """Return opcode, P1, P2 (low byte first), SN[8], SN[0:2]: 7 bytes."""
+    serial = core.memory.serial
+    return bytes((opcode, p1)) + p2.to_bytes(2, "little") + serial[8:] + serial[:2]
+
+
+def xor(left: bytes, right: bytes) -> bytes:
+    """Return the bytes of two strings of one length, combined by exclusive or."""
+    return bytes(a ^ b for a, b in zip(left, right, strict=True))

@@ -10,8 +10,8 @@ from hashlib import sha256
 from typing import Final
 
 from atcaprov.chip.memory_map import CHIP_OPTIONS
+from atcaprov.emulator.command import xor
 from atcaprov.emulator.core import Core
-from atcaprov.emulator.digest import xor
 from atcaprov.emulator.refusal import Refusal, denied
 
 _ENABLED: Final = 0x0002

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from atcaprov.chip.commands import GEN_KEY_CREATE, GEN_KEY_PUBLIC, LOCK_SLOT, P1_32_BYTES, P1_ENCRYPTED, Opcode, Zone
 from atcaprov.chip.memory_map import CHIP_OPTIONS, SLOT_COUNT, WORD_SIZE
-from atcaprov.emulator.digest import xor
+from atcaprov.emulator.command import xor
 from atcaprov.emulator.slot import MemorySlot
 from atcaprov.rehearsal.needs import NeedKind
 from atcaprov.rehearsal.probe_run import CHALLENGE_IN_TEMP_KEY, GEN_KEY_STORED_DIGEST, ProbeRun

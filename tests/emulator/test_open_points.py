@@ -12,7 +12,7 @@ from atcaprov.chip.crc import crc16
 from atcaprov.emulator import ecc
 from atcaprov.emulator.chip import Power
 from atcaprov.emulator.clock import VirtualClock
-from atcaprov.emulator.digest import xor
+from atcaprov.emulator.command import xor
 from atcaprov.emulator.open_points import OpenPointError, OpenPoints, StrictOpenPoints
 from tests.emulator.test_refusals import (
     CASES,

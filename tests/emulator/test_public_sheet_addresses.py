@@ -9,7 +9,7 @@ import pytest
 
 from atcaprov.chip.commands import Opcode
 from atcaprov.emulator.chip import Chip
-from atcaprov.emulator.digest import xor
+from atcaprov.emulator.command import xor
 from atcaprov.emulator.open_points import OpenPointError, OpenPoints, StrictOpenPoints
 from tests.emulator.test_refusals import DATA, PUBLIC, RANDOM, SCALAR, SECRET
 from tests.support.both_chip_types import PART_508A, PART_608A, PARTS, chip_of

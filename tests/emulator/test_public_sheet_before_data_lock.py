@@ -11,7 +11,7 @@ import pytest
 
 from atcaprov.chip.commands import Opcode
 from atcaprov.emulator.chip import Chip
-from atcaprov.emulator.digest import xor
+from atcaprov.emulator.command import xor
 from atcaprov.emulator.open_points import OpenPointError, OpenPoints, StrictOpenPoints
 from tests.emulator.test_commands_by_wheel import host_key, host_sign
 from tests.emulator.test_refusals import DATA, FIXED, RANDOM, SCALAR, SECRET, Request

@@ -7,9 +7,8 @@ from hmac import compare_digest
 from typing import Final
 
 from atcaprov.chip.commands import Opcode
-from atcaprov.emulator.command import SUCCESS, CommandSpec, require_length, require_slot_number
+from atcaprov.emulator.command import SUCCESS, CommandSpec, command_header, require_length, require_slot_number
 from atcaprov.emulator.core import Core
-from atcaprov.emulator.digest import command_header
 from atcaprov.emulator.key_rules import (
     count_use,
     require_result_slot,

@@ -7,10 +7,16 @@ from typing import Final
 
 from atcaprov.chip.commands import Opcode
 from atcaprov.chip.memory_map import BLOCK_SIZE, CONFIG_SIZE, OTP_SIZE
-from atcaprov.emulator.command import SUCCESS, CommandSpec, require_length, require_p2, require_slot_number
+from atcaprov.emulator.command import (
+    SUCCESS,
+    CommandSpec,
+    command_header,
+    require_length,
+    require_p2,
+    require_slot_number,
+)
 from atcaprov.emulator.core import Core
 from atcaprov.emulator.counters import read_counter
-from atcaprov.emulator.digest import command_header
 from atcaprov.emulator.key_rules import count_use, require_symmetric, require_usable
 from atcaprov.emulator.refusal import Refusal, denied, illegal
 from atcaprov.emulator.temp_key_rules import require_random_temp_key

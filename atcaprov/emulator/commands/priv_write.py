@@ -9,9 +9,8 @@ from typing import Final
 from atcaprov.chip.commands import P1_ENCRYPTED, Opcode
 from atcaprov.chip.memory_map import KEY_TYPE_P256
 from atcaprov.emulator import ecc
-from atcaprov.emulator.command import SUCCESS, CommandSpec, require_length, require_slot_number
+from atcaprov.emulator.command import SUCCESS, CommandSpec, command_header, require_length, require_slot_number, xor
 from atcaprov.emulator.core import Core
-from atcaprov.emulator.digest import command_header, xor
 from atcaprov.emulator.key_rules import require_key_type, require_secret
 from atcaprov.emulator.refusal import Refusal, denied
 from atcaprov.emulator.slot import PRIVATE_KEY_SIZE, MemorySlot

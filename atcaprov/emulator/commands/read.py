@@ -6,9 +6,8 @@ from typing import Final
 
 from atcaprov.chip.commands import P1_32_BYTES, Opcode, Zone
 from atcaprov.emulator.address import ZONE_BITS, Address, check_address, locate
-from atcaprov.emulator.command import CommandSpec, require_length
+from atcaprov.emulator.command import CommandSpec, require_length, xor
 from atcaprov.emulator.core import Core
-from atcaprov.emulator.digest import xor
 from atcaprov.emulator.refusal import denied
 from atcaprov.emulator.slot import MemorySlot
 from atcaprov.emulator.temp_key_rules import require_read_key

@@ -12,9 +12,8 @@ from typing import Final
 from atcaprov.chip.commands import Opcode
 from atcaprov.chip.memory_map import SECURE_BOOT
 from atcaprov.emulator import ecc
-from atcaprov.emulator.command import SUCCESS, CommandSpec, require_length, require_p2
+from atcaprov.emulator.command import SUCCESS, CommandSpec, require_length, require_p2, xor
 from atcaprov.emulator.core import Core
-from atcaprov.emulator.digest import xor
 from atcaprov.emulator.io_protection import io_protection_key
 from atcaprov.emulator.key_rules import count_use, require_result_slot, usable_public_key
 from atcaprov.emulator.refusal import denied, illegal, mismatch

@@ -9,9 +9,8 @@ from typing import Final
 from atcaprov.chip.commands import P1_32_BYTES, P1_ENCRYPTED, Opcode, Zone
 from atcaprov.chip.memory_map import BLOCK_SIZE, COUNT_MATCH, USER_EXTRA, WORD_SIZE
 from atcaprov.emulator.address import ZONE_BITS, Address, check_address, locate
-from atcaprov.emulator.command import SUCCESS, CommandSpec, require_length
+from atcaprov.emulator.command import SUCCESS, CommandSpec, command_header, require_length, xor
 from atcaprov.emulator.core import Core
-from atcaprov.emulator.digest import command_header, xor
 from atcaprov.emulator.refusal import denied, illegal
 from atcaprov.emulator.slot import INVALIDATED, MemorySlot
 from atcaprov.emulator.temp_key_rules import require_write_key, use_write_key_up
