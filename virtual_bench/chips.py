@@ -8,7 +8,7 @@ from typing import Final
 
 from atcaprov.chip.memory_map import I2C_ADDRESS
 from atcaprov.emulator.chip import Chip
-from atcaprov.emulator.factory import blank_608a
+from atcaprov.emulator.images import blank_608a
 from atcaprov.serving.bus import Buses
 from atcaprov.serving.pins import Pins
 from tests.support.faulty_board import Fault

@@ -17,7 +17,7 @@ from typing import Any, Final
 from atcaprov.chip.memory_map import CONFIG_SIZE, OTP_SIZE
 from atcaprov.chip.parts import REVISION_SIZE
 from atcaprov.emulator.memory import DATA_SIZE, Memory
-from atcaprov.emulator.random_source import RandomSource
+from atcaprov.emulator.random_source import RandomSource, SystemRandom
 from atcaprov.emulator.slot import MemorySlot
 from atcaprov.errors import Code, UsageError
 from atcaprov.reading import MalformedError, parse_json, read_text
@@ -145,3 +145,8 @@ def _sized(text: str, size: int) -> bytes:
 
 def _invalid(name: str, reason: str) -> UsageError:
     return UsageError(f"The chip image {name} is damaged: {reason}.", code=Code.FILE_INVALID)
+
+
+def blank_608a(serial: bytes) -> Memory:
+    """Return the memory of a blank ATECC608A with this 9-byte serial number."""
+    return load_image(BLANK).make(SystemRandom(), serial)

@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 
 from atcaprov.chip.crc import with_crc
 from atcaprov.emulator.chip import Chip, Power
-from atcaprov.emulator.factory import blank_608a
-from atcaprov.emulator.images import load_image
+from atcaprov.emulator.images import blank_608a, load_image
 from atcaprov.emulator.random_source import SeededRandom
 from atcaprov.kit_protocol import device_table, host
 from atcaprov.kit_protocol.board import CdcBoard

@@ -10,7 +10,7 @@ import pytest
 
 from atcaprov.device.device import Device
 from atcaprov.emulator.chip import Chip
-from atcaprov.emulator.factory import blank_608a
+from atcaprov.emulator.images import blank_608a
 from atcaprov.errors import Code, ProtocolError, TransportError, UsageError
 from atcaprov.hal.emulated import EmulatedHal
 from atcaprov.provisioning.profile import Profile

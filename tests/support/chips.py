@@ -7,7 +7,7 @@ from typing import NamedTuple
 from atcaprov.chip.crc import crc16, with_crc
 from atcaprov.chip.memory_map import KEY_CONFIG, LOCK_CONFIG, LOCK_VALUE, SLOT_CONFIG
 from atcaprov.emulator.chip import Chip
-from atcaprov.emulator.factory import blank_608a
+from atcaprov.emulator.images import blank_608a
 from atcaprov.emulator.memory import Memory
 from atcaprov.emulator.open_points import OpenPoints
 from atcaprov.emulator.random_source import SeededRandom
