@@ -21,10 +21,9 @@ from atcaprov.chip.memory_map import (
     USER_EXTRA_ADD,
 )
 from atcaprov.emulator.counters import read_counter
-from atcaprov.emulator.memory import Memory
+from atcaprov.emulator.memory import Memory, Zones
 from atcaprov.emulator.slot import MemorySlot
 
-Image = tuple[bytes, bytes, bytes]
 _NAMED: Final = {
     16: "I2C_Address",
     18: "CountMatch",
@@ -41,7 +40,7 @@ _NAMED: Final = {
 }
 
 
-def explain_changes(before: Image, after: Image) -> list[str]:
+def explain_changes(before: Zones, after: Zones) -> list[str]:
     """Return one sentence for each difference from `before` to `after` (configuration, OTP, data zone).
 
     Contents of slots are named by place only; the configuration zone is no secret and is shown.

@@ -1,4 +1,9 @@
-"""A plan of what goes wrong: by number of the command, or by its opcode and P1."""
+"""A plan of what goes wrong, by number of the command or by its opcode and P1; and what each fault does.
+
+When the supply fails while a command writes the memory, a write leaves old or new bytes, never a mixture; a lock is set
+or not; a key that was being written may be invalid, a derived one unknown; a counter may advance by more than one but
+loses no count.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +12,15 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from atcaprov.chip.commands import Opcode, Status
-from atcaprov.chip.memory_map import SLOT_COUNT, SLOT_SIZES
+from atcaprov.chip.memory_map import COUNTERS, SLOT_COUNT, SLOT_SIZES
 from atcaprov.emulator.core import Core
-from atcaprov.emulator.counters import MAXIMUM, read_counter, write_counter
-from atcaprov.emulator.memory import SLOT_STARTS
+from atcaprov.emulator.counters import COUNTER_SIZE, MAXIMUM, read_counter, write_counter
+from atcaprov.emulator.memory import SLOT_STARTS, Zones
 from atcaprov.emulator.slot import PRIVATE_KEY_SIZE
 from atcaprov.errors import Code, UsageError
 from atcaprov.reading import MalformedError, parse_toml, shown
 
-Image = tuple[bytes, bytes, bytes]
+_INVALID_KEY: Final = b"\xff" * PRIVATE_KEY_SIZE
 
 
 class FaultKind(enum.StrEnum):
@@ -168,19 +173,15 @@ def distort(reply: bytes, fault: Fault) -> bytes:
     return reply
 
 
-def cut_short(core: Core, fault: Fault, before: Image, packet: bytes) -> None:
+def cut_short(core: Core, fault: Fault, before: Zones, packet: bytes) -> None:
     """Put the memory into the state that the fault leaves, given what it was before and is after the command."""
     if fault.kind in (FaultKind.POWER_BEFORE, FaultKind.WATCHDOG):
         core.memory.restore(before)
     elif fault.kind is FaultKind.POWER_IN:
-        interrupted(core, before, packet[1] if len(packet) > 1 else 0)
+        _interrupt(core, before, packet[1] if len(packet) > 1 else 0)
 
 
-Image = tuple[bytes, bytes, bytes]
-_INVALID_KEY: Final = b"\xff" * PRIVATE_KEY_SIZE
-
-
-def interrupted(core: Core, before: Image, opcode: int) -> None:
+def _interrupt(core: Core, before: Zones, opcode: int) -> None:
     """Change the memory, which holds the state after the command, to one that an interruption may leave."""
     changed = _changed_slots(core, before)
     if opcode in (Opcode.PRIV_WRITE, Opcode.GEN_KEY):
@@ -195,17 +196,19 @@ def interrupted(core: Core, before: Image, opcode: int) -> None:
         core.memory.restore(before)
 
 
-def _changed_slots(core: Core, before: Image) -> list[int]:
+def _changed_slots(core: Core, before: Zones) -> list[int]:
     old = before[2]
     places = ((slot, SLOT_STARTS[slot], SLOT_STARTS[slot] + SLOT_SIZES[slot]) for slot in range(SLOT_COUNT))
     return [slot for slot, start, end in places if old[start:end] != core.memory.data[start:end]]
 
 
-def _advance_again(core: Core, before: Image) -> None:
+def _advance_again(core: Core, before: Zones) -> None:
     if before[0] == core.memory.config:
         return
     for number in range(2):
         value = read_counter(core.memory, number)
-        changed = core.memory.config[52 + 8 * number : 60 + 8 * number] != before[0][52 + 8 * number : 60 + 8 * number]
+        start = COUNTERS.start + COUNTER_SIZE * number
+        stored = slice(start, start + COUNTER_SIZE)
+        changed = core.memory.config[stored] != before[0][stored]
         if changed and value < MAXIMUM:
             write_counter(core.memory, number, value + core.random_source.take(1)[0] % 2)

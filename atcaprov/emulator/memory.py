@@ -20,6 +20,8 @@ from atcaprov.chip.parts import REVISION_SIZE, is_508
 
 DATA_SIZE: Final = sum(SLOT_SIZES)
 SLOT_STARTS: Final = tuple(accumulate(SLOT_SIZES, initial=0))[:-1]
+Zones = tuple[bytes, bytes, bytes]
+"""Copies of configuration, OTP and data zone."""
 
 
 class Memory:
@@ -41,11 +43,11 @@ class Memory:
         self.otp = bytearray(otp)
         self.data = bytearray(data)
 
-    def image(self) -> tuple[bytes, bytes, bytes]:
+    def image(self) -> Zones:
         """Return copies of configuration, OTP and data zone."""
         return bytes(self.config), bytes(self.otp), bytes(self.data)
 
-    def restore(self, image: tuple[bytes, bytes, bytes]) -> None:
+    def restore(self, image: Zones) -> None:
         """Put an image back that `image` took."""
         self.config[:], self.otp[:], self.data[:] = image
 

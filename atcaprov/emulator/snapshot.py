@@ -7,17 +7,16 @@ from dataclasses import dataclass, field
 
 from atcaprov.emulator.chip import Chip, Power
 from atcaprov.emulator.clock import VirtualClock
+from atcaprov.emulator.memory import Zones
 from atcaprov.emulator.open_points import OpenPoints
 from atcaprov.emulator.volatile import Powered, Volatile
-
-Image = tuple[bytes, bytes, bytes]
 
 
 @dataclass(frozen=True)
 class Snapshot:
     """What a chip holds and where it stands. `image` is configuration, OTP and data zone."""
 
-    image: Image = field(repr=False)
+    image: Zones = field(repr=False)
     volatile: Volatile
     powered: Powered
     power: Power

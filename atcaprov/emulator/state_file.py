@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from atcaprov import durable
-from atcaprov.emulator.memory import Memory
+from atcaprov.emulator.memory import Memory, Zones
 from atcaprov.errors import Code, TransportError, UsageError
 from atcaprov.reading import MAX_FILE, MalformedError, parse_json, shown
 
@@ -32,7 +32,7 @@ class StateFile:
     def __init__(self, path: Path) -> None:
         # A link would be replaced by a file. Unlike that of a Path, this way of asking raises nothing.
         self.path = Path(os.path.realpath(path)) if os.path.islink(path) else path  # noqa: PTH114
-        self._kept: tuple[bytes, bytes, bytes] | None = None
+        self._kept: Zones | None = None
         self._file: os.stat_result | None = None
 
     def load(self) -> Memory | None:
