@@ -15,11 +15,11 @@ from atcaprov.chip.memory_map import SERIAL_SIZE
 from atcaprov.chip.parts import spaced
 from atcaprov.device.guarded_hal import GuardedHal
 from atcaprov.emulator.changes import explain_changes
-from atcaprov.emulator.clock import parse_speed, parse_times
 from atcaprov.emulator.images import BLANK, load_image
 from atcaprov.emulator.memory import Memory
 from atcaprov.emulator.random_source import SystemRandom
 from atcaprov.emulator.state_file import StateFile
+from atcaprov.emulator.timing import parse_speed, parse_times
 from atcaprov.errors import Code, UsageError
 from atcaprov.hal.registry import open_hal
 from atcaprov.hal.tracing.hal import TracedHal

@@ -14,7 +14,6 @@ from atcaprov.chip.crc import with_crc
 from atcaprov.chip.execution_times import Times
 from atcaprov.chip.memory_map import CHIP_MODE, I2C_ADDRESS, USER_EXTRA_ADD
 from atcaprov.emulator import dispatch
-from atcaprov.emulator.clock import Clock, VirtualClock
 from atcaprov.emulator.command import CommandSpec
 from atcaprov.emulator.core import Core
 from atcaprov.emulator.faults import Fault, FaultKind, FaultPlan, cut_short, distort
@@ -26,6 +25,7 @@ from atcaprov.emulator.pace import execution_times, wake_seconds, watchdog_secon
 from atcaprov.emulator.random_source import RandomSource, SystemRandom
 from atcaprov.emulator.refusal import Refusal
 from atcaprov.emulator.self_test import power_on_failures
+from atcaprov.emulator.timing import Clock, VirtualClock
 from atcaprov.emulator.volatile import Powered, Volatile
 
 SELF_TEST_TOKEN: Final = bytes.fromhex("0407c440")

@@ -6,9 +6,9 @@ from copy import deepcopy
 from dataclasses import dataclass, field
 
 from atcaprov.emulator.chip import Chip, Power
-from atcaprov.emulator.clock import VirtualClock
 from atcaprov.emulator.memory import Zones
 from atcaprov.emulator.open_points import OpenPoints
+from atcaprov.emulator.timing import VirtualClock
 from atcaprov.emulator.volatile import Powered, Volatile
 
 

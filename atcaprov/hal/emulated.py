@@ -13,12 +13,12 @@ from typing import Final, NamedTuple
 
 from atcaprov.chip.execution_times import Times
 from atcaprov.emulator.chip import Chip
-from atcaprov.emulator.clock import Clock, RealClock, VirtualClock, parse_speed, parse_times
 from atcaprov.emulator.faults import FaultPlan
 from atcaprov.emulator.images import BLANK, Image, load_image
 from atcaprov.emulator.memory import Memory
 from atcaprov.emulator.random_source import RandomSource, SystemRandom
 from atcaprov.emulator.state_file import StateFile
+from atcaprov.emulator.timing import Clock, RealClock, VirtualClock, parse_speed, parse_times
 from atcaprov.errors import Code, TransportError, UsageError
 from atcaprov.hal.base import Hal
 from atcaprov.hal.bus_lock import BusLock

@@ -16,10 +16,10 @@ from atcaprov.chip.commands import Opcode, Status
 from atcaprov.chip.crc import with_crc
 from atcaprov.chip.execution_times import Times
 from atcaprov.emulator.chip import Chip
-from atcaprov.emulator.clock import Clock
 from atcaprov.emulator.memory import Memory
 from atcaprov.emulator.open_points import OpenPoints
 from atcaprov.emulator.random_source import SystemRandom
+from atcaprov.emulator.timing import Clock
 from atcaprov.errors import Code, UsageError
 from atcaprov.hal.tracing.masking import MASK, masked_packets
 from atcaprov.hal.tracing.trace_file import Trace, TraceEvent

@@ -10,12 +10,12 @@ from typing import Final
 from atcaprov.chip.execution_times import Times
 from atcaprov.chip.memory_map import I2C_ADDRESS
 from atcaprov.emulator.chip import Chip
-from atcaprov.emulator.clock import Clock, VirtualClock
 from atcaprov.emulator.faults import FaultPlan
 from atcaprov.emulator.images import Image
 from atcaprov.emulator.memory import Memory
 from atcaprov.emulator.random_source import SystemRandom
 from atcaprov.emulator.state_file import StateFile
+from atcaprov.emulator.timing import Clock, VirtualClock
 from atcaprov.hal.emulated import file_lock
 
 FIRST_ADDRESS: Final = 0x08

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from atcaprov.emulator.clock import Clock
+from atcaprov.emulator.timing import Clock
 
 
 class ServedClock(Clock):

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from atcaprov.emulator.clock import Clock, VirtualClock, parse_speed
+from atcaprov.emulator.timing import Clock, VirtualClock, parse_speed
 from atcaprov.errors import UsageError
 from atcaprov.kit_protocol.profiles import PARSER3, Profile
 from atcaprov.serving.bridge import BridgeSession

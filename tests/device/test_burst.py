@@ -9,7 +9,7 @@ from atcaprov.chip.memory_map import CHIP_MODE, LOCK_CONFIG
 from atcaprov.device.awake import AWAKE_SECONDS, AwakeChip
 from atcaprov.device.device import Act, Device
 from atcaprov.emulator.chip import Chip, Power
-from atcaprov.emulator.clock import Clock
+from atcaprov.emulator.timing import Clock
 from atcaprov.errors import Code, TransportError
 from atcaprov.hal.emulated import EmulatedHal
 from atcaprov.serving.clock import ServedClock

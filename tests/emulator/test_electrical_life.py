@@ -18,9 +18,9 @@ from atcaprov.chip.execution_times import (
     execution_times_608,
 )
 from atcaprov.emulator.chip import Chip, Power
-from atcaprov.emulator.clock import Clock, RealClock, VirtualClock
 from atcaprov.emulator.images import load_image
 from atcaprov.emulator.random_source import SeededRandom
+from atcaprov.emulator.timing import Clock, RealClock, VirtualClock
 from tests.support.chips import SERIAL, configured_memory, packet, reply_body
 
 INFO = packet(Opcode.INFO)

@@ -11,9 +11,9 @@ from atcaprov.chip.commands import Opcode
 from atcaprov.chip.crc import crc16
 from atcaprov.emulator import ecc
 from atcaprov.emulator.chip import Power
-from atcaprov.emulator.clock import VirtualClock
 from atcaprov.emulator.command import xor
 from atcaprov.emulator.open_points import OpenPointError, OpenPoints, StrictOpenPoints
+from atcaprov.emulator.timing import VirtualClock
 from tests.emulator.test_refusals import (
     CASES,
     DATA,

@@ -8,7 +8,7 @@ import pytest
 
 from atcaprov.chip.commands import Opcode
 from atcaprov.chip.execution_times import Times
-from atcaprov.emulator.clock import RealClock, VirtualClock
+from atcaprov.emulator.timing import RealClock, VirtualClock
 from atcaprov.errors import Code, TransportError, UsageError
 from atcaprov.hal.emulated import open_emulated
 from tests.support.chips import packet

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from atcaprov.chip.commands import WAKE_TOKEN, Opcode
 from atcaprov.emulator.chip import Chip, Power
-from atcaprov.emulator.clock import VirtualClock
 from atcaprov.emulator.i2c_port import I2cPort
 from atcaprov.emulator.open_points import OpenPoints
+from atcaprov.emulator.timing import VirtualClock
 from atcaprov.serving.clock import ServedClock
 from tests.support.chips import packet
 from tests.support.i2c_client import ACK, NAK, Line

@@ -14,8 +14,8 @@ import pytest
 from atcaprov.chip.commands import Opcode
 from atcaprov.chip.memory_map import I2C_ADDRESS
 from atcaprov.emulator.chip import Chip
-from atcaprov.emulator.clock import VirtualClock
 from atcaprov.emulator.memory import Memory
+from atcaprov.emulator.timing import VirtualClock
 from atcaprov.errors import Code, TransportError, UsageError
 from atcaprov.serving.bus import Buses
 from atcaprov.serving.clock import ServedClock

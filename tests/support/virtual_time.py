@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 
-from atcaprov.emulator.clock import Clock
+from atcaprov.emulator.timing import Clock
 from tests.support.server import PATIENCE
 
 
