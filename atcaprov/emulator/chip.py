@@ -15,17 +15,16 @@ from atcaprov.chip.execution_times import Times
 from atcaprov.chip.memory_map import CHIP_MODE, I2C_ADDRESS, USER_EXTRA_ADD
 from atcaprov.emulator import dispatch
 from atcaprov.emulator.command import CommandSpec
+from atcaprov.emulator.commands.self_test import power_on_failures
 from atcaprov.emulator.core import Core
 from atcaprov.emulator.faults import Fault, FaultKind, FaultPlan, cut_short, distort
 from atcaprov.emulator.images import BLANK, load_image
 from atcaprov.emulator.io_buffer import IoBuffer
 from atcaprov.emulator.memory import Memory
 from atcaprov.emulator.open_points import OpenPoints
-from atcaprov.emulator.pace import execution_times, wake_seconds, watchdog_seconds
 from atcaprov.emulator.random_source import RandomSource, SystemRandom
 from atcaprov.emulator.refusal import Refusal
-from atcaprov.emulator.self_test import power_on_failures
-from atcaprov.emulator.timing import Clock, VirtualClock
+from atcaprov.emulator.timing import Clock, VirtualClock, execution_times, wake_seconds, watchdog_seconds
 from atcaprov.emulator.volatile import Powered, Volatile
 
 SELF_TEST_TOKEN: Final = bytes.fromhex("0407c440")

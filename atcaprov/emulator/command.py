@@ -1,4 +1,4 @@
-"""What dispatch knows of a command."""
+"""What all commands share: how dispatch knows them, checks of their parameters, and pieces of their digests."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from atcaprov.emulator.refusal import illegal
 
 SUCCESS = b"\x00"
 _TRANSPORT_KEYS = 0x8000
+OTP_88, OTP_64, _FULL_SERIAL = 0x10, 0x20, 0x40
+"""Bits of P1 of MAC and HMAC: OTP bytes 0 to 10, OTP bytes 0 to 7, and all of the serial number in the message."""
 
 
 def data_count(_core: Core, _p1: int, _p2: int) -> bool:
@@ -62,6 +64,22 @@ def command_header(core: Core, opcode: int, p1: int, p2: int) -> bytes:
     """Return opcode, P1, P2 (low byte first), SN[8], SN[0:2]: 7 bytes."""
     serial = core.memory.serial
     return bytes((opcode, p1)) + p2.to_bytes(2, "little") + serial[8:] + serial[:2]
+
+
+def otp_and_serial(core: Core, p1: int) -> bytes:
+    """Return the OTP and serial-number fields of MAC and HMAC, 20 bytes, zeros where the mode leaves them out."""
+    otp, serial = bytes(core.memory.otp), core.memory.serial
+    full = bool(p1 & _FULL_SERIAL)
+    return b"".join(
+        (
+            otp[:8] if p1 & (OTP_88 | OTP_64) else bytes(8),
+            otp[8:11] if p1 & OTP_88 else bytes(3),
+            serial[8:],
+            serial[4:8] if full else bytes(4),
+            serial[:2],
+            serial[2:4] if full else bytes(2),
+        )
+    )
 
 
 def xor(left: bytes, right: bytes) -> bytes:

@@ -11,8 +11,9 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Final
 
-from atcaprov.chip.commands import Status
+from atcaprov.chip.commands import Opcode, Status, Zone
 from atcaprov.chip.crc import crc16
+from atcaprov.emulator.address import ZONE_BITS
 from atcaprov.emulator.command import CommandSpec
 from atcaprov.emulator.commands import (
     aes,
@@ -43,7 +44,6 @@ from atcaprov.emulator.commands import (
 from atcaprov.emulator.core import Core
 from atcaprov.emulator.io_buffer import LONGEST_GROUP, SHORTEST_GROUP
 from atcaprov.emulator.refusal import Refusal, illegal
-from atcaprov.emulator.self_test import require_sound
 from atcaprov.emulator.temp_key_rules import settle_refusal, settle_success
 
 _HEADER: Final = 5
@@ -116,6 +116,15 @@ def check_frame(packet: bytes) -> None:
         raise Refusal(Status.CRC_ERROR, "the packet's CRC is wrong")
 
 
+def _require_sound(core: Core, packet: bytes) -> None:
+    """Refuse (07) everything but SelfTest and Read of the configuration zone while the chip is in failure mode."""
+    if not core.powered.self_test_failed or packet[1] == Opcode.SELF_TEST:
+        return
+    if packet[1] == Opcode.READ and packet[2] & ZONE_BITS == Zone.CONFIG:
+        return
+    raise Refusal(Status.SELF_TEST_ERROR, "a self test has failed: only SelfTest and reads of the configuration run")
+
+
 def find_command(core: Core, packet: bytes) -> tuple[CommandSpec, int, int, bytes]:
     """Return the command, P1, P2 and data of a sound packet, or refuse (03) what is illegal in every state."""
     command = (COMMANDS_508 if core.memory.is_508 else COMMANDS_608).get(packet[1])
@@ -135,7 +144,7 @@ def find_command(core: Core, packet: bytes) -> tuple[CommandSpec, int, int, byte
 def run(core: Core, packet: bytes, admit: Callable[[CommandSpec], None]) -> bytes:
     """Run one packet and return the reply's body; `admit` may refuse a legal command before it starts."""
     check_frame(packet)
-    require_sound(core, packet)
+    _require_sound(core, packet)
     opcode = packet[1]
     core.volatile.temp_key.fresh = False
     try:

@@ -1,6 +1,6 @@
-"""The I/O protection key: encrypted answers, and the key of MAC answers.
+"""The I/O protection key, which encrypts answers and makes MAC answers; and where ChipOptions lets a result go.
 
-ChipOptions bit 1 enables it, bits 15-12 name its slot. Block b of an answer is XORed with
+ChipOptions bit 1 enables the key, bits 15-12 name its slot. Block b of an answer is XORed with
 SHA-256(key | OutNonce[16b : 16b + 16]) (cryptoauthlib lib/host/atca_host.c, atcah_io_decrypt).
 """
 
@@ -15,7 +15,7 @@ from atcaprov.emulator.core import Core
 from atcaprov.emulator.refusal import Refusal, denied
 
 _ENABLED: Final = 0x0002
-_BLOCK: Final = 32
+_CLEAR, _INTERNAL_ONLY, _NEVER = 0, 2, 3
 
 
 def chip_options(core: Core) -> int:
@@ -40,11 +40,6 @@ def protect(core: Core, answer: bytes) -> bytes:
     nonce = core.random_bytes(32)
     stream = b"".join(sha256(key + nonce[start : start + 16]).digest() for start in range(0, len(answer) // 2, 16))
     return xor(answer, stream[: len(answer)]) + nonce
-
-
-_CLEAR: Final = 0
-_INTERNAL_ONLY: Final = 2
-_NEVER: Final = 3
 
 
 def require_output_allowed(field: int, *, on_bus: bool, encrypted: bool, bit: str) -> None:

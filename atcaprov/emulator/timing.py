@@ -1,12 +1,27 @@
-"""Time for the chip: virtual, where waiting costs nothing, or real, at full or another speed."""
+"""Time for the chip: how long it takes, and clocks: virtual, where waiting costs nothing, or real at any speed."""
 
 from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
+from typing import Final
 
-from atcaprov.chip.execution_times import Times
+from atcaprov.chip.execution_times import EXECUTION_TIMES_508A, ExecutionTimes, Times, execution_times_608
+from atcaprov.chip.memory_map import CHIP_MODE
+from atcaprov.emulator.commands.self_test import tests_at_power_on
+from atcaprov.emulator.core import Core
+from atcaprov.emulator.memory import Memory
 from atcaprov.errors import UsageError
+
+WAKE_SECONDS: Final = 0.0015
+TYPICAL_WAKE_SECONDS: Final = 0.0004
+"""tDVC_INIT of the ATECC608C's summary data sheet, 3.3. The 1.5 ms (tWHI) are for the host to wait; drivers that wait
+less, such as Adafruit's 1 ms, work with the parts."""
+SELF_TEST_WAKE_SECONDS: Final = 0.020
+"""With the power-on self test of the ATECC608 (ChipOptions bit 0; tWHIST of the ATECC608B-TFLXTLS data sheet, 9.3)."""
+WATCHDOG_SECONDS: Final = 1.3
+LONG_WATCHDOG_SECONDS: Final = 10.0
+_LONG_WATCHDOG: Final = 0x04
 
 
 class Clock(ABC):
@@ -28,40 +43,6 @@ class Clock(ABC):
     @abstractmethod
     def wait_until(self, moment: float) -> None:
         """Return when `moment` has come."""
-
-
-def parse_speed(text: str) -> float | None:
-    """Return how many times as fast as real time a clock runs that `real` or a number names; None for `virtual`.
-
-    Raises:
-        UsageError: the text is none of these, or no number above 0.
-    """
-    if text == "virtual":
-        return None
-    try:
-        speed = 1.0 if text == "real" else float(text)
-    except ValueError:
-        speed = 0.0
-    if not 0 < speed < float("inf"):
-        raise UsageError(f"Unknown clock '{text}'.", advice="Write virtual, real, or a number above 0, such as 10.")
-    return speed
-
-
-def parse_times(text: str, speed: float | None) -> Times:
-    """Return the times that `typical` or `maximum` names; "" stands for what fits a clock of `parse_speed`.
-
-    Where nobody waits they are the maxima, so that what adds up is what a line has to reckon with; where a program
-    waits with time limits of its own, the typical ones.
-
-    Raises:
-        UsageError: the text is none of these.
-    """
-    if not text:
-        return Times.MAXIMUM if speed is None else Times.TYPICAL
-    try:
-        return Times(text)
-    except ValueError:
-        raise UsageError(f"Unknown times '{text}'.", advice="Write typical or maximum.") from None
 
 
 class VirtualClock(Clock):
@@ -115,3 +96,54 @@ class RealClock(Clock):
         """Sleep until `moment`."""
         while (left := moment - self.now()) > 0:
             time.sleep(left / self._speed)
+
+
+def parse_speed(text: str) -> float | None:
+    """Return how many times as fast as real time a clock runs that `real` or a number names; None for `virtual`.
+
+    Raises:
+        UsageError: the text is none of these, or no number above 0.
+    """
+    if text == "virtual":
+        return None
+    try:
+        speed = 1.0 if text == "real" else float(text)
+    except ValueError:
+        speed = 0.0
+    if not 0 < speed < float("inf"):
+        raise UsageError(f"Unknown clock '{text}'.", advice="Write virtual, real, or a number above 0, such as 10.")
+    return speed
+
+
+def parse_times(text: str, speed: float | None) -> Times:
+    """Return the times that `typical` or `maximum` names; "" stands for what fits a clock of `parse_speed`.
+
+    Where nobody waits they are the maxima, so that what adds up is what a line has to reckon with; where a program
+    waits with time limits of its own, the typical ones.
+
+    Raises:
+        UsageError: the text is none of these.
+    """
+    if not text:
+        return Times.MAXIMUM if speed is None else Times.TYPICAL
+    try:
+        return Times(text)
+    except ValueError:
+        raise UsageError(f"Unknown times '{text}'.", advice="Write typical or maximum.") from None
+
+
+def wake_seconds(core: Core, times: Times) -> float:
+    """Return how long a chip takes from the wake pulse to its answer."""
+    if tests_at_power_on(core):
+        return SELF_TEST_WAKE_SECONDS
+    return WAKE_SECONDS if times is Times.MAXIMUM else TYPICAL_WAKE_SECONDS
+
+
+def execution_times(memory: Memory) -> ExecutionTimes:
+    """Return how long the commands of a chip take."""
+    return EXECUTION_TIMES_508A if memory.is_508 else execution_times_608(memory.config[CHIP_MODE])
+
+
+def watchdog_seconds(memory: Memory) -> float:
+    """Return for how long a chip stays awake."""
+    return LONG_WATCHDOG_SECONDS if memory.config[CHIP_MODE] & _LONG_WATCHDOG else WATCHDOG_SECONDS

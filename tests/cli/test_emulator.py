@@ -20,8 +20,8 @@ from atcaprov.cli import emulator
 from atcaprov.cli.emulator import group
 from atcaprov.emulator.chip import Chip
 from atcaprov.emulator.counters import read_counter
-from atcaprov.emulator.pace import execution_times
 from atcaprov.emulator.state_file import StateFile
+from atcaprov.emulator.timing import execution_times
 from atcaprov.serving.bus import Buses
 from tests.support.chips import packet
 from tests.support.programs import run_in_process

@@ -7,8 +7,7 @@ import pytest
 from atcaprov.chip.commands import MAX_EXECUTION_MS_M0, Opcode
 from atcaprov.device.device import Device
 from atcaprov.emulator.chip import Chip
-from atcaprov.emulator.pace import WAKE_SECONDS
-from atcaprov.emulator.timing import VirtualClock
+from atcaprov.emulator.timing import WAKE_SECONDS, VirtualClock
 from atcaprov.hal.emulated import EmulatedHal
 from atcaprov.provisioning.profile import Profile
 from atcaprov.provisioning.provision import Provisioner

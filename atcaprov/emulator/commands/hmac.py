@@ -6,8 +6,7 @@ import hmac
 from typing import Final
 
 from atcaprov.chip.commands import Opcode
-from atcaprov.emulator.command import CommandSpec, require_length, require_slot_number
-from atcaprov.emulator.commands.mac import otp_and_serial
+from atcaprov.emulator.command import CommandSpec, otp_and_serial, require_length, require_slot_number
 from atcaprov.emulator.core import Core
 from atcaprov.emulator.key_rules import (
     count_use,

@@ -6,7 +6,7 @@ from hashlib import sha256
 from typing import Final
 
 from atcaprov.chip.commands import Opcode
-from atcaprov.emulator.command import CommandSpec, require_length, require_slot_number
+from atcaprov.emulator.command import OTP_64, OTP_88, CommandSpec, otp_and_serial, require_length, require_slot_number
 from atcaprov.emulator.core import Core
 from atcaprov.emulator.key_rules import count_use, require_open_use, require_symmetric, require_usable
 from atcaprov.emulator.refusal import denied, illegal
@@ -19,9 +19,6 @@ from atcaprov.emulator.temp_key_rules import (
 )
 
 _CHALLENGE_SIZE: Final = 32
-_OTP_88: Final = 0x10
-_OTP_64: Final = 0x20
-_FULL_SERIAL: Final = 0x40
 
 
 def _check(p1: int, p2: int, length: int) -> None:
@@ -34,7 +31,7 @@ def _has_no_data(_core: Core, p1: int, _p2: int) -> bool:
 
 
 def _execute(core: Core, p1: int, p2: int, data: bytes) -> bytes:
-    if p1 & (_OTP_88 | _OTP_64) and core.rules.mac_otp_fields == "refuse":
+    if p1 & (OTP_88 | OTP_64) and core.rules.mac_otp_fields == "refuse":
         raise illegal("bits 4 and 5 of P1 are 0")
     core.require_config_locked()
     slot = core.slot(p2)
@@ -55,22 +52,6 @@ def _slot_key(core: Core, p1: int, slot: MemorySlot) -> bytes:
     require_nonce_for(core, slot, p1)
     count_use(core, slot, Opcode.MAC)
     return slot.secret()
-
-
-def otp_and_serial(core: Core, p1: int) -> bytes:
-    """Return the OTP and serial-number fields, 20 bytes, zeros where the mode leaves them out."""
-    otp, serial = bytes(core.memory.otp), core.memory.serial
-    full = bool(p1 & _FULL_SERIAL)
-    return b"".join(
-        (
-            otp[:8] if p1 & (_OTP_88 | _OTP_64) else bytes(8),
-            otp[8:11] if p1 & _OTP_88 else bytes(3),
-            serial[8:],
-            serial[4:8] if full else bytes(4),
-            serial[:2],
-            serial[2:4] if full else bytes(2),
-        )
-    )
 
 
 COMMAND: Final = CommandSpec(Opcode.MAC, 0x77, _check, _execute, _has_no_data)
