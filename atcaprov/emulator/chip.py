@@ -1,6 +1,6 @@
 """The part on the bus: power, wake, idle, sleep, watchdog, and one reply for each packet while it is awake.
 
-Time is a clock's; `pace` says how long a chip takes. A virtual clock jumps over every wait. It may add up maxima, which
+Clocks and how long a chip takes: `timing`. A virtual clock jumps over every wait. It may add up maxima, which
 no part takes one after the other: there the watchdog counts typical times, so that what works on a part works.
 """
 
