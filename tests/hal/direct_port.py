@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from atcaprov.emulator.factory import blank_608a
 
 from atcaprov.chip.commands import Opcode
 from atcaprov.chip.crc import with_crc
 from atcaprov.emulator.chip import Chip
+from atcaprov.emulator.images import blank_608a
 from atcaprov.hal.kit.line_port import Limits, LinePort, silent
 from atcaprov.kit_protocol.board import CdcBoard
 from atcaprov.kit_protocol.interpreter import Interpreter
