@@ -7,7 +7,6 @@ from typing import Self
 from atcaprov.errors import CertificateError, Code
 from provisioning_server.records.signer_documents import SignerDocuments
 from provisioning_server.signers.module_pins import KnownModules
-from signer_module.on_chip.module import ModuleSigner
 
 
 class PluggedModule:
@@ -15,7 +14,7 @@ class PluggedModule:
 
     slow = True
 
-    def __init__(self, module: ModuleSigner, known: KnownModules | None = None) -> None:
+    def __init__(self, module: SignerModule, known: KnownModules | None = None) -> None:
         self._module = module
         self._known = known
         self.name = module.name
@@ -28,9 +27,9 @@ class PluggedModule:
     def open(cls, url: str, known: KnownModules | None = None) -> Self:
         """Open the module at a device URL; one that needs no password proves its key.
 
-        Raises as `ModuleSigner.open`, CertificateError KEY_MISMATCH or MODULE_CHANGED, UsageError PASSWORD_SCHEME.
+        Raises as `SignerModule.open`, CertificateError KEY_MISMATCH or MODULE_CHANGED, UsageError PASSWORD_SCHEME.
         """
-        module = ModuleSigner.open(url, _no_pause)
+        module = SignerModule.open(url, _no_pause)
         try:
             if module.ready:
                 _require_proof(module)
@@ -75,7 +74,7 @@ class PluggedModule:
             self._known.remember(self._module.facts)
 
     def sign(self, digest: bytes) -> bytes:
-        """Return R||S (64 bytes) over a SHA-256 digest (32 bytes); raises as `ModuleSigner.sign`."""
+        """Return R||S (64 bytes) over a SHA-256 digest (32 bytes); raises as `SignerModule.sign`."""
         return self._module.sign(digest)
 
     def rest(self) -> None:
@@ -91,7 +90,7 @@ class PluggedModule:
         self._module.close()
 
 
-def _require_proof(module: ModuleSigner) -> None:
+def _require_proof(module: SignerModule) -> None:
     """Find out before a board does that a chip has another key than its certificate; costs nothing of the quota."""
     if not module.prove():
         module.lock()

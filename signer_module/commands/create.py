@@ -22,7 +22,7 @@ from signer_module.expiry_warnings import early_ends, end_from, end_of, of_signe
 from signer_module.hsm.signer import create_in_hsm
 from signer_module.on_chip.creation.chip_check import root_facts, signer_facts
 from signer_module.on_chip.creation.plan import Made, create_root_module, create_signer_module
-from signer_module.on_chip.module import ModuleRoot, ModuleSigner
+from signer_module.on_chip.module import RootModule, SignerModule
 from signer_module.on_files import files
 from signer_module.on_files.create_signer import create_signer, definitions_of
 from signer_module.on_files.key_file import SoftwareKey
@@ -216,11 +216,11 @@ def _signer_on_files(
     tell_folder(signer)
 
 
-def _done(made: Made[ModuleRoot] | Made[ModuleSigner]) -> str:
+def _done(made: Made[RootModule] | Made[SignerModule]) -> str:
     return "is finished already" if made.already else "created"
 
 
-def _left(module: ModuleRoot | ModuleSigner) -> str:
+def _left(module: RootModule | SignerModule) -> str:
     """Say what the chip allows, whatever was ordered."""
     quota = module.read_quota()
     return "" if quota is None else f", {quota.remaining} signatures"

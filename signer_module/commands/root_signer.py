@@ -9,7 +9,7 @@ from atcaprov.device.device import Device
 from atcaprov.errors import CertificateError, Code, ProvisioningError, UsageError
 from signer_module.commands.password_options import PasswordSource
 from signer_module.on_chip.creation.plan import kept_if_good
-from signer_module.on_chip.module import ModuleRoot
+from signer_module.on_chip.module import RootModule
 from signer_module.on_chip.public_contents import RootFacts, read_module
 from signer_module.on_files.root_folder import RootFolder, RootKey
 
@@ -34,7 +34,7 @@ def root_signer(root: RootFolder, url: str | None, source: PasswordSource) -> It
 
 def require_left(root_key: RootKey) -> None:
     """Raise UsageError (quota-used-up) if the root has made all signatures that its chip allows."""
-    if isinstance(root_key, ModuleRoot) and root_key.remaining == 0:
+    if isinstance(root_key, RootModule) and root_key.remaining == 0:
         raise UsageError(
             "The root module has signed all certificates that it was made for.",
             advice="Make a new root.",
@@ -42,9 +42,9 @@ def require_left(root_key: RootKey) -> None:
         )
 
 
-def _open_root(url: str) -> ModuleRoot:
+def _open_root(url: str) -> RootModule:
     with kept_if_good(Device.open(url)) as device:
         facts = read_module(device)
         if not isinstance(facts, RootFacts):
             raise ProvisioningError(f"The module at {url} is a signer, not a root.", code=Code.NOT_A_MODULE)
-        return ModuleRoot(device, facts)
+        return RootModule(device, facts)

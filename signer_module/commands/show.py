@@ -14,7 +14,7 @@ from signer_module.commands.password_options import PasswordSource, password_opt
 from signer_module.export import export_signer
 from signer_module.folder_key import open_folder, prove
 from signer_module.on_chip.info import AnyModule, module_facts, write_backup
-from signer_module.on_chip.module import ModuleSigner, open_module
+from signer_module.on_chip.module import SignerModule, open_module
 from signer_module.on_files import info
 from signer_module.on_files.signer_folder import SignerFolder
 
@@ -35,7 +35,7 @@ def export_command(
         names = export_signer(folder, out, index, chain_above(folder, chain_paths or folder.chain_paths))
     else:
         assert device is not None
-        with ModuleSigner.open(device) as module:
+        with SignerModule.open(device) as module:
             names = export_signer(module, out, index, chain_above(module, chain_paths))
     for name in names:
         say(str(out / name))
@@ -99,6 +99,6 @@ def _prove(module: AnyModule, source: PasswordSource) -> None:
 def backup_command(device: str, out: Path, chain_paths: tuple[Path, ...]) -> None:
     """Copy the public parts of a module to a folder. The private key can't be copied."""
     with open_module(device) as module:
-        chain = chain_above(module, chain_paths) if isinstance(module, ModuleSigner) else ()
+        chain = chain_above(module, chain_paths) if isinstance(module, SignerModule) else ()
         for name in write_backup(module, out, chain):
             say(str(out / name))

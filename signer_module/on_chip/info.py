@@ -12,12 +12,12 @@ from atcaprov.certs.keys import key_id
 from atcaprov.chip.memory_map import OTP_SIZE, SLOT_SIZES
 from signer_module.export import export_contents
 from signer_module.on_chip import layout
-from signer_module.on_chip.module import ModuleRoot, ModuleSigner
+from signer_module.on_chip.module import RootModule, SignerModule
 from signer_module.on_files import files
 from signer_module.on_files.info import certificate_facts, definition_facts, warning_facts
 from signer_module.on_files.root_folder import common_name
 
-AnyModule = ModuleSigner | ModuleRoot
+AnyModule = SignerModule | RootModule
 _FORMAT: Final = "atcaprov-module-backup"
 _VERSION: Final = 1
 _PUBLIC_SLOTS: Final = (
@@ -32,18 +32,18 @@ _PUBLIC_SLOTS: Final = (
 def module_facts(module: AnyModule, now: datetime) -> dict[str, Any]:
     """Return the report: what everybody can read, and what the chip still allows."""
     facts: dict[str, Any] = {
-        "kind": "signer module" if isinstance(module, ModuleSigner) else "root module",
+        "kind": "signer module" if isinstance(module, SignerModule) else "root module",
         "name": module.name,
         "serial": module.serial.hex().upper(),
         "device": module.url,
     }
-    if isinstance(module, ModuleSigner):
+    if isinstance(module, SignerModule):
         facts["signer id"] = module.signer_id.hex().upper()
     facts |= certificate_facts(module.certificate, module.public_key)
-    if isinstance(module, ModuleSigner):
+    if isinstance(module, SignerModule):
         facts["warnings"] = warning_facts(module, now)
     facts |= {"password": _password(module), **_quota(module)}
-    if isinstance(module, ModuleSigner):
+    if isinstance(module, SignerModule):
         facts |= {
             "root": common_name(module.root_certificate),
             "root key id": key_id(module.root_public_key).hex(),
@@ -74,7 +74,7 @@ def write_backup(module: AnyModule, out: Path, chain: Sequence[bytes] = ()) -> l
     `chain` are the CA certificates (DER) above a signer, which are not on the module.
     """
     contents = {"module.json": _backup(module).encode()}
-    if isinstance(module, ModuleSigner):
+    if isinstance(module, SignerModule):
         contents |= export_contents(module, 0, chain)
     else:
         contents["root.pem"] = files.pem_certificate(module.certificate)

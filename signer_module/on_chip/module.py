@@ -19,7 +19,7 @@ from signer_module.on_files.signer_folder import cert_info
 _Facts = TypeVar("_Facts", bound=ModuleFacts)
 
 
-class Module(Generic[_Facts]):
+class OpenModule(Generic[_Facts]):
     """What root and signer modules have in common: identity, and a key behind password and quota.
 
     Methods may be called from any thread; one runs at a time. After TransportError or ProtocolError the password is
@@ -131,7 +131,7 @@ class Module(Generic[_Facts]):
         self.close()
 
 
-class ModuleRoot(Module[RootFacts]):
+class RootModule(OpenModule[RootFacts]):
     """A root module."""
 
     @property
@@ -140,7 +140,7 @@ class ModuleRoot(Module[RootFacts]):
         return self.facts.name
 
 
-class ModuleSigner(Module[SignerModuleFacts]):
+class SignerModule(OpenModule[SignerModuleFacts]):
     """A signer module."""
 
     @property
@@ -211,14 +211,14 @@ class ModuleSigner(Module[SignerModuleFacts]):
         return cls(device, facts, pause)
 
 
-def open_module(url: str, pause: Pause = time.sleep) -> ModuleSigner | ModuleRoot:
-    """Open the module at a device URL, whichever kind it is; raises as `ModuleSigner.open`."""
+def open_module(url: str, pause: Pause = time.sleep) -> SignerModule | RootModule:
+    """Open the module at a device URL, whichever kind it is; raises as `SignerModule.open`."""
     device = Device.open(url)
     try:
         facts = read_module(device)
         if isinstance(facts, SignerModuleFacts):
-            return ModuleSigner(device, facts, pause)
-        return ModuleRoot(device, facts, pause)
+            return SignerModule(device, facts, pause)
+        return RootModule(device, facts, pause)
     except BaseException:
         device.close()
         raise

@@ -13,11 +13,11 @@ from atcaprov.device.authorized_use import AuthorizedUse, NotAuthorizedError
 from atcaprov.device.device import NUM_IN_SIZE, Act
 from atcaprov.errors import Code, ProvisioningError, UsageError
 from signer_module.on_chip.layout import AUTHORIZATION_SLOT, WRITE_KEY_SLOT
-from signer_module.on_chip.module import ModuleRoot, ModuleSigner
+from signer_module.on_chip.module import RootModule, SignerModule
 from signer_module.on_chip.password_keys import PasswordSecrets
 from signer_module.password_strength import require_strong
 
-AnyModule = ModuleSigner | ModuleRoot
+AnyModule = SignerModule | RootModule
 _NOT_FIRST: Final = "The module has a password already."
 _NONE_YET: Final = "The module has no password yet."
 

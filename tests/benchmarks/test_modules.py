@@ -22,7 +22,7 @@ from atcaprov.wire.messages import CertificatesReply, CertificatesRequest
 from provisioning_server.issuing.requests import Reply
 from provisioning_server.signers.module import PluggedModule
 from signer_module.on_chip.creation.module_builder import ModuleOrder
-from signer_module.on_chip.module import ModuleSigner
+from signer_module.on_chip.module import SignerModule
 from tests.benchmarks.report import Figure, report
 from tests.support.issuing_without_sockets import IssuingLine
 from tests.support.server import PATIENCE
@@ -45,7 +45,7 @@ def plugged_modules(folder: Path, count: int, time: SharedTime, wanted: ModuleOr
         hal = EmulatedHal(Chip(clock=time), "emulator:")
         with Device(hal) as device:
             make(device, root, wanted, (number + 1).to_bytes(2, "big"))
-        module = PluggedModule(ModuleSigner.on(Device(hal)))
+        module = PluggedModule(SignerModule.on(Device(hal)))
         module.unlock(PASSWORD)
         yield module
 

@@ -30,7 +30,7 @@ from signer_module.on_chip.creation.signer_module import (
     make_signer,
     request_certificate,
 )
-from signer_module.on_chip.module import ModuleRoot, ModuleSigner
+from signer_module.on_chip.module import RootModule, SignerModule
 from signer_module.on_chip.password_change import change_password, set_password
 from signer_module.on_chip.public_contents import RootFacts, read_module
 from signer_module.on_files.root_folder import RootFolder, write_module_folder
@@ -103,12 +103,12 @@ def first_password(reading: OpenPoints, world: World) -> None:
     hal = chip_under(reading)
     with Device(hal) as device:
         make(device, world.new_root(), order(None))
-    with ModuleSigner.on(Device(hal), no_pause) as module:
+    with SignerModule.on(Device(hal), no_pause) as module:
         assert not module.needs_password
         signs(module)
         set_password(module, PASSWORD)
     replug(hal)
-    with ModuleSigner.on(Device(hal), no_pause) as module:
+    with SignerModule.on(Device(hal), no_pause) as module:
         assert module.needs_password
         module.unlock(PASSWORD)
         signs(module)
@@ -119,7 +119,7 @@ def password_change(reading: OpenPoints, world: World) -> None:
     hal = chip_under(reading)
     with Device(hal) as device:
         make(device, world.new_root(), order())
-    with ModuleSigner.on(Device(hal), no_pause) as module:
+    with SignerModule.on(Device(hal), no_pause) as module:
         module.unlock(PASSWORD)
         signs(module)
         refuses(module, b"wrong")
@@ -130,7 +130,7 @@ def password_change(reading: OpenPoints, world: World) -> None:
         module.unlock(NEW)
         signs(module)
     replug(hal)
-    with ModuleSigner.on(Device(hal), no_pause) as module:
+    with SignerModule.on(Device(hal), no_pause) as module:
         refuses(module, PASSWORD)
         module.unlock(NEW)
         signs(module)
@@ -142,7 +142,7 @@ def open_modules(reading: OpenPoints, world: World) -> None:
         hal = chip_under(reading)
         with Device(hal) as device:
             make(device, world.new_root(), open_order(quota))
-        with ModuleSigner.on(Device(hal), no_pause) as module:
+        with SignerModule.on(Device(hal), no_pause) as module:
             assert module.prove()
             signs(module)
         if quota is not None:
@@ -189,16 +189,16 @@ def _nothing(_: bytes) -> None:
     """Keep what is kept already."""
 
 
-def opened_root(device: Device) -> ModuleRoot:
+def opened_root(device: Device) -> RootModule:
     """Return a root module with its password given."""
     facts = read_module(device)
     assert isinstance(facts, RootFacts)
-    root = ModuleRoot(device, facts, no_pause)
+    root = RootModule(device, facts, no_pause)
     root.unlock(PASSWORD)
     return root
 
 
-def create_signer(device: Device, folder: RootFolder, wanted: ModuleOrder, root: ModuleRoot) -> None:
+def create_signer(device: Device, folder: RootFolder, wanted: ModuleOrder, root: RootModule) -> None:
     """Make a chip a signer module under a root module."""
     now = datetime.now(UTC)
     make_signer(device, wanted, root=folder, sign=root.sign, descriptions=DESCRIPTIONS, signer_id=None, now=now)
@@ -231,7 +231,7 @@ def import_signer(device: Device, ca: RootFolder, asked: OutsideRequest, signatu
 
 def use_up(hal: ScriptedHal, password: bytes | None, quota: int) -> None:
     """Sign as often as a signer module allows, and once more."""
-    with ModuleSigner.on(Device(hal), no_pause) as module:
+    with SignerModule.on(Device(hal), no_pause) as module:
         module.unlock(password)
         assert module.prove()
         for left in reversed(range(quota)):
@@ -244,12 +244,12 @@ def use_up(hal: ScriptedHal, password: bytes | None, quota: int) -> None:
         assert refused.value.code == Code.QUOTA_USED_UP
 
 
-def signs(module: ModuleSigner | ModuleRoot) -> None:
+def signs(module: SignerModule | RootModule) -> None:
     """Check a signature of a module."""
     assert verify_digest(module.public_key, DIGEST, module.sign(DIGEST))
 
 
-def refuses(module: ModuleSigner, password: bytes) -> None:
+def refuses(module: SignerModule, password: bytes) -> None:
     """Check that a password does not open a module; one that was given before still counts."""
     with pytest.raises(UsageError) as refused:
         module.unlock(password)

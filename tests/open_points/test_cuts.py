@@ -11,7 +11,7 @@ import pytest
 from atcaprov.device.device import Device
 from atcaprov.errors import UsageError
 from signer_module.on_chip.creation.signer_module import OutsideRequest
-from signer_module.on_chip.module import ModuleSigner
+from signer_module.on_chip.module import SignerModule
 from signer_module.on_chip.password_change import change_password, set_password
 from tests.open_points import flows
 from tests.open_points.flows import NEW, World
@@ -88,7 +88,7 @@ def importing(reading: Reading, world: World) -> Begun:
 
 def first_password(reading: Reading, world: World) -> Begun:
     def run(device: Device) -> None:
-        module = ModuleSigner.on(device, no_pause)
+        module = SignerModule.on(device, no_pause)
         if not module.needs_password:
             set_password(module, PASSWORD)
 
@@ -101,7 +101,7 @@ def first_password(reading: Reading, world: World) -> Begun:
 
 def password_change(reading: Reading, world: World) -> Begun:
     def run(device: Device) -> None:
-        change_password(ModuleSigner.on(device, no_pause), PASSWORD, NEW)
+        change_password(SignerModule.on(device, no_pause), PASSWORD, NEW)
 
     def between(hal: ScriptedHal) -> None:
         assert opens(hal, PASSWORD) != opens(hal, NEW)
@@ -125,7 +125,7 @@ def made(reading: Reading, world: World, password: bytes | None) -> ScriptedHal:
 def opens(hal: ScriptedHal, password: bytes) -> bool:
     """Tell whether a module takes a password and signs then."""
     with Device(copy_of(hal)) as device:
-        module = ModuleSigner.on(device, no_pause)
+        module = SignerModule.on(device, no_pause)
         try:
             module.unlock(password)
         except UsageError:

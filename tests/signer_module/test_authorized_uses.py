@@ -17,7 +17,7 @@ from atcaprov.emulator.volatile import Volatile
 from atcaprov.errors import Code, DeviceError, UsageError
 from signer_module.on_chip.creation.module_builder import ModuleOrder
 from signer_module.on_chip.layout import AUTHORIZATION_SLOT, KEY_SLOT, VARIANTS, WRITE_KEY_SLOT
-from signer_module.on_chip.module import ModuleSigner
+from signer_module.on_chip.module import SignerModule
 from signer_module.on_chip.password_change import change_password, set_password
 from signer_module.on_files.root_folder import RootFolder
 from tests.support.scripted_hal import Answer, ScriptedHal
@@ -87,9 +87,9 @@ def test_each_use_in_a_modules_life_has_its_own_authorization(
         make(device, root, order(password, quota=40))
         assert [heard[-1] for heard in hal.heard] == ["GenKey"] * 3, "public, twice, for a chip without key; create"
     if password is None:
-        with ModuleSigner.on(Device(hal), no_pause) as module:
+        with SignerModule.on(Device(hal), no_pause) as module:
             set_password(module, PASSWORD)
-    with ModuleSigner.on(Device(hal), no_pause) as module:
+    with SignerModule.on(Device(hal), no_pause) as module:
         change_password(module, PASSWORD, NEW)
         module.unlock(NEW)
         assert module.prove()
@@ -105,7 +105,7 @@ def test_a_module_without_password_asks_for_no_authorization(root: RootFolder) -
     hal = Listener()
     with Device(hal) as device:
         make(device, root, open_order(5))
-        with ModuleSigner.on(device, no_pause) as module:
+        with SignerModule.on(device, no_pause) as module:
             assert module.prove()
             module.sign(DIGEST)
     assert "CHECK_MAC" not in {name for heard in hal.heard for name in heard}
@@ -136,7 +136,7 @@ def test_a_signature_keeps_the_chip_awake_once(root: RootFolder) -> None:
     hal = Counting()
     with Device(hal) as device:
         make(device, root, order())
-        with ModuleSigner.on(device, no_pause) as module:
+        with SignerModule.on(device, no_pause) as module:
             module.unlock(PASSWORD)
             calls.clear()
             module.sign(DIGEST)
@@ -168,7 +168,7 @@ def test_the_chip_keeps_no_authorization_behind_any_act(root: RootFolder, uses: 
     with Device(hal) as device:
         make(device, root, order())
         assert volatile().authorized is None
-        module = ModuleSigner.on(device, no_pause)
+        module = SignerModule.on(device, no_pause)
         for act in (
             lambda: module.unlock(PASSWORD),
             module.prove,
@@ -278,7 +278,7 @@ def test_a_signature_that_fails_inside_the_chip_is_made_again_and_its_use_seen(
     hal = Listener(uses)
     with Device(hal) as device:
         make(device, root, order(quota=5) if password else open_order(5))
-        with ModuleSigner.on(device, no_pause) as module:
+        with SignerModule.on(device, no_pause) as module:
             module.unlock(PASSWORD)
             failing = iter([True])
 
@@ -348,7 +348,7 @@ def test_a_password_change_costs_nothing_of_the_quota(root: RootFolder, uses: st
     hal = Listener(uses)
     with Device(hal) as device:
         make(device, root, order(quota=3))
-        with ModuleSigner.on(device, no_pause) as module:
+        with SignerModule.on(device, no_pause) as module:
             change_password(module, PASSWORD, NEW)
             module.unlock(NEW)
             module.prove()

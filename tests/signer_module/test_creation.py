@@ -30,7 +30,7 @@ from signer_module.on_chip.creation.module_builder import ModuleOrder
 from signer_module.on_chip.creation.root_module import make_root
 from signer_module.on_chip.creation.signer_module import make_signer
 from signer_module.on_chip.layout import VARIANTS, Variant, variant_of
-from signer_module.on_chip.module import ModuleRoot, ModuleSigner
+from signer_module.on_chip.module import RootModule, SignerModule
 from signer_module.on_chip.public_contents import RootFacts, read_module
 from signer_module.on_chip.quota import MOST, Quota, limit_for
 from signer_module.on_files.create_signer import SignerDescriptions
@@ -93,7 +93,7 @@ def test_a_signer_that_was_cut_at_any_command_is_finished_by_the_same_again(root
 
     def finish(cut: int) -> None:
         hal = cut_and_repeat(lambda device: make(device, root, wanted), cut, reply_lost)
-        with ModuleSigner.on(Device(hal), no_pause) as module:
+        with SignerModule.on(Device(hal), no_pause) as module:
             module.unlock(PASSWORD)
             assert module.prove()
             assert module.remaining == 50
@@ -111,7 +111,7 @@ def test_a_cut_run_keeps_its_signer_id(root: RootFolder) -> None:
     before = len(root.issued())
     for from_end in (4, 8):
         hal = cut_and_repeat(lambda device: make(device, root, open_order()), count - from_end, True)
-        with ModuleSigner.on(Device(hal)) as module:
+        with SignerModule.on(Device(hal)) as module:
             assert module.ready
     assert len(root.issued()) == before + 2
 
@@ -157,7 +157,7 @@ def test_a_root_that_was_cut_at_any_command_is_finished_by_the_same_again(reply_
         with Device(hal) as device:
             facts = read_module(device)
             assert isinstance(facts, RootFacts)
-            root = ModuleRoot(device, facts, no_pause)
+            root = RootModule(device, facts, no_pause)
             root.unlock(PASSWORD)
             assert root.prove()
             assert root.remaining == 28
@@ -173,7 +173,7 @@ def test_a_root_module_certifies_signer_modules(tmp_path: Path) -> None:
     with Device(hal) as device, Device.open("emulator:") as blank:
         facts = read_module(device)
         assert isinstance(facts, RootFacts)
-        root = ModuleRoot(device, facts, no_pause)
+        root = RootModule(device, facts, no_pause)
         root.unlock(PASSWORD)
         folder = write_module_folder(tmp_path / "root", root.certificate, root.serial)
         assert not folder.has_key
@@ -187,7 +187,7 @@ def test_a_root_module_certifies_signer_modules(tmp_path: Path) -> None:
             now=datetime.now(UTC),
         )
         assert root.remaining == 2
-        with ModuleSigner.on(blank, no_pause) as module:
+        with SignerModule.on(blank, no_pause) as module:
             assert module.root_certificate == root.certificate
             assert module.signer_id == b"\x00\x34"
 
@@ -251,7 +251,7 @@ def test_the_end_of_a_long_description_is_in_otp(root: RootFolder) -> None:
     hal, descriptions = ScriptedHal(), long_descriptions(64, 64, 64, 64, 38)
     with Device(hal) as device:
         make_described(device, root, descriptions)
-        module = ModuleSigner.on(device, no_pause)
+        module = SignerModule.on(device, no_pause)
         document = module.facts.document
         assert (document.signer, document.device) == (descriptions.signer, descriptions.device)
     assert hal.chip.chip.memory.otp != b"\xff" * 64  # type: ignore[attr-defined]
@@ -344,7 +344,7 @@ def test_a_chip_that_refuses_the_data_crc_gets_its_rest_written(root: RootFolder
     hal.answer = with_foreign_content
     with Device(hal) as device:
         make(device, root, open_order())
-        assert ModuleSigner.on(device, no_pause).prove()
+        assert SignerModule.on(device, no_pause).prove()
     assert [packet[1:3] for packet in hal.packets].count(bytes((Opcode.LOCK, 0x01))) == 2
 
 

@@ -10,7 +10,7 @@ import pytest
 from cryptography import x509
 
 from atcaprov.certs.description import default_text
-from signer_module.on_chip.module import ModuleSigner
+from signer_module.on_chip.module import SignerModule
 from signer_module.on_files import files
 from tests.signer_module.test_module_commands import provisioned
 from tests.support.external_cas import OutsideCas, openssl
@@ -62,7 +62,7 @@ def test_a_signer_that_outlives_its_root(
         assert run("info", *place, "--json") == 0
         assert json.loads(capsys.readouterr().out)["warnings"] == says.capitalize().replace("ca's", "CA's")
     assert run("export", "--device", SIGNER, "--out", "export") == 0
-    with ModuleSigner.open(SIGNER) as module:
+    with SignerModule.open(SIGNER) as module:
         Path("device.pem").write_bytes(files.pem_certificate(provisioned(module)[1]))
     now, year = datetime.now(UTC), timedelta(days=365)
     assert verified(now) == ""

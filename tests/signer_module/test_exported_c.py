@@ -15,7 +15,7 @@ from cryptography import x509
 
 from atcaprov.certs.description import default_text
 from signer_module.commands import inputs
-from signer_module.on_chip.module import ModuleSigner
+from signer_module.on_chip.module import SignerModule
 from signer_module.on_files import root_folder
 from tests.signer_module.test_module_commands import compiled, provisioned
 from tests.signer_module.test_openssl_and_gnutls import FIRST_YEAR_OF_DATES
@@ -106,7 +106,7 @@ def test_the_library_rebuilds_with_what_a_module_exports(
     made = ("--device", SIGNER, "--no-password", *CHEAP, *odd.describe())
     assert run("signer", "create", "--root", "root", *made) == 0
     assert run("export", "--device", SIGNER, "--out", "export") == 0
-    with ModuleSigner.open(SIGNER) as module:
+    with SignerModule.open(SIGNER) as module:
         hal, device_der = provisioned(module, odd.at)
         signer_der, signer_key = module.certificate, module.public_key
     library = compiled(tmp_path / "export")

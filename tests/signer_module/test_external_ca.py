@@ -18,7 +18,7 @@ from atcaprov.errors import CertificateError, Code, UsageError
 from signer_module import cli
 from signer_module.external_ca.chain import OutsideChain
 from signer_module.on_chip.layout import DESCRIPTION_SIZE
-from signer_module.on_chip.module import ModuleSigner
+from signer_module.on_chip.module import SignerModule
 from signer_module.on_files import files
 from tests.signer_module.test_module_commands import CHEAP, SIGNER, provisioned
 from tests.support.external_cas import OutsideCas, openssl
@@ -51,7 +51,7 @@ def test_a_signer_module_under_a_root_of_any_kind(house: OutsideCas, kind: str) 
     house.certify("issuing", Path("signer.csr"), Path("signer.pem"))
     chain = [option for path in (house.pem("root"), *above, issuing) for option in ("--chain", path)]
     assert run(*IMPORT, *chain, "--out", "export") == 0
-    with ModuleSigner.open(SIGNER) as module:
+    with SignerModule.open(SIGNER) as module:
         assert module.root_certificate == files.read_certificate(issuing)
         _, der = provisioned(module)
     assert files.read_certificate(Path("export/root.pem")) == files.read_certificate(issuing)

@@ -11,7 +11,7 @@ from atcaprov.certs.description import default_description
 from atcaprov.certs.keys import verify_digest
 from atcaprov.device.device import Device
 from signer_module.on_chip.creation.signer_module import OutsideRequest, import_certificate, request_certificate
-from signer_module.on_chip.module import ModuleSigner
+from signer_module.on_chip.module import SignerModule
 from signer_module.on_files.root_folder import RootFolder
 from tests.support.external_certificate import certified
 from tests.support.power_cuts import at_a_command, commands, cut_and_repeat, cutting
@@ -39,7 +39,7 @@ def finish(device: Device, ca: RootFolder, certificate: bytes) -> None:
 
 
 def proved(hal: ScriptedHal, certificate: bytes) -> None:
-    with ModuleSigner.on(Device(hal), no_pause) as module:
+    with SignerModule.on(Device(hal), no_pause) as module:
         assert module.certificate == certificate
         module.unlock(PASSWORD)
         assert module.prove()

@@ -21,7 +21,7 @@ from atcaprov.hal.tracing.hal import TracedHal
 from atcaprov.hal.tracing.trace_file import TraceWriter
 from signer_module.on_chip.creation.module_builder import ModuleOrder
 from signer_module.on_chip.layout import AUTHORIZATION_SLOT
-from signer_module.on_chip.module import ModuleSigner
+from signer_module.on_chip.module import SignerModule
 from signer_module.on_chip.password_change import change_password
 from signer_module.on_chip.password_keys import PasswordSecrets
 from signer_module.on_files.root_folder import RootFolder
@@ -49,12 +49,12 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> RootFolder:
 
 
 @pytest.fixture
-def module(root: RootFolder) -> Iterator[ModuleSigner]:
+def module(root: RootFolder) -> Iterator[SignerModule]:
     with signer_module(root, order()) as module:
         yield module
 
 
-def raw_sign_refused(module: ModuleSigner, rule: str = "ReqAuth") -> None:
+def raw_sign_refused(module: SignerModule, rule: str = "ReqAuth") -> None:
     """Ask the chip by the vendor's library alone, as a thief would, for a signature; `rule` is why it refuses."""
     chip = hal_of(module).chip.chip  # type: ignore[attr-defined]
     wheel = Wheel(chip)
@@ -64,7 +64,7 @@ def raw_sign_refused(module: ModuleSigner, rule: str = "ReqAuth") -> None:
     wheel.close()
 
 
-def test_a_module_knows_all_that_a_server_needs(module: ModuleSigner, root: RootFolder) -> None:
+def test_a_module_knows_all_that_a_server_needs(module: SignerModule, root: RootFolder) -> None:
     assert module.name == "Example ATECC608A Signer"
     assert len(module.signer_id) == 2
     assert module.serial == module.device.serial_number()
@@ -76,7 +76,7 @@ def test_a_module_knows_all_that_a_server_needs(module: ModuleSigner, root: Root
     assert (module.quota, module.remaining) == (None, None)
 
 
-def test_the_chip_refuses_without_password_whatever_happens(module: ModuleSigner) -> None:
+def test_the_chip_refuses_without_password_whatever_happens(module: SignerModule) -> None:
     hal = hal_of(module)
     raw_sign_refused(module)
     with pytest.raises(UsageError) as refused:
@@ -99,14 +99,14 @@ def test_the_chip_refuses_without_password_whatever_happens(module: ModuleSigner
     raw_sign_refused(module)
 
 
-def test_a_module_that_slept_is_authorized_again(module: ModuleSigner) -> None:
+def test_a_module_that_slept_is_authorized_again(module: SignerModule) -> None:
     module.unlock(PASSWORD)
     for _ in range(3):
         hal_of(module).sleep()
         assert verify_digest(module.public_key, DIGEST, module.sign(DIGEST))
 
 
-def test_a_module_that_was_sent_to_sleep_is_asked_nothing_that_it_must_refuse(module: ModuleSigner) -> None:
+def test_a_module_that_was_sent_to_sleep_is_asked_nothing_that_it_must_refuse(module: SignerModule) -> None:
     module.unlock(PASSWORD)
     module.rest()
     hal, replies = hal_of(module), []
@@ -121,19 +121,19 @@ def test_a_module_that_was_sent_to_sleep_is_asked_nothing_that_it_must_refuse(mo
     assert with_crc(bytes((4, Status.EXECUTION_ERROR))) not in replies
 
 
-def test_a_module_plugged_in_again_waits_for_its_password(module: ModuleSigner) -> None:
+def test_a_module_plugged_in_again_waits_for_its_password(module: SignerModule) -> None:
     module.unlock(PASSWORD)
     module.close()
     hal = hal_of(module)
     replug(hal)
-    with ModuleSigner.on(Device(hal)) as again:
+    with SignerModule.on(Device(hal)) as again:
         assert not again.ready
         raw_sign_refused(again)
         again.unlock(PASSWORD)
         assert again.sign(DIGEST)
 
 
-def test_a_module_that_is_pulled_forgets_its_password(module: ModuleSigner) -> None:
+def test_a_module_that_is_pulled_forgets_its_password(module: SignerModule) -> None:
     module.unlock(PASSWORD)
     hal = hal_of(module)
     hal.answer = lambda _: b""
@@ -145,14 +145,14 @@ def test_a_module_that_is_pulled_forgets_its_password(module: ModuleSigner) -> N
         module.sign(DIGEST)
 
 
-def pull(module: ModuleSigner) -> None:
+def pull(module: SignerModule) -> None:
     hal_of(module).answer = lambda _: b""
     with pytest.raises(TransportError):
         module.sign(DIGEST)
 
 
 @pytest.mark.parametrize("other", [False, True], ids=["gone", "another chip"])
-def test_a_module_that_is_looked_for_in_vain_forgets_its_password(module: ModuleSigner, other: bool) -> None:
+def test_a_module_that_is_looked_for_in_vain_forgets_its_password(module: SignerModule, other: bool) -> None:
     module.unlock(PASSWORD)
     module.check_present()
     assert module.ready
@@ -164,9 +164,9 @@ def test_a_module_that_is_looked_for_in_vain_forgets_its_password(module: Module
     assert not module.ready
 
 
-@pytest.mark.parametrize("end", [ModuleSigner.lock, ModuleSigner.close, pull])
+@pytest.mark.parametrize("end", [SignerModule.lock, SignerModule.close, pull])
 def test_the_secrets_of_a_password_are_in_no_object_any_more(
-    module: ModuleSigner, end: Callable[[ModuleSigner], None]
+    module: SignerModule, end: Callable[[SignerModule], None]
 ) -> None:
     module.unlock(PASSWORD)
     authorization = module.secrets_of(PASSWORD).authorization
@@ -181,7 +181,7 @@ def test_the_secrets_of_a_password_are_in_no_object_any_more(
     assert not kept()
 
 
-def test_a_module_that_answers_nonsense(module: ModuleSigner) -> None:
+def test_a_module_that_answers_nonsense(module: SignerModule) -> None:
     module.unlock(PASSWORD)
     hal = hal_of(module)
     hal.answer = lambda packet: hal.chip.exchange(packet)[:-1] + b"\xa5"
@@ -211,7 +211,7 @@ def test_wrong_passwords_are_refused_slowed_down_and_counted(root: RootFolder) -
         assert module.sign(DIGEST)
 
 
-def test_nothing_shows_the_password_or_its_secrets(module: ModuleSigner) -> None:
+def test_nothing_shows_the_password_or_its_secrets(module: SignerModule) -> None:
     module.unlock(PASSWORD)
     secrets = module.secrets_of(PASSWORD)
     shown = repr(module) + repr(module.facts) + repr(secrets) + repr(order())
@@ -224,7 +224,7 @@ def test_a_trace_of_a_modules_life_holds_no_secret(root: RootFolder) -> None:
     hal, text = ScriptedHal(), io.StringIO()
     with Device(TracedHal(hal, TraceWriter(Kept(text), "emulator:"))) as device:
         make(device, root, order())
-        module = ModuleSigner.on(device, no_pause)
+        module = SignerModule.on(device, no_pause)
         module.unlock(PASSWORD)
         change_password(module, PASSWORD, NEW)
         old, new = module.secrets_of(PASSWORD), module.secrets_of(NEW)
@@ -258,7 +258,7 @@ class Kept(io.StringIO):
         return self._text.write(line)
 
 
-def test_the_key_belongs_to_the_certificate(module: ModuleSigner) -> None:
+def test_the_key_belongs_to_the_certificate(module: SignerModule) -> None:
     with pytest.raises(UsageError) as refused:
         module.prove()
     assert refused.value.code == Code.PASSWORD_WRONG
@@ -268,7 +268,7 @@ def test_the_key_belongs_to_the_certificate(module: ModuleSigner) -> None:
     assert module.prove()
 
 
-def test_a_signature_that_does_not_verify_is_given_to_nobody(module: ModuleSigner) -> None:
+def test_a_signature_that_does_not_verify_is_given_to_nobody(module: SignerModule) -> None:
     module.unlock(PASSWORD)
     hal = hal_of(module)
     other = with_crc(bytes((67, *range(64))))
@@ -294,7 +294,7 @@ def test_a_module_of_newer_silicon_signs_and_changes_its_password(root: RootFold
     hal.memory.revision = bytes.fromhex("00006009")
     with Device(hal) as device:
         make(device, root, order(quota=3))
-    with ModuleSigner.on(Device(hal), no_pause) as module:
+    with SignerModule.on(Device(hal), no_pause) as module:
         change_password(module, PASSWORD, NEW)
         module.unlock(NEW)
         assert verify_digest(module.public_key, DIGEST, module.sign(DIGEST))
@@ -330,7 +330,7 @@ def test_a_module_signs_its_quota_and_not_one_more(root: RootFolder, quota: int)
         hal = hal_of(module)
         module.close()
     replug(hal)
-    with ModuleSigner.on(Device(hal)) as again:
+    with SignerModule.on(Device(hal)) as again:
         assert again.remaining == 0
         again.unlock(PASSWORD)
         with pytest.raises(DeviceError) as refused:
@@ -363,7 +363,7 @@ def test_power_cuts_never_give_a_signature_more(root: RootFolder) -> None:
     turn = 0
     while last != Code.QUOTA_USED_UP:
         turn += 1
-        with ModuleSigner.on(Device(hal)) as module:
+        with SignerModule.on(Device(hal)) as module:
             hal.answer = _losing(hal, turn % 3)
             try:
                 module.sign(DIGEST)
@@ -390,7 +390,7 @@ def _losing(hal: ScriptedHal, turn: int) -> Answer:
     return answer
 
 
-def test_it_issues_device_certificates(module: ModuleSigner) -> None:
+def test_it_issues_device_certificates(module: SignerModule) -> None:
     module.unlock(PASSWORD)
     definition = module.device_definition
     issued = issue(
@@ -407,5 +407,5 @@ def test_it_issues_device_certificates(module: ModuleSigner) -> None:
 
 def test_a_blank_chip_is_no_module() -> None:
     with pytest.raises(ProvisioningError) as refused:
-        ModuleSigner.open("emulator:")
+        SignerModule.open("emulator:")
     assert refused.value.code == Code.NOT_A_MODULE

@@ -23,7 +23,7 @@ from atcaprov.device.device import Act, Device
 from atcaprov.device.zones.config_zone import write_config
 from atcaprov.device.zones.data_zone import DataZone
 from signer_module import cli
-from signer_module.on_chip.module import ModuleSigner
+from signer_module.on_chip.module import SignerModule
 from signer_module.on_files import files
 from signer_module.on_files.signer_folder import SignerFolder
 from tests.signer_module.test_documentation import PAGE
@@ -66,7 +66,7 @@ def openssl(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-def provisioned(module: ModuleSigner, at: datetime | None = None) -> tuple[ScriptedHal, bytes]:
+def provisioned(module: SignerModule, at: datetime | None = None) -> tuple[ScriptedHal, bytes]:
     """Make a product of a blank chip with certificates of a module; return it and its certificate (DER)."""
     hal = ScriptedHal()
     with Device(hal) as device, device.permit(*Act):
@@ -119,7 +119,7 @@ def test_root_signer_and_device(here: Path, capsys: pytest.CaptureFixture[str]) 
     assert make_signer("--signer-id", "0034", "--quota", 5, "--password-file", "new") == 0
     assert "signer id 0034, 5 signatures." in capsys.readouterr().out
     assert run("export", "--device", SIGNER, "--out", "export") == 0
-    with ModuleSigner.open(SIGNER) as module:
+    with SignerModule.open(SIGNER) as module:
         module.unlock(b"battery staple")
         hal, der = provisioned(module)
         assert module.read_quota() == module.quota
@@ -356,7 +356,7 @@ def test_a_signer_module_under_an_outside_ca(here: Path, capsys: pytest.CaptureF
     assert run(*IMPORT, *ORDER, "--signatures", 2) == 0, capsys.readouterr().err
     assert run(*IMPORT, *ORDER) == 0
     assert "is finished already" in capsys.readouterr().out
-    with ModuleSigner.open(SIGNER) as module:
+    with SignerModule.open(SIGNER) as module:
         assert module.certificate == files.read_certificate(Path("signer.pem"))
         assert (module.signer_id, module.remaining) == (b"\x0a\x0b", 3)
         module.unlock(b"correct horse")

@@ -10,7 +10,7 @@ import pytest
 from atcaprov.certs.keys import verify_digest
 from atcaprov.device.device import Device
 from atcaprov.errors import AtcaProvError, Code, DeviceError
-from signer_module.on_chip.module import ModuleSigner
+from signer_module.on_chip.module import SignerModule
 from signer_module.on_chip.password_change import change_password
 from signer_module.on_files.root_folder import RootFolder
 from tests.hal.ways import WAYS, Way, standing
@@ -34,13 +34,13 @@ def way(request: pytest.FixtureRequest) -> Iterator[Way]:
 def test_made_used_and_used_up(way: Way, root: RootFolder) -> None:
     with Device(way.open()) as device:
         make(device, root, order(quota=3))
-    with ModuleSigner.on(Device(way.open()), no_pause) as module:
+    with SignerModule.on(Device(way.open()), no_pause) as module:
         module.unlock(PASSWORD)
         assert module.prove()
         for _ in range(2):
             assert verify_digest(module.public_key, DIGEST, module.sign(DIGEST))
         change_password(module, PASSWORD, b"battery staple")
-    with ModuleSigner.on(Device(way.open()), no_pause) as module:
+    with SignerModule.on(Device(way.open()), no_pause) as module:
         with pytest.raises(AtcaProvError):
             module.unlock(PASSWORD)
         module.unlock(b"battery staple")

@@ -16,7 +16,7 @@ from atcaprov.device.authorization import authorize
 from atcaprov.device.device import Act, Device
 from atcaprov.errors import AtcaProvError, Code, DeviceError, ProvisioningError, UsageError
 from signer_module.on_chip.layout import AUTHORIZATION_SLOT, KEY_SLOT, WRITE_KEY_SLOT
-from signer_module.on_chip.module import ModuleSigner
+from signer_module.on_chip.module import SignerModule
 from signer_module.on_chip.password_change import change_password, set_password
 from signer_module.on_files.root_folder import RootFolder
 from tests.support.chips import send
@@ -45,7 +45,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> RootFolder:
 
 def opens(hal: ScriptedHal, password: bytes) -> bool:
     replug(hal)
-    with ModuleSigner.on(Device(hal), no_pause) as module:
+    with SignerModule.on(Device(hal), no_pause) as module:
         try:
             module.unlock(password)
         except UsageError as error:
@@ -64,7 +64,7 @@ def test_the_new_password_counts_from_now_on(root: RootFolder) -> None:
     assert not opens(hal, PASSWORD)
     assert opens(hal, NEW)
     replug(hal)
-    with ModuleSigner.on(Device(hal), no_pause) as module:
+    with SignerModule.on(Device(hal), no_pause) as module:
         change_password(module, NEW, PASSWORD)
     assert opens(hal, PASSWORD)
 
@@ -115,7 +115,7 @@ def test_a_chip_that_does_not_write_a_secret_keeps_its_password(
         assert len(writes) == write
     assert opens(hal, PASSWORD)
     replug(hal)
-    with ModuleSigner.on(Device(hal), no_pause) as module:
+    with SignerModule.on(Device(hal), no_pause) as module:
         assert change_password(module, PASSWORD, NEW), "the advice: the same again"
     assert opens(hal, NEW)
 
@@ -172,7 +172,7 @@ def test_a_first_password(root: RootFolder) -> None:
         hal = hal_of(module)
     assert opens(hal, PASSWORD)
     replug(hal)
-    with ModuleSigner.on(Device(hal)) as module:
+    with SignerModule.on(Device(hal)) as module:
         assert module.needs_password
         with pytest.raises(UsageError, match="has a password already"):
             set_password(module, NEW)
@@ -211,12 +211,12 @@ def test_the_chip_gives_no_mac_to_guess_from(root: RootFolder) -> None:
             assert send(chip, Opcode.MAC, 0x00, slot, bytes(32)).status == 0x0F
 
 
-Change = Callable[[ModuleSigner], None]
+Change = Callable[[SignerModule], None]
 
 
 def cut_at_each_command(made: ScriptedHal, change: Change, check: Callable[[ScriptedHal], None], lost: bool) -> None:
     """Cut a change of copies of a module at each of its commands and check what was left."""
-    with ModuleSigner.on(Device(hal := copy_of(made)), no_pause) as module:
+    with SignerModule.on(Device(hal := copy_of(made)), no_pause) as module:
         before = len(hal.packets)
         change(module)
         count = len(hal.packets) - before
@@ -224,7 +224,7 @@ def cut_at_each_command(made: ScriptedHal, change: Change, check: Callable[[Scri
 
     def cut(number: int) -> None:
         hal = copy_of(made)
-        with ModuleSigner.on(Device(hal), no_pause) as module:
+        with SignerModule.on(Device(hal), no_pause) as module:
             hal.answer = cutting(hal, number, lost)
             with pytest.raises(AtcaProvError):
                 change(module)
@@ -242,13 +242,13 @@ def test_a_change_that_was_cut_leaves_one_password_and_is_finished_by_the_same_a
     with signer_module(root, order()) as module:
         made = hal_of(module)
 
-    def change(module: ModuleSigner) -> None:
+    def change(module: SignerModule) -> None:
         change_password(module, PASSWORD, NEW)
 
     def check(hal: ScriptedHal) -> None:
         assert opens(copy_of(hal), PASSWORD) != opens(copy_of(hal), NEW)
         replug(hal)
-        with ModuleSigner.on(Device(hal), no_pause) as module:
+        with SignerModule.on(Device(hal), no_pause) as module:
             change(module)
         assert opens(hal, NEW)
         assert not opens(hal, PASSWORD)
@@ -264,11 +264,11 @@ def test_a_first_password_that_was_cut_counts_or_not_and_is_set_by_the_same_agai
         made = hal_of(module)
 
     def check(hal: ScriptedHal) -> None:
-        with ModuleSigner.on(Device(copy_of(hal)), no_pause) as module:
+        with SignerModule.on(Device(copy_of(hal)), no_pause) as module:
             counts = module.needs_password
             assert counts or module.sign(DIGEST)
         replug(hal)
-        with ModuleSigner.on(Device(hal), no_pause) as module:
+        with SignerModule.on(Device(hal), no_pause) as module:
             if not counts:
                 set_password(module, PASSWORD)
         assert opens(hal, PASSWORD)
@@ -293,7 +293,7 @@ def test_after_a_cut_another_new_password_is_refused_with_the_reason(root: RootF
         hal.answer = None
     assert opens(hal, PASSWORD)
     replug(hal)
-    with ModuleSigner.on(Device(hal), no_pause) as module:
+    with SignerModule.on(Device(hal), no_pause) as module:
         with pytest.raises(UsageError, match="earlier change"):
             change_password(module, PASSWORD, b"yet another one")
         change_password(module, PASSWORD, NEW)

@@ -18,7 +18,7 @@ from atcaprov.device.device import Device
 from atcaprov.emulator.open_points import OpenPoints
 from atcaprov.errors import Code, DeviceError, UsageError
 from signer_module.on_chip.layout import AUTHORIZATION_SLOT, WRONG_PASSWORD_COUNTER, Variant
-from signer_module.on_chip.module import ModuleSigner
+from signer_module.on_chip.module import SignerModule
 from signer_module.on_chip.password_change import change_password, set_password
 from signer_module.on_chip.password_keys import LEAST_COST, CostRule, PasswordScheme
 from signer_module.on_files.root_folder import RootFolder
@@ -40,15 +40,15 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> RootFolder:
 
 
 @pytest.fixture
-def module(root: RootFolder) -> Iterator[ModuleSigner]:
+def module(root: RootFolder) -> Iterator[SignerModule]:
     with signer_module(root, order()) as module:
         yield module
 
 
 @pytest.fixture
-def first_layout(tmp_path: Path) -> Iterator[ModuleSigner]:
+def first_layout(tmp_path: Path) -> Iterator[SignerModule]:
     path = shutil.copy(FIRST_LAYOUT, tmp_path / "chip.json")
-    with ModuleSigner.open(f"emulator:{path}", no_pause) as module:
+    with SignerModule.open(f"emulator:{path}", no_pause) as module:
         yield module
 
 
@@ -92,7 +92,7 @@ class Visit:
         return found
 
 
-def test_a_guess_is_confirmed_only_by_asking_the_chip(module: ModuleSigner) -> None:
+def test_a_guess_is_confirmed_only_by_asking_the_chip(module: SignerModule) -> None:
     visit = Visit(hal_of(module), module.serial)
     assert visit.confirmed(module.facts.scheme.secrets(PASSWORD, None).authorization) == set()
     assert visit.confirmed(module.facts.scheme.secrets(PASSWORD, lambda challenge: challenge).authorization) == set()
@@ -100,7 +100,7 @@ def test_a_guess_is_confirmed_only_by_asking_the_chip(module: ModuleSigner) -> N
     assert visit.confirmed(module.secrets_of(b"wrong").authorization) == set()
 
 
-def test_where_no_mac_stops_more_than_documented_a_visit_gives_nothing_at_all(module: ModuleSigner) -> None:
+def test_where_no_mac_stops_more_than_documented_a_visit_gives_nothing_at_all(module: SignerModule) -> None:
     hal = hal_of(module)
     chip = hal.chip.chip  # type: ignore[attr-defined]
     chip.core.open_points = OpenPoints(no_mac_stops_outputs=True)
@@ -120,7 +120,7 @@ def test_where_no_mac_stops_more_than_documented_a_visit_gives_nothing_at_all(mo
     assert verify_digest(module.public_key, DIGEST, module.sign(DIGEST))
 
 
-def test_no_kdf_with_the_keys_of_a_password(module: ModuleSigner) -> None:
+def test_no_kdf_with_the_keys_of_a_password(module: SignerModule) -> None:
     hal = hal_of(module)
     replug(hal)
     chip = hal.chip.chip  # type: ignore[attr-defined]
@@ -150,7 +150,7 @@ def test_the_chips_own_secret_stays_inside_and_is_another_in_each_chip(root: Roo
     assert len(stored) == 2
 
 
-def test_a_module_of_the_first_layout_stays_usable(first_layout: ModuleSigner) -> None:
+def test_a_module_of_the_first_layout_stays_usable(first_layout: SignerModule) -> None:
     assert first_layout.facts.variant == Variant(password=True, quota=True, layout=1)
     with pytest.raises(UsageError) as refused:
         first_layout.unlock(b"correct house")
@@ -238,11 +238,11 @@ def test_one_change_of_a_password_to_itself(root: RootFolder) -> None:
         assert change_password(module, PASSWORD, PASSWORD)
         hal = hal_of(module)
     replug(hal)
-    with ModuleSigner.on(Device(hal), no_pause) as again:
+    with SignerModule.on(Device(hal), no_pause) as again:
         again.unlock(PASSWORD)
 
 
-def overheard(module: ModuleSigner) -> bytes:
+def overheard(module: SignerModule) -> bytes:
     """Unlock a module; return what a listener makes of it: a CheckMac with the nonce in the packet (mode 0)."""
     hal = hal_of(module)
     heard: list[tuple[bytes, bytes]] = []
@@ -305,7 +305,7 @@ def test_a_stranger_can_spend_the_quota_and_gets_nothing_for_it(root: RootFolder
         chip.wake()
         assert send(chip, Opcode.COUNTER, 1, 0).body
     replug(hal)
-    with ModuleSigner.on(Device(hal), no_pause) as module:
+    with SignerModule.on(Device(hal), no_pause) as module:
         assert module.remaining == 0
         module.unlock(PASSWORD)
         with pytest.raises(DeviceError) as refused:

@@ -20,7 +20,7 @@ from atcaprov.emulator.chip import Chip
 from atcaprov.emulator.open_points import OpenPoints
 from atcaprov.errors import UsageError
 from signer_module.on_chip.layout import KEY_SLOT
-from signer_module.on_chip.module import ModuleSigner
+from signer_module.on_chip.module import SignerModule
 from signer_module.on_chip.password_change import change_password
 from signer_module.on_files.root_folder import RootFolder
 from tests.support.chips import packet
@@ -94,7 +94,7 @@ def understood(chip: Chip) -> Iterator[tuple[Opcode, int, int]]:
             yield from ((opcode, mode, length) for length in (found[:1] + found[-1:] if len(found) > 2 else found))
 
 
-def owners_acts(module: ModuleSigner) -> dict[str, Callable[[], object]]:
+def owners_acts(module: SignerModule) -> dict[str, Callable[[], object]]:
     def refuse() -> None:
         with pytest.raises(UsageError):
             module.unlock(b"a wrong password")

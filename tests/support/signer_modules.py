@@ -15,7 +15,7 @@ from atcaprov.chip.memory_map import LOCK_CONFIG, LOCK_VALUE, UNLOCKED
 from atcaprov.device.device import Device
 from signer_module.on_chip.creation.module_builder import ModuleOrder
 from signer_module.on_chip.creation.signer_module import make_signer
-from signer_module.on_chip.module import ModuleSigner
+from signer_module.on_chip.module import SignerModule
 from signer_module.on_chip.password_keys import LEAST_COST, CostRule
 from signer_module.on_files.create_signer import SignerDescriptions
 from signer_module.on_files.root_folder import RootFolder, create_root
@@ -95,15 +95,15 @@ def no_pause(_: float) -> None:
     """Do not wait."""
 
 
-def signer_module(root: RootFolder, wanted: ModuleOrder, pause: Callable[[float], None] = no_pause) -> ModuleSigner:
+def signer_module(root: RootFolder, wanted: ModuleOrder, pause: Callable[[float], None] = no_pause) -> SignerModule:
     """Make a signer module on a new software chip and open it; `hal_of` gives its HAL."""
     hal = ScriptedHal()
     with Device(hal) as device:
         make(device, root, wanted)
-    return ModuleSigner.on(Device(hal), pause)
+    return SignerModule.on(Device(hal), pause)
 
 
-def hal_of(module: ModuleSigner) -> ScriptedHal:
+def hal_of(module: SignerModule) -> ScriptedHal:
     """Return the HAL under a module."""
     hal = module.device._driver._hal
     assert isinstance(hal, ScriptedHal)

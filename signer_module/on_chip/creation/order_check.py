@@ -9,7 +9,7 @@ from cryptography import x509
 from atcaprov.certs.description import CertificateDescription
 from atcaprov.errors import Code, ProvisioningError
 from signer_module.on_chip.creation.module_builder import MOST_BEFORE, ModuleOrder
-from signer_module.on_chip.module import ModuleRoot, ModuleSigner
+from signer_module.on_chip.module import RootModule, SignerModule
 from signer_module.on_files.create_signer import SignerDescriptions
 from signer_module.on_files.key_file import SoftwareKey
 from signer_module.on_files.root_folder import self_signed
@@ -18,7 +18,7 @@ _ASK: Final = "'signer-module info --device' shows what it is; take another chip
 
 
 def require_ordered_root(
-    module: ModuleRoot, order: ModuleOrder, description: CertificateDescription, *, used: bool
+    module: RootModule, order: ModuleOrder, description: CertificateDescription, *, used: bool
 ) -> None:
     """Raise ProvisioningError (data-locked-other) unless a finished root module is the one that is ordered.
 
@@ -31,7 +31,7 @@ def require_ordered_root(
 
 
 def require_ordered_signer(
-    module: ModuleSigner, order: ModuleOrder, descriptions: SignerDescriptions, signer_id: bytes | None
+    module: SignerModule, order: ModuleOrder, descriptions: SignerDescriptions, signer_id: bytes | None
 ) -> None:
     """Raise ProvisioningError (data-locked-other) unless a finished signer module is the one that is ordered."""
     differences = _enforced(module, order, used=False)
@@ -48,7 +48,7 @@ def require_ordered_signer(
     _refuse(differences)
 
 
-def _enforced(module: ModuleRoot | ModuleSigner, order: ModuleOrder, *, used: bool) -> list[str]:
+def _enforced(module: RootModule | SignerModule, order: ModuleOrder, *, used: bool) -> list[str]:
     found, wanted = module.facts.variant, order.variant
     if (found.password, found.quota) != (wanted.password, wanted.quota):
         return [f"it is {found}, not {wanted}"]
@@ -62,7 +62,7 @@ def _enforced(module: ModuleRoot | ModuleSigner, order: ModuleOrder, *, used: bo
     return differences
 
 
-def _may_have_quota(module: ModuleRoot | ModuleSigner, quota: int, *, used: bool) -> bool:
+def _may_have_quota(module: RootModule | SignerModule, quota: int, *, used: bool) -> bool:
     limit, left = module.facts.limit, module.remaining
     assert limit is not None
     assert left is not None

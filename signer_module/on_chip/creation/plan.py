@@ -21,7 +21,7 @@ from signer_module.on_chip.creation.module_builder import ModuleOrder
 from signer_module.on_chip.creation.order_check import is_described, require_ordered_root, require_ordered_signer
 from signer_module.on_chip.creation.root_module import make_root
 from signer_module.on_chip.creation.signer_module import import_certificate, make_signer
-from signer_module.on_chip.module import ModuleRoot, ModuleSigner
+from signer_module.on_chip.module import RootModule, SignerModule
 from signer_module.on_files import files
 from signer_module.on_files.create_signer import SignerDescriptions
 from signer_module.on_files.root_folder import MODULE_FILE, RootFolder, write_module_folder
@@ -30,7 +30,7 @@ Consent = Callable[[list[str]], None]
 _NEW_KEY: Final = "its private key is made in the chip and never leaves it"
 _KEY_OF_REQUEST: Final = "its private key is that of the request"
 _KEY_OF_FOLDER: Final = "its private key is that of the folder, which a run has written that was cut"
-_Module = TypeVar("_Module", ModuleRoot, ModuleSigner)
+_Module = TypeVar("_Module", RootModule, SignerModule)
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def create_root_module(
     now: datetime,
     consent: Consent,
     register_lost: bool = False,
-) -> Made[ModuleRoot]:
+) -> Made[RootModule]:
     """Make a root module and the folder with its certificate and register; the module comes back open.
 
     The folder is written before the last lock, so that the same again finishes what was cut anywhere. A module that is
@@ -65,7 +65,7 @@ def create_root_module(
         if not already:
             _make_root(device, out, kept, order, description, now, consent)
             kept = RootFolder.load(out)
-        root = ModuleRoot(device, root_facts(device))
+        root = RootModule(device, root_facts(device))
         if already and kept is None and not register_lost:
             _require_unused(root, order)
         if already:
@@ -111,7 +111,7 @@ def _module_folder(path: Path) -> RootFolder | None:
     return RootFolder.load(path) if is_file(path / MODULE_FILE) else None
 
 
-def _require_folder_of(folder: RootFolder, root: ModuleRoot) -> None:
+def _require_folder_of(folder: RootFolder, root: RootModule) -> None:
     if folder.certificate != root.certificate or folder.module_serial != root.serial.hex().upper():
         raise UsageError(
             f"{folder.path} is the folder of another root.",
@@ -121,7 +121,7 @@ def _require_folder_of(folder: RootFolder, root: ModuleRoot) -> None:
     folder.issued()
 
 
-def _require_unused(root: ModuleRoot, order: ModuleOrder) -> None:
+def _require_unused(root: RootModule, order: ModuleOrder) -> None:
     """Refuse an empty register for a root that may have given signer ids; without quota the chip counts nothing."""
     left = root.remaining
     if left is None or (order.quota is not None and left < order.quota):
@@ -142,7 +142,7 @@ def create_signer_module(
     signer_id: bytes | None,
     now: datetime,
     consent: Consent,
-) -> Made[ModuleSigner]:
+) -> Made[SignerModule]:
     """Make a signer module under a root; it comes back open and proved.
 
     One that is finished is only proved, and must be what is ordered: else ProvisioningError (data-locked-other).
@@ -152,7 +152,7 @@ def create_signer_module(
         if not already:
             consent(plan(device, order, f"a signer certificate from {root.name}"))
             make_signer(device, order, root=root, sign=sign, descriptions=descriptions, signer_id=signer_id, now=now)
-        module = ModuleSigner(device, signer_facts(device, root.public_key))
+        module = SignerModule(device, signer_facts(device, root.public_key))
         if already:
             require_ordered_signer(module, order, descriptions, signer_id)
         _prove(module, order)
@@ -167,7 +167,7 @@ def import_signer_certificate(
     chain: OutsideChain,
     signatures: int,
     consent: Consent,
-) -> Made[ModuleSigner]:
+) -> Made[SignerModule]:
     """Finish a module that an outside CA has certified; it comes back open and proved.
 
     `signatures` is how many a chip with quota must have counted, as `import_certificate` checks it.
@@ -184,7 +184,7 @@ def import_signer_certificate(
                 root=chain.issuer,
                 signatures=signatures,
             )
-        module = ModuleSigner(device, signer_facts(device, None))
+        module = SignerModule(device, signer_facts(device, None))
         if module.certificate != chain.signer:
             raise CertificateError(
                 "The module holds another certificate than the one given.", code=Code.CERTIFICATE_MISMATCH
@@ -216,7 +216,7 @@ def plan(device: Device, order: ModuleOrder, certificate: str, *, key: str = _NE
     ]
 
 
-def _prove(module: ModuleRoot | ModuleSigner, order: ModuleOrder) -> None:
+def _prove(module: RootModule | SignerModule, order: ModuleOrder) -> None:
     module.unlock(order.password)
     if not module.prove():
         raise CertificateError(

@@ -14,7 +14,7 @@ from atcaprov.errors import TransportError
 from atcaprov.wire.messages import CertificatesRequest, ErrorReply
 from provisioning_server import refusals
 from provisioning_server.signers.module import PluggedModule
-from signer_module.on_chip.module import ModuleSigner
+from signer_module.on_chip.module import SignerModule
 from tests.support.issuing_without_sockets import IssuingLine, certificates, refused
 from tests.support.scripted_hal import ScriptedHal
 from tests.support.server_parts import chip_serial, config_zone, key_of
@@ -47,7 +47,7 @@ def modules(hals: list[ScriptedHal], tmp_path: Path) -> list[PluggedModule]:
     for number, hal in enumerate(hals):
         with Device(hal) as device:
             make(device, root, open_order(), (number + 1).to_bytes(2, "big"))
-    return [PluggedModule(ModuleSigner.on(Device(hal), no_pause)) for hal in hals]
+    return [PluggedModule(SignerModule.on(Device(hal), no_pause)) for hal in hals]
 
 
 def request(signer: PluggedModule, number: int) -> CertificatesRequest:
@@ -96,7 +96,7 @@ def test_alone_it_is_told_and_after_replugging_all_is_as_before(
         line.unplug(first)
         first.close()
         hals[0].answer = None
-        again = PluggedModule(ModuleSigner.on(Device(hals[0]), no_pause))
+        again = PluggedModule(SignerModule.on(Device(hals[0]), no_pause))
         line.plug(again)
         line.certify(request(first, 2))
     again.close()
@@ -118,7 +118,7 @@ def test_one_damaged_answer_costs_one_signature_at_most(tmp_path: Path, opcode: 
 
     with Device(hal) as device:
         make(device, root_folder(tmp_path / "root"), order(password, quota=10))
-    module = PluggedModule(ModuleSigner.on(Device(hal), no_pause))
+    module = PluggedModule(SignerModule.on(Device(hal), no_pause))
     module.unlock(password)
     with IssuingLine(tmp_path / "data", [module]) as line:
         line.certify(request(module, 1))
@@ -138,7 +138,7 @@ def test_the_last_signature_lost_to_noise_is_a_quota_used_up(tmp_path: Path) -> 
     hal = ScriptedHal()
     with Device(hal) as device:
         make(device, root_folder(tmp_path / "root"), open_order(quota=1))
-    module = PluggedModule(ModuleSigner.on(Device(hal), no_pause))
+    module = PluggedModule(SignerModule.on(Device(hal), no_pause))
     honest = hal.chip.exchange
 
     def noisy(packet: bytes) -> bytes:

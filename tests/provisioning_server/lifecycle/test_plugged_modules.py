@@ -14,7 +14,7 @@ from atcaprov.device.device import Device
 from atcaprov.errors import Code
 from atcaprov.wire.messages import AnyMessage, CertificatesReply, CertificatesRequest, ErrorReply, SignerRequest
 from signer_module.on_chip.creation.module_builder import ModuleOrder
-from signer_module.on_chip.module import ModuleSigner
+from signer_module.on_chip.module import SignerModule
 from signer_module.on_files.root_folder import RootFolder
 from tests.support.server import PATIENCE, WireClient, server_command, server_environment, server_program
 from tests.support.server_parts import config_zone, key_of
@@ -48,7 +48,7 @@ def made(folder: Path, root: RootFolder, number: int, wanted: ModuleOrder) -> Ma
     path = folder / f"module{number}.json"
     with Device.open(f"emulator:{path}") as device:
         make(device, root, wanted, number.to_bytes(2, "big"))
-    with ModuleSigner.open(f"emulator:{path}") as module:
+    with SignerModule.open(f"emulator:{path}") as module:
         return Made(path, module.serial.hex().upper(), module.name, module.public_key)
 
 

@@ -11,7 +11,6 @@ from atcaprov.device.device import Device
 from atcaprov.errors import CertificateError, Code, UsageError
 from provisioning_server.signers.module import PluggedModule
 from provisioning_server.signers.module_pins import KnownModules
-from signer_module.on_chip.module import ModuleSigner
 from signer_module.on_chip.password_keys import LEAST_COST, CostRule, PasswordScheme
 from signer_module.on_chip.public_contents import ModuleFacts
 from tests.support.signer_modules import PASSWORD, make, order, root_folder
@@ -28,7 +27,7 @@ def url(tmp_path: Path) -> str:
 
 
 def facts_of(url: str) -> ModuleFacts:
-    with ModuleSigner.open(url) as module:
+    with SignerModule.open(url) as module:
         return module.facts
 
 

@@ -15,7 +15,7 @@ from selenium.webdriver.support.wait import WebDriverWait
 
 from atcaprov.device.device import Device
 from signer_module.on_chip.creation.module_builder import ModuleOrder
-from signer_module.on_chip.module import ModuleSigner
+from signer_module.on_chip.module import SignerModule
 from signer_module.on_files.root_folder import RootFolder
 from tests.support.browser import browser, complaints
 from tests.support.raw_http_client import Visitor
@@ -64,13 +64,13 @@ def module(path: Path, root: RootFolder, wanted: ModuleOrder, signer_id: int) ->
     """Make a module in a file; return its serial number as the page shows it."""
     with Device.open(f"emulator:{path}") as device:
         make(device, root, wanted, signer_id.to_bytes(2, "big"))
-    with ModuleSigner.open(f"emulator:{path}") as made:
+    with SignerModule.open(f"emulator:{path}") as made:
         return made.serial.hex().upper()
 
 
 def sign_until_low(path: Path) -> str:
     """Use a module's quota until little is left; return how much."""
-    with ModuleSigner.open(f"emulator:{path}") as signer:
+    with SignerModule.open(f"emulator:{path}") as signer:
         while signer.quota is not None and not signer.quota.low:
             signer.sign(bytes(32))
         return str(signer.remaining)
