@@ -34,9 +34,9 @@ class PluggedModule:
             if module.ready:
                 _require_proof(module)
             else:
-                module.facts.scheme.require_costly()
+                module.contents.scheme.require_costly()
                 if known is not None:
-                    known.require_same(module.facts)
+                    known.require_same(module.contents)
         except BaseException:
             module.close()
             raise
@@ -60,7 +60,7 @@ class PluggedModule:
     @property
     def password_missing(self) -> bool:
         """Whether its first password was not set yet."""
-        return self._module.facts.variant.password and not self._module.needs_password
+        return self._module.contents.variant.password and not self._module.needs_password
 
     def unlock(self, password: bytes | None) -> None:
         """Make it ready, and let it prove its key.
@@ -71,7 +71,7 @@ class PluggedModule:
         self._module.unlock(password)
         _require_proof(self._module)
         if self._known is not None and self._module.needs_password:
-            self._known.remember(self._module.facts)
+            self._known.remember(self._module.contents)
 
     def sign(self, digest: bytes) -> bytes:
         """Return R||S (64 bytes) over a SHA-256 digest (32 bytes); raises as `SignerModule.sign`."""

@@ -12,7 +12,7 @@ from typing import Final
 from atcaprov import durable
 from atcaprov.errors import CertificateError, Code, UsageError
 from atcaprov.reading import read_bytes, status
-from signer_module.on_chip.public_contents import ModuleFacts
+from signer_module.on_chip.public_contents import ModuleContents
 
 _MODE: Final = 0o640
 
@@ -24,7 +24,7 @@ class KnownModules:
         """Remember in a folder that is made when it is needed."""
         self._folder = folder
 
-    def require_same(self, facts: ModuleFacts) -> None:
+    def require_same(self, facts: ModuleContents) -> None:
         """Raise CertificateError (module-changed) if a module is not what it was; UsageError if that can't be read."""
         path = self._path(facts)
         try:
@@ -41,7 +41,7 @@ class KnownModules:
                 code=Code.MODULE_CHANGED,
             )
 
-    def remember(self, facts: ModuleFacts) -> None:
+    def remember(self, facts: ModuleContents) -> None:
         """Remember a module that has taken its password; raises UsageError (file-unwritable)."""
         path = self._path(facts)
         try:
@@ -52,9 +52,9 @@ class KnownModules:
         except OSError as error:
             raise UsageError(f"{path} cannot be written: {error.strerror}.", code=Code.FILE_UNWRITABLE) from error
 
-    def _path(self, facts: ModuleFacts) -> Path:
+    def _path(self, facts: ModuleContents) -> Path:
         return self._folder / f"{facts.serial.hex().upper()}.txt"
 
 
-def _line(facts: ModuleFacts) -> bytes:
+def _line(facts: ModuleContents) -> bytes:
     return f"{facts.scheme.salt.hex()}\t{facts.scheme.cost}\t{facts.public_key.hex()}\n".encode()

@@ -20,7 +20,7 @@ from signer_module.commands.password_options import PasswordSource, password_opt
 from signer_module.commands.root_signer import require_left, root_signer
 from signer_module.expiry_warnings import early_ends, end_from, end_of, of_signer
 from signer_module.hsm.signer import create_in_hsm
-from signer_module.on_chip.creation.chip_check import root_facts, signer_facts
+from signer_module.on_chip.creation.chip_check import read_root_module, read_signer_module
 from signer_module.on_chip.creation.plan import Made, create_root_module, create_signer_module
 from signer_module.on_chip.module import RootModule, SignerModule
 from signer_module.on_files import files
@@ -67,7 +67,7 @@ def _root_on_module(
     source: PasswordSource,
     register_lost: bool,
 ) -> None:
-    options.look_first(device, source, root_facts)
+    options.look_first(device, source, read_root_module)
     made = create_root_module(
         device,
         out,
@@ -123,7 +123,7 @@ def signer_create(
         files.refuse_existing(out)
     root = RootFolder.load(root_path)
     if device is not None:
-        order_options.look_first(device, source, lambda chip: signer_facts(chip, root.public_key))
+        order_options.look_first(device, source, lambda chip: read_signer_module(chip, root.public_key))
     with root_signer(root, root_device, root_source) as root_key:
         if device is not None:
             _signer_on_module(device, root, root_key, wishes, order_options, source)

@@ -28,7 +28,7 @@ from signer_module.expiry_warnings import early_ends, end_of
 from signer_module.export import export_signer
 from signer_module.external_ca.chain import OutsideChain, authorities_of, require_all_usages
 from signer_module.hsm.signer import import_to_folder, request_from_hsm
-from signer_module.on_chip.creation.chip_check import signer_facts
+from signer_module.on_chip.creation.chip_check import read_signer_module
 from signer_module.on_chip.creation.plan import import_signer_certificate, plan
 from signer_module.on_chip.creation.signer_module import rehearse_import, request_certificate
 from signer_module.on_files import files
@@ -179,7 +179,7 @@ def _import_to_module(
     signatures: int,
     out: Path | None,
 ) -> None:
-    options.look_first(device, source, lambda chip: signer_facts(chip, None), begun=True)
+    options.look_first(device, source, lambda chip: read_signer_module(chip, None), begun=True)
     now = inputs.now()
     above = min(map(end_of, chain.authorities))
     device_definition = template.device_definition(descriptions.device, signer=descriptions.signer, at=now)

@@ -10,7 +10,7 @@ from atcaprov.errors import CertificateError, Code, ProvisioningError, UsageErro
 from signer_module.commands.password_options import PasswordSource
 from signer_module.on_chip.creation.plan import kept_if_good
 from signer_module.on_chip.module import RootModule
-from signer_module.on_chip.public_contents import RootFacts, read_module
+from signer_module.on_chip.public_contents import RootModuleContents, read_module
 from signer_module.on_files.root_folder import RootFolder, RootKey
 
 
@@ -44,7 +44,7 @@ def require_left(root_key: RootKey) -> None:
 
 def _open_root(url: str) -> RootModule:
     with kept_if_good(Device.open(url)) as device:
-        facts = read_module(device)
-        if not isinstance(facts, RootFacts):
+        contents = read_module(device)
+        if not isinstance(contents, RootModuleContents):
             raise ProvisioningError(f"The module at {url} is a signer, not a root.", code=Code.NOT_A_MODULE)
-        return RootModule(device, facts)
+        return RootModule(device, contents)

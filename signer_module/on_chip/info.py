@@ -54,7 +54,7 @@ def module_facts(module: AnyModule, now: datetime) -> dict[str, Any]:
 
 
 def _password(module: AnyModule) -> str:
-    if not module.facts.variant.password:
+    if not module.contents.variant.password:
         return "none, and never will be"
     if not module.needs_password:
         return "not set yet: everyone who reaches the module can sign with it"
@@ -84,7 +84,7 @@ def write_backup(module: AnyModule, out: Path, chain: Sequence[bytes] = ()) -> l
 
 
 def _public_slots(module: AnyModule) -> list[int]:
-    described = [slot for slot, _ in module.facts.variant.description_parts if slot is not None]
+    described = [slot for slot, _ in module.contents.variant.description_parts if slot is not None]
     return sorted((*_PUBLIC_SLOTS, *described))
 
 

@@ -12,24 +12,24 @@ from atcaprov.device.device import Device
 from atcaprov.errors import Code, ProvisioningError
 from signer_module.on_chip.module_key import ModuleKey, Pause
 from signer_module.on_chip.password_keys import PasswordSecrets
-from signer_module.on_chip.public_contents import ModuleFacts, RootFacts, SignerModuleFacts, read_module
+from signer_module.on_chip.public_contents import ModuleContents, RootModuleContents, SignerModuleContents, read_module
 from signer_module.on_chip.quota import Quota
 from signer_module.on_files.signer_folder import cert_info
 
-_Facts = TypeVar("_Facts", bound=ModuleFacts)
+_Contents = TypeVar("_Contents", bound=ModuleContents)
 
 
-class OpenModule(Generic[_Facts]):
+class OpenModule(Generic[_Contents]):
     """What root and signer modules have in common: identity, and a key behind password and quota.
 
     Methods may be called from any thread; one runs at a time. After TransportError or ProtocolError the password is
     forgotten: close the module and open it again.
     """
 
-    def __init__(self, device: Device, facts: _Facts, pause: Pause = time.sleep) -> None:
+    def __init__(self, device: Device, contents: _Contents, pause: Pause = time.sleep) -> None:
         self.device = device
-        self.facts = facts
-        self._key = ModuleKey(device, facts, pause)
+        self.contents = contents
+        self._key = ModuleKey(device, contents, pause)
 
     @property
     def url(self) -> str:
@@ -39,17 +39,17 @@ class OpenModule(Generic[_Facts]):
     @property
     def serial(self) -> bytes:
         """Serial number of the chip, 9 bytes."""
-        return self.facts.serial
+        return self.contents.serial
 
     @property
     def public_key(self) -> bytes:
         """X||Y, 64 bytes."""
-        return self.facts.public_key
+        return self.contents.public_key
 
     @property
     def certificate(self) -> bytes:
         """Certificate of the module's key (DER)."""
-        return self.facts.certificate
+        return self.contents.certificate
 
     @property
     def needs_password(self) -> bool:
@@ -131,52 +131,52 @@ class OpenModule(Generic[_Facts]):
         self.close()
 
 
-class RootModule(OpenModule[RootFacts]):
+class RootModule(OpenModule[RootModuleContents]):
     """A root module."""
 
     @property
     def name(self) -> str:
         """The common name of the root."""
-        return self.facts.name
+        return self.contents.name
 
 
-class SignerModule(OpenModule[SignerModuleFacts]):
+class SignerModule(OpenModule[SignerModuleContents]):
     """A signer module."""
 
     @property
     def name(self) -> str:
         """Common name of the certificate without the signer id and the blank before it."""
-        return self.facts.name
+        return self.contents.name
 
     @property
     def signer_id(self) -> bytes:
         """2 bytes."""
-        return self.facts.signer_id
+        return self.contents.signer_id
 
     @property
     def compressed(self) -> bytes:
         """The certificate's compressed form, 72 bytes."""
-        return self.facts.compressed
+        return self.contents.compressed
 
     @property
     def root_certificate(self) -> bytes:
         """DER."""
-        return self.facts.root_certificate
+        return self.contents.root_certificate
 
     @property
     def root_public_key(self) -> bytes:
         """X||Y, 64 bytes."""
-        return self.facts.root_public_key
+        return self.contents.root_public_key
 
     @property
     def signer_definition(self) -> CertificateDefinition:
         """Definition of the signer's own certificate."""
-        return self.facts.signer_definition
+        return self.contents.signer_definition
 
     @property
     def device_definition(self) -> CertificateDefinition:
         """Definition of the certificates that the signer issues."""
-        return self.facts.device_definition
+        return self.contents.device_definition
 
     def cert_info(self, index: int = 0) -> CertInfo:
         """Return what a client needs to know of this signer."""
@@ -201,24 +201,24 @@ class SignerModule(OpenModule[SignerModuleFacts]):
     @classmethod
     def on(cls, device: Device, pause: Pause = time.sleep) -> Self:
         """Take over an open device; raises as `open` and leaves the device open then."""
-        facts = read_module(device)
-        if not isinstance(facts, SignerModuleFacts):
+        contents = read_module(device)
+        if not isinstance(contents, SignerModuleContents):
             raise ProvisioningError(
                 f"The module at {device.url} is a root, not a signer.",
                 advice="A root module does not belong on a line; keep it locked away.",
                 code=Code.NOT_A_MODULE,
             )
-        return cls(device, facts, pause)
+        return cls(device, contents, pause)
 
 
 def open_module(url: str, pause: Pause = time.sleep) -> SignerModule | RootModule:
     """Open the module at a device URL, whichever kind it is; raises as `SignerModule.open`."""
     device = Device.open(url)
     try:
-        facts = read_module(device)
-        if isinstance(facts, SignerModuleFacts):
-            return SignerModule(device, facts, pause)
-        return RootModule(device, facts, pause)
+        contents = read_module(device)
+        if isinstance(contents, SignerModuleContents):
+            return SignerModule(device, contents, pause)
+        return RootModule(device, contents, pause)
     except BaseException:
         device.close()
         raise

@@ -20,7 +20,7 @@ from signer_module.on_chip.layout import (
     WRONG_PASSWORD_COUNTER,
 )
 from signer_module.on_chip.password_keys import PasswordSecrets
-from signer_module.on_chip.public_contents import ModuleFacts
+from signer_module.on_chip.public_contents import ModuleContents
 from signer_module.on_chip.quota import Quota
 
 LONGEST_PAUSE: Final = 30.0
@@ -36,10 +36,10 @@ class ModuleKey:
     password.
     """
 
-    def __init__(self, device: Device, facts: ModuleFacts, pause: Pause = time.sleep) -> None:
+    def __init__(self, device: Device, contents: ModuleContents, pause: Pause = time.sleep) -> None:
         self._device = device
-        self._facts = facts
-        self._used = AuthorizedUse(device, AUTHORIZATION_SLOT, facts.serial)
+        self._contents = contents
+        self._used = AuthorizedUse(device, AUTHORIZATION_SLOT, contents.serial)
         self._pause = pause
         self._lock = threading.RLock()
         self._secrets: PasswordSecrets | None = None
@@ -47,7 +47,7 @@ class ModuleKey:
         self._quota = self.read_quota()
         self.password_set = False
         """Whether the module has a password; False also for one whose first password was not set yet."""
-        if facts.variant.password:
+        if contents.variant.password:
             self.password_set = not self._accepts(self.secrets_of(None))
         self.ready = not self.password_set
         """Whether it signs."""
@@ -64,7 +64,7 @@ class ModuleKey:
         return self._quota
 
     def _counted(self) -> Quota | None:
-        limit = self._facts.limit
+        limit = self._contents.limit
         return None if limit is None else Quota(limit, self._device.counter(USE_COUNTER))
 
     def wrong_passwords(self) -> int:
@@ -74,7 +74,7 @@ class ModuleKey:
 
     def secrets_of(self, password: bytes | None) -> PasswordSecrets:
         """Return what a password is for this module; None: before one was set. Takes long on purpose."""
-        return self._facts.secrets(password, self._ask_chip)
+        return self._contents.secrets(password, self._ask_chip)
 
     def unlock(self, password: bytes | None) -> None:
         """Make the key ready; a password that is not needed is ignored.
@@ -123,7 +123,7 @@ class ModuleKey:
                 signature = self._sign_despite_noise(digest)
             if self._quota is not None:
                 self._quota = Quota(self._quota.limit, self._quota.counter + 1)
-            if not verify_digest(self._facts.public_key, digest, signature):
+            if not verify_digest(self._contents.public_key, digest, signature):
                 self.lock()
                 raise ProtocolError(
                     "The module's signature does not verify under its public key.",
@@ -137,12 +137,12 @@ class ModuleKey:
         with self._lock:
             self._require_ready()
             with self._answering():
-                return self._used.get_pubkey(KEY_SLOT, self._secret()) == self._facts.public_key
+                return self._used.get_pubkey(KEY_SLOT, self._secret()) == self._contents.public_key
 
     def check_present(self) -> None:
         """Raise TransportError when the module is gone or another chip is in its place."""
         with self._answering():
-            if self._device.serial_number() != self._facts.serial:
+            if self._device.serial_number() != self._contents.serial:
                 raise TransportError("Another chip is where the module was.", code=Code.DEVICE_NOT_FOUND)
 
     def _require_ready(self) -> None:
@@ -171,7 +171,7 @@ class ModuleKey:
 
     def _secret(self) -> bytes | None:
         """Return what authorizes a use of the key; None if it asks for nothing."""
-        if not self._facts.variant.password:
+        if not self._contents.variant.password:
             return None
         secrets = self._secrets if self.password_set else self.secrets_of(None)
         assert secrets is not None

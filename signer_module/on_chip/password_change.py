@@ -53,7 +53,7 @@ def change_password(module: AnyModule, old: bytes, new: bytes) -> bool:
 
 
 def _require_possible(module: AnyModule) -> None:
-    if not module.facts.variant.password:
+    if not module.contents.variant.password:
         raise UsageError(
             "The module was made without password, which its chip cannot change any more.",
             advice="Make a new module if it is to have one.",

@@ -24,7 +24,7 @@ from signer_module.signer_document import SignerDocument
 
 
 @dataclass(frozen=True)
-class ModuleFacts:
+class ModuleContents:
     """What root and signer modules have in common. `limit` is where Counter 0 stops; None without quota."""
 
     serial: bytes
@@ -43,7 +43,7 @@ class ModuleFacts:
 
 
 @dataclass(frozen=True)
-class RootFacts(ModuleFacts):
+class RootModuleContents(ModuleContents):
     """A root module."""
 
     @property
@@ -53,7 +53,7 @@ class RootFacts(ModuleFacts):
 
 
 @dataclass(frozen=True)
-class SignerModuleFacts(ModuleFacts):
+class SignerModuleContents(ModuleContents):
     """A signer module."""
 
     name: str
@@ -67,7 +67,7 @@ class SignerModuleFacts(ModuleFacts):
     device_definition: CertificateDefinition = field(repr=False)
 
 
-def read_module(device: Device) -> RootFacts | SignerModuleFacts:
+def read_module(device: Device) -> RootModuleContents | SignerModuleContents:
     """Read and check a module.
 
     Raises:
@@ -81,7 +81,7 @@ def read_module(device: Device) -> RootFacts | SignerModuleFacts:
     if head.version != variant.layout:
         raise invalid(f"its head is of version {head.version}, its configuration of {variant.layout}")
     stored = b"".join(_needed_description(device, variant, head.description_size))
-    common = ModuleFacts(
+    common = ModuleContents(
         serial=serial_number(config),
         variant=variant,
         scheme=head.scheme,
@@ -105,22 +105,24 @@ def require_finished(config: bytes) -> Variant:
     return variant
 
 
-def _root(common: ModuleFacts, description: bytes) -> RootFacts:
+def _root(common: ModuleContents, description: bytes) -> RootModuleContents:
     certificate = unpack_root(description, common.public_key)
     verify_root(certificate, common.public_key)
-    return RootFacts(common.serial, common.variant, common.scheme, common.public_key, certificate, common.limit)
+    return RootModuleContents(
+        common.serial, common.variant, common.scheme, common.public_key, certificate, common.limit
+    )
 
 
-def _signer(device: Device, common: ModuleFacts, description: bytes) -> SignerModuleFacts:
+def _signer(device: Device, common: ModuleContents, description: bytes) -> SignerModuleContents:
     root_public_key = unpadded_public_key(_slot(device, layout.ROOT_KEY_SLOT))
     document = unpack_signer(description, root_public_key)
     compressed = _slot(device, layout.CERTIFICATE_SLOT)
-    return signer_facts(common, document, compressed, root_public_key)
+    return signer_contents(common, document, compressed, root_public_key)
 
 
-def signer_facts(
-    common: ModuleFacts, document: SignerDocument, compressed: bytes, root_public_key: bytes
-) -> SignerModuleFacts:
+def signer_contents(
+    common: ModuleContents, document: SignerDocument, compressed: bytes, root_public_key: bytes
+) -> SignerModuleContents:
     """Put a signer's parts together; raises CertificateError when they do not belong together."""
     signer, device = document.definitions()
     certificate = rebuild(signer, compressed=compressed, public_key=common.public_key, ca_public_key=root_public_key)
@@ -129,7 +131,7 @@ def signer_facts(
     if CompressedCertificate.parse(compressed).signer_id != signer_id:
         raise invalid("the signer id of its compressed certificate is not that of the certificate")
     device.require_issuable()
-    return SignerModuleFacts(
+    return SignerModuleContents(
         common.serial,
         common.variant,
         common.scheme,

@@ -32,7 +32,7 @@ from signer_module.on_chip.creation.signer_module import (
 )
 from signer_module.on_chip.module import RootModule, SignerModule
 from signer_module.on_chip.password_change import change_password, set_password
-from signer_module.on_chip.public_contents import RootFacts, read_module
+from signer_module.on_chip.public_contents import RootModuleContents, read_module
 from signer_module.on_files.root_folder import RootFolder, write_module_folder
 from tests.support.external_certificate import certified
 from tests.support.in_memory_server import Authority, InMemory
@@ -192,7 +192,7 @@ def _nothing(_: bytes) -> None:
 def opened_root(device: Device) -> RootModule:
     """Return a root module with its password given."""
     facts = read_module(device)
-    assert isinstance(facts, RootFacts)
+    assert isinstance(facts, RootModuleContents)
     root = RootModule(device, facts, no_pause)
     root.unlock(PASSWORD)
     return root

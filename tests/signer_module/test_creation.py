@@ -31,7 +31,7 @@ from signer_module.on_chip.creation.root_module import make_root
 from signer_module.on_chip.creation.signer_module import make_signer
 from signer_module.on_chip.layout import VARIANTS, Variant, variant_of
 from signer_module.on_chip.module import RootModule, SignerModule
-from signer_module.on_chip.public_contents import RootFacts, read_module
+from signer_module.on_chip.public_contents import RootModuleContents, read_module
 from signer_module.on_chip.quota import MOST, Quota, limit_for
 from signer_module.on_files.create_signer import SignerDescriptions
 from signer_module.on_files.root_folder import RootFolder, write_module_folder
@@ -156,7 +156,7 @@ def test_a_root_that_was_cut_at_any_command_is_finished_by_the_same_again(reply_
         hal = cut_and_repeat(lambda device: a_root(device, wanted), cut, reply_lost)
         with Device(hal) as device:
             facts = read_module(device)
-            assert isinstance(facts, RootFacts)
+            assert isinstance(facts, RootModuleContents)
             root = RootModule(device, facts, no_pause)
             root.unlock(PASSWORD)
             assert root.prove()
@@ -172,7 +172,7 @@ def test_a_root_module_certifies_signer_modules(tmp_path: Path) -> None:
         a_root(device)
     with Device(hal) as device, Device.open("emulator:") as blank:
         facts = read_module(device)
-        assert isinstance(facts, RootFacts)
+        assert isinstance(facts, RootModuleContents)
         root = RootModule(device, facts, no_pause)
         root.unlock(PASSWORD)
         folder = write_module_folder(tmp_path / "root", root.certificate, root.serial)
@@ -252,7 +252,7 @@ def test_the_end_of_a_long_description_is_in_otp(root: RootFolder) -> None:
     with Device(hal) as device:
         make_described(device, root, descriptions)
         module = SignerModule.on(device, no_pause)
-        document = module.facts.document
+        document = module.contents.document
         assert (document.signer, document.device) == (descriptions.signer, descriptions.device)
     assert hal.chip.chip.memory.otp != b"\xff" * 64  # type: ignore[attr-defined]
 

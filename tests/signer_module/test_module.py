@@ -214,7 +214,7 @@ def test_wrong_passwords_are_refused_slowed_down_and_counted(root: RootFolder) -
 def test_nothing_shows_the_password_or_its_secrets(module: SignerModule) -> None:
     module.unlock(PASSWORD)
     secrets = module.secrets_of(PASSWORD)
-    shown = repr(module) + repr(module.facts) + repr(secrets) + repr(order())
+    shown = repr(module) + repr(module.contents) + repr(secrets) + repr(order())
     for secret in (PASSWORD, secrets.authorization, secrets.write_key):
         assert repr(secret)[2:-1] not in shown
         assert secret.hex() not in shown

@@ -94,8 +94,8 @@ class Visit:
 
 def test_a_guess_is_confirmed_only_by_asking_the_chip(module: SignerModule) -> None:
     visit = Visit(hal_of(module), module.serial)
-    assert visit.confirmed(module.facts.scheme.secrets(PASSWORD, None).authorization) == set()
-    assert visit.confirmed(module.facts.scheme.secrets(PASSWORD, lambda challenge: challenge).authorization) == set()
+    assert visit.confirmed(module.contents.scheme.secrets(PASSWORD, None).authorization) == set()
+    assert visit.confirmed(module.contents.scheme.secrets(PASSWORD, lambda challenge: challenge).authorization) == set()
     assert visit.confirmed(module.secrets_of(PASSWORD).authorization) == {"nonce", "aes", "hmac"}
     assert visit.confirmed(module.secrets_of(b"wrong").authorization) == set()
 
@@ -151,7 +151,7 @@ def test_the_chips_own_secret_stays_inside_and_is_another_in_each_chip(root: Roo
 
 
 def test_a_module_of_the_first_layout_stays_usable(first_layout: SignerModule) -> None:
-    assert first_layout.facts.variant == Variant(password=True, quota=True, layout=1)
+    assert first_layout.contents.variant == Variant(password=True, quota=True, layout=1)
     with pytest.raises(UsageError) as refused:
         first_layout.unlock(b"correct house")
     assert refused.value.code == Code.PASSWORD_WRONG

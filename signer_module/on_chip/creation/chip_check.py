@@ -11,7 +11,7 @@ from atcaprov.errors import Board, CertificateError, Code, ProvisioningError, Us
 from atcaprov.provisioning import part
 from signer_module.on_chip import layout
 from signer_module.on_chip.layout import Variant
-from signer_module.on_chip.public_contents import RootFacts, SignerModuleFacts, read_module
+from signer_module.on_chip.public_contents import RootModuleContents, SignerModuleContents, read_module
 from signer_module.on_chip.quota import check_quota, require_room
 
 Judge = Callable[[Device], object]
@@ -93,28 +93,28 @@ def is_finished(config: bytes) -> bool:
     return config_zone.is_data_locked(config) and layout.variant_of(config) is not None
 
 
-def root_facts(device: Device) -> RootFacts:
+def read_root_module(device: Device) -> RootModuleContents:
     """Read a finished root module; raises ProvisioningError (data-locked-other) when it is another one."""
-    facts = _read_back(device)
-    if not isinstance(facts, RootFacts):
+    contents = _read_back(device)
+    if not isinstance(contents, RootModuleContents):
         raise _other("The chip is a signer module already")
-    return facts
+    return contents
 
 
-def signer_facts(device: Device, root_public_key: bytes | None) -> SignerModuleFacts:
-    """Read a finished signer module under a root (X||Y, 64 bytes; None: any); raises as `root_facts`."""
-    facts = _read_back(device)
-    if isinstance(facts, RootFacts):
-        own = facts.public_key == root_public_key
+def read_signer_module(device: Device, root_public_key: bytes | None) -> SignerModuleContents:
+    """Read a finished signer module under a root (X||Y, 64 bytes; None: any); raises as `read_root_module`."""
+    contents = _read_back(device)
+    if isinstance(contents, RootModuleContents):
+        own = contents.public_key == root_public_key
         raise _other(
             f"The chip at {device.url} is the root module itself" if own else "The chip is a root module already"
         )
-    if root_public_key not in (None, facts.root_public_key):
+    if root_public_key not in (None, contents.root_public_key):
         raise _other("The chip is a signer of another root already")
-    return facts
+    return contents
 
 
-def _read_back(device: Device) -> RootFacts | SignerModuleFacts:
+def _read_back(device: Device) -> RootModuleContents | SignerModuleContents:
     try:
         return read_module(device)
     except CertificateError as error:

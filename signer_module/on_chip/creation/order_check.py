@@ -38,7 +38,7 @@ def require_ordered_signer(
     if signer_id not in (None, module.signer_id):
         assert signer_id is not None
         differences.append(f"its signer id is {module.signer_id.hex().upper()}, not {signer_id.hex().upper()}")
-    document = module.facts.document
+    document = module.contents.document
     for role, found, wanted in (
         ("signer", document.signer, descriptions.signer),
         ("device", document.device, descriptions.device),
@@ -49,21 +49,21 @@ def require_ordered_signer(
 
 
 def _enforced(module: RootModule | SignerModule, order: ModuleOrder, *, used: bool) -> list[str]:
-    found, wanted = module.facts.variant, order.variant
+    found, wanted = module.contents.variant, order.variant
     if (found.password, found.quota) != (wanted.password, wanted.quota):
         return [f"it is {found}, not {wanted}"]
     differences = []
     if found.password and module.needs_password != (order.password is not None):
         differences.append(f"its first password is {'' if module.needs_password else 'not '}set already")
-    if found.password and module.facts.scheme.cost != order.scrypt_cost:
-        differences.append(f"its passwords cost 2^{module.facts.scheme.cost}, not 2^{order.scrypt_cost}")
+    if found.password and module.contents.scheme.cost != order.scrypt_cost:
+        differences.append(f"its passwords cost 2^{module.contents.scheme.cost}, not 2^{order.scrypt_cost}")
     if order.quota is not None and not _may_have_quota(module, order.quota, used=used):
         differences.append(f"{module.remaining} of its signatures are left, not {order.quota}")
     return differences
 
 
 def _may_have_quota(module: RootModule | SignerModule, quota: int, *, used: bool) -> bool:
-    limit, left = module.facts.limit, module.remaining
+    limit, left = module.contents.limit, module.remaining
     assert limit is not None
     assert left is not None
     return left == quota or (used and left < quota and 0 <= limit - quota < MOST_BEFORE)

@@ -16,7 +16,7 @@ from atcaprov.device.zones.config_zone import is_config_locked
 from atcaprov.errors import Board, CertificateError, Code, ProvisioningError, UsageError
 from atcaprov.reading import is_file
 from signer_module.external_ca.chain import OutsideChain
-from signer_module.on_chip.creation.chip_check import is_finished, root_facts, signer_facts
+from signer_module.on_chip.creation.chip_check import is_finished, read_root_module, read_signer_module
 from signer_module.on_chip.creation.module_builder import ModuleOrder
 from signer_module.on_chip.creation.order_check import is_described, require_ordered_root, require_ordered_signer
 from signer_module.on_chip.creation.root_module import make_root
@@ -65,7 +65,7 @@ def create_root_module(
         if not already:
             _make_root(device, out, kept, order, description, now, consent)
             kept = RootFolder.load(out)
-        root = RootModule(device, root_facts(device))
+        root = RootModule(device, read_root_module(device))
         if already and kept is None and not register_lost:
             _require_unused(root, order)
         if already:
@@ -152,7 +152,7 @@ def create_signer_module(
         if not already:
             consent(plan(device, order, f"a signer certificate from {root.name}"))
             make_signer(device, order, root=root, sign=sign, descriptions=descriptions, signer_id=signer_id, now=now)
-        module = SignerModule(device, signer_facts(device, root.public_key))
+        module = SignerModule(device, read_signer_module(device, root.public_key))
         if already:
             require_ordered_signer(module, order, descriptions, signer_id)
         _prove(module, order)
@@ -184,7 +184,7 @@ def import_signer_certificate(
                 root=chain.issuer,
                 signatures=signatures,
             )
-        module = SignerModule(device, signer_facts(device, None))
+        module = SignerModule(device, read_signer_module(device, None))
         if module.certificate != chain.signer:
             raise CertificateError(
                 "The module holds another certificate than the one given.", code=Code.CERTIFICATE_MISMATCH

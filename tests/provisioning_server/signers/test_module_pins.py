@@ -12,7 +12,7 @@ from atcaprov.errors import CertificateError, Code, UsageError
 from provisioning_server.signers.module import PluggedModule
 from provisioning_server.signers.module_pins import KnownModules
 from signer_module.on_chip.password_keys import LEAST_COST, CostRule, PasswordScheme
-from signer_module.on_chip.public_contents import ModuleFacts
+from signer_module.on_chip.public_contents import ModuleContents
 from tests.support.signer_modules import PASSWORD, make, order, root_folder
 
 WRONG = b"not the password"
@@ -26,9 +26,9 @@ def url(tmp_path: Path) -> str:
     return url
 
 
-def facts_of(url: str) -> ModuleFacts:
+def facts_of(url: str) -> ModuleContents:
     with SignerModule.open(url) as module:
-        return module.facts
+        return module.contents
 
 
 def test_a_module_is_remembered_when_it_has_taken_its_password(url: str, tmp_path: Path) -> None:
