@@ -22,7 +22,7 @@ def export_signer(signer: SignerFacts, out: Path, index: int = 0, chain: Sequenc
 def export_contents(signer: SignerFacts, index: int, chain: Sequence[bytes] = ()) -> dict[str, bytes]:
     """Return the files of an export: name -> bytes.
 
-    `chain` are the CA certificates (DER) from the signer's issuer to the root, where an outside CA made it.
+    `chain` are the CA certificates (DER) from the signer's issuer to the root, where an external CA made it.
     """
     info = signer.cert_info(index)
     found = {

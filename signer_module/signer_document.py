@@ -18,7 +18,7 @@ class SignerDocument:
     """The issuer's certificate (DER), and the descriptions of the signer's own certificate and of its devices'.
 
     `year` is that of the signer certificate, which settles the date formats; `serial` is the content of its serial
-    number if an outside CA chose it, None if it follows from key and dates.
+    number if an external CA chose it, None if it follows from key and dates.
     """
 
     root_certificate: bytes

@@ -1,4 +1,4 @@
-"""`atcaprov request`: a certificate request (PKCS#10) that a chip signs, for an outside CA."""
+"""`atcaprov request`: a certificate request (PKCS#10) that a chip signs, for an external CA."""
 
 from __future__ import annotations
 

@@ -106,7 +106,7 @@ class SignerDocuments:
 
     @functools.cached_property
     def validity(self) -> tuple[datetime, datetime] | None:
-        """Begin and end of the signer's certificate (UTC); None if an outside CA gave it dates that no chip can hold.
+        """Begin and end of the signer's certificate (UTC); None if an external CA gave it dates that no chip can hold.
 
         Those are not ours to judge.
         """

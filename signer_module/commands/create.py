@@ -21,7 +21,7 @@ from signer_module.commands.root_signer import require_left, root_signer
 from signer_module.expiry_warnings import early_ends, end_from, end_of, of_signer
 from signer_module.hsm.signer import create_in_hsm
 from signer_module.on_chip.creation.chip_check import read_root_module, read_signer_module
-from signer_module.on_chip.creation.plan import Made, create_root_module, create_signer_module
+from signer_module.on_chip.creation.plan import CreatedModule, create_root_module, create_signer_module
 from signer_module.on_chip.module import RootModule, SignerModule
 from signer_module.on_files import files
 from signer_module.on_files.create_signer import create_signer, definitions_of
@@ -216,7 +216,7 @@ def _signer_on_files(
     tell_folder(signer)
 
 
-def _done(made: Made[RootModule] | Made[SignerModule]) -> str:
+def _done(made: CreatedModule[RootModule] | CreatedModule[SignerModule]) -> str:
     return "is finished already" if made.already else "created"
 
 

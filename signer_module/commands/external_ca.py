@@ -1,4 +1,4 @@
-"""`signer-module signer request` and `signer import`: a signer whose certificate an outside CA signs."""
+"""`signer-module signer request` and `signer import`: a signer whose certificate an external CA signs."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from signer_module.commands.inputs import FILE, FOLDER
 from signer_module.commands.password_options import PasswordSource, password_options
 from signer_module.expiry_warnings import early_ends, end_of
 from signer_module.export import export_signer
-from signer_module.external_ca.chain import OutsideChain, authorities_of, require_all_usages
+from signer_module.external_ca.chain import ExternalChain, authorities_of, require_all_usages
 from signer_module.hsm.signer import import_to_folder, request_from_hsm
 from signer_module.on_chip.creation.chip_check import read_signer_module
 from signer_module.on_chip.creation.plan import import_signer_certificate, plan
@@ -62,7 +62,7 @@ def signer_request(
     order_options: OrderOptions,
     source: PasswordSource,
 ) -> None:
-    """Begin a signer for an outside CA. Its key is made in a chip or an HSM, and a request that the CA certifies."""
+    """Begin a signer for an external CA. Its key is made in a chip or an HSM, and a request that the CA certifies."""
     chosen = inputs.parse_signer_id(signer_id)
     assert chosen is not None
     if device_description is not None and not chain_paths:
@@ -157,7 +157,7 @@ def signer_import(
     if out is not None and hsm is None:
         files.require_new_folder(out)
     given = [der for path in (certificate, *chain_paths) for der in files.read_certificates(path)]
-    chain = OutsideChain.of(given, inputs.now())
+    chain = ExternalChain.of(given, inputs.now())
     chain.require_usages(descriptions.device)
     if hsm is not None:
         order_options.refuse()
@@ -175,7 +175,7 @@ def _import_to_module(
     options: OrderOptions,
     source: PasswordSource,
     descriptions: SignerDescriptions,
-    chain: OutsideChain,
+    chain: ExternalChain,
     signatures: int,
     out: Path | None,
 ) -> None:

@@ -15,7 +15,7 @@ from atcaprov.errors import UsageError
 from atcaprov.reading import read_bytes, read_text
 from signer_module.commands.option_groups import Option, option_group
 from signer_module.commands.password_options import PasswordSource
-from signer_module.external_ca.chain import OutsideChain
+from signer_module.external_ca.chain import ExternalChain
 from signer_module.on_files import files
 from signer_module.on_files.create_signer import SignerDescriptions
 from signer_module.on_files.key_file import SoftwareKey, key_is_encrypted, load_key
@@ -77,7 +77,7 @@ def chain_above(signer: SignerFacts, paths: Sequence[Path]) -> tuple[bytes, ...]
     if not paths:
         return ()
     given = [der for path in paths for der in files.read_certificates(path)]
-    return OutsideChain.of([signer.certificate, signer.root_certificate, *given], now()).authorities
+    return ExternalChain.of([signer.certificate, signer.root_certificate, *given], now()).authorities
 
 
 def now() -> datetime:

@@ -24,7 +24,7 @@ from signer_module.on_files.signer_folder import SignerFolder
 @device_option
 @click.option("--out", type=FOLDER, required=True, help="New folder for the export.")
 @index_option
-@chain_option("Certificates above an outside CA that issued the signer; written to chain.pem. May be repeated.")
+@chain_option("Certificates above an external CA that issued the signer; written to chain.pem. May be repeated.")
 def export_command(
     signer_path: Path | None, device: str | None, out: Path, index: int, chain_paths: tuple[Path, ...]
 ) -> None:
@@ -95,7 +95,7 @@ def _prove(module: AnyModule, source: PasswordSource) -> None:
 @click.command("backup-public")
 @needed_device
 @click.option("--out", type=FOLDER, required=True, help="New folder for the backup.")
-@chain_option("Certificates above an outside CA that issued the signer; written to chain.pem. May be repeated.")
+@chain_option("Certificates above an external CA that issued the signer; written to chain.pem. May be repeated.")
 def backup_command(device: str, out: Path, chain_paths: tuple[Path, ...]) -> None:
     """Copy the public parts of a module to a folder. The private key can't be copied."""
     with open_module(device) as module:

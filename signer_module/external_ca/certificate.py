@@ -1,4 +1,4 @@
-"""The certificate that an outside CA has made of a request, in the compressed form of a device's memory."""
+"""The certificate that an external CA has made of a request, in the compressed form of a device's memory."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _SHORTEST_SERIAL: Final = 8
 _LONGEST_SERIAL: Final = 20
 
 
-def outside_document(
+def external_document(
     descriptions: SignerDescriptions, certificate: bytes, issuer: bytes, issuer_key: bytes
 ) -> tuple[SignerDocument, bytes]:
-    """Return the document of a certificate that an outside CA made, and its compressed form (72 bytes).
+    """Return the document of a certificate that an external CA made, and its compressed form (72 bytes).
 
     `certificate` and `issuer` are DER, `issuer_key` X||Y (64 bytes). A serial number that the CA chose is of 8 to 20
     bytes. Raises CertificateError (certificate-mismatch) that names the fields which are not as the descriptions say,

@@ -1,4 +1,4 @@
-"""The chain that an outside CA returns: signer certificate, its issuer, and the CAs above up to the root.
+"""The chain that an external CA returns: signer certificate, its issuer, and the CAs above up to the root.
 
 The issuer must be on P-256, since the compressed format holds ECDSA signatures of P-256 only; chips, definitions and
 clients pin its key. The CAs above may be of any kind that `cryptography` verifies. Checked as RFC 5280, 6.1 has it,
@@ -27,7 +27,7 @@ _UNDERSTOOD: Final = (x509.BasicConstraints, x509.KeyUsage, x509.ExtendedKeyUsag
 
 
 @dataclass(frozen=True)
-class OutsideChain:
+class ExternalChain:
     """A checked chain; certificates as DER."""
 
     signer: bytes
@@ -68,7 +68,7 @@ class OutsideChain:
 def authorities_of(certificates: Iterable[bytes], at: datetime) -> tuple[bytes, ...]:
     """Return the certificates of a CA (DER, in any order) from the one that will issue a signer to the root.
 
-    They are checked as in a whole chain, before there is a certificate of the signer. Raises as `OutsideChain.of`.
+    They are checked as in a whole chain, before there is a certificate of the signer. Raises as `ExternalChain.of`.
     """
     loaded = [_load(der) for der in dict.fromkeys(certificates)]
     roots = all(certificate.issuer == certificate.subject for certificate in loaded)

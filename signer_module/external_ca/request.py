@@ -1,4 +1,4 @@
-"""The request that an outside CA gets."""
+"""The request that an external CA gets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Signers whose key is made in an HSM: certified by a root of ours, or by an outside CA from a request.
+"""Signers whose key is made in an HSM: certified by a root of ours, or by an external CA from a request.
 
 The key carries its `Purpose` until the signer folder is there, so that a run that was cut is resumed by the same again.
 """
@@ -13,8 +13,8 @@ from atcaprov.certs.chain import verify_issuer
 from atcaprov.certs.description import CertificateDescription
 from atcaprov.certs.layout import certificate_layout
 from atcaprov.errors import Code, UsageError
-from signer_module.external_ca.certificate import outside_document
-from signer_module.external_ca.chain import OutsideChain
+from signer_module.external_ca.certificate import external_document
+from signer_module.external_ca.chain import ExternalChain
 from signer_module.external_ca.request import signed_request
 from signer_module.hsm.key import HsmKey, Purpose
 from signer_module.on_files import files, signer_folder
@@ -87,9 +87,9 @@ def request_from_hsm(
 
 
 def import_to_folder(
-    path: Path, place: KeyPlace, pin: Pin, descriptions: SignerDescriptions, chain: OutsideChain
+    path: Path, place: KeyPlace, pin: Pin, descriptions: SignerDescriptions, chain: ExternalChain
 ) -> SignerFolder:
-    """Make the folder of a signer that an outside CA has certified, with its whole chain.
+    """Make the folder of a signer that an external CA has certified, with its whole chain.
 
     Raises CertificateError when the certificate is for another key (KEY_MISMATCH) or not as the descriptions say.
     """
@@ -97,7 +97,7 @@ def import_to_folder(
         return finished
     files.require_new_folder(path)
     issuer_key = verify_issuer(chain.issuer)
-    document, compressed = outside_document(descriptions, chain.signer, chain.issuer, issuer_key)
+    document, compressed = external_document(descriptions, chain.signer, chain.issuer, issuer_key)
     contents = signer_folder.public_contents(chain.signer, compressed, chain.issuer, document.definitions(), 0)
     above = b"".join(map(files.pem_certificate, chain.authorities))
     contents |= {signer_folder.CHAIN_FILE: (above, files.PUBLIC), PLACE_FILE: (place.to_toml(), files.PUBLIC)}

@@ -24,7 +24,7 @@ _ROLES: Final[tuple[Role, ...]] = ("root", "signer")
 
 
 @dataclass(frozen=True)
-class Head:
+class ModuleHeader:
     """The fields of slot 9."""
 
     role: Role

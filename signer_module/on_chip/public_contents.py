@@ -14,7 +14,7 @@ from atcaprov.device.device import Device
 from atcaprov.errors import Code, ProvisioningError
 from signer_module.on_chip import layout
 from signer_module.on_chip.description import invalid, unpack_root, unpack_signer
-from signer_module.on_chip.header import Head
+from signer_module.on_chip.header import ModuleHeader
 from signer_module.on_chip.layout import Variant, variant_of
 from signer_module.on_chip.password_keys import AskChip, PasswordScheme, PasswordSecrets
 from signer_module.on_chip.quota import decode_limit
@@ -77,20 +77,20 @@ def read_module(device: Device) -> RootModuleContents | SignerModuleContents:
     """
     config = device.read_config()
     variant = require_finished(config)
-    head = Head.parse(_slot(device, layout.HEAD_SLOT))
-    if head.version != variant.layout:
-        raise invalid(f"its head is of version {head.version}, its configuration of {variant.layout}")
-    stored = b"".join(_needed_description(device, variant, head.description_size))
+    header = ModuleHeader.parse(_slot(device, layout.HEAD_SLOT))
+    if header.version != variant.layout:
+        raise invalid(f"its header is of version {header.version}, its configuration of {variant.layout}")
+    stored = b"".join(_needed_description(device, variant, header.description_size))
     common = ModuleContents(
         serial=serial_number(config),
         variant=variant,
-        scheme=head.scheme,
+        scheme=header.scheme,
         public_key=unpadded_public_key(_slot(device, layout.PUBLIC_KEY_SLOT)),
         certificate=b"",
         limit=decode_limit(device.read_slot(layout.LIMIT_SLOT, 0, 8)) if variant.quota else None,
     )
-    description = head.description(stored)
-    if head.role == "root":
+    description = header.description(stored)
+    if header.role == "root":
         return _root(common, description)
     return _signer(device, common, description)
 

@@ -1,4 +1,4 @@
-"""Making a signer on files: its key, the certificate that the root signs, and what clients need to know of it."""
+"""Create a signer on files: its key, the certificate that the root signs, and what clients need to know of it."""
 
 from __future__ import annotations
 

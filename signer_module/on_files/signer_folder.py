@@ -33,7 +33,7 @@ CERTIFICATE_FILE: Final = "signer.pem"
 ROOT_FILE: Final = "root.pem"
 DOCUMENT_FILE: Final = "signer.json"
 CHAIN_FILE: Final = "chain.pem"
-"""CA certificates from the issuer up to the root, where an outside CA made the signer certificate."""
+"""CA certificates from the issuer up to the root, where an external CA made the signer certificate."""
 _FORMAT: Final = "atcaprov-signer"
 _VERSION: Final = 1
 _NAME: Final = re.compile(r"(?P<name>.*[^ ]) (?P<id>[0-9A-F]{4})")
@@ -190,7 +190,7 @@ def _check(signer: SignerFolder) -> None:
             f"{'; '.join(str(difference) for difference in differences)}",
             code=Code.CERTIFICATE_MISMATCH,
         )
-    if signer.signer_definition.sn_source is not SerialSource.STORED:  # an outside CA chose it
+    if signer.signer_definition.sn_source is not SerialSource.STORED:  # an external CA chose it
         signer.signer_definition.require_issuable()
     signer.device_definition.require_issuable()
 

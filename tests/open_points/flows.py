@@ -25,7 +25,7 @@ from atcaprov.provisioning.provision import Provisioner
 from signer_module.on_chip.creation.module_builder import ModuleOrder
 from signer_module.on_chip.creation.root_module import make_root
 from signer_module.on_chip.creation.signer_module import (
-    OutsideRequest,
+    ExternalRequest,
     import_certificate,
     make_signer,
     request_certificate,
@@ -85,7 +85,7 @@ def signer_under_a_root_module(reading: OpenPoints, world: World) -> None:
     use_up(hal, PASSWORD, 3)
 
 
-def signer_for_an_outside_ca(reading: OpenPoints, world: World) -> None:
+def signer_for_an_external_ca(reading: OpenPoints, world: World) -> None:
     """Begin a module with a request, make the request again, and import the certificate."""
     hal, ca = chip_under(reading), world.new_root()
     with Device(hal) as device:
@@ -153,7 +153,7 @@ Flow = Callable[[OpenPoints, World], None]
 _ALL: Final[tuple[Flow, ...]] = (
     ten_stages,
     signer_under_a_root_module,
-    signer_for_an_outside_ca,
+    signer_for_an_external_ca,
     first_password,
     password_change,
     open_modules,
@@ -204,8 +204,8 @@ def create_signer(device: Device, folder: RootFolder, wanted: ModuleOrder, root:
     make_signer(device, wanted, root=folder, sign=root.sign, descriptions=DESCRIPTIONS, signer_id=None, now=now)
 
 
-def request(device: Device, kept: bytes | None = None) -> OutsideRequest:
-    """Begin a module for an outside CA, or make the request for a key (X||Y) again."""
+def request(device: Device, kept: bytes | None = None) -> ExternalRequest:
+    """Begin a module for an external CA, or make the request for a key (X||Y) again."""
     return request_certificate(
         device,
         order(quota=3),
@@ -216,8 +216,8 @@ def request(device: Device, kept: bytes | None = None) -> OutsideRequest:
     )
 
 
-def import_signer(device: Device, ca: RootFolder, asked: OutsideRequest, signatures: int | None = None) -> None:
-    """Finish a module with what an outside CA has made of its request; `signatures` as `import_certificate`."""
+def import_signer(device: Device, ca: RootFolder, asked: ExternalRequest, signatures: int | None = None) -> None:
+    """Finish a module with what an external CA has made of its request; `signatures` as `import_certificate`."""
     certificate = certified(ca, asked)
     import_certificate(
         device,

@@ -23,7 +23,7 @@ STOPS: Final = (
     # No host can compute a CRC that covers a key made in the chip.
     Stop("data_crc_private", True, tuple(FLOWS), Code.DATA_CRC_REFUSED),
     # A root certificate and a request are signed by the key that they are for, and are needed before the data lock.
-    Stop("data_open_use", False, ("signer_under_a_root_module", "signer_for_an_outside_ca"), Code.CHIP_REFUSED),
+    Stop("data_open_use", False, ("signer_under_a_root_module", "signer_for_an_external_ca"), Code.CHIP_REFUSED),
 )
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from atcaprov.device.device import Device
 from atcaprov.errors import UsageError
-from signer_module.on_chip.creation.signer_module import OutsideRequest
+from signer_module.on_chip.creation.signer_module import ExternalRequest
 from signer_module.on_chip.module import SignerModule
 from signer_module.on_chip.password_change import change_password, set_password
 from tests.open_points import flows
@@ -64,7 +64,7 @@ def signer(reading: Reading, world: World) -> Begun:
 
 
 def request(reading: Reading, world: World) -> Begun:
-    ca, asked = world.new_root(), list[OutsideRequest]()
+    ca, asked = world.new_root(), list[ExternalRequest]()
 
     def check(hal: ScriptedHal) -> None:
         with Device(hal) as device:
@@ -138,8 +138,8 @@ CUT_FLOWS: Final[dict[Callable[[Reading, World], Begun], flows.Flow]] = {
     provisioning: flows.ten_stages,
     root: flows.signer_under_a_root_module,
     signer: flows.password_change,
-    request: flows.signer_for_an_outside_ca,
-    importing: flows.signer_for_an_outside_ca,
+    request: flows.signer_for_an_external_ca,
+    importing: flows.signer_for_an_external_ca,
     first_password: flows.first_password,
     password_change: flows.password_change,
 }

@@ -14,7 +14,7 @@ from atcaprov.chip.crc import crc16
 from atcaprov.config_zone.defaults import DEFAULT_608A
 from atcaprov.device.device import Act, Device
 from atcaprov.device.zones.config_zone import write_config
-from tests.support.external_cas import OutsideCas
+from tests.support.external_cas import ExternalCas
 from tests.support.programs import run_signer_module as run
 from tests.support.signer_modules import CHEAP, ROOT, working_folder
 
@@ -32,7 +32,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A root module with a password, a CA and what it has certified, on a terminal where nobody may be asked."""
     working_folder(tmp_path, monkeypatch)
     assert run("root", "create", "--device", ROOT, "--out", "root", "--password-file", "password", *CHEAP) == 0
-    cas = OutsideCas(tmp_path / "cas")
+    cas = ExternalCas(tmp_path / "cas")
     cas.add("root", "p256")
     cas.pem("root").rename("ca.pem")
     from_chip = ("--device", "emulator:first.chip", "--no-password", *CHEAP)

@@ -12,7 +12,7 @@ import pytest
 from atcaprov import durable
 from atcaprov.certs.description import default_text
 from signer_module.commands import inputs as cli_inputs
-from tests.support.external_cas import OutsideCas
+from tests.support.external_cas import ExternalCas
 from tests.support.programs import run_signer_module as run
 from tests.support.signer_modules import CHEAP, ROOT, SIGNER, locks, working_folder
 
@@ -41,7 +41,7 @@ def test_a_root_folder_that_can_not_be_made(here: Path, capsys: pytest.CaptureFi
 
 
 def test_an_export_that_can_not_be_made(here: Path) -> None:
-    cas = OutsideCas(here / "cas")
+    cas = ExternalCas(here / "cas")
     cas.add("root", "p256")
     assert run(*REQUEST, "--out", "x.csr") == 0
     cas.certify("root", Path("x.csr"), Path("signer.pem"))
@@ -110,7 +110,7 @@ def described(role: str, *changes: tuple[str, str]) -> str:
 
 def older_root(here: Path) -> None:
     """A root with path length 0, as descriptions could order it once."""
-    cas = OutsideCas(here / "cas")
+    cas = ExternalCas(here / "cas")
     extensions = (
         "basicConstraints = critical, CA:true, pathlen:0",
         "keyUsage = critical, keyCertSign",
@@ -151,7 +151,7 @@ def test_a_request_without_chain_is_not_judged_by_devices_that_nobody_described(
 ) -> None:
     described("signer", SERVERS)
     described("device", ("client_auth", "server_auth"))
-    cas = OutsideCas(here / "cas")
+    cas = ExternalCas(here / "cas")
     signer = ("--signer-description", "signer.toml")
     both = (*signer, "--device-description", "device.toml")
     assert run(*REQUEST, *signer, "--chain", cas.add("root", "p256"), "--out", "signer.csr") == 2

@@ -1,4 +1,4 @@
-"""Making modules: whole, cut at every command and repeated, and what is refused before the first lock."""
+"""Create modules: whole, cut at every command and repeated, and what is refused before the first lock."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from atcaprov.certs.description import default_text
 from signer_module.on_chip.module import SignerModule
 from signer_module.on_files import files
 from tests.signer_module.test_module_commands import provisioned
-from tests.support.external_cas import OutsideCas, openssl
+from tests.support.external_cas import ExternalCas, openssl
 from tests.support.programs import run_signer_module as run
 from tests.support.signer_modules import CHEAP, SIGNER, working_folder
 
@@ -89,7 +89,7 @@ def test_good_dates_are_not_spoken_of(here: Path, capsys: pytest.CaptureFixture[
 
 
 def test_a_signer_of_an_outside_ca_whose_root_ends_first(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    cas = OutsideCas(here / "cas")
+    cas = ExternalCas(here / "cas")
     cas.add("root", "p256", days=300)
     cas.add("issuing", "p256", "root", days=3000)
     order = ("--device", SIGNER, "--no-password", *CHEAP)

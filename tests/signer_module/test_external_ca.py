@@ -1,4 +1,4 @@
-"""The chain of an outside CA: accepted whole in any order, every fault named; OpenSSL makes it and judges."""
+"""The chain of an external CA: accepted whole in any order, every fault named; OpenSSL makes it and judges."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
 
 from atcaprov.errors import CertificateError, Code, UsageError
 from signer_module import cli
-from signer_module.external_ca.chain import OutsideChain
+from signer_module.external_ca.chain import ExternalChain
 from signer_module.on_chip.layout import DESCRIPTION_SIZE
 from signer_module.on_chip.module import SignerModule
 from signer_module.on_files import files
 from tests.signer_module.test_module_commands import CHEAP, SIGNER, provisioned
-from tests.support.external_cas import OutsideCas, openssl
+from tests.support.external_cas import ExternalCas, openssl
 from tests.support.signer_modules import locks
 
 NOW = datetime.now(UTC)
@@ -36,13 +36,13 @@ def run(*arguments: object) -> int:
 
 
 @pytest.fixture
-def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> OutsideCas:
+def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ExternalCas:
     monkeypatch.chdir(tmp_path)
-    return OutsideCas(tmp_path / "house")
+    return ExternalCas(tmp_path / "house")
 
 
 @pytest.mark.parametrize("kind", ["p256", "p384", "rsa2048", "rsa4096", "ed25519"])
-def test_a_signer_module_under_a_root_of_any_kind(house: OutsideCas, kind: str) -> None:
+def test_a_signer_module_under_a_root_of_any_kind(house: ExternalCas, kind: str) -> None:
     house.add("root", kind)
     house.add("middle", "rsa2048" if kind == "p384" else "p256", "root")
     issuing = house.add("issuing", "p256", "root" if kind == "rsa4096" else "middle")
@@ -74,7 +74,7 @@ def test_a_signer_module_under_a_root_of_any_kind(house: OutsideCas, kind: str) 
         assert not Path("other").exists()
 
 
-def test_a_chain_in_one_file_of_any_form(house: OutsideCas) -> None:
+def test_a_chain_in_one_file_of_any_form(house: ExternalCas) -> None:
     house.add("root", "p384")
     house.add("issuing", "p256", "root")
     assert run(*REQUEST) == 0
@@ -90,7 +90,7 @@ def test_a_chain_in_one_file_of_any_form(house: OutsideCas) -> None:
     assert run(*IMPORT) == 0
 
 
-def test_what_is_not_a_chain_leaves_the_chip_alone(house: OutsideCas, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_not_a_chain_leaves_the_chip_alone(house: ExternalCas, capsys: pytest.CaptureFixture[str]) -> None:
     house.add("root", "p384")
     house.add("issuing", "p256", "root")
     assert run(*REQUEST) == 0
@@ -105,7 +105,7 @@ def test_what_is_not_a_chain_leaves_the_chip_alone(house: OutsideCas, capsys: py
     assert Path("signer.chip").read_bytes() == before
 
 
-def test_a_ca_that_adds_an_extension_is_told_which_one(house: OutsideCas, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_ca_that_adds_an_extension_is_told_which_one(house: ExternalCas, capsys: pytest.CaptureFixture[str]) -> None:
     issuing = house.add("issuing", "p256")
     assert run(*REQUEST) == 0
     before = Path("signer.chip").read_bytes()
@@ -118,7 +118,7 @@ def test_a_ca_that_adds_an_extension_is_told_which_one(house: OutsideCas, capsys
 
 
 def test_a_chain_too_long_for_the_module_leaves_the_chip_alone(
-    house: OutsideCas, capsys: pytest.CaptureFixture[str]
+    house: ExternalCas, capsys: pytest.CaptureFixture[str]
 ) -> None:
     house.add("root", "rsa4096")
     for issuing in (string.ascii_letters, "issuing"):
@@ -145,7 +145,7 @@ def refused_before_the_chip(*options: object) -> int:
 
 
 def test_a_ca_whose_certificates_are_given_with_the_request_is_checked_before_the_chip_is_changed(
-    house: OutsideCas, capsys: pytest.CaptureFixture[str]
+    house: ExternalCas, capsys: pytest.CaptureFixture[str]
 ) -> None:
     root, issuing = house.add("root", "rsa2048"), house.add("issuing", "p256", "root")
     largest = house.add("largest", "rsa4096")
@@ -170,7 +170,7 @@ def test_a_ca_whose_certificates_are_given_with_the_request_is_checked_before_th
     assert run(*IMPORT, "--chain", root, "--chain", issuing) == 0
 
 
-def test_a_root_may_be_the_one_that_issues(house: OutsideCas) -> None:
+def test_a_root_may_be_the_one_that_issues(house: ExternalCas) -> None:
     root = house.add("root", "p256")
     assert refused_before_the_chip("--chain", root, "--chain", house.add("second", "p256")) == 7
     assert run(*REQUEST, "--chain", root) == 0
@@ -224,27 +224,27 @@ GOOD = {
 
 def test_any_order_is_right_and_twice_the_same_is_no_fault() -> None:
     for order in itertools.permutations([*GOOD.values(), GOOD["middle"]]):
-        chain = OutsideChain.of(order, NOW)
+        chain = ExternalChain.of(order, NOW)
         assert (chain.signer, *chain.authorities) == tuple(reversed(GOOD.values()))
 
 
 def fault(changed: dict[str, bytes]) -> CertificateError:
     with pytest.raises(CertificateError) as caught:
-        OutsideChain.of((GOOD | changed).values(), NOW)
+        ExternalChain.of((GOOD | changed).values(), NOW)
     return caught.value
 
 
 def test_one_that_is_missing_is_named() -> None:
     for missing, says in (("root", "CN=root"), ("middle", "CN=middle")):
         with pytest.raises(CertificateError, match=says) as caught:
-            OutsideChain.of([der for part, der in GOOD.items() if part != missing], NOW)
+            ExternalChain.of([der for part, der in GOOD.items() if part != missing], NOW)
         assert caught.value.code == Code.CHAIN_INCOMPLETE
     for alone in ("signer", "root"):
         with pytest.raises(CertificateError) as caught:
-            OutsideChain.of([GOOD[alone]], NOW)
+            ExternalChain.of([GOOD[alone]], NOW)
         assert caught.value.code == Code.CHAIN_INCOMPLETE
     with pytest.raises(CertificateError, match="no certificate of a signer"):
-        OutsideChain.of([], NOW)
+        ExternalChain.of([], NOW)
 
 
 @pytest.mark.parametrize(
@@ -300,7 +300,7 @@ def test_an_issuer_on_another_curve_or_of_another_kind_can_issue_no_signers() ->
     """The signer's own issuer is what a chip pins."""
     for issuing, above in (("root", ["root"]), ("middle", ["middle", "root"])):
         with pytest.raises(CertificateError, match="cannot issue signers") as caught:
-            OutsideChain.of([certificate("signer", issuing), *(GOOD[part] for part in above)], NOW)
+            ExternalChain.of([certificate("signer", issuing), *(GOOD[part] for part in above)], NOW)
         assert caught.value.code == Code.CHAIN_INVALID
         assert "P-256" in caught.value.advice
 
@@ -329,7 +329,7 @@ USAGES = {"serverAuth": False, "serverAuth, clientAuth": True, "anyExtendedKeyUs
 @pytest.mark.parametrize("usages", USAGES)
 @pytest.mark.parametrize("ca", ["root", "issuing"])
 def test_an_extended_key_usage_that_rules_the_devices_out(
-    house: OutsideCas, ca: str, usages: str, capsys: pytest.CaptureFixture[str]
+    house: ExternalCas, ca: str, usages: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """OpenSSL refuses a device's certificate for a TLS client under a CA for servers."""
     limited = (

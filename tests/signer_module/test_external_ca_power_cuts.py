@@ -1,4 +1,4 @@
-"""A module for an outside CA, cut at every command of its request and of its import."""
+"""A module for an external CA, cut at every command of its request and of its import."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from atcaprov.certs.description import default_description
 from atcaprov.certs.keys import verify_digest
 from atcaprov.device.device import Device
-from signer_module.on_chip.creation.signer_module import OutsideRequest, import_certificate, request_certificate
+from signer_module.on_chip.creation.signer_module import ExternalRequest, import_certificate, request_certificate
 from signer_module.on_chip.module import SignerModule
 from signer_module.on_files.root_folder import RootFolder
 from tests.support.external_certificate import certified
@@ -27,7 +27,7 @@ def ca(tmp_path_factory: pytest.TempPathFactory) -> RootFolder:
     return root_folder(tmp_path_factory.mktemp("ca") / "ca")
 
 
-def ask(device: Device, kept: bytes | None = None) -> OutsideRequest:
+def ask(device: Device, kept: bytes | None = None) -> ExternalRequest:
     description = default_description("signer")
     return request_certificate(
         device, ORDER, description, signer_id=b"\x0a\x0b", wanted=lambda key: key == kept, new_key=kept is None
@@ -50,7 +50,7 @@ def proved(hal: ScriptedHal, certificate: bytes) -> None:
 @at_a_command
 def test_a_request_that_was_cut_at_any_command_is_made_by_the_same_again(ca: RootFolder, reply_lost: bool) -> None:
     def cut(number: int) -> None:
-        requests: list[OutsideRequest] = []
+        requests: list[ExternalRequest] = []
         hal = cut_and_repeat(lambda device: requests.append(ask(device)), number, reply_lost)
         certificate = certified(ca, requests[-1])
         with Device(hal) as device:

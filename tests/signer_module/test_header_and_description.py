@@ -16,7 +16,7 @@ from atcaprov.errors import CertificateError, Code, UsageError
 from signer_module.on_chip import description_packing as packing
 from signer_module.on_chip.description import known_root, pack_root, pack_signer, unpack_root, unpack_signer
 from signer_module.on_chip.dictionary_1 import dictionary
-from signer_module.on_chip.header import SIZE, Head
+from signer_module.on_chip.header import SIZE, ModuleHeader
 from signer_module.on_chip.password_keys import PasswordScheme
 from signer_module.on_chip.quota import decode_limit, encode_limit, limit_for
 from signer_module.on_files.root_folder import RootFolder
@@ -25,7 +25,7 @@ from tests.support.random_units import _descriptions
 from tests.support.signer_modules import root_folder
 
 SCHEME = PasswordScheme(bytes(range(16)), 12)
-HEAD = Head.of("signer", SCHEME, b"description")
+HEAD = ModuleHeader.of("signer", SCHEME, b"description")
 DICTIONARY = "ab7345d63b179f05a76781191e028dd85b43f4e6af8e8ace2c8d6265b49222e7"
 
 
@@ -45,19 +45,19 @@ def test_a_head_has_the_documented_bytes() -> None:
     assert packed[24:26] == b"\x00\x0b"
     assert packed[26:58] == hashlib.sha256(b"description").digest()
     assert packed[58:] == bytes(14)
-    assert Head.parse(packed) == HEAD
+    assert ModuleHeader.parse(packed) == HEAD
 
 
 def test_a_head_cut_off_or_with_one_bit_flipped() -> None:
     packed = HEAD.pack()
     for size in (*range(SIZE), SIZE + 1):
         with pytest.raises(CertificateError):
-            Head.parse(packed[:size].ljust(size, b"\0"))
+            ModuleHeader.parse(packed[:size].ljust(size, b"\0"))
     for bit in range(8 * SIZE):
         changed = bytearray(packed)
         changed[bit // 8] ^= 1 << bit % 8
         try:
-            found = Head.parse(bytes(changed))
+            found = ModuleHeader.parse(bytes(changed))
         except CertificateError as error:
             assert error.code == Code.MODULE_INVALID  # noqa: PT017
         else:
@@ -67,7 +67,7 @@ def test_a_head_cut_off_or_with_one_bit_flipped() -> None:
 @given(st.binary(min_size=SIZE, max_size=SIZE))
 def test_garbage_is_no_head(data: bytes) -> None:
     with pytest.raises(CertificateError):
-        Head.parse(data)
+        ModuleHeader.parse(data)
 
 
 def test_a_description_has_the_digest_of_the_head() -> None:

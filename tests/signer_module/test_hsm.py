@@ -11,7 +11,7 @@ import pytest
 from atcaprov.errors import UsageError
 from signer_module.on_files.pkcs11_file import KeyPlace
 from signer_module.on_files.signer_folder import SignerFolder
-from tests.support.external_cas import OutsideCas, openssl
+from tests.support.external_cas import ExternalCas, openssl
 from tests.support.secret_files import secret_file
 from tests.support.signer_modules import CHEAPEST
 from tests.support.soft_hsm import LIBRARY, PIN, make_soft_hsm
@@ -164,7 +164,7 @@ def ask(*more: str, out: str = "signer.csr") -> int:
 
 
 def test_an_outside_ca_certifies_a_key_in_the_hsm(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    cas = OutsideCas(here / "cas")
+    cas = ExternalCas(here / "cas")
     cas.add("root", "rsa4096")
     cas.add("issuing", "p256", "root")
     assert ask(out="nodir/signer.csr") == 2
@@ -194,7 +194,7 @@ def test_an_outside_ca_certifies_a_key_in_the_hsm(here: Path, capsys: pytest.Cap
 
 
 def test_a_certificate_for_another_key_makes_no_folder(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    cas = OutsideCas(here / "cas")
+    cas = ExternalCas(here / "cas")
     cas.add("root", "p256")
     assert ask() == 0
     cas.certify("root", Path("signer.csr"), Path("signer.crt"))

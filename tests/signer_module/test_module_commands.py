@@ -284,7 +284,7 @@ def test_verify_and_passwords_of_folders(here: Path, capsys: pytest.CaptureFixtu
     assert run("verify", ".") == 2
 
 
-# An outside CA
+# An external CA
 
 CA = """
 [ca]
@@ -313,7 +313,7 @@ distinguished_name = name
 prompt = no
 x509_extensions = root
 [name]
-O = Outside CA Ltd
+O = External CA Ltd
 CN = Outside Root
 [root]
 basicConstraints = critical, CA:true
@@ -322,7 +322,7 @@ subjectKeyIdentifier = hash
 """
 
 
-def outside_ca() -> None:
+def external_ca() -> None:
     Path("ca.cnf").write_text(CA)
     Path("index.txt").touch()
     Path("serial.txt").write_text("4455667788990011223344556677889900AABB\n")
@@ -342,8 +342,8 @@ IMPORT = ("signer", "import", "--device", SIGNER, "--certificate", "signer.pem",
 ORDER = ("--password-file", "password", "--quota", "3", *CHEAP)
 
 
-def test_a_signer_module_under_an_outside_ca(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    outside_ca()
+def test_a_signer_module_under_an_external_ca(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    external_ca()
     assert run(*REQUEST, *ORDER) == 0
     assert openssl("req", "-in", "signer.csr", "-noout", "-verify").returncode == 0
     first = x509.load_pem_x509_csr(Path("signer.csr").read_bytes())
@@ -367,7 +367,7 @@ def test_a_signer_module_under_an_outside_ca(here: Path, capsys: pytest.CaptureF
 
 
 def test_a_returned_chain_is_checked_before_the_lock(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    outside_ca()
+    external_ca()
     assert run(*REQUEST, *ORDER) == 0
     hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
     certify("signer.csr", "signer.pem", hour + timedelta(minutes=1))
@@ -375,7 +375,7 @@ def test_a_returned_chain_is_checked_before_the_lock(here: Path, capsys: pytest.
     assert run(*IMPORT, *ORDER) == 7
     shutil.copy("ca.pem", "other-ca.pem")
     certify("signer.csr", "signer.pem", hour)
-    outside_ca()
+    external_ca()
     assert run(*IMPORT, *ORDER) == 7  # another root
     shutil.copy("other-ca.pem", "ca.pem")
     Path("signer.csr").unlink()

@@ -13,7 +13,7 @@ from atcaprov.certs.keys import verify_digest
 from atcaprov.device.authorized_use import AuthorizedUse
 from atcaprov.device.device import Act, Device
 from signer_module.on_chip import layout
-from tests.support.external_cas import OutsideCas, openssl
+from tests.support.external_cas import ExternalCas, openssl
 from tests.support.programs import run_signer_module as run
 from tests.support.signer_modules import CHEAP, SIGNER, locks, working_folder
 
@@ -23,14 +23,14 @@ REQUEST = ("signer", "request", "--device", SIGNER, "--signer-id", "0A0B", *ORDE
 
 
 @pytest.fixture
-def cas(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> OutsideCas:
+def cas(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ExternalCas:
     working_folder(tmp_path, monkeypatch)
-    cas = OutsideCas(tmp_path / "cas")
+    cas = ExternalCas(tmp_path / "cas")
     cas.add("root", "p256")
     return cas
 
 
-def bring(cas: OutsideCas, *more: object) -> int:
+def bring(cas: ExternalCas, *more: object) -> int:
     given = ("--certificate", "signer.pem", "--chain", cas.pem("root"))
     return run("signer", "import", "--device", SIGNER, *given, *ORDER, *more)
 
@@ -48,7 +48,7 @@ def stolen_signatures(count: int) -> None:
 
 @pytest.mark.parametrize("count", [1, 40])
 def test_signatures_that_were_made_meanwhile_are_found(
-    cas: OutsideCas, count: int, capsys: pytest.CaptureFixture[str]
+    cas: ExternalCas, count: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(*REQUEST, "--out", "signer.csr") == 0
     said = capsys.readouterr().err
@@ -64,7 +64,7 @@ def test_signatures_that_were_made_meanwhile_are_found(
     assert locks(SIGNER) == (True, False)
 
 
-def test_a_key_that_a_ca_may_know_is_not_replaced(cas: OutsideCas, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_key_that_a_ca_may_know_is_not_replaced(cas: ExternalCas, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(*REQUEST, "--out", "signer.csr") == 0
     capsys.readouterr()
     for out in ("other.csr", "third.csr"):
@@ -76,7 +76,7 @@ def test_a_key_that_a_ca_may_know_is_not_replaced(cas: OutsideCas, capsys: pytes
 
 
 def test_a_fault_of_the_chips_arithmetic_does_not_replace_the_key(
-    cas: OutsideCas, capsys: pytest.CaptureFixture[str]
+    cas: ExternalCas, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(*REQUEST, "--out", "signer.csr") == 0
     Path("plan.toml").write_text('[[fault]]\nkind = "ecc-fault"\nopcode = "GenKey"\np1 = 0\ntimes = 30\n')
@@ -88,7 +88,7 @@ def test_a_fault_of_the_chips_arithmetic_does_not_replace_the_key(
     assert bring(cas) == 0
 
 
-def test_a_new_key_is_made_when_it_is_asked_for(cas: OutsideCas, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_new_key_is_made_when_it_is_asked_for(cas: ExternalCas, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(*REQUEST, "--out", "signer.csr") == 0
     first = x509.load_pem_x509_csr(Path("signer.csr").read_bytes()).public_key()
     cas.certify("root", Path("signer.csr"), Path("signer.pem"))
@@ -103,7 +103,7 @@ def test_a_new_key_is_made_when_it_is_asked_for(cas: OutsideCas, capsys: pytest.
     assert bring(cas, "--signatures", 2) == 0
 
 
-def test_the_request_of_another_chip_is_not_overwritten(cas: OutsideCas, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_request_of_another_chip_is_not_overwritten(cas: ExternalCas, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(*REQUEST, "--out", "signer.csr") == 0
     asked = Path("signer.csr").read_bytes()
     other = "emulator:other.chip"
@@ -118,7 +118,7 @@ def test_the_request_of_another_chip_is_not_overwritten(cas: OutsideCas, capsys:
 @pytest.mark.parametrize(
     "key", ["ec -pkeyopt ec_paramgen_curve:P-384", "ec -pkeyopt ec_paramgen_curve:secp112r1", "ed25519"]
 )
-def test_a_request_for_a_key_of_another_kind_is_not_overwritten(cas: OutsideCas, key: str) -> None:
+def test_a_request_for_a_key_of_another_kind_is_not_overwritten(cas: ExternalCas, key: str) -> None:
     done = openssl(
         "req", "-new", "-newkey", *key.split(), "-nodes", "-keyout", "tls.key", "-subj", "/CN=x", "-out", "tls.csr"
     )
@@ -128,7 +128,7 @@ def test_a_request_for_a_key_of_another_kind_is_not_overwritten(cas: OutsideCas,
     assert (Path("tls.csr").read_bytes(), locks(SIGNER)) == (asked, (False, False))
 
 
-def test_a_request_into_what_is_no_file(cas: OutsideCas, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_request_into_what_is_no_file(cas: ExternalCas, capsys: pytest.CaptureFixture[str]) -> None:
     os.mkfifo("pipe")
     assert run(*REQUEST, "--out", "pipe") == 2
     assert "file-unwritable" in capsys.readouterr().err

@@ -15,7 +15,7 @@ from atcaprov.device.device import Device
 from atcaprov.errors import AtcaProvError, Code, UsageError
 from signer_module.on_chip.creation import plan as runs
 from signer_module.on_chip.creation.module_builder import ModuleOrder
-from signer_module.on_chip.creation.plan import Made, create_root_module
+from signer_module.on_chip.creation.plan import CreatedModule, create_root_module
 from signer_module.on_chip.module import RootModule
 from signer_module.on_files.root_folder import RootFolder
 from tests.support.power_cuts import Cut, at_a_command, commands, cut_and_repeat, cutting
@@ -55,7 +55,7 @@ class Create:
 
     def __call__(
         self, device: Device, out: Path, wanted: ModuleOrder, description: CertificateDescription = DESCRIPTION
-    ) -> Made[RootModule]:
+    ) -> CreatedModule[RootModule]:
         url = f"chip {next(_numbers)}"
         self._opened[url] = device
         return create_root_module(url, out, wanted, description, now=datetime.now(UTC), consent=lambda _: None)

@@ -34,7 +34,7 @@ def _done(*arguments: str | Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
-class OutsideCas:
+class ExternalCas:
     """The CAs of a house in a folder: `NAME.key` and `NAME.pem` of each."""
 
     def __init__(self, folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""What an outside CA makes of a request, without a program: the CA is a root on files."""
+"""What an external CA makes of a request, without a program: the CA is a root on files."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from atcaprov.certs.dates import issue_hour
 from atcaprov.certs.keys import key_id
-from signer_module.on_chip.creation.signer_module import OutsideRequest
+from signer_module.on_chip.creation.signer_module import ExternalRequest
 from signer_module.on_files.root_folder import RootFolder
 
 
-def certified(ca: RootFolder, request: OutsideRequest) -> bytes:
+def certified(ca: RootFolder, request: ExternalRequest) -> bytes:
     """Return the certificate (DER) for a request; the CA has no password."""
     asked = x509.load_der_x509_csr(request.der)
     assert asked.is_signature_valid

@@ -24,7 +24,7 @@ from atcaprov.errors import Board, Code, DeviceError, ProvisioningError
 from signer_module.on_chip import layout
 from signer_module.on_chip.chip_secret import ChipSecret
 from signer_module.on_chip.creation.chip_check import require_possible
-from signer_module.on_chip.header import Head, Role
+from signer_module.on_chip.header import ModuleHeader, Role
 from signer_module.on_chip.layout import Variant
 from signer_module.on_chip.password_keys import COST, SALT_SIZE, PasswordScheme
 from signer_module.on_chip.quota import check_quota, encode_limit, limit_for, require_room
@@ -81,7 +81,7 @@ def _signs_later(error: DeviceError) -> DeviceError:
     )
 
 
-class Making:
+class ModuleBuilder:
     """One chip on its way to a module; raises ProvisioningError when it can't become one, before it is changed."""
 
     def __init__(self, device: Device, order: ModuleOrder) -> None:
@@ -149,7 +149,7 @@ class Making:
 
     def finish(self, role: Role, description: bytes) -> None:
         """Write head and description, set the quota exactly, and lock the data zone permanently."""
-        self.write(layout.HEAD_SLOT, Head.of(role, self._scheme, description, self._variant.layout).pack())
+        self.write(layout.HEAD_SLOT, ModuleHeader.of(role, self._scheme, description, self._variant.layout).pack())
         rest = description
         for slot, size in self._variant.description_parts:
             if rest and slot is None:

@@ -15,7 +15,7 @@ from atcaprov.device.device import Device
 from atcaprov.device.zones.config_zone import is_config_locked
 from atcaprov.errors import Board, CertificateError, Code, ProvisioningError, UsageError
 from atcaprov.reading import is_file
-from signer_module.external_ca.chain import OutsideChain
+from signer_module.external_ca.chain import ExternalChain
 from signer_module.on_chip.creation.chip_check import is_finished, read_root_module, read_signer_module
 from signer_module.on_chip.creation.module_builder import ModuleOrder
 from signer_module.on_chip.creation.order_check import is_described, require_ordered_root, require_ordered_signer
@@ -34,7 +34,7 @@ _Module = TypeVar("_Module", RootModule, SignerModule)
 
 
 @dataclass(frozen=True)
-class Made(Generic[_Module]):
+class CreatedModule(Generic[_Module]):
     """A module that is open and proved, and whether it was finished before this run."""
 
     module: _Module
@@ -50,7 +50,7 @@ def create_root_module(
     now: datetime,
     consent: Consent,
     register_lost: bool = False,
-) -> Made[RootModule]:
+) -> CreatedModule[RootModule]:
     """Make a root module and the folder with its certificate and register; the module comes back open.
 
     The folder is written before the last lock, so that the same again finishes what was cut anywhere. A module that is
@@ -76,7 +76,7 @@ def create_root_module(
             _require_folder_of(kept, root)
         else:
             write_module_folder(out, root.certificate, root.serial)
-        return Made(root, already)
+        return CreatedModule(root, already)
 
 
 def _make_root(
@@ -142,7 +142,7 @@ def create_signer_module(
     signer_id: bytes | None,
     now: datetime,
     consent: Consent,
-) -> Made[SignerModule]:
+) -> CreatedModule[SignerModule]:
     """Make a signer module under a root; it comes back open and proved.
 
     One that is finished is only proved, and must be what is ordered: else ProvisioningError (data-locked-other).
@@ -156,7 +156,7 @@ def create_signer_module(
         if already:
             require_ordered_signer(module, order, descriptions, signer_id)
         _prove(module, order)
-        return Made(module, already)
+        return CreatedModule(module, already)
 
 
 def import_signer_certificate(
@@ -164,18 +164,18 @@ def import_signer_certificate(
     order: ModuleOrder,
     descriptions: SignerDescriptions,
     *,
-    chain: OutsideChain,
+    chain: ExternalChain,
     signatures: int,
     consent: Consent,
-) -> Made[SignerModule]:
-    """Finish a module that an outside CA has certified; it comes back open and proved.
+) -> CreatedModule[SignerModule]:
+    """Finish a module that an external CA has certified; it comes back open and proved.
 
     `signatures` is how many a chip with quota must have counted, as `import_certificate` checks it.
     """
     with kept_if_good(Device.open(url)) as device:
         already = is_finished(device.read_config())
         if not already:
-            consent(plan(device, order, "the certificate of the outside CA", key=_KEY_OF_REQUEST))
+            consent(plan(device, order, "the certificate of the external CA", key=_KEY_OF_REQUEST))
             import_certificate(
                 device,
                 order,
@@ -192,7 +192,7 @@ def import_signer_certificate(
         if already:
             require_ordered_signer(module, order, descriptions, None)
         _prove(module, order)
-        return Made(module, already)
+        return CreatedModule(module, already)
 
 
 def plan(device: Device, order: ModuleOrder, certificate: str, *, key: str = _NEW_KEY, later: str = "") -> list[str]:

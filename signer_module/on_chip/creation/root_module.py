@@ -12,7 +12,7 @@ from atcaprov.certs.unsigned import sign_certificate
 from atcaprov.device.device import Device
 from atcaprov.errors import Code, UsageError
 from signer_module.on_chip import layout
-from signer_module.on_chip.creation.module_builder import Making, ModuleOrder
+from signer_module.on_chip.creation.module_builder import ModuleBuilder, ModuleOrder
 from signer_module.on_chip.description import pack_root
 from signer_module.on_files.key_file import SoftwareKey
 from signer_module.on_files.root_folder import root_builder
@@ -37,20 +37,20 @@ def make_root(
     """
     _rehearse(description, now)
     kept_key = None if kept is None else verify_root(kept)
-    making = Making(device, order)
-    making.configure()
-    if kept_key is not None and making.present_key() != kept_key:
+    builder = ModuleBuilder(device, order)
+    builder.configure()
+    if kept_key is not None and builder.present_key() != kept_key:
         raise _other_key()
-    public_key = making.key(lambda key: key == kept_key)
-    certificate = kept or _certified(making, description, public_key, now)
+    public_key = builder.key(lambda key: key == kept_key)
+    certificate = kept or _certified(builder, description, public_key, now)
     keep(certificate)
-    making.write(layout.PUBLIC_KEY_SLOT, padded_public_key(public_key))
-    making.finish("root", pack_root(certificate, public_key))
+    builder.write(layout.PUBLIC_KEY_SLOT, padded_public_key(public_key))
+    builder.finish("root", pack_root(certificate, public_key))
 
 
-def _certified(making: Making, description: CertificateDescription, public_key: bytes, now: datetime) -> bytes:
-    builder = root_builder(description, public_key, now)
-    certificate = sign_certificate(builder, public_key=public_key, sign=making.sign)
+def _certified(builder: ModuleBuilder, description: CertificateDescription, public_key: bytes, now: datetime) -> bytes:
+    unsigned = root_builder(description, public_key, now)
+    certificate = sign_certificate(unsigned, public_key=public_key, sign=builder.sign)
     verify_root(certificate, public_key)
     return certificate
 

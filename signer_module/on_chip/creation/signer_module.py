@@ -1,4 +1,4 @@
-"""Make a signer module: its key, a certificate from the root or from an outside CA, and its description."""
+"""Make a signer module: its key, a certificate from the root or from an external CA, and its description."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from atcaprov.certs.keys import key_id, padded_public_key
 from atcaprov.certs.layout import authority_layout, certificate_layout
 from atcaprov.device.device import Device
 from atcaprov.errors import CertificateError, Code, ProvisioningError, UsageError
-from signer_module.external_ca.certificate import outside_document
+from signer_module.external_ca.certificate import external_document
 from signer_module.external_ca.request import Sign, signed_request
 from signer_module.on_chip import layout
 from signer_module.on_chip.creation.chip_check import require_begun
-from signer_module.on_chip.creation.module_builder import Making, ModuleOrder
+from signer_module.on_chip.creation.module_builder import ModuleBuilder, ModuleOrder
 from signer_module.on_chip.description import pack_signer
 from signer_module.on_files.create_signer import SignerDescriptions, free_id, locked_register
 from signer_module.on_files.key_file import SoftwareKey
@@ -56,17 +56,17 @@ def make_signer(
     _rehearse(definition, root, now)
     with locked_register(root):
         root.check_register()
-    making = Making(device, order)
-    if not making.begun and signer_id is not None:
+    builder = ModuleBuilder(device, order)
+    if not builder.begun and signer_id is not None:
         _require_free(root, signer_id)
-    elif not making.begun:
+    elif not builder.begun:
         free_id(root.issued())
-    making.configure()
-    public_key = making.key(lambda key: key_id(key).hex() in root.issued().values())
+    builder.configure()
+    public_key = builder.key(lambda key: key_id(key).hex() in root.issued().values())
     chosen = _registered_id(root, descriptions, public_key, signer_id, now)
     pending = _pending(definition, root, public_key, chosen, now)
     compressed = pending.finish(sign(pending.digest)).compressed
-    _finish(making, description, compressed, public_key, root.public_key)
+    _finish(builder, description, compressed, public_key, root.public_key)
 
 
 def _rehearse(definition: CertificateDefinition, root: RootFolder, now: datetime) -> None:
@@ -123,16 +123,18 @@ def _require_free(root: RootFolder, signer_id: bytes) -> None:
         raise UsageError(f"The signer id {signer_id.hex().upper()} was given before.", advice="Choose another.")
 
 
-def _finish(making: Making, description: bytes, compressed: bytes, public_key: bytes, root_public_key: bytes) -> None:
-    making.write(layout.CERTIFICATE_SLOT, compressed)
-    making.write(layout.PUBLIC_KEY_SLOT, padded_public_key(public_key))
-    making.write(layout.ROOT_KEY_SLOT, padded_public_key(root_public_key))
-    making.finish("signer", description)
+def _finish(
+    builder: ModuleBuilder, description: bytes, compressed: bytes, public_key: bytes, root_public_key: bytes
+) -> None:
+    builder.write(layout.CERTIFICATE_SLOT, compressed)
+    builder.write(layout.PUBLIC_KEY_SLOT, padded_public_key(public_key))
+    builder.write(layout.ROOT_KEY_SLOT, padded_public_key(root_public_key))
+    builder.finish("signer", description)
 
 
 @dataclass(frozen=True)
-class OutsideRequest:
-    """A request for an outside CA (PKCS#10, DER) and the key (X||Y) that it is for."""
+class ExternalRequest:
+    """A request for an external CA (PKCS#10, DER) and the key (X||Y) that it is for."""
 
     der: bytes
     public_key: bytes
@@ -161,20 +163,20 @@ def request_certificate(
     signer_id: bytes,
     wanted: Callable[[bytes], bool],
     new_key: bool,
-) -> OutsideRequest:
-    """Begin a signer module whose certificate an outside CA will sign: configuration, key, and the request.
+) -> ExternalRequest:
+    """Begin a signer module whose certificate an external CA will sign: configuration, key, and the request.
 
     The chip's key stays if `wanted` says so of its public key (a request that is made again); another one is replaced
     with `new_key` only, else UsageError (key-mismatch). `import_certificate` finishes the module. Raises as
     `make_signer`.
     """
-    making = Making(device, order)
-    making.configure()
+    builder = ModuleBuilder(device, order)
+    builder.configure()
     if not new_key:
-        _refuse_other_key(making.present_key(), wanted)
-    public_key = making.key(wanted)
-    der = signed_request(description, signer_id, public_key, making.sign)
-    return OutsideRequest(der, public_key, making.signatures())
+        _refuse_other_key(builder.present_key(), wanted)
+    public_key = builder.key(wanted)
+    der = signed_request(description, signer_id, public_key, builder.sign)
+    return ExternalRequest(der, public_key, builder.signatures())
 
 
 def _refuse_other_key(present: bytes | None, wanted: Callable[[bytes], bool]) -> None:
@@ -208,20 +210,20 @@ def import_certificate(
     """
     root_public_key = verify_issuer(root)
     verify_under_root(certificate, root)
-    document, compressed = outside_document(descriptions, certificate, root, root_public_key)
+    document, compressed = external_document(descriptions, certificate, root, root_public_key)
     description = pack_signer(document, root_public_key)
     public_key = certificate_layout(certificate).public_key.of(certificate)
-    making = Making(device, order)
+    builder = ModuleBuilder(device, order)
     require_begun(device.read_config())
-    _require_signatures(making.signatures(), signatures)
-    making.configure()
-    if making.present_key() != public_key:
+    _require_signatures(builder.signatures(), signatures)
+    builder.configure()
+    if builder.present_key() != public_key:
         raise CertificateError(
             "The certificate is for another key than the one in the chip.",
             advice="Take the certificate of this module's last request.",
             code=Code.KEY_MISMATCH,
         )
-    _finish(making, description, compressed, public_key, root_public_key)
+    _finish(builder, description, compressed, public_key, root_public_key)
 
 
 def _require_signatures(counted: int | None, expected: int | None) -> None:
