@@ -1,6 +1,7 @@
-"""A reader of DER that keeps positions: where each element of a certificate stands, byte for byte.
+"""Read DER with the position of each element, and write single elements (ITU-T X.690, 8.1 and 10.1).
 
-Certificate definitions are about offsets, which X.509 libraries do not tell. Source: ITU-T X.690, 8.1 and 10.1.
+Certificate definitions are about offsets, which X.509 libraries do not tell; encrypted PKCS#8 with a slow key
+derivation is a structure that they do not write.
 """
 
 from __future__ import annotations
@@ -75,3 +76,13 @@ def expect(tlv: Tlv, tag: int, name: str) -> Tlv:
 def broken(offset: int, why: str) -> CertificateError:
     """Return the error for bytes that are not DER of a certificate; `why` is the end of a sentence."""
     return CertificateError(f"The bytes are no certificate: at byte {offset}, {why}.")
+
+
+def write_tlv(tag: int, *parts: bytes) -> bytes:
+    """Return one element: tag, length in its shortest form, and the parts one after the other."""
+    content = b"".join(parts)
+    size = len(content)
+    if size < 0x80:
+        return bytes([tag, size]) + content
+    length = size.to_bytes((size.bit_length() + 7) // 8, "big")
+    return bytes([tag, 0x80 | len(length)]) + length + content

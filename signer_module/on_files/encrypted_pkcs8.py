@@ -16,8 +16,7 @@ from cryptography.hazmat.primitives import hashes, padding
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.kdf.pbkdf2 import PBKDF2HMAC
 
-from atcaprov.certs.der import INTEGER, OCTET_STRING, SEQUENCE
-from signer_module.on_files.der_writer import tlv
+from atcaprov.certs.der import INTEGER, OCTET_STRING, SEQUENCE, write_tlv
 
 ROUNDS: Final = 600_000
 _SALT_SIZE: Final = 16
@@ -37,11 +36,11 @@ def encrypt_pkcs8(private_key_info: bytes, password: bytes, *, rounds: int = ROU
     encryptor = Cipher(algorithms.AES256(key), modes.CBC(vector)).encryptor()
     encrypted = encryptor.update(padded) + encryptor.finalize()
     round_bytes = rounds.to_bytes(rounds.bit_length() // 8 + 1, "big")
-    derivation = tlv(SEQUENCE, tlv(OCTET_STRING, salt), tlv(INTEGER, round_bytes), _HMAC_SHA256)
-    scheme = tlv(SEQUENCE, _AES_256_CBC, tlv(OCTET_STRING, vector))
-    parameters = tlv(SEQUENCE, tlv(SEQUENCE, _PBKDF2, derivation), scheme)
-    algorithm = tlv(SEQUENCE, _PBES2, parameters)
-    return _pem(tlv(SEQUENCE, algorithm, tlv(OCTET_STRING, encrypted)))
+    derivation = write_tlv(SEQUENCE, write_tlv(OCTET_STRING, salt), write_tlv(INTEGER, round_bytes), _HMAC_SHA256)
+    scheme = write_tlv(SEQUENCE, _AES_256_CBC, write_tlv(OCTET_STRING, vector))
+    parameters = write_tlv(SEQUENCE, write_tlv(SEQUENCE, _PBKDF2, derivation), scheme)
+    algorithm = write_tlv(SEQUENCE, _PBES2, parameters)
+    return _pem(write_tlv(SEQUENCE, algorithm, write_tlv(OCTET_STRING, encrypted)))
 
 
 def _pem(der: bytes) -> bytes:
