@@ -1,13 +1,18 @@
-"""What a signer module says of its certificates, in the few bytes that it has.
+"""The description on a module: what it says of its certificates, in the few bytes that it has.
 
-The definitions themselves do not fit; they are made again from the descriptions, which always gives the same bytes, and
-compared with a digest, so that a program that would make others says so instead of issuing.
+It is CBOR, deflated with a dictionary that both sides know: the preset one, followed by bytes that stand elsewhere on
+the module (the root's public key and its key id). The certificate definitions themselves do not fit. They are made
+again from the descriptions, which always gives the same bytes, and compared with a digest: a program that would make
+other definitions says so and does not issue.
 """
 
 from __future__ import annotations
 
 import hashlib
-from typing import Final
+import zlib
+from typing import Any, Final
+
+import cbor2
 
 from atcaprov.certs.chain import verify_issuer
 from atcaprov.certs.definition import CertificateDefinition
@@ -15,11 +20,15 @@ from atcaprov.certs.description import CertificateDescription
 from atcaprov.certs.description_document import description_document
 from atcaprov.certs.keys import key_id
 from atcaprov.errors import AtcaProvError, CertificateError, Code, UsageError
-from signer_module.on_chip import description_packing
 from signer_module.on_chip.layout import DESCRIPTION_SIZE
+from signer_module.on_chip.preset_dictionary import DICTIONARY_1
 from signer_module.signer_document import SignerDocument
 
+MAX_UNPACKED: Final = 16_384
+"""Bytes; no description of a module comes near it."""
 _DIGEST_SIZE: Final = 16
+_RAW_DEFLATE: Final = -15
+_BEST: Final = 9
 
 
 def pack_signer(document: SignerDocument, root_public_key: bytes) -> bytes:
@@ -35,13 +44,13 @@ def pack_signer(document: SignerDocument, root_public_key: bytes) -> bytes:
         document.serial,
         _digest(document.definitions()),
     ]
-    return fitting(description_packing.pack(contents, known_root(root_public_key)))
+    return fitting(pack(contents, known_root(root_public_key)))
 
 
 def unpack_signer(data: bytes, root_public_key: bytes) -> SignerDocument:
     """Read `pack_signer`; raises CertificateError, module-invalid unless the root certificate is not of its key."""
     try:
-        root, signer, device, year, serial, digest = description_packing.unpack(data, known_root(root_public_key))
+        root, signer, device, year, serial, digest = unpack(data, known_root(root_public_key))
         verify_issuer(root, root_public_key)  # before a parser that trusts sees it
         found = SignerDocument(
             root,
@@ -62,12 +71,12 @@ def unpack_signer(data: bytes, root_public_key: bytes) -> SignerDocument:
 
 def pack_root(certificate: bytes, public_key: bytes) -> bytes:
     """Return the description of a root module: its certificate (DER)."""
-    return fitting(description_packing.pack([certificate], known_root(public_key)))
+    return fitting(pack([certificate], known_root(public_key)))
 
 
 def unpack_root(data: bytes, public_key: bytes) -> bytes:
     """Read `pack_root`; raises CertificateError (module-invalid)."""
-    contents = description_packing.unpack(data, known_root(public_key))
+    contents = unpack(data, known_root(public_key))
     if not isinstance(contents, list) or len(contents) != 1 or not isinstance(contents[0], bytes):
         raise invalid("its description is not that of a root")
     return contents[0]
@@ -97,3 +106,23 @@ def _digest(definitions: tuple[CertificateDefinition, CertificateDefinition]) ->
 def invalid(why: str) -> CertificateError:
     """Return the error of a module whose description contradicts itself."""
     return CertificateError(f"The signer module is not usable: {why}.", code=Code.MODULE_INVALID)
+
+
+def pack(document: Any, known: bytes) -> bytes:
+    """Return a document as deflated CBOR; `known` are bytes that the reader has, too."""
+    deflater = zlib.compressobj(_BEST, zlib.DEFLATED, _RAW_DEFLATE, 9, zlib.Z_DEFAULT_STRATEGY, DICTIONARY_1 + known)
+    return deflater.compress(cbor2.dumps(document)) + deflater.flush()
+
+
+def unpack(data: bytes, known: bytes) -> Any:
+    """Return the document; raises CertificateError (module-invalid) for anything that `pack` does not give."""
+    inflater = zlib.decompressobj(_RAW_DEFLATE, DICTIONARY_1 + known)
+    try:
+        contents = inflater.decompress(data, MAX_UNPACKED)
+        if not inflater.eof or inflater.unused_data:
+            raise ValueError("it is cut off, too long, or followed by something")
+        return cbor2.loads(contents)
+    except Exception as error:  # other packages' decoders: whatever they raise for garbage means the same
+        raise CertificateError(
+            "The description on the signer module cannot be read: it is damaged.", code=Code.MODULE_INVALID
+        ) from error

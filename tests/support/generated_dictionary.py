@@ -1,13 +1,11 @@
-"""The preset dictionary, version 1, under which the descriptions on signer modules are deflated (RFC 1950, 2.2, FDICT).
+"""Make the preset dictionary of signer modules, version 1, from its parts.
 
-What most of them have in common: the words that descriptions may use, the head of a self-signed root certificate with
-zeros for key, key ids and serial number, and the descriptions that were the defaults when the format was settled. The
-bytes belong to the format: no module can be read with others. New defaults or another encoder change nothing here.
+The parts are the words that descriptions may use, the beginning of a self-signed root certificate with zeros for key,
+key ids and serial number, and the descriptions that were the defaults when the format was settled.
 """
 
 from __future__ import annotations
 
-import functools
 from typing import Any, Final
 
 import cbor2
@@ -23,7 +21,9 @@ from atcaprov.certs.der import (
     SET,
     UTC_TIME,
 )
-from signer_module.on_files.der_writer import tlv
+from atcaprov.certs.der import (
+    write_tlv as tlv,
+)
 
 _WORDS: Final = (
     "sha",
@@ -78,9 +78,8 @@ _SIGNATURE_SIZE: Final = 72
 """Of the usual signature, which the lengths count though it is not there."""
 
 
-@functools.cache
 def dictionary() -> bytes:
-    """Return the dictionary, 1,268 bytes."""
+    """Return the 1,268 bytes of `signer_module.on_chip.preset_dictionary`."""
     return cbor2.dumps(list(_WORDS)) + _certificate() + cbor2.dumps([_YEAR, _SIGNER, _DEVICE])
 
 
@@ -117,7 +116,11 @@ def _public_key() -> bytes:
 def _extensions() -> tuple[bytes, ...]:
     key_id = bytes(20)
     return (
-        _extension(_BASIC_CONSTRAINTS, tlv(SEQUENCE, tlv(BOOLEAN, _TRUE), tlv(INTEGER, b"\x01")), critical=True),
+        _extension(
+            _BASIC_CONSTRAINTS,
+            tlv(SEQUENCE, tlv(BOOLEAN, _TRUE), tlv(INTEGER, b"\x01")),
+            critical=True,
+        ),
         _extension(_KEY_USAGE, tlv(BIT_STRING, _KEY_CERT_SIGN_CRL_SIGN), critical=True),
         _extension(_SUBJECT_KEY_ID, tlv(OCTET_STRING, key_id)),
         _extension(_AUTHORITY_KEY_ID, tlv(SEQUENCE, tlv(_KEY_ID, key_id))),
