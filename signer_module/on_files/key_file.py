@@ -18,8 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from atcaprov.certs import der, keys
 from atcaprov.errors import CertificateError, Code, UsageError
-from signer_module.on_files.encrypted_pkcs8 import encrypt_pkcs8
-from signer_module.on_files.key_formats import JwkError, looks_like_jwk, read_jwk
+from signer_module.on_files.key_formats import JwkError, encrypt_pkcs8, looks_like_jwk, read_jwk
 
 MAX_FILE: Final = 65_536
 _BLOCK: Final = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----\r?\n.*?-----END \1-----", re.DOTALL)

@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 
 from atcaprov.certs import keys
 from atcaprov.errors import Code, UsageError
-from signer_module.on_files.encrypted_pkcs8 import encrypt_pkcs8
 from signer_module.on_files.key_file import SoftwareKey, key_is_encrypted, load_key
+from signer_module.on_files.key_formats import encrypt_pkcs8
 from tests.support.certificates import ROOT, SIGNER
 from tests.support.system_programs import require_program
 
