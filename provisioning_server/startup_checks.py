@@ -11,7 +11,7 @@ from shlex import quote
 from provisioning_server.records.data_folder import DataFolder
 from provisioning_server.settings import Settings
 from signer_module.on_files.root_folder import KEY_FILE
-from signer_module.password_line import is_exposed
+from signer_module.password_rules import is_exposed
 
 
 def exposures(settings: Settings, folder: DataFolder) -> Iterator[str]:

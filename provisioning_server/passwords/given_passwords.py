@@ -18,7 +18,7 @@ from typing import Final
 
 from atcaprov.errors import Code, UsageError
 from atcaprov.reading import is_file
-from signer_module.password_line import without_mark
+from signer_module.password_rules import without_mark
 
 PASSWORDS_MAX: Final = 64 * 1024
 FOLDER_VARIABLE: Final = "CREDENTIALS_DIRECTORY"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from atcaprov.errors import Code, UsageError
 from provisioning_server.passwords.given_passwords import PASSWORDS_MAX, GivenPassword, password_lines
-from signer_module.password_line import require_private
+from signer_module.password_rules import require_private
 
 
 def read_passwords(source: Path | int) -> tuple[GivenPassword, ...]:
