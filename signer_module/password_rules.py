@@ -1,4 +1,7 @@
-"""A line of a file or descriptor that passwords are given in, for every program that reads one."""
+"""Rules for passwords: how strong one must be, and how a file or descriptor that holds one is read.
+
+Nothing but the password and a slow hash protects a stolen chip or key file.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,8 @@ from atcaprov.errors import Code, UsageError
 _MARK: Final = b"\xef\xbb\xbf"
 _OTHERS: Final = stat.S_IRWXO | stat.S_IWGRP
 """A group may read: a service has one of its own."""
+LEAST_LENGTH: Final = 12
+LEAST_DIFFERENT: Final = 6
 
 
 def without_mark(line: bytes) -> bytes:
@@ -40,3 +45,14 @@ def require_private(source: Path | int) -> None:
         advice=f"Choose a new password if others could read it, and run: chmod 600 {file}",
         code=Code.PASSWORD_EXPOSED,
     )
+
+
+def require_strong(password: bytes) -> None:
+    """Raise UsageError (password-weak) for a password that would soon be guessed; counted are its bytes."""
+    if len(password) < LEAST_LENGTH or len(set(password)) < LEAST_DIFFERENT:
+        raise UsageError(
+            f"The password is too weak: it needs {LEAST_LENGTH} characters or more, "
+            f"{LEAST_DIFFERENT} of them different.",
+            advice="Take several words that do not belong together, or let a program choose one.",
+            code=Code.PASSWORD_WEAK,
+        )

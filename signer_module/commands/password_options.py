@@ -13,8 +13,7 @@ import click
 from atcaprov.errors import Code, UsageError
 from atcaprov.reading import read_bytes
 from signer_module.commands.option_groups import Option, option_group
-from signer_module.password_rules import require_private, without_mark
-from signer_module.password_strength import require_strong
+from signer_module.password_rules import require_private, require_strong, without_mark
 
 MAX_PASSWORD: Final = 1024
 _LONGEST_LINE: Final = MAX_PASSWORD + 6

@@ -15,7 +15,7 @@ from atcaprov.errors import Code, ProvisioningError, UsageError
 from signer_module.on_chip.layout import AUTHORIZATION_SLOT, WRITE_KEY_SLOT
 from signer_module.on_chip.module import RootModule, SignerModule
 from signer_module.on_chip.password_keys import PasswordSecrets
-from signer_module.password_strength import require_strong
+from signer_module.password_rules import require_strong
 
 AnyModule = SignerModule | RootModule
 _NOT_FIRST: Final = "The module has a password already."

@@ -14,7 +14,7 @@ from signer_module.on_chip.layout import DESCRIPTION_SIZE
 from signer_module.on_chip.password_keys import COST, LEAST_COST, MOST_COST
 from signer_module.on_chip.quota import MOST
 from signer_module.on_files.key_formats import ROUNDS
-from signer_module.password_strength import LEAST_LENGTH
+from signer_module.password_rules import LEAST_LENGTH
 
 PAGE = (Path(__file__).parents[2] / "docs/reference/signer-module.md").read_text(encoding="utf-8")
 

@@ -28,7 +28,7 @@ from signer_module.on_chip.header import ModuleHeader, Role
 from signer_module.on_chip.layout import Variant
 from signer_module.on_chip.password_keys import COST, SALT_SIZE, PasswordScheme
 from signer_module.on_chip.quota import check_quota, encode_limit, limit_for, require_room
-from signer_module.password_strength import require_strong
+from signer_module.password_rules import require_strong
 
 _GEN_KEY: Final = "GenKey"
 _SIGN: Final = "Sign"
