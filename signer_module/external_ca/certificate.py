@@ -13,7 +13,7 @@ from atcaprov.errors import CertificateError
 from signer_module.on_files.create_signer import SignerDescriptions
 from signer_module.on_files.root_folder import common_name
 from signer_module.on_files.signer_folder import split_name
-from signer_module.signer_document import SignerDocument
+from signer_module.signer_description import SignerDocument
 
 _SHORTEST_SERIAL: Final = 8
 _LONGEST_SERIAL: Final = 20

@@ -22,7 +22,7 @@ from atcaprov.certs.keys import key_id
 from atcaprov.errors import AtcaProvError, CertificateError, Code, UsageError
 from signer_module.on_chip.layout import DESCRIPTION_SIZE
 from signer_module.on_chip.preset_dictionary import DICTIONARY_1
-from signer_module.signer_document import SignerDocument
+from signer_module.signer_description import SignerDocument
 
 MAX_UNPACKED: Final = 16_384
 """Bytes; no description of a module comes near it."""

@@ -20,7 +20,7 @@ from signer_module.on_chip.password_keys import AskChip, PasswordScheme, Passwor
 from signer_module.on_chip.quota import decode_limit
 from signer_module.on_files.root_folder import common_name
 from signer_module.on_files.signer_folder import split_name
-from signer_module.signer_document import SignerDocument
+from signer_module.signer_description import SignerDocument
 
 
 @dataclass(frozen=True)

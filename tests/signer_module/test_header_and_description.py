@@ -20,7 +20,7 @@ from signer_module.on_chip.password_keys import PasswordScheme
 from signer_module.on_chip.preset_dictionary import DICTIONARY_1
 from signer_module.on_chip.quota import decode_limit, encode_limit, limit_for
 from signer_module.on_files.root_folder import RootFolder
-from signer_module.signer_document import SignerDocument
+from signer_module.signer_description import SignerDocument
 from tests.support.generated_dictionary import dictionary
 from tests.support.random_units import _descriptions
 from tests.support.signer_modules import root_folder

@@ -27,7 +27,7 @@ from signer_module.on_files.create_signer import SignerDescriptions, free_id, lo
 from signer_module.on_files.key_file import SoftwareKey
 from signer_module.on_files.root_folder import RootFolder
 from signer_module.on_files.signer_folder import split_name
-from signer_module.signer_document import SignerDocument
+from signer_module.signer_description import SignerDocument
 
 _LONGEST_SERIAL: Final = bytes((0x7F, *(0x90 + 37 * number % 0x6F for number in range(19))))
 """Twenty bytes that deflate makes no shorter."""
