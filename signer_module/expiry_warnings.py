@@ -10,7 +10,7 @@ from cryptography import x509
 
 from atcaprov.certs.dates import expire_date
 from atcaprov.certs.definition import CertificateDefinition
-from signer_module.signer_facts import SignerFacts
+from signer_module.signer_description import PublicSigner
 
 _LAST_YEAR: Final = 9999
 
@@ -39,7 +39,7 @@ def early_ends(end: datetime, above: datetime, device: CertificateDefinition, at
         yield f"issues certificates that {these}, its own ends on {end:%Y-%m-%d}: with it they end too."
 
 
-def of_signer(signer: SignerFacts, at: datetime, authorities: Iterable[bytes] = ()) -> list[str]:
+def of_signer(signer: PublicSigner, at: datetime, authorities: Iterable[bytes] = ()) -> list[str]:
     """Return them for a signer that is made; `authorities` are the certificates (DER) above its issuer's."""
     above = min(map(end_of, (signer.root_certificate, *authorities)))
     return list(early_ends(end_of(signer.certificate), above, signer.device_definition, at))

@@ -8,10 +8,10 @@ from pathlib import Path
 from atcaprov.certs import export_c
 from signer_module.on_files import files
 from signer_module.on_files.signer_folder import CHAIN_FILE
-from signer_module.signer_facts import SignerFacts
+from signer_module.signer_description import PublicSigner
 
 
-def export_signer(signer: SignerFacts, out: Path, index: int = 0, chain: Sequence[bytes] = ()) -> list[str]:
+def export_signer(signer: PublicSigner, out: Path, index: int = 0, chain: Sequence[bytes] = ()) -> list[str]:
     """Write the export into a new folder and return the names of its files; `chain` as `export_contents` takes it."""
     contents = export_contents(signer, index, chain)
     with files.new_folder(out, 0o755) as folder:
@@ -19,7 +19,7 @@ def export_signer(signer: SignerFacts, out: Path, index: int = 0, chain: Sequenc
     return list(contents)
 
 
-def export_contents(signer: SignerFacts, index: int, chain: Sequence[bytes] = ()) -> dict[str, bytes]:
+def export_contents(signer: PublicSigner, index: int, chain: Sequence[bytes] = ()) -> dict[str, bytes]:
     """Return the files of an export: name -> bytes.
 
     `chain` are the CA certificates (DER) from the signer's issuer to the root, where an external CA made it.
@@ -41,5 +41,5 @@ def export_contents(signer: SignerFacts, index: int, chain: Sequence[bytes] = ()
     return found
 
 
-def _issuer(signer: SignerFacts, role: str) -> export_c.Issuer:
+def _issuer(signer: PublicSigner, role: str) -> export_c.Issuer:
     return signer.signer_definition if role == "device" else None

@@ -32,8 +32,8 @@ from signer_module.on_chip.creation.chip_check import read_signer_module
 from signer_module.on_chip.creation.plan import import_signer_certificate, plan
 from signer_module.on_chip.creation.signer_module import rehearse_import, request_certificate
 from signer_module.on_files import files
-from signer_module.on_files.create_signer import SignerDescriptions
 from signer_module.on_files.pkcs11_file import KeyPlace
+from signer_module.signer_description import SignerDescriptions
 
 _BY_IMPORT: Final = "later, by 'signer import', "
 _UNTIL_THEN: Final = "Until then keep the chip locked away: whoever has it can sign with its key, whatever its quota."

@@ -17,9 +17,8 @@ from signer_module.commands.option_groups import Option, option_group
 from signer_module.commands.password_options import PasswordSource
 from signer_module.external_ca.chain import ExternalChain
 from signer_module.on_files import files
-from signer_module.on_files.create_signer import SignerDescriptions
 from signer_module.on_files.key_file import SoftwareKey, key_is_encrypted, load_key
-from signer_module.signer_facts import SignerFacts
+from signer_module.signer_description import PublicSigner, SignerDescriptions
 
 FOLDER: Final = click.Path(path_type=Path, file_okay=False)
 FILE: Final = click.Path(path_type=Path, dir_okay=False)
@@ -69,7 +68,7 @@ def chain_option(help_text: str) -> Option:
     return click.option("--chain", "chain_paths", type=FILE, multiple=True, help=help_text)
 
 
-def chain_above(signer: SignerFacts, paths: Sequence[Path]) -> tuple[bytes, ...]:
+def chain_above(signer: PublicSigner, paths: Sequence[Path]) -> tuple[bytes, ...]:
     """Return the CA certificates (DER) of files, from the signer's issuer to the root; empty if no file is named.
 
     Raises UsageError, CertificateError when they are not the signer's whole chain.

@@ -10,10 +10,9 @@ from cryptography import x509
 from atcaprov.certs.compress import compress
 from atcaprov.certs.layout import certificate_layout
 from atcaprov.errors import CertificateError
-from signer_module.on_files.create_signer import SignerDescriptions
 from signer_module.on_files.root_folder import common_name
 from signer_module.on_files.signer_folder import split_name
-from signer_module.signer_description import SignerDocument
+from signer_module.signer_description import SignerDescriptions, SignerDocument
 
 _SHORTEST_SERIAL: Final = 8
 _LONGEST_SERIAL: Final = 20

@@ -19,8 +19,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from atcaprov.certs.chain import verify_issuer, verify_under_root
 from atcaprov.certs.description import CertificateDescription
 from atcaprov.errors import CertificateError, Code
-from signer_module.on_files.authority import require_usages
 from signer_module.on_files.files import UNREADABLE
+from signer_module.signer_description import require_usages
 
 _Value = TypeVar("_Value", bound=x509.ExtensionType)
 _UNDERSTOOD: Final = (x509.BasicConstraints, x509.KeyUsage, x509.ExtendedKeyUsage, x509.CertificatePolicies)

@@ -18,10 +18,11 @@ from signer_module.external_ca.chain import ExternalChain
 from signer_module.external_ca.request import signed_request
 from signer_module.hsm.key import HsmKey, Purpose
 from signer_module.on_files import files, signer_folder
-from signer_module.on_files.create_signer import KeyElsewhere, SignerDescriptions, check_signer, create_signer
+from signer_module.on_files.create_signer import KeyElsewhere, check_signer, create_signer
 from signer_module.on_files.pkcs11_file import PLACE_FILE, KeyPlace
 from signer_module.on_files.root_folder import RootFolder, RootKey
 from signer_module.on_files.signer_folder import SignerFolder
+from signer_module.signer_description import SignerDescriptions
 
 Pin = Callable[[], bytes | None]
 

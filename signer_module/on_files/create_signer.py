@@ -11,17 +11,16 @@ from pathlib import Path
 from typing import Final
 
 from atcaprov.certs.definition import CertificateDefinition
-from atcaprov.certs.description import CertificateDescription
 from atcaprov.certs.issue import IssuedCertificate, issue
 from atcaprov.certs.keys import key_id
 from atcaprov.certs.template import device_definition, signer_definition
 from atcaprov.errors import Code, UsageError
 from atcaprov.file_lock import try_lock, unlock
 from signer_module.on_files import files, signer_folder
-from signer_module.on_files.authority import usages_allowed
 from signer_module.on_files.key_file import SoftwareKey
 from signer_module.on_files.root_folder import REGISTER_FILE, RootFolder, RootKey, common_name
 from signer_module.on_files.signer_folder import SignerFolder
+from signer_module.signer_description import SignerDescriptions
 
 _RETRY_SECONDS: Final = 0.01
 
@@ -33,31 +32,6 @@ class KeyElsewhere:
     public_key: bytes
     file_name: str
     content: bytes
-
-
-@dataclass(frozen=True)
-class SignerDescriptions:
-    """What a signer's own certificate and those of its devices look like."""
-
-    signer: CertificateDescription
-    device: CertificateDescription
-
-    def __post_init__(self) -> None:
-        """Raise UsageError (definition-invalid) when the two make something useless together."""
-        signer, device = self.signer, self.device
-        if (signer.template_id, signer.name.upper()) == (device.template_id, device.name.upper()):
-            raise UsageError(
-                "Signer and device have the same name and template id: their definitions in C would be one file.",
-                advice="Give one of the descriptions another name.",
-                code=Code.DEFINITION_INVALID,
-            )
-        own = signer.extensions.extended_usage_ids
-        if own and not usages_allowed(own, device):
-            raise UsageError(
-                "The signer's extended key usage does not hold that of its devices, whose certificates would fail.",
-                advice="Leave extended_key_usage out of the signer's description, or give it all of the device's.",
-                code=Code.DEFINITION_INVALID,
-            )
 
 
 def create_signer(

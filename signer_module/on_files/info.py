@@ -19,7 +19,7 @@ from signer_module.expiry_warnings import of_signer
 from signer_module.on_files import files, root_folder, signer_folder
 from signer_module.on_files.root_folder import RootFolder
 from signer_module.on_files.signer_folder import SignerFolder
-from signer_module.signer_facts import SignerFacts
+from signer_module.signer_description import PublicSigner
 
 
 def show(folder: Path, *, as_json: bool, now: datetime) -> str:
@@ -76,7 +76,7 @@ def certificate_facts(certificate: bytes, public_key: bytes) -> dict[str, Any]:
     }
 
 
-def warning_facts(signer: SignerFacts, now: datetime, authorities: Iterable[bytes] = ()) -> str:
+def warning_facts(signer: PublicSigner, now: datetime, authorities: Iterable[bytes] = ()) -> str:
     """Return what a report warns of: dates; `authorities` are the CA certificates (DER) above the signer's issuer."""
     return " ".join(f"The signer {text}" for text in of_signer(signer, now, authorities)) or "none"
 

@@ -20,8 +20,8 @@ from atcaprov.certs.layout import authority_layout
 from atcaprov.errors import CertificateError, Code, UsageError
 from atcaprov.reading import is_file, read_bytes, read_text
 from signer_module.on_files import files
-from signer_module.on_files.authority import require_usages
 from signer_module.on_files.key_file import SoftwareKey, key_is_encrypted, load_key
+from signer_module.signer_description import require_usages
 
 KEY_FILE: Final = "key.pem"
 CERTIFICATE_FILE: Final = "root.pem"

@@ -33,8 +33,8 @@ from signer_module.on_chip.layout import VARIANTS, Variant, variant_of
 from signer_module.on_chip.module import RootModule, SignerModule
 from signer_module.on_chip.public_contents import RootModuleContents, read_module
 from signer_module.on_chip.quota import MOST, Quota, limit_for
-from signer_module.on_files.create_signer import SignerDescriptions
 from signer_module.on_files.root_folder import RootFolder, write_module_folder
+from signer_module.signer_description import SignerDescriptions
 from tests.support.power_cuts import Cut, at_a_command, commands, cut_and_repeat, cutting
 from tests.support.scripted_hal import Answer, ScriptedHal
 from tests.support.signer_modules import DESCRIPTIONS, PASSWORD, make, no_pause, open_order, order, replug, root_folder

@@ -14,10 +14,11 @@ from atcaprov.certs.description import CertificateDescription, default_descripti
 from atcaprov.certs.issue import issue
 from signer_module.on_files import files
 from signer_module.on_files import root_folder as root
-from signer_module.on_files.create_signer import SignerDescriptions, create_signer
+from signer_module.on_files.create_signer import create_signer
 from signer_module.on_files.key_file import SoftwareKey
 from signer_module.on_files.root_folder import RootFolder, create_root
 from signer_module.on_files.signer_folder import SignerFolder
+from signer_module.signer_description import SignerDescriptions
 from tests.support.certificates import CHIP_SERIAL, DEVICE
 from tests.support.random_units import random_unit
 from tests.support.system_programs import require_program

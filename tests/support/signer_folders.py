@@ -6,10 +6,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from atcaprov.certs.description import default_description
-from signer_module.on_files.create_signer import SignerDescriptions, create_signer
+from signer_module.on_files.create_signer import create_signer
 from signer_module.on_files.key_file import SoftwareKey
 from signer_module.on_files.root_folder import create_root
 from signer_module.on_files.signer_folder import SignerFolder
+from signer_module.signer_description import SignerDescriptions
 from tests.support.programs import run_signer_module
 
 

@@ -17,8 +17,8 @@ from signer_module.on_chip.creation.module_builder import ModuleOrder
 from signer_module.on_chip.creation.signer_module import make_signer
 from signer_module.on_chip.module import SignerModule
 from signer_module.on_chip.password_keys import LEAST_COST, CostRule
-from signer_module.on_files.create_signer import SignerDescriptions
 from signer_module.on_files.root_folder import RootFolder, create_root
+from signer_module.signer_description import SignerDescriptions
 from tests.support.scripted_hal import ScriptedHal
 from tests.support.secret_files import secret_file
 

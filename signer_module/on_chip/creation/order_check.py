@@ -10,9 +10,9 @@ from atcaprov.certs.description import CertificateDescription
 from atcaprov.errors import Code, ProvisioningError
 from signer_module.on_chip.creation.module_builder import MOST_BEFORE, ModuleOrder
 from signer_module.on_chip.module import RootModule, SignerModule
-from signer_module.on_files.create_signer import SignerDescriptions
 from signer_module.on_files.key_file import SoftwareKey
 from signer_module.on_files.root_folder import self_signed
+from signer_module.signer_description import SignerDescriptions
 
 _ASK: Final = "'signer-module info --device' shows what it is; take another chip for what is ordered."
 

@@ -23,8 +23,8 @@ from signer_module.on_chip.creation.root_module import make_root
 from signer_module.on_chip.creation.signer_module import import_certificate, make_signer
 from signer_module.on_chip.module import RootModule, SignerModule
 from signer_module.on_files import files
-from signer_module.on_files.create_signer import SignerDescriptions
 from signer_module.on_files.root_folder import MODULE_FILE, RootFolder, write_module_folder
+from signer_module.signer_description import SignerDescriptions
 
 Consent = Callable[[list[str]], None]
 _NEW_KEY: Final = "its private key is made in the chip and never leaves it"

@@ -23,11 +23,11 @@ from signer_module.on_chip import layout
 from signer_module.on_chip.creation.chip_check import require_begun
 from signer_module.on_chip.creation.module_builder import ModuleBuilder, ModuleOrder
 from signer_module.on_chip.description import pack_signer
-from signer_module.on_files.create_signer import SignerDescriptions, free_id, locked_register
+from signer_module.on_files.create_signer import free_id, locked_register
 from signer_module.on_files.key_file import SoftwareKey
 from signer_module.on_files.root_folder import RootFolder
 from signer_module.on_files.signer_folder import split_name
-from signer_module.signer_description import SignerDocument
+from signer_module.signer_description import SignerDescriptions, SignerDocument
 
 _LONGEST_SERIAL: Final = bytes((0x7F, *(0x90 + 37 * number % 0x6F for number in range(19))))
 """Twenty bytes that deflate makes no shorter."""
