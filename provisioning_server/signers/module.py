@@ -7,6 +7,7 @@ from typing import Self
 from atcaprov.errors import CertificateError, Code
 from provisioning_server.records.signer_documents import SignerDocuments
 from provisioning_server.signers.module_pins import KnownModules
+from signer_module.on_chip.module import SignerModule
 
 
 class PluggedModule:

@@ -11,6 +11,7 @@ from atcaprov.device.device import Device
 from atcaprov.errors import CertificateError, Code, UsageError
 from provisioning_server.signers.module import PluggedModule
 from provisioning_server.signers.module_pins import KnownModules
+from signer_module.on_chip.module import SignerModule
 from signer_module.on_chip.password_keys import LEAST_COST, CostRule, PasswordScheme
 from signer_module.on_chip.public_contents import ModuleContents
 from tests.support.signer_modules import PASSWORD, make, order, root_folder
