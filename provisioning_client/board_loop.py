@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Final
 
 from atcaprov.device.device import Device
@@ -13,6 +14,7 @@ from provisioning_client.operator import Operator
 from provisioning_client.output import Output
 
 POLL_SECONDS: Final = 0.25
+_LOG: Final = logging.getLogger(__name__)
 
 
 class Quit(Exception):  # noqa: N818 - not an error
@@ -63,6 +65,7 @@ class BoardLoop:
             self._board_failed(error)
         if not self._is_finished():
             self._wait_for_removal()
+            _LOG.info("Board removed.")
             self._output.board_removed()
 
     def _wait_for_board(self) -> Device:
@@ -80,6 +83,7 @@ class BoardLoop:
 
     def _start(self, device: Device) -> None:
         serial_number = device.serial_number()
+        _LOG.info("Board with chip %s at %s.", serial_number.hex().upper(), device.url)
         self._output.board_found(serial_number, device.url)
         watch = _Watch(device, serial_number)
         if not self._operator.starts(watch.is_there):
@@ -105,10 +109,12 @@ class BoardLoop:
             if device.url != url:
                 self._boards.follow(device.url)
         self.good += 1
+        _LOG.info("Board good%s.", ", as before" if result.was_done_before else "")
         self._output.board_good(result, software=self._counts_as_software())
 
     def _board_failed(self, error: AtcaProvError) -> None:
         self.errors.append(error)
+        _LOG.info("Board failed: %s; what becomes of it: %s.", error.code, error.board)
         self._output.board_failed(error, software=self._counts_as_software())
 
     def _counts_as_software(self) -> bool | None:

@@ -23,6 +23,8 @@ from atcaprov.hal.presence import is_plugged
 from atcaprov.hal.registry import require_device_url
 from atcaprov.program.console_text import say
 from atcaprov.program.exit_codes import run_program
+from atcaprov.program.log import logged_on_stderr
+from atcaprov.program.log_options import log_options
 from atcaprov.provisioning.profile import Profile
 from atcaprov.provisioning.provision import Provisioner
 from atcaprov.provisioning.tcp_client import DEFAULT_HOST, DEFAULT_PORT
@@ -120,6 +122,7 @@ EXIT_SOME_FAILED: Final = 1
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write down what goes to the chip and comes back, without secrets; further boards get NAME-2, NAME-3 ...",
 )
+@log_options()
 @click.version_option(package_name="atcaprov")
 @click.pass_context
 def command(
@@ -138,6 +141,7 @@ def command(
     count: int | None,
     as_json: bool,
     trace: Path | None,
+    log_level: int | None,
 ) -> int:
     """Provision ATECC608 chips, board after board.
 
@@ -145,6 +149,7 @@ def command(
     4 damaged bytes, 5 refused by the chip, 6 chip in the wrong state, 7 certificate, 8 refused by the server,
     130 interrupted, 143 and 129 ended by SIGTERM and SIGHUP.
     """
+    context.with_resource(logged_on_stderr(log_level))
     if context.invoked_subcommand is not None:
         return 0
     output = _output(as_json=as_json, auto=auto)

@@ -10,14 +10,19 @@ import click
 from atcaprov.certs.description import default_text
 from atcaprov.program.console_text import say
 from atcaprov.program.exit_codes import exit_code
+from atcaprov.program.log import logged_on_stderr
+from atcaprov.program.log_options import log_options
 from atcaprov.program.process_hardening import harden_process
 from signer_module.commands import create, external_ca, password, show
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="atcaprov", prog_name="signer-module")
-def cli() -> None:
+@log_options()
+@click.pass_context
+def cli(context: click.Context, log_level: int | None) -> None:
     """Create roots and signers on files or in chips, and export what clients and products need of them."""
+    context.with_resource(logged_on_stderr(log_level))
 
 
 @cli.group("root")

@@ -8,6 +8,8 @@ from typing import Final, NoReturn
 import click
 
 from atcaprov.program.exit_codes import run_program
+from atcaprov.program.log import logged_on_stderr
+from atcaprov.program.log_options import log_options
 
 _GROUPS: Final = {
     "config": "atcaprov.cli.config",
@@ -32,8 +34,11 @@ class _LazyGroup(click.Group):
 
 @click.command(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="atcaprov")
-def atcaprov() -> None:
+@log_options()
+@click.pass_context
+def atcaprov(context: click.Context, log_level: int | None) -> None:
     """Tools for the secure provisioning of ATECC608 chips."""
+    context.with_resource(logged_on_stderr(log_level))
 
 
 def main() -> NoReturn:

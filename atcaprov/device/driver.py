@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -26,6 +27,7 @@ from atcaprov.errors import AtcaProvError, TransportError
 from atcaprov.hal.base import Hal
 from atcaprov.vendor_library import InterfaceConfig
 
+_LOG: Final = logging.getLogger(__name__)
 _SUCCESS: Final = 0
 _RESENDS: Final = 2
 _NOT_BEGUN: Final = frozenset({Status.CRC_ERROR, Status.WATCHDOG})
@@ -123,7 +125,9 @@ class Driver:
         with self.lock:
             if not self._handle:
                 raise TransportError(f"{self._hal.url} is closed.")
-            for _ in range(_RESENDS + 1):
+            for attempt in range(_RESENDS + 1):
+                if attempt:
+                    _LOG.info("%s: %s again after status %02X.", self.url, function, self._bridge.last_status)
                 status = self._attempt(function, arguments)
                 if self._bridge.last_status not in self._sent_again:
                     break

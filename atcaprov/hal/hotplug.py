@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 from pathlib import Path
 from typing import Any, Final
 
+_LOG: Final = logging.getLogger(__name__)
 _UDEV_RUNS: Final = Path("/run/udev/control")
 _SUBSYSTEMS: Final = ("hidraw", "tty", "usb", "i2c-dev")
 _LOOK_AGAIN_SECONDS: Final = 2.0
@@ -43,6 +45,8 @@ class PlugWatcher:
         except OSError:
             self._monitor = None  # the daemon is gone: look at every turn
             return True
+        if changed:
+            _LOG.debug("Something was plugged in or out.")
         return changed
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-from atcaprov.errors import UsageError
+from atcaprov.errors import AtcaProvError, UsageError
 from atcaprov.hal.base import Hal
 from atcaprov.hal.device_url import naming, require_nameable
+
+_LOG: Final = logging.getLogger(__name__)
 
 
 class _Kind(NamedTuple):
@@ -26,7 +29,19 @@ def open_hal(url: str) -> Hal:
         TransportError: nothing answers there.
     """
     kind, rest = _parsed(url)
-    return kind.open(rest)
+    try:
+        hal = kind.open(rest)
+    except AtcaProvError as error:
+        _LOG.debug("%s: cannot be opened: %s", url, error.code)
+        raise
+    _LOG.debug("%s: opened.", url)
+    return _logged(hal) if _LOG.isEnabledFor(logging.DEBUG) else hal
+
+
+def _logged(hal: Hal) -> Hal:
+    from atcaprov.hal.tracing.logged_hal import LoggedHal
+
+    return LoggedHal(hal, _LOG)
 
 
 def require_device_url(url: str) -> None:

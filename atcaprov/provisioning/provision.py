@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,6 +21,8 @@ from atcaprov.provisioning.run import Run
 from atcaprov.provisioning.signer_offer import SignerOffer, ask_for_offer
 from atcaprov.provisioning.user_functions import UserFunctions
 from atcaprov.stages import Stage, StageStatus
+
+_LOG: Final = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -137,9 +140,9 @@ class Provisioner:
 
     def _take(self, step: _Step, run: Run) -> None:
         if not step.needed(run):
-            self._functions.notify(step.stage, StageStatus.SKIPPED)
+            self._notify(step.stage, StageStatus.SKIPPED)
             return
-        self._functions.notify(step.stage, StageStatus.START)
+        self._notify(step.stage, StageStatus.START)
         acts = PERMITS.get(step.stage, ())
         run.has_acted = run.has_acted or bool(acts)
         try:
@@ -150,9 +153,13 @@ class Provisioner:
                 error.stage = step.stage
                 if run.has_acted:
                     _correct_fate(error, run)
-            self._functions.notify(step.stage, StageStatus.ERROR)
+            self._notify(step.stage, StageStatus.ERROR)
             raise
-        self._functions.notify(step.stage, StageStatus.DONE)
+        self._notify(step.stage, StageStatus.DONE)
+
+    def _notify(self, stage: Stage, status: StageStatus) -> None:
+        _LOG.info("Stage %d %s: %s", stage.value, stage.name, status)
+        self._functions.notify(stage, status)
 
 
 def _correct_fate(error: AtcaProvError, run: Run) -> None:

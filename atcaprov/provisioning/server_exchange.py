@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 from dataclasses import replace
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from atcaprov.errors import Board, Code, ProtocolError, ServerRejected
 from atcaprov.provisioning.user_functions import UserFunctions
@@ -12,6 +13,7 @@ from atcaprov.wire.connection import Connection, Role
 from atcaprov.wire.messages import REQUEST_NUMBER_MAX, AnyMessage, ErrorReply
 
 Reply = TypeVar("Reply")
+_LOG: Final = logging.getLogger(__name__)
 
 
 def ask(functions: UserFunctions, request: AnyMessage, reply_type: type[Reply]) -> Reply:
@@ -23,12 +25,15 @@ def ask(functions: UserFunctions, request: AnyMessage, reply_type: type[Reply]) 
         ProtocolError: the server's bytes are no reply to this request.
     """
     connection = Connection(Role.CLIENT)
+    _LOG.debug("%s to the server.", type(request).__name__)
     functions.certreq_start()
     functions.certreq_send(connection.send(replace(request, request_number=1 + secrets.randbelow(REQUEST_NUMBER_MAX))))
     while (reply := connection.next_event()) is None:
         connection.receive_data(functions.certreq_recv(connection.bytes_wanted))
     functions.certreq_done()
+    _LOG.debug("%s from the server.", type(reply).__name__)
     if isinstance(reply, ErrorReply):
+        _LOG.info("The server refused: %s", reply.code)
         functions.request_error(reply.code, reply.message)
         raise ServerRejected(reply.message, code=reply.code, board=Board.RETRY if reply.retryable else Board.SET_ASIDE)
     if not isinstance(reply, reply_type):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 import time
 from typing import Final
@@ -15,6 +16,7 @@ CONNECT_SECONDS: Final = 10.0
 EXCHANGE_SECONDS: Final = 60.0
 """From the beginning of a request to the last byte of its answer, however they trickle; a server with slow signer
 modules may have a queue."""
+_LOG: Final = logging.getLogger(__name__)
 
 
 class TcpClient(UserFunctions):
@@ -41,12 +43,14 @@ class TcpClient(UserFunctions):
         try:
             self._socket = socket.create_connection((self.host, self.port), timeout=CONNECT_SECONDS)
         except (OSError, UnicodeError) as error:
+            _LOG.info("No connection to %s:%d: %s", self.host, self.port, _reason(error))
             raise TransportError(
                 f"No connection to the Provisioning Server at {self.host}:{self.port}: {_reason(error)}.",
                 advice="Check that the server runs and that --host and --port are right.",
                 code=Code.SERVER_UNREACHABLE,
             ) from error
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        _LOG.info("Connected to %s:%d.", self.host, self.port)
 
     def close(self) -> None:
         """Close the connection, if there is one."""
@@ -58,6 +62,8 @@ class TcpClient(UserFunctions):
     def certreq_start(self) -> None:
         """Connect, unless a clean connection is there."""
         if self._socket is None or self._in_exchange or self._was_closed():
+            if self._socket is not None:
+                _LOG.info("Connecting again: %s", "the last exchange was cut" if self._in_exchange else "it was closed")
             self.connect()
         self._in_exchange = True
         self._deadline = time.monotonic() + EXCHANGE_SECONDS
@@ -108,6 +114,7 @@ class TcpClient(UserFunctions):
 
     def _lost(self, error: OSError) -> TransportError:
         self.close()
+        _LOG.info("Connection to %s:%d lost: %s", self.host, self.port, _reason(error))
         return TransportError(
             f"The connection to the Provisioning Server at {self.host}:{self.port} was lost: {_reason(error)}.",
             advice="Try again; if it happens twice, call the technician to look at the server.",
