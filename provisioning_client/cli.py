@@ -23,8 +23,8 @@ from atcaprov.hal.presence import is_plugged
 from atcaprov.hal.registry import require_device_url
 from atcaprov.program.console_text import say
 from atcaprov.program.exit_codes import run_program
-from atcaprov.program.log import logged_on_stderr
 from atcaprov.program.log_options import log_options
+from atcaprov.program.log_output import logged_on_stderr
 from atcaprov.provisioning.profile import Profile
 from atcaprov.provisioning.provision import Provisioner
 from atcaprov.provisioning.tcp_client import DEFAULT_HOST, DEFAULT_PORT

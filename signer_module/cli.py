@@ -10,8 +10,8 @@ import click
 from atcaprov.certs.description import default_text
 from atcaprov.program.console_text import say
 from atcaprov.program.exit_codes import exit_code
-from atcaprov.program.log import logged_on_stderr
 from atcaprov.program.log_options import log_options
+from atcaprov.program.log_output import logged_on_stderr
 from atcaprov.program.process_hardening import harden_process
 from signer_module.commands import create, external_ca, password, show
 

@@ -8,8 +8,8 @@ from typing import Final, NoReturn
 import click
 
 from atcaprov.program.exit_codes import run_program
-from atcaprov.program.log import logged_on_stderr
 from atcaprov.program.log_options import log_options
+from atcaprov.program.log_output import logged_on_stderr
 
 _GROUPS: Final = {
     "config": "atcaprov.cli.config",

@@ -121,6 +121,7 @@ class Provisioner:
 
     def _run(self, device: Device, offer: SignerOffer) -> Provisioned:
         run = Run(device, self._profile, self._cert_info, self._functions, offer)
+        _LOG.info("Chip %s, revision %s.", run.serial_number.hex().upper(), run.revision.hex().upper())
         try:
             run.find_progress()
             self._warn(run)

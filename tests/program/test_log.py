@@ -11,8 +11,8 @@ import click
 import pytest
 
 from atcaprov.cli.main import atcaprov
-from atcaprov.program.log import BytesMask, LineFormatter, logged_on_stderr, masked
 from atcaprov.program.log_options import log_options
+from atcaprov.program.log_output import BytesMask, LineFormatter, logged_on_stderr, masked
 from provisioning_client.cli import command as provisioning_client
 from signer_module.cli import cli as signer_module
 from tests.support.programs import run_in_process

@@ -1,4 +1,4 @@
-"""The log of a program: Python's `logging` underneath, one small protocol above.
+"""Where the log of a program goes: which records of Python's `logging` are shown, as what lines, with secrets masked.
 
 Modules of the library log to `logging.getLogger(__name__)`: at level info what a person at a station follows (a device
 URL opened, a stage, a connection), at level debug each step of it (commands by name with their status, messages). They
@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
-from typing import Final, Protocol
+from typing import Final
 
 from atcaprov.program.console_text import say
 from atcaprov.terminal.printable import printable
@@ -24,19 +24,6 @@ _TO_SECONDS: Final = len("2015-11-06 15:51:07")
 _NAMED_SECRET: Final = re.compile(r"(?i)\b(passw\w*|passphrase|pass|pin-value|pin|secret|token)(\s*[=:]\s*)[^\s&;,]+")
 _LONG_HEX: Final = re.compile(r"\b[0-9A-Fa-f]{2}(?:[ :]?[0-9A-Fa-f]{2}){15,}\b")
 """16 bytes or more: keys and digests. A chip's serial number has 9."""
-
-
-class Log(Protocol):
-    """What the parts of a program need of its log."""
-
-    def info(self, text: str) -> None:
-        """Log what happens."""
-
-    def warning(self, text: str) -> None:
-        """Log what somebody should look at."""
-
-    def error(self, text: str) -> None:
-        """Log a fault."""
 
 
 class LineFormatter(logging.Formatter):
