@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from atcaprov.errors import Code, UsageError
+from atcaprov import Code, UsageError
 from atcaprov.hal.presence import is_plugged
 from atcaprov.hal.usb_ids import usb_ids
 from atcaprov.reading import is_file, is_folder, may_be_there, paths_in, status

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from atcaprov import SoftwareChip
 from atcaprov.chip.memory_map import I2C_ADDRESS
-from atcaprov.emulator.chip import Chip
 from atcaprov.emulator.images import blank_608a
 from atcaprov.serving.bus import Buses
 from atcaprov.serving.pins import Pins
@@ -30,7 +30,7 @@ class Cut:
         return self.count == 0
 
 
-class CuttableChip(Chip):
+class CuttableChip(SoftwareChip):
     """A chip whose board loses its cable at a command; from then on nothing reaches the host."""
 
     cut: Cut | None = None
@@ -55,7 +55,7 @@ class CuttableChip(Chip):
 class KitBus:
     """The chips behind a kit's firmware, at their 8-bit addresses (the `ChipBus` of the kit interpreter)."""
 
-    def __init__(self, chips: Sequence[Chip]) -> None:
+    def __init__(self, chips: Sequence[SoftwareChip]) -> None:
         self._chips = {chip.i2c_address << 1: chip for chip in chips}
 
     def addresses(self) -> Sequence[int]:
@@ -86,7 +86,7 @@ class KitBus:
 class I2cWire:
     """The chips on a wire at their 7-bit addresses; `fault` spoils what comes from them."""
 
-    def __init__(self, chips: Sequence[Chip]) -> None:
+    def __init__(self, chips: Sequence[SoftwareChip]) -> None:
         self._buses = Buses([Pins(chip) for chip in chips])
         self.fault = Fault.NONE
 

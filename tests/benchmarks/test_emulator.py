@@ -11,8 +11,8 @@ from statistics import median
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, utils
 
+from atcaprov import SoftwareChip
 from atcaprov.chip.commands import Opcode
-from atcaprov.emulator.chip import Chip
 from atcaprov.emulator.images import BLANK, load_image
 from atcaprov.emulator.random_source import SystemRandom
 from tests.benchmarks.report import Figure, report
@@ -23,8 +23,8 @@ ECDSA = ec.ECDSA(utils.Prehashed(hashes.SHA256()))
 DIGEST = bytes(range(32))
 
 
-def chip_with_key() -> tuple[Chip, bytes]:
-    chip = Chip()
+def chip_with_key() -> tuple[SoftwareChip, bytes]:
+    chip = SoftwareChip()
     chip.wake()
     chip.exchange(packet(Opcode.LOCK, 0x80))
     public_key = reply_body(chip.exchange(packet(Opcode.GEN_KEY, 4, 0)))
@@ -38,7 +38,7 @@ def microseconds(operation: Callable[[], object]) -> float:
     return (time.perf_counter() - start) * 1e6
 
 
-def beside(chip: Chip, request: bytes, bare: Callable[[], object]) -> tuple[float, float]:
+def beside(chip: SoftwareChip, request: bytes, bare: Callable[[], object]) -> tuple[float, float]:
     """Return the medians of the chip's command and of the bare operation, taken in turn."""
     on_chip, alone = [], []
     for _ in range(ROUNDS):
@@ -88,11 +88,11 @@ def test_info() -> None:
 
 def test_start_and_memory() -> None:
     image, source = load_image(BLANK), SystemRandom()
-    start = median(microseconds(lambda: Chip(image.make(source))) for _ in range(ROUNDS))
+    start = median(microseconds(lambda: SoftwareChip(image.make(source))) for _ in range(ROUNDS))
     report(Figure("emulator.start_us", start, "us", "a blank ATECC608A from its image; limit 1,000"))
     gc.collect()
     tracemalloc.start()
-    chips = [Chip(image.make(source)) for _ in range(1000)]
+    chips = [SoftwareChip(image.make(source)) for _ in range(1000)]
     size = tracemalloc.get_traced_memory()[0] / 2**20
     tracemalloc.stop()
     assert len({chip.memory.serial for chip in chips}) == 1000

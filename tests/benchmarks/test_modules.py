@@ -14,10 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from atcaprov import Device, EmulatedHal, SoftwareChip
 from atcaprov.chip.commands import MAX_EXECUTION_MS_M0, Opcode
-from atcaprov.device.device import Device
-from atcaprov.emulator.chip import Chip
-from atcaprov.hal.emulated import EmulatedHal
 from atcaprov.wire.messages import CertificatesReply, CertificatesRequest
 from provisioning_server.issuing.requests import Reply
 from provisioning_server.signers.module import PluggedModule
@@ -42,7 +40,7 @@ LEAST_UTILISATION = 0.95
 def plugged_modules(folder: Path, count: int, time: SharedTime, wanted: ModuleOrder) -> Iterator[PluggedModule]:
     root = root_folder(folder / "root")
     for number in range(count):
-        hal = EmulatedHal(Chip(clock=time), "emulator:")
+        hal = EmulatedHal(SoftwareChip(clock=time), "emulator:")
         with Device(hal) as device:
             make(device, root, wanted, (number + 1).to_bytes(2, "big"))
         module = PluggedModule(SignerModule.on(Device(hal)))

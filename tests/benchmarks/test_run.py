@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
+from atcaprov import Device, Profile, Provisioner, UserFunctions
 from atcaprov.chip.commands import MAX_EXECUTION_MS_M0, Opcode
-from atcaprov.device.device import Device
-from atcaprov.provisioning.profile import Profile
-from atcaprov.provisioning.provision import Provisioner
-from atcaprov.provisioning.user_functions import UserFunctions
 from tests.benchmarks.report import Figure, report
 from tests.hal.ways import CdcWay, HidWay, standing
 from tests.support.counted_requests import commands_of, keep_requests, opening_of

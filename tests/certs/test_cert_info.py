@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atcaprov.certs.cert_info import CertInfo
-from atcaprov.errors import Code, UsageError
+from atcaprov import CertInfo, Code, UsageError
 from tests.support.certificates import ROOT, SIGNER, SIGNER_ID
 from tests.support.system_programs import require_program
 

@@ -7,11 +7,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from atcaprov.certs.chain import verify_chain, verify_root, verify_under_root
+from atcaprov import CertificateError, Code, verify_chain
+from atcaprov.certs.chain import verify_root, verify_under_root
 from atcaprov.certs.description import default_description
 from atcaprov.certs.issue import issue
 from atcaprov.certs.keys import key_id
-from atcaprov.errors import CertificateError, Code
 from tests.support.certificates import (
     CHIP_SERIAL,
     DEVICE,

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import given
 from hypothesis import strategies as st
 
+from atcaprov import CertificateError, Code
 from atcaprov.certs import dates
 from atcaprov.certs.compress import compress
 from atcaprov.certs.dates import DateFormat
@@ -19,7 +20,6 @@ from atcaprov.certs.definition import CertificateDefinition
 from atcaprov.certs.description import default_description
 from atcaprov.certs.issue import issue
 from atcaprov.certs.keys import key_id
-from atcaprov.errors import CertificateError, Code
 from tests.support.certificates import (
     DEVICE,
     HOUR,

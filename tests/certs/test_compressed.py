@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from atcaprov import CertificateError
 from atcaprov.certs.compressed import CompressedCertificate
 from atcaprov.certs.dates import format_version_for
 from atcaprov.certs.serial_number import SerialSource
-from atcaprov.errors import CertificateError
 from tests.support.certificates import vector
 
 GENUINE = bytes.fromhex(vector("signer-certificate")["signer"]["compressed"])

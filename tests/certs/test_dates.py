@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from atcaprov import CertificateError
 from atcaprov.certs import dates
 from atcaprov.certs.dates import DateFormat
-from atcaprov.errors import CertificateError
 from tests.support.certificates import vector
 
 CASES = vector("dates")

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from atcaprov import CertificateError, Code
 from atcaprov.certs.definition import (
     CertElement,
     CertificateDefinition,
@@ -23,7 +24,6 @@ from atcaprov.certs.definition import (
 )
 from atcaprov.certs.layout import certificate_layout
 from atcaprov.certs.rebuild import rebuild, stored_locations
-from atcaprov.errors import CertificateError, Code
 from tests.support.certificates import (
     DEVICE as UNIT_KEY,
 )

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from atcaprov import Code, UsageError
 from atcaprov.certs.definition import CertificateDefinition, DateFormat, SerialSource, StdElement
 from atcaprov.certs.description import CertificateDescription, default_description, default_text
 from atcaprov.certs.template import device_definition, signer_definition
-from atcaprov.errors import Code, UsageError
 from tests.support.certificates import NOW
 
 SIGNER_TEXT, DEVICE_TEXT, ROOT_TEXT = (default_text(role) for role in ("signer", "device", "root"))

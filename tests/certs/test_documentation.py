@@ -6,7 +6,7 @@ import re
 from datetime import UTC, datetime
 from pathlib import Path
 
-from atcaprov.certs.cert_info import CertInfo
+from atcaprov import CertInfo
 from atcaprov.certs.compressed import CompressedCertificate
 from atcaprov.certs.dates import LAST_ISSUE_YEAR, MAX_EXPIRE_YEARS, encode_dates
 from atcaprov.certs.definition import MAX_DOCUMENT, SerialSource, StdElement

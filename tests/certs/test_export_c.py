@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from atcaprov import CertificateError, Code
 from atcaprov.certs import export_c
 from atcaprov.certs.definition import CertificateDefinition
-from atcaprov.errors import CertificateError, Code
 from tests.certs.test_wheel_judge import put_on_chip
 from tests.support import atcacert, atcacert_years
 from tests.support.certificates import ROOT, default_definitions, genuine_definition

@@ -11,13 +11,13 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given
 from hypothesis import strategies as st
 
+from atcaprov import CertificateError, Code
 from atcaprov.certs import keys
 from atcaprov.certs.definition import CertificateDefinition, CertLocation, DateFormat, SerialSource, StdElement
 from atcaprov.certs.description import CertificateDescription, default_description, default_text
 from atcaprov.certs.issue import IssuedCertificate, PendingCertificate, issue
 from atcaprov.certs.rebuild import rebuild
 from atcaprov.certs.template import device_definition
-from atcaprov.errors import CertificateError, Code
 from tests.support.certificates import (
     CHIP_SERIAL,
     DEVICE,

@@ -9,8 +9,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given
 from hypothesis import strategies as st
 
+from atcaprov import CertificateError
 from atcaprov.certs import keys
-from atcaprov.errors import CertificateError
 from tests.support.certificates import DEVICE, ORDER, SIGNER, vector
 from tests.support.system_programs import require_program
 

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from atcaprov import CertificateError
 from atcaprov.certs.der import children, read_tlv
 from atcaprov.certs.layout import Span, certificate_layout
-from atcaprov.errors import CertificateError
 from tests.support.certificates import vector
 
 CASE = vector("signer-certificate")

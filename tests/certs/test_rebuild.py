@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from atcaprov import CertificateError, Code
 from atcaprov.certs import keys
 from atcaprov.certs.rebuild import SlotWrite, from_slots, rebuild, slot_writes
-from atcaprov.errors import CertificateError, Code
 from tests.support.certificates import chain_definition, genuine_definition, vector
 
 GENUINE = vector("signer-certificate")["signer"]

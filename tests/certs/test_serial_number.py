@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from atcaprov import CertificateError
 from atcaprov.certs.serial_number import SerialSource, generate
-from atcaprov.errors import CertificateError
 from tests.support.certificates import vector
 
 CASES = vector("serial-numbers")

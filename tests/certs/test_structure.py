@@ -15,11 +15,11 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
+from atcaprov import CertificateError, Code
 from atcaprov.certs.compress import compress
 from atcaprov.certs.description import default_description
 from atcaprov.certs.keys import key_id
 from atcaprov.certs.structure import explain_structure
-from atcaprov.errors import CertificateError, Code
 from tests.support.certificates import ROOT, SIGNER, default_definitions, genuine_definition
 from tests.support.random_units import random_unit
 

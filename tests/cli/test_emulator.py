@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 
+from atcaprov import SoftwareChip
 from atcaprov.chip.commands import Opcode
 from atcaprov.cli import emulator
 from atcaprov.cli.emulator import group
-from atcaprov.emulator.chip import Chip
 from atcaprov.emulator.counters import read_counter
 from atcaprov.emulator.state_file import StateFile
 from atcaprov.emulator.timing import execution_times
@@ -127,7 +127,7 @@ def test_the_speed_of_its_buses_decides_what_wakes_a_chip(speed: str, wakes: boo
 
 @pytest.mark.parametrize(("times", "milliseconds"), [("typical", 70), ("maximum", 115)])
 def test_the_times_of_its_chips_are_chosen(monkeypatch: pytest.MonkeyPatch, times: str, milliseconds: int) -> None:
-    made: list[Chip] = []
+    made: list[SoftwareChip] = []
 
     async def serve(buses: Buses, *_arguments: Any, **_options: Any) -> None:
         made.extend(pins.chip for pins in buses.parts)

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
+from atcaprov import Act, Device
 from atcaprov.certs.description import default_text
 from atcaprov.certs.keys import load_public_key
 from atcaprov.chip.crc import crc16
 from atcaprov.cli.main import atcaprov
-from atcaprov.device.device import Act, Device
 from tests.support.programs import run_in_process
 from tests.support.system_programs import require_program
 

@@ -7,10 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from atcaprov import Code, ConfigZone, Part, UsageError
 from atcaprov.config_zone.builder import build, build_toml
 from atcaprov.config_zone.diff import differing_bytes
-from atcaprov.config_zone.model import ConfigZone, Part
-from atcaprov.errors import Code, UsageError
 from tests.support.config_zones import PUBLISHED, published
 
 CONFIGS = Path(__file__).parents[2] / "configs"

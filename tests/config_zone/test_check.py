@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atcaprov.config_zone.check import Allow, Finding, Level, Part, Rule, check_config_zone, require_safe
+from atcaprov import Allow, Code, Finding, Part, UsageError, check_config_zone
+from atcaprov.config_zone.check import Level, Rule, require_safe
 from atcaprov.config_zone.defaults import DEFAULT_608A
-from atcaprov.errors import Code, UsageError
 from tests.support.config_zones import MISTAKES, PUBLISHED, changed, part_of, published, with_slot
 
 CERTIFICATES = {"certificate_slots": {10, 11, 12}}

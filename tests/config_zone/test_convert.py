@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from atcaprov.config_zone.check import Level, check_config_zone
+from atcaprov import UsageError, check_config_zone
+from atcaprov.config_zone.check import Level
 from atcaprov.config_zone.convert import convert_508a_to_608
 from atcaprov.config_zone.diff import differing_bytes
-from atcaprov.errors import UsageError
 from tests.support.config_zones import CONVERSIONS, published
 
 

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from atcaprov import UsageError
 from atcaprov.config_zone.counters import COUNTER_MAX, COUNTER_ZERO, decode_counter, encode_counter
-from atcaprov.errors import UsageError
 from tests.support.config_zones import COUNTERS
 
 

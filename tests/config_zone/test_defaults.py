@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from atcaprov import read_zone_file
 from atcaprov.config_zone.defaults import DEFAULT_608A, DEFAULT_CERTIFICATE_SLOTS, DEFAULT_DEVICE_KEY_SLOT
-from atcaprov.config_zone.zone_file import read_zone_file
 from tests.support.config_zones import with_slot
 
 CONFIGS = Path(__file__).parents[2] / "configs"

@@ -4,10 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from atcaprov import ConfigZone, Part, UsageError
 from atcaprov.config_zone.defaults import DEFAULT_608A
 from atcaprov.config_zone.diff import diff, differing_bytes
-from atcaprov.config_zone.model import ConfigZone, Part
-from atcaprov.errors import UsageError
 from tests.support.config_zones import changed, published, with_slot
 
 NOT_COMPARED = [*range(16), *range(84, 88)]

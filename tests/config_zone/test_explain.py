@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from atcaprov import ConfigZone, Part
 from atcaprov.config_zone.defaults import DEFAULT_608A
 from atcaprov.config_zone.explain import explain_fields, explain_slot
-from atcaprov.config_zone.model import ConfigZone, Part
 from tests.support.config_zones import changed, with_slot, zone_of
 
 # The decoding of published tables by people: config zones of the vendor's examples, slot by slot.

@@ -9,10 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from atcaprov import Code, UsageError, read_zone_file
 from atcaprov.config_zone.defaults import DEFAULT_608A
 from atcaprov.config_zone.hex_file import format_hex
-from atcaprov.config_zone.zone_file import read_zone_file
-from atcaprov.errors import Code, UsageError
 from tests.support.system_programs import require_program
 
 ZONE = DEFAULT_608A

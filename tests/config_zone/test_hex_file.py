@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from atcaprov import Code, UsageError
 from atcaprov.config_zone.hex_file import format_hex, parse_hex, read_hex
-from atcaprov.errors import Code, UsageError
 from tests.support.config_zones import MISTAKES, published
 
 # As the guide prints it (Atmel-8970A section 3.5).

@@ -4,9 +4,8 @@ import dataclasses
 
 import pytest
 
-from atcaprov.config_zone.model import ConfigZone
+from atcaprov import Code, ConfigZone, UsageError
 from atcaprov.config_zone.slot import DeriveRule, KeyConfig, ReadRule, SlotConfig, WriteRule
-from atcaprov.errors import Code, UsageError
 from tests.support.config_zones import LOCK_EXAMPLE, PUBLISHED, zone_of
 
 WRITE_RULES = {"0000": WriteRule.ALWAYS, "0001": WriteRule.WHILE_INVALID}

@@ -9,14 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from atcaprov import ConfigZone, SoftwareChip, check_config_zone
 from atcaprov.certs.keys import verify_digest
 from atcaprov.chip.commands import GEN_KEY_CREATE, GEN_KEY_PUBLIC, P1_32_BYTES, Opcode, Status, Zone
 from atcaprov.chip.memory_map import SLOT_SIZES
-from atcaprov.config_zone.check import Level, Rule, check_config_zone
+from atcaprov.config_zone.check import Level, Rule
 from atcaprov.config_zone.defaults import DEFAULT_608A
-from atcaprov.config_zone.model import ConfigZone
 from atcaprov.config_zone.slot import Slot
-from atcaprov.emulator.chip import Chip
 from tests.support import chips
 from tests.support.chips import Reply, awake_chip, configured_memory
 from tests.support.config_zones import with_slot
@@ -28,19 +27,19 @@ CERTIFICATE = bytes(range(1, 73))
 words = st.integers(0, 0xFFFF)
 
 
-def configured_chip(zone: bytes) -> Chip:
+def configured_chip(zone: bytes) -> SoftwareChip:
     """Return a chip on which a zone was locked; its data zone is open."""
     return awake_chip(configured_memory(config_bytes={16: zone[16:86], 88: zone[88:]}, data_locked=False))
 
 
-def send(chip: Chip, opcode: int, p1: int = 0, p2: int = 0, data: bytes = b"") -> Reply:
+def send(chip: SoftwareChip, opcode: int, p1: int = 0, p2: int = 0, data: bytes = b"") -> Reply:
     """Send one command and idle, as a host does: what is volatile stays, and the watchdog starts anew."""
     reply = chips.send(chip, opcode, p1, p2, data)
     chip.idle()
     return reply
 
 
-def lock_data(chip: Chip) -> None:
+def lock_data(chip: SoftwareChip) -> None:
     chip.memory.config[86] = 0
 
 
@@ -48,14 +47,14 @@ def address(slot: int, block: int) -> int:
     return slot << 3 | block << 8
 
 
-def write(chip: Chip, slot: int, data: bytes) -> list[Reply]:
+def write(chip: SoftwareChip, slot: int, data: bytes) -> list[Reply]:
     return [
         send(chip, Opcode.WRITE, Zone.DATA | P1_32_BYTES, address(slot, at // 32), data[at : at + 32].ljust(32, b"\0"))
         for at in range(0, len(data), 32)
     ]
 
 
-def read(chip: Chip, slot: int, size: int) -> bytes:
+def read(chip: SoftwareChip, slot: int, size: int) -> bytes:
     """Return the content of a slot word by word; shorter if the chip refuses."""
     content = b""
     for at in range(0, size, 4):
@@ -66,7 +65,7 @@ def read(chip: Chip, slot: int, size: int) -> bytes:
     return content
 
 
-def signs(chip: Chip, slot: int, public_key: bytes) -> bool:
+def signs(chip: SoftwareChip, slot: int, public_key: bytes) -> bool:
     """Tell whether the slot signs a digest that the host loads."""
     digest = sha256(b"a challenge").digest()
     assert send(chip, Opcode.NONCE, NONCE_FIXED, 0, digest).status == Status.SUCCESS
@@ -194,7 +193,7 @@ SLOTS = ConfigZone(DEFAULT_608A).slots
 
 
 @pytest.fixture
-def product() -> Chip:
+def product() -> SoftwareChip:
     """A chip with the default configuration after a whole run."""
     chip = configured_chip(DEFAULT_608A)
     for slot in SLOTS:
@@ -211,7 +210,7 @@ def content(slot: Slot) -> bytes:
 
 
 @pytest.mark.parametrize("slot", SLOTS, ids=lambda slot: f"slot {slot.number}")
-def test_the_default_on_a_chip(product: Chip, slot: Slot) -> None:
+def test_the_default_on_a_chip(product: SoftwareChip, slot: Slot) -> None:
     """Each slot does what the reference page says of it, and nothing else."""
     number = slot.number
     readable, writable = number in {8, *range(10, 16)}, number in {8, 13, 14, 15}
@@ -228,7 +227,7 @@ def test_the_default_on_a_chip(product: Chip, slot: Slot) -> None:
     assert (lock == Status.SUCCESS) is (number in {*range(5), 8, 13, 14, 15})
 
 
-def test_nothing_changes_slots_that_are_locked_one_by_one(product: Chip) -> None:
+def test_nothing_changes_slots_that_are_locked_one_by_one(product: SoftwareChip) -> None:
     for number in (*range(5), 8, 13, 14, 15):
         assert send(product, Opcode.LOCK, 0x02 | number << 2).status == Status.SUCCESS
         assert send(product, Opcode.GEN_KEY, GEN_KEY_CREATE, number).status in REFUSED

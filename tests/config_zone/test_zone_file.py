@@ -4,10 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from atcaprov import Code, UsageError, read_zone_file
 from atcaprov.config_zone.defaults import DEFAULT_608A
 from atcaprov.config_zone.hex_file import format_hex
-from atcaprov.config_zone.zone_file import read_zone_file
-from atcaprov.errors import Code, UsageError
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 

@@ -8,12 +8,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from atcaprov import Act, Code, Device, DeviceError, UsageError
 from atcaprov.chip.commands import Opcode
 from atcaprov.device.authorization import authorize, check_mac_response, random_nonce
 from atcaprov.device.authorized_use import AuthorizedUse, NotAuthorizedError
-from atcaprov.device.device import Act, Device
 from atcaprov.emulator.open_points import OpenPoints
-from atcaprov.errors import Code, DeviceError, UsageError
 from tests.support.chips import configured_memory
 from tests.support.scripted_hal import ScriptedHal
 from tests.support.stock_cryptoauthlib import LIBRARY

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from atcaprov import Act, Code, Device, EmulatedHal, SoftwareChip, TransportError
 from atcaprov.chip.commands import Opcode
 from atcaprov.chip.memory_map import CHIP_MODE, LOCK_CONFIG
 from atcaprov.device.awake import AWAKE_SECONDS, AwakeChip
-from atcaprov.device.device import Act, Device
-from atcaprov.emulator.chip import Chip, Power
+from atcaprov.emulator.chip import Power
 from atcaprov.emulator.timing import Clock
-from atcaprov.errors import Code, TransportError
-from atcaprov.hal.emulated import EmulatedHal
 from atcaprov.serving.clock import ServedClock
 from tests.support.chips import packet
 
@@ -21,8 +19,8 @@ READ, GEN_KEY = packet(Opcode.READ, 0x80), packet(Opcode.GEN_KEY, 4)
 class CountedHal(EmulatedHal):
     """Keeps the calls."""
 
-    def __init__(self, chip: Chip | None = None) -> None:
-        super().__init__(chip or Chip(), "test:")
+    def __init__(self, chip: SoftwareChip | None = None) -> None:
+        super().__init__(chip or SoftwareChip(), "test:")
         self.calls: list[str] = []
         self.gone = False
 
@@ -48,8 +46,8 @@ class CountedHal(EmulatedHal):
         return super().exchange(packet)
 
 
-def locked_chip(mode: int = 0, clock: Clock | None = None) -> Chip:
-    chip = Chip(clock=clock)
+def locked_chip(mode: int = 0, clock: Clock | None = None) -> SoftwareChip:
+    chip = SoftwareChip(clock=clock)
     chip.memory.config[CHIP_MODE] = mode
     chip.memory.config[LOCK_CONFIG] = 0
     return chip

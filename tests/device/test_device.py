@@ -7,12 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from atcaprov import read_trace
+from atcaprov import Act, Code, Device, DeviceError, ProtocolError, TransportError, UsageError, read_trace
 from atcaprov.chip.commands import MAX_EXECUTION_MS_M0, Opcode
 from atcaprov.chip.crc import crc16
 from atcaprov.chip.memory_map import SLOT_SIZES
-from atcaprov.device.device import Act, Device
-from atcaprov.errors import Code, DeviceError, ProtocolError, TransportError, UsageError
 from tests.support.scripted_hal import ScriptedHal
 
 DIGEST = hashlib.sha256(b"challenge").digest()

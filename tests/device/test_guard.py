@@ -7,11 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from atcaprov import Act, Code, Device, UsageError
 from atcaprov.chip.commands import TEMP_KEY_SLOT, Opcode
 from atcaprov.chip.crc import with_crc
-from atcaprov.device.device import Act, Device
 from atcaprov.device.guard import act_of
-from atcaprov.errors import Code, UsageError
 from tests.support.scripted_hal import ScriptedHal
 
 CHANGES: dict[str, tuple[Act, Callable[[Device], object]]] = {

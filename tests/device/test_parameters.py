@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from atcaprov.device.device import Act, Device
-from atcaprov.errors import UsageError
+from atcaprov import Act, Device, UsageError
 from tests.support.scripted_hal import ScriptedHal
 
 WORD, BLOCK = bytes(4), bytes(32)

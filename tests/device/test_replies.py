@@ -11,11 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from atcaprov import Act, Code, Device, DeviceError, ProtocolError, TransportError
 from atcaprov.chip.crc import with_crc
 from atcaprov.device import library
-from atcaprov.device.device import Act, Device
 from atcaprov.device.packets import check_reply
-from atcaprov.errors import Code, DeviceError, ProtocolError, TransportError
 from tests.support.scripted_hal import ScriptedHal
 
 INFO = bytes.fromhex("0730000000035d")

@@ -8,8 +8,9 @@ from typing import Final
 
 import pytest
 
+from atcaprov import SoftwareChip
 from atcaprov.chip.commands import WAKE_TOKEN
-from atcaprov.emulator.chip import Chip, Power
+from atcaprov.emulator.chip import Power
 from atcaprov.emulator.open_points import OpenPoints
 from tests.support.i2c_client import ACK, NAK, Line
 
@@ -19,7 +20,7 @@ _MESSAGE: Final = re.compile(r"([rw])(\d+)@(0x[0-9a-f]{2})((?: 0x[0-9a-f]{2})*)"
 _REVISION: Final = ACK + bytes.fromhex("07000060028038")
 
 
-def played(chip: Chip) -> list[bytes]:
+def played(chip: SoftwareChip) -> list[bytes]:
     """Return the reply to the last message of each line."""
     bus, replies = Line(chip), []
     for messages in _LINE.findall(_PAGE.read_text(encoding="utf-8")):
@@ -44,7 +45,7 @@ def played(chip: Chip) -> list[bytes]:
 def test_the_lines_for_i2c_tools_tell_how_a_part_answers(
     open_points: OpenPoints, incomplete: bytes, behind: bytes
 ) -> None:
-    chip = Chip(open_points=open_points)
+    chip = SoftwareChip(open_points=open_points)
     before = chip.memory.image()
     asked = [NAK, ACK + WAKE_TOKEN, ACK, incomplete, ACK, _REVISION, _REVISION, behind, _REVISION, ACK]
     assert played(chip) == asked

@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from atcaprov import errors
+from atcaprov import Allow, AtcaProvError, Code, errors
 from atcaprov.config_zone import builder, slot_builder
-from atcaprov.config_zone.check import Allow, Rule
-from atcaprov.errors import AtcaProvError, Code
+from atcaprov.config_zone.check import Rule
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
 ERRORS = (REFERENCE / "errors.md").read_text()

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from atcaprov import Act, Device
 from atcaprov.config_zone.defaults import DEFAULT_608A
 from atcaprov.config_zone.hex_file import format_hex
-from atcaprov.device.device import Act, Device
 from atcaprov.device.zones.config_zone import lock_config, write_config
 from atcaprov.emulator.faults import FaultKind
 from tests.e2e.conftest import Factory

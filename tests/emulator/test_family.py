@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
+from atcaprov import Code, UsageError
 from atcaprov.chip.commands import Opcode
 from atcaprov.emulator.chip import Chip
 from atcaprov.emulator.images import image_names, load_image, parse_image
 from atcaprov.emulator.memory import Memory
 from atcaprov.emulator.random_source import SeededRandom
 from atcaprov.emulator.snapshot import fork
-from atcaprov.errors import Code, UsageError
 from atcaprov.hal.emulated import open_emulated
 from tests.emulator.test_vectors import inputs_of, names, result_of, temp_key
 from tests.support.chips import SERIAL, awake_chip, send

@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from atcaprov import Code, UsageError
 from atcaprov.chip.commands import Opcode
 from atcaprov.chip.crc import crc16
 from atcaprov.emulator.chip import Chip, Power
 from atcaprov.emulator.counters import read_counter
 from atcaprov.emulator.faults import Fault, FaultKind, FaultPlan
 from atcaprov.emulator.random_source import SeededRandom
-from atcaprov.errors import Code, UsageError
 from tests.support.chips import configured_memory, packet, reply_body
 
 INFO = packet(Opcode.INFO)

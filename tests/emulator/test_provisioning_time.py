@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from atcaprov import Device, EmulatedHal, Profile, Provisioner
 from atcaprov.chip.commands import MAX_EXECUTION_MS_M0, Opcode
-from atcaprov.device.device import Device
 from atcaprov.emulator.chip import Chip
 from atcaprov.emulator.timing import WAKE_SECONDS, VirtualClock
-from atcaprov.hal.emulated import EmulatedHal
-from atcaprov.provisioning.profile import Profile
-from atcaprov.provisioning.provision import Provisioner
 from tests.support.in_memory_server import Authority, InMemory
 
 

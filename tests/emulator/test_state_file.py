@@ -9,12 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from atcaprov import durable
+from atcaprov import Code, TransportError, UsageError, durable, open_hal
 from atcaprov.chip.commands import Opcode
 from atcaprov.emulator.chip import Chip
-from atcaprov.errors import Code, TransportError, UsageError
 from atcaprov.hal.emulated import open_emulated
-from atcaprov.hal.registry import open_hal
 from tests.support.chips import packet, reply_body
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from atcaprov import Code, TransportError, UsageError
 from atcaprov.chip.commands import Opcode
 from atcaprov.chip.execution_times import Times
 from atcaprov.emulator.timing import RealClock, VirtualClock
-from atcaprov.errors import Code, TransportError, UsageError
 from atcaprov.hal.emulated import open_emulated
 from tests.support.chips import packet
 

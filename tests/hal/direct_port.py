@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from atcaprov import SoftwareChip
 from atcaprov.chip.commands import Opcode
 from atcaprov.chip.crc import with_crc
-from atcaprov.emulator.chip import Chip
 from atcaprov.emulator.images import blank_608a
 from atcaprov.hal.kit.line_port import Limits, LinePort, silent
 from atcaprov.kit_protocol.board import CdcBoard
@@ -82,15 +82,15 @@ class LaggingPort(DirectPort):
         pass
 
 
-def chips_at(*addresses: int) -> dict[int, Chip]:
+def chips_at(*addresses: int) -> dict[int, SoftwareChip]:
     """Return chips that differ in their serial numbers."""
-    return {address: Chip(blank_608a(b"\x01\x23" + bytes((address,)) * 6 + b"\xee")) for address in addresses}
+    return {address: SoftwareChip(blank_608a(b"\x01\x23" + bytes((address,)) * 6 + b"\xee")) for address in addresses}
 
 
-def reply_of(chip: Chip, command: bytes) -> bytes:
+def reply_of(chip: SoftwareChip, command: bytes) -> bytes:
     """Return what a chip answers to `INFO` or `READ`."""
     return with_crc(b"\x07\x00\x00\x60\x02" if command == INFO else b"\x23" + bytes(chip.memory.config[:32]))
 
 
-def board_of(chips: dict[int, Chip], profile: Profile = PARSER3) -> FaultyBoard:
+def board_of(chips: dict[int, SoftwareChip], profile: Profile = PARSER3) -> FaultyBoard:
     return FaultyBoard(CdcBoard(Interpreter(EmulatedBus(chips), profile)).receive_data)

@@ -10,9 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from atcaprov.emulator.chip import Chip
-from atcaprov.errors import Code, TransportError
-from atcaprov.hal.base import Hal
+from atcaprov import Code, Hal, SoftwareChip, TransportError
 from atcaprov.hal.i2c.linux_bus import LibraryI2cBus
 from atcaprov.hal.i2c.scan import open_i2c
 from tests.hal import ways
@@ -144,7 +142,7 @@ def test_a_bus_serves_again_after_it_was_closed(kernel: PlayedKernel) -> None:
 
 
 def test_chips_of_one_bus_have_interfaces_of_their_own(kernel: PlayedKernel) -> None:
-    chips = [Chip(), Chip()]
+    chips = [SoftwareChip(), SoftwareChip()]
     chips[1].memory.config[16] = 0x6A
     chips[1].power_cycle()
     kernel.bus = FakeI2cBus(chips)

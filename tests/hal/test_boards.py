@@ -6,9 +6,8 @@ import threading
 
 import pytest
 
-from atcaprov.device.device import Act, Device
-from atcaprov.emulator.chip import Chip, Power
-from atcaprov.errors import Code, ProtocolError, TransportError, UsageError
+from atcaprov import Act, Code, Device, ProtocolError, SoftwareChip, TransportError, UsageError
+from atcaprov.emulator.chip import Power
 from atcaprov.hal.kit.board import KitBoard
 from atcaprov.hal.kit.hal import KitHal, open_kit
 from atcaprov.hal.kit.hid import HidPort, open_kit_hid
@@ -30,7 +29,7 @@ from tests.support.kit_chips import EmulatedBus
 
 
 def test_a_board_with_several_chips_wants_one_named() -> None:
-    hid = FakeHid({"/hid/several": board_of({0xC0: Chip(), 0x6A: Chip()})})
+    hid = FakeHid({"/hid/several": board_of({0xC0: SoftwareChip(), 0x6A: SoftwareChip()})})
     with pytest.raises(UsageError, match=r"0xC0 \(7-bit 0x60\), 0x6A \(7-bit 0x35\)") as refused:
         open_kit_hid("///hid/several", SHORT, hid)
     assert "?address=0xC0" in refused.value.advice
@@ -102,7 +101,7 @@ def test_chips_of_one_board_work_side_by_side(profile: Profile) -> None:
 
 
 def test_a_port_of_another_program_is_busy() -> None:
-    hid = FakeHid({"/hid/taken": kit_board(Chip())})
+    hid = FakeHid({"/hid/taken": kit_board(SoftwareChip())})
     other = HidPort("/hid/taken", hid)
     with pytest.raises(TransportError) as refused:
         open_kit_hid("///hid/taken", SHORT, hid)
@@ -150,7 +149,7 @@ def test_a_controller_that_starts_anew_leads_to_no_other_chip(profile: Profile) 
 
 @pytest.mark.parametrize("profile", PROFILES.values(), ids=lambda profile: profile.name)
 def test_a_wrong_address_is_told_with_the_right_ones(profile: Profile) -> None:
-    hid = FakeHid({"/hid/two": board_of({0x6A: Chip(), 0x6C: Chip()}, profile)})
+    hid = FakeHid({"/hid/two": board_of({0x6A: SoftwareChip(), 0x6C: SoftwareChip()}, profile)})
     with Device(open_kit_hid("///hid/two?address=0xC0", SHORT, hid)) as device:
         for _ in range(2):
             with pytest.raises(TransportError) as refused:
@@ -179,7 +178,7 @@ def test_a_chip_that_does_not_wake_is_told_though_the_board_tells_no_chips() -> 
             if message.startswith(b"board:"):
                 self.lines = [b"\xff("]
 
-    gone = Chip()
+    gone = SoftwareChip()
     gone.power_off()
     port = Wordless(Interpreter(EmulatedBus({0xC0: gone}), PARSER3))
     with pytest.raises(TransportError) as refused:
@@ -189,7 +188,7 @@ def test_a_chip_that_does_not_wake_is_told_though_the_board_tells_no_chips() -> 
 
 
 def test_a_chip_that_answered_before_and_is_gone_is_not_looked_for_elsewhere() -> None:
-    chips = {0xC0: Chip(), 0x6A: Chip()}
+    chips = {0xC0: SoftwareChip(), 0x6A: SoftwareChip()}
     hid = FakeHid({"/hid/two": board_of(chips)})
     with Device(open_kit_hid("///hid/two?address=0xC0", SHORT, hid)) as device:
         device.info()

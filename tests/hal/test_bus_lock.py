@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from atcaprov.errors import Code, TransportError
+from atcaprov import Code, TransportError
 from atcaprov.hal.bus_lock import BusLock
 
 OPEN_FILES = Path("/proc/self/fd")

@@ -8,12 +8,10 @@ from contextlib import suppress
 
 import pytest
 
+from atcaprov import Code, Device, DeviceError, Hal, ProtocolError, TransportError
 from atcaprov.chip.commands import Opcode
 from atcaprov.chip.crc import with_crc
-from atcaprov.device.device import Device
 from atcaprov.emulator.chip import Power
-from atcaprov.errors import Code, DeviceError, ProtocolError, TransportError
-from atcaprov.hal.base import Hal
 from atcaprov.hal.kit.cdc import open_kit_cdc
 from atcaprov.kit_protocol.profiles import AT90USB, KIT_HOST, PARSER3, Profile
 from tests.hal.ways import SHORT, WAYS, CdcWay, HidWay, TcpKitWay, Way, standing

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from atcaprov.errors import TransportError, UsageError
+from atcaprov import TransportError, UsageError, open_hal
 from atcaprov.hal.device_url import both_forms, parse_7_bit_address, parse_8_bit_address, parse_target
 from atcaprov.hal.presence import is_plugged
-from atcaprov.hal.registry import open_hal, require_device_url
+from atcaprov.hal.registry import require_device_url
 
 
 @pytest.mark.parametrize(

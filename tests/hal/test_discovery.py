@@ -10,9 +10,7 @@ from typing import Any
 
 import pytest
 
-from atcaprov.device.device import Device
-from atcaprov.emulator.chip import Chip
-from atcaprov.errors import Code, TransportError, UsageError
+from atcaprov import Code, Device, SoftwareChip, TransportError, UsageError
 from atcaprov.hal import device_url, presence, usb
 from atcaprov.hal.kit.cdc import open_kit_cdc
 from atcaprov.hal.kit.hid import open_kit_hid
@@ -38,7 +36,7 @@ def port(device: str, vid: int | None, pid: int | None, location: str, serial: s
 
 
 def test_two_identical_kits_are_told_apart_by_their_usb_port(serial_ports: list[SimpleNamespace]) -> None:
-    chips = {FIRST: Chip(), SECOND: Chip()}
+    chips = {FIRST: SoftwareChip(), SECOND: SoftwareChip()}
     hid = FakeHid({path: kit_board(chip) for path, chip in chips.items()})
     assert [(kit.usb_path, kit.url) for kit in plugged_kits(hid)] == [
         ("1-1.2", f"kit-hid://{FIRST}"),
@@ -56,14 +54,14 @@ def test_two_identical_kits_are_told_apart_by_their_usb_port(serial_ports: list[
 
 @pytest.mark.parametrize("path", ["1-1.2:1.0", "\\\\?\\hid#vid_03eb&pid_2312#6&1a", "DevSrvsID:4294969133"])
 def test_the_url_of_a_kit_opens_it_on_every_system(path: str, serial_ports: list[SimpleNamespace]) -> None:
-    hid = FakeHid({path: kit_board(Chip()), "1-9:1.0": kit_board(Chip())})
+    hid = FakeHid({path: kit_board(SoftwareChip()), "1-9:1.0": kit_board(SoftwareChip())})
     kit = next(kit for kit in plugged_kits(hid) if kit.path == path)
     open_kit_hid(kit.url.partition(":")[2] + "?address=0xC0", SHORT, hid).close()
     assert hid.opened == [path]
 
 
 def test_the_only_kit_needs_no_name(serial_ports: list[SimpleNamespace]) -> None:
-    hid = FakeHid({FIRST: kit_board(Chip())})
+    hid = FakeHid({FIRST: kit_board(SoftwareChip())})
     open_kit_hid("//", SHORT, hid).close()
     assert hid.opened == [FIRST]
     hid.ids = (0x03EB, 0x2111)
@@ -77,7 +75,7 @@ def test_a_device_that_is_listed_for_each_use_is_one(serial_ports: list[SimpleNa
         def enumerate(self, vendor_id: int = 0, product_id: int = 0) -> list[dict[str, Any]]:
             return super().enumerate() * 2
 
-    hid = Twice({FIRST: kit_board(Chip())})
+    hid = Twice({FIRST: kit_board(SoftwareChip())})
     assert len(plugged_kits(hid)) == 1
     open_kit_hid("//", SHORT, hid).close()
 
@@ -85,7 +83,7 @@ def test_a_device_that_is_listed_for_each_use_is_one(serial_ports: list[SimpleNa
 def test_without_pyserial_a_serial_kit_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "serial.tools", None)
     monkeypatch.setitem(sys.modules, "serial", None)
-    hid = FakeHid({FIRST: kit_board(Chip())})
+    hid = FakeHid({FIRST: kit_board(SoftwareChip())})
     for look in (lambda: find_one("cdc", "1-2.3"), lambda: presence.is_plugged("kit-cdc://1-2.3")):
         with pytest.raises(TransportError, match="pyserial") as refused:
             look()

@@ -6,8 +6,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from atcaprov.emulator.chip import Chip, Power
-from atcaprov.errors import Board, Code, DeviceError, ProtocolError, TransportError
+from atcaprov import Board, Code, DeviceError, ProtocolError, SoftwareChip, TransportError
+from atcaprov.emulator.chip import Power
 from atcaprov.hal.bus_lock import BusLock
 from atcaprov.hal.i2c.hal import GENERAL_CALL, I2cHal, wakes
 from atcaprov.hal.i2c.scan import open_i2c
@@ -24,7 +24,7 @@ def test_a_wake_pulse_that_the_adapter_reports_as_failed_is_a_wake_pulse() -> No
                 raise TransportError("EIO")
             return acknowledged
 
-    hal = _hal(Grumpy([Chip()]))
+    hal = _hal(Grumpy([SoftwareChip()]))
     hal.wake()
     assert hal.exchange(bytes.fromhex("0730000000035d")).hex() == "07000060028038"
     hal.close()
@@ -40,13 +40,13 @@ def test_the_byte_behind_the_general_call_is_one_that_is_allowed_there() -> None
             return super().write(address, data)
 
     calls: list[bytes] = []
-    _hal(Noting([Chip()])).close()
+    _hal(Noting([SoftwareChip()])).close()
     assert set(calls) == {b"\x01"}
 
 
 def test_a_chip_that_tests_itself_at_each_wake_is_awake_after_20_ms(monkeypatch: pytest.MonkeyPatch) -> None:
     """ChipOptions bit 0; no other try is needed, and it is not sent to sleep while it wakes."""
-    chip = Chip(clock=ServedClock(1e-9))
+    chip = SoftwareChip(clock=ServedClock(1e-9))
     chip.memory.config[90] = 0x01
     waits = SimpleNamespace(
         monotonic=chip.clock.now, sleep=lambda seconds: chip.clock.wait_until(chip.clock.now() + seconds)
@@ -63,7 +63,7 @@ def _hal(bus: FakeI2cBus) -> I2cHal:
 
 
 def test_chips_of_one_bus_work_side_by_side() -> None:
-    chips = [Chip(), Chip()]
+    chips = [SoftwareChip(), SoftwareChip()]
     chips[1].memory.config[16] = 0x6A
     chips[1].power_cycle()
     bus = FakeI2cBus(chips)
@@ -79,7 +79,7 @@ def test_chips_of_one_bus_work_side_by_side() -> None:
 
 
 def test_one_chip_serves_one_program() -> None:
-    bus = FakeI2cBus([Chip()])
+    bus = FakeI2cBus([SoftwareChip()])
     first = _hal(bus)
     with pytest.raises(TransportError) as refused:
         _hal(bus)
@@ -95,7 +95,7 @@ def test_a_chip_that_stays_busy_is_given_up() -> None:
         def write(self, address: int, data: bytes) -> bool:
             return not (self.stuck and data == b"\x00" and address) and super().write(address, data)
 
-    bus = Stuck([Chip()])
+    bus = Stuck([SoftwareChip()])
     hal = _hal(bus)
     hal.wake()
     bus.stuck = True
@@ -124,7 +124,7 @@ class Busy(FakeI2cBus):
 
 def test_a_chip_that_is_busy_with_a_command_of_a_killed_program_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("atcaprov.hal.i2c.hal.BUSY_SECONDS", 60.0)
-    bus = Busy([Chip()])
+    bus = Busy([SoftwareChip()])
     bus.reads_to_come = 10
     hal = open_i2c(f"//{id(bus)}/0x60", bus, seconds=60.0)
     hal.wake()
@@ -134,7 +134,7 @@ def test_a_chip_that_is_busy_with_a_command_of_a_killed_program_is_waited_for(mo
 
 def test_a_bus_is_free_while_a_busy_chip_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     free: list[bool] = []
-    bus = Busy([Chip()])
+    bus = Busy([SoftwareChip()])
     lock = BusLock(f"i2c-{id(bus)}")
 
     def look(seconds: float) -> None:
@@ -155,7 +155,7 @@ def test_a_bus_is_free_while_a_busy_chip_is_waited_for(monkeypatch: pytest.Monke
 
 
 def test_a_count_that_can_not_be_is_refused_before_more_is_read() -> None:
-    bus = FakeI2cBus([Chip()])
+    bus = FakeI2cBus([SoftwareChip()])
     hal = _hal(bus)
     hal.wake()
     bus.fault = Fault.NOISE
@@ -176,7 +176,7 @@ class Failing(FakeI2cBus):
 
 
 def test_a_chip_whose_self_test_fails_at_wake_scraps_its_board() -> None:
-    chip = Chip()
+    chip = SoftwareChip()
     bus = Failing([chip])
     with pytest.raises(DeviceError) as refused:
         _hal(bus)
@@ -205,7 +205,7 @@ def test_an_idle_chip_whose_self_test_fails_is_put_to_sleep_while_nobody_else_ha
                 sent_to_sleep.append(address)
             return super().write(address, data)
 
-    chip = Chip()
+    chip = SoftwareChip()
     bus = Watched([chip])
     lock, sent_to_sleep = BusLock(f"i2c-{id(bus)}"), list[int]()
     hal = _hal(bus)
@@ -229,7 +229,7 @@ def test_an_idle_chip_is_put_to_sleep_and_then_left_alone() -> None:
             self.writes += 1
             return super().write(address, data)
 
-    chip = Chip()
+    chip = SoftwareChip()
     bus = Noting([chip])
     hal = _hal(bus)
     hal.wake()
@@ -243,7 +243,7 @@ def test_an_idle_chip_is_put_to_sleep_and_then_left_alone() -> None:
 
 
 def test_a_chip_that_its_watchdog_has_put_to_sleep_is_woken_anew() -> None:
-    chip = Chip()
+    chip = SoftwareChip()
     hal = _hal(FakeI2cBus([chip]))
     hal.wake()
     chip.sleep()
@@ -259,7 +259,7 @@ def test_a_chip_that_acknowledges_its_command_and_no_read_does_not_answer() -> N
         def read(self, address: int, count: int) -> bytes:
             return b"" if self.mute and count == 1 else super().read(address, count)
 
-    bus = Mute([Chip()])
+    bus = Mute([SoftwareChip()])
     hal = _hal(bus)
     hal.wake()
     with pytest.raises(TransportError, match="does not acknowledge a read") as refused:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from atcaprov.errors import Code, TransportError, UsageError
+from atcaprov import Code, TransportError, UsageError
 from atcaprov.hal.i2c.linux_bus import LibraryI2cBus
 from atcaprov.hal.i2c.scan import open_i2c
 from tests.support.fake_i2c_kernel import preloaded

@@ -6,9 +6,8 @@ from contextlib import suppress
 
 import pytest
 
-from atcaprov.device.device import Device
-from atcaprov.emulator.chip import Chip, Power
-from atcaprov.errors import Board, DeviceError, ProtocolError, TransportError
+from atcaprov import Board, Device, DeviceError, ProtocolError, SoftwareChip, TransportError
+from atcaprov.emulator.chip import Power
 from atcaprov.hal.kit.board import KitBoard
 from atcaprov.hal.kit.hal import KitHal
 from atcaprov.hal.kit.hid import open_kit_hid
@@ -36,7 +35,7 @@ from tests.support.kit_chips import EmulatedBus
 @each_firmware
 @pytest.mark.parametrize("awake", [True, False])
 def test_what_a_chip_keeps_is_lost_at_close(profile: Profile, awake: bool) -> None:
-    chip = Chip()
+    chip = SoftwareChip()
     hid = FakeHid({"/hid/kept": board_of({0xC0: chip}, profile)})
     for command, size in ((SHA_START, 4), (SHA_END, 4), (SHA_START, 4)):
         hal = open_kit_hid("///hid/kept", SHORT, hid)
@@ -52,7 +51,7 @@ def test_what_a_chip_keeps_is_lost_at_close(profile: Profile, awake: bool) -> No
 @pytest.mark.parametrize("fate", ["lost", "noise"])
 @pytest.mark.parametrize("step", range(4))
 def test_a_sleep_that_was_cut_leaves_an_atomic_kit_as_it_was(step: int, fate: str) -> None:
-    chip = Chip()
+    chip = SoftwareChip()
     port = LossyPort(Interpreter(EmulatedBus({0xC0: chip}), AT90USB), [])
     board = KitBoard(port, NO_TIME)
     assert len(board.scan()) == 1
@@ -247,10 +246,10 @@ def test_a_chip_whose_self_test_fails_at_wake_scraps_its_board() -> None:
 
 
 def test_the_canned_wake_of_atomic_kits_hides_no_missing_chip() -> None:
-    hid = FakeHid({"/hid/atomic": board_of({0xC0: Chip()}, AT90USB)})
+    hid = FakeHid({"/hid/atomic": board_of({0xC0: SoftwareChip()}, AT90USB)})
     with Device(open_kit_hid("///hid/atomic", SHORT, hid)) as device:
         device.info()
-    gone = Chip()
+    gone = SoftwareChip()
     gone.power_off()
     hid = FakeHid({"/hid/atomic": board_of({0xC0: gone}, AT90USB)})
     with Device(open_kit_hid("///hid/atomic", SHORT, hid)) as device, pytest.raises(TransportError):

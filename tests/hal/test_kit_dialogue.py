@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atcaprov.emulator.chip import Chip, Power
-from atcaprov.errors import AtcaProvError, DeviceError, ProtocolError, TransportError
+from atcaprov import AtcaProvError, DeviceError, ProtocolError, SoftwareChip, TransportError
+from atcaprov.emulator.chip import Power
 from atcaprov.hal.kit.board import KitBoard
 from atcaprov.hal.kit.dialogue import KitDialogue
 from atcaprov.hal.kit.hal import KitHal, open_kit
@@ -111,7 +111,7 @@ def test_a_request_that_was_cut_is_ended_before_the_next_one() -> None:
 
 
 def test_a_late_error_does_not_pass_for_the_answer_to_a_choice() -> None:
-    gone = Chip()
+    gone = SoftwareChip()
     gone.power_off()
     port = LaggingPort(Interpreter(EmulatedBus({0xC0: gone}), PARSER3))
     dialogue = KitDialogue(port, NO_TIME)

@@ -8,12 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from atcaprov import EmulatedHal, SoftwareChip
 from atcaprov.chip.commands import Opcode
 from atcaprov.chip.crc import with_crc
 from atcaprov.chip.memory_map import SLOT_CONFIG
 from atcaprov.config_zone.slot import KeyConfig, SlotConfig
-from atcaprov.emulator.chip import Chip
-from atcaprov.hal.emulated import EmulatedHal
 from atcaprov.hal.tracing.hal import TracedHal
 from atcaprov.hal.tracing.masking import PublicSlots, masked_packets
 from atcaprov.hal.tracing.trace_file import TraceWriter
@@ -31,7 +30,7 @@ def traced(slot_words: tuple[int, int], packets: list[bytes], *, config_locked: 
     """Return the trace of packets to a chip with these words of SlotConfig and KeyConfig."""
     file = StringIO()
     memory = configured_memory(slots={SLOT: slot_words}, config_locked=config_locked, data_locked=False)
-    hal = TracedHal(EmulatedHal(Chip(memory), "emulator:"), TraceWriter(file, "emulator:"))
+    hal = TracedHal(EmulatedHal(SoftwareChip(memory), "emulator:"), TraceWriter(file, "emulator:"))
     hal.wake()
     for content in packets:
         hal.exchange(content)
@@ -77,7 +76,7 @@ class Encrypting(EmulatedHal):
 def test_an_encrypted_read_is_masked() -> None:
     for words in (ENCRYPTED, PUBLIC):
         file = StringIO()
-        chip = Encrypting(Chip(configured_memory(slots={SLOT: words})), "emulator:")
+        chip = Encrypting(SoftwareChip(configured_memory(slots={SLOT: words})), "emulator:")
         hal = TracedHal(chip, TraceWriter(file, "emulator:"))
         hal.wake()
         for content in (*CONFIG_READS, READ):
@@ -87,7 +86,7 @@ def test_an_encrypted_read_is_masked() -> None:
 
 def test_the_configuration_is_shown_whatever_its_slots_hide() -> None:
     file = StringIO()
-    chip = Chip(configured_memory(slots={2: ENCRYPTED}, config_locked=False, data_locked=False))
+    chip = SoftwareChip(configured_memory(slots={2: ENCRYPTED}, config_locked=False, data_locked=False))
     hal = TracedHal(EmulatedHal(chip, "emulator:"), TraceWriter(file, "emulator:"))
     hal.wake()
     for content in (*CONFIG_READS, *CONFIG_READS, packet(Opcode.WRITE, 0x00, 0x0A, bytes(4))):
@@ -108,12 +107,12 @@ def test_what_was_written_to_the_configuration_counts_and_what_failed_is_forgott
 
 def test_another_chip_in_the_middle_is_another_configuration() -> None:
     file = StringIO()
-    hal = TracedHal(EmulatedHal(Chip(), "emulator:"), TraceWriter(file, "emulator:"))
+    hal = TracedHal(EmulatedHal(SoftwareChip(), "emulator:"), TraceWriter(file, "emulator:"))
     chips = []
     for number, words in enumerate((PUBLIC, HIDDEN)):
         memory = configured_memory(slots={SLOT: words}, data_locked=False)
         memory.config[2] = number
-        chips.append(EmulatedHal(Chip(memory), "emulator:"))
+        chips.append(EmulatedHal(SoftwareChip(memory), "emulator:"))
     for chip in chips:
         chip.wake()
         hal._hal = chip

@@ -7,15 +7,25 @@ from functools import partial
 
 import pytest
 
+from atcaprov import (
+    Allow,
+    AtcaProvError,
+    Board,
+    Code,
+    Device,
+    Hal,
+    Profile,
+    Provisioner,
+    SoftwareChip,
+    Stage,
+    StageStatus,
+    TransportError,
+)
 from atcaprov.chip.memory_map import LOCK_VALUE, LOCKED
 from atcaprov.config_zone.defaults import DEFAULT_608A
-from atcaprov.config_zone.findings import Allow
-from atcaprov.device.device import Device
-from atcaprov.emulator.chip import Chip, Power
+from atcaprov.emulator.chip import Power
 from atcaprov.emulator.images import load_image
 from atcaprov.emulator.random_source import SystemRandom
-from atcaprov.errors import AtcaProvError, Board, Code, TransportError
-from atcaprov.hal.base import Hal
 from atcaprov.hal.bus_lock import BusLock
 from atcaprov.hal.kit.cdc import open_kit_cdc
 from atcaprov.hal.kit.hid import open_kit_hid
@@ -24,12 +34,9 @@ from atcaprov.kit_protocol.board import CdcBoard
 from atcaprov.kit_protocol.interpreter import Interpreter
 from atcaprov.kit_protocol.profiles import PARSER3, PROFILES
 from atcaprov.kit_protocol.profiles import Profile as Firmware
-from atcaprov.provisioning.profile import Profile
-from atcaprov.provisioning.provision import Provisioner
 from atcaprov.serving.bridge import BridgeSession
 from atcaprov.serving.bus import Buses
 from atcaprov.serving.pins import Pins
-from atcaprov.stages import Stage, StageStatus
 from provisioning_client.fixture import Fixture
 from tests.hal.ways import (
     SHORT,
@@ -213,8 +220,8 @@ class TwoOnAKit(MovingCdc):
         self.pty = PtyBoard(FaultyBoard(CdcBoard(Interpreter(bus, PARSER3)).receive_data))
 
 
-def neighbour() -> Chip:
-    return Chip(load_image("tngtls").make(SystemRandom()))
+def neighbour() -> SoftwareChip:
+    return SoftwareChip(load_image("tngtls").make(SystemRandom()))
 
 
 @pytest.mark.parametrize("make", [TwoOnI2c, TwoBehindABridge, TwoOnAKit])

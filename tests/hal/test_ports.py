@@ -10,14 +10,12 @@ from typing import Any
 import pytest
 import serial
 
-from atcaprov.emulator.chip import Chip
-from atcaprov.errors import Code, TransportError, UsageError
+from atcaprov import Code, SoftwareChip, TransportError, UsageError, open_hal
 from atcaprov.hal import bus_lock
 from atcaprov.hal.bus_lock import BusLock
 from atcaprov.hal.hotplug import PlugWatcher
 from atcaprov.hal.kit.cdc import CdcPort, open_kit_cdc
 from atcaprov.hal.kit.hid import HidPort, hid_module, open_kit_hid
-from atcaprov.hal.registry import open_hal
 from tests.hal.ways import SHORT, kit_board
 from tests.support.fake_hid import FakeDevice, FakeHid
 from tests.support.pty_and_tcp_boards import PtyBoard, plugged
@@ -25,7 +23,7 @@ from tests.support.pty_and_tcp_boards import PtyBoard, plugged
 
 @pytest.fixture
 def pty() -> Iterator[PtyBoard]:
-    board = PtyBoard(kit_board(Chip()))
+    board = PtyBoard(kit_board(SoftwareChip()))
     with plugged(board):
         yield board
 
@@ -65,7 +63,7 @@ def test_through_libusb_a_missing_right_is_seen_at_its_own_file(
     monkeypatch.setattr("atcaprov.hal.kit.hid.libusb_node", lambda path: node)
     monkeypatch.setattr("os.access", lambda path, mode: str(path) != node or is_allowed)
     with pytest.raises(TransportError) as refused:
-        open_kit_hid("//1-2.3", SHORT, Closed({"1-2.3:1.0": kit_board(Chip())}))
+        open_kit_hid("//1-2.3", SHORT, Closed({"1-2.3:1.0": kit_board(SoftwareChip())}))
     assert refused.value.code == code
     assert ("60-atcaprov.rules" in refused.value.advice) == (not is_allowed or not node), "where it is not known, both"
 
@@ -82,7 +80,7 @@ def test_a_kit_has_one_lock_through_hidraw_and_libusb(monkeypatch: pytest.Monkey
     monkeypatch.setattr(
         "atcaprov.hal.kit.hid.plugged_name_of_hid", lambda path: f"USB port 9-8.7:1.0, device {numbers[path]}"
     )
-    hid = FakeHid(dict.fromkeys(numbers, kit_board(Chip())))
+    hid = FakeHid(dict.fromkeys(numbers, kit_board(SoftwareChip())))
     first = HidPort("/dev/hidraw3", hid)
     with pytest.raises(TransportError, match=r"USB port 9-8\.7:1\.0") as refused:
         HidPort("9-8.7:1.0", hid)
@@ -134,7 +132,7 @@ class Failing(FakeDevice):
 
 @pytest.mark.parametrize("use", [lambda port: port.send(b"e:w()\n"), lambda port: port.receive(1), HidPort.drain])
 def test_a_hid_device_that_fails_is_gone(use: Callable[[HidPort], Any]) -> None:
-    hid = FakeHid({"/hid/failing": kit_board(Chip())})
+    hid = FakeHid({"/hid/failing": kit_board(SoftwareChip())})
     hid.device = lambda: Failing(hid)  # type: ignore[method-assign]
     port = HidPort("/hid/failing", hid)
     with pytest.raises(TransportError, match="is gone"):

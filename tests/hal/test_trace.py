@@ -12,12 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from atcaprov import Code, TransportError, UsageError, open_hal, read_trace
 from atcaprov.chip.commands import Opcode
-from atcaprov.errors import Code, TransportError, UsageError
-from atcaprov.hal.registry import open_hal
 from atcaprov.hal.tracing.hal import TracedHal
 from atcaprov.hal.tracing.masking import masked_packets
-from atcaprov.hal.tracing.trace_file import TraceEvent, TraceWriter, create_trace, parse_trace, read_trace
+from atcaprov.hal.tracing.trace_file import TraceEvent, TraceWriter, create_trace, parse_trace
 from tests.support.chips import packet
 
 _SECRET = bytes(range(0x60, 0x80))

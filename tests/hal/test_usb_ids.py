@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from atcaprov.errors import Code, UsageError
+from atcaprov import Code, UsageError
 from atcaprov.hal.usb_ids import ENVIRONMENT, KitKind, parse_usb_ids, usb_ids
 
 ROOT = Path(__file__).parents[2]

@@ -11,19 +11,16 @@ from io import StringIO
 
 import pytest
 
+from atcaprov import Device, Provisioner, Stage, StageStatus, UserFunctions
+from atcaprov import Profile as Product
 from atcaprov.chip.memory_map import LOCK_CONFIG, LOCK_VALUE, UNLOCKED
-from atcaprov.device.device import Device
 from atcaprov.emulator.chip import Power
 from atcaprov.emulator.images import BLANK, load_image
 from atcaprov.emulator.random_source import SystemRandom
 from atcaprov.hal.tracing.hal import TracedHal
 from atcaprov.hal.tracing.trace_file import TraceWriter, parse_trace
 from atcaprov.kit_protocol.profiles import PROFILES, Profile
-from atcaprov.provisioning.profile import Profile as Product
-from atcaprov.provisioning.provision import Provisioner
-from atcaprov.provisioning.user_functions import UserFunctions
 from atcaprov.recording.replay import replay
-from atcaprov.stages import Stage, StageStatus
 from tests.hal.ways import WAYS, CdcWay, HidWay, Way, standing
 from tests.support.counted_requests import commands_of, keep_requests, opening_of
 from tests.support.faulty_board import Fault

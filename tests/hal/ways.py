@@ -7,10 +7,7 @@ import contextlib
 from collections.abc import Iterator
 from typing import TypeVar
 
-from atcaprov.emulator.chip import Chip
-from atcaprov.errors import TransportError
-from atcaprov.hal.base import Hal
-from atcaprov.hal.emulated import EmulatedHal
+from atcaprov import EmulatedHal, Hal, SoftwareChip, TransportError
 from atcaprov.hal.i2c.hal import I2cBus
 from atcaprov.hal.i2c.scan import open_i2c
 from atcaprov.hal.kit.cdc import open_kit_cdc
@@ -39,7 +36,7 @@ class Way(abc.ABC):
     faults: tuple[Fault, ...] = ()
 
     def __init__(self) -> None:
-        self.chip = Chip()
+        self.chip = SoftwareChip()
 
     @abc.abstractmethod
     def open(self) -> Hal: ...
@@ -62,7 +59,7 @@ class EmulatorWay(Way):
         return EmulatedHal(self.chip, "emulator:")
 
 
-def kit_board(chip: Chip, profile: Profile = PARSER3) -> FaultyBoard:
+def kit_board(chip: SoftwareChip, profile: Profile = PARSER3) -> FaultyBoard:
     return FaultyBoard(CdcBoard(Interpreter(EmulatedBus({ADDRESS: chip}), profile)).receive_data)
 
 
@@ -160,7 +157,7 @@ class TcpBridgeWay(_BoardWay):
 class FakeI2cBus(I2cBus):
     """Bus 0 of the emulator's servers: NAK, wake pulse and read pointer as on the wire."""
 
-    def __init__(self, chips: list[Chip]) -> None:
+    def __init__(self, chips: list[SoftwareChip]) -> None:
         self._buses = Buses([Pins(chip) for chip in chips])
         self.fault = Fault.NONE
         self.unplugged = False

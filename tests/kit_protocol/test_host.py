@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atcaprov.errors import Board, Code, DeviceError, ProtocolError, TransportError
+from atcaprov import Board, Code, DeviceError, ProtocolError, TransportError
 from atcaprov.kit_protocol import device_table, host
 from atcaprov.kit_protocol.framing import LINE_LIMIT
 from atcaprov.kit_protocol.reply import Reply, parse_reply

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from atcaprov import SoftwareChip
 from atcaprov.chip.crc import with_crc
-from atcaprov.emulator.chip import Chip, Power
+from atcaprov.emulator.chip import Power
 from atcaprov.emulator.images import blank_608a, load_image
 from atcaprov.emulator.random_source import SeededRandom
 from atcaprov.kit_protocol import device_table, host
@@ -28,7 +29,7 @@ _FAMILY = {0xC0: "atecc508a", 0x6A: "atecc608a", 0x6C: "atecc608b"}
 
 
 def board(profile: Profile, bus: EmulatedBus | None = None) -> Interpreter:
-    return Interpreter(bus or EmulatedBus({0xC0: Chip(blank_608a(SERIAL))}), profile)
+    return Interpreter(bus or EmulatedBus({0xC0: SoftwareChip(blank_608a(SERIAL))}), profile)
 
 
 def ask(interpreter: Interpreter, *lines: bytes) -> bytes:
@@ -82,7 +83,7 @@ def test_published_dialogues_of_the_vendors_library(dialogue: str) -> None:
 
 @PROFILE
 def test_wake_talk_idle_sleep_reach_the_selected_chip(profile: Profile) -> None:
-    chips = {0xC0: Chip(), 0x6A: Chip()}
+    chips = {0xC0: SoftwareChip(), 0x6A: SoftwareChip()}
     interpreter = board(profile, EmulatedBus(chips))
     assert ask(interpreter, b"E:Physical:Select(6A)", b"S:W()") == b"00(04113343)"
     assert ask(interpreter, INFO) == b"00(07000060028038)"
@@ -113,7 +114,9 @@ def test_atomic_mode_can_be_left() -> None:
 
 
 def test_the_table_names_chips_by_their_revision_or_not() -> None:
-    bus = EmulatedBus({address: Chip(load_image(name).make(SeededRandom(b"kit"))) for address, name in _FAMILY.items()})
+    bus = EmulatedBus(
+        {address: SoftwareChip(load_image(name).make(SeededRandom(b"kit"))) for address, name in _FAMILY.items()}
+    )
     assert [ask(board(PARSER3, bus), b"board:device(%d)" % index) for index in range(3)] == [
         b"ECC508A TWI 00(C0)",
         b"ECC608A TWI 00(6A)",
@@ -126,7 +129,7 @@ def test_the_table_names_chips_by_their_revision_or_not() -> None:
 
 @PROFILE
 def test_the_host_finds_all_chips_of_every_firmware(profile: Profile) -> None:
-    interpreter = board(profile, EmulatedBus({0xC0: Chip(), 0x6A: Chip(), 0x6C: Chip()}))
+    interpreter = board(profile, EmulatedBus({0xC0: SoftwareChip(), 0x6A: SoftwareChip(), 0x6C: SoftwareChip()}))
     table = device_table.converse(device_table.scan(), lambda request: interpreter.answer(request[:-1])[:-1])
     assert [entry.address for entry in table.chips] == [0xC0, 0x6A, 0x6C]
     assert table.is_whole

@@ -13,15 +13,11 @@ from typing import Final
 import pytest
 from cryptography import x509
 
-from atcaprov.certs.chain import verify_chain
+from atcaprov import Code, Device, DeviceError, Profile, Provisioner, UsageError, verify_chain
 from atcaprov.certs.description import default_description
 from atcaprov.certs.keys import verify_digest
 from atcaprov.cli.request import device_request
-from atcaprov.device.device import Device
 from atcaprov.emulator.open_points import OpenPoints
-from atcaprov.errors import Code, DeviceError, UsageError
-from atcaprov.provisioning.profile import Profile
-from atcaprov.provisioning.provision import Provisioner
 from signer_module.on_chip.creation.module_builder import ModuleOrder
 from signer_module.on_chip.creation.root_module import make_root
 from signer_module.on_chip.creation.signer_module import (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
-from atcaprov.errors import Code
+from atcaprov import Code
 from tests.open_points.flows import FLOWS
 
 

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from atcaprov import AtcaProvError, Board, Code, Device
 from atcaprov.chip.memory_map import LOCK_CONFIG, LOCK_VALUE, UNLOCKED
-from atcaprov.device.device import Device
 from atcaprov.emulator.open_points import OpenPoints
-from atcaprov.errors import AtcaProvError, Board, Code
 from tests.open_points import flows
 from tests.open_points.flows import FLOWS, World
 from tests.open_points.stops import STOPS, Stop, held_for

@@ -8,9 +8,8 @@ from pathlib import Path
 import click
 import pytest
 
-from atcaprov import __version__
+from atcaprov import AtcaProvError, CertificateError, Code, DeviceError, ServerRejected, TransportError, __version__
 from atcaprov.cli.main import atcaprov
-from atcaprov.errors import AtcaProvError, CertificateError, Code, DeviceError, ServerRejected, TransportError
 from tests.support.programs import run_in_process
 
 DEFAULT_HEX = Path(__file__).parents[2] / "configs" / "atecc608a-default.hex"

@@ -12,14 +12,21 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 
+from atcaprov import (
+    AtcaProvError,
+    Board,
+    Code,
+    Device,
+    Profile,
+    ProtocolError,
+    Provisioner,
+    ServerRejected,
+    TransportError,
+)
 from atcaprov.certs.keys import raw_signature
 from atcaprov.certs.rebuild import rebuild
 from atcaprov.chip.commands import Opcode, Zone
-from atcaprov.device.device import Device
-from atcaprov.errors import AtcaProvError, Board, Code, ProtocolError, ServerRejected, TransportError
 from atcaprov.provisioning import clocks
-from atcaprov.provisioning.profile import Profile
-from atcaprov.provisioning.provision import Provisioner
 from atcaprov.wire.fields import SlotWrite
 from atcaprov.wire.messages import CertificatesReply, ErrorReply, SignerReply
 from tests.support import in_memory_server

@@ -8,25 +8,26 @@ from typing import Any
 
 import pytest
 
-from atcaprov.chip.commands import GEN_KEY_CREATE, Opcode, Status
-from atcaprov.chip.crc import with_crc
-from atcaprov.chip.memory_map import LOCK_CONFIG, LOCK_VALUE, LOCKED
-from atcaprov.config_zone.defaults import DEFAULT_608A
-from atcaprov.device.device import Act, Device
-from atcaprov.device.zones.config_zone import lock_config, write_config
-from atcaprov.errors import (
+from atcaprov import (
+    Act,
     AtcaProvError,
     Board,
     CertificateError,
     Code,
+    Device,
     DeviceError,
+    Profile,
     ProtocolError,
+    Provisioner,
     ProvisioningError,
     ServerRejected,
     TransportError,
 )
-from atcaprov.provisioning.profile import Profile
-from atcaprov.provisioning.provision import Provisioner
+from atcaprov.chip.commands import GEN_KEY_CREATE, Opcode, Status
+from atcaprov.chip.crc import with_crc
+from atcaprov.chip.memory_map import LOCK_CONFIG, LOCK_VALUE, LOCKED
+from atcaprov.config_zone.defaults import DEFAULT_608A
+from atcaprov.device.zones.config_zone import lock_config, write_config
 from atcaprov.wire.connection import Connection, Role
 from atcaprov.wire.framing import Header
 from atcaprov.wire.messages import MESSAGES, AnyMessage, CertificatesReply, ErrorReply, MessageType, SignerRequest

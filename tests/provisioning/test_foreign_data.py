@@ -7,15 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from atcaprov import Act, Board, Code, Device, Profile, Provisioner, ProvisioningError, TransportError
 from atcaprov.chip.memory_map import LOCK_VALUE, LOCKED, SLOT_SIZES, UNLOCKED
 from atcaprov.config_zone.defaults import DEFAULT_608A
-from atcaprov.device.device import Act, Device
 from atcaprov.device.zones.config_zone import lock_config, write_config
 from atcaprov.emulator.memory import Memory
 from atcaprov.emulator.state_file import StateFile
-from atcaprov.errors import Board, Code, ProvisioningError, TransportError
-from atcaprov.provisioning.profile import Profile
-from atcaprov.provisioning.provision import Provisioner
 from tests.support.in_memory_server import Authority, InMemory
 
 SECRET = bytes(range(32))

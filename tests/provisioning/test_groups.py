@@ -8,15 +8,12 @@ from datetime import UTC, datetime
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from atcaprov import CertificateError, Code, Device, Profile, Provisioner
 from atcaprov.certs.definition import CertificateDefinition
 from atcaprov.certs.description import default_description
 from atcaprov.certs.rebuild import from_slots
 from atcaprov.certs.template import device_definition, signer_definition
 from atcaprov.chip.memory_map import LOCK_CONFIG, LOCK_VALUE, LOCKED, UNLOCKED
-from atcaprov.device.device import Device
-from atcaprov.errors import CertificateError, Code
-from atcaprov.provisioning.profile import Profile
-from atcaprov.provisioning.provision import Provisioner
 from atcaprov.wire.messages import AnyMessage, CertificatesRequest, SignerRequest
 from tests.support.in_memory_server import Authority, InMemory
 from tests.support.scripted_hal import ScriptedHal

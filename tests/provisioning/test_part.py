@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from atcaprov import Board, Code, Device, Profile, Provisioner, ProvisioningError
 from atcaprov.chip.commands import Opcode
 from atcaprov.chip.parts import is_508, is_608, is_known, part_name
-from atcaprov.device.device import Device
-from atcaprov.errors import Board, Code, ProvisioningError
 from atcaprov.provisioning.part import newer_silicon, require_608
-from atcaprov.provisioning.profile import Profile
-from atcaprov.provisioning.provision import Provisioner
 from atcaprov.wire.messages import CertificatesRequest
 from tests.support.in_memory_server import Authority, InMemory
 from tests.support.scripted_hal import ScriptedHal

@@ -6,15 +6,20 @@ from collections.abc import Callable
 
 import pytest
 
+from atcaprov import (
+    Board,
+    DataZoneWriter,
+    Device,
+    EmulatedHal,
+    Profile,
+    Provisioner,
+    SoftwareChip,
+    Stage,
+    StageStatus,
+    TransportError,
+)
 from atcaprov.chip.memory_map import LOCK_VALUE
-from atcaprov.device.device import Device
-from atcaprov.device.zones.data_zone import DataZoneWriter
-from atcaprov.emulator.chip import Chip, Power
-from atcaprov.errors import Board, TransportError
-from atcaprov.hal.emulated import EmulatedHal
-from atcaprov.provisioning.profile import Profile
-from atcaprov.provisioning.provision import Provisioner
-from atcaprov.stages import Stage, StageStatus
+from atcaprov.emulator.chip import Power
 from tests.support.in_memory_server import Authority, InMemory
 
 PAUSE = 5.0
@@ -29,7 +34,7 @@ class World:
     """A chip, and a host whose time goes on only in pauses."""
 
     def __init__(self) -> None:
-        self.chip = Chip()
+        self.chip = SoftwareChip()
         self.hal = EmulatedHal(self.chip, "test:")
         self.host_seconds = 0.0
 

@@ -6,15 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from atcaprov.device.device import Device
-from atcaprov.device.guard import Act, act_of
-from atcaprov.emulator.chip import Chip
-from atcaprov.errors import Code, UsageError
-from atcaprov.hal.emulated import EmulatedHal
+from atcaprov import Act, Code, Device, EmulatedHal, Profile, Provisioner, SoftwareChip, Stage, StageStatus, UsageError
+from atcaprov.device.guard import act_of
 from atcaprov.provisioning.permits import PERMITS
-from atcaprov.provisioning.profile import Profile
-from atcaprov.provisioning.provision import Provisioner
-from atcaprov.stages import Stage, StageStatus
 from tests.support.in_memory_server import Authority, InMemory
 
 DURING: dict[Stage, set[Act]] = {
@@ -44,7 +38,7 @@ class WatchedHal(EmulatedHal):
     """Keeps each act that reaches the chip, with the stage that was under way."""
 
     def __init__(self, functions: Watched) -> None:
-        super().__init__(Chip(), "emulator:")
+        super().__init__(SoftwareChip(), "emulator:")
         self.acts: set[tuple[Stage | None, Act]] = set()
         self._functions = functions
 
@@ -76,7 +70,7 @@ def test_what_is_told_of_a_stage_may_not_change_the_chip(
 ) -> None:
     functions = Watched(authority)
     refused: list[str] = []
-    with Device(EmulatedHal(Chip(), "emulator:")) as device:
+    with Device(EmulatedHal(SoftwareChip(), "emulator:")) as device:
 
         def lock_at(at: Stage, how: StageStatus) -> None:
             if (at, how) != (stage, status):

@@ -7,27 +7,28 @@ from collections.abc import Callable
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from atcaprov.certs.chain import verify_chain
-from atcaprov.chip.commands import GEN_KEY_CREATE, Opcode, Status
-from atcaprov.chip.crc import with_crc
-from atcaprov.chip.memory_map import LOCK_CONFIG, LOCK_VALUE
-from atcaprov.config_zone.defaults import DEFAULT_608A
-from atcaprov.device.device import Device
-from atcaprov.errors import (
+from atcaprov import (
     AtcaProvError,
     Board,
     CertificateError,
     Code,
+    Device,
     DeviceError,
+    Profile,
+    Provisioner,
     ProvisioningError,
     ServerRejected,
+    Stage,
+    StageStatus,
     TransportError,
     UsageError,
+    verify_chain,
 )
-from atcaprov.provisioning.profile import Profile
-from atcaprov.provisioning.provision import Provisioner
+from atcaprov.chip.commands import GEN_KEY_CREATE, Opcode, Status
+from atcaprov.chip.crc import with_crc
+from atcaprov.chip.memory_map import LOCK_CONFIG, LOCK_VALUE
+from atcaprov.config_zone.defaults import DEFAULT_608A
 from atcaprov.provisioning.validation import prove_key
-from atcaprov.stages import Stage, StageStatus
 from atcaprov.wire.messages import CertificatesReply, CertificatesRequest, ErrorReply, SignerRequest
 from tests.support.in_memory_server import Authority, InMemory, unreachable
 from tests.support.scripted_hal import ScriptedHal

@@ -9,9 +9,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from atcaprov.errors import Board, Code, TransportError
+from atcaprov import Board, Code, TcpClient, TransportError
 from atcaprov.provisioning import tcp_client
-from atcaprov.provisioning.tcp_client import TcpClient
 
 
 @contextmanager

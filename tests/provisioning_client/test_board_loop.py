@@ -8,14 +8,20 @@ from typing import Any
 
 import pytest
 
-from atcaprov.device.device import Device
-from atcaprov.emulator.chip import Chip
+from atcaprov import (
+    Code,
+    Device,
+    EmulatedHal,
+    Profile,
+    ProtocolError,
+    Provisioner,
+    SoftwareChip,
+    Stage,
+    StageStatus,
+    TransportError,
+    UsageError,
+)
 from atcaprov.emulator.images import blank_608a
-from atcaprov.errors import Code, ProtocolError, TransportError, UsageError
-from atcaprov.hal.emulated import EmulatedHal
-from atcaprov.provisioning.profile import Profile
-from atcaprov.provisioning.provision import Provisioner
-from atcaprov.stages import Stage, StageStatus
 from atcaprov.wire.messages import MessageType
 from provisioning_client.board_loop import BoardLoop
 from provisioning_client.board_source import BoardSource
@@ -80,7 +86,7 @@ class Tray(BoardSource):
             return None
         if place == "dead":
             raise TransportError("The chip does not wake.", code=Code.DEVICE_NO_REPLY)
-        return Device(self.hal_type(Chip(blank_608a(bytes.fromhex(place))), f"emulator:{place}"))
+        return Device(self.hal_type(SoftwareChip(blank_608a(bytes.fromhex(place))), f"emulator:{place}"))
 
     def is_removed(self) -> bool:
         return True
@@ -255,7 +261,7 @@ class Pulled(Tray):
     def look(self) -> Device | None:
         place = self.places.pop(0)
         assert place is not None
-        chip = Chip(blank_608a(bytes.fromhex(place)))
+        chip = SoftwareChip(blank_608a(bytes.fromhex(place)))
         device = Device(EmulatedHal(chip, f"emulator:{place}"))
         read = device.serial_number
         reads = []

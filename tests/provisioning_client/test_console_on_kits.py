@@ -13,9 +13,9 @@ from pathlib import Path
 import pexpect
 import pytest
 
+from atcaprov import SoftwareChip, read_trace
 from atcaprov.chip.memory_map import LOCK_VALUE, UNLOCKED
-from atcaprov.emulator.chip import Chip, Power
-from atcaprov.hal.tracing.trace_file import read_trace
+from atcaprov.emulator.chip import Power
 from atcaprov.kit_protocol.board import CdcBoard
 from atcaprov.kit_protocol.interpreter import Interpreter
 from atcaprov.kit_protocol.profiles import PARSER3
@@ -45,12 +45,12 @@ class Station:
 
 
 @pytest.fixture
-def chips() -> list[Chip]:
-    return [Chip(), Chip()]
+def chips() -> list[SoftwareChip]:
+    return [SoftwareChip(), SoftwareChip()]
 
 
 @pytest.fixture
-def boards(chips: list[Chip]) -> Iterator[list[PtyBoard]]:
+def boards(chips: list[SoftwareChip]) -> Iterator[list[PtyBoard]]:
     first, second = (PtyBoard(kit_board(chip)) for chip in chips)
     with plugged(first), plugged(second):
         yield [first, second]
@@ -72,13 +72,13 @@ def console(tmp_path: Path, station: Station) -> Iterator[pexpect.spawn]:
         child.close(force=True)
 
 
-def sn(chip: Chip) -> str:
+def sn(chip: SoftwareChip) -> str:
     config = bytes(chip.memory.config)
     return (config[:4] + config[8:13]).hex().upper()
 
 
 def test_boards_come_and_go(
-    console: pexpect.spawn, station: Station, boards: list[PtyBoard], chips: list[Chip], tmp_path: Path
+    console: pexpect.spawn, station: Station, boards: list[PtyBoard], chips: list[SoftwareChip], tmp_path: Path
 ) -> None:
     console.expect_exact(WAITING)
     station.plug(boards[0])
@@ -101,7 +101,7 @@ def test_boards_come_and_go(
 
 
 def test_without_a_person_one_board_is_waited_for(
-    tmp_path: Path, station: Station, boards: list[PtyBoard], chips: list[Chip]
+    tmp_path: Path, station: Station, boards: list[PtyBoard], chips: list[SoftwareChip]
 ) -> None:
     signer = make_signer_folder(tmp_path)
     with running_server(tmp_path / "signer", tmp_path / "data") as (host, port):
@@ -118,7 +118,7 @@ def test_without_a_person_one_board_is_waited_for(
 
 
 def test_a_board_pulled_at_the_prompt_is_waited_for_again(
-    console: pexpect.spawn, station: Station, boards: list[PtyBoard], chips: list[Chip]
+    console: pexpect.spawn, station: Station, boards: list[PtyBoard], chips: list[SoftwareChip]
 ) -> None:
     station.plug(boards[0])
     console.expect_exact("Press ENTER to provision...")
@@ -139,7 +139,7 @@ def test_a_board_pulled_at_the_prompt_is_waited_for_again(
 class PulledAt(EmulatedBus):
     """Pulls its board out when a number of commands have reached the chip, before the answer to the last is out."""
 
-    def __init__(self, chip: Chip, talks: int) -> None:
+    def __init__(self, chip: SoftwareChip, talks: int) -> None:
         super().__init__({0xC0: chip})
         self.left = talks
         self.board = FaultyBoard(CdcBoard(Interpreter(self, PARSER3)).receive_data)
@@ -152,7 +152,7 @@ class PulledAt(EmulatedBus):
 
 @pytest.mark.parametrize("talks", [14, 22, 40])
 def test_a_board_pulled_in_the_middle_fails_and_goes_on_when_it_comes_back(
-    console: pexpect.spawn, station: Station, chips: list[Chip], talks: int
+    console: pexpect.spawn, station: Station, chips: list[SoftwareChip], talks: int
 ) -> None:
     falling, back = PtyBoard(PulledAt(chips[0], talks).board), PtyBoard(kit_board(chips[0]))
     with plugged(falling), plugged(back):
@@ -175,7 +175,7 @@ def test_a_board_pulled_in_the_middle_fails_and_goes_on_when_it_comes_back(
 class AtTalk(EmulatedBus):
     """Does something when a number of commands have reached the chip, before the answer to the last is out."""
 
-    def __init__(self, chip: Chip, talks: int) -> None:
+    def __init__(self, chip: SoftwareChip, talks: int) -> None:
         super().__init__({0xC0: chip})
         self.left = talks
         self.act: Callable[[], object] = lambda: None
@@ -199,7 +199,7 @@ def _is_key_by_key(console: pexpect.spawn) -> bool:
 @pytest.mark.parametrize(("number", "code"), ENDS)
 @pytest.mark.parametrize("talks", TALKS)
 def test_a_signal_in_the_middle_of_a_run_ends_it_between_two_commands(
-    console: pexpect.spawn, station: Station, chips: list[Chip], talks: int, number: signal.Signals, code: int
+    console: pexpect.spawn, station: Station, chips: list[SoftwareChip], talks: int, number: signal.Signals, code: int
 ) -> None:
     bus = AtTalk(chips[0], talks)
     bus.act = lambda: os.kill(console.pid, number)
@@ -224,7 +224,7 @@ def test_a_signal_while_the_console_waits_gives_the_terminal_back(
     console: pexpect.spawn,
     station: Station,
     boards: list[PtyBoard],
-    chips: list[Chip],
+    chips: list[SoftwareChip],
     at_prompt: bool,
     number: signal.Signals,
     code: int,
@@ -245,7 +245,7 @@ def test_a_signal_while_the_console_waits_gives_the_terminal_back(
 
 
 def test_a_terminal_that_is_closed_in_the_middle_of_a_run_ends_it_with_the_chip_asleep(
-    console: pexpect.spawn, station: Station, chips: list[Chip]
+    console: pexpect.spawn, station: Station, chips: list[SoftwareChip]
 ) -> None:
     bus = AtTalk(chips[0], 30)
     bus.act = console.ptyproc.fileobj.close
@@ -262,7 +262,7 @@ def test_a_terminal_that_is_closed_in_the_middle_of_a_run_ends_it_with_the_chip_
 
 @pytest.mark.parametrize(("number", "code"), ENDS)
 def test_a_script_gets_one_result_for_the_board_that_a_signal_cut(
-    tmp_path: Path, chips: list[Chip], number: signal.Signals, code: int
+    tmp_path: Path, chips: list[SoftwareChip], number: signal.Signals, code: int
 ) -> None:
     bus = AtTalk(chips[0], 25)
     board = PtyBoard(bus.board)

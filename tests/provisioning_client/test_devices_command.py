@@ -8,11 +8,10 @@ from typing import Any
 
 import pytest
 
+from atcaprov import Code, SoftwareChip, TransportError
 from atcaprov.chip.memory_map import LOCK_CONFIG
-from atcaprov.emulator.chip import Chip
 from atcaprov.emulator.images import load_image
 from atcaprov.emulator.random_source import SeededRandom
-from atcaprov.errors import Code, TransportError
 from atcaprov.hal import usb
 from atcaprov.hal.i2c.scan import open_i2c
 from atcaprov.hal.usb import I2cBus
@@ -35,7 +34,7 @@ class Machine:
         self.hid = FakeHid()
         self.buses: dict[int, FakeI2cBus] = {}
 
-    def plug_kit(self, usb_path: str, chips: dict[int, Chip]) -> FaultyBoard:
+    def plug_kit(self, usb_path: str, chips: dict[int, SoftwareChip]) -> FaultyBoard:
         board = FaultyBoard(CdcBoard(Interpreter(EmulatedBus(chips), PARSER3)).receive_data)
         self.hid.boards[f"{usb_path}:1.0"] = board
         return board
@@ -57,14 +56,14 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
     return machine
 
 
-def made(image: str, *, locked: bool = False) -> Chip:
-    chip = Chip(load_image(image).make(SeededRandom(image.encode())))
+def made(image: str, *, locked: bool = False) -> SoftwareChip:
+    chip = SoftwareChip(load_image(image).make(SeededRandom(image.encode())))
     if locked:
         chip.memory.config[LOCK_CONFIG] = 0
     return chip
 
 
-def sn(chip: Chip) -> str:
+def sn(chip: SoftwareChip) -> str:
     config = bytes(chip.memory.config)
     return (config[:4] + config[8:13]).hex().upper()
 
@@ -95,7 +94,7 @@ def test_kits_are_listed_with_their_chips_which_stay_as_they_are(machine: Machin
 
 
 def test_the_urls_of_the_list_open_those_chips(machine: Machine) -> None:
-    from atcaprov.device.device import Device
+    from atcaprov import Device
 
     chips = {0xC0: made("atecc608a"), 0x6A: made("atecc508a")}
     machine.plug_kit("1-1.2", chips)
@@ -165,7 +164,7 @@ def test_i2c_buses_are_searched_on_demand(machine: Machine) -> None:
 class Stranger(FakeI2cBus):
     """A bus with parts at 0x38 and 0x48 that acknowledge everything, and a driver of the kernel at 0x50."""
 
-    def __init__(self, chips: list[Chip]) -> None:
+    def __init__(self, chips: list[SoftwareChip]) -> None:
         super().__init__(chips)
         self.written: list[int] = []
 
@@ -179,7 +178,7 @@ class Stranger(FakeI2cBus):
         return bytes(count) if address in (0x38, 0x48) else super().read(address, count)
 
 
-def at(address: int) -> Chip:
+def at(address: int) -> SoftwareChip:
     chip = made("atecc608a")
     chip.memory.config[16] = address
     chip.power_cycle()

@@ -7,13 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
-from atcaprov.device.device import Device
-from atcaprov.emulator.chip import Chip
+from atcaprov import Board, Code, Device, EmulatedHal, Profile, Provisioner, SoftwareChip
 from atcaprov.emulator.faults import Fault, FaultKind, FaultPlan
-from atcaprov.errors import Board, Code
-from atcaprov.hal.emulated import EmulatedHal
-from atcaprov.provisioning.profile import Profile
-from atcaprov.provisioning.provision import Provisioner
 from provisioning_client.board_loop import BoardLoop
 from provisioning_client.board_source import BoardList
 from provisioning_client.cli import exit_code
@@ -32,9 +27,9 @@ def authority() -> Authority:
 
 def session_with(
     authority: Authority, faults: FaultPlan, operator: Operator | None = None
-) -> tuple[BoardLoop, list[dict[str, object]], Chip]:
+) -> tuple[BoardLoop, list[dict[str, object]], SoftwareChip]:
     lines: list[str] = []
-    chip = Chip(faults=faults)
+    chip = SoftwareChip(faults=faults)
     functions = InMemory(authority)
     provisioner = Provisioner(Profile(), authority.cert_info, functions)
     boards = BoardList(["emulator:"], lambda url: Device(EmulatedHal(chip, url)))
@@ -99,7 +94,7 @@ def test_a_chip_that_dies_at_the_prompt_is_a_failed_board_and_not_changed(author
 
 def test_a_named_board_that_is_exchanged_before_its_run_is_a_failed_board(authority: Authority) -> None:
     lines: list[str] = []
-    first, second = Chip(), Chip()
+    first, second = SoftwareChip(), SoftwareChip()
 
     class Exchanged(EmulatedHal):
         def exchange(self, packet: bytes) -> bytes:

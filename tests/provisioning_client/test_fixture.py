@@ -6,10 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from atcaprov.device.device import Device
-from atcaprov.emulator.chip import Chip
-from atcaprov.errors import Code, ProtocolError, TransportError, UsageError
-from atcaprov.hal.emulated import EmulatedHal
+from atcaprov import Code, Device, EmulatedHal, ProtocolError, SoftwareChip, TransportError, UsageError
 from atcaprov.hal.kit.hid import open_kit_hid
 from atcaprov.kit_protocol.board import CdcBoard
 from atcaprov.kit_protocol.interpreter import Interpreter
@@ -40,7 +37,7 @@ class Socket:
     def __init__(self) -> None:
         self.plugged = False
         self.several = False
-        self.chip: Chip | None = None
+        self.chip: SoftwareChip | None = None
         self.error: Exception | None = None
         self.opened = 0
         self.looked = 0
@@ -58,7 +55,7 @@ class Socket:
         self.opened += 1
         if self.error is not None:
             raise self.error
-        chip = self.chip or Chip()
+        chip = self.chip or SoftwareChip()
         if self.chip is None:
             chip.power_off()
         return Device(EmulatedHal(chip, url))
@@ -73,7 +70,7 @@ class Socket:
             now=lambda: self.time,
         )
 
-    def plug(self, chip: Chip | None) -> None:
+    def plug(self, chip: SoftwareChip | None) -> None:
         self.plugged, self.chip, self.watcher.changed = True, chip, True
 
     def pull(self) -> None:
@@ -98,7 +95,7 @@ def looks(fixture: Fixture, count: int) -> list[bool]:
 def test_a_board_counts_when_it_was_seen_twice(socket: Socket) -> None:
     fixture = socket.fixture()
     assert looks(fixture, 2) == [False, False]
-    socket.plug(Chip())
+    socket.plug(SoftwareChip())
     assert looks(fixture, 2) == [False, True]
     assert not fixture.is_exhausted()
 
@@ -106,7 +103,7 @@ def test_a_board_counts_when_it_was_seen_twice(socket: Socket) -> None:
 def test_a_contact_that_bounces_is_no_board(socket: Socket) -> None:
     fixture = socket.fixture()
     for _ in range(3):
-        socket.plug(Chip())
+        socket.plug(SoftwareChip())
         assert looks(fixture, 1) == [False]
         socket.pull()
         assert looks(fixture, 1) == [False]
@@ -115,17 +112,17 @@ def test_a_contact_that_bounces_is_no_board(socket: Socket) -> None:
 
 def test_it_is_removed_when_it_was_missed_twice_and_the_next_one_found(socket: Socket) -> None:
     fixture = socket.fixture()
-    socket.plug(Chip())
+    socket.plug(SoftwareChip())
     looks(fixture, 2)
     assert not fixture.is_removed()
     socket.pull()
     assert [fixture.is_removed(), fixture.is_removed()] == [False, True]
-    socket.plug(Chip())
+    socket.plug(SoftwareChip())
     assert looks(fixture, 2) == [False, True]
 
 
 def test_a_board_that_failed_before_its_run_is_away_only_if_it_is(socket: Socket) -> None:
-    fixture, chip = socket.fixture(), Chip()
+    fixture, chip = socket.fixture(), SoftwareChip()
     socket.plug(chip)
     fixture.look()
     device = fixture.look()
@@ -142,7 +139,7 @@ def test_a_board_that_failed_before_its_run_is_away_only_if_it_is(socket: Socket
 
 def test_a_bounce_at_the_end_is_no_removal(socket: Socket) -> None:
     fixture = socket.fixture()
-    socket.plug(Chip())
+    socket.plug(SoftwareChip())
     looks(fixture, 2)
     socket.plugged, socket.watcher.changed = False, True
     assert not fixture.is_removed()
@@ -163,16 +160,16 @@ def test_an_empty_socket_of_a_kit_is_waited_for(socket: Socket) -> None:
     fixture = socket.fixture()
     socket.plug(None)
     assert looks(fixture, 4) == [False] * 4
-    socket.chip = Chip()
+    socket.chip = SoftwareChip()
     assert looks(fixture, 1) == [True]
 
 
 def test_another_chip_in_the_kits_socket_is_another_board(socket: Socket) -> None:
     fixture = socket.fixture()
-    socket.plug(Chip())
+    socket.plug(SoftwareChip())
     looks(fixture, 2)
     assert not fixture.is_removed()
-    socket.chip = Chip()
+    socket.chip = SoftwareChip()
     assert not fixture.is_removed(), "the chip is asked from time to time only"
     socket.time += CHIP_SECONDS
     assert [fixture.is_removed(), fixture.is_removed()] == [False, True]
@@ -181,7 +178,7 @@ def test_another_chip_in_the_kits_socket_is_another_board(socket: Socket) -> Non
 
 def test_an_emptied_socket_is_a_removal(socket: Socket) -> None:
     fixture = socket.fixture()
-    socket.plug(Chip())
+    socket.plug(SoftwareChip())
     looks(fixture, 2)
     socket.chip = None
     socket.time += 2 * CHIP_SECONDS
@@ -203,7 +200,7 @@ def test_a_kit_that_can_not_be_spoken_to_is_an_error_once_and_gone_when_pulled(s
 
 def test_a_busy_port_is_no_removal(socket: Socket) -> None:
     fixture = socket.fixture()
-    socket.plug(Chip())
+    socket.plug(SoftwareChip())
     looks(fixture, 2)
     for error in (TransportError("busy", code=Code.DEVICE_BUSY), ProtocolError("noise")):
         socket.error = error
@@ -218,7 +215,7 @@ def test_a_bus_without_its_chip_is_an_empty_fixture(socket: Socket) -> None:
     socket.error = TransportError("no rights", code=Code.DEVICE_NO_PERMISSION)
     with pytest.raises(TransportError):
         fixture.look()
-    socket.error, socket.chip = None, Chip()
+    socket.error, socket.chip = None, SoftwareChip()
     assert looks(fixture, 1) == [True]
 
 
@@ -248,13 +245,13 @@ def test_a_board_is_opened_again_for_its_run_when_asked(socket: Socket) -> None:
     socket.plug(None)
     looks(fixture, 3)
     assert opened == []
-    socket.chip = Chip()
+    socket.chip = SoftwareChip()
     assert looks(fixture, 1) == [True]
     assert opened == [URL]
 
 
 def test_a_board_whose_chip_has_another_address_is_hinted_at(socket: Socket) -> None:
-    chips = {0x6A: Chip()}
+    chips = {0x6A: SoftwareChip()}
     hid = FakeHid({"/hid/one": FaultyBoard(CdcBoard(Interpreter(EmulatedBus(chips), PARSER3)).receive_data)})
     fixture = Fixture(
         URL,
@@ -266,14 +263,14 @@ def test_a_board_whose_chip_has_another_address_is_hinted_at(socket: Socket) -> 
     assert looks(fixture, 2) == [False, False]
     assert fixture.hint is not None
     assert fixture.hint.code == Code.DEVICE_OTHER_ADDRESS
-    chips[0xC0] = Chip()
+    chips[0xC0] = SoftwareChip()
     assert looks(fixture, 1) == [True]
     assert fixture.hint is None
 
 
 def test_while_several_boards_fit_the_url_none_is_taken_and_none_counts_as_removed(socket: Socket) -> None:
     fixture = socket.fixture()
-    socket.plug(Chip())
+    socket.plug(SoftwareChip())
     assert looks(fixture, 2) == [False, True]
     socket.several, socket.watcher.changed = True, True
     assert [fixture.is_removed() for _ in range(4)] == [False] * 4
@@ -287,14 +284,14 @@ def test_while_several_boards_fit_the_url_none_is_taken_and_none_counts_as_remov
     assert looks(fixture, 4) == [False] * 4
     assert fixture.hint is not None
     socket.several = False
-    socket.plug(Chip())
+    socket.plug(SoftwareChip())
     assert looks(fixture, 2) == [False, True]
     assert fixture.hint is None
 
 
 def test_a_second_board_that_comes_while_one_is_opened_is_no_failed_board(socket: Socket) -> None:
     fixture = socket.fixture()
-    socket.plug(Chip())
+    socket.plug(SoftwareChip())
     socket.error = UsageError("2 boards fit.")
     assert looks(fixture, 3) == [False] * 3
     assert fixture.hint is socket.error

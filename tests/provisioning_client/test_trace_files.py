@@ -7,9 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from atcaprov.device.device import Device
-from atcaprov.errors import Code, TransportError, UsageError
-from atcaprov.hal.tracing.trace_file import read_trace
+from atcaprov import Code, Device, TransportError, UsageError, read_trace
 from provisioning_client.board_source import BoardList
 from provisioning_client.trace_files import TraceFiles
 

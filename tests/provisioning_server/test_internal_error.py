@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from atcaprov.errors import AtcaProvError, Code
+from atcaprov import AtcaProvError, Code
 from provisioning_server.app import Server
 from provisioning_server.internal_error import program_fault, run_all
 from provisioning_server.lifecycle import signer_lifecycle as attendant

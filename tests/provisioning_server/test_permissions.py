@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from atcaprov.errors import Code
+from atcaprov import Code
 from signer_module.on_files.signer_folder import SignerFolder
 from tests.provisioning_server.web.test_program import certificate_files
 from tests.support.secret_files import secret_file

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atcaprov.errors import Code, UsageError
+from atcaprov import Code, UsageError
 from provisioning_server import cli
 from provisioning_server.settings import DEFAULT_PORT, Settings
 from provisioning_server.settings_file import read_settings

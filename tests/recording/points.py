@@ -6,11 +6,10 @@ from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
-from atcaprov.emulator.chip import Chip
+from atcaprov import EmulatedHal, SoftwareChip
 from atcaprov.emulator.images import load_image
 from atcaprov.emulator.open_points import OpenPoints
 from atcaprov.emulator.random_source import SeededRandom
-from atcaprov.hal.emulated import EmulatedHal
 from atcaprov.recording.destructive.procedure import ask_sacrificed
 from atcaprov.recording.destructive.setups import Setup
 from atcaprov.recording.dialogue import Dialogue
@@ -94,11 +93,11 @@ def each(points: Points) -> list[tuple[str, Any]]:
     return [(point, value) for point, values in points.items() for value in values]
 
 
-def blank_chip(open_points: OpenPoints | None = None) -> Chip:
-    return Chip(load_image("atecc608a").make(SeededRandom(b"part")), open_points=open_points)
+def blank_chip(open_points: OpenPoints | None = None) -> SoftwareChip:
+    return SoftwareChip(load_image("atecc608a").make(SeededRandom(b"part")), open_points=open_points)
 
 
-def talk(chip: Chip) -> Dialogue:
+def talk(chip: SoftwareChip) -> Dialogue:
     return Dialogue(EmulatedHal(chip, "emulator:"))
 
 
@@ -110,7 +109,7 @@ def defaults(points: Iterable[str]) -> dict[str, Any]:
     return {name: Reading(name, None).expected for name in points}
 
 
-def ask_harmlessly(chip: Chip) -> dict[str, Any]:
+def ask_harmlessly(chip: SoftwareChip) -> dict[str, Any]:
     dialogue = talk(chip)
     return found(put(dialogue, harmless_questions(dialogue)))
 

@@ -8,16 +8,21 @@ from pathlib import Path
 
 import pytest
 
+from atcaprov import (
+    Code,
+    EmulatedHal,
+    ProvisioningError,
+    SoftwareChip,
+    TransportError,
+    UsageError,
+    open_hal,
+    read_zone_file,
+)
 from atcaprov.chip.commands import Opcode
-from atcaprov.config_zone.zone_file import read_zone_file
 from atcaprov.device.guarded_hal import GuardedHal
-from atcaprov.emulator.chip import Chip
 from atcaprov.emulator.images import load_image
 from atcaprov.emulator.open_points import OpenPoints
 from atcaprov.emulator.random_source import SeededRandom, SystemRandom
-from atcaprov.errors import Code, ProvisioningError, TransportError, UsageError
-from atcaprov.hal.emulated import EmulatedHal
-from atcaprov.hal.registry import open_hal
 from atcaprov.recording.answers_file import AnswersFile
 from atcaprov.recording.destructive.procedure import ask_sacrificed, require_blank
 from atcaprov.recording.destructive.setups import FIRST, SECOND, SETUPS, Setup
@@ -96,14 +101,14 @@ def test_only_the_named_part_is_given_up_if_it_is_blank_or_set_up(setup: Setup) 
     list(ask_sacrificed(dialogue, setup))
     require_blank(dialogue, dialogue.serial, setup)
     other = FIRST if setup is SECOND else SECOND
-    for locked, wanted in ((talk(Chip(configured_memory(data_locked=False))), setup), (dialogue, other)):
+    for locked, wanted in ((talk(SoftwareChip(configured_memory(data_locked=False))), setup), (dialogue, other)):
         with pytest.raises(ProvisioningError) as refused:
             require_blank(locked, locked.serial, wanted)
         assert refused.value.code == Code.CONFIG_LOCKED_OTHER
 
 
 def test_only_an_atecc608_is_given_up() -> None:
-    part = talk(Chip(load_image("atecc508a").make(SeededRandom(b"part"))))
+    part = talk(SoftwareChip(load_image("atecc508a").make(SeededRandom(b"part"))))
     with pytest.raises(ProvisioningError) as refused:
         require_blank(part, part.serial, FIRST)
     assert refused.value.code == Code.WRONG_PART

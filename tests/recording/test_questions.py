@@ -11,16 +11,14 @@ from typing import Any, Literal
 
 import pytest
 
+from atcaprov import Code, EmulatedHal, SoftwareChip, TransportError
 from atcaprov.chip.commands import Opcode
 from atcaprov.chip.crc import with_crc
 from atcaprov.chip.memory_map import serial_number
 from atcaprov.device.guarded_hal import GuardedHal
-from atcaprov.emulator.chip import Chip
 from atcaprov.emulator.images import load_image
 from atcaprov.emulator.open_points import OpenPoints
 from atcaprov.emulator.random_source import SeededRandom
-from atcaprov.errors import Code, TransportError
-from atcaprov.hal.emulated import EmulatedHal
 from atcaprov.recording.destructive.first_setup import Roles
 from atcaprov.recording.destructive.procedure import ask_sacrificed
 from atcaprov.recording.destructive.second_setup import Places, secret
@@ -61,13 +59,13 @@ def test_an_open_part_tells_its_reading(point: str, value: Any) -> None:
 @pytest.mark.parametrize(("point", "value"), each(HARMLESS | LOCKED))
 def test_a_locked_part_tells_its_reading(point: str, value: Any) -> None:
     wanted = defaults(HARMLESS | LOCKED) | {point: value}
-    chip = Chip(configured_memory(), open_points=replace(OpenPoints(), **{point.partition(".")[0]: value}))
+    chip = SoftwareChip(configured_memory(), open_points=replace(OpenPoints(), **{point.partition(".")[0]: value}))
     assert ask_harmlessly(chip) == wanted
 
 
 @pytest.mark.parametrize("image", ["atecc608a", "atecc508a", "tngtls", "tflxtls"])
 def test_harmless_questions_change_nothing(image: str) -> None:
-    chip = Chip(load_image(image).make(SeededRandom(b"part")))
+    chip = SoftwareChip(load_image(image).make(SeededRandom(b"part")))
     before = chip.memory.image()
     ask_harmlessly(chip)
     assert chip.memory.image() == before
@@ -75,7 +73,7 @@ def test_harmless_questions_change_nothing(image: str) -> None:
 
 @pytest.mark.parametrize("image", ["atecc608a", "atecc508a", "tngtls", "tflxtls"])
 def test_what_is_asked_without_harm_passes_a_guard_that_permits_nothing(image: str) -> None:
-    hal = GuardedHal(EmulatedHal(Chip(load_image(image).make(SeededRandom(b"part"))), "emulator:"))
+    hal = GuardedHal(EmulatedHal(SoftwareChip(load_image(image).make(SeededRandom(b"part"))), "emulator:"))
     assert run(hal, harmless_packets()) == len(harmless_packets())
     dialogue = Dialogue(hal)
     assert len(list(put(dialogue, harmless_questions(dialogue)))) > len(HARMLESS) - 2
@@ -83,7 +81,7 @@ def test_what_is_asked_without_harm_passes_a_guard_that_permits_nothing(image: s
 
 def test_no_use_of_a_limited_key_is_spent() -> None:
     limited = dict.fromkeys(range(16), (0x8FAF, 0x001C))
-    chip = Chip(configured_memory(slots=limited), open_points=replace(OpenPoints(), mac_otp_fields="hash"))
+    chip = SoftwareChip(configured_memory(slots=limited), open_points=replace(OpenPoints(), mac_otp_fields="hash"))
     before = chip.memory.image()
     assert "mac_otp_fields" not in ask_harmlessly(chip)
     assert chip.memory.image() == before
@@ -93,7 +91,7 @@ def test_no_use_of_a_limited_key_is_spent() -> None:
 def test_a_part_without_aes_tells_its_reading(value: int) -> None:
     memory = configured_memory()
     memory.config[13] &= 0xFE
-    chip = Chip(memory, open_points=replace(OpenPoints(), aes_disabled_code=value))
+    chip = SoftwareChip(memory, open_points=replace(OpenPoints(), aes_disabled_code=value))
     assert ask_harmlessly(chip)["aes_disabled_code"] == value
 
 

@@ -12,16 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from atcaprov import Code, EmulatedHal, SoftwareChip, UsageError
 from atcaprov.chip.commands import Opcode
 from atcaprov.chip.crc import crc16, with_crc
 from atcaprov.chip.memory_map import KEY_CONFIG, SLOT_SIZES
-from atcaprov.emulator.chip import Chip
 from atcaprov.emulator.images import image_names, load_image
 from atcaprov.emulator.memory import Memory
 from atcaprov.emulator.open_points import OpenPoints
 from atcaprov.emulator.random_source import SystemRandom
-from atcaprov.errors import Code, UsageError
-from atcaprov.hal.emulated import EmulatedHal
 from atcaprov.hal.tracing.hal import TracedHal
 from atcaprov.hal.tracing.trace_file import Trace, TraceEvent, TraceWriter, parse_trace
 from atcaprov.recording.harmless_packets import harmless_packets, run
@@ -38,13 +36,13 @@ def blank(image: str = "atecc608a") -> Memory:
 
 
 @contextmanager
-def recorded(chip: Chip) -> Iterator[tuple[TracedHal, Callable[[], Trace]]]:
+def recorded(chip: SoftwareChip) -> Iterator[tuple[TracedHal, Callable[[], Trace]]]:
     file = StringIO()
     hal = TracedHal(EmulatedHal(chip, "emulator:"), TraceWriter(file, "emulator:"), recording=True)
     yield hal, lambda: parse_trace(file.getvalue())
 
 
-def recording_of_probes(chip: Chip) -> Trace:
+def recording_of_probes(chip: SoftwareChip) -> Trace:
     with recorded(chip) as (hal, trace):
         run(hal, harmless_packets())
         return trace()
@@ -53,7 +51,7 @@ def recording_of_probes(chip: Chip) -> Trace:
 @pytest.mark.parametrize("image", image_names())
 def test_what_was_asked_of_a_part_agrees_with_its_software_chip(image: str) -> None:
     """The software chip begins as a blank 608A: what it needs to know stands in the recording."""
-    trace = recording_of_probes(Chip(blank(image)))
+    trace = recording_of_probes(SoftwareChip(blank(image)))
     assert len(trace.events) > 300
     assert replay(trace, blank()).difference is None
 
@@ -61,18 +59,18 @@ def test_what_was_asked_of_a_part_agrees_with_its_software_chip(image: str) -> N
 def test_a_recorded_part_is_the_one_that_its_answer_to_info_tells() -> None:
     memory = blank("atecc508a")
     memory.config[6] = 0x60
-    assert replay(recording_of_probes(Chip(memory)), blank()).difference is None
+    assert replay(recording_of_probes(SoftwareChip(memory)), blank()).difference is None
 
 
 def test_the_harmless_packets_change_nothing_that_stays() -> None:
-    for chip in (Chip(), reference_chip(), Chip(blank("tngtls"))):
+    for chip in (SoftwareChip(), reference_chip(), SoftwareChip(blank("tngtls"))):
         before = chip.memory.image()
         recording_of_probes(chip)
         assert chip.memory.image() == before
 
 
 def test_every_harmless_packet_is_sound() -> None:
-    chip = Chip()
+    chip = SoftwareChip()
     chip.wake()
     for content in harmless_packets():
         assert chip.exchange(content) != bytes.fromhex("04ff0142")
@@ -83,7 +81,7 @@ def test_every_harmless_packet_is_sound() -> None:
 class RecordingWheel(Wheel):
     """The library, driving a chip through a recording HAL."""
 
-    def __init__(self, hal: TracedHal, chip: Chip) -> None:
+    def __init__(self, hal: TracedHal, chip: SoftwareChip) -> None:
         self._hal = hal
         super().__init__(chip)
 
@@ -126,7 +124,7 @@ def test_a_recording_of_the_library_at_work_agrees() -> None:
     ids=["bad-block-code", "info-state-seed", "partial-block-fill"],
 )
 def test_a_part_that_answers_an_open_point_otherwise_is_found_out(open_points: OpenPoints, opcode: int) -> None:
-    part = Chip(blank("tngtls"), open_points=open_points)
+    part = SoftwareChip(blank("tngtls"), open_points=open_points)
     difference = replay(recording_of_probes(part), blank()).difference
     assert difference is not None
     assert bytes.fromhex(difference.event.sent)[1] == opcode
@@ -148,7 +146,7 @@ def test_a_difference_is_told_with_the_reason_and_without_secrets() -> None:
 
 @pytest.mark.parametrize("part", [0, 1])
 def test_a_flipped_bit_of_a_recording_is_found(part: int) -> None:
-    chip = Chip(configured_memory())
+    chip = SoftwareChip(configured_memory())
     with recorded(chip) as (hal, trace):
         hal.wake()
         for content in (packet(Opcode.INFO), packet(Opcode.SHA, 0), packet(Opcode.SHA, 2)):
@@ -201,7 +199,7 @@ SECRET = bytes(range(0x60, 0x80))
 
 
 @contextmanager
-def traced(chip: Chip) -> Iterator[tuple[TracedHal, Callable[[], Trace]]]:
+def traced(chip: SoftwareChip) -> Iterator[tuple[TracedHal, Callable[[], Trace]]]:
     """A trace without secrets."""
     file = StringIO()
     hal = TracedHal(EmulatedHal(chip, "emulator:"), TraceWriter(file, "emulator:"))
@@ -220,7 +218,7 @@ def unlocked() -> Memory:
 
 
 def test_what_a_masked_write_left_is_not_compared_and_the_rest_is() -> None:
-    with traced(Chip(unlocked())) as (hal, trace):
+    with traced(SoftwareChip(unlocked())) as (hal, trace):
         hal.exchange(packet(Opcode.WRITE, 0x82, 8 << 3, SECRET))  # the configuration was not read before
         hal.exchange(packet(Opcode.LOCK, 0x81))
         assert hal.exchange(packet(Opcode.READ, 0x82, 9 << 3))[1:-2] == b"\xff" * 32
@@ -238,7 +236,7 @@ def test_what_a_masked_write_left_is_not_compared_and_the_rest_is() -> None:
 
 
 def test_what_was_written_again_is_compared_again() -> None:
-    with traced(Chip(unlocked())) as (hal, trace):
+    with traced(SoftwareChip(unlocked())) as (hal, trace):
         hal.exchange(packet(Opcode.WRITE, 0x82, 8 << 3, SECRET))
         for block in range(4):
             hal.exchange(packet(Opcode.READ, 0x80, block << 3))
@@ -261,7 +259,7 @@ def hidden(event: TraceEvent, place: int) -> TraceEvent:
 
 def test_a_lock_over_unknown_bytes_is_played_without_their_crc() -> None:
     memory = unlocked()
-    with traced(Chip(memory)) as (hal, trace):
+    with traced(SoftwareChip(memory)) as (hal, trace):
         hal.exchange(packet(Opcode.WRITE, 0x82, 3 << 3, SECRET))
         content = b"".join(
             memory.read_slot(slot, 0, size)
@@ -276,7 +274,7 @@ def test_a_lock_over_unknown_bytes_is_played_without_their_crc() -> None:
 
 
 def test_after_a_masked_nonce_nothing_is_compared_that_needs_it_until_the_chip_slept() -> None:
-    with traced(Chip(configured_memory())) as (hal, trace):
+    with traced(SoftwareChip(configured_memory())) as (hal, trace):
         hal.exchange(packet(Opcode.NONCE, 0x03, 0, SECRET))
         hal.exchange(packet(Opcode.GEN_DIG, 2, 3))
         hal.exchange(packet(Opcode.MAC, 0x01, 3))

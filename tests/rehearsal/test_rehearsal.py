@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from atcaprov import ConfigZone, Part
 from atcaprov.config_zone.check import Level, Rule, check_product
 from atcaprov.config_zone.defaults import DEFAULT_608A, DEFAULT_CERTIFICATE_SLOTS, DEFAULT_DEVICE_KEY_SLOT
 from atcaprov.config_zone.findings import Product
-from atcaprov.config_zone.model import ConfigZone, Part
 from atcaprov.rehearsal.rehearsal import rehearse
 from atcaprov.rehearsal.report import needs_lines, slot_list, table_lines
 from tests.support.config_zones import changed, published, with_slot

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from atcaprov import ConfigZone, UsageError
 from atcaprov.config_zone.findings import Product
-from atcaprov.config_zone.model import ConfigZone
-from atcaprov.errors import UsageError
 from atcaprov.rehearsal.rehearsal import Rehearsal, SlotRehearsal, rehearse
 from atcaprov.rehearsal.report import slot_sentences
 from tests.support.config_zones import PUBLISHED, published, with_slot

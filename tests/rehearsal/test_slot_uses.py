@@ -9,10 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from atcaprov import Part, SoftwareChip
 from atcaprov.chip.commands import LOCK_DATA, LOCK_NO_CRC, Opcode
 from atcaprov.config_zone.defaults import DEFAULT_608A
-from atcaprov.config_zone.model import Part
-from atcaprov.emulator.chip import Chip
 from atcaprov.emulator.images import load_image
 from atcaprov.emulator.open_points import OpenPoints
 from atcaprov.emulator.random_source import SeededRandom
@@ -35,7 +34,7 @@ def trial_chip(zone: bytes, part: Part = Part.ATECC608A, open_points: OpenPoints
     memory.config[16:86] = zone[16:86]
     memory.config[88:] = zone[88:]
     memory.config[87] = 0
-    trial = TrialChip(Chip(memory, random_source=source, open_points=open_points))
+    trial = TrialChip(SoftwareChip(memory, random_source=source, open_points=open_points))
     for number in range(16):
         trial.fill(number)
     assert trial.does(Opcode.LOCK, LOCK_NO_CRC | LOCK_DATA)

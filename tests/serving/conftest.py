@@ -6,19 +6,19 @@ from collections.abc import Iterator
 
 import pytest
 
-from atcaprov.emulator.chip import Chip
+from atcaprov import SoftwareChip
 from tests.support.served_chips import Served, served
 from tests.support.stock_cryptoauthlib import Wheel
 from tests.support.stock_cryptoauthlib_links import bridge_wheel, i2c_wheel
 
 
 @pytest.fixture
-def chip() -> Chip:
-    return Chip()
+def chip() -> SoftwareChip:
+    return SoftwareChip()
 
 
 @pytest.fixture
-def server(chip: Chip) -> Iterator[Served]:
+def server(chip: SoftwareChip) -> Iterator[Served]:
     with served(chip) as found:
         yield found
 

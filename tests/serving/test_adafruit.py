@@ -11,8 +11,8 @@ import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, utils
 
+from atcaprov import SoftwareChip
 from atcaprov.chip.execution_times import Times
-from atcaprov.emulator.chip import Chip
 from atcaprov.emulator.images import load_image
 from atcaprov.emulator.random_source import SystemRandom
 from atcaprov.serving.clock import ServedClock
@@ -57,7 +57,7 @@ class FakeBus:
 class SlowBus(FakeBus):
     """A bus at 100 kHz: each byte takes nine bits of the chip's time, and nobody else lets it pass."""
 
-    def __init__(self, client: Client, chip: Chip) -> None:
+    def __init__(self, client: Client, chip: SoftwareChip) -> None:
         super().__init__(client)
         self.clock = chip.clock
 
@@ -76,12 +76,12 @@ class SlowBus(FakeBus):
 
 
 @pytest.fixture(params=["atecc508a", "atecc608a"])
-def chip(request: pytest.FixtureRequest) -> Chip:
-    return Chip(load_image(request.param).make(SystemRandom()))
+def chip(request: pytest.FixtureRequest) -> SoftwareChip:
+    return SoftwareChip(load_image(request.param).make(SystemRandom()))
 
 
 @pytest.fixture
-def server(chip: Chip) -> Iterator[Served]:
+def server(chip: SoftwareChip) -> Iterator[Served]:
     with served(chip) as found:
         yield found
 
@@ -100,18 +100,18 @@ def driver(bus: FakeBus, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 @pytest.fixture
-def config(chip: Chip) -> bytearray:
+def config(chip: SoftwareChip) -> bytearray:
     """The configuration of the part as it comes from the factory."""
     return bytearray(chip.memory.config)
 
 
-def test_it_finds_the_chip(driver: Any, bus: FakeBus, chip: Chip) -> None:
+def test_it_finds_the_chip(driver: Any, bus: FakeBus, chip: SoftwareChip) -> None:
     assert driver.version() == (0x5000 if chip.memory.is_508 else 0x6002)
     assert bus.naks, "wake pulses are not acknowledged"
     assert not driver.locked
 
 
-def test_the_driver_reads_the_serial_number_in_its_own_way(driver: Any, chip: Chip) -> None:
+def test_the_driver_reads_the_serial_number_in_its_own_way(driver: Any, chip: SoftwareChip) -> None:
     """It reads words 0, 2 and 3, so its last byte is byte 12 of the zone."""
     config = chip.memory.config
     assert driver.serial_number == bytes(config[0:4] + config[8:13]).hex().upper()
@@ -135,7 +135,7 @@ def test_it_takes_a_chip_from_blank_to_a_signature(driver: Any, config: bytearra
 def test_its_delays_are_long_enough_for_chips_with_typical_times(image: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """It waits 1 ms for the wake and 70 for a signature, then asks 20 times and gives up."""
     memory = load_image(image).make(SystemRandom())
-    chip = Chip(memory, clock=ServedClock(1e-9), times=Times.TYPICAL)
+    chip = SoftwareChip(memory, clock=ServedClock(1e-9), times=Times.TYPICAL)
     with served(chip) as server, server.client("i2c") as client:
         bus = SlowBus(client, chip)
         monkeypatch.setattr(adafruit_atecc.time, "sleep", bus.wait)
@@ -162,7 +162,7 @@ def test_its_sha_256_over_several_commands_is_right(driver: Any, size: int) -> N
     assert bytes(driver.sha_digest(bytearray(message[whole:]))) == sha256(message).digest()
 
 
-def test_a_whole_block_at_the_end_is_for_the_608(driver: Any, chip: Chip) -> None:
+def test_a_whole_block_at_the_end_is_for_the_608(driver: Any, chip: SoftwareChip) -> None:
     """DS20005927A section 9.17: the last part has 0 to 63 bytes."""
     driver.sha_start()
     if chip.memory.is_508:
@@ -172,7 +172,7 @@ def test_a_whole_block_at_the_end_is_for_the_608(driver: Any, chip: Chip) -> Non
         assert bytes(driver.sha_digest(bytearray(64))) == sha256(bytes(64)).digest()
 
 
-def test_its_counter_counts(driver: Any, chip: Chip) -> None:
+def test_its_counter_counts(driver: Any, chip: SoftwareChip) -> None:
     found = [int.from_bytes(driver.counter(0, increment_counter=step), "little") for step in (False, True, True)]
     assert found == [0, 1, 2]
 
@@ -185,7 +185,7 @@ def test_its_random_numbers_and_nonces(driver: Any, config: bytearray) -> None:
     assert len(nonces) == 4
 
 
-def test_its_key_agreement_is_the_peers(driver: Any, chip: Chip, config: bytearray) -> None:
+def test_its_key_agreement_is_the_peers(driver: Any, chip: SoftwareChip, config: bytearray) -> None:
     """The mode of the ATECC608 asks for a clear answer; the ATECC508A knows mode 0 only (DS20005927A section 9.5)."""
     driver.write_config(config)
     driver.lock(0)

@@ -6,9 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from atcaprov import Code, ProtocolError, SoftwareChip
 from atcaprov.chip.commands import Opcode
-from atcaprov.emulator.chip import Chip
-from atcaprov.errors import Code, ProtocolError
 from atcaprov.serving.bridge import BridgeSession
 from atcaprov.serving.bus import Buses
 from atcaprov.serving.clock import ServedClock
@@ -20,8 +19,8 @@ _INFO = bytes.fromhex("0730000000035d")
 _WAKE, _SEND, _RECEIVE, _IDLE = "0213c0", "0211c0ff" + _INFO.hex(), "0212c000c000", "0214c0"
 
 
-def session(*chips: Chip) -> BridgeSession:
-    return BridgeSession(Buses([Pins(chip) for chip in chips or (Chip(),)]))
+def session(*chips: SoftwareChip) -> BridgeSession:
+    return BridgeSession(Buses([Pins(chip) for chip in chips or (SoftwareChip(),)]))
 
 
 def framed(frame: str) -> bytes:
@@ -80,7 +79,7 @@ def test_idle_keeps_what_sleep_loses() -> None:
 
 
 def test_the_identity_chooses_the_chip() -> None:
-    first, second = Chip(), Chip()
+    first, second = SoftwareChip(), SoftwareChip()
     second.memory.config[16] = 0x6A
     second.power_cycle()
     bridge = session(first, second)
@@ -119,7 +118,7 @@ def _outcome(stream: bytes) -> str:
 
 
 def test_in_real_time_the_answer_is_due_when_the_chip_is_done() -> None:
-    bridge = session(Chip(clock=ServedClock(1e-6)))
+    bridge = session(SoftwareChip(clock=ServedClock(1e-6)))
     steps = list(bridge.receive(framed(_WAKE) + framed(_SEND)))
     assert [type(step) for step in steps] == [Wait, bytes, Wait, bytes]
     waits = [step.seconds for step in steps if isinstance(step, Wait)]

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from atcaprov import Code, UsageError, open_hal
 from atcaprov.chip.commands import Opcode
 from atcaprov.emulator.images import load_image
-from atcaprov.errors import Code, UsageError
-from atcaprov.hal.registry import open_hal
 from atcaprov.serving.chips import MOST_CHIPS, make_chips
 from tests.support.chips import packet, send
 

@@ -8,11 +8,10 @@ from dataclasses import replace
 
 import pytest
 
+from atcaprov import SoftwareChip, open_hal
 from atcaprov.chip.commands import Opcode
-from atcaprov.emulator.chip import Chip
 from atcaprov.emulator.counters import read_counter
 from atcaprov.emulator.faults import Fault, FaultKind, FaultPlan
-from atcaprov.hal.registry import open_hal
 from atcaprov.recording.harmless_packets import harmless_packets, run
 from tests.support.chips import packet
 from tests.support.served_chips import Served, served
@@ -24,8 +23,8 @@ _INFO = packet(Opcode.INFO)
 
 
 @pytest.fixture
-def chip(request: pytest.FixtureRequest) -> Chip:
-    return Chip(faults=FaultPlan([replace(request.param)]))  # a fault counts how often it struck
+def chip(request: pytest.FixtureRequest) -> SoftwareChip:
+    return SoftwareChip(faults=FaultPlan([replace(request.param)]))  # a fault counts how often it struck
 
 
 @pytest.fixture
@@ -83,7 +82,7 @@ def test_the_library_survives_a_reply_that_is_too_long(wheel: Wheel) -> None:
 )
 def test_a_cut_costs_the_answer_and_what_was_written_stays(kind: FaultKind, counted: int) -> None:
     """The first Counter is cut; the host looks, as it must, and counts again."""
-    chip = Chip(faults=FaultPlan([Fault(kind, opcode=Opcode.COUNTER)]))
+    chip = SoftwareChip(faults=FaultPlan([Fault(kind, opcode=Opcode.COUNTER)]))
     with served(chip) as server, bridge_wheel(server) as wheel:
         assert wheel.status("calib_counter_increment", 0, None) != 0
         wheel.call("calib_counter_increment", 0, None)

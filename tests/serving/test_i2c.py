@@ -6,9 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from atcaprov import Code, ProtocolError, SoftwareChip
 from atcaprov.chip.commands import WAKE_TOKEN, Opcode
-from atcaprov.emulator.chip import Chip
-from atcaprov.errors import Code, ProtocolError
 from atcaprov.serving.clock import ServedClock
 from tests.support.chips import packet
 from tests.support.i2c_client import ACK, NAK, Line
@@ -16,8 +15,8 @@ from tests.support.i2c_client import ACK, NAK, Line
 _INFO = packet(Opcode.INFO)
 
 
-def moved(address: int) -> Chip:
-    chip = Chip()
+def moved(address: int) -> SoftwareChip:
+    chip = SoftwareChip()
     chip.memory.config[16] = address << 1
     chip.power_cycle()
     return chip
@@ -92,7 +91,7 @@ def test_a_new_address_counts_after_sleep(writes: list[bytes], address: int) -> 
 
 
 def test_a_busy_chip_does_not_acknowledge() -> None:
-    chip = Chip(clock=ServedClock(1e-6))  # one chip second lasts eleven days
+    chip = SoftwareChip(clock=ServedClock(1e-6))  # one chip second lasts eleven days
     line = Line(chip)
     line.wake()
     assert line.read(1) == NAK, "it takes 1.5 ms to wake"
@@ -104,7 +103,7 @@ def test_a_busy_chip_does_not_acknowledge() -> None:
 
 
 def test_chips_on_one_bus_answer_to_their_addresses() -> None:
-    chips = [Chip(), moved(0x35), moved(0x36)]
+    chips = [SoftwareChip(), moved(0x35), moved(0x36)]
     line = Line(*chips)
     line.wake()
     for chip, address in zip(chips, (0x60, 0x35, 0x36), strict=True):
@@ -114,7 +113,7 @@ def test_chips_on_one_bus_answer_to_their_addresses() -> None:
 
 
 def test_each_chip_also_has_a_bus_of_its_own() -> None:
-    chips = [Chip(), Chip()]
+    chips = [SoftwareChip(), SoftwareChip()]
     line = Line(*chips)
     line.wake(bus=2)
     assert line.read(4, bus=1) == NAK, "the pulse went to the other bus"
@@ -124,7 +123,7 @@ def test_each_chip_also_has_a_bus_of_its_own() -> None:
 
 
 def test_two_chips_at_one_address_disturb_each_other_as_on_a_wire() -> None:
-    chips = [Chip(), Chip()]
+    chips = [SoftwareChip(), SoftwareChip()]
     line = Line(*chips)
     line.wake()
     found = line.command(packet(Opcode.READ, 0x80), 35)
@@ -150,7 +149,7 @@ def test_any_split_of_the_bytes_gives_the_same_answers() -> None:
 
 @given(st.lists(st.tuples(st.sampled_from(b"WwRrP"), st.integers(0, 3), st.sampled_from([0, 0x60]), st.binary())))
 def test_any_transactions_are_answered(transactions: list[tuple[int, int, int, bytes]]) -> None:
-    line = Line(Chip(), Chip())
+    line = Line(SoftwareChip(), SoftwareChip())
     for kind, bus, address, data in transactions:
         written = data if kind in b"Ww" else b""
         reply = line.request(bytes((kind,)), bus, address, len(data), written)

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from atcaprov import SoftwareChip
 from atcaprov.chip.commands import WAKE_TOKEN, Opcode
-from atcaprov.emulator.chip import Chip, Power
+from atcaprov.emulator.chip import Power
 from atcaprov.emulator.i2c_port import I2cPort
 from atcaprov.emulator.open_points import OpenPoints
 from atcaprov.emulator.timing import VirtualClock
@@ -65,7 +66,7 @@ def test_a_count_that_no_group_has_is_an_error_at_once(line: Line, count: int) -
 @pytest.mark.parametrize(("choice", "acknowledge"), [("acknowledge", ACK), ("refuse", NAK)])
 def test_bytes_behind_the_count_are_ignored(choice: str, acknowledge: bytes) -> None:
     """6.2 says so; whether they are acknowledged is open (6.6: no)."""
-    line = Line(Chip(open_points=OpenPoints(bytes_behind_count=choice)))  # type: ignore[arg-type]
+    line = Line(SoftwareChip(open_points=OpenPoints(bytes_behind_count=choice)))  # type: ignore[arg-type]
     line.wake()
     assert line.write(COMMAND + INFO + b"more") == acknowledge
     assert line.read(7) == ACK + REVISION
@@ -74,7 +75,7 @@ def test_bytes_behind_the_count_are_ignored(choice: str, acknowledge: bytes) -> 
 @pytest.mark.parametrize(("choice", "reply"), [("high", ACK + 4 * NOTHING), ("no-acknowledge", NAK)])
 def test_a_read_of_an_incomplete_command_is_an_open_point(choice: str, reply: bytes) -> None:
     """6.6: FF bytes; 6.5: no acknowledge. The command can still be completed."""
-    line = Line(Chip(open_points=OpenPoints(read_of_incomplete_command=choice)))  # type: ignore[arg-type]
+    line = Line(SoftwareChip(open_points=OpenPoints(read_of_incomplete_command=choice)))  # type: ignore[arg-type]
     line.wake()
     line.write(COMMAND + INFO[:3])
     assert line.read(4) == reply
@@ -85,7 +86,7 @@ def test_a_read_of_an_incomplete_command_is_an_open_point(choice: str, reply: by
 def test_an_incomplete_command_waits_until_the_watchdog() -> None:
     """9.1.1."""
     clock = VirtualClock()
-    chip = Chip(clock=clock)
+    chip = SoftwareChip(clock=clock)
     line = Line(chip)
     line.wake()
     line.write(COMMAND + INFO[:-1])
@@ -110,7 +111,7 @@ def test_word_addresses_drop_an_incomplete_command(line: Line, end: bytes) -> No
 
 def test_nine_clocks_with_sda_high_bring_a_chip_back_into_step() -> None:
     """6.8: start, nine clocks, start, stop; then 00 drops what had come."""
-    chip = Chip()
+    chip = SoftwareChip()
     chip.wake()
     port = I2cPort(chip)
     assert port.start(0xC0)
@@ -163,7 +164,7 @@ def test_the_wake_answer_too_is_read_again(line: Line) -> None:
 
 @pytest.mark.parametrize(("word_address", "power"), [(b"\x01", Power.ASLEEP), (b"\x02", Power.IDLE)])
 def test_sleep_and_idle_come_with_the_end_of_their_message(word_address: bytes, power: Power) -> None:
-    chip = Chip()
+    chip = SoftwareChip()
     line = Line(chip)
     line.wake()
     assert line.write(word_address, ends=False) == ACK
@@ -174,7 +175,7 @@ def test_sleep_and_idle_come_with_the_end_of_their_message(word_address: bytes, 
 
 def test_while_a_command_runs_nothing_is_taken() -> None:
     """6.2.2: not even the rest of a message that began before its stop."""
-    chip = Chip(clock=ServedClock(1e-6))
+    chip = SoftwareChip(clock=ServedClock(1e-6))
     line = Line(chip)
     line.wake()
     chip.clock.wait_until(0.002)

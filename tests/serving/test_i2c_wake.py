@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from atcaprov import SoftwareChip
 from atcaprov.chip.commands import WAKE_TOKEN, Opcode
-from atcaprov.emulator.chip import Chip, Power
+from atcaprov.emulator.chip import Power
 from atcaprov.serving.clock import ServedClock
 from tests.support.chips import packet
 from tests.support.i2c_client import ACK, NAK, Line
@@ -33,7 +34,7 @@ NOBODY = 0x55
     ],
 )
 def test_a_write_wakes_if_its_zero_bits_last_60_us(speed: int, address: int, wakes: bool) -> None:
-    chip = Chip()
+    chip = SoftwareChip()
     line = Line(chip, speed=speed)
     assert line.write(b"\0", address=address) == NAK, "who sleeps acknowledges nothing"
     assert (chip.power is Power.AWAKE) is wakes
@@ -50,7 +51,7 @@ def test_a_read_wakes_too_but_with_one_zero_bit_less() -> None:
 
 @pytest.mark.parametrize(("microseconds", "power"), [(59, Power.ASLEEP), (60, Power.AWAKE)])
 def test_a_pulse_on_the_pin_wakes_at_any_speed(microseconds: int, power: Power) -> None:
-    chip = Chip()
+    chip = SoftwareChip()
     assert Line(chip, speed=1_000_000).request(b"P", 0, 0, microseconds) == ACK
     assert chip.power is power
 
@@ -64,7 +65,7 @@ def test_a_program_may_slow_its_bus_down_for_the_wake_alone() -> None:
 
 
 def test_traffic_with_a_neighbour_wakes_on_a_slow_bus() -> None:
-    neighbour, chip = Chip(), Chip()
+    neighbour, chip = SoftwareChip(), SoftwareChip()
     neighbour.memory.config[16] = 0xFE
     neighbour.power_cycle()
     for speed, power in ((400_000, Power.ASLEEP), (100_000, Power.AWAKE)):
@@ -78,7 +79,7 @@ def test_traffic_with_a_neighbour_wakes_on_a_slow_bus() -> None:
 @pytest.mark.parametrize(("speed", "power"), [(300_000, Power.AWAKE), (301_000, Power.ASLEEP)])
 def test_traffic_wakes_up_to_300_khz(speed: int, power: Power) -> None:
     """ATECC608B-TFLXTLS data sheet, 7.1.1: zero bytes that are acknowledged are one low phase."""
-    neighbour, chip = Chip(), Chip()
+    neighbour, chip = SoftwareChip(), SoftwareChip()
     neighbour.memory.config[16] = 0xFE
     neighbour.power_cycle()
     line = Line(neighbour, chip, speed=speed)
@@ -89,7 +90,7 @@ def test_traffic_wakes_up_to_300_khz(speed: int, power: Power) -> None:
 
 
 def test_the_byte_that_sends_a_chip_to_sleep_does_not_wake_it() -> None:
-    chip = Chip()
+    chip = SoftwareChip()
     line = Line(chip)
     line.wake()
     assert line.write(b"\x01") == ACK
@@ -107,7 +108,7 @@ def test_an_awake_chip_keeps_its_reply_when_it_is_addressed_with_zero_bits() -> 
 @pytest.mark.parametrize(("options", "seconds"), [(0x00, 0.0015), (0x01, 0.020)])
 def test_the_power_on_self_test_of_a_608_makes_the_wake_longer(options: int, seconds: float) -> None:
     """ChipOptions bit 0."""
-    chip = Chip(clock=ServedClock(1e-6))
+    chip = SoftwareChip(clock=ServedClock(1e-6))
     chip.memory.config[90] = options
     line = Line(chip)
     line.wake()

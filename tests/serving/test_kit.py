@@ -14,10 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from atcaprov import Code, SoftwareChip, UsageError
 from atcaprov.chip.crc import with_crc
-from atcaprov.emulator.chip import Chip
 from atcaprov.emulator.memory import Memory
-from atcaprov.errors import Code, UsageError
 from atcaprov.kit_protocol.profiles import PARSER3, PROFILES, Profile
 from atcaprov.serving.bus import Buses
 from atcaprov.serving.clock import ServedClock
@@ -31,16 +30,16 @@ _INFO = b"e:t(0730000000035D)\n"
 _REVISION = b"00(07000060028038)\n"
 
 
-def session(*chips: Chip, firmware: Profile = PARSER3) -> KitSession:
-    return KitSession(Buses([Pins(chip) for chip in chips or (Chip(),)]), firmware)
+def session(*chips: SoftwareChip, firmware: Profile = PARSER3) -> KitSession:
+    return KitSession(Buses([Pins(chip) for chip in chips or (SoftwareChip(),)]), firmware)
 
 
 def answered(client: KitSession, lines: bytes) -> bytes:
     return b"".join(step for step in client.receive(lines) if isinstance(step, bytes))
 
 
-def moved(address: int) -> Chip:
-    chip = Chip()
+def moved(address: int) -> SoftwareChip:
+    chip = SoftwareChip()
     chip.memory.config[16] = address
     chip.power_cycle()
     return chip
@@ -64,14 +63,14 @@ def test_a_packet_goes_to_the_chip_byte_by_byte(firmware: Profile) -> None:
 
 
 def test_the_chips_stand_in_the_device_table() -> None:
-    client = session(Chip(), moved(0x6A))
+    client = session(SoftwareChip(), moved(0x6A))
     found = answered(client, b"board:device(00)\nboard:device(01)\nboard:device(02)\n").splitlines()
     assert found[:2] == [b"ECC608A TWI 00(C0)", b"ECC608A TWI 00(6A)"]
     assert b"(" not in found[2]
 
 
 def test_the_selected_chip_takes_the_commands() -> None:
-    first, second = Chip(), moved(0x6A)
+    first, second = SoftwareChip(), moved(0x6A)
     client = session(first, second)
     for address, chip in ((b"6A", second), (b"C0", first)):
         answer = answered(client, b"e:physical:select(" + address + b")\ne:w()\ne:t(070280000009AD)\ne:i()\n")
@@ -92,7 +91,7 @@ def test_each_client_has_its_own_selection(server: Served) -> None:
 
 
 def test_in_real_time_the_answer_is_due_when_the_chip_is_done() -> None:
-    client = session(Chip(clock=ServedClock(1e-6)))
+    client = session(SoftwareChip(clock=ServedClock(1e-6)))
     steps = list(client.receive(b"e:w()\n" + _INFO))
     assert isinstance(steps[0], Wait)
     assert round(steps[0].seconds, -2) == 6500, "wake 1.5 ms and Info 5 ms, a million times slower"
@@ -129,7 +128,7 @@ def take_line(descriptor: int) -> bytes:
 
 
 def test_a_program_at_the_pseudo_terminal_talks_to_the_same_chip(tmp_path: Path) -> None:
-    port, chip = tmp_path / "ttyKit", Chip()
+    port, chip = tmp_path / "ttyKit", SoftwareChip()
     with served(chip, ways=Ways(bridge=0), pty=port) as server:
         assert f"pty: {port}" in server.said
         with opened(port) as descriptor:
@@ -158,7 +157,7 @@ class FullDisk:
 def test_the_pseudo_terminal_goes_on_after_an_error_of_a_chip(tmp_path: Path) -> None:
     port = tmp_path / "ttyKit"
     update_extra = with_crc(bytes.fromhex("0720005a00")).hex().encode()
-    with served(Chip(keeper=FullDisk()), ways=Ways(), pty=port) as server, opened(port) as descriptor:
+    with served(SoftwareChip(keeper=FullDisk()), ways=Ways(), pty=port) as server, opened(port) as descriptor:
         for count in (1, 2):
             os.write(descriptor, b"e:w()\ne:t(" + update_extra + b")\n")
             while len(server.reported) < count:
@@ -186,5 +185,11 @@ def _serve_at(port: Path) -> None:
     from atcaprov.serving.service import serve
 
     asyncio.run(
-        serve(Buses([Pins(Chip())]), Ways(pty=port), say=lambda _: None, report=lambda _: None, stop=asyncio.Event())
+        serve(
+            Buses([Pins(SoftwareChip())]),
+            Ways(pty=port),
+            say=lambda _: None,
+            report=lambda _: None,
+            stop=asyncio.Event(),
+        )
     )

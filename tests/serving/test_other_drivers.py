@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from atcaprov import SoftwareChip
 from atcaprov.chip.commands import WAKE_TOKEN, Opcode
 from atcaprov.chip.crc import with_crc
 from atcaprov.chip.execution_times import Times
-from atcaprov.emulator.chip import Chip
 from atcaprov.emulator.images import load_image
 from atcaprov.emulator.random_source import SystemRandom
 from atcaprov.serving.clock import ServedClock
@@ -36,11 +36,11 @@ class Driver:
     address: int = 0x60
     speed: int = 100_000
     times: Times = Times.TYPICAL
-    chip: Chip = field(init=False)
+    chip: SoftwareChip = field(init=False)
 
     def __post_init__(self) -> None:
         memory = load_image(self.image).make(SystemRandom())
-        self.chip = Chip(memory, clock=ServedClock(SLOW), times=self.times)
+        self.chip = SoftwareChip(memory, clock=ServedClock(SLOW), times=self.times)
         self.line = Line(self.chip, speed=self.speed)
 
     def write(self, data: bytes, *, ends: bool = True) -> bool:

@@ -11,12 +11,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from atcaprov import Code, SoftwareChip, TransportError, UsageError
 from atcaprov.chip.commands import Opcode
 from atcaprov.chip.memory_map import I2C_ADDRESS
-from atcaprov.emulator.chip import Chip
 from atcaprov.emulator.memory import Memory
 from atcaprov.emulator.timing import VirtualClock
-from atcaprov.errors import Code, TransportError, UsageError
 from atcaprov.serving.bus import Buses
 from atcaprov.serving.clock import ServedClock
 from atcaprov.serving.pins import Pins
@@ -115,12 +114,12 @@ def test_a_client_that_hangs_up_before_its_answer_has_had_its_effect(server: Ser
 
 
 def test_many_clients_at_once_lose_no_command() -> None:
-    chips = [Chip() for _ in range(16)]
+    chips = [SoftwareChip() for _ in range(16)]
     for number, chip in enumerate(chips):
         chip.memory.config[I2C_ADDRESS] = 0x60 + 2 * number
         chip.power_cycle()
 
-    def count_up(chip: Chip) -> list[int]:
+    def count_up(chip: SoftwareChip) -> list[int]:
         with server.client("bridge") as client:
             return [counted(ask_bridge(client, _COUNT, chip.i2c_address << 1)) for _ in range(50)]
 
@@ -141,7 +140,7 @@ class _FullDisk:
 
 
 def test_a_chip_that_cannot_be_kept_any_more_ends_the_connection_and_serves_on() -> None:
-    chip = Chip()
+    chip = SoftwareChip()
     chip.keeper = _FullDisk(chip.memory)
     with served(chip) as server:
         with server.client("wolfssl") as client:
@@ -152,7 +151,7 @@ def test_a_chip_that_cannot_be_kept_any_more_ends_the_connection_and_serves_on()
     assert any("No space left" in line for line in server.reported)
 
 
-def test_refusals_are_explained_with_chip_and_rule(server: Served, chip: Chip) -> None:
+def test_refusals_are_explained_with_chip_and_rule(server: Served, chip: SoftwareChip) -> None:
     with server.client("bridge") as client:
         assert ask_bridge(client, packet(Opcode.GEN_KEY, 4, 0)) == bytes.fromhex("040f2342")
     (line,) = server.reported
@@ -197,7 +196,7 @@ def test_without_a_way_in_there_is_nothing_to_serve() -> None:
 
 def _serve(ways: Ways, said: list[str] | None = None) -> None:
     say = (said if said is not None else []).append
-    asyncio.run(serve(Buses([Pins(Chip())]), ways, say=say, report=say, stop=asyncio.Event()))
+    asyncio.run(serve(Buses([Pins(SoftwareChip())]), ways, say=say, report=say, stop=asyncio.Event()))
 
 
 # Clocks
@@ -229,7 +228,7 @@ def test_a_served_clock_runs_ahead_where_others_wait() -> None:
 
 def test_real_time_passes_for_the_client() -> None:
     """Ten commands of 5 ms each: the answers are not there before the chip's time is over."""
-    chip = Chip(clock=ServedClock(1.0))
+    chip = SoftwareChip(clock=ServedClock(1.0))
     with served(chip) as server, server.client("wolfssl") as client:
         start = chip.clock.now()
         for _ in range(10):

@@ -6,9 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from atcaprov import Code, ProtocolError, SoftwareChip
 from atcaprov.chip.commands import Opcode
-from atcaprov.emulator.chip import Chip
-from atcaprov.errors import Code, ProtocolError
 from atcaprov.serving.bus import Buses
 from atcaprov.serving.clock import ServedClock
 from atcaprov.serving.pins import Pins
@@ -21,8 +20,8 @@ _REVISION = bytes.fromhex("07000060028038")
 _STATE = packet(Opcode.INFO, 0x02)
 
 
-def session(chip: Chip | None = None) -> WolfsslSession:
-    return WolfsslSession(Buses([Pins(chip or Chip())]))
+def session(chip: SoftwareChip | None = None) -> WolfsslSession:
+    return WolfsslSession(Buses([Pins(chip or SoftwareChip())]))
 
 
 def answered(client: WolfsslSession, data: bytes) -> bytes:
@@ -80,7 +79,7 @@ def _outcome(stream: bytes) -> str:
 
 
 def test_in_real_time_the_answer_is_due_when_the_chip_is_done() -> None:
-    steps = list(session(Chip(clock=ServedClock(1e-6))).receive(b"\x03" + _INFO))
+    steps = list(session(SoftwareChip(clock=ServedClock(1e-6))).receive(b"\x03" + _INFO))
     assert isinstance(steps[0], Wait)
     assert round(steps[0].seconds, -2) == 6500, "wake 1.5 ms and Info 5 ms, a million times slower"
     assert steps[1:] == [_REVISION]

@@ -8,13 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from atcaprov import Code, Device, DeviceError, UsageError
 from atcaprov.certs.keys import verify_digest
 from atcaprov.chip.commands import Opcode, Status
 from atcaprov.chip.crc import with_crc
-from atcaprov.device.device import Device
 from atcaprov.emulator.open_points import OpenPoints
 from atcaprov.emulator.volatile import Volatile
-from atcaprov.errors import Code, DeviceError, UsageError
 from signer_module.on_chip.creation.module_builder import ModuleOrder
 from signer_module.on_chip.layout import AUTHORIZATION_SLOT, KEY_SLOT, VARIANTS, WRITE_KEY_SLOT
 from signer_module.on_chip.module import SignerModule

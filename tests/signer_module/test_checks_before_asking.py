@@ -10,9 +10,9 @@ from typing import Any
 import click
 import pytest
 
+from atcaprov import Act, Device
 from atcaprov.chip.crc import crc16
 from atcaprov.config_zone.defaults import DEFAULT_608A
-from atcaprov.device.device import Act, Device
 from atcaprov.device.zones.config_zone import write_config
 from tests.support.external_cas import ExternalCas
 from tests.support.programs import run_signer_module as run

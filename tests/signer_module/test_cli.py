@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from atcaprov.certs.cert_info import CertInfo
+from atcaprov import CertInfo
 from atcaprov.certs.description import default_text
 from atcaprov.certs.keys import verify_digest
 from signer_module.on_files.root_folder import RootFolder

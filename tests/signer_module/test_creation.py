@@ -13,18 +13,29 @@ from pathlib import Path
 
 import pytest
 
+from atcaprov import (
+    Act,
+    Allow,
+    AtcaProvError,
+    Board,
+    Code,
+    Device,
+    DeviceError,
+    ProvisioningError,
+    TransportError,
+    UsageError,
+    check_config_zone,
+)
 from atcaprov.certs.description import CertificateDescription, default_description
 from atcaprov.certs.keys import verify_digest
 from atcaprov.chip.commands import Opcode, Status
 from atcaprov.chip.crc import with_crc
 from atcaprov.config_zone.builder import build_toml
-from atcaprov.config_zone.check import Allow, Level, check_config_zone
+from atcaprov.config_zone.check import Level
 from atcaprov.config_zone.counters import COUNTER_MAX
 from atcaprov.config_zone.defaults import DEFAULT_608A
-from atcaprov.device.device import Act, Device
 from atcaprov.device.zones.config_zone import lock_config, write_config
 from atcaprov.emulator.counters import write_counter
-from atcaprov.errors import AtcaProvError, Board, Code, DeviceError, ProvisioningError, TransportError, UsageError
 from signer_module.on_chip import layout
 from signer_module.on_chip.creation.module_builder import ModuleOrder
 from signer_module.on_chip.creation.root_module import make_root

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
 
-from atcaprov.errors import CertificateError, Code, UsageError
+from atcaprov import CertificateError, Code, UsageError
 from signer_module import cli
 from signer_module.external_ca.chain import ExternalChain
 from signer_module.on_chip.layout import DESCRIPTION_SIZE

@@ -10,9 +10,9 @@ from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 from hypothesis import given
 from hypothesis import strategies as st
 
+from atcaprov import CertificateError, Code, UsageError
 from atcaprov.certs.description import CertificateDescription, default_description
 from atcaprov.certs.description_document import description_document
-from atcaprov.errors import CertificateError, Code, UsageError
 from signer_module.on_chip import description as packing
 from signer_module.on_chip.description import known_root, pack_root, pack_signer, unpack_root, unpack_signer
 from signer_module.on_chip.header import SIZE, ModuleHeader

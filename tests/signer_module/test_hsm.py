@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from atcaprov.errors import UsageError
+from atcaprov import UsageError
 from signer_module.on_files.pkcs11_file import KeyPlace
 from signer_module.on_files.signer_folder import SignerFolder
 from tests.support.external_cas import ExternalCas, openssl

@@ -18,8 +18,8 @@ from cryptography.hazmat.primitives.serialization import (
 from hypothesis import given
 from hypothesis import strategies as st
 
+from atcaprov import Code, UsageError
 from atcaprov.certs import keys
-from atcaprov.errors import Code, UsageError
 from signer_module.on_files.key_file import SoftwareKey, key_is_encrypted, load_key
 from signer_module.on_files.key_formats import encrypt_pkcs8
 from tests.support.certificates import ROOT, SIGNER

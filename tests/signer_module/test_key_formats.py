@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atcaprov.errors import Code, UsageError
+from atcaprov import Code, UsageError
 from signer_module.on_files.key_file import key_is_encrypted, load_key
 
 JWK = {

@@ -10,13 +10,12 @@ from datetime import UTC, datetime
 
 import pytest
 
+from atcaprov import Code, Device, DeviceError, ProtocolError, ProvisioningError, TransportError, UsageError
 from atcaprov.certs.issue import issue
 from atcaprov.certs.keys import verify_digest
 from atcaprov.chip.commands import Opcode, Status
 from atcaprov.chip.crc import with_crc
 from atcaprov.device.authorization import authorize
-from atcaprov.device.device import Device
-from atcaprov.errors import Code, DeviceError, ProtocolError, ProvisioningError, TransportError, UsageError
 from atcaprov.hal.tracing.hal import TracedHal
 from atcaprov.hal.tracing.trace_file import TraceWriter
 from signer_module.on_chip.creation.module_builder import ModuleOrder

@@ -14,12 +14,11 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from atcaprov.certs.cert_info import CertInfo
+from atcaprov import Act, CertInfo, Device
 from atcaprov.certs.issue import issue
 from atcaprov.certs.rebuild import slot_writes
 from atcaprov.chip.crc import crc16
 from atcaprov.config_zone.defaults import DEFAULT_608A
-from atcaprov.device.device import Act, Device
 from atcaprov.device.zones.config_zone import write_config
 from atcaprov.device.zones.data_zone import DataZone
 from signer_module import cli

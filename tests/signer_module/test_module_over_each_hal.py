@@ -7,9 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from atcaprov import AtcaProvError, Code, Device, DeviceError
 from atcaprov.certs.keys import verify_digest
-from atcaprov.device.device import Device
-from atcaprov.errors import AtcaProvError, Code, DeviceError
 from signer_module.on_chip.module import SignerModule
 from signer_module.on_chip.password_change import change_password
 from signer_module.on_files.root_folder import RootFolder

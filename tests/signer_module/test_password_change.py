@@ -10,11 +10,10 @@ from types import SimpleNamespace
 
 import pytest
 
+from atcaprov import Act, AtcaProvError, Code, Device, DeviceError, ProvisioningError, UsageError
 from atcaprov.chip.commands import Opcode, Status
 from atcaprov.chip.crc import with_crc
 from atcaprov.device.authorization import authorize
-from atcaprov.device.device import Act, Device
-from atcaprov.errors import AtcaProvError, Code, DeviceError, ProvisioningError, UsageError
 from signer_module.on_chip.layout import AUTHORIZATION_SLOT, KEY_SLOT, WRITE_KEY_SLOT
 from signer_module.on_chip.module import SignerModule
 from signer_module.on_chip.password_change import change_password, set_password

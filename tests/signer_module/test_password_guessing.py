@@ -11,12 +11,11 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
+from atcaprov import Code, Device, DeviceError, UsageError
 from atcaprov.certs.keys import verify_digest
 from atcaprov.chip.commands import Opcode
 from atcaprov.device.authorization import authorize
-from atcaprov.device.device import Device
 from atcaprov.emulator.open_points import OpenPoints
-from atcaprov.errors import Code, DeviceError, UsageError
 from signer_module.on_chip.layout import AUTHORIZATION_SLOT, WRONG_PASSWORD_COUNTER, Variant
 from signer_module.on_chip.module import SignerModule
 from signer_module.on_chip.password_change import change_password, set_password

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from atcaprov.errors import Code, UsageError
+from atcaprov import Code, UsageError
 from signer_module.on_files.root_folder import RootFolder
 from signer_module.on_files.signer_folder import SignerFolder
 from tests.support.programs import run_signer_module as run

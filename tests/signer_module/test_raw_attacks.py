@@ -14,11 +14,10 @@ from typing import Final, Literal
 
 import pytest
 
+from atcaprov import SoftwareChip, UsageError
 from atcaprov.chip.commands import Opcode, Status
 from atcaprov.chip.memory_map import COUNTERS
-from atcaprov.emulator.chip import Chip
 from atcaprov.emulator.open_points import OpenPoints
-from atcaprov.errors import UsageError
 from signer_module.on_chip.layout import KEY_SLOT
 from signer_module.on_chip.module import SignerModule
 from signer_module.on_chip.password_change import change_password
@@ -58,7 +57,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> RootFolder:
 class Thief:
     """Sends packets without a rest, so that nothing volatile is lost; `tried` holds what a signature would be."""
 
-    chip: Chip
+    chip: SoftwareChip
     sent: int = 0
     signatures: list[bytes] = field(default_factory=list)
 
@@ -81,7 +80,7 @@ class Thief:
             self.send(SIGN)
 
 
-def understood(chip: Chip) -> Iterator[tuple[Opcode, int, int]]:
+def understood(chip: SoftwareChip) -> Iterator[tuple[Opcode, int, int]]:
     """Yield every opcode, mode and length of data that the chip does not refuse as illegal."""
     thief = Thief(chip)
     for opcode in Opcode:
@@ -120,7 +119,7 @@ def overheard(hal: ScriptedHal, act: Callable[[], object]) -> list[bytes]:
     return hal.packets[before:]
 
 
-def kept(chip: Chip) -> list[bytes]:
+def kept(chip: SoftwareChip) -> list[bytes]:
     """Return what may not change: the keys, and the configuration but for its counters."""
     config, _, _ = chip.memory.image()
     return [

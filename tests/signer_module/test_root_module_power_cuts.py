@@ -9,10 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from atcaprov import AtcaProvError, Code, Device, UsageError
 from atcaprov.certs.description import CertificateDescription, default_description, default_text
 from atcaprov.chip.commands import Opcode
-from atcaprov.device.device import Device
-from atcaprov.errors import AtcaProvError, Code, UsageError
 from signer_module.on_chip.creation import plan as runs
 from signer_module.on_chip.creation.module_builder import ModuleOrder
 from signer_module.on_chip.creation.plan import CreatedModule, create_root_module

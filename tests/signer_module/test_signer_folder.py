@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from atcaprov.errors import AtcaProvError, CertificateError, Code, UsageError
+from atcaprov import AtcaProvError, CertificateError, Code, UsageError
 from signer_module.on_files import files
 from signer_module.on_files.root_folder import RootFolder
 from signer_module.on_files.signer_folder import SignerFolder

@@ -5,9 +5,9 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import Any, Final
 
+from atcaprov import SoftwareChip
 from atcaprov.chip.commands import Opcode
 from atcaprov.chip.memory_map import FIELDS_608, REVISION
-from atcaprov.emulator.chip import Chip
 from atcaprov.emulator.open_points import OpenPoints
 from tests.support.chips import Reply, awake_chip, configured_memory, send
 
@@ -17,7 +17,7 @@ PARTS: Final = (PART_508A, PART_608A)
 REVISION_508A: Final = bytes.fromhex("00005000")
 
 
-def chip_of(part: str, open_points: OpenPoints | None = None, **memory: Any) -> Chip:
+def chip_of(part: str, open_points: OpenPoints | None = None, **memory: Any) -> SoftwareChip:
     """Return an awake chip of one part; `memory` is given to `configured_memory`."""
     made = configured_memory(**memory)
     if part == PART_508A:
@@ -26,7 +26,7 @@ def chip_of(part: str, open_points: OpenPoints | None = None, **memory: Any) -> 
     return awake_chip(made, open_points=open_points)
 
 
-def check_mac(chip: Chip, slot: int, key: bytes, mode: int = 1) -> Reply:
+def check_mac(chip: SoftwareChip, slot: int, key: bytes, mode: int = 1) -> Reply:
     """Show the MAC of `slot` under `key` over TempKey, or over 32 zero bytes in modes 00 and 04."""
     serial = chip.memory.serial
     challenge = chip.core.temp_key.key if mode & 1 else bytes(32)
@@ -34,12 +34,12 @@ def check_mac(chip: Chip, slot: int, key: bytes, mode: int = 1) -> Reply:
     return send(chip, Opcode.CHECK_MAC, mode, slot, bytes(32) + sha256(message).digest() + bytes(13))
 
 
-def authorize(chip: Chip, slot: int, key: bytes) -> int:
+def authorize(chip: SoftwareChip, slot: int, key: bytes) -> int:
     """Take a random nonce, show the MAC of `slot` under `key` over it, and return the status."""
     send(chip, Opcode.NONCE, 0, 0, bytes(20))
     return check_mac(chip, slot, key).status
 
 
-def authorized_slot(chip: Chip) -> int | None:
+def authorized_slot(chip: SoftwareChip) -> int | None:
     """Return the slot that is authorized now."""
     return chip.core.volatile.authorized

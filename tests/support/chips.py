@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from atcaprov import SoftwareChip
 from atcaprov.chip.crc import crc16, with_crc
 from atcaprov.chip.memory_map import KEY_CONFIG, LOCK_CONFIG, LOCK_VALUE, SLOT_CONFIG
-from atcaprov.emulator.chip import Chip
 from atcaprov.emulator.images import blank_608a
 from atcaprov.emulator.memory import Memory
 from atcaprov.emulator.open_points import OpenPoints
@@ -41,7 +41,7 @@ def reply_body(reply: bytes) -> bytes:
     return reply[1:-2]
 
 
-def send(chip: Chip, opcode: int, p1: int = 0, p2: int = 0, data: bytes = b"") -> Reply:
+def send(chip: SoftwareChip, opcode: int, p1: int = 0, p2: int = 0, data: bytes = b"") -> Reply:
     """Send one command to a chip, which is woken if it sleeps."""
     chip.wake()
     body = reply_body(chip.exchange(packet(opcode, p1, p2, data)))
@@ -77,8 +77,10 @@ def configured_memory(
     return memory
 
 
-def awake_chip(memory: Memory | None = None, *, open_points: OpenPoints | None = None, seed: bytes = b"test") -> Chip:
+def awake_chip(
+    memory: Memory | None = None, *, open_points: OpenPoints | None = None, seed: bytes = b"test"
+) -> SoftwareChip:
     """Return an awake chip with a seeded random source."""
-    chip = Chip(memory, random_source=SeededRandom(seed), open_points=open_points)
+    chip = SoftwareChip(memory, random_source=SeededRandom(seed), open_points=open_points)
     chip.wake()
     return chip

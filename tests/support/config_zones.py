@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
+from atcaprov import ConfigZone, Part
 from atcaprov.config_zone.defaults import DEFAULT_608A
-from atcaprov.config_zone.model import ConfigZone, Part
 
 _VECTORS: Final = Path(__file__).parent.parent / "vectors"
 PUBLISHED: Final[dict[str, dict[str, Any]]] = {

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from atcaprov.errors import TransportError
+from atcaprov import TransportError
 from tests.support.system_programs import require_program
 
 SOCKET_VARIABLE: Final = "I2C_KERNEL"

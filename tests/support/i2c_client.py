@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 
-from atcaprov.emulator.chip import Chip
+from atcaprov import SoftwareChip
 from atcaprov.serving.bus import DEFAULT_SPEED, Buses
 from atcaprov.serving.i2c import I2cSession
 from atcaprov.serving.pins import Pins
@@ -15,8 +15,8 @@ ACK, NAK = b"\0", b"\1"
 class Line:
     """One client of a bus."""
 
-    def __init__(self, *chips: Chip, speed: int = DEFAULT_SPEED) -> None:
-        self.session = I2cSession(Buses([Pins(chip) for chip in chips or (Chip(),)], speed))
+    def __init__(self, *chips: SoftwareChip, speed: int = DEFAULT_SPEED) -> None:
+        self.session = I2cSession(Buses([Pins(chip) for chip in chips or (SoftwareChip(),)], speed))
 
     def write(self, data: bytes, *, address: int = 0x60, bus: int = 0, ends: bool = True) -> bytes:
         return self.request(b"W" if ends else b"w", bus, address, len(data), data)

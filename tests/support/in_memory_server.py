@@ -13,17 +13,13 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, utils
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from atcaprov.certs.cert_info import CertInfo
+from atcaprov import AtcaProvError, CertInfo, Code, DataZoneWriter, Stage, StageStatus, TransportError, UserFunctions
 from atcaprov.certs.description import default_description
 from atcaprov.certs.issue import IssuedCertificate, issue
 from atcaprov.certs.keys import raw_public_key, raw_signature
 from atcaprov.certs.rebuild import slot_writes
 from atcaprov.certs.template import device_definition, signer_definition
 from atcaprov.chip.memory_map import serial_number
-from atcaprov.device.zones.data_zone import DataZoneWriter
-from atcaprov.errors import AtcaProvError, Code, TransportError
-from atcaprov.provisioning.user_functions import UserFunctions
-from atcaprov.stages import Stage, StageStatus
 from atcaprov.wire.connection import Connection, Role
 from atcaprov.wire.fields import SlotWrite
 from atcaprov.wire.messages import (

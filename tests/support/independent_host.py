@@ -13,9 +13,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed, decode_dss_signature
 
+from atcaprov import ConfigZone, Part, SoftwareChip
 from atcaprov.chip.memory_map import SLOT_SIZES
-from atcaprov.config_zone.model import ConfigZone, Part
-from atcaprov.emulator.chip import Chip
 from atcaprov.emulator.images import load_image
 from atcaprov.emulator.open_points import OpenPoints
 from atcaprov.emulator.random_source import SeededRandom
@@ -75,7 +74,7 @@ class Hand:
             memory.config[52:60] = bytes.fromhex("00000001FFFFFFFF")  # 2097151, tests/vectors/counters.json
             memory.config[68:84] = bytes(16) if part is Part.ATECC508A else memory.config[68:84]
         self.serial = memory.serial[8:] + memory.serial[:2]
-        self.chip = Chip(memory, random_source=source, open_points=open_points)
+        self.chip = SoftwareChip(memory, random_source=source, open_points=open_points)
         self.temp_key = bytes(32)
         self.from_input = False
         self.latched = False

@@ -7,7 +7,7 @@ from collections.abc import Container
 from hashlib import sha256
 from typing import Final
 
-from atcaprov.config_zone.model import Part
+from atcaprov import Part
 from atcaprov.rehearsal.needs import Need, NeedKind
 from tests.support.independent_host import CHALLENGE, Everything, Hand, point, private_key, xor
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from atcaprov.emulator.chip import Chip
+from atcaprov import SoftwareChip
 
 
 class EmulatedBus:
     """Chips by 8-bit address; `talks` counts the packets that reached one."""
 
-    def __init__(self, chips: dict[int, Chip] | None = None) -> None:
-        self.chips = {0xC0: Chip()} if chips is None else chips
+    def __init__(self, chips: dict[int, SoftwareChip] | None = None) -> None:
+        self.chips = {0xC0: SoftwareChip()} if chips is None else chips
         self.talks = 0
 
     def addresses(self) -> Sequence[int]:

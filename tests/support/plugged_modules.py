@@ -7,7 +7,7 @@ import threading
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from atcaprov.errors import TransportError
+from atcaprov import TransportError
 from provisioning_server.issuing.signing_queue import SigningQueue
 from provisioning_server.lifecycle.module_watcher import ModuleBay
 from provisioning_server.lifecycle.signer_lifecycle import SignerAttendant

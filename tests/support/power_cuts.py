@@ -7,8 +7,7 @@ from contextlib import suppress
 
 import pytest
 
-from atcaprov.device.device import Device
-from atcaprov.errors import AtcaProvError, Code, ProvisioningError
+from atcaprov import AtcaProvError, Code, Device, ProvisioningError
 from tests.support.scripted_hal import Answer, ScriptedHal
 from tests.support.signer_modules import replug
 

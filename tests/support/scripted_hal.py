@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from atcaprov import EmulatedHal, Hal, open_hal
 from atcaprov.emulator.memory import Memory
-from atcaprov.hal.base import Hal
-from atcaprov.hal.emulated import EmulatedHal
-from atcaprov.hal.registry import open_hal
 
 Answer = Callable[[bytes], bytes]
 

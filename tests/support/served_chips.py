@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
-from atcaprov.emulator.chip import Chip
+from atcaprov import SoftwareChip
 from atcaprov.serving.bus import Buses
 from atcaprov.serving.explain import explaining
 from atcaprov.serving.pins import Pins
@@ -26,7 +26,7 @@ ALL_PORTS: Final = Ways(bridge=0, i2c=0, kit=0, wolfssl=0)
 class Served:
     """Where the chips can be reached, and what the server said."""
 
-    chips: Sequence[Chip]
+    chips: Sequence[SoftwareChip]
     said: list[str] = field(default_factory=list)
     reported: list[str] = field(default_factory=list)
 
@@ -84,9 +84,9 @@ class Client:
 
 
 @contextmanager
-def served(*chips: Chip, ways: Ways = ALL_PORTS, pty: Path | None = None) -> Iterator[Served]:
+def served(*chips: SoftwareChip, ways: Ways = ALL_PORTS, pty: Path | None = None) -> Iterator[Served]:
     """Serve chips (a blank one if none is given) until the block ends."""
-    found = Served(chips or (Chip(),))
+    found = Served(chips or (SoftwareChip(),))
     ready, loop, stop = threading.Event(), asyncio.new_event_loop(), asyncio.Event()
     wanted = replace(ways, pty=pty)
     awaited = len(wanted.ports()) + (pty is not None)

@@ -10,9 +10,9 @@ from typing import Final
 
 import pytest
 
+from atcaprov import Device
 from atcaprov.certs.description import default_description
 from atcaprov.chip.memory_map import LOCK_CONFIG, LOCK_VALUE, UNLOCKED
-from atcaprov.device.device import Device
 from signer_module.on_chip.creation.module_builder import ModuleOrder
 from signer_module.on_chip.creation.signer_module import make_signer
 from signer_module.on_chip.module import SignerModule

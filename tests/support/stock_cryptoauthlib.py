@@ -15,7 +15,7 @@ from ctypes import POINTER, byref, c_bool, c_int, c_size_t, c_uint8, c_uint16, c
 from pathlib import Path
 from typing import Any, Final
 
-from atcaprov.emulator.chip import Chip
+from atcaprov import SoftwareChip
 
 _KIT_IFACE: Final = 5
 _DEVICE_508A: Final = 2
@@ -69,7 +69,7 @@ class _InterfaceConfig(ctypes.Structure):
     )
 
 
-def device_type(chip: Chip) -> int:
+def device_type(chip: SoftwareChip) -> int:
     """Return the library's number of the part that the chip is."""
     return _DEVICE_508A if chip.memory.is_508 else _DEVICE_608
 
@@ -77,7 +77,7 @@ def device_type(chip: Chip) -> int:
 class Wheel:
     """One chip, driven by the library. `call` runs any `calib_*` or `atcab_*_ext` function on its handle."""
 
-    def __init__(self, chip: Chip) -> None:
+    def __init__(self, chip: SoftwareChip) -> None:
         self.chip = chip
         self.packets: list[bytes] = []
         self._reply = b""
@@ -173,7 +173,7 @@ class Wheel:
 
 
 @contextmanager
-def driven(chip: Chip) -> Iterator[Wheel]:
+def driven(chip: SoftwareChip) -> Iterator[Wheel]:
     """Yield the chip under the library."""
     wheel = Wheel(chip)
     try:

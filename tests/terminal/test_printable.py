@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
-from atcaprov.errors import UsageError
+from atcaprov import UsageError
 from atcaprov.program.exit_codes import error_text
 from atcaprov.terminal.printable import folded, printable, printable_lines
 from signer_module.on_files import root_folder as root

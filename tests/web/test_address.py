@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atcaprov.errors import UsageError
+from atcaprov import UsageError
 from atcaprov.web.address import WebAddress
 
 

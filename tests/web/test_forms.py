@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atcaprov.errors import Code, UsageError
+from atcaprov import Code, UsageError
 from atcaprov.web.forms import FIELDS_MAX, parse_form
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=50)

@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from atcaprov.errors import AtcaProvError, Code, ProtocolError, TransportError, UsageError
+from atcaprov import AtcaProvError, Code, ProtocolError, TransportError, UsageError
 from atcaprov.wire.connection import BUFFER_MAX, CLOSED, Connection, Role, State
 from atcaprov.wire.framing import HEADER_SIZE, Header
 from atcaprov.wire.messages import MESSAGES, AnyMessage

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atcaprov.errors import Code, ProtocolError
+from atcaprov import Code, ProtocolError
 from atcaprov.wire.framing import HEADER_SIZE, Header
 
 

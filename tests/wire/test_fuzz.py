@@ -6,7 +6,7 @@ import cbor2
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atcaprov.errors import ProtocolError, TransportError
+from atcaprov import ProtocolError, TransportError
 from atcaprov.wire.connection import CLOSED, Connection, Role
 from atcaprov.wire.framing import Header
 from atcaprov.wire.messages import MESSAGES, AnyMessage

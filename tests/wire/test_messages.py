@@ -6,7 +6,7 @@ from typing import Any
 import cbor2
 import pytest
 
-from atcaprov.errors import ProtocolError, UsageError
+from atcaprov import ProtocolError, UsageError
 from atcaprov.wire.fields import SlotWrite
 from atcaprov.wire.messages import (
     MESSAGES,

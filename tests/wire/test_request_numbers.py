@@ -7,7 +7,7 @@ from dataclasses import replace
 import cbor2
 import pytest
 
-from atcaprov.errors import Code, ProtocolError
+from atcaprov import Code, ProtocolError
 from atcaprov.wire.connection import Connection, Role, State
 from atcaprov.wire.messages import AnyMessage
 from tests.support.wire_examples import ERROR, REPLY, REQUEST, SIGNER_REPLY, SIGNER_REQUEST

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ClassVar
 
+from atcaprov import Hal
 from atcaprov.emulator.chip import Power
-from atcaprov.hal.base import Hal
 from atcaprov.hal.i2c.scan import open_i2c
 from atcaprov.hal.kit.cdc import open_kit_cdc
 from atcaprov.hal.kit.hid import open_kit_hid

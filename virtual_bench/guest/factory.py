@@ -11,15 +11,19 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from atcaprov.certs.cert_info import CertInfo
-from atcaprov.certs.chain import verify_chain
+from atcaprov import (
+    CertInfo,
+    DataZoneWriter,
+    Device,
+    Profile,
+    Provisioned,
+    Provisioner,
+    Stage,
+    StageStatus,
+    TcpClient,
+    verify_chain,
+)
 from atcaprov.chip.memory_map import LOCK_CONFIG, LOCK_VALUE, SLOT_LOCKED, UNLOCKED
-from atcaprov.device.device import Device
-from atcaprov.device.zones.data_zone import DataZoneWriter
-from atcaprov.provisioning.profile import Profile
-from atcaprov.provisioning.provision import Provisioned, Provisioner
-from atcaprov.provisioning.tcp_client import TcpClient
-from atcaprov.stages import Stage, StageStatus
 from tests.support.server import Address, server_program
 from virtual_bench.guest.signer_modules import CHEAP_PASSWORDS, QUOTA, ModuleMaker, password_descriptor, run_tool
 from virtual_bench.machine import PATIENCE

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from atcaprov.device.device import Device
+from atcaprov import Device
 from atcaprov.wire.messages import AnyMessage, CertificatesReply, CertificatesRequest, ErrorReply
 from tests.support.server import ServerProgram, WireClient, server_program
 from tests.support.server_parts import chip_serial, config_zone, key_of

@@ -9,9 +9,8 @@ import sys
 
 import pytest
 
-from atcaprov.device.device import Device
+from atcaprov import Code, Device, ProtocolError, TransportError, UsageError
 from atcaprov.emulator.chip import Power
-from atcaprov.errors import Code, ProtocolError, TransportError, UsageError
 from atcaprov.kit_protocol.profiles import PROFILES
 from tests.support.faulty_board import Fault
 from tests.support.programs import killed_after

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from atcaprov import open_hal
 from atcaprov.chip.commands import Opcode
-from atcaprov.hal.registry import open_hal
 from tests.benchmarks.report import Figure, report
 from tests.support.chips import packet
 from virtual_bench.boards import BoardPlan

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 
 import pytest
 
+from atcaprov import Stage
 from atcaprov.emulator.chip import Power
-from atcaprov.stages import Stage
 from provisioning_client.connected_devices import I2cSearch, ListedPort, list_ports
 from tests.support.programs import killed_after
 from virtual_bench.boards import BoardPlan, Kind

@@ -11,9 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from atcaprov import Code, TransportError, open_hal
 from atcaprov.chip.commands import WAKE_TOKEN
-from atcaprov.errors import Code, TransportError
-from atcaprov.hal.registry import open_hal
 from provisioning_client.connected_devices import I2cSearch, ListedPort, list_ports
 from virtual_bench.boards import BoardPlan, Kind
 from virtual_bench.plugboard import Node, Plugboard

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from atcaprov import Stage, TransportError
 from atcaprov.emulator.chip import Power
-from atcaprov.errors import TransportError
-from atcaprov.stages import Stage
 from virtual_bench.boards import BoardPlan
 from virtual_bench.guest.factory import Factory, WatchedClient, require_finished
 from virtual_bench.plugboard import Plugboard

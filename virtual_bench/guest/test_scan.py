@@ -7,8 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from atcaprov.errors import Code, ServerRejected
-from atcaprov.stages import Stage
+from atcaprov import Code, ServerRejected, Stage
 from atcaprov.wire.messages import CertificatesReply
 from virtual_bench.boards import BoardPlan
 from virtual_bench.guest.factory import WatchedClient, require_finished

@@ -6,10 +6,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from atcaprov import (
+    Act,
+    Board,
+    Code,
+    Device,
+    DeviceError,
+    Profile,
+    Provisioner,
+    ProvisioningError,
+    Stage,
+    StageStatus,
+    UsageError,
+)
 from atcaprov.chip.commands import Opcode
 from atcaprov.chip.crc import crc16
 from atcaprov.config_zone.defaults import DEFAULT_608A
-from atcaprov.device.device import Act, Device
 from atcaprov.device.zones.config_zone import (
     config_writes,
     is_slot_locked,
@@ -17,10 +29,6 @@ from atcaprov.device.zones.config_zone import (
     require_same_config,
     write_config,
 )
-from atcaprov.errors import Board, Code, DeviceError, ProvisioningError, UsageError
-from atcaprov.provisioning.profile import Profile
-from atcaprov.provisioning.provision import Provisioner
-from atcaprov.stages import Stage, StageStatus
 from tests.support.in_memory_server import Authority, InMemory
 from tests.support.scripted_hal import ScriptedHal
 

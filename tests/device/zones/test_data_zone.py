@@ -4,13 +4,12 @@ from collections.abc import Iterator
 
 import pytest
 
+from atcaprov import Act, Code, DataZoneWriter, Device, ProvisioningError, UsageError
 from atcaprov.chip.crc import crc16
 from atcaprov.chip.memory_map import SLOT_SIZES
 from atcaprov.config_zone.defaults import DEFAULT_608A
-from atcaprov.device.device import Act, Device
 from atcaprov.device.zones.config_zone import lock_config, write_config
-from atcaprov.device.zones.data_zone import DataZone, DataZoneWriter
-from atcaprov.errors import Code, ProvisioningError, UsageError
+from atcaprov.device.zones.data_zone import DataZone
 from tests.support.scripted_hal import ScriptedHal
 
 

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from cryptography import x509
 
+from atcaprov import AtcaProvError, Code, UsageError
 from atcaprov.certs.definition import CertificateDefinition
 from atcaprov.certs.rebuild import rebuild, slot_writes
 from atcaprov.config_zone.defaults import DEFAULT_608A
-from atcaprov.errors import AtcaProvError, Code, UsageError
 from atcaprov.wire.messages import CertificatesReply, CertificatesRequest, ErrorReply, SignerReply, SignerRequest
 from provisioning_server.issuing.authority import Authority
 from provisioning_server.records.file_records import FileRecords

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from atcaprov.errors import Code, DeviceError, ProtocolError, TransportError
+from atcaprov import Code, DeviceError, ProtocolError, TransportError
 from atcaprov.wire.messages import SignerReply, SignerRequest
 from provisioning_server import refusals
 from provisioning_server.signers.signer import label

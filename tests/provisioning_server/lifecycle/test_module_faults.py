@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from atcaprov import Device, TransportError
 from atcaprov.chip.commands import Opcode
 from atcaprov.chip.crc import with_crc
-from atcaprov.device.device import Device
-from atcaprov.errors import TransportError
 from atcaprov.wire.messages import CertificatesRequest, ErrorReply
 from provisioning_server import refusals
 from provisioning_server.signers.module import PluggedModule

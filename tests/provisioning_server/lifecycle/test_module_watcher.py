@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from atcaprov.errors import Code, ProtocolError, ProvisioningError, TransportError
+from atcaprov import Code, ProtocolError, ProvisioningError, TransportError
 from atcaprov.hal.usb import PluggedKit
 from atcaprov.wire.messages import ErrorReply
 from provisioning_server import refusals

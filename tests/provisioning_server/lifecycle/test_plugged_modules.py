@@ -10,8 +10,7 @@ from pathlib import Path
 import pexpect
 import pytest
 
-from atcaprov.device.device import Device
-from atcaprov.errors import Code
+from atcaprov import Code, Device
 from atcaprov.wire.messages import AnyMessage, CertificatesReply, CertificatesRequest, ErrorReply, SignerRequest
 from signer_module.on_chip.creation.module_builder import ModuleOrder
 from signer_module.on_chip.module import SignerModule

@@ -8,7 +8,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from atcaprov.errors import Code, TransportError, UsageError
+from atcaprov import Code, TransportError, UsageError
 from atcaprov.terminal.keys import Key, KeyPress
 from provisioning_server.lifecycle.module_watcher import CHECK_EVERY
 from provisioning_server.signers.signer import label

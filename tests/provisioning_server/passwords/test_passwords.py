@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from atcaprov.errors import Code, TransportError, UsageError
+from atcaprov import Code, TransportError, UsageError
 from atcaprov.terminal.keys import Key, KeyPress
 from provisioning_server.passwords.automatic_unlock import require_all_ready, unlock
 from provisioning_server.passwords.console_prompt import PasswordPrompt

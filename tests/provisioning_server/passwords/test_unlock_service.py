@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 import threading
 
-from atcaprov.errors import Code, TransportError, UsageError
+from atcaprov import Code, TransportError, UsageError
 from atcaprov.terminal.keys import Key, KeyPress
 from provisioning_server import refusals
 from provisioning_server.passwords.console_prompt import PasswordPrompt

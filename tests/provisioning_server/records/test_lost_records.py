@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from atcaprov.errors import Code
+from atcaprov import Code
 from atcaprov.wire.messages import CertificatesReply, CertificatesRequest, ErrorReply, SignerRequest
 from signer_module.on_files.signer_folder import SignerFolder
 from tests.support.in_memory_signer import SigningKey

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atcaprov.errors import AtcaProvError, Code, UsageError
+from atcaprov import AtcaProvError, Code, UsageError
 from provisioning_server.issuing.issuance import certificates_reply, issue
 from provisioning_server.records.certificate_files import pem
 from provisioning_server.records.signer_documents import SignerDocuments

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atcaprov.errors import Code, TransportError, UsageError
+from atcaprov import Code, TransportError, UsageError
 from atcaprov.wire.messages import CertificatesReply, CertificatesRequest, ErrorReply
 from provisioning_server.signers.hsm import HsmSigner
 from provisioning_server.signers.signer import label

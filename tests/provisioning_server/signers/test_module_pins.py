@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from atcaprov.device.device import Device
-from atcaprov.errors import CertificateError, Code, UsageError
+from atcaprov import CertificateError, Code, Device, UsageError
 from provisioning_server.signers.module import PluggedModule
 from provisioning_server.signers.module_pins import KnownModules
 from signer_module.on_chip.module import SignerModule

@@ -11,9 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from atcaprov.errors import Code
+from atcaprov import Code, TcpClient
 from atcaprov.provisioning.server_exchange import ask
-from atcaprov.provisioning.tcp_client import TcpClient
 from atcaprov.wire.connection import Connection, Role
 from atcaprov.wire.framing import Header
 from atcaprov.wire.messages import CertificatesReply, CertificatesRequest, ErrorReply, SignerReply, SignerRequest

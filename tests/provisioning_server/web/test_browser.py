@@ -13,7 +13,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
 
-from atcaprov.device.device import Device
+from atcaprov import Device
 from signer_module.on_chip.creation.module_builder import ModuleOrder
 from signer_module.on_chip.module import SignerModule
 from signer_module.on_files.root_folder import RootFolder

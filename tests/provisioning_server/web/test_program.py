@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
 )
 
-from atcaprov.errors import Code, TransportError, UsageError
+from atcaprov import Code, TransportError, UsageError
 from atcaprov.web import bounded_http as protocol
 from atcaprov.web.address import WebAddress
 from atcaprov.web.login_links import FILE_NAME

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from atcaprov.errors import Code, UsageError
+from atcaprov import Code, UsageError
 from atcaprov.wire.messages import ErrorReply
 from provisioning_server import refusals
 from provisioning_server.passwords.unlock_service import PasswordDesk
