@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Generator
 from typing import Any
 
@@ -12,6 +13,24 @@ from hypothesis import settings
 NO_SKIP = "ATCAPROV_NO_SKIP"
 """Environment variable: set to 1, a test that would be skipped fails; the continuous integration sets it."""
 
+
+def _hear_ignored_signals() -> None:
+    """Give a handler to SIGHUP and SIGINT where they are ignored, as under nohup or in a background job.
+
+    Ignored signals stay ignored in every process that a test starts; a handler does not: there the default holds again.
+    The suite itself goes on after a SIGHUP, as whoever ignored it wanted.
+    """
+    for name, handler in (("SIGHUP", _go_on), ("SIGINT", signal.default_int_handler)):
+        number = getattr(signal, name, None)  # Windows has no SIGHUP
+        if number is not None and signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, handler)
+
+
+def _go_on(*_: object) -> None:
+    """Do nothing."""
+
+
+_hear_ignored_signals()
 settings.register_profile("steady", deadline=None, derandomize=True)
 settings.load_profile("steady")
 

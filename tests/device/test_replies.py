@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given, settings
@@ -153,16 +153,7 @@ def test_what_a_hal_raises_comes_out_as_itself(error: BaseException) -> None:
         device.info()
 
 
-@pytest.fixture
-def heeded_ctrl_c() -> Iterator[None]:
-    """A job in the background of a script ignores Ctrl-C from its start."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 @pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="needs POSIX signals")
-@pytest.mark.usefixtures("heeded_ctrl_c")
 def test_ctrl_c_comes_out_as_itself_after_the_command_has_ended() -> None:
     assert threading.current_thread() is threading.main_thread()
     hal = ScriptedHal()
