@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import socket
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ from atcaprov.config_zone.hex_file import format_hex
 from atcaprov.device.zones.config_zone import lock_config, write_config
 from atcaprov.emulator.faults import FaultKind
 from tests.e2e.conftest import Factory
+from tests.support.ports import unused_port
 from tests.support.programs import run
 from tests.support.served_chips import served
 from tests.support.server import running_server
@@ -22,14 +22,8 @@ from tests.support.server import running_server
 SOFTWARE = ("--auto", "--device", "emulator:")
 
 
-def _closed_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-    return port
-
-
 def test_server_not_there(factory: Factory) -> None:
-    port = _closed_port()
+    port = unused_port()
     done = run("provisioning-client", *SOFTWARE, "--certinfo", factory.certinfo, "--port", port, "--host", "127.0.0.1")
     assert done.returncode == 3
     assert done.stdout.endswith(f"Connecting to 127.0.0.1:{port}...error\n")
@@ -47,7 +41,7 @@ def test_server_not_there(factory: Factory) -> None:
     ],
 )
 def test_scripts_are_told_why_nothing_begins(factory: Factory, arguments: list[str], code: str) -> None:
-    words = [argument.format(closed=_closed_port()) for argument in arguments]
+    words = [argument.format(closed=unused_port()) for argument in arguments]
     if "--device" not in words:
         words += ["--device", "emulator:"]
     done = run("provisioning-client", "--auto", "--json", "--certinfo", factory.certinfo, *words)
@@ -297,7 +291,7 @@ def test_a_password_is_never_an_argument() -> None:
 
 
 def test_a_chip_behind_a_port_where_nobody_listens(factory: Factory) -> None:
-    url = f"tcp://127.0.0.1:{_closed_port()}"
+    url = f"tcp://127.0.0.1:{unused_port()}"
     done = factory.client("--auto", "--device", "emulator:", "--device", url)
     assert f"    Nobody listens at {url}: Connection refused. Check that the server runs" in done.stdout
     assert done.returncode == 1

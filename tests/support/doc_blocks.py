@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import re
-import socket
 import subprocess
 import sysconfig
 from collections.abc import Iterator
@@ -18,6 +17,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from tests.support.ports import unused_port
 
 _BLOCK: Final = re.compile(r"^```console( background)?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _LIMIT_SECONDS: Final = 120
@@ -60,8 +61,7 @@ class Reader:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._running: list[subprocess.Popen[str]] = []
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            port = probe.getsockname()[1]
+        port = unused_port()
         scripts = sysconfig.get_path("scripts")
         self._environment = {
             "PATH": f"{scripts}:{os.environ['PATH']}",
