@@ -3,9 +3,17 @@ VENV := .venv
 BIN := $(VENV)/bin
 PACKAGES := atcaprov provisioning_client provisioning_server signer_module
 
-.PHONY: setup demo test lint benchmarks bench platforms docs clean
+# Processes that share the tests; WORKERS=0 runs them in pytest itself, as a debugger needs it.
+WORKERS ?= auto
+PYTEST := $(BIN)/python -m pytest
+SHARED := --numprocesses $(WORKERS) --dist worksteal
 
-setup: $(VENV)/.ready
+.PHONY: help setup demo check test lint lint-style lint-types lint-imports benchmarks bench platforms docs clean
+
+help: ## list these targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
+
+setup: $(VENV)/.ready ## make .venv with all that development needs
 
 $(VENV)/.ready: pyproject.toml
 	@$(PYTHON) tests/platforms/build_needs.py
@@ -13,31 +21,40 @@ $(VENV)/.ready: pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@
 
-demo: setup
+demo: setup ## provision three software chips
 	$(BIN)/python -m provisioning_client.demo
 
-test: setup lint
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+check: lint ## linters and the quick tests: before each commit
+	$(PYTEST) $(SHARED) -m 'not slow' $(PYTEST_ARGS)
 
-lint: setup
+test: lint ## linters and all tests: before each push
+	$(PYTEST) $(SHARED) $(PYTEST_ARGS)
+
+lint: lint-style lint-types lint-imports ## linters alone
+
+lint-style: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+lint-types: setup
 	$(BIN)/mypy
 	$(BIN)/mypy --platform win32 --cache-dir .mypy_cache/win32 $(PACKAGES)
 	$(BIN)/mypy --platform darwin --cache-dir .mypy_cache/darwin $(PACKAGES)
+
+lint-imports: setup
 	$(BIN)/lint-imports
 
-benchmarks: setup
-	$(BIN)/python -m pytest tests/benchmarks -q -s
+benchmarks: setup ## measure; figures also in benchmarks.json
+	$(PYTEST) tests/benchmarks -q -s
 
-bench: setup
-	$(BIN)/python -m pytest virtual_bench/host -q
+bench: setup ## boards on a real kernel in virtual machines
+	$(PYTEST) virtual_bench/host -q
 	$(BIN)/python -m virtual_bench
 
-platforms: setup
+platforms: setup ## the product on other systems and Python versions
 	$(BIN)/python -m tests.platforms $(PLATFORMS)
 
-docs: $(VENV)/.docs
+docs: $(VENV)/.docs ## build the pages into site/, links checked
 	$(BIN)/python -m sphinx --fail-on-warning --keep-going --fresh-env --quiet -c docs . site
 	@echo "open site/index.html"
 
@@ -45,5 +62,5 @@ $(VENV)/.docs: $(VENV)/.ready
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
 	@touch $@
 
-clean:
+clean: ## delete all that these targets made
 	rm -rf $(VENV) .bench .platforms site demo benchmarks.json
