@@ -14,9 +14,7 @@ import socket
 import sys
 from io import BufferedRWPair
 
-from atcaprov.device.device import Device
-from atcaprov.errors import AtcaProvError, Code, ProtocolError, TransportError
-from atcaprov.hal.base import Hal
+from atcaprov import AtcaProvError, Code, Device, Hal, ProtocolError, TransportError
 
 SECONDS = 5.0  # longer than the longest command of a chip, a self test of 2.4 s
 

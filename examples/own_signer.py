@@ -18,13 +18,13 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
-from atcaprov.errors import AtcaProvError, TransportError
+from atcaprov import AtcaProvError, TransportError
 from provisioning_server.app import Server
-from provisioning_server.data_folder import DataFolder
 from provisioning_server.program_log import ProgramLog
+from provisioning_server.records.data_folder import DataFolder
+from provisioning_server.records.signer_documents import SignerDocuments
 from provisioning_server.settings import Settings
-from provisioning_server.signer_documents import SignerDocuments
-from provisioning_server.signers.roster import SignerRoster
+from provisioning_server.signers.registry import SignerRoster
 from signer_module.on_files.signer_folder import SignerFolder
 
 PATIENCE_SECONDS = 10

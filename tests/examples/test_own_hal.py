@@ -11,15 +11,20 @@ from typing import Any, Final
 
 import pytest
 
-from atcaprov.certs.cert_info import CertInfo
+from atcaprov import (
+    CertInfo,
+    Code,
+    Device,
+    Hal,
+    Profile,
+    ProtocolError,
+    Provisioner,
+    SoftwareChip,
+    TcpClient,
+    TransportError,
+)
 from atcaprov.chip.crc import with_crc
-from atcaprov.device.device import Device
-from atcaprov.emulator.chip import Chip, Power
-from atcaprov.errors import Code, ProtocolError, TransportError
-from atcaprov.hal.base import Hal
-from atcaprov.provisioning.profile import Profile
-from atcaprov.provisioning.provision import Provisioner
-from atcaprov.provisioning.tcp_client import TcpClient
+from atcaprov.emulator.chip import Power
 from tests.examples.conftest import EXAMPLES, Line, run_example
 
 INFO: Final = with_crc(bytes.fromhex("0730000000"))
@@ -34,7 +39,7 @@ class Fixture(socketserver.ThreadingTCPServer):
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Lines)
-        self.chip = Chip()
+        self.chip = SoftwareChip()
         self.garbage = False
 
     def answer(self, line: str) -> str:
