@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Iterable, Iterator
@@ -16,6 +17,7 @@ from atcaprov.config_zone.zone_file import read_zone_file
 from atcaprov.errors import AtcaProvError, UsageError
 from atcaprov.program import event_loop
 from atcaprov.program.exit_codes import run_program
+from atcaprov.program.log_options import log_options
 from atcaprov.program.process_hardening import harden_process
 from atcaprov.terminal.console import open_console
 from atcaprov.web.address import WebAddress
@@ -99,6 +101,7 @@ def default_data() -> Path:
     "--web-cert", metavar="FILE", type=click.Path(path_type=Path), help="Certificate of the page, PEM; makes it HTTPS."
 )
 @click.option("--web-key", metavar="FILE", type=click.Path(path_type=Path), help="Its key, PEM without a password.")
+@log_options(logging.INFO)
 def command(
     signers: tuple[Path, ...],
     modules: tuple[str, ...],
@@ -116,6 +119,7 @@ def command(
     web: str | None,
     web_cert: Path | None,
     web_key: Path | None,
+    log_level: int | None,
 ) -> None:
     """Issue certificates for chips over TCP until ESC, Ctrl-C or SIGTERM."""
     sources = [source for source in (password_file, password_fd) if source is not None]
@@ -134,6 +138,7 @@ def command(
         module_folder=module_folder,
         scan=scan,
         web=_web_address(web, web_cert, web_key),
+        log_level=log_level,
     )
     serve(settings)
 
@@ -149,7 +154,7 @@ def serve(settings: Settings) -> None:
     roster = SignerRoster(_software_signers(settings.signer_folders))
     folder = DataFolder(settings.data, datetime.now())
     with folder.locked(), folder.program_log() as file, open_console() as console:
-        log = ProgramLog(file, sys.stdout)
+        log = ProgramLog(file, sys.stdout, level=settings.log_level)
         try:
             event_loop.run(Server(settings, roster, folder, log, console).run())
         except AtcaProvError as error:

@@ -64,6 +64,8 @@ class Settings:
     """Try every kit that is plugged in."""
     web: WebAddress | None = None
     """Where the web page is served; None: nowhere."""
+    log_level: int | None = None
+    """The level of `ProgramLog`."""
     accept_clock: str | None = None
     """Why the clock is right although records are newer; None: it has to be newer than they are."""
     limits: Limits = Limits()

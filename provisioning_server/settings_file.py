@@ -15,8 +15,9 @@ from atcaprov.errors import Code, UsageError
 from atcaprov.reading import MalformedError, parse_toml, read_text
 
 OPTION: Final = "settings"
-_NOT_IN_A_FILE: Final = (OPTION, "help", "version", "accept-clock")
-"""The clock is accepted at one start, by somebody who has looked at it: never by a file that stays."""
+_NOT_IN_A_FILE: Final = (OPTION, "help", "version", "accept-clock", "verbose", "quiet")
+"""The clock is accepted at one start, by somebody who has looked at it: never by a file that stays. A file sets the log
+by `log-level`."""
 
 
 def settings_option() -> click.Option:

@@ -39,11 +39,15 @@ class LineFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line without its end."""
-        now = self._now() if self._now is not None else datetime.fromtimestamp(record.created)
         text = record.getMessage()
         if is_of_library(record):
             text = f"{record.name}: {masked(text)}"
-        return f"[{now.isoformat(' ')[:_TO_SECONDS]}, {record.levelname.lower()}] {printable(text)}"
+        return self.line(record.levelname.lower(), text, datetime.fromtimestamp(record.created))
+
+    def line(self, level: str, text: str, when: datetime | None = None) -> str:
+        """Return a line of the log without its end; `now` of this formatter counts more than `when`."""
+        when = self._now() if self._now is not None else when or datetime.now()
+        return f"[{when.isoformat(' ')[:_TO_SECONDS]}, {level}] {printable(text)}"
 
 
 class BytesMask(logging.Filter):

@@ -14,6 +14,7 @@ from atcaprov.cli.main import atcaprov
 from atcaprov.program.log_options import log_options
 from atcaprov.program.log_output import BytesMask, LineFormatter, logged_on_stderr, masked
 from provisioning_client.cli import command as provisioning_client
+from provisioning_server.cli import command as provisioning_server
 from signer_module.cli import cli as signer_module
 from tests.support.programs import run_in_process
 
@@ -108,7 +109,7 @@ def test_options_choose_the_level(words: list[str], levels: list[str]) -> None:
 
 
 @pytest.mark.parametrize("words", [["-v", "-q"], ["-v", "--log-level", "info"], ["-q", "--log-level", "info"]])
-@pytest.mark.parametrize("program", [atcaprov, provisioning_client, signer_module])
+@pytest.mark.parametrize("program", [atcaprov, provisioning_client, provisioning_server, signer_module])
 def test_options_cannot_be_used_together(program: click.Command, words: list[str]) -> None:
     rest = {"atcaprov": ["config", "show"], "cli": ["description", "root"]}.get(program.name or "", [])
     done = run_in_process(program, *words, *rest)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import re
 import threading
 from collections.abc import Callable
@@ -8,7 +9,7 @@ from datetime import datetime
 
 import pytest
 
-from provisioning_server import program_log
+from provisioning_server import log_writer
 from provisioning_server.program_log import ProgramLog
 
 
@@ -82,7 +83,7 @@ def test_a_stream_that_fails_is_given_up_and_the_other_goes_on() -> None:
 
 
 def test_when_nobody_takes_the_lines_they_are_dropped_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(program_log, "WAITING_MAX", 3)
+    monkeypatch.setattr(log_writer, "WAITING_MAX", 3)
     writing, go_on = threading.Event(), threading.Event()
 
     class StoppedConsole(io.StringIO):
@@ -101,3 +102,48 @@ def test_when_nobody_takes_the_lines_they_are_dropped_and_counted(monkeypatch: p
     log.close()
     dropped = "[2015-11-06 15:51:07, warning] 7 lines were dropped: the console or the disk is too slow.\n"
     assert console.getvalue() == "first\nline 0\nline 1\nline 2\n" + dropped
+
+
+OWN = (
+    "[2015-11-06 15:51:07, info] own\n",
+    "[2015-11-06 15:51:07, warning] own\n",
+    "[2015-11-06 15:51:07, error] own\n",
+)
+
+
+@pytest.mark.parametrize(
+    ("level", "of_library", "own_on_console"),
+    [
+        (None, [], OWN),
+        (logging.DEBUG, ["debug", "info", "warning"], OWN),
+        (logging.INFO, ["info", "warning"], OWN),
+        (logging.WARNING, ["warning"], OWN[1:]),
+        (logging.ERROR, [], OWN[2:]),
+    ],
+)
+def test_level_adds_the_library_and_quiets_the_console_only(
+    level: int | None, of_library: list[str], own_on_console: tuple[str, ...]
+) -> None:
+    file, console = io.StringIO(), io.StringIO()
+    log = ProgramLog(file, console, lambda: datetime(2015, 11, 6, 15, 51, 7), level)
+    library = logging.getLogger("atcaprov.somewhere")
+    silent = logging.NullHandler()
+    library.addHandler(silent)
+    for write in (log.info, log.warning, log.error):
+        write("own")
+    for each in (logging.DEBUG, logging.INFO, logging.WARNING):
+        library.log(each, "key %s", bytes(32))
+    log.close()
+    library.warning("after its end")
+    library.removeHandler(silent)
+    lines = [f"[2015-11-06 15:51:07, {each}] atcaprov.somewhere: key (32 bytes)\n" for each in of_library]
+    assert file.getvalue() == "".join([*OWN, *lines])
+    assert console.getvalue() == "".join([*own_on_console, *lines])
+
+
+def test_percent_signs_are_text() -> None:
+    file = io.StringIO()
+    log = _log(file, None)
+    log.info("100 %s full")
+    log.close()
+    assert file.getvalue() == "[2015-11-06 15:51:07, info] 100 %s full\n"

@@ -112,6 +112,8 @@ def test_the_example_is_a_settings_file() -> None:
         ("data = 1\n", "line 1: data must be a text"),
         ('data = ""\n', "line 1: data must be a text"),
         ('data = "a\\u0000b"\n', "line 1: data must be a text"),
+        ('log-level = "loud"\n', "line 1: log-level: 'loud' is not one of 'debug', 'info', 'warning', 'error'"),
+        ("verbose = 1\n", "line 1: 'verbose' is not a setting"),
         ("bind.to = 1\n", "line 1: bind must be a text"),
         ("port = 1\nport 2\n", "not TOML: .*line 2"),
         ("port = 1\nport = 2\n", "not TOML: "),
@@ -167,5 +169,11 @@ def test_every_option_can_stand_in_a_file() -> None:
     """Whoever adds an option gets its key for nothing, or finds out here that its type is new."""
     for option in cli.command.params:
         assert isinstance(option, click.Option)
-        known = (click.types.IntParamType, click.types.StringParamType, click.Path, click.types.BoolParamType)
+        known = (
+            click.types.IntParamType,
+            click.types.StringParamType,
+            click.Path,
+            click.types.BoolParamType,
+            click.Choice,
+        )
         assert isinstance(option.type, known), option.name

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, NoReturn, TextIO
 
-from provisioning_server import cli, program_log
+from provisioning_server import cli, log_writer
 
 _MAKING: Final = os.O_CREAT
 _LISTENS: Final = "Server listening on"
@@ -24,7 +24,7 @@ _NEVER_FULL: Final = b"the disk was never full"
 
 
 def _full_from(number: int, told: int) -> None:
-    left, written = number, program_log._written
+    left, written = number, log_writer._written
     os.write(told, _NEVER_FULL)
 
     def step() -> None:
@@ -47,7 +47,7 @@ def _full_from(number: int, told: int) -> None:
             step()
         return written(stream, text)
 
-    program_log._written = write_log
+    log_writer._written = write_log
     sys.addaudithook(watch)
 
 

@@ -47,7 +47,7 @@ class _ListeningLog(ProgramLog):
         super().__init__(None, None)
         self.addresses: queue.Queue[Address | BaseException] = queue.Queue()
 
-    def _line(self, level: str, text: str, **kwargs: Any) -> None:
+    def info(self, text: str, /) -> None:
         found = _LISTENING.fullmatch(text)
         if found:
             self.addresses.put(Address(found[1], int(found[2])))
