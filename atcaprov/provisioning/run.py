@@ -13,7 +13,7 @@ from atcaprov.device.device import Device
 from atcaprov.device.zones import config_zone
 from atcaprov.device.zones.data_zone import DataZone, DataZoneWriter
 from atcaprov.errors import Board, CertificateError, Code, DeviceError, ProvisioningError, ServerRejected
-from atcaprov.provisioning import part
+from atcaprov.provisioning import supported_parts as part
 from atcaprov.provisioning.finished_elsewhere import judged
 from atcaprov.provisioning.issued import ChipKey, IssuedCertificates, require_offered
 from atcaprov.provisioning.profile import Profile

@@ -8,7 +8,7 @@ from dataclasses import replace
 from atcaprov.device.device import Device
 from atcaprov.device.zones import config_zone
 from atcaprov.errors import Board, CertificateError, Code, ProvisioningError, UsageError
-from atcaprov.provisioning import part
+from atcaprov.provisioning import supported_parts as part
 from signer_module.on_chip import layout
 from signer_module.on_chip.layout import Variant
 from signer_module.on_chip.public_contents import RootModuleContents, SignerModuleContents, read_module

@@ -7,7 +7,7 @@ import pytest
 from atcaprov import Board, Code, Device, Profile, Provisioner, ProvisioningError
 from atcaprov.chip.commands import Opcode
 from atcaprov.chip.parts import is_508, is_608, is_known, part_name
-from atcaprov.provisioning.part import newer_silicon, require_608
+from atcaprov.provisioning.supported_parts import newer_silicon, require_608
 from atcaprov.wire.messages import CertificatesRequest
 from tests.support.in_memory_server import Authority, InMemory
 from tests.support.scripted_hal import ScriptedHal
