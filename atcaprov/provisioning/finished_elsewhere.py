@@ -8,7 +8,7 @@ from atcaprov.certs.compressed import CompressedCertificate
 from atcaprov.certs.rebuild import from_slots
 from atcaprov.device.device import Device
 from atcaprov.errors import Board, CertificateError, Code, ProvisioningError
-from atcaprov.provisioning.issued import ChipKey
+from atcaprov.provisioning.certificate_reply import ChipKey
 from atcaprov.provisioning.signer_offer import SignerOffer
 from atcaprov.provisioning.validation import prove_key, rebuilt_device, rebuilt_signer
 

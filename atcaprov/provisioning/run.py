@@ -14,8 +14,8 @@ from atcaprov.device.zones import config_zone
 from atcaprov.device.zones.data_zone import DataZone, DataZoneWriter
 from atcaprov.errors import Board, CertificateError, Code, DeviceError, ProvisioningError, ServerRejected
 from atcaprov.provisioning import supported_parts as part
+from atcaprov.provisioning.certificate_reply import ChipKey, IssuedCertificates, require_offered
 from atcaprov.provisioning.finished_elsewhere import judged
-from atcaprov.provisioning.issued import ChipKey, IssuedCertificates, require_offered
 from atcaprov.provisioning.profile import Profile
 from atcaprov.provisioning.server_exchange import ask
 from atcaprov.provisioning.signer_offer import SignerOffer

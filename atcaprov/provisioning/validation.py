@@ -11,7 +11,7 @@ from atcaprov.certs.keys import verify_digest
 from atcaprov.certs.rebuild import from_slots, rebuild
 from atcaprov.device.device import Device
 from atcaprov.errors import Board, CertificateError, Code
-from atcaprov.provisioning.issued import ChipKey, IssuedCertificates, require_equal
+from atcaprov.provisioning.certificate_reply import ChipKey, IssuedCertificates, require_equal
 from atcaprov.provisioning.signer_offer import SignerOffer
 
 _CHALLENGE_SIZE = 32
