@@ -11,7 +11,7 @@ from atcaprov.certs.definition import CertificateDefinition
 from atcaprov.certs.rebuild import SlotWrite, rebuild, slot_writes
 from atcaprov.chip.memory_map import serial_number
 from atcaprov.errors import CertificateError, Code, ProvisioningError
-from atcaprov.provisioning.clocks import require_valid_now
+from atcaprov.provisioning.clock_check import require_valid_now
 from atcaprov.provisioning.profile import Profile
 from atcaprov.provisioning.signer_offer import SignerOffer, signer_key
 from atcaprov.wire.messages import CertificatesReply

@@ -13,7 +13,7 @@ from atcaprov.certs.chain import verify_signer
 from atcaprov.certs.definition import CertificateDefinition
 from atcaprov.certs.layout import certificate_layout
 from atcaprov.errors import CertificateError, Code, ProvisioningError
-from atcaprov.provisioning.clocks import require_agreeing, require_valid_now
+from atcaprov.provisioning.clock_check import require_agreeing, require_valid_now
 from atcaprov.provisioning.profile import Profile
 from atcaprov.provisioning.server_exchange import ask
 from atcaprov.provisioning.user_functions import UserFunctions

@@ -26,7 +26,7 @@ from atcaprov import (
 from atcaprov.certs.keys import raw_signature
 from atcaprov.certs.rebuild import rebuild
 from atcaprov.chip.commands import Opcode, Zone
-from atcaprov.provisioning import clocks
+from atcaprov.provisioning import clock_check as clocks
 from atcaprov.wire.fields import SlotWrite
 from atcaprov.wire.messages import CertificatesReply, ErrorReply, SignerReply
 from tests.support import in_memory_server
