@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from atcaprov.certs.chain import verify_chain
     from atcaprov.config_zone.check import check_config_zone
     from atcaprov.config_zone.findings import Allow, Finding
-    from atcaprov.config_zone.model import ConfigZone, Part
+    from atcaprov.config_zone.zone import ConfigZone, Part
     from atcaprov.config_zone.zone_file import read_zone_file
     from atcaprov.device.device import Device
     from atcaprov.device.guard import Act
@@ -88,8 +88,8 @@ _HOMES: Final = {
     "check_config_zone": "atcaprov.config_zone.check",
     "Allow": "atcaprov.config_zone.findings",
     "Finding": "atcaprov.config_zone.findings",
-    "ConfigZone": "atcaprov.config_zone.model",
-    "Part": "atcaprov.config_zone.model",
+    "ConfigZone": "atcaprov.config_zone.zone",
+    "Part": "atcaprov.config_zone.zone",
     "read_zone_file": "atcaprov.config_zone.zone_file",
     "Device": "atcaprov.device.device",
     "Act": "atcaprov.device.guard",

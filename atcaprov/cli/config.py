@@ -11,7 +11,7 @@ import click
 from atcaprov.chip.memory_map import SLOT_COUNT
 from atcaprov.config_zone.defaults import DEFAULT_608A, DEFAULT_CERTIFICATE_SLOTS, DEFAULT_DEVICE_KEY_SLOT
 from atcaprov.config_zone.findings import Allow, Finding, Level, Product
-from atcaprov.config_zone.model import ConfigZone, Part
+from atcaprov.config_zone.zone import ConfigZone, Part
 from atcaprov.config_zone.zone_file import ZoneFile, read_zone_file
 from atcaprov.errors import Code, UsageError
 from atcaprov.program.console_text import say

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from atcaprov.chip import memory_map
-from atcaprov.config_zone.model import ConfigZone
+from atcaprov.config_zone.zone import ConfigZone
 
 _CLOCK_DIVIDER: Final = 0b1111_1000
 

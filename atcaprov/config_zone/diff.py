@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from atcaprov.config_zone.explain import explain_fields, explain_slot
-from atcaprov.config_zone.model import ConfigZone, Part
+from atcaprov.config_zone.zone import ConfigZone, Part
 
 COMPARED: Final = (range(16, 84), range(88, 128))
 """The bytes that Write sets and a lock seals: what a read-back must give again. 84-87 have commands of their own."""

@@ -6,8 +6,8 @@ from typing import Final
 
 from atcaprov.chip import memory_map
 from atcaprov.config_zone.findings import Allow, Finding, Findings, Level, Product, Rule
-from atcaprov.config_zone.model import ConfigZone
 from atcaprov.config_zone.slot import Slot
+from atcaprov.config_zone.zone import ConfigZone
 
 _USE_LOCK_ON: Final = 0xA
 _FULL_SIG: Final = 2

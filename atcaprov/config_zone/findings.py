@@ -6,8 +6,8 @@ import enum
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from atcaprov.config_zone.model import Part
 from atcaprov.config_zone.slot import Slot
+from atcaprov.config_zone.zone import Part
 
 
 class Level(enum.StrEnum):

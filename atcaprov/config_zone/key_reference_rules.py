@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from atcaprov.config_zone.findings import Finding, Findings, Level, Product, Rule, slot_finding
-from atcaprov.config_zone.model import ConfigZone
 from atcaprov.config_zone.slot import DeriveRule, ReadRule, Slot, WriteRule
+from atcaprov.config_zone.zone import ConfigZone
 
 
 def key_reference_rules(zone: ConfigZone, product: Product) -> Findings:

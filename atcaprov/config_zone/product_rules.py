@@ -6,8 +6,8 @@ from typing import Final
 
 from atcaprov.chip import memory_map
 from atcaprov.config_zone.findings import Findings, Level, Product, Rule, slot_finding
-from atcaprov.config_zone.model import ConfigZone
 from atcaprov.config_zone.slot import Slot, WriteRule
+from atcaprov.config_zone.zone import ConfigZone
 
 CERTIFICATE_SIZE: Final = 72
 """Bytes of a compressed certificate, and of a public key in its padded form."""

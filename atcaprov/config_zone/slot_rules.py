@@ -6,8 +6,8 @@ from typing import Final
 
 from atcaprov.chip import memory_map
 from atcaprov.config_zone.findings import Findings, Level, Product, Rule, slot_finding
-from atcaprov.config_zone.model import ConfigZone
 from atcaprov.config_zone.slot import ReadRule, Slot, WriteRule
+from atcaprov.config_zone.zone import ConfigZone
 
 _KEY_TYPES: Final = {
     True: (memory_map.KEY_TYPE_P256, memory_map.KEY_TYPE_AES, memory_map.KEY_TYPE_OTHER),

@@ -8,7 +8,7 @@ from typing import Final
 
 from atcaprov.config_zone.foreign_forms import foreign_form
 from atcaprov.config_zone.hex_file import read_hex
-from atcaprov.config_zone.model import ConfigZone
+from atcaprov.config_zone.zone import ConfigZone
 from atcaprov.errors import Code, UsageError
 from atcaprov.reading import read_bytes
 

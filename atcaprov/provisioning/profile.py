@@ -8,7 +8,7 @@ from atcaprov.chip.memory_map import CONFIG_SIZE
 from atcaprov.config_zone.check import require_safe
 from atcaprov.config_zone.defaults import DEFAULT_608A
 from atcaprov.config_zone.findings import Allow
-from atcaprov.config_zone.model import ConfigZone
+from atcaprov.config_zone.zone import ConfigZone
 from atcaprov.errors import UsageError
 
 

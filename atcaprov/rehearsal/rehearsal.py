@@ -18,7 +18,7 @@ from atcaprov.chip.commands import (
 from atcaprov.chip.crc import crc16
 from atcaprov.chip.memory_map import PUBLIC_KEY_SIZE, SLOT_CONFIG, SLOT_COUNT, USER_EXTRA, USER_EXTRA_ADD
 from atcaprov.config_zone.findings import Finding, Level, Product, Rule
-from atcaprov.config_zone.model import ConfigZone, Part
+from atcaprov.config_zone.zone import ConfigZone, Part
 from atcaprov.emulator.chip import Chip
 from atcaprov.emulator.images import BLANK, load_image
 from atcaprov.emulator.random_source import SystemRandom
