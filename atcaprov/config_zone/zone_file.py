@@ -38,7 +38,7 @@ def read_zone_file(path: Path, *, accept_112: bool = False) -> ZoneFile:
     try:
         text = _decode(content)
         if path.suffix.lower() == _TOML:
-            from atcaprov.config_zone.builder import build_toml
+            from atcaprov.config_zone.toml_file import build_toml
 
             data = build_toml(text)
             return ZoneFile(path, ConfigZone(data), (0,) * len(data))

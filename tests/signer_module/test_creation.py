@@ -30,10 +30,10 @@ from atcaprov.certs.description import CertificateDescription, default_descripti
 from atcaprov.certs.keys import verify_digest
 from atcaprov.chip.commands import Opcode, Status
 from atcaprov.chip.crc import with_crc
-from atcaprov.config_zone.builder import build_toml
 from atcaprov.config_zone.check import Level
 from atcaprov.config_zone.counters import COUNTER_MAX
 from atcaprov.config_zone.defaults import DEFAULT_608A
+from atcaprov.config_zone.toml_file import build_toml
 from atcaprov.device.zones.config_zone import lock_config, write_config
 from atcaprov.emulator.counters import write_counter
 from signer_module.on_chip import layout

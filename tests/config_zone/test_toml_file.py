@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from atcaprov import Code, ConfigZone, Part, UsageError
-from atcaprov.config_zone.builder import build, build_toml
 from atcaprov.config_zone.diff import differing_bytes
+from atcaprov.config_zone.toml_file import build, build_toml
 from tests.support.config_zones import PUBLISHED, published
 
 CONFIGS = Path(__file__).parents[2] / "configs"
