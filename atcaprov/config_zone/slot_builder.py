@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from atcaprov.chip import memory_map
-from atcaprov.config_zone.named_fields import NamedFields, field_error
+from atcaprov.config_zone.toml_fields import NamedFields, field_error
 
 _KEY_TYPES: Final = {
     "p256": memory_map.KEY_TYPE_P256,

@@ -12,8 +12,8 @@ from typing import Any, Final
 
 from atcaprov.chip import memory_map
 from atcaprov.config_zone.counters import COUNTER_MAX, encode_counter
-from atcaprov.config_zone.named_fields import NamedFields, field_error
 from atcaprov.config_zone.slot_builder import build_slot
+from atcaprov.config_zone.toml_fields import NamedFields, field_error
 from atcaprov.config_zone.zone import CLOCK_DIVIDERS, Part
 from atcaprov.errors import Code, UsageError
 from atcaprov.reading import MalformedError, parse_toml
