@@ -10,7 +10,7 @@ import re
 from typing import Final
 
 from atcaprov.certs import der
-from atcaprov.certs.compressed import COMPRESSED_SIZE
+from atcaprov.certs.compressed_form import COMPRESSED_SIZE
 from atcaprov.certs.dates import MAX_EXPIRE_YEARS, DateFormat
 from atcaprov.certs.definition_fields import DefinitionFields
 from atcaprov.certs.elements import (

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from atcaprov.certs import dates, serial_number
-from atcaprov.certs.compressed import CompressedCertificate, hashed_dates
+from atcaprov.certs.compressed_form import CompressedCertificate, hashed_dates
 from atcaprov.certs.definition import (
     CertificateDefinition,
     CertLocation,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from atcaprov.certs.cert_info import CertInfo
 from atcaprov.certs.chain import verify_chain
-from atcaprov.certs.compressed import CompressedCertificate
+from atcaprov.certs.compressed_form import CompressedCertificate
 from atcaprov.certs.rebuild import from_slots
 from atcaprov.device.device import Device
 from atcaprov.errors import Board, CertificateError, Code, ProvisioningError

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from atcaprov.certs.chain import verify_root, verify_under_root
-from atcaprov.certs.compressed import CompressedCertificate
+from atcaprov.certs.compressed_form import CompressedCertificate
 from atcaprov.certs.definition import CertificateDefinition
 from atcaprov.certs.keys import unpadded_public_key
 from atcaprov.certs.rebuild import rebuild

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from atcaprov import CertInfo
-from atcaprov.certs.compressed import CompressedCertificate
+from atcaprov.certs.compressed_form import CompressedCertificate
 from atcaprov.certs.dates import LAST_ISSUE_YEAR, MAX_EXPIRE_YEARS, encode_dates
 from atcaprov.certs.definition import MAX_DOCUMENT, SerialSource, StdElement
 from atcaprov.certs.description import default_text

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from atcaprov import CertificateError
-from atcaprov.certs.compressed import CompressedCertificate
+from atcaprov.certs.compressed_form import CompressedCertificate
 from atcaprov.certs.dates import format_version_for
 from atcaprov.certs.serial_number import SerialSource
 from tests.support.certificates import vector
