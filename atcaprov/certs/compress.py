@@ -9,9 +9,9 @@ from __future__ import annotations
 from datetime import datetime
 
 from atcaprov.certs import dates
-from atcaprov.certs.compare import explain_differences
 from atcaprov.certs.compressed_form import CompressedCertificate
 from atcaprov.certs.definition import CertificateDefinition, StdElement
+from atcaprov.certs.field_comparison import explain_differences
 from atcaprov.certs.keys import signature_of
 from atcaprov.certs.layout import certificate_layout
 from atcaprov.certs.rebuild import StoredData, rebuild

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atcaprov.certs.compare import explain_differences
+from atcaprov.certs.field_comparison import explain_differences
 from atcaprov.certs.issue import issue
 from tests.support.certificates import CHIP_SERIAL, DEVICE, HOUR, ROOT, SIGNER, SIGNER_ID, Key, default_definitions
 
