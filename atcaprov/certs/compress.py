@@ -15,7 +15,7 @@ from atcaprov.certs.field_comparison import explain_differences
 from atcaprov.certs.keys import signature_of
 from atcaprov.certs.layout import certificate_layout
 from atcaprov.certs.rebuild import StoredData, rebuild
-from atcaprov.certs.structure import explain_structure
+from atcaprov.certs.structure_comparison import explain_structure
 from atcaprov.errors import CertificateError, Code
 
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from atcaprov.certs.definition import CertificateDefinition, StdElement
 from atcaprov.certs.layout import CertificateLayout, Span, certificate_layout
-from atcaprov.certs.structure import explain_structure
+from atcaprov.certs.structure_comparison import explain_structure
 from atcaprov.errors import CertificateError
 
 SERIAL_NUMBER: Final = "serial number"
