@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from atcaprov.certs.dates import DateFormat
 from atcaprov.certs.definition_fields import DefinitionFields
-from atcaprov.certs.document import Document
+from atcaprov.certs.document_reader import Document
 from atcaprov.certs.elements import (
     CertElement,
     CertificateType,

@@ -14,7 +14,7 @@ from cryptography import x509
 
 from atcaprov.certs import subject
 from atcaprov.certs.dates import MAX_EXPIRE_YEARS
-from atcaprov.certs.document import Document
+from atcaprov.certs.document_reader import Document
 from atcaprov.certs.extensions import ExtensionsDescription, read_extensions
 from atcaprov.certs.serial_number import FIXED_SIZES, SerialSource
 from atcaprov.chip.memory_map import SLOT_COUNT, SLOT_SIZES

@@ -13,7 +13,7 @@ from typing import Final, TypeVar
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from atcaprov.certs.document import Document
+from atcaprov.certs.document_reader import Document
 
 _Builder = TypeVar("_Builder", x509.CertificateBuilder, x509.CertificateSigningRequestBuilder)
 _KEY_USAGES: Final = (

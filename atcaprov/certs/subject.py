@@ -11,7 +11,7 @@ from typing import Final
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
-from atcaprov.certs.document import Document, Fault
+from atcaprov.certs.document_reader import Document, Fault
 
 CHIP_SERIAL: Final = "chip_serial"
 SIGNER_ID: Final = "signer_id"
