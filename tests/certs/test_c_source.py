@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from atcaprov import CertificateError, Code
-from atcaprov.certs import export_c
+from atcaprov.certs import c_source as export_c
 from atcaprov.certs.definition import CertificateDefinition
 from tests.certs.test_wheel_judge import put_on_chip
 from tests.support import atcacert, atcacert_years
