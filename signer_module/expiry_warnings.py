@@ -9,7 +9,7 @@ from typing import Final
 from cryptography import x509
 
 from atcaprov.certs.dates import expire_date
-from atcaprov.certs.definition import CertificateDefinition
+from atcaprov.certs.definitions.definition import CertificateDefinition
 from signer_module.signer_description import PublicSigner
 
 _LAST_YEAR: Final = 9999

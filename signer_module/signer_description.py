@@ -12,7 +12,7 @@ from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from atcaprov.certs.cert_info import CertInfo
-from atcaprov.certs.definition import CertificateDefinition, SerialSource, StdElement
+from atcaprov.certs.definitions.definition import CertificateDefinition, SerialSource, StdElement
 from atcaprov.certs.description import CertificateDescription
 from atcaprov.certs.template import device_definition, signer_definition
 from atcaprov.errors import CertificateError, Code, UsageError

@@ -13,14 +13,14 @@ from __future__ import annotations
 from typing import Final
 
 from atcaprov.certs import c_text
-from atcaprov.certs.definition import (
+from atcaprov.certs.definitions.definition import (
     CertElement,
     CertificateDefinition,
     CertLocation,
     DeviceLocation,
     StdElement,
 )
-from atcaprov.certs.elements import Transform
+from atcaprov.certs.definitions.elements import Transform
 from atcaprov.errors import CertificateError, Code
 
 Issuer = CertificateDefinition | None

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from atcaprov.certs import dates
 from atcaprov.certs.compressed_form import CompressedCertificate
-from atcaprov.certs.definition import CertificateDefinition, StdElement
+from atcaprov.certs.definitions.definition import CertificateDefinition, StdElement
 from atcaprov.certs.field_comparison import explain_differences
 from atcaprov.certs.keys import signature_of
 from atcaprov.certs.layout import certificate_layout

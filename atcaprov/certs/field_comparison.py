@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from atcaprov.certs.definition import CertificateDefinition, StdElement
+from atcaprov.certs.definitions.definition import CertificateDefinition, StdElement
 from atcaprov.certs.layout import CertificateLayout, Span, certificate_layout
 from atcaprov.certs.structure_comparison import explain_structure
 from atcaprov.errors import CertificateError

@@ -14,7 +14,7 @@ from datetime import datetime
 from atcaprov.certs import rebuild as rebuilding
 from atcaprov.certs.compressed_form import CompressedCertificate, hashed_dates
 from atcaprov.certs.dates import check_issue_date, format_version_for
-from atcaprov.certs.definition import CertificateDefinition
+from atcaprov.certs.definitions.definition import CertificateDefinition
 from atcaprov.certs.keys import SIGNATURE_SIZE, load_issuer_key, load_public_key, verify_digest
 from atcaprov.errors import CertificateError, Code
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from atcaprov.certs import dates, serial_number
 from atcaprov.certs.compressed_form import CompressedCertificate, hashed_dates
-from atcaprov.certs.definition import (
+from atcaprov.certs.definitions.checks import is_chip_serial
+from atcaprov.certs.definitions.definition import (
     CertificateDefinition,
     CertLocation,
     DeviceLocation,
@@ -18,7 +19,6 @@ from atcaprov.certs.definition import (
     SerialSource,
     StdElement,
 )
-from atcaprov.certs.definition_checks import is_chip_serial
 from atcaprov.certs.keys import PUBLIC_KEY_SIZE, der_signature, key_id, padded_public_key, unpadded_public_key
 from atcaprov.errors import CertificateError, Code
 

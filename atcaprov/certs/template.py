@@ -15,7 +15,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from atcaprov.certs import dates
 from atcaprov.certs.dates import DateFormat
-from atcaprov.certs.definition import (
+from atcaprov.certs.definitions.checks import SERIAL_LOCATIONS
+from atcaprov.certs.definitions.definition import (
     CertElement,
     CertificateDefinition,
     CertLocation,
@@ -24,7 +25,6 @@ from atcaprov.certs.definition import (
     StdElement,
     Transform,
 )
-from atcaprov.certs.definition_checks import SERIAL_LOCATIONS
 from atcaprov.certs.description import CertificateDescription
 from atcaprov.certs.keys import PADDED_KEY_SIZE, PUBLIC_KEY_SIZE, der_signature, key_id, raw_public_key
 from atcaprov.certs.layout import CertificateLayout, Span, certificate_layout

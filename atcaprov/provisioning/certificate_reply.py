@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from atcaprov.certs.cert_info import CertInfo
 from atcaprov.certs.chain import verify_chain
-from atcaprov.certs.definition import CertificateDefinition
+from atcaprov.certs.definitions.definition import CertificateDefinition
 from atcaprov.certs.field_comparison import explain_differences
 from atcaprov.certs.rebuild import SlotWrite, rebuild, slot_writes
 from atcaprov.chip.memory_map import serial_number

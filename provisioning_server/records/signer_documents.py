@@ -14,7 +14,7 @@ from typing import Final, Protocol, Self
 import cbor2
 
 from atcaprov.certs.dates import DateFormat, parse_date
-from atcaprov.certs.definition import CertificateDefinition
+from atcaprov.certs.definitions.definition import CertificateDefinition
 from atcaprov.certs.layout import authority_layout, certificate_layout
 from atcaprov.certs.rebuild import slot_writes
 from atcaprov.errors import CertificateError, Code, UsageError

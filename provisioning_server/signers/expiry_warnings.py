@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from atcaprov.certs.definition import CertificateDefinition
+from atcaprov.certs.definitions.definition import CertificateDefinition
 from provisioning_server.refusals import moment
 from provisioning_server.signers.signer import Signer
 from signer_module.expiry_warnings import early_ends, end_of

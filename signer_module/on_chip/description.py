@@ -15,7 +15,7 @@ from typing import Any, Final
 import cbor2
 
 from atcaprov.certs.chain import verify_issuer
-from atcaprov.certs.definition import CertificateDefinition
+from atcaprov.certs.definitions.definition import CertificateDefinition
 from atcaprov.certs.description import CertificateDescription
 from atcaprov.certs.description_document import description_document
 from atcaprov.certs.keys import key_id

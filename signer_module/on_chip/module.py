@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Generic, Self, TypeVar
 
 from atcaprov.certs.cert_info import CertInfo
-from atcaprov.certs.definition import CertificateDefinition
+from atcaprov.certs.definitions.definition import CertificateDefinition
 from atcaprov.device.device import Device
 from atcaprov.errors import Code, ProvisioningError
 from signer_module.on_chip.module_key import ModuleKey, Pause

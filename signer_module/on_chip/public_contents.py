@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from atcaprov.certs.chain import verify_root, verify_under_root
 from atcaprov.certs.compressed_form import CompressedCertificate
-from atcaprov.certs.definition import CertificateDefinition
+from atcaprov.certs.definitions.definition import CertificateDefinition
 from atcaprov.certs.keys import unpadded_public_key
 from atcaprov.certs.rebuild import rebuild
 from atcaprov.chip.memory_map import LOCK_CONFIG, LOCK_VALUE, SLOT_SIZES, UNLOCKED, serial_number

@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from atcaprov.certs.definition import CertificateDefinition
+from atcaprov.certs.definitions.definition import CertificateDefinition
 from atcaprov.certs.issue import IssuedCertificate, issue
 from atcaprov.certs.keys import key_id
 from atcaprov.certs.template import device_definition, signer_definition

@@ -10,7 +10,7 @@ from typing import Any
 
 from cryptography import x509
 
-from atcaprov.certs.definition import CertificateDefinition
+from atcaprov.certs.definitions.definition import CertificateDefinition
 from atcaprov.certs.keys import key_id
 from atcaprov.errors import Code, UsageError
 from atcaprov.reading import is_file

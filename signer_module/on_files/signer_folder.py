@@ -15,7 +15,7 @@ from typing import Any, Final, Self
 from atcaprov.certs.cert_info import CertInfo
 from atcaprov.certs.chain import verify_issuer, verify_under_root
 from atcaprov.certs.compressed_form import CompressedCertificate
-from atcaprov.certs.definition import CertificateDefinition, SerialSource
+from atcaprov.certs.definitions.definition import CertificateDefinition, SerialSource
 from atcaprov.certs.field_comparison import explain_differences
 from atcaprov.certs.keys import key_id
 from atcaprov.certs.layout import authority_layout, certificate_layout

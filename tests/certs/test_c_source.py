@@ -12,7 +12,7 @@ import pytest
 
 from atcaprov import CertificateError, Code
 from atcaprov.certs import c_source as export_c
-from atcaprov.certs.definition import CertificateDefinition
+from atcaprov.certs.definitions.definition import CertificateDefinition
 from tests.certs.test_wheel_judge import put_on_chip
 from tests.support import atcacert, atcacert_years
 from tests.support.certificates import ROOT, default_definitions, genuine_definition

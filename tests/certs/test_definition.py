@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from atcaprov import CertificateError, Code
-from atcaprov.certs.definition import (
+from atcaprov.certs.definitions.definition import (
     CertElement,
     CertificateDefinition,
     CertificateType,

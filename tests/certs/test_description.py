@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from atcaprov import Code, UsageError
-from atcaprov.certs.definition import CertificateDefinition, DateFormat, SerialSource, StdElement
+from atcaprov.certs.definitions.definition import CertificateDefinition, DateFormat, SerialSource, StdElement
 from atcaprov.certs.description import CertificateDescription, default_description, default_text
 from atcaprov.certs.template import device_definition, signer_definition
 from tests.support.certificates import NOW

@@ -13,7 +13,13 @@ from hypothesis import strategies as st
 
 from atcaprov import CertificateError, Code
 from atcaprov.certs import keys
-from atcaprov.certs.definition import CertificateDefinition, CertLocation, DateFormat, SerialSource, StdElement
+from atcaprov.certs.definitions.definition import (
+    CertificateDefinition,
+    CertLocation,
+    DateFormat,
+    SerialSource,
+    StdElement,
+)
 from atcaprov.certs.description import CertificateDescription, default_description, default_text
 from atcaprov.certs.issue import IssuedCertificate, PendingCertificate, issue
 from atcaprov.certs.rebuild import rebuild

@@ -9,7 +9,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from atcaprov import CertificateError, Code, Device, Profile, Provisioner
-from atcaprov.certs.definition import CertificateDefinition
+from atcaprov.certs.definitions.definition import CertificateDefinition
 from atcaprov.certs.description import default_description
 from atcaprov.certs.rebuild import from_slots
 from atcaprov.certs.template import device_definition, signer_definition

@@ -10,7 +10,7 @@ import ctypes
 from ctypes import POINTER, byref, c_char, c_int, c_size_t, c_uint8, c_uint16, c_uint32, c_void_p
 from typing import Any, Final
 
-from atcaprov.certs.definition import CertElement, CertificateDefinition, CertLocation, DeviceLocation
+from atcaprov.certs.definitions.definition import CertElement, CertificateDefinition, CertLocation, DeviceLocation
 from tests.support.stock_cryptoauthlib import LIBRARY, Wheel
 
 MAX_CERTIFICATE: Final = 2048

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, utils
 
 from atcaprov.certs import keys
-from atcaprov.certs.definition import (
+from atcaprov.certs.definitions.definition import (
     CertificateDefinition,
     CertLocation,
     DateFormat,

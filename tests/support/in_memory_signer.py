@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from atcaprov import Code, UsageError
 from atcaprov.certs.dates import NO_EXPIRY, DateFormat
-from atcaprov.certs.definition import CertificateDefinition
+from atcaprov.certs.definitions.definition import CertificateDefinition
 from atcaprov.certs.description import CertificateDescription, default_description
 from atcaprov.certs.issue import issue
 from atcaprov.certs.keys import key_id, raw_public_key, raw_signature

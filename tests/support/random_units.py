@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from atcaprov.certs.definition import CertificateDefinition
+from atcaprov.certs.definitions.definition import CertificateDefinition
 from atcaprov.certs.description import CertificateDescription, default_description
 from atcaprov.certs.issue import IssuedCertificate, issue
 from atcaprov.certs.rebuild import SlotWrite, slot_writes

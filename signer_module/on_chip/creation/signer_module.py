@@ -10,7 +10,7 @@ from typing import Final
 from cryptography import x509
 
 from atcaprov.certs.chain import verify_issuer, verify_under_root
-from atcaprov.certs.definition import CertificateDefinition
+from atcaprov.certs.definitions.definition import CertificateDefinition
 from atcaprov.certs.description import CertificateDescription
 from atcaprov.certs.issue import PendingCertificate
 from atcaprov.certs.keys import key_id, padded_public_key

@@ -12,7 +12,7 @@ import pytest
 from cryptography import x509
 
 from atcaprov import AtcaProvError, Code, UsageError
-from atcaprov.certs.definition import CertificateDefinition
+from atcaprov.certs.definitions.definition import CertificateDefinition
 from atcaprov.certs.rebuild import rebuild, slot_writes
 from atcaprov.config_zone.defaults import DEFAULT_608A
 from atcaprov.wire.messages import CertificatesReply, CertificatesRequest, ErrorReply, SignerReply, SignerRequest

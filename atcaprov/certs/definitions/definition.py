@@ -15,8 +15,7 @@ import cbor2
 
 from atcaprov.certs import dates, definition_checks, definition_document
 from atcaprov.certs.dates import DateFormat
-from atcaprov.certs.definition_fields import DefinitionFields, Role
-from atcaprov.certs.elements import (
+from atcaprov.certs.definitions.elements import (
     CertElement,
     CertificateType,
     CertLocation,
@@ -25,6 +24,7 @@ from atcaprov.certs.elements import (
     StdElement,
     Transform,
 )
+from atcaprov.certs.definitions.fields import DefinitionFields, Role
 from atcaprov.certs.serial_number import SerialSource
 from atcaprov.errors import CertificateError, Code
 from atcaprov.reading import MalformedError, parse_json

@@ -5,9 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from atcaprov.certs.dates import DateFormat
-from atcaprov.certs.definition_fields import DefinitionFields
-from atcaprov.certs.document_reader import Document
-from atcaprov.certs.elements import (
+from atcaprov.certs.definitions.elements import (
     CertElement,
     CertificateType,
     CertLocation,
@@ -16,6 +14,8 @@ from atcaprov.certs.elements import (
     StdElement,
     Transform,
 )
+from atcaprov.certs.definitions.fields import DefinitionFields
+from atcaprov.certs.document_reader import Document
 from atcaprov.certs.serial_number import SerialSource
 from atcaprov.errors import CertificateError, Code
 

@@ -12,7 +12,7 @@ from typing import Literal
 
 from atcaprov.certs import dates
 from atcaprov.certs.dates import DateFormat
-from atcaprov.certs.elements import (
+from atcaprov.certs.definitions.elements import (
     NOWHERE,
     CertElement,
     CertificateType,
