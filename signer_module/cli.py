@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import click
 
-from atcaprov.certs.description import default_text
+from atcaprov.certs.descriptions.description import default_text
 from atcaprov.program.console_text import say
 from atcaprov.program.exit_codes import exit_code
 from atcaprov.program.log_options import log_options

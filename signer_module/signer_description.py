@@ -13,8 +13,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from atcaprov.certs.cert_info import CertInfo
 from atcaprov.certs.definitions.definition import CertificateDefinition, SerialSource, StdElement
-from atcaprov.certs.description import CertificateDescription
-from atcaprov.certs.template import device_definition, signer_definition
+from atcaprov.certs.descriptions.description import CertificateDescription
+from atcaprov.certs.descriptions.template import device_definition, signer_definition
 from atcaprov.errors import CertificateError, Code, UsageError
 
 

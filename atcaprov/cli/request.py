@@ -11,7 +11,7 @@ import click
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from atcaprov.certs.description import CertificateDescription, default_description
+from atcaprov.certs.descriptions.description import CertificateDescription, default_description
 from atcaprov.certs.keys import key_id
 from atcaprov.certs.unsigned import sign_request
 from atcaprov.chip.memory_map import SLOT_COUNT

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from atcaprov.certs.description import CertificateDescription
+from atcaprov.certs.descriptions.description import CertificateDescription
 from atcaprov.certs.keys import key_id
 from atcaprov.errors import UsageError
 from atcaprov.program.console_text import say

@@ -10,7 +10,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from atcaprov.certs import template
+from atcaprov.certs.descriptions import template
 from atcaprov.certs.keys import raw_public_key
 from atcaprov.device.device import Device
 from atcaprov.device.zones.config_zone import is_config_locked

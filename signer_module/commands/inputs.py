@@ -10,7 +10,7 @@ from typing import Final, Self
 
 import click
 
-from atcaprov.certs.description import CertificateDescription, default_description
+from atcaprov.certs.descriptions.description import CertificateDescription, default_description
 from atcaprov.errors import UsageError
 from atcaprov.reading import read_bytes, read_text
 from signer_module.commands.option_groups import Option, option_group

@@ -17,7 +17,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from atcaprov.certs.chain import verify_issuer, verify_under_root
-from atcaprov.certs.description import CertificateDescription
+from atcaprov.certs.descriptions.description import CertificateDescription
 from atcaprov.errors import CertificateError, Code
 from signer_module.on_files.files import UNREADABLE
 from signer_module.signer_description import require_usages

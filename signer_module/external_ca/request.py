@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from cryptography import x509
 
-from atcaprov.certs.description import CertificateDescription
+from atcaprov.certs.descriptions.description import CertificateDescription
 from atcaprov.certs.keys import key_id
 from atcaprov.certs.unsigned import sign_request
 

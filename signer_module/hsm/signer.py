@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 
 from atcaprov.certs.chain import verify_issuer
-from atcaprov.certs.description import CertificateDescription
+from atcaprov.certs.descriptions.description import CertificateDescription
 from atcaprov.certs.layout import certificate_layout
 from atcaprov.errors import Code, UsageError
 from signer_module.external_ca.certificate import external_document

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Final
 
 from atcaprov.certs.definitions.definition import CertificateDefinition
+from atcaprov.certs.descriptions.template import device_definition, signer_definition
 from atcaprov.certs.issue import IssuedCertificate, issue
 from atcaprov.certs.keys import key_id
-from atcaprov.certs.template import device_definition, signer_definition
 from atcaprov.errors import Code, UsageError
 from atcaprov.file_lock import try_lock, unlock
 from signer_module.on_files import files, signer_folder

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from atcaprov.certs.chain import verify_root
 from atcaprov.certs.dates import NO_EXPIRY, DateFormat, expire_date, issue_hour
-from atcaprov.certs.description import CertificateDescription
+from atcaprov.certs.descriptions.description import CertificateDescription
 from atcaprov.certs.keys import key_id
 from atcaprov.certs.layout import authority_layout
 from atcaprov.errors import CertificateError, Code, UsageError

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from atcaprov import CertificateError, Code, verify_chain
 from atcaprov.certs.chain import verify_root, verify_under_root
-from atcaprov.certs.description import default_description
+from atcaprov.certs.descriptions.description import default_description
 from atcaprov.certs.issue import issue
 from atcaprov.certs.keys import key_id
 from tests.support.certificates import (

@@ -17,7 +17,7 @@ from atcaprov.certs import dates
 from atcaprov.certs.compress import compress
 from atcaprov.certs.dates import DateFormat
 from atcaprov.certs.definitions.definition import CertificateDefinition
-from atcaprov.certs.description import default_description
+from atcaprov.certs.descriptions.description import default_description
 from atcaprov.certs.issue import issue
 from atcaprov.certs.keys import key_id
 from tests.support.certificates import (

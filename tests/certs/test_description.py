@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from atcaprov import Code, UsageError
 from atcaprov.certs.definitions.definition import CertificateDefinition, DateFormat, SerialSource, StdElement
-from atcaprov.certs.description import CertificateDescription, default_description, default_text
-from atcaprov.certs.template import device_definition, signer_definition
+from atcaprov.certs.descriptions.description import CertificateDescription, default_description, default_text
+from atcaprov.certs.descriptions.template import device_definition, signer_definition
 from tests.support.certificates import NOW
 
 SIGNER_TEXT, DEVICE_TEXT, ROOT_TEXT = (default_text(role) for role in ("signer", "device", "root"))

@@ -10,7 +10,7 @@ from atcaprov import CertInfo
 from atcaprov.certs.compressed_form import CompressedCertificate
 from atcaprov.certs.dates import LAST_ISSUE_YEAR, MAX_EXPIRE_YEARS, encode_dates
 from atcaprov.certs.definitions.definition import MAX_DOCUMENT, SerialSource, StdElement
-from atcaprov.certs.description import default_text
+from atcaprov.certs.descriptions.description import default_text
 from tests.support.certificates import ROOT, SIGNER, default_definitions, vector
 
 PAGE = (Path(__file__).parents[2] / "docs/reference/certificates.md").read_text(encoding="utf-8")

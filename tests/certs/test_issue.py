@@ -20,10 +20,10 @@ from atcaprov.certs.definitions.definition import (
     SerialSource,
     StdElement,
 )
-from atcaprov.certs.description import CertificateDescription, default_description, default_text
+from atcaprov.certs.descriptions.description import CertificateDescription, default_description, default_text
+from atcaprov.certs.descriptions.template import device_definition
 from atcaprov.certs.issue import IssuedCertificate, PendingCertificate, issue
 from atcaprov.certs.rebuild import rebuild
-from atcaprov.certs.template import device_definition
 from tests.support.certificates import (
     CHIP_SERIAL,
     DEVICE,

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from atcaprov import CertificateError, Code
 from atcaprov.certs.compress import compress
-from atcaprov.certs.description import default_description
+from atcaprov.certs.descriptions.description import default_description
 from atcaprov.certs.keys import key_id
 from atcaprov.certs.structure_comparison import explain_structure
 from tests.support.certificates import ROOT, SIGNER, default_definitions, genuine_definition

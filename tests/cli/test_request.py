@@ -9,7 +9,7 @@ import pytest
 from cryptography import x509
 
 from atcaprov import Act, Device
-from atcaprov.certs.description import default_text
+from atcaprov.certs.descriptions.description import default_text
 from atcaprov.certs.keys import load_public_key
 from atcaprov.chip.crc import crc16
 from atcaprov.cli.main import atcaprov

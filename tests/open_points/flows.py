@@ -14,7 +14,7 @@ import pytest
 from cryptography import x509
 
 from atcaprov import Code, Device, DeviceError, Profile, Provisioner, UsageError, verify_chain
-from atcaprov.certs.description import default_description
+from atcaprov.certs.descriptions.description import default_description
 from atcaprov.certs.keys import verify_digest
 from atcaprov.cli.request import device_request
 from atcaprov.emulator.open_points import OpenPoints

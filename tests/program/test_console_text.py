@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 import pytest
 
-from atcaprov.certs.description import default_text
+from atcaprov.certs.descriptions.description import default_text
 from atcaprov.cli.main import atcaprov
 from provisioning_client.cli import command as provisioning_client
 from provisioning_server.cli import command as provisioning_server

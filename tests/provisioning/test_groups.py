@@ -10,9 +10,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from atcaprov import CertificateError, Code, Device, Profile, Provisioner
 from atcaprov.certs.definitions.definition import CertificateDefinition
-from atcaprov.certs.description import default_description
+from atcaprov.certs.descriptions.description import default_description
+from atcaprov.certs.descriptions.template import device_definition, signer_definition
 from atcaprov.certs.rebuild import from_slots
-from atcaprov.certs.template import device_definition, signer_definition
 from atcaprov.chip.memory_map import LOCK_CONFIG, LOCK_VALUE, LOCKED, UNLOCKED
 from atcaprov.wire.messages import AnyMessage, CertificatesRequest, SignerRequest
 from tests.support.in_memory_server import Authority, InMemory

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from atcaprov import durable
-from atcaprov.certs.description import default_text
+from atcaprov.certs.descriptions.description import default_text
 from signer_module.commands import inputs as cli_inputs
 from tests.support.external_cas import ExternalCas
 from tests.support.programs import run_signer_module as run

@@ -13,7 +13,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from atcaprov import CertInfo
-from atcaprov.certs.description import default_text
+from atcaprov.certs.descriptions.description import default_text
 from atcaprov.certs.keys import verify_digest
 from signer_module.on_files.root_folder import RootFolder
 from signer_module.on_files.signer_folder import SignerFolder

@@ -26,7 +26,7 @@ from atcaprov import (
     UsageError,
     check_config_zone,
 )
-from atcaprov.certs.description import CertificateDescription, default_description
+from atcaprov.certs.descriptions.description import CertificateDescription, default_description
 from atcaprov.certs.keys import verify_digest
 from atcaprov.chip.commands import Opcode, Status
 from atcaprov.chip.crc import with_crc

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from atcaprov.certs.description import default_text
+from atcaprov.certs.descriptions.description import default_text
 from signer_module.on_chip.module import SignerModule
 from signer_module.on_files import files
 from tests.signer_module.test_module_commands import provisioned

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from atcaprov.certs.description import default_text
+from atcaprov.certs.descriptions.description import default_text
 from signer_module.commands import inputs
 from signer_module.on_chip.module import SignerModule
 from signer_module.on_files import root_folder

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from atcaprov import Device
-from atcaprov.certs.description import default_description
+from atcaprov.certs.descriptions.description import default_description
 from atcaprov.certs.keys import verify_digest
 from signer_module.on_chip.creation.signer_module import ExternalRequest, import_certificate, request_certificate
 from signer_module.on_chip.module import SignerModule

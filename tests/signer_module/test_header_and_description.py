@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from atcaprov import CertificateError, Code, UsageError
-from atcaprov.certs.description import CertificateDescription, default_description
-from atcaprov.certs.description_document import description_document
+from atcaprov.certs.descriptions.description import CertificateDescription, default_description
+from atcaprov.certs.descriptions.document import description_document
 from signer_module.on_chip import description as packing
 from signer_module.on_chip.description import known_root, pack_root, pack_signer, unpack_root, unpack_signer
 from signer_module.on_chip.header import SIZE, ModuleHeader
@@ -143,7 +143,7 @@ def test_the_dictionary_never_changes() -> None:
 
 def test_a_program_that_makes_other_definitions_refuses(root: RootFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     packed = pack_signer(document(root), root.public_key)
-    monkeypatch.setattr("atcaprov.certs.template._CHIP_SERIAL_MARK", "00" * 9)
+    monkeypatch.setattr("atcaprov.certs.descriptions.template._CHIP_SERIAL_MARK", "00" * 9)
     with pytest.raises(CertificateError, match="other certificate definitions"):
         unpack_signer(packed, root.public_key)
 

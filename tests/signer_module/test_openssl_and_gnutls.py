@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from atcaprov.certs.description import CertificateDescription, default_description, default_text
+from atcaprov.certs.descriptions.description import CertificateDescription, default_description, default_text
 from atcaprov.certs.issue import issue
 from signer_module.on_files import files
 from signer_module.on_files import root_folder as root

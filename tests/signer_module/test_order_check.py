@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from atcaprov.certs.description import default_text
+from atcaprov.certs.descriptions.description import default_text
 from signer_module.on_chip.module import open_module
 from tests.support.programs import run_signer_module as run
 from tests.support.signer_modules import CHEAP, ROOT, SIGNER, locks, working_folder

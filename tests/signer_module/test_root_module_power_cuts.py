@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from atcaprov import AtcaProvError, Code, Device, UsageError
-from atcaprov.certs.description import CertificateDescription, default_description, default_text
+from atcaprov.certs.descriptions.description import CertificateDescription, default_description, default_text
 from atcaprov.chip.commands import Opcode
 from signer_module.on_chip.creation import plan as runs
 from signer_module.on_chip.creation.module_builder import ModuleOrder

@@ -21,8 +21,8 @@ from atcaprov.certs.definitions.definition import (
     SerialSource,
     StdElement,
 )
-from atcaprov.certs.description import default_description
-from atcaprov.certs.template import device_definition, signer_definition
+from atcaprov.certs.descriptions.description import default_description
+from atcaprov.certs.descriptions.template import device_definition, signer_definition
 
 VECTORS: Final = Path(__file__).parent.parent / "vectors"
 CHIP_SERIAL: Final = bytes.fromhex("01234038d92ca571ee")

@@ -14,11 +14,11 @@ from cryptography.hazmat.primitives.asymmetric import ec, utils
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from atcaprov import AtcaProvError, CertInfo, Code, DataZoneWriter, Stage, StageStatus, TransportError, UserFunctions
-from atcaprov.certs.description import default_description
+from atcaprov.certs.descriptions.description import default_description
+from atcaprov.certs.descriptions.template import device_definition, signer_definition
 from atcaprov.certs.issue import IssuedCertificate, issue
 from atcaprov.certs.keys import raw_public_key, raw_signature
 from atcaprov.certs.rebuild import slot_writes
-from atcaprov.certs.template import device_definition, signer_definition
 from atcaprov.chip.memory_map import serial_number
 from atcaprov.wire.connection import Connection, Role
 from atcaprov.wire.fields import SlotWrite

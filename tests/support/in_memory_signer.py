@@ -12,10 +12,10 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from atcaprov import Code, UsageError
 from atcaprov.certs.dates import NO_EXPIRY, DateFormat
 from atcaprov.certs.definitions.definition import CertificateDefinition
-from atcaprov.certs.description import CertificateDescription, default_description
+from atcaprov.certs.descriptions.description import CertificateDescription, default_description
+from atcaprov.certs.descriptions.template import device_definition, signer_definition
 from atcaprov.certs.issue import issue
 from atcaprov.certs.keys import key_id, raw_public_key, raw_signature
-from atcaprov.certs.template import device_definition, signer_definition
 from provisioning_server.records.signer_documents import SignerDocuments
 
 NOW = datetime(2026, 11, 21, 10, 30, 15, tzinfo=UTC)

@@ -8,10 +8,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from atcaprov.certs.definitions.definition import CertificateDefinition
-from atcaprov.certs.description import CertificateDescription, default_description
+from atcaprov.certs.descriptions.description import CertificateDescription, default_description
+from atcaprov.certs.descriptions.template import device_definition, signer_definition
 from atcaprov.certs.issue import IssuedCertificate, issue
 from atcaprov.certs.rebuild import SlotWrite, slot_writes
-from atcaprov.certs.template import device_definition, signer_definition
 from tests.support.certificates import Key
 
 _COMMON: Final = """

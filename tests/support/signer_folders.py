@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
-from atcaprov.certs.description import default_description
+from atcaprov.certs.descriptions.description import default_description
 from signer_module.on_files.create_signer import create_signer
 from signer_module.on_files.key_file import SoftwareKey
 from signer_module.on_files.root_folder import create_root

@@ -11,7 +11,7 @@ from typing import Final
 import pytest
 
 from atcaprov import Device
-from atcaprov.certs.description import default_description
+from atcaprov.certs.descriptions.description import default_description
 from atcaprov.chip.memory_map import LOCK_CONFIG, LOCK_VALUE, UNLOCKED
 from signer_module.on_chip.creation.module_builder import ModuleOrder
 from signer_module.on_chip.creation.signer_module import make_signer

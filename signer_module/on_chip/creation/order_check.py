@@ -6,7 +6,7 @@ from typing import Final
 
 from cryptography import x509
 
-from atcaprov.certs.description import CertificateDescription
+from atcaprov.certs.descriptions.description import CertificateDescription
 from atcaprov.errors import Code, ProvisioningError
 from signer_module.on_chip.creation.module_builder import MOST_BEFORE, ModuleOrder
 from signer_module.on_chip.module import RootModule, SignerModule

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final, Generic, TypeVar
 
-from atcaprov.certs.description import CertificateDescription
+from atcaprov.certs.descriptions.description import CertificateDescription
 from atcaprov.chip.memory_map import serial_number
 from atcaprov.device.device import Device
 from atcaprov.device.zones.config_zone import is_config_locked

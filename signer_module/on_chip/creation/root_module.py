@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from atcaprov.certs.chain import verify_root
-from atcaprov.certs.description import CertificateDescription
+from atcaprov.certs.descriptions.description import CertificateDescription
 from atcaprov.certs.keys import padded_public_key
 from atcaprov.certs.unsigned import sign_certificate
 from atcaprov.device.device import Device

@@ -15,8 +15,8 @@ import pytest
 from cryptography import x509
 
 from atcaprov import Code, Device, UsageError
-from atcaprov.certs.description import default_description
-from atcaprov.certs.template import device_definition
+from atcaprov.certs.descriptions.description import default_description
+from atcaprov.certs.descriptions.template import device_definition
 from atcaprov.wire.messages import CertificatesReply, CertificatesRequest, ErrorReply, SignerReply, SignerRequest
 from provisioning_server.issuing.authority import Authority
 from provisioning_server.issuing.requests import Request

@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from atcaprov.certs.description import default_description
-from atcaprov.certs.template import device_definition
+from atcaprov.certs.descriptions.description import default_description
+from atcaprov.certs.descriptions.template import device_definition
 from provisioning_server.issuing.signing_queue import SigningQueue
 from provisioning_server.lifecycle.signer_lifecycle import SignerAttendant
 from provisioning_server.passwords.given_passwords import GivenPasswords

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from atcaprov.certs.description import CertificateDescription, Slots
-from atcaprov.certs.extensions import ExtensionsDescription
+from atcaprov.certs.descriptions.description import CertificateDescription, Slots
+from atcaprov.certs.descriptions.extensions import ExtensionsDescription
 from atcaprov.certs.serial_number import FIXED_SIZES
 
 

@@ -1,7 +1,7 @@
 """Readable descriptions of certificates, in TOML; docs/reference/certificates.md lists every key.
 
 What the compressed form or X.509 cannot hold is refused here, when the description is read, and not at some later
-board. Making definitions from descriptions is the duty of atcaprov.certs.template.
+board. Making definitions from descriptions is the duty of atcaprov.certs.descriptions.template.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from typing import Final, Literal, Self
 
 from cryptography import x509
 
-from atcaprov.certs import subject
 from atcaprov.certs.dates import MAX_EXPIRE_YEARS
+from atcaprov.certs.descriptions import subject
+from atcaprov.certs.descriptions.extensions import ExtensionsDescription, read_extensions
 from atcaprov.certs.document_reader import Document
-from atcaprov.certs.extensions import ExtensionsDescription, read_extensions
 from atcaprov.certs.serial_number import FIXED_SIZES, SerialSource
 from atcaprov.chip.memory_map import SLOT_COUNT, SLOT_SIZES
 from atcaprov.errors import Code, UsageError
