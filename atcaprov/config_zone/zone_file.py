@@ -29,7 +29,7 @@ class ZoneFile:
 
 
 def read_zone_file(path: Path, *, accept_112: bool = False) -> ZoneFile:
-    """Read a zone; a name that ends in .toml holds named fields (see builder), every other one hex text.
+    """Read a zone; a name that ends in .toml holds named fields (see toml_file), every other one hex text.
 
     Raises:
         UsageError: the file cannot be read (file-unreadable) or is no zone (config-zone-invalid), with its place.

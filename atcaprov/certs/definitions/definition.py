@@ -13,8 +13,10 @@ from typing import Any, Final, Self
 
 import cbor2
 
-from atcaprov.certs import dates, definition_checks, definition_document
+from atcaprov.certs import dates
 from atcaprov.certs.dates import DateFormat
+from atcaprov.certs.definitions import checks as definition_checks
+from atcaprov.certs.definitions import document as definition_document
 from atcaprov.certs.definitions.elements import (
     CertElement,
     CertificateType,

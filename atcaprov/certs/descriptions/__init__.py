@@ -1,1 +1,1 @@
-"""PLACEHOLDER"""
+"""Certificate descriptions: readable TOML from which definitions are made."""
