@@ -21,7 +21,7 @@ from atcaprov.rehearsal.slot_uses import Needs, needs_of
 from atcaprov.rehearsal.trial_chip import TrialChip
 from tests.support.config_zones import changed, with_slot
 from tests.support.independent_host import Everything, Hand
-from tests.support.independent_probes import BY_HAND, Acts
+from tests.support.independent_slot_uses import BY_HAND, Acts
 
 _NO_COUNT = "FFFFFFFF00000000"
 _NAMED_ONLY = {"used to sign inside", "given a result of ECDH"}
