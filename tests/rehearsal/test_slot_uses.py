@@ -20,12 +20,12 @@ from atcaprov.rehearsal.slot_probes import PROBES
 from atcaprov.rehearsal.slot_uses import Needs, needs_of
 from atcaprov.rehearsal.trial_chip import TrialChip
 from tests.support.config_zones import changed, with_slot
-from tests.support.independent_host import Everything, Hand
-from tests.support.independent_slot_uses import BY_HAND, Acts
+from tests.support.independent_host import AllNeeds, IndependentHost
+from tests.support.independent_slot_uses import INDEPENDENT_USES, IndependentUses
 
 _NO_COUNT = "FFFFFFFF00000000"
 _NAMED_ONLY = {"used to sign inside", "given a result of ECDH"}
-"""Acts by hand that need to be told with which other slot."""
+"""IndependentUses by hand that need to be told with which other slot."""
 
 
 def trial_chip(zone: bytes, part: Part = Part.ATECC608A, open_points: OpenPoints | None = None) -> TrialChip:
@@ -47,11 +47,13 @@ def check(
     """Do the use on fresh chips: with all needs, and with all but one."""
 
     def done(met: Container[Need], *, uses_left: bool = True) -> bool:
-        return BY_HAND[use](Acts(Hand(zone, part, met, uses_left=uses_left, open_points=open_points), number))
+        return INDEPENDENT_USES[use](
+            IndependentUses(IndependentHost(zone, part, met, uses_left=uses_left, open_points=open_points), number)
+        )
 
     what = f"slot {number} {use}: {needs and [str(need) for need in needs]}"
     if needs is None:
-        assert use in _NAMED_ONLY or not done(Everything()), what
+        assert use in _NAMED_ONLY or not done(AllNeeds()), what
         return
     assert done(set(needs)), what
     for need in needs:

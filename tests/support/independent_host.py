@@ -1,4 +1,4 @@
-"""A chip in use driven by hand: every message, key and nonce is computed here, nothing is taken out of the chip.
+"""A host that drives a chip in use by itself: it computes every message, key and nonce, and takes none from the chip.
 
 Message layouts: DS20005927A, chapter 9, and cryptoauthlib lib/host/atca_host.c.
 """
@@ -41,15 +41,18 @@ def xor(one: bytes, other: bytes) -> bytes:
     return bytes(left ^ right for left, right in zip(one, other, strict=True))
 
 
-class Everything:
-    """Contains every need."""
+class AllNeeds:
+    """Contain every need."""
 
     def __contains__(self, need: object) -> bool:
         return True
 
 
-class Hand:
-    """A new chip with a configuration, both zones locked and every slot filled; it does before an act what is met."""
+class IndependentHost:
+    """Drive a new chip with a configuration, both zones locked and every slot filled.
+
+    Before a use it meets those needs of the use that are in `met`.
+    """
 
     def __init__(
         self,
