@@ -1,4 +1,4 @@
-"""What a trial says of a slot holds for a chip in use: by hand it works so, and not with any of the needs left out."""
+"""What a rehearsal says of a slot is true of a chip in use: with all needs met it works, without any one it fails."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.support.independent_slot_uses import INDEPENDENT_USES, IndependentUse
 
 _NO_COUNT = "FFFFFFFF00000000"
 _NAMED_ONLY = {"used to sign inside", "given a result of ECDH"}
-"""IndependentUses by hand that need to be told with which other slot."""
+"""Uses for which the independent host has to be told the other slot."""
 
 
 def trial_chip(zone: bytes, part: Part = Part.ATECC608A, open_points: OpenPoints | None = None) -> TrialChip:
@@ -47,9 +47,8 @@ def check(
     """Do the use on fresh chips: with all needs, and with all but one."""
 
     def done(met: Container[Need], *, uses_left: bool = True) -> bool:
-        return INDEPENDENT_USES[use](
-            IndependentUses(IndependentHost(zone, part, met, uses_left=uses_left, open_points=open_points), number)
-        )
+        host = IndependentHost(zone, part, met, uses_left=uses_left, open_points=open_points)
+        return INDEPENDENT_USES[use](IndependentUses(host, number))
 
     what = f"slot {number} {use}: {needs and [str(need) for need in needs]}"
     if needs is None:
