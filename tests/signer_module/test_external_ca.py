@@ -15,24 +15,20 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed448, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
 
 from atcaprov import CertificateError, Code, UsageError
-from signer_module import cli
 from signer_module.external_ca.chain import ExternalChain
 from signer_module.on_chip.layout import DESCRIPTION_SIZE
 from signer_module.on_chip.module import SignerModule
 from signer_module.on_files import files
-from tests.signer_module.test_module_commands import CHEAP, SIGNER, provisioned
+from tests.signer_module.test_module_commands import provisioned
 from tests.support.external_cas import ExternalCas, openssl
-from tests.support.signer_modules import locks
+from tests.support.programs import run_signer_module as run
+from tests.support.signer_modules import CHEAP, SIGNER, locks
 
 NOW = datetime.now(UTC)
 CHAIN_FAULTS = {Code.CHAIN_INVALID, Code.CHAIN_INCOMPLETE, Code.CHAIN_SURPLUS}
 ORDER = ("--no-password", *CHEAP)
 REQUEST = ("signer", "request", "--device", SIGNER, "--signer-id", "0A0B", "--out", "signer.csr", *ORDER)
 IMPORT = ("signer", "import", "--device", SIGNER, *ORDER, "--certificate", "signer.pem")
-
-
-def run(*arguments: object) -> int:
-    return cli.main([str(argument) for argument in arguments])
 
 
 @pytest.fixture

@@ -21,33 +21,23 @@ from atcaprov.chip.crc import crc16
 from atcaprov.config_zone.defaults import DEFAULT_608A
 from atcaprov.device.zones.config_zone import write_config
 from atcaprov.device.zones.data_zone import DataZone
-from signer_module import cli
 from signer_module.on_chip.module import SignerModule
 from signer_module.on_files import files
 from signer_module.on_files.signer_folder import SignerFolder
 from tests.signer_module.test_documentation import PAGE
 from tests.support import atcacert, atcacert_years
+from tests.support.programs import run_signer_module as run
 from tests.support.scripted_hal import ScriptedHal
-from tests.support.secret_files import secret_file
-from tests.support.signer_modules import locks
+from tests.support.signer_modules import CHEAP, ROOT, SIGNER, locks, working_folder
 from tests.support.stock_cryptoauthlib import Wheel
 from tests.support.system_programs import require_program
 
 HEADER = Path(__file__).parents[1] / "certs/atcacert_def.h"
-CHEAP = ("--scrypt-cost", "15", "--yes")
-ROOT, SIGNER = "emulator:root.chip", "emulator:signer.chip"
 
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    secret_file("password", "correct horse\n")
-    secret_file("new", "battery staple\n")
-    return tmp_path
-
-
-def run(*arguments: object) -> int:
-    return cli.main([str(argument) for argument in arguments])
+    return working_folder(tmp_path, monkeypatch)
 
 
 def make_root(*more: object) -> None:

@@ -8,33 +8,45 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+import click
 import pytest
 
 from atcaprov import Device
 from atcaprov.certs.descriptions.description import default_description
 from atcaprov.chip.memory_map import LOCK_CONFIG, LOCK_VALUE, UNLOCKED
+from signer_module import cli
 from signer_module.on_chip.creation.module_builder import ModuleOrder
 from signer_module.on_chip.creation.signer_module import make_signer
 from signer_module.on_chip.module import SignerModule
-from signer_module.on_chip.password_keys import LEAST_COST, CostRule
+from signer_module.on_chip.password_keys import LEAST_COST, MOST_COST, CostRule
 from signer_module.on_files.root_folder import RootFolder, create_root
 from signer_module.signer_description import SignerDescriptions
 from tests.support.scripted_hal import ScriptedHal
 from tests.support.secret_files import secret_file
 
 PASSWORD = b"correct horse"
-CHEAPEST = LEAST_COST
-"""What a program takes as --scrypt-cost."""
-CHEAP: Final = ("--scrypt-cost", CHEAPEST, "--yes")
-"""Options of `signer-module` that make a module quickly."""
 ROOT, SIGNER = "emulator:root.chip", "emulator:signer.chip"
 """Software chips in the working folder."""
 DESCRIPTIONS = SignerDescriptions(default_description("signer"), default_description("device"))
+CHEAPEST: Final = LEAST_COST
+"""The least --scrypt-cost that a program in a process of its own takes."""
+_CHEAP_COST: Final = 1
+"""The cost that this process takes, so that tests can make many modules."""
+CHEAP: Final = ("--scrypt-cost", _CHEAP_COST, "--yes")
+"""Options of `signer-module` in this process that make a module quickly."""
 
 
-_CHEAP_COST: Final = 10
-CostRule.least = _CHEAP_COST
-"""This process makes many modules. Programs that tests start as processes of their own keep to LEAST_COST."""
+def _take_cheap_cost(command: click.Command) -> None:
+    CostRule.least = _CHEAP_COST
+    for option in command.params:
+        if option.name == "scrypt_cost":
+            option.type = click.IntRange(_CHEAP_COST, MOST_COST)
+    if isinstance(command, click.Group):
+        for part in command.commands.values():
+            _take_cheap_cost(part)
+
+
+_take_cheap_cost(cli.cli)
 
 
 def order(
