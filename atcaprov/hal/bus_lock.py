@@ -11,6 +11,7 @@ that taken, and comes after the one that waits.
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import re
 import sys
@@ -25,6 +26,8 @@ import platformdirs
 
 from atcaprov.errors import Code, TransportError
 from atcaprov.file_lock import try_lock, unlock
+
+_LOG: Final = logging.getLogger(__name__)
 
 _SHARED_FOLDER: Final = Path("/run/lock")
 _RETRY_SECONDS: Final = 0.001
@@ -120,7 +123,11 @@ class _FileLock:
             ) from error
 
     def _wait(self, file: int, deadline: float) -> None:
+        is_told = False
         while not self._try(file):
+            if not is_told:
+                _LOG.info("Waiting for another program that uses %s.", self._name)
+                is_told = True
             if time.monotonic() >= deadline:
                 raise TransportError(
                     f"{self._name} is in use by another program.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 from collections.abc import Callable, Iterator
 from typing import Final, Protocol
@@ -12,6 +13,7 @@ from atcaprov.errors import AtcaProvError, Code, TransportError
 from atcaprov.serving.steps import Session, Wait
 
 MakeSession = Callable[[], Session]
+_LOG: Final = logging.getLogger(__name__)
 _READ_SIZE: Final = 65536
 
 
@@ -85,12 +87,14 @@ class Server:
     async def _carry(
         self, name: str, session: Session, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
+        _LOG.info("%s: a client connected.", name)
         try:
             await self.serve(name, session, reader, writer)
             writer.close()
             with contextlib.suppress(OSError):
                 await writer.wait_closed()
         finally:
+            _LOG.info("%s: a client has left.", name)
             writer.transport.abort()
 
     async def close(self) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import math
 from collections.abc import Callable
 from typing import Final, Protocol
@@ -19,6 +20,8 @@ from provisioning_server import refusals
 from provisioning_server.issuing.requests import Reply, Request
 from provisioning_server.refusals import refusal
 from provisioning_server.settings import Limits
+
+_LOG: Final = logging.getLogger(__name__)
 
 NEVER: Final = math.inf
 
@@ -168,6 +171,7 @@ class Session(asyncio.Protocol):
                 self._close("")
             elif isinstance(event, CertificatesRequest | SignerRequest):
                 self.deadline = NEVER
+                _LOG.debug("%s from %s.", type(event).__name__, self.peer)
                 self._desk.submit(event, self._reply, self.peer)
 
     def _reply(self, reply: Reply) -> None:
@@ -175,6 +179,7 @@ class Session(asyncio.Protocol):
         if self._transport is None or self._connection.state is not State.REPLY_DUE:
             return
         limits = self._desk.limits
+        _LOG.debug("%s to %s.", type(reply).__name__, self.peer)
         self._transport.write(self._connection.send(reply))
         if self._stopping:
             self._close("")

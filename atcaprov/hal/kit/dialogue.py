@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -11,6 +12,8 @@ from typing import Final, TypeVar
 from atcaprov.errors import Code, DeviceError, ProtocolError, TransportError
 from atcaprov.hal.kit.line_port import Limits, LinePort, silent
 from atcaprov.kit_protocol import host
+
+_LOG: Final = logging.getLogger(__name__)
 
 Answer = TypeVar("Answer")
 Report = TransportError | DeviceError
@@ -93,6 +96,7 @@ class KitDialogue:
         A board that refuses the address is in step as well, and keeps the chip that it had.
         """
         deadline = time.monotonic() + self._left(self._limits.resync)
+        _LOG.debug("Getting into step with the kit.")
         self._selected = None
         if not self._sent_whole:
             self._port.send(b"\n")  # ends what the board has of the line that was cut
