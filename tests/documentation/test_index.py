@@ -25,3 +25,9 @@ def test_page_has_one_title(page: Path) -> None:
     text = re.sub(r"^```.*?^```", "", page.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
     assert len(re.findall(r"^# ", text, flags=re.MULTILINE)) == 1
     assert text.startswith("# ")
+
+
+@pytest.mark.parametrize("example", sorted(ROOT.glob("examples/*.py")), ids=lambda example: example.name)
+def test_example_is_listed_and_run_by_a_test(example: Path) -> None:
+    assert f"]({example.name})" in (ROOT / "examples" / "README.md").read_text("utf-8")
+    assert (ROOT / "tests" / "examples" / f"test_{example.name}").exists()
