@@ -24,7 +24,7 @@ from atcaprov.errors import Code, UsageError
 from atcaprov.hal.registry import open_hal
 from atcaprov.hal.tracing.hal import TracedHal
 from atcaprov.hal.tracing.trace_file import create_trace, read_trace
-from atcaprov.kit_protocol.profiles import PARSER3, PROFILES
+from atcaprov.kit_protocol.firmware import PARSER3, PROFILES
 from atcaprov.program import event_loop
 from atcaprov.program.console_text import say
 from atcaprov.program.signals import stopped_by_signals

@@ -9,8 +9,8 @@ from typing import Final, Protocol
 from atcaprov.chip.commands import WAKE_TOKEN, Opcode, Status
 from atcaprov.chip.crc import with_crc
 from atcaprov.chip.parts import REVISION_608A, is_508
+from atcaprov.kit_protocol.firmware import Answer, Profile, WordMatch
 from atcaprov.kit_protocol.framing import LINE_END, LINE_LIMIT
-from atcaprov.kit_protocol.profiles import Answer, Profile, WordMatch
 from atcaprov.kit_protocol.request import Request, parse_request
 
 DEFAULT_ADDRESS: Final = 0xC0

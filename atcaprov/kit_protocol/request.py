@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from atcaprov.kit_protocol.profiles import Profile
+from atcaprov.kit_protocol.firmware import Profile
 
 _BOARD: Final = "board"
 _CHIP_TARGETS: Final = {"e": "ecc", "s": "sha", "a": "aes", "t": "ta", "d": "device"}

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from atcaprov.kit_protocol.board import CdcBoard
+from atcaprov.kit_protocol.firmware import Profile
 from atcaprov.kit_protocol.interpreter import Interpreter
-from atcaprov.kit_protocol.profiles import Profile
 from atcaprov.serving.bus import Buses
 from atcaprov.serving.pins import Pins
 from atcaprov.serving.steps import Step, Wait

@@ -11,7 +11,7 @@ from typing import Final
 
 from atcaprov.emulator.timing import Clock, VirtualClock, parse_speed
 from atcaprov.errors import UsageError
-from atcaprov.kit_protocol.profiles import PARSER3, Profile
+from atcaprov.kit_protocol.firmware import PARSER3, Profile
 from atcaprov.serving.bridge import BridgeSession
 from atcaprov.serving.bus import Buses
 from atcaprov.serving.clock import ServedClock

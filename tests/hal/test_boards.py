@@ -11,8 +11,8 @@ from atcaprov.emulator.chip import Power
 from atcaprov.hal.kit.board import KitBoard
 from atcaprov.hal.kit.hal import KitHal, open_kit
 from atcaprov.hal.kit.hid import HidPort, open_kit_hid
+from atcaprov.kit_protocol.firmware import KIT_HOST, PARSER3, PROFILES, Profile
 from atcaprov.kit_protocol.interpreter import Interpreter
-from atcaprov.kit_protocol.profiles import KIT_HOST, PARSER3, PROFILES, Profile
 from tests.hal.direct_port import (
     NO_TIME,
     READ,

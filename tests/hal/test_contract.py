@@ -13,7 +13,7 @@ from atcaprov.chip.commands import Opcode
 from atcaprov.chip.crc import with_crc
 from atcaprov.emulator.chip import Power
 from atcaprov.hal.kit.cdc import open_kit_cdc
-from atcaprov.kit_protocol.profiles import AT90USB, KIT_HOST, PARSER3, Profile
+from atcaprov.kit_protocol.firmware import AT90USB, KIT_HOST, PARSER3, Profile
 from tests.hal.ways import SHORT, WAYS, CdcWay, HidWay, TcpKitWay, Way, standing
 from tests.support.chips import packet
 from tests.support.faulty_board import Fault

@@ -13,8 +13,8 @@ from atcaprov.hal.kit.hal import KitHal
 from atcaprov.hal.kit.hid import open_kit_hid
 from atcaprov.hal.kit.line_port import gone
 from atcaprov.kit_protocol import device_table
+from atcaprov.kit_protocol.firmware import AT90USB, PARSER3, Profile
 from atcaprov.kit_protocol.interpreter import Interpreter
-from atcaprov.kit_protocol.profiles import AT90USB, PARSER3, Profile
 from tests.hal.direct_port import (
     INFO,
     NO_TIME,

@@ -16,8 +16,8 @@ from atcaprov.hal.kit.dialogue import KitDialogue
 from atcaprov.hal.kit.hal import KitHal, open_kit
 from atcaprov.hal.kit.line_port import Limits, silent
 from atcaprov.kit_protocol import device_table, host
+from atcaprov.kit_protocol.firmware import AT90USB, PARSER3, PROFILES, Profile
 from atcaprov.kit_protocol.interpreter import Interpreter
-from atcaprov.kit_protocol.profiles import AT90USB, PARSER3, PROFILES, Profile
 from tests.hal.direct_port import (
     INFO,
     NO_TIME,

@@ -19,7 +19,7 @@ from atcaprov.emulator.images import BLANK, load_image
 from atcaprov.emulator.random_source import SystemRandom
 from atcaprov.hal.tracing.hal import TracedHal
 from atcaprov.hal.tracing.trace_file import TraceWriter, parse_trace
-from atcaprov.kit_protocol.profiles import PROFILES, Profile
+from atcaprov.kit_protocol.firmware import PROFILES, Profile
 from atcaprov.recording.replay import replay
 from tests.hal.ways import WAYS, CdcWay, HidWay, Way, standing
 from tests.support.counted_requests import commands_of, keep_requests, opening_of

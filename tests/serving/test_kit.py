@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from atcaprov import Code, SoftwareChip, UsageError
 from atcaprov.chip.crc import with_crc
 from atcaprov.emulator.memory import Memory
-from atcaprov.kit_protocol.profiles import PARSER3, PROFILES, Profile
+from atcaprov.kit_protocol.firmware import PARSER3, PROFILES, Profile
 from atcaprov.serving.bus import Buses
 from atcaprov.serving.clock import ServedClock
 from atcaprov.serving.kit import KitSession

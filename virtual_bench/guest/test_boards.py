@@ -11,7 +11,7 @@ import pytest
 
 from atcaprov import Code, Device, ProtocolError, TransportError, UsageError
 from atcaprov.emulator.chip import Power
-from atcaprov.kit_protocol.profiles import PROFILES
+from atcaprov.kit_protocol.firmware import PROFILES
 from tests.support.faulty_board import Fault
 from tests.support.programs import killed_after
 from virtual_bench.boards import BoardPlan

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from atcaprov.kit_protocol.profiles import PARSER3
+from atcaprov.kit_protocol.firmware import PARSER3
 from virtual_bench.boards import BoardPlan, Kind
 from virtual_bench.machine import PATIENCE
 from virtual_bench.plugboard import Plugboard
