@@ -23,7 +23,7 @@ from atcaprov.chip.commands import (
     Opcode,
     Zone,
 )
-from atcaprov.device.packets import command_name
+from atcaprov.device.replies import command_name
 from atcaprov.errors import Code, UsageError
 
 

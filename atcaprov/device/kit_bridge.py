@@ -17,7 +17,7 @@ from atcaprov.chip.crc import with_crc
 from atcaprov.device import library
 from atcaprov.device.awake import AwakeChip
 from atcaprov.device.guard import Act, require_permit
-from atcaprov.device.packets import STATUS_REPLY_SIZE, check_reply
+from atcaprov.device.replies import STATUS_REPLY_SIZE, check_reply
 from atcaprov.errors import Code, ProtocolError, TransportError
 
 _HEADER_SIZE: Final = 3

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from atcaprov.chip import refusals
-from atcaprov.device.packets import command_name
+from atcaprov.device.replies import command_name
 from atcaprov.errors import DeviceError
 
 

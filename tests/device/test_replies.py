@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from atcaprov import Act, Code, Device, DeviceError, ProtocolError, TransportError
 from atcaprov.chip.crc import with_crc
 from atcaprov.device import library
-from atcaprov.device.packets import check_reply
+from atcaprov.device.replies import check_reply
 from tests.support.scripted_hal import ScriptedHal
 
 INFO = bytes.fromhex("0730000000035d")
