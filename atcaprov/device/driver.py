@@ -11,7 +11,6 @@ from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 from atcaprov.chip.commands import Status
-from atcaprov.device.awake import AwakeChip
 from atcaprov.device.guard import Guard
 from atcaprov.device.interrupts import beyond_signals
 from atcaprov.device.kit_bridge import KitBridge
@@ -23,6 +22,7 @@ from atcaprov.device.library import (
     load_library,
 )
 from atcaprov.device.refusals import refusal
+from atcaprov.device.wake_idle import AwakeChip
 from atcaprov.errors import AtcaProvError, TransportError
 from atcaprov.hal.base import Hal
 from atcaprov.vendor_library import InterfaceConfig

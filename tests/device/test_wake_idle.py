@@ -7,7 +7,7 @@ import pytest
 from atcaprov import Act, Code, Device, EmulatedHal, SoftwareChip, TransportError
 from atcaprov.chip.commands import Opcode
 from atcaprov.chip.memory_map import CHIP_MODE, LOCK_CONFIG
-from atcaprov.device.awake import AWAKE_SECONDS, AwakeChip
+from atcaprov.device.wake_idle import AWAKE_SECONDS, AwakeChip
 from atcaprov.emulator.chip import Power
 from atcaprov.emulator.timing import Clock
 from atcaprov.serving.clock import ServedClock
