@@ -14,7 +14,7 @@ from atcaprov.chip.commands import Status
 from atcaprov.device.guard import Guard
 from atcaprov.device.interrupts import beyond_signals
 from atcaprov.device.kit_bridge import KitBridge
-from atcaprov.device.library import (
+from atcaprov.device.library_abi import (
     DEVICE_TYPE_608,
     KIT_DEV_IDENTITY,
     KIT_DEV_INTERFACE_I2C,

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from atcaprov import Act, Code, Device, DeviceError, ProtocolError, TransportError
 from atcaprov.chip.crc import with_crc
-from atcaprov.device import library
+from atcaprov.device import library_abi as library
 from atcaprov.device.replies import check_reply
 from tests.support.scripted_hal import ScriptedHal
 
