@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from typing import Final
 
 from atcaprov.certs.keys import verify_digest
-from atcaprov.device.authorized_use import AuthorizedUse, NotAuthorizedError
+from atcaprov.device.authorization import AuthorizedUse, NotAuthorizedError
 from atcaprov.device.device import Act, Device
 from atcaprov.errors import Code, DeviceError, ProtocolError, TransportError, UsageError
 from signer_module.on_chip.layout import (

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from typing import Final
 
-from atcaprov.device.authorized_use import AuthorizedUse, NotAuthorizedError
+from atcaprov.device.authorization import AuthorizedUse, NotAuthorizedError
 from atcaprov.device.device import NUM_IN_SIZE, Act
 from atcaprov.errors import Code, ProvisioningError, UsageError
 from signer_module.on_chip.layout import AUTHORIZATION_SLOT, WRITE_KEY_SLOT

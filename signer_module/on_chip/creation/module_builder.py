@@ -16,7 +16,7 @@ from atcaprov.chip.commands import Status
 from atcaprov.chip.memory_map import serial_number
 from atcaprov.config_zone.check import Allow, require_safe
 from atcaprov.config_zone.zone import ConfigZone
-from atcaprov.device.authorized_use import AuthorizedUse
+from atcaprov.device.authorization import AuthorizedUse
 from atcaprov.device.device import Act, Device
 from atcaprov.device.zones import config_zone
 from atcaprov.device.zones.data_zone import DataZone
