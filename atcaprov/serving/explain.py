@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from atcaprov.chip.commands import Opcode
 from atcaprov.emulator.chip import Chip
-from atcaprov.serving.steps import Observer
+from atcaprov.serving.framing import Observer
 
 
 def explaining(say: Callable[[str], None]) -> Observer:

@@ -15,7 +15,7 @@ from typing import Final
 
 from atcaprov.errors import Code, ProtocolError
 from atcaprov.serving.bus import Buses
-from atcaprov.serving.steps import Step
+from atcaprov.serving.framing import Step
 
 _REQUEST: Final = struct.Struct("<cBBH")
 _ACK: Final = b"\0"

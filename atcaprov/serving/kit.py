@@ -8,8 +8,8 @@ from atcaprov.kit_protocol.board import CdcBoard
 from atcaprov.kit_protocol.firmware import Profile
 from atcaprov.kit_protocol.interpreter import Interpreter
 from atcaprov.serving.bus import Buses
+from atcaprov.serving.framing import Step, Wait
 from atcaprov.serving.pins import Pins
-from atcaprov.serving.steps import Step, Wait
 
 
 class KitSession:

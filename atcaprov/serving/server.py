@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Final, Protocol
 
 from atcaprov.errors import AtcaProvError, Code, TransportError
-from atcaprov.serving.steps import Session, Wait
+from atcaprov.serving.framing import Session, Wait
 
 MakeSession = Callable[[], Session]
 _LOG: Final = logging.getLogger(__name__)

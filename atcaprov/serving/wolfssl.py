@@ -13,7 +13,7 @@ from typing import Final
 from atcaprov.emulator.i2c_port import WordAddress
 from atcaprov.errors import Code, ProtocolError
 from atcaprov.serving.bus import Buses
-from atcaprov.serving.steps import Step, Wait
+from atcaprov.serving.framing import Step, Wait
 
 _COUNT_AT: Final = 1
 

@@ -11,8 +11,8 @@ from atcaprov.chip.commands import Opcode
 from atcaprov.serving.bridge import BridgeSession
 from atcaprov.serving.bus import Buses
 from atcaprov.serving.clock import ServedClock
+from atcaprov.serving.framing import Wait
 from atcaprov.serving.pins import Pins
-from atcaprov.serving.steps import Wait
 from tests.support.chips import packet
 
 _INFO = bytes.fromhex("0730000000035d")

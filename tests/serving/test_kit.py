@@ -20,10 +20,10 @@ from atcaprov.emulator.memory import Memory
 from atcaprov.kit_protocol.firmware import PARSER3, PROFILES, Profile
 from atcaprov.serving.bus import Buses
 from atcaprov.serving.clock import ServedClock
+from atcaprov.serving.framing import Wait
 from atcaprov.serving.kit import KitSession
 from atcaprov.serving.pins import Pins
 from atcaprov.serving.service import Ways
-from atcaprov.serving.steps import Wait
 from tests.support.served_chips import LIMIT, Served, served
 
 _INFO = b"e:t(0730000000035D)\n"

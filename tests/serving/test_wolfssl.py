@@ -10,8 +10,8 @@ from atcaprov import Code, ProtocolError, SoftwareChip
 from atcaprov.chip.commands import Opcode
 from atcaprov.serving.bus import Buses
 from atcaprov.serving.clock import ServedClock
+from atcaprov.serving.framing import Wait
 from atcaprov.serving.pins import Pins
-from atcaprov.serving.steps import Wait
 from atcaprov.serving.wolfssl import WolfsslSession
 from tests.support.chips import packet
 
