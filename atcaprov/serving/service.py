@@ -17,8 +17,8 @@ from atcaprov.serving.bus import Buses
 from atcaprov.serving.clock import ServedClock
 from atcaprov.serving.i2c import I2cSession
 from atcaprov.serving.kit import KitSession
+from atcaprov.serving.listeners import MakeSession, Server
 from atcaprov.serving.pseudo_terminal import PseudoTerminal
-from atcaprov.serving.server import MakeSession, Server
 from atcaprov.serving.wolfssl import WolfsslSession
 
 LOOPBACK: Final = "127.0.0.1"
