@@ -43,8 +43,8 @@ from atcaprov.serving.bus import DEFAULT_SPEED, Buses
 from atcaprov.serving.chips import MOST_CHIPS, holding, make_chips
 from atcaprov.serving.explain import explaining
 from atcaprov.serving.pins import Pins
-from atcaprov.serving.service import LOOPBACK, Ways, parse_clock
-from atcaprov.serving.service import serve as serve_until
+from atcaprov.serving.serve import LOOPBACK, Ways, parse_clock
+from atcaprov.serving.serve import serve as serve_until
 
 _FILE: Final = click.Path(dir_okay=False, path_type=Path)
 _DIFFERENT: Final = 1

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from atcaprov.serving.service import Ways
+from atcaprov.serving.serve import Ways
 from tests.e2e.conftest import Factory
 from tests.support.programs import run
 from tests.support.served_chips import served

@@ -26,7 +26,7 @@ from atcaprov.emulator.images import load_image
 from atcaprov.serving.bus import Buses
 from atcaprov.serving.chips import make_chips
 from atcaprov.serving.pins import Pins
-from atcaprov.serving.service import Ways, serve
+from atcaprov.serving.serve import Ways, serve
 
 state, trials, seed = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
 image = load_image("atecc608a")

@@ -23,7 +23,7 @@ from atcaprov.serving.clock import ServedClock
 from atcaprov.serving.framing import Wait
 from atcaprov.serving.kit import KitSession
 from atcaprov.serving.pins import Pins
-from atcaprov.serving.service import Ways
+from atcaprov.serving.serve import Ways
 from tests.support.served_chips import LIMIT, Served, served
 
 _INFO = b"e:t(0730000000035D)\n"
@@ -182,7 +182,7 @@ def test_a_link_of_an_earlier_run_is_replaced_and_a_file_is_not(tmp_path: Path) 
 def _serve_at(port: Path) -> None:
     import asyncio
 
-    from atcaprov.serving.service import serve
+    from atcaprov.serving.serve import serve
 
     asyncio.run(
         serve(

@@ -15,7 +15,7 @@ from atcaprov import SoftwareChip
 from atcaprov.serving.bus import Buses
 from atcaprov.serving.explain import explaining
 from atcaprov.serving.pins import Pins
-from atcaprov.serving.service import LOOPBACK, Ways, serve
+from atcaprov.serving.serve import LOOPBACK, Ways, serve
 
 LIMIT: Final = 60.0
 """Seconds after which a test that hangs fails."""

@@ -19,7 +19,7 @@ from atcaprov.emulator.timing import VirtualClock
 from atcaprov.serving.bus import Buses
 from atcaprov.serving.clock import ServedClock
 from atcaprov.serving.pins import Pins
-from atcaprov.serving.service import LOOPBACK, Ways, parse_clock, serve
+from atcaprov.serving.serve import LOOPBACK, Ways, parse_clock, serve
 from tests.support.chips import packet
 from tests.support.served_chips import Client, Served, served
 
