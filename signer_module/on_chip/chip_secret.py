@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final, Self
 
 from atcaprov.chip.memory_map import SLOT_SIZES
-from atcaprov.device.proof import mac
+from atcaprov.device.authorization import mac
 from signer_module.on_chip.layout import CHIP_SECRET_SLOT
 
 _KEY_SIZE: Final = 32
