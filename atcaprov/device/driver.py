@@ -21,7 +21,7 @@ from atcaprov.device.library_abi import (
     KIT_INTERFACE,
     load_library,
 )
-from atcaprov.device.refusals import refusal
+from atcaprov.device.replies import refusal
 from atcaprov.device.wake_idle import AwakeChip
 from atcaprov.errors import AtcaProvError, TransportError
 from atcaprov.hal.base import Hal

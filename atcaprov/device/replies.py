@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
+from atcaprov.chip import refusals
 from atcaprov.chip.commands import GEN_KEY_CREATE, P1_32_BYTES, WAKE_TOKEN, Opcode, Status
 from atcaprov.chip.crc import crc16
-from atcaprov.errors import Code, ProtocolError
+from atcaprov.errors import Code, DeviceError, ProtocolError
 
 STATUS_REPLY_SIZE: Final = 4
 _DIGEST_REPLY_SIZE: Final = 35
@@ -88,3 +89,8 @@ def _bad(packet: bytes, what: str) -> ProtocolError:
         advice="Check the contact of the board in its fixture and try again.",
         code=Code.BAD_PACKET,
     )
+
+
+def refusal(packet: bytes, status: int) -> DeviceError:
+    """Return the error for a refused command: `packet` as sent, `status` byte as answered."""
+    return refusals.refusal(command_name(packet), status)
