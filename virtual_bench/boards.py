@@ -7,10 +7,9 @@ import itertools
 from dataclasses import dataclass
 from typing import Any, Final
 
-from atcaprov.kit_protocol.board import CdcBoard
 from atcaprov.kit_protocol.firmware import PROFILES
 from atcaprov.kit_protocol.framing import to_reports
-from atcaprov.kit_protocol.interpreter import Interpreter
+from atcaprov.kit_protocol.interpreter import CdcBoard, Interpreter
 from tests.support.faulty_board import NOISE, Fault, FaultyBoard
 from virtual_bench.cdc_kit import IN_ENDPOINT as CDC_IN
 from virtual_bench.cdc_kit import CdcKit

@@ -10,7 +10,7 @@ from atcaprov.chip.commands import WAKE_TOKEN, Opcode, Status
 from atcaprov.chip.crc import with_crc
 from atcaprov.chip.parts import REVISION_608A, is_508
 from atcaprov.kit_protocol.firmware import Answer, Profile, WordMatch
-from atcaprov.kit_protocol.framing import LINE_END, LINE_LIMIT
+from atcaprov.kit_protocol.framing import LINE_END, LINE_LIMIT, LineBuffer
 from atcaprov.kit_protocol.request import Request, parse_request
 
 DEFAULT_ADDRESS: Final = 0xC0
@@ -226,3 +226,15 @@ def _name_of(revision: bytes) -> str:
     if is_508(revision):
         return "ECC508A"
     return "ECC608A" if revision[3:4] <= REVISION_608A[3:4] else "ECC608B"
+
+
+class CdcBoard:
+    """A board at a serial port: takes and gives pieces of a byte stream."""
+
+    def __init__(self, interpreter: Interpreter) -> None:
+        self._interpreter = interpreter
+        self._lines = LineBuffer()
+
+    def receive_data(self, data: bytes) -> bytes:
+        """Take bytes of the host and return the answers to the lines that they complete."""
+        return b"".join(self._interpreter.answer(line) for line in self._lines.receive_data(data))

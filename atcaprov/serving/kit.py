@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from atcaprov.kit_protocol.board import CdcBoard
 from atcaprov.kit_protocol.firmware import Profile
-from atcaprov.kit_protocol.interpreter import Interpreter
+from atcaprov.kit_protocol.interpreter import CdcBoard, Interpreter
 from atcaprov.serving.bus import Buses
 from atcaprov.serving.framing import Step, Wait
 from atcaprov.serving.pins import Pins

@@ -9,9 +9,8 @@ from atcaprov.chip.commands import Opcode
 from atcaprov.chip.crc import with_crc
 from atcaprov.emulator.images import blank_608a
 from atcaprov.hal.kit.line_port import Limits, LinePort, silent
-from atcaprov.kit_protocol.board import CdcBoard
 from atcaprov.kit_protocol.firmware import PARSER3, PROFILES, Profile
-from atcaprov.kit_protocol.interpreter import Interpreter
+from atcaprov.kit_protocol.interpreter import CdcBoard, Interpreter
 from tests.support.chips import packet
 from tests.support.faulty_board import FaultyBoard
 from tests.support.kit_chips import EmulatedBus

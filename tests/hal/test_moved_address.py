@@ -30,10 +30,9 @@ from atcaprov.hal.bus_lock import BusLock
 from atcaprov.hal.kit.cdc import open_kit_cdc
 from atcaprov.hal.kit.hid import open_kit_hid
 from atcaprov.hal.tcp import open_tcp
-from atcaprov.kit_protocol.board import CdcBoard
 from atcaprov.kit_protocol.firmware import PARSER3, PROFILES
 from atcaprov.kit_protocol.firmware import Profile as Firmware
-from atcaprov.kit_protocol.interpreter import Interpreter
+from atcaprov.kit_protocol.interpreter import CdcBoard, Interpreter
 from atcaprov.serving.bridge import BridgeSession
 from atcaprov.serving.bus import Buses
 from atcaprov.serving.pins import Pins

@@ -14,9 +14,8 @@ from atcaprov.hal.kit.cdc import open_kit_cdc
 from atcaprov.hal.kit.hid import open_kit_hid
 from atcaprov.hal.kit.line_port import Limits
 from atcaprov.hal.tcp import open_tcp
-from atcaprov.kit_protocol.board import CdcBoard
 from atcaprov.kit_protocol.firmware import PARSER3, Profile
-from atcaprov.kit_protocol.interpreter import Interpreter
+from atcaprov.kit_protocol.interpreter import CdcBoard, Interpreter
 from atcaprov.serving.bridge import BridgeSession
 from atcaprov.serving.bus import Buses
 from atcaprov.serving.pins import Pins

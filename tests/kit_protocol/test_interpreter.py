@@ -13,10 +13,9 @@ from atcaprov.emulator.chip import Power
 from atcaprov.emulator.images import blank_608a, load_image
 from atcaprov.emulator.random_source import SeededRandom
 from atcaprov.kit_protocol import device_table, host
-from atcaprov.kit_protocol.board import CdcBoard
 from atcaprov.kit_protocol.firmware import AT90USB, KIT_HOST, PARSER3, PROFILES, Profile
 from atcaprov.kit_protocol.framing import LINE_LIMIT, ReportBuffer, to_reports
-from atcaprov.kit_protocol.interpreter import Interpreter
+from atcaprov.kit_protocol.interpreter import CdcBoard, Interpreter
 from tests.support.chips import SERIAL
 from tests.support.kit_chips import EmulatedBus
 

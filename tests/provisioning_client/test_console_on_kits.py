@@ -16,9 +16,8 @@ import pytest
 from atcaprov import SoftwareChip, read_trace
 from atcaprov.chip.memory_map import LOCK_VALUE, UNLOCKED
 from atcaprov.emulator.chip import Power
-from atcaprov.kit_protocol.board import CdcBoard
 from atcaprov.kit_protocol.firmware import PARSER3
-from atcaprov.kit_protocol.interpreter import Interpreter
+from atcaprov.kit_protocol.interpreter import CdcBoard, Interpreter
 from tests.hal.ways import kit_board
 from tests.support.faulty_board import FaultyBoard
 from tests.support.kit_chips import EmulatedBus

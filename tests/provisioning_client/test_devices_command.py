@@ -15,9 +15,8 @@ from atcaprov.emulator.random_source import SeededRandom
 from atcaprov.hal import usb
 from atcaprov.hal.i2c.scan import open_i2c
 from atcaprov.hal.usb import I2cBus
-from atcaprov.kit_protocol.board import CdcBoard
 from atcaprov.kit_protocol.firmware import PARSER3
-from atcaprov.kit_protocol.interpreter import Interpreter
+from atcaprov.kit_protocol.interpreter import CdcBoard, Interpreter
 from provisioning_client import connected_devices as listing
 from provisioning_client.cli import command
 from tests.hal.ways import FakeI2cBus

@@ -8,9 +8,8 @@ import pytest
 
 from atcaprov import Code, Device, EmulatedHal, ProtocolError, SoftwareChip, TransportError, UsageError
 from atcaprov.hal.kit.hid import open_kit_hid
-from atcaprov.kit_protocol.board import CdcBoard
 from atcaprov.kit_protocol.firmware import PARSER3
-from atcaprov.kit_protocol.interpreter import Interpreter
+from atcaprov.kit_protocol.interpreter import CdcBoard, Interpreter
 from provisioning_client.fixture import CHIP_SECONDS, Fixture
 from tests.hal.ways import SHORT
 from tests.support.fake_hid import FakeHid
