@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from atcaprov.emulator.chip import Chip
 from atcaprov.emulator.i2c_port import I2cPort
-from atcaprov.serving.clock import lag
+from atcaprov.serving.chips import lag
 from atcaprov.serving.framing import Observer
 
 

@@ -14,7 +14,7 @@ from atcaprov.errors import UsageError
 from atcaprov.kit_protocol.firmware import PARSER3, Profile
 from atcaprov.serving.bridge import BridgeSession
 from atcaprov.serving.bus import Buses
-from atcaprov.serving.clock import ServedClock
+from atcaprov.serving.chips import ServedClock
 from atcaprov.serving.i2c import I2cSession
 from atcaprov.serving.kit import KitSession
 from atcaprov.serving.listeners import MakeSession, Server

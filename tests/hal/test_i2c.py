@@ -11,7 +11,7 @@ from atcaprov.emulator.chip import Power
 from atcaprov.hal.bus_lock import BusLock
 from atcaprov.hal.i2c.hal import GENERAL_CALL, I2cHal, wakes
 from atcaprov.hal.i2c.scan import open_i2c
-from atcaprov.serving.clock import ServedClock
+from atcaprov.serving.chips import ServedClock
 from tests.hal.ways import FakeI2cBus
 from tests.support.faulty_board import Fault
 

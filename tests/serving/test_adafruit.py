@@ -15,7 +15,7 @@ from atcaprov import SoftwareChip
 from atcaprov.chip.execution_times import Times
 from atcaprov.emulator.images import load_image
 from atcaprov.emulator.random_source import SystemRandom
-from atcaprov.serving.clock import ServedClock
+from atcaprov.serving.chips import ServedClock
 from tests.support.served_chips import Client, Served, served
 
 adafruit_atecc = importlib.import_module("adafruit_atecc.adafruit_atecc")

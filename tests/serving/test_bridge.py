@@ -10,7 +10,7 @@ from atcaprov import Code, ProtocolError, SoftwareChip
 from atcaprov.chip.commands import Opcode
 from atcaprov.serving.bridge import BridgeSession
 from atcaprov.serving.bus import Buses
-from atcaprov.serving.clock import ServedClock
+from atcaprov.serving.chips import ServedClock
 from atcaprov.serving.framing import Wait
 from atcaprov.serving.pins import Pins
 from tests.support.chips import packet

@@ -19,7 +19,7 @@ from atcaprov.chip.crc import with_crc
 from atcaprov.emulator.memory import Memory
 from atcaprov.kit_protocol.firmware import PARSER3, PROFILES, Profile
 from atcaprov.serving.bus import Buses
-from atcaprov.serving.clock import ServedClock
+from atcaprov.serving.chips import ServedClock
 from atcaprov.serving.framing import Wait
 from atcaprov.serving.kit import KitSession
 from atcaprov.serving.pins import Pins

@@ -17,7 +17,7 @@ from atcaprov.chip.crc import with_crc
 from atcaprov.chip.execution_times import Times
 from atcaprov.emulator.images import load_image
 from atcaprov.emulator.random_source import SystemRandom
-from atcaprov.serving.clock import ServedClock
+from atcaprov.serving.chips import ServedClock
 from tests.support.chips import packet
 from tests.support.i2c_client import ACK, NAK, Line
 

@@ -17,7 +17,7 @@ from atcaprov.chip.memory_map import I2C_ADDRESS
 from atcaprov.emulator.memory import Memory
 from atcaprov.emulator.timing import VirtualClock
 from atcaprov.serving.bus import Buses
-from atcaprov.serving.clock import ServedClock
+from atcaprov.serving.chips import ServedClock
 from atcaprov.serving.pins import Pins
 from atcaprov.serving.serve import LOOPBACK, Ways, parse_clock, serve
 from tests.support.chips import packet

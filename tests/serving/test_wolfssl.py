@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from atcaprov import Code, ProtocolError, SoftwareChip
 from atcaprov.chip.commands import Opcode
 from atcaprov.serving.bus import Buses
-from atcaprov.serving.clock import ServedClock
+from atcaprov.serving.chips import ServedClock
 from atcaprov.serving.framing import Wait
 from atcaprov.serving.pins import Pins
 from atcaprov.serving.wolfssl import WolfsslSession
