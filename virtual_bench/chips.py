@@ -10,7 +10,7 @@ from atcaprov import SoftwareChip
 from atcaprov.chip.memory_map import I2C_ADDRESS
 from atcaprov.emulator.images import blank_608a
 from atcaprov.serving.bus import Buses
-from atcaprov.serving.pins import Pins
+from atcaprov.serving.chips import Pins
 from tests.support.faulty_board import Fault
 
 NOISE: Final = b"\xff"

@@ -13,8 +13,8 @@ from typing import Final
 
 from atcaprov.errors import Code, ProtocolError
 from atcaprov.serving.bus import Buses
+from atcaprov.serving.chips import Pins
 from atcaprov.serving.framing import Step, Wait
-from atcaprov.serving.pins import Pins
 
 PROTOCOL_VERSION: Final = 2
 _HEADER_SIZE: Final = 3

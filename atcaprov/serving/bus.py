@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from atcaprov.emulator.i2c_port import READ_BIT
-from atcaprov.serving.pins import Pins
+from atcaprov.serving.chips import Pins
 
 DEFAULT_SPEED: Final = 100_000
 """In Hz: what Linux sets up, and what a driver without a wake pulse of its own needs."""

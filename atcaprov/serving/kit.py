@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from atcaprov.kit_protocol.firmware import Profile
 from atcaprov.kit_protocol.interpreter import CdcBoard, Interpreter
 from atcaprov.serving.bus import Buses
+from atcaprov.serving.chips import Pins
 from atcaprov.serving.framing import Step, Wait
-from atcaprov.serving.pins import Pins
 
 
 class KitSession:

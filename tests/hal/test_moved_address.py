@@ -35,7 +35,7 @@ from atcaprov.kit_protocol.firmware import Profile as Firmware
 from atcaprov.kit_protocol.interpreter import CdcBoard, Interpreter
 from atcaprov.serving.bridge import BridgeSession
 from atcaprov.serving.bus import Buses
-from atcaprov.serving.pins import Pins
+from atcaprov.serving.chips import Pins
 from provisioning_client.fixture import Fixture
 from tests.hal.ways import (
     SHORT,

@@ -18,7 +18,7 @@ from atcaprov.kit_protocol.firmware import PARSER3, Profile
 from atcaprov.kit_protocol.interpreter import CdcBoard, Interpreter
 from atcaprov.serving.bridge import BridgeSession
 from atcaprov.serving.bus import Buses
-from atcaprov.serving.pins import Pins
+from atcaprov.serving.chips import Pins
 from tests.support.fake_hid import FakeHid
 from tests.support.faulty_board import Fault, FaultyBoard
 from tests.support.kit_chips import EmulatedBus

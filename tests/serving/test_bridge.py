@@ -10,9 +10,8 @@ from atcaprov import Code, ProtocolError, SoftwareChip
 from atcaprov.chip.commands import Opcode
 from atcaprov.serving.bridge import BridgeSession
 from atcaprov.serving.bus import Buses
-from atcaprov.serving.chips import ServedClock
+from atcaprov.serving.chips import Pins, ServedClock
 from atcaprov.serving.framing import Wait
-from atcaprov.serving.pins import Pins
 from tests.support.chips import packet
 
 _INFO = bytes.fromhex("0730000000035d")

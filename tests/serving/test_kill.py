@@ -25,7 +25,7 @@ from atcaprov.chip.crc import with_crc
 from atcaprov.emulator.images import load_image
 from atcaprov.serving.bus import Buses
 from atcaprov.serving.chips import make_chips
-from atcaprov.serving.pins import Pins
+from atcaprov.serving.chips import Pins
 from atcaprov.serving.serve import Ways, serve
 
 state, trials, seed = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])

@@ -19,10 +19,9 @@ from atcaprov.chip.crc import with_crc
 from atcaprov.emulator.memory import Memory
 from atcaprov.kit_protocol.firmware import PARSER3, PROFILES, Profile
 from atcaprov.serving.bus import Buses
-from atcaprov.serving.chips import ServedClock
+from atcaprov.serving.chips import Pins, ServedClock
 from atcaprov.serving.framing import Wait
 from atcaprov.serving.kit import KitSession
-from atcaprov.serving.pins import Pins
 from atcaprov.serving.serve import Ways
 from tests.support.served_chips import LIMIT, Served, served
 

@@ -17,8 +17,7 @@ from atcaprov.chip.memory_map import I2C_ADDRESS
 from atcaprov.emulator.memory import Memory
 from atcaprov.emulator.timing import VirtualClock
 from atcaprov.serving.bus import Buses
-from atcaprov.serving.chips import ServedClock
-from atcaprov.serving.pins import Pins
+from atcaprov.serving.chips import Pins, ServedClock
 from atcaprov.serving.serve import LOOPBACK, Ways, parse_clock, serve
 from tests.support.chips import packet
 from tests.support.served_chips import Client, Served, served

@@ -9,9 +9,8 @@ from hypothesis import strategies as st
 from atcaprov import Code, ProtocolError, SoftwareChip
 from atcaprov.chip.commands import Opcode
 from atcaprov.serving.bus import Buses
-from atcaprov.serving.chips import ServedClock
+from atcaprov.serving.chips import Pins, ServedClock
 from atcaprov.serving.framing import Wait
-from atcaprov.serving.pins import Pins
 from atcaprov.serving.wolfssl import WolfsslSession
 from tests.support.chips import packet
 

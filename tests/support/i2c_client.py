@@ -6,8 +6,8 @@ import struct
 
 from atcaprov import SoftwareChip
 from atcaprov.serving.bus import DEFAULT_SPEED, Buses
+from atcaprov.serving.chips import Pins
 from atcaprov.serving.i2c import I2cSession
-from atcaprov.serving.pins import Pins
 
 ACK, NAK = b"\0", b"\1"
 

@@ -13,8 +13,8 @@ from typing import Final
 
 from atcaprov import SoftwareChip
 from atcaprov.serving.bus import Buses
+from atcaprov.serving.chips import Pins
 from atcaprov.serving.explain import explaining
-from atcaprov.serving.pins import Pins
 from atcaprov.serving.serve import LOOPBACK, Ways, serve
 
 LIMIT: Final = 60.0
