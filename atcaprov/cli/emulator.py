@@ -40,8 +40,7 @@ from atcaprov.recording.questions import Reading, put
 from atcaprov.recording.reading_texts import in_words
 from atcaprov.recording.replay import replay
 from atcaprov.serving.bus import DEFAULT_SPEED, Buses
-from atcaprov.serving.chips import MOST_CHIPS, Pins, holding, make_chips
-from atcaprov.serving.explain import explaining
+from atcaprov.serving.chips import MOST_CHIPS, Pins, explaining, holding, make_chips
 from atcaprov.serving.serve import LOOPBACK, Ways, parse_clock
 from atcaprov.serving.serve import serve as serve_until
 

@@ -13,8 +13,7 @@ from typing import Final
 
 from atcaprov import SoftwareChip
 from atcaprov.serving.bus import Buses
-from atcaprov.serving.chips import Pins
-from atcaprov.serving.explain import explaining
+from atcaprov.serving.chips import Pins, explaining
 from atcaprov.serving.serve import LOOPBACK, Ways, serve
 
 LIMIT: Final = 60.0
