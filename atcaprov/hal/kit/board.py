@@ -9,8 +9,7 @@ from typing import Any, Final
 
 from atcaprov.errors import Code, DeviceError, ProtocolError, TransportError
 from atcaprov.hal.kit.dialogue import KitDialogue
-from atcaprov.hal.kit.line_port import GREETINGS, Limits, LinePort, silent
-from atcaprov.hal.kit.losable_port import LosablePort
+from atcaprov.hal.kit.line_port import GREETINGS, Limits, LinePort, LosablePort, silent
 from atcaprov.kit_protocol import host
 from atcaprov.kit_protocol.device_table import Entry, Table, converse, scan
 
