@@ -19,7 +19,7 @@ from atcaprov.config_zone.zone_file import read_zone_file
 from atcaprov.device.device import Device
 from atcaprov.errors import AtcaProvError, Code, UsageError
 from atcaprov.hal.device_url import names_software_chip
-from atcaprov.hal.presence import is_plugged
+from atcaprov.hal.hotplug import is_plugged
 from atcaprov.hal.registry import require_device_url
 from atcaprov.program.console_text import say
 from atcaprov.program.exit_codes import run_program

@@ -8,8 +8,7 @@ from typing import Final
 
 from atcaprov.device.device import Device
 from atcaprov.errors import AtcaProvError, Code, TransportError, UsageError
-from atcaprov.hal.hotplug import PlugWatcher
-from atcaprov.hal.presence import is_plugged
+from atcaprov.hal.hotplug import PlugWatcher, is_plugged
 from provisioning_client.board_source import BoardSource
 
 SIGHTINGS: Final = 2

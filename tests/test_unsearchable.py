@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from atcaprov import Code, UsageError
-from atcaprov.hal.presence import is_plugged
+from atcaprov.hal.hotplug import is_plugged
 from atcaprov.hal.usb_ids import usb_ids
 from atcaprov.reading import is_file, is_folder, may_be_there, paths_in, status
 from provisioning_server.lifecycle.signer_sources import ModuleFolder, NamedModules

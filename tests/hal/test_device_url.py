@@ -7,7 +7,7 @@ import pytest
 
 from atcaprov import TransportError, UsageError, open_hal
 from atcaprov.hal.device_url import both_forms, parse_7_bit_address, parse_8_bit_address, parse_target
-from atcaprov.hal.presence import is_plugged
+from atcaprov.hal.hotplug import is_plugged
 from atcaprov.hal.registry import require_device_url
 
 
