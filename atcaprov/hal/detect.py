@@ -11,8 +11,7 @@ from atcaprov.hal.kit.cdc import CdcPort
 from atcaprov.hal.kit.hal import chips_of
 from atcaprov.hal.kit.hid import HidPort
 from atcaprov.hal.kit.line_port import LinePort
-from atcaprov.hal.usb import I2cBus, PluggedKit
-from atcaprov.hal.usb_ids import HID
+from atcaprov.hal.usb import HID, I2cBus, PluggedKit
 from atcaprov.kit_protocol.device_table import Entry
 
 DELIVERED_ADDRESSES: Final = (0x60, 0x35, 0x36, 0x38, 0x59)

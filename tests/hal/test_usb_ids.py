@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from atcaprov import Code, UsageError
-from atcaprov.hal.usb_ids import ENVIRONMENT, KitKind, parse_usb_ids, usb_ids
+from atcaprov.hal.usb import ENVIRONMENT, KitKind, parse_usb_ids, usb_ids
 
 ROOT = Path(__file__).parents[2]
 OWN = '[[kit]]\nvendor = 0x1209\nproduct = 1\nport = "cdc"\nname = "Our own"\n'

@@ -13,8 +13,7 @@ from atcaprov.hal.bus_lock import BusLock
 from atcaprov.hal.device_url import Target, device_file, names_a_file, parse_kit_target
 from atcaprov.hal.kit.hal import KitHal, open_kit
 from atcaprov.hal.kit.line_port import Limits, StreamPort, gone, missing, no_access, not_there, wrong_kind
-from atcaprov.hal.usb import find_one
-from atcaprov.hal.usb_ids import CDC
+from atcaprov.hal.usb import CDC, find_one
 from atcaprov.reading import may_be_there
 
 if TYPE_CHECKING:
