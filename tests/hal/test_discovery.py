@@ -14,8 +14,7 @@ from atcaprov import Code, Device, SoftwareChip, TransportError, UsageError
 from atcaprov.hal import device_url, presence, usb
 from atcaprov.hal.kit.cdc import open_kit_cdc
 from atcaprov.hal.kit.hid import open_kit_hid
-from atcaprov.hal.usb import find_one, i2c_buses, plugged_kits
-from atcaprov.hal.usb_sysfs import usb_path_of
+from atcaprov.hal.usb import find_one, i2c_buses, plugged_kits, usb_path_of
 from tests.hal.ways import SHORT, kit_board
 from tests.support.fake_hid import FakeHid
 

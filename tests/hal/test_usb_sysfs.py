@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from atcaprov.hal import usb_sysfs
-from atcaprov.hal.usb_sysfs import is_hidraw, libusb_node, plugged_name_of_hid, usb_path_of_hid
+from atcaprov.hal import usb as usb_sysfs
+from atcaprov.hal.usb import is_hidraw, libusb_node, plugged_name_of_hid, usb_path_of_hid
 
 
 @pytest.fixture
