@@ -10,9 +10,9 @@ from atcaprov.chip.memory_map import UNLOCKED
 from atcaprov.chip.parts import part_name
 from atcaprov.device.device import Device
 from atcaprov.errors import AtcaProvError, Code, TransportError
-from atcaprov.hal.detect import chips_on_i2c, chips_on_kit
+from atcaprov.hal.detect import I2cAdapter, chips_on_i2c, chips_on_kit, i2c_buses
 from atcaprov.hal.kit.hid import hid_module
-from atcaprov.hal.usb import I2cBus, PluggedKit, i2c_buses, plugged_kits
+from atcaprov.hal.usb import PluggedKit, plugged_kits
 
 _REVISION_WORD: Final = 1
 _LOCK_WORD: Final = 21  # bytes 84 to 87 of the configuration zone: LockValue is byte 86, LockConfig byte 87
@@ -76,7 +76,7 @@ def list_ports(search: I2cSearch = I2cSearch()) -> Iterator[ListedPort]:
     for bus in buses:
         yield _bus(bus, search)
     for number in sorted(search.buses - {bus.number for bus in buses}):
-        yield _bus(I2cBus(number, "", ""), search)
+        yield _bus(I2cAdapter(number, "", ""), search)
 
 
 def _kit(kit: PluggedKit, hid: Any | None) -> ListedPort:
@@ -100,7 +100,7 @@ def _kit(kit: PluggedKit, hid: Any | None) -> ListedPort:
     )
 
 
-def _bus(bus: I2cBus, search: I2cSearch) -> ListedPort:
+def _bus(bus: I2cAdapter, search: I2cSearch) -> ListedPort:
     searched = bus.number in search.buses
     chips: list[ListedChip] = []
     failure: AtcaProvError | None = None

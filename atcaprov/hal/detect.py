@@ -1,8 +1,12 @@
-"""Look for the chips on a plugged kit or a bus; opens each for a moment and changes nothing."""
+"""Find the I2C buses of this machine, and the chips on a bus or a kit; opens each for a moment and changes nothing."""
 
 from __future__ import annotations
 
+import re
+import sys
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 from atcaprov.hal.device_url import device_file
@@ -11,13 +15,35 @@ from atcaprov.hal.kit.cdc import CdcPort
 from atcaprov.hal.kit.hal import chips_of
 from atcaprov.hal.kit.hid import HidPort
 from atcaprov.hal.kit.line_port import LinePort
-from atcaprov.hal.usb import HID, I2cBus, PluggedKit
+from atcaprov.hal.usb import HID, SYSFS, PluggedKit, usb_path_of
 from atcaprov.kit_protocol.device_table import Entry
 
+_I2C_NODE: Final = re.compile(r"i2c-(\d+)")
 DELIVERED_ADDRESSES: Final = (0x60, 0x35, 0x36, 0x38, 0x59)
 """7-bit addresses of the parts as delivered: plain and TrustCUSTOM, TNGTLS, TFLXTLS, TMNGTLS, TNGLORA."""
 UNRESERVED_ADDRESSES: Final = range(0x08, 0x78)
 """7-bit addresses that I2C leaves to chips (NXP UM10204, section 3.1.12)."""
+
+
+@dataclass(frozen=True)
+class I2cAdapter:
+    """One I2C bus of this machine."""
+
+    number: int
+    name: str
+    """As its driver calls it."""
+    usb_path: str
+    """Where its adapter is plugged in; empty for a bus of the board itself."""
+
+
+def i2c_buses(sysfs: Path = SYSFS) -> list[I2cAdapter]:
+    """Return the I2C buses that have a device file, by number."""
+    found = []
+    for entry in _entries(sysfs / "class" / "i2c-dev"):
+        match = _I2C_NODE.fullmatch(entry.name)
+        if match:
+            found.append(I2cAdapter(int(match[1]), _text(entry / "name"), usb_path_of(entry)))
+    return sorted(found, key=lambda bus: bus.number)
 
 
 def chips_on_kit(kit: PluggedKit, hid: Any | None) -> tuple[Entry, ...]:
@@ -35,7 +61,9 @@ def chips_on_kit(kit: PluggedKit, hid: Any | None) -> tuple[Entry, ...]:
     return chips_of(node, open_port)
 
 
-def chips_on_i2c(bus: I2cBus, addresses: Iterable[int] = (), *, everywhere: bool = False) -> Iterator[tuple[str, int]]:
+def chips_on_i2c(
+    bus: I2cAdapter, addresses: Iterable[int] = (), *, everywhere: bool = False
+) -> Iterator[tuple[str, int]]:
     """Give URL and 7-bit address of each chip of a bus; one that is in use is given without being touched.
 
     Looked at are the addresses of the parts as delivered and `addresses`. With `everywhere` all others that I2C does
@@ -51,5 +79,19 @@ def chips_on_i2c(bus: I2cBus, addresses: Iterable[int] = (), *, everywhere: bool
         yield from ((_url(bus, address), address) for address in woken_addresses(bus.number, others))
 
 
-def _url(bus: I2cBus, address: int) -> str:
+def _url(bus: I2cAdapter, address: int) -> str:
     return f"{SCHEME}://{bus.number}/0x{address:02x}"
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir()) if sys.platform == "linux" else []
+    except OSError:
+        return []
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace").strip()
+    except OSError:
+        return ""

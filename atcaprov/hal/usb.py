@@ -157,7 +157,6 @@ def _invalid(source: str, why: str) -> UsageError:
     )
 
 
-_I2C_NODE: Final = re.compile(r"i2c-(\d+)")
 _LOOKS: Final = 3
 _SCHEMES: Final = {HID: "kit-hid", CDC: "kit-cdc"}
 
@@ -185,17 +184,6 @@ class PluggedKit:
     def url(self) -> str:
         """The device URL of the port."""
         return f"{_SCHEMES[self.port]}://{quote(self.path, safe='/:')}"
-
-
-@dataclass(frozen=True)
-class I2cBus:
-    """One I2C bus of this machine."""
-
-    number: int
-    name: str
-    """As its driver calls it."""
-    usb_path: str
-    """Where its adapter is plugged in; empty for a bus of the board itself."""
 
 
 def plugged_kits(hid: Any | None = None, *, ids: UsbIds | None = None) -> list[PluggedKit]:
@@ -234,16 +222,6 @@ def find_one(port: str, name: str, hid: Any = None) -> PluggedKit:
         urls = ", ".join(sorted(f"{_SCHEMES[port]}://{kit.usb_path or kit.path}" for kit in found))
         raise UsageError(f"{len(found)} boards fit '{_SCHEMES[port]}://{name}'.", advice=f"Name one of: {urls}")
     return found[0]
-
-
-def i2c_buses(sysfs: Path = SYSFS) -> list[I2cBus]:
-    """Return the I2C buses that have a device file, by number."""
-    found = []
-    for entry in _entries(sysfs / "class" / "i2c-dev"):
-        match = _I2C_NODE.fullmatch(entry.name)
-        if match:
-            found.append(I2cBus(int(match[1]), _text(entry / "name"), usb_path_of(entry)))
-    return sorted(found, key=lambda bus: bus.number)
 
 
 def _hid_kits(hid: Any, table: UsbIds) -> Iterable[PluggedKit]:
@@ -290,17 +268,3 @@ def _serial_ports() -> list[Any]:
         with suppress(TypeError, ValueError, OSError):
             return list(list_ports.comports())
     return []
-
-
-def _entries(folder: Path) -> list[Path]:
-    try:
-        return list(folder.iterdir()) if sys.platform == "linux" else []
-    except OSError:
-        return []
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8", errors="replace").strip()
-    except OSError:
-        return ""

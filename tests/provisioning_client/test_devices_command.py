@@ -13,8 +13,8 @@ from atcaprov.chip.memory_map import LOCK_CONFIG
 from atcaprov.emulator.images import load_image
 from atcaprov.emulator.random_source import SeededRandom
 from atcaprov.hal import usb
+from atcaprov.hal.detect import I2cAdapter
 from atcaprov.hal.i2c.scan import open_i2c
-from atcaprov.hal.usb import I2cBus
 from atcaprov.kit_protocol.firmware import PARSER3
 from atcaprov.kit_protocol.interpreter import CdcBoard, Interpreter
 from provisioning_client import connected_devices as listing
@@ -51,7 +51,9 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
     monkeypatch.setattr(listing, "hid_module", lambda: machine.hid)
     monkeypatch.setattr(usb, "_serial_ports", list)
     monkeypatch.setattr("atcaprov.hal.i2c.scan.LibraryI2cBus", machine.bus)
-    monkeypatch.setattr(listing, "i2c_buses", lambda: [I2cBus(number, "fake adapter", "") for number in machine.buses])
+    monkeypatch.setattr(
+        listing, "i2c_buses", lambda: [I2cAdapter(number, "fake adapter", "") for number in machine.buses]
+    )
     return machine
 
 
