@@ -4,18 +4,6 @@ from __future__ import annotations
 
 import abc
 
-from atcaprov.errors import Board, Code, TransportError
-
-
-def address_taken(url: str) -> TransportError:
-    """Return the error for a chip that would move to where another part answers."""
-    return TransportError(
-        f"This product's configuration moves the chip to {url}, where another part answers.",
-        advice="Nothing was written. Take the other part off the bus, or use a fixture without it.",
-        code=Code.ADDRESS_TAKEN,
-        board=Board.UNTOUCHED,
-    )
-
 
 class Hal(abc.ABC):
     """One chip, reached over some bus.

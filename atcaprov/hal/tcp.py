@@ -13,10 +13,11 @@ import time
 from typing import Final
 
 from atcaprov.errors import Code, ProtocolError, TransportError, UsageError
-from atcaprov.hal.base import Hal, address_taken
+from atcaprov.hal.base import Hal
 from atcaprov.hal.device_url import Target, at_address, parse_kit_target
+from atcaprov.hal.errors import address_taken, gone, silent
 from atcaprov.hal.kit.hal import open_kit
-from atcaprov.hal.kit.line_port import Limits, StreamPort, gone, silent
+from atcaprov.hal.kit.line_port import Limits, StreamPort
 
 SCHEME: Final = "tcp"
 _PORT: Final = re.compile(r"[0-9]{1,5}")

@@ -16,7 +16,7 @@ from urllib.parse import quote
 import platformdirs
 
 from atcaprov.errors import Code, TransportError, UsageError
-from atcaprov.hal.kit.line_port import missing
+from atcaprov.hal.errors import missing
 from atcaprov.reading import MalformedError, parse_toml, read_text, status
 
 SYSFS: Final = Path("/sys")

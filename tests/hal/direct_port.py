@@ -8,7 +8,8 @@ from atcaprov import SoftwareChip
 from atcaprov.chip.commands import Opcode
 from atcaprov.chip.crc import with_crc
 from atcaprov.emulator.images import blank_608a
-from atcaprov.hal.kit.line_port import Limits, LinePort, silent
+from atcaprov.hal.errors import silent
+from atcaprov.hal.kit.line_port import Limits, LinePort
 from atcaprov.kit_protocol.firmware import PARSER3, PROFILES, Profile
 from atcaprov.kit_protocol.interpreter import CdcBoard, Interpreter
 from tests.support.chips import packet

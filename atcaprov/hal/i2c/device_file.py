@@ -9,7 +9,7 @@ from typing import Final
 
 from atcaprov.errors import Code, TransportError
 from atcaprov.hal.device_url import both_forms
-from atcaprov.hal.kit.line_port import gone, no_access
+from atcaprov.hal.errors import gone, no_access
 
 _I2C_SLAVE: Final = 0x0703
 """ioctl: the address of the transfers that follow (Linux include/uapi/linux/i2c-dev.h)."""

@@ -15,8 +15,9 @@ from typing import Final
 from atcaprov.chip.commands import SELF_TEST_FAILED, WAKE_TOKEN, Status
 from atcaprov.chip.refusals import refusal
 from atcaprov.errors import Code, DeviceError, ProtocolError, TransportError
-from atcaprov.hal.base import Hal, address_taken
+from atcaprov.hal.base import Hal
 from atcaprov.hal.bus_lock import BusLock
+from atcaprov.hal.errors import address_taken
 
 GENERAL_CALL: Final = 0
 _WAKE: Final = b"\x01"

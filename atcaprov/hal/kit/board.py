@@ -8,8 +8,9 @@ from contextlib import suppress
 from typing import Any, Final
 
 from atcaprov.errors import Code, DeviceError, ProtocolError, TransportError
+from atcaprov.hal.errors import silent
 from atcaprov.hal.kit.dialogue import KitDialogue
-from atcaprov.hal.kit.line_port import GREETINGS, Limits, LinePort, LosablePort, silent
+from atcaprov.hal.kit.line_port import GREETINGS, Limits, LinePort, LosablePort
 from atcaprov.kit_protocol import host
 from atcaprov.kit_protocol.device_table import Entry, Table, converse, scan
 

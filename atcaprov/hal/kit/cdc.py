@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, Final
 from atcaprov.errors import AtcaProvError, Code, TransportError
 from atcaprov.hal.bus_lock import BusLock
 from atcaprov.hal.device_url import Target, device_file, names_a_file, parse_kit_target
+from atcaprov.hal.errors import gone, missing, no_access, not_there, wrong_kind
 from atcaprov.hal.kit.hal import KitHal, open_kit
-from atcaprov.hal.kit.line_port import Limits, StreamPort, gone, missing, no_access, not_there, wrong_kind
+from atcaprov.hal.kit.line_port import Limits, StreamPort
 from atcaprov.hal.usb import CDC, find_one
 from atcaprov.reading import may_be_there
 

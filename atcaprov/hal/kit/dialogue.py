@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from typing import Final, TypeVar
 
 from atcaprov.errors import Code, DeviceError, ProtocolError, TransportError
-from atcaprov.hal.kit.line_port import Limits, LinePort, silent
+from atcaprov.hal.errors import silent
+from atcaprov.hal.kit.line_port import Limits, LinePort
 from atcaprov.kit_protocol import host
 
 _LOG: Final = logging.getLogger(__name__)

@@ -6,8 +6,9 @@ import threading
 from collections.abc import Callable
 
 from atcaprov.errors import Code, ProtocolError, TransportError, UsageError
-from atcaprov.hal.base import Hal, address_taken
+from atcaprov.hal.base import Hal
 from atcaprov.hal.device_url import at_address, both_forms
+from atcaprov.hal.errors import address_taken
 from atcaprov.hal.kit.board import KitBoard
 from atcaprov.hal.kit.line_port import Limits, LinePort
 from atcaprov.kit_protocol import host

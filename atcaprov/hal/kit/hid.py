@@ -16,8 +16,9 @@ from typing import Any, Final
 from atcaprov.errors import Code, TransportError, UsageError
 from atcaprov.hal.bus_lock import BusLock
 from atcaprov.hal.device_url import Target, device_file, parse_kit_target
+from atcaprov.hal.errors import gone, missing, no_access, not_there, silent, wrong_kind
 from atcaprov.hal.kit.hal import KitHal, open_kit
-from atcaprov.hal.kit.line_port import Limits, LinePort, gone, missing, no_access, not_there, silent, wrong_kind
+from atcaprov.hal.kit.line_port import Limits, LinePort
 from atcaprov.hal.usb import HID, find_one, is_hidraw, libusb_node, plugged_name_of_hid
 from atcaprov.kit_protocol.framing import REPORT_ID, REPORT_SIZE, ReportBuffer, to_reports
 from atcaprov.reading import may_be_there

@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
-from atcaprov.errors import Code, TransportError, UsageError
+from atcaprov.errors import Code, TransportError
+from atcaprov.hal.errors import gone, silent
 from atcaprov.kit_protocol.framing import LineBuffer
-from atcaprov.missing_packages import install_command
 
 
 @dataclass(frozen=True)
@@ -93,57 +93,6 @@ class StreamPort(LinePort):
     @abc.abstractmethod
     def _drain_bytes(self) -> None:
         """Throw away bytes that have come."""
-
-
-def silent(url: str, seconds: float) -> TransportError:
-    """Return the error for a board that gave no line in time."""
-    return TransportError(
-        f"The board at {url} did not answer within {seconds:.3g} s.",
-        advice="Check that it is the kit's own port and not its debugger's; plug the board in again.",
-        code=Code.DEVICE_NO_REPLY,
-    )
-
-
-def gone(url: str, reason: object) -> TransportError:
-    """Return the error for a port that no longer works."""
-    return TransportError(
-        f"The connection to the board at {url} is gone: {reason}.",
-        advice="Plug the board in again and try again.",
-        code=Code.DEVICE_NOT_FOUND,
-    )
-
-
-def no_access(path: str, reason: object) -> TransportError:
-    """Return the error for a device file that the user may not open."""
-    return TransportError(
-        f"{path} cannot be opened: {reason}.",
-        advice="Install configs/60-atcaprov.rules in /etc/udev/rules.d and plug the board in again;"
-        " docs/howto/real-hardware.md tells how.",
-        code=Code.DEVICE_NO_PERMISSION,
-    )
-
-
-def not_there(path: str) -> TransportError:
-    """Return the error for a device that does not exist."""
-    return TransportError(
-        f"There is no {path}.",
-        advice="Connect the board; 'provisioning-client devices' lists what is connected.",
-        code=Code.DEVICE_NOT_FOUND,
-    )
-
-
-def wrong_kind(path: str, kind: str) -> UsageError:
-    """Return the error for a file that is no device of a kind."""
-    return UsageError(f"{path} is no {kind}.", advice="'provisioning-client devices' lists what is plugged in.")
-
-
-def missing(package: str, purpose: str) -> TransportError:
-    """Return the error for a Python package that is not installed."""
-    return TransportError(
-        f"The Python package {package} is not installed; {purpose} needs it.",
-        advice=f"Install it with '{install_command(package)}'; docs/howto/install.md tells more.",
-        code=Code.LIBRARY_MISSING,
-    )
 
 
 class LosablePort(LinePort):

@@ -1,0 +1,67 @@
+"""The errors that several ways to a chip share: what happened, at which URL or file, and what to do."""
+
+from __future__ import annotations
+
+from atcaprov.errors import Board, Code, TransportError, UsageError
+from atcaprov.missing_packages import install_command
+
+
+def silent(url: str, seconds: float) -> TransportError:
+    """Return the error for a board that gave no line in time."""
+    return TransportError(
+        f"The board at {url} did not answer within {seconds:.3g} s.",
+        advice="Check that it is the kit's own port and not its debugger's; plug the board in again.",
+        code=Code.DEVICE_NO_REPLY,
+    )
+
+
+def gone(url: str, reason: object) -> TransportError:
+    """Return the error for a port that no longer works."""
+    return TransportError(
+        f"The connection to the board at {url} is gone: {reason}.",
+        advice="Plug the board in again and try again.",
+        code=Code.DEVICE_NOT_FOUND,
+    )
+
+
+def no_access(path: str, reason: object) -> TransportError:
+    """Return the error for a device file that the user may not open."""
+    return TransportError(
+        f"{path} cannot be opened: {reason}.",
+        advice="Install configs/60-atcaprov.rules in /etc/udev/rules.d and plug the board in again;"
+        " docs/howto/real-hardware.md tells how.",
+        code=Code.DEVICE_NO_PERMISSION,
+    )
+
+
+def not_there(path: str) -> TransportError:
+    """Return the error for a device that does not exist."""
+    return TransportError(
+        f"There is no {path}.",
+        advice="Connect the board; 'provisioning-client devices' lists what is connected.",
+        code=Code.DEVICE_NOT_FOUND,
+    )
+
+
+def wrong_kind(path: str, kind: str) -> UsageError:
+    """Return the error for a file that is no device of a kind."""
+    return UsageError(f"{path} is no {kind}.", advice="'provisioning-client devices' lists what is plugged in.")
+
+
+def missing(package: str, purpose: str) -> TransportError:
+    """Return the error for a Python package that is not installed."""
+    return TransportError(
+        f"The Python package {package} is not installed; {purpose} needs it.",
+        advice=f"Install it with '{install_command(package)}'; docs/howto/install.md tells more.",
+        code=Code.LIBRARY_MISSING,
+    )
+
+
+def address_taken(url: str) -> TransportError:
+    """Return the error for a chip that would move to where another part answers."""
+    return TransportError(
+        f"This product's configuration moves the chip to {url}, where another part answers.",
+        advice="Nothing was written. Take the other part off the bus, or use a fixture without it.",
+        code=Code.ADDRESS_TAKEN,
+        board=Board.UNTOUCHED,
+    )
