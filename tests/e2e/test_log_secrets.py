@@ -60,8 +60,8 @@ class TappedHal(Hal):
 def packets(monkeypatch: pytest.MonkeyPatch) -> list[tuple[bytes, bytes]]:
     """All packets that go to software chips, and their replies."""
     found: list[tuple[bytes, bytes]] = []
-    kind = registry._Kind(parse_emulated, lambda rest: TappedHal(open_emulated(rest), found))
-    monkeypatch.setitem(registry._KINDS, "emulator", lambda: kind)
+    scheme = registry._Scheme(parse_emulated, lambda rest: TappedHal(open_emulated(rest), found))
+    monkeypatch.setitem(registry._BUILT_IN, "emulator", lambda: scheme)
     return found
 
 

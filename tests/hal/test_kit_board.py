@@ -8,10 +8,10 @@ import pytest
 
 from atcaprov import Board, Device, DeviceError, ProtocolError, SoftwareChip, TransportError
 from atcaprov.emulator.chip import Power
+from atcaprov.hal.errors import gone
 from atcaprov.hal.kit.board import KitBoard
 from atcaprov.hal.kit.hal import KitHal
 from atcaprov.hal.kit.hid import open_kit_hid
-from atcaprov.hal.kit.line_port import gone
 from atcaprov.kit_protocol import device_table
 from atcaprov.kit_protocol.firmware import AT90USB, PARSER3, Profile
 from atcaprov.kit_protocol.interpreter import Interpreter

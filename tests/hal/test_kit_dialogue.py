@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 
 from atcaprov import AtcaProvError, DeviceError, ProtocolError, SoftwareChip, TransportError
 from atcaprov.emulator.chip import Power
+from atcaprov.hal.errors import silent
 from atcaprov.hal.kit.board import KitBoard
 from atcaprov.hal.kit.dialogue import KitDialogue
 from atcaprov.hal.kit.hal import KitHal, open_kit
-from atcaprov.hal.kit.line_port import Limits, silent
+from atcaprov.hal.kit.line_port import Limits
 from atcaprov.kit_protocol import device_table, host
 from atcaprov.kit_protocol.firmware import AT90USB, PARSER3, PROFILES, Profile
 from atcaprov.kit_protocol.interpreter import Interpreter

@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 
 from atcaprov import Code, Device, SoftwareChip, TransportError, UsageError
-from atcaprov.hal import device_url, presence, usb
+from atcaprov.hal import device_url, hotplug, usb
+from atcaprov.hal.detect import i2c_buses
 from atcaprov.hal.kit.cdc import open_kit_cdc
 from atcaprov.hal.kit.hid import open_kit_hid
-from atcaprov.hal.usb import find_one, i2c_buses, plugged_kits, usb_path_of
+from atcaprov.hal.usb import find_one, plugged_kits, usb_path_of
 from tests.hal.ways import SHORT, kit_board
 from tests.support.fake_hid import FakeHid
 
@@ -83,7 +84,7 @@ def test_without_pyserial_a_serial_kit_is_not_waited_for(monkeypatch: pytest.Mon
     monkeypatch.setitem(sys.modules, "serial.tools", None)
     monkeypatch.setitem(sys.modules, "serial", None)
     hid = FakeHid({FIRST: kit_board(SoftwareChip())})
-    for look in (lambda: find_one("cdc", "1-2.3"), lambda: presence.is_plugged("kit-cdc://1-2.3")):
+    for look in (lambda: find_one("cdc", "1-2.3"), lambda: hotplug.is_plugged("kit-cdc://1-2.3")):
         with pytest.raises(TransportError, match="pyserial") as refused:
             look()
         assert refused.value.code == Code.LIBRARY_MISSING
@@ -93,7 +94,7 @@ def test_without_pyserial_a_serial_kit_is_not_waited_for(monkeypatch: pytest.Mon
 def test_a_port_of_windows_is_taken_to_be_there_on_windows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(device_url, "os", SimpleNamespace(name="nt", fsencode=os.fsencode))
     assert device_url.names_a_file("COM3")
-    assert presence.is_plugged("kit-cdc://COM12")
+    assert hotplug.is_plugged("kit-cdc://COM12")
     assert not device_url.names_a_file("COMPANY1")
 
 
@@ -109,8 +110,8 @@ def test_serial_kits_by_path_port_and_serial_number(serial_ports: list[SimpleNam
     assert find_one("cdc", "A1B2").path == "/dev/ttyACM1"
     with pytest.raises(TransportError, match=r"at '1-2\.5'"):
         find_one("cdc", "1-2.5")
-    assert presence.is_plugged("kit-cdc://1-2.3")
-    assert not presence.is_plugged("kit-cdc://1-9")
+    assert hotplug.is_plugged("kit-cdc://1-2.3")
+    assert not hotplug.is_plugged("kit-cdc://1-9")
 
 
 def test_i2c_buses_and_where_their_adapters_are(tmp_path: Path) -> None:
@@ -146,7 +147,7 @@ def test_i2c_buses_and_where_their_adapters_are(tmp_path: Path) -> None:
     ],
 )
 def test_presence_is_told_without_opening(url: str, expected: bool) -> None:
-    assert presence.is_plugged(url) is expected
+    assert hotplug.is_plugged(url) is expected
 
 
 def test_a_port_that_goes_while_it_is_looked_at_hides_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
