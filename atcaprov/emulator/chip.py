@@ -180,6 +180,9 @@ class Chip:
         """Take bytes of a command in one write and begin with it if it is whole; return whether it acknowledged."""
         if not self.listens():
             return False
+        if self.faults is None and self.io.take_whole(packet):
+            self.run(packet)
+            return True
         self.io.reread()
         acknowledged = self.take(packet)
         if not self.io.is_whole:
@@ -252,7 +255,7 @@ class Chip:
 
     def _admit(self, command: CommandSpec) -> None:
         """Note how long the command takes; refuse it (EE) if the watchdog would cut it."""
-        now, table = self.clock.now(), execution_times(self.memory)
+        now, table = self.clock.now(), execution_times(self.core.memory)
         taken = table.of(self.times)[command.opcode] / 1000
         needed = table.typical[command.opcode] / 1000 if self.clock.is_virtual else taken
         if now + needed > self._sleep_at and self.core.open_points.watchdog_margin == "execution-time":
@@ -271,7 +274,7 @@ class Chip:
 
     def _watch(self) -> None:
         """Fall asleep if the watchdog has run out."""
-        if self.power is Power.AWAKE and self._ready_at != _FOREVER and self.clock.now() >= self._sleep_at:
+        if self.power is Power.AWAKE and self.clock.now() >= self._sleep_at and self._ready_at != _FOREVER:
             self._fall_asleep()
 
     def _fall_asleep(self) -> None:

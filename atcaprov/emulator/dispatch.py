@@ -116,9 +116,9 @@ def check_frame(packet: bytes) -> None:
         raise Refusal(Status.CRC_ERROR, "the packet's CRC is wrong")
 
 
-def _require_sound(core: Core, packet: bytes) -> None:
-    """Refuse (07) everything but SelfTest and Read of the configuration zone while the chip is in failure mode."""
-    if not core.powered.self_test_failed or packet[1] == Opcode.SELF_TEST:
+def _require_allowed_after_failure(packet: bytes) -> None:
+    """Refuse (07) everything but SelfTest and Read of the configuration zone: the chip is in failure mode."""
+    if packet[1] == Opcode.SELF_TEST:
         return
     if packet[1] == Opcode.READ and packet[2] & ZONE_BITS == Zone.CONFIG:
         return
@@ -144,7 +144,8 @@ def find_command(core: Core, packet: bytes) -> tuple[CommandSpec, int, int, byte
 def run(core: Core, packet: bytes, admit: Callable[[CommandSpec], None]) -> bytes:
     """Run one packet and return the reply's body; `admit` may refuse a legal command before it starts."""
     check_frame(packet)
-    _require_sound(core, packet)
+    if core.powered.self_test_failed:
+        _require_allowed_after_failure(packet)
     opcode = packet[1]
     core.volatile.temp_key.fresh = False
     try:
