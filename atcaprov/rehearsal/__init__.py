@@ -1,1 +1,1 @@
-"""What the slots of a chip in use can do, and what each use needs: found by trying it on copies of a software chip."""
+"""Rehearse a configuration on a software chip: what its slots can be used for after the locks."""

@@ -1,4 +1,4 @@
-"""What an use on a slot needs before the chip does it, each as a value and in words."""
+"""What a use of a slot needs before the chip allows it, as a value and in words."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class NeedKind(enum.Enum):
 
 @dataclass(frozen=True)
 class Need:
-    """One thing that must be there, or be done before."""
+    """One condition that must hold, or one command that must come before."""
 
     kind: NeedKind
     slot: int | None = None

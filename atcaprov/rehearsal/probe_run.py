@@ -1,39 +1,40 @@
-"""One try of an use as a chip in use makes it: what the keys ask for is met by commands, and noted."""
+"""One run of a probe, as a product does it: what the keys ask for is provided by commands, and noted as a need."""
 
 from __future__ import annotations
 
 from hashlib import sha256
 from typing import Final
 
-from atcaprov.chip.commands import Opcode
+from atcaprov.chip.commands import Opcode, Zone
 from atcaprov.chip.memory_map import VOLATILE_KEY_PERMISSION
+from atcaprov.chip.modes import (
+    GEN_KEY_STORED_DIGEST,
+    INFO_LATCH,
+    LATCH_SET,
+    MAC_CHALLENGE_IN_TEMP_KEY,
+    VERIFY_STORED,
+    VERIFY_VALIDATE,
+)
 from atcaprov.emulator.slot import MemorySlot
 from atcaprov.rehearsal.needs import Need, NeedKind
 from atcaprov.rehearsal.trial_chip import PATTERN, TrialChip
 
-GENDIG_DATA: Final = 0x02
-GEN_KEY_STORED_DIGEST: Final = 0x10
-CHALLENGE_IN_TEMP_KEY: Final = 0x01
 _CHECK_MAC_OTHER: Final = bytes(13)
-_INFO_LATCH: Final = 0x04
-_LATCH_SET: Final = 0x03
-_VERIFY_STORED: Final = 0x00
-_VERIFY_VALIDATE: Final = 0x03
 _VALIDATION_OTHER: Final = bytes(19)
 
 
 class ProbeRun:
-    """Meets what an use asks for, but for the needs in `without`; `needs` has what was met, in order."""
+    """Provides what a use asks for, except the needs in `without`; `needs` lists what was provided, in order."""
 
     def __init__(self, trial: TrialChip, without: frozenset[Need] = frozenset()) -> None:
         self.trial = trial
         self.needs: list[Need] = []
         self._without = without
         self._asking: list[int] = []
-        """Slots whose own needs are being met: a key that asks for itself is never authorized."""
+        """Slots whose own needs are being provided: a key that asks for itself is never authorized."""
 
     def asks(self, kind: NeedKind, slot: int | None = None) -> bool:
-        """Note a need and return whether it is to be met."""
+        """Note a need; return whether to provide it."""
         if self._goes_without(kind, slot):
             return False
         need = Need(kind, slot)
@@ -45,48 +46,49 @@ class ProbeRun:
         return Need(kind, slot) in self._without
 
     def use(self, *slots: MemorySlot) -> None:
-        """Meet what keys ask for before one command uses them: latch and authorization. Call it before the nonce."""
+        """Provide latch and authorization before one command uses these keys. Call it before the nonce is made."""
         if any(slot.persistent_disable for slot in slots):
             self._set_latch()
         for number in sorted({slot.auth_key for slot in slots if slot.req_auth}):
             self._authorize(number)
 
     def nonce(self, *slots: MemorySlot, random: bool = False) -> bytes:
-        """Load TempKey and return it; with a random nonce if a key, or `random`, asks for one."""
+        """Load TempKey and return it, 32 bytes; the nonce is random if a key, or `random`, asks for that."""
         wanted = random or any(slot.req_random for slot in slots)
         self.trial.nonce(random=wanted and self.asks(NeedKind.RANDOM_NONCE))
         return self.trial.temp_key
 
     def session_key(self, number: int, *, random: bool = False) -> bool:
-        """Let GenDig put the digest of a key into TempKey, as encrypted reads and writes need it."""
+        """Let GenDig put the digest of a key into TempKey, for encrypted reads and writes; return whether it did."""
         if self._goes_without(NeedKind.GEN_DIG, number):
             return False
         made = self.gen_dig(self.trial.slot(number), random=random)
         return self.asks(NeedKind.GEN_DIG, number) and made
 
     def gen_dig(self, key: MemorySlot, *, random: bool = False) -> bool:
-        """Mix a key into TempKey."""
+        """Mix a key into TempKey; return whether the chip did it."""
         self.use(key)
         self.nonce(key, random=random)
-        spoken_for = key.no_mac and self.asks(NeedKind.OTHER_DATA, key.number)
-        other_data = bytes((Opcode.GEN_DIG, GENDIG_DATA, key.number, 0)) if spoken_for else b""
-        return self.trial.does(Opcode.GEN_DIG, GENDIG_DATA, key.number, other_data)
+        with_other_data = key.no_mac and self.asks(NeedKind.OTHER_DATA, key.number)
+        other_data = bytes((Opcode.GEN_DIG, Zone.DATA, key.number, 0)) if with_other_data else b""
+        return self.trial.does(Opcode.GEN_DIG, Zone.DATA, key.number, other_data)
 
     def check_mac(self, slot: MemorySlot, *, in_temp_key: bool) -> bool:
         """Show the chip a MAC under a slot's key, over TempKey or over a challenge in the packet."""
         challenge = self.trial.temp_key if in_temp_key else PATTERN
         serial = self.trial.serial
+        # Key, challenge, OtherData (zeros here) with the serial number between its parts: DS20005927A, chapter 9.
         message = slot.secret() + challenge + bytes(15) + serial[:1] + bytes(4) + serial[1:] + bytes(2)
         data = PATTERN + sha256(message).digest() + _CHECK_MAC_OTHER
-        return self.trial.does(Opcode.CHECK_MAC, CHALLENGE_IN_TEMP_KEY if in_temp_key else 0, slot.number, data)
+        return self.trial.does(Opcode.CHECK_MAC, MAC_CHALLENGE_IN_TEMP_KEY if in_temp_key else 0, slot.number, data)
 
     def verify(self, slot: MemorySlot) -> bool:
-        """Have a signature over TempKey verified by a slot's public key."""
+        """Have the chip verify a signature over TempKey by a slot's public key."""
         signature = self.trial.signature(slot.number, self.trial.temp_key)
-        return self.trial.does(Opcode.VERIFY, _VERIFY_STORED, slot.number, signature)
+        return self.trial.does(Opcode.VERIFY, VERIFY_STORED, slot.number, signature)
 
     def validate(self, slot: MemorySlot) -> bool:
-        """Have the public key in a slot validated by its parent, as a need, if it asks for that."""
+        """Have the public key in a slot validated by its parent if it asks for that; it is noted as a need."""
         if self._goes_without(NeedKind.VALIDATED, slot.number):
             return False
         return self.validates(slot) and self.asks(NeedKind.VALIDATED, slot.number)
@@ -108,18 +110,19 @@ class ProbeRun:
         serial, other = self.trial.serial, _VALIDATION_OTHER
         message = bytes((Opcode.SIGN,)) + other[:10] + serial[:1] + other[10:14] + serial[1:] + other[14:]
         signature = self.trial.signature(parent.number, sha256(self.trial.temp_key + message).digest())
-        return self.trial.does(Opcode.VERIFY, _VERIFY_VALIDATE, slot.number, signature + other)
+        return self.trial.does(Opcode.VERIFY, VERIFY_VALIDATE, slot.number, signature + other)
 
     def _set_latch(self) -> None:
         number = self.trial.chip.memory.config[VOLATILE_KEY_PERMISSION] & 0x0F
-        if self.trial.chip.core.powered.latch or number in self._asking or self._goes_without(NeedKind.LATCH, number):
+        latch_is_set = self.trial.chip.core.powered.latch
+        if latch_is_set or number in self._asking or self._goes_without(NeedKind.LATCH, number):
             return
         self._authorize(number)
         self.asks(NeedKind.LATCH, number)
-        self.trial.does(Opcode.INFO, _INFO_LATCH, _LATCH_SET)
+        self.trial.does(Opcode.INFO, INFO_LATCH, LATCH_SET)
 
     def _authorize(self, number: int) -> None:
-        """Prove to the chip that a slot's key is known: CheckMac, or Verify with a public key."""
+        """Prove to the chip that a slot's key is known: by CheckMac, or by Verify if it holds a public key."""
         slot = self.trial.slot(number)
         kind = NeedKind.VERIFY if slot.holds_public_key else NeedKind.CHECK_MAC
         if number in self._asking or self._goes_without(kind, number):

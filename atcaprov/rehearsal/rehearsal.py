@@ -1,4 +1,4 @@
-"""Lock a configuration on a software chip before it is locked on a real one, and see what is left."""
+"""Lock a configuration on a software chip before a real one is locked, to see what its slots can still do."""
 
 from __future__ import annotations
 
@@ -14,15 +14,17 @@ from atcaprov.chip.commands import (
     LOCK_NO_CRC,
     LOCK_SLOT,
     Opcode,
+    Zone,
 )
 from atcaprov.chip.crc import crc16
-from atcaprov.chip.memory_map import PUBLIC_KEY_SIZE, SLOT_CONFIG, SLOT_COUNT, USER_EXTRA, USER_EXTRA_ADD
+from atcaprov.chip.memory_map import PUBLIC_KEY_SIZE, SLOT_CONFIG, SLOT_COUNT, USER_EXTRA, USER_EXTRA_ADD, WORD_SIZE
+from atcaprov.chip.modes import LOCK_SLOT_SHIFT, SIGN_EXTERNAL
 from atcaprov.config_zone.findings import Finding, Level, Product, Rule
 from atcaprov.config_zone.zone import ConfigZone, Part
 from atcaprov.emulator.chip import Chip
 from atcaprov.emulator.images import BLANK, load_image
 from atcaprov.emulator.random_source import SystemRandom
-from atcaprov.rehearsal.slot_probes import CHANGING_USES, SIGN_EXTERNAL
+from atcaprov.rehearsal.slot_probes import CHANGING_USES
 from atcaprov.rehearsal.slot_uses import Needs, Uses, uses_of
 from atcaprov.rehearsal.trial_chip import CONTENT, TrialChip
 
@@ -102,9 +104,11 @@ def rehearse(zone: ConfigZone, product: Product) -> Rehearsal:
 
 
 def _configure(trial: TrialChip, zone: ConfigZone) -> None:
-    for word in range(_FIRST_WORD, len(zone.data) // 4):
-        if word != USER_EXTRA // 4:
-            trial.ask(Opcode.WRITE, 0, word, zone.data[4 * word : 4 * word + 4])
+    """Write the configuration zone, as far as a chip lets it be written, and lock it."""
+    for word in range(_FIRST_WORD, len(zone.data) // WORD_SIZE):
+        if word != USER_EXTRA // WORD_SIZE:  # bytes 84 to 87 change by UpdateExtra and Lock only
+            start = WORD_SIZE * word
+            trial.ask(Opcode.WRITE, Zone.CONFIG, word, zone.data[start : start + WORD_SIZE])
     for mode, byte in enumerate((USER_EXTRA, USER_EXTRA_ADD)):
         trial.ask(Opcode.UPDATE_EXTRA, mode, zone.data[byte])
     trial.ask(Opcode.LOCK, LOCK_CONFIG, crc16(bytes(trial.chip.memory.config)))
@@ -128,7 +132,7 @@ def _fill(trial: TrialChip, zone: ConfigZone, product: Product) -> Iterator[Find
 def _lock(trial: TrialChip, product: Product) -> Iterator[Finding]:
     trial.ask(Opcode.LOCK, LOCK_DATA | LOCK_NO_CRC)
     for number in sorted(product.slots_to_lock):
-        if not trial.does(Opcode.LOCK, LOCK_SLOT | number << 2):
+        if not trial.does(Opcode.LOCK, LOCK_SLOT | number << LOCK_SLOT_SHIFT):
             yield _failure(Rule.SLOT_TO_LOCK, number, "cannot be locked", trial)
 
 

@@ -1,4 +1,4 @@
-"""A software chip that uses are tried on."""
+"""A software chip on which uses of slots are tried."""
 
 from __future__ import annotations
 
@@ -11,20 +11,21 @@ from typing import Final
 from atcaprov.chip.commands import GEN_KEY_CREATE, P1_32_BYTES, Opcode, Zone
 from atcaprov.chip.crc import with_crc
 from atcaprov.chip.memory_map import BLOCK_SIZE, COUNT_MATCH, PUBLIC_KEY_SIZE, WORD_SIZE
+from atcaprov.chip.modes import BLOCK_SHIFT, NONCE_FIXED, NONCE_RANDOM, SLOT_SHIFT
 from atcaprov.emulator.chip import Chip
 from atcaprov.emulator.counters import MAXIMUM
 from atcaprov.emulator.ecc import new_key_pair, sign
 from atcaprov.emulator.slot import PUBLIC_KEY_SLOT_SIZE, MemorySlot
 
-NONCE_RANDOM: Final = 0x00
-NONCE_FIXED: Final = 0x03
 PATTERN: Final = bytes(range(BLOCK_SIZE))
+"""Any value: a nonce, a challenge, a content."""
 CONTENT: Final = bytes(range(1, 73))
+"""What a slot is filled with: 72 bytes, as many as a certificate or a public key has."""
 _COUNT_MATCH_ON: Final = 0x01
 
 
 class TrialChip:
-    """A chip that is asked like one on a bus, and that says why it refuses.
+    """A chip that takes commands as on a bus, and says why it refuses one.
 
     `private_keys` has the private key (32 bytes) of each public key (64 bytes) that was put into a slot.
     """
@@ -34,7 +35,7 @@ class TrialChip:
         self._private_keys = dict(private_keys)
 
     def fork(self) -> TrialChip:
-        """Return a copy that goes its own way, as if it had just been given power: nobody is authorized."""
+        """Return an independent copy that has just been given power: no key is authorized."""
         core = self.chip.core
         chip = Chip(deepcopy(core.memory), random_source=core.random_source, open_points=core.open_points)
         return TrialChip(chip, self._private_keys)
@@ -45,7 +46,7 @@ class TrialChip:
 
     @property
     def temp_key(self) -> bytes:
-        """The first 32 bytes of TempKey, as a host computes them that knows the keys."""
+        """The first 32 bytes of TempKey, as a host that knows the keys computes them."""
         return self.chip.core.temp_key.key
 
     @property
@@ -55,14 +56,14 @@ class TrialChip:
         return serial[8:] + serial[:2]
 
     def ask(self, opcode: int, p1: int = 0, p2: int = 0, data: bytes = b"") -> bytes:
-        """Return the body of the reply, one status byte or the data; the chip idles afterwards."""
+        """Send a command and return the body of the reply, one status byte or the data; the chip idles afterwards."""
         self.chip.wake()
         reply = self.chip.exchange(with_crc(bytes((len(data) + 7, opcode, p1)) + p2.to_bytes(2, "little") + data))
         self.chip.idle()
         return reply[1:-2]
 
     def does(self, opcode: int, p1: int = 0, p2: int = 0, data: bytes = b"") -> bool:
-        """Run a command and return whether the chip did it; if not, `why` says the reason."""
+        """Send a command and return whether the chip did it; if not, `why` has the reason."""
         self.ask(opcode, p1, p2, data)
         return self.chip.last_refusal is None
 
@@ -72,13 +73,15 @@ class TrialChip:
         return str(self.chip.last_refusal or "")
 
     def write(self, number: int, content: bytes) -> bool:
-        """Write a slot block by block, as it is done before the data lock."""
-        blocks = [content[at : at + BLOCK_SIZE].ljust(BLOCK_SIZE, b"\0") for at in range(0, len(content), BLOCK_SIZE)]
-        mode = Zone.DATA | P1_32_BYTES
-        return all(self.does(Opcode.WRITE, mode, number << 3 | block << 8, data) for block, data in enumerate(blocks))
+        """Write a slot block by block in clear, as before the data lock; return whether the chip took it."""
+        for block, start in enumerate(range(0, len(content), BLOCK_SIZE)):
+            data = content[start : start + BLOCK_SIZE].ljust(BLOCK_SIZE, b"\0")
+            if not self.does(Opcode.WRITE, Zone.DATA | P1_32_BYTES, number << SLOT_SHIFT | block << BLOCK_SHIFT, data):
+                return False
+        return True
 
     def write_public_key(self, number: int) -> bool:
-        """Write a new public key into a slot; its private key is remembered."""
+        """Write a new public key into a slot and keep its private key; return whether the chip took it."""
         private_key, public_key = new_key_pair()
         self._private_keys[public_key] = private_key
         half = PUBLIC_KEY_SIZE // 2
@@ -87,7 +90,7 @@ class TrialChip:
         return self.write(number, padded)
 
     def signature(self, number: int, digest: bytes) -> bytes:
-        """Return a signature that the public key in a slot verifies, or one that none does if its key is not known."""
+        """Return a signature, 64 bytes, that fits the public key in a slot; 64 zeros if its private key is unknown."""
         private_key = self._private_keys.get(self.slot(number).public_key())
         return bytes(2 * BLOCK_SIZE) if private_key is None else sign(private_key, digest)
 
@@ -109,18 +112,19 @@ class TrialChip:
         return not self.chip.memory.is_508 and bool(match & _COUNT_MATCH_ON) and match >> 4 == number
 
     def read(self, number: int, size: int) -> bytes:
-        """Return the first bytes of a slot as far as the chip shows them in clear."""
+        """Return the first `size` bytes of a slot, or as many as the chip shows in clear."""
         content = b""
         while len(content) < size:
             block, offset = divmod(len(content), BLOCK_SIZE)
-            word = self.ask(Opcode.READ, Zone.DATA, number << 3 | block << 8 | offset // WORD_SIZE)
+            place = number << SLOT_SHIFT | block << BLOCK_SHIFT | offset // WORD_SIZE
+            word = self.ask(Opcode.READ, Zone.DATA, place)
             if len(word) != WORD_SIZE:
                 break
             content += word
         return content
 
     def nonce(self, *, random: bool) -> bool:
-        """Load TempKey, with a random nonce or with a pattern."""
+        """Load TempKey with a random nonce or with the pattern; return whether the chip did it."""
         return self.does(Opcode.NONCE, NONCE_RANDOM if random else NONCE_FIXED, 0, bytes(20) if random else PATTERN)
 
     def write_mac(self, header: bytes, padding: int, plain: bytes) -> bytes:
