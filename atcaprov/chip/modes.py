@@ -28,6 +28,7 @@ LATCH_SET: Final = 0x03
 """P2 of Info with the latch."""
 STATE_TEMP_KEY_VALID: Final = 0x80
 STATE_AUTHORIZED_SLOT: Final = 0x78
+STATE_SLOT_SHIFT: Final = 3
 STATE_AUTHORIZED: Final = 0x04
 STATE_SEED_UPDATED: Final = 0x01
 """Bits of byte 1 of Info(State)."""
@@ -45,6 +46,9 @@ NONCE_TO_MESSAGE_DIGEST_BUFFER: Final = 0x40
 NONCE_TO_ALTERNATE_KEY_BUFFER: Final = 0x80
 NONCE_PLAIN_RANDOM: Final = 0x8000
 """P2: the answer of a random nonce is TempKey itself."""
+
+# Random
+RANDOM_KEEP_SEED: Final = 0x01
 
 # GenDig: P1 is a zone, or one of these
 GEN_DIG_COUNTER: Final = 0x04

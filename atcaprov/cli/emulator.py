@@ -30,14 +30,14 @@ from atcaprov.program.console_text import say
 from atcaprov.program.signals import stopped_by_signals
 from atcaprov.reading import read_text
 from atcaprov.recording.answers_file import AnswersFile
-from atcaprov.recording.destructive.procedure import ask_sacrificed, require_blank
+from atcaprov.recording.destructive.procedure import ask_and_lock, require_blank
 from atcaprov.recording.destructive.setups import SETUPS
 from atcaprov.recording.dialogue import Dialogue
 from atcaprov.recording.harmless_packets import harmless_packets
 from atcaprov.recording.harmless_packets import run as ask
 from atcaprov.recording.harmless_questions import harmless_questions
 from atcaprov.recording.questions import Reading, put
-from atcaprov.recording.reading_texts import in_words
+from atcaprov.recording.reading_texts import reading_text
 from atcaprov.recording.replay import replay
 from atcaprov.serving.bus import DEFAULT_SPEED, Buses
 from atcaprov.serving.chips import MOST_CHIPS, Pins, explaining, holding, make_chips
@@ -186,7 +186,7 @@ def record(device: str, file: Path, answers: Path | None, give_up: bytes | None,
         agree = _ask_harmlessly(dialogue, kept)
         if give_up is not None:
             spoiling = Dialogue(traced)
-            agree &= _tell(ask_sacrificed(spoiling, SETUPS[setup], kept.done), spoiling, kept)
+            agree &= _tell(ask_and_lock(spoiling, SETUPS[setup], kept.done), spoiling, kept)
             agree &= _ask_harmlessly(Dialogue(guarded), kept)  # a locked part answers more
     finally:
         traced.close()
@@ -203,7 +203,7 @@ def _tell(readings: Iterator[Reading], dialogue: Dialogue, kept: AnswersFile) ->
     agree = True
     for reading in readings:
         kept.keep(reading, dialogue.take_exchanges())
-        say(in_words(reading))
+        say(reading_text(reading))
         agree &= reading.agrees
     return agree
 

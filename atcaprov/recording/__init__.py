@@ -1,1 +1,1 @@
-"""What real parts answer: questions about the open points, recordings, and their replay against a software chip."""
+"""What real chips answer: questions about the open points, recordings, and their replay on a software chip."""

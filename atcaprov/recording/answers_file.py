@@ -1,4 +1,4 @@
-"""The file that keeps what a part was found to do: a run that was cut goes on with what is missing."""
+"""The file that keeps the readings of a chip: a run that was cut goes on with the questions that have none."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from atcaprov import durable
 from atcaprov.errors import Code, UsageError
 from atcaprov.reading import MalformedError, parse_json, read_text
 from atcaprov.recording.questions import UNDECIDED, Reading
-from atcaprov.recording.reading_texts import in_words
+from atcaprov.recording.reading_texts import reading_text
 
 _FORMAT: Final = "atcaprov open points"
 _VERSION: Final = 1
 _MODE: Final = 0o644
-"""All keys in it are known to everyone."""
+"""It holds no secret: the keys of a given-up chip can be computed by everyone."""
 
 
 class AnswersFile:
-    """Readings of one part, each with the packets that show it; written as soon as there is one, if there is a file."""
+    """Readings of one chip, each with the packets that show it. With a file, each reading is written at once."""
 
     def __init__(self, path: Path | None, serial: bytes) -> None:
-        """Take up the file, if it is there.
+        """Read the file if it exists; None keeps the readings in memory only. `serial`: 9 bytes.
 
         Raises:
-            UsageError: it can't be read (FILE_UNREADABLE), is of another part or none of this format (FILE_INVALID).
+            UsageError: it cannot be read (FILE_UNREADABLE), or is not an answers file of this chip (FILE_INVALID).
         """
         self._path = path
         self._serial = serial.hex().upper()
@@ -35,21 +35,21 @@ class AnswersFile:
 
     @property
     def done(self) -> frozenset[str]:
-        """The questions that have an answer."""
+        """Names of the questions that have an answer."""
         return frozenset(name for name, answer in self._answers.items() if answer["value"] is not UNDECIDED)
 
     def keep(self, reading: Reading, packets: list[tuple[str, str]]) -> None:
-        """Add or replace a reading.
+        """Add or replace a reading, with the packets that show it (sent and received, hexadecimal).
 
         Raises:
-            UsageError: the file can't be written (FILE_UNWRITABLE).
+            UsageError: the file cannot be written (FILE_UNWRITABLE).
         """
         self._answers[reading.name] = {
             "name": reading.name,
             "switch": reading.point,
             "value": reading.value,
             "software_chip": reading.expected,
-            "words": in_words(reading),
+            "words": reading_text(reading),
             "packets": [{"sent": sent, "got": got} for sent, got in packets],
         }
         if self._path is not None:
@@ -62,8 +62,8 @@ class AnswersFile:
             durable.replace(path, text.encode("ascii"), _MODE)
         except OSError as error:
             raise UsageError(
-                f"The answers cannot be written to {path}: {error.strerror}.",
-                advice="Make room or choose another place, and start again: the part goes on where it stands.",
+                f"Cannot write the answers file {path}: {error.strerror}.",
+                advice="Free some space or choose another folder, and start again: answered questions are skipped.",
                 code=Code.FILE_UNWRITABLE,
             ) from error
 
@@ -73,9 +73,9 @@ class AnswersFile:
         except MalformedError as error:
             raise _invalid(path, f"it is not JSON: {error}") from None
         if not isinstance(document, dict) or document.get("format") != _FORMAT or document.get("version") != _VERSION:
-            raise _invalid(path, f"it is no '{_FORMAT}' of version {_VERSION}")
+            raise _invalid(path, f"it is not an '{_FORMAT}' file of version {_VERSION}")
         if document.get("serial") != self._serial:
-            raise _invalid(path, f"it is of another part, not of {self._serial}")
+            raise _invalid(path, f"it belongs to another chip, not to {self._serial}")
         answers = document.get("answers")
         if not isinstance(answers, list) or not all(map(_is_answer, answers)):
             raise _invalid(path, "its answers are damaged")
@@ -88,7 +88,7 @@ def _is_answer(answer: object) -> bool:
 
 def _invalid(path: Path, reason: str) -> UsageError:
     return UsageError(
-        f"{path} does not keep the answers of this part: {reason}.",
-        advice="Nothing was asked. Name another file for --answers.",
+        f"Cannot use the answers file {path}: {reason}.",
+        advice="The chip was not asked anything. Give another file for --answers.",
         code=Code.FILE_INVALID,
     )

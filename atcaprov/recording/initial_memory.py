@@ -1,4 +1,4 @@
-"""What a recording shows of the part's memory before the recording changed it."""
+"""The memory of a chip at the start of a recording, as far as the recording shows it."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from atcaprov.chip.memory_map import (
     USER_EXTRA,
     WORD_SIZE,
 )
+from atcaprov.chip.modes import BLOCK_SHIFT, SLOT_SHIFT, ZONE_BLOCK_SHIFT
 from atcaprov.emulator.memory import SLOT_STARTS, Memory
 from atcaprov.emulator.random_source import SystemRandom
 from atcaprov.emulator.slot import MemorySlot
@@ -42,8 +43,10 @@ Place = tuple[int, int]
 """Zone and offset; slots lie in the data zone in slot order."""
 
 
-def learn(events: Iterable[TraceEvent], memory: Memory) -> None:
-    """Put into `memory` what the events show of it, and a key of its own where the part used one that it had."""
+def put_initial_memory(events: Iterable[TraceEvent], memory: Memory) -> None:
+    """Put into `memory` what the events show of the chip's memory at their start.
+
+    A private key that the chip already had and used is unknown: a new one takes its place."""
     zones = {Zone.CONFIG: memory.config, Zone.OTP: memory.otp, Zone.DATA: memory.data}
     changed: set[Place] = set()
     made: set[int] = set()
@@ -73,7 +76,7 @@ def learn(events: Iterable[TraceEvent], memory: Memory) -> None:
 def _shown(packet: bytes, reply: bytes, memory: Memory) -> dict[Place, int]:
     if packet[1] != Opcode.READ or len(reply) == _STATUS_REPLY:
         return {}
-    if packet[2] & _ZONE == Zone.DATA and MemorySlot(memory, packet[3] >> 3 & 0x0F).encrypt_read:
+    if packet[2] & _ZONE == Zone.DATA and MemorySlot(memory, packet[3] >> SLOT_SHIFT & 0x0F).encrypt_read:
         return {}  # the reply is encrypted
     return dict(zip(places(packet), reply[1:-2], strict=False))
 
@@ -87,7 +90,7 @@ def _changed(packet: bytes, reply: bytes) -> set[Place]:
 
 
 def _changed_unseen(sent: str) -> set[Place]:
-    """Return what a masked command may have changed, by its first bytes, which are never masked."""
+    """Return the places that a masked command may have changed; its first bytes, which name them, are never masked."""
     header = bytes.fromhex(sent[: 2 * _HEADER]) if MASK not in sent[: 2 * _HEADER] else b""
     return set(places(header)) if len(header) == _HEADER and header[1] == Opcode.WRITE else set()
 
@@ -96,17 +99,17 @@ def places(packet: bytes) -> list[Place]:
     """Return the places that P1 and P2 of a Read or Write name, as far as they exist."""
     zone, p2 = packet[2] & _ZONE, packet[3] | packet[4] << 8
     wide = bool(packet[2] & P1_32_BYTES)
-    block = p2 >> 8 if zone == Zone.DATA else p2 >> 3
+    block = p2 >> BLOCK_SHIFT if zone == Zone.DATA else p2 >> ZONE_BLOCK_SHIFT
     offset = block * BLOCK_SIZE + (0 if wide else (p2 & 0x07) * WORD_SIZE)
     end = offset + (BLOCK_SIZE if wide else WORD_SIZE)
     if zone == Zone.DATA:
-        slot = p2 >> 3 & 0x0F
+        slot = p2 >> SLOT_SHIFT & 0x0F
         return [(zone, SLOT_STARTS[slot] + at) for at in range(offset, min(end, SLOT_SIZES[slot]))]
     return [(zone, at) for at in range(offset, min(end, _ZONE_SIZES.get(zone, 0)))]
 
 
 def _used_keys(packet: bytes, reply: bytes) -> set[int]:
-    """Return the slot of a private key that the part used with success."""
+    """Return the slot of a private key that the command used with success, as a set."""
     slot = packet[3] | packet[4] << 8
     uses = packet[1] in (Opcode.SIGN, Opcode.ECDH) or (packet[1] == Opcode.GEN_KEY and not packet[2] & GEN_KEY_CREATE)
     return {slot} if uses and slot < SLOT_COUNT and len(reply) > _STATUS_REPLY else set()

@@ -1,4 +1,4 @@
-"""What a part's answers say about the open points of the software chip (`atcaprov.emulator.open_points`)."""
+"""Questions to a real chip about the open points of the software chip (`atcaprov.emulator.open_points`)."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from atcaprov.emulator.open_points import OpenPoints
 from atcaprov.recording.dialogue import Dialogue
 
 UNDECIDED: Final = None
-"""The answers fit no reading, or the part in its state has none to give."""
+"""No reading fits the answers, or the chip gives none in its present state."""
 Ask = Callable[[Dialogue], Any]
-"""Asks the part and returns the value of the open point that its answers show, or UNDECIDED."""
+"""Asks the chip and returns the value of the open point that its answers show, or UNDECIDED."""
 
 
 RULES: Final = MappingProxyType(
@@ -43,7 +43,7 @@ class Question:
 
 @dataclass(frozen=True)
 class Reading:
-    """What a part was found to do at an open point."""
+    """What a chip does at an open point; `value` is a value of that point, or UNDECIDED."""
 
     name: str
     value: Any
@@ -55,7 +55,7 @@ class Reading:
 
     @property
     def expected(self) -> Any:
-        """How the software chip is set."""
+        """The value that the software chip has by default."""
         if self.point in RULES:
             return RULES[self.point]
         setting = getattr(OpenPoints(), self.point)
@@ -63,17 +63,17 @@ class Reading:
 
     @property
     def agrees(self) -> bool:
-        """Whether the part does what the software chip does."""
+        """Whether the chip does what the software chip does."""
         return self.value is not UNDECIDED and bool(self.value == self.expected)
 
 
 def refusal(status: int | None) -> int | None:
-    """Return the status with which a part has refused, or UNDECIDED if it gave no answer or did what it was asked."""
+    """Return the status byte of a refusal, or UNDECIDED if the chip did not answer or did what it was asked."""
     return UNDECIDED if status in (None, Status.SUCCESS) else status
 
 
 def put(dialogue: Dialogue, questions: Iterable[Question], done: Container[str] = ()) -> Iterator[Reading]:
-    """Put the questions that are not done, each to a part that has forgotten the one before."""
+    """Ask the questions whose names are not in `done`; the chip sleeps before each and forgets the one before."""
     for question in questions:
         if question.name not in done:
             dialogue.forget()

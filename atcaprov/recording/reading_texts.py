@@ -1,4 +1,4 @@
-"""Readings of open points in words."""
+"""The texts of readings: what each value of an open point means."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from atcaprov.recording.questions import RULES, UNDECIDED, Reading
 
-WORDS: Final[Mapping[str, str | Mapping[Any, str]]] = MappingProxyType(
+TEXTS: Final[Mapping[str, str | Mapping[Any, str]]] = MappingProxyType(
     {
         "surplus_data": {
             "refuse": "data where a command has none are refused with 03",
@@ -185,20 +185,20 @@ WORDS: Final[Mapping[str, str | Mapping[Any, str]]] = MappingProxyType(
         },
     }
 )
-"""For each open point the words of each reading, or of them all; `{}` is the status or the command."""
+"""For each open point the text of each reading, or one for all of them; `{}` is the status or the command."""
 _ACRONYMS: Final = frozenset({"AES", "ECDH", "KDF", "MAC", "SHA"})
-_WITHOUT_HARM: Final = MappingProxyType(
+_HARMLESS: Final = MappingProxyType(
     {"errors_clear_temp_key": "Read", "other_commands_clear_temp_key": "Counter or SelfTest"}
 )
-"""The commands that every part is asked for."""
+"""The commands of the harmless questions, whose names do not tell them."""
 
 
-def in_words(reading: Reading) -> str:
-    """Return a line for people: the words, the open point and its value, and the software chip's where it differs."""
+def reading_text(reading: Reading) -> str:
+    """Return a line with the text, the open point and its value, and the software chip's value where it differs."""
     kind = "rule" if reading.point in RULES else "open point"
     if reading.value is UNDECIDED:
         return f"no reading fits the answers ({kind} {reading.name}: undecided)"
-    words, detail = WORDS[reading.point], reading.name.partition(".")[2]
+    words, detail = TEXTS[reading.point], reading.name.partition(".")[2]
     chosen = words if isinstance(words, str) else words[reading.value]
     filled = chosen.format(shown(reading.value) if isinstance(words, str) else _command(reading.point, detail))
     differs = "" if reading.agrees else f"; the software chip: {shown(reading.expected)}"
@@ -207,10 +207,10 @@ def in_words(reading: Reading) -> str:
 
 def _command(point: str, detail: str) -> str:
     if detail in _ACRONYMS or not detail:
-        return detail or _WITHOUT_HARM.get(point, "")
+        return detail or _HARMLESS.get(point, "")
     return "".join(part.capitalize() for part in detail.split("_"))
 
 
 def shown(value: Any) -> str:
-    """Return a status as the pages show it, and other values as they are."""
+    """Return a status as two hexadecimal digits, and other values as text."""
     return f"{value:02X}" if isinstance(value, int) and not isinstance(value, bool) else str(value)

@@ -1,9 +1,9 @@
-"""Play a recording of a real part against a software chip, to find where the two differ.
+"""Replay a recording of a real chip on a software chip, to find where the two differ.
 
-The software chip begins with what the recording shows of the part: configuration, OTP and slots as they were read
-before they were written. What the part drew at random goes into the software chip's random source, so that nonces and
-what is computed from them agree. Keys that the part made for itself are unknown: of public keys, signatures and shared
-secrets only the size is compared. A trace with masked bytes is replayed as far as what is not masked decides.
+The software chip starts with what the recording shows of the chip: configuration, OTP and slots as they were read
+before they were written. Random bytes of the real chip go into the random source of the software chip, so that nonces
+and what is computed from them agree. Keys that the chip made are unknown: only the size of public keys, signatures and
+shared secrets is compared. Replies that depend on masked bytes are not compared.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from atcaprov.emulator.timing import Clock
 from atcaprov.errors import Code, UsageError
 from atcaprov.hal.tracing.masking import MASK, masked_packets
 from atcaprov.hal.tracing.trace_file import Trace, TraceEvent
-from atcaprov.recording.initial_memory import learn
+from atcaprov.recording.initial_memory import put_initial_memory
 from atcaprov.recording.unknown_state import UnknownState
 
 _HEADER: Final = 5
@@ -31,22 +31,22 @@ _STATUS_REPLY: Final = 4
 _RANDOM_SIZE: Final = 32
 _DONE: Final = with_crc(bytes((_STATUS_REPLY, Status.SUCCESS)))
 _OWN_KEYS: Final = frozenset({Opcode.GEN_KEY, Opcode.SIGN, Opcode.ECDH})
-"""Commands whose answers depend on private keys that never leave the part."""
+"""Commands whose answers depend on private keys that never leave the chip."""
 
 
 @dataclass(frozen=True)
 class ReplayDifference:
-    """The first event where recording and software chip part."""
+    """The first event at which the recording and the software chip differ."""
 
     number: int
-    """Counted from 1 over all events of the trace; the line of its file is one more."""
+    """Counted from 1; in the file the event is on the next line."""
     event: TraceEvent
     found: bytes
     reason: str
     """Why the software chip refused, if it did."""
 
     def text(self, *, unmasked: bool = False) -> str:
-        """Return the difference in words; bytes that could belong to a secret are masked unless wanted."""
+        """Return the difference in words; bytes that may belong to a secret are masked unless `unmasked`."""
         packet, recorded, found = bytes.fromhex(self.event.sent), self.event.got, self.found.hex()
         sent = self.event.sent
         if not unmasked:
@@ -55,13 +55,13 @@ class ReplayDifference:
         reason = f"\n  because {self.reason}" if self.reason else ""
         return (
             f"event {self.number}: {sent}\n"
-            f"  the part answered           {recorded or 'nothing'}\n"
+            f"  the real chip answered      {recorded or 'nothing'}\n"
             f"  the software chip answered  {found or 'nothing'}{reason}"
         )
 
 
 class _RecordedClock(Clock):
-    """Time as the recording tells it; nobody waits."""
+    """The times of the recording; waiting takes no time."""
 
     def __init__(self) -> None:
         self.moment = 0.0
@@ -71,51 +71,54 @@ class _RecordedClock(Clock):
         return self.moment
 
     def reached(self, moment: float) -> bool:
-        """The part was ready when the recording says so."""
+        """Return True: in the recording the chip was ready."""
         return True
 
     def wait_until(self, moment: float) -> None:
-        """Nobody waits."""
+        """Return at once."""
 
 
 class _RecordedRandom(SystemRandom):
-    """Gives what the part drew, and the system's random bytes where the recording does not tell."""
+    """The random bytes of the real chip, and the system's where the recording does not show them."""
 
     def __init__(self) -> None:
         self.drawn = b""
 
     def take(self, count: int) -> bytes:
-        """Return the recorded bytes once, if they are as many."""
+        """Return the recorded bytes, once, if there are `count` of them."""
         drawn, self.drawn = self.drawn, b""
         return drawn if len(drawn) == count else super().take(count)
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What a replay has found."""
+    """The result of a replay."""
 
     difference: ReplayDifference | None
     passed_over: int
-    """Events before the difference, or in all, whose reply depends on masked bytes: it was not compared."""
+    """How many replies were not compared, because they depend on masked bytes; up to the difference if there is one."""
 
 
 def replay(trace: Trace, memory: Memory, *, open_points: OpenPoints | None = None) -> Comparison:
-    """Play a trace against a software chip that begins with `memory`, up to where they first differ.
+    """Replay a trace on a software chip that starts with `memory`, up to the first difference.
 
-    `memory` is changed: what the trace shows of the part goes in first.
+    `memory` is changed: it first takes what the trace shows of the real chip.
 
     Raises:
-        UsageError: the first five bytes of a command, which are no secret, are masked (FILE_INVALID).
+        UsageError: the first five bytes of a command are masked, which are never secret (FILE_INVALID).
     """
     for number, event in enumerate(trace.events, 1):
         if MASK in event.sent[: 2 * _HEADER]:
-            raise UsageError(f"Event {number} of the trace does not tell its command.", code=Code.FILE_INVALID)
-    learn(trace.events, memory)
+            raise UsageError(
+                f"Event {number} of the trace hides its command: the first five bytes are masked.",
+                code=Code.FILE_INVALID,
+            )
+    put_initial_memory(trace.events, memory)
     return _Replay(memory, open_points).compare(trace.events)
 
 
 class _Replay:
-    """One software chip, and what is not known of it."""
+    """One software chip, and what is unknown of it."""
 
     def __init__(self, memory: Memory, open_points: OpenPoints | None) -> None:
         self._random, self._clock = _RecordedRandom(), _RecordedClock()
@@ -137,7 +140,7 @@ class _Replay:
                 packet = bytes.fromhex(event.sent)
                 found = self._ask(packet, event)
                 if event.error and len(packet) >= _HEADER:
-                    self._unknown.pass_over(packet, "")  # what the part did with it is unknown
+                    self._unknown.pass_over(packet, "")  # what the real chip did is unknown
                 elif self._unknown.decides(packet):
                     self._unknown.pass_over(packet, event.got)
                     passed_over += 1
@@ -151,7 +154,7 @@ class _Replay:
 
     def _power(self, do: str) -> None:
         if do == "sleep":
-            self._chip.wake()  # an idle chip hears nothing else
+            self._chip.wake()  # an idle chip listens to a wake only
             self._unknown.slept()
         {"wake": self._chip.wake, "idle": self._chip.idle, "sleep": self._chip.sleep}[do]()
 
@@ -161,7 +164,7 @@ class _Replay:
 
 
 def _drawn(packet: bytes, got: str) -> bytes:
-    """Return the random bytes that a reply shows: the whole answer, or the nonce behind an encrypted one."""
+    """Return the random bytes in a reply: all of it, or the nonce that follows an encrypted answer."""
     opcode = packet[1] if len(packet) > 1 else -1
     size = len(got) // 2 - 3
     if MASK in got or size < _RANDOM_SIZE:
@@ -173,7 +176,7 @@ def _drawn(packet: bytes, got: str) -> bytes:
 
 def _agree(packet: bytes, event: TraceEvent, found: bytes) -> bool:
     if event.error:
-        return True  # the way to the part failed
+        return True  # the connection failed: there is no reply to compare
     if len(event.got) != 2 * len(found):
         return False
     own_key = len(packet) > 1 and packet[1] in _OWN_KEYS and len(found) > _STATUS_REPLY

@@ -1,4 +1,4 @@
-"""What a replay can't know of the software chip: what masked bytes, or calls whose end nobody saw, have left in it."""
+"""What a replay does not know of the chip: what masked bytes, or commands without a seen end, left in it."""
 
 from __future__ import annotations
 
@@ -21,34 +21,34 @@ _STATELESS: Final = frozenset(
         Opcode.WRITE,
     }
 )
-"""Commands that neither use nor leave volatile state, as long as nothing in them is encrypted."""
+"""Commands that neither use nor leave volatile state, unless they are encrypted."""
 _STATUS_REPLY: Final = 4
 
 
 class UnknownState:
-    """Keeps the places whose bytes are unknown, and whether the volatile state is; all is known at first."""
+    """The places whose bytes are unknown, and whether the volatile state is unknown; at first all is known."""
 
     def __init__(self) -> None:
         self._places: set[Place] = set()
         self._state = False
 
     def slept(self) -> None:
-        """The volatile state is gone."""
+        """Note that the chip slept: its volatile state is empty."""
         self._state = False
 
     def pass_over(self, header: bytes, got: str) -> None:
-        """Take in a command that can't be repeated: its first 5 bytes, its reply in hexadecimal or nothing."""
+        """Note a command that cannot be repeated: its first 5 bytes, its reply in hexadecimal or ""."""
         self._state |= _uses_state(header)
         if got[2:4] in ("", f"{Status.SUCCESS:02x}"):
             self._places.update(_changed(header))
 
     def settle(self, packet: bytes) -> None:
-        """A command ended as the trace says: what it has written is known again."""
+        """Note a command that ended as in the trace: what it has written is known again."""
         if len(packet) >= 7 and packet[1] == Opcode.WRITE and not packet[2] & P1_ENCRYPTED:
             self._places.difference_update(places(packet))
 
     def decides(self, packet: bytes) -> bool:
-        """Tell whether the reply to a command depends on what is unknown, or may."""
+        """Return whether the reply to a command depends, or may depend, on what is unknown."""
         if len(packet) < 7:
             return False
         if packet[1] == Opcode.READ and not self._places.isdisjoint(places(packet)):
@@ -58,7 +58,7 @@ class UnknownState:
         return packet[1] not in _STATELESS and not self._places.isdisjoint(_slot(packet[3]))
 
     def lock_without_crc(self, packet: bytes) -> bytes:
-        """Return a Lock of unknown bytes in the form that takes no CRC of them, and all else as it is."""
+        """Return a Lock of a zone with unknown bytes without its CRC, which would not fit; other packets unchanged."""
         is_zone_lock = len(packet) >= 7 and packet[1] == Opcode.LOCK and packet[2] & 0x03 != LOCK_SLOT
         if not is_zone_lock or not self._places:
             return packet

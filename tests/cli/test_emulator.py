@@ -215,7 +215,7 @@ def test_the_first_difference_is_printed(tmp_path: Path) -> None:
     file.write_text(file.read_text().replace("07000060028038", "07000060033839"))
     done = run_in_process(group, "replay", str(file))
     assert done.code == 1
-    assert done.out.startswith("event 2: 0730000000035d\n  the part answered           07000060033839\n")
+    assert done.out.startswith("event 2: 0730000000035d\n  the real chip answered      07000060033839\n")
 
 
 def test_a_recording_says_how_the_part_reads_the_open_points(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from atcaprov import EmulatedHal, SoftwareChip
 from atcaprov.emulator.images import load_image
 from atcaprov.emulator.open_points import OpenPoints
 from atcaprov.emulator.random_source import SeededRandom
-from atcaprov.recording.destructive.procedure import ask_sacrificed
+from atcaprov.recording.destructive.procedure import ask_and_lock
 from atcaprov.recording.destructive.setups import Setup
 from atcaprov.recording.dialogue import Dialogue
 from atcaprov.recording.harmless_questions import harmless_questions
@@ -116,4 +116,4 @@ def ask_harmlessly(chip: SoftwareChip) -> dict[str, Any]:
 
 @cache
 def given_up(setup: Setup, open_points: OpenPoints) -> dict[str, Any]:
-    return found(ask_sacrificed(talk(blank_chip(open_points)), setup))
+    return found(ask_and_lock(talk(blank_chip(open_points)), setup))

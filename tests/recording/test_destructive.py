@@ -24,7 +24,7 @@ from atcaprov.emulator.images import load_image
 from atcaprov.emulator.open_points import OpenPoints
 from atcaprov.emulator.random_source import SeededRandom, SystemRandom
 from atcaprov.recording.answers_file import AnswersFile
-from atcaprov.recording.destructive.procedure import ask_sacrificed, require_blank
+from atcaprov.recording.destructive.procedure import ask_and_lock, require_blank
 from atcaprov.recording.destructive.setups import FIRST, SECOND, SETUPS, Setup
 from atcaprov.recording.dialogue import Dialogue
 from atcaprov.recording.questions import UNDECIDED
@@ -48,7 +48,7 @@ def test_a_guard_holds_back_the_first_packet_that_would_give_a_part_up(setup: Se
     chip = blank_chip()
     before = chip.memory.image()
     with pytest.raises(UsageError) as held_back:
-        list(ask_sacrificed(Dialogue(GuardedHal(EmulatedHal(chip, "emulator:"))), setup))
+        list(ask_and_lock(Dialogue(GuardedHal(EmulatedHal(chip, "emulator:"))), setup))
     assert (held_back.value.code, chip.memory.image()) == (Code.READ_ONLY, before)
 
 
@@ -56,7 +56,7 @@ def test_a_guard_holds_back_the_first_packet_that_would_give_a_part_up(setup: Se
 def test_what_was_asked_of_a_part_that_is_given_up_replays(setup: Setup) -> None:
     """The software chip learns keys and contents from the recording, and answers every packet like the part."""
     with recorded(blank_chip()) as (hal, trace):
-        list(ask_sacrificed(Dialogue(hal), setup))
+        list(ask_and_lock(Dialogue(hal), setup))
         assert replay(trace(), load_image("atecc608a").make(SystemRandom())).difference is None
 
 
@@ -71,7 +71,7 @@ def test_a_lock_whose_reply_is_lost_is_seen_by_reading(setup: Setup) -> None:
         return reply
 
     hal.answer = losing
-    assert found(ask_sacrificed(Dialogue(hal), setup)) == given_up(setup, OpenPoints())
+    assert found(ask_and_lock(Dialogue(hal), setup)) == given_up(setup, OpenPoints())
 
 
 @pytest.mark.parametrize("setup", [FIRST, SECOND])
@@ -79,7 +79,7 @@ def test_a_part_that_takes_no_configuration_is_not_locked(setup: Setup) -> None:
     hal = ScriptedHal()
     hal.answer = lambda content: REFUSED if content[1] == Opcode.WRITE else hal.chip.exchange(content)
     with pytest.raises(ProvisioningError) as refused:
-        list(ask_sacrificed(Dialogue(hal), setup))
+        list(ask_and_lock(Dialogue(hal), setup))
     assert refused.value.code == Code.WRITE_NOT_VERIFIED
     assert not hal.memory.config_locked
 
@@ -98,7 +98,7 @@ def test_only_the_named_part_is_given_up_if_it_is_blank_or_set_up(setup: Setup) 
     require_blank(dialogue, dialogue.serial, setup)
     with pytest.raises(ProvisioningError, match="serial number"):
         require_blank(dialogue, bytes(9), setup)
-    list(ask_sacrificed(dialogue, setup))
+    list(ask_and_lock(dialogue, setup))
     require_blank(dialogue, dialogue.serial, setup)
     other = FIRST if setup is SECOND else SECOND
     for locked, wanted in ((talk(SoftwareChip(configured_memory(data_locked=False))), setup), (dialogue, other)):
@@ -130,7 +130,7 @@ def test_a_part_tells_by_which_crc_it_was_locked_though_every_reply_to_a_lock_is
 
     hal.chip = EmulatedHal(chip, "emulator:")
     hal.answer = losing
-    assert found(ask_sacrificed(Dialogue(hal), setup))["data_crc_private"] is private
+    assert found(ask_and_lock(Dialogue(hal), setup))["data_crc_private"] is private
 
 
 class CutError(Exception):
@@ -145,7 +145,7 @@ _STEP = 5
 @pytest.mark.parametrize("setup", [FIRST, SECOND])
 def test_a_run_that_was_cut_goes_on(setup: Setup, after: bool, tmp_path: Path) -> None:
     whole = ScriptedHal()
-    list(ask_sacrificed(Dialogue(whole), setup))
+    list(ask_and_lock(Dialogue(whole), setup))
     for cut in range(5, len(whole.packets), _STEP):
         goes_on_after(cut, setup, after=after)
     file = tmp_path / "answers.json"
@@ -182,7 +182,7 @@ def goes_on_after(cut: int, setup: Setup, file: Path | None = None, *, after: bo
 
 
 def keep_all(dialogue: Dialogue, setup: Setup, answers: AnswersFile) -> None:
-    for reading in ask_sacrificed(dialogue, setup, answers.done):
+    for reading in ask_and_lock(dialogue, setup, answers.done):
         assert reading.agrees or reading.value is UNDECIDED
         answers.keep(reading, dialogue.take_exchanges())
 
@@ -204,6 +204,6 @@ def test_a_part_is_given_up_over_any_way(protocol: str, setup: Setup) -> None:
     with served(blank_chip()) as place:
         hal = open_hal(f"tcp://127.0.0.1:{place.port(protocol)}?protocol={protocol}")
         try:
-            assert found(ask_sacrificed(Dialogue(hal), setup)) == given_up(setup, OpenPoints())
+            assert found(ask_and_lock(Dialogue(hal), setup)) == given_up(setup, OpenPoints())
         finally:
             hal.close()

@@ -19,15 +19,15 @@ from atcaprov.device.guard import GuardedHal
 from atcaprov.emulator.images import load_image
 from atcaprov.emulator.open_points import OpenPoints
 from atcaprov.emulator.random_source import SeededRandom
-from atcaprov.recording.destructive.first_setup import Roles
-from atcaprov.recording.destructive.procedure import ask_sacrificed
-from atcaprov.recording.destructive.second_setup import Places, secret
+from atcaprov.recording.destructive.first_setup import FirstSlots
+from atcaprov.recording.destructive.procedure import ask_and_lock
+from atcaprov.recording.destructive.second_setup import SecondSlots, secret
 from atcaprov.recording.destructive.setups import FIRST, SECOND, Setup
 from atcaprov.recording.dialogue import Dialogue
 from atcaprov.recording.harmless_packets import harmless_packets, packet, run
 from atcaprov.recording.harmless_questions import harmless_questions
 from atcaprov.recording.questions import RULES, UNDECIDED, Reading, put
-from atcaprov.recording.reading_texts import in_words, shown
+from atcaprov.recording.reading_texts import reading_text, shown
 from tests.recording.points import (
     HARMLESS,
     LOCKED,
@@ -133,12 +133,12 @@ def test_every_open_point_is_asked_or_has_a_reason() -> None:
 
 @pytest.mark.parametrize(("point", "value"), each(HARMLESS | OPEN | LOCKED | SPOILING | NO_AES | SECOND_PART))
 def test_each_reading_has_words(point: str, value: Any) -> None:
-    line = in_words(Reading(point, value))
+    line = reading_text(Reading(point, value))
     assert f"(open point {point}: {shown(value)}" in line
     assert "{" not in line
     others = [other for other in (HARMLESS | OPEN | LOCKED | SPOILING | NO_AES | SECOND_PART)[point] if other != value]
     words = line.partition(" (")[0]
-    assert [other for other in others if in_words(Reading(point, other)).partition(" (")[0] == words] == []
+    assert [other for other in others if reading_text(Reading(point, other)).partition(" (")[0] == words] == []
 
 
 def test_what_gets_no_answer_stays_undecided() -> None:
@@ -157,20 +157,20 @@ def test_what_gets_no_answer_stays_undecided() -> None:
 
 def test_a_reading_is_told_in_words() -> None:
     one = Reading("authorization_uses", "one")
-    assert in_words(one) == "one use per authorization (open point authorization_uses: one)"
-    assert in_words(Reading("bad_block_code", 0x03)).endswith(
+    assert reading_text(one) == "one use per authorization (open point authorization_uses: one)"
+    assert reading_text(Reading("bad_block_code", 0x03)).endswith(
         "answered with 03 (open point bad_block_code: 03; the software chip: 0F)"
     )
-    assert in_words(Reading("bad_block_code", None)).endswith(" (open point bad_block_code: undecided)")
-    assert in_words(Reading("limited_use_commands.CHECK_MAC", True)).startswith("CheckMac counts ")
-    assert in_words(Reading("limited_use_commands.KDF", False)).startswith("KDF does not count ")
-    assert in_words(Reading("refused_use_counts", False)).endswith(" (rule refused_use_counts: False)")
+    assert reading_text(Reading("bad_block_code", None)).endswith(" (open point bad_block_code: undecided)")
+    assert reading_text(Reading("limited_use_commands.CHECK_MAC", True)).startswith("CheckMac counts ")
+    assert reading_text(Reading("limited_use_commands.KDF", False)).startswith("KDF does not count ")
+    assert reading_text(Reading("refused_use_counts", False)).endswith(" (rule refused_use_counts: False)")
 
 
 @pytest.mark.parametrize("value", [0x00, 0xFF])
 def test_the_first_part_tells_the_fill_of_both_sizes(value: Literal[0x00, 0xFF]) -> None:
     chip = blank_chip(replace(OpenPoints(), partial_block_fill=value))
-    list(ask_sacrificed(talk(chip), FIRST))
+    list(ask_and_lock(talk(chip), FIRST))
     answers = ask_harmlessly(chip)
     assert {name: found for name, found in answers.items() if name.startswith("partial_block_fill")} == {
         "partial_block_fill.36": value,
@@ -187,7 +187,7 @@ def _not_authorized(content: bytes, ask: Callable[[bytes], bytes]) -> bytes:
 
 
 def _counting(content: bytes, ask: Callable[[bytes], bytes]) -> bytes:
-    if content[1:4] == bytes((Opcode.MAC, 0, Roles.LIMITED_KEY)):
+    if content[1:4] == bytes((Opcode.MAC, 0, FirstSlots.LIMITED_KEY)):
         ask(packet(Opcode.COUNTER, 1))
     return ask(content)
 
@@ -198,12 +198,14 @@ def _answering(status: int, start: bytes) -> Contradiction:
 
 def _under_target(content: bytes, ask: Callable[[bytes], bytes]) -> bytes:
     """Take the MAC under the key that is rolled, and no other."""
-    if content[1:4] != bytes((Opcode.DERIVE_KEY, 0, Places.ROLLED_WITH_MAC)):
+    if content[1:4] != bytes((Opcode.DERIVE_KEY, 0, SecondSlots.ROLLED_WITH_MAC)):
         return ask(content)
     config = b"".join(ask(packet(Opcode.READ, 0x80, block << 3))[1:-2] for block in range(4))
     tail = content[1:5] + serial_number(config)[8:] + serial_number(config)[:2]
-    macs = [sha256(secret(slot) + tail).digest() for slot in (Places.ROLLED_WITH_MAC, Places.AUTHORIZING_KEY)]
-    return ask(packet(Opcode.DERIVE_KEY, 0, Places.ROLLED_WITH_MAC, macs[1] if content[5:-2] == macs[0] else bytes(32)))
+    macs = [sha256(secret(slot) + tail).digest() for slot in (SecondSlots.ROLLED_WITH_MAC, SecondSlots.AUTHORIZING_KEY)]
+    return ask(
+        packet(Opcode.DERIVE_KEY, 0, SecondSlots.ROLLED_WITH_MAC, macs[1] if content[5:-2] == macs[0] else bytes(32))
+    )
 
 
 @pytest.mark.parametrize(
@@ -222,7 +224,7 @@ def test_a_part_that_keeps_to_another_rule_is_told_apart(
 ) -> None:
     hal = ScriptedHal()
     hal.answer = lambda content: contradiction(content, hal.chip.exchange)
-    answers = found(ask_sacrificed(Dialogue(hal), setup))
+    answers = found(ask_and_lock(Dialogue(hal), setup))
     assert answers == given_up(setup, OpenPoints()) | {rule: value}
 
 
@@ -260,7 +262,7 @@ def test_a_part_that_differs_in_many_points_is_never_read_wrongly(setup: Setup, 
     """No question rests on another open point: its answer is right, or undecided."""
     open_points = _drawn(seed)
     chip = blank_chip(open_points)
-    readings = [*put(blank := talk(chip), list(harmless_questions(blank))), *ask_sacrificed(talk(chip), setup)]
+    readings = [*put(blank := talk(chip), list(harmless_questions(blank))), *ask_and_lock(talk(chip), setup)]
     readings += put(locked := talk(chip), list(harmless_questions(locked)))
     told = [reading for reading in readings if reading.name not in RULES and reading.value is not UNDECIDED]
     assert [reading for reading in told if reading.value != _set_to(reading.name, open_points)] == []

@@ -189,8 +189,8 @@ def test_after_a_failed_call_the_part_is_taken_at_its_next_word() -> None:
     assert replay(Trace("", (TraceEvent("wake"), failed)), blank()).difference is None
 
 
-def test_a_command_that_is_not_told_is_refused() -> None:
-    with pytest.raises(UsageError, match="Event 1 of the trace does not tell its command") as caught:
+def test_trace_that_masks_a_command_is_refused() -> None:
+    with pytest.raises(UsageError, match="Event 1 of the trace hides its command") as caught:
         replay(Trace("", (TraceEvent("exchange", "0712" + ".." * 5, "04000340"),)), blank())
     assert caught.value.code == Code.FILE_INVALID
 

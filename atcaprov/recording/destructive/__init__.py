@@ -1,1 +1,1 @@
-"""Questions that spoil a blank chip: its setup, the locks, and what is asked on the way."""
+"""Destructive questions: a blank chip is set up and permanently locked for them, and is scrap afterwards."""

@@ -7,268 +7,298 @@ from hashlib import sha256
 from typing import Any, Final
 
 from atcaprov.chip.commands import GEN_KEY_PUBLIC, P1_32_BYTES, P1_ENCRYPTED, TEMP_KEY_SLOT, Opcode, Status, Zone
-from atcaprov.recording.destructive.first_setup import Roles
+from atcaprov.chip.modes import (
+    AES_ENCRYPT,
+    COUNTER_READ,
+    INFO_LATCH,
+    INFO_STATE,
+    KDF_HKDF,
+    KDF_LENGTH_SHIFT,
+    KDF_MESSAGE_FROM_INPUT,
+    KDF_RESULT_SLOT_SHIFT,
+    KDF_TO_SLOT,
+    LATCH_CLEAR,
+    MAC_CHALLENGE_IN_TEMP_KEY,
+    MAC_OTP_64,
+    MAC_SOURCE_IS_INPUT,
+    SHA_HMAC_START,
+    SIGN_EXTERNAL,
+    SIGN_INTERNAL,
+    SLOT_SHIFT,
+    STATE_AUTHORIZED,
+    STATE_AUTHORIZED_SLOT,
+    STATE_SLOT_SHIFT,
+    UPDATE_EXTRA_USE,
+    VERIFY_STORED,
+    VERIFY_VALIDATE_EXTERNAL,
+)
+from atcaprov.recording.destructive.first_setup import FirstSlots
 from atcaprov.recording.destructive.temp_key_questions import REFUSED_COMMANDS
 from atcaprov.recording.dialogue import PATTERN, ChipReply, Dialogue
 from atcaprov.recording.harmless_packets import signature
 from atcaprov.recording.questions import UNDECIDED, Ask, Question, refusal
 
-_SIGN_EXTERNAL: Final = 0x80
 _SIGNATURE_SIZE: Final = 64
 _WRITE: Final = P1_32_BYTES | Zone.DATA
-_STATE, _LATCH, _LATCH_CLEAR = 2, 4, 2
-_AUTH_VALID, _AUTHORIZED = 0x04, 0x7C
-_KDF_TEMP_KEY_TO_SLOT: Final = 0x48
-_FROM_INPUT: Final = 2
 _AES_ENABLED: Final = 13
-_COPY: Final = 0x01
-_OTP_BIT: Final = 0x20
+_COPY: Final = MAC_CHALLENGE_IN_TEMP_KEY
+"""The mode of CheckMac that copies a key."""
 _KEY_ID_ABOVE_15: Final = 0x0100
-_HMAC_START: Final = 0x04
-_MAC_OVER_TEMP_KEY: Final = 0x05
+_MAC_OVER_TEMP_KEY: Final = MAC_CHALLENGE_IN_TEMP_KEY | MAC_SOURCE_IS_INPUT
 
 
 # While the data zone is open
 
 
-def _data_open_use(part: Dialogue) -> Any:
-    return _signs(part, Roles.SIGNING_KEY)
+def _data_open_use(chip: Dialogue) -> Any:
+    return _signs(chip, FirstSlots.SIGNING_KEY)
 
 
-def _data_open_key_config(part: Dialogue) -> Any:
-    if not _signs(part, Roles.SIGNING_KEY):
+def _data_open_key_config(chip: Dialogue) -> Any:
+    if not _signs(chip, FirstSlots.SIGNING_KEY):
         return UNDECIDED
-    return "ignored" if _signs(part, Roles.AUTHORIZED_KEY) else "obeyed"
+    return "ignored" if _signs(chip, FirstSlots.AUTHORIZED_KEY) else "obeyed"
 
 
-def _data_open_sign_internal(part: Dialogue) -> Any:
-    if not _signs(part, Roles.SIGNING_KEY):
+def _data_open_sign_internal(chip: Dialogue) -> Any:
+    if not _signs(chip, FirstSlots.SIGNING_KEY):
         return UNDECIDED
-    part.random_nonce()
-    part.ask(Opcode.GEN_DIG, Zone.DATA, Roles.PLAIN_KEY)
-    return len(part.ask(Opcode.SIGN, 0, Roles.SIGNING_KEY).data) == _SIGNATURE_SIZE
+    chip.random_nonce()
+    chip.ask(Opcode.GEN_DIG, Zone.DATA, FirstSlots.PLAIN_KEY)
+    return len(chip.ask(Opcode.SIGN, SIGN_INTERNAL, FirstSlots.SIGNING_KEY).data) == _SIGNATURE_SIZE
 
 
-def _data_open_write_key(part: Dialogue) -> Any:
-    part.load()
-    status = part.encrypted_write(_WRITE | P1_ENCRYPTED, Roles.ENCRYPTED << 3, PATTERN).status
+def _data_open_write_key(chip: Dialogue) -> Any:
+    chip.load()
+    status = chip.encrypted_write(_WRITE | P1_ENCRYPTED, FirstSlots.ENCRYPTED << SLOT_SHIFT, PATTERN).status
     return {Status.SUCCESS: "any", Status.EXECUTION_ERROR: "gen-dig"}.get(Status(status)) if status in _KNOWN else None
 
 
-def _data_open_clear_with_mac(part: Dialogue) -> Any:
-    reply = part.ask(Opcode.WRITE, _WRITE, Roles.CLEAR << 3, 2 * PATTERN)
+def _data_open_clear_with_mac(chip: Dialogue) -> Any:
+    reply = chip.ask(Opcode.WRITE, _WRITE, FirstSlots.CLEAR << SLOT_SHIFT, 2 * PATTERN)
     return "store" if reply.granted else "refuse" if reply.status == Status.PARSE_ERROR else UNDECIDED
 
 
-def _data_open_otp_encrypted(part: Dialogue) -> Any:
-    part.load()
-    reply = part.encrypted_write(P1_32_BYTES | P1_ENCRYPTED | Zone.OTP, 0, PATTERN)
+def _data_open_otp_encrypted(chip: Dialogue) -> Any:
+    chip.load()
+    reply = chip.encrypted_write(P1_32_BYTES | P1_ENCRYPTED | Zone.OTP, 0, PATTERN)
     return UNDECIDED if reply.status is None else reply.granted
 
 
-def _data_open_result_in_slot(part: Dialogue) -> Any:
-    part.random_nonce()
-    reply = part.ask(Opcode.DERIVE_KEY, 0, Roles.ROLLED_KEY)
+def _data_open_result_in_slot(chip: Dialogue) -> Any:
+    chip.random_nonce()
+    reply = chip.ask(Opcode.DERIVE_KEY, 0, FirstSlots.ROLLED_KEY)
     return UNDECIDED if reply.status is None else reply.granted
 
 
-def _privwrite_range_code(part: Dialogue) -> Any:
-    status = part.ask(Opcode.PRIV_WRITE, 0, Roles.AUTHORIZED_KEY, bytes(36 + 32)).status
+def _privwrite_range_code(chip: Dialogue) -> Any:
+    status = chip.ask(Opcode.PRIV_WRITE, 0, FirstSlots.AUTHORIZED_KEY, bytes(36 + 32)).status
     return refusal(status)
 
 
-# Behind the data lock
+# After the data lock
 
 
-def _authorization_uses(part: Dialogue) -> Any:
-    if not (part.authorize(Roles.AUTHORIZATION, _authorization()) and _signs(part, Roles.AUTHORIZED_KEY)):
+def _authorization_uses(chip: Dialogue) -> Any:
+    if not (chip.authorize(FirstSlots.AUTHORIZATION, _authorization()) and _signs(chip, FirstSlots.AUTHORIZED_KEY)):
         return UNDECIDED
-    return "many" if _signs(part, Roles.AUTHORIZED_KEY) else "one"
+    return "many" if _signs(chip, FirstSlots.AUTHORIZED_KEY) else "one"
 
 
 def _uses_after(use: Callable[[Dialogue], ChipReply]) -> Ask:
     """Return the question whether an authorization serves a signature after another use."""
 
-    def ask(part: Dialogue) -> Any:
-        if not (part.authorize(Roles.AUTHORIZATION, _authorization()) and use(part).granted):
+    def ask(chip: Dialogue) -> Any:
+        if not (chip.authorize(FirstSlots.AUTHORIZATION, _authorization()) and use(chip).granted):
             return UNDECIDED
-        return "many" if _signs(part, Roles.AUTHORIZED_KEY) else "one"
+        return "many" if _signs(chip, FirstSlots.AUTHORIZED_KEY) else "one"
 
     return ask
 
 
-def _gen_key(part: Dialogue) -> ChipReply:
-    return part.ask(Opcode.GEN_KEY, GEN_KEY_PUBLIC, Roles.AUTHORIZED_KEY)
+def _gen_key(chip: Dialogue) -> ChipReply:
+    return chip.ask(Opcode.GEN_KEY, GEN_KEY_PUBLIC, FirstSlots.AUTHORIZED_KEY)
 
 
-def _gen_dig(part: Dialogue) -> ChipReply:
-    part.random_nonce()
-    return part.ask(Opcode.GEN_DIG, Zone.DATA, Roles.LIMITED_KEY)
+def _gen_dig(chip: Dialogue) -> ChipReply:
+    chip.random_nonce()
+    return chip.ask(Opcode.GEN_DIG, Zone.DATA, FirstSlots.LIMITED_KEY)
 
 
-def _mac(part: Dialogue) -> ChipReply:
-    return part.ask(Opcode.MAC, 0, Roles.LIMITED_KEY, PATTERN)
+def _mac(chip: Dialogue) -> ChipReply:
+    return chip.ask(Opcode.MAC, 0, FirstSlots.LIMITED_KEY, PATTERN)
 
 
-def _checkmac_failure_clears(part: Dialogue) -> Any:
-    if not part.authorize(Roles.AUTHORIZATION, _authorization()):
+def _checkmac_failure_clears(chip: Dialogue) -> Any:
+    if not chip.authorize(FirstSlots.AUTHORIZATION, _authorization()):
         return UNDECIDED
-    if part.check_mac(0x01, Roles.OTHER_SECRET, bytes(32), part.random_nonce()).status != Status.MISMATCH:
+    wrong_secret = bytes(32)
+    reply = chip.check_mac(MAC_CHALLENGE_IN_TEMP_KEY, FirstSlots.OTHER_SECRET, wrong_secret, chip.random_nonce())
+    return UNDECIDED if reply.status != Status.MISMATCH else not _signs(chip, FirstSlots.AUTHORIZED_KEY)
+
+
+def _checkmac_consumes(chip: Dialogue) -> Any:
+    chip.load()
+    secret = FirstSlots.secret(FirstSlots.OTHER_SECRET)
+    if not chip.has_temp_key() or not chip.check_mac(0x00, FirstSlots.OTHER_SECRET, secret, PATTERN).granted:
         return UNDECIDED
-    return not _signs(part, Roles.AUTHORIZED_KEY)
+    return not chip.has_temp_key()
 
 
-def _checkmac_consumes(part: Dialogue) -> Any:
-    part.load()
-    secret = Roles.secret(Roles.OTHER_SECRET)
-    if not part.has_temp_key() or not part.check_mac(0x00, Roles.OTHER_SECRET, secret, PATTERN).granted:
-        return UNDECIDED
-    return not part.has_temp_key()
-
-
-def _checkmac_copy(part: Dialogue) -> Any:
-    copied = _copied(part, Roles.COPIED_EVEN)
-    if copied == Roles.COPIED_EVEN:
+def _checkmac_copy(chip: Dialogue) -> Any:
+    copied = _copied(chip, FirstSlots.COPIED_EVEN)
+    if copied == FirstSlots.COPIED_EVEN:
         return "self"
-    if copied != Roles.COPIED_ODD:
+    if copied != FirstSlots.COPIED_ODD:
         return UNDECIDED
-    part.forget()
-    return "odd-slot" if _copied(part, Roles.COPIED_ODD) == Roles.COPIED_ODD else "partner"
+    chip.forget()
+    return "odd-slot" if _copied(chip, FirstSlots.COPIED_ODD) == FirstSlots.COPIED_ODD else "partner"
 
 
-def _copied(part: Dialogue, slot: int) -> int | None:
-    """Return the slot whose content a CheckMac of `slot` has copied into TempKey, as a MAC over it shows."""
-    if not part.check_mac(_COPY, slot, Roles.secret(slot), part.random_nonce()).granted:
+def _copied(chip: Dialogue, slot: int) -> int | None:
+    """Return the slot that CheckMac of `slot` has copied into TempKey; a MAC over TempKey shows which one it is."""
+    if not chip.check_mac(_COPY, slot, FirstSlots.secret(slot), chip.random_nonce()).granted:
         return None
-    found = part.ask(Opcode.MAC, _MAC_OVER_TEMP_KEY, Roles.PLAIN_KEY).data
-    serial = part.serial
-    tail = bytes((Opcode.MAC, _MAC_OVER_TEMP_KEY, Roles.PLAIN_KEY, 0)) + bytes(11) + serial[8:] + bytes(4) + serial[:2]
-    for candidate in (Roles.COPIED_EVEN, Roles.COPIED_ODD):
-        message = Roles.secret(Roles.PLAIN_KEY) + Roles.secret(candidate) + tail + bytes(2)
+    found = chip.ask(Opcode.MAC, _MAC_OVER_TEMP_KEY, FirstSlots.PLAIN_KEY).data
+    serial = chip.serial
+    tail = (
+        bytes((Opcode.MAC, _MAC_OVER_TEMP_KEY, FirstSlots.PLAIN_KEY, 0))
+        + bytes(11)
+        + serial[8:]
+        + bytes(4)
+        + serial[:2]
+    )
+    for candidate in (FirstSlots.COPIED_EVEN, FirstSlots.COPIED_ODD):
+        message = FirstSlots.secret(FirstSlots.PLAIN_KEY) + FirstSlots.secret(candidate) + tail + bytes(2)
         if found == sha256(message).digest():
             return candidate
     return None
 
 
-def _checkmac_challenge_authorizes(part: Dialogue) -> Any:
-    if not part.check_mac(0x00, Roles.AUTHORIZATION, _authorization(), PATTERN).granted:
+def _checkmac_challenge_authorizes(chip: Dialogue) -> Any:
+    if not chip.check_mac(0x00, FirstSlots.AUTHORIZATION, _authorization(), PATTERN).granted:
         return UNDECIDED
-    return _signs(part, Roles.AUTHORIZED_KEY)
+    return _signs(chip, FirstSlots.AUTHORIZED_KEY)
 
 
-def _verify_stored_authorizes(part: Dialogue) -> Any:
-    part.load(sha256(PATTERN).digest())
-    if not part.ask(Opcode.VERIFY, 0x00, Roles.PUBLIC_KEY, signature()).granted:
+def _verify_stored_authorizes(chip: Dialogue) -> Any:
+    chip.load(sha256(PATTERN).digest())
+    if not chip.ask(Opcode.VERIFY, VERIFY_STORED, FirstSlots.PUBLIC_KEY, signature()).granted:
         return UNDECIDED
-    state = part.ask(Opcode.INFO, _STATE).data
-    return len(state) == 4 and state[1] & _AUTHORIZED == Roles.PUBLIC_KEY << 3 | _AUTH_VALID
+    state = chip.ask(Opcode.INFO, INFO_STATE).data
+    authorized = FirstSlots.PUBLIC_KEY << STATE_SLOT_SHIFT | STATE_AUTHORIZED
+    return len(state) == 4 and state[1] & (STATE_AUTHORIZED_SLOT | STATE_AUTHORIZED) == authorized
 
 
-def _refused_use_counts(part: Dialogue) -> Any:
-    before = part.ask(Opcode.COUNTER, 0, 0).data
-    if part.ask(Opcode.MAC, 0, Roles.LIMITED_KEY, PATTERN).status != Status.EXECUTION_ERROR:
+def _refused_use_counts(chip: Dialogue) -> Any:
+    before = chip.ask(Opcode.COUNTER, COUNTER_READ, 0).data
+    if chip.ask(Opcode.MAC, 0, FirstSlots.LIMITED_KEY, PATTERN).status != Status.EXECUTION_ERROR:
         return UNDECIDED
-    return part.ask(Opcode.COUNTER, 0, 0).data != before
+    return chip.ask(Opcode.COUNTER, COUNTER_READ, 0).data != before
 
 
-def _mac_takes_key_id_above_15(part: Dialogue) -> Any:
-    reply = part.ask(Opcode.MAC, 0, _KEY_ID_ABOVE_15 | Roles.PLAIN_KEY, PATTERN)
+def _mac_takes_key_id_above_15(chip: Dialogue) -> Any:
+    reply = chip.ask(Opcode.MAC, 0, _KEY_ID_ABOVE_15 | FirstSlots.PLAIN_KEY, PATTERN)
     return True if reply.granted else False if reply.status == Status.PARSE_ERROR else UNDECIDED
 
 
-def _checkmac_otp_bit(part: Dialogue) -> Any:
-    status = part.check_mac(_OTP_BIT, Roles.OTHER_SECRET, Roles.secret(Roles.OTHER_SECRET), PATTERN).status
+def _checkmac_otp_bit(chip: Dialogue) -> Any:
+    status = chip.check_mac(
+        MAC_OTP_64, FirstSlots.OTHER_SECRET, FirstSlots.secret(FirstSlots.OTHER_SECRET), PATTERN
+    ).status
     if status == Status.PARSE_ERROR:
         return "refuse"
     return "hash" if status in (Status.SUCCESS, Status.MISMATCH) else UNDECIDED
 
 
-def _no_mac_stops_outputs(part: Dialogue) -> Any:
-    if not _load_no_mac_key(part) or not part.config[_AES_ENABLED] & 1:
+def _no_mac_stops_outputs(chip: Dialogue) -> Any:
+    if not _load_no_mac_key(chip) or not chip.config[_AES_ENABLED] & 1:
         return UNDECIDED
-    return not part.ask(Opcode.AES, 0, TEMP_KEY_SLOT, PATTERN[:16]).granted
+    return not chip.ask(Opcode.AES, AES_ENCRYPT, TEMP_KEY_SLOT, PATTERN[:16]).granted
 
 
-def _no_mac_stops_hmac(part: Dialogue) -> Any:
-    if not _load_no_mac_key(part):
+def _no_mac_stops_hmac(chip: Dialogue) -> Any:
+    if not _load_no_mac_key(chip):
         return UNDECIDED
-    return not part.ask(Opcode.SHA, _HMAC_START, TEMP_KEY_SLOT).granted
+    return not chip.ask(Opcode.SHA, SHA_HMAC_START, TEMP_KEY_SLOT).granted
 
 
-def _load_no_mac_key(part: Dialogue) -> bool:
-    """Make a TempKey with a NoMac key; tells whether the part did."""
-    part.random_nonce()
-    instead_of_parameters = bytes((Opcode.GEN_DIG, Zone.DATA, Roles.NO_MAC, 0))
-    return part.ask(Opcode.GEN_DIG, Zone.DATA, Roles.NO_MAC, instead_of_parameters).granted
+def _load_no_mac_key(chip: Dialogue) -> bool:
+    """Make a TempKey with a NoMac key; return whether the chip did."""
+    chip.random_nonce()
+    instead_of_parameters = bytes((Opcode.GEN_DIG, Zone.DATA, FirstSlots.NO_MAC, 0))
+    return chip.ask(Opcode.GEN_DIG, Zone.DATA, FirstSlots.NO_MAC, instead_of_parameters).granted
 
 
-def _derive_key_roll_counts(part: Dialogue) -> Any:
-    before = part.ask(Opcode.COUNTER, 0, 0).data
-    part.random_nonce()
-    if not part.ask(Opcode.DERIVE_KEY, 0, Roles.ROLLED_KEY).granted:
+def _derive_key_roll_counts(chip: Dialogue) -> Any:
+    before = chip.ask(Opcode.COUNTER, COUNTER_READ, 0).data
+    chip.random_nonce()
+    if not chip.ask(Opcode.DERIVE_KEY, 0, FirstSlots.ROLLED_KEY).granted:
         return UNDECIDED
-    return part.ask(Opcode.COUNTER, 0, 0).data != before
+    return chip.ask(Opcode.COUNTER, COUNTER_READ, 0).data != before
 
 
-def _latch_clear_needs_authorization(part: Dialogue) -> Any:
-    reply = part.ask(Opcode.INFO, _LATCH, _LATCH_CLEAR)
+def _latch_clear_needs_authorization(chip: Dialogue) -> Any:
+    reply = chip.ask(Opcode.INFO, INFO_LATCH, LATCH_CLEAR)
     return False if reply.granted else True if reply.status == Status.EXECUTION_ERROR else UNDECIDED
 
 
-def _req_random_needs_temp_key(part: Dialogue) -> Any:
-    reply = part.check_mac(0x00, Roles.RANDOM_ONLY, Roles.secret(Roles.RANDOM_ONLY), PATTERN)
+def _req_random_needs_temp_key(chip: Dialogue) -> Any:
+    reply = chip.check_mac(0x00, FirstSlots.RANDOM_ONLY, FirstSlots.secret(FirstSlots.RANDOM_ONLY), PATTERN)
     return False if reply.granted else True if reply.status == Status.EXECUTION_ERROR else UNDECIDED
 
 
-def _encrypted_write_consumes(part: Dialogue) -> Any:
-    nonce = part.random_nonce()
-    slot = Roles.AUTHORIZATION
-    part.ask(Opcode.GEN_DIG, Zone.DATA, slot)
-    key = sha256(_authorization() + part.header(Opcode.GEN_DIG, Zone.DATA, slot) + bytes(25) + nonce).digest()
-    if not part.encrypted_write(_WRITE | P1_ENCRYPTED, Roles.ENCRYPTED << 3, key).granted:
+def _encrypted_write_consumes(chip: Dialogue) -> Any:
+    nonce = chip.random_nonce()
+    slot = FirstSlots.AUTHORIZATION
+    chip.ask(Opcode.GEN_DIG, Zone.DATA, slot)
+    key = sha256(_authorization() + chip.header(Opcode.GEN_DIG, Zone.DATA, slot) + bytes(25) + nonce).digest()
+    if not chip.encrypted_write(_WRITE | P1_ENCRYPTED, FirstSlots.ENCRYPTED << SLOT_SHIFT, key).granted:
         return UNDECIDED
-    return not part.has_temp_key()
+    return not chip.has_temp_key()
 
 
-def _kdf_needs_pub_info(part: Dialogue) -> Any:
-    part.load()
-    details = (len(PATTERN) << 24 | _FROM_INPUT).to_bytes(4, "little")
-    reply = part.ask(Opcode.KDF, _KDF_TEMP_KEY_TO_SLOT, Roles.KDF_TARGET << 8, details + PATTERN)
+def _kdf_needs_pub_info(chip: Dialogue) -> Any:
+    chip.load()
+    details = (len(PATTERN) << KDF_LENGTH_SHIFT | KDF_MESSAGE_FROM_INPUT).to_bytes(4, "little")
+    reply = chip.ask(
+        Opcode.KDF, KDF_HKDF | KDF_TO_SLOT, FirstSlots.KDF_TARGET << KDF_RESULT_SLOT_SHIFT, details + PATTERN
+    )
     return False if reply.granted else True if reply.status == Status.EXECUTION_ERROR else UNDECIDED
 
 
-def _key_type_code(part: Dialogue) -> Any:
-    if not part.config[_AES_ENABLED] & 1:
+def _key_type_code(chip: Dialogue) -> Any:
+    if not chip.config[_AES_ENABLED] & 1:
         return UNDECIDED
-    status = part.ask(Opcode.AES, 0, Roles.PLAIN_KEY, PATTERN[:16]).status
+    status = chip.ask(Opcode.AES, AES_ENCRYPT, FirstSlots.PLAIN_KEY, PATTERN[:16]).status
     return refusal(status)
 
 
-def _use_lock(part: Dialogue) -> Any:
-    if len(part.ask(Opcode.MAC, 0, Roles.PLAIN_KEY, PATTERN).data) != len(PATTERN):
+def _use_lock(chip: Dialogue) -> Any:
+    if len(chip.ask(Opcode.MAC, 0, FirstSlots.PLAIN_KEY, PATTERN).data) != len(PATTERN):
         return UNDECIDED
-    return "none" if len(part.ask(Opcode.MAC, 0, Roles.USE_LOCKED, PATTERN).data) == len(PATTERN) else "refuse"
+    return "none" if len(chip.ask(Opcode.MAC, 0, FirstSlots.USE_LOCKED, PATTERN).data) == len(PATTERN) else "refuse"
 
 
-def _validate_external_code(part: Dialogue) -> Any:
-    part.load()
-    return refusal(part.ask(Opcode.VERIFY, 0x01, Roles.PUBLIC_KEY, 4 * PATTERN).status)
+def _validate_external_code(chip: Dialogue) -> Any:
+    chip.load()
+    return refusal(chip.ask(Opcode.VERIFY, VERIFY_VALIDATE_EXTERNAL, FirstSlots.PUBLIC_KEY, 4 * PATTERN).status)
 
 
-def _update_extra_use(part: Dialogue) -> Any:
-    # On a part that takes mode 2 for mode 0, P2 0 writes 00: over 00, or it is refused.
-    status = part.ask(Opcode.UPDATE_EXTRA, 2, Roles.SIGNING_KEY).status
+def _update_extra_use(chip: Dialogue) -> Any:
+    # A chip that takes mode 2 for mode 0 writes P2 = 00 over 00, or refuses it: no harm.
+    status = chip.ask(Opcode.UPDATE_EXTRA, UPDATE_EXTRA_USE, FirstSlots.SIGNING_KEY).status
     return {Status.SUCCESS: True, Status.PARSE_ERROR: False}.get(Status(status)) if status in _KNOWN else UNDECIDED
 
 
-def _signs(part: Dialogue, slot: int) -> bool:
-    """Let the part sign an external message; tells whether it did."""
-    part.load()
-    return len(part.ask(Opcode.SIGN, _SIGN_EXTERNAL, slot).data) == _SIGNATURE_SIZE
+def _signs(chip: Dialogue, slot: int) -> bool:
+    """Let the chip sign an external message; return whether it did."""
+    chip.load()
+    return len(chip.ask(Opcode.SIGN, SIGN_EXTERNAL, slot).data) == _SIGNATURE_SIZE
 
 
 def _authorization() -> bytes:
-    return Roles.secret(Roles.AUTHORIZATION)
+    return FirstSlots.secret(FirstSlots.AUTHORIZATION)
 
 
 _KNOWN: Final = frozenset(Status)

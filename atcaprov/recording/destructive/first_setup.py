@@ -1,6 +1,6 @@
-"""The first part that is given up: authorization, TempKey, copies, secrets that are rolled and written.
+"""The first setup: a chip for questions about authorization, TempKey, copies, and secrets that change.
 
-What its slots hold anybody can compute.
+The content of its slots is no secret: it is computed from the slot numbers.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ _PERMISSION_ON: Final = 0x80
 _USE_LOCK_ON: Final = 0x0A
 
 
-class Roles:
-    """Slot numbers by their use."""
+class FirstSlots:
+    """Slot numbers of the first setup, by their use."""
 
     SIGNING_KEY = 0
     AUTHORIZED_KEY = 1
@@ -39,12 +39,12 @@ class Roles:
 
     @staticmethod
     def secret(slot: int) -> bytes:
-        """Return what the first 32 bytes of a slot are, or its private key."""
+        """Return the first 32 bytes of a slot, or its private key."""
         return sha256(b"open point %d" % slot).digest()
 
     @classmethod
     def content(cls, slot: int) -> bytes:
-        """Return all bytes of a slot; a private key stands behind 4 zero bytes."""
+        """Return all bytes of a slot; a private key follows 4 zero bytes."""
         secret = cls.secret(slot)
         if slot in (cls.SIGNING_KEY, cls.AUTHORIZED_KEY):
             return bytes(4) + secret
@@ -55,29 +55,29 @@ class Roles:
 
 SLOTS: Final[Mapping[int, tuple[int, int]]] = MappingProxyType(
     {
-        Roles.SIGNING_KEY: (0x0083, 0x0033),
-        Roles.AUTHORIZED_KEY: (0x0083, 0x0013 | 0x80 | Roles.AUTHORIZATION << 8),
-        Roles.ROLLED_KEY: (0x20AF, 0x001C),
-        Roles.PLAIN_KEY: (0x8F8F, 0x001C),
-        Roles.AUTHORIZATION: (0x8F8F, 0x001C),
-        Roles.OTHER_SECRET: (0x8F0F, 0x001C),
-        Roles.COPIED_EVEN: (0x8F80, 0x001C),
-        Roles.COPIED_ODD: (0x8F80, 0x001C),
-        Roles.ENCRYPTED: (0x448F, 0x001C),
-        Roles.RANDOM_ONLY: (0x8F8F, 0x005C),
-        Roles.KDF_TARGET: (0x0F0F, 0x001C),
-        Roles.USE_LOCKED: (0x8F8F, 0x001C),
-        Roles.CLEAR: (0x0F0F, 0x001C),
-        Roles.NO_MAC: (0x8F9F, 0x001C),
-        Roles.LIMITED_KEY: (0x8FAF, 0x001C | 0x80 | Roles.AUTHORIZATION << 8),
-        Roles.PUBLIC_KEY: (0x0F0F, 0x0010),
+        FirstSlots.SIGNING_KEY: (0x0083, 0x0033),
+        FirstSlots.AUTHORIZED_KEY: (0x0083, 0x0013 | 0x80 | FirstSlots.AUTHORIZATION << 8),
+        FirstSlots.ROLLED_KEY: (0x20AF, 0x001C),
+        FirstSlots.PLAIN_KEY: (0x8F8F, 0x001C),
+        FirstSlots.AUTHORIZATION: (0x8F8F, 0x001C),
+        FirstSlots.OTHER_SECRET: (0x8F0F, 0x001C),
+        FirstSlots.COPIED_EVEN: (0x8F80, 0x001C),
+        FirstSlots.COPIED_ODD: (0x8F80, 0x001C),
+        FirstSlots.ENCRYPTED: (0x448F, 0x001C),
+        FirstSlots.RANDOM_ONLY: (0x8F8F, 0x005C),
+        FirstSlots.KDF_TARGET: (0x0F0F, 0x001C),
+        FirstSlots.USE_LOCKED: (0x8F8F, 0x001C),
+        FirstSlots.CLEAR: (0x0F0F, 0x001C),
+        FirstSlots.NO_MAC: (0x8F9F, 0x001C),
+        FirstSlots.LIMITED_KEY: (0x8FAF, 0x001C | 0x80 | FirstSlots.AUTHORIZATION << 8),
+        FirstSlots.PUBLIC_KEY: (0x0F0F, 0x0010),
     }
 )
 """SlotConfig and KeyConfig."""
 FIELDS: Final[Mapping[int, int]] = MappingProxyType(
     {
-        USE_LOCK: Roles.USE_LOCKED << 4 | _USE_LOCK_ON,
-        VOLATILE_KEY_PERMISSION: _PERMISSION_ON | Roles.AUTHORIZATION,
+        USE_LOCK: FirstSlots.USE_LOCKED << 4 | _USE_LOCK_ON,
+        VOLATILE_KEY_PERMISSION: _PERMISSION_ON | FirstSlots.AUTHORIZATION,
     }
 )
 """Other bytes of the configuration zone."""

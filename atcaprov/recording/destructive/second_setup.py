@@ -1,6 +1,6 @@
-"""The second part that is given up: keys with limited use, public keys, ECDH into slots, secure boot.
+"""The second setup: a chip for questions about limited use, public keys, ECDH into slots, and secure boot.
 
-These would disturb the questions to the first part, whose slots are all taken.
+They need slots of their own: all slots of the first setup are used, and limited uses would disturb its questions.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ _VALIDATED_BY_CERTIFICATE: Final = 0x21
 """An X509format byte that is not 0: position 1 of the key, a template of 2 blocks."""
 
 
-class Places:
-    """Slot numbers by their use."""
+class SecondSlots:
+    """Slot numbers of the second setup, by their use."""
 
     LIMITED_ECDH_KEY = 0
     ODD_ECDH_KEY = 1
@@ -43,55 +43,59 @@ class Places:
 
 SLOTS: Final[Mapping[int, tuple[int, int]]] = MappingProxyType(
     {
-        Places.LIMITED_ECDH_KEY: (0x00A5, 0x0013),
-        Places.ODD_ECDH_KEY: (0x008D, 0x0011),
-        Places.ODD_RESULT: (0x8F8F, 0x001C),
-        Places.LIMITED_AES_KEY: (0x8FAF, 0x0018),
-        Places.SIGNING_KEY: (0x0087, 0x0013),
-        Places.ECDH_RESULT: (0x8F8F, 0x001C),
-        Places.LIMITED_SECRET: (0x8FAF, 0x001C),
-        Places.DERIVED_KEY: (0x3080 | 0x0F | Places.LIMITED_SECRET << 8, 0x001C),
-        Places.ROLLED_WITH_MAC: (0xA080 | 0x0F | Places.AUTHORIZING_KEY << 8, 0x001C),
-        Places.LIMITED_PUBLIC_KEY: (0x8F2F, 0x0010),
-        Places.LIMIT: (0x0F0F, 0x001C),
-        Places.SIGNATURE: (0x0F0F, 0x003C),
-        Places.LOCKED: (0x0F0F, 0x003C),
-        Places.AUTHORIZING_KEY: (0x8F8F, 0x001C),
-        Places.PUBLIC_KEY_BY_CERTIFICATE: (0x0F00 | Places.LIMITED_PUBLIC_KEY, 0x4012),
-        Places.VALIDATED_PUBLIC_KEY: (0x0F00 | Places.LIMITED_PUBLIC_KEY, 0x0012),
+        SecondSlots.LIMITED_ECDH_KEY: (0x00A5, 0x0013),
+        SecondSlots.ODD_ECDH_KEY: (0x008D, 0x0011),
+        SecondSlots.ODD_RESULT: (0x8F8F, 0x001C),
+        SecondSlots.LIMITED_AES_KEY: (0x8FAF, 0x0018),
+        SecondSlots.SIGNING_KEY: (0x0087, 0x0013),
+        SecondSlots.ECDH_RESULT: (0x8F8F, 0x001C),
+        SecondSlots.LIMITED_SECRET: (0x8FAF, 0x001C),
+        SecondSlots.DERIVED_KEY: (0x3080 | 0x0F | SecondSlots.LIMITED_SECRET << 8, 0x001C),
+        SecondSlots.ROLLED_WITH_MAC: (0xA080 | 0x0F | SecondSlots.AUTHORIZING_KEY << 8, 0x001C),
+        SecondSlots.LIMITED_PUBLIC_KEY: (0x8F2F, 0x0010),
+        SecondSlots.LIMIT: (0x0F0F, 0x001C),
+        SecondSlots.SIGNATURE: (0x0F0F, 0x003C),
+        SecondSlots.LOCKED: (0x0F0F, 0x003C),
+        SecondSlots.AUTHORIZING_KEY: (0x8F8F, 0x001C),
+        SecondSlots.PUBLIC_KEY_BY_CERTIFICATE: (0x0F00 | SecondSlots.LIMITED_PUBLIC_KEY, 0x4012),
+        SecondSlots.VALIDATED_PUBLIC_KEY: (0x0F00 | SecondSlots.LIMITED_PUBLIC_KEY, 0x0012),
     }
 )
 """SlotConfig and KeyConfig."""
 FIELDS: Final[Mapping[int, int]] = MappingProxyType(
     {
-        COUNT_MATCH: Places.LIMIT << 4 | 0x01,
+        COUNT_MATCH: SecondSlots.LIMIT << 4 | 0x01,
         SECURE_BOOT.start: 0x01,  # FullBoth
-        SECURE_BOOT.start + 1: Places.LIMITED_PUBLIC_KEY << 4 | Places.SIGNATURE,
+        SECURE_BOOT.start + 1: SecondSlots.LIMITED_PUBLIC_KEY << 4 | SecondSlots.SIGNATURE,
         X509_FORMAT.start + 1: _VALIDATED_BY_CERTIFICATE,
     }
 )
 """Other bytes of the configuration zone."""
 LIMIT: Final = 10_000
-"""Uses of keys with limited use."""
-_PUBLIC_KEYS: Final = (Places.LIMITED_PUBLIC_KEY, Places.PUBLIC_KEY_BY_CERTIFICATE, Places.VALIDATED_PUBLIC_KEY)
-_PRIVATE_KEYS: Final = (Places.LIMITED_ECDH_KEY, Places.ODD_ECDH_KEY, Places.SIGNING_KEY)
+"""How often keys with limited use may be used."""
+_PUBLIC_KEYS: Final = (
+    SecondSlots.LIMITED_PUBLIC_KEY,
+    SecondSlots.PUBLIC_KEY_BY_CERTIFICATE,
+    SecondSlots.VALIDATED_PUBLIC_KEY,
+)
+_PRIVATE_KEYS: Final = (SecondSlots.LIMITED_ECDH_KEY, SecondSlots.ODD_ECDH_KEY, SecondSlots.SIGNING_KEY)
 _INVALID: Final = 0xA0
-"""The top nibble of byte 0 of a public key that asks for validation, after it was written."""
+"""Byte 0 of a public key that needs validation, after it was written: its top nibble says invalid."""
 
 
 def secret(slot: int) -> bytes:
-    """Return what the first 32 bytes of a slot are, or its private key, or that of the public key that it holds."""
+    """Return the first 32 bytes of a slot, its private key, or the private key of the public key in it."""
     return sha256(b"second part %d" % slot).digest()
 
 
 def content(slot: int) -> bytes:
-    """Return all bytes of a slot; a private key stands behind 4 zero bytes."""
+    """Return all bytes of a slot; a private key follows 4 zero bytes."""
     if slot in _PRIVATE_KEYS:
         return bytes(4) + secret(slot)
     if slot in _PUBLIC_KEYS:
-        first = bytes(4) if slot == Places.LIMITED_PUBLIC_KEY else bytes((_INVALID, 0, 0, 0))
+        first = bytes(4) if slot == SecondSlots.LIMITED_PUBLIC_KEY else bytes((_INVALID, 0, 0, 0))
         return first + public_key(slot)[:32] + bytes(4) + public_key(slot)[32:]
-    if slot == Places.LIMIT:
+    if slot == SecondSlots.LIMIT:
         return limit().ljust(SLOT_SIZES[slot], b"\0")
     return (secret(slot) * (SLOT_SIZES[slot] // 32 + 1))[: SLOT_SIZES[slot]]
 
@@ -102,19 +106,19 @@ def limit(first: int = LIMIT, second: int = LIMIT) -> bytes:
 
 
 def public_key(slot: int) -> bytes:
-    """Return X||Y, 64 bytes, of the key of a slot."""
+    """Return the public key of a slot's key, X||Y, 64 bytes."""
     point = _key(slot).public_key().public_numbers()
     return point.x.to_bytes(32) + point.y.to_bytes(32)
 
 
 def signature(slot: int, digest: bytes) -> bytes:
-    """Return R||S, 64 bytes, of a digest under the key of a slot."""
+    """Return a signature over a digest by a slot's key, R||S, 64 bytes."""
     der = _key(slot).sign(digest, ec.ECDSA(utils.Prehashed(hashes.SHA256()), deterministic_signing=True))
     return b"".join(number.to_bytes(32) for number in utils.decode_dss_signature(der))
 
 
 def shared_secret(slot: int, peer: int) -> bytes:
-    """Return the ECDH result, 32 bytes, of the keys of two slots."""
+    """Return the shared secret of the keys of two slots, 32 bytes."""
     return _key(slot).exchange(ec.ECDH(), _key(peer).public_key())
 
 

@@ -1,4 +1,4 @@
-"""What a part is made of that is given up: its configuration, what its slots hold, and the questions to it."""
+"""The setups of chips that are given up: configuration, contents of the slots, and the questions."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ _ITS_OWN: Final = frozenset(
         *range(SLOT_LOCKED.start, SLOT_LOCKED.stop),
     }
 )
-"""Bytes that the setup does not choose, or that the questions change."""
+"""Bytes that the setup does not choose, or that the questions change: they are not compared."""
 
 
 @dataclass(frozen=True, eq=False)
 class Setup:
-    """One of the parts that are given up."""
+    """How a chip is set up, and what it is asked while its data zone is open and after it is locked."""
 
     slots: Mapping[int, tuple[int, int]]
     """SlotConfig and KeyConfig."""
@@ -45,10 +45,10 @@ class Setup:
     data_open: tuple[Question, ...]
     data_locked: tuple[Question, ...]
     reserved_bytes: bool = field(default=False, kw_only=True)
-    """Whether its configuration is first locked with a reserved byte that is not 0."""
+    """Whether a reserved byte that is not 0 is tried before the configuration lock."""
 
     def config(self, config: bytes) -> bytes:
-        """Return the configuration zone, 128 bytes, that the questions need, for a part with this one."""
+        """Return the configuration zone, 128 bytes, that the questions need, made from the present one of a chip."""
         zone = bytearray(config)
         for slot, words in self.slots.items():
             for place, word in zip((SLOT_CONFIG, KEY_CONFIG), words, strict=True):
@@ -58,7 +58,7 @@ class Setup:
         return bytes(zone)
 
     def is_on(self, config: bytes) -> bool:
-        """Tell whether a part with this configuration zone was set up so before."""
+        """Return whether a chip with this configuration zone has this setup."""
         wanted = self.config(config)
         return all(wanted[place] == config[place] for place in range(CONFIG_SIZE) if place not in _ITS_OWN)
 
@@ -66,7 +66,7 @@ class Setup:
 FIRST: Final = Setup(
     first_setup.SLOTS,
     first_setup.FIELDS,
-    first_setup.Roles.content,
+    first_setup.FirstSlots.content,
     first_questions.DATA_OPEN,
     first_questions.DATA_LOCKED,
 )

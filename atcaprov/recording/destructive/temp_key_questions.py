@@ -1,4 +1,4 @@
-"""What commands that do not use TempKey, or are refused, do to it."""
+"""Questions whether TempKey survives commands that do not use it, or that are refused."""
 
 from __future__ import annotations
 
@@ -6,48 +6,51 @@ from collections.abc import Callable
 from typing import Final
 
 from atcaprov.chip.commands import P1_32_BYTES, P1_ENCRYPTED, Opcode, Zone
-from atcaprov.recording.destructive.first_setup import Roles
+from atcaprov.chip.modes import MAC_CHALLENGE_IN_TEMP_KEY, MAC_SOURCE_IS_INPUT, SIGN_EXTERNAL, SLOT_SHIFT
+from atcaprov.recording.destructive.first_setup import FirstSlots
 from atcaprov.recording.dialogue import PATTERN, ChipReply, Dialogue
 from atcaprov.recording.questions import UNDECIDED, Ask, Question
 
-Command = Callable[[Dialogue], ChipReply]
+Step = Callable[[Dialogue], ChipReply]
 _ANY_KEY: Final = bytes(32)
-_SIGN_EXTERNAL: Final = 0x80
-_OVER_TEMP_KEY: Final = 0x01
 
 
-def temp_key_is_lost(command: Command, *, granted: bool) -> Ask:
-    """Return the question whether TempKey is lost after a command that is granted, or refused."""
+def temp_key_is_lost(command: Step, *, granted: bool) -> Ask:
+    """Return the question whether TempKey is lost after a command that is granted or, with False, refused."""
 
-    def ask(part: Dialogue) -> bool | None:
-        part.load()
-        if not part.has_temp_key():
+    def ask(chip: Dialogue) -> bool | None:
+        chip.load()
+        if not chip.has_temp_key():
             return UNDECIDED
-        reply = command(part)
-        return UNDECIDED if reply.status is None or reply.granted is not granted else not part.has_temp_key()
+        reply = command(chip)
+        return UNDECIDED if reply.status is None or reply.granted is not granted else not chip.has_temp_key()
 
     return ask
 
 
-def _mac(part: Dialogue) -> ChipReply:
-    return part.ask(Opcode.MAC, 0, Roles.NO_MAC, PATTERN)
+def _mac(chip: Dialogue) -> ChipReply:
+    return chip.ask(Opcode.MAC, 0, FirstSlots.NO_MAC, PATTERN)
 
 
-def _derive_key(part: Dialogue) -> ChipReply:
-    return part.ask(Opcode.DERIVE_KEY, 0x04, Roles.PLAIN_KEY)  # into a slot that takes none
+def _derive_key(chip: Dialogue) -> ChipReply:
+    return chip.ask(
+        Opcode.DERIVE_KEY, MAC_SOURCE_IS_INPUT, FirstSlots.PLAIN_KEY
+    )  # refused: the slot does not take derived keys
 
 
-def _write(part: Dialogue) -> ChipReply:
-    return part.encrypted_write(P1_32_BYTES | P1_ENCRYPTED | Zone.DATA, Roles.ENCRYPTED << 3, _ANY_KEY)
+def _write(chip: Dialogue) -> ChipReply:
+    return chip.encrypted_write(P1_32_BYTES | P1_ENCRYPTED | Zone.DATA, FirstSlots.ENCRYPTED << SLOT_SHIFT, _ANY_KEY)
 
 
-def _sign(part: Dialogue) -> ChipReply:
-    return part.ask(Opcode.SIGN, _SIGN_EXTERNAL, Roles.PLAIN_KEY)  # no private key
+def _sign(chip: Dialogue) -> ChipReply:
+    return chip.ask(Opcode.SIGN, SIGN_EXTERNAL, FirstSlots.PLAIN_KEY)  # refused: the slot has no private key
 
 
-def _check_mac(part: Dialogue) -> ChipReply:
-    secret = Roles.secret(Roles.OTHER_SECRET)
-    return part.check_mac(_OVER_TEMP_KEY, Roles.OTHER_SECRET, secret, PATTERN)  # TempKey is not random
+def _check_mac(chip: Dialogue) -> ChipReply:
+    secret = FirstSlots.secret(FirstSlots.OTHER_SECRET)
+    return chip.check_mac(
+        MAC_CHALLENGE_IN_TEMP_KEY, FirstSlots.OTHER_SECRET, secret, PATTERN
+    )  # refused: TempKey is not random
 
 
 REFUSED_COMMANDS: Final = tuple(
@@ -60,4 +63,4 @@ REFUSED_COMMANDS: Final = tuple(
         (Opcode.CHECK_MAC, _check_mac),
     )
 )
-"""For the first part, behind the data lock: each is refused with 0F."""
+"""For the first setup, after the data lock: each command is refused with 0F."""
