@@ -8,9 +8,8 @@ from typing import Final
 from atcaprov.chip import memory_map
 from atcaprov.config_zone.feature_rules import feature_rules
 from atcaprov.config_zone.findings import Allow, Finding, Level, Product, Rule
-from atcaprov.config_zone.key_reference_rules import key_reference_rules
 from atcaprov.config_zone.product_rules import product_rules
-from atcaprov.config_zone.slot_rules import slot_rules
+from atcaprov.config_zone.slot_rules import key_reference_rules, slot_rules
 from atcaprov.config_zone.zone import ConfigZone, Part
 from atcaprov.config_zone.zone_rules import zone_rules
 from atcaprov.errors import Code, UsageError
