@@ -1,16 +1,19 @@
-"""Read a configuration zone from a file: hex text, or named fields in TOML."""
+"""Read a configuration zone from a file: hex text, or named fields in TOML; name the other formats."""
 
 from __future__ import annotations
 
+import re
+import shlex
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from atcaprov.config_zone.foreign_forms import foreign_form
-from atcaprov.config_zone.hex_file import read_hex
+from atcaprov.chip.memory_map import CONFIG_SIZE
+from atcaprov.config_zone.hex_file import READ_ONLY_SIZE, read_hex
 from atcaprov.config_zone.zone import ConfigZone
 from atcaprov.errors import Code, UsageError
-from atcaprov.reading import read_bytes
+from atcaprov.reading import MalformedError, parse_json, read_bytes
 
 _TOML: Final = ".toml"
 
@@ -77,3 +80,69 @@ def _decode(content: bytes) -> str:
             advice="A configuration zone is a text file of hex digits, not a binary image.",
             code=Code.CONFIG_ZONE_INVALID,
         ) from error
+
+
+_SIZES: Final = (CONFIG_SIZE, CONFIG_SIZE - READ_ONLY_SIZE)
+_UTF_16_MARKS: Final = (b"\xff\xfe", b"\xfe\xff")
+_INTEL_HEX: Final = re.compile(rb"\s*:[0-9A-Fa-f]{10,}\s*$", re.MULTILINE)
+_DUMP_OF_XXD: Final = re.compile(rb"\s*[0-9a-f]{8}: [0-9a-f]{4} ")
+_DUMP_OF_HEXDUMP: Final = re.compile(rb"\s*[0-9a-f]{8}  [0-9a-f]{2} .*\|")
+_LISTING: Final = re.compile(rb"\s*(?:0x)?[0-9A-Fa-f]+(?:-[0-9A-Fa-f]+)?\s*:\s*(?:0x)?[0-9A-Fa-f]{2}\b")
+_C_ARRAY: Final = re.compile(rb"\{\s*0[xX][0-9A-Fa-f]{1,2}\s*,")
+
+
+@dataclass(frozen=True)
+class ForeignForm:
+    """What a file is; `command` is a shell command that makes a hex file of it, empty if there is none."""
+
+    name: str
+    command: str
+
+
+def foreign_form(path: Path, content: bytes) -> ForeignForm | None:
+    """Return the form of a file that was not read as a zone; None if it is none of the known ones."""
+    for name, matches, command in _FORMS:
+        if matches(content):
+            target = path.with_name(f"{path.stem}-zone.hex")
+            return ForeignForm(name, command.format(source=shlex.quote(str(path)), target=shlex.quote(str(target))))
+    return None
+
+
+def _is_binary(content: bytes) -> bool:
+    return len(content) in _SIZES and any(byte < 0x09 or byte > 0x7E for byte in content)
+
+
+def _is_utf_16(content: bytes) -> bool:
+    return content.startswith(_UTF_16_MARKS)
+
+
+def _is_chip_file(content: bytes) -> bool:
+    return _is_json(content) and b'"atcaprov chip"' in content
+
+
+def _is_json(content: bytes) -> bool:
+    if content.lstrip()[:1] not in (b"{", b"["):
+        return False
+    try:
+        parse_json(content)
+    except MalformedError:
+        return False
+    return True
+
+
+def _is_xml(content: bytes) -> bool:
+    return content.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<")
+
+
+_FORMS: Final[tuple[tuple[str, Callable[[bytes], object], str], ...]] = (
+    ("a binary image", _is_binary, "xxd -p {source} > {target}"),
+    ("text in UTF-16", _is_utf_16, "iconv -f UTF-16 -t UTF-8 {source} > {target}"),
+    ("a chip file of the software chip", _is_chip_file, "jq -r .config {source} > {target}"),
+    ("JSON", _is_json, ""),
+    ("XML", _is_xml, ""),
+    ("an Intel HEX file", _INTEL_HEX.match, "objcopy -I ihex -O binary {source} /dev/stdout | xxd -p > {target}"),
+    ("a dump of xxd", _DUMP_OF_XXD.match, "xxd -r {source} | xxd -p > {target}"),
+    ("a dump of hexdump -C", _DUMP_OF_HEXDUMP.match, "sed 's/^[0-9a-f]*//; s/|.*//' {source} > {target}"),
+    ("a listing with indexes", _LISTING.match, "sed 's/^[^:]*://' {source} > {target}"),
+    ("a C array", _C_ARRAY.search, r"grep -o '0[xX][0-9A-Fa-f]\{{2\}}' {source} > {target}"),
+)
