@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from atcaprov.chip import memory_map
-from atcaprov.config_zone.counters import COUNTER_MAX, encode_counter
 from atcaprov.config_zone.toml_fields import NamedFields, field_error
 from atcaprov.config_zone.zone import CLOCK_DIVIDERS, Part
+from atcaprov.config_zone.zone_fields import COUNTER_MAX, encode_counter
 from atcaprov.errors import Code, UsageError
 from atcaprov.reading import MalformedError, parse_toml
 

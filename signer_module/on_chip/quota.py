@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from atcaprov.config_zone.counters import COUNTER_MAX
+from atcaprov.config_zone.zone_fields import COUNTER_MAX
 from atcaprov.errors import Board, CertificateError, Code, ProvisioningError, UsageError
 
 _STEP: Final = 32

@@ -31,9 +31,9 @@ from atcaprov.certs.keys import verify_digest
 from atcaprov.chip.commands import Opcode, Status
 from atcaprov.chip.crc import with_crc
 from atcaprov.config_zone.check import Level
-from atcaprov.config_zone.counters import COUNTER_MAX
 from atcaprov.config_zone.defaults import DEFAULT_608A
 from atcaprov.config_zone.toml_file import build_toml
+from atcaprov.config_zone.zone_fields import COUNTER_MAX
 from atcaprov.device.zones.config_zone import lock_config, write_config
 from atcaprov.emulator.counters import write_counter
 from signer_module.on_chip import layout

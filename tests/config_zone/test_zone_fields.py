@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from atcaprov import UsageError
-from atcaprov.config_zone.counters import COUNTER_MAX, COUNTER_ZERO, decode_counter, encode_counter
+from atcaprov.config_zone.zone_fields import COUNTER_MAX, COUNTER_ZERO, decode_counter, encode_counter
 from tests.support.config_zones import COUNTERS
 
 
