@@ -7,8 +7,8 @@ from typing import Final
 
 from atcaprov.chip import memory_map
 from atcaprov.config_zone.slot import DeriveRule, ReadRule, Slot, WriteRule
-from atcaprov.config_zone.zone import CLOCK_DIVIDERS, ChipOptions, ConfigZone, Part, address_text
-from atcaprov.config_zone.zone_fields import decode_counter
+from atcaprov.config_zone.zone import ConfigZone, Part, address_text
+from atcaprov.config_zone.zone_fields import CLOCK_DIVIDERS, ChipOptions, decode_counter
 
 _SECURE_BOOT_MODES: Final = ("off", "FullBoth", "FullSig", "FullDig")
 _PROTECTION: Final = ("in clear", "encrypted only", "into TempKey or a slot only", "forbidden")

@@ -12,8 +12,8 @@ from typing import Any, Final
 
 from atcaprov.chip import memory_map
 from atcaprov.config_zone.toml_fields import NamedFields, field_error
-from atcaprov.config_zone.zone import CLOCK_DIVIDERS, Part
-from atcaprov.config_zone.zone_fields import COUNTER_MAX, encode_counter
+from atcaprov.config_zone.zone import Part
+from atcaprov.config_zone.zone_fields import CLOCK_DIVIDERS, COUNTER_MAX, encode_counter
 from atcaprov.errors import Code, UsageError
 from atcaprov.reading import MalformedError, parse_toml
 

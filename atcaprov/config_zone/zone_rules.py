@@ -6,8 +6,8 @@ from typing import Final
 
 from atcaprov.chip import memory_map
 from atcaprov.config_zone.findings import Allow, Finding, Findings, Level, Product, Rule
-from atcaprov.config_zone.zone import CLOCK_DIVIDERS, ConfigZone, address_text
-from atcaprov.config_zone.zone_fields import decode_counter
+from atcaprov.config_zone.zone import ConfigZone, address_text
+from atcaprov.config_zone.zone_fields import CLOCK_DIVIDERS, decode_counter
 
 DEFAULT_ADDRESS: Final = 0xC0
 _LOWEST_ADDRESS: Final = 0x08 << 1  # 7-bit addresses 00-07 and 78-7F are reserved by the I2C specification
