@@ -187,8 +187,8 @@ def convert(file: Path, accept_112: bool) -> None:
 
     Bits whose meaning changed stay: check the result.
     """
-    from atcaprov.config_zone.convert import convert_508a_to_608
     from atcaprov.config_zone.hex_file import format_hex
+    from atcaprov.config_zone.zone import convert_508a_to_608
 
     zone = read_zone_file(file, accept_112=accept_112).zone
     say(format_hex(convert_508a_to_608(zone.data)), end="")

@@ -4,8 +4,8 @@ import pytest
 
 from atcaprov import UsageError, check_config_zone
 from atcaprov.config_zone.check import Level
-from atcaprov.config_zone.convert import convert_508a_to_608
 from atcaprov.config_zone.diff import differing_bytes
+from atcaprov.config_zone.zone import convert_508a_to_608
 from tests.support.config_zones import CONVERSIONS, published
 
 
