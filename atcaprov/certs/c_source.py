@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from atcaprov.certs import c_text
 from atcaprov.certs.definitions.definition import (
     CertElement,
     CertificateDefinition,
@@ -20,7 +19,7 @@ from atcaprov.certs.definitions.definition import (
     DeviceLocation,
     StdElement,
 )
-from atcaprov.certs.definitions.elements import Transform
+from atcaprov.certs.definitions.fields import Transform
 from atcaprov.errors import CertificateError, Code
 
 Issuer = CertificateDefinition | None
@@ -76,11 +75,9 @@ def source(definition: CertificateDefinition, *, issuer: Issuer = None, ca_publi
     includes = [f'#include "{header_name(each)}"' for each in (definition, issuer) if each is not None]
     parts = ["\n".join([*includes, "#include <stddef.h>"])]
     if ca_public_key is not None:
-        parts.append(f"const uint8_t {_ca_key_symbol(definition)}[64] = {c_text.byte_array(ca_public_key)};")
+        parts.append(f"const uint8_t {_ca_key_symbol(definition)}[64] = {byte_array(ca_public_key)};")
     template = definition.cert_template
-    parts.append(
-        f"static const uint8_t {_template_symbol(definition)}[{len(template)}] = {c_text.byte_array(template)};"
-    )
+    parts.append(f"static const uint8_t {_template_symbol(definition)}[{len(template)}] = {byte_array(template)};")
     if definition.cert_elements:
         parts.append(_elements(definition))
     parts.append(_definition(definition, issuer))
@@ -116,7 +113,7 @@ def _elements(definition: CertificateDefinition) -> str:
 
 def _element(element: CertElement) -> str:
     lines = [
-        f".id = {c_text.string(element.id)},",
+        f".id = {c_string(element.id)},",
         f".device_loc = {_device_location(element.device_loc)},",
         f".cert_loc = {_cert_location(element.cert_loc)},",
     ]
@@ -172,3 +169,25 @@ def _device_location(location: DeviceLocation) -> str:
         f"{{ .zone = DEVZONE_{zone}, .slot = {location.slot}, .is_genkey = {int(location.is_genkey)}, "
         f".offset = {location.offset}, .count = {location.count} }}"
     )
+
+
+_PER_LINE: Final = 16
+
+
+def byte_array(data: bytes, indent: str = "    ") -> str:
+    """Return the initialiser of an array of bytes, 16 on a line."""
+    lines = [data[start : start + _PER_LINE] for start in range(0, len(data), _PER_LINE)]
+    rows = [indent + ", ".join(f"0x{byte:02x}" for byte in line) for line in lines]
+    return "{\n" + ",\n".join(rows) + "\n}"
+
+
+def c_string(text: str) -> str:
+    """Return a C string literal of the UTF-8 bytes; what is not plain becomes three octal digits."""
+    return '"' + "".join(_escaped(byte) for byte in text.encode()) + '"'
+
+
+def _escaped(byte: int) -> str:
+    if byte in b'"\\':
+        return "\\" + chr(byte)
+    # A question mark too: two of them could begin a trigraph.
+    return chr(byte) if 0x20 <= byte < 0x7F and byte != 0x3F else f"\\{byte:03o}"

@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn, Self
 
-from atcaprov.certs import c_text
+from atcaprov.certs.c_source import byte_array, c_string
 from atcaprov.certs.keys import key_id, load_public_key
 from atcaprov.errors import CertificateError, Code, UsageError
 
@@ -79,7 +79,7 @@ class CertInfo:
             "#include <stdint.h>",
             "",
             self._number("format", self.format_version),
-            f"const char {self._name('signer_name')}[] = {c_text.string(self.signer_name)};",
+            f"const char {self._name('signer_name')}[] = {c_string(self.signer_name)};",
         ]
         lines += [self._number(name, getattr(self, name)) for name in _NUMBERS[1:]]
         lines += [self._array(name, getattr(self, name)) for name in _SIZES]
@@ -92,7 +92,7 @@ class CertInfo:
         return f"const uint8_t {self._name(field)} = {value};"
 
     def _array(self, field: str, value: bytes) -> str:
-        return f"const uint8_t {self._name(field)}[{len(value)}] = {c_text.byte_array(value)};"
+        return f"const uint8_t {self._name(field)}[{len(value)}] = {byte_array(value)};"
 
     @classmethod
     def parse(cls, text: str) -> Self:

@@ -16,8 +16,7 @@ import cbor2
 
 from atcaprov.certs.chain import verify_issuer
 from atcaprov.certs.definitions.definition import CertificateDefinition
-from atcaprov.certs.descriptions.description import CertificateDescription
-from atcaprov.certs.descriptions.document import description_document
+from atcaprov.certs.descriptions.description import CertificateDescription, description_document
 from atcaprov.certs.keys import key_id
 from atcaprov.errors import AtcaProvError, CertificateError, Code, UsageError
 from signer_module.on_chip.layout import DESCRIPTION_SIZE

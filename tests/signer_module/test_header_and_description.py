@@ -11,8 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from atcaprov import CertificateError, Code, UsageError
-from atcaprov.certs.descriptions.description import CertificateDescription, default_description
-from atcaprov.certs.descriptions.document import description_document
+from atcaprov.certs.descriptions.description import CertificateDescription, default_description, description_document
 from signer_module.on_chip import description as packing
 from signer_module.on_chip.description import known_root, pack_root, pack_signer, unpack_root, unpack_signer
 from signer_module.on_chip.header import SIZE, ModuleHeader

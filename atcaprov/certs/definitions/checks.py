@@ -12,16 +12,16 @@ from typing import Final
 from atcaprov.certs import der
 from atcaprov.certs.compressed_form import COMPRESSED_SIZE
 from atcaprov.certs.dates import MAX_EXPIRE_YEARS, DateFormat
-from atcaprov.certs.definitions.elements import (
+from atcaprov.certs.definitions.fields import (
     MAX_TRANSFORMED,
     CertElement,
     CertLocation,
+    DefinitionFields,
     DeviceLocation,
     DeviceZone,
     StdElement,
     Transform,
 )
-from atcaprov.certs.definitions.fields import DefinitionFields
 from atcaprov.certs.keys import PADDED_KEY_SIZE, PUBLIC_KEY_SIZE
 from atcaprov.certs.layout import CertificateLayout, Span, changeable_values
 from atcaprov.certs.serial_number import FIXED_SIZES, HASHES, MAX_SIZE, NEEDS_CHIP_SERIAL, SerialSource

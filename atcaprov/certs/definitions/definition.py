@@ -17,16 +17,17 @@ from atcaprov.certs import dates
 from atcaprov.certs.dates import DateFormat
 from atcaprov.certs.definitions import checks as definition_checks
 from atcaprov.certs.definitions import document as definition_document
-from atcaprov.certs.definitions.elements import (
+from atcaprov.certs.definitions.fields import (
     CertElement,
     CertificateType,
     CertLocation,
+    DefinitionFields,
     DeviceLocation,
     DeviceZone,
+    Role,
     StdElement,
     Transform,
 )
-from atcaprov.certs.definitions.fields import DefinitionFields, Role
 from atcaprov.certs.serial_number import SerialSource
 from atcaprov.errors import CertificateError, Code
 from atcaprov.reading import MalformedError, parse_json

@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import Any, Final
 
 from atcaprov.certs.dates import DateFormat
-from atcaprov.certs.definitions.elements import (
+from atcaprov.certs.definitions.fields import (
     CertElement,
     CertificateType,
     CertLocation,
+    DefinitionFields,
     DeviceLocation,
     DeviceZone,
     StdElement,
     Transform,
 )
-from atcaprov.certs.definitions.fields import DefinitionFields
 from atcaprov.certs.document_reader import Document
 from atcaprov.certs.serial_number import SerialSource
 from atcaprov.errors import CertificateError, Code

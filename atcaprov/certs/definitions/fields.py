@@ -6,22 +6,153 @@ format version that certificates may be issued in.
 
 from __future__ import annotations
 
+import enum
 import functools
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from atcaprov.certs import dates
 from atcaprov.certs.dates import DateFormat
-from atcaprov.certs.definitions.elements import (
-    NOWHERE,
-    CertElement,
-    CertificateType,
-    CertLocation,
-    DeviceLocation,
-    StdElement,
-)
 from atcaprov.certs.layout import CertificateLayout, certificate_layout
 from atcaprov.certs.serial_number import SerialSource
+from atcaprov.errors import CertificateError, Code
+
+MAX_TRANSFORMED: Final = 256
+"""The vendor's buffer for one transformed element."""
+
+
+class CertificateType(enum.IntEnum):
+    """atcacert_cert_type_t; only X509 is supported here."""
+
+    X509 = 0
+    CUSTOM = 1
+    X509_FULL_STORED = 2
+
+
+class DeviceZone(enum.IntEnum):
+    """atcacert_device_zone_t."""
+
+    CONFIG = 0
+    OTP = 1
+    DATA = 2
+    GENKEY = 3
+    DEDICATED = 4
+    NONE = 7
+
+
+class StdElement(enum.IntEnum):
+    """Index into std_cert_elements (atcacert_std_cert_element_t)."""
+
+    PUBLIC_KEY = 0
+    SIGNATURE = 1
+    ISSUE_DATE = 2
+    EXPIRE_DATE = 3
+    SIGNER_ID = 4
+    CERT_SN = 5
+    AUTH_KEY_ID = 6
+    SUBJ_KEY_ID = 7
+
+
+class Transform(enum.IntEnum):
+    """atcacert_transform_t; what happens to the chip's bytes on the way into the certificate."""
+
+    NONE = 0
+    REVERSE = 1
+    BIN2HEX_UC = 2
+    BIN2HEX_LC = 3
+    HEX2BIN_UC = 4
+    HEX2BIN_LC = 5
+    BIN2HEX_SPACE_UC = 6
+    BIN2HEX_SPACE_LC = 7
+    HEX2BIN_SPACE_UC = 8
+    HEX2BIN_SPACE_LC = 9
+
+
+@dataclass(frozen=True, slots=True)
+class CertLocation:
+    """Bytes of the certificate; count 0 = the certificate has no such element."""
+
+    offset: int = 0
+    count: int = 0
+
+    @property
+    def end(self) -> int:
+        """The first byte behind."""
+        return self.offset + self.count
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceLocation:
+    """Bytes on the chip; zone NONE or count 0 = nowhere. `is_genkey`: asked by GenKey instead of Read."""
+
+    zone: DeviceZone = DeviceZone.NONE
+    slot: int = 0
+    is_genkey: bool = False
+    offset: int = 0
+    count: int = 0
+
+    @property
+    def present(self) -> bool:
+        """Whether it names any bytes."""
+        return self.zone is not DeviceZone.NONE and self.count > 0
+
+    @property
+    def by_gen_key(self) -> bool:
+        """Whether the chip computes it from a private key."""
+        return self.zone is DeviceZone.GENKEY or self.is_genkey
+
+
+NOWHERE: Final = DeviceLocation()
+
+
+@dataclass(frozen=True, slots=True)
+class CertElement:
+    """An element beyond the standard ones: bytes of the chip that stand, transformed, in the certificate."""
+
+    id: str
+    """At most 24 ASCII characters."""
+    device_loc: DeviceLocation
+    cert_loc: CertLocation
+    transforms: tuple[Transform, Transform] = (Transform.NONE, Transform.NONE)
+
+    def certificate_bytes(self, data: bytes) -> bytes:
+        """Return what stands in the certificate for the chip's `data`; raises CertificateError when it cannot."""
+        for transform in self.transforms:
+            data = _transformed(data, transform)
+        if len(data) != self.cert_loc.count:
+            raise CertificateError(
+                f"Element {self.id} gives {len(data)} bytes for {self.cert_loc.count} in the certificate.",
+                code=Code.DEFINITION_INVALID,
+            )
+        return data
+
+
+def _transformed(data: bytes, transform: Transform) -> bytes:
+    match transform:
+        case Transform.NONE:
+            return data
+        case Transform.REVERSE:
+            return data[::-1]
+        case Transform.BIN2HEX_UC:
+            return data.hex().upper().encode()
+        case Transform.BIN2HEX_LC:
+            return data.hex().encode()
+        case Transform.BIN2HEX_SPACE_UC:
+            return data.hex(" ").upper().encode()
+        case Transform.BIN2HEX_SPACE_LC:
+            return data.hex(" ").encode()
+        case _:
+            return _from_hex(data)
+
+
+def _from_hex(data: bytes) -> bytes:
+    try:
+        return bytes.fromhex(data.decode("ascii"))
+    except ValueError as error:
+        raise CertificateError("The chip holds no hexadecimal text where the certificate definition expects it.") from (
+            error
+        )
+
 
 Role = Literal["signer", "device"]
 

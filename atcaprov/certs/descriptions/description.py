@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib.resources
 from dataclasses import dataclass
-from typing import Final, Literal, Self
+from typing import Any, Final, Literal, Self
 
 from cryptography import x509
 
@@ -195,3 +195,44 @@ def _certificate_slot(slots: Document, key: str) -> int:
 
 def _fault(path: str, rule: str) -> UsageError:
     return UsageError(f"The certificate description is refused: {path} {rule}.", code=Code.DEFINITION_INVALID)
+
+
+def description_document(description: CertificateDescription) -> dict[str, Any]:
+    """Return a map of plain values from which the same description is read."""
+    document: dict[str, Any] = {
+        "role": description.role,
+        "subject": dict(description.subject.attributes),
+        "validity": {"expire_years": description.expire_years},
+        "extensions": _extensions_map(description.extensions),
+    }
+    if description.slots is None:
+        return document
+    document |= {
+        "name": description.name,
+        "template_id": description.template_id,
+        "chain_id": description.chain_id,
+        "serial_number": description.sn_source.name,
+        "slots": _slots_map(description.slots),
+    }
+    document["validity"]["compressed_format"] = description.format_version
+    if description.sn_source not in FIXED_SIZES:
+        document["serial_number_size"] = description.serial_size
+    return document
+
+
+def _extensions_map(extensions: ExtensionsDescription) -> dict[str, Any]:
+    found: dict[str, Any] = {"key_usage": list(extensions.key_usage)}
+    if extensions.extended_key_usage:
+        found["extended_key_usage"] = list(extensions.extended_key_usage)
+    if extensions.path_length is not None:
+        found["path_length"] = extensions.path_length
+    return found
+
+
+def _slots_map(slots: Slots) -> dict[str, int]:
+    named = {
+        "compressed_certificate": slots.compressed_certificate,
+        "private_key": slots.private_key,
+        "public_key": slots.public_key,
+    }
+    return {name: slot for name, slot in named.items() if slot is not None}
