@@ -27,7 +27,7 @@ StoredData = Mapping[DeviceLocation, bytes]
 
 
 @dataclass(frozen=True, slots=True)
-class SlotWrite:
+class SlotContent:
     """Bytes that must stand in a data slot."""
 
     slot: int
@@ -174,17 +174,17 @@ def _put(certificate: bytearray, location: CertLocation, value: bytes) -> None:
         certificate[location.offset : location.offset + location.count] = value
 
 
-def slot_writes(definition: CertificateDefinition, *, compressed: bytes, public_key: bytes) -> list[SlotWrite]:
+def slot_contents(definition: CertificateDefinition, *, compressed: bytes, public_key: bytes) -> list[SlotContent]:
     """Return what must stand in the data slots for this certificate.
 
     A public key that GenKey gives needs no write. Who writes 32-byte blocks fills the rest of the last with zeros.
     """
     CompressedCertificate.parse(compressed)
     location = definition.comp_cert_dev_loc
-    writes = [SlotWrite(location.slot, location.offset, compressed)]
+    writes = [SlotContent(location.slot, location.offset, compressed)]
     key = definition.public_key_dev_loc
     if key.zone is DeviceZone.DATA and not key.by_gen_key:
-        writes.append(SlotWrite(key.slot, key.offset, padded_public_key(public_key)))
+        writes.append(SlotContent(key.slot, key.offset, padded_public_key(public_key)))
     return writes
 
 

@@ -33,7 +33,7 @@ class HexText:
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class _Position:
     line: int
     column: int
 
@@ -56,7 +56,7 @@ def read_hex(text: str, *, accept_112: bool = False) -> HexText:
     """
     found = list(_bytes_of(text))
     if accept_112 and len(found) == _WRITABLE_SIZE:
-        found = [(0, _Place(0, 0))] * READ_ONLY_SIZE + found
+        found = [(0, _Position(0, 0))] * READ_ONLY_SIZE + found
     if len(found) != CONFIG_SIZE:
         raise _wrong_length(found)
     return HexText(bytes(value for value, _ in found), tuple(place.line for _, place in found))
@@ -72,22 +72,22 @@ def _format_line(data: bytes) -> str:
     return "  ".join(part.hex(" ").upper() for part in (data[:half], data[half:]) if part) + "\n"
 
 
-def _bytes_of(text: str) -> Iterator[tuple[int, _Place]]:
+def _bytes_of(text: str) -> Iterator[tuple[int, _Position]]:
     count = 0
     for number, line in enumerate(_LINE_END.split(text.removeprefix("\ufeff")), start=1):
         for word in _WORD.finditer(_COMMENT.split(line, maxsplit=1)[0]):
-            for found in _bytes_of_word(word.group(), _Place(number, word.start() + 1), count):
+            for found in _bytes_of_word(word.group(), _Position(number, word.start() + 1), count):
                 yield found
                 count += 1
 
 
-def _bytes_of_word(word: str, place: _Place, count: int) -> Iterator[tuple[int, _Place]]:
+def _bytes_of_word(word: str, place: _Position, count: int) -> Iterator[tuple[int, _Position]]:
     skipped = 2 if word[:2].lower() == "0x" else 0
     digits = word[skipped:]
     column = place.column + skipped
     stranger = _NOT_HEX.search(digits)
     if stranger is not None:
-        at = _Place(place.line, column + stranger.start())
+        at = _Position(place.line, column + stranger.start())
         raise _error(
             f"{at}: {stranger.group()!r} is not a hex digit (in byte {count + stranger.start() // 2}).",
             "Bytes are written as two hex digits; comments begin with #, // or ;.",
@@ -98,10 +98,10 @@ def _bytes_of_word(word: str, place: _Place, count: int) -> Iterator[tuple[int, 
             "Write each byte with two hex digits.",
         )
     for index, value in enumerate(bytes.fromhex(digits)):
-        yield value, _Place(place.line, column + 2 * index)
+        yield value, _Position(place.line, column + 2 * index)
 
 
-def _wrong_length(found: list[tuple[int, _Place]]) -> UsageError:
+def _wrong_length(found: list[tuple[int, _Position]]) -> UsageError:
     what = f"The text holds {len(found)} bytes; a configuration zone has {CONFIG_SIZE}."
     if len(found) > CONFIG_SIZE:
         what += f" The first byte too many (byte {CONFIG_SIZE}) stands at {found[CONFIG_SIZE][1]}."

@@ -52,7 +52,7 @@ def read_zone_file(path: Path, *, accept_112: bool = False) -> ZoneFile:
 
 
 def _refused(path: Path, content: bytes, error: UsageError) -> UsageError:
-    form = foreign_form(path, content)
+    form = other_format(path, content)
     if form is None:
         return UsageError(f"{path}: {error.what}", advice=error.advice, code=error.code)
     advice = f"Convert it: {form.command}" if form.command else "Write its 128 bytes as hex digits, 16 on a line."
@@ -92,19 +92,19 @@ _C_ARRAY: Final = re.compile(rb"\{\s*0[xX][0-9A-Fa-f]{1,2}\s*,")
 
 
 @dataclass(frozen=True)
-class ForeignForm:
+class OtherFormat:
     """What a file is; `command` is a shell command that makes a hex file of it, empty if there is none."""
 
     name: str
     command: str
 
 
-def foreign_form(path: Path, content: bytes) -> ForeignForm | None:
+def other_format(path: Path, content: bytes) -> OtherFormat | None:
     """Return the form of a file that was not read as a zone; None if it is none of the known ones."""
     for name, matches, command in _FORMS:
         if matches(content):
             target = path.with_name(f"{path.stem}-zone.hex")
-            return ForeignForm(name, command.format(source=shlex.quote(str(path)), target=shlex.quote(str(target))))
+            return OtherFormat(name, command.format(source=shlex.quote(str(path)), target=shlex.quote(str(target))))
     return None
 
 

@@ -8,7 +8,7 @@ from atcaprov.certs.cert_info import CertInfo
 from atcaprov.certs.chain import verify_chain
 from atcaprov.certs.definitions.definition import CertificateDefinition
 from atcaprov.certs.field_comparison import explain_differences
-from atcaprov.certs.rebuild import SlotWrite, rebuild, slot_writes
+from atcaprov.certs.rebuild import SlotContent, rebuild, slot_contents
 from atcaprov.chip.memory_map import serial_number
 from atcaprov.errors import CertificateError, Code, ProvisioningError
 from atcaprov.provisioning.clock_check import require_valid_now
@@ -39,7 +39,7 @@ class IssuedCertificates:
     root_certificate: bytes
     device_compressed: bytes
     signer_compressed: bytes
-    writes: tuple[SlotWrite, ...]
+    writes: tuple[SlotContent, ...]
     signer_public_key: bytes
     """X||Y of the signer that certified."""
 
@@ -134,11 +134,11 @@ def require_equal(definition: CertificateDefinition, expected: bytes, found: byt
 
 def _checked_writes(
     reply: CertificatesReply, chip: ChipKey, offer: SignerOffer, profile: Profile, signer_public_key: bytes
-) -> tuple[SlotWrite, ...]:
+) -> tuple[SlotContent, ...]:
     """Return the writes that the certificates need, if the server asked for exactly these."""
     needed = (
-        *slot_writes(offer.device_definition, compressed=reply.device_compressed, public_key=chip.public_key),
-        *slot_writes(offer.signer_definition, compressed=reply.signer_compressed, public_key=signer_public_key),
+        *slot_contents(offer.device_definition, compressed=reply.device_compressed, public_key=chip.public_key),
+        *slot_contents(offer.signer_definition, compressed=reply.signer_compressed, public_key=signer_public_key),
     )
     asked = {(write.slot, write.offset, bytes(write.data)) for write in reply.writes}
     refused = sorted({slot for slot, _, _ in asked if slot not in profile.certificate_slots})

@@ -31,7 +31,7 @@ class Role(enum.Enum):
     SERVER = "server"
 
 
-class State(enum.Enum):
+class ConnectionState(enum.Enum):
     """IDLE: no request is open. REPLY_DUE: a request went and its answer did not yet. BROKEN: of no more use."""
 
     IDLE = "idle"
@@ -53,18 +53,18 @@ _REFUSE: Final = frozenset({MessageType.ERROR_REPLY})
 _NOTHING: Final[frozenset[MessageType]] = frozenset()
 
 MAY_SEND: Final = {
-    (Role.CLIENT, State.IDLE): _ASK,
-    (Role.CLIENT, State.REPLY_DUE): _NOTHING,
-    (Role.CLIENT, State.BROKEN): _NOTHING,
-    (Role.SERVER, State.IDLE): _REFUSE,
-    (Role.SERVER, State.REPLY_DUE): _ANSWER,
-    (Role.SERVER, State.BROKEN): _REFUSE,
+    (Role.CLIENT, ConnectionState.IDLE): _ASK,
+    (Role.CLIENT, ConnectionState.REPLY_DUE): _NOTHING,
+    (Role.CLIENT, ConnectionState.BROKEN): _NOTHING,
+    (Role.SERVER, ConnectionState.IDLE): _REFUSE,
+    (Role.SERVER, ConnectionState.REPLY_DUE): _ANSWER,
+    (Role.SERVER, ConnectionState.BROKEN): _REFUSE,
 }
 MAY_RECEIVE: Final = {
-    (Role.CLIENT, State.IDLE): _REFUSE,
-    (Role.CLIENT, State.REPLY_DUE): _ANSWER,
-    (Role.SERVER, State.IDLE): _ASK,
-    (Role.SERVER, State.REPLY_DUE): _NOTHING,
+    (Role.CLIENT, ConnectionState.IDLE): _REFUSE,
+    (Role.CLIENT, ConnectionState.REPLY_DUE): _ANSWER,
+    (Role.SERVER, ConnectionState.IDLE): _ASK,
+    (Role.SERVER, ConnectionState.REPLY_DUE): _NOTHING,
 }
 
 
@@ -73,7 +73,7 @@ class Connection:
 
     def __init__(self, role: Role) -> None:
         self.role: Final = role
-        self.state = State.IDLE
+        self.state = ConnectionState.IDLE
         self._buffer = bytearray()
         self._header: Header | None = None
         self._ended = False
@@ -137,8 +137,8 @@ class Connection:
         body = message.body()
         if len(body) > message.BODY_MAX:
             raise UsageError(f"A {message.TITLE} of {len(body)} bytes is larger than {message.BODY_MAX}.")
-        if self.state is not State.BROKEN:
-            self.state = State.REPLY_DUE if self.role is Role.CLIENT else State.IDLE
+        if self.state is not ConnectionState.BROKEN:
+            self.state = ConnectionState.REPLY_DUE if self.role is Role.CLIENT else ConnectionState.IDLE
         return Header(message.TYPE, len(body)).pack() + body
 
     def _step_size(self) -> int:
@@ -156,7 +156,7 @@ class Connection:
         message = MESSAGES[self._header.message_type].from_body(self._take(self._header.body_length))
         self._header = None
         self._match(message)
-        self.state = State.REPLY_DUE if self.role is Role.SERVER else State.IDLE
+        self.state = ConnectionState.REPLY_DUE if self.role is Role.SERVER else ConnectionState.IDLE
         return message
 
     def _check(self, header: Header) -> None:
@@ -195,7 +195,7 @@ class Connection:
                 advice="Connect again.",
                 code=code,
             )
-        if self.role is Role.CLIENT and self.state is State.REPLY_DUE:
+        if self.role is Role.CLIENT and self.state is ConnectionState.REPLY_DUE:
             raise TransportError("The server closed the connection without an answer.", advice="Try again.", code=code)
         return CLOSED
 
@@ -210,5 +210,5 @@ class Connection:
     def _broken(self, error: AtcaProvError) -> AtcaProvError:
         self._error = error
         self._buffer.clear()
-        self.state = State.BROKEN
+        self.state = ConnectionState.BROKEN
         return error

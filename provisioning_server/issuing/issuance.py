@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from atcaprov.certs.issue import PendingCertificate
-from atcaprov.certs.rebuild import slot_writes
+from atcaprov.certs.rebuild import slot_contents
 from atcaprov.wire.fields import SlotWrite
 from atcaprov.wire.messages import CertificatesReply
 from provisioning_server.records.signer_documents import SignerDocuments
@@ -69,7 +69,7 @@ def issue(signer: Signer, public_key: bytes, chip_serial: bytes, now: datetime) 
 
 def certificates_reply(record: IssuedRecord, documents: SignerDocuments) -> CertificatesReply:
     """Return the reply that gives out a record; the same record always gives the same reply."""
-    device_writes = slot_writes(documents.device, compressed=record.compressed, public_key=record.public_key)
+    device_writes = slot_contents(documents.device, compressed=record.compressed, public_key=record.public_key)
     return CertificatesReply(
         device_certificate=record.certificate,
         signer_certificate=documents.signer_certificate,

@@ -16,7 +16,7 @@ import cbor2
 from atcaprov.certs.dates import DateFormat, parse_date
 from atcaprov.certs.definitions.definition import CertificateDefinition
 from atcaprov.certs.layout import authority_layout, certificate_layout
-from atcaprov.certs.rebuild import slot_writes
+from atcaprov.certs.rebuild import slot_contents
 from atcaprov.errors import CertificateError, Code, UsageError
 from atcaprov.wire.fields import SlotWrite
 from atcaprov.wire.messages import SignerReply
@@ -129,7 +129,7 @@ class SignerDocuments:
     def signer_writes(self) -> tuple[SlotWrite, ...]:
         """Where the parts of the signer certificate go on every chip, as replies say it."""
         definition = CertificateDefinition.from_bytes(self.signer_definition)
-        writes = slot_writes(definition, compressed=self.signer_compressed, public_key=self.signer_public_key)
+        writes = slot_contents(definition, compressed=self.signer_compressed, public_key=self.signer_public_key)
         return tuple(SlotWrite(write.slot, write.offset, write.data) for write in writes)
 
     def check(self) -> None:

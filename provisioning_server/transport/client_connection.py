@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 from atcaprov.errors import AtcaProvError, TransportError
-from atcaprov.wire.connection import CLOSED, Connection, Role, State
+from atcaprov.wire.connection import CLOSED, Connection, ConnectionState, Role
 from atcaprov.wire.messages import CertificatesRequest, ErrorReply, SignerRequest
 from provisioning_server import refusals
 from provisioning_server.issuing.requests import Reply, Request
@@ -70,7 +70,7 @@ class Session(asyncio.Protocol):
     def idle_since(self) -> float | None:
         """Since when nothing was to be done for it, on the steady clock; None while something is."""
         connection = self._connection
-        waits = connection.state is State.IDLE and not connection.mid_message and not self._writing_paused
+        waits = connection.state is ConnectionState.IDLE and not connection.mid_message and not self._writing_paused
         return self._idle_since if waits else None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -89,7 +89,7 @@ class Session(asyncio.Protocol):
         """Called by the loop."""
         if self._hung_up:
             return
-        began = not self._connection.mid_message and self._connection.state is State.IDLE
+        began = not self._connection.mid_message and self._connection.state is ConnectionState.IDLE
         try:
             self._connection.receive_data(data)
         except AtcaProvError as error:
@@ -116,7 +116,7 @@ class Session(asyncio.Protocol):
     def resume_writing(self) -> None:
         """Called by the loop when it does again."""
         self._writing_paused = False
-        if self._connection.state is State.IDLE:
+        if self._connection.state is ConnectionState.IDLE:
             self.deadline = self._desk.now() + self._desk.limits.idle_seconds
             self._advance()
 
@@ -152,13 +152,13 @@ class Session(asyncio.Protocol):
     def stop(self) -> None:
         """Close now, or when the reply that is due has been sent."""
         self._stopping = True
-        if self._connection.state is not State.REPLY_DUE:
+        if self._connection.state is not ConnectionState.REPLY_DUE:
             self._refuse(refusals.STOPPING, "")
             self._close("")
 
     def _advance(self) -> None:
         """Take the next request, if there is one and the last one is done with."""
-        if self._transport is None or self._writing_paused or self._connection.state is not State.IDLE:
+        if self._transport is None or self._writing_paused or self._connection.state is not ConnectionState.IDLE:
             return
         try:
             event = self._connection.next_event()
@@ -176,7 +176,7 @@ class Session(asyncio.Protocol):
 
     def _reply(self, reply: Reply) -> None:
         """Send the reply to the request that is open. The client may be gone; its certificate stays in the records."""
-        if self._transport is None or self._connection.state is not State.REPLY_DUE:
+        if self._transport is None or self._connection.state is not ConnectionState.REPLY_DUE:
             return
         limits = self._desk.limits
         _LOG.debug("%s to %s.", type(reply).__name__, self.peer)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from atcaprov import CertificateError, Code
 from atcaprov.certs import keys
-from atcaprov.certs.rebuild import SlotWrite, from_slots, rebuild, slot_writes
+from atcaprov.certs.rebuild import SlotContent, from_slots, rebuild, slot_contents
 from tests.support.certificates import chain_definition, genuine_definition, vector
 
 GENUINE = vector("signer-certificate")["signer"]
@@ -82,8 +82,8 @@ def test_chip_serial_must_be_given_when_the_definition_needs_it() -> None:
 
 def test_slot_writes_and_back() -> None:
     definition = genuine_definition()
-    writes = slot_writes(definition, compressed=COMPRESSED, public_key=KEY)
-    assert writes == [SlotWrite(12, 0, COMPRESSED), SlotWrite(11, 0, keys.padded_public_key(KEY))]
+    writes = slot_contents(definition, compressed=COMPRESSED, public_key=KEY)
+    assert writes == [SlotContent(12, 0, COMPRESSED), SlotContent(11, 0, keys.padded_public_key(KEY))]
     assert set(definition.write_slots) == {11, 12}
     slots = {write.slot: write.data for write in writes}
     found = from_slots(definition, lambda slot, offset, count: slots[slot][offset : offset + count])
@@ -94,7 +94,7 @@ def test_gen_key_needs_no_slot() -> None:
     definition = genuine_definition("device_template")
     chain = vector("certificate-roundtrip")["chains"][0]["device"]
     compressed = bytes.fromhex(chain["compressed"])
-    assert slot_writes(definition, compressed=compressed, public_key=KEY) == [SlotWrite(10, 0, compressed)]
+    assert slot_contents(definition, compressed=compressed, public_key=KEY) == [SlotContent(10, 0, compressed)]
     assert dict(definition.write_slots) == {10: "device compressed certificate"}
     assert from_slots(definition, lambda slot, offset, count: compressed) == (compressed, None)
 

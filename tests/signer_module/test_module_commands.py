@@ -16,7 +16,7 @@ from cryptography import x509
 
 from atcaprov import Act, CertInfo, Device
 from atcaprov.certs.issue import issue
-from atcaprov.certs.rebuild import slot_writes
+from atcaprov.certs.rebuild import slot_contents
 from atcaprov.chip.crc import crc16
 from atcaprov.config_zone.defaults import DEFAULT_608A
 from atcaprov.device.zones.config_zone import write_config
@@ -73,8 +73,8 @@ def provisioned(module: SignerModule, at: datetime | None = None) -> tuple[Scrip
             sign=module.sign,
         )
         zone = DataZone(device, written)
-        parts = slot_writes(definition, compressed=issued.compressed, public_key=public_key)
-        parts += slot_writes(module.signer_definition, compressed=module.compressed, public_key=module.public_key)
+        parts = slot_contents(definition, compressed=issued.compressed, public_key=public_key)
+        parts += slot_contents(module.signer_definition, compressed=module.compressed, public_key=module.public_key)
         for part in parts:
             zone.write(part.slot, part.offset, part.data)
         device.lock_data(zone.summary_crc())

@@ -18,7 +18,7 @@ from atcaprov.certs.descriptions.description import default_description
 from atcaprov.certs.descriptions.template import device_definition, signer_definition
 from atcaprov.certs.issue import IssuedCertificate, issue
 from atcaprov.certs.keys import raw_public_key, raw_signature
-from atcaprov.certs.rebuild import slot_writes
+from atcaprov.certs.rebuild import slot_contents
 from atcaprov.chip.memory_map import serial_number
 from atcaprov.wire.connection import Connection, Role
 from atcaprov.wire.fields import SlotWrite
@@ -106,8 +106,10 @@ class Authority:
             sign=lambda digest: _sign(self.signer_key, digest),
         )
         writes = (
-            *slot_writes(definition, compressed=device.compressed, public_key=public_key),
-            *slot_writes(self.signer_definition, compressed=self.signer.compressed, public_key=self.signer_public_key),
+            *slot_contents(definition, compressed=device.compressed, public_key=public_key),
+            *slot_contents(
+                self.signer_definition, compressed=self.signer.compressed, public_key=self.signer_public_key
+            ),
         )
         return CertificatesReply(
             device_certificate=device.der,

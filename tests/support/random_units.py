@@ -11,7 +11,7 @@ from atcaprov.certs.definitions.definition import CertificateDefinition
 from atcaprov.certs.descriptions.description import CertificateDescription, default_description
 from atcaprov.certs.descriptions.template import device_definition, signer_definition
 from atcaprov.certs.issue import IssuedCertificate, issue
-from atcaprov.certs.rebuild import SlotWrite, slot_writes
+from atcaprov.certs.rebuild import SlotContent, slot_contents
 from tests.support.certificates import Key
 
 _COMMON: Final = """
@@ -65,7 +65,7 @@ class Unit:
     chip_serial: bytes
 
     @property
-    def writes(self) -> list[SlotWrite]:
+    def writes(self) -> list[SlotContent]:
         """What stands on the chip for both certificates."""
         parts = [
             (self.signer_definition, self.signer, self.signer_key),
@@ -74,7 +74,7 @@ class Unit:
         return [
             write
             for definition, issued, key in parts
-            for write in slot_writes(definition, compressed=issued.compressed, public_key=key.public)
+            for write in slot_contents(definition, compressed=issued.compressed, public_key=key.public)
         ]
 
 

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from atcaprov import AtcaProvError, Code, ProtocolError, TransportError, UsageError
-from atcaprov.wire.connection import BUFFER_MAX, CLOSED, Connection, Role, State
+from atcaprov.wire.connection import BUFFER_MAX, CLOSED, Connection, ConnectionState, Role
 from atcaprov.wire.framing import HEADER_SIZE, Header
 from atcaprov.wire.messages import MESSAGES, AnyMessage
 from tests.support.wire_examples import ERROR, REPLY, REQUEST
@@ -23,7 +23,7 @@ def test_a_request_and_its_reply_cross_the_wire_twice() -> None:
         assert server.next_event() is None
         client.receive_data(server.send(answer))
         assert client.next_event() == answer
-        assert client.state is server.state is State.IDLE
+        assert client.state is server.state is ConnectionState.IDLE
 
 
 def test_byte_by_byte_gives_the_same_and_nothing_early() -> None:
@@ -184,4 +184,4 @@ def test_a_message_too_large_for_its_type_is_not_sent(monkeypatch: pytest.Monkey
     monkeypatch.setattr(type(REQUEST), "BODY_MAX", 265)
     with pytest.raises(UsageError, match="266 bytes"):
         client.send(dataclasses.replace(REQUEST))
-    assert client.state is State.IDLE
+    assert client.state is ConnectionState.IDLE

@@ -8,7 +8,7 @@ import cbor2
 import pytest
 
 from atcaprov import Code, ProtocolError
-from atcaprov.wire.connection import Connection, Role, State
+from atcaprov.wire.connection import Connection, ConnectionState, Role
 from atcaprov.wire.messages import AnyMessage
 from tests.support.wire_examples import ERROR, REPLY, REQUEST, SIGNER_REPLY, SIGNER_REQUEST
 
@@ -46,7 +46,7 @@ def test_a_late_answer_is_refused(request_: AnyMessage, reply: AnyMessage) -> No
     with pytest.raises(ProtocolError, match="answers another request") as refused:
         client.next_event()
     assert refused.value.code == Code.UNEXPECTED_MESSAGE
-    assert client.state is State.BROKEN
+    assert client.state is ConnectionState.BROKEN
 
 
 @pairs

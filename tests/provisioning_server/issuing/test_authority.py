@@ -13,7 +13,7 @@ from cryptography import x509
 
 from atcaprov import AtcaProvError, Code, UsageError
 from atcaprov.certs.definitions.definition import CertificateDefinition
-from atcaprov.certs.rebuild import rebuild, slot_writes
+from atcaprov.certs.rebuild import rebuild, slot_contents
 from atcaprov.config_zone.defaults import DEFAULT_608A
 from atcaprov.wire.messages import CertificatesReply, CertificatesRequest, ErrorReply, SignerReply, SignerRequest
 from provisioning_server.issuing.authority import Authority
@@ -78,8 +78,8 @@ def test_a_reply_holds_what_a_chip_and_its_client_need(records: FileRecords, log
     )
     assert again == reply.device_certificate
     expected = [
-        *slot_writes(device, compressed=reply.device_compressed, public_key=CHIP_KEY),
-        *slot_writes(signer, compressed=reply.signer_compressed, public_key=signer_key),
+        *slot_contents(device, compressed=reply.device_compressed, public_key=CHIP_KEY),
+        *slot_contents(signer, compressed=reply.signer_compressed, public_key=signer_key),
     ]
     assert [dataclasses.astuple(write) for write in reply.writes] == [dataclasses.astuple(write) for write in expected]
     assert reply.signer_certificate == SIGNER.documents.signer_certificate
