@@ -165,7 +165,7 @@ def ask(*more: str, out: str = "signer.csr") -> int:
 
 def test_an_outside_ca_certifies_a_key_in_the_hsm(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     cas = ExternalCas(here / "cas")
-    cas.add("root", "rsa4096")
+    cas.add("root", "p384")
     cas.add("issuing", "p256", "root")
     assert ask(out="nodir/signer.csr") == 2
     assert ask("--no-password") == 2
