@@ -89,7 +89,11 @@ def test_another_template() -> None:
     assert list(differences(bytes(changed))) == ["constant part"]
 
 
-@pytest.mark.parametrize("found", [b"", b"\x30", EXPECTED[:-1], EXPECTED + b"\x00", bytes(500)], ids=len)
+@pytest.mark.parametrize(
+    "found",
+    [b"", b"\x30", EXPECTED[:-1], EXPECTED + b"\x00", bytes(500)],
+    ids=["nothing", "one byte", "cut", "a byte too many", "zeros"],
+)
 def test_no_certificate_of_the_definition(found: bytes) -> None:
     assert list(differences(found)) == ["certificate"]
 
