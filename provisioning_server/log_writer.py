@@ -15,7 +15,7 @@ WAITING_MAX: Final = 100_000
 _BATCH_MAX: Final = 1000
 
 
-class Entry(NamedTuple):
+class LogEntry(NamedTuple):
     """Text for the console, for the file or for both; a `prompt` opens one, "" closes it, None leaves it."""
 
     text: str
@@ -35,7 +35,7 @@ class LogWriter:
         self._prompt = ""
         self._prompt_shown = False
         self._dropped = 0
-        self._waiting: queue.Queue[Entry | None] = queue.Queue(WAITING_MAX)
+        self._waiting: queue.Queue[LogEntry | None] = queue.Queue(WAITING_MAX)
         self._thread = threading.Thread(target=self._write_all, name="program log", daemon=True)
         self._thread.start()
 
@@ -44,7 +44,7 @@ class LogWriter:
         self._waiting.put(None)
         self._thread.join()
 
-    def put(self, entry: Entry) -> None:
+    def put(self, entry: LogEntry) -> None:
         """Hand an entry to the writing thread; it is dropped if too many wait."""
         try:
             self._waiting.put_nowait(entry)
@@ -60,7 +60,7 @@ class LogWriter:
             more = None not in entries
             self._write([entry for entry in entries if entry is not None])
 
-    def _write(self, entries: list[Entry]) -> None:
+    def _write(self, entries: list[LogEntry]) -> None:
         if self._dropped:
             dropped, self._dropped = self._dropped, 0
             entries.append(
@@ -72,10 +72,10 @@ class LogWriter:
             entries.append(self._own_line("error", "The program log cannot be written any more: is its disk full?"))
         self._console = _written(self._console, self._console_text([entry for entry in entries if entry.on_console]))
 
-    def _own_line(self, level: str, text: str) -> Entry:
-        return Entry(f"{self._line(level, text)}\n")
+    def _own_line(self, level: str, text: str) -> LogEntry:
+        return LogEntry(f"{self._line(level, text)}\n")
 
-    def _console_text(self, entries: list[Entry]) -> str:
+    def _console_text(self, entries: list[LogEntry]) -> str:
         pieces = []
         for entry in entries:
             if entry.prompt:

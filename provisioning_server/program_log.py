@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Final, TextIO
 
 from atcaprov.program.log_output import LineFormatter, handled_by
-from provisioning_server.log_writer import Entry, LogWriter
+from provisioning_server.log_writer import LogEntry, LogWriter
 
 _NAME: Final = "program"
 _FILE_ONLY: Final = "file_only"
@@ -57,15 +57,15 @@ class ProgramLog:
 
     def say(self, text: str) -> None:
         """Write a line to the console only, without a time."""
-        self._writer.put(Entry(f"{text}\n", in_file=False))
+        self._writer.put(LogEntry(f"{text}\n", in_file=False))
 
     def ask(self, prompt: str) -> None:
         """Show a prompt on the console; lines that come meanwhile are written above it."""
-        self._writer.put(Entry("", in_file=False, prompt=prompt))
+        self._writer.put(LogEntry("", in_file=False, prompt=prompt))
 
     def answered(self) -> None:
         """End the line of the prompt."""
-        self._writer.put(Entry("", in_file=False, prompt=""))
+        self._writer.put(LogEntry("", in_file=False, prompt=""))
 
     def close(self) -> None:
         """Write what waits and stop."""
@@ -84,4 +84,4 @@ class _WriterHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Pass on one line."""
         on_console = record.levelno >= self._console_level and not hasattr(record, _FILE_ONLY)
-        self._writer.put(Entry(f"{self.format(record)}\n", on_console=on_console))
+        self._writer.put(LogEntry(f"{self.format(record)}\n", on_console=on_console))

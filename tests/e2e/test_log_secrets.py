@@ -21,7 +21,7 @@ from provisioning_server.passwords.reading import read_passwords
 from signer_module.on_files.key_file import SoftwareKey
 from tests.support.programs import run, run_in_process, run_signer_module
 from tests.support.secret_files import secret_file
-from tests.support.server import running_server
+from tests.support.server import running_server, server_program
 from tests.support.signer_modules import CHEAP, SIGNER, working_folder
 from tests.support.soft_hsm import LIBRARY, PIN, make_soft_hsm
 
@@ -142,6 +142,31 @@ def test_no_secret_reaches_a_log(
     assert len(keys) >= 1
     assert len(secrets) > 50
     for secret in secrets:
+        assert_unseen(secret, text)
+
+
+def test_no_secret_reaches_the_program_log_of_the_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    working_folder(tmp_path, monkeypatch)
+
+    def signer_module(*words: str) -> int:
+        return run("signer-module", *words).returncode
+
+    assert signer_module("root", "create", "--out", "root", "--no-password") == 0
+    order = ("--device", SIGNER, "--password-file", "password", "--scrypt-cost", "15", "--yes")
+    assert signer_module("signer", "create", "--root", "root", *order) == 0
+    assert signer_module("export", "--device", SIGNER, "--out", "signer") == 0
+    words = ("-vv", "--module", SIGNER, "--password-file", "password", "--data", "data")
+    with server_program(*words) as server:
+        port = server.address().port
+        server.wait_for("ready.")
+        certinfo = "signer/atcaprov_cert_info_0.c"
+        board = ("--auto", "--certinfo", certinfo, "--device", "emulator:", "--host", "127.0.0.1", "--port", str(port))
+        assert run("provisioning-client", *board).returncode == 0
+        said = server.said()
+    (log,) = Path("data/logs").glob("server-*.log")
+    text = log.read_text(encoding="utf-8") + said
+    assert "debug] atcaprov.hal.registry: emulator:signer.chip: SIGN(A0, 0000): 67 bytes" in text
+    for secret in (PASSWORD, *private_contents(tmp_path / "signer.chip")):
         assert_unseen(secret, text)
 
 
