@@ -7,7 +7,7 @@ import itertools
 from dataclasses import dataclass
 from typing import Any, Final
 
-from atcaprov.kit_protocol.firmware import PROFILES
+from atcaprov.kit_protocol.firmware import FIRMWARES
 from atcaprov.kit_protocol.framing import to_reports
 from atcaprov.kit_protocol.interpreter import CdcBoard, Interpreter
 from tests.support.faulty_board import NOISE, Fault, FaultyBoard
@@ -107,7 +107,7 @@ class Board:
     def _power_up(self) -> None:
         for chip in self.chips:
             chip.power_cycle()
-        interpreter = Interpreter(KitBus(self.chips), PROFILES[self.plan.firmware])
+        interpreter = Interpreter(KitBus(self.chips), FIRMWARES[self.plan.firmware])
         self._kit = FaultyBoard(CdcBoard(interpreter).receive_data)
         self._wire = I2cWire(self.chips)
         self.spoil(self.fault)

@@ -10,7 +10,7 @@ from atcaprov import SoftwareChip
 from atcaprov.chip.memory_map import I2C_ADDRESS
 from atcaprov.emulator.images import blank_608a
 from atcaprov.serving.bus import Buses
-from atcaprov.serving.chips import Pins
+from atcaprov.serving.chips import ServedChip
 from tests.support.faulty_board import Fault
 
 NOISE: Final = b"\xff"
@@ -87,7 +87,7 @@ class I2cWire:
     """The chips on a wire at their 7-bit addresses; `fault` spoils what comes from them."""
 
     def __init__(self, chips: Sequence[SoftwareChip]) -> None:
-        self._buses = Buses([Pins(chip) for chip in chips])
+        self._buses = Buses([ServedChip(chip) for chip in chips])
         self.fault = Fault.NONE
 
     def write(self, address: int, data: bytes, *, ends: bool = True) -> bool:

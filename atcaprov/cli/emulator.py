@@ -24,7 +24,7 @@ from atcaprov.errors import Code, UsageError
 from atcaprov.hal.registry import open_hal
 from atcaprov.hal.tracing.hal import TracedHal
 from atcaprov.hal.tracing.trace_file import create_trace, read_trace
-from atcaprov.kit_protocol.firmware import PARSER3, PROFILES
+from atcaprov.kit_protocol.firmware import FIRMWARES, PARSER3
 from atcaprov.program import event_loop
 from atcaprov.program.console_text import say
 from atcaprov.program.signals import stopped_by_signals
@@ -40,8 +40,8 @@ from atcaprov.recording.questions import Reading, put
 from atcaprov.recording.reading_texts import reading_text
 from atcaprov.recording.replay import replay
 from atcaprov.serving.bus import DEFAULT_SPEED, Buses
-from atcaprov.serving.chips import MOST_CHIPS, Pins, explaining, holding, make_chips
-from atcaprov.serving.serve import LOOPBACK, Ways, parse_clock
+from atcaprov.serving.chips import MOST_CHIPS, ServedChip, explaining, holding, make_chips
+from atcaprov.serving.serve import LOOPBACK, ServeOptions, parse_clock
 from atcaprov.serving.serve import serve as serve_until
 
 _FILE: Final = click.Path(dir_okay=False, path_type=Path)
@@ -107,7 +107,7 @@ def group() -> None:
 @click.option("--faults", type=_FILE, metavar="FILE", help="Plan of what goes wrong (TOML).")
 @click.option(
     "--firmware",
-    type=click.Choice(list(PROFILES)),
+    type=click.Choice(list(FIRMWARES)),
     default=PARSER3.name,
     show_default=True,
     help="The board that answers at --kit and --pty; kit_host has no packet for a refusal.",
@@ -129,7 +129,7 @@ def serve(
     """
     plan = read_text(faults) if faults else ""
     observer = explaining(_warn) if options.pop("explain") else None
-    ways = Ways(firmware=PROFILES[options.pop("firmware")], **options)
+    ways = ServeOptions(firmware=FIRMWARES[options.pop("firmware")], **options)
     with holding(state, chips):
         made = make_chips(
             load_image(image),
@@ -139,7 +139,7 @@ def serve(
             times=parse_times(times or "", parse_speed(clock)),
             faults=plan,
         )
-        buses = Buses([Pins(chip, observer) for chip in made], kilohertz * _HERTZ)
+        buses = Buses([ServedChip(chip, observer) for chip in made], kilohertz * _HERTZ)
         event_loop.run(_serve(buses, ways))
 
 
@@ -255,7 +255,7 @@ def _load(path: Path) -> Memory:
     return memory
 
 
-async def _serve(buses: Buses, ways: Ways) -> None:
+async def _serve(buses: Buses, ways: ServeOptions) -> None:
     stop = asyncio.Event()
     with stopped_by_signals(stop.set, signal.SIGINT, signal.SIGTERM):
         await serve_until(buses, ways, say=_say, report=_warn, stop=stop)

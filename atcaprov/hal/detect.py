@@ -16,7 +16,7 @@ from atcaprov.hal.kit.hal import chips_of
 from atcaprov.hal.kit.hid import HidPort
 from atcaprov.hal.kit.line_port import LinePort
 from atcaprov.hal.usb import HID, SYSFS, PluggedKit, usb_path_of
-from atcaprov.kit_protocol.device_table import Entry
+from atcaprov.kit_protocol.device_table import DeviceEntry
 
 _I2C_NODE: Final = re.compile(r"i2c-(\d+)")
 DELIVERED_ADDRESSES: Final = (0x60, 0x35, 0x36, 0x38, 0x59)
@@ -46,7 +46,7 @@ def i2c_buses(sysfs: Path = SYSFS) -> list[I2cAdapter]:
     return sorted(found, key=lambda bus: bus.number)
 
 
-def chips_on_kit(kit: PluggedKit, hid: Any | None) -> tuple[Entry, ...]:
+def chips_on_kit(kit: PluggedKit, hid: Any | None) -> tuple[DeviceEntry, ...]:
     """Return the device table of a kit; `hid` is hidapi's module.
 
     Raises:

@@ -25,7 +25,7 @@ _WINDOWS_PORT: Final = re.compile(r"COM\d{1,3}", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
-class Target:
+class UrlTarget:
     """What stands behind the scheme."""
 
     name: str
@@ -49,7 +49,7 @@ def naming(url: str) -> Iterator[None]:
         raise UsageError(what, advice=error.advice, code=error.code) from error
 
 
-def parse_target(scheme: str, rest: str, *, options: Collection[str] = ()) -> Target:
+def parse_target(scheme: str, rest: str, *, options: Collection[str] = ()) -> UrlTarget:
     """Take apart what stands behind `scheme:`; two slashes in front of the target belong to the URL, not to it.
 
     In the target, `%` and two hex digits stand for a character that has a meaning in URLs, such as `%3F` for `?`.
@@ -69,7 +69,7 @@ def parse_target(scheme: str, rest: str, *, options: Collection[str] = ()) -> Ta
         known = ", ".join(sorted(options)) or "none"
         which = f"no option '{unknown[0]}'" if unknown else "each option once"
         raise UsageError(f"A {scheme} URL takes {which}: '{scheme}:{rest}'.", advice=f"Options: {known}.")
-    return Target(require_nameable(unquote(name)), given)
+    return UrlTarget(require_nameable(unquote(name)), given)
 
 
 def require_nameable(text: str) -> str:
@@ -124,7 +124,7 @@ def device_file(name: str) -> str:
     return str(path)
 
 
-def parse_kit_target(scheme: str, rest: str, *, options: Collection[str] = ()) -> tuple[Target, int | None]:
+def parse_kit_target(scheme: str, rest: str, *, options: Collection[str] = ()) -> tuple[UrlTarget, int | None]:
     """Take apart the URL of a kit, whose option `address` chooses a chip: the 8-bit form, None for the only one.
 
     Raises:

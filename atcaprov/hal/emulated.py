@@ -77,7 +77,7 @@ def file_lock(path: Path) -> BusLock:
     return BusLock(os.path.realpath(path))  # links in a circle are for the store to refuse
 
 
-class Emulated(NamedTuple):
+class EmulatorUrl(NamedTuple):
     """What stands behind `emulator:`, see `open_emulated`; `file` is "" for a chip in memory."""
 
     file: str
@@ -87,7 +87,7 @@ class Emulated(NamedTuple):
     faults: FaultPlan | None
 
 
-def parse_emulated(rest: str) -> Emulated:
+def parse_emulated(rest: str) -> EmulatorUrl:
     """Take apart what stands behind `emulator:`.
 
     Raises:
@@ -103,7 +103,7 @@ def parse_emulated(rest: str) -> Emulated:
     clock = VirtualClock() if speed is None else RealClock(speed)
     times = parse_times(options.get("times", ""), speed)
     faults = _fault_plan(Path(options["faults"])) if "faults" in options else None
-    return Emulated(name, image, clock, times, faults)
+    return EmulatorUrl(name, image, clock, times, faults)
 
 
 def open_emulated(rest: str) -> EmulatedHal:
@@ -134,7 +134,7 @@ def open_emulated(rest: str) -> EmulatedHal:
     return EmulatedHal(chip, f"emulator:{rest}", lock)
 
 
-def _chip(wanted: Emulated, memory: Memory, source: RandomSource, store: StateFile | None = None) -> Chip:
+def _chip(wanted: EmulatorUrl, memory: Memory, source: RandomSource, store: StateFile | None = None) -> Chip:
     return Chip(
         memory, random_source=source, keeper=store, clock=wanted.clock, faults=wanted.faults, times=wanted.times
     )

@@ -14,10 +14,10 @@ from typing import Final
 
 from atcaprov.errors import Code, ProtocolError, TransportError, UsageError
 from atcaprov.hal.base import Hal
-from atcaprov.hal.device_url import Target, at_address, parse_kit_target
+from atcaprov.hal.device_url import UrlTarget, at_address, parse_kit_target
 from atcaprov.hal.errors import address_taken, gone, silent
 from atcaprov.hal.kit.hal import open_kit
-from atcaprov.hal.kit.line_port import Limits, StreamPort
+from atcaprov.hal.kit.line_port import KitTimeouts, StreamPort
 
 SCHEME: Final = "tcp"
 _PORT: Final = re.compile(r"[0-9]{1,5}")
@@ -51,7 +51,7 @@ class BridgeHal(Hal):
     `address` is the 8-bit form; 0 is the first chip of the server.
     """
 
-    def __init__(self, host: str, port: int, address: int, limits: Limits) -> None:
+    def __init__(self, host: str, port: int, address: int, limits: KitTimeouts) -> None:
         self.url = f"{SCHEME}://{_shown(host)}:{port}"
         self._endpoint = host, port
         self._address = address
@@ -243,7 +243,7 @@ class TcpLinePort(StreamPort):
         return data
 
 
-def open_tcp(rest: str, limits: Limits | None = None) -> Hal:
+def open_tcp(rest: str, limits: KitTimeouts | None = None) -> Hal:
     """Open the chip that the part of the URL behind `tcp:` names, such as `//127.0.0.1:5000`.
 
     Option `protocol` is bridge (default) or kit, `address` the 8-bit address of the chip; without it the bridge takes
@@ -256,7 +256,7 @@ def open_tcp(rest: str, limits: Limits | None = None) -> Hal:
     protocol, host, port, address = parse_tcp(rest)
     if protocol == "kit":
         return open_kit(f"{host}:{port}", lambda: TcpLinePort(host, port), address, limits)
-    hal = BridgeHal(host, port, address or _FIRST_CHIP, limits or Limits())
+    hal = BridgeHal(host, port, address or _FIRST_CHIP, limits or KitTimeouts())
     hal.connect()
     return hal
 
@@ -274,7 +274,7 @@ def parse_tcp(rest: str) -> tuple[str, str, int, int | None]:
     return protocol, *_endpoint(target, rest), address
 
 
-def _endpoint(target: Target, rest: str) -> tuple[str, int]:
+def _endpoint(target: UrlTarget, rest: str) -> tuple[str, int]:
     host, _, port = target.name.rpartition(":")
     if not host or not _PORT.fullmatch(port) or not 0 < int(port) <= 0xFFFF:
         raise UsageError(f"'{SCHEME}:{rest}' names no host and port.", advice="Write tcp://127.0.0.1:5000.")

@@ -9,17 +9,17 @@ from typing import Final
 
 from atcaprov.errors import ProtocolError
 from atcaprov.kit_protocol.host import VERSION
-from atcaprov.kit_protocol.reply import NO_DEVICE, STATUS_OK, Reply, late, parse_reply
+from atcaprov.kit_protocol.reply import NO_DEVICE, STATUS_OK, KitReply, late, parse_reply
 
 TABLE_SIZE: Final = 16
 """Entries of the device table that a scan asks for at most; published firmwares have up to eight."""
 
-Scan = Generator[bytes, bytes, "Table"]
+Scan = Generator[bytes, bytes, "DeviceTable"]
 """Gives request lines, takes answer lines, returns what was found."""
 
 
 @dataclass(frozen=True)
-class Entry:
+class DeviceEntry:
     """One chip of a board's device table."""
 
     type_name: str
@@ -36,10 +36,10 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Table:
+class DeviceTable:
     """A board's device table."""
 
-    chips: tuple[Entry, ...]
+    chips: tuple[DeviceEntry, ...]
     is_whole: bool
     """Every entry was read: a chip that is not among `chips` is not there."""
 
@@ -49,14 +49,14 @@ def device(index: int) -> bytes:
     return b"board:device(%02X)\n" % index
 
 
-def converse(dialogue: Scan, ask: Callable[[bytes], bytes]) -> Table:
+def converse(dialogue: Scan, ask: Callable[[bytes], bytes]) -> DeviceTable:
     """Lead a dialogue to its end; `ask` takes a request line with LF and gives the answer without."""
     request = next(dialogue)
     while True:
         try:
             request = dialogue.send(ask(request))
         except StopIteration as ended:
-            table: Table = ended.value
+            table: DeviceTable = ended.value
             return table
 
 
@@ -69,7 +69,7 @@ def scan() -> Scan:
     Raises:
         ProtocolError: no chip was found, and an answer left open whether there is one (code BAD_FRAME).
     """
-    found: list[Entry] = []
+    found: list[DeviceEntry] = []
     is_whole = True
     for index in range(TABLE_SIZE):
         reply = yield from _reply_to(device(index))
@@ -80,15 +80,15 @@ def scan() -> Scan:
         elif (entry := _entry(reply)) and entry not in found:
             found.append(entry)
     if found:
-        return Table(tuple(found), is_whole)
+        return DeviceTable(tuple(found), is_whole)
     line = yield VERSION
     only = _entry(_table_reply(line))
     if only is None and not is_whole:
         raise late(line)
-    return Table((only,) if only else (), True)
+    return DeviceTable((only,) if only else (), True)
 
 
-def _reply_to(request: bytes) -> Generator[bytes, bytes, Reply | None]:
+def _reply_to(request: bytes) -> Generator[bytes, bytes, KitReply | None]:
     """Ask for an entry; one that comes damaged is asked for again."""
     for _ in range(2):
         with suppress(ProtocolError):
@@ -98,7 +98,7 @@ def _reply_to(request: bytes) -> Generator[bytes, bytes, Reply | None]:
     return None
 
 
-def _table_reply(line: bytes) -> Reply:
+def _table_reply(line: bytes) -> KitReply:
     """Take the answer to a question for chips apart: words, or where there are none, an error's status and `()`."""
     reply = parse_reply(line)
     if not reply.text and (reply.argument != "" or not reply.status):
@@ -106,12 +106,12 @@ def _table_reply(line: bytes) -> Reply:
     return reply
 
 
-def _is_empty(reply: Reply) -> bool:
+def _is_empty(reply: KitReply) -> bool:
     """Tell whether an entry says that it has no chip: in words, or by the status of an error."""
     return reply.text.split()[0].lower() == NO_DEVICE or bool(reply.status and reply.argument is not None)
 
 
-def _entry(reply: Reply) -> Entry | None:
+def _entry(reply: KitReply) -> DeviceEntry | None:
     words = reply.text.split()
     if len(words) < 2 or words[0].lower() == NO_DEVICE or reply.status not in (None, STATUS_OK):
         return None
@@ -119,4 +119,4 @@ def _entry(reply: Reply) -> Entry | None:
         address = reply.data
     except ProtocolError:
         return None
-    return Entry(words[-2], words[-1], address[0]) if len(address) == 1 else None
+    return DeviceEntry(words[-2], words[-1], address[0]) if len(address) == 1 else None

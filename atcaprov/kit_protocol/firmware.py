@@ -15,7 +15,7 @@ class WordMatch(enum.Enum):
     PREFIX = "any beginning"
 
 
-class Answer(enum.IntEnum):
+class KitStatus(enum.IntEnum):
     """Kit status codes; those above are the low byte of the vendor library's numbers."""
 
     OK = 0x00
@@ -30,14 +30,14 @@ class Answer(enum.IntEnum):
 
 
 @dataclass(frozen=True)
-class Profile:
+class KitFirmware:
     """One firmware."""
 
     name: str
     version: str
     """Board name in the answer to `board:version()`; empty: the request comes back as it is."""
-    firmware: str
-    """Answer to `board:firmware(00)`, status included; empty: the request comes back as it is."""
+    firmware_answer: str
+    """KitStatus to `board:firmware(00)`, status included; empty: the request comes back as it is."""
     match: WordMatch
     atomic: bool
     """Wake is a canned answer and idle does nothing; talk wakes and idles by itself."""
@@ -58,10 +58,10 @@ class Profile:
     no_response: int
 
 
-AT90USB: Final = Profile(
+AT90USB: Final = KitFirmware(
     name="at90usb",
     version="ECCSIGN",
-    firmware="AT88CKECCSIGNER 00(010005)",
+    firmware_answer="AT88CKECCSIGNER 00(010005)",
     match=WordMatch.FIRST_LETTER,
     atomic=True,
     wakes_in_talk=False,
@@ -72,17 +72,17 @@ AT90USB: Final = Profile(
     past_table="C5()",
     table_size=4,
     library_numbers=False,
-    unknown_command=Answer.UNKNOWN_COMMAND,
-    bad_parameter=Answer.BAD_PARAMETER,
-    overflow=Answer.OVERFLOW,
-    no_response=Answer.LIBRARY_NO_RESPONSE,
+    unknown_command=KitStatus.UNKNOWN_COMMAND,
+    bad_parameter=KitStatus.BAD_PARAMETER,
+    overflow=KitStatus.OVERFLOW,
+    no_response=KitStatus.LIBRARY_NO_RESPONSE,
 )
 """AT88CK490, AT88CK590, AT88CKECCROOT and AT88CKECCSIGNER."""
 
-PARSER3: Final = Profile(
+PARSER3: Final = KitFirmware(
     name="parser3",
     version="CryptoAuthTrustPlatform",
-    firmware="CryptoAuthTrustPlatform 00(030200)",
+    firmware_answer="CryptoAuthTrustPlatform 00(030200)",
     match=WordMatch.WORD_OR_LETTER,
     atomic=False,
     wakes_in_talk=False,
@@ -93,17 +93,17 @@ PARSER3: Final = Profile(
     past_table="no_device ",
     table_size=8,
     library_numbers=False,
-    unknown_command=Answer.UNKNOWN_COMMAND,
-    bad_parameter=Answer.LIBRARY_BAD_PARAMETER,
-    overflow=Answer.LIBRARY_SMALL_BUFFER,
-    no_response=Answer.LIBRARY_NO_RESPONSE,
+    unknown_command=KitStatus.UNKNOWN_COMMAND,
+    bad_parameter=KitStatus.LIBRARY_BAD_PARAMETER,
+    overflow=KitStatus.LIBRARY_SMALL_BUFFER,
+    no_response=KitStatus.LIBRARY_NO_RESPONSE,
 )
 """MicrochipTech/KitProtocol_Parser 3.2.0 on SAMD21 boards, such as DM320118."""
 
-KIT_HOST: Final = Profile(
+KIT_HOST: Final = KitFirmware(
     name="kit_host",
     version="",
-    firmware="",
+    firmware_answer="",
     match=WordMatch.PREFIX,
     atomic=False,
     wakes_in_talk=True,
@@ -114,11 +114,11 @@ KIT_HOST: Final = Profile(
     past_table="FFFFFFE0()",
     table_size=8,
     library_numbers=True,
-    unknown_command=Answer.LIBRARY_BAD_PARAMETER,
-    bad_parameter=Answer.LIBRARY_BAD_PARAMETER,
-    overflow=Answer.LIBRARY_SMALL_BUFFER,
-    no_response=Answer.LIBRARY_COMMUNICATION,
+    unknown_command=KitStatus.LIBRARY_BAD_PARAMETER,
+    bad_parameter=KitStatus.LIBRARY_BAD_PARAMETER,
+    overflow=KitStatus.LIBRARY_SMALL_BUFFER,
+    no_response=KitStatus.LIBRARY_COMMUNICATION,
 )
 """cryptoauthlib app/kit_host."""
 
-PROFILES: Final = {profile.name: profile for profile in (AT90USB, PARSER3, KIT_HOST)}
+FIRMWARES: Final = {firmware.name: firmware for firmware in (AT90USB, PARSER3, KIT_HOST)}

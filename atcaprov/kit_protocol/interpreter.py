@@ -9,7 +9,7 @@ from typing import Final, Protocol
 from atcaprov.chip.commands import WAKE_TOKEN, Opcode, Status
 from atcaprov.chip.crc import with_crc
 from atcaprov.chip.parts import REVISION_608A, is_508
-from atcaprov.kit_protocol.firmware import Answer, Profile, WordMatch
+from atcaprov.kit_protocol.firmware import KitFirmware, KitStatus, WordMatch
 from atcaprov.kit_protocol.framing import LINE_END, LINE_LIMIT, LineBuffer
 from atcaprov.kit_protocol.request import Request, parse_request
 
@@ -57,11 +57,11 @@ class _Refused(Exception):  # noqa: N818 - an answer, not an error of ours
 class Interpreter:
     """One board: keeps the selected address and answers one line at a time. Never raises for what a host sends."""
 
-    def __init__(self, bus: ChipBus, profile: Profile) -> None:
-        self.profile = profile
+    def __init__(self, bus: ChipBus, firmware: KitFirmware) -> None:
+        self.firmware = firmware
         self._bus = bus
         self._selected = next(iter(bus.addresses()), DEFAULT_ADDRESS)
-        self._atomic = profile.atomic
+        self._atomic = firmware.atomic
         self._type_names: dict[int, str] = {}
         self._response = b""
 
@@ -69,15 +69,15 @@ class Interpreter:
         """Return the answer, LF included, to a request line without its LF."""
         try:
             if len(line) > LINE_LIMIT:
-                raise _Refused(self.profile.overflow)
-            text = self._answer(parse_request(line, self.profile), line)
+                raise _Refused(self.firmware.overflow)
+            text = self._answer(parse_request(line, self.firmware), line)
         except _Refused as refused:
             text = self._status(refused.status)
         return text.encode("ascii", "replace") + LINE_END
 
     def _answer(self, request: Request | None, line: bytes) -> str:
         if request is None:
-            raise _Refused(self.profile.unknown_command)
+            raise _Refused(self.firmware.unknown_command)
         if request.target == "board":
             return self._board(request, line.decode("ascii", "replace"))
         if len(request.words) > 1 and self._is(request.words[0], "physical"):
@@ -90,32 +90,32 @@ class Interpreter:
         word = request.words[0]
         if word.startswith("di"):
             self._type_names.clear()
-            return self._status(Answer.OK)
+            return self._status(KitStatus.OK)
         if self._is(word, "device"):
             return self._entry(self._number(request.argument))
         if self._is(word, "version"):
             return self._version() or line
         if self._is(word, "firmware"):
-            return self.profile.firmware or line
-        raise _Refused(self.profile.unknown_command)
+            return self.firmware.firmware_answer or line
+        raise _Refused(self.firmware.unknown_command)
 
     def _entry(self, index: int) -> str:
-        if index >= self.profile.table_size:
-            return self.profile.past_table
+        if index >= self.firmware.table_size:
+            return self.firmware.past_table
         occupied = self._bus.addresses()
         if index >= len(occupied):
-            return self.profile.empty_entry
+            return self.firmware.empty_entry
         address = occupied[index]
         return f"{self._type_name(address)} TWI 00({address:02X})"
 
     def _version(self) -> str:
-        if not self.profile.version:
+        if not self.firmware.version:
             return ""
-        return f"{self.profile.version} {self._entry(0)}"
+        return f"{self.firmware.version} {self._entry(0)}"
 
     def _type_name(self, address: int) -> str:
-        if self.profile.type_name:
-            return self.profile.type_name
+        if self.firmware.type_name:
+            return self.firmware.type_name
         if address not in self._type_names:
             self._type_names[address] = _name_of(self._command(address, _INFO)[1:5])
         return self._type_names[address]
@@ -126,7 +126,7 @@ class Interpreter:
         if word.startswith("se"):
             return self._select(argument)
         if word.startswith("in"):
-            raise _Refused(self.profile.unknown_command)
+            raise _Refused(self.firmware.unknown_command)
         return self._chip(word, argument)
 
     def _chip(self, word: str, argument: str) -> str:
@@ -138,30 +138,30 @@ class Interpreter:
             return self._idle()
         if self._is(word, "sleep"):
             self._bus.sleep(self._selected)
-            return self._status(Answer.OK)
+            return self._status(KitStatus.OK)
         return self._without_wake_handling(word, argument)
 
     def _without_wake_handling(self, word: str, argument: str) -> str:
-        if not self.profile.atomic:
-            raise _Refused(self.profile.unknown_command)
+        if not self.firmware.atomic:
+            raise _Refused(self.firmware.unknown_command)
         if word.startswith("a"):
             self._atomic = self._number(argument) != 0
-            return self._status(Answer.OK)
+            return self._status(KitStatus.OK)
         if word.startswith("c"):
             self._response = self._bus.exchange(self._selected, self._bytes(argument))
-            return self._status(Answer.OK)
+            return self._status(KitStatus.OK)
         if word.startswith("r"):
             return self._packet(self._response)
-        raise _Refused(self.profile.unknown_command)
+        raise _Refused(self.firmware.unknown_command)
 
     def _select(self, argument: str) -> str:
         if not _TWO_DIGITS.fullmatch(argument):
-            raise _Refused(self.profile.bad_parameter)
+            raise _Refused(self.firmware.bad_parameter)
         address = int(argument, 16)
-        if self.profile.select_checks_address and address not in self._bus.addresses():
-            raise _Refused(Answer.NO_DEVICE)
+        if self.firmware.select_checks_address and address not in self._bus.addresses():
+            raise _Refused(KitStatus.NO_DEVICE)
         self._selected = address
-        return self._status(Answer.OK)
+        return self._status(KitStatus.OK)
 
     def _wake(self) -> str:
         if self._atomic:
@@ -171,12 +171,12 @@ class Interpreter:
     def _idle(self) -> str:
         if not self._atomic:
             self._bus.idle(self._selected)
-        return self._status(Answer.OK)
+        return self._status(KitStatus.OK)
 
     def _talk(self, packet: bytes) -> str:
-        whole = self._atomic or self.profile.wakes_in_talk
+        whole = self._atomic or self.firmware.wakes_in_talk
         reply = self._command(self._selected, packet) if whole else self._bus.exchange(self._selected, packet)
-        if self.profile.library_numbers and len(reply) == len(WAKE_TOKEN) and reply[1] != Status.SUCCESS:
+        if self.firmware.library_numbers and len(reply) == len(WAKE_TOKEN) and reply[1] != Status.SUCCESS:
             return self._library_number(_LIBRARY_NUMBERS.get(reply[1], _GENERAL_FAILURE))
         return self._packet(reply)
 
@@ -189,30 +189,30 @@ class Interpreter:
     # Words, numbers, answers
 
     def _is(self, word: str, name: str) -> bool:
-        if self.profile.match is WordMatch.FIRST_LETTER:
+        if self.firmware.match is WordMatch.FIRST_LETTER:
             return word[:1] == name[0]
-        if self.profile.match is WordMatch.PREFIX:
+        if self.firmware.match is WordMatch.PREFIX:
             return bool(word) and name.startswith(word)
         return word in (name, name[0])
 
     def _number(self, argument: str) -> int:
         if not _NUMBER.fullmatch(argument):
-            raise _Refused(self.profile.bad_parameter)
+            raise _Refused(self.firmware.bad_parameter)
         return int(argument or "0", 16)
 
     def _bytes(self, argument: str) -> bytes:
         try:
             return bytes.fromhex(argument)
         except ValueError:
-            raise _Refused(self.profile.bad_parameter) from None
+            raise _Refused(self.firmware.bad_parameter) from None
 
     def _packet(self, reply: bytes) -> str:
         if not reply:
-            raise _Refused(self.profile.no_response)
+            raise _Refused(self.firmware.no_response)
         return f"00({reply.hex().upper()})"
 
     def _status(self, status: int) -> str:
-        if status != Answer.OK and self.profile.library_numbers:
+        if status != KitStatus.OK and self.firmware.library_numbers:
             return self._library_number(status - 0x100)
         return f"{status:02X}()"
 

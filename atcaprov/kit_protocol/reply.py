@@ -19,7 +19,7 @@ _PACKET: Final = re.compile(r"(?<=\()([^)]{2})[^)]+|[0-9A-Fa-f]{9,}")
 
 
 @dataclass(frozen=True)
-class Reply:
+class KitReply:
     """A board's answer in its parts; the status is None where a firmware leaves it out."""
 
     text: str
@@ -42,7 +42,7 @@ class Reply:
         return bytes.fromhex(digits)
 
 
-def parse_reply(line: bytes) -> Reply:
+def parse_reply(line: bytes) -> KitReply:
     """Take a line apart, without LF; a missing `)` is overlooked, as is everything behind the first one.
 
     Raises:
@@ -56,7 +56,7 @@ def parse_reply(line: bytes) -> Reply:
     status = None
     if words and _STATUS.fullmatch(words[-1]):
         status = int(words.pop(), 16)
-    return Reply(" ".join(words), status, rest.partition(")")[0] if opened else None)
+    return KitReply(" ".join(words), status, rest.partition(")")[0] if opened else None)
 
 
 def shown(text: str) -> str:

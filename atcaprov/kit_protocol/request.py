@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from atcaprov.kit_protocol.firmware import Profile
+from atcaprov.kit_protocol.firmware import KitFirmware
 
 _BOARD: Final = "board"
 _CHIP_TARGETS: Final = {"e": "ecc", "s": "sha", "a": "aes", "t": "ta", "d": "device"}
@@ -23,12 +23,12 @@ class Request:
     argument: str
 
 
-def parse_request(line: bytes, profile: Profile) -> Request | None:
-    """Take a line apart, without LF; None if it is no request that the firmware of `profile` would understand."""
+def parse_request(line: bytes, firmware: KitFirmware) -> Request | None:
+    """Take a line apart, without LF; None if it is no request that the firmware of `firmware` would understand."""
     text = line.decode("ascii", "replace").strip("\0 \r\n\t\x04")
     head, _, rest = text.partition("(")
     argument, closed, _ = rest.partition(")")
-    if "(" in text and not closed and profile.needs_closing_parenthesis:
+    if "(" in text and not closed and firmware.needs_closing_parenthesis:
         return None
     words = [word.strip() for word in head.lower().split(":")]
     if words[0] == _LIBRARY_PREFIX:

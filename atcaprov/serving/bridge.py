@@ -13,7 +13,7 @@ from typing import Final
 
 from atcaprov.errors import Code, ProtocolError
 from atcaprov.serving.bus import Buses
-from atcaprov.serving.chips import Pins
+from atcaprov.serving.chips import ServedChip
 from atcaprov.serving.framing import Step, Wait
 
 PROTOCOL_VERSION: Final = 2
@@ -46,7 +46,7 @@ class BridgeSession:
         self._buffer = b""
 
     def receive(self, data: bytes) -> Iterator[Step]:
-        """Take bytes of the client; see `Session`.
+        """Take bytes of the client; see `FramingSession`.
 
         Raises:
             ProtocolError: a frame is shorter than its header, longer than 1,024 bytes, or of another version.
@@ -82,7 +82,7 @@ class BridgeSession:
         yield len(reply).to_bytes(_LENGTH_SIZE, "little") + reply
 
 
-def _serve(pins: Pins, command: int, body: bytes) -> tuple[int, bytes]:
+def _serve(pins: ServedChip, command: int, body: bytes) -> tuple[int, bytes]:
     if command == Command.SEND and body:  # its first byte stands for the word address
         return _SUCCESS if pins.exchange(body[1:]) else _COMMUNICATION_FAILED, b""
     if command == Command.RECEIVE and len(body) == _RECEIVE_BODY_SIZE:

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from atcaprov.emulator.i2c_port import READ_BIT
-from atcaprov.serving.chips import Pins
+from atcaprov.serving.chips import ServedChip
 
 DEFAULT_SPEED: Final = 100_000
 """In Hz: what Linux sets up, and what a driver without a wake pulse of its own needs."""
@@ -32,11 +32,11 @@ _ZEROS_IN_A_ROW: Final = tuple(max(map(len, bits.split("1"))) for bits in _BITS)
 class Bus:
     """Two wires and the chips on them. `speed` is the clock's, in Hz; bytes take no time of their own."""
 
-    def __init__(self, parts: Sequence[Pins], speed: int) -> None:
+    def __init__(self, parts: Sequence[ServedChip], speed: int) -> None:
         self.parts = tuple(parts)
         self.speed = speed
         self._low_bits = 0
-        self._addressed: list[Pins] = []
+        self._addressed: list[ServedChip] = []
 
     def start(self, address: int) -> bool:
         """Send a start, or a repeated one, and an address byte; returns whether anyone acknowledged."""
@@ -99,7 +99,7 @@ class Bus:
 class Buses:
     """The chips in order, and the buses that lead to them; a bus that does not exist is one without chips."""
 
-    def __init__(self, parts: Sequence[Pins], speed: int = DEFAULT_SPEED) -> None:
+    def __init__(self, parts: Sequence[ServedChip], speed: int = DEFAULT_SPEED) -> None:
         self.parts = tuple(parts)
         self._speed = speed
         self._buses = [Bus(self.parts, speed), *(Bus((pins,), speed) for pins in self.parts)]
@@ -129,6 +129,6 @@ class Buses:
             bus.stop()
         return data
 
-    def find(self, address: int) -> Pins | None:
+    def find(self, address: int) -> ServedChip | None:
         """Return the first chip at the 8-bit `address`, or the first chip of all if that is 0."""
         return next((pins for pins in self.parts if address in (0, pins.address)), None)

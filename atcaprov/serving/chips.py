@@ -122,7 +122,7 @@ def lag(clock: Clock) -> float:
     return clock.lag() if isinstance(clock, ServedClock) else 0.0
 
 
-class Pins:
+class ServedChip:
     """A chip with its two wires; `observer` hears of each command after it has run."""
 
     def __init__(self, chip: Chip, observer: Observer | None = None) -> None:

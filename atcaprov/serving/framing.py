@@ -19,7 +19,7 @@ Observer = Callable[[Chip, bytes], None]
 """Hears of each command: the chip and the packet."""
 
 
-class Session(Protocol):
+class FramingSession(Protocol):
     """One client's side of a framing: bytes in, steps out, no I/O."""
 
     def receive(self, data: bytes) -> Iterator[Step]:

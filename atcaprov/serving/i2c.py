@@ -36,7 +36,7 @@ class I2cSession:
         self._buffer = b""
 
     def receive(self, data: bytes) -> Iterator[Step]:
-        """Take bytes of the client; see `Session`.
+        """Take bytes of the client; see `FramingSession`.
 
         Raises:
             ProtocolError: a request begins with another letter, its address has 8 bits, or the clock is 0.

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from atcaprov.kit_protocol.firmware import Profile
+from atcaprov.kit_protocol.firmware import KitFirmware
 from atcaprov.kit_protocol.interpreter import CdcBoard, Interpreter
 from atcaprov.serving.bus import Buses
-from atcaprov.serving.chips import Pins
+from atcaprov.serving.chips import ServedChip
 from atcaprov.serving.framing import Step, Wait
 
 
 class KitSession:
     """One client of a board; the selected address is its own."""
 
-    def __init__(self, buses: Buses, profile: Profile) -> None:
+    def __init__(self, buses: Buses, firmware: KitFirmware) -> None:
         self._chips = _BoardBus(buses)
-        self._board = CdcBoard(Interpreter(self._chips, profile))
+        self._board = CdcBoard(Interpreter(self._chips, firmware))
 
     def receive(self, data: bytes) -> Iterator[Step]:
-        """Take bytes of the client; see `Session`. A line that means nothing gets the firmware's error answer."""
+        """Take bytes of the client; see `FramingSession`; an unknown line gets the firmware's error answer."""
         answers = self._board.receive_data(data)
         if seconds := self._chips.lag():
             yield Wait(seconds)
@@ -32,7 +32,7 @@ class _BoardBus:
 
     def __init__(self, buses: Buses) -> None:
         self._buses = buses
-        self._used: set[Pins] = set()
+        self._used: set[ServedChip] = set()
 
     def lag(self) -> float:
         """Return the longest lag of the chips that were used since the last call."""
@@ -58,7 +58,7 @@ class _BoardBus:
         pins = self._at(address)
         return pins.exchange(packet) if pins else b""
 
-    def _at(self, address: int) -> Pins | None:
+    def _at(self, address: int) -> ServedChip | None:
         pins = self._buses.find(address) if address else None
         if pins is not None:
             self._used.add(pins)

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator
 from typing import Final, Protocol
 
 from atcaprov.errors import AtcaProvError, Code, TransportError
-from atcaprov.serving.framing import Session, Wait
+from atcaprov.serving.framing import FramingSession, Wait
 
-MakeSession = Callable[[], Session]
+MakeSession = Callable[[], FramingSession]
 _LOG: Final = logging.getLogger(__name__)
 _READ_SIZE: Final = 65536
 
@@ -27,7 +27,7 @@ class Writer(Protocol):
         """Return when the client has room for more."""
 
 
-class Server:
+class ChipServer:
     """Listens until it is closed. `report` gets a line when a connection had to be closed, and why.
 
     Everything runs in one event loop; a chip's command runs in it at once, so that no other comes in between.
@@ -63,7 +63,7 @@ class Server:
         found: int = server.sockets[0].getsockname()[1]
         return found
 
-    async def serve(self, name: str, session: Session, reader: asyncio.StreamReader, writer: Writer) -> None:
+    async def serve(self, name: str, session: FramingSession, reader: asyncio.StreamReader, writer: Writer) -> None:
         """Carry bytes between a client and its session until it leaves, or sends what can't be of the framing."""
         try:
             await _pump(session, reader, writer)
@@ -85,7 +85,7 @@ class Server:
                 self._report(f"{name}: {error.strerror}. The board starts again.")
 
     async def _carry(
-        self, name: str, session: Session, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+        self, name: str, session: FramingSession, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         _LOG.info("%s: a client connected.", name)
         try:
@@ -120,7 +120,7 @@ class Server:
             self._clients.discard(task)
 
 
-async def _pump(session: Session, reader: asyncio.StreamReader, writer: Writer) -> None:
+async def _pump(session: FramingSession, reader: asyncio.StreamReader, writer: Writer) -> None:
     while data := await reader.read(_READ_SIZE):
         for step in session.receive(data):
             if isinstance(step, Wait):

@@ -11,13 +11,13 @@ from typing import Final
 
 from atcaprov.emulator.timing import Clock, VirtualClock, parse_speed
 from atcaprov.errors import UsageError
-from atcaprov.kit_protocol.firmware import PARSER3, Profile
+from atcaprov.kit_protocol.firmware import PARSER3, KitFirmware
 from atcaprov.serving.bridge import BridgeSession
 from atcaprov.serving.bus import Buses
 from atcaprov.serving.chips import ServedClock
 from atcaprov.serving.i2c import I2cSession
 from atcaprov.serving.kit import KitSession
-from atcaprov.serving.listeners import MakeSession, Server
+from atcaprov.serving.listeners import ChipServer, MakeSession
 from atcaprov.serving.pseudo_terminal import PseudoTerminal
 from atcaprov.serving.wolfssl import WolfsslSession
 
@@ -25,8 +25,8 @@ LOOPBACK: Final = "127.0.0.1"
 
 
 @dataclass(frozen=True)
-class Ways:
-    """Ways in: a TCP port for each framing (0: the system chooses; None: not wanted), a link to a pseudo-terminal."""
+class ServeOptions:
+    """What is served: a TCP port for each framing (0: any free port; None: none), and a link to a pseudo-terminal."""
 
     bridge: int | None = None
     i2c: int | None = None
@@ -34,7 +34,7 @@ class Ways:
     wolfssl: int | None = None
     pty: Path | None = None
     bind: str = LOOPBACK
-    firmware: Profile = PARSER3
+    firmware: KitFirmware = PARSER3
 
     def ports(self) -> dict[str, int]:
         """Return the ports that are wanted, by the name of the framing."""
@@ -53,7 +53,12 @@ def parse_clock(text: str) -> Callable[[], Clock]:
 
 
 async def serve(
-    buses: Buses, ways: Ways, *, say: Callable[[str], None], report: Callable[[str], None], stop: asyncio.Event
+    buses: Buses,
+    options: ServeOptions,
+    *,
+    say: Callable[[str], None],
+    report: Callable[[str], None],
+    stop: asyncio.Event,
 ) -> None:
     """Serve the chips until `stop` is set; `say` gets one line for each way in when it is open.
 
@@ -61,32 +66,32 @@ async def serve(
         TransportError: a port can't be opened (PORT_IN_USE).
         UsageError: the link to the pseudo-terminal can't be made, or no way in is wanted.
     """
-    if not ways.ports() and ways.pty is None:
+    if not options.ports() and options.pty is None:
         raise UsageError("No port is given.", advice="Give at least one of --bridge, --i2c, --kit, --pty, --wolfssl.")
-    server = Server(report)
+    server = ChipServer(report)
     try:
-        for name, port in ways.ports().items():
-            found = await server.listen(name, ways.bind, port, _sessions(buses, ways)[name])
-            say(f"{name}: listening on {ways.bind}:{found}")
-        if ways.pty is None:
+        for name, port in options.ports().items():
+            found = await server.listen(name, options.bind, port, _sessions(buses, options)[name])
+            say(f"{name}: listening on {options.bind}:{found}")
+        if options.pty is None:
             await stop.wait()
         else:
-            await _serve_terminal(server, partial(KitSession, buses, ways.firmware), ways.pty, say, stop)
+            await _serve_terminal(server, partial(KitSession, buses, options.firmware), options.pty, say, stop)
     finally:
         await server.close()
 
 
-def _sessions(buses: Buses, ways: Ways) -> dict[str, MakeSession]:
+def _sessions(buses: Buses, options: ServeOptions) -> dict[str, MakeSession]:
     return {
         "bridge": partial(BridgeSession, buses),
         "i2c": partial(I2cSession, buses),
-        "kit": partial(KitSession, buses, ways.firmware),
+        "kit": partial(KitSession, buses, options.firmware),
         "wolfssl": partial(WolfsslSession, buses),
     }
 
 
 async def _serve_terminal(
-    server: Server, make_session: MakeSession, link: Path, say: Callable[[str], None], stop: asyncio.Event
+    server: ChipServer, make_session: MakeSession, link: Path, say: Callable[[str], None], stop: asyncio.Event
 ) -> None:
     terminal = PseudoTerminal.open(link)
     try:

@@ -26,7 +26,7 @@ class WolfsslSession:
         self._buffer = b""
 
     def receive(self, data: bytes) -> Iterator[Step]:
-        """Take bytes of the client; see `Session`.
+        """Take bytes of the client; see `FramingSession`.
 
         Raises:
             ProtocolError: a word address that does not exist came, or a packet whose count is 0.

@@ -10,7 +10,7 @@ from atcaprov.chip.memory_map import CHIP_MODE, LOCK_CONFIG
 from atcaprov.device.wake_idle import AWAKE_SECONDS, AwakeChip
 from atcaprov.emulator.chip import Power
 from atcaprov.emulator.timing import Clock
-from atcaprov.serving.clock import ServedClock
+from atcaprov.serving.chips import ServedClock
 from tests.support.chips import packet
 
 READ, GEN_KEY = packet(Opcode.READ, 0x80), packet(Opcode.GEN_KEY, 4)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from atcaprov.serving.serve import Ways
+from atcaprov.serving.serve import ServeOptions
 from tests.e2e.conftest import Factory
 from tests.support.programs import run
 from tests.support.served_chips import served
@@ -20,10 +20,10 @@ def software_chip(way: str, folder: Path) -> Iterator[str]:
     if way == "emulator":
         yield "emulator:"
     elif way == "pty":
-        with served(ways=Ways(), pty=folder / "kit"):
+        with served(ways=ServeOptions(), pty=folder / "kit"):
             yield f"kit-cdc://{folder / 'kit'}"
     else:
-        with served(ways=Ways(bridge=0)) as server:
+        with served(ways=ServeOptions(bridge=0)) as server:
             yield f"tcp://127.0.0.1:{server.port('bridge')}"
 
 

@@ -9,8 +9,8 @@ from atcaprov.chip.commands import Opcode
 from atcaprov.chip.crc import with_crc
 from atcaprov.emulator.images import blank_608a
 from atcaprov.hal.errors import silent
-from atcaprov.hal.kit.line_port import Limits, LinePort
-from atcaprov.kit_protocol.firmware import PARSER3, PROFILES, Profile
+from atcaprov.hal.kit.line_port import KitTimeouts, LinePort
+from atcaprov.kit_protocol.firmware import FIRMWARES, PARSER3, KitFirmware
 from atcaprov.kit_protocol.interpreter import CdcBoard, Interpreter
 from tests.support.chips import packet
 from tests.support.faulty_board import FaultyBoard
@@ -19,8 +19,8 @@ from tests.support.kit_chips import EmulatedBus
 INFO = packet(Opcode.INFO)
 READ = packet(Opcode.READ, 0x80)
 SHA_START, SHA_END = packet(Opcode.SHA, 0), packet(Opcode.SHA, 2)
-each_firmware = pytest.mark.parametrize("profile", PROFILES.values(), ids=lambda profile: profile.name)
-NO_TIME = Limits(greeting=0.0, control=0.0, talk=0.0, resync=0.0)
+each_firmware = pytest.mark.parametrize("firmware", FIRMWARES.values(), ids=lambda firmware: firmware.name)
+NO_TIME = KitTimeouts(greeting=0.0, control=0.0, talk=0.0, resync=0.0)
 
 
 class DirectPort(LinePort):
@@ -92,5 +92,5 @@ def reply_of(chip: SoftwareChip, command: bytes) -> bytes:
     return with_crc(b"\x07\x00\x00\x60\x02" if command == INFO else b"\x23" + bytes(chip.memory.config[:32]))
 
 
-def board_of(chips: dict[int, SoftwareChip], profile: Profile = PARSER3) -> FaultyBoard:
-    return FaultyBoard(CdcBoard(Interpreter(EmulatedBus(chips), profile)).receive_data)
+def board_of(chips: dict[int, SoftwareChip], firmware: KitFirmware = PARSER3) -> FaultyBoard:
+    return FaultyBoard(CdcBoard(Interpreter(EmulatedBus(chips), firmware)).receive_data)

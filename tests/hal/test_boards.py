@@ -11,7 +11,7 @@ from atcaprov.emulator.chip import Power
 from atcaprov.hal.kit.board import KitBoard
 from atcaprov.hal.kit.hal import KitHal, open_kit
 from atcaprov.hal.kit.hid import HidPort, open_kit_hid
-from atcaprov.kit_protocol.firmware import KIT_HOST, PARSER3, PROFILES, Profile
+from atcaprov.kit_protocol.firmware import FIRMWARES, KIT_HOST, PARSER3, KitFirmware
 from atcaprov.kit_protocol.interpreter import Interpreter
 from tests.hal.direct_port import (
     NO_TIME,
@@ -73,9 +73,9 @@ def test_a_board_without_a_chip_is_said_to_have_none() -> None:
 
 
 @each_firmware
-def test_chips_of_one_board_work_side_by_side(profile: Profile) -> None:
+def test_chips_of_one_board_work_side_by_side(firmware: KitFirmware) -> None:
     chips = chips_at(0xC0, 0x6A, 0x6C)
-    hid = FakeHid({"/hid/shared": board_of(chips, profile)})
+    hid = FakeHid({"/hid/shared": board_of(chips, firmware)})
     devices = {address: Device(open_kit_hid(f"///hid/shared?address=0x{address:X}", SHORT, hid)) for address in chips}
     assert hid.opened == ["/hid/shared"], "they share the port"
     errors: list[BaseException] = []
@@ -112,10 +112,10 @@ def test_a_port_of_another_program_is_busy() -> None:
 
 @each_firmware
 @pytest.mark.parametrize("greeting", ["pass", "lost"])
-def test_a_chip_that_is_not_there_is_not_replaced_by_another(profile: Profile, greeting: str) -> None:
+def test_a_chip_that_is_not_there_is_not_replaced_by_another(firmware: KitFirmware, greeting: str) -> None:
     chips = chips_at(0xC0)
     bus, before = EmulatedBus(chips), bytes(chips[0xC0].memory.config)
-    port = LossyPort(Interpreter(bus, profile), [greeting])
+    port = LossyPort(Interpreter(bus, firmware), [greeting])
     board = KitBoard(port, NO_TIME)
     board.greet()
     for _ in range(2):
@@ -133,23 +133,23 @@ def test_a_chip_that_is_not_there_is_not_replaced_by_another(profile: Profile, g
 
 
 @each_firmware
-def test_a_controller_that_starts_anew_leads_to_no_other_chip(profile: Profile) -> None:
+def test_a_controller_that_starts_anew_leads_to_no_other_chip(firmware: KitFirmware) -> None:
     chips = chips_at(0xC0, 0x6A)
     bus = EmulatedBus(chips)
-    port = DirectPort(Interpreter(bus, profile))
+    port = DirectPort(Interpreter(bus, firmware))
     board = KitBoard(port, NO_TIME)
     with Device(KitHal(board, 0x6A, lambda: None)) as device:
         serial_number = device.serial_number()
         for _ in range(2):
-            port.restart(Interpreter(bus, profile))
+            port.restart(Interpreter(bus, firmware))
             assert device.serial_number() == serial_number
-        port.restart(Interpreter(bus, profile))
+        port.restart(Interpreter(bus, firmware))
     assert {chip.power for chip in chips.values()} == {Power.ASLEEP}
 
 
-@pytest.mark.parametrize("profile", PROFILES.values(), ids=lambda profile: profile.name)
-def test_a_wrong_address_is_told_with_the_right_ones(profile: Profile) -> None:
-    hid = FakeHid({"/hid/two": board_of({0x6A: SoftwareChip(), 0x6C: SoftwareChip()}, profile)})
+@pytest.mark.parametrize("firmware", FIRMWARES.values(), ids=lambda firmware: firmware.name)
+def test_a_wrong_address_is_told_with_the_right_ones(firmware: KitFirmware) -> None:
+    hid = FakeHid({"/hid/two": board_of({0x6A: SoftwareChip(), 0x6C: SoftwareChip()}, firmware)})
     with Device(open_kit_hid("///hid/two?address=0xC0", SHORT, hid)) as device:
         for _ in range(2):
             with pytest.raises(TransportError) as refused:
@@ -162,9 +162,9 @@ def test_a_wrong_address_is_told_with_the_right_ones(profile: Profile) -> None:
         assert len(device.serial_number()) == 9
 
 
-@pytest.mark.parametrize("profile", [PARSER3, KIT_HOST], ids=lambda profile: profile.name)
-def test_an_empty_board_is_not_said_to_have_its_chips_elsewhere(profile: Profile) -> None:
-    hid = FakeHid({"/hid/empty": board_of({}, profile)})
+@pytest.mark.parametrize("firmware", [PARSER3, KIT_HOST], ids=lambda firmware: firmware.name)
+def test_an_empty_board_is_not_said_to_have_its_chips_elsewhere(firmware: KitFirmware) -> None:
+    hid = FakeHid({"/hid/empty": board_of({}, firmware)})
     with Device(open_kit_hid("///hid/empty?address=0xC0", SHORT, hid)) as device:
         with pytest.raises(TransportError) as refused:
             device.serial_number()

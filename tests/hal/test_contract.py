@@ -13,7 +13,7 @@ from atcaprov.chip.commands import Opcode
 from atcaprov.chip.crc import with_crc
 from atcaprov.emulator.chip import Power
 from atcaprov.hal.kit.cdc import open_kit_cdc
-from atcaprov.kit_protocol.firmware import AT90USB, KIT_HOST, PARSER3, Profile
+from atcaprov.kit_protocol.firmware import AT90USB, KIT_HOST, PARSER3, KitFirmware
 from tests.hal.ways import SHORT, WAYS, CdcWay, HidWay, TcpKitWay, Way, standing
 from tests.support.chips import packet
 from tests.support.faulty_board import Fault
@@ -109,11 +109,11 @@ def test_what_a_killed_program_left_in_the_chip_is_gone_with_the_first_wake(way:
         assert hal.exchange(SHA_END) == with_crc(b"\x23" + SHA_OF_NOTHING), "only the first wake makes it forget"
 
 
-@pytest.mark.parametrize("profile", [PARSER3, KIT_HOST, AT90USB], ids=["parser3", "kit_host", "at90usb"])
+@pytest.mark.parametrize("firmware", [PARSER3, KIT_HOST, AT90USB], ids=["parser3", "kit_host", "at90usb"])
 @pytest.mark.parametrize("address", ["", "?address=0xC0"], ids=["scanned", "named"])
 @pytest.mark.parametrize("idle", [False, True], ids=["awake", "idle"])
-def test_so_it_is_with_every_kit_firmware_and_address(profile: Profile, address: str, idle: bool) -> None:
-    with standing(CdcWay(profile)) as way:
+def test_so_it_is_with_every_kit_firmware_and_address(firmware: KitFirmware, address: str, idle: bool) -> None:
+    with standing(CdcWay(firmware)) as way:
         way.chip.wake()
         assert way.chip.exchange(SHA_START) == OK
         if idle:
@@ -283,9 +283,9 @@ def test_unplugged_under_the_vendors_driver(way: Way) -> None:
 
 
 @pytest.mark.parametrize("make", [CdcWay, HidWay, TcpKitWay])
-@pytest.mark.parametrize("profile", [AT90USB, PARSER3, KIT_HOST], ids=lambda profile: profile.name)
-def test_every_firmware_serves_the_vendors_driver(make: type[CdcWay], profile: object) -> None:
-    with standing(make(profile)) as way:  # type: ignore[arg-type]
+@pytest.mark.parametrize("firmware", [AT90USB, PARSER3, KIT_HOST], ids=lambda firmware: firmware.name)
+def test_every_firmware_serves_the_vendors_driver(make: type[CdcWay], firmware: object) -> None:
+    with standing(make(firmware)) as way:  # type: ignore[arg-type]
         with Device(way.open()) as device:
             assert device.info() == INFO_608A[1:5]
             assert device.read_config() == bytes(way.chip.memory.config)

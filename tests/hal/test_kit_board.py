@@ -13,7 +13,7 @@ from atcaprov.hal.kit.board import KitBoard
 from atcaprov.hal.kit.hal import KitHal
 from atcaprov.hal.kit.hid import open_kit_hid
 from atcaprov.kit_protocol import device_table
-from atcaprov.kit_protocol.firmware import AT90USB, PARSER3, Profile
+from atcaprov.kit_protocol.firmware import AT90USB, PARSER3, KitFirmware
 from atcaprov.kit_protocol.interpreter import Interpreter
 from tests.hal.direct_port import (
     INFO,
@@ -34,9 +34,9 @@ from tests.support.kit_chips import EmulatedBus
 
 @each_firmware
 @pytest.mark.parametrize("awake", [True, False])
-def test_what_a_chip_keeps_is_lost_at_close(profile: Profile, awake: bool) -> None:
+def test_what_a_chip_keeps_is_lost_at_close(firmware: KitFirmware, awake: bool) -> None:
     chip = SoftwareChip()
-    hid = FakeHid({"/hid/kept": board_of({0xC0: chip}, profile)})
+    hid = FakeHid({"/hid/kept": board_of({0xC0: chip}, firmware)})
     for command, size in ((SHA_START, 4), (SHA_END, 4), (SHA_START, 4)):
         hal = open_kit_hid("///hid/kept", SHORT, hid)
         hal.wake()

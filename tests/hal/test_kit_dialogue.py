@@ -15,9 +15,9 @@ from atcaprov.hal.errors import silent
 from atcaprov.hal.kit.board import KitBoard
 from atcaprov.hal.kit.dialogue import KitDialogue
 from atcaprov.hal.kit.hal import KitHal, open_kit
-from atcaprov.hal.kit.line_port import Limits
+from atcaprov.hal.kit.line_port import KitTimeouts
 from atcaprov.kit_protocol import device_table, host
-from atcaprov.kit_protocol.firmware import AT90USB, PARSER3, PROFILES, Profile
+from atcaprov.kit_protocol.firmware import AT90USB, FIRMWARES, PARSER3, KitFirmware
 from atcaprov.kit_protocol.interpreter import Interpreter
 from tests.hal.direct_port import (
     INFO,
@@ -65,7 +65,7 @@ def test_a_silent_board_holds_up_no_close() -> None:
         hal.exchange(INFO)
     port.waited = 0.0
     hal.close()
-    assert 0 < port.waited <= Limits().sleep
+    assert 0 < port.waited <= KitTimeouts().sleep
 
 
 def test_a_sleep_in_little_time_leaves_its_time_to_the_next_command() -> None:
@@ -77,7 +77,7 @@ def test_a_sleep_in_little_time_leaves_its_time_to_the_next_command() -> None:
             return super().receive(seconds)
 
     port = Noting(Interpreter(EmulatedBus(), PARSER3))
-    board = KitBoard(port, Limits(sleep=60.0, talk=90.0))
+    board = KitBoard(port, KitTimeouts(sleep=60.0, talk=90.0))
     board.wake(0xC0)
     board.sleep(0xC0)
     board.wake(0xC0)
@@ -144,7 +144,7 @@ def test_nothing_is_asked_any_more_when_the_time_is_up(monkeypatch: pytest.Monke
     clock = [0.0]
     monkeypatch.setattr("atcaprov.hal.kit.dialogue.time.monotonic", lambda: clock[0])
     port = DirectPort(Interpreter(EmulatedBus(), PARSER3))
-    dialogue = KitDialogue(port, Limits())
+    dialogue = KitDialogue(port, KitTimeouts())
     with dialogue.within(5.0):
         clock[0] = 5.0
         with pytest.raises(TransportError, match="without order"):
@@ -162,8 +162,8 @@ def test_an_answer_that_comes_twice_is_passed_over() -> None:
     board.wake(0xC0)
 
 
-@pytest.mark.parametrize(("port_of", "limits"), [(DirectPort, NO_TIME), (LaggingPort, Limits())])
-def test_a_babble_that_has_ended_is_passed_over_whatever_its_length(port_of: type[DirectPort], limits: Limits) -> None:
+@pytest.mark.parametrize(("port_of", "limits"), [(DirectPort, NO_TIME), (LaggingPort, KitTimeouts())])
+def test_lines_of_a_babbling_board_are_passed_over(port_of: type[DirectPort], limits: KitTimeouts) -> None:
     """What has come is thrown away at once; for what is still under way there is time."""
     port = port_of(Interpreter(EmulatedBus(), PARSER3))
     port.lines = [b"babble"] * 100
@@ -189,10 +189,10 @@ def test_after_a_choice_that_was_refused_the_former_chip_is_chosen_anew(in_step:
 FATES = st.lists(st.sampled_from(["pass", "pass", "lost", "late", "doubled", "noise"]), max_size=14)
 
 
-@given(FATES, st.sampled_from(list(PROFILES.values())))
-def test_no_loss_desynchronises_for_longer_than_one_exchange(plan: list[str], profile: Profile) -> None:
+@given(FATES, st.sampled_from(list(FIRMWARES.values())))
+def test_no_loss_desynchronises_for_longer_than_one_exchange(plan: list[str], firmware: KitFirmware) -> None:
     chips = chips_at(0xC0, 0x6A)
-    port = LossyPort(Interpreter(EmulatedBus(chips), profile), list(plan))
+    port = LossyPort(Interpreter(EmulatedBus(chips), firmware), list(plan))
     board = KitBoard(port, NO_TIME)
     turns = itertools.cycle(itertools.product((INFO, READ), chips))
     while port.plan:
@@ -212,7 +212,7 @@ def test_no_loss_desynchronises_for_longer_than_one_exchange(plan: list[str], pr
         assert board.talk(address, command) == reply_of(chips[address], command)
         board.sleep(address)
         # Noise may hide an atomic mode at first, and what nobody knows of can't be left.
-        assert profile is AT90USB or chips[address].power is Power.ASLEEP
+        assert firmware is AT90USB or chips[address].power is Power.ASLEEP
 
 
 def test_a_board_that_babbles_answers_without_order() -> None:
@@ -234,7 +234,7 @@ def test_silence_is_told_in_the_time_that_was_waited() -> None:
         KitBoard(port).greet()
 
 
-@pytest.mark.parametrize("profile", PROFILES.values(), ids=lambda profile: profile.name)
+@pytest.mark.parametrize("firmware", FIRMWARES.values(), ids=lambda firmware: firmware.name)
 @pytest.mark.parametrize(
     "left_behind",
     [
@@ -249,9 +249,9 @@ def test_silence_is_told_in_the_time_that_was_waited() -> None:
         b"00",
     ],
 )
-def test_the_answer_to_a_program_that_was_killed_is_nobodys(profile: Profile, left_behind: bytes) -> None:
+def test_the_answer_to_a_program_that_was_killed_is_nobodys(firmware: KitFirmware, left_behind: bytes) -> None:
     chips = chips_at(0xC0)
-    port = LaggingPort(Interpreter(EmulatedBus(chips), profile))
+    port = LaggingPort(Interpreter(EmulatedBus(chips), firmware))
     port.lines = [left_behind]
     hal = open_kit(f"test:{id(port)}", lambda: port, None)
     hal.wake()
@@ -291,7 +291,7 @@ def test_a_table_that_is_told_slowly_has_an_end(said: bytes, monkeypatch: pytest
     board = KitBoard(BeatingPort(clock, said))
     with pytest.raises(TransportError):
         board.scan()
-    assert clock[0] <= Limits().scan
+    assert clock[0] <= KitTimeouts().scan
 
 
 @pytest.mark.parametrize("fate", ["lost", "noise"])

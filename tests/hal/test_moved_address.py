@@ -30,12 +30,11 @@ from atcaprov.hal.bus_lock import BusLock
 from atcaprov.hal.kit.cdc import open_kit_cdc
 from atcaprov.hal.kit.hid import open_kit_hid
 from atcaprov.hal.tcp import open_tcp
-from atcaprov.kit_protocol.firmware import PARSER3, PROFILES
-from atcaprov.kit_protocol.firmware import Profile as Firmware
+from atcaprov.kit_protocol.firmware import FIRMWARES, PARSER3, KitFirmware
 from atcaprov.kit_protocol.interpreter import CdcBoard, Interpreter
 from atcaprov.serving.bridge import BridgeSession
 from atcaprov.serving.bus import Buses
-from atcaprov.serving.chips import Pins
+from atcaprov.serving.chips import ServedChip
 from provisioning_client.fixture import Fixture
 from tests.hal.ways import (
     SHORT,
@@ -78,12 +77,12 @@ class Moving(EmulatedBus):
         return super().wake(address)
 
 
-def moving_board(way: Way, firmware: Firmware) -> FaultyBoard:
+def moving_board(way: Way, firmware: KitFirmware) -> FaultyBoard:
     return FaultyBoard(CdcBoard(Interpreter(Moving(way), firmware)).receive_data)
 
 
 class MovingCdc(CdcWay):
-    def __init__(self, firmware: Firmware) -> None:
+    def __init__(self, firmware: KitFirmware) -> None:
         super().__init__(firmware)
         self.pty.close()
         self.board = moving_board(self, firmware)
@@ -95,7 +94,7 @@ class MovingCdc(CdcWay):
 
 class MovingHid(HidWay):
     def open(self) -> Hal:
-        board = moving_board(self, PROFILES[next(iter(PROFILES))])
+        board = moving_board(self, FIRMWARES[next(iter(FIRMWARES))])
         return open_kit_hid(f"//{self.path}", SHORT, FakeHid({self.path: board}))
 
 
@@ -103,7 +102,7 @@ class MovingTcpKit(TcpKitWay):
     def __init__(self) -> None:
         super().__init__()
         self.tcp.close()
-        self.board = moving_board(self, PROFILES[next(iter(PROFILES))])
+        self.board = moving_board(self, FIRMWARES[next(iter(FIRMWARES))])
         self.tcp = TcpBoard(self.board)
 
 
@@ -119,7 +118,7 @@ WAYS: dict[str, Callable[[], Way]] = {
     "bridge with address": AddressedBridge,
     "kit-hid": MovingHid,
     "tcp-kit": MovingTcpKit,
-    **{f"kit-cdc {name}": partial(MovingCdc, firmware) for name, firmware in PROFILES.items()},
+    **{f"kit-cdc {name}": partial(MovingCdc, firmware) for name, firmware in FIRMWARES.items()},
 }
 NEW_ENDS = {"i2c": "/0x35", "bridge with address": "?address=0x6A", "tcp-kit": "&address=0x6A"}
 
@@ -207,7 +206,7 @@ class TwoOnI2c(I2cWay):
 class TwoBehindABridge(AddressedBridge):
     def __init__(self) -> None:
         super().__init__()
-        self._buses = Buses([Pins(self.chip), Pins(neighbour())])
+        self._buses = Buses([ServedChip(self.chip), ServedChip(neighbour())])
         self._session = BridgeSession(self._buses)
 
 

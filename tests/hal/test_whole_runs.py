@@ -19,7 +19,7 @@ from atcaprov.emulator.images import BLANK, load_image
 from atcaprov.emulator.random_source import SystemRandom
 from atcaprov.hal.tracing.hal import TracedHal
 from atcaprov.hal.tracing.trace_file import TraceWriter, parse_trace
-from atcaprov.kit_protocol.firmware import PROFILES, Profile
+from atcaprov.kit_protocol.firmware import FIRMWARES, KitFirmware
 from atcaprov.recording.replay import replay
 from tests.hal.ways import WAYS, CdcWay, HidWay, Way, standing
 from tests.support.counted_requests import commands_of, keep_requests, opening_of
@@ -75,17 +75,17 @@ class Silent(Unheard):
 
 
 @pytest.mark.parametrize("make", [CdcWay, HidWay])
-@pytest.mark.parametrize("profile", PROFILES.values(), ids=lambda profile: profile.name)
+@pytest.mark.parametrize("firmware", FIRMWARES.values(), ids=lambda firmware: firmware.name)
 def test_a_run_over_a_kit_has_few_requests_but_those_of_the_chip(
-    authority: Authority, profile: Profile, make: type[CdcWay] | type[HidWay]
+    authority: Authority, firmware: KitFirmware, make: type[CdcWay] | type[HidWay]
 ) -> None:
-    with standing(make(profile)) as way:
+    with standing(make(firmware)) as way:
         requests = keep_requests(way.board)
         with Device(way.open(), now=lambda: 0.0) as device:
             provision(device, authority, Silent)
     commands, opening = commands_of(requests), opening_of(requests)
     assert len(commands) == 44
-    assert opening.count(b"e:a(1)") == (2 if profile.name == "at90usb" else 1)  # that of the first sleep
+    assert opening.count(b"e:a(1)") == (2 if firmware.name == "at90usb" else 1)  # that of the first sleep
     assert opening.count(b"e:s()") == 2  # one to get into step, one that ends what a killed program left
     # Awake from the first read to the question to the server, and from its answer to the end.
     others = [request for request in requests[len(opening) :] if request not in commands]
@@ -93,7 +93,7 @@ def test_a_run_over_a_kit_has_few_requests_but_those_of_the_chip(
         "at90usb": [b"e:a(0)", b"e:w()", b"e:s()", b"e:a(1)"],
         "kit_host": [b"e:w()", b"e:s()"],
         "parser3": [b"e:s()"],
-    }[profile.name]
+    }[firmware.name]
     assert others == [b"e:w()", *sleep] * 2
 
 

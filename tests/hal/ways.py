@@ -12,20 +12,20 @@ from atcaprov.hal.i2c.hal import I2cBus
 from atcaprov.hal.i2c.scan import open_i2c
 from atcaprov.hal.kit.cdc import open_kit_cdc
 from atcaprov.hal.kit.hid import open_kit_hid
-from atcaprov.hal.kit.line_port import Limits
+from atcaprov.hal.kit.line_port import KitTimeouts
 from atcaprov.hal.tcp import open_tcp
-from atcaprov.kit_protocol.firmware import PARSER3, Profile
+from atcaprov.kit_protocol.firmware import PARSER3, KitFirmware
 from atcaprov.kit_protocol.interpreter import CdcBoard, Interpreter
 from atcaprov.serving.bridge import BridgeSession
 from atcaprov.serving.bus import Buses
-from atcaprov.serving.chips import Pins
+from atcaprov.serving.chips import ServedChip
 from tests.support.fake_hid import FakeHid
 from tests.support.faulty_board import Fault, FaultyBoard
 from tests.support.kit_chips import EmulatedBus
 from tests.support.pty_and_tcp_boards import PtyBoard, TcpBoard
 
 AnyWay = TypeVar("AnyWay", bound="Way")
-SHORT = Limits(greeting=0.3, control=0.3, talk=0.3, resync=0.3)
+SHORT = KitTimeouts(greeting=0.3, control=0.3, talk=0.3, resync=0.3)
 ADDRESS = 0xC0
 
 
@@ -58,8 +58,8 @@ class EmulatorWay(Way):
         return EmulatedHal(self.chip, "emulator:")
 
 
-def kit_board(chip: SoftwareChip, profile: Profile = PARSER3) -> FaultyBoard:
-    return FaultyBoard(CdcBoard(Interpreter(EmulatedBus({ADDRESS: chip}), profile)).receive_data)
+def kit_board(chip: SoftwareChip, firmware: KitFirmware = PARSER3) -> FaultyBoard:
+    return FaultyBoard(CdcBoard(Interpreter(EmulatedBus({ADDRESS: chip}), firmware)).receive_data)
 
 
 class _BoardWay(Way):
@@ -76,9 +76,9 @@ class _BoardWay(Way):
 
 
 class CdcWay(_BoardWay):
-    def __init__(self, profile: Profile = PARSER3) -> None:
+    def __init__(self, firmware: KitFirmware = PARSER3) -> None:
         super().__init__()
-        self.board = kit_board(self.chip, profile)
+        self.board = kit_board(self.chip, firmware)
         self.pty = PtyBoard(self.board)
 
     def open(self) -> Hal:
@@ -97,9 +97,9 @@ class CdcWay(_BoardWay):
 
 
 class HidWay(_BoardWay):
-    def __init__(self, profile: Profile = PARSER3) -> None:
+    def __init__(self, firmware: KitFirmware = PARSER3) -> None:
         super().__init__()
-        self.board = kit_board(self.chip, profile)
+        self.board = kit_board(self.chip, firmware)
         self.path = f"/hid/{id(self)}"
 
     def open(self) -> Hal:
@@ -110,9 +110,9 @@ class HidWay(_BoardWay):
 
 
 class TcpKitWay(_BoardWay):
-    def __init__(self, profile: Profile = PARSER3) -> None:
+    def __init__(self, firmware: KitFirmware = PARSER3) -> None:
         super().__init__()
-        self.board = kit_board(self.chip, profile)
+        self.board = kit_board(self.chip, firmware)
         self.tcp = TcpBoard(self.board)
 
     def open(self) -> Hal:
@@ -135,7 +135,7 @@ class TcpBridgeWay(_BoardWay):
 
     def __init__(self) -> None:
         super().__init__()
-        self._buses = Buses([Pins(self.chip)])
+        self._buses = Buses([ServedChip(self.chip)])
         self._session = BridgeSession(self._buses)
         self.board = FaultyBoard(self._receive)
         self.tcp = TcpBoard(self.board)
@@ -157,7 +157,7 @@ class FakeI2cBus(I2cBus):
     """Bus 0 of the emulator's servers: NAK, wake pulse and read pointer as on the wire."""
 
     def __init__(self, chips: list[SoftwareChip]) -> None:
-        self._buses = Buses([Pins(chip) for chip in chips])
+        self._buses = Buses([ServedChip(chip) for chip in chips])
         self.fault = Fault.NONE
         self.unplugged = False
 

@@ -9,37 +9,38 @@ from hypothesis import strategies as st
 
 from atcaprov import Board, Code, DeviceError, ProtocolError, TransportError
 from atcaprov.kit_protocol import device_table, host
+from atcaprov.kit_protocol.device_table import DeviceEntry, DeviceTable
 from atcaprov.kit_protocol.framing import LINE_LIMIT
-from atcaprov.kit_protocol.reply import Reply, parse_reply
+from atcaprov.kit_protocol.reply import KitReply, parse_reply
 
 
-def table(answers: Iterable[bytes]) -> device_table.Table:
+def table(answers: Iterable[bytes]) -> DeviceTable:
     left = iter(answers)
     return device_table.converse(device_table.scan(), lambda _request: next(left))
 
 
-def scan(answers: Iterable[bytes]) -> tuple[device_table.Entry, ...]:
+def scan(answers: Iterable[bytes]) -> tuple[DeviceEntry, ...]:
     return table(answers).chips
 
 
 @pytest.mark.parametrize(
     ("line", "reply"),
     [
-        (b"00(04113343)", Reply("", 0, "04113343")),
-        (b"0()", Reply("", 0, "")),
-        (b"FFFFFFF4()", Reply("", 0xFFFFFFF4, "")),
-        (b"C5()", Reply("", 0xC5, "")),
-        (b"c5()\0", Reply("", 0xC5, "")),
-        (b"\0ECC608A TWI 00(C0)", Reply("ECC608A TWI", 0, "C0")),
-        (b"ECC608A TWI 00(C0", Reply("ECC608A TWI", 0, "C0")),
-        (b"no_device ", Reply("no_device", None, None)),
-        (b"no_device C5()", Reply("no_device", 0xC5, "")),
-        (b"AWS IoT Zero Touch Demo ECCx08A TWI(B0)", Reply("AWS IoT Zero Touch Demo ECCx08A TWI", None, "B0")),
-        (b"00(0700) garbage (99)", Reply("", 0, "0700")),
-        (b"E6", Reply("", 0xE6, None)),
+        (b"00(04113343)", KitReply("", 0, "04113343")),
+        (b"0()", KitReply("", 0, "")),
+        (b"FFFFFFF4()", KitReply("", 0xFFFFFFF4, "")),
+        (b"C5()", KitReply("", 0xC5, "")),
+        (b"c5()\0", KitReply("", 0xC5, "")),
+        (b"\0ECC608A TWI 00(C0)", KitReply("ECC608A TWI", 0, "C0")),
+        (b"ECC608A TWI 00(C0", KitReply("ECC608A TWI", 0, "C0")),
+        (b"no_device ", KitReply("no_device", None, None)),
+        (b"no_device C5()", KitReply("no_device", 0xC5, "")),
+        (b"AWS IoT Zero Touch Demo ECCx08A TWI(B0)", KitReply("AWS IoT Zero Touch Demo ECCx08A TWI", None, "B0")),
+        (b"00(0700) garbage (99)", KitReply("", 0, "0700")),
+        (b"E6", KitReply("", 0xE6, None)),
     ],
 )
-def test_forms_of_an_answer(line: bytes, reply: Reply) -> None:
+def test_forms_of_an_answer(line: bytes, reply: KitReply) -> None:
     assert parse_reply(line) == reply
 
 
@@ -66,17 +67,20 @@ def test_requests_are_lower_case_words_and_upper_case_digits() -> None:
 
 def test_a_chip_behind_an_empty_entry_is_found() -> None:
     answers = [b"no_device C5()", b"ECC608A TWI 00(C0)", b"no_device ", b"ECC608B TWI 00(6A)", b"C5()"]
-    assert scan(answers) == (device_table.Entry("ECC608A", "TWI", 0xC0), device_table.Entry("ECC608B", "TWI", 0x6A))
+    assert scan(answers) == (
+        DeviceEntry("ECC608A", "TWI", 0xC0),
+        DeviceEntry("ECC608B", "TWI", 0x6A),
+    )
 
 
 @pytest.mark.parametrize("empty", [b"no_device ", b"no_device C5()", b"ECC608A TWI C5()"])
 def test_an_empty_entry_is_not_taken_for_a_damaged_one(empty: bytes) -> None:
-    other = device_table.Entry("ECC608A", "TWI", 0x6A)
-    assert table([empty, empty, b"ECC608A TWI 00(6A)", b"C5()"]) == device_table.Table((other,), is_whole=True)
+    other = DeviceEntry("ECC608A", "TWI", 0x6A)
+    assert table([empty, empty, b"ECC608A TWI 00(6A)", b"C5()"]) == DeviceTable((other,), is_whole=True)
 
 
 def test_a_damaged_entry_is_asked_for_again_and_then_passed_over() -> None:
-    first, second = device_table.Entry("ECC608A", "TWI", 0xC0), device_table.Entry("ECC608A", "TWI", 0x6A)
+    first, second = DeviceEntry("ECC608A", "TWI", 0xC0), DeviceEntry("ECC608A", "TWI", 0x6A)
     noise = b"\xff\xff"
     assert scan([b"ECC608A TWI 00(C0)", noise, b"ECC608A TWI 00(6A)", b"C5()"]) == (first, second)
     assert scan([b"ECC608A TWI 00(C0)", noise, noise, b"ECC608A TWI 00(6A)", b"C5()"]) == (first, second)
@@ -130,12 +134,12 @@ def test_every_status_that_published_firmwares_send_has_a_meaning() -> None:
 
 
 def test_a_board_that_repeats_an_entry_has_it_once() -> None:
-    assert scan([b"ECC608A TWI 00(C0)"] * device_table.TABLE_SIZE) == (device_table.Entry("ECC608A", "TWI", 0xC0),)
+    assert scan([b"ECC608A TWI 00(C0)"] * device_table.TABLE_SIZE) == (DeviceEntry("ECC608A", "TWI", 0xC0),)
 
 
 def test_a_board_without_a_table_says_its_chip_in_its_version() -> None:
     answers = [b'{"error": 1}'] * (2 * device_table.TABLE_SIZE) + [b"AWS IoT Zero Touch Demo ECCx08A TWI(B0)"]
-    assert scan(answers) == (device_table.Entry("ECCx08A", "TWI", 0xB0),)
+    assert scan(answers) == (DeviceEntry("ECCx08A", "TWI", 0xB0),)
 
 
 @pytest.mark.parametrize(
@@ -156,9 +160,9 @@ def test_an_odd_entry_is_no_chip(entry: bytes) -> None:
     "cut", [b"\xff", b"ECC608A", b"ECC608A TWI", b"ECC608A TWI 00(", b"ECC608A TWI 00(C", b"no_", b"00()", b"00"]
 )
 def test_a_chip_whose_entry_is_damaged_is_not_said_to_be_absent(cut: bytes) -> None:
-    other = device_table.Entry("ECC608A", "TWI", 0x6A)
+    other = DeviceEntry("ECC608A", "TWI", 0x6A)
     assert scan([cut, b"ECC608A TWI 00(6A)", b"C5()"]) == (other,)
-    assert table([cut, cut, b"ECC608A TWI 00(6A)", b"C5()"]) == device_table.Table((other,), is_whole=False)
+    assert table([cut, cut, b"ECC608A TWI 00(6A)", b"C5()"]) == DeviceTable((other,), is_whole=False)
     with pytest.raises(ProtocolError):
         scan([cut, cut, b"C5()", b"C0()"])
 

@@ -13,7 +13,7 @@ from atcaprov.emulator.chip import Power
 from atcaprov.emulator.images import blank_608a, load_image
 from atcaprov.emulator.random_source import SeededRandom
 from atcaprov.kit_protocol import device_table, host
-from atcaprov.kit_protocol.firmware import AT90USB, KIT_HOST, PARSER3, PROFILES, Profile
+from atcaprov.kit_protocol.firmware import AT90USB, FIRMWARES, KIT_HOST, PARSER3, KitFirmware
 from atcaprov.kit_protocol.framing import LINE_LIMIT, ReportBuffer, to_reports
 from atcaprov.kit_protocol.interpreter import CdcBoard, Interpreter
 from tests.support.chips import SERIAL
@@ -22,13 +22,13 @@ from tests.support.kit_chips import EmulatedBus
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "kit-exchanges.json").read_text())
 TALKS = [exchange for exchange in VECTORS["exchanges"] if exchange["host"].startswith("e:t")]
 OTHERS = [exchange for exchange in VECTORS["exchanges"] if exchange not in TALKS]
-PROFILE = pytest.mark.parametrize("profile", PROFILES.values(), ids=lambda profile: profile.name)
+PROFILE = pytest.mark.parametrize("firmware", FIRMWARES.values(), ids=lambda firmware: firmware.name)
 INFO = b"e:t(0730000000035D)"
 _FAMILY = {0xC0: "atecc508a", 0x6A: "atecc608a", 0x6C: "atecc608b"}
 
 
-def board(profile: Profile, bus: EmulatedBus | None = None) -> Interpreter:
-    return Interpreter(bus or EmulatedBus({0xC0: SoftwareChip(blank_608a(SERIAL))}), profile)
+def board(firmware: KitFirmware, bus: EmulatedBus | None = None) -> Interpreter:
+    return Interpreter(bus or EmulatedBus({0xC0: SoftwareChip(blank_608a(SERIAL))}), firmware)
 
 
 def ask(interpreter: Interpreter, *lines: bytes) -> bytes:
@@ -52,11 +52,11 @@ class ScriptedBus(EmulatedBus):
 
 
 @pytest.mark.parametrize("exchange", TALKS, ids=lambda exchange: exchange["host"].strip())
-@pytest.mark.parametrize("profile", [AT90USB, PARSER3], ids=lambda profile: profile.name)
-def test_published_talks(profile: Profile, exchange: dict[str, str]) -> None:
+@pytest.mark.parametrize("firmware", [AT90USB, PARSER3], ids=lambda firmware: firmware.name)
+def test_published_talks(firmware: KitFirmware, exchange: dict[str, str]) -> None:
     reply = host.chip_reply(exchange["board"].encode())
     bus = ScriptedBus(reply)
-    interpreter = board(profile, bus)
+    interpreter = board(firmware, bus)
     bus.packets.clear()
     assert interpreter.answer(exchange["host"].encode().strip()) == exchange["board"].encode()
     assert bus.packets == [bytes.fromhex(exchange["host"][4:-2])]
@@ -65,9 +65,9 @@ def test_published_talks(profile: Profile, exchange: dict[str, str]) -> None:
 
 @pytest.mark.parametrize("exchange", OTHERS, ids=lambda exchange: exchange["host"].strip())
 def test_published_answers_of_boards(exchange: dict[str, str]) -> None:
-    for profile in (AT90USB, PARSER3):
-        if exchange["variant"] in (profile.name, "any"):
-            answer = board(profile).answer(exchange["host"].encode().strip())
+    for firmware in (AT90USB, PARSER3):
+        if exchange["variant"] in (firmware.name, "any"):
+            answer = board(firmware).answer(exchange["host"].encode().strip())
             assert answer == exchange["board"].encode()
 
 
@@ -81,15 +81,15 @@ def test_published_dialogues_of_the_vendors_library(dialogue: str) -> None:
 
 
 @PROFILE
-def test_wake_talk_idle_sleep_reach_the_selected_chip(profile: Profile) -> None:
+def test_wake_talk_idle_sleep_reach_the_selected_chip(firmware: KitFirmware) -> None:
     chips = {0xC0: SoftwareChip(), 0x6A: SoftwareChip()}
-    interpreter = board(profile, EmulatedBus(chips))
+    interpreter = board(firmware, EmulatedBus(chips))
     assert ask(interpreter, b"E:Physical:Select(6A)", b"S:W()") == b"00(04113343)"
     assert ask(interpreter, INFO) == b"00(07000060028038)"
     powers = [[chip.power for chip in chips.values()]]
     assert ask(interpreter, b"e:i()") == b"00()"
     powers.append([chip.power for chip in chips.values()])
-    between = Power.AWAKE if profile is PARSER3 else Power.IDLE
+    between = Power.AWAKE if firmware is PARSER3 else Power.IDLE
     assert powers == [[Power.ASLEEP, between], [Power.ASLEEP, Power.IDLE]]
 
 
@@ -127,8 +127,8 @@ def test_the_table_names_chips_by_their_revision_or_not() -> None:
 
 
 @PROFILE
-def test_the_host_finds_all_chips_of_every_firmware(profile: Profile) -> None:
-    interpreter = board(profile, EmulatedBus({0xC0: SoftwareChip(), 0x6A: SoftwareChip(), 0x6C: SoftwareChip()}))
+def test_the_host_finds_all_chips_of_every_firmware(firmware: KitFirmware) -> None:
+    interpreter = board(firmware, EmulatedBus({0xC0: SoftwareChip(), 0x6A: SoftwareChip(), 0x6C: SoftwareChip()}))
     table = device_table.converse(device_table.scan(), lambda request: interpreter.answer(request[:-1])[:-1])
     assert [entry.address for entry in table.chips] == [0xC0, 0x6A, 0x6C]
     assert table.is_whole
@@ -149,7 +149,7 @@ def test_kit_host_loses_the_chips_packet() -> None:
 
 
 @pytest.mark.parametrize(
-    ("profile", "line", "answer"),
+    ("firmware", "line", "answer"),
     [
         (AT90USB, b"e:t(0730000000035D", b"00(07000060028038)"),
         (PARSER3, b"e:t(0730000000035D", b"C0()"),
@@ -173,13 +173,13 @@ def test_kit_host_loses_the_chips_packet() -> None:
         (AT90USB, b"e:t(" + b"0" * LINE_LIMIT, b"C1()"),
     ],
 )
-def test_tolerance_and_errors_of_each_firmware(profile: Profile, line: bytes, answer: bytes) -> None:
-    assert ask(board(profile), line) == answer
+def test_tolerance_and_errors_of_each_firmware(firmware: KitFirmware, line: bytes, answer: bytes) -> None:
+    assert ask(board(firmware), line) == answer
 
 
-@given(st.sampled_from(list(PROFILES.values())), st.lists(st.binary(max_size=80), max_size=6))
-def test_garbage_desynchronises_no_board_for_longer_than_its_line(profile: Profile, garbage: list[bytes]) -> None:
-    cdc = CdcBoard(board(profile))
+@given(st.sampled_from(list(FIRMWARES.values())), st.lists(st.binary(max_size=80), max_size=6))
+def test_garbage_desynchronises_no_board_for_longer_than_its_line(firmware: KitFirmware, garbage: list[bytes]) -> None:
+    cdc = CdcBoard(board(firmware))
     for data in garbage:
         cdc.receive_data(data)
     cdc.receive_data(b"\n")
@@ -197,9 +197,9 @@ REQUESTS = st.builds(
 )
 
 
-@given(st.sampled_from(list(PROFILES.values())), st.lists(REQUESTS, max_size=12))
-def test_every_request_has_exactly_one_answer(profile: Profile, requests: list[bytes]) -> None:
-    cdc = CdcBoard(board(profile))
+@given(st.sampled_from(list(FIRMWARES.values())), st.lists(REQUESTS, max_size=12))
+def test_every_request_has_exactly_one_answer(firmware: KitFirmware, requests: list[bytes]) -> None:
+    cdc = CdcBoard(board(firmware))
     for line in requests:
         assert cdc.receive_data(line + b"\n").count(b"\n") == 1
 

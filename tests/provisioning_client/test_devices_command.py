@@ -136,7 +136,7 @@ def test_newer_silicon_is_listed_by_its_revision_without_an_error(machine: Machi
 
 
 def test_a_silent_kit_does_not_hide_the_others(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("atcaprov.hal.kit.board.Limits", lambda: SimpleNamespace(greeting=0.01))
+    monkeypatch.setattr("atcaprov.hal.kit.board.KitTimeouts", lambda: SimpleNamespace(greeting=0.01))
     machine.plug_kit("1-1.2", {0xC0: made("atecc608a")}).fault = Fault.SILENT
     machine.plug_kit("1-1.4", {}).unplugged = True
     silent, gone = objects(run_in_process(command, "devices", "--json").out)

@@ -10,7 +10,7 @@ from atcaprov import Code, ProtocolError, SoftwareChip
 from atcaprov.chip.commands import Opcode
 from atcaprov.serving.bridge import BridgeSession
 from atcaprov.serving.bus import Buses
-from atcaprov.serving.chips import Pins, ServedClock
+from atcaprov.serving.chips import ServedChip, ServedClock
 from atcaprov.serving.framing import Wait
 from tests.support.chips import packet
 
@@ -19,7 +19,7 @@ _WAKE, _SEND, _RECEIVE, _IDLE = "0213c0", "0211c0ff" + _INFO.hex(), "0212c000c00
 
 
 def session(*chips: SoftwareChip) -> BridgeSession:
-    return BridgeSession(Buses([Pins(chip) for chip in chips or (SoftwareChip(),)]))
+    return BridgeSession(Buses([ServedChip(chip) for chip in chips or (SoftwareChip(),)]))
 
 
 def framed(frame: str) -> bytes:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from atcaprov import Code, ProtocolError, SoftwareChip
 from atcaprov.chip.commands import WAKE_TOKEN, Opcode
-from atcaprov.serving.clock import ServedClock
+from atcaprov.serving.chips import ServedClock
 from tests.support.chips import packet
 from tests.support.i2c_client import ACK, NAK, Line
 

@@ -12,7 +12,7 @@ from atcaprov.emulator.chip import Power
 from atcaprov.emulator.i2c_port import I2cPort
 from atcaprov.emulator.open_points import OpenPoints
 from atcaprov.emulator.timing import VirtualClock
-from atcaprov.serving.clock import ServedClock
+from atcaprov.serving.chips import ServedClock
 from tests.support.chips import packet
 from tests.support.i2c_client import ACK, NAK, Line
 

@@ -7,7 +7,7 @@ import pytest
 from atcaprov import SoftwareChip
 from atcaprov.chip.commands import WAKE_TOKEN, Opcode
 from atcaprov.emulator.chip import Power
-from atcaprov.serving.clock import ServedClock
+from atcaprov.serving.chips import ServedClock
 from tests.support.chips import packet
 from tests.support.i2c_client import ACK, NAK, Line
 

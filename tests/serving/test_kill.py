@@ -25,8 +25,8 @@ from atcaprov.chip.crc import with_crc
 from atcaprov.emulator.images import load_image
 from atcaprov.serving.bus import Buses
 from atcaprov.serving.chips import make_chips
-from atcaprov.serving.chips import Pins
-from atcaprov.serving.serve import Ways, serve
+from atcaprov.serving.chips import ServedChip
+from atcaprov.serving.serve import ServeOptions, serve
 
 state, trials, seed = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
 image = load_image("atecc608a")
@@ -36,8 +36,8 @@ chance = random.Random(seed)
 def run_server(pipe):
     def say(line):
         os.write(pipe, line.rpartition(":")[2].encode() + b"\\n")
-    buses = Buses([Pins(chip) for chip in make_chips(image, state=state)])
-    asyncio.run(serve(buses, Ways(wolfssl=0), say=say, report=print, stop=asyncio.Event()))
+    buses = Buses([ServedChip(chip) for chip in make_chips(image, state=state)])
+    asyncio.run(serve(buses, ServeOptions(wolfssl=0), say=say, report=print, stop=asyncio.Event()))
 
 def trial():
     reading, writing = os.pipe()

@@ -17,20 +17,20 @@ from hypothesis import strategies as st
 from atcaprov import Code, SoftwareChip, UsageError
 from atcaprov.chip.crc import with_crc
 from atcaprov.emulator.memory import Memory
-from atcaprov.kit_protocol.firmware import PARSER3, PROFILES, Profile
+from atcaprov.kit_protocol.firmware import FIRMWARES, PARSER3, KitFirmware
 from atcaprov.serving.bus import Buses
-from atcaprov.serving.chips import Pins, ServedClock
+from atcaprov.serving.chips import ServedChip, ServedClock
 from atcaprov.serving.framing import Wait
 from atcaprov.serving.kit import KitSession
-from atcaprov.serving.serve import Ways
+from atcaprov.serving.serve import ServeOptions
 from tests.support.served_chips import LIMIT, Served, served
 
 _INFO = b"e:t(0730000000035D)\n"
 _REVISION = b"00(07000060028038)\n"
 
 
-def session(*chips: SoftwareChip, firmware: Profile = PARSER3) -> KitSession:
-    return KitSession(Buses([Pins(chip) for chip in chips or (SoftwareChip(),)]), firmware)
+def session(*chips: SoftwareChip, firmware: KitFirmware = PARSER3) -> KitSession:
+    return KitSession(Buses([ServedChip(chip) for chip in chips or (SoftwareChip(),)]), firmware)
 
 
 def answered(client: KitSession, lines: bytes) -> bytes:
@@ -44,15 +44,15 @@ def moved(address: int) -> SoftwareChip:
     return chip
 
 
-@pytest.mark.parametrize("firmware", PROFILES.values(), ids=PROFILES)
-def test_every_firmware_answers_the_library_dialogue(firmware: Profile) -> None:
+@pytest.mark.parametrize("firmware", FIRMWARES.values(), ids=FIRMWARES)
+def test_every_firmware_answers_the_library_dialogue(firmware: KitFirmware) -> None:
     client = session(firmware=firmware)
     lines = b"E:physical:select(C0)\nE:w()\nE:t(0730000000035D)\nE:i()\n"
     assert answered(client, lines) == b"00()\n00(04113343)\n" + _REVISION + b"00()\n"
 
 
-@pytest.mark.parametrize("firmware", PROFILES.values(), ids=PROFILES)
-def test_a_packet_goes_to_the_chip_byte_by_byte(firmware: Profile) -> None:
+@pytest.mark.parametrize("firmware", FIRMWARES.values(), ids=FIRMWARES)
+def test_a_packet_goes_to_the_chip_byte_by_byte(firmware: KitFirmware) -> None:
     """DS20005927A, 6.2: what is too short gets no reply, and is gone with the next wake; bytes behind are ignored."""
     client = session(firmware=firmware)
     short = answered(client, b"e:w()\ne:t(0730)\ne:i()\n").splitlines()
@@ -128,7 +128,7 @@ def take_line(descriptor: int) -> bytes:
 
 def test_a_program_at_the_pseudo_terminal_talks_to_the_same_chip(tmp_path: Path) -> None:
     port, chip = tmp_path / "ttyKit", SoftwareChip()
-    with served(chip, ways=Ways(bridge=0), pty=port) as server:
+    with served(chip, ways=ServeOptions(bridge=0), pty=port) as server:
         assert f"pty: {port}" in server.said
         with opened(port) as descriptor:
             os.write(descriptor, b"e:w()\n" + _INFO)
@@ -138,7 +138,7 @@ def test_a_program_at_the_pseudo_terminal_talks_to_the_same_chip(tmp_path: Path)
 
 def test_programs_may_come_and_go(tmp_path: Path) -> None:
     port = tmp_path / "ttyKit"
-    with served(ways=Ways(), pty=port):
+    with served(ways=ServeOptions(), pty=port):
         for _ in range(3):
             with opened(port) as descriptor:
                 os.write(descriptor, b"e:i()\n")
@@ -156,7 +156,7 @@ class FullDisk:
 def test_the_pseudo_terminal_goes_on_after_an_error_of_a_chip(tmp_path: Path) -> None:
     port = tmp_path / "ttyKit"
     update_extra = with_crc(bytes.fromhex("0720005a00")).hex().encode()
-    with served(SoftwareChip(keeper=FullDisk()), ways=Ways(), pty=port) as server, opened(port) as descriptor:
+    with served(SoftwareChip(keeper=FullDisk()), ways=ServeOptions(), pty=port) as server, opened(port) as descriptor:
         for count in (1, 2):
             os.write(descriptor, b"e:w()\ne:t(" + update_extra + b")\n")
             while len(server.reported) < count:
@@ -169,7 +169,7 @@ def test_the_pseudo_terminal_goes_on_after_an_error_of_a_chip(tmp_path: Path) ->
 def test_a_link_of_an_earlier_run_is_replaced_and_a_file_is_not(tmp_path: Path) -> None:
     port = tmp_path / "ttyKit"
     port.symlink_to(tmp_path / "gone")
-    with served(ways=Ways(), pty=port):
+    with served(ways=ServeOptions(), pty=port):
         assert stat.S_ISCHR(port.stat().st_mode)
     port.write_text("precious")
     with pytest.raises(UsageError) as caught:
@@ -185,8 +185,8 @@ def _serve_at(port: Path) -> None:
 
     asyncio.run(
         serve(
-            Buses([Pins(SoftwareChip())]),
-            Ways(pty=port),
+            Buses([ServedChip(SoftwareChip())]),
+            ServeOptions(pty=port),
             say=lambda _: None,
             report=lambda _: None,
             stop=asyncio.Event(),

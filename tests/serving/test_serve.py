@@ -17,8 +17,8 @@ from atcaprov.chip.memory_map import I2C_ADDRESS
 from atcaprov.emulator.memory import Memory
 from atcaprov.emulator.timing import VirtualClock
 from atcaprov.serving.bus import Buses
-from atcaprov.serving.chips import Pins, ServedClock
-from atcaprov.serving.serve import LOOPBACK, Ways, parse_clock, serve
+from atcaprov.serving.chips import ServedChip, ServedClock
+from atcaprov.serving.serve import LOOPBACK, ServeOptions, parse_clock, serve
 from tests.support.chips import packet
 from tests.support.served_chips import Client, Served, served
 
@@ -175,7 +175,7 @@ def test_a_port_that_is_taken_is_named() -> None:
     with socket.create_server((LOOPBACK, 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(TransportError, match=f"bridge port {LOOPBACK}:{port}") as caught:
-            _serve(Ways(bridge=port))
+            _serve(ServeOptions(bridge=port))
     assert caught.value.code == Code.PORT_IN_USE
     assert caught.value.what == f"The bridge port {LOOPBACK}:{port} cannot be opened: {os.strerror(errno.EADDRINUSE)}."
 
@@ -183,19 +183,19 @@ def test_a_port_that_is_taken_is_named() -> None:
 def test_ports_that_are_open_are_closed_when_a_later_one_fails() -> None:
     said: list[str] = []
     with socket.create_server((LOOPBACK, 0)) as taken, pytest.raises(TransportError):
-        _serve(Ways(bridge=0, i2c=taken.getsockname()[1]), said)
+        _serve(ServeOptions(bridge=0, i2c=taken.getsockname()[1]), said)
     with socket.create_server((LOOPBACK, int(said[0].rpartition(":")[2]))):
         pass
 
 
 def test_without_a_way_in_there_is_nothing_to_serve() -> None:
     with pytest.raises(UsageError, match="No port is given"):
-        _serve(Ways())
+        _serve(ServeOptions())
 
 
-def _serve(ways: Ways, said: list[str] | None = None) -> None:
+def _serve(ways: ServeOptions, said: list[str] | None = None) -> None:
     say = (said if said is not None else []).append
-    asyncio.run(serve(Buses([Pins(SoftwareChip())]), ways, say=say, report=say, stop=asyncio.Event()))
+    asyncio.run(serve(Buses([ServedChip(SoftwareChip())]), ways, say=say, report=say, stop=asyncio.Event()))
 
 
 # Clocks
@@ -233,4 +233,4 @@ def test_real_time_passes_for_the_client() -> None:
         for _ in range(10):
             assert ask_wolfssl(client) == _REVISION
         assert chip.clock.now() - start >= 0.05
-        assert Pins(chip).lag() == 0.0
+        assert ServedChip(chip).lag() == 0.0

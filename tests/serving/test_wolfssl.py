@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from atcaprov import Code, ProtocolError, SoftwareChip
 from atcaprov.chip.commands import Opcode
 from atcaprov.serving.bus import Buses
-from atcaprov.serving.chips import Pins, ServedClock
+from atcaprov.serving.chips import ServedChip, ServedClock
 from atcaprov.serving.framing import Wait
 from atcaprov.serving.wolfssl import WolfsslSession
 from tests.support.chips import packet
@@ -20,7 +20,7 @@ _STATE = packet(Opcode.INFO, 0x02)
 
 
 def session(chip: SoftwareChip | None = None) -> WolfsslSession:
-    return WolfsslSession(Buses([Pins(chip or SoftwareChip())]))
+    return WolfsslSession(Buses([ServedChip(chip or SoftwareChip())]))
 
 
 def answered(client: WolfsslSession, data: bytes) -> bytes:

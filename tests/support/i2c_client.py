@@ -6,7 +6,7 @@ import struct
 
 from atcaprov import SoftwareChip
 from atcaprov.serving.bus import DEFAULT_SPEED, Buses
-from atcaprov.serving.chips import Pins
+from atcaprov.serving.chips import ServedChip
 from atcaprov.serving.i2c import I2cSession
 
 ACK, NAK = b"\0", b"\1"
@@ -16,7 +16,7 @@ class Line:
     """One client of a bus."""
 
     def __init__(self, *chips: SoftwareChip, speed: int = DEFAULT_SPEED) -> None:
-        self.session = I2cSession(Buses([Pins(chip) for chip in chips or (SoftwareChip(),)], speed))
+        self.session = I2cSession(Buses([ServedChip(chip) for chip in chips or (SoftwareChip(),)], speed))
 
     def write(self, data: bytes, *, address: int = 0x60, bus: int = 0, ends: bool = True) -> bytes:
         return self.request(b"W" if ends else b"w", bus, address, len(data), data)

@@ -13,12 +13,12 @@ from typing import Final
 
 from atcaprov import SoftwareChip
 from atcaprov.serving.bus import Buses
-from atcaprov.serving.chips import Pins, explaining
-from atcaprov.serving.serve import LOOPBACK, Ways, serve
+from atcaprov.serving.chips import ServedChip, explaining
+from atcaprov.serving.serve import LOOPBACK, ServeOptions, serve
 
 LIMIT: Final = 60.0
 """Seconds after which a test that hangs fails."""
-ALL_PORTS: Final = Ways(bridge=0, i2c=0, kit=0, wolfssl=0)
+ALL_PORTS: Final = ServeOptions(bridge=0, i2c=0, kit=0, wolfssl=0)
 
 
 @dataclass
@@ -83,7 +83,7 @@ class Client:
 
 
 @contextmanager
-def served(*chips: SoftwareChip, ways: Ways = ALL_PORTS, pty: Path | None = None) -> Iterator[Served]:
+def served(*chips: SoftwareChip, ways: ServeOptions = ALL_PORTS, pty: Path | None = None) -> Iterator[Served]:
     """Serve chips (a blank one if none is given) until the block ends."""
     found = Served(chips or (SoftwareChip(),))
     ready, loop, stop = threading.Event(), asyncio.new_event_loop(), asyncio.Event()
@@ -95,7 +95,7 @@ def served(*chips: SoftwareChip, ways: Ways = ALL_PORTS, pty: Path | None = None
         if len(found.said) == awaited:
             ready.set()
 
-    parts = [Pins(chip, explaining(found.reported.append)) for chip in found.chips]
+    parts = [ServedChip(chip, explaining(found.reported.append)) for chip in found.chips]
     running = serve(Buses(parts), wanted, say=say, report=found.reported.append, stop=stop)
     thread = threading.Thread(target=_run, args=(loop, running, ready), name="served chips")
     thread.start()

@@ -13,7 +13,7 @@ from atcaprov.emulator.chip import Power
 from atcaprov.hal.i2c.scan import open_i2c
 from atcaprov.hal.kit.cdc import open_kit_cdc
 from atcaprov.hal.kit.hid import open_kit_hid
-from atcaprov.hal.kit.line_port import Limits
+from atcaprov.hal.kit.line_port import KitTimeouts
 from tests.hal import ways as contract
 from tests.support.faulty_board import Fault
 from virtual_bench import ways
@@ -21,7 +21,7 @@ from virtual_bench.boards import BoardPlan
 from virtual_bench.plugboard import Plugboard
 
 _EVERY_FAULT = tuple(fault for fault in Fault if fault is not Fault.NONE)
-LIMITS = Limits(greeting=1.0, control=1.0, talk=1.0, resync=1.0)
+LIMITS = KitTimeouts(greeting=1.0, control=1.0, talk=1.0, resync=1.0)
 """Shorter than a user's, so that silent boards cost less; an exchange takes some 20 ms here."""
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from atcaprov import Code, Device, ProtocolError, TransportError, UsageError
 from atcaprov.emulator.chip import Power
-from atcaprov.kit_protocol.firmware import PROFILES
+from atcaprov.kit_protocol.firmware import FIRMWARES
 from tests.support.faulty_board import Fault
 from tests.support.programs import killed_after
 from virtual_bench.boards import BoardPlan
@@ -70,7 +70,7 @@ def test_all_chips_of_a_board_are_reached_by_their_addresses(plugboard: Plugboar
         assert _serial_number(way.url(node, address)) == plugboard.serial_number("board", index)
 
 
-@pytest.mark.parametrize("firmware", PROFILES)
+@pytest.mark.parametrize("firmware", FIRMWARES)
 @pytest.mark.parametrize("way", [Way.HIDRAW, Way.CDC])
 def test_every_firmware_serves(plugboard: Plugboard, way: Way, firmware: str) -> None:
     plugboard.make(BoardPlan("kit", way.kind, firmware=firmware))
@@ -154,8 +154,8 @@ def test_ctrl_c_ends_a_program_that_waits_for_a_silent_kit(plugboard: Plugboard)
     node = plugboard.plug("kit")
     plugboard.spoil("kit", Fault.SILENT)
     script = (
-        "import sys; from atcaprov.hal.kit.hid import open_kit_hid; from atcaprov.hal.kit.line_port import Limits;"
-        "print('go', flush=True); open_kit_hid(sys.argv[1], Limits(greeting=3600))"
+        "import sys; from atcaprov.hal.kit.hid import open_kit_hid; from atcaprov.hal.kit.line_port import KitTimeouts;"
+        "print('go', flush=True); open_kit_hid(sys.argv[1], KitTimeouts(greeting=3600))"
     )
     with subprocess.Popen(
         (sys.executable, "-c", script, f"//{node.path}"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

@@ -53,7 +53,7 @@ class LibraryI2cBus(I2cBus):
             raise _out_of_reach(number) if Path(self.path).exists() else no_bus(self.path)
         self._number = number
         self._library = _load()
-        self._interfaces: dict[int, _Interface] = {}
+        self._interfaces: dict[int, _LibraryInterface] = {}
 
     def write(self, address: int, data: bytes) -> bool:
         """Write a word address and what follows it to a 7-bit address; tell whether it acknowledged."""
@@ -75,9 +75,9 @@ class LibraryI2cBus(I2cBus):
             _, interface = self._interfaces.popitem()
             self._library.releaseATCAIface(interface.pointer)
 
-    def _interface(self, address: int) -> _Interface:
+    def _interface(self, address: int) -> _LibraryInterface:
         if address not in self._interfaces:
-            self._interfaces[address] = _Interface(self._library, self._number, address)
+            self._interfaces[address] = _LibraryInterface(self._library, self._number, address)
         return self._interfaces[address]
 
     def _succeeded(self, status: int, address: int) -> bool:
@@ -94,7 +94,7 @@ def _out_of_reach(number: int) -> UsageError:
     )
 
 
-class _Interface:
+class _LibraryInterface:
     """The library's interface for one address of one bus, and the configuration into which it points."""
 
     def __init__(self, library: Any, bus: int, address: int) -> None:

@@ -10,9 +10,9 @@ from typing import Any, Final
 from atcaprov.errors import Code, DeviceError, ProtocolError, TransportError
 from atcaprov.hal.errors import silent
 from atcaprov.hal.kit.dialogue import KitDialogue
-from atcaprov.hal.kit.line_port import GREETINGS, Limits, LinePort, LosablePort
+from atcaprov.hal.kit.line_port import GREETINGS, ClosingPort, KitTimeouts, LinePort
 from atcaprov.kit_protocol import host
-from atcaprov.kit_protocol.device_table import Entry, Table, converse, scan
+from atcaprov.kit_protocol.device_table import DeviceEntry, DeviceTable, converse, scan
 
 _QUESTIONS: Final = 3
 """How often a board is asked how it talks, before noise or silence counts as an answer."""
@@ -26,10 +26,10 @@ class KitBoard:
     the chip anew, since a board that started anew has forgotten which one it was.
     """
 
-    def __init__(self, port: LinePort, limits: Limits | None = None) -> None:
+    def __init__(self, port: LinePort, limits: KitTimeouts | None = None) -> None:
         self.url = port.url
-        self._port = LosablePort(port)
-        self._limits = limits or Limits()
+        self._port = ClosingPort(port)
+        self._limits = limits or KitTimeouts()
         self._dialogue = KitDialogue(self._port, self._limits)
         self._lock = threading.RLock()
         self._only_address: int | None = None
@@ -57,11 +57,11 @@ class KitBoard:
                     return name
         raise silent(self.url, GREETINGS * self._limits.greeting)
 
-    def scan(self) -> tuple[Entry, ...]:
+    def scan(self) -> tuple[DeviceEntry, ...]:
         """Return the ATECC chips that the board has told of; see `table`."""
         return self.table().chips
 
-    def table(self) -> Table:
+    def table(self) -> DeviceTable:
         """Return all ATECC chips that the board knows of, and whether these are all.
 
         Raises:
@@ -73,7 +73,7 @@ class KitBoard:
                 self._come_into_step()
             table = converse(scan(), lambda line: self._dialogue.ask(line, self._limits.control, bytes))
             self._only_address = table.chips[0].address if table.is_whole and len(table.chips) == 1 else None
-            return Table(tuple(entry for entry in table.chips if entry.is_atecc), table.is_whole)
+            return DeviceTable(tuple(entry for entry in table.chips if entry.is_atecc), table.is_whole)
 
     def wake(self, address: int) -> None:
         """Wake a chip; one that another program left awake is put to sleep first."""

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from atcaprov.errors import AtcaProvError, Code, TransportError
 from atcaprov.hal.bus_lock import BusLock
-from atcaprov.hal.device_url import Target, device_file, names_a_file, parse_kit_target
+from atcaprov.hal.device_url import UrlTarget, device_file, names_a_file, parse_kit_target
 from atcaprov.hal.errors import gone, missing, no_access, not_there, wrong_kind
 from atcaprov.hal.kit.hal import KitHal, open_kit
-from atcaprov.hal.kit.line_port import Limits, StreamPort
+from atcaprov.hal.kit.line_port import KitTimeouts, StreamPort
 from atcaprov.hal.usb import CDC, find_one
 from atcaprov.reading import may_be_there
 
@@ -71,7 +71,7 @@ class CdcPort(StreamPort):
             raise gone(self.url, error) from error
 
 
-def parse_kit_cdc(rest: str) -> tuple[Target, int | None]:
+def parse_kit_cdc(rest: str) -> tuple[UrlTarget, int | None]:
     """Take apart what stands behind `kit-cdc:`, see `open_kit_cdc`: target and 8-bit address; nothing is opened.
 
     Raises:
@@ -80,7 +80,7 @@ def parse_kit_cdc(rest: str) -> tuple[Target, int | None]:
     return parse_kit_target(SCHEME, rest)
 
 
-def open_kit_cdc(rest: str, limits: Limits | None = None) -> KitHal:
+def open_kit_cdc(rest: str, limits: KitTimeouts | None = None) -> KitHal:
     """Open the chip that the part of the URL behind `kit-cdc:` names.
 
     The target is a path such as `/dev/ttyACM0` or `COM3`, a USB port path such as `1-2.3`, a USB serial number, or

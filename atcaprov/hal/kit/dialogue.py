@@ -11,7 +11,7 @@ from typing import Final, TypeVar
 
 from atcaprov.errors import Code, DeviceError, ProtocolError, TransportError
 from atcaprov.hal.errors import silent
-from atcaprov.hal.kit.line_port import Limits, LinePort
+from atcaprov.hal.kit.line_port import KitTimeouts, LinePort
 from atcaprov.kit_protocol import host
 
 _LOG: Final = logging.getLogger(__name__)
@@ -31,7 +31,7 @@ class KitDialogue:
     answer is not a lost command.
     """
 
-    def __init__(self, port: LinePort, limits: Limits) -> None:
+    def __init__(self, port: LinePort, limits: KitTimeouts) -> None:
         self.in_step = True
         self._port = port
         self._limits = limits

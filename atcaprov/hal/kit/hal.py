@@ -10,9 +10,9 @@ from atcaprov.hal.base import Hal
 from atcaprov.hal.device_url import at_address, both_forms
 from atcaprov.hal.errors import address_taken
 from atcaprov.hal.kit.board import KitBoard
-from atcaprov.hal.kit.line_port import Limits, LinePort
+from atcaprov.hal.kit.line_port import KitTimeouts, LinePort
 from atcaprov.kit_protocol import host
-from atcaprov.kit_protocol.device_table import Entry
+from atcaprov.kit_protocol.device_table import DeviceEntry
 
 OpenPort = Callable[[], LinePort]
 
@@ -110,7 +110,7 @@ class KitHal(Hal):
             self._leave()
 
 
-class _Member:
+class _SharedBoard:
     """One board that this process has open, and how many chips use it."""
 
     def __init__(self) -> None:
@@ -119,11 +119,11 @@ class _Member:
         self.users = 0
 
 
-_members: dict[str, _Member] = {}
+_members: dict[str, _SharedBoard] = {}
 _members_lock = threading.Lock()
 
 
-def open_kit(key: str, open_port: OpenPort, address: int | None, limits: Limits | None = None) -> KitHal:
+def open_kit(key: str, open_port: OpenPort, address: int | None, limits: KitTimeouts | None = None) -> KitHal:
     """Open a chip of the board at a port; `key` is the port's own name, the same for every way to name it.
 
     Raises:
@@ -139,7 +139,7 @@ def open_kit(key: str, open_port: OpenPort, address: int | None, limits: Limits 
         raise
 
 
-def chips_of(key: str, open_port: OpenPort, limits: Limits | None = None) -> tuple[Entry, ...]:
+def chips_of(key: str, open_port: OpenPort, limits: KitTimeouts | None = None) -> tuple[DeviceEntry, ...]:
     """Return the device table of the board at a port."""
     board, leave = _join(key, open_port, limits)
     try:
@@ -148,14 +148,14 @@ def chips_of(key: str, open_port: OpenPort, limits: Limits | None = None) -> tup
         leave()
 
 
-def _join(key: str, open_port: OpenPort, limits: Limits | None) -> tuple[KitBoard, Callable[[], None]]:
+def _join(key: str, open_port: OpenPort, limits: KitTimeouts | None) -> tuple[KitBoard, Callable[[], None]]:
     """Return the board at a port, opened by the first who asks, and what its user calls in the end.
 
     A board that was unplugged stays with those who have it open: whoever asks now gets the one that is there.
     """
     while True:
         with _members_lock:
-            member = _members.setdefault(key, _Member())
+            member = _members.setdefault(key, _SharedBoard())
             member.users += 1
         leave = _leave_once(key, member)
         try:
@@ -172,13 +172,13 @@ def _join(key: str, open_port: OpenPort, limits: Limits | None) -> tuple[KitBoar
         leave()
 
 
-def _forget(key: str, member: _Member) -> None:
+def _forget(key: str, member: _SharedBoard) -> None:
     with _members_lock:
         if _members.get(key) is member:
             del _members[key]
 
 
-def _open_board(open_port: OpenPort, limits: Limits | None) -> KitBoard:
+def _open_board(open_port: OpenPort, limits: KitTimeouts | None) -> KitBoard:
     board = KitBoard(open_port(), limits)
     try:
         board.greet()
@@ -188,7 +188,7 @@ def _open_board(open_port: OpenPort, limits: Limits | None) -> KitBoard:
     return board
 
 
-def _leave_once(key: str, member: _Member) -> Callable[[], None]:
+def _leave_once(key: str, member: _SharedBoard) -> Callable[[], None]:
     """Return what takes one user off the board; the last one closes it."""
     users = iter((member,))
 

@@ -15,10 +15,10 @@ from typing import Any, Final
 
 from atcaprov.errors import Code, TransportError, UsageError
 from atcaprov.hal.bus_lock import BusLock
-from atcaprov.hal.device_url import Target, device_file, parse_kit_target
+from atcaprov.hal.device_url import UrlTarget, device_file, parse_kit_target
 from atcaprov.hal.errors import gone, missing, no_access, not_there, silent, wrong_kind
 from atcaprov.hal.kit.hal import KitHal, open_kit
-from atcaprov.hal.kit.line_port import Limits, LinePort
+from atcaprov.hal.kit.line_port import KitTimeouts, LinePort
 from atcaprov.hal.usb import HID, find_one, is_hidraw, libusb_node, plugged_name_of_hid
 from atcaprov.kit_protocol.framing import REPORT_ID, REPORT_SIZE, ReportBuffer, to_reports
 from atcaprov.reading import may_be_there
@@ -114,7 +114,7 @@ class HidPort(LinePort):
         return bytes(report or b"")
 
 
-def parse_kit_hid(rest: str) -> tuple[Target, int | None]:
+def parse_kit_hid(rest: str) -> tuple[UrlTarget, int | None]:
     """Take apart what stands behind `kit-hid:`, see `open_kit_hid`: target and 8-bit address; nothing is opened.
 
     Raises:
@@ -125,7 +125,7 @@ def parse_kit_hid(rest: str) -> tuple[Target, int | None]:
     return target, address
 
 
-def open_kit_hid(rest: str, limits: Limits | None = None, module: Any = None) -> KitHal:
+def open_kit_hid(rest: str, limits: KitTimeouts | None = None, module: Any = None) -> KitHal:
     """Open the chip that the part of the URL behind `kit-hid:` names.
 
     The target is a path such as `/dev/hidraw3`, a USB port path such as `1-2.3`, a USB serial number, or nothing where

@@ -15,7 +15,7 @@ from atcaprov.kit_protocol.framing import LineBuffer
 
 
 @dataclass(frozen=True)
-class Limits:
+class KitTimeouts:
     """Time limits in seconds, after which a board counts as silent."""
 
     greeting: float = 0.7
@@ -95,7 +95,7 @@ class StreamPort(LinePort):
         """Throw away bytes that have come."""
 
 
-class LosablePort(LinePort):
+class ClosingPort(LinePort):
     """Passes everything to a port until that is gone; then closes it, so that it can be opened anew.
 
     A board that is plugged in again often has the same name: what holds the dead port would keep the new one out.
