@@ -19,7 +19,7 @@ from atcaprov.program.console_text import say
 from atcaprov.reading import is_file, read_bytes, status
 from atcaprov.terminal.printable import printable
 from signer_module.commands import inputs
-from signer_module.commands.create import tell_folder
+from signer_module.commands.create_signer import tell_folder
 from signer_module.commands.device_options import OrderOptions, device_option, order_options, require_one_of, warnings
 from signer_module.commands.hsm_options import PIN_PROMPT, hsm_options
 from signer_module.commands.inputs import FILE, FOLDER
