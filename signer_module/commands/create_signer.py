@@ -13,8 +13,8 @@ from atcaprov.errors import UsageError
 from atcaprov.program.console_text import say
 from atcaprov.terminal.printable import printable
 from signer_module.commands import options as inputs
-from signer_module.commands.device_options import OrderOptions, device_option, order_options, require_one_of, warnings
 from signer_module.commands.hsm_options import PIN_PROMPT, hsm_options
+from signer_module.commands.module_options import OrderOptions, device_option, order_options, require_one_of, warnings
 from signer_module.commands.options import FILE, FOLDER, SignerWishes, index_option, signer_options
 from signer_module.commands.password_options import PasswordSource, password_options
 from signer_module.commands.root_signer import require_left, root_signer

@@ -8,7 +8,7 @@ import click
 
 from atcaprov.errors import UsageError
 from atcaprov.program.console_text import say
-from signer_module.commands.device_options import device_option, require_one
+from signer_module.commands.module_options import device_option, require_one
 from signer_module.commands.options import FOLDER
 from signer_module.commands.password_options import PasswordSource, password_options
 from signer_module.folder_key import open_key_folder, replace_password

@@ -8,7 +8,7 @@ import click
 
 from atcaprov.errors import CertificateError, Code
 from atcaprov.program.console_text import say
-from signer_module.commands.device_options import device_option, needed_device, require_one, require_one_of
+from signer_module.commands.module_options import device_option, needed_device, require_one, require_one_of
 from signer_module.commands.options import FOLDER, chain_above, chain_option, index_option, now
 from signer_module.commands.password_options import PasswordSource, password_options
 from signer_module.export import export_signer
