@@ -13,7 +13,7 @@ from atcaprov.program.exit_codes import exit_code
 from atcaprov.program.log_options import log_options
 from atcaprov.program.log_output import logged_on_stderr
 from atcaprov.program.process_hardening import harden_process
-from signer_module.commands import create, external_ca, password, show
+from signer_module.commands import create_root, create_signer, external_ca, info_verify_export, password
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -35,14 +35,14 @@ def signer_group() -> None:
     """Signers: their keys sign device certificates."""
 
 
-root_group.add_command(create.root_create)
-signer_group.add_command(create.signer_create)
+root_group.add_command(create_root.root_create)
+signer_group.add_command(create_signer.signer_create)
 signer_group.add_command(external_ca.signer_request)
 signer_group.add_command(external_ca.signer_import)
-cli.add_command(show.export_command)
-cli.add_command(show.info_command)
-cli.add_command(show.verify_command)
-cli.add_command(show.backup_command)
+cli.add_command(info_verify_export.export_command)
+cli.add_command(info_verify_export.info_command)
+cli.add_command(info_verify_export.verify_command)
+cli.add_command(info_verify_export.backup_command)
 cli.add_command(password.password_group)
 
 

@@ -1,8 +1,9 @@
-"""`signer-module root create` and `signer create`, on files and on modules."""
+"""`signer-module signer create`: a signer that a root of ours certifies, on files, on a module or in an HSM."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -11,77 +12,33 @@ from atcaprov.certs.descriptions.description import CertificateDescription
 from atcaprov.certs.keys import key_id
 from atcaprov.errors import UsageError
 from atcaprov.program.console_text import say
+from atcaprov.reading import read_bytes
 from atcaprov.terminal.printable import printable
-from signer_module.commands import options as inputs
+from signer_module.commands import options
 from signer_module.commands.hsm_options import PIN_PROMPT, hsm_options
-from signer_module.commands.module_options import OrderOptions, device_option, order_options, require_one_of, warnings
+from signer_module.commands.module_options import (
+    OrderOptions,
+    device_option,
+    done_text,
+    order_options,
+    require_one_of,
+    signatures_of,
+    warnings,
+)
 from signer_module.commands.options import FILE, FOLDER, SignerWishes, index_option, signer_options
 from signer_module.commands.password_options import PasswordSource, password_options
-from signer_module.commands.root_signer import require_left, root_signer
 from signer_module.expiry_warnings import early_ends, end_from, end_of, of_signer
 from signer_module.hsm.signer import create_in_hsm
-from signer_module.on_chip.creation.chip_check import read_root_module, read_signer_module
-from signer_module.on_chip.creation.plan import CreatedModule, create_root_module, create_signer_module
-from signer_module.on_chip.module import RootModule, SignerModule
+from signer_module.on_chip.creation.chip_check import read_signer_module
+from signer_module.on_chip.creation.plan import create_signer_module, kept_if_good
+from signer_module.on_chip.module import RootModule
+from signer_module.on_chip.public_contents import RootModuleContents, read_module
 from signer_module.on_files import files
 from signer_module.on_files.create_signer import create_signer, definitions_of
-from signer_module.on_files.key_file import SoftwareKey
+from signer_module.on_files.key_file import SoftwareKey, key_is_encrypted, load_key
 from signer_module.on_files.pkcs11_file import KeyPlace
-from signer_module.on_files.root_folder import RootFolder, RootKey, create_root
+from signer_module.on_files.root_folder import RootFolder, RootKey
 from signer_module.on_files.signer_folder import SignerFolder
-
-
-@click.command("create")
-@click.option("--out", type=FOLDER, required=True, help="New folder for the root.")
-@click.option("--description", "description_path", type=FILE, help="TOML description; without it the default.")
-@device_option
-@click.option("--register-lost", is_flag=True, help="Make a new folder for a root module that may have signed already.")
-@order_options
-@password_options(new=True, whose="the root's")
-def root_create(
-    out: Path,
-    description_path: Path | None,
-    device: str | None,
-    register_lost: bool,
-    order_options: OrderOptions,
-    source: PasswordSource,
-) -> None:
-    """Create a root. That is a key and a self-signed certificate, in a new folder or with the key on a module."""
-    described = inputs.description("root", description_path)
-    if device is not None:
-        _root_on_module(device, out, described, order_options, source, register_lost)
-        return
-    if register_lost:
-        raise UsageError("--register-lost is for a root module.", advice="Add --device.")
-    files.refuse_existing(out)
-    order_options.refuse()
-    root = create_root(out, described, source.choose("Password for the root key"), inputs.now())
-    say(f"Root created in {root.path}: {printable(root.name)}, key id {key_id(root.public_key).hex()}.")
-
-
-def _root_on_module(
-    device: str,
-    out: Path,
-    described: CertificateDescription,
-    options: OrderOptions,
-    source: PasswordSource,
-    register_lost: bool,
-) -> None:
-    options.look_first(device, source, read_root_module)
-    made = create_root_module(
-        device,
-        out,
-        options.order(source),
-        described,
-        now=inputs.now(),
-        consent=options.consent,
-        register_lost=register_lost,
-    )
-    with made.module as module:
-        say(f"Root module {module.serial.hex().upper()} {_done(made)}: {printable(module.name)}{_left(module)}.")
-        say(f"Its certificate and the register of its signers are in {out}.")
-    if register_lost and made.already:
-        say("The register is empty: give every new signer an id with --signer-id that none has.", err=True)
 
 
 @click.command("create")
@@ -124,14 +81,14 @@ def signer_create(
     root = RootFolder.load(root_path)
     if device is not None:
         order_options.look_first(device, source, lambda chip: read_signer_module(chip, root.public_key))
-    with root_signer(root, root_device, root_source) as root_key:
+    with _root_key(root, root_device, root_source) as root_key:
         if device is not None:
             _signer_on_module(device, root, root_key, wishes, order_options, source)
         elif out is not None and hsm is not None:
             _signer_in_hsm(out, root, root_key, wishes, hsm, source, index)
         elif out is not None:
-            require_left(root_key)
-            key = inputs.signer_key(key_path, key_source)
+            _require_left(root_key)
+            key = _signer_key(key_path, key_source)
             _signer_on_files(out, root, root_key, wishes, key, source.choose("Password for the signer key"), index)
 
 
@@ -140,21 +97,21 @@ def _signer_on_module(
     root: RootFolder,
     root_key: RootKey,
     wishes: SignerWishes,
-    options: OrderOptions,
+    order_options: OrderOptions,
     source: PasswordSource,
 ) -> None:
-    now = inputs.now()
+    now = options.now()
 
     def consent(plan: Sequence[str]) -> None:
         """Ask for the last word; a module that is finished needs neither it nor the root's signature."""
-        require_left(root_key)
+        _require_left(root_key)
         signer, device_definition = definitions_of(root, wishes.descriptions, now)
         ends = early_ends(end_from(signer, now), end_of(root.certificate), device_definition, now)
-        options.consent([*plan, *warnings(ends)])
+        order_options.consent([*plan, *warnings(ends)])
 
     made = create_signer_module(
         device,
-        options.order(source),
+        order_options.order(source),
         root=root,
         sign=root_key.sign,
         descriptions=wishes.descriptions,
@@ -164,8 +121,8 @@ def _signer_on_module(
     )
     with made.module as module:
         say(
-            f"Signer module {module.serial.hex().upper()} {_done(made)}: {printable(module.name)}, "
-            f"signer id {module.signer_id.hex().upper()}{_left(module)}."
+            f"Signer module {module.serial.hex().upper()} {done_text(made)}: {printable(module.name)}, "
+            f"signer id {module.signer_id.hex().upper()}{signatures_of(module)}."
         )
 
 
@@ -184,10 +141,10 @@ def _signer_in_hsm(
         lambda: source.read(PIN_PROMPT),
         root=root,
         root_key=root_key,
-        require_left=require_left,
+        require_left=_require_left,
         descriptions=wishes.descriptions,
         signer_id=wishes.signer_id,
-        now=inputs.now(),
+        now=options.now(),
         index=index,
     )
     tell_folder(signer)
@@ -210,20 +167,10 @@ def _signer_on_files(
         key=key,
         password=password,
         signer_id=wishes.signer_id,
-        now=inputs.now(),
+        now=options.now(),
         index=index,
     )
     tell_folder(signer)
-
-
-def _done(made: CreatedModule[RootModule] | CreatedModule[SignerModule]) -> str:
-    return "is finished already" if made.already else "created"
-
-
-def _left(module: RootModule | SignerModule) -> str:
-    """Say what the chip allows, whatever was ordered."""
-    quota = module.read_quota()
-    return "" if quota is None else f", {quota.remaining} signatures"
 
 
 def tell_folder(signer: SignerFolder, authorities: Iterable[bytes] = ()) -> None:
@@ -232,5 +179,50 @@ def tell_folder(signer: SignerFolder, authorities: Iterable[bytes] = ()) -> None
         f"Signer created in {signer.path}: {printable(signer.name)}, signer id {signer.signer_id.hex().upper()}, "
         f"serial {signer.serial.hex().upper()}."
     )
-    for line in warnings(of_signer(signer, inputs.now(), authorities)):
+    for line in warnings(of_signer(signer, options.now(), authorities)):
         say(line, err=True)
+
+
+@contextmanager
+def _root_key(root: RootFolder, url: str | None, source: PasswordSource) -> Iterator[RootKey]:
+    """Give what signs with a root's key: its file, or the root module at `url`."""
+    if root.has_key:
+        if url is not None:
+            raise UsageError(f"The key of {root.path} is a file; --root-device does not go with it.")
+        password = source.read("Password of the root key") if root.key_is_encrypted else None
+        yield root.unlock(password)
+        return
+    if url is None:
+        raise UsageError(f"The key of {root.path} is on a root module.", advice="Name it with --root-device.")
+    with _open_root(url) as module:
+        if module.public_key != root.public_key:
+            raise CertificateError(f"The root module at {url} is not that of {root.path}.", code=Code.KEY_MISMATCH)
+        module.unlock(source.read("Password of the root module") if module.needs_password else None)
+        yield module
+
+
+def _require_left(root_key: RootKey) -> None:
+    """Raise UsageError (quota-used-up) if the root has made all signatures that its chip allows."""
+    if isinstance(root_key, RootModule) and root_key.remaining == 0:
+        raise UsageError(
+            "The root module has signed all certificates that it was made for.",
+            advice="Make a new root.",
+            code=Code.QUOTA_USED_UP,
+        )
+
+
+def _open_root(url: str) -> RootModule:
+    with kept_if_good(Device.open(url)) as device:
+        contents = read_module(device)
+        if not isinstance(contents, RootModuleContents):
+            raise ProvisioningError(f"The module at {url} is a signer, not a root.", code=Code.NOT_A_MODULE)
+        return RootModule(device, contents)
+
+
+def _signer_key(path: Path | None, source: PasswordSource) -> SoftwareKey:
+    """Return the key of a file, or a new one; raises UsageError."""
+    if path is None:
+        return SoftwareKey.generate()
+    data = read_bytes(path)
+    password = source.read("Password of the given key") if key_is_encrypted(data, str(path)) else None
+    return load_key(data, password, str(path))

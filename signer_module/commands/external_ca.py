@@ -18,7 +18,7 @@ from atcaprov.errors import CertificateError, Code, UsageError
 from atcaprov.program.console_text import say
 from atcaprov.reading import is_file, read_bytes, status
 from atcaprov.terminal.printable import printable
-from signer_module.commands import options as inputs
+from signer_module.commands import options
 from signer_module.commands.create_signer import tell_folder
 from signer_module.commands.hsm_options import PIN_PROMPT, hsm_options
 from signer_module.commands.module_options import OrderOptions, device_option, order_options, require_one_of, warnings
@@ -44,7 +44,7 @@ _UNTIL_THEN: Final = "Until then keep the chip locked away: whoever has it can s
 @hsm_options
 @click.option("--out", type=FILE, required=True, help="File for the request (PKCS#10, PEM).")
 @click.option("--signer-id", metavar="HHHH", required=True, help="Four hexadecimal digits, agreed with the CA.")
-@inputs.chain_option("Certificates of the CA, up to its root, checked before the chip is changed. May be repeated.")
+@options.chain_option("Certificates of the CA, up to its root, checked before the chip is changed. May be repeated.")
 @click.option("--signer-description", type=FILE, help="TOML description of the signer's certificate.")
 @click.option("--device-description", type=FILE, help="TOML description of its devices' certificates, for --chain.")
 @click.option("--new-key", is_flag=True, help="Replace the key of an earlier request, whose certificate is lost then.")
@@ -63,15 +63,15 @@ def signer_request(
     source: PasswordSource,
 ) -> None:
     """Begin a signer for an external CA. Its key is made in a chip or an HSM, and a request that the CA certifies."""
-    chosen = inputs.parse_signer_id(signer_id)
+    chosen = options.parse_signer_id(signer_id)
     assert chosen is not None
     if device_description is not None and not chain_paths:
         raise UsageError("--device-description is for what --chain checks.", advice="Add the CA's certificates.")
-    description = inputs.description("signer", signer_description)
+    description = options.description("signer", signer_description)
     earlier = _earlier_key(out)
     _require_one_place(device, hsm, source)
     if chain_paths:
-        descriptions = SignerDescriptions(description, inputs.description("device", device_description))
+        descriptions = SignerDescriptions(description, options.description("device", device_description))
         _check_authorities(chain_paths, descriptions, on_chip=hsm is None)
     if hsm is not None:
         order_options.refuse()
@@ -103,10 +103,10 @@ def signer_request(
 def _check_authorities(paths: tuple[Path, ...], descriptions: SignerDescriptions, *, on_chip: bool) -> None:
     """Refuse a CA under which no signer can stand: better now than when a chip was begun for it."""
     given = [der for path in paths for der in files.read_certificates(path)]
-    authorities = authorities_of(given, inputs.now())
+    authorities = authorities_of(given, options.now())
     require_all_usages(authorities, descriptions.device)
     if on_chip:
-        rehearse_import(descriptions, authorities[0], inputs.now())
+        rehearse_import(descriptions, authorities[0], options.now())
 
 
 def _write_request(out: Path, der: bytes) -> None:
@@ -126,7 +126,7 @@ def _require_one_place(device: str | None, hsm: KeyPlace | None, source: Passwor
 @device_option
 @hsm_options
 @click.option("--certificate", type=FILE, required=True, help="The signer's certificate, alone or with its chain.")
-@inputs.chain_option("Certificates of the CA, up to its root, in any order. May be repeated.")
+@options.chain_option("Certificates of the CA, up to its root, in any order. May be repeated.")
 @click.option("--out", type=FOLDER, help="New folder: for a module an export with the chain, for an HSM the signer.")
 @click.option("--signer-description", type=FILE, help="TOML description of the signer's certificate.")
 @click.option("--device-description", type=FILE, help="TOML description of its devices' certificates.")
@@ -152,12 +152,12 @@ def signer_import(
     source: PasswordSource,
 ) -> None:
     """Finish a signer that a request began. It gets the certificate that the CA made of the request."""
-    descriptions = inputs.descriptions(signer_description, device_description)
+    descriptions = options.descriptions(signer_description, device_description)
     _require_one_place(device, hsm, source)
     if out is not None and hsm is None:
         files.require_new_folder(out)
     given = [der for path in (certificate, *chain_paths) for der in files.read_certificates(path)]
-    chain = ExternalChain.of(given, inputs.now())
+    chain = ExternalChain.of(given, options.now())
     chain.require_usages(descriptions.device)
     if hsm is not None:
         order_options.refuse()
@@ -172,25 +172,25 @@ def signer_import(
 
 def _import_to_module(
     device: str,
-    options: OrderOptions,
+    order_options: OrderOptions,
     source: PasswordSource,
     descriptions: SignerDescriptions,
     chain: ExternalChain,
     signatures: int,
     out: Path | None,
 ) -> None:
-    options.look_first(device, source, lambda chip: read_signer_module(chip, None), begun=True)
-    now = inputs.now()
+    order_options.look_first(device, source, lambda chip: read_signer_module(chip, None), begun=True)
+    now = options.now()
     above = min(map(end_of, chain.authorities))
     device_definition = template.device_definition(descriptions.device, signer=descriptions.signer, at=now)
     ends = warnings(early_ends(end_of(chain.signer), above, device_definition, now))
     made = import_signer_certificate(
         device,
-        options.order(source),
+        order_options.order(source),
         descriptions,
         chain=chain,
         signatures=signatures,
-        consent=lambda plan: options.consent([*plan, *ends]),
+        consent=lambda plan: order_options.consent([*plan, *ends]),
     )
     with made.module as module:
         done = "is finished already" if made.already else "finished"

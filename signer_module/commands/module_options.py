@@ -16,7 +16,9 @@ from signer_module.commands.option_groups import option_group
 from signer_module.commands.password_options import PasswordSource
 from signer_module.on_chip.creation.chip_check import Judge, look_first
 from signer_module.on_chip.creation.module_builder import ModuleOrder
+from signer_module.on_chip.creation.plan import CreatedModule
 from signer_module.on_chip.layout import Variant
+from signer_module.on_chip.module import RootModule, SignerModule
 from signer_module.on_chip.password_keys import COST, LEAST_COST, MOST_COST
 
 _CONSENT: Final = "yes"
@@ -120,3 +122,14 @@ def require_one_of(places: Mapping[str, object]) -> None:
         raise UsageError("No root or signer is named.", advice=f"Give {' or '.join(places)}.")
     if len(given) > 1:
         raise UsageError(f"{' and '.join(given).capitalize()} were both given.", advice="Leave out one of them.")
+
+
+def done_text(made: CreatedModule[RootModule] | CreatedModule[SignerModule]) -> str:
+    """Return the end of a sentence: whether this run created the module or found it finished."""
+    return "is finished already" if made.already else "created"
+
+
+def signatures_of(module: RootModule | SignerModule) -> str:
+    """Say what the chip allows, whatever was ordered."""
+    quota = module.read_quota()
+    return "" if quota is None else f", {quota.remaining} signatures"

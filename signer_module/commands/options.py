@@ -12,12 +12,10 @@ import click
 
 from atcaprov.certs.descriptions.description import CertificateDescription, default_description
 from atcaprov.errors import UsageError
-from atcaprov.reading import read_bytes, read_text
+from atcaprov.reading import read_text
 from signer_module.commands.option_groups import Option, option_group
-from signer_module.commands.password_options import PasswordSource
 from signer_module.external_ca.chain import ExternalChain
 from signer_module.on_files import files
-from signer_module.on_files.key_file import SoftwareKey, key_is_encrypted, load_key
 from signer_module.signer_description import PublicSigner, SignerDescriptions
 
 FOLDER: Final = click.Path(path_type=Path, file_okay=False)
@@ -43,15 +41,6 @@ def description(role: str, path: Path | None) -> CertificateDescription:
     if found.role != role:
         raise UsageError(f"{path} describes a {found.role}, not a {role}.")
     return found
-
-
-def signer_key(path: Path | None, source: PasswordSource) -> SoftwareKey:
-    """Return the key of a file, or a new one; raises UsageError."""
-    if path is None:
-        return SoftwareKey.generate()
-    data = read_bytes(path)
-    password = source.read("Password of the given key") if key_is_encrypted(data, str(path)) else None
-    return load_key(data, password, str(path))
 
 
 def parse_signer_id(text: str | None) -> bytes | None:

@@ -78,7 +78,7 @@ def test_a_clock_that_is_wrong(
     assert run("description", "root") == 0
     description.write_text(capsys.readouterr().out.replace("expire_years = 0", "expire_years = 2"))
     assert run("root", "create", "--out", "root", "--description", description, "--no-password") == 0
-    monkeypatch.setattr(cli_inputs, "now", lambda: datetime(year, 1, 1, tzinfo=UTC))
+    monkeypatch.setattr(options, "now", lambda: datetime(year, 1, 1, tzinfo=UTC))
     assert run(*SIGN) == 7
     assert "Set the clock" in capsys.readouterr().err
     assert locks(SIGNER) == (False, False)
@@ -91,7 +91,7 @@ def test_a_clock_that_is_wrong(
 def test_a_root_is_not_made_while_the_clock_is_before_the_program(
     here: Path, year: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(cli_inputs, "now", lambda: datetime(year, 1, 1, tzinfo=UTC))
+    monkeypatch.setattr(options, "now", lambda: datetime(year, 1, 1, tzinfo=UTC))
     assert run("root", "create", "--out", "root", "--no-password") == 7
     assert f"clock of this computer says {year}-01-01 00:00 UTC" in capsys.readouterr().err
     assert run("root", "create", "--device", ROOT, "--out", "root", "--no-password", "--quota", "5", "--yes") == 7

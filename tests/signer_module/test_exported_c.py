@@ -100,7 +100,7 @@ def test_the_library_rebuilds_with_what_a_module_exports(
 ) -> None:
     odd = CASES[case]
     working_folder(tmp_path, monkeypatch)
-    monkeypatch.setattr(inputs, "now", lambda: odd.at)
+    monkeypatch.setattr(options, "now", lambda: odd.at)
     monkeypatch.setattr(root_folder, "_FIRST_YEAR", FIRST_YEAR_OF_DATES)
     assert run("root", "create", "--out", "root", "--no-password") == 0
     made = ("--device", SIGNER, "--no-password", *CHEAP, *odd.describe())
