@@ -15,7 +15,6 @@ from atcaprov.program.console_text import say
 from atcaprov.reading import read_bytes
 from atcaprov.terminal.printable import printable
 from signer_module.commands import options
-from signer_module.commands.hsm_options import PIN_PROMPT, hsm_options
 from signer_module.commands.module_options import (
     OrderOptions,
     device_option,
@@ -25,7 +24,15 @@ from signer_module.commands.module_options import (
     signatures_of,
     warnings,
 )
-from signer_module.commands.options import FILE, FOLDER, SignerWishes, index_option, signer_options
+from signer_module.commands.options import (
+    FILE,
+    FOLDER,
+    PIN_PROMPT,
+    SignerWishes,
+    hsm_options,
+    index_option,
+    signer_options,
+)
 from signer_module.commands.password_options import PasswordSource, password_options
 from signer_module.expiry_warnings import early_ends, end_from, end_of, of_signer
 from signer_module.hsm.signer import create_in_hsm

@@ -20,9 +20,8 @@ from atcaprov.reading import is_file, read_bytes, status
 from atcaprov.terminal.printable import printable
 from signer_module.commands import options
 from signer_module.commands.create_signer import tell_folder
-from signer_module.commands.hsm_options import PIN_PROMPT, hsm_options
 from signer_module.commands.module_options import OrderOptions, device_option, order_options, require_one_of, warnings
-from signer_module.commands.options import FILE, FOLDER
+from signer_module.commands.options import FILE, FOLDER, PIN_PROMPT, hsm_options
 from signer_module.commands.password_options import PasswordSource, password_options
 from signer_module.expiry_warnings import early_ends, end_of
 from signer_module.export import export_signer

@@ -16,6 +16,7 @@ from atcaprov.reading import read_text
 from signer_module.commands.option_groups import Option, option_group
 from signer_module.external_ca.chain import ExternalChain
 from signer_module.on_files import files
+from signer_module.on_files.pkcs11_file import KeyPlace
 from signer_module.signer_description import PublicSigner, SignerDescriptions
 
 FOLDER: Final = click.Path(path_type=Path, file_okay=False)
@@ -28,6 +29,22 @@ index_option: Final = click.option(
     show_default=True,
     help="N of atcaprov_cert_info_N.c.",
 )
+PIN_PROMPT: Final = "PIN of the token"
+
+hsm_options = option_group(
+    "hsm",
+    lambda **values: KeyPlace.named(*values.values()),
+    {
+        "pkcs11_library": click.option(
+            "--pkcs11-library",
+            type=click.Path(path_type=Path, dir_okay=False),
+            help="PKCS#11 library of the HSM that holds the key. Its PIN is the password.",
+        ),
+        "pkcs11_token": click.option("--pkcs11-token", metavar="LABEL", help="Label of the token in the HSM."),
+        "pkcs11_key": click.option("--pkcs11-key", metavar="LABEL", help="Label of the key in the token."),
+    },
+)
+"""Adds where an HSM has a key; the command gets a `KeyPlace` or None as `hsm`."""
 
 
 def description(role: str, path: Path | None) -> CertificateDescription:
