@@ -1,19 +1,23 @@
-"""From a password to the two secrets with which a module's chip enforces it.
+"""Derive the two secrets with which a module's chip enforces a password.
 
-scrypt (RFC 7914) makes a guess expensive. What comes of it is mixed with what the chip answers to it under a secret
-of its own (slot 2): so no guess can be confirmed without asking this very chip once. 64 bytes, of which the first half
-authorizes (slot 1) and the second half lets the password be changed (slot 3).
+scrypt (RFC 7914) makes a guess expensive. Its result is mixed with the chip's answer to it under the chip's own secret
+(slot 2), so that no guess can be confirmed without asking this chip. The first half of the resulting 64 bytes
+authorizes (slot 1), the second half lets the password be changed (slot 3).
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Self
 
+from atcaprov.chip.memory_map import SLOT_SIZES
+from atcaprov.device.authorization import mac
 from atcaprov.errors import Code, UsageError
+from signer_module.on_chip.layout import CHIP_SECRET_SLOT
 
 SALT_SIZE: Final = 16
 COST: Final = 17
@@ -28,6 +32,7 @@ _SECRETS: Final = b"atcaprov signer module, secrets"
 
 AskChip = Callable[[bytes], bytes]
 """Gives the MAC (32 bytes) of a challenge (32 bytes) under the chip's own secret."""
+_KEY_SIZE: Final = 32
 
 
 class CostRule:
@@ -108,3 +113,28 @@ class PasswordSecrets:
     def halves(cls, made: bytes) -> PasswordSecrets:
         """Return 64 bytes as two secrets."""
         return cls(made[:_SECRET_SIZE], made[_SECRET_SIZE:])
+
+
+@dataclass(frozen=True)
+class ChipSecret:
+    """The secret in slot 2 while a module is created; it never leaves the chip.
+
+    32 bytes are the key. The other 4 keep the CRC of the data lock from telling anything about it.
+
+    Without the secret the authorization key would be a function of the password alone. A value that the chip makes with
+    that key (GenDig, then Nonce, AES or SHA with TempKey) would then confirm guesses where no chip is: NoMac stops only
+    MAC and HMAC.
+    """
+
+    stored: bytes = field(repr=False)
+    """36 bytes for slot 2."""
+    serial: bytes
+
+    @classmethod
+    def new(cls, serial: bytes) -> Self:
+        """Return a random one for the chip with this serial number (9 bytes)."""
+        return cls(os.urandom(SLOT_SIZES[CHIP_SECRET_SLOT]), serial)
+
+    def answer(self, challenge: bytes) -> bytes:
+        """Return what the chip will answer to a challenge (32 bytes each)."""
+        return mac(self.stored[:_KEY_SIZE], CHIP_SECRET_SLOT, challenge, serial_number=self.serial)
