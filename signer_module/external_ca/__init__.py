@@ -1,1 +1,1 @@
-"""An external CA: the request that it gets, the certificate that it makes of it, and the chain of that."""
+"""An external CA: the request that it gets, the certificate that it returns, and the chain of that certificate."""

@@ -13,9 +13,8 @@ from atcaprov.certs.chain import verify_issuer
 from atcaprov.certs.descriptions.description import CertificateDescription
 from atcaprov.certs.layout import certificate_layout
 from atcaprov.errors import Code, UsageError
-from signer_module.external_ca.certificate import external_document
 from signer_module.external_ca.chain import ExternalChain
-from signer_module.external_ca.request import signed_request
+from signer_module.external_ca.request_and_certificate import external_document, signed_request
 from signer_module.hsm.key import HsmKey, Purpose
 from signer_module.on_files import files, signer_folder
 from signer_module.on_files.create_signer import KeyElsewhere, check_signer, create_signer

@@ -17,8 +17,7 @@ from atcaprov.certs.keys import key_id, padded_public_key
 from atcaprov.certs.layout import authority_layout, certificate_layout
 from atcaprov.device.device import Device
 from atcaprov.errors import CertificateError, Code, ProvisioningError, UsageError
-from signer_module.external_ca.certificate import external_document
-from signer_module.external_ca.request import Sign, signed_request
+from signer_module.external_ca.request_and_certificate import Sign, external_document, signed_request
 from signer_module.on_chip import layout
 from signer_module.on_chip.creation.chip_check import require_begun
 from signer_module.on_chip.creation.module_builder import ModuleBuilder, ModuleOrder
