@@ -37,7 +37,8 @@ from signer_module.commands.password_options import PasswordSource, password_opt
 from signer_module.expiry_warnings import early_ends, end_from, end_of, of_signer
 from signer_module.hsm.signer import create_in_hsm
 from signer_module.on_chip.creation.chip_check import read_signer_module
-from signer_module.on_chip.creation.plan import create_signer_module, kept_if_good
+from signer_module.on_chip.creation.plan import kept_if_good
+from signer_module.on_chip.creation.signer_module import create_signer_module
 from signer_module.on_chip.module import RootModule
 from signer_module.on_chip.public_contents import RootModuleContents, read_module
 from signer_module.on_files import files

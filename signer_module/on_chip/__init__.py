@@ -1,1 +1,1 @@
-"""Signer modules: what stands where on the chip, and what a finished module does."""
+"""Signer modules: what stands where on the chip, what a finished module does, and how one is created."""

@@ -20,12 +20,7 @@ from atcaprov.cli.request import device_request
 from atcaprov.emulator.open_points import OpenPoints
 from signer_module.on_chip.creation.module_builder import ModuleOrder
 from signer_module.on_chip.creation.root_module import make_root
-from signer_module.on_chip.creation.signer_module import (
-    ExternalRequest,
-    import_certificate,
-    make_signer,
-    request_certificate,
-)
+from signer_module.on_chip.creation.signer_module import make_signer
 from signer_module.on_chip.module import RootModule, SignerModule
 from signer_module.on_chip.password_change import change_password, set_password
 from signer_module.on_chip.public_contents import RootModuleContents, read_module

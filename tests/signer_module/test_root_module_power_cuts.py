@@ -14,7 +14,8 @@ from atcaprov.certs.descriptions.description import CertificateDescription, defa
 from atcaprov.chip.commands import Opcode
 from signer_module.on_chip.creation import plan as runs
 from signer_module.on_chip.creation.module_builder import ModuleOrder
-from signer_module.on_chip.creation.plan import CreatedModule, create_root_module
+from signer_module.on_chip.creation.plan import CreatedModule
+from signer_module.on_chip.creation.root_module import create_root_module
 from signer_module.on_chip.module import RootModule
 from signer_module.on_files.root_folder import RootFolder
 from tests.support.power_cuts import Cut, at_a_command, commands, cut_and_repeat, cutting
@@ -37,7 +38,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> dict[str, Device]:
         def open(cls, url: str, **_: object) -> Device:  # type: ignore[override]
             return devices[url]
 
-    monkeypatch.setattr(runs, "Device", Opened)
+    monkeypatch.setattr(root_module, "Device", Opened)
     return devices
 
 

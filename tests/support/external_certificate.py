@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from atcaprov.certs.dates import issue_hour
 from atcaprov.certs.keys import key_id
-from signer_module.on_chip.creation.signer_module import ExternalRequest
+from signer_module.on_chip.creation.external_ca import ExternalRequest
 from signer_module.on_files.root_folder import RootFolder
 
 

@@ -1,1 +1,1 @@
-"""Create a module of a blank chip: the steps up to the locks, resumed where a run was cut."""
+"""Create root and signer modules from blank chips, and finish those that an interrupted run has begun."""

@@ -1,21 +1,124 @@
-"""Make a root module: its key and its self-signed certificate."""
+"""Create a root module: its key, its self-signed certificate, and the folder with its register."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from pathlib import Path
+from typing import Final
 
 from atcaprov.certs.chain import verify_root
 from atcaprov.certs.descriptions.description import CertificateDescription
 from atcaprov.certs.keys import padded_public_key
 from atcaprov.certs.unsigned import sign_certificate
+from atcaprov.chip.memory_map import serial_number
 from atcaprov.device.device import Device
-from atcaprov.errors import Code, UsageError
+from atcaprov.device.zones.config_zone import is_config_locked
+from atcaprov.errors import Code, ProvisioningError, UsageError
+from atcaprov.reading import is_file
 from signer_module.on_chip import layout
+from signer_module.on_chip.creation.chip_check import is_finished, read_root_module
 from signer_module.on_chip.creation.module_builder import ModuleBuilder, ModuleOrder
+from signer_module.on_chip.creation.order_check import is_described, require_ordered_root
+from signer_module.on_chip.creation.plan import Consent, CreatedModule, kept_if_good, plan, prove_module
 from signer_module.on_chip.description import pack_root
+from signer_module.on_chip.module import RootModule
+from signer_module.on_files import files
 from signer_module.on_files.key_file import SoftwareKey
-from signer_module.on_files.root_folder import root_builder
+from signer_module.on_files.root_folder import MODULE_FILE, RootFolder, root_builder, write_module_folder
+
+_KEY_OF_FOLDER: Final = "its private key is that of the folder, which a run has written that was cut"
+
+
+def create_root_module(
+    url: str,
+    out: Path,
+    order: ModuleOrder,
+    description: CertificateDescription,
+    *,
+    now: datetime,
+    consent: Consent,
+    register_lost: bool = False,
+) -> CreatedModule[RootModule]:
+    """Make a root module and the folder with its certificate and register; the module comes back open.
+
+    The folder is written before the last lock, so that the same again finishes what was cut anywhere. A module that is
+    finished gets a folder with an empty register only if its counter shows that it has signed nothing, or with
+    `register_lost`; its own folder stays as it is.
+    """
+    kept = _module_folder(out)
+    if kept is None:
+        files.require_new_folder(out)
+    with kept_if_good(Device.open(url)) as device:
+        already = is_finished(device.read_config())
+        if not already:
+            _make_root(device, out, kept, order, description, now, consent)
+            kept = RootFolder.load(out)
+        root = RootModule(device, read_root_module(device))
+        if already and kept is None and not register_lost:
+            _require_unused(root, order)
+        if already:
+            used = register_lost or bool(kept is not None and kept.issued())
+            require_ordered_root(root, order, description, used=used)
+        prove_module(root, order)
+        if kept is not None:
+            _require_folder_of(kept, root)
+        else:
+            write_module_folder(out, root.certificate, root.serial)
+        return CreatedModule(root, already)
+
+
+def _make_root(
+    device: Device,
+    out: Path,
+    kept: RootFolder | None,
+    order: ModuleOrder,
+    description: CertificateDescription,
+    now: datetime,
+    consent: Consent,
+) -> None:
+    """Make a root module, or finish the one whose folder a run has written that was cut before the last lock."""
+    config = device.read_config()
+    serial = serial_number(config)
+    if kept is None:
+        consent(plan(device, order, "a self-signed root certificate"))
+        make_root(device, order, description, now, keep=lambda made: write_module_folder(out, made, serial))
+        return
+    if not is_config_locked(config) or kept.module_serial != serial.hex().upper() or kept.issued():
+        raise UsageError(f"{out} is the folder of another root.", advice="Choose another folder.")
+    if not is_described(kept.certificate, description):
+        raise UsageError(
+            f"{out} was begun with another description, and holds its root certificate.",
+            advice="Give the description of the first run, or choose another folder.",
+        )
+    consent(plan(device, order, "the root certificate of the folder", key=_KEY_OF_FOLDER))
+    make_root(device, order, description, now, keep=lambda _: None, kept=kept.certificate)
+
+
+def _module_folder(path: Path) -> RootFolder | None:
+    """Return what stands in a folder if that is the folder of a root module."""
+    return RootFolder.load(path) if is_file(path / MODULE_FILE) else None
+
+
+def _require_folder_of(folder: RootFolder, root: RootModule) -> None:
+    if folder.certificate != root.certificate or folder.module_serial != root.serial.hex().upper():
+        raise UsageError(
+            f"{folder.path} is the folder of another root.",
+            advice="Choose another folder.",
+            code=Code.FILE_UNWRITABLE,
+        )
+    folder.issued()
+
+
+def _require_unused(root: RootModule, order: ModuleOrder) -> None:
+    """Refuse an empty register for a root that may have given signer ids; without quota the chip counts nothing."""
+    left = root.remaining
+    if left is None or (order.quota is not None and left < order.quota):
+        raise ProvisioningError(
+            "The root module is finished already, and may have given signer ids: a new register would give them again.",
+            advice="Give its folder as --out; if that is lost, or was never made, add --register-lost.",
+            code=Code.DATA_LOCKED_OTHER,
+        )
 
 
 def make_root(
