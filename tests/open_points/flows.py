@@ -18,6 +18,7 @@ from atcaprov.certs.descriptions.description import default_description
 from atcaprov.certs.keys import verify_digest
 from atcaprov.cli.request import device_request
 from atcaprov.emulator.open_points import OpenPoints
+from signer_module.on_chip.creation.external_ca import ExternalRequest, import_certificate, request_certificate
 from signer_module.on_chip.creation.module_builder import ModuleOrder
 from signer_module.on_chip.creation.root_module import make_root
 from signer_module.on_chip.creation.signer_module import make_signer

@@ -9,7 +9,7 @@ from typing import Final
 import pytest
 
 from atcaprov import Device, UsageError
-from signer_module.on_chip.creation.signer_module import ExternalRequest
+from signer_module.on_chip.creation.external_ca import ExternalRequest
 from signer_module.on_chip.module import SignerModule
 from signer_module.on_chip.password_change import change_password, set_password
 from tests.open_points import flows

@@ -10,7 +10,7 @@ import pytest
 from atcaprov import Device
 from atcaprov.certs.descriptions.description import default_description
 from atcaprov.certs.keys import verify_digest
-from signer_module.on_chip.creation.signer_module import ExternalRequest, import_certificate, request_certificate
+from signer_module.on_chip.creation.external_ca import ExternalRequest, import_certificate, request_certificate
 from signer_module.on_chip.module import SignerModule
 from signer_module.on_files.root_folder import RootFolder
 from tests.support.external_certificate import certified

@@ -12,7 +12,7 @@ import pytest
 from atcaprov import AtcaProvError, Code, Device, UsageError
 from atcaprov.certs.descriptions.description import CertificateDescription, default_description, default_text
 from atcaprov.chip.commands import Opcode
-from signer_module.on_chip.creation import plan as runs
+from signer_module.on_chip.creation import root_module
 from signer_module.on_chip.creation.module_builder import ModuleOrder
 from signer_module.on_chip.creation.plan import CreatedModule
 from signer_module.on_chip.creation.root_module import create_root_module
