@@ -8,9 +8,8 @@ from pathlib import Path
 
 import click
 
-from atcaprov.certs.descriptions.description import CertificateDescription
-from atcaprov.certs.keys import key_id
-from atcaprov.errors import UsageError
+from atcaprov.device.device import Device
+from atcaprov.errors import CertificateError, Code, ProvisioningError, UsageError
 from atcaprov.program.console_text import say
 from atcaprov.reading import read_bytes
 from atcaprov.terminal.printable import printable

@@ -11,7 +11,7 @@ import pytest
 
 from atcaprov import durable
 from atcaprov.certs.descriptions.description import default_text
-from signer_module.commands import options as cli_inputs
+from signer_module.commands import options
 from tests.support.external_cas import ExternalCas
 from tests.support.programs import run_signer_module as run
 from tests.support.signer_modules import CHEAP, ROOT, SIGNER, locks, working_folder

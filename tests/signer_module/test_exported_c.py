@@ -14,7 +14,7 @@ import pytest
 from cryptography import x509
 
 from atcaprov.certs.descriptions.description import default_text
-from signer_module.commands import options as inputs
+from signer_module.commands import options
 from signer_module.on_chip.module import SignerModule
 from signer_module.on_files import root_folder
 from tests.signer_module.test_module_commands import compiled, provisioned

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
-from atcaprov.certs.descriptions.description import CertificateDescription
 from atcaprov.chip.memory_map import serial_number
 from atcaprov.device.device import Device
 from atcaprov.device.zones.config_zone import is_config_locked

@@ -7,9 +7,7 @@ from datetime import datetime
 
 from cryptography import x509
 
-from atcaprov.certs.chain import verify_issuer, verify_under_root
 from atcaprov.certs.definitions.definition import CertificateDefinition
-from atcaprov.certs.descriptions.description import CertificateDescription
 from atcaprov.certs.issue import PendingCertificate
 from atcaprov.certs.keys import key_id, padded_public_key
 from atcaprov.certs.layout import authority_layout, certificate_layout
