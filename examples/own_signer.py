@@ -19,12 +19,12 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 from atcaprov import AtcaProvError, TransportError
-from provisioning_server.app import Server
+from provisioning_server.app import ProvisioningServer
 from provisioning_server.program_log import ProgramLog
 from provisioning_server.records.data_folder import DataFolder
 from provisioning_server.records.signer_documents import SignerDocuments
 from provisioning_server.settings import Settings
-from provisioning_server.signers.registry import SignerRoster
+from provisioning_server.signers.registry import SignerRegistry
 from signer_module.on_files.signer_folder import SignerFolder
 
 PATIENCE_SECONDS = 10
@@ -82,12 +82,12 @@ def main() -> int:
     parser.add_argument("--port", type=int, default=11235)
     given = parser.parse_args()
     try:
-        signers = SignerRoster([OpenSslSigner(given.signer, given.key)])
+        signers = SignerRegistry([OpenSslSigner(given.signer, given.key)])
         settings = Settings(signer_folders=(given.signer,), data=given.data, port=given.port)
         folder = DataFolder(given.data, datetime.now())
         with folder.locked(), folder.program_log() as file:
             log = ProgramLog(file, sys.stdout)
-            asyncio.run(Server(settings, signers, folder, log, None).run())
+            asyncio.run(ProvisioningServer(settings, signers, folder, log, None).run())
     except AtcaProvError as error:
         print(error, file=sys.stderr)
         return error.exit_code

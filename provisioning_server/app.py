@@ -5,58 +5,60 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+from collections.abc import Coroutine
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from atcaprov.errors import AtcaProvError
+from atcaprov.errors import AtcaProvError, Code, UsageError
+from atcaprov.missing_packages import extra_command
 from atcaprov.program.signals import stopped_by_signals
 from atcaprov.terminal.console import Console
 from atcaprov.terminal.keys import Key
 from atcaprov.web.login_links import ConsoleLinks, LinkFile
 from atcaprov.wire.messages import ErrorReply
 from provisioning_server import refusals
-from provisioning_server.internal_error import program_fault, run_all
+from provisioning_server.internal_error import internal_error
 from provisioning_server.issuing.authority import Authority
 from provisioning_server.issuing.server_clock import ServerClock, look_at_clock
 from provisioning_server.issuing.signing_queue import SigningQueue
+from provisioning_server.issuing.signing_thread import SigningThreads
 from provisioning_server.issuing.worker import IssuingWorker
-from provisioning_server.lifecycle.module_watcher import ModuleBay
-from provisioning_server.lifecycle.opening import open_signer
-from provisioning_server.lifecycle.signer_lifecycle import SignerAttendant
+from provisioning_server.lifecycle.module_watcher import ModuleWatcher
+from provisioning_server.lifecycle.signer_lifecycle import SignerLifecycle
 from provisioning_server.lifecycle.signer_sources import (
     ModuleFolder,
-    ModuleSource,
     NamedHsms,
     NamedModules,
     PluggedKits,
+    SignerSource,
+    open_signer,
 )
 from provisioning_server.passwords.automatic_unlock import require_all_ready
 from provisioning_server.passwords.console_prompt import PasswordPrompt
 from provisioning_server.passwords.given_passwords import GivenPasswords
-from provisioning_server.passwords.try_policy import PasswordTries
-from provisioning_server.passwords.unlock_service import PasswordDesk
+from provisioning_server.passwords.try_policy import TryPolicy
+from provisioning_server.passwords.unlock_service import UnlockService
 from provisioning_server.program_log import ProgramLog
 from provisioning_server.records.data_folder import DataFolder
 from provisioning_server.records.file_records import FileRecords
 from provisioning_server.records.signer_documents import SignerDocuments
 from provisioning_server.settings import Settings
 from provisioning_server.signers.hsm import HsmSigner
-from provisioning_server.signers.module_pins import KnownModules
-from provisioning_server.signers.registry import SignerRoster
+from provisioning_server.signers.module_pins import ModulePins
+from provisioning_server.signers.registry import SignerRegistry
 from provisioning_server.startup_checks import exposures
 from provisioning_server.transport.listener import Listener
-from provisioning_server.web.opening import open_page
-from provisioning_server.web.views import SignerBoard
+from provisioning_server.web.views import SignerOverview
 
 if TYPE_CHECKING:
     from provisioning_server.web.service import WebPage
 
 
-class Server:
+class ProvisioningServer:
     """A Provisioning Server over signers, in a data folder, with or without the keys of a console."""
 
     def __init__(
-        self, settings: Settings, signers: SignerRoster, folder: DataFolder, log: ProgramLog, console: Console | None
+        self, settings: Settings, signers: SignerRegistry, folder: DataFolder, log: ProgramLog, console: Console | None
     ) -> None:
         self._settings = settings
         self._signers = signers
@@ -107,14 +109,15 @@ class Server:
             zones=self._settings.config_zones,
         )
         worker = IssuingWorker(authority, loop, self._log, self._fail)
-        attendant = SignerAttendant(self._signers, queue, self._log, _now, self._password_tries())
-        known = KnownModules(self._folder.modules)
-        bay = ModuleBay(
-            self._sources(), self._signers, attendant, self._log, functools.partial(open_signer, known=known)
+        threads = SigningThreads(self._signers, queue, self._log, _now)
+        lifecycle = SignerLifecycle(self._signers, threads, self._log, _now, self._try_policy())
+        pins = ModulePins(self._folder.modules)
+        watcher = ModuleWatcher(
+            self._sources(), self._signers, lifecycle, self._log, functools.partial(open_signer, pins=pins)
         )
         trouble = functools.partial(_trouble, records, clock)
-        board = SignerBoard(self._signers, attendant.desk, records.tally, bay.unusable, trouble)
-        page = self._web_page(board, attendant.desk)
+        overview = SignerOverview(self._signers, lifecycle.unlock_service, records.tally, watcher.unusable, trouble)
+        page = self._web_page(overview, lifecycle.unlock_service)
         listener = Listener(self._settings.limits, worker.submit, self._log)
         try:
             self._log.info("Server starting...")
@@ -122,14 +125,14 @@ class Server:
                 self._log.info(f"Web page at {await page.start()}.")
             for address in await listener.start(self._settings.bind, self._settings.port):
                 self._log.info(f"Server listening on {address}.")
-            await self._until_stopped(attendant, bay)
+            await self._until_stopped(lifecycle, watcher)
             self._log.info("Server stopping...")
         finally:
-            bay_stopped = asyncio.create_task(bay.stop())
+            bay_stopped = asyncio.create_task(watcher.stop())
             queue.stop()  # what waits for a module is refused now, what a module is at gets its reply
             await asyncio.gather(listener.stop(), *([page.stop()] if page is not None else []))
             await bay_stopped
-            await attendant.stop()
+            await lifecycle.stop()
             await worker.stop()
 
     def _say_what_was_found(self, records: FileRecords, clock: ServerClock) -> None:
@@ -142,26 +145,34 @@ class Server:
             )
         look_at_clock(clock, records, self._settings.accept_clock, self._log)
 
-    def _password_tries(self) -> PasswordTries:
+    def _try_policy(self) -> TryPolicy:
         settings = self._settings
         places = len(settings.modules) + sum(HsmSigner.is_at(folder) for folder in settings.signer_folders)
-        return PasswordTries(GivenPasswords(settings.passwords, settings.credentials), places)
+        return TryPolicy(GivenPasswords(settings.passwords, settings.credentials), places)
 
-    def _web_page(self, board: SignerBoard, desk: PasswordDesk) -> WebPage | None:
-        """Return the page, if it is wanted; raises UsageError."""
+    def _web_page(self, overview: SignerOverview, unlock_service: UnlockService) -> WebPage | None:
+        """Return the page, if it is wanted, which does not listen yet; raises UsageError."""
         if self._settings.web is None:
             return None
         links = LinkFile(self._folder.path, self._log) if self._console is None else ConsoleLinks(self._log.say)
-        return open_page(self._settings.web, board, desk, self._log, links)
+        try:
+            from provisioning_server.web.service import WebPage  # a server without the page needs no packages for it
+        except ImportError as error:
+            raise UsageError(
+                f"The Python package {error.name} is missing, which serves the web page.",
+                advice=f"Install what the page needs: {extra_command('web')}",
+                code=Code.LIBRARY_MISSING,
+            ) from error
+        return WebPage(self._settings.web, overview, unlock_service, self._log, links)
 
     def _log_fault(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """What the loop could not hand to anybody, such as a callback that raised."""
         self._log.error(f"A fault of the program: {context.get('message')} {context.get('exception')!r}")
 
-    async def _until_stopped(self, attendant: SignerAttendant, bay: ModuleBay) -> None:
-        parts = [self._look_after_signers(attendant, bay)]
+    async def _until_stopped(self, lifecycle: SignerLifecycle, watcher: ModuleWatcher) -> None:
+        parts = [self._look_after_signers(lifecycle, watcher)]
         if self._console is not None:
-            parts.append(self._read_keys(self._console, attendant.prompt))
+            parts.append(self._read_keys(self._console, lifecycle.prompt))
         work = asyncio.create_task(run_all(*parts))
         work.add_done_callback(self._work_ended)
         await self._stop.wait()
@@ -175,27 +186,27 @@ class Server:
     def _fail(self, error: BaseException) -> None:
         """Stop, and let `run` raise the first error; on the loop."""
         if not isinstance(error, AtcaProvError):
-            self._log.error(f"A fault of the program ends the server: {program_fault(error)}")
-        self._fault = self._fault or program_fault(error)
+            self._log.error(f"A fault of the program ends the server: {internal_error(error)}")
+        self._fault = self._fault or internal_error(error)
         self.stop()
 
-    async def _look_after_signers(self, attendant: SignerAttendant, bay: ModuleBay) -> None:
+    async def _look_after_signers(self, lifecycle: SignerLifecycle, watcher: ModuleWatcher) -> None:
         """Get the signers ready and go on looking for modules."""
-        await attendant.start()
-        await bay.scan()
+        await lifecycle.start()
+        await watcher.scan()
         if self._console is not None:
-            await run_all(attendant.ask(), bay.run())
+            await run_all(lifecycle.ask(), watcher.run())
             return
-        await run_all(bay.run(), self._require_all_ready(bay, attendant))
+        await run_all(watcher.run(), self._require_all_ready(watcher, lifecycle))
 
-    async def _require_all_ready(self, bay: ModuleBay, attendant: SignerAttendant) -> None:
-        await bay.looked_at_first()
+    async def _require_all_ready(self, watcher: ModuleWatcher, lifecycle: SignerLifecycle) -> None:
+        await watcher.looked_at_first()
         if self._settings.web is None:
-            require_all_ready(self._signers, attendant.postponed)
+            require_all_ready(self._signers, lifecycle.postponed)
 
-    def _sources(self) -> list[ModuleSource]:
+    def _sources(self) -> list[SignerSource]:
         settings = self._settings
-        sources: list[ModuleSource] = []
+        sources: list[SignerSource] = []
         if settings.modules:
             sources.append(NamedModules(settings.modules))
         if settings.module_folder is not None:
@@ -222,3 +233,14 @@ def _trouble(records: FileRecords, clock: ServerClock, documents: SignerDocument
 
 def _now() -> datetime:
     return datetime.now(UTC)
+
+
+async def run_all(*work: Coroutine[Any, Any, None]) -> None:
+    """Run until all have ended or one fails; then the others are cancelled, and its error is raised."""
+    tasks = [asyncio.create_task(each) for each in work]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -21,16 +21,15 @@ from atcaprov.program.log_options import log_options
 from atcaprov.program.process_hardening import harden_process
 from atcaprov.terminal.console import open_console
 from atcaprov.web.address import WebAddress
-from provisioning_server.descriptors import allow_enough_descriptors
-from provisioning_server.passwords.given_passwords import credentials_folder
-from provisioning_server.passwords.reading import read_passwords
+from provisioning_server.passwords.given_passwords import credentials_folder, read_passwords
 from provisioning_server.program_log import ProgramLog
 from provisioning_server.records.data_folder import DataFolder
 from provisioning_server.settings import DEFAULT_BIND, DEFAULT_PORT, Settings
 from provisioning_server.settings_file import settings_option
 from provisioning_server.signers.hsm import HsmSigner
-from provisioning_server.signers.registry import SignerRoster
+from provisioning_server.signers.registry import SignerRegistry
 from provisioning_server.signers.software import SoftwareSigner
+from provisioning_server.startup_checks import allow_enough_descriptors
 from signer_module.commands.password_options import DESCRIPTOR
 
 
@@ -148,15 +147,17 @@ command.params.insert(0, settings_option())
 
 def serve(settings: Settings) -> None:
     """Run a server on this program's console until it is stopped; raises AtcaProvError."""
-    from provisioning_server.app import Server  # a third of the start: --help and wrong options do not need it
+    from provisioning_server.app import (
+        ProvisioningServer,  # a third of the start: --help and wrong options do not need it
+    )
 
     allow_enough_descriptors()
-    roster = SignerRoster(_software_signers(settings.signer_folders))
+    registry = SignerRegistry(_software_signers(settings.signer_folders))
     folder = DataFolder(settings.data, datetime.now())
     with folder.locked(), folder.program_log() as file, open_console() as console:
         log = ProgramLog(file, sys.stdout, level=settings.log_level)
         try:
-            event_loop.run(Server(settings, roster, folder, log, console).run())
+            event_loop.run(ProvisioningServer(settings, registry, folder, log, console).run())
         except AtcaProvError as error:
             log.last_words(str(error))
             raise

@@ -1,8 +1,7 @@
-"""What the server was asked to do, and the limits that protect it."""
+"""What the server was asked to do."""
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -10,36 +9,12 @@ from typing import Final
 from atcaprov.errors import UsageError
 from atcaprov.hal.registry import require_device_url
 from atcaprov.reading import is_folder
-from atcaprov.web.address import WebAddress
-from atcaprov.web.loopback import is_loopback
+from atcaprov.web.address import WebAddress, is_loopback
 from provisioning_server.passwords.given_passwords import GivenPassword
+from provisioning_server.transport.limits import ConnectionLimits
 
 DEFAULT_PORT: Final = 11235
 DEFAULT_BIND: Final = "127.0.0.1"
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Bounds for connections; times in seconds."""
-
-    connections: int = 384 if sys.platform == "win32" else 512
-    """Windows can wait for 512 sockets in all: those of the web page and of clients that are refused, too."""
-    of_one_address: int = 256
-    """When three quarters of them are taken; see `connection_table`."""
-    refused: int = 64
-    """Further ones that are told that there are too many, at once; beyond these they are cut."""
-    message_seconds: float = 10.0
-    """From the first byte of a message to its last."""
-    first_message_seconds: float = 60.0
-    """From connecting to the first complete message."""
-    idle_seconds: float = 8 * 3600.0
-    """Between two messages of a client that keeps its connection."""
-    write_seconds: float = 30.0
-    """For a client to take its reply."""
-    linger_seconds: float = 2.0
-    """For a client that was refused to read why, before the connection is cut."""
-    stop_seconds: float = 10.0
-    """For what is being signed when the server is stopped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +43,7 @@ class Settings:
     """The level of `ProgramLog`."""
     accept_clock: str | None = None
     """Why the clock is right although records are newer; None: it has to be newer than they are."""
-    limits: Limits = Limits()
+    limits: ConnectionLimits = field(default_factory=ConnectionLimits)
 
     def __post_init__(self) -> None:
         if not (self.signer_folders or self.modules or self.module_folder or self.scan):

@@ -1,17 +1,22 @@
-"""What the server keeps or reads that is open to others on this computer, each with the command that closes it."""
+"""What is looked at before the server serves: who may change its files, and how many it may open."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from shlex import quote
+from typing import Final
 
 from provisioning_server.records.data_folder import DataFolder
 from provisioning_server.settings import Settings
 from signer_module.on_files.root_folder import KEY_FILE
 from signer_module.password_rules import is_exposed
+
+DESCRIPTORS: Final = 1024
+"""Enough for every connection at the port and at the web page, the modules and the records."""
 
 
 def exposures(settings: Settings, folder: DataFolder) -> Iterator[str]:
@@ -30,3 +35,15 @@ def _keys(settings: Settings) -> Iterator[Path]:
     yield from (signer / KEY_FILE for signer in settings.signer_folders)
     if settings.web is not None and settings.web.key is not None:
         yield settings.web.key
+
+
+def allow_enough_descriptors() -> None:
+    """Raise this process's limit of open file descriptors to DESCRIPTORS, as far as the system allows."""
+    if sys.platform == "win32":
+        return
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(DESCRIPTORS, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

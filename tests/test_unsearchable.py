@@ -23,7 +23,7 @@ from provisioning_server.passwords.given_passwords import GivenPasswords
 from provisioning_server.records.data_folder import DataFolder
 from provisioning_server.records.file_records import FileRecords
 from provisioning_server.settings import Settings
-from provisioning_server.signers.module_pins import KnownModules
+from provisioning_server.signers.module_pins import ModulePins
 from signer_module.on_files.files import refuse_existing
 from signer_module.on_files.info import show
 from signer_module.on_files.root_folder import MODULE_FILE, RootFolder
@@ -134,7 +134,7 @@ def test_what_is_remembered_of_a_module_is_not_overwritten(hide: Hide, tmp_path:
         serial = bytes(9)
 
     hide(tmp_path / "modules")
-    known = KnownModules(tmp_path / "modules")
+    known = ModulePins(tmp_path / "modules")
     assert asked(lambda _: known.remember(Facts()), tmp_path).startswith("file-unreadable")  # type: ignore[arg-type]
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import ipaddress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
 
 from atcaprov.errors import UsageError
-from atcaprov.web.loopback import is_loopback
 
 DEFAULT_HOST: Final = "127.0.0.1"
 
@@ -47,3 +47,13 @@ class WebAddress:
     def tls(self) -> bool:
         """Whether the connection is secret."""
         return self.certificate is not None
+
+
+def is_loopback(address: str) -> bool:
+    """Whether only this computer reaches an address; of names only localhost is known to be one."""
+    if address == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return False

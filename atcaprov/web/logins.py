@@ -18,7 +18,7 @@ _SECRET_BYTES: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
+class LoginSession:
     """A browser that is logged in. `cookie` is what it shows, `form_secret` what its forms bring back (CSRF)."""
 
     cookie: str = field(repr=False)
@@ -35,31 +35,31 @@ class Logins:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._sessions: dict[str, Session] = {}
+        self._sessions: dict[str, LoginSession] = {}
         self.code = _new_code()
         """The code of the next login."""
 
-    def log_in(self, code: str) -> Session | None:
+    def log_in(self, code: str) -> LoginSession | None:
         """Exchange the code for a session; it is used up, and `code` another one. None: it is wrong."""
         if not _same(self.code, code.strip()):
             return None
         self.code = _new_code()
         self._drop_old()
         ends_at = self._clock() + SESSION_SECONDS
-        session = Session(secrets.token_urlsafe(_SECRET_BYTES), secrets.token_urlsafe(_SECRET_BYTES), ends_at)
+        session = LoginSession(secrets.token_urlsafe(_SECRET_BYTES), secrets.token_urlsafe(_SECRET_BYTES), ends_at)
         self._sessions[_name(session.cookie)] = session
         return session
 
-    def session(self, cookie: str) -> Session | None:
+    def session(self, cookie: str) -> LoginSession | None:
         """Return the session of a cookie, if it has not ended."""
         session = self._sessions.get(_name(cookie))
         return session if session is not None and self.open(session) else None
 
-    def open(self, session: Session) -> bool:
+    def open(self, session: LoginSession) -> bool:
         """Whether a session has not ended."""
         return _name(session.cookie) in self._sessions and self._clock() < session.ends_at
 
-    def log_out(self, session: Session) -> None:
+    def log_out(self, session: LoginSession) -> None:
         """End a session."""
         self._sessions.pop(_name(session.cookie), None)
 

@@ -12,8 +12,7 @@ from cryptography import x509
 
 from atcaprov.errors import Code, UsageError
 from atcaprov.reading import read_bytes
-from atcaprov.web.address import WebAddress
-from atcaprov.web.loopback import is_loopback
+from atcaprov.web.address import WebAddress, is_loopback
 
 LOOPBACK_NAMES: Final = ("127.0.0.1", "localhost", "[::1]")
 

@@ -29,7 +29,7 @@ from provisioning_server.issuing.signing_queue import Signed, SigningJob
 from provisioning_server.records.signing_log import IssuedRecord
 from provisioning_server.records.store import Records
 from provisioning_server.refusals import moment, refusal
-from provisioning_server.signers.registry import SignerRoster
+from provisioning_server.signers.registry import SignerRegistry
 from provisioning_server.signers.signer import Signer, label
 
 _Outcome = SignerReply | ErrorReply | IssuedRecord | Later
@@ -43,11 +43,11 @@ class SlowSigners(Protocol):
 
 
 class Authority:
-    """Issues certificates with the signers of a roster and keeps records of them. Used by one thread at a time."""
+    """Issues certificates with the signers of a registry and keeps records of them. Used by one thread at a time."""
 
     def __init__(
         self,
-        signers: SignerRoster,
+        signers: SignerRegistry,
         records: Records,
         log: Log,
         clock: Callable[[], datetime],

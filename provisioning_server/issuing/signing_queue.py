@@ -17,7 +17,7 @@ from atcaprov.wire.messages import CertificatesRequest, ErrorReply
 from provisioning_server import refusals
 from provisioning_server.records.signer_documents import SignerDocuments
 from provisioning_server.records.signing_log import IssuedRecord
-from provisioning_server.signers.registry import SignerRoster
+from provisioning_server.signers.registry import SignerRegistry
 from provisioning_server.signers.signer import Signer
 
 REST_AFTER_SECONDS: Final = 1.0
@@ -46,10 +46,10 @@ class SigningQueue:
     """The line. `done` is called with each job that has ended, from any thread, and must return at once."""
 
     def __init__(
-        self, roster: SignerRoster, done: Callable[[Signed], None], rest_after: float = REST_AFTER_SECONDS
+        self, registry: SignerRegistry, done: Callable[[Signed], None], rest_after: float = REST_AFTER_SECONDS
     ) -> None:
         self._rest_after = rest_after
-        self._roster = roster
+        self._registry = registry
         self._done = done
         self._jobs: list[SigningJob] = []
         self._changed = threading.Condition()
@@ -70,7 +70,7 @@ class SigningQueue:
     def take(self, signer: Signer) -> SigningJob | None:
         """Wait for a job that a signer may do, and let it rest if that takes long. None: it is not wanted any more."""
         job = self._wait(signer, time.monotonic() + self._rest_after)
-        if job is None and not self._stopped and self._roster.usable(signer):
+        if job is None and not self._stopped and self._registry.usable(signer):
             signer.rest()
             job = self._wait(signer, None)
         return job
@@ -78,7 +78,7 @@ class SigningQueue:
     def _wait(self, signer: Signer, until: float | None) -> SigningJob | None:
         """Return a job that a signer may do; None: it is `until` (monotonic seconds), or it is not wanted any more."""
         with self._changed:
-            while not self._stopped and self._roster.usable(signer):
+            while not self._stopped and self._registry.usable(signer):
                 for number, job in enumerate(self._jobs):
                     if _may(signer, job):
                         return self._jobs.pop(number)
@@ -109,7 +109,7 @@ class SigningQueue:
         """Return the jobs that a signer can still do; the others are refused."""
         kept = []
         for job in jobs:
-            signers = self._roster.choose(job.request.signer_public_key, job.group)
+            signers = self._registry.choose(job.request.signer_public_key, job.group)
             if self._stopped:
                 self._done(Signed(job, refusals.STOPPING))
             elif isinstance(signers, ErrorReply):

@@ -1,4 +1,7 @@
-"""One thread for each slow signer: it takes jobs, signs, proves, and hands on. Here a signer's faults are found."""
+"""One thread for each slow signer: it takes jobs, signs, checks the certificate, and hands it on.
+
+Here a signer that fails is noticed.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from atcaprov.log import Log
 from provisioning_server import refusals
 from provisioning_server.issuing.issuance import finish, prepare
 from provisioning_server.issuing.signing_queue import SigningJob, SigningQueue
-from provisioning_server.signers.registry import SignerRoster
+from provisioning_server.signers.registry import SignerRegistry
 from provisioning_server.signers.signer import Signer, label
 
 FEW_LEFT: Final = (100, 10, 1)
@@ -23,10 +26,10 @@ class SigningThread:
     """Keeps one signer busy until it is removed, excluded or the queue is stopped."""
 
     def __init__(
-        self, signer: Signer, roster: SignerRoster, queue: SigningQueue, log: Log, now: Callable[[], datetime]
+        self, signer: Signer, registry: SignerRegistry, queue: SigningQueue, log: Log, now: Callable[[], datetime]
     ) -> None:
         self._signer = signer
-        self._roster = roster
+        self._registry = registry
         self._queue = queue
         self._log = log
         self._now = now
@@ -72,22 +75,51 @@ class SigningThread:
 
     def _at_fault(self, error: Exception) -> None:
         if isinstance(error, TransportError):
-            if self._roster.remove(self._signer):
+            if self._registry.remove(self._signer):
                 self._log.warning(f"{self._name} does not answer any more: {error}")
         elif isinstance(error, AtcaProvError) and error.code == Code.QUOTA_USED_UP:
             self._used_up()
         elif isinstance(error, AtcaProvError) and error.code == Code.PASSWORD_WRONG:
-            self._roster.remove(self._signer)
+            self._registry.remove(self._signer)
             self._log.warning(f"{self._name} asks for its password again: {error}")
         else:
-            self._roster.exclude(self._signer, refusals.SIGNER_QUARANTINED, _text(error))
+            self._registry.exclude(self._signer, refusals.SIGNER_QUARANTINED, _text(error))
             self._log.error(f"{self._name} gave a wrong answer and is out of use until it is reconnected: "
                             f"{_text(error)}")  # fmt: skip
         self._queue.signers_changed()
 
     def _used_up(self) -> None:
-        self._roster.exclude(self._signer, refusals.QUOTA_USED_UP)
+        self._registry.exclude(self._signer, refusals.QUOTA_USED_UP)
         self._log.warning(f"{self._name} quota used up.")
+        self._queue.signers_changed()
+
+
+class SigningThreads:
+    """The threads of all slow signers that are in use."""
+
+    def __init__(self, registry: SignerRegistry, queue: SigningQueue, log: Log, now: Callable[[], datetime]) -> None:
+        self._registry = registry
+        self._queue = queue
+        self._log = log
+        self._now = now
+        self._threads: dict[int, SigningThread] = {}  # by id of the signer object
+
+    def __contains__(self, signer: object) -> bool:
+        return id(signer) in self._threads
+
+    def start(self, signer: Signer) -> None:
+        """Start the thread of a slow signer that is ready."""
+        thread = self._threads[id(signer)] = SigningThread(signer, self._registry, self._queue, self._log, self._now)
+        thread.start()
+
+    def join(self, signer: Signer) -> None:
+        """Wait until the thread of a signer that is not wanted any more has ended, if it has one."""
+        thread = self._threads.pop(id(signer), None)
+        if thread is not None:
+            thread.join()
+
+    def signers_changed(self) -> None:
+        """Look again which signer may do which job."""
         self._queue.signers_changed()
 
 

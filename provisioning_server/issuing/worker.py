@@ -20,7 +20,7 @@ Deliver = Callable[[Reply], None]
 _Entry = tuple[Item, Deliver | None]
 
 
-def _nobody_cares(_: BaseException) -> None:
+def _ignore(_: BaseException) -> None:
     pass
 
 
@@ -42,7 +42,7 @@ class IssuingWorker:
         authority: Answerer,
         loop: asyncio.AbstractEventLoop,
         log: Log,
-        died: Callable[[BaseException], None] = _nobody_cares,
+        died: Callable[[BaseException], None] = _ignore,
     ) -> None:
         self._authority = authority
         self._died = died

@@ -15,11 +15,10 @@ from typing import Any, Final, Protocol, TypeVar
 from atcaprov.errors import AtcaProvError, Code, ProtocolError, TransportError
 from atcaprov.log import Log
 from provisioning_server import refusals
-from provisioning_server.internal_error import program_fault
-from provisioning_server.lifecycle.opening import open_signer
-from provisioning_server.lifecycle.signer_lifecycle import SignerAttendant
-from provisioning_server.lifecycle.signer_sources import ModuleSource
-from provisioning_server.signers.registry import AlreadyHereError, SignerRoster
+from provisioning_server.internal_error import internal_error
+from provisioning_server.lifecycle.signer_lifecycle import SignerLifecycle
+from provisioning_server.lifecycle.signer_sources import SignerSource, open_signer
+from provisioning_server.signers.registry import AlreadyHereError, SignerRegistry
 from provisioning_server.signers.signer import Signer, label
 
 SCAN_SECONDS: Final = 1.0
@@ -37,23 +36,23 @@ class Module(Signer, Protocol):
         """Raise TransportError when it is gone."""
 
 
-class ModuleBay:
-    """Opens what is plugged in and gives it to the attendant. Its methods run on the event loop.
+class ModuleWatcher:
+    """Opens what is plugged in and gives it to the lifecycle. Its methods run on the event loop.
 
-    Until everything that was there at the first scan has been opened, the roster refuses nobody for good.
+    Until everything that was there at the first scan has been opened, the registry refuses nobody for good.
     """
 
     def __init__(
         self,
-        sources: Sequence[ModuleSource],
-        roster: SignerRoster,
-        attendant: SignerAttendant,
+        sources: Sequence[SignerSource],
+        registry: SignerRegistry,
+        lifecycle: SignerLifecycle,
         log: Log,
         open_module: Callable[[str], Module] = open_signer,
     ) -> None:
         self._sources = sources
-        self._roster = roster
-        self._attendant = attendant
+        self._registry = registry
+        self._lifecycle = lifecycle
         self._log = log
         self._open_module = open_module
         self._modules: dict[str, Module] = {}
@@ -61,14 +60,14 @@ class ModuleBay:
         self._opening: dict[str, asyncio.Future[None]] = {}  # what may become a module, from the scan that found it
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._unusable: dict[str, str] = {}  # by URL that is not tried again until nothing is there any more: why
-        self._duplicates: dict[str, tuple[int, str]] = {}  # by URL: tried again after this change of the roster; why
+        self._duplicates: dict[str, tuple[int, str]] = {}  # by URL: tried again after this change of the registry; why
         self._told: dict[str, str] = {}  # by URL: what was said of it last, so that it is said once
         self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="module")
         self._scans = 0
         self._stopping = False
         self._first_looked_at = asyncio.Event()
         if sources:
-            roster.expect_more()
+            registry.expect_more()
 
     async def run(self, pause: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
         """Scan without end."""
@@ -116,11 +115,11 @@ class ModuleBay:
             return self._arrival(url) if self._worth_opening(url) else None
         if not present:
             return self._dismiss(url, "unplugged.")
-        if module not in self._roster:
+        if module not in self._registry:
             return self._dismiss(url, "")
-        if self._attendant.worth_trying_again(module):
+        if self._lifecycle.worth_trying_again(module):
             return self._try_again(url, module)
-        if self._scans % CHECK_EVERY == 0 and not self._attendant.desk.busy(module):
+        if self._scans % CHECK_EVERY == 0 and not self._lifecycle.unlock_service.busy(module):
             return self._check(url, module)
         return None
 
@@ -134,7 +133,7 @@ class ModuleBay:
 
     async def _first_ended(self, first: Sequence[asyncio.Task[None]]) -> None:
         await asyncio.gather(*first)
-        self._roster.expect_no_more()
+        self._registry.expect_no_more()
         self._first_looked_at.set()
         del self._tasks[""]
 
@@ -148,7 +147,7 @@ class ModuleBay:
 
     def _worth_opening(self, url: str) -> bool:
         duplicate = self._duplicates.get(url)
-        tried_since = duplicate is not None and duplicate[0] == self._roster.changes
+        tried_since = duplicate is not None and duplicate[0] == self._registry.changes
         return not self._stopping and url not in self._unusable and not tried_since
 
     def _arrival(self, url: str) -> Coroutine[Any, Any, None]:
@@ -189,7 +188,7 @@ class ModuleBay:
             if self._stopping:
                 await self._dismiss(url, "")
                 return
-            await self._attendant.welcome(module, beside)
+            await self._lifecycle.welcome(module, beside)
         except TransportError:
             await self._dismiss(url, "unplugged.")
         except AlreadyHereError as error:
@@ -207,21 +206,21 @@ class ModuleBay:
 
         A place is waited for once: one that never answers is opened again and again.
         """
-        while (coming := self._opening.keys() - known) and self._attendant.would_guess(module):
+        while (coming := self._opening.keys() - known) and self._lifecycle.would_guess(module):
             known |= coming
             await asyncio.wait([self._opening[url] for url in coming])
         return [each for each in self._arriving.values() if each is not module]
 
     async def _try_again(self, url: str, module: Module) -> None:
         try:
-            await self._attendant.try_again(module, partial(self._beside, set()))
+            await self._lifecycle.try_again(module, partial(self._beside, set()))
         except Exception as error:  # a credential that can't be read any more
             await self._dismiss(url, "")
             self._refuse(url, error)
 
     async def _replace_quarantined(self, module: Module) -> None:
         """Let a signer with the same key go that gave a wrong answer: it may have claimed a key that is not its own."""
-        standing = self._roster.standing_of(module.documents.signer_public_key)
+        standing = self._registry.standing_of(module.documents.signer_public_key)
         if standing is None or standing.trouble is not refusals.SIGNER_QUARANTINED:
             return
         holder = self._url_of(standing.signer)
@@ -230,11 +229,13 @@ class ModuleBay:
             await self._dismiss(holder, "gives way to another with the same key.")
 
     def _duplicate(self, url: str, module: Module, error: AlreadyHereError) -> None:
-        standing = self._roster.standing_of(module.documents.signer_public_key)
+        standing = self._registry.standing_of(module.documents.signer_public_key)
         holder = self._url_of(standing.signer) if standing is not None else None
         where = f" at {holder}" if holder is not None else ""
         text = f"The signer at {url} is not used while there is one with its key{where}: {error}"
-        tried = self._roster.changes if holder not in self._tasks else -1  # it may have to go, when that task has ended
+        tried = (
+            self._registry.changes if holder not in self._tasks else -1
+        )  # it may have to go, when that task has ended
         self._duplicates[url] = tried, text
         self._say_once(url, text)
 
@@ -255,7 +256,7 @@ class ModuleBay:
             self._log.error(f"The signer at {url} is out of use until it is reconnected: {_text(error)}")
 
     async def _dismiss(self, url: str, words: str) -> None:
-        await self._attendant.dismiss(self._modules.pop(url), words)
+        await self._lifecycle.dismiss(self._modules.pop(url), words)
 
     async def _check(self, url: str, module: Module) -> None:
         loop = asyncio.get_running_loop()
@@ -264,9 +265,9 @@ class ModuleBay:
         except TransportError as error:
             await self._dismiss(url, f"does not answer any more: {error}")
         except Exception as error:
-            standing = self._roster.standing_of(module.documents.signer_public_key)
+            standing = self._registry.standing_of(module.documents.signer_public_key)
             if standing is not None and standing.trouble is None:
-                self._roster.exclude(module, refusals.SIGNER_QUARANTINED, _text(error))
+                self._registry.exclude(module, refusals.SIGNER_QUARANTINED, _text(error))
                 self._log.error(
                     f"{label(module.serial, module.name)} gave a wrong answer and is out of use until it is "
                     f"reconnected: {_text(error)}"
@@ -282,4 +283,4 @@ def _once_more(ask: Callable[[], _Answer]) -> _Answer:
 
 
 def _text(error: Exception) -> str:
-    return str(program_fault(error))
+    return str(internal_error(error))

@@ -13,12 +13,15 @@ from atcaprov.errors import UsageError
 from atcaprov.hal.kit.hid import hid_module
 from atcaprov.hal.usb import PluggedKit, plugged_kits
 from atcaprov.reading import is_file, may_be_there, paths_in
+from provisioning_server.signers.hsm import HsmSigner
+from provisioning_server.signers.module import PluggedModule
+from provisioning_server.signers.module_pins import ModulePins
 
 HSM_SCHEME: Final = "pkcs11"
 _FILE_SCHEMES: Final = ("kit-hid", "kit-cdc", "emulator")
 
 
-class ModuleSource(Protocol):
+class SignerSource(Protocol):
     """One way to find modules."""
 
     def present(self) -> Iterable[str]:
@@ -67,6 +70,12 @@ class NamedHsms:
     def present(self) -> list[str]:
         """Return a URL of the server's own for each."""
         return [f"{HSM_SCHEME}:{folder}" for folder in self._folders]
+
+
+def open_signer(url: str, pins: ModulePins | None = None) -> PluggedModule | HsmSigner:
+    """Open the module at a device URL, or the HSM of a signer folder; raises as these do."""
+    scheme, _, rest = url.partition(":")
+    return HsmSigner.open(Path(rest)) if scheme == HSM_SCHEME else PluggedModule.open(url, pins)
 
 
 def _may_be_chip(path: Path) -> bool:

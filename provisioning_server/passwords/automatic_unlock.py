@@ -10,13 +10,13 @@ from collections.abc import Container, Iterable
 
 from atcaprov.errors import CertificateError, Code, TransportError, UsageError
 from atcaprov.log import Log
-from provisioning_server.passwords.try_policy import PasswordTries
-from provisioning_server.passwords.unlock_service import Attempt, Outcome, PasswordDesk
-from provisioning_server.signers.registry import SignerRoster
+from provisioning_server.passwords.try_policy import TryPolicy
+from provisioning_server.passwords.unlock_service import Outcome, UnlockAttempt, UnlockService
+from provisioning_server.signers.registry import SignerRegistry
 from provisioning_server.signers.signer import Signer, label
 
 
-async def unlock(signer: Signer, tries: PasswordTries, log: Log, beside: Iterable[Signer] = ()) -> UsageError | None:
+async def unlock(signer: Signer, policy: TryPolicy, log: Log, beside: Iterable[Signer] = ()) -> UsageError | None:
     """Announce a signer and make it ready if it needs no password or takes one of those given.
 
     `beside` are the other signers that wait. Returns why a password has to be tried again, for want of memory. Raises
@@ -27,10 +27,10 @@ async def unlock(signer: Signer, tries: PasswordTries, log: Log, beside: Iterabl
         log.info(f"{name} ready.")
         return None
     log.info(f"{name} requires password.")
-    passwords = tries.for_signer(signer, beside)
+    passwords = policy.for_signer(signer, beside)
     for password in passwords:
         try:
-            fits = await _opens(signer, password, tries)
+            fits = await _opens(signer, password, policy)
         except UsageError as error:
             if error.code != Code.PASSWORD_MEMORY:
                 raise
@@ -38,54 +38,54 @@ async def unlock(signer: Signer, tries: PasswordTries, log: Log, beside: Iterabl
         if fits:
             log.info(f"{name} password accepted, ready.")
             return None
-    _say_why_it_waits(signer, tries, log, refused=bool(passwords))
+    _say_why_it_waits(signer, policy, log, refused=bool(passwords))
     return None
 
 
 async def unlock_later(
-    signer: Signer, tries: PasswordTries, desk: PasswordDesk, log: Log, beside: Iterable[Signer] = ()
+    signer: Signer, policy: TryPolicy, unlock_service: UnlockService, log: Log, beside: Iterable[Signer] = ()
 ) -> bool:
     """Try again what `unlock` could not try on a signer that waits; return whether it has to be tried once more.
 
-    Raises UsageError for a credential that can't be read; all else is told by the desk.
+    Raises UsageError for a credential that can't be read; all else is told by the unlock_service.
     """
-    passwords = tries.for_signer(signer, beside)
+    passwords = policy.for_signer(signer, beside)
     for password in passwords:
-        tries.begun(signer, password)
-        attempt = await desk.attempt(signer, password, again=True)
-        _take_note(attempt, signer, password, tries)
+        policy.begun(signer, password)
+        attempt = await unlock_service.attempt(signer, password, again=True)
+        _take_note(attempt, signer, password, policy)
         if attempt.outcome is not Outcome.WRONG:
             return attempt.outcome is Outcome.UNTRIED
-    _say_why_it_waits(signer, tries, log, refused=bool(passwords))
+    _say_why_it_waits(signer, policy, log, refused=bool(passwords))
     return False
 
 
-def _take_note(attempt: Attempt, signer: Signer, password: bytes, tries: PasswordTries) -> None:
+def _take_note(attempt: UnlockAttempt, signer: Signer, password: bytes, policy: TryPolicy) -> None:
     if attempt.outcome is Outcome.ACCEPTED:
-        tries.accepted(signer, password)
+        policy.accepted(signer, password)
     elif attempt.outcome is Outcome.WRONG:
-        tries.refused(signer, password)
+        policy.refused(signer, password)
     elif isinstance(attempt.error, TransportError):
-        tries.broke_off(signer, password)
+        policy.broke_off(signer, password)
     else:
-        tries.not_refused(signer, password)
+        policy.not_refused(signer, password)
 
 
-async def _opens(signer: Signer, password: bytes, tries: PasswordTries) -> bool:
+async def _opens(signer: Signer, password: bytes, policy: TryPolicy) -> bool:
     """Try a given password, and take note of what came of it."""
-    tries.begun(signer, password)
+    policy.begun(signer, password)
     try:
         fits = await _fits(signer, password)
     except (UsageError, CertificateError):
-        tries.not_refused(signer, password)
+        policy.not_refused(signer, password)
         raise
     except TransportError:
-        tries.broke_off(signer, password)
+        policy.broke_off(signer, password)
         raise
     if fits:
-        tries.accepted(signer, password)
+        policy.accepted(signer, password)
     else:
-        tries.refused(signer, password)
+        policy.refused(signer, password)
     return fits
 
 
@@ -100,23 +100,23 @@ async def _fits(signer: Signer, password: bytes) -> bool:
     return True
 
 
-def _say_why_it_waits(signer: Signer, tries: PasswordTries, log: Log, *, refused: bool) -> None:
+def _say_why_it_waits(signer: Signer, policy: TryPolicy, log: Log, *, refused: bool) -> None:
     name = label(signer.serial, signer.name)
     if refused:
         log.warning(f"{name} does not take the password that was given. It is not tried again.")
-    elif tries.tried(signer):
+    elif policy.tried(signer):
         log.warning(
             f"{name} is not given its password again: it was refused, or the signer went away at it. Give it by hand."
         )
-    elif tries.undecided(signer):
+    elif policy.undecided(signer):
         log.warning(
             f"{name} has no password of its own among those given, and a wrong try counts. Name it: SN=password."
         )
-    elif tries.for_others(signer):
+    elif policy.for_others(signer):
         log.info(f"{name} is named by no password that was given.")
 
 
-def require_all_ready(signers: SignerRoster, later: Container[Signer] = ()) -> None:
+def require_all_ready(signers: SignerRegistry, later: Container[Signer] = ()) -> None:
     """Refuse to go on without a console if a signer still waits, unless its password is tried again `later`.
 
     Raises UsageError PASSWORD_WRONG.

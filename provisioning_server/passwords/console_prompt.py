@@ -9,8 +9,8 @@ from atcaprov.errors import AtcaProvError, CertificateError, UsageError
 from atcaprov.log import Log
 from atcaprov.terminal.keys import Key, KeyPress
 from atcaprov.terminal.line import Line
-from provisioning_server.passwords.unlock_service import Outcome, PasswordDesk
-from provisioning_server.signers.registry import SignerRoster
+from provisioning_server.passwords.unlock_service import Outcome, UnlockService
+from provisioning_server.signers.registry import SignerRegistry
 from provisioning_server.signers.signer import Signer, label
 
 
@@ -27,15 +27,15 @@ class PromptLog(Log, Protocol):
 class PasswordPrompt:
     """Asks for the passwords of signers on the console, one after the other. ESC is left to whoever feeds the keys.
 
-    A key file that turns out to be damaged ends `run`; every other signer that fails is left to the desk. What was
-    begun before a prompt is no answer to it: all keys up to ENTER are dropped then. A signer whose password couldn't be
-    tried is asked for again after all others that wait.
+    A damaged key file ends `run`; every other signer that fails is left to the unlock service. What was typed before a
+    prompt does not answer it: all keys up to ENTER are dropped then. A signer whose password could not be tried is
+    asked for again after all others that wait.
     """
 
-    def __init__(self, signers: SignerRoster, log: PromptLog, desk: PasswordDesk) -> None:
+    def __init__(self, signers: SignerRegistry, log: PromptLog, unlock_service: UnlockService) -> None:
         self._signers = signers
         self._log = log
-        self._desk = desk
+        self._unlock_service = unlock_service
         self._answers: asyncio.Queue[str | None] = asyncio.Queue()
         self._line: Line | None = None
         self._asked: Signer | None = None
@@ -72,19 +72,19 @@ class PasswordPrompt:
 
     async def _ask(self, signer: Signer) -> None:
         self._asked = signer
-        await self._desk.rested(signer)
+        await self._unlock_service.rested(signer)
         while signer in self._signers.waiting():
             self._open_line(signer)
             password = await self._answers.get()
             if not password:  # nobody's password: ENTER for its own sake is no try
                 continue
-            attempt = await self._desk.attempt(signer, password.encode(errors="surrogateescape"))
+            attempt = await self._unlock_service.attempt(signer, password.encode(errors="surrogateescape"))
             if attempt.outcome is Outcome.UNUSABLE and not signer.slow:
                 _end_for_damaged_file(attempt.error)
             if attempt.outcome is Outcome.UNTRIED:
                 self._untried = [*(each for each in self._untried if each is not signer), signer]
                 return
-            await self._desk.rested(signer)
+            await self._unlock_service.rested(signer)
 
     def _open_line(self, signer: Signer) -> None:
         self._line, self._stale = Line(), self._typed

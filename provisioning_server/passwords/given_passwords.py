@@ -10,6 +10,7 @@ that may have an equals sign in it.
 
 from __future__ import annotations
 
+import os
 import string
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ from typing import Final
 
 from atcaprov.errors import Code, UsageError
 from atcaprov.reading import is_file
-from signer_module.password_rules import without_mark
+from signer_module.password_rules import require_private, without_mark
 
 PASSWORDS_MAX: Final = 64 * 1024
 FOLDER_VARIABLE: Final = "CREDENTIALS_DIRECTORY"
@@ -89,6 +90,25 @@ def credentials_folder(environment: Mapping[str, str]) -> Path | None:
     return Path(name) if name else None
 
 
+def read_passwords(source: Path | int) -> tuple[GivenPassword, ...]:
+    """Read lines of passwords from a file or an open file descriptor.
+
+    Raises:
+        UsageError: FILE_UNREADABLE, FILE_INVALID for more than 64 KiB, or PASSWORD_EXPOSED.
+    """
+    try:
+        with open(source, "rb") as file:  # noqa: PTH123 - a descriptor has no Path
+            require_private(source)
+            data = file.read(PASSWORDS_MAX + 1)
+    except OSError as error:
+        raise UsageError(
+            f"The passwords cannot be read from {_name(source)}: {error.strerror}.",
+            advice="Check --password-file or --password-fd.",
+            code=Code.FILE_UNREADABLE,
+        ) from error
+    return password_lines(data, _name(source))
+
+
 def password_lines(data: bytes, source: str) -> tuple[GivenPassword, ...]:
     """Split lines of passwords; lines without one don't count. Raises UsageError FILE_INVALID above 64 KiB."""
     return tuple(given for given in map(_line, _not_too_long(data, source).splitlines()) if given.password)
@@ -106,3 +126,7 @@ def _not_too_long(data: bytes, source: str) -> bytes:
     if len(data) > PASSWORDS_MAX:
         raise UsageError(f"{source} is too long for a file of passwords.", code=Code.FILE_INVALID)
     return data
+
+
+def _name(source: Path | int) -> str:
+    return f"file descriptor {source}" if isinstance(source, int) else os.fspath(source)

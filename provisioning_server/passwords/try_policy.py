@@ -12,7 +12,7 @@ from provisioning_server.passwords.given_passwords import GivenPasswords
 from provisioning_server.signers.signer import Signer
 
 
-class PasswordTries:
+class TryPolicy:
     """Chooses, and remembers for as long as the server runs.
 
     A password that names a signer is for that one. One that names none is tried on every signer on files; on a module

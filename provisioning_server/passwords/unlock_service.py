@@ -16,8 +16,8 @@ from typing import Final
 from atcaprov.errors import AtcaProvError, Code, ProtocolError, TransportError, UsageError
 from atcaprov.log import Log
 from provisioning_server import refusals
-from provisioning_server.internal_error import program_fault
-from provisioning_server.signers.registry import SignerRoster
+from provisioning_server.internal_error import internal_error
+from provisioning_server.signers.registry import SignerRegistry
 from provisioning_server.signers.signer import Signer, label
 
 FIRST_PAUSE_SECONDS: Final = 1.0
@@ -39,7 +39,7 @@ class Outcome(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
+class UnlockAttempt:
     """A try that was made; `error` says why it failed."""
 
     outcome: Outcome
@@ -56,11 +56,11 @@ class _Tries:
     untried: str = ""
 
 
-def _nobody_cares(_: Signer) -> None:
+def _ignore(_: Signer) -> None:
     pass
 
 
-class PasswordDesk:
+class UnlockService:
     """Tries passwords. `settled` is called with each signer that waits no more: it is ready, or unusable.
 
     A module or an HSM that is gone is let go, and tried again when it is found again. One whose password this computer
@@ -69,9 +69,9 @@ class PasswordDesk:
 
     def __init__(
         self,
-        signers: SignerRoster,
+        signers: SignerRegistry,
         log: Log,
-        settled: Callable[[Signer], None] = _nobody_cares,
+        settled: Callable[[Signer], None] = _ignore,
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -113,7 +113,7 @@ class PasswordDesk:
         """Take back that a given password is tried again."""
         self._of(signer).untried = ""
 
-    async def attempt(self, signer: Signer, password: bytes, *, again: bool = False) -> Attempt:
+    async def attempt(self, signer: Signer, password: bytes, *, again: bool = False) -> UnlockAttempt:
         """Try a password, after the tries that were begun before and after the pause.
 
         `again`: it was `postponed`; that it has to wait on is not said once more.
@@ -121,7 +121,7 @@ class PasswordDesk:
         async with self._of(signer).turn:
             await self.rested(signer)
             if signer not in self._signers.waiting():
-                return Attempt(Outcome.NOT_WAITING)
+                return UnlockAttempt(Outcome.NOT_WAITING)
             try:
                 # In a thread: turning a password into a key takes long on purpose.
                 await asyncio.to_thread(signer.unlock, password)
@@ -130,23 +130,23 @@ class PasswordDesk:
                     return self._untried(signer, error, again)
                 return self._failed(signer, error)
             except Exception as error:  # of any kind: the others are asked for their passwords all the same
-                return self._failed(signer, program_fault(error))
+                return self._failed(signer, internal_error(error))
             self._of(signer).wrong, self._of(signer).untried = 0, ""
             self._log.info(f"{label(signer.serial, signer.name)} password accepted, ready.")
         self._settled(signer)
-        return Attempt(Outcome.ACCEPTED)
+        return UnlockAttempt(Outcome.ACCEPTED)
 
-    def _untried(self, signer: Signer, error: AtcaProvError, again: bool) -> Attempt:
+    def _untried(self, signer: Signer, error: AtcaProvError, again: bool) -> UnlockAttempt:
         if not again:
             self._of(signer).untried = str(error)
             self._say_untried(signer)
-        return Attempt(Outcome.UNTRIED, error)
+        return UnlockAttempt(Outcome.UNTRIED, error)
 
     def _say_untried(self, signer: Signer) -> None:
         name = label(signer.serial, signer.name)
         self._log.warning(f"{name} still waits for its password: {self._of(signer).untried}")
 
-    def _failed(self, signer: Signer, error: AtcaProvError) -> Attempt:
+    def _failed(self, signer: Signer, error: AtcaProvError) -> UnlockAttempt:
         name = label(signer.serial, signer.name)
         self._of(signer).untried = ""
         if error.code == Code.PASSWORD_WRONG:
@@ -154,14 +154,14 @@ class PasswordDesk:
             tries.not_before = self._clock() + min(FIRST_PAUSE_SECONDS * 2**tries.wrong, LONGEST_PAUSE_SECONDS)
             tries.wrong += 1
             self._log.warning(f"{name} password wrong.")
-            return Attempt(Outcome.WRONG, error)
+            return UnlockAttempt(Outcome.WRONG, error)
         if isinstance(error, TransportError | ProtocolError | UsageError) and signer.slow:
             self._signers.remove(signer)
         else:
             self._signers.exclude(signer, refusals.SIGNER_QUARANTINED, str(error))
         self._log.warning(f"{name} cannot be used: {error}")
         self._settled(signer)
-        return Attempt(Outcome.UNUSABLE, error)
+        return UnlockAttempt(Outcome.UNUSABLE, error)
 
     def _of(self, signer: Signer) -> _Tries:
         return self._tries.setdefault(signer.documents.signer_public_key, _Tries())

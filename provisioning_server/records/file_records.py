@@ -29,7 +29,7 @@ _MODE: Final = 0o640
 _DOCUMENT_ID: Final = re.compile("[0-9a-f]{64}")
 
 
-class _Place(NamedTuple):
+class _RecordPlace(NamedTuple):
     """Where a record stands: signing log by its number, byte offset and size."""
 
     log: int
@@ -62,7 +62,7 @@ class FileRecords:
         self._data = data
         self._tallies: dict[bytes, Tally] = {}  # by serial number of the signer
         self._chips: dict[bytes, bytes] = {}  # by public key
-        self._places: dict[bytes, tuple[_Place, ...]] = {}
+        self._places: dict[bytes, tuple[_RecordPlace, ...]] = {}
         self._documents: dict[str, SignerDocuments] = {}
         self._documents_folder = data / "signers"
         try:
@@ -123,7 +123,7 @@ class FileRecords:
             self._states[-1] = self._states[-1]._replace(size=self._log.size)
             self.require_intact()  # before anybody hears of them: what was moved meanwhile is no record
             for record, (offset, size) in zip(records, places, strict=True):
-                self._index(record, _Place(len(self._logs) - 1, offset, size))
+                self._index(record, _RecordPlace(len(self._logs) - 1, offset, size))
                 self._write_file(record)
         except OSError as error:
             raise self._fail(error) from error
@@ -165,7 +165,7 @@ class FileRecords:
             if accepted is not None and path.name >= accepted.signing_log:
                 self.newest, accepted = accepted.time, None
             for offset, size, record in read_signing_log(path):
-                self._index(record, _Place(number, offset, size))
+                self._index(record, _RecordPlace(number, offset, size))
                 signer = self._load_documents(record.documents).signer_certificate
                 self.restored_files += self._files.restore(record, len(self._places[record.chip_serial]), signer)
         if accepted is not None:
@@ -202,7 +202,7 @@ class FileRecords:
             self._documents[document_id] = found
         return found
 
-    def _index(self, record: IssuedRecord, place: _Place) -> None:
+    def _index(self, record: IssuedRecord, place: _RecordPlace) -> None:
         self._places[record.chip_serial] = (*self._places.get(record.chip_serial, ()), place)
         self._chips.setdefault(record.public_key, record.chip_serial)
         before = self._tallies.get(record.signer_serial)
@@ -214,7 +214,7 @@ class FileRecords:
         signer = self._documents[record.documents].signer_certificate
         self._files.write(record, len(self._places[record.chip_serial]), signer)
 
-    def _read(self, place: _Place) -> IssuedRecord:
+    def _read(self, place: _RecordPlace) -> IssuedRecord:
         try:
             with self._logs[place.log].open("rb") as file:
                 file.seek(place.offset)

@@ -14,7 +14,7 @@ from signer_module.expiry_warnings import early_ends, end_of
 SOON: Final = timedelta(days=365)
 
 
-def forewarnings(signer: Signer, now: datetime) -> list[str]:
+def expiry_warnings(signer: Signer, now: datetime) -> list[str]:
     """Return what somebody should know at the moment `now` (UTC), each to follow the signer's name in a line."""
     definition = signer.documents.device
     warnings = [*_of_password(signer), *_of_definition(definition, now)]

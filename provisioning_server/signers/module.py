@@ -6,7 +6,7 @@ from typing import Self
 
 from atcaprov.errors import CertificateError, Code
 from provisioning_server.records.signer_documents import SignerDocuments
-from provisioning_server.signers.module_pins import KnownModules
+from provisioning_server.signers.module_pins import ModulePins
 from signer_module.on_chip.module import SignerModule
 
 
@@ -15,9 +15,9 @@ class PluggedModule:
 
     slow = True
 
-    def __init__(self, module: SignerModule, known: KnownModules | None = None) -> None:
+    def __init__(self, module: SignerModule, pins: ModulePins | None = None) -> None:
         self._module = module
-        self._known = known
+        self._pins = pins
         self.name = module.name
         self.serial = module.serial
         self.wrong_tries_at = f"module {module.serial.hex()}"
@@ -25,7 +25,7 @@ class PluggedModule:
         self.documents = SignerDocuments.of(module)
 
     @classmethod
-    def open(cls, url: str, known: KnownModules | None = None) -> Self:
+    def open(cls, url: str, pins: ModulePins | None = None) -> Self:
         """Open the module at a device URL; one that needs no password proves its key.
 
         Raises as `SignerModule.open`, CertificateError KEY_MISMATCH or MODULE_CHANGED, UsageError PASSWORD_SCHEME.
@@ -35,13 +35,13 @@ class PluggedModule:
             if module.ready:
                 _require_proof(module)
             else:
-                module.contents.scheme.require_costly()
-                if known is not None:
-                    known.require_same(module.contents)
+                module.facts.scheme.require_costly()
+                if pins is not None:
+                    pins.require_same(module.facts)
         except BaseException:
             module.close()
             raise
-        return cls(module, known)
+        return cls(module, pins)
 
     @property
     def ready(self) -> bool:
@@ -71,8 +71,8 @@ class PluggedModule:
         """
         self._module.unlock(password)
         _require_proof(self._module)
-        if self._known is not None and self._module.needs_password:
-            self._known.remember(self._module.contents)
+        if self._pins is not None and self._module.needs_password:
+            self._pins.remember(self._module.facts)
 
     def sign(self, digest: bytes) -> bytes:
         """Return R||S (64 bytes) over a SHA-256 digest (32 bytes); raises as `SignerModule.sign`."""

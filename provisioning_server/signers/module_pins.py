@@ -17,7 +17,7 @@ from signer_module.on_chip.public_contents import ModuleContents
 _MODE: Final = 0o640
 
 
-class KnownModules:
+class ModulePins:
     """One small file for each module in a folder: salt (hex), scrypt cost, public key (hex), separated by tabs."""
 
     def __init__(self, folder: Path) -> None:

@@ -29,7 +29,7 @@ class AlreadyHereError(UsageError):
     """A signer with the same key is here."""
 
 
-class SignerRoster:
+class SignerRegistry:
     """Signers by their public key, in the order in which they came.
 
     While more are expected, because not everything has been opened yet, no request is refused for good.

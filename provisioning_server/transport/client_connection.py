@@ -1,7 +1,7 @@
 """One connection: its bytes become requests, replies become its bytes. All of it runs on the event loop.
 
-A session handles one request at a time and holds at most one message of what a client sends ahead. Its `deadline`
-says until when the client has to do its part; the listener closes sessions that are late.
+A connection handles one request at a time and holds at most one message of what a client sends ahead. Its `deadline`
+says until when the client has to do its part; the listener closes connections that are late.
 """
 
 from __future__ import annotations
@@ -19,39 +19,39 @@ from atcaprov.wire.messages import CertificatesRequest, ErrorReply, SignerReques
 from provisioning_server import refusals
 from provisioning_server.issuing.requests import Reply, Request
 from provisioning_server.refusals import refusal
-from provisioning_server.settings import Limits
+from provisioning_server.transport.limits import ConnectionLimits
 
 _LOG: Final = logging.getLogger(__name__)
 
 NEVER: Final = math.inf
 
 
-class Desk(Protocol):
-    """What a session needs of the server around it."""
+class ConnectionOwner(Protocol):
+    """What a connection needs of the server around it."""
 
-    limits: Limits
+    limits: ConnectionLimits
 
     def now(self) -> float:
         """Seconds on a steady clock."""
 
-    def opened(self, session: Session) -> ErrorReply | None:
-        """Take note of a new session; return why it may not stay, if so."""
+    def opened(self, connection: ClientConnection) -> ErrorReply | None:
+        """Take note of a new connection; return why it may not stay, if so."""
 
-    def closed(self, session: Session, reason: str) -> None:
+    def closed(self, connection: ClientConnection, reason: str) -> None:
         """Take note of its end; `reason` is empty for an orderly one."""
 
     def submit(self, request: Request, deliver: Callable[[Reply], None], client: str) -> None:
         """Have a request of a client, named by its address, answered."""
 
 
-class Session(asyncio.Protocol):
+class ClientConnection(asyncio.Protocol):
     """The server's end of one connection."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, owner: ConnectionOwner) -> None:
         self.peer = "a client"
         self.host = ""
         self.deadline = NEVER
-        self._desk = desk
+        self._owner = owner
         self._connection = Connection(Role.SERVER)
         self._transport: asyncio.Transport | None = None
         self._stopping = False
@@ -79,9 +79,9 @@ class Session(asyncio.Protocol):
         self._transport = transport
         self.peer = address_text(transport.get_extra_info("peername"))
         self.host = _host(transport.get_extra_info("peername"))
-        self._idle_since = self._desk.now()
-        self.deadline = self._idle_since + self._desk.limits.first_message_seconds
-        refused = self._desk.opened(self)
+        self._idle_since = self._owner.now()
+        self.deadline = self._idle_since + self._owner.limits.first_message_seconds
+        refused = self._owner.opened(self)
         if refused is not None:
             self._refuse(refused, refused.message)
 
@@ -96,7 +96,7 @@ class Session(asyncio.Protocol):
             self._refuse(refusal(error), str(error))
             return
         if began:
-            self.deadline = min(self.deadline, self._desk.now() + self._desk.limits.message_seconds)
+            self.deadline = min(self.deadline, self._owner.now() + self._owner.limits.message_seconds)
         self._advance()
 
     def eof_received(self) -> bool:
@@ -116,14 +116,14 @@ class Session(asyncio.Protocol):
     def resume_writing(self) -> None:
         """Called by the loop when it does again."""
         self._writing_paused = False
-        if self._connection.state is ConnectionState.IDLE:
-            self.deadline = self._desk.now() + self._desk.limits.idle_seconds
+        if self._connection.state is State.IDLE:
+            self.deadline = self._owner.now() + self._owner.limits.idle_seconds
             self._advance()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Called by the loop."""
         self._transport = None
-        self._desk.closed(self, self._reason or (f"Connection lost: {exc}." if exc else ""))
+        self._owner.closed(self, self._reason or (f"Connection lost: {exc}." if exc else ""))
 
     def late(self) -> None:
         """Close because the client did not do its part in time."""
@@ -171,24 +171,22 @@ class Session(asyncio.Protocol):
                 self._close("")
             elif isinstance(event, CertificatesRequest | SignerRequest):
                 self.deadline = NEVER
-                _LOG.debug("%s from %s.", type(event).__name__, self.peer)
-                self._desk.submit(event, self._reply, self.peer)
+                self._owner.submit(event, self._reply, self.peer)
 
     def _reply(self, reply: Reply) -> None:
         """Send the reply to the request that is open. The client may be gone; its certificate stays in the records."""
         if self._transport is None or self._connection.state is not ConnectionState.REPLY_DUE:
             return
-        limits = self._desk.limits
-        _LOG.debug("%s to %s.", type(reply).__name__, self.peer)
+        limits = self._owner.limits
         self._transport.write(self._connection.send(reply))
         if self._stopping:
             self._close("")
             return
         wait = limits.write_seconds if self._writing_paused else limits.idle_seconds
-        self._idle_since = self._desk.now()
+        self._idle_since = self._owner.now()
         self.deadline = self._idle_since + wait
         if self._connection.mid_message:
-            self.deadline = self._desk.now() + limits.message_seconds
+            self.deadline = self._owner.now() + limits.message_seconds
         self._advance()
 
     def _refuse(self, reply: ErrorReply, reason: str) -> None:
@@ -207,11 +205,11 @@ class Session(asyncio.Protocol):
             return
         if self._transport.can_write_eof():
             self._transport.write_eof()
-        self.deadline = self._desk.now() + self._desk.limits.linger_seconds
+        self.deadline = self._owner.now() + self._owner.limits.linger_seconds
 
     def _close(self, reason: str) -> None:
         self._reason = self._reason or reason
-        self.deadline = self._desk.now() + self._desk.limits.write_seconds
+        self.deadline = self._owner.now() + self._owner.limits.write_seconds
         if self._transport is not None:
             self._transport.close()
 

@@ -12,13 +12,13 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Generic, Protocol, TypeVar
 
-from provisioning_server.settings import Limits
+from provisioning_server.transport.limits import ConnectionLimits
 
 _IPV6_PREFIX = 64
 """Bits of an IPv6 address that name a network; one computer can have all addresses in it (RFC 4291, section 2.5.1)."""
 
 
-class Seat(Protocol):
+class TrackedConnection(Protocol):
     """A connection, as far as the table looks at it."""
 
     @property
@@ -34,58 +34,61 @@ class Seat(Protocol):
         """Whether it was refused already, and is only there to read why."""
 
 
-AnySeat = TypeVar("AnySeat", bound=Seat)
+AnyConnection = TypeVar("AnyConnection", bound=TrackedConnection)
 
 
-class ConnectionTable(Generic[AnySeat]):
+class ConnectionTable(Generic[AnyConnection]):
     """The connections that are open. `admit` decides on each new one."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: ConnectionLimits) -> None:
         self._limits = limits
-        self._seats: dict[AnySeat, str] = {}  # with the computer at the other end
+        self._connections: dict[AnyConnection, str] = {}  # with the computer at the other end
 
-    def __iter__(self) -> Iterator[AnySeat]:
-        return iter(list(self._seats))
+    def __iter__(self) -> Iterator[AnyConnection]:
+        return iter(list(self._connections))
 
     def __len__(self) -> int:
-        return len(self._seats)
+        return len(self._connections)
 
     @property
     def crowd_of_leaving(self) -> bool:
         """Whether so many are being told why they were refused that further ones have to be cut without a word."""
-        return sum(seat.leaving for seat in self._seats) >= self._limits.refused
+        return sum(connection.leaving for connection in self._connections) >= self._limits.refused
 
-    def admit(self, seat: AnySeat) -> tuple[bool, AnySeat | None]:
+    def admit(self, connection: AnyConnection) -> tuple[bool, AnyConnection | None]:
         """Count one in; return whether it may stay, and which one has to give way for it."""
-        computer = self._seats[seat] = _computer(seat.host)
-        held = Counter(where for each, where in self._seats.items() if not each.leaving)
+        computer = self._connections[connection] = _computer(connection.host)
+        held = Counter(where for each, where in self._connections.items() if not each.leaving)
         limits = self._limits
         if held.total() <= limits.connections * 3 // 4:
             return True, None
         if held[computer] > limits.of_one_address:
-            gives_way = self._longest_idle(seat, {computer})
+            gives_way = self._longest_idle(connection, {computer})
         elif held.total() > limits.connections:
-            gives_way = self._longest_idle_of_largest(seat, held)
+            gives_way = self._longest_idle_of_largest(connection, held)
         else:
             return True, None
         return gives_way is not None, gives_way
 
-    def remove(self, seat: AnySeat) -> None:
+    def remove(self, connection: AnyConnection) -> None:
         """Count one out."""
-        self._seats.pop(seat, None)
+        self._connections.pop(connection, None)
 
-    def _longest_idle_of_largest(self, newcomer: AnySeat, held: Counter[str]) -> AnySeat | None:
+    def _longest_idle_of_largest(self, newcomer: AnyConnection, held: Counter[str]) -> AnyConnection | None:
         for _, computers in _by_number(held):
             found = self._longest_idle(newcomer, computers)
             if found is not None:
                 return found
         return None
 
-    def _longest_idle(self, newcomer: AnySeat, computers: set[str]) -> AnySeat | None:
+    def _longest_idle(self, newcomer: AnyConnection, computers: set[str]) -> AnyConnection | None:
         idle = [
-            (seat.idle_since, number, seat)
-            for number, (seat, computer) in enumerate(self._seats.items())
-            if computer in computers and seat is not newcomer and seat.idle_since is not None and not seat.leaving
+            (connection.idle_since, number, connection)
+            for number, (connection, computer) in enumerate(self._connections.items())
+            if computer in computers
+            and connection is not newcomer
+            and connection.idle_since is not None
+            and not connection.leaving
         ]
         return min(idle)[2] if idle else None
 

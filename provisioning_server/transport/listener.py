@@ -1,4 +1,4 @@
-"""The TCP port: accepts connections, keeps the list of sessions, closes those that are late."""
+"""The TCP port: accepts connections, keeps the list of connections, closes those that are late."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from atcaprov.log import Log
 from atcaprov.wire.messages import ErrorReply
 from provisioning_server import refusals
 from provisioning_server.issuing.requests import Reply, Request
-from provisioning_server.settings import Limits
-from provisioning_server.transport.client_connection import Session, address_text
+from provisioning_server.transport.client_connection import ClientConnection, address_text
 from provisioning_server.transport.connection_table import ConnectionTable
+from provisioning_server.transport.limits import ConnectionLimits
 
 SWEEP_SECONDS: Final = 1.0
 BACKLOG: Final = 128
@@ -25,16 +25,16 @@ questions, and their number."""
 
 
 class Listener:
-    """The desk of all sessions."""
+    """The owner of all connections."""
 
     def __init__(
-        self, limits: Limits, submit: Callable[[Request, Callable[[Reply], None], str], None], log: Log
+        self, limits: ConnectionLimits, submit: Callable[[Request, Callable[[Reply], None], str], None], log: Log
     ) -> None:
         self.limits = limits
         self._submit = submit
         self._log = log
         self._loop = asyncio.get_running_loop()
-        self._sessions: ConnectionTable[Session] = ConnectionTable(limits)
+        self._connections: ConnectionTable[ClientConnection] = ConnectionTable(limits)
         self._all_closed = asyncio.Event()
         self._all_closed.set()
         self._server: asyncio.Server | None = None
@@ -50,7 +50,7 @@ class Listener:
             UsageError: this address or port can't be had.
         """
         try:
-            self._server = await self._loop.create_server(lambda: Session(self), bind, port, backlog=BACKLOG)
+            self._server = await self._loop.create_server(lambda: ClientConnection(self), bind, port, backlog=BACKLOG)
         except OSError as error:
             raise _no_listener(error, bind, port) from error
         for listening in self._server.sockets:
@@ -62,13 +62,13 @@ class Listener:
         """Accept nothing more, let requests that are open get their replies, close every connection."""
         if self._server is not None:
             self._server.close()
-        for session in list(self._sessions):
-            session.stop()
+        for connection in list(self._connections):
+            connection.stop()
         try:
             await asyncio.wait_for(self._all_closed.wait(), self.limits.stop_seconds)
         except TimeoutError:
-            for session in list(self._sessions):
-                session.late()
+            for connection in list(self._connections):
+                connection.late()
         if self._sweeper is not None:
             self._sweeper.cancel()
 
@@ -76,32 +76,32 @@ class Listener:
         """The clock of the loop."""
         return self._loop.time()
 
-    def opened(self, session: Session) -> ErrorReply | None:
-        """Count a session in; refuse it, or another one for it, if there are too many.
+    def opened(self, connection: ClientConnection) -> ErrorReply | None:
+        """Count a connection in; refuse it, or another one for it, if there are too many.
 
         Without a word if too many are refused: each holds a file descriptor, and without one there are no records.
         """
-        stays, gives_way = self._sessions.admit(session)
+        stays, gives_way = self._connections.admit(connection)
         self._all_closed.clear()
         if gives_way is not None:
-            gives_way.dismiss(refusals.GAVE_WAY, in_silence=self._sessions.crowd_of_leaving)
+            gives_way.dismiss(refusals.GAVE_WAY, in_silence=self._connections.crowd_of_leaving)
         if not stays:
-            if not self._sessions.crowd_of_leaving:
+            if not self._connections.crowd_of_leaving:
                 return refusals.BUSY
-            session.cut(refusals.BUSY.message)
+            connection.cut(refusals.BUSY.message)
             return None
-        self._log.info(f"Client {session.peer} connected.")
+        self._log.info(f"Client {connection.peer} connected.")
         return None
 
-    def closed(self, session: Session, reason: str) -> None:
-        """Count a session out."""
-        self._sessions.remove(session)
-        if not len(self._sessions):
+    def closed(self, connection: ClientConnection, reason: str) -> None:
+        """Count a connection out."""
+        self._connections.remove(connection)
+        if not len(self._connections):
             self._all_closed.set()
         if reason:
-            self._log.warning(f"Client {session.peer} disconnected. {reason}")
+            self._log.warning(f"Client {connection.peer} disconnected. {reason}")
         else:
-            self._log.info(f"Client {session.peer} disconnected.")
+            self._log.info(f"Client {connection.peer} disconnected.")
 
     def submit(self, request: Request, deliver: Callable[[Reply], None], client: str) -> None:
         """Hand a request on."""
@@ -109,8 +109,8 @@ class Listener:
 
     def _sweep(self) -> None:
         now = self.now()
-        for session in [session for session in self._sessions if session.deadline <= now]:
-            session.late()
+        for connection in [connection for connection in self._connections if connection.deadline <= now]:
+            connection.late()
         self._sweeper = self._loop.call_later(SWEEP_SECONDS, self._sweep)
 
 

@@ -8,11 +8,11 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import asdict
 from typing import Final
 
-from provisioning_server.web.views import SignerView, State
+from provisioning_server.web.views import SignerState, SignerView
 
 LOOK_SECONDS: Final = 0.25
 PING_SECONDS: Final = 10.0
-_ABLE: Final = (State.READY, State.LOW)
+_ABLE: Final = (SignerState.READY, SignerState.LOW)
 
 
 class LiveSigners:
@@ -75,7 +75,7 @@ class LiveSigners:
 
 def snapshot(views: list[SignerView]) -> dict[str, object]:
     """Return the state as JSON holds it: the signers and a line about all of them."""
-    waiting = sum(view.state == State.WAITING for view in views)
+    waiting = sum(view.state == SignerState.WAITING for view in views)
     return {"summary": summary(views), "waiting": waiting, "signers": [asdict(view) for view in views]}
 
 
@@ -84,7 +84,7 @@ def summary(views: list[SignerView]) -> str:
     if not views:
         return "No signer is here"
     ready = sum(view.state in _ABLE for view in views)
-    waiting = sum(view.state == State.WAITING for view in views)
+    waiting = sum(view.state == SignerState.WAITING for view in views)
     parts = [f"{ready} of {len(views)} ready"]
     if waiting:
         parts.append("1 waits for its password" if waiting == 1 else f"{waiting} wait for their passwords")

@@ -26,10 +26,10 @@ from starlette.types import Receive, Scope, Send
 from atcaprov.errors import UsageError
 from atcaprov.log import Log
 from atcaprov.web.forms import BODY_MAX, FORM_TYPE, parse_form
-from atcaprov.web.logins import Logins, Session
-from provisioning_server.passwords.unlock_service import Outcome, PasswordDesk
+from atcaprov.web.logins import Logins, LoginSession
+from provisioning_server.passwords.unlock_service import Outcome, UnlockService
 from provisioning_server.web.live_updates import LiveSigners, snapshot, summary
-from provisioning_server.web.views import SignerBoard, SignerView
+from provisioning_server.web.views import SignerOverview, SignerView
 
 STREAMS_MAX: Final = 32
 PASSWORD_MAX: Final = 1024
@@ -43,9 +43,9 @@ _STATIC: Final = {"page.css": "text/css", "page.js": "text/javascript", "login.j
 class PageParts:
     """What the pages show and do. `logged_in` is called after each login, when the code is another one."""
 
-    board: SignerBoard
+    overview: SignerOverview
     live: LiveSigners
-    desk: PasswordDesk
+    unlock_service: UnlockService
     logins: Logins
     log: Log
     logged_in: Callable[[], None]
@@ -106,16 +106,16 @@ class Pages:
 
     async def _password(self, request: Request) -> Response:
         _, fields = await self._own_form(request)
-        signer = self._parts.board.signer(request.path_params["key"])
+        signer = self._parts.overview.signer(request.path_params["key"])
         password = fields.get("password", "")
         if len(password) > PASSWORD_MAX:
             raise HTTPException(400, "No password is that long.")
         outcome = Outcome.NOT_WAITING
-        desk = self._parts.desk
+        unlock_service = self._parts.unlock_service
         if signer is not None and password:
-            if desk.busy(signer) or desk.seconds_left(signer):
+            if unlock_service.busy(signer) or unlock_service.seconds_left(signer):
                 return self._answer(request, "too-early", 429)
-            outcome = (await desk.attempt(signer, password.encode())).outcome
+            outcome = (await unlock_service.attempt(signer, password.encode())).outcome
         self._parts.live.look()
         return self._answer(request, outcome.name.lower().replace("_", "-"), 200)
 
@@ -157,10 +157,10 @@ class Pages:
             raise HTTPException(404, "There is nothing here.")
         return Response(self._files[name], media_type=_STATIC[name])
 
-    def _session(self, request: Request) -> Session | None:
+    def _session(self, request: Request) -> LoginSession | None:
         return self._parts.logins.session(request.cookies.get(self._parts.cookie_name, ""))
 
-    async def _own_form(self, request: Request) -> tuple[Session, dict[str, str]]:
+    async def _own_form(self, request: Request) -> tuple[LoginSession, dict[str, str]]:
         """Return session and fields of a form that a page of this session sent, or refuse."""
         session = self._session(request)
         if session is None:

@@ -25,10 +25,10 @@ from atcaprov.web.gate import Gate
 from atcaprov.web.login_links import Links
 from atcaprov.web.logins import Logins
 from atcaprov.web.tls import date_warning, host_names, tls_context
-from provisioning_server.passwords.unlock_service import PasswordDesk
+from provisioning_server.passwords.unlock_service import UnlockService
 from provisioning_server.web.live_updates import LiveSigners
 from provisioning_server.web.routes import PageParts, Pages
-from provisioning_server.web.views import SignerBoard
+from provisioning_server.web.views import SignerOverview
 
 STOP_SECONDS: Final = 1
 """For what browsers are at when the server stops."""
@@ -42,8 +42,8 @@ class WebPage:
     def __init__(
         self,
         address: WebAddress,
-        board: SignerBoard,
-        desk: PasswordDesk,
+        overview: SignerOverview,
+        unlock_service: UnlockService,
         log: Log,
         links: Links,
     ) -> None:
@@ -51,12 +51,12 @@ class WebPage:
         self._address = address
         self._names = host_names(address)
         self._tls = tls_context(address) if address.tls else None
-        self._board = board
-        self._desk = desk
+        self._overview = overview
+        self._unlock_service = unlock_service
         self._log = log
         self._links = links
         self._logins = Logins()
-        self._live = LiveSigners(board.views)
+        self._live = LiveSigners(overview.views)
         self._server: _PartServer | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._logging = _UvicornLog(log)
@@ -73,7 +73,7 @@ class WebPage:
         hosts = [name + end for name in self._names for end in _host_ends(scheme, port)]
         url = f"{scheme}://{hosts[0]}"
         parts = PageParts(
-            self._board, self._live, self._desk, self._logins, self._log, lambda: self._logged_in(url),
+            self._overview, self._live, self._unlock_service, self._logins, self._log, lambda: self._logged_in(url),
             cookie_name=f"{'__Host-' if self._address.tls else ''}atcaprov-{port}", tls=self._address.tls,
         )  # fmt: skip
         self._server = _PartServer(self._config(Gate(Pages(parts).application(), hosts, scheme, self._log)))

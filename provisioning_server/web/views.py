@@ -12,11 +12,11 @@ from typing import Final
 from atcaprov.errors import Code
 from atcaprov.terminal.printable import printable
 from atcaprov.wire.messages import ErrorReply
-from provisioning_server.passwords.unlock_service import PasswordDesk
+from provisioning_server.passwords.unlock_service import UnlockService
 from provisioning_server.records.file_records import Tally
 from provisioning_server.records.signer_documents import SignerDocuments
 from provisioning_server.signers.hsm import HsmSigner
-from provisioning_server.signers.registry import SignerRoster, Standing
+from provisioning_server.signers.registry import SignerRegistry, Standing
 from provisioning_server.signers.signer import Signer
 from provisioning_server.signers.software import SoftwareSigner
 
@@ -29,7 +29,7 @@ _TRIES_LEFT: Final = {
 }
 
 
-class State(enum.StrEnum):
+class SignerState(enum.StrEnum):
     """How a signer stands; the page gives each its own colour and sign."""
 
     WAITING = "waiting"
@@ -49,7 +49,7 @@ class SignerView:
     kind: str = ""
     serial: str = ""
     signer_id: str = ""
-    state: State = State.UNPLUGGED
+    state: SignerState = SignerState.UNPLUGGED
     headline: str = ""
     detail: str = ""
     wait: str = ""
@@ -59,20 +59,20 @@ class SignerView:
     last: str = ""
 
 
-class SignerBoard:
+class SignerOverview:
     """Looks at the signers, and remembers those that are gone. Its methods run on the event loop."""
 
     def __init__(
         self,
-        roster: SignerRoster,
-        desk: PasswordDesk,
+        registry: SignerRegistry,
+        unlock_service: UnlockService,
         tally: Callable[[bytes], Tally | None],
         unusable: Callable[[], Mapping[str, str]] = dict,
         trouble: Callable[[SignerDocuments], ErrorReply | None] = lambda _: None,
     ) -> None:
         """`trouble` says why a signer issues nothing although it is ready, such as a wrong clock."""
-        self._roster = roster
-        self._desk = desk
+        self._registry = registry
+        self._unlock_service = unlock_service
         self._tally = tally
         self._unusable = unusable
         self._trouble = trouble
@@ -80,14 +80,14 @@ class SignerBoard:
 
     def views(self) -> list[SignerView]:
         """Return what there is to say now; what is in a place for signers and is no good one comes last."""
-        here = {view.key: view for view in map(self._view, self._roster.standings())}
+        here = {view.key: view for view in map(self._view, self._registry.standings())}
         gone = {key: _unplugged(view) for key, view in self._known.items() if key not in here}
         self._known = {key: (here | gone)[key] for key in dict.fromkeys((*self._known, *here))}
         return [*self._known.values(), *(_unusable_view(url, why) for url, why in self._unusable().items())]
 
     def signer(self, key: str) -> Signer | None:
         """Return the signer that a view is about, if it is here."""
-        return next((each for each in self._roster if _key(each) == key), None)
+        return next((each for each in self._registry if _key(each) == key), None)
 
     def _view(self, standing: Standing) -> SignerView:
         signer = standing.signer
@@ -112,13 +112,13 @@ class SignerBoard:
         return _ready(view, signer) if trouble is None else _held_up(view, trouble)
 
     def _waiting(self, view: SignerView, signer: Signer) -> SignerView:
-        wrong, seconds = self._desk.wrong(signer), math.ceil(self._desk.seconds_left(signer))
+        wrong, seconds = self._unlock_service.wrong(signer), math.ceil(self._unlock_service.seconds_left(signer))
         detail = f"{_wrong(wrong)} {_TRIES_LEFT[view.kind]}" if wrong else ""
-        detail = self._desk.untried(signer) or detail
+        detail = self._unlock_service.untried(signer) or detail
         wait = f"Next try in {seconds} s." if seconds else ""
-        if self._desk.busy(signer):
+        if self._unlock_service.busy(signer):
             wait = wait or "Trying the password..."
-        return replace(view, state=State.WAITING, headline="Waits for password", detail=detail, wait=wait)
+        return replace(view, state=SignerState.WAITING, headline="Waits for password", detail=detail, wait=wait)
 
 
 def _wrong(times: int) -> str:
@@ -127,35 +127,35 @@ def _wrong(times: int) -> str:
 
 def _ready(view: SignerView, signer: Signer) -> SignerView:
     if not signer.quota_low:
-        return replace(view, state=State.READY, headline="Ready")
-    return replace(view, state=State.LOW, headline="Ready, few left", detail="Make the next module now.")
+        return replace(view, state=SignerState.READY, headline="Ready")
+    return replace(view, state=SignerState.LOW, headline="Ready, few left", detail="Make the next module now.")
 
 
 def _held_up(view: SignerView, trouble: ErrorReply) -> SignerView:
-    return replace(view, state=State.QUARANTINED, headline="Issues nothing", detail=printable(trouble.message))
+    return replace(view, state=SignerState.QUARANTINED, headline="Issues nothing", detail=printable(trouble.message))
 
 
 def _used_up(view: SignerView) -> SignerView:
     detail = "It has issued all certificates that it was made for. Make a new module."
-    return replace(view, state=State.USED_UP, headline="Quota used up", detail=detail)
+    return replace(view, state=SignerState.USED_UP, headline="Quota used up", detail=detail)
 
 
 def _quarantined(view: SignerView, standing: Standing) -> SignerView:
     advice = _AGAIN if standing.signer.slow else "Repair it, then start the server again."
     detail = printable(f"{standing.reason} {advice}") if standing.reason else advice
-    return replace(view, state=State.QUARANTINED, headline="Out of use", detail=detail)
+    return replace(view, state=SignerState.QUARANTINED, headline="Out of use", detail=detail)
 
 
 def _unplugged(view: SignerView) -> SignerView:
     detail = "Plug it in to go on. If it has a password, it asks for it again."
-    return replace(view, state=State.UNPLUGGED, headline="Unplugged", detail=detail, wait="", remaining="")
+    return replace(view, state=SignerState.UNPLUGGED, headline="Unplugged", detail=detail, wait="", remaining="")
 
 
 def _unusable_view(url: str, why: str) -> SignerView:
     return SignerView(
         key=sha256(url.encode(errors="surrogateescape")).hexdigest()[:16],
         name=printable(url),
-        state=State.QUARANTINED,
+        state=SignerState.QUARANTINED,
         headline="Cannot be used",
         detail=printable(f"{why} {_AGAIN}"),
     )

@@ -14,7 +14,8 @@ from provisioning_server import refusals
 from provisioning_server.cli import command, default_data
 from provisioning_server.passwords.unlock_service import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS
 from provisioning_server.records.signing_log import COLUMNS
-from provisioning_server.settings import DEFAULT_BIND, DEFAULT_PORT, Limits
+from provisioning_server.settings import DEFAULT_BIND, DEFAULT_PORT
+from provisioning_server.transport.limits import ConnectionLimits
 from provisioning_server.web import routes
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
@@ -61,7 +62,7 @@ def test_the_bounds_of_the_web_page_are_those_of_the_code() -> None:
 
 
 def test_the_limits_are_those_of_the_code() -> None:
-    limits = Limits()
+    limits = ConnectionLimits()
     expected = [
         f"| {limits.connections}. In a full table",
         f"Above {limits.refused} that are being told",
@@ -72,7 +73,7 @@ def test_the_limits_are_those_of_the_code() -> None:
         f"| between two messages | {limits.idle_seconds / 3600:.0f} hours |",
         f"| a client that does not take its reply | {limits.write_seconds:.0f} seconds |",
     ]
-    section = _section("Limits")
+    section = _section("ConnectionLimits")
     assert [text for text in expected if text not in section] == []
 
 

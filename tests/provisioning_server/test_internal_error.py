@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from atcaprov import AtcaProvError, Code
-from provisioning_server.app import Server
-from provisioning_server.internal_error import program_fault, run_all
-from provisioning_server.lifecycle import signer_lifecycle as attendant
+from atcaprov.errors import AtcaProvError, Code
+from provisioning_server.app import ProvisioningServer, run_all
+from provisioning_server.internal_error import internal_error
+from provisioning_server.lifecycle import signer_lifecycle as lifecycle
 from provisioning_server.program_log import ProgramLog
 from provisioning_server.records.data_folder import DataFolder
 from provisioning_server.settings import Settings
-from provisioning_server.signers.registry import SignerRoster
+from provisioning_server.signers.registry import SignerRegistry
 from tests.support.in_memory_signer import MemorySigner
 
 
@@ -41,7 +41,7 @@ def test_a_fault_of_the_program_is_named_and_not_quoted() -> None:
     try:
         raise ValueError("secret")
     except ValueError as error:
-        fault = program_fault(error)
+        fault = internal_error(error)
     assert (fault.code, fault.exit_code) == (Code.INTERNAL, 1)
     assert "ValueError at test_internal_error.py:" in str(fault)
     assert "secret" not in str(fault)
@@ -51,10 +51,10 @@ def test_a_part_that_fails_ends_the_server_with_its_error(tmp_path: Path, monkey
     async def failing(*_: object) -> None:
         raise KeyError("bug")
 
-    monkeypatch.setattr(attendant, "unlock", failing)
+    monkeypatch.setattr(lifecycle, "unlock", failing)
     settings, log = Settings((tmp_path,), tmp_path, port=0), ProgramLog(None, None)
     folder = DataFolder(tmp_path, datetime.now())
     with pytest.raises(AtcaProvError, match="KeyError") as caught:
-        asyncio.run(Server(settings, SignerRoster([MemorySigner()]), folder, log, None).run())
+        asyncio.run(ProvisioningServer(settings, SignerRegistry([MemorySigner()]), folder, log, None).run())
     log.close()
     assert caught.value.exit_code == 1

@@ -14,9 +14,9 @@ from atcaprov.wire.messages import CertificatesReply, ErrorReply, SignerRequest
 from provisioning_server.issuing.authority import Authority
 from provisioning_server.issuing.requests import Reply, Request
 from provisioning_server.issuing.signing_queue import Signed, SigningQueue
-from provisioning_server.issuing.signing_thread import SigningThread
+from provisioning_server.issuing.signing_thread import SigningThreads
 from provisioning_server.issuing.worker import IssuingWorker
-from provisioning_server.signers.registry import SignerRoster
+from provisioning_server.signers.registry import SignerRegistry
 from provisioning_server.signers.signer import Signer
 from tests.support.in_memory_signer import NOW, MemorySigner
 from tests.support.server import PATIENCE
@@ -78,12 +78,15 @@ class IssuingLine:
         self._signed = signed
         self.now = max(NOW, datetime.now(UTC))
         self.log = RememberingLog()
-        self.roster = SignerRoster()
+        self.registry = SignerRegistry()
         self.records = open_records(data)
-        self.queue = SigningQueue(self.roster, self._done, rest_after)
-        authority = Authority(self.roster, self.records, self.log, lambda: self.now, slow_signers=self.queue, **options)
+        self.queue = SigningQueue(self.registry, self._done, rest_after)
+        authority = Authority(
+            self.registry, self.records, self.log, lambda: self.now, slow_signers=self.queue, **options
+        )
         self.worker = IssuingWorker(authority, cast(asyncio.AbstractEventLoop, _DirectLoop()), self.log)
-        self._threads: list[SigningThread] = []
+        self._threads = SigningThreads(self.registry, self.queue, self.log, lambda: self.now)
+        self._slow: list[Signer] = []
         for signer in signers:
             self.plug(signer)
 
@@ -95,13 +98,13 @@ class IssuingLine:
         self.records.close()
 
     def plug(self, signer: Signer) -> None:
-        self.roster.add(signer)
+        self.registry.add(signer)
         if signer.slow:
-            self._threads.append(SigningThread(signer, self.roster, self.queue, self.log, lambda: self.now))
-            self._threads[-1].start()
+            self._slow.append(signer)
+            self._threads.start(signer)
 
     def unplug(self, signer: Signer) -> None:
-        self.roster.remove(signer)
+        self.registry.remove(signer)
         self.queue.signers_changed()
 
     def _done(self, signed: Signed) -> None:
@@ -124,8 +127,8 @@ class IssuingLine:
     def stop(self) -> None:
         """End the slow signers, which must be let go before, and the worker."""
         self.queue.stop()
-        for thread in self._threads:
-            thread.join()
+        for signer in self._slow:
+            self._threads.join(signer)
         asyncio.run(self.worker.stop())
 
 

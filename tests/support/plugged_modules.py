@@ -1,4 +1,4 @@
-"""A bay of signer modules whose plugs a test holds: no sockets, no time."""
+"""A watcher of signer modules whose plugs a test holds: no sockets, no time."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from typing import Any
 
 from atcaprov import TransportError
 from provisioning_server.issuing.signing_queue import SigningQueue
-from provisioning_server.lifecycle.module_watcher import ModuleBay
-from provisioning_server.lifecycle.signer_lifecycle import SignerAttendant
+from provisioning_server.issuing.signing_thread import SigningThreads
+from provisioning_server.lifecycle.module_watcher import ModuleWatcher
+from provisioning_server.lifecycle.signer_lifecycle import SignerLifecycle
 from provisioning_server.passwords.given_passwords import GivenPasswords, password_lines
-from provisioning_server.passwords.try_policy import PasswordTries
-from provisioning_server.signers.registry import SignerRoster
+from provisioning_server.passwords.try_policy import TryPolicy
+from provisioning_server.signers.registry import SignerRegistry
 from provisioning_server.signers.signer import label
 from tests.support.in_memory_signer import NOW, MemorySigner
 from tests.support.server import PATIENCE
@@ -44,7 +45,7 @@ class TestModule(MemorySigner):
 
 
 class Bench:
-    """A bay whose plugs a test holds: `plugged` maps URLs to modules or to what opening them raises."""
+    """A watcher whose plugs a test holds: `plugged` maps URLs to modules or to what opening them raises."""
 
     def __init__(self, *passwords: bytes) -> None:
         self.plugged: dict[str, TestModule | Exception] = {}
@@ -52,16 +53,17 @@ class Bench:
         self.opened: list[str] = []
         self.held: dict[str, threading.Event] = {}
         self.log = RememberingLog()
-        self.roster = SignerRoster()
-        self.queue = SigningQueue(self.roster, lambda _: None)
+        self.registry = SignerRegistry()
+        self.queue = SigningQueue(self.registry, lambda _: None)
         given = GivenPasswords(password_lines(b"\n".join(passwords), "the test"))
-        self.attendant = SignerAttendant(self.roster, self.queue, self.log, lambda: NOW, PasswordTries(given))
-        self.bay = ModuleBay([self], self.roster, self.attendant, self.log, self._open)
+        threads = SigningThreads(self.registry, self.queue, self.log, lambda: NOW)
+        self.lifecycle = SignerLifecycle(self.registry, threads, self.log, lambda: NOW, TryPolicy(given))
+        self.watcher = ModuleWatcher([self], self.registry, self.lifecycle, self.log, self._open)
 
     async def scan(self) -> None:
         """Look once, and wait until all is done that follows of it."""
-        await self.bay.scan()
-        await self.bay.settled()
+        await self.watcher.scan()
+        await self.watcher.settled()
 
     def present(self) -> list[str]:
         if self.scan_fails is not None:
@@ -83,8 +85,8 @@ def run(work: Callable[[Bench], Awaitable[None]], *passwords: bytes) -> Bench:
         bench = Bench(*passwords)
         await work(bench)
         bench.queue.stop()
-        await bench.bay.stop()
-        await bench.attendant.stop()
+        await bench.watcher.stop()
+        await bench.lifecycle.stop()
         return bench
 
     return asyncio.run(main())
@@ -101,7 +103,7 @@ def said(bench: Bench, module: TestModule) -> list[str]:
 
 async def asked(bench: Bench) -> asyncio.Task[None]:
     """Let the console ask for passwords; return when it does."""
-    asking = asyncio.create_task(bench.attendant.ask())
+    asking = asyncio.create_task(bench.lifecycle.ask())
     while not bench.log.prompts:
         await asyncio.sleep(0)
     return asking

@@ -19,11 +19,11 @@ from typing import Any, NamedTuple
 
 from atcaprov.wire.connection import Closed, Connection, Role
 from atcaprov.wire.messages import AnyMessage
-from provisioning_server.app import Server
+from provisioning_server.app import ProvisioningServer
 from provisioning_server.program_log import ProgramLog
 from provisioning_server.records.data_folder import DataFolder
 from provisioning_server.settings import Settings
-from provisioning_server.signers.registry import SignerRoster
+from provisioning_server.signers.registry import SignerRegistry
 from provisioning_server.signers.signer import Signer
 from provisioning_server.signers.software import SoftwareSigner
 from tests.support.programs import killed_after
@@ -65,7 +65,7 @@ def running_server(signers: Path | Signer | Sequence[Signer], data: Path, **opti
     )
     settings = Settings((Path("signer"),), data, port=0, **options)
     log = _ListeningLog()
-    server = Server(settings, SignerRoster(loaded), DataFolder(data, datetime.now()), log, None)
+    server = ProvisioningServer(settings, SignerRegistry(loaded), DataFolder(data, datetime.now()), log, None)
     loop = asyncio.new_event_loop()
 
     def run() -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from atcaprov.web.logins import SESSION_SECONDS, SESSIONS_MAX, Logins, Session
+from atcaprov.web.logins import SESSION_SECONDS, SESSIONS_MAX, Logins, LoginSession
 
 
 class Clock:
@@ -22,7 +22,7 @@ def logins(clock: Clock) -> Logins:
     return Logins(clock)
 
 
-def logged_in(logins: Logins) -> Session:
+def logged_in(logins: Logins) -> LoginSession:
     session = logins.log_in(logins.code)
     assert session is not None
     return session

@@ -19,7 +19,7 @@ from atcaprov.wire.messages import CertificatesReply, CertificatesRequest, Error
 from provisioning_server.issuing.authority import Authority
 from provisioning_server.records.file_records import FileRecords
 from provisioning_server.records.signing_log import IssuedRecord
-from provisioning_server.signers.registry import SignerRoster
+from provisioning_server.signers.registry import SignerRegistry
 from tests.support.in_memory_signer import NOW, MemorySigner, SigningKey
 from tests.support.server_parts import (
     CHIP_KEY,
@@ -49,7 +49,7 @@ def records(tmp_path: Path) -> Iterator[FileRecords]:
 
 
 def _authority(records: FileRecords, log: RememberingLog, *signers: MemorySigner, **options: Any) -> Authority:
-    return Authority(SignerRoster(signers or (SIGNER,)), records, log, lambda: NOW, **options)
+    return Authority(SignerRegistry(signers or (SIGNER,)), records, log, lambda: NOW, **options)
 
 
 def _one(authority: Authority, message: CertificatesRequest) -> CertificatesReply:
@@ -312,15 +312,15 @@ def test_a_signer_that_fails_spoils_only_its_own_request(records: FileRecords, l
 
 def test_a_signer_named_twice_or_unable_to_serve_is_found_at_the_start() -> None:
     with pytest.raises(UsageError, match="is here already"):
-        SignerRoster([SIGNER, SIGNER])
+        SignerRegistry([SIGNER, SIGNER])
     huge = MemorySigner()
     huge.documents = dataclasses.replace(huge.documents, root_certificate=bytes(5000))
     with pytest.raises(UsageError, match="root_certificate"):
-        SignerRoster([huge])
+        SignerRegistry([huge])
     damaged = MemorySigner()
     damaged.documents = dataclasses.replace(damaged.documents, device_definition=b"\xa0")
     with pytest.raises(AtcaProvError):
-        SignerRoster([damaged])
+        SignerRegistry([damaged])
 
 
 def test_the_log_says_who_was_certified_by_whom_and_who_was_refused(records: FileRecords, log: RememberingLog) -> None:

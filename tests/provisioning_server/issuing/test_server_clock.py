@@ -24,7 +24,7 @@ from provisioning_server.issuing.server_clock import ServerClock, look_at_clock
 from provisioning_server.records.accepted_clocks import FILE_NAME
 from provisioning_server.records.file_records import FileRecords
 from provisioning_server.settings import Settings
-from provisioning_server.signers.registry import SignerRoster
+from provisioning_server.signers.registry import SignerRegistry
 from tests.support.in_memory_signer import NOW, MemorySigner
 from tests.support.issuing_without_sockets import IssuingLine, SlowSigner, refused
 from tests.support.programs import program, run
@@ -72,7 +72,7 @@ class Shift:
         records = self.records = open_records(self.data, f"signing-{self.starts}.tsv")
         clock = ServerClock(lambda: self.now, lambda: records.newest)
         look_at_clock(clock, records, accept_clock, self.log)
-        self.authority = Authority(SignerRoster(signers), records, self.log, lambda: self.now)
+        self.authority = Authority(SignerRegistry(signers), records, self.log, lambda: self.now)
 
     def stop(self) -> None:
         if self.records is not None:

@@ -173,7 +173,7 @@ def test_what_a_failing_signer_leaves_undone_another_of_its_group_does(
     good.go_on.release(3)
     replies = [certificates(each) for each in asked]
     assert {reply.signer_certificate for reply in replies} == {good.documents.signer_certificate}
-    assert not line.roster.usable(failing)
+    assert not line.registry.usable(failing)
     expected = says.format(name=label(failing.serial, failing.name))
     assert any(entry.startswith(expected) for entry in line.log.lines), line.log.lines
     again = line.certify(request(failing, 2, any_of_group=True))
@@ -186,15 +186,15 @@ def test_a_request_whose_signer_is_unplugged_may_come_again_though_the_others_ar
 ) -> None:
     unplugged, spent = group
     line = make(unplugged, spent)
-    line.roster.exclude(spent, refusals.QUOTA_USED_UP)
+    line.registry.exclude(spent, refusals.QUOTA_USED_UP)
     asked = line.ask(request(group[named], any_of_group=True))
     unplugged.wait_until_it_signs()
     unplugged.fault = GONE
     unplugged.go_on.release()
     assert refused(asked) == refusals.SIGNER_UNPLUGGED
-    line.roster.add(unplugged)
-    line.roster.exclude(unplugged, refusals.QUOTA_USED_UP)
-    line.roster.remove(unplugged)
+    line.registry.add(unplugged)
+    line.registry.exclude(unplugged, refusals.QUOTA_USED_UP)
+    line.registry.remove(unplugged)
     assert refused(line.ask(request(group[named], any_of_group=True))) == refusals.QUOTA_USED_UP
 
 
@@ -203,10 +203,10 @@ def test_no_request_is_refused_for_good_while_more_signers_are_expected(
 ) -> None:
     spent, _ = group
     line = make(spent)
-    line.roster.exclude(spent, refusals.QUOTA_USED_UP)
-    line.roster.expect_more()
+    line.registry.exclude(spent, refusals.QUOTA_USED_UP)
+    line.registry.expect_more()
     assert refused(line.ask(request(spent, any_of_group=True))) == refusals.SIGNERS_EXPECTED
-    line.roster.expect_no_more()
+    line.registry.expect_no_more()
     assert refused(line.ask(request(spent, any_of_group=True))) == refusals.QUOTA_USED_UP
 
 

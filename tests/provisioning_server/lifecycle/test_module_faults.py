@@ -129,7 +129,7 @@ def test_one_damaged_answer_costs_one_signature_at_most(tmp_path: Path, opcode: 
         assert damaged == 1
         lost = 1 if opcode is Opcode.SIGN else 0
         assert module.remaining == 10 - 3 - lost
-        assert line.roster.usable(module)
+        assert line.registry.usable(module)
     module.close()
 
 

@@ -1,4 +1,4 @@
-"""What comes and goes at the bay, scan by scan."""
+"""What comes and goes at the watcher, scan by scan."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ def test_a_module_is_welcomed_once_and_let_go_when_it_is_away() -> None:
         bench.plugged[URL] = module
         for _ in range(3):
             await bench.scan()
-        assert list(bench.roster) == [module]
+        assert list(bench.registry) == [module]
         del bench.plugged[URL]
         await bench.scan()
-        assert list(bench.roster) == []
+        assert list(bench.registry) == []
 
     bench = run(work)
     name = label(module.serial, module.name)
@@ -87,14 +87,14 @@ def test_the_same_module_at_two_urls_is_used_once_and_at_the_other_when_the_firs
         bench.plugged["test:other-way"] = twin
         for _ in range(3):
             await bench.scan()
-        assert list(bench.roster) == [module]
-        assert list(bench.bay.unusable()) == ["test:other-way"]
+        assert list(bench.registry) == [module]
+        assert list(bench.watcher.unusable()) == ["test:other-way"]
         assert bench.opened == [URL, "test:other-way"]
         del bench.plugged[URL]
         for _ in range(2):
             await bench.scan()
-        assert list(bench.roster) == [twin]
-        assert bench.bay.unusable() == {}
+        assert list(bench.registry) == [twin]
+        assert bench.watcher.unusable() == {}
 
     bench = run(work)
     (said,) = [line for line in bench.log.lines if "is here already" in line]
@@ -111,11 +111,11 @@ def test_one_that_gave_a_wrong_answer_gives_way_to_another_with_its_key() -> Non
         await bench.scan()
         bench.plugged["test:real"] = real
         await bench.scan()
-        assert list(bench.roster) == [fake]
-        bench.roster.exclude(fake, refusals.SIGNER_QUARANTINED, "A wrong signature.")
+        assert list(bench.registry) == [fake]
+        bench.registry.exclude(fake, refusals.SIGNER_QUARANTINED, "A wrong signature.")
         await bench.scan()
-        assert list(bench.roster) == [real]
-        assert bench.bay.unusable() == {URL: "A wrong signature."}
+        assert list(bench.registry) == [real]
+        assert bench.watcher.unusable() == {URL: "A wrong signature."}
         await bench.scan()
         assert bench.opened == [URL, "test:real", "test:real"]
 
@@ -129,23 +129,23 @@ def test_a_module_that_does_not_answer_keeps_no_other_waiting() -> None:
     async def work(bench: Bench) -> None:
         bench.held["test:silent"] = silent
         bench.plugged["test:silent"] = GONE
-        await bench.bay.scan()
+        await bench.watcher.scan()
         bench.plugged[URL] = good
         for _ in range(2):
-            await bench.bay.scan()
-        while list(bench.roster) != [good]:
+            await bench.watcher.scan()
+        while list(bench.registry) != [good]:
             await asyncio.sleep(0)
         del bench.plugged[URL]
-        await bench.bay.scan()
-        while list(bench.roster):
+        await bench.watcher.scan()
+        while list(bench.registry):
             await asyncio.sleep(0)
         assert bench.opened.count("test:silent") == 1
-        unknown = bench.roster.choose(bytes(64))
+        unknown = bench.registry.choose(bytes(64))
         assert isinstance(unknown, ErrorReply)
         assert unknown.retryable
         silent.set()
-        await bench.bay.settled()
-        assert bench.roster.choose(bytes(64)) == refusals.SIGNER_UNKNOWN
+        await bench.watcher.settled()
+        assert bench.registry.choose(bytes(64)) == refusals.SIGNER_UNKNOWN
 
     run(work)
 
@@ -156,12 +156,12 @@ def test_no_password_is_guessed_with_while_another_module_is_being_opened() -> N
     async def work(bench: Bench) -> None:
         bench.held["test:slow"] = slow
         bench.plugged.update({URL: first, "test:slow": second})
-        await bench.bay.scan()
+        await bench.watcher.scan()
         while bench.opened != [URL, "test:slow"]:
             await asyncio.sleep(0)
         slow.set()
-        await bench.bay.settled()
-        assert sorted(bench.roster.waiting(), key=id) == sorted([first, second], key=id)
+        await bench.watcher.settled()
+        assert sorted(bench.registry.waiting(), key=id) == sorted([first, second], key=id)
 
     run(work, b"secret")
 
@@ -181,7 +181,7 @@ def test_a_module_that_opens_at_once_is_not_taken_for_the_only_one() -> None:
         loop.run_in_executor = at_once  # type: ignore[method-assign, assignment]
         bench.plugged.update({URL: first, "test:second": second})
         await bench.scan()
-        assert sorted(bench.roster.waiting(), key=id) == sorted([first, second], key=id)
+        assert sorted(bench.registry.waiting(), key=id) == sorted([first, second], key=id)
 
     run(work, b"secret")
 
@@ -192,17 +192,17 @@ def test_no_password_is_guessed_with_while_a_later_scan_opens_another_module() -
     async def work(bench: Bench) -> None:
         bench.held = {"test:silent": threading.Event(), "test:later": threading.Event()}
         bench.plugged.update({URL: first, "test:silent": GONE})
-        await bench.bay.scan()
+        await bench.watcher.scan()
         bench.plugged["test:later"] = third
-        await bench.bay.scan()
+        await bench.watcher.scan()
         bench.held["test:silent"].set()
         while not any("No signer answers at test:silent" in line for line in bench.log.lines):
             await asyncio.sleep(0)
         for _ in range(10):  # turns in which the first one would be tried
             await asyncio.sleep(0)
         bench.held["test:later"].set()
-        await bench.bay.settled()
-        assert sorted(bench.roster.waiting(), key=id) == sorted([first, third], key=id)
+        await bench.watcher.settled()
+        assert sorted(bench.registry.waiting(), key=id) == sorted([first, third], key=id)
 
     run(work, b"secret")
 
@@ -213,7 +213,7 @@ def test_a_place_that_never_answers_keeps_no_module_waiting() -> None:
     async def work(bench: Bench) -> None:
         bench.held = {"test:silent-0": silent[0], "test:silent-1": silent[1]}
         bench.plugged.update({URL: module, "test:silent-0": GONE, "test:silent-1": GONE})
-        await bench.bay.scan()
+        await bench.watcher.scan()
         while len(bench.opened) < len(bench.plugged):
             await asyncio.sleep(0)
         for url, event in bench.held.copy().items():
@@ -221,7 +221,7 @@ def test_a_place_that_never_answers_keeps_no_module_waiting() -> None:
             event.set()
             while bench.opened.count(url) == 1:
                 await asyncio.sleep(0)
-                await bench.bay.scan()
+                await bench.watcher.scan()
         while not module.ready:
             await asyncio.sleep(0)
         for event in bench.held.values():
@@ -238,11 +238,11 @@ def test_a_module_that_does_not_sign_is_asked_too_whether_it_is_there(trouble: b
         bench.plugged[URL] = module
         await bench.scan()
         if trouble:
-            bench.roster.exclude(module, refusals.SIGNER_QUARANTINED, "Nonsense.")
+            bench.registry.exclude(module, refusals.SIGNER_QUARANTINED, "Nonsense.")
         module.absent = bench.plugged[URL] = GONE
         for _ in range(CHECK_EVERY):
             await bench.scan()
-        assert list(bench.roster) == []
+        assert list(bench.registry) == []
 
     assert any("does not answer any more" in line for line in run(work).log.lines)
 
@@ -262,7 +262,7 @@ def test_one_damaged_answer_is_noise() -> None:
         bench.plugged[URL] = module
         for _ in range(2 * CHECK_EVERY):
             await bench.scan()
-        assert bench.roster.usable(module)
+        assert bench.registry.usable(module)
 
     run(work)
     assert module.noise < 0
@@ -278,8 +278,8 @@ def test_a_module_that_is_gone_without_a_sign_is_found_out() -> None:
         bench.plugged[URL] = GONE
         for _ in range(CHECK_EVERY):
             await bench.scan()
-        assert quiet not in bench.roster
-        assert bench.roster.choose(faulty.documents.signer_public_key) == refusals.SIGNER_QUARANTINED
+        assert quiet not in bench.registry
+        assert bench.registry.choose(faulty.documents.signer_public_key) == refusals.SIGNER_QUARANTINED
 
     bench = run(work)
     assert f"warning: {label(quiet.serial, quiet.name)} does not answer any more: Nobody answers." in bench.log.lines
@@ -293,7 +293,7 @@ def test_a_scan_that_fails_changes_nothing() -> None:
         bench.scan_fails = TransportError("hidapi is missing.", code=Code.LIBRARY_MISSING)
         for _ in range(2):
             await bench.scan()
-        assert len(list(bench.roster)) == 1
+        assert len(list(bench.registry)) == 1
 
     assert run(work).log.lines[1:] == ["warning: The scan for modules failed: hidapi is missing."]
 

@@ -24,15 +24,15 @@ def test_a_password_is_forgotten_when_the_module_is_unplugged() -> None:
         await bench.scan()
         asking = await asked(bench)
         for press in (KeyPress(Key.TEXT, "secret"), KeyPress(Key.ENTER)):
-            bench.attendant.prompt.press(press)
-        while not bench.roster.usable(module):
+            bench.lifecycle.prompt.press(press)
+        while not bench.registry.usable(module):
             await asyncio.sleep(0)
         del bench.plugged[URL]
         await bench.scan()
         assert not module.ready
         bench.plugged[URL] = module
         await bench.scan()
-        assert bench.roster.waiting() == [module]
+        assert bench.registry.waiting() == [module]
         while bench.log.prompts.count(bench.log.prompts[0]) < 2:
             await asyncio.sleep(0)
         asking.cancel()
@@ -51,7 +51,7 @@ def test_a_module_that_goes_while_its_password_is_tried(tmp_path: Path) -> None:
     async def work(bench: Bench) -> None:
         bench.plugged[URL] = going
         await bench.scan()
-        assert list(bench.roster) == []
+        assert list(bench.registry) == []
 
     run(work, b"secret")
     assert going.closed == 1
@@ -77,7 +77,7 @@ def test_a_module_whose_key_is_here_already_is_given_no_password() -> None:
     async def work(bench: Bench) -> None:
         bench.plugged[URL] = first
         await bench.scan()
-        assert bench.roster.usable(first)
+        assert bench.registry.usable(first)
         bench.plugged["test:twin"] = twin
         await bench.scan()
         assert "test:twin" in bench.opened
@@ -92,10 +92,10 @@ def test_a_module_for_whose_password_there_is_too_little_memory_is_not_opened_ag
     async def work(bench: Bench) -> None:
         bench.plugged[URL] = module
         await bench.scan()
-        await bench.attendant.desk.attempt(module, b"secret")
+        await bench.lifecycle.unlock_service.attempt(module, b"secret")
         for _ in range(2 * CHECK_EVERY):
             await bench.scan()
-        assert bench.roster.waiting() == [module]
+        assert bench.registry.waiting() == [module]
         assert bench.opened == [URL]
 
     told = run(work).log.lines
@@ -112,17 +112,17 @@ def test_a_given_password_for_which_there_is_too_little_memory_is_tried_again_le
             await bench.scan()
             tries.append(module.tries)
         assert [scan for scan in range(1, 200) if tries[scan] > tries[scan - 1]] == [1, 3, 7, 15, 31, 63, 127, 191]
-        assert bench.roster.waiting() == [module]
-        assert "tried again until it can be" in bench.attendant.desk.untried(module)
+        assert bench.registry.waiting() == [module]
+        assert "tried again until it can be" in bench.lifecycle.unlock_service.untried(module)
         assert sum("128 MiB" in line for line in bench.log.lines) == 1
         module.enough = True
         for _ in range(64):
             await bench.scan()
-        assert bench.roster.usable(module)
+        assert bench.registry.usable(module)
         assert bench.opened == [URL]
 
     bench = run(work, b"secret")
-    assert bench.attendant.desk.wrong(module) == 0
+    assert bench.lifecycle.unlock_service.wrong(module) == 0
     assert bench.log.lines[-1] == f"info: {label(module.serial, module.name)} password accepted, ready."
 
 
@@ -135,10 +135,10 @@ def test_a_module_that_is_plugged_in_anew_has_its_given_password_tried_at_once()
             await bench.scan()
         del bench.plugged[URL]
         await bench.scan()
-        assert module not in bench.attendant.postponed
+        assert module not in bench.lifecycle.postponed
         bench.plugged[URL], module.enough = module, True
         await bench.scan()
-        assert bench.roster.usable(module)
+        assert bench.registry.usable(module)
 
     run(work, b"secret")
 
@@ -153,13 +153,13 @@ def test_a_password_that_turns_out_to_be_wrong_when_there_is_memory_is_not_tried
         for _ in range(20):
             await bench.scan()
         assert module.tries == 2
-        assert bench.roster.waiting() == [module]
-        assert bench.attendant.desk.untried(module) == ""
+        assert bench.registry.waiting() == [module]
+        assert bench.lifecycle.unlock_service.untried(module) == ""
         del bench.plugged[URL]
         await bench.scan()
         bench.plugged[URL] = module
         await bench.scan()
-        assert bench.roster.waiting() == [module]
+        assert bench.registry.waiting() == [module]
         assert module.tries == 2
 
     bench = run(work, b"secret")
@@ -178,12 +178,12 @@ def test_a_password_typed_meanwhile_ends_the_tries_of_the_given_one() -> None:
         bench.plugged[URL] = module
         await bench.scan()
         module.enough = True
-        await bench.attendant.desk.attempt(module, b"typed")
+        await bench.lifecycle.unlock_service.attempt(module, b"typed")
         tries = module.tries
         for _ in range(CHECK_EVERY):
             await bench.scan()
         assert module.tries == tries
-        assert bench.roster.usable(module)
+        assert bench.registry.usable(module)
 
     run(work, b"given")
 
@@ -210,14 +210,14 @@ def test_a_given_password_waits_while_another_is_being_tried() -> None:
         await bench.scan()
         module.trying.clear()
         module.go_on.clear()
-        attempt = asyncio.create_task(bench.attendant.desk.attempt(module, b"typed"))
+        attempt = asyncio.create_task(bench.lifecycle.unlock_service.attempt(module, b"typed"))
         while not module.trying.is_set() and not attempt.done():
             await asyncio.sleep(0)
-        meanwhile = bench.attendant.worth_trying_again(module)
+        meanwhile = bench.lifecycle.worth_trying_again(module)
         module.go_on.set()  # before any assert: the thread that tries would be waited for
         await attempt
         assert not meanwhile
-        assert bench.attendant.worth_trying_again(module)
+        assert bench.lifecycle.worth_trying_again(module)
 
     run(work, b"given")
 
@@ -232,7 +232,7 @@ def test_a_module_signs_from_the_moment_at_which_it_is_ready() -> None:
         assert (threads_of(module), threads_of(open_module)) == (0, 1)
         assert said(bench, module) == ["info: {} requires password."]
         assert said(bench, open_module) == ["info: {} ready.", "info: {} can issue 2000 more."]
-        await bench.attendant.desk.attempt(module, b"secret")
+        await bench.lifecycle.unlock_service.attempt(module, b"secret")
         assert (threads_of(module), threads_of(open_module)) == (1, 1)
         assert said(bench, module)[1:] == ["info: {} password accepted, ready.", "info: {} can issue 2000 more."]
 
@@ -247,7 +247,7 @@ def test_the_console_asks_no_more_for_a_module_whose_password_came_from_elsewher
         bench.plugged[URL] = module
         await bench.scan()
         asking = await asked(bench)
-        await bench.attendant.desk.attempt(module, b"secret")
+        await bench.lifecycle.unlock_service.attempt(module, b"secret")
         assert bench.log.prompts[1:] == ["answered"]
         asking.cancel()
 
@@ -265,7 +265,7 @@ def test_all_are_let_go_at_the_stop_though_one_can_not_be_closed() -> None:
     async def work(bench: Bench) -> None:
         bench.plugged.update({URL: stuck, "test:other": other})
         await bench.scan()
-        await bench.attendant.desk.attempt(other, b"secret")
+        await bench.lifecycle.unlock_service.attempt(other, b"secret")
         assert other.ready
 
     bench = run(work)

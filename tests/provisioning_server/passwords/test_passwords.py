@@ -12,12 +12,11 @@ from atcaprov import Code, TransportError, UsageError
 from atcaprov.terminal.keys import Key, KeyPress
 from provisioning_server.passwords.automatic_unlock import require_all_ready, unlock
 from provisioning_server.passwords.console_prompt import PasswordPrompt
-from provisioning_server.passwords.given_passwords import GivenPassword, GivenPasswords, password_lines
+from provisioning_server.passwords.given_passwords import GivenPassword, GivenPasswords, password_lines, read_passwords
 from provisioning_server.passwords.postponed import PostponedSigners
-from provisioning_server.passwords.reading import read_passwords
-from provisioning_server.passwords.try_policy import PasswordTries
-from provisioning_server.passwords.unlock_service import LONGEST_PAUSE_SECONDS, PasswordDesk
-from provisioning_server.signers.registry import SignerRoster
+from provisioning_server.passwords.try_policy import TryPolicy
+from provisioning_server.passwords.unlock_service import LONGEST_PAUSE_SECONDS, UnlockService
+from provisioning_server.signers.registry import SignerRegistry
 from provisioning_server.signers.signer import Signer, label
 from tests.support.in_memory_signer import MemorySigner
 from tests.support.secret_files import secret_file
@@ -81,11 +80,11 @@ def _name(signer: MemorySigner) -> str:
     return label(signer.serial, signer.name)
 
 
-def given(*lines: bytes) -> PasswordTries:
-    return PasswordTries(GivenPasswords(password_lines(b"\n".join(lines), "the test")))
+def given(*lines: bytes) -> TryPolicy:
+    return TryPolicy(GivenPasswords(password_lines(b"\n".join(lines), "the test")))
 
 
-def unlock_all(signers: Iterable[Signer], tries: PasswordTries, log: RememberingLog) -> None:
+def unlock_all(signers: Iterable[Signer], tries: TryPolicy, log: RememberingLog) -> None:
     waiting = list(signers)
     for signer in waiting:
         asyncio.run(unlock(signer, tries, log, waiting))
@@ -93,10 +92,10 @@ def unlock_all(signers: Iterable[Signer], tries: PasswordTries, log: Remembering
 
 def test_passwords_that_name_no_signer_are_tried_on_each_signer_on_files() -> None:
     open_signer, first, second = MemorySigner(), MemorySigner(password=b"one"), MemorySigner(password=b"two")
-    roster, log = SignerRoster([open_signer, first, second]), RememberingLog()
-    unlock_all(roster, given(b"two", b"one"), log)
-    assert roster.waiting() == []
-    require_all_ready(roster)
+    registry, log = SignerRegistry([open_signer, first, second]), RememberingLog()
+    unlock_all(registry, given(b"two", b"one"), log)
+    assert registry.waiting() == []
+    require_all_ready(registry)
     assert log.lines == [
         f"info: {_name(open_signer)} ready.",
         f"info: {_name(first)} requires password.",
@@ -112,25 +111,25 @@ def test_a_key_file_that_is_damaged_is_an_error_and_not_tried_again() -> None:
             raise UsageError("The key file is damaged.", code=Code.KEY_FILE_INVALID)
 
     with pytest.raises(UsageError, match="damaged"):
-        unlock_all(SignerRoster([Damaged(password=b"one")]), given(b"one"), RememberingLog())
+        unlock_all(SignerRegistry([Damaged(password=b"one")]), given(b"one"), RememberingLog())
 
 
 def test_without_a_console_a_signer_that_waits_is_an_error() -> None:
-    roster = SignerRoster([MemorySigner(password=b"one")])
-    unlock_all(roster, given(b"two"), RememberingLog())
+    registry = SignerRegistry([MemorySigner(password=b"one")])
+    unlock_all(registry, given(b"two"), RememberingLog())
     with pytest.raises(UsageError, match="no console") as caught:
-        require_all_ready(roster)
+        require_all_ready(registry)
     assert caught.value.code == Code.PASSWORD_WRONG
 
 
 def test_without_a_console_a_signer_whose_password_is_tried_again_is_none() -> None:
     signer = MemorySigner(password=b"one")
-    roster, later = SignerRoster([signer]), PostponedSigners()
+    registry, later = SignerRegistry([signer]), PostponedSigners()
     later.add(signer)
-    require_all_ready(roster, later)
+    require_all_ready(registry, later)
     later.drop(signer)
     with pytest.raises(UsageError, match="no console"):
-        require_all_ready(roster, later)
+        require_all_ready(registry, later)
 
 
 def _typed(text: str) -> list[KeyPress]:
@@ -153,8 +152,8 @@ def test_the_prompt_asks_for_one_signer_after_the_other_and_again_after_a_wrong_
             prompt.press(KeyPress(Key.ENTER))
 
         log = ToldLog()
-        desk = PasswordDesk(roster, log, pause=pause, clock=lambda: sum(pauses))
-        prompt = PasswordPrompt(roster, log, desk)
+        unlock_service = UnlockService(registry, log, pause=pause, clock=lambda: sum(pauses))
+        prompt = PasswordPrompt(registry, log, unlock_service)
         task = asyncio.create_task(prompt.run())
         for text in ["wrong"] * 7 + ["one", "", "two"]:
             await asked.get()
@@ -164,9 +163,9 @@ def test_the_prompt_asks_for_one_signer_after_the_other_and_again_after_a_wrong_
         return log, pauses
 
     first, second = MemorySigner(password=b"one"), MemorySigner(password=b"two")
-    roster = SignerRoster([first, second])
+    registry = SignerRegistry([first, second])
     log, pauses = asyncio.run(run())
-    assert roster.waiting() == []
+    assert registry.waiting() == []
     assert (
         log.prompts == [f"{_name(first)} password: ", "answered"] * 8 + [f"{_name(second)} password: ", "answered"] * 2
     )
@@ -178,7 +177,7 @@ def test_the_prompt_asks_for_one_signer_after_the_other_and_again_after_a_wrong_
 def test_no_password_is_in_a_log_or_repr() -> None:
     signer = MemorySigner(password=b"geheim")
     log = RememberingLog()
-    unlock_all(SignerRoster([signer]), given(b"geheim", b"falsch", b"geheim=geheim"), log)
+    unlock_all(SignerRegistry([signer]), given(b"geheim", b"falsch", b"geheim=geheim"), log)
     assert "geheim" not in str(log.lines)
 
 
@@ -191,7 +190,7 @@ def test_a_module_that_is_gone_when_its_password_comes_is_let_go_and_the_next_on
 
     async def run() -> RememberingLog:
         log = RememberingLog()
-        prompt = PasswordPrompt(roster, log, PasswordDesk(roster, log, settled.append))
+        prompt = PasswordPrompt(registry, log, UnlockService(registry, log, settled.append))
         task = asyncio.create_task(prompt.run())
         for _ in range(2):
             await asyncio.sleep(0)
@@ -204,9 +203,9 @@ def test_a_module_that_is_gone_when_its_password_comes_is_let_go_and_the_next_on
 
     settled: list[Signer] = []
     gone, good = Gone(password=b"one"), MemorySigner(password=b"one")
-    roster = SignerRoster([gone, good])
+    registry = SignerRegistry([gone, good])
     log = asyncio.run(run())
-    assert list(roster) == [good]
+    assert list(registry) == [good]
     assert settled == [gone, good]
     assert log.lines[0] == f"warning: {_name(gone)} cannot be used: The module was unplugged."
 
@@ -214,27 +213,27 @@ def test_a_module_that_is_gone_when_its_password_comes_is_let_go_and_the_next_on
 def test_a_prompt_for_a_signer_that_left_is_closed() -> None:
     async def run() -> RememberingLog:
         log = RememberingLog()
-        prompt = PasswordPrompt(roster, log, PasswordDesk(roster, log))
+        prompt = PasswordPrompt(registry, log, UnlockService(registry, log))
         task = asyncio.create_task(prompt.run())
         while not log.prompts:
             await asyncio.sleep(0)
         prompt.press(KeyPress(Key.TEXT, "half of a pass"))
         prompt.signers_changed()  # another one left
         assert log.prompts[1:] == []
-        roster.remove(signer)
+        registry.remove(signer)
         prompt.signers_changed()
         await task
         return log
 
     signer = MemorySigner(password=b"one")
-    roster = SignerRoster([signer])
+    registry = SignerRegistry([signer])
     assert asyncio.run(run()).prompts == [f"{_name(signer)} password: ", "answered"]
 
 
 def test_what_was_begun_for_another_signer_is_no_answer() -> None:
     async def run() -> RememberingLog:
         log = RememberingLog()
-        prompt = PasswordPrompt(roster, log, PasswordDesk(roster, log))
+        prompt = PasswordPrompt(registry, log, UnlockService(registry, log))
         task = asyncio.create_task(prompt.run())
 
         async def type_at(number: int, *texts: str) -> None:
@@ -244,7 +243,7 @@ def test_what_was_begun_for_another_signer_is_no_answer() -> None:
                 prompt.press(KeyPress(Key.ENTER) if text == "\r" else KeyPress(Key.TEXT, text))
 
         await type_at(1, "correct ho")
-        roster.remove(first)
+        registry.remove(first)
         prompt.signers_changed()
         prompt.press(KeyPress(Key.TEXT, "rs"))  # while nobody asks
         await type_at(3, "e", "\r")
@@ -253,7 +252,7 @@ def test_what_was_begun_for_another_signer_is_no_answer() -> None:
         return log
 
     first, second = CountingModule(b"correct horse"), CountingModule(b"two")
-    roster = SignerRoster([first, second])
+    registry = SignerRegistry([first, second])
     log = asyncio.run(run())
     assert second.tried == [b"two"]
     asked = [f"{_name(each)} password: " for each in (first, second, second)]
@@ -265,7 +264,7 @@ def test_what_was_begun_for_another_signer_is_no_answer() -> None:
 def test_a_signer_that_fails_in_any_way_does_not_end_the_prompt() -> None:
     async def run() -> None:
         log = RememberingLog()
-        prompt = PasswordPrompt(roster, log, PasswordDesk(roster, log))
+        prompt = PasswordPrompt(registry, log, UnlockService(registry, log))
         task = asyncio.create_task(prompt.run())
         for number in (1, 3):
             while len(log.prompts) < number:
@@ -276,10 +275,10 @@ def test_a_signer_that_fails_in_any_way_does_not_end_the_prompt() -> None:
 
     faulty, good = CountingModule(b"one"), CountingModule(b"one")
     faulty.fault = MemoryError()
-    roster = SignerRoster([faulty, good])
+    registry = SignerRegistry([faulty, good])
     asyncio.run(run())
     assert good.ready
-    assert roster.waiting() == []
+    assert registry.waiting() == []
 
 
 def test_a_credential_that_the_system_does_not_show_is_an_error() -> None:
@@ -343,7 +342,7 @@ def test_passwords_that_name_no_signer_are_not_guessed_with() -> None:
     for signers, tries in (
         ([first, second], given(b"one")),
         ([first], given(b"one", b"two")),
-        ([first], PasswordTries(GivenPasswords((GivenPassword(b"one"),)), places=2)),
+        ([first], TryPolicy(GivenPasswords((GivenPassword(b"one"),)), places=2)),
     ):
         log = RememberingLog()
         unlock_all(signers, tries, log)

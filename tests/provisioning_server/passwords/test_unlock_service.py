@@ -7,8 +7,8 @@ from atcaprov import Code, TransportError, UsageError
 from atcaprov.terminal.keys import Key, KeyPress
 from provisioning_server import refusals
 from provisioning_server.passwords.console_prompt import PasswordPrompt
-from provisioning_server.passwords.unlock_service import Attempt, Outcome, PasswordDesk
-from provisioning_server.signers.registry import SignerRoster
+from provisioning_server.passwords.unlock_service import Outcome, UnlockAttempt, UnlockService
+from provisioning_server.signers.registry import SignerRegistry
 from provisioning_server.signers.signer import Signer, label
 from tests.support.in_memory_signer import MemorySigner
 from tests.support.server_parts import RememberingLog
@@ -47,40 +47,42 @@ class HeldSigner(MemorySigner):
         super().unlock(password)
 
 
-def outcomes(attempts: list[Attempt]) -> list[Outcome]:
+def outcomes(attempts: list[UnlockAttempt]) -> list[Outcome]:
     return [attempt.outcome for attempt in attempts]
 
 
 def test_passwords_from_two_places_are_tried_one_after_the_other() -> None:
-    async def run() -> list[Attempt]:
-        desk = PasswordDesk(roster, RememberingLog(), settled=lambda _: None, pause=time.pause, clock=time.clock)
-        attempts = [asyncio.create_task(desk.attempt(signer, each)) for each in (b"wrong", b"right", b"late")]
+    async def run() -> list[UnlockAttempt]:
+        unlock_service = UnlockService(
+            registry, RememberingLog(), settled=lambda _: None, pause=time.pause, clock=time.clock
+        )
+        attempts = [asyncio.create_task(unlock_service.attempt(signer, each)) for each in (b"wrong", b"right", b"late")]
         while not signer.trying.is_set() and not any(attempt.done() for attempt in attempts):
             await asyncio.sleep(0)
-        busy = desk.busy(signer)
+        busy = unlock_service.busy(signer)
         signer.go_on.set()  # before any assert: the thread that tries would be waited for
         assert busy
         return await asyncio.gather(*attempts)
 
     signer, time = HeldSigner(), FakeTime()
-    roster = SignerRoster([signer])
+    registry = SignerRegistry([signer])
     assert outcomes(asyncio.run(run())) == [Outcome.WRONG, Outcome.ACCEPTED, Outcome.NOT_WAITING]
     assert signer.most_at_once == 1
     assert time.pauses == [1.0]
 
 
 def test_plugging_a_module_in_anew_does_not_shorten_the_pause() -> None:
-    async def run() -> list[Attempt]:
-        desk = PasswordDesk(roster, RememberingLog(), pause=time.pause, clock=time.clock)
-        attempts = [await desk.attempt(signer, b"wrong") for _ in range(3)]
-        assert desk.wrong(signer) == 3
-        assert desk.seconds_left(signer) == 4.0
-        roster.remove(signer)
-        roster.add(signer)
-        return [*attempts, await desk.attempt(signer, b"right")]
+    async def run() -> list[UnlockAttempt]:
+        unlock_service = UnlockService(registry, RememberingLog(), pause=time.pause, clock=time.clock)
+        attempts = [await unlock_service.attempt(signer, b"wrong") for _ in range(3)]
+        assert unlock_service.wrong(signer) == 3
+        assert unlock_service.seconds_left(signer) == 4.0
+        registry.remove(signer)
+        registry.add(signer)
+        return [*attempts, await unlock_service.attempt(signer, b"right")]
 
     signer, time = MemorySigner(password=b"right"), FakeTime()
-    roster = SignerRoster([signer])
+    registry = SignerRegistry([signer])
     assert outcomes(asyncio.run(run())) == [Outcome.WRONG] * 3 + [Outcome.ACCEPTED]
     assert time.pauses == [1.0, 2.0, 4.0]
 
@@ -91,13 +93,13 @@ def test_a_signer_on_files_that_turns_out_unusable_is_used_no_more() -> None:
             raise UsageError("The key file is damaged.", code=Code.KEY_FILE_INVALID)
 
     signer = Damaged(password=b"any")
-    roster = SignerRoster([signer])
+    registry = SignerRegistry([signer])
     settled: list[Signer] = []
-    attempt = asyncio.run(PasswordDesk(roster, RememberingLog(), settled.append).attempt(signer, b"any"))
+    attempt = asyncio.run(UnlockService(registry, RememberingLog(), settled.append).attempt(signer, b"any"))
     assert attempt.outcome is Outcome.UNUSABLE
     assert settled == [signer]
-    assert roster.waiting() == []
-    assert [standing.reason for standing in roster.standings()] == ["The key file is damaged."]
+    assert registry.waiting() == []
+    assert [standing.reason for standing in registry.standings()] == ["The key file is damaged."]
 
 
 def test_a_module_that_is_gone_is_let_go() -> None:
@@ -108,22 +110,22 @@ def test_a_module_that_is_gone_is_let_go() -> None:
             raise TransportError("The module was unplugged.")
 
     signer = Gone(password=b"any")
-    roster = SignerRoster([signer])
-    attempt = asyncio.run(PasswordDesk(roster, RememberingLog()).attempt(signer, b"any"))
+    registry = SignerRegistry([signer])
+    attempt = asyncio.run(UnlockService(registry, RememberingLog()).attempt(signer, b"any"))
     assert attempt.outcome is Outcome.UNUSABLE
-    assert list(roster) == []
+    assert list(registry) == []
 
 
 def test_the_prompt_of_the_console_goes_away_when_the_password_came_from_elsewhere() -> None:
     async def run() -> RememberingLog:
         log = RememberingLog()
-        desk = PasswordDesk(roster, log, lambda _: prompt.signers_changed())
-        prompt = PasswordPrompt(roster, log, desk)
+        unlock_service = UnlockService(registry, log, lambda _: prompt.signers_changed())
+        prompt = PasswordPrompt(registry, log, unlock_service)
         task = asyncio.create_task(prompt.run())
         while not log.prompts:
             await asyncio.sleep(0)
         prompt.press(KeyPress(Key.TEXT, "half of a pass"))
-        assert (await desk.attempt(first, b"one")).outcome is Outcome.ACCEPTED
+        assert (await unlock_service.attempt(first, b"one")).outcome is Outcome.ACCEPTED
         while len(log.prompts) < 3:
             await asyncio.sleep(0)
         prompt.press(KeyPress(Key.ENTER))  # what was begun for the other is no answer
@@ -135,11 +137,11 @@ def test_the_prompt_of_the_console_goes_away_when_the_password_came_from_elsewhe
         return log
 
     first, second = MemorySigner(password=b"one"), MemorySigner(password=b"two")
-    roster = SignerRoster([first, second])
+    registry = SignerRegistry([first, second])
     log = asyncio.run(run())
     asked = [f"{label(each.serial, each.name)} password: " for each in (first, second)]
     assert log.prompts == [asked[0], "answered", asked[1], "answered", asked[1], "answered"]
-    assert roster.waiting() == []
+    assert registry.waiting() == []
 
 
 def test_a_fault_of_any_kind_costs_that_signer_alone_and_quotes_nothing() -> None:
@@ -150,10 +152,10 @@ def test_a_fault_of_any_kind_costs_that_signer_alone_and_quotes_nothing() -> Non
             raise ValueError(f"memory limit exceeded for {password!r}")
 
     signer, log = Faulty(password=b"geheim"), RememberingLog()
-    roster = SignerRoster([signer])
-    attempt = asyncio.run(PasswordDesk(roster, log).attempt(signer, b"geheim"))
+    registry = SignerRegistry([signer])
+    attempt = asyncio.run(UnlockService(registry, log).attempt(signer, b"geheim"))
     assert attempt.outcome is Outcome.UNUSABLE
-    assert roster.choose(signer.documents.signer_public_key) == refusals.SIGNER_QUARANTINED
+    assert registry.choose(signer.documents.signer_public_key) == refusals.SIGNER_QUARANTINED
     assert "ValueError" in log.lines[0]
     assert "geheim" not in str(log.lines) + str(attempt.error)
 
@@ -172,18 +174,18 @@ class Costly(MemorySigner):
 
 def test_a_module_for_whose_password_there_is_too_little_memory_waits_on() -> None:
     async def run() -> None:
-        desk = PasswordDesk(roster, log, settled.append)
-        attempt = await desk.attempt(signer, b"right")
+        unlock_service = UnlockService(registry, log, settled.append)
+        attempt = await unlock_service.attempt(signer, b"right")
         assert attempt.outcome is Outcome.UNTRIED
-        assert (roster.waiting(), settled) == ([signer], [])
-        assert desk.untried(signer) == "That takes 128 MiB of memory. Close programs."
-        assert (desk.wrong(signer), desk.seconds_left(signer)) == (0, 0)
+        assert (registry.waiting(), settled) == ([signer], [])
+        assert unlock_service.untried(signer) == "That takes 128 MiB of memory. Close programs."
+        assert (unlock_service.wrong(signer), unlock_service.seconds_left(signer)) == (0, 0)
         signer.enough = True
-        assert (await desk.attempt(signer, b"right")).outcome is Outcome.ACCEPTED
-        assert desk.untried(signer) == ""
+        assert (await unlock_service.attempt(signer, b"right")).outcome is Outcome.ACCEPTED
+        assert unlock_service.untried(signer) == ""
 
     signer, log = Costly(password=b"right"), RememberingLog()
-    roster = SignerRoster([signer])
+    registry = SignerRegistry([signer])
     settled: list[Signer] = []
     asyncio.run(run())
     assert settled == [signer]
@@ -195,7 +197,7 @@ def test_a_module_for_whose_password_there_is_too_little_memory_waits_on() -> No
 
 def test_the_console_asks_for_the_others_first_when_a_password_could_not_be_tried() -> None:
     async def run() -> list[str]:
-        prompt = PasswordPrompt(roster, log, PasswordDesk(roster, log))
+        prompt = PasswordPrompt(registry, log, UnlockService(registry, log))
         task = asyncio.create_task(prompt.run())
         for number, typed in enumerate(["one", "two", "", "one", "two", "one"]):
             while len(log.prompts) <= 2 * number:
@@ -208,7 +210,7 @@ def test_the_console_asks_for_the_others_first_when_a_password_could_not_be_trie
         return log.prompts[::2]
 
     first, second = Costly(password=b"one"), Costly(password=b"two")
-    roster, log = SignerRoster([first, second]), RememberingLog()
+    registry, log = SignerRegistry([first, second]), RememberingLog()
     asked = [f"{label(each.serial, each.name)} password: " for each in (first, second)]
     assert asyncio.run(run()) == [asked[0], asked[1], asked[0], asked[0], asked[1], asked[0]]
-    assert roster.waiting() == []
+    assert registry.waiting() == []

@@ -12,11 +12,12 @@ import pytest
 from atcaprov.certs.descriptions.description import default_description
 from atcaprov.certs.descriptions.template import device_definition
 from provisioning_server.issuing.signing_queue import SigningQueue
-from provisioning_server.lifecycle.signer_lifecycle import SignerAttendant
+from provisioning_server.issuing.signing_thread import SigningThreads
+from provisioning_server.lifecycle.signer_lifecycle import SignerLifecycle
 from provisioning_server.passwords.given_passwords import GivenPasswords
-from provisioning_server.passwords.try_policy import PasswordTries
-from provisioning_server.signers.expiry_warnings import forewarnings
-from provisioning_server.signers.registry import SignerRoster
+from provisioning_server.passwords.try_policy import TryPolicy
+from provisioning_server.signers.expiry_warnings import expiry_warnings
+from provisioning_server.signers.registry import SignerRegistry
 from provisioning_server.signers.signer import label
 from tests.support.in_memory_signer import NOW, MemorySigner
 from tests.support.issuing_without_sockets import SlowSigner
@@ -31,8 +32,8 @@ def signer_of(signer_years: int, device_years: int) -> MemorySigner:
 
 
 def test_nothing_is_said_of_a_signer_whose_dates_are_good() -> None:
-    assert forewarnings(signer_of(0, 0), NOW) == []
-    assert forewarnings(signer_of(10, 8), NOW) == []
+    assert expiry_warnings(signer_of(0, 0), NOW) == []
+    assert expiry_warnings(signer_of(10, 8), NOW) == []
 
 
 @pytest.mark.parametrize(
@@ -55,26 +56,26 @@ def test_nothing_is_said_of_a_signer_whose_dates_are_good() -> None:
     ],
 )
 def test_dates_that_end_are_said(signer_years: int, device_years: int, now: datetime, says: str) -> None:
-    found = forewarnings(signer_of(signer_years, device_years), now)
+    found = expiry_warnings(signer_of(signer_years, device_years), now)
     if says:
         assert sum(re.match(says, text) is not None for text in found) == 1, found
     else:
         assert found == []
 
 
-def attendant_with(log: RememberingLog) -> SignerAttendant:
-    roster = SignerRoster()
-    queue = SigningQueue(roster, lambda _: None)
-    return SignerAttendant(roster, queue, log, lambda: NOW, PasswordTries(GivenPasswords()))
+def lifecycle_with(log: RememberingLog) -> SignerLifecycle:
+    registry = SignerRegistry()
+    threads = SigningThreads(registry, SigningQueue(registry, lambda _: None), log, lambda: NOW)
+    return SignerLifecycle(registry, threads, log, lambda: NOW, TryPolicy(GivenPasswords()))
 
 
 def test_a_warning_is_said_once_however_often_the_signer_comes() -> None:
     async def run() -> RememberingLog:
         log = RememberingLog()
-        attendant = attendant_with(log)
+        lifecycle = lifecycle_with(log)
         for _ in range(3):
-            await attendant.welcome(signer)
-            await attendant.dismiss(signer, "unplugged.")
+            await lifecycle.welcome(signer)
+            await lifecycle.dismiss(signer, "unplugged.")
         return log
 
     signer = signer_of(2, 0)
@@ -90,10 +91,10 @@ def test_a_warning_is_said_once_however_often_the_signer_comes() -> None:
 def test_little_quota_is_a_warning_once_however_often_the_signer_comes() -> None:
     async def run() -> RememberingLog:
         log = RememberingLog()
-        attendant = attendant_with(log)
+        lifecycle = lifecycle_with(log)
         for signer.remaining in (1001, 1000, 999):
-            await attendant.welcome(signer)
-            await attendant.dismiss(signer, "unplugged.")
+            await lifecycle.welcome(signer)
+            await lifecycle.dismiss(signer, "unplugged.")
         return log
 
     signer = SlowSigner()
@@ -106,10 +107,10 @@ def test_little_quota_is_a_warning_once_however_often_the_signer_comes() -> None
 def test_each_signer_has_warnings_of_its_own() -> None:
     async def run() -> RememberingLog:
         log = RememberingLog()
-        attendant = attendant_with(log)
+        lifecycle = lifecycle_with(log)
         for signer in signers:
-            await attendant.welcome(signer)
-            await attendant.dismiss(signer, "unplugged.")
+            await lifecycle.welcome(signer)
+            await lifecycle.dismiss(signer, "unplugged.")
         return log
 
     signers = [SlowSigner(), SlowSigner()]
@@ -126,9 +127,9 @@ def test_each_signer_has_warnings_of_its_own() -> None:
 def test_a_quota_that_is_none_or_used_up_is_not_counted(remaining: int | None, says: list[str]) -> None:
     async def run() -> RememberingLog:
         log = RememberingLog()
-        attendant = attendant_with(log)
-        await attendant.welcome(signer)
-        await attendant.dismiss(signer, "unplugged.")
+        lifecycle = lifecycle_with(log)
+        await lifecycle.welcome(signer)
+        await lifecycle.dismiss(signer, "unplugged.")
         return log
 
     signer = SlowSigner()
@@ -140,6 +141,6 @@ def test_a_quota_that_is_none_or_used_up_is_not_counted(remaining: int | None, s
 
 def test_a_module_without_its_first_password_is_a_warning() -> None:
     signer = MemorySigner()
-    assert not [text for text in forewarnings(signer, NOW) if "password" in text]
+    assert not [text for text in expiry_warnings(signer, NOW) if "password" in text]
     signer.password_missing = True
-    assert "everyone who reaches the module can sign with it" in forewarnings(signer, NOW)[0]
+    assert "everyone who reaches the module can sign with it" in expiry_warnings(signer, NOW)[0]

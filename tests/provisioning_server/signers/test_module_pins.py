@@ -9,7 +9,7 @@ import pytest
 
 from atcaprov import CertificateError, Code, Device, UsageError
 from provisioning_server.signers.module import PluggedModule
-from provisioning_server.signers.module_pins import KnownModules
+from provisioning_server.signers.module_pins import ModulePins
 from signer_module.on_chip.module import SignerModule
 from signer_module.on_chip.password_keys import LEAST_COST, CostRule, PasswordScheme
 from signer_module.on_chip.public_contents import ModuleContents
@@ -33,7 +33,7 @@ def facts_of(url: str) -> ModuleContents:
 
 def test_a_module_is_remembered_when_it_has_taken_its_password(url: str, tmp_path: Path) -> None:
     folder = tmp_path / "data" / "modules"
-    module = PluggedModule.open(url, KnownModules(folder))
+    module = PluggedModule.open(url, ModulePins(folder))
     with pytest.raises(UsageError):
         module.unlock(WRONG)
     assert not folder.exists()
@@ -43,14 +43,14 @@ def test_a_module_is_remembered_when_it_has_taken_its_password(url: str, tmp_pat
     (path,) = folder.iterdir()
     assert path.name == f"{facts.serial.hex().upper()}.txt"
     assert path.read_text() == f"{facts.scheme.salt.hex()}\t{facts.scheme.cost}\t{facts.public_key.hex()}\n"
-    again = PluggedModule.open(url, KnownModules(folder))
+    again = PluggedModule.open(url, ModulePins(folder))
     again.unlock(PASSWORD)
     again.close()
 
 
 @pytest.mark.parametrize("change", ["salt", "cost", "key"])
 def test_one_that_is_otherwise_is_refused_before_it_gets_the_password(url: str, tmp_path: Path, change: str) -> None:
-    known = KnownModules(tmp_path)
+    known = ModulePins(tmp_path)
     facts = facts_of(url)
     forged = {
         "salt": dataclasses.replace(facts, scheme=PasswordScheme(bytes(16), facts.scheme.cost)),
@@ -80,9 +80,9 @@ def test_a_folder_that_can_not_be_used(url: str, tmp_path: Path) -> None:
     module.close()
     facts = facts_of(url)
     with pytest.raises(UsageError) as refused:
-        KnownModules(tmp_path / "file").remember(facts)
+        ModulePins(tmp_path / "file").remember(facts)
     assert refused.value.code == Code.FILE_UNWRITABLE
     (tmp_path / f"{facts.serial.hex().upper()}.txt").mkdir()
     with pytest.raises(UsageError) as refused:
-        KnownModules(tmp_path).require_same(facts)
+        ModulePins(tmp_path).require_same(facts)
     assert refused.value.code == Code.FILE_UNREADABLE

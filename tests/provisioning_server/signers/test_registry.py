@@ -8,83 +8,83 @@ import pytest
 
 from atcaprov.wire.messages import ErrorReply
 from provisioning_server import refusals
-from provisioning_server.signers.registry import AlreadyHereError, SignerRoster
+from provisioning_server.signers.registry import AlreadyHereError, SignerRegistry
 from tests.support.in_memory_signer import MemorySigner, SigningKey
 
 
 def test_a_signer_that_was_replaced_excludes_and_removes_nobody() -> None:
     first = MemorySigner()
     second = copy.copy(first)
-    roster = SignerRoster([first])
+    registry = SignerRegistry([first])
     with pytest.raises(AlreadyHereError):
-        roster.add(second)
-    assert roster.remove(first)
-    roster.add(second)
-    changes = roster.changes
-    roster.exclude(first, refusals.SIGNER_QUARANTINED)
-    assert not roster.remove(first)
-    assert roster.usable(second)
-    assert (list(roster), roster.changes) == ([second], changes)
+        registry.add(second)
+    assert registry.remove(first)
+    registry.add(second)
+    changes = registry.changes
+    registry.exclude(first, refusals.SIGNER_QUARANTINED)
+    assert not registry.remove(first)
+    assert registry.usable(second)
+    assert (list(registry), registry.changes) == ([second], changes)
 
 
 def test_every_signer_that_comes_goes_or_is_excluded_is_a_change() -> None:
     signer = MemorySigner()
-    roster, seen = SignerRoster(), []
+    registry, seen = SignerRegistry(), []
     for change in (
-        lambda: roster.add(signer),
-        lambda: roster.exclude(signer, refusals.SIGNER_QUARANTINED),
-        lambda: roster.remove(signer),
-        lambda: roster.add(signer),
+        lambda: registry.add(signer),
+        lambda: registry.exclude(signer, refusals.SIGNER_QUARANTINED),
+        lambda: registry.remove(signer),
+        lambda: registry.add(signer),
     ):
-        seen.append(roster.changes)
+        seen.append(registry.changes)
         change()
-    seen.append(roster.changes)
+    seen.append(registry.changes)
     assert len(set(seen)) == len(seen)
 
 
 def test_a_signer_that_is_gone_can_not_be_excluded() -> None:
     signer = MemorySigner()
-    roster = SignerRoster([signer])
-    roster.remove(signer)
-    roster.exclude(signer, refusals.SIGNER_QUARANTINED)
-    assert list(roster) == []
+    registry = SignerRegistry([signer])
+    registry.remove(signer)
+    registry.exclude(signer, refusals.SIGNER_QUARANTINED)
+    assert list(registry) == []
 
 
 @pytest.mark.parametrize("trouble", [None, refusals.SIGNER_QUARANTINED, refusals.QUOTA_USED_UP])
 def test_a_group_waits_for_a_signer_that_is_away_unless_it_is_used_up(trouble: ErrorReply | None) -> None:
     signer = MemorySigner()
-    roster = SignerRoster([signer])
+    registry = SignerRegistry([signer])
     if trouble is not None:
-        roster.exclude(signer, trouble)
-    roster.remove(signer)
+        registry.exclude(signer, trouble)
+    registry.remove(signer)
     another_of_the_group = bytes(64)
     used_up = trouble is refusals.QUOTA_USED_UP
     expected = refusals.SIGNER_UNKNOWN if used_up else refusals.SIGNER_UNPLUGGED
-    assert roster.choose(another_of_the_group, signer.documents.group) == expected
-    assert roster.choose(signer.documents.signer_public_key) == refusals.SIGNER_UNPLUGGED
-    assert roster.choose(another_of_the_group) == refusals.SIGNER_UNKNOWN
+    assert registry.choose(another_of_the_group, signer.documents.group) == expected
+    assert registry.choose(signer.documents.signer_public_key) == refusals.SIGNER_UNPLUGGED
+    assert registry.choose(another_of_the_group) == refusals.SIGNER_UNKNOWN
 
 
 def test_of_a_group_the_named_signer_is_the_first() -> None:
     root = SigningKey()
     group = [MemorySigner(root=root, signer_id=bytes((0, number))) for number in range(3)]
     assert len({signer.documents.group for signer in group}) == 1
-    roster = SignerRoster(group)
+    registry = SignerRegistry(group)
     first, second, third = group
     for named, expected in ((first, group), (second, [second, first, third]), (third, [third, first, second])):
-        assert roster.choose(named.documents.signer_public_key, named.documents.group) == expected
-        assert roster.choose(named.documents.signer_public_key) == [named]
+        assert registry.choose(named.documents.signer_public_key, named.documents.group) == expected
+        assert registry.choose(named.documents.signer_public_key) == [named]
 
 
 def test_while_more_are_expected_only_a_group_waits_for_them() -> None:
     signer = MemorySigner()
-    roster = SignerRoster([signer])
-    roster.exclude(signer, refusals.QUOTA_USED_UP)
+    registry = SignerRegistry([signer])
+    registry.exclude(signer, refusals.QUOTA_USED_UP)
     key, group = signer.documents.signer_public_key, signer.documents.group
-    roster.expect_more()
-    assert roster.choose(key, group) == refusals.SIGNERS_EXPECTED
-    assert roster.choose(key) == refusals.QUOTA_USED_UP, "nobody else can serve"
-    assert roster.choose(bytes(64)) == refusals.SIGNERS_EXPECTED
-    roster.expect_no_more()
-    assert roster.choose(key, group) == refusals.QUOTA_USED_UP
-    assert roster.choose(bytes(64)) == refusals.SIGNER_UNKNOWN
+    registry.expect_more()
+    assert registry.choose(key, group) == refusals.SIGNERS_EXPECTED
+    assert registry.choose(key) == refusals.QUOTA_USED_UP, "nobody else can serve"
+    assert registry.choose(bytes(64)) == refusals.SIGNERS_EXPECTED
+    registry.expect_no_more()
+    assert registry.choose(key, group) == refusals.QUOTA_USED_UP
+    assert registry.choose(bytes(64)) == refusals.SIGNER_UNKNOWN

@@ -14,11 +14,11 @@ from atcaprov.wire.framing import Header
 from atcaprov.wire.messages import AnyMessage, ErrorReply
 from provisioning_server import refusals
 from provisioning_server.issuing.requests import Reply, Request
-from provisioning_server.settings import Limits
-from provisioning_server.transport.client_connection import NEVER, Session
+from provisioning_server.transport.client_connection import NEVER, ClientConnection
+from provisioning_server.transport.limits import ConnectionLimits
 from tests.support.wire_examples import ERROR, REPLY, REQUEST, SIGNER_REPLY, SIGNER_REQUEST
 
-LIMITS = Limits()
+LIMITS = ConnectionLimits()
 
 
 class MemoryDesk:
@@ -34,10 +34,10 @@ class MemoryDesk:
     def now(self) -> float:
         return self.time
 
-    def opened(self, session: Session) -> ErrorReply | None:
+    def opened(self, connection: ClientConnection) -> ErrorReply | None:
         return self.refuse
 
-    def closed(self, session: Session, reason: str) -> None:
+    def closed(self, connection: ClientConnection, reason: str) -> None:
         self.reasons.append(reason)
 
     def submit(self, request: Request, deliver: Callable[[Reply], None], client: str) -> None:
@@ -51,11 +51,11 @@ class MemoryDesk:
 
 
 class MemoryTransport(asyncio.Transport):
-    """Keeps what is written; closing is told to the session at once, as the loop does a little later."""
+    """Keeps what is written; closing is told to the connection at once, as the loop does a little later."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, connection: ClientConnection) -> None:
         super().__init__({"peername": ("127.0.0.1", 40000)})
-        self.session = session
+        self.connection = connection
         self.written = b""
         self.closing = False
         self.aborted = False
@@ -82,22 +82,22 @@ class MemoryTransport(asyncio.Transport):
         self.closing = self.aborted = True
 
     def lose(self, error: Exception | None = None) -> None:
-        self.session.connection_lost(error)
+        self.connection.connection_lost(error)
 
 
 class End:
-    """One session with everything around it."""
+    """One connection with everything around it."""
 
     def __init__(self, *, refuse: ErrorReply | None = None) -> None:
-        self.desk = MemoryDesk()
-        self.desk.refuse = refuse
-        self.session = Session(self.desk)
-        self.transport = MemoryTransport(self.session)
-        self.session.connection_made(self.transport)
+        self.owner = MemoryDesk()
+        self.owner.refuse = refuse
+        self.connection = ClientConnection(self.owner)
+        self.transport = MemoryTransport(self.connection)
+        self.connection.connection_made(self.transport)
         self.client = Connection(Role.CLIENT)
 
     def request(self, message: AnyMessage = REQUEST) -> None:
-        self.session.data_received(self.client.send(message))
+        self.connection.data_received(self.client.send(message))
 
     def replies(self) -> list[AnyMessage]:
         data, self.transport.written = self.transport.written, b""
@@ -118,7 +118,7 @@ def test_each_request_is_submitted_and_its_reply_written(end: End) -> None:
     for message, reply in ((SIGNER_REQUEST, SIGNER_REPLY), (REQUEST, REPLY), (REQUEST, ERROR)):
         end.request(message)
         assert end.replies() == []
-        assert end.desk.answer(reply) == message
+        assert end.owner.answer(reply) == message
         assert end.replies() == [reply]
     assert not end.transport.closing
 
@@ -126,29 +126,29 @@ def test_each_request_is_submitted_and_its_reply_written(end: End) -> None:
 def test_a_request_may_come_byte_by_byte(end: End) -> None:
     data = end.client.send(REQUEST)
     for index in range(len(data)):
-        assert not end.desk.open
-        end.session.data_received(data[index : index + 1])
-    assert end.desk.answer(REPLY) == REQUEST
+        assert not end.owner.open
+        end.connection.data_received(data[index : index + 1])
+    assert end.owner.answer(REPLY) == REQUEST
 
 
 def test_a_request_sent_ahead_waits_for_the_reply_before_it(end: End) -> None:
     data = end.client.send(REQUEST)
-    end.session.data_received(data + data)
-    assert len(end.desk.open) == 1
-    end.desk.answer(REPLY)
-    assert len(end.desk.open) == 1
-    end.desk.answer(ERROR)
+    end.connection.data_received(data + data)
+    assert len(end.owner.open) == 1
+    end.owner.answer(REPLY)
+    assert len(end.owner.open) == 1
+    end.owner.answer(ERROR)
 
 
 def test_too_much_sent_ahead_is_refused(end: End) -> None:
     end.request()
     for _ in range(BUFFER_MAX // 4096 + 2):
-        end.session.data_received(bytes(4096))
+        end.connection.data_received(bytes(4096))
     (reply,) = end.replies()
     assert isinstance(reply, ErrorReply)
     assert reply.code == "frame-too-large"
     assert end.transport.ended
-    end.desk.answer(REPLY)
+    end.owner.answer(REPLY)
     assert end.replies() == []
 
 
@@ -164,40 +164,40 @@ def test_too_much_sent_ahead_is_refused(end: End) -> None:
 )
 def test_garbage_is_answered_with_its_reason_and_closed(end: End, data: bytes, code: str) -> None:
     end.client.send(REQUEST)
-    end.session.data_received(data)
+    end.connection.data_received(data)
     (reply,) = end.replies()
     assert isinstance(reply, ErrorReply)
     assert reply.code == code
     assert end.transport.ended
     assert not end.transport.closing, "closing now could take the reply away from the client"
-    end.session.data_received(Connection(Role.CLIENT).send(REQUEST))
-    assert not end.desk.open
-    assert end.session.eof_received()
+    end.connection.data_received(Connection(Role.CLIENT).send(REQUEST))
+    assert not end.owner.open
+    assert end.connection.eof_received()
     assert end.transport.closing
     end.transport.lose()
-    assert end.desk.reasons[0] != ""
+    assert end.owner.reasons[0] != ""
 
 
 def test_a_client_that_closes_between_messages_is_no_fault(end: End) -> None:
-    assert end.session.eof_received()
+    assert end.connection.eof_received()
     assert end.transport.closing
     end.transport.lose()
-    assert end.desk.reasons == [""]
+    assert end.owner.reasons == [""]
 
 
 def test_a_client_that_closes_within_a_message_is_noted(end: End) -> None:
-    end.session.data_received(end.client.send(REQUEST)[:100])
-    end.session.eof_received()
+    end.connection.data_received(end.client.send(REQUEST)[:100])
+    end.connection.eof_received()
     assert end.transport.closing
     end.transport.lose()
-    assert "within a message" in end.desk.reasons[0]
+    assert "within a message" in end.owner.reasons[0]
 
 
 def test_a_client_that_sends_no_more_still_gets_its_reply(end: End) -> None:
     end.request()
-    end.session.eof_received()
+    end.connection.eof_received()
     assert not end.transport.closing
-    end.desk.answer(REPLY)
+    end.owner.answer(REPLY)
     assert end.replies() == [REPLY]
     assert end.transport.closing
 
@@ -205,92 +205,92 @@ def test_a_client_that_sends_no_more_still_gets_its_reply(end: End) -> None:
 def test_a_reply_for_a_client_that_is_gone_is_dropped(end: End) -> None:
     end.request()
     end.transport.lose(ConnectionResetError("reset"))
-    end.desk.answer(REPLY)
+    end.owner.answer(REPLY)
     assert end.transport.written == b""
-    assert "reset" in end.desk.reasons[0]
+    assert "reset" in end.owner.reasons[0]
 
 
 def test_a_refused_session_hears_why() -> None:
     end = End(refuse=refusals.BUSY)
     assert end.replies() == [refusals.BUSY]
     assert end.transport.ended
-    end.session.data_received(Connection(Role.CLIENT).send(REQUEST))
-    assert not end.desk.open
-    end.session.late()
+    end.connection.data_received(Connection(Role.CLIENT).send(REQUEST))
+    assert not end.owner.open
+    end.connection.late()
     assert end.transport.aborted
 
 
 def test_a_refused_session_hears_no_second_word_at_the_stop() -> None:
     end = End(refuse=refusals.BUSY)
-    end.session.stop()
+    end.connection.stop()
     assert end.replies() == [refusals.BUSY]
     assert end.transport.closing
 
 
 def test_deadlines_follow_what_the_client_owes(end: End) -> None:
-    assert end.session.deadline == 1000 + LIMITS.first_message_seconds
+    assert end.connection.deadline == 1000 + LIMITS.first_message_seconds
     data = end.client.send(REQUEST)
-    end.session.data_received(data[:1])
-    assert end.session.deadline == 1000 + LIMITS.message_seconds
-    end.desk.time += 5
-    end.session.data_received(data[1:5])
-    assert end.session.deadline == 1000 + LIMITS.message_seconds, "a byte now and then does not buy time"
-    end.session.data_received(data[5:])
-    assert end.session.deadline == NEVER
-    end.desk.answer(REPLY)
-    assert end.session.deadline == 1005 + LIMITS.idle_seconds
-    end.session.data_received(data[:1])
-    assert end.session.deadline == 1005 + LIMITS.message_seconds
+    end.connection.data_received(data[:1])
+    assert end.connection.deadline == 1000 + LIMITS.message_seconds
+    end.owner.time += 5
+    end.connection.data_received(data[1:5])
+    assert end.connection.deadline == 1000 + LIMITS.message_seconds, "a byte now and then does not buy time"
+    end.connection.data_received(data[5:])
+    assert end.connection.deadline == NEVER
+    end.owner.answer(REPLY)
+    assert end.connection.deadline == 1005 + LIMITS.idle_seconds
+    end.connection.data_received(data[:1])
+    assert end.connection.deadline == 1005 + LIMITS.message_seconds
 
 
 def test_a_part_of_a_message_that_came_ahead_starts_its_time_with_the_reply(end: End) -> None:
     data = end.client.send(REQUEST)
-    end.session.data_received(data + data[:10])
-    assert end.session.deadline == NEVER
-    end.desk.answer(REPLY)
-    assert end.session.deadline == 1000 + LIMITS.message_seconds
+    end.connection.data_received(data + data[:10])
+    assert end.connection.deadline == NEVER
+    end.owner.answer(REPLY)
+    assert end.connection.deadline == 1000 + LIMITS.message_seconds
 
 
 def test_a_late_client_hears_that(end: End) -> None:
-    end.session.late()
+    end.connection.late()
     assert end.replies() == [refusals.IDLE]
     assert end.transport.ended
-    assert end.session.deadline == 1000 + LIMITS.linger_seconds
-    end.session.late()
+    assert end.connection.deadline == 1000 + LIMITS.linger_seconds
+    end.connection.late()
     assert end.transport.aborted
 
 
 def test_a_client_that_takes_no_replies_gets_no_more_and_is_cut(end: End) -> None:
     end.request()
-    end.session.pause_writing()
-    end.desk.answer(REPLY)
-    assert end.session.deadline == 1000 + LIMITS.write_seconds
+    end.connection.pause_writing()
+    end.owner.answer(REPLY)
+    assert end.connection.deadline == 1000 + LIMITS.write_seconds
     end.replies()
     end.request()
-    assert not end.desk.open
-    end.session.resume_writing()
-    assert len(end.desk.open) == 1
-    end.desk.answer(REPLY)
-    end.session.pause_writing()
-    end.session.late()
+    assert not end.owner.open
+    end.connection.resume_writing()
+    assert len(end.owner.open) == 1
+    end.owner.answer(REPLY)
+    end.connection.pause_writing()
+    end.connection.late()
     assert end.transport.aborted
     end.transport.lose()
-    assert end.desk.reasons == ["The client does not take its reply."]
+    assert end.owner.reasons == ["The client does not take its reply."]
 
 
 def test_a_session_that_is_cut_says_why_and_takes_nothing_more(end: End) -> None:
-    end.session.cut("Too many.")
+    end.connection.cut("Too many.")
     assert end.transport.aborted
     end.request()
-    assert (end.desk.open, end.transport.written) == ([], b"")
+    assert (end.owner.open, end.transport.written) == ([], b"")
     end.transport.lose()
-    assert end.desk.reasons == ["Too many."]
+    assert end.owner.reasons == ["Too many."]
 
 
 def test_a_client_that_has_ended_is_not_waited_for_when_it_is_refused(end: End) -> None:
-    end.session.data_received(end.client.send(REQUEST) + b"garbage" * 10)
-    end.session.eof_received()
-    end.desk.answer(REPLY)
+    end.connection.data_received(end.client.send(REQUEST) + b"garbage" * 10)
+    end.connection.eof_received()
+    end.owner.answer(REPLY)
     first, second = end.replies()
     assert first == REPLY
     assert isinstance(second, ErrorReply)
@@ -302,11 +302,11 @@ def test_stopping_closes_at_once_or_after_the_reply_that_is_due(end: End) -> Non
     busy = End()
     busy.request()
     for one in (end, busy):
-        one.session.stop()
+        one.connection.stop()
     assert end.replies() == [refusals.STOPPING]
     assert end.transport.closing
     assert not busy.transport.closing
-    busy.desk.answer(REPLY)
+    busy.owner.answer(REPLY)
     assert busy.replies() == [REPLY]
     assert busy.transport.closing
 
@@ -324,13 +324,13 @@ def test_whatever_comes_a_session_answers_waits_or_hangs_up(
     end = End()
     for piece, answer in zip(pieces, answers, strict=False):
         if piece and not end.transport.closing:
-            end.session.data_received(piece)
-        if answer and end.desk.open:
-            end.desk.answer(ERROR)
+            end.connection.data_received(piece)
+        if answer and end.owner.open:
+            end.owner.answer(ERROR)
     if ends and not end.transport.closing:
-        assert end.session.eof_received()
-    while end.desk.open:
-        end.desk.answer(ERROR)
+        assert end.connection.eof_received()
+    while end.owner.open:
+        end.owner.answer(ERROR)
     assert end.transport.closing or not ends
-    waiting = end.session.deadline < NEVER
+    waiting = end.connection.deadline < NEVER
     assert waiting or end.transport.closing

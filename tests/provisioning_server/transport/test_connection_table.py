@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provisioning_server.settings import Limits
 from provisioning_server.transport.connection_table import ConnectionTable
+from provisioning_server.transport.limits import ConnectionLimits
 
-LIMITS = Limits(connections=8, of_one_address=4, refused=2)
+LIMITS = ConnectionLimits(connections=8, of_one_address=4, refused=2)
 """Crowded from the seventh on."""
 
 

@@ -16,8 +16,8 @@ from atcaprov.provisioning.server_exchange import ask
 from atcaprov.wire.connection import Connection, Role
 from atcaprov.wire.framing import Header
 from atcaprov.wire.messages import CertificatesReply, CertificatesRequest, ErrorReply, SignerReply, SignerRequest
-from provisioning_server.settings import Limits
 from provisioning_server.transport import listener
+from provisioning_server.transport.limits import ConnectionLimits
 from tests.support.in_memory_signer import MemorySigner, SigningKey
 from tests.support.server import PATIENCE, Address, WireClient, running_server, server_program
 from tests.support.server_parts import config_zone, key_of, request
@@ -141,7 +141,7 @@ SLOW_MESSAGES = 10.0 * PATIENCE
 
 
 def test_a_client_too_many_is_told_and_closed(tmp_path: Path) -> None:
-    limits = Limits(connections=2, message_seconds=SLOW_MESSAGES)
+    limits = ConnectionLimits(connections=2, message_seconds=SLOW_MESSAGES)
     with running_server(SIGNER, tmp_path, limits=limits) as address:
         with WireClient(address) as one, WireClient(address) as two:
             for wire in (one, two):
@@ -159,7 +159,9 @@ def test_clients_too_many_to_be_told_are_cut(tmp_path: Path) -> None:
         running_server(
             SIGNER,
             tmp_path,
-            limits=Limits(connections=1, refused=1, linger_seconds=10 * PATIENCE, message_seconds=SLOW_MESSAGES),
+            limits=ConnectionLimits(
+                connections=1, refused=1, linger_seconds=10 * PATIENCE, message_seconds=SLOW_MESSAGES
+            ),
         ) as address,
         WireClient(address) as one,
     ):
@@ -172,7 +174,7 @@ def test_clients_too_many_to_be_told_are_cut(tmp_path: Path) -> None:
 
 
 def test_in_a_full_table_the_longest_idle_connection_gives_way_and_may_come_back(tmp_path: Path) -> None:
-    with running_server(SIGNER, tmp_path, limits=Limits(connections=2)) as address:
+    with running_server(SIGNER, tmp_path, limits=ConnectionLimits(connections=2)) as address:
         with WireClient(address) as one, WireClient(address) as two, WireClient(address) as three:
             assert isinstance(two.ask(request(SIGNER)), CertificatesReply)
             reply = one.receive()
@@ -186,7 +188,7 @@ def test_in_a_full_table_the_longest_idle_connection_gives_way_and_may_come_back
 
 
 def test_the_client_connects_again_when_it_had_to_give_way(tmp_path: Path) -> None:
-    with running_server(SIGNER, tmp_path, limits=Limits(connections=1)) as address:
+    with running_server(SIGNER, tmp_path, limits=ConnectionLimits(connections=1)) as address:
         station = TcpClient(*address)
         asked = SignerRequest(SIGNER.documents.signer_public_key)
         for _ in range(2):
@@ -255,7 +257,7 @@ def _eventually_served(address: Address) -> bool:
 @pytest.mark.parametrize("sent", [0, 1, 100])
 def test_a_client_that_dawdles_is_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sent: int) -> None:
     monkeypatch.setattr(listener, "SWEEP_SECONDS", 0.01)
-    limits = Limits(message_seconds=0.05, first_message_seconds=0.05)
+    limits = ConnectionLimits(message_seconds=0.05, first_message_seconds=0.05)
     with running_server(SIGNER, tmp_path, limits=limits) as address, WireClient(address) as slow:
         slow.socket.sendall(slow.connection.send(request(SIGNER))[:sent])
         reply = slow.receive()

@@ -8,23 +8,23 @@ from typing import Any
 import pytest
 
 from atcaprov.web.logins import Logins
-from provisioning_server.passwords.unlock_service import PasswordDesk
-from provisioning_server.signers.registry import SignerRoster
+from provisioning_server.passwords.unlock_service import UnlockService
+from provisioning_server.signers.registry import SignerRegistry
 from provisioning_server.web import routes as pages
 from provisioning_server.web.live_updates import LiveSigners
 from provisioning_server.web.routes import PageParts, Pages
-from provisioning_server.web.views import SignerBoard
+from provisioning_server.web.views import SignerOverview
 from tests.support.server_parts import RememberingLog
 
 
 def test_pages_that_are_opened_all_at_once_are_bounded_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pages, "STREAMS_MAX", 2)
-    roster, log, logins = SignerRoster(), RememberingLog(), Logins()
-    desk = PasswordDesk(roster, log)
+    registry, log, logins = SignerRegistry(), RememberingLog(), Logins()
+    unlock_service = UnlockService(registry, log)
     live = LiveSigners(list)
-    board = SignerBoard(roster, desk, lambda _: None)
+    overview = SignerOverview(registry, unlock_service, lambda _: None)
     application = Pages(
-        PageParts(board, live, desk, logins, log, lambda: None, cookie_name="login", tls=False)
+        PageParts(overview, live, unlock_service, logins, log, lambda: None, cookie_name="login", tls=False)
     ).application()
     session = logins.log_in(logins.code)
     assert session is not None

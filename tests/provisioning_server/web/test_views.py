@@ -12,11 +12,11 @@ import pytest
 from atcaprov import Code, UsageError
 from atcaprov.wire.messages import ErrorReply
 from provisioning_server import refusals
-from provisioning_server.passwords.unlock_service import PasswordDesk
+from provisioning_server.passwords.unlock_service import UnlockService
 from provisioning_server.records.file_records import Tally
-from provisioning_server.signers.registry import SignerRoster
+from provisioning_server.signers.registry import SignerRegistry
 from provisioning_server.web.live_updates import LiveSigners, snapshot, summary
-from provisioning_server.web.views import SignerBoard, SignerView, State
+from provisioning_server.web.views import SignerOverview, SignerState, SignerView
 from tests.support.in_memory_signer import MemorySigner
 from tests.support.server_parts import RememberingLog, chip_serial
 
@@ -32,22 +32,22 @@ class Module(MemorySigner):
 
 
 class Bench:
-    """Signers, and a board that looks at them."""
+    """Signers, and a overview that looks at them."""
 
     def __init__(self, *signers: MemorySigner) -> None:
-        self.roster = SignerRoster(signers)
+        self.registry = SignerRegistry(signers)
         self.tallies: dict[bytes, Tally] = {}
         self.unusable: dict[str, str] = {}
         self.now = 100.0
-        self.desk = PasswordDesk(self.roster, RememberingLog(), clock=lambda: self.now)
+        self.unlock_service = UnlockService(self.registry, RememberingLog(), clock=lambda: self.now)
         self.trouble: ErrorReply | None = None
-        self.board = SignerBoard(
-            self.roster, self.desk, self.tallies.get, lambda: self.unusable, lambda _: self.trouble
+        self.overview = SignerOverview(
+            self.registry, self.unlock_service, self.tallies.get, lambda: self.unusable, lambda _: self.trouble
         )
 
     def view(self) -> SignerView:
         """Look at the only signer."""
-        (view,) = self.board.views()
+        (view,) = self.overview.views()
         return view
 
 
@@ -55,21 +55,21 @@ def test_who_it_is() -> None:
     signer = MemorySigner()
     view = Bench(signer).view()
     assert (view.name, view.serial, view.signer_id) == (signer.name, signer.serial.hex().upper(), "0034")
-    assert Bench(signer).board.signer(view.key) is signer
-    assert Bench(MemorySigner()).board.signer(view.key) is None
+    assert Bench(signer).overview.signer(view.key) is signer
+    assert Bench(MemorySigner()).overview.signer(view.key) is None
 
 
 @pytest.mark.parametrize(
     ("remaining", "state", "shown"),
     [
-        (None, State.READY, ""),
-        (1001, State.READY, "1,001"),
-        (1000, State.LOW, "1,000"),
-        (1, State.LOW, "1"),
-        (0, State.USED_UP, "0"),
+        (None, SignerState.READY, ""),
+        (1001, SignerState.READY, "1,001"),
+        (1000, SignerState.LOW, "1,000"),
+        (1, SignerState.LOW, "1"),
+        (0, SignerState.USED_UP, "0"),
     ],
 )
-def test_what_is_left_is_told_early(remaining: int | None, state: State, shown: str) -> None:
+def test_what_is_left_is_told_early(remaining: int | None, state: SignerState, shown: str) -> None:
     view = Bench(Module(remaining)).view()
     assert (view.state, view.remaining) == (state, shown)
 
@@ -77,19 +77,19 @@ def test_what_is_left_is_told_early(remaining: int | None, state: State, shown: 
 def test_a_signer_that_waits_says_how_it_went_and_when_to_try_again() -> None:
     signer = MemorySigner(password=b"right")
     bench = Bench(signer)
-    assert (bench.view().state, bench.view().detail, bench.view().wait) == (State.WAITING, "", "")
-    asyncio.run(bench.desk.attempt(signer, b"wrong"))
+    assert (bench.view().state, bench.view().detail, bench.view().wait) == (SignerState.WAITING, "", "")
+    asyncio.run(bench.unlock_service.attempt(signer, b"wrong"))
     assert bench.view().detail.startswith("The password is wrong. ")
     assert bench.view().wait == "Next try in 1 s."
     bench.now += 1
-    asyncio.run(bench.desk.attempt(signer, b"wrong"))
+    asyncio.run(bench.unlock_service.attempt(signer, b"wrong"))
     assert "2 times in a row" in bench.view().detail
     bench.now += 0.5
     assert bench.view().wait == "Next try in 2 s."
     bench.now += 1.5
     assert bench.view().wait == ""
-    asyncio.run(bench.desk.attempt(signer, b"right"))
-    assert (bench.view().state, bench.view().detail) == (State.READY, "")
+    asyncio.run(bench.unlock_service.attempt(signer, b"right"))
+    assert (bench.view().state, bench.view().detail) == (SignerState.READY, "")
 
 
 def test_a_signer_says_why_its_password_could_not_be_tried() -> None:
@@ -99,16 +99,16 @@ def test_a_signer_says_why_its_password_could_not_be_tried() -> None:
 
     signer = Costly(password=b"right")
     bench = Bench(signer)
-    asyncio.run(bench.desk.attempt(signer, b"right"))
-    assert (bench.view().state, bench.view().detail) == (State.WAITING, "That takes 128 MiB of memory.")
+    asyncio.run(bench.unlock_service.attempt(signer, b"right"))
+    assert (bench.view().state, bench.view().detail) == (SignerState.WAITING, "That takes 128 MiB of memory.")
 
 
 @pytest.mark.parametrize("signer", [Module, MemorySigner])
 def test_a_signer_out_of_use_says_why_and_what_to_do(signer: Callable[[], MemorySigner]) -> None:
     made = signer()
     bench = Bench(made)
-    bench.roster.exclude(made, refusals.SIGNER_QUARANTINED, "It signed something else.")
-    assert bench.view().state is State.QUARANTINED
+    bench.registry.exclude(made, refusals.SIGNER_QUARANTINED, "It signed something else.")
+    assert bench.view().state is SignerState.QUARANTINED
     assert bench.view().detail.startswith("It signed something else. ")
     assert ("plug it in" in bench.view().detail) == made.slow
 
@@ -116,49 +116,49 @@ def test_a_signer_out_of_use_says_why_and_what_to_do(signer: Callable[[], Memory
 def test_a_signer_that_is_ready_and_issues_nothing_says_why() -> None:
     bench = Bench(MemorySigner())
     bench.trouble = refusals.server_clock(datetime(1970, 1, 1, tzinfo=UTC), "its newest record is newer")
-    assert (bench.view().state, bench.view().headline) == (State.QUARANTINED, "Issues nothing")
+    assert (bench.view().state, bench.view().headline) == (SignerState.QUARANTINED, "Issues nothing")
     assert "clock says 1970-01-01 00:00 UTC, but its newest record is newer" in bench.view().detail
     bench.trouble = None
-    assert bench.view().state is State.READY
+    assert bench.view().state is SignerState.READY
 
 
 def test_a_used_up_quota_is_no_fault() -> None:
     module = Module(0)
     bench = Bench(module)
-    bench.roster.exclude(module, refusals.QUOTA_USED_UP)
-    assert bench.view().state is State.USED_UP
+    bench.registry.exclude(module, refusals.QUOTA_USED_UP)
+    assert bench.view().state is SignerState.USED_UP
 
 
 def test_a_signer_that_left_stays_in_its_place_until_it_is_back() -> None:
     first, second = Module(5), Module(7)
     bench = Bench(first, second)
-    before = bench.board.views()
-    bench.roster.remove(first)
-    gone = bench.board.views()
+    before = bench.overview.views()
+    bench.registry.remove(first)
+    gone = bench.overview.views()
     assert [view.key for view in gone] == [view.key for view in before]
-    assert [view.state for view in gone] == [State.UNPLUGGED, State.LOW]
+    assert [view.state for view in gone] == [SignerState.UNPLUGGED, SignerState.LOW]
     assert gone[0].remaining == ""
-    bench.roster.add(first)
-    assert bench.board.views() == before
+    bench.registry.add(first)
+    assert bench.overview.views() == before
 
 
 def test_what_is_no_good_signer_is_shown_with_its_place() -> None:
     bench = Bench()
     bench.unusable["kit-hid:///dev/hidraw3"] = "It is damaged."
     view = bench.view()
-    assert (view.name, view.state) == ("kit-hid:///dev/hidraw3", State.QUARANTINED)
+    assert (view.name, view.state) == ("kit-hid:///dev/hidraw3", SignerState.QUARANTINED)
     assert view.detail.startswith("It is damaged. ")
     bench.unusable.clear()
-    assert bench.board.views() == []
+    assert bench.overview.views() == []
 
 
 def test_what_does_not_print_is_shown_as_question_marks() -> None:
     """A file may have a name that is no UTF-8, and its error then quotes it."""
     bench = Bench(signer := Module())
     signer.name = "A\u202eB\x1b[31m"
-    bench.roster.exclude(signer, refusals.SIGNER_QUARANTINED, "\udcff is damaged.")
+    bench.registry.exclude(signer, refusals.SIGNER_QUARANTINED, "\udcff is damaged.")
     bench.unusable["emulator:\udcff.json"] = "\udcff.json is damaged."
-    views = bench.board.views()
+    views = bench.overview.views()
     assert [view.name for view in views] == ["A?B?[31m", "emulator:?.json"]
     assert [view.detail.partition(".")[0] for view in views] == ["? is damaged", "?"]
     json.dumps(snapshot(views), ensure_ascii=False).encode()
@@ -174,7 +174,10 @@ def test_what_was_issued_is_shown() -> None:
 
 def test_the_line_about_all() -> None:
     assert summary([]) == "No signer is here"
-    views = [SignerView(state=state) for state in (State.READY, State.LOW, State.USED_UP, State.WAITING)]
+    views = [
+        SignerView(state=state)
+        for state in (SignerState.READY, SignerState.LOW, SignerState.USED_UP, SignerState.WAITING)
+    ]
     assert summary(views) == "2 of 4 ready, 1 waits for its password"
     assert snapshot(views)["waiting"] == 1
     assert summary(views[3:] * 2) == "0 of 2 ready, 2 wait for their passwords"
@@ -183,13 +186,13 @@ def test_the_line_about_all() -> None:
 
 def test_events_come_when_something_changed_and_end_when_nobody_wants_them() -> None:
     async def run() -> list[str]:
-        live = LiveSigners(bench.board.views)
+        live = LiveSigners(bench.overview.views)
         told: list[str] = []
         async for event in live.events(lambda: len(told) < 2):
             told.append(event)
             live.look()  # nothing new
             if len(told) == 1:
-                bench.roster.remove(signer)
+                bench.registry.remove(signer)
                 asyncio.get_running_loop().call_soon(live.look)
         return told
 
