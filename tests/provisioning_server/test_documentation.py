@@ -73,7 +73,7 @@ def test_the_limits_are_those_of_the_code() -> None:
         f"| between two messages | {limits.idle_seconds / 3600:.0f} hours |",
         f"| a client that does not take its reply | {limits.write_seconds:.0f} seconds |",
     ]
-    section = _section("ConnectionLimits")
+    section = _section("Limits")
     assert [text for text in expected if text not in section] == []
 
 
