@@ -35,9 +35,9 @@ class PluggedModule:
             if module.ready:
                 _require_proof(module)
             else:
-                module.facts.scheme.require_costly()
+                module.contents.scheme.require_costly()
                 if pins is not None:
-                    pins.require_same(module.facts)
+                    pins.require_same(module.contents)
         except BaseException:
             module.close()
             raise
@@ -72,7 +72,7 @@ class PluggedModule:
         self._module.unlock(password)
         _require_proof(self._module)
         if self._pins is not None and self._module.needs_password:
-            self._pins.remember(self._module.facts)
+            self._pins.remember(self._module.contents)
 
     def sign(self, digest: bytes) -> bytes:
         """Return R||S (64 bytes) over a SHA-256 digest (32 bytes); raises as `SignerModule.sign`."""

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from provisioning_server.passwords.reading import read_passwords
 
 from atcaprov.chip.memory_map import SLOT_COUNT
 from atcaprov.emulator.state_file import StateFile
@@ -18,6 +17,7 @@ from atcaprov.hal.base import Hal
 from atcaprov.hal.emulated import open_emulated, parse_emulated
 from atcaprov.hal.tracing.masking import MASK, masked_packets
 from provisioning_client.cli import command as provisioning_client
+from provisioning_server.passwords.given_passwords import read_passwords
 from signer_module.on_files.key_file import SoftwareKey
 from tests.support.programs import run, run_in_process, run_signer_module
 from tests.support.secret_files import secret_file
