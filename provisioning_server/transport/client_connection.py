@@ -116,7 +116,7 @@ class ClientConnection(asyncio.Protocol):
     def resume_writing(self) -> None:
         """Called by the loop when it does again."""
         self._writing_paused = False
-        if self._connection.state is State.IDLE:
+        if self._connection.state is ConnectionState.IDLE:
             self.deadline = self._owner.now() + self._owner.limits.idle_seconds
             self._advance()
 
