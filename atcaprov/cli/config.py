@@ -1,4 +1,4 @@
-"""`atcaprov config`: show, check and compare configuration zones in files."""
+"""`atcaprov config`: show, check, compare and convert configuration zones in files."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _DIFFERENT: Final = 1
 
 
 class SlotList(click.ParamType[frozenset[int]]):
-    """Slot numbers with commas, such as 10,11,12; an empty text is no slot."""
+    """Slot numbers with commas, such as 10,11,12; an empty text means none."""
 
     name = "slots"
 
@@ -52,13 +52,13 @@ def _length_option(function: Callable[..., Any]) -> Callable[..., Any]:
     return click.option(
         "--accept-112",
         is_flag=True,
-        help="Take a file of 112 bytes for bytes 16-127; it has no serial number in front.",
+        help="Accept a file of 112 bytes as bytes 16-127, without the serial number in front.",
     )(function)
 
 
 @click.group("config")
 def group() -> None:
-    """Explain, check, convert configuration zones. Their 128 bytes decide permanently what a chip can do.
+    """Explain, check and convert configuration zones. Their 128 bytes decide permanently what a chip can do.
 
     FILE is hex text as provisioning-client --config reads it, or named fields if its name ends in .toml.
     """
@@ -70,7 +70,7 @@ def group() -> None:
 @_length_option
 @click.option("--hex", "as_hex", is_flag=True, help="Print the bytes as a hex file instead of words.")
 def show(file: Path | None, part: str, accept_112: bool, as_hex: bool) -> None:
-    """Explain every field and every slot of FILE. Without FILE, of the default product configuration."""
+    """Explain every field and every slot of FILE, or of the default product configuration."""
     zone = ConfigZone(DEFAULT_608A) if file is None else read_zone_file(file, accept_112=accept_112).zone
     if as_hex:
         from atcaprov.config_zone.hex_file import format_hex
@@ -112,12 +112,15 @@ def _show_words(zone: ConfigZone, part: Part) -> None:
     help="Slots of the certificates and the signer's public key.",
 )
 @click.option("--slots-to-lock", type=_SLOTS, default="", help="Slots that are locked one by one at the end.")
-@click.option("--written-slots", type=_SLOTS, help="Slots that the run gives data before the data lock.")
+@click.option("--written-slots", type=_SLOTS, help="Slots that are written before the data lock.")
 @click.option(
-    "--allow", type=click.Choice([allow.value for allow in Allow]), multiple=True, help="A setting that is wanted."
+    "--allow",
+    type=click.Choice([allow.value for allow in Allow]),
+    multiple=True,
+    help="A setting that is wanted, although it is remarkable.",
 )
 def check(file: Path, part: str, accept_112: bool, allow: tuple[str, ...], **slots: Any) -> None:
-    """Say what in FILE would harm a chip. What is remarkable is said too; a software chip tries it.
+    """Report what in FILE would harm a chip, and what is remarkable; try it on a software chip.
 
     Exit code 2 if there is an error; warnings and infos do not count.
     """
@@ -153,7 +156,9 @@ def _conclude(file: Path, findings: list[Finding]) -> None:
     summary = ", ".join(f"{count} {level}{'' if count == 1 else 's'}" for level, count in counts.items())
     if counts[Level.ERROR]:
         raise UsageError(
-            f"{file} would harm the chip: {summary}.", advice="Do not lock it.", code=Code.CONFIG_ZONE_UNSAFE
+            f"{file} would harm the chip: {summary}.",
+            advice="Do not lock a chip with it.",
+            code=Code.CONFIG_ZONE_UNSAFE,
         )
     say(f"{file} can be locked: {summary}.")
 
@@ -165,7 +170,7 @@ def _conclude(file: Path, findings: list[Finding]) -> None:
 @_length_option
 @click.option("--exit-code", is_flag=True, help="Exit with 1 if the zones differ.")
 def diff(before: Path, after: Path, part: str, accept_112: bool, exit_code: bool) -> int:
-    """Say how the zones of two files differ. Bytes 0-15 and 86-87 do not count."""
+    """Print how the zones of two files differ. Bytes 0-15 and 86-87 do not count."""
     from atcaprov.config_zone.diff import diff as differences
 
     first, second = (read_zone_file(file, accept_112=accept_112).zone for file in (before, after))
@@ -183,9 +188,9 @@ def diff(before: Path, after: Path, part: str, accept_112: bool, exit_code: bool
 @click.argument("file", type=_FILE)
 @_length_option
 def convert(file: Path, accept_112: bool) -> None:
-    """Make an ATECC508A table safe for a 608. It is printed as a hex file; the rule is Microchip's AN3539.
+    """Make an ATECC508A configuration safe for an ATECC608, by Microchip's AN3539, and print it as a hex file.
 
-    Bits whose meaning changed stay: check the result.
+    Bits whose meaning differs are kept: check the result.
     """
     from atcaprov.config_zone.hex_file import format_hex
     from atcaprov.config_zone.zone import convert_508a_to_608

@@ -1,4 +1,4 @@
-"""`atcaprov emulator`: serve software chips, compare chip files, record real parts and replay the recordings."""
+"""`atcaprov emulator`: serve software chips, compare chip files, record real chips and replay the recordings."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class SerialNumber(click.ParamType[bytes]):
 
 @click.group("emulator")
 def group() -> None:
-    """Software chips for other programs."""
+    """Serve, record, replay and compare software chips."""
 
 
 @group.command()
@@ -83,36 +83,40 @@ def group() -> None:
     show_default=True,
     metavar="KHZ",
     type=click.IntRange(1, 1000),
-    help="Speed of the I2C buses; on a slow one bytes wake chips.",
+    help="Speed of the I2C buses. On a slow bus a data byte can wake a chip.",
 )
 @click.option("--kit", type=_PORT, metavar="PORT", help="Kit protocol (text lines) over TCP.")
-@click.option("--wolfssl", type=_PORT, metavar="PORT", help="The stream of wolfSSL's simulator over TCP.")
-@click.option("--pty", type=_FILE, metavar="PATH", help="Kit protocol at a pseudo-terminal; PATH becomes a link to it.")
-@click.option("--bind", default=LOOPBACK, show_default=True, metavar="ADDRESS", help="Address of the TCP ports.")
+@click.option("--wolfssl", type=_PORT, metavar="PORT", help="The byte stream of wolfSSL's simulator over TCP.")
+@click.option("--pty", type=_FILE, metavar="PATH", help="Kit protocol on a pseudo-terminal; PATH becomes a link to it.")
 @click.option(
-    "--image", default=BLANK, show_default=True, metavar="NAME", help="Image of new chips: a name, or a .json file."
+    "--bind", default=LOOPBACK, show_default=True, metavar="ADDRESS", help="Address on which the TCP ports listen."
+)
+@click.option(
+    "--image", default=BLANK, show_default=True, metavar="NAME", help="Image of new chips: a name or a .json file."
 )
 @click.option(
     "--chips", default=1, show_default=True, metavar="NUM", type=click.IntRange(1, MOST_CHIPS), help="How many chips."
 )
-@click.option("--state", type=_FILE, metavar="FILE", help="Keep the chip in FILE, the second in FILE-2 and so on.")
 @click.option(
-    "--clock", default="virtual", show_default=True, metavar="real|virtual|SCALE", help="How fast the chips are."
+    "--state", type=_FILE, metavar="FILE", help="Keep the first chip in FILE, the second in FILE-2 and so on."
+)
+@click.option(
+    "--clock", default="virtual", show_default=True, metavar="real|virtual|SCALE", help="Speed of the chips' time."
 )
 @click.option(
     "--times",
     type=click.Choice([times.value for times in Times]),
     help="How long commands take. Default: maximum on a virtual clock, typical on others.",
 )
-@click.option("--faults", type=_FILE, metavar="FILE", help="Plan of what goes wrong (TOML).")
+@click.option("--faults", type=_FILE, metavar="FILE", help="Fault plan (TOML): what goes wrong, and when.")
 @click.option(
     "--firmware",
     type=click.Choice(list(FIRMWARES)),
     default=PARSER3.name,
     show_default=True,
-    help="The board that answers at --kit and --pty; kit_host has no packet for a refusal.",
+    help="The firmware of the board at --kit and --pty.",
 )
-@click.option("--explain", is_flag=True, help="Say on stderr why a chip refuses a command.")
+@click.option("--explain", is_flag=True, help="Print on stderr why a chip refuses a command.")
 def serve(
     image: str,
     chips: int,
@@ -125,7 +129,8 @@ def serve(
 ) -> None:
     """Serve software chips until Ctrl-C or SIGTERM.
 
-    Every way in leads to the same chips. Port 0 takes a free one; each port is printed when it is open.
+    Give at least one of --bridge, --i2c, --kit, --pty, --wolfssl; all of them reach the same chips. Port 0 takes a free
+    port. Each port is printed when it is open.
     """
     plan = read_text(faults) if faults else ""
     observer = explaining(_warn) if options.pop("explain") else None
@@ -150,29 +155,31 @@ def serve(
     "--answers",
     type=_FILE,
     metavar="FILE",
-    help="Keep the readings in this file, too; ask no question again that has one there.",
+    help="Keep the readings in FILE, too, and skip the questions that have one there.",
 )
 @click.option(
     "--give-up",
     metavar="SERIAL",
     type=SerialNumber(),
-    help="Also ask what spoils a blank chip: the one with this serial number becomes permanently locked and useless.",
+    help="Also ask destructive questions: the blank chip with this serial number is locked permanently and is scrap.",
 )
 @click.option(
     "--setup",
     type=click.Choice(list(SETUPS)),
     default="1",
     show_default=True,
-    help="The questions that the given-up chip is set up for: those of the first or the second part.",
+    help="Setup of the chip that is given up: each has questions of its own.",
 )
-@click.option("--exit-code", is_flag=True, help="Exit with 1 if the chip differs from the software chip, or may.")
+@click.option(
+    "--exit-code", is_flag=True, help="Exit with 1 if the chip differs, or may differ, from the software chip."
+)
 def record(device: str, file: Path, answers: Path | None, give_up: bytes | None, setup: str, exit_code: bool) -> int:
-    """Record in FILE what the chip at DEVICE answers, and say what that shows of the software chip's open points.
+    """Record in FILE what the chip at DEVICE answers, and print what that shows about the open points.
 
-    It is asked only what is harmless; every byte is recorded.
+    Only harmless questions are asked.
 
-    Nothing is written, locked, counted or used up, unless a chip is given up. FILE is for replay; it also holds what
-    the chip gave in clear.
+    Without --give-up nothing is written, locked, counted or used up. FILE has every byte, also what the chip shows in
+    clear; it can be replayed.
     """
     traced = TracedHal(open_hal(device), create_trace(file, device), recording=True)
     try:
@@ -187,19 +194,19 @@ def record(device: str, file: Path, answers: Path | None, give_up: bytes | None,
         if give_up is not None:
             spoiling = Dialogue(traced)
             agree &= _tell(ask_and_lock(spoiling, SETUPS[setup], kept.done), spoiling, kept)
-            agree &= _ask_harmlessly(Dialogue(guarded), kept)  # a locked part answers more
+            agree &= _ask_harmlessly(Dialogue(guarded), kept)  # a locked chip answers more
     finally:
         traced.close()
     return _DIFFERENT if exit_code and not agree else 0
 
 
 def _ask_harmlessly(dialogue: Dialogue, kept: AnswersFile) -> bool:
-    """Ask what is not answered yet and harms nothing; tells whether all is as in the software chip."""
+    """Ask the harmless questions without an answer; return whether the chip does what the software chip does."""
     return _tell(put(dialogue, list(harmless_questions(dialogue)), kept.done), dialogue, kept)
 
 
 def _tell(readings: Iterator[Reading], dialogue: Dialogue, kept: AnswersFile) -> bool:
-    """Print and keep readings; tells whether all are those of the software chip."""
+    """Print and keep the readings; return whether all are those of the software chip."""
     agree = True
     for reading in readings:
         kept.keep(reading, dialogue.take_exchanges())
@@ -210,15 +217,17 @@ def _tell(readings: Iterator[Reading], dialogue: Dialogue, kept: AnswersFile) ->
 
 @group.command("replay")
 @click.argument("file", type=_FILE)
-@click.option("--image", default=BLANK, show_default=True, metavar="NAME", help="What the part was when it was new.")
-@click.option("--state", type=_FILE, metavar="FILE", help="Begin with the chip in this state file; it stays as it is.")
-@click.option("--unmasked", is_flag=True, help="Show bytes that could belong to a secret, too.")
+@click.option(
+    "--image", default=BLANK, show_default=True, metavar="NAME", help="Image of the recorded chip when it was new."
+)
+@click.option(
+    "--state", type=_FILE, metavar="FILE", help="Start with the chip in this state file, which is not changed."
+)
+@click.option("--unmasked", is_flag=True, help="Show bytes that may belong to a secret, too.")
 def replay_file(file: Path, image: str, state: Path | None, unmasked: bool) -> int:
-    """Play a recording or a trace to a software chip.
+    """Replay a recording or a trace on a software chip, and print the first difference.
 
-    The first difference is printed.
-
-    Exit code 1 if there is one.
+    Exit code 1 if there is a difference.
     """
     trace = read_trace(file)
     memory = _load(state) if state else load_image(image).make(SystemRandom())
@@ -226,7 +235,7 @@ def replay_file(file: Path, image: str, state: Path | None, unmasked: bool) -> i
     difference = found.difference
     if difference is None:
         count = found.passed_over
-        passed = f"; {count} of them depend on masked bytes and were passed over" if count else ""
+        passed = f"; {count} of them depend on masked bytes and were not compared" if count else ""
         say(f"All {len(trace.events)} events agree{passed}.")
         return 0
     say(difference.text(unmasked=unmasked))
@@ -238,7 +247,7 @@ def replay_file(file: Path, image: str, state: Path | None, unmasked: bool) -> i
 @click.argument("after", type=_FILE)
 @click.option("--exit-code", is_flag=True, help="Exit with 1 if the chips differ.")
 def diff(before: Path, after: Path, exit_code: bool) -> int:
-    """Say what changed between two chip files. Contents of slots are named by place only."""
+    """Print what changed between two chip files. The contents of slots are not shown, only where they changed."""
     old, new = _load(before), _load(after)
     changes = explain_changes(old.image(), new.image())
     if old.revision != new.revision:
