@@ -25,16 +25,16 @@ def check_address(p1: int, p2: int) -> None:
     """Refuse (03) zone 3 and slots above 15."""
     zone = p1 & ZONE_BITS
     if zone > Zone.DATA:
-        raise illegal("there is no zone 3")
+        raise illegal("zone 3 does not exist")
     if zone == Zone.DATA and p2 & _SLOT_TOO_HIGH:
-        raise illegal("there is no slot above 15")
+        raise illegal("slots end at 15")
 
 
 def locate(core: Core, p1: int, p2: int) -> Address:
     """Return the place that P1 and P2 name; refuse one outside the zone or slot.
 
-    A 32-byte access ignores the word field, and may name the last, partial block of a slot: a Write's excess is
-    dropped, a Read's missing bytes are filled up (DS20005927A sections 9.1.4, 9.16).
+    A 32-byte access ignores the word field, and may name the last, partial block of a slot: excess bytes of a
+    Write are dropped, missing bytes of a Read are filled up (DS20005927A sections 9.1.4, 9.16).
     """
     zone = p1 & ZONE_BITS
     slot = p2 >> 3 & 0x0F if zone == Zone.DATA else None
@@ -44,5 +44,5 @@ def locate(core: Core, p1: int, p2: int) -> Address:
     offset = block * BLOCK_SIZE + (0 if wide else (p2 & 0x07) * WORD_SIZE)
     count = BLOCK_SIZE if wide else WORD_SIZE
     if offset >= room or (not wide and offset + count > room):
-        raise Refusal(core.open_points.bad_block_code, "the block or word lies outside", slot=slot)
+        raise Refusal(core.open_points.bad_block_code, "the block or word is outside the zone or slot", slot=slot)
     return Address(slot, offset, count)

@@ -16,9 +16,9 @@ _REDUCTION: Final = 0xE1 << 120
 
 
 def require_aes_enabled(core: Core) -> None:
-    """Refuse if the part has no AES (configuration byte 13, bit 0)."""
+    """Refuse if AES is disabled (configuration byte 13, bit 0)."""
     if not core.memory.config[_AES_ENABLE] & 1:
-        raise Refusal(core.open_points.aes_disabled_code, "the part has AES switched off", bit="AES_Enable")
+        raise Refusal(core.open_points.aes_disabled_code, "AES is disabled on this chip", bit="AES_Enable")
 
 
 def _cipher(key: bytes) -> Cipher[modes.ECB]:

@@ -1,4 +1,4 @@
-"""Say in words what differs between two memories, without showing what is secret."""
+"""Describe the differences between two memories, without showing a secret."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def _config(old: Memory, new: Memory) -> Iterator[str]:
 
 
 def _moved_counters(old: Memory, new: Memory) -> Iterator[int]:
-    """Return the bytes of the counters whose value has changed; other patterns of one value are shown as bytes."""
+    """Return the bytes of the counters whose value changed; a new pattern of the same value is shown as bytes."""
     for number in range(2):
         if read_counter(old, number) != read_counter(new, number):
             yield from range(COUNTERS.start + 8 * number, COUNTERS.start + 8 * number + 8)
@@ -116,7 +116,7 @@ def _otp(old: Memory, new: Memory) -> Iterator[str]:
 
 
 def _ranges(old: bytes, new: bytes) -> list[tuple[int, int]]:
-    """Return first and last byte of each stretch of 4-byte words that differ."""
+    """Return the first and the last byte of each run of 4-byte words that differ."""
     found: list[tuple[int, int]] = []
     for start in range(0, len(old), 4):
         if old[start : start + 4] == new[start : start + 4]:

@@ -1,7 +1,7 @@
-"""The part on the bus: power, wake, idle, sleep, watchdog, and one reply for each packet while it is awake.
+"""The chip on the bus: power, wake, idle, sleep, watchdog, and one reply to each packet while it is awake.
 
-Clocks and how long a chip takes: `timing`. A virtual clock jumps over every wait. It may add up maxima, which
-no part takes one after the other: there the watchdog counts typical times, so that what works on a part works.
+Its durations and clocks are in `timing`. A virtual clock jumps over every wait. It may add up maximum times, which a
+real chip never takes one after another: the watchdog then counts typical times, so that what works on a chip works.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _FOREVER: Final = float("inf")
 
 
 class Power(enum.Enum):
-    """Where the part stands between off and awake."""
+    """Whether the chip is off, asleep, idle or awake."""
 
     OFF = "off"
     ASLEEP = "asleep"
@@ -43,7 +43,7 @@ class Power(enum.Enum):
 
 
 class Keeper(Protocol):
-    """Keeps the memory beyond the process."""
+    """Keeps the memory when the process ends."""
 
     def keep(self, memory: Memory) -> None:
         """Store the memory if it has changed; when this returns, the change survives."""
@@ -59,7 +59,7 @@ class Forgetful:
 
 
 class Chip:
-    """One software chip, powered and asleep at first. Not for several threads at once: a bus carries one packet.
+    """One software chip, powered and asleep at first. Not thread-safe, as a bus carries one packet at a time.
 
     `memory` defaults to a blank ATECC608A with a serial number of its own. `last_refusal` says why the last command
     was refused, or is None if it was not. `faults` is the plan of what goes wrong; None: nothing does.
@@ -112,31 +112,31 @@ class Chip:
     # Power
 
     def power_on(self) -> None:
-        """Give the supply: the chip sleeps."""
+        """Switch the supply on: the chip sleeps."""
         if self.power is Power.OFF:
             self._fall_asleep()
 
     def power_off(self) -> None:
-        """Take the supply away: everything but the memory is lost."""
+        """Switch the supply off: only the memory stays."""
         self.power = Power.OFF
         failing = self.core.powered.failing_tests
         self.core.powered = Powered(failing_tests=failing)
         self._forget()
 
     def power_cycle(self) -> None:
-        """Take the supply away and give it back."""
+        """Switch the supply off and on again."""
         self.power_off()
         self.power_on()
 
     def wake(self) -> bytes:
-        """Send the wake token; returns the wake answer, or nothing if the chip is awake already or has no power."""
+        """Send the wake token; return the wake answer, or b"" if the chip is awake already or has no power."""
         if not self.wake_pulse():
             return b""
         self.clock.wait_until(self._ready_at)
         return self.io.output
 
     def wake_pulse(self) -> bool:
-        """Send the wake token without waiting: the answer lies in the output once it is awake. False: nobody woke."""
+        """Send the wake token without waiting for the answer, which can be read later; return whether the chip woke."""
         self._watch()
         if self.power in (Power.AWAKE, Power.OFF):
             return False
@@ -148,12 +148,12 @@ class Chip:
         return True
 
     def idle(self) -> None:
-        """Stop listening but keep the volatile state; the watchdog stands still."""
+        """Go to idle: keep the volatile state, and stop the watchdog."""
         if self.listens():
             self.power = Power.IDLE
 
     def sleep(self) -> None:
-        """Lose the volatile state."""
+        """Go to sleep: lose the volatile state."""
         if self.listens():
             self._fall_asleep()
 
@@ -167,8 +167,8 @@ class Chip:
     def exchange(self, packet: bytes) -> bytes:
         """Run one command packet, wait for it, and return its reply: count, data, CRC; empty if there is none.
 
-        The bytes go where a write of an I2C bus puts them: a packet that ends too early gets no reply, and waits for
-        the rest of it; bytes behind its count are ignored.
+        The bytes are taken as from one write on an I2C bus: an incomplete packet gets no reply and waits for the rest;
+        bytes after its count are ignored.
         """
         if not self.send(packet) or self._ready_at == _FOREVER:
             return b""
@@ -177,7 +177,7 @@ class Chip:
         return self.io.output if self.power is Power.AWAKE else b""
 
     def send(self, packet: bytes) -> bool:
-        """Take bytes of a command in one write and begin with it if it is whole; return whether it acknowledged."""
+        """Take bytes of a command in one write and run it if it is complete; return whether the chip acknowledged."""
         if not self.listens():
             return False
         if self.faults is None and self.io.take_whole(packet):
@@ -191,7 +191,7 @@ class Chip:
         return True
 
     def take(self, data: bytes) -> bool:
-        """Take bytes of a command; returns whether the chip acknowledged all of them."""
+        """Take bytes of a command; return whether the chip acknowledged all of them."""
         taken = self.io.take(data)
         if taken and self.io.is_whole:
             self._fault = self.faults.next(self.io.command) if self.faults else None
@@ -201,7 +201,7 @@ class Chip:
         return taken == len(data) or self.core.open_points.bytes_behind_count == "acknowledge"
 
     def begin(self) -> bytes:
-        """Begin with the command if it is whole; returns its packet, or nothing."""
+        """Run the command if it is complete; return its packet, or b""."""
         if not self.io.is_whole or not self.listens():
             return b""
         packet = self.io.hand_over()
@@ -209,7 +209,7 @@ class Chip:
         return packet
 
     def run(self, packet: bytes) -> None:
-        """Run one packet and put its reply into the output, where it can be read once its time has passed."""
+        """Run one packet; its reply can be read once its time has passed."""
         fault, self._fault = self._fault, None
         before = self.memory.image() if fault is not None and fault.kind.cuts_short else None
         body = self._reply_body(packet, fault)
@@ -217,7 +217,7 @@ class Chip:
             cut_short(self.core, fault, before, packet)
         self.keeper.keep(self.memory)
         if fault is not None:
-            self._suffer(fault)
+            self._apply(fault)
         if self.core.volatile.paused:
             self.core.volatile.paused = False
             self.power = Power.IDLE
@@ -225,17 +225,17 @@ class Chip:
         self.io.answer(reply if fault is None else distort(reply, fault))
 
     def can_be_read(self) -> bool:
-        """Return whether the chip acknowledges a read; while a command waits for its last bytes an open point says."""
+        """Return whether the chip acknowledges a read; while a command is incomplete, an open point decides."""
         if not self.listens():
             return False
         return not self.io.command or self.core.open_points.read_of_incomplete_command == "high"
 
     def receive(self, count: int) -> bytes | None:
-        """Return the next `count` bytes of the output, FF behind its end; None: the chip does not acknowledge."""
+        """Return the next `count` bytes of the output, FF beyond its end; None if the chip does not acknowledge."""
         return self.io.give(count) if self.can_be_read() else None
 
     def rewind(self) -> None:
-        """Let the next `receive` begin at the output's first byte again, and drop what has come of a command."""
+        """Let the next `receive` begin at the output's first byte, and drop an incomplete command."""
         self.io.restart()
 
     # Inside
@@ -244,7 +244,7 @@ class Chip:
         self.last_refusal = None
         try:
             if fault is not None and fault.kind.status is not None:
-                raise Refusal(fault.kind.status, f"the fault plan says {fault.kind}")
+                raise Refusal(fault.kind.status, f"fault plan: {fault.kind}")
             return dispatch.run(self.core, packet, self._admit)
         except Refusal as refusal:
             self.last_refusal = refusal
@@ -254,17 +254,17 @@ class Chip:
             return bytes((refusal.status,))
 
     def _admit(self, command: CommandSpec) -> None:
-        """Note how long the command takes; refuse it (EE) if the watchdog would cut it."""
+        """Set how long the command takes; refuse it (EE) if the watchdog would interrupt it."""
         now, table = self.clock.now(), execution_times(self.core.memory)
         taken = table.of(self.times)[command.opcode] / 1000
         needed = table.typical[command.opcode] / 1000 if self.clock.is_virtual else taken
         if now + needed > self._sleep_at and self.core.open_points.watchdog_margin == "execution-time":
-            raise Refusal(Status.WATCHDOG, "the watchdog would cut the command")
+            raise Refusal(Status.WATCHDOG, "the watchdog would interrupt the command")
         self._ready_at = now + taken
         self._sleep_at += taken - needed
 
-    def _suffer(self, fault: Fault) -> None:
-        """Let a fault act on the chip after its command."""
+    def _apply(self, fault: Fault) -> None:
+        """Apply a fault after the command."""
         if fault.kind is FaultKind.STUCK:
             self._ready_at = _FOREVER
         elif fault.kind is FaultKind.WATCHDOG:
@@ -280,7 +280,7 @@ class Chip:
     def _fall_asleep(self) -> None:
         self.power = Power.ASLEEP
         self._forget()
-        # A new address counts from sleep or power-up on.
+        # A changed I2C address takes effect at sleep or power-up.
         config = self.memory.config
         moved = config[CHIP_MODE] & _ADDRESS_IN_85 and config[USER_EXTRA_ADD] and not self.memory.is_508
         self.i2c_address = config[USER_EXTRA_ADD if moved else I2C_ADDRESS] >> 1

@@ -16,12 +16,12 @@ OTP_88, OTP_64, _FULL_SERIAL = 0x10, 0x20, 0x40
 
 
 def data_count(_core: Core, _p1: int, _p2: int) -> bool:
-    """Say that the data of a command count in every mode."""
+    """Return False: the command has data in every mode."""
     return False
 
 
 def data_never_count(_core: Core, _p1: int, _p2: int) -> bool:
-    """Say that a command has no data, and that the sheet lets it ignore what is sent as data."""
+    """Return True: the command has no data, and the data sheet lets it ignore what is sent as data."""
     return True
 
 
@@ -42,7 +42,7 @@ class CommandSpec:
 def require_length(length: int, *allowed: int) -> None:
     """Refuse a data length that does not fit the mode."""
     if length not in allowed:
-        raise illegal(f"{length} data bytes where {' or '.join(map(str, allowed))} belong")
+        raise illegal(f"{length} data bytes instead of {' or '.join(map(str, allowed))}")
 
 
 def require_slot_number(p2: int) -> None:
@@ -57,7 +57,7 @@ def require_slot_number(p2: int) -> None:
 def require_p2(p2: int, *allowed: int) -> None:
     """Refuse any other P2."""
     if p2 not in allowed:
-        raise illegal(f"P2 {p2:04X} where {' or '.join(f'{value:04X}' for value in allowed)} belongs")
+        raise illegal(f"P2 is {p2:04X} instead of {' or '.join(f'{value:04X}' for value in allowed)}")
 
 
 def command_header(core: Core, opcode: int, p1: int, p2: int) -> bytes:

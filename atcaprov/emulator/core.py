@@ -1,4 +1,4 @@
-"""Everything that a command can see or change: memory, volatile state, randomness, and the choices at open points."""
+"""All that a command can see or change: memory, volatile state, random source, and the open points."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _UNLOCKED_PATTERN = bytes.fromhex("ffff0000")
 
 
 class Core:
-    """The chip without its pins."""
+    """The state of a chip, without its bus interface."""
 
     __slots__ = ("memory", "open_points", "powered", "random_source", "volatile")
 
@@ -54,7 +54,7 @@ class Core:
         return self.random_source.key_pair()
 
     def _require_health(self) -> None:
-        """Refuse (08) while the generator's health test has failed; ChipOptions bit 3 forgets it after one report."""
+        """Refuse (08) while the generator's health test has failed; with ChipOptions bit 3 one report clears it."""
         if not self.powered.health_failed:
             return
         if self.memory.config[CHIP_OPTIONS][0] & _CLEAR_HEALTH_FAILURE:

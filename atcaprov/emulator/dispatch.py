@@ -1,7 +1,7 @@
-"""From a packet to the body of its reply: frame, then opcode and parameters, then the command itself.
+"""From a packet to the body of its reply: check the frame, then opcode and parameters, then run the command.
 
-Order of the refusals: FF for the frame, 07 in failure mode, 03 for what is illegal in every state, EE near the
-watchdog, then the command's own.
+Order of refusals: FF for the frame, 07 in failure mode, 03 for what is illegal in every state, EE if the watchdog
+would interrupt the command, then those of the command itself.
 """
 
 from __future__ import annotations
@@ -111,9 +111,9 @@ def check_frame(packet: bytes) -> None:
     """Refuse (FF) a packet whose count byte is not its length, 4 to 155, or whose CRC is wrong."""
     size = len(packet)
     if not SHORTEST_GROUP <= size <= LONGEST_GROUP or packet[0] != size:
-        raise Refusal(Status.CRC_ERROR, "the count byte is not the packet's length")
+        raise Refusal(Status.CRC_ERROR, "the count byte is not the length of the packet")
     if crc16(packet[:-_CRC]) != packet[-2] | packet[-1] << 8:
-        raise Refusal(Status.CRC_ERROR, "the packet's CRC is wrong")
+        raise Refusal(Status.CRC_ERROR, "the CRC of the packet is wrong")
 
 
 def _require_allowed_after_failure(packet: bytes) -> None:
@@ -126,7 +126,7 @@ def _require_allowed_after_failure(packet: bytes) -> None:
 
 
 def find_command(core: Core, packet: bytes) -> tuple[CommandSpec, int, int, bytes]:
-    """Return the command, P1, P2 and data of a sound packet, or refuse (03) what is illegal in every state."""
+    """Return command, P1, P2 and data of a packet with a valid frame; refuse (03) what is illegal in every state."""
     command = (COMMANDS_508 if core.memory.is_508 else COMMANDS_608).get(packet[1])
     if command is None:
         raise illegal(f"opcode {packet[1]:02X} is unknown")
@@ -134,7 +134,7 @@ def find_command(core: Core, packet: bytes) -> tuple[CommandSpec, int, int, byte
         raise illegal("P1 and P2 are missing")
     p1, p2, data = packet[2], packet[3] | packet[4] << 8, packet[_HEADER:-_CRC]
     if p1 & ~command.p1_mask:
-        raise illegal(f"P1 {p1:02X} has bits that the command does not know")
+        raise illegal(f"P1 {p1:02X} has bits that the command does not have")
     if data and command.has_no_data(core, p1, p2) and core.rules.surplus_data == "ignore":
         data = b""
     command.check(p1, p2, len(data))

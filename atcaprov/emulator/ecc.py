@@ -1,4 +1,4 @@
-"""P-256 on raw bytes, done by pyca/cryptography. Loaded keys are kept by their bytes; nothing else is remembered."""
+"""P-256 on raw bytes, by pyca/cryptography. Loaded keys are cached by their bytes."""
 
 from __future__ import annotations
 

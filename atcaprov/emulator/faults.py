@@ -41,17 +41,17 @@ class FaultKind(enum.StrEnum):
 
     @property
     def status(self) -> int | None:
-        """The status byte that is answered in place of running the command."""
+        """The status byte of the reply; the command does not run."""
         return _STATUSES.get(self)
 
     @property
     def cuts_power(self) -> bool:
-        """Whether the supply fails: before, in or after the writing of the memory."""
+        """Whether the supply fails: before, during or after the write of the memory."""
         return self in (FaultKind.POWER_BEFORE, FaultKind.POWER_IN, FaultKind.POWER_AFTER)
 
     @property
     def cuts_short(self) -> bool:
-        """Whether the command may not come to its end."""
+        """Whether the command may not finish."""
         return self.cuts_power or self is FaultKind.WATCHDOG
 
 
@@ -64,9 +64,9 @@ _STATUSES: Final = {
 
 @dataclass(slots=True)
 class Fault:
-    """One fault. It strikes packet number `command` (from 1) or, if that is None, packets of this opcode and P1.
+    """One fault. It applies to packet number `command` (from 1) or, if that is None, to packets of this opcode and P1.
 
-    `times` is how often it strikes. `bit` is the bit of the reply that flips (counted from the count byte's lowest),
+    `times` is how often it applies. `bit` is the bit of the reply that flips (counted from the count byte's lowest),
     `size` how many bytes of the reply are left (truncated) or added (oversized).
     """
 
@@ -78,8 +78,8 @@ class Fault:
     bit: int = 8
     size: int = 1
 
-    def strikes(self, number: int, packet: bytes) -> bool:
-        """Return whether the fault meets this packet, the `number`-th."""
+    def applies_to(self, number: int, packet: bytes) -> bool:
+        """Return whether the fault applies to this packet, the `number`-th."""
         if self.times <= 0:
             return False
         if self.command is not None and self.command != number:
@@ -91,17 +91,17 @@ class Fault:
 
 @dataclass(slots=True)
 class FaultPlan:
-    """Faults in order; the first that fits a packet strikes."""
+    """Faults in order; the first that fits a packet applies to it."""
 
     faults: list[Fault]
     packets: int = field(default=0)
-    """How many packets have come so far."""
+    """How many packets came so far."""
 
     def next(self, packet: bytes) -> Fault | None:
-        """Count the packet and return the fault that strikes it."""
+        """Count the packet and return the fault that applies to it, if any."""
         self.packets += 1
         for fault in self.faults:
-            if fault.strikes(self.packets, packet):
+            if fault.applies_to(self.packets, packet):
                 fault.times -= 1
                 return fault
         return None
@@ -113,7 +113,7 @@ class FaultPlan:
         `opcode` is a number or a name such as "Sign" or "GEN_KEY".
 
         Raises:
-            UsageError: the text is no plan (FILE_INVALID).
+            UsageError: the text is not a fault plan (FILE_INVALID).
         """
         try:
             document = parse_toml(text)
@@ -121,7 +121,7 @@ class FaultPlan:
             raise _invalid(str(error)) from None
         tables = document.pop("fault", None)
         if document or not isinstance(tables, list) or not tables:
-            raise _invalid("it consists of [[fault]] tables")
+            raise _invalid("it must consist of [[fault]] tables")
         return cls([_fault(table, number) for number, table in enumerate(tables, 1)])
 
 
@@ -131,16 +131,16 @@ _NUMBERS: Final = {"command": 1, "p1": 0, "times": 1, "bit": 0, "size": 0}
 
 def _fault(table: Any, number: int) -> Fault:
     if not isinstance(table, dict):
-        raise _invalid(f"fault {number} is no table")
+        raise _invalid(f"fault {number} is not a table")
     fields = dict(table)
     try:
         kind = FaultKind(fields.pop("kind", None))
     except ValueError:
-        raise _invalid(f"fault {number}: 'kind' is one of {', '.join(FaultKind)}") from None
+        raise _invalid(f"fault {number}: 'kind' must be one of {', '.join(FaultKind)}") from None
     opcode = _opcode(fields.pop("opcode"), number) if "opcode" in fields else None
     for name, value in fields.items():
         if name not in _NUMBERS or type(value) is not int or value < _NUMBERS[name]:
-            raise _invalid(f"fault {number}: '{name} = {shown(value)}' is not understood")
+            raise _invalid(f"fault {number}: '{name} = {shown(value)}' is not valid")
     return Fault(kind, opcode=opcode, **fields)
 
 
@@ -152,7 +152,7 @@ def _opcode(value: Any, number: int) -> int:
         for opcode in Opcode:
             if opcode.name.replace("_", "").lower() == wanted:
                 return opcode
-    raise _invalid(f"fault {number}: there is no command '{value}'")
+    raise _invalid(f"fault {number}: unknown command '{value}'")
 
 
 def _invalid(reason: str) -> UsageError:
@@ -174,7 +174,7 @@ def distort(reply: bytes, fault: Fault) -> bytes:
 
 
 def cut_short(core: Core, fault: Fault, before: Zones, packet: bytes) -> None:
-    """Put the memory into the state that the fault leaves, given what it was before and is after the command."""
+    """Put the memory, which is as after the command, into the state that the fault leaves; `before`: before it."""
     if fault.kind in (FaultKind.POWER_BEFORE, FaultKind.WATCHDOG):
         core.memory.restore(before)
     elif fault.kind is FaultKind.POWER_IN:
@@ -182,7 +182,7 @@ def cut_short(core: Core, fault: Fault, before: Zones, packet: bytes) -> None:
 
 
 def _interrupt(core: Core, before: Zones, opcode: int) -> None:
-    """Change the memory, which holds the state after the command, to one that an interruption may leave."""
+    """Put the memory, which is as after the command, into a state that a failing supply may leave."""
     changed = _changed_slots(core, before)
     if opcode in (Opcode.PRIV_WRITE, Opcode.GEN_KEY):
         for slot in changed:

@@ -1,7 +1,7 @@
 """A chip's two wires: starts, bytes and stops in, acknowledges and bytes out (DS20005927A, section 6).
 
-A write begins with a word address. Bytes behind word address 03 go into the command; it begins with the stop that
-follows its last byte, not with a repeated start. What word addresses 00 to 02 ask for happens when their message ends.
+A write begins with a word address. Bytes after word address 03 go into the command; it starts with the stop condition
+after its last byte, not with a repeated start. Word addresses 00 to 02 take effect when their message ends.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from typing import Final
 from atcaprov.emulator.chip import Chip
 
 READ_BIT: Final = 0x01
-"""Lowest bit of an address byte: the message is a read."""
+"""Lowest bit of an address byte: 1 in a read."""
 _HIGH: Final = 0xFF
 
 
 class WordAddress(enum.IntEnum):
-    """First byte of a write. Others do nothing."""
+    """First byte of a write. Other values have no effect."""
 
     RESET = 0x00
     SLEEP = 0x01
@@ -31,7 +31,7 @@ class _Message(enum.Enum):
 
 
 class I2cPort:
-    """The interface of one chip. Messages to other addresses pass it by."""
+    """The I2C interface of one chip. It ignores messages to other addresses."""
 
     __slots__ = ("_message", "_word_address", "chip")
 
@@ -41,7 +41,7 @@ class I2cPort:
         self._word_address: int | None = None
 
     def start(self, address: int) -> bool:
-        """Begin a message with an address byte, at a start or a repeated one; returns whether the chip acknowledged."""
+        """Begin a message with an address byte, after any start condition; return whether the chip acknowledged."""
         self._end_message()
         if address >> 1 != self.chip.i2c_address:
             return False
@@ -52,7 +52,7 @@ class I2cPort:
         return True
 
     def write(self, byte: int) -> bool:
-        """Take a byte of a write; returns whether the chip acknowledged."""
+        """Take a byte of a write; return whether the chip acknowledged."""
         if self._message is not _Message.WRITE:
             return False
         if self._word_address is not None:
@@ -63,12 +63,12 @@ class I2cPort:
         return True
 
     def read(self) -> int:
-        """Return the byte that the chip drives; FF if it drives none."""
+        """Return the byte that the chip sends; FF if it sends none."""
         found = self.chip.receive(1) if self._message is _Message.READ else None
         return found[0] if found else _HIGH
 
     def stop(self) -> bytes:
-        """End the transfer; returns the packet of the command that begins with it, or nothing."""
+        """End the transfer; return the packet of the command that starts with it, or b""."""
         self._end_message()
         return self.chip.begin()
 

@@ -1,4 +1,4 @@
-"""Chip images: what the parts of the family hold when they leave the factory.
+"""Chip images: the memory of the parts of the family when they leave the factory.
 
 An image is a JSON file: `{"format": "atcaprov chip image", "version": 1, "title", "source", "revision": 4 bytes,
 "info_revision": 4 bytes, "serial_end": last byte of the serial number, "bytes_13_to_15", "bytes_16_to_127": list of hex
@@ -23,7 +23,7 @@ from atcaprov.errors import Code, UsageError
 from atcaprov.reading import MalformedError, parse_json, read_text
 
 BLANK: Final = "atecc608a"
-"""The image of a chip that nobody asked more of."""
+"""The image of a chip unless another one is named."""
 _FORMAT: Final = "atcaprov chip image"
 _VERSION: Final = 1
 _TNGTLS: Final = "tngtls"
@@ -36,7 +36,7 @@ _FOLDERS: Final = (
 
 @dataclass(frozen=True)
 class Image:
-    """One kind of part. `config` has 128 bytes; those of the serial number are filled in by `make`.
+    """One type of chip. `config`: 128 bytes; `make` fills in the serial number.
 
     `revision` is the answer of Info, 4 bytes; `otp` has 64 bytes, or None where the zone is not written.
     """
@@ -50,10 +50,10 @@ class Image:
     has_certificates: bool
 
     def make(self, random_source: RandomSource, serial: bytes | None = None, *, fill: int = 0xFF) -> Memory:
-        """Return the memory of a new part; the serial number (9 bytes) is its own unless given.
+        """Return the memory of a new chip, with a serial number of its own unless `serial` (9 bytes) is given.
 
-        `fill` is what data and OTP hold where nothing is written: nobody has published the content of a new part, FF
-        is this project's choice.
+        `fill` is the byte in data and OTP where nothing is written: the content of a new chip is not published, FF is
+        this project's choice.
         """
         serial = serial or _SERIAL_START + random_source.take(6) + bytes((self.serial_end,))
         config = serial[:4] + self.config[4:8] + serial[4:] + self.config[13:]
@@ -75,17 +75,17 @@ def image_names() -> list[str]:
 
 
 def load_image(name: str) -> Image:
-    """Return the image of that name, or in the file of that name if it ends with `.json`.
+    """Return the image of that name; a name that ends with `.json` is a file.
 
     Raises:
-        UsageError: there is no such image (USAGE), or the file is no image (FILE_INVALID).
+        UsageError: the image is unknown (USAGE), or the file is not an image (FILE_INVALID).
     """
     if name.endswith(".json"):
         return parse_image(read_text(Path(name)), name)
     image = _packaged(name)
     if image is not None:
         return image
-    raise UsageError(f"Unknown chip image '{name}'.", advice=f"Take one of: {', '.join(image_names())}.")
+    raise UsageError(f"Unknown chip image '{name}'.", advice=f"Use one of: {', '.join(image_names())}.")
 
 
 @lru_cache
@@ -100,14 +100,14 @@ def parse_image(text: str, name: str) -> Image:
     """Return the image in `text`; `name` is for messages.
 
     Raises:
-        UsageError: the text is no image (FILE_INVALID).
+        UsageError: the text is not an image (FILE_INVALID).
     """
     try:
         document = parse_json(text)
     except MalformedError as error:
         raise _invalid(name, f"it is not JSON: {error}") from None
     if not isinstance(document, dict) or document.get("format") != _FORMAT or document.get("version") != _VERSION:
-        raise _invalid(name, f"it is no '{_FORMAT}' of version {_VERSION}")
+        raise _invalid(name, f"it is not an '{_FORMAT}' file of version {_VERSION}")
     try:
         return _image(document)
     except (KeyError, TypeError, ValueError) as error:
@@ -126,25 +126,25 @@ def _image(document: dict[str, Any]) -> Image:
     )
     keys = tuple(document["keys"])
     if not all(isinstance(slot, int) and 0 <= slot < 16 for slot in keys):
-        raise ValueError("a key is in no slot")
+        raise ValueError("'keys' has a number that is not a slot")
     (serial_end,) = bytes.fromhex(document["serial_end"])
     revision = _sized(document.get("info_revision", document["revision"]), REVISION_SIZE)
     otp = _sized("".join(document["otp"]), OTP_SIZE) if "otp" in document else None
     certificates = document.get("certificates")
     if certificates not in (None, _TNGTLS) or (certificates and 0 not in keys):
-        raise ValueError("certificates of this kind, or without a key in slot 0, are not known")
+        raise ValueError("'certificates' is unknown, or slot 0 has no key for them")
     return Image(str(document["title"]), config, serial_end, keys, revision, otp, certificates is not None)
 
 
 def _sized(text: str, size: int) -> bytes:
     content = bytes.fromhex(text)
     if len(content) != size:
-        raise ValueError(f"{len(content)} bytes stand where {size} belong")
+        raise ValueError(f"{len(content)} bytes instead of {size}")
     return content
 
 
 def _invalid(name: str, reason: str) -> UsageError:
-    return UsageError(f"The chip image {name} is damaged: {reason}.", code=Code.FILE_INVALID)
+    return UsageError(f"The chip image {name} cannot be used: {reason}.", code=Code.FILE_INVALID)
 
 
 def blank_608a(serial: bytes) -> Memory:

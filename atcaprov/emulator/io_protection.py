@@ -46,8 +46,8 @@ def require_output_allowed(field: int, *, on_bus: bool, encrypted: bool, bit: st
     """Refuse what the two low bits of `field` forbid: 0 nothing, 1 clear output, 2 every output, 3 the command."""
     level = field & 0x03
     if level == _NEVER:
-        raise denied("the command is switched off", bit=bit)
+        raise denied("the command is disabled", bit=bit)
     if on_bus and level == _INTERNAL_ONLY:
         raise denied("the result must stay inside", bit=bit)
     if on_bus and level != _CLEAR and not encrypted:
-        raise denied("the result leaves the chip encrypted only", bit=bit)
+        raise denied("the result may leave the chip only encrypted", bit=bit)

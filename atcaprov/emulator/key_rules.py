@@ -35,9 +35,9 @@ def obeys_key_config(core: Core) -> bool:
 
 
 def require_authorized(core: Core, *slots: MemorySlot) -> None:
-    """Refuse while ReqAuth of a slot asks for an authorization by AuthKey, which this use ends whatever comes of it.
+    """Refuse while a slot with ReqAuth is not authorized by AuthKey. The use ends the authorization in any case.
 
-    All keys of one command are asked at once: together they are one use.
+    Pass all keys of one command at once: together they are one use.
     """
     asking = [slot for slot in slots if slot.req_auth]
     if not asking or not obeys_key_config(core):
@@ -53,20 +53,20 @@ def require_authorized(core: Core, *slots: MemorySlot) -> None:
 
 
 def end_authorization_by_failure(core: Core) -> None:
-    """End an authorization because a proof has failed, if the chip is set so."""
+    """End an authorization after a failed proof, if the chip is set so."""
     if core.volatile.authorized is not None and core.rules.checkmac_failure_clears:
         core.volatile.authorized = None
 
 
 def require_enabled(core: Core, slot: MemorySlot) -> None:
-    """Refuse while PersistentDisable holds the slot back and the latch is 0."""
+    """Refuse a slot with PersistentDisable while the latch is 0."""
     disabled = slot.persistent_disable and not core.powered.latch and not core.memory.is_508
     if disabled and obeys_key_config(core):
         raise denied("the persistent latch is not set", slot=slot.number, bit="KeyConfig.PersistentDisable")
 
 
 def require_usable(core: Core, *slots: MemorySlot) -> None:
-    """Refuse before the configuration lock, without authorization, or while the latch disables a slot."""
+    """Refuse keys before the configuration lock, without authorization, or while the latch disables them."""
     core.require_config_locked()
     require_authorized(core, *slots)
     for slot in slots:
@@ -84,13 +84,13 @@ def _require_unlocked_use(core: Core, slot: MemorySlot) -> None:
 def require_open_use(core: Core, slot: MemorySlot) -> None:
     """Refuse the use of a slot's key before the data lock, if the chip is set so."""
     if not core.memory.data_locked and not core.rules.data_open_use:
-        raise denied("the key is not used before the data lock", slot=slot.number, bit="LockValue")
+        raise denied("the key cannot be used before the data lock", slot=slot.number, bit="LockValue")
 
 
 def require_symmetric(slot: MemorySlot) -> None:
-    """Refuse a private key where a symmetric one is meant: it serves only Sign, GenKey, ECDH and PrivWrite."""
+    """Refuse a private key where a symmetric key is needed: only Sign, GenKey, ECDH and PrivWrite use private keys."""
     if slot.private:
-        raise denied("an ECC private key is no symmetric key", slot=slot.number, bit="KeyConfig.Private")
+        raise denied("an ECC private key is not a symmetric key", slot=slot.number, bit="KeyConfig.Private")
 
 
 def require_secret(slot: MemorySlot) -> None:
@@ -115,7 +115,7 @@ def usable_private_key(core: Core, key_id: int) -> bytes:
 
 
 def count_use(core: Core, slot: MemorySlot, opcode: Opcode) -> None:
-    """Advance Counter 0 if the slot's uses are limited, or refuse when they are used up. Call it as the last check."""
+    """Count a use of a key with limited use in Counter 0, or refuse if none is left. Call it as the last check."""
     if not slot.limited_use:
         return
     if opcode != Opcode.SIGN and not core.memory.is_508 and opcode not in core.open_points.limited_use_commands:
@@ -124,7 +124,7 @@ def count_use(core: Core, slot: MemorySlot, opcode: Opcode) -> None:
 
 
 def spend_use(core: Core, slot: MemorySlot) -> None:
-    """Take one of the uses of a key with limited use, or refuse when they are used up."""
+    """Take one use of a key with limited use, or refuse if none is left."""
     require_use_left(core, slot)
     if not slot.limited_use:
         return
@@ -135,7 +135,7 @@ def spend_use(core: Core, slot: MemorySlot) -> None:
 
 
 def require_use_left(core: Core, slot: MemorySlot) -> None:
-    """Refuse a key with limited use whose uses are used up."""
+    """Refuse a key with limited use that has no use left."""
     if not slot.limited_use:
         return
     if _has_uses_of_its_own(core, slot):
@@ -168,7 +168,7 @@ def _limit(core: Core) -> int:
 
 
 def require_public_key_slot(core: Core, slot: MemorySlot) -> None:
-    """Refuse a slot that is not for a P-256 public key: private, of another KeyType, or too small."""
+    """Refuse a slot that is not for a P-256 public key: it is private, has another KeyType, or is too small."""
     if slot.private:
         raise denied("the slot holds a private key", slot=slot.number, bit="KeyConfig.Private")
     require_key_type(core, slot, KEY_TYPE_P256)
@@ -192,7 +192,7 @@ def usable_public_key(core: Core, slot: MemorySlot) -> bytes:
 def require_result_slot(core: Core, slot: MemorySlot) -> None:
     """Refuse a slot that is locked or private, and every slot while the data zone is open."""
     if not core.memory.data_locked and not core.rules.data_open_result_in_slot:
-        raise denied("no result goes into a slot before the data lock", slot=slot.number, bit="LockValue")
+        raise denied("no result can go into a slot before the data lock", slot=slot.number, bit="LockValue")
     if not slot.unlocked:
         raise denied("the slot is locked", slot=slot.number, bit="SlotLocked")
     if slot.private:

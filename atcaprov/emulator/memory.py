@@ -27,8 +27,8 @@ Zones = tuple[bytes, bytes, bytes]
 class Memory:
     """The three zones as mutable bytes; slots lie in the data zone in slot order without gaps.
 
-    `revision` (4 bytes) is what Info answers and what makes the chip the part that it is; the configuration zone has a
-    place for a revision too, bytes 4 to 7, which need not hold the same. Unless given it does.
+    `revision` (4 bytes) is what Info answers and decides which part the chip is. Bytes 4 to 7 of the configuration
+    zone hold a revision, too, which may differ; it is the default.
     """
 
     __slots__ = ("config", "data", "otp", "revision")
@@ -76,7 +76,7 @@ class Memory:
         return serial_number(bytes(self.config[:13]))
 
     def slot_unlocked(self, slot: int) -> bool:
-        """Return the SlotLocked bit of `slot`: True while it is not locked one by one."""
+        """Return the SlotLocked bit of `slot`: True while the slot itself is not locked."""
         return bool(self.config[SLOT_LOCKED.start + (slot >> 3)] >> (slot & 7) & 1)
 
     def read_slot(self, slot: int, offset: int, count: int) -> bytes:

@@ -1,4 +1,4 @@
-"""Open points: questions about the real part that no public source answers, each with the default chosen here.
+"""Open points: questions about real chips that no public source answers, each with the default chosen here.
 
 A command reads an open point only where its answer depends on it, so that `StrictOpenPoints` can raise there.
 """
@@ -13,22 +13,22 @@ from atcaprov.chip.commands import Opcode, Status
 
 @dataclass(frozen=True)
 class OpenPoints:
-    """The open points. Status fields hold the status byte to answer."""
+    """The open points. The value of a status field is the status byte of the reply."""
 
     surplus_data: Literal["refuse", "ignore"] = "refuse"
-    """Data where a command has none: Info, Lock, Random, and the modes of GenDig and MAC without data."""
+    """Data sent with commands that have none: Info, Lock, Random, and modes of GenDig and MAC."""
     bad_block_code: int = Status.EXECUTION_ERROR
     """A block or word outside the zone or slot. The vendor's tests accept 03 and 0F."""
     partial_block_fill: Literal[0x00, 0xFF] = 0x00
-    """What a 32-byte Read of a slot's last, partial block gives behind the end of the slot."""
+    """What a 32-byte Read of a slot's last, partial block gives beyond the end of the slot."""
     info_state_seed: Literal["hidden", "shown"] = "hidden"
     """Bit 0 of byte 1 of Info(State): unused as on the TNGTLS data sheet, or whether the seed in EEPROM was updated."""
     lock_reserved_bytes: Literal["allow", "refuse"] = "allow"
     """Lock(config) while the reserved bytes 75 to 83 are not 0 (AN3539: they must be written 00)."""
     watchdog_margin: Literal["execution-time", "none"] = "execution-time"
-    """EE is answered when a command would last longer than the watchdog; or never, and the command is cut."""
+    """Commands that would last longer than the watchdog are refused with EE; or they run and are interrupted."""
     bytes_behind_count: Literal["acknowledge", "refuse"] = "acknowledge"
-    """Bytes behind a command's count are ignored (DS20005927A, 6.2), and acknowledged or not (6.6: not)."""
+    """Bytes after a command's count are ignored (DS20005927A, 6.2), and acknowledged or not (6.6: not)."""
     read_of_incomplete_command: Literal["high", "no-acknowledge"] = "high"
     """A read while a command waits for its last bytes gives FF (DS20005927A, 6.6), or is not acknowledged (6.5)."""
     data_crc_private: bool = False
@@ -61,7 +61,7 @@ class OpenPoints:
     use_lock: Literal["none", "refuse"] = "none"
     """Effect of UseLock on the slot that it names. Its bits are published, what they do is not."""
     count_match_copies: Literal["first", "both"] = "first"
-    """The limit in the CountMatch slot stands there twice: the first counts, or a key is refused when they differ."""
+    """The CountMatch slot has two copies of the limit: the first counts, or a key is refused when they differ."""
     authorization_uses: Literal["one", "many"] = "one"
     """How many uses of keys with ReqAuth one authorization serves: one, or all until it ends."""
     checkmac_copy: Literal["partner", "self", "odd-slot"] = "partner"
@@ -73,7 +73,7 @@ class OpenPoints:
     errors_clear_temp_key: bool = False
     """A refused command clears TempKey, whatever the command; Info, FF, 05 and EE never do."""
     other_commands_clear_temp_key: bool = False
-    """Counter, ECDH, Lock, PrivWrite, SecureBoot, SelfTest, UpdateExtra and Write clear a TempKey that they don't use.
+    """Counter, ECDH, Lock, PrivWrite, SecureBoot, SelfTest, UpdateExtra and Write clear a TempKey that they do not use.
 
     Random, Read, Info, AES, KDF, SHA and Nonce for another buffer leave it, as the vendor's tests and public firmware
     show.
@@ -99,7 +99,7 @@ class OpenPoints:
     data_open_use: bool = True
     """Sign, MAC, HMAC, AES, KDF, ECDH and Verify use the keys of slots while the data zone is open."""
     data_open_key_config: Literal["ignored", "obeyed"] = "ignored"
-    """ReqAuth, ReqRandom, PubInfo and PersistentDisable restrict nothing while the data zone is open, or as ever."""
+    """ReqAuth, ReqRandom, PubInfo and PersistentDisable are ignored or obeyed while the data zone is open."""
     data_open_sign_internal: bool = False
     """Sign(internal) works while the data zone is open."""
     data_open_write_key: Literal["any", "gen-dig"] = "any"
@@ -152,7 +152,7 @@ SHEET_508A: Final = OpenPoints(
 
 
 class OpenPointError(Exception):
-    """A strict chip was asked something whose answer nobody has published; `point` names the open point."""
+    """A chip with strict open points had to answer where no source tells how; `point` names the open point."""
 
     def __init__(self, point: str) -> None:
         super().__init__(f"the answer depends on the open point '{point}'")

@@ -1,4 +1,4 @@
-"""Where the chip's random bytes come from: the system, or a seed when a test must see the same twice."""
+"""Random bytes and keys of the chip: from the system or, for tests that need the same bytes again, from a seed."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class SystemRandom(RandomSource):
 
 
 class SeededRandom(RandomSource):
-    """SHA-256 over seed and counter: the same seed gives the same chip again. For tests and rehearsals only."""
+    """SHA-256 over seed and counter: the same seed gives the same chip again. For tests only."""
 
     __slots__ = ("_count", "_seed")
 

@@ -1,4 +1,4 @@
-"""Why the chip said no: kept inside for people and tests, never sent."""
+"""Why the chip refused a command: for people and tests; it is never sent."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from atcaprov.chip.commands import Status
 class Refusal(Exception):  # noqa: N818 - it is the chip's answer, not a fault of the program
     """One refused command: the status byte that goes out, and the reason that stays in.
 
-    `rule` says in words what was asked for and is not allowed; `slot` and `bit` name the slot and the configuration
-    bit that decided, where there is one.
+    `rule` says in words why the command is not allowed; `slot` and `bit` name the slot and the configuration bit
+    that decided, if there is one.
     """
 
     def __init__(self, status: int, rule: str, *, slot: int | None = None, bit: str | None = None) -> None:
@@ -36,5 +36,5 @@ def denied(rule: str, *, slot: int | None = None, bit: str | None = None) -> Ref
 
 
 def mismatch(rule: str, *, slot: int | None = None) -> Refusal:
-    """Return the answer 01 of CheckMac, Verify and SecureBoot: what was shown is not what was expected."""
+    """Return the answer 01 of CheckMac, Verify and SecureBoot: the proof is not the expected one."""
     return Refusal(Status.MISMATCH, rule, slot=slot)

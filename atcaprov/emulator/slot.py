@@ -117,7 +117,7 @@ class MemorySlot:
 
     @property
     def size(self) -> int:
-        """Bytes of the slot."""
+        """Size in bytes."""
         return SLOT_SIZES[self.number]
 
     @property
@@ -145,7 +145,7 @@ class MemorySlot:
         return self._memory.read_slot(self.number, offset, count)
 
     def write(self, offset: int, content: bytes) -> None:
-        """Store `content` from `offset`; the excess is dropped."""
+        """Store `content` from `offset`; bytes beyond the slot's end are dropped."""
         self._memory.write_slot(self.number, offset, content)
 
     def secret(self) -> bytes:
@@ -153,7 +153,7 @@ class MemorySlot:
         return self._memory.read_slot(self.number, 0, 32)
 
     def private_key(self) -> bytes | None:
-        """Return the 32-byte scalar, or None while the bytes (4 zero bytes, scalar) are no valid private key."""
+        """Return the 32-byte scalar, or None if the bytes (4 zero bytes, scalar) are not a valid private key."""
         content = self._memory.read_slot(self.number, 0, PRIVATE_KEY_SIZE)
         scalar = content[4:]
         return scalar if content[:4] == _PAD and is_scalar(scalar) else None

@@ -1,4 +1,4 @@
-"""Hold a chip's whole state still: to go back to it, to try something on a twin, to say in words what changed."""
+"""Snapshots of a chip's whole state: to go back to it, or to try something on an independent copy."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from atcaprov.emulator.volatile import Powered, Volatile
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What a chip holds and where it stands. `image` is configuration, OTP and data zone."""
+    """The whole state of a chip. `image`: configuration, OTP and data zone."""
 
     image: Zones = field(repr=False)
     volatile: Volatile
@@ -24,13 +24,13 @@ class Snapshot:
 
 
 def snapshot(chip: Chip) -> Snapshot:
-    """Return the chip's state; what the chip does later does not change it."""
+    """Return the chip's present state, which later commands do not change."""
     core = chip.core
     return Snapshot(chip.memory.image(), deepcopy(core.volatile), deepcopy(core.powered), chip.power, chip.i2c_address)
 
 
 def restore(chip: Chip, state: Snapshot) -> None:
-    """Put the chip back into the state; a kept chip's file follows. An awake chip stands as if just woken."""
+    """Put the chip back into a state, and its file if it has one. A chip that was awake then is as if just woken."""
     chip.memory.restore(state.image)
     chip.keeper.keep(chip.memory)
     chip.power_cycle()
@@ -45,14 +45,14 @@ def restore(chip: Chip, state: Snapshot) -> None:
 
 
 def fork(chip: Chip, *, open_points: OpenPoints | None = None) -> Chip:
-    """Return a twin in memory only, on a virtual clock and without faults; both go on independently."""
+    """Return an independent copy of the chip, in memory only, on a virtual clock and without faults."""
     core = chip.core
-    twin = Chip(
+    copy = Chip(
         deepcopy(chip.memory),
         random_source=deepcopy(core.random_source),
         open_points=open_points or core.open_points,
         clock=VirtualClock(chip.clock.now()),
         times=chip.times,
     )
-    restore(twin, snapshot(chip))
-    return twin
+    restore(copy, snapshot(chip))
+    return copy

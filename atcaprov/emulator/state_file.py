@@ -2,8 +2,8 @@
 
 Layout: `{"format": "atcaprov chip", "version": 1, "revision": hex, "config": hex, "otp": hex, "data": hex}`. A file
 without `revision`, the answer of Info, means the one in the configuration zone. The file holds the chip's private keys:
-it is created for its owner only. Moving the file away unplugs the chip: it never comes back by itself,
-so that there are no two chips with one key.
+only its owner can read it. Moving the file away unplugs the chip; it is never written again at the old place, so that
+there are no two chips with the same key.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ _FORMAT: Final = "atcaprov chip"
 _VERSION: Final = 1
 _OWNER_ONLY: Final = 0o600
 _ZONES: Final = ("config", "otp", "data")
-_ADVICE: Final = "Make room or choose another place; the file still holds the state before this command."
-_ADVICE_AT_FIRST: Final = "Check that its folder exists and has room, or choose another place. No file was made."
+_ADVICE: Final = "Free some space or choose another folder. The file still has the state before this command."
+_FIRST_ADVICE: Final = "Check that its folder exists and has free space, or choose another folder. No file was created."
 
 
 class StateFile:
-    """Keeps one chip's memory at `path`. It is the chip's `Keeper`."""
+    """The file at `path` with one chip's memory; the `Keeper` of that chip."""
 
     def __init__(self, path: Path) -> None:
-        # A link would be replaced by a file. Unlike that of a Path, this way of asking raises nothing.
+        # A link would be replaced by a file. os.path.islink does not raise, unlike Path.is_symlink.
         self.path = Path(os.path.realpath(path)) if os.path.islink(path) else path  # noqa: PTH114
         self._kept: Zones | None = None
         self._file: os.stat_result | None = None
@@ -39,7 +39,7 @@ class StateFile:
         """Return the memory in the file, or None if there is no file.
 
         Raises:
-            UsageError: the file cannot be read (FILE_UNREADABLE) or is no sound state file (FILE_INVALID).
+            UsageError: the file cannot be read (FILE_UNREADABLE), or is not a state file or damaged (FILE_INVALID).
         """
         try:
             with self.path.open(encoding="ascii") as file:
@@ -59,12 +59,12 @@ class StateFile:
         return memory
 
     def keep(self, memory: Memory) -> None:
-        """Write the memory if it differs from what the file holds, whole and durably.
+        """Write the memory durably, as a whole file, if it differs from what the file holds.
 
         Raises:
             UsageError: the file cannot be written (FILE_UNREADABLE); the old file is still whole, and the memory is
-                put back to it.
-            TransportError: the file is no longer there, or another one is in its place (DEVICE_NOT_FOUND).
+                restored from it.
+            TransportError: the file was moved away or replaced (DEVICE_NOT_FOUND).
         """
         image = memory.image()
         if image == self._kept:
@@ -83,13 +83,13 @@ class StateFile:
                 raise
             raise UsageError(
                 f"The chip file {self.path} cannot be written: {error.strerror}.",
-                advice=_ADVICE if self._kept is not None else _ADVICE_AT_FIRST,
+                advice=_ADVICE if self._kept is not None else _FIRST_ADVICE,
                 code=Code.FILE_UNREADABLE,
             ) from error
         self._kept = image
 
     def _require_there(self) -> None:
-        """Raise TransportError if there was a file, and it is not in its place any more."""
+        """Raise TransportError if there was a file and it was moved away or replaced."""
         if self._file is None:
             return
         try:
@@ -98,8 +98,8 @@ class StateFile:
             there = False
         if not there:
             raise TransportError(
-                f"The chip file {self.path} is not in its place any more.",
-                advice="Moving it away unplugs the chip. Put it back and open the chip again.",
+                f"The chip file {self.path} was moved or replaced.",
+                advice="That unplugs the chip. Put the file back and open the chip again.",
                 code=Code.DEVICE_NOT_FOUND,
             )
 
@@ -127,6 +127,6 @@ class StateFile:
     def _invalid(self, reason: str) -> UsageError:
         return UsageError(
             f"The chip file {self.path} is damaged: {reason}.",
-            advice="Restore it from a copy, or name a file that does not exist yet for a blank chip.",
+            advice="Restore it from a copy, or name a new file for a blank chip.",
             code=Code.FILE_INVALID,
         )

@@ -21,7 +21,7 @@ FIRST_IS_TEMP_KEY: Final = 0x02
 SOURCE_IS_INPUT: Final = 0x04
 """Bits 0 to 2 of P1 of MAC, CheckMac and HMAC."""
 _USE_TEMP_KEY_UP: Final = frozenset({Opcode.DERIVE_KEY, Opcode.MAC})
-"""When granted, in every mode and on every part (cryptoauthlib lib/host/atca_host.c calculates so)."""
+"""When granted, in every mode and on every chip (cryptoauthlib lib/host/atca_host.c calculates so)."""
 _LEAVE_TEMP_KEY_508A: Final = frozenset({Opcode.GEN_KEY, Opcode.INFO})
 _LEAVE_TEMP_KEY_608: Final = frozenset(
     {
@@ -40,11 +40,11 @@ _LEAVE_TEMP_KEY_608: Final = frozenset(
 )
 """A granted one that neither loads TempKey nor uses it up leaves it as it is."""
 _HARMLESS_ERRORS: Final = frozenset({Status.ECC_FAULT, Status.WATCHDOG})
-"""Errors that never change TempKey. A damaged packet (FF) does not come as far as here."""
+"""Errors that never change TempKey. A damaged packet (FF) never gets here."""
 
 
 def require_temp_key_source(core: Core, p1: int, *, slot: int, no_mac_allowed: bool = False) -> None:
-    """Refuse a TempKey that is not valid, of another source than P1 says, or made with a key for verification only."""
+    """Refuse a TempKey that is invalid, not from the source in P1, or made with a key for verification only."""
     temp_key = core.temp_key
     if not temp_key.valid:
         raise denied("TempKey is not valid", slot=slot)
@@ -55,7 +55,7 @@ def require_temp_key_source(core: Core, p1: int, *, slot: int, no_mac_allowed: b
 
 
 def require_nonce_for(core: Core, slot: MemorySlot, p1: int) -> None:
-    """Refuse a challenge that is no random nonce if the slot asks for one."""
+    """Refuse a challenge that is not a random nonce if the slot asks for one."""
     if not slot.req_random or not obeys_key_config(core):
         return
     used = bool(p1 & SECOND_IS_TEMP_KEY)
@@ -81,7 +81,7 @@ def require_temp_key_of_nonce(core: Core, slot: MemorySlot) -> None:
 
 
 def require_output_of_temp_key(core: Core) -> None:
-    """Refuse a TempKey made with a key for verification only where the answer would show it, if the chip is set so."""
+    """Refuse a TempKey made with a key for verification only where the answer shows it, if the chip is set so."""
     if core.temp_key.no_mac and core.open_points.no_mac_stops_outputs:
         raise denied("TempKey was made with a key for verification only", bit="SlotConfig.NoMac")
 
@@ -108,10 +108,10 @@ def require_read_key(core: Core, slot: int, key_slot: int) -> bytes:
 
 
 def require_write_key(core: Core, slot: int | None, key_slot: int | None) -> bytes:
-    """Return the 32 bytes of TempKey, or refuse; `use_write_key_up` ends them when the write is granted.
+    """Return the 32 bytes of TempKey, or refuse. Call `use_write_key_up` when the write is granted.
 
-    It must be valid, made by GenDig from `key_slot`, and not be marked NoMacFlag. Before the data lock any TempKey will
-    do, whatever made it (DS20005927A, 9.14 and 9.21.1); the OTP zone names no slot at all.
+    It must be valid, made by GenDig from `key_slot`, and not be marked NoMacFlag. Before the data lock any TempKey is
+    accepted (DS20005927A, 9.14 and 9.21.1). The OTP zone names no slot.
     """
     temp_key = core.temp_key
     fit = key_slot is not None and _fits(temp_key, key_slot)
@@ -124,7 +124,7 @@ def require_write_key(core: Core, slot: int | None, key_slot: int | None) -> byt
 
 
 def use_write_key_up(core: Core) -> None:
-    """End TempKey after a granted write, unless the chip is set so that it lives on."""
+    """End TempKey after a granted write, unless the chip is set to keep it."""
     if core.rules.encrypted_write_consumes:
         core.temp_key.use_up()
 
@@ -137,7 +137,7 @@ def _fits(temp_key: TempKey, key_slot: int) -> bool:
 
 
 def settle_success(core: Core, opcode: int) -> None:
-    """Settle what a command leaves behind that did its work."""
+    """End TempKey and a running SHA where a successful command ends them."""
     volatile = core.volatile
     if volatile.sha is not None and opcode != Opcode.SHA and core.memory.is_508:
         volatile.sha = None
@@ -147,7 +147,7 @@ def settle_success(core: Core, opcode: int) -> None:
 
 
 def settle_refusal(core: Core, opcode: int, status: int) -> None:
-    """Settle what a refused command leaves behind; the answer 01 is no refusal, but a result."""
+    """End TempKey and a running SHA where a refused command ends them; the answer 01 is a result, not a refusal."""
     if status == Status.MISMATCH:
         settle_success(core, opcode)
         return

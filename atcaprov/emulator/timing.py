@@ -1,4 +1,4 @@
-"""Time for the chip: how long it takes, and clocks: virtual, where waiting costs nothing, or real at any speed."""
+"""The time of a chip: how long it takes, and clocks, virtual (waiting costs nothing) or real at any speed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from atcaprov.errors import UsageError
 WAKE_SECONDS: Final = 0.0015
 TYPICAL_WAKE_SECONDS: Final = 0.0004
 """tDVC_INIT of the ATECC608C's summary data sheet, 3.3. The 1.5 ms (tWHI) are for the host to wait; drivers that wait
-less, such as Adafruit's 1 ms, work with the parts."""
+less, such as Adafruit's 1 ms, work with real chips."""
 SELF_TEST_WAKE_SECONDS: Final = 0.020
 """With the power-on self test of the ATECC608 (ChipOptions bit 0; tWHIST of the ATECC608B-TFLXTLS data sheet, 9.3)."""
 WATCHDOG_SECONDS: Final = 1.3
@@ -33,20 +33,20 @@ class Clock(ABC):
 
     @property
     def is_virtual(self) -> bool:
-        """Whether its time is an account of what commands take, and nobody waits for it."""
+        """Whether its time only adds up what commands take, and waiting takes no real time."""
         return False
 
     @abstractmethod
     def reached(self, moment: float) -> bool:
-        """Return whether `moment` has come; a virtual clock jumps there when it is asked."""
+        """Return whether `moment` has come; a virtual clock jumps to it."""
 
     @abstractmethod
     def wait_until(self, moment: float) -> None:
-        """Return when `moment` has come."""
+        """Wait until `moment` has come."""
 
 
 class VirtualClock(Clock):
-    """Time that passes only while somebody waits for it."""
+    """A clock whose time passes only when someone waits for it."""
 
     def __init__(self, now: float = 0.0) -> None:
         self._now = now
@@ -61,17 +61,17 @@ class VirtualClock(Clock):
         return self._now
 
     def reached(self, moment: float) -> bool:
-        """Jump to `moment` if it lies ahead."""
+        """Jump to `moment` if it is in the future."""
         if moment > self._now:
             self._now = moment
         return True
 
     def wait_until(self, moment: float) -> None:
-        """Jump to `moment` if it lies ahead."""
+        """Jump to `moment` if it is in the future."""
         self.reached(moment)
 
     def advance(self, seconds: float) -> None:
-        """Let time pass."""
+        """Advance the time by `seconds`."""
         self._now += seconds
 
 
@@ -89,7 +89,7 @@ class RealClock(Clock):
         return (time.monotonic() - self._start) * self._speed
 
     def reached(self, moment: float) -> bool:
-        """Return whether `moment` lies behind."""
+        """Return whether `moment` is in the past."""
         return self.now() >= moment
 
     def wait_until(self, moment: float) -> None:
@@ -99,10 +99,10 @@ class RealClock(Clock):
 
 
 def parse_speed(text: str) -> float | None:
-    """Return how many times as fast as real time a clock runs that `real` or a number names; None for `virtual`.
+    """Return the speed of a clock, in chip seconds per second, from `real` or a number; None for `virtual`.
 
     Raises:
-        UsageError: the text is none of these, or no number above 0.
+        UsageError: the text is none of these, or not above 0.
     """
     if text == "virtual":
         return None
@@ -111,15 +111,15 @@ def parse_speed(text: str) -> float | None:
     except ValueError:
         speed = 0.0
     if not 0 < speed < float("inf"):
-        raise UsageError(f"Unknown clock '{text}'.", advice="Write virtual, real, or a number above 0, such as 10.")
+        raise UsageError(f"Unknown clock '{text}'.", advice="Use virtual, real, or a number above 0 such as 10.")
     return speed
 
 
 def parse_times(text: str, speed: float | None) -> Times:
-    """Return the times that `typical` or `maximum` names; "" stands for what fits a clock of `parse_speed`.
+    """Return the times for `typical` or `maximum`; "" means those that fit a clock with this `speed`.
 
-    Where nobody waits they are the maxima, so that what adds up is what a line has to reckon with; where a program
-    waits with time limits of its own, the typical ones.
+    They are the maxima on a virtual clock, so that the sum is what a production line must allow for; on a real clock
+    the typical times, because a program waits there, with time limits of its own.
 
     Raises:
         UsageError: the text is none of these.
@@ -129,21 +129,21 @@ def parse_times(text: str, speed: float | None) -> Times:
     try:
         return Times(text)
     except ValueError:
-        raise UsageError(f"Unknown times '{text}'.", advice="Write typical or maximum.") from None
+        raise UsageError(f"Unknown times '{text}'.", advice="Use typical or maximum.") from None
 
 
 def wake_seconds(core: Core, times: Times) -> float:
-    """Return how long a chip takes from the wake pulse to its answer."""
+    """Return the seconds from the wake pulse to the wake answer."""
     if tests_at_power_on(core):
         return SELF_TEST_WAKE_SECONDS
     return WAKE_SECONDS if times is Times.MAXIMUM else TYPICAL_WAKE_SECONDS
 
 
 def execution_times(memory: Memory) -> ExecutionTimes:
-    """Return how long the commands of a chip take."""
+    """Return how long the commands of a chip take, in milliseconds."""
     return EXECUTION_TIMES_508A if memory.is_508 else execution_times_608(memory.config[CHIP_MODE])
 
 
 def watchdog_seconds(memory: Memory) -> float:
-    """Return for how long a chip stays awake."""
+    """Return how many seconds a chip stays awake."""
     return LONG_WATCHDOG_SECONDS if memory.config[CHIP_MODE] & _LONG_WATCHDOG else WATCHDOG_SECONDS

@@ -1,11 +1,11 @@
-"""The certificates of a software TNGTLS: a device certificate and its signer, under a test root of this project.
+"""The certificates of a software TNGTLS: a device and a signer certificate, under a test root of this project.
 
-The private keys of root and signer are SHA-256 of the labels below. They are public, so the chain proves nothing; it is
-there for programs that read and rebuild it. A root whose key is thrown away could certify no chip that is made later.
+The private keys of root and signer are SHA-256 of the labels below. They are public, so the chain proves nothing: it is
+for programs that read and rebuild it. With a secret root key that is thrown away, no later chip could be certified.
 
 What a rebuilt certificate holds is fixed by the vendor's definitions (cryptoauthlib app/tng: names, order of
-extensions, template ids 1 and 3, slots 5 and 10 to 12). So signer and root bear the vendor's names, and the signer
-names the key of the vendor's root: `tng_atcacert_read_signer_cert` puts that in. The test root says in a comment what
+extensions, template ids 1 and 3, slots 5 and 10 to 12). So signer and root have the vendor's names, and the signer
+names the key of the vendor's root, which `tng_atcacert_read_signer_cert` puts in. A comment in the test root says what
 it is.
 """
 
@@ -44,11 +44,11 @@ _SIGNER_NAME: Final = f"Crypto Authentication Signer {_SIGNER_ID.hex().upper()}"
 _SERIAL_BY_KEY: Final = 0xA0  # serial number source A, format version 0
 _MAC_SLOT, _DEVICE_SLOT, _SIGNER_KEY_SLOT, _SIGNER_SLOT = 5, 10, 11, 12
 _LOCAL: Final = 0x02
-"""First byte of a MAC address that no maker has (IEEE 802: locally administered)."""
+"""First byte of a MAC address that belongs to no manufacturer (IEEE 802: locally administered)."""
 
 
 class _CertificateKind(NamedTuple):
-    """What certificates of one definition share; the end is so many years after the begin."""
+    """What all certificates of one definition share: template id, begin, and years until the end."""
 
     template: int
     begin: datetime
@@ -199,7 +199,7 @@ def _padded(key: bytes) -> bytes:
 
 
 def _eui48_name(mac: str) -> bytes:
-    """Return a directory name as the vendor writes it: an underscore does not belong into a PrintableString."""
+    """Return a directory name as the vendor writes it: with an underscore, which a PrintableString does not allow."""
     serial_number = _der(_SEQUENCE, _SERIAL_NUMBER, _der(_PRINTABLE_STRING, f"eui48_{mac}".encode()))
     return _der(_SEQUENCE, _der(_DIRECTORY_NAME, _der(_SEQUENCE, _der(_SET, serial_number))))
 

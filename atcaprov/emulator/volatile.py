@@ -1,4 +1,4 @@
-"""What the chip remembers only while it has power, apart from the EEPROM."""
+"""The state that the chip loses with its power, apart from the EEPROM."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class TempKey:
         self.is_64 = False
 
     def use_up(self) -> None:
-        """Be of no use any more until the next load."""
+        """Become invalid until the next load."""
         self.valid = False
 
     def flags(self) -> int:
@@ -77,7 +77,7 @@ class Volatile:
     """The slot whose key CheckMac has proven."""
     seed_updated: bool = False
     paused: bool = False
-    """Pause was meant for another part: this one goes to idle without a reply."""
+    """Pause selected another part: this one goes to idle without a reply."""
 
 
 @dataclass(slots=True)
@@ -88,7 +88,7 @@ class Powered:
     """The persistent latch."""
     secure_boot_prohibited: bool = False
     failing_tests: int = 0
-    """Self tests that fail on this part, as bits of SelfTest's P1."""
+    """Self tests that fail on this chip, as bits of SelfTest's P1."""
     health_failed: bool = False
     """The random number generator has failed its health test."""
     self_test_failed: int = 0

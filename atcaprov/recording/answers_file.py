@@ -62,7 +62,7 @@ class AnswersFile:
             durable.replace(path, text.encode("ascii"), _MODE)
         except OSError as error:
             raise UsageError(
-                f"Cannot write the answers file {path}: {error.strerror}.",
+                f"The answers file {path} cannot be written: {error.strerror}.",
                 advice="Free some space or choose another folder, and start again: answered questions are skipped.",
                 code=Code.FILE_UNWRITABLE,
             ) from error
@@ -88,7 +88,7 @@ def _is_answer(answer: object) -> bool:
 
 def _invalid(path: Path, reason: str) -> UsageError:
     return UsageError(
-        f"Cannot use the answers file {path}: {reason}.",
+        f"The answers file {path} cannot be used: {reason}.",
         advice="The chip was not asked anything. Give another file for --answers.",
         code=Code.FILE_INVALID,
     )

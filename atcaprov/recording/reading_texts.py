@@ -96,7 +96,7 @@ TEXTS: Final[Mapping[str, str | Mapping[Any, str]]] = MappingProxyType(
             True: "the latch is cleared only after a CheckMac",
             False: "the latch is cleared without a CheckMac",
         },
-        "aes_disabled_code": "AES where it is switched off is answered with {}",
+        "aes_disabled_code": "AES where it is disabled is answered with {}",
         "key_type_code": "a command on a slot of the wrong KeyType is answered with {}",
         "sha_order_code": "the end of a SHA that was not started is answered with {}",
         "data_open_use": {

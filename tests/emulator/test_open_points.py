@@ -32,13 +32,13 @@ from tests.emulator.test_refusals import (
 from tests.support.chips import packet, send
 
 
-class TestSwitches:
+class TestOpenPoints:
     """Each open point that changes an answer can be set the other way, and is noticed by a strict chip."""
 
     POINTS: Final[dict[str, tuple[Case, Any, int]]] = {
         "bad_block_code": (Case((Opcode.READ, 0x80, 0x20, b""), ""), 3, 3),
         "key_type_code": (CASES["AES key of another type"], 3, 3),
-        "aes_disabled_code": (CASES["AES switched off"], 3, 3),
+        "aes_disabled_code": (CASES["AES disabled"], 3, 3),
         "sha_order_code": (CASES["SHA update without start"], 3, 3),
         "offcurve_ecdh": (CASES["ECDH off the curve"], 5, 5),
         "io_protection_off_code": (CASES["ECDH encrypted without the key"], 3, 3),
@@ -132,14 +132,14 @@ class TestSwitches:
         assert chip.power is Power.ASLEEP
 
     def test_the_partner_of_an_odd_slot(self) -> None:
-        """The slot itself, which is private and refuses, or the next one; behind slot 15 there is none."""
+        """The slot itself, which is private and refuses, or the next one; slot 15 has none."""
         slots = {1: KEY, 2: SECRET, 15: KEY}
         case = Case((Opcode.ECDH, 4, 1, GENERATOR), "", slots=slots, content={1: SCALAR, 15: SCALAR})
         assert send(prepared(case), *case.request).status == 0x0F
         chip = prepared(case, OpenPoints(ecdh_odd_partner="next"))
         assert send(chip, *case.request).status == 0
         assert chip.memory.read_slot(2, 0, 32) == ecc.shared_secret(SCALAR[4:], GENERATOR)
-        assert "behind the last" in send(chip, Opcode.ECDH, 4, 15, GENERATOR).reason
+        assert "has no next slot" in send(chip, Opcode.ECDH, 4, 15, GENERATOR).reason
 
     def test_a_session_key_may_outlive_the_write(self) -> None:
         for consumes in (True, False):

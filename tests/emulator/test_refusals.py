@@ -76,7 +76,7 @@ VALIDATED: Final = {14: (0x0F0D, 0x0032), 13: (0x0F0F, PUBLIC)}
 
 CASES: Final[dict[str, Case]] = {
     # AES
-    "AES switched off": Case((Opcode.AES, 0, 0xFFFF, bytes(16)), "AES_Enable", config_bytes={13: b"\x00"}),
+    "AES disabled": Case((Opcode.AES, 0, 0xFFFF, bytes(16)), "AES_Enable", config_bytes={13: b"\x00"}),
     "AES mode": Case((Opcode.AES, 2, 0xFFFF, bytes(16)), "no mode 2", status=3),
     "AES without TempKey": Case((Opcode.AES, 0, 0xFFFF, bytes(16)), "TempKey"),
     "AES upper key block of a short TempKey": Case((Opcode.AES, 0x80, 0xFFFF, bytes(16)), "too short", (FIXED,)),
@@ -96,7 +96,7 @@ CASES: Final[dict[str, Case]] = {
     ),
     "ECDH clear output forbidden": ecdh(0x0C, says="ChipOptions bits 9-8", config_bytes={90: b"\x02\x41"}),
     "ECDH output forbidden": ecdh(0x0E, says="must stay inside", config_bytes={90: b"\x02\x42"}),
-    "ECDH switched off": ecdh(0x08, says="switched off", config_bytes={90: b"\x02\x43"}),
+    "ECDH disabled": ecdh(0x08, says="the command is disabled", config_bytes={90: b"\x02\x43"}),
     "ECDH encrypted without the key": ecdh(0x0E, says="ChipOptions bit 1"),
     "ECDH into a locked slot": ecdh(0x04, says="SlotLocked", slots={0: KEY, 1: SECRET}, config_bytes={88: b"\xfd\xff"}),
     "ECDH into a private slot": ecdh(0x04, says="Private", slots={0: KEY, 1: KEY}),
@@ -134,12 +134,12 @@ CASES: Final[dict[str, Case]] = {
     "KDF target": kdf(0x18, says="no mode 18", status=3),
     "KDF slot number of the source": kdf(0x02, 0x0010, says="names no slot", status=3),
     "KDF slot number of the target": kdf(0x08, 0x1000, says="names no slot", status=3),
-    "KDF message length": kdf(0x10, 0, 16 << 24, bytes(15), says="announce", status=3),
+    "KDF message length": kdf(0x10, 0, 16 << 24, bytes(15), says="length in the details", status=3),
     "KDF without TempKey": kdf(0x10, 0, 0, says="TempKey"),
     "KDF upper half of a short TempKey": kdf(0x11, 0, 0, says="upper half", before=(FIXED,)),
     "KDF without Alternate Key": kdf(0x13, 0, 0, says="Alternate Key Buffer"),
     "KDF longer key than the source": kdf(0x10, 0, 2, says="shorter", before=(FIXED,)),
-    "KDF AES switched off": kdf(0x30, 0, 0, bytes(16), says="ChipOptions bit 2", before=(FIXED,)),
+    "KDF AES disabled": kdf(0x30, 0, 0, bytes(16), says="ChipOptions bit 2", before=(FIXED,)),
     "KDF AES key block outside": kdf(0x30, 0, 2, bytes(16), says="shorter", before=(FIXED,), config_bytes=ON),
     "KDF AES without AES": kdf(
         0x30, 0, 0, bytes(16), says="AES_Enable", before=(FIXED,), config_bytes={**ON, 13: b"\x00"}
@@ -198,7 +198,7 @@ CASES: Final[dict[str, Case]] = {
     ),
     "PrivWrite of no key": Case(
         (Opcode.PRIV_WRITE, 0, 0, bytes(36) + bytes(32)),
-        "not a key of the curve",
+        "the bytes are not a private key",
         status=5,
         data_locked=False,
     ),
@@ -237,7 +237,7 @@ CASES: Final[dict[str, Case]] = {
     "SecureBoot signature slot too small": boot(6, b"\x02\xb4", says="too small for a signature"),
     "SecureBoot copy into a locked slot": boot(7, b"\x03\xbc", says="SlotLocked", config_bytes={89: b"\xef"}),
     # SHA
-    "SHA update without start": Case((Opcode.SHA, 1, 0, b""), "no SHA has been started"),
+    "SHA update without start": Case((Opcode.SHA, 1, 0, b""), "no SHA was started"),
     "SHA public of a private slot": Case((Opcode.SHA, 3, 0, b""), "Private", ((Opcode.SHA, 0, 0, b""),)),
     "HMAC without TempKey": Case((Opcode.SHA, 4, 0xFFFF, b""), "TempKey is not valid"),
     "HMAC with a private key": Case((Opcode.SHA, 4, 0, b""), "Private"),

@@ -85,7 +85,7 @@ def test_a_file_that_was_moved_away_does_not_come_back(path: Path, command: byte
         path.write_text(other)
     hal.wake()
     for _ in range(2):
-        with pytest.raises(TransportError, match="not in its place") as caught:
+        with pytest.raises(TransportError, match="was moved or replaced") as caught:
             hal.exchange(command)
         assert caught.value.code == Code.DEVICE_NOT_FOUND
     assert moved.read_text() == before

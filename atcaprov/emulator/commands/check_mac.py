@@ -46,9 +46,9 @@ def _execute(core: Core, p1: int, p2: int, data: bytes) -> bytes:
     expected = _expected(core, slot, p1, data[:32], data[64:])
     if not compare_digest(expected, data[32:64]):
         end_authorization_by_failure(core)
-        raise mismatch("the response is not the one expected", slot=slot.number)
+        raise mismatch("the response is not the expected one", slot=slot.number)
     over_nonce = p1 & _BLOCKS == SECOND_IS_TEMP_KEY
-    # A MAC under TempKey proves nothing about the slot's key.
+    # A MAC under TempKey does not prove the slot's key.
     if over_nonce or (not p1 & FIRST_IS_TEMP_KEY and core.rules.checkmac_challenge_authorizes):
         core.volatile.authorized = slot.number
     if over_nonce:
@@ -84,7 +84,7 @@ def _expected(core: Core, slot: MemorySlot, p1: int, challenge: bytes, other: by
 
 
 def _copy(core: Core, slot: MemorySlot) -> None:
-    """Copy the key that belongs to the slot into TempKey, if ReadKey 0 marks it as a source of copies."""
+    """Copy the key that belongs to the slot into TempKey, if its ReadKey is 0, which allows copies."""
     source = _copy_source(core, slot)
     if source is None or source.private or source.read_key:
         return

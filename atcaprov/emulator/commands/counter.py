@@ -22,7 +22,7 @@ def _execute(core: Core, p1: int, p2: int, _data: bytes) -> bytes:
     value = read_counter(core.memory, p2)
     if p1 == _ADVANCE:
         if value >= MAXIMUM:
-            raise denied(f"Counter {p2} stands at its maximum")
+            raise denied(f"Counter {p2} is at its maximum")
         value += 1
         write_counter(core.memory, p2, value)
     return value.to_bytes(4, "little")

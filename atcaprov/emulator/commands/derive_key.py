@@ -39,7 +39,7 @@ def _execute(core: Core, p1: int, p2: int, mac: bytes) -> bytes:
     parent = core.slot(target.write_key) if target.write_config & _FROM_PARENT else target
     _require_keys(core, target, parent)
     require_temp_key_source(core, p1, slot=target.number)
-    require_random_temp_key(core, parent)  # of the source only (DS20005927A section 9.4)
+    require_random_temp_key(core, parent)  # only the source asks for it (DS20005927A section 9.4)
     header = command_header(core, Opcode.DERIVE_KEY, p1, p2)
     _check_mac(core, target, header, mac)
     message = parent.secret() + header + bytes(25) + core.temp_key.key
@@ -50,7 +50,7 @@ def _execute(core: Core, p1: int, p2: int, mac: bytes) -> bytes:
 
 
 def _require_keys(core: Core, target: MemorySlot, parent: MemorySlot) -> None:
-    """Refuse keys that may not be used now: the parent's and, where a MAC authorizes, WriteKey's.
+    """Refuse keys that may not be used now: the parent and, where a MAC is needed, the key of WriteKey.
 
     One authorization serves both, as they are used by one command.
     """

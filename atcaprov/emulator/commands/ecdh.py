@@ -75,13 +75,13 @@ def _output(output: int, slot: MemorySlot | None) -> int:
 
 def _partner(core: Core, key_id: int) -> MemorySlot:
     if key_id == TEMP_KEY_SLOT:
-        raise denied("a result in a slot needs a slot number")
+        raise denied("a result that goes into a slot needs a slot number")
     number = core.slot(key_id).number
     target = number | 1
     if number == target and core.rules.ecdh_odd_partner == "next":
         target += 1
     if target >= SLOT_COUNT:
-        raise denied("there is no slot behind the last one", slot=number)
+        raise denied("slot 15 has no next slot for the result", slot=number)
     partner = core.slot(target)
     require_result_slot(core, partner)
     return partner

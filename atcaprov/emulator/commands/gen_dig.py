@@ -108,7 +108,7 @@ def _message(core: Core, p1: int, p2: int, data: bytes) -> bytes:
 def _block(core: Core, p1: int, p2: int) -> bytes:
     zone, size = (core.memory.config, CONFIG_SIZE) if p1 == _CONFIG else (core.memory.otp, OTP_SIZE)
     if p2 * BLOCK_SIZE >= size:
-        raise Refusal(core.open_points.bad_block_code, "the block lies outside")
+        raise Refusal(core.open_points.bad_block_code, "the block is outside the zone")
     return bytes(zone[p2 * BLOCK_SIZE : (p2 + 1) * BLOCK_SIZE])
 
 

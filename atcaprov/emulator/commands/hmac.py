@@ -37,6 +37,6 @@ def _execute(core: Core, p1: int, p2: int, _data: bytes) -> bytes:
     return hmac.digest(slot.secret(), bytes(32) + core.temp_key.key + header + otp_and_serial(core, p1), "sha256")
 
 
-# The vendor's unit test sends bit 1 and expects an answer: it means nothing, but is hashed with the rest of P1. Bits 4
-# and 5 are 0: no fields of OTP on the ATECC508A (DS20005927A section 9.8; the vendor's test hmac leaves them out).
+# The vendor's unit test sends bit 1 and expects an answer: the bit has no meaning, but is hashed with the rest of P1.
+# Bits 4 and 5 are 0: the ATECC508A has no OTP fields (DS20005927A section 9.8; the vendor's test hmac leaves them out).
 COMMAND: Final = CommandSpec(Opcode.HMAC, 0x46, _check, _execute)

@@ -72,7 +72,7 @@ def _execute(core: Core, p1: int, p2: int, data: bytes) -> bytes:
 
 
 def _key(core: Core, source: int, slot: MemorySlot | None) -> bytes:
-    """Return the key's bytes, as many as the source has: up to 64."""
+    """Return the key, all bytes of the source, at most 64."""
     if slot is not None:
         require_usable(core, slot)
         require_open_use(core, slot)
@@ -122,7 +122,7 @@ def _deliver(core: Core, target: int, slot: MemorySlot | None, result: bytes) ->
 
 @dataclass(frozen=True, slots=True)
 class _Details:
-    """The 32-bit details word and the message behind it."""
+    """The 32-bit details word and the message that follows it."""
 
     word: int
     message: bytes
@@ -133,13 +133,13 @@ class _Details:
         return self.word >> 24
 
     def check(self, core: Core, algorithm: int) -> None:
-        """Refuse (03) a message whose length is not the one announced."""
+        """Refuse (03) a message whose length is not the one in the details."""
         announced = _AES_BLOCK if algorithm == _AES else self.message_length
         from_inside = algorithm == _HKDF and self.word & 0x03 in (_FROM_SLOT, _FROM_TEMP_KEY)
         if len(self.message) != announced and not (from_inside and not self.message):
-            raise Refusal(Status.PARSE_ERROR, "the message has not the length that the details announce")
+            raise Refusal(Status.PARSE_ERROR, "the message does not have the length in the details")
         if algorithm == _AES and not chip_options(core) & _KDF_AES_ENABLED:
-            raise denied("KDF with AES is switched off", bit="ChipOptions bit 2")
+            raise denied("KDF with AES is disabled", bit="ChipOptions bit 2")
 
     def result_size(self, algorithm: int) -> int:
         """Return the size of the result: 64 for a PRF that asks for it, else 32."""
@@ -156,7 +156,7 @@ def _derive(core: Core, algorithm: int, key: bytes, details: _Details) -> bytes:
         start = _AES_BLOCK * (details.word & 0x03)
         return encrypt(_part(key, start, _AES_BLOCK), details.message) + bytes(_AES_BLOCK)
     secret = bytes(32) if details.word & _ZERO_KEY else key[:32]
-    # The extract step of RFC 5869, no expand step: BitBoxSwiss/bitbox02-firmware src/atecc/atecc.c, of a real part.
+    # The extract step of RFC 5869, no expand step: BitBoxSwiss/bitbox02-firmware src/atecc/atecc.c, on real chips.
     return hmac.digest(secret, _hkdf_message(core, details), "sha256")
 
 
@@ -195,7 +195,7 @@ def _hkdf_message(core: Core, details: _Details) -> bytes:
 
 
 def _require_iv(core: Core, message: bytes) -> None:
-    """Refuse a message that has not KdfIvStr at KdfIvLoc."""
+    """Refuse a message without KdfIvStr at KdfIvLoc."""
     place = core.memory.config[KDF_IV_LOC]
     if message[place : place + 2] != core.memory.config[KDF_IV_STR]:
         raise denied("the message does not carry the special IV", bit="KdfIvLoc, KdfIvStr")

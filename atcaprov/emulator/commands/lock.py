@@ -21,7 +21,7 @@ def _check(p1: int, _p2: int, length: int) -> None:
     if what not in (LOCK_CONFIG, LOCK_DATA, LOCK_SLOT):
         raise illegal("Lock has no mode 3")
     if what != LOCK_SLOT and p1 & ~(_WHAT | LOCK_NO_CRC):
-        raise illegal("a slot number belongs to a slot lock only")
+        raise illegal("only a slot lock has a slot number")
 
 
 def _execute(core: Core, p1: int, p2: int, _data: bytes) -> bytes:
@@ -40,7 +40,7 @@ def _lock_config(core: Core, crc: int | None) -> None:
     if memory.config_locked:
         raise denied("the configuration zone is locked already", bit="LockConfig")
     if crc is not None and crc != crc16(bytes(memory.config)):
-        raise denied("the summary CRC is not that of the configuration zone")
+        raise denied("the CRC does not fit the configuration zone")
     if not memory.is_508 and any(memory.config[RESERVED_608]) and core.open_points.lock_reserved_bytes == "refuse":
         raise denied("reserved bytes 75 to 83 are not 0")
     memory.config[LOCK_CONFIG_BYTE] = LOCKED
@@ -50,9 +50,9 @@ def _lock_data(core: Core, crc: int | None) -> None:
     memory = core.memory
     core.require_config_locked()
     if memory.data_locked:
-        raise denied("data and OTP are locked already", bit="LockValue")
+        raise denied("the data and OTP zones are locked already", bit="LockValue")
     if crc is not None and crc != data_crc(core):
-        raise denied("the summary CRC is not that of data and OTP")
+        raise denied("the CRC does not fit the data and OTP zones")
     memory.config[LOCK_VALUE] = LOCKED
 
 

@@ -32,7 +32,7 @@ def _has_no_data(_core: Core, p1: int, _p2: int) -> bool:
 
 def _execute(core: Core, p1: int, p2: int, data: bytes) -> bytes:
     if p1 & (OTP_88 | OTP_64) and core.rules.mac_otp_fields == "refuse":
-        raise illegal("bits 4 and 5 of P1 are 0")
+        raise illegal("bits 4 and 5 of P1 must be 0")
     core.require_config_locked()
     slot = core.slot(p2)
     if p1 & (FIRST_IS_TEMP_KEY | SECOND_IS_TEMP_KEY):

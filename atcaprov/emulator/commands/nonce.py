@@ -32,7 +32,7 @@ def _check(p1: int, p2: int, length: int) -> None:
     wide = bool(p1 & _64_BYTES)
     target = p1 & _TARGET
     if target == _TARGET or (target == _ALTERNATE_KEY and wide):
-        raise illegal("the Alternate Key Buffer takes 32 bytes; there is no fourth target")
+        raise illegal("the Alternate Key Buffer takes 32 bytes, and there is no fourth buffer")
     require_length(length, 64 if wide else 32)
     require_p2(p2, 0)
 
@@ -53,7 +53,7 @@ def _execute(core: Core, p1: int, p2: int, data: bytes) -> bytes:
 def _random(core: Core, p1: int, num_in: bytes) -> bytes:
     """TempKey := SHA-256(random | NumIn | 16 | P1 | 00); the answer is the random number."""
     if not core.memory.config_locked and not core.rules.nonce_before_lock:
-        raise denied("a random nonce needs the locked configuration zone", bit="LockConfig")
+        raise denied("a random nonce needs a locked configuration zone", bit="LockConfig")
     number = core.random_bytes(32)
     core.temp_key.load(_digest(number, num_in, p1), from_input=False)
     if p1 != _KEEP_SEED:

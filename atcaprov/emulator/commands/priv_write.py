@@ -33,9 +33,9 @@ def _execute(core: Core, p1: int, p2: int, data: bytes) -> bytes:
     content = data[:PRIVATE_KEY_SIZE]
     if p1 & P1_ENCRYPTED:
         content = _decrypt(core, slot, p2, content, data[PRIVATE_KEY_SIZE:])
-    # The pad is not looked at: the vendor's unit test sends whatever lies in its buffer there, and succeeds.
+    # The pad is not checked: the vendor's unit test sends arbitrary bytes there, and succeeds.
     if not ecc.is_scalar(content[_PAD_SIZE:]):
-        raise Refusal(core.open_points.privwrite_range_code, "these bytes are not a key of the curve", slot=slot.number)
+        raise Refusal(core.open_points.privwrite_range_code, "the bytes are not a private key", slot=slot.number)
     slot.store_private_key(content[_PAD_SIZE:])
     if p1 & P1_ENCRYPTED:
         use_write_key_up(core)
@@ -49,11 +49,11 @@ def _require_writable(core: Core, slot: MemorySlot, p1: int) -> None:
     require_secret(slot)
     if not slot.unlocked:
         raise denied("the slot is locked", slot=slot.number, bit="SlotLocked")
-    # Neither ReqAuth nor ReqRandom of the slot is asked (DS20005927A section 9.14).
+    # ReqAuth and ReqRandom of the slot do not matter here (DS20005927A section 9.14).
     if not core.memory.data_locked:
         return
     if not p1 & P1_ENCRYPTED:
-        raise denied("after the data lock a private key comes encrypted only", slot=slot.number, bit="LockValue")
+        raise denied("after the data lock a private key must come encrypted", slot=slot.number, bit="LockValue")
     if not slot.write_config & _WRITE_CONFIG_ENCRYPTED:
         raise denied("no PrivWrite after the data lock", slot=slot.number, bit="SlotConfig.WriteConfig bit 14")
 

@@ -25,7 +25,7 @@ def _execute(core: Core, p1: int, p2: int, _data: bytes) -> bytes:
     if zone == Zone.CONFIG:
         return bytes(core.memory.config[address.offset : end])
     if not core.memory.data_locked:
-        raise denied("data and OTP cannot be read before they are locked", slot=address.slot, bit="LockValue")
+        raise denied("the data and OTP zones cannot be read before they are locked", slot=address.slot, bit="LockValue")
     if address.slot is None:
         return bytes(core.memory.otp[address.offset : end])
     return _read_slot(core, core.slot(address.slot), address, wide=bool(p1 & P1_32_BYTES))
@@ -51,7 +51,7 @@ def _read_encrypted(core: Core, slot: MemorySlot, address: Address) -> bytes:
 
 
 def _content(core: Core, slot: MemorySlot, address: Address) -> bytes:
-    """Return the bytes that are there, filled up behind the slot's end, also below an encryption."""
+    """Return the bytes of the slot; those beyond its end are filled up, before any encryption."""
     content = slot.read(address.offset, address.size)
     if len(content) < address.size:
         content = content.ljust(address.size, bytes((core.rules.partial_block_fill,)))

@@ -1,4 +1,4 @@
-"""SecureBoot (80): is the firmware with this digest signed, or the one that was signed before?
+"""SecureBoot (80): check that the firmware with this digest is signed, or is the one that was signed before.
 
 What each configured mode allows: FullBoth only Full; FullSig keeps a signature, FullDig a digest in the slot.
 """
@@ -70,11 +70,11 @@ def _require_allowed(core: Core, mode: int, configured: int, setting: int) -> No
     if configured == _OFF:
         raise denied("secure boot is off", bit="SecureBoot bits 1-0")
     if configured != _FULL_DIG and core.open_points.secure_boot_table == "refuse":
-        raise denied("the chip is set to know FullDig only", bit="SecureBoot bits 1-0")
+        raise denied("the chip is configured for FullDig only", bit="SecureBoot bits 1-0")
     if configured == _FULL_BOTH and mode != _FULL:
         raise denied("this setting verifies signatures only", bit="SecureBoot bits 1-0")
     if core.powered.secure_boot_prohibited:
-        raise denied("secure boot was closed until power-off")
+        raise denied("secure boot is disabled until power-off")
     temp_key = core.temp_key
     if setting & _RANDOM_NONCE and (not temp_key.valid or temp_key.from_input):
         raise denied("TempKey must come from a random nonce", bit="SecureBoot bit 4")
@@ -90,7 +90,7 @@ def _session_key(core: Core) -> bytes:
 
 
 def _signature(mode: int, configured: int, kept: MemorySlot, sent: bytes) -> bytes:
-    """Return the signature that counts; empty where the stored digest decides."""
+    """Return the signature to check; empty where the stored digest decides."""
     if mode != _FULL_STORE:
         return sent
     if configured == _FULL_DIG:
@@ -111,7 +111,7 @@ def _verify(core: Core, setting: int, kept: MemorySlot, digest: bytes, signature
 
 
 def _mac(session_key: bytes, digest: bytes, signature: bytes, p1: int) -> bytes:
-    """Return SHA-256(key | digest | signature, if one counted | 80 | P1 | P2)."""
+    """Return SHA-256(key | digest | signature, if one was checked | 80 | P1 | P2)."""
     return sha256(session_key + digest + signature + bytes((Opcode.SECURE_BOOT, p1, 0, 0))).digest()
 
 

@@ -41,7 +41,7 @@ def tests_at_power_on(core: Core) -> bool:
 
 
 def power_on_failures(core: Core) -> int:
-    """Return the tests that fail by themselves at a wake, as bits of SelfTest's P1; 0 if the option is off."""
+    """Return the tests that fail at a wake, as bits of SelfTest's P1; 0 if the option is off."""
     return core.powered.failing_tests if tests_at_power_on(core) else 0
 
 

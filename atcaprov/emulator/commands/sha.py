@@ -1,4 +1,4 @@
-"""SHA (47): SHA-256 and HMAC-SHA-256 over a message in parts, with a context that can leave and come back."""
+"""SHA (47): SHA-256 and HMAC-SHA-256 over a message in parts, with a context that can be exported and imported."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def _execute(core: Core, p1: int, p2: int, data: bytes) -> bytes:
 
 def _running(core: Core) -> ShaContext:
     if core.volatile.sha is None:
-        raise Refusal(core.open_points.sha_order_code, "no SHA has been started")
+        raise Refusal(core.open_points.sha_order_code, "no SHA was started")
     return core.volatile.sha
 
 
@@ -139,7 +139,7 @@ def _hmac_key(core: Core, p2: int) -> bytes:
 def _read_context(core: Core) -> bytes:
     context = _running(core)
     if context.outer_key is not None:
-        # The words of an HMAC would let anyone compute under the key: it stays inside.
+        # The state of an HMAC would let anyone compute MACs under the key: it stays inside.
         raise denied("the context of an HMAC cannot be read")
     return _CONTEXT.pack(context.inner.length, *context.inner.state) + context.inner.pending
 

@@ -1,4 +1,4 @@
-"""Sign (41): ECDSA over a loaded digest, or over a message that the chip composes from its own state."""
+"""Sign (41): ECDSA over a loaded digest, or over a message that the chip builds from its own state."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _check(p1: int, p2: int, length: int) -> None:
     require_length(length, 0)
     require_slot_number(p2)
     if p1 & _MESSAGE_DIGEST and not p1 & _EXTERNAL:
-        raise illegal("an internal message is composed from TempKey only")
+        raise illegal("an internal message comes from TempKey only")
 
 
 def _execute(core: Core, p1: int, p2: int, _data: bytes) -> bytes:

@@ -30,13 +30,13 @@ def _execute(core: Core, p1: int, p2: int, _data: bytes) -> bytes:
         return SUCCESS
     place = USER_EXTRA + p1
     if core.memory.config[place] and not (place == USER_EXTRA_ADD and _selector_is_free(core)):
-        raise denied("the byte has been set before and changes only from 00", bit=f"byte {place}")
+        raise denied("the byte is set already and changes only from 00", bit=f"byte {place}")
     core.memory.config[place] = p2
     return SUCCESS
 
 
 def _use_key(core: Core, key_id: int) -> None:
-    """Use up one use of a key with limited use; one without a limit has always another (DS20005927A section 9.19)."""
+    """Use up one use of a key with limited use; without a limit there is always one left (DS20005927A section 9.19)."""
     if not core.rules.update_extra_use:
         raise illegal("UpdateExtra has no mode 2")
     core.require_config_locked()
@@ -44,7 +44,7 @@ def _use_key(core: Core, key_id: int) -> None:
 
 
 def _selector_is_free(core: Core) -> bool:
-    """ATECC508A: the Selector changes at will unless ChipMode bit 0 makes it a one-time choice."""
+    """ATECC508A: the Selector can change any number of times, unless ChipMode bit 0 allows it once."""
     return core.memory.is_508 and not core.memory.config[CHIP_MODE] & 1
 
 

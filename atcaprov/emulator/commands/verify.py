@@ -75,7 +75,7 @@ def _execute(core: Core, p1: int, p2: int, data: bytes) -> bytes:
     if not ecc.verify(public_key, message, signature):
         if mode == _STORED:
             end_authorization_by_failure(core)
-        raise mismatch("the signature does not fit message and key")
+        raise mismatch("the signature does not fit the message and the key")
     if subject is not None:
         subject.mark(VALIDATED if mode == _VALIDATE else INVALIDATED)
     elif key_slot is not None:
@@ -84,7 +84,7 @@ def _execute(core: Core, p1: int, p2: int, data: bytes) -> bytes:
 
 
 def _key_slot(core: Core, mode: int, p2: int) -> MemorySlot | None:
-    """Return the slot of the key that verifies: that of P2, its parent, or none for a key in the packet."""
+    """Return the slot of the key that verifies: the slot in P2, its parent, or None for a key in the packet."""
     if mode == _EXTERNAL:
         return None
     slot = core.slot(p2)
@@ -95,7 +95,7 @@ def _count_uses(core: Core, key_slot: MemorySlot | None, subject: MemorySlot | N
     """Count for the key that verifies, and on the ATECC508A for slot 15 also if it is validated (3.2.6)."""
     if subject is not None and core.memory.is_508 and subject.number == LAST_KEY_SLOT:
         if key_slot is not None:
-            require_use_left(core, key_slot)  # neither counts if one is used up
+            require_use_left(core, key_slot)  # neither is counted if one is used up
         count_use(core, subject, Opcode.VERIFY)
     if key_slot is not None:
         count_use(core, key_slot, Opcode.VERIFY)
@@ -133,7 +133,7 @@ def _validation(core: Core, slot: MemorySlot, p1: int, other: bytes) -> bytes:
     if not slot.pub_info:
         raise denied("the slot's public key needs no validation", slot=slot.number, bit="KeyConfig.PubInfo")
     _require_free_format(core, slot)
-    # A locked slot is validated and invalidated all the same (DS20005927A sections 2.4.3, 9.20).
+    # A locked slot can be validated and invalidated (DS20005927A sections 2.4.3, 9.20).
     temp_key = core.temp_key
     if not temp_key.valid or not temp_key.gen_key or temp_key.key_id != slot.number:
         raise denied("TempKey is not GenKey's digest of this slot's public key", slot=slot.number)
@@ -145,7 +145,7 @@ def _validation(core: Core, slot: MemorySlot, p1: int, other: bytes) -> bytes:
 
 
 def _require_free_format(core: Core, slot: MemorySlot) -> None:
-    """Refuse a slot whose X509format byte asks for the digest of a certificate; the chip's own message is none."""
+    """Refuse a slot whose X509format byte asks for the digest of a certificate; the chip's own message is not one."""
     if core.memory.config[X509_FORMAT][slot.x509_id] and core.rules.x509_format_stops_validation:
         raise denied("the slot's key is validated by a certificate", slot=slot.number, bit="X509format")
 

@@ -29,7 +29,7 @@ def _check(p1: int, p2: int, length: int) -> None:
     plain = _plain_size(p1)
     if p1 & ZONE_BITS == Zone.CONFIG:
         require_length(length, plain + _MAC_SIZE if p1 & P1_ENCRYPTED else plain)
-    else:  # whether the data come encrypted may be the slot's choice, or the MAC be ignored
+    else:  # SlotConfig may ask for encryption, or the MAC may be ignored
         require_length(length, plain, plain + _MAC_SIZE)
 
 
@@ -64,10 +64,10 @@ def _write_config(core: Core, address: Address, p1: int, data: bytes) -> None:
     if core.memory.config_locked:
         raise denied("the configuration zone is locked", bit="LockConfig")
     if p1 & P1_ENCRYPTED:
-        raise denied("the configuration zone is written in clear")
+        raise denied("the configuration zone takes clear writes only")
     end = address.offset + address.size
     if address.offset < _READ_ONLY_CONFIG or address.offset <= USER_EXTRA < end:
-        raise denied("bytes 0 to 15 and 84 to 87 are not writable")
+        raise denied("bytes 0 to 15 and 84 to 87 cannot be written")
     core.memory.config[address.offset : end] = data
 
 
@@ -75,7 +75,7 @@ def _write_otp(core: Core, address: Address, p1: int, p2: int, data: bytes) -> N
     if not core.memory.data_locked:
         encrypted = _obey_p1(core, None, p1, data)
         if encrypted and not core.rules.data_open_otp_encrypted:
-            raise denied("the OTP zone is written in clear", bit="LockValue")
+            raise denied("the OTP zone takes clear writes only", bit="LockValue")
         plain = _decrypt(core, None, p1, p2, data) if encrypted else data[:BLOCK_SIZE]
         core.memory.otp[address.offset : address.offset + address.size] = plain
     elif not p1 & P1_ENCRYPTED and len(data) == _plain_size(p1) and _consumes_otp(core):
@@ -102,7 +102,7 @@ def _obey_p1(core: Core, slot: MemorySlot | None, p1: int, data: bytes) -> bool:
     """
     encrypted, has_mac = bool(p1 & P1_ENCRYPTED), len(data) > _plain_size(p1)
     if encrypted is not has_mac and (encrypted or core.rules.data_open_clear_with_mac == "refuse"):
-        raise illegal("bit 6 of P1 and the MAC do not go together")
+        raise illegal("bit 6 of P1 and the MAC contradict each other")
     if not p1 & P1_32_BYTES:
         number = None if slot is None else slot.number
         raise denied("before the data lock 32 bytes are written at a time", slot=number, bit="LockValue")
@@ -127,7 +127,7 @@ def _obey_write_config(slot: MemorySlot, p1: int, data: bytes) -> bool:
     if write_config == _WRITE_PUB_INVALID and slot.needs_validation and slot.validated:
         raise denied("the slot's public key is validated", slot=slot.number, bit="SlotConfig.WriteConfig")
     if write_config not in ((_WRITE_ALWAYS, _WRITE_PUB_INVALID) if wide else (_WRITE_ALWAYS,)):
-        raise denied("the slot is never written so", slot=slot.number, bit="SlotConfig.WriteConfig")
+        raise denied("the slot is never written in this way", slot=slot.number, bit="SlotConfig.WriteConfig")
     return False
 
 
