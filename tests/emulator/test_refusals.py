@@ -223,7 +223,7 @@ CASES: Final[dict[str, Case]] = {
         (Opcode.WRITE, 0x42, 9 << 3, bytes(36)), "WriteConfig", slots={9: (0x440F, DATA)}
     ),
     "encrypted write of the configuration": Case(
-        (Opcode.WRITE, 0xC0, 8, bytes(64)), "in clear", config_locked=False, data_locked=False
+        (Opcode.WRITE, 0xC0, 8, bytes(64)), "takes clear writes only", config_locked=False, data_locked=False
     ),
     "encrypted write of OTP": Case((Opcode.WRITE, 0xC1, 0, bytes(64)), "TempKey is not valid", data_locked=False),
     # SecureBoot
