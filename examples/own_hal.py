@@ -1,6 +1,6 @@
 """A way to a chip of your own: a fixture whose microcontroller speaks lines over TCP.
 
-    python examples/own_hal.py 127.0.0.1:7000
+    python examples/own_hal.py fixture://127.0.0.1:7000
 
 prints what it finds there. The fixture's protocol is invented: `WAKE`, `IDLE` and `SLEEP` are answered by `OK`;
 `SEND 0730000000035D` puts a command packet on the bus and is answered by the chip's reply in hexadecimal. Whatever
@@ -10,11 +10,13 @@ fails is answered by `ERROR` and a reason. Replace `_ask` for a fixture with ano
 from __future__ import annotations
 
 import contextlib
+import re
 import socket
 import sys
 from io import BufferedRWPair
 
-from atcaprov import AtcaProvError, Code, Device, Hal, ProtocolError, TransportError
+from atcaprov import AtcaProvError, Code, Device, Hal, ProtocolError, TransportError, UsageError
+from atcaprov.hal.registry import register_hal
 
 SECONDS = 5.0  # longer than the longest command of a chip, a self test of 2.4 s
 
@@ -105,11 +107,19 @@ class FixtureHal(Hal):
         )
 
 
+def open_fixture(rest: str) -> FixtureHal:
+    """Return the HAL for what stands behind `fixture:` in a device URL."""
+    found = re.fullmatch(r"//([^:/]+):([0-9]{1,5})", rest)
+    if found is None:
+        raise UsageError(f"'{rest}' names no fixture.", advice="Write fixture://HOST:PORT.")
+    return FixtureHal(found[1], int(found[2]))
+
+
 def main() -> int:
     """Print revision and serial number of the chip in a fixture. Nothing is written to the chip."""
-    host, _, port = sys.argv[1].rpartition(":")
+    register_hal("fixture", open_fixture)
     try:
-        with Device(FixtureHal(host, int(port))) as device:
+        with Device.open(sys.argv[1]) as device:
             print("revision", device.info().hex(" "))
             print("serial number", device.serial_number().hex().upper())
     except AtcaProvError as error:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import os
+import re
 import socketserver
 import threading
 from collections.abc import Iterator
@@ -26,9 +28,11 @@ from atcaprov import (
 from atcaprov.chip.crc import with_crc
 from atcaprov.emulator.chip import Power
 from tests.examples.conftest import EXAMPLES, Line, run_example
+from tests.support.programs import run
 
 INFO: Final = with_crc(bytes.fromhex("0730000000"))
 SHA_START, SHA_END = with_crc(bytes.fromhex("0747000000")), with_crc(bytes.fromhex("0747020000"))
+PAGE: Final = EXAMPLES.parent / "docs" / "howto" / "write-your-own-hal.md"
 OK: Final = bytes.fromhex("04000340")
 
 
@@ -88,7 +92,7 @@ def hal(fixture: Fixture) -> Iterator[Hal]:
 
 
 def test_the_program_prints_what_it_finds(fixture: Fixture, tmp_path: Path) -> None:
-    done = run_example("own_hal.py", f"127.0.0.1:{fixture.server_address[1]}", cwd=tmp_path)
+    done = run_example("own_hal.py", f"fixture://127.0.0.1:{fixture.server_address[1]}", cwd=tmp_path)
     config = bytes(fixture.chip.memory.config)
     serial = (config[:4] + config[8:13]).hex().upper()
     assert (done.returncode, done.stdout) == (0, f"revision 00 00 60 02\nserial number {serial}\n")
@@ -100,6 +104,23 @@ def test_a_board_is_provisioned_through_it(hal: Hal, line: Line) -> None:
         provisioned = Provisioner(Profile(), CertInfo.parse(line.certinfo.read_text()), server).provision(device)
         assert provisioned.serial_number == device.serial_number()
     server.close()
+
+
+def test_a_program_finds_it_by_an_entry_point(fixture: Fixture, line: Line, tmp_path: Path) -> None:
+    block = re.search(r"^```toml\n\[project.*?\n(.*?)\n```", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    assert block is not None
+    metadata = tmp_path / "site" / "own_hal-1.dist-info"
+    metadata.mkdir(parents=True)
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: own-hal\nVersion: 1\n")
+    (metadata / "entry_points.txt").write_text("[atcaprov.hal]\n" + block[1].replace('"', "") + "\n")
+    done = run(
+        "provisioning-client",
+        *("--auto", "--json", "--certinfo", line.certinfo, "--port", line.port),
+        *("--device", f"fixture://127.0.0.1:{fixture.server_address[1]}"),
+        cwd=tmp_path,
+        PYTHONPATH=f"{metadata.parent}{os.pathsep}{EXAMPLES}",
+    )
+    assert '"result": "pass"' in done.stdout, done.stdout + done.stderr
 
 
 def test_idle_keeps_what_sleep_loses(hal: Hal) -> None:
@@ -148,6 +169,6 @@ def test_garbage_ends_in_a_typed_error_and_is_forgotten(hal: Hal, fixture: Fixtu
 
 
 def test_a_missing_fixture_is_reported(tmp_path: Path) -> None:
-    done = run_example("own_hal.py", "127.0.0.1:1", cwd=tmp_path)
+    done = run_example("own_hal.py", "fixture://127.0.0.1:1", cwd=tmp_path)
     assert done.returncode == 3
     assert "There is no fixture at fixture://127.0.0.1:1" in done.stderr
