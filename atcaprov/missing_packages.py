@@ -1,4 +1,4 @@
-"""How to install a Python package that is missing, as a command for the interpreter that misses it."""
+"""The commands that install missing Python packages for the interpreter that is running."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ def install_command(*requirements: str) -> str:
 
 
 def extra_command(extra: str) -> str:
-    """Return the shell command that installs what an extra of this project adds."""
+    """Return the shell command that installs the packages of an extra of this project, such as `web`."""
     try:
         found = [_OF_AN_EXTRA.fullmatch(each) for each in metadata.requires(_PROJECT) or ()]
-    except metadata.PackageNotFoundError:  # run from a source tree
+    except metadata.PackageNotFoundError:  # run from a source tree, without an installation
         found = []
     needed = [match["requirement"] for match in found if match is not None and match["extra"] == extra]
     return install_command(*needed or (f"{_PROJECT}[{extra}]",))

@@ -19,7 +19,7 @@ _GROUPS: Final = {
 
 
 class _LazyGroup(click.Group):
-    """A group whose members stand in modules of their own: the attribute `group` of each."""
+    """A group whose commands are the attribute `group` of their modules, imported on demand."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted(_GROUPS)

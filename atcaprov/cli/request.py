@@ -29,12 +29,14 @@ _FILE: Final = click.Path(dir_okay=False, path_type=Path)
     "--slot",
     metavar="SLOT",
     type=click.IntRange(0, SLOT_COUNT - 1),
-    help="Slot of the key; without it the description's.",
+    help="Slot of the key; default: that of the description.",
 )
-@click.option("--description", "path", type=_FILE, help="TOML description of the certificate; without it the default.")
+@click.option(
+    "--description", "path", type=_FILE, help="TOML description of the certificate; default: the built-in one."
+)
 @click.option("--out", type=_FILE, required=True, help="New file for the request (PEM).")
 def group(url: str, slot: int | None, path: Path | None, out: Path) -> None:
-    """Write a request that a chip signs. The chip is not changed."""
+    """Write a certificate request signed by a chip. The chip is not changed."""
     description = _description(path)
     assert description.slots is not None
     number = slot if slot is not None else description.slots.private_key
@@ -51,14 +53,14 @@ def _advising(slot: int) -> Iterator[None]:
     try:
         yield
     except DeviceError as error:
-        error.advice = error.advice or f"Provision the chip first, or name with --slot another slot than {slot}."
+        error.advice = error.advice or f"Provision the chip first, or choose another slot than {slot} with --slot."
         raise
 
 
 def device_request(device: Device, slot: int, description: CertificateDescription) -> bytes:
     """Return a request (DER) with the description's subject and extensions for the key in `slot`.
 
-    Raises DeviceError when the slot has no key that signs digests, or its key asks for an authorization.
+    Raises DeviceError if the slot has no key that may sign digests, or if its key needs an authorization.
     """
     public_key = device.get_pubkey(slot)
     subject = description.subject_name(chip_serial=device.serial_number().hex().upper())
@@ -77,7 +79,7 @@ def _description(path: Path | None) -> CertificateDescription:
 
 def _refuse_existing(out: Path) -> None:
     if status(out) is not None:
-        raise UsageError(f"{out} exists already.", advice="Choose another file.", code=Code.FILE_UNWRITABLE)
+        raise UsageError(f"{out} already exists.", advice="Choose another file.", code=Code.FILE_UNWRITABLE)
 
 
 def _write(out: Path, data: bytes) -> None:

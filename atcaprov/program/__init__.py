@@ -1,1 +1,1 @@
-"""What every program of the project needs: start, signals, exit codes, console text, care for secrets."""
+"""What all four programs share: entry point, signals, exit codes, console text, log, protection of secrets."""

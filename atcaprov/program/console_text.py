@@ -1,4 +1,4 @@
-"""What programs say: nothing in a name from outside, such as a change of the writing direction, reaches a terminal."""
+"""Print text that is safe to show: names from outside cannot control the terminal or turn the writing direction."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from atcaprov.terminal.printable import printable_lines
 
 
 def say(text: str, *, err: bool = False, end: str = "\n") -> None:
-    """Print lines with a question mark for each character that does not print, to standard error if `err`.
+    """Print lines, on standard error if `err`, with a question mark for each character that does not print.
 
     Tabs, which separate the columns of logs, stay.
     """

@@ -1,7 +1,7 @@
 """The event loop of our programs: the selector loop, on Windows too.
 
-There asyncio's own choice accepts connections by overlapped I/O, and stops doing so for good after a client that resets
-its connection before it was accepted, while the program lives on.
+There asyncio's default loop accepts connections by overlapped I/O. After a client resets its connection before it was
+accepted, that loop never accepts another one, although the program runs on.
 """
 
 from __future__ import annotations

@@ -29,11 +29,11 @@ def run_program(command: click.Command, name: str, arguments: list[str] | None =
 
 
 def exit_code(command: click.Command, name: str, arguments: list[str] | None = None) -> int:
-    """Run a click command as the whole program and return its exit code; its errors have been told by then."""
+    """Run a click command as the whole program and return its exit code; its errors are printed by then."""
     _print_anything()
     try:
         result = command.main(args=arguments, prog_name=name, standalone_mode=False)
-        if sys.stdout is not None:  # it may have been closed by the caller
+        if sys.stdout is not None:  # the caller may have closed it
             sys.stdout.flush()
     except AtcaProvError as error:
         _tell(error)
@@ -46,7 +46,7 @@ def exit_code(command: click.Command, name: str, arguments: list[str] | None = N
         say("Interrupted.", err=True)
         return INTERRUPTED
     except BrokenPipeError:
-        _drop_output()  # whoever read it has gone
+        _drop_output()  # its reader has gone
         return _FAILED
     except OSError as error:
         if error.filename is not None or not _is_output_lost():
@@ -59,14 +59,14 @@ def exit_code(command: click.Command, name: str, arguments: list[str] | None = N
 
 
 def _show(error: click.ClickException) -> None:
-    """Print an error of click as click does, with nothing in it that commands a terminal."""
+    """Print an error of click as click does, without characters that control a terminal."""
     text = io.StringIO()
     error.show(text)
     say(text.getvalue(), err=True, end="")
 
 
 def _blame_environment(error: click.ClickException) -> None:
-    """Let an error name the environment variable that a value came from, not an option that was not given."""
+    """Name the environment variable that a bad value came from, instead of an option that was not given."""
     if not isinstance(error, click.BadParameter) or error.ctx is None or error.param is None:
         return
     name, prefix = error.param.name or "", error.ctx.auto_envvar_prefix
@@ -75,13 +75,13 @@ def _blame_environment(error: click.ClickException) -> None:
 
 
 def _print_anything() -> None:
-    """Let standard output take names that its encoding has not: no run may end at the word that it went well."""
+    """Let standard output take names outside its encoding: a run that went well must not fail when it says so."""
     if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
         sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def _is_output_lost() -> bool:
-    """Tell by an empty line whether it was standard output that took no more: the error itself does not say."""
+    """Tell whether it was standard output that failed, by writing an empty line: the error itself does not say."""
     if sys.stdout is None:
         return False
     try:
@@ -92,7 +92,7 @@ def _is_output_lost() -> bool:
 
 
 def _drop_output() -> None:
-    """Send what Python would flush at its end nowhere."""
+    """Discard what Python would flush at its end."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
@@ -101,6 +101,6 @@ def _tell(error: AtcaProvError) -> None:
 
 
 def error_text(error: AtcaProvError) -> str:
-    """Return an error as people read it: what happened with its code, then what to do on a line of its own."""
+    """Return an error as people read it: its code and what happened, then on a new line what to do."""
     text = f"Error [{error.code}]: {error.what}"
     return printable_lines(f"{text}\n{error.advice}" if error.advice else text)

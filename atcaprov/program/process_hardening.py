@@ -1,4 +1,4 @@
-"""What a program that holds secrets does before anything else."""
+"""Protect the secrets in the memory of a program from core dumps and from other programs."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ import os
 import sys
 from typing import Final
 
-_NOBODY_ELSE_WRITES: Final = 0o022
+_NO_OTHER_WRITERS: Final = 0o022
 _PR_SET_DUMPABLE: Final = 4  # prctl(2)
 
 
 def harden_process() -> None:
-    """Let a crash leave no passwords and keys on the disk, and nobody else change what the program writes.
+    """Keep passwords and keys out of core dumps, and files that this process writes from other users' changes.
 
-    Other programs of the same user can't look into its memory either, where the system can see to that (Linux).
+    On Linux other programs of the same user cannot read its memory either.
     """
-    os.umask(os.umask(_NOBODY_ELSE_WRITES) | _NOBODY_ELSE_WRITES)
+    os.umask(os.umask(_NO_OTHER_WRITERS) | _NO_OTHER_WRITERS)
     if sys.platform == "win32":
         return
     import resource
 
-    with contextlib.suppress(OSError, ValueError):  # some systems know no such limit
+    with contextlib.suppress(OSError, ValueError):  # some systems have no such limit
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if sys.platform == "linux":
-        # The limit alone does not hold where dumps go to a program (core(5), "Piping core dumps to a program").
+        # The limit does not cover dumps that are piped to a program: core(5), "Piping core dumps to a program".
         ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)

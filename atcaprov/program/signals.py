@@ -51,14 +51,14 @@ class ProcessEnd:
 def ended_by_signals() -> Iterator[None]:
     """Let the first SIGTERM or SIGHUP raise SystemExit in the main thread, as Ctrl-C raises KeyboardInterrupt.
 
-    Further ones change nothing: what has to be put in order is put in order. Whatever comes of the end on the way out,
-    such as a terminal that takes no more, the exit code is 128 + the number.
+    Further ones change nothing, so that the program can finish its cleanup. The exit code is 128 + the number even if
+    the cleanup fails, such as on a terminal that is closed.
     """
-    came: list[int] = []
+    received: list[int] = []
 
     def end(number: int, frame: FrameType | None) -> None:
-        if not came:
-            came.append(number)
+        if not received:
+            received.append(number)
             raise SystemExit(SIGNAL_EXIT + number)
 
     handled = [number for number in ENDING if number != signal.SIGINT] if _in_main_thread() else []
@@ -70,9 +70,9 @@ def ended_by_signals() -> Iterator[None]:
     finally:
         for number in caught:
             signal.signal(number, signal.SIG_DFL)
-        if came:
-            _flush_with(f"{end_text(came[0])}\n")
-            raise SystemExit(SIGNAL_EXIT + came[0])
+        if received:
+            _flush_with(f"{end_text(received[0])}\n")
+            raise SystemExit(SIGNAL_EXIT + received[0])
 
 
 @contextmanager
@@ -137,7 +137,7 @@ def _in_main_thread() -> bool:
 def _flush_with(last: str) -> None:
     """Flush standard output, and standard error with a last line.
 
-    What cannot be written goes nowhere, so that Python's own end finds no fault.
+    A stream that cannot be written is redirected to nothing, so that Python's own flush at exit does not fail.
     """
     for stream, text in ((sys.stdout, ""), (sys.stderr, last)):
         try:

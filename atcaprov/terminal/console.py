@@ -1,7 +1,7 @@
-"""The two rims of the key decoder: keys of a terminal, read blocking (client) or by an event loop (server).
+"""Read keys from a terminal, blocking (client) or on an event loop (server).
 
-Inside `open_console` the terminal gives each key at once and shows nothing of what is typed; signal keys such as Ctrl-C
-go on to send their signals. Its settings are put back on the way out, whatever the way is.
+Inside `open_console` the terminal delivers each key at once and does not show what is typed; keys such as Ctrl-C still
+send their signals. Its settings are always restored at the end.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ _READ_SIZE: Final = 1024
 
 @contextlib.contextmanager
 def open_console(fd: int | None = None) -> Iterator[Console | None]:
-    """Give the keys of the terminal behind a file descriptor (standard input if none is named).
+    """Yield a console for the terminal behind a file descriptor, by default standard input.
 
-    Gives None, quietly, where no keys can come: no terminal, or a job in the background.
+    Yield None if no keys can come: it is not a terminal, or this process is a background job.
     """
     if fd is None:
         fd = _standard_input()
@@ -43,7 +43,7 @@ def open_console(fd: int | None = None) -> Iterator[Console | None]:
 def _standard_input() -> int | None:
     try:
         return sys.stdin.fileno()
-    except (AttributeError, OSError, ValueError):  # no standard input, or a closed or replaced one
+    except (AttributeError, OSError, ValueError):  # standard input is missing, closed or replaced
         return None
 
 
@@ -60,11 +60,11 @@ if sys.platform != "win32":
         try:
             yield Console(fd)
         finally:
-            with contextlib.suppress(termios.error):  # a terminal that is gone needs nothing back
+            with contextlib.suppress(termios.error):  # the terminal is gone
                 termios.tcsetattr(fd, termios.TCSADRAIN, before)
 
     def _in_foreground(fd: int) -> bool:
-        """A background job that touches its terminal is stopped by the system, so it counts as having none."""
+        """Tell whether this process may use its terminal: the system stops a background job that touches it."""
         try:
             return os.isatty(fd) and os.tcgetpgrp(fd) == os.getpgrp()
         except OSError:
@@ -84,7 +84,7 @@ if sys.platform != "win32":
 
 
 class Console:
-    """Keys of a terminal that gives them one by one. After the terminal is gone every read gives Key.END."""
+    """Keys of a terminal, one by one. Once the terminal is gone, every read returns Key.END."""
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
@@ -93,7 +93,7 @@ class Console:
         self._gone = False
 
     def read_key(self, timeout: float | None = None) -> KeyPress | None:
-        """Wait at most `timeout` seconds (None: without end) for a key press; None if none came."""
+        """Wait up to `timeout` seconds (None: forever) for a key press and return it; None if none came."""
         until = None if timeout is None else time.monotonic() + timeout
         while not self._ready:
             now = time.monotonic()
@@ -104,14 +104,14 @@ class Console:
         return self._ready.popleft()
 
     def drop_typed(self) -> bool:
-        """Forget what was typed until now, such as during a board's run; return whether ESC or an end was in it."""
-        wants_out = False
+        """Drop what was typed so far, such as during a board's run; return whether it contained ESC or the end."""
+        wants_to_quit = False
         while (press := self.read_key(0)) is not None and not self._gone:
-            wants_out |= press.key in (Key.ESC, Key.INTERRUPT, Key.END)
-        return wants_out or self._gone
+            wants_to_quit |= press.key in (Key.ESC, Key.INTERRUPT, Key.END)
+        return wants_to_quit or self._gone
 
     async def keys(self) -> AsyncGenerator[KeyPress, None]:
-        """Give key presses as they come, on the running event loop. Ends after Key.END."""
+        """Yield key presses as they come, on the running event loop. Ends after Key.END."""
         loop = asyncio.get_running_loop()
         queue: asyncio.Queue[KeyPress] = asyncio.Queue()
         reader = _LoopReader(self._fd, loop, self._decoder, queue.put_nowait)
@@ -146,7 +146,7 @@ class Console:
 
 
 class _LoopReader:
-    """Reads the terminal when the event loop says so, and lets a lone ESC through when its time is up."""
+    """Reads the terminal when the event loop says so, and delivers a lone ESC when its time is up."""
 
     def __init__(
         self, fd: int, loop: asyncio.AbstractEventLoop, decoder: KeyDecoder, deliver: Callable[[KeyPress], None]
@@ -187,7 +187,7 @@ class _LoopReader:
 
 
 def _read(fd: int) -> bytes:
-    """Return what was typed; b"" when the terminal is gone, which Linux reports as an I/O error."""
+    """Return what was typed; b"" if the terminal is gone, which Linux reports as an I/O error."""
     try:
         return os.read(fd, _READ_SIZE)
     except OSError:

@@ -1,7 +1,7 @@
-"""What the bytes of a console mean: ESC, ENTER, text. Bytes and the time in, key presses out, no I/O.
+"""Decode the bytes of a console into key presses: ESC, ENTER, text. Bytes and the time in, key presses out, no I/O.
 
-Arrow and function keys also start with the byte of ESC (ECMA-48: CSI and SS3 sequences), so an ESC counts as the key
-only if nothing follows it within ESC_WAIT_SECONDS. Such sequences are swallowed: an arrow key does nothing.
+Arrow and function keys start with the byte of ESC, too (ECMA-48: CSI and SS3 sequences). So an ESC counts as the key
+only if nothing follows it within ESC_WAIT_SECONDS. Such sequences are ignored: an arrow key does nothing.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _NAMED: Final = {
 
 
 class Key(enum.Enum):
-    """INTERRUPT is Ctrl-C where it comes as a byte, END is Ctrl-D or a console that is gone, CLEAR is Ctrl-U."""
+    """A key: INTERRUPT is Ctrl-C if it comes as a byte, END is Ctrl-D or a console that is gone, CLEAR is Ctrl-U."""
 
     ESC = "esc"
     ENTER = "enter"
@@ -39,14 +39,14 @@ class Key(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class KeyPress:
-    """One key, or a run of typed or scanned characters as one TEXT. The text may be a password: no repr shows it."""
+    """One key, or consecutive typed or scanned characters as one TEXT. It may be a password, so no repr shows it."""
 
     key: Key
     text: str = field(default="", repr=False)
 
 
-class _Within(enum.Enum):
-    """Where in an escape sequence the decoder is."""
+class _Sequence(enum.Enum):
+    """Which part of an escape sequence the decoder is in."""
 
     NOTHING = enum.auto()
     ESC = enum.auto()
@@ -59,55 +59,55 @@ class KeyDecoder:
 
     def __init__(self) -> None:
         self.deadline: float | None = None
-        """When `expire` has to be called at the latest, on the clock of `feed`; None if nothing waits."""
-        self._within = _Within.NOTHING
+        """The latest time to call `expire`, on the clock of `feed`; None if no ESC is pending."""
+        self._sequence = _Sequence.NOTHING
         self._after_return = False
         self._text = codecs.getincrementaldecoder("utf-8")("replace")
         self._run: list[str] = []
         self._presses: list[KeyPress] = []
 
     def feed(self, data: bytes, now: float) -> list[KeyPress]:
-        """Take the bytes that came at the time `now` in seconds of any steady clock; return the keys that are sure."""
+        """Take the bytes that came at `now`, in seconds of a monotonic clock; return the keys that are certain."""
         self._presses = self._expired(now)
         for byte in data:
             self._take(byte)
         self._end_text()
-        self.deadline = None if self._within is _Within.NOTHING else now + ESC_WAIT_SECONDS
+        self.deadline = None if self._sequence is _Sequence.NOTHING else now + ESC_WAIT_SECONDS
         return self._presses
 
     def expire(self, now: float) -> list[KeyPress]:
-        """Return the ESC that nothing followed in time, if there is one."""
+        """Return the ESC that nothing followed in time, if any."""
         return self._expired(now)
 
     def _expired(self, now: float) -> list[KeyPress]:
         if self.deadline is None or now < self.deadline:
             return []
-        lone = self._within is _Within.ESC
-        self._within = _Within.NOTHING
+        lone = self._sequence is _Sequence.ESC
+        self._sequence = _Sequence.NOTHING
         self.deadline = None
         return [KeyPress(Key.ESC)] if lone else []
 
     def _take(self, byte: int) -> None:
         if byte == _ESC:
             self._end_text()
-            self._within = _Within.ESC
-        elif self._within is _Within.NOTHING:
+            self._sequence = _Sequence.ESC
+        elif self._sequence is _Sequence.NOTHING:
             self._take_key(byte)
-        elif self._within is _Within.ESC and byte in _NAMED:
-            # No sequence goes on like this: ESC, then another key, both typed while nobody read.
-            self._within = _Within.NOTHING
+        elif self._sequence is _Sequence.ESC and byte in _NAMED:
+            # No sequence continues like this: ESC and then another key were typed before anyone read them.
+            self._sequence = _Sequence.NOTHING
             self._presses.append(KeyPress(Key.ESC))
             self._take_key(byte)
         else:
-            self._within = self._after(byte)
+            self._sequence = self._after(byte)
 
-    def _after(self, byte: int) -> _Within:
-        """The next place in an escape sequence; its bytes are swallowed."""
-        if self._within is _Within.ESC:
-            return {ord("["): _Within.CONTROL, ord("O"): _Within.SINGLE_SHIFT}.get(byte, _Within.NOTHING)
-        if self._within is _Within.CONTROL and not 0x40 <= byte <= 0x7E:
-            return _Within.CONTROL
-        return _Within.NOTHING
+    def _after(self, byte: int) -> _Sequence:
+        """Return the next part of the escape sequence; its bytes are dropped."""
+        if self._sequence is _Sequence.ESC:
+            return {ord("["): _Sequence.CONTROL, ord("O"): _Sequence.SINGLE_SHIFT}.get(byte, _Sequence.NOTHING)
+        if self._sequence is _Sequence.CONTROL and not 0x40 <= byte <= 0x7E:
+            return _Sequence.CONTROL
+        return _Sequence.NOTHING
 
     def _take_key(self, byte: int) -> None:
         second_half = byte == 0x0A and self._after_return

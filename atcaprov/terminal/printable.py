@@ -1,4 +1,4 @@
-"""Text as it may reach a terminal or a log: nothing from outside commands it, and sentences fit its width."""
+"""Text that is safe to show on a terminal or to log, in lines that fit."""
 
 from __future__ import annotations
 
@@ -13,15 +13,14 @@ def printable(text: str) -> str:
 
 
 def printable_lines(text: str) -> str:
-    """As `printable`, but line ends stay."""
+    """Return the text as `printable` does, but keep its line ends."""
     return "\n".join(map(printable, text.split("\n")))
 
 
 def folded(text: str, columns: int | None, indent: str = "") -> str:
-    """Return the text, each line behind `indent` and broken at blanks to fit `columns`; None breaks none.
+    """Return the text with each line indented and broken at blanks to fit `columns`; None breaks no line.
 
-    Without it a terminal breaks sentences within words. Words that are longer, such as paths, stay whole: they are
-    copied.
+    A terminal itself breaks lines within words. Longer words, such as paths, stay whole so that they can be copied.
     """
     return "\n".join(_folded_line(line, columns, indent) for line in text.split("\n"))
 
@@ -37,8 +36,8 @@ def _folded_line(line: str, columns: int | None, indent: str) -> str:
 
 
 def terminal_columns(stream: TextIO | None) -> int | None:
-    """Return how many columns the terminal behind a stream has; None if it is no terminal or does not tell."""
+    """Return the width of the terminal behind a stream in columns; None if it is not a terminal or does not tell."""
     try:
         return os.get_terminal_size(stream.fileno()).columns or None if stream is not None else None
-    except (OSError, ValueError):  # no terminal, or no file at all
+    except (OSError, ValueError):  # not a terminal, or not a file
         return None

@@ -1,4 +1,4 @@
-"""Keys of a Windows console. It can be asked whether a key was pressed; no event loop and no select waits for it."""
+"""Keys of a Windows console, which has to be polled: neither an event loop nor select can wait for it."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from atcaprov.terminal.keys import Key, KeyPress
 _POLL_SECONDS: Final = 0.02
 _ESC: Final = "\x1b"
 _FUNCTION: Final = "\x00"
-"""Before the code of a function key, or of one of the numeric pad."""
+"""Precedes the code of a function key or of a key of the numeric pad."""
 _ARROW: Final = "\xe0"
-"""Before the code of an arrow key or its neighbours; also the letter a with a grave accent."""
+"""Precedes the code of an arrow key or its neighbours; it is also the letter a with a grave accent."""
 _ARROW_CODES: Final = frozenset("GHIKMOPQRS\x85\x86")
 
 
 class Keyboard(Protocol):
-    """What of the module `msvcrt` is used."""
+    """The functions of the module `msvcrt` that are used."""
 
     def kbhit(self) -> bool:
-        """Tell whether a key was pressed that was not read."""
+        """Tell whether an unread key was pressed."""
 
     def getwch(self) -> str:
-        """Return the next UTF-16 code unit, without showing it."""
+        """Return the next UTF-16 code unit without showing it."""
 
 
 class WindowsConsole(Console):
-    """Keys of a console that has to be asked for them. Nothing of what is typed is shown."""
+    """Keys of a console that is polled. What is typed is not shown."""
 
     def __init__(self, keyboard: Keyboard, sleep: Callable[[float], None] = time.sleep) -> None:
         super().__init__(-1)
@@ -39,7 +39,7 @@ class WindowsConsole(Console):
         self._sleep = sleep
 
     async def keys(self) -> AsyncGenerator[KeyPress, None]:
-        """Give key presses as they come, on the running event loop."""
+        """Yield key presses as they come, on the running event loop."""
         while True:
             for press in self._typed():
                 yield press
@@ -52,7 +52,7 @@ class WindowsConsole(Console):
         self._ready += typed
 
     def _typed(self) -> list[KeyPress]:
-        """Return the keys that were pressed. ESC is a key here: no other one begins with it."""
+        """Return the keys that were pressed. Here no other key begins with ESC, so it needs no waiting time."""
         presses: list[KeyPress] = []
         for number, text in enumerate(self._text().split(_ESC)):
             presses += [KeyPress(Key.ESC)] if number else []
@@ -72,7 +72,7 @@ class WindowsConsole(Console):
 
 
 def console_at(fd: int) -> WindowsConsole | None:
-    """Return the console behind a file descriptor, None if it is none: to `isatty` the null device is one, too."""
+    """Return the console behind a file descriptor, or None. `isatty` does not do: it takes the null device for one."""
     if sys.platform != "win32":
         return None
     import ctypes

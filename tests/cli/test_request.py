@@ -60,5 +60,5 @@ def test_what_is_refused(public_key: bytes) -> None:
     ):
         ended = run_in_process(atcaprov, "request", "--device", CHIP, "--out", "device.csr", *arguments)
         assert ended.code == code, (arguments, ended.err)
-        assert code == 2 or ended.err.endswith(f"or name with --slot another slot than {arguments[1]}.\n")
+        assert code == 2 or ended.err.endswith(f"or choose another slot than {arguments[1]} with --slot.\n")
     assert not Path("device.csr").exists()
