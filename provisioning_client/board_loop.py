@@ -1,4 +1,4 @@
-"""The loop of the console: wait for a board, provision it, wait for the next."""
+"""The loop over boards: wait for a board, provision it, wait for its removal, start over."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ class Quit(Exception):  # noqa: N818 - not an error
 
 
 class BoardLoop:
-    """Provisions boards until the operator quits, no more can come, or `limit` boards are done."""
+    """Provisions boards until the operator quits, no more boards can come, or `limit` boards are done."""
 
     def __init__(
         self, output: Output, boards: BoardSource, provisioner: Provisioner, operator: Operator, limit: int | None
     ) -> None:
         self.good = 0
         self.errors: list[AtcaProvError] = []
-        """One for each board that failed."""
+        """The error of each board that failed."""
         self._output = output
         self._boards = boards
         self._provisioner = provisioner
@@ -37,10 +37,10 @@ class BoardLoop:
         self._limit = limit
         self._software = 0
         self._told = ""
-        """The last hint of this wait."""
+        """The last hint that was shown during this wait."""
 
     def run(self) -> None:
-        """Run until the end; a signal's exception leaves as itself, with the board told and its chip put to sleep."""
+        """Run until the end. The exception of a signal passes, after the board is reported and its chip sleeps."""
         try:
             while not self._is_finished():
                 self._one_board()
@@ -118,7 +118,7 @@ class BoardLoop:
         self._output.board_failed(error, software=self._counts_as_software())
 
     def _counts_as_software(self) -> bool | None:
-        """Count a board that is only a software chip, and tell whether it is one, as far as is known."""
+        """Count a board that is only a software chip; return whether it is one, None if that is unknown."""
         software = names_software_chip(self._boards.url)
         self._software += software is True
         return software
@@ -138,7 +138,7 @@ class BoardLoop:
 
 
 class _FailedBeforeStart(Exception):  # noqa: N818 - carries the error
-    """The chip of a board that was not started yet does not answer, or not as it should."""
+    """The chip of a board that was not started yet does not answer, or answers wrongly."""
 
     def __init__(self, error: AtcaProvError) -> None:
         super().__init__(error)
@@ -146,7 +146,7 @@ class _FailedBeforeStart(Exception):  # noqa: N818 - carries the error
 
 
 class _Watch:
-    """Asks the chip of a board that waits for its start whether it is still there; contacts bounce."""
+    """Checks that the chip of a board that waits for its start is still there. Contacts bounce."""
 
     def __init__(self, device: Device, serial_number: bytes) -> None:
         self._device = device
@@ -155,7 +155,7 @@ class _Watch:
         self._is_over = False
 
     def is_there(self) -> bool:
-        """Say no once another chip answers, or none did twice in a row."""
+        """Return False once another chip answers, or after no chip answered twice in a row."""
         try:
             self._is_over = self._device.serial_number() != self._serial_number
             self._error = None
@@ -165,7 +165,7 @@ class _Watch:
         return not self._is_over
 
     def require_same(self) -> None:
-        """Let the run begin; a chip that was missing for a moment is not started unasked.
+        """Check that the same chip is still there before its run begins.
 
         Raises:
             _FailedBeforeStart: the chip fails, or was exchanged.

@@ -1,4 +1,4 @@
-"""Where boards come from."""
+"""Where boards come from: the protocol, and a list of device URLs. A place for real boards is in `fixture`."""
 
 from __future__ import annotations
 
@@ -10,40 +10,40 @@ from atcaprov.errors import AtcaProvError
 
 
 class BoardSource(abc.ABC):
-    """A fixture: a board is put in, taken out, and followed by the next."""
+    """A place where one board after another can be opened."""
 
     url: str = ""
-    """Device URL where `look` looked last."""
+    """The device URL at which `look` looked last."""
     hint: AtcaProvError | None = None
-    """Why the last `look` may have seen no board although there is one, or why the last `is_removed` can't tell that
-    it was taken out; None if nothing hints at it."""
+    """Why the last `look` may have missed a board, or the last `is_removed` cannot notice its removal; None if there
+    is no reason."""
 
     @abc.abstractmethod
     def look(self) -> Device | None:
         """Return the chip of the board in the fixture, opened, or None while there is none.
 
         Raises:
-            TransportError: there is a board, but its chip can't be reached.
+            TransportError: there is a board, but its chip does not answer.
         """
 
     @abc.abstractmethod
     def is_removed(self) -> bool:
-        """Tell whether the board that `look` gave last has been taken out."""
+        """Return whether the board that `look` returned last has been taken out."""
 
-    def follow(self, url: str) -> None:  # noqa: B027 - not every place looks again
-        """Look for the board that `look` gave last at another device URL, to which its chip has moved."""
+    def follow(self, url: str) -> None:  # noqa: B027 - a list does not look again
+        """Look for the board that `look` returned last at the device URL to which its chip has moved."""
 
     def was_taken_out(self) -> bool:
-        """Tell whether a board whose chip failed before its run began is away, so that there is nothing to fail."""
+        """Return whether a board whose chip failed before its run was taken out; then it does not count as failed."""
         return self.is_removed()
 
     @abc.abstractmethod
     def is_exhausted(self) -> bool:
-        """Tell whether no further board can come."""
+        """Return whether no further board can come."""
 
 
 class BoardList(BoardSource):
-    """Boards that are named beforehand, such as software chips: one after the other, each 'removed' when done."""
+    """Boards listed in advance, such as software chips, one after the other; each counts as removed when it is done."""
 
     def __init__(self, urls: Iterable[str], open_board: Callable[[str], Device] = Device.open) -> None:
         self._open_board = open_board
@@ -51,20 +51,20 @@ class BoardList(BoardSource):
         self._next: str | None = next(self._urls, None)
 
     def look(self) -> Device | None:
-        """Open the next one of the list."""
+        """Open the next board of the list."""
         if self._next is None:
             return None
         self.url, self._next = self._next, next(self._urls, None)
         return self._open_board(self.url)
 
     def is_removed(self) -> bool:
-        """Say yes: a named board needs no hand."""
+        """Return True: no one has to take a listed board out."""
         return True
 
     def was_taken_out(self) -> bool:
-        """Say no: a named board that can't be reached has failed."""
+        """Return False: a listed board that does not answer has failed."""
         return False
 
     def is_exhausted(self) -> bool:
-        """Say whether the list is at its end."""
+        """Return whether the list is at its end."""
         return self._next is None

@@ -153,7 +153,7 @@ def command(
     if context.invoked_subcommand is not None:
         return 0
     output = _output(as_json=as_json, auto=auto)
-    with _telling(output), open_console() as console, closing(ClientFunctions(host, port, output)) as functions:
+    with _reporting(output), open_console() as console, closing(ClientFunctions(host, port, output)) as functions:
         _require_usable(devices)
         profile = _profile(config, slots_to_lock, frozenset(map(Allow, allow)), validate=not no_validate)
         profile = replace(profile, any_of_group=any_of_group, fill_unwritten=fill_unwritten)
@@ -175,7 +175,7 @@ def _output(*, as_json: bool, auto: bool) -> Output:
 
 
 def _require_usable(devices: tuple[str, ...]) -> None:
-    """Refuse no device URL, those of another form, and those for which a Python package is missing."""
+    """Raise UsageError if there is no device URL, one is malformed, or a Python package for it is missing."""
     if not devices:
         raise UsageError(
             "No device URL is given.",
@@ -184,7 +184,7 @@ def _require_usable(devices: tuple[str, ...]) -> None:
         )
     for url in devices:
         require_device_url(url)
-        with suppress(UsageError):  # several boards fit now: the board loop tells which
+        with suppress(UsageError):  # several boards fit now: the board loop reports them
             is_plugged(url)
 
 
@@ -231,9 +231,10 @@ def _read_text(path: Path) -> str:
 def _boards(
     devices: tuple[str, ...], tracing: TraceFiles | None, *, auto: bool, count: int | None
 ) -> tuple[BoardSource, int | None]:
-    """Return where boards come from, at one place or named beforehand, and how many are taken at most.
+    """Return the source of the boards, and after how many to stop (None: no limit).
 
-    At one place they come without end while a person presses ENTER for each, or up to `count`; else there is one.
+    Real boards come to one device URL: without limit while an operator presses ENTER for each, otherwise `count` or
+    one. Software chips and several device URLs are a list.
     """
     open_board = None if tracing is None else tracing.open
     if len(devices) == 1 and not names_software_chip(devices[0]):
@@ -243,8 +244,8 @@ def _boards(
 
 
 @contextmanager
-def _telling(output: Output) -> Iterator[None]:
-    """Let the output tell why the boards cannot begin; errors of a board are told at that board."""
+def _reporting(output: Output) -> Iterator[None]:
+    """Report an error that prevents the first board; errors of boards are reported by the board loop."""
     try:
         yield
     except AtcaProvError as error:
@@ -264,7 +265,7 @@ def _step(output: Output, text: str) -> Iterator[None]:
 
 
 def exit_code(loop: BoardLoop) -> int:
-    """Return the exit code of a loop over boards that has ended."""
+    """Return the exit code for the boards of a loop that has ended."""
     if not loop.errors:
         return 0
     if loop.good == 0 and len(loop.errors) == 1:

@@ -1,4 +1,4 @@
-"""What is plugged in, down to the chips: for `provisioning-client devices`. Reads, and changes nothing."""
+"""Find kits, I2C buses and the chips on them, for `provisioning-client devices`. Only reads."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _LOCK_WORD: Final = 21  # bytes 84 to 87 of the configuration zone: LockValue is
 
 @dataclass(frozen=True)
 class I2cSearch:
-    """Where to look for chips on I2C, besides the addresses of the parts as delivered."""
+    """Where to look for chips on I2C, besides the addresses that parts are delivered with."""
 
     buses: frozenset[int] = frozenset()
     addresses: tuple[int, ...] = ()
@@ -30,16 +30,16 @@ class I2cSearch:
 
 @dataclass(frozen=True)
 class ListedChip:
-    """One chip, or why it could not be read."""
+    """One chip, or the error that prevented reading it."""
 
     url: str
     address: int
     """8-bit form."""
     part: str = ""
     revision: bytes = b""
-    """The answer of Info, 4 bytes, which tells the part."""
+    """The reply to Info, 4 bytes, which identifies the part."""
     config_revision: bytes = b""
-    """Bytes 4 to 7 of the configuration zone, which need not be the same."""
+    """Bytes 4 to 7 of the configuration zone, which may differ from it."""
     serial_number: str = ""
     config_locked: bool | None = None
     data_locked: bool | None = None
@@ -48,7 +48,7 @@ class ListedChip:
 
 @dataclass(frozen=True)
 class ListedPort:
-    """One kit or bus with its chips, or why it could not be asked."""
+    """One kit or bus with its chips, or the error that prevented asking it."""
 
     url: str
     kind: str
@@ -59,12 +59,12 @@ class ListedPort:
     usb_serial: str = ""
     chips: tuple[ListedChip, ...] = ()
     searched: bool = True
-    """False for an I2C bus that nobody asked to search."""
+    """False for an I2C bus that was not to be searched."""
     error: AtcaProvError | None = None
 
 
 def list_ports(search: I2cSearch = I2cSearch()) -> Iterator[ListedPort]:
-    """Give the kits and I2C buses of this machine; chips are looked for on the kits and on the buses of `search`.
+    """Yield the kits and I2C buses of this machine, with the chips on the kits and on the buses of `search`.
 
     Raises:
         UsageError: the user's table of USB ids is damaged.

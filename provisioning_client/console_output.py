@@ -13,7 +13,7 @@ from atcaprov.terminal.printable import folded
 from provisioning_client.output import Output, Write
 
 Columns = Callable[[], int | None]
-"""Tells how wide the terminal is now; None if there is none."""
+"""Returns the width of the terminal now; None if there is none."""
 
 INDENT: Final = "    "
 LABEL_WIDTH: Final = 26
@@ -37,7 +37,7 @@ class ConsoleOutput(Output):
     """The texts, columns and order of Atmel-8970A, section 3.3.1; texts for failures are our own."""
 
     def __init__(self, write: Write, columns: Columns = lambda: None, *, attended: bool = True) -> None:
-        """`attended` tells whether keys do something; else none is spoken of."""
+        """`attended` tells whether keys do something; if not, the texts mention none."""
         self._write = write
         self._attended = attended
         self._found = False
@@ -61,7 +61,7 @@ class ConsoleOutput(Output):
             self._write("Press ESC to quit.\n")
 
     def hint(self, error: AtcaProvError) -> None:
-        """Print the hint on a line of its own, and a waiting line that it breaks again."""
+        """Print the hint on a line of its own; repeat a waiting line that it interrupts."""
         text = self._folded(str(error), INDENT)
         self._write(f"\n{text}\n{self._step}..." if self._step else f"{text}\n")
 
@@ -73,7 +73,7 @@ class ConsoleOutput(Output):
 
     def address_changes(self, address: int, url: str) -> None:
         """Print the address and the URL."""
-        then = f"name it {url} from then on" if url != self._url else f"its device URL stays {url}"
+        then = f"use {url} from then on" if url != self._url else f"its device URL stays {url}"
         text = f"This chip moves to I2C address {both_forms(address)} in this run; {then}."
         self._write(self._folded(text, INDENT) + "\n")
 
@@ -94,14 +94,14 @@ class ConsoleOutput(Output):
         self._write(f"{_SOFTWARE[software]}Provisioning successful! Please remove board...\n")
 
     def board_failed(self, error: AtcaProvError, *, software: bool | None = False) -> None:
-        """Print what happened, what to do, and what becomes of the board, if there is one."""
+        """Print what happened, what to do and, if there is a board, what becomes of it."""
         is_there = self._found or error.code != Code.DEVICE_NOT_FOUND
         text = self._folded(f"{error}\n{_FATES[error.board]}" if is_there else str(error), INDENT)
         last = "Provisioning failed! Please remove board..." if is_there else "Provisioning failed!"
         self._write(f"{text}\n{_SOFTWARE[software]}{last}\n")
 
     def warning(self, error: AtcaProvError) -> None:
-        """Print it on a line of its own, and a waiting line that it breaks again."""
+        """Print it on a line of its own; repeat a waiting line that it interrupts."""
         text = self._folded(f"Warning: {error}")
         self._write(f"\n{text}\n{self._step}..." if self._step else f"{text}\n")
 
@@ -110,10 +110,10 @@ class ConsoleOutput(Output):
         self._write("Board removed. ")
 
     def ended(self, good: int, failed: int, *, software: int = 0) -> None:
-        """Print nothing: the guide's console just ends."""
+        """Print nothing: the guide's console ends without a word."""
 
     def quit(self) -> None:
-        """End a waiting line, behind which the shell would write."""
+        """End a waiting line, so that the shell prompt starts on a new one."""
         if self._step:
             self._write("\n")
 

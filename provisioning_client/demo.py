@@ -1,8 +1,8 @@
-"""The whole road once, without hardware: `make demo`.
+"""Run all programs once from root to verified product, without hardware: `make demo`.
 
 Makes a root and a signer, starts the Provisioning Server, provisions three blank software chips through the
-Provisioning Client, checks each chain, and says with which openssl command the user can check it too. Every step is a
-program as a user would start it; this module only starts them.
+Provisioning Client, checks each chain, and prints the openssl commands that check them. Every step is a program as a
+user would start it; this module only starts them.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Demo:
         self._password_file = folder / "password"
 
     def run(self) -> None:
-        """Go the whole road; raises AtcaProvError when a chain is not good."""
+        """Run all steps; raises AtcaProvError if a chain is not good."""
         self._make_signer()
         with self._server() as port:
             self._provision(port)
@@ -117,7 +117,7 @@ class Demo:
             say(f"  {shlex.join(map(str, (*words, *files)))}")
 
     def _show(self, *words: object) -> None:
-        """Run a program in the open."""
+        """Print a command and run it."""
         command = _program(*words)
         _say(command)
         done = subprocess.run(command, stdin=subprocess.DEVNULL, check=False)
@@ -126,7 +126,7 @@ class Demo:
 
 
 def _remove(folder: Path) -> None:
-    if sys.platform == "win32":  # which deletes nothing that is read-only
+    if sys.platform == "win32":  # which does not delete read-only files
         for path in folder.rglob("*"):
             path.chmod(stat.S_IWRITE)
     shutil.rmtree(folder, ignore_errors=True)
@@ -151,11 +151,11 @@ def _der(pem: Path) -> bytes:
 @click.command()
 @click.argument("folder", default="demo", type=click.Path(path_type=Path))
 def command(folder: Path) -> None:
-    """Show the whole road in FOLDER (demo), which is made anew each time."""
+    """Run the demonstration in FOLDER (default: demo), which is emptied first."""
     if (folder / "server").is_dir() or not folder.exists():
         _remove(folder)
     else:
-        raise click.UsageError(f"{folder} is something else than a folder of this demonstration.")
+        raise click.UsageError(f"{folder} is not a folder of this demonstration. Choose another folder.")
     try:
         Demo(folder).run()
     except AtcaProvError as error:

@@ -22,7 +22,7 @@ from provisioning_client.connected_devices import I2cSearch, ListedChip, ListedP
     metavar="BUS",
     multiple=True,
     type=click.IntRange(0),
-    help="Look for chips on this I2C bus; repeatable. Other buses are listed and left alone: they may carry parts of"
+    help="Look for chips on this I2C bus; repeatable. Other buses are listed but not searched: they may carry parts of"
     " the machine itself.",
 )
 @click.option(
@@ -30,7 +30,7 @@ from provisioning_client.connected_devices import I2cSearch, ListedChip, ListedP
     "addresses",
     metavar="ADDRESS",
     multiple=True,
-    help="With --i2c: look at this 7-bit address, such as 0x6B, besides those of the parts as delivered; repeatable.",
+    help="With --i2c: also look at this 7-bit address, such as 0x6B; repeatable.",
 )
 @click.option(
     "--all-addresses",
@@ -42,7 +42,7 @@ def devices(i2c_numbers: tuple[int, ...], addresses: tuple[str, ...], all_addres
     """List kits, ports, buses and the chips on them; changes nothing."""
     search = I2cSearch(frozenset(i2c_numbers), tuple(map(parse_7_bit_address, addresses)), everywhere=all_addresses)
     if (search.addresses or search.everywhere) and not search.buses:
-        raise UsageError("No I2C bus is named to look for these addresses.", advice="Add --i2c BUS.")
+        raise UsageError("No I2C bus was given to look for these addresses on.", advice="Add --i2c BUS.")
     count = 0
     for port in list_ports(search):
         count += 1
@@ -50,11 +50,11 @@ def devices(i2c_numbers: tuple[int, ...], addresses: tuple[str, ...], all_addres
         for line in lines:
             say(line)
     if not count:
-        say("No kit and no I2C bus is plugged in.", err=True)
+        say("No kit and no I2C bus is connected.", err=True)
 
 
 def describe(port: ListedPort) -> Iterator[str]:
-    """Give the lines that people read."""
+    """Yield the lines for people."""
     where = [f"USB {port.usb_path}"] if port.usb_path else []
     ids = [part for part in (port.usb_id, port.usb_serial) if part]
     yield "  ".join([port.url, port.name, *ids, *where]).rstrip()
@@ -72,7 +72,7 @@ def describe(port: ListedPort) -> Iterator[str]:
 
 
 def as_json(port: ListedPort) -> dict[str, Any]:
-    """Return the object for machines; see docs/reference/provisioning-client.md."""
+    """Return the object of a JSON line; see docs/reference/provisioning-client.md."""
     return {
         "url": port.url,
         "kind": port.kind,

@@ -1,4 +1,4 @@
-"""A fixture that real boards are put into: a kit's socket, a USB port, an I2C bus."""
+"""A fixture for real boards, and how it notices that one is put in or taken out: kit socket, USB port, I2C bus."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from atcaprov.hal.hotplug import PlugWatcher, is_plugged
 from provisioning_client.board_source import BoardSource
 
 SIGHTINGS: Final = 2
-"""Equal looks in a row before a board counts as there, or as gone: contacts bounce."""
+"""How many times in a row a board must be seen, or missed, to count as there, or as gone: contacts bounce."""
 CHIP_SECONDS: Final = 1.0
-"""How often the chip of a finished board is asked whether it is still the same."""
+"""Seconds between two checks that the chip of a finished board is still the same."""
 
 _EMPTY: Final = frozenset({Code.DEVICE_NOT_FOUND, Code.DEVICE_NO_REPLY, Code.DEVICE_OTHER_ADDRESS})
 
 
 class Fixture(BoardSource):
-    """The boards that come and go at one device URL; no end of them is known.
+    """The boards that come and go at one device URL, without a known end.
 
-    `look_with` opens a chip to look who it is; `open_board`, if given, opens it again for the board's run.
+    `look_with` opens a chip to read its serial number; `open_board`, if given, opens it again for the board's run.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class Fixture(BoardSource):
     ) -> None:
         self.url = url
         self._chip_url = url
-        """Where the chip of the board is that `look` gave last."""
+        """The device URL of the chip that `look` returned last."""
         self._look_with = look_with
         self._open_board = open_board
         self._watcher = watcher or PlugWatcher()
@@ -51,7 +51,7 @@ class Fixture(BoardSource):
         self._ask_chip_at = 0.0
 
     def look(self) -> Device | None:
-        """Return the chip once its board has been seen twice and the chip tells its serial number."""
+        """Return the chip once its board has been seen twice and the chip has told its serial number."""
         self._missed = 0
         if not self._look_at_port() or self._unclear is not None:
             self._seen = 0
@@ -60,7 +60,7 @@ class Fixture(BoardSource):
         return self._open() if self._seen >= SIGHTINGS else None
 
     def is_removed(self) -> bool:
-        """Tell whether port or chip were missing twice in a row, or another chip is there."""
+        """Return whether the port or the chip was missing twice in a row, or another chip is there."""
         if self._look_at_port() and not self._is_chip_gone():
             self._missed = 0
             return False
@@ -69,25 +69,25 @@ class Fixture(BoardSource):
         return self._missed >= SIGHTINGS
 
     def follow(self, url: str) -> None:
-        """Ask the chip at its new place whether it is still there."""
+        """Look for the chip at its new device URL from now on."""
         self._chip_url = url
 
     def was_taken_out(self) -> bool:
-        """Look, and ask the chip, as often as a removal takes."""
+        """Check the port and the chip as many times as a removal needs."""
         self._ask_chip_at = self._now()
         return any(self.is_removed() for _ in range(SIGHTINGS))
 
     def is_exhausted(self) -> bool:
-        """Say no."""
+        """Return False."""
         return False
 
     def _look_at_port(self) -> bool:
-        # While a count is under way every look is worth it.
+        # While sightings are being counted, look every time.
         if self._seen or self._missed or self._watcher.worth_looking():
             self._unclear = None
             try:
                 self._plugged = self._is_plugged(self.url)
-            except UsageError as error:  # several boards fit: until one is left nobody knows which is meant
+            except UsageError as error:  # several boards fit: which one is meant is unknown until one is left
                 self._plugged, self._unclear = True, error
         self.hint = self._unclear
         return self._plugged
@@ -107,7 +107,7 @@ class Fixture(BoardSource):
             self._serial_number = device.serial_number()
         except AtcaProvError as error:
             device.close()
-            if error.code in _EMPTY:  # the kit is there, its socket is empty
+            if error.code in _EMPTY:  # the kit is there, but its socket is empty
                 self.hint = error if error.code == Code.DEVICE_OTHER_ADDRESS else None
                 return None
             raise
@@ -123,12 +123,12 @@ class Fixture(BoardSource):
         return self.url.startswith("kit-")
 
     def _is_chip_gone(self) -> bool:
-        """Ask the chip itself, from time to time: a socket may be emptied while its kit stays plugged in."""
+        """Ask the chip itself from time to time: a socket may be emptied while its kit stays connected."""
         if not self._missed and self._now() < self._ask_chip_at:
             return False
         self._ask_chip_at = self._now() + CHIP_SECONDS
         if self._serial_number is None:
-            return False  # there was no chip to speak with: only the port tells
+            return False  # no chip ever answered: only the port can tell
         try:
             with self._look_with(self._chip_url) as device:
                 return device.serial_number() != self._serial_number

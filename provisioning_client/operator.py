@@ -1,4 +1,4 @@
-"""Who starts each board: a person at the keyboard, or no one with --auto."""
+"""Who starts each board and may quit: an operator at the keyboard, or no one with --auto."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from atcaprov.terminal.console import Console
 from atcaprov.terminal.keys import Key
 
 STILL_THERE_SECONDS: Final = 1.0
-"""How often the chip is asked whether it is still there while ENTER is waited for."""
+"""Seconds between two checks that the chip is still there while the program waits for ENTER."""
 
 
 class Operator(Protocol):
     """Starts boards and may quit."""
 
     def wants_to_quit(self, seconds: float) -> bool:
-        """Wait up to `seconds` and tell whether ESC was pressed."""
+        """Wait up to `seconds` and return whether ESC was pressed."""
 
     def starts(self, still_there: Callable[[], bool]) -> bool:
-        """Wait for ENTER, which starts the board, or ESC, which quits; tell whether to start.
+        """Wait for ENTER, which starts the board, or ESC, which quits; return whether to start.
 
-        Says yes as well when `still_there`, which it asks now and then, says no: there is nothing to wait for.
+        Also return True as soon as `still_there`, which is called now and then, returns False: the wait is over.
         """
 
 
 class KeyboardOperator(Operator):
-    """ENTER (or a scanned text and ENTER) starts, ESC quits; what is typed while a board runs is dropped."""
+    """Starts a board at ENTER (or scanned text and ENTER), quits at ESC; what is typed during a run is dropped."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -49,13 +49,13 @@ class KeyboardOperator(Operator):
 
 
 class NoOperator(Operator):
-    """Every board starts by itself; only a signal ends the session early."""
+    """Starts every board at once; only a signal ends the program early."""
 
     def wants_to_quit(self, seconds: float) -> bool:
-        """Wait and say no."""
+        """Wait and return False."""
         time.sleep(seconds)
         return False
 
     def starts(self, still_there: Callable[[], bool]) -> bool:
-        """Say yes."""
+        """Return True."""
         return True

@@ -1,4 +1,4 @@
-"""Trace files of a session: one for each board, so that each can be read and replayed by itself."""
+"""Trace files: one for each board, so that each can be read and replayed by itself."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ from atcaprov.hal.tracing.trace_file import create_trace
 class TraceFiles:
     """Opens devices with a trace: the first board in the file itself, the next in `name-2.ext`, `name-3.ext` …
 
-    A trace never costs a board: once a file takes no more, the session goes on without, and `warn` hears of it once.
+    A trace never costs a board: if a file cannot be written any more, the boards go on without a trace, and `warn` is
+    called once.
 
     Raises:
-        UsageError: the first file can't be written (code FILE_UNWRITABLE).
+        UsageError: the first file cannot be written (code FILE_UNWRITABLE).
     """
 
     def __init__(self, path: Path, warn: Callable[[UsageError], None]) -> None:
@@ -30,7 +31,7 @@ class TraceFiles:
         create_trace(path, "").close()
 
     def open(self, url: str) -> Device:
-        """Open a chip; what goes to it and comes back is written down, without secrets."""
+        """Open a chip; its commands and replies are written to the trace, without secrets."""
         hal: Hal = open_hal(url)
         try:
             hal = self._traced(hal)
@@ -50,7 +51,7 @@ class TraceFiles:
 
     def _end(self, error: UsageError) -> None:
         self._is_ended = True
-        error.advice = "The trace ends here; the boards are not concerned. Make room and start the program again."
+        error.advice = "The trace ends here; the boards are not affected. Make room and start the program again."
         self._warn(error)
 
     def _next_path(self) -> Path:

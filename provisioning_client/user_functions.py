@@ -1,4 +1,4 @@
-"""The user functions of this program: talk TCP, show progress."""
+"""The user functions of this program: TCP to the server, progress to the output."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from provisioning_client.output import Output
 
 
 class ClientFunctions(TcpClient):
-    """A TCP client whose progress goes to the session's output."""
+    """A TCP client that shows progress on an output."""
 
     def __init__(self, host: str, port: int, output: Output) -> None:
         super().__init__(host, port)
         self._output = output
 
     def warning(self, warning: AtcaProvError) -> None:
-        """Show it."""
+        """Show the warning."""
         self._output.warning(warning)
 
     def notify(self, stage: Stage, status: StageStatus) -> None:
@@ -24,5 +24,5 @@ class ClientFunctions(TcpClient):
         self._output.stage(stage, status)
 
     def address_changes(self, address: int, url: str) -> None:
-        """Say where the chip will be found."""
+        """Show where the chip will be found."""
         self._output.address_changes(address, url)

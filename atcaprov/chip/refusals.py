@@ -15,7 +15,7 @@ _MEANINGS: Final[dict[int, tuple[str, str, Board]]] = {
         Board.RETRY,
     ),
     Status.ECC_FAULT: ("its elliptic-curve computation failed", "Try again.", Board.RETRY),
-    Status.SELF_TEST_ERROR: ("its self test has failed", "Put the board in the red bin.", Board.SCRAP),
+    Status.SELF_TEST_ERROR: ("its self test has failed", "The chip is damaged. Use another one.", Board.SCRAP),
     Status.HEALTH_TEST_ERROR: (
         "its random number generator failed a health test",
         "Try again; if it happens twice, put the board in the red bin.",

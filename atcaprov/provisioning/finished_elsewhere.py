@@ -67,7 +67,7 @@ def _not_proved(device: Device, offer: SignerOffer) -> ProvisioningError:
 def _other(what: str) -> ProvisioningError:
     return ProvisioningError(
         what,
-        advice="It was used before, or its run ended badly. Put the board in the red bin.",
+        advice="It was used before, or its run ended badly.",
         code=Code.DATA_LOCKED_OTHER,
         board=Board.SCRAP,
     )

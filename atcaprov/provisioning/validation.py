@@ -74,6 +74,5 @@ def prove_key(device: Device, slot: int, public_key: bytes) -> None:
     if not verify_digest(public_key, digest, device.sign(slot, digest)):
         raise CertificateError(
             "The chip's private key does not fit its certificate.",
-            advice="Put the board in the red bin.",
             code=Code.KEY_MISMATCH,
         )

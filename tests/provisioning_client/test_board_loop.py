@@ -313,7 +313,7 @@ def test_a_new_address_is_told_with_both_forms_and_its_url() -> None:
     printed: list[str] = []
     ConsoleOutput(printed.append).address_changes(0x6A, "i2c://1/0x35")
     assert printed == [
-        "    This chip moves to I2C address 0x6A (7-bit 0x35) in this run; name it i2c://1/0x35 from then on.\n"
+        "    This chip moves to I2C address 0x6A (7-bit 0x35) in this run; use i2c://1/0x35 from then on.\n"
     ]
     JsonOutput(printed.append).address_changes(0x6A, "i2c://1/0x35")
     event = json.loads(printed[-1])

@@ -249,7 +249,7 @@ def test_a_chip_that_does_not_answer_is_listed_with_its_error(machine: Machine) 
 
 def test_nothing_plugged_in_is_said(machine: Machine) -> None:
     done = run_in_process(command, "devices")
-    assert (done.code, done.out, done.err) == (0, "", "No kit and no I2C bus is plugged in.\n")
+    assert (done.code, done.out, done.err) == (0, "", "No kit and no I2C bus is connected.\n")
 
 
 def test_a_bus_that_is_not_there_recommends_another_command_than_the_one_that_was_run() -> None:

@@ -110,7 +110,7 @@ def require_possible_extras(current: bytes, wanted: bytes) -> None:
             raise ProvisioningError(
                 f"Byte {offset} of the chip's configuration zone is {current[offset]:02X} and this product's is"
                 f" {wanted[offset]:02X}: it can be set only once.",
-                advice="It was used before or is for another product. Put the board in the red bin.",
+                advice="It was used before or is for another product.",
                 code=Code.USER_EXTRA_SET,
                 board=Board.SCRAP,
             )
