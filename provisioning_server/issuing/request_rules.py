@@ -1,23 +1,151 @@
-"""What a request must hold before anything is signed for it, whoever signs."""
+"""What becomes of a request: it is refused, gets the certificate that was issued before, or gets a new one.
+
+Nothing is signed or written here. The same chip, key and signer get the stored certificates again.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from atcaprov.certs.keys import load_public_key
-from atcaprov.chip.memory_map import LOCK_CONFIG, LOCKED
+from atcaprov.chip.memory_map import LOCK_CONFIG, LOCK_VALUE, LOCKED, UNLOCKED
 from atcaprov.device.zones.config_zone import differing_bytes
 from atcaprov.errors import CertificateError, Code
-from atcaprov.wire.messages import CertificatesRequest, ErrorReply
+from atcaprov.log import Log
+from atcaprov.wire.messages import CertificatesRequest, ErrorReply, SignerReply, SignerRequest
 from provisioning_server import refusals
+from provisioning_server.issuing.in_progress import Batch, PendingReplies
+from provisioning_server.issuing.requests import Request, device_text
+from provisioning_server.issuing.server_clock import ServerClock
+from provisioning_server.records.signing_log import IssuedRecord
+from provisioning_server.records.store import Records
+from provisioning_server.refusals import moment
+from provisioning_server.signers.registry import SignerRegistry
+from provisioning_server.signers.signer import Signer
 
 _UNIQUE = slice(2, 8)
 """The part of a serial number that differs from chip to chip (public data sheet of the ATECC508A, section 2.2.6)."""
 _NONE = (b"\x00" * 6, b"\xff" * 6)
 
 
+class RequestRules:
+    """Decides on requests by the signers, the records and the clock."""
+
+    def __init__(
+        self,
+        signers: SignerRegistry,
+        records: Records,
+        clock: ServerClock,
+        log: Log,
+        *,
+        allow_rekey: bool = False,
+        zones: Sequence[bytes] = (),
+    ) -> None:
+        """`zones` are the configuration zones (128 bytes) of the products, if only these are served."""
+        self._signers = signers
+        self._records = records
+        self._clock = clock
+        self._log = log
+        self._allow_rekey = allow_rekey
+        self._zones = zones
+
+    def offer(self, request: SignerRequest) -> SignerReply | ErrorReply:
+        """Return what a client is told about a signer, or already now what would refuse its certificates later."""
+        if self._records.failed:
+            return refusals.RECORDS_FAILED
+        self._records.require_intact()
+        other_product = of_a_product(request.config_zone, self._zones) if request.config_zone else None
+        if other_product is not None:
+            return other_product
+        signers = self._choose(request)
+        if isinstance(signers, ErrorReply):
+            return signers
+        return replace(signers[0].documents.offer, server_time=int(self._clock.now().timestamp()))
+
+    def decide(
+        self, request: CertificatesRequest, chip_serial: bytes, batch: Batch, pending: PendingReplies
+    ) -> ErrorReply | IssuedRecord | list[Signer]:
+        """Return the refusal, the record to give out again, or the signers that may issue, the best one first."""
+        earlier: list[IssuedRecord] = [*self._records.find(chip_serial), *batch.find(chip_serial)]
+        stored = next((record for record in reversed(earlier) if self._is_for(record, request)), None)
+        if stored is not None:
+            if self._is_to_be_replaced(stored, request):
+                return self._issuers(request, chip_serial, batch, pending)
+            return stored
+        if request.existing_only:
+            return refusals.NOT_ISSUED
+        if earlier and not self._allow_rekey:
+            same_key = any(record.public_key == request.public_key for record in earlier)
+            return refusals.OTHER_SIGNER if same_key else refusals.OTHER_KEY
+        return self._issuers(request, chip_serial, batch, pending)
+
+    def group(self, request: Request) -> bytes | None:
+        """Return the group (32 bytes) of the signer that a request names, if any signer of the group will do."""
+        if not request.any_of_group:
+            return None
+        documents = self._signers.documents_of(request.signer_public_key)
+        return documents.group if documents is not None else None
+
+    def _is_for(self, record: IssuedRecord, request: CertificatesRequest) -> bool:
+        if record.public_key != request.public_key:
+            return False
+        documents = self._records.documents(record.documents)
+        if documents.signer_public_key == request.signer_public_key:
+            return True
+        return request.any_of_group and documents.group == self.group(request)
+
+    def _is_to_be_replaced(self, stored: IssuedRecord, request: CertificatesRequest) -> bool:
+        """Return whether a certificate begins in the future and is on no chip, so that the same key gets a new one.
+
+        It was issued while the clock was wrong, and clients refuse it. Only the request can tell what is on the chip:
+        as long as the data zone is open every run writes it again; after the data lock it stays.
+        """
+        begin = self._records.documents(stored.documents).device.issue_date(stored.time)
+        if request.config_zone[LOCK_VALUE] != UNLOCKED or not self._clock.is_future(begin):
+            return False
+        if self._records.failed or isinstance(self._choose(request), ErrorReply):
+            return False
+        self._log.warning(
+            f"{device_text(stored.chip_serial)} gets a new certificate: the earlier one begins on {moment(begin)}."
+        )
+        return True
+
+    def _issuers(
+        self, request: CertificatesRequest, chip_serial: bytes, batch: Batch, pending: PendingReplies
+    ) -> ErrorReply | list[Signer]:
+        if self._records.failed:
+            return refusals.RECORDS_FAILED
+        signers = self._choose(request)
+        if isinstance(signers, ErrorReply):
+            return signers
+        refused = of_a_point(request) or of_a_product(request.config_zone, self._zones)
+        return refused or self._refused_key(request.public_key, chip_serial, batch, pending) or signers
+
+    def _refused_key(self, key: bytes, chip_serial: bytes, batch: Batch, pending: PendingReplies) -> ErrorReply | None:
+        """Refuse a key that is used elsewhere: a key is made in its chip and never leaves it."""
+        if self._signers.is_ca_key(key):
+            return refusals.CA_KEY
+        own = (None, chip_serial)
+        known = self._records.chip_of(key) not in own or batch.chip_of(key) not in own
+        return refusals.OTHER_CHIP if known or pending.signed_for_another(key, chip_serial) else None
+
+    def _choose(self, request: Request) -> list[Signer] | ErrorReply:
+        """Return the signers that may serve a request now, or why none does."""
+        signers = self._signers.choose(request.signer_public_key, self.group(request))
+        if isinstance(signers, ErrorReply):
+            return signers
+        trusted: list[Signer] = []
+        doubt: ErrorReply | None = None
+        for signer in signers:
+            doubt = self._clock.doubt(signer.documents)
+            if doubt is None:
+                trusted.append(signer)
+        return trusted or doubt or refusals.SIGNER_NOT_READY
+
+
 def of_a_locked_chip(request: CertificatesRequest, chip_serial: bytes) -> ErrorReply | None:
-    """Return why a request is not of a chip whose configuration is locked, None if it is."""
+    """Return a refusal unless a request comes from a chip whose configuration zone is locked."""
     if chip_serial[_UNIQUE] in _NONE:
         return refusals.NO_SERIAL
     if request.config_zone[LOCK_CONFIG] != LOCKED:
@@ -26,7 +154,7 @@ def of_a_locked_chip(request: CertificatesRequest, chip_serial: bytes) -> ErrorR
 
 
 def of_a_product(config_zone: bytes, zones: Sequence[bytes]) -> ErrorReply | None:
-    """Return why a configuration is none of the products' (128 bytes each), None if it is or no product is set."""
+    """Return a refusal unless a configuration is one of the products' (128 bytes each), or no product is set."""
     differing = [differing_bytes(config_zone, zone) for zone in zones]
     if not differing or [] in differing:
         return None
@@ -34,7 +162,7 @@ def of_a_product(config_zone: bytes, zones: Sequence[bytes]) -> ErrorReply | Non
 
 
 def of_a_point(request: CertificatesRequest) -> ErrorReply | None:
-    """Return why the key is no point of P-256, None if it is."""
+    """Return a refusal unless the key is a point of P-256."""
     try:
         load_public_key(request.public_key)
     except CertificateError as error:

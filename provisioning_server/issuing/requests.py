@@ -22,8 +22,8 @@ class Asked:
 Item = Asked | Signed
 
 
-class Later:
-    """Stands for the reply to a request that waits for a slow signer; `reply` is there when it has come."""
+class PendingReply:
+    """A request that waits for a slow signer; `reply` is set when its reply has come."""
 
     __slots__ = ("asked", "reply", "request")
 

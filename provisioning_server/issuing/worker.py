@@ -10,7 +10,7 @@ from typing import Final, Protocol
 
 from atcaprov.log import Log
 from provisioning_server import refusals
-from provisioning_server.issuing.requests import Asked, Item, Later, Reply, Request
+from provisioning_server.issuing.requests import Asked, Item, PendingReply, Reply, Request
 from provisioning_server.issuing.signing_queue import Signed
 
 BATCH_MAX: Final = 256
@@ -27,7 +27,7 @@ def _ignore(_: BaseException) -> None:
 class Answerer(Protocol):
     """What the worker runs: the authority."""
 
-    def answer(self, items: Sequence[Item]) -> Sequence[Reply | Later | None]:
+    def answer(self, items: Sequence[Item]) -> Sequence[Reply | PendingReply | None]:
         """Answer a batch."""
 
 
@@ -49,7 +49,7 @@ class IssuingWorker:
         self._log = log
         self._loop = loop
         self._waiting: queue.SimpleQueue[_Entry | None] = queue.SimpleQueue()
-        self._later: list[tuple[Deliver, Later]] = []
+        self._pending: list[tuple[Deliver, PendingReply]] = []
         self._thread = threading.Thread(target=self._run, name="issuing", daemon=True)
         self._thread.start()
 
@@ -81,33 +81,33 @@ class IssuingWorker:
                 deliveries = self._deliveries([deliver for _, deliver in batch], replies)
                 self._loop.call_soon_threadsafe(_deliver_all, deliveries)
 
-    def _answer(self, items: list[Item]) -> Sequence[Reply | Later | None]:
+    def _answer(self, items: list[Item]) -> Sequence[Reply | PendingReply | None]:
         try:
             return self._authority.answer(items)
         except Exception as error:  # a fault of the program must not end the thread that all clients wait for
             self._log.error(f"A fault of the program: {error!r}")
-            for _, later in self._later:
-                later.reply = later.reply or refusals.INTERNAL
+            for _, pending in self._pending:
+                pending.reply = pending.reply or refusals.INTERNAL
             return [refusals.INTERNAL] * len(items)
 
     def _deliveries(
-        self, delivers: Sequence[Deliver | None], replies: Sequence[Reply | Later | None]
+        self, delivers: Sequence[Deliver | None], replies: Sequence[Reply | PendingReply | None]
     ) -> list[tuple[Deliver, Reply]]:
         """Pair replies with their receivers; keep those that come later, and add those that have come now."""
         now: list[tuple[Deliver, Reply]] = []
         for deliver, reply in zip(delivers, replies, strict=True):
             if deliver is None or reply is None:
                 continue
-            if isinstance(reply, Later):
-                self._later.append((deliver, reply))
+            if isinstance(reply, PendingReply):
+                self._pending.append((deliver, reply))
             else:
                 now.append((deliver, reply))
-        waiting, self._later = self._later, []
-        for deliver, later in waiting:
-            if later.reply is None:
-                self._later.append((deliver, later))
+        waiting, self._pending = self._pending, []
+        for deliver, pending in waiting:
+            if pending.reply is None:
+                self._pending.append((deliver, pending))
             else:
-                now.append((deliver, later.reply))
+                now.append((deliver, pending.reply))
         return now
 
     def _take(self) -> tuple[list[_Entry], bool]:

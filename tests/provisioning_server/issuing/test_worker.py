@@ -5,7 +5,7 @@ import threading
 from collections.abc import Sequence
 
 from provisioning_server import refusals
-from provisioning_server.issuing.requests import Asked, Item, Later, Reply, Request
+from provisioning_server.issuing.requests import Asked, Item, PendingReply, Reply, Request
 from provisioning_server.issuing.worker import BATCH_MAX, IssuingWorker
 from tests.support.server import PATIENCE
 from tests.support.server_parts import RememberingLog
@@ -77,9 +77,9 @@ def test_a_fault_of_the_program_is_answered_and_logged_and_work_goes_on() -> Non
 
 def test_a_fault_of_the_program_leaves_nobody_waiting_for_a_slow_signer() -> None:
     class FaultyAuthority:
-        def answer(self, items: Sequence[Item]) -> list[Reply | Later]:
+        def answer(self, items: Sequence[Item]) -> list[Reply | PendingReply]:
             if items == [Asked(REQUEST)]:
-                return [Later(Asked(REQUEST), REQUEST)]
+                return [PendingReply(Asked(REQUEST), REQUEST)]
             raise KeyError("bug")
 
     async def run() -> list[Reply]:
