@@ -51,7 +51,7 @@ from provisioning_server.transport.listener import Listener
 from provisioning_server.web.views import SignerOverview
 
 if TYPE_CHECKING:
-    from provisioning_server.web.service import WebPage
+    from provisioning_server.web.page import WebPage
 
 
 class ProvisioningServer:
@@ -156,7 +156,7 @@ class ProvisioningServer:
             return None
         links = LinkFile(self._folder.path, self._log) if self._console is None else ConsoleLinks(self._log.say)
         try:
-            from provisioning_server.web.service import WebPage  # a server without the page needs no packages for it
+            from provisioning_server.web.page import WebPage  # a server without the page needs no packages for it
         except ImportError as error:
             raise UsageError(
                 f"The Python package {error.name} is missing, which serves the web page.",
