@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import jinja2
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
@@ -27,6 +26,7 @@ from atcaprov.errors import UsageError
 from atcaprov.log import Log
 from atcaprov.web.forms import BODY_MAX, FORM_TYPE, parse_form
 from atcaprov.web.logins import Logins, LoginSession
+from atcaprov.web.page_files import static_files, templates
 from provisioning_server.passwords.unlock_service import Outcome, UnlockService
 from provisioning_server.web.live_updates import LiveSigners, snapshot, summary
 from provisioning_server.web.views import SignerOverview, SignerView
@@ -35,8 +35,6 @@ STREAMS_MAX: Final = 32
 PASSWORD_MAX: Final = 1024
 WRONG_CODE_SECONDS: Final = 1.0
 _HERE: Final = Path(__file__).parent
-_STATIC: Final = {"page.css": "text/css", "page.js": "text/javascript", "login.js": "text/javascript",
-                  "icon.svg": "image/svg+xml"}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +57,8 @@ class Pages:
     def __init__(self, parts: PageParts) -> None:
         self._parts = parts
         self._streams = 0
-        self._templates = jinja2.Environment(
-            loader=jinja2.FileSystemLoader(_HERE / "templates"), autoescape=True, undefined=jinja2.StrictUndefined
-        )
-        self._files = {name: (_HERE / "static" / name).read_bytes() for name in _STATIC}
+        self._templates = templates(_HERE, "Provisioning Server")
+        self._files = static_files(_HERE)
 
     def application(self) -> Starlette:
         """Return them as an ASGI application."""
@@ -155,7 +151,7 @@ class Pages:
         name = request.path_params["name"]
         if name not in self._files:
             raise HTTPException(404, "There is nothing here.")
-        return Response(self._files[name], media_type=_STATIC[name])
+        return Response(self._files[name].content, media_type=self._files[name].media_type)
 
     def _session(self, request: Request) -> LoginSession | None:
         return self._parts.logins.session(request.cookies.get(self._parts.cookie_name, ""))

@@ -121,7 +121,7 @@ def test_the_link_is_good_for_one_login(site: Site) -> None:
     assert visitor.code != code
     again = visitor.send_form("/login", {"code": code}, {"Cookie": ""})
     assert again.status == 403
-    assert "Take the newest link." in again.text
+    assert "Use the newest link." in again.text
     assert "set-cookie" not in again.headers
 
 
@@ -183,7 +183,7 @@ def test_another_page_may_not_even_read(visitor: Visitor) -> None:
 )
 def test_another_name_for_this_address_is_refused(visitor: Visitor, host: str) -> None:
     port = visitor.place.rpartition(":")[2]
-    for path in ("/signers", "/login", "/static/page.css"):
+    for path in ("/signers", "/login", "/static/style.css"):
         assert visitor.ask("GET", path, headers={"Host": host.format(port=port)}).status == 421
 
 
@@ -198,7 +198,7 @@ def test_loopback_has_several_names(visitor: Visitor, name: str) -> None:
     [
         ("GET", "/signers", 200),
         ("GET", "/login", 303),
-        ("GET", "/static/page.js", 200),
+        ("GET", "/static/signers.js", 200),
         ("GET", "/static/..%2fpages.py", 404),
         ("GET", "/static/pages.py", 404),
         ("GET", "/nothing", 404),

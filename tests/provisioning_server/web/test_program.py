@@ -152,7 +152,11 @@ def test_an_address_of_another_computer_is_told(tmp_path: Path) -> None:
 def test_without_the_packages_of_the_page_it_says_which_extra_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in [name for name in sys.modules if name.startswith("provisioning_server.web.page")]:
+    for name in {
+        "provisioning_server.web.page",
+        "atcaprov.web.server",
+        "atcaprov.web.bounded_http",
+    } & sys.modules.keys():
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "uvicorn", None)
     with pytest.raises(UsageError) as caught, running_server(MemorySigner(), tmp_path, web=WebAddress("127.0.0.1", 0)):

@@ -7,10 +7,13 @@ from pathlib import Path
 
 import pytest
 
+import atcaprov.web
 import provisioning_server.web
 
-FOLDER = Path(provisioning_server.web.__file__).parent
-STYLE = (FOLDER / "static" / "page.css").read_text()
+FOLDERS = [Path(package.__path__[0]) for package in (atcaprov.web, provisioning_server.web)]
+TEMPLATES = [path for folder in FOLDERS for path in sorted((folder / "templates").iterdir())]
+SCRIPTS = [path for folder in FOLDERS for path in sorted((folder / "static").glob("*.js"))]
+STYLE = "\n".join(path.read_text() for folder in FOLDERS for path in sorted((folder / "static").glob("*.css")))
 STATES = ("waiting", "ready", "low", "used-up", "quarantined", "unplugged")
 TEXT_ON_GROUND = [
     *((text, ground) for text in ("ink", "soft", "accent", "complaint") for ground in ("page", "card")),
@@ -60,14 +63,22 @@ def test_each_state_has_its_colour_and_its_sign() -> None:
         assert f'.signer[data-state="{state}"]' in STYLE
 
 
-@pytest.mark.parametrize("page", sorted((FOLDER / "templates").iterdir()), ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "page",
+    [path for folder in FOLDERS for path in sorted((folder / "templates").iterdir())],
+    ids=lambda path: path.name,
+)
 def test_pages_hold_no_script_or_style_of_their_own(page: Path) -> None:
     text = page.read_text()
     assert not re.search(r"<style|\sstyle=|\son[a-z]+=|javascript:|\|\s*safe|://", text)
     assert all(" src=" in tag for tag in re.findall(r"<script[^>]*>", text))
 
 
-@pytest.mark.parametrize("script", sorted((FOLDER / "static").glob("*.js")), ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "script",
+    [path for folder in FOLDERS for path in sorted((folder / "static").glob("*.js"))],
+    ids=lambda path: path.name,
+)
 def test_scripts_never_make_markup_of_texts(script: Path) -> None:
     assert not re.search(
         r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(|localStorage", script.read_text()
