@@ -12,7 +12,7 @@ from typing import Final
 
 from tests.benchmarks.report import Figure, read_figures, report
 from virtual_bench.kernel import Kernel, prepare_kernel
-from virtual_bench.machine import FIGURES_FILE, Guest, Outcome
+from virtual_bench.machine import FIGURES_FILE, Guest, GuestOutcome
 from virtual_bench.programs import BenchUnavailable
 
 WORK_FOLDER: Final = Path(__file__).parents[1] / ".bench"
@@ -95,13 +95,13 @@ def _report_figures(seconds: float) -> None:
     report(*measured, Figure("bench.seconds", round(seconds, 1), "s", note))
 
 
-def _run_share(kernel: Kernel, name: str) -> Outcome:
+def _run_share(kernel: Kernel, name: str) -> GuestOutcome:
     out = WORK_FOLDER / name
     command = (*_PYTEST, f"--junitxml={out}/tests.xml", *_SHARES[name])
     return Guest(kernel, out, processors=_PROCESSORS_EACH).run(command, seconds=TIME_LIMIT)
 
 
-def _tell(name: str, outcome: Outcome) -> None:
+def _tell(name: str, outcome: GuestOutcome) -> None:
     print(
         f"bench: {name}: guest up in {outcome.boot_seconds:.1f} s, whole run {outcome.whole_seconds:.1f} s,"
         f" exit code {outcome.exit_code}",

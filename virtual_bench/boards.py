@@ -10,7 +10,7 @@ from typing import Any, Final
 from atcaprov.kit_protocol.firmware import FIRMWARES
 from atcaprov.kit_protocol.framing import to_reports
 from atcaprov.kit_protocol.interpreter import CdcBoard, Interpreter
-from tests.support.faulty_board import NOISE, Fault, FaultyBoard
+from tests.support.faulty_board import NOISE, BoardFault, FaultyBoard
 from virtual_bench.cdc_kit import IN_ENDPOINT as CDC_IN
 from virtual_bench.cdc_kit import CdcKit
 from virtual_bench.chips import CuttableChip, I2cWire, KitBus, blank_chip
@@ -22,7 +22,7 @@ from virtual_bench.usb_device import UsbDevice
 _LINE_END: Final = b"\n"
 
 
-class Kind(enum.StrEnum):
+class BoardKind(enum.StrEnum):
     """What the board is to the host."""
 
     HID = "hid"
@@ -35,7 +35,7 @@ class BoardPlan:
     """A board as a test orders it; `addresses` are those of its chips, 8-bit, `firmware` that of a kit."""
 
     name: str
-    kind: Kind
+    kind: BoardKind
     addresses: tuple[int, ...] = (0xC0,)
     firmware: str = "parser3"
     usb_serial_number: str = ""
@@ -46,14 +46,14 @@ class BoardPlan:
     @classmethod
     def from_document(cls, document: dict[str, Any]) -> BoardPlan:
         """Read what `dataclasses.asdict` and JSON made of a plan."""
-        return cls(**{**document, "kind": Kind(document["kind"]), "addresses": tuple(document["addresses"])})
+        return cls(**{**document, "kind": BoardKind(document["kind"]), "addresses": tuple(document["addresses"])})
 
     def chip_serial_number(self, index: int) -> bytes:
         """Return the 9 bytes of one of the chips."""
         return b"\x01\x23" + (self.first_chip + index).to_bytes(6, "big") + b"\xee"
 
 
-class Board:
+class PluggableBoard:
     """A board that can be plugged in again and again; its chips keep their memory, its faults last.
 
     It stands behind the USB device itself: as a stream, as HID reports, or as an I2C bus.
@@ -61,7 +61,7 @@ class Board:
 
     def __init__(self, plan: BoardPlan) -> None:
         self.plan = plan
-        self.fault = Fault.NONE
+        self.fault = BoardFault.NONE
         self.chips: list[CuttableChip] = []
         self._kit = FaultyBoard(bytes)
         self._wire = I2cWire(())
@@ -76,7 +76,7 @@ class Board:
     def renew(self, plan: BoardPlan) -> None:
         """Put blank chips in and end all faults, plugged or not."""
         self.plan = plan
-        self.fault = Fault.NONE
+        self.fault = BoardFault.NONE
         self.chips = [
             blank_chip(plan.chip_serial_number(index), address) for index, address in enumerate(plan.addresses)
         ]
@@ -85,11 +85,11 @@ class Board:
     def plug(self) -> UsbDevice:
         """Give the board power and return a fresh USB device in front of it."""
         self._power_up()
-        if self.plan.kind is Kind.I2C:
+        if self.plan.kind is BoardKind.I2C:
             return I2cTinyUsb(self.plan.usb_serial_number, self)
-        return (HidKit if self.plan.kind is Kind.HID else CdcKit)(self.plan.usb_serial_number, self)
+        return (HidKit if self.plan.kind is BoardKind.HID else CdcKit)(self.plan.usb_serial_number, self)
 
-    def spoil(self, fault: Fault) -> None:
+    def spoil(self, fault: BoardFault) -> None:
         """Let the board misbehave from now on, plugged or not."""
         self.fault = self._kit.fault = self._wire.fault = fault
 
@@ -98,9 +98,9 @@ class Board:
 
         A device has room for one report: what nobody has fetched is replaced.
         """
-        if self.fault is not Fault.ENDLESS or self.plan.kind is Kind.I2C:
+        if self.fault is not BoardFault.ENDLESS or self.plan.kind is BoardKind.I2C:
             return
-        pipe = device.in_pipes[HID_IN if self.plan.kind is Kind.HID else CDC_IN]
+        pipe = device.in_pipes[HID_IN if self.plan.kind is BoardKind.HID else CDC_IN]
         pipe.clear()
         pipe.give(next(self._noise))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final, Protocol
 
 from virtual_bench import descriptors
-from virtual_bench.usb_device import InPipe, Setup, Stall, UsbDevice
+from virtual_bench.usb_device import InPipe, SetupPacket, Stall, UsbDevice
 
 VENDOR_ID: Final = 0x03EB
 PRODUCT_ID: Final = 0x2122
@@ -22,7 +22,7 @@ _SET_CONTROL_LINE_STATE: Final = 0x2122
 _9600_8N1: Final = bytes.fromhex("80250000000008")
 
 
-class StreamPort(Protocol):
+class ByteStreamPort(Protocol):
     """What stands behind the port: takes and gives pieces of a byte stream."""
 
     def receive_data(self, data: bytes) -> bytes:
@@ -32,7 +32,7 @@ class StreamPort(Protocol):
 class CdcKit(UsbDevice):
     """The port of a kit; `port` is the kit."""
 
-    def __init__(self, serial_number: str, port: StreamPort) -> None:
+    def __init__(self, serial_number: str, port: ByteStreamPort) -> None:
         super().__init__()
         identity = descriptors.Identity(VENDOR_ID, PRODUCT_ID, "Bench", "CDC kit", serial_number)
         self.device_descriptor = descriptors.device(identity, _COMMUNICATIONS)
@@ -51,7 +51,7 @@ class CdcKit(UsbDevice):
         self.in_pipes[IN_ENDPOINT] = InPipe(is_stream=True)
         self.in_pipes[NOTICE_ENDPOINT] = InPipe(is_stream=False)
 
-    def control(self, setup: Setup, data: bytes) -> bytes:
+    def control(self, setup: SetupPacket, data: bytes) -> bytes:
         """Keep the line coding; nothing on this line follows it."""
         if setup.kind == _SET_LINE_CODING:
             self.line_coding = data

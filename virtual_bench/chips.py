@@ -11,14 +11,14 @@ from atcaprov.chip.memory_map import I2C_ADDRESS
 from atcaprov.emulator.images import blank_608a
 from atcaprov.serving.bus import Buses
 from atcaprov.serving.chips import ServedChip
-from tests.support.faulty_board import Fault
+from tests.support.faulty_board import BoardFault
 
 NOISE: Final = b"\xff"
 _ALL_CHIPS: Final = 0
 
 
 @dataclass
-class Cut:
+class CableCut:
     """Where the cable is pulled: at the `count`-th command from now, before or after the chip ran it."""
 
     count: int
@@ -33,7 +33,7 @@ class Cut:
 class CuttableChip(SoftwareChip):
     """A chip whose board loses its cable at a command; from then on nothing reaches the host."""
 
-    cut: Cut | None = None
+    cut: CableCut | None = None
     is_cut = False
 
     def run(self, packet: bytes) -> None:
@@ -88,21 +88,23 @@ class I2cWire:
 
     def __init__(self, chips: Sequence[SoftwareChip]) -> None:
         self._buses = Buses([ServedChip(chip) for chip in chips])
-        self.fault = Fault.NONE
+        self.fault = BoardFault.NONE
 
     def write(self, address: int, data: bytes, *, ends: bool = True) -> bool:
         """Carry a write; if `ends` is False, no stop follows it."""
         acknowledged = self._buses.write(_ALL_CHIPS, address << 1, data, ends=ends)
-        return self.fault in (Fault.NOISE, Fault.ENDLESS) or (acknowledged and self.fault is not Fault.SILENT)
+        return self.fault in (BoardFault.NOISE, BoardFault.ENDLESS) or (
+            acknowledged and self.fault is not BoardFault.SILENT
+        )
 
     def read(self, address: int, count: int, *, ends: bool = True) -> bytes | None:
         """Return `count` bytes, fewer if the fault cuts them, or None without acknowledge; `ends` is as for `write`."""
         data = self._buses.read(_ALL_CHIPS, address << 1, count, ends=ends)
-        if self.fault in (Fault.NOISE, Fault.ENDLESS):
+        if self.fault in (BoardFault.NOISE, BoardFault.ENDLESS):
             return NOISE * count
-        if data is None or self.fault is Fault.SILENT:
+        if data is None or self.fault is BoardFault.SILENT:
             return None
-        return data[: count // 2] if self.fault is Fault.CUT else data
+        return data[: count // 2] if self.fault is BoardFault.CUT else data
 
 
 def blank_chip(serial_number: bytes, address: int) -> CuttableChip:

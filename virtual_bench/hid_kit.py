@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final, Protocol
 
 from virtual_bench import descriptors
-from virtual_bench.usb_device import InPipe, Setup, Stall, UsbDevice
+from virtual_bench.usb_device import InPipe, SetupPacket, Stall, UsbDevice
 
 VENDOR_ID: Final = 0x03EB
 PRODUCT_ID: Final = 0x2312
@@ -51,7 +51,7 @@ class HidKit(UsbDevice):
         self._port = port
         self.in_pipes[IN_ENDPOINT] = InPipe(is_stream=False)
 
-    def control(self, setup: Setup, data: bytes) -> bytes:
+    def control(self, setup: SetupPacket, data: bytes) -> bytes:
         """Give the report descriptor, accept SET_IDLE."""
         if (setup.kind, setup.value) == _GET_REPORT_DESCRIPTOR:
             return _REPORT_DESCRIPTOR

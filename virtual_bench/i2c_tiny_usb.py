@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final, Protocol
 
 from virtual_bench import descriptors
-from virtual_bench.usb_device import Setup, Stall, UsbDevice
+from virtual_bench.usb_device import SetupPacket, Stall, UsbDevice
 
 VENDOR_ID: Final = 0x1C40
 PRODUCT_ID: Final = 0x0534
@@ -22,7 +22,7 @@ _START_AND_STOP: Final = 3  # added to _TRANSFER
 _FILLER: Final = b"\xff"
 
 
-class I2cBus(Protocol):
+class AdapterBus(Protocol):
     """The wire with what hangs on it. Addresses have 7 bits; the answer None is a missing acknowledge."""
 
     def write(self, address: int, data: bytes, *, ends: bool) -> bool:
@@ -35,7 +35,7 @@ class I2cBus(Protocol):
 class I2cTinyUsb(UsbDevice):
     """The adapter; `bus` is what hangs on it."""
 
-    def __init__(self, serial_number: str, bus: I2cBus) -> None:
+    def __init__(self, serial_number: str, bus: AdapterBus) -> None:
         super().__init__()
         identity = descriptors.Identity(VENDOR_ID, PRODUCT_ID, "Bench", "i2c-tiny-usb", serial_number)
         self.device_descriptor = descriptors.device(identity)
@@ -44,7 +44,7 @@ class I2cTinyUsb(UsbDevice):
         self._bus = bus
         self._status = b"\0"
 
-    def control(self, setup: Setup, data: bytes) -> bytes:
+    def control(self, setup: SetupPacket, data: bytes) -> bytes:
         """Carry out the adapter's requests."""
         direction, request = setup.kind & 0xFF00, setup.kind & 0xFF
         if direction == _IN and request == _GET_FUNCTIONS:
@@ -57,7 +57,7 @@ class I2cTinyUsb(UsbDevice):
             return self._carry(setup, data, is_read=direction == _IN)
         raise Stall
 
-    def _carry(self, setup: Setup, data: bytes, *, is_read: bool) -> bytes:
+    def _carry(self, setup: SetupPacket, data: bytes, *, is_read: bool) -> bytes:
         address, ends = setup.index & 0x7F, bool((setup.kind & 0xFF) - _TRANSFER & _STOP)
         if not is_read:
             self._status = ACKNOWLEDGED if self._bus.write(address, data, ends=ends) else NOT_ACKNOWLEDGED

@@ -31,7 +31,7 @@ FIGURES_FILE: Final = "figures.json"
 
 
 @dataclass(frozen=True)
-class Outcome:
+class GuestOutcome:
     """How a run ended: exit code of the command, EXIT_TIME_LIMIT or EXIT_GUEST_DIED; and what it took."""
 
     exit_code: int
@@ -53,7 +53,7 @@ class Guest:
         self._out = out
         self._processors = processors
 
-    def run(self, command: Sequence[str], *, seconds: float, show: bool = False) -> Outcome:
+    def run(self, command: Sequence[str], *, seconds: float, show: bool = False) -> GuestOutcome:
         """Boot, run `command` as root in the current directory, power off; stop it all after `seconds`.
 
         The console goes into a file; `show` lets it be seen meanwhile.
@@ -63,7 +63,7 @@ class Guest:
         in_time = self._boot(seconds, None if show else subprocess.DEVNULL)
         whole = time.monotonic() - begin
         exit_code = self._exit_code() if in_time else EXIT_TIME_LIMIT
-        return Outcome(exit_code, self._boot_seconds(), whole)
+        return GuestOutcome(exit_code, self._boot_seconds(), whole)
 
     def _write_scripts(self, command: Sequence[str]) -> None:
         shutil.rmtree(self._out, ignore_errors=True)

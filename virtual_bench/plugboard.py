@@ -13,15 +13,15 @@ from types import TracebackType
 from typing import Any, Final, Literal, NamedTuple, Self, TypeVar
 
 from atcaprov.emulator.chip import Power
-from tests.support.faulty_board import Fault
-from virtual_bench.boards import BoardPlan, Kind
+from tests.support.faulty_board import BoardFault
+from virtual_bench.boards import BoardKind, BoardPlan
 
 PATIENCE_SECONDS: Final = 90.0
 """A plug takes one second on a quiet machine."""
 _SETTLE_TRIES: Final = 5
 _POLL_SECONDS: Final = 0.02
 _USB_DEVICES: Final = Path("/sys/bus/usb/devices")
-_NODES: Final = {Kind.HID: "hidraw/hidraw*", Kind.CDC: "tty/tty*", Kind.I2C: "i2c-[0-9]*"}
+_NODES: Final = {BoardKind.HID: "hidraw/hidraw*", BoardKind.CDC: "tty/tty*", BoardKind.I2C: "i2c-[0-9]*"}
 
 
 _Found = TypeVar("_Found")
@@ -138,7 +138,7 @@ class Plugboard:
         """Pull a board by itself at the `count`-th command to its chips from now, before or after the chip ran it."""
         self._ask("cut", name=name, count=count, before=before)
 
-    def spoil(self, name: str, fault: Fault) -> None:
+    def spoil(self, name: str, fault: BoardFault) -> None:
         """Let a board misbehave from now on, plugged or not."""
         self._ask("spoil", name=name, fault=fault.value)
 
@@ -178,7 +178,7 @@ class Plugboard:
         return reply
 
 
-def _find_node(bus_id: str, kind: Kind) -> Path | None:
+def _find_node(bus_id: str, kind: BoardKind) -> Path | None:
     for found in _USB_DEVICES.glob(f"{bus_id}:*/{_NODES[kind]}"):
         return _device_file(found.name)
     for found in _USB_DEVICES.glob(f"{bus_id}:*/*/{_NODES[kind]}"):

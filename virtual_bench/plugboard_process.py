@@ -15,10 +15,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from tests.support.faulty_board import Fault
+from tests.support.faulty_board import BoardFault
 from virtual_bench import vhci
-from virtual_bench.boards import Board, BoardPlan
-from virtual_bench.chips import Cut
+from virtual_bench.boards import BoardPlan, PluggableBoard
+from virtual_bench.chips import CableCut
 from virtual_bench.usb_device import UsbDevice
 from virtual_bench.usbip import UsbIpError
 
@@ -29,17 +29,17 @@ _STDIN: Final = 0
 
 @dataclass
 class _Plugged:
-    board: Board
+    board: PluggableBoard
     device: UsbDevice
     port: int
     wire: socket.socket
 
 
-class Plugboard:
+class PlugboardServer:
     """One loop over the commands and all wires; nothing in it waits."""
 
     def __init__(self) -> None:
-        self._boards: dict[str, Board] = {}
+        self._boards: dict[str, PluggableBoard] = {}
         self._plugged: dict[str, _Plugged] = {}
         self._selector = selectors.DefaultSelector()
         self._selector.register(_STDIN, selectors.EVENT_READ)
@@ -117,7 +117,7 @@ class Plugboard:
     # Commands
 
     def _make(self, command: dict[str, Any]) -> dict[str, Any]:
-        board = Board(BoardPlan.from_document(command["plan"]))
+        board = PluggableBoard(BoardPlan.from_document(command["plan"]))
         self._pull(board.plan.name)
         self._boards[board.plan.name] = board
         return {}
@@ -141,13 +141,13 @@ class Plugboard:
 
     def _cut(self, command: dict[str, Any]) -> dict[str, Any]:
         for chip in self._boards[command["name"]].chips:
-            chip.cut = Cut(command["count"], command["before"])
+            chip.cut = CableCut(command["count"], command["before"])
         return {}
 
     def _spoil(self, command: dict[str, Any]) -> dict[str, Any]:
-        fault = Fault(command["fault"])
+        fault = BoardFault(command["fault"])
         self._boards[command["name"]].spoil(fault)
-        if fault is Fault.NONE:
+        if fault is BoardFault.NONE:
             self._forget_unread(command["name"])
         return {}
 
@@ -177,4 +177,4 @@ def _say(reply: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    Plugboard().run()
+    PlugboardServer().run()

@@ -20,7 +20,7 @@ _ACCEPTED: Final = frozenset({0x0009, 0x0001, 0x0003, 0x0201, 0x010B})
 
 
 @dataclass(frozen=True)
-class Setup:
+class SetupPacket:
     """A request on endpoint 0. `kind` is bmRequestType << 8 | bRequest."""
 
     kind: int
@@ -29,7 +29,7 @@ class Setup:
     length: int
 
     @classmethod
-    def parse(cls, data: bytes) -> Setup:
+    def parse(cls, data: bytes) -> SetupPacket:
         """Read the 8 bytes of a setup packet."""
         request_type, request, value, index, length = struct.unpack("<BBHHH", data)
         return cls(request_type << 8 | request, value, index, length)
@@ -142,7 +142,7 @@ class UsbDevice(abc.ABC):
         return b""
 
     def _control(self, request: Submit) -> bytes:
-        setup = Setup.parse(request.setup)
+        setup = SetupPacket.parse(request.setup)
         reply = self._standard(setup)
         if reply is None:
             reply = self.control(setup, request.data)
@@ -151,7 +151,7 @@ class UsbDevice(abc.ABC):
             return usbip.answer_in(request, reply[: min(setup.length, request.length)])
         return usbip.answer_out(request)
 
-    def _standard(self, setup: Setup) -> bytes | None:
+    def _standard(self, setup: SetupPacket) -> bytes | None:
         if setup.kind == _GET_DESCRIPTOR:
             return self._descriptor(setup.value >> 8, setup.value & 0xFF)
         if setup.kind == _GET_CONFIGURATION:
@@ -170,7 +170,7 @@ class UsbDevice(abc.ABC):
         raise Stall
 
     @abc.abstractmethod
-    def control(self, setup: Setup, data: bytes) -> bytes:
+    def control(self, setup: SetupPacket, data: bytes) -> bytes:
         """Answer a request on endpoint 0 that is not a standard one of the device; raise `Stall` to refuse."""
 
     @abc.abstractmethod

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 
-from virtual_bench.boards import Kind
+from virtual_bench.boards import BoardKind
 from virtual_bench.plugboard import Node
 
 
@@ -17,9 +17,9 @@ class Way(enum.StrEnum):
     I2C = "i2c"
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> BoardKind:
         """What has to be plugged in."""
-        return Kind.HID if self in (Way.HIDRAW, Way.LIBUSB) else Kind(self.value)
+        return BoardKind.HID if self in (Way.HIDRAW, Way.LIBUSB) else BoardKind(self.value)
 
     def url(self, node: Node, address: int | None = None) -> str:
         """Return the device URL; `address` has 8 bits and is needed where a board has several chips."""

@@ -9,12 +9,12 @@ from atcaprov.chip.commands import MAX_EXECUTION_MS_M0, Opcode
 from tests.benchmarks.report import Figure, report
 from tests.hal.ways import CdcWay, HidWay, standing
 from tests.support.counted_requests import commands_of, keep_requests, opening_of
-from tests.support.in_memory_server import Authority, InMemory
+from tests.support.in_memory_server import InMemory, MemoryCa
 from tests.support.scripted_hal import ScriptedHal
 
 
 def test_commands_of_a_run_on_a_blank_chip() -> None:
-    authority = Authority()
+    authority = MemoryCa()
     hal = ScriptedHal()
     with Device(hal) as device:
         Provisioner(Profile(), authority.cert_info, InMemory(authority)).provision(device)
@@ -61,7 +61,7 @@ def test_requests_to_a_kit_in_a_run_on_a_blank_chip() -> None:
 
 
 def _kit_requests(make: type[CdcWay] | type[HidWay]) -> list[bytes]:
-    authority = Authority()
+    authority = MemoryCa()
     with standing(make()) as way:
         requests = keep_requests(way.board)
         with Device(way.open(), now=lambda: 0.0) as device:

@@ -23,7 +23,7 @@ from atcaprov.certs.keys import load_public_key, raw_public_key
 from atcaprov.wire.messages import CertificatesReply, CertificatesRequest
 from signer_module.on_files.signer_folder import SignerFolder
 from tests.benchmarks.report import Figure, report
-from tests.support.server import PATIENCE, Address, WireClient, server_program
+from tests.support.server import PATIENCE, ServerAddress, WireClient, server_program
 from tests.support.server_parts import chip_serial, config_zone
 from tests.support.signer_folders import make_signer_folder
 
@@ -41,7 +41,7 @@ def _processor_seconds(pid: int) -> float:
 class Load:
     """Keeps one request open on each connection until all chips have their certificates."""
 
-    address: Address
+    address: ServerAddress
     requests: list[CertificatesRequest]
     replies: dict[int, CertificatesReply] = field(default_factory=dict)
 

@@ -17,7 +17,7 @@ from atcaprov.config_zone.check import Level, Rule
 from atcaprov.config_zone.defaults import DEFAULT_608A
 from atcaprov.config_zone.slot import Slot
 from tests.support import chips
-from tests.support.chips import Reply, awake_chip, configured_memory
+from tests.support.chips import ChipReply, awake_chip, configured_memory
 from tests.support.config_zones import with_slot
 
 NONCE_FIXED = 0x03
@@ -32,7 +32,7 @@ def configured_chip(zone: bytes) -> SoftwareChip:
     return awake_chip(configured_memory(config_bytes={16: zone[16:86], 88: zone[88:]}, data_locked=False))
 
 
-def send(chip: SoftwareChip, opcode: int, p1: int = 0, p2: int = 0, data: bytes = b"") -> Reply:
+def send(chip: SoftwareChip, opcode: int, p1: int = 0, p2: int = 0, data: bytes = b"") -> ChipReply:
     """Send one command and idle, as a host does: what is volatile stays, and the watchdog starts anew."""
     reply = chips.send(chip, opcode, p1, p2, data)
     chip.idle()
@@ -47,7 +47,7 @@ def address(slot: int, block: int) -> int:
     return slot << 3 | block << 8
 
 
-def write(chip: SoftwareChip, slot: int, data: bytes) -> list[Reply]:
+def write(chip: SoftwareChip, slot: int, data: bytes) -> list[ChipReply]:
     return [
         send(chip, Opcode.WRITE, Zone.DATA | P1_32_BYTES, address(slot, at // 32), data[at : at + 32].ljust(32, b"\0"))
         for at in range(0, len(data), 32)

@@ -12,7 +12,7 @@ from atcaprov import SoftwareChip
 from atcaprov.chip.commands import WAKE_TOKEN
 from atcaprov.emulator.chip import Power
 from atcaprov.emulator.open_points import OpenPoints
-from tests.support.i2c_client import ACK, NAK, Line
+from tests.support.i2c_client import ACK, NAK, I2cClient
 
 _PAGE: Final = Path(__file__).parents[2] / "docs" / "reference" / "software-chip.md"
 _LINE: Final = re.compile(r"^i2ctransfer -y -a 1 (.*?) *(?:#.*)?$", re.MULTILINE)
@@ -22,7 +22,7 @@ _REVISION: Final = ACK + bytes.fromhex("07000060028038")
 
 def played(chip: SoftwareChip) -> list[bytes]:
     """Return the reply to the last message of each line."""
-    bus, replies = Line(chip), []
+    bus, replies = I2cClient(chip), []
     for messages in _LINE.findall(_PAGE.read_text(encoding="utf-8")):
         found = _MESSAGE.findall(messages)
         assert " ".join(f"{kind}{count}@{address}{data}" for kind, count, address, data in found) == messages

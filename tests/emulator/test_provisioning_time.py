@@ -8,7 +8,7 @@ from atcaprov import Device, EmulatedHal, Profile, Provisioner
 from atcaprov.chip.commands import MAX_EXECUTION_MS_M0, Opcode
 from atcaprov.emulator.chip import Chip
 from atcaprov.emulator.timing import WAKE_SECONDS, VirtualClock
-from tests.support.in_memory_server import Authority, InMemory
+from tests.support.in_memory_server import InMemory, MemoryCa
 
 
 class CountingHal(EmulatedHal):
@@ -28,7 +28,7 @@ class CountingHal(EmulatedHal):
 
 
 def test_a_run_takes_the_time_of_its_commands() -> None:
-    authority = Authority()
+    authority = MemoryCa()
     clock = VirtualClock()
     hal = CountingHal(Chip(clock=clock))
     with Device(hal) as device:

@@ -13,7 +13,7 @@ from atcaprov.emulator.command import xor
 from atcaprov.emulator.open_points import OpenPointError, OpenPoints, StrictOpenPoints
 from tests.emulator.test_refusals import DATA, PUBLIC, RANDOM, SCALAR, SECRET
 from tests.support.both_chip_types import PART_508A, PART_608A, PARTS, chip_of
-from tests.support.chips import Reply, send
+from tests.support.chips import ChipReply, send
 
 PLAIN: Final = bytes(range(32))
 KEY: Final = b"k" * 32
@@ -27,7 +27,7 @@ def session_key(chip: Chip, slot: int = 4) -> bytes:
     return chip.core.temp_key.key
 
 
-def write_encrypted(chip: Chip, p1: int, p2: int, *, mac_of_p1: int | None = None) -> Reply:
+def write_encrypted(chip: Chip, p1: int, p2: int, *, mac_of_p1: int | None = None) -> ChipReply:
     key, serial = session_key(chip), chip.memory.serial
     header = bytes((Opcode.WRITE, p1 if mac_of_p1 is None else mac_of_p1)) + p2.to_bytes(2, "little")
     mac = sha256(key + header + serial[8:] + serial[:2] + bytes(25) + PLAIN).digest()
@@ -156,7 +156,7 @@ class TestPartialBlock:
             send(chip, Opcode.READ, 0x82, slot << 3 | block << 8)
 
 
-def priv_write_encrypted(chip: Chip, key_id: int) -> Reply:
+def priv_write_encrypted(chip: Chip, key_id: int) -> ChipReply:
     key, serial = session_key(chip), chip.memory.serial
     header = bytes((Opcode.PRIV_WRITE, 0x40)) + key_id.to_bytes(2, "little") + serial[8:] + serial[:2]
     mac = sha256(key + header + bytes(21) + SCALAR).digest()

@@ -13,7 +13,7 @@ from atcaprov.emulator.open_points import OpenPointError, OpenPoints, StrictOpen
 from tests.emulator.test_commands_by_wheel import host_key, host_sign
 from tests.emulator.test_refusals import FIXED, RANDOM, SCALAR, SECRET
 from tests.support.both_chip_types import PART_508A, PART_608A, PARTS, authorize, authorized_slot, check_mac, chip_of
-from tests.support.chips import Reply, send
+from tests.support.chips import ChipReply, send
 
 PASSWORD: Final = b"p" * 32
 OTHER: Final = b"o" * 32
@@ -39,7 +39,7 @@ def locked_chip(part: str, rules: OpenPoints | None = None) -> Chip:
     return chip_of(part, rules, slots=SLOTS, content=CONTENT)
 
 
-def sign(chip: Chip) -> Reply:
+def sign(chip: Chip) -> ChipReply:
     send(chip, *FIXED)
     return send(chip, Opcode.SIGN, 0x80, 0)
 
@@ -50,22 +50,22 @@ def verify(chip: Chip, slot: int, digest: bytes = FIXED[3]) -> int:
     return send(chip, Opcode.VERIFY, 0, slot, host_sign(HOST_KEY, digest)).status
 
 
-def mac(chip: Chip) -> Reply:
+def mac(chip: Chip) -> ChipReply:
     send(chip, *RANDOM)
     return send(chip, Opcode.MAC, 1, 4)
 
 
-def gen_dig(chip: Chip) -> Reply:
+def gen_dig(chip: Chip) -> ChipReply:
     send(chip, *RANDOM)
     return send(chip, Opcode.GEN_DIG, 2, 4)
 
 
-def digest_of_stored_key(chip: Chip) -> Reply:
+def digest_of_stored_key(chip: Chip) -> ChipReply:
     send(chip, *RANDOM)
     return send(chip, Opcode.GEN_KEY, 0x10, 9, bytes(3))
 
 
-def check_other(chip: Chip) -> Reply:
+def check_other(chip: Chip) -> ChipReply:
     send(chip, *RANDOM)
     return check_mac(chip, 4, PASSWORD)  # wrong: the slot holds another key
 

@@ -16,7 +16,7 @@ from atcaprov.emulator.open_points import OpenPointError, OpenPoints, StrictOpen
 from tests.emulator.test_commands_by_wheel import host_key, host_sign
 from tests.emulator.test_refusals import DATA, FIXED, RANDOM, SCALAR, SECRET, Request
 from tests.support.both_chip_types import PART_508A, PART_608A, PARTS, authorize, authorized_slot, chip_of
-from tests.support.chips import Reply, send
+from tests.support.chips import ChipReply, send
 
 PASSWORD: Final = b"p" * 32
 REQ_AUTH, REQ_RANDOM, PERSISTENT_DISABLE = 0x0580, 0x0040, 0x1000
@@ -48,7 +48,7 @@ def open_chip(part: str, rules: OpenPoints | None = None, **more: Any) -> Chip:
     return chip_of(part, rules, data_locked=False, **options)
 
 
-def granted(reply: Reply) -> bool:
+def granted(reply: ChipReply) -> bool:
     return reply.body == b"\0" or len(reply.body) > 1
 
 
@@ -138,13 +138,13 @@ def mac_of(chip: Chip, header: bytes, plain: bytes) -> bytes:
     return sha256(chip.core.temp_key.key + header + serial[8:] + serial[:2] + pad + plain).digest()
 
 
-def write_encrypted(chip: Chip, p1: int, p2: int, *, mac: bytes = b"") -> Reply:
+def write_encrypted(chip: Chip, p1: int, p2: int, *, mac: bytes = b"") -> ChipReply:
     plain = bytes(range(32))
     proof = mac or mac_of(chip, bytes((Opcode.WRITE, p1)) + p2.to_bytes(2, "little"), plain)
     return send(chip, Opcode.WRITE, p1, p2, xor(plain, chip.core.temp_key.key) + proof)
 
 
-def priv_write_encrypted(chip: Chip, slot: int) -> Reply:
+def priv_write_encrypted(chip: Chip, slot: int) -> ChipReply:
     plain, key = SCALAR[:36], chip.core.temp_key.key
     proof = mac_of(chip, bytes((Opcode.PRIV_WRITE, 0x40, slot, 0)), plain)
     return send(chip, Opcode.PRIV_WRITE, 0x40, slot, xor(plain, key + sha256(key).digest()[:4]) + proof)

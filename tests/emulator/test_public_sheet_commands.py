@@ -17,7 +17,7 @@ from atcaprov.emulator.open_points import OpenPointError, OpenPoints, StrictOpen
 from tests.emulator.test_public_sheet_addresses import KEY, priv_write_encrypted
 from tests.emulator.test_refusals import GENERATOR, PRIVATE, PUBLIC, RANDOM, SCALAR, SECRET, STORED
 from tests.support.both_chip_types import PART_508A, PART_608A, PARTS, authorize, authorized_slot, check_mac, chip_of
-from tests.support.chips import Reply, send
+from tests.support.chips import ChipReply, send
 
 PASSWORD: Final = b"p" * 32
 
@@ -311,7 +311,7 @@ class TestValidation:
         return chip_of(part, open_points, slots=self.SLOTS, content=content, config_bytes=places)
 
     @staticmethod
-    def validate(chip: Chip, p1: int) -> Reply:
+    def validate(chip: Chip, p1: int) -> ChipReply:
         """Let slot 0 sign the digest of slot 14 and show the signature to Verify(validate or invalidate)."""
         send(chip, Opcode.NONCE, 1, 0, bytes(20))
         send(chip, Opcode.GEN_KEY, 0x10, 14, bytes(3))

@@ -16,7 +16,7 @@ from atcaprov.hal.kit.cdc import open_kit_cdc
 from atcaprov.kit_protocol.firmware import AT90USB, KIT_HOST, PARSER3, KitFirmware
 from tests.hal.ways import SHORT, WAYS, CdcWay, HidWay, TcpKitWay, Way, standing
 from tests.support.chips import packet
-from tests.support.faulty_board import Fault
+from tests.support.faulty_board import BoardFault
 
 INFO = packet(Opcode.INFO)
 INFO_608A = bytes.fromhex("07000060028038")
@@ -181,14 +181,14 @@ def test_it_can_be_opened_again_after_it_was_closed(way: Way) -> None:
 
 
 @pytest.mark.parametrize(("way", "fault"), FAULTY, indirect=["way"], ids=lambda value: getattr(value, "value", value))
-def test_a_fault_ends_in_a_typed_error_and_is_forgotten(way: Way, hal: Hal, fault: Fault) -> None:
+def test_a_fault_ends_in_a_typed_error_and_is_forgotten(way: Way, hal: Hal, fault: BoardFault) -> None:
     hal.wake()
     way.spoil(fault)
     for command in (READ, INFO):
         with suppress(TransportError, ProtocolError):
             reply = hal.exchange(command)
             assert reply == reply_of(way, command) or is_damaged(reply), "a wrong reply passed as a right one"
-    way.spoil(Fault.NONE)
+    way.spoil(BoardFault.NONE)
     # One request may still meet what the fault left behind; the next ones are in step.
     with suppress(TransportError, ProtocolError):
         hal.wake()
@@ -199,7 +199,7 @@ def test_a_fault_ends_in_a_typed_error_and_is_forgotten(way: Way, hal: Hal, faul
 
 
 @pytest.mark.parametrize(("way", "fault"), FAULTY, indirect=["way"], ids=lambda value: getattr(value, "value", value))
-def test_a_device_meets_a_fault_and_serves_again(way: Way, fault: Fault) -> None:
+def test_a_device_meets_a_fault_and_serves_again(way: Way, fault: BoardFault) -> None:
     with Device(way.open()) as device:
         serial = device.serial_number()
         way.spoil(fault)
@@ -208,7 +208,7 @@ def test_a_device_meets_a_fault_and_serves_again(way: Way, fault: Fault) -> None
                 assert device.info() == INFO_608A[1:5]
             with suppress(TransportError, ProtocolError):
                 assert device.serial_number() == serial
-        way.spoil(Fault.NONE)
+        way.spoil(BoardFault.NONE)
         with suppress(TransportError, ProtocolError):
             device.serial_number()
         assert device.info() == INFO_608A[1:5]
@@ -216,12 +216,12 @@ def test_a_device_meets_a_fault_and_serves_again(way: Way, fault: Fault) -> None
 
 
 @pytest.mark.parametrize(("way", "fault"), FAULTY, indirect=["way"], ids=lambda value: getattr(value, "value", value))
-def test_a_board_that_is_faulty_from_the_start_opens_with_a_typed_error_or_serves(way: Way, fault: Fault) -> None:
+def test_a_board_that_is_faulty_from_the_start_opens_with_a_typed_error_or_serves(way: Way, fault: BoardFault) -> None:
     way.spoil(fault)
     config = bytes(way.chip.memory.config)
     with suppress(TransportError, ProtocolError), Device(way.open()) as device:
         assert device.serial_number() == config[:4] + config[8:13]
-    way.spoil(Fault.NONE)
+    way.spoil(BoardFault.NONE)
     with suppress(TransportError, ProtocolError), Device(way.open()) as device:
         device.info()
     with Device(way.open()) as device:

@@ -13,7 +13,7 @@ from atcaprov.hal.i2c.hal import GENERAL_CALL, I2cHal, wakes
 from atcaprov.hal.i2c.scan import open_i2c
 from atcaprov.serving.chips import ServedClock
 from tests.hal.ways import FakeI2cBus
-from tests.support.faulty_board import Fault
+from tests.support.faulty_board import BoardFault
 
 
 def test_a_wake_pulse_that_the_adapter_reports_as_failed_is_a_wake_pulse() -> None:
@@ -158,7 +158,7 @@ def test_a_count_that_can_not_be_is_refused_before_more_is_read() -> None:
     bus = FakeI2cBus([SoftwareChip()])
     hal = _hal(bus)
     hal.wake()
-    bus.fault = Fault.NOISE
+    bus.fault = BoardFault.NOISE
     with pytest.raises(ProtocolError, match="255 bytes") as refused:
         hal.exchange(bytes.fromhex("0730000000035d"))
     assert refused.value.code == Code.BAD_PACKET

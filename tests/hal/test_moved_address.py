@@ -50,7 +50,7 @@ from tests.hal.ways import (
 )
 from tests.support.fake_hid import FakeHid
 from tests.support.faulty_board import FaultyBoard
-from tests.support.in_memory_server import Authority, InMemory, unreachable
+from tests.support.in_memory_server import InMemory, MemoryCa, unreachable
 from tests.support.kit_chips import EmulatedBus
 from tests.support.pty_and_tcp_boards import PtyBoard, TcpBoard
 
@@ -124,8 +124,8 @@ NEW_ENDS = {"i2c": "/0x35", "bridge with address": "?address=0x6A", "tcp-kit": "
 
 
 @pytest.fixture(scope="module")
-def authority() -> Authority:
-    return Authority()
+def authority() -> MemoryCa:
+    return MemoryCa()
 
 
 @pytest.fixture(params=WAYS)
@@ -135,7 +135,7 @@ def way(request: pytest.FixtureRequest) -> Iterator[tuple[str, Way]]:
 
 
 class Hearing(InMemory):
-    def __init__(self, authority: Authority) -> None:
+    def __init__(self, authority: MemoryCa) -> None:
         super().__init__(authority)
         self.heard: list[tuple[int, str]] = []
         self.stages_before: list[tuple[Stage, StageStatus]] = []
@@ -147,7 +147,7 @@ class Hearing(InMemory):
 
 @pytest.mark.parametrize("profile", [MOVED, BY_EXTRA], ids=["byte 16", "byte 85"])
 def test_the_run_follows_the_chip_and_names_its_new_url(
-    way: tuple[str, Way], authority: Authority, profile: Profile
+    way: tuple[str, Way], authority: MemoryCa, profile: Profile
 ) -> None:
     name, place = way
     functions = Hearing(authority)
@@ -166,14 +166,14 @@ def test_the_run_follows_the_chip_and_names_its_new_url(
         assert new.endswith(NEW_ENDS.get(name, "?address=0x6A"))
 
 
-def test_a_chip_that_stays_where_it_is_is_not_spoken_of(authority: Authority) -> None:
+def test_a_chip_that_stays_where_it_is_is_not_spoken_of(authority: MemoryCa) -> None:
     functions = Hearing(authority)
     with Device.open("emulator:") as device:
         Provisioner(Profile(), authority.cert_info, functions).provision(device)
     assert functions.heard == []
 
 
-def test_a_run_that_fails_after_the_move_names_the_new_url(authority: Authority) -> None:
+def test_a_run_that_fails_after_the_move_names_the_new_url(authority: MemoryCa) -> None:
     functions = Hearing(authority)
     functions.write = unreachable  # type: ignore[assignment]
     with standing(I2cWay()) as way:
@@ -186,7 +186,7 @@ def test_a_run_that_fails_after_the_move_names_the_new_url(authority: Authority)
             way.open()
 
 
-def test_an_address_where_another_program_has_a_chip_is_told_before_stage_1(authority: Authority) -> None:
+def test_an_address_where_another_program_has_a_chip_is_told_before_stage_1(authority: MemoryCa) -> None:
     functions = Hearing(authority)
     with standing(I2cWay()) as way, BusLock(f"i2c-{id(way)}-35").held(0):
         with Device(way.open()) as device, pytest.raises(TransportError):
@@ -224,7 +224,7 @@ def neighbour() -> SoftwareChip:
 
 @pytest.mark.parametrize("make", [TwoOnI2c, TwoBehindABridge, TwoOnAKit])
 def test_an_address_where_another_part_answers_is_told_before_anything_is_written(
-    authority: Authority, make: Callable[[], Way]
+    authority: MemoryCa, make: Callable[[], Way]
 ) -> None:
     functions = Hearing(authority)
     with standing(make()) as way:
@@ -239,7 +239,7 @@ def test_an_address_where_another_part_answers_is_told_before_anything_is_writte
     assert functions.notices == []
 
 
-def test_the_other_part_off_the_bus_as_the_advice_says_the_chip_moves(authority: Authority) -> None:
+def test_the_other_part_off_the_bus_as_the_advice_says_the_chip_moves(authority: MemoryCa) -> None:
     with standing(TwoOnI2c()) as way:
         with Device(way.open()) as device, pytest.raises(TransportError, match="Take the other part off the bus"):
             Provisioner(MOVED, authority.cert_info, InMemory(authority)).provision(device)

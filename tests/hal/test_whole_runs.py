@@ -23,13 +23,13 @@ from atcaprov.kit_protocol.firmware import FIRMWARES, KitFirmware
 from atcaprov.recording.replay import replay
 from tests.hal.ways import WAYS, CdcWay, HidWay, Way, standing
 from tests.support.counted_requests import commands_of, keep_requests, opening_of
-from tests.support.faulty_board import Fault
-from tests.support.in_memory_server import Authority, InMemory
+from tests.support.faulty_board import BoardFault
+from tests.support.in_memory_server import InMemory, MemoryCa
 
 
 @pytest.fixture(scope="module")
-def authority() -> Authority:
-    return Authority()
+def authority() -> MemoryCa:
+    return MemoryCa()
 
 
 @pytest.fixture
@@ -43,14 +43,14 @@ class Unheard(InMemory):
         pass
 
 
-def provision(device: Device, authority: Authority, functions: type[InMemory] = Unheard) -> None:
+def provision(device: Device, authority: MemoryCa, functions: type[InMemory] = Unheard) -> None:
     provisioner = Provisioner(Product(), authority.cert_info, functions(authority))
     provisioner.prepare()
     provisioner.provision(device)
 
 
 @pytest.mark.parametrize("way", WAYS, indirect=True)
-def test_ten_stages(way: Way, authority: Authority) -> None:
+def test_ten_stages(way: Way, authority: MemoryCa) -> None:
     with Device(way.open()) as device:
         provision(device, authority)
     config = way.chip.memory.config
@@ -59,7 +59,7 @@ def test_ten_stages(way: Way, authority: Authority) -> None:
 
 
 @pytest.mark.parametrize("way", WAYS, indirect=True)
-def test_the_trace_of_a_run_can_be_replayed(way: Way, authority: Authority) -> None:
+def test_the_trace_of_a_run_can_be_replayed(way: Way, authority: MemoryCa) -> None:
     file = StringIO()
     with Device(TracedHal(way.open(), TraceWriter(file, "traced"))) as device:
         provision(device, authority)
@@ -77,7 +77,7 @@ class Silent(Unheard):
 @pytest.mark.parametrize("make", [CdcWay, HidWay])
 @pytest.mark.parametrize("firmware", FIRMWARES.values(), ids=lambda firmware: firmware.name)
 def test_a_run_over_a_kit_has_few_requests_but_those_of_the_chip(
-    authority: Authority, firmware: KitFirmware, make: type[CdcWay] | type[HidWay]
+    authority: MemoryCa, firmware: KitFirmware, make: type[CdcWay] | type[HidWay]
 ) -> None:
     with standing(make(firmware)) as way:
         requests = keep_requests(way.board)
@@ -97,7 +97,7 @@ def test_a_run_over_a_kit_has_few_requests_but_those_of_the_chip(
     assert others == [b"e:w()", *sleep] * 2
 
 
-def test_own_data_cost_one_more_sleep_since_nobody_knows_how_long_they_take(authority: Authority) -> None:
+def test_own_data_cost_one_more_sleep_since_nobody_knows_how_long_they_take(authority: MemoryCa) -> None:
     with standing(HidWay()) as way:
         requests = keep_requests(way.board)
         with Device(way.open(), now=lambda: 0.0) as device:
@@ -116,7 +116,7 @@ open_hal(sys.argv[1])
 
 def test_ctrl_c_ends_the_wait_for_a_silent_board() -> None:
     with standing(CdcWay()) as way:
-        way.spoil(Fault.SILENT)
+        way.spoil(BoardFault.SILENT)
         assert isinstance(way, CdcWay)
         program = subprocess.Popen(
             [sys.executable, "-c", OPEN_SILENT, f"kit-cdc://{way.pty.path}"],
@@ -130,5 +130,5 @@ def test_ctrl_c_ends_the_wait_for_a_silent_board() -> None:
             os.kill(program.pid, signal.SIGINT)
             _, error = program.communicate(timeout=60)
         assert error.rstrip().endswith("KeyboardInterrupt")
-        way.spoil(Fault.NONE)
+        way.spoil(BoardFault.NONE)
         way.open().close()

@@ -20,7 +20,7 @@ from atcaprov.serving.bridge import BridgeSession
 from atcaprov.serving.bus import Buses
 from atcaprov.serving.chips import ServedChip
 from tests.support.fake_hid import FakeHid
-from tests.support.faulty_board import Fault, FaultyBoard
+from tests.support.faulty_board import BoardFault, FaultyBoard
 from tests.support.kit_chips import EmulatedBus
 from tests.support.pty_and_tcp_boards import PtyBoard, TcpBoard
 
@@ -32,7 +32,7 @@ ADDRESS = 0xC0
 class Way(abc.ABC):
     """One chip and a way to it."""
 
-    faults: tuple[Fault, ...] = ()
+    faults: tuple[BoardFault, ...] = ()
 
     def __init__(self) -> None:
         self.chip = SoftwareChip()
@@ -40,7 +40,7 @@ class Way(abc.ABC):
     @abc.abstractmethod
     def open(self) -> Hal: ...
 
-    def spoil(self, fault: Fault) -> None:
+    def spoil(self, fault: BoardFault) -> None:
         raise NotImplementedError
 
     def unplug(self) -> None:
@@ -63,10 +63,10 @@ def kit_board(chip: SoftwareChip, firmware: KitFirmware = PARSER3) -> FaultyBoar
 
 
 class _BoardWay(Way):
-    faults = tuple(fault for fault in Fault if fault is not Fault.NONE)
+    faults = tuple(fault for fault in BoardFault if fault is not BoardFault.NONE)
     board: FaultyBoard
 
-    def spoil(self, fault: Fault) -> None:
+    def spoil(self, fault: BoardFault) -> None:
         self.board.fault = fault
 
     def replug(self) -> None:
@@ -131,7 +131,7 @@ class TcpKitWay(_BoardWay):
 
 
 class TcpBridgeWay(_BoardWay):
-    faults = (Fault.SILENT, Fault.CUT, Fault.NOISE)
+    faults = (BoardFault.SILENT, BoardFault.CUT, BoardFault.NOISE)
 
     def __init__(self) -> None:
         super().__init__()
@@ -158,21 +158,21 @@ class FakeI2cBus(I2cBus):
 
     def __init__(self, chips: list[SoftwareChip]) -> None:
         self._buses = Buses([ServedChip(chip) for chip in chips])
-        self.fault = Fault.NONE
+        self.fault = BoardFault.NONE
         self.unplugged = False
 
     def write(self, address: int, data: bytes) -> bool:
         self._check()
-        return self.fault is not Fault.SILENT and self._buses.write(0, address << 1, data)
+        return self.fault is not BoardFault.SILENT and self._buses.write(0, address << 1, data)
 
     def read(self, address: int, count: int) -> bytes:
         self._check()
-        if self.fault is Fault.SILENT:
+        if self.fault is BoardFault.SILENT:
             return b""
         data = self._buses.read(0, address << 1, count) or b""
-        if self.fault is Fault.NOISE:
+        if self.fault is BoardFault.NOISE:
             return b"\xff" * len(data)
-        return data[: count // 2] if self.fault is Fault.CUT else data
+        return data[: count // 2] if self.fault is BoardFault.CUT else data
 
     def _check(self) -> None:
         if self.unplugged:
@@ -180,7 +180,7 @@ class FakeI2cBus(I2cBus):
 
 
 class I2cWay(Way):
-    faults = (Fault.SILENT, Fault.CUT, Fault.NOISE)
+    faults = (BoardFault.SILENT, BoardFault.CUT, BoardFault.NOISE)
 
     def __init__(self) -> None:
         super().__init__()
@@ -189,7 +189,7 @@ class I2cWay(Way):
     def open(self) -> Hal:
         return open_i2c(f"//{id(self)}/0x60", self.bus, seconds=0.3)
 
-    def spoil(self, fault: Fault) -> None:
+    def spoil(self, fault: BoardFault) -> None:
         self.bus.fault = fault
 
     def unplug(self) -> None:

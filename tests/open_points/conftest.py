@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from tests.open_points.flows import World
-from tests.support.in_memory_server import Authority
+from tests.support.in_memory_server import MemoryCa
 
 
 @pytest.fixture(scope="session")
 def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     """Return a server's root and signer, and a folder for roots."""
-    return World(Authority(), tmp_path_factory.mktemp("roots"))
+    return World(MemoryCa(), tmp_path_factory.mktemp("roots"))

@@ -27,7 +27,7 @@ from signer_module.on_chip.password_change import change_password, set_password
 from signer_module.on_chip.public_contents import RootModuleContents, read_module
 from signer_module.on_files.root_folder import RootFolder, write_module_folder
 from tests.support.external_certificate import certified
-from tests.support.in_memory_server import Authority, InMemory
+from tests.support.in_memory_server import InMemory, MemoryCa
 from tests.support.open_point_combinations import chip_under
 from tests.support.scripted_hal import ScriptedHal
 from tests.support.signer_modules import DESCRIPTIONS, PASSWORD, make, no_pause, open_order, order, replug, root_folder
@@ -41,7 +41,7 @@ PROFILE: Final = Profile(slots_to_lock=(0, 13))
 class World:
     """What is around the chips: a server's root and signer, and a folder for roots."""
 
-    authority: Authority
+    authority: MemoryCa
     folder: Path
 
     def new_folder(self) -> Path:

@@ -16,7 +16,7 @@ from tests.open_points import flows
 from tests.open_points.flows import NEW, World
 from tests.open_points.stops import held_for
 from tests.open_points.test_flows import failures
-from tests.support.open_point_combinations import Cut, Reading, chip_under, every_reading
+from tests.support.open_point_combinations import CutPlace, TrackedPoints, chip_under, run_combinations
 from tests.support.power_cuts import commands, cut_and_repeat
 from tests.support.scripted_hal import ScriptedHal
 from tests.support.signer_modules import PASSWORD, copy_of, make, no_pause, order, replug
@@ -32,7 +32,7 @@ class Begun:
     between: Callable[[ScriptedHal], object] = lambda _: None
 
 
-def provisioning(reading: Reading, world: World) -> Begun:
+def provisioning(reading: TrackedPoints, world: World) -> Begun:
     def run(device: Device) -> None:
         flows.provision(device, world)
 
@@ -43,7 +43,7 @@ def provisioning(reading: Reading, world: World) -> Begun:
     return Begun(chip_under(reading), run, check)
 
 
-def root(reading: Reading, world: World) -> Begun:
+def root(reading: TrackedPoints, world: World) -> Begun:
     path = world.new_folder()
 
     def check(hal: ScriptedHal) -> None:
@@ -53,7 +53,7 @@ def root(reading: Reading, world: World) -> Begun:
     return Begun(chip_under(reading), lambda device: flows.create_root(device, path), check)
 
 
-def signer(reading: Reading, world: World) -> Begun:
+def signer(reading: TrackedPoints, world: World) -> Begun:
     folder = world.new_root()
     return Begun(
         chip_under(reading),
@@ -62,7 +62,7 @@ def signer(reading: Reading, world: World) -> Begun:
     )
 
 
-def request(reading: Reading, world: World) -> Begun:
+def request(reading: TrackedPoints, world: World) -> Begun:
     ca, asked = world.new_root(), list[ExternalRequest]()
 
     def check(hal: ScriptedHal) -> None:
@@ -73,7 +73,7 @@ def request(reading: Reading, world: World) -> Begun:
     return Begun(chip_under(reading), lambda device: asked.append(flows.request(device)), check)
 
 
-def importing(reading: Reading, world: World) -> Begun:
+def importing(reading: TrackedPoints, world: World) -> Begun:
     hal, ca = chip_under(reading), world.new_root()
     with Device(hal) as device:
         asked = flows.request(device)
@@ -85,7 +85,7 @@ def importing(reading: Reading, world: World) -> Begun:
     )
 
 
-def first_password(reading: Reading, world: World) -> Begun:
+def first_password(reading: TrackedPoints, world: World) -> Begun:
     def run(device: Device) -> None:
         module = SignerModule.on(device, no_pause)
         if not module.needs_password:
@@ -98,7 +98,7 @@ def first_password(reading: Reading, world: World) -> Begun:
     return Begun(made(reading, world, None), run, check)
 
 
-def password_change(reading: Reading, world: World) -> Begun:
+def password_change(reading: TrackedPoints, world: World) -> Begun:
     def run(device: Device) -> None:
         change_password(SignerModule.on(device, no_pause), PASSWORD, NEW)
 
@@ -112,7 +112,7 @@ def password_change(reading: Reading, world: World) -> Begun:
     return Begun(made(reading, world, PASSWORD), run, check, between)
 
 
-def made(reading: Reading, world: World, password: bytes | None) -> ScriptedHal:
+def made(reading: TrackedPoints, world: World, password: bytes | None) -> ScriptedHal:
     """Return a module that was made on a chip of the reading."""
     hal = chip_under(reading)
     with Device(hal) as device:
@@ -133,7 +133,7 @@ def opens(hal: ScriptedHal, password: bytes) -> bool:
         return True
 
 
-CUT_FLOWS: Final[dict[Callable[[Reading, World], Begun], flows.Flow]] = {
+CUT_FLOWS: Final[dict[Callable[[TrackedPoints, World], Begun], flows.Flow]] = {
     provisioning: flows.ten_stages,
     root: flows.signer_under_a_root_module,
     signer: flows.password_change,
@@ -146,12 +146,14 @@ CUT_FLOWS: Final[dict[Callable[[Reading, World], Begun], flows.Flow]] = {
 
 
 @pytest.mark.parametrize("begin", CUT_FLOWS, ids=lambda begin: begin.__name__)
-def test_what_was_cut_is_finished_by_the_same_again(begin: Callable[[Reading, World], Begun], world: World) -> None:
-    def run(reading: Reading, cut: Cut) -> None:
+def test_what_was_cut_is_finished_by_the_same_again(
+    begin: Callable[[TrackedPoints, World], Begun], world: World
+) -> None:
+    def run(reading: TrackedPoints, cut: CutPlace) -> None:
         begun = begin(reading, world)
         begun.check(cut_and_repeat(begun.run, *cut, begun.hal, begun.between))
 
-    whole = begin(Reading(), world)
+    whole = begin(TrackedPoints(), world)
     count = commands(whole.run, whole.hal)
     assert count > 8
-    assert not failures(every_reading(run, count, held_for(CUT_FLOWS[begin].__name__)))
+    assert not failures(run_combinations(run, count, held_for(CUT_FLOWS[begin].__name__)))

@@ -6,7 +6,7 @@ import pytest
 
 from tests.open_points.flows import FLOWS, World
 from tests.open_points.stops import held_for
-from tests.support.open_point_combinations import Result, every_reading
+from tests.support.open_point_combinations import Result, run_combinations
 
 
 def failures(results: list[Result]) -> str:
@@ -16,5 +16,5 @@ def failures(results: list[Result]) -> str:
 
 @pytest.mark.parametrize("name", FLOWS)
 def test_a_flow_works_under_every_reading(name: str, world: World) -> None:
-    results = every_reading(lambda reading, _: FLOWS[name](reading, world), held=held_for(name))
+    results = run_combinations(lambda reading, _: FLOWS[name](reading, world), held=held_for(name))
     assert not failures(results)

@@ -15,10 +15,10 @@ from atcaprov.emulator.open_points import OpenPoints
 from tests.support.chips import awake_chip, configured_memory, send
 from tests.support.open_point_combinations import (
     POINTS,
-    Reading,
+    TrackedPoints,
     always_in_full,
     combinations_of,
-    every_reading,
+    run_combinations,
     values_of,
 )
 from tests.support.pairwise import all_pairs
@@ -64,14 +64,14 @@ def test_a_type_without_known_values_fails(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_a_reading_notes_what_decided() -> None:
-    reading = Reading(bad_block_code=3)
+    reading = TrackedPoints(bad_block_code=3)
     chip = awake_chip(configured_memory(), open_points=reading)
     send(chip, Opcode.INFO)
     assert reading.asked == set()
     assert send(chip, Opcode.READ, 0x80, 0x20).status == 3
     assert reading.asked == {"bad_block_code"}
     assert str(reading) == "bad_block_code=3"
-    assert str(Reading()) == "defaults"
+    assert str(TrackedPoints()) == "defaults"
 
 
 def test_few_points_are_tried_in_full_and_many_in_pairs_with_the_important_ones_in_full() -> None:
@@ -98,11 +98,11 @@ def test_each_cut_meets_each_value() -> None:
 
 
 def test_a_point_that_only_another_reading_brings_in_is_tried_too() -> None:
-    def run(reading: Reading, _: Any) -> None:
+    def run(reading: TrackedPoints, _: Any) -> None:
         if not reading.data_open_use and not reading.kdf_needs_pub_info:
             raise ValueError("refused")
 
-    results = every_reading(run)
+    results = run_combinations(run)
     assert {str(result.reading) for result in results} == {
         "defaults",
         "data_open_use=False",
@@ -111,5 +111,5 @@ def test_a_point_that_only_another_reading_brings_in_is_tried_too() -> None:
     }
     (failed,) = [result for result in results if result.error is not None]
     assert str(failed) == "kdf_needs_pub_info=False, data_open_use=False: ValueError('refused')"
-    held = every_reading(run, held={"data_open_use": True})
+    held = run_combinations(run, held={"data_open_use": True})
     assert [str(result.reading) for result in held] == ["defaults"]

@@ -13,7 +13,7 @@ from atcaprov.emulator.open_points import OpenPoints
 from tests.open_points import flows
 from tests.open_points.flows import FLOWS, World
 from tests.open_points.stops import STOPS, Stop, held_for
-from tests.support.open_point_combinations import Result, chip_under, every_reading
+from tests.support.open_point_combinations import Result, chip_under, run_combinations
 from tests.support.scripted_hal import ScriptedHal
 from tests.support.signer_modules import PASSWORD, make, order, replug
 
@@ -24,7 +24,7 @@ DOCS = Path(__file__).parents[2] / "docs/reference/software-chip.md"
 @pytest.mark.parametrize(("stop", "flow"), STOPPED)
 def test_the_flow_stops_so_under_every_reading_of_the_other_points(stop: Stop, flow: str, world: World) -> None:
     held = held_for(flow) | {stop.point: stop.value}
-    results = every_reading(lambda reading, _: FLOWS[flow](reading, world), held=held)
+    results = run_combinations(lambda reading, _: FLOWS[flow](reading, world), held=held)
     assert {told(result) for result in results} == {(stop.code, Board.SET_ASIDE)}
 
 

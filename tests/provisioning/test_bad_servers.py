@@ -30,18 +30,18 @@ from atcaprov.provisioning import clock_check as clocks
 from atcaprov.wire.fields import SlotWrite
 from atcaprov.wire.messages import CertificatesReply, ErrorReply, SignerReply
 from tests.support import in_memory_server
-from tests.support.in_memory_server import Authority, InMemory, change
+from tests.support.in_memory_server import InMemory, MemoryCa, change
 from tests.support.scripted_hal import ScriptedHal
 
 
 @pytest.fixture(scope="module")
-def authority() -> Authority:
-    return Authority()
+def authority() -> MemoryCa:
+    return MemoryCa()
 
 
 @pytest.fixture(scope="module")
-def stranger() -> Authority:
-    return Authority()
+def stranger() -> MemoryCa:
+    return MemoryCa()
 
 
 def _refused(functions: InMemory, profile: Profile | None = None) -> tuple[AtcaProvError, list[bytes]]:
@@ -66,7 +66,7 @@ def _other_write(reply: CertificatesReply, **fields: Any) -> CertificatesReply:
     return replace(reply, writes=(replace(reply.writes[0], **fields), *reply.writes[1:]))
 
 
-def test_a_certificate_for_another_key(authority: Authority) -> None:
+def test_a_certificate_for_another_key(authority: MemoryCa) -> None:
     other = authority.certify(bytes.fromhex("0123AABBCCDDEEFFEE"), authority.root_public_key)
     functions = InMemory(authority)
     functions.tamper = _in_certificates(lambda reply: other)
@@ -76,7 +76,7 @@ def test_a_certificate_for_another_key(authority: Authority) -> None:
     assert not _data_was_touched(packets)
 
 
-def test_a_certificate_with_another_chips_serial_number(authority: Authority) -> None:
+def test_a_certificate_with_another_chips_serial_number(authority: MemoryCa) -> None:
     functions = InMemory(authority)
     other_chip = bytes.fromhex("0123000000000000EE")
     functions.tamper = _in_certificates(lambda reply: authority.certify(other_chip, functions.requests[-1].public_key))  # type: ignore[union-attr]
@@ -96,7 +96,7 @@ def test_a_certificate_with_another_chips_serial_number(authority: Authority) ->
         ({"data": bytes(72)}, Code.SLOT_NOT_ALLOWED),
     ],
 )
-def test_writes_that_the_certificates_do_not_need(authority: Authority, fields: dict[str, Any], code: Code) -> None:
+def test_writes_that_the_certificates_do_not_need(authority: MemoryCa, fields: dict[str, Any], code: Code) -> None:
     functions = InMemory(authority)
     functions.tamper = _in_certificates(lambda reply: _other_write(reply, **fields))
     error, packets = _refused(functions)
@@ -104,7 +104,7 @@ def test_writes_that_the_certificates_do_not_need(authority: Authority, fields: 
     assert not _data_was_touched(packets)
 
 
-def test_one_write_too_many(authority: Authority) -> None:
+def test_one_write_too_many(authority: MemoryCa) -> None:
     functions = InMemory(authority)
     extra = SlotWrite(8, 0, b"hello")
     functions.tamper = _in_certificates(lambda reply: replace(reply, writes=(*reply.writes, extra)))
@@ -113,7 +113,7 @@ def test_one_write_too_many(authority: Authority) -> None:
     assert "slots 8" in str(error)
 
 
-def test_one_write_too_few(authority: Authority) -> None:
+def test_one_write_too_few(authority: MemoryCa) -> None:
     functions = InMemory(authority)
     functions.tamper = _in_certificates(lambda reply: replace(reply, writes=reply.writes[1:]))
     error, packets = _refused(functions)
@@ -121,7 +121,7 @@ def test_one_write_too_few(authority: Authority) -> None:
 
 
 @pytest.mark.parametrize("field", ["device_compressed", "signer_compressed"])
-def test_a_compressed_form_of_something_else(authority: Authority, field: str) -> None:
+def test_a_compressed_form_of_something_else(authority: MemoryCa, field: str) -> None:
     functions = InMemory(authority)
     functions.tamper = _in_certificates(
         lambda reply: replace(reply, **{field: bytes([getattr(reply, field)[0] ^ 1]) + getattr(reply, field)[1:]})
@@ -130,7 +130,7 @@ def test_a_compressed_form_of_something_else(authority: Authority, field: str) -
     assert (error.code, _data_was_touched(packets)) == (Code.CERTIFICATE_MISMATCH, False)
 
 
-def test_a_certificate_that_the_signer_has_not_signed(authority: Authority) -> None:
+def test_a_certificate_that_the_signer_has_not_signed(authority: MemoryCa) -> None:
     """Whole and consistent in itself, for the right chip and key: only the signature says that it is forged."""
     functions = InMemory(authority)
 
@@ -151,7 +151,7 @@ def test_a_certificate_that_the_signer_has_not_signed(authority: Authority) -> N
     assert (error.code, _data_was_touched(packets)) == (Code.CHAIN_INVALID, False)
 
 
-def test_another_certificate_of_the_same_signer_than_was_offered(authority: Authority) -> None:
+def test_another_certificate_of_the_same_signer_than_was_offered(authority: MemoryCa) -> None:
     renewed = copy(authority)
     del renewed.__dict__["signer"]
     assert renewed.signer.der != authority.signer.der
@@ -166,7 +166,7 @@ def test_another_certificate_of_the_same_signer_than_was_offered(authority: Auth
 @pytest.mark.parametrize("minutes", [-25 * 60, -23 * 60, -90, 0, 4, 6, 120, 400 * 24 * 60])
 @pytest.mark.parametrize("tells_time", [True, False])
 def test_a_server_with_another_clock(
-    authority: Authority, minutes: int, tells_time: bool, monkeypatch: pytest.MonkeyPatch
+    authority: MemoryCa, minutes: int, tells_time: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`minutes` is how far it is ahead. An older server does not tell its time; what it issued shows it."""
     functions = InMemory(authority)
@@ -190,7 +190,7 @@ def test_a_server_with_another_clock(
 
 @pytest.mark.parametrize(("minutes", "refused"), [(4, False), (6, True)])
 def test_a_certificate_that_begins_in_the_future_is_refused(
-    authority: Authority, minutes: int, refused: bool, monkeypatch: pytest.MonkeyPatch
+    authority: MemoryCa, minutes: int, refused: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     functions = InMemory(authority)
     authority.tells_time = False
@@ -208,7 +208,7 @@ def test_a_certificate_that_begins_in_the_future_is_refused(
 
 @pytest.mark.parametrize("now", [datetime(1970, 1, 1, 0, 1, tzinfo=UTC), datetime(2020, 1, 1, tzinfo=UTC)])
 def test_a_station_without_a_clock_touches_no_chip(
-    authority: Authority, now: datetime, monkeypatch: pytest.MonkeyPatch
+    authority: MemoryCa, now: datetime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     authority.tells_time = False
     monkeypatch.setattr(clocks, "datetime", _clock_at(now))
@@ -227,7 +227,7 @@ def _clock_at(moment: datetime) -> type[datetime]:
 
 
 @pytest.mark.parametrize("field", ["signer_certificate", "device_definition", "signer_definition"])
-def test_something_else_than_was_offered(authority: Authority, stranger: Authority, field: str) -> None:
+def test_something_else_than_was_offered(authority: MemoryCa, stranger: MemoryCa, field: str) -> None:
     functions = InMemory(authority)
     other = {
         "signer_certificate": stranger.signer.der,
@@ -239,14 +239,14 @@ def test_something_else_than_was_offered(authority: Authority, stranger: Authori
     assert (error.code, _data_was_touched(packets)) == (Code.CERTIFICATE_MISMATCH, False)
 
 
-def test_a_damaged_definition(authority: Authority) -> None:
+def test_a_damaged_definition(authority: MemoryCa) -> None:
     functions = InMemory(authority)
     functions.tamper = change(device_definition=b"\xa0")
     error, packets = _refused(functions)
     assert (error.code, _data_was_touched(packets)) == (Code.DEFINITION_INVALID, False)
 
 
-def test_an_unknown_signer_shows_before_the_chip_is_touched(authority: Authority, stranger: Authority) -> None:
+def test_an_unknown_signer_shows_before_the_chip_is_touched(authority: MemoryCa, stranger: MemoryCa) -> None:
     functions = InMemory(authority)
     hal = ScriptedHal()
     with Device(hal) as device, pytest.raises(ServerRejected) as refused:
@@ -256,7 +256,7 @@ def test_an_unknown_signer_shows_before_the_chip_is_touched(authority: Authority
     assert hal.packets == []
 
 
-def test_a_wrong_root_shows_before_the_chip_is_touched(authority: Authority, stranger: Authority) -> None:
+def test_a_wrong_root_shows_before_the_chip_is_touched(authority: MemoryCa, stranger: MemoryCa) -> None:
     functions = InMemory(authority)
     cert_info = replace(authority.cert_info, root_public_key=stranger.root_public_key)
     hal = ScriptedHal()
@@ -266,7 +266,7 @@ def test_a_wrong_root_shows_before_the_chip_is_touched(authority: Authority, str
     assert hal.packets == []
 
 
-def test_a_signer_for_other_slots_shows_before_the_chip_is_touched(authority: Authority) -> None:
+def test_a_signer_for_other_slots_shows_before_the_chip_is_touched(authority: MemoryCa) -> None:
     error, packets = _refused(InMemory(authority), Profile(certificate_slots=frozenset({10, 12})))
     assert (error.code, packets) == (Code.SLOT_NOT_ALLOWED, [])
     assert "slots 11" in str(error)
@@ -274,7 +274,7 @@ def test_a_signer_for_other_slots_shows_before_the_chip_is_touched(authority: Au
     assert (error.code, packets) == (Code.SLOT_NOT_ALLOWED, [])
 
 
-def test_an_error_reply_is_heard_and_raised(authority: Authority) -> None:
+def test_an_error_reply_is_heard_and_raised(authority: MemoryCa) -> None:
     functions = InMemory(authority)
     refusal = ErrorReply(Code.RECORDS_FAILED.value, "The disk is full.", False)
     functions.tamper = _in_certificates(lambda reply: refusal)
@@ -285,7 +285,7 @@ def test_an_error_reply_is_heard_and_raised(authority: Authority) -> None:
     assert not _data_was_touched(packets)
 
 
-def test_a_reply_of_the_other_kind(authority: Authority) -> None:
+def test_a_reply_of_the_other_kind(authority: MemoryCa) -> None:
     functions = InMemory(authority)
     signer = authority.signer.der
     functions.tamper = _in_certificates(lambda reply: SignerReply(signer, signer, b"\xa0", b"\xa0"))
@@ -294,7 +294,7 @@ def test_a_reply_of_the_other_kind(authority: Authority) -> None:
 
 
 @pytest.mark.parametrize("kept", [0, 1, 7, 8, 9, 500, -1])
-def test_a_server_that_drops_in_mid_message(authority: Authority, kept: int) -> None:
+def test_a_server_that_drops_in_mid_message(authority: MemoryCa, kept: int) -> None:
     functions = InMemory(authority)
     functions.raw = lambda data: data[:kept] if data[3] == 0x81 else data
     error, packets = _refused(functions)
@@ -307,7 +307,7 @@ def test_a_server_that_drops_in_mid_message(authority: Authority, kept: int) -> 
 @pytest.mark.parametrize(
     "garbage", [bytes(64), b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\xff" * 300, b"AP\x02\x81" + bytes(4)]
 )
-def test_garbage(authority: Authority, garbage: bytes) -> None:
+def test_garbage(authority: MemoryCa, garbage: bytes) -> None:
     functions = InMemory(authority)
     functions.raw = lambda data: garbage
     error, packets = _refused(functions)

@@ -31,17 +31,17 @@ from atcaprov.device.zones.config_zone import lock_config, write_config
 from atcaprov.wire.connection import Connection, Role
 from atcaprov.wire.framing import Header
 from atcaprov.wire.messages import MESSAGES, AnyMessage, CertificatesReply, ErrorReply, MessageType, SignerRequest
-from tests.support.in_memory_server import Authority, InMemory, change, unreachable
+from tests.support.in_memory_server import InMemory, MemoryCa, change, unreachable
 from tests.support.scripted_hal import ScriptedHal
 
 
 @pytest.fixture(scope="module")
-def authority() -> Authority:
-    return Authority()
+def authority() -> MemoryCa:
+    return MemoryCa()
 
 
-def under_the_same_root(authority: Authority) -> Authority:
-    other = Authority()
+def under_the_same_root(authority: MemoryCa) -> MemoryCa:
+    other = MemoryCa()
     other.root_key = authority.root_key
     return other
 
@@ -52,7 +52,7 @@ def refuse(code: Code) -> Callable[[Any], Any]:
     return lambda reply: refusal if isinstance(reply, CertificatesReply | ErrorReply) else reply
 
 
-def finished(authority: Authority) -> ScriptedHal:
+def finished(authority: MemoryCa) -> ScriptedHal:
     hal = ScriptedHal()
     with Device(hal) as device:
         Provisioner(Profile(), authority.cert_info, InMemory(authority)).provision(device)
@@ -60,7 +60,7 @@ def finished(authority: Authority) -> ScriptedHal:
     return hal
 
 
-def fate(hal: ScriptedHal, authority: Authority, tamper: Callable[[Any], Any] = lambda reply: reply) -> AtcaProvError:
+def fate(hal: ScriptedHal, authority: MemoryCa, tamper: Callable[[Any], Any] = lambda reply: reply) -> AtcaProvError:
     functions = InMemory(authority)
     functions.tamper = tamper
     with Device(hal) as device, pytest.raises(AtcaProvError) as caught:
@@ -77,7 +77,7 @@ def fate(hal: ScriptedHal, authority: Authority, tamper: Callable[[Any], Any] = 
 
 
 @pytest.mark.parametrize("code", [Code.NOT_ISSUED, Code.CHIP_HAS_OTHER_SIGNER])
-def test_a_chip_of_another_signer_of_the_root_is_good_and_set_aside(authority: Authority, code: Code) -> None:
+def test_a_chip_of_another_signer_of_the_root_is_good_and_set_aside(authority: MemoryCa, code: Code) -> None:
     error = fate(finished(under_the_same_root(authority)), authority, refuse(code))
     assert (error.code, error.board) == (Code.FINISHED_ELSEWHERE, Board.SET_ASIDE)
     assert "finished and good: another signer of the same root" in str(error)
@@ -85,18 +85,18 @@ def test_a_chip_of_another_signer_of_the_root_is_good_and_set_aside(authority: A
 
 
 @pytest.mark.parametrize("code", [Code.NOT_ISSUED, Code.CHIP_HAS_OTHER_KEY])
-def test_a_false_answer_of_the_server_makes_no_finished_board_scrap(authority: Authority, code: Code) -> None:
+def test_a_false_answer_of_the_server_makes_no_finished_board_scrap(authority: MemoryCa, code: Code) -> None:
     error = fate(finished(authority), authority, refuse(code))
     assert (error.code, error.board) == (Code.FINISHED_ELSEWHERE, Board.SET_ASIDE)
     assert "no record" in str(error)
 
 
-def test_a_chip_of_another_root_is_scrap_here(authority: Authority) -> None:
-    error = fate(finished(Authority()), authority)
+def test_a_chip_of_another_root_is_scrap_here(authority: MemoryCa) -> None:
+    error = fate(finished(MemoryCa()), authority)
     assert (error.code, error.board) == (Code.DATA_LOCKED_OTHER, Board.SCRAP)
 
 
-def test_a_chip_of_another_product_is_set_aside(authority: Authority) -> None:
+def test_a_chip_of_another_product_is_set_aside(authority: MemoryCa) -> None:
     other = under_the_same_root(authority)
     other.device_definition = replace(other.device_definition, template_id=9)
     error = fate(finished(other), authority)
@@ -105,7 +105,7 @@ def test_a_chip_of_another_product_is_set_aside(authority: Authority) -> None:
 
 
 @pytest.mark.parametrize("with_key", [True, False])
-def test_a_locked_chip_without_certificates_is_scrap(authority: Authority, with_key: bool) -> None:
+def test_a_locked_chip_without_certificates_is_scrap(authority: MemoryCa, with_key: bool) -> None:
     hal = ScriptedHal()
     with Device(hal) as device:
         config = bytearray(DEFAULT_608A)
@@ -122,7 +122,7 @@ def test_a_locked_chip_without_certificates_is_scrap(authority: Authority, with_
     assert (error.code, error.board) == (Code.DATA_LOCKED_OTHER, Board.SCRAP)
 
 
-def test_a_fault_while_it_is_judged_condemns_no_board(authority: Authority) -> None:
+def test_a_fault_while_it_is_judged_condemns_no_board(authority: MemoryCa) -> None:
     hal = finished(under_the_same_root(authority))
     fault = with_crc(bytes((4, Status.ECC_FAULT)))
     hal.answer = lambda packet: fault if packet[1] == Opcode.SIGN else hal.chip.exchange(packet)
@@ -131,7 +131,7 @@ def test_a_fault_while_it_is_judged_condemns_no_board(authority: Authority) -> N
     assert error.board == Board.RETRY
 
 
-def test_a_chip_whose_key_does_not_fit_its_certificate_is_scrap(authority: Authority) -> None:
+def test_a_chip_whose_key_does_not_fit_its_certificate_is_scrap(authority: MemoryCa) -> None:
     hal = finished(under_the_same_root(authority))
 
     def damaged(packet: bytes) -> bytes:
@@ -145,7 +145,7 @@ def test_a_chip_whose_key_does_not_fit_its_certificate_is_scrap(authority: Autho
 
 
 @pytest.mark.parametrize(("image", "name"), [("tngtls", "TNGTLS"), ("tflxtls", "TFLXTLS")])
-def test_a_trust_part_is_a_wrong_part(authority: Authority, image: str, name: str) -> None:
+def test_a_trust_part_is_a_wrong_part(authority: MemoryCa, image: str, name: str) -> None:
     hal = ScriptedHal(f"emulator:?image={image}")
     error = fate(hal, authority)
     assert isinstance(error, ProvisioningError)
@@ -154,7 +154,7 @@ def test_a_trust_part_is_a_wrong_part(authority: Authority, image: str, name: st
     assert "used" not in str(error)
 
 
-def half_done(authority: Authority) -> ScriptedHal:
+def half_done(authority: MemoryCa) -> ScriptedHal:
     """Return a chip that was cut after its certificates were written."""
     hal, functions = ScriptedHal(), InMemory(authority)
     functions.write = unreachable  # type: ignore[assignment]
@@ -175,7 +175,7 @@ def asks_for_key(packet: bytes) -> bool:
 
 @pytest.mark.parametrize("make", [half_done, finished])
 def test_a_fault_of_the_chips_arithmetic_does_not_mean_that_it_has_no_key(
-    authority: Authority, make: Callable[[Authority], ScriptedHal]
+    authority: MemoryCa, make: Callable[[MemoryCa], ScriptedHal]
 ) -> None:
     hal = make(authority)
     key = key_of(hal)
@@ -189,7 +189,7 @@ def test_a_fault_of_the_chips_arithmetic_does_not_mean_that_it_has_no_key(
 
 
 @pytest.mark.parametrize("status", [Status.ECC_FAULT, Status.EXECUTION_ERROR])
-def test_a_chip_that_was_cut_before_its_key_makes_one(authority: Authority, status: Status) -> None:
+def test_a_chip_that_was_cut_before_its_key_makes_one(authority: MemoryCa, status: Status) -> None:
     """Which of the two statuses a chip without a key answers is in no public document."""
     hal = ScriptedHal()
     made: list[bytes] = []
@@ -212,7 +212,7 @@ def numberless(data: bytes) -> bytes:
     return Header(data[3], len(plain := replace(body, request_number=0).body())).pack() + plain
 
 
-def test_a_late_answer_of_a_server_without_numbers_costs_no_key(authority: Authority) -> None:
+def test_a_late_answer_of_a_server_without_numbers_costs_no_key(authority: MemoryCa) -> None:
     """Each answer comes when the next request is out: the first that is read is a `not-issued` for another chip."""
     hal = half_done(authority)
     key = key_of(hal)
@@ -231,7 +231,7 @@ def test_a_late_answer_of_a_server_without_numbers_costs_no_key(authority: Autho
     assert key_of(hal) == key
 
 
-def test_a_late_answer_of_a_server_with_numbers_is_refused(authority: Authority) -> None:
+def test_a_late_answer_of_a_server_with_numbers_is_refused(authority: MemoryCa) -> None:
     hal = half_done(authority)
     key = key_of(hal)
     functions = InMemory(authority)
@@ -250,7 +250,7 @@ def test_a_late_answer_of_a_server_with_numbers_is_refused(authority: Authority)
     assert key_of(hal) == key
 
 
-def test_each_request_has_a_number_of_its_own(authority: Authority) -> None:
+def test_each_request_has_a_number_of_its_own(authority: MemoryCa) -> None:
     functions = InMemory(authority)
     with Device.open("emulator:") as device:
         Provisioner(Profile(), authority.cert_info, functions).provision(device)
@@ -260,7 +260,7 @@ def test_each_request_has_a_number_of_its_own(authority: Authority) -> None:
 
 
 @pytest.mark.parametrize("retryable", [True, False])
-def test_a_refusal_that_stays_is_not_to_be_tried_again(authority: Authority, retryable: bool) -> None:
+def test_a_refusal_that_stays_is_not_to_be_tried_again(authority: MemoryCa, retryable: bool) -> None:
     functions = InMemory(authority)
     refusal = ErrorReply(Code.QUOTA_USED_UP.value, "The signer has issued all.", retryable)
     functions.tamper = lambda reply: refusal if isinstance(reply, CertificatesReply) else reply
@@ -269,7 +269,7 @@ def test_a_refusal_that_stays_is_not_to_be_tried_again(authority: Authority, ret
     assert refused.value.board == (Board.RETRY if retryable else Board.SET_ASIDE)
 
 
-def test_certificates_that_the_server_would_give_again_are_not_to_be_tried_again(authority: Authority) -> None:
+def test_certificates_that_the_server_would_give_again_are_not_to_be_tried_again(authority: MemoryCa) -> None:
     functions = InMemory(authority)
     functions.tamper = change(device_compressed=bytes(72))
     with Device.open("emulator:") as device, pytest.raises(CertificateError) as refused:

@@ -13,14 +13,14 @@ from atcaprov.config_zone.defaults import DEFAULT_608A
 from atcaprov.device.zones.config_zone import lock_config, write_config
 from atcaprov.emulator.memory import Memory
 from atcaprov.emulator.state_file import StateFile
-from tests.support.in_memory_server import Authority, InMemory
+from tests.support.in_memory_server import InMemory, MemoryCa
 
 SECRET = bytes(range(32))
 
 
 @pytest.fixture(scope="module")
-def authority() -> Authority:
-    return Authority()
+def authority() -> MemoryCa:
+    return MemoryCa()
 
 
 def earlier_station(url: str, act: Callable[[Device], None]) -> None:
@@ -32,12 +32,12 @@ def earlier_station(url: str, act: Callable[[Device], None]) -> None:
             act(device)
 
 
-def provision(url: str, authority: Authority, profile: Profile | None = None) -> None:
+def provision(url: str, authority: MemoryCa, profile: Profile | None = None) -> None:
     with Device.open(url) as device:
         Provisioner(profile or Profile(), authority.cert_info, InMemory(authority)).provision(device)
 
 
-def refused(url: str, authority: Authority, profile: Profile | None = None) -> ProvisioningError:
+def refused(url: str, authority: MemoryCa, profile: Profile | None = None) -> ProvisioningError:
     with pytest.raises(ProvisioningError) as caught:
         provision(url, authority, profile)
     return caught.value
@@ -59,7 +59,7 @@ def chip(tmp_path: Path) -> Path:
     return tmp_path / "chip.json"
 
 
-def test_a_secret_of_the_product_is_not_overwritten(authority: Authority, chip: Path) -> None:
+def test_a_secret_of_the_product_is_not_overwritten(authority: MemoryCa, chip: Path) -> None:
     earlier_station(f"emulator:{chip}", lambda device: device.write_slot_block(5, 0, SECRET))
     error = refused(f"emulator:{chip}", authority)
     assert (error.code, error.board) == (Code.DATA_UNKNOWN, Board.SET_ASIDE)
@@ -68,20 +68,20 @@ def test_a_secret_of_the_product_is_not_overwritten(authority: Authority, chip: 
     assert load_memory(chip).config[LOCK_VALUE] == UNLOCKED
 
 
-def test_one_time_bytes_of_the_product_are_not_overwritten(authority: Authority, chip: Path) -> None:
+def test_one_time_bytes_of_the_product_are_not_overwritten(authority: MemoryCa, chip: Path) -> None:
     earlier_station(f"emulator:{chip}", lambda device: device.write_otp_block(1, SECRET))
     assert refused(f"emulator:{chip}", authority).code == Code.DATA_UNKNOWN
     assert bytes(load_memory(chip).otp[32:]) == SECRET
 
 
-def test_it_is_overwritten_when_that_is_asked_for(authority: Authority, chip: Path) -> None:
+def test_it_is_overwritten_when_that_is_asked_for(authority: MemoryCa, chip: Path) -> None:
     earlier_station(f"emulator:{chip}", lambda device: device.write_slot_block(5, 0, SECRET))
     provision(f"emulator:{chip}", authority, Profile(fill_unwritten=True))
     assert content(chip, 5)[:32] == b"\xff" * 32
     assert load_memory(chip).config[LOCK_VALUE] == LOCKED
 
 
-def test_a_run_that_writes_the_same_itself_needs_no_permission(authority: Authority, chip: Path) -> None:
+def test_a_run_that_writes_the_same_itself_needs_no_permission(authority: MemoryCa, chip: Path) -> None:
     earlier_station(f"emulator:{chip}", lambda device: device.write_slot_block(5, 0, SECRET))
     functions = InMemory(authority)
     functions.write = lambda writer: writer.write(5, 0, SECRET)
@@ -90,7 +90,7 @@ def test_a_run_that_writes_the_same_itself_needs_no_permission(authority: Author
     assert content(chip, 5)[:32] == SECRET
 
 
-def test_a_run_that_was_cut_asks_too(authority: Authority, chip: Path) -> None:
+def test_a_run_that_was_cut_asks_too(authority: MemoryCa, chip: Path) -> None:
     """Between its two runs somebody may have written: a locked configuration does not say who locked it."""
     functions = InMemory(authority)
     functions.write = lambda writer: _fail()
@@ -108,7 +108,7 @@ def _fail() -> None:
     raise TransportError("The cable fell out.")
 
 
-def test_a_slot_that_was_locked_is_found_before_anything_is_overwritten(authority: Authority, chip: Path) -> None:
+def test_a_slot_that_was_locked_is_found_before_anything_is_overwritten(authority: MemoryCa, chip: Path) -> None:
     def lock_14(device: Device) -> None:
         device.write_slot_block(5, 0, SECRET)
         device.write_slot_block(14, 0, SECRET)
@@ -121,7 +121,7 @@ def test_a_slot_that_was_locked_is_found_before_anything_is_overwritten(authorit
     assert content(chip, 5)[:32] == SECRET
 
 
-def test_a_key_slot_that_was_locked_is_told_before_anything_is_done(authority: Authority, chip: Path) -> None:
+def test_a_key_slot_that_was_locked_is_told_before_anything_is_done(authority: MemoryCa, chip: Path) -> None:
     def lock_key(device: Device) -> None:
         device.gen_key(0)
         device.lock_slot(0)
@@ -133,7 +133,7 @@ def test_a_key_slot_that_was_locked_is_told_before_anything_is_done(authority: A
     assert chip.read_bytes() == before
 
 
-def test_an_integrators_write_to_a_locked_slot_is_held_back(authority: Authority, chip: Path) -> None:
+def test_an_integrators_write_to_a_locked_slot_is_held_back(authority: MemoryCa, chip: Path) -> None:
     earlier_station(f"emulator:{chip}", lambda device: device.lock_slot(13))
     functions = InMemory(authority)
     functions.write = lambda writer: writer.write(13, 0, SECRET)

@@ -15,25 +15,25 @@ from atcaprov.certs.descriptions.template import device_definition, signer_defin
 from atcaprov.certs.rebuild import from_slots
 from atcaprov.chip.memory_map import LOCK_CONFIG, LOCK_VALUE, LOCKED, UNLOCKED
 from atcaprov.wire.messages import AnyMessage, CertificatesRequest, SignerRequest
-from tests.support.in_memory_server import Authority, InMemory
+from tests.support.in_memory_server import InMemory, MemoryCa
 from tests.support.scripted_hal import ScriptedHal
 
 ANY = Profile(any_of_group=True)
 
 
-class Group(Authority):
+class Group(MemoryCa):
     """Offers its own signer; has certificates made by another one."""
 
-    def __init__(self, other: Authority | None = None) -> None:
+    def __init__(self, other: MemoryCa | None = None) -> None:
         super().__init__()
-        self.other = other or Authority()
+        self.other = other or MemoryCa()
         self.other.root_key = self.root_key
-        self.offering: Authority | None = None
+        self.offering: MemoryCa | None = None
 
     def answer(self, request: AnyMessage) -> AnyMessage:
         if isinstance(request, SignerRequest):
             offering = self.offering or self
-            return Authority.answer(offering, SignerRequest(offering.signer_public_key))
+            return MemoryCa.answer(offering, SignerRequest(offering.signer_public_key))
         assert isinstance(request, CertificatesRequest)
         return self.other.answer(replace(request, signer_public_key=self.other.signer_public_key))
 

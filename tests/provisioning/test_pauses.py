@@ -20,14 +20,14 @@ from atcaprov import (
 )
 from atcaprov.chip.memory_map import LOCK_VALUE
 from atcaprov.emulator.chip import Power
-from tests.support.in_memory_server import Authority, InMemory
+from tests.support.in_memory_server import InMemory, MemoryCa
 
 PAUSE = 5.0
 
 
 @pytest.fixture(scope="module")
-def authority() -> Authority:
-    return Authority()
+def authority() -> MemoryCa:
+    return MemoryCa()
 
 
 class World:
@@ -49,7 +49,7 @@ class World:
 class Slow(InMemory):
     """User functions that take their time at one place."""
 
-    def __init__(self, authority: Authority, pause: Callable[[str], None]) -> None:
+    def __init__(self, authority: MemoryCa, pause: Callable[[str], None]) -> None:
         super().__init__(authority)
         self.pause = pause
 
@@ -67,13 +67,13 @@ class Slow(InMemory):
         self.pause("notify")
 
 
-def run(world: World, authority: Authority, pause: Callable[[str], None]) -> None:
+def run(world: World, authority: MemoryCa, pause: Callable[[str], None]) -> None:
     with world.open() as device:
         Provisioner(Profile(), authority.cert_info, Slow(authority, pause)).provision(device)
 
 
 @pytest.mark.parametrize("place", ["certreq_recv", "write_data_zone", "notify"])
-def test_a_user_function_may_take_longer_than_the_watchdog(authority: Authority, place: str) -> None:
+def test_a_user_function_may_take_longer_than_the_watchdog(authority: MemoryCa, place: str) -> None:
     world = World()
     run(world, authority, lambda where: world.pause() if where == place else None)
     assert world.chip.power is Power.ASLEEP
@@ -82,7 +82,7 @@ def test_a_user_function_may_take_longer_than_the_watchdog(authority: Authority,
         assert (device.read_slot(8, 0, 3), device.read_slot(8, 32, 3)) == (b"one", b"two")
 
 
-def test_the_chip_sleeps_while_the_server_or_the_integrator_thinks(authority: Authority) -> None:
+def test_the_chip_sleeps_while_the_server_or_the_integrator_thinks(authority: MemoryCa) -> None:
     world, powers = World(), []
     run(world, authority, lambda where: powers.append((where, world.chip.power)))
     asleep = {where for where, power in powers if power is Power.ASLEEP}
@@ -94,7 +94,7 @@ def test_the_chip_sleeps_while_the_server_or_the_integrator_thinks(authority: Au
 @pytest.mark.parametrize("error", [KeyboardInterrupt, ZeroDivisionError])
 @pytest.mark.parametrize("place", ["certreq_recv", "write_data_zone", "notify"])
 def test_whatever_ends_a_run_leaves_the_chip_asleep(
-    authority: Authority, place: str, error: type[BaseException]
+    authority: MemoryCa, place: str, error: type[BaseException]
 ) -> None:
     world = World()
     times = iter(range(1000))
@@ -111,7 +111,7 @@ def test_whatever_ends_a_run_leaves_the_chip_asleep(
     run(world, authority, lambda where: None)
 
 
-def test_a_host_that_slept_itself_costs_no_board(authority: Authority) -> None:
+def test_a_host_that_slept_itself_costs_no_board(authority: MemoryCa) -> None:
     """Its clock stood still meanwhile, so that it takes the chip for awake: reads are repeated, changes are not."""
     failed = []
     for number in range(20):

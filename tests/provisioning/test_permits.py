@@ -9,7 +9,7 @@ import pytest
 from atcaprov import Act, Code, Device, EmulatedHal, Profile, Provisioner, SoftwareChip, Stage, StageStatus, UsageError
 from atcaprov.device.guard import act_of
 from atcaprov.provisioning.permits import PERMITS
-from tests.support.in_memory_server import Authority, InMemory
+from tests.support.in_memory_server import InMemory, MemoryCa
 
 DURING: dict[Stage, set[Act]] = {
     Stage.CONFIG_WRITE: {Act.WRITE_CONFIG},
@@ -24,7 +24,7 @@ DURING: dict[Stage, set[Act]] = {
 class Watched(InMemory):
     """Knows the stage under way, and does something when a stage has begun or ended."""
 
-    def __init__(self, authority: Authority) -> None:
+    def __init__(self, authority: MemoryCa) -> None:
         super().__init__(authority)
         self.stage: Stage | None = None
         self.told: Callable[[Stage, StageStatus], None] = lambda stage, status: None
@@ -50,11 +50,11 @@ class WatchedHal(EmulatedHal):
 
 
 @pytest.fixture(scope="module")
-def authority() -> Authority:
-    return Authority()
+def authority() -> MemoryCa:
+    return MemoryCa()
 
 
-def test_each_stage_changes_the_chip_in_its_own_way_only(authority: Authority) -> None:
+def test_each_stage_changes_the_chip_in_its_own_way_only(authority: MemoryCa) -> None:
     functions = Watched(authority)
     hal = WatchedHal(functions)
     with Device(hal) as device:
@@ -66,7 +66,7 @@ def test_each_stage_changes_the_chip_in_its_own_way_only(authority: Authority) -
 @pytest.mark.parametrize("stage", Stage)
 @pytest.mark.parametrize("status", [StageStatus.START, StageStatus.DONE])
 def test_what_is_told_of_a_stage_may_not_change_the_chip(
-    authority: Authority, stage: Stage, status: StageStatus
+    authority: MemoryCa, stage: Stage, status: StageStatus
 ) -> None:
     functions = Watched(authority)
     refused: list[str] = []

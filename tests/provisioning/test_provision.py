@@ -30,15 +30,15 @@ from atcaprov.chip.memory_map import LOCK_CONFIG, LOCK_VALUE
 from atcaprov.config_zone.defaults import DEFAULT_608A
 from atcaprov.provisioning.validation import prove_key
 from atcaprov.wire.messages import CertificatesReply, CertificatesRequest, ErrorReply, SignerRequest
-from tests.support.in_memory_server import Authority, InMemory, unreachable
+from tests.support.in_memory_server import InMemory, MemoryCa, unreachable
 from tests.support.scripted_hal import ScriptedHal
 
 DONE, SKIPPED, START, ERROR = StageStatus.DONE, StageStatus.SKIPPED, StageStatus.START, StageStatus.ERROR
 
 
 @pytest.fixture(scope="module")
-def authority() -> Authority:
-    return Authority()
+def authority() -> MemoryCa:
+    return MemoryCa()
 
 
 def _provisioner(functions: InMemory, profile: Profile | None = None) -> Provisioner:
@@ -49,7 +49,7 @@ def _ends(functions: InMemory) -> dict[Stage, StageStatus]:
     return dict(functions.notices)
 
 
-def test_a_blank_chip_becomes_a_product(authority: Authority) -> None:
+def test_a_blank_chip_becomes_a_product(authority: MemoryCa) -> None:
     functions = InMemory(authority)
     hal = ScriptedHal()
     with Device(hal) as device:
@@ -62,7 +62,7 @@ def test_a_blank_chip_becomes_a_product(authority: Authority) -> None:
     verify_chain(result.device_certificate, result.signer_certificate, authority.root_public_key)
 
 
-def test_every_stage_is_told_in_order(authority: Authority) -> None:
+def test_every_stage_is_told_in_order(authority: MemoryCa) -> None:
     functions = InMemory(authority)
     with Device.open("emulator:") as device:
         _provisioner(functions).provision(device)
@@ -72,7 +72,7 @@ def test_every_stage_is_told_in_order(authority: Authority) -> None:
     assert functions.notices == expected
 
 
-def test_the_server_is_asked_before_each_chip_is_touched(authority: Authority) -> None:
+def test_the_server_is_asked_before_each_chip_is_touched(authority: MemoryCa) -> None:
     functions = InMemory(authority)
     provisioner = _provisioner(functions)
     for _ in range(2):
@@ -89,13 +89,13 @@ def test_the_server_is_asked_before_each_chip_is_touched(authority: Authority) -
 
 @pytest.mark.parametrize("answer", ["nothing", "refusal", "another root"])
 def test_a_server_that_went_wrong_between_two_chips_leaves_the_second_as_it_is(
-    authority: Authority, answer: str
+    authority: MemoryCa, answer: str
 ) -> None:
     functions = InMemory(authority)
     provisioner = _provisioner(functions)
     with Device.open("emulator:") as device:
         provisioner.provision(device)
-    other_root = Authority()
+    other_root = MemoryCa()
     other_root.signer_key = authority.signer_key
     stranger = other_root.answer(SignerRequest(authority.signer_public_key))
     if answer == "nothing":
@@ -112,12 +112,12 @@ def test_a_server_that_went_wrong_between_two_chips_leaves_the_second_as_it_is(
     assert (hal.packets, functions.notices) == ([], [])
 
 
-def test_replies_may_come_byte_by_byte(authority: Authority) -> None:
+def test_replies_may_come_byte_by_byte(authority: MemoryCa) -> None:
     with Device.open("emulator:") as device:
         _provisioner(InMemory(authority, receive_at_once=1)).provision(device)
 
 
-def test_irreversible_commands_are_sent_once_each_and_in_order(authority: Authority) -> None:
+def test_irreversible_commands_are_sent_once_each_and_in_order(authority: MemoryCa) -> None:
     hal = ScriptedHal()
     with Device(hal) as device:
         _provisioner(InMemory(authority), Profile(slots_to_lock=(0, 13))).provision(device)
@@ -131,7 +131,7 @@ def _mark(packet: bytes) -> str:
     return "create key" if packet[1] == Opcode.GEN_KEY and packet[2] & GEN_KEY_CREATE else ""
 
 
-def test_own_data_are_written_before_the_lock(authority: Authority) -> None:
+def test_own_data_are_written_before_the_lock(authority: MemoryCa) -> None:
     functions = InMemory(authority)
     functions.write = lambda writer: writer.write(8, 32, b"made for " + writer.serial_number)
     with Device.open("emulator:") as device:
@@ -139,7 +139,7 @@ def test_own_data_are_written_before_the_lock(authority: Authority) -> None:
         assert device.read_slot(8, 32, 18) == b"made for " + serial
 
 
-def test_what_a_user_function_raises_leaves_as_itself(authority: Authority) -> None:
+def test_what_a_user_function_raises_leaves_as_itself(authority: MemoryCa) -> None:
     functions = InMemory(authority)
 
     def fail(_: object) -> None:
@@ -155,7 +155,7 @@ def test_what_a_user_function_raises_leaves_as_itself(authority: Authority) -> N
         assert _provisioner(functions).provision(device).serial_number == device.serial_number()
 
 
-def test_a_mistake_of_the_integrator_does_not_claim_that_the_chip_is_unchanged(authority: Authority) -> None:
+def test_a_mistake_of_the_integrator_does_not_claim_that_the_chip_is_unchanged(authority: MemoryCa) -> None:
     functions = InMemory(authority)
     functions.write = lambda writer: writer.write(8, 1, b"at no multiple of 32")
     with Device.open("emulator:") as device, pytest.raises(UsageError) as refused:
@@ -163,7 +163,7 @@ def test_a_mistake_of_the_integrator_does_not_claim_that_the_chip_is_unchanged(a
     assert refused.value.board == Board.SET_ASIDE
 
 
-def test_error_names_the_chip_and_its_stage(authority: Authority) -> None:
+def test_error_names_the_chip_and_its_stage(authority: MemoryCa) -> None:
     functions = InMemory(authority)
     functions.write = lambda writer: writer.write(8, 1, b"at no multiple of 32")
     with Device.open("emulator:") as device:
@@ -173,7 +173,7 @@ def test_error_names_the_chip_and_its_stage(authority: Authority) -> None:
     assert refused.value.stage is Stage.DATA_WRITE
 
 
-def test_error_before_the_first_stage_names_the_chip_alone(authority: Authority) -> None:
+def test_error_before_the_first_stage_names_the_chip_alone(authority: MemoryCa) -> None:
     with Device.open("emulator:?image=tngtls") as device:
         with pytest.raises(ProvisioningError) as refused:
             _provisioner(InMemory(authority)).provision(device)
@@ -181,7 +181,7 @@ def test_error_before_the_first_stage_names_the_chip_alone(authority: Authority)
     assert refused.value.stage is None
 
 
-def test_error_before_a_chip_is_read_names_nothing(authority: Authority) -> None:
+def test_error_before_a_chip_is_read_names_nothing(authority: MemoryCa) -> None:
     functions = InMemory(authority)
     functions.raw = unreachable
     with Device.open("emulator:") as device, pytest.raises(TransportError) as failed:
@@ -189,7 +189,7 @@ def test_error_before_a_chip_is_read_names_nothing(authority: Authority) -> None
     assert (failed.value.serial_number, failed.value.stage) == (None, None)
 
 
-def test_result_has_the_certificates_parsed(authority: Authority) -> None:
+def test_result_has_the_certificates_parsed(authority: MemoryCa) -> None:
     with Device.open("emulator:") as device:
         result = _provisioner(InMemory(authority)).provision(device)
     assert result.device_x509.public_bytes(Encoding.DER) == result.device_certificate
@@ -198,14 +198,14 @@ def test_result_has_the_certificates_parsed(authority: Authority) -> None:
 
 
 @pytest.mark.parametrize("validate", [True, False])
-def test_validation_may_be_left_out(authority: Authority, validate: bool) -> None:
+def test_validation_may_be_left_out(authority: MemoryCa, validate: bool) -> None:
     functions = InMemory(authority)
     with Device.open("emulator:") as device:
         _provisioner(functions, Profile(validate=validate)).provision(device)
     assert _ends(functions)[Stage.VALIDATE_CERTS] is (DONE if validate else SKIPPED)
 
 
-def test_a_good_board_again_is_confirmed_and_not_changed(authority: Authority) -> None:
+def test_a_good_board_again_is_confirmed_and_not_changed(authority: MemoryCa) -> None:
     hal = ScriptedHal()
     with Device(hal) as device:
         first = _provisioner(InMemory(authority)).provision(device)
@@ -233,9 +233,7 @@ def test_a_good_board_again_is_confirmed_and_not_changed(authority: Authority) -
     ],
     ids=["device certificate", "signer key", "signer certificate", "key"],
 )
-def test_a_chip_that_does_not_prove_itself_is_scrap(
-    authority: Authority, opcode: Opcode, slot: int, code: Code
-) -> None:
+def test_a_chip_that_does_not_prove_itself_is_scrap(authority: MemoryCa, opcode: Opcode, slot: int, code: Code) -> None:
     hal = ScriptedHal()
 
     def damaged(packet: bytes) -> bytes:
@@ -256,7 +254,7 @@ class _Cut(Exception):  # noqa: N818
     """The power went."""
 
 
-def _commands_of_a_run(authority: Authority, profile: Profile) -> int:
+def _commands_of_a_run(authority: MemoryCa, profile: Profile) -> int:
     hal = ScriptedHal()
     with Device(hal) as device:
         _provisioner(InMemory(authority), profile).provision(device)
@@ -264,7 +262,7 @@ def _commands_of_a_run(authority: Authority, profile: Profile) -> int:
 
 
 @pytest.mark.parametrize("reply_lost", [False, True], ids=["before the command", "after the command"])
-def test_cut_at_any_command_the_next_run_finishes(authority: Authority, reply_lost: bool) -> None:
+def test_cut_at_any_command_the_next_run_finishes(authority: MemoryCa, reply_lost: bool) -> None:
     profile = Profile(slots_to_lock=(13,))
     count = _commands_of_a_run(authority, profile)
     assert count > 30
@@ -288,7 +286,7 @@ def _cutting(hal: ScriptedHal, cut: int, reply_lost: bool) -> Callable[[bytes], 
     return answer
 
 
-def _finish_after_power_loss(hal: ScriptedHal, authority: Authority, profile: Profile) -> None:
+def _finish_after_power_loss(hal: ScriptedHal, authority: MemoryCa, profile: Profile) -> None:
     hal.chip.wake()
     hal.chip.sleep()
     hal.packets.clear()
@@ -301,7 +299,7 @@ def _finish_after_power_loss(hal: ScriptedHal, authority: Authority, profile: Pr
         assert device.read_config()[16:52] == DEFAULT_608A[16:52]
 
 
-def test_a_key_of_unknown_origin_is_not_certified(authority: Authority) -> None:
+def test_a_key_of_unknown_origin_is_not_certified(authority: MemoryCa) -> None:
     """Somebody configured the chip beforehand and put a key in it that he may know."""
     functions = InMemory(authority)
     hal = ScriptedHal()
@@ -334,7 +332,7 @@ def _stopping_at_request(hal: ScriptedHal, functions: InMemory) -> Callable[[byt
     return answer
 
 
-def test_a_chip_that_does_not_tell_its_key_keeps_it(authority: Authority) -> None:
+def test_a_chip_that_does_not_tell_its_key_keeps_it(authority: MemoryCa) -> None:
     hal = ScriptedHal()
     with Device(hal) as device:
         with pytest.raises(TransportError):
@@ -349,7 +347,7 @@ def test_a_chip_that_does_not_tell_its_key_keeps_it(authority: Authority) -> Non
         assert device.get_pubkey(0) == key
 
 
-def _unfinished(authority: Authority) -> InMemory:
+def _unfinished(authority: MemoryCa) -> InMemory:
     """User functions whose run ends after the certificates were written, before the data lock."""
     functions = InMemory(authority)
     functions.write = unreachable  # type: ignore[assignment]
@@ -360,7 +358,7 @@ def _asks_for_key(packet: bytes) -> bool:
     return packet[1] == Opcode.GEN_KEY and not packet[2] & GEN_KEY_CREATE
 
 
-def test_a_board_that_is_exchanged_after_the_first_lock_keeps_its_key(authority: Authority) -> None:
+def test_a_board_that_is_exchanged_after_the_first_lock_keeps_its_key(authority: MemoryCa) -> None:
     first, second = ScriptedHal(), ScriptedHal()
     with Device(second) as device:
         with pytest.raises(TransportError):
@@ -383,7 +381,7 @@ def test_a_board_that_is_exchanged_after_the_first_lock_keeps_its_key(authority:
     assert functions.notices[-1] == (Stage.CONFIG_READ, ERROR)
 
 
-def test_a_lock_that_is_only_said_to_be_done_is_noticed(authority: Authority) -> None:
+def test_a_lock_that_is_only_said_to_be_done_is_noticed(authority: MemoryCa) -> None:
     hal = ScriptedHal()
     hal.answer = lambda packet: with_crc(b"\x04\x00") if _mark(packet) == "lock 00" else hal.chip.exchange(packet)
     with Device(hal) as device, pytest.raises(ProvisioningError, match="not locked although"):
@@ -391,7 +389,7 @@ def test_a_lock_that_is_only_said_to_be_done_is_noticed(authority: Authority) ->
     assert [mark for packet in hal.packets if (mark := _mark(packet))] == ["lock 00"]
 
 
-def test_what_was_locked_is_read_once_more(authority: Authority) -> None:
+def test_what_was_locked_is_read_once_more(authority: MemoryCa) -> None:
     hal = ScriptedHal()
 
     def damaging(packet: bytes) -> bytes:
@@ -407,7 +405,7 @@ def test_what_was_locked_is_read_once_more(authority: Authority) -> None:
     assert [mark for packet in hal.packets if (mark := _mark(packet))] == ["lock 00"]
 
 
-def test_a_chip_locked_with_another_configuration(authority: Authority) -> None:
+def test_a_chip_locked_with_another_configuration(authority: MemoryCa) -> None:
     other = bytearray(DEFAULT_608A)
     other[20 + 2 * 8] = 0x8F  # slot 8 secret
     with Device.open("emulator:") as device:
@@ -420,7 +418,7 @@ def test_a_chip_locked_with_another_configuration(authority: Authority) -> None:
     assert [type(request) for request in functions.requests] == [SignerRequest]
 
 
-def test_a_server_that_can_not_tell_what_it_has_issued_costs_no_key(authority: Authority) -> None:
+def test_a_server_that_can_not_tell_what_it_has_issued_costs_no_key(authority: MemoryCa) -> None:
     functions = InMemory(authority)
     refusal = ErrorReply(Code.RECORDS_FAILED.value, "The disk is full.", False)
     functions.tamper = lambda reply: refusal if isinstance(reply, CertificatesReply) else reply
@@ -434,15 +432,15 @@ def test_a_server_that_can_not_tell_what_it_has_issued_costs_no_key(authority: A
         assert device.get_pubkey(0) == key
 
 
-def test_a_finished_chip_that_the_server_does_not_know(authority: Authority) -> None:
+def test_a_finished_chip_that_the_server_does_not_know(authority: MemoryCa) -> None:
     with Device.open("emulator:") as device:
         _provisioner(InMemory(authority)).provision(device)
         with pytest.raises(ProvisioningError) as refused:
-            _provisioner(InMemory(Authority())).provision(device)
+            _provisioner(InMemory(MemoryCa())).provision(device)
     assert (refused.value.code, refused.value.board) == (Code.DATA_LOCKED_OTHER, Board.SCRAP)
 
 
-def test_a_chip_that_refuses_the_data_crc_gets_its_rest_written(authority: Authority) -> None:
+def test_a_chip_that_refuses_the_data_crc_gets_its_rest_written(authority: MemoryCa) -> None:
     """Content of a fresh part that is not all FF: nothing is locked, the rest is written, the lock is asked again."""
     functions = InMemory(authority)
     hal = ScriptedHal()
@@ -457,7 +455,7 @@ def test_a_chip_that_refuses_the_data_crc_gets_its_rest_written(authority: Autho
     ]
 
 
-def test_a_data_lock_that_is_refused_for_another_reason_is_not_asked_again(authority: Authority) -> None:
+def test_a_data_lock_that_is_refused_for_another_reason_is_not_asked_again(authority: MemoryCa) -> None:
     hal = ScriptedHal()
     parse_error = with_crc(b"\x04\x03")
     hal.answer = lambda packet: parse_error if _mark(packet) == "lock 01" else hal.chip.exchange(packet)
@@ -480,13 +478,13 @@ def _with_foreign_content(hal: ScriptedHal) -> Callable[[bytes], bytes]:
     return answer
 
 
-def test_a_slot_that_can_not_be_locked_is_refused_before_any_chip(authority: Authority) -> None:
+def test_a_slot_that_can_not_be_locked_is_refused_before_any_chip(authority: MemoryCa) -> None:
     with pytest.raises(Exception, match="slot 10") as refused:
         Profile(slots_to_lock=(10,))
     assert getattr(refused.value, "code", None) == Code.CONFIG_ZONE_UNSAFE
 
 
-def test_a_refusal_of_the_chip_is_told_with_its_stage(authority: Authority) -> None:
+def test_a_refusal_of_the_chip_is_told_with_its_stage(authority: MemoryCa) -> None:
     functions = InMemory(authority)
     hal = ScriptedHal()
     refuse = bytes.fromhex("040F2342")

@@ -9,13 +9,13 @@ from atcaprov.chip.commands import Opcode
 from atcaprov.chip.parts import is_508, is_608, is_known, part_name
 from atcaprov.provisioning.supported_parts import newer_silicon, require_608
 from atcaprov.wire.messages import CertificatesRequest
-from tests.support.in_memory_server import Authority, InMemory
+from tests.support.in_memory_server import InMemory, MemoryCa
 from tests.support.scripted_hal import ScriptedHal
 
 
 @pytest.fixture(scope="module")
-def authority() -> Authority:
-    return Authority()
+def authority() -> MemoryCa:
+    return MemoryCa()
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_every_608_is_accepted_and_unknown_silicon_is_warned_of(silicon: int) ->
     assert warning is None or warning.code == Code.REVISION_UNKNOWN
 
 
-def test_another_part_is_refused_before_it_is_changed(authority: Authority) -> None:
+def test_another_part_is_refused_before_it_is_changed(authority: MemoryCa) -> None:
     functions = InMemory(authority)
     hal = ScriptedHal()
     hal.memory.revision = bytes.fromhex("00005000")
@@ -66,7 +66,7 @@ def test_another_part_is_refused_before_it_is_changed(authority: Authority) -> N
     assert {packet[1] for packet in hal.packets} == {Opcode.INFO}
 
 
-def test_the_part_is_the_one_that_info_tells_and_not_the_zone(authority: Authority) -> None:
+def test_the_part_is_the_one_that_info_tells_and_not_the_zone(authority: MemoryCa) -> None:
     hal, functions = ScriptedHal(), InMemory(authority)
     hal.memory.config[4:8] = bytes.fromhex("00005000")
     hal.memory.revision = bytes.fromhex("00006003")
@@ -78,14 +78,14 @@ def test_the_part_is_the_one_that_info_tells_and_not_the_zone(authority: Authori
 
 
 @pytest.mark.parametrize("image", ["atecc608a", "atecc608b", "atecc608c"])
-def test_every_blank_part_of_the_family_is_provisioned(authority: Authority, image: str) -> None:
+def test_every_blank_part_of_the_family_is_provisioned(authority: MemoryCa, image: str) -> None:
     functions = InMemory(authority)
     with Device.open(f"emulator:?image={image}") as device:
         result = Provisioner(Profile(), functions.authority.cert_info, functions).provision(device)
     assert (part_name(result.revision), functions.warnings) == (image.upper(), [])
 
 
-def test_newer_silicon_is_warned_of_and_provisioned(authority: Authority) -> None:
+def test_newer_silicon_is_warned_of_and_provisioned(authority: MemoryCa) -> None:
     hal, functions = ScriptedHal(), InMemory(authority)
     hal.memory.revision = bytes.fromhex("00006007")
     with Device(hal) as device:

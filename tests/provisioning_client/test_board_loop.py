@@ -29,7 +29,7 @@ from provisioning_client.console_output import ConsoleOutput
 from provisioning_client.json_output import JsonOutput
 from provisioning_client.operator import NoOperator, Operator
 from provisioning_client.output import Output
-from tests.support.in_memory_server import Authority, InMemory
+from tests.support.in_memory_server import InMemory, MemoryCa
 
 # The transcript of Atmel-8970A, section 3.3.1, from its first board on to the second one's serial number, but for the
 # 28 columns of the last line there, a slip of the document.
@@ -59,12 +59,12 @@ SERIALS = ("01234038D92CA571EE", "01233418D92CA571EE")
 
 
 @pytest.fixture(scope="module")
-def authority() -> Authority:
-    return Authority()
+def authority() -> MemoryCa:
+    return MemoryCa()
 
 
 class ShownFunctions(InMemory):
-    def __init__(self, authority: Authority, output: Output) -> None:
+    def __init__(self, authority: MemoryCa, output: Output) -> None:
         super().__init__(authority)
         self._output = output
 
@@ -118,7 +118,7 @@ class Keys(Operator):
 
 
 def _run(
-    authority: Authority,
+    authority: MemoryCa,
     output_type: type[ConsoleOutput] | type[JsonOutput],
     places: Iterable[str | None],
     operator: Operator | None = None,
@@ -136,37 +136,37 @@ def _run(
     return "".join(printed), loop
 
 
-def test_the_console_is_the_guides(authority: Authority) -> None:
+def test_the_console_is_the_guides(authority: MemoryCa) -> None:
     printed, loop = _run(authority, ConsoleOutput, SERIALS)
     assert printed.startswith(GUIDE)
     assert printed.endswith("Provisioning successful! Please remove board...\n")
     assert (loop.good, loop.errors) == (2, [])
 
 
-def test_the_limit_ends_the_session(authority: Authority) -> None:
+def test_the_limit_ends_the_session(authority: MemoryCa) -> None:
     printed, loop = _run(authority, ConsoleOutput, SERIALS, limit=1)
     assert printed == GUIDE[: GUIDE.index("Board removed")]
     assert loop.good == 1
 
 
-def test_esc_at_the_prompt_quits_and_leaves_the_chip_blank(authority: Authority) -> None:
+def test_esc_at_the_prompt_quits_and_leaves_the_chip_blank(authority: MemoryCa) -> None:
     printed, loop = _run(authority, ConsoleOutput, SERIALS, Keys([False]))
     assert printed == GUIDE[: GUIDE.index("Writing config zone")]
     assert (loop.good, loop.errors) == (0, [])
 
 
-def test_esc_while_waiting_quits(authority: Authority) -> None:
+def test_esc_while_waiting_quits(authority: MemoryCa) -> None:
     printed, _ = _run(authority, ConsoleOutput, [None, None, SERIALS[0]], Keys([], lambda: True))
     assert printed == "Waiting for board to be connected...\n"  # else the shell writes behind it
 
 
-def test_an_empty_fixture_is_looked_at_again(authority: Authority) -> None:
+def test_an_empty_fixture_is_looked_at_again(authority: MemoryCa) -> None:
     printed, loop = _run(authority, ConsoleOutput, [None, None, SERIALS[0]], Keys([True]))
     assert loop.good == 1
     assert printed.startswith("Waiting for board to be connected...ok\n    Device SN: 01234038D92CA571EE\n")
 
 
-def test_a_failure_says_what_and_what_to_do_and_what_becomes_of_the_board(authority: Authority) -> None:
+def test_a_failure_says_what_and_what_to_do_and_what_becomes_of_the_board(authority: MemoryCa) -> None:
     def server_gone(functions: InMemory) -> None:
         functions.raw = lambda data: b"" if data[3] == MessageType.CERTIFICATES_REPLY else data
 
@@ -181,14 +181,14 @@ def test_a_failure_says_what_and_what_to_do_and_what_becomes_of_the_board(author
     assert [error.code for error in loop.errors] == [Code.SERVER_DROPPED]
 
 
-def test_a_dead_board_does_not_stop_the_line(authority: Authority) -> None:
+def test_a_dead_board_does_not_stop_the_line(authority: MemoryCa) -> None:
     printed, loop = _run(authority, ConsoleOutput, ["dead", SERIALS[0]])
     assert printed.startswith("Waiting for board to be connected...error\n    The chip does not wake.\n")
     assert loop.good == 1
     assert len(loop.errors) == 1
 
 
-def test_a_board_whose_answer_to_the_last_sleep_is_damaged_has_one_outcome(authority: Authority) -> None:
+def test_a_board_whose_answer_to_the_last_sleep_is_damaged_has_one_outcome(authority: MemoryCa) -> None:
     printed: list[str] = []
     output = ConsoleOutput(printed.append)
     provisioner = Provisioner(Profile(), authority.cert_info, ShownFunctions(authority, output))
@@ -199,7 +199,7 @@ def test_a_board_whose_answer_to_the_last_sleep_is_damaged_has_one_outcome(autho
     assert "".join(printed) == GUIDE[: GUIDE.index("Board removed")]
 
 
-def test_json_lines_tell_the_same(authority: Authority) -> None:
+def test_json_lines_tell_the_same(authority: MemoryCa) -> None:
     printed, _ = _run(authority, JsonOutput, SERIALS)
     events: list[dict[str, Any]] = [json.loads(line) for line in printed.splitlines()]
     assert {event["v"] for event in events} == {1}
@@ -215,7 +215,7 @@ def test_json_lines_tell_the_same(authority: Authority) -> None:
     assert (events[-1]["done"], events[-1]["failed"]) == (2, 0)
 
 
-def test_a_failure_in_json_has_code_and_fate(authority: Authority) -> None:
+def test_a_failure_in_json_has_code_and_fate(authority: MemoryCa) -> None:
     printed, _ = _run(authority, JsonOutput, ["dead"])
     result = next(event for line in printed.splitlines() if (event := json.loads(line))["event"] == "result")
     assert (result["result"], result["code"], result["board"]) == ("fail", "device-no-reply", "retry")
@@ -279,7 +279,7 @@ class Pulled(Tray):
 
 
 @pytest.mark.parametrize("exchange", [True, False])
-def test_a_board_that_leaves_before_enter_is_neither_started_nor_counted(authority: Authority, exchange: bool) -> None:
+def test_a_board_that_leaves_before_enter_is_neither_started_nor_counted(authority: MemoryCa, exchange: bool) -> None:
     printed: list[str] = []
     output = ConsoleOutput(printed.append)
     provisioner = Provisioner(Profile(), authority.cert_info, ShownFunctions(authority, output))
@@ -292,7 +292,7 @@ def test_a_board_that_leaves_before_enter_is_neither_started_nor_counted(authori
     assert (loop.good, loop.errors) == (0, [])
 
 
-def test_a_hint_is_given_once_while_a_board_is_waited_for(authority: Authority) -> None:
+def test_a_hint_is_given_once_while_a_board_is_waited_for(authority: MemoryCa) -> None:
     places = ["elsewhere", "elsewhere", None, SERIALS[0]]
     printed, loop = _run(authority, ConsoleOutput, places)
     assert printed.startswith(
@@ -372,7 +372,7 @@ class Stuck(Tray):
         return False
 
 
-def test_a_hint_is_given_once_while_a_removal_is_waited_for(authority: Authority) -> None:
+def test_a_hint_is_given_once_while_a_removal_is_waited_for(authority: MemoryCa) -> None:
     for output_type in (ConsoleOutput, JsonOutput):
         printed: list[str] = []
         output: Output = output_type(printed.append)

@@ -21,7 +21,7 @@ from provisioning_client import connected_devices as listing
 from provisioning_client.cli import command
 from tests.hal.ways import FakeI2cBus
 from tests.support.fake_hid import FakeHid
-from tests.support.faulty_board import Fault, FaultyBoard
+from tests.support.faulty_board import BoardFault, FaultyBoard
 from tests.support.kit_chips import EmulatedBus
 from tests.support.programs import run_in_process
 
@@ -137,7 +137,7 @@ def test_newer_silicon_is_listed_by_its_revision_without_an_error(machine: Machi
 
 def test_a_silent_kit_does_not_hide_the_others(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("atcaprov.hal.kit.board.KitTimeouts", lambda: SimpleNamespace(greeting=0.01))
-    machine.plug_kit("1-1.2", {0xC0: made("atecc608a")}).fault = Fault.SILENT
+    machine.plug_kit("1-1.2", {0xC0: made("atecc608a")}).fault = BoardFault.SILENT
     machine.plug_kit("1-1.4", {}).unplugged = True
     silent, gone = objects(run_in_process(command, "devices", "--json").out)
     assert (silent["code"], silent["chips"]) == ("device-no-reply", [])

@@ -14,19 +14,19 @@ from provisioning_client.board_source import BoardList
 from provisioning_client.cli import exit_code
 from provisioning_client.json_output import JsonOutput
 from provisioning_client.operator import NoOperator, Operator
-from tests.support.in_memory_server import Authority, InMemory
+from tests.support.in_memory_server import InMemory, MemoryCa
 
 EARLY = range(1, 13)
 """Up to the first writes: the serial number twice, four blocks of the configuration, and on."""
 
 
 @pytest.fixture(scope="module")
-def authority() -> Authority:
-    return Authority()
+def authority() -> MemoryCa:
+    return MemoryCa()
 
 
 def session_with(
-    authority: Authority, faults: FaultPlan, operator: Operator | None = None
+    authority: MemoryCa, faults: FaultPlan, operator: Operator | None = None
 ) -> tuple[BoardLoop, list[dict[str, object]], SoftwareChip]:
     lines: list[str] = []
     chip = SoftwareChip(faults=faults)
@@ -40,7 +40,7 @@ def session_with(
 
 @pytest.mark.parametrize("kind", FaultKind)
 @pytest.mark.parametrize("command", EARLY)
-def test_a_fault_at_any_early_command_has_one_outcome(authority: Authority, kind: FaultKind, command: int) -> None:
+def test_a_fault_at_any_early_command_has_one_outcome(authority: MemoryCa, kind: FaultKind, command: int) -> None:
     loop, events, _ = session_with(authority, FaultPlan([Fault(kind, command=command)]))
     assert loop.good + len(loop.errors) == 1
     results = [event for event in events if event["event"] == "result"]
@@ -50,7 +50,7 @@ def test_a_fault_at_any_early_command_has_one_outcome(authority: Authority, kind
 
 
 @pytest.mark.parametrize("kind", FaultKind)
-def test_a_chip_that_goes_on_failing_from_its_second_command_fails(authority: Authority, kind: FaultKind) -> None:
+def test_a_chip_that_goes_on_failing_from_its_second_command_fails(authority: MemoryCa, kind: FaultKind) -> None:
     faults = [Fault(kind, command=number) for number in range(2, 60)]
     loop, events, _ = session_with(authority, FaultPlan(faults))
     assert loop.good == 0
@@ -76,14 +76,14 @@ class Typist(Operator):
         return True
 
 
-def test_a_contact_that_bounces_at_the_prompt_does_not_start_the_board(authority: Authority) -> None:
+def test_a_contact_that_bounces_at_the_prompt_does_not_start_the_board(authority: MemoryCa) -> None:
     operator = Typist(5)
     loop, _, _ = session_with(authority, FaultPlan([Fault(FaultKind.NO_ACKNOWLEDGE, command=3)]), operator)
     assert operator.pressed
     assert loop.good == 1
 
 
-def test_a_chip_that_dies_at_the_prompt_is_a_failed_board_and_not_changed(authority: Authority) -> None:
+def test_a_chip_that_dies_at_the_prompt_is_a_failed_board_and_not_changed(authority: MemoryCa) -> None:
     operator = Typist(5)
     faults = [Fault(FaultKind.NO_ACKNOWLEDGE, command=number) for number in range(3, 60)]
     loop, _, chip = session_with(authority, FaultPlan(faults), operator)
@@ -92,7 +92,7 @@ def test_a_chip_that_dies_at_the_prompt_is_a_failed_board_and_not_changed(author
     assert chip.memory.config[86:88] == b"\x55\x55"
 
 
-def test_a_named_board_that_is_exchanged_before_its_run_is_a_failed_board(authority: Authority) -> None:
+def test_a_named_board_that_is_exchanged_before_its_run_is_a_failed_board(authority: MemoryCa) -> None:
     lines: list[str] = []
     first, second = SoftwareChip(), SoftwareChip()
 
@@ -111,7 +111,7 @@ def test_a_named_board_that_is_exchanged_before_its_run_is_a_failed_board(author
     assert first.memory.config[86:88] == second.memory.config[86:88] == b"\x55\x55"
 
 
-def test_enter_right_after_a_bounce_starts_the_board(authority: Authority) -> None:
+def test_enter_right_after_a_bounce_starts_the_board(authority: MemoryCa) -> None:
     operator = Typist(1)
     loop, _, _ = session_with(authority, FaultPlan([Fault(FaultKind.NO_ACKNOWLEDGE, command=2)]), operator)
     assert operator.pressed

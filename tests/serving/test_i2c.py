@@ -10,7 +10,7 @@ from atcaprov import Code, ProtocolError, SoftwareChip
 from atcaprov.chip.commands import WAKE_TOKEN, Opcode
 from atcaprov.serving.chips import ServedClock
 from tests.support.chips import packet
-from tests.support.i2c_client import ACK, NAK, Line
+from tests.support.i2c_client import ACK, NAK, I2cClient
 
 _INFO = packet(Opcode.INFO)
 
@@ -23,7 +23,7 @@ def moved(address: int) -> SoftwareChip:
 
 
 def test_asleep_or_idle_nothing_is_acknowledged_but_the_wake_pulse_is_heard() -> None:
-    line = Line(speed=400_000)
+    line = I2cClient(speed=400_000)
     assert (line.write(b"\0"), line.read(4), line.write(b"")) == (NAK, NAK, NAK)
     line.wake()
     assert line.write(b"") == ACK
@@ -34,7 +34,7 @@ def test_asleep_or_idle_nothing_is_acknowledged_but_the_wake_pulse_is_heard() ->
 
 
 def test_the_read_pointer_runs_on_and_word_address_0_puts_it_back() -> None:
-    line = Line()
+    line = I2cClient()
     line.wake()
     assert line.command(_INFO, 1) == b"\x07"
     assert line.read(6) == ACK + bytes.fromhex("000060028038")
@@ -44,7 +44,7 @@ def test_the_read_pointer_runs_on_and_word_address_0_puts_it_back() -> None:
 
 
 def test_an_awake_chip_ignores_the_wake_pulse() -> None:
-    line = Line()
+    line = I2cClient()
     line.wake()
     line.command(_INFO, 7)
     line.wake()
@@ -54,7 +54,7 @@ def test_an_awake_chip_ignores_the_wake_pulse() -> None:
 
 @pytest.mark.parametrize("word_address", [0x04, 0x7F, 0xFF])
 def test_a_reserved_word_address_does_nothing(word_address: int) -> None:
-    line = Line()
+    line = I2cClient()
     line.wake()
     line.command(_INFO, 1)
     assert line.write(bytes((word_address,)) + _INFO) == ACK
@@ -62,7 +62,7 @@ def test_a_reserved_word_address_does_nothing(word_address: int) -> None:
 
 
 def test_a_damaged_packet_is_answered_with_ff() -> None:
-    line = Line()
+    line = I2cClient()
     line.wake()
     assert line.command(_INFO[:-1] + b"\0", 4) == bytes.fromhex("04ff0142")
 
@@ -77,7 +77,7 @@ def test_a_damaged_packet_is_answered_with_ff() -> None:
     ids=["byte 16", "byte 85", "byte 85 is 0"],
 )
 def test_a_new_address_counts_after_sleep(writes: list[bytes], address: int) -> None:
-    line = Line()
+    line = I2cClient()
     line.wake()
     for content in writes:
         assert line.command(content, 4) == bytes.fromhex("04000340")
@@ -92,7 +92,7 @@ def test_a_new_address_counts_after_sleep(writes: list[bytes], address: int) -> 
 
 def test_a_busy_chip_does_not_acknowledge() -> None:
     chip = SoftwareChip(clock=ServedClock(1e-6))  # one chip second lasts eleven days
-    line = Line(chip)
+    line = I2cClient(chip)
     line.wake()
     assert line.read(1) == NAK, "it takes 1.5 ms to wake"
     chip.clock.wait_until(0.002)
@@ -104,7 +104,7 @@ def test_a_busy_chip_does_not_acknowledge() -> None:
 
 def test_chips_on_one_bus_answer_to_their_addresses() -> None:
     chips = [SoftwareChip(), moved(0x35), moved(0x36)]
-    line = Line(*chips)
+    line = I2cClient(*chips)
     line.wake()
     for chip, address in zip(chips, (0x60, 0x35, 0x36), strict=True):
         reply = line.command(packet(Opcode.READ, 0x80), 35, address=address)
@@ -114,7 +114,7 @@ def test_chips_on_one_bus_answer_to_their_addresses() -> None:
 
 def test_each_chip_also_has_a_bus_of_its_own() -> None:
     chips = [SoftwareChip(), SoftwareChip()]
-    line = Line(*chips)
+    line = I2cClient(*chips)
     line.wake(bus=2)
     assert line.read(4, bus=1) == NAK, "the pulse went to the other bus"
     assert line.command(packet(Opcode.READ, 0x80), 35, bus=2)[1:33] == bytes(chips[1].memory.config[:32])
@@ -124,7 +124,7 @@ def test_each_chip_also_has_a_bus_of_its_own() -> None:
 
 def test_two_chips_at_one_address_disturb_each_other_as_on_a_wire() -> None:
     chips = [SoftwareChip(), SoftwareChip()]
-    line = Line(*chips)
+    line = I2cClient(*chips)
     line.wake()
     found = line.command(packet(Opcode.READ, 0x80), 35)
     serials = [bytes(chip.memory.config[:32]) for chip in chips]
@@ -136,20 +136,20 @@ def test_two_chips_at_one_address_disturb_each_other_as_on_a_wire() -> None:
 )
 def test_bytes_that_are_not_a_message_end_the_connection(request_bytes: bytes) -> None:
     with pytest.raises(ProtocolError) as caught:
-        list(Line().session.receive(request_bytes))
+        list(I2cClient().session.receive(request_bytes))
     assert caught.value.code == Code.BAD_FRAME
 
 
 def test_any_split_of_the_bytes_gives_the_same_answers() -> None:
     stream = b"W\0\0\0\0" + b"W\0\x60\x08\0\x03" + _INFO + b"R\0\x60\7\0"
-    session = Line().session
+    session = I2cClient().session
     found = [step for at in range(len(stream)) for step in session.receive(stream[at : at + 1])]
     assert found == [NAK, ACK, ACK + bytes.fromhex("07000060028038")]
 
 
 @given(st.lists(st.tuples(st.sampled_from(b"WwRrP"), st.integers(0, 3), st.sampled_from([0, 0x60]), st.binary())))
 def test_any_transactions_are_answered(transactions: list[tuple[int, int, int, bytes]]) -> None:
-    line = Line(SoftwareChip(), SoftwareChip())
+    line = I2cClient(SoftwareChip(), SoftwareChip())
     for kind, bus, address, data in transactions:
         written = data if kind in b"Ww" else b""
         reply = line.request(bytes((kind,)), bus, address, len(data), written)
@@ -164,7 +164,7 @@ def test_garbage_ends_in_answers_or_one_error(garbage: bytes) -> None:
 
 def _outcome(stream: bytes) -> str:
     try:
-        list(Line().session.receive(stream))
+        list(I2cClient().session.receive(stream))
     except ProtocolError as error:
         return error.code
     return "answered"

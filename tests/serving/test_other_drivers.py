@@ -19,7 +19,7 @@ from atcaprov.emulator.images import load_image
 from atcaprov.emulator.random_source import SystemRandom
 from atcaprov.serving.chips import ServedClock
 from tests.support.chips import packet
-from tests.support.i2c_client import ACK, NAK, Line
+from tests.support.i2c_client import ACK, NAK, I2cClient
 
 LATE = 1e-6
 """No sleep ends before its time."""
@@ -41,7 +41,7 @@ class Driver:
     def __post_init__(self) -> None:
         memory = load_image(self.image).make(SystemRandom())
         self.chip = SoftwareChip(memory, clock=ServedClock(SLOW), times=self.times)
-        self.line = Line(self.chip, speed=self.speed)
+        self.line = I2cClient(self.chip, speed=self.speed)
 
     def write(self, data: bytes, *, ends: bool = True) -> bool:
         return self.line.write(data, address=self.address, ends=ends) == ACK

@@ -46,7 +46,7 @@ from signer_module.on_chip.public_contents import RootModuleContents, read_modul
 from signer_module.on_chip.quota import MOST, Quota, limit_for
 from signer_module.on_files.root_folder import RootFolder, write_module_folder
 from signer_module.signer_description import SignerDescriptions
-from tests.support.power_cuts import Cut, at_a_command, commands, cut_and_repeat, cutting
+from tests.support.power_cuts import PowerCut, at_a_command, commands, cut_and_repeat, cutting
 from tests.support.scripted_hal import Answer, ScriptedHal
 from tests.support.signer_modules import DESCRIPTIONS, PASSWORD, make, no_pause, open_order, order, replug, root_folder
 
@@ -145,7 +145,7 @@ def test_a_run_that_is_resumed_gets_no_other_id_than_it_has(root: RootFolder) ->
     hal = ScriptedHal()
     with Device(hal) as device:
         hal.answer = cutting(hal, commands(lambda device: make(device, root, open_order())) - 8, False)
-        with pytest.raises(Cut):
+        with pytest.raises(PowerCut):
             make(device, root, open_order(), b"\x66\x77")
         hal.answer = None
         before = root.issued()
@@ -291,7 +291,7 @@ def test_a_module_is_not_made_again(root: RootFolder) -> None:
 def test_a_module_that_was_begun_otherwise_says_how(root: RootFolder) -> None:
     hal = ScriptedHal()
     hal.answer = cutting(hal, 30, False)
-    with Device(hal) as device, pytest.raises(Cut):
+    with Device(hal) as device, pytest.raises(PowerCut):
         make(device, root, order())
     hal.answer = None
     with Device(hal) as device, pytest.raises(ProvisioningError, match="begun with password and without quota"):

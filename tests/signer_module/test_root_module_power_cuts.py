@@ -18,7 +18,7 @@ from signer_module.on_chip.creation.plan import CreatedModule
 from signer_module.on_chip.creation.root_module import create_root_module
 from signer_module.on_chip.module import RootModule
 from signer_module.on_files.root_folder import RootFolder
-from tests.support.power_cuts import Cut, at_a_command, commands, cut_and_repeat, cutting
+from tests.support.power_cuts import PowerCut, at_a_command, commands, cut_and_repeat, cutting
 from tests.support.scripted_hal import ScriptedHal
 from tests.support.signer_modules import open_order, order, replug
 
@@ -92,11 +92,11 @@ def begun(create: Create, out: Path) -> ScriptedHal:
         nonlocal locks
         locks += packet[1] == Opcode.LOCK
         if locks == 2:
-            raise Cut("cut")
+            raise PowerCut("cut")
         return hal.chip.exchange(packet)
 
     hal.answer = answer
-    with Device(hal) as device, pytest.raises(Cut):
+    with Device(hal) as device, pytest.raises(PowerCut):
         create(device, out, open_order())
     hal.answer = None
     replug(hal)
@@ -136,7 +136,7 @@ def test_a_key_that_was_made_anew_meanwhile_is_not_that_of_the_folder(create: Cr
     last = commands(lambda device: create(device, tmp_path / "whole", open_order()))
     for number in range(last):  # up to a new key and its folder
         hal.answer = cutting(hal, number, False)
-        with Device(hal) as device, pytest.raises(Cut):
+        with Device(hal) as device, pytest.raises(PowerCut):
             create(device, tmp_path / "other", open_order())
         replug(hal)
         if (tmp_path / "other").exists():

@@ -9,7 +9,7 @@ from atcaprov import SoftwareChip
 from atcaprov.chip.commands import Opcode
 from atcaprov.chip.memory_map import FIELDS_608, REVISION
 from atcaprov.emulator.open_points import OpenPoints
-from tests.support.chips import Reply, awake_chip, configured_memory, send
+from tests.support.chips import ChipReply, awake_chip, configured_memory, send
 
 PART_508A: Final = "508A"
 PART_608A: Final = "608A"
@@ -26,7 +26,7 @@ def chip_of(part: str, open_points: OpenPoints | None = None, **memory: Any) -> 
     return awake_chip(made, open_points=open_points)
 
 
-def check_mac(chip: SoftwareChip, slot: int, key: bytes, mode: int = 1) -> Reply:
+def check_mac(chip: SoftwareChip, slot: int, key: bytes, mode: int = 1) -> ChipReply:
     """Show the MAC of `slot` under `key` over TempKey, or over 32 zero bytes in modes 00 and 04."""
     serial = chip.memory.serial
     challenge = chip.core.temp_key.key if mode & 1 else bytes(32)

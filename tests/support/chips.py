@@ -15,7 +15,7 @@ from atcaprov.emulator.random_source import SeededRandom
 SERIAL = bytes.fromhex("01234038d92ca571ee")
 
 
-class Reply(NamedTuple):
+class ChipReply(NamedTuple):
     """One reply without count and CRC, and why the chip refused if it did."""
 
     body: bytes
@@ -41,11 +41,11 @@ def reply_body(reply: bytes) -> bytes:
     return reply[1:-2]
 
 
-def send(chip: SoftwareChip, opcode: int, p1: int = 0, p2: int = 0, data: bytes = b"") -> Reply:
+def send(chip: SoftwareChip, opcode: int, p1: int = 0, p2: int = 0, data: bytes = b"") -> ChipReply:
     """Send one command to a chip, which is woken if it sleeps."""
     chip.wake()
     body = reply_body(chip.exchange(packet(opcode, p1, p2, data)))
-    return Reply(body, str(chip.last_refusal))
+    return ChipReply(body, str(chip.last_refusal))
 
 
 def configured_memory(

@@ -25,7 +25,7 @@ _LIMIT_SECONDS: Final = 120
 
 
 @dataclass(frozen=True)
-class Step:
+class PageStep:
     """One command and the lines that the page shows below it."""
 
     command: str
@@ -33,16 +33,16 @@ class Step:
     background: bool
 
 
-def steps(page: str) -> list[Step]:
+def steps(page: str) -> list[PageStep]:
     """Return the commands of a page in order."""
     return [step for background, block in _BLOCK.findall(page) for step in _steps_of(block, bool(background))]
 
 
-def _steps_of(block: str, background: bool) -> Iterator[Step]:
+def _steps_of(block: str, background: bool) -> Iterator[PageStep]:
     for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
         lines = part.splitlines()
         length = next((n for n, line in enumerate(lines, 1) if not line.endswith("\\")), len(lines))
-        yield Step("\n".join(lines[:length]), tuple(line for line in lines[length:] if line.strip()), background)
+        yield PageStep("\n".join(lines[:length]), tuple(line for line in lines[length:] if line.strip()), background)
 
 
 @contextmanager
@@ -70,7 +70,7 @@ class Reader:
             "PROVISIONING_CLIENT_PORT": str(port),
         }
 
-    def follow(self, step: Step) -> None:
+    def follow(self, step: PageStep) -> None:
         """Run one step; fails when it does, or when it does not print what the page shows."""
         if step.background:
             self._start(step)
@@ -89,7 +89,7 @@ class Reader:
         assert done.returncode == 0, f"$ {step.command}\n{done.stdout}"
         _require_lines(step, done.stdout)
 
-    def _start(self, step: Step) -> None:
+    def _start(self, step: PageStep) -> None:
         process = subprocess.Popen(
             ["bash", "-c", f"exec {step.command}"],
             cwd=self._folder,
@@ -115,13 +115,13 @@ class Reader:
             process.communicate(timeout=_LIMIT_SECONDS)
 
 
-def _require_lines(step: Step, printed: str) -> None:
+def _require_lines(step: PageStep, printed: str) -> None:
     assert _has_lines(step, printed), f"$ {step.command}\nprinted:\n{printed}\nbut the page shows:\n" + "\n".join(
         step.expected
     )
 
 
-def _has_lines(step: Step, printed: str) -> bool:
+def _has_lines(step: PageStep, printed: str) -> bool:
     wanted = [re.compile(re.escape(line.rstrip()).replace("…", ".*")) for line in step.expected]
     lines = iter(printed.splitlines())
     return all(any(pattern.fullmatch(line.rstrip()) for line in lines) for pattern in wanted)

@@ -6,7 +6,7 @@ from collections import deque
 from typing import Any
 
 from atcaprov.kit_protocol.framing import REPORT_SIZE, to_reports
-from tests.support.faulty_board import Fault, FaultyBoard
+from tests.support.faulty_board import BoardFault, FaultyBoard
 
 
 class FakeHid:
@@ -70,7 +70,7 @@ class FakeDevice:
         assert timeout_ms > 0 or not self._blocking, "this read would never end"
         if board.unplugged:
             raise OSError("read error")
-        if board.fault is Fault.ENDLESS:
+        if board.fault is BoardFault.ENDLESS:
             return list(b"00(".ljust(REPORT_SIZE, b"7"))
         return list(self._reports.popleft()) if self._reports else []
 

@@ -25,7 +25,7 @@ _REQUEST: Final = struct.Struct("<cI")
 _ANSWER: Final = struct.Struct("<iI")
 
 
-class Bus(Protocol):
+class FakeBus(Protocol):
     """What hangs on the bus; addresses have 7 bits, nothing read is a missing acknowledge."""
 
     def write(self, address: int, data: bytes) -> bool: ...
@@ -41,11 +41,11 @@ def preloaded(folder: Path) -> dict[str, str]:
     return {**os.environ, "LD_PRELOAD": str(library), SOCKET_VARIABLE: str(folder / "kernel")}
 
 
-class PlayedKernel:
+class FakeI2cKernel:
     """The other end of the preloaded library: logs the calls and answers them, in threads of the same process."""
 
     def __init__(self) -> None:
-        self.bus: Bus | None = None
+        self.bus: FakeBus | None = None
         self.errors: dict[str, int] = {}
         """Error number by call: open, ioctl, write, read."""
         self.calls: list[tuple[Any, ...]] = []
@@ -77,7 +77,7 @@ class PlayedKernel:
 
 
 class _OpenFile:
-    def __init__(self, kernel: PlayedKernel) -> None:
+    def __init__(self, kernel: FakeI2cKernel) -> None:
         self._kernel = kernel
         self._address = 0
 
@@ -125,7 +125,7 @@ def _require_acknowledged(acknowledged: bool) -> None:
 
 
 @contextlib.contextmanager
-def played(kernel: PlayedKernel) -> Iterator[PlayedKernel]:
+def played(kernel: FakeI2cKernel) -> Iterator[FakeI2cKernel]:
     """Give a kernel without memory of the test before; all its files must be closed at the end."""
     kernel.reset()
     yield kernel

@@ -6,7 +6,7 @@ import enum
 from collections.abc import Callable
 
 
-class Fault(enum.Enum):
+class BoardFault(enum.Enum):
     NONE = "none"
     SILENT = "silent"
     CUT = "cut"
@@ -25,21 +25,21 @@ class FaultyBoard:
     def __init__(self, receive: Callable[[bytes], bytes]) -> None:
         self._receive = receive
         self._held = b""
-        self.fault = Fault.NONE
+        self.fault = BoardFault.NONE
         self.unplugged = False
 
     def receive_data(self, data: bytes) -> bytes:
         answer = self._receive(data)
         held, self._held = self._held, b""
-        if not answer or self.fault is Fault.SILENT:
+        if not answer or self.fault is BoardFault.SILENT:
             return b""
-        if self.fault is Fault.LATE:
+        if self.fault is BoardFault.LATE:
             self._held = answer  # it comes when the next one is due
             return held
-        if self.fault is Fault.CUT:
+        if self.fault is BoardFault.CUT:
             return answer[: len(answer) // 2]
-        if self.fault is Fault.DOUBLED:
+        if self.fault is BoardFault.DOUBLED:
             return answer + answer
-        if self.fault in (Fault.NOISE, Fault.ENDLESS):
+        if self.fault in (BoardFault.NOISE, BoardFault.ENDLESS):
             return NOISE
         return held + answer

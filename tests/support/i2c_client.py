@@ -12,7 +12,7 @@ from atcaprov.serving.i2c import I2cSession
 ACK, NAK = b"\0", b"\1"
 
 
-class Line:
+class I2cClient:
     """One client of a bus."""
 
     def __init__(self, *chips: SoftwareChip, speed: int = DEFAULT_SPEED) -> None:

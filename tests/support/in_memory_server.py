@@ -34,7 +34,7 @@ from atcaprov.wire.messages import (
 SIGNER_ID = bytes.fromhex("0034")
 
 
-class Authority:
+class MemoryCa:
     """A root and one signer, with the default certificate descriptions."""
 
     def __init__(self) -> None:
@@ -148,12 +148,12 @@ def _sign(key: ec.EllipticCurvePrivateKey, digest: bytes) -> bytes:
 
 
 class InMemory(UserFunctions):
-    """User functions that reach an `Authority` without a network, and note all that they hear.
+    """User functions that reach an `MemoryCa` without a network, and note all that they hear.
 
     `tamper` may change a reply; `raw` may replace the bytes on the wire, b"" meaning that the server is gone.
     """
 
-    def __init__(self, authority: Authority, receive_at_once: int = 1000) -> None:
+    def __init__(self, authority: MemoryCa, receive_at_once: int = 1000) -> None:
         self.authority = authority
         self.tamper: Callable[[Any], AnyMessage] = lambda reply: reply
         self.raw: Callable[[bytes], bytes] = lambda data: data

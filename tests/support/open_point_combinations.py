@@ -23,7 +23,7 @@ from tests.support.scripted_hal import ScriptedHal
 
 POINTS: Final = {field.name: field.default for field in fields(OpenPoints)}
 """The open points with their defaults."""
-Cut = tuple[int, bool]
+CutPlace = tuple[int, bool]
 """The number of a command, and whether the chip has done it: then only its reply is lost."""
 FULL_PRODUCT: Final = 6
 """With at most so many points all combinations are tried."""
@@ -33,7 +33,7 @@ _REFUSALS: Final = (Status.EXECUTION_ERROR, Status.PARSE_ERROR, Status.ECC_FAULT
 _ALWAYS_IN_FULL: Final = ("authori", "data_open", "before_lock", "before_data", "checkmac_failure")
 
 
-class Reading(OpenPoints):
+class TrackedPoints(OpenPoints):
     """OpenPoints that note in `asked` which of them decided an answer, and say how they differ from the defaults."""
 
     asked: set[str]
@@ -108,8 +108,8 @@ def _product(values: dict[str, list[Any]]) -> list[Row]:
 class Result:
     """One run of a flow: the reading, where it was cut if it was, and what it raised."""
 
-    reading: Reading
-    cut: Cut | None
+    reading: TrackedPoints
+    cut: CutPlace | None
     error: BaseException | None
 
     def __str__(self) -> str:
@@ -117,13 +117,13 @@ class Result:
         return f"{self.reading}{cut}: {self.error!r}"
 
 
-def every_reading(
-    run: Callable[[Reading, Any], object], commands: int = 0, held: Mapping[str, Any] = MappingProxyType({})
+def run_combinations(
+    run: Callable[[TrackedPoints, Any], object], commands: int = 0, held: Mapping[str, Any] = MappingProxyType({})
 ) -> list[Result]:
     """Run a flow under the defaults, then under each combination of the points that it reads; return all results.
 
     A point that only another reading brings in counts too: then the combinations with it are run as well. The points
-    in `held` have that value in all of them. `run` gets the reading and, with `commands`, the `Cut`.
+    in `held` have that value in all of them. `run` gets the reading and, with `commands`, the `CutPlace`.
     """
     first: Row = {"cut": (commands - 1, True)} if commands else {}  # the last one lets the flow read the most
     results = {_unlike_default(first): _result(run, **{**first, **held})}
@@ -142,8 +142,8 @@ def _unlike_default(row: Row) -> frozenset[Any]:
     return frozenset((name, value) for name, value in row.items() if name == "cut" or POINTS[name] != value)
 
 
-def _result(run: Callable[[Reading, Any], object], cut: Cut | None = None, **values: Any) -> Result:
-    reading = Reading(**values)
+def _result(run: Callable[[TrackedPoints, Any], object], cut: CutPlace | None = None, **values: Any) -> Result:
+    reading = TrackedPoints(**values)
     try:
         run(reading, cut)
     except (Exception, pytest.fail.Exception) as error:

@@ -44,7 +44,7 @@ class TestModule(MemorySigner):
         self.closed += 1
 
 
-class Bench:
+class ModuleRig:
     """A watcher whose plugs a test holds: `plugged` maps URLs to modules or to what opening them raises."""
 
     def __init__(self, *passwords: bytes) -> None:
@@ -80,9 +80,9 @@ class Bench:
         return found
 
 
-def run(work: Callable[[Bench], Awaitable[None]], *passwords: bytes) -> Bench:
-    async def main() -> Bench:
-        bench = Bench(*passwords)
+def run(work: Callable[[ModuleRig], Awaitable[None]], *passwords: bytes) -> ModuleRig:
+    async def main() -> ModuleRig:
+        bench = ModuleRig(*passwords)
         await work(bench)
         bench.queue.stop()
         await bench.watcher.stop()
@@ -96,12 +96,12 @@ def threads_of(module: TestModule) -> int:
     return sum(thread.name == label(module.serial, module.name) for thread in threading.enumerate())
 
 
-def said(bench: Bench, module: TestModule) -> list[str]:
+def said(bench: ModuleRig, module: TestModule) -> list[str]:
     name = label(module.serial, module.name)
     return [line.replace(name, "{}") for line in bench.log.lines if name in line]
 
 
-async def asked(bench: Bench) -> asyncio.Task[None]:
+async def asked(bench: ModuleRig) -> asyncio.Task[None]:
     """Let the console ask for passwords; return when it does."""
     asking = asyncio.create_task(bench.lifecycle.ask())
     while not bench.log.prompts:

@@ -14,7 +14,7 @@ from tests.support.signer_modules import replug
 at_a_command = pytest.mark.parametrize("reply_lost", [False, True], ids=["before the command", "after the command"])
 
 
-class Cut(AtcaProvError):  # noqa: N818
+class PowerCut(AtcaProvError):  # noqa: N818
     """The power went."""
 
 
@@ -28,7 +28,7 @@ def cutting(hal: ScriptedHal, cut: int, reply_lost: bool) -> Answer:
             return hal.chip.exchange(packet)
         if reply_lost and number == cut + 1:
             hal.chip.exchange(packet)
-        raise Cut("cut")
+        raise PowerCut("cut")
 
     return answer
 
@@ -49,7 +49,7 @@ def run_until_cut(run: Callable[[Device], object], cut: int, reply_lost: bool, h
     """
     before = len(hal.packets)
     hal.answer = cutting(hal, cut, reply_lost)
-    with Device(hal) as device, suppress(Cut):
+    with Device(hal) as device, suppress(PowerCut):
         run(device)
         assert len(hal.packets) - before <= cut
     hal.answer = None

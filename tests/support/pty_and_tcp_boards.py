@@ -11,7 +11,7 @@ import tty
 from collections.abc import Iterator
 from typing import Any
 
-from tests.support.faulty_board import NOISE, Fault, FaultyBoard
+from tests.support.faulty_board import NOISE, BoardFault, FaultyBoard
 
 _READ_SIZE = 4096
 
@@ -50,7 +50,7 @@ class PtyBoard:
 
     def _answer(self) -> None:
         while not self.board.unplugged:
-            endless = self.board.fault is Fault.ENDLESS
+            endless = self.board.fault is BoardFault.ENDLESS
             ready, _, _ = select.select([self._master, self._stop_out], [], [], 0.001 if endless else 0.02)
             if self._stop_out in ready:
                 return
@@ -89,7 +89,7 @@ class TcpBoard:
 
     def _serve(self) -> None:
         while True:
-            endless = self.board.fault is Fault.ENDLESS
+            endless = self.board.fault is BoardFault.ENDLESS
             sources: list[Any] = [self._listener, self._stop_out, *self._connections]
             ready, _, _ = select.select(sources, [], [], 0.001 if endless else 0.02)
             if self._stop_out in ready:

@@ -19,7 +19,7 @@ FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 SCRIPT = {**FORM, "Accept": "application/json"}
 
 
-class Reply(NamedTuple):
+class HttpReply(NamedTuple):
     """What came back."""
 
     status: int
@@ -61,7 +61,9 @@ class Visitor:
             return http.client.HTTPSConnection(self.place, timeout=PATIENCE, context=self._tls)
         return http.client.HTTPConnection(self.place, timeout=PATIENCE)
 
-    def ask(self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None) -> Reply:
+    def ask(
+        self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
+    ) -> HttpReply:
         """Send one request, with the cookie, and the origin if it is a form; an empty header is not sent."""
         own = {"Cookie": self.cookie, **({"Origin": self.origin} if method == "POST" else {})}
         sent = {name: value for name, value in {**own, **(headers or {})}.items() if value}
@@ -69,13 +71,13 @@ class Visitor:
         try:
             connection.request(method, path, body, sent)
             reply = connection.getresponse()
-            return Reply(
+            return HttpReply(
                 reply.status, {name.lower(): value for name, value in reply.getheaders()}, reply.read().decode()
             )
         finally:
             connection.close()
 
-    def log_in(self) -> Reply:
+    def log_in(self) -> HttpReply:
         """Use the link."""
         reply = self.send_form("/login", {"code": self.code})
         self.cookie = reply.headers["set-cookie"].partition(";")[0]
@@ -84,7 +86,7 @@ class Visitor:
         self.secret = found[1]
         return reply
 
-    def send_form(self, path: str, fields: Mapping[str, str], headers: Mapping[str, str] | None = None) -> Reply:
+    def send_form(self, path: str, fields: Mapping[str, str], headers: Mapping[str, str] | None = None) -> HttpReply:
         return self.ask("POST", path, urlencode(fields).encode(), {**FORM, **(headers or {})})
 
     def give_password(self, signer: str, password: str) -> dict[str, Any]:

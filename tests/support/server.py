@@ -33,7 +33,7 @@ PATIENCE = 60
 _LISTENING = re.compile(r"Server listening on (.+):(\d+)\.")
 
 
-class Address(NamedTuple):
+class ServerAddress(NamedTuple):
     """Where a server listens."""
 
     host: str
@@ -45,16 +45,16 @@ class _ListeningLog(ProgramLog):
 
     def __init__(self) -> None:
         super().__init__(None, None)
-        self.addresses: queue.Queue[Address | BaseException] = queue.Queue()
+        self.addresses: queue.Queue[ServerAddress | BaseException] = queue.Queue()
 
     def info(self, text: str, /) -> None:
         found = _LISTENING.fullmatch(text)
         if found:
-            self.addresses.put(Address(found[1], int(found[2])))
+            self.addresses.put(ServerAddress(found[1], int(found[2])))
 
 
 @contextlib.contextmanager
-def running_server(signers: Path | Signer | Sequence[Signer], data: Path, **options: Any) -> Iterator[Address]:
+def running_server(signers: Path | Signer | Sequence[Signer], data: Path, **options: Any) -> Iterator[ServerAddress]:
     """A server in a thread, over a signer folder or over signers; `options` are those of Settings."""
     loaded = (
         [SoftwareSigner.load(signers)]
@@ -120,11 +120,11 @@ class ServerProgram:
         self.errors += self.process.stderr.read()
         return "\n".join(("", *self.lines, self.errors))
 
-    def address(self) -> Address:
+    def address(self) -> ServerAddress:
         """Wait until it listens."""
         found = _LISTENING.search(self.wait_for("Server listening on"))
         assert found is not None
-        return Address(found[1], int(found[2]))
+        return ServerAddress(found[1], int(found[2]))
 
     def drain(self) -> threading.Thread:
         """Take the rest of its console in a thread, so that it never waits for somebody to read."""
@@ -176,7 +176,7 @@ def server_program(
 class WireClient:
     """A client that speaks the wire protocol and nothing else."""
 
-    def __init__(self, address: Address, patience: float = PATIENCE) -> None:
+    def __init__(self, address: ServerAddress, patience: float = PATIENCE) -> None:
         self.socket = socket.create_connection(address, timeout=patience)
         self.connection = Connection(Role.CLIENT)
 

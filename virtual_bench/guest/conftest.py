@@ -10,7 +10,7 @@ from typing import Final
 import pytest
 
 from virtual_bench import vhci
-from virtual_bench.guest.factory import Factory, running_factory
+from virtual_bench.guest.factory import BenchFactory, running_factory
 from virtual_bench.machine import OUT_VARIABLE
 from virtual_bench.plugboard import Plugboard
 
@@ -41,7 +41,7 @@ def plugboard(bench: Plugboard) -> Iterator[Plugboard]:
 
 
 @pytest.fixture(scope="session")
-def factory(tmp_path_factory: pytest.TempPathFactory, bench: Plugboard) -> Iterator[Factory]:
+def factory(tmp_path_factory: pytest.TempPathFactory, bench: Plugboard) -> Iterator[BenchFactory]:
     """One Provisioning Server with a signer module for all tests; the module stays plugged in."""
     with running_factory(tmp_path_factory.mktemp("factory"), bench) as factory:
         yield factory

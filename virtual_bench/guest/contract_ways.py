@@ -15,12 +15,12 @@ from atcaprov.hal.kit.cdc import open_kit_cdc
 from atcaprov.hal.kit.hid import open_kit_hid
 from atcaprov.hal.kit.line_port import KitTimeouts
 from tests.hal import ways as contract
-from tests.support.faulty_board import Fault
+from tests.support.faulty_board import BoardFault
 from virtual_bench import ways
 from virtual_bench.boards import BoardPlan
 from virtual_bench.plugboard import Plugboard
 
-_EVERY_FAULT = tuple(fault for fault in Fault if fault is not Fault.NONE)
+_EVERY_FAULT = tuple(fault for fault in BoardFault if fault is not BoardFault.NONE)
 LIMITS = KitTimeouts(greeting=1.0, control=1.0, talk=1.0, resync=1.0)
 """Shorter than a user's, so that silent boards cost less; an exchange takes some 20 ms here."""
 
@@ -74,7 +74,7 @@ class BenchWay(contract.Way):
         rest = self.way.url(self._node).partition(":")[2]
         return _OPENERS[self.way](rest)
 
-    def spoil(self, fault: Fault) -> None:
+    def spoil(self, fault: BoardFault) -> None:
         self.plugboard.spoil(self.board, fault)
 
     def unplug(self) -> None:
@@ -88,7 +88,7 @@ class HidrawWay(BenchWay):
 
 class LibusbWay(BenchWay):
     way = ways.Way.LIBUSB
-    faults = (Fault.SILENT, Fault.ENDLESS)  # what is in the reports does not depend on who fetches them
+    faults = (BoardFault.SILENT, BoardFault.ENDLESS)  # what is in the reports does not depend on who fetches them
 
 
 class CdcWay(BenchWay):
@@ -98,7 +98,7 @@ class CdcWay(BenchWay):
 
 class I2cWay(BenchWay):
     way = ways.Way.I2C
-    faults = (Fault.SILENT, Fault.CUT, Fault.NOISE)
+    faults = (BoardFault.SILENT, BoardFault.CUT, BoardFault.NOISE)
 
 
 _OPENERS: dict[ways.Way, Callable[[str], Hal]] = {

@@ -24,7 +24,7 @@ from atcaprov import (
     verify_chain,
 )
 from atcaprov.chip.memory_map import LOCK_CONFIG, LOCK_VALUE, SLOT_LOCKED, UNLOCKED
-from tests.support.server import Address, server_program
+from tests.support.server import ServerAddress, server_program
 from virtual_bench.guest.signer_modules import CHEAP_PASSWORDS, QUOTA, ModuleMaker, password_descriptor, run_tool
 from virtual_bench.machine import PATIENCE
 from virtual_bench.plugboard import ChipState, Plugboard
@@ -38,7 +38,7 @@ PRODUCT_DATA = bytes(range(32))
 class WatchedClient(TcpClient):
     """A client that lets a test act at the beginning of a stage."""
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: ServerAddress) -> None:
         super().__init__(*address)
         self.at_start: dict[Stage, Callable[[], None]] = {}
         self.started: list[Stage] = []
@@ -58,10 +58,10 @@ class WatchedClient(TcpClient):
 
 
 @dataclass(frozen=True)
-class Factory:
+class BenchFactory:
     """One server with one signer module on HID."""
 
-    address: Address
+    address: ServerAddress
     cert_info_file: Path
     data: Path
     """The server's folder."""
@@ -90,7 +90,7 @@ class Factory:
 
 
 @contextmanager
-def running_factory(folder: Path, plugboard: Plugboard) -> Iterator[Factory]:
+def running_factory(folder: Path, plugboard: Plugboard) -> Iterator[BenchFactory]:
     """A factory in a folder, with its module at the plugboard."""
     maker = ModuleMaker(folder, plugboard)
     module = maker.make("0034")
@@ -109,7 +109,7 @@ def running_factory(folder: Path, plugboard: Plugboard) -> Iterator[Factory]:
         address = server.address()
         server.wait_for("password accepted, ready.")
         reader = server.drain()
-        yield Factory(address, cert_info_file, data)
+        yield BenchFactory(address, cert_info_file, data)
         server.process.terminate()
         reader.join()
     _require_counted(url, data)

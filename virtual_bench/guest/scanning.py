@@ -11,9 +11,9 @@ from atcaprov import Device
 from atcaprov.wire.messages import AnyMessage, CertificatesReply, CertificatesRequest, ErrorReply
 from tests.support.server import ServerProgram, WireClient, server_program
 from tests.support.server_parts import chip_serial, config_zone, key_of
-from virtual_bench.boards import BoardPlan, Kind
-from virtual_bench.guest.factory import Factory
-from virtual_bench.guest.signer_modules import CHEAP_PASSWORDS, ModuleMaker, SignerModule, password_descriptor
+from virtual_bench.boards import BoardKind, BoardPlan
+from virtual_bench.guest.factory import BenchFactory
+from virtual_bench.guest.signer_modules import CHEAP_PASSWORDS, HidSignerModule, ModuleMaker, password_descriptor
 from virtual_bench.machine import PATIENCE
 from virtual_bench.plugboard import Node, Plugboard
 from virtual_bench.ways import Way
@@ -27,17 +27,17 @@ class ScanningLine:
 
     plugboard: Plugboard
     server: ServerProgram
-    factory: Factory
-    first: SignerModule
-    second: SignerModule
+    factory: BenchFactory
+    first: HidSignerModule
+    second: HidSignerModule
 
-    def plug(self, module: SignerModule) -> Node:
+    def plug(self, module: HidSignerModule) -> Node:
         """Plug a module in; return when the server can use it."""
         node = self.plugboard.plug(module.board)
         self.server.wait_for(f"{self._label(module)} password accepted, ready.")
         return node
 
-    def unplug(self, module: SignerModule) -> None:
+    def unplug(self, module: HidSignerModule) -> None:
         """Pull a module that is idle; return when the server has seen it."""
         self.plugboard.unplug(module.board)
         label = self._label(module)
@@ -68,7 +68,7 @@ class ScanningLine:
         assert isinstance(reply, CertificatesReply), reply
         self.factory.verify_kept_certificates(chip_serial(number))
 
-    def _label(self, module: SignerModule) -> str:
+    def _label(self, module: HidSignerModule) -> str:
         return f"Signer ({self.plugboard.serial_number(module.board).hex().upper()}, {module.name})"
 
 
@@ -99,7 +99,7 @@ def scanning_line(folder: Path, plugboard: Plugboard) -> Iterator[ScanningLine]:
             patience=PATIENCE,
         ) as server,
     ):
-        factory = Factory(server.address(), cert_info_file, data)
+        factory = BenchFactory(server.address(), cert_info_file, data)
         server.wait_for(f"No signer answers at {url}: ")
         yield ScanningLine(plugboard, server, factory, first, second)
         assert server.stop() == 0
@@ -109,7 +109,7 @@ def scanning_line(folder: Path, plugboard: Plugboard) -> Iterator[ScanningLine]:
 @contextmanager
 def _kit_in_use(plugboard: Plugboard) -> Iterator[str]:
     """A kit that this process holds open; not one byte may go there that it did not send."""
-    plugboard.make(BoardPlan(_HELD, Kind.HID))
+    plugboard.make(BoardPlan(_HELD, BoardKind.HID))
     url = Way.HIDRAW.url(plugboard.plug(_HELD))
     with Device.open(url) as device:
         device.info()

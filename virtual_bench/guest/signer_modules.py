@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from signer_module import cli
-from virtual_bench.boards import BoardPlan, Kind
+from virtual_bench.boards import BoardKind, BoardPlan
 from virtual_bench.guest.cheap_passwords import CHEAP
 from virtual_bench.plugboard import Plugboard
 from virtual_bench.ways import Way
@@ -65,7 +65,7 @@ def _run_program(*words: object) -> str:
 
 
 @dataclass(frozen=True)
-class SignerModule:
+class HidSignerModule:
     """A finished module and the board it is on."""
 
     board: str
@@ -81,10 +81,10 @@ class ModuleMaker:
         self._plugboard = plugboard
         run_tool("root", "create", "--out", self._root, "--no-password")
 
-    def make(self, signer_id: str) -> SignerModule:
+    def make(self, signer_id: str) -> HidSignerModule:
         """Make a module on a HID kit of its own, which is plugged in afterwards."""
         board = f"signer-{signer_id}"
-        self._plugboard.make(BoardPlan(board, Kind.HID))
+        self._plugboard.make(BoardPlan(board, BoardKind.HID))
         url = Way.HIDRAW.url(self._plugboard.plug(board))
         wanted = ("--signer-id", signer_id, "--quota", QUOTA, "--scrypt-cost", CHEAP, "--yes")
         printed = _run_program("signer", "create", "--root", self._root, "--device", url, *wanted)
@@ -93,9 +93,9 @@ class ModuleMaker:
         )
         assert found is not None
         assert found[1] == self._plugboard.serial_number(board).hex().upper()
-        return SignerModule(board, found[2])
+        return HidSignerModule(board, found[2])
 
-    def export(self, module: SignerModule) -> Path:
+    def export(self, module: HidSignerModule) -> Path:
         """Return the cert info file that a module exports."""
         out = self._folder / module.board
         run_tool("export", "--device", Way.HIDRAW.url(self._plugboard.node(module.board)), "--out", out)

@@ -12,7 +12,7 @@ import pytest
 from atcaprov import Code, Device, ProtocolError, TransportError, UsageError
 from atcaprov.emulator.chip import Power
 from atcaprov.kit_protocol.firmware import FIRMWARES
-from tests.support.faulty_board import Fault
+from tests.support.faulty_board import BoardFault
 from tests.support.programs import killed_after
 from virtual_bench.boards import BoardPlan
 from virtual_bench.machine import PATIENCE
@@ -79,9 +79,11 @@ def test_every_firmware_serves(plugboard: Plugboard, way: Way, firmware: str) ->
         assert device.read_config() == plugboard.chip("kit").config
 
 
-@pytest.mark.parametrize("fault", [Fault.SILENT, Fault.ENDLESS])
+@pytest.mark.parametrize("fault", [BoardFault.SILENT, BoardFault.ENDLESS])
 @pytest.mark.parametrize("way", Way)
-def test_a_bad_board_ends_in_a_typed_error_and_harms_no_other(plugboard: Plugboard, way: Way, fault: Fault) -> None:
+def test_a_bad_board_ends_in_a_typed_error_and_harms_no_other(
+    plugboard: Plugboard, way: Way, fault: BoardFault
+) -> None:
     plugboard.make(BoardPlan("good", way.kind))
     plugboard.make(BoardPlan("bad", way.kind))
     plugboard.spoil("bad", fault)
@@ -152,7 +154,7 @@ def test_a_board_that_is_held_through_hidraw_is_refused_through_libusb(plugboard
 def test_ctrl_c_ends_a_program_that_waits_for_a_silent_kit(plugboard: Plugboard) -> None:
     plugboard.make(BoardPlan("kit", Way.HIDRAW.kind))
     node = plugboard.plug("kit")
-    plugboard.spoil("kit", Fault.SILENT)
+    plugboard.spoil("kit", BoardFault.SILENT)
     script = (
         "import sys; from atcaprov.hal.kit.hid import open_kit_hid; from atcaprov.hal.kit.line_port import KitTimeouts;"
         "print('go', flush=True); open_kit_hid(sys.argv[1], KitTimeouts(greeting=3600))"

@@ -13,8 +13,8 @@ from atcaprov import Stage
 from atcaprov.emulator.chip import Power
 from provisioning_client.connected_devices import I2cSearch, ListedPort, list_ports
 from tests.support.programs import killed_after
-from virtual_bench.boards import BoardPlan, Kind
-from virtual_bench.guest.factory import LOCKED_SLOT, Factory, require_finished
+from virtual_bench.boards import BoardKind, BoardPlan
+from virtual_bench.guest.factory import LOCKED_SLOT, BenchFactory, require_finished
 from virtual_bench.machine import PATIENCE
 from virtual_bench.plugboard import Node, Plugboard
 from virtual_bench.ways import Way
@@ -24,23 +24,23 @@ ADDRESSES = (0xC0, 0x6A)  # two that chips are delivered with: others on I2C are
 
 def test_the_list_shows_every_board_and_chip_and_changes_nothing(plugboard: Plugboard) -> None:
     nodes = {}
-    for kind in Kind:
+    for kind in BoardKind:
         plugboard.make(BoardPlan(kind, kind, addresses=ADDRESSES))
         nodes[kind] = plugboard.plug(kind)
-    before = {kind: [plugboard.chip(kind, index) for index in range(len(ADDRESSES))] for kind in Kind}
-    bus_number = int(nodes[Kind.I2C].path.name.removeprefix("i2c-"))
+    before = {kind: [plugboard.chip(kind, index) for index in range(len(ADDRESSES))] for kind in BoardKind}
+    bus_number = int(nodes[BoardKind.I2C].path.name.removeprefix("i2c-"))
     listed = list(list_ports(I2cSearch(frozenset({bus_number}))))
-    for kind in Kind:
+    for kind in BoardKind:
         (port,) = (port for port in listed if port.usb_path == nodes[kind].bus_id)
         _require_chips(port, plugboard, kind)
         chips = [plugboard.chip(kind, index) for index in range(len(ADDRESSES))]
         assert [chip[1:] for chip in chips] == [chip[1:] for chip in before[kind]]
-        if kind is not Kind.I2C:  # there a pulse wakes all, and only a real chip's watchdog ends that
+        if kind is not BoardKind.I2C:  # there a pulse wakes all, and only a real chip's watchdog ends that
             assert {chip.power for chip in chips} == {Power.ASLEEP}
 
 
 def test_an_i2c_bus_that_nobody_asked_for_is_left_alone(plugboard: Plugboard) -> None:
-    plugboard.make(BoardPlan("adapter", Kind.I2C))
+    plugboard.make(BoardPlan("adapter", BoardKind.I2C))
     node = plugboard.plug("adapter")
     carried = plugboard.carried("adapter")
     (port,) = (port for port in list_ports() if port.usb_path == node.bus_id)
@@ -60,7 +60,7 @@ def _require_chips(port: ListedPort, plugboard: Plugboard, name: str) -> None:
 
 @pytest.mark.parametrize("way", [Way.HIDRAW, Way.CDC, Way.I2C])
 def test_the_program_provisions_board_after_board_at_one_place(
-    plugboard: Plugboard, factory: Factory, way: Way
+    plugboard: Plugboard, factory: BenchFactory, way: Way
 ) -> None:
     plugboard.make(BoardPlan("first", way.kind))
     url = _place(way, plugboard.plug("first"))

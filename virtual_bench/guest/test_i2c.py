@@ -14,7 +14,7 @@ import pytest
 from atcaprov import Code, TransportError, open_hal
 from atcaprov.chip.commands import WAKE_TOKEN
 from provisioning_client.connected_devices import I2cSearch, ListedPort, list_ports
-from virtual_bench.boards import BoardPlan, Kind
+from virtual_bench.boards import BoardKind, BoardPlan
 from virtual_bench.plugboard import Node, Plugboard
 from virtual_bench.ways import Way
 
@@ -26,7 +26,7 @@ FACTORY_ADDRESS = 0xD6
 
 
 def _plugged(plugboard: Plugboard, *addresses: int) -> Node:
-    plugboard.make(BoardPlan("adapter", Kind.I2C, addresses=addresses))
+    plugboard.make(BoardPlan("adapter", BoardKind.I2C, addresses=addresses))
     return plugboard.plug("adapter")
 
 

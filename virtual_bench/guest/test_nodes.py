@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from virtual_bench.boards import BoardPlan, Kind
+from virtual_bench.boards import BoardKind, BoardPlan
 from virtual_bench.machine import PATIENCE
 from virtual_bench.plugboard import Plugboard
 
@@ -21,9 +21,10 @@ _I2C_SLAVE = 0x0703
 
 
 @pytest.mark.parametrize(
-    ("kind", "pattern"), [(Kind.HID, "/dev/hidraw*"), (Kind.CDC, "/dev/ttyACM*"), (Kind.I2C, "/dev/i2c-*")]
+    ("kind", "pattern"),
+    [(BoardKind.HID, "/dev/hidraw*"), (BoardKind.CDC, "/dev/ttyACM*"), (BoardKind.I2C, "/dev/i2c-*")],
 )
-def test_a_board_brings_its_device_file_and_takes_it_away(plugboard: Plugboard, kind: Kind, pattern: str) -> None:
+def test_a_board_brings_its_device_file_and_takes_it_away(plugboard: Plugboard, kind: BoardKind, pattern: str) -> None:
     plugboard.make(BoardPlan("board", kind))
     node = plugboard.plug("board")
     assert node.path.match(pattern)
@@ -33,7 +34,7 @@ def test_a_board_brings_its_device_file_and_takes_it_away(plugboard: Plugboard, 
 
 
 def test_hidraw_carries_reports(plugboard: Plugboard) -> None:
-    plugboard.make(BoardPlan("kit", Kind.HID))
+    plugboard.make(BoardPlan("kit", BoardKind.HID))
     with _opened(plugboard.plug("kit").path) as device:
         _write(device, b"\0" + b"e:w()\n".ljust(64, b"\0"))
         assert _read(device, 64) == b"00(04113343)\n".ljust(64, b"\0")
@@ -41,7 +42,7 @@ def test_hidraw_carries_reports(plugboard: Plugboard) -> None:
 
 
 def test_the_serial_port_carries_lines(plugboard: Plugboard) -> None:
-    plugboard.make(BoardPlan("kit", Kind.CDC))
+    plugboard.make(BoardPlan("kit", BoardKind.CDC))
     with _opened(plugboard.plug("kit").path) as device:
         tty.setraw(device, termios.TCSANOW)
         _write(device, b"e:w()\ne:t(" + INFO.hex().encode() + b")\n")
@@ -50,7 +51,7 @@ def test_the_serial_port_carries_lines(plugboard: Plugboard) -> None:
 
 
 def test_the_i2c_bus_wakes_and_reaches_the_chip(plugboard: Plugboard) -> None:
-    plugboard.make(BoardPlan("adapter", Kind.I2C, addresses=(0xC0, 0xC2)))
+    plugboard.make(BoardPlan("adapter", BoardKind.I2C, addresses=(0xC0, 0xC2)))
     with _opened(plugboard.plug("adapter").path) as device:
         fcntl.ioctl(device, _I2C_SLAVE, 0)
         with pytest.raises(OSError, match="No such device or address"):
@@ -66,15 +67,15 @@ def test_the_i2c_bus_wakes_and_reaches_the_chip(plugboard: Plugboard) -> None:
 
 
 def test_boards_of_every_kind_stand_side_by_side(plugboard: Plugboard) -> None:
-    for kind in Kind:
+    for kind in BoardKind:
         for number in range(2):
             plugboard.make(BoardPlan(f"{kind}{number}", kind, usb_serial_number=f"{kind}-{number}"))
-    nodes = {plugboard.plug(f"{kind}{number}").path for kind in Kind for number in range(2)}
+    nodes = {plugboard.plug(f"{kind}{number}").path for kind in BoardKind for number in range(2)}
     assert len(nodes) == 6
 
 
 def test_a_read_ends_when_the_board_is_pulled(plugboard: Plugboard) -> None:
-    plugboard.make(BoardPlan("kit", Kind.HID))
+    plugboard.make(BoardPlan("kit", BoardKind.HID))
     with _opened(plugboard.plug("kit").path) as device:
         plugboard.cut_at_command("kit", 1, before=True)
         _write(device, b"\0" + b"e:w()\n".ljust(64, b"\0"))

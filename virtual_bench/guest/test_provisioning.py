@@ -7,7 +7,7 @@ import pytest
 from atcaprov import Stage, TransportError
 from atcaprov.emulator.chip import Power
 from virtual_bench.boards import BoardPlan
-from virtual_bench.guest.factory import Factory, WatchedClient, require_finished
+from virtual_bench.guest.factory import BenchFactory, WatchedClient, require_finished
 from virtual_bench.plugboard import Plugboard
 from virtual_bench.ways import Way
 
@@ -17,7 +17,7 @@ MIDDLE = {Stage.CONFIG_WRITE: 5, Stage.CONFIG_READ: 2, Stage.CERTS_WRITE: 5, Sta
 
 @pytest.mark.parametrize(("way", "reply_lost"), [*((way, True) for way in Way), (Way.CDC, False)])
 def test_pulled_in_the_middle_of_each_stage_the_next_run_goes_on(
-    plugboard: Plugboard, factory: Factory, way: Way, reply_lost: bool
+    plugboard: Plugboard, factory: BenchFactory, way: Way, reply_lost: bool
 ) -> None:
     plugboard.make(BoardPlan("board", way.kind))
     for stage in Stage:
@@ -29,7 +29,7 @@ def test_pulled_in_the_middle_of_each_stage_the_next_run_goes_on(
     assert chip.power is Power.ASLEEP
 
 
-def _run_and_pull(plugboard: Plugboard, factory: Factory, way: Way, stage: Stage, *, reply_lost: bool) -> None:
+def _run_and_pull(plugboard: Plugboard, factory: BenchFactory, way: Way, stage: Stage, *, reply_lost: bool) -> None:
     url = way.url(plugboard.plug("board"))
     client = WatchedClient(factory.address)
     if stage is Stage.CERTS_REQUEST:  # that one asks nothing of the chip: the loss is noticed in the next one

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from virtual_bench.usb_device import UsbDevice
 
 
-class Answer(NamedTuple):
+class UsbAnswer(NamedTuple):
     """One answer of a device."""
 
     command: int
@@ -28,31 +28,31 @@ class FakeKernel:
     asked: set[int] = field(default_factory=set)
     """Requests for data: only their answers carry some."""
 
-    def control_in(self, setup: str, length: int) -> Answer:
+    def control_in(self, setup: str, length: int) -> UsbAnswer:
         """Ask endpoint 0 for data; `setup` are its first 6 bytes as hex."""
         whole = bytes.fromhex(setup) + struct.pack("<H", length)
         (answer,) = self.send(submit(self.next_in(), 0, is_in=True, length=length, setup=whole))
         return answer
 
-    def control_out(self, setup: str, data: bytes = b"") -> Answer:
+    def control_out(self, setup: str, data: bytes = b"") -> UsbAnswer:
         """Give endpoint 0 data."""
         whole = bytes.fromhex(setup) + struct.pack("<H", len(data))
         (answer,) = self.send(submit(self.next(), 0, is_in=False, setup=whole, data=data))
         return answer
 
-    def out(self, endpoint: int, data: bytes) -> list[Answer]:
+    def out(self, endpoint: int, data: bytes) -> list[UsbAnswer]:
         """Give an endpoint data; answers to earlier requests may come with it."""
         return self.send(submit(self.next(), endpoint, is_in=False, data=data))
 
-    def ask(self, endpoint: int, length: int) -> list[Answer]:
+    def ask(self, endpoint: int, length: int) -> list[UsbAnswer]:
         """Ask an endpoint for data."""
         return self.send(submit(self.next_in(), endpoint, is_in=True, length=length))
 
-    def unlink(self, target: int) -> list[Answer]:
+    def unlink(self, target: int) -> list[UsbAnswer]:
         """Take a request back."""
         return self.send(struct.pack(">6I24x", 2, self.next(), 65537, 0, 0, target))
 
-    def send(self, data: bytes) -> list[Answer]:
+    def send(self, data: bytes) -> list[UsbAnswer]:
         """Send bytes and return the answers."""
         return answers(self.device.receive_data(data), self.asked)
 
@@ -76,12 +76,12 @@ def submit(
     return header + setup + data
 
 
-def answers(stream: bytes, asked: set[int]) -> list[Answer]:
+def answers(stream: bytes, asked: set[int]) -> list[UsbAnswer]:
     """Take a stream of answers apart; data follow those to the requests in `asked`."""
     found = []
     while stream:
         command, number, _, _, _, status, length = struct.unpack(">5I2i", stream[:28])
         end = 48 + (length if number in asked else 0)
-        found.append(Answer(command, number, status, length, stream[48:end]))
+        found.append(UsbAnswer(command, number, status, length, stream[48:end]))
         stream = stream[end:]
     return found

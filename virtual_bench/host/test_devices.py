@@ -5,9 +5,9 @@ import struct
 import pytest
 
 from atcaprov.chip.crc import with_crc
-from tests.support.faulty_board import Fault
-from virtual_bench.boards import Board, BoardPlan, Kind
-from virtual_bench.chips import Cut
+from tests.support.faulty_board import BoardFault
+from virtual_bench.boards import BoardKind, BoardPlan, PluggableBoard
+from virtual_bench.chips import CableCut
 from virtual_bench.host.fake_kernel import FakeKernel
 
 INFO = bytes.fromhex("0730000000035d")
@@ -15,12 +15,12 @@ REVISION_REPLY = bytes.fromhex("07000060028038")
 STALL = -32
 
 
-def _plugged(kind: Kind, serial_number: str = "") -> FakeKernel:
-    return FakeKernel(Board(BoardPlan("board", kind, usb_serial_number=serial_number)).plug())
+def _plugged(kind: BoardKind, serial_number: str = "") -> FakeKernel:
+    return FakeKernel(PluggableBoard(BoardPlan("board", kind, usb_serial_number=serial_number)).plug())
 
 
-@pytest.mark.parametrize("kind", Kind)
-def test_a_device_describes_itself(kind: Kind) -> None:
+@pytest.mark.parametrize("kind", BoardKind)
+def test_a_device_describes_itself(kind: BoardKind) -> None:
     kernel = _plugged(kind, "B1")
     device = kernel.control_in("800600010000", 64).data
     assert len(device) == device[0] == 18
@@ -34,13 +34,13 @@ def test_a_device_describes_itself(kind: Kind) -> None:
     assert kernel.control_out("000901000000").status == 0
 
 
-@pytest.mark.parametrize(("kind", "size"), [(Kind.HID, 41), (Kind.CDC, 67), (Kind.I2C, 18)])
-def test_configurations_have_the_sizes_of_their_class(kind: Kind, size: int) -> None:
+@pytest.mark.parametrize(("kind", "size"), [(BoardKind.HID, 41), (BoardKind.CDC, 67), (BoardKind.I2C, 18)])
+def test_configurations_have_the_sizes_of_their_class(kind: BoardKind, size: int) -> None:
     assert len(_plugged(kind).control_in("800600020000", 512).data) == size
 
 
 def test_a_device_without_serial_number_names_none() -> None:
-    assert _plugged(Kind.HID).control_in("800600010000", 18).data[16] == 0
+    assert _plugged(BoardKind.HID).control_in("800600010000", 18).data[16] == 0
 
 
 def _chain(descriptors: bytes) -> list[int]:
@@ -54,7 +54,7 @@ def _chain(descriptors: bytes) -> list[int]:
 
 
 def test_a_hid_kit_answers_in_reports() -> None:
-    kernel = _plugged(Kind.HID)
+    kernel = _plugged(BoardKind.HID)
     assert len(kernel.control_in("810600220000", 34).data) == 34
     assert kernel.ask(1, 64) == []
     waiting = kernel.number
@@ -64,7 +64,7 @@ def test_a_hid_kit_answers_in_reports() -> None:
 
 
 def test_a_request_that_was_taken_back_gets_no_data() -> None:
-    kernel = _plugged(Kind.HID)
+    kernel = _plugged(BoardKind.HID)
     kernel.ask(1, 64)
     waiting = kernel.number
     assert kernel.unlink(waiting)[0].status == -104
@@ -74,7 +74,7 @@ def test_a_request_that_was_taken_back_gets_no_data() -> None:
 
 
 def test_a_cdc_kit_is_a_stream_in_pieces_of_any_size() -> None:
-    kernel = _plugged(Kind.CDC)
+    kernel = _plugged(BoardKind.CDC)
     kernel.control_out("212000000000", bytes.fromhex("00c20100000008"))
     assert kernel.control_in("a12100000000", 7).data == bytes.fromhex("00c20100000008")
     kernel.out(2, b"e:w")
@@ -83,7 +83,7 @@ def test_a_cdc_kit_is_a_stream_in_pieces_of_any_size() -> None:
 
 
 def test_an_i2c_adapter_carries_the_chips_word_addresses() -> None:
-    kernel = _plugged(Kind.I2C)
+    kernel = _plugged(BoardKind.I2C)
     assert kernel.control_in("c10100000000", 4).data == bytes.fromhex("0100ff0e")
     assert _write(kernel, 0x60, b"\x03" + INFO) == 2, "a chip that sleeps does not acknowledge"
     assert _write(kernel, 0, b"\0") == 2
@@ -100,7 +100,7 @@ def test_an_i2c_adapter_carries_the_chips_word_addresses() -> None:
 
 def test_the_messages_of_a_combined_transfer_have_no_stop_between_them() -> None:
     """I2C_RDWR: the first message starts, the last one starts again and stops."""
-    kernel = _plugged(Kind.I2C)
+    kernel = _plugged(BoardKind.I2C)
     _write(kernel, 0, b"\1")
     assert _write(kernel, 0x60, b"\x03" + INFO, flags=1) == 1
     assert _read(kernel, 0x60, 7) == (7 * b"\xff", 1), "a command begins with the stop behind it"
@@ -123,10 +123,10 @@ def _read(kernel: FakeKernel, address: int, count: int) -> tuple[bytes, int]:
 
 @pytest.mark.parametrize("before", [True, False])
 def test_a_cable_is_pulled_before_or_after_a_command(before: bool) -> None:
-    board = Board(BoardPlan("board", Kind.HID))
+    board = PluggableBoard(BoardPlan("board", BoardKind.HID))
     kernel = FakeKernel(board.plug())
     chip = board.chips[0]
-    chip.cut = Cut(1, before)
+    chip.cut = CableCut(1, before)
     kernel.out(2, b"e:w()\n".ljust(64, b"\0"))
     kernel.out(2, f"e:t({with_crc(bytes.fromhex('0720005500')).hex()})\n".encode().ljust(64, b"\0"))
     assert board.is_cut
@@ -135,10 +135,10 @@ def test_a_cable_is_pulled_before_or_after_a_command(before: bool) -> None:
     assert not board.is_cut
 
 
-@pytest.mark.parametrize("kind", [Kind.HID, Kind.CDC])
-@pytest.mark.parametrize("fault", Fault)
-def test_a_faulty_kit_never_gives_more_than_was_asked_for(kind: Kind, fault: Fault) -> None:
-    board = Board(BoardPlan("board", kind))
+@pytest.mark.parametrize("kind", [BoardKind.HID, BoardKind.CDC])
+@pytest.mark.parametrize("fault", BoardFault)
+def test_a_faulty_kit_never_gives_more_than_was_asked_for(kind: BoardKind, fault: BoardFault) -> None:
+    board = PluggableBoard(BoardPlan("board", kind))
     kernel = FakeKernel(board.plug())
     board.spoil(fault)
     carried = 0
@@ -148,4 +148,4 @@ def test_a_faulty_kit_never_gives_more_than_was_asked_for(kind: Kind, fault: Fau
         for answer in (*answers, *kernel.ask(1, 64)):
             assert len(answer.data) <= 64
             carried += len(answer.data)
-    assert (carried == 0) is (fault is Fault.SILENT)
+    assert (carried == 0) is (fault is BoardFault.SILENT)

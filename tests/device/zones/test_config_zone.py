@@ -29,7 +29,7 @@ from atcaprov.device.zones.config_zone import (
     require_same_config,
     write_config,
 )
-from tests.support.in_memory_server import Authority, InMemory
+from tests.support.in_memory_server import InMemory, MemoryCa
 from tests.support.scripted_hal import ScriptedHal
 
 zones = st.binary(min_size=128, max_size=128)
@@ -182,7 +182,7 @@ def with_extras(user_extra: int, user_extra_add: int) -> bytes:
 @pytest.mark.parametrize("offset", [84, 85])
 @pytest.mark.parametrize("wanted", [0x00, 0x5A])
 def test_a_byte_that_can_be_set_only_once_is_compared_before_anything_is_written(offset: int, wanted: int) -> None:
-    authority, hal = Authority(), ScriptedHal()
+    authority, hal = MemoryCa(), ScriptedHal()
     with Device(hal) as device:
         with device.permit(Act.WRITE_CONFIG):
             device.update_extra(offset - 84, 0x77)
@@ -197,7 +197,7 @@ def test_a_byte_that_can_be_set_only_once_is_compared_before_anything_is_written
 
 
 def test_a_byte_that_is_set_as_wanted_is_left_alone() -> None:
-    authority = Authority()
+    authority = MemoryCa()
     with Device.open("emulator:") as device:
         with device.permit(Act.WRITE_CONFIG):
             device.update_extra(0, 0x77)
@@ -209,7 +209,7 @@ def test_a_byte_that_is_set_as_wanted_is_left_alone() -> None:
 @pytest.mark.parametrize("finished", [False, True])
 def test_a_byte_that_is_still_open_in_a_locked_zone_makes_no_scrap(finished: bool) -> None:
     """UpdateExtra works in every lock state, as long as the byte is 00 (DS20005927A, UpdateExtra command)."""
-    authority = Authority()
+    authority = MemoryCa()
     with Device.open("emulator:") as device:
         if finished:
             Provisioner(Profile(), authority.cert_info, InMemory(authority)).provision(device)

@@ -28,7 +28,7 @@ from provisioning_server.signers.registry import SignerRegistry
 from tests.support.in_memory_signer import NOW, MemorySigner
 from tests.support.issuing_without_sockets import IssuingLine, SlowSigner, refused
 from tests.support.programs import program, run
-from tests.support.server import Address, WireClient, server_environment, server_program
+from tests.support.server import ServerAddress, WireClient, server_environment, server_program
 from tests.support.server_parts import (
     CHIP_KEY,
     OTHER_KEY,
@@ -358,7 +358,7 @@ def test_one_wrong_year_does_not_stop_a_server_for_good(tmp_path: Path) -> None:
     signer = make_signer_folder(tmp_path)
     options = ("--signer", signer.path, "--data", tmp_path / "data")
     client = ("--auto", "--certinfo", signer.path / "atcaprov_cert_info_0.c", "--device", "emulator:")
-    with _server_at("+400d", *options) as (_, port), WireClient(Address("127.0.0.1", port)) as wire:
+    with _server_at("+400d", *options) as (_, port), WireClient(ServerAddress("127.0.0.1", port)) as wire:
         message = CertificatesRequest(_open_zone(), CHIP_KEY, signer.public_key)
         wrong = wire.ask(message)
         assert isinstance(wrong, CertificatesReply)

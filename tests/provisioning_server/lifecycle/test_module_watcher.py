@@ -18,13 +18,13 @@ from provisioning_server import refusals
 from provisioning_server.lifecycle.module_watcher import CHECK_EVERY
 from provisioning_server.lifecycle.signer_sources import ModuleFolder, NamedModules, PluggedKits
 from provisioning_server.signers.signer import label
-from tests.support.plugged_modules import GONE, URL, Bench, TestModule, run
+from tests.support.plugged_modules import GONE, URL, ModuleRig, TestModule, run
 
 
 def test_a_module_is_welcomed_once_and_let_go_when_it_is_away() -> None:
     module = TestModule()
 
-    async def work(bench: Bench) -> None:
+    async def work(bench: ModuleRig) -> None:
         bench.plugged[URL] = module
         for _ in range(3):
             await bench.scan()
@@ -40,7 +40,7 @@ def test_a_module_is_welcomed_once_and_let_go_when_it_is_away() -> None:
 
 
 def test_what_does_not_answer_is_tried_again_and_said_once() -> None:
-    async def work(bench: Bench) -> None:
+    async def work(bench: ModuleRig) -> None:
         bench.plugged[URL] = GONE
         for _ in range(3):
             await bench.scan()
@@ -63,7 +63,7 @@ def test_what_does_not_answer_is_tried_again_and_said_once() -> None:
     ],
 )
 def test_what_is_no_module_is_left_alone_until_it_was_away(error: Exception, level: str, tries: int) -> None:
-    async def work(bench: Bench) -> None:
+    async def work(bench: ModuleRig) -> None:
         bench.plugged[URL] = error
         for _ in range(3):
             await bench.scan()
@@ -81,7 +81,7 @@ def test_the_same_module_at_two_urls_is_used_once_and_at_the_other_when_the_firs
     module = TestModule()
     twin = copy.copy(module)
 
-    async def work(bench: Bench) -> None:
+    async def work(bench: ModuleRig) -> None:
         bench.plugged[URL] = module
         await bench.scan()
         bench.plugged["test:other-way"] = twin
@@ -106,7 +106,7 @@ def test_one_that_gave_a_wrong_answer_gives_way_to_another_with_its_key() -> Non
     fake = TestModule()
     real = copy.copy(fake)
 
-    async def work(bench: Bench) -> None:
+    async def work(bench: ModuleRig) -> None:
         bench.plugged.update({URL: fake})
         await bench.scan()
         bench.plugged["test:real"] = real
@@ -126,7 +126,7 @@ def test_one_that_gave_a_wrong_answer_gives_way_to_another_with_its_key() -> Non
 def test_a_module_that_does_not_answer_keeps_no_other_waiting() -> None:
     silent, good = threading.Event(), TestModule(password=b"secret")
 
-    async def work(bench: Bench) -> None:
+    async def work(bench: ModuleRig) -> None:
         bench.held["test:silent"] = silent
         bench.plugged["test:silent"] = GONE
         await bench.watcher.scan()
@@ -153,7 +153,7 @@ def test_a_module_that_does_not_answer_keeps_no_other_waiting() -> None:
 def test_no_password_is_guessed_with_while_another_module_is_being_opened() -> None:
     slow, first, second = threading.Event(), TestModule(password=b"secret"), TestModule(password=b"other")
 
-    async def work(bench: Bench) -> None:
+    async def work(bench: ModuleRig) -> None:
         bench.held["test:slow"] = slow
         bench.plugged.update({URL: first, "test:slow": second})
         await bench.watcher.scan()
@@ -169,7 +169,7 @@ def test_no_password_is_guessed_with_while_another_module_is_being_opened() -> N
 def test_a_module_that_opens_at_once_is_not_taken_for_the_only_one() -> None:
     first, second = TestModule(password=b"secret"), TestModule(password=b"other")
 
-    async def work(bench: Bench) -> None:
+    async def work(bench: ModuleRig) -> None:
         loop = asyncio.get_running_loop()
 
         def at_once(_executor: object, call: Callable[..., Any], *arguments: Any) -> asyncio.Future[Any]:
@@ -189,7 +189,7 @@ def test_a_module_that_opens_at_once_is_not_taken_for_the_only_one() -> None:
 def test_no_password_is_guessed_with_while_a_later_scan_opens_another_module() -> None:
     first, third = TestModule(password=b"secret"), TestModule(password=b"other")
 
-    async def work(bench: Bench) -> None:
+    async def work(bench: ModuleRig) -> None:
         bench.held = {"test:silent": threading.Event(), "test:later": threading.Event()}
         bench.plugged.update({URL: first, "test:silent": GONE})
         await bench.watcher.scan()
@@ -210,7 +210,7 @@ def test_no_password_is_guessed_with_while_a_later_scan_opens_another_module() -
 def test_a_place_that_never_answers_keeps_no_module_waiting() -> None:
     module, silent = TestModule(password=b"secret"), [threading.Event() for _ in range(2)]
 
-    async def work(bench: Bench) -> None:
+    async def work(bench: ModuleRig) -> None:
         bench.held = {"test:silent-0": silent[0], "test:silent-1": silent[1]}
         bench.plugged.update({URL: module, "test:silent-0": GONE, "test:silent-1": GONE})
         await bench.watcher.scan()
@@ -234,7 +234,7 @@ def test_a_place_that_never_answers_keeps_no_module_waiting() -> None:
 def test_a_module_that_does_not_sign_is_asked_too_whether_it_is_there(trouble: bool) -> None:
     module = TestModule(password=b"secret")
 
-    async def work(bench: Bench) -> None:
+    async def work(bench: ModuleRig) -> None:
         bench.plugged[URL] = module
         await bench.scan()
         if trouble:
@@ -258,7 +258,7 @@ def test_one_damaged_answer_is_noise() -> None:
 
     module = Noisy()
 
-    async def work(bench: Bench) -> None:
+    async def work(bench: ModuleRig) -> None:
         bench.plugged[URL] = module
         for _ in range(2 * CHECK_EVERY):
             await bench.scan()
@@ -271,7 +271,7 @@ def test_one_damaged_answer_is_noise() -> None:
 def test_a_module_that_is_gone_without_a_sign_is_found_out() -> None:
     quiet, faulty = TestModule(), TestModule()
 
-    async def work(bench: Bench) -> None:
+    async def work(bench: ModuleRig) -> None:
         bench.plugged.update({URL: quiet, "test:faulty": faulty})
         await bench.scan()
         quiet.absent, faulty.absent = GONE, ProtocolError("Another chip.")
@@ -287,7 +287,7 @@ def test_a_module_that_is_gone_without_a_sign_is_found_out() -> None:
 
 
 def test_a_scan_that_fails_changes_nothing() -> None:
-    async def work(bench: Bench) -> None:
+    async def work(bench: ModuleRig) -> None:
         bench.plugged[URL] = TestModule()
         await bench.scan()
         bench.scan_fails = TransportError("hidapi is missing.", code=Code.LIBRARY_MISSING)

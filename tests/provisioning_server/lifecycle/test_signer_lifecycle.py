@@ -12,14 +12,14 @@ from atcaprov import Code, TransportError, UsageError
 from atcaprov.terminal.keys import Key, KeyPress
 from provisioning_server.lifecycle.module_watcher import CHECK_EVERY
 from provisioning_server.signers.signer import label
-from tests.support.plugged_modules import GONE, URL, Bench, TestModule, asked, run, said, threads_of
+from tests.support.plugged_modules import GONE, URL, ModuleRig, TestModule, asked, run, said, threads_of
 from tests.support.server import PATIENCE
 
 
 def test_a_password_is_forgotten_when_the_module_is_unplugged() -> None:
     module = TestModule(password=b"secret")
 
-    async def work(bench: Bench) -> None:
+    async def work(bench: ModuleRig) -> None:
         bench.plugged[URL] = module
         await bench.scan()
         asking = await asked(bench)
@@ -48,7 +48,7 @@ def test_a_module_that_goes_while_its_password_is_tried(tmp_path: Path) -> None:
 
     going = Going(password=b"secret")
 
-    async def work(bench: Bench) -> None:
+    async def work(bench: ModuleRig) -> None:
         bench.plugged[URL] = going
         await bench.scan()
         assert list(bench.registry) == []
@@ -74,7 +74,7 @@ def test_a_module_whose_key_is_here_already_is_given_no_password() -> None:
     first = CostlyModule(password=b"secret")
     twin, first.enough = copy.copy(first), True
 
-    async def work(bench: Bench) -> None:
+    async def work(bench: ModuleRig) -> None:
         bench.plugged[URL] = first
         await bench.scan()
         assert bench.registry.usable(first)
@@ -89,7 +89,7 @@ def test_a_module_whose_key_is_here_already_is_given_no_password() -> None:
 def test_a_module_for_whose_password_there_is_too_little_memory_is_not_opened_again_and_again() -> None:
     module = CostlyModule(password=b"secret")
 
-    async def work(bench: Bench) -> None:
+    async def work(bench: ModuleRig) -> None:
         bench.plugged[URL] = module
         await bench.scan()
         await bench.lifecycle.unlock_service.attempt(module, b"secret")
@@ -105,7 +105,7 @@ def test_a_module_for_whose_password_there_is_too_little_memory_is_not_opened_ag
 def test_a_given_password_for_which_there_is_too_little_memory_is_tried_again_less_and_less_often() -> None:
     module = CostlyModule(password=b"secret")
 
-    async def work(bench: Bench) -> None:
+    async def work(bench: ModuleRig) -> None:
         bench.plugged[URL] = module
         tries = []
         for _ in range(200):
@@ -129,7 +129,7 @@ def test_a_given_password_for_which_there_is_too_little_memory_is_tried_again_le
 def test_a_module_that_is_plugged_in_anew_has_its_given_password_tried_at_once() -> None:
     module = CostlyModule(password=b"secret")
 
-    async def work(bench: Bench) -> None:
+    async def work(bench: ModuleRig) -> None:
         bench.plugged[URL] = module
         for _ in range(5):
             await bench.scan()
@@ -146,7 +146,7 @@ def test_a_module_that_is_plugged_in_anew_has_its_given_password_tried_at_once()
 def test_a_password_that_turns_out_to_be_wrong_when_there_is_memory_is_not_tried_again() -> None:
     module = CostlyModule(password=b"another")
 
-    async def work(bench: Bench) -> None:
+    async def work(bench: ModuleRig) -> None:
         bench.plugged[URL] = module
         await bench.scan()
         module.enough = True
@@ -174,7 +174,7 @@ def test_a_password_that_turns_out_to_be_wrong_when_there_is_memory_is_not_tried
 def test_a_password_typed_meanwhile_ends_the_tries_of_the_given_one() -> None:
     module = CostlyModule(password=b"typed")
 
-    async def work(bench: Bench) -> None:
+    async def work(bench: ModuleRig) -> None:
         bench.plugged[URL] = module
         await bench.scan()
         module.enough = True
@@ -205,7 +205,7 @@ def test_a_given_password_waits_while_another_is_being_tried() -> None:
     module = HeldModule(password=b"typed")
     module.go_on.set()
 
-    async def work(bench: Bench) -> None:
+    async def work(bench: ModuleRig) -> None:
         bench.plugged[URL] = module
         await bench.scan()
         module.trying.clear()
@@ -226,7 +226,7 @@ def test_a_module_signs_from_the_moment_at_which_it_is_ready() -> None:
     module, open_module = TestModule(password=b"secret"), TestModule()
     module.remaining = open_module.remaining = 2000
 
-    async def work(bench: Bench) -> None:
+    async def work(bench: ModuleRig) -> None:
         bench.plugged.update({URL: module, "test:open": open_module})
         await bench.scan()
         assert (threads_of(module), threads_of(open_module)) == (0, 1)
@@ -243,7 +243,7 @@ def test_a_module_signs_from_the_moment_at_which_it_is_ready() -> None:
 def test_the_console_asks_no_more_for_a_module_whose_password_came_from_elsewhere() -> None:
     module = TestModule(password=b"secret")
 
-    async def work(bench: Bench) -> None:
+    async def work(bench: ModuleRig) -> None:
         bench.plugged[URL] = module
         await bench.scan()
         asking = await asked(bench)
@@ -262,7 +262,7 @@ def test_all_are_let_go_at_the_stop_though_one_can_not_be_closed() -> None:
 
     stuck, other = Stuck(), TestModule(password=b"secret")
 
-    async def work(bench: Bench) -> None:
+    async def work(bench: ModuleRig) -> None:
         bench.plugged.update({URL: stuck, "test:other": other})
         await bench.scan()
         await bench.lifecycle.unlock_service.attempt(other, b"secret")

@@ -19,7 +19,7 @@ from atcaprov.wire.messages import CertificatesReply, CertificatesRequest, Error
 from provisioning_server.transport import listener
 from provisioning_server.transport.limits import ConnectionLimits
 from tests.support.in_memory_signer import MemorySigner, SigningKey
-from tests.support.server import PATIENCE, Address, WireClient, running_server, server_program
+from tests.support.server import PATIENCE, ServerAddress, WireClient, running_server, server_program
 from tests.support.server_parts import config_zone, key_of, request
 from tests.support.signer_folders import make_signer_folder
 
@@ -243,7 +243,7 @@ def test_where_few_descriptors_are_the_default_the_records_have_enough(tmp_path:
     assert not any("too many" in line.lower() for line in server.lines)
 
 
-def _eventually_served(address: Address) -> bool:
+def _eventually_served(address: ServerAddress) -> bool:
     """The server notices a moment later that the others have gone."""
     while True:
         with WireClient(address) as wire:

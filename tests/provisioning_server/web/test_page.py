@@ -20,7 +20,7 @@ from atcaprov.wire.messages import CertificatesReply
 from provisioning_server.passwords import unlock_service as unlock_service
 from tests.support.in_memory_signer import MemorySigner
 from tests.support.raw_http_client import FORM, Visitor
-from tests.support.server import PATIENCE, Address, WireClient, running_server
+from tests.support.server import PATIENCE, ServerAddress, WireClient, running_server
 from tests.support.server_parts import request
 
 PASSWORD = "Größe 5&ü=%"
@@ -29,7 +29,7 @@ PASSWORD = "Größe 5&ü=%"
 class Site:
     """A server with a page, one signer that waits and one that is ready."""
 
-    def __init__(self, data: Path, address: Address, waiting: MemorySigner) -> None:
+    def __init__(self, data: Path, address: ServerAddress, waiting: MemorySigner) -> None:
         self.visitor = Visitor(data)
         self.address = address
         self.waiting = waiting
