@@ -44,7 +44,7 @@ _PYTEST: Final = (
 def main(command: list[str]) -> int:
     """Return the exit code of the tests or the command, 124 after the time limit, 125 if a guest died, 69 without QEMU.
 
-    What is left of a guest stands in `.bench/<its name>`.
+    The files that a guest leaves are in `.bench/<its name>`.
     """
     begin = time.monotonic()
     try:
@@ -57,14 +57,14 @@ def main(command: list[str]) -> int:
         _report_figures(time.monotonic() - begin)
         return exit_code
     except BenchUnavailable as reason:
-        print(f"The virtual bench cannot be had here: {reason}.", file=sys.stderr)
+        print(f"The virtual bench cannot run here: {reason}.", file=sys.stderr)
         return EXIT_UNAVAILABLE
     finally:
         print(f"bench: {time.monotonic() - begin:.1f} s in all", flush=True)
 
 
 def _compile_sources() -> None:
-    """Compile here what every process in a guest would else compile by itself, some 15 times slower."""
+    """Compile here what each process in a guest would compile again, some 15 times slower."""
     folders = (entry for entry in WORK_FOLDER.parent.iterdir() if (entry / "__init__.py").exists())
     for folder in folders:
         compileall.compile_dir(folder, quiet=2, workers=0)

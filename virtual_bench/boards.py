@@ -23,7 +23,7 @@ _LINE_END: Final = b"\n"
 
 
 class BoardKind(enum.StrEnum):
-    """What the board is to the host."""
+    """The kind of device that the host sees."""
 
     HID = "hid"
     CDC = "cdc"
@@ -32,7 +32,7 @@ class BoardKind(enum.StrEnum):
 
 @dataclass(frozen=True)
 class BoardPlan:
-    """A board as a test orders it; `addresses` are those of its chips, 8-bit, `firmware` that of a kit."""
+    """The board that a test asks for; `addresses` are those of its chips, 8-bit, `firmware` that of a kit."""
 
     name: str
     kind: BoardKind
@@ -45,7 +45,7 @@ class BoardPlan:
 
     @classmethod
     def from_document(cls, document: dict[str, Any]) -> BoardPlan:
-        """Read what `dataclasses.asdict` and JSON made of a plan."""
+        """Return the plan of a JSON document made by `dataclasses.asdict`."""
         return cls(**{**document, "kind": BoardKind(document["kind"]), "addresses": tuple(document["addresses"])})
 
     def chip_serial_number(self, index: int) -> bytes:
@@ -70,7 +70,7 @@ class PluggableBoard:
 
     @property
     def is_cut(self) -> bool:
-        """Whether the cable was pulled by a chip's cut."""
+        """Tell whether a chip's cut has pulled the cable."""
         return any(chip.is_cut for chip in self.chips)
 
     def renew(self, plan: BoardPlan) -> None:
@@ -90,13 +90,13 @@ class PluggableBoard:
         return (HidKit if self.plan.kind is BoardKind.HID else CdcKit)(self.plan.usb_serial_number, self)
 
     def spoil(self, fault: BoardFault) -> None:
-        """Let the board misbehave from now on, plugged or not."""
+        """Make the board faulty from now on, plugged in or not."""
         self.fault = self._kit.fault = self._wire.fault = fault
 
     def babble(self, device: UsbDevice) -> None:
         """Send a report of noise without being asked, if that is the board's fault.
 
-        A device has room for one report: what nobody has fetched is replaced.
+        A device has room for one report: one that was not fetched is replaced.
         """
         if self.fault is not BoardFault.ENDLESS or self.plan.kind is BoardKind.I2C:
             return

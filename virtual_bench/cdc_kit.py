@@ -23,7 +23,7 @@ _9600_8N1: Final = bytes.fromhex("80250000000008")
 
 
 class ByteStreamPort(Protocol):
-    """What stands behind the port: takes and gives pieces of a byte stream."""
+    """What is behind the port: it takes and gives pieces of a byte stream."""
 
     def receive_data(self, data: bytes) -> bytes:
         """Take bytes and return those to send."""
@@ -52,7 +52,7 @@ class CdcKit(UsbDevice):
         self.in_pipes[NOTICE_ENDPOINT] = InPipe(is_stream=False)
 
     def control(self, setup: SetupPacket, data: bytes) -> bytes:
-        """Keep the line coding; nothing on this line follows it."""
+        """Keep the line coding, which has no effect on this line."""
         if setup.kind == _SET_LINE_CODING:
             self.line_coding = data
             return b""

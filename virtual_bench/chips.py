@@ -25,7 +25,7 @@ class CableCut:
     before: bool
 
     def is_due(self) -> bool:
-        """Count a command; tell whether it is the one."""
+        """Count a command; tell whether the cable is pulled at it."""
         self.count -= 1
         return self.count == 0
 
@@ -108,7 +108,7 @@ class I2cWire:
 
 
 def blank_chip(serial_number: bytes, address: int) -> CuttableChip:
-    """Return a chip as it comes from the factory, 9 bytes of serial number, but for its 8-bit address."""
+    """Return a factory-fresh chip with a serial number (9 bytes) and an 8-bit address."""
     memory = blank_608a(serial_number)
     memory.config[I2C_ADDRESS] = address
     return CuttableChip(memory)

@@ -16,7 +16,7 @@ _STRING_TYPE: Final = 3
 
 @dataclass(frozen=True)
 class Identity:
-    """What a device says of itself."""
+    """The names and numbers by which a device identifies itself."""
 
     vendor_id: int
     product_id: int

@@ -27,7 +27,7 @@ _SET_IDLE: Final = 0x210A
 
 
 class ReportPort(Protocol):
-    """What stands behind the port: takes a report, gives reports."""
+    """What is behind the port: it takes one report and gives reports."""
 
     def receive_report(self, report: bytes) -> list[bytes]:
         """Take one report of 64 bytes and return those to send."""

@@ -23,7 +23,7 @@ _FILLER: Final = b"\xff"
 
 
 class AdapterBus(Protocol):
-    """The wire with what hangs on it. Addresses have 7 bits; the answer None is a missing acknowledge."""
+    """The bus with its devices. Addresses have 7 bits; the answer None means that no device acknowledged."""
 
     def write(self, address: int, data: bytes, *, ends: bool) -> bool:
         """Carry bytes to the chip at an address; tell whether it acknowledged. If `ends`, a stop follows."""

@@ -1,4 +1,4 @@
-"""Debian's stock kernel for the guest: fetched as a package, never installed, unpacked and kept in a cache."""
+"""Debian's stock kernel for the guest: fetched as a package, unpacked into a cache, never installed."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def prepare_kernel(cache: Path) -> Kernel:
     """Return the kernel from the cache; fetch and unpack the package if this version is not there.
 
     Raises:
-        BenchUnavailable: another architecture than x86-64, a program is missing, or apt can't get the package.
+        BenchUnavailable: another architecture than x86-64, a program is missing, or apt cannot get the package.
     """
     if platform.machine() != "x86_64":
         raise BenchUnavailable(f"the bench runs on x86-64 machines only, not on {platform.machine()}")

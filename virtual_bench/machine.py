@@ -41,7 +41,7 @@ class GuestOutcome:
 
 
 class Guest:
-    """A virtual machine over the files of this machine, which it can't change; `out` alone is shared for writing.
+    """A virtual machine over the files of this machine, which it cannot change; only `out` is shared for writing.
 
     `out` holds afterwards what the command wrote there, and `rc`, `started`, `console.log`.
     """
@@ -54,9 +54,9 @@ class Guest:
         self._processors = processors
 
     def run(self, command: Sequence[str], *, seconds: float, show: bool = False) -> GuestOutcome:
-        """Boot, run `command` as root in the current directory, power off; stop it all after `seconds`.
+        """Boot, run `command` as root in the current directory, power off; stop the machine after `seconds`.
 
-        The console goes into a file; `show` lets it be seen meanwhile.
+        The console goes into a file; with `show` it is printed as well.
         """
         self._write_scripts(command)
         begin = time.monotonic()

@@ -1,4 +1,4 @@
-"""The tests' hand at the bench: plug boards in and out, and find what the kernel makes of them."""
+"""Plug boards in and out for tests, and find the device files that the kernel makes for them."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Node(NamedTuple):
 
 
 class ChipState(NamedTuple):
-    """What a chip of a board holds."""
+    """The contents of a chip on a board."""
 
     power: Power
     config: bytes
@@ -49,7 +49,7 @@ class BenchError(Exception):
 
 
 class Plugboard:
-    """The process with the boards, as a context."""
+    """The process that holds the boards, as a context manager."""
 
     def __init__(self, log: Path) -> None:
         self._log = log.open("ab")
@@ -74,7 +74,7 @@ class Plugboard:
         self._log.close()
 
     def make(self, plan: BoardPlan) -> None:
-        """Make a board of blank chips that were never there before; one of the same name is thrown away."""
+        """Make a board with new blank chips; a board of the same name is discarded."""
         self._ask("make", plan=asdict(self._numbered(plan)))
 
     def serial_number(self, name: str, index: int = 0) -> bytes:
@@ -82,7 +82,7 @@ class Plugboard:
         return self._plans[name].chip_serial_number(index)
 
     def plug(self, name: str) -> Node:
-        """Plug a board in; return when its device file is there and udev has dealt with it."""
+        """Plug a board in; return its node when its device file is there and udev has handled it."""
         bus_id = self._ask("plug", name=name)["bus_id"]
         path = _wait_for(lambda: _find_node(bus_id, self._plans[name].kind), f"the device file of {name}")
         _settle()
@@ -91,7 +91,7 @@ class Plugboard:
         return self._nodes[name]
 
     def renew(self, plan: BoardPlan) -> Node:
-        """Put blank chips behind a board that is plugged in, and end its faults; without one, make it and plug it."""
+        """Put blank chips on a plugged board and end its faults; make and plug the board if it is missing."""
         node = self._nodes.get(plan.name)
         if node is None or plan.name in self._pulled:
             self.wait_until_gone(plan.name)
@@ -101,24 +101,24 @@ class Plugboard:
         return node
 
     def unplug(self, name: str) -> None:
-        """Pull a board; return when its device file is gone. Close what holds it before, above all on I2C."""
+        """Unplug a board; return when its device file is gone. Close whatever has it open before, above all on I2C."""
         self.pull(name)
         self.wait_until_gone(name)
 
     def pull(self, name: str) -> None:
-        """Pull a board, whoever holds it."""
+        """Unplug a board even if a program has it open."""
         self._ask("unplug", name=name)
         self._pulled.add(name)
 
     def wait_until_gone(self, name: str) -> None:
-        """Return when the device file of a board that was pulled is gone."""
+        """Return when the device file of an unplugged board is gone."""
         node = self._nodes.pop(name, None)
         if node is not None:
             _wait_for(lambda: not (_USB_DEVICES / node.bus_id).exists(), f"the end of {name}")
             _settle()
 
     def node(self, name: str) -> Node:
-        """Return where a board is that is plugged in."""
+        """Return the node of a plugged board."""
         return self._nodes[name]
 
     def plugged(self) -> frozenset[str]:
@@ -126,20 +126,20 @@ class Plugboard:
         return frozenset(self._nodes)
 
     def is_plugged(self, name: str) -> bool:
-        """Whether nobody has pulled a board, nor a chip's cut its cable."""
+        """Tell whether a board is plugged in: not pulled, nor cut off by one of its chips."""
         return bool(self._ask("plugged", name=name)["plugged"])
 
     def unplug_all(self, but: Iterable[str] = ()) -> None:
-        """Pull every board but those."""
+        """Unplug all boards except those named."""
         for name in set(self._nodes) - set(but):
             self.unplug(name)
 
     def cut_at_command(self, name: str, count: int, *, before: bool) -> None:
-        """Pull a board by itself at the `count`-th command to its chips from now, before or after the chip ran it."""
+        """Unplug a board at the `count`-th command to its chips from now, before or after the chip ran it."""
         self._ask("cut", name=name, count=count, before=before)
 
     def spoil(self, name: str, fault: BoardFault) -> None:
-        """Let a board misbehave from now on, plugged or not."""
+        """Make a board faulty from now on, plugged in or not."""
         self._ask("spoil", name=name, fault=fault.value)
 
     def carried(self, name: str) -> int:
@@ -147,12 +147,12 @@ class Plugboard:
         return int(self._ask("carried", name=name)["bytes"])
 
     def chip(self, name: str, index: int = 0, *, act: ChipAct = "look") -> ChipState:
-        """Do something to a chip past its bus, as another program or a bad contact would; return what it holds."""
+        """Change a chip behind its bus, as another program or a bad contact would; return its contents."""
         state = self._ask("chip", name=name, index=index, act=act)
         return ChipState(Power(state["power"]), *(bytes.fromhex(state[zone]) for zone in ("config", "otp", "data")))
 
     def exchange(self, name: str, packet: bytes) -> bytes:
-        """Send a packet to the first chip of a board past its bus; return the chip's reply."""
+        """Send a packet directly to the first chip of a board; return its reply."""
         return bytes.fromhex(self._ask("exchange", name=name, packet=packet.hex())["reply"])
 
     def _numbered(self, plan: BoardPlan) -> BoardPlan:
@@ -201,7 +201,7 @@ def _wait_for(look: Callable[[], _Found | None], what: str) -> _Found:
 
 
 def _settle() -> None:
-    """Wait until udev has dealt with all events; a busy udevd may drop who asks it, with 'Broken pipe'."""
+    """Wait until udev has handled all events; a busy udevd may drop the connection with 'Broken pipe'."""
     command = ("udevadm", "settle", f"--timeout={PATIENCE_SECONDS:.0f}")
     for _ in range(_SETTLE_TRIES):
         done = subprocess.run(command, capture_output=True, text=True, check=False)

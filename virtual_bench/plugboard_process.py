@@ -1,7 +1,7 @@
-"""`python -m virtual_bench.plugboard_process`: holds the boards and the wires of what is plugged in.
+"""`python -m virtual_bench.plugboard_process`: hold the boards and the wires of what is plugged in.
 
-A process of its own, because some USB libraries hold Python's interpreter lock while the kernel waits for the device.
-Commands come as JSON lines on standard input; each gets one JSON line back. It ends with its input.
+It is a process of its own because some USB libraries hold Python's interpreter lock while the kernel waits for the
+device. Commands come as JSON lines on standard input; each is answered by one JSON line. It ends with its input.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class _Plugged:
 
 
 class PlugboardServer:
-    """One loop over the commands and all wires; nothing in it waits."""
+    """One loop over the commands and all wires that never blocks."""
 
     def __init__(self) -> None:
         self._boards: dict[str, PluggableBoard] = {}
@@ -109,7 +109,7 @@ class PlugboardServer:
             plugged.wire.close()
 
     def _forget_unread(self, name: str) -> None:
-        """Clear what the device has ready and nobody has fetched; the kernel keeps what it has."""
+        """Clear data that the device has ready and the kernel has not fetched."""
         if name in self._plugged:
             for pipe in self._plugged[name].device.in_pipes.values():
                 pipe.clear()

@@ -23,8 +23,8 @@ _PACKAGES: Final = {
 _SYSTEM_FOLDERS: Final = "/usr/sbin:/sbin"
 
 
-class BenchUnavailable(Exception):  # noqa: N818 - the bench can't be had here, which is nobody's fault
-    """Something that the bench needs is not on this machine; the text says what."""
+class BenchUnavailable(Exception):  # noqa: N818 - a state of this machine, not an error
+    """Something that the bench needs is missing on this machine; the text says what."""
 
 
 def program(name: str) -> str:
@@ -43,7 +43,7 @@ def run(*command: str, cwd: Path | None = None) -> str:
     """Run a program and return what it prints.
 
     Raises:
-        BenchUnavailable: it failed; tells its last words.
+        BenchUnavailable: it failed; the text ends with its last output.
     """
     done = subprocess.run(command, cwd=cwd, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     if done.returncode != 0:

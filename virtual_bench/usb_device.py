@@ -61,7 +61,7 @@ class InPipe:
             self._chunks.append(data)
 
     def clear(self) -> None:
-        """Forget data that nobody asked for."""
+        """Forget data that was not asked for."""
         self._chunks.clear()
 
     def withdraw(self, number: int) -> bool:
@@ -91,7 +91,7 @@ class InPipe:
 
 
 class UsbDevice(abc.ABC):
-    """Answers the standard requests; a class of device adds its own, its endpoints and its descriptors."""
+    """Answer the standard requests; a subclass adds its own requests, endpoints and descriptors."""
 
     device_descriptor: bytes
     configuration_descriptor: bytes
@@ -108,7 +108,7 @@ class UsbDevice(abc.ABC):
         """Take bytes of the kernel and return those for it.
 
         Raises:
-            UsbIpError: the kernel speaks something else.
+            UsbIpError: the kernel sends something else.
         """
         answers = b"".join(self._answer(request) for request in self._receiver.receive_data(data))
         return answers + self.take_answers()

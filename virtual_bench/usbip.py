@@ -28,7 +28,7 @@ WITHDRAWN: Final = -104
 
 
 class UsbIpError(Exception):
-    """The stream is not USB/IP: nothing after this point can be understood."""
+    """The stream is not USB/IP: the rest of it cannot be parsed."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Unlink:
 
 
 class Receiver:
-    """Cuts the stream from the kernel into requests."""
+    """Split the stream from the kernel into requests."""
 
     def __init__(self) -> None:
         self._pending = bytearray()
@@ -62,7 +62,7 @@ class Receiver:
         """Take bytes as they come and return the requests that they complete.
 
         Raises:
-            UsbIpError: a command that is none, or a negative length.
+            UsbIpError: an unknown command, or a negative length.
         """
         self._pending += data
         requests = []

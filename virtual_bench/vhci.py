@@ -1,4 +1,4 @@
-"""The kernel's side of the plug: `vhci-hcd` through its files in sysfs (drivers/usb/usbip of the kernel)."""
+"""Attach devices to the kernel: `vhci-hcd` through its files in sysfs (drivers/usb/usbip of the kernel)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _HIGH_SPEED_PORTS: Final = range(15)
 
 
 class NoFreePort(Exception):  # noqa: N818 - the bench is full
-    """All ports are taken."""
+    """All ports are in use."""
 
 
 def attach(taken: Collection[int] = ()) -> tuple[int, socket.socket]:

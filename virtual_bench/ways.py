@@ -1,4 +1,4 @@
-"""The ways by which a program reaches a plugged board, and how a user names the board on each."""
+"""The kinds of device files by which a program reaches a plugged board, and the device URL for each."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from virtual_bench.plugboard import Node
 
 
 class Way(enum.StrEnum):
-    """One path through the kernel."""
+    """One way through the kernel."""
 
     HIDRAW = "hidraw"
     LIBUSB = "libusb"
@@ -18,7 +18,7 @@ class Way(enum.StrEnum):
 
     @property
     def kind(self) -> BoardKind:
-        """What has to be plugged in."""
+        """The kind of board that has to be plugged in."""
         return BoardKind.HID if self in (Way.HIDRAW, Way.LIBUSB) else BoardKind(self.value)
 
     def url(self, node: Node, address: int | None = None) -> str:

@@ -15,7 +15,7 @@ ROUNDS = 5
 
 
 def _per_cpu_second(action: Callable[[], None]) -> float:
-    """Return how often a second of processor time fits `UNITS` actions' worth; the best round, others disturb."""
+    """Return how many actions fit into a second of processor time; the best of the rounds counts."""
     best = float("inf")
     for _ in range(ROUNDS):
         start = time.process_time()

@@ -50,7 +50,7 @@ def plugged_modules(folder: Path, count: int, time: SharedTime, wanted: ModuleOr
 
 @dataclass
 class Stations:
-    """Each asks for one chip after the other, and remembers in virtual seconds how long it waited."""
+    """Stations that ask for one chip after the other and record in virtual seconds how long each waited."""
 
     line: IssuingLine
     time: SharedTime
@@ -62,7 +62,7 @@ class Stations:
     _all_done: threading.Event = field(default_factory=threading.Event)
 
     def run(self) -> float:
-        """Return how long it took all together."""
+        """Return how long all of them took."""
         start = self.time.now()
         self.time.set_working(self.modules)
         for station in range(STATIONS):

@@ -1,4 +1,4 @@
-"""What an exchange costs on the ways that need no hardware; the bench measures those of a real kernel."""
+"""The cost of an exchange over each HAL that needs no hardware; the virtual bench measures those of a real kernel."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`python -m tests.platforms [trixie|forky|wine|arm64 ...]`: the road on other systems, in folders of `.platforms/`."""
+"""`python -m tests.platforms [trixie|forky|wine|arm64 ...]`: install and test on other systems, in `.platforms/`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ USUAL: Final = ("trixie", "forky", "wine")
 
 
 def main(names: list[str]) -> int:
-    """Run the platforms named, one after the other; 1 if one fails, or cannot be had although it has to be."""
+    """Run the named platforms one after the other; return 1 if one fails, or is unavailable although it is required."""
     if unknown := set(names) - set(PLATFORMS):
         print(f"Unknown platform {', '.join(sorted(unknown))}. Choose of {', '.join(PLATFORMS)}.")
         return 2

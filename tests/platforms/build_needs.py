@@ -1,6 +1,6 @@
-"""`python tests/platforms/build_needs.py`: before pip begins, is there what it needs to build the vendor's driver?
+"""`python tests/platforms/build_needs.py`: check that pip will find what it needs to build the vendor's driver.
 
-Runs without anything installed. pip would find out after minutes, and not say which packages are missing.
+Needs nothing installed. pip would fail after minutes and not name the missing packages.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ APT_LINE = "apt-get install cmake build-essential python3-dev libudev-dev libusb
 
 
 def build_is_needed(version: tuple[int, int], machine: str, system: str) -> bool:
-    """Tell whether the pinned driver comes as source: as the markers in pyproject.toml say."""
+    """Tell whether pip has to build the pinned driver from source, by the markers in pyproject.toml."""
     has_wheel = machine in ("x86_64", "AMD64") or system == "darwin"
     return version >= (3, 14) or not has_wheel
 
 
 def complaint(version: tuple[int, int], machine: str, system: str, which: Callable[[str], str | None]) -> str:
-    """Return what to tell the user, nothing if all is there."""
+    """Return what to tell the user, or an empty string if nothing is missing."""
     missing = [program for program in ("cmake", "cc") if which(program) is None]
     if not missing or not build_is_needed(version, machine, system):
         return ""

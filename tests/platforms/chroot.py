@@ -26,7 +26,7 @@ _SHOWN_LINES: Final = 40
 
 
 class UnavailableError(Exception):
-    """The platform cannot be had here. `elsewhere`: because of somebody else's server, which is no fault of ours."""
+    """The platform is not available here. `elsewhere`: because of a server that is not the project's."""
 
     def __init__(self, reason: str, *, elsewhere: bool = False) -> None:
         super().__init__(reason)
@@ -34,12 +34,12 @@ class UnavailableError(Exception):
 
 
 class FailedError(Exception):
-    """Something that should work there does not; the message is the end of its output."""
+    """Something fails that should work there; the message is the end of its output."""
 
 
 @dataclass(frozen=True)
 class Chroot:
-    """A system that is there."""
+    """An installed system."""
 
     folder: Path
 

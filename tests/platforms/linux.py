@@ -1,4 +1,4 @@
-"""The road on other Debians: installed as the README says, the demo, and a part of the tests."""
+"""Other Debian releases: install as the README says, run the demo and a part of the tests."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ _ALL: Final = f"cd /src && make demo && .venv/bin/python -m pytest -q -p no:cach
 
 def trixie() -> None:
     """Debian 13 with Python 3.13, where the driver comes as a wheel."""
-    _go_the_road(debian("trixie", _NEEDED))
+    _install_and_test(debian("trixie", _NEEDED))
 
 
 def forky() -> None:
     """The next Debian with Python 3.14, where pip builds the driver."""
     stale = '--aptopt=Acquire::Check-Valid-Until "false"'  # as long as it is tested, its Release file may be old
-    _go_the_road(debian("forky", (*_NEEDED, *_FOR_BUILDS), options=[stale]))
+    _install_and_test(debian("forky", (*_NEEDED, *_FOR_BUILDS), options=[stale]))
 
 
 def arm64() -> None:
@@ -38,10 +38,10 @@ def arm64() -> None:
     if shutil.which("qemu-aarch64-static") is None:
         raise UnavailableError("qemu-aarch64-static is missing; the Debian package qemu-user-static brings it")
     system = debian("trixie", (*_NEEDED, *_FOR_BUILDS), architecture="arm64", options=["--architectures=arm64"])
-    _go_the_road(system)
+    _install_and_test(system)
 
 
-def _go_the_road(system: Chroot) -> None:
+def _install_and_test(system: Chroot) -> None:
     system.put_tree()
     system.require_index()
     system.run(f"{_INSTALL} && {_PROGRAMS}")

@@ -1,4 +1,4 @@
-"""What a build needs is asked for where pip builds, and nowhere else."""
+"""`make setup` asks for build tools only where pip has to build."""
 
 from __future__ import annotations
 

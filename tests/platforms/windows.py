@@ -1,4 +1,4 @@
-"""The road on Windows' Python, under Wine: the demo twice in one folder, and tests of what Windows does otherwise."""
+"""Windows' Python under Wine: run the demo twice in one folder, and the tests of what differs on Windows."""
 
 from __future__ import annotations
 

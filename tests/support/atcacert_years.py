@@ -1,4 +1,4 @@
-"""The layouts that atcacert_def_t had over the years, as tests/certs/atcacert_def.h has them."""
+"""The layouts of atcacert_def_t in the vendor's releases, as tests/certs/atcacert_def.h has them."""
 
 from __future__ import annotations
 

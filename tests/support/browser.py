@@ -1,4 +1,4 @@
-"""Debian's Chromium without a screen, driven by its own driver. It talks to nobody but the page under test."""
+"""Debian's Chromium, headless, driven by chromedriver. It connects to the page under test and to nothing else."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _FLAGS: Final = (
 
 @contextmanager
 def browser(folder: Path, *flags: str) -> Iterator[webdriver.Chrome]:
-    """Start one with a new profile in `folder`; skips the test if it is not installed."""
+    """Start a browser with a new profile in `folder`; skip the test if it is not installed."""
     options = Options()
     options.binary_location = require_program("chromium")
     for flag in (*_FLAGS, f"--user-data-dir={folder / 'profile'}", *flags):
@@ -43,5 +43,5 @@ def browser(folder: Path, *flags: str) -> Iterator[webdriver.Chrome]:
 
 
 def complaints(driver: webdriver.Chrome) -> list[str]:
-    """Return what the browser has to complain about since the last call: blocked parts, errors of scripts."""
+    """Return the messages of the browser's console since the last call: blocked content, script errors."""
     return [entry["message"] for entry in driver.get_log("browser")]  # type: ignore[no-untyped-call]

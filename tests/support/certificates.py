@@ -37,7 +37,7 @@ def vector(name: str) -> Any:
 
 @dataclass(frozen=True)
 class Key:
-    """A software key of a test."""
+    """A software key for tests."""
 
     private: ec.EllipticCurvePrivateKey
 

@@ -29,12 +29,12 @@ class ChipReply(NamedTuple):
 
 
 def packet(opcode: int, p1: int = 0, p2: int = 0, data: bytes = b"") -> bytes:
-    """Return a sound command packet."""
+    """Return a command packet with a valid count and CRC."""
     return with_crc(bytes((len(data) + 7, opcode, p1)) + p2.to_bytes(2, "little") + data)
 
 
 def reply_body(reply: bytes) -> bytes:
-    """Return what stands between count and CRC, after checking both."""
+    """Check count and CRC of a reply and return the bytes between them."""
     assert len(reply) >= 4
     assert reply[0] == len(reply)
     assert crc16(reply[:-2]) == int.from_bytes(reply[-2:], "little")
@@ -42,7 +42,7 @@ def reply_body(reply: bytes) -> bytes:
 
 
 def send(chip: SoftwareChip, opcode: int, p1: int = 0, p2: int = 0, data: bytes = b"") -> ChipReply:
-    """Send one command to a chip, which is woken if it sleeps."""
+    """Send one command to a chip; wake it first if it sleeps."""
     chip.wake()
     body = reply_body(chip.exchange(packet(opcode, p1, p2, data)))
     return ChipReply(body, str(chip.last_refusal))

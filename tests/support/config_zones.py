@@ -48,7 +48,7 @@ def with_slot(number: int, slot_config: int, key_config: int, *, zone: bytes = D
 
 
 def part_of(name: str) -> Part:
-    """Return the part that a published zone is for; what serves both counts as a 608A."""
+    """Return the part that a published zone is for; a zone for both parts counts as a 608A."""
     return Part.ATECC508A if PUBLISHED[name]["part"] == "ATECC508A" else Part.ATECC608A
 
 

@@ -1,4 +1,4 @@
-"""What a board is asked, counted where it arrives: opening, selecting and waking included."""
+"""Record the requests that reach a board: opening, selecting and waking included."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ def keep_requests(board: FaultyBoard) -> list[bytes]:
 
 
 def opening_of(requests: list[bytes]) -> list[bytes]:
-    """Return those that open the board and choose the chip: all before the wake for the first command."""
+    """Return the requests that open the board and choose the chip: all before the wake for the first command."""
     first_talk = next(at for at, request in enumerate(requests) if request.startswith(b"e:t("))
     return requests[: requests.index(b"e:w()", first_talk - 1)]
 
 
 def commands_of(requests: list[bytes]) -> list[bytes]:
-    """Return those that carry a command to the chip."""
+    """Return the requests that carry a command to the chip."""
     return [request for request in requests if request.startswith(b"e:t(")]

@@ -47,7 +47,7 @@ def _steps_of(block: str, background: bool) -> Iterator[PageStep]:
 
 @contextmanager
 def reader(folder: Path) -> Iterator[Reader]:
-    """Give someone who follows a page in `folder`; ends on the way out what still runs."""
+    """Yield a reader who follows a page in `folder`; stop at the end what still runs."""
     someone = Reader(folder)
     try:
         yield someone
@@ -56,7 +56,7 @@ def reader(folder: Path) -> Iterator[Reader]:
 
 
 class Reader:
-    """Follows a page: own folder, own home, the programs of this environment, a port that is free."""
+    """Follow a page in a folder of its own, with its own home, the programs of this environment and an unused port."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -71,7 +71,7 @@ class Reader:
         }
 
     def follow(self, step: PageStep) -> None:
-        """Run one step; fails when it does, or when it does not print what the page shows."""
+        """Run one step; raise AssertionError if it fails or does not print what the page shows."""
         if step.background:
             self._start(step)
             return
@@ -109,7 +109,7 @@ class Reader:
         raise AssertionError(f"$ {step.command} ended:\n{printed}")
 
     def leave(self) -> None:
-        """End what still runs."""
+        """Stop what still runs."""
         for process in self._running:
             process.terminate()
             process.communicate(timeout=_LIMIT_SECONDS)

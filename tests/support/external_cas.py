@@ -1,4 +1,4 @@
-"""Chains of CAs as other houses have them, made by OpenSSL: a root of any kind, CAs between, an issuing CA on P-256."""
+"""External CAs, made by OpenSSL: a root with a key of any kind, intermediate CAs, an issuing CA on P-256."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _CA: Final = (
 
 
 def openssl(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    """Run OpenSSL; what it says is in the result."""
+    """Run OpenSSL and return the result with its output."""
     command = [require_program("openssl"), *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
@@ -35,7 +35,7 @@ def _done(*arguments: str | Path) -> None:
 
 
 class ExternalCas:
-    """The CAs of a house in a folder: `NAME.key` and `NAME.pem` of each."""
+    """The CAs of one organisation in a folder: `NAME.key` and `NAME.pem` of each."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -48,7 +48,7 @@ class ExternalCas:
     def add(
         self, name: str, kind: str, issuer: str | None = None, *, extensions: tuple[str, ...] = (), days: int = 3650
     ) -> Path:
-        """Make a CA, a root without `issuer`; `extensions` replace those of a CA. Returns its certificate."""
+        """Make a CA, a root if `issuer` is missing, and return its certificate; `extensions` replace those of a CA."""
         algorithm, option = KEYS[kind]
         key = self.folder / f"{name}.key"
         _done("genpkey", "-algorithm", algorithm, *(("-pkeyopt", option) if option else ()), "-out", key)
@@ -78,7 +78,7 @@ class ExternalCas:
         return self.pem(name)
 
     def certify(self, issuer: str, request: Path, out: Path, *more_extensions: str) -> None:
-        """Make the certificate that a signer's request asks for, beginning with this hour and without end."""
+        """Make the certificate that a signer requests, valid from this hour on without end."""
         config = self.folder / "signer.cnf"
         config.write_text(
             f"[ca]\ndefault_ca = house\n[house]\nnew_certs_dir = {self.folder}\ndatabase = {self.folder}/index.txt\n"

@@ -1,4 +1,4 @@
-"""What an external CA makes of a request, without a program: the CA is a root on files."""
+"""The certificate that an external CA makes of a request; here the CA is a root on files, and no program runs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from signer_module.on_files.root_folder import RootFolder
 
 
 def certified(ca: RootFolder, request: ExternalRequest) -> bytes:
-    """Return the certificate (DER) for a request; the CA has no password."""
+    """Return the certificate (DER) for a request; the CA's key has no password."""
     asked = x509.load_der_x509_csr(request.der)
     assert asked.is_signature_valid
     builder = x509.CertificateBuilder(

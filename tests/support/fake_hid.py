@@ -10,7 +10,7 @@ from tests.support.faulty_board import BoardFault, FaultyBoard
 
 
 class FakeHid:
-    """Stands for the module `hidraw` or `hid`."""
+    """Stand for the module `hidraw` or `hid`."""
 
     def __init__(self, boards: dict[str, FaultyBoard] | None = None, ids: tuple[int, int] = (0x03EB, 0x2312)) -> None:
         self.boards = boards or {}
@@ -34,7 +34,7 @@ class FakeHid:
 
 
 class FakeDevice:
-    """One handle; reads never wait, as if the time had passed already."""
+    """One open handle; a read never waits but returns as if its time limit had passed."""
 
     def __init__(self, hid: FakeHid) -> None:
         self._hid = hid

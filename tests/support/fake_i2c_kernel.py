@@ -1,4 +1,4 @@
-"""A played kernel for programs that open `/dev/i2c-N`: the C library's calls arrive here, errors are what a test wants.
+"""A fake kernel for programs that open `/dev/i2c-N`: it gets the C library's calls and returns the errors a test wants.
 
 `fake_i2c_kernel.c` has to be preloaded into the process; `preloaded()` gives its environment.
 """
@@ -26,7 +26,7 @@ _ANSWER: Final = struct.Struct("<iI")
 
 
 class FakeBus(Protocol):
-    """What hangs on the bus; addresses have 7 bits, nothing read is a missing acknowledge."""
+    """The devices on the bus; addresses have 7 bits; an empty read means that no device acknowledged."""
 
     def write(self, address: int, data: bytes) -> bool: ...
 
@@ -34,7 +34,7 @@ class FakeBus(Protocol):
 
 
 def preloaded(folder: Path) -> dict[str, str]:
-    """Return the environment of a process with played device files of I2C buses; the library is built in `folder`."""
+    """Build the library in `folder`; return the environment of a process that finds fake I2C device files."""
     library = folder / "i2c_kernel.so"
     command = (require_program("gcc"), "-Wall", "-O1", "-shared", "-fPIC", "-o", str(library), str(_SOURCE))
     subprocess.run(command, check=True)
@@ -126,7 +126,7 @@ def _require_acknowledged(acknowledged: bool) -> None:
 
 @contextlib.contextmanager
 def played(kernel: FakeI2cKernel) -> Iterator[FakeI2cKernel]:
-    """Give a kernel without memory of the test before; all its files must be closed at the end."""
+    """Yield a kernel that remembers nothing of the last test; check at the end that all its files are closed."""
     kernel.reset()
     yield kernel
     assert kernel.open_files == 0

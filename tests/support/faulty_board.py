@@ -1,4 +1,4 @@
-"""A board whose answers suffer on the way: silent, cut, late, doubled, noisy, or without end."""
+"""A board whose answers are damaged on the way: missing, cut, late, doubled, noisy or endless."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NOISE = b"\xff\x00 17(zz)\n00\n" * 20 + b"(((" + b"A" * 300
 
 
 class FaultyBoard:
-    """Passes bytes to a board and spoils what comes back while `fault` says so."""
+    """Pass bytes to a board and damage what comes back as `fault` says."""
 
     def __init__(self, receive: Callable[[bytes], bytes]) -> None:
         self._receive = receive

@@ -1,8 +1,8 @@
-"""A disk that gets full at each step of `provisioning-server`: `python -m tests.support.full_disk OUT ARGUMENTS`.
+"""Fill the disk at each step of `provisioning-server`: `python -m tests.support.full_disk OUT ARGUMENTS`.
 
-The program runs with the data folder OUT/0, OUT/1, ... In run N the disk is full from the N-th thing on that it does to
-a file: nothing can be made or written any more. Each run is stopped in order once it listens. The last one is that in
-which the disk never got full. Prints a line of JSON for each. Processes are forked, so this must be one of its own.
+The program runs with the data folder OUT/0, OUT/1, ... In run N the disk is full from its N-th file operation on:
+nothing can be created or written any more. Each run is stopped in order once it listens. In the last run the disk
+never got full. Prints one line of JSON for each run. It forks, so it must be a process of its own.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def _child(number: int, told: int, output: int, arguments: Sequence[str]) -> NoR
 
 
 def _run(number: int, arguments: Sequence[str]) -> bool:
-    """Run it once; return whether the disk got full."""
+    """Run the program once; return whether the disk got full."""
     told = os.memfd_create("told")
     reader, writer = os.pipe()
     child = os.fork()

@@ -1,4 +1,4 @@
-"""A client of the raw I2C port, without the port: messages to software chips on a bus."""
+"""A client of the raw I2C protocol without a port: it sends messages to software chips on a bus."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A Provisioning Server without sockets whose every answer a test can replace: the honest one, and all the others."""
+"""A Provisioning Server without sockets. A test can replace each of its answers."""
 
 from __future__ import annotations
 
@@ -148,9 +148,9 @@ def _sign(key: ec.EllipticCurvePrivateKey, digest: bytes) -> bytes:
 
 
 class InMemory(UserFunctions):
-    """User functions that reach an `MemoryCa` without a network, and note all that they hear.
+    """User functions that call a `MemoryCa` without a network and record all that they are told.
 
-    `tamper` may change a reply; `raw` may replace the bytes on the wire, b"" meaning that the server is gone.
+    `tamper` may change a reply; `raw` may replace the bytes on the wire, where b"" means that the server is gone.
     """
 
     def __init__(self, authority: MemoryCa, receive_at_once: int = 1000) -> None:
@@ -204,7 +204,7 @@ def unreachable(_: bytes) -> bytes:
 
 
 def change(**fields: Any) -> Callable[[Any], AnyMessage]:
-    """Return a tampering that replaces fields of certificates replies."""
+    """Return a `tamper` that replaces fields of certificate replies."""
 
     def tamper(reply: AnyMessage) -> AnyMessage:
         return replace(reply, **fields) if isinstance(reply, CertificatesReply) else reply

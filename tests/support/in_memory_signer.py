@@ -1,4 +1,4 @@
-"""A signer in memory, made by the certificate code, for tests that need no files. Keys are made anew in each run."""
+"""A signer in memory, for tests that need no files. Its keys are new in each run."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class SigningKey:
 
 
 class MemorySigner:
-    """Implements provisioning_server.signers.signer.Signer; waits for its password if it was given one."""
+    """Implement provisioning_server.signers.signer.Signer; wait for the password if there is one."""
 
     slow = False
     remaining: int | None = None

@@ -1,4 +1,4 @@
-"""Everything of a server between requests and replies, without sockets: authority, worker, queue, slow signers."""
+"""A server's issuing part without sockets: authority, worker, queue and slow signers, between requests and replies."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.support.server_parts import RememberingLog, open_records
 
 
 class SlowSigner(MemorySigner):
-    """Signs when the test lets it; `fault` is raised instead, `wrong` signs something else."""
+    """Sign when the test allows it; raise `fault` instead, or sign something else if `wrong`."""
 
     slow = True
 
@@ -54,14 +54,14 @@ class SlowSigner(MemorySigner):
 
 
 class _DirectLoop:
-    """Stands for the event loop where a reply goes: calls at once."""
+    """Stand for the event loop of a reply: call at once."""
 
     def call_soon_threadsafe(self, callback: Callable[..., None], *arguments: object) -> None:
         callback(*arguments)
 
 
 class IssuingLine:
-    """Requests in, replies out. Slow signers get their threads when they come.
+    """Take requests and give replies. A slow signer gets its thread when it is plugged in.
 
     `signed` is called whenever a slow signer has done a job, before it takes the next one.
     """
@@ -112,7 +112,7 @@ class IssuingLine:
         self.worker.signed(signed)
 
     def ask(self, request: Request, client: str = "") -> Future[Reply]:
-        """The reply comes when it comes."""
+        """Submit a request; return the future of its reply."""
         future: Future[Reply] = Future()
         self.worker.submit(request, future.set_result, client)
         return future
@@ -121,11 +121,11 @@ class IssuingLine:
         return certificates(self.ask(request))
 
     def flush(self) -> None:
-        """Return when everything that was asked before has been decided."""
+        """Return when everything that was asked before is decided."""
         self.ask(SignerRequest(bytes(64))).result(PATIENCE)
 
     def stop(self) -> None:
-        """End the slow signers, which must be let go before, and the worker."""
+        """Stop the slow signers, which must be allowed to go on before, and the worker."""
         self.queue.stop()
         for signer in self._slow:
             self._threads.join(signer)

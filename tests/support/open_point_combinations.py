@@ -1,8 +1,7 @@
-"""Readings of the chip: each open point set to one of its values, and the combinations that a flow has to survive.
+"""Combinations of values of the open points under which a flow has to work.
 
-Which points a flow reads is recorded while it runs; which values a point can have follows from its type. So a point
-that is added to the chip is tried by every flow that reads it, and `values_of` fails for one whose values it cannot
-tell.
+The points that a flow reads are recorded while it runs; the values of a point follow from its type. So a new point
+is tried with every flow that reads it, and `values_of` raises for a point whose values it cannot tell.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ _ALWAYS_IN_FULL: Final = ("authori", "data_open", "before_lock", "before_data", 
 
 
 class TrackedPoints(OpenPoints):
-    """OpenPoints that note in `asked` which of them decided an answer, and say how they differ from the defaults."""
+    """Open points that record in `asked` which of them decided an answer, and print what differs from the defaults."""
 
     asked: set[str]
 
@@ -57,7 +56,7 @@ def values_of(name: str) -> list[Any]:
     """Return the values that an open point can have, the default first.
 
     Raises:
-        TypeError: its type is of a kind that this does not know.
+        TypeError: its type is unknown here.
     """
     kind, default = _TYPES[name], POINTS[name]
     if kind is bool:
@@ -74,7 +73,7 @@ def values_of(name: str) -> list[Any]:
 
 
 def always_in_full(name: str) -> bool:
-    """Tell whether a point is about authorization or the states before the data lock, by its name."""
+    """Tell from its name whether a point is about authorization or the states before the data lock."""
     return any(part in name for part in _ALWAYS_IN_FULL)
 
 
@@ -82,9 +81,9 @@ def combinations_of(points: Iterable[str], commands: int = 0) -> list[Row]:
     """Return the combinations to try: all of up to six points, else all pairs.
 
     Among many points, those of authorization and of the states before the data lock are one column: all combinations
-    of them appear, each with each value of every other point. With `commands` the power goes in each row at one of so
-    many, before or after the chip has done it (`cut` in the row): the combinations appear with some cut, and each cut
-    meets each value of every point.
+    of them appear, each with each value of every other point. With `commands` the power is cut in each row at one of so
+    many commands, before or after the chip ran it (`cut` in the row): each combination appears with some cut, and each
+    cut with each value of every point.
     """
     values = {name: values_of(name) for name in sorted(points)}
     if len(values) <= FULL_PRODUCT:
@@ -106,7 +105,7 @@ def _product(values: dict[str, list[Any]]) -> list[Row]:
 
 @dataclass(frozen=True)
 class Result:
-    """One run of a flow: the reading, where it was cut if it was, and what it raised."""
+    """One run of a flow: the values, where it was cut if it was, and what it raised."""
 
     reading: TrackedPoints
     cut: CutPlace | None
@@ -122,8 +121,8 @@ def run_combinations(
 ) -> list[Result]:
     """Run a flow under the defaults, then under each combination of the points that it reads; return all results.
 
-    A point that only another reading brings in counts too: then the combinations with it are run as well. The points
-    in `held` have that value in all of them. `run` gets the reading and, with `commands`, the `CutPlace`.
+    A point that is read only under other values counts too: its combinations are run as well. The points in `held` have
+    that value in all of them. `run` gets the open points and, with `commands`, the `CutPlace`.
     """
     first: Row = {"cut": (commands - 1, True)} if commands else {}  # the last one lets the flow read the most
     results = {_unlike_default(first): _result(run, **{**first, **held})}
@@ -152,7 +151,7 @@ def _result(run: Callable[[TrackedPoints, Any], object], cut: CutPlace | None = 
 
 
 def chip_under(open_points: OpenPoints) -> ScriptedHal:
-    """Return a blank chip that takes the open points so."""
+    """Return a blank chip with these values of the open points."""
     hal = ScriptedHal()
     hal.chip.chip.core.open_points = open_points  # type: ignore[attr-defined]
     return hal

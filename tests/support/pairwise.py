@@ -1,4 +1,4 @@
-"""All pairs: few rows in which every two values of different columns stand together in at least one."""
+"""Pairwise testing: few rows, such that every two values of different columns appear together in at least one."""
 
 from __future__ import annotations
 

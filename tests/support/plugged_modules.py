@@ -1,4 +1,4 @@
-"""A watcher of signer modules whose plugs a test holds: no sockets, no time."""
+"""A module watcher over signer modules that a test plugs in and pulls: no sockets, no waiting."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ GONE = TransportError("Nobody answers.")
 
 
 class TestModule(MemorySigner):
-    """A module that can fail to be there."""
+    """A module that can be absent."""
 
     __test__ = False
     slow = True
@@ -61,7 +61,7 @@ class ModuleRig:
         self.watcher = ModuleWatcher([self], self.registry, self.lifecycle, self.log, self._open)
 
     async def scan(self) -> None:
-        """Look once, and wait until all is done that follows of it."""
+        """Scan once, and wait until everything that follows from it is done."""
         await self.watcher.scan()
         await self.watcher.settled()
 

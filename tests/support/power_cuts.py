@@ -1,4 +1,4 @@
-"""Power that goes at one command of a chip, before the chip has it or after it has done it."""
+"""Power cuts at one command of a chip: before the chip gets it, or after the chip ran it."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ at_a_command = pytest.mark.parametrize("reply_lost", [False, True], ids=["before
 
 
 class PowerCut(AtcaProvError):  # noqa: N818
-    """The power went."""
+    """The power was cut."""
 
 
 def cutting(hal: ScriptedHal, cut: int, reply_lost: bool) -> Answer:
-    """Return answers of a chip up to the command number `cut`, counted from now."""
+    """Return a function that answers for the chip up to the command number `cut`, counted from now."""
     before = len(hal.packets)
 
     def answer(packet: bytes) -> bytes:
@@ -43,9 +43,9 @@ def commands(run: Callable[[Device], object], hal: ScriptedHal | None = None) ->
 
 
 def run_until_cut(run: Callable[[Device], object], cut: int, reply_lost: bool, hal: ScriptedHal) -> None:
-    """Run up to the command number `cut`, or to the end of a run that is over before.
+    """Run up to the command number `cut`, or to the end of a shorter run.
 
-    Certificates differ by a byte or two, and with them the number of blocks that are written.
+    Certificates differ in length by a byte or two, and so does the number of blocks that are written.
     """
     before = len(hal.packets)
     hal.answer = cutting(hal, cut, reply_lost)

@@ -1,8 +1,8 @@
 """Power cuts at each step of `signer-module` on the disk: `python -m tests.support.power_cuts_on_disk BASE OUT ARGS`.
 
-BASE is copied to OUT/0, OUT/1, ... and the program runs in copy N until the N-th thing that it does to a file (opening
-for writing, writing to the disk, renaming, deleting, a folder), where the process ends at once and nothing is tidied
-up. The last copy is that of a run that came to its end. Processes are forked, so this must be a process of its own.
+BASE is copied to OUT/0, OUT/1, ... and the program runs in copy N until its N-th file operation (open for writing,
+fsync, rename, delete, make a folder). There the process ends at once, without cleaning up. The run in the last copy
+was complete. It forks, so it must be a process of its own.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def _child(folder: Path, number: int, arguments: Sequence[str]) -> NoReturn:
 
 
 def main(base: Path, out: Path, arguments: Sequence[str]) -> int:
-    """Make the copies and cut them; return the exit code of the run that was not cut."""
+    """Make the copies and cut the runs; return the exit code of the complete run."""
     number = 0
     while True:
         folder = out / str(number)

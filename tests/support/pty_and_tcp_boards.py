@@ -19,7 +19,7 @@ _READ_SIZE = 4096
 class PtyBoard:
     """A board at a pseudo-terminal; `path` is what a program opens.
 
-    `unplug` hangs the line up; so does a board that says so by `unplugged`, in the middle of an answer.
+    `unplug` closes the line; a board whose `unplugged` is set does so in the middle of an answer.
     """
 
     def __init__(self, board: FaultyBoard) -> None:

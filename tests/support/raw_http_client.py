@@ -1,4 +1,4 @@
-"""Somebody who visits the server's web page with nothing but HTTP, and sends what no browser would."""
+"""A plain HTTP client of the server's web page, which can send what no browser would."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SCRIPT = {**FORM, "Accept": "application/json"}
 
 
 class HttpReply(NamedTuple):
-    """What came back."""
+    """One HTTP reply."""
 
     status: int
     headers: Mapping[str, str]
@@ -28,7 +28,7 @@ class HttpReply(NamedTuple):
 
 
 class Visitor:
-    """Has the link of the next login. `cookie` is what it got for it."""
+    """Hold the link of the next login and, once used, the `cookie` that came for it."""
 
     def __init__(self, data: Path, tls: ssl.SSLContext | None = None, host: str | None = None) -> None:
         """Take the link that a server without a console leaves in its data folder; `host` replaces its host."""
@@ -78,7 +78,7 @@ class Visitor:
             connection.close()
 
     def log_in(self) -> HttpReply:
-        """Use the link."""
+        """Log in by the link."""
         reply = self.send_form("/login", {"code": self.code})
         self.cookie = reply.headers["set-cookie"].partition(";")[0]
         found = re.search(r'name="secret" value="([^"]+)"', self.ask("GET", "/signers").text)

@@ -1,4 +1,4 @@
-"""A HAL whose answers a test decides, around a software chip or nothing at all."""
+"""A HAL around a software chip whose answers a test can replace."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Answer = Callable[[bytes], bytes]
 
 
 class ScriptedHal(Hal):
-    """Passes packets to a blank software chip; `answer`, when set, answers instead. Keeps every packet that came."""
+    """Pass packets to a blank software chip, or to `answer` when it is set; keep every packet."""
 
     def __init__(self, url: str = "emulator:") -> None:
         self.url = url

@@ -1,4 +1,4 @@
-"""Files of passwords as they have to be: for one user alone."""
+"""Password files with the permissions that they must have: one user only."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def secret_file(path: Path | str, content: bytes | str) -> Path:
-    """Write a file that nobody else may read."""
+    """Write a file that only its owner may read."""
     path = Path(path)
     path.touch(mode=0o600)
     path.write_bytes(content.encode() if isinstance(content, str) else content)

@@ -1,4 +1,4 @@
-"""Served chips in this process: the real servers in a thread of their own, on ports that the system chooses."""
+"""Software chips served in this process: the real servers in a thread, on ports that the system chooses."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Client:
         return line
 
     def rest(self) -> bytes:
-        """Return what comes until the server hangs up."""
+        """Return all bytes until the server closes the connection."""
         data = b""
         while part := self._receive():
             data += part

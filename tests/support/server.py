@@ -41,7 +41,7 @@ class ServerAddress(NamedTuple):
 
 
 class _ListeningLog(ProgramLog):
-    """Finds the address in the line of the log that says it."""
+    """Find the address in the log line that has it."""
 
     def __init__(self) -> None:
         super().__init__(None, None)
@@ -55,7 +55,7 @@ class _ListeningLog(ProgramLog):
 
 @contextlib.contextmanager
 def running_server(signers: Path | Signer | Sequence[Signer], data: Path, **options: Any) -> Iterator[ServerAddress]:
-    """A server in a thread, over a signer folder or over signers; `options` are those of Settings."""
+    """Run a server in a thread, with a signer folder or signers; `options` are those of Settings."""
     loaded = (
         [SoftwareSigner.load(signers)]
         if isinstance(signers, Path)
@@ -102,7 +102,7 @@ class ServerProgram:
     errors: str = ""
 
     def wait_for(self, *texts: str) -> str:
-        """Return the next line of its console that contains one of the texts; it is killed if it says none."""
+        """Return the next line of its console that contains one of the texts; kill it if none comes."""
         assert self.process.stdout is not None
         with killed_after(self.process, self.patience):
             for line in self.process.stdout:
@@ -112,7 +112,7 @@ class ServerProgram:
         raise AssertionError(f"the server did not say {' or '.join(texts)!r}: {self.said()}")
 
     def said(self) -> str:
-        """End it; return all lines of its console, and its errors. May be called again."""
+        """Kill it; return all lines of its console, and its errors. May be called again."""
         assert self.process.stdout is not None
         assert self.process.stderr is not None
         self.process.kill()
@@ -127,7 +127,7 @@ class ServerProgram:
         return ServerAddress(found[1], int(found[2]))
 
     def drain(self) -> threading.Thread:
-        """Take the rest of its console in a thread, so that it never waits for somebody to read."""
+        """Read the rest of its console in a thread, so that the server never blocks on a full pipe."""
         thread = threading.Thread(target=self.finish, args=(None,))
         thread.start()
         return thread
@@ -203,7 +203,7 @@ class WireClient:
         return event
 
     def receive_or_ask(self, message: AnyMessage) -> AnyMessage:
-        """Ask, of a server that may already have refused the connection."""
+        """Send a request to a server that may already have refused the connection; return its message."""
         with contextlib.suppress(OSError):
             self.socket.sendall(self.connection.send(message))
         return self.receive()

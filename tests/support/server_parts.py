@@ -1,4 +1,4 @@
-"""Parts of a server for tests that need no sockets: requests of chips, a log that remembers, records in a folder."""
+"""Parts of a server for tests that need no sockets: requests of chips, a log that keeps its lines, records."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ OTHER_KEY = SigningKey().public_key
 
 @functools.cache
 def key_of(number: int) -> bytes:
-    """The key of a chip: each has its own; the first one's is CHIP_KEY."""
+    """Return the key of a chip: each has its own; that of the first is CHIP_KEY."""
     return CHIP_KEY if number == 1 else SigningKey().public_key
 
 
 def config_zone(number: int, *, locked: bool = True) -> bytes:
-    """A configuration zone of the chip with the serial number 0123 0000 <number> EE."""
+    """Return the configuration zone of the chip with the serial number 0123 0000 <number> EE."""
     zone = bytearray(128)
     zone[0:4] = bytes.fromhex("01230000")
     zone[8:13] = number.to_bytes(4, "big") + b"\xee"
@@ -46,12 +46,12 @@ def request(
 
 
 def asked(*requests: Request, client: str = "") -> list[Asked]:
-    """A batch of requests, all of one client."""
+    """Return a batch of requests, all of one client."""
     return [Asked(each, client) for each in requests]
 
 
 class RememberingLog:
-    """Stands for the program log."""
+    """Stand for the program log and keep its lines."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []

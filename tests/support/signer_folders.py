@@ -15,7 +15,7 @@ from tests.support.programs import run_signer_module
 
 
 def make_signer_folder(parent: Path, *, password: bytes | None = None) -> SignerFolder:
-    """A root in parent/root and a signer of it in parent/signer; the root's key is not encrypted."""
+    """Make a root in parent/root and a signer of it in parent/signer; the root's key is not encrypted."""
     now = datetime.now(UTC)
     root = create_root(parent / "root", default_description("root"), None, now)
     return create_signer(

@@ -38,7 +38,7 @@ class SoftHsm:
         path.unlink()
 
     def unplug(self) -> None:
-        """All tokens are away until `plug`."""
+        """Remove all tokens."""
         (self.folder / "tokens").rename(self.folder / "away")
         (self.folder / "tokens").mkdir()
 
@@ -47,7 +47,7 @@ class SoftHsm:
 
 
 def make_soft_hsm(folder: Path, monkeypatch: pytest.MonkeyPatch) -> SoftHsm:
-    """An empty token store, named in the environment; the test is skipped where SoftHSM is missing."""
+    """Make an empty token store and name it in the environment; skip the test where SoftHSM is missing."""
     program = require_program("softhsm2-util")
     (folder / "tokens").mkdir(parents=True)
     config = folder / "softhsm2.conf"
@@ -57,7 +57,7 @@ def make_soft_hsm(folder: Path, monkeypatch: pytest.MonkeyPatch) -> SoftHsm:
 
 
 def make_hsm_signer(folder: Path, hsm: SoftHsm, token: str, key: str = "device ca", number: int = 1) -> SignerFolder:
-    """A signer whose key is in the token and no more in its folder."""
+    """Make a signer whose key is in the token and no longer in its folder."""
     folder.mkdir()
     signer = make_signer_folder(folder)
     hsm.import_key(token, signer.unlock(None), key, number)

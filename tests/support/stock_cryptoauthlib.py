@@ -1,4 +1,4 @@
-"""The stock cryptoauthlib wheel as a judge: one own handle per software chip, over the library's kit bridge.
+"""The stock cryptoauthlib library as a judge: one handle per software chip, over the library's kit bridge.
 
 It is independent of `atcaprov.device` on purpose: it judges the chip, not our way of driving it.
 Frames of the kit bridge: `02, interface << 4 | command, identity, body` out, the same header, a status byte and the
@@ -100,7 +100,7 @@ class Wheel:
 
     @contextmanager
     def as_the_only_device(self) -> Iterator[None]:
-        """Let functions without a handle, such as `tng_*`, mean this chip until the block ends."""
+        """Let functions without a handle, such as `tng_*`, use this chip until the block ends."""
         only = c_void_p.in_dll(LIBRARY, "g_atcab_device_ptr")
         before, only.value = only.value, self._handle.value
         try:

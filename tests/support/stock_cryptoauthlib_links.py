@@ -1,4 +1,4 @@
-"""The stock wheel on its other legs: its kit bridge over TCP, and its I2C HAL replaced by one over TCP."""
+"""The stock library over its other links: its kit bridge over TCP, and its I2C HAL replaced by one over TCP."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""System programs that some tests need as judges."""
+"""System programs that some tests need, such as openssl and gcc."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """One virtual time for several software chips, each driven by a thread of its own.
 
-Time stands still while a chip that has work computes, and jumps to the earliest awaited moment once all of them wait.
-So seconds are counted as if the chips were real, however long this machine takes. While somebody holds it, it stands
-still too: for work that takes no time beside a chip's.
+The time stands still while a chip that has work computes, and jumps to the earliest awaited moment once all of them
+wait. So seconds count as if the chips were real, however long this machine takes. The time also stands still while it
+is held, for work whose duration does not count.
 """
 
 from __future__ import annotations

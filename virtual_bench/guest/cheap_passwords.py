@@ -1,6 +1,6 @@
 """`python -m virtual_bench.guest.cheap_passwords PACKAGE [ARGUMENT...]`: a program whose modules' passwords are cheap.
 
-A try of a password that is safe takes many seconds in here. No option of the programs makes it cheaper.
+Checking a safe password takes many seconds in the guest. The programs have no option that makes it cheaper.
 """
 
 from __future__ import annotations

@@ -19,13 +19,13 @@ _LAST: Final = ("test_boards", "test_contract")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the long ones last."""
+    """Put the long tests last."""
     items.sort(key=lambda item: _LAST.index(item.path.stem) + 1 if item.path.stem in _LAST else 0)
 
 
 @pytest.fixture(scope="session")
 def bench() -> Iterator[Plugboard]:
-    """The plugboard, one process for all tests: a replug costs half of a new process."""
+    """Yield the plugboard, one process for all tests: replugging costs half as much as a new process."""
     if not vhci.SYSFS.exists():
         pytest.fail("There is no vhci-hcd: run these tests with 'make bench'.")
     with Plugboard(Path(os.environ[OUT_VARIABLE]) / "plugboard.log") as plugboard:
@@ -34,7 +34,7 @@ def bench() -> Iterator[Plugboard]:
 
 @pytest.fixture
 def plugboard(bench: Plugboard) -> Iterator[Plugboard]:
-    """The plugboard; what the test plugged in is pulled after it, and its programs must have closed it by then."""
+    """Yield the plugboard; after the test, pull what it plugged in, which its programs must have closed by then."""
     standing = bench.plugged()
     yield bench
     bench.unplug_all(standing)
@@ -42,6 +42,6 @@ def plugboard(bench: Plugboard) -> Iterator[Plugboard]:
 
 @pytest.fixture(scope="session")
 def factory(tmp_path_factory: pytest.TempPathFactory, bench: Plugboard) -> Iterator[BenchFactory]:
-    """One Provisioning Server with a signer module for all tests; the module stays plugged in."""
+    """Yield one Provisioning Server with a signer module for all tests; the module stays plugged in."""
     with running_factory(tmp_path_factory.mktemp("factory"), bench) as factory:
         yield factory

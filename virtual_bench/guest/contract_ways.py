@@ -1,4 +1,4 @@
-"""The ways of the bench in the place of those without hardware, so that the contract suite runs over them.
+"""The bench's device URLs in place of those without hardware, so that the HAL contract suite runs over them.
 
 Import this before `tests.hal.test_contract`, which reads the table of ways when it is imported.
 """

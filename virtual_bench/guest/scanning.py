@@ -1,4 +1,4 @@
-"""A Provisioning Server with `--scan`, two signer modules of one product, and a kit that a program has in use."""
+"""A Provisioning Server with `--scan`, two signer modules of one product, and a kit that another program uses."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _HELD = "held"
 
 @dataclass(frozen=True)
 class ScanningLine:
-    """The server, its clients, and the modules, which lie in a drawer before and after each test."""
+    """The server, its clients, and the modules, which are unplugged before and after each test."""
 
     plugboard: Plugboard
     server: ServerProgram
@@ -56,7 +56,7 @@ class ScanningLine:
 
     @contextmanager
     def client(self) -> Iterator[WireClient]:
-        """A client; if its reply does not come, the failure tells what the server has said, and ends it."""
+        """Yield a client; if its reply does not come, stop the server and fail with what the server has said."""
         try:
             with WireClient(self.factory.address, PATIENCE) as wire:
                 yield wire
@@ -81,7 +81,7 @@ def code_of_retryable(reply: AnyMessage) -> str:
 
 @contextmanager
 def scanning_line(folder: Path, plugboard: Plugboard) -> Iterator[ScanningLine]:
-    """Make modules, take them out, start the server; its end is checked, and that it left the kit in use alone."""
+    """Make modules, unplug them, start the server; check its end, and that it did not touch the kit in use."""
     maker = ModuleMaker(folder, plugboard)
     first, second = maker.make("0034"), maker.make("0035")
     cert_info_file = maker.export(first)
@@ -108,7 +108,7 @@ def scanning_line(folder: Path, plugboard: Plugboard) -> Iterator[ScanningLine]:
 
 @contextmanager
 def _kit_in_use(plugboard: Plugboard) -> Iterator[str]:
-    """A kit that this process holds open; not one byte may go there that it did not send."""
+    """Yield a kit that this process holds open; check that no byte went there that this process did not send."""
     plugboard.make(BoardPlan(_HELD, BoardKind.HID))
     url = Way.HIDRAW.url(plugboard.plug(_HELD))
     with Device.open(url) as device:

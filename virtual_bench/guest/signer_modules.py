@@ -29,7 +29,7 @@ CHEAP_PASSWORDS: Final = (sys.executable, "-m", "virtual_bench.guest.cheap_passw
 def password_descriptor(*serial_numbers: bytes) -> Iterator[int]:
     """An open file descriptor from which a program that inherits it reads the password.
 
-    A server is given it once for each of several modules: of a password without a name it tries one module only.
+    A server gets it once for each module: it tries a password without a name on one module only.
     """
     reader, writer = os.pipe()
     names = [serial_number.hex().upper().encode() + b"=" for serial_number in serial_numbers] or [b""]
@@ -42,7 +42,7 @@ def password_descriptor(*serial_numbers: bytes) -> Iterator[int]:
 
 
 def run_tool(*words: object) -> str:
-    """Run `signer-module` in this process, which knows its modules already; return what it prints."""
+    """Run `signer-module` in this process, which has imported its code already; return what it prints."""
     printed = io.StringIO()
     with redirect_stdout(printed):
         assert cli.main([str(word) for word in words]) == 0, words

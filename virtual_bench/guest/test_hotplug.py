@@ -39,7 +39,7 @@ def test_the_list_shows_every_board_and_chip_and_changes_nothing(plugboard: Plug
             assert {chip.power for chip in chips} == {Power.ASLEEP}
 
 
-def test_an_i2c_bus_that_nobody_asked_for_is_left_alone(plugboard: Plugboard) -> None:
+def test_an_i2c_bus_that_was_not_asked_for_is_left_alone(plugboard: Plugboard) -> None:
     plugboard.make(BoardPlan("adapter", BoardKind.I2C))
     node = plugboard.plug("adapter")
     carried = plugboard.carried("adapter")

@@ -87,7 +87,7 @@ def test_messages_of_one_transfer_read_the_reply_from_its_start(plugboard: Plugb
     node = _plugged(plugboard, 0xC0)
     with node.path.open("r+b", buffering=0) as bus:
         fcntl.ioctl(bus.fileno(), I2C_SLAVE, 0)
-        with pytest.raises(OSError, match=r"Errno 6\b"):  # ENXIO: nobody acknowledges
+        with pytest.raises(OSError, match=r"Errno 6\b"):  # ENXIO: no device acknowledges
             bus.write(b"\1")
         fcntl.ioctl(bus.fileno(), I2C_SLAVE, 0x60)
         assert bus.read(4) == WAKE_TOKEN

@@ -1,4 +1,4 @@
-"""The kernel's own view of the boards: what it makes of each, without any code of atcaprov on the host's side."""
+"""The kernel's own view of the boards: the device files it makes for each, without atcaprov on the host's side."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The vendor's own transports judge the boards: what they can't drive would be no kit and no chip on I2C."""
+"""The vendor's own transports judge the boards: a board that they cannot drive is not a kit or a chip on I2C."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The kernel's end of the wire, as a test plays it: requests as `vhci-hcd` sends them."""
+"""The kernel's end of the wire, played by a test: requests as `vhci-hcd` sends them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class UsbAnswer(NamedTuple):
 
 @dataclass
 class FakeKernel:
-    """Asks a device and takes its answers apart."""
+    """Send requests to a device and parse its answers."""
 
     device: UsbDevice
     number: int = 0
@@ -77,7 +77,7 @@ def submit(
 
 
 def answers(stream: bytes, asked: set[int]) -> list[UsbAnswer]:
-    """Take a stream of answers apart; data follow those to the requests in `asked`."""
+    """Parse a stream of answers; data follow the answers to the requests in `asked`."""
     found = []
     while stream:
         command, number, _, _, _, status, length = struct.unpack(">5I2i", stream[:28])
