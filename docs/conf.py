@@ -31,7 +31,7 @@ html_show_copyright = False
 html_show_sphinx = False
 html_theme_options = {"footer_icons": [], "top_of_page_buttons": []}
 
-BLOCKS_WITHOUT_A_LEXER = ("cddl", "compressed", "hex")
+BLOCKS_WITHOUT_A_LEXER = ("cddl", "compressed", "hex", "layers")
 SECTION = re.compile(r"^## (.+)\n((?:(?!^## ).*\n?)*)", re.MULTILINE)
 LINK_TO_A_PAGE = re.compile(r"\]\((?!https?:)([^)#]+\.md)\)")
 LOADED = re.compile(r"<(?:script|link|img|iframe)\b[^>]*?\b(?:src|href)=\"((?:https?:)?//[^\"]+)|url\((https?:[^)]+)")
