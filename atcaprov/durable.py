@@ -1,6 +1,6 @@
-"""Bytes that are on the disk when a function returns, and files that are there whole or not at all.
+"""Write bytes so that they are on the disk when a function returns, and files that are complete or missing.
 
-All of it raises OSError, which callers translate: they know what the file is and who has to do something about it.
+All functions raise OSError, which callers translate: they know what the file is for and who has to act.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ def write_all(descriptor: int, data: bytes) -> None:
 
 
 def write_synced(descriptor: int, data: bytes) -> None:
-    """Write all of the bytes to an open file and have them on the disk."""
+    """Write all of the bytes to an open file and to the disk."""
     write_all(descriptor, data)
     os.fsync(descriptor)
 
@@ -40,14 +40,14 @@ def write_new(path: Path, data: bytes, mode: int) -> None:
 
 
 def _anything() -> None:
-    """Let whatever is there be replaced."""
+    """Accept any file that is to be replaced."""
 
 
 def replace(path: Path, data: bytes, mode: int, *, check: Callable[[], None] = _anything) -> os.stat_result:
-    """Write a whole file: after a cut there is the old one, none if there was none, or the new one.
+    """Write a whole file: after a power cut there is the old file, none if there was none, or the new one.
 
-    `check` is called just before the new one takes its place; what it raises leaves the old one there. Returns the
-    status of the new one. What a cut leaves beside it, `.NAME.new`, is overwritten by the next.
+    `check` is called just before the new file takes its place; if it raises, the old one stays. Returns the
+    status of the new one. A power cut may leave `.NAME.new` beside it, which the next call overwrites.
     """
     fresh = path.with_name(f".{path.name}.new")
     fresh.unlink(missing_ok=True)
@@ -64,7 +64,7 @@ def replace(path: Path, data: bytes, mode: int, *, check: Callable[[], None] = _
 
 
 def sync_folder(folder: Path) -> None:
-    """Have the names in a folder on the disk, where the system can do that."""
+    """Write the names in a folder to the disk, where the system can do that."""
     if not hasattr(os, "O_DIRECTORY"):
         return
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)

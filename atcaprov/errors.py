@@ -1,4 +1,4 @@
-"""Every error of the project: what happened, what to do, and what becomes of the board.
+"""All errors of the project: what happened, what to do, and what becomes of the board.
 
 The second level of the tree says whose fault it is and decides the exit code; `Code` is the stable name a machine
 reads. Codes never change meaning; docs/reference/errors.md lists them all.
@@ -19,7 +19,7 @@ class Board(enum.StrEnum):
     GOOD = "good"
     RETRY = "retry"
     SET_ASIDE = "set-aside"
-    """It is not lost, and trying it again as it was tried does not help."""
+    """It is not lost, but another try with the same program and settings will not help."""
     SCRAP = "scrap"
     UNTOUCHED = "untouched"
 
@@ -113,12 +113,12 @@ class Code(enum.StrEnum):
     SERVER_STOPPING = "server-stopping"
 
 
-_USUAL_ADVICE: Final[Mapping[str, str]] = {Code.FILE_UNREADABLE: "Check its name, its folder and who may read it."}
-"""For errors that come with none of their own."""
+_USUAL_ADVICE: Final[Mapping[str, str]] = {Code.FILE_UNREADABLE: "Check its name, its folder and its permissions."}
+"""For errors without advice of their own."""
 
 
 class AtcaProvError(Exception):
-    """Base of all errors; also the one for what should never happen.
+    """Base of all errors; raised itself only for what should never happen.
 
     `what` says what happened, `advice` what to do, `board` what becomes of the board, `code` is the machine's name.
     An error of a provisioning run has the chip's `serial_number` (9 bytes) as soon as it is known, and its `stage` if
@@ -152,7 +152,7 @@ class UsageError(AtcaProvError):
 
 
 class TransportError(AtcaProvError):
-    """No answer, a short answer, a port or connection that is gone: reconnect and look again."""
+    """No answer, a short answer, or a lost port or connection: reconnect and try again."""
 
     exit_code = 3
     default_code = Code.TRANSPORT
@@ -168,7 +168,7 @@ class ProtocolError(AtcaProvError):
 
 
 class DeviceError(AtcaProvError):
-    """The chip said no. `status` is its status byte, `command` the name of the command it refused."""
+    """The chip refused a command: `status` is its status byte, `command` the command's name."""
 
     exit_code = 5
     default_code = Code.CHIP_REFUSED

@@ -1,7 +1,8 @@
-"""The one way in which files from outside are read: a bound on the size first, then on what the text may do.
+"""The only way in which files from outside are read: first the size is limited, then the nesting and the length of
+numbers.
 
 A device that never ends, a text of a thousand brackets, a key of ten thousand dots and a number of five thousand digits
-each end in one error, before they cost memory or time.
+each end in an error before they cost memory or time.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ def read_bytes(path: Path, most: int = MAX_FILE) -> bytes:
     try:
         with path.open("rb") as file:
             data = file.read(most + 1)
-    except (OSError, ValueError) as error:  # ValueError: no file can have such a name
+    except (OSError, ValueError) as error:  # ValueError: no file can have this name
         raise _unreadable(path, error) from error
     if len(data) > most:
         raise UsageError(f"{path} is longer than {most} bytes.", code=Code.FILE_INVALID)
@@ -48,8 +49,8 @@ def read_bytes(path: Path, most: int = MAX_FILE) -> bytes:
 def status(path: Path) -> os.stat_result | None:
     """Return the status of what is at a path, or None if nothing is.
 
-    `Path.exists` and its like take every error for an absence since Python 3.14, `Path.glob` on all Pythons: what may
-    not be looked at would be passed over without a word.
+    Since Python 3.14 `Path.exists` and similar methods treat every error as "missing", and `Path.glob` always did: a
+    folder without permission would be skipped silently.
 
     Raises:
         UsageError: the system does not tell (FILE_UNREADABLE).
@@ -75,7 +76,7 @@ def is_folder(path: Path) -> bool:
 
 
 def may_be_there(path: Path) -> bool:
-    """Tell whether something is at a path, or the system does not tell: then opening it says why."""
+    """Tell whether something is at a path; true as well if the system does not tell, since opening it then says why."""
     try:
         return status(path) is not None
     except UsageError:

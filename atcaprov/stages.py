@@ -1,7 +1,7 @@
 """The ten stages of a provisioning run: names, console texts and statuses.
 
 Names, order and console texts are those of Atmel-8970A, sections 3.3 and 5.5; the numbers of the original are not
-public, so ours simply count.
+public; ours count from 1.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Stage(enum.IntEnum):
 
 
 class StageStatus(enum.StrEnum):
-    """What `notify` is told: START or SKIPPED first, then DONE or ERROR unless skipped."""
+    """What `notify` gets: START or SKIPPED first, then DONE or ERROR unless skipped."""
 
     START = "start"
     SKIPPED = "skipped"

@@ -25,7 +25,7 @@ from atcaprov.errors import CertificateError, Code
 Issuer = CertificateDefinition | None
 INCLUDE: Final = "atcacert/atcacert_def.h"
 CA_CERT_DEF: Final = "ATCAPROV_CA_CERT_DEF"
-"""Macro that tells, for a library before 20190517, whether it has ca_cert_def (1, since 20180718) or not (0)."""
+"""Macro for a library before 20190517: 1 if it has ca_cert_def (since 20180718), 0 if not."""
 _TRANSFORMS: Final = "ATCA_MAX_TRANSFORMS"
 # Guessing would compile, and firmware would rebuild a certificate with the authority key id of the template.
 _CA_CERT_DEF_QUESTION: Final = f"""\
@@ -64,8 +64,8 @@ def header(definition: CertificateDefinition) -> str:
 def source(definition: CertificateDefinition, *, issuer: Issuer = None, ca_public_key: bytes | None = None) -> str:
     """Return the text of the source file.
 
-    `issuer` is the definition that `ca_cert_def` names, exported to a file of its own; `ca_public_key` (X||Y) is the
-    root's key, written with a signer's definition.
+    `issuer` is the definition that `ca_cert_def` points to, exported to a file of its own; `ca_public_key` (X||Y) is
+    the root's key, written with a signer's definition.
     """
     if (issuer.name if issuer is not None else "") != definition.ca_cert_def:
         raise CertificateError(
@@ -182,7 +182,7 @@ def byte_array(data: bytes, indent: str = "    ") -> str:
 
 
 def c_string(text: str) -> str:
-    """Return a C string literal of the UTF-8 bytes; what is not plain becomes three octal digits."""
+    """Return a C string literal of the UTF-8 bytes; special characters become three octal digits."""
     return '"' + "".join(_escaped(byte) for byte in text.encode()) + '"'
 
 

@@ -1,7 +1,7 @@
 """atcaprov_cert_info_N.c: which signer a client asks for, and which root it trusts.
 
 The signer module writes the file, the Provisioning Client reads it as text; it compiles as C too, for clients on a
-microcontroller. The original's contents were never published; these are ours, version 1, described in
+microcontroller. The original format was never published; this is ours, version 1, described in
 docs/reference/certificates.md.
 """
 
@@ -36,10 +36,10 @@ _ESCAPE: Final = re.compile(r"\\([0-7]{3}|[\"\\])")
 
 @dataclass(frozen=True, slots=True)
 class CertInfo:
-    """What a client must know before it asks a server; public keys are X||Y."""
+    """What a client must know before it asks a server; public keys are X||Y, 64 bytes."""
 
     signer_name: str
-    """Common name of the signer without its id."""
+    """Common name of the signer, without its id."""
     signer_id: bytes
     signer_public_key: bytes
     root_public_key: bytes
@@ -53,12 +53,12 @@ class CertInfo:
 
     @property
     def file_name(self) -> str:
-        """The name that the file has."""
+        """Name of the file."""
         return f"atcaprov_cert_info_{self.index}.c"
 
     @property
     def check(self) -> bytes:
-        """SHA-256 over all fields (each with its length in front): a damaged file is noticed."""
+        """SHA-256 over all fields (each with its length in front), which detects a damaged file."""
         numbers = bytes(getattr(self, name) for name in _NUMBERS[1:])
         parts = [self.signer_name.encode(), self.signer_id, self.signer_public_key, self.root_public_key, numbers]
         message = bytes([self.format_version])
@@ -135,7 +135,7 @@ def _values(declarations: list[tuple[int, re.Match[str]]]) -> tuple[int, dict[st
         values[name] = (line, _value(line, name, match))
     missing = [name for name in _NAMES if name not in values]
     if missing:
-        _fail(f"{_PREFIX}N_{missing[0]} is missing; the file is cut short or is no cert info file.")
+        _fail(f"{_PREFIX}N_{missing[0]} is missing; the file is cut off or is not a cert info file.")
     if len(indexes) != 1:
         _fail("The file mixes the names of several cert info files.")
     return indexes.pop(), values
@@ -148,7 +148,7 @@ def _value(line: int, name: str, match: re.Match[str]) -> str | bytes | int:
             _fail(f"Line {line}: {name} must be a number{'' if name == 'format' else ' from 0 to 15'}.")
         return int(value)
     if name == "signer_name":
-        return _text(line, value) if is_array else _fail(f"Line {line}: {name} must be a text.")
+        return _text(line, value) if is_array else _fail(f"Line {line}: {name} must be a string.")
     data = _bytes(line, name, value)
     size = _SIZES[name]
     if len(data) != size or match["size"] not in ("", str(size)) or not is_array:
@@ -159,7 +159,7 @@ def _value(line: int, name: str, match: re.Match[str]) -> str | bytes | int:
 def _text(line: int, literal: str) -> str:
     raw = literal[1:-1]
     if not literal.startswith('"') or "\\" in _ESCAPE.sub("", raw) or not raw.isascii():
-        _fail(f"Line {line}: signer_name must be a text in quotes.")
+        _fail(f"Line {line}: signer_name must be a string in quotes.")
     plain = _ESCAPE.sub(lambda match: chr(int(match[1], 8) & 0xFF) if match[1].isdigit() else match[1], raw)
     try:
         text = plain.encode("latin-1").decode("utf-8")

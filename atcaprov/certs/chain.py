@@ -1,4 +1,4 @@
-"""Device certificate, signer certificate, pinned root: does the chain hold? (RFC 5280, 6.1, for this one shape)"""
+"""Verify the chain from a device certificate over the signer certificate to the pinned root (RFC 5280, 6.1)."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ def verify_chain(
     _check_signed(signer_der, signer, root_public_key, "signer", Code.ROOT_NOT_PINNED)
     signer_key = signer.public_key.of(signer_der)
     if device.issuer.of(device_der) != signer.subject.of(signer_der):
-        raise _broken("The device certificate names another issuer than the signer certificate's subject.")
+        raise _broken("The issuer named in the device certificate is not the subject of the signer certificate.")
     _check_signed(device_der, device, signer_key, "device", Code.CHAIN_INVALID)
     _check_authority(signer_der, "signer", at)
     _check_device(device_der, at)
     if device_public_key is not None and device.public_key.of(device_der) != device_public_key:
         raise CertificateError(
             "The device certificate is for another key than the one in the chip.",
-            advice="Keep the board aside; its certificates belong to another unit.",
+            advice="Set the board aside: its certificates belong to another unit.",
             code=Code.KEY_MISMATCH,
         )
 
@@ -71,7 +71,7 @@ def verify_root(root_der: bytes, root_public_key: bytes | None = None) -> bytes:
 def verify_issuer(issuer_der: bytes, issuer_public_key: bytes | None = None) -> bytes:
     """Return the public key (X||Y) of the CA that issues signer certificates: a root, or one under other CAs.
 
-    Its key is pinned, so what stands above it, and how that signed it, is not looked at. Raises as `verify_root`.
+    Its key is pinned, so its issuers and their signatures are not checked. Raises as `verify_root`.
     """
     try:
         issuer = authority_layout(issuer_der)
@@ -104,7 +104,7 @@ def verify_under_root(signer_der: bytes, root_der: bytes) -> None:
     """
     signer, root = _layout(signer_der, "signer"), authority_layout(root_der)
     if signer.issuer.of(signer_der) != root.subject.of(root_der):
-        raise _broken("The signer certificate names another issuer than the root certificate's subject.")
+        raise _broken("The issuer named in the signer certificate is not the subject of the root certificate.")
     _check_signed(signer_der, signer, root.public_key.of(root_der), "signer", Code.CHAIN_INVALID)
     _check_authority(signer_der, "signer", None)
 
@@ -144,9 +144,9 @@ def _check_authority(der: bytes, role: str, at: datetime | None) -> None:
         constraints = extensions.get_extension_for_class(x509.BasicConstraints).value
         usage = extensions.get_extension_for_class(x509.KeyUsage).value
     except x509.ExtensionNotFound as error:
-        raise _broken(f"The {role} certificate is no CA certificate: an extension is missing.") from error
+        raise _broken(f"The {role} certificate is not a CA certificate: an extension is missing.") from error
     if not constraints.ca or not usage.key_cert_sign:
-        raise _broken(f"The {role} certificate is no CA certificate.")
+        raise _broken(f"The {role} certificate is not a CA certificate.")
 
 
 def _check_device(der: bytes, at: datetime | None) -> None:
@@ -159,7 +159,7 @@ def _check_device(der: bytes, at: datetime | None) -> None:
 
 
 def _extensions(der: bytes, role: str, at: datetime | None) -> x509.Extensions:
-    # Only certificates whose signature or key is good come here, so the parser sees nothing a stranger made.
+    # Only certificates with a verified signature or key come here, so the parser gets no foreign input.
     try:
         certificate = x509.load_der_x509_certificate(der)
         extensions = certificate.extensions

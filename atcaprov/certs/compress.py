@@ -1,6 +1,6 @@
-"""From a certificate made elsewhere to its compressed form, if there is one.
+"""Compress a certificate that was made elsewhere, if it has a compressed form.
 
-The vendor's compressor drops what does not fit (minutes, odd expiry dates) and says nothing; here the certificate is
+The vendor's compressor drops what does not fit (minutes, odd expiry dates) without an error; here the certificate is
 rebuilt from the result, and every difference is an error.
 """
 
@@ -30,8 +30,8 @@ def compress(
     """Return the compressed form (72 bytes) of a certificate (DER) that the definition describes.
 
     Raises CertificateError (certificate-mismatch) that names whatever differs, expected and found, when the certificate
-    cannot be rebuilt from 72 bytes: it is built differently from the template, has minutes in a date, an expiry that is
-    not whole years, or another serial number.
+    cannot be rebuilt from 72 bytes: its structure differs from the template, a date has minutes, its validity is not a
+    whole number of years, or its serial number is another.
     """
     built_differently = explain_structure(definition.cert_template, certificate)
     if built_differently:
@@ -80,7 +80,7 @@ def _expire_years(definition: CertificateDefinition, certificate: bytes, issue_d
         not 1 <= years <= dates.MAX_EXPIRE_YEARS[1]
         or dates.expire_date(issue_date, years, definition.expire_date_format) != expire
     ):
-        raise _mismatch(definition, f"its validity ({issue_date} to {expire}) is not a number of whole years to 127")
+        raise _mismatch(definition, f"its validity ({issue_date} to {expire}) is not a whole number of years up to 127")
     return years
 
 

@@ -1,4 +1,4 @@
-"""The 72 bytes on the chip that stand for a certificate.
+"""The compressed form of a certificate: 72 bytes on the chip.
 
 | byte | content |
 |---|---|
@@ -65,7 +65,7 @@ class CompressedCertificate:
 
 @functools.lru_cache(maxsize=512)
 def _parsed(data: bytes) -> CompressedCertificate:
-    """Who issues looks at each of a batch more than once."""
+    """Results are cached: an issuer reads each of a batch more than once."""
     if len(data) != COMPRESSED_SIZE:
         raise CertificateError(f"A compressed certificate has 72 bytes, not {len(data)}.")
     format_version = data[70] & 15

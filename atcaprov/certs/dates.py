@@ -1,4 +1,4 @@
-"""Dates of certificates: the three bytes of the compressed form, and the texts in the certificate.
+"""Dates of certificates: three bytes in the compressed form, and a string in the certificate.
 
 24 bits, big-endian: (issue year - 2000, low 5 bits) << 19 | month << 15 | day << 10 | hour << 5 | expire years, low 5
 bits. In format version 1 byte 71 adds bits 6-5 of both years. Source: MicrochipTech/cryptoauthlib
@@ -21,13 +21,13 @@ LAST_ISSUE_YEAR: Final = MappingProxyType({0: 2031, 1: 2127})
 MAX_EXPIRE_YEARS: Final = MappingProxyType({0: 31, 1: 127})
 """Format version -> most years of validity that fit."""
 CLOCK_TOLERANCE: Final = timedelta(minutes=5)
-"""How far the clock that issues may be ahead of the clock of whoever checks a certificate right after."""
+"""How far the issuer's clock may be ahead of the clock of a program that checks the certificate right afterwards."""
 LAST_UTC_TIME_YEAR: Final = 2049
 """RFC 5280, 4.1.2.5: up to this year a date is a UTCTime, from the next on a GeneralizedTime."""
 
 
 class DateFormat(enum.IntEnum):
-    """How a date stands in the certificate (atcacert_date_format_t)."""
+    """How a date is written in the certificate (atcacert_date_format_t)."""
 
     ISO8601_SEP = 0
     RFC5280_UTC = 1
@@ -57,7 +57,7 @@ NO_EXPIRY: Final = MappingProxyType(
         DateFormat.RFC5280_GEN: _END_OF_TIME,
     }
 )
-"""The date that stands in the certificate when the compressed form says 0 years."""
+"""The expiry date in the certificate if the compressed form has 0 years."""
 
 
 def format_version_for(year: int, expire_years: int) -> int:
@@ -66,7 +66,7 @@ def format_version_for(year: int, expire_years: int) -> int:
 
 
 def check_issue_date(issue_date: datetime, format_version: int) -> None:
-    """Refuse an issue date that the compressed form cannot hold: no UTC, minutes, a year out of range."""
+    """Refuse an issue date that the compressed form cannot hold: not in UTC, with minutes, or a year out of range."""
     _check_utc(issue_date)
     if issue_date.minute or issue_date.second or issue_date.microsecond:
         raise CertificateError(
@@ -83,7 +83,7 @@ def check_issue_date(issue_date: datetime, format_version: int) -> None:
         )
 
 
-# A server issues and proves thousands of certificates in one hour: their dates are worked out once. Equal moments of
+# A server issues and proves thousands of certificates in one hour: their dates are computed once. Equal moments of
 # two time zones are one key of such a cache, so only dates known to be in UTC may come near it.
 _once_an_hour = functools.lru_cache(maxsize=128)
 
@@ -117,7 +117,7 @@ def _encoded(issue_date: datetime, expire_years: int) -> tuple[bytes, int]:
 def decode_dates(encoded: bytes, extension: int, format_version: int) -> tuple[datetime, int]:
     """Return issue date (UTC, full hour) and expire years from bytes 64-66 and byte 71.
 
-    Raises CertificateError for an impossible date (the vendor's decoder lets it pass and fails later).
+    Raises CertificateError for an impossible date (the vendor's decoder accepts it and fails later).
     """
     value = int.from_bytes(encoded, "big")
     year, expire_years = value >> 19, value & 31
@@ -129,7 +129,7 @@ def decode_dates(encoded: bytes, extension: int, format_version: int) -> tuple[d
         return datetime(FIRST_YEAR + year, month, day, hour, tzinfo=UTC), expire_years
     except ValueError as error:
         raise CertificateError(
-            f"Bytes 64-66 of the compressed certificate ({encoded.hex()}) hold no date: "
+            f"Bytes 64-66 of the compressed certificate ({encoded.hex()}) are not a date: "
             f"{FIRST_YEAR + year}-{month:02}-{day:02} {hour:02} h.",
             advice="The slot holds something else, or was never written.",
         ) from error
@@ -138,7 +138,7 @@ def decode_dates(encoded: bytes, extension: int, format_version: int) -> tuple[d
 def validity_texts(
     issue_date: datetime, expire_years: int, issue_format: DateFormat, expire_format: DateFormat
 ) -> tuple[bytes, bytes]:
-    """Return notBefore and notAfter as they stand in the certificate; errors as of `format_date`."""
+    """Return notBefore and notAfter as in the certificate; raises as `format_date`."""
     _check_utc(issue_date)
     return _validity_texts(issue_date, expire_years, issue_format, expire_format)
 
@@ -159,8 +159,8 @@ def expire_date(issue_date: datetime, expire_years: int, date_format: DateFormat
         return issue_date.replace(year=issue_date.year + expire_years)
     except ValueError as error:
         raise CertificateError(
-            f"{issue_date:%Y-%m-%d} and {expire_years} years give 29 February of a year that has none.",
-            advice="Issue with the date of 28 February.",
+            f"{expire_years} years after {issue_date:%Y-%m-%d} there is no 29 February.",
+            advice="Issue it with the date 28 February.",
         ) from error
 
 
@@ -206,7 +206,7 @@ def needed_format(year: int) -> DateFormat:
 def issue_hour(now: datetime, expire_years: int) -> datetime:
     """Return the date to issue with: `now` rounded down to the hour, in UTC.
 
-    29 February with a limited validity becomes 28 February 23 h, since N years later there may be no such day.
+    29 February with a limited validity becomes 28 February 23 h, since that day may not exist N years later.
     """
     utc = now if now.tzinfo is UTC else now.astimezone(UTC)
     hour = utc.replace(minute=0, second=0, microsecond=0)

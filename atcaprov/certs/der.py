@@ -1,7 +1,7 @@
 """Read DER with the position of each element, and write single elements (ITU-T X.690, 8.1 and 10.1).
 
-Certificate definitions are about offsets, which X.509 libraries do not tell; encrypted PKCS#8 with a slow key
-derivation is a structure that they do not write.
+Certificate definitions need offsets, which X.509 libraries do not give; and these libraries do not write encrypted
+PKCS#8 with a slow key derivation.
 """
 
 from __future__ import annotations
@@ -46,12 +46,12 @@ def read_tlv(data: bytes, offset: int, limit: int) -> Tlv:
         count = first & 0x7F
         content += count
         if not 1 <= count <= 2 or content > limit:
-            raise broken(offset, "its length is not one of DER")
+            raise broken(offset, "its length is not valid DER")
         length = int.from_bytes(data[offset + 2 : content], "big")
         if length < 0x80 or (count == 2 and length < 0x100):
             raise broken(offset, "its length is not in the shortest form")
     if content + length > limit:
-        raise broken(offset, "an element is longer than what holds it")
+        raise broken(offset, "an element is longer than its container")
     return Tlv(data[offset], offset, content, content + length)
 
 
@@ -74,8 +74,8 @@ def expect(tlv: Tlv, tag: int, name: str) -> Tlv:
 
 
 def broken(offset: int, why: str) -> CertificateError:
-    """Return the error for bytes that are not DER of a certificate; `why` is the end of a sentence."""
-    return CertificateError(f"The bytes are no certificate: at byte {offset}, {why}.")
+    """Return the error for bytes that are not a certificate in DER; `why` is the end of a sentence."""
+    return CertificateError(f"The bytes are not a certificate: at byte {offset}, {why}.")
 
 
 def write_tlv(tag: int, *parts: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""Checked access to the maps that JSON and CBOR give, with the path of each fault."""
+"""Read values from maps of JSON, CBOR or TOML; an error names the path of the value."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Fault = Callable[[str, str], AtcaProvError]
 
 
 class Document:
-    """A map whose getters raise what `fault(path, rule)` makes; for definitions CertificateError."""
+    """A map whose getters raise the error that `fault(path, rule)` returns; CertificateError by default."""
 
     def __init__(self, value: object, path: str = "", fault: Fault | None = None) -> None:
         self.fault = fault or definition_fault
@@ -51,17 +51,17 @@ class Document:
         return value
 
     def flag(self, key: str) -> bool:
-        """Return a truth value."""
+        """Return true or false."""
         value = self.get(key)
         if type(value) is not bool:
             raise self.fault(self.at(key), "must be true or false")
         return value
 
     def text(self, key: str, longest: int) -> str:
-        """Return a text of printable ASCII, at most `longest` characters."""
+        """Return a string of printable ASCII, at most `longest` characters."""
         value = self.get(key)
         if not isinstance(value, str) or len(value) > longest or not (value.isascii() and (value + "x").isprintable()):
-            raise self.fault(self.at(key), f"must be a text of at most {longest} printable ASCII characters")
+            raise self.fault(self.at(key), f"must be a string of at most {longest} printable ASCII characters")
         return value
 
     def octets(self, key: str) -> bytes:
@@ -93,7 +93,7 @@ class Document:
         return Document(self.get(key), self.at(key), self.fault)
 
     def finish(self) -> None:
-        """Refuse keys nobody asked for: they may mean something to a newer program."""
+        """Refuse keys that were not read: they may mean something to a newer program."""
         unknown = sorted(str(key) for key in self._map if key not in self._asked)
         if unknown:
             raise self.fault(self.at(unknown[0][:40]), "is not known")

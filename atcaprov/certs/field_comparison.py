@@ -1,4 +1,4 @@
-"""Two certificates of one definition, compared field by field, with the probable cause of each difference."""
+"""Compare two certificates of one definition field by field, with the probable cause of each difference."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class FieldDifference:
 def explain_differences(definition: CertificateDefinition, expected: bytes, found: bytes) -> list[FieldDifference]:
     """Return the fields in which two certificates (DER) differ, in their order; nothing when they are equal.
 
-    `expected` must be a certificate of the definition; of `found` nothing is assumed.
+    `expected` must be a certificate of the definition; `found` may be anything.
     """
     if expected == found:
         return []
@@ -108,10 +108,10 @@ def _difference(name: str, span: Span, expected: bytes, found: bytes, names: set
 
 def _signature_difference(end: int, expected: bytes, found: bytes, names: set[str]) -> FieldDifference:
     if names:
-        cause = "It follows from the other differences: other content is signed otherwise."
+        cause = "It follows from the other differences: different content has a different signature."
     else:
         cause = (
-            "Everything else is equal: the certificate was issued a second time (each signature is another), "
+            "Everything else is equal: the certificate was issued a second time (each signature differs), "
             "or the compressed certificate on the chip was damaged."
         )
     return FieldDifference(SIGNATURE, end, len(expected), expected[end:], found[end:], cause)
@@ -126,11 +126,11 @@ def _cause(name: str, names: set[str]) -> str:
         case "subject key id":
             return _follows(names, PUBLIC_KEY) or "It is not the hash of the public key: another template made it."
         case "authority key id":
-            return "Another signer's key, or another root's, has signed: the issuer is not the one expected."
+            return "It was signed with the key of another signer or root: the issuer is not the expected one."
         case "signer id" | "issuer":
             return "Another signer issued the certificate."
         case "issue date":
-            return "It was issued at another time: these are two issues for one device, or the dates were damaged."
+            return "It was issued at another time: the device got two certificates, or the dates were damaged."
         case "expire date":
             return (
                 "The definition has another number of years than the compressed certificate."
@@ -159,9 +159,9 @@ def _follows(names: set[str], field: str) -> str:
 
 def _whole_cause(definition: CertificateDefinition, expected: bytes, found: bytes) -> str:
     if not found:
-        return "There is no certificate."
+        return "The certificate is missing."
     try:
         built_differently = explain_structure(expected, found)
     except CertificateError as error:
         return f"The {len(found)} bytes are not a certificate of the definition {definition.name}. {error.what}"
-    return f"It is not built as the definition {definition.name} says: {'; '.join(built_differently)}."
+    return f"It does not have the structure of the definition {definition.name}: {'; '.join(built_differently)}."

@@ -1,4 +1,4 @@
-"""Issuing: patch the template, have the digest signed, and prove the result before it is given out.
+"""Issue certificates: patch the template, have the digest signed, and verify the result before it is returned.
 
 The order is that of docs/reference/certificates.md: keys, dates and ids first, then the serial number, then the
 digest. Nothing is parsed again: a server must reach thousands of certificates a second.
@@ -21,7 +21,7 @@ from atcaprov.errors import CertificateError, Code
 
 @dataclass(frozen=True, slots=True)
 class IssuedCertificate:
-    """A certificate and its compressed form (72 bytes), proved to give each other."""
+    """A certificate and its compressed form (72 bytes), verified to belong together."""
 
     der: bytes
     compressed: bytes
@@ -33,7 +33,7 @@ class PendingCertificate:
     """A certificate that waits for its signature.
 
     `digest` is the SHA-256 (32 bytes) to be signed with the issuer's key; `finish` takes the signature. Raises
-    CertificateError for a definition from which certificates are not issued, a key that is no point on P-256, a date
+    CertificateError for a definition that does not allow issuing, a key that is not a point on P-256, a date
     the compressed form cannot hold, or a missing chip serial number.
     """
 
@@ -86,7 +86,7 @@ class PendingCertificate:
         """Return the certificate with R||S (64 bytes).
 
         Verifies the signature under the issuer's key, rebuilds the certificate from its compressed form and compares
-        it byte for byte. Raises CertificateError (key-mismatch, certificate-mismatch) rather than give out a bad one.
+        it byte for byte. Raises CertificateError (key-mismatch, certificate-mismatch) instead of returning a bad one.
         """
         if not verify_digest(self._ca_public_key, self.digest, signature):
             raise CertificateError(
@@ -110,7 +110,7 @@ class PendingCertificate:
         if again != der:
             raise CertificateError(
                 "The certificate rebuilt from its compressed form is not the one that was signed.",
-                advice="It was not given out. The certificate definition is at fault.",
+                advice="It was not issued. The certificate definition is wrong.",
                 code=Code.CERTIFICATE_MISMATCH,
             )
 

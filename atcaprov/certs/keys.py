@@ -1,7 +1,7 @@
-"""P-256 public keys and signatures in the raw forms of the chip.
+"""P-256 public keys and signatures in the chip's raw formats.
 
-A public key is X||Y (64 bytes, big-endian, no 04 in front), a signature R||S (64 bytes). In a slot a public key stands
-with four zero bytes in front of each half (72 bytes). Source: docs/reference/certificates.md.
+A public key is X||Y (64 bytes, big-endian, no 04 in front), a signature R||S (64 bytes). In a slot a public key has
+four zero bytes in front of each half (72 bytes). Source: docs/reference/certificates.md.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def load_public_key(xy: bytes) -> ec.EllipticCurvePublicKey:
     """Return the key of the point X||Y (64 bytes).
 
     Raises CertificateError (key-mismatch) when the length is wrong or the point is not on the curve. The last few are
-    remembered: who issues looks at a key more than once.
+    cached: an issuer uses a key more than once.
     """
     if len(xy) != PUBLIC_KEY_SIZE:
         raise CertificateError(f"A public key has 64 bytes, not {len(xy)}.", code=Code.KEY_MISMATCH)
@@ -39,8 +39,8 @@ def load_public_key(xy: bytes) -> ec.EllipticCurvePublicKey:
         return ec.EllipticCurvePublicKey.from_encoded_point(_CURVE, b"\x04" + xy)
     except ValueError as error:
         raise CertificateError(
-            "The 64 bytes are not a point on the curve P-256, so they are no public key.",
-            advice="Read the public key again from where it came.",
+            "The 64 bytes are not a point on the curve P-256, so they are not a public key.",
+            advice="Read the public key again from its source.",
             code=Code.KEY_MISMATCH,
         ) from error
 
@@ -48,7 +48,7 @@ def load_public_key(xy: bytes) -> ec.EllipticCurvePublicKey:
 def raw_public_key(key: ec.EllipticCurvePublicKey) -> bytes:
     """Return X||Y (64 bytes) of a P-256 key; raises CertificateError for another curve."""
     if not isinstance(key.curve, ec.SECP256R1):
-        raise CertificateError(f"The key is on the curve {key.curve.name}; the chip knows P-256 only.")
+        raise CertificateError(f"The key is on the curve {key.curve.name}; the chip uses P-256 only.")
     return key.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)[1:]
 
 
@@ -71,7 +71,7 @@ def raw_signature(der: bytes) -> bytes:
 def der_signature(rs: bytes) -> bytes:
     """Return SEQUENCE { INTEGER r, INTEGER s } of R||S (64 bytes): minimal, unsigned, 8 to 72 bytes.
 
-    The last few are remembered: a signature is verified and put into a certificate, and that is rebuilt.
+    The last few are cached: a signature is verified, put into a certificate, and rebuilt.
     """
     if len(rs) != SIGNATURE_SIZE:
         raise CertificateError(f"A signature has 64 bytes, not {len(rs)}.")
@@ -81,7 +81,7 @@ def der_signature(rs: bytes) -> bytes:
 def signature_of(bit_string: bytes) -> bytes:
     """Return R||S of a certificate's signature, from the tag of its BIT STRING to its end.
 
-    Only the one encoding that DER has is taken, so that no other bytes can stand for the same signature.
+    Only the encoding that DER demands is accepted, so that no other bytes mean the same signature.
     """
     encoded = bit_string[3:]
     signature = raw_signature(encoded)
@@ -101,7 +101,7 @@ def verify_digest(public_key: bytes, digest: bytes, signature: bytes) -> bool:
 
 @functools.lru_cache(maxsize=256)
 def load_issuer_key(xy: bytes) -> ec.EllipticCurvePublicKey:
-    """Return `load_public_key`, remembered: thousands of signatures are verified under the same few keys."""
+    """Return `load_public_key` from a cache: thousands of signatures are verified under the same few keys."""
     return load_public_key(xy)
 
 
@@ -118,7 +118,7 @@ def unpadded_public_key(padded: bytes) -> bytes:
         raise CertificateError(f"A public key in a slot has 72 bytes, not {len(padded)}.", code=Code.KEY_MISMATCH)
     if any(padded[:4]) or any(padded[36:40]):
         raise CertificateError(
-            "The slot holds no public key: bytes 0-3 and 36-39 are not zero.",
+            "The slot does not hold a public key: bytes 0-3 and 36-39 are not zero.",
             advice="Write the signer's public key again.",
             code=Code.KEY_MISMATCH,
         )

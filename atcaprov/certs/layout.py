@@ -1,7 +1,7 @@
-"""Where each field of an X.509 certificate of the family we know stands.
+"""Find the fields of an X.509 certificate of the supported family.
 
-The family: version 3, ecdsa-with-SHA256, a P-256 key, no unique ids (RFC 5280, RFC 5480). Values are not judged here,
-so a template with zeros in its variable elements has a layout too.
+The family: version 3, ecdsa-with-SHA256, a P-256 key, no unique ids (RFC 5280, RFC 5480). Values are not checked here,
+so a template with zeros in its variable elements has a layout, too.
 """
 
 from __future__ import annotations
@@ -66,12 +66,12 @@ class CertificateLayout:
 
 
 def certificate_layout(certificate: bytes) -> CertificateLayout:
-    """Find the fields; raises CertificateError when the bytes are no certificate of the family."""
+    """Find the fields; raises CertificateError when the bytes are not a certificate of the family."""
     return _layout(certificate, any_signature=False)
 
 
 def authority_layout(certificate: bytes) -> CertificateLayout:
-    """Find the fields of a CA certificate that may be signed in any way, by RSA or on another curve; else the same."""
+    """Find the fields of a CA certificate, whose signature may be RSA or on another curve."""
     return _layout(certificate, any_signature=True)
 
 
@@ -81,7 +81,7 @@ def _layout(certificate: bytes, *, any_signature: bool) -> CertificateLayout:
         raise CertificateError(f"{len(certificate) - whole.end} bytes follow the end of the certificate.")
     parts = children(certificate, whole)
     if len(parts) != 3:
-        raise CertificateError("The bytes are no certificate: it must have three parts.")
+        raise CertificateError("The bytes are not a certificate: it must have three parts.")
     tbs, algorithm, signature = parts
     algorithm_bytes = certificate[algorithm.start : algorithm.end] if any_signature else ECDSA_WITH_SHA256
     _expect_bytes(certificate, algorithm, algorithm_bytes, _RULE)
@@ -92,7 +92,7 @@ def _layout(certificate: bytes, *, any_signature: bool) -> CertificateLayout:
 def changeable_values(certificate: bytes, span: Span) -> list[Span]:
     """Return the values inside a span of elements that can change without harm to the DER around them.
 
-    These are primitive values, at any depth, that are no object id and no truth value.
+    These are primitive values, at any depth, except object ids and booleans.
     """
     found = []
     offset = span.start

@@ -1,4 +1,4 @@
-"""From the parts on the chip back to the certificate, byte for byte as it was signed.
+"""Rebuild a certificate from its parts on the chip, byte for byte as it was signed.
 
 The order of steps is the vendor's (cryptoauthlib lib/atcacert/atcacert_def.c and atcacert_client.c).
 """
@@ -23,12 +23,12 @@ from atcaprov.certs.keys import PUBLIC_KEY_SIZE, der_signature, key_id, padded_p
 from atcaprov.errors import CertificateError, Code
 
 StoredData = Mapping[DeviceLocation, bytes]
-"""What stands on the chip at locations that a definition names beyond key, compressed form and chip serial."""
+"""The chip's bytes at locations that a definition names besides key, compressed form and chip serial."""
 
 
 @dataclass(frozen=True, slots=True)
 class SlotContent:
-    """Bytes that must stand in a data slot."""
+    """Bytes that a data slot must hold."""
 
     slot: int
     offset: int
@@ -47,8 +47,8 @@ def rebuild(
     """Return the certificate (DER) of a compressed form (72 bytes).
 
     `public_key` and `ca_public_key` are X||Y (64 bytes), `chip_serial` the chip's 9 bytes where the definition needs
-    them, `stored` what else it takes from the chip. Raises CertificateError: certificate-mismatch when the compressed
-    form belongs to another definition, certificate for bytes that are no compressed certificate.
+    them, `stored` what else it needs from the chip. Raises CertificateError: certificate-mismatch when the compressed
+    form belongs to another definition, certificate for bytes that are not a compressed certificate.
     """
     parsed = CompressedCertificate.parse(compressed)
     _check_same_definition(definition, parsed)
@@ -160,7 +160,7 @@ def _from_chip(location: DeviceLocation, stored: StoredData | None) -> bytes:
 
 
 def with_signature(certificate: bytearray, definition: CertificateDefinition, signature: bytes) -> bytes:
-    """Return the certificate with R||S in place of everything from the signature on, and the outer length set."""
+    """Return the certificate with R||S as its signature, and the outer length set."""
     encoded = der_signature(signature)
     del certificate[definition.element(StdElement.SIGNATURE).offset :]
     certificate += bytes([0x03, len(encoded) + 1, 0]) + encoded
@@ -175,9 +175,9 @@ def _put(certificate: bytearray, location: CertLocation, value: bytes) -> None:
 
 
 def slot_contents(definition: CertificateDefinition, *, compressed: bytes, public_key: bytes) -> list[SlotContent]:
-    """Return what must stand in the data slots for this certificate.
+    """Return what the data slots must hold for this certificate.
 
-    A public key that GenKey gives needs no write. Who writes 32-byte blocks fills the rest of the last with zeros.
+    A public key that GenKey gives needs no write. A writer of 32-byte blocks fills the rest of the last one with zeros.
     """
     CompressedCertificate.parse(compressed)
     location = definition.comp_cert_dev_loc
@@ -189,7 +189,7 @@ def slot_contents(definition: CertificateDefinition, *, compressed: bytes, publi
 
 
 def from_slots(definition: CertificateDefinition, read: Callable[[int, int, int], bytes]) -> tuple[bytes, bytes | None]:
-    """Return (compressed form, X||Y) as they stand on the chip; the key is None where GenKey gives it.
+    """Return (compressed form, X||Y) from the chip; the key is None if GenKey gives it.
 
     `read(slot, offset, count)` returns bytes of a data slot. Raises CertificateError when a slot holds no key.
     """

@@ -1,4 +1,4 @@
-"""Where the serial number of a certificate comes from, and how it is made.
+"""Make the serial number of a certificate from its source.
 
 Source: MicrochipTech/cryptoauthlib lib/atcacert/atcacert_def.c, described in docs/reference/certificates.md.
 """
@@ -40,7 +40,7 @@ CHIP_SERIAL_HASHES: Final = frozenset(
 HASHES: Final = PUBLIC_KEY_HASHES | CHIP_SERIAL_HASHES
 NEEDS_CHIP_SERIAL: Final = CHIP_SERIAL_HASHES | {SerialSource.DEVICE_SN}
 FIXED_SIZES: Final = MappingProxyType({SerialSource.DEVICE_SN: 1 + SERIAL_SIZE, SerialSource.SIGNER_ID: 3})
-"""Sources whose number has one length only."""
+"""Sources with a fixed length."""
 
 # source -> (bits kept, bits set) of the first byte
 _MASKS: Final = MappingProxyType(
@@ -81,7 +81,7 @@ def generate(
     if source is SerialSource.SIGNER_ID:
         return b"\x40" + signer_id
     raise CertificateError(
-        f"A serial number of source {source:X} ({source.name}) is stored on the chip and cannot be made.",
+        f"A serial number of source {source:X} ({source.name}) is stored on the chip and cannot be generated.",
         code=Code.DEFINITION_INVALID,
     )
 

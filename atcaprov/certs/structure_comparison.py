@@ -1,7 +1,7 @@
-"""How a certificate is built, in words: all that a template fixes and a compressed certificate cannot change.
+"""Compare the structure of two certificates, in words: everything that a template fixes.
 
 That is the version, the algorithms, the kinds and lengths of the names' parts, the forms of the dates, and the
-extensions with their order (RFC 5280, 4.1 and 4.2). Values that differ from unit to unit are left out.
+extensions with their order (RFC 5280, 4.1 and 4.2). Values that differ from unit to unit are not compared.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class _Structure(NamedTuple):
 
 
 def explain_structure(expected: bytes, found: bytes) -> list[str]:
-    """Return one phrase for each way in which `found` (DER) is built differently from `expected`, a template or DER.
+    """Return one phrase for each difference in structure between `found` (DER) and `expected`, a template or DER.
 
     An empty list: they have the same structure, so only values can differ. Raises CertificateError when one of them is
     not a certificate.

@@ -1,7 +1,7 @@
-"""Certificates and requests for keys that never leave a chip.
+"""Sign certificates and requests with keys that never leave a chip.
 
-`cryptography` builds and signs with a private key in memory only. So it builds with a key that everyone knows, whose
-public half is then replaced by the chip's, of the same length; the signature is made by the chip.
+`cryptography` builds and signs with a private key in memory only. So a known key is used to build, its public key is
+then replaced by the chip's, of the same length, and the chip makes the signature.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ _REVERSED: Final = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 _ONE_BYTE: Final = tuple(_shift_8(byte << 8) for byte in range(256))
 _HIGH_BYTE: Final = tuple((_ONE_BYTE[byte] << 8 & 0xFFFF) ^ _ONE_BYTE[_ONE_BYTE[byte] >> 8] for byte in range(256))
 _TWO_BYTES: Final = array("H", [high ^ low for high in _HIGH_BYTE for low in _ONE_BYTE])
-"""The register after two more bytes: the software chip's speed hangs on the CRC of long replies."""
+"""Return the register after two more bytes: the CRC of long replies decides the software chip's speed."""
 
 
 def crc16(data: bytes) -> int:

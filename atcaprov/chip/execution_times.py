@@ -20,12 +20,15 @@ from atcaprov.chip.commands import MAX_EXECUTION_MS_M0, Opcode
 
 
 class Times(enum.StrEnum):
-    """Which of the tables a chip keeps to."""
+    """Which of the two tables applies."""
 
-    TYPICAL = "typical"
-    """As most parts; what is refused takes as long as Info: mostly, the sheet says, it is answered long before."""
+    TYPICAL = (
+        "typical"
+        """Like most parts; a refused command takes as long as Info, since the data sheet says that it
+    is usually answered much earlier."""
+    )
     MAXIMUM = "maximum"
-    """As the slowest part that is still sold, refused commands as well."""
+    """Like the slowest part on sale, for refused commands, too."""
 
 
 MAX_EXECUTION_MS_M1: Final = MappingProxyType(

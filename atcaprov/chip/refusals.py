@@ -1,4 +1,4 @@
-"""Status bytes of the chip as errors: the one place where a status becomes an exception."""
+"""The chip's status bytes as errors: the only place where a status becomes an exception."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _MEANINGS: Final[dict[int, tuple[str, str, Board]]] = {
     Status.MISMATCH: ("the values do not match", "", Board.RETRY),
     Status.PARSE_ERROR: (
         "it does not know the command or a parameter of it",
-        "Check that the chip is the part that the product's configuration is made for.",
+        "Check that this is the chip type that the product's configuration is made for.",
         Board.RETRY,
     ),
     Status.ECC_FAULT: ("its elliptic-curve computation failed", "Try again.", Board.RETRY),
@@ -27,13 +27,13 @@ _MEANINGS: Final[dict[int, tuple[str, str, Board]]] = {
         Board.RETRY,
     ),
     Status.WATCHDOG: ("its watchdog was about to expire", "Try again.", Board.RETRY),
-    Status.CRC_ERROR: ("the command reached it damaged", "Check the contact of the board and try again.", Board.RETRY),
+    Status.CRC_ERROR: ("the command arrived damaged", "Check the contact of the board and try again.", Board.RETRY),
 }
 
 
 def refusal(command: str, status: int) -> DeviceError:
     """Return the error for a refusal: the command's name, such as `GenKey` or `Wake`, and the `status` byte."""
-    meaning, advice, board = _MEANINGS.get(status, ("it gave a status that is not documented", "", Board.RETRY))
+    meaning, advice, board = _MEANINGS.get(status, ("it returned an undocumented status", "", Board.RETRY))
     return DeviceError(
         f"The chip refused {command}: {meaning} (status {status:02X}).",
         command=command,

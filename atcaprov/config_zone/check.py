@@ -30,12 +30,12 @@ def check_config_zone(
     written_slots: Collection[int] | None = None,
     allow: Iterable[Allow] = (),
 ) -> list[Finding]:
-    """Return what is wrong or remarkable about a zone (128 bytes), errors first, each group in the order of the bytes.
+    """Return what is wrong or remarkable about a zone (128 bytes): errors first, then by byte.
 
-    Bytes 0-15 and 86-87 are not looked at: no command writes them. The arguments are those of `Product`.
+    Bytes 0-15 and 86-87 are not checked: no command writes them. The arguments are those of `Product`.
 
     Raises:
-        UsageError: the zone has not 128 bytes, or a slot number is not 0 to 15.
+        UsageError: the zone does not have 128 bytes, or a slot number is not 0 to 15.
     """
     product = Product(
         part,
@@ -49,7 +49,7 @@ def check_config_zone(
 
 
 def check_product(zone: ConfigZone | bytes, product: Product) -> list[Finding]:
-    """As `check_config_zone`, with the product's wishes in one value."""
+    """Do the same as `check_config_zone`, with the product's needs in one value."""
     _require_slots(product)
     checked = zone if isinstance(zone, ConfigZone) else ConfigZone(zone)
     found = [finding for rule in _RULES for finding in rule(checked, product)]
@@ -96,4 +96,4 @@ def _require_slots(product: Product) -> None:
         named.add(product.device_key_slot)
     strangers = sorted(number for number in named if not 0 <= number < memory_map.SLOT_COUNT)
     if strangers:
-        raise UsageError(f"There is no slot {strangers[0]}; slots go from 0 to {memory_map.SLOT_COUNT - 1}.")
+        raise UsageError(f"Slot {strangers[0]} does not exist; slots are numbered 0 to {memory_map.SLOT_COUNT - 1}.")

@@ -1,4 +1,4 @@
-"""The product configuration that is written when no other is named.
+"""The default product configuration.
 
 configs/atecc608a-default.toml gives every setting with its reason and configs/atecc608a-default.hex the same bytes for
 `--config`; tests prove the three equal.

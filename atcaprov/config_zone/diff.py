@@ -1,4 +1,4 @@
-"""Compare two configuration zones, by bytes for the machine and by fields for people."""
+"""Compare two configuration zones: byte by byte for programs, field by field for people."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from atcaprov.config_zone.explain import explain_fields, explain_slot
 from atcaprov.config_zone.zone import ConfigZone, Part
 
 COMPARED: Final = (range(16, 84), range(88, 128))
-"""The bytes that Write sets and a lock seals: what a read-back must give again. 84-87 have commands of their own."""
+"""The bytes that Write sets and a lock makes permanent, so a read-back must match them. Bytes 84-87 have commands of
+their own."""
 _UNNAMED: Final = {17: "reserved"}
 
 

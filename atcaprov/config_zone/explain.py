@@ -1,4 +1,4 @@
-"""A configuration zone in words: each field, and for each slot what it holds and who may do what with it."""
+"""Explain a configuration zone in words: each field, and what each slot holds and allows."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class FieldText:
 
 
 def explain_slot(slot: Slot) -> str:
-    """Return what a slot is and allows after the data lock, in one line."""
+    """Return in one line what a slot is and what it allows after the data lock."""
     parts = _private_key(slot) if slot.private else _data(slot)
     return "; ".join([*parts, *_common(slot)])
 
@@ -90,7 +90,7 @@ def _common(slot: Slot) -> list[str]:
 
 
 def explain_fields(zone: ConfigZone, part: Part) -> list[FieldText]:
-    """Return the fields of the whole zone with their meaning on `part`; slots are not among them."""
+    """Return the fields of the whole zone with their meaning on `part`; without the slots."""
     options = _chip_options(zone.chip_options) if part.is_608 else "must be 00"
     x509 = "certificate form checked" if any(zone.x509_format) else "no check"
     return [

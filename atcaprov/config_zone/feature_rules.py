@@ -1,4 +1,4 @@
-"""Rules on bytes 68-83 and 90-91: the features of the ATECC608, LastKeyUse of the ATECC508A."""
+"""Checks of bytes 68-83 and 90-91: the features of the ATECC608, LastKeyUse of the ATECC508A."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SECURE_BOOT: Final = memory_map.SECURE_BOOT.start
 
 
 def feature_rules(zone: ConfigZone, product: Product) -> Findings:
-    """Check the bytes that mean one thing on the 508A and another on the 608."""
+    """Check the bytes whose meaning differs between 508A and 608."""
     if not product.part.is_608:
         yield from _fields_of_508a(zone)
         return

@@ -1,4 +1,4 @@
-"""What a check says, and what it is told about the product."""
+"""The findings of a check, and the description of the product that it needs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from atcaprov.config_zone.zone import Part
 
 
 class Level(enum.StrEnum):
-    """How grave a finding is: an error harms the chip or the run and stops it."""
+    """Severity of a finding: an error would harm the chip or the run, and stops it."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -67,7 +67,7 @@ class Rule(enum.StrEnum):
 
 
 class Allow(enum.StrEnum):
-    """Settings that are refused unless the product names them as wanted."""
+    """Settings that are refused unless the product allows them."""
 
     I2C_ADDRESS = "i2c-address"
     COUNT_MATCH = "count-match"
@@ -78,7 +78,7 @@ class Allow(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing found: where (byte of the zone, and slot if it is about one), what, and what to do."""
+    """One finding: where (byte of the zone, and slot if it concerns one), what, and what to do."""
 
     level: Level
     rule: Rule
@@ -96,7 +96,7 @@ Findings = Iterator[Finding]
 
 @dataclass(frozen=True)
 class Product:
-    """What the zone is meant for.
+    """What the product needs of the zone.
 
     `device_key_slot` None: no device key is made. `certificate_slots`: data slots that take certificates and public
     keys of the chain, 72 bytes each. `slots_to_lock`: locked one by one after the data lock. `written_slots`: data

@@ -1,7 +1,7 @@
-"""The hex text file of a configuration zone, as the client's `--config` reads it.
+"""Read the hex file of a configuration zone, as the client's `--config` does.
 
 Bytes are pairs of hex digits with any spacing, with or without 0x and commas; `#`, `//` and `;` begin a comment that
-runs to the end of the line. The first 16 bytes, serial number and revision, must be there and are ignored.
+runs to the end of the line. The first 16 bytes, serial number and revision, must be present and are ignored.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _NOT_HEX: Final = re.compile(r"[^0-9A-Fa-f]")
 
 @dataclass(frozen=True)
 class HexText:
-    """What a hex text says: the 128 bytes of the zone, and for each the line where it stands (1 = first; 0 = none)."""
+    """The content of a hex file: the 128 bytes of the zone, and the line of each (1 = first; 0 = none)."""
 
     data: bytes
     lines: tuple[int, ...]
@@ -42,14 +42,14 @@ class _Position:
 
 
 def parse_hex(text: str, *, accept_112: bool = False) -> bytes:
-    """Return the 128 bytes of the zone that `text` writes in hex; see `read_hex`."""
+    """Return the 128 bytes of the zone in a hex text; see `read_hex`."""
     return read_hex(text, accept_112=accept_112).data
 
 
 def read_hex(text: str, *, accept_112: bool = False) -> HexText:
     """Read the hex text of a zone.
 
-    With `accept_112` a text of 112 bytes is taken for bytes 16-127, and the first 16 are zero.
+    With `accept_112`, a text of 112 bytes is read as bytes 16-127, and the first 16 are zero.
 
     Raises:
         UsageError: not hex, or not 128 bytes (code config-zone-invalid), with line, column and byte.
@@ -63,7 +63,7 @@ def read_hex(text: str, *, accept_112: bool = False) -> HexText:
 
 
 def format_hex(data: bytes) -> str:
-    """Return a zone as the guide prints it: 16 bytes a line, two blanks in the middle, a line end after each line."""
+    """Return a zone as the guide prints it: 16 bytes a line, two spaces in the middle, a newline after each line."""
     return "".join(_format_line(data[at : at + _LINE_SIZE]) for at in range(0, len(data), _LINE_SIZE))
 
 

@@ -1,4 +1,4 @@
-"""Rules on what the product asks of its slots: device key, certificates, slots to lock."""
+"""Checks of what the product needs of its slots: device key, certificates, slots to lock."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ CERTIFICATE_SIZE: Final = 72
 
 
 def product_rules(zone: ConfigZone, product: Product) -> Findings:
-    """Check that the zone can do what the product asks."""
+    """Check that the zone can do what the product needs."""
     if product.device_key_slot is not None:
         yield from _device_key(zone.slots[product.device_key_slot], product)
     for number in sorted(product.certificate_slots):

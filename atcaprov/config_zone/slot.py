@@ -33,7 +33,7 @@ class DeriveRule(enum.StrEnum):
 
 
 class ReadRule(enum.StrEnum):
-    """What the Read command gives of a data slot after the data lock (SlotConfig bits 7 and 6)."""
+    """What the Read command returns of a data slot after the data lock (SlotConfig bits 7 and 6)."""
 
     CLEAR = "clear"
     NEVER = "never"
@@ -56,7 +56,7 @@ def _check_word(name: str, value: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class SlotConfig:
-    """One SlotConfig word (0 to FFFF). Bits 3-0 and 15-12 mean other things for a private key than for data."""
+    """One SlotConfig word (0 to FFFF). Bits 3-0 and 15-12 have different meanings for a private key and for data."""
 
     value: int
 
@@ -85,7 +85,7 @@ class SlotConfig:
 
     @property
     def ecdh_to_partner(self) -> bool:
-        """Private key: the ECDH result goes to the partner slot, not to the bus; without meaning if ECDH is off."""
+        """Private key: the ECDH result goes to the partner slot, not to the bus; meaningless if ECDH is off."""
         return self.bit(3)
 
     # Bits 3-0 of data, symmetric keys and public keys.
@@ -227,7 +227,7 @@ class KeyConfig:
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """One slot: its number, its two words, and whether SlotLocked still leaves it open."""
+    """One slot: its number, its two words, and whether SlotLocked leaves it unlocked."""
 
     number: int
     slot_config: SlotConfig
@@ -256,19 +256,19 @@ class Slot:
 
     @property
     def p256(self) -> bool:
-        """Its key is one of the P-256 curve, private or public."""
+        """It holds a P-256 key, private or public."""
         return self.key_config.key_type == memory_map.KEY_TYPE_P256
 
     @property
     def clear_read(self) -> bool:
-        """Anybody on the bus reads it after the data lock."""
+        """Anyone on the bus can read it after the data lock."""
         return not self.private and self.slot_config.read is ReadRule.CLEAR
 
     @property
     def clear_write(self) -> bool:
-        """Anybody on the bus writes it after the data lock, until it is slot-locked.
+        """Anyone on the bus can write it after the data lock, until it is slot-locked.
 
-        WHILE_INVALID holds back only what can become valid: a public key with PubInfo.
+        WHILE_INVALID protects only what can become valid: a public key with PubInfo.
         """
         can_be_valid = self.p256 and self.key_config.pub_info
         open_rules = (WriteRule.ALWAYS,) if can_be_valid else (WriteRule.ALWAYS, WriteRule.WHILE_INVALID)

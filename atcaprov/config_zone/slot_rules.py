@@ -1,4 +1,4 @@
-"""Rules on each slot by itself, and on the slots that it names as keys."""
+"""Checks of each slot, and of the slots that it names as keys."""
 
 from __future__ import annotations
 
@@ -188,7 +188,7 @@ def _limited_use(slot: Slot, zone: ConfigZone, product: Product) -> Findings:
     if not slot.slot_config.limited_use:
         return
     if product.part.is_608 and zone.count_match_enabled:
-        return  # the limit is looked at where CountMatch is
+        return  # the limit is checked together with CountMatch
     end = "at the counter's maximum" if product.part.is_608 else "by Counter 0, or in slot 15 by LastKeyUse"
     yield slot_finding(
         Level.WARNING,
@@ -227,7 +227,8 @@ def key_reference_rules(zone: ConfigZone, product: Product) -> Findings:
 
 
 def _references(slot: Slot) -> Iterator[tuple[str, int, bool]]:
-    """Give the keys that SlotConfig names and uses; the last says that GenDig loads them to encrypt or authorize."""
+    """Yield the keys that SlotConfig names and uses: field, slot, and whether GenDig loads them to encrypt or
+    authorize."""
     config = slot.slot_config
     if slot.private:
         if config.priv_write:

@@ -1,4 +1,4 @@
-"""Take typed values out of a TOML table, and say by its full name which key is wrong."""
+"""Read typed values from a TOML table; an error names the key with its full path."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def field_error(path: str, problem: str, advice: str = "") -> UsageError:
 
 
 class NamedFields:
-    """One table; every key is taken once, and `finish` refuses what nobody took."""
+    """One table; every key is read once, and `finish` refuses keys that were not read."""
 
     def __init__(self, path: str, table: object) -> None:
         if not isinstance(table, Mapping):
@@ -32,52 +32,52 @@ class NamedFields:
         return name in self._left
 
     def table(self, name: str) -> NamedFields:
-        """Take a table; a missing one is empty."""
+        """Read a table; a missing one is empty."""
         return NamedFields(self.key(name), self._left.pop(name, {}))
 
     def tables(self) -> dict[str, object]:
-        """Take all that is left."""
+        """Read all tables that are left."""
         taken, self._left = self._left, {}
         return taken
 
     def flag(self, name: str, *, default: bool = False) -> bool:
-        """Take true or false."""
+        """Read true or false."""
         value = self._left.pop(name, default)
         if not isinstance(value, bool):
             raise field_error(self.key(name), "must be true or false.")
         return value
 
     def number(self, name: str, *, default: int = 0, most: int = 0xFF) -> int:
-        """Take a whole number from 0 to `most`."""
+        """Read a whole number from 0 to `most`."""
         value = self._left.pop(name, default)
         if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= most:
             raise field_error(self.key(name), f"must be a whole number from 0 to {most}.")
         return value
 
     def slot(self, name: str, *, default: int = 0) -> int:
-        """Take a slot number."""
+        """Read a slot number."""
         return self.number(name, default=default, most=SLOT_COUNT - 1)
 
     def optional_slot(self, name: str) -> int | None:
-        """Take a slot number if there is one."""
+        """Read a slot number, or None if the key is missing."""
         return self.slot(name) if self.has(name) else None
 
     def choice(self, name: str, choices: Mapping[str, int], *, default: str) -> int:
-        """Take one of the words and return what it stands for."""
+        """Read one of the words and return its number."""
         value = self._left.pop(name, default)
         if not isinstance(value, str) or value not in choices:
             raise field_error(self.key(name), f"must be one of: {', '.join(choices)}.")
         return choices[value]
 
     def text(self, name: str, *, default: str = "") -> str:
-        """Take a text."""
+        """Read a string."""
         value = self._left.pop(name, default)
         if not isinstance(value, str):
-            raise field_error(self.key(name), "must be a text.")
+            raise field_error(self.key(name), "must be a string.")
         return value
 
     def hex_bytes(self, name: str, size: int) -> bytes:
-        """Take `size` bytes written in hex; zeros if the key is missing."""
+        """Read `size` bytes in hex; zeros if the key is missing."""
         value = self.text(name, default="00" * size)
         try:
             data = bytes.fromhex(value)
@@ -88,6 +88,6 @@ class NamedFields:
         return data
 
     def finish(self) -> None:
-        """Refuse keys that nobody took."""
+        """Refuse keys that were not read."""
         if self._left:
-            raise field_error(self.key(next(iter(self._left))), "is not a known field.", "Look for a slip of the pen.")
+            raise field_error(self.key(next(iter(self._left))), "is not a known field.", "Check its spelling.")

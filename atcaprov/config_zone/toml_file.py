@@ -1,7 +1,7 @@
 """A configuration zone in TOML: build its 128 bytes from named fields.
 
 The document has `part`, a table `chip` with the fields of the whole zone, and a table `slots` whose keys are a slot, a
-range or a list of them ("5", "2-4", "5-7,9"). All 16 slots must be described: nothing on the chip is left to chance.
+range or a list of them ("5", "2-4", "5-7,9"). All 16 slots must be described: no setting of the chip is left open.
 docs/reference/config-zone.md lists every field.
 """
 
@@ -35,15 +35,15 @@ def build_toml(text: str) -> bytes:
     try:
         document = parse_toml(text)
     except MalformedError as error:
-        raise UsageError(f"The TOML is broken: {error}.", code=Code.CONFIG_ZONE_INVALID) from error
+        raise UsageError(f"The TOML is not valid: {error}.", code=Code.CONFIG_ZONE_INVALID) from error
     return build(document)
 
 
 def build(document: Mapping[str, Any]) -> bytes:
-    """Return the 128 bytes of the zone; bytes 0-15 are zero and 86-87 say unlocked, as on a new chip.
+    """Return the 128 bytes of the zone; bytes 0-15 are zero, and 86-87 mean "unlocked" as on a new chip.
 
     Raises:
-        UsageError: a field is unknown, missing, of the wrong kind, or contradicts another (code config-zone-invalid).
+        UsageError: a field is unknown, missing, of the wrong type, or contradicts another (code config-zone-invalid).
     """
     fields = NamedFields("", document)
     fields.text("title")
@@ -113,7 +113,7 @@ def _slots(zone: bytearray, tables: NamedFields) -> None:
         slot_config, key_config = build_slot(NamedFields(path, table))
         for number in _numbers(path, name):
             if number in described:
-                raise field_error(path, f"describes slot {number}, which {described[number]} has described already.")
+                raise field_error(path, f"describes slot {number}, but {described[number]} already does.")
             described[number] = path
             _put(zone, memory_map.SLOT_CONFIG + 2 * number, slot_config)
             _put(zone, memory_map.KEY_CONFIG + 2 * number, key_config)
@@ -152,14 +152,14 @@ _WRITE: Final = {"always": 0b0000, "while-invalid": 0b0001, "never": 0b1000, "en
 _DERIVE: Final = {"off": 0b0000, "roll": 0b0010, "create": 0b0011}
 _NO_DERIVE_WITH: Final = (_WRITE["always"], _WRITE["while-invalid"])
 _NO_KEY: Final = 0xF
-"""ReadKey and WriteKey where no key is named; not 0, which would let CheckMac copy the slot."""
+"""ReadKey and WriteKey if no key is named; 0 would let CheckMac copy the slot."""
 
 
 def build_slot(fields: NamedFields) -> tuple[int, int]:
     """Return SlotConfig and KeyConfig (16 bits each) of a slot described by named fields.
 
     Raises:
-        UsageError: a field is unknown, of the wrong kind, or contradicts another (code config-zone-invalid).
+        UsageError: a field is unknown, of the wrong type, or contradicts another (code config-zone-invalid).
     """
     fields.text("purpose")
     private = fields.flag("private")
@@ -197,10 +197,10 @@ def _write_config(fields: NamedFields) -> int:
         raise field_error(fields.key("write_key"), "is missing; encrypted writes and derive = 'create' need a key.")
     if not derive:
         if needs_mac:
-            raise field_error(fields.key("derive_needs_mac"), "has no meaning without derive.")
+            raise field_error(fields.key("derive_needs_mac"), "is allowed only together with derive.")
         return write
     if write in _NO_DERIVE_WITH:
-        raise field_error(fields.key("derive"), "goes with write = 'never' or 'encrypted' only.")
+        raise field_error(fields.key("derive"), "is allowed only with write = 'never' or 'encrypted'.")
     return write & _WRITE["encrypted"] | derive | needs_mac << 3
 
 

@@ -1,6 +1,6 @@
 """The configuration zone as an immutable value with a name for every field.
 
-Offsets stand in atcaprov.chip.memory_map; meanings from DS20005927A (ATECC508A), AN3539 and the public cryptoauthlib
+Offsets are in atcaprov.chip.memory_map; meanings are from DS20005927A (ATECC508A), AN3539 and the public cryptoauthlib
 sources (ATECC608).
 """
 
@@ -18,7 +18,7 @@ from atcaprov.errors import Code, UsageError
 
 
 class Part(enum.StrEnum):
-    """The parts whose zones are known; those of the ATECC608 family mean the same."""
+    """The parts whose zones are known; all of the ATECC608 family mean the same."""
 
     ATECC508A = "ATECC508A"
     ATECC608 = "ATECC608"
@@ -33,7 +33,7 @@ class Part(enum.StrEnum):
 
 
 def address_text(address: int) -> str:
-    """Return an I2C address in both of its spellings."""
+    """Return an I2C address in both forms."""
     return f"{address:02X} (7-bit 0x{address >> 1:02X})"
 
 
@@ -57,7 +57,7 @@ class ConfigZone:
 
     @property
     def serial_number(self) -> bytes:
-        """SN, 9 bytes; zeros or anything else in a zone out of a file."""
+        """SN, 9 bytes; meaningless in a zone from a file."""
         return memory_map.serial_number(self.data)
 
     @property
@@ -181,9 +181,9 @@ _CLOCK_DIVIDER: Final = 0b1111_1000
 def convert_508a_to_608(zone: bytes) -> bytes:
     """Return a 508A zone (128 bytes) by the rule of Microchip AN3539.
 
-    CountMatch, the clock divider, bytes 68-83, UserExtraAdd and ChipOptions become 0, so that nothing of the 608 is
-    turned on; all else stays. Bits whose meaning changed (KeyConfig bit 12, PubInfo of data, KeyType 6, LimitedUse)
-    stay too: `check` for the 608 speaks of them.
+    CountMatch, the clock divider, bytes 68-83, UserExtraAdd and ChipOptions become 0, so that no feature of the 608 is
+    turned on; everything else stays. Bits whose meaning changed (KeyConfig bit 12, PubInfo of data, KeyType 6,
+    LimitedUse) stay, too: `check_config_zone` reports them.
 
     Raises:
         UsageError: not 128 bytes.

@@ -38,7 +38,7 @@ def encode_counter(value: int) -> bytes:
 
 
 def decode_counter(stored: bytes) -> int | None:
-    """Return the value of 8 stored bytes, or None if no value is stored so."""
+    """Return the value of 8 stored bytes, or None if no value is stored like this."""
     linear_a, linear_b, binary_a, binary_b = (int.from_bytes(stored[at : at + 2], "big") for at in range(0, 8, 2))
     value = _TURN * binary_a + _zeros(linear_a) + (_zeros(linear_b) if binary_a == binary_b else 0)
     return value if value <= COUNTER_MAX and encode_counter(value) == stored else None

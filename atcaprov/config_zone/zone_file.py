@@ -20,7 +20,7 @@ _TOML: Final = ".toml"
 
 @dataclass(frozen=True)
 class ZoneFile:
-    """A zone and where it came from; `lines` gives the line of each byte, 0 where there is none (TOML)."""
+    """A zone and its file; `lines` has the line of each byte, 0 if there is none (TOML)."""
 
     path: Path
     zone: ConfigZone
@@ -32,10 +32,11 @@ class ZoneFile:
 
 
 def read_zone_file(path: Path, *, accept_112: bool = False) -> ZoneFile:
-    """Read a zone; a name that ends in .toml holds named fields (see toml_file), every other one hex text.
+    """Read a zone: named fields from a file that ends in .toml (see toml_file), hex text from any other.
 
     Raises:
-        UsageError: the file cannot be read (file-unreadable) or is no zone (config-zone-invalid), with its place.
+        UsageError: the file cannot be read (file-unreadable) or is not a zone (config-zone-invalid, with line and
+        column).
     """
     content = _read(path)
     try:
@@ -93,14 +94,14 @@ _C_ARRAY: Final = re.compile(rb"\{\s*0[xX][0-9A-Fa-f]{1,2}\s*,")
 
 @dataclass(frozen=True)
 class OtherFormat:
-    """What a file is; `command` is a shell command that makes a hex file of it, empty if there is none."""
+    """A format that is not read; `command` is a shell command that converts it to a hex file, or empty."""
 
     name: str
     command: str
 
 
 def other_format(path: Path, content: bytes) -> OtherFormat | None:
-    """Return the form of a file that was not read as a zone; None if it is none of the known ones."""
+    """Return the known format of a file that was not read as a zone, or None."""
     for name, matches, command in _FORMS:
         if matches(content):
             target = path.with_name(f"{path.stem}-zone.hex")

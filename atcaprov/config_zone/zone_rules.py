@@ -1,4 +1,4 @@
-"""Rules on the fields that both parts share: address, modes, counters, slot locks."""
+"""Checks of the fields that both parts share: address, modes, counters, slot locks."""
 
 from __future__ import annotations
 

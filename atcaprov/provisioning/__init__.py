@@ -1,1 +1,1 @@
-"""Provision one chip in ten stages: the library for an integrator who writes an own Provisioning Client."""
+"""Provision one chip in ten stages: the library behind every Provisioning Client."""

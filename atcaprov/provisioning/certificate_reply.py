@@ -1,4 +1,4 @@
-"""Certificates that came from the server for one chip: checked as a whole before a byte of them is written."""
+"""Check the server's certificates for one chip, all of them, before any byte is written."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from atcaprov.wire.messages import CertificatesReply
 
 @dataclass(frozen=True)
 class ChipKey:
-    """The chip that certificates are for: serial number (9 bytes) and device public key (64 bytes X||Y)."""
+    """The chip that is certified: serial number (9 bytes) and device public key (64 bytes X||Y)."""
 
     serial_number: bytes
     public_key: bytes
 
     @classmethod
     def of(cls, config: bytes, public_key: bytes) -> ChipKey:
-        """Take the serial number out of a configuration zone."""
+        """Return the chip with this configuration zone (128 bytes) and public key."""
         return cls(serial_number(config), public_key)
 
 
@@ -88,7 +88,7 @@ def require_offered(reply: CertificatesReply, offer: SignerOffer, profile: Profi
     )
     if not same:
         raise CertificateError(
-            "The server's certificates are made by another signer or definition than it offered.",
+            "The server used another signer or definition than the one it offered.",
             advice="Nothing was written. Start the client again; if it happens twice, call the technician.",
             code=Code.CERTIFICATE_MISMATCH,
         )
@@ -143,7 +143,7 @@ def _checked_writes(
     asked = {(write.slot, write.offset, bytes(write.data)) for write in reply.writes}
     refused = sorted({slot for slot, _, _ in asked if slot not in profile.certificate_slots})
     if refused or asked != {(write.slot, write.offset, write.data) for write in needed}:
-        where = f"slots {', '.join(map(str, refused))}" if refused else "places that its certificates do not need"
+        where = f"slots {', '.join(map(str, refused))}" if refused else "data that its certificates do not need"
         raise ProvisioningError(
             f"The server wants to write {where}.",
             advice="Nothing was written. Call the technician: the server or its signer is not for this product.",

@@ -1,6 +1,6 @@
-"""This computer's clock against the server's and against certificates, before a chip is touched.
+"""Compare this computer's clock with the server's and with certificates, before a chip is touched.
 
-A certificate that begins in the future of this computer would be refused after the chip's configuration was locked.
+Otherwise a certificate that is not valid yet would be refused after the chip's configuration was locked.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from atcaprov.certs.dates import CLOCK_TOLERANCE
 from atcaprov.errors import CertificateError, Code
 
 BEHIND_MAX: Final = timedelta(days=1)
-"""How far the server's clock may be behind: the certificates begin earlier then, and work."""
+"""How far the server's clock may be behind; its certificates are then valid earlier, which does no harm."""
 _FORM: Final = "%Y-%m-%d %H:%M UTC"
 
 
 def require_agreeing(server_time: int) -> None:
-    """Check the server's clock (seconds since 1970 in UTC; 0: it did not tell).
+    """Check the server's clock (seconds since 1970 in UTC; 0: unknown).
 
     Raises CertificateError (clock-wrong), whichever of the two clocks is wrong.
     """
@@ -36,7 +36,7 @@ def require_agreeing(server_time: int) -> None:
 def require_valid_now(certificate: bytes, role: str) -> None:
     """Check that a certificate (DER) of a trusted issuer is valid by this computer's clock.
 
-    Raises CertificateError (clock-wrong; chain-invalid for a certificate that can't be read).
+    Raises CertificateError (clock-wrong; chain-invalid for a certificate that cannot be read).
     """
     try:
         parsed = x509.load_der_x509_certificate(certificate)

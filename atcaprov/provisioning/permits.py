@@ -1,4 +1,4 @@
-"""What each stage may change on a chip; every other command that changes it is held back."""
+"""What each stage may change on a chip; every other changing command is blocked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a product wants of its chips."""
+"""What a product needs of its chips."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ class Profile:
     slots_to_lock: tuple[int, ...] = ()
     validate: bool = True
     allow: frozenset[Allow] = frozenset()
-    """Settings that are refused unless they are wanted, such as another I2C address."""
+    """Settings that are refused unless they are listed here, such as another I2C address."""
     any_of_group: bool = False
     """Whether another signer than the named one may certify, if it was made for the same product by the same root."""
     fill_unwritten: bool = False
-    """Whether a run that did not lock the configuration itself may overwrite with FF what it does not know."""
+    """Whether a run that did not lock the configuration itself may overwrite data of unknown origin with FF."""
 
     def __post_init__(self) -> None:
         if len(self.config_zone) != CONFIG_SIZE:

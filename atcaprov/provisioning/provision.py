@@ -37,7 +37,7 @@ class Provisioned:
     signer_certificate: bytes
     root_certificate: bytes
     was_done_before: bool
-    """The data zone was locked when the run began: it only finished or confirmed an earlier one."""
+    """The data zone was locked when the run began: it only finished or confirmed an earlier run."""
     revision: bytes
     config_revision: bytes
 
@@ -73,7 +73,7 @@ _STEPS: Final = (
     _Step(Stage.DATA_WRITE, lambda run: not run.data_was_locked, Run.write_data),
     _Step(Stage.DATA_LOCK, lambda run: not run.data_was_locked, Run.lock_data),
     _Step(Stage.SLOTS_LOCK, lambda run: bool(run.slots_still_open()), Run.lock_slots),
-    # A chip that came with its data zone locked is judged by its content alone, so that one is always validated.
+    # A chip that came with its data zone locked is judged by its content alone, so it is always validated.
     _Step(Stage.VALIDATE_CERTS, lambda run: run.profile.validate or run.data_was_locked, Run.validate),
 )
 
@@ -87,7 +87,7 @@ class Provisioner:
         self._functions = functions
 
     def prepare(self) -> None:
-        """Ask the server for its signer and check that it fits: what is wrong with the station shows up at its start.
+        """Ask the server for its signer and check that it fits: errors of the station show up at its start.
 
         Raises:
             ServerRejected, TransportError, ProtocolError, CertificateError, ProvisioningError: as `ask_for_offer`.
@@ -103,14 +103,14 @@ class Provisioner:
             raise
 
     def provision(self, device: Device) -> Provisioned:
-        """Take one chip through the stages; a chip that was cut in an earlier run goes on where it stands.
+        """Take one chip through the stages; a chip whose earlier run was cut off continues where it stands.
 
         The server is asked for its signer before each chip.
 
         Raises:
             AtcaProvError: it says what becomes of the board, and names the chip and the stage that failed. Before the
                 first stage, the server is asked for its signer, and the chip and what the server knows of it are looked
-                at. What the user functions raise leaves as itself.
+                at. Exceptions of the user functions pass through unchanged.
         """
         offer = self._asked_offer()
         with device.burst():
@@ -164,9 +164,9 @@ class Provisioner:
 
 
 def _correct_fate(error: AtcaProvError, run: Run) -> None:
-    """Let an error of a changed chip not say that it is unchanged, and say where the chip is."""
+    """Correct the error of a chip that was changed: its board is not untouched, and its URL may be another."""
     if error.board is Board.UNTOUCHED:
-        error.board = Board.SET_ASIDE  # a mistake of the caller, which stays
+        error.board = Board.SET_ASIDE  # a mistake of the caller, which another try repeats
     if run.next_url is not None and error.board is not Board.SCRAP:
         error.advice = f"{error.advice} If the chip is not found as before, its device URL is {run.next_url}.".lstrip()
 

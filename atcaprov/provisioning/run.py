@@ -1,7 +1,7 @@
-"""One chip's way through the stages: what is known of it so far, and what each stage does.
+"""One chip's run: what is known of the chip so far, and what each stage does.
 
-Each stage looks at the chip before it acts and can be repeated, so that a run that was cut anywhere goes on where the
-chip stands: what is done already is skipped, what is done otherwise is told.
+Each stage looks at the chip before it acts and can be repeated, so that a run that was cut off continues where the chip
+stands: what is done already is skipped, what was done differently is an error.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from atcaprov.wire.messages import CertificatesReply, CertificatesRequest
 
 _NO_KEY_THERE = frozenset({Status.EXECUTION_ERROR, Status.ECC_FAULT})
 _DISOWNED = frozenset({Code.NOT_ISSUED, Code.CHIP_HAS_OTHER_SIGNER, Code.CHIP_HAS_OTHER_KEY})
-"""What a server says of a chip that it has not certified as this station wants it."""
+"""The server's codes for a chip that it has not certified for this station."""
 _ANSWERS_FOR_A_NEW_KEY = 2
 """How often a server has to say that it does not know the key in a chip; the first answer may be a late one."""
 
@@ -84,7 +84,7 @@ class Run:
             raise judged(self.device, chip, self.offer, self.cert_info)
 
     def _was_certified(self, chip: ChipKey) -> bool:
-        """Ask the server for what it has issued. A new key destroys the old one: no single answer is believed."""
+        """Ask the server for what it has issued. A new key destroys the old one, so one answer alone is not trusted."""
         disowned = _DISOWNED if self.data_was_locked else frozenset({Code.NOT_ISSUED})
         for _ in range(1 if self.data_was_locked else _ANSWERS_FOR_A_NEW_KEY):
             try:
@@ -100,7 +100,7 @@ class Run:
         return sorted(slots if self.issued is not None else {self.profile.device_key_slot, *slots})
 
     def _existing_key(self) -> ChipKey | None:
-        """Return the chip's key; a fault of its arithmetic alone does not say that there is none."""
+        """Return the chip's key; a computation error alone does not mean that there is none."""
         slot = self.profile.device_key_slot
         try:
             return ChipKey.of(self.config, self.device.get_pubkey(slot))
@@ -132,7 +132,7 @@ class Run:
             raise
 
     def follow_address(self) -> None:
-        """Before stage 1: say where the chip will be found, and look for it there when it has slept."""
+        """Before stage 1: report the chip's new address, and use it after the chip has slept."""
         address = config_zone.i2c_address(self.profile.config_zone)
         if self.has_to_write_config() and address != config_zone.i2c_address(self.config):
             url = self.device.follow(address)
@@ -155,7 +155,10 @@ class Run:
         """Stage 3; proves the lock and that the chip is still the one of the start."""
         before, self.config = self.config, self.device.read_config()
         if serial_number(before) != serial_number(self.config):
-            raise ProvisioningError("The board was exchanged during the run.", advice="Put the first one back.")
+            raise ProvisioningError(
+                "Another chip answers: the board was exchanged during the run.",
+                advice="Put the first board back and start again.",
+            )
         if not config_zone.is_config_locked(self.config):
             raise ProvisioningError("The configuration zone is not locked although the chip accepted the lock.")
         config_zone.require_same_config(self.config, self.profile.config_zone, locked_now=not self.config_was_locked)
@@ -181,14 +184,14 @@ class Run:
         assert self.chip is not None
         writer = DataZoneWriter(self._data_zone, self.profile.certificate_slots, self.chip.serial_number)
         if self.functions.writes_data_zone:
-            self.device.rest()  # nobody knows how long it thinks before it writes
+            self.device.rest()  # it may take any time before it writes
         self.functions.write_data_zone(writer)
 
     def lock_data(self) -> None:
         """Stage 8: with the CRC of all that was written.
 
-        No data can be written before the configuration lock. So where this run made that lock, what it did not write
-        is factory content and may be filled; else it may be a secret of the product.
+        No data can be written before the configuration lock. If this run made that lock, what it did not write is
+        factory content and may be filled; otherwise it may be a secret of the product.
         """
         self._data_zone.lock(may_fill=not self.config_was_locked or self.profile.fill_unwritten)
 

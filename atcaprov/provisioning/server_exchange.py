@@ -1,4 +1,4 @@
-"""One question to the Provisioning Server over the user functions."""
+"""Send one request to the Provisioning Server through the user functions."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ def ask(functions: UserFunctions, request: AnyMessage, reply_type: type[Reply]) 
     """Send `request`, with a number of its own, and return the server's reply of type `reply_type`.
 
     Raises:
-        ServerRejected: the server answered with an error; `request_error` has heard of it.
+        ServerRejected: the server answered with an error; `request_error` was called with it.
         TransportError: the server closed the connection (code SERVER_DROPPED), or the user functions lost it.
-        ProtocolError: the server's bytes are no reply to this request.
+        ProtocolError: the server's bytes are not a reply to this request.
     """
     connection = Connection(Role.CLIENT)
     _LOG.debug("%s to the server.", type(request).__name__)

@@ -1,7 +1,7 @@
-"""What the server's signer will issue, asked and checked before any chip is touched.
+"""Ask what the server's signer will issue, and check it before any chip is touched.
 
-A signer that is missing, a definition that does not fit the product or a foreign root would otherwise show up only
-after a chip's configuration has been locked permanently.
+Otherwise a missing signer, a definition that does not fit the product or a foreign root would show up only after a
+chip's configuration is permanently locked.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def ask_for_offer(functions: UserFunctions, cert_info: CertInfo, profile: Profil
 def signer_key(signer_certificate: bytes, cert_info: CertInfo, profile: Profile) -> bytes:
     """Return the key (X||Y) that a signer's certificate (DER) must have: the named one, or its own if any may sign.
 
-    Its own counts for nothing before the certificate was checked against the pinned root. Raises CertificateError.
+    Do not trust that key before the certificate is checked against the pinned root. Raises CertificateError.
     """
     if not profile.any_of_group:
         return cert_info.signer_public_key
@@ -69,7 +69,7 @@ def signer_key(signer_certificate: bytes, cert_info: CertInfo, profile: Profile)
 
 
 def _require_same_product(offer: SignerOffer, cert_info: CertInfo) -> None:
-    """The pinned root may have certified signers of other products; those are never of the group."""
+    """Refuse signers of other products, even if the pinned root certified them."""
     name = certificate_layout(offer.signer_certificate).subject_common_name
     device, signer = offer.device_definition, offer.signer_definition
     ids = (signer.template_id, signer.chain_id, device.template_id, device.chain_id)
@@ -80,7 +80,7 @@ def _require_same_product(offer: SignerOffer, cert_info: CertInfo) -> None:
     expected = f"{cert_info.signer_name} ".encode()
     if ids != pinned or name is None or name.of(offer.signer_certificate)[: -2 * len(cert_info.signer_id)] != expected:
         raise CertificateError(
-            "The server offers a signer of another product than the cert info file names.",
+            "The server offers a signer for another product than the one in the cert info file.",
             advice="Check the file given with --certinfo; export it again from the signer.",
             code=Code.CERTIFICATE_MISMATCH,
         )
@@ -91,15 +91,15 @@ def _require_allowed_slots(offer: SignerOffer, profile: Profile) -> None:
     refused = sorted(wanted - profile.certificate_slots)
     if refused:
         raise ProvisioningError(
-            f"The signer wants to write slots {', '.join(map(str, refused))}, which this product does not give to"
-            " certificates.",
+            f"The signer's certificates go to slots {', '.join(map(str, refused))}, which this product does not reserve"
+            " for certificates.",
             advice="Call the technician: the signer is for another product.",
             code=Code.SLOT_NOT_ALLOWED,
         )
     if offer.device_definition.private_key_slot != profile.device_key_slot:
         raise ProvisioningError(
-            f"The signer certifies the key of slot {offer.device_definition.private_key_slot}, this product's is in"
-            f" slot {profile.device_key_slot}.",
+            f"The signer certifies the key in slot {offer.device_definition.private_key_slot}, but this product keeps"
+            f" its device key in slot {profile.device_key_slot}.",
             advice="Call the technician: the signer is for another product.",
             code=Code.SLOT_NOT_ALLOWED,
         )

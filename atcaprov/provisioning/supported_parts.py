@@ -1,4 +1,4 @@
-"""Whether a chip is a part that can be provisioned: by its answer to Info, never by its configuration zone."""
+"""Tell by a chip's answer to Info, never by its configuration zone, whether it can be provisioned."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ def require_608(revision: bytes) -> None:
 def newer_silicon(revision: bytes) -> ProvisioningError | None:
     """Return a warning if the ATECC608 with this revision, 4 bytes, is newer than those that are known; else None.
 
-    The vendor announces that the last byte changes with the silicon, so it is no reason to refuse a chip.
+    The vendor announces that the last byte changes with the silicon, so an unknown one is accepted.
     """
     if is_known(revision) or not is_608(revision):
         return None
     return ProvisioningError(
         f"This chip is an ATECC608 of a revision that atcaprov does not know: {spaced(revision)}.",
-        advice="It is treated like the ATECC608C. Tell the technician, who tries one such chip before the batch.",
+        advice="It is treated like the ATECC608C. Call the technician: one such chip has to be tried before the batch.",
         code=Code.REVISION_UNKNOWN,
         board=Board.RETRY,
     )

@@ -1,4 +1,4 @@
-"""The ready way to the server: user functions that talk TCP and keep their connection."""
+"""User functions that talk TCP to the server and keep their connection."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ DEFAULT_HOST: Final = "localhost"
 DEFAULT_PORT: Final = 11235
 CONNECT_SECONDS: Final = 10.0
 EXCHANGE_SECONDS: Final = 60.0
-"""From the beginning of a request to the last byte of its answer, however they trickle; a server with slow signer
+"""From the beginning of a request to the last byte of its reply, however slowly they arrive; a server with slow signer
 modules may have a queue."""
 _LOG: Final = logging.getLogger(__name__)
 
@@ -22,7 +22,7 @@ _LOG: Final = logging.getLogger(__name__)
 class TcpClient(UserFunctions):
     """Connects on first use and keeps the connection from chip to chip; an integrator derives from it.
 
-    A connection that broke, or whose last exchange was not finished, is made anew at the next `certreq_start`.
+    A connection that broke, or whose last exchange was not finished, is opened again at the next `certreq_start`.
     """
 
     def __init__(self, host: str = DEFAULT_HOST, port: int = DEFAULT_PORT) -> None:
@@ -31,13 +31,13 @@ class TcpClient(UserFunctions):
         self._socket: socket.socket | None = None
         self._in_exchange = False
         self._deadline = 0.0
-        """Of the present exchange, in monotonic seconds."""
+        """End of the present exchange, in monotonic seconds."""
 
     def connect(self) -> None:
         """Connect now.
 
         Raises:
-            TransportError: nobody answers there (code SERVER_UNREACHABLE).
+            TransportError: no server answers there (code SERVER_UNREACHABLE).
         """
         self.close()
         try:
@@ -92,7 +92,7 @@ class TcpClient(UserFunctions):
         return self._socket
 
     def _in_time(self) -> socket.socket:
-        """Return the connection, whose next call ends with the exchange's time; raises TimeoutError if that is over."""
+        """Return the connection with the time that the exchange has left; raises TimeoutError if none is left."""
         connection = self._connected()
         left = self._deadline - time.monotonic()
         if left <= 0:
@@ -101,7 +101,7 @@ class TcpClient(UserFunctions):
         return connection
 
     def _was_closed(self) -> bool:
-        """Tell whether the server has closed the idle connection, or sent what nobody asked for."""
+        """Tell whether the server has closed the idle connection, or sent something without a request."""
         connection = self._connected()
         connection.setblocking(False)
         try:

@@ -20,7 +20,7 @@ _CHALLENGE_SIZE = 32
 def validate(
     device: Device, chip: ChipKey, issued: IssuedCertificates, offer: SignerOffer, cert_info: CertInfo
 ) -> None:
-    """Check what stands on the chip, in the manner of `atcaprov_validate()` of the guide; changes nothing.
+    """Check what is on the chip, as `atcaprov_validate()` of the guide does; nothing is changed.
 
     Raises:
         CertificateError: a certificate does not rebuild as issued, does not chain to the pinned root, or the chip's
@@ -45,7 +45,7 @@ def validate(
 
 
 def rebuilt_device(device: Device, chip: ChipKey, offer: SignerOffer, signer_public_key: bytes) -> bytes:
-    """Return the device certificate (DER) as the chip's slots give it; raises CertificateError."""
+    """Return the device certificate (DER) rebuilt from the chip's slots; raises CertificateError."""
     compressed, stored_key = from_slots(offer.device_definition, device.read_slot)
     return rebuild(
         offer.device_definition,
@@ -57,7 +57,7 @@ def rebuilt_device(device: Device, chip: ChipKey, offer: SignerOffer, signer_pub
 
 
 def rebuilt_signer(device: Device, offer: SignerOffer, cert_info: CertInfo, signer_public_key: bytes) -> bytes:
-    """Return the signer certificate (DER) as the chip's slots give it; raises CertificateError."""
+    """Return the signer certificate (DER) rebuilt from the chip's slots; raises CertificateError."""
     compressed, stored_key = from_slots(offer.signer_definition, device.read_slot)
     return rebuild(
         offer.signer_definition,

@@ -1,7 +1,7 @@
-"""Message bodies as bytes: one CBOR map in its one deterministic form (RFC 8949, section 4.2.1).
+"""Message bodies as bytes: one CBOR map in its deterministic form (RFC 8949, section 4.2.1).
 
-A body has exactly one right encoding, so a body that encodes again to other bytes is refused. That one comparison
-catches duplicate keys, trailing bytes, indefinite lengths, long-form numbers and unsorted keys.
+A body has exactly one valid encoding, so a body that encodes again to other bytes is refused. This comparison catches
+duplicate keys, trailing bytes, indefinite lengths, long-form numbers and unsorted keys.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from atcaprov.errors import ProtocolError
 MAX_DEPTH: Final = 4
 """Nesting of containers in a body, the map itself counted. Known messages need 3."""
 
-_ADVICE: Final = "The other end has a fault, or something changed the bytes on their way."
+_ADVICE: Final = "The other program has a bug, or the bytes were changed on the way."
 _SCALARS: Final = frozenset({int, bytes, str, bool, type(None)})
 _INT_LIMIT: Final = 1 << 64
 
@@ -34,7 +34,7 @@ def decode_map(body: bytes, *, what: str) -> dict[int, Any]:
     """
     try:
         value = cbor2.loads(body)
-    except Exception as error:  # cbor2 resolves tags while it decodes, and those raise whatever their types raise
+    except Exception as error:  # cbor2 resolves tags while it decodes, which may raise any exception
         raise ProtocolError(f"The body of a {what} is not CBOR.", advice=_ADVICE) from error
     if type(value) is not dict:
         raise ProtocolError(f"The body of a {what} is not a map.", advice=_ADVICE)
@@ -54,7 +54,7 @@ def _check_plain(value: object, what: str, depth: int) -> None:
     if type(value) is dict:
         for key, item in value.items():
             if type(key) is not int or key < 0:
-                raise ProtocolError(f"A {what} has a key that is no unsigned integer.", advice=_ADVICE)
+                raise ProtocolError(f"A {what} has a key that is not an unsigned integer.", advice=_ADVICE)
             _check_plain(item, what, depth - 1)
     elif type(value) is list:
         for item in value:

@@ -1,13 +1,13 @@
-"""One end of a connection, without any I/O: bytes in, messages out, and back.
+"""One end of a connection, without I/O: bytes in, messages out, and back.
 
-    connection.receive_data(bytes)      give it what came; b"" says that the other end closed
+    connection.receive_data(bytes)      pass what was received; b"" means that the other end closed
     connection.next_event()             a message, CLOSED, or None while bytes are missing
     connection.send(message) -> bytes   what to put on the wire
 
-Two tables say who may send what when: a client asks, a server answers each request once, and a server may send an
-ErrorReply at any time. The server's end puts the number of a request into its answer; the client's end refuses an
-answer with another number, which belongs to a request that was given up. After an error from `next_event` the
-connection is of no more use; a server may still send one ErrorReply to say why, then both ends close.
+Two tables say who may send what in which state: a client asks, a server answers each request once, and a server may
+send an ErrorReply at any time. The server's end puts the number of a request into its answer; the client's end refuses
+an answer with another number, which belongs to a request that was given up. After an error from `next_event` the
+connection cannot be used any more; a server may still send one ErrorReply to say why, then both ends close.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Role(enum.Enum):
 
 
 class ConnectionState(enum.Enum):
-    """IDLE: no request is open. REPLY_DUE: a request went and its answer did not yet. BROKEN: of no more use."""
+    """IDLE: no request is open. REPLY_DUE: a request was sent, its answer was not. BROKEN: unusable."""
 
     IDLE = "idle"
     REPLY_DUE = "reply due"
@@ -40,7 +40,7 @@ class ConnectionState(enum.Enum):
 
 
 class Closed(enum.Enum):
-    """The event of an end that closed between two messages."""
+    """The event when the other end has closed between two messages."""
 
     CLOSED = "closed"
 
@@ -84,8 +84,8 @@ class Connection:
     def bytes_wanted(self) -> int:
         """How many more bytes until the next step: the rest of a header, then the rest of its body.
 
-        0 means that `next_event` has something to say. A reader that asks the wire for exactly this many bytes never
-        holds a byte of the following message.
+        0 means that `next_event` has a result. A reader that receives exactly this many bytes never reads into the
+        following message.
         """
         if self._error is not None or self._ended:
             return 0
@@ -105,7 +105,8 @@ class Connection:
         if not data:
             self._ended = True
         elif len(self._buffer) + len(data) > BUFFER_MAX:
-            raise self._broken(ProtocolError("More bytes came than one message has.", code=Code.FRAME_TOO_LARGE))
+            what = "More bytes arrived than one message may have."
+            raise self._broken(ProtocolError(what, code=Code.FRAME_TOO_LARGE))
         else:
             self._buffer += data
 
@@ -113,7 +114,7 @@ class Connection:
         """Return the next complete message, CLOSED after a clean end, or None if bytes are missing.
 
         Raises:
-            ProtocolError: what came is no message, or not one that may come now; raised again by each later call.
+            ProtocolError: the bytes are not a message, or not one that is allowed now; raised again by each later call.
             TransportError: the other end closed within a message, or (client) before it answered.
         """
         if self._error is not None:
@@ -160,13 +161,14 @@ class Connection:
         return message
 
     def _check(self, header: Header) -> None:
-        """Refuse by the header alone, before a body is waited for."""
+        """Refuse a message by its header, before its body arrives."""
         message = MESSAGES.get(header.message_type)
         if message is None:
             raise ProtocolError(f"Message type {header.message_type:#04x} is unknown.", code=Code.UNEXPECTED_MESSAGE)
         if message.TYPE not in MAY_RECEIVE[self.role, self.state]:
             raise ProtocolError(
-                f"A {message.TITLE} came, which may not come now ({self.state.value}).", code=Code.UNEXPECTED_MESSAGE
+                f"A {message.TITLE} arrived, which is not allowed now ({self.state.value}).",
+                code=Code.UNEXPECTED_MESSAGE,
             )
         if header.body_length > message.BODY_MAX:
             raise ProtocolError(
@@ -175,12 +177,12 @@ class Connection:
             )
 
     def _match(self, message: AnyMessage) -> None:
-        """Keep the number of a request; refuse an answer with another one. A server need not know of numbers."""
+        """Keep the number of a request; refuse an answer with another. Older servers send 0."""
         if self.role is Role.SERVER:
             self._request_number = message.request_number
         elif message.request_number not in (0, self._request_number):
             raise ProtocolError(
-                f"The {message.TITLE} answers another request: it came late, or twice.",
+                f"The {message.TITLE} answers another request: it arrived late, or twice.",
                 advice="Try again.",
                 code=Code.UNEXPECTED_MESSAGE,
             )

@@ -1,4 +1,4 @@
-"""What a field of a message may hold. Each kind checks a value and says in words what is wrong with it."""
+"""The kinds of fields of messages. Each kind checks a value and describes what is wrong with it."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ class SlotWrite:
 
 
 class Kind(Protocol):
-    """One kind of field. `fault` is None for a good value, else a sentence part such as "is empty"."""
+    """One kind of field. `fault` is None for a valid value, else part of a sentence such as "is empty"."""
 
     def fault(self, value: Any) -> str | None:
-        """Say what is wrong with a value of the message class."""
+        """Describe what is wrong with a value of the message class."""
 
     def to_cbor(self, value: Any) -> Any:
-        """Turn a good value into what CBOR carries."""
+        """Return a valid value as CBOR carries it."""
 
     def from_cbor(self, value: Any) -> Any:
-        """Turn what CBOR carried into a value for `fault`; anything that can't be one stays as it is."""
+        """Return a value that CBOR carried, for `fault`; anything else is returned unchanged."""
 
 
 class _AsIs:
@@ -82,7 +82,7 @@ class CodeName(_AsIs):
     maximum: int
 
     def fault(self, value: Any) -> str | None:
-        """Wrong type or spelling. A code that this program does not know is a good code."""
+        """Wrong type or spelling. A code that this program does not know is valid."""
         if type(value) is not str:
             return "is not text"
         if len(value) > self.maximum or re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", value) is None:
@@ -139,7 +139,7 @@ class SlotWrites:
 
 def _write_fault(write: Any) -> str | None:
     if type(write) is not SlotWrite:
-        return "that is no SlotWrite"
+        return "that is not a SlotWrite"
     if type(write.slot) is not int or not 0 <= write.slot < SLOTS:
         return f"to a slot outside 0 to {SLOTS - 1}"
     if type(write.offset) is not int or type(write.data) is not bytes or not write.data:

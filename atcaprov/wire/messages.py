@@ -1,7 +1,7 @@
 """The messages of wire protocol 1: fields, keys, sizes. Written out byte by byte in docs/reference/wire-protocol.md.
 
-A message object is always good: building one checks every field. Keys and types never change their meaning; a new
-field gets a new key, and a reader ignores keys that it does not know. `request_number` is 0 where there is none.
+A message object is always valid: building one checks every field. Keys and types never change their meaning; a new
+field gets a new key, and a reader ignores keys that it does not know. `request_number` is 0 if there is none.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class Message:
                 raise UsageError(f"Field {field.name} of a {self.TITLE} {fault}.")
 
     def body(self) -> bytes:
-        """Return the body in its one deterministic encoding; an optional field at its default is left out."""
+        """Return the body in its one deterministic encoding; optional fields with their default are left out."""
         fields = {}
         for field in self.FIELDS:
             value = getattr(self, field.name)
@@ -82,7 +82,7 @@ class Message:
         """Read a body of at most BODY_MAX bytes. Unknown keys are ignored.
 
         Raises:
-            ProtocolError: not a map, a field is missing, or a field holds what it can't hold.
+            ProtocolError: not a map, a field is missing, or the value of a field is not allowed.
         """
         received = decode_map(body, what=cls.TITLE)
         values: dict[str, Any] = {}
@@ -90,7 +90,7 @@ class Message:
             if field.key in received:
                 values[field.name] = cls._checked(field, received[field.key])
             elif not field.optional:
-                raise ProtocolError(f"A {cls.TITLE} came without its field {field.key} ({field.name}).")
+                raise ProtocolError(f"A {cls.TITLE} lacks its field {field.key} ({field.name}).")
         return cls(**values)
 
     @classmethod
@@ -171,8 +171,8 @@ class CertificatesReply(Message):
 class SignerRequest(Message):
     """A client asks, before it touches a chip, whether a signer is ready and what it issues.
 
-    `signer_public_key` is X and Y of a P-256 point; with `any_of_group` another signer of its group will do.
-    `config_zone` is what the client is going to lock, empty if it does not say.
+    `signer_public_key` is X and Y of a P-256 point; with `any_of_group`, any signer of its group is accepted.
+    `config_zone` is the zone that the client is going to lock; empty if unknown.
     """
 
     TYPE: ClassVar = MessageType.SIGNER_REQUEST
@@ -195,7 +195,7 @@ class SignerRequest(Message):
 class SignerReply(Message):
     """A signer that is ready: its certificate and its root's (DER), and the definitions of what it issues.
 
-    `server_time` is what the server's clock says, in seconds since 1970-01-01 UTC; 0 where it does not tell.
+    `server_time` is the server's clock in seconds since 1970-01-01 UTC; 0 if unknown.
     """
 
     TYPE: ClassVar = MessageType.SIGNER_REPLY

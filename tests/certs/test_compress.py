@@ -86,9 +86,9 @@ NEVER = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
 
 def test_what_the_vendors_compressor_loses_is_an_error() -> None:
     assert "full hour" in refused(made_elsewhere(HOUR + timedelta(minutes=1), NEVER))
-    assert "whole years" in refused(made_elsewhere(HOUR, HOUR.replace(year=2056) - timedelta(seconds=1)))
-    assert "whole years" in refused(made_elsewhere(HOUR, HOUR.replace(year=2056, month=7)))
-    assert "whole years" in refused(made_elsewhere(HOUR, HOUR.replace(year=2154)))
+    assert "whole number of years" in refused(made_elsewhere(HOUR, HOUR.replace(year=2056) - timedelta(seconds=1)))
+    assert "whole number of years" in refused(made_elsewhere(HOUR, HOUR.replace(year=2056, month=7)))
+    assert "whole number of years" in refused(made_elsewhere(HOUR, HOUR.replace(year=2154)))
     assert "serial number (bytes 15-30)" in refused(made_elsewhere(HOUR, NEVER))
     assert "four hexadecimal digits" in refused(made_elsewhere(HOUR, NEVER, common_name="00x4"))
     assert "CN (UTF8String of 30 bytes)" in refused(made_elsewhere(HOUR, NEVER, common_name="00340"))

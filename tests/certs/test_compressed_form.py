@@ -65,7 +65,7 @@ def test_one_flipped_bit_is_another_certificate_or_none() -> None:
         (70, 0xAF, "format version 15"),
         (70, 0x10, "source 1"),
         (71, 0x10, "Byte 71"),
-        (64, 0, "hold no date"),
+        (64, 0, "are not a date"),
     ],
 )
 def test_refused(position: int, value: int, message: str) -> None:

@@ -32,7 +32,7 @@ def test_padded_form_of_the_genuine_key() -> None:
 def test_padding_must_be_zero(position: int) -> None:
     padded = bytearray(keys.padded_public_key(DEVICE.public))
     padded[position] = 1
-    with pytest.raises(CertificateError, match="no public key"):
+    with pytest.raises(CertificateError, match="not hold a public key"):
         keys.unpadded_public_key(bytes(padded))
 
 

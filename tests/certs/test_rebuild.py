@@ -100,5 +100,5 @@ def test_gen_key_needs_no_slot() -> None:
 
 
 def test_an_unwritten_slot_holds_no_key() -> None:
-    with pytest.raises(CertificateError, match="no public key"):
+    with pytest.raises(CertificateError, match="not hold a public key"):
         from_slots(genuine_definition(), lambda slot, offset, count: b"\xff" * count)

@@ -313,9 +313,9 @@ def test_require_safe_gives_the_rest() -> None:
 @pytest.mark.parametrize("wish", ["certificate_slots", "slots_to_lock", "written_slots"])
 @pytest.mark.parametrize("slot", [-1, 16])
 def test_slots_that_do_not_exist(wish: str, slot: int) -> None:
-    with pytest.raises(UsageError, match=f"no slot {slot}"):
+    with pytest.raises(UsageError, match=f"Slot {slot} does not exist"):
         check_config_zone(DEFAULT_608A, **{wish: {slot}})  # type: ignore[arg-type]
-    with pytest.raises(UsageError, match=f"no slot {slot}"):
+    with pytest.raises(UsageError, match=f"Slot {slot} does not exist"):
         check_config_zone(DEFAULT_608A, device_key_slot=slot)
 
 

@@ -168,7 +168,7 @@ def test_every_field_of_the_chip_has_its_place() -> None:
         ({"slots": {"5-3": {}}}, "slots.5-3: names no slot"),
         ({"slots": {"": {}}}, "slots.:"),
         ({"slots": {"\u0663": {}}}, "slots.\u0663"),
-        ({"slots": {"0-15": {}, "3": {}}}, "slots.3: describes slot 3, which slots.0-15"),
+        ({"slots": {"0-15": {}, "3": {}}}, "slots.3: describes slot 3, but slots.0-15"),
         ({"slots": {"3": 1}}, "slots.3: must be a table"),
         ({"slots": {"3": {"privat": True}}}, "slots.3.privat: is not a known field"),
         ({"slots": {"3": {"private": 1}}}, "slots.3.private: must be true or false"),
@@ -177,10 +177,10 @@ def test_every_field_of_the_chip_has_its_place() -> None:
         ({"slots": {"3": {"read": "encrypted"}}}, "slots.3.read_key: is missing"),
         ({"slots": {"3": {"write": "encrypted"}}}, "slots.3.write_key: is missing"),
         ({"slots": {"3": {"derive": "create"}}}, "slots.3.write_key: is missing"),
-        ({"slots": {"3": {"write": "always", "derive": "roll"}}}, "slots.3.derive: goes with"),
-        ({"slots": {"3": {"derive_needs_mac": True}}}, "slots.3.derive_needs_mac: has no meaning"),
+        ({"slots": {"3": {"write": "always", "derive": "roll"}}}, "slots.3.derive: is allowed only with"),
+        ({"slots": {"3": {"derive_needs_mac": True}}}, "slots.3.derive_needs_mac: is allowed only together"),
         ({"slots": {"3": {"auth_key": 16}}}, "slots.3.auth_key"),
-        ({"slots": {"3": {"purpose": 7}}}, "slots.3.purpose: must be a text"),
+        ({"slots": {"3": {"purpose": 7}}}, "slots.3.purpose: must be a string"),
     ],
 )
 def test_a_wrong_field_is_named(document: dict[str, Any], key: str) -> None:

@@ -58,7 +58,7 @@ def test_a_folder(tmp_path: Path) -> None:
         ("zone.hex", b"00 " * 400_000, "too large"),
         ("zone.hex", b"00 0x\n", "line 1, column 4"),
         ("zone.toml", b"part = 3", "part: must be one of"),
-        ("zone.TOML", b"[[[", "The TOML is broken"),
+        ("zone.TOML", b"[[[", "The TOML is not valid"),
     ],
 )
 def test_files_that_hold_no_zone(tmp_path: Path, name: str, content: bytes, words: str) -> None:

@@ -80,7 +80,7 @@ def fate(hal: ScriptedHal, authority: MemoryCa, tamper: Callable[[Any], Any] = l
 def test_a_chip_of_another_signer_of_the_root_is_good_and_set_aside(authority: MemoryCa, code: Code) -> None:
     error = fate(finished(under_the_same_root(authority)), authority, refuse(code))
     assert (error.code, error.board) == (Code.FINISHED_ELSEWHERE, Board.SET_ASIDE)
-    assert "finished and good: another signer of the same root" in str(error)
+    assert "provisioned and good: another signer of the same root" in str(error)
     assert "red bin" not in str(error)
 
 

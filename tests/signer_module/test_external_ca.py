@@ -266,7 +266,7 @@ def test_one_too_many_is_named(extra: bytes) -> None:
         ("middle", certificate("middle", "root", ca=False), "not that of a CA"),
         ("middle", certificate("middle", "root", usage=NO_CA), "not that of a CA"),
         ("issuing", certificate("issuing", "middle", usage=NO_CA), "not that of a CA"),
-        ("signer", certificate("signer", "issuing", ca=False), "no CA certificate"),
+        ("signer", certificate("signer", "issuing", ca=False), "not a CA certificate"),
         ("root", certificate("root", "root", end=-1), "valid from"),
         ("middle", certificate("middle", "root", begin=1), "valid from"),
         ("signer", certificate("signer", "issuing", end=-1), "valid from"),

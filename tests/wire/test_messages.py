@@ -70,7 +70,7 @@ def test_a_missing_field_is_named(message: AnyMessage) -> None:
         if not field.optional:
             fields = _fields(message)
             del fields[field.key]
-            with pytest.raises(ProtocolError, match=rf"without its field {field.key} \({field.name}\)"):
+            with pytest.raises(ProtocolError, match=rf"lacks its field {field.key} \({field.name}\)"):
                 type(message).from_body(cbor2.dumps(fields, canonical=True))
 
 

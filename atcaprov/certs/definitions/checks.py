@@ -1,4 +1,4 @@
-"""What a certificate definition must fulfil: to be rebuilt from a chip, and, stricter, to be issued from.
+"""Check a certificate definition: can certificates be rebuilt from a chip and, stricter, can they be issued?
 
 The rules come from the vendor's implementation and its traps; docs/reference/certificates.md lists them with reasons.
 """
@@ -232,11 +232,9 @@ def _check_issuable_role(definition: DefinitionFields) -> None:
 
 def _check_issuable_dates(definition: DefinitionFields) -> None:
     if definition.expire_date_format is DateFormat.RFC5280_UTC and not definition.expire_years:
-        raise refused("no expiry needs the date 9999-12-31 and GeneralizedTime, and it has UTCTime")
+        raise refused("no expiry means the date 9999-12-31, which needs GeneralizedTime; it has UTCTime")
     if definition.first_issue_year > definition.last_issue_year:
-        raise refused(
-            "there is no year to issue in: RFC 5280 wants UTCTime for its dates up to 2049 and GeneralizedTime after"
-        )
+        raise refused("no issue year fits it: RFC 5280 demands UTCTime for dates up to 2049 and GeneralizedTime after")
 
 
 def needs_chip_serial(definition: DefinitionFields) -> bool:

@@ -47,12 +47,12 @@ __all__ = [
 ]
 
 MAX_DOCUMENT: Final = 16_384
-"""Longest definition in bytes (CBOR) or characters (JSON) that is read."""
+"""Longest definition that is read, in bytes (CBOR) or characters (JSON)."""
 
 
 @dataclass(frozen=True)
 class CertificateDefinition(DefinitionFields):
-    """A checked definition; making one that contradicts itself raises CertificateError (definition-invalid)."""
+    """A checked definition; a contradiction raises CertificateError (definition-invalid)."""
 
     _known_issuable = False
 
@@ -61,7 +61,7 @@ class CertificateDefinition(DefinitionFields):
 
     @functools.cached_property
     def write_slots(self) -> Mapping[int, str]:
-        """Data slots that the parts of the certificate occupy, with what each holds."""
+        """Data slots of the certificate's parts, with the name of each part."""
         parts = [
             (self.comp_cert_dev_loc, f"{self.role} compressed certificate"),
             (self.public_key_dev_loc, f"{self.role} public key"),
@@ -77,7 +77,7 @@ class CertificateDefinition(DefinitionFields):
 
     @functools.cached_property
     def elements_of_chip_serial(self) -> tuple[CertElement, ...]:
-        """The elements that lie in the chip's serial number."""
+        """The elements that are taken from the chip's serial number."""
         return tuple(each for each in self.cert_elements if definition_checks.is_chip_serial(each.device_loc))
 
     def require_issuable(self) -> None:
@@ -87,7 +87,7 @@ class CertificateDefinition(DefinitionFields):
             object.__setattr__(self, "_known_issuable", True)
 
     def issue_date(self, now: datetime) -> datetime:
-        """Return the date with which to issue at the moment `now` (see dates.issue_hour)."""
+        """Return the issue date for the moment `now` (see dates.issue_hour)."""
         return dates.issue_hour(now, self.expire_years)
 
     def to_document(self) -> dict[str, Any]:
@@ -96,7 +96,7 @@ class CertificateDefinition(DefinitionFields):
 
     @classmethod
     def from_document(cls, document: object) -> Self:
-        """Read and check a map; raises CertificateError (definition-invalid) with the path of the fault."""
+        """Read and check a map; raises CertificateError (definition-invalid) with the path of the wrong value."""
         return cls(**definition_document.fields(document))
 
     def to_json(self) -> str:
@@ -129,7 +129,7 @@ class CertificateDefinition(DefinitionFields):
             stream = io.BytesIO(data)
             document = cbor2.load(stream)
         except Exception as error:
-            # The decoder of a foreign package: whatever it raises on garbage means the same.
+            # The decoder of another package: every exception of it means the same.
             raise _unreadable("CBOR") from error
         if stream.read(1):
             raise _unreadable("CBOR")

@@ -54,7 +54,7 @@ class StdElement(enum.IntEnum):
 
 
 class Transform(enum.IntEnum):
-    """atcacert_transform_t; what happens to the chip's bytes on the way into the certificate."""
+    """atcacert_transform_t: how the chip's bytes are converted for the certificate."""
 
     NONE = 0
     REVERSE = 1
@@ -77,7 +77,7 @@ class CertLocation:
 
     @property
     def end(self) -> int:
-        """The first byte behind."""
+        """The first byte after it."""
         return self.offset + self.count
 
 
@@ -107,7 +107,7 @@ NOWHERE: Final = DeviceLocation()
 
 @dataclass(frozen=True, slots=True)
 class CertElement:
-    """An element beyond the standard ones: bytes of the chip that stand, transformed, in the certificate."""
+    """An element beyond the standard ones: bytes of the chip that are in the certificate, transformed."""
 
     id: str
     """At most 24 ASCII characters."""
@@ -116,7 +116,7 @@ class CertElement:
     transforms: tuple[Transform, Transform] = (Transform.NONE, Transform.NONE)
 
     def certificate_bytes(self, data: bytes) -> bytes:
-        """Return what stands in the certificate for the chip's `data`; raises CertificateError when it cannot."""
+        """Return the certificate's bytes for the chip's `data`; raises CertificateError if they do not fit."""
         for transform in self.transforms:
             data = _transformed(data, transform)
         if len(data) != self.cert_loc.count:
@@ -159,7 +159,7 @@ Role = Literal["signer", "device"]
 
 @dataclass(frozen=True)
 class DefinitionFields:
-    """What rules and documents work on; `CertificateDefinition` is the checked one."""
+    """The fields of a definition; `CertificateDefinition` is the checked one."""
 
     name: str
     role: Role
@@ -186,12 +186,12 @@ class DefinitionFields:
     type: CertificateType = CertificateType.X509
 
     def element(self, element: StdElement) -> CertLocation:
-        """Return where a standard element stands in the certificate."""
+        """Return the location of a standard element in the certificate."""
         return self.std_cert_elements[element]
 
     @functools.cached_property
     def layout(self) -> CertificateLayout:
-        """Where the fields of the template stand."""
+        """Locations of the template's fields."""
         return certificate_layout(self.cert_template)
 
     @property

@@ -1,7 +1,7 @@
 """Readable descriptions of certificates, in TOML; docs/reference/certificates.md lists every key.
 
-What the compressed form or X.509 cannot hold is refused here, when the description is read, and not at some later
-board. Making definitions from descriptions is the duty of atcaprov.certs.descriptions.template.
+What the compressed form or X.509 cannot hold is refused when the description is read, not later at a board. Making
+definitions from descriptions is the duty of atcaprov.certs.descriptions.template.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _FIRST_CERTIFICATE_SLOT: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class Slots:
-    """Where the product's chip keeps the parts; None where the role has no such part."""
+    """Slots of the parts on the product's chip; None if the role has no such part."""
 
     compressed_certificate: int
     private_key: int | None = None
@@ -122,7 +122,7 @@ def default_description(role: Role) -> CertificateDescription:
 
 
 def default_text(role: Role) -> str:
-    """Return the TOML text of the default description, to start an own one from."""
+    """Return the TOML text of the default description, as a start for your own."""
     folder = importlib.resources.files("atcaprov.certs") / "default"
     return (folder / f"{role}.toml").read_text(encoding="utf-8")
 

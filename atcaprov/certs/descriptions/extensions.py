@@ -1,6 +1,6 @@
 """Extensions of the certificates that descriptions make (RFC 5280, 4.2).
 
-Basic constraints, key usage, subject and authority key id are always there: verifiers in strict mode want them.
+Basic constraints, key usage, subject and authority key id are always present: strict verifiers require them.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _OBJECT_ID: Final = re.compile(r"[0-2](\.(0|[1-9][0-9]{0,8})){2,12}")
 
 @dataclass(frozen=True, slots=True)
 class ExtensionsDescription:
-    """What the [extensions] table says."""
+    """The content of the [extensions] table."""
 
     ca: bool
     path_length: int | None
@@ -55,7 +55,7 @@ class ExtensionsDescription:
         return self.request(builder, key_id=key_id).add_extension(authority, critical=False)
 
     def request(self, builder: _Builder, *, key_id: bytes) -> _Builder:
-        """Return the builder with the extensions that the subject can ask for; the key id has 20 bytes."""
+        """Return the builder with the extensions that a subject can request; the key id has 20 bytes."""
         usages = {usage: usage in self.key_usage for usage in _KEY_USAGES}
         builder = builder.add_extension(x509.BasicConstraints(ca=self.ca, path_length=self.path_length), critical=True)
         builder = builder.add_extension(x509.KeyUsage(**usages), critical=True)
@@ -97,5 +97,5 @@ def _texts(table: Document, key: str) -> tuple[str, ...]:
     items = table.items(key, 9)
     texts = tuple(item for item in items if isinstance(item, str))
     if len(texts) != len(items) or len(set(texts)) != len(texts):
-        raise table.fault(table.at(key), "must be different texts")
+        raise table.fault(table.at(key), "must be different strings")
     return texts

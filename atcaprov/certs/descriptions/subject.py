@@ -1,4 +1,4 @@
-"""Subject names of descriptions, with placeholders for what each certificate has of its own."""
+"""Subject names of descriptions, with placeholders for what differs between certificates."""
 
 from __future__ import annotations
 
@@ -63,9 +63,9 @@ def fill(text: str, values: Mapping[str, str]) -> str:
 def read_subject(table: Document, placeholders: tuple[str, ...]) -> SubjectDescription:
     """Read the [subject] table; only the given placeholders may be used."""
     attributes = []
-    for key in table.keys():  # noqa: SIM118 - a Document is no mapping
+    for key in table.keys():  # noqa: SIM118 - a Document is not a mapping
         if key not in _ATTRIBUTES:
-            raise table.fault(table.at(key), f"is not known; there are {', '.join(_ATTRIBUTES)}")
+            raise table.fault(table.at(key), f"is unknown; use one of {', '.join(_ATTRIBUTES)}")
         attributes.append((key, _attribute(table, key, placeholders)))
     if not table.has("common_name"):
         raise table.fault("subject.common_name", "is missing")
@@ -75,7 +75,7 @@ def read_subject(table: Document, placeholders: tuple[str, ...]) -> SubjectDescr
 def _attribute(table: Document, key: str, placeholders: tuple[str, ...]) -> str:
     text, path = table.get(key), table.at(key)
     if not isinstance(text, str) or not text.isprintable() or not text.strip() or text != text.strip():
-        raise table.fault(path, "must be a text, without blanks around it")
+        raise table.fault(path, "must be a string without spaces around it")
     for field in _FIELD.findall(text):
         if field not in placeholders:
             allowed = " and ".join(f"{{{name}}}" for name in placeholders) or "none"
@@ -91,7 +91,7 @@ def _check_length(fault: Fault, path: str, key: str, filled: str) -> None:
     longest = _ATTRIBUTES[key][1]
     size = len(filled.encode())
     if key == "common_name" and size > longest >= len(filled):
-        # `cryptography` counts the bytes, and makes no certificate with more.
+        # `cryptography` counts the bytes and refuses more.
         raise fault(path, f"has {size} bytes in UTF-8 with its placeholders filled; {longest} are possible")
     if len(filled) > longest or (key == "country" and len(filled) != 2):
         raise fault(path, f"has {len(filled)} characters with its placeholders filled; X.509 allows {longest}")
@@ -100,6 +100,6 @@ def _check_length(fault: Fault, path: str, key: str, filled: str) -> None:
 
 
 def check_signer_name(subject: SubjectDescription, fault: Fault) -> None:
-    """Refuse a signer whose common name does not end in a blank and the signer id, its only one."""
+    """Refuse a signer whose common name does not end in a space and the only placeholder, the signer id."""
     if not re.fullmatch(r"[^{}]*[^{} ] \{signer_id\}", subject.common_name) or subject.count(SIGNER_ID) != 1:
         raise fault("subject.common_name", "must end in ' {signer_id}', and nothing else may hold the signer id")

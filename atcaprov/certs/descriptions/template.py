@@ -1,7 +1,7 @@
-"""From descriptions to definitions: an X.509 template is built, and its variable elements are located in the DER.
+"""Make definitions from descriptions: build an X.509 template, and locate its variable elements in the DER.
 
-The template is a whole certificate with placeholders: the generator of P-256 as its key, fixed dates, and a signature
-that verifies under no key. The same description always gives the same bytes.
+The template is a whole certificate with placeholders: the generator of P-256 as its key, fixed dates, and an invalid
+signature. The same description always gives the same bytes.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ def signer_definition(
 ) -> CertificateDefinition:
     """Return the definition of signer certificates that the root named `root_name` issues.
 
-    `at` is when issuing begins: it settles UTCTime or GeneralizedTime. Raises UsageError (definition-invalid) when no
-    certificate could be issued then.
+    `at` is when issuing begins: it decides between UTCTime and GeneralizedTime. Raises UsageError (definition-invalid)
+    when no certificate could be issued then.
     """
     if description.role != "signer":
         raise _refused(f"the description is for a {description.role}, not for a signer")
@@ -112,14 +112,14 @@ def _definition(
 def _date_formats(description: CertificateDescription, at: datetime) -> tuple[DateFormat, DateFormat]:
     last = dates.LAST_ISSUE_YEAR[description.format_version]
     if at.year > last:
-        raise _refused(f"compressed_format {description.format_version} holds issue years up to {last}, and it is over")
+        raise _refused(f"compressed_format {description.format_version} holds issue years up to {last}, which are past")
     if not description.expire_years:
         return dates.needed_format(at.year), DateFormat.RFC5280_GEN
     return dates.needed_format(at.year), dates.needed_format(at.year + description.expire_years)
 
 
 def _template(description: CertificateDescription, issuer: x509.Name, formats: tuple[DateFormat, DateFormat]) -> bytes:
-    # The private key 1 makes the generator the public key: fixed, on the curve, and known to be nobody's.
+    # The private key 1 makes the generator the public key: fixed, on the curve, and of no real device.
     key = ec.derive_private_key(1, ec.SECP256R1())
     identifier = key_id(raw_public_key(key.public_key()))
     begin, end = (_PLACEHOLDER_DATES[date_format] for date_format in formats)

@@ -165,9 +165,9 @@ def test_what_differs_from_chip_to_chip_or_by_its_life_does_not_count(offset: in
     ("wanted", "why"),
     [
         ({"config_zone": DEFAULT_608A[:-1]}, "has 128 bytes, not 127"),
-        ({"device_key_slot": 16}, "no slot 16"),
-        ({"certificate_slots": frozenset({10, -1})}, "no slot -1"),
-        ({"slots_to_lock": (16,)}, "no slot 16"),
+        ({"device_key_slot": 16}, "Slot 16 does not exist"),
+        ({"certificate_slots": frozenset({10, -1})}, "Slot -1 does not exist"),
+        ({"slots_to_lock": (16,)}, "Slot 16 does not exist"),
     ],
 )
 def test_a_profile_that_can_not_be(wanted: dict[str, Any], why: str) -> None:
