@@ -73,6 +73,7 @@ def test_default_definitions_compile_to_the_same_structures(tmp_path: Path) -> N
     assert bytes((ctypes.c_uint8 * 64).in_dll(library, "g_signer_1_ca_public_key")) == ROOT.public
 
 
+@pytest.mark.slow
 def test_the_library_rebuilds_with_the_compiled_definitions(tmp_path: Path, wheel: Wheel) -> None:
     source = random.Random(20160108)
     for number in range(5):
@@ -109,6 +110,7 @@ def key_of_issuer(wheel: Wheel, library: ctypes.CDLL, unit: Unit, year: int) -> 
     return padded[4:36] + padded[40:72]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("year", [year for year in atcacert_years.YEARS if year > 2017])
 def test_firmware_with_the_library_of_each_year_rebuilds_the_chain(tmp_path: Path, wheel: Wheel, year: int) -> None:
     flags = [f"-D{export_c.CA_CERT_DEF}=1"] if year == atcacert_years.FIRST_WITH_CA_CERT_DEF else []

@@ -61,6 +61,7 @@ def test_other_spacing_and_comments(change: object) -> None:
         assert CertInfo.parse(changed) == INFO
 
 
+@pytest.mark.slow
 @given(st.text(min_size=1, max_size=64).filter(lambda text: text.isprintable()))
 def test_any_name(name: str) -> None:
     info = replace(INFO, signer_name=name)

@@ -103,6 +103,7 @@ def test_truncated_at_each_length(which: str) -> None:
         assert code(**{which: der[:length]})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("which", ["device", "signer"])
 def test_each_flipped_bit_breaks_the_chain(which: str) -> None:
     der = {"device": DEVICE_DER, "signer": SIGNER_DER}[which]

@@ -56,6 +56,7 @@ def test_known_chains(chain: dict[str, Any], role: str) -> None:
     assert found.hex() == case["compressed"]
 
 
+@pytest.mark.slow
 def test_random_units() -> None:
     source = random.Random(3)
     for _ in range(100):

@@ -244,6 +244,7 @@ def test_garbage_bytes(data: bytes) -> None:
         CertificateDefinition.from_bytes(data)
 
 
+@pytest.mark.slow
 @given(
     st.recursive(
         st.none() | st.integers() | st.text() | st.binary(),
@@ -257,6 +258,7 @@ def test_garbage_documents(document: object) -> None:
         CertificateDefinition.from_bytes(cbor2.dumps(document))
 
 
+@pytest.mark.slow
 @given(st.text(max_size=200))
 def test_garbage_text(text: str) -> None:
     with pytest.raises(CertificateError):
@@ -333,6 +335,7 @@ _NUMBERS = [
 ]
 
 
+@pytest.mark.slow
 @given(
     st.lists(
         st.tuples(st.sampled_from(_NUMBERS), st.sampled_from(["offset", "count"]), st.integers(0, 600)),

@@ -46,6 +46,7 @@ def test_bytes_behind_the_end() -> None:
         certificate_layout(SIGNER + b"\0")
 
 
+@pytest.mark.slow
 def test_one_flipped_bit_is_an_error_or_leaves_a_layout() -> None:
     for bit in range(len(SIGNER) * 8):
         flipped = bytearray(SIGNER)

@@ -110,6 +110,7 @@ def sequence(content: bytes) -> bytes:
     return b"\x30\x82" + len(content).to_bytes(2, "big") + content
 
 
+@pytest.mark.slow
 def test_what_a_definition_issues_is_built_as_its_template() -> None:
     source = random.Random(20261130)
     for _ in range(100):

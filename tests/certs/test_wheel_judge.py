@@ -7,6 +7,7 @@ import random
 from concurrent.futures import ProcessPoolExecutor
 from typing import Final
 
+import pytest
 from cryptography import x509
 
 from atcaprov.certs.rebuild import from_slots, rebuild
@@ -25,6 +26,7 @@ def test_the_structures_have_the_librarys_layout() -> None:
     atcacert.check_layout()
 
 
+@pytest.mark.slow
 def test_a_thousand_units() -> None:
     # The library waits a millisecond here and there, and its certificate functions bear one thread only.
     spawn = multiprocessing.get_context("spawn")
@@ -81,6 +83,7 @@ def test_the_genuine_certificate_of_2015(wheel: Wheel) -> None:
     assert atcacert.read_certificate(wheel, atcacert.c_definition(definition), ca_key) == ours
 
 
+@pytest.mark.slow
 def test_the_units_cover_what_they_should() -> None:
     source = random.Random(7)
     units = [random_unit(source) for _ in range(150)]

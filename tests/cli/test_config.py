@@ -75,6 +75,7 @@ def test_check_refuses_a_508a_table_with_line_and_byte(kit_table: Path) -> None:
     assert config("check", kit_table, "--part", "ATECC508A").code == 0
 
 
+@pytest.mark.slow
 def test_check_knows_what_the_product_wants(tmp_path: Path) -> None:
     path = tmp_path / "moved.hex"
     path.write_text(format_hex(changed((16, "6A"))))

@@ -58,6 +58,7 @@ def client_of(place: str) -> Iterator[Client]:
         yield Client(connection)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_it_prints_a_line_for_each_way_and_ends_cleanly(tmp_path: Path, number: signal.Signals) -> None:
     port = tmp_path / "ttyKit"
@@ -70,6 +71,7 @@ def test_it_prints_a_line_for_each_way_and_ends_cleanly(tmp_path: Path, number: 
     assert not port.is_symlink()
 
 
+@pytest.mark.slow
 def test_what_a_client_changed_is_in_the_state_file(tmp_path: Path) -> None:
     state = tmp_path / "chip.json"
     for expected in (1, 2):
@@ -83,6 +85,7 @@ def test_what_a_client_changed_is_in_the_state_file(tmp_path: Path) -> None:
         assert read_counter(memory, 0) == expected
 
 
+@pytest.mark.slow
 def test_a_chip_file_serves_one_server_at_a_time(tmp_path: Path) -> None:
     state = tmp_path / "chip.json"
     with serving("--wolfssl", "0", "--state", str(state)) as (program, _places):
@@ -98,6 +101,7 @@ def test_a_chip_file_serves_one_server_at_a_time(tmp_path: Path) -> None:
         assert ended(program, signal.SIGTERM)[0] == 0
 
 
+@pytest.mark.slow
 def test_explain_says_why_on_stderr(tmp_path: Path) -> None:
     with serving("--wolfssl", "0", "--explain", "--image", "atecc608b") as (program, places):
         with client_of(places["wolfssl"]) as client:
@@ -108,6 +112,7 @@ def test_explain_says_why_on_stderr(tmp_path: Path) -> None:
     assert "Sign (P1 80, P2 0000) refused, 0F" in err
 
 
+@pytest.mark.slow
 def test_a_plan_of_faults_strikes(tmp_path: Path) -> None:
     plan = tmp_path / "faults.toml"
     plan.write_text('[[fault]]\nkind = "ecc-fault"\nopcode = "Info"\n')
@@ -116,6 +121,7 @@ def test_a_plan_of_faults_strikes(tmp_path: Path) -> None:
         assert client.take(11) == bytes.fromhex("0405c343" + "07000060028038")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("speed", "wakes"), [("100", True), ("400", False)])
 def test_the_speed_of_its_buses_decides_what_wakes_a_chip(speed: str, wakes: bool) -> None:
     with serving("--i2c", "0", "--i2c-speed", speed) as (_, places), client_of(places["i2c"]) as client:
@@ -167,6 +173,7 @@ def test_a_wrong_option_is_one_message_and_an_exit_code(arguments: list[str], me
 # Chip files
 
 
+@pytest.mark.slow
 def test_chip_files_are_compared_in_words(tmp_path: Path) -> None:
     before, after = tmp_path / "before.json", tmp_path / "after.json"
     run_in_process(group, "record", f"emulator:{before}", str(tmp_path / "trace"))
@@ -247,6 +254,7 @@ def test_no_other_part_is_given_up_than_the_one_named(tmp_path: Path) -> None:
         assert (done.code, state.read_bytes()) == (code, before)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("setup", "other"), [("1", "2"), ("2", "1")])
 def test_a_part_that_is_given_up_answers_and_replays(tmp_path: Path, setup: str, other: str) -> None:
     device, state, serial = blank_part(tmp_path)

@@ -54,6 +54,7 @@ def test_what_is_written_is_read(data: bytes) -> None:
     assert parse_hex(format_hex(data)) == data
 
 
+@pytest.mark.slow
 @given(st.data(), st.binary(min_size=128, max_size=128))
 def test_spacing_prefixes_commas_and_comments_do_not_matter(data: st.DataObject, zone: bytes) -> None:
     text = "# first line\n"

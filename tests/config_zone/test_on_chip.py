@@ -95,12 +95,14 @@ def errors_of(zone: bytes, rule: Rule, **wishes: set[int]) -> list[str]:
     return [each.message for each in found if (each.level, each.rule) == (Level.ERROR, rule)]
 
 
+@pytest.mark.slow
 @given(words, words)
 def test_device_keys_are_good_exactly_if_the_chip_agrees(slot_config: int, key_config: int) -> None:
     zone = with_slot(0, slot_config, key_config)
     assert serves_as_device_key(zone, 0) is not bool(errors_of(zone, Rule.DEVICE_KEY))
 
 
+@pytest.mark.slow
 @given(st.integers(0, 0xF), st.integers(0, 0xF), st.booleans(), st.booleans(), st.booleans())
 def test_usual_device_keys_too(uses: int, write_config: int, pub_info: bool, req_auth: bool, latch: bool) -> None:
     zone = with_slot(0, write_config << 12 | 0x80 | uses, 0x31 | pub_info << 1 | req_auth << 7 | latch << 12)

@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 FORK = """
 import os, sys
 from atcaprov.device.device import Device

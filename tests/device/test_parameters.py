@@ -97,6 +97,7 @@ def test_the_first_and_the_last_number_reach_the_chip(name: str, device: Device,
     assert len(hal.packets) == 2
 
 
+@pytest.mark.slow
 def test_a_message_is_hashed_whole_or_refused(device: Device, hal: ScriptedHal) -> None:
     longest = bytes(65535)
     assert device.sha256(longest) == hashlib.sha256(longest).digest()

@@ -21,6 +21,7 @@ INFO = bytes.fromhex("0730000000035d")
 GOOD = bytes.fromhex("07000060028038")  # kit exchange of an ATECC608A, MicrochipTech/cryptoauthlib
 
 
+@pytest.mark.slow
 @given(st.binary(max_size=300))
 @settings(max_examples=150, deadline=None)
 def test_any_reply_is_an_answer_or_a_typed_error(reply: bytes) -> None:
@@ -33,6 +34,7 @@ def test_any_reply_is_an_answer_or_a_typed_error(reply: bytes) -> None:
         assert device.info() == bytes.fromhex("00006002")
 
 
+@pytest.mark.slow
 @given(st.integers(4, 155), st.data())
 @settings(max_examples=150, deadline=None)
 def test_any_well_formed_reply_is_an_answer_or_a_typed_error(count: int, data: st.DataObject) -> None:

@@ -178,6 +178,7 @@ def test_every_image_that_an_advice_lists_exists() -> None:
         load_image(name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "command",
     [install_command("hidapi"), install_command("cryptoauthlib"), extra_command("web"), extra_command("pkcs11")],

@@ -62,6 +62,7 @@ def test_import_loads_nothing_heavy() -> None:
     assert loaded.isdisjoint(HEAVY)
 
 
+@pytest.mark.slow
 def test_nothing_inside_imports_the_front_door() -> None:
     inside = [
         path

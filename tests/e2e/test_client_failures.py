@@ -19,6 +19,8 @@ from tests.support.programs import run
 from tests.support.served_chips import served
 from tests.support.server import running_server
 
+pytestmark = pytest.mark.slow
+
 SOFTWARE = ("--auto", "--device", "emulator:")
 
 

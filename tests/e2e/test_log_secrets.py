@@ -25,6 +25,8 @@ from tests.support.server import running_server, server_program
 from tests.support.signer_modules import CHEAP, SIGNER, working_folder
 from tests.support.soft_hsm import LIBRARY, PIN, make_soft_hsm
 
+pytestmark = pytest.mark.slow
+
 PASSWORD = b"correct horse"
 """What `working_folder` puts into the file `password`."""
 WINDOW = 4

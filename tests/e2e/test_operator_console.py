@@ -11,6 +11,8 @@ from tests.e2e.conftest import Factory
 from tests.provisioning_client.test_board_loop import GUIDE
 from tests.support.programs import program
 
+pytestmark = pytest.mark.slow
+
 PROMPT = "    Press ENTER to provision...\r\n"
 
 

@@ -45,6 +45,7 @@ def _masked(text: str) -> str:
     return re.sub(r"Device SN: 0123[0-9A-F]{12}EE", "Device SN: *", text)
 
 
+@pytest.mark.slow
 def test_the_demonstration_prints_the_guides_console_for_three_boards(demo: tuple[Path, str]) -> None:
     _, printed = demo
     boards = "Board removed. ".join([_masked(ONE_BOARD)] * 3)
@@ -101,6 +102,7 @@ def test_the_demonstration_does_not_remove_a_strangers_folder(tmp_path: Path) ->
     assert (tmp_path / "demo" / "precious").exists()
 
 
+@pytest.mark.slow
 def test_a_kept_chip_can_be_run_again(factory: Factory, tmp_path: Path) -> None:
     device = f"emulator:{tmp_path / 'chip.json'}"
     first = factory.client("--auto", "--json", "--device", device)
@@ -113,6 +115,7 @@ def test_a_kept_chip_can_be_run_again(factory: Factory, tmp_path: Path) -> None:
     assert (factory.certs / f"{sn}_device.pem").exists()
 
 
+@pytest.mark.slow
 def test_slots_are_locked_on_demand(factory: Factory, tmp_path: Path) -> None:
     chip = tmp_path / "chip.json"
     done = factory.client("--auto", "--lock-slot", "13", "--lock-slot", "0", "--device", f"emulator:{chip}")
@@ -121,6 +124,7 @@ def test_slots_are_locked_on_demand(factory: Factory, tmp_path: Path) -> None:
     assert config[88:90] == (0xFFFF & ~(1 << 13 | 1)).to_bytes(2, "little")
 
 
+@pytest.mark.slow
 def test_a_configuration_file_of_the_guides_form(factory: Factory, tmp_path: Path) -> None:
     from atcaprov.config_zone.defaults import DEFAULT_608A
     from atcaprov.config_zone.hex_file import format_hex

@@ -13,6 +13,8 @@ from tests.e2e.conftest import Factory
 from tests.support.programs import run
 from tests.support.served_chips import served
 
+pytestmark = pytest.mark.slow
+
 
 @contextmanager
 def software_chip(way: str, folder: Path) -> Iterator[str]:

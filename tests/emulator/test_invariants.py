@@ -6,6 +6,7 @@ import os
 from hashlib import sha256
 from typing import Any
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -18,6 +19,8 @@ from atcaprov.emulator.counters import read_counter
 from atcaprov.emulator.images import load_image
 from atcaprov.emulator.random_source import SeededRandom
 from tests.support.chips import SERIAL, packet, reply_body
+
+pytestmark = pytest.mark.slow
 
 SLOT = st.integers(0, SLOT_COUNT - 1)
 KEY_ID = st.one_of(SLOT, st.integers(0, 0x7FFF), st.sampled_from([0x8000, 0xFFFF]))

@@ -15,6 +15,8 @@ from atcaprov.emulator.counters import read_counter
 from atcaprov.hal.emulated import open_emulated
 from tests.support.chips import packet, reply_body
 
+pytestmark = pytest.mark.slow
+
 TRIALS = 200
 
 

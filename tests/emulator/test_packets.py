@@ -166,6 +166,7 @@ def sound_packets(draw: st.DrawFn) -> bytes:
     return packet(opcode, p1, p2, draw(st.binary(min_size=size, max_size=size)))
 
 
+@pytest.mark.slow
 @settings(max_examples=400, deadline=None)
 @given(
     st.lists(st.one_of(sound_packets(), st.binary(min_size=1, max_size=160)), min_size=1, max_size=12),

@@ -184,6 +184,7 @@ def test_a_damaged_file_is_named_and_left_alone(path: Path, number: int) -> None
     assert path.read_text(encoding="utf-8") == text
 
 
+@pytest.mark.slow
 def test_every_cut_of_the_file_is_noticed(path: Path) -> None:
     open_emulated(str(path)).close()
     text = path.read_bytes()

@@ -5,7 +5,11 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from tests.examples.conftest import Line, run_example
+
+pytestmark = pytest.mark.slow
 
 BROKEN = '[[fault]]\nkind = "no-acknowledge"\nopcode = "Lock"\ntimes = 99\n'
 

@@ -14,6 +14,8 @@ from tests.examples.conftest import EXAMPLES
 from tests.support.programs import LIMIT_SECONDS, killed_after, run
 from tests.support.system_programs import require_program
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def port(signer: SignerFolder, tmp_path: Path) -> Iterator[str]:

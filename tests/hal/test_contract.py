@@ -198,6 +198,7 @@ def test_a_fault_ends_in_a_typed_error_and_is_forgotten(way: Way, hal: Hal, faul
         hal.idle()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("way", "fault"), FAULTY, indirect=["way"], ids=lambda value: getattr(value, "value", value))
 def test_a_device_meets_a_fault_and_serves_again(way: Way, fault: BoardFault) -> None:
     with Device(way.open()) as device:
@@ -215,6 +216,7 @@ def test_a_device_meets_a_fault_and_serves_again(way: Way, fault: BoardFault) ->
         assert device.serial_number() == serial
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("way", "fault"), FAULTY, indirect=["way"], ids=lambda value: getattr(value, "value", value))
 def test_a_board_that_is_faulty_from_the_start_opens_with_a_typed_error_or_serves(way: Way, fault: BoardFault) -> None:
     way.spoil(fault)

@@ -19,6 +19,7 @@ _SUITE = Path(__file__).with_name("over_the_library.py")
 _TESTS_AT_LEAST = 30
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="I2C buses are device files on Linux only")
 def test_the_contract_holds_over_the_librarys_transport() -> None:
     with tempfile.TemporaryDirectory() as folder:  # a short path: it names a socket

@@ -189,6 +189,7 @@ def test_after_a_choice_that_was_refused_the_former_chip_is_chosen_anew(in_step:
 FATES = st.lists(st.sampled_from(["pass", "pass", "lost", "late", "doubled", "noise"]), max_size=14)
 
 
+@pytest.mark.slow
 @given(FATES, st.sampled_from(list(FIRMWARES.values())))
 def test_no_loss_desynchronises_for_longer_than_one_exchange(plan: list[str], firmware: KitFirmware) -> None:
     chips = chips_at(0xC0, 0x6A)

@@ -13,6 +13,7 @@ VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "kit-exchanges.jso
 HID = VECTORS["hid_framing"]
 
 
+@pytest.mark.slow
 @given(st.lists(st.binary(min_size=1, max_size=40).filter(lambda line: min(line) >= 0x20), max_size=6), st.data())
 def test_lines_come_out_whole_however_the_stream_is_cut(lines: list[bytes], data: st.DataObject) -> None:
     stream = b"".join(line + b"\n\0" for line in lines)

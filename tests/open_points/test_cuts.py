@@ -21,6 +21,8 @@ from tests.support.power_cuts import commands, cut_and_repeat
 from tests.support.scripted_hal import ScriptedHal
 from tests.support.signer_modules import PASSWORD, copy_of, make, no_pause, order, replug
 
+pytestmark = pytest.mark.slow
+
 
 @dataclass(frozen=True)
 class Begun:

@@ -8,6 +8,8 @@ from tests.open_points.flows import FLOWS, World
 from tests.open_points.stops import held_for
 from tests.support.open_point_combinations import Result, run_combinations
 
+pytestmark = pytest.mark.slow
+
 
 def failures(results: list[Result]) -> str:
     failed = [str(result) for result in results if result.error is not None]

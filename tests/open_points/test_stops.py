@@ -21,6 +21,7 @@ STOPPED = [pytest.param(stop, flow, id=f"{stop.point}-{flow}") for stop in STOPS
 DOCS = Path(__file__).parents[2] / "docs/reference/software-chip.md"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("stop", "flow"), STOPPED)
 def test_the_flow_stops_so_under_every_reading_of_the_other_points(stop: Stop, flow: str, world: World) -> None:
     held = held_for(flow) | {stop.point: stop.value}

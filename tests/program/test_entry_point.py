@@ -43,6 +43,7 @@ def test_the_program_itself_decides_what_a_signal_does_later(tmp_path: Path) -> 
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_the_module_itself_runs_too(program: str) -> None:
     done = subprocess.run([sys.executable, "-m", program, "--help"], capture_output=True, text=True, check=False)

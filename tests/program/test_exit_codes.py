@@ -88,6 +88,7 @@ def run_with(redirections: str, *arguments: str) -> subprocess.CompletedProcess[
     return subprocess.run(shell, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True, check=False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 def test_a_full_standard_output_is_told(unbuffered: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)
@@ -107,6 +108,7 @@ def test_a_name_that_standard_output_can_not_write(encoding: str, monkeypatch: p
     assert ended.stdout.endswith(b"\\udcff\n")
 
 
+@pytest.mark.slow
 def test_a_closed_standard_output_is_no_crash() -> None:
     done = run_with(">&-", "--help")
     assert (done.returncode, done.stderr) == (0, "")

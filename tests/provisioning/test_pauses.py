@@ -111,6 +111,7 @@ def test_whatever_ends_a_run_leaves_the_chip_asleep(
     run(world, authority, lambda where: None)
 
 
+@pytest.mark.slow
 def test_a_host_that_slept_itself_costs_no_board(authority: MemoryCa) -> None:
     """Its clock stood still meanwhile, so that it takes the chip for awake: reads are repeated, changes are not."""
     failed = []

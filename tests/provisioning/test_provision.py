@@ -261,6 +261,7 @@ def _commands_of_a_run(authority: MemoryCa, profile: Profile) -> int:
     return len(hal.packets)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reply_lost", [False, True], ids=["before the command", "after the command"])
 def test_cut_at_any_command_the_next_run_finishes(authority: MemoryCa, reply_lost: bool) -> None:
     profile = Profile(slots_to_lock=(13,))

@@ -26,6 +26,8 @@ from tests.support.pty_and_tcp_boards import PtyBoard, plugged
 from tests.support.server import PATIENCE, running_server
 from tests.support.signer_folders import make_signer_folder
 
+pytestmark = pytest.mark.slow
+
 WAITING = "Waiting for board to be connected..."
 
 

@@ -32,6 +32,8 @@ from tests.support.server import PATIENCE, WireClient, server_program
 from tests.support.server_parts import config_zone, key_of
 from tests.support.signer_folders import make_signer_folder
 
+pytestmark = pytest.mark.slow
+
 PASSWORD = b"correct horse"
 
 

@@ -15,6 +15,8 @@ from signer_module.on_files.signer_folder import SignerFolder
 from tests.support.server import PATIENCE, server_command, server_environment
 from tests.support.signer_folders import make_signer_folder
 
+pytestmark = pytest.mark.slow
+
 PASSWORD = b"correct horse"
 
 

@@ -12,6 +12,8 @@ import pytest
 
 from tests.support.signer_folders import make_signer_folder
 
+pytestmark = pytest.mark.slow
+
 REPOSITORY = Path(__file__).parents[2]
 
 

@@ -20,7 +20,10 @@ from tests.support.secret_files import secret_file
 from tests.support.server import server_environment, server_program
 from tests.support.signer_folders import make_signer_folder
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no modes and no core dumps")
+pytestmark = [
+    pytest.mark.skipif(sys.platform == "win32", reason="Windows has no modes and no core dumps"),
+    pytest.mark.slow,
+]
 PASSWORD = b"correct horse battery"
 
 

@@ -139,6 +139,7 @@ def accepts(path: Path, data: bytes) -> dict[str, Any] | None:
         return None
 
 
+@pytest.mark.slow
 def test_a_file_cut_anywhere_or_with_a_flipped_bit_gives_settings_or_a_typed_error(tmp_path: Path) -> None:
     path, whole = tmp_path / "server.toml", WHOLE.encode()
     for size in range(len(whole)):

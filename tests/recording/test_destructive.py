@@ -141,6 +141,7 @@ _STEP = 5
 """Packets between the cuts that are tried."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("after", [False, True])
 @pytest.mark.parametrize("setup", [FIRST, SECOND])
 def test_a_run_that_was_cut_goes_on(setup: Setup, after: bool, tmp_path: Path) -> None:

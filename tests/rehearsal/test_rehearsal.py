@@ -110,6 +110,7 @@ def test_what_an_act_needs_is_reported_with_its_slot() -> None:
     assert needs_lines(found)[0] == "slot 5 given a result of ECDH: ECDH with slot 4"
 
 
+@pytest.mark.slow
 @given(st.sampled_from(sorted(GOOD_WORDS)), st.sets(st.integers(0, 31), max_size=3))
 def test_what_the_check_lets_pass_works_on_the_chip(slot: int, flipped: set[int]) -> None:
     words = GOOD_WORDS[slot] ^ sum(1 << bit for bit in flipped)
@@ -123,6 +124,7 @@ def test_what_the_check_lets_pass_works_on_the_chip(slot: int, flipped: set[int]
     assert slot in refused or not rehearse(zone, product).findings
 
 
+@pytest.mark.slow
 @settings(max_examples=25)
 @given(
     st.binary(min_size=112, max_size=112), st.sampled_from(list(Part)), st.frozensets(st.integers(0, 15), max_size=4)

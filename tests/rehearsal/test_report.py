@@ -38,6 +38,7 @@ def test_the_factory_configuration() -> None:
     assert "used by CheckMac" in slots[6].after
 
 
+@pytest.mark.slow
 def test_a_permanent_key_an_aes_key_and_a_private_key_from_outside() -> None:
     slots = by_slot(published("cryptoauthtools-608"))
     assert set(slots[0].after) == {"asked for its public key", "used to sign a loaded digest", "used for ECDH"}
@@ -48,6 +49,7 @@ def test_a_permanent_key_an_aes_key_and_a_private_key_from_outside() -> None:
     assert "given a key by PrivWrite" in by_slot(published("cal-reference-608"))[7].after
 
 
+@pytest.mark.slow
 def test_a_shifted_table_leaves_no_key() -> None:
     """The published mistake of 16 extra bytes: KeyConfig is not where the chip looks for it."""
     factory = published("factory-608a")
@@ -55,6 +57,7 @@ def test_a_shifted_table_leaves_no_key() -> None:
     assert not any("given a new key by GenKey" in slot.before for slot in by_slot(shifted))
 
 
+@pytest.mark.slow
 def test_the_words() -> None:
     sentences = slot_sentences(rehearsed(published("cryptoauthtools-608")))
     assert sentences[0] == (
@@ -70,6 +73,7 @@ def test_what_an_act_needs_is_said_with_it() -> None:
     assert "used to sign a loaded digest (needs CheckMac with slot 5 right before)" in sentence
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_every_published_zone_can_be_rehearsed(name: str) -> None:
     first = by_slot(published(name))

@@ -263,6 +263,7 @@ def zones(draw: st.DrawFn) -> bytes:
     return zone + b"".join(key_configs)
 
 
+@pytest.mark.slow
 @settings(max_examples=15)
 @given(zones(), st.sampled_from([Part.ATECC608A, Part.ATECC608A, Part.ATECC508A]), st.sampled_from(["one", "many"]))
 def test_what_a_trial_says_of_any_zone_holds_by_hand(zone: bytes, part: Part, uses: Literal["one", "many"]) -> None:

@@ -15,6 +15,8 @@ import pytest
 from atcaprov.emulator.counters import read_counter
 from atcaprov.emulator.state_file import StateFile
 
+pytestmark = pytest.mark.slow
+
 TRIALS: Final = 200
 
 _KILLER = """

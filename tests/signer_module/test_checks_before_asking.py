@@ -100,6 +100,7 @@ def test_the_root_module_is_told_as_that_when_it_is_named_as_the_signer_too(
         assert f"The chip at {same} is the root module itself" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["signer create", "signer import"])
 def test_another_root_module_becomes_no_signer(here: Path, command: str, capsys: pytest.CaptureFixture[str]) -> None:
     made = ("--device", OTHER, "--out", "other", "--no-password", *CHEAP)

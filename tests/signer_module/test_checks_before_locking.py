@@ -173,6 +173,7 @@ def test_definitions_that_would_be_one_file(here: Path, name: str, capsys: pytes
     assert locks(SIGNER) == (False, False)
 
 
+@pytest.mark.slow
 def test_a_root_that_has_given_all_ids(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("root", "create", "--out", "root", "--no-password") == 0
     with Path("root/signers.tsv").open("a") as register:

@@ -98,6 +98,7 @@ def test_the_first_byte_that_differs_makes_it_no_module() -> None:
         assert variant_of(zone[:offset] + bytes([zone[offset] ^ 1]) + zone[offset + 1 :]) is None
 
 
+@pytest.mark.slow
 @at_a_command
 def test_a_signer_that_was_cut_at_any_command_is_finished_by_the_same_again(root: RootFolder, reply_lost: bool) -> None:
     wanted = order(quota=50)
@@ -159,6 +160,7 @@ def a_root(device: Device, wanted: ModuleOrder | None = None) -> None:
     make_root(device, wanted or order(quota=3), default_description("root"), datetime.now(UTC), keep=lambda _: None)
 
 
+@pytest.mark.slow
 @at_a_command
 def test_a_root_that_was_cut_at_any_command_is_finished_by_the_same_again(reply_lost: bool) -> None:
     wanted = order(quota=28)  # three steps of the counter away from a limit: it is cut at each

@@ -37,6 +37,7 @@ def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ExternalCas:
     return ExternalCas(tmp_path / "house")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["p256", "p384", "rsa2048", "rsa4096", "ed25519"])
 def test_a_signer_module_under_a_root_of_any_kind(house: ExternalCas, kind: str) -> None:
     house.add("root", kind)
@@ -113,6 +114,7 @@ def test_a_ca_that_adds_an_extension_is_told_which_one(house: ExternalCas, capsy
     assert Path("signer.chip").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_a_chain_too_long_for_the_module_leaves_the_chip_alone(
     house: ExternalCas, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -140,6 +142,7 @@ def refused_before_the_chip(*options: object) -> int:
     return code
 
 
+@pytest.mark.slow
 def test_a_ca_whose_certificates_are_given_with_the_request_is_checked_before_the_chip_is_changed(
     house: ExternalCas, capsys: pytest.CaptureFixture[str]
 ) -> None:

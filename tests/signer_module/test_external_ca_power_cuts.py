@@ -18,6 +18,8 @@ from tests.support.power_cuts import at_a_command, commands, cut_and_repeat, cut
 from tests.support.scripted_hal import ScriptedHal
 from tests.support.signer_modules import DESCRIPTIONS, PASSWORD, copy_of, no_pause, order, replug, root_folder
 
+pytestmark = pytest.mark.slow
+
 DIGEST = hashlib.sha256(b"to be signed").digest()
 ORDER = order(quota=5)
 

@@ -13,6 +13,8 @@ from signer_module.on_files.root_folder import RootFolder
 from signer_module.on_files.signer_folder import SignerFolder
 from tests.support.secret_files import secret_file
 
+pytestmark = pytest.mark.slow
+
 REPOSITORY = Path(__file__).parents[2]
 PASSWORDS = {"old": "correct horse\n", "new": "battery staple\n"}
 

@@ -108,6 +108,7 @@ def test_garbage_is_no_document(data: bytes) -> None:
             reading(data, bytes(64))
 
 
+@pytest.mark.slow
 @given(
     st.recursive(
         st.none() | st.integers() | st.text(max_size=8) | st.binary(max_size=8),

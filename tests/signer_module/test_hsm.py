@@ -16,6 +16,8 @@ from tests.support.secret_files import secret_file
 from tests.support.signer_modules import CHEAPEST
 from tests.support.soft_hsm import LIBRARY, PIN, make_soft_hsm
 
+pytestmark = pytest.mark.slow
+
 HSM = ("--pkcs11-library", str(LIBRARY), "--pkcs11-token", "line 1", "--pkcs11-key")
 PLACE = KeyPlace(str(LIBRARY), "line 1", "device ca")
 

@@ -136,6 +136,7 @@ def test_keys_of_openssl(tmp_path: Path) -> None:
     assert "certificate request" in refused(request).what
 
 
+@pytest.mark.slow
 def test_our_encrypted_form_is_what_openssl_reads(tmp_path: Path) -> None:
     openssl = require_program("openssl")
     (tmp_path / "key.pem").write_bytes(load_key(SEC1, None, "x").encode(PASSWORD))

@@ -163,6 +163,7 @@ def test_a_module_that_is_looked_for_in_vain_forgets_its_password(module: Signer
     assert not module.ready
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("end", [SignerModule.lock, SignerModule.close, pull])
 def test_the_secrets_of_a_password_are_in_no_object_any_more(
     module: SignerModule, end: Callable[[SignerModule], None]
@@ -355,6 +356,7 @@ def test_a_signature_that_was_lost_in_noise_is_counted(root: RootFolder, wanted:
         assert module.read_quota() == known
 
 
+@pytest.mark.slow
 def test_power_cuts_never_give_a_signature_more(root: RootFolder) -> None:
     quota, signatures, last = 20, 0, ""
     with signer_module(root, open_order(quota)) as module:

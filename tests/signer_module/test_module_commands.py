@@ -103,6 +103,7 @@ def compiled(folder: Path) -> ctypes.CDLL:
     return ctypes.CDLL(str(folder / "d.so"))
 
 
+@pytest.mark.slow
 def test_root_signer_and_device(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     make_root()
     assert make_signer("--signer-id", "0034", "--quota", 5, "--password-file", "new") == 0
@@ -130,6 +131,7 @@ def test_root_signer_and_device(here: Path, capsys: pytest.CaptureFixture[str]) 
     wheel.close()
 
 
+@pytest.mark.slow
 def test_every_key_of_info_is_explained(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     make_root()
     assert make_signer("--signer-id", "0034", "--quota", 100, "--password-file", "password") == 0
@@ -145,6 +147,7 @@ def test_every_key_of_info_is_explained(here: Path, capsys: pytest.CaptureFixtur
         assert {*facts, *inner} - explained == set()
 
 
+@pytest.mark.slow
 def test_what_info_verify_and_backup_say(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     make_root()
     assert make_signer("--signer-id", "0034", "--quota", 100, "--password-file", "password") == 0
@@ -172,6 +175,7 @@ def test_what_info_verify_and_backup_say(here: Path, capsys: pytest.CaptureFixtu
     assert bytes.fromhex(backup["slots"]["9"])[:4] == b"ATSM"
 
 
+@pytest.mark.slow
 def test_a_root_module_that_is_used_up_or_a_register_that_is_damaged_spoils_no_chip(
     here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -186,6 +190,7 @@ def test_a_root_module_that_is_used_up_or_a_register_that_is_damaged_spoils_no_c
     assert locks("emulator:second.chip") == (False, False)
 
 
+@pytest.mark.slow
 def test_passwords_by_program(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     make_root()
     assert make_signer("--password-later") == 0
@@ -199,6 +204,7 @@ def test_passwords_by_program(here: Path, capsys: pytest.CaptureFixture[str]) ->
     assert run("password", "check", "--device", SIGNER, "--password-file", "new") == 0
 
 
+@pytest.mark.slow
 def test_a_finished_module_is_only_proved(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     make_root()
     assert make_signer("--password-file", "password") == 0
@@ -247,6 +253,7 @@ def test_a_signer_folder_under_a_root_module(here: Path) -> None:
     assert run("signer", "create", "--root", "root", "--out", "other", "--no-password") == 2
 
 
+@pytest.mark.slow
 def test_verify_and_passwords_of_folders(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("root", "create", "--out", "root", "--no-password") == 0
     assert run("signer", "create", "--root", "root", "--out", "signer", "--no-password") == 0
@@ -331,6 +338,7 @@ IMPORT = ("signer", "import", "--device", SIGNER, "--certificate", "signer.pem",
 ORDER = ("--password-file", "password", "--quota", "3", *CHEAP)
 
 
+@pytest.mark.slow
 def test_a_signer_module_under_an_external_ca(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     external_ca()
     assert run(*REQUEST, *ORDER) == 0

@@ -15,6 +15,8 @@ from signer_module.on_files.root_folder import RootFolder
 from tests.hal.ways import WAYS, Way, standing
 from tests.support.signer_modules import PASSWORD, make, no_pause, order, root_folder
 
+pytestmark = pytest.mark.slow
+
 DIGEST = hashlib.sha256(b"to be signed").digest()
 
 

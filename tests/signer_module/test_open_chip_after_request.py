@@ -46,6 +46,7 @@ def stolen_signatures(count: int) -> None:
         assert all(verify_digest(key, DIGEST, stolen.sign(layout.KEY_SLOT, DIGEST, secret)) for _ in range(count))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [1, 40])
 def test_signatures_that_were_made_meanwhile_are_found(
     cas: ExternalCas, count: int, capsys: pytest.CaptureFixture[str]
@@ -64,6 +65,7 @@ def test_signatures_that_were_made_meanwhile_are_found(
     assert locks(SIGNER) == (True, False)
 
 
+@pytest.mark.slow
 def test_a_key_that_a_ca_may_know_is_not_replaced(cas: ExternalCas, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(*REQUEST, "--out", "signer.csr") == 0
     capsys.readouterr()
@@ -75,6 +77,7 @@ def test_a_key_that_a_ca_may_know_is_not_replaced(cas: ExternalCas, capsys: pyte
     assert bring(cas) == 0
 
 
+@pytest.mark.slow
 def test_a_fault_of_the_chips_arithmetic_does_not_replace_the_key(
     cas: ExternalCas, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -88,6 +91,7 @@ def test_a_fault_of_the_chips_arithmetic_does_not_replace_the_key(
     assert bring(cas) == 0
 
 
+@pytest.mark.slow
 def test_a_new_key_is_made_when_it_is_asked_for(cas: ExternalCas, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(*REQUEST, "--out", "signer.csr") == 0
     first = x509.load_pem_x509_csr(Path("signer.csr").read_bytes()).public_key()

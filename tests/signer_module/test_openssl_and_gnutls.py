@@ -98,6 +98,7 @@ def test_openssl_refuses_another_root(tmp_path: Path) -> None:
     assert openssl_verify(tmp_path).returncode != 0
 
 
+@pytest.mark.slow
 def test_openssl_accepts_random_units(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(root, "_FIRST_YEAR", FIRST_YEAR_OF_DATES)
     source = random.Random(99)

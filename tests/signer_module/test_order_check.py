@@ -32,6 +32,7 @@ def root_module(*more: str, device: str = ROOT) -> int:
     return run("root", "create", "--device", device, *CHEAP, *more)
 
 
+@pytest.mark.slow
 def test_a_signer_is_the_one_that_is_ordered(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("root", "create", "--out", "root", "--no-password") == 0
     assert run(*FROM_ROOT, *FIRST) == 0
@@ -66,6 +67,7 @@ def test_a_first_password_that_is_not_set_is_not_claimed(here: Path, capsys: pyt
     assert "its first password is not set already" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_root_is_the_one_that_is_ordered(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     first = ("--out", "root", "--quota", "3", "--password-file", "password")
     assert root_module(*first) == 0
@@ -85,6 +87,7 @@ def signed_once() -> None:
     assert run("signer", "create", *from_root, "--device", SIGNER, "--no-password", *CHEAP) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("quota", [("--quota", "3"), ()], ids=["quota", "no-quota"])
 def test_a_register_is_not_begun_again(here: Path, quota: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
     order = (*quota, "--password-file", "password")
@@ -115,6 +118,7 @@ def test_a_root_that_was_finished_without_its_folder_gets_it(here: Path) -> None
         assert module.remaining == 3
 
 
+@pytest.mark.slow
 def test_a_signer_is_finished_though_its_root_signs_no_more(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert root_module("--out", "root", "--quota", "1", "--password-file", "password") == 0
     signed_once()

@@ -234,6 +234,7 @@ def cut_at_each_command(made: ScriptedHal, change: Change, check: Callable[[Scri
         list(pool.map(cut, range(count)))
 
 
+@pytest.mark.slow
 @at_a_command
 def test_a_change_that_was_cut_leaves_one_password_and_is_finished_by_the_same_again(
     root: RootFolder, reply_lost: bool
@@ -255,6 +256,7 @@ def test_a_change_that_was_cut_leaves_one_password_and_is_finished_by_the_same_a
     cut_at_each_command(made, change, check, reply_lost)
 
 
+@pytest.mark.slow
 @at_a_command
 def test_a_first_password_that_was_cut_counts_or_not_and_is_set_by_the_same_again(
     root: RootFolder, reply_lost: bool

@@ -149,6 +149,7 @@ def test_the_chips_own_secret_stays_inside_and_is_another_in_each_chip(root: Roo
     assert len(stored) == 2
 
 
+@pytest.mark.slow
 def test_a_module_of_the_first_layout_stays_usable(first_layout: SignerModule) -> None:
     assert first_layout.contents.variant == Variant(password=True, quota=True, layout=1)
     with pytest.raises(UsageError) as refused:

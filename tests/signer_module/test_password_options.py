@@ -15,6 +15,7 @@ from tests.support.programs import run_signer_module as run
 from tests.support.secret_files import secret_file
 
 
+@pytest.mark.slow
 def test_keys_are_encrypted_unless_asked_otherwise(here: Path) -> None:
     secret_file(here / "password", "the first line\nsecond line\n")
     secret_file(here / "other", b"another password\r\n")
@@ -34,6 +35,7 @@ def test_keys_are_encrypted_unless_asked_otherwise(here: Path) -> None:
         assert caught.value.code == Code.PASSWORD_WRONG
 
 
+@pytest.mark.slow
 def test_password_from_a_file_descriptor(here: Path) -> None:
     read_end, write_end = os.pipe()
     os.write(write_end, b"a secret password\n")
@@ -43,6 +45,7 @@ def test_password_from_a_file_descriptor(here: Path) -> None:
     assert RootFolder.load(here / "root").unlock(b"a secret password")
 
 
+@pytest.mark.slow
 def test_the_mark_of_an_editor_is_no_part_of_a_password(here: Path) -> None:
     longest = "longest!" * 128
     secret_file(here / "password", f"\ufeff{longest}\r\n")
@@ -158,6 +161,7 @@ class Terminal:
         return self.process.wait()
 
 
+@pytest.mark.slow
 def test_password_on_the_terminal(here: Path) -> None:
     terminal = Terminal("root", "create", "--out", "root")
     terminal.wait_for(b"Password for the root key: ")
@@ -169,6 +173,7 @@ def test_password_on_the_terminal(here: Path) -> None:
     assert RootFolder.load(here / "root").unlock(b"from the terminal")
 
 
+@pytest.mark.slow
 def test_interrupted_at_the_prompt(here: Path) -> None:
     terminal = Terminal("root", "create", "--out", "root")
     terminal.wait_for(b"Password for the root key: ")
@@ -177,6 +182,7 @@ def test_interrupted_at_the_prompt(here: Path) -> None:
     assert list(here.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_two_passwords_on_the_terminal(here: Path) -> None:
     secret_file(here / "password", "password of the root\n")
     assert run("root", "create", "--out", "root", "--password-file", "password") == 0

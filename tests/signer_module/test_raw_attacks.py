@@ -26,6 +26,8 @@ from tests.support.chips import packet
 from tests.support.scripted_hal import ScriptedHal
 from tests.support.signer_modules import PASSWORD, hal_of, order, replug, root_folder, signer_module
 
+pytestmark = pytest.mark.slow
+
 NEW = b"battery staple"
 DIGEST: Final = hashlib.sha256(b"what the thief wants to be signed").digest()
 TO_DIGEST_BUFFER: Final = packet(Opcode.NONCE, 0x43, 0, DIGEST)

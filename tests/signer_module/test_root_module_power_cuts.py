@@ -61,6 +61,7 @@ class Create:
         return create_root_module(url, out, wanted, description, now=datetime.now(UTC), consent=lambda _: None)
 
 
+@pytest.mark.slow
 @at_a_command
 @pytest.mark.parametrize("wanted", [open_order(), order(), order(quota=QUOTA)], ids=["open", "password", "quota"])
 def test_the_same_again_finishes_module_and_folder(
@@ -131,6 +132,7 @@ def test_a_folder_that_was_begun_is_for_its_chip_and_description_alone(create: C
         assert not create(device, tmp_path / "root", open_order()).already
 
 
+@pytest.mark.slow
 def test_a_key_that_was_made_anew_meanwhile_is_not_that_of_the_folder(create: Create, tmp_path: Path) -> None:
     hal = begun(create, tmp_path / "root")
     last = commands(lambda device: create(device, tmp_path / "whole", open_order()))

@@ -20,6 +20,7 @@ FILES = ("accepted.py", "rejected.py")
 PYRIGHT_SECONDS = 300
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FILES)
 def test_mypy_agrees(name: str) -> None:
     command = [sys.executable, "-m", "mypy", "--strict", "--warn-unused-ignores", str(FOLDER / name)]

@@ -18,6 +18,7 @@ def test_what_a_browser_sends_comes_back(fields: dict[str, str]) -> None:
     assert parse_form(urlencode(fields).encode()) == fields
 
 
+@pytest.mark.slow
 @given(st.binary(max_size=200) | st.text("ab=&%+;0F2ec", max_size=60).map(str.encode))
 def test_garbage_is_a_form_or_a_typed_error(body: bytes) -> None:
     with contextlib.suppress(UsageError):
@@ -36,6 +37,7 @@ def test_what_no_browser_sends_is_refused_and_not_quoted(body: bytes) -> None:
     assert "password" not in str(caught.value)
 
 
+@pytest.mark.slow
 @given(st.dictionaries(texts.filter(bool), texts, min_size=1, max_size=3), st.data())
 def test_a_form_that_was_cut_or_changed_ends_in_a_typed_error_at_worst(
     fields: dict[str, str], data: st.DataObject

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import cbor2
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -67,12 +68,14 @@ def test_garbage_behind_a_good_header(role: Role, message_type: int, body: bytes
     assert _drain(role, [Header(message_type, len(body)).pack() + body]) == []
 
 
+@pytest.mark.slow
 @given(roles, types, cbor_values)
 def test_any_cbor_behind_a_good_header(role: Role, message_type: int, value: object) -> None:
     body = cbor2.dumps(value)
     _drain(role, [Header(message_type, len(body)).pack() + body])
 
 
+@pytest.mark.slow
 @given(types, st.dictionaries(st.integers(1, 9), cbor_values, max_size=9))
 def test_any_map_of_known_keys(message_type: int, fields: dict[int, object]) -> None:
     body = cbor2.dumps(fields, canonical=True)
@@ -91,6 +94,7 @@ def test_one_flipped_bit(role: Role, data: st.DataObject) -> None:
     _drain(role, [bytes(good)])
 
 
+@pytest.mark.slow
 def test_every_flipped_bit_of_a_header_and_of_all_structure() -> None:
     for role, sent in SENT.items():
         for position in range(min(len(sent), 400) * 8):

@@ -325,6 +325,7 @@ def _server_at(clock: str, *options: object) -> Iterator[tuple[subprocess.Popen[
             os.killpg(process.pid, signal.SIGKILL)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("clock", "code", "exit_code", "says"),
     [
@@ -353,6 +354,7 @@ def test_a_client_stops_before_a_chip_is_touched(
     assert not list((tmp_path / "data" / "certs").iterdir())
 
 
+@pytest.mark.slow
 def test_one_wrong_year_does_not_stop_a_server_for_good(tmp_path: Path) -> None:
     """What its message advises is done as it says, in the same data folder."""
     signer = make_signer_folder(tmp_path)

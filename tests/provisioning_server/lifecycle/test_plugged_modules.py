@@ -19,6 +19,8 @@ from tests.support.server import PATIENCE, WireClient, server_command, server_en
 from tests.support.server_parts import config_zone, key_of
 from tests.support.signer_modules import PASSWORD, make, open_order, program_order, root_folder
 
+pytestmark = pytest.mark.slow
+
 OTHER_PASSWORD = b"another horse"
 
 

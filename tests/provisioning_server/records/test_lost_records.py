@@ -17,6 +17,8 @@ from tests.support.server import ServerProgram, WireClient, server_program
 from tests.support.server_parts import config_zone
 from tests.support.signer_folders import make_signer_folder
 
+pytestmark = pytest.mark.slow
+
 KEYS = [SigningKey().public_key for _ in range(4)]
 
 

@@ -250,6 +250,7 @@ for number in range(1, 100):
 """
 
 
+@pytest.mark.slow
 def test_what_was_promised_before_the_disk_was_full_is_there_afterwards(tmp_path: Path) -> None:
     command = [sys.executable, "-c", WRITE_UNTIL_FULL, str(tmp_path)]
     root = Path(__file__).parents[3]

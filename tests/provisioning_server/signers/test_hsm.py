@@ -22,6 +22,8 @@ from tests.support.server_parts import chip_serial, config_zone, key_of
 from tests.support.soft_hsm import PIN, SoftHsm, make_hsm_signer, make_soft_hsm
 from tests.support.system_programs import require_program
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def hsm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SoftHsm:

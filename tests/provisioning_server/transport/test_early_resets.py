@@ -10,8 +10,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.support.server import PATIENCE
 from tests.support.signer_folders import make_signer_folder
+
+pytestmark = pytest.mark.slow
 
 RESETS = 50
 LINGER = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)

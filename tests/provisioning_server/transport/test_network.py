@@ -27,6 +27,7 @@ CLIENTS = 64
 SIGNER = MemorySigner()
 
 
+@pytest.mark.slow
 def test_64_clients_at_once(tmp_path: Path) -> None:
     each = 5
     together = threading.Barrier(CLIENTS)
@@ -198,6 +199,7 @@ def test_the_client_connects_again_when_it_had_to_give_way(tmp_path: Path) -> No
         station.close()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux gives this computer all of 127.0.0.0/8")
 def test_one_computer_can_not_shut_out_the_others(tmp_path: Path) -> None:
     """Of 512 connections: what one address holds without end, and 256 stations of another that go on working."""
@@ -218,6 +220,7 @@ def test_one_computer_can_not_shut_out_the_others(tmp_path: Path) -> None:
         drained.join()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="has no limit of open descriptors")
 def test_where_few_descriptors_are_the_default_the_records_have_enough(tmp_path: Path) -> None:
     import resource

@@ -22,6 +22,8 @@ from tests.support.raw_http_client import Visitor
 from tests.support.server import PATIENCE, server_program
 from tests.support.signer_modules import PASSWORD, make, open_order, program_order, root_folder
 
+pytestmark = pytest.mark.slow
+
 
 class Page:
     """What somebody sees and does at the page."""

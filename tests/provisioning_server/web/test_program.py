@@ -55,6 +55,7 @@ def unlock(visitor: Visitor, password: str) -> str:
     return str(visitor.give_password(key, password)["outcome"])
 
 
+@pytest.mark.slow
 def test_it_stops_in_order_with_pages_open_and_keeps_every_secret(locked_signer: SignerFolder, tmp_path: Path) -> None:
     with server_program("--signer", locked_signer.path, "--data", tmp_path, "--web", "0") as server:
         server.address()
@@ -80,6 +81,7 @@ def test_it_stops_in_order_with_pages_open_and_keeps_every_secret(locked_signer:
         assert secret not in said
 
 
+@pytest.mark.slow
 def test_what_uvicorn_has_to_say_is_kept_from_the_console(tmp_path: Path, locked_signer: SignerFolder) -> None:
     with server_program("--signer", locked_signer.path, "--data", tmp_path, "--web", "0") as server:
         server.address()
@@ -93,6 +95,7 @@ def test_what_uvicorn_has_to_say_is_kept_from_the_console(tmp_path: Path, locked
     assert all(re.match(r"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d, (info|warning)\] ", line) for line in server.lines)
 
 
+@pytest.mark.slow
 def test_the_prompt_of_the_console_goes_away_when_the_page_was_quicker(
     locked_signer: SignerFolder, tmp_path: Path
 ) -> None:
@@ -120,6 +123,7 @@ def test_the_prompt_of_the_console_goes_away_when_the_page_was_quicker(
     assert urlsplit(link).fragment not in log.read_text()
 
 
+@pytest.mark.slow
 def test_options_that_make_no_page_are_refused(locked_signer: SignerFolder, tmp_path: Path) -> None:
     for options, said in [
         (("--web", "0.0.0.0:0"), "--web-cert"),
