@@ -111,7 +111,7 @@ def parse_speed(text: str) -> float | None:
     except ValueError:
         speed = 0.0
     if not 0 < speed < float("inf"):
-        raise UsageError(f"Unknown clock '{text}'.", advice="Use virtual, real, or a number above 0 such as 10.")
+        raise UsageError(f"Unknown clock '{text}'.", advice="Use virtual, real, or a number above 0, such as 10.")
     return speed
 
 

@@ -14,7 +14,7 @@ from atcaprov.emulator.chip import Power
 from atcaprov.emulator.open_points import OpenPoints
 from tests.support.i2c_client import ACK, NAK, I2cClient
 
-_PAGE: Final = Path(__file__).parents[2] / "docs" / "reference" / "software-chip.md"
+_PAGE: Final = Path(__file__).parents[2] / "docs" / "reference" / "software-chip-bus.md"
 _LINE: Final = re.compile(r"^i2ctransfer -y -a 1 (.*?) *(?:#.*)?$", re.MULTILINE)
 _MESSAGE: Final = re.compile(r"([rw])(\d+)@(0x[0-9a-f]{2})((?: 0x[0-9a-f]{2})*)")
 _REVISION: Final = ACK + bytes.fromhex("07000060028038")

@@ -1,4 +1,4 @@
-"""docs/reference/software-chip.md names every open point with its default, every image and every fault."""
+"""The reference pages name every open point with its default, every image and every fault."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ from atcaprov.emulator.faults import Fault, FaultKind
 from atcaprov.emulator.images import image_names
 from atcaprov.emulator.open_points import OpenPoints
 
-PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "software-chip.md").read_text(encoding="utf-8")
+REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
 
 
-def rows(title: str) -> dict[str, str]:
-    """Return the first and second column of the tables in one section."""
-    section = PAGE.split(f"\n## {title}\n")[1].split("\n## ")[0]
+def rows(page: str, title: str = "") -> dict[str, str]:
+    """Return the first and second column of the tables on a page, or in one section of it."""
+    section = (REFERENCE / page).read_text(encoding="utf-8")
+    if title:
+        section = section.split(f"\n## {title}\n")[1].split("\n## ")[0]
     found = re.findall(r"^\| (.+?) \| (.*?) \|", section, re.MULTILINE)
     return {name.strip("`"): value.strip("`") for name, value in found}
 
@@ -31,7 +33,7 @@ def shown(value: object) -> str:
 
 
 def test_every_open_point_with_its_default() -> None:
-    page = rows("Open points")
+    page = rows("open-points.md", "Open points")
     for point in fields(OpenPoints):
         documented = page[point.name]
         if isinstance(point.default, frozenset):
@@ -42,17 +44,17 @@ def test_every_open_point_with_its_default() -> None:
 
 
 def test_every_image() -> None:
-    assert set(image_names()) <= set(rows("Names"))
+    assert set(image_names()) <= set(rows("software-chip.md", "Names"))
 
 
 def test_every_fault() -> None:
-    page = " ".join(rows("Fault plans"))
+    page = " ".join(rows("fault-plans.md"))
     assert all(kind in page for kind in FaultKind)
-    assert {field.name for field in fields(Fault)} <= set(rows("Fault plans"))
+    assert {field.name for field in fields(Fault)} <= set(rows("fault-plans.md"))
 
 
 def test_the_example_runs() -> None:
-    example = PAGE.split("```python\n")[1].split("```")[0]
+    example = (REFERENCE / "software-chip.md").read_text(encoding="utf-8").split("```python\n")[1].split("```")[0]
     printed: list[object] = []
     exec(example, {"print": printed.append})
     assert printed[0] == []

@@ -18,7 +18,7 @@ from tests.support.scripted_hal import ScriptedHal
 from tests.support.signer_modules import PASSWORD, make, order, replug
 
 STOPPED = [pytest.param(stop, flow, id=f"{stop.point}-{flow}") for stop in STOPS for flow in stop.flows]
-DOCS = Path(__file__).parents[2] / "docs/reference/software-chip.md"
+DOCS = Path(__file__).parents[2] / "docs/reference/open-points.md"
 
 
 @pytest.mark.slow
@@ -36,7 +36,7 @@ def told(result: Result) -> tuple[str, Board]:
 
 @pytest.mark.parametrize("stop", STOPS, ids=lambda stop: stop.point)
 def test_the_page_names_what_stops(stop: Stop) -> None:
-    section = DOCS.read_text().split("## Readings that stop a flow\n")[1].split("\n## ")[0]
+    section = DOCS.read_text().split("## Readings that stop a run\n")[1].split("\n## ")[0]
     assert f"`{stop.point}={stop.value}`" in section
     assert f"`{stop.code}`" in section
 

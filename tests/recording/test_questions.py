@@ -127,7 +127,7 @@ def test_every_open_point_is_asked_or_has_a_reason() -> None:
     asked = {"limited_use_commands"} | {name.partition(".")[0] for name in names}
     assert asked | NOT_ASKED.keys() == {field.name for field in fields(OpenPoints)}
     assert not asked & NOT_ASKED.keys()
-    page = (Path(__file__).parents[2] / "docs/reference/emulator.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[2] / "docs/reference/record-and-replay.md").read_text(encoding="utf-8")
     assert [point for point in NOT_ASKED if f"`{point}`" not in page] == []
 
 
