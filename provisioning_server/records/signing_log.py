@@ -1,7 +1,7 @@
 """The signing log: one tab-separated line for each certificate, and all that is needed to give it out again.
 
 A new file at each start, with a header line. The last column is the CRC-32 of the line before it, so that a damaged
-line is seen. The columns are listed in docs/reference/provisioning-server.md.
+line is seen. The columns are listed in docs/reference/server-records.md.
 """
 
 from __future__ import annotations
