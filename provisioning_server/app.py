@@ -167,7 +167,7 @@ class ProvisioningServer:
 
     def _log_fault(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """What the loop could not hand to anybody, such as a callback that raised."""
-        self._log.error(f"A fault of the program: {context.get('message')} {context.get('exception')!r}")
+        self._log.error(f"Internal error: {context.get('message')} {context.get('exception')!r}")
 
     async def _until_stopped(self, lifecycle: SignerLifecycle, watcher: ModuleWatcher) -> None:
         parts = [self._look_after_signers(lifecycle, watcher)]
@@ -186,7 +186,7 @@ class ProvisioningServer:
     def _fail(self, error: BaseException) -> None:
         """Stop, and let `run` raise the first error; on the loop."""
         if not isinstance(error, AtcaProvError):
-            self._log.error(f"A fault of the program ends the server: {internal_error(error)}")
+            self._log.error(f"The server stops: {internal_error(error)}")
         self._fault = self._fault or internal_error(error)
         self.stop()
 

@@ -169,7 +169,9 @@ def _web_address(place: str | None, certificate: Path | None, key: Path | None) 
     if place is not None:
         return WebAddress.parse(place, certificate, key)
     if certificate is not None or key is not None:
-        raise UsageError("A certificate was given for a page that is not served.", advice="Say where with --web.")
+        raise UsageError(
+            "--web-cert and --web-key are for the web page, but --web is missing.", advice="Say where with --web."
+        )
     return None
 
 

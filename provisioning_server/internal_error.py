@@ -19,6 +19,6 @@ def internal_error(error: BaseException) -> AtcaProvError:
         place = place.tb_next
     where = f" at {Path(place.tb_frame.f_code.co_filename).name}:{place.tb_lineno}" if place is not None else ""
     return AtcaProvError(
-        f"A fault of the program, {type(error).__name__}{where}.",
-        advice="Start it again; if it happens again, report it with the program log.",
+        f"Internal error, {type(error).__name__}{where}.",
+        advice="Restart the server; if it happens again, report it with the program log.",
     )

@@ -24,15 +24,15 @@ NO_SERIAL: Final = _refused(
     Code.REQUEST_INVALID, "The configuration zone holds no chip serial number: was it read from a chip?", False
 )
 CA_KEY: Final = _refused(
-    Code.REQUEST_INVALID, "The public key is that of a signer or a root: no chip of a product has it.", False
+    Code.REQUEST_INVALID, "The public key belongs to a signer or a root, not to a chip of a product.", False
 )
 OTHER_CHIP: Final = _refused(
     Code.KEY_HAS_OTHER_CHIP,
-    "This key has a certificate for another chip, though no key leaves its chip. Set the board aside.",
+    "This key has a certificate for another chip already. A key cannot leave its chip: set the board aside.",
     False,
 )
 NOT_ISSUED: Final = _refused(
-    Code.NOT_ISSUED, "Nothing was issued for this chip and this key. The key may not be ours: use a new chip.", False
+    Code.NOT_ISSUED, "No certificate was issued for this chip and this key. Use a new chip.", False
 )
 OTHER_KEY: Final = _refused(
     Code.CHIP_HAS_OTHER_KEY, "This chip has a certificate for another key. Use a new chip or allow a new key.", False
@@ -41,13 +41,13 @@ OTHER_SIGNER: Final = _refused(
     Code.CHIP_HAS_OTHER_SIGNER, "This chip has a certificate of another signer. Finish it with that signer.", False
 )
 SIGNER_UNKNOWN: Final = _refused(
-    Code.SIGNER_UNKNOWN, "The server has no such signer. Check the file given with --certinfo.", False
+    Code.SIGNER_UNKNOWN, "The server does not know this signer. Check the file given with --certinfo.", False
 )
 SIGNER_NOT_READY: Final = _refused(
     Code.SIGNER_NOT_READY, "The signer waits for its password at the server. Call the supervisor.", True
 )
 SIGNERS_EXPECTED: Final = _refused(
-    Code.SIGNER_NOT_READY, "The server is still looking at what is plugged in. Ask again.", True
+    Code.SIGNER_NOT_READY, "The server is still opening its signer modules. Try again.", True
 )
 SIGNER_UNPLUGGED: Final = _refused(
     Code.SIGNER_UNPLUGGED, "The signer is not plugged in at the server. Call the supervisor.", True
@@ -56,10 +56,10 @@ SIGNER_QUARANTINED: Final = _refused(
     Code.SIGNER_QUARANTINED, "The signer gave a wrong answer and is out of use. Call the supervisor.", True
 )
 QUOTA_USED_UP: Final = _refused(
-    Code.QUOTA_USED_UP, "The signer has issued all certificates that it was made for. Stop here.", False
+    Code.QUOTA_USED_UP, "The signer's quota is used up. Connect another signer module.", False
 )
 RECORDS_FAILED: Final = _refused(
-    Code.RECORDS_FAILED, "The server's records failed, so it issues nothing until it is started again.", False
+    Code.RECORDS_FAILED, "The server's records failed, so it issues nothing until it is restarted.", False
 )
 INTERNAL: Final = _refused(Code.INTERNAL, "Internal server error. See the server's program log.", False)
 STOPPING: Final = _refused(Code.SERVER_STOPPING, "The server is being stopped.", True)
@@ -67,14 +67,16 @@ BUSY: Final = _refused(Code.SERVER_BUSY, "The server has too many connections.",
 GAVE_WAY: Final = _refused(
     Code.SERVER_BUSY, "The server has too many connections, and this one was idle. Connect again.", True
 )
-IDLE: Final = _refused(Code.SERVER_BUSY, "No complete message came in time, so the server closes.", True)
+IDLE: Final = _refused(Code.SERVER_BUSY, "No complete message came in time, so the server closes the connection.", True)
 
 
 def other_configuration(differing: Sequence[int]) -> ErrorReply:
     """Say at which bytes a configuration zone is not the product's."""
     listed = ", ".join(map(str, differing[:_LISTED])) + (" ..." if len(differing) > _LISTED else "")
     return _refused(
-        Code.REQUEST_INVALID, f"The chip's configuration is not that of a product here: bytes {listed} differ.", False
+        Code.REQUEST_INVALID,
+        f"The chip's configuration zone is not that of a product of this server: bytes {listed} differ.",
+        False,
     )
 
 

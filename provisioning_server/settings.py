@@ -48,7 +48,7 @@ class Settings:
     def __post_init__(self) -> None:
         if not (self.signer_folders or self.modules or self.module_folder or self.scan):
             raise UsageError(
-                "No signer was named.",
+                "No signer is given.",
                 advice="Name the folder of a signer with --signer, or a module with --module; --scan finds modules.",
             )
         if self.accept_clock is not None and not self.accept_clock.strip():

@@ -102,7 +102,7 @@ def _wanted(option: click.Option) -> tuple[type, str]:
         return bool, "true or false"
     if isinstance(option.type, click.types.IntParamType):
         return int, "a whole number"
-    return str, "a text"
+    return str, "a string"
 
 
 def _refuse(place: str, words: str) -> NoReturn:

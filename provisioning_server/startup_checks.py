@@ -24,7 +24,7 @@ def exposures(settings: Settings, folder: DataFolder) -> Iterator[str]:
     if os.name != "posix":
         return
     for path in folder.open_to_all():
-        yield f"Every user of this computer may change what is in {path}. Run: chmod o-w {quote(str(path))}"
+        yield f"Every user of this computer may change files in {path}. Run: chmod o-w {quote(str(path))}"
     for path in _keys(settings):
         with contextlib.suppress(OSError):  # a key that is not there is told by who needs it
             if is_exposed(path):

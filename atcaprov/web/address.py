@@ -23,7 +23,7 @@ class WebAddress:
 
     def __post_init__(self) -> None:
         if (self.certificate is None) != (self.key is None):
-            raise UsageError("A certificate goes with its key.", advice="Give both --web-cert and --web-key.")
+            raise UsageError("--web-cert and --web-key belong together.", advice="Give both --web-cert and --web-key.")
         if not self.tls and not is_loopback(self.host):
             raise UsageError(
                 f"Passwords typed on a page at {self.host} could be read by everyone on that network.",
@@ -39,7 +39,7 @@ class WebAddress:
         bare_ipv6 = ":" in host and not text.startswith("[")
         if not (port.isascii() and port.isdigit() and int(port) <= 0xFFFF) or (colon and not host) or bare_ipv6:
             raise UsageError(
-                f"'{text}' is no place for the page.", advice="Write PORT, HOST:PORT or [IPV6]:PORT after --web."
+                f"'{text}' is not an address for the page.", advice="Write PORT, HOST:PORT or [IPV6]:PORT after --web."
             )
         return cls(host or DEFAULT_HOST, int(port), certificate, key)
 

@@ -58,7 +58,7 @@ class Gate:
             await self._app(scope, receive, send_with_headers)
         except Exception as error:
             # Its text could quote what was typed; its kind and place cannot.
-            self._log.error(f"A fault of the web page: {type(error).__name__} at {_place(error)}.")
+            self._log.error(f"Internal error of the web page: {type(error).__name__} at {_place(error)}.")
             if not begun:
                 fault = PlainTextResponse("Internal server error. See the server's program log.", 500)
                 await fault(scope, receive, send_with_headers)
@@ -71,7 +71,7 @@ class Gate:
         origin = headers.get("origin")
         own = f"{self._scheme}://{hosts[0].lower()}"
         if origin is not None and origin.lower() != own:
-            return PlainTextResponse("This request comes from a page of somebody else.", 403)
+            return PlainTextResponse("This request comes from a page of another site.", 403)
         if origin is None and scope["method"] not in _READING:
             return PlainTextResponse("This request does not say which page it comes from.", 403)
         return None

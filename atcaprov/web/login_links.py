@@ -57,7 +57,7 @@ class LinkFile:
         except OSError as error:
             raise UsageError(
                 f"The link to the web page cannot be written to {self.path}: {error.strerror}.",
-                advice="Make room on its disk and see who may write there, or start the server on a terminal.",
+                advice="Make room on its disk and check its permissions, or start the server on a terminal.",
                 code=Code.FILE_UNWRITABLE,
             ) from error
         self._log.info(f"The link of the next login to the web page is in {self.path}.")

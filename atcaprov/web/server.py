@@ -92,7 +92,7 @@ class WebServer:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
-            self._log.error(f"The web page is gone by a fault of the program: {type(error).__name__}.")
+            self._log.error(f"The web page stopped because of an internal error: {type(error).__name__}.")
 
     def _config(self, app: Gate) -> uvicorn.Config:
         context = self._tls

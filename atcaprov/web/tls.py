@@ -43,7 +43,7 @@ def tls_context(address: WebAddress) -> ssl.SSLContext:
     try:
         context.load_cert_chain(address.certificate, address.key, password="")
     except ssl.SSLError as error:
-        raise _bad(address.key, "it is no key without a password, or not the certificate's") from error
+        raise _bad(address.key, "it has a password, or it is not the key of the certificate") from error
     except OSError as error:
         raise _unreadable(Path(error.filename or address.key), error) from error
     return context

@@ -85,7 +85,7 @@ class IssuingWorker:
         try:
             return self._authority.answer(items)
         except Exception as error:  # a fault of the program must not end the thread that all clients wait for
-            self._log.error(f"A fault of the program: {error!r}")
+            self._log.error(f"Internal error: {error!r}")
             for _, pending in self._pending:
                 pending.reply = pending.reply or refusals.INTERNAL
             return [refusals.INTERNAL] * len(items)

@@ -226,13 +226,13 @@ class ModuleWatcher:
         holder = self._url_of(standing.signer)
         if holder is not None and holder not in self._tasks:
             self._unusable[holder] = standing.reason
-            await self._dismiss(holder, "gives way to another with the same key.")
+            await self._dismiss(holder, "is replaced by another one with the same key.")
 
     def _duplicate(self, url: str, module: Module, error: AlreadyHereError) -> None:
         standing = self._registry.standing_of(module.documents.signer_public_key)
         holder = self._url_of(standing.signer) if standing is not None else None
         where = f" at {holder}" if holder is not None else ""
-        text = f"The signer at {url} is not used while there is one with its key{where}: {error}"
+        text = f"The signer at {url} is not used while another one with its key is connected{where}: {error}"
         tried = (
             self._registry.changes if holder not in self._tasks else -1
         )  # it may have to go, when that task has ended

@@ -103,17 +103,18 @@ async def _fits(signer: Signer, password: bytes) -> bool:
 def _say_why_it_waits(signer: Signer, policy: TryPolicy, log: Log, *, refused: bool) -> None:
     name = label(signer.serial, signer.name)
     if refused:
-        log.warning(f"{name} does not take the password that was given. It is not tried again.")
+        log.warning(f"{name} refused the given password. It is not tried again.")
     elif policy.tried(signer):
         log.warning(
-            f"{name} is not given its password again: it was refused, or the signer went away at it. Give it by hand."
+            f"{name} does not get the given password again: it was refused, or the signer was unplugged during it. "
+            "Enter it by hand."
         )
     elif policy.undecided(signer):
         log.warning(
-            f"{name} has no password of its own among those given, and a wrong try counts. Name it: SN=password."
+            f"{name} has no given password of its own, and a wrong try counts, so none was tried. Name it: SN=password."
         )
     elif policy.for_others(signer):
-        log.info(f"{name} is named by no password that was given.")
+        log.info(f"{name} has no given password: all of them name other signers.")
 
 
 def require_all_ready(signers: SignerRegistry, later: Container[Signer] = ()) -> None:
@@ -124,7 +125,7 @@ def require_all_ready(signers: SignerRegistry, later: Container[Signer] = ()) ->
     waiting = [signer for signer in signers.waiting() if signer not in later]
     if waiting:
         raise UsageError(
-            f"{label(waiting[0].serial, waiting[0].name)} waits for its password and there is no console to ask on.",
+            f"{label(waiting[0].serial, waiting[0].name)} waits for its password, but there is no console to ask on.",
             advice="Give the right password with --password-file or --password-fd; of several, name each: SN=password.",
             code=Code.PASSWORD_WRONG,
         )

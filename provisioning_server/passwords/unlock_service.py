@@ -22,7 +22,7 @@ from provisioning_server.signers.signer import Signer, label
 
 FIRST_PAUSE_SECONDS: Final = 1.0
 LONGEST_PAUSE_SECONDS: Final = 30.0
-_TRIED_AGAIN: Final = "The password that was given is tried again until it can be."
+_TRIED_AGAIN: Final = "The given password is tried again automatically."
 
 
 class Outcome(enum.Enum):

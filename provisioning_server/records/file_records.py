@@ -178,8 +178,8 @@ class FileRecords:
             raise UsageError(
                 f"{len(names)} certificate files in {data / 'certs'} have no record, the first is {names[0]}: a signing"
                 " log was moved, removed or cut off.",
-                advice=f"Bring the signing logs back to {data / 'logs'}. If they are lost for good, rename the folder"
-                " certs: their chips can then get other certificates.",
+                advice=f"Bring the signing logs back to {data / 'logs'}. If they are permanently lost, rename the"
+                " folder certs: their chips can then get other certificates.",
                 code=Code.RECORD_MISSING,
             )
 

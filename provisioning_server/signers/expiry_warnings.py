@@ -41,7 +41,7 @@ def _of_definition(definition: CertificateDefinition, now: datetime) -> Iterator
             f"{moment(now)}. Correct it; if it is right, make a new signer."
         )
     elif datetime(last + 1, 1, 1, tzinfo=UTC) - now < SOON:
-        yield f"can issue until the end of {last}, no longer: its definition ends. Make a new signer before."
+        yield f"can issue only until the end of {last}: its definition ends then. Make a new signer before."
 
 
 def _of_certificate(begin: datetime, end: datetime, now: datetime) -> Iterator[str]:

@@ -37,7 +37,7 @@ class ModulePins:
             raise CertificateError(
                 f"The module says that it is {facts.serial.hex().upper()}, but its salt, scrypt cost or key is not "
                 "what it was when it was opened here before: it may be forged to learn the password.",
-                advice=f"Give its password to nobody. If it is the right one all the same, delete {path}.",
+                advice=f"Do not enter its password. If the module is genuine, delete {path}.",
                 code=Code.MODULE_CHANGED,
             )
 

@@ -60,7 +60,7 @@ class SignerRegistry:
         here = self._entries.get(signer.documents.signer_public_key)
         if here is not None:
             raise AlreadyHereError(
-                f"{label(here.signer.serial, here.signer.name)} is here already.",
+                f"{label(here.signer.serial, here.signer.name)} is connected already.",
                 advice="Name or plug in each signer once.",
             )
 

@@ -82,7 +82,7 @@ def snapshot(views: list[SignerView]) -> dict[str, object]:
 def summary(views: list[SignerView]) -> str:
     """Return the line about all signers."""
     if not views:
-        return "No signer is here"
+        return "No signers"
     ready = sum(view.state in _ABLE for view in views)
     waiting = sum(view.state == SignerState.WAITING for view in views)
     parts = [f"{ready} of {len(views)} ready"]

@@ -105,7 +105,7 @@ class Pages:
         signer = self._parts.overview.signer(request.path_params["key"])
         password = fields.get("password", "")
         if len(password) > PASSWORD_MAX:
-            raise HTTPException(400, "No password is that long.")
+            raise HTTPException(400, "The password is too long.")
         outcome = Outcome.NOT_WAITING
         unlock_service = self._parts.unlock_service
         if signer is not None and password:
@@ -150,7 +150,7 @@ class Pages:
     async def _file(self, request: Request) -> Response:
         name = request.path_params["name"]
         if name not in self._files:
-            raise HTTPException(404, "There is nothing here.")
+            raise HTTPException(404, "Not found.")
         return Response(self._files[name].content, media_type=self._files[name].media_type)
 
     def _session(self, request: Request) -> LoginSession | None:
@@ -163,7 +163,7 @@ class Pages:
             raise HTTPException(401, "Log in first.")
         fields = await _fields(request)
         if not session.owns(fields.get("secret", "")):
-            raise HTTPException(403, "This form is not one of this login. Load the page again.")
+            raise HTTPException(403, "This form belongs to another login. Load the page again.")
         return session, fields
 
     def _page(self, template: str, status: int = 200, **values: object) -> Response:
@@ -194,7 +194,7 @@ async def _fields(request: Request) -> dict[str, str]:
     async for part in request.stream():
         body += part
         if len(body) > BODY_MAX:
-            raise HTTPException(413, "That is too long for a form of this page.", {"Connection": "close"})
+            raise HTTPException(413, "The form is too long.", {"Connection": "close"})
     try:
         return parse_form(bytes(body))
     except UsageError as error:

@@ -82,7 +82,7 @@ def test_help_names_every_option() -> None:
         (["--signer", "x" * 300], 2, "can"),
         (["--signer", "{signer}", "--bind", "0.0.0.0"], 2, "--plain-network"),
         (["--signer", "{signer}", "--bind", "::"], 2, "--plain-network"),
-        (["--signer", "{signer}", "--signer", "{signer}"], 2, "is here already"),
+        (["--signer", "{signer}", "--signer", "{signer}"], 2, "is connected already"),
         (["--signer", "{signer}", "--bind", "no-such-host.invalid", "--plain-network"], 2, "cannot listen"),
         (["--signer", "{signer}", "--bind", "192.0.2.1", "--plain-network"], 2, "cannot listen"),
         (["--signer", "{signer}", "--password-file", "nowhere"], 2, "nowhere"),

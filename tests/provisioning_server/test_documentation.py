@@ -46,7 +46,9 @@ def test_the_data_folder_is_where_page_and_help_say(monkeypatch: pytest.MonkeyPa
 
 
 def test_the_columns_of_the_signing_log_are_explained_in_order() -> None:
-    assert re.findall(r"^\| `([a-z_]+)` \|", _section("Columns of the signing log", "server-records.md"), re.MULTILINE) == list(COLUMNS)
+    assert re.findall(
+        r"^\| `([a-z_]+)` \|", _section("Columns of the signing log", "server-records.md"), re.MULTILINE
+    ) == list(COLUMNS)
 
 
 def test_the_bounds_of_the_web_page_are_those_of_the_code() -> None:

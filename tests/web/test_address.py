@@ -28,8 +28,8 @@ def test_places_on_this_computer(text: str, host: str, port: int) -> None:
 @pytest.mark.parametrize(
     "text", ["", ":", ":80", "host:", "65536", "-1", "a:b", "::1:80", "[::1]", "[::1]80", "8o", "١٢", "http://a:1"]
 )
-def test_what_is_no_place(text: str) -> None:
-    with pytest.raises(UsageError, match="no place"):
+def test_text_that_is_not_an_address_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="not an address"):
         WebAddress.parse(text)
 
 

@@ -38,6 +38,6 @@ def test_a_fault_is_told_without_its_words(begun: bool) -> None:
     assert {name.decode() for name, _ in start["headers"]} >= {name.lower() for name in SECURITY_HEADERS}
     assert b"geheim" not in b"".join(message.get("body", b"") for message in rest)
     (line,) = log.lines
-    assert line.startswith("error: A fault of the web page: ValueError at ")
+    assert line.startswith("error: Internal error of the web page: ValueError at ")
     assert "faulty" in line
     assert "geheim" not in line

@@ -311,7 +311,7 @@ def test_a_signer_that_fails_spoils_only_its_own_request(records: FileRecords, l
 
 
 def test_a_signer_named_twice_or_unable_to_serve_is_found_at_the_start() -> None:
-    with pytest.raises(UsageError, match="is here already"):
+    with pytest.raises(UsageError, match="is connected already"):
         SignerRegistry([SIGNER, SIGNER])
     huge = MemorySigner()
     huge.documents = dataclasses.replace(huge.documents, root_certificate=bytes(5000))

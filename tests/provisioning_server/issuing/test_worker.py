@@ -72,7 +72,7 @@ def test_a_fault_of_the_program_is_answered_and_logged_and_work_goes_on() -> Non
 
     log = RememberingLog()
     assert asyncio.run(run()) == [refusals.INTERNAL, ERROR]
-    assert log.lines == ["error: A fault of the program: KeyError('bug')"]
+    assert log.lines == ["error: Internal error: KeyError('bug')"]
 
 
 def test_a_fault_of_the_program_leaves_nobody_waiting_for_a_slow_signer() -> None:

@@ -97,8 +97,10 @@ def test_the_same_module_at_two_urls_is_used_once_and_at_the_other_when_the_firs
         assert bench.watcher.unusable() == {}
 
     bench = run(work)
-    (said,) = [line for line in bench.log.lines if "is here already" in line]
-    assert said.startswith("warning: The signer at test:other-way is not used while there is one with its key")
+    (said,) = [line for line in bench.log.lines if "is connected already" in line]
+    assert said.startswith(
+        "warning: The signer at test:other-way is not used while another one with its key is connected"
+    )
     assert f" at {URL}: " in said
 
 

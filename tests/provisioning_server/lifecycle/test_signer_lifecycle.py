@@ -113,7 +113,7 @@ def test_a_given_password_for_which_there_is_too_little_memory_is_tried_again_le
             tries.append(module.tries)
         assert [scan for scan in range(1, 200) if tries[scan] > tries[scan - 1]] == [1, 3, 7, 15, 31, 63, 127, 191]
         assert bench.registry.waiting() == [module]
-        assert "tried again until it can be" in bench.lifecycle.unlock_service.untried(module)
+        assert "tried again automatically" in bench.lifecycle.unlock_service.untried(module)
         assert sum("128 MiB" in line for line in bench.log.lines) == 1
         module.enough = True
         for _ in range(64):
@@ -167,7 +167,7 @@ def test_a_password_that_turns_out_to_be_wrong_when_there_is_memory_is_not_tried
     first = bench.log.lines.index(f"warning: {name} password wrong.")
     assert bench.log.lines[first : first + 2] == [
         f"warning: {name} password wrong.",
-        f"warning: {name} does not take the password that was given. It is not tried again.",
+        f"warning: {name} refused the given password. It is not tried again.",
     ]
 
 

@@ -328,10 +328,10 @@ def test_a_password_that_names_no_signer_is_tried_on_the_only_module_and_once() 
     for _ in range(3):  # plugged in again and again
         unlock_all([module], tries, log)
     assert module.tried == [b"wrong"]
-    refused = f"warning: {_name(module)} does not take the password that was given. It is not tried again."
+    refused = f"warning: {_name(module)} refused the given password. It is not tried again."
     again = (
-        f"warning: {_name(module)} is not given its password again: "
-        "it was refused, or the signer went away at it. Give it by hand."
+        f"warning: {_name(module)} does not get the given password again: "
+        "it was refused, or the signer was unplugged during it. Enter it by hand."
     )
     requires = f"info: {_name(module)} requires password."
     assert log.lines == [requires, refused, *(requires, again) * 2]
@@ -346,7 +346,7 @@ def test_passwords_that_name_no_signer_are_not_guessed_with() -> None:
     ):
         log = RememberingLog()
         unlock_all(signers, tries, log)
-        hint = f"warning: {_name(signers[0])} has no password of its own among those given"
+        hint = f"warning: {_name(signers[0])} has no given password of its own"
         assert log.lines[1].startswith(hint), log.lines
     assert first.tried == second.tried == []
 
@@ -355,7 +355,7 @@ def test_a_signer_that_no_line_names_is_told_so() -> None:
     module, log = CountingModule(b"pass=word"), RememberingLog()
     unlock_all([module], given(b"pass=word"), log)
     assert module.tried == []
-    assert log.lines[1:] == [f"info: {_name(module)} is named by no password that was given."]
+    assert log.lines[1:] == [f"info: {_name(module)} has no given password: all of them name other signers."]
     unlock_all([module], given(b"=pass=word"), log)
     assert module.ready
 

@@ -40,7 +40,7 @@ def test_nothing_is_said_of_a_signer_whose_dates_are_good() -> None:
     ("signer_years", "device_years", "now", "says"),
     [
         (0, 0, datetime(2030, 12, 31, tzinfo=UTC), ""),
-        (0, 0, datetime(2031, 1, 2, tzinfo=UTC), "can issue until the end of 2031, no longer"),
+        (0, 0, datetime(2031, 1, 2, tzinfo=UTC), "can issue only until the end of 2031"),
         (0, 0, datetime(2032, 1, 1, tzinfo=UTC), "can issue nothing: .* for the years 2000 to 2031"),
         (
             2,

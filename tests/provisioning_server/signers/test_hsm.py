@@ -177,7 +177,7 @@ def test_a_wrong_pin_is_tried_once_at_a_token_however_many_signers_are_in_it(hsm
     warnings = [line.partition("] ")[2] for line in server.lines if ", warning]" in line]
     came_first, came_second = sorted((first, second), key=lambda signer: not warnings[0].startswith(name(signer)))
     refused, again = warnings
-    assert refused == f"{name(came_first)} does not take the password that was given. It is not tried again."
-    assert again.startswith(f"{name(came_second)} is not given its password again: ")
+    assert refused == f"{name(came_first)} refused the given password. It is not tried again."
+    assert again.startswith(f"{name(came_second)} does not get the given password again: ")
     assert any(f"{name(came_second)} requires password." in line for line in server.lines)
     assert "9999" not in str(server.lines) + server.errors

@@ -134,7 +134,7 @@ def test_the_page_says_when_the_server_is_gone(driver: Chrome, tmp_path: Path) -
         server.address()
         driver.get(Visitor(tmp_path / "data").link)
         page.until(lambda: page.at("/signers"))
-        assert page.summary() == "No signer is here"
+        assert page.summary() == "No signers"
         assert driver.find_element(By.ID, "none").is_displayed()
         lost = driver.find_element(By.ID, "lost")
         assert not lost.is_displayed()

@@ -173,7 +173,7 @@ def test_what_was_issued_is_shown() -> None:
 
 
 def test_the_line_about_all() -> None:
-    assert summary([]) == "No signer is here"
+    assert summary([]) == "No signers"
     views = [
         SignerView(state=state)
         for state in (SignerState.READY, SignerState.LOW, SignerState.USED_UP, SignerState.WAITING)
