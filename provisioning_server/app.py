@@ -73,7 +73,7 @@ class ProvisioningServer:
 
         Raises:
             AtcaProvError: it could not start, a key file turned out to be damaged, or a part of the server failed that
-                can't be started again.
+                cannot be restarted.
         """
         if self._console is not None:
             self._log.say("Press ESC to quit.")
@@ -136,7 +136,7 @@ class ProvisioningServer:
             await worker.stop()
 
     def _say_what_was_found(self, records: FileRecords, clock: ServerClock) -> None:
-        """Tell at the start what is wrong with what is there; raises AtcaProvError as `look_at_clock`."""
+        """Log what is wrong with the files and the clock; raises AtcaProvError as `look_at_clock`."""
         for warning in exposures(self._settings, self._folder):
             self._log.warning(warning)
         if records.restored_files:
@@ -166,7 +166,7 @@ class ProvisioningServer:
         return WebPage(self._settings.web, overview, unlock_service, self._log, links)
 
     def _log_fault(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        """What the loop could not hand to anybody, such as a callback that raised."""
+        """Log an exception that no one handles, such as that of a callback."""
         self._log.error(f"Internal error: {context.get('message')} {context.get('exception')!r}")
 
     async def _until_stopped(self, lifecycle: SignerLifecycle, watcher: ModuleWatcher) -> None:

@@ -8,9 +8,9 @@ from atcaprov.errors import AtcaProvError
 
 
 def internal_error(error: BaseException) -> AtcaProvError:
-    """Return the error itself if it is one of ours, else one that names its kind and place.
+    """Return an AtcaProvError as it is, any other as one that names its type and place.
 
-    Its own text is left out: nobody knows whether it quotes a password.
+    Its own text is left out, because it may quote a password.
     """
     if isinstance(error, AtcaProvError):
         return error

@@ -1,4 +1,4 @@
-"""Why a request gets no certificate: every error reply that the authority gives, in one place."""
+"""Every error reply of the server: why a request gets no certificate."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ IDLE: Final = _refused(Code.SERVER_BUSY, "No complete message came in time, so t
 
 
 def other_configuration(differing: Sequence[int]) -> ErrorReply:
-    """Say at which bytes a configuration zone is not the product's."""
+    """Return a refusal that lists the bytes in which a configuration zone differs from the product's."""
     listed = ", ".join(map(str, differing[:_LISTED])) + (" ..." if len(differing) > _LISTED else "")
     return _refused(
         Code.REQUEST_INVALID,
@@ -81,12 +81,12 @@ def other_configuration(differing: Sequence[int]) -> ErrorReply:
 
 
 def moment(time: datetime) -> str:
-    """Write a moment in UTC as people read it."""
+    """Return a moment in UTC as `2026-11-21 10:15 UTC`."""
     return f"{time:%Y-%m-%d %H:%M} UTC"
 
 
 def server_clock(now: datetime, what: str) -> ErrorReply:
-    """Say what speaks against the server's clock."""
+    """Return a refusal that says why the server's clock is wrong."""
     return _refused(Code.SERVER_CLOCK, f"The server's clock says {moment(now)}, but {what}. Call the supervisor.", True)
 
 

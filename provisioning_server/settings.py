@@ -1,4 +1,4 @@
-"""What the server was asked to do."""
+"""The settings of one start: options, variables and the settings file together."""
 
 from __future__ import annotations
 

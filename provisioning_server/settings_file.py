@@ -16,12 +16,12 @@ from atcaprov.reading import MalformedError, parse_toml, read_text
 
 OPTION: Final = "settings"
 _NOT_IN_A_FILE: Final = (OPTION, "help", "version", "accept-clock", "verbose", "quiet")
-"""The clock is accepted at one start, by somebody who has looked at it: never by a file that stays. A file sets the log
+"""The clock is accepted at one start, by someone who has checked it: never by a file that stays. A file sets the log
 by `log-level`."""
 
 
 def settings_option() -> click.Option:
-    """Return `--settings FILE`; it gives the values of the file to the options that nobody set otherwise."""
+    """Return `--settings FILE`; it sets the options that are not set otherwise."""
     return click.Option(
         [f"--{OPTION}"],
         metavar="FILE",
@@ -42,7 +42,7 @@ def read_settings(path: Path, command: click.Command) -> dict[str, Any]:
     """Return the values of a settings file by the parameter names of a command.
 
     Raises:
-        UsageError: FILE_UNREADABLE; FILE_INVALID with the line for a key that is no option or a value it can't have.
+        UsageError: FILE_UNREADABLE; FILE_INVALID with the line for an unknown key or a value of the wrong type.
     """
     text = read_text(path)
     try:

@@ -1,4 +1,4 @@
-"""Where the page is served, and what that takes: TLS wherever other computers reach it."""
+"""The address of a page: TLS is required wherever other computers reach it."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ class WebAddress:
 
     @property
     def tls(self) -> bool:
-        """Whether the connection is secret."""
+        """Return whether the connection is secret."""
         return self.certificate is not None
 
 
 def is_loopback(address: str) -> bool:
-    """Whether only this computer reaches an address; of names only localhost is known to be one."""
+    """Return whether only this computer reaches an address; of host names, only localhost counts."""
     if address == "localhost":
         return True
     try:

@@ -1,4 +1,4 @@
-"""The bodies that browsers send: fields of a form, percent-encoded."""
+"""Reads the forms that browsers send, percent-encoded."""
 
 from __future__ import annotations
 

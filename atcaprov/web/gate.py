@@ -1,4 +1,4 @@
-"""What every request passes before a page sees it, and every reply on its way out."""
+"""Checks each request before a page gets it, and adds security headers to each reply."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Gate:
     """Lets only requests pass that a browser at the page's own address makes.
 
     `hosts` are what the Host header may say, such as `127.0.0.1:8080`. Another one means that a foreign name was made
-    to lead here (DNS rebinding). A request that changes something must say that it comes from a page of ours.
+    to lead here (DNS rebinding). A request that changes something must say that it comes from one of its own pages.
     """
 
     def __init__(self, app: ASGIApp, hosts: Collection[str], scheme: str, log: Log) -> None:

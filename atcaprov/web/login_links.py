@@ -1,4 +1,4 @@
-"""How the link of the next login reaches who starts the server, and nobody else: never by a log."""
+"""How the login link reaches the person who starts the server and no one else: never through a log."""
 
 from __future__ import annotations
 

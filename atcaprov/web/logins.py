@@ -1,4 +1,4 @@
-"""Who may use the page: a code that is good for one login, and the sessions that came of it. All in memory."""
+"""Logins: a code that is good for one login, and the sessions of those who used one. All in memory."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 SESSION_SECONDS: Final = 12 * 3600.0
-"""A shift; then somebody logs in anew."""
+"""A shift; then a new login is needed."""
 SESSIONS_MAX: Final = 16
 _CODE_BYTES: Final = 16
 _SECRET_BYTES: Final = 32
@@ -26,7 +26,7 @@ class LoginSession:
     ends_at: float
 
     def owns(self, form_secret: str) -> bool:
-        """Whether a form is one of this session's."""
+        """Return whether a form is one of this session's."""
         return _same(self.form_secret, form_secret)
 
 
@@ -56,7 +56,7 @@ class Logins:
         return session if session is not None and self.open(session) else None
 
     def open(self, session: LoginSession) -> bool:
-        """Whether a session has not ended."""
+        """Return whether a session has not ended."""
         return _name(session.cookie) in self._sessions and self._clock() < session.ends_at
 
     def log_out(self, session: LoginSession) -> None:

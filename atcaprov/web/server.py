@@ -35,7 +35,7 @@ class WebServer:
     """Serves one ASGI application behind the gate: first `listen`, then `start`, at last `stop`."""
 
     def __init__(self, address: WebAddress, log: Log) -> None:
-        """Raise UsageError when the certificate can't be used."""
+        """Raise UsageError when the certificate cannot be used."""
         self._address = address
         self._names = host_names(address)
         self._tls = tls_context(address) if address.tls else None
@@ -62,7 +62,7 @@ class WebServer:
 
         Raises:
             TransportError: PORT_IN_USE.
-            UsageError: this address or port can't be had.
+            UsageError: this address or port is not available.
         """
         self._listening = _listening_socket(self._address)
         port = self._listening.getsockname()[1]
@@ -138,7 +138,7 @@ class _PartServer(uvicorn.Server):
 
 
 class _UvicornLog(logging.Handler):
-    """Takes what uvicorn logs: faults go to the program log, the rest nowhere."""
+    """Takes what uvicorn logs: errors go to the program log, the rest nowhere."""
 
     def __init__(self, log: Log) -> None:
         super().__init__(logging.ERROR)
@@ -157,7 +157,7 @@ class _UvicornLog(logging.Handler):
         self._logger.removeHandler(self)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Tell a fault, without its trace."""
+        """Log an error without its trace."""
         self._log.error(f"The web page: {record.getMessage().strip()}")
 
 

@@ -1,4 +1,4 @@
-"""One certificate: from a signer and a key to a record, and from a record to a reply. No policy, no I/O."""
+"""Makes one certificate: from a signer and a key to a record, and from a record to a reply. No rules, no I/O."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def finish(prepared: Prepared, signer: Signer) -> IssuedRecord:
 
 
 def issue(signer: Signer, public_key: bytes, chip_serial: bytes, now: datetime) -> IssuedRecord:
-    """Do both at once, with a signer that is quick."""
+    """Prepare and finish at once, with a quick signer."""
     return finish(prepare(signer, public_key, chip_serial, now), signer)
 
 

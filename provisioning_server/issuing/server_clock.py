@@ -1,7 +1,7 @@
-"""Whether the server's clock can be right: by the signer's certificate, the definition's years and the records.
+"""Checks whether the server's clock can be right: by the signer's certificate, the definition's years and the records.
 
-A certificate with a wrong date can't be taken back: it is on a chip by the time somebody sees it. So a clock that can't
-be right makes a signer not ready, which clients hear before they touch a chip.
+A certificate with a wrong date is permanently on its chip when someone notices. So a signer issues nothing while the
+clock cannot be right, and clients hear that before they touch a chip.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class ServerClock:
         return self._before_records(self.now())
 
     def is_future(self, begin: datetime) -> bool:
-        """Whether clients refuse a certificate that begins then as not yet valid."""
+        """Return whether clients refuse a certificate that begins then as not yet valid."""
         return begin > self.now() + CLOCK_TOLERANCE
 
     def _before_records(self, now: datetime) -> str:
@@ -65,7 +65,7 @@ class ServerClock:
 def look_at_clock(clock: ServerClock, records: AcceptingRecords, reason: str | None, log: Log) -> None:
     """Say at the start what the records say against the clock, or have it accepted for a `reason`.
 
-    Raises AtcaProvError RECORDS_FAILED when that can't be recorded.
+    Raises AtcaProvError RECORDS_FAILED when that cannot be recorded.
     """
     now, against = clock.now(), clock.before_records()
     if not against:

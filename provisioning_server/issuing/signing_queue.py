@@ -1,8 +1,8 @@
-"""What waits for slow signers: one line for all, in the order in which the requests came.
+"""The queue of jobs for slow signers: one for all, in the order in which the requests came.
 
-A connection has one request open at a time, so first come, first served is a fair turn for each station. A signer
-takes the first job that it may do: the jobs that name it, and those of its group. A job that a signer had to leave
-undone goes back to the head of the line.
+A connection has one request open at a time, so first come, first served is fair to each station. A signer
+takes the first job that it may do: one that names it, or one of its group. A job that a signer could not do goes back
+to the head of the queue.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from provisioning_server.signers.registry import SignerRegistry
 from provisioning_server.signers.signer import Signer
 
 REST_AFTER_SECONDS: Final = 1.0
-"""Without a job for so long, a signer rests: a chip sleeps then, whatever it was asked last."""
+"""After this time without a job a signer rests: a chip sleeps then."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,7 +43,7 @@ class Signed:
 
 
 class SigningQueue:
-    """The line. `done` is called with each job that has ended, from any thread, and must return at once."""
+    """The queue. `done` is called with each job that has ended, from any thread, and must return at once."""
 
     def __init__(
         self, registry: SignerRegistry, done: Callable[[Signed], None], rest_after: float = REST_AFTER_SECONDS
@@ -56,13 +56,13 @@ class SigningQueue:
         self._stopped = False
 
     def put(self, job: SigningJob) -> None:
-        """Line a job up."""
+        """Put a job into the queue."""
         with self._changed:
             self._jobs += self._possible([job])
             self._changed.notify_all()
 
     def give_back(self, job: SigningJob) -> None:
-        """Line a job up first: a signer took it and could not do it."""
+        """Put a job first in the queue: a signer took it and could not do it."""
         with self._changed:
             self._jobs[:0] = self._possible([job])
             self._changed.notify_all()
@@ -89,17 +89,17 @@ class SigningQueue:
         return None
 
     def finished(self, job: SigningJob, outcome: IssuedRecord | ErrorReply, signer: Signer) -> None:
-        """Hand on what came of a job that was taken."""
+        """Hand on the outcome of a job."""
         self._done(Signed(job, outcome, signer.documents))
 
     def signers_changed(self) -> None:
-        """Look again who may do what: a signer came, went or was excluded."""
+        """Look again which signer may do which job: a signer was added, removed or excluded."""
         with self._changed:
             self._jobs = self._possible(self._jobs)
             self._changed.notify_all()
 
     def stop(self) -> None:
-        """Refuse what waits; every `take` ends."""
+        """Refuse all waiting jobs; every `take` ends."""
         with self._changed:
             self._stopped = True
             self._jobs = self._possible(self._jobs)

@@ -19,7 +19,7 @@ from provisioning_server.signers.registry import SignerRegistry
 from provisioning_server.signers.signer import Signer, label
 
 FEW_LEFT: Final = (100, 10, 1)
-"""Signatures left of a quota at which somebody is told, besides the one from which on it is low."""
+"""Signatures left of a quota at which a warning is logged, besides the number from which on it is low."""
 
 
 class SigningThread:
@@ -56,7 +56,7 @@ class SigningThread:
     def _do(self, job: SigningJob) -> None:
         try:
             pending = prepare(self._signer, job.request.public_key, job.chip_serial, self._now())
-        except Exception as error:  # the signer has no part in it: nobody else could do the job either
+        except Exception as error:  # this is not the signer's error: another signer could not do the job either
             self._log.error(f"A request failed: {_text(error)}")
             self._queue.finished(job, refusals.INTERNAL, self._signer)
             return

@@ -1,4 +1,4 @@
-"""The one thread that issues. It takes all requests that wait, so one sync of the disk serves them all."""
+"""The thread that issues. It takes all waiting requests at once, so one sync of the disk serves them all."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _ignore(_: BaseException) -> None:
 
 
 class Answerer(Protocol):
-    """What the worker runs: the authority."""
+    """What the worker runs: an authority."""
 
     def answer(self, items: Sequence[Item]) -> Sequence[Reply | PendingReply | None]:
         """Answer a batch."""
@@ -34,7 +34,7 @@ class Answerer(Protocol):
 class IssuingWorker:
     """Runs an authority in a thread; replies are delivered on the event loop.
 
-    `died` is called on the loop if the thread ends by a fault, after which no request is answered any more.
+    `died` is called on the loop if the thread ends by an exception; after that no request is answered.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class IssuingWorker:
         self._thread.start()
 
     def submit(self, request: Request, deliver: Deliver, client: str = "") -> None:
-        """Have a request of a client, named by its address, answered; `deliver` is called on the loop."""
+        """Queue a request of a client, named by its address; `deliver` is called with the reply on the loop."""
         self._waiting.put((Asked(request, client), deliver))
 
     def signed(self, signed: Signed) -> None:
@@ -84,7 +84,7 @@ class IssuingWorker:
     def _answer(self, items: list[Item]) -> Sequence[Reply | PendingReply | None]:
         try:
             return self._authority.answer(items)
-        except Exception as error:  # a fault of the program must not end the thread that all clients wait for
+        except Exception as error:  # a bug must not end the thread that all clients wait for
             self._log.error(f"Internal error: {error!r}")
             for _, pending in self._pending:
                 pending.reply = pending.reply or refusals.INTERNAL
@@ -111,7 +111,7 @@ class IssuingWorker:
         return now
 
     def _take(self) -> tuple[list[_Entry], bool]:
-        """Wait for a request and take all others that wait; the flag is False when the end came."""
+        """Wait for a request and take all others that wait; the flag is False at the end."""
         batch: list[_Entry] = []
         item = self._waiting.get()
         while item is not None:

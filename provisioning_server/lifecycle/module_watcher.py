@@ -1,7 +1,6 @@
-"""The places where signer modules and HSMs are plugged in: looks again and again what came and what went.
+"""Notices which signer modules and HSMs are plugged in and unplugged, by looking again and again.
 
-While something is done at a place it has a task of its own, and no second one: a module that does not answer keeps no
-other waiting.
+Each URL has at most one task at a time: a module that does not answer does not delay the others.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ SCAN_SECONDS: Final = 1.0
 CHECK_EVERY: Final = 5
 """Scans after which a module is asked whether it is still there: not every bus can tell that it was unplugged."""
 AT_ONCE: Final = 16
-"""Places that are asked at the same time."""
+"""Modules that are opened or checked at the same time."""
 _Answer = TypeVar("_Answer")
 
 
@@ -37,9 +36,9 @@ class Module(Signer, Protocol):
 
 
 class ModuleWatcher:
-    """Opens what is plugged in and gives it to the lifecycle. Its methods run on the event loop.
+    """Opens what is plugged in and hands it to the signer lifecycle. Its methods run on the event loop.
 
-    Until everything that was there at the first scan has been opened, the registry refuses nobody for good.
+    Until everything that was there at the first scan has been opened, the registry refuses no request permanently.
     """
 
     def __init__(
@@ -59,7 +58,7 @@ class ModuleWatcher:
         self._arriving: dict[str, Module] = {}  # open, and not taken in yet
         self._opening: dict[str, asyncio.Future[None]] = {}  # what may become a module, from the scan that found it
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._unusable: dict[str, str] = {}  # by URL that is not tried again until nothing is there any more: why
+        self._unusable: dict[str, str] = {}  # by URL that is not tried again until it was empty once: why
         self._duplicates: dict[str, tuple[int, str]] = {}  # by URL: tried again after this change of the registry; why
         self._told: dict[str, str] = {}  # by URL: what was said of it last, so that it is said once
         self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="module")
@@ -93,23 +92,23 @@ class ModuleWatcher:
         await self._first_looked_at.wait()
 
     async def settled(self) -> None:
-        """Wait until nothing is being done at any place."""
+        """Wait until all tasks have ended."""
         while self._tasks:
             await asyncio.wait(self._tasks.values())
 
     async def stop(self) -> None:
-        """Take in no more, and wait for what is being opened."""
+        """Open nothing more, and wait for what is being opened."""
         self._stopping = True
         await self.settled()
         self._threads.shutdown(wait=False)
 
     def unusable(self) -> dict[str, str]:
-        """Return the URLs where something is that should be a signer and is none that can be used, and why not."""
+        """Return the URLs of signers that cannot be used, and why."""
         twice = {url: why for url, (_, why) in self._duplicates.items()}
         return {url: why for url, why in (self._unusable | twice).items() if why}
 
     def _work(self, url: str, present: bool) -> Coroutine[Any, Any, None] | None:
-        """Return what is to be done at a place."""
+        """Return what is to be done at a URL."""
         module = self._modules.get(url)
         if module is None:
             return self._arrival(url) if self._worth_opening(url) else None
@@ -126,7 +125,7 @@ class ModuleWatcher:
     async def _guarded(self, url: str, work: Coroutine[Any, Any, None]) -> None:
         try:
             await work
-        except Exception as error:  # whatever happens at one place, the others go on
+        except Exception as error:  # whatever happens at one URL, the others go on
             self._refuse(url, error)
         finally:
             del self._tasks[url]
@@ -151,7 +150,7 @@ class ModuleWatcher:
         return not self._stopping and url not in self._unusable and not tried_since
 
     def _arrival(self, url: str) -> Coroutine[Any, Any, None]:
-        """Take note that something is coming before any task runs: one that opens at once must not seem to be alone."""
+        """Note an arrival before its task runs: a module that opens at once must not seem to be the only one."""
         self._opening[url] = asyncio.get_running_loop().create_future()
         return self._arrive(url)
 
@@ -175,7 +174,7 @@ class ModuleWatcher:
             return await loop.run_in_executor(self._threads, _once_more, lambda: self._open_module(url))
         except TransportError as error:
             self._say_once(url, f"No signer answers at {url}: {error}")
-        except Exception as error:  # whatever hangs there, the server and its other signers go on
+        except Exception as error:  # whatever is connected there, the server and its other signers go on
             self._refuse(url, error)
         return None
 
@@ -204,7 +203,7 @@ class ModuleWatcher:
     async def _beside(self, known: set[str], module: Signer) -> list[Module]:
         """Return the others that are coming in. Where a password would be guessed, first wait until each is `known`.
 
-        A place is waited for once: one that never answers is opened again and again.
+        Each URL is waited for once: one that never answers is opened again and again.
         """
         while (coming := self._opening.keys() - known) and self._lifecycle.would_guess(module):
             known |= coming
@@ -214,12 +213,12 @@ class ModuleWatcher:
     async def _try_again(self, url: str, module: Module) -> None:
         try:
             await self._lifecycle.try_again(module, partial(self._beside, set()))
-        except Exception as error:  # a credential that can't be read any more
+        except Exception as error:  # a credential that cannot be read any more
             await self._dismiss(url, "")
             self._refuse(url, error)
 
     async def _replace_quarantined(self, module: Module) -> None:
-        """Let a signer with the same key go that gave a wrong answer: it may have claimed a key that is not its own."""
+        """Remove a signer with the same key that gave a wrong answer: it may have claimed a key that is not its own."""
         standing = self._registry.standing_of(module.documents.signer_public_key)
         if standing is None or standing.trouble is not refusals.SIGNER_QUARANTINED:
             return

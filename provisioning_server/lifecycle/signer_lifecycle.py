@@ -1,4 +1,4 @@
-"""Looks after the signers while the server runs: asks for passwords, starts their threads, lets them go."""
+"""The life of a signer at the server: it is unlocked, gets work, and is removed when it is unplugged."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class SigningService(Protocol):
     """What gives slow signers their work: the signing threads."""
 
     def __contains__(self, signer: object) -> bool:
-        """Whether a signer has been started."""
+        """Return whether a signer has been started."""
 
     def start(self, signer: Signer) -> None:
         """Give work to a slow signer that is ready."""
@@ -35,7 +35,7 @@ class SigningService(Protocol):
         """Look again which signer may do which job."""
 
 
-async def _nobody(_signer: Signer) -> Iterable[Signer]:
+async def _no_others(_signer: Signer) -> Iterable[Signer]:
     return ()
 
 
@@ -53,7 +53,7 @@ class SignerLifecycle:
         self.unlock_service = UnlockService(registry, log, self._settled)
         self.prompt = PasswordPrompt(registry, log, self.unlock_service)
         self.postponed = PostponedSigners()
-        """Those that wait until there is memory enough to try the passwords that were given."""
+        """Signers that wait until there is enough memory to try the given passwords."""
         self._registry = registry
         self._signing = signing
         self._log = log
@@ -65,15 +65,17 @@ class SignerLifecycle:
         self._unlocking = asyncio.Lock()
 
     async def start(self) -> None:
-        """Announce the signers that were named; raises AtcaProvError when a key or password file can't be used."""
+        """Announce the signers that were named; raises AtcaProvError when a key or password file cannot be used."""
         for signer in self._registry:
             self._introduced(signer, await unlock(signer, self._policy, self._log, self._registry.waiting()))
 
-    async def welcome(self, signer: Signer, beside: Callable[[Signer], Awaitable[Iterable[Signer]]] = _nobody) -> None:
+    async def welcome(
+        self, signer: Signer, beside: Callable[[Signer], Awaitable[Iterable[Signer]]] = _no_others
+    ) -> None:
         """Take in a signer that was plugged in; `beside` returns, when its turn has come, others that came at once.
 
         Raises:
-            AtcaProvError: it can't be used, or is gone again; it is not on the registry then.
+            AtcaProvError: it cannot be used, or is gone again; it is not in the registry then.
         """
         self._registry.require_new(signer)
         turn = contextlib.nullcontext() if signer.ready else self._unlocking
@@ -84,7 +86,7 @@ class SignerLifecycle:
         self._introduced(signer, untried)
 
     def worth_trying_again(self, signer: Signer) -> bool:
-        """Whether the turn of one that was postponed has come, and nobody else is at it; asked once at each scan."""
+        """Return whether a postponed signer is due and no one else is trying; call it once at each scan."""
         free = not self.unlock_service.busy(signer) and not self.unlock_service.seconds_left(signer)
         return self.postponed.its_turn(signer) and free
 
@@ -100,11 +102,11 @@ class SignerLifecycle:
                 self.unlock_service.postponed_no_more(signer)
 
     def would_guess(self, signer: Signer) -> bool:
-        """Whether a password would be tried on a signer that names none; raises UsageError for a credential."""
+        """Return whether an unnamed password would be tried on a signer; raises UsageError for a credential."""
         return not signer.ready and self._policy.undecided(signer)
 
     async def dismiss(self, signer: Signer, words: str) -> None:
-        """Let a signer go that was unplugged, and forget its password; its jobs go to others."""
+        """Remove a signer that was unplugged, and forget its password; others get its jobs."""
         if self._registry.remove(signer):
             self._log.warning(f"{label(signer.serial, signer.name)} {words}")
         self.postponed.drop(signer)
@@ -120,7 +122,7 @@ class SignerLifecycle:
             await self._came.wait()
 
     async def stop(self) -> None:
-        """Let slow signers finish what they are at, the queue being stopped, and forget all passwords."""
+        """Let slow signers finish their jobs (the queue is stopped before), and forget all passwords."""
         for signer in self._registry:
             await asyncio.to_thread(self._let_go, signer)
 
@@ -134,7 +136,7 @@ class SignerLifecycle:
         self._came.set()
 
     def _warn_of_expiry(self, signer: Signer) -> None:
-        """Say each warning once, however often a module is unplugged."""
+        """Log each warning once, however often the module is reconnected."""
         name = label(signer.serial, signer.name)
         for text in expiry_warnings(signer, self._now()):
             line = f"{name} {text}"
@@ -143,7 +145,7 @@ class SignerLifecycle:
                 self._log.warning(line)
 
     def _settled(self, signer: Signer) -> None:
-        """Use a signer whose password came, from the console or elsewhere; the console need not ask any more."""
+        """Use a signer that was unlocked, from the console or elsewhere, and stop asking for its password."""
         self.postponed.drop(signer)
         if self._registry.usable(signer):
             self._begin(signer)
@@ -156,7 +158,7 @@ class SignerLifecycle:
             self._signing.start(signer)
 
     def _say_remaining(self, signer: Signer) -> None:
-        """Tell what is left of a quota; that it is little is a warning once, however often a module is unplugged."""
+        """Log what is left of a quota; a low quota is a warning once, however often the module is reconnected."""
         if not signer.remaining:  # none, or used up, which its thread says
             return
         few = signer.quota_low

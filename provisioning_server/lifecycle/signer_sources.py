@@ -29,7 +29,7 @@ class SignerSource(Protocol):
 
 
 class NamedModules:
-    """Modules at URLs that somebody named. One that is a file, of a device or of a software chip, is there with it."""
+    """Modules at given URLs. One at a file, of a device or of a software chip, is present while the file is."""
 
     def __init__(self, urls: Iterable[str]) -> None:
         self._urls = tuple(dict.fromkeys(urls))
@@ -51,7 +51,7 @@ class ModuleFolder:
 
 
 class PluggedKits:
-    """Every kit that is plugged in. Whether it is a signer module turns out when it is opened."""
+    """Every kit that is plugged in. Whether it is a signer module shows when it is opened."""
 
     def __init__(self, kits: Callable[[], list[PluggedKit]] = lambda: plugged_kits(hid_module())) -> None:
         self._kits = kits
@@ -62,7 +62,7 @@ class PluggedKits:
 
 
 class NamedHsms:
-    """Signer folders whose keys are in HSMs. Whether the HSM is there turns out when it is opened."""
+    """Signer folders whose keys are in HSMs. Whether the HSM is present shows when it is opened."""
 
     def __init__(self, folders: Iterable[Path]) -> None:
         self._folders = tuple(folders)
@@ -79,7 +79,7 @@ def open_signer(url: str, pins: ModulePins | None = None) -> PluggedModule | Hsm
 
 
 def _may_be_chip(path: Path) -> bool:
-    """Whether a file is there, or the system does not let us see: then opening it says why, and no other is missed."""
+    """Return whether a file exists, or may exist: then opening it says why it cannot be read."""
     try:
         return is_file(path)
     except UsageError:
@@ -87,7 +87,7 @@ def _may_be_chip(path: Path) -> bool:
 
 
 def _file_of(url: str) -> Path | None:
-    """The file that is there while the device is, where the URL names one."""
+    """Return the file that exists while the device is present, if the URL names one."""
     scheme, _, rest = url.partition(":")
     name = rest.removeprefix("//").partition("?")[0]
     if scheme not in _FILE_SCHEMES or not name or (scheme != "emulator" and not name.startswith("/dev/")):

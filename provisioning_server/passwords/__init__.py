@@ -1,1 +1,1 @@
-"""Passwords of signers: those that were given, those that somebody types, and where each is tried."""
+"""Passwords of signers: given ones, typed ones, and which is tried on which signer."""

@@ -47,7 +47,7 @@ async def unlock_later(
 ) -> bool:
     """Try again what `unlock` could not try on a signer that waits; return whether it has to be tried once more.
 
-    Raises UsageError for a credential that can't be read; all else is told by the unlock_service.
+    Raises UsageError for a credential that cannot be read; the unlock service logs everything else.
     """
     passwords = policy.for_signer(signer, beside)
     for password in passwords:

@@ -25,7 +25,7 @@ class PromptLog(Log, Protocol):
 
 
 class PasswordPrompt:
-    """Asks for the passwords of signers on the console, one after the other. ESC is left to whoever feeds the keys.
+    """Asks for the passwords of signers on the console, one after the other. The caller handles ESC.
 
     A damaged key file ends `run`; every other signer that fails is left to the unlock service. What was typed before a
     prompt does not answer it: all keys up to ENTER are dropped then. A signer whose password could not be tried is
@@ -40,7 +40,7 @@ class PasswordPrompt:
         self._line: Line | None = None
         self._asked: Signer | None = None
         self._untried: list[Signer] = []
-        """Signers whose passwords couldn't be tried, the latest last."""
+        """Signers whose passwords could not be tried, the latest last."""
         self._typed = False
         """Whether keys came since the last ENTER."""
         self._stale = False
@@ -76,7 +76,7 @@ class PasswordPrompt:
         while signer in self._signers.waiting():
             self._open_line(signer)
             password = await self._answers.get()
-            if not password:  # nobody's password: ENTER for its own sake is no try
+            if not password:  # ENTER alone is not a try
                 continue
             attempt = await self._unlock_service.attempt(signer, password.encode(errors="surrogateescape"))
             if attempt.outcome is Outcome.UNUSABLE and not signer.slow:
@@ -99,6 +99,6 @@ class PasswordPrompt:
 
 
 def _end_for_damaged_file(error: AtcaProvError | None) -> None:
-    """The files of a signer stay as they are until somebody repairs them and starts the server again."""
+    """End the prompt for a damaged key file: asking again does not repair it."""
     if isinstance(error, UsageError | CertificateError):
         raise error

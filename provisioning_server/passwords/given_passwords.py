@@ -37,7 +37,7 @@ class GivenPassword:
     signer: str = field(default="", repr=False)
 
     def names(self, serial: bytes, name: str) -> bool:
-        """Whether it is for the signer with this serial number (9 bytes) and name."""
+        """Return whether it is for the signer with this serial number (9 bytes) and name."""
         return bool(self.signer) and (self.signer == name or self.signer.upper() == serial.hex().upper())
 
 
@@ -63,7 +63,7 @@ class GivenPasswords:
         return tuple(dict.fromkeys(line.password for line in self._all_lines() if not line.signer))
 
     def named_any(self) -> bool:
-        """Whether a line names a signer; raises as `named`."""
+        """Return whether a line names a signer; raises as `named`."""
         return any(line.signer for line in self._all_lines())
 
     def _all_lines(self) -> tuple[GivenPassword, ...]:
@@ -110,7 +110,7 @@ def read_passwords(source: Path | int) -> tuple[GivenPassword, ...]:
 
 
 def password_lines(data: bytes, source: str) -> tuple[GivenPassword, ...]:
-    """Split lines of passwords; lines without one don't count. Raises UsageError FILE_INVALID above 64 KiB."""
+    """Split lines of passwords; empty lines are skipped. Raises UsageError FILE_INVALID above 64 KiB."""
     return tuple(given for given in map(_line, _not_too_long(data, source).splitlines()) if given.password)
 
 

@@ -1,4 +1,4 @@
-"""Signers whose given passwords couldn't be tried for want of memory, and when the turn of each comes again."""
+"""Signers whose given passwords could not be tried for lack of memory, and when each is tried again."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ class PostponedSigners:
             turn.left = turn.pause
 
     def drop(self, signer: Signer) -> None:
-        """Give it no more turns."""
+        """Remove a signer."""
         self._turns.pop(id(signer), None)
 
     def its_turn(self, signer: Signer) -> bool:
-        """Whether this scan is its turn; asked once at each scan."""
+        """Return whether this scan is its turn; asked once at each scan."""
         turn = self._turns.get(id(signer))
         if turn is None:
             return False

@@ -1,4 +1,4 @@
-"""Which given password is tried on which signer without anybody asking for it.
+"""Which given password is tried automatically on which signer.
 
 A wrong try costs something at a module (it counts, and slows the next one down) and more at an HSM (it locks the PIN
 after a few). So there a password is tried only where it belongs, and one that was refused never again.
@@ -30,7 +30,7 @@ class TryPolicy:
     def for_signer(self, signer: Signer, beside: Iterable[Signer] = ()) -> tuple[bytes, ...]:
         """Return what may be tried now on a signer; `beside` are the other signers that wait for their passwords.
 
-        Raises UsageError for a credential that can't be read.
+        Raises UsageError for a credential that cannot be read.
         """
         named = self._passwords.named(signer.serial, signer.name)
         counter = signer.wrong_tries_at
@@ -40,21 +40,21 @@ class TryPolicy:
         return tuple(password for password in tried if (counter, password) not in self._refused)
 
     def tried(self, signer: Signer) -> bool:
-        """Whether a password was tried that is not tried again."""
+        """Return whether a password was tried that is not tried again."""
         return any(counter == signer.wrong_tries_at for counter, _ in self._refused)
 
     def undecided(self, signer: Signer) -> bool:
-        """Whether passwords were given of which nobody can say whether one is for this signer."""
+        """Return whether passwords were given that may or may not be for this signer."""
         known = bool(self._passwords.named(signer.serial, signer.name)) or self.tried(signer)
         return not known and bool(self._passwords.unnamed())
 
     def for_others(self, signer: Signer) -> bool:
-        """Whether passwords were given that all name another signer."""
+        """Return whether passwords were given that all name another signer."""
         others = self._passwords.named_any() and not self._passwords.unnamed()
         return others and not self._passwords.named(signer.serial, signer.name)
 
     def begun(self, signer: Signer, password: bytes) -> None:
-        """Take note before a try: one that ends nobody knows how is not made again either."""
+        """Note a try before it is made: if its result stays unknown, it is not repeated."""
         if signer.wrong_tries_at is not None:
             self._refused.add((signer.wrong_tries_at, password))
             self._owners.setdefault(password, signer.serial)

@@ -1,6 +1,6 @@
-"""Where passwords of signers are tried, whoever gives them: the console, the web page.
+"""Tries passwords on signers, for the console and for the web page.
 
-One try at a time for each signer, and after a wrong one a pause that doubles, so that nobody can try thousands of
+One try at a time for each signer, and after a wrong one a pause that doubles, so that no one can try thousands of
 passwords by giving them in two places at once, or by unplugging a module in between.
 """
 
@@ -31,11 +31,11 @@ class Outcome(enum.Enum):
     ACCEPTED = "accepted"
     WRONG = "wrong"
     UNUSABLE = "unusable"
-    """The signer failed at it, and is let go or used no more."""
+    """The signer failed, and is removed or excluded."""
     UNTRIED = "untried"
-    """This computer can't try a password, for want of memory; the signer waits on."""
+    """This computer lacks the memory to try a password; the signer still waits."""
     NOT_WAITING = "not waiting"
-    """Nothing was tried: the signer is gone, or somebody else was quicker."""
+    """Nothing was tried: the signer is gone, or is unlocked already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class UnlockAttempt:
 
 @dataclass(slots=True)
 class _Tries:
-    """What is remembered of a signer: wrong passwords in a row, when the next one may be tried, why one wasn't."""
+    """What is remembered of a signer: wrong passwords in a row, when the next try is allowed, why one was not made."""
 
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     wrong: int = 0
@@ -61,10 +61,10 @@ def _ignore(_: Signer) -> None:
 
 
 class UnlockService:
-    """Tries passwords. `settled` is called with each signer that waits no more: it is ready, or unusable.
+    """Tries passwords. `settled` is called with each signer that is ready or unusable now.
 
     A module or an HSM that is gone is let go, and tried again when it is found again. One whose password this computer
-    has too little memory for waits on. A signer that can't be used, for whatever other reason, is used no more.
+    has too little memory for still waits. A signer that fails for any other reason is excluded.
     """
 
     def __init__(
@@ -87,11 +87,11 @@ class UnlockService:
         return self._of(signer).wrong
 
     def untried(self, signer: Signer) -> str:
-        """Why the last password couldn't be tried; empty if it was."""
+        """Return why the last password could not be tried; empty if it was."""
         return self._of(signer).untried
 
     def busy(self, signer: Signer) -> bool:
-        """Whether a password is being tried."""
+        """Return whether a password is being tried."""
         return self._of(signer).turn.locked()
 
     def seconds_left(self, signer: Signer) -> float:
@@ -105,7 +105,7 @@ class UnlockService:
             await self._pause(seconds)
 
     def postponed(self, signer: Signer, error: AtcaProvError) -> None:
-        """Say that a password that was given couldn't be tried, and is tried again without anybody's doing."""
+        """Note and log that a given password could not be tried and is tried again automatically."""
         self._of(signer).untried = f"{error} {_TRIED_AGAIN}"
         self._say_untried(signer)
 

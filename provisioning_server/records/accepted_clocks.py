@@ -1,6 +1,6 @@
-"""When somebody said that the clock is right although records are newer: `clock-accepted.tsv` in the data folder.
+"""Each `--accept-clock`: that the clock is right although records are newer. `clock-accepted.tsv` in the data folder.
 
-One line for each time, with a header line. What was recorded before counts no more against the clock from then on.
+One line for each, after a header line. Earlier records no longer count against the clock.
 """
 
 from __future__ import annotations

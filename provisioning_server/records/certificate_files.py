@@ -36,7 +36,7 @@ class CertificateFiles:
         self._unrecorded = {name for name in os.listdir(folder) if _NAME.fullmatch(name)}  # noqa: PTH208 - names only
 
     def restore(self, record: IssuedRecord, number: int, signer_certificate: bytes) -> bool:
-        """Make the files of a record of an earlier start anew if they are not what it says; return whether so."""
+        """Make the files of an earlier record again if they differ from it; return whether they did."""
         name = _name(record, number)
         files = {f"{name}_signer.pem": signer_certificate, f"{name}_device.pem": record.certificate}
         self._unrecorded.difference_update(files)

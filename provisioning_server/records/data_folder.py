@@ -26,7 +26,7 @@ class DataFolder:
     """`logs/`, `certs/`, `signers/`, `modules/` and the lock in one folder."""
 
     def __init__(self, path: Path, started: datetime) -> None:
-        """Create what is missing; raises UsageError FILE_UNREADABLE if that can't be done."""
+        """Create what is missing; raises UsageError FILE_UNREADABLE if that is not possible."""
         self.path = path
         self._started = f"{started:%Y%m%d-%H%M%S}"
         try:

@@ -5,8 +5,8 @@
     data/certs/*.pem            full certificates, made from the records
 
 After the first I/O error nothing more is written until the server is started again: a disk that lost one record may
-lose the next one too. The same holds when a signing log is not where and as it was left: whoever moves one away takes
-the proof away that its chips have their certificates.
+lose the next one too. The same holds when a signing log was moved or changed: without it nothing
+proves that its chips have their certificates.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class FileRecords:
 
         Raises:
             UsageError: FILE_INVALID for damaged records, RECORD_MISSING when a certificate file has no record.
-            AtcaProvError: RECORDS_FAILED if the folder can't be read or written.
+            AtcaProvError: RECORDS_FAILED if the folder cannot be read or written.
         """
         self.failed = False
         self.restored_files = 0
@@ -121,7 +121,7 @@ class FileRecords:
         try:
             places = self._log.append(records)
             self._states[-1] = self._states[-1]._replace(size=self._log.size)
-            self.require_intact()  # before anybody hears of them: what was moved meanwhile is no record
+            self.require_intact()  # before their certificates are sent: a log that was moved meanwhile is no record
             for record, (offset, size) in zip(records, places, strict=True):
                 self._index(record, _RecordPlace(len(self._logs) - 1, offset, size))
                 self._write_file(record)
@@ -129,7 +129,7 @@ class FileRecords:
             raise self._fail(error) from error
 
     def accept_clock(self, now: datetime, reason: str) -> None:
-        """Let what was recorded so far count no more against a clock that says `now` (UTC), durably; `newest` is set.
+        """Stop counting the present records against a clock that says `now` (UTC), durably; set `newest`.
 
         Raises:
             AtcaProvError: RECORDS_FAILED.

@@ -1,4 +1,4 @@
-"""What a signer issues with: certificates and definitions. Part of every reply, kept with the records.
+"""The certificates and definitions that a signer issues with. Part of every reply, kept with the records.
 
 The id is the SHA-256 of the documents, so a record names exactly what it was issued with even after a signer is gone.
 """
@@ -108,7 +108,7 @@ class SignerDocuments:
     def validity(self) -> tuple[datetime, datetime] | None:
         """Begin and end of the signer's certificate (UTC); None if an external CA gave it dates that no chip can hold.
 
-        Those are not ours to judge.
+        Such dates are not checked.
         """
         layout = certificate_layout(self.signer_certificate)
         pairs = ((layout.issue_date, layout.issue_date_tag), (layout.expire_date, layout.expire_date_tag))
@@ -120,7 +120,7 @@ class SignerDocuments:
 
     @functools.cached_property
     def offer(self) -> SignerReply:
-        """What a client is told about the signer; raises UsageError if a part is larger than a message can hold."""
+        """Return what a client is told about the signer; raises UsageError for a part that is too large."""
         return SignerReply(
             self.signer_certificate, self.root_certificate, self.device_definition, self.signer_definition
         )

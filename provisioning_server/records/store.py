@@ -15,7 +15,7 @@ class Records(Protocol):
 
     @property
     def failed(self) -> bool:
-        """Whether a write has failed since the start; then nothing is issued any more."""
+        """Return whether a write has failed since the start; then nothing is issued any more."""
 
     @property
     def newest(self) -> datetime | None:

@@ -1,1 +1,1 @@
-"""Signers: what holds the key that certifies devices."""
+"""Signers: the kinds of keys that certify devices, and the registry of those that are connected."""

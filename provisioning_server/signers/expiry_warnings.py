@@ -1,4 +1,4 @@
-"""What will go wrong with a signer one day, said when it comes: dates that end, certificates that outlive others."""
+"""Warnings about a signer that is plugged in: dates that end, certificates that outlive others, no password."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SOON: Final = timedelta(days=365)
 
 
 def expiry_warnings(signer: Signer, now: datetime) -> list[str]:
-    """Return what somebody should know at the moment `now` (UTC), each to follow the signer's name in a line."""
+    """Return the warnings at the moment `now` (UTC), each to follow the signer's name in a line."""
     definition = signer.documents.device
     warnings = [*_of_password(signer), *_of_definition(definition, now)]
     if signer.documents.validity is None:

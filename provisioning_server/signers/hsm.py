@@ -33,7 +33,7 @@ class HsmSigner:
 
     @staticmethod
     def is_at(path: Path) -> bool:
-        """Whether a signer folder says that its key is in an HSM."""
+        """Return whether a signer folder says that its key is in an HSM."""
         return is_in_hsm(path)
 
     @classmethod
@@ -53,7 +53,7 @@ class HsmSigner:
 
     @property
     def ready(self) -> bool:
-        """Whether it is logged in."""
+        """Return whether it is logged in."""
         return self._key.ready
 
     def unlock(self, password: bytes | None) -> None:

@@ -45,7 +45,7 @@ class PluggedModule:
 
     @property
     def ready(self) -> bool:
-        """Whether it signs; False while it waits for its password."""
+        """Return whether it signs; False while it waits for its password."""
         return self._module.ready
 
     @property
@@ -55,12 +55,12 @@ class PluggedModule:
 
     @property
     def quota_low(self) -> bool:
-        """Whether its successor should be made now."""
+        """Return whether its successor should be made now."""
         return self._module.quota is not None and self._module.quota.low
 
     @property
     def password_missing(self) -> bool:
-        """Whether its first password was not set yet."""
+        """Return whether its first password was not set yet."""
         return self._module.contents.variant.password and not self._module.needs_password
 
     def unlock(self, password: bytes | None) -> None:
@@ -97,7 +97,7 @@ def _require_proof(module: SignerModule) -> None:
         module.lock()
         raise CertificateError(
             "The module's key is not that of its certificate.",
-            advice="Take the module out of use: somebody may have copied the certificate of another one.",
+            advice="Take the module out of use: someone may have copied the certificate of another one.",
             code=Code.KEY_MISMATCH,
         )
 

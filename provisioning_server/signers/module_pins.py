@@ -25,7 +25,7 @@ class ModulePins:
         self._folder = folder
 
     def require_same(self, facts: ModuleContents) -> None:
-        """Raise CertificateError (module-changed) if a module is not what it was; UsageError if that can't be read."""
+        """Raise CertificateError (module-changed) if a module has changed; UsageError if its pin cannot be read."""
         path = self._path(facts)
         try:
             known = read_bytes(path)

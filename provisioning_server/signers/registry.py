@@ -1,4 +1,4 @@
-"""The signers of this server, while they come and go. A request picks one by its public key, or any of its group.
+"""The registry of connected signers. A request picks one by its public key, or any of its group.
 
 May be used from any thread: what is read is a snapshot.
 """
@@ -18,7 +18,7 @@ from provisioning_server.signers.signer import Signer, label
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A signer, and why it issues nothing although it is here: what its requests are told, and the reason for us."""
+    """A connected signer; `trouble` is the reply to its requests if it is excluded, `reason` is for the log."""
 
     signer: Signer
     trouble: ErrorReply | None = None
@@ -26,13 +26,13 @@ class Standing:
 
 
 class AlreadyHereError(UsageError):
-    """A signer with the same key is here."""
+    """A signer with the same key is connected already."""
 
 
 class SignerRegistry:
     """Signers by their public key, in the order in which they came.
 
-    While more are expected, because not everything has been opened yet, no request is refused for good.
+    While more are expected, because not everything has been opened yet, no request is refused permanently.
     """
 
     def __init__(self, signers: Iterable[Signer] = ()) -> None:
@@ -40,11 +40,11 @@ class SignerRegistry:
         self._entries: dict[bytes, Standing] = {}
         self._more_expected = False
         self.changes = 0
-        """How often a signer came, went or was excluded."""
+        """How often a signer was added, removed or excluded."""
         self._ca_keys: set[bytes] = set()
         self._seen: dict[bytes, SignerDocuments] = {}
         self._away: dict[bytes, SignerDocuments] = {}
-        """Signers that went since the start and can come back with something left to issue."""
+        """Signers that were unplugged since the start and have certificates left to issue."""
         for signer in signers:
             self.add(signer)
 
@@ -55,7 +55,7 @@ class SignerRegistry:
         return any(each is signer for each in self)
 
     def require_new(self, signer: Signer) -> None:
-        """Raise CertificateError or UsageError when a signer can't serve, AlreadyHereError when its key is here."""
+        """Raise CertificateError or UsageError if a signer cannot serve, AlreadyHereError if its key is connected."""
         _check(signer)
         here = self._entries.get(signer.documents.signer_public_key)
         if here is not None:
@@ -65,19 +65,19 @@ class SignerRegistry:
             )
 
     def expect_more(self) -> None:
-        """Refuse unknown keys for a while only."""
+        """Tell requests for unknown keys to try again."""
         self._more_expected = True
 
     def expect_no_more(self) -> None:
-        """Refuse unknown keys for good from now on."""
+        """Refuse requests for unknown keys permanently from now on."""
         self._more_expected = False
 
     def standing_of(self, public_key: bytes) -> Standing | None:
-        """Return what is here under a public key (64 bytes X||Y)."""
+        """Return the entry of a public key (64 bytes X||Y)."""
         return self._entries.get(public_key)
 
     def add(self, signer: Signer) -> None:
-        """Take a signer in; raises as `require_new`."""
+        """Add a signer; raises as `require_new`."""
         with self._lock:
             self.require_new(signer)
             self._entries[signer.documents.signer_public_key] = Standing(signer)
@@ -87,14 +87,14 @@ class SignerRegistry:
             self._away.pop(signer.documents.signer_public_key, None)
 
     def remember(self, documents: SignerDocuments) -> None:
-        """Know a signer that was here before the start, unless it is here anew; a later call wins."""
+        """Remember a signer from before the start, unless it is connected again; a later call wins."""
         with self._lock:
             self._ca_keys |= documents.ca_keys
             if documents.signer_public_key not in self._entries:
                 self._seen[documents.signer_public_key] = documents
 
     def remove(self, signer: Signer) -> bool:
-        """Let a signer go; return whether it was here. Its documents stay known."""
+        """Remove a signer; return whether it was connected. Its documents stay known."""
         with self._lock:
             entry = self._entries.get(signer.documents.signer_public_key)
             if entry is None or entry.signer is not signer:
@@ -106,7 +106,7 @@ class SignerRegistry:
             return True
 
     def exclude(self, signer: Signer, trouble: ErrorReply, reason: str = "") -> None:
-        """Use a signer no more until it is plugged in anew; `trouble` is what its requests are told."""
+        """Exclude a signer until it is reconnected; `trouble` is the reply to its requests."""
         key = signer.documents.signer_public_key
         with self._lock:
             entry = self._entries.get(key)
@@ -115,15 +115,15 @@ class SignerRegistry:
                 self.changes += 1
 
     def is_ca_key(self, public_key: bytes) -> bool:
-        """Whether a key (X||Y) is that of a signer that is or was here, or of the CA above one."""
+        """Return whether a key (X||Y) is that of a signer that is or was here, or of the CA above one."""
         return public_key in self._ca_keys
 
     def usable(self, signer: Signer) -> bool:
-        """Whether a signer is here, ready and not excluded."""
+        """Return whether a signer is connected, ready and not excluded."""
         return any(entry.signer is signer and _ready(entry) for entry in self.standings())
 
     def documents_of(self, public_key: bytes) -> SignerDocuments | None:
-        """Return the documents of a signer that is here or was here."""
+        """Return the documents of a signer that is or was connected."""
         return self._seen.get(public_key)
 
     def choose(self, public_key: bytes, group: bytes | None = None) -> list[Signer] | ErrorReply:
@@ -142,7 +142,7 @@ class SignerRegistry:
         return self._why_none(public_key, group, troubles)
 
     def _why_none(self, public_key: bytes, group: bytes | None, troubles: list[ErrorReply]) -> ErrorReply:
-        """Return why no signer serves, `troubles` being those of the ones that are here; for good only as the last."""
+        """Return why no signer serves; `troubles` are those of the connected ones. Permanent reasons come last."""
         passing = next((trouble for trouble in troubles if trouble.retryable), None)
         if passing is not None:
             return passing
@@ -159,7 +159,7 @@ class SignerRegistry:
         return [entry.signer for entry in self.standings() if entry.trouble is None and not entry.signer.ready]
 
     def standings(self) -> list[Standing]:
-        """Return all that are here, in the order in which they came."""
+        """Return all connected signers, in the order in which they came."""
         with self._lock:
             return list(self._entries.values())
 
@@ -173,7 +173,7 @@ def _ready(entry: Standing) -> bool:
 
 
 def _check(signer: Signer) -> None:
-    """Find out when it comes, not at a board, that a signer can't serve; raises CertificateError or UsageError."""
+    """Raise CertificateError or UsageError if a signer cannot serve: when it comes, not at the first board."""
     documents = signer.documents
     documents.check()
     documents.device.require_issuable()

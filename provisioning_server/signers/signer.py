@@ -29,11 +29,11 @@ class Signer(Protocol):
 
     @property
     def ready(self) -> bool:
-        """Whether it signs; False while it waits for its password."""
+        """Return whether it signs; False while it waits for its password."""
 
     @property
     def slow(self) -> bool:
-        """Whether a signature takes so long that it gets a thread of its own: a chip, an HSM."""
+        """Return whether a signature takes so long that it gets a thread of its own: a chip, an HSM."""
 
     @property
     def wrong_tries_at(self) -> str | None:
@@ -45,11 +45,11 @@ class Signer(Protocol):
 
     @property
     def quota_low(self) -> bool:
-        """Whether its successor should be made now; False if it has no quota."""
+        """Return whether its successor should be made now; False if it has no quota."""
 
     @property
     def password_missing(self) -> bool:
-        """Whether it could have a password and has none yet, so that everybody who reaches it can sign with it."""
+        """Return whether it can have a password and has none yet: anyone who reaches it can sign with it."""
 
     def unlock(self, password: bytes | None) -> None:
         """Make it ready.
@@ -61,11 +61,11 @@ class Signer(Protocol):
         """Return R||S (64 bytes) over a SHA-256 digest (32 bytes). Only of a signer that is ready.
 
         Raises TransportError when the signer is gone, DeviceError QUOTA_USED_UP; whatever else it raises means that
-        it can't be trusted any more.
+        it cannot be trusted any more.
         """
 
     def rest(self) -> None:
-        """Leave what holds the key so that it signs for nobody else, because nothing is to be signed for a while.
+        """Leave what holds the key in a state in which it signs for no one else: nothing is to be signed for a while.
 
         It stays ready and is never asked while it signs. Raises nothing: the next signature tells what is wrong.
         """

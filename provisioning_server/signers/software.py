@@ -40,7 +40,7 @@ class SoftwareSigner:
 
     @property
     def ready(self) -> bool:
-        """Whether the key was unlocked."""
+        """Return whether the key was unlocked."""
         return self._key is not None
 
     def unlock(self, password: bytes | None) -> None:
@@ -53,7 +53,7 @@ class SoftwareSigner:
         return self._key.sign(digest)
 
     def rest(self) -> None:
-        """Nothing: nobody else reaches the key."""
+        """Do nothing: no one else reaches the key."""
 
     def close(self) -> None:
         """Forget the key if it is behind a password."""

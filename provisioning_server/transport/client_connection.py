@@ -63,7 +63,7 @@ class ClientConnection(asyncio.Protocol):
 
     @property
     def leaving(self) -> bool:
-        """Whether it was refused, and is only there to read why."""
+        """Return whether it was refused, and is only there to read why."""
         return self._hung_up or self._transport is None or self._transport.is_closing()
 
     @property
@@ -100,7 +100,7 @@ class ClientConnection(asyncio.Protocol):
         self._advance()
 
     def eof_received(self) -> bool:
-        """Called by the loop when the client will send no more. An open request still gets its reply."""
+        """Called by the loop when the client sends nothing more. An open request still gets its reply."""
         self._client_ended = True
         if self._hung_up:
             self._close("")
@@ -110,7 +110,7 @@ class ClientConnection(asyncio.Protocol):
         return True
 
     def pause_writing(self) -> None:
-        """Called by the loop when the client doesn't take what is sent."""
+        """Called by the loop when the client does not take what is sent."""
         self._writing_paused = True
 
     def resume_writing(self) -> None:

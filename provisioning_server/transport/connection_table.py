@@ -1,8 +1,8 @@
-"""Who keeps a connection when there are many: so that one computer, or one that is broken, can't shut out the others.
+"""Which connection gives way when there are many, so that one computer, or a broken one, cannot shut out the others.
 
-Below three quarters of the table nobody is asked. Above, an address that holds its share already has to give up its own
-connection that has been idle longest before it gets another one; in a full table the address that holds the most gives
-up one. What is in the middle of a message or waits for a reply never gives way.
+Up to three quarters of the table all are admitted. Above, an address that holds its share already gets another
+connection only in place of its own that was idle longest; in a full table the address with the most gives up one. A
+connection in the middle of a message, or that waits for a reply, never gives way.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class TrackedConnection(Protocol):
 
     @property
     def leaving(self) -> bool:
-        """Whether it was refused already, and is only there to read why."""
+        """Return whether it was refused already, and is only there to read why."""
 
 
 AnyConnection = TypeVar("AnyConnection", bound=TrackedConnection)
@@ -52,7 +52,7 @@ class ConnectionTable(Generic[AnyConnection]):
 
     @property
     def crowd_of_leaving(self) -> bool:
-        """Whether so many are being told why they were refused that further ones have to be cut without a word."""
+        """Return whether so many refused ones are being told why that further ones are cut at once."""
         return sum(connection.leaving for connection in self._connections) >= self._limits.refused
 
     def admit(self, connection: AnyConnection) -> tuple[bool, AnyConnection | None]:

@@ -20,7 +20,7 @@ from provisioning_server.transport.limits import ConnectionLimits
 SWEEP_SECONDS: Final = 1.0
 BACKLOG: Final = 128
 _KEEP_ALIVE: Final = {"TCP_KEEPIDLE": 60, "TCP_KEEPALIVE": 60, "TCP_KEEPINTVL": 15, "TCP_KEEPCNT": 4}
-"""Seconds of silence until the system asks a client whether it is there (macOS has another name for them), between its
+"""Seconds of silence until the system asks a client for a sign of life (macOS has another name for them), between its
 questions, and their number."""
 
 
@@ -47,7 +47,7 @@ class Listener:
 
         Raises:
             TransportError: PORT_IN_USE.
-            UsageError: this address or port can't be had.
+            UsageError: this address or port is not available.
         """
         try:
             self._server = await self._loop.create_server(lambda: ClientConnection(self), bind, port, backlog=BACKLOG)

@@ -1,4 +1,4 @@
-"""The signers as they are now, for everybody who watches: looked at a few times a second, told when they changed."""
+"""Live updates of the page: the signers are looked at a few times a second, and changes are sent to all open pages."""
 
 from __future__ import annotations
 

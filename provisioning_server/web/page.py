@@ -24,7 +24,7 @@ class WebPage:
     def __init__(
         self, address: WebAddress, overview: SignerOverview, unlock_service: UnlockService, log: Log, links: Links
     ) -> None:
-        """Raise UsageError when the certificate can't be used."""
+        """Raise UsageError when the certificate cannot be used."""
         self._address = address
         self._overview = overview
         self._unlock_service = unlock_service
@@ -40,7 +40,7 @@ class WebPage:
 
         Raises:
             TransportError: PORT_IN_USE.
-            UsageError: this address or port can't be had.
+            UsageError: this address or port is not available.
         """
         url = self._server.listen()
         parts = PageParts(

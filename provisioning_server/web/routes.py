@@ -1,4 +1,4 @@
-"""The pages: log in, see the signers, give a password, log out."""
+"""The routes of the page: log in, see the signers, send a password, log out."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class Pages:
             Route("/logout", self._log_out, methods=["POST"]),
             Route("/static/{name}", self._file),
         ]
-        return Starlette(routes=routes, exception_handlers={HTTPException: _short, ClientDisconnect: _nobody_there})
+        return Starlette(routes=routes, exception_handlers={HTTPException: _short, ClientDisconnect: _disconnected})
 
     async def _to_signers(self, _: Request) -> Response:
         return RedirectResponse("/signers", 303)
@@ -206,5 +206,5 @@ async def _short(_: Request, error: Exception) -> Response:
     return PlainTextResponse(f"{error.detail}\n", error.status_code, error.headers)
 
 
-async def _nobody_there(_: Request, __: Exception) -> Response:
+async def _disconnected(_: Request, __: Exception) -> Response:
     return PlainTextResponse("", 400)

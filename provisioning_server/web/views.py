@@ -1,4 +1,4 @@
-"""What the page says about each signer, in words that need no manual."""
+"""What the page shows of each signer: its state, and what to do."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class SignerOverview:
         return [*self._known.values(), *(_unusable_view(url, why) for url, why in self._unusable().items())]
 
     def signer(self, key: str) -> Signer | None:
-        """Return the signer that a view is about, if it is here."""
+        """Return the signer of a view, if it is connected."""
         return next((each for each in self._registry if _key(each) == key), None)
 
     def _view(self, standing: Standing) -> SignerView:
