@@ -127,7 +127,7 @@ def test_the_prompt_of_the_console_goes_away_when_the_page_was_quicker(
 def test_options_that_make_no_page_are_refused(locked_signer: SignerFolder, tmp_path: Path) -> None:
     for options, said in [
         (("--web", "0.0.0.0:0"), "--web-cert"),
-        (("--web", "x"), "no place"),
+        (("--web", "x"), "not an address"),
         (("--web-cert", "cert.pem"), "--web"),
         (("--web", "0", "--web-cert", "missing.pem", "--web-key", "missing.pem"), "cannot be read"),
     ]:
