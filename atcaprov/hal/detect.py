@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from atcaprov.hal.device_url import device_file
-from atcaprov.hal.i2c.scan import SCHEME, found_addresses, woken_addresses
+from atcaprov.hal.i2c.hal import SCHEME
+from atcaprov.hal.i2c.scan import found_addresses, woken_addresses
 from atcaprov.hal.kit.cdc import CdcPort
 from atcaprov.hal.kit.hal import chips_of
 from atcaprov.hal.kit.hid import HidPort

@@ -150,7 +150,7 @@ def _kit_cdc() -> _Scheme:
 
 
 def _i2c() -> _Scheme:
-    from atcaprov.hal.i2c.scan import open_i2c, parse_bus_and_address
+    from atcaprov.hal.i2c.hal import open_i2c, parse_bus_and_address
 
     return _Scheme(parse_bus_and_address, open_i2c)
 

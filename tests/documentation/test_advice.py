@@ -21,7 +21,7 @@ from atcaprov.cli.main import atcaprov
 from atcaprov.emulator.images import load_image
 from atcaprov.hal import emulated
 from atcaprov.hal.device_url import parse_7_bit_address, parse_8_bit_address
-from atcaprov.hal.i2c.scan import parse_bus_and_address
+from atcaprov.hal.i2c.hal import parse_bus_and_address
 from atcaprov.hal.registry import require_device_url
 from atcaprov.missing_packages import extra_command, install_command
 from provisioning_client.cli import command as provisioning_client

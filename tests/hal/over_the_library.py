@@ -11,8 +11,8 @@ from collections.abc import Iterator
 import pytest
 
 from atcaprov import Code, Hal, SoftwareChip, TransportError
+from atcaprov.hal.i2c.hal import open_i2c
 from atcaprov.hal.i2c.linux_bus import LibraryI2cBus
-from atcaprov.hal.i2c.scan import open_i2c
 from tests.hal import ways
 from tests.hal.ways import FakeI2cBus, I2cWay
 from tests.support.fake_i2c_kernel import FakeI2cKernel, played

@@ -9,8 +9,8 @@ import pytest
 from atcaprov import Board, Code, DeviceError, ProtocolError, SoftwareChip, TransportError
 from atcaprov.emulator.chip import Power
 from atcaprov.hal.bus_lock import BusLock
-from atcaprov.hal.i2c.hal import GENERAL_CALL, I2cHal, wakes
-from atcaprov.hal.i2c.scan import open_i2c
+from atcaprov.hal.i2c.bus import GENERAL_CALL, wakes
+from atcaprov.hal.i2c.hal import I2cHal, open_i2c
 from atcaprov.serving.chips import ServedClock
 from tests.hal.ways import FakeI2cBus
 from tests.support.faulty_board import BoardFault
@@ -52,6 +52,7 @@ def test_a_chip_that_tests_itself_at_each_wake_is_awake_after_20_ms(monkeypatch:
         monotonic=chip.clock.now, sleep=lambda seconds: chip.clock.wait_until(chip.clock.now() + seconds)
     )
     monkeypatch.setattr("atcaprov.hal.i2c.hal.time", waits)
+    monkeypatch.setattr("atcaprov.hal.i2c.bus.time", waits)
     hal = _hal(FakeI2cBus([chip]))
     hal.wake()
     assert chip.clock.now() < 0.050
@@ -148,7 +149,9 @@ def test_a_bus_is_free_while_a_busy_chip_is_waited_for(monkeypatch: pytest.Monke
             lock.release()
             free.append(True)
 
-    monkeypatch.setattr("atcaprov.hal.i2c.hal.time", SimpleNamespace(monotonic=lambda: 0.0, sleep=look))
+    clock = SimpleNamespace(monotonic=lambda: 0.0, sleep=look)
+    monkeypatch.setattr("atcaprov.hal.i2c.hal.time", clock)
+    monkeypatch.setattr("atcaprov.hal.i2c.bus.time", clock)
     bus.reads_to_come = 8
     open_i2c(f"//{id(bus)}/0x60", bus, seconds=1.0).close()
     assert free == [True, True]

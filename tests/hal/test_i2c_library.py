@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from atcaprov import Code, TransportError, UsageError
+from atcaprov.hal.i2c.hal import open_i2c
 from atcaprov.hal.i2c.linux_bus import LibraryI2cBus
-from atcaprov.hal.i2c.scan import open_i2c
 from tests.support.fake_i2c_kernel import preloaded
 
 _SUITE = Path(__file__).with_name("over_the_library.py")

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from typing import TypeVar
 
 from atcaprov import EmulatedHal, Hal, SoftwareChip, TransportError
-from atcaprov.hal.i2c.hal import I2cBus
-from atcaprov.hal.i2c.scan import open_i2c
+from atcaprov.hal.i2c.bus import I2cBus
+from atcaprov.hal.i2c.hal import open_i2c
 from atcaprov.hal.kit.cdc import open_kit_cdc
 from atcaprov.hal.kit.hid import open_kit_hid
 from atcaprov.hal.kit.line_port import KitTimeouts

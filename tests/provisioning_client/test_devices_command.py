@@ -14,7 +14,7 @@ from atcaprov.emulator.images import load_image
 from atcaprov.emulator.random_source import SeededRandom
 from atcaprov.hal import usb
 from atcaprov.hal.detect import I2cAdapter
-from atcaprov.hal.i2c.scan import open_i2c
+from atcaprov.hal.i2c.hal import open_i2c
 from atcaprov.kit_protocol.firmware import PARSER3
 from atcaprov.kit_protocol.interpreter import CdcBoard, Interpreter
 from provisioning_client import connected_devices as listing
@@ -50,7 +50,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
     monkeypatch.setattr("atcaprov.hal.kit.hid.hid_module", lambda backend="": machine.hid)
     monkeypatch.setattr(listing, "hid_module", lambda: machine.hid)
     monkeypatch.setattr(usb, "_serial_ports", list)
-    monkeypatch.setattr("atcaprov.hal.i2c.scan.LibraryI2cBus", machine.bus)
+    monkeypatch.setattr("atcaprov.hal.i2c.linux_bus.LibraryI2cBus", machine.bus)
     monkeypatch.setattr(
         listing, "i2c_buses", lambda: [I2cAdapter(number, "fake adapter", "") for number in machine.buses]
     )

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from atcaprov import Hal
 from atcaprov.emulator.chip import Power
-from atcaprov.hal.i2c.scan import open_i2c
+from atcaprov.hal.i2c.hal import open_i2c
 from atcaprov.hal.kit.cdc import open_kit_cdc
 from atcaprov.hal.kit.hid import open_kit_hid
 from atcaprov.hal.kit.line_port import KitTimeouts

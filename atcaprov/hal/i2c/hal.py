@@ -7,29 +7,26 @@ the rest.
 
 from __future__ import annotations
 
-import abc
+import re
 import time
-from contextlib import suppress
 from typing import Final
 
 from atcaprov.chip.commands import SELF_TEST_FAILED, WAKE_TOKEN, Status
 from atcaprov.chip.refusals import refusal
-from atcaprov.errors import Code, DeviceError, ProtocolError, TransportError
+from atcaprov.errors import Code, DeviceError, ProtocolError, TransportError, UsageError
 from atcaprov.hal.base import Hal
 from atcaprov.hal.bus_lock import BusLock
+from atcaprov.hal.device_url import parse_7_bit_address, parse_target
 from atcaprov.hal.errors import address_taken
+from atcaprov.hal.i2c.bus import SELF_TEST_WAKE_SECONDS, WAKE_SECONDS, I2cBus, wake_answer
+from atcaprov.hal.i2c.linux_bus import open_bus
 
-GENERAL_CALL: Final = 0
-_WAKE: Final = b"\x01"
-"""Behind the general call, where 00 is forbidden (UM10204, 3.1.13); also the vendor's library sends 01. What wakes is
-the address byte."""
+SCHEME: Final = "i2c"
+_BUS_NUMBER: Final = re.compile(r"[0-9]{1,20}")
 _RESET: Final = b"\x00"
 _SLEEP: Final = b"\x01"
 _IDLE: Final = b"\x02"
 _COMMAND: Final = b"\x03"
-_WAKE_SECONDS: Final = 0.0015
-_SELF_TEST_WAKE_SECONDS: Final = 0.020
-"""For a chip that tests itself at each wake (ATECC608B-TFLXTLS data sheet, 9.3)."""
 _POLL_SECONDS: Final = 0.001
 _SHORTEST_REPLY: Final = 4
 _LONGEST_REPLY: Final = 155
@@ -40,63 +37,6 @@ wake and sleep times)."""
 _BUSY_POLL_SECONDS: Final = 0.05
 LOCK_SECONDS: Final = 5.0
 """How long the bus may be another program's: longer than one command of it."""
-
-
-class I2cBus(abc.ABC):
-    """One bus. Both transfers return False or nothing where the address is not acknowledged."""
-
-    @abc.abstractmethod
-    def write(self, address: int, data: bytes) -> bool:
-        """Write to a 7-bit address; tell whether it acknowledged.
-
-        Raises:
-            TransportError: the bus failed.
-        """
-
-    @abc.abstractmethod
-    def read(self, address: int, count: int) -> bytes:
-        """Read `count` bytes from a 7-bit address; nothing if it does not acknowledge.
-
-        Raises:
-            TransportError: the bus failed.
-        """
-
-    def close(self) -> None:  # noqa: B027 - most hold nothing
-        """Release what the transfers need; closing twice does no harm."""
-
-
-def wakes(bus: I2cBus, address: int) -> bool:
-    """Send the wake pulse, which reaches every chip of the bus; tell whether the one at a 7-bit address woke by it.
-
-    Nothing is written to the address itself. A chip that is awake already may be taken for none; one whose self test
-    has failed woke.
-
-    Raises:
-        TransportError: the bus failed.
-    """
-    answer = _wake_answer(bus, address)
-    return answer == WAKE_TOKEN or answer.startswith(SELF_TEST_FAILED)
-
-
-def rouse(bus: I2cBus) -> None:
-    """Send the wake pulse and wait until every chip of the bus is awake that will be.
-
-    Raises:
-        TransportError: the bus failed.
-    """
-    _send_pulse(bus)
-    time.sleep(_SELF_TEST_WAKE_SECONDS)
-
-
-def _wake_answer(bus: I2cBus, address: int) -> bytes:
-    _send_pulse(bus)
-    time.sleep(_WAKE_SECONDS)
-    return bus.read(address, len(WAKE_TOKEN))
-
-
-def _send_pulse(bus: I2cBus) -> None:
-    with suppress(TransportError):  # nobody acknowledges, which some adapters report as a failed bus
-        bus.write(GENERAL_CALL, _WAKE)  # holds SDA low for long enough at up to 133 kHz
 
 
 class I2cHal(Hal):
@@ -183,9 +123,9 @@ class I2cHal(Hal):
     def _is_answered(self, address: int) -> bool:
         """Wake the neighbours and read: an awake chip ignores the pulse."""
         if self._awake:
-            return bool(_wake_answer(self._bus, address))
+            return bool(wake_answer(self._bus, address))
         with self._bus_lock.held(LOCK_SECONDS):
-            return bool(_wake_answer(self._bus, address))
+            return bool(wake_answer(self._bus, address))
 
     def close(self) -> None:
         """Send the chip to sleep if it may be awake or idle, and release it."""
@@ -232,9 +172,9 @@ class I2cHal(Hal):
         return self._wakes()
 
     def _wakes(self) -> bool:
-        answer = _wake_answer(self._bus, self._address) or self._answer_at_next()
+        answer = wake_answer(self._bus, self._address) or self._answer_at_next()
         if not answer:
-            time.sleep(_SELF_TEST_WAKE_SECONDS - _WAKE_SECONDS)
+            time.sleep(SELF_TEST_WAKE_SECONDS - WAKE_SECONDS)
             answer = self._bus.read(self._address, len(WAKE_TOKEN)) or self._answer_at_next()
         if answer.startswith(SELF_TEST_FAILED):
             raise refusal("Wake", Status.SELF_TEST_ERROR)
@@ -275,3 +215,47 @@ class I2cHal(Hal):
             " bus runs at 100 kHz or less.",
             code=Code.DEVICE_NO_REPLY,
         )
+
+
+def open_i2c(rest: str, bus: I2cBus | None = None, *, seconds: float = COMMAND_SECONDS) -> I2cHal:
+    """Open the chip that the part of the URL behind `i2c:` names: bus number and 7-bit address, such as `//1/0x60`.
+
+    `bus` stands for the bus in tests. The chip is woken once, so that a missing one shows up at once.
+
+    Raises:
+        UsageError: the URL is of another form, or the system has no such buses.
+        TransportError: there is no such bus, it can't be opened, no chip answers at the address, or the vendor's
+            library is not there.
+    """
+    number, address = parse_bus_and_address(rest)
+    locks = BusLock(f"i2c-{number}"), BusLock(f"i2c-{number}-{address:02x}")
+    hal = I2cHal(
+        bus or open_bus(number),
+        address,
+        url=f"{SCHEME}://{number}/0x{address:02x}",
+        bus_lock=locks[0],
+        chip_lock=locks[1],
+        seconds=seconds,
+    )
+    try:
+        hal.wake()
+        hal.sleep()
+    except BaseException:
+        hal.close()
+        raise
+    return hal
+
+
+def parse_bus_and_address(rest: str) -> tuple[int, int]:
+    """Take apart what stands behind `i2c:`: bus number and 7-bit address.
+
+    Raises:
+        UsageError: it is of another form.
+    """
+    target = parse_target(SCHEME, rest)
+    bus, _, address = target.name.partition("/")
+    if not _BUS_NUMBER.fullmatch(bus) or not address:
+        raise UsageError(
+            f"'{SCHEME}:{rest}' names no bus and address.", advice="Write i2c://1/0x60: bus 1, 7-bit address 0x60."
+        )
+    return int(bus), parse_7_bit_address(address)
