@@ -9,7 +9,6 @@ here and raised again by `Device`; the C code meanwhile gets a harmless packet, 
 from __future__ import annotations
 
 import ctypes
-import enum
 from typing import Any, Final
 
 from atcaprov.chip.commands import Status
@@ -19,19 +18,11 @@ from atcaprov.device.guard import Act, require_permit
 from atcaprov.device.replies import STATUS_REPLY_SIZE, check_reply
 from atcaprov.device.wake_idle import AwakeChip
 from atcaprov.errors import Code, ProtocolError, TransportError
+from atcaprov.kit_protocol.bridge import HEADER_SIZE, BridgeCommand, command_of
 
-_HEADER_SIZE: Final = 3
 _SUCCESS: Final = 0
 _COMM_FAIL: Final = -16
 _FILLER: Final = with_crc(bytes([STATUS_REPLY_SIZE, Status.EXECUTION_ERROR]))
-
-
-class _Frame(enum.IntEnum):
-    SEND = 1
-    RECEIVE = 2
-    WAKE = 3
-    IDLE = 4
-    SLEEP = 5
 
 
 class KitBridge:
@@ -65,7 +56,7 @@ class KitBridge:
             self._answer = self._handle(ctypes.string_at(data, size))
         except BaseException as error:
             self.failure = self.failure or error
-            self._answer = ctypes.string_at(data, _HEADER_SIZE) + b"\0" + _FILLER
+            self._answer = ctypes.string_at(data, HEADER_SIZE) + b"\0" + _FILLER
         return _SUCCESS
 
     def _on_receive(self, _context: Any, data: Any, size: Any) -> int:
@@ -78,17 +69,21 @@ class KitBridge:
         return _SUCCESS
 
     def _handle(self, frame: bytes) -> bytes:
-        kind, body = frame[1] & 0x0F, frame[_HEADER_SIZE:]
-        accepted = frame[:_HEADER_SIZE] + b"\0"
-        if kind == _Frame.RECEIVE:
+        kind, body = command_of(frame), frame[HEADER_SIZE:]
+        accepted = frame[:HEADER_SIZE] + b"\0"
+        if kind == BridgeCommand.RECEIVE:
             return accepted + self._reply
         self._reply = _FILLER
         if self.failure is not None:
             return accepted  # the call has failed already: keep the chip out of it
-        if kind == _Frame.SEND:
+        if kind == BridgeCommand.SEND:
             self._reply = self._exchange(body[1:])
         else:
-            {_Frame.WAKE: self._chip.wake, _Frame.IDLE: self._chip.idle, _Frame.SLEEP: self._chip.sleep}[_Frame(kind)]()
+            {
+                BridgeCommand.WAKE: self._chip.wake,
+                BridgeCommand.IDLE: self._chip.idle,
+                BridgeCommand.SLEEP: self._chip.sleep,
+            }[BridgeCommand(kind)]()
         return accepted
 
     def _exchange(self, packet: bytes) -> bytes:

@@ -6,7 +6,6 @@ Two protocols: the binary kit bridge of cryptoauthlib, each frame behind its len
 
 from __future__ import annotations
 
-import enum
 import re
 import socket
 import time
@@ -18,6 +17,7 @@ from atcaprov.hal.device_url import UrlTarget, at_address, parse_kit_target
 from atcaprov.hal.errors import address_taken, gone, silent
 from atcaprov.hal.kit.hal import open_kit
 from atcaprov.hal.kit.line_port import KitTimeouts, StreamPort
+from atcaprov.kit_protocol.bridge import HEADER_SIZE, LARGEST_FRAME, LENGTH_SIZE, SUCCESS, BridgeCommand, header
 
 SCHEME: Final = "tcp"
 _PORT: Final = re.compile(r"[0-9]{1,5}")
@@ -26,23 +26,9 @@ _CONNECT_SECONDS: Final = 3.0
 _READ_SIZE: Final = 1 << 16
 _DRAINED_READS: Final = 256
 """Reads thrown away at most: more than the buffers of a connection hold."""
-_VERSION: Final = 2
-_I2C: Final = 1
-_SUCCESS: Final = 0
-_HEADER_SIZE: Final = 3
-_LENGTH_SIZE: Final = 2
-_LARGEST_FRAME: Final = 1024
 _LONGEST_REPLY: Final = 192
 _WORD_ADDRESS: Final = b"\xff"
 _FIRST_CHIP: Final = 0
-
-
-class _Command(enum.IntEnum):
-    SEND = 1
-    RECEIVE = 2
-    WAKE = 3
-    IDLE = 4
-    SLEEP = 5
 
 
 class BridgeHal(Hal):
@@ -77,8 +63,8 @@ class BridgeHal(Hal):
         self._used = True
         self._wake_where_it_is()
         if not self._woke_once:
-            self._ask(_Command.SLEEP, b"", self._limits.control)
-            self._ask(_Command.WAKE, b"", self._limits.control)
+            self._ask(BridgeCommand.SLEEP, b"", self._limits.control)
+            self._ask(BridgeCommand.WAKE, b"", self._limits.control)
             self._woke_once = True
 
     def follow(self, address: int) -> str:
@@ -94,8 +80,8 @@ class BridgeHal(Hal):
     def _answers(self, address: int) -> bool:
         own, self._address = self._address, address
         try:
-            self._ask(_Command.WAKE, b"", self._limits.control)
-            self._ask(_Command.SLEEP, b"", self._limits.control)
+            self._ask(BridgeCommand.WAKE, b"", self._limits.control)
+            self._ask(BridgeCommand.SLEEP, b"", self._limits.control)
         except TransportError as error:
             if error.code != Code.DEVICE_NO_REPLY or self._socket is None:
                 raise
@@ -106,13 +92,13 @@ class BridgeHal(Hal):
 
     def _wake_where_it_is(self) -> None:
         try:
-            self._ask(_Command.WAKE, b"", self._limits.control)
+            self._ask(BridgeCommand.WAKE, b"", self._limits.control)
         except TransportError as error:
             if self._next is None or error.code != Code.DEVICE_NO_REPLY or self._socket is None:
                 raise
             before, self._address = self._address, self._next
             try:
-                self._ask(_Command.WAKE, b"", self._limits.control)
+                self._ask(BridgeCommand.WAKE, b"", self._limits.control)
             except TransportError:
                 self._address = before
                 raise
@@ -120,18 +106,18 @@ class BridgeHal(Hal):
 
     def idle(self) -> None:
         """Send the chip to idle."""
-        self._ask(_Command.IDLE, b"", self._limits.control)
+        self._ask(BridgeCommand.IDLE, b"", self._limits.control)
 
     def sleep(self) -> None:
         """Send the chip to sleep; an idle one is woken first, as it hears nothing else."""
         self._used = False
         self._wake_where_it_is()
-        self._ask(_Command.SLEEP, b"", self._limits.control)
+        self._ask(BridgeCommand.SLEEP, b"", self._limits.control)
 
     def exchange(self, packet: bytes) -> bytes:
         """Send one packet and return its reply."""
-        self._ask(_Command.SEND, _WORD_ADDRESS + packet, self._limits.talk)
-        return self._ask(_Command.RECEIVE, b"\0" + _LONGEST_REPLY.to_bytes(2, "little"), self._limits.talk)
+        self._ask(BridgeCommand.SEND, _WORD_ADDRESS + packet, self._limits.talk)
+        return self._ask(BridgeCommand.RECEIVE, b"\0" + _LONGEST_REPLY.to_bytes(2, "little"), self._limits.talk)
 
     def close(self) -> None:
         """Send the chip to sleep if it may be awake or idle, and disconnect."""
@@ -143,13 +129,13 @@ class BridgeHal(Hal):
         finally:
             self._disconnect()
 
-    def _ask(self, command: _Command, body: bytes, seconds: float) -> bytes:
+    def _ask(self, command: BridgeCommand, body: bytes, seconds: float) -> bytes:
         self.connect()
         assert self._socket is not None
-        frame = bytes((_VERSION, _I2C << 4 | command, self._address)) + body
+        frame = header(command, self._address) + body
         try:
             self._socket.settimeout(seconds)
-            self._socket.sendall(len(frame).to_bytes(_LENGTH_SIZE, "little") + frame)
+            self._socket.sendall(len(frame).to_bytes(LENGTH_SIZE, "little") + frame)
             reply = self._receive_frame(time.monotonic() + seconds, seconds)
         except BaseException as error:
             self._disconnect()
@@ -161,24 +147,24 @@ class BridgeHal(Hal):
         return self._data_of(frame, reply)
 
     def _data_of(self, frame: bytes, reply: bytes) -> bytes:
-        if reply[:_HEADER_SIZE] != frame[:_HEADER_SIZE] or len(reply) <= _HEADER_SIZE:
+        if reply[:HEADER_SIZE] != frame[:HEADER_SIZE] or len(reply) <= HEADER_SIZE:
             self._disconnect()
             raise ProtocolError(
                 f"{self.url} gave a frame that answers another request.",
                 advice="Check that it is the bridge port of 'atcaprov emulator serve'.",
                 code=Code.BAD_FRAME,
             )
-        if reply[_HEADER_SIZE] != _SUCCESS:
+        if reply[HEADER_SIZE] != SUCCESS:
             raise TransportError(
-                f"The chip at {self.url} does not answer (status {reply[_HEADER_SIZE]:02X}).",
+                f"The chip at {self.url} does not answer (status {reply[HEADER_SIZE]:02X}).",
                 advice="Check that the server has a chip at this address.",
                 code=Code.DEVICE_NO_REPLY,
             )
-        return reply[_HEADER_SIZE + 1 :]
+        return reply[HEADER_SIZE + 1 :]
 
     def _receive_frame(self, deadline: float, seconds: float) -> bytes:
-        size = int.from_bytes(self._receive(_LENGTH_SIZE, deadline, seconds), "little")
-        if not _HEADER_SIZE < size <= _LARGEST_FRAME:
+        size = int.from_bytes(self._receive(LENGTH_SIZE, deadline, seconds), "little")
+        if not HEADER_SIZE < size <= LARGEST_FRAME:
             raise ProtocolError(
                 f"{self.url} announced a frame of {size} bytes.",
                 advice="Check that it is the bridge port of 'atcaprov emulator serve'.",

@@ -7,35 +7,27 @@ address of the chip (0: the first one), then the body. The reply repeats these t
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Iterator
 from typing import Final
 
 from atcaprov.errors import Code, ProtocolError
+from atcaprov.kit_protocol.bridge import (
+    HEADER_SIZE,
+    LARGEST_FRAME,
+    LENGTH_SIZE,
+    PROTOCOL_VERSION,
+    SUCCESS,
+    BridgeCommand,
+    command_of,
+)
 from atcaprov.serving.bus import Buses
 from atcaprov.serving.chips import ServedChip
 from atcaprov.serving.framing import Step, Wait
 
-PROTOCOL_VERSION: Final = 2
-_HEADER_SIZE: Final = 3
-_LENGTH_SIZE: Final = 2
-_LARGEST_FRAME: Final = 1024
-"""The library's largest frame to a chip of this family has 155 bytes."""
 _RECEIVE_BODY_SIZE: Final = 3
-_SUCCESS: Final = 0x00
 _BAD_PARAMETER: Final = 0xE2
 _COMMUNICATION_FAILED: Final = 0xF0
 _NO_DEVICE: Final = 0xF9
-
-
-class Command(enum.IntEnum):
-    """Low four bits of a frame's second byte."""
-
-    SEND = 1
-    RECEIVE = 2
-    WAKE = 3
-    IDLE = 4
-    SLEEP = 5
 
 
 class BridgeSession:
@@ -56,15 +48,15 @@ class BridgeSession:
             yield from self._answer(frame)
 
     def _next_frame(self) -> bytes | None:
-        if len(self._buffer) < _LENGTH_SIZE:
+        if len(self._buffer) < LENGTH_SIZE:
             return None
-        size = int.from_bytes(self._buffer[:_LENGTH_SIZE], "little")
-        if not _HEADER_SIZE <= size <= _LARGEST_FRAME:
+        size = int.from_bytes(self._buffer[:LENGTH_SIZE], "little")
+        if not HEADER_SIZE <= size <= LARGEST_FRAME:
             raise ProtocolError(f"A kit-bridge frame of {size} bytes came.", code=Code.BAD_FRAME)
-        if len(self._buffer) < _LENGTH_SIZE + size:
+        if len(self._buffer) < LENGTH_SIZE + size:
             return None
-        frame = self._buffer[_LENGTH_SIZE : _LENGTH_SIZE + size]
-        self._buffer = self._buffer[_LENGTH_SIZE + size :]
+        frame = self._buffer[LENGTH_SIZE : LENGTH_SIZE + size]
+        self._buffer = self._buffer[LENGTH_SIZE + size :]
         return frame
 
     def _answer(self, frame: bytes) -> Iterator[Step]:
@@ -75,24 +67,24 @@ class BridgeSession:
         status, data = _NO_DEVICE, b""
         pins = self._buses.find(frame[2])
         if pins is not None:
-            status, data = _serve(pins, frame[1] & 0x0F, frame[_HEADER_SIZE:])
+            status, data = _serve(pins, command_of(frame), frame[HEADER_SIZE:])
             if seconds := pins.lag():
                 yield Wait(seconds)
-        reply = frame[:_HEADER_SIZE] + bytes((status,)) + data
-        yield len(reply).to_bytes(_LENGTH_SIZE, "little") + reply
+        reply = frame[:HEADER_SIZE] + bytes((status,)) + data
+        yield len(reply).to_bytes(LENGTH_SIZE, "little") + reply
 
 
 def _serve(pins: ServedChip, command: int, body: bytes) -> tuple[int, bytes]:
-    if command == Command.SEND and body:  # its first byte stands for the word address
-        return _SUCCESS if pins.exchange(body[1:]) else _COMMUNICATION_FAILED, b""
-    if command == Command.RECEIVE and len(body) == _RECEIVE_BODY_SIZE:
-        return _SUCCESS if pins.reply else _COMMUNICATION_FAILED, pins.reply[: int.from_bytes(body[1:], "little")]
-    if command == Command.WAKE:
+    if command == BridgeCommand.SEND and body:  # its first byte stands for the word address
+        return SUCCESS if pins.exchange(body[1:]) else _COMMUNICATION_FAILED, b""
+    if command == BridgeCommand.RECEIVE and len(body) == _RECEIVE_BODY_SIZE:
+        return SUCCESS if pins.reply else _COMMUNICATION_FAILED, pins.reply[: int.from_bytes(body[1:], "little")]
+    if command == BridgeCommand.WAKE:
         pins.chip.wake()
-    elif command == Command.IDLE:
+    elif command == BridgeCommand.IDLE:
         pins.chip.idle()
-    elif command == Command.SLEEP:
+    elif command == BridgeCommand.SLEEP:
         pins.chip.sleep()
     else:
         return _BAD_PARAMETER, b""
-    return _SUCCESS, b""
+    return SUCCESS, b""
