@@ -20,12 +20,13 @@ from atcaprov.emulator.random_source import SystemRandom
 from atcaprov.emulator.state_file import StateFile
 from atcaprov.emulator.timing import Clock, VirtualClock
 from atcaprov.hal.emulated import file_lock
-from atcaprov.serving.framing import Observer
 
 FIRST_ADDRESS: Final = 0x08
 LAST_ADDRESS: Final = 0x77
 """7-bit addresses outside this range are reserved (I2C-bus specification UM10204, 3.1.12)."""
 MOST_CHIPS: Final = LAST_ADDRESS - FIRST_ADDRESS + 1
+Observer = Callable[[Chip, bytes], None]
+"""Hears of each command: the chip and the packet."""
 
 
 def make_chips(

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple, Protocol
-
-from atcaprov.emulator.chip import Chip
 
 
 class Wait(NamedTuple):
@@ -15,8 +13,6 @@ class Wait(NamedTuple):
 
 
 Step = bytes | Wait
-Observer = Callable[[Chip, bytes], None]
-"""Hears of each command: the chip and the packet."""
 
 
 class FramingSession(Protocol):
