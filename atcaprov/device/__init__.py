@@ -1,1 +1,1 @@
-"""One chip, driven by the stock cryptoauthlib library: methods named as the commands, typed errors, a guarded door."""
+"""One chip, driven by the stock cryptoauthlib: a method per command, typed errors, a guard against changes."""

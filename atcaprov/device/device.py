@@ -1,4 +1,4 @@
-"""One chip: methods named as the commands, typed errors, its own lock, and a door that is shut unless opened."""
+"""One chip: methods named after the commands, typed errors, a lock of its own, and no change without a permit."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ SIGNATURE_SIZE: Final = 64
 
 
 class Device:
-    """One chip behind a HAL, driven through an own handle of the vendor's library.
+    """One chip behind a HAL, driven through its own handle of the vendor's library.
 
-    Reading needs nothing; a command that changes the chip passes only inside `permit`. Methods may be called from any
-    thread; one command runs at a time. Every method raises `TransportError` when the chip does not answer,
+    Reading needs no permit; a command that changes the chip is sent inside `permit` only. Any thread may call; one
+    command runs at a time. Every method raises `TransportError` when the chip does not answer,
     `ProtocolError` when its answer is damaged, `DeviceError` with status byte and command when it refuses, and
     `UsageError` before anything is sent when an argument is out of range.
     """
@@ -91,7 +91,7 @@ class Device:
         self.close()
 
     def permit(self, *acts: Act) -> AbstractContextManager[None]:
-        """Open the door for these acts of the calling thread until the block ends."""
+        """Permit these acts to the calling thread until the block ends."""
         return self._driver.guard.permit(*acts)
 
     def undisturbed(self) -> AbstractContextManager[Any]:

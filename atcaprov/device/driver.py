@@ -1,4 +1,4 @@
-"""The way of one command to one chip and back: an own handle of the vendor's library, resent and judged answers."""
+"""Commands of one chip through its own handle of the vendor's library: sent, sent again where safe, and checked."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Driver:
     def close(self) -> None:
         """Send the chip to sleep, if it still answers, and release it; closing twice does no harm.
 
-        What goes wrong on the way to sleep raises nothing: no command's outcome hangs on it.
+        Errors while it goes to sleep are ignored: no command depends on them.
         """
         with self.lock:
             if not self._handle:
@@ -120,7 +120,7 @@ class Driver:
             TransportError: the chip does not answer, or was closed.
             ProtocolError: its answer is damaged.
             DeviceError: it refuses.
-            UsageError: the command would change the chip, and nobody permitted it.
+            UsageError: the command would change the chip, and no permit allows it.
         """
         with self.lock:
             if not self._handle:

@@ -1,8 +1,8 @@
-"""The one door for commands that change a chip.
+"""The guard: no command that changes a chip is sent without a permit.
 
-Every packet is judged after the vendor's library has built it and before it leaves: whatever is not known to be
-harmless needs a permit, and a permit names one kind of act. A device without permits can't change a chip, whichever
-method is called on it.
+Every packet is checked after the vendor's library has built it and before it is sent: a packet that is not known to be
+harmless needs a permit, and a permit names one kind of act. A device without permits cannot change a chip, whichever
+method is called.
 """
 
 from __future__ import annotations
@@ -127,16 +127,16 @@ class Guard(threading.local):
 
 
 def require_permit(packet: bytes, permitted: frozenset[Act]) -> None:
-    """Let a packet pass.
+    """Return if a packet may be sent.
 
     Raises:
-        UsageError: the packet would change the chip in a way that nobody permitted (code READ_ONLY); it was not sent.
+        UsageError: the packet would change the chip without a permit (code READ_ONLY); it was not sent.
     """
     act = act_of(packet)
     if act is not None and act not in permitted:
         raise UsageError(
             f"{command_name(packet)} was held back: it would {act.value}, which this step may not do.",
-            advice="Nothing was sent. This is a fault of the program that uses the library.",
+            advice="Nothing was sent. This is an error in the program that uses the library.",
             code=Code.READ_ONLY,
         )
 
@@ -174,5 +174,5 @@ class GuardedHal(Hal):
         return self._hal.exchange(packet)
 
     def close(self) -> None:
-        """Release the way to the chip."""
+        """Release the chip."""
         self._hal.close()

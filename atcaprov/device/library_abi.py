@@ -1,6 +1,6 @@
 """The vendor's functions that drive a chip, and the kit bridge by which their packets come to Python.
 
-Only functions that take an own device handle are used, never the library's global device, so that many chips live in
+Only functions that take a device handle are used, never the library's global device, so that many chips live in
 one process. The structures follow the ABI of cryptoauthlib 3.8 on 64-bit platforms.
 """
 

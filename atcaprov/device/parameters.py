@@ -1,4 +1,4 @@
-"""Checks of what a caller gives for a command, before anything is sent: C would cut a number that is too large.
+"""Checks of a command's parameters before anything is sent: C would cut a number that is too large.
 
 Ranges: DS20005927A, table of the zones and sections of the commands.
 """
@@ -73,10 +73,10 @@ def require_size(what: str, data: bytes, size: int) -> None:
     """Return if `data` has `size` bytes.
 
     Raises:
-        UsageError: it has not, or is no bytes.
+        UsageError: it has another size, or is not bytes.
     """
     if not isinstance(data, bytes | bytearray):
-        raise UsageError(f"A {what} is of bytes, not of type {type(data).__name__}.")
+        raise UsageError(f"A {what} must be bytes, not {type(data).__name__}.")
     if len(data) != size:
         raise UsageError(f"A {what} has {size} bytes, not {len(data)}.")
 

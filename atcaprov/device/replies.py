@@ -59,7 +59,7 @@ def check_reply(packet: bytes, reply: bytes) -> None:
     if crc16(reply[:-2]) != int.from_bytes(reply[-2:], "little"):
         raise _bad(packet, "a reply with a wrong CRC")
     if reply == WAKE_TOKEN:
-        raise _bad(packet, "the reply to a wake: it has started anew, and what became of the command is unknown")
+        raise _bad(packet, "the reply to a wake: it has restarted, and the result of the command is unknown")
     # The vendor's library would take the bytes behind a status 00 for data.
     refuses = len(reply) == STATUS_REPLY_SIZE and reply[1] != Status.SUCCESS
     expected = _data_reply_size(packet)

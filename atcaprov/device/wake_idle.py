@@ -1,6 +1,6 @@
 """Wake and idle for the vendor's library, which asks for both around every command.
 
-Over a kit each is a request of its own: two of three. Inside a burst the chip stays awake between commands as long as
+Over a kit each is a separate request: two of three. Inside a burst the chip stays awake between commands as long as
 its watchdog allows, and idles at the end of the burst; `rest` puts it to sleep before a longer pause.
 """
 
@@ -29,7 +29,7 @@ _STATELESS: Final = frozenset(
 
 
 class AwakeChip:
-    """Passes the library's calls to a HAL, and leaves out those that a burst makes needless."""
+    """Passes the library's calls to a HAL, except those that a burst makes unnecessary."""
 
     def __init__(self, hal: Hal, now: Callable[[], float] = time.monotonic) -> None:
         self._hal = hal
@@ -54,7 +54,7 @@ class AwakeChip:
         self._bursts += 1
 
     def end_burst(self) -> None:
-        """Send the chip to idle if a burst has left it awake; when the way to it is gone, the next command tells."""
+        """Send the chip to idle if a burst has left it awake; if the chip is lost, the next command reports it."""
         self._bursts -= 1
         if self._lingers and not self._bursts:
             self._lingers = False
@@ -83,7 +83,7 @@ class AwakeChip:
             self._asleep, self._holds_state = True, False
 
     def rest(self) -> None:
-        """Send the chip to sleep before a pause; when the way to it is gone, the next command tells."""
+        """Send the chip to sleep before a pause; if the chip is lost, the next command reports it."""
         with suppress(TransportError, ProtocolError):
             self.sleep()
 

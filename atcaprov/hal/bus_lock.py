@@ -1,11 +1,11 @@
-"""One program at a bus: lock files that the kernel releases when their holder dies.
+"""Locks of buses, ports and chips: files that the kernel unlocks when their holder dies.
 
 The files lie in `/run/lock` where there is one, so that all users of the machine meet there, else in the user's
 runtime folder. A lock excludes other processes, and other holders in this process. A forked process holds none of its
 parent's locks.
 
-Who waits takes a second file first, named `.next`: a program that gives a lock back and wants it again at once finds
-that taken, and comes after the one that waits.
+A waiting program takes a second file first, named `.next`. A program that releases the lock and wants it again at
+once finds that file taken, so it comes after the one that waits.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class BusLock:
         """Take the lock, waiting up to `seconds` for its holder; taking it twice does no harm.
 
         Raises:
-            TransportError: someone else holds it (code DEVICE_BUSY), or the lock file can't be opened.
+            TransportError: another program or holder has it (code DEVICE_BUSY), or the lock file cannot be opened.
         """
         deadline = time.monotonic() + seconds
         if not seconds:
@@ -60,7 +60,7 @@ class BusLock:
             self._next.release()
 
     def release(self) -> None:
-        """Give the lock back; doing so twice does no harm."""
+        """Release the lock; releasing twice does no harm."""
         self._lock.release()
 
     @contextmanager
@@ -100,7 +100,7 @@ class _FileLock:
             self.forget()
 
     def forget(self) -> None:
-        """Close the file; the lock stays with whoever else has it open."""
+        """Close the file; the lock stays with a process that has it open, too."""
         file, self._file, self._held = self._file, None, False
         if file is not None:
             os.close(file)
@@ -119,7 +119,7 @@ class _FileLock:
         except OSError as error:
             raise TransportError(
                 f"The lock file {self._path} cannot be opened: {error.strerror}.",
-                advice="Remove it if no program of another user is at work.",
+                advice="Remove it if no program of another user is running.",
             ) from error
 
     def _wait(self, file: int, deadline: float) -> None:
@@ -157,7 +157,7 @@ if hasattr(os, "register_at_fork"):  # not on Windows
 
 
 def _file_name(name: str) -> str:
-    """Return a name of which a file's can be made; what is long or not so plain gets a digest of the whole."""
+    """Return a file name for a name; a long or unusual name gets a digest of the whole."""
     plain = re.sub("[^A-Za-z0-9._-]+", "-", name).strip("-")
     if len(plain) <= _LONGEST_NAME and name in (plain, "/" + plain.replace("-", "/")):
         return plain

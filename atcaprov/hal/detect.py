@@ -32,7 +32,7 @@ class I2cAdapter:
 
     number: int
     name: str
-    """As its driver calls it."""
+    """Name from its driver."""
     usb_path: str
     """Where its adapter is plugged in; empty for a bus of the board itself."""
 
@@ -51,8 +51,8 @@ def chips_on_kit(kit: PluggedKit, hid: Any | None) -> tuple[DeviceEntry, ...]:
     """Return the device table of a kit; `hid` is hidapi's module.
 
     Raises:
-        TransportError: the kit can't be opened or is silent.
-        ProtocolError: it answers with something else.
+        TransportError: the kit cannot be opened or is silent.
+        ProtocolError: its answers are not of the kit protocol.
     """
     node = device_file(kit.path)
 
@@ -65,13 +65,13 @@ def chips_on_kit(kit: PluggedKit, hid: Any | None) -> tuple[DeviceEntry, ...]:
 def chips_on_i2c(
     bus: I2cAdapter, addresses: Iterable[int] = (), *, everywhere: bool = False
 ) -> Iterator[tuple[str, int]]:
-    """Give URL and 7-bit address of each chip of a bus; one that is in use is given without being touched.
+    """Yield URL and 7-bit address of each chip of a bus; a chip in use is listed without being touched.
 
-    Looked at are the addresses of the parts as delivered and `addresses`. With `everywhere` all others that I2C does
-    not reserve follow, each once. Nothing is written to any of them, since strangers may be there.
+    Searches the addresses of delivered parts and `addresses`; with `everywhere`, all others that I2C does not reserve,
+    too. Nothing is written to any of them, since other parts may be there.
 
     Raises:
-        TransportError: the bus can't be used.
+        TransportError: the bus cannot be used.
     """
     named = dict.fromkeys((*DELIVERED_ADDRESSES, *addresses))
     yield from ((_url(bus, address), address) for address in found_addresses(bus.number, named))

@@ -26,18 +26,18 @@ _WINDOWS_PORT: Final = re.compile(r"COM\d{1,3}", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class UrlTarget:
-    """What stands behind the scheme."""
+    """The part of a device URL that follows the scheme."""
 
     name: str
-    """A path, USB port path, serial number, host and port, or bus and address; empty: the only one there is."""
+    """A path, USB port path, serial number, host and port, or bus and address; empty: the only device."""
     options: Mapping[str, str]
 
 
 @contextmanager
 def naming(url: str) -> Iterator[None]:
-    """Let what is wrong with a part of a device URL name the URL as it was typed: a program may have got several.
+    """Make an error about a part of a device URL name the whole URL as typed: a program may have several.
 
-    One of more than 300 characters is named by its beginning.
+    A URL of more than 300 characters is cut.
     """
     try:
         yield
@@ -50,12 +50,12 @@ def naming(url: str) -> Iterator[None]:
 
 
 def parse_target(scheme: str, rest: str, *, options: Collection[str] = ()) -> UrlTarget:
-    """Take apart what stands behind `scheme:`; two slashes in front of the target belong to the URL, not to it.
+    """Parse what follows `scheme:`. Two slashes in front of the target belong to the URL, not to the target.
 
     In the target, `%` and two hex digits stand for a character that has a meaning in URLs, such as `%3F` for `?`.
 
     Raises:
-        UsageError: an option has no value, comes twice or is not one of `options`; nothing can have such a name.
+        UsageError: an option has no value, occurs twice or is not one of `options`; or no device can have such a name.
     """
     require_nameable(f"{scheme}:{rest}")
     name, _, query = rest.removeprefix("//").partition("?")
@@ -73,31 +73,30 @@ def parse_target(scheme: str, rest: str, *, options: Collection[str] = ()) -> Ur
 
 
 def require_nameable(text: str) -> str:
-    """Return a device URL, or a part of it, that can name something.
+    """Return a device URL, or a part of it, if it can name a device.
 
     Raises:
-        UsageError: it is too long, or has a character that no name of a file or port can have.
+        UsageError: it is too long, or has a character that no file or port name can have.
     """
     try:
         encoded = os.fsencode(text)
     except UnicodeEncodeError:
         encoded = b"\0"
-    if b"\0" in encoded or len(text) > LONGEST_URL:
-        what = (
-            f"is longer than {LONGEST_URL:,} characters" if len(text) > LONGEST_URL else "has an impossible character"
-        )
-        raise UsageError(f"The device name {text[:_SHOWN]!a} {what}.", advice="Write it as in kit-hid://1-2.3.")
+    too_long = len(text) > LONGEST_URL
+    if b"\0" in encoded or too_long:
+        what = f"is longer than {LONGEST_URL:,} characters" if too_long else "contains an impossible character"
+        raise UsageError(f"The device name {text[:_SHOWN]!a} {what}.", advice="Write it like kit-hid://1-2.3.")
     return text
 
 
 def names_software_chip(url: str) -> bool | None:
-    """Tell whether a device URL names a software chip; None where a server decides that, which does not say it."""
+    """Tell whether a device URL names a software chip; None for a server, which does not say."""
     scheme = url.partition(":")[0]
     return None if scheme == "tcp" else scheme == "emulator"
 
 
 def at_address(url: str, address: int) -> str:
-    """Return the URL of the chip at an address, 8-bit form, of the board with this URL, which names no address."""
+    """Return the URL of the chip at an address, 8-bit form, of the board with this URL, which has no address yet."""
     return f"{url}{'&' if '?' in url else '?'}address=0x{address:02X}"
 
 
@@ -107,7 +106,7 @@ def names_a_file(name: str) -> bool:
 
 
 def device_file(name: str) -> str:
-    """Return the one path of a device file, links followed, by which its port is known and locked; others as they are.
+    """Return the real path of a device file, links followed, by which its port is locked; other names unchanged.
 
     Raises:
         UsageError: no file can have this path.
@@ -118,17 +117,17 @@ def device_file(name: str) -> str:
         path = Path(name).resolve()
         path.stat()
     except (FileNotFoundError, NotADirectoryError, PermissionError):
-        pass  # opening tells
+        pass  # opening reports it
     except (OSError, RuntimeError) as error:
         raise UsageError(f"{name[:_SHOWN]!a} cannot be a device file: {error.args[-1]}.") from error
     return str(path)
 
 
 def parse_kit_target(scheme: str, rest: str, *, options: Collection[str] = ()) -> tuple[UrlTarget, int | None]:
-    """Take apart the URL of a kit, whose option `address` chooses a chip: the 8-bit form, None for the only one.
+    """Parse the URL of a kit. Its option `address` chooses a chip, in the 8-bit form; None stands for the only chip.
 
     Raises:
-        UsageError: as `parse_target`, or the address is none.
+        UsageError: as `parse_target`, or the address is not an 8-bit address.
     """
     target = parse_target(scheme, rest, options=("address", *options))
     return target, parse_8_bit_address(target.options["address"]) if "address" in target.options else None
@@ -169,7 +168,7 @@ def parse_7_bit_address(text: str) -> int:
 
 
 def both_forms(address: int) -> str:
-    """Return an 8-bit address as it is shown everywhere: `0xC0 (7-bit 0x60)`."""
+    """Return an 8-bit address as all messages show it: `0xC0 (7-bit 0x60)`."""
     return f"0x{address:02X} (7-bit 0x{address >> 1:02X})"
 
 
@@ -178,11 +177,11 @@ def _is_8_bit_address(number: int) -> bool:
 
 
 def _number(text: str) -> int | None:
-    """Return a number that is written with 0x; without it, 60 could be meant either way."""
+    """Return a number that is written with 0x; without it, 60 could be decimal or hexadecimal."""
     return int(text, 16) if _HEX_NUMBER.fullmatch(text) else None
 
 
 def _guess(text: str) -> int | None:
-    """Return what was probably meant by hexadecimal digits without 0x."""
+    """Return the number that hexadecimal digits without 0x probably mean."""
     match = _HEX_DIGITS.fullmatch(text)
     return int(match["digits"], 16) if match else None

@@ -1,6 +1,6 @@
 """The software chip as a device.
 
-`emulator:` is a blank ATECC608A in memory, `emulator:chip.json` one that is kept in a file. Options stand behind a
+`emulator:` is a blank ATECC608A in memory, `emulator:chip.json` one in a file. Options follow a
 question mark: `emulator:?image=tngtls&clock=real`. A file is locked for as long as its chip is open: two programs with
 one chip would each count by themselves what may be done only so often.
 """
@@ -37,7 +37,7 @@ class EmulatedHal(Hal):
         self._woke_once = False
 
     def wake(self) -> None:
-        """Wake the chip, the first time after putting it to sleep: whoever had it may have left it authorized."""
+        """Wake the chip, the first time after putting it to sleep: its last user may have left it authorized."""
         self.chip.wake()
         if not self._woke_once:
             self.chip.sleep()
@@ -49,7 +49,7 @@ class EmulatedHal(Hal):
         self.chip.idle()
 
     def sleep(self) -> None:
-        """Send the chip to sleep; an idle one is woken first, as it hears nothing else."""
+        """Send the chip to sleep; an idle one is woken first, since it ignores everything else."""
         self.chip.wake()
         self.chip.sleep()
 
@@ -78,7 +78,7 @@ def file_lock(path: Path) -> BusLock:
 
 
 class EmulatorUrl(NamedTuple):
-    """What stands behind `emulator:`, see `open_emulated`; `file` is "" for a chip in memory."""
+    """The part of a URL that follows `emulator:`, see `open_emulated`; `file` is "" for a chip in memory."""
 
     file: str
     image: Image
@@ -88,7 +88,7 @@ class EmulatorUrl(NamedTuple):
 
 
 def parse_emulated(rest: str) -> EmulatorUrl:
-    """Take apart what stands behind `emulator:`.
+    """Parse what follows `emulator:`.
 
     Raises:
         UsageError: an option is unknown, or names nothing that can be used.
@@ -146,7 +146,7 @@ def _options(query: str) -> dict[str, str]:
     pairs = [text.partition("=") for text in query.split("&")]
     if any(name not in _OPTIONS or not value for name, _, value in pairs):
         known = ", ".join(f"{name}=..." for name in _OPTIONS)
-        raise UsageError(f"'?{query}' says nothing about an emulated chip.", advice=f"Write one of: {known}.")
+        raise UsageError(f"'?{query}' is not an option of an emulator URL.", advice=f"Write one of: {known}.")
     return {name: value for name, _, value in pairs}
 
 

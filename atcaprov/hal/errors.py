@@ -10,7 +10,7 @@ def silent(url: str, seconds: float) -> TransportError:
     """Return the error for a board that gave no line in time."""
     return TransportError(
         f"The board at {url} did not answer within {seconds:.3g} s.",
-        advice="Check that it is the kit's own port and not its debugger's; plug the board in again.",
+        advice="Check that it is the kit's own port and not its debugger's; reconnect the board.",
         code=Code.DEVICE_NO_REPLY,
     )
 
@@ -18,8 +18,8 @@ def silent(url: str, seconds: float) -> TransportError:
 def gone(url: str, reason: object) -> TransportError:
     """Return the error for a port that no longer works."""
     return TransportError(
-        f"The connection to the board at {url} is gone: {reason}.",
-        advice="Plug the board in again and try again.",
+        f"Lost the connection to the board at {url}: {reason}.",
+        advice="Reconnect the board and try again.",
         code=Code.DEVICE_NOT_FOUND,
     )
 
@@ -28,8 +28,8 @@ def no_access(path: str, reason: object) -> TransportError:
     """Return the error for a device file that the user may not open."""
     return TransportError(
         f"{path} cannot be opened: {reason}.",
-        advice="Install configs/60-atcaprov.rules in /etc/udev/rules.d and plug the board in again;"
-        " docs/howto/real-hardware.md tells how.",
+        advice="Install configs/60-atcaprov.rules in /etc/udev/rules.d and reconnect the board;"
+        " see docs/howto/real-hardware.md.",
         code=Code.DEVICE_NO_PERMISSION,
     )
 
@@ -37,22 +37,22 @@ def no_access(path: str, reason: object) -> TransportError:
 def not_there(path: str) -> TransportError:
     """Return the error for a device that does not exist."""
     return TransportError(
-        f"There is no {path}.",
+        f"{path} does not exist.",
         advice="Connect the board; 'provisioning-client devices' lists what is connected.",
         code=Code.DEVICE_NOT_FOUND,
     )
 
 
 def wrong_kind(path: str, kind: str) -> UsageError:
-    """Return the error for a file that is no device of a kind."""
-    return UsageError(f"{path} is no {kind}.", advice="'provisioning-client devices' lists what is plugged in.")
+    """Return the error for a file that is not a device of this kind."""
+    return UsageError(f"{path} is not a {kind}.", advice="'provisioning-client devices' lists what is plugged in.")
 
 
 def missing(package: str, purpose: str) -> TransportError:
     """Return the error for a Python package that is not installed."""
     return TransportError(
         f"The Python package {package} is not installed; {purpose} needs it.",
-        advice=f"Install it with '{install_command(package)}'; docs/howto/install.md tells more.",
+        advice=f"Install it with '{install_command(package)}'; see docs/howto/install.md.",
         code=Code.LIBRARY_MISSING,
     )
 

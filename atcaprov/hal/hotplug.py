@@ -1,4 +1,8 @@
-"""Notice that something was plugged in or out: by the events of udev where it runs, else by looking again and again."""
+"""Notice that a board was plugged in or removed.
+
+`PlugWatcher` says when to look again: by the events of udev where it runs, else every time. `is_plugged` looks whether
+the port of a device URL is there, without opening it.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +27,7 @@ _LOOK_AGAIN_SECONDS: Final = 2.0
 
 
 class PlugWatcher:
-    """Tells when it is worth looking for boards."""
+    """Tells when to look for boards again."""
 
     def __init__(self) -> None:
         self._monitor = _monitor()
@@ -31,7 +35,7 @@ class PlugWatcher:
 
     @property
     def has_events(self) -> bool:
-        """Whether the system tells of boards; otherwise every look is worth it."""
+        """Whether the system reports boards; without reports, look every time."""
         return self._monitor is not None
 
     def worth_looking(self) -> bool:
@@ -77,10 +81,10 @@ _OPTIONS: Final = ("address", "backend", "protocol")
 
 
 def is_plugged(url: str) -> bool:
-    """Tell whether the port of a kit or the file of a bus is there; of other URLs only opening tells, so yes.
+    """Tell whether the port of a kit or the file of a bus is there; of other URLs only opening reports it, so yes.
 
     Raises:
-        UsageError: several boards fit the URL, or it is of another form.
+        UsageError: several boards fit the URL, or it has another form.
         TransportError: a Python package is missing (code LIBRARY_MISSING).
     """
     require_nameable(url)

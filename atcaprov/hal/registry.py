@@ -22,11 +22,11 @@ _SCHEME_NAME: Final = re.compile(r"[a-z][a-z0-9+.-]*")
 """Schemes of URLs (RFC 3986, section 3.1), in lower case."""
 
 OpenHal = Callable[[str], Hal]
-"""Opens the chip that a URL names; gets what stands behind `scheme:`."""
+"""Opens the chip that a URL names; gets what follows `scheme:`."""
 
 
 class _Scheme(NamedTuple):
-    """What belongs to a scheme; both functions get what stands behind `scheme:`."""
+    """What belongs to a scheme; both functions get what follows `scheme:`."""
 
     check: Callable[[str], object]
     """Raises UsageError for another form; opens nothing."""
@@ -64,7 +64,7 @@ def require_device_url(url: str) -> None:
 def register_hal(scheme: str, open_chip: OpenHal, *, check: Callable[[str], object] | None = None) -> None:
     """Let device URLs that begin with `scheme:` open chips through a HAL of your own.
 
-    `open_chip` gets what stands behind `scheme:` in the URL, such as `//bench-3/0`, and returns a `Hal`. `check` gets
+    `open_chip` gets what follows `scheme:` in the URL, such as `//bench-3/0`, and returns a `Hal`. `check` gets
     the same and raises UsageError for a form that it does not know, without opening anything; without it every form
     counts as right until the chip is opened. To register a scheme again replaces its HAL.
 
@@ -82,7 +82,7 @@ def register_hal(scheme: str, open_chip: OpenHal, *, check: Callable[[str], obje
 
 
 def _checked(url: str) -> tuple[_Scheme, str]:
-    """Return the scheme of a URL whose form is right, and what stands behind it; an error names the URL."""
+    """Return the scheme of a URL whose form is right, and what follows it; an error names the URL."""
     scheme, rest = _scheme_of(require_nameable(url))
     with naming(url):
         scheme.check(rest)

@@ -25,14 +25,14 @@ _PROTOCOLS: Final = ("bridge", "kit")
 _CONNECT_SECONDS: Final = 3.0
 _READ_SIZE: Final = 1 << 16
 _DRAINED_READS: Final = 256
-"""Reads thrown away at most: more than the buffers of a connection hold."""
+"""Reads discarded at most: more than the buffers of a connection hold."""
 _LONGEST_REPLY: Final = 192
 _WORD_ADDRESS: Final = b"\xff"
 _FIRST_CHIP: Final = 0
 
 
 class BridgeHal(Hal):
-    """One chip behind a kit bridge; connects when it is needed, and anew after an error, which ends all late answers.
+    """One chip behind a kit bridge; connects when needed, and again after an error, so that no late answer arrives.
 
     `address` is the 8-bit form; 0 is the first chip of the server.
     """
@@ -53,7 +53,7 @@ class BridgeHal(Hal):
         """Connect, if not connected.
 
         Raises:
-            TransportError: nobody listens there (code DEVICE_NOT_FOUND).
+            TransportError: no server listens there (code DEVICE_NOT_FOUND).
         """
         if self._socket is None:
             self._socket = _connect(*self._endpoint, self.url)
@@ -109,7 +109,7 @@ class BridgeHal(Hal):
         self._ask(BridgeCommand.IDLE, b"", self._limits.control)
 
     def sleep(self) -> None:
-        """Send the chip to sleep; an idle one is woken first, as it hears nothing else."""
+        """Send the chip to sleep; an idle one is woken first, since it ignores everything else."""
         self._used = False
         self._wake_where_it_is()
         self._ask(BridgeCommand.SLEEP, b"", self._limits.control)
@@ -125,7 +125,7 @@ class BridgeHal(Hal):
             if self._used and self._socket is not None:
                 self.sleep()
         except (TransportError, ProtocolError):
-            pass  # the server is gone: nothing is left to put to sleep
+            pass  # the server is gone: no chip is left to put to sleep
         finally:
             self._disconnect()
 
@@ -236,8 +236,8 @@ def open_tcp(rest: str, limits: KitTimeouts | None = None) -> Hal:
     the first chip and kit the only one.
 
     Raises:
-        UsageError: the URL is of another form.
-        TransportError: nobody listens there, or no chip answers.
+        UsageError: the URL has another form.
+        TransportError: no server listens there, or no chip answers.
     """
     protocol, host, port, address = parse_tcp(rest)
     if protocol == "kit":
@@ -248,22 +248,22 @@ def open_tcp(rest: str, limits: KitTimeouts | None = None) -> Hal:
 
 
 def parse_tcp(rest: str) -> tuple[str, str, int, int | None]:
-    """Take apart what stands behind `tcp:`: protocol, host, port and 8-bit address; nothing is opened.
+    """Parse what follows `tcp:`: protocol, host, port and 8-bit address. Nothing is opened.
 
     Raises:
-        UsageError: it is of another form.
+        UsageError: it has another form.
     """
     target, address = parse_kit_target(SCHEME, rest, options=("protocol",))
     protocol = target.options.get("protocol", _PROTOCOLS[0])
     if protocol not in _PROTOCOLS:
-        raise UsageError(f"There is no protocol '{protocol}'.", advice=f"Choose one of: {', '.join(_PROTOCOLS)}.")
+        raise UsageError(f"Unknown protocol '{protocol}'.", advice=f"Choose one of: {', '.join(_PROTOCOLS)}.")
     return protocol, *_endpoint(target, rest), address
 
 
 def _endpoint(target: UrlTarget, rest: str) -> tuple[str, int]:
     host, _, port = target.name.rpartition(":")
     if not host or not _PORT.fullmatch(port) or not 0 < int(port) <= 0xFFFF:
-        raise UsageError(f"'{SCHEME}:{rest}' names no host and port.", advice="Write tcp://127.0.0.1:5000.")
+        raise UsageError(f"'{SCHEME}:{rest}' does not name a host and a port.", advice="Write tcp://127.0.0.1:5000.")
     return host.removeprefix("[").removesuffix("]"), int(port)
 
 
@@ -273,7 +273,7 @@ def _connect(host: str, port: int, url: str) -> socket.socket:
     except (OSError, UnicodeError) as error:
         reason = (error.strerror if isinstance(error, OSError) else None) or error  # a time limit has no strerror
         raise TransportError(
-            f"Nobody listens at {url}: {reason}.",
+            f"No server listens at {url}: {reason}.",
             advice="Check that the server runs and that the port is right.",
             code=Code.DEVICE_NOT_FOUND,
         ) from error

@@ -1,4 +1,4 @@
-"""What is plugged in: kits by their USB ids, and I2C buses. Nothing is opened."""
+"""USB kits: where they are plugged in (Linux' /sys), which USB ids are kits, and which are connected. Opens nothing."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ def usb_path_of_hid(path: str, sysfs: Path = SYSFS) -> str:
 
 
 def plugged_name_of_hid(path: str, sysfs: Path = SYSFS) -> str:
-    """Return what names a HID device as long as it is plugged in, the same through hidraw and libusb; empty if unknown.
+    """Return a name of a HID device, the same for hidraw and libusb while it is plugged in; empty if unknown.
 
     It is the USB interface and the number that the kernel gives to a device each time it is plugged in: a program that
-    still holds the device of before holds another one.
+    still holds the device from before holds another name.
     """
     interface = path if _LIBUSB_PATH.fullmatch(path) else _name_above(_hidraw_entry(path, sysfs), "bInterfaceNumber")
     number = _number(sysfs, interface, "devnum")
@@ -67,7 +67,7 @@ def is_hidraw(path: str, sysfs: Path = SYSFS) -> bool:
 
 
 def _number(sysfs: Path, interface: str, name: str) -> int | None:
-    """Return a number that /sys tells of the device to which a USB interface belongs."""
+    """Return a number from /sys of the device to which a USB interface belongs."""
     match = _LIBUSB_PATH.fullmatch(interface)
     if match is None:
         return None
@@ -101,7 +101,7 @@ UsbIds = Mapping[tuple[int, int], "KitKind"]
 
 @dataclass(frozen=True)
 class KitKind:
-    """What a pair of USB ids stands for."""
+    """The kit that a pair of USB ids identifies."""
 
     port: str
     """`hid` or `cdc`."""
@@ -112,7 +112,7 @@ def usb_ids() -> UsbIds:
     """Return the table, kit kinds by vendor and product id.
 
     Raises:
-        UsageError: the user's file can't be read or has another form.
+        UsageError: the user's file cannot be read or has another form.
     """
     own = os.environ.get(ENVIRONMENT)
     path = Path(own) if own else platformdirs.user_config_path("atcaprov") / "usb-ids.toml"
@@ -134,7 +134,7 @@ def parse_usb_ids(text: str, source: str) -> dict[tuple[int, int], KitKind]:
         raise _invalid(source, str(error)) from error
     kits = document.get("kit")
     if not isinstance(kits, list) or set(document) != {"kit"}:
-        raise _invalid(source, "it holds [[kit]] tables and nothing else")
+        raise _invalid(source, "it may hold [[kit]] tables only")
     return dict(_entry(kit, source) for kit in kits)
 
 
@@ -145,14 +145,14 @@ def _entry(kit: Any, source: str) -> tuple[tuple[int, int], KitKind]:
     if not all(type(number) is int and 0 <= number <= _HIGHEST for number in numbers):
         raise _invalid(source, "vendor and product are numbers up to 0xFFFF")
     if kit["port"] not in (HID, CDC) or not isinstance(kit["name"], str):
-        raise _invalid(source, "port is 'hid' or 'cdc', and name is a text")
+        raise _invalid(source, "port is 'hid' or 'cdc', and name is a string")
     return numbers, KitKind(kit["port"], kit["name"])
 
 
 def _invalid(source: str, why: str) -> UsageError:
     return UsageError(
         f"{source} is not a table of USB ids: {why}.",
-        advice="docs/reference/devices.md shows the form.",
+        advice="See docs/reference/devices.md for the format.",
         code=Code.FILE_INVALID,
     )
 
@@ -168,17 +168,17 @@ class PluggedKit:
     port: str
     """`hid` or `cdc`."""
     path: str
-    """Device file, or what the system has instead: what is opened."""
+    """Device file, or the system's equivalent, which is opened."""
     usb_path: str
-    """Where it is plugged in, bus-port.port such as `1-2.3`; empty where the system does not tell."""
+    """USB port path, bus-port.port such as `1-2.3`; empty where the system does not report it."""
     vendor: int
     product: int
     serial: str
     """USB serial number; empty for most kits."""
     product_name: str
-    """What it calls itself on USB."""
+    """Its USB product string."""
     kind_name: str
-    """What the table of USB ids calls it."""
+    """Its name in the table of USB ids."""
 
     @property
     def url(self) -> str:
@@ -207,8 +207,8 @@ def find_one(port: str, name: str, hid: Any = None) -> PluggedKit:
     HID kits are found through hidapi's module `hid`.
 
     Raises:
-        TransportError: there is none (code DEVICE_NOT_FOUND), or pyserial is not installed (LIBRARY_MISSING).
-        UsageError: there are several.
+        TransportError: no kit matches (code DEVICE_NOT_FOUND), or pyserial is not installed (LIBRARY_MISSING).
+        UsageError: several kits match.
     """
     kits = _cdc_kits(usb_ids()) if port == CDC else _hid_kits(hid, usb_ids())
     found = [kit for kit in kits if name in ("", kit.usb_path, kit.serial, kit.path)]
@@ -220,7 +220,7 @@ def find_one(port: str, name: str, hid: Any = None) -> PluggedKit:
         )
     if len(found) > 1:
         urls = ", ".join(sorted(f"{_SCHEMES[port]}://{kit.usb_path or kit.path}" for kit in found))
-        raise UsageError(f"{len(found)} boards fit '{_SCHEMES[port]}://{name}'.", advice=f"Name one of: {urls}")
+        raise UsageError(f"{len(found)} boards match '{_SCHEMES[port]}://{name}'.", advice=f"Name one of: {urls}")
     return found[0]
 
 
@@ -264,7 +264,7 @@ def _serial_ports() -> list[Any]:
     except ImportError as error:
         raise missing("pyserial", "a serial port") from error
     for _ in range(_LOOKS):
-        # pyserial turns what it finds in /sys into numbers, and finds nothing where a port goes in the middle.
+        # pyserial reads numbers from /sys and fails when a port disappears while it does.
         with suppress(TypeError, ValueError, OSError):
             return list(list_ports.comports())
     return []

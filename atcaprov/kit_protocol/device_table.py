@@ -23,7 +23,7 @@ class DeviceEntry:
     """One chip of a board's device table."""
 
     type_name: str
-    """As the firmware calls it; not reliable: an ATECC508A may be an ECC108. Info tells the part."""
+    """Name from the firmware, not reliable: an ATECC508A may be called ECC108. The command Info identifies the part."""
     interface: str
     """TWI, SWI or SPI."""
     address: int
@@ -50,7 +50,7 @@ def device(index: int) -> bytes:
 
 
 def converse(dialogue: Scan, ask: Callable[[bytes], bytes]) -> DeviceTable:
-    """Lead a dialogue to its end; `ask` takes a request line with LF and gives the answer without."""
+    """Run a dialogue; `ask` takes a request line with LF and returns the answer without."""
     request = next(dialogue)
     while True:
         try:
@@ -63,11 +63,11 @@ def converse(dialogue: Scan, ask: Callable[[bytes], bytes]) -> DeviceTable:
 def scan() -> Scan:
     """Ask for all chips of a board, a dialogue for `converse`.
 
-    Empty entries, and those that come damaged twice, are passed over, so that a chip behind one is found. A board
-    without a device table is taken at what `board:version()` says; that a board has no chip is never read out of noise.
+    Empty entries, and those that are garbled twice, are skipped, so that later entries are found. For a board without a
+    device table `board:version()` decides; noise never counts as a board without a chip.
 
     Raises:
-        ProtocolError: no chip was found, and an answer left open whether there is one (code BAD_FRAME).
+        ProtocolError: no chip was found, and an answer does not say whether there is one (code BAD_FRAME).
     """
     found: list[DeviceEntry] = []
     is_whole = True
@@ -99,7 +99,7 @@ def _reply_to(request: bytes) -> Generator[bytes, bytes, KitReply | None]:
 
 
 def _table_reply(line: bytes) -> KitReply:
-    """Take the answer to a question for chips apart: words, or where there are none, an error's status and `()`."""
+    """Parse the answer to a request for chips: words, or without words, the status of an error and `()`."""
     reply = parse_reply(line)
     if not reply.text and (reply.argument != "" or not reply.status):
         raise late(line)

@@ -35,9 +35,9 @@ class KitFirmware:
 
     name: str
     version: str
-    """Board name in the answer to `board:version()`; empty: the request comes back as it is."""
+    """Board name in the answer to `board:version()`; empty: the firmware repeats the request."""
     firmware_answer: str
-    """KitStatus to `board:firmware(00)`, status included; empty: the request comes back as it is."""
+    """Answer to `board:firmware(00)`, status included; empty: the firmware repeats the request."""
     match: WordMatch
     atomic: bool
     """Wake is a canned answer and idle does nothing; talk wakes and idles by itself."""

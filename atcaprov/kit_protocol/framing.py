@@ -45,7 +45,7 @@ class LineBuffer:
 
 
 class ReportBuffer:
-    """Collects HID reports; what stands behind the LF of a line is padding, whatever its value."""
+    """Collects HID reports; everything after the LF of a line is padding."""
 
     def __init__(self) -> None:
         self._lines = LineBuffer()

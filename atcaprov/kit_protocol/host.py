@@ -49,7 +49,7 @@ _KIT_STATUS: Final = {
     0xF7: "it could not send to the chip",
 }
 _LIBRARY_STATUS: Final[dict[int, int]] = {
-    # Numbers of the vendor's library that stand for a status byte of the chip; the kit_host firmware sends them
+    # Numbers of the vendor's library for status bytes of the chip; the kit_host firmware sends them
     # instead of the chip's packet.
     -47: Status.MISMATCH,
     -46: Status.PARSE_ERROR,
@@ -87,7 +87,7 @@ def check_done(line: bytes) -> None:
 
     Raises:
         TransportError: the board reports an error (code DEVICE_NOT_FOUND: no chip at the address).
-        ProtocolError: it is no answer to one of these.
+        ProtocolError: it does not answer one of these.
     """
     if _successful(line):
         raise late(line)
@@ -100,7 +100,7 @@ def kind_of_talk(line: bytes) -> Talk:
     known by that library's numbers.
 
     Raises:
-        ProtocolError: it is an answer to another request.
+        ProtocolError: it answers another request.
     """
     status, data = _bare(line)
     if data:
@@ -116,7 +116,7 @@ def check_awake(line: bytes) -> None:
     Raises:
         TransportError: the board reports an error, or the chip gave something else (code DEVICE_NO_REPLY).
         DeviceError: the chip's self test has failed (status 07).
-        ProtocolError: it is no answer to wake.
+        ProtocolError: it does not answer wake.
     """
     answer = _successful(line)
     if len(answer) != len(WAKE_TOKEN):
@@ -138,7 +138,7 @@ def chip_reply(line: bytes) -> bytes:
 
     Raises:
         TransportError: the board reports an error of its own or of the bus.
-        ProtocolError: it is no answer to talk.
+        ProtocolError: it does not answer talk.
     """
     refusal = _LIBRARY_STATUS.get(_signed(_bare(line)[0]))
     if refusal is not None:
@@ -166,7 +166,7 @@ def _successful(line: bytes) -> bytes:
     meaning = _KIT_STATUS.get(status & 0xFF, "it gives no reason")
     raise TransportError(
         f"The kit reports status {status:02X}: {meaning}.",
-        advice="Check that the chip sits in its place; if it does, plug the board in again.",
+        advice="Check that the chip sits in its place; if it does, reconnect the board.",
         code=Code.DEVICE_NOT_FOUND if status == NO_DEVICE_STATUS else Code.DEVICE_NO_REPLY,
     )
 

@@ -23,11 +23,11 @@ class KitReply:
     """A board's answer in its parts; the status is None where a firmware leaves it out."""
 
     text: str
-    """What stands before the status, such as `ECC608A TWI`; often empty."""
+    """Text before the status, such as `ECC608A TWI`; often empty."""
     status: int | None
     """One or two hex digits, or eight for a negative number of the vendor's library."""
     argument: str | None
-    """What stands in the parentheses; None without parentheses."""
+    """Text in the parentheses; None without parentheses."""
 
     @property
     def data(self) -> bytes:
@@ -43,7 +43,7 @@ class KitReply:
 
 
 def parse_reply(line: bytes) -> KitReply:
-    """Take a line apart, without LF; a missing `)` is overlooked, as is everything behind the first one.
+    """Parse a line without its LF; a missing `)` and everything after the first one are ignored.
 
     Raises:
         ProtocolError: the line is empty, too long or not ASCII text (code BAD_FRAME).
@@ -62,13 +62,13 @@ def parse_reply(line: bytes) -> KitReply:
 def shown(text: str) -> str:
     """Return a line as an error may show it: short, ASCII, quoted, and without the bytes of a packet.
 
-    A late answer may carry what the chip gives to nobody else, and a port that echoes what was written to the chip.
+    A late answer may carry a secret of the chip, and a port that echoes may show what was written to it.
     """
     return ascii(_PACKET.sub(lambda found: f"{found[1] or ''}..", text)[:_SHOWN])
 
 
 def late(line: bytes) -> ProtocolError:
-    """Return the error for a line that is a whole answer, but none to what was asked."""
+    """Return the error for a valid answer to another request."""
     return ProtocolError(
         f"The kit gave an answer that belongs to another request: {shown(line.decode('ascii', 'replace'))}.",
         advice="Try again; check that no other program uses the port.",
@@ -79,6 +79,6 @@ def late(line: bytes) -> ProtocolError:
 def _bad(what: str, text: str) -> ProtocolError:
     return ProtocolError(
         f"An answer of the kit {what}: {shown(text)}.",
-        advice="Check that no other program uses the port, and plug the board in again.",
+        advice="Check that no other program uses the port, and reconnect the board.",
         code=Code.BAD_FRAME,
     )

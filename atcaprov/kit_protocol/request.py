@@ -24,7 +24,7 @@ class Request:
 
 
 def parse_request(line: bytes, firmware: KitFirmware) -> Request | None:
-    """Take a line apart, without LF; None if it is no request that the firmware of `firmware` would understand."""
+    """Parse a line without its LF; return None if `firmware` would not understand it."""
     text = line.decode("ascii", "replace").strip("\0 \r\n\t\x04")
     head, _, rest = text.partition("(")
     argument, closed, _ = rest.partition(")")

@@ -52,7 +52,7 @@ class BridgeSession:
             return None
         size = int.from_bytes(self._buffer[:LENGTH_SIZE], "little")
         if not HEADER_SIZE <= size <= LARGEST_FRAME:
-            raise ProtocolError(f"A kit-bridge frame of {size} bytes came.", code=Code.BAD_FRAME)
+            raise ProtocolError(f"Received a kit-bridge frame of {size} bytes.", code=Code.BAD_FRAME)
         if len(self._buffer) < LENGTH_SIZE + size:
             return None
         frame = self._buffer[LENGTH_SIZE : LENGTH_SIZE + size]
@@ -62,7 +62,7 @@ class BridgeSession:
     def _answer(self, frame: bytes) -> Iterator[Step]:
         if frame[0] != PROTOCOL_VERSION:
             raise ProtocolError(
-                f"A kit-bridge frame of version {frame[0]} came, not {PROTOCOL_VERSION}.", code=Code.BAD_FRAME
+                f"Received a kit-bridge frame of version {frame[0]} instead of {PROTOCOL_VERSION}.", code=Code.BAD_FRAME
             )
         status, data = _NO_DEVICE, b""
         pins = self._buses.find(frame[2])

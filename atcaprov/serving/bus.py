@@ -3,10 +3,10 @@
 Chips that were given the same address answer together on bus 0, as on a real one: each takes what is written, and
 what is read is the AND of what they drive, because a 0 on the wire wins.
 
-A chip that sleeps hears one thing: SDA low for 60 us. So on a slow bus any byte with enough zero bits wakes it, whoever
-it is meant for: at 100 kHz six in a row, such as in the address byte C0, at 133 kHz eight (DS20005927A, 6.1.1). What
-others say on the bus does so up to about 300 kHz (ATECC608B-TFLXTLS data sheet, 7.1.1): two zero bytes and their
-acknowledges.
+A sleeping chip reacts to one thing: SDA low for 60 us. So on a slow bus any byte with enough zero bits wakes it,
+whichever chip it addresses: at 100 kHz six in a row, such as in the address byte C0, at 133 kHz eight (DS20005927A,
+6.1.1). Traffic of other chips does so up to about 300 kHz (ATECC608B-TFLXTLS data sheet, 7.1.1): two zero bytes and
+their acknowledges.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ class Bus:
         self._addressed: list[ServedChip] = []
 
     def start(self, address: int) -> bool:
-        """Send a start, or a repeated one, and an address byte; returns whether anyone acknowledged."""
+        """Send a start, or a repeated one, and an address byte; return whether a chip acknowledged."""
         self._rise()
         self._addressed = [pins for pins in self.parts if pins.port.start(address)]
         self._carry(address, acknowledged=bool(self._addressed))
         return bool(self._addressed)
 
     def write(self, byte: int) -> bool:
-        """Send a byte; returns whether anyone acknowledged."""
+        """Send a byte; return whether a chip acknowledged."""
         answers = [pins.port.write(byte) for pins in self._addressed]  # each of them has to see the byte
         acknowledged = any(answers)
         self._carry(byte, acknowledged=acknowledged)
@@ -109,9 +109,10 @@ class Buses:
         return self._buses[number] if number < len(self._buses) else Bus((), self._speed)
 
     def write(self, number: int, address: int, data: Iterable[int], *, ends: bool = True) -> bool:
-        """Write to the 8-bit `address`; returns whether all was acknowledged. What was not ends the transfer.
+        """Write to the 8-bit `address`; return whether every byte was acknowledged.
 
-        With `ends` False no stop follows: the next message of the bus begins with a repeated start.
+        The transfer ends at the first byte that is not acknowledged. With `ends` False no stop follows: the next
+        message of the bus begins with a repeated start.
         """
         bus = self.bus(number)
         acknowledged = bus.start(address) and all(bus.write(byte) for byte in data)
@@ -120,7 +121,7 @@ class Buses:
         return acknowledged
 
     def read(self, number: int, address: int, count: int, *, ends: bool = True) -> bytes | None:
-        """Read `count` bytes from the 8-bit `address`; None if nobody acknowledged. `ends` is as for `write`."""
+        """Read `count` bytes from the 8-bit `address`; None if no chip acknowledged. `ends` is as for `write`."""
         bus = self.bus(number)
         data = None
         if bus.start(address | READ_BIT):

@@ -1,4 +1,4 @@
-"""Make the chips that are served: from an image or from state files, on one bus."""
+"""Chips that are served: made from an image or from state files, with their clock, wires and observer."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LAST_ADDRESS: Final = 0x77
 """7-bit addresses outside this range are reserved (I2C-bus specification UM10204, 3.1.12)."""
 MOST_CHIPS: Final = LAST_ADDRESS - FIRST_ADDRESS + 1
 Observer = Callable[[Chip, bytes], None]
-"""Hears of each command: the chip and the packet."""
+"""Called after each command with the chip and the packet."""
 
 
 def make_chips(
@@ -45,7 +45,7 @@ def make_chips(
     has a file already is taken from it.
 
     Raises:
-        UsageError: a state file is damaged or can't be read or written, or the fault plan is none.
+        UsageError: a state file is damaged or cannot be read or written, or the fault plan is invalid.
     """
     return [_make_chip(image, number, state, clock(), times, faults) for number in range(count)]
 
@@ -90,7 +90,7 @@ class ServedClock(Clock):
     """Real time at any speed, for one chip.
 
     Where a chip would wait, the clock runs ahead instead, so that the other chips of the process go on; `lag` says how
-    long whoever asked has to be kept waiting until real time has caught up.
+    long the client has to wait until real time has caught up.
     """
 
     def __init__(self, speed: float = 1.0) -> None:
@@ -124,13 +124,13 @@ def lag(clock: Clock) -> float:
 
 
 class ServedChip:
-    """A chip with its two wires; `observer` hears of each command after it has run."""
+    """A chip with its two wires; `observer` is called after each command."""
 
     def __init__(self, chip: Chip, observer: Observer | None = None) -> None:
         self.chip = chip
         self.port = I2cPort(chip)
         self.reply = b""
-        """What `exchange` returned last; a board's firmware gives it to whoever asks."""
+        """What `exchange` returned last; a board's firmware sends it on request."""
         self._observer = observer
 
     @property
@@ -146,7 +146,7 @@ class ServedChip:
         return self.reply
 
     def lag(self) -> float:
-        """Return for how many seconds of real time what the chip has done is still to come."""
+        """Return the seconds of real time until the chip's last work is done."""
         return lag(self.chip.clock)
 
     def stop(self) -> None:

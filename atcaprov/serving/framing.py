@@ -1,4 +1,4 @@
-"""What a framing hands to the rim: bytes to send, and waits for a chip that works in real time."""
+"""The interface of a framing: bytes of a client in, bytes to send and waits for a real-time chip out."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ Step = bytes | Wait
 
 
 class FramingSession(Protocol):
-    """One client's side of a framing: bytes in, steps out, no I/O."""
+    """One client of a framing: bytes in, steps out, no I/O."""
 
     def receive(self, data: bytes) -> Iterator[Step]:
         """Take the next bytes of the client and yield what is to be done, in order.
 
         Raises:
-            ProtocolError: what came can't be of this framing; the connection is of no use any more.
+            ProtocolError: the bytes do not belong to this framing; the connection is closed.
         """

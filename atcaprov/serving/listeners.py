@@ -1,4 +1,4 @@
-"""The rim: TCP ports and pseudo-terminals, each client with a session of its own over the same chips."""
+"""TCP ports and pseudo-terminals: each client has its own session over the same chips."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Writer(Protocol):
 class ChipServer:
     """Listens until it is closed. `report` gets a line when a connection had to be closed, and why.
 
-    Everything runs in one event loop; a chip's command runs in it at once, so that no other comes in between.
+    Everything runs in one event loop; a chip's command runs in it at once, so that no other command can interrupt it.
     """
 
     def __init__(self, report: Callable[[str], None]) -> None:
@@ -42,7 +42,7 @@ class ChipServer:
         """Open a TCP port (0: the system chooses) for sessions of one kind, and return its number.
 
         Raises:
-            TransportError: the port can't be opened (PORT_IN_USE).
+            TransportError: the port cannot be opened (PORT_IN_USE).
         """
 
         async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -56,7 +56,7 @@ class ChipServer:
             reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
             raise TransportError(
                 f"The {name} port {host}:{port} cannot be opened: {reason}.",
-                advice="Choose another port; 0 takes one that is free.",
+                advice="Choose another port; 0 takes any free one.",
                 code=Code.PORT_IN_USE,
             ) from error
         self._servers.append(server)
@@ -64,18 +64,18 @@ class ChipServer:
         return found
 
     async def serve(self, name: str, session: FramingSession, reader: asyncio.StreamReader, writer: Writer) -> None:
-        """Carry bytes between a client and its session until it leaves, or sends what can't be of the framing."""
+        """Carry bytes between a client and its session until it disconnects, or sends bytes of another framing."""
         try:
             await _pump(session, reader, writer)
         except AtcaProvError as error:
             self._report(f"{name}: {error} The connection is closed.")
         except OSError:
-            pass  # the client is gone; the chips stay as they are
+            pass  # the client has disconnected; the chips keep their state
 
     async def serve_line(
         self, name: str, make_session: MakeSession, reader: asyncio.StreamReader, writer: Writer
     ) -> None:
-        """Carry bytes of a line, which nobody closes: after an error it goes on with a new session."""
+        """Carry bytes of a line, which no client closes: after an error it continues with a new session."""
         while not reader.at_eof():
             try:
                 await _pump(make_session(), reader, writer)

@@ -18,7 +18,7 @@ class PseudoTerminal:
     """The board's end of a pseudo-terminal; the other end is the port behind `link`.
 
     Programs may open and close the port as often as they like. A pty has no modem lines: programs that insist on
-    setting DTR, such as the vendor library's own UART HAL, can't use it.
+    setting DTR, such as the vendor library's own UART HAL, cannot use it.
     """
 
     def __init__(self, link: Path, master: int, slave: int, port: str) -> None:
@@ -35,7 +35,7 @@ class PseudoTerminal:
         """Make a pseudo-terminal in raw mode and the link to it; a link that is there is replaced.
 
         Raises:
-            UsageError: the link can't be made (FILE_UNWRITABLE), or the system has no pseudo-terminals.
+            UsageError: the link cannot be made (FILE_UNWRITABLE), or the system has no pseudo-terminals.
         """
         if sys.platform == "win32":
             raise _none_to_have("Windows has none")
@@ -57,7 +57,7 @@ class PseudoTerminal:
         return cls(link, master, slave, port)
 
     def write(self, data: bytes) -> None:
-        """Send bytes to whoever has the port open; what nobody reads is lost when the buffer is full."""
+        """Send bytes to the program that has the port open; unread bytes are lost when the buffer is full."""
         with contextlib.suppress(BlockingIOError):
             os.write(self._master, data)
 
@@ -79,7 +79,7 @@ class PseudoTerminal:
 
 
 def _none_to_have(why: str) -> UsageError:
-    return UsageError(f"There is no pseudo-terminal to be had: {why}.", advice="Use --kit with a TCP port.")
+    return UsageError(f"Cannot open a pseudo-terminal: {why}.", advice="Use --kit with a TCP port.")
 
 
 def _link(link: Path, target: str) -> None:

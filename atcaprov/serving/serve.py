@@ -1,4 +1,4 @@
-"""Everything that `atcaprov emulator serve` does between its options and its end."""
+"""What `atcaprov emulator serve` does between its options and its end."""
 
 from __future__ import annotations
 
@@ -37,16 +37,16 @@ class ServeOptions:
     firmware: KitFirmware = PARSER3
 
     def ports(self) -> dict[str, int]:
-        """Return the ports that are wanted, by the name of the framing."""
+        """Return the ports to open, by the name of the framing."""
         wanted = {"bridge": self.bridge, "i2c": self.i2c, "kit": self.kit, "wolfssl": self.wolfssl}
         return {name: port for name, port in wanted.items() if port is not None}
 
 
 def parse_clock(text: str) -> Callable[[], Clock]:
-    """Return what makes a chip's clock: `virtual`, `real`, or a number, how often faster than real time.
+    """Return a function that makes a chip's clock: `virtual`, `real`, or a number, how often faster than real time.
 
     Raises:
-        UsageError: the text is none of these.
+        UsageError: the text is neither.
     """
     speed = parse_speed(text)
     return VirtualClock if speed is None else partial(ServedClock, speed)
@@ -60,11 +60,11 @@ async def serve(
     report: Callable[[str], None],
     stop: asyncio.Event,
 ) -> None:
-    """Serve the chips until `stop` is set; `say` gets one line for each way in when it is open.
+    """Serve the chips until `stop` is set; `say` gets one line for each port that is open.
 
     Raises:
-        TransportError: a port can't be opened (PORT_IN_USE).
-        UsageError: the link to the pseudo-terminal can't be made, or no way in is wanted.
+        TransportError: a port cannot be opened (PORT_IN_USE).
+        UsageError: the link to the pseudo-terminal cannot be made, or no port is given.
     """
     if not options.ports() and options.pty is None:
         raise UsageError("No port is given.", advice="Give at least one of --bridge, --i2c, --kit, --pty, --wolfssl.")

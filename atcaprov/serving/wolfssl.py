@@ -49,7 +49,7 @@ class WolfsslSession:
 
     def _act(self, written: bytes) -> Iterator[Step]:
         if written[0] > WordAddress.COMMAND or written == bytes((WordAddress.COMMAND,)):
-            raise ProtocolError("What came is no word address of a chip and no packet.", code=Code.BAD_FRAME)
+            raise ProtocolError("The bytes received are neither a word address nor a packet.", code=Code.BAD_FRAME)
         chip = self._pins.chip
         chip.wake()
         if written[0] == WordAddress.SLEEP:

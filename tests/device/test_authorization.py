@@ -83,7 +83,7 @@ def test_sleep_ends_the_authorization_and_idle_does_not(device: Device, hal: Scr
     _refused(device)
 
 
-def test_an_overheard_response_is_worth_nothing(device: Device, hal: ScriptedHal) -> None:
+def test_overheard_response_is_useless(device: Device, hal: ScriptedHal) -> None:
     assert _authorize(device)
     overheard = [packet for packet in hal.packets if packet[1] in (Opcode.NONCE, Opcode.CHECK_MAC)]
     hal.wake()
@@ -94,7 +94,7 @@ def test_an_overheard_response_is_worth_nothing(device: Device, hal: ScriptedHal
     _refused(device)
 
 
-def test_a_secret_is_replaced_by_who_knows_the_write_key_and_is_authorized(device: Device) -> None:
+def test_secret_is_replaced_with_write_key_and_authorization(device: Device) -> None:
     new = hashlib.sha256(b"new").digest()
 
     def change(write_key: bytes) -> None:
@@ -163,9 +163,7 @@ def test_secrets_are_replaced_one_after_the_other(authorized_use: AuthorizedUse,
     assert [authorized_use.accepts(secret) for secret in (SECRET, DIGEST)] == [False, True]
 
 
-def test_a_use_that_lost_its_authorization_is_repeated_with_another(
-    authorized_use: AuthorizedUse, hal: ScriptedHal
-) -> None:
+def test_use_without_authorization_is_repeated_with_a_new_one(authorized_use: AuthorizedUse, hal: ScriptedHal) -> None:
     refusals: list[DeviceError] = []
     lost = iter([True])
 

@@ -130,7 +130,7 @@ def test_every_way_to_change_a_chip_has_its_act(packet: bytes, act: Act | None) 
     assert act_of(packet) is act
 
 
-def test_a_permit_is_its_threads_own_and_ends_in_any_order() -> None:
+def test_permit_belongs_to_its_thread() -> None:
     hal = ScriptedHal()
     with Device(hal) as device, ThreadPoolExecutor(1) as other:
         first = device.permit(Act.LOCK_CONFIG)

@@ -107,7 +107,7 @@ def test_a_message_is_hashed_whole_or_refused(device: Device, hal: ScriptedHal) 
     assert len(hal.packets) == before
 
 
-def test_text_is_no_data(device: Device, hal: ScriptedHal) -> None:
-    with pytest.raises(UsageError, match="of bytes, not of type str"):
+def test_text_is_refused_as_data(device: Device, hal: ScriptedHal) -> None:
+    with pytest.raises(UsageError, match="must be bytes, not str"):
         device.sign(0, "x" * 32)  # type: ignore[arg-type]
     assert hal.packets == []

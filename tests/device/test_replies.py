@@ -73,7 +73,7 @@ def test_the_good_one_passes() -> None:
     "command", ["read_config", "serial_number", "info", "random", "a_counter", "a_digest", "a_mac"]
 )
 @pytest.mark.parametrize("reply", ["04000340", "04113343"])
-def test_a_reply_without_data_is_none_to_a_command_that_gives_some(command: str, reply: str) -> None:
+def test_reply_without_data_is_refused_for_a_command_with_data(command: str, reply: str) -> None:
     others: dict[str, Callable[[Device], object]] = {
         "a_counter": lambda device: device.counter(0),
         "a_digest": lambda device: device.sha256(b"abc"),
@@ -87,11 +87,11 @@ def test_a_reply_without_data_is_none_to_a_command_that_gives_some(command: str,
     assert bad.value.code == Code.BAD_PACKET
 
 
-def test_a_chip_that_started_anew_has_refused_nothing() -> None:
+def test_restarted_chip_is_not_reported_as_a_refusal() -> None:
     hal = ScriptedHal()
     with Device(hal) as device, device.permit(Act.LOCK_CONFIG):
         hal.answer = lambda packet: bytes.fromhex("04113343")
-        with pytest.raises(ProtocolError, match="what became of the command is unknown"):
+        with pytest.raises(ProtocolError, match="the result of the command is unknown"):
             device.lock_config(0)
     assert len(hal.packets) == 1
 
@@ -107,7 +107,7 @@ def test_no_reply() -> None:
 
 
 @pytest.mark.parametrize("status", [0x03, 0x07, 0x08, 0x0F, 0x42])
-def test_a_status_is_told_with_its_byte(status: int) -> None:
+def test_status_error_has_its_byte(status: int) -> None:
     hal = ScriptedHal()
     with Device(hal) as device:
         hal.answer = lambda packet: with_crc(bytes([4, status]))
@@ -128,7 +128,7 @@ def test_a_command_that_was_not_executed_is_sent_again(status: int) -> None:
     assert hal.packets == [INFO] * 3
 
 
-def test_but_not_for_ever() -> None:
+def test_command_is_sent_again_a_limited_number_of_times() -> None:
     hal = ScriptedHal()
     with Device(hal) as device:
         hal.answer = lambda packet: bytes.fromhex("04FF0142")
@@ -140,7 +140,7 @@ def test_but_not_for_ever() -> None:
 @pytest.mark.parametrize(
     "error", [KeyboardInterrupt(), SystemExit(3), ZeroDivisionError("own"), TransportError("gone")]
 )
-def test_what_a_hal_raises_comes_out_as_itself(error: BaseException) -> None:
+def test_error_of_a_hal_is_raised_unchanged(error: BaseException) -> None:
     hal = ScriptedHal()
 
     def fail(packet: bytes) -> bytes:
@@ -156,7 +156,7 @@ def test_what_a_hal_raises_comes_out_as_itself(error: BaseException) -> None:
 
 
 @pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="needs POSIX signals")
-def test_ctrl_c_comes_out_as_itself_after_the_command_has_ended() -> None:
+def test_ctrl_c_is_raised_after_the_command_has_ended() -> None:
     assert threading.current_thread() is threading.main_thread()
     hal = ScriptedHal()
     ended = []
@@ -177,7 +177,7 @@ def test_ctrl_c_comes_out_as_itself_after_the_command_has_ended() -> None:
     assert len(ended) == 20
 
 
-def test_a_missing_wheel_is_said_plainly(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_cryptoauthlib_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     library.load_library.cache_clear()
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(TransportError) as missing:

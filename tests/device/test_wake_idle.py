@@ -76,7 +76,7 @@ def test_a_burst_does_not_outlast_the_watchdog() -> None:
 
 
 @pytest.mark.parametrize("mode", [0x28, 0x68])
-def test_a_slower_chip_that_runs_out_of_time_is_asked_again(mode: int) -> None:
+def test_command_is_sent_again_to_a_slow_chip_whose_time_ran_out(mode: int) -> None:
     slowest = ServedClock(1e-9)  # maxima that count against the watchdog
     hal = CountedHal(locked_chip(mode, slowest))
     with Device(hal) as device, device.burst(), device.permit(Act.CREATE_KEY):
@@ -88,7 +88,7 @@ def test_a_slower_chip_that_runs_out_of_time_is_asked_again(mode: int) -> None:
     assert hal.chip.power is Power.ASLEEP
 
 
-def test_after_a_pause_the_chip_is_woken_before_it_is_asked() -> None:
+def test_chip_is_woken_before_a_command_after_a_pause() -> None:
     hal, time = CountedHal(), [0.0]
     chip = AwakeChip(hal, now=lambda: time[0])
     chip.begin_burst()
@@ -102,7 +102,7 @@ def test_after_a_pause_the_chip_is_woken_before_it_is_asked() -> None:
     assert hal.calls[-1] == "idle"
 
 
-def test_a_chip_that_fell_asleep_in_a_pause_is_woken_although_nothing_was_asked_before() -> None:
+def test_chip_that_fell_asleep_before_its_first_command_is_woken() -> None:
     hal, time = CountedHal(), [0.0]
     chip = AwakeChip(hal, now=lambda: time[0])
     chip.begin_burst()
@@ -114,7 +114,7 @@ def test_a_chip_that_fell_asleep_in_a_pause_is_woken_although_nothing_was_asked_
     assert len(chip.exchange(READ)) == 35
 
 
-def test_a_long_command_is_not_woken_for_again_and_again() -> None:
+def test_long_command_wakes_the_chip_once() -> None:
     hal = CountedHal(locked_chip())
     chip = AwakeChip(hal, now=lambda: 0.0)
     chip.wake()
@@ -122,7 +122,7 @@ def test_a_long_command_is_not_woken_for_again_and_again() -> None:
     assert hal.calls == ["wake", "exchange"]
 
 
-def test_a_way_that_is_lost_ends_the_burst_quietly_and_the_next_command_tells() -> None:
+def test_lost_chip_ends_the_burst_and_the_next_command_reports_it() -> None:
     hal = CountedHal()
     with Device(hal) as device:
         with device.burst():
@@ -140,7 +140,7 @@ def test_a_way_that_is_lost_ends_the_burst_quietly_and_the_next_command_tells() 
         assert len(device.info()) == 4
 
 
-def test_a_rest_is_a_sleep_in_the_middle_of_a_burst_and_is_not_asked_for_twice() -> None:
+def test_rest_sleeps_once_in_a_burst() -> None:
     hal = CountedHal()
     with Device(hal) as device:
         with device.burst():
@@ -154,7 +154,7 @@ def test_a_rest_is_a_sleep_in_the_middle_of_a_burst_and_is_not_asked_for_twice()
     assert hal.calls == ["wake", "exchange", "sleep"] * 2
 
 
-def test_a_rest_ends_what_was_idle_too() -> None:
+def test_rest_puts_an_idle_chip_to_sleep() -> None:
     hal = CountedHal()
     with Device(hal) as device:
         device.info()
@@ -179,7 +179,7 @@ def asleep_unseen(*packets: bytes) -> tuple[CountedHal, AwakeChip]:
 
 
 @pytest.mark.parametrize("command", [READ, packet(Opcode.INFO), packet(Opcode.GEN_KEY, 0)], ids=["Read", "Info", "key"])
-def test_a_chip_that_fell_asleep_unseen_is_asked_again_what_changes_nothing(command: bytes) -> None:
+def test_harmless_command_is_repeated_to_a_chip_that_fell_asleep(command: bytes) -> None:
     hal, chip = asleep_unseen(READ)
     assert chip.exchange(command)
     assert hal.calls == ["exchange", "wake", "exchange"]
@@ -196,7 +196,7 @@ def test_a_chip_that_fell_asleep_unseen_is_asked_again_what_changes_nothing(comm
     ],
     ids=["Write", "Lock", "GenKey", "Sign", "SHA"],
 )
-def test_what_changes_the_chip_or_needs_its_volatile_memory_is_never_repeated(command: bytes) -> None:
+def test_command_that_changes_or_needs_state_is_never_repeated(command: bytes) -> None:
     hal, chip = asleep_unseen(READ)
     with pytest.raises(TransportError) as lost:
         chip.exchange(command)
@@ -204,7 +204,7 @@ def test_what_changes_the_chip_or_needs_its_volatile_memory_is_never_repeated(co
     assert hal.calls == ["exchange"]
 
 
-def test_a_chip_whose_volatile_memory_counts_is_not_woken_as_if_nothing_had_been_lost() -> None:
+def test_chip_with_volatile_state_is_not_woken_silently() -> None:
     hal, chip = asleep_unseen(packet(Opcode.NONCE, 0x43, 0, bytes(32)))
     with pytest.raises(TransportError):
         chip.exchange(READ)
@@ -214,7 +214,7 @@ def test_a_chip_whose_volatile_memory_counts_is_not_woken_as_if_nothing_had_been
     assert len(chip.exchange(READ)) == 35
 
 
-def test_a_chip_that_is_gone_is_told_as_what_happened_first() -> None:
+def test_lost_chip_is_reported_with_the_first_error() -> None:
     hal, chip = asleep_unseen(READ)
     hal.chip.power_off()
     with pytest.raises(TransportError, match="does not answer"):

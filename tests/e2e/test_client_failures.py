@@ -295,5 +295,5 @@ def test_a_password_is_never_an_argument() -> None:
 def test_a_chip_behind_a_port_where_nobody_listens(factory: Factory) -> None:
     url = f"tcp://127.0.0.1:{unused_port()}"
     done = factory.client("--auto", "--device", "emulator:", "--device", url)
-    assert f"    Nobody listens at {url}: Connection refused. Check that the server runs" in done.stdout
+    assert f"    No server listens at {url}: Connection refused. Check that the server runs" in done.stdout
     assert done.returncode == 1

@@ -28,7 +28,7 @@ from tests.support.fake_hid import FakeHid
 from tests.support.kit_chips import EmulatedBus
 
 
-def test_a_board_with_several_chips_wants_one_named() -> None:
+def test_board_with_several_chips_needs_an_address() -> None:
     hid = FakeHid({"/hid/several": board_of({0xC0: SoftwareChip(), 0x6A: SoftwareChip()})})
     with pytest.raises(UsageError, match=r"0xC0 \(7-bit 0x60\), 0x6A \(7-bit 0x35\)") as refused:
         open_kit_hid("///hid/several", SHORT, hid)
@@ -37,7 +37,7 @@ def test_a_board_with_several_chips_wants_one_named() -> None:
     assert hid.opened == ["/hid/several"] * 2, "who was refused has left the board"
 
 
-def test_a_board_that_does_not_answer_at_first_gets_its_port_closed() -> None:
+def test_port_of_a_silent_board_is_closed() -> None:
     class Closing(LossyPort):
         closed = False
 
@@ -50,7 +50,7 @@ def test_a_board_that_does_not_answer_at_first_gets_its_port_closed() -> None:
     assert port.closed
 
 
-def test_a_chip_is_not_the_only_one_where_an_entry_could_not_be_read() -> None:
+def test_unreadable_entry_leaves_open_whether_a_chip_is_the_only_one() -> None:
     class Damaged(DirectPort):
         def send(self, message: bytes) -> None:
             super().send(message)
@@ -58,14 +58,14 @@ def test_a_chip_is_not_the_only_one_where_an_entry_could_not_be_read() -> None:
                 self.lines = [b"ECC608A TWI 0"]
 
     port = Damaged(Interpreter(EmulatedBus(chips_at(0xC0, 0x6A)), PARSER3))
-    with pytest.raises(ProtocolError, match="did not tell all its chips"):
+    with pytest.raises(ProtocolError, match="did not list all its chips"):
         open_kit("test:damaged", lambda: port, None)
     hal = open_kit("test:damaged", lambda: port, 0x6A)
     hal.wake()
     hal.close()
 
 
-def test_a_board_without_a_chip_is_said_to_have_none() -> None:
+def test_board_without_a_chip_is_reported() -> None:
     hid = FakeHid({"/hid/empty": board_of({})})
     with pytest.raises(TransportError) as refused:
         open_kit_hid("///hid/empty", SHORT, hid)
@@ -100,7 +100,7 @@ def test_chips_of_one_board_work_side_by_side(firmware: KitFirmware) -> None:
     assert hid.opened == ["/hid/shared"] * 2, "the last one closed it"
 
 
-def test_a_port_of_another_program_is_busy() -> None:
+def test_port_in_use_is_busy() -> None:
     hid = FakeHid({"/hid/taken": kit_board(SoftwareChip())})
     other = HidPort("/hid/taken", hid)
     with pytest.raises(TransportError) as refused:
@@ -112,7 +112,7 @@ def test_a_port_of_another_program_is_busy() -> None:
 
 @each_firmware
 @pytest.mark.parametrize("greeting", ["pass", "lost"])
-def test_a_chip_that_is_not_there_is_not_replaced_by_another(firmware: KitFirmware, greeting: str) -> None:
+def test_missing_chip_is_not_replaced_by_another(firmware: KitFirmware, greeting: str) -> None:
     chips = chips_at(0xC0)
     bus, before = EmulatedBus(chips), bytes(chips[0xC0].memory.config)
     port = LossyPort(Interpreter(bus, firmware), [greeting])
@@ -133,7 +133,7 @@ def test_a_chip_that_is_not_there_is_not_replaced_by_another(firmware: KitFirmwa
 
 
 @each_firmware
-def test_a_controller_that_starts_anew_leads_to_no_other_chip(firmware: KitFirmware) -> None:
+def test_restarted_controller_leads_to_no_other_chip(firmware: KitFirmware) -> None:
     chips = chips_at(0xC0, 0x6A)
     bus = EmulatedBus(chips)
     port = DirectPort(Interpreter(bus, firmware))
@@ -148,7 +148,7 @@ def test_a_controller_that_starts_anew_leads_to_no_other_chip(firmware: KitFirmw
 
 
 @pytest.mark.parametrize("firmware", FIRMWARES.values(), ids=lambda firmware: firmware.name)
-def test_a_wrong_address_is_told_with_the_right_ones(firmware: KitFirmware) -> None:
+def test_wrong_address_error_names_the_right_ones(firmware: KitFirmware) -> None:
     hid = FakeHid({"/hid/two": board_of({0x6A: SoftwareChip(), 0x6C: SoftwareChip()}, firmware)})
     with Device(open_kit_hid("///hid/two?address=0xC0", SHORT, hid)) as device:
         for _ in range(2):
@@ -163,7 +163,7 @@ def test_a_wrong_address_is_told_with_the_right_ones(firmware: KitFirmware) -> N
 
 
 @pytest.mark.parametrize("firmware", [PARSER3, KIT_HOST], ids=lambda firmware: firmware.name)
-def test_an_empty_board_is_not_said_to_have_its_chips_elsewhere(firmware: KitFirmware) -> None:
+def test_empty_board_reports_no_other_addresses(firmware: KitFirmware) -> None:
     hid = FakeHid({"/hid/empty": board_of({}, firmware)})
     with Device(open_kit_hid("///hid/empty?address=0xC0", SHORT, hid)) as device:
         with pytest.raises(TransportError) as refused:
@@ -171,7 +171,7 @@ def test_an_empty_board_is_not_said_to_have_its_chips_elsewhere(firmware: KitFir
         assert refused.value.code in (Code.DEVICE_NO_REPLY, Code.DEVICE_NOT_FOUND)
 
 
-def test_a_chip_that_does_not_wake_is_told_though_the_board_tells_no_chips() -> None:
+def test_chip_that_does_not_wake_is_reported_without_device_table() -> None:
     class Wordless(DirectPort):
         def send(self, message: bytes) -> None:
             super().send(message)
@@ -187,7 +187,7 @@ def test_a_chip_that_does_not_wake_is_told_though_the_board_tells_no_chips() -> 
     assert b"board:version()\n" in port.asked
 
 
-def test_a_chip_that_answered_before_and_is_gone_is_not_looked_for_elsewhere() -> None:
+def test_lost_chip_is_not_looked_for_at_other_addresses() -> None:
     chips = {0xC0: SoftwareChip(), 0x6A: SoftwareChip()}
     hid = FakeHid({"/hid/two": board_of(chips)})
     with Device(open_kit_hid("///hid/two?address=0xC0", SHORT, hid)) as device:

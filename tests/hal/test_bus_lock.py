@@ -25,7 +25,7 @@ sys.stdin.read()
 """
 
 
-def test_another_process_is_kept_out_until_it_ends_however_it_ends(tmp_path: Path) -> None:
+def test_lock_excludes_other_processes_until_its_holder_ends(tmp_path: Path) -> None:
     lock = BusLock("/dev/ttyACM0", tmp_path)
     holder = subprocess.Popen(
         [sys.executable, "-c", HOLD, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -53,7 +53,7 @@ def test_two_holders_in_one_process_exclude_each_other(tmp_path: Path) -> None:
     first.release()
 
 
-def test_a_lock_that_was_given_back_excludes_again_when_it_is_taken_again(tmp_path: Path) -> None:
+def test_released_lock_excludes_again_when_taken_again(tmp_path: Path) -> None:
     first, second = (BusLock("i2c-1", tmp_path) for _ in range(2))
     for _ in range(2):
         with first.held(0), pytest.raises(TransportError):
@@ -63,7 +63,7 @@ def test_a_lock_that_was_given_back_excludes_again_when_it_is_taken_again(tmp_pa
 @pytest.mark.skipif(
     sys.platform != "linux" or not OPEN_FILES.is_dir(), reason="this system does not tell which files are open"
 )
-def test_a_lock_that_was_given_back_keeps_no_file_open(tmp_path: Path) -> None:
+def test_released_lock_keeps_no_file_open(tmp_path: Path) -> None:
     lock = BusLock("bus", tmp_path)
     with lock.held(1):
         assert _open_files(tmp_path) == {"atcaprov-bus.lock"}
@@ -75,12 +75,12 @@ def _open_files(folder: Path) -> set[str]:
     return {path.name for path in found if path.parent == folder.resolve()}
 
 
-def test_buses_of_other_names_do_not_meet(tmp_path: Path) -> None:
+def test_locks_of_other_buses_are_independent(tmp_path: Path) -> None:
     with BusLock("/dev/hidraw1", tmp_path).held(0), BusLock("/dev/hidraw2", tmp_path).held(0):
         assert len(list(tmp_path.iterdir())) == 2
 
 
-def test_names_that_only_look_alike_have_files_of_their_own(tmp_path: Path) -> None:
+def test_similar_names_have_separate_files(tmp_path: Path) -> None:
     names = ("/home/a-b.json", "/home/a/b.json", "/home/a b.json", "/" + 300 * "x", "/" + 301 * "x")
     locks = [BusLock(name, tmp_path) for name in names]
     for lock in locks:
@@ -91,16 +91,14 @@ def test_names_that_only_look_alike_have_files_of_their_own(tmp_path: Path) -> N
 
 
 @pytest.mark.skipif(not hasattr(os, "O_NOFOLLOW"), reason="this system follows every link")
-def test_a_lock_file_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
+def test_lock_file_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "target").touch()
     (tmp_path / "atcaprov-bus.lock").symlink_to(tmp_path / "target")
     with pytest.raises(TransportError, match="cannot be opened"):
         BusLock("bus", tmp_path).acquire()
 
 
-def test_a_system_that_can_not_lock_is_not_taken_for_another_program(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_failing_lock_call_is_not_reported_as_another_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fcntl = pytest.importorskip("fcntl")
 
     def flock(_: int, operation: int) -> None:
@@ -113,13 +111,13 @@ def test_a_system_that_can_not_lock_is_not_taken_for_another_program(
     assert refused.value.code != Code.DEVICE_BUSY
 
 
-def test_a_folder_that_is_missing_is_made(tmp_path: Path) -> None:
+def test_missing_lock_folder_is_created(tmp_path: Path) -> None:
     with BusLock("bus", tmp_path / "a" / "b").held(0):
         assert (tmp_path / "a" / "b" / "atcaprov-bus.lock").exists()
 
 
 @pytest.mark.skipif(os.name != "posix", reason="this system has no such modes")
-def test_every_user_may_lock_whoever_made_the_file(tmp_path: Path) -> None:
+def test_lock_file_of_another_user_can_be_locked(tmp_path: Path) -> None:
     before = os.umask(0o077)
     try:
         with BusLock("bus", tmp_path).held(1):
@@ -159,14 +157,12 @@ print("done")
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
 @pytest.mark.parametrize(("case", "output"), [("child lives", "done\n"), ("child releases", "device-busy\ndone\n")])
-def test_a_forked_process_neither_keeps_nor_gives_back_a_lock_of_its_parent(
-    tmp_path: Path, case: str, output: str
-) -> None:
+def test_forked_process_neither_holds_nor_releases_its_parents_lock(tmp_path: Path, case: str, output: str) -> None:
     run = subprocess.run([sys.executable, "-c", FORK, str(tmp_path), case], capture_output=True, text=True)
     assert (run.stdout, run.returncode) == (output, 0)
 
 
-def test_who_waits_comes_before_the_one_that_wants_the_lock_again(tmp_path: Path) -> None:
+def test_waiting_program_gets_the_lock_before_its_last_holder(tmp_path: Path) -> None:
     first, second = (BusLock("bus", tmp_path) for _ in range(2))
     order = []
 

@@ -29,7 +29,7 @@ def test_target_and_options(rest: str, name: str, options: dict[str, str]) -> No
 
 
 @pytest.mark.parametrize("rest", ["//x?adress=1", "//x?address", "//x?address=1&address=2", "//x?=1"])
-def test_options_that_are_not_known_are_refused(rest: str) -> None:
+def test_unknown_options_are_refused(rest: str) -> None:
     with pytest.raises(UsageError):
         parse_target("kit-hid", rest, options=("address",))
 
@@ -63,7 +63,7 @@ def test_addresses_have_two_forms() -> None:
         "tcp://127.0.0.1:5000?protocol=spi",
     ],
 )
-def test_urls_of_another_form_are_refused(url: str) -> None:
+def test_invalid_urls_are_refused(url: str) -> None:
     with pytest.raises(UsageError):
         open_hal(url)
 
@@ -99,13 +99,13 @@ WRONG = [
         *((is_plugged, url) for url in WRONG_FOR_A_PORT),
     ],
 )
-def test_what_is_wrong_with_a_url_names_it_as_it_was_typed(refuse: Callable[[str], object], url: str) -> None:
+def test_error_names_the_url_as_typed(refuse: Callable[[str], object], url: str) -> None:
     with pytest.raises(UsageError) as refused:
         refuse(url)
     assert str(refused.value).count(f"'{url}'") == 1
 
 
-def test_a_url_that_is_named_spoils_no_terminal() -> None:
+def test_url_in_an_error_is_printable() -> None:
     with pytest.raises(UsageError) as refused:
         open_hal("i2c://1/\x1b[2J")
     assert str(refused.value).isprintable()
@@ -145,14 +145,14 @@ def show(url: str) -> str:
 
 
 @pytest.mark.parametrize("url", IMPOSSIBLE, ids=show)
-def test_names_that_nothing_has_can_not_be_opened(url: str, tmp_path: Path) -> None:
+def test_impossible_names_cannot_be_opened(url: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError) as refused:
         open_hal(looped(url, tmp_path))
     assert len(str(refused.value)) < 5000
 
 
 @pytest.mark.parametrize("url", [url for url in IMPOSSIBLE if url.startswith(("kit", "i2c"))], ids=show)
-def test_names_that_nothing_has_are_not_waited_for(url: str, tmp_path: Path) -> None:
+def test_impossible_names_are_not_waited_for(url: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError):
         is_plugged(looped(url, tmp_path))
 
@@ -172,7 +172,7 @@ def looped(url: str, folder: Path) -> str:
         "i2c://4095/0x60",
     ],
 )
-def test_what_is_not_there_is_not_found(url: str) -> None:
+def test_missing_device_is_not_found(url: str) -> None:
     with pytest.raises(TransportError) as refused:
         open_hal(url)
     assert refused.value.code == "device-not-found"

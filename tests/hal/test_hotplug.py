@@ -57,14 +57,14 @@ def test_events_tell_when_to_look(monitor: Monitor) -> None:
     assert [watcher.worth_looking() for _ in range(2)] == [True, False]
 
 
-def test_a_lost_event_is_made_good_after_a_while(monitor: Monitor, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lost_event_is_made_up_for_after_a_while(monitor: Monitor, monkeypatch: pytest.MonkeyPatch) -> None:
     watcher = PlugWatcher()
     assert [watcher.worth_looking() for _ in range(2)] == [True, False]
     monkeypatch.setattr("time.monotonic", lambda: 102.5)
     assert [watcher.worth_looking() for _ in range(2)] == [True, False]
 
 
-def test_without_events_every_look_is_worth_it(monitor: Monitor, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_events_every_look_is_due(monitor: Monitor, monkeypatch: pytest.MonkeyPatch) -> None:
     watcher = PlugWatcher()
     watcher.worth_looking()
     monitor.broken = True

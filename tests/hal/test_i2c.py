@@ -16,7 +16,7 @@ from tests.hal.ways import FakeI2cBus
 from tests.support.faulty_board import BoardFault
 
 
-def test_a_wake_pulse_that_the_adapter_reports_as_failed_is_a_wake_pulse() -> None:
+def test_wake_pulse_counts_though_the_adapter_reports_failure() -> None:
     class Grumpy(FakeI2cBus):
         def write(self, address: int, data: bytes) -> bool:
             acknowledged = super().write(address, data)
@@ -30,7 +30,7 @@ def test_a_wake_pulse_that_the_adapter_reports_as_failed_is_a_wake_pulse() -> No
     hal.close()
 
 
-def test_the_byte_behind_the_general_call_is_one_that_is_allowed_there() -> None:
+def test_byte_after_the_general_call_is_allowed() -> None:
     """UM10204, 3.1.13, forbids 00; the vendor's library sends 01."""
 
     class Noting(FakeI2cBus):
@@ -79,7 +79,7 @@ def test_chips_of_one_bus_work_side_by_side() -> None:
         hal.close()
 
 
-def test_one_chip_serves_one_program() -> None:
+def test_chip_is_locked_for_one_program() -> None:
     bus = FakeI2cBus([SoftwareChip()])
     first = _hal(bus)
     with pytest.raises(TransportError) as refused:
@@ -89,7 +89,7 @@ def test_one_chip_serves_one_program() -> None:
     _hal(bus).close()
 
 
-def test_a_chip_that_stays_busy_is_given_up() -> None:
+def test_chip_that_stays_busy_gives_an_error() -> None:
     class Stuck(FakeI2cBus):
         stuck = False
 
@@ -133,7 +133,7 @@ def test_a_chip_that_is_busy_with_a_command_of_a_killed_program_is_waited_for(mo
     hal.close()
 
 
-def test_a_bus_is_free_while_a_busy_chip_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bus_is_free_while_waiting_for_a_busy_chip(monkeypatch: pytest.MonkeyPatch) -> None:
     free: list[bool] = []
     bus = Busy([SoftwareChip()])
     lock = BusLock(f"i2c-{id(bus)}")
@@ -157,7 +157,7 @@ def test_a_bus_is_free_while_a_busy_chip_is_waited_for(monkeypatch: pytest.Monke
     assert free == [True, True]
 
 
-def test_a_count_that_can_not_be_is_refused_before_more_is_read() -> None:
+def test_impossible_count_is_refused_before_more_is_read() -> None:
     bus = FakeI2cBus([SoftwareChip()])
     hal = _hal(bus)
     hal.wake()
@@ -197,7 +197,7 @@ def test_a_chip_whose_self_test_fails_at_wake_scraps_its_board() -> None:
     _hal(bus).close()
 
 
-def test_an_idle_chip_whose_self_test_fails_is_put_to_sleep_while_nobody_else_has_the_bus() -> None:
+def test_idle_chip_with_failed_self_test_sleeps_under_the_bus_lock() -> None:
     class Watched(Failing):
         failing = False
 
@@ -245,7 +245,7 @@ def test_an_idle_chip_is_put_to_sleep_and_then_left_alone() -> None:
     assert bus.writes == before
 
 
-def test_a_chip_that_its_watchdog_has_put_to_sleep_is_woken_anew() -> None:
+def test_chip_put_to_sleep_by_its_watchdog_is_woken_again() -> None:
     chip = SoftwareChip()
     hal = _hal(FakeI2cBus([chip]))
     hal.wake()
@@ -255,7 +255,7 @@ def test_a_chip_that_its_watchdog_has_put_to_sleep_is_woken_anew() -> None:
     hal.close()
 
 
-def test_a_chip_that_acknowledges_its_command_and_no_read_does_not_answer() -> None:
+def test_chip_that_acknowledges_no_read_does_not_answer() -> None:
     class Mute(FakeI2cBus):
         mute = True
 

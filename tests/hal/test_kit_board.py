@@ -34,7 +34,7 @@ from tests.support.kit_chips import EmulatedBus
 
 @each_firmware
 @pytest.mark.parametrize("awake", [True, False])
-def test_what_a_chip_keeps_is_lost_at_close(firmware: KitFirmware, awake: bool) -> None:
+def test_close_clears_the_chips_volatile_state(firmware: KitFirmware, awake: bool) -> None:
     chip = SoftwareChip()
     hid = FakeHid({"/hid/kept": board_of({0xC0: chip}, firmware)})
     for command, size in ((SHA_START, 4), (SHA_END, 4), (SHA_START, 4)):
@@ -50,7 +50,7 @@ def test_what_a_chip_keeps_is_lost_at_close(firmware: KitFirmware, awake: bool) 
 
 @pytest.mark.parametrize("fate", ["lost", "noise"])
 @pytest.mark.parametrize("step", range(4))
-def test_a_sleep_that_was_cut_leaves_an_atomic_kit_as_it_was(step: int, fate: str) -> None:
+def test_cut_sleep_leaves_atomic_mode_on(step: int, fate: str) -> None:
     chip = SoftwareChip()
     port = LossyPort(Interpreter(EmulatedBus({0xC0: chip}), AT90USB), [])
     board = KitBoard(port, NO_TIME)
@@ -67,7 +67,7 @@ def test_a_sleep_that_was_cut_leaves_an_atomic_kit_as_it_was(step: int, fate: st
     assert [*powers, chip.power] == [Power.IDLE, Power.ASLEEP], "talk alone idles the chip in atomic mode only"
 
 
-def test_requests_of_a_command_are_few() -> None:
+def test_command_takes_few_requests() -> None:
     port = DirectPort(Interpreter(EmulatedBus(), PARSER3))
     board = KitBoard(port)
     board.scan()
@@ -81,7 +81,7 @@ def test_requests_of_a_command_are_few() -> None:
 
 
 @pytest.mark.parametrize("address", [0xC0, 0x6A])
-def test_among_several_chips_each_wake_chooses_its_own(address: int) -> None:
+def test_each_wake_selects_its_chip_among_several(address: int) -> None:
     port = DirectPort(Interpreter(EmulatedBus(chips_at(0xC0, 0x6A)), PARSER3))
     board = KitBoard(port)
     board.scan()
@@ -93,7 +93,7 @@ def test_among_several_chips_each_wake_chooses_its_own(address: int) -> None:
     assert [request[:4] for request in port.asked] == [b"e:t(", b"e:i(", b"e:ph", b"e:w("]
 
 
-def test_the_chip_that_idles_is_the_one_that_is_named() -> None:
+def test_idle_reaches_the_named_chip() -> None:
     chips = chips_at(0xC0, 0x6A)
     board = KitBoard(DirectPort(Interpreter(EmulatedBus(chips), PARSER3)))
     for address in chips:
@@ -102,7 +102,7 @@ def test_the_chip_that_idles_is_the_one_that_is_named() -> None:
     assert [chip.power for chip in chips.values()] == [Power.IDLE, Power.AWAKE]
 
 
-def test_a_table_that_is_read_after_an_error_disturbs_no_chip_that_is_in_use() -> None:
+def test_reading_the_table_after_an_error_disturbs_no_chip() -> None:
     port = LossyPort(Interpreter(EmulatedBus(chips_at(0xC0, 0x6A)), PARSER3), [])
     board = KitBoard(port, NO_TIME)
     board.greet()
@@ -115,7 +115,7 @@ def test_a_table_that_is_read_after_an_error_disturbs_no_chip_that_is_in_use() -
     assert len(board.talk(0xC0, SHA_END)) == 35
 
 
-def test_a_wake_whose_answer_is_lost_is_followed_by_no_other_request() -> None:
+def test_lost_wake_answer_is_followed_by_no_other_request() -> None:
     port = LossyPort(Interpreter(EmulatedBus(), PARSER3), [])
     board = KitBoard(port, NO_TIME)
     board.scan()
@@ -128,7 +128,7 @@ def test_a_wake_whose_answer_is_lost_is_followed_by_no_other_request() -> None:
     assert port.asked == [b"e:w()\n"]
 
 
-def test_of_other_parts_a_board_says_nothing_but_they_count() -> None:
+def test_other_parts_are_not_listed_but_counted() -> None:
     class Mixed(DirectPort):
         def send(self, message: bytes) -> None:
             super().send(message)
@@ -144,7 +144,7 @@ def test_of_other_parts_a_board_says_nothing_but_they_count() -> None:
     assert port.asked.count(b"e:physical:select(C0)\n") == 4
 
 
-def test_where_an_entry_could_not_be_read_each_wake_chooses_its_chip() -> None:
+def test_each_wake_selects_its_chip_after_an_unreadable_entry() -> None:
     class Damaged(DirectPort):
         def send(self, message: bytes) -> None:
             super().send(message)
@@ -162,7 +162,7 @@ def test_where_an_entry_could_not_be_read_each_wake_chooses_its_chip() -> None:
 
 
 @pytest.mark.parametrize("late", range(3))
-def test_how_a_firmware_talks_is_learned_in_step(late: int) -> None:
+def test_kind_of_firmware_is_learned_in_step(late: int) -> None:
     """Whichever of its answers comes late, the next request gets its own."""
 
     class Lagging(LossyPort):
@@ -178,13 +178,13 @@ def test_how_a_firmware_talks_is_learned_in_step(late: int) -> None:
     assert board.talk(0xC0, INFO) == reply_of(bus.chips[0xC0], INFO)
 
 
-def test_a_chip_that_was_never_woken_is_asked_nothing_at_close() -> None:
+def test_close_sends_nothing_to_a_chip_that_was_never_woken() -> None:
     port = DirectPort(Interpreter(EmulatedBus(), PARSER3))
     KitHal(KitBoard(port), 0xC0, lambda: None).close()
     assert port.asked == []
 
 
-def test_only_a_chip_that_idles_is_woken_to_be_sent_to_sleep() -> None:
+def test_only_an_idle_chip_is_woken_before_sleep() -> None:
     port = DirectPort(Interpreter(EmulatedBus(), PARSER3))
     hal = KitHal(KitBoard(port), 0xC0, lambda: None)
     hal.wake()
@@ -199,7 +199,7 @@ def test_only_a_chip_that_idles_is_woken_to_be_sent_to_sleep() -> None:
         hal.wake()
 
 
-def test_a_board_that_is_silent_is_not_asked_for_its_chips() -> None:
+def test_silent_board_is_not_asked_for_its_chips() -> None:
     port = LossyPort(Interpreter(EmulatedBus(), PARSER3), [])
     board = KitBoard(port, NO_TIME)
     board.wake(0xC0)
@@ -209,7 +209,7 @@ def test_a_board_that_is_silent_is_not_asked_for_its_chips() -> None:
     assert device_table.device(0) not in port.asked
 
 
-def test_a_board_that_was_unplugged_is_told_so_and_closed_without_a_fault() -> None:
+def test_unplugged_board_is_reported_and_closes_without_error() -> None:
     class Unplugged(DirectPort):
         closed = False
 
@@ -245,7 +245,7 @@ def test_a_chip_whose_self_test_fails_at_wake_scraps_its_board() -> None:
         assert bus.chips[0xC0].power is Power.ASLEEP
 
 
-def test_the_canned_wake_of_atomic_kits_hides_no_missing_chip() -> None:
+def test_canned_wake_of_atomic_kits_hides_no_missing_chip() -> None:
     hid = FakeHid({"/hid/atomic": board_of({0xC0: SoftwareChip()}, AT90USB)})
     with Device(open_kit_hid("///hid/atomic", SHORT, hid)) as device:
         device.info()

@@ -32,7 +32,7 @@ from tests.hal.direct_port import (
 from tests.support.kit_chips import EmulatedBus
 
 
-def test_a_talk_is_never_sent_twice() -> None:
+def test_talk_is_never_sent_twice() -> None:
     bus = EmulatedBus()
     port = LossyPort(Interpreter(bus, PARSER3), ["pass", "pass", "pass", "lost"])
     board = KitBoard(port, NO_TIME)
@@ -44,7 +44,7 @@ def test_a_talk_is_never_sent_twice() -> None:
     assert port.asked.count(b"e:t(0730000000035D)\n") == bus.talks == 1
 
 
-def test_a_silent_board_holds_up_no_close() -> None:
+def test_silent_board_does_not_delay_close() -> None:
     class Patient(DirectPort):
         """Says how long it would have waited."""
 
@@ -68,7 +68,7 @@ def test_a_silent_board_holds_up_no_close() -> None:
     assert 0 < port.waited <= KitTimeouts().sleep
 
 
-def test_a_sleep_in_little_time_leaves_its_time_to_the_next_command() -> None:
+def test_time_limit_of_sleep_does_not_shorten_the_next_command() -> None:
     class Noting(DirectPort):
         waits: ClassVar[list[float]] = []
 
@@ -85,7 +85,7 @@ def test_a_sleep_in_little_time_leaves_its_time_to_the_next_command() -> None:
     assert port.waits[-1] == 90.0
 
 
-def test_a_request_that_was_cut_is_ended_before_the_next_one() -> None:
+def test_cut_request_is_ended_before_the_next_one() -> None:
     class Cutting(DirectPort):
         cut = False
 
@@ -111,7 +111,7 @@ def test_a_request_that_was_cut_is_ended_before_the_next_one() -> None:
         dialogue.in_step = False
 
 
-def test_a_late_error_does_not_pass_for_the_answer_to_a_choice() -> None:
+def test_late_error_is_not_taken_for_the_answer_to_select() -> None:
     gone = SoftwareChip()
     gone.power_off()
     port = LaggingPort(Interpreter(EmulatedBus({0xC0: gone}), PARSER3))
@@ -125,7 +125,7 @@ def test_a_late_error_does_not_pass_for_the_answer_to_a_choice() -> None:
     assert port.lines == []
 
 
-def test_a_board_that_never_ends_its_babble_is_given_up() -> None:
+def test_endless_garbage_ends_in_an_error() -> None:
     class Endless(DirectPort):
         count = 0
 
@@ -136,23 +136,23 @@ def test_a_board_that_never_ends_its_babble_is_given_up() -> None:
 
     dialogue = KitDialogue(Endless(Interpreter(EmulatedBus(), PARSER3)), NO_TIME)
     dialogue.in_step = False
-    with pytest.raises(TransportError, match="without order"):
+    with pytest.raises(TransportError, match="wrong order"):
         dialogue.select(0xC0)
 
 
-def test_nothing_is_asked_any_more_when_the_time_is_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_request_is_sent_after_the_time_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [0.0]
     monkeypatch.setattr("atcaprov.hal.kit.dialogue.time.monotonic", lambda: clock[0])
     port = DirectPort(Interpreter(EmulatedBus(), PARSER3))
     dialogue = KitDialogue(port, KitTimeouts())
     with dialogue.within(5.0):
         clock[0] = 5.0
-        with pytest.raises(TransportError, match="without order"):
+        with pytest.raises(TransportError, match="wrong order"):
             dialogue.ask(host.WAKE, 1.5, host.check_awake)
     assert port.asked == []
 
 
-def test_an_answer_that_comes_twice_is_passed_over() -> None:
+def test_repeated_answer_is_skipped() -> None:
     bus = EmulatedBus()
     port = LossyPort(Interpreter(bus, PARSER3), ["doubled"] * 9)
     board = KitBoard(port, NO_TIME)
@@ -163,7 +163,7 @@ def test_an_answer_that_comes_twice_is_passed_over() -> None:
 
 
 @pytest.mark.parametrize(("port_of", "limits"), [(DirectPort, NO_TIME), (LaggingPort, KitTimeouts())])
-def test_lines_of_a_babbling_board_are_passed_over(port_of: type[DirectPort], limits: KitTimeouts) -> None:
+def test_garbage_that_has_ended_is_skipped(port_of: type[DirectPort], limits: KitTimeouts) -> None:
     """What has come is thrown away at once; for what is still under way there is time."""
     port = port_of(Interpreter(EmulatedBus(), PARSER3))
     port.lines = [b"babble"] * 100
@@ -174,7 +174,7 @@ def test_lines_of_a_babbling_board_are_passed_over(port_of: type[DirectPort], li
 
 
 @pytest.mark.parametrize("in_step", [True, False])
-def test_after_a_choice_that_was_refused_the_former_chip_is_chosen_anew(in_step: bool) -> None:
+def test_refused_select_is_followed_by_a_select_of_the_former_chip(in_step: bool) -> None:
     port = DirectPort(Interpreter(EmulatedBus(), AT90USB))
     dialogue = KitDialogue(port, NO_TIME)
     dialogue.select(0xC0)
@@ -191,7 +191,7 @@ FATES = st.lists(st.sampled_from(["pass", "pass", "lost", "late", "doubled", "no
 
 @pytest.mark.slow
 @given(FATES, st.sampled_from(list(FIRMWARES.values())))
-def test_no_loss_desynchronises_for_longer_than_one_exchange(plan: list[str], firmware: KitFirmware) -> None:
+def test_lost_answer_desynchronises_one_exchange_at_most(plan: list[str], firmware: KitFirmware) -> None:
     chips = chips_at(0xC0, 0x6A)
     port = LossyPort(Interpreter(EmulatedBus(chips), firmware), list(plan))
     board = KitBoard(port, NO_TIME)
@@ -216,7 +216,7 @@ def test_no_loss_desynchronises_for_longer_than_one_exchange(plan: list[str], fi
         assert firmware is AT90USB or chips[address].power is Power.ASLEEP
 
 
-def test_a_board_that_babbles_answers_without_order() -> None:
+def test_garbage_is_reported_as_wrong_order() -> None:
     class Babbling(DirectPort):
         def send(self, message: bytes) -> None:
             super().send(message)
@@ -225,11 +225,11 @@ def test_a_board_that_babbles_answers_without_order() -> None:
     board = KitBoard(Babbling(Interpreter(EmulatedBus(), PARSER3)))
     with pytest.raises(ProtocolError):
         board.wake(0xC0)
-    with pytest.raises(TransportError, match="without order"):
+    with pytest.raises(TransportError, match="wrong order"):
         board.wake(0xC0)
 
 
-def test_silence_is_told_in_the_time_that_was_waited() -> None:
+def test_silence_error_names_the_time_waited() -> None:
     port = LossyPort(Interpreter(EmulatedBus(), PARSER3), ["lost"] * 9)
     with pytest.raises(TransportError, match=r"within 2\.1 s"):
         KitBoard(port).greet()
@@ -250,7 +250,7 @@ def test_silence_is_told_in_the_time_that_was_waited() -> None:
         b"00",
     ],
 )
-def test_the_answer_to_a_program_that_was_killed_is_nobodys(firmware: KitFirmware, left_behind: bytes) -> None:
+def test_answer_to_a_killed_program_is_skipped(firmware: KitFirmware, left_behind: bytes) -> None:
     chips = chips_at(0xC0)
     port = LaggingPort(Interpreter(EmulatedBus(chips), firmware))
     port.lines = [left_behind]
@@ -263,7 +263,7 @@ def test_the_answer_to_a_program_that_was_killed_is_nobodys(firmware: KitFirmwar
 
 @pytest.mark.parametrize("number", range(1, 4), ids=["wake", "select", "sleep"])
 @pytest.mark.parametrize("fate", ["lost", "noise", "doubled", "late"])
-def test_one_bad_answer_while_a_board_is_opened_costs_nothing(number: int, fate: str) -> None:
+def test_one_bad_answer_during_opening_is_tolerated(number: int, fate: str) -> None:
     port = LossyPort(Interpreter(EmulatedBus(), PARSER3), ["pass"] * number + [fate])
     board = KitBoard(port, NO_TIME)
     board.greet()
@@ -286,7 +286,7 @@ class BeatingPort(DirectPort):
 
 
 @pytest.mark.parametrize("said", [b"Temp: 23.5 C", b"no_device "])
-def test_a_table_that_is_told_slowly_has_an_end(said: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_slow_device_table_ends_in_time(said: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [0.0]
     monkeypatch.setattr("atcaprov.hal.kit.dialogue.time.monotonic", lambda: clock[0])
     board = KitBoard(BeatingPort(clock, said))
@@ -296,7 +296,7 @@ def test_a_table_that_is_told_slowly_has_an_end(said: bytes, monkeypatch: pytest
 
 
 @pytest.mark.parametrize("fate", ["lost", "noise"])
-def test_no_table_is_read_out_of_step(fate: str) -> None:
+def test_device_table_is_read_in_step_only(fate: str) -> None:
     port = LossyPort(Interpreter(EmulatedBus(), PARSER3), ["lost", "pass", *[fate] * 8])
     board = KitBoard(port, NO_TIME)
     board.greet()

@@ -52,7 +52,7 @@ def test_a_slot_is_public_when_its_whole_configuration_says_so() -> None:
     assert shows(traced(PUBLIC, [slot_config, key_config, WRITE]))
 
 
-def test_the_word_reads_count_as_well() -> None:
+def test_word_reads_count_too() -> None:
     words = [packet(Opcode.READ, 0x00, offset >> 5 << 3 | offset >> 2 & 7) for offset in (36, 112)]
     assert shows(traced(PUBLIC, [*words, WRITE]))
 
@@ -84,7 +84,7 @@ def test_an_encrypted_read_is_masked() -> None:
         assert shows(file.getvalue()) == (words == PUBLIC)
 
 
-def test_the_configuration_is_shown_whatever_its_slots_hide() -> None:
+def test_configuration_is_never_masked() -> None:
     file = StringIO()
     chip = SoftwareChip(configured_memory(slots={2: ENCRYPTED}, config_locked=False, data_locked=False))
     hal = TracedHal(EmulatedHal(chip, "emulator:"), TraceWriter(file, "emulator:"))
@@ -95,7 +95,7 @@ def test_the_configuration_is_shown_whatever_its_slots_hide() -> None:
     assert ".." not in file.getvalue()
 
 
-def test_what_was_written_to_the_configuration_counts_and_what_failed_is_forgotten() -> None:
+def test_configuration_writes_count_and_failed_ones_are_forgotten() -> None:
     place = (SLOT_CONFIG + 2 * SLOT) // 4
     lock = packet(Opcode.LOCK, 0x80)
     to_public = packet(Opcode.WRITE, 0x00, place >> 3 << 3 | place & 7, bytes.fromhex("0f0f0f0f"))
@@ -105,7 +105,7 @@ def test_what_was_written_to_the_configuration_counts_and_what_failed_is_forgott
     assert not shows(traced(PUBLIC, [*CONFIG_READS, to_hidden, WRITE]))
 
 
-def test_another_chip_in_the_middle_is_another_configuration() -> None:
+def test_another_chip_has_another_configuration() -> None:
     file = StringIO()
     hal = TracedHal(EmulatedHal(SoftwareChip(), "emulator:"), TraceWriter(file, "emulator:"))
     chips = []
@@ -124,7 +124,7 @@ def test_another_chip_in_the_middle_is_another_configuration() -> None:
 
 @pytest.mark.parametrize("opcode", [Opcode.ECDH, Opcode.KDF, Opcode.AES, Opcode.RANDOM, Opcode.MAC, Opcode.SECURE_BOOT])
 @given(size=st.integers(1, 300), first=st.integers(0, 255))
-def test_of_a_secret_reply_no_piece_shows(opcode: Opcode, size: int, first: int) -> None:
+def test_no_part_of_a_secret_reply_shows(opcode: Opcode, size: int, first: int) -> None:
     command = packet(opcode, 0, 0, bytes(32))
     _, got = masked_packets(command, (bytes((first,)) + SECRET * 10)[:size])
     assert SECRET[:1].hex() not in got[2:]
@@ -132,7 +132,7 @@ def test_of_a_secret_reply_no_piece_shows(opcode: Opcode, size: int, first: int)
 
 
 @pytest.mark.parametrize("damaged", range(36))
-def test_a_damaged_read_of_the_configuration_makes_no_slot_public(damaged: int) -> None:
+def test_damaged_configuration_read_makes_no_slot_public(damaged: int) -> None:
     public = PublicSlots()
     for command, content in zip(CONFIG_READS, (0x00, 0x0F, 0x00, 0x3C), strict=True):
         reply = bytearray(with_crc(bytes((35, *[content] * 32))))
@@ -142,7 +142,7 @@ def test_a_damaged_read_of_the_configuration_makes_no_slot_public(damaged: int) 
     assert masked_packets(WRITE, with_crc(b"\x04\x00"), public)[0].count("..") == len(WRITE) - 5
 
 
-def test_a_damaged_answer_to_a_write_shows_nothing_of_it() -> None:
+def test_write_with_a_damaged_answer_stays_masked() -> None:
     public = PublicSlots()
     for command, content in zip(CONFIG_READS, (0x00, 0x0F, 0x00, 0x3C), strict=True):
         public.learn(command, with_crc(bytes((35, *[content] * 32))))
@@ -151,7 +151,7 @@ def test_a_damaged_answer_to_a_write_shows_nothing_of_it() -> None:
 
 
 @given(st.integers(0, 0xFFFF), st.integers(0, 0xFFFF))
-def test_a_slot_that_the_model_calls_secret_never_shows(slot_word: int, key_word: int) -> None:
+def test_secret_slot_never_shows(slot_word: int, key_word: int) -> None:
     slot_config, key_config = SlotConfig(slot_word), KeyConfig(key_word)
     is_hidden = slot_config.is_secret or slot_config.encrypt_read or key_config.private
     trace = traced((slot_word, key_word), [*CONFIG_READS, WRITE])

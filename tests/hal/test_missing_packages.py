@@ -43,7 +43,7 @@ except TransportError as error:
         ("i2c://1/0x60", "cryptoauthlib"),
     ],
 )
-def test_what_is_missing_is_said_when_a_chip_is_opened(url: str, missing: str) -> None:
+def test_missing_package_is_named_when_a_chip_is_opened(url: str, missing: str) -> None:
     modules = "serial,hid,hidraw,pyudev,cryptoauthlib"
     done = subprocess.run([sys.executable, "-c", PROGRAM, modules, url], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")

@@ -32,7 +32,7 @@ def forbid(monkeypatch: pytest.MonkeyPatch, *paths: str) -> None:
     monkeypatch.setattr("os.access", lambda path, mode: str(path) not in paths)
 
 
-def test_a_missing_right_names_the_rules(pty: PtyBoard, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_permission_names_the_udev_rules(pty: PtyBoard, monkeypatch: pytest.MonkeyPatch) -> None:
     forbid(monkeypatch, "/dev/null", pty.path)
     monkeypatch.setattr("atcaprov.hal.kit.hid.is_hidraw", lambda path: True)
     for url in ("kit-hid:///dev/null", f"kit-cdc://{pty.path}"):
@@ -57,7 +57,7 @@ class Closed(FakeHid):
         ("", True, Code.DEVICE_BUSY),
     ],
 )
-def test_through_libusb_a_missing_right_is_seen_at_its_own_file(
+def test_missing_permission_is_found_at_libusbs_file(
     node: str, is_allowed: bool, code: Code, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("atcaprov.hal.kit.hid.libusb_node", lambda path: node)
@@ -70,8 +70,8 @@ def test_through_libusb_a_missing_right_is_seen_at_its_own_file(
 
 @pytest.mark.parametrize("path", ["/dev/null", "/tmp", "/etc/hostname"])
 @pytest.mark.parametrize(("scheme", "kind"), [("kit-hid", "HID device"), ("kit-cdc", "serial port")])
-def test_a_file_that_is_no_such_port_is_no_busy_one(scheme: str, kind: str, path: str) -> None:
-    with pytest.raises(UsageError, match=f"{path} is no {kind}"):
+def test_other_file_is_not_reported_as_busy(scheme: str, kind: str, path: str) -> None:
+    with pytest.raises(UsageError, match=f"{path} is not a {kind}"):
         open_hal(f"{scheme}://{path}")
 
 
@@ -107,10 +107,10 @@ def test_a_link_to_a_port_is_the_port(pty: PtyBoard, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("use", [lambda port: port.send(b"e:w()\n"), lambda port: port.receive(1), CdcPort.drain])
-def test_a_serial_port_that_hangs_up_is_gone(pty: PtyBoard, use: Callable[[CdcPort], Any]) -> None:
+def test_lost_serial_port_is_reported(pty: PtyBoard, use: Callable[[CdcPort], Any]) -> None:
     port = CdcPort(pty.path)
     pty.unplug()
-    with pytest.raises(TransportError, match="is gone") as refused:
+    with pytest.raises(TransportError, match="Lost the connection") as refused:
         use(port)
     assert refused.value.code == Code.DEVICE_NOT_FOUND
     port.close()
@@ -131,11 +131,11 @@ class Failing(FakeDevice):
 
 
 @pytest.mark.parametrize("use", [lambda port: port.send(b"e:w()\n"), lambda port: port.receive(1), HidPort.drain])
-def test_a_hid_device_that_fails_is_gone(use: Callable[[HidPort], Any]) -> None:
+def test_lost_hid_device_is_reported(use: Callable[[HidPort], Any]) -> None:
     hid = FakeHid({"/hid/failing": kit_board(SoftwareChip())})
     hid.device = lambda: Failing(hid)  # type: ignore[method-assign]
     port = HidPort("/hid/failing", hid)
-    with pytest.raises(TransportError, match="is gone"):
+    with pytest.raises(TransportError, match="Lost the connection"):
         use(port)
     port.close()
     port.close()
@@ -148,11 +148,11 @@ def test_backends_of_hidapi() -> None:
         open_kit_hid("//?backend=winusb")
 
 
-def test_udev_is_asked_where_it_runs() -> None:
+def test_udev_events_are_used_where_it_runs() -> None:
     assert PlugWatcher().worth_looking()
 
 
-def test_without_a_common_folder_locks_lie_in_the_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_locks_use_the_users_folder_without_run_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bus_lock, "_SHARED_FOLDER", tmp_path / "missing")
     monkeypatch.setattr("platformdirs.user_runtime_dir", lambda name: str(tmp_path / name))
     with BusLock("bus").held(0):

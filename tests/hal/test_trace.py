@@ -36,7 +36,7 @@ def _drive(hal: TracedHal) -> None:
     hal.sleep()
 
 
-def test_a_trace_tells_what_was_called_and_answered(path: Path) -> None:
+def test_trace_has_calls_and_replies(path: Path) -> None:
     hal = TracedHal(open_hal("emulator:"), create_trace(path, "emulator:"))
     _drive(hal)
     hal.close()
@@ -53,7 +53,7 @@ def test_a_trace_tells_what_was_called_and_answered(path: Path) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-def test_a_file_that_is_there_is_closed_to_others_and_a_link_is_not_followed(path: Path) -> None:
+def test_existing_file_becomes_private_and_link_is_not_followed(path: Path) -> None:
     path.write_text("old")
     path.chmod(0o644)
     create_trace(path, "emulator:").close()
@@ -94,7 +94,7 @@ def test_each_line_is_in_the_file_before_the_next_call(path: Path) -> None:
     ],
     ids=lambda value: value.hex()[:6],
 )
-def test_what_could_be_a_secret_is_masked(sent: bytes, got: bytes) -> None:
+def test_possible_secrets_are_masked(sent: bytes, got: bytes) -> None:
     texts = masked_packets(sent, got)
     assert all(_SECRET[:16].hex() not in text for text in texts)
     assert [len(text) for text in texts] == [2 * len(sent), 2 * len(got)]
@@ -112,7 +112,7 @@ def test_what_could_be_a_secret_is_masked(sent: bytes, got: bytes) -> None:
     ],
     ids=lambda value: value.hex()[:6],
 )
-def test_what_is_public_stays_readable(sent: bytes, got: bytes) -> None:
+def test_public_data_stays_readable(sent: bytes, got: bytes) -> None:
     assert masked_packets(sent, got) == (sent.hex(), got.hex())
 
 
@@ -138,11 +138,11 @@ def test_a_last_line_without_its_end_is_left_out() -> None:
         ("[" * 100_000, "not JSON"),
         ("[1]", "not a JSON object"),
         ('{"do": "lock"}', "'do' is 'lock'"),
-        ('{"do": "exchange"}', "a packet belongs"),
-        ('{"do": "wake", "sent": "07"}', "a packet belongs"),
+        ('{"do": "exchange"}', "has a packet, and nothing else"),
+        ('{"do": "wake", "sent": "07"}', "has a packet, and nothing else"),
         ('{"do": "exchange", "sent": "7"}', "'sent' is not hexadecimal"),
         ('{"do": "exchange", "sent": "07", "got": "0."}', "'got' is not hexadecimal"),
-        ('{"do": "exchange", "sent": 7}', "must be texts"),
+        ('{"do": "exchange", "sent": 7}', "must be strings"),
         ('{"do": "wake", "at": "soon"}', "must be numbers"),
         ('{"do": "wake", "at": NaN}', "must be numbers"),
         ('{"do": "wake", "at": Infinity}', "must be numbers"),
@@ -152,7 +152,7 @@ def test_a_last_line_without_its_end_is_left_out() -> None:
         ('{"do": "exchange", "sent": "07", "took": 1e10}', "must be numbers"),
     ],
 )
-def test_a_bad_line_is_named(line: str, reason: str) -> None:
+def test_invalid_line_is_named(line: str, reason: str) -> None:
     with pytest.raises(UsageError, match=f"line 3: .*{reason}") as caught:
         parse_trace(_file(TraceEvent("wake")) + line + "\n")
     assert caught.value.code == Code.FILE_INVALID
@@ -161,7 +161,7 @@ def test_a_bad_line_is_named(line: str, reason: str) -> None:
 @pytest.mark.parametrize(
     "head", ["", "{}\n", '{"format": "atcaprov trace", "version": 2}\n', '{"format": "chip", "version": 1}\n']
 )
-def test_a_file_without_a_sound_first_line_is_refused(head: str) -> None:
+def test_file_without_valid_first_line_is_refused(head: str) -> None:
     with pytest.raises(UsageError) as caught:
         parse_trace(head)
     assert caught.value.code == Code.FILE_INVALID
@@ -197,7 +197,7 @@ def _file(*events: TraceEvent) -> str:
     return "\n".join([head, *(event.to_line() for event in events), ""])
 
 
-def test_the_end_tells_whether_all_is_there(path: Path) -> None:
+def test_end_line_says_whether_trace_is_complete(path: Path) -> None:
     hal = TracedHal(open_hal("emulator:"), create_trace(path, "emulator:"))
     _drive(hal)
     assert not read_trace(path).complete
@@ -226,7 +226,7 @@ class FullFile(StringIO):
         return super().write(text)
 
 
-def test_a_recording_with_a_gap_is_none() -> None:
+def test_recording_with_a_gap_is_an_error() -> None:
     hal = TracedHal(open_hal("emulator:"), TraceWriter(FullFile(2), "emulator:"), recording=True)
     hal.wake()
     with pytest.raises(UsageError) as refused:
@@ -235,7 +235,7 @@ def test_a_recording_with_a_gap_is_none() -> None:
 
 
 @pytest.mark.parametrize("lines", range(1, 7))
-def test_a_trace_that_can_not_go_on_lets_the_chip_go_on(lines: int) -> None:
+def test_chip_works_on_when_trace_cannot_be_written(lines: int) -> None:
     told: list[UsageError] = []
     hal = TracedHal(open_hal("emulator:"), TraceWriter(FullFile(lines), "emulator:"), on_loss=told.append)
     _drive(hal)

@@ -60,7 +60,7 @@ def test_the_url_of_a_kit_opens_it_on_every_system(path: str, serial_ports: list
     assert hid.opened == [path]
 
 
-def test_the_only_kit_needs_no_name(serial_ports: list[SimpleNamespace]) -> None:
+def test_only_kit_needs_no_name(serial_ports: list[SimpleNamespace]) -> None:
     hid = FakeHid({FIRST: kit_board(SoftwareChip())})
     open_kit_hid("//", SHORT, hid).close()
     assert hid.opened == [FIRST]
@@ -70,7 +70,7 @@ def test_the_only_kit_needs_no_name(serial_ports: list[SimpleNamespace]) -> None
     assert refused.value.code == Code.DEVICE_NOT_FOUND, "a debugger beside a kit is none"
 
 
-def test_a_device_that_is_listed_for_each_use_is_one(serial_ports: list[SimpleNamespace]) -> None:
+def test_device_listed_once_per_use_is_one_kit(serial_ports: list[SimpleNamespace]) -> None:
     class Twice(FakeHid):
         def enumerate(self, vendor_id: int = 0, product_id: int = 0) -> list[dict[str, Any]]:
             return super().enumerate() * 2
@@ -80,7 +80,7 @@ def test_a_device_that_is_listed_for_each_use_is_one(serial_ports: list[SimpleNa
     open_kit_hid("//", SHORT, hid).close()
 
 
-def test_without_pyserial_a_serial_kit_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_pyserial_ends_the_wait_for_a_serial_kit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "serial.tools", None)
     monkeypatch.setitem(sys.modules, "serial", None)
     hid = FakeHid({FIRST: kit_board(SoftwareChip())})
@@ -91,7 +91,7 @@ def test_without_pyserial_a_serial_kit_is_not_waited_for(monkeypatch: pytest.Mon
     assert [kit.path for kit in plugged_kits(hid)] == [find_one("hid", "", hid).path] == [FIRST]
 
 
-def test_a_port_of_windows_is_taken_to_be_there_on_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_com_port_counts_as_plugged_in_on_windows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(device_url, "os", SimpleNamespace(name="nt", fsencode=os.fsencode))
     assert device_url.names_a_file("COM3")
     assert hotplug.is_plugged("kit-cdc://COM12")
@@ -146,11 +146,11 @@ def test_i2c_buses_and_where_their_adapters_are(tmp_path: Path) -> None:
         ("i2c://999999999/0x60", False),
     ],
 )
-def test_presence_is_told_without_opening(url: str, expected: bool) -> None:
+def test_presence_is_found_without_opening(url: str, expected: bool) -> None:
     assert hotplug.is_plugged(url) is expected
 
 
-def test_a_port_that_goes_while_it_is_looked_at_hides_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_port_that_disappears_during_search_hides_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
     looks: list[object] = []
 
     def comports() -> list[SimpleNamespace]:
@@ -172,7 +172,7 @@ def test_a_port_that_goes_while_it_is_looked_at_hides_no_other(monkeypatch: pyte
         (errno.EACCES, Code.DEVICE_NO_PERMISSION),
     ],
 )
-def test_a_device_file_that_goes_before_it_is_opened(
+def test_device_file_that_disappears_before_it_is_opened(
     open_it: Callable[..., object], error: int, code: Code, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "tty"

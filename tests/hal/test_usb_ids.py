@@ -63,7 +63,7 @@ def test_own_ids_come_from_the_file_that_the_environment_names(home: Path, monke
         OWN.replace('"Our own"', "1"),
     ],
 )
-def test_another_form_is_refused_with_the_file(text: str) -> None:
+def test_invalid_table_is_refused_with_its_file(text: str) -> None:
     with pytest.raises(UsageError, match=r"own\.toml") as refused:
         parse_usb_ids(text, "own.toml")
     assert refused.value.code == Code.FILE_INVALID

@@ -28,22 +28,22 @@ def sysfs(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("path", ["/dev/hidraw4", "1-2.3:1.0"])
-def test_both_ways_to_a_kit_have_one_usb_port(sysfs: Path, path: str) -> None:
+def test_hidraw_and_libusb_give_the_same_usb_port(sysfs: Path, path: str) -> None:
     assert usb_path_of_hid(path, sysfs) == "1-2.3"
     assert plugged_name_of_hid(path, sysfs) == "USB port 1-2.3:1.0, device 42"
 
 
-def test_a_device_that_is_plugged_in_again_is_another(sysfs: Path) -> None:
+def test_reconnected_device_has_another_name(sysfs: Path) -> None:
     (sysfs / "bus" / "usb" / "devices" / "1-2.3" / "devnum").write_text("43\n")
     assert plugged_name_of_hid("1-2.3:1.0", sysfs) == "USB port 1-2.3:1.0, device 43"
 
 
 @pytest.mark.parametrize("path", ["/dev/hidraw5", "/hid/other", "DevSrvsID:4294969133", ""])
-def test_what_is_not_in_sysfs_has_none(sysfs: Path, path: str) -> None:
+def test_device_missing_in_sysfs_has_no_usb_port(sysfs: Path, path: str) -> None:
     assert usb_path_of_hid(path, sysfs) == plugged_name_of_hid(path, sysfs) == libusb_node(path, sysfs) == ""
 
 
-def test_the_file_that_libusb_opens(sysfs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_device_file_that_libusb_opens(sysfs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(usb_sysfs, "_USB_NODES", tmp_path / "nodes")
     assert libusb_node("1-2.3:1.0", sysfs) == ""
     node = tmp_path / "nodes" / "001" / "042"
@@ -53,7 +53,7 @@ def test_the_file_that_libusb_opens(sysfs: Path, tmp_path: Path, monkeypatch: py
     assert libusb_node("1-2.4:1.0", sysfs) == ""
 
 
-def test_what_is_a_hid_device(tmp_path: Path) -> None:
+def test_hidraw_files_are_recognised(tmp_path: Path) -> None:
     null = tmp_path / "dev" / "char" / "1:3"
     null.mkdir(parents=True)
     (null / "subsystem").symlink_to(tmp_path / "class" / "mem")

@@ -54,7 +54,7 @@ def test_padding_may_be_anything(size: int, padding: bytes) -> None:
 
 
 @pytest.mark.parametrize("report", [b"", b"\0" * 64, b"00()"])
-def test_a_report_without_end_is_no_line(report: bytes) -> None:
+def test_report_without_end_is_not_a_line(report: bytes) -> None:
     buffer = ReportBuffer()
     assert buffer.receive_report(report) is None
     buffer.clear()

@@ -45,7 +45,7 @@ def test_forms_of_an_answer(line: bytes, reply: KitReply) -> None:
 
 
 @pytest.mark.parametrize("line", [b"", b"\0\0", b"\xff\xfe(00)", b"00(04\x0111)", b"0" * (LINE_LIMIT + 1)])
-def test_what_is_no_line(line: bytes) -> None:
+def test_invalid_lines_are_refused(line: bytes) -> None:
     with pytest.raises(ProtocolError) as refused:
         parse_reply(line)
     assert refused.value.code == Code.BAD_FRAME
@@ -65,7 +65,7 @@ def test_requests_are_lower_case_words_and_upper_case_digits() -> None:
     assert (host.WAKE, host.IDLE, host.SLEEP) == (b"e:w()\n", b"e:i()\n", b"e:s()\n")
 
 
-def test_a_chip_behind_an_empty_entry_is_found() -> None:
+def test_chip_after_an_empty_entry_is_found() -> None:
     answers = [b"no_device C5()", b"ECC608A TWI 00(C0)", b"no_device ", b"ECC608B TWI 00(6A)", b"C5()"]
     assert scan(answers) == (
         DeviceEntry("ECC608A", "TWI", 0xC0),
@@ -79,7 +79,7 @@ def test_an_empty_entry_is_not_taken_for_a_damaged_one(empty: bytes) -> None:
     assert table([empty, empty, b"ECC608A TWI 00(6A)", b"C5()"]) == DeviceTable((other,), is_whole=True)
 
 
-def test_a_damaged_entry_is_asked_for_again_and_then_passed_over() -> None:
+def test_damaged_entry_is_requested_again_and_then_skipped() -> None:
     first, second = DeviceEntry("ECC608A", "TWI", 0xC0), DeviceEntry("ECC608A", "TWI", 0x6A)
     noise = b"\xff\xff"
     assert scan([b"ECC608A TWI 00(C0)", noise, b"ECC608A TWI 00(6A)", b"C5()"]) == (first, second)
@@ -112,7 +112,7 @@ def test_how_a_firmware_talks(line: bytes, talk: host.Talk) -> None:
 
 
 @pytest.mark.parametrize("line", [b"00(04113343)", b"no_device ", b"ECC608A TWI 00(C0)", b'{"error": 1}'])
-def test_what_tells_nothing_of_it(line: bytes) -> None:
+def test_answer_that_does_not_show_the_kind_of_firmware(line: bytes) -> None:
     with pytest.raises(ProtocolError):
         host.kind_of_talk(line)
 
@@ -137,7 +137,7 @@ def test_a_board_that_repeats_an_entry_has_it_once() -> None:
     assert scan([b"ECC608A TWI 00(C0)"] * device_table.TABLE_SIZE) == (DeviceEntry("ECC608A", "TWI", 0xC0),)
 
 
-def test_a_board_without_a_table_says_its_chip_in_its_version() -> None:
+def test_chip_of_a_board_without_table_is_found_by_version() -> None:
     answers = [b'{"error": 1}'] * (2 * device_table.TABLE_SIZE) + [b"AWS IoT Zero Touch Demo ECCx08A TWI(B0)"]
     assert scan(answers) == (DeviceEntry("ECCx08A", "TWI", 0xB0),)
 
@@ -152,14 +152,14 @@ def test_a_board_without_a_table_says_its_chip_in_its_version() -> None:
         b"no_device TWI 00(C0)",
     ],
 )
-def test_an_odd_entry_is_no_chip(entry: bytes) -> None:
+def test_odd_entry_is_not_a_chip(entry: bytes) -> None:
     assert scan([entry, b"C5()", b"C0()"]) == ()
 
 
 @pytest.mark.parametrize(
     "cut", [b"\xff", b"ECC608A", b"ECC608A TWI", b"ECC608A TWI 00(", b"ECC608A TWI 00(C", b"no_", b"00()", b"00"]
 )
-def test_a_chip_whose_entry_is_damaged_is_not_said_to_be_absent(cut: bytes) -> None:
+def test_damaged_entry_is_not_reported_as_a_missing_chip(cut: bytes) -> None:
     other = DeviceEntry("ECC608A", "TWI", 0x6A)
     assert scan([cut, b"ECC608A TWI 00(6A)", b"C5()"]) == (other,)
     assert table([cut, cut, b"ECC608A TWI 00(6A)", b"C5()"]) == DeviceTable((other,), is_whole=False)
@@ -170,7 +170,7 @@ def test_a_chip_whose_entry_is_damaged_is_not_said_to_be_absent(cut: bytes) -> N
 @pytest.mark.parametrize(
     "noise", [b"00", b"00()", b"()", b"Temp: 23.5 C", b"17(zz)", b"\xff\xff", b"00(04113343)", b"((("]
 )
-def test_a_board_that_babbles_is_not_taken_for_an_empty_one(noise: bytes) -> None:
+def test_garbage_is_not_taken_for_an_empty_board(noise: bytes) -> None:
     with pytest.raises(ProtocolError):
         scan([noise] * (2 * device_table.TABLE_SIZE + 1))
 
@@ -191,13 +191,13 @@ def test_a_silent_board_has_no_version_to_show() -> None:
         (b"FFFFFFD1()", "040100c3"),
     ],
 )
-def test_what_the_chip_said(line: bytes, packet: str) -> None:
+def test_reply_of_the_chip_is_unpacked(line: bytes, packet: str) -> None:
     assert host.chip_reply(line).hex() == packet
 
 
 @pytest.mark.parametrize("line", [b"C0()", b"C5()", b"E7()", b"FFFFFFF0()", b"01(04113343)", b"FF(00)"])
 @pytest.mark.parametrize("judge", [host.check_done, host.check_awake, host.chip_reply])
-def test_an_error_of_the_kit_is_one_of_the_transport(judge: Callable[[bytes], object], line: bytes) -> None:
+def test_kit_error_is_a_transport_error(judge: Callable[[bytes], object], line: bytes) -> None:
     with pytest.raises(TransportError) as refused:
         judge(line)
     assert refused.value.advice
@@ -222,7 +222,7 @@ def test_an_error_of_the_kit_is_one_of_the_transport(judge: Callable[[bytes], ob
         (host.kind_of_talk, b"C5(00)"),
     ],
 )
-def test_an_answer_to_another_request_is_seen(judge: Callable[[bytes], object], line: bytes) -> None:
+def test_answer_to_another_request_is_recognised(judge: Callable[[bytes], object], line: bytes) -> None:
     with pytest.raises(ProtocolError):
         judge(line)
 
@@ -255,13 +255,13 @@ def test_a_failed_self_test_at_wake_scraps_the_board(line: bytes) -> None:
     assert (refused.value.command, refused.value.status, refused.value.board) == ("Wake", 7, Board.SCRAP)
 
 
-def test_another_answer_to_wake_is_no_wake() -> None:
+def test_other_answer_to_wake_is_an_error() -> None:
     with pytest.raises(TransportError, match="04 0F 23 42"):
         host.check_awake(b"00(040F2342)")
 
 
 @given(st.one_of(st.binary(max_size=200), st.text("0123456789ABCDEFcx(): TWI\0", max_size=60).map(str.encode)))
-def test_no_answer_ends_in_anything_but_a_typed_error(line: bytes) -> None:
+def test_every_answer_is_parsed_or_a_typed_error(line: bytes) -> None:
     with suppress(TransportError, ProtocolError):
         host.check_done(line)
     with suppress(TransportError, DeviceError, ProtocolError):

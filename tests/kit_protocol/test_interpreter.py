@@ -134,7 +134,7 @@ def test_the_host_finds_all_chips_of_every_firmware(firmware: KitFirmware) -> No
     assert table.is_whole
 
 
-def test_what_an_absent_address_meets() -> None:
+def test_answers_for_an_absent_address() -> None:
     assert ask(board(AT90USB), b"e:p:select(6A)") == b"C5()"
     assert ask(board(PARSER3), b"e:p:select(6A)") == b"00()"
     assert ask(board(PARSER3), b"e:p:select(6A)", b"e:w()") == b"E7()"
@@ -178,7 +178,7 @@ def test_tolerance_and_errors_of_each_firmware(firmware: KitFirmware, line: byte
 
 
 @given(st.sampled_from(list(FIRMWARES.values())), st.lists(st.binary(max_size=80), max_size=6))
-def test_garbage_desynchronises_no_board_for_longer_than_its_line(firmware: KitFirmware, garbage: list[bytes]) -> None:
+def test_garbage_desynchronises_a_board_for_one_line_at_most(firmware: KitFirmware, garbage: list[bytes]) -> None:
     cdc = CdcBoard(board(firmware))
     for data in garbage:
         cdc.receive_data(data)

@@ -54,7 +54,7 @@ Board removed. Waiting for board to be connected...ok
 Writing config zone.......done
 """
 ELSEWHERE = TransportError("No chip at C0, but at 6A.", advice="Write 6A.", code=Code.DEVICE_OTHER_ADDRESS)
-TWO_FIT = UsageError("2 boards fit 'kit-hid://'.", advice="Name one of: kit-hid://1-1, kit-hid://1-2")
+TWO_FIT = UsageError("2 boards match 'kit-hid://'.", advice="Name one of: kit-hid://1-1, kit-hid://1-2")
 SERIALS = ("01234038D92CA571EE", "01233418D92CA571EE")
 
 

@@ -40,7 +40,7 @@ class Machine:
 
     def bus(self, number: int) -> FakeI2cBus:
         if number not in self.buses:
-            raise TransportError(f"There is no /dev/i2c-{number}.", code=Code.DEVICE_NOT_FOUND)
+            raise TransportError(f"/dev/i2c-{number} does not exist.", code=Code.DEVICE_NOT_FOUND)
         return self.buses[number]
 
 
@@ -255,4 +255,4 @@ def test_nothing_plugged_in_is_said(machine: Machine) -> None:
 def test_a_bus_that_is_not_there_recommends_another_command_than_the_one_that_was_run() -> None:
     missing = next(number for number in range(200) if not Path(f"/dev/i2c-{number}").exists())
     done = run_in_process(command, "devices", "--i2c", str(missing))
-    assert f"There is no /dev/i2c-{missing}. 'provisioning-client devices' without --i2c lists the buses" in done.out
+    assert f"/dev/i2c-{missing} does not exist. 'provisioning-client devices' without --i2c lists the buses" in done.out

@@ -90,12 +90,12 @@ def test_the_identity_chooses_the_chip() -> None:
 
 
 @pytest.mark.parametrize("frame", ["0210c0", "0216c0", "021fc0aabb", "0211c0", "0212c0", "0212c000c0"])
-def test_a_frame_that_makes_no_sense_is_answered_as_a_bad_parameter(frame: str) -> None:
+def test_unknown_frame_is_answered_as_bad_parameter(frame: str) -> None:
     assert answers(session(), frame) == [frame[:6] + "e2"]
 
 
 @pytest.mark.parametrize("stream", [b"\0\0", b"\2\0ab", b"\1\4", b"\xff\xff", framed("0113c0"), framed("0313c0")])
-def test_what_is_no_frame_ends_the_connection(stream: bytes) -> None:
+def test_invalid_frame_ends_the_connection(stream: bytes) -> None:
     with pytest.raises(ProtocolError) as caught:
         list(session().receive(stream))
     assert caught.value.code == Code.BAD_FRAME

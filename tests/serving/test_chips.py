@@ -60,6 +60,6 @@ def test_every_chip_has_the_fault_plan_for_itself() -> None:
         assert len(send(chip, Opcode.INFO).body) == 4
 
 
-def test_a_plan_that_is_none_is_refused() -> None:
+def test_invalid_fault_plan_is_refused() -> None:
     with pytest.raises(UsageError):
         make_chips(load_image("atecc608a"), faults="[[fault]]\nkind = 7\n")

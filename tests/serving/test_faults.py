@@ -89,7 +89,7 @@ def test_a_cut_costs_the_answer_and_what_was_written_stays(kind: FaultKind, coun
     assert read_counter(chip.memory, 0) == counted
 
 
-def test_packets_without_an_answer_are_passed_over() -> None:
+def test_packets_without_an_answer_are_skipped() -> None:
     hal = open_hal("emulator:")
     packets = harmless_packets()
     hal.chip.faults = FaultPlan([Fault(FaultKind.NO_ACKNOWLEDGE, command=3), Fault(FaultKind.POWER_AFTER, command=9)])  # type: ignore[attr-defined]

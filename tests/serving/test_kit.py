@@ -126,7 +126,7 @@ def take_line(descriptor: int) -> bytes:
     return line
 
 
-def test_a_program_at_the_pseudo_terminal_talks_to_the_same_chip(tmp_path: Path) -> None:
+def test_pseudo_terminal_leads_to_the_same_chip(tmp_path: Path) -> None:
     port, chip = tmp_path / "ttyKit", SoftwareChip()
     with served(chip, ways=ServeOptions(bridge=0), pty=port) as server:
         assert f"pty: {port}" in server.said
@@ -136,7 +136,7 @@ def test_a_program_at_the_pseudo_terminal_talks_to_the_same_chip(tmp_path: Path)
     assert not port.is_symlink()
 
 
-def test_programs_may_come_and_go(tmp_path: Path) -> None:
+def test_pseudo_terminal_outlives_its_programs(tmp_path: Path) -> None:
     port = tmp_path / "ttyKit"
     with served(ways=ServeOptions(), pty=port):
         for _ in range(3):

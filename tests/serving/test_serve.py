@@ -68,12 +68,12 @@ def counted(reply: bytes) -> int:
 
 
 @pytest.mark.parametrize("name", _ASK)
-def test_each_way_in_leads_to_the_chip(server: Served, name: str) -> None:
+def test_each_port_leads_to_the_chip(server: Served, name: str) -> None:
     with server.client(name) as client:
         assert _ASK[name](client) == _REVISION
 
 
-def test_all_ways_lead_to_the_same_chip(server: Served) -> None:
+def test_all_ports_lead_to_the_same_chip(server: Served) -> None:
     found = []
     for name, ask in _ASK.items():
         with server.client(name) as client:
@@ -82,7 +82,7 @@ def test_all_ways_lead_to_the_same_chip(server: Served) -> None:
 
 
 @pytest.mark.parametrize("name", _NOT_THIS_FRAMING)
-def test_nonsense_ends_that_connection_alone_and_is_reported(server: Served, name: str) -> None:
+def test_garbage_ends_one_connection_and_is_reported(server: Served, name: str) -> None:
     with server.client(name) as good, server.client(name) as bad:
         assert _ASK[name](good) == _REVISION
         bad.send(_NOT_THIS_FRAMING[name])
@@ -92,7 +92,7 @@ def test_nonsense_ends_that_connection_alone_and_is_reported(server: Served, nam
 
 
 @pytest.mark.parametrize("name", _ASK)
-def test_a_client_that_dies_in_the_middle_disturbs_nobody(server: Served, name: str) -> None:
+def test_client_that_dies_disturbs_no_other(server: Served, name: str) -> None:
     with server.client(name) as good:
         for sent in (b"", b"\x03", b"W\0\x60\xff\xff", b"\x10\0\x02", b"e:t(0730"):
             with server.client(name) as dying:
@@ -102,7 +102,7 @@ def test_a_client_that_dies_in_the_middle_disturbs_nobody(server: Served, name: 
         assert _ASK[name](good) == _REVISION
 
 
-def test_a_client_that_hangs_up_before_its_answer_has_had_its_effect(server: Served) -> None:
+def test_command_takes_effect_though_its_client_disconnects(server: Served) -> None:
     for _ in range(20):
         with server.client("wolfssl") as client:
             client.send(b"\x03" + _COUNT)
@@ -138,7 +138,7 @@ class _FullDisk:
             raise UsageError("The chip file chip.json cannot be written: No space left on device.")
 
 
-def test_a_chip_that_cannot_be_kept_any_more_ends_the_connection_and_serves_on() -> None:
+def test_unwritable_chip_file_ends_the_connection_only() -> None:
     chip = SoftwareChip()
     chip.keeper = _FullDisk(chip.memory)
     with served(chip) as server:
@@ -165,7 +165,7 @@ def test_a_reason_is_never_on_the_wire(server: Served) -> None:
 
 
 @pytest.mark.parametrize("content", [b"\x03", b"\x07" + bytes(6), packet(0x99), packet(Opcode.MAC, 0xFF)])
-def test_a_packet_that_is_none_is_explained_too(server: Served, content: bytes) -> None:
+def test_invalid_packet_is_explained_too(server: Served, content: bytes) -> None:
     with server.client("bridge") as client:
         ask_bridge(client, content)
     assert len(server.reported) == 1
@@ -188,7 +188,7 @@ def test_ports_that_are_open_are_closed_when_a_later_one_fails() -> None:
         pass
 
 
-def test_without_a_way_in_there_is_nothing_to_serve() -> None:
+def test_serving_needs_a_port() -> None:
     with pytest.raises(UsageError, match="No port is given"):
         _serve(ServeOptions())
 

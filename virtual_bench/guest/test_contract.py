@@ -12,7 +12,7 @@ from virtual_bench.plugboard import Plugboard
 
 # They name ways without hardware; test_boards.py has the same for the bench's.
 del test_every_firmware_serves_the_vendors_driver  # noqa: F821
-del test_replugged_at_the_same_port_while_an_old_handle_is_open  # noqa: F821
+del test_replugged_board_opens_while_an_old_handle_is_open  # noqa: F821
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -23,7 +23,7 @@ SELF_TEST_WAKE_SECONDS: Final = 0.020
 
 
 class I2cBus(abc.ABC):
-    """One bus. Both transfers return False or nothing where the address is not acknowledged."""
+    """One bus. If no chip acknowledges the address, a write returns False and a read returns nothing."""
 
     @abc.abstractmethod
     def write(self, address: int, data: bytes) -> bool:
@@ -41,15 +41,15 @@ class I2cBus(abc.ABC):
             TransportError: the bus failed.
         """
 
-    def close(self) -> None:  # noqa: B027 - most hold nothing
+    def close(self) -> None:  # noqa: B027 - most buses hold nothing
         """Release what the transfers need; closing twice does no harm."""
 
 
 def wakes(bus: I2cBus, address: int) -> bool:
-    """Send the wake pulse, which reaches every chip of the bus; tell whether the one at a 7-bit address woke by it.
+    """Send the wake pulse, which reaches every chip of the bus; tell whether it woke the chip at a 7-bit address.
 
-    Nothing is written to the address itself. A chip that is awake already may be taken for none; one whose self test
-    has failed woke.
+    Nothing is written to the address itself. A chip that is awake already may count as missing; one whose self
+    test failed counts as awake.
 
     Raises:
         TransportError: the bus failed.
@@ -59,7 +59,7 @@ def wakes(bus: I2cBus, address: int) -> bool:
 
 
 def rouse(bus: I2cBus) -> None:
-    """Send the wake pulse and wait until every chip of the bus is awake that will be.
+    """Send the wake pulse and wait until every chip of the bus has had time to wake.
 
     Raises:
         TransportError: the bus failed.
@@ -76,5 +76,5 @@ def wake_answer(bus: I2cBus, address: int) -> bytes:
 
 
 def _send_pulse(bus: I2cBus) -> None:
-    with suppress(TransportError):  # nobody acknowledges, which some adapters report as a failed bus
+    with suppress(TransportError):  # no chip acknowledges, which some adapters report as a failed bus
         bus.write(GENERAL_CALL, _WAKE)  # holds SDA low for long enough at up to 133 kHz

@@ -32,18 +32,18 @@ _SHORTEST_REPLY: Final = 4
 _LONGEST_REPLY: Final = 155
 COMMAND_SECONDS: Final = 4.0
 BUSY_SECONDS: Final = 0.7
-"""How long a chip may be deaf from a command whose program was killed: the watchdog ends it (DS20005927A, table of the
+"""How long a chip may be busy with the command of a killed program: the watchdog ends it (DS20005927A, table of the
 wake and sleep times)."""
 _BUSY_POLL_SECONDS: Final = 0.05
 LOCK_SECONDS: Final = 5.0
-"""How long the bus may be another program's: longer than one command of it."""
+"""How long to wait for another program that uses the bus: longer than one command takes."""
 
 
 class I2cHal(Hal):
     """One chip at a 7-bit address.
 
     The bus is locked against other programs from wake to idle or sleep, and the chip for as long as it is open: the
-    wake pulse reaches every chip of a bus, and one chip can't serve two programs.
+    wake pulse reaches every chip of a bus, and one chip cannot serve two programs.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class I2cHal(Hal):
             try:
                 self.wake()
             except DeviceError:
-                self._bus_lock.acquire(LOCK_SECONDS)  # its self test has failed, and it is awake all the same
+                self._bus_lock.acquire(LOCK_SECONDS)  # its self test failed, and it is awake nevertheless
             self._used = False
         self._end(_SLEEP)
 
@@ -94,12 +94,12 @@ class I2cHal(Hal):
 
         Raises:
             TransportError: the chip does not acknowledge, or not in time; the bus failed.
-            ProtocolError: the reply's count can't be right (code BAD_PACKET).
+            ProtocolError: the reply's count cannot be right (code BAD_PACKET).
         """
         try:
             return self._exchange(packet)
         except BaseException:
-            self._awake = False  # the next wake looks for itself how the chip is
+            self._awake = False  # the next wake finds out the chip's state
             self._bus_lock.release()
             raise
 
@@ -121,7 +121,7 @@ class I2cHal(Hal):
         return url
 
     def _is_answered(self, address: int) -> bool:
-        """Wake the neighbours and read: an awake chip ignores the pulse."""
+        """Send the wake pulse and read the address; our own chip ignores the pulse if it is awake."""
         if self._awake:
             return bool(wake_answer(self._bus, address))
         with self._bus_lock.held(LOCK_SECONDS):
@@ -133,7 +133,7 @@ class I2cHal(Hal):
             if self._used:
                 self.sleep()
         except TransportError:
-            pass  # it is gone: nothing is left to put to sleep
+            pass  # it is gone: no chip is left to put to sleep
         finally:
             self._bus.close()
             self._bus_lock.release()
@@ -220,12 +220,12 @@ class I2cHal(Hal):
 def open_i2c(rest: str, bus: I2cBus | None = None, *, seconds: float = COMMAND_SECONDS) -> I2cHal:
     """Open the chip that the part of the URL behind `i2c:` names: bus number and 7-bit address, such as `//1/0x60`.
 
-    `bus` stands for the bus in tests. The chip is woken once, so that a missing one shows up at once.
+    `bus` replaces the bus in tests. The chip is woken once, so that a missing one is reported at once.
 
     Raises:
-        UsageError: the URL is of another form, or the system has no such buses.
-        TransportError: there is no such bus, it can't be opened, no chip answers at the address, or the vendor's
-            library is not there.
+        UsageError: the URL has another form, or the system has no such buses.
+        TransportError: the bus does not exist or cannot be opened, no chip answers at the address, or the vendor's
+            library is missing.
     """
     number, address = parse_bus_and_address(rest)
     locks = BusLock(f"i2c-{number}"), BusLock(f"i2c-{number}-{address:02x}")
@@ -247,15 +247,16 @@ def open_i2c(rest: str, bus: I2cBus | None = None, *, seconds: float = COMMAND_S
 
 
 def parse_bus_and_address(rest: str) -> tuple[int, int]:
-    """Take apart what stands behind `i2c:`: bus number and 7-bit address.
+    """Parse what follows `i2c:`: bus number and 7-bit address.
 
     Raises:
-        UsageError: it is of another form.
+        UsageError: it has another form.
     """
     target = parse_target(SCHEME, rest)
     bus, _, address = target.name.partition("/")
     if not _BUS_NUMBER.fullmatch(bus) or not address:
         raise UsageError(
-            f"'{SCHEME}:{rest}' names no bus and address.", advice="Write i2c://1/0x60: bus 1, 7-bit address 0x60."
+            f"'{SCHEME}:{rest}' does not name a bus and an address.",
+            advice="Write i2c://1/0x60: bus 1, 7-bit address 0x60.",
         )
     return int(bus), parse_7_bit_address(address)

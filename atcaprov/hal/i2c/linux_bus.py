@@ -2,7 +2,7 @@
 
 Of the library's interface functions only those for one transfer are used. `atsend` writes a word address and data,
 `atreceive` reads as many bytes as it is told; both open the device file and close it again, so that no open handle
-holds up the unplugging of a USB adapter. Their status is -16 whatever happened; errno still tells what the kernel said,
+holds up the unplugging of a USB adapter. Their status is -16 for every failure; errno still has the kernel's reason,
 since nothing but free() and close() follows the call that failed.
 """
 
@@ -44,16 +44,16 @@ def _load() -> ctypes.CDLL:
 
 
 class LibraryI2cBus(I2cBus):
-    """One `/dev/i2c-N`, of which only what the library makes in memory stays open until `close`.
+    """One `/dev/i2c-N`. Until `close` only the library's structures in memory are kept, no open file.
 
     Raises:
-        TransportError: the library is not there (code LIBRARY_MISSING).
-        UsageError: the bus is there, but the library can't count that far.
+        TransportError: the library is missing (code LIBRARY_MISSING).
+        UsageError: the bus exists, but its number is too high for the library.
     """
 
     def __init__(self, number: int) -> None:
         self.path = f"/dev/i2c-{number}"
-        if number > _LAST_BUS:  # the library would take another bus, number modulo 256
+        if number > _LAST_BUS:  # the library would use another bus, number modulo 256
             raise _out_of_reach(number) if Path(self.path).exists() else no_bus(self.path)
         self._number = number
         self._library = _load()
@@ -74,7 +74,7 @@ class LibraryI2cBus(I2cBus):
         return bytes(buffer) if self._succeeded(status, address) else b""
 
     def close(self) -> None:
-        """Give back what the library holds in memory; a later transfer makes it anew."""
+        """Free the library's structures; a later transfer makes them again."""
         while self._interfaces:
             _, interface = self._interfaces.popitem()
             self._library.releaseATCAIface(interface.pointer)
@@ -110,7 +110,7 @@ class _LibraryInterface:
         status = library.initATCAIface(byref(self._config), self.pointer)
         if status != _SUCCESS:
             raise TransportError(
-                f"The vendor's driver has no transport for I2C (status {status}).",
+                f"The vendor's driver has no I2C transport (status {status}).",
                 advice=OTHER_VERSION,
                 code=Code.LIBRARY_MISSING,
             )
@@ -131,7 +131,7 @@ def open_bus(number: int) -> I2cBus:
 _I2C_SLAVE: Final = 0x0703
 """ioctl: the address of the transfers that follow (Linux include/uapi/linux/i2c-dev.h)."""
 _NOT_ACKNOWLEDGED: Final = frozenset({0, errno.ENXIO, getattr(errno, "EREMOTEIO", errno.ENXIO)})
-"""Error numbers of an address that nobody acknowledges; 0 if the number got lost."""
+"""Error numbers of an address that no chip acknowledges; 0 if the number was lost."""
 
 
 def has_device_files() -> bool:
@@ -142,10 +142,10 @@ def has_device_files() -> bool:
 def require_silence(path: str, address: int, error_number: int) -> None:
     """Return if a failed transfer means that the 7-bit address was not acknowledged.
 
-    Opens the device file and claims the address, and moves nothing on the bus.
+    Opens the device file and claims the address; nothing moves on the bus.
 
     Raises:
-        TransportError: the bus is not there or gone, can't be opened, a driver of the kernel holds the address, or the
+        TransportError: the bus is missing or cannot be opened, a kernel driver uses the address, or the
             bus failed.
     """
     os.close(_opened(path, address))
@@ -156,7 +156,7 @@ def require_silence(path: str, address: int, error_number: int) -> None:
 def no_bus(path: str) -> TransportError:
     """Return the error for an I2C bus that has no device file."""
     return TransportError(
-        f"There is no {path}.",
+        f"{path} does not exist.",
         advice="'provisioning-client devices' without --i2c lists the buses. If it lists none, switch I2C on in the"
         " computer's own settings and run 'modprobe i2c-dev'.",
         code=Code.DEVICE_NOT_FOUND,
@@ -192,7 +192,7 @@ def _taken(path: str, address: int, error: OSError) -> TransportError:
     where = f"{both_forms(address << 1)} at {path}"
     if error.errno == errno.EBUSY:
         return TransportError(
-            f"A driver of the kernel holds the chip {where}.",
+            f"A kernel driver uses the chip {where}.",
             advice="Unbind the driver (atmel_ecc) from it.",
             code=Code.DEVICE_BUSY,
         )

@@ -13,18 +13,18 @@ from atcaprov.hal.i2c.hal import LOCK_SECONDS
 from atcaprov.hal.i2c.linux_bus import open_bus
 
 AWAKE_SECONDS: Final = 1.7
-"""How long a chip that nobody talks to stays awake at most (DS20005927A, table of the wake and sleep times)."""
+"""How long an unused chip stays awake at most (DS20005927A, table of the wake and sleep times)."""
 _AWAKE_POLL_SECONDS: Final = 0.05
 
 
 def woken_addresses(number: int, addresses: Iterable[int]) -> Iterator[int]:
-    """Give those of the 7-bit addresses of a bus where a chip wakes; the others get a pulse and a read, no write.
+    """Yield the 7-bit addresses of a bus where a chip wakes; the others get a pulse and a read, no write.
 
-    Addresses that a driver of the kernel holds are passed over, and so are chips that another program keeps awake.
+    Addresses that a kernel driver uses are skipped, and so are chips that another program keeps awake.
 
     Raises:
         UsageError: the system has no such buses.
-        TransportError: the bus can't be used, or the vendor's library is not there.
+        TransportError: the bus cannot be used, or the vendor's library is missing.
     """
     bus, lock, wanted = open_bus(number), BusLock(f"i2c-{number}"), tuple(addresses)
     try:
@@ -41,14 +41,14 @@ def woken_addresses(number: int, addresses: Iterable[int]) -> Iterator[int]:
 
 
 def found_addresses(number: int, addresses: Iterable[int]) -> Iterator[int]:
-    """Give those of the 7-bit addresses of a bus where a chip wakes or is in use; nothing is written to them.
+    """Yield the 7-bit addresses of a bus where a chip wakes or is in use; nothing is written to them.
 
-    A stranger may be there: a port expander takes any byte for its outputs. So a chip that a killed program has left
-    awake is not sent to sleep but waited for, all addresses at the same time.
+    Another part may be there: a port expander takes any byte for its outputs. So a chip that a killed program has
+    left awake is not sent to sleep but waited for, all addresses at the same time.
 
     Raises:
         UsageError: the system has no such buses.
-        TransportError: the bus can't be used, or the vendor's library is not there.
+        TransportError: the bus cannot be used, or the vendor's library is missing.
     """
     bus, lock, left = open_bus(number), BusLock(f"i2c-{number}"), list(addresses)
     deadline = time.monotonic() + AWAKE_SECONDS
@@ -82,7 +82,7 @@ def _wakes_or_is_held(bus: I2cBus, lock: BusLock, address: int) -> bool:
         try:
             return wakes(bus, address)
         except TransportError as error:
-            if error.code == Code.DEVICE_BUSY:  # a driver of the kernel has it
+            if error.code == Code.DEVICE_BUSY:  # a kernel driver uses it
                 return True
             raise
 

@@ -15,15 +15,15 @@ from atcaprov.kit_protocol import host
 from atcaprov.kit_protocol.device_table import DeviceEntry, DeviceTable, converse, scan
 
 _QUESTIONS: Final = 3
-"""How often a board is asked how it talks, before noise or silence counts as an answer."""
+"""How often a board is asked how it talks; after that, noise or silence counts as an answer."""
 
 
 class KitBoard:
     """Drives all chips of one board; methods may be called from any thread, one request runs at a time.
 
-    A chip that is idle hears no sleep, and would keep its authorizations: where talk leaves it idle, it is woken first,
-    for which a firmware has to leave its atomic mode. Where the board has other chips, or may have, each wake chooses
-    the chip anew, since a board that started anew has forgotten which one it was.
+    An idle chip ignores sleep, and would keep its authorizations: where talk leaves it idle, it is woken first,
+    for which a firmware has to leave its atomic mode. Where the board has other chips, or may have, each wake selects
+    the chip again, since a restarted board has forgotten its selection.
     """
 
     def __init__(self, port: LinePort, limits: KitTimeouts | None = None) -> None:
@@ -36,7 +36,7 @@ class KitBoard:
         self._talk: host.Talk | None = None
 
     def greet(self) -> str:
-        """Wait for the board to answer for the first time; return what it calls itself, perhaps nothing.
+        """Wait for the board to answer for the first time; return its name, which may be empty.
 
         Raises:
             TransportError: it is silent.
@@ -53,20 +53,20 @@ class KitBoard:
                     self._dialogue.in_step = False
                     with suppress(TransportError, ProtocolError):  # the next request tries once more, and tells
                         self._come_into_step()
-                        self._try(host.SLEEP, host.check_done)  # it was woken for that, and is nobody's yet
+                        self._try(host.SLEEP, host.check_done)  # getting into step has woken it, and no one uses it yet
                     return name
         raise silent(self.url, GREETINGS * self._limits.greeting)
 
     def scan(self) -> tuple[DeviceEntry, ...]:
-        """Return the ATECC chips that the board has told of; see `table`."""
+        """Return the ATECC chips of the board's device table; see `table`."""
         return self.table().chips
 
     def table(self) -> DeviceTable:
-        """Return all ATECC chips that the board knows of, and whether these are all.
+        """Return the ATECC chips that the board knows, and whether the list is complete.
 
         Raises:
-            TransportError: the board is silent, or has not said in time what it has.
-            ProtocolError: what it says tells neither of chips nor that there is none.
+            TransportError: the board is silent, or did not list its chips in time.
+            ProtocolError: its answers neither name a chip nor say that there is none.
         """
         with self._lock, self._dialogue.within(self._limits.scan):
             if not self._dialogue.in_step:
@@ -78,7 +78,7 @@ class KitBoard:
     def wake(self, address: int) -> None:
         """Wake a chip; one that another program left awake is put to sleep first."""
         with self._lock:
-            self._select(address, anew=True)
+            self._select(address, force=True)
             try:
                 self._control(host.WAKE, host.check_awake)
             except TransportError:
@@ -96,7 +96,7 @@ class KitBoard:
     def sleep(self, address: int, *, is_idle: bool = False) -> None:
         """Send a chip to sleep, one that is idle after waking it; a board that is silent is given up soon."""
         with self._lock, self._dialogue.within(self._limits.sleep):
-            self._select(address, anew=True)
+            self._select(address, force=True)
             if self._talk is host.Talk.ATOMIC:
                 self._sleep_outside_atomic_mode()
             else:
@@ -107,7 +107,7 @@ class KitBoard:
     def talk(self, address: int, packet: bytes) -> bytes:
         """Return the chip's reply to a packet."""
         with self._lock:
-            self._select(address, anew=self._talk is not host.Talk.PLAIN)  # the others wake the chip by themselves
+            self._select(address, force=self._talk is not host.Talk.PLAIN)  # other firmwares wake the chip themselves
             return self._dialogue.ask(host.talk(packet), self._limits.talk, host.chip_reply)
 
     def is_in_step(self) -> bool:
@@ -116,13 +116,13 @@ class KitBoard:
             return self._dialogue.in_step
 
     def is_there(self) -> bool:
-        """Tell whether the port still works; asks the board nothing. One that is gone is closed for good."""
+        """Tell whether the port still works, without a request to the board; a lost port is closed."""
         with self._lock, suppress(TransportError):
             self._port.drain()
         return not self._port.is_lost
 
     def close(self) -> None:
-        """Throw away what the board still says and give the port back."""
+        """Discard what the board still sends, and close the port."""
         with self._lock:
             try:
                 self._port.drain()
@@ -139,14 +139,14 @@ class KitBoard:
             if not self._dialogue.in_step:
                 raise
 
-    def _select(self, address: int, *, anew: bool = False) -> None:
-        self._dialogue.select(address, anew=anew and address != self._only_address)
+    def _select(self, address: int, *, force: bool = False) -> None:
+        self._dialogue.select(address, force=force and address != self._only_address)
         if self._talk is None:
             self._talk = self._learn_talk(address)
             self._dialogue.select(address)
 
     def _learn_talk(self, address: int) -> host.Talk:
-        """Ask for the atomic mode, which is on at a board's start, to see what the firmware makes of it."""
+        """Ask for the atomic mode, which is on at a board's start, to learn the kind of firmware from its answer."""
         for _ in range(_QUESTIONS):
             self._dialogue.select(address)
             with suppress(TransportError, ProtocolError):
@@ -165,7 +165,7 @@ class KitBoard:
         self._try(host.ATOMIC_ON, host.check_done)
 
     def _try(self, request: bytes, judge: Callable[[bytes], Any]) -> None:
-        """Ask for what the chip may have done already; the board's report of an error is as good, silence is not."""
+        """Ask for what the chip may have done already: an error that the board reports is accepted, silence is not."""
         try:
             self._control(request, judge)
         except (TransportError, DeviceError):

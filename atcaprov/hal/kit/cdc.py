@@ -55,7 +55,7 @@ class CdcPort(StreamPort):
             raise gone(self.url, error) from error
 
     def close(self) -> None:
-        """Give the port back; closing twice does no harm."""
+        """Close the port; closing twice does no harm."""
         try:
             self._serial.close()
         except self._errors:
@@ -72,10 +72,10 @@ class CdcPort(StreamPort):
 
 
 def parse_kit_cdc(rest: str) -> tuple[UrlTarget, int | None]:
-    """Take apart what stands behind `kit-cdc:`, see `open_kit_cdc`: target and 8-bit address; nothing is opened.
+    """Parse what follows `kit-cdc:`, see `open_kit_cdc`: target and 8-bit address. Nothing is opened.
 
     Raises:
-        UsageError: it is of another form.
+        UsageError: it has another form.
     """
     return parse_kit_target(SCHEME, rest)
 
@@ -87,8 +87,8 @@ def open_kit_cdc(rest: str, limits: KitTimeouts | None = None) -> KitHal:
     nothing where only one such kit is plugged in; option `address` chooses a chip by its 8-bit address.
 
     Raises:
-        UsageError: the URL or the choice is not clear, or the path is no serial port.
-        TransportError: there is no such port, it can't be opened, or no kit answers there.
+        UsageError: the URL or the choice is not clear, or the path is not a serial port.
+        TransportError: the port does not exist or cannot be opened, or no kit answers there.
     """
     target, address = parse_kit_cdc(rest)
     node = device_file(target.name if names_a_file(target.name) else find_one(CDC, target.name).path)
@@ -132,7 +132,7 @@ def _not_opened(path: str, error: BaseException) -> AtcaProvError:
         return wrong_kind(path, _KIND)
     return TransportError(
         f"The serial port {path} cannot be opened: {error}.",
-        advice="End the program that uses it; ModemManager is kept off by configs/60-atcaprov.rules.",
+        advice="End the program that uses it. If it is ModemManager, install configs/60-atcaprov.rules.",
         code=Code.DEVICE_BUSY,
     )
 
@@ -143,7 +143,7 @@ def _may_be_terminal(path: str) -> bool:
     try:
         file = os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
     except OSError:
-        return True  # it can't be asked, since it is in use
+        return True  # it cannot be asked, since it is in use
     try:
         return os.isatty(file)
     finally:

@@ -1,4 +1,4 @@
-"""Questions to one board and its answers, kept in step, whatever comes."""
+"""Requests to one board and its answers, kept in step even after lost, late or garbled lines."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ Answer = TypeVar("Answer")
 Report = TransportError | DeviceError
 """An error that is the board's clean answer: its own, or the chip's."""
 _STALE_LINES: Final = 32
-"""Lines that are passed over while getting into step even when the time for it is up."""
+"""Lines that are skipped while getting into step, even when the time for it is up."""
 
 
 class KitDialogue:
-    """Asks one thing after the other; not for several threads.
+    """Sends one request at a time; not thread-safe.
 
     The protocol numbers nothing, so a late answer would be taken for the next one. After anything but a clean answer
     the board is out of step, and the next request first gets into step again. No request is ever repeated: a lost
@@ -73,26 +73,26 @@ class KitDialogue:
         return answer
 
     def send(self, request: bytes) -> None:
-        """Send a request whose answer nobody waits for: only while out of step, where it is passed over."""
+        """Send a request without waiting for its answer: only while out of step, where the answer is skipped."""
         self._sent_whole = False
         self._port.send(request)
         self._sent_whole = True
 
-    def select(self, address: int, *, anew: bool = False) -> None:
-        """Choose a chip, in step; `anew` asks for it although it is believed to be chosen.
+    def select(self, address: int, *, force: bool = False) -> None:
+        """Select a chip, in step; `force` sends the request although the chip should be selected already.
 
         Raises:
             TransportError: the board has no chip there (code DEVICE_NOT_FOUND), or could not be got into step.
         """
         if not self.in_step:
             self._get_into_step(address)
-        elif anew or self._selected != address:
+        elif force or self._selected != address:
             self._selected = None
             self.ask(host.select(address), self._limits.control, host.check_done)
             self._selected = address
 
     def _get_into_step(self, address: int) -> None:
-        """Ask two questions whose answers differ, so that a late answer to an earlier one can't pass for both.
+        """Ask two questions whose answers differ, so that no late answer to an earlier one matches both.
 
         A board that refuses the address is in step as well, and keeps the chip that it had.
         """
@@ -100,7 +100,7 @@ class KitDialogue:
         _LOG.debug("Getting into step with the kit.")
         self._selected = None
         if not self._sent_whole:
-            self._port.send(b"\n")  # ends what the board has of the line that was cut
+            self._port.send(b"\n")  # ends the cut line in the board's buffer
         self._skip_to(host.WAKE, host.check_awake, deadline, is_answer=_is_any)
         refused = self._skip_to(host.select(address), host.check_done, deadline, is_answer=_is_no_device)
         self.in_step = True
@@ -116,16 +116,16 @@ class KitDialogue:
         *,
         is_answer: Callable[[Report], bool],
     ) -> Report | None:
-        """Send a request and pass over lines up to its answer, which may be an error that `is_answer` recognises.
+        """Send a request and skip lines up to its answer, which may be an error that `is_answer` accepts.
 
-        Time is the bound, beyond the first lines: after a babble, what was still under way comes however much it is.
+        Beyond the first lines, time is the limit: after a burst of garbage, any number of lines may still arrive.
         """
         self._port.drain()
         self.send(request)
-        passed_over = 0
+        skipped = 0
         while True:
-            line = self._next_line(passed_over, deadline)
-            passed_over += 1
+            line = self._next_line(skipped, deadline)
+            skipped += 1
             try:
                 judge(line)
             except ProtocolError:
@@ -136,24 +136,24 @@ class KitDialogue:
                 return error
             return None
 
-    def _next_line(self, passed_over: int, deadline: float) -> bytes:
+    def _next_line(self, skipped: int, deadline: float) -> bytes:
         left = deadline - time.monotonic()
-        if left <= 0 and passed_over >= _STALE_LINES:
+        if left <= 0 and skipped >= _STALE_LINES:
             raise self._without_order()
         try:
             return self._port.receive(max(0.0, left))
         except TransportError as error:
             if error.code != Code.DEVICE_NO_REPLY:
                 raise
-            raise self._without_order() if passed_over else silent(self._port.url, self._limits.resync) from error
+            raise self._without_order() if skipped else silent(self._port.url, self._limits.resync) from error
 
     def _left(self, seconds: float) -> float:
         return max(0.0, min(seconds, self._end - time.monotonic()))
 
     def _without_order(self) -> TransportError:
         return TransportError(
-            f"The board at {self._port.url} answers without order.",
-            advice="Check that no other program uses it, and plug it in again.",
+            f"The board at {self._port.url} sends answers in the wrong order.",
+            advice="Check that no other program uses it, and reconnect it.",
             code=Code.DEVICE_NO_REPLY,
         )
 

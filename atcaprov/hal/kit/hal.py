@@ -59,7 +59,7 @@ class KitHal(Hal):
         return url
 
     def _wake_where_it_is(self) -> None:
-        """Wake the chip here, or where it has moved: some boards tell of a missing chip only by their device table."""
+        """Wake the chip here, or where it has moved: some boards show a missing chip only in their device table."""
         if self._next is not None and self._has_slept and self._has_moved_to(self._next):
             self._move_to(self._next)
             return
@@ -89,7 +89,7 @@ class KitHal(Hal):
         self._may_be_awake = False
 
     def sleep(self) -> None:
-        """Send the chip to sleep; an idle one is woken first, as it hears nothing else."""
+        """Send the chip to sleep; an idle one is woken first, since it ignores everything else."""
         only_idle = self._may_be_idle and not self._may_be_awake
         self._may_be_awake = self._may_be_idle = False
         self._has_slept = True
@@ -105,7 +105,7 @@ class KitHal(Hal):
             if self._may_be_awake or self._may_be_idle:
                 self.sleep()
         except (TransportError, ProtocolError):
-            pass  # it is gone: nothing is left to put to sleep
+            pass  # it is gone: no chip is left to put to sleep
         finally:
             self._leave()
 
@@ -124,11 +124,11 @@ _members_lock = threading.Lock()
 
 
 def open_kit(key: str, open_port: OpenPort, address: int | None, limits: KitTimeouts | None = None) -> KitHal:
-    """Open a chip of the board at a port; `key` is the port's own name, the same for every way to name it.
+    """Open a chip of the board at a port; `key` is the port's unique name, whatever URL was used.
 
     Raises:
         UsageError: the board has several chips and `address` is None.
-        TransportError: the port can't be opened, the board is silent, or it has no chip (code DEVICE_NOT_FOUND).
+        TransportError: the port cannot be opened, the board is silent, or it has no chip (code DEVICE_NOT_FOUND).
         ProtocolError: `address` is None, and what the board says leaves open which chips it has (code BAD_FRAME).
     """
     board, leave = _join(key, open_port, limits)
@@ -149,9 +149,9 @@ def chips_of(key: str, open_port: OpenPort, limits: KitTimeouts | None = None) -
 
 
 def _join(key: str, open_port: OpenPort, limits: KitTimeouts | None) -> tuple[KitBoard, Callable[[], None]]:
-    """Return the board at a port, opened by the first who asks, and what its user calls in the end.
+    """Return the board at a port, opened by its first user, and a function that the user calls to leave it.
 
-    A board that was unplugged stays with those who have it open: whoever asks now gets the one that is there.
+    A board that was unplugged stays with its users; a new user gets the board that is there now.
     """
     while True:
         with _members_lock:
@@ -189,7 +189,7 @@ def _open_board(open_port: OpenPort, limits: KitTimeouts | None) -> KitBoard:
 
 
 def _leave_once(key: str, member: _SharedBoard) -> Callable[[], None]:
-    """Return what takes one user off the board; the last one closes it."""
+    """Return a function that removes one user from the board; the last one closes it."""
     users = iter((member,))
 
     def leave() -> None:
@@ -228,7 +228,7 @@ def _only_chip(board: KitBoard) -> int:
     chips = table.chips
     if not table.is_whole:
         raise ProtocolError(
-            f"The board at {board.url} did not tell all its chips.",
+            f"The board at {board.url} did not list all its chips.",
             advice="Try again, or name the chip by its address at the end of the device URL, such as"
             f" {_option(host.DEFAULT_ADDRESS)}.",
             code=Code.BAD_FRAME,

@@ -1,7 +1,7 @@
 """Kits at a HID port: lines in reports of 64 bytes, through hidapi.
 
 On Linux its `hidraw` module uses the kernel's driver and `hid` uses libusb, which takes the port from the kernel while
-it is open; elsewhere there is only `hid`. hidapi's calls have time limits, the vendor's transport has none.
+it is open; elsewhere there is only `hid`. hidapi's calls have time limits; the vendor's transport does not.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from atcaprov.reading import may_be_there
 
 SCHEME: Final = "kit-hid"
 _DRAINED_REPORTS: Final = 1024
-"""Reports thrown away at most; the kernel keeps 64, libusb 30."""
+"""Reports discarded at most; the kernel keeps 64, libusb 30."""
 _RIGHTS: Final = " if no program does, install configs/60-atcaprov.rules in /etc/udev/rules.d;"
 HIDRAW: Final = "hidraw"
 LIBUSB: Final = "libusb"
@@ -36,7 +36,7 @@ def hid_module(backend: str = "") -> Any:
     """Return hidapi's module: of the backend that was named, or the best of this system.
 
     Raises:
-        UsageError: there is no backend of that name.
+        UsageError: the backend is unknown.
         TransportError: hidapi is not installed (code LIBRARY_MISSING).
     """
     _require_backend(backend)
@@ -51,11 +51,11 @@ def hid_module(backend: str = "") -> Any:
 
 def _require_backend(name: str) -> None:
     if name and name not in _MODULES:
-        raise UsageError(f"There is no HID backend '{name}'.", advice="Choose hidraw or libusb.")
+        raise UsageError(f"Unknown HID backend '{name}'.", advice="Use hidraw or libusb.")
 
 
 class HidPort(LinePort):
-    """One HID device, opened by path; `module` is hidapi, or what stands for it."""
+    """One HID device, opened by path; `module` is hidapi, or a replacement in tests."""
 
     def __init__(self, path: str, module: Any) -> None:
         self.url = f"{SCHEME}://{path}"
@@ -90,14 +90,14 @@ class HidPort(LinePort):
                 return line
 
     def drain(self) -> None:
-        """Throw away reports that nobody asked for."""
+        """Discard reports that answer no request."""
         self._buffer.clear()
         for _ in range(_DRAINED_REPORTS):
             if not self._read(None):
                 return
 
     def close(self) -> None:
-        """Give the device back; closing twice does no harm."""
+        """Close the device; closing twice does no harm."""
         try:
             self._device.close()
         except (OSError, ValueError):
@@ -115,10 +115,10 @@ class HidPort(LinePort):
 
 
 def parse_kit_hid(rest: str) -> tuple[UrlTarget, int | None]:
-    """Take apart what stands behind `kit-hid:`, see `open_kit_hid`: target and 8-bit address; nothing is opened.
+    """Parse what follows `kit-hid:`, see `open_kit_hid`: target and 8-bit address. Nothing is opened.
 
     Raises:
-        UsageError: it is of another form.
+        UsageError: it has another form.
     """
     target, address = parse_kit_target(SCHEME, rest, options=("backend",))
     _require_backend(target.options.get("backend", ""))
@@ -130,11 +130,11 @@ def open_kit_hid(rest: str, limits: KitTimeouts | None = None, module: Any = Non
 
     The target is a path such as `/dev/hidraw3`, a USB port path such as `1-2.3`, a USB serial number, or nothing where
     only one such kit is plugged in. Option `address` chooses a chip by its 8-bit address, `backend` hidapi's way to
-    the device: hidraw or libusb. `module` stands for hidapi in tests.
+    the device: hidraw or libusb. `module` replaces hidapi in tests.
 
     Raises:
-        UsageError: the URL or the choice is not clear, or the path is no HID device.
-        TransportError: there is no such device, it can't be opened, or no kit answers there.
+        UsageError: the URL or the choice is not clear, or the path is not a HID device.
+        TransportError: the device does not exist or cannot be opened, or no kit answers there.
     """
     target, address = parse_kit_hid(rest)
     hid = module or hid_module(target.options.get("backend", ""))
@@ -161,7 +161,7 @@ def _check_node(path: str) -> None:
     except PermissionError as error:
         raise no_access(path, error.strerror) from error
     except OSError:
-        return  # it is not there, which opening tells
+        return  # it is not there, which opening reports it
     if not is_one:
         raise wrong_kind(path, "HID device")
     if not os.access(path, os.R_OK | os.W_OK):
@@ -177,7 +177,6 @@ def _not_opened(path: str, error: BaseException) -> TransportError:
     rights = "" if node or path.startswith("/") else _RIGHTS
     return TransportError(
         f"The HID device {path} cannot be opened: {error}.",
-        advice=f"End the program that uses it and plug the board in again;{rights}"
-        " docs/howto/real-hardware.md tells more.",
+        advice=f"End the program that uses it and reconnect the board;{rights} see docs/howto/real-hardware.md.",
         code=Code.DEVICE_BUSY,
     )

@@ -39,7 +39,7 @@ class LinePort(abc.ABC):
     """Sends messages and receives lines; every call ends in time. Raises `TransportError` when the port is gone."""
 
     url: str
-    """How the port was named, for messages."""
+    """Device URL of the port, for messages."""
 
     @abc.abstractmethod
     def send(self, message: bytes) -> None:
@@ -55,11 +55,11 @@ class LinePort(abc.ABC):
 
     @abc.abstractmethod
     def drain(self) -> None:
-        """Throw away what has come and was not asked for; ends even if the board never falls silent."""
+        """Discard received data that answers no request; return even if the board never stops sending."""
 
     @abc.abstractmethod
     def close(self) -> None:
-        """Give the port back; closing twice does no harm."""
+        """Close the port; closing twice does no harm."""
 
 
 class StreamPort(LinePort):
@@ -81,7 +81,7 @@ class StreamPort(LinePort):
         return self._lines.pop(0)
 
     def drain(self) -> None:
-        """Throw away what has come and was not asked for."""
+        """Discard received data that answers no request."""
         self._buffer.clear()
         self._lines.clear()
         self._drain_bytes()
@@ -92,13 +92,13 @@ class StreamPort(LinePort):
 
     @abc.abstractmethod
     def _drain_bytes(self) -> None:
-        """Throw away bytes that have come."""
+        """Discard received bytes."""
 
 
 class ClosingPort(LinePort):
-    """Passes everything to a port until that is gone; then closes it, so that it can be opened anew.
+    """Passes everything to a port until that is lost; then closes it, so that it can be opened again.
 
-    A board that is plugged in again often has the same name: what holds the dead port would keep the new one out.
+    A board that is plugged in again often has the same name: the dead port would keep the new one closed.
     """
 
     def __init__(self, port: LinePort) -> None:
@@ -117,12 +117,12 @@ class ClosingPort(LinePort):
             return self._port.receive(seconds)
 
     def drain(self) -> None:
-        """Throw away what has come and was not asked for."""
+        """Discard received data that answers no request."""
         with self._in_use():
             self._port.drain()
 
     def close(self) -> None:
-        """Give the port back; closing twice does no harm."""
+        """Close the port; closing twice does no harm."""
         self._port.close()
 
     @contextmanager
@@ -132,7 +132,7 @@ class ClosingPort(LinePort):
         try:
             yield
         except TransportError as error:
-            if error.code != Code.DEVICE_NO_REPLY:  # silence is no loss
+            if error.code != Code.DEVICE_NO_REPLY:  # a silent board is still there
                 self.is_lost = True
                 self._port.close()
             raise

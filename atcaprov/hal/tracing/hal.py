@@ -14,10 +14,10 @@ from atcaprov.hal.tracing.trace_file import TraceEvent, TraceWriter
 class TracedHal(Hal):
     """Passes every call to `hal` and writes it to `writer`.
 
-    `recording` keeps every byte, so that all can be replayed; such a file holds the secrets that went over the bus; one
-    that can't be written ends the call with the writer's UsageError. Without it, bytes that could belong to a secret
-    are masked, and a file that takes no more ends the trace and not the work with the chip: `on_loss` hears of it when
-    the HAL is closed.
+    With `recording` every byte is kept, so that the file can be replayed: it holds the secrets that went over the bus,
+    and a file that cannot be written ends the call with the writer's UsageError. Without it, bytes that could belong
+    to a secret are masked, and a file that cannot be written ends the trace, not the work with the chip: `on_loss`
+    gets the error when the HAL is closed.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class TracedHal(Hal):
         return self._call("exchange", lambda: self._hal.exchange(packet), packet) or b""
 
     def close(self) -> None:
-        """Close the file and the way to the chip."""
+        """Close the file and release the chip."""
         try:
             self._note(self._writer.close)
         finally:
@@ -97,7 +97,7 @@ class TracedHal(Hal):
             write()
         except UsageError as error:
             if self._recording:
-                raise  # a recording with a gap is none
+                raise  # a recording must have no gap
             self._loss = error
             self._writer.give_up()
 

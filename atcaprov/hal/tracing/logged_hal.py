@@ -51,7 +51,7 @@ class LoggedHal(Hal):
         return self._logged(command_text(packet), lambda: self._hal.exchange(packet), reply_text)
 
     def close(self) -> None:
-        """Close the way to the chip."""
+        """Release the chip."""
         self._log.debug("%s: closed.", self.url)
         self._hal.close()
 

@@ -66,7 +66,7 @@ class PublicSlots:
     def _read(self, shown: dict[int, int]) -> None:
         serial = [offset for offset in _SERIAL if offset in self._config and offset in shown]
         if any(self._config[offset] != shown[offset] for offset in serial):
-            self._config.clear()  # another chip stands there now
+            self._config.clear()  # another chip is there now
         self._config.update(shown)
 
 

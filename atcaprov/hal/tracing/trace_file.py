@@ -154,7 +154,7 @@ def read_trace(path: Path) -> Trace:
     """Read a trace file; a last line without its end, as a crash leaves it, is left out.
 
     Raises:
-        UsageError: the file cannot be read (FILE_UNREADABLE) or is no sound trace (FILE_INVALID, with its line).
+        UsageError: the file cannot be read (FILE_UNREADABLE) or is not a valid trace (FILE_INVALID, with its line).
     """
     return parse_trace(read_text(path, MAX_TRACE), name=str(path))
 
@@ -163,7 +163,7 @@ def parse_trace(text: str, *, name: str = "trace") -> Trace:
     """Return the trace in `text`; `name` names it in errors.
 
     Raises:
-        UsageError: it is no sound trace (FILE_INVALID, with its line).
+        UsageError: it is not a valid trace (FILE_INVALID, with its line).
     """
     whole = text[: text.rfind("\n") + 1]
     lines = [(number, line) for number, line in enumerate(whole.splitlines(), 1) if line.strip()]
@@ -195,14 +195,14 @@ def _event(members: dict[str, Any]) -> TraceEvent:
     texts = {key: members.get(key, "") for key in ("sent", "got", "error")}
     numbers = {key: members.get(key, 0.0) for key in ("at", "took")}
     if not all(isinstance(value, str) for value in texts.values()):
-        raise ValueError("'sent', 'got' and 'error' must be texts")
+        raise ValueError("'sent', 'got' and 'error' must be strings")
     if not all(isinstance(value, int | float) and 0 <= value <= _LONGEST_SECONDS for value in numbers.values()):
         raise ValueError("'at' and 'took' must be numbers of seconds")
     for key in ("sent", "got"):
         if not _PACKET.fullmatch(texts[key]):
             raise ValueError(f"'{key}' is not hexadecimal")
     if (do == "exchange") != bool(texts["sent"]):
-        raise ValueError("a packet belongs to 'exchange', and to nothing else")
+        raise ValueError("'exchange' has a packet, and nothing else has one")
     return TraceEvent(do, **texts, **numbers)
 
 
