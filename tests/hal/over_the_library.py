@@ -66,7 +66,7 @@ def test_each_transfer_opens_addresses_and_closes(kernel: FakeI2cKernel) -> None
 
 
 @pytest.mark.parametrize("size", [1, 2, 152, 156])
-def test_transfers_of_every_length_arrive_as_they_are(kernel: FakeI2cKernel, size: int) -> None:
+def test_transfers_of_every_length_arrive_unchanged(kernel: FakeI2cKernel, size: int) -> None:
     bus, data = LibraryI2cBus(255), bytes(range(100, 100 + size))
     assert bus.write(0x77, data)
     assert len(bus.read(0x77, size)) == size
@@ -76,7 +76,7 @@ def test_transfers_of_every_length_arrive_as_they_are(kernel: FakeI2cKernel, siz
 
 
 @pytest.mark.parametrize("number", [errno.ENXIO, errno.EREMOTEIO])
-def test_a_nak_is_no_error_and_is_not_asked_twice(kernel: FakeI2cKernel, number: int) -> None:
+def test_nak_is_not_an_error_and_is_checked_once(kernel: FakeI2cKernel, number: int) -> None:
     kernel.errors = {"write": number, "read": number}
     bus = LibraryI2cBus(5)
     assert not bus.write(0x60, b"\x00")
@@ -99,7 +99,7 @@ def test_a_nak_is_no_error_and_is_not_asked_twice(kernel: FakeI2cKernel, number:
         ("read", errno.ETIMEDOUT, Code.DEVICE_NOT_FOUND),
     ],
 )
-def test_what_the_kernel_refuses_is_a_typed_error(kernel: FakeI2cKernel, call: str, number: int, code: Code) -> None:
+def test_refusal_of_the_kernel_is_a_typed_error(kernel: FakeI2cKernel, call: str, number: int, code: Code) -> None:
     kernel.errors = {call: number}
     bus = LibraryI2cBus(5)
     with pytest.raises(TransportError) as refused:
@@ -109,15 +109,13 @@ def test_what_the_kernel_refuses_is_a_typed_error(kernel: FakeI2cKernel, call: s
     bus.close()
 
 
-def test_a_bus_fault_is_told_from_silence(kernel: FakeI2cKernel) -> None:
+def test_bus_fault_differs_from_silence(kernel: FakeI2cKernel) -> None:
     kernel.errors = {"write": errno.ETIMEDOUT}
     with pytest.raises(TransportError, match="timed out"):
         LibraryI2cBus(5).write(0x60, b"\x03abc")
 
 
-def test_an_error_number_that_got_lost_is_taken_for_silence(
-    kernel: FakeI2cKernel, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_lost_error_number_counts_as_silence(kernel: FakeI2cKernel, monkeypatch: pytest.MonkeyPatch) -> None:
     kernel.errors = {"write": errno.ETIMEDOUT}
     monkeypatch.setattr("ctypes.get_errno", lambda: 0)
     assert not LibraryI2cBus(5).write(0x60, b"\x03abc")
@@ -127,13 +125,13 @@ def test_an_error_number_that_got_lost_is_taken_for_silence(
     assert refused.value.code == Code.DEVICE_NO_PERMISSION
 
 
-def test_a_missing_right_names_the_rules(kernel: FakeI2cKernel) -> None:
+def test_missing_permission_names_the_udev_rules(kernel: FakeI2cKernel) -> None:
     kernel.errors = {"open": errno.EACCES}
     with pytest.raises(TransportError, match=r"60-atcaprov\.rules"):
         open_i2c(f"//{BUS_NUMBER}/0x60")
 
 
-def test_a_bus_serves_again_after_it_was_closed(kernel: FakeI2cKernel) -> None:
+def test_closed_bus_works_again(kernel: FakeI2cKernel) -> None:
     bus = LibraryI2cBus(5)
     for _ in range(3):
         assert bus.write(0x60, b"\x00")

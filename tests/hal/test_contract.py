@@ -56,7 +56,7 @@ def is_damaged(reply: bytes) -> bool:
 
 
 @each_way
-def test_packets_go_and_replies_come_as_they_are(hal: Hal) -> None:
+def test_packets_and_replies_pass_unchanged(hal: Hal) -> None:
     hal.wake()
     assert hal.exchange(INFO) == INFO_608A
     assert hal.exchange(INFO[:-1] + b"\0") == bytes.fromhex("04ff0142"), "a bad CRC is the chip's affair"
@@ -79,7 +79,7 @@ def test_idle_keeps_what_sleep_loses(hal: Hal) -> None:
 
 
 @each_way
-def test_a_chip_that_another_program_left_awake_serves(way: Way) -> None:
+def test_chip_left_awake_by_another_program_works(way: Way) -> None:
     way.chip.wake()
     hal = way.open()
     for _ in range(2):
@@ -94,7 +94,7 @@ def test_a_chip_that_another_program_left_awake_serves(way: Way) -> None:
 
 @each_way
 @pytest.mark.parametrize("idle", [False, True], ids=["awake", "idle"])
-def test_what_a_killed_program_left_in_the_chip_is_gone_with_the_first_wake(way: Way, idle: bool) -> None:
+def test_first_wake_clears_the_state_of_a_killed_program(way: Way, idle: bool) -> None:
     """Such as an authorization, with which whoever comes next could sign."""
     way.chip.wake()
     assert way.chip.exchange(SHA_START) == OK
@@ -112,7 +112,9 @@ def test_what_a_killed_program_left_in_the_chip_is_gone_with_the_first_wake(way:
 @pytest.mark.parametrize("firmware", [PARSER3, KIT_HOST, AT90USB], ids=["parser3", "kit_host", "at90usb"])
 @pytest.mark.parametrize("address", ["", "?address=0xC0"], ids=["scanned", "named"])
 @pytest.mark.parametrize("idle", [False, True], ids=["awake", "idle"])
-def test_so_it_is_with_every_kit_firmware_and_address(firmware: KitFirmware, address: str, idle: bool) -> None:
+def test_first_wake_clears_state_with_every_kit_firmware_and_address(
+    firmware: KitFirmware, address: str, idle: bool
+) -> None:
     with standing(CdcWay(firmware)) as way:
         way.chip.wake()
         assert way.chip.exchange(SHA_START) == OK
@@ -125,7 +127,7 @@ def test_so_it_is_with_every_kit_firmware_and_address(firmware: KitFirmware, add
 
 
 @each_way
-def test_a_chip_that_is_asleep_gives_a_typed_error_and_serves_again(way: Way, hal: Hal) -> None:
+def test_sleeping_chip_gives_a_typed_error_and_works_after_wake(way: Way, hal: Hal) -> None:
     hal.wake()
     way.chip.power_cycle()
     with pytest.raises(TransportError) as refused:
@@ -137,7 +139,7 @@ def test_a_chip_that_is_asleep_gives_a_typed_error_and_serves_again(way: Way, ha
 
 
 @each_way
-def test_closing_puts_the_chip_to_sleep_and_twice_does_no_harm(way: Way) -> None:
+def test_close_puts_the_chip_to_sleep_and_may_be_repeated(way: Way) -> None:
     hal = way.open()
     hal.wake()
     hal.exchange(INFO)
@@ -148,7 +150,7 @@ def test_closing_puts_the_chip_to_sleep_and_twice_does_no_harm(way: Way) -> None
 
 
 @each_wire
-def test_closing_alone_puts_the_chip_to_sleep(way: Way) -> None:
+def test_close_puts_the_chip_to_sleep(way: Way) -> None:
     for leave_awake in (True, False):
         hal = way.open()
         hal.wake()
@@ -172,7 +174,7 @@ def test_the_vendors_driver_works_through_it(hal: Hal, way: Way) -> None:
 
 
 @each_way
-def test_it_can_be_opened_again_after_it_was_closed(way: Way) -> None:
+def test_closed_chip_can_be_opened_again(way: Way) -> None:
     for _ in range(3):
         hal = way.open()
         hal.wake()
@@ -181,7 +183,7 @@ def test_it_can_be_opened_again_after_it_was_closed(way: Way) -> None:
 
 
 @pytest.mark.parametrize(("way", "fault"), FAULTY, indirect=["way"], ids=lambda value: getattr(value, "value", value))
-def test_a_fault_ends_in_a_typed_error_and_is_forgotten(way: Way, hal: Hal, fault: BoardFault) -> None:
+def test_fault_gives_a_typed_error_and_the_next_command_works(way: Way, hal: Hal, fault: BoardFault) -> None:
     hal.wake()
     way.spoil(fault)
     for command in (READ, INFO):
@@ -200,7 +202,7 @@ def test_a_fault_ends_in_a_typed_error_and_is_forgotten(way: Way, hal: Hal, faul
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("way", "fault"), FAULTY, indirect=["way"], ids=lambda value: getattr(value, "value", value))
-def test_a_device_meets_a_fault_and_serves_again(way: Way, fault: BoardFault) -> None:
+def test_device_works_again_after_a_fault(way: Way, fault: BoardFault) -> None:
     with Device(way.open()) as device:
         serial = device.serial_number()
         way.spoil(fault)
@@ -218,7 +220,7 @@ def test_a_device_meets_a_fault_and_serves_again(way: Way, fault: BoardFault) ->
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("way", "fault"), FAULTY, indirect=["way"], ids=lambda value: getattr(value, "value", value))
-def test_a_board_that_is_faulty_from_the_start_opens_with_a_typed_error_or_serves(way: Way, fault: BoardFault) -> None:
+def test_faulty_board_opens_or_gives_a_typed_error(way: Way, fault: BoardFault) -> None:
     way.spoil(fault)
     config = bytes(way.chip.memory.config)
     with suppress(TransportError, ProtocolError), Device(way.open()) as device:
@@ -231,7 +233,7 @@ def test_a_board_that_is_faulty_from_the_start_opens_with_a_typed_error_or_serve
 
 
 @each_wire
-def test_unplugged_in_the_middle(way: Way) -> None:
+def test_unplugging_gives_a_typed_error(way: Way) -> None:
     hal = way.open()
     hal.wake()
     assert hal.exchange(INFO) == INFO_608A
@@ -246,7 +248,7 @@ def test_unplugged_in_the_middle(way: Way) -> None:
 
 @pytest.mark.parametrize("noticed", [True, False])
 @pytest.mark.parametrize("make", [CdcWay, HidWay, TcpKitWay])
-def test_replugged_at_the_same_port_while_an_old_handle_is_open(make: type[CdcWay], noticed: bool) -> None:
+def test_replugged_board_opens_while_an_old_handle_is_open(make: type[CdcWay], noticed: bool) -> None:
     with standing(make()) as way:
         old, other = way.open(), way.open()
         old.wake()
@@ -276,7 +278,7 @@ def test_replugged_at_the_same_port_while_an_old_handle_is_open(make: type[CdcWa
 
 
 @each_wire
-def test_unplugged_under_the_vendors_driver(way: Way) -> None:
+def test_unplugging_under_the_vendors_driver(way: Way) -> None:
     with Device(way.open()) as device:
         device.info()
         way.unplug()

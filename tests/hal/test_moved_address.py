@@ -166,7 +166,7 @@ def test_the_run_follows_the_chip_and_names_its_new_url(
         assert new.endswith(NEW_ENDS.get(name, "?address=0x6A"))
 
 
-def test_a_chip_that_stays_where_it_is_is_not_spoken_of(authority: MemoryCa) -> None:
+def test_unmoved_chip_is_not_mentioned(authority: MemoryCa) -> None:
     functions = Hearing(authority)
     with Device.open("emulator:") as device:
         Provisioner(Profile(), authority.cert_info, functions).provision(device)
@@ -186,7 +186,7 @@ def test_a_run_that_fails_after_the_move_names_the_new_url(authority: MemoryCa) 
             way.open()
 
 
-def test_an_address_where_another_program_has_a_chip_is_told_before_stage_1(authority: MemoryCa) -> None:
+def test_address_in_use_is_reported_before_stage_1(authority: MemoryCa) -> None:
     functions = Hearing(authority)
     with standing(I2cWay()) as way, BusLock(f"i2c-{id(way)}-35").held(0):
         with Device(way.open()) as device, pytest.raises(TransportError):
@@ -223,9 +223,7 @@ def neighbour() -> SoftwareChip:
 
 
 @pytest.mark.parametrize("make", [TwoOnI2c, TwoBehindABridge, TwoOnAKit])
-def test_an_address_where_another_part_answers_is_told_before_anything_is_written(
-    authority: MemoryCa, make: Callable[[], Way]
-) -> None:
+def test_address_of_another_part_is_reported_before_any_write(authority: MemoryCa, make: Callable[[], Way]) -> None:
     functions = Hearing(authority)
     with standing(make()) as way:
         before = bytes(way.chip.memory.config)
@@ -239,7 +237,7 @@ def test_an_address_where_another_part_answers_is_told_before_anything_is_writte
     assert functions.notices == []
 
 
-def test_the_other_part_off_the_bus_as_the_advice_says_the_chip_moves(authority: MemoryCa) -> None:
+def test_chip_moves_after_the_other_part_is_removed(authority: MemoryCa) -> None:
     with standing(TwoOnI2c()) as way:
         with Device(way.open()) as device, pytest.raises(TransportError, match="Take the other part off the bus"):
             Provisioner(MOVED, authority.cert_info, InMemory(authority)).provision(device)
@@ -249,7 +247,7 @@ def test_the_other_part_off_the_bus_as_the_advice_says_the_chip_moves(authority:
     assert way.chip.i2c_address == 0x35
 
 
-def test_a_moved_chip_is_asked_at_its_new_place_whether_it_was_taken_out() -> None:
+def test_removal_of_a_moved_chip_is_checked_at_its_new_address() -> None:
     asked: list[str] = []
 
     def look(url: str) -> Device:

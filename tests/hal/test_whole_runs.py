@@ -76,7 +76,7 @@ class Silent(Unheard):
 
 @pytest.mark.parametrize("make", [CdcWay, HidWay])
 @pytest.mark.parametrize("firmware", FIRMWARES.values(), ids=lambda firmware: firmware.name)
-def test_a_run_over_a_kit_has_few_requests_but_those_of_the_chip(
+def test_run_over_a_kit_has_few_requests_besides_commands(
     authority: MemoryCa, firmware: KitFirmware, make: type[CdcWay] | type[HidWay]
 ) -> None:
     with standing(make(firmware)) as way:
@@ -97,7 +97,7 @@ def test_a_run_over_a_kit_has_few_requests_but_those_of_the_chip(
     assert others == [b"e:w()", *sleep] * 2
 
 
-def test_own_data_cost_one_more_sleep_since_nobody_knows_how_long_they_take(authority: MemoryCa) -> None:
+def test_own_data_stage_costs_one_more_sleep(authority: MemoryCa) -> None:
     with standing(HidWay()) as way:
         requests = keep_requests(way.board)
         with Device(way.open(), now=lambda: 0.0) as device:
