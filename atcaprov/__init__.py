@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     )
     from atcaprov.hal.base import Hal
     from atcaprov.hal.emulated import EmulatedHal
-    from atcaprov.hal.registry import open_hal
+    from atcaprov.hal.registry import open_hal, register_hal
     from atcaprov.hal.tracing.trace_file import read_trace
     from atcaprov.provisioning.profile import Profile
     from atcaprov.provisioning.provision import Provisioned, Provisioner
@@ -79,6 +79,7 @@ __all__ = [
     "open_hal",
     "read_trace",
     "read_zone_file",
+    "register_hal",
     "verify_chain",
 ]
 
@@ -107,6 +108,7 @@ _HOMES: Final = {
     "Hal": "atcaprov.hal.base",
     "EmulatedHal": "atcaprov.hal.emulated",
     "open_hal": "atcaprov.hal.registry",
+    "register_hal": "atcaprov.hal.registry",
     "read_trace": "atcaprov.hal.tracing.trace_file",
     "DataZoneWriter": "atcaprov.device.zones.data_zone",
     "Profile": "atcaprov.provisioning.profile",

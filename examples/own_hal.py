@@ -15,8 +15,7 @@ import socket
 import sys
 from io import BufferedRWPair
 
-from atcaprov import AtcaProvError, Code, Device, Hal, ProtocolError, TransportError, UsageError
-from atcaprov.hal.registry import register_hal
+from atcaprov import AtcaProvError, Code, Device, Hal, ProtocolError, TransportError, UsageError, register_hal
 
 SECONDS = 5.0  # longer than the longest command of a chip, a self test of 2.4 s
 

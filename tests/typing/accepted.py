@@ -36,6 +36,7 @@ from atcaprov import (
     open_hal,
     read_trace,
     read_zone_file,
+    register_hal,
     verify_chain,
 )
 
@@ -109,6 +110,7 @@ def use_a_device(folder: Path) -> None:
     assert_type(trace.complete, bool)
     assert_type([event.sent for event in trace.events], list[str])
     assert_type(open_hal("emulator:"), Hal)
+    register_hal("bench", lambda rest: open_hal("emulator:"))
     Device(OwnWay()).close()
     Device(EmulatedHal(SoftwareChip(), "emulator:")).close()
 
