@@ -28,7 +28,7 @@ def public_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> bytes:
         return device.gen_key(0)
 
 
-def test_a_request_that_openssl_accepts(public_key: bytes) -> None:
+def test_openssl_accepts_the_request(public_key: bytes) -> None:
     ended = run_in_process(atcaprov, "request", "--device", CHIP, "--out", "device.csr")
     assert (ended.code, ended.out) == (0, "Request written to device.csr.\n"), ended.err
     request = x509.load_pem_x509_csr(Path("device.csr").read_bytes())
@@ -44,7 +44,7 @@ def test_a_request_that_openssl_accepts(public_key: bytes) -> None:
     assert "TLS Web Client Authentication" in done.stdout
 
 
-def test_what_is_refused(public_key: bytes) -> None:
+def test_wrong_options_and_slots_are_refused(public_key: bytes) -> None:
     Path("signer.toml").write_text(default_text("signer"))
     Path("latin").write_bytes(b"\xe9")
     Path("there").touch()

@@ -1,4 +1,4 @@
-"""A root, two signers and a running server, all made and started by the programs themselves."""
+"""A root, two signers and a running server, made and started by the installed programs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every kind of bad input ends in one clear sentence and its exit code, with the chip untouched."""
+"""Each kind of bad input ends in one clear message and its exit code; the chip is unchanged."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_server_not_there(factory: Factory) -> None:
         (["--port", "{closed}", "--host", "127.0.0.1"], "server-unreachable"),
     ],
 )
-def test_scripts_are_told_why_nothing_begins(factory: Factory, arguments: list[str], code: str) -> None:
+def test_json_has_the_error_that_prevents_the_first_board(factory: Factory, arguments: list[str], code: str) -> None:
     words = [argument.format(closed=unused_port()) for argument in arguments]
     if "--device" not in words:
         words += ["--device", "emulator:"]
@@ -54,7 +54,7 @@ def test_scripts_are_told_why_nothing_begins(factory: Factory, arguments: list[s
 
 
 @pytest.mark.parametrize("words", [(), ("--auto",), ("--auto", "--json")])
-def test_a_forgotten_device_provisions_nothing(factory: Factory, words: tuple[str, ...]) -> None:
+def test_missing_device_option_provisions_nothing(factory: Factory, words: tuple[str, ...]) -> None:
     before = sorted(factory.certs.glob("*"))
     done = factory.client(*words)
     assert done.returncode == 2
@@ -67,12 +67,12 @@ def test_a_forgotten_device_provisions_nothing(factory: Factory, words: tuple[st
     assert listed.returncode == 0
 
 
-def test_the_device_may_come_from_the_environment(factory: Factory) -> None:
+def test_device_url_may_come_from_the_environment(factory: Factory) -> None:
     words = ("--auto", "--certinfo", factory.certinfo, "--port", factory.port)
     assert run("provisioning-client", *words, PROVISIONING_CLIENT_DEVICE="emulator:").returncode == 0
 
 
-def test_every_result_of_a_software_chip_says_so(factory: Factory, tmp_path: Path) -> None:
+def test_each_result_of_a_software_chip_says_so(factory: Factory, tmp_path: Path) -> None:
     (tmp_path / "bad.json").write_text("{")
     devices = ("--device", f"emulator:{tmp_path / 'chip.json'}", "--device", f"emulator:{tmp_path / 'bad.json'}")
     console = factory.client("--auto", *devices).stdout
@@ -90,7 +90,7 @@ def test_every_result_of_a_software_chip_says_so(factory: Factory, tmp_path: Pat
     assert "    This chip is behind a server: it may be a software chip.\nProvisioning successful!" in console
 
 
-def test_keys_that_do_nothing_are_not_spoken_of(factory: Factory) -> None:
+def test_keys_that_do_nothing_are_not_mentioned(factory: Factory) -> None:
     printed = factory.client(*SOFTWARE).stdout
     assert "Provisioning successful!" in printed
     assert "ESC" not in printed
@@ -121,7 +121,7 @@ def test_certinfo_damaged(factory: Factory, tmp_path: Path, damage: str) -> None
     assert "[certinfo-invalid]" in done.stderr or "[file-unreadable]" in done.stderr
 
 
-def test_a_signer_that_the_server_does_not_have(factory: Factory) -> None:
+def test_unknown_signer_is_refused(factory: Factory) -> None:
     done = factory.client(*SOFTWARE, certinfo=factory.other_certinfo)
     assert done.returncode == 8
     assert "[signer-unknown]" in done.stderr
@@ -135,7 +135,7 @@ def test_no_terminal_and_no_auto(factory: Factory) -> None:
     assert done.stdout == ""
 
 
-def test_a_configuration_for_another_part(factory: Factory, tmp_path: Path) -> None:
+def test_configuration_for_another_part_is_refused(factory: Factory, tmp_path: Path) -> None:
     zone = DEFAULT_608A[:68] + b"\xff" * 16 + DEFAULT_608A[84:]
     (tmp_path / "508a.txt").write_text(format_hex(zone))
     done = factory.client(*SOFTWARE, "--config", tmp_path / "508a.txt")
@@ -145,7 +145,7 @@ def test_a_configuration_for_another_part(factory: Factory, tmp_path: Path) -> N
     assert done.stdout == ""
 
 
-def test_another_address_only_if_it_is_wanted(factory: Factory, tmp_path: Path) -> None:
+def test_other_address_must_be_allowed(factory: Factory, tmp_path: Path) -> None:
     moved = DEFAULT_608A[:16] + b"\x6a" + DEFAULT_608A[17:]
     (tmp_path / "moved.txt").write_text(format_hex(moved))
     refused = factory.client(*SOFTWARE, "--config", tmp_path / "moved.txt")
@@ -155,7 +155,7 @@ def test_another_address_only_if_it_is_wanted(factory: Factory, tmp_path: Path) 
     assert wanted.returncode == 0, wanted.stderr + wanted.stdout
 
 
-def test_a_chip_that_moves_is_followed_and_found_at_the_url_that_was_named(factory: Factory, tmp_path: Path) -> None:
+def test_moving_chip_is_found_at_the_shown_url(factory: Factory, tmp_path: Path) -> None:
     (tmp_path / "moved.txt").write_text(format_hex(DEFAULT_608A[:16] + b"\x6a" + DEFAULT_608A[17:]))
     words = ("--auto", "--json", "--config", tmp_path / "moved.txt", "--allow", "i2c-address")
     with served() as chips:
@@ -171,14 +171,14 @@ def test_a_chip_that_moves_is_followed_and_found_at_the_url_that_was_named(facto
         assert '"done_before": true' in again.stdout
 
 
-def test_a_configuration_that_is_not_hex(factory: Factory, tmp_path: Path) -> None:
+def test_configuration_must_be_hex(factory: Factory, tmp_path: Path) -> None:
     (tmp_path / "bad.txt").write_text("00 11\nZZ 22\n")
     done = factory.client(*SOFTWARE, "--config", tmp_path / "bad.txt")
     assert done.returncode == 2
     assert "line 2" in done.stderr.lower()
 
 
-def test_a_chip_that_was_locked_with_another_configuration(factory: Factory, tmp_path: Path) -> None:
+def test_chip_locked_with_another_configuration_is_refused(factory: Factory, tmp_path: Path) -> None:
     other = bytearray(DEFAULT_608A)
     other[20 + 2 * 15] = 0x0E
     (tmp_path / "other.txt").write_text(format_hex(bytes(other)))
@@ -192,9 +192,7 @@ def test_a_chip_that_was_locked_with_another_configuration(factory: Factory, tmp
     assert (tmp_path / "chip.json").read_text() == before
 
 
-def test_a_secret_of_the_product_is_overwritten_only_by_the_option_that_the_advice_names(
-    factory: Factory, tmp_path: Path
-) -> None:
+def test_product_secret_is_overwritten_only_with_the_advised_option(factory: Factory, tmp_path: Path) -> None:
     chip = tmp_path / "chip.json"
     with Device.open(f"emulator:{chip}") as device, device.permit(Act.WRITE_CONFIG, Act.LOCK_CONFIG, Act.WRITE_DATA):
         lock_config(device, write_config(device, device.read_config(), DEFAULT_608A))
@@ -212,7 +210,7 @@ def test_a_secret_of_the_product_is_overwritten_only_by_the_option_that_the_advi
 
 
 @pytest.mark.parametrize("kind", FaultKind)
-def test_a_chip_whose_second_command_fails_is_a_failed_board(factory: Factory, tmp_path: Path, kind: FaultKind) -> None:
+def test_chip_whose_second_command_fails_is_a_failed_board(factory: Factory, tmp_path: Path, kind: FaultKind) -> None:
     plan = "".join(f'[[fault]]\nkind = "{kind}"\ncommand = {number}\n' for number in range(2, 30))
     (tmp_path / "plan.toml").write_text(plan)
     done = factory.client("--auto", "--json", "--device", f"emulator:?faults={tmp_path / 'plan.toml'}")
@@ -222,8 +220,8 @@ def test_a_chip_whose_second_command_fails_is_a_failed_board(factory: Factory, t
     assert done.returncode in (3, 4, 5)
 
 
-def test_a_chip_of_another_signer_of_the_root_is_good_and_set_aside(factory: Factory, tmp_path: Path) -> None:
-    """Two stations, two servers, one root: a board that comes to the other one after its run."""
+def test_chip_of_another_signer_is_good_and_set_aside(factory: Factory, tmp_path: Path) -> None:
+    """Two stations and servers under one root: a board comes to the second one after its run at the first."""
     device = ("--auto", "--json", "--device", f"emulator:{tmp_path / 'chip.json'}")
     with running_server(factory.folder / "signer-0035", tmp_path / "server") as address:
         other = ("--certinfo", factory.other_certinfo, "--host", address.host, "--port", address.port)
@@ -235,7 +233,7 @@ def test_a_chip_of_another_signer_of_the_root_is_good_and_set_aside(factory: Fac
 
 
 @pytest.mark.parametrize("image", ["tngtls", "tflxtls"])
-def test_a_trust_part_is_a_wrong_part(factory: Factory, image: str) -> None:
+def test_trust_part_is_refused(factory: Factory, image: str) -> None:
     done = factory.client("--auto", "--device", f"emulator:?image={image}")
     assert done.returncode == 6
     assert f"Trust part (ATECC608 {image.upper()})" in done.stdout
@@ -243,14 +241,14 @@ def test_a_trust_part_is_a_wrong_part(factory: Factory, image: str) -> None:
     assert "The board was not changed." in done.stdout
 
 
-def test_a_508a(factory: Factory) -> None:
+def test_508a_is_refused(factory: Factory) -> None:
     done = factory.client("--auto", "--device", "emulator:?image=atecc508a")
     assert done.returncode == 6
     assert "not an ATECC608" in done.stdout
     assert "The board was not changed." in done.stdout
 
 
-def test_a_damaged_chip_file_is_told_and_the_next_board_is_taken(factory: Factory, tmp_path: Path) -> None:
+def test_damaged_chip_file_does_not_stop_the_next_board(factory: Factory, tmp_path: Path) -> None:
     (tmp_path / "bad.json").write_text("{")
     done = factory.client("--auto", "--device", f"emulator:{tmp_path / 'bad.json'}", "--device", "emulator:")
     assert done.returncode == 1
@@ -258,7 +256,7 @@ def test_a_damaged_chip_file_is_told_and_the_next_board_is_taken(factory: Factor
     assert done.stdout.count("Provisioning successful!") == 1
 
 
-def test_an_unknown_device_url(factory: Factory) -> None:
+def test_unknown_device_url_is_refused(factory: Factory) -> None:
     done = factory.client("--auto", "--device", "floppy:")
     assert done.returncode == 2
     assert done.stdout == "", "neither the server nor a board was asked"
@@ -280,19 +278,19 @@ def test_an_unknown_device_url(factory: Factory) -> None:
         "emulator:?clock=slow",
     ],
 )
-def test_a_device_url_of_another_form_is_refused_before_anything_is_asked(factory: Factory, url: str) -> None:
+def test_malformed_device_url_is_refused_first(factory: Factory, url: str) -> None:
     done = factory.client("--auto", "--device", "emulator:", "--device", url)
     assert done.returncode == 2
     assert done.stdout == "", "neither the server nor a board was asked"
     assert done.stderr.startswith("Error [usage]: ")
 
 
-def test_a_password_is_never_an_argument() -> None:
+def test_no_option_takes_a_password() -> None:
     for name in ("provisioning-client", "provisioning-server", "signer-module"):
         assert "--password " not in run(name, "--help").stdout
 
 
-def test_a_chip_behind_a_port_where_nobody_listens(factory: Factory) -> None:
+def test_closed_tcp_port_of_a_chip_is_an_error(factory: Factory) -> None:
     url = f"tcp://127.0.0.1:{unused_port()}"
     done = factory.client("--auto", "--device", "emulator:", "--device", url)
     assert f"    No server listens at {url}: Connection refused. Check that the server runs" in done.stdout

@@ -1,4 +1,4 @@
-"""The client that docs/howto/write-your-own-client.md shows runs as it stands there."""
+"""The client shown in docs/howto/write-your-own-client.md works as printed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.e2e.conftest import Factory
 PAGE = (Path(__file__).parents[2] / "docs/howto/write-your-own-client.md").read_text(encoding="utf-8")
 
 
-def test_it_provisions_and_writes_its_own_data(
+def test_documented_client_provisions_and_writes_its_own_data(
     factory: Factory, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     block = re.search(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)

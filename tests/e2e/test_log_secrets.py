@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from atcaprov.chip.memory_map import SLOT_COUNT
+from atcaprov.chip.memory_map import KEY_CONFIG, SLOT_CONFIG, SLOT_COUNT
 from atcaprov.emulator.state_file import StateFile
 from atcaprov.hal import registry
 from atcaprov.hal.base import Hal
@@ -29,6 +29,8 @@ pytestmark = pytest.mark.slow
 
 PASSWORD = b"correct horse"
 """What `working_folder` puts into the file `password`."""
+IS_SECRET, PRIVATE = 0x80, 0x01
+"""Bit 7 of SlotConfig and bit 0 of KeyConfig."""
 WINDOW = 4
 """Bytes of a secret in a row that count as a leak."""
 
@@ -88,7 +90,8 @@ def private_contents(path: Path) -> Iterator[bytes]:
     memory = StateFile(path).load()
     assert memory is not None
     for slot in range(SLOT_COUNT):
-        if memory.word(20 + 2 * slot) & 0x80 or memory.word(96 + 2 * slot) & 0x01:  # IsSecret, Private
+        is_secret = memory.word(SLOT_CONFIG + 2 * slot) & IS_SECRET
+        if is_secret or memory.word(KEY_CONFIG + 2 * slot) & PRIVATE:
             yield memory.read_slot(slot, 0, 32)
 
 
@@ -132,8 +135,9 @@ def test_no_secret_reaches_a_log(
     with running_server([], tmp_path / "data", modules=(SIGNER,), passwords=read_passwords(Path("password"))) as server:
         words = ("-vv", "--auto", "--certinfo", "signer/atcaprov_cert_info_0.c", "--device", f"emulator:{chip}")
         place = ("--host", server.host, "--port", str(server.port))
+        # The server unlocks the module meanwhile.
         runs = (run_in_process(provisioning_client, *words, *place) for _ in range(1000))
-        done = next(run for run in runs if "signer-not-ready" not in run.err)  # the server unlocks the module meanwhile
+        done = next(run for run in runs if "signer-not-ready" not in run.err)
     text = logged.text + done.err + capsys.readouterr().err
     assert done.code == 0, done.err
     assert "GEN_KEY(04, 0000): 67 bytes" in text

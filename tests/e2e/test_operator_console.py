@@ -1,4 +1,4 @@
-"""A person at a real terminal: ENTER, ESC, other keys, Ctrl-C, and what stands on the screen."""
+"""An operator at a real terminal: ENTER, ESC, other keys, Ctrl-C, and what the screen shows."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_enter_starts_each_board_and_esc_quits(console: pexpect.spawn) -> None:
     assert _end(console) == 0
 
 
-def test_a_scanned_text_and_enter_starts(console: pexpect.spawn) -> None:
+def test_scanned_text_and_enter_starts_a_board(console: pexpect.spawn) -> None:
     console.expect_exact(PROMPT)
     console.send("UNIT-0042\r")
     console.expect_exact("Provisioning successful! Please remove board...\r\n")
@@ -66,7 +66,7 @@ def test_ctrl_c_ends_with_130(console: pexpect.spawn) -> None:
     assert _end(console) == 130
 
 
-def test_nothing_that_is_typed_shows_on_the_screen(console: pexpect.spawn) -> None:
+def test_typed_characters_are_not_shown(console: pexpect.spawn) -> None:
     console.expect_exact(PROMPT)
     console.send("abc\r")
     console.expect_exact("Writing config zone")

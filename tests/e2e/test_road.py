@@ -46,7 +46,7 @@ def _masked(text: str) -> str:
 
 
 @pytest.mark.slow
-def test_the_demonstration_prints_the_guides_console_for_three_boards(demo: tuple[Path, str]) -> None:
+def test_demo_prints_the_console_of_the_guide_for_three_boards(demo: tuple[Path, str]) -> None:
     _, printed = demo
     boards = "Board removed. ".join([_masked(ONE_BOARD)] * 3)
     assert "localhost:" in printed
@@ -55,7 +55,7 @@ def test_the_demonstration_prints_the_guides_console_for_three_boards(demo: tupl
     assert printed.endswith("\nAll 3 boards are good.\n")
 
 
-def test_its_openssl_commands_say_ok(demo: tuple[Path, str]) -> None:
+def test_openssl_commands_of_the_demo_succeed(demo: tuple[Path, str]) -> None:
     require_program("openssl")
     folder, printed = demo
     commands = re.findall(r"^  (openssl verify .*)$", printed, re.MULTILINE)
@@ -65,7 +65,7 @@ def test_its_openssl_commands_say_ok(demo: tuple[Path, str]) -> None:
         assert done.stdout.endswith("_device.pem: OK\n"), done.stdout + done.stderr
 
 
-def test_gnutls_trusts_the_chains(demo: tuple[Path, str]) -> None:
+def test_gnutls_trusts_the_chains_of_the_demo(demo: tuple[Path, str]) -> None:
     certtool = require_program("certtool")
     certificates = demo[0] / "demo" / "certificates"
     devices = sorted(certificates.glob("*_device.pem"))
@@ -77,14 +77,14 @@ def test_gnutls_trusts_the_chains(demo: tuple[Path, str]) -> None:
         assert "Verified. The certificate is trusted." in done.stdout
 
 
-def test_private_things_are_for_their_owner_only(demo: tuple[Path, str]) -> None:
+def test_private_files_are_readable_by_their_owner_only(demo: tuple[Path, str]) -> None:
     folder = demo[0] / "demo"
     for path in [*folder.rglob("key.pem"), *folder.glob("chip*.json"), folder / "password"]:
         assert path.stat().st_mode & 0o077 == 0, path
     assert all("ENCRYPTED" in path.read_text().splitlines()[0] for path in folder.rglob("key.pem"))
 
 
-def test_no_password_or_key_in_any_log(demo: tuple[Path, str]) -> None:
+def test_demo_logs_no_password_or_key(demo: tuple[Path, str]) -> None:
     folder, printed = demo
     password = (folder / "demo" / "password").read_text().strip()
     logs = printed + "".join(path.read_text() for path in (folder / "demo" / "server" / "logs").iterdir())
@@ -92,7 +92,7 @@ def test_no_password_or_key_in_any_log(demo: tuple[Path, str]) -> None:
     assert "PRIVATE" not in logs
 
 
-def test_the_demonstration_does_not_remove_a_strangers_folder(tmp_path: Path) -> None:
+def test_demo_does_not_remove_another_folder(tmp_path: Path) -> None:
     (tmp_path / "demo").mkdir()
     (tmp_path / "demo" / "precious").touch()
     done = subprocess.run(
@@ -103,7 +103,7 @@ def test_the_demonstration_does_not_remove_a_strangers_folder(tmp_path: Path) ->
 
 
 @pytest.mark.slow
-def test_a_kept_chip_can_be_run_again(factory: Factory, tmp_path: Path) -> None:
+def test_kept_chip_can_be_run_again(factory: Factory, tmp_path: Path) -> None:
     device = f"emulator:{tmp_path / 'chip.json'}"
     first = factory.client("--auto", "--json", "--device", device)
     again = factory.client("--auto", "--json", "--device", device)
@@ -116,7 +116,7 @@ def test_a_kept_chip_can_be_run_again(factory: Factory, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_slots_are_locked_on_demand(factory: Factory, tmp_path: Path) -> None:
+def test_named_slots_are_locked(factory: Factory, tmp_path: Path) -> None:
     chip = tmp_path / "chip.json"
     done = factory.client("--auto", "--lock-slot", "13", "--lock-slot", "0", "--device", f"emulator:{chip}")
     assert "Locking slots.............done\n" in done.stdout
@@ -125,7 +125,7 @@ def test_slots_are_locked_on_demand(factory: Factory, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_configuration_file_of_the_guides_form(factory: Factory, tmp_path: Path) -> None:
+def test_configuration_file_of_the_guide_is_accepted(factory: Factory, tmp_path: Path) -> None:
     from atcaprov.config_zone.defaults import DEFAULT_608A
     from atcaprov.config_zone.hex_file import format_hex
 

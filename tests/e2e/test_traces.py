@@ -1,4 +1,4 @@
-"""The trace of a run, written by the client and played again by the other program."""
+"""The trace of a run, written by the client and replayed by `atcaprov emulator replay`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 
 @contextmanager
 def software_chip(way: str, folder: Path) -> Iterator[str]:
-    """Give the device URL of a blank chip."""
+    """Yield the device URL of a blank chip."""
     if way == "emulator":
         yield "emulator:"
     elif way == "pty":
@@ -30,7 +30,7 @@ def software_chip(way: str, folder: Path) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("way", ["emulator", "pty", "tcp"])
-def test_the_trace_of_a_client_run_agrees_with_a_new_chip(way: str, factory: Factory, tmp_path: Path) -> None:
+def test_trace_of_a_run_agrees_with_a_new_chip(way: str, factory: Factory, tmp_path: Path) -> None:
     trace = tmp_path / "run.jsonl"
     with software_chip(way, tmp_path) as url:
         done = factory.client("--auto", "--device", url, "--trace", trace)

@@ -1,4 +1,4 @@
-"""What programs say commands no terminal: names from options and files are printed without what does not print."""
+"""Programs print names from options and files without control characters."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from signer_module.cli import cli as signer_module
 from tests.support.programs import run_in_process
 
 NAME = "a\u202etxt.hex\x1b]0;x\x07\u2066\u200b"
-"""Turns the writing direction, sets a terminal's title, and hides."""
+"""Turns the writing direction, sets the terminal's title, and has invisible characters."""
 
 
 def assert_harmless(text: str) -> None:
@@ -36,13 +36,13 @@ def assert_harmless(text: str) -> None:
         (signer_module, ("signer", "create", "--root", NAME, "--out", "x", "--no-password")),
     ],
 )
-def test_an_error_about_a_name(command: click.Command, arguments: tuple[str, ...]) -> None:
+def test_errors_show_names_without_control_characters(command: click.Command, arguments: tuple[str, ...]) -> None:
     done = run_in_process(command, *arguments)
     assert done.code != 0
     assert_harmless(done.err + done.out)
 
 
-def test_what_went_well_with_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_results_show_names_without_control_characters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     text = default_text("root").replace("Example ATECC608A", "\\u202E\\u200B")
     Path("root.toml").write_text(text, encoding="utf-8")
@@ -64,7 +64,7 @@ def test_what_went_well_with_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     "command", [("root", "create", "--out", "new"), ("signer", "create", "--root", "root", "--out", "new")]
 )
 @pytest.mark.parametrize("password", ["short", "aaaaaaaaaaaaaaaa"])
-def test_a_weak_password_makes_no_key(
+def test_weak_password_makes_no_key(
     command: tuple[str, ...], password: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

@@ -1,4 +1,4 @@
-"""Our programs run on the selector loop on every system: the loop of Windows goes deaf when a client resets early."""
+"""Programs use the selector loop on every system: the default loop of Windows stops accepting after an early reset."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from atcaprov.program import event_loop
 PACKAGES = ("atcaprov", "provisioning_client", "provisioning_server", "signer_module")
 
 
-def test_it_is_the_selector_loop_whatever_the_system_prefers(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_selector_loop_is_used_whatever_the_system_prefers(monkeypatch: pytest.MonkeyPatch) -> None:
     class Preferred(asyncio.SelectorEventLoop):
-        """Stands for the loop that Windows prefers."""
+        """Stands for the default loop of Windows."""
 
     async def kind() -> type:
         return type(asyncio.get_running_loop())
@@ -25,7 +25,7 @@ def test_it_is_the_selector_loop_whatever_the_system_prefers(monkeypatch: pytest
     assert event_loop.run(kind()) is asyncio.SelectorEventLoop
 
 
-def test_no_program_has_another() -> None:
+def test_no_program_uses_another_loop() -> None:
     root = Path(__file__).parents[2]
     sources = [path for package in PACKAGES for path in (root / package).rglob("*.py")]
     other = re.compile(r"asyncio\.(run|new_event_loop)\(|run_until_complete")

@@ -33,46 +33,46 @@ def failing(error: BaseException) -> click.Command:
         (ServerRejected("Unknown.", code="signer-unknown"), 8),
     ],
 )
-def test_an_error_becomes_a_message_and_its_exit_code(error: AtcaProvError, code: int) -> None:
+def test_error_becomes_a_message_and_its_exit_code(error: AtcaProvError, code: int) -> None:
     ended = run_in_process(failing(error))
     assert (ended.code, ended.out) == (code, "")
     assert ended.err == f"Error [{error.code}]: {error.what}\n" + (f"{error.advice}\n" if error.advice else "")
 
 
 @pytest.mark.parametrize("interruption", [KeyboardInterrupt(), click.Abort()])
-def test_ctrl_c_is_130(interruption: BaseException) -> None:
+def test_ctrl_c_exits_with_130(interruption: BaseException) -> None:
     ended = run_in_process(failing(interruption))
     assert (ended.code, ended.out) == (130, "")
     assert ended.err.endswith("Interrupted.\n")
 
 
-def test_a_bug_is_not_hidden() -> None:
+def test_bugs_are_not_hidden() -> None:
     with pytest.raises(ZeroDivisionError):
         run_in_process(failing(ZeroDivisionError()))
 
 
-def test_the_program_names_its_groups() -> None:
+def test_help_lists_the_groups() -> None:
     ended = run_in_process(atcaprov, "--help")
     assert ended.code == 0
     assert "config" in ended.out
 
 
-def test_the_version() -> None:
+def test_version_is_shown() -> None:
     assert run_in_process(atcaprov, "--version").out == f"atcaprov, version {__version__}\n"
 
 
 @pytest.mark.parametrize("arguments", [["frob"], ["--frob"]])
-def test_what_is_not_known(arguments: list[str]) -> None:
+def test_unknown_command_or_option_is_refused(arguments: list[str]) -> None:
     assert run_in_process(atcaprov, *arguments).code == 2
 
 
-def test_the_installed_program_runs() -> None:
+def test_installed_program_runs() -> None:
     program = Path(sys.executable).with_name("atcaprov")
     ended = subprocess.run([program, "config", "show", DEFAULT_HEX], capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stderr) == (0, "")
 
 
-def test_a_reader_that_goes_away_is_no_crash() -> None:
+def test_closed_pipe_does_not_crash() -> None:
     reader, writer = os.pipe()
     os.close(reader)
     program = "from atcaprov.cli import main; main()"
@@ -90,7 +90,7 @@ def run_with(redirections: str, *arguments: str) -> subprocess.CompletedProcess[
 
 @pytest.mark.slow
 @pytest.mark.parametrize("unbuffered", ["", "1"])
-def test_a_full_standard_output_is_told(unbuffered: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_full_standard_output_is_reported(unbuffered: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)
     done = run_with("> /dev/full", "--help")
     assert done.returncode == 2
@@ -98,7 +98,7 @@ def test_a_full_standard_output_is_told(unbuffered: str, monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize("encoding", ["latin-1:strict", "utf-8:strict"])
-def test_a_name_that_standard_output_can_not_write(encoding: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_name_outside_the_encoding_of_standard_output(encoding: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """It ends a run that has just permanently changed a chip: all is well, and must be told so."""
     monkeypatch.setenv("PYTHONIOENCODING", encoding)
     program = "import click; from atcaprov.program.exit_codes import run_program\n@click.command()\ndef told():\n"
@@ -109,12 +109,12 @@ def test_a_name_that_standard_output_can_not_write(encoding: str, monkeypatch: p
 
 
 @pytest.mark.slow
-def test_a_closed_standard_output_is_no_crash() -> None:
+def test_closed_standard_output_does_not_crash() -> None:
     done = run_with(">&-", "--help")
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_an_error_of_a_file_of_ours_is_still_a_bug(tmp_path: Path) -> None:
+def test_error_of_another_file_is_not_hidden(tmp_path: Path) -> None:
     @click.command()
     def broken() -> None:
         (tmp_path / "missing").read_bytes()

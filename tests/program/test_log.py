@@ -39,7 +39,7 @@ def test_lines_of_the_library_name_their_module() -> None:
     assert line("%s: opened.", "i2c://1") == f"[2015-11-06 15:51:07, info] {LIBRARY}: i2c://1: opened."
 
 
-def test_lines_command_no_terminal() -> None:
+def test_lines_have_no_control_characters() -> None:
     assert line("%s", "a\x1b[2J\nb").endswith(": a?[2J?b")
 
 
@@ -118,14 +118,14 @@ def test_options_cannot_be_used_together(program: click.Command, words: list[str
     assert f"Error: {first} and {second} cannot be used together. Use one of them.\n" in done.err
 
 
-def test_nothing_is_left_of_a_log_after_its_program() -> None:
+def test_log_is_removed_when_its_program_ends() -> None:
     logger = logging.getLogger("atcaprov")
     before = logger.level, list(logger.handlers)
     run_in_process(noisy, "-vv")
     assert (logger.level, logger.handlers) == before
 
 
-def test_a_closed_standard_error_ends_no_program(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_closed_standard_error_does_not_end_a_program(monkeypatch: pytest.MonkeyPatch) -> None:
     class Closed:
         def write(self, text: str) -> None:
             raise OSError("gone")

@@ -1,4 +1,4 @@
-"""The console's loop with software chips and a server in memory."""
+"""The loop over boards, and its outputs, with software chips and a server in memory."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class ShownFunctions(InMemory):
 
 
 class Tray(BoardSource):
-    """Chips with given serial numbers; a place of the tray may be empty for some looks, or hold a dead board."""
+    """Chips with given serial numbers; a place may be empty at some looks, or hold a dead board."""
 
     def __init__(self, places: Iterable[str | None], hal_type: type[EmulatedHal] = EmulatedHal) -> None:
         self.places = list(places)
@@ -96,7 +96,7 @@ class Tray(BoardSource):
 
 
 class Damaged(EmulatedHal):
-    """A board whose answer to each sleep is damaged on the way."""
+    """A board whose reply to each sleep is damaged."""
 
     def sleep(self) -> None:
         super().sleep()
@@ -104,7 +104,7 @@ class Damaged(EmulatedHal):
 
 
 class Keys(Operator):
-    """Answers by a list: True starts a board, False quits; quits while waiting when `quits` says so."""
+    """Answers from a list: True starts a board, False quits; quits while waiting if `quits` says so."""
 
     def __init__(self, starts: Iterable[bool], quits: Callable[[], bool] = lambda: False) -> None:
         self._starts = list(starts)
@@ -136,14 +136,14 @@ def _run(
     return "".join(printed), loop
 
 
-def test_the_console_is_the_guides(authority: MemoryCa) -> None:
+def test_console_shows_the_texts_of_the_guide(authority: MemoryCa) -> None:
     printed, loop = _run(authority, ConsoleOutput, SERIALS)
     assert printed.startswith(GUIDE)
     assert printed.endswith("Provisioning successful! Please remove board...\n")
     assert (loop.good, loop.errors) == (2, [])
 
 
-def test_the_limit_ends_the_session(authority: MemoryCa) -> None:
+def test_limit_ends_the_loop(authority: MemoryCa) -> None:
     printed, loop = _run(authority, ConsoleOutput, SERIALS, limit=1)
     assert printed == GUIDE[: GUIDE.index("Board removed")]
     assert loop.good == 1
@@ -160,13 +160,13 @@ def test_esc_while_waiting_quits(authority: MemoryCa) -> None:
     assert printed == "Waiting for board to be connected...\n"  # else the shell writes behind it
 
 
-def test_an_empty_fixture_is_looked_at_again(authority: MemoryCa) -> None:
+def test_empty_fixture_is_checked_again(authority: MemoryCa) -> None:
     printed, loop = _run(authority, ConsoleOutput, [None, None, SERIALS[0]], Keys([True]))
     assert loop.good == 1
     assert printed.startswith("Waiting for board to be connected...ok\n    Device SN: 01234038D92CA571EE\n")
 
 
-def test_a_failure_says_what_and_what_to_do_and_what_becomes_of_the_board(authority: MemoryCa) -> None:
+def test_failure_shows_cause_advice_and_outcome_of_the_board(authority: MemoryCa) -> None:
     def server_gone(functions: InMemory) -> None:
         functions.raw = lambda data: b"" if data[3] == MessageType.CERTIFICATES_REPLY else data
 
@@ -181,14 +181,14 @@ def test_a_failure_says_what_and_what_to_do_and_what_becomes_of_the_board(author
     assert [error.code for error in loop.errors] == [Code.SERVER_DROPPED]
 
 
-def test_a_dead_board_does_not_stop_the_line(authority: MemoryCa) -> None:
+def test_dead_board_does_not_stop_the_loop(authority: MemoryCa) -> None:
     printed, loop = _run(authority, ConsoleOutput, ["dead", SERIALS[0]])
     assert printed.startswith("Waiting for board to be connected...error\n    The chip does not wake.\n")
     assert loop.good == 1
     assert len(loop.errors) == 1
 
 
-def test_a_board_whose_answer_to_the_last_sleep_is_damaged_has_one_outcome(authority: MemoryCa) -> None:
+def test_damaged_reply_to_the_last_sleep_gives_one_outcome(authority: MemoryCa) -> None:
     printed: list[str] = []
     output = ConsoleOutput(printed.append)
     provisioner = Provisioner(Profile(), authority.cert_info, ShownFunctions(authority, output))
@@ -199,7 +199,7 @@ def test_a_board_whose_answer_to_the_last_sleep_is_damaged_has_one_outcome(autho
     assert "".join(printed) == GUIDE[: GUIDE.index("Board removed")]
 
 
-def test_json_lines_tell_the_same(authority: MemoryCa) -> None:
+def test_json_lines_show_the_same_events(authority: MemoryCa) -> None:
     printed, _ = _run(authority, JsonOutput, SERIALS)
     events: list[dict[str, Any]] = [json.loads(line) for line in printed.splitlines()]
     assert {event["v"] for event in events} == {1}
@@ -215,7 +215,7 @@ def test_json_lines_tell_the_same(authority: MemoryCa) -> None:
     assert (events[-1]["done"], events[-1]["failed"]) == (2, 0)
 
 
-def test_a_failure_in_json_has_code_and_fate(authority: MemoryCa) -> None:
+def test_failure_in_json_has_code_and_outcome(authority: MemoryCa) -> None:
     printed, _ = _run(authority, JsonOutput, ["dead"])
     result = next(event for line in printed.splitlines() if (event := json.loads(line))["event"] == "result")
     assert (result["result"], result["code"], result["board"]) == ("fail", "device-no-reply", "retry")
@@ -252,7 +252,7 @@ class Impatient(Operator):
 
 
 class Pulled(Tray):
-    """The first chip loses its power while the operator thinks; or another one takes its place."""
+    """The first chip loses its power at the prompt, or another one takes its place."""
 
     def __init__(self, places: Iterable[str | None], *, exchange: bool) -> None:
         super().__init__(places)
@@ -279,7 +279,7 @@ class Pulled(Tray):
 
 
 @pytest.mark.parametrize("exchange", [True, False])
-def test_a_board_that_leaves_before_enter_is_neither_started_nor_counted(authority: MemoryCa, exchange: bool) -> None:
+def test_board_removed_before_enter_is_neither_started_nor_counted(authority: MemoryCa, exchange: bool) -> None:
     printed: list[str] = []
     output = ConsoleOutput(printed.append)
     provisioner = Provisioner(Profile(), authority.cert_info, ShownFunctions(authority, output))
@@ -292,7 +292,7 @@ def test_a_board_that_leaves_before_enter_is_neither_started_nor_counted(authori
     assert (loop.good, loop.errors) == (0, [])
 
 
-def test_a_hint_is_given_once_while_a_board_is_waited_for(authority: MemoryCa) -> None:
+def test_hint_is_shown_once_while_waiting_for_a_board(authority: MemoryCa) -> None:
     places = ["elsewhere", "elsewhere", None, SERIALS[0]]
     printed, loop = _run(authority, ConsoleOutput, places)
     assert printed.startswith(
@@ -309,7 +309,7 @@ def test_a_hint_is_given_once_while_a_board_is_waited_for(authority: MemoryCa) -
     ]
 
 
-def test_a_new_address_is_told_with_both_forms_and_its_url() -> None:
+def test_new_address_is_shown_in_both_forms_with_its_url() -> None:
     printed: list[str] = []
     ConsoleOutput(printed.append).address_changes(0x6A, "i2c://1/0x35")
     assert printed == [
@@ -320,7 +320,7 @@ def test_a_new_address_is_told_with_both_forms_and_its_url() -> None:
     assert (event["event"], event["address"], event["device"]) == ("address", "0x6A", "i2c://1/0x35")
 
 
-def test_a_new_address_under_the_same_url_asks_for_no_other_url() -> None:
+def test_new_address_under_the_same_url_keeps_the_url() -> None:
     printed: list[str] = []
     output = ConsoleOutput(printed.append, attended=False)
     output.board_found(bytes(9), "emulator:chip.json")
@@ -330,7 +330,7 @@ def test_a_new_address_under_the_same_url_asks_for_no_other_url() -> None:
     )
 
 
-def test_where_no_board_is_nothing_asks_to_remove_it() -> None:
+def test_missing_board_is_not_to_be_removed() -> None:
     printed: list[str] = []
     output = ConsoleOutput(printed.append)
     gone = TransportError("Nothing is plugged in.", code=Code.DEVICE_NOT_FOUND)
@@ -343,7 +343,7 @@ def test_where_no_board_is_nothing_asks_to_remove_it() -> None:
     assert printed[-1].endswith("Please remove board...\n")
 
 
-def test_a_warning_breaks_no_line() -> None:
+def test_warning_repeats_the_line_that_it_interrupts() -> None:
     printed: list[str] = []
     output = ConsoleOutput(printed.append)
     output.warning(ELSEWHERE)
@@ -359,7 +359,7 @@ def test_a_warning_breaks_no_line() -> None:
 
 
 class Stuck(Tray):
-    """For a while it can't tell whether the board was taken out."""
+    """For a while it cannot tell whether the board was taken out."""
 
     def __init__(self, places: Iterable[str | None]) -> None:
         super().__init__(places)
@@ -372,7 +372,7 @@ class Stuck(Tray):
         return False
 
 
-def test_a_hint_is_given_once_while_a_removal_is_waited_for(authority: MemoryCa) -> None:
+def test_hint_is_shown_once_while_waiting_for_a_removal(authority: MemoryCa) -> None:
     for output_type in (ConsoleOutput, JsonOutput):
         printed: list[str] = []
         output: Output = output_type(printed.append)

@@ -1,4 +1,4 @@
-"""The program at a terminal, with boards of chips at serial ports: plugged in, worked on, pulled out, exchanged."""
+"""The client at a terminal, with boards at serial ports that are plugged in, provisioned, pulled out, exchanged."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ WAITING = "Waiting for board to be connected..."
 
 
 class Station:
-    """A place with one name, where boards are plugged in: a link, as udev makes it."""
+    """A port with a fixed name where boards are plugged in: a link, as udev makes it."""
 
     def __init__(self, folder: Path) -> None:
         self.link = folder / "station"
@@ -101,7 +101,7 @@ def test_boards_come_and_go(
     assert len(traced) > 30
 
 
-def test_without_a_person_one_board_is_waited_for(
+def test_auto_waits_for_one_board(
     tmp_path: Path, station: Station, boards: list[PtyBoard], chips: list[SoftwareChip]
 ) -> None:
     signer = make_signer_folder(tmp_path)
@@ -118,7 +118,7 @@ def test_without_a_person_one_board_is_waited_for(
     assert child.exitstatus == 0
 
 
-def test_a_board_pulled_at_the_prompt_is_waited_for_again(
+def test_board_pulled_at_the_prompt_may_come_back(
     console: pexpect.spawn, station: Station, boards: list[PtyBoard], chips: list[SoftwareChip]
 ) -> None:
     station.plug(boards[0])
@@ -138,7 +138,7 @@ def test_a_board_pulled_at_the_prompt_is_waited_for_again(
 
 
 class PulledAt(EmulatedBus):
-    """Pulls its board out when a number of commands have reached the chip, before the answer to the last is out."""
+    """Pulls its board out after a number of commands have reached the chip, before the reply to the last."""
 
     def __init__(self, chip: SoftwareChip, talks: int) -> None:
         super().__init__({0xC0: chip})
@@ -152,7 +152,7 @@ class PulledAt(EmulatedBus):
 
 
 @pytest.mark.parametrize("talks", [14, 22, 40])
-def test_a_board_pulled_in_the_middle_fails_and_goes_on_when_it_comes_back(
+def test_board_pulled_during_a_run_fails_and_resumes_when_it_comes_back(
     console: pexpect.spawn, station: Station, chips: list[SoftwareChip], talks: int
 ) -> None:
     falling, back = PtyBoard(PulledAt(chips[0], talks).board), PtyBoard(kit_board(chips[0]))
@@ -174,7 +174,7 @@ def test_a_board_pulled_in_the_middle_fails_and_goes_on_when_it_comes_back(
 
 
 class AtTalk(EmulatedBus):
-    """Does something when a number of commands have reached the chip, before the answer to the last is out."""
+    """Does something after a number of commands have reached the chip, before the reply to the last."""
 
     def __init__(self, chip: SoftwareChip, talks: int) -> None:
         super().__init__({0xC0: chip})
@@ -199,7 +199,7 @@ def _is_key_by_key(console: pexpect.spawn) -> bool:
 
 @pytest.mark.parametrize(("number", "code"), ENDS)
 @pytest.mark.parametrize("talks", TALKS)
-def test_a_signal_in_the_middle_of_a_run_ends_it_between_two_commands(
+def test_signal_during_a_run_ends_it_between_two_commands(
     console: pexpect.spawn, station: Station, chips: list[SoftwareChip], talks: int, number: signal.Signals, code: int
 ) -> None:
     bus = AtTalk(chips[0], talks)
@@ -221,7 +221,7 @@ def test_a_signal_in_the_middle_of_a_run_ends_it_between_two_commands(
 
 @pytest.mark.parametrize(("number", "code"), ENDS)
 @pytest.mark.parametrize("at_prompt", [True, False])
-def test_a_signal_while_the_console_waits_gives_the_terminal_back(
+def test_signal_while_waiting_restores_the_terminal(
     console: pexpect.spawn,
     station: Station,
     boards: list[PtyBoard],
@@ -245,7 +245,7 @@ def test_a_signal_while_the_console_waits_gives_the_terminal_back(
     assert chips[0].memory.config[LOCK_VALUE] == UNLOCKED
 
 
-def test_a_terminal_that_is_closed_in_the_middle_of_a_run_ends_it_with_the_chip_asleep(
+def test_terminal_closed_during_a_run_leaves_the_chip_asleep(
     console: pexpect.spawn, station: Station, chips: list[SoftwareChip]
 ) -> None:
     bus = AtTalk(chips[0], 30)
@@ -262,7 +262,7 @@ def test_a_terminal_that_is_closed_in_the_middle_of_a_run_ends_it_with_the_chip_
 
 
 @pytest.mark.parametrize(("number", "code"), ENDS)
-def test_a_script_gets_one_result_for_the_board_that_a_signal_cut(
+def test_json_has_one_result_for_a_board_cut_by_a_signal(
     tmp_path: Path, chips: list[SoftwareChip], number: signal.Signals, code: int
 ) -> None:
     bus = AtTalk(chips[0], 25)

@@ -27,7 +27,7 @@ from tests.support.programs import run_in_process
 
 
 class Machine:
-    """What is plugged in: HID kits by libusb path, and I2C buses with chips."""
+    """The connected devices: HID kits by libusb path, and I2C buses with chips."""
 
     def __init__(self) -> None:
         self.hid = FakeHid()
@@ -73,7 +73,7 @@ def objects(text: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.splitlines()]
 
 
-def test_kits_are_listed_with_their_chips_which_stay_as_they_are(machine: Machine) -> None:
+def test_kits_are_listed_with_their_unchanged_chips(machine: Machine) -> None:
     blank, trust = made("atecc608a", locked=True), made("atecc608b")
     before = bytes(blank.memory.config), bytes(trust.memory.config)
     machine.plug_kit("1-1.2", {0xC0: blank, 0x6A: trust})
@@ -94,7 +94,7 @@ def test_kits_are_listed_with_their_chips_which_stay_as_they_are(machine: Machin
     assert (bytes(blank.memory.config), bytes(trust.memory.config)) == before
 
 
-def test_the_urls_of_the_list_open_those_chips(machine: Machine) -> None:
+def test_listed_urls_open_their_chips(machine: Machine) -> None:
     from atcaprov import Device
 
     chips = {0xC0: made("atecc608a"), 0x6A: made("atecc508a")}
@@ -110,7 +110,7 @@ def test_the_urls_of_the_list_open_those_chips(machine: Machine) -> None:
             assert device.serial_number().hex().upper() == chip["sn"]
 
 
-def test_the_part_is_told_by_info_and_both_revisions_are_shown(machine: Machine) -> None:
+def test_part_comes_from_info_and_both_revisions_are_shown(machine: Machine) -> None:
     chip = made("atecc608c")
     chip.memory.config[4:8] = bytes.fromhex("00005000")
     machine.plug_kit("1-1.2", {0xC0: chip})
@@ -122,7 +122,7 @@ def test_the_part_is_told_by_info_and_both_revisions_are_shown(machine: Machine)
     assert (listed["part"], listed["revision"], listed["config_revision"]) == ("ATECC608C", "00006004", "00005000")
 
 
-def test_newer_silicon_is_listed_by_its_revision_without_an_error(machine: Machine) -> None:
+def test_newer_silicon_is_listed_with_its_revision(machine: Machine) -> None:
     chip = made("atecc608c")
     chip.memory.revision = bytes.fromhex("00006009")
     machine.plug_kit("1-1.2", {0xC0: chip})
@@ -135,7 +135,7 @@ def test_newer_silicon_is_listed_by_its_revision_without_an_error(machine: Machi
     assert "code" not in listed
 
 
-def test_a_silent_kit_does_not_hide_the_others(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_silent_kit_does_not_hide_the_others(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("atcaprov.hal.kit.board.KitTimeouts", lambda: SimpleNamespace(greeting=0.01))
     machine.plug_kit("1-1.2", {0xC0: made("atecc608a")}).fault = BoardFault.SILENT
     machine.plug_kit("1-1.4", {}).unplugged = True
@@ -163,7 +163,7 @@ def test_i2c_buses_are_searched_on_demand(machine: Machine) -> None:
 
 
 class Stranger(FakeI2cBus):
-    """A bus with parts at 0x38 and 0x48 that acknowledge everything, and a driver of the kernel at 0x50."""
+    """A bus with parts at 0x38 and 0x48 that acknowledge everything, and a kernel driver at 0x50."""
 
     def __init__(self, chips: list[SoftwareChip]) -> None:
         super().__init__(chips)
@@ -186,7 +186,7 @@ def at(address: int) -> SoftwareChip:
     return chip
 
 
-def test_a_chip_that_a_killed_program_left_awake_is_waited_for(machine: Machine) -> None:
+def test_chip_left_awake_by_a_killed_program_is_found(machine: Machine) -> None:
     class Deaf(FakeI2cBus):
         reads_to_come = 5
 
@@ -223,20 +223,20 @@ def test_chips_at_other_addresses_are_found_on_demand(machine: Machine) -> None:
         (("--all-addresses",), "Add --i2c BUS"),
     ],
 )
-def test_addresses_that_mean_nothing_are_refused(machine: Machine, options: tuple[str, ...], what: str) -> None:
+def test_malformed_addresses_are_refused(machine: Machine, options: tuple[str, ...], what: str) -> None:
     done = run_in_process(command, "devices", *options)
     assert (done.code, done.out) == (2, "")
     assert what in done.err
 
 
-def test_a_chip_in_use_is_listed_and_hides_no_other(machine: Machine) -> None:
+def test_chip_in_use_is_listed_and_does_not_hide_others(machine: Machine) -> None:
     machine.buses[1] = FakeI2cBus([made("atecc608a"), at(0x6A)])
     with contextlib.closing(open_i2c("//1/0x60", machine.buses[1])):
         (port,) = objects(run_in_process(command, "devices", "--json", "--i2c", "1").out)
     assert [(chip["address"], chip.get("code")) for chip in port["chips"]] == [("0xC0", "device-busy"), ("0x6A", None)]
 
 
-def test_a_chip_that_does_not_answer_is_listed_with_its_error(machine: Machine) -> None:
+def test_silent_chip_is_listed_with_its_error(machine: Machine) -> None:
     class Odd(EmulatedBus):
         def exchange(self, address: int, packet: bytes) -> bytes:
             return b"\x07" * 7 if packet[1] == 0x02 else super().exchange(address, packet)
@@ -247,12 +247,12 @@ def test_a_chip_that_does_not_answer_is_listed_with_its_error(machine: Machine) 
     assert "wrong CRC" in run_in_process(command, "devices").out
 
 
-def test_nothing_plugged_in_is_said(machine: Machine) -> None:
+def test_nothing_connected_is_reported(machine: Machine) -> None:
     done = run_in_process(command, "devices")
     assert (done.code, done.out, done.err) == (0, "", "No kit and no I2C bus is connected.\n")
 
 
-def test_a_bus_that_is_not_there_recommends_another_command_than_the_one_that_was_run() -> None:
+def test_missing_bus_advises_another_command() -> None:
     missing = next(number for number in range(200) if not Path(f"/dev/i2c-{number}").exists())
     done = run_in_process(command, "devices", "--i2c", str(missing))
     assert f"/dev/i2c-{missing} does not exist. 'provisioning-client devices' without --i2c lists the buses" in done.out

@@ -1,4 +1,4 @@
-"""Chips that fail before or early in their run, without a person: each is a failed board, none counts as removed."""
+"""Chips that fail before or early in a run with --auto: each is a failed board, none counts as removed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from provisioning_client.operator import NoOperator, Operator
 from tests.support.in_memory_server import InMemory, MemoryCa
 
 EARLY = range(1, 13)
-"""Up to the first writes: the serial number twice, four blocks of the configuration, and on."""
+"""Commands up to the first writes: the serial number twice, four blocks of the configuration, and so on."""
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def session_with(
 
 @pytest.mark.parametrize("kind", FaultKind)
 @pytest.mark.parametrize("command", EARLY)
-def test_a_fault_at_any_early_command_has_one_outcome(authority: MemoryCa, kind: FaultKind, command: int) -> None:
+def test_fault_at_any_early_command_gives_one_outcome(authority: MemoryCa, kind: FaultKind, command: int) -> None:
     loop, events, _ = session_with(authority, FaultPlan([Fault(kind, command=command)]))
     assert loop.good + len(loop.errors) == 1
     results = [event for event in events if event["event"] == "result"]
@@ -50,7 +50,7 @@ def test_a_fault_at_any_early_command_has_one_outcome(authority: MemoryCa, kind:
 
 
 @pytest.mark.parametrize("kind", FaultKind)
-def test_a_chip_that_goes_on_failing_from_its_second_command_fails(authority: MemoryCa, kind: FaultKind) -> None:
+def test_chip_that_fails_from_its_second_command_is_a_failed_board(authority: MemoryCa, kind: FaultKind) -> None:
     faults = [Fault(kind, command=number) for number in range(2, 60)]
     loop, events, _ = session_with(authority, FaultPlan(faults))
     assert loop.good == 0
@@ -59,7 +59,7 @@ def test_a_chip_that_goes_on_failing_from_its_second_command_fails(authority: Me
 
 
 class Typist(Operator):
-    """Presses ENTER only after some looks at the chip."""
+    """Presses ENTER only after some checks of the chip."""
 
     def __init__(self, looks: int) -> None:
         self.pressed = False
@@ -76,14 +76,14 @@ class Typist(Operator):
         return True
 
 
-def test_a_contact_that_bounces_at_the_prompt_does_not_start_the_board(authority: MemoryCa) -> None:
+def test_bouncing_contact_at_the_prompt_does_not_start_the_board(authority: MemoryCa) -> None:
     operator = Typist(5)
     loop, _, _ = session_with(authority, FaultPlan([Fault(FaultKind.NO_ACKNOWLEDGE, command=3)]), operator)
     assert operator.pressed
     assert loop.good == 1
 
 
-def test_a_chip_that_dies_at_the_prompt_is_a_failed_board_and_not_changed(authority: MemoryCa) -> None:
+def test_chip_that_dies_at_the_prompt_is_failed_and_unchanged(authority: MemoryCa) -> None:
     operator = Typist(5)
     faults = [Fault(FaultKind.NO_ACKNOWLEDGE, command=number) for number in range(3, 60)]
     loop, _, chip = session_with(authority, FaultPlan(faults), operator)
@@ -92,7 +92,7 @@ def test_a_chip_that_dies_at_the_prompt_is_a_failed_board_and_not_changed(author
     assert chip.memory.config[86:88] == b"\x55\x55"
 
 
-def test_a_named_board_that_is_exchanged_before_its_run_is_a_failed_board(authority: MemoryCa) -> None:
+def test_listed_board_exchanged_before_its_run_is_failed(authority: MemoryCa) -> None:
     lines: list[str] = []
     first, second = SoftwareChip(), SoftwareChip()
 

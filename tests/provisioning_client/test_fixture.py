@@ -1,4 +1,4 @@
-"""Boards that come and go: what the client sees, without USB."""
+"""How the client notices boards that come and go, without USB."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ URL = "kit-hid://1-2.3"
 
 
 class Quiet:
-    """A watcher without events: the port is looked at only while a count is under way, or when told."""
+    """A watcher without events: the port is checked only while sightings are counted, or when told."""
 
     def __init__(self) -> None:
         self.changed = True
@@ -31,7 +31,7 @@ class Quiet:
 
 
 class Socket:
-    """A USB socket: plugged or not, with a chip or not, or with an error."""
+    """A USB port: with or without a board, with or without a chip, or with an error."""
 
     def __init__(self) -> None:
         self.plugged = False
@@ -91,7 +91,7 @@ def looks(fixture: Fixture, count: int) -> list[bool]:
     return found
 
 
-def test_a_board_counts_when_it_was_seen_twice(socket: Socket) -> None:
+def test_board_counts_once_it_was_seen_twice(socket: Socket) -> None:
     fixture = socket.fixture()
     assert looks(fixture, 2) == [False, False]
     socket.plug(SoftwareChip())
@@ -99,7 +99,7 @@ def test_a_board_counts_when_it_was_seen_twice(socket: Socket) -> None:
     assert not fixture.is_exhausted()
 
 
-def test_a_contact_that_bounces_is_no_board(socket: Socket) -> None:
+def test_bouncing_contact_does_not_count_as_a_board(socket: Socket) -> None:
     fixture = socket.fixture()
     for _ in range(3):
         socket.plug(SoftwareChip())
@@ -109,7 +109,7 @@ def test_a_contact_that_bounces_is_no_board(socket: Socket) -> None:
     assert socket.opened == 0
 
 
-def test_it_is_removed_when_it_was_missed_twice_and_the_next_one_found(socket: Socket) -> None:
+def test_board_missed_twice_is_removed_and_the_next_one_found(socket: Socket) -> None:
     fixture = socket.fixture()
     socket.plug(SoftwareChip())
     looks(fixture, 2)
@@ -120,7 +120,7 @@ def test_it_is_removed_when_it_was_missed_twice_and_the_next_one_found(socket: S
     assert looks(fixture, 2) == [False, True]
 
 
-def test_a_board_that_failed_before_its_run_is_away_only_if_it_is(socket: Socket) -> None:
+def test_board_that_failed_before_its_run_counts_as_removed_only_if_missing(socket: Socket) -> None:
     fixture, chip = socket.fixture(), SoftwareChip()
     socket.plug(chip)
     fixture.look()
@@ -136,7 +136,7 @@ def test_a_board_that_failed_before_its_run_is_away_only_if_it_is(socket: Socket
     assert fixture.was_taken_out()
 
 
-def test_a_bounce_at_the_end_is_no_removal(socket: Socket) -> None:
+def test_bounce_at_the_end_does_not_count_as_removal(socket: Socket) -> None:
     fixture = socket.fixture()
     socket.plug(SoftwareChip())
     looks(fixture, 2)
@@ -148,14 +148,14 @@ def test_a_bounce_at_the_end_is_no_removal(socket: Socket) -> None:
     assert [fixture.is_removed(), fixture.is_removed()] == [False, True]
 
 
-def test_without_an_event_nothing_is_looked_at(socket: Socket) -> None:
+def test_nothing_is_checked_without_an_event(socket: Socket) -> None:
     fixture = socket.fixture()
     looks(fixture, 5)
     assert socket.looked == 1
     assert socket.opened == 0
 
 
-def test_an_empty_socket_of_a_kit_is_waited_for(socket: Socket) -> None:
+def test_empty_kit_socket_is_checked_again(socket: Socket) -> None:
     fixture = socket.fixture()
     socket.plug(None)
     assert looks(fixture, 4) == [False] * 4
@@ -163,7 +163,7 @@ def test_an_empty_socket_of_a_kit_is_waited_for(socket: Socket) -> None:
     assert looks(fixture, 1) == [True]
 
 
-def test_another_chip_in_the_kits_socket_is_another_board(socket: Socket) -> None:
+def test_another_chip_in_the_kit_socket_is_another_board(socket: Socket) -> None:
     fixture = socket.fixture()
     socket.plug(SoftwareChip())
     looks(fixture, 2)
@@ -175,7 +175,7 @@ def test_another_chip_in_the_kits_socket_is_another_board(socket: Socket) -> Non
     assert looks(fixture, 2) == [False, True]
 
 
-def test_an_emptied_socket_is_a_removal(socket: Socket) -> None:
+def test_emptied_socket_counts_as_removal(socket: Socket) -> None:
     fixture = socket.fixture()
     socket.plug(SoftwareChip())
     looks(fixture, 2)
@@ -184,7 +184,7 @@ def test_an_emptied_socket_is_a_removal(socket: Socket) -> None:
     assert [fixture.is_removed(), fixture.is_removed()] == [False, True]
 
 
-def test_a_kit_that_can_not_be_spoken_to_is_an_error_once_and_gone_when_pulled(socket: Socket) -> None:
+def test_silent_kit_is_one_error_and_removed_when_pulled(socket: Socket) -> None:
     fixture = socket.fixture()
     socket.plug(None)
     socket.error = TransportError("silent", code=Code.DEVICE_NO_REPLY)
@@ -197,7 +197,7 @@ def test_a_kit_that_can_not_be_spoken_to_is_an_error_once_and_gone_when_pulled(s
     assert [fixture.is_removed(), fixture.is_removed()] == [False, True]
 
 
-def test_a_busy_port_is_no_removal(socket: Socket) -> None:
+def test_busy_port_does_not_count_as_removal(socket: Socket) -> None:
     fixture = socket.fixture()
     socket.plug(SoftwareChip())
     looks(fixture, 2)
@@ -207,7 +207,7 @@ def test_a_busy_port_is_no_removal(socket: Socket) -> None:
         assert [fixture.is_removed(), fixture.is_removed()] == [False, False]
 
 
-def test_a_bus_without_its_chip_is_an_empty_fixture(socket: Socket) -> None:
+def test_bus_without_its_chip_is_an_empty_fixture(socket: Socket) -> None:
     fixture = socket.fixture("i2c://1/0x60")
     socket.error = TransportError("nobody there", code=Code.DEVICE_NO_REPLY)
     assert looks(fixture, 4) == [False] * 4
@@ -218,7 +218,7 @@ def test_a_bus_without_its_chip_is_an_empty_fixture(socket: Socket) -> None:
     assert looks(fixture, 1) == [True]
 
 
-def test_damage_while_looking_is_an_error(socket: Socket) -> None:
+def test_damaged_reply_while_looking_is_an_error(socket: Socket) -> None:
     def noisy(url: str) -> Device:
         device = socket.open(url)
         device.serial_number = _noise  # type: ignore[method-assign]
@@ -233,7 +233,7 @@ def test_damage_while_looking_is_an_error(socket: Socket) -> None:
         fixture.look()
 
 
-def test_a_board_is_opened_again_for_its_run_when_asked(socket: Socket) -> None:
+def test_board_is_opened_again_for_its_run(socket: Socket) -> None:
     opened: list[str] = []
 
     def open_board(url: str) -> Device:
@@ -249,7 +249,7 @@ def test_a_board_is_opened_again_for_its_run_when_asked(socket: Socket) -> None:
     assert opened == [URL]
 
 
-def test_a_board_whose_chip_has_another_address_is_hinted_at(socket: Socket) -> None:
+def test_chip_at_another_address_gives_a_hint(socket: Socket) -> None:
     chips = {0x6A: SoftwareChip()}
     hid = FakeHid({"/hid/one": FaultyBoard(CdcBoard(Interpreter(EmulatedBus(chips), PARSER3)).receive_data)})
     fixture = Fixture(
@@ -267,7 +267,7 @@ def test_a_board_whose_chip_has_another_address_is_hinted_at(socket: Socket) -> 
     assert fixture.hint is None
 
 
-def test_while_several_boards_fit_the_url_none_is_taken_and_none_counts_as_removed(socket: Socket) -> None:
+def test_no_board_is_taken_or_removed_while_several_fit_the_url(socket: Socket) -> None:
     fixture = socket.fixture()
     socket.plug(SoftwareChip())
     assert looks(fixture, 2) == [False, True]
@@ -288,7 +288,7 @@ def test_while_several_boards_fit_the_url_none_is_taken_and_none_counts_as_remov
     assert fixture.hint is None
 
 
-def test_a_second_board_that_comes_while_one_is_opened_is_no_failed_board(socket: Socket) -> None:
+def test_second_board_during_opening_is_not_a_failed_board(socket: Socket) -> None:
     fixture = socket.fixture()
     socket.plug(SoftwareChip())
     socket.error = UsageError("2 boards fit.")

@@ -16,7 +16,7 @@ def never(error: UsageError) -> None:
     raise error
 
 
-def test_each_board_has_a_trace_of_its_own(tmp_path: Path) -> None:
+def test_each_board_has_its_own_trace(tmp_path: Path) -> None:
     boards = BoardList(["emulator:"] * 3, TraceFiles(tmp_path / "run.jsonl", never).open)
     serials = []
     while not boards.is_exhausted():
@@ -34,7 +34,7 @@ def test_each_board_has_a_trace_of_its_own(tmp_path: Path) -> None:
         assert {event.do for event in trace.events} >= {"wake", "exchange", "idle", "sleep"}
 
 
-def test_a_trace_that_can_not_be_written_stops_before_the_chip_is_asked(tmp_path: Path) -> None:
+def test_unwritable_trace_stops_before_the_chip_is_used(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as refused:
         TraceFiles(tmp_path / "missing" / "run.jsonl", never)
     assert refused.value.code == Code.FILE_UNWRITABLE
@@ -45,7 +45,7 @@ def test_a_trace_that_can_not_be_written_stops_before_the_chip_is_asked(tmp_path
 
 
 @pytest.mark.parametrize("room", [0, 200, 1000, 1001, 1040])
-def test_a_disk_that_becomes_full_ends_the_trace_and_not_the_board(tmp_path: Path, room: int) -> None:
+def test_full_disk_ends_the_trace_but_not_the_board(tmp_path: Path, room: int) -> None:
     warnings: list[UsageError] = []
     tracing = TraceFiles(tmp_path / "run.jsonl", warnings.append)
     with file_size_limit(room):
@@ -63,7 +63,7 @@ def test_a_disk_that_becomes_full_ends_the_trace_and_not_the_board(tmp_path: Pat
 
 @contextmanager
 def file_size_limit(size: int) -> Iterator[None]:
-    """Let every write beyond `size` bytes of a file fail, as on a full disk."""
+    """Make every write beyond `size` bytes of a file fail, as on a full disk."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     try:
@@ -72,7 +72,7 @@ def file_size_limit(size: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def test_a_chip_that_can_not_be_driven_is_released(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_chip_is_released_if_the_driver_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def missing() -> None:
         raise TransportError("no driver", code=Code.LIBRARY_MISSING)
 

@@ -1,4 +1,4 @@
-"""The rims against a real terminal: a program behind a pty prints the names of the keys that it gets."""
+"""Keys at a real terminal: a program behind a pty prints the names of the keys that it gets."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def program(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[pexpect.
     child.close(force=True)
 
 
-def test_keys_come_at_once_and_are_not_shown(program: pexpect.spawn) -> None:
+def test_keys_arrive_at_once_and_are_not_shown(program: pexpect.spawn) -> None:
     program.send("q")
     program.expect_exact("<textq>\r\n")
     assert program.before == ""
@@ -81,7 +81,7 @@ def _gives_keys_at_once_and_shows_nothing(program: pexpect.spawn) -> bool:
     return not local & (termios.ICANON | termios.ECHO)
 
 
-def test_the_terminal_is_as_before_afterwards(program: pexpect.spawn) -> None:
+def test_terminal_settings_are_restored(program: pexpect.spawn) -> None:
     assert _gives_keys_at_once_and_shows_nothing(program)
     program.send("\x04")
     program.expect_exact("end\r\n")
@@ -91,7 +91,7 @@ def test_the_terminal_is_as_before_afterwards(program: pexpect.spawn) -> None:
     assert local & termios.ECHO
 
 
-def test_ctrl_c_is_a_signal_and_leaves_the_terminal_as_before(program: pexpect.spawn) -> None:
+def test_ctrl_c_is_a_signal_and_restores_the_terminal(program: pexpect.spawn) -> None:
     program.send("\x03")
     program.expect_exact("KeyboardInterrupt")
     program.expect(pexpect.EOF)
@@ -99,7 +99,7 @@ def test_ctrl_c_is_a_signal_and_leaves_the_terminal_as_before(program: pexpect.s
     assert program.exitstatus == 130 or program.signalstatus == signal.SIGINT
 
 
-def test_a_terminal_that_goes_away_is_an_end(program: pexpect.spawn, tmp_path: Path) -> None:
+def test_terminal_that_goes_away_is_the_end(program: pexpect.spawn, tmp_path: Path) -> None:
     program.ptyproc.fileobj.close()
     program.closed = program.ptyproc.closed = program.ptyproc.terminated = True
     os.waitpid(program.pid, 0)
@@ -126,7 +126,7 @@ def test_reading_without_waiting(piped: tuple[Console, int]) -> None:
     os.close(writer)
 
 
-def test_what_was_typed_meanwhile_can_be_dropped_but_a_wish_to_quit_is_told(piped: tuple[Console, int]) -> None:
+def test_input_can_be_dropped_but_esc_in_it_is_reported(piped: tuple[Console, int]) -> None:
     console, writer = piped
     os.write(writer, b"typed\r\r")
     assert not console.drop_typed()
@@ -138,7 +138,7 @@ def test_what_was_typed_meanwhile_can_be_dropped_but_a_wish_to_quit_is_told(pipe
     assert console.drop_typed()
 
 
-def test_after_the_end_every_read_says_so(piped: tuple[Console, int]) -> None:
+def test_every_read_after_the_end_returns_the_end(piped: tuple[Console, int]) -> None:
     console, writer = piped
     os.write(writer, b"x")
     os.close(writer)
@@ -146,12 +146,12 @@ def test_after_the_end_every_read_says_so(piped: tuple[Console, int]) -> None:
     assert [console.read_key(timeout) for timeout in (None, 0, 30)] == [KeyPress(Key.END)] * 3
 
 
-def test_no_terminal_gives_no_console() -> None:
+def test_without_a_terminal_there_is_no_console() -> None:
     with Path(os.devnull).open("rb") as nothing, open_console(nothing.fileno()) as console:
         assert console is None
 
 
-def test_a_terminal_of_others_gives_no_console() -> None:
+def test_background_job_has_no_console() -> None:
     leader, follower = os.openpty()
     try:
         with open_console(follower) as console:

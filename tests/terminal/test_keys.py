@@ -12,7 +12,7 @@ SEQUENCES = [ARROW, b"\x1bOP", b"\x1b[15~", b"\x1b[1;5C", b"\x1b[200~", b"\x1bb"
 
 
 def _keys(*pieces: bytes, gap: float = 0.0) -> list[Key | str]:
-    """Feed the pieces `gap` seconds apart, then wait long; TEXT comes out as its text."""
+    """Feed the pieces `gap` seconds apart, then wait; return keys, with TEXT as its text."""
     decoder = KeyDecoder()
     now = 100.0
     presses: list[KeyPress] = []
@@ -23,7 +23,7 @@ def _keys(*pieces: bytes, gap: float = 0.0) -> list[Key | str]:
     return [press.text if press.key is Key.TEXT else press.key for press in presses]
 
 
-def test_a_lone_esc_counts_when_its_time_is_up_and_not_before() -> None:
+def test_lone_esc_counts_only_after_its_waiting_time() -> None:
     decoder = KeyDecoder()
     assert decoder.feed(b"\x1b", 10.0) == []
     assert decoder.deadline == 10.0 + ESC_WAIT_SECONDS
@@ -34,13 +34,13 @@ def test_a_lone_esc_counts_when_its_time_is_up_and_not_before() -> None:
 
 
 @pytest.mark.parametrize("sequence", SEQUENCES)
-def test_a_sequence_is_no_key_however_it_is_cut(sequence: bytes) -> None:
+def test_escape_sequence_is_ignored_however_it_is_cut(sequence: bytes) -> None:
     assert _keys(sequence) == []
     assert _keys(*(bytes([byte]) for byte in sequence), gap=0.001) == []
     assert _keys(sequence + b"x") == ["x"]
 
 
-def test_an_unfinished_sequence_is_forgotten_and_is_no_esc() -> None:
+def test_unfinished_sequence_is_dropped_and_is_not_esc() -> None:
     assert _keys(b"\x1b[1;", b"x", gap=0.2) == ["x"]
 
 
@@ -58,7 +58,7 @@ def test_esc_then_enter_read_together_are_both_kept() -> None:
 
 
 @pytest.mark.parametrize("end", [b"\r", b"\n", b"\r\n"])
-def test_enter_is_one_key_however_a_terminal_or_scanner_spells_it(end: bytes) -> None:
+def test_enter_is_one_key_in_each_form(end: bytes) -> None:
     assert _keys(b"AB 12" + end) == ["AB 12", Key.ENTER]
     assert _keys(end + end) == [Key.ENTER, Key.ENTER]
 
@@ -67,12 +67,12 @@ def test_named_keys() -> None:
     assert _keys(b"\x03\x04\x7f\x08\x15\x00\x01") == [Key.INTERRUPT, Key.END, Key.BACKSPACE, Key.BACKSPACE, Key.CLEAR]
 
 
-def test_text_of_several_bytes_may_be_cut_within_a_character() -> None:
+def test_multibyte_character_may_be_cut() -> None:
     assert _keys("ä€".encode()) == ["ä€"]
     assert "".join(str(key) for key in _keys(*(bytes([byte]) for byte in "ä€".encode()))) == "ä€"
 
 
-def test_typed_text_is_not_in_a_repr() -> None:
+def test_repr_does_not_show_typed_text() -> None:
     assert "secret" not in repr(KeyPress(Key.TEXT, "secret"))
 
 
@@ -88,14 +88,14 @@ def _typed(*keys: Key | str) -> str | None:
     return lines[-1]
 
 
-def test_a_line_can_be_corrected() -> None:
+def test_line_can_be_corrected() -> None:
     assert _typed("secrey", Key.BACKSPACE, "t", Key.ENTER) == "secret"
     assert _typed("wrong", Key.CLEAR, "right", Key.ENTER) == "right"
     assert _typed(Key.BACKSPACE, Key.ENTER) == ""
     assert _typed("a", Key.ESC, "b", Key.ENTER) == "ab"
 
 
-def test_a_line_is_bounded_and_starts_anew_after_enter() -> None:
+def test_line_is_bounded_and_starts_over_after_enter() -> None:
     line = Line()
     line.press(KeyPress(Key.TEXT, "x" * 5000))
     assert line.press(KeyPress(Key.ENTER)) == "x" * 1024

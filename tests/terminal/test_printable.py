@@ -1,4 +1,4 @@
-"""Text from outside never commands a terminal."""
+"""Text from outside never controls the terminal."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ from tests.support.signer_modules import CHEAP, SIGNER, working_folder
         ("", ""),
     ],
 )
-def test_only_what_prints_is_left(text: str, shown: str) -> None:
+def test_unprintable_characters_become_question_marks(text: str, shown: str) -> None:
     assert printable(text) == shown
     assert printable_lines(f"{text.replace(chr(10), '?')}\nnext") == f"{shown}\nnext"
 
 
-def test_errors_are_shown_so() -> None:
+def test_error_texts_are_printable() -> None:
     assert error_text(UsageError("no \x1b[2Jscreen", advice="try\x07")) == "Error [usage]: no ?[2Jscreen\ntry?"
 
 
@@ -51,12 +51,12 @@ def test_errors_are_shown_so() -> None:
         ("", 10, "", ""),
     ],
 )
-def test_sentences_break_between_words(text: str, columns: int | None, indent: str, shown: str) -> None:
+def test_lines_break_between_words(text: str, columns: int | None, indent: str, shown: str) -> None:
     assert folded(text, columns, indent) == shown
 
 
 def root_with_a_name(name: str) -> None:
-    """A root on files that another program made."""
+    """Make a root on files, as another program might."""
     key = SoftwareKey.generate()
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     begin = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
@@ -75,7 +75,7 @@ def root_with_a_name(name: str) -> None:
     (folder / root.REGISTER_FILE).write_text("signer_id\tkey_id\tname\tissued\n")
 
 
-def test_names_of_a_module_are_shown_so(
+def test_names_on_a_module_are_shown_printable(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     working_folder(tmp_path, monkeypatch)

@@ -1,4 +1,4 @@
-"""Keys of a Windows console, typed on a keyboard of the test that answers as the module msvcrt does."""
+"""Keys of a Windows console, from a keyboard that behaves as the module msvcrt."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from atcaprov.terminal.windows_console import WindowsConsole
 
 
 class Typed:
-    """A keyboard on which each pause types what comes next."""
+    """A keyboard that types the next text at each pause."""
 
     def __init__(self, *bursts: str) -> None:
         self._bursts = deque(bursts)
@@ -56,19 +56,19 @@ def text(characters: str) -> KeyPress:
         ("\ud83d", [text("\ufffd")]),
     ],
 )
-def test_what_was_typed_comes_as_keys(burst: str, presses: list[KeyPress]) -> None:
+def test_typed_characters_become_keys(burst: str, presses: list[KeyPress]) -> None:
     keys = console("", burst)
     assert [keys.read_key() for _ in presses] == presses
     assert keys.read_key(0) is None
 
 
-def test_nothing_typed_is_no_key() -> None:
+def test_no_input_gives_no_key() -> None:
     assert console().read_key(0) is None
     assert console("").read_key(0) is None
 
 
 @pytest.mark.parametrize(("burst", "wants_out"), [("abc\r", False), ("abc\x1b", True), ("\x03", True)])
-def test_what_was_typed_before_is_dropped_and_esc_in_it_is_told(burst: str, wants_out: bool) -> None:
+def test_earlier_input_is_dropped_but_esc_in_it_is_reported(burst: str, wants_out: bool) -> None:
     keyboard = Typed(burst)
     keyboard.pause(0)
     keys = WindowsConsole(keyboard, keyboard.pause)
@@ -76,7 +76,7 @@ def test_what_was_typed_before_is_dropped_and_esc_in_it_is_told(burst: str, want
     assert keys.read_key(0) is None
 
 
-def test_an_event_loop_gets_the_keys() -> None:
+def test_keys_reach_an_event_loop() -> None:
     keyboard = Typed("pa", "ss\r", "\x1b")
 
     async def first(count: int) -> list[KeyPress]:
