@@ -222,23 +222,6 @@ def test_failure_in_json_has_code_and_outcome(authority: MemoryCa) -> None:
     assert result["message"] == "The chip does not wake."
 
 
-def test_sentences_fit_the_terminal() -> None:
-    printed: list[str] = []
-    output = ConsoleOutput(printed.append, lambda: 40)
-    error = TransportError("The chip does not wake, and there is more to say.", advice="Press the board down.")
-    output.board_failed(error)
-    output.hint(error)
-    output.warning(error)
-    lines = "".join(printed).splitlines()
-    assert lines[:4] == [
-        "    The chip does not wake, and there is",
-        "    more to say. Press the board down.",
-        "    The board is not lost: it can be",
-        "    tried again.",
-    ]
-    assert [line for line in lines if len(line) > 40] == ["Provisioning failed! Please remove board..."]
-
-
 class Impatient(Operator):
     """Never presses a key while a board is there."""
 
@@ -307,55 +290,6 @@ def test_hint_is_shown_once_while_waiting_for_a_board(authority: MemoryCa) -> No
     assert [(hint["code"], hint["message"], hint["advice"]) for hint in hints] == [
         ("device-other-address", "No chip at C0, but at 6A.", "Write 6A.")
     ]
-
-
-def test_new_address_is_shown_in_both_forms_with_its_url() -> None:
-    printed: list[str] = []
-    ConsoleOutput(printed.append).address_changes(0x6A, "i2c://1/0x35")
-    assert printed == [
-        "    This chip moves to I2C address 0x6A (7-bit 0x35) in this run; use i2c://1/0x35 from then on.\n"
-    ]
-    JsonOutput(printed.append).address_changes(0x6A, "i2c://1/0x35")
-    event = json.loads(printed[-1])
-    assert (event["event"], event["address"], event["device"]) == ("address", "0x6A", "i2c://1/0x35")
-
-
-def test_new_address_under_the_same_url_keeps_the_url() -> None:
-    printed: list[str] = []
-    output = ConsoleOutput(printed.append, attended=False)
-    output.board_found(bytes(9), "emulator:chip.json")
-    output.address_changes(0x6A, "emulator:chip.json")
-    assert printed[-1] == (
-        "    This chip moves to I2C address 0x6A (7-bit 0x35) in this run; its device URL stays emulator:chip.json.\n"
-    )
-
-
-def test_missing_board_is_not_to_be_removed() -> None:
-    printed: list[str] = []
-    output = ConsoleOutput(printed.append)
-    gone = TransportError("Nothing is plugged in.", code=Code.DEVICE_NOT_FOUND)
-    output.step_begins("Waiting")
-    output.board_failed(gone)
-    assert printed[1:] == ["    Nothing is plugged in.\nProvisioning failed!\n"]
-    output.board_found(bytes(9), "kit-hid://")
-    output.board_failed(gone)
-    assert "can be tried again" in printed[-1]
-    assert printed[-1].endswith("Please remove board...\n")
-
-
-def test_warning_repeats_the_line_that_it_interrupts() -> None:
-    printed: list[str] = []
-    output = ConsoleOutput(printed.append)
-    output.warning(ELSEWHERE)
-    output.step_begins("Waiting")
-    output.warning(ELSEWHERE)
-    output.step_ends(good=True)
-    output.warning(ELSEWHERE)
-    text = f"Warning: {ELSEWHERE}\n"
-    assert "".join(printed) == f"{text}Waiting...\n{text}Waiting...ok\n{text}"
-    JsonOutput(printed.append).warning(ELSEWHERE)
-    event = json.loads(printed[-1])
-    assert (event["event"], event["code"]) == ("warning", "device-other-address")
 
 
 class Stuck(Tray):
