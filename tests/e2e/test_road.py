@@ -1,4 +1,4 @@
-"""The whole road with the programs as they are installed, judged by OpenSSL and GnuTLS."""
+"""All installed programs from root to verified product, checked by OpenSSL and GnuTLS."""
 
 from __future__ import annotations
 
