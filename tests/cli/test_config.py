@@ -41,7 +41,7 @@ def test_show_explains_fields_and_slots(file: str) -> None:
     assert sum(line[:4].strip().isdigit() for line in lines) == 16 + 16
 
 
-def test_show_speaks_of_the_part(kit_table: Path) -> None:
+def test_show_names_the_part(kit_table: Path) -> None:
     assert "OTP read-only" in config("show", kit_table, "--part", "ATECC508A").out
     assert "OTP read-only" not in config("show", kit_table).out
 
@@ -52,7 +52,7 @@ def test_show_writes_a_hex_file() -> None:
     assert parse_hex(ended.out) == DEFAULT_608A
 
 
-def test_show_without_a_file_speaks_of_the_default() -> None:
+def test_show_without_a_file_explains_the_default() -> None:
     assert config("show").out == config("show", DEFAULT_TOML).out
     assert config("show", "--hex").out == format_hex(DEFAULT_608A)
 
@@ -76,7 +76,7 @@ def test_check_refuses_a_508a_table_with_line_and_byte(kit_table: Path) -> None:
 
 
 @pytest.mark.slow
-def test_check_knows_what_the_product_wants(tmp_path: Path) -> None:
+def test_check_uses_the_options_of_the_product(tmp_path: Path) -> None:
     path = tmp_path / "moved.hex"
     path.write_text(format_hex(changed((16, "6A"))))
     assert config("check", path).code == 2
@@ -88,7 +88,7 @@ def test_check_knows_what_the_product_wants(tmp_path: Path) -> None:
     assert config("check", DEFAULT_HEX, "--device-key-slot", "8").code == 2
 
 
-def test_diff_speaks_in_words(tmp_path: Path) -> None:
+def test_diff_prints_words(tmp_path: Path) -> None:
     path = tmp_path / "moved.hex"
     path.write_text(format_hex(changed((16, "6A"))))
     ended = config("diff", DEFAULT_HEX, path)
@@ -129,7 +129,7 @@ def test_112_bytes_only_when_asked_for(tmp_path: Path) -> None:
         (format_hex(DEFAULT_608A) + "00", "(byte 128) stands at line 9, column 1"),
     ],
 )
-def test_files_that_hold_no_zone(tmp_path: Path, text: str, words: str) -> None:
+def test_files_without_a_zone_are_refused(tmp_path: Path, text: str, words: str) -> None:
     path = tmp_path / "zone.hex"
     path.write_text(text)
     for command in (("show", path), ("check", path), ("diff", path, path), ("convert", path)):
@@ -164,7 +164,7 @@ def test_wrong_arguments(arguments: tuple[str, ...]) -> None:
     assert "Error: " in ended.err
 
 
-def test_showing_a_file_loads_nothing_that_it_does_not_need() -> None:
+def test_show_imports_only_what_it_needs() -> None:
     program = (
         "import sys\n"
         "from atcaprov.program.exit_codes import run_program\n"

@@ -60,7 +60,7 @@ def client_of(place: str) -> Iterator[Client]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_it_prints_a_line_for_each_way_and_ends_cleanly(tmp_path: Path, number: signal.Signals) -> None:
+def test_serve_prints_a_line_for_each_interface_and_exits_cleanly(tmp_path: Path, number: signal.Signals) -> None:
     port = tmp_path / "ttyKit"
     options = ["--bridge", "0", "--i2c", "0", "--kit", "0", "--wolfssl", "0", "--pty", str(port)]
     with serving(*options) as (program, places):
@@ -72,7 +72,7 @@ def test_it_prints_a_line_for_each_way_and_ends_cleanly(tmp_path: Path, number: 
 
 
 @pytest.mark.slow
-def test_what_a_client_changed_is_in_the_state_file(tmp_path: Path) -> None:
+def test_state_file_has_the_changes_of_a_client(tmp_path: Path) -> None:
     state = tmp_path / "chip.json"
     for expected in (1, 2):
         with serving("--wolfssl", "0", "--state", str(state)) as (program, places):
@@ -86,7 +86,7 @@ def test_what_a_client_changed_is_in_the_state_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_chip_file_serves_one_server_at_a_time(tmp_path: Path) -> None:
+def test_chip_file_is_used_by_one_server_at_a_time(tmp_path: Path) -> None:
     state = tmp_path / "chip.json"
     with serving("--wolfssl", "0", "--state", str(state)) as (program, _places):
         done = run_in_process(group, "serve", "--bridge", "0", "--state", str(state))
@@ -102,7 +102,7 @@ def test_a_chip_file_serves_one_server_at_a_time(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_explain_says_why_on_stderr(tmp_path: Path) -> None:
+def test_explain_prints_the_reason_on_stderr(tmp_path: Path) -> None:
     with serving("--wolfssl", "0", "--explain", "--image", "atecc608b") as (program, places):
         with client_of(places["wolfssl"]) as client:
             client.send(b"\x03" + packet(Opcode.SIGN, 0x80, 0))
@@ -113,7 +113,7 @@ def test_explain_says_why_on_stderr(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_plan_of_faults_strikes(tmp_path: Path) -> None:
+def test_fault_plan_applies_to_served_chips(tmp_path: Path) -> None:
     plan = tmp_path / "faults.toml"
     plan.write_text('[[fault]]\nkind = "ecc-fault"\nopcode = "Info"\n')
     with serving("--wolfssl", "0", "--faults", str(plan)) as (_program, places), client_of(places["wolfssl"]) as client:
@@ -188,7 +188,7 @@ def test_chip_files_are_compared_in_words(tmp_path: Path) -> None:
     assert (done.code, done.out) == (1, "Counter 0 went from 0 to 1.\n")
 
 
-def test_chips_that_differ_by_their_answer_to_info_alone_are_not_the_same(tmp_path: Path) -> None:
+def test_chips_with_different_info_revision_differ(tmp_path: Path) -> None:
     before, after = tmp_path / "before.json", tmp_path / "after.json"
     run_in_process(group, "record", f"emulator:{before}", str(tmp_path / "trace"))
     after.write_text(before.read_text().replace('"revision": "00006002"', '"revision": "00006003"'))
@@ -225,13 +225,13 @@ def test_the_first_difference_is_printed(tmp_path: Path) -> None:
     assert done.out.startswith("event 2: 0730000000035d\n  the real chip answered      07000060033839\n")
 
 
-def test_a_recording_says_how_the_part_reads_the_open_points(tmp_path: Path) -> None:
+def test_record_prints_the_readings_of_the_chip(tmp_path: Path) -> None:
     done = run_in_process(group, "record", "emulator:?image=atecc508a", str(tmp_path / "part.jsonl"))
     assert "are ignored (open point surplus_data: ignore; the software chip: refuse)\n" in done.out
 
 
 @pytest.mark.parametrize(("image", "code"), [("tngtls", 0), ("atecc508a", 1)])
-def test_the_exit_code_tells_whether_a_part_differs(tmp_path: Path, image: str, code: int) -> None:
+def test_exit_code_shows_whether_a_chip_differs(tmp_path: Path, image: str, code: int) -> None:
     arguments = ["record", f"emulator:?image={image}", str(tmp_path / "part.jsonl")]
     assert run_in_process(group, *arguments, "--exit-code").code == code
     assert run_in_process(group, *arguments).code == 0
@@ -246,7 +246,7 @@ def blank_part(tmp_path: Path) -> tuple[str, Path, str]:
     return f"emulator:{state}", state, memory.serial.hex()
 
 
-def test_no_other_part_is_given_up_than_the_one_named(tmp_path: Path) -> None:
+def test_only_the_named_chip_is_given_up(tmp_path: Path) -> None:
     device, state, _ = blank_part(tmp_path)
     before = state.read_bytes()
     for number, code in (("00" * 9, 6), ("0123", 2), ("zz" * 9, 2)):
@@ -256,7 +256,7 @@ def test_no_other_part_is_given_up_than_the_one_named(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("setup", "other"), [("1", "2"), ("2", "1")])
-def test_a_part_that_is_given_up_answers_and_replays(tmp_path: Path, setup: str, other: str) -> None:
+def test_given_up_chip_answers_and_its_recording_replays(tmp_path: Path, setup: str, other: str) -> None:
     device, state, serial = blank_part(tmp_path)
     trace, answers = tmp_path / "part.jsonl", tmp_path / "answers.json"
     arguments = ["record", device, str(trace), "--answers", str(answers), "--give-up", serial, "--setup"]
@@ -274,7 +274,7 @@ def test_a_part_that_is_given_up_answers_and_replays(tmp_path: Path, setup: str,
     assert not {answer["words"] for answer in kept} & set(again.out.splitlines()), "nothing is asked twice"
 
 
-def test_answers_of_another_part_are_left_alone(tmp_path: Path) -> None:
+def test_answers_file_of_another_chip_is_not_changed(tmp_path: Path) -> None:
     answers = tmp_path / "answers.json"
     arguments = ["record", "emulator:", str(tmp_path / "part.jsonl"), "--answers", str(answers)]
     assert run_in_process(group, *arguments).code == 0
@@ -283,7 +283,7 @@ def test_answers_of_another_part_are_left_alone(tmp_path: Path) -> None:
     assert answers.read_bytes() == content
 
 
-def test_replay_may_begin_with_a_kept_chip_and_leaves_it(tmp_path: Path) -> None:
+def test_replay_can_start_from_a_chip_file_and_does_not_change_it(tmp_path: Path) -> None:
     state, file = tmp_path / "chip.json", tmp_path / "part.jsonl"
     run_in_process(group, "record", f"emulator:{state}", str(file))
     before = state.read_bytes()
@@ -293,6 +293,6 @@ def test_replay_may_begin_with_a_kept_chip_and_leaves_it(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("device", ["nonsense", "emulator:?image=none"])
-def test_a_device_that_cannot_be_opened_leaves_no_file(tmp_path: Path, device: str) -> None:
+def test_device_that_cannot_be_opened_creates_no_file(tmp_path: Path, device: str) -> None:
     assert run_in_process(group, "record", device, str(tmp_path / "part.jsonl")).code == 2
     assert list(tmp_path.iterdir()) == []

@@ -410,7 +410,7 @@ def change_validity(wheel: Wheel, parent: ec.EllipticCurvePrivateKey, xy: bytes,
 
 class TestSelfTest:
     @pytest.mark.parametrize("tests", [0x01, 0x3B, 0x3F])
-    def test_a_sound_part_passes(self, wheel: Wheel, tests: int) -> None:
+    def test_working_chip_passes(self, wheel: Wheel, tests: int) -> None:
         result = c_uint8(0xAA)
         wheel.call("calib_selftest", tests, 0, byref(result))
         assert result.value == 0

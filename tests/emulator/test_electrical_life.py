@@ -110,7 +110,7 @@ class TestTime:
 class TestTables:
     """DS20005927A, table 9-4, and the library's maxima."""
 
-    def test_those_of_the_508a_are_the_sheets(self) -> None:
+    def test_times_of_the_508a_are_those_of_the_data_sheet(self) -> None:
         found = {
             opcode: (TYPICAL_EXECUTION_MS_508A[opcode], MAX_EXECUTION_MS_508A[opcode])
             for opcode in (Opcode.INFO, Opcode.READ, Opcode.NONCE, Opcode.SIGN, Opcode.VERIFY, Opcode.GEN_KEY)
@@ -194,7 +194,7 @@ class TestWatchdog:
         assert reply_body(chip.exchange(packet(Opcode.GEN_KEY, 3, 0))) == b"\x03"
 
     @pytest.mark.parametrize("times", Times)
-    def test_on_a_virtual_clock_it_counts_what_a_part_takes(self, times: Times) -> None:
+    def test_watchdog_counts_typical_times_on_a_virtual_clock(self, times: Times) -> None:
         """108 Writes last 4.86 s at their maxima and 1.296 s on a part, whose watchdog lets it do so many."""
         clock = VirtualClock()
         chip = Chip(clock=clock, times=times)
@@ -203,7 +203,7 @@ class TestWatchdog:
         assert [reply_body(chip.exchange(write)) for _ in range(109)] == 108 * [b"\0"] + [b"\xee"]
         assert clock.now() == pytest.approx(0.0015 + 108 * 0.045 if times is Times.MAXIMUM else 0.0004 + 108 * 0.012)
 
-    def test_it_is_not_judged_by_a_maximum_that_a_part_does_not_take(self) -> None:
+    def test_watchdog_does_not_count_maxima_that_no_chip_takes(self) -> None:
         chip, clock = virtual_chip()
         chip.wake()
         clock.advance(1.2)
@@ -253,7 +253,7 @@ class TestBus:
         assert chip.send(INFO)
         assert chip.receive(7) == bytes.fromhex("07000060028038")
 
-    def test_nobody_wakes_twice_or_without_power(self) -> None:
+    def test_awake_or_unpowered_chip_does_not_wake(self) -> None:
         chip, _ = virtual_chip()
         assert chip.wake_pulse()
         assert not chip.wake_pulse()

@@ -75,7 +75,7 @@ class TestImages:
     def test_serial_numbers_are_unique(self) -> None:
         assert len({open_emulated("?image=tngtls").chip.memory.serial for _ in range(100)}) == 100
 
-    def test_a_kept_chip_stays_what_it_is(self, tmp_path: Path) -> None:
+    def test_chip_in_a_file_keeps_its_part(self, tmp_path: Path) -> None:
         path = tmp_path / "chip.json"
         first = open_emulated(f"{path}?image=tngtls")
         first.close()
@@ -84,11 +84,11 @@ class TestImages:
         second.close()
 
     @pytest.mark.parametrize("rest", ["?image=nothing", "?image=", "?part=x", "?image=../secret", "?image=/no.json"])
-    def test_what_is_no_image_is_refused(self, rest: str) -> None:
+    def test_invalid_image_is_refused(self, rest: str) -> None:
         with pytest.raises(UsageError):
             open_emulated(rest)
 
-    def test_an_image_of_ones_own(self, tmp_path: Path) -> None:
+    def test_image_in_a_file(self, tmp_path: Path) -> None:
         path = tmp_path / "mine.json"
         path.write_text((IMAGES / "tflxtls.json").read_text())
         assert open_emulated(f"?image={path}").chip.memory.config[16] == 0x6C
@@ -147,12 +147,12 @@ class TestRevision:
         image = parse_image(json.dumps(document | {"revision": zone, "info_revision": info}), "differing")
         return awake_chip(image.make(SeededRandom(b"revision")))
 
-    def test_info_may_differ_from_the_zone(self) -> None:
+    def test_info_can_differ_from_the_zone(self) -> None:
         chip = self.differing("00006003", "00006002")
         assert send(chip, Opcode.INFO).body == bytes.fromhex("00006003")
         assert send(chip, Opcode.READ, 0, 1).body == bytes.fromhex("00006002")
 
-    def test_the_part_is_the_one_that_info_tells(self) -> None:
+    def test_info_decides_which_part_the_chip_is(self) -> None:
         newer, older = self.differing("00006003", "00005000"), self.differing("00005000", "00006003")
         assert send(newer, Opcode.SELF_TEST, 0x3B).status == 0
         assert send(older, Opcode.SELF_TEST, 0x3B).status == 0x03
@@ -182,7 +182,7 @@ class TestTrustParts:
         wheel.call("calib_genkey_base", 8, 0, None, buffer(bytes(64)))
         wheel.fetch("calib_sign_internal", 64, 1, False, False)
 
-    def test_secondary_keys_can_be_made_anew_and_locked(self, wheel: Wheel) -> None:
+    def test_secondary_keys_can_be_replaced_and_locked(self, wheel: Wheel) -> None:
         for slot in (2, 3, 4):
             made = wheel.fetch("calib_genkey", 64, slot)
             assert wheel.fetch("calib_get_pubkey", 64, slot) == made

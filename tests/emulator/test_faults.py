@@ -174,7 +174,7 @@ class TestPlanFile:
             '[[fault]]\nkind = "stuck"\n[other]',
         ],
     )
-    def test_what_is_no_plan_is_refused(self, text: str) -> None:
+    def test_invalid_fault_plan_is_refused(self, text: str) -> None:
         with pytest.raises(UsageError) as caught:
             FaultPlan.from_toml(text)
         assert caught.value.code == Code.FILE_INVALID

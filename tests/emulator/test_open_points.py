@@ -104,7 +104,7 @@ class TestOpenPoints:
         assert send(chip, *case.request).status == status
 
     @pytest.mark.parametrize("name", POINTS)
-    def test_a_strict_chip_fails_loudly(self, name: str) -> None:
+    def test_strict_chip_raises(self, name: str) -> None:
         case, _, _ = self.POINTS[name]
         chip = prepared(case)
         chip.core.open_points = StrictOpenPoints()

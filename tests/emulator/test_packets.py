@@ -75,7 +75,7 @@ class TestFrames:
         wrong = with_crc(bytes((6, 0x30, 0, 0, 0)))
         assert reply_body(awake_chip().exchange(wrong)) == b"\xff"
 
-    def test_every_refusal_says_why_inside_and_only_inside(self) -> None:
+    def test_every_refusal_has_a_reason_that_is_not_sent(self) -> None:
         chip = awake_chip()
         reply = send(chip, Opcode.GEN_KEY, 4, 0)
         assert reply.body == b"\x0f"
@@ -173,7 +173,7 @@ def sound_packets(draw: st.DrawFn) -> bytes:
     st.booleans(),
     st.booleans(),
 )
-def test_any_bytes_get_a_sound_reply(packets: list[bytes], config_locked: bool, data_locked: bool) -> None:
+def test_any_bytes_get_a_valid_reply(packets: list[bytes], config_locked: bool, data_locked: bool) -> None:
     chip = awake_chip(configured_memory(config_locked=config_locked, data_locked=config_locked and data_locked))
     for sent in packets:
         chip.rewind()

@@ -98,7 +98,7 @@ class TestConfiguration:
         wheel.refused("calib_lock_config_zone_crc", crc16(config) ^ 1)
         assert not is_locked(wheel, CONFIG)
 
-    def test_the_lock_is_for_ever(self, wheel: Wheel) -> None:
+    def test_lock_is_permanent(self, wheel: Wheel) -> None:
         lock_config(wheel)
         assert is_locked(wheel, CONFIG)
         wheel.refused("calib_lock_config_zone")
@@ -258,11 +258,11 @@ def read_bytes(wheel: Wheel, zone: int, slot: int, size: int) -> bytes:
 
 class TestSha:
     @pytest.mark.parametrize("size", [0, 1, 55, 56, 63, 64, 65, 127, 128, 200])
-    def test_the_chip_hashes_as_everyone_does(self, wheel: Wheel, size: int) -> None:
+    def test_chip_hashes_like_hashlib(self, wheel: Wheel, size: int) -> None:
         message = os.urandom(size)
         assert wheel.fetch("calib_hw_sha2_256", 32, buffer(message), size) == sha256(message).digest()
 
-    def test_the_context_travels_to_another_chip(self, wheel: Wheel) -> None:
+    def test_context_can_continue_on_another_chip(self, wheel: Wheel) -> None:
         message = os.urandom(150)
         wheel.call("calib_sha_start")
         wheel.call("calib_sha_update", buffer(message[:64]))

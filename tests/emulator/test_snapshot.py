@@ -55,7 +55,7 @@ class TestSnapshot:
         assert chip.power is power
         assert chip.core.volatile == state.volatile
 
-    def test_a_kept_chip_takes_its_file_along(self, tmp_path: Path) -> None:
+    def test_restore_updates_the_file(self, tmp_path: Path) -> None:
         path = str(tmp_path / "chip.json")
         hal = open_emulated(path)
         state = snapshot(hal.chip)
@@ -69,7 +69,7 @@ class TestSnapshot:
 
 
 class TestFork:
-    def test_twins_begin_alike_and_go_their_own_ways(self) -> None:
+    def test_forks_start_equal_and_are_independent(self) -> None:
         chip = busy_chip()
         twin = fork(chip)
         assert snapshot(twin) == snapshot(chip)
@@ -81,7 +81,7 @@ class TestFork:
         assert chip.memory.slot_unlocked(0)
         assert chip.core.slot(1).private_key() is None
 
-    def test_a_twin_of_a_kept_chip_leaves_the_file_alone(self, tmp_path: Path) -> None:
+    def test_fork_of_a_chip_in_a_file_does_not_change_the_file(self, tmp_path: Path) -> None:
         path = tmp_path / "chip.json"
         hal = open_emulated(str(path))
         before = path.read_bytes()
@@ -95,7 +95,7 @@ class TestChanges:
         image = busy_chip().memory.image()
         assert explain_changes(image, image) == []
 
-    def test_a_life_in_words(self) -> None:
+    def test_changes_over_a_whole_life_in_words(self) -> None:
         chip = awake_chip(load_image("atecc608a").make(SeededRandom(b""), SERIAL))
         stages = [chip.memory.image()]
 

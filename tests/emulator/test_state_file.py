@@ -113,7 +113,7 @@ def test_a_file_that_is_moved_away_while_it_is_written_does_not_come_back(
     assert [file.name for file in path.parent.iterdir()] == ["drawer.json"]
 
 
-def test_one_program_at_a_file_by_whatever_name(path: Path) -> None:
+def test_file_is_used_by_one_program_under_any_name(path: Path) -> None:
     link = path.with_name("link.json")
     link.symlink_to(path)
     first = open_emulated(str(path))
@@ -130,14 +130,14 @@ def test_one_program_at_a_file_by_whatever_name(path: Path) -> None:
         open_emulated(str(path))
 
 
-def test_nothing_is_left_beside_the_file(path: Path) -> None:
+def test_no_other_file_remains(path: Path) -> None:
     hal = open_emulated(str(path))
     hal.wake()
     hal.exchange(packet(Opcode.UPDATE_EXTRA, 0, 7))
     assert os.listdir(path.parent) == ["chip.json"]  # noqa: PTH208 - names only
 
 
-def test_a_chip_in_memory_needs_no_file() -> None:
+def test_chip_in_memory_needs_no_file() -> None:
     hal = open_hal("emulator:")
     with pytest.raises(TransportError) as caught:
         hal.exchange(packet(Opcode.INFO))
@@ -200,7 +200,7 @@ def test_a_folder_is_no_chip_file(tmp_path: Path) -> None:
     assert caught.value.code == Code.FILE_UNREADABLE
 
 
-def test_a_file_that_cannot_be_written_is_said_plainly_and_stays_whole(path: Path) -> None:
+def test_file_that_cannot_be_written_is_reported_and_stays_whole(path: Path) -> None:
     hal = open_emulated(str(path))
     before = path.read_bytes()
     memory = hal.chip.memory.image()
@@ -213,7 +213,7 @@ def test_a_file_that_cannot_be_written_is_said_plainly_and_stays_whole(path: Pat
     assert hal.chip.memory.image() == memory
 
 
-def test_a_new_chip_in_a_missing_folder_is_not_said_to_have_a_file(path: Path) -> None:
+def test_error_for_a_missing_folder_does_not_mention_a_file(path: Path) -> None:
     with pytest.raises(UsageError) as caught:
         open_emulated(str(path.parent / "missing" / "chip.json"))
     assert caught.value.advice.startswith("Check that its folder exists")
@@ -224,6 +224,6 @@ def test_the_start_of_a_chip_is_its_own() -> None:
     assert Chip().memory.serial != Chip().memory.serial
 
 
-def test_a_file_that_the_system_does_not_show_is_a_typed_error() -> None:
+def test_unreadable_file_is_a_typed_error() -> None:
     with pytest.raises(UsageError, match="cannot be read"):
         open_hal(f"emulator:{'x' * 300}")  # longer than a name can be

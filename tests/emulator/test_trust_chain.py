@@ -75,7 +75,7 @@ def test_openssl_verifies_the_rebuilt_chain_under_the_test_root(tngtls: Wheel, t
     assert (done.returncode, done.stdout) == (0, "device.pem: OK\n"), done.stderr
 
 
-def test_the_certificate_is_that_of_the_chip_and_its_key(tngtls: Wheel) -> None:
+def test_certificate_fits_the_chip_and_its_key(tngtls: Wheel) -> None:
     device = read("device")
     serial = tngtls.chip.memory.serial.hex().upper()
     assert device.subject.rfc4514_string() == f"CN=sn{serial},O=Microchip Technology Inc"
@@ -92,7 +92,7 @@ def test_the_signer_key_is_that_of_the_signer_certificate(tngtls: Wheel) -> None
     assert bytes(key) == _raw(read("signer"))
 
 
-def test_a_mac_address_of_no_maker_stands_in_slot_5_and_in_the_certificate(tngtls: Wheel) -> None:
+def test_mac_address_of_no_manufacturer_is_in_slot_5_and_in_the_certificate(tngtls: Wheel) -> None:
     mac = buffer(bytes(12))
     tngtls.call("calib_read_bytes_zone", 2, 5, 0, mac, 12)
     assert re.fullmatch(rb"02[0-9A-F]{10}", bytes(mac))
@@ -109,7 +109,7 @@ def test_every_chip_has_a_certificate_of_its_own_and_one_seed_makes_one_chip() -
     assert image.make(SeededRandom(b"1"), SERIAL).image() == image.make(SeededRandom(b"1"), SERIAL).image()
 
 
-def test_the_root_says_what_it_is() -> None:
+def test_root_has_a_comment_that_says_what_it_is() -> None:
     root = x509.load_pem_x509_certificate(ROOT.read_bytes())
     comment = root.extensions.get_extension_for_oid(x509.ObjectIdentifier("2.16.840.1.113730.1.13"))
     assert isinstance(comment.value, x509.UnrecognizedExtension)

@@ -68,7 +68,7 @@ def test_a_fault_plan_is_obeyed(tmp_path: Path) -> None:
         "?times=short",
     ],
 )
-def test_what_is_no_option_is_refused(rest: str) -> None:
+def test_invalid_option_is_refused(rest: str) -> None:
     with pytest.raises(UsageError):
         open_emulated(rest)
 

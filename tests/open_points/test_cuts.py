@@ -148,9 +148,7 @@ CUT_FLOWS: Final[dict[Callable[[TrackedPoints, World], Begun], flows.Flow]] = {
 
 
 @pytest.mark.parametrize("begin", CUT_FLOWS, ids=lambda begin: begin.__name__)
-def test_what_was_cut_is_finished_by_the_same_again(
-    begin: Callable[[TrackedPoints, World], Begun], world: World
-) -> None:
+def test_same_command_finishes_a_run_that_was_cut(begin: Callable[[TrackedPoints, World], Begun], world: World) -> None:
     def run(reading: TrackedPoints, cut: CutPlace) -> None:
         begun = begin(reading, world)
         begun.check(cut_and_repeat(begun.run, *cut, begun.hal, begun.between))

@@ -25,7 +25,7 @@ from tests.support.pairwise import all_pairs
 
 
 @given(st.dictionaries(st.sampled_from("abcdefg"), st.integers(1, 4), max_size=7))
-def test_all_pairs_stand_together_in_a_row(sizes: dict[str, int]) -> None:
+def test_every_pair_of_values_is_in_a_row(sizes: dict[str, int]) -> None:
     columns = {name: [f"{name}{number}" for number in range(size)] for name, size in sizes.items()}
     rows = all_pairs(columns)
     assert all(list(row) and set(row) == set(columns) for row in rows)
@@ -63,7 +63,7 @@ def test_a_type_without_known_values_fails(monkeypatch: pytest.MonkeyPatch) -> N
         values_of("new")
 
 
-def test_a_reading_notes_what_decided() -> None:
+def test_recorded_reads_of_an_open_point_are_noted() -> None:
     reading = TrackedPoints(bad_block_code=3)
     chip = awake_chip(configured_memory(), open_points=reading)
     send(chip, Opcode.INFO)
@@ -74,7 +74,7 @@ def test_a_reading_notes_what_decided() -> None:
     assert str(TrackedPoints()) == "defaults"
 
 
-def test_few_points_are_tried_in_full_and_many_in_pairs_with_the_important_ones_in_full() -> None:
+def test_many_points_are_tried_in_pairs_and_important_ones_in_full() -> None:
     assert len(combinations_of(["data_open_use", "kdf_needs_pub_info", "no_mac_stops_hmac"])) == 8
     names = [field.name for field in fields(OpenPoints)]
     full = [name for name in names if always_in_full(name)][:4]
@@ -87,7 +87,7 @@ def test_few_points_are_tried_in_full_and_many_in_pairs_with_the_important_ones_
     assert len(rows) <= 4 * len(wanted)
 
 
-def test_each_cut_meets_each_value() -> None:
+def test_each_cut_is_tried_with_each_value() -> None:
     rows = combinations_of(["data_open_use", "bad_block_code"], 5)
     numbers = range(5)
     assert {row["cut"] for row in rows} == set(product(numbers, (False, True)))
@@ -97,7 +97,7 @@ def test_each_cut_meets_each_value() -> None:
     assert {row["cut"] for row in combinations_of([], 5)} == set(product(numbers, (False, True)))
 
 
-def test_a_point_that_only_another_reading_brings_in_is_tried_too() -> None:
+def test_point_that_only_another_reading_reaches_is_tried() -> None:
     def run(reading: TrackedPoints, _: Any) -> None:
         if not reading.data_open_use and not reading.kdf_needs_pub_info:
             raise ValueError("refused")

@@ -23,7 +23,7 @@ DOCS = Path(__file__).parents[2] / "docs/reference/open-points.md"
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("stop", "flow"), STOPPED)
-def test_the_flow_stops_so_under_every_reading_of_the_other_points(stop: Stop, flow: str, world: World) -> None:
+def test_flow_stops_under_every_reading_of_the_other_points(stop: Stop, flow: str, world: World) -> None:
     held = held_for(flow) | {stop.point: stop.value}
     results = run_combinations(lambda reading, _: FLOWS[flow](reading, world), held=held)
     assert {told(result) for result in results} == {(stop.code, Board.SET_ASIDE)}
@@ -52,7 +52,7 @@ def stopped(hal: ScriptedHal, run: Callable[[Device], object], code: Code) -> No
     replug(hal)
 
 
-def test_a_board_whose_crc_covers_private_keys_keeps_its_key_and_is_finished_by_who_knows_the_crc(world: World) -> None:
+def test_board_whose_crc_covers_private_keys_keeps_its_key(world: World) -> None:
     hal = chip_under(OpenPoints(data_crc_private=True))
     for code in (Code.DATA_CRC_REFUSED, Code.DATA_UNKNOWN):  # when it comes again, it may have been elsewhere
         stopped(hal, lambda device: flows.provision(device, world), code)
@@ -65,7 +65,7 @@ def test_a_board_whose_crc_covers_private_keys_keeps_its_key_and_is_finished_by_
 
 
 @pytest.mark.parametrize("flow", ["root", "request"])
-def test_a_chip_that_does_not_sign_before_the_data_lock_becomes_a_signer_under_a_root_in_files(
+def test_chip_that_does_not_sign_before_the_data_lock_can_be_a_signer_under_a_root_in_files(
     flow: str, world: World
 ) -> None:
     hal = chip_under(OpenPoints(data_open_use=False))

@@ -44,7 +44,7 @@ REFUSED = bytes.fromhex("040f2342")
 
 
 @pytest.mark.parametrize("setup", [FIRST, SECOND])
-def test_a_guard_holds_back_the_first_packet_that_would_give_a_part_up(setup: Setup) -> None:
+def test_guard_refuses_the_first_destructive_packet(setup: Setup) -> None:
     chip = blank_chip()
     before = chip.memory.image()
     with pytest.raises(UsageError) as held_back:
@@ -53,7 +53,7 @@ def test_a_guard_holds_back_the_first_packet_that_would_give_a_part_up(setup: Se
 
 
 @pytest.mark.parametrize("setup", [FIRST, SECOND])
-def test_what_was_asked_of_a_part_that_is_given_up_replays(setup: Setup) -> None:
+def test_recording_of_a_given_up_chip_replays(setup: Setup) -> None:
     """The software chip learns keys and contents from the recording, and answers every packet like the part."""
     with recorded(blank_chip()) as (hal, trace):
         list(ask_and_lock(Dialogue(hal), setup))
@@ -75,7 +75,7 @@ def test_a_lock_whose_reply_is_lost_is_seen_by_reading(setup: Setup) -> None:
 
 
 @pytest.mark.parametrize("setup", [FIRST, SECOND])
-def test_a_part_that_takes_no_configuration_is_not_locked(setup: Setup) -> None:
+def test_chip_that_refuses_the_configuration_is_not_locked(setup: Setup) -> None:
     hal = ScriptedHal()
     hal.answer = lambda content: REFUSED if content[1] == Opcode.WRITE else hal.chip.exchange(content)
     with pytest.raises(ProvisioningError) as refused:
@@ -93,7 +93,7 @@ def test_the_configurations_in_files_are_those_of_the_setups(number: str, setup:
 
 
 @pytest.mark.parametrize("setup", [FIRST, SECOND])
-def test_only_the_named_part_is_given_up_if_it_is_blank_or_set_up(setup: Setup) -> None:
+def test_named_chip_is_given_up_only_if_blank_or_set_up(setup: Setup) -> None:
     dialogue = talk(blank_chip())
     require_blank(dialogue, dialogue.serial, setup)
     with pytest.raises(ProvisioningError, match="serial number"):
@@ -116,9 +116,7 @@ def test_only_an_atecc608_is_given_up() -> None:
 
 @pytest.mark.parametrize("private", [False, True])
 @pytest.mark.parametrize("setup", [FIRST, SECOND])
-def test_a_part_tells_by_which_crc_it_was_locked_though_every_reply_to_a_lock_is_lost(
-    setup: Setup, private: bool
-) -> None:
+def test_chip_shows_which_crc_locked_it_when_replies_to_lock_are_lost(setup: Setup, private: bool) -> None:
     chip = blank_chip(replace(OpenPoints(), data_crc_private=private))
     hal = ScriptedHal()
 
@@ -144,7 +142,7 @@ _STEP = 5
 @pytest.mark.slow
 @pytest.mark.parametrize("after", [False, True])
 @pytest.mark.parametrize("setup", [FIRST, SECOND])
-def test_a_run_that_was_cut_goes_on(setup: Setup, after: bool, tmp_path: Path) -> None:
+def test_run_that_was_cut_continues(setup: Setup, after: bool, tmp_path: Path) -> None:
     whole = ScriptedHal()
     list(ask_and_lock(Dialogue(whole), setup))
     for cut in range(5, len(whole.packets), _STEP):
@@ -191,7 +189,7 @@ def keep_all(dialogue: Dialogue, setup: Setup, answers: AnswersFile) -> None:
 @pytest.mark.parametrize(
     "text", ["", "[]", '{"format": "atcaprov open points", "version": 1, "serial": "00"}', "answers"]
 )
-def test_a_file_that_keeps_other_answers_is_refused(tmp_path: Path, text: str) -> None:
+def test_other_file_for_answers_is_refused(tmp_path: Path, text: str) -> None:
     file = tmp_path / "answers.json"
     file.write_text(text)
     with pytest.raises(UsageError) as refused:
@@ -201,7 +199,7 @@ def test_a_file_that_keeps_other_answers_is_refused(tmp_path: Path, text: str) -
 
 @pytest.mark.parametrize("setup", [FIRST, SECOND])
 @pytest.mark.parametrize("protocol", ["bridge", "kit"])
-def test_a_part_is_given_up_over_any_way(protocol: str, setup: Setup) -> None:
+def test_chip_can_be_given_up_over_any_hal(protocol: str, setup: Setup) -> None:
     with served(blank_chip()) as place:
         hal = open_hal(f"tcp://127.0.0.1:{place.port(protocol)}?protocol={protocol}")
         try:

@@ -49,7 +49,7 @@ from tests.support.scripted_hal import ScriptedHal
 
 
 @pytest.mark.parametrize(("point", "value"), each(HARMLESS | OPEN))
-def test_an_open_part_tells_its_reading(point: str, value: Any) -> None:
+def test_open_chip_shows_its_reading(point: str, value: Any) -> None:
     wanted = defaults(HARMLESS | OPEN) | {point: value}
     if (point, value) == ("nonce_before_lock", False):
         wanted["info_state_seed"] = UNDECIDED  # a Nonce that is refused updates no seed
@@ -57,7 +57,7 @@ def test_an_open_part_tells_its_reading(point: str, value: Any) -> None:
 
 
 @pytest.mark.parametrize(("point", "value"), each(HARMLESS | LOCKED))
-def test_a_locked_part_tells_its_reading(point: str, value: Any) -> None:
+def test_locked_chip_shows_its_reading(point: str, value: Any) -> None:
     wanted = defaults(HARMLESS | LOCKED) | {point: value}
     chip = SoftwareChip(configured_memory(), open_points=replace(OpenPoints(), **{point.partition(".")[0]: value}))
     assert ask_harmlessly(chip) == wanted
@@ -72,7 +72,7 @@ def test_harmless_questions_change_nothing(image: str) -> None:
 
 
 @pytest.mark.parametrize("image", ["atecc608a", "atecc508a", "tngtls", "tflxtls"])
-def test_what_is_asked_without_harm_passes_a_guard_that_permits_nothing(image: str) -> None:
+def test_harmless_questions_pass_a_guard_that_permits_nothing(image: str) -> None:
     hal = GuardedHal(EmulatedHal(SoftwareChip(load_image(image).make(SeededRandom(b"part"))), "emulator:"))
     assert run(hal, harmless_packets()) == len(harmless_packets())
     dialogue = Dialogue(hal)
@@ -88,7 +88,7 @@ def test_no_use_of_a_limited_key_is_spent() -> None:
 
 
 @pytest.mark.parametrize("value", NO_AES["aes_disabled_code"])
-def test_a_part_without_aes_tells_its_reading(value: int) -> None:
+def test_chip_without_aes_shows_its_reading(value: int) -> None:
     memory = configured_memory()
     memory.config[13] &= 0xFE
     chip = SoftwareChip(memory, open_points=replace(OpenPoints(), aes_disabled_code=value))
@@ -96,26 +96,26 @@ def test_a_part_without_aes_tells_its_reading(value: int) -> None:
 
 
 @pytest.mark.parametrize(("name", "value"), each(SPOILING))
-def test_the_first_part_tells_its_reading(name: str, value: Any) -> None:
+def test_chip_with_the_first_setup_shows_its_reading(name: str, value: Any) -> None:
     point = name.partition(".")[0]
     assert given_up(FIRST, replace(OpenPoints(), **{point: value}))[name] == value
 
 
 @pytest.mark.parametrize(("name", "value"), each(SECOND_PART))
-def test_the_second_part_tells_its_reading(name: str, value: Any) -> None:
+def test_chip_with_the_second_setup_shows_its_reading(name: str, value: Any) -> None:
     point = name.partition(".")[0]
     assert given_up(SECOND, replace(OpenPoints(), **{point: value}))[name] == value
 
 
 @pytest.mark.parametrize("command", sorted(OpenPoints().limited_use_commands))
-def test_the_second_part_tells_for_each_command_whether_it_counts(command: int) -> None:
+def test_chip_with_the_second_setup_shows_for_each_command_whether_it_counts(command: int) -> None:
     others = OpenPoints().limited_use_commands - {command}
     answers = given_up(SECOND, replace(OpenPoints(), limited_use_commands=others))
     counted = {name for name, value in answers.items() if name.startswith("limited_use_commands.") and value}
     assert counted == {f"limited_use_commands.{Opcode(other).name}" for other in others}
 
 
-def test_parts_that_are_given_up_answer_every_question() -> None:
+def test_given_up_chips_answer_every_question() -> None:
     first, second = given_up(FIRST, OpenPoints()), given_up(SECOND, OpenPoints())
     assert first == defaults(SPOILING) | defaults(RULES.keys() - second.keys())
     commands = [f"limited_use_commands.{Opcode(command).name}" for command in OpenPoints().limited_use_commands]
@@ -132,7 +132,7 @@ def test_every_open_point_is_asked_or_has_a_reason() -> None:
 
 
 @pytest.mark.parametrize(("point", "value"), each(HARMLESS | OPEN | LOCKED | SPOILING | NO_AES | SECOND_PART))
-def test_each_reading_has_words(point: str, value: Any) -> None:
+def test_each_reading_has_a_text_of_its_own(point: str, value: Any) -> None:
     line = reading_text(Reading(point, value))
     assert f"(open point {point}: {shown(value)}" in line
     assert "{" not in line
@@ -141,7 +141,7 @@ def test_each_reading_has_words(point: str, value: Any) -> None:
     assert [other for other in others if reading_text(Reading(point, other)).partition(" (")[0] == words] == []
 
 
-def test_what_gets_no_answer_stays_undecided() -> None:
+def test_question_without_an_answer_stays_undecided() -> None:
     hal = ScriptedHal()
 
     def silent_out_of_bounds(content: bytes) -> bytes:
@@ -155,7 +155,7 @@ def test_what_gets_no_answer_stays_undecided() -> None:
     assert found(put(dialogue, harmless_questions(dialogue))) == defaults(HARMLESS | OPEN) | undecided
 
 
-def test_a_reading_is_told_in_words() -> None:
+def test_reading_has_a_text() -> None:
     one = Reading("authorization_uses", "one")
     assert reading_text(one) == "one use per authorization (open point authorization_uses: one)"
     assert reading_text(Reading("bad_block_code", 0x03)).endswith(
@@ -168,7 +168,7 @@ def test_a_reading_is_told_in_words() -> None:
 
 
 @pytest.mark.parametrize("value", [0x00, 0xFF])
-def test_the_first_part_tells_the_fill_of_both_sizes(value: Literal[0x00, 0xFF]) -> None:
+def test_chip_with_the_first_setup_shows_the_fill_of_both_sizes(value: Literal[0x00, 0xFF]) -> None:
     chip = blank_chip(replace(OpenPoints(), partial_block_fill=value))
     list(ask_and_lock(talk(chip), FIRST))
     answers = ask_harmlessly(chip)
@@ -219,9 +219,7 @@ def _under_target(content: bytes, ask: Callable[[bytes], bytes]) -> bytes:
         ("derive_key_mac_key", SECOND, _under_target, "target"),
     ],
 )
-def test_a_part_that_keeps_to_another_rule_is_told_apart(
-    rule: str, setup: Setup, contradiction: Contradiction, value: Any
-) -> None:
+def test_chip_with_another_rule_is_found(rule: str, setup: Setup, contradiction: Contradiction, value: Any) -> None:
     hal = ScriptedHal()
     hal.answer = lambda content: contradiction(content, hal.chip.exchange)
     answers = found(ask_and_lock(Dialogue(hal), setup))
@@ -258,7 +256,7 @@ def _set_to(name: str, open_points: OpenPoints) -> Any:
 
 @pytest.mark.parametrize("seed", range(20))
 @pytest.mark.parametrize("setup", [FIRST, SECOND])
-def test_a_part_that_differs_in_many_points_is_never_read_wrongly(setup: Setup, seed: int) -> None:
+def test_chip_that_differs_in_many_points_is_never_read_wrongly(setup: Setup, seed: int) -> None:
     """No question rests on another open point: its answer is right, or undecided."""
     open_points = _drawn(seed)
     chip = blank_chip(open_points)

@@ -49,27 +49,27 @@ def recording_of_probes(chip: SoftwareChip) -> Trace:
 
 
 @pytest.mark.parametrize("image", image_names())
-def test_what_was_asked_of_a_part_agrees_with_its_software_chip(image: str) -> None:
+def test_recorded_questions_replay_on_the_software_chip(image: str) -> None:
     """The software chip begins as a blank 608A: what it needs to know stands in the recording."""
     trace = recording_of_probes(SoftwareChip(blank(image)))
     assert len(trace.events) > 300
     assert replay(trace, blank()).difference is None
 
 
-def test_a_recorded_part_is_the_one_that_its_answer_to_info_tells() -> None:
+def test_recorded_chip_is_identified_by_info() -> None:
     memory = blank("atecc508a")
     memory.config[6] = 0x60
     assert replay(recording_of_probes(SoftwareChip(memory)), blank()).difference is None
 
 
-def test_the_harmless_packets_change_nothing_that_stays() -> None:
+def test_harmless_packets_change_no_memory() -> None:
     for chip in (SoftwareChip(), reference_chip(), SoftwareChip(blank("tngtls"))):
         before = chip.memory.image()
         recording_of_probes(chip)
         assert chip.memory.image() == before
 
 
-def test_every_harmless_packet_is_sound() -> None:
+def test_every_harmless_packet_is_well_formed() -> None:
     chip = SoftwareChip()
     chip.wake()
     for content in harmless_packets():
@@ -95,7 +95,7 @@ class RecordingWheel(Wheel):
         return b"\x00"
 
 
-def test_a_recording_of_the_library_at_work_agrees() -> None:
+def test_recording_of_the_library_replays_without_difference() -> None:
     """Nonces, MACs, encrypted writes and reads, counters: what is random on the part is taken from the recording."""
     chip = reference_chip()
     with recorded(chip) as (hal, trace):
@@ -123,7 +123,7 @@ def test_a_recording_of_the_library_at_work_agrees() -> None:
     ],
     ids=["bad-block-code", "info-state-seed", "partial-block-fill"],
 )
-def test_a_part_that_answers_an_open_point_otherwise_is_found_out(open_points: OpenPoints, opcode: int) -> None:
+def test_replay_finds_a_chip_with_another_reading(open_points: OpenPoints, opcode: int) -> None:
     part = SoftwareChip(blank("tngtls"), open_points=open_points)
     difference = replay(recording_of_probes(part), blank()).difference
     assert difference is not None
@@ -132,7 +132,7 @@ def test_a_part_that_answers_an_open_point_otherwise_is_found_out(open_points: O
     assert replay(recording_of_probes(part), blank(), open_points=open_points).difference is None
 
 
-def test_a_difference_is_told_with_the_reason_and_without_secrets() -> None:
+def test_difference_has_a_reason_and_no_secret() -> None:
     secret = bytes(range(0x60, 0x80))
     sent = packet(Opcode.WRITE, 0x82, 8 << 3, secret)
     events = (TraceEvent("wake"), TraceEvent("exchange", sent.hex(), "04000340"))
@@ -163,7 +163,7 @@ def test_a_flipped_bit_of_a_recording_is_found(part: int) -> None:
     assert difference.number == len(events) + 1 + at
 
 
-def test_the_recordings_time_decides_about_the_watchdog() -> None:
+def test_watchdog_follows_the_times_of_the_recording() -> None:
     info = packet(Opcode.INFO).hex()
     answered = "07000060028038"
 
@@ -177,14 +177,14 @@ def test_the_recordings_time_decides_about_the_watchdog() -> None:
     assert "the software chip answered  nothing" in difference.text()
 
 
-def test_a_part_that_began_a_command_late_is_not_held_to_the_maximum() -> None:
+def test_late_start_of_a_command_is_no_difference() -> None:
     """A Random of up to 23 ms, begun 10 ms before the watchdog: a part that answered it was quick enough."""
     answered = with_crc(b"\x23" + 8 * bytes.fromhex("ffff0000")).hex()
     events = (TraceEvent("wake", at=0.0), TraceEvent("exchange", packet(Opcode.RANDOM).hex(), answered, at=1.29))
     assert replay(Trace("", events), blank()).difference is None
 
 
-def test_after_a_failed_call_the_part_is_taken_at_its_next_word() -> None:
+def test_reply_after_a_failed_call_is_believed() -> None:
     failed = TraceEvent("exchange", packet(Opcode.INFO).hex(), "", "device-no-reply")
     assert replay(Trace("", (TraceEvent("wake"), failed)), blank()).difference is None
 
@@ -217,7 +217,7 @@ def unlocked() -> Memory:
     return configured_memory(slots={3: (0x0F8F, 0x003C), 8: (0x0F0F, 0x003C), 9: (0x0F0F, 0x003C)}, data_locked=False)
 
 
-def test_what_a_masked_write_left_is_not_compared_and_the_rest_is() -> None:
+def test_bytes_of_a_masked_write_are_not_compared() -> None:
     with traced(SoftwareChip(unlocked())) as (hal, trace):
         hal.exchange(packet(Opcode.WRITE, 0x82, 8 << 3, SECRET))  # the configuration was not read before
         hal.exchange(packet(Opcode.LOCK, 0x81))
@@ -235,7 +235,7 @@ def test_what_a_masked_write_left_is_not_compared_and_the_rest_is() -> None:
     assert difference.number == len(found.events)
 
 
-def test_what_was_written_again_is_compared_again() -> None:
+def test_rewritten_bytes_are_compared_again() -> None:
     with traced(SoftwareChip(unlocked())) as (hal, trace):
         hal.exchange(packet(Opcode.WRITE, 0x82, 8 << 3, SECRET))
         for block in range(4):
@@ -257,7 +257,7 @@ def hidden(event: TraceEvent, place: int) -> TraceEvent:
     return replace(event, sent=packet(Opcode.READ, 0x82, place).hex(), got=answer.hex())
 
 
-def test_a_lock_over_unknown_bytes_is_played_without_their_crc() -> None:
+def test_lock_over_unknown_bytes_is_replayed_without_crc() -> None:
     memory = unlocked()
     with traced(SoftwareChip(memory)) as (hal, trace):
         hal.exchange(packet(Opcode.WRITE, 0x82, 3 << 3, SECRET))
@@ -273,7 +273,7 @@ def test_a_lock_over_unknown_bytes_is_played_without_their_crc() -> None:
     assert (result.difference, result.passed_over) == (None, 1)
 
 
-def test_after_a_masked_nonce_nothing_is_compared_that_needs_it_until_the_chip_slept() -> None:
+def test_replies_that_need_a_masked_nonce_are_not_compared_until_sleep() -> None:
     with traced(SoftwareChip(configured_memory())) as (hal, trace):
         hal.exchange(packet(Opcode.NONCE, 0x03, 0, SECRET))
         hal.exchange(packet(Opcode.GEN_DIG, 2, 3))
@@ -288,7 +288,7 @@ def test_after_a_masked_nonce_nothing_is_compared_that_needs_it_until_the_chip_s
     assert (result.difference, result.passed_over) == (None, 3)
 
 
-def test_what_a_failed_write_left_is_not_compared() -> None:
+def test_bytes_of_a_failed_write_are_not_compared() -> None:
     failed = TraceEvent("exchange", packet(Opcode.WRITE, 0x80, 8, bytes(32)).hex(), error="device-no-reply")
     read = TraceEvent("exchange", packet(Opcode.READ, 0x80, 8).hex(), with_crc(b"\x23" + bytes(range(32))).hex())
     memory = configured_memory(config_locked=False, data_locked=False)
@@ -302,7 +302,7 @@ _PACKETS = st.binary(min_size=1, max_size=40) | st.builds(
 
 
 @given(st.lists(st.tuples(_PACKETS, st.binary(max_size=40)), max_size=5))
-def test_any_trace_is_played_to_a_verdict(pairs: list[tuple[bytes, bytes]]) -> None:
+def test_any_trace_can_be_replayed(pairs: list[tuple[bytes, bytes]]) -> None:
     events = [TraceEvent("exchange", sent.hex(), got.hex()) for sent, got in pairs]
     difference: Any = replay(Trace("", (TraceEvent("wake"), *events)), blank()).difference
     assert difference is None or difference.text()

@@ -64,14 +64,14 @@ def test_locked_slots_never_change() -> None:
         "latch",
     ],
 )
-def test_each_act_works_where_its_bits_allow_it(slot_config: int, key_config: int, use: str) -> None:
+def test_each_use_works_where_its_bits_allow_it(slot_config: int, key_config: int, use: str) -> None:
     """Slot 5 of the default is a secret that serves as read, write and parent key."""
     zone = with_slot(3, slot_config, key_config, zone=changed((69, "85")))
     assert 3 in slots(zone)[use]
     assert 3 not in slots(with_slot(3, 0x8F8F, 0x001C))[use], "a slot that is never read nor written"
 
 
-def test_a_508a_is_tried_on_a_508a() -> None:
+def test_508a_configuration_is_rehearsed_on_a_508a() -> None:
     found = rehearse(ConfigZone(published("atmel8970-508a")), Product(part=Part.ATECC508A, device_key_slot=0))
     assert not found.findings
 
@@ -86,13 +86,13 @@ def test_a_508a_is_tried_on_a_508a() -> None:
         (Product(slots_to_lock=frozenset({10})), Rule.SLOT_TO_LOCK, "slot 10 cannot be locked"),
     ],
 )
-def test_a_purpose_that_cannot_be_served_is_an_error_with_the_reason(product: Product, rule: Rule, what: str) -> None:
+def test_need_that_the_chip_cannot_meet_is_an_error_with_the_reason(product: Product, rule: Rule, what: str) -> None:
     found = rehearse(ConfigZone(DEFAULT_608A), product).findings
     assert any(finding.rule is rule and finding.message.startswith(what) for finding in found)
     assert all(finding.level is Level.ERROR and finding.byte == 20 + 2 * (finding.slot or 0) for finding in found)
 
 
-def test_a_slot_that_is_sealed_before_it_is_written_is_found() -> None:
+def test_slot_that_is_locked_before_it_is_written_is_an_error() -> None:
     sealed = changed((88, "FF FB"))  # SlotLocked bit 10 is 0
     product = Product(certificate_slots=frozenset({10}), written_slots=frozenset({10}))
     assert any(
@@ -104,7 +104,7 @@ GOOD_WORDS = {0: 0x0033_0085, 8: 0x003C_0F0F, 10: 0x001C_8F0F}
 """KeyConfig and SlotConfig of the default: device key, a slot that can be locked, a certificate slot."""
 
 
-def test_what_an_act_needs_is_reported_with_its_slot() -> None:
+def test_needs_are_reported_with_the_slot() -> None:
     found = rehearse(ConfigZone(with_slot(3, 0x0081, 0x05B3)), NO_PRODUCT)
     assert "slot 3 used to sign a loaded digest: CheckMac with slot 5 right before" in needs_lines(found)
     assert needs_lines(found)[0] == "slot 5 given a result of ECDH: ECDH with slot 4"
@@ -112,7 +112,7 @@ def test_what_an_act_needs_is_reported_with_its_slot() -> None:
 
 @pytest.mark.slow
 @given(st.sampled_from(sorted(GOOD_WORDS)), st.sets(st.integers(0, 31), max_size=3))
-def test_what_the_check_lets_pass_works_on_the_chip(slot: int, flipped: set[int]) -> None:
+def test_zone_that_passes_the_check_works_on_the_chip(slot: int, flipped: set[int]) -> None:
     words = GOOD_WORDS[slot] ^ sum(1 << bit for bit in flipped)
     zone = ConfigZone(with_slot(slot, words & 0xFFFF, words >> 16))
     product = Product(
@@ -129,7 +129,7 @@ def test_what_the_check_lets_pass_works_on_the_chip(slot: int, flipped: set[int]
 @given(
     st.binary(min_size=112, max_size=112), st.sampled_from(list(Part)), st.frozensets(st.integers(0, 15), max_size=4)
 )
-def test_any_zone_comes_to_an_end(content: bytes, part: Part, numbers: frozenset[int]) -> None:
+def test_rehearsal_of_any_zone_ends(content: bytes, part: Part, numbers: frozenset[int]) -> None:
     product = Product(part, min(numbers, default=None), numbers, numbers, numbers)
     found = rehearse(ConfigZone(bytes(16) + content), product)
     assert set(found.fixed) <= set(range(16))

@@ -39,7 +39,7 @@ def test_the_factory_configuration() -> None:
 
 
 @pytest.mark.slow
-def test_a_permanent_key_an_aes_key_and_a_private_key_from_outside() -> None:
+def test_permanent_key_aes_key_and_imported_private_key() -> None:
     slots = by_slot(published("cryptoauthtools-608"))
     assert set(slots[0].after) == {"asked for its public key", "used to sign a loaded digest", "used for ECDH"}
     assert slots[0].lost == ("given a new key by GenKey", "given a key by PrivWrite")
@@ -50,7 +50,7 @@ def test_a_permanent_key_an_aes_key_and_a_private_key_from_outside() -> None:
 
 
 @pytest.mark.slow
-def test_a_shifted_table_leaves_no_key() -> None:
+def test_shifted_configuration_leaves_no_key() -> None:
     """The published mistake of 16 extra bytes: KeyConfig is not where the chip looks for it."""
     factory = published("factory-608a")
     shifted = factory[:84] + b"\xff" * 16 + factory[84:112]
@@ -58,7 +58,7 @@ def test_a_shifted_table_leaves_no_key() -> None:
 
 
 @pytest.mark.slow
-def test_the_words() -> None:
+def test_slot_sentences() -> None:
     sentences = slot_sentences(rehearsed(published("cryptoauthtools-608")))
     assert sentences[0] == (
         "Slot 0 can be asked for its public key; used to sign a loaded digest; used for ECDH."
@@ -68,7 +68,7 @@ def test_the_words() -> None:
     assert slot_sentences(rehearsed(private_of_another_type))[15] == "Slot 15 can be used for nothing."
 
 
-def test_what_an_act_needs_is_said_with_it() -> None:
+def test_sentence_names_the_needs() -> None:
     sentence = slot_sentences(rehearsed(with_slot(3, 0x0081, 0x05B3)))[3]
     assert "used to sign a loaded digest (needs CheckMac with slot 5 right before)" in sentence
 

@@ -226,7 +226,7 @@ KEPT: dict[str, tuple[bytes, Part, int, str, tuple[str, ...] | None]] = {
 
 
 @pytest.mark.parametrize("case", KEPT)
-def test_each_need_is_named_and_holds_by_hand(case: str) -> None:
+def test_each_need_is_reported_and_real(case: str) -> None:
     zone, part, number, use, expected = KEPT[case]
     needs = needs_of(trial_chip(zone, part), use, number)
     assert (needs if needs is None else tuple(str(need) for need in needs)) == expected
@@ -266,7 +266,7 @@ def zones(draw: st.DrawFn) -> bytes:
 @pytest.mark.slow
 @settings(max_examples=15)
 @given(zones(), st.sampled_from([Part.ATECC608A, Part.ATECC608A, Part.ATECC508A]), st.sampled_from(["one", "many"]))
-def test_what_a_trial_says_of_any_zone_holds_by_hand(zone: bytes, part: Part, uses: Literal["one", "many"]) -> None:
+def test_needs_in_any_zone_are_real(zone: bytes, part: Part, uses: Literal["one", "many"]) -> None:
     open_points = OpenPoints(authorization_uses=uses)
     trial = trial_chip(zone, part, open_points)
     for use in PROBES:
