@@ -29,7 +29,7 @@ from atcaprov.recording.destructive.setups import FIRST, SECOND, SETUPS, Setup
 from atcaprov.recording.dialogue import Dialogue
 from atcaprov.recording.questions import UNDECIDED
 from atcaprov.recording.replay import replay
-from tests.recording.points import (
+from tests.recording.known_readings import (
     blank_chip,
     found,
     given_up,

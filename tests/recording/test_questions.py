@@ -28,14 +28,14 @@ from atcaprov.recording.harmless_packets import harmless_packets, packet, run
 from atcaprov.recording.harmless_questions import harmless_questions
 from atcaprov.recording.questions import RULES, UNDECIDED, Reading, put
 from atcaprov.recording.reading_texts import reading_text, shown
-from tests.recording.points import (
+from tests.recording.known_readings import (
+    FIRST_SETUP,
     HARMLESS,
     LOCKED,
     NO_AES,
     NOT_ASKED,
     OPEN,
-    SECOND_PART,
-    SPOILING,
+    SECOND_SETUP,
     ask_harmlessly,
     blank_chip,
     defaults,
@@ -95,13 +95,13 @@ def test_chip_without_aes_shows_its_reading(value: int) -> None:
     assert ask_harmlessly(chip)["aes_disabled_code"] == value
 
 
-@pytest.mark.parametrize(("name", "value"), each(SPOILING))
+@pytest.mark.parametrize(("name", "value"), each(FIRST_SETUP))
 def test_chip_with_the_first_setup_shows_its_reading(name: str, value: Any) -> None:
     point = name.partition(".")[0]
     assert given_up(FIRST, replace(OpenPoints(), **{point: value}))[name] == value
 
 
-@pytest.mark.parametrize(("name", "value"), each(SECOND_PART))
+@pytest.mark.parametrize(("name", "value"), each(SECOND_SETUP))
 def test_chip_with_the_second_setup_shows_its_reading(name: str, value: Any) -> None:
     point = name.partition(".")[0]
     assert given_up(SECOND, replace(OpenPoints(), **{point: value}))[name] == value
@@ -117,13 +117,13 @@ def test_chip_with_the_second_setup_shows_for_each_command_whether_it_counts(com
 
 def test_given_up_chips_answer_every_question() -> None:
     first, second = given_up(FIRST, OpenPoints()), given_up(SECOND, OpenPoints())
-    assert first == defaults(SPOILING) | defaults(RULES.keys() - second.keys())
+    assert first == defaults(FIRST_SETUP) | defaults(RULES.keys() - second.keys())
     commands = [f"limited_use_commands.{Opcode(command).name}" for command in OpenPoints().limited_use_commands]
-    assert second == defaults([*SECOND_PART, *commands]) | defaults(RULES.keys() - first.keys())
+    assert second == defaults([*SECOND_SETUP, *commands]) | defaults(RULES.keys() - first.keys())
 
 
 def test_every_open_point_is_asked_or_has_a_reason() -> None:
-    names = {*HARMLESS, *OPEN, *LOCKED, *SPOILING, *NO_AES, *SECOND_PART}
+    names = {*HARMLESS, *OPEN, *LOCKED, *FIRST_SETUP, *NO_AES, *SECOND_SETUP}
     asked = {"limited_use_commands"} | {name.partition(".")[0] for name in names}
     assert asked | NOT_ASKED.keys() == {field.name for field in fields(OpenPoints)}
     assert not asked & NOT_ASKED.keys()
@@ -131,12 +131,14 @@ def test_every_open_point_is_asked_or_has_a_reason() -> None:
     assert [point for point in NOT_ASKED if f"`{point}`" not in page] == []
 
 
-@pytest.mark.parametrize(("point", "value"), each(HARMLESS | OPEN | LOCKED | SPOILING | NO_AES | SECOND_PART))
+@pytest.mark.parametrize(("point", "value"), each(HARMLESS | OPEN | LOCKED | FIRST_SETUP | NO_AES | SECOND_SETUP))
 def test_each_reading_has_a_text_of_its_own(point: str, value: Any) -> None:
     line = reading_text(Reading(point, value))
     assert f"(open point {point}: {shown(value)}" in line
     assert "{" not in line
-    others = [other for other in (HARMLESS | OPEN | LOCKED | SPOILING | NO_AES | SECOND_PART)[point] if other != value]
+    others = [
+        other for other in (HARMLESS | OPEN | LOCKED | FIRST_SETUP | NO_AES | SECOND_SETUP)[point] if other != value
+    ]
     words = line.partition(" (")[0]
     assert [other for other in others if reading_text(Reading(point, other)).partition(" (")[0] == words] == []
 
@@ -231,7 +233,7 @@ def test_every_rule_has_a_question() -> None:
     assert set(RULES) <= names
 
 
-_ALL = HARMLESS | OPEN | LOCKED | SPOILING | NO_AES | SECOND_PART
+_ALL = HARMLESS | OPEN | LOCKED | FIRST_SETUP | NO_AES | SECOND_SETUP
 
 
 def _drawn(seed: int) -> OpenPoints:

@@ -1,4 +1,4 @@
-"""The open points with all their readings, by the kind of part that answers, and software chips that are asked."""
+"""All readings of the open points, by the chip that shows them, and software chips that are asked."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ LOCKED: Points = {
     "partial_block_fill.72": (0x00, 0xFF),
     "io_protection_off_code": (0x03, 0x0F),
 }
-SPOILING: Points = {
+FIRST_SETUP: Points = {
     "data_open_use": (False, True),
     "data_open_key_config": ("ignored", "obeyed"),
     "data_open_sign_internal": (False, True),
@@ -67,7 +67,7 @@ SPOILING: Points = {
 }
 
 
-SECOND_PART: Points = {
+SECOND_SETUP: Points = {
     "lock_reserved_bytes": ("allow", "refuse"),
     "data_open_key_config.PubInfo": ("ignored", "obeyed"),
     "data_crc_private": (False, True),
