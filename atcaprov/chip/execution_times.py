@@ -22,11 +22,8 @@ from atcaprov.chip.commands import MAX_EXECUTION_MS_M0, Opcode
 class Times(enum.StrEnum):
     """Which of the two tables applies."""
 
-    TYPICAL = (
-        "typical"
-        """Like most parts; a refused command takes as long as Info, since the data sheet says that it
-    is usually answered much earlier."""
-    )
+    TYPICAL = "typical"
+    """Like most chips. A refused command takes as long as Info: the data sheet says that it is mostly answered early."""
     MAXIMUM = "maximum"
     """Like the slowest part on sale, for refused commands, too."""
 
