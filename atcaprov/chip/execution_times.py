@@ -23,7 +23,7 @@ class Times(enum.StrEnum):
     """Which of the two tables applies."""
 
     TYPICAL = "typical"
-    """Like most chips. A refused command takes as long as Info: the data sheet says that it is mostly answered early."""
+    """Like most chips. A refused command takes as long as Info, as it is usually answered early (DS20005927A)."""
     MAXIMUM = "maximum"
     """Like the slowest part on sale, for refused commands, too."""
 
