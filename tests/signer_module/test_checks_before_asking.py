@@ -18,6 +18,8 @@ from tests.support.external_cas import ExternalCas
 from tests.support.programs import run_signer_module as run
 from tests.support.signer_modules import CHEAP, ROOT, working_folder
 
+pytestmark = pytest.mark.slow
+
 OTHER = "emulator:other.chip"
 COMMANDS = {
     "root create": ("root", "create", "--out", "new root", "--device", OTHER),
@@ -100,7 +102,6 @@ def test_the_root_module_is_told_as_that_when_it_is_named_as_the_signer_too(
         assert f"The chip at {same} is the root module itself" in capsys.readouterr().err
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("command", ["signer create", "signer import"])
 def test_another_root_module_becomes_no_signer(here: Path, command: str, capsys: pytest.CaptureFixture[str]) -> None:
     made = ("--device", OTHER, "--out", "other", "--no-password", *CHEAP)

@@ -24,6 +24,8 @@ from tests.support.programs import run_signer_module as run
 from tests.support.signer_modules import CHEAP, SIGNER, working_folder
 from tests.support.stock_cryptoauthlib import Wheel
 
+pytestmark = pytest.mark.slow
+
 
 @dataclass(frozen=True)
 class Odd:
