@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from atcaprov.chip.memory_map import UNLOCKED
 from atcaprov.chip.parts import part_name
+from atcaprov.config_zone.locks import locks_of_word
 from atcaprov.device.device import Device
 from atcaprov.errors import AtcaProvError, Code, TransportError
 from atcaprov.hal.detect import I2cAdapter, chips_on_i2c, chips_on_kit, i2c_buses
@@ -126,7 +126,7 @@ def _chip(url: str, address: int) -> ListedChip:
         with Device.open(url) as device:
             revision, serial = device.info(), device.serial_number()
             config_revision = device.read_config_word(_REVISION_WORD)
-            locks = device.read_config_word(_LOCK_WORD)
+            config_locked, data_locked = locks_of_word(device.read_config_word(_LOCK_WORD))
     except AtcaProvError as error:
         return ListedChip(url, address, error=error)
     return ListedChip(
@@ -136,8 +136,8 @@ def _chip(url: str, address: int) -> ListedChip:
         revision=revision,
         config_revision=config_revision,
         serial_number=serial.hex().upper(),
-        config_locked=locks[3] != UNLOCKED,
-        data_locked=locks[2] != UNLOCKED,
+        config_locked=config_locked,
+        data_locked=data_locked,
     )
 
 

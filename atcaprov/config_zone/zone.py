@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Final
 
 from atcaprov.chip import memory_map
+from atcaprov.config_zone import locks
 from atcaprov.config_zone.slot import KeyConfig, Slot, SlotConfig
 from atcaprov.config_zone.zone_fields import ChipMode, ChipOptions, SecureBoot
 from atcaprov.errors import Code, UsageError
@@ -139,17 +140,17 @@ class ConfigZone:
     @property
     def config_locked(self) -> bool:
         """The zone is locked; only a zone read from a chip can tell."""
-        return self.data[memory_map.LOCK_CONFIG] != memory_map.UNLOCKED
+        return locks.is_config_locked(self.data)
 
     @property
     def data_locked(self) -> bool:
         """Data and OTP are locked; only a zone read from a chip can tell."""
-        return self.data[memory_map.LOCK_VALUE] != memory_map.UNLOCKED
+        return locks.is_data_locked(self.data)
 
     @property
     def slot_locked(self) -> int:
         """Bytes 88-89 as a number: bit n is slot n, and 1 means unlocked."""
-        return int.from_bytes(self.data[memory_map.SLOT_LOCKED], "little")
+        return locks.open_slots(self.data)
 
     @property
     def chip_options(self) -> ChipOptions:

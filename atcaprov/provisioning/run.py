@@ -7,12 +7,13 @@ stands: what is done already is skipped, what was done differently is an error.
 from __future__ import annotations
 
 from atcaprov.certs.cert_info import CertInfo
-from atcaprov.chip.commands import Status
 from atcaprov.chip.memory_map import serial_number
+from atcaprov.config_zone import locks
 from atcaprov.device.device import Device
 from atcaprov.device.zones import config_zone
 from atcaprov.device.zones.data_zone import DataZone, DataZoneWriter
-from atcaprov.errors import Board, CertificateError, Code, DeviceError, ProvisioningError, ServerRejected
+from atcaprov.device.zones.key_slot import existing_public_key
+from atcaprov.errors import Board, CertificateError, Code, ProvisioningError, ServerRejected
 from atcaprov.provisioning import supported_parts as part
 from atcaprov.provisioning.certificate_reply import ChipKey, IssuedCertificates, require_offered
 from atcaprov.provisioning.finished_elsewhere import judged
@@ -23,7 +24,6 @@ from atcaprov.provisioning.user_functions import UserFunctions
 from atcaprov.provisioning.validation import validate
 from atcaprov.wire.messages import CertificatesReply, CertificatesRequest
 
-_NO_KEY_THERE = frozenset({Status.EXECUTION_ERROR, Status.ECC_FAULT})
 _DISOWNED = frozenset({Code.NOT_ISSUED, Code.CHIP_HAS_OTHER_SIGNER, Code.CHIP_HAS_OTHER_KEY})
 """The server's codes for a chip that it has not certified for this station."""
 _ANSWERS_FOR_A_NEW_KEY = 2
@@ -52,9 +52,9 @@ class Run:
         """Where the chip is once it has slept, if it moves in this run."""
         self.chip: ChipKey | None = None
         self.issued: IssuedCertificates | None = None
-        self.config_was_locked = config_zone.is_config_locked(self.config)
-        self.data_was_locked = config_zone.is_data_locked(self.config)
-        self._data_zone = DataZone(device, profile.config_zone, config_zone.locked_slots(self.config))
+        self.config_was_locked = locks.is_config_locked(self.config)
+        self.data_was_locked = locks.is_data_locked(self.config)
+        self._data_zone = DataZone(device, profile.config_zone, locks.locked_slots(self.config))
 
     @property
     def serial_number(self) -> bytes:
@@ -102,12 +102,8 @@ class Run:
     def _existing_key(self) -> ChipKey | None:
         """Return the chip's key; a computation error alone does not mean that there is none."""
         slot = self.profile.device_key_slot
-        try:
-            return ChipKey.of(self.config, self.device.get_pubkey(slot))
-        except DeviceError as error:
-            if error.status not in _NO_KEY_THERE or (error.status == Status.ECC_FAULT and self._holds_key(slot)):
-                raise
-            return None
+        public_key = existing_public_key(lambda: self.device.get_pubkey(slot), lambda: self._holds_key(slot))
+        return None if public_key is None else ChipKey.of(self.config, public_key)
 
     def _holds_key(self, slot: int) -> bool:
         return self.data_was_locked or self.device.has_valid_key(slot)
@@ -197,7 +193,7 @@ class Run:
 
     def slots_still_open(self) -> list[int]:
         """Return the slots of the profile's list that are not locked yet."""
-        return [slot for slot in self.profile.slots_to_lock if not config_zone.is_slot_locked(self.config, slot)]
+        return [slot for slot in self.profile.slots_to_lock if not locks.is_slot_locked(self.config, slot)]
 
     def lock_slots(self) -> None:
         """Stage 9."""

@@ -6,7 +6,7 @@ from hashlib import sha256
 from typing import Final, NamedTuple
 
 from atcaprov.chip.commands import P1_32_BYTES, Opcode, Status, Zone
-from atcaprov.chip.memory_map import BLOCK_SIZE, CONFIG_SIZE, LOCK_CONFIG, LOCK_VALUE, UNLOCKED, serial_number
+from atcaprov.chip.memory_map import BLOCK_SIZE, CONFIG_SIZE, serial_number
 from atcaprov.chip.modes import (
     INFO_STATE,
     MAC_CHALLENGE_IN_TEMP_KEY,
@@ -15,6 +15,7 @@ from atcaprov.chip.modes import (
     STATE_TEMP_KEY_VALID,
     ZONE_BLOCK_SHIFT,
 )
+from atcaprov.config_zone.locks import is_config_locked, is_data_locked
 from atcaprov.errors import AtcaProvError, Code, TransportError, UsageError
 from atcaprov.hal.base import Hal
 from atcaprov.recording.harmless_packets import packet
@@ -54,12 +55,12 @@ class Dialogue:
     @property
     def config_locked(self) -> bool:
         """Whether byte 87 says that the configuration zone is locked."""
-        return self.config[LOCK_CONFIG] != UNLOCKED
+        return is_config_locked(self.config)
 
     @property
     def data_locked(self) -> bool:
         """Whether byte 86 says that the data zone is locked."""
-        return self.config[LOCK_VALUE] != UNLOCKED
+        return is_data_locked(self.config)
 
     def ask(self, opcode: int, p1: int = 0, p2: int = 0, data: bytes = b"") -> ChipReply:
         """Send a command between wake and idle, and return its reply; a chip that does not answer is no error."""

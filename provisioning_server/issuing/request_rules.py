@@ -148,7 +148,7 @@ def of_a_locked_chip(request: CertificatesRequest, chip_serial: bytes) -> ErrorR
     """Return a refusal unless a request comes from a chip whose configuration zone is locked."""
     if chip_serial[_UNIQUE] in _NONE:
         return refusals.NO_SERIAL
-    if request.config_zone[LOCK_CONFIG] != LOCKED:
+    if not claims_config_lock(request.config_zone):
         return refusals.NOT_LOCKED
     return None
 

@@ -12,8 +12,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from atcaprov.certs.descriptions import template
 from atcaprov.certs.keys import raw_public_key
+from atcaprov.config_zone.locks import is_config_locked
 from atcaprov.device.device import Device
-from atcaprov.device.zones.config_zone import is_config_locked
 from atcaprov.errors import CertificateError, Code, UsageError
 from atcaprov.program.console_text import say
 from atcaprov.reading import is_file, read_bytes, status

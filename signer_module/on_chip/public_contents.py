@@ -9,7 +9,8 @@ from atcaprov.certs.compressed_form import CompressedCertificate
 from atcaprov.certs.definitions.definition import CertificateDefinition
 from atcaprov.certs.keys import unpadded_public_key
 from atcaprov.certs.rebuild import rebuild
-from atcaprov.chip.memory_map import LOCK_CONFIG, LOCK_VALUE, SLOT_SIZES, UNLOCKED, serial_number
+from atcaprov.chip.memory_map import SLOT_SIZES, serial_number
+from atcaprov.config_zone.locks import is_config_locked, is_data_locked
 from atcaprov.device.device import Device
 from atcaprov.errors import Code, ProvisioningError
 from signer_module.on_chip import layout
@@ -100,7 +101,7 @@ def require_finished(config: bytes) -> Variant:
     variant = variant_of(config)
     if variant is None:
         raise _no_module("it is not configured as one", "Name a root or signer module.")
-    if config[LOCK_CONFIG] == UNLOCKED or config[LOCK_VALUE] == UNLOCKED:
+    if not (is_config_locked(config) and is_data_locked(config)):
         raise _no_module("it is not finished", "Run the command that began it again.")
     return variant
 

@@ -20,7 +20,7 @@ from click.testing import CliRunner
 from atcaprov import AtcaProvError, Code, Device, UsageError
 from atcaprov.config_zone.defaults import DEFAULT_608A
 from atcaprov.config_zone.hex_file import format_hex
-from atcaprov.device.zones.config_zone import is_config_locked
+from atcaprov.config_zone.locks import is_config_locked
 from atcaprov.wire.messages import AnyMessage, CertificatesReply, CertificatesRequest, ErrorReply
 from provisioning_server.cli import command
 from provisioning_server.passwords.given_passwords import GivenPassword

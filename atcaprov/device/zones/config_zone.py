@@ -13,14 +13,13 @@ from atcaprov.chip.memory_map import (
     I2C_ADDRESS,
     LOCK_CONFIG,
     LOCK_VALUE,
-    SLOT_COUNT,
     SLOT_LOCKED,
-    UNLOCKED,
     USER_EXTRA,
     USER_EXTRA_ADD,
     WORD_SIZE,
 )
 from atcaprov.chip.parts import trust_part_name
+from atcaprov.config_zone.locks import is_config_locked
 from atcaprov.device.device import Device
 from atcaprov.errors import Board, Code, ProvisioningError
 
@@ -29,26 +28,6 @@ _ADDRESS_IN_EXTRA: Final = 0x01  # bit 0 of ChipMode
 _FIRST_WORD: Final = 4
 _LOCK_WORD: Final = 21  # bytes 84 to 87: UpdateExtra and Lock only
 _WHOLE_BLOCKS: Final = (1, 3)  # the blocks without a word that Write can't change
-
-
-def is_config_locked(config: bytes) -> bool:
-    """Tell by byte 87."""
-    return config[LOCK_CONFIG] != UNLOCKED
-
-
-def is_data_locked(config: bytes) -> bool:
-    """Tell by byte 86."""
-    return config[LOCK_VALUE] != UNLOCKED
-
-
-def is_slot_locked(config: bytes, slot: int) -> bool:
-    """Tell by bytes 88 and 89, where 1 means unlocked."""
-    return not int.from_bytes(config[SLOT_LOCKED], "little") >> slot & 1
-
-
-def locked_slots(config: bytes) -> list[int]:
-    """Return the slots that are locked one by one; none as long as the configuration zone can be written."""
-    return [slot for slot in range(SLOT_COUNT) if is_config_locked(config) and is_slot_locked(config, slot)]
 
 
 def config_writes(current: bytes, wanted: bytes) -> Iterator[tuple[int, bytes]]:

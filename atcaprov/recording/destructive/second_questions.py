@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, utils
 
 from atcaprov.chip.commands import LOCK_SLOT, P1_32_BYTES, Opcode, Status, Zone
-from atcaprov.chip.memory_map import SLOT_CONFIG, SLOT_LOCKED, key_config, word_le
+from atcaprov.chip.memory_map import SLOT_CONFIG, key_config, word_le
 from atcaprov.chip.modes import (
     AES_ENCRYPT,
     COUNTER_READ,
@@ -33,6 +33,7 @@ from atcaprov.chip.modes import (
     VERIFY_STORED,
     VERIFY_VALIDATE,
 )
+from atcaprov.config_zone.locks import open_slots
 from atcaprov.recording.destructive.second_setup import (
     LIMIT,
     SecondSlots,
@@ -145,7 +146,7 @@ def _write(chip: Dialogue) -> ChipReply:
 
 def _lock(chip: Dialogue) -> ChipReply:
     """Lock a slot; the second one if a run that was cut has locked the first."""
-    unlocked = word_le(chip.config, SLOT_LOCKED.start)  # as it was at the start
+    unlocked = open_slots(chip.config)  # as it was at the start
     slot = next(
         (slot for slot in (SecondSlots.LOCKED, SecondSlots.SIGNATURE) if unlocked >> slot & 1), SecondSlots.SIGNATURE
     )

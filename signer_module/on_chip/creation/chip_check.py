@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from atcaprov.config_zone import locks
 from atcaprov.device.device import Device
 from atcaprov.device.zones import config_zone
 from atcaprov.errors import Board, CertificateError, Code, ProvisioningError, UsageError
@@ -47,9 +48,9 @@ def require_possible(device: Device, config: bytes, wanted: Variant, quota: int 
     """
     part.require_608(device.info())
     variant = _begun_or(wanted, config)
-    if config_zone.is_config_locked(config):
+    if locks.is_config_locked(config):
         _require_same_order(config, variant)
-    if config_zone.is_data_locked(config):
+    if locks.is_data_locked(config):
         raise ProvisioningError(
             "The chip's data zone is locked already.",
             advice="It is a finished module, or was used before: 'signer-module info --device' says which.",
@@ -63,7 +64,7 @@ def require_possible(device: Device, config: bytes, wanted: Variant, quota: int 
 
 def require_begun(config: bytes) -> None:
     """Raise UsageError unless an earlier run has begun the module with this configuration zone (128 bytes)."""
-    if not config_zone.is_config_locked(config):
+    if not locks.is_config_locked(config):
         raise UsageError(
             "The module was not begun: its chip has no key that a certificate could be for.",
             advice="Start with 'signer-module signer request'.",
@@ -72,7 +73,7 @@ def require_begun(config: bytes) -> None:
 
 def _begun_or(wanted: Variant, config: bytes) -> Variant:
     """Return the variant in the layout in which the chip was begun by an earlier version of this program."""
-    begun = layout.variant_of(config) if config_zone.is_config_locked(config) else None
+    begun = layout.variant_of(config) if locks.is_config_locked(config) else None
     return wanted if begun is None else replace(wanted, layout=begun.layout)
 
 
@@ -90,7 +91,7 @@ def _require_same_order(config: bytes, variant: Variant) -> None:
 
 def is_finished(config: bytes) -> bool:
     """Tell by its configuration zone (128 bytes) whether a chip is a module already: a run was cut at its end."""
-    return config_zone.is_data_locked(config) and layout.variant_of(config) is not None
+    return locks.is_data_locked(config) and layout.variant_of(config) is not None
 
 
 def read_root_module(device: Device) -> RootModuleContents:

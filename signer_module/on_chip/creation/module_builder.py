@@ -14,12 +14,14 @@ from typing import Final
 
 from atcaprov.chip.commands import Status
 from atcaprov.chip.memory_map import serial_number
+from atcaprov.config_zone import locks
 from atcaprov.config_zone.check import Allow, require_safe
 from atcaprov.config_zone.zone import ConfigZone
 from atcaprov.device.authorization import AuthorizedUse
 from atcaprov.device.device import Act, Device
 from atcaprov.device.zones import config_zone
 from atcaprov.device.zones.data_zone import DataZone
+from atcaprov.device.zones.key_slot import existing_public_key
 from atcaprov.errors import Board, Code, DeviceError, ProvisioningError
 from signer_module.on_chip import layout
 from signer_module.on_chip.creation.chip_check import require_possible
@@ -29,9 +31,7 @@ from signer_module.on_chip.password_keys import COST, SALT_SIZE, ChipSecret, Pas
 from signer_module.on_chip.quota import check_quota, encode_limit, limit_for, require_room
 from signer_module.password_rules import require_strong
 
-_GEN_KEY: Final = "GenKey"
 _SIGN: Final = "Sign"
-_NO_KEY_THERE = frozenset({Status.EXECUTION_ERROR, Status.ECC_FAULT})
 _ROOM_WHILE_MAKING: Final = 64
 """Signatures that the provisional limit allows: requests that are made again after a cut."""
 MOST_BEFORE: Final = _ROOM_WHILE_MAKING + 32
@@ -98,8 +98,8 @@ class ModuleBuilder:
         )
         self._secret = self._secrets.authorization if self._variant.password else None
         self._used = AuthorizedUse(device, layout.AUTHORIZATION_SLOT, self.serial)
-        self._data = DataZone(device, self._zone, config_zone.locked_slots(self._config))
-        self.begun = config_zone.is_config_locked(self._config)
+        self._data = DataZone(device, self._zone, locks.locked_slots(self._config))
+        self.begun = locks.is_config_locked(self._config)
         """Whether an earlier run has locked the configuration."""
 
     def configure(self) -> None:
@@ -167,14 +167,10 @@ class ModuleBuilder:
 
     def present_key(self) -> bytes | None:
         """Return the public key (64 bytes) of the chip's key, None if it has none yet; needs `configure` before."""
-        try:
-            return self._used.get_pubkey(layout.KEY_SLOT, self._secret)
-        except DeviceError as error:
-            if error.command != _GEN_KEY or error.status not in _NO_KEY_THERE:
-                raise
-            if error.status == Status.ECC_FAULT and self.device.has_valid_key(layout.KEY_SLOT):
-                raise  # a fault of its arithmetic: it has a key, which a new one would destroy
-            return None
+        return existing_public_key(
+            lambda: self._used.get_pubkey(layout.KEY_SLOT, self._secret),
+            lambda: self.device.has_valid_key(layout.KEY_SLOT),
+        )
 
     def _require_accepted(self, secret: bytes) -> None:
         if not self._used.accepts(secret):

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
 from atcaprov.chip.memory_map import serial_number
+from atcaprov.config_zone.locks import is_config_locked
 from atcaprov.device.device import Device
-from atcaprov.device.zones.config_zone import is_config_locked
 from atcaprov.errors import Board, CertificateError, Code
 from signer_module.on_chip.creation.module_builder import ModuleOrder
 from signer_module.on_chip.module import RootModule, SignerModule

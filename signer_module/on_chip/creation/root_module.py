@@ -12,8 +12,8 @@ from atcaprov.certs.descriptions.description import CertificateDescription
 from atcaprov.certs.keys import padded_public_key
 from atcaprov.certs.unsigned import sign_certificate
 from atcaprov.chip.memory_map import serial_number
+from atcaprov.config_zone.locks import is_config_locked
 from atcaprov.device.device import Device
-from atcaprov.device.zones.config_zone import is_config_locked
 from atcaprov.errors import Code, ProvisioningError, UsageError
 from atcaprov.reading import is_file
 from signer_module.on_chip import layout

@@ -22,9 +22,9 @@ from atcaprov import (
 from atcaprov.chip.commands import Opcode
 from atcaprov.chip.crc import crc16
 from atcaprov.config_zone.defaults import DEFAULT_608A
+from atcaprov.config_zone.locks import is_slot_locked
 from atcaprov.device.zones.config_zone import (
     config_writes,
-    is_slot_locked,
     lock_config,
     require_same_config,
     write_config,
