@@ -1,9 +1,12 @@
-"""Certificates that outlive the one above them: with that they end too, since a chain holds as long as all of it."""
+"""Warnings about dates that end: for `signer-module` and for the server, each the rest of a sentence about a signer.
+
+A chain is valid as long as every certificate in it, so a certificate that outlives the one above it ends with that.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from cryptography import x509
@@ -13,6 +16,8 @@ from atcaprov.certs.definitions.definition import CertificateDefinition
 from signer_module.signer_description import PublicSigner
 
 _LAST_YEAR: Final = 9999
+_SOON: Final = timedelta(days=365)
+"""How long before an end a warning begins."""
 
 
 def end_of(certificate: bytes) -> datetime:
@@ -25,8 +30,8 @@ def end_from(definition: CertificateDefinition, at: datetime) -> datetime:
     return expire_date(definition.issue_date(at), definition.expire_years, definition.expire_date_format)
 
 
-def early_ends(end: datetime, above: datetime, device: CertificateDefinition, at: datetime) -> Iterator[str]:
-    """Yield what to know of a signer whose certificate lasts until `end`, the shortest one above it until `above`.
+def outliving(end: datetime, above: datetime, device: CertificateDefinition, at: datetime) -> Iterator[str]:
+    """Yield what to know of a signer whose certificate is valid until `end`, the shortest one above it until `above`.
 
     Each follows the signer's name in a sentence; `device` is the definition of what it issues at the moment `at`.
     """
@@ -42,4 +47,34 @@ def early_ends(end: datetime, above: datetime, device: CertificateDefinition, at
 def of_signer(signer: PublicSigner, at: datetime, authorities: Iterable[bytes] = ()) -> list[str]:
     """Return them for a signer that is made; `authorities` are the certificates (DER) above its issuer's."""
     above = min(map(end_of, (signer.root_certificate, *authorities)))
-    return list(early_ends(end_of(signer.certificate), above, signer.device_definition, at))
+    return list(outliving(end_of(signer.certificate), above, signer.device_definition, at))
+
+
+def of_definition(definition: CertificateDefinition, now: datetime) -> Iterator[str]:
+    """Yield what to know of a definition that cannot issue at the moment `now` (UTC), or soon no longer."""
+    first, last = definition.first_issue_year, definition.last_issue_year
+    if not first <= now.year <= last:
+        yield (
+            f"can issue nothing: its certificate definition is for the years {first} to {last}, and the clock says "
+            f"{_moment(now)}. Correct it; if it is right, make a new signer."
+        )
+    elif datetime(last + 1, 1, 1, tzinfo=UTC) - now < _SOON:
+        yield f"can issue until the end of {last}, no longer: its definition ends. Make a new signer before."
+
+
+def of_certificate(begin: datetime, end: datetime, now: datetime) -> Iterator[str]:
+    """Yield what to know of a signer certificate that is not valid at the moment `now` (UTC), or soon no longer."""
+    if now < begin:
+        says = f"and the clock says {_moment(now)}. Correct it."
+        yield f"can issue nothing: it has a certificate that begins on {_moment(begin)}, {says}"
+    elif now > end:
+        yield (
+            f"can issue nothing: it has a certificate that ended on {end:%Y-%m-%d}, and the clock says {_moment(now)}. "
+            "Correct it; if it is right, make a new signer."
+        )
+    elif end - now < _SOON:
+        yield f"has a certificate that ends on {end:%Y-%m-%d}. Make a new signer before."
+
+
+def _moment(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M} UTC"

@@ -33,7 +33,7 @@ from signer_module.commands.options import (
     signer_options,
 )
 from signer_module.commands.password_options import PasswordSource, password_options
-from signer_module.expiry_warnings import early_ends, end_from, end_of, of_signer
+from signer_module.expiry_warnings import end_from, end_of, of_signer, outliving
 from signer_module.hsm.signer import create_in_hsm
 from signer_module.on_chip.creation.chip_check import read_signer_module
 from signer_module.on_chip.creation.plan import kept_if_good
@@ -113,7 +113,7 @@ def _signer_on_module(
         """Ask for the last word; a module that is finished needs neither it nor the root's signature."""
         _require_left(root_key)
         signer, device_definition = definitions_of(root, wishes.descriptions, now)
-        ends = early_ends(end_from(signer, now), end_of(root.certificate), device_definition, now)
+        ends = outliving(end_from(signer, now), end_of(root.certificate), device_definition, now)
         order_options.consent([*plan, *warnings(ends)])
 
     made = create_signer_module(

@@ -105,9 +105,9 @@ order_options = option_group(
 """Adds what says what the chip of a new module enforces; the command gets `OrderOptions`."""
 
 
-def warnings(early_ends: Iterable[str]) -> list[str]:
+def warnings(outliving: Iterable[str]) -> list[str]:
     """Return what is said of the dates of a new signer as lines for people."""
-    return [f"Warning: the signer {text}" for text in early_ends]
+    return [f"Warning: the signer {text}" for text in outliving]
 
 
 def require_one(folder: Path | None, device: str | None) -> None:
