@@ -15,7 +15,6 @@ from typing import Protocol
 
 from atcaprov.chip.memory_map import REVISION, serial_number
 from atcaprov.chip.parts import REVISION_SIZE
-from atcaprov.config_zone.locks import is_data_locked
 from atcaprov.errors import AtcaProvError, Code
 from atcaprov.log import Log
 from atcaprov.wire.messages import CertificatesRequest, ErrorReply, SignerReply, SignerRequest

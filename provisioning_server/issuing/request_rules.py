@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from atcaprov.certs.keys import load_public_key
-from atcaprov.chip.memory_map import LOCK_CONFIG, LOCK_VALUE, LOCKED, UNLOCKED
+from atcaprov.config_zone.locks import claims_config_lock, is_data_locked
 from atcaprov.device.zones.config_zone import differing_bytes
 from atcaprov.errors import CertificateError, Code
 from atcaprov.log import Log
@@ -102,7 +102,7 @@ class RequestRules:
         as long as the data zone is open every run writes it again; after the data lock it stays.
         """
         begin = self._records.documents(stored.documents).device.issue_date(stored.time)
-        if request.config_zone[LOCK_VALUE] != UNLOCKED or not self._clock.is_future(begin):
+        if is_data_locked(request.config_zone) or not self._clock.is_future(begin):
             return False
         if self._records.failed or isinstance(self._choose(request), ErrorReply):
             return False
