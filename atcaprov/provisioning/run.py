@@ -155,7 +155,7 @@ class Run:
                 "Another chip answers: the board was exchanged during the run.",
                 advice="Put the first board back and start again.",
             )
-        if not config_zone.is_config_locked(self.config):
+        if not locks.is_config_locked(self.config):
             raise ProvisioningError("The configuration zone is not locked although the chip accepted the lock.")
         config_zone.require_same_config(self.config, self.profile.config_zone, locked_now=not self.config_was_locked)
 

@@ -1,7 +1,7 @@
 """Slot 9 of a module: what the rest is and how to read it, 72 bytes.
 
 Offset 0 magic "ATSM", 4 version, 5 role, 6 log2 of scrypt's N, 7 zero, 8 salt (16), 24 size of the
-description (2, big-endian), 26 its SHA-256 (32), 58 zeros. docs/reference/signer-module.md has the table.
+description (2, big-endian), 26 its SHA-256 (32), 58 zeros. docs/reference/signer-module-chip.md has the table.
 """
 
 from __future__ import annotations

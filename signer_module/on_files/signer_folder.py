@@ -1,7 +1,7 @@
 """A signer on files, as a server or an export uses it.
 
 `key.pem`, `signer.pem`, `root.pem`, `signer.json` (definitions and compressed certificate) and
-`atcaprov_cert_info_N.c`; docs/reference/signer-module.md describes them.
+`atcaprov_cert_info_N.c`; docs/reference/signer-files.md describes them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""docs/reference/signer-module.md says what the program does."""
+"""The reference pages of signer-module say what the program does."""
 
 from __future__ import annotations
 
@@ -14,9 +14,12 @@ from signer_module.on_chip.layout import DESCRIPTION_SIZE
 from signer_module.on_chip.password_keys import COST, LEAST_COST, MOST_COST
 from signer_module.on_chip.quota import MOST
 from signer_module.on_files.key_formats import ROUNDS
-from signer_module.password_rules import LEAST_LENGTH
+from signer_module.password_rules import LEAST_DIFFERENT, LEAST_LENGTH
 
-PAGE = (Path(__file__).parents[2] / "docs/reference/signer-module.md").read_text(encoding="utf-8")
+REFERENCE = Path(__file__).parents[2] / "docs/reference"
+PAGE = (REFERENCE / "signer-module.md").read_text(encoding="utf-8")
+FILES = (REFERENCE / "signer-files.md").read_text(encoding="utf-8")
+CHIP = (REFERENCE / "signer-module-chip.md").read_text(encoding="utf-8")
 
 
 def command(*names: str) -> click.Command:
@@ -57,9 +60,9 @@ def test_every_command_is_explained() -> None:
 
 
 def test_figures() -> None:
-    assert f"N is 1 to {MOST:,}." in PAGE
-    assert f"N = 2^{COST} " in PAGE
+    assert f"N is 1 to {MOST:,}." in CHIP
+    assert f"N = 2^{COST} " in CHIP
     assert f"{LEAST_COST} to {MOST_COST}; {COST}" in PAGE
-    assert f"= {DESCRIPTION_SIZE} bytes" in PAGE
-    assert f"{ROUNDS:,} rounds" in PAGE
-    assert f"{LEAST_LENGTH} to\n{MAX_PASSWORD} bytes" in PAGE
+    assert f"= {DESCRIPTION_SIZE} bytes" in CHIP
+    assert f"{ROUNDS:,} rounds" in FILES
+    assert f"{LEAST_LENGTH} to {MAX_PASSWORD} bytes, at least {LEAST_DIFFERENT} of them" in FILES
