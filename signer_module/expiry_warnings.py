@@ -36,12 +36,12 @@ def outliving(end: datetime, above: datetime, device: CertificateDefinition, at:
     Each follows the signer's name in a sentence; `device` is the definition of what it issues at the moment `at`.
     """
     if end > above:
-        lasts = "has no end" if end.year == _LAST_YEAR else f"lasts until {end:%Y-%m-%d}"
-        yield f"has a certificate that {lasts}, its CA's ends on {above:%Y-%m-%d}: with that it ends too."
+        lasts = "never expires" if end.year == _LAST_YEAR else f"is valid until {end:%Y-%m-%d}"
+        yield f"has a certificate that {lasts}, but its CA's expires on {above:%Y-%m-%d}. It becomes invalid then."
     device_end = end_from(device, at)
     if device_end > end:
-        these = "have no end" if device_end.year == _LAST_YEAR else f"last until {device_end:%Y-%m-%d}"
-        yield f"issues certificates that {these}, its own ends on {end:%Y-%m-%d}: with it they end too."
+        these = "never expire" if device_end.year == _LAST_YEAR else f"are valid until {device_end:%Y-%m-%d}"
+        yield f"issues certificates that {these}, but its own expires on {end:%Y-%m-%d}. They become invalid then."
 
 
 def of_signer(signer: PublicSigner, at: datetime, authorities: Iterable[bytes] = ()) -> list[str]:
@@ -56,24 +56,24 @@ def of_definition(definition: CertificateDefinition, now: datetime) -> Iterator[
     if not first <= now.year <= last:
         yield (
             f"can issue nothing: its certificate definition is for the years {first} to {last}, and the clock says "
-            f"{_moment(now)}. Correct it; if it is right, make a new signer."
+            f"{_moment(now)}. Correct the clock; if it is right, make a new signer."
         )
     elif datetime(last + 1, 1, 1, tzinfo=UTC) - now < _SOON:
-        yield f"can issue until the end of {last}, no longer: its definition ends. Make a new signer before."
+        yield f"can issue only until the end of {last}: its definition ends. Make a new signer before then."
 
 
 def of_certificate(begin: datetime, end: datetime, now: datetime) -> Iterator[str]:
     """Yield what to know of a signer certificate that is not valid at the moment `now` (UTC), or soon no longer."""
     if now < begin:
-        says = f"and the clock says {_moment(now)}. Correct it."
-        yield f"can issue nothing: it has a certificate that begins on {_moment(begin)}, {says}"
+        says = f"and the clock says {_moment(now)}. Correct the clock."
+        yield f"can issue nothing: its certificate is valid only from {_moment(begin)}, {says}"
     elif now > end:
         yield (
-            f"can issue nothing: it has a certificate that ended on {end:%Y-%m-%d}, and the clock says {_moment(now)}. "
-            "Correct it; if it is right, make a new signer."
+            f"can issue nothing: its certificate expired on {end:%Y-%m-%d}, and the clock says {_moment(now)}. "
+            "Correct the clock; if it is right, make a new signer."
         )
     elif end - now < _SOON:
-        yield f"has a certificate that ends on {end:%Y-%m-%d}. Make a new signer before."
+        yield f"has a certificate that expires on {end:%Y-%m-%d}. Make a new signer before then."
 
 
 def _moment(at: datetime) -> str:

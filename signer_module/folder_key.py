@@ -21,7 +21,7 @@ def open_folder(path: Path) -> RootFolder | SignerFolder:
         raise UsageError(f"{path} is not the folder of a root or a signer.", code=Code.FILE_UNREADABLE)
     found = RootFolder.load(path)
     if not found.has_key:
-        raise UsageError(f"The key of {path} is on a root module.", advice="Name the module with --device.")
+        raise UsageError(f"The key of {path} is on a root module.", advice="Give the module with --device.")
     return found
 
 

@@ -53,6 +53,6 @@ def require_strong(password: bytes) -> None:
         raise UsageError(
             f"The password is too weak: it needs {LEAST_LENGTH} characters or more, "
             f"{LEAST_DIFFERENT} of them different.",
-            advice="Take several words that do not belong together, or let a program choose one.",
+            advice="Use several unrelated words, or let a program choose the password.",
             code=Code.PASSWORD_WEAK,
         )

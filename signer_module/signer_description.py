@@ -76,8 +76,8 @@ class SignerDescriptions:
         own = signer.extensions.extended_usage_ids
         if own and not usages_allowed(own, device):
             raise UsageError(
-                "The signer's extended key usage does not hold that of its devices, whose certificates would fail.",
-                advice="Leave extended_key_usage out of the signer's description, or give it all of the device's.",
+                "The signer's extended key usage does not include that of its devices.",
+                advice="Remove extended_key_usage from the signer's description, or add all of the device's.",
                 code=Code.DEFINITION_INVALID,
             )
 
@@ -134,8 +134,8 @@ def require_usages(authority: x509.Certificate, device: CertificateDescription) 
         return
     if not usages_allowed(list(allowed), device):
         raise CertificateError(
-            f"The extended key usage of the CA {authority.subject.rfc4514_string()} does not hold that of the devices: "
-            "their certificates would fail.",
-            advice="Take a CA without extended key usage, or with all of the device's.",
+            f"The extended key usage of the CA {authority.subject.rfc4514_string()} does not include that of the"
+            " devices: their certificates would be rejected.",
+            advice="Use a CA without extended key usage, or with all of the device's.",
             code=Code.CHAIN_INVALID,
         )

@@ -72,4 +72,4 @@ def _root_on_module(
         say(f"Root module {module.serial.hex().upper()} {what}.")
         say(f"Its certificate and the register of its signers are in {out}.")
     if register_lost and made.already:
-        say("The register is empty: give every new signer an id with --signer-id that none has.", err=True)
+        say("The register is empty: give every new signer an unused id with --signer-id.", err=True)

@@ -78,9 +78,9 @@ def signer_create(
     """Create a signer that a root certifies. Its key is in a new folder, on a module, or in an HSM."""
     require_one_of({"a new folder with --out": out, "a module with --device": device})
     if device is not None and key_path is not None:
-        raise UsageError("The key of a module is made in its chip; --key does not go with --device.")
+        raise UsageError("The key of a module is made in its chip. Use --key without --device.")
     if hsm is not None and (out is None or key_path is not None or source.none):
-        raise UsageError("A key in an HSM is made there and has a PIN; it goes with --out alone.")
+        raise UsageError("A key in an HSM is made there and has a PIN: give --out, without --key and --no-password.")
     if out is not None:
         order_options.refuse()
     if out is not None and hsm is None:
@@ -195,12 +195,12 @@ def _root_key(root: RootFolder, url: str | None, source: PasswordSource) -> Iter
     """Give what signs with a root's key: its file, or the root module at `url`."""
     if root.has_key:
         if url is not None:
-            raise UsageError(f"The key of {root.path} is a file; --root-device does not go with it.")
+            raise UsageError(f"The key of {root.path} is a file. Leave out --root-device.")
         password = source.read("Password of the root key") if root.key_is_encrypted else None
         yield root.unlock(password)
         return
     if url is None:
-        raise UsageError(f"The key of {root.path} is on a root module.", advice="Name it with --root-device.")
+        raise UsageError(f"The key of {root.path} is on a root module.", advice="Give it with --root-device.")
     with _open_root(url) as module:
         if module.public_key != root.public_key:
             raise CertificateError(f"The root module at {url} is not that of {root.path}.", code=Code.KEY_MISMATCH)
@@ -212,7 +212,7 @@ def _require_left(root_key: RootKey) -> None:
     """Raise UsageError (quota-used-up) if the root has made all signatures that its chip allows."""
     if isinstance(root_key, RootModule) and root_key.remaining == 0:
         raise UsageError(
-            "The root module has signed all certificates that it was made for.",
+            "The root module's quota is used up.",
             advice="Make a new root.",
             code=Code.QUOTA_USED_UP,
         )

@@ -35,7 +35,7 @@ from signer_module.on_files.pkcs11_file import KeyPlace
 from signer_module.signer_description import SignerDescriptions
 
 _BY_IMPORT: Final = "later, by 'signer import', "
-_UNTIL_THEN: Final = "Until then keep the chip locked away: whoever has it can sign with its key, whatever its quota."
+_UNTIL_THEN: Final = "Until then keep the chip locked away: anyone who holds it can sign with its key."
 
 
 @click.command("request")
@@ -46,7 +46,7 @@ _UNTIL_THEN: Final = "Until then keep the chip locked away: whoever has it can s
 @options.chain_option("Certificates of the CA, up to its root, checked before the chip is changed. May be repeated.")
 @click.option("--signer-description", type=FILE, help="TOML description of the signer's certificate.")
 @click.option("--device-description", type=FILE, help="TOML description of its devices' certificates, for --chain.")
-@click.option("--new-key", is_flag=True, help="Replace the key of an earlier request, whose certificate is lost then.")
+@click.option("--new-key", is_flag=True, help="Replace the key of an earlier request; its certificate becomes useless.")
 @order_options
 @password_options(new=True, whose="the module's")
 def signer_request(
@@ -65,7 +65,7 @@ def signer_request(
     chosen = options.parse_signer_id(signer_id)
     assert chosen is not None
     if device_description is not None and not chain_paths:
-        raise UsageError("--device-description is for what --chain checks.", advice="Add the CA's certificates.")
+        raise UsageError("--device-description is used with --chain only.", advice="Add the CA's certificates.")
     description = options.description("signer", signer_description)
     earlier = _earlier_key(out)
     _require_one_place(device, hsm, source)
@@ -75,7 +75,7 @@ def signer_request(
     if hsm is not None:
         order_options.refuse()
         if new_key:
-            raise UsageError("--new-key is for a chip.", advice="In an HSM a new key has a new label.")
+            raise UsageError("--new-key is only for a chip.", advice="In an HSM, give a new key a new label.")
         files.require_room(out)
         der = request_from_hsm(hsm, lambda: source.read(PIN_PROMPT), description, chosen, earlier)
         _write_request(out, der)
@@ -110,7 +110,7 @@ def _check_authorities(paths: tuple[Path, ...], descriptions: SignerDescriptions
 
 def _write_request(out: Path, der: bytes) -> None:
     files.replace(out, x509.load_der_x509_csr(der).public_bytes(Encoding.PEM))
-    say(f"Request written to {out}. Bring the CA's answer with 'signer-module signer import'.")
+    say(f"Request written to {out}. Import the CA's certificate with 'signer-module signer import'.")
 
 
 def _require_one_place(device: str | None, hsm: KeyPlace | None, source: PasswordSource) -> None:
@@ -118,7 +118,7 @@ def _require_one_place(device: str | None, hsm: KeyPlace | None, source: Passwor
         {"a module with --device": device, "an HSM with --pkcs11-library, --pkcs11-token and --pkcs11-key": hsm}
     )
     if hsm is not None and source.none:
-        raise UsageError("A key in an HSM has a PIN; --no-password does not go with it.")
+        raise UsageError("A key in an HSM has a PIN: --no-password cannot be used for it.")
 
 
 @click.command("import")
@@ -134,7 +134,7 @@ def _require_one_place(device: str | None, hsm: KeyPlace | None, source: Passwor
     type=click.IntRange(1),
     default=1,
     metavar="N",
-    help="What a chip with quota has counted since it was begun (1): the requests, and an import that was cut.",
+    help="What a chip with quota has counted since it was begun (1): the requests, and an import that was interrupted.",
 )
 @order_options
 @password_options(new=True, whose="the module's")
@@ -161,7 +161,7 @@ def signer_import(
     if hsm is not None:
         order_options.refuse()
         if out is None:
-            raise UsageError("Where shall the signer's folder be?", advice="Give --out.")
+            raise UsageError("The folder for the signer is not given.", advice="Give --out.")
         signer = import_to_folder(out, hsm, lambda: source.read(PIN_PROMPT), descriptions, chain)
         tell_folder(signer, chain.above)
         return
@@ -222,7 +222,7 @@ def _earlier_key(out: Path) -> bytes | None:
     except (*files.UNREADABLE, CertificateError):
         pass
     raise UsageError(
-        f"{out} exists already and is no request for a key on P-256.",
+        f"{out} already exists and is not a request for a key on P-256.",
         advice="Choose another file.",
         code=Code.FILE_UNWRITABLE,
     )
@@ -232,7 +232,7 @@ def _refuse_request_of_another(chip: Device, out: Path) -> None:
     """Raise UsageError if a chip is blank: the request that stands there is for another one, which needs it again."""
     if not is_config_locked(chip.read_config()):
         raise UsageError(
-            f"{out} is the request for a key in another chip; this one has none yet.",
+            f"{out} is the request for a key in another chip. This chip has no key yet.",
             advice="Choose another file.",
             code=Code.KEY_MISMATCH,
         )

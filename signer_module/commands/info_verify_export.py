@@ -78,7 +78,7 @@ def verify_command(folder: Path | None, device: str | None, public_only: bool, s
 
 
 def _verdict(public_only: bool) -> str:
-    return "what is public is good; the key was not tried." if public_only else "certificates and key are good."
+    return "the public parts are good; the key was not checked." if public_only else "certificates and key are good."
 
 
 def _prove(module: AnyModule, source: PasswordSource) -> None:

@@ -61,7 +61,7 @@ class OrderOptions:
 
     def _require_one_will(self, source: PasswordSource) -> None:
         if self.password_later and source.given:
-            raise UsageError("--password-later does not go with a password or with --no-password.")
+            raise UsageError("--password-later cannot be used with a password or with --no-password.")
 
     def refuse(self) -> None:
         """Raise UsageError if there is something that only a chip can enforce: what is made has none."""
@@ -77,8 +77,8 @@ class OrderOptions:
         if self.yes:
             return
         if not sys.stdin.isatty():
-            raise UsageError("There is no terminal to ask on.", advice="Add --yes if the plan is what you want.")
-        answer: str = click.prompt(f"Type {_CONSENT} to go on", default="", show_default=False, err=True)
+            raise UsageError("There is no terminal to confirm on.", advice="Add --yes if the plan is what you want.")
+        answer: str = click.prompt(f"Type {_CONSENT} to continue", default="", show_default=False, err=True)
         if answer.strip() != _CONSENT:
             raise UsageError("Nothing was changed.")
 
@@ -87,7 +87,7 @@ order_options = option_group(
     "order_options",
     OrderOptions,
     {
-        "quota": click.option("--quota", type=int, metavar="N", help="The module makes N signatures and not one more."),
+        "quota": click.option("--quota", type=int, metavar="N", help="The module makes at most N signatures."),
         "password_later": click.option(
             "--password-later", is_flag=True, help="The module gets its first password by 'password set'."
         ),
@@ -119,7 +119,7 @@ def require_one_of(places: Mapping[str, object]) -> None:
     """Raise UsageError unless exactly one of the places, named as in a sentence, was given."""
     given = [name for name, value in places.items() if value is not None]
     if not given:
-        raise UsageError("No root or signer is named.", advice=f"Give {' or '.join(places)}.")
+        raise UsageError("No root or signer is given.", advice=f"Give {' or '.join(places)}.")
     if len(given) > 1:
         raise UsageError(f"{' and '.join(given).capitalize()} were both given.", advice="Leave out one of them.")
 

@@ -65,7 +65,7 @@ def parse_signer_id(text: str | None) -> bytes | None:
     if text is None:
         return None
     if len(text) != 4 or not all(character in "0123456789abcdefABCDEF" for character in text):
-        raise UsageError(f"'{text}' is no signer id.", advice="Give four hexadecimal digits, for example 0034.")
+        raise UsageError(f"'{text}' is not a signer id.", advice="Give four hexadecimal digits, for example 0034.")
     return bytes.fromhex(text)
 
 

@@ -33,7 +33,7 @@ def password_set(folder: Path | None, device: str | None, source: PasswordSource
     if folder is not None:
         opened = open_key_folder(folder)
         if opened.key_is_encrypted:
-            raise UsageError("The key has a password already.", advice="Change it with 'password change'.")
+            raise UsageError("The key already has a password.", advice="Change it with 'password change'.")
         replace_password(opened, None, _chosen(source))
         say(f"{folder}: password set.")
         return
@@ -66,7 +66,7 @@ def password_change(
     assert device is not None
     with open_module(device) as module:
         changed = change_password(module, old_source.read("Old password"), _chosen(source))
-        verdict = "password changed." if changed else "the password was changed to the new one already."
+        verdict = "password changed." if changed else "the password had already been changed to the new one."
         say(f"Module {module.serial.hex().upper()}: {verdict}")
 
 

@@ -96,7 +96,7 @@ def _own_descriptor(context: click.Context, option: click.Parameter, number: int
 def _checked(data: bytes, source: str) -> bytes:
     password = data.split(b"\n", 1)[0].removesuffix(b"\r")
     if not password:
-        raise UsageError(f"The first line of {source} is empty and no password.")
+        raise UsageError(f"The first line of {source} is empty: the password is missing.")
     if len(password) > MAX_PASSWORD:
         raise UsageError(f"The password in {source} is longer than {MAX_PASSWORD} bytes.")
     return password
@@ -108,7 +108,7 @@ def password_options(prefix: str = "", *, new: bool, whose: str) -> Option:
     The command gets a `PasswordSource` as `source`, or `old_source` for the prefix "old-".
     """
     name = prefix.replace("-", "_")
-    file_help = f"Read {whose} password from the first line of a file. Without it, it is asked on the terminal."
+    file_help = f"Read {whose} password from the first line of a file. Without it, the program asks on the terminal."
     options = {
         f"{name}password_file": click.option(
             f"--{prefix}password-file", type=click.Path(path_type=Path, dir_okay=False), help=file_help

@@ -119,7 +119,7 @@ def _lowest(certificates: Sequence[x509.Certificate]) -> x509.Certificate:
     issuers = {certificate.issuer for certificate in issued}
     found = [certificate for certificate in issued if certificate.subject not in issuers]
     if not found:
-        raise _incomplete("There is no certificate of a signer")
+        raise _incomplete("The signer's certificate is missing")
     if len(found) > 1:
         names = ", ".join(_name(certificate) for certificate in found)
         raise _surplus(f"These certificates are not in one chain: {names}")
@@ -186,7 +186,7 @@ def _check_issuer(certificate: x509.Certificate, issuer: bytes) -> None:
     except CertificateError as error:
         raise CertificateError(
             f"{_name(certificate)} cannot issue signers: {error.what}",
-            advice="The signer's own issuer must be a CA on P-256; above it, other kinds may stand.",
+            advice="The signer's own issuer must be a CA on P-256; the CAs above it may be of other kinds.",
             code=error.code,
         ) from error
 
@@ -203,7 +203,7 @@ def _name(certificate: x509.Certificate) -> str:
 
 
 def _invalid(what: str) -> CertificateError:
-    return CertificateError(f"{what}.", advice="Ask the CA for a right one.", code=Code.CHAIN_INVALID)
+    return CertificateError(f"{what}.", advice="Ask the CA for a correct one.", code=Code.CHAIN_INVALID)
 
 
 def _incomplete(what: str) -> CertificateError:
@@ -211,4 +211,4 @@ def _incomplete(what: str) -> CertificateError:
 
 
 def _surplus(what: str) -> CertificateError:
-    return CertificateError(f"{what}.", advice="Leave out what does not belong to it.", code=Code.CHAIN_SURPLUS)
+    return CertificateError(f"{what}.", advice="Leave it out.", code=Code.CHAIN_SURPLUS)

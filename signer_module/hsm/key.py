@@ -152,7 +152,7 @@ class HsmKey:
     def taken(self) -> UsageError:
         """Return the error of a label that is in use."""
         return UsageError(
-            f"The label of {self.place} is that of a key already, which no run of this command has begun.",
+            f"The label of {self.place} already belongs to a key that this command did not make.",
             advice="Choose another label.",
             code=Code.HSM_UNUSABLE,
         )
@@ -183,7 +183,7 @@ class HsmKey:
         """Find out now, not at a board, that the key is another one."""
         if not verify_digest(public_key, _PROOF, self.sign(_PROOF)):
             raise CertificateError(
-                f"What is there as {self.place} is not the key of the signer certificate.",
+                f"The key found as {self.place} does not belong to the signer certificate.",
                 advice=f"Check {PLACE_FILE}.",
                 code=Code.KEY_MISMATCH,
             )
@@ -208,7 +208,7 @@ class HsmKey:
             import pkcs11
         except ImportError as error:
             raise TransportError(
-                "The Python package python-pkcs11 is missing, which reaches an HSM.",
+                "The Python package python-pkcs11 is missing; it is needed to reach an HSM.",
                 advice=f"Install it: {extra_command('pkcs11')}",
                 code=Code.LIBRARY_MISSING,
             ) from error
@@ -224,7 +224,7 @@ class HsmKey:
                 f"In the HSM, {self.place} cannot be used: {_text(error)}.", advice=_ADVICE, code=Code.HSM_UNUSABLE
             ) from error
         except (pkcs11.PKCS11Error, RuntimeError, OSError) as error:
-            what = f"The HSM with the token '{self.place.token}' does not answer as it should: {_text(error)}."
+            what = f"The HSM with the token '{self.place.token}' gives an unexpected answer: {_text(error)}."
             raise TransportError(what, advice=_ADVICE, code=Code.DEVICE_NO_REPLY) from error
 
 

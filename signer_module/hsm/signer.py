@@ -78,7 +78,7 @@ def request_from_hsm(
         begun = hsm.find_begun(pin(), Purpose.REQUEST)
         if earlier not in (None, begun):
             raise UsageError(
-                f"The file of the request is there already, for another key than {place}.",
+                f"The file already exists and is a request for another key than {place}.",
                 advice="Choose another file.",
                 code=Code.KEY_MISMATCH,
             )

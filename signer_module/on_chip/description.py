@@ -64,7 +64,7 @@ def unpack_signer(data: bytes, root_public_key: bytes) -> SignerDocument:
     except (AtcaProvError, ValueError, TypeError, KeyError, OverflowError) as error:
         raise invalid("its description is not that of a signer") from error
     if not same:
-        raise invalid("this program makes other certificate definitions of it than the one that wrote it")
+        raise invalid("this program makes other certificate definitions from it than the program that wrote it")
     return found
 
 
@@ -92,7 +92,7 @@ def fitting(description: bytes) -> bytes:
         raise UsageError(
             "The issuer's certificate and the descriptions are too long for the module: "
             f"it has {DESCRIPTION_SIZE} bytes for them, and {len(description)} are needed.",
-            advice="Shorten the names in the certificate descriptions, or take an issuer with a smaller certificate.",
+            advice="Shorten the names in the certificate descriptions, or use an issuer with a smaller certificate.",
             code=Code.DEFINITION_INVALID,
         )
     return description

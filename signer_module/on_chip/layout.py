@@ -1,6 +1,6 @@
 """Which slot of a root or signer module holds what, and the configuration zone that makes the chip enforce it.
 
-configs/signer-module.toml gives every setting with its reason; docs/reference/signer-module-chip.md explains the layout.
+configs/signer-module.toml gives every setting with its reason; docs/reference/signer-module-chip.md has the layout.
 """
 
 from __future__ import annotations

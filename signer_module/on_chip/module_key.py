@@ -143,7 +143,7 @@ class ModuleKey:
         """Raise TransportError when the module is gone or another chip is in its place."""
         with self._answering():
             if self._device.serial_number() != self._contents.serial:
-                raise TransportError("Another chip is where the module was.", code=Code.DEVICE_NOT_FOUND)
+                raise TransportError("Another chip is connected in place of the module.", code=Code.DEVICE_NOT_FOUND)
 
     def _require_ready(self) -> None:
         if not self.ready:
@@ -162,7 +162,7 @@ class ModuleKey:
         self._quota = self._counted()
         if self._quota is not None and not self._quota.remaining:
             raise DeviceError(
-                "The module has made all signatures that it was made for: its quota is used up.",
+                "The module's quota is used up.",
                 command=error.command,
                 status=error.status,
                 advice="Make a new signer module.",
@@ -200,7 +200,7 @@ class ModuleKey:
             except NotAuthorizedError as error:
                 self.lock()
                 raise UsageError(
-                    "The module does not take its password any more: it was changed meanwhile.",
+                    "The module no longer accepts its password: it was changed in the meantime.",
                     advice="Give the new password.",
                     code=Code.PASSWORD_WRONG,
                 ) from error

@@ -18,7 +18,7 @@ from signer_module.on_chip.password_keys import PasswordSecrets
 from signer_module.password_rules import require_strong
 
 AnyModule = SignerModule | RootModule
-_NOT_FIRST: Final = "The module has a password already."
+_NOT_FIRST: Final = "The module already has a password."
 _NONE_YET: Final = "The module has no password yet."
 
 
@@ -55,8 +55,8 @@ def change_password(module: AnyModule, old: bytes, new: bytes) -> bool:
 def _require_possible(module: AnyModule) -> None:
     if not module.contents.variant.password:
         raise UsageError(
-            "The module was made without password, which its chip cannot change any more.",
-            advice="Make a new module if it is to have one.",
+            "The module was created without a password, which is permanent.",
+            advice="Create a new module if you need a password.",
         )
 
 
@@ -67,13 +67,13 @@ def _change(module: AnyModule, old: PasswordSecrets, new: PasswordSecrets) -> No
         _write(module, WRITE_KEY_SLOT, new.write_key, old, old.write_key)
         if not _write(module, AUTHORIZATION_SLOT, new.authorization, old, new.write_key):
             raise UsageError(
-                "An earlier change of the password was cut, and it was to another new password.",
+                "An earlier change of the password, to another new one, was interrupted.",
                 advice="Give the new password of that change; then change it again.",
                 code=Code.PASSWORD_WRONG,
             )
         if not _authorizes(module, new):
             raise ProvisioningError(
-                "The module does not take its new password after the change.",
+                "The module does not accept its new password after the change.",
                 advice="Run the same command again; if it happens twice, make a new module.",
                 code=Code.WRITE_NOT_VERIFIED,
             )

@@ -53,16 +53,14 @@ class PasswordScheme:
 
     def __post_init__(self) -> None:
         if len(self.salt) != SALT_SIZE or not 0 < self.cost <= MOST_COST:
-            raise UsageError(
-                "The module's password scheme is not one that this program knows.", code=Code.PASSWORD_SCHEME
-            )
+            raise UsageError("This program does not know the module's password scheme.", code=Code.PASSWORD_SCHEME)
 
     def require_costly(self) -> None:
         """Raise UsageError (password-scheme) if guesses are so cheap that no password should be given to the module."""
         if self.cost < CostRule.least:
             raise UsageError(
                 f"The module asks for a password with scrypt cost {self.cost}; less than {CostRule.least} is not safe.",
-                advice="Give it no password: it may be forged to guess yours. If it is yours, make a new module.",
+                advice="Do not give it a password: it may be a forgery. If it is yours, create a new module.",
                 code=Code.PASSWORD_SCHEME,
             )
 

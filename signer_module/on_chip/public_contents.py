@@ -100,7 +100,7 @@ def require_finished(config: bytes) -> Variant:
     """Return the variant of a module whose zones are locked; raises ProvisioningError (not-a-module)."""
     variant = variant_of(config)
     if variant is None:
-        raise _no_module("it is not configured as one", "Name a root or signer module.")
+        raise _no_module("it is not configured as one", "Give the URL of a root or signer module.")
     if not (is_config_locked(config) and is_data_locked(config)):
         raise _no_module("it is not finished", "Run the command that began it again.")
     return variant
@@ -130,7 +130,7 @@ def signer_contents(
     verify_under_root(certificate, document.root_certificate)
     name, signer_id = split_name(common_name(certificate))
     if CompressedCertificate.parse(compressed).signer_id != signer_id:
-        raise invalid("the signer id of its compressed certificate is not that of the certificate")
+        raise invalid("its compressed certificate has another signer id than the certificate")
     device.require_issuable()
     return SignerModuleContents(
         common.serial,
@@ -165,4 +165,4 @@ def _needed_description(device: Device, variant: Variant, size: int) -> list[byt
 
 
 def _no_module(why: str, advice: str) -> ProvisioningError:
-    return ProvisioningError(f"The chip is no signer module: {why}.", advice=advice, code=Code.NOT_A_MODULE)
+    return ProvisioningError(f"The chip is not a signer module: {why}.", advice=advice, code=Code.NOT_A_MODULE)

@@ -43,7 +43,7 @@ class Quota:
 def check_quota(quota: int) -> None:
     """Raise UsageError unless a module can have this quota."""
     if not 1 <= quota <= MOST:
-        raise UsageError(f"A quota of {quota} is not possible.", advice=f"It goes from 1 to {MOST}.")
+        raise UsageError(f"A quota of {quota} is not possible.", advice=f"A quota is from 1 to {MOST}.")
 
 
 def limit_for(quota: int, counter: int) -> int:

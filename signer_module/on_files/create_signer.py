@@ -74,13 +74,13 @@ def given_to(issued: dict[str, str], key: KeyElsewhere) -> bytes | None:
 def _require_free(issued: dict[str, str], signer_id: bytes | None, own: bytes | None) -> None:
     if own is not None and signer_id not in (None, own):
         raise UsageError(
-            f"The signer was begun with the id {own.hex().upper()}, which stays.",
+            f"The signer was begun with the id {own.hex().upper()}, which cannot be changed.",
             advice="Leave out --signer-id, or give this one.",
         )
     if own is None and signer_id is not None and signer_id.hex().upper() in issued:
         raise UsageError(
             f"The signer id {signer_id.hex().upper()} was given before.",
-            advice="Choose another; a run that was cut may have used it up.",
+            advice="Choose another; an interrupted run may have used it.",
         )
 
 

@@ -107,7 +107,7 @@ def _p256(loaded: object, source: str) -> SoftwareKey:
 def _key_block(data: bytes, source: str) -> bytes:
     """Return the one PEM block that is a private key, or DER: `data` itself, or what a JWK holds."""
     if len(data) > MAX_FILE:
-        raise _invalid(source, f"is longer than {MAX_FILE} bytes, which no key is")
+        raise _invalid(source, f"is longer than {MAX_FILE} bytes, too long for a key")
     if looks_like_jwk(data):
         return _jwk_block(data, source)
     blocks = [(match[1], match[0] + b"\n") for match in _BLOCK.finditer(data)]

@@ -34,10 +34,10 @@ class KeyPlace:
             raise _bad_file(path, f"it is not TOML: {error}") from error
         unknown = sorted(set(found) - set(_FIELDS))
         if unknown:
-            raise _bad_file(path, f"it says '{unknown[0]}', which means nothing here")
+            raise _bad_file(path, f"it says '{unknown[0]}', which is unknown")
         for name in _FIELDS:
             if not isinstance(found.get(name), str) or not found[name]:
-                raise _bad_file(path, f"{name} must be a text")
+                raise _bad_file(path, f"{name} must be a string")
         return cls(found["library"], found["token"], found["key"])
 
     def to_toml(self) -> bytes:
@@ -59,7 +59,7 @@ class KeyPlace:
         try:
             found.to_toml()
         except UnicodeEncodeError:
-            raise UsageError("A name of the HSM's library, token or key is no text in UTF-8.") from None
+            raise UsageError("The path of the HSM's library, or the label of the token or key, is not UTF-8.") from None
         return found
 
 

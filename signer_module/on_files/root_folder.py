@@ -94,7 +94,7 @@ class RootFolder:
         parsed = x509.load_der_x509_certificate(self.certificate)
         if parsed.extensions.get_extension_for_class(x509.BasicConstraints).value.path_length == 0:
             raise CertificateError(
-                "The path length of the root is 0: no CA may stand under it, and a signer is one.",
+                "The path length of the root is 0: it allows no CA under it, and a signer is one.",
                 advice="Create another root, with path_length = 1.",
                 code=Code.CHAIN_INVALID,
             )
@@ -234,7 +234,7 @@ def unlock_key(path: Path, password: bytes | None, public_key: bytes) -> Softwar
     if key.public_key != public_key:
         raise CertificateError(
             f"The key in {path} does not belong to the certificate beside it.",
-            advice="Bring key and certificate of one signer together again.",
+            advice="Put the key and the certificate of the same signer into the folder.",
             code=Code.KEY_MISMATCH,
         )
     return key

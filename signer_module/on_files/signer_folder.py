@@ -128,7 +128,7 @@ def split_name(name: str) -> tuple[str, bytes]:
     """Return the name without the signer id, and the id (2 bytes), of a signer's common name."""
     match = _NAME.fullmatch(name)
     if match is None:
-        raise CertificateError(f"The common name '{name}' does not end in a blank and four hexadecimal digits.")
+        raise CertificateError(f"The common name '{name}' does not end in a space and four hexadecimal digits.")
     return match["name"], bytes.fromhex(match["id"])
 
 
@@ -176,7 +176,7 @@ def _check(signer: SignerFolder) -> None:
     verify_under_root(signer.certificate, signer.root_certificate)
     parsed = CompressedCertificate.parse(signer.compressed)
     if parsed.signer_id != signer.signer_id:
-        raise CertificateError("The signer id of the compressed certificate is not that of the certificate.")
+        raise CertificateError("The compressed certificate has another signer id than the certificate.")
     rebuilt = rebuild(
         signer.signer_definition,
         compressed=signer.compressed,

@@ -223,7 +223,7 @@ def test_a_place_that_is_missing_or_named_twice_is_reported_as_that(
     Path("x.pem").write_text("")
     done = run_in_process(signer_module, *command, *(("--device", "emulator:", *place) if both else ()))
     assert done.code == 2
-    assert ("were both given" in done.err, "No root or signer is named" in done.err) == (both, not both)
+    assert ("were both given" in done.err, "No root or signer is given" in done.err) == (both, not both)
 
 
 @pytest.mark.parametrize("kind", ["missing", "text", "another library"])

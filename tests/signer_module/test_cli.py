@@ -71,7 +71,7 @@ def test_signer_ids_are_given_once(here: Path, capsys: pytest.CaptureFixture[str
 @pytest.mark.parametrize("text", ["34", "00034", "00g4", "", "٠٠٣٤"])
 def test_bad_signer_ids(here: Path, text: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert make("--signer-id", text) == 2
-    assert "no signer id" in capsys.readouterr().err
+    assert "not a signer id" in capsys.readouterr().err
 
 
 def test_a_given_key(here: Path) -> None:

@@ -17,8 +17,8 @@ from tests.support.external_cas import ExternalCas, openssl
 from tests.support.programs import run_signer_module as run
 from tests.support.signer_modules import CHEAP, SIGNER, working_folder
 
-OUTLIVES_ROOT = "the signer has a certificate that {own}, its CA's ends on {end}: with that it ends too."
-DEVICES = "the signer issues certificates that {own}, its own ends on {end}: with it they end too."
+OUTLIVES_ROOT = "the signer has a certificate that {own}, but its CA's expires on {end}. It becomes invalid then."
+DEVICES = "the signer issues certificates that {own}, but its own expires on {end}. They become invalid then."
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def verified(at: datetime) -> str:
     return openssl("verify", "-x509_strict", *moment, *chain).stderr
 
 
-@pytest.mark.parametrize(("signer_years", "own"), [(0, "has no end"), (3, "lasts until {signer:%Y-%m-%d}")])
+@pytest.mark.parametrize(("signer_years", "own"), [(0, "never expires"), (3, "is valid until {signer:%Y-%m-%d}")])
 def test_a_signer_that_outlives_its_root(
     here: Path, signer_years: int, own: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -60,7 +60,7 @@ def test_a_signer_that_outlives_its_root(
     assert told.count("Warning") == plan.count("Warning") == 1
     for place in (("--device", SIGNER), ("signer",)):
         assert run("info", *place, "--json") == 0
-        assert json.loads(capsys.readouterr().out)["warnings"] == says.capitalize().replace("ca's", "CA's")
+        assert json.loads(capsys.readouterr().out)["warnings"] == says[:1].upper() + says[1:]
     assert run("export", "--device", SIGNER, "--out", "export") == 0
     with SignerModule.open(SIGNER) as module:
         Path("device.pem").write_bytes(files.pem_certificate(provisioned(module)[1]))
@@ -75,7 +75,7 @@ def test_devices_that_outlive_their_signer(here: Path, capsys: pytest.CaptureFix
     assert run("root", "create", "--out", "root", "--no-password") == 0
     described = ("--signer-description", lasting("signer", 1))
     assert run("signer", "create", "--root", "root", "--out", "signer", "--no-password", *described) == 0
-    says = DEVICES.format(own="have no end", end=f"{end('signer/signer.pem'):%Y-%m-%d}")
+    says = DEVICES.format(own="never expire", end=f"{end('signer/signer.pem'):%Y-%m-%d}")
     assert [line for line in capsys.readouterr().err.splitlines() if "Warning" in line] == [f"Warning: {says}"]
 
 
@@ -99,4 +99,4 @@ def test_a_signer_of_an_outside_ca_whose_root_ends_first(here: Path, capsys: pyt
     chain = ("--chain", cas.pem("issuing"), "--chain", cas.pem("root"))
     assert run("signer", "import", "--certificate", "signer.pem", *chain, *order) == 0
     root_end = end(str(cas.pem("root")))
-    assert f"its CA's ends on {root_end:%Y-%m-%d}: with that it ends too." in capsys.readouterr().err
+    assert f"but its CA's expires on {root_end:%Y-%m-%d}. It becomes invalid then." in capsys.readouterr().err

@@ -50,7 +50,7 @@ def test_a_signer_is_the_one_that_is_ordered(here: Path, capsys: pytest.CaptureF
         (FIRST[4:], "not with password and without quota"),
         (("--quota", "5", "--no-password"), "not without password and with quota"),
         (("--quota", "5", "--password-later"), ""),
-        ((*FIRST, "--device-description", names), "its device certificates are described otherwise"),
+        ((*FIRST, "--device-description", names), "its device certificates have another description"),
         (("--quota", "5", "--password-file", "new"), "The password is wrong"),
     ):
         assert run(*FROM_ROOT, *options) != 0
@@ -77,7 +77,7 @@ def test_a_root_is_the_one_that_is_ordered(here: Path, capsys: pytest.CaptureFix
     assert "3 of its signatures are left, not 300" in capsys.readouterr().err
     other = described("root", "Example ATECC608A Root CA", "Example ATECC608A Other CA")
     assert root_module(*first, "--description", other) == 6
-    assert "its certificate is not that of the description" in capsys.readouterr().err
+    assert "its certificate differs from the description" in capsys.readouterr().err
     shorter = described("root", "expire_years = 0", "expire_years = 20")
     assert root_module(*first, "--description", shorter) == 6
 
@@ -102,7 +102,7 @@ def test_a_register_is_not_begun_again(here: Path, quota: tuple[str, ...], capsy
     assert not Path("root2").exists()
     capsys.readouterr()
     assert root_module("--out", "root2", *order, "--register-lost") == 0
-    assert "give every new signer an id with --signer-id" in capsys.readouterr().err
+    assert "give every new signer an unused id with --signer-id" in capsys.readouterr().err
     assert root_module("--out", "root", *order, device="emulator:other.chip") == 2
     assert "the folder of another root" in capsys.readouterr().err
 
@@ -127,5 +127,5 @@ def test_a_signer_is_finished_though_its_root_signs_no_more(here: Path, capsys: 
     from_root = ("--root", "root", "--root-device", ROOT, "--root-password-file", "password", "--no-password")
     for place in (("--device", "emulator:other.chip", *CHEAP), ("--out", "signer")):
         assert run("signer", "create", *from_root, *place) == 2
-        assert "The root module has signed all certificates" in capsys.readouterr().err
+        assert "The root module's quota is used up" in capsys.readouterr().err
     assert locks("emulator:other.chip") == (False, False)

@@ -173,15 +173,15 @@ def test_a_first_password(root: RootFolder) -> None:
     replug(hal)
     with SignerModule.on(Device(hal)) as module:
         assert module.needs_password
-        with pytest.raises(UsageError, match="has a password already"):
+        with pytest.raises(UsageError, match="already has a password"):
             set_password(module, NEW)
 
 
 def test_a_module_made_without_password_never_gets_one(root: RootFolder) -> None:
     with signer_module(root, open_order()) as module:
-        with pytest.raises(UsageError, match="made without password"):
+        with pytest.raises(UsageError, match="created without a password"):
             set_password(module, NEW)
-        with pytest.raises(UsageError, match="made without password"):
+        with pytest.raises(UsageError, match="created without a password"):
             change_password(module, PASSWORD, NEW)
 
 

@@ -132,7 +132,7 @@ def require_same_config(locked: bytes, wanted: bytes, *, locked_now: bool = Fals
             board=Board.UNTOUCHED,
         )
     if differing:
-        came_so = "It can never become this product. It may be a unit of another one, or a signer module: find out."
+        came_so = "It can never become this product. Find out if it is another product's unit or a signer module."
         raise ProvisioningError(
             f"This chip is locked with another configuration: bytes {_listed(differing)} differ.",
             advice="Call the technician: what was locked is not what was written." if locked_now else came_so,

@@ -81,7 +81,7 @@ def _require_same_order(config: bytes, variant: Variant) -> None:
     begun = layout.variant_of(config)
     if begun is not None and begun != variant:
         raise ProvisioningError(
-            f"The module was begun {begun}, which cannot be changed any more.",
+            f"The module was begun {begun}, which is permanent.",
             advice="Run the command with the options of its first run.",
             code=Code.CONFIG_LOCKED_OTHER,
             board=Board.RETRY,
@@ -124,6 +124,4 @@ def _read_back(device: Device) -> RootModuleContents | SignerModuleContents:
 
 
 def _other(what: str) -> ProvisioningError:
-    return ProvisioningError(
-        f"{what}, which cannot be changed any more.", advice="Take another chip.", code=Code.DATA_LOCKED_OTHER
-    )
+    return ProvisioningError(f"{what}, which is permanent.", advice="Take another chip.", code=Code.DATA_LOCKED_OTHER)

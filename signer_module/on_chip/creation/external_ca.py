@@ -78,7 +78,7 @@ def request_certificate(
 def _refuse_other_key(present: bytes | None, wanted: Callable[[bytes], bool]) -> None:
     if present is not None and not wanted(present):
         raise UsageError(
-            "The chip has a key already, for which the file of the request is no request.",
+            "The chip already has a key, and the file is not a request for it.",
             advice="Give the file of the earlier request, which keeps the key; or add --new-key, which makes a "
             "certificate for that request worthless.",
             code=Code.KEY_MISMATCH,
@@ -125,9 +125,9 @@ def import_certificate(
 def _require_signatures(counted: int | None, expected: int | None) -> None:
     if None not in (counted, expected) and counted != expected:
         raise ProvisioningError(
-            f"The chip has counted {counted} signatures, and {expected} would be right: whoever had it since the "
+            f"The chip has counted {counted} signatures, and {expected} would be right: anyone who had it since the "
             "request may hold signatures that its key has made.",
-            advice="If you know why ('signer request' run again, an import that was cut), add "
+            advice="If you know why ('signer request' run again, an import that was interrupted), add "
             f"--signatures {counted}. If not, take another chip.",
             code=Code.SIGNED_UNEXPECTEDLY,
         )

@@ -71,7 +71,7 @@ class ModuleOrder:
 
 def _signs_later(error: DeviceError) -> DeviceError:
     return DeviceError(
-        "The chip does not sign before its data zone is locked. Its configuration is locked, its data zone is not.",
+        "The chip does not sign before its data zone is locked. Only its configuration is locked.",
         command=error.command,
         status=error.status,
         advice="It cannot become a root module or make a request. With a root in files it can become a signer module:"

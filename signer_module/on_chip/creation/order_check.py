@@ -14,7 +14,7 @@ from signer_module.on_files.key_file import SoftwareKey
 from signer_module.on_files.root_folder import self_signed
 from signer_module.signer_description import SignerDescriptions
 
-_ASK: Final = "'signer-module info --device' shows what it is; take another chip for what is ordered."
+_ASK: Final = "'signer-module info --device' shows what it is. Use another chip for this order."
 
 
 def require_ordered_root(
@@ -26,7 +26,7 @@ def require_ordered_root(
     """
     differences = _enforced(module, order, used=used)
     if not is_described(module.certificate, description):
-        differences.append("its certificate is not that of the description")
+        differences.append("its certificate differs from the description")
     _refuse(differences)
 
 
@@ -44,7 +44,7 @@ def require_ordered_signer(
         ("device", document.device, descriptions.device),
     ):
         if found != wanted:
-            differences.append(f"its {role} certificates are described otherwise")
+            differences.append(f"its {role} certificates have another description")
     _refuse(differences)
 
 
@@ -85,7 +85,7 @@ def _chosen(certificate: x509.Certificate) -> tuple[object, ...]:
 def _refuse(differences: list[str]) -> None:
     if differences:
         raise ProvisioningError(
-            f"The chip is a finished module already, and not the one that is ordered: {'; '.join(differences)}.",
+            f"The chip is a finished module already, and not the one that the options order: {'; '.join(differences)}.",
             advice=_ASK,
             code=Code.DATA_LOCKED_OTHER,
         )

@@ -34,7 +34,7 @@ def plan(device: Device, order: ModuleOrder, certificate: str, *, key: str = _NE
     """
     config = device.read_config()
     begun = is_config_locked(config)
-    quota = f"; {order.quota} signatures and not one more" if order.quota is not None else ""
+    quota = f"; {order.quota} signatures at most" if order.quota is not None else ""
     return [
         f"The chip {serial_number(config).hex().upper()} at {device.url} becomes a module {order.variant}{quota}:",
         "  1. its configuration is locked already"

@@ -27,7 +27,7 @@ from signer_module.on_files import files
 from signer_module.on_files.key_file import SoftwareKey
 from signer_module.on_files.root_folder import MODULE_FILE, RootFolder, root_builder, write_module_folder
 
-_KEY_OF_FOLDER: Final = "its private key is that of the folder, which a run has written that was cut"
+_KEY_OF_FOLDER: Final = "its private key is that of the folder, which an interrupted run has written"
 
 
 def create_root_module(
@@ -116,7 +116,7 @@ def _require_unused(root: RootModule, order: ModuleOrder) -> None:
     if left is None or (order.quota is not None and left < order.quota):
         raise ProvisioningError(
             "The root module is finished already, and may have given signer ids: a new register would give them again.",
-            advice="Give its folder as --out; if that is lost, or was never made, add --register-lost.",
+            advice="Give its folder as --out. If that is lost or was never made, add --register-lost.",
             code=Code.DATA_LOCKED_OTHER,
         )
 
@@ -160,8 +160,8 @@ def _certified(builder: ModuleBuilder, description: CertificateDescription, publ
 
 def _other_key() -> UsageError:
     return UsageError(
-        "The chip has another key than the root in the folder, which was begun with it: a later run made a new one.",
-        advice="Choose another folder; no module can become the root of this one any more.",
+        "The chip has another key than the root in the folder: a later run made a new one.",
+        advice="Choose another folder; no module can become the root of this one.",
         code=Code.KEY_MISMATCH,
     )
 

@@ -103,7 +103,7 @@ def require_same_name(definition: CertificateDefinition, root: bytes) -> None:
     issuer = certificate_layout(template).issuer.of(template)
     if issuer != authority_layout(root).subject.of(root):
         raise CertificateError(
-            "The root's name is encoded in a way in which it cannot be put into a signer certificate.",
+            "The root's name is encoded in a way that does not fit a signer certificate.",
             code=Code.CHAIN_INVALID,
         )
 
@@ -129,7 +129,7 @@ def _registered_id(
         if mine:
             if signer_id not in (None, bytes.fromhex(mine[0])):
                 raise UsageError(
-                    f"The module was begun with the signer id {mine[0]}, which stays.",
+                    f"The module was begun with the signer id {mine[0]}, which cannot be changed.",
                     advice="Leave out --signer-id, or give this one.",
                 )
             return bytes.fromhex(mine[0])

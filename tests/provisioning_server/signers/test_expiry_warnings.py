@@ -46,13 +46,13 @@ def test_nothing_is_said_of_a_signer_whose_dates_are_good() -> None:
             2,
             1,
             NOW - timedelta(days=2),
-            "can issue nothing: .* begins on 2026-11-21 .* the clock says 2026-11-19",
+            "can issue nothing: .* valid only from 2026-11-21 .* the clock says 2026-11-19",
         ),
-        (2, 0, NOW, "issues certificates that have no end, its own ends on 2028-11-21"),
-        (2, 3, NOW, "issues certificates that last until 2029-11-21, its own ends on 2028-11-21"),
+        (2, 0, NOW, "issues certificates that never expire, but its own expires on 2028-11-21"),
+        (2, 3, NOW, "issues certificates that are valid until 2029-11-21, but its own expires on 2028-11-21"),
         (2, 1, NOW + timedelta(days=364), ""),
-        (1, 1, NOW + timedelta(days=2), "has a certificate that ends on 2027-11-21"),
-        (1, 1, NOW + timedelta(days=366), "can issue nothing: .* ended on 2027-11-21, .* says 2027-11-22"),
+        (1, 1, NOW + timedelta(days=2), "has a certificate that expires on 2027-11-21"),
+        (1, 1, NOW + timedelta(days=366), "can issue nothing: .* expired on 2027-11-21, .* says 2027-11-22"),
     ],
 )
 def test_dates_that_end_are_said(signer_years: int, device_years: int, now: datetime, says: str) -> None:
@@ -83,9 +83,10 @@ def test_a_warning_is_said_once_however_often_the_signer_comes() -> None:
     name = label(signer.serial, signer.name)
     assert log.lines[:2] == [
         f"info: {name} ready.",
-        f"warning: {name} issues certificates that have no end, its own ends on 2028-11-21: with it they end too.",
+        f"warning: {name} issues certificates that never expire, but its own expires on 2028-11-21."
+        " They become invalid then.",
     ]
-    assert sum("no end" in line for line in log.lines) == 1
+    assert sum("never expire" in line for line in log.lines) == 1
 
 
 def test_little_quota_is_a_warning_once_however_often_the_signer_comes() -> None:

@@ -110,7 +110,7 @@ def test_a_key_that_is_missing_or_another_one_is_said_and_not_used(hsm: SoftHsm,
     place = signer.path / "pkcs11.toml"
     right = place.read_text()
     secret_file(pins, b"%s=%s\n" % (signer.name.encode(), PIN))
-    for label_of_key, says in (("none", "NoSuchKey"), ("of another", "not the key of the signer certificate")):
+    for label_of_key, says in (("none", "NoSuchKey"), ("of another", "does not belong to the signer certificate")):
         place.write_text(right.replace("of this", label_of_key))
         options = ("--signer", signer.path, "--signer", other.path)
         data = tmp_path / f"data of {label_of_key}"
