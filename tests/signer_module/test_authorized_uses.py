@@ -223,7 +223,7 @@ def test_a_chip_that_loses_power_before_a_signature_is_asked_again(
         assert module.read_quota() == known
 
 
-def test_a_chip_that_loses_power_before_each_signature_is_not_asked_without_end(root: RootFolder) -> None:
+def test_chip_that_loses_power_before_each_signature_is_not_retried_forever(root: RootFolder) -> None:
     with signer_module(root, order(quota=5)) as module:
         module.unlock(PASSWORD)
         hal = hal_of(module)
@@ -235,9 +235,7 @@ def test_a_chip_that_loses_power_before_each_signature_is_not_asked_without_end(
 
 
 @pytest.mark.parametrize(("left", "code"), [(5, Code.CHIP_REFUSED), (2, Code.QUOTA_USED_UP)])
-def test_refused_uses_that_count_are_seen_also_when_no_signature_comes_of_them(
-    root: RootFolder, left: int, code: Code
-) -> None:
+def test_refused_uses_that_count_are_seen_without_a_signature(root: RootFolder, left: int, code: Code) -> None:
     with signer_module(root, order(quota=left)) as module:
         module.unlock(PASSWORD)
         hal = hal_of(module)
@@ -296,7 +294,7 @@ def test_a_signature_that_fails_inside_the_chip_is_made_again_and_its_use_seen(
 
 
 @READINGS
-def test_a_key_that_is_to_stay_outlives_a_chip_that_fails_to_tell_it(root: RootFolder, uses: str) -> None:
+def test_kept_key_survives_a_chip_that_fails_to_return_it(root: RootFolder, uses: str) -> None:
     """Each use that fails inside the chip (05) may end its authorization: sent again without one, it says 0F."""
     hal = Listener(uses)
     hal.chip.chip.core.open_points = OpenPoints(  # type: ignore[attr-defined]
@@ -323,7 +321,7 @@ def test_a_key_that_is_to_stay_outlives_a_chip_that_fails_to_tell_it(root: RootF
     assert root.issued() == ids
 
 
-def test_a_key_that_is_to_stay_outlives_a_loss_of_power_behind_the_authorization(root: RootFolder) -> None:
+def test_kept_key_survives_a_power_loss_after_the_authorization(root: RootFolder) -> None:
     hal = ScriptedHal()
     with Device(hal) as device:
         hal.answer = lambda packet: hal.chip.exchange(packet) if packet[1:3] != bytes((Opcode.LOCK, 1)) else b""

@@ -81,7 +81,7 @@ def begun_without_password() -> None:
         (begun_without_password, "config-locked-other"),
     ],
 )
-def test_a_chip_that_can_become_no_module(
+def test_unsuitable_chip_is_refused_before_questions(
     here: Path, command: str, prepare: Any, code: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     prepare()
@@ -94,28 +94,26 @@ def test_a_chip_that_can_become_no_module(
     assert json.loads(Path("other.chip").read_bytes())["config"] == json.loads(before)["config"]
 
 
-def test_the_root_module_is_told_as_that_when_it_is_named_as_the_signer_too(
-    here: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_root_module_given_as_the_signer_is_named(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for same in (ROOT, f"emulator:{here}/root.chip"):
         assert run("signer", "create", "--root", "root", "--root-device", ROOT, "--device", same) == 6
         assert f"The chip at {same} is the root module itself" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("command", ["signer create", "signer import"])
-def test_another_root_module_becomes_no_signer(here: Path, command: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_another_root_module_is_refused_as_signer(here: Path, command: str, capsys: pytest.CaptureFixture[str]) -> None:
     made = ("--device", OTHER, "--out", "other", "--no-password", *CHEAP)
     assert run("root", "create", *made) == 0
     assert run(*COMMANDS[command]) == 6
     assert "The chip is a root module already" in capsys.readouterr().err
 
 
-def test_a_certificate_for_a_chip_that_was_not_begun(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_import_on_a_blank_chip_is_refused(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(*COMMANDS["signer import"]) == 2
     assert "The module was not begun" in capsys.readouterr().err
 
 
-def test_newer_silicon_is_warned_of_and_becomes_a_module(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_newer_silicon_gives_a_warning_and_becomes_a_module(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Device.open(OTHER).close()
     chip = Path("other.chip")
     chip.write_text(json.dumps(json.loads(chip.read_text()) | {"revision": "00006009"}))

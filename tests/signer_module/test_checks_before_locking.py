@@ -28,19 +28,23 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize("out", ["nodir/x.csr", "afile/x.csr"])
-def test_a_request_that_can_not_be_written(here: Path, out: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_unwritable_request_is_found_before_the_chip_is_changed(
+    here: Path, out: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert run(*REQUEST, "--out", out) == 2
     assert "file-unwritable" in capsys.readouterr().err
     assert locks(SIGNER) == (False, False)
 
 
-def test_a_root_folder_that_can_not_be_made(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_unwritable_root_folder_is_found_before_the_chip_is_changed(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert run("root", "create", "--device", ROOT, "--out", "afile/root", "--no-password", *CHEAP) == 2
     assert "file-unwritable" in capsys.readouterr().err
     assert locks(ROOT) == (False, False)
 
 
-def test_an_export_that_can_not_be_made(here: Path) -> None:
+def test_unwritable_export_is_found_before_the_chip_is_changed(here: Path) -> None:
     cas = ExternalCas(here / "cas")
     cas.add("root", "p256")
     assert run(*REQUEST, "--out", "x.csr") == 0
@@ -52,7 +56,9 @@ def test_an_export_that_can_not_be_made(here: Path) -> None:
     assert Path("some/export/chain.pem").exists()
 
 
-def test_a_full_disk(here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_full_disk_is_found_before_the_chip_is_changed(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     write = durable.write_new
 
     def full(path: Path, data: bytes, mode: int) -> None:
@@ -71,7 +77,7 @@ def test_a_full_disk(here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest
 
 
 @pytest.mark.parametrize("year", [2000, 2029])
-def test_a_clock_that_is_wrong(
+def test_wrong_clock_is_found_before_the_chip_is_changed(
     here: Path, year: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     description = here / "root.toml"
@@ -122,7 +128,7 @@ def older_root(here: Path) -> None:
     shutil.copy(here / "cas/old.key", "root/key.pem")
 
 
-def test_a_root_under_which_no_signer_may_stand(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_root_with_path_length_0_is_refused(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     older_root(here)
     assert run(*SIGN) == 7
     assert "The path length of the root is 0" in capsys.readouterr().err
@@ -146,7 +152,7 @@ def test_an_extended_key_usage_that_rules_the_devices_out(here: Path, capsys: py
     assert run(*SIGN, "--signer-description", "signer.toml", "--device-description", for_servers) == 0
 
 
-def test_a_request_without_chain_is_not_judged_by_devices_that_nobody_described(
+def test_request_without_chain_is_not_checked_against_device_usages(
     here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     described("signer", SERVERS)
@@ -162,7 +168,7 @@ def test_a_request_without_chain_is_not_judged_by_devices_that_nobody_described(
 
 
 @pytest.mark.parametrize("name", ["Same", "same"])
-def test_definitions_that_would_be_one_file(here: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_definitions_with_one_file_name_are_refused(here: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("root", "create", "--out", "root", "--no-password") == 0
     signer = described("signer", ('name = "signer"', 'name = "same"'))
     device = described(

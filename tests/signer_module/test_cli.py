@@ -69,7 +69,7 @@ def test_signer_ids_are_given_once(here: Path, capsys: pytest.CaptureFixture[str
 
 
 @pytest.mark.parametrize("text", ["34", "00034", "00g4", "", "٠٠٣٤"])
-def test_bad_signer_ids(here: Path, text: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_bad_signer_ids_are_refused(here: Path, text: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert make("--signer-id", text) == 2
     assert "not a signer id" in capsys.readouterr().err
 
@@ -148,7 +148,7 @@ def test_export(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize("number", ["-1", "99999999999999999999"])
-def test_a_password_from_what_is_no_file_descriptor(here: Path, number: str) -> None:
+def test_password_from_invalid_file_descriptor_is_refused(here: Path, number: str) -> None:
     assert run("root", "create", "--out", "root", "--password-fd", number) == 2
     assert not (here / "root").exists()
 
@@ -164,7 +164,7 @@ def test_a_password_from_what_is_no_file_descriptor(here: Path, number: str) -> 
     ],
     ids=" ".join,
 )
-def test_a_folder_that_may_not_be_searched(
+def test_unsearchable_folder_is_reported(
     here: Path, arguments: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Whatever looks into it fails; for the superuser nothing does, so the system's answer is put in its place."""

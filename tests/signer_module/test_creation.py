@@ -92,7 +92,7 @@ def test_the_check_of_configurations_finds_no_fault(variant: Variant) -> None:
     assert [finding for finding in found if finding.level is Level.ERROR] == []
 
 
-def test_the_first_byte_that_differs_makes_it_no_module() -> None:
+def test_one_differing_byte_makes_it_another_configuration() -> None:
     zone = layout.FULL
     for offset in (16, 18, 20, 21, 51, 68, 83, 90, 96, 127):
         assert variant_of(zone[:offset] + bytes([zone[offset] ^ 1]) + zone[offset + 1 :]) is None
@@ -100,7 +100,7 @@ def test_the_first_byte_that_differs_makes_it_no_module() -> None:
 
 @pytest.mark.slow
 @at_a_command
-def test_a_signer_that_was_cut_at_any_command_is_finished_by_the_same_again(root: RootFolder, reply_lost: bool) -> None:
+def test_signer_cut_at_any_command_is_finished_by_the_same_command(root: RootFolder, reply_lost: bool) -> None:
     wanted = order(quota=50)
 
     def finish(cut: int) -> None:
@@ -128,7 +128,7 @@ def test_a_cut_run_keeps_its_signer_id(root: RootFolder) -> None:
     assert len(root.issued()) == before + 2
 
 
-def test_a_run_that_is_resumed_takes_no_other_signers_id(root: RootFolder) -> None:
+def test_resumed_run_does_not_take_another_signers_id(root: RootFolder) -> None:
     with Device(ScriptedHal()) as device:
         make(device, root, open_order(), b"\x44\x55")
     before, hal = root.issued(), ScriptedHal()
@@ -142,7 +142,7 @@ def test_a_run_that_is_resumed_takes_no_other_signers_id(root: RootFolder) -> No
     assert root.issued() == before
 
 
-def test_a_run_that_is_resumed_gets_no_other_id_than_it_has(root: RootFolder) -> None:
+def test_resumed_run_keeps_its_signer_id(root: RootFolder) -> None:
     hal = ScriptedHal()
     with Device(hal) as device:
         hal.answer = cutting(hal, commands(lambda device: make(device, root, open_order())) - 8, False)
@@ -162,7 +162,7 @@ def a_root(device: Device, wanted: ModuleOrder | None = None) -> None:
 
 @pytest.mark.slow
 @at_a_command
-def test_a_root_that_was_cut_at_any_command_is_finished_by_the_same_again(reply_lost: bool) -> None:
+def test_root_cut_at_any_command_is_finished_by_the_same_command(reply_lost: bool) -> None:
     wanted = order(quota=28)  # three steps of the counter away from a limit: it is cut at each
 
     def finish(cut: int) -> None:
@@ -209,7 +209,7 @@ def never_changed(hal: ScriptedHal) -> bool:
     return not {packet[1] for packet in hal.packets} - {Opcode.READ, Opcode.INFO}
 
 
-def test_what_can_fail_is_found_before_the_chip_is_changed(root: RootFolder) -> None:
+def test_errors_are_found_before_the_chip_is_changed(root: RootFolder) -> None:
     hal = ScriptedHal()
     taken = bytes.fromhex(next(iter(root.issued()), "0001"))
     with Device(hal) as device:
@@ -270,7 +270,7 @@ def test_the_end_of_a_long_description_is_in_otp(root: RootFolder) -> None:
     assert hal.chip.chip.memory.otp != b"\xff" * 64  # type: ignore[attr-defined]
 
 
-def test_another_part_becomes_no_module(root: RootFolder) -> None:
+def test_chip_of_another_part_is_refused(root: RootFolder) -> None:
     hal = ScriptedHal()
     hal.memory.revision = bytes.fromhex("00005000")
     with Device(hal) as device, pytest.raises(ProvisioningError) as refused:
@@ -279,7 +279,7 @@ def test_another_part_becomes_no_module(root: RootFolder) -> None:
     assert never_changed(hal)
 
 
-def test_a_module_is_not_made_again(root: RootFolder) -> None:
+def test_finished_module_is_not_made_again(root: RootFolder) -> None:
     hal = ScriptedHal()
     with Device(hal) as device:
         make(device, root, open_order())
@@ -290,7 +290,7 @@ def test_a_module_is_not_made_again(root: RootFolder) -> None:
     assert never_changed(hal)
 
 
-def test_a_module_that_was_begun_otherwise_says_how(root: RootFolder) -> None:
+def test_module_begun_with_other_options_names_them(root: RootFolder) -> None:
     hal = ScriptedHal()
     hal.answer = cutting(hal, 30, False)
     with Device(hal) as device, pytest.raises(PowerCut):
@@ -300,7 +300,7 @@ def test_a_module_that_was_begun_otherwise_says_how(root: RootFolder) -> None:
         make(device, root, open_order())
 
 
-def test_a_chip_with_the_configuration_of_a_product_becomes_no_module(root: RootFolder) -> None:
+def test_chip_with_a_products_configuration_is_refused(root: RootFolder) -> None:
     hal = ScriptedHal()
     with Device(hal) as device:
         with device.permit(Act.WRITE_CONFIG):
@@ -314,7 +314,7 @@ def test_a_chip_with_the_configuration_of_a_product_becomes_no_module(root: Root
     assert {packet[1] for packet in hal.packets[before:]} == {Opcode.INFO, Opcode.READ}
 
 
-def test_a_password_in_an_order_is_never_left_out() -> None:
+def test_ordered_password_is_never_left_out() -> None:
     assert order(may_have_password=False).variant == order().variant
 
 
@@ -335,7 +335,7 @@ def refusing(hal: ScriptedHal, opcode: Opcode, mode: int) -> Answer:
     return lambda packet: parse_error if packet[1:3] == bytes((opcode, mode)) else hal.chip.exchange(packet)
 
 
-def test_a_data_lock_that_is_refused_for_another_reason_is_not_asked_again(root: RootFolder) -> None:
+def test_data_lock_refused_for_another_reason_is_not_repeated(root: RootFolder) -> None:
     hal = ScriptedHal()
     hal.answer = refusing(hal, Opcode.LOCK, 0x01)
     with Device(hal) as device, pytest.raises(DeviceError) as refused:
@@ -345,7 +345,7 @@ def test_a_data_lock_that_is_refused_for_another_reason_is_not_asked_again(root:
     assert hal.packets[-1][1] == Opcode.LOCK
 
 
-def test_a_chip_that_refuses_the_data_crc_gets_its_rest_written(root: RootFolder) -> None:
+def test_chip_that_refuses_the_data_crc_is_filled_and_locked(root: RootFolder) -> None:
     hal = ScriptedHal()
 
     def with_foreign_content(packet: bytes) -> bytes:
@@ -361,7 +361,7 @@ def test_a_chip_that_refuses_the_data_crc_gets_its_rest_written(root: RootFolder
     assert [packet[1:3] for packet in hal.packets].count(bytes((Opcode.LOCK, 0x01))) == 2
 
 
-def test_a_chip_that_does_not_tell_its_key_keeps_it(root: RootFolder) -> None:
+def test_chip_that_does_not_return_its_key_keeps_it(root: RootFolder) -> None:
     hal = ScriptedHal()
     hal.answer = refusing(hal, Opcode.LOCK, 0x01)
     with Device(hal) as device:

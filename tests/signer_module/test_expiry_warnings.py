@@ -79,7 +79,7 @@ def test_devices_that_outlive_their_signer(here: Path, capsys: pytest.CaptureFix
     assert [line for line in capsys.readouterr().err.splitlines() if "Warning" in line] == [f"Warning: {says}"]
 
 
-def test_good_dates_are_not_spoken_of(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_good_dates_give_no_warning(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("root", "create", "--out", "root", "--no-password") == 0
     assert run("signer", "create", "--root", "root", "--out", "signer", "--no-password") == 0
     assert run("signer", "create", "--root", "root", "--device", SIGNER, "--no-password", *CHEAP) == 0

@@ -87,7 +87,7 @@ def test_a_chain_in_one_file_of_any_form(house: ExternalCas) -> None:
     assert run(*IMPORT) == 0
 
 
-def test_what_is_not_a_chain_leaves_the_chip_alone(house: ExternalCas, capsys: pytest.CaptureFixture[str]) -> None:
+def test_invalid_chain_leaves_the_chip_unchanged(house: ExternalCas, capsys: pytest.CaptureFixture[str]) -> None:
     house.add("root", "p384")
     house.add("issuing", "p256", "root")
     assert run(*REQUEST) == 0
@@ -102,7 +102,7 @@ def test_what_is_not_a_chain_leaves_the_chip_alone(house: ExternalCas, capsys: p
     assert Path("signer.chip").read_bytes() == before
 
 
-def test_a_ca_that_adds_an_extension_is_told_which_one(house: ExternalCas, capsys: pytest.CaptureFixture[str]) -> None:
+def test_extension_added_by_the_ca_is_named(house: ExternalCas, capsys: pytest.CaptureFixture[str]) -> None:
     issuing = house.add("issuing", "p256")
     assert run(*REQUEST) == 0
     before = Path("signer.chip").read_bytes()
@@ -221,7 +221,7 @@ GOOD = {
 }
 
 
-def test_any_order_is_right_and_twice_the_same_is_no_fault() -> None:
+def test_any_order_and_duplicates_are_accepted() -> None:
     for order in itertools.permutations([*GOOD.values(), GOOD["middle"]]):
         chain = ExternalChain.of(order, NOW)
         assert (chain.signer, *chain.authorities) == tuple(reversed(GOOD.values()))
@@ -233,7 +233,7 @@ def fault(changed: dict[str, bytes]) -> CertificateError:
     return caught.value
 
 
-def test_one_that_is_missing_is_named() -> None:
+def test_missing_certificate_is_named() -> None:
     for missing, says in (("root", "CN=root"), ("middle", "CN=middle")):
         with pytest.raises(CertificateError, match=says) as caught:
             ExternalChain.of([der for part, der in GOOD.items() if part != missing], NOW)
@@ -256,7 +256,7 @@ def test_one_that_is_missing_is_named() -> None:
     ],
     ids=["a stranger", "a sister", "the same CA again", "the same root again"],
 )
-def test_one_too_many_is_named(extra: bytes) -> None:
+def test_surplus_certificate_is_named(extra: bytes) -> None:
     assert fault({"extra": extra}).code == Code.CHAIN_SURPLUS
 
 
@@ -289,13 +289,13 @@ def test_one_too_many_is_named(extra: bytes) -> None:
         ("middle", GOOD["middle"].replace(b"\x0c\x06middle", b"\x0c\x06m\xffddle"), "cannot be read"),
     ],
 )  # fmt: skip
-def test_each_fault_is_named(part: str, changed: bytes, says: str) -> None:
+def test_each_error_in_the_chain_is_named(part: str, changed: bytes, says: str) -> None:
     error = fault({part: changed})
     assert error.code == Code.CHAIN_INVALID
     assert says in error.what
 
 
-def test_an_issuer_on_another_curve_or_of_another_kind_can_issue_no_signers() -> None:
+def test_issuer_not_on_p256_is_refused() -> None:
     """The signer's own issuer is what a chip pins."""
     for issuing, above in (("root", ["root"]), ("middle", ["middle", "root"])):
         with pytest.raises(CertificateError, match="cannot issue signers") as caught:
@@ -304,7 +304,7 @@ def test_an_issuer_on_another_curve_or_of_another_kind_can_issue_no_signers() ->
         assert "P-256" in caught.value.advice
 
 
-def test_one_bit_flipped_and_a_cut_end_only_in_its_own_error() -> None:
+def test_damaged_chain_gives_only_its_own_error() -> None:
     chance = random.Random(5)
     for part, der in GOOD.items():
         for _ in range(60):
@@ -314,7 +314,7 @@ def test_one_bit_flipped_and_a_cut_end_only_in_its_own_error() -> None:
             assert fault({part: der[: chance.randrange(len(der))]}).code == Code.CHAIN_INVALID
 
 
-def test_a_file_with_a_certificate_of_no_version_holds_none(tmp_path: Path) -> None:
+def test_certificate_without_version_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "root.der"
     path.write_bytes(GOOD["root"].replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x04"))
     for read in (files.read_certificate, files.read_certificates):

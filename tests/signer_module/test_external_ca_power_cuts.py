@@ -50,7 +50,7 @@ def proved(hal: ScriptedHal, certificate: bytes) -> None:
 
 
 @at_a_command
-def test_a_request_that_was_cut_at_any_command_is_made_by_the_same_again(ca: RootFolder, reply_lost: bool) -> None:
+def test_request_cut_at_any_command_is_made_by_the_same_command(ca: RootFolder, reply_lost: bool) -> None:
     def cut(number: int) -> None:
         requests: list[ExternalRequest] = []
         hal = cut_and_repeat(lambda device: requests.append(ask(device)), number, reply_lost)
@@ -82,7 +82,7 @@ def test_a_request_made_again_and_cut_keeps_the_key_that_the_ca_knows(ca: RootFo
 
 
 @at_a_command
-def test_an_import_that_was_cut_at_any_command_is_finished_by_the_same_again(ca: RootFolder, reply_lost: bool) -> None:
+def test_import_cut_at_any_command_is_finished_by_the_same_command(ca: RootFolder, reply_lost: bool) -> None:
     begun = ScriptedHal()
     with Device(begun) as device:
         certificate = certified(ca, ask(device))
@@ -97,7 +97,7 @@ def test_an_import_that_was_cut_at_any_command_is_finished_by_the_same_again(ca:
         list(pool.map(cut, range(commands(run, copy_of(begun)))))
 
 
-def test_an_import_that_was_cut_may_go_back_to_the_request(ca: RootFolder) -> None:
+def test_after_an_interrupted_import_the_request_can_be_repeated(ca: RootFolder) -> None:
     """Until the data lock the CA may be asked again, more often than the quota allows: it counts from the lock on."""
     hal = ScriptedHal()
     with Device(hal) as device:

@@ -49,7 +49,7 @@ CREATE_ROOT = ("root", "create", "--out", "root", "--no-password")
 CREATE_SIGNER = ("signer", "create", "--root", "root", "--out", "signer", "--no-password")
 
 
-def test_a_root_is_there_whole_or_not_at_all(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_root_exists_whole_or_not_at_all(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for folder in cut(base, *CREATE_ROOT):
         monkeypatch.chdir(folder)
         there = Path("root").exists()
@@ -57,7 +57,7 @@ def test_a_root_is_there_whole_or_not_at_all(base: Path, monkeypatch: pytest.Mon
         assert run("verify", "root") == 0
 
 
-def test_a_signer_is_there_whole_or_not_at_all_and_no_id_is_given_twice(
+def test_signer_exists_whole_or_not_at_all_and_no_id_is_given_twice(
     base: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert run(*CREATE_ROOT) == 0
@@ -92,7 +92,7 @@ def test_a_key_has_the_old_password_or_the_new_one(base: Path, monkeypatch: pyte
         assert run("password", "check", "root", "--password-file", "old") == 2
 
 
-def test_a_row_of_the_register_that_was_cut_is_no_row_and_makes_room(base: Path) -> None:
+def test_incomplete_row_of_the_register_is_overwritten(base: Path) -> None:
     assert run(*CREATE_ROOT) == 0
     assert run(*CREATE_SIGNER, "--signer-id", "0034") == 0
     register = Path("root/signers.tsv")

@@ -38,7 +38,7 @@ def document(root: RootFolder, serial: bytes | None = None) -> SignerDocument:
     return SignerDocument(root.certificate, default_description("signer"), default_description("device"), 2026, serial)
 
 
-def test_a_head_has_the_documented_bytes() -> None:
+def test_header_has_the_documented_bytes() -> None:
     packed = HEAD.pack()
     assert packed[:8] == b"ATSM\x02\x01\x0c\x00"
     assert packed[8:24] == bytes(range(16))
@@ -48,7 +48,7 @@ def test_a_head_has_the_documented_bytes() -> None:
     assert ModuleHeader.parse(packed) == HEAD
 
 
-def test_a_head_cut_off_or_with_one_bit_flipped() -> None:
+def test_damaged_header_is_refused() -> None:
     packed = HEAD.pack()
     for size in (*range(SIZE), SIZE + 1):
         with pytest.raises(CertificateError):
@@ -65,12 +65,12 @@ def test_a_head_cut_off_or_with_one_bit_flipped() -> None:
 
 
 @given(st.binary(min_size=SIZE, max_size=SIZE))
-def test_garbage_is_no_head(data: bytes) -> None:
+def test_garbage_is_not_a_header(data: bytes) -> None:
     with pytest.raises(CertificateError):
         ModuleHeader.parse(data)
 
 
-def test_a_description_has_the_digest_of_the_head() -> None:
+def test_description_has_the_digest_of_the_header() -> None:
     assert HEAD.description(b"description" + bytes(100)) == b"description"
     with pytest.raises(CertificateError):
         HEAD.description(b"descriptioN" + bytes(100))
@@ -84,7 +84,7 @@ def test_a_signers_document_comes_back(root: RootFolder) -> None:
         assert len(packed) < 200
 
 
-def test_a_document_cut_off_flipped_or_of_another_root(root: RootFolder) -> None:
+def test_damaged_document_or_one_of_another_root_is_refused(root: RootFolder) -> None:
     packed = pack_signer(document(root), root.public_key)
     for size in range(len(packed)):
         with pytest.raises(CertificateError):
@@ -102,7 +102,7 @@ def test_a_document_cut_off_flipped_or_of_another_root(root: RootFolder) -> None
 
 
 @given(st.binary(max_size=64))
-def test_garbage_is_no_document(data: bytes) -> None:
+def test_garbage_is_not_a_document(data: bytes) -> None:
     for reading in (unpack_signer, unpack_root):
         with pytest.raises(CertificateError):
             reading(data, bytes(64))
@@ -116,7 +116,7 @@ def test_garbage_is_no_document(data: bytes) -> None:
         max_leaves=12,
     )
 )
-def test_well_packed_nonsense_is_no_document(contents: object) -> None:
+def test_well_packed_garbage_is_not_a_document(contents: object) -> None:
     packed = packing.pack(contents, known_root(bytes(64)))
     with pytest.raises(CertificateError):
         unpack_signer(packed, bytes(64))
@@ -156,13 +156,13 @@ def test_limits_are_multiples_of_32_and_never_too_low(quota: int, counter: int) 
     assert decode_limit(encode_limit(limit)) == limit
 
 
-def test_a_damaged_limit() -> None:
+def test_damaged_limit_is_refused() -> None:
     with pytest.raises(CertificateError):
         decode_limit(bytes(7) + b"\1")
 
 
 @pytest.mark.parametrize(("salt", "cost"), [(bytes(15), 10), (bytes(17), 10), (bytes(16), 0), (bytes(16), 21)])
-def test_schemes_that_are_not_known(salt: bytes, cost: int) -> None:
+def test_unknown_schemes_are_refused(salt: bytes, cost: int) -> None:
     with pytest.raises(UsageError):
         PasswordScheme(salt, cost)
 

@@ -107,7 +107,7 @@ def test_the_key_is_made_in_the_hsm_and_never_leaves_it(here: Path, capsys: pyte
     assert run("export", "--signer", "signer", "--out", "export") == 0
 
 
-def test_what_is_wrong_is_said_and_leaves_no_key(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_refused_hsm_signer_leaves_no_key(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert create(out="first", label="first") == 0
     assert create(label="first") == 2
     assert "Choose another label" in capsys.readouterr().err
@@ -124,7 +124,9 @@ def test_what_is_wrong_is_said_and_leaves_no_key(here: Path, capsys: pytest.Capt
 
 
 @pytest.mark.parametrize("when", CUTS)
-def test_a_run_that_was_cut_is_resumed_by_the_same(here: Path, when: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_interrupted_run_is_resumed_by_the_same_command(
+    here: Path, when: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     pin = ("--password-file", "pin")
     arguments = ["signer", "create", "--root", "root", "--out", "signer", *HSM, "device ca", *pin]
     assert program("-c", CUT.format(patch=CUTS[when], arguments=arguments)).returncode == 9
@@ -139,7 +141,7 @@ def test_a_run_that_was_cut_is_resumed_by_the_same(here: Path, when: str, capsys
     assert "that this command did not make" in capsys.readouterr().err
 
 
-def test_a_signer_is_finished_though_its_root_signs_no_more(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_signer_is_finished_though_its_root_has_no_quota_left(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     chip = "emulator:root.chip"
     made = ("--quota", "1", "--no-password", "--scrypt-cost", str(CHEAPEST), "--yes")
     assert run("root", "create", "--device", chip, "--out", "root module", *made) == 0
@@ -227,7 +229,7 @@ def test_any_label_comes_back(tmp_path: Path, text: str) -> None:
 
 
 @pytest.mark.parametrize("names", [("lib\udcff.so", "t", "k"), ("lib.so", "t\udcff", "k"), ("lib.so", "t", "k\udcff")])
-def test_names_that_are_no_text(names: tuple[str, str, str]) -> None:
+def test_labels_that_are_not_utf8_are_refused(names: tuple[str, str, str]) -> None:
     """Bytes on the command line that are not UTF-8 reach Python as surrogates."""
     library, token, key = names
     with pytest.raises(UsageError, match="not UTF-8"):

@@ -103,7 +103,7 @@ def test_encrypted_forms(data: bytes) -> None:
     ],
     ids=range(16),
 )
-def test_other_kinds_say_what_they_are(data: bytes, message: str) -> None:
+def test_other_kinds_of_files_are_named_in_the_error(data: bytes, message: str) -> None:
     error = refused(data)
     assert error.code == Code.KEY_FILE_INVALID
     assert message in error.what
@@ -150,7 +150,7 @@ def test_our_encrypted_form_is_what_openssl_reads(tmp_path: Path) -> None:
     assert f"INTEGER           :{600_000:06X}" in shown
 
 
-def test_the_command_that_is_named_for_a_key_of_openssh_converts_it(tmp_path: Path) -> None:
+def test_advised_command_converts_an_openssh_key(tmp_path: Path) -> None:
     require_program("ssh-keygen")
     path, private = tmp_path / "my key", ec.generate_private_key(ec.SECP256R1())  # OpenSSH refuses small numbers
     path.write_bytes(encoded(private, PrivateFormat.OpenSSH))

@@ -49,7 +49,7 @@ def test_a_jwk_is_read() -> None:
         ({"y": 7}, "its member y is missing or not text"),
     ],
 )
-def test_what_it_holds_instead_is_named(changed: dict[str, object], says: str) -> None:
+def test_other_keys_are_named_in_the_error(changed: dict[str, object], says: str) -> None:
     message = refused(json.dumps(JWK | changed).encode())
     assert says in message
     assert JWK["d"] not in message
@@ -65,7 +65,7 @@ def test_what_it_holds_instead_is_named(changed: dict[str, object], says: str) -
         (b'{"kty": ' + b"9" * 5000 + b"}", "JSON"),
     ],
 )
-def test_other_json_is_named(data: bytes, says: str) -> None:
+def test_other_json_is_named_in_the_error(data: bytes, says: str) -> None:
     assert says in refused(data)
 
 

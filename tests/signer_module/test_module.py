@@ -105,7 +105,7 @@ def test_a_module_that_slept_is_authorized_again(module: SignerModule) -> None:
         assert verify_digest(module.public_key, DIGEST, module.sign(DIGEST))
 
 
-def test_a_module_that_was_sent_to_sleep_is_asked_nothing_that_it_must_refuse(module: SignerModule) -> None:
+def test_module_that_slept_gets_no_command_that_it_would_refuse(module: SignerModule) -> None:
     module.unlock(PASSWORD)
     module.rest()
     hal, replies = hal_of(module), []
@@ -132,7 +132,7 @@ def test_a_module_plugged_in_again_waits_for_its_password(module: SignerModule) 
         assert again.sign(DIGEST)
 
 
-def test_a_module_that_is_pulled_forgets_its_password(module: SignerModule) -> None:
+def test_unplugged_module_forgets_its_password(module: SignerModule) -> None:
     module.unlock(PASSWORD)
     hal = hal_of(module)
     hal.answer = lambda _: b""
@@ -151,7 +151,7 @@ def pull(module: SignerModule) -> None:
 
 
 @pytest.mark.parametrize("other", [False, True], ids=["gone", "another chip"])
-def test_a_module_that_is_looked_for_in_vain_forgets_its_password(module: SignerModule, other: bool) -> None:
+def test_module_that_is_not_found_forgets_its_password(module: SignerModule, other: bool) -> None:
     module.unlock(PASSWORD)
     module.check_present()
     assert module.ready
@@ -165,9 +165,7 @@ def test_a_module_that_is_looked_for_in_vain_forgets_its_password(module: Signer
 
 @pytest.mark.slow
 @pytest.mark.parametrize("end", [SignerModule.lock, SignerModule.close, pull])
-def test_the_secrets_of_a_password_are_in_no_object_any_more(
-    module: SignerModule, end: Callable[[SignerModule], None]
-) -> None:
+def test_no_object_keeps_the_secrets_of_a_password(module: SignerModule, end: Callable[[SignerModule], None]) -> None:
     module.unlock(PASSWORD)
     authorization = module.secrets_of(PASSWORD).authorization
 
@@ -181,7 +179,7 @@ def test_the_secrets_of_a_password_are_in_no_object_any_more(
     assert not kept()
 
 
-def test_a_module_that_answers_nonsense(module: SignerModule) -> None:
+def test_module_with_damaged_answers_is_reported(module: SignerModule) -> None:
     module.unlock(PASSWORD)
     hal = hal_of(module)
     hal.answer = lambda packet: hal.chip.exchange(packet)[:-1] + b"\xa5"
@@ -268,7 +266,7 @@ def test_the_key_belongs_to_the_certificate(module: SignerModule) -> None:
     assert module.prove()
 
 
-def test_a_signature_that_does_not_verify_is_given_to_nobody(module: SignerModule) -> None:
+def test_signature_that_does_not_verify_is_not_returned(module: SignerModule) -> None:
     module.unlock(PASSWORD)
     hal = hal_of(module)
     other = with_crc(bytes((67, *range(64))))
@@ -309,7 +307,7 @@ def test_a_module_whose_password_is_not_set_yet(root: RootFolder) -> None:
 
 
 @pytest.mark.parametrize("quota", [1, 31, 32, 33, 40])
-def test_a_module_signs_its_quota_and_not_one_more(root: RootFolder, quota: int) -> None:
+def test_module_signs_its_quota_and_no_more(root: RootFolder, quota: int) -> None:
     with signer_module(root, order(quota=quota)) as module:
         module.unlock(PASSWORD)
         assert module.prove()
@@ -406,7 +404,7 @@ def test_it_issues_device_certificates(module: SignerModule) -> None:
     assert issued.der
 
 
-def test_a_blank_chip_is_no_module() -> None:
+def test_blank_chip_is_not_a_module() -> None:
     with pytest.raises(ProvisioningError) as refused:
         SignerModule.open("emulator:")
     assert refused.value.code == Code.NOT_A_MODULE

@@ -219,7 +219,7 @@ def test_a_finished_module_is_only_proved(here: Path, capsys: pytest.CaptureFixt
     assert run("export", "--device", ROOT, "--out", "export") == 6
 
 
-def test_nothing_is_done_without_a_yes(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_nothing_is_done_without_consent(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("root", "create", "--device", ROOT, "--out", "root", "--no-password") == 2
     error = capsys.readouterr().err
     assert "permanently locked" in error
@@ -240,7 +240,7 @@ def test_nothing_is_done_without_a_yes(here: Path, capsys: pytest.CaptureFixture
         ("--device", "nonsense:", "--out", "root", "--no-password", "--yes"),
     ],
 )
-def test_orders_that_can_not_be(here: Path, arguments: tuple[str, ...]) -> None:
+def test_impossible_orders_are_refused(here: Path, arguments: tuple[str, ...]) -> None:
     assert run("root", "create", *arguments) in (2, 6)
     assert not Path("root").exists()
 

@@ -48,7 +48,7 @@ def stolen_signatures(count: int) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("count", [1, 40])
-def test_signatures_that_were_made_meanwhile_are_found(
+def test_signatures_made_between_request_and_import_are_found(
     cas: ExternalCas, count: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(*REQUEST, "--out", "signer.csr") == 0
@@ -132,7 +132,7 @@ def test_a_request_for_a_key_of_another_kind_is_not_overwritten(cas: ExternalCas
     assert (Path("tls.csr").read_bytes(), locks(SIGNER)) == (asked, (False, False))
 
 
-def test_a_request_into_what_is_no_file(cas: ExternalCas, capsys: pytest.CaptureFixture[str]) -> None:
+def test_request_into_a_non_file_is_refused(cas: ExternalCas, capsys: pytest.CaptureFixture[str]) -> None:
     os.mkfifo("pipe")
     assert run(*REQUEST, "--out", "pipe") == 2
     assert "file-unwritable" in capsys.readouterr().err

@@ -89,7 +89,7 @@ def signed_once() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("quota", [("--quota", "3"), ()], ids=["quota", "no-quota"])
-def test_a_register_is_not_begun_again(here: Path, quota: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+def test_register_is_not_started_again(here: Path, quota: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
     order = (*quota, "--password-file", "password")
     assert root_module("--out", "root", *order) == 0
     signed_once()
@@ -107,7 +107,7 @@ def test_a_register_is_not_begun_again(here: Path, quota: tuple[str, ...], capsy
     assert "the folder of another root" in capsys.readouterr().err
 
 
-def test_a_root_that_was_finished_without_its_folder_gets_it(here: Path) -> None:
+def test_root_finished_without_its_folder_gets_one(here: Path) -> None:
     """The run was cut after the last lock: the counter shows that the root has signed nothing."""
     order = ("--quota", "3", "--password-file", "password")
     assert root_module("--out", "root", *order) == 0

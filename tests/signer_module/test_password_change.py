@@ -54,7 +54,7 @@ def opens(hal: ScriptedHal, password: bytes) -> bool:
         return True
 
 
-def test_the_new_password_counts_from_now_on(root: RootFolder) -> None:
+def test_new_password_is_valid_after_the_change(root: RootFolder) -> None:
     with signer_module(root, order()) as module:
         module.unlock(PASSWORD)
         change_password(module, PASSWORD, NEW)
@@ -77,7 +77,7 @@ def test_a_wrong_old_password_changes_nothing(root: RootFolder) -> None:
     assert opens(hal, PASSWORD)
 
 
-def test_a_change_that_was_made_before_leaves_the_chip_to_who_gives_the_password(root: RootFolder) -> None:
+def test_completed_change_is_recognised_and_leaves_the_module_locked(root: RootFolder) -> None:
     with signer_module(root, order()) as module:
         assert change_password(module, PASSWORD, NEW)
         assert not change_password(module, PASSWORD, NEW)
@@ -120,7 +120,7 @@ def test_a_chip_that_does_not_write_a_secret_keeps_its_password(
 
 
 @pytest.mark.parametrize("use", [1, 2], ids=["before the write key", "before the authorization key"])
-def test_a_refused_gen_dig_is_not_taken_for_an_earlier_change_that_was_cut(root: RootFolder, use: int) -> None:
+def test_refused_gen_dig_is_not_taken_for_an_interrupted_change(root: RootFolder, use: int) -> None:
     """GenDig tells nothing of the write key: it is what needs the authorization, and is asked twice."""
     with signer_module(root, order()) as module:
         hal, uses = hal_of(module), []
@@ -185,7 +185,7 @@ def test_a_module_made_without_password_never_gets_one(root: RootFolder) -> None
             change_password(module, PASSWORD, NEW)
 
 
-def test_the_chip_takes_no_new_secret_from_who_has_not_proven_the_old(root: RootFolder) -> None:
+def test_chip_refuses_a_new_secret_without_proof_of_the_old(root: RootFolder) -> None:
     """Even with the right write key, and even for the write key itself."""
     with signer_module(root, order()) as module:
         secrets = module.secrets_of(PASSWORD)
@@ -201,7 +201,7 @@ def test_the_chip_takes_no_new_secret_from_who_has_not_proven_the_old(root: Root
     assert opens(hal, PASSWORD)
 
 
-def test_the_chip_gives_no_mac_to_guess_from(root: RootFolder) -> None:
+def test_chip_gives_no_mac_for_guessing(root: RootFolder) -> None:
     with signer_module(root, order()) as module:
         chip = hal_of(module).chip.chip  # type: ignore[attr-defined]
         for slot in (1, 3):
@@ -236,7 +236,7 @@ def cut_at_each_command(made: ScriptedHal, change: Change, check: Callable[[Scri
 
 @pytest.mark.slow
 @at_a_command
-def test_a_change_that_was_cut_leaves_one_password_and_is_finished_by_the_same_again(
+def test_interrupted_change_leaves_one_password_and_is_finished_by_the_same_command(
     root: RootFolder, reply_lost: bool
 ) -> None:
     with signer_module(root, order()) as module:
@@ -258,9 +258,7 @@ def test_a_change_that_was_cut_leaves_one_password_and_is_finished_by_the_same_a
 
 @pytest.mark.slow
 @at_a_command
-def test_a_first_password_that_was_cut_counts_or_not_and_is_set_by_the_same_again(
-    root: RootFolder, reply_lost: bool
-) -> None:
+def test_interrupted_first_password_is_set_by_the_same_command(root: RootFolder, reply_lost: bool) -> None:
     with signer_module(root, order(None)) as module:
         made = hal_of(module)
 
@@ -278,7 +276,7 @@ def test_a_first_password_that_was_cut_counts_or_not_and_is_set_by_the_same_agai
     cut_at_each_command(made, lambda module: set_password(module, PASSWORD), check, reply_lost)
 
 
-def test_after_a_cut_another_new_password_is_refused_with_the_reason(root: RootFolder) -> None:
+def test_after_an_interruption_another_new_password_is_refused_with_the_reason(root: RootFolder) -> None:
     with signer_module(root, order()) as module:
         hal = hal_of(module)
         writes = []
@@ -301,7 +299,7 @@ def test_after_a_cut_another_new_password_is_refused_with_the_reason(root: RootF
     assert opens(hal, NEW)
 
 
-def test_a_change_that_was_cut_is_finished_though_a_refused_write_ends_the_authorization(root: RootFolder) -> None:
+def test_interrupted_change_is_finished_though_a_refused_write_ends_the_authorization(root: RootFolder) -> None:
     """Nobody has published whether it does."""
     with signer_module(root, order()) as module:
         old, new = module.secrets_of(PASSWORD), module.secrets_of(NEW)

@@ -99,7 +99,7 @@ def test_a_guess_is_confirmed_only_by_asking_the_chip(module: SignerModule) -> N
     assert visit.confirmed(module.secrets_of(b"wrong").authorization) == set()
 
 
-def test_where_no_mac_stops_more_than_documented_a_visit_gives_nothing_at_all(module: SignerModule) -> None:
+def test_if_no_mac_stops_more_than_documented_a_visit_gives_nothing(module: SignerModule) -> None:
     hal = hal_of(module)
     chip = hal.chip.chip  # type: ignore[attr-defined]
     chip.core.open_points = OpenPoints(no_mac_stops_outputs=True)
@@ -131,7 +131,7 @@ def test_no_kdf_with_the_keys_of_a_password(module: SignerModule) -> None:
         wheel.close()
 
 
-def test_the_chips_own_secret_stays_inside_and_is_another_in_each_chip(root: RootFolder) -> None:
+def test_chip_secret_stays_inside_and_differs_between_chips(root: RootFolder) -> None:
     stored = set()
     for _ in range(2):
         with signer_module(root, order()) as module:
@@ -203,7 +203,9 @@ def test_a_computer_with_too_little_memory(monkeypatch: pytest.MonkeyPatch, faul
     assert PASSWORD.decode() not in repr(refused.value)
 
 
-def test_too_little_memory_is_no_wrong_try(root: RootFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_little_memory_does_not_count_as_a_wrong_password(
+    root: RootFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pauses: list[float] = []
     with signer_module(root, order(), pauses.append) as module:
         hal_of(module).packets.clear()
@@ -222,7 +224,7 @@ def scrypt_without_memory(*_: object, **__: object) -> bytes:
     raise ValueError("memory limit exceeded")
 
 
-def test_a_module_that_waits_is_not_opened_by_a_change_to_a_guess(root: RootFolder) -> None:
+def test_waiting_module_is_not_opened_by_a_change_to_a_guess(root: RootFolder) -> None:
     with signer_module(root, order()) as module:
         with pytest.raises(UsageError) as refused:
             change_password(module, b"wrong", b"another wrong one")
@@ -261,7 +263,7 @@ def overheard(module: SignerModule) -> bytes:
 
 @pytest.mark.parametrize("needs_temp_key", [True, False])
 @pytest.mark.parametrize("authorizes", [True, False])
-def test_a_response_that_was_overheard(root: RootFolder, needs_temp_key: bool, authorizes: bool) -> None:
+def test_overheard_response_is_worthless_later(root: RootFolder, needs_temp_key: bool, authorizes: bool) -> None:
     """Worth nothing where ReqRandom refuses a challenge in the packet, or where such a challenge authorizes nothing;
     for the ATECC608 nobody has published whether one of both is so.
     """
@@ -295,7 +297,7 @@ def test_a_wrong_password_leaves_no_earlier_authorization(root: RootFolder, clea
         assert chip.core.volatile.authorized is None
 
 
-def test_a_stranger_can_spend_the_quota_and_gets_nothing_for_it(root: RootFolder) -> None:
+def test_stranger_can_spend_the_quota_without_getting_a_signature(root: RootFolder) -> None:
     with signer_module(root, order(quota=40)) as module:
         hal = hal_of(module)
     replug(hal)

@@ -94,7 +94,7 @@ def test_one_descriptor_gives_one_password(
     ],
     ids=range(6),
 )
-def test_passwords_that_are_refused(
+def test_bad_passwords_are_refused(
     here: Path,
     arguments: list[str],
     message: str,
@@ -197,7 +197,7 @@ def test_two_passwords_on_the_terminal(here: Path) -> None:
     assert SignerFolder.load(here / "signer").unlock(b"of the signer")
 
 
-def test_nothing_is_asked_when_the_folder_is_there(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_nothing_is_asked_when_the_folder_exists(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (here / "root").mkdir()
     (here / "root" / "something").write_text("x")
     assert run("root", "create", "--out", "root") == 2

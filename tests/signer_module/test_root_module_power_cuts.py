@@ -64,7 +64,7 @@ class Create:
 @pytest.mark.slow
 @at_a_command
 @pytest.mark.parametrize("wanted", [open_order(), order(), order(quota=QUOTA)], ids=["open", "password", "quota"])
-def test_the_same_again_finishes_module_and_folder(
+def test_same_command_finishes_module_and_folder(
     create: Create, tmp_path: Path, wanted: ModuleOrder, reply_lost: bool
 ) -> None:
     def finish(cut: int) -> None:
@@ -105,7 +105,7 @@ def begun(create: Create, out: Path) -> ScriptedHal:
     return hal
 
 
-def test_a_run_that_was_cut_at_the_last_lock_keeps_key_and_certificate(create: Create, tmp_path: Path) -> None:
+def test_run_cut_at_the_last_lock_keeps_key_and_certificate(create: Create, tmp_path: Path) -> None:
     hal = begun(create, tmp_path / "root")
     certificate = RootFolder.load(tmp_path / "root").certificate
     with Device(hal) as device:
@@ -123,7 +123,7 @@ def refused(create: Create, hal: ScriptedHal, out: Path, description: Certificat
     return error.value
 
 
-def test_a_folder_that_was_begun_is_for_its_chip_and_description_alone(create: Create, tmp_path: Path) -> None:
+def test_begun_folder_is_refused_for_another_chip_or_description(create: Create, tmp_path: Path) -> None:
     hal = begun(create, tmp_path / "root")
     other = CertificateDescription.from_toml(default_text("root").replace("Root CA", "Other CA"))
     assert "begun with another description" in str(refused(create, hal, tmp_path / "root", other))

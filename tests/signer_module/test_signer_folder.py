@@ -28,7 +28,7 @@ def test_the_key_file_of_openssl_in_the_signers_folder(here: Path) -> None:
     assert found.unlock(None).public_key == found.public_key
 
 
-def test_another_key_beside_the_certificate(here: Path) -> None:
+def test_key_of_another_certificate_is_refused(here: Path) -> None:
     assert make() == 0
     key = DEVICE.private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     (here / "signer" / "key.pem").write_bytes(key)
@@ -50,7 +50,7 @@ def damaged(contents: dict[str, Any]) -> Iterator[str]:
     yield json.dumps({key: value for key, value in contents.items() if key != "signer_definition"})
 
 
-def test_damaged_folders(here: Path) -> None:
+def test_damaged_folders_are_refused(here: Path) -> None:
     assert make() == 0
     folder = here / "signer"
     original = {path: path.read_bytes() for path in folder.iterdir()}
@@ -77,7 +77,7 @@ def test_damaged_folders(here: Path) -> None:
         path.write_bytes(data)
 
 
-def test_certificates_of_two_signers_mixed(here: Path) -> None:
+def test_mixed_certificates_of_two_signers_are_refused(here: Path) -> None:
     assert make(out="a") == 0
     assert make(out="b") == 0
     (here / "a" / "signer.pem").write_bytes((here / "b" / "signer.pem").read_bytes())

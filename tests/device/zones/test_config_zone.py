@@ -64,7 +64,7 @@ def test_a_block_is_written_whole_for_more_than_one_word_where_it_may_be(words: 
 
 
 @pytest.mark.parametrize("slot", [0, 7, 8, 15])
-def test_a_slot_that_is_locked_is_told_by_its_bit(slot: int) -> None:
+def test_locked_slot_is_shown_by_its_bit(slot: int) -> None:
     zone = bytearray(DEFAULT_608A)
     zone[88 + slot // 8] ^= 1 << slot % 8
     assert [number for number in range(16) if is_slot_locked(bytes(zone), number)] == [slot]
@@ -170,7 +170,7 @@ def test_what_differs_from_chip_to_chip_or_by_its_life_does_not_count(offset: in
         ({"slots_to_lock": (16,)}, "Slot 16 does not exist"),
     ],
 )
-def test_a_profile_that_can_not_be(wanted: dict[str, Any], why: str) -> None:
+def test_impossible_profile_is_refused(wanted: dict[str, Any], why: str) -> None:
     with pytest.raises(UsageError, match=why):
         Profile(**wanted)
 
@@ -207,7 +207,7 @@ def test_a_byte_that_is_set_as_wanted_is_left_alone() -> None:
 
 
 @pytest.mark.parametrize("finished", [False, True])
-def test_a_byte_that_is_still_open_in_a_locked_zone_makes_no_scrap(finished: bool) -> None:
+def test_byte_still_open_in_a_locked_zone_is_set(finished: bool) -> None:
     """UpdateExtra works in every lock state, as long as the byte is 00 (DS20005927A, UpdateExtra command)."""
     authority = MemoryCa()
     with Device.open("emulator:") as device:

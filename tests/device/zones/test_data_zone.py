@@ -36,7 +36,7 @@ def test_the_image_follows_the_writes_so_that_the_chip_accepts_its_crc(device: D
     assert device.read_slot(13, 60, 12) == b"\xff" * 4 + b"\x13" * 8
 
 
-def test_filling_makes_the_image_true_whatever_stood_there(device: Device) -> None:
+def test_filling_makes_the_image_true_whatever_was_there(device: Device) -> None:
     device.write_slot_block(9, 1, b"\x99" * 32)
     device.write_otp_block(1, b"\x77" * 32)
     zone = DataZone(device, DEFAULT_608A)
@@ -59,7 +59,7 @@ def test_the_image_follows_what_is_written_to_otp(device: Device, size: int, fil
 
 
 @pytest.mark.parametrize("data", [b"", bytes(65)])
-def test_what_does_not_fit_otp_is_refused_before_anything_is_sent(data: bytes) -> None:
+def test_data_that_does_not_fit_otp_is_refused_before_anything_is_sent(data: bytes) -> None:
     hal = ScriptedHal()
     with Device(hal) as device, device.permit(Act.WRITE_DATA), pytest.raises(UsageError):
         DataZone(device, DEFAULT_608A).write_otp(data)
@@ -75,7 +75,7 @@ def test_a_fresh_zone_is_all_ff_without_the_private_slots(device: Device) -> Non
     ("slot", "offset", "data"),
     [(8, 1, b"x"), (8, -32, b"x"), (8, 0, b""), (8, 0, bytes(417)), (13, 32, bytes(41)), (13, 96, b"x")],
 )
-def test_what_does_not_fit_is_refused_before_anything_is_sent(
+def test_data_that_does_not_fit_is_refused_before_anything_is_sent(
     device: Device, slot: int, offset: int, data: bytes
 ) -> None:
     with pytest.raises(UsageError):
@@ -83,13 +83,13 @@ def test_what_does_not_fit_is_refused_before_anything_is_sent(
 
 
 @pytest.mark.parametrize("slot", [0, 4, 16, -1])
-def test_a_private_slot_takes_no_data(device: Device, slot: int) -> None:
+def test_private_slot_is_refused(device: Device, slot: int) -> None:
     with pytest.raises(UsageError) as refused:
         DataZone(device, DEFAULT_608A).write(slot, 0, bytes(32))
     assert refused.value.code == Code.SLOT_NOT_ALLOWED
 
 
-def test_the_writer_keeps_off_the_certificates(device: Device) -> None:
+def test_writer_refuses_certificate_slots(device: Device) -> None:
     writer = DataZoneWriter(DataZone(device, DEFAULT_608A), frozenset({10, 11, 12}), bytes(9))
     with pytest.raises(ProvisioningError) as refused:
         writer.write(12, 0, bytes(32))
