@@ -1,4 +1,4 @@
-"""The program `signer-module`: make roots and signers on files and in chips, export, show and check what is there."""
+"""The program `signer-module`: create roots and signers in files and chips, export, show and check them."""
 
 from __future__ import annotations
 

@@ -22,14 +22,14 @@ LEAST_DIFFERENT: Final = 6
 
 
 def without_mark(line: bytes) -> bytes:
-    """Return a line without the byte order mark (UTF-8) that some editors put before a text: nobody types it."""
+    """Return a line without the byte order mark (UTF-8) that some editors put before a text."""
     return line.removeprefix(_MARK)
 
 
 def is_exposed(source: Path | int) -> bool:
     """Whether others may read or change a file or open descriptor, or its group may change it. Raises OSError.
 
-    Pipes and the like are nobody else's; Windows has other permissions.
+    No one else can read pipes; Windows has other permissions.
     """
     mode = os.stat(source).st_mode  # noqa: PTH116 - a descriptor has no Path
     return sys.platform != "win32" and stat.S_ISREG(mode) and bool(mode & _OTHERS)

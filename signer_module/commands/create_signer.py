@@ -110,7 +110,7 @@ def _signer_on_module(
     now = options.now()
 
     def consent(plan: Sequence[str]) -> None:
-        """Ask for the last word; a module that is finished needs neither it nor the root's signature."""
+        """Ask for consent; a finished module needs neither consent nor the root's signature."""
         _require_left(root_key)
         signer, device_definition = definitions_of(root, wishes.descriptions, now)
         ends = outliving(end_from(signer, now), end_of(root.certificate), device_definition, now)
@@ -181,7 +181,7 @@ def _signer_on_files(
 
 
 def tell_folder(signer: SignerFolder, authorities: Iterable[bytes] = ()) -> None:
-    """Say that a signer folder is there; `authorities` are the CA certificates (DER) above its issuer's."""
+    """Say that a signer folder was created; `authorities` are the CA certificates (DER) above its issuer's."""
     say(
         f"Signer created in {signer.path}: {printable(signer.name)}, signer id {signer.signer_id.hex().upper()}, "
         f"serial {signer.serial.hex().upper()}."

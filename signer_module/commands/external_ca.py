@@ -203,7 +203,7 @@ def _import_to_module(
 
 
 def _key_plan(out: Path, earlier: bytes | None, new_key: bool) -> str:
-    """Say what becomes of the key of a chip that was begun."""
+    """Return the line of the plan about the key of a chip that was begun."""
     stays = f"its private key stays if {out} is the request for it"
     if new_key:
         made = "it gets a new private key: the certificate for an earlier request becomes worthless"

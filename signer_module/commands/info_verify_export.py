@@ -1,4 +1,4 @@
-"""`signer-module export`, `info`, `verify` and `backup-public`: what is there, on files or on a module."""
+"""`signer-module export`, `info`, `verify` and `backup-public`, for folders and modules."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def _prove(module: AnyModule, source: PasswordSource) -> None:
 @click.option("--out", type=FOLDER, required=True, help="New folder for the backup.")
 @chain_option("Certificates above an external CA that issued the signer; written to chain.pem. May be repeated.")
 def backup_command(device: str, out: Path, chain_paths: tuple[Path, ...]) -> None:
-    """Copy the public parts of a module to a folder. The private key can't be copied."""
+    """Copy the public parts of a module to a folder. The private key cannot be copied."""
     with open_module(device) as module:
         chain = chain_above(module, chain_paths) if isinstance(module, SignerModule) else ()
         for name in write_backup(module, out, chain):

@@ -1,4 +1,4 @@
-"""Options and questions of commands for modules: the device, what its chip shall enforce, the last word."""
+"""Options and questions of commands for modules: the device, what its chip is to enforce, and consent."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class OrderOptions:
             say(f"Warning: {warning}", err=True)
 
     def order(self, source: PasswordSource) -> ModuleOrder:
-        """Return what the chip shall enforce; asks for the password unless an option says otherwise."""
+        """Return what the chip is to enforce; asks for the password unless an option says otherwise."""
         self._require_one_will(source)
         password = None if self.password_later else source.choose("Password for the module")
         return ModuleOrder(

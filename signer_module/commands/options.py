@@ -1,4 +1,4 @@
-"""What the commands make of their arguments."""
+"""Options that several commands share, and the values that their arguments stand for."""
 
 from __future__ import annotations
 

@@ -83,7 +83,7 @@ class PasswordSource:
 
 
 def _own_descriptor(context: click.Context, option: click.Parameter, number: int | None) -> int | None:
-    """Refuse a descriptor that gives another password already: which of the two its first line is, nobody knows."""
+    """Refuse a descriptor that already gives another password: its first line could be either."""
     others = [name for name, value in context.params.items() if name.endswith(_DESCRIPTOR_NAME) and value == number]
     if number is not None and others:
         raise UsageError(

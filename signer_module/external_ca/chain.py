@@ -114,7 +114,7 @@ def _path(certificates: Sequence[x509.Certificate], lowest: x509.Certificate) ->
 
 
 def _lowest(certificates: Sequence[x509.Certificate]) -> x509.Certificate:
-    """Return the one that is no root and issued none of the others."""
+    """Return the certificate that is not a root and issued none of the others."""
     issued = [certificate for certificate in certificates if certificate.issuer != certificate.subject]
     issuers = {certificate.issuer for certificate in issued}
     found = [certificate for certificate in issued if certificate.subject not in issuers]

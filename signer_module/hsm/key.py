@@ -26,7 +26,7 @@ _ONE_AT_A_TIME: Final = threading.RLock()
 
 
 class Purpose(enum.Enum):
-    """CKA_ID of a new key until its signer folder is there."""
+    """CKA_ID of a new key until its signer folder exists."""
 
     CREATE = b"atcaprov create"
     REQUEST = b"atcaprov request"
@@ -73,7 +73,7 @@ class HsmKey:
             raise
 
     def find_begun(self, pin: bytes | None, purpose: Purpose) -> bytes | None:
-        """Log in, and return the public key (64 bytes) of a key that a run made which was cut; None: the label is free.
+        """Log in, and return the public key (64 bytes) of a key that an interrupted run made; None: the label is free.
 
         Raises UsageError PASSWORD_WRONG, or HSM_UNUSABLE when the label is that of a key in use or of another purpose.
         """

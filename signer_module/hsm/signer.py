@@ -1,6 +1,6 @@
 """Signers whose key is made in an HSM: certified by a root of ours, or by an external CA from a request.
 
-The key carries its `Purpose` until the signer folder is there, so that a run that was cut is resumed by the same again.
+The key carries its `Purpose` until the signer folder exists, so that the same command resumes an interrupted run.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def create_in_hsm(
 ) -> SignerFolder:
     """Make a signer that a root certifies; raises as `create_signer` and `HsmKey`, before there is a key if it can.
 
-    `require_left` raises when the root signs no more, which one that a cut run has finished does not need.
+    `require_left` raises when the root has no signatures left; one that is already certified needs none.
     """
     if finished := _finished_by_a_cut_run(path, place, pin, Purpose.CREATE):
         return finished
@@ -111,7 +111,7 @@ def import_to_folder(
 
 
 def _finished_by_a_cut_run(path: Path, place: KeyPlace, pin: Pin, purpose: Purpose) -> SignerFolder | None:
-    """Return a folder that is there already, and mark its key as in use; None if there is none, or another one."""
+    """Return a folder that already exists, and mark its key as in use; None if there is none, or another one."""
     if not signer_folder.is_in_hsm(path) or KeyPlace.read(path / PLACE_FILE) != place:
         return None
     folder = SignerFolder.load(path)

@@ -30,7 +30,7 @@ _PUBLIC_SLOTS: Final = (
 
 
 def module_facts(module: AnyModule, now: datetime) -> dict[str, Any]:
-    """Return the report: what everybody can read, and what the chip still allows."""
+    """Return the report: what anyone can read, and what the chip still allows."""
     facts: dict[str, Any] = {
         "kind": "signer module" if isinstance(module, SignerModule) else "root module",
         "name": module.name,

@@ -102,7 +102,7 @@ class OpenModule(Generic[_Contents]):
         """Return R||S (64 bytes) over a SHA-256 digest (32 bytes).
 
         Raises:
-            UsageError: the password is missing, or was changed meanwhile (code PASSWORD_WRONG).
+            UsageError: the password is missing, or was changed in the meantime (code PASSWORD_WRONG).
             DeviceError: the quota is used up (code QUOTA_USED_UP), or the chip refuses for another reason.
             TransportError: the module is gone.
             ProtocolError: it answers what no chip answers, or a signature that does not verify.
@@ -187,7 +187,7 @@ class SignerModule(OpenModule[SignerModuleContents]):
         """Open the signer module at a device URL.
 
         Raises:
-            ProvisioningError: what is there is no finished signer module (code NOT_A_MODULE).
+            ProvisioningError: the device is not a finished signer module (code NOT_A_MODULE).
             CertificateError: its parts are damaged (MODULE_INVALID) or do not belong together.
             TransportError, ProtocolError, DeviceError, UsageError: nothing usable is at the URL.
         """

@@ -112,7 +112,7 @@ class ModuleKey:
         """Return R||S (64 bytes) over a SHA-256 digest (32 bytes).
 
         Raises:
-            UsageError: the password is missing, or was changed meanwhile (code PASSWORD_WRONG).
+            UsageError: the password is missing, or was changed in the meantime (code PASSWORD_WRONG).
             DeviceError: the quota is used up (code QUOTA_USED_UP), or the chip refuses for another reason.
             TransportError: the module is gone.
             ProtocolError: it answers twice in a row what no chip answers, or a signature that does not verify.
@@ -193,7 +193,7 @@ class ModuleKey:
 
     @contextmanager
     def _answering(self) -> Iterator[None]:
-        """Forget the secrets when the chip does not answer, or not as a chip, or takes them no more."""
+        """Forget the secrets when the chip does not answer, answers nonsense, or no longer accepts them."""
         with self._lock:
             try:
                 yield

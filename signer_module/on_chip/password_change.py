@@ -1,7 +1,7 @@
 """Set or change the password of a module; the chip takes the new one only from who proves the old one.
 
 Two slots change, one after the other: first the write key (3), then the authorization key (1). Until the second write
-the old password is the one that counts, so a change that was cut is finished by giving the same two passwords again.
+the old password is valid, so an interrupted change is finished by giving the same two passwords again.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ def set_password(module: AnyModule, password: bytes) -> None:
 
 
 def change_password(module: AnyModule, old: bytes, new: bytes) -> bool:
-    """Replace the password; a change that was cut is finished by the same call.
+    """Replace the password; the same call finishes an interrupted change.
 
     False: an earlier change to `new` came to its end, only its reply was lost. Raises UsageError: password-wrong when
-    `old` is wrong, or when an earlier change to another password was cut; password-weak for `new`.
+    `old` is wrong, or when an earlier change to another password was interrupted; password-weak for `new`.
     """
     _require_possible(module)
     require_strong(new)
@@ -63,7 +63,7 @@ def _require_possible(module: AnyModule) -> None:
 def _change(module: AnyModule, old: PasswordSecrets, new: PasswordSecrets) -> None:
     module.lock()
     with module.device.undisturbed():
-        # False: an earlier change was cut after this write.
+        # False: an earlier change was interrupted after this write.
         _write(module, WRITE_KEY_SLOT, new.write_key, old, old.write_key)
         if not _write(module, AUTHORIZATION_SLOT, new.authorization, old, new.write_key):
             raise UsageError(

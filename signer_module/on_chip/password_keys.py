@@ -36,7 +36,7 @@ _KEY_SIZE: Final = 32
 
 
 class CostRule:
-    """The least cost that a module may have, so that a forged one can't ask for a password that is cheap to guess.
+    """The least cost that a module may have, so that a forgery cannot ask for a password that is cheap to guess.
 
     Only tests that need many modules lower it, inside their own process; no option or variable of a program does.
     """

@@ -1,4 +1,4 @@
-"""What everybody can read of a finished module, checked as a whole: no password is needed."""
+"""What anyone can read of a finished module without a password, checked as a whole."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def read_module(device: Device) -> RootModuleContents | SignerModuleContents:
     """Read and check a module.
 
     Raises:
-        ProvisioningError: the chip is no module, or not a finished one (code NOT_A_MODULE).
+        ProvisioningError: the chip is not a module, or not a finished one (code NOT_A_MODULE).
         CertificateError: its parts are damaged (MODULE_INVALID) or do not belong together.
         TransportError, ProtocolError, DeviceError: the chip does not answer as a chip.
     """

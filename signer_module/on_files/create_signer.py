@@ -66,7 +66,7 @@ def create_signer(
 
 
 def given_to(issued: dict[str, str], key: KeyElsewhere) -> bytes | None:
-    """Return the signer id (2 bytes) that a run which was cut has entered for a key that is no file."""
+    """Return the signer id (2 bytes) that an interrupted run has entered for a key that is not in a file."""
     found = [number for number, owner in issued.items() if owner == key_id(key.public_key).hex()]
     return bytes.fromhex(found[0]) if found else None
 

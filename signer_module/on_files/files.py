@@ -80,7 +80,7 @@ def refuse_existing(path: Path) -> None:
 def require_room(path: Path) -> None:
     """Raise UsageError (file-unwritable) unless something new can be written beside `path`; what is tried is removed.
 
-    For what can't be done again: better now than when a chip was changed.
+    For steps that cannot be repeated: better now than after a chip was changed.
     """
     with _writing(path), tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
         durable.write_new(Path(folder, "room"), bytes(_ROOM), PRIVATE)
@@ -98,7 +98,7 @@ def require_new_folder(path: Path) -> None:
 def new_folder(path: Path, mode: int = 0o700) -> Iterator[Path]:
     """Give a temporary folder beside `path` that takes its name when the block ends well, and is removed otherwise.
 
-    Nothing that exists is overwritten: raises UsageError (file-unwritable) when `path` is there and not empty.
+    Nothing that exists is overwritten: raises UsageError (file-unwritable) when `path` exists and is not empty.
     """
     refuse_existing(path)
     with _writing(path):

@@ -112,7 +112,7 @@ class RootFolder:
     def issued(self) -> dict[str, str]:
         """Return the register: signer id (4 hexadecimal digits) -> key id of the signer.
 
-        A last row without its end was cut while it was written, before its id was used: it is passed over.
+        A last row without its line end was cut while it was written, before its id was used: it is ignored.
         """
         path = self.path / REGISTER_FILE
         try:
@@ -194,7 +194,7 @@ def root_builder(description: CertificateDescription, public_key: bytes, now: da
     """Return a root certificate that begins with the hour of `now`, without its key X||Y (64 bytes) and unsigned.
 
     Raises UsageError (definition-invalid) when the description is not for a root or its validity is too long,
-    CertificateError (clock-wrong) when the clock can't be right: every certificate below begins later.
+    CertificateError (clock-wrong) when the clock cannot be right: every certificate below begins later.
     """
     if description.role != "root":
         raise UsageError(

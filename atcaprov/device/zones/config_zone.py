@@ -1,4 +1,4 @@
-"""Stages 1 to 3: write, lock and read the configuration zone."""
+"""Write, lock and compare the configuration zone: stages 1 to 3, and the same steps of a signer module."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _EXTRAS: Final = (USER_EXTRA, USER_EXTRA_ADD)
 _ADDRESS_IN_EXTRA: Final = 0x01  # bit 0 of ChipMode
 _FIRST_WORD: Final = 4
 _LOCK_WORD: Final = 21  # bytes 84 to 87: UpdateExtra and Lock only
-_WHOLE_BLOCKS: Final = (1, 3)  # the blocks without a word that Write can't change
+_WHOLE_BLOCKS: Final = (1, 3)  # the blocks in which Write can change every word
 
 
 def config_writes(current: bytes, wanted: bytes) -> Iterator[tuple[int, bytes]]:

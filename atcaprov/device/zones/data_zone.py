@@ -1,7 +1,7 @@
-"""Writes to the data zone while it is open, and the image from which its lock CRC is computed.
+"""Write the open data zone, keep an image of it, and lock it with the CRC of that image.
 
-An open data zone can't be read, so what stands in it is known only from what was written: the image begins as a fresh
-part (all FF) and follows every write.
+An open data zone cannot be read, so its content is known only from what was written. The image starts as a fresh part
+(all FF) and follows every write.
 """
 
 from __future__ import annotations
@@ -145,7 +145,7 @@ class DataZone:
 
 
 def _other_crc() -> ProvisioningError:
-    """Return the error for a chip whose CRC nobody here can compute: DS20005927A leaves private keys out of it."""
+    """Return the error for a chip whose CRC cannot be computed: DS20005927A leaves private keys out of it."""
     return ProvisioningError(
         "The chip refuses the CRC of the data zone although this run has written every byte of it. It was not locked.",
         advice="Set the board aside and try another one. If each board stops so, the CRC of these chips covers the"

@@ -1,4 +1,4 @@
-"""A chip that shall become a module, before it does: what it is and whether it can, found by reading alone."""
+"""Check a chip before it becomes a module: what it is and whether it can become one, by reading alone."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from signer_module.on_chip.public_contents import RootModuleContents, SignerModu
 from signer_module.on_chip.quota import check_quota, require_room
 
 Judge = Callable[[Device], object]
-"""Raises when a finished module is not what it shall be."""
+"""Raises when a finished module is not the expected one."""
 
 
 def look_first(
     url: str, wanted: Variant, quota: int | None, finished: Judge | None = None, *, begun: bool = False
 ) -> ProvisioningError | None:
-    """Raise what reading tells of a chip, so that nobody is asked for passwords or a last word in vain.
+    """Raise what can be known by reading a chip, before passwords or consent are asked for.
 
     `finished` judges one that is a finished module; without it there may be none. With `begun` an earlier run must have
     begun it. Returns what to warn of. Raises as `Device.open`, `require_possible` and `require_begun`.
@@ -90,7 +90,7 @@ def _require_same_order(config: bytes, variant: Variant) -> None:
 
 
 def is_finished(config: bytes) -> bool:
-    """Tell by its configuration zone (128 bytes) whether a chip is a module already: a run was cut at its end."""
+    """Tell by its configuration zone (128 bytes) whether a chip is already a finished module."""
     return locks.is_data_locked(config) and layout.variant_of(config) is not None
 
 

@@ -39,7 +39,7 @@ class ExternalRequest:
 
 
 def rehearse_import(descriptions: SignerDescriptions, issuer: bytes, now: datetime) -> None:
-    """Raise UsageError or CertificateError if a signer under a CA (DER) can't become a module, before one is begun.
+    """Raise UsageError or CertificateError if a signer under a CA (DER) cannot become a module, before one is begun.
 
     The CA may choose a serial number of 20 bytes: there must be room for the longest.
     """
@@ -102,7 +102,7 @@ def import_certificate(
         ProvisioningError: the chip has counted another number (SIGNED_UNEXPECTEDLY).
         CertificateError: root and certificate do not belong together, or the certificate has no compressed form under
             the descriptions (CERTIFICATE_MISMATCH names the fields), or is for another key (KEY_MISMATCH).
-        UsageError: the certificate's name is not that of the description, or there is no room for it.
+        UsageError: the certificate's name differs from the description, or it does not fit.
     """
     root_public_key = verify_issuer(root)
     verify_under_root(certificate, root)

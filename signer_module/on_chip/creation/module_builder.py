@@ -1,6 +1,6 @@
 """Turn a blank chip into a module: what root and signer have in common.
 
-Every step looks at the chip first and can be repeated until the data lock, so that a run that was cut goes on when it
+Every step looks at the chip first and can be repeated until the data lock, so that an interrupted run continues when it
 is started again. Secrets, key and description are written while the data zone is open, which reads nothing out; the
 CRC of the data lock proves them.
 """
@@ -40,8 +40,7 @@ MOST_BEFORE: Final = _ROOM_WHILE_MAKING + 32
 
 @dataclass(frozen=True)
 class ModuleOrder:
-    """What the chip of a new module shall enforce. Raises UsageError for a quota or password that
-    is not possible.
+    """What the chip of a new module is to enforce. Raises UsageError for an impossible quota or password.
 
     `password` None with `may_have_password`: the module asks for a password as soon as a first one was set.
     """
@@ -81,7 +80,7 @@ def _signs_later(error: DeviceError) -> DeviceError:
 
 
 class ModuleBuilder:
-    """One chip on its way to a module; raises ProvisioningError when it can't become one, before it is changed."""
+    """Builds a module from one chip; raises ProvisioningError before the chip is changed if it cannot become one."""
 
     def __init__(self, device: Device, order: ModuleOrder) -> None:
         self.device = device

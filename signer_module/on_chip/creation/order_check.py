@@ -1,4 +1,4 @@
-"""A finished module against what is ordered: no command may promise what the chip does not do."""
+"""Compare a finished module with the order: no command may promise what the chip does not do."""
 
 from __future__ import annotations
 

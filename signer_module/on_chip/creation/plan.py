@@ -28,9 +28,9 @@ class CreatedModule(Generic[_Module]):
 
 
 def plan(device: Device, order: ModuleOrder, certificate: str, *, key: str = _NEW_KEY, later: str = "") -> list[str]:
-    """Return in words what will be done to a chip.
+    """Return the lines that tell the operator what will be done to a chip.
 
-    `key` says what becomes of a key in one that was begun, `later` which command does all after the key.
+    `key` says what happens to the key of a chip that was begun, `later` which command does the steps after the key.
     """
     config = device.read_config()
     begun = is_config_locked(config)

@@ -42,7 +42,7 @@ def create_root_module(
 ) -> CreatedModule[RootModule]:
     """Make a root module and the folder with its certificate and register; the module comes back open.
 
-    The folder is written before the last lock, so that the same again finishes what was cut anywhere. A module that is
+    The folder is written before the last lock, so that the same command finishes any interrupted run. A module that is
     finished gets a folder with an empty register only if its counter shows that it has signed nothing, or with
     `register_lost`; its own folder stays as it is.
     """
@@ -77,7 +77,7 @@ def _make_root(
     now: datetime,
     consent: Consent,
 ) -> None:
-    """Make a root module, or finish the one whose folder a run has written that was cut before the last lock."""
+    """Create a root module, or finish the one whose folder an interrupted run has written before the last lock."""
     config = device.read_config()
     serial = serial_number(config)
     if kept is None:
@@ -130,13 +130,13 @@ def make_root(
     keep: Callable[[bytes], object],
     kept: bytes | None = None,
 ) -> None:
-    """Make the chip a root module, or finish one that was cut.
+    """Make the chip a root module, or finish one that an interrupted run has begun.
 
-    `keep` gets the root certificate (DER) before the last lock, so that a module is never finished of which nobody has
-    it. `kept` is what an earlier run has so kept: key and certificate stay. Without it a key is made anew.
+    `keep` gets the root certificate (DER) before the last lock, so that no finished module is without
+    it. `kept` is the certificate that an earlier run has kept: key and certificate stay. Without it a new key is made.
 
     Raises UsageError, CertificateError before the chip is changed for all that can be known before; ProvisioningError
-    when the chip can't become a module; UsageError (key-mismatch) when its key is not that of `kept`.
+    when the chip cannot become a module; UsageError (key-mismatch) when its key is not that of `kept`.
     """
     _rehearse(description, now)
     kept_key = None if kept is None else verify_root(kept)

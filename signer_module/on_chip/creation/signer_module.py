@@ -65,10 +65,10 @@ def make_signer(
     signer_id: bytes | None,
     now: datetime,
 ) -> None:
-    """Make the chip a signer module certified by a root, or finish one that was cut.
+    """Make the chip a signer module certified by a root, or finish one that an interrupted run has begun.
 
     `sign` signs digests (32 bytes) with the root's key and gives R||S. Without `signer_id` it gets the lowest free one.
-    The id is entered in the root's register before the certificate is signed; a run that was cut keeps id and key.
+    The id is entered in the root's register before the certificate is signed; an interrupted run keeps id and key.
     Raises UsageError and CertificateError before the chip is changed for all that can be known before.
     """
     root.require_issuing(descriptions.device, now)
