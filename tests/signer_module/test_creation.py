@@ -150,7 +150,7 @@ def test_resumed_run_keeps_its_signer_id(root: RootFolder) -> None:
             make(device, root, open_order(), b"\x66\x77")
         hal.answer = None
         before = root.issued()
-        with pytest.raises(UsageError, match="begun with the signer id 6677, which stays"):
+        with pytest.raises(UsageError, match="begun with the signer id 6677, which cannot be changed"):
             make(device, root, open_order(), b"\x66\x78")
         make(device, root, open_order(), b"\x66\x77")
     assert root.issued() == before
