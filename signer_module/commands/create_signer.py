@@ -27,7 +27,7 @@ from signer_module.commands.options import (
     FILE,
     FOLDER,
     PIN_PROMPT,
-    SignerWishes,
+    SignerOptions,
     hsm_options,
     index_option,
     signer_options,
@@ -66,7 +66,7 @@ def signer_create(
     root_device: str | None,
     out: Path | None,
     device: str | None,
-    wishes: SignerWishes,
+    signer_options: SignerOptions,
     hsm: KeyPlace | None,
     key_path: Path | None,
     index: int,
@@ -90,20 +90,22 @@ def signer_create(
         order_options.look_first(device, source, lambda chip: read_signer_module(chip, root.public_key))
     with _root_key(root, root_device, root_source) as root_key:
         if device is not None:
-            _signer_on_module(device, root, root_key, wishes, order_options, source)
+            _signer_on_module(device, root, root_key, signer_options, order_options, source)
         elif out is not None and hsm is not None:
-            _signer_in_hsm(out, root, root_key, wishes, hsm, source, index)
+            _signer_in_hsm(out, root, root_key, signer_options, hsm, source, index)
         elif out is not None:
             _require_left(root_key)
             key = _signer_key(key_path, key_source)
-            _signer_on_files(out, root, root_key, wishes, key, source.choose("Password for the signer key"), index)
+            _signer_on_files(
+                out, root, root_key, signer_options, key, source.choose("Password for the signer key"), index
+            )
 
 
 def _signer_on_module(
     device: str,
     root: RootFolder,
     root_key: RootKey,
-    wishes: SignerWishes,
+    signer_options: SignerOptions,
     order_options: OrderOptions,
     source: PasswordSource,
 ) -> None:
@@ -112,7 +114,7 @@ def _signer_on_module(
     def consent(plan: Sequence[str]) -> None:
         """Ask for consent; a finished module needs neither consent nor the root's signature."""
         _require_left(root_key)
-        signer, device_definition = definitions_of(root, wishes.descriptions, now)
+        signer, device_definition = definitions_of(root, signer_options.descriptions, now)
         ends = outliving(end_from(signer, now), end_of(root.certificate), device_definition, now)
         order_options.consent([*plan, *warnings(ends)])
 
@@ -121,8 +123,8 @@ def _signer_on_module(
         order_options.order(source),
         root=root,
         sign=root_key.sign,
-        descriptions=wishes.descriptions,
-        signer_id=wishes.signer_id,
+        descriptions=signer_options.descriptions,
+        signer_id=signer_options.signer_id,
         now=now,
         consent=consent,
     )
@@ -137,7 +139,7 @@ def _signer_in_hsm(
     out: Path,
     root: RootFolder,
     root_key: RootKey,
-    wishes: SignerWishes,
+    signer_options: SignerOptions,
     place: KeyPlace,
     source: PasswordSource,
     index: int,
@@ -149,8 +151,8 @@ def _signer_in_hsm(
         root=root,
         root_key=root_key,
         require_left=_require_left,
-        descriptions=wishes.descriptions,
-        signer_id=wishes.signer_id,
+        descriptions=signer_options.descriptions,
+        signer_id=signer_options.signer_id,
         now=options.now(),
         index=index,
     )
@@ -161,7 +163,7 @@ def _signer_on_files(
     out: Path,
     root: RootFolder,
     root_key: RootKey,
-    wishes: SignerWishes,
+    signer_options: SignerOptions,
     key: SoftwareKey,
     password: bytes | None,
     index: int,
@@ -170,10 +172,10 @@ def _signer_on_files(
         out,
         root=root,
         root_key=root_key,
-        descriptions=wishes.descriptions,
+        descriptions=signer_options.descriptions,
         key=key,
         password=password,
-        signer_id=wishes.signer_id,
+        signer_id=signer_options.signer_id,
         now=options.now(),
         index=index,
     )

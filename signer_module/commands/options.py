@@ -44,7 +44,7 @@ hsm_options = option_group(
         "pkcs11_key": click.option("--pkcs11-key", metavar="LABEL", help="Label of the key in the token."),
     },
 )
-"""Adds where an HSM has a key; the command gets a `KeyPlace` or None as `hsm`."""
+"""Adds the options for a key in an HSM; the command gets a `KeyPlace` or None as `hsm`."""
 
 
 def description(role: str, path: Path | None) -> CertificateDescription:
@@ -96,8 +96,8 @@ def descriptions(signer: Path | None, device: Path | None) -> SignerDescriptions
 
 
 @dataclass(frozen=True)
-class SignerWishes:
-    """What the command line says of a new signer; `signer_id` (2 bytes) None: the lowest that is free."""
+class SignerOptions:
+    """The options of a new signer; `signer_id` (2 bytes) is None for the lowest free id."""
 
     signer_id: bytes | None
     descriptions: SignerDescriptions
@@ -109,8 +109,8 @@ class SignerWishes:
 
 
 signer_options = option_group(
-    "wishes",
-    SignerWishes.of,
+    "signer_options",
+    SignerOptions.of,
     {
         "signer_id": click.option(
             "--signer-id", metavar="HHHH", help="Four hexadecimal digits; without it the lowest free id."
@@ -123,4 +123,4 @@ signer_options = option_group(
         ),
     },
 )
-"""Adds what a new signer is called and what its certificates look like; the command gets `SignerWishes`."""
+"""Adds the options for a new signer's id and certificates; the command gets `SignerOptions`."""

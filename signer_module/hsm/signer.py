@@ -17,7 +17,7 @@ from signer_module.external_ca.chain import ExternalChain
 from signer_module.external_ca.request_and_certificate import external_document, signed_request
 from signer_module.hsm.key import HsmKey, Purpose
 from signer_module.on_files import files, signer_folder
-from signer_module.on_files.create_signer import KeyElsewhere, check_signer, create_signer
+from signer_module.on_files.create_signer import KeyInHsm, check_signer, create_signer
 from signer_module.on_files.pkcs11_file import PLACE_FILE, KeyPlace
 from signer_module.on_files.root_folder import RootFolder, RootKey
 from signer_module.on_files.signer_folder import SignerFolder
@@ -122,5 +122,5 @@ def _finished_by_a_cut_run(path: Path, place: KeyPlace, pin: Pin, purpose: Purpo
     return folder
 
 
-def _elsewhere(place: KeyPlace, public_key: bytes) -> KeyElsewhere:
-    return KeyElsewhere(public_key, PLACE_FILE, place.to_toml())
+def _elsewhere(place: KeyPlace, public_key: bytes) -> KeyInHsm:
+    return KeyInHsm(public_key, PLACE_FILE, place.to_toml())

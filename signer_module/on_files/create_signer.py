@@ -26,7 +26,7 @@ _RETRY_SECONDS: Final = 0.01
 
 
 @dataclass(frozen=True)
-class KeyElsewhere:
+class KeyInHsm:
     """A new signer's key that is in no file, its public key X||Y (64 bytes), and the file that says where it is."""
 
     public_key: bytes
@@ -40,7 +40,7 @@ def create_signer(
     root: RootFolder,
     root_key: RootKey,
     descriptions: SignerDescriptions,
-    key: SoftwareKey | KeyElsewhere,
+    key: SoftwareKey | KeyInHsm,
     password: bytes | None,
     signer_id: bytes | None,
     now: datetime,
@@ -54,7 +54,7 @@ def create_signer(
     definitions = definitions_of(root, descriptions, now)
     with files.new_folder(path) as folder, locked_register(root):
         issued_ids = root.issued()
-        own = given_to(issued_ids, key) if isinstance(key, KeyElsewhere) else None
+        own = given_to(issued_ids, key) if isinstance(key, KeyInHsm) else None
         chosen = own or signer_id or free_id(issued_ids)
         _require_free(issued_ids, signer_id, own)
         issued = _issue(definitions[0], root, root_key, key, chosen, now)
@@ -65,7 +65,7 @@ def create_signer(
     return SignerFolder.load(path)
 
 
-def given_to(issued: dict[str, str], key: KeyElsewhere) -> bytes | None:
+def given_to(issued: dict[str, str], key: KeyInHsm) -> bytes | None:
     """Return the signer id (2 bytes) that an interrupted run has entered for a key that is not in a file."""
     found = [number for number, owner in issued.items() if owner == key_id(key.public_key).hex()]
     return bytes.fromhex(found[0]) if found else None
@@ -87,7 +87,7 @@ def _require_free(issued: dict[str, str], signer_id: bytes | None, own: bytes | 
 def check_signer(
     root: RootFolder,
     descriptions: SignerDescriptions,
-    key: KeyElsewhere | None,
+    key: KeyInHsm | None,
     signer_id: bytes | None,
     now: datetime,
 ) -> None:
@@ -118,7 +118,7 @@ def _issue(
     definition: CertificateDefinition,
     root: RootFolder,
     root_key: RootKey,
-    key: SoftwareKey | KeyElsewhere,
+    key: SoftwareKey | KeyInHsm,
     signer_id: bytes,
     now: datetime,
 ) -> IssuedCertificate:
@@ -136,11 +136,11 @@ def _contents(
     root: RootFolder,
     definitions: tuple[CertificateDefinition, CertificateDefinition],
     issued: IssuedCertificate,
-    key: SoftwareKey | KeyElsewhere,
+    key: SoftwareKey | KeyInHsm,
     password: bytes | None,
     index: int,
 ) -> dict[str, tuple[bytes, int]]:
-    if isinstance(key, KeyElsewhere):
+    if isinstance(key, KeyInHsm):
         key_file = {key.file_name: (key.content, files.PUBLIC)}
     else:
         key_file = {signer_folder.KEY_FILE: (key.encode(password), files.PRIVATE)}
