@@ -23,6 +23,17 @@ from atcaprov.chip.commands import (
     Opcode,
     Zone,
 )
+from atcaprov.chip.modes import (
+    COUNTER_READ,
+    ECDH_KEY_IN_TEMP_KEY,
+    ECDH_TO_BUS,
+    ECDH_TO_TEMP_KEY,
+    INFO_LATCH,
+    KDF_FROM_SLOT,
+    KDF_TO_SLOT,
+    VERIFY_EXTERNAL,
+    VERIFY_STORED,
+)
 from atcaprov.device.replies import command_name
 from atcaprov.errors import Code, UsageError
 from atcaprov.hal.base import Hal
@@ -58,8 +69,13 @@ _HARMLESS = frozenset(
         Opcode.AES,
     }
 )
-_ECDH_FROM_TEMP_KEY, _ECDH_TARGET, _ECDH_NOT_TO_SLOT = 0x01, 0x0C, (0x08, 0x0C)
-_KDF_SOURCE, _KDF_FROM_SLOT, _KDF_TARGET, _KDF_TO_SLOT = 0x03, 0x02, 0x1C, 0x08
+# Masks of fields in the mode byte P1.
+_ZONE = 0x03
+_VERIFY_MODE = 0x03
+_ECDH_TARGET = 0x0C
+_KDF_SOURCE, _KDF_TARGET = 0x03, 0x1C
+_LATCH_WRITE = 0x02
+"""Bit of P2 by which Info writes the persistent latch."""
 
 
 def act_of(packet: bytes) -> Act | None:
@@ -84,30 +100,30 @@ def _is_harmless_mode(opcode: int, mode: int, parameter: int) -> bool:
     if opcode == Opcode.GEN_KEY:
         return not mode & GEN_KEY_CREATE or parameter == TEMP_KEY_SLOT
     if opcode == Opcode.INFO:
-        return mode != 0x04 or not parameter & 0x02  # mode 4 with bit 1 writes the persistent latch
+        return mode != INFO_LATCH or not parameter & _LATCH_WRITE
     if opcode == Opcode.COUNTER:
-        return mode == 0x00
+        return mode == COUNTER_READ
     if opcode == Opcode.VERIFY:
-        return mode & 0x03 in (0x00, 0x02)  # 1 and 3 change the validity of a stored public key
+        return mode & _VERIFY_MODE in (VERIFY_STORED, VERIFY_EXTERNAL)  # the others change a stored key's validity
     if opcode == Opcode.ECDH:
-        return bool(mode & _ECDH_FROM_TEMP_KEY) and mode & _ECDH_TARGET in _ECDH_NOT_TO_SLOT
+        return bool(mode & ECDH_KEY_IN_TEMP_KEY) and mode & _ECDH_TARGET in (ECDH_TO_TEMP_KEY, ECDH_TO_BUS)
     if opcode == Opcode.KDF:
-        return mode & _KDF_SOURCE != _KDF_FROM_SLOT and mode & _KDF_TARGET != _KDF_TO_SLOT
+        return mode & _KDF_SOURCE != KDF_FROM_SLOT and mode & _KDF_TARGET != KDF_TO_SLOT
     return False
 
 
 def _act_of_write(mode: int) -> Act:
-    if mode & 0x03 == Zone.CONFIG:
+    if mode & _ZONE == Zone.CONFIG:
         return Act.WRITE_CONFIG
     return Act.WRITE_SECRET if mode & P1_ENCRYPTED else Act.WRITE_DATA
 
 
 def _act_of_lock(mode: int) -> Act:
-    if mode & 0x03 == LOCK_SLOT:
+    if mode & _ZONE == LOCK_SLOT:
         return Act.LOCK_SLOT
     if mode & LOCK_NO_CRC:
         return Act.LOCK_UNSEEN
-    return {LOCK_CONFIG: Act.LOCK_CONFIG, LOCK_DATA: Act.LOCK_DATA}.get(mode & 0x03, Act.OTHER)
+    return {LOCK_CONFIG: Act.LOCK_CONFIG, LOCK_DATA: Act.LOCK_DATA}.get(mode & _ZONE, Act.OTHER)
 
 
 class Guard(threading.local):

@@ -7,10 +7,17 @@ from typing import Final
 from atcaprov.chip import refusals
 from atcaprov.chip.commands import GEN_KEY_CREATE, P1_32_BYTES, WAKE_TOKEN, Opcode, Status
 from atcaprov.chip.crc import crc16
+from atcaprov.chip.modes import GEN_KEY_DIGEST, NONCE_FIXED
 from atcaprov.errors import Code, DeviceError, ProtocolError
 
 STATUS_REPLY_SIZE: Final = 4
+_WORD_REPLY_SIZE: Final = 7
+_BLOCK_REPLY_SIZE: Final = 35
 _DIGEST_REPLY_SIZE: Final = 35
+_PUBLIC_KEY_REPLY_SIZE: Final = 67
+_GEN_KEY_PUBLIC: Final = (0x00, GEN_KEY_DIGEST)
+"""Modes of GenKey that return the public key of a stored private key, the second with a digest in TempKey."""
+_NONCE_MODE: Final = 0x03
 MAX_REPLY_SIZE: Final = 155
 """The longest packet of the part: a SHA context of 99 bytes, or 151 bytes, with room for both (cryptoauthlib)."""
 
@@ -73,13 +80,14 @@ def _data_reply_size(packet: bytes) -> int | None:
     if opcode in _STATUS_ONLY:
         return STATUS_REPLY_SIZE
     if opcode == Opcode.READ:
-        return 35 if mode & P1_32_BYTES else 7
+        return _BLOCK_REPLY_SIZE if mode & P1_32_BYTES else _WORD_REPLY_SIZE
     if opcode == Opcode.GEN_KEY:
-        return 67 if mode & GEN_KEY_CREATE or mode in (0x00, 0x08) else STATUS_REPLY_SIZE
+        gives_key = mode & GEN_KEY_CREATE or mode in _GEN_KEY_PUBLIC
+        return _PUBLIC_KEY_REPLY_SIZE if gives_key else STATUS_REPLY_SIZE
     if opcode == Opcode.SHA and mode & _SHA_MODE == _SHA_END:
         return _DIGEST_REPLY_SIZE
     if opcode == Opcode.NONCE:
-        return STATUS_REPLY_SIZE if mode & 0x03 == 0x03 else 35
+        return STATUS_REPLY_SIZE if mode & _NONCE_MODE == NONCE_FIXED else _BLOCK_REPLY_SIZE
     return _DATA_REPLY_SIZES.get(opcode)
 
 

@@ -7,17 +7,19 @@ from typing import Final
 from atcaprov.chip.commands import P1_32_BYTES, P1_ENCRYPTED, Opcode, Status, Zone
 from atcaprov.chip.crc import crc16
 from atcaprov.chip.memory_map import BLOCK_SIZE, KEY_CONFIG, SLOT_CONFIG, SLOT_COUNT, WORD_SIZE
+from atcaprov.chip.modes import NONCE_FIXED, NONCE_TO_MESSAGE_DIGEST_BUFFER, SLOT_SHIFT, ZONE_BLOCK_SHIFT
 
 MASK: Final = ".."
 _COMMAND_HEADER: Final = 5
 _COUNT: Final = 1
 _STATUS_REPLY: Final = 4
-_NONCE_FIXED: Final = 0x03
+_NONCE_MODE: Final = 0x03
 _NONCE_TARGET: Final = 0xC0
-_NONCE_TO_DIGEST_BUFFER: Final = 0x40
+_SHA_MODE: Final = 0x07
 _SHA_READ_CONTEXT: Final = 0x06
 _SHA_WRITE_CONTEXT: Final = 0x07
 _ZONE: Final = 0x03
+_WORD: Final = 0x07
 _SERIAL: Final = (0, 1, 2, 3, 8, 9, 10, 11, 12)
 _SECRET: Final = 0x80
 _ENCRYPTED: Final = 0x40
@@ -98,27 +100,28 @@ def _data_secret(opcode: int, mode: int) -> bool:
     if opcode == Opcode.WRITE:
         return mode & _ZONE == Zone.DATA
     if opcode == Opcode.NONCE:
-        return mode & 0x03 == _NONCE_FIXED and mode & _NONCE_TARGET != _NONCE_TO_DIGEST_BUFFER
+        return mode & _NONCE_MODE == NONCE_FIXED and mode & _NONCE_TARGET != NONCE_TO_MESSAGE_DIGEST_BUFFER
     if opcode == Opcode.SHA:
-        return mode & 0x07 == _SHA_WRITE_CONTEXT
+        return mode & _SHA_MODE == _SHA_WRITE_CONTEXT
     return opcode in (Opcode.PRIV_WRITE, Opcode.AES, Opcode.KDF, Opcode.CHECK_MAC, Opcode.DERIVE_KEY, Opcode.MAC)
 
 
 def _reply_secret(opcode: int, mode: int) -> bool:
     if opcode == Opcode.SHA:
-        return mode & 0x07 == _SHA_READ_CONTEXT
+        return mode & _SHA_MODE == _SHA_READ_CONTEXT
     return opcode in (Opcode.ECDH, Opcode.KDF, Opcode.AES, Opcode.RANDOM, Opcode.MAC, Opcode.HMAC, Opcode.SECURE_BOOT)
 
 
 def _config_bytes(packet: bytes) -> range:
     """Return the offsets in the configuration zone that P1 and P2 of a Read or Write name."""
+    # Low byte of P2: block in bits 3 and 4, word in bits 0 to 2 (DS20005927A, address encoding).
     wide = packet[2] & P1_32_BYTES
-    start = (packet[3] >> 3) * BLOCK_SIZE + (0 if wide else (packet[3] & 0x07) * WORD_SIZE)
+    start = (packet[3] >> ZONE_BLOCK_SHIFT) * BLOCK_SIZE + (0 if wide else (packet[3] & _WORD) * WORD_SIZE)
     return range(start, start + (BLOCK_SIZE if wide else WORD_SIZE))
 
 
 def _slot(packet: bytes) -> int:
-    return packet[3] >> 3 & (SLOT_COUNT - 1)
+    return packet[3] >> SLOT_SHIFT & (SLOT_COUNT - 1)
 
 
 def _is_success(reply: bytes) -> bool:
