@@ -92,7 +92,7 @@ def test_help_names_every_option() -> None:
         (["--signer", "{locked}"], 2, "requires password|waits for its password"),
     ],
 )
-def test_what_can_not_start_says_why_and_exits(
+def test_failed_start_says_why_and_exits(
     signer: SignerFolder, locked_signer: SignerFolder, tmp_path: Path, options: list[str], code: int, says: str
 ) -> None:
     words = [option.format(signer=signer.path, locked=locked_signer.path) for option in options]
@@ -114,7 +114,7 @@ def test_no_password_is_in_the_repr_of_the_settings() -> None:
     assert "geh" not in repr(Settings((Path("signer"),), Path("data"), passwords=(GivenPassword(b"geheim", "geh"),)))
 
 
-def test_a_port_in_use_is_said_plainly(signer: SignerFolder, tmp_path: Path) -> None:
+def test_port_in_use_is_reported(signer: SignerFolder, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         with server_program("--signer", signer.path, "--data", tmp_path, "--port", port) as server:
@@ -154,7 +154,7 @@ def test_a_signal_stops_it_in_order(signer: SignerFolder, tmp_path: Path, number
     assert log.read_text().splitlines() == server.lines
 
 
-def test_without_a_terminal_nothing_is_said_of_keys(signer: SignerFolder, tmp_path: Path) -> None:
+def test_without_terminal_keys_are_not_mentioned(signer: SignerFolder, tmp_path: Path) -> None:
     with server_program("--signer", signer.path, "--data", tmp_path) as server:
         server.address()
         server.stop()
@@ -175,7 +175,7 @@ def test_a_password_file_unlocks(locked_signer: SignerFolder, tmp_path: Path) ->
         assert PASSWORD not in log.read_bytes()
 
 
-def test_certificates_are_known_after_a_restart(signer: SignerFolder, tmp_path: Path) -> None:
+def test_certificates_are_known_after_restart(signer: SignerFolder, tmp_path: Path) -> None:
     replies = []
     for _ in range(2):
         with server_program("--signer", signer.path, "--data", tmp_path) as server:
@@ -229,7 +229,7 @@ def _small_files() -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (6000, 6000))
 
 
-def test_when_the_disk_is_full_no_certificate_goes_out(signer: SignerFolder, tmp_path: Path) -> None:
+def test_full_disk_sends_no_certificate(signer: SignerFolder, tmp_path: Path) -> None:
     with server_program("--signer", signer.path, "--data", tmp_path, preexec_fn=_small_files) as server:
         with WireClient(server.address()) as client:
             replies = [client.ask(_request(signer, number)) for number in range(1, 12)]
@@ -260,7 +260,7 @@ def test_a_password_comes_over_a_file_descriptor(locked_signer: SignerFolder, tm
         assert server.stop() == 0
 
 
-def test_what_went_out_before_a_kill_is_there_afterwards(signer: SignerFolder, tmp_path: Path) -> None:
+def test_certificates_sent_before_a_kill_are_recorded(signer: SignerFolder, tmp_path: Path) -> None:
     """Eight clients ask without end; the server is killed in the middle of it, as by a power cut of the program."""
     replies: dict[int, AnyMessage] = {}
     enough = threading.Event()

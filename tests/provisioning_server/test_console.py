@@ -115,7 +115,7 @@ def test_ctrl_c_quits_in_order(console: pexpect.spawn) -> None:
     assert console.exitstatus == 0
 
 
-def test_a_terminal_that_goes_away_stops_it_in_order(console: pexpect.spawn, tmp_path: Path) -> None:
+def test_closed_terminal_stops_the_server_in_order(console: pexpect.spawn, tmp_path: Path) -> None:
     console.expect_exact(b" password: ")
     console.ptyproc.fileobj.close()
     console.closed = console.ptyproc.closed = console.ptyproc.terminated = True

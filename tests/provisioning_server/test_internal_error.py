@@ -37,7 +37,7 @@ def test_the_first_that_fails_ends_the_others() -> None:
     assert ended == ["cancelled"] * 2
 
 
-def test_a_fault_of_the_program_is_named_and_not_quoted() -> None:
+def test_internal_error_is_named_and_not_quoted() -> None:
     try:
         raise ValueError("secret")
     except ValueError as error:

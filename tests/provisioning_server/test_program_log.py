@@ -73,7 +73,7 @@ class BrokenStream(io.StringIO):
         raise OSError(28, "No space left on device")
 
 
-def test_a_stream_that_fails_is_given_up_and_the_other_goes_on() -> None:
+def test_failed_stream_is_given_up_and_the_other_goes_on() -> None:
     console = io.StringIO()
     log = _log(BrokenStream(), console)
     log.info("one")
@@ -82,7 +82,7 @@ def test_a_stream_that_fails_is_given_up_and_the_other_goes_on() -> None:
     assert re.findall(r"one|two", console.getvalue()) == ["one", "two"]
 
 
-def test_when_nobody_takes_the_lines_they_are_dropped_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lines_that_are_not_read_are_dropped_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(log_writer, "WAITING_MAX", 3)
     writing, go_on = threading.Event(), threading.Event()
 

@@ -119,13 +119,13 @@ def test_the_example_is_a_settings_file() -> None:
         ("port = 1\nport = 2\n", "not TOML: "),
     ],
 )
-def test_what_is_wrong_is_said_with_its_line(tmp_path: Path, text: str, says: str) -> None:
+def test_error_names_its_line(tmp_path: Path, text: str, says: str) -> None:
     with pytest.raises(UsageError, match=says) as caught:
         start("--settings", written(tmp_path, text))
     assert caught.value.code == Code.FILE_INVALID
 
 
-def test_a_file_that_is_not_there_is_said(tmp_path: Path) -> None:
+def test_missing_settings_file_is_reported(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="cannot be read") as caught:
         start("--settings", tmp_path / "nowhere.toml")
     assert caught.value.code == Code.FILE_UNREADABLE

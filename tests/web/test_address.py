@@ -48,6 +48,6 @@ def test_a_certificate_goes_with_its_key(certificate: Path | None, key: Path | N
 
 
 @given(st.text(max_size=30))
-def test_any_text_is_a_place_or_a_typed_error(text: str) -> None:
+def test_any_text_is_an_address_or_a_typed_error(text: str) -> None:
     with contextlib.suppress(UsageError):
         assert 0 <= WebAddress.parse(text).port <= 65535

@@ -28,7 +28,7 @@ def test_garbage_is_a_form_or_a_typed_error(body: bytes) -> None:
 @pytest.mark.parametrize(
     "body", [b"a=1&a=2", b"a=1&b=2&c=3&d=4&e=5", b"a", b"password=%ff", "password=ü".encode(), b"a=1&&b=2"]
 )
-def test_what_no_browser_sends_is_refused_and_not_quoted(body: bytes) -> None:
+def test_malformed_form_is_refused_and_not_quoted(body: bytes) -> None:
     with pytest.raises(UsageError) as caught:
         parse_form(body)
     assert caught.value.__cause__ is None

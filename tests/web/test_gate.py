@@ -26,7 +26,7 @@ def replies(gate: Gate) -> list[Message]:
 
 
 @pytest.mark.parametrize("begun", [False, True])
-def test_a_fault_is_told_without_its_words(begun: bool) -> None:
+def test_exception_is_logged_without_its_text(begun: bool) -> None:
     async def faulty(scope: Scope, receive: Receive, send: Send) -> None:
         if begun:
             await send({"type": "http.response.start", "status": 200, "headers": []})

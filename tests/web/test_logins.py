@@ -28,7 +28,7 @@ def logged_in(logins: Logins) -> LoginSession:
     return session
 
 
-def test_a_code_is_good_once(logins: Logins) -> None:
+def test_code_is_valid_for_one_login(logins: Logins) -> None:
     code = logins.code
     assert len(code) >= 22
     assert logins.log_in(code) is not None
@@ -37,7 +37,7 @@ def test_a_code_is_good_once(logins: Logins) -> None:
 
 
 @pytest.mark.parametrize("code", ["", "x", "ü", "\udcff"])
-def test_a_wrong_code_opens_nothing_and_uses_nothing_up(logins: Logins, code: str) -> None:
+def test_wrong_code_does_not_log_in_and_keeps_the_right_one_valid(logins: Logins, code: str) -> None:
     good = logins.code
     assert logins.log_in(code) is None
     assert logins.log_in(good[:-1]) is None

@@ -207,7 +207,7 @@ def test_an_accepted_clock_still_has_to_fit_the_signer(shift: Shift) -> None:
     assert "certificate begins on" in found.message
 
 
-def test_nothing_is_recorded_where_nothing_had_to_be_accepted(shift: Shift, tmp_path: Path) -> None:
+def test_clock_that_needs_no_acceptance_is_not_recorded(shift: Shift, tmp_path: Path) -> None:
     shift.certify()
     shift.start("just in case")
     assert shift.log.lines[-1] == "info: The clock is not before the newest record: nothing was accepted."
@@ -355,7 +355,7 @@ def test_a_client_stops_before_a_chip_is_touched(
 
 
 @pytest.mark.slow
-def test_one_wrong_year_does_not_stop_a_server_for_good(tmp_path: Path) -> None:
+def test_one_wrong_year_does_not_stop_a_server_permanently(tmp_path: Path) -> None:
     """What its message advises is done as it says, in the same data folder."""
     signer = make_signer_folder(tmp_path)
     options = ("--signer", signer.path, "--data", tmp_path / "data")

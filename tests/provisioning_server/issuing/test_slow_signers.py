@@ -39,7 +39,7 @@ def group() -> tuple[SlowSigner, SlowSigner]:
     return SlowSigner(root=root), SlowSigner(root=root, signer_id=b"\x00\x35")
 
 
-def test_a_slow_signer_keeps_nobody_else_waiting(make: Make) -> None:
+def test_slow_signer_does_not_delay_others(make: Make) -> None:
     slow, quick = SlowSigner(), MemorySigner()
     line = make(slow, quick)
     waiting = line.ask(request(slow))
@@ -95,7 +95,7 @@ def test_another_key_of_a_chip_waits_and_is_refused(make: Make) -> None:
     assert [record.public_key for record in line.records.find(chip_serial(1))] == [CHIP_KEY]
 
 
-def test_what_waits_behind_a_failed_job_is_decided_anew(make: Make) -> None:
+def test_request_behind_a_failed_job_is_decided_again(make: Make) -> None:
     slow, quick = SlowSigner(), MemorySigner()
     line = make(slow, quick)
     first, second = line.ask(request(slow)), line.ask(request(quick, key=OTHER_KEY))
@@ -125,7 +125,7 @@ def test_a_group_shares_the_work_in_the_order_of_the_requests(make: Make, group:
     assert ids == {first.signer_id, second.signer_id}
 
 
-def test_without_the_word_only_the_named_signer_signs(make: Make, group: tuple[SlowSigner, SlowSigner]) -> None:
+def test_only_the_named_signer_signs_unless_any_of_group(make: Make, group: tuple[SlowSigner, SlowSigner]) -> None:
     first, second = group
     line = make(first, second)
     asked = [line.ask(request(first, number)) for number in (1, 2)]
@@ -161,7 +161,7 @@ def test_signers_of_other_products_are_no_group(make: Make) -> None:
     ],
     ids=["unplugged", "spent", "garbage", "wrong signature", "anything"],
 )
-def test_what_a_failing_signer_leaves_undone_another_of_its_group_does(
+def test_group_takes_over_jobs_of_a_failing_signer(
     make: Make, group: tuple[SlowSigner, SlowSigner], fault: Exception | None, says: str
 ) -> None:
     failing, good = group
@@ -198,9 +198,7 @@ def test_a_request_whose_signer_is_unplugged_may_come_again_though_the_others_ar
     assert refused(line.ask(request(group[named], any_of_group=True))) == refusals.QUOTA_USED_UP
 
 
-def test_no_request_is_refused_for_good_while_more_signers_are_expected(
-    make: Make, group: tuple[SlowSigner, SlowSigner]
-) -> None:
+def test_no_permanent_refusal_while_more_signers_are_expected(make: Make, group: tuple[SlowSigner, SlowSigner]) -> None:
     spent, _ = group
     line = make(spent)
     line.registry.exclude(spent, refusals.QUOTA_USED_UP)
@@ -327,7 +325,7 @@ def test_a_signer_of_the_records_is_unplugged_and_not_unknown_after_a_restart(tm
         assert refused(line.ask(request(MemorySigner(), 2))) == refusals.SIGNER_UNKNOWN
 
 
-def test_little_quota_is_told_early(make: Make) -> None:
+def test_low_quota_is_logged_early(make: Make) -> None:
     slow = SlowSigner()
     slow.remaining = 12
     slow.go_on.release(12)

@@ -27,7 +27,7 @@ class SlowAuthority:
         return [REPLY if item == Asked(REQUEST) else SIGNER_REPLY for item in items]
 
 
-def test_what_waits_is_answered_in_one_batch_and_in_order() -> None:
+def test_waiting_requests_are_answered_in_one_batch_in_order() -> None:
     async def run() -> tuple[SlowAuthority, list[tuple[int, Reply]]]:
         authority, delivered = SlowAuthority(), []
         worker = IssuingWorker(authority, asyncio.get_running_loop(), RememberingLog())
@@ -50,7 +50,7 @@ def test_what_waits_is_answered_in_one_batch_and_in_order() -> None:
     assert delivered == [(number, SIGNER_REPLY if number % 2 else REPLY) for number in range(BATCH_MAX + 11)]
 
 
-def test_a_fault_of_the_program_is_answered_and_logged_and_work_goes_on() -> None:
+def test_internal_error_is_answered_and_logged_and_work_goes_on() -> None:
     class FaultyAuthority:
         calls = 0
 
@@ -75,7 +75,7 @@ def test_a_fault_of_the_program_is_answered_and_logged_and_work_goes_on() -> Non
     assert log.lines == ["error: Internal error: KeyError('bug')"]
 
 
-def test_a_fault_of_the_program_leaves_nobody_waiting_for_a_slow_signer() -> None:
+def test_internal_error_leaves_no_one_waiting_for_a_slow_signer() -> None:
     class FaultyAuthority:
         def answer(self, items: Sequence[Item]) -> list[Reply | PendingReply]:
             if items == [Asked(REQUEST)]:
@@ -97,7 +97,7 @@ def test_a_fault_of_the_program_leaves_nobody_waiting_for_a_slow_signer() -> Non
     assert asyncio.run(run()) == [refusals.INTERNAL] * 3
 
 
-def test_a_thread_that_ends_by_a_fault_is_told() -> None:
+def test_thread_that_ends_by_an_exception_is_reported() -> None:
     class OddAuthority:
         def answer(self, items: Sequence[Item]) -> list[Reply]:
             return []  # a reply for each item was promised

@@ -82,7 +82,7 @@ def test_the_other_module_takes_over(
         (wrong_signature, refusals.SIGNER_QUARANTINED),
     ],
 )
-def test_alone_it_is_told_and_after_replugging_all_is_as_before(
+def test_only_module_unplugged_is_reported_and_works_after_replug(
     hals: list[ScriptedHal], modules: list[PluggedModule], tmp_path: Path, answer: Answer, reply: ErrorReply
 ) -> None:
     first = modules[0]

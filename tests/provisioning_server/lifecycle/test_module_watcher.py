@@ -21,7 +21,7 @@ from provisioning_server.signers.signer import label
 from tests.support.plugged_modules import GONE, URL, ModuleRig, TestModule, run
 
 
-def test_a_module_is_welcomed_once_and_let_go_when_it_is_away() -> None:
+def test_module_is_added_once_and_removed_when_unplugged() -> None:
     module = TestModule()
 
     async def work(bench: ModuleRig) -> None:
@@ -39,7 +39,7 @@ def test_a_module_is_welcomed_once_and_let_go_when_it_is_away() -> None:
     assert (bench.opened, module.closed) == ([URL], 1)
 
 
-def test_what_does_not_answer_is_tried_again_and_said_once() -> None:
+def test_silent_device_is_tried_again_and_logged_once() -> None:
     async def work(bench: ModuleRig) -> None:
         bench.plugged[URL] = GONE
         for _ in range(3):
@@ -62,7 +62,7 @@ def test_what_does_not_answer_is_tried_again_and_said_once() -> None:
         (RuntimeError("bug"), "error", 1),
     ],
 )
-def test_what_is_no_module_is_left_alone_until_it_was_away(error: Exception, level: str, tries: int) -> None:
+def test_other_device_is_ignored_until_it_is_reconnected(error: Exception, level: str, tries: int) -> None:
     async def work(bench: ModuleRig) -> None:
         bench.plugged[URL] = error
         for _ in range(3):
@@ -104,7 +104,7 @@ def test_the_same_module_at_two_urls_is_used_once_and_at_the_other_when_the_firs
     assert f" at {URL}: " in said
 
 
-def test_one_that_gave_a_wrong_answer_gives_way_to_another_with_its_key() -> None:
+def test_quarantined_module_is_replaced_by_another_with_its_key() -> None:
     fake = TestModule()
     real = copy.copy(fake)
 
@@ -125,7 +125,7 @@ def test_one_that_gave_a_wrong_answer_gives_way_to_another_with_its_key() -> Non
     assert fake.closed == 1
 
 
-def test_a_module_that_does_not_answer_keeps_no_other_waiting() -> None:
+def test_silent_module_does_not_delay_others() -> None:
     silent, good = threading.Event(), TestModule(password=b"secret")
 
     async def work(bench: ModuleRig) -> None:
@@ -168,7 +168,7 @@ def test_no_password_is_guessed_with_while_another_module_is_being_opened() -> N
     run(work, b"secret")
 
 
-def test_a_module_that_opens_at_once_is_not_taken_for_the_only_one() -> None:
+def test_module_that_opens_first_is_not_taken_for_the_only_one() -> None:
     first, second = TestModule(password=b"secret"), TestModule(password=b"other")
 
     async def work(bench: ModuleRig) -> None:
@@ -209,7 +209,7 @@ def test_no_password_is_guessed_with_while_a_later_scan_opens_another_module() -
     run(work, b"secret")
 
 
-def test_a_place_that_never_answers_keeps_no_module_waiting() -> None:
+def test_url_that_never_answers_does_not_delay_modules() -> None:
     module, silent = TestModule(password=b"secret"), [threading.Event() for _ in range(2)]
 
     async def work(bench: ModuleRig) -> None:
@@ -233,7 +233,7 @@ def test_a_place_that_never_answers_keeps_no_module_waiting() -> None:
 
 
 @pytest.mark.parametrize("trouble", [False, True], ids=["waiting", "quarantined"])
-def test_a_module_that_does_not_sign_is_asked_too_whether_it_is_there(trouble: bool) -> None:
+def test_idle_module_is_checked_for_presence(trouble: bool) -> None:
     module = TestModule(password=b"secret")
 
     async def work(bench: ModuleRig) -> None:
@@ -249,7 +249,7 @@ def test_a_module_that_does_not_sign_is_asked_too_whether_it_is_there(trouble: b
     assert any("does not answer any more" in line for line in run(work).log.lines)
 
 
-def test_one_damaged_answer_is_noise() -> None:
+def test_one_damaged_answer_is_ignored() -> None:
     class Noisy(TestModule):
         noise = 1
 
@@ -270,7 +270,7 @@ def test_one_damaged_answer_is_noise() -> None:
     assert module.noise < 0
 
 
-def test_a_module_that_is_gone_without_a_sign_is_found_out() -> None:
+def test_module_that_vanished_silently_is_noticed() -> None:
     quiet, faulty = TestModule(), TestModule()
 
     async def work(bench: ModuleRig) -> None:
@@ -300,12 +300,12 @@ def test_a_scan_that_fails_changes_nothing() -> None:
     assert run(work).log.lines[1:] == ["warning: The scan for modules failed: hidapi is missing."]
 
 
-def test_a_named_module_that_the_system_does_not_show_hides_no_other() -> None:
+def test_hidden_device_file_does_not_hide_other_modules() -> None:
     urls = [f"emulator:{'x' * 300}", "i2c://1/0x60"]  # longer than a name can be
     assert NamedModules(urls).present() == urls
 
 
-def test_sources_tell_what_is_there(tmp_path: Path) -> None:
+def test_sources_return_what_is_present(tmp_path: Path) -> None:
     chip = tmp_path / "chip.json"
     named = NamedModules([f"emulator:{chip}", "i2c://1/0x60", "kit-hid:///dev/no-such-node", "i2c://1/0x60"])
     assert named.present() == ["i2c://1/0x60"]

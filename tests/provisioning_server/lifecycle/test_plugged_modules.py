@@ -110,9 +110,7 @@ def test_modules_come_and_go_while_the_server_runs(drawer: list[Made], hub: Path
     assert server.errors == ""
 
 
-def test_what_is_no_good_module_is_said_once_and_the_others_go_on(
-    drawer: list[Made], hub: Path, tmp_path: Path
-) -> None:
+def test_unusable_module_is_logged_once_and_others_go_on(drawer: list[Made], hub: Path, tmp_path: Path) -> None:
     (hub / "garbage.json").write_text("garbage")
     with Device.open(f"emulator:{hub / 'blank.json'}"):
         pass
@@ -131,7 +129,7 @@ def test_what_is_no_good_module_is_said_once_and_the_others_go_on(
     assert good.exists()
 
 
-def test_the_quota_ends_with_its_own_word(drawer: list[Made], hub: Path, tmp_path: Path) -> None:
+def test_used_up_quota_has_its_own_code(drawer: list[Made], hub: Path, tmp_path: Path) -> None:
     spent, other = drawer[4], drawer[0]
     spent.plug_into(hub)
     with server_program("--module-folder", hub, "--data", tmp_path / "data") as server:
@@ -228,7 +226,7 @@ def test_the_password_is_asked_again_after_the_module_was_unplugged(
     assert console.exitstatus == 0
 
 
-def test_a_module_that_claims_the_key_of_another_does_not_keep_it_out(
+def test_module_that_claims_another_key_does_not_keep_its_owner_out(
     drawer: list[Made], hub: Path, tmp_path: Path
 ) -> None:
     real = drawer[0]

@@ -41,7 +41,7 @@ def test_a_password_is_forgotten_when_the_module_is_unplugged() -> None:
     assert "secret" not in str(bench.log.lines + bench.log.prompts)
 
 
-def test_a_module_that_goes_while_its_password_is_tried(tmp_path: Path) -> None:
+def test_module_unplugged_while_its_password_is_tried(tmp_path: Path) -> None:
     class Going(TestModule):
         def unlock(self, password: bytes | None) -> None:
             raise GONE
@@ -70,7 +70,7 @@ class CostlyModule(TestModule):
         super().unlock(password)
 
 
-def test_a_module_whose_key_is_here_already_is_given_no_password() -> None:
+def test_module_with_a_connected_key_gets_no_password() -> None:
     first = CostlyModule(password=b"secret")
     twin, first.enough = copy.copy(first), True
 
@@ -86,7 +86,7 @@ def test_a_module_whose_key_is_here_already_is_given_no_password() -> None:
     assert twin.tries == 0
 
 
-def test_a_module_for_whose_password_there_is_too_little_memory_is_not_opened_again_and_again() -> None:
+def test_module_without_memory_for_its_password_is_not_reopened() -> None:
     module = CostlyModule(password=b"secret")
 
     async def work(bench: ModuleRig) -> None:
@@ -102,7 +102,7 @@ def test_a_module_for_whose_password_there_is_too_little_memory_is_not_opened_ag
     assert [line.startswith("warning: ") for line in told] == [False, True]
 
 
-def test_a_given_password_for_which_there_is_too_little_memory_is_tried_again_less_and_less_often() -> None:
+def test_given_password_without_memory_is_tried_again_less_and_less_often() -> None:
     module = CostlyModule(password=b"secret")
 
     async def work(bench: ModuleRig) -> None:
@@ -126,7 +126,7 @@ def test_a_given_password_for_which_there_is_too_little_memory_is_tried_again_le
     assert bench.log.lines[-1] == f"info: {label(module.serial, module.name)} password accepted, ready."
 
 
-def test_a_module_that_is_plugged_in_anew_has_its_given_password_tried_at_once() -> None:
+def test_reconnected_module_gets_its_given_password_at_once() -> None:
     module = CostlyModule(password=b"secret")
 
     async def work(bench: ModuleRig) -> None:
@@ -240,7 +240,7 @@ def test_a_module_signs_from_the_moment_at_which_it_is_ready() -> None:
     assert (threads_of(module), threads_of(open_module)) == (0, 0)
 
 
-def test_the_console_asks_no_more_for_a_module_whose_password_came_from_elsewhere() -> None:
+def test_console_stops_asking_when_the_password_came_from_elsewhere() -> None:
     module = TestModule(password=b"secret")
 
     async def work(bench: ModuleRig) -> None:
@@ -254,7 +254,7 @@ def test_the_console_asks_no_more_for_a_module_whose_password_came_from_elsewher
     run(work)
 
 
-def test_all_are_let_go_at_the_stop_though_one_can_not_be_closed() -> None:
+def test_all_signers_are_closed_at_stop_though_one_fails() -> None:
     class Stuck(TestModule):
         def close(self) -> None:
             super().close()

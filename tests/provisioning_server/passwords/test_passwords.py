@@ -41,7 +41,7 @@ def test_a_password_may_end_in_an_equals_sign(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "signer", "password"), [(b"0123 = one", "0123", b" one"), (b"one", "", b"one"), (b"=one", "", b"one")]
 )
-def test_the_mark_of_an_editor_before_the_first_line_is_no_part_of_it(
+def test_byte_order_mark_before_the_first_line_is_ignored(
     tmp_path: Path, line: bytes, signer: str, password: bytes
 ) -> None:
     path = tmp_path / "passwords"
@@ -49,7 +49,7 @@ def test_the_mark_of_an_editor_before_the_first_line_is_no_part_of_it(
     assert read_passwords(path) == (GivenPassword(password, signer),)
 
 
-def test_the_mark_of_an_editor_is_no_part_of_a_credential(tmp_path: Path) -> None:
+def test_byte_order_mark_in_a_credential_is_ignored(tmp_path: Path) -> None:
     serial = bytes.fromhex("01231E6CD82CA571EE")
     (tmp_path / "signer-01231E6CD82CA571EE").write_bytes(b"\xef\xbb\xbfone\r\n")
     (tmp_path / "signer-passwords").write_bytes(b"\xef\xbb\xbftwo\n")
@@ -65,7 +65,7 @@ def test_passwords_come_from_an_open_descriptor(tmp_path: Path) -> None:
     assert read_passwords(reader) == (GivenPassword(b"secret"),)
 
 
-def test_a_source_of_passwords_that_is_none_is_refused(tmp_path: Path) -> None:
+def test_unreadable_password_source_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="missing") as caught:
         read_passwords(tmp_path / "missing")
     assert caught.value.code == Code.FILE_UNREADABLE
@@ -122,7 +122,7 @@ def test_without_a_console_a_signer_that_waits_is_an_error() -> None:
     assert caught.value.code == Code.PASSWORD_WRONG
 
 
-def test_without_a_console_a_signer_whose_password_is_tried_again_is_none() -> None:
+def test_without_console_a_signer_tried_again_later_is_not_an_error() -> None:
     signer = MemorySigner(password=b"one")
     registry, later = SignerRegistry([signer]), PostponedSigners()
     later.add(signer)
@@ -181,7 +181,7 @@ def test_no_password_is_in_a_log_or_repr() -> None:
     assert "geheim" not in str(log.lines)
 
 
-def test_a_module_that_is_gone_when_its_password_comes_is_let_go_and_the_next_one_is_asked_for() -> None:
+def test_module_gone_at_its_password_is_removed_and_the_next_is_asked_for() -> None:
     class Gone(MemorySigner):
         slow = True
 
@@ -230,7 +230,7 @@ def test_a_prompt_for_a_signer_that_left_is_closed() -> None:
     assert asyncio.run(run()).prompts == [f"{_name(signer)} password: ", "answered"]
 
 
-def test_what_was_begun_for_another_signer_is_no_answer() -> None:
+def test_text_typed_for_another_prompt_is_ignored() -> None:
     async def run() -> RememberingLog:
         log = RememberingLog()
         prompt = PasswordPrompt(registry, log, UnlockService(registry, log))
@@ -351,7 +351,7 @@ def test_passwords_that_name_no_signer_are_not_guessed_with() -> None:
     assert first.tried == second.tried == []
 
 
-def test_a_signer_that_no_line_names_is_told_so() -> None:
+def test_signer_that_no_line_names_is_logged() -> None:
     module, log = CountingModule(b"pass=word"), RememberingLog()
     unlock_all([module], given(b"pass=word"), log)
     assert module.tried == []
@@ -418,7 +418,7 @@ def test_a_right_password_is_used_again_after_a_replug_until_it_is_refused_once(
     assert not module.ready
 
 
-def test_a_try_that_ended_nobody_knows_how_is_not_made_again() -> None:
+def test_try_with_unknown_result_is_not_repeated() -> None:
     module = CountingModule(b"one")
     module.fault = TransportError("The line went dead.")
     tries = given(b"one")

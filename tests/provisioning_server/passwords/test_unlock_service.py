@@ -71,7 +71,7 @@ def test_passwords_from_two_places_are_tried_one_after_the_other() -> None:
     assert time.pauses == [1.0]
 
 
-def test_plugging_a_module_in_anew_does_not_shorten_the_pause() -> None:
+def test_reconnecting_a_module_does_not_shorten_the_pause() -> None:
     async def run() -> list[UnlockAttempt]:
         unlock_service = UnlockService(registry, RememberingLog(), pause=time.pause, clock=time.clock)
         attempts = [await unlock_service.attempt(signer, b"wrong") for _ in range(3)]
@@ -87,7 +87,7 @@ def test_plugging_a_module_in_anew_does_not_shorten_the_pause() -> None:
     assert time.pauses == [1.0, 2.0, 4.0]
 
 
-def test_a_signer_on_files_that_turns_out_unusable_is_used_no_more() -> None:
+def test_unusable_signer_on_files_is_excluded() -> None:
     class Damaged(MemorySigner):
         def unlock(self, password: bytes | None) -> None:
             raise UsageError("The key file is damaged.", code=Code.KEY_FILE_INVALID)
@@ -102,7 +102,7 @@ def test_a_signer_on_files_that_turns_out_unusable_is_used_no_more() -> None:
     assert [standing.reason for standing in registry.standings()] == ["The key file is damaged."]
 
 
-def test_a_module_that_is_gone_is_let_go() -> None:
+def test_unplugged_module_is_removed() -> None:
     class Gone(MemorySigner):
         slow = True
 
@@ -116,7 +116,7 @@ def test_a_module_that_is_gone_is_let_go() -> None:
     assert list(registry) == []
 
 
-def test_the_prompt_of_the_console_goes_away_when_the_password_came_from_elsewhere() -> None:
+def test_console_prompt_closes_when_the_password_came_from_elsewhere() -> None:
     async def run() -> RememberingLog:
         log = RememberingLog()
         unlock_service = UnlockService(registry, log, lambda _: prompt.signers_changed())
@@ -144,7 +144,7 @@ def test_the_prompt_of_the_console_goes_away_when_the_password_came_from_elsewhe
     assert registry.waiting() == []
 
 
-def test_a_fault_of_any_kind_costs_that_signer_alone_and_quotes_nothing() -> None:
+def test_any_exception_excludes_that_signer_only_and_is_not_quoted() -> None:
     class Faulty(MemorySigner):
         slow = True
 
@@ -172,7 +172,7 @@ class Costly(MemorySigner):
         super().unlock(password)
 
 
-def test_a_module_for_whose_password_there_is_too_little_memory_waits_on() -> None:
+def test_module_without_memory_for_its_password_still_waits() -> None:
     async def run() -> None:
         unlock_service = UnlockService(registry, log, settled.append)
         attempt = await unlock_service.attempt(signer, b"right")

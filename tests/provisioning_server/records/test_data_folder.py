@@ -35,7 +35,7 @@ def test_logs_sort_by_the_order_of_their_starts(tmp_path_factory: pytest.TempPat
     assert len(list(logs.glob("server-*.log"))) == len(made)
 
 
-def test_a_file_that_somebody_put_there_is_no_log_of_a_start(tmp_path: Path) -> None:
+def test_foreign_file_is_not_a_log_of_a_start(tmp_path: Path) -> None:
     (tmp_path / "logs").mkdir()
     for name in ("signing-20270101-000000_copy.tsv", "signing-2099.tsv", "signing-.tsv"):
         (tmp_path / "logs" / name).touch()

@@ -132,7 +132,7 @@ def test_a_record_that_was_lost_between_two_starts_refuses_the_start(
     assert _issue(signer, data, 1, 2) == [first, second]
 
 
-def test_records_that_are_lost_for_good_can_be_given_up(signer: SignerFolder, data: Path) -> None:
+def test_permanently_lost_records_can_be_given_up(signer: SignerFolder, data: Path) -> None:
     """By the other advice of the message: the certificates that have a record are made again."""
     _issue(signer, data, 1)
     _issue(signer, data, 2)

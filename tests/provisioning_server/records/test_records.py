@@ -62,7 +62,7 @@ def test_a_flipped_bit_is_seen(position: int) -> None:
 
 
 @given(st.binary(max_size=300))
-def test_garbage_is_no_record(line: bytes) -> None:
+def test_garbage_is_not_a_record(line: bytes) -> None:
     with pytest.raises(ValueError, match=r"unpack|invalid literal|check|decode"):
         IssuedRecord.from_line(line)
 
@@ -144,7 +144,7 @@ def test_a_pem_file_is_the_one_that_others_write(der: bytes) -> None:
 
 
 @pytest.mark.parametrize("cut", [1, 10, len(LINE) - 1])
-def test_a_line_that_was_cut_while_it_was_written_does_not_count(tmp_path: Path, cut: int) -> None:
+def test_last_line_that_was_cut_is_ignored(tmp_path: Path, cut: int) -> None:
     records = open_records(tmp_path)
     records.keep_documents(SIGNER.documents)
     records.append([_record(1)])
@@ -210,7 +210,7 @@ def test_changed_or_missing_signer_documents_stop_the_start(tmp_path: Path) -> N
 
 
 @given(st.binary(max_size=200))
-def test_garbage_is_no_signer_documents(data: bytes) -> None:
+def test_garbage_is_not_signer_documents(data: bytes) -> None:
     with pytest.raises(UsageError):
         SignerDocuments.from_bytes(data)
 
@@ -251,7 +251,7 @@ for number in range(1, 100):
 
 
 @pytest.mark.slow
-def test_what_was_promised_before_the_disk_was_full_is_there_afterwards(tmp_path: Path) -> None:
+def test_records_before_a_full_disk_are_kept(tmp_path: Path) -> None:
     command = [sys.executable, "-c", WRITE_UNTIL_FULL, str(tmp_path)]
     root = Path(__file__).parents[3]
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=root)

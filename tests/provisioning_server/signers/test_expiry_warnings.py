@@ -31,7 +31,7 @@ def signer_of(signer_years: int, device_years: int) -> MemorySigner:
     return MemorySigner(device=device_definition(device, signer=signer, at=NOW), description=signer, made=NOW)
 
 
-def test_nothing_is_said_of_a_signer_whose_dates_are_good() -> None:
+def test_no_warning_for_a_signer_with_valid_dates() -> None:
     assert expiry_warnings(signer_of(0, 0), NOW) == []
     assert expiry_warnings(signer_of(10, 8), NOW) == []
 
@@ -55,7 +55,7 @@ def test_nothing_is_said_of_a_signer_whose_dates_are_good() -> None:
         (1, 1, NOW + timedelta(days=366), "can issue nothing: .* expired on 2027-11-21, .* says 2027-11-22"),
     ],
 )
-def test_dates_that_end_are_said(signer_years: int, device_years: int, now: datetime, says: str) -> None:
+def test_dates_that_end_soon_are_warned_of(signer_years: int, device_years: int, now: datetime, says: str) -> None:
     found = expiry_warnings(signer_of(signer_years, device_years), now)
     if says:
         assert sum(re.match(says, text) is not None for text in found) == 1, found
@@ -89,7 +89,7 @@ def test_a_warning_is_said_once_however_often_the_signer_comes() -> None:
     assert sum("never expire" in line for line in log.lines) == 1
 
 
-def test_little_quota_is_a_warning_once_however_often_the_signer_comes() -> None:
+def test_low_quota_is_a_warning_once() -> None:
     async def run() -> RememberingLog:
         log = RememberingLog()
         lifecycle = lifecycle_with(log)
@@ -125,7 +125,7 @@ def test_each_signer_has_warnings_of_its_own() -> None:
 
 
 @pytest.mark.parametrize(("remaining", "says"), [(None, []), (0, ["warning: {} quota used up."])])
-def test_a_quota_that_is_none_or_used_up_is_not_counted(remaining: int | None, says: list[str]) -> None:
+def test_missing_or_used_up_quota_is_not_logged(remaining: int | None, says: list[str]) -> None:
     async def run() -> RememberingLog:
         log = RememberingLog()
         lifecycle = lifecycle_with(log)

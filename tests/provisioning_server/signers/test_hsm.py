@@ -128,7 +128,7 @@ def test_a_key_that_is_missing_or_another_one_is_said_and_not_used(hsm: SoftHsm,
             server.stop()
 
 
-def test_a_token_that_is_not_there_or_no_library_is_waited_for(hsm: SoftHsm, tmp_path: Path) -> None:
+def test_missing_token_or_library_is_waited_for(hsm: SoftHsm, tmp_path: Path) -> None:
     signer = make_hsm_signer(tmp_path / "a", hsm, "line 1")
     hsm.unplug()
     with pytest.raises(TransportError, match="line 1"):
@@ -150,7 +150,7 @@ def test_a_token_that_is_not_there_or_no_library_is_waited_for(hsm: SoftHsm, tmp
         "no toml",
     ],
 )
-def test_a_place_file_that_is_none_is_refused_at_the_start(tmp_path: Path, text: str) -> None:
+def test_bad_pkcs11_file_is_refused_at_the_start(tmp_path: Path, text: str) -> None:
     path = tmp_path / "pkcs11.toml"
     path.write_text(text)
     with pytest.raises(UsageError, match=r"pkcs11\.toml") as caught:
@@ -159,7 +159,7 @@ def test_a_place_file_that_is_none_is_refused_at_the_start(tmp_path: Path, text:
 
 
 @given(text=st.text(max_size=100))
-def test_garbage_is_no_place_file(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
+def test_garbage_is_not_a_pkcs11_file(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
     path = tmp_path_factory.getbasetemp() / "garbage.toml"
     path.write_text(text, encoding="utf-8", errors="replace")
     with pytest.raises(UsageError):

@@ -31,7 +31,7 @@ def facts_of(url: str) -> ModuleContents:
         return module.contents
 
 
-def test_a_module_is_remembered_when_it_has_taken_its_password(url: str, tmp_path: Path) -> None:
+def test_module_is_pinned_when_its_password_was_right(url: str, tmp_path: Path) -> None:
     folder = tmp_path / "data" / "modules"
     module = PluggedModule.open(url, ModulePins(folder))
     with pytest.raises(UsageError):
@@ -49,7 +49,7 @@ def test_a_module_is_remembered_when_it_has_taken_its_password(url: str, tmp_pat
 
 
 @pytest.mark.parametrize("change", ["salt", "cost", "key"])
-def test_one_that_is_otherwise_is_refused_before_it_gets_the_password(url: str, tmp_path: Path, change: str) -> None:
+def test_changed_module_is_refused_before_it_gets_the_password(url: str, tmp_path: Path, change: str) -> None:
     known = ModulePins(tmp_path)
     facts = facts_of(url)
     forged = {
@@ -67,14 +67,14 @@ def test_one_that_is_otherwise_is_refused_before_it_gets_the_password(url: str, 
     PluggedModule.open(url, known).close()
 
 
-def test_one_that_makes_guesses_cheap_is_refused_at_once(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_module_with_cheap_scrypt_cost_is_refused_at_once(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(CostRule, "least", LEAST_COST)
     with pytest.raises(UsageError) as refused:
         PluggedModule.open(url)
     assert refused.value.code == Code.PASSWORD_SCHEME
 
 
-def test_a_folder_that_can_not_be_used(url: str, tmp_path: Path) -> None:
+def test_unusable_data_folder_is_refused(url: str, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     module = PluggedModule.open(url)
     module.close()

@@ -12,7 +12,7 @@ from provisioning_server.signers.registry import AlreadyHereError, SignerRegistr
 from tests.support.in_memory_signer import MemorySigner, SigningKey
 
 
-def test_a_signer_that_was_replaced_excludes_and_removes_nobody() -> None:
+def test_replaced_signer_excludes_and_removes_no_other() -> None:
     first = MemorySigner()
     second = copy.copy(first)
     registry = SignerRegistry([first])
@@ -42,7 +42,7 @@ def test_every_signer_that_comes_goes_or_is_excluded_is_a_change() -> None:
     assert len(set(seen)) == len(seen)
 
 
-def test_a_signer_that_is_gone_can_not_be_excluded() -> None:
+def test_removed_signer_cannot_be_excluded() -> None:
     signer = MemorySigner()
     registry = SignerRegistry([signer])
     registry.remove(signer)

@@ -178,7 +178,7 @@ def test_garbage_is_answered_with_its_reason_and_closed(end: End, data: bytes, c
     assert end.owner.reasons[0] != ""
 
 
-def test_a_client_that_closes_between_messages_is_no_fault(end: End) -> None:
+def test_client_may_close_between_messages(end: End) -> None:
     assert end.connection.eof_received()
     assert end.transport.closing
     end.transport.lose()
@@ -210,7 +210,7 @@ def test_a_reply_for_a_client_that_is_gone_is_dropped(end: End) -> None:
     assert "reset" in end.owner.reasons[0]
 
 
-def test_a_refused_session_hears_why() -> None:
+def test_refused_connection_is_told_why() -> None:
     end = End(refuse=refusals.BUSY)
     assert end.replies() == [refusals.BUSY]
     assert end.transport.ended
@@ -220,14 +220,14 @@ def test_a_refused_session_hears_why() -> None:
     assert end.transport.aborted
 
 
-def test_a_refused_session_hears_no_second_word_at_the_stop() -> None:
+def test_refused_connection_gets_no_second_reply_at_stop() -> None:
     end = End(refuse=refusals.BUSY)
     end.connection.stop()
     assert end.replies() == [refusals.BUSY]
     assert end.transport.closing
 
 
-def test_deadlines_follow_what_the_client_owes(end: End) -> None:
+def test_deadline_follows_what_the_client_has_to_send(end: End) -> None:
     assert end.connection.deadline == 1000 + LIMITS.first_message_seconds
     data = end.client.send(REQUEST)
     end.connection.data_received(data[:1])
@@ -251,7 +251,7 @@ def test_a_part_of_a_message_that_came_ahead_starts_its_time_with_the_reply(end:
     assert end.connection.deadline == 1000 + LIMITS.message_seconds
 
 
-def test_a_late_client_hears_that(end: End) -> None:
+def test_late_client_is_told(end: End) -> None:
     end.connection.late()
     assert end.replies() == [refusals.IDLE]
     assert end.transport.ended
@@ -260,7 +260,7 @@ def test_a_late_client_hears_that(end: End) -> None:
     assert end.transport.aborted
 
 
-def test_a_client_that_takes_no_replies_gets_no_more_and_is_cut(end: End) -> None:
+def test_client_that_reads_no_replies_is_cut(end: End) -> None:
     end.request()
     end.connection.pause_writing()
     end.owner.answer(REPLY)
@@ -278,7 +278,7 @@ def test_a_client_that_takes_no_replies_gets_no_more_and_is_cut(end: End) -> Non
     assert end.owner.reasons == ["The client does not take its reply."]
 
 
-def test_a_session_that_is_cut_says_why_and_takes_nothing_more(end: End) -> None:
+def test_cut_connection_logs_why_and_takes_nothing_more(end: End) -> None:
     end.connection.cut("Too many.")
     assert end.transport.aborted
     end.request()
@@ -318,9 +318,7 @@ _pieces = st.lists(
 
 
 @given(_pieces, st.lists(st.booleans(), min_size=8, max_size=8), st.booleans())
-def test_whatever_comes_a_session_answers_waits_or_hangs_up(
-    pieces: list[bytes], answers: list[bool], ends: bool
-) -> None:
+def test_any_bytes_are_answered_awaited_or_refused(pieces: list[bytes], answers: list[bool], ends: bool) -> None:
     end = End()
     for piece, answer in zip(pieces, answers, strict=False):
         if piece and not end.transport.closing:

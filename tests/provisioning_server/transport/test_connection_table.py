@@ -64,7 +64,7 @@ def test_in_a_full_table_the_largest_holder_gives_way_and_not_who_was_idle_longe
     assert _admit(table, Seat("192.0.2.7", 9.0)) is crowd[1]
 
 
-def test_in_a_full_table_of_busy_ones_there_is_no_place() -> None:
+def test_full_table_of_busy_connections_admits_no_more() -> None:
     table = _filled(*(Seat(f"192.0.2.{number}") for number in range(8)))
     assert _admit(table, Seat("192.0.2.9", 1.0)) == "refused"
 
@@ -90,7 +90,7 @@ SEATS = st.tuples(st.sampled_from(["192.0.2.1", "192.0.2.2", "192.0.2.3"]), st.n
 
 
 @given(st.lists(SEATS, max_size=60))
-def test_whoever_comes_the_table_stays_in_its_bounds_and_nothing_busy_gives_way(
+def test_table_stays_in_its_bounds_and_no_busy_connection_gives_way(
     comers: list[tuple[str, float | None]],
 ) -> None:
     table: ConnectionTable[Seat] = ConnectionTable(LIMITS)

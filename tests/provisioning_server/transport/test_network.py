@@ -66,7 +66,7 @@ def test_64_clients_with_the_same_chip_get_the_same_certificate(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("end", ["close", "reset", "half-close"])
-def test_a_client_that_goes_away_mid_message_harms_nobody(tmp_path: Path, end: str) -> None:
+def test_client_that_leaves_mid_message_does_not_disturb_others(tmp_path: Path, end: str) -> None:
     with running_server(SIGNER, tmp_path) as address, WireClient(address) as good:
         for size in (1, 7, 8, 9, 200):
             bad = WireClient(address)
@@ -81,7 +81,7 @@ def test_a_client_that_goes_away_mid_message_harms_nobody(tmp_path: Path, end: s
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads the kernel's table of connections")
-def test_a_station_that_loses_its_power_is_missed(tmp_path: Path) -> None:
+def test_station_without_power_is_noticed(tmp_path: Path) -> None:
     with running_server(SIGNER, tmp_path) as address, WireClient(address) as wire:
         assert isinstance(wire.ask(SignerRequest(SIGNER.documents.signer_public_key)), SignerReply)
         ends = (address.port, wire.socket.getsockname()[1])
@@ -98,7 +98,7 @@ def _kernel_timer(local_port: int, remote_port: int) -> str:
     return timer
 
 
-def test_a_client_that_goes_away_before_its_reply_finds_it_when_it_asks_again(tmp_path: Path) -> None:
+def test_client_that_left_before_its_reply_gets_it_when_it_asks_again(tmp_path: Path) -> None:
     signer = MemorySigner()
     with running_server(signer, tmp_path) as address:
         with WireClient(address) as gone:
@@ -141,7 +141,7 @@ def _keep_busy(wire: WireClient) -> None:
 SLOW_MESSAGES = 10.0 * PATIENCE
 
 
-def test_a_client_too_many_is_told_and_closed(tmp_path: Path) -> None:
+def test_one_client_too_many_is_told_and_closed(tmp_path: Path) -> None:
     limits = ConnectionLimits(connections=2, message_seconds=SLOW_MESSAGES)
     with running_server(SIGNER, tmp_path, limits=limits) as address:
         with WireClient(address) as one, WireClient(address) as two:
@@ -155,7 +155,7 @@ def test_a_client_too_many_is_told_and_closed(tmp_path: Path) -> None:
         assert _eventually_served(address)
 
 
-def test_clients_too_many_to_be_told_are_cut(tmp_path: Path) -> None:
+def test_clients_beyond_the_refused_ones_are_cut(tmp_path: Path) -> None:
     with (
         running_server(
             SIGNER,
@@ -201,7 +201,7 @@ def test_the_client_connects_again_when_it_had_to_give_way(tmp_path: Path) -> No
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux gives this computer all of 127.0.0.0/8")
-def test_one_computer_can_not_shut_out_the_others(tmp_path: Path) -> None:
+def test_one_computer_cannot_shut_out_the_others(tmp_path: Path) -> None:
     """Of 512 connections: what one address holds without end, and 256 stations of another that go on working."""
     signer = make_signer_folder(tmp_path)
     options = ("--signer", signer.path, "--data", tmp_path / "data")
@@ -222,7 +222,7 @@ def test_one_computer_can_not_shut_out_the_others(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="has no limit of open descriptors")
-def test_where_few_descriptors_are_the_default_the_records_have_enough(tmp_path: Path) -> None:
+def test_records_have_enough_descriptors_under_a_low_default(tmp_path: Path) -> None:
     import resource
 
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -258,7 +258,7 @@ def _eventually_served(address: ServerAddress) -> bool:
 
 
 @pytest.mark.parametrize("sent", [0, 1, 100])
-def test_a_client_that_dawdles_is_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sent: int) -> None:
+def test_slow_client_is_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sent: int) -> None:
     monkeypatch.setattr(listener, "SWEEP_SECONDS", 0.01)
     limits = ConnectionLimits(message_seconds=0.05, first_message_seconds=0.05)
     with running_server(SIGNER, tmp_path, limits=limits) as address, WireClient(address) as slow:

@@ -84,7 +84,7 @@ def driver(tmp_path: Path) -> Iterator[Chrome]:
         yield found
 
 
-def test_somebody_unlocks_signers_and_watches_modules_come_and_go(driver: Chrome, tmp_path: Path) -> None:
+def test_signers_are_unlocked_and_modules_come_and_go_on_the_page(driver: Chrome, tmp_path: Path) -> None:
     hub, drawer = tmp_path / "hub", tmp_path / "drawer"
     hub.mkdir()
     drawer.mkdir()

@@ -82,7 +82,7 @@ def test_a_wrong_password_is_told_and_the_right_one_taken_after_the_pause(site: 
     assert visitor.give_password(key, PASSWORD)["outcome"] == "accepted"
 
 
-def test_the_pause_can_not_be_got_around(site: Site, visitor: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pause_cannot_be_bypassed(site: Site, visitor: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("FIRST_PAUSE_SECONDS", "LONGEST_PAUSE_SECONDS"):
         monkeypatch.setattr(unlock_service, name, 10_000.0)
     key, other = site.key(), Visitor(visitor._data)
@@ -112,7 +112,7 @@ def test_events_tell_each_change(site: Site, visitor: Visitor) -> None:
         next(shown for shown in events if shown["summary"] == "2 of 2 ready")
 
 
-def test_the_link_is_good_for_one_login(site: Site) -> None:
+def test_link_is_valid_for_one_login(site: Site) -> None:
     visitor, code = site.visitor, site.visitor.code
     reply = visitor.log_in()
     assert (reply.status, reply.headers["location"]) == (303, "/signers")
@@ -125,7 +125,7 @@ def test_the_link_is_good_for_one_login(site: Site) -> None:
     assert "set-cookie" not in again.headers
 
 
-def test_a_login_is_good_though_the_next_link_can_not_be_written(site: Site, tmp_path: Path) -> None:
+def test_login_is_valid_though_the_next_link_cannot_be_written(site: Site, tmp_path: Path) -> None:
     (tmp_path / f".{FILE_NAME}").mkdir()
     assert site.visitor.log_in().status == 303
     assert site.visitor.ask("GET", "/signers").status == 200
@@ -219,7 +219,7 @@ def test_every_reply_is_kept_from_other_pages_and_caches(visitor: Visitor, metho
     assert "server" not in reply.headers
 
 
-def test_what_is_no_form_is_refused(site: Site, visitor: Visitor) -> None:
+def test_bad_form_is_refused(site: Site, visitor: Visitor) -> None:
     path = f"/signers/{site.key()}/password"
     good = f"secret={visitor.secret}&password="
     for body, headers, status in [

@@ -82,7 +82,7 @@ def test_it_stops_in_order_with_pages_open_and_keeps_every_secret(locked_signer:
 
 
 @pytest.mark.slow
-def test_what_uvicorn_has_to_say_is_kept_from_the_console(tmp_path: Path, locked_signer: SignerFolder) -> None:
+def test_log_of_uvicorn_does_not_reach_the_console(tmp_path: Path, locked_signer: SignerFolder) -> None:
     with server_program("--signer", locked_signer.path, "--data", tmp_path, "--web", "0") as server:
         server.address()
         place = urlsplit(Visitor(tmp_path).link)
@@ -96,9 +96,7 @@ def test_what_uvicorn_has_to_say_is_kept_from_the_console(tmp_path: Path, locked
 
 
 @pytest.mark.slow
-def test_the_prompt_of_the_console_goes_away_when_the_page_was_quicker(
-    locked_signer: SignerFolder, tmp_path: Path
-) -> None:
+def test_console_prompt_closes_when_the_page_was_quicker(locked_signer: SignerFolder, tmp_path: Path) -> None:
     program, *options = server_command("--signer", locked_signer.path, "--data", tmp_path, "--port", 0, "--web", 0)
     console = pexpect.spawn(program, options, env=server_environment(), timeout=PATIENCE, encoding="utf-8")
     console.delaybeforesend = None
@@ -124,7 +122,7 @@ def test_the_prompt_of_the_console_goes_away_when_the_page_was_quicker(
 
 
 @pytest.mark.slow
-def test_options_that_make_no_page_are_refused(locked_signer: SignerFolder, tmp_path: Path) -> None:
+def test_bad_options_of_the_page_are_refused(locked_signer: SignerFolder, tmp_path: Path) -> None:
     for options, said in [
         (("--web", "0.0.0.0:0"), "--web-cert"),
         (("--web", "x"), "not an address"),
@@ -137,7 +135,7 @@ def test_options_that_make_no_page_are_refused(locked_signer: SignerFolder, tmp_
         assert "Traceback" not in server.errors
 
 
-def test_a_port_that_is_in_use_is_told(tmp_path: Path) -> None:
+def test_port_in_use_is_reported(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = WebAddress("127.0.0.1", taken.getsockname()[1])
         with pytest.raises(TransportError) as caught, running_server(MemorySigner(), tmp_path, web=address):
@@ -241,7 +239,7 @@ def test_a_handshake_that_does_not_end_is_cut(tmp_path: Path, monkeypatch: pytes
             assert dumb.recv(1) == b""
 
 
-def test_a_certificate_that_does_not_do_is_refused(tmp_path: Path) -> None:
+def test_unusable_page_certificate_is_refused(tmp_path: Path) -> None:
     def refused(certificate: Path, key: Path) -> UsageError:
         address = WebAddress("127.0.0.1", 0, certificate, key)
         with pytest.raises(UsageError) as caught, running_server(MemorySigner(), tmp_path / "data", web=address):

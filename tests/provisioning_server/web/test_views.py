@@ -51,7 +51,7 @@ class Bench:
         return view
 
 
-def test_who_it_is() -> None:
+def test_identity_is_shown() -> None:
     signer = MemorySigner()
     view = Bench(signer).view()
     assert (view.name, view.serial, view.signer_id) == (signer.name, signer.serial.hex().upper(), "0034")
@@ -69,7 +69,7 @@ def test_who_it_is() -> None:
         (0, SignerState.USED_UP, "0"),
     ],
 )
-def test_what_is_left_is_told_early(remaining: int | None, state: SignerState, shown: str) -> None:
+def test_low_quota_is_shown_early(remaining: int | None, state: SignerState, shown: str) -> None:
     view = Bench(Module(remaining)).view()
     assert (view.state, view.remaining) == (state, shown)
 
@@ -122,7 +122,7 @@ def test_a_signer_that_is_ready_and_issues_nothing_says_why() -> None:
     assert bench.view().state is SignerState.READY
 
 
-def test_a_used_up_quota_is_no_fault() -> None:
+def test_used_up_quota_is_not_an_error() -> None:
     module = Module(0)
     bench = Bench(module)
     bench.registry.exclude(module, refusals.QUOTA_USED_UP)
@@ -142,7 +142,7 @@ def test_a_signer_that_left_stays_in_its_place_until_it_is_back() -> None:
     assert bench.overview.views() == before
 
 
-def test_what_is_no_good_signer_is_shown_with_its_place() -> None:
+def test_unusable_signer_is_shown_with_its_url() -> None:
     bench = Bench()
     bench.unusable["kit-hid:///dev/hidraw3"] = "It is damaged."
     view = bench.view()
@@ -152,7 +152,7 @@ def test_what_is_no_good_signer_is_shown_with_its_place() -> None:
     assert bench.overview.views() == []
 
 
-def test_what_does_not_print_is_shown_as_question_marks() -> None:
+def test_unprintable_characters_are_shown_as_question_marks() -> None:
     """A file may have a name that is no UTF-8, and its error then quotes it."""
     bench = Bench(signer := Module())
     signer.name = "A\u202eB\x1b[31m"
@@ -172,7 +172,7 @@ def test_what_was_issued_is_shown() -> None:
     assert bench.view().last == "0123000000000009EE, 2026-11-21 10:30:15 UTC"
 
 
-def test_the_line_about_all() -> None:
+def test_summary_of_all_signers() -> None:
     assert summary([]) == "No signers"
     views = [
         SignerView(state=state)
@@ -184,7 +184,7 @@ def test_the_line_about_all() -> None:
     assert summary(views[:1]) == "1 of 1 ready"
 
 
-def test_events_come_when_something_changed_and_end_when_nobody_wants_them() -> None:
+def test_events_come_with_changes_and_end_with_the_stream() -> None:
     async def run() -> list[str]:
         live = LiveSigners(bench.overview.views)
         told: list[str] = []
