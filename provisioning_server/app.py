@@ -1,4 +1,4 @@
-"""The composition root: builds the parts of the server, runs them until told to stop, and takes them down in order."""
+"""The composition root: builds the parts of the server, runs them until it is stopped, and stops them in order."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from atcaprov.wire.messages import ErrorReply
 from provisioning_server import refusals
 from provisioning_server.internal_error import internal_error
 from provisioning_server.issuing.authority import Authority
-from provisioning_server.issuing.server_clock import ServerClock, look_at_clock
+from provisioning_server.issuing.server_clock import ServerClock, check_clock
 from provisioning_server.issuing.signing_queue import SigningQueue
 from provisioning_server.issuing.signing_thread import SigningThreads
 from provisioning_server.issuing.worker import IssuingWorker
@@ -46,7 +46,7 @@ from provisioning_server.settings import Settings
 from provisioning_server.signers.hsm import HsmSigner
 from provisioning_server.signers.module_pins import ModulePins
 from provisioning_server.signers.registry import SignerRegistry
-from provisioning_server.startup_checks import exposures
+from provisioning_server.startup_checks import permission_warnings
 from provisioning_server.transport.listener import Listener
 from provisioning_server.web.views import SignerOverview
 
@@ -55,7 +55,7 @@ if TYPE_CHECKING:
 
 
 class ProvisioningServer:
-    """A Provisioning Server over signers, in a data folder, with or without the keys of a console."""
+    """A Provisioning Server: signers, a data folder, with or without a console."""
 
     def __init__(
         self, settings: Settings, signers: SignerRegistry, folder: DataFolder, log: ProgramLog, console: Console | None
@@ -136,14 +136,14 @@ class ProvisioningServer:
             await worker.stop()
 
     def _say_what_was_found(self, records: FileRecords, clock: ServerClock) -> None:
-        """Log what is wrong with the files and the clock; raises AtcaProvError as `look_at_clock`."""
-        for warning in exposures(self._settings, self._folder):
+        """Log what is wrong with the files and the clock; raises AtcaProvError as `check_clock`."""
+        for warning in permission_warnings(self._settings, self._folder):
             self._log.warning(warning)
         if records.restored_files:
             self._log.warning(
                 f"Files of {records.restored_files} devices were missing or damaged in certs and were made again."
             )
-        look_at_clock(clock, records, self._settings.accept_clock, self._log)
+        check_clock(clock, records, self._settings.accept_clock, self._log)
 
     def _try_policy(self) -> TryPolicy:
         settings = self._settings

@@ -34,7 +34,7 @@ from signer_module.commands.password_options import DESCRIPTOR
 
 
 def default_data() -> Path:
-    """The data folder of the user."""
+    """Return the data folder of the user."""
     return platformdirs.user_data_path("atcaprov") / "provisioning-server"
 
 
@@ -185,6 +185,6 @@ def _software_signers(folders: Iterable[Path]) -> Iterator[SoftwareSigner]:
 
 
 def main() -> NoReturn:
-    """Entry point."""
+    """Run the program."""
     harden_process()
     run_program(command, "provisioning-server")

@@ -91,6 +91,6 @@ def server_clock(now: datetime, what: str) -> ErrorReply:
 
 
 def refusal(error: AtcaProvError, *, code: str | None = None) -> ErrorReply:
-    """Turn an error into a reply, its text made printable and cut to what a reply can hold."""
+    """Turn an error into a reply; its text is made printable and cut to the size of a reply."""
     cut = printable(str(error)).encode()[:ERROR_MESSAGE_SIZE_MAX].decode(errors="ignore")
     return ErrorReply(str(code or error.code), cut or "No reason given.", False)

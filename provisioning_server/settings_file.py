@@ -70,7 +70,7 @@ def _name(option: click.Option) -> str:
 
 
 def _line_of(key: str, text: str) -> int:
-    """The line where a key of the document stands, alone or as a table; 1 if it is written in an unusual way."""
+    """Return the line of a key of the document; 1 if it is written in an unusual way."""
     pattern = re.compile(rf"""\s*\[*\s*["']?{re.escape(key)}["']?\s*[\].=]""")
     lines = enumerate(text.splitlines(), start=1)
     return next((number for number, line in lines if pattern.match(line)), 1)
@@ -97,7 +97,7 @@ def _one(option: click.Option, value: Any, folder: Path, place: str) -> Any:
 
 
 def _wanted(option: click.Option) -> tuple[type, str]:
-    """The type of an option's value in the file, and how to call it."""
+    """Return the type of an option's value in the file, and its name for messages."""
     if option.is_flag:
         return bool, "true or false"
     if isinstance(option.type, click.types.IntParamType):

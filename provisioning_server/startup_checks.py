@@ -1,4 +1,4 @@
-"""What is looked at before the server serves: who may change its files, and how many it may open."""
+"""Checks at the start: who may change the files of the server, and how many files it may open."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ DESCRIPTORS: Final = 1024
 """Enough for every connection at the port and at the web page, the modules and the records."""
 
 
-def exposures(settings: Settings, folder: DataFolder) -> Iterator[str]:
+def permission_warnings(settings: Settings, folder: DataFolder) -> Iterator[str]:
     """Yield a warning for each folder that everyone may change, and each private key that is not its owner's alone."""
     if os.name != "posix":
         return

@@ -45,7 +45,7 @@ class WebAddress:
 
     @property
     def tls(self) -> bool:
-        """Return whether the connection is secret."""
+        """Return whether connections are encrypted."""
         return self.certificate is not None
 
 

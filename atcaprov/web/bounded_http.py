@@ -16,15 +16,15 @@ REQUEST_SECONDS: Final = 10.0
 
 
 class BoundedSocket(socket.socket):
-    """A listening socket that hangs up on a connection that is one too many, before TLS or HTTP begin."""
+    """A listening socket that closes connections beyond the limit, before TLS or HTTP begin."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
-        """As that of a socket."""
+        """Take the arguments of a socket."""
         super().__init__(*args, **options)
         self._accepted: WeakSet[socket.socket] = WeakSet()
 
     def accept(self) -> tuple[socket.socket, Any]:
-        """Accept a connection; raises ConnectionAbortedError, which asyncio takes for one that went away again."""
+        """Accept a connection; raises ConnectionAbortedError, after which asyncio accepts the next one."""
         connection, address = super().accept()
         if sum(each.fileno() >= 0 for each in self._accepted) >= CONNECTIONS_MAX:
             connection.close()
@@ -34,7 +34,7 @@ class BoundedSocket(socket.socket):
 
 
 class BoundedProtocol(H11Protocol):
-    """Closes a connection that is one too many, and one whose request does not come to an end."""
+    """Closes connections beyond the limit, and one whose request does not end in time."""
 
     _deadline: asyncio.TimerHandle | None = None
 

@@ -27,7 +27,7 @@ _READING: Final = ("GET", "HEAD")
 
 
 class Gate:
-    """Lets only requests pass that a browser at the page's own address makes.
+    """Admits only requests of a browser at the page's own address.
 
     `hosts` are what the Host header may say, such as `127.0.0.1:8080`. Another one means that a foreign name was made
     to lead here (DNS rebinding). A request that changes something must say that it comes from one of its own pages.

@@ -14,17 +14,17 @@ FILE_NAME: Final = "web-login"
 
 
 class Links(Protocol):
-    """Where links go; each is good for one login."""
+    """Where login links go; each is valid for one login."""
 
     def tell(self, link: str) -> None:
         """Hand out the link of the next login."""
 
     def end(self) -> None:
-        """Take it back: the page is gone."""
+        """Withdraw it: the page is closed."""
 
 
 class ConsoleLinks:
-    """Shows them on the console."""
+    """Shows login links on the console."""
 
     def __init__(self, say: Callable[[str], None]) -> None:
         """`say` shows a line on the console and keeps it nowhere."""
@@ -35,7 +35,7 @@ class ConsoleLinks:
         self._say(f"Log in to the web page, once, with {link}")
 
     def end(self) -> None:
-        """Leave the console as it is: the link is good for nothing any more."""
+        """Do nothing: the link is invalid now."""
 
 
 class LinkFile:

@@ -1,4 +1,4 @@
-"""Logins: a code that is good for one login, and the sessions of those who used one. All in memory."""
+"""Logins: a code that is valid for one login, and the sessions that began with one. All in memory."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Logins:
         """The code of the next login."""
 
     def log_in(self, code: str) -> LoginSession | None:
-        """Exchange the code for a session; it is used up, and `code` another one. None: it is wrong."""
+        """Exchange the code for a session and make a new code; return None if it is wrong."""
         if not _same(self.code, code.strip()):
             return None
         self.code = _new_code()
@@ -64,7 +64,7 @@ class Logins:
         self._sessions.pop(_name(session.cookie), None)
 
     def _drop_old(self) -> None:
-        """Make room for one more: the sessions that have ended go, and the oldest if there are too many."""
+        """Remove sessions that have ended, and the oldest if there are too many."""
         self._sessions = {name: session for name, session in self._sessions.items() if self.open(session)}
         while len(self._sessions) >= SESSIONS_MAX:
             self._sessions.pop(next(iter(self._sessions)))
@@ -75,10 +75,10 @@ def _new_code() -> str:
 
 
 def _same(secret: str, given: str) -> bool:
-    """Compare in a time that tells nothing."""
+    """Compare in constant time."""
     return hmac.compare_digest(secret.encode(), given.encode(errors="surrogatepass"))
 
 
 def _name(cookie: str) -> str:
-    """Sessions are found by a digest, so that the time it takes tells nothing about the cookies that are good."""
+    """Return a digest to find a session by, so that the time of the search tells nothing about valid cookies."""
     return hashlib.sha256(cookie.encode(errors="surrogatepass")).hexdigest()

@@ -162,7 +162,7 @@ class _UvicornLog(logging.Handler):
 
 
 def _host_ends(scheme: str, port: int) -> list[str]:
-    """What follows the name in a Host header, the common form first."""
+    """Return what may follow the name in a Host header, the common form first."""
     return ["", f":{port}"] if _DEFAULT_PORTS[scheme] == port else [f":{port}"]
 
 

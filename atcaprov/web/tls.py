@@ -1,4 +1,4 @@
-"""The page's own certificate: for which names it is, and the context of its connections."""
+"""TLS of a page: the names in its certificate, its dates, the context of its connections."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def tls_context(address: WebAddress) -> ssl.SSLContext:
 
 
 def date_warning(address: WebAddress, now: datetime) -> str:
-    """Return what browsers will say of the dates of the page's certificate at the moment `now` (UTC); empty if nothing.
+    """Return a warning if browsers refuse the page's certificate by its dates at the moment `now` (UTC), or "".
 
     Raises UsageError as `host_names`.
     """

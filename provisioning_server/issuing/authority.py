@@ -21,8 +21,8 @@ from atcaprov.wire.messages import CertificatesRequest, ErrorReply, SignerReply,
 from provisioning_server import refusals
 from provisioning_server.issuing.in_progress import Batch, PendingReplies
 from provisioning_server.issuing.issuance import certificates_reply, issue
-from provisioning_server.issuing.request_rules import RequestRules, of_a_locked_chip
-from provisioning_server.issuing.requests import Asked, Item, PendingReply, Reply, by_text, device_text
+from provisioning_server.issuing.request_rules import RequestRules, check_locked_chip
+from provisioning_server.issuing.requests import ClientRequest, Item, PendingReply, Reply, by_text, device_text
 from provisioning_server.issuing.server_clock import ServerClock
 from provisioning_server.issuing.signing_queue import Signed, SigningJob
 from provisioning_server.records.signing_log import IssuedRecord
@@ -38,7 +38,7 @@ class SlowSigners(Protocol):
     """Where jobs for slow signers go."""
 
     def put(self, job: SigningJob) -> None:
-        """Have it signed; it comes back as `Signed`."""
+        """Queue a job; its outcome comes back as `Signed`."""
 
 
 class Authority:
@@ -67,9 +67,9 @@ class Authority:
         self._pending = PendingReplies()
 
     def answer(self, items: Sequence[Item]) -> list[Reply | PendingReply | None]:
-        """Answer a batch, in its order. No item can raise: each request gets its reply, or a `PendingReply`.
+        """Answer a batch, in its order. No item raises: each request gets its reply or a `PendingReply`.
 
-        What a slow signer has done gets None; the `PendingReply` it was for has its reply when this returns.
+        A job of a slow signer gets None; its `PendingReply` has its reply when this returns.
         """
         batch = Batch()
         settled: list[tuple[PendingReply, _Outcome]] = []
@@ -88,7 +88,7 @@ class Authority:
             for outcome in outcomes
         ]
 
-    def _outcome(self, asked: Asked, batch: Batch, pending: PendingReply | None = None) -> _Outcome:
+    def _outcome(self, asked: ClientRequest, batch: Batch, pending: PendingReply | None = None) -> _Outcome:
         request = asked.request
         try:
             if isinstance(request, SignerRequest):
@@ -101,7 +101,7 @@ class Authority:
             self._log_refusal(asked, outcome)
         return outcome
 
-    def _log_refusal(self, asked: Asked, refused: ErrorReply) -> None:
+    def _log_refusal(self, asked: ClientRequest, refused: ErrorReply) -> None:
         request = asked.request
         certify = isinstance(request, CertificatesRequest)
         what = device_text(serial_number(request.config_zone)) if certify else "Signer request"
@@ -124,7 +124,7 @@ class Authority:
                 settled.append((pending, outcome))
         return settled
 
-    def _keep(self, signed: Signed, record: IssuedRecord, asked: Asked, batch: Batch) -> _Outcome:
+    def _keep(self, signed: Signed, record: IssuedRecord, asked: ClientRequest, batch: Batch) -> _Outcome:
         assert signed.documents is not None
         doubt = self._clock.doubt(signed.documents)
         if doubt is not None:  # of another one of the group than was looked at before, or the clock was set meanwhile
@@ -144,11 +144,11 @@ class Authority:
         return refusals.INTERNAL
 
     def _certify(
-        self, request: CertificatesRequest, asked: Asked, batch: Batch, pending: PendingReply | None
+        self, request: CertificatesRequest, asked: ClientRequest, batch: Batch, pending: PendingReply | None
     ) -> ErrorReply | IssuedRecord | PendingReply:
-        """Return the record to reply with, old or new, or the refusal, or what stands for either until it is known."""
+        """Return the record to reply with, old or new, or the refusal, or a `PendingReply` until it is known."""
         chip_serial = serial_number(request.config_zone)
-        refused = of_a_locked_chip(request, chip_serial)
+        refused = check_locked_chip(request, chip_serial)
         if refused is not None:
             return refused
         if chip_serial in self._pending:
@@ -210,7 +210,7 @@ class Authority:
         return certificates_reply(outcome, self._records.documents(outcome.documents))
 
 
-def _as_asked(record: IssuedRecord, asked: Asked, request: CertificatesRequest) -> IssuedRecord:
-    """Add to a record who asked for it, and which part the chip says it is."""
+def _as_asked(record: IssuedRecord, asked: ClientRequest, request: CertificatesRequest) -> IssuedRecord:
+    """Add to a record who asked for it, and the part that the chip reports."""
     revision = request.revision.to_bytes(REVISION_SIZE, "big") if request.revision else b""
     return replace(record, client=asked.client, revision=revision, config_revision=request.config_zone[REVISION])

@@ -42,7 +42,7 @@ def prepare(signer: Signer, public_key: bytes, chip_serial: bytes, now: datetime
 
 
 def finish(prepared: Prepared, signer: Signer) -> IssuedRecord:
-    """Have it signed by the signer that it was prepared for.
+    """Sign a prepared certificate with its signer.
 
     The signature is verified and the certificate rebuilt from its compressed form and compared before this returns.
     Raises CertificateError, or what the signer raises.
@@ -68,7 +68,7 @@ def issue(signer: Signer, public_key: bytes, chip_serial: bytes, now: datetime) 
 
 
 def certificates_reply(record: IssuedRecord, documents: SignerDocuments) -> CertificatesReply:
-    """Return the reply that gives out a record; the same record always gives the same reply."""
+    """Return the reply with the certificates of a record; the same record always gives the same reply."""
     device_writes = slot_contents(documents.device, compressed=record.compressed, public_key=record.public_key)
     return CertificatesReply(
         device_certificate=record.certificate,

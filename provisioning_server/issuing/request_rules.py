@@ -55,7 +55,7 @@ class RequestRules:
         if self._records.failed:
             return refusals.RECORDS_FAILED
         self._records.require_intact()
-        other_product = of_a_product(request.config_zone, self._zones) if request.config_zone else None
+        other_product = check_product(request.config_zone, self._zones) if request.config_zone else None
         if other_product is not None:
             return other_product
         signers = self._choose(request)
@@ -119,7 +119,7 @@ class RequestRules:
         signers = self._choose(request)
         if isinstance(signers, ErrorReply):
             return signers
-        refused = of_a_point(request) or of_a_product(request.config_zone, self._zones)
+        refused = check_public_key(request) or check_product(request.config_zone, self._zones)
         return refused or self._refused_key(request.public_key, chip_serial, batch, pending) or signers
 
     def _refused_key(self, key: bytes, chip_serial: bytes, batch: Batch, pending: PendingReplies) -> ErrorReply | None:
@@ -144,7 +144,7 @@ class RequestRules:
         return trusted or doubt or refusals.SIGNER_NOT_READY
 
 
-def of_a_locked_chip(request: CertificatesRequest, chip_serial: bytes) -> ErrorReply | None:
+def check_locked_chip(request: CertificatesRequest, chip_serial: bytes) -> ErrorReply | None:
     """Return a refusal unless a request comes from a chip whose configuration zone is locked."""
     if chip_serial[_UNIQUE] in _NONE:
         return refusals.NO_SERIAL
@@ -153,7 +153,7 @@ def of_a_locked_chip(request: CertificatesRequest, chip_serial: bytes) -> ErrorR
     return None
 
 
-def of_a_product(config_zone: bytes, zones: Sequence[bytes]) -> ErrorReply | None:
+def check_product(config_zone: bytes, zones: Sequence[bytes]) -> ErrorReply | None:
     """Return a refusal unless a configuration is one of the products' (128 bytes each), or no product is set."""
     differing = [differing_bytes(config_zone, zone) for zone in zones]
     if not differing or [] in differing:
@@ -161,7 +161,7 @@ def of_a_product(config_zone: bytes, zones: Sequence[bytes]) -> ErrorReply | Non
     return refusals.other_configuration(min(differing, key=len))
 
 
-def of_a_point(request: CertificatesRequest) -> ErrorReply | None:
+def check_public_key(request: CertificatesRequest) -> ErrorReply | None:
     """Return a refusal unless the key is a point of P-256."""
     try:
         load_public_key(request.public_key)

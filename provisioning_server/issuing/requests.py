@@ -12,14 +12,14 @@ Reply = CertificatesReply | SignerReply | ErrorReply
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ClientRequest:
     """A request and the address that sent it, such as `127.0.0.1:40312`."""
 
     request: Request
     client: str = ""
 
 
-Item = Asked | Signed
+Item = ClientRequest | Signed
 
 
 class PendingReply:
@@ -27,7 +27,7 @@ class PendingReply:
 
     __slots__ = ("asked", "reply", "request")
 
-    def __init__(self, asked: Asked, request: CertificatesRequest) -> None:
+    def __init__(self, asked: ClientRequest, request: CertificatesRequest) -> None:
         self.asked = asked
         self.request = request
         self.reply: Reply | None = None

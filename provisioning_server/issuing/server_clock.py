@@ -21,14 +21,14 @@ STEP_TOLERATED: Final = timedelta(minutes=1)
 
 
 class AcceptingRecords(Protocol):
-    """Records that can be told that the clock is right."""
+    """Records in which a clock can be accepted."""
 
     @property
     def newest(self) -> datetime | None:
         """The time of the newest record that counts."""
 
     def accept_clock(self, now: datetime, reason: str) -> None:
-        """Count none of the present ones any more, durably."""
+        """Stop counting the present records, durably."""
 
 
 class ServerClock:
@@ -39,17 +39,17 @@ class ServerClock:
         self._newest = newest
 
     def doubt(self, documents: SignerDocuments) -> ErrorReply | None:
-        """Return why a signer with these documents may not issue at this moment; None if nothing speaks against it."""
+        """Return why a signer with these documents may not issue at this moment; None if it may."""
         now = self.now()
         what = self._before_records(now) or _outside(documents, now)
         return refusals.server_clock(now, what) if what else None
 
     def before_records(self) -> str:
-        """Return what speaks against the clock whichever signer is asked for; empty if nothing does."""
+        """Return why the clock is wrong for all signers; empty if it is not."""
         return self._before_records(self.now())
 
     def is_future(self, begin: datetime) -> bool:
-        """Return whether clients refuse a certificate that begins then as not yet valid."""
+        """Return whether clients would refuse a certificate that begins at a time as not yet valid."""
         return begin > self.now() + CLOCK_TOLERANCE
 
     def _before_records(self, now: datetime) -> str:
@@ -62,8 +62,8 @@ class ServerClock:
         )
 
 
-def look_at_clock(clock: ServerClock, records: AcceptingRecords, reason: str | None, log: Log) -> None:
-    """Say at the start what the records say against the clock, or have it accepted for a `reason`.
+def check_clock(clock: ServerClock, records: AcceptingRecords, reason: str | None, log: Log) -> None:
+    """Log at the start if the clock is before the records, or accept it for a `reason`.
 
     Raises AtcaProvError RECORDS_FAILED when that cannot be recorded.
     """

@@ -35,7 +35,7 @@ class SigningJob:
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """How a job ended: a record that is not written yet and the documents it names, or a refusal."""
+    """The outcome of a job: a record that is not written yet and the documents it names, or a refusal."""
 
     job: SigningJob
     outcome: IssuedRecord | ErrorReply
@@ -68,7 +68,7 @@ class SigningQueue:
             self._changed.notify_all()
 
     def take(self, signer: Signer) -> SigningJob | None:
-        """Wait for a job that a signer may do, and let it rest if that takes long. None: it is not wanted any more."""
+        """Wait for a job that a signer may do, and let it rest meanwhile; None when it is removed or excluded."""
         job = self._wait(signer, time.monotonic() + self._rest_after)
         if job is None and not self._stopped and self._registry.usable(signer):
             signer.rest()
@@ -76,7 +76,7 @@ class SigningQueue:
         return job
 
     def _wait(self, signer: Signer, until: float | None) -> SigningJob | None:
-        """Return a job that a signer may do; None: it is `until` (monotonic seconds), or it is not wanted any more."""
+        """Return a job that a signer may do; None at `until` (monotonic seconds), or when it is removed or excluded."""
         with self._changed:
             while not self._stopped and self._registry.usable(signer):
                 for number, job in enumerate(self._jobs):

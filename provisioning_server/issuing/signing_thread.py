@@ -37,13 +37,13 @@ class SigningThread:
         self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
 
     def start(self) -> None:
-        """Begin; the signer is ready. One that has nothing left is excluded at once, before a board is touched."""
+        """Start with a signer that is ready. One without quota is excluded at once, before a board is touched."""
         if self._signer.remaining == 0:
             self._used_up()
         self._thread.start()
 
     def join(self) -> None:
-        """Wait until it has ended."""
+        """Wait until the thread has ended."""
         self._thread.join()
 
     def _run(self) -> None:
@@ -113,7 +113,7 @@ class SigningThreads:
         thread.start()
 
     def join(self, signer: Signer) -> None:
-        """Wait until the thread of a signer that is not wanted any more has ended, if it has one."""
+        """Wait until the thread of a removed signer has ended, if it has one."""
         thread = self._threads.pop(id(signer), None)
         if thread is not None:
             thread.join()

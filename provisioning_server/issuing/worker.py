@@ -10,7 +10,7 @@ from typing import Final, Protocol
 
 from atcaprov.log import Log
 from provisioning_server import refusals
-from provisioning_server.issuing.requests import Asked, Item, PendingReply, Reply, Request
+from provisioning_server.issuing.requests import ClientRequest, Item, PendingReply, Reply, Request
 from provisioning_server.issuing.signing_queue import Signed
 
 BATCH_MAX: Final = 256
@@ -55,10 +55,10 @@ class IssuingWorker:
 
     def submit(self, request: Request, deliver: Deliver, client: str = "") -> None:
         """Queue a request of a client, named by its address; `deliver` is called with the reply on the loop."""
-        self._waiting.put((Asked(request, client), deliver))
+        self._waiting.put((ClientRequest(request, client), deliver))
 
     def signed(self, signed: Signed) -> None:
-        """Take what a slow signer has done; from any thread."""
+        """Queue the outcome of a slow signer's job; from any thread."""
         self._waiting.put((signed, None))
 
     async def stop(self) -> None:
@@ -93,7 +93,7 @@ class IssuingWorker:
     def _deliveries(
         self, delivers: Sequence[Deliver | None], replies: Sequence[Reply | PendingReply | None]
     ) -> list[tuple[Deliver, Reply]]:
-        """Pair replies with their receivers; keep those that come later, and add those that have come now."""
+        """Pair replies with their receivers: keep pending ones, and add those that are ready now."""
         now: list[tuple[Deliver, Reply]] = []
         for deliver, reply in zip(delivers, replies, strict=True):
             if deliver is None or reply is None:

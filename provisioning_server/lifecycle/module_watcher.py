@@ -17,7 +17,7 @@ from provisioning_server import refusals
 from provisioning_server.internal_error import internal_error
 from provisioning_server.lifecycle.signer_lifecycle import SignerLifecycle
 from provisioning_server.lifecycle.signer_sources import SignerSource, open_signer
-from provisioning_server.signers.registry import AlreadyHereError, SignerRegistry
+from provisioning_server.signers.registry import AlreadyConnectedError, SignerRegistry
 from provisioning_server.signers.signer import Signer, label
 
 SCAN_SECONDS: Final = 1.0
@@ -28,7 +28,7 @@ AT_ONCE: Final = 16
 _Answer = TypeVar("_Answer")
 
 
-class Module(Signer, Protocol):
+class RemovableSigner(Signer, Protocol):
     """A signer that can be unplugged."""
 
     def check_present(self) -> None:
@@ -47,15 +47,15 @@ class ModuleWatcher:
         registry: SignerRegistry,
         lifecycle: SignerLifecycle,
         log: Log,
-        open_module: Callable[[str], Module] = open_signer,
+        open_module: Callable[[str], RemovableSigner] = open_signer,
     ) -> None:
         self._sources = sources
         self._registry = registry
         self._lifecycle = lifecycle
         self._log = log
         self._open_module = open_module
-        self._modules: dict[str, Module] = {}
-        self._arriving: dict[str, Module] = {}  # open, and not taken in yet
+        self._modules: dict[str, RemovableSigner] = {}
+        self._arriving: dict[str, RemovableSigner] = {}  # open, and not taken in yet
         self._opening: dict[str, asyncio.Future[None]] = {}  # what may become a module, from the scan that found it
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._unusable: dict[str, str] = {}  # by URL that is not tried again until it was empty once: why
@@ -69,13 +69,13 @@ class ModuleWatcher:
             registry.expect_more()
 
     async def run(self, pause: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
-        """Scan without end."""
+        """Scan until cancelled."""
         while self._sources:
             await pause(SCAN_SECONDS)
             await self.scan()
 
     async def scan(self) -> None:
-        """Look once which modules came and which went; `settled` waits for what is done about it."""
+        """Look once which modules were plugged in or unplugged; `settled` waits until they are handled."""
         self._scans += 1
         present = await self._present()
         self._unusable = {url: why for url, why in self._unusable.items() if url in present}
@@ -88,7 +88,7 @@ class ModuleWatcher:
             self._tasks[""] = asyncio.create_task(self._first_ended(first))
 
     async def looked_at_first(self) -> None:
-        """Wait until everything has been opened, or not, that was there at the first scan."""
+        """Wait until everything from the first scan has been opened or refused."""
         await self._first_looked_at.wait()
 
     async def settled(self) -> None:
@@ -113,9 +113,9 @@ class ModuleWatcher:
         if module is None:
             return self._arrival(url) if self._worth_opening(url) else None
         if not present:
-            return self._dismiss(url, "unplugged.")
+            return self._unplug(url, "unplugged.")
         if module not in self._registry:
-            return self._dismiss(url, "")
+            return self._unplug(url, "")
         if self._lifecycle.worth_trying_again(module):
             return self._try_again(url, module)
         if self._scans % CHECK_EVERY == 0 and not self._lifecycle.unlock_service.busy(module):
@@ -164,11 +164,11 @@ class ModuleWatcher:
         if module is None:
             return
         try:
-            await self._welcome(url, module)
+            await self._plug_in(url, module)
         finally:
             del self._arriving[url]
 
-    async def _open(self, url: str) -> Module | None:
+    async def _open(self, url: str) -> RemovableSigner | None:
         loop = asyncio.get_running_loop()
         try:
             return await loop.run_in_executor(self._threads, _once_more, lambda: self._open_module(url))
@@ -178,30 +178,30 @@ class ModuleWatcher:
             self._refuse(url, error)
         return None
 
-    async def _welcome(self, url: str, module: Module) -> None:
+    async def _plug_in(self, url: str, module: RemovableSigner) -> None:
         self._modules[url] = module
         beside = partial(self._beside, set())
         try:
             await beside(module)
             await self._replace_quarantined(module)
             if self._stopping:
-                await self._dismiss(url, "")
+                await self._unplug(url, "")
                 return
-            await self._lifecycle.welcome(module, beside)
+            await self._lifecycle.plug_in(module, beside)
         except TransportError:
-            await self._dismiss(url, "unplugged.")
-        except AlreadyHereError as error:
-            await self._dismiss(url, "")
+            await self._unplug(url, "unplugged.")
+        except AlreadyConnectedError as error:
+            await self._unplug(url, "")
             self._duplicate(url, module, error)
         except Exception as error:
-            await self._dismiss(url, "")
+            await self._unplug(url, "")
             self._refuse(url, error)
         else:
             self._told.pop(url, None)
             self._duplicates.pop(url, None)
 
-    async def _beside(self, known: set[str], module: Signer) -> list[Module]:
-        """Return the others that are coming in. Where a password would be guessed, first wait until each is `known`.
+    async def _beside(self, known: set[str], module: Signer) -> list[RemovableSigner]:
+        """Return the others that arrive. Where a password would be guessed, first wait until each is `known`.
 
         Each URL is waited for once: one that never answers is opened again and again.
         """
@@ -210,26 +210,26 @@ class ModuleWatcher:
             await asyncio.wait([self._opening[url] for url in coming])
         return [each for each in self._arriving.values() if each is not module]
 
-    async def _try_again(self, url: str, module: Module) -> None:
+    async def _try_again(self, url: str, module: RemovableSigner) -> None:
         try:
             await self._lifecycle.try_again(module, partial(self._beside, set()))
         except Exception as error:  # a credential that cannot be read any more
-            await self._dismiss(url, "")
+            await self._unplug(url, "")
             self._refuse(url, error)
 
-    async def _replace_quarantined(self, module: Module) -> None:
+    async def _replace_quarantined(self, module: RemovableSigner) -> None:
         """Remove a signer with the same key that gave a wrong answer: it may have claimed a key that is not its own."""
-        standing = self._registry.standing_of(module.documents.signer_public_key)
-        if standing is None or standing.trouble is not refusals.SIGNER_QUARANTINED:
+        entry = self._registry.entry_of(module.documents.signer_public_key)
+        if entry is None or entry.trouble is not refusals.SIGNER_QUARANTINED:
             return
-        holder = self._url_of(standing.signer)
+        holder = self._url_of(entry.signer)
         if holder is not None and holder not in self._tasks:
-            self._unusable[holder] = standing.reason
-            await self._dismiss(holder, "is replaced by another one with the same key.")
+            self._unusable[holder] = entry.reason
+            await self._unplug(holder, "is replaced by another one with the same key.")
 
-    def _duplicate(self, url: str, module: Module, error: AlreadyHereError) -> None:
-        standing = self._registry.standing_of(module.documents.signer_public_key)
-        holder = self._url_of(standing.signer) if standing is not None else None
+    def _duplicate(self, url: str, module: RemovableSigner, error: AlreadyConnectedError) -> None:
+        entry = self._registry.entry_of(module.documents.signer_public_key)
+        holder = self._url_of(entry.signer) if entry is not None else None
         where = f" at {holder}" if holder is not None else ""
         text = f"The signer at {url} is not used while another one with its key is connected{where}: {error}"
         tried = (
@@ -254,18 +254,18 @@ class ModuleWatcher:
             self._unusable[url] = _text(error)
             self._log.error(f"The signer at {url} is out of use until it is reconnected: {_text(error)}")
 
-    async def _dismiss(self, url: str, words: str) -> None:
-        await self._lifecycle.dismiss(self._modules.pop(url), words)
+    async def _unplug(self, url: str, words: str) -> None:
+        await self._lifecycle.unplug(self._modules.pop(url), words)
 
-    async def _check(self, url: str, module: Module) -> None:
+    async def _check(self, url: str, module: RemovableSigner) -> None:
         loop = asyncio.get_running_loop()
         try:
             await loop.run_in_executor(self._threads, _once_more, module.check_present)
         except TransportError as error:
-            await self._dismiss(url, f"does not answer any more: {error}")
+            await self._unplug(url, f"does not answer any more: {error}")
         except Exception as error:
-            standing = self._registry.standing_of(module.documents.signer_public_key)
-            if standing is not None and standing.trouble is None:
+            entry = self._registry.entry_of(module.documents.signer_public_key)
+            if entry is not None and entry.trouble is None:
                 self._registry.exclude(module, refusals.SIGNER_QUARANTINED, _text(error))
                 self._log.error(
                     f"{label(module.serial, module.name)} gave a wrong answer and is out of use until it is "
@@ -274,7 +274,7 @@ class ModuleWatcher:
 
 
 def _once_more(ask: Callable[[], _Answer]) -> _Answer:
-    """Ask again after a damaged answer: one is noise on a line."""
+    """Ask again after a damaged answer: a single one may be noise on the line."""
     try:
         return ask()
     except ProtocolError:

@@ -29,7 +29,7 @@ class SigningService(Protocol):
         """Give work to a slow signer that is ready."""
 
     def join(self, signer: Signer) -> None:
-        """Wait until a signer that is not wanted any more has finished what it signs."""
+        """Wait until a removed signer has finished its job."""
 
     def signers_changed(self) -> None:
         """Look again which signer may do which job."""
@@ -40,7 +40,7 @@ async def _no_others(_signer: Signer) -> Iterable[Signer]:
 
 
 class SignerLifecycle:
-    """Everything that happens to signers between start and stop. Its methods run on the event loop."""
+    """Unlocks, starts, warns about and removes signers. Its methods run on the event loop."""
 
     def __init__(
         self,
@@ -65,14 +65,14 @@ class SignerLifecycle:
         self._unlocking = asyncio.Lock()
 
     async def start(self) -> None:
-        """Announce the signers that were named; raises AtcaProvError when a key or password file cannot be used."""
+        """Unlock the signers of the start; raises AtcaProvError when a key or password file cannot be used."""
         for signer in self._registry:
             self._introduced(signer, await unlock(signer, self._policy, self._log, self._registry.waiting()))
 
-    async def welcome(
+    async def plug_in(
         self, signer: Signer, beside: Callable[[Signer], Awaitable[Iterable[Signer]]] = _no_others
     ) -> None:
-        """Take in a signer that was plugged in; `beside` returns, when its turn has come, others that came at once.
+        """Add a signer that was plugged in; `beside` returns, when its turn has come, others that arrived with it.
 
         Raises:
             AtcaProvError: it cannot be used, or is gone again; it is not in the registry then.
@@ -91,7 +91,7 @@ class SignerLifecycle:
         return self.postponed.its_turn(signer) and free
 
     async def try_again(self, signer: Signer, beside: Callable[[Signer], Awaitable[Iterable[Signer]]]) -> None:
-        """Try the given passwords of one that was postponed; raises UsageError for a credential."""
+        """Try the given passwords of a postponed signer again; raises UsageError for a credential."""
         async with self._unlocking:
             others = await beside(signer)
             waiting = [*self._registry.waiting(), *others]
@@ -105,7 +105,7 @@ class SignerLifecycle:
         """Return whether an unnamed password would be tried on a signer; raises UsageError for a credential."""
         return not signer.ready and self._policy.undecided(signer)
 
-    async def dismiss(self, signer: Signer, words: str) -> None:
+    async def unplug(self, signer: Signer, words: str) -> None:
         """Remove a signer that was unplugged, and forget its password; others get its jobs."""
         if self._registry.remove(signer):
             self._log.warning(f"{label(signer.serial, signer.name)} {words}")
@@ -115,7 +115,7 @@ class SignerLifecycle:
         await asyncio.to_thread(self._let_go, signer)
 
     async def ask(self) -> None:
-        """Ask for passwords whenever a signer waits for one, without end."""
+        """Ask for passwords whenever a signer waits for one, until cancelled."""
         while True:
             self._came.clear()
             await self.prompt.run()

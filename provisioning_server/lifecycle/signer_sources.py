@@ -1,4 +1,4 @@
-"""Where signers that come and go can be: device URLs, a folder of software chips, kits that are plugged in, HSMs.
+"""Where to look for signers that come and go: device URLs, a folder of software chips, plugged-in kits, HSMs.
 
 A source tells which URLs are there now; nothing is opened.
 """
@@ -22,7 +22,7 @@ _FILE_SCHEMES: Final = ("kit-hid", "kit-cdc", "emulator")
 
 
 class SignerSource(Protocol):
-    """One way to find modules."""
+    """One way to find signers."""
 
     def present(self) -> Iterable[str]:
         """Return the device URLs that can be tried now."""
@@ -40,7 +40,7 @@ class NamedModules:
 
 
 class ModuleFolder:
-    """A folder of software chips, each a module in a file: putting a file there is plugging it in."""
+    """A folder of software chips, each a module in a file: moving a file in plugs it in."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

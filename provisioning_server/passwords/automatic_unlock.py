@@ -1,4 +1,4 @@
-"""Getting signers ready with the passwords that were given.
+"""Unlocks signers with the given passwords.
 
 One for which this computer has too little memory is tried again later: it never came to the signer and is not wrong.
 """
@@ -45,7 +45,7 @@ async def unlock(signer: Signer, policy: TryPolicy, log: Log, beside: Iterable[S
 async def unlock_later(
     signer: Signer, policy: TryPolicy, unlock_service: UnlockService, log: Log, beside: Iterable[Signer] = ()
 ) -> bool:
-    """Try again what `unlock` could not try on a signer that waits; return whether it has to be tried once more.
+    """Try again what `unlock` could not try on a waiting signer; return whether that has to be repeated.
 
     Raises UsageError for a credential that cannot be read; the unlock service logs everything else.
     """
@@ -72,7 +72,7 @@ def _take_note(attempt: UnlockAttempt, signer: Signer, password: bytes, policy: 
 
 
 async def _opens(signer: Signer, password: bytes, policy: TryPolicy) -> bool:
-    """Try a given password, and take note of what came of it."""
+    """Try a given password, and note its result."""
     policy.begun(signer, password)
     try:
         fits = await _fits(signer, password)
@@ -90,7 +90,7 @@ async def _opens(signer: Signer, password: bytes, policy: TryPolicy) -> bool:
 
 
 async def _fits(signer: Signer, password: bytes) -> bool:
-    """Try a password in a thread: turning it into a key takes long on purpose."""
+    """Try a password in a thread: turning it into a key is slow on purpose."""
     try:
         await asyncio.to_thread(signer.unlock, password)
     except UsageError as error:

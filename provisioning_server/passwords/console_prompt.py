@@ -1,4 +1,4 @@
-"""Asking for the passwords of signers on the console."""
+"""Asks for the passwords of signers on the console."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class PasswordPrompt:
             self._close_line("" if self._stale else text)
 
     def signers_changed(self) -> None:
-        """Look again whether the signer that is asked for still waits."""
+        """Close the prompt if its signer does not wait any more."""
         if self._line is not None and self._asked not in self._signers.waiting():
             self._close_line(None)
 

@@ -1,4 +1,4 @@
-"""Passwords that were given without a console: lines of a file or descriptor, and credentials of systemd.
+"""Passwords given without a console: lines of a file or descriptor, and credentials of systemd.
 
 systemd puts the credentials of a unit (LoadCredential=, SetCredentialEncrypted=) as files into the folder that
 $CREDENTIALS_DIRECTORY names: `signer-01231E6CD82CA571EE` is the password of that signer, `signer-passwords` holds

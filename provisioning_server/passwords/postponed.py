@@ -18,7 +18,7 @@ class _Turn:
 
 
 class PostponedSigners:
-    """Each gets a turn after 1 scan, then after 2, 4, ... at most `LONGEST_PAUSE_SCANS`."""
+    """Each is tried again after 1 scan, then after 2, 4, ... at most `LONGEST_PAUSE_SCANS`."""
 
     def __init__(self) -> None:
         self._turns: dict[int, _Turn] = {}  # by id of the signer object
@@ -27,7 +27,7 @@ class PostponedSigners:
         return id(signer) in self._turns
 
     def add(self, signer: Signer) -> None:
-        """Give a signer its turns, which come less and less often."""
+        """Add a signer, or double the pause of one that was tried again in vain."""
         turn = self._turns.get(id(signer))
         if turn is None:
             self._turns[id(signer)] = _Turn(signer)
@@ -40,7 +40,7 @@ class PostponedSigners:
         self._turns.pop(id(signer), None)
 
     def its_turn(self, signer: Signer) -> bool:
-        """Return whether this scan is its turn; asked once at each scan."""
+        """Return whether a signer is due; call it once at each scan."""
         turn = self._turns.get(id(signer))
         if turn is None:
             return False

@@ -13,7 +13,7 @@ from provisioning_server.signers.signer import Signer
 
 
 class TryPolicy:
-    """Chooses, and remembers for as long as the server runs.
+    """Chooses passwords, and remembers the results while the server runs.
 
     A password that names a signer is for that one. One that names none is tried on every signer on files; on a module
     or an HSM only if nothing is left to guess: one such password that opened no other signer, one signer that it can
@@ -60,21 +60,21 @@ class TryPolicy:
             self._owners.setdefault(password, signer.serial)
 
     def accepted(self, signer: Signer, password: bytes) -> None:
-        """Take note that it was right: it may be tried again after a replug, and after a try that broke off."""
+        """Note that it was right: it may be tried again after a reconnection and after a try that broke off."""
         self._opened.add((signer.wrong_tries_at or "", password))
         self.not_refused(signer, password)
 
     def refused(self, signer: Signer, password: bytes) -> None:
-        """Take note that it was wrong, now if not always."""
+        """Note that it was wrong."""
         self._opened.discard((signer.wrong_tries_at or "", password))
 
     def broke_off(self, signer: Signer, password: bytes) -> None:
-        """Take note that the signer went away meanwhile; a password that opened it before was not wrong."""
+        """Note that the signer was unplugged during the try; a password that opened it before was not wrong."""
         if (signer.wrong_tries_at or "", password) in self._opened:
             self.not_refused(signer, password)
 
     def not_refused(self, signer: Signer, password: bytes) -> None:
-        """Take note that it was not the reason of a failure: it may be tried again after a replug."""
+        """Note that it did not cause the failure: it may be tried again after a reconnection."""
         self._refused.discard((signer.wrong_tries_at or "", password))
         self._owners.setdefault(password, signer.serial)
 

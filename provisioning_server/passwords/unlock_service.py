@@ -26,7 +26,7 @@ _TRIED_AGAIN: Final = "The given password is tried again automatically."
 
 
 class Outcome(enum.Enum):
-    """What came of a try."""
+    """The result of a try."""
 
     ACCEPTED = "accepted"
     WRONG = "wrong"
@@ -83,7 +83,7 @@ class UnlockService:
         self._tries: dict[bytes, _Tries] = {}  # by public key
 
     def wrong(self, signer: Signer) -> int:
-        """Wrong passwords in a row."""
+        """Return the number of wrong passwords in a row."""
         return self._of(signer).wrong
 
     def untried(self, signer: Signer) -> str:
@@ -95,7 +95,7 @@ class UnlockService:
         return self._of(signer).turn.locked()
 
     def seconds_left(self, signer: Signer) -> float:
-        """Until the next password may be tried."""
+        """Return the seconds until the next password may be tried."""
         return max(0.0, self._of(signer).not_before - self._clock())
 
     async def rested(self, signer: Signer) -> None:
@@ -110,11 +110,11 @@ class UnlockService:
         self._say_untried(signer)
 
     def postponed_no_more(self, signer: Signer) -> None:
-        """Take back that a given password is tried again."""
+        """Clear the note that a given password is tried again."""
         self._of(signer).untried = ""
 
     async def attempt(self, signer: Signer, password: bytes, *, again: bool = False) -> UnlockAttempt:
-        """Try a password, after the tries that were begun before and after the pause.
+        """Try a password, after earlier tries and after the pause.
 
         `again`: it was `postponed`; that it has to wait on is not said once more.
         """
@@ -123,7 +123,7 @@ class UnlockService:
             if signer not in self._signers.waiting():
                 return UnlockAttempt(Outcome.NOT_WAITING)
             try:
-                # In a thread: turning a password into a key takes long on purpose.
+                # In a thread: turning a password into a key is slow on purpose.
                 await asyncio.to_thread(signer.unlock, password)
             except AtcaProvError as error:
                 if error.code == Code.PASSWORD_MEMORY:  # nothing came to the signer: letting it go would not help

@@ -1,1 +1,1 @@
-"""What is written down of certificates: the signing logs, the documents of signers, the certs folder."""
+"""The records: signing logs, documents of signers, PEM files, and the data folder that holds them."""

@@ -48,17 +48,17 @@ class CertificateFiles:
         return bool(wrong)
 
     def unrecorded(self) -> list[str]:
-        """Return the names of the files that were there at the start and belong to none of the records restored."""
+        """Return the names of the files from before the start that belong to no record."""
         return sorted(self._unrecorded)
 
     def write(self, record: IssuedRecord, number: int, signer_certificate: bytes) -> None:
-        """Write a device's certificates; `number` counts the chip's, from 1. Raises OSError and leaves no half file."""
+        """Write a device's certificates, the chip's `number`-th (from 1); raises OSError and leaves no partial file."""
         name = _name(record, number)
         self._write_signer(f"{self._folder}{name}_signer.pem", signer_certificate)
         _write(f"{self._folder}{name}_device.pem", record.certificate)
 
     def _write_signer(self, path: str, certificate: bytes) -> None:
-        """One file under the names of all its devices where the disk can do that; else a file for each."""
+        """Write one file with a link for each device, where the disk can link; else a file for each."""
         first = self._signer_files.get(certificate)
         if first is not None:
             with contextlib.suppress(OSError):

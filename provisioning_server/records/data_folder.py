@@ -40,7 +40,7 @@ class DataFolder:
 
     @property
     def modules(self) -> Path:
-        """Return the folder of what is remembered of signer modules; it may not be there yet."""
+        """Return the folder of the module pins; it may not exist yet."""
         return self.path / "modules"
 
     def signing_log(self) -> Path:
@@ -78,7 +78,7 @@ class DataFolder:
             yield
 
     def _new(self, kind: str, ending: str) -> Path:
-        """A name by the time of the start that sorts behind all earlier ones, by which the records find their order.
+        """Return a path named by the start that sorts after all earlier ones: the records are read in that order.
 
         Two starts may fall into one second, and a clock may be set back: then it is the newest name, and a number.
         """

@@ -30,7 +30,7 @@ _DOCUMENT_ID: Final = re.compile("[0-9a-f]{64}")
 
 
 class _RecordPlace(NamedTuple):
-    """Where a record stands: signing log by its number, byte offset and size."""
+    """The place of a record: number of its signing log, byte offset and size."""
 
     log: int
     offset: int
@@ -102,7 +102,7 @@ class FileRecords:
         return list(self._documents.values())
 
     def keep_documents(self, documents: SignerDocuments) -> None:
-        """Have a signer's documents on the disk before the first record names them; raises RECORDS_FAILED."""
+        """Write a signer's documents to the disk, before the first record names them; raises RECORDS_FAILED."""
         if documents.document_id in self._documents:
             return
         try:
@@ -112,10 +112,10 @@ class FileRecords:
         self._documents[documents.document_id] = documents
 
     def append(self, records: Sequence[IssuedRecord]) -> None:
-        """Write records durably, with one sync for all; after that their certificates may be given out.
+        """Write records durably, with one sync for all; after that their certificates may be sent.
 
         Raises:
-            AtcaProvError: RECORDS_FAILED. None of the certificates may be given out then.
+            AtcaProvError: RECORDS_FAILED. None of the certificates may be sent then.
         """
         self.require_intact()
         try:
@@ -142,7 +142,7 @@ class FileRecords:
         self.newest = now
 
     def require_intact(self) -> None:
-        """Raise AtcaProvError RECORDS_FAILED unless every signing log is where and as it was left."""
+        """Raise AtcaProvError RECORDS_FAILED unless every signing log is in its place and unchanged."""
         if self.failed:
             raise self._failure("an earlier write failed")
         for path, state in zip(self._logs, self._states, strict=True):
@@ -172,7 +172,7 @@ class FileRecords:
             self.newest = accepted.time
 
     def _require_recorded(self, data: Path) -> None:
-        """Certificate files are made from records: one without is what a lost record left behind."""
+        """Refuse certificate files without a record: a signing log was lost."""
         names = self._files.unrecorded()
         if names:
             raise UsageError(
@@ -184,7 +184,7 @@ class FileRecords:
             )
 
     def _load_all_documents(self) -> None:
-        """Also those that no record names: a signer that clients named while others of its group signed."""
+        """Load all documents, also those of signers that clients named while others of their group signed."""
         files = [path for path in paths_in(self._documents_folder, "*.cbor") if _DOCUMENT_ID.fullmatch(path.stem)]
         for path in sorted(files, key=lambda path: path.stat().st_mtime_ns):
             self._load_documents(path.stem)

@@ -26,7 +26,7 @@ _UTC_TIME: Final = 0x17
 
 
 class SignerParts(Protocol):
-    """What a signer folder, a signer module and others have in common."""
+    """The parts of any signer: a signer folder, a signer module and others."""
 
     @property
     def public_key(self) -> bytes:
@@ -66,7 +66,7 @@ class SignerDocuments:
 
     @classmethod
     def of(cls, parts: SignerParts) -> Self:
-        """Take them from where a signer keeps them."""
+        """Collect the documents of a signer."""
         return cls(
             signer_public_key=parts.public_key,
             signer_certificate=parts.certificate,
@@ -78,37 +78,37 @@ class SignerDocuments:
 
     @functools.cached_property
     def document_id(self) -> str:
-        """SHA-256 of `to_bytes`, 64 hex digits."""
+        """Return the SHA-256 of `to_bytes`, 64 hex digits."""
         return hashlib.sha256(self.to_bytes()).hexdigest()
 
     @functools.cached_property
     def group(self) -> bytes:
-        """What the signers of one product share: 32 bytes, from the root's key and both definitions."""
+        """Return the id of the group of signers of one product: 32 bytes, from the root's key and both definitions."""
         root = authority_layout(self.root_certificate).public_key.of(self.root_certificate)
         parts = (root, self.signer_definition, self.device_definition)
         return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).digest()
 
     @functools.cached_property
     def ca_keys(self) -> frozenset[bytes]:
-        """The keys (X||Y) of the signer and of the CA above it."""
+        """Return the keys (X||Y) of the signer and of the CA above it."""
         root = authority_layout(self.root_certificate).public_key.of(self.root_certificate)
         return frozenset({self.signer_public_key, root})
 
     @functools.cached_property
     def device(self) -> CertificateDefinition:
-        """The definition of the device certificates."""
+        """Return the definition of the device certificates."""
         return CertificateDefinition.from_bytes(self.device_definition)
 
     @functools.cached_property
     def issue_years(self) -> tuple[int, int]:
-        """First and last year in which it can issue."""
+        """Return the first and the last year in which it can issue."""
         return self.device.first_issue_year, self.device.last_issue_year
 
     @functools.cached_property
     def validity(self) -> tuple[datetime, datetime] | None:
-        """Begin and end of the signer's certificate (UTC); None if an external CA gave it dates that no chip can hold.
+        """Return begin and end of the signer's certificate (UTC); None for dates that no chip can hold.
 
-        Such dates are not checked.
+        An external CA may give such dates; they are not checked.
         """
         layout = certificate_layout(self.signer_certificate)
         pairs = ((layout.issue_date, layout.issue_date_tag), (layout.expire_date, layout.expire_date_tag))
@@ -127,7 +127,7 @@ class SignerDocuments:
 
     @functools.cached_property
     def signer_writes(self) -> tuple[SlotWrite, ...]:
-        """Where the parts of the signer certificate go on every chip, as replies say it."""
+        """Return the writes of the signer certificate's parts to each chip, as in replies."""
         definition = CertificateDefinition.from_bytes(self.signer_definition)
         writes = slot_contents(definition, compressed=self.signer_compressed, public_key=self.signer_public_key)
         return tuple(SlotWrite(write.slot, write.offset, write.data) for write in writes)

@@ -1,4 +1,4 @@
-"""The signing log: one tab-separated line for each certificate, and all that is needed to give it out again.
+"""The signing log: one tab-separated line for each certificate, with all that is needed to send it again.
 
 A new file at each start, with a header line. The last column is the CRC-32 of the line before it, so that a damaged
 line is seen. The columns are listed in docs/reference/server-records.md.
@@ -120,7 +120,7 @@ class IssuedRecord:
 
 
 class FileState(NamedTuple):
-    """Which file stands under a name, and how long it is."""
+    """Identity and length of a file."""
 
     device: int
     inode: int
@@ -128,7 +128,7 @@ class FileState(NamedTuple):
 
     @classmethod
     def of(cls, path: Path) -> FileState:
-        """Look; raises OSError."""
+        """Return the state of a file; raises OSError."""
         status = path.stat()
         return cls(status.st_dev, status.st_ino, status.st_size)
 
@@ -148,7 +148,7 @@ class SigningLog:
         return log
 
     def append(self, records: Sequence[IssuedRecord]) -> list[tuple[int, int]]:
-        """Write the lines with one sync; return (offset, size) of each. Raises OSError: nothing of it counts then."""
+        """Write the lines with one sync; return (offset, size) of each. Raises OSError: nothing is recorded then."""
         lines = [record.to_line() for record in records]
         data = b"".join(lines)
         write_synced(self._descriptor, data)
@@ -158,7 +158,7 @@ class SigningLog:
 
     @property
     def size(self) -> int:
-        """How many bytes were written."""
+        """Return the number of bytes written."""
         return self._size
 
     def close(self) -> None:
@@ -167,9 +167,9 @@ class SigningLog:
 
 
 def read_signing_log(path: Path) -> Iterator[tuple[int, int, IssuedRecord]]:
-    """Give (offset, size, record) of each line of a signing log.
+    """Yield (offset, size, record) of each line of a signing log.
 
-    A last line without its end was cut while it was written: its certificate was never given out, so it does not count.
+    A last line without its end was cut while it was written: its certificate was never sent, so it is skipped.
 
     Raises:
         UsageError: FILE_INVALID with file and line, for a damaged line. Going on without it could sign a chip twice.

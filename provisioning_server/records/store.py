@@ -1,4 +1,4 @@
-"""What the server needs of its records, wherever they are kept."""
+"""The interface of the records, wherever they are kept."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Records(Protocol):
         """The time of the newest record that counts against the clock."""
 
     def require_intact(self) -> None:
-        """Raise unless they are as they were left."""
+        """Raise unless the records are unchanged."""
 
     def find(self, chip_serial: bytes) -> list[IssuedRecord]:
         """Return the records of a chip, oldest first."""

@@ -65,11 +65,11 @@ class HsmSigner:
         self._key.open(password, self.documents.signer_public_key)
 
     def sign(self, digest: bytes) -> bytes:
-        """Return R||S (64 bytes) over a SHA-256 digest (32 bytes); raises TransportError when the HSM does not."""
+        """Return R||S (64 bytes) over a SHA-256 digest (32 bytes); raises TransportError when the HSM fails."""
         return self._key.sign(digest)
 
     def rest(self) -> None:
-        """Nothing: a token forgets its PIN when this process ends."""
+        """Do nothing: a token forgets its PIN when this process ends."""
 
     def check_present(self) -> None:
         """Raise TransportError when the token is gone."""

@@ -50,7 +50,7 @@ class PluggedModule:
 
     @property
     def remaining(self) -> int | None:
-        """Signatures that are left, without asking the chip."""
+        """Return the signatures that are left, without asking the chip."""
         return self._module.remaining
 
     @property
@@ -92,7 +92,7 @@ class PluggedModule:
 
 
 def _require_proof(module: SignerModule) -> None:
-    """Find out before a board does that a chip has another key than its certificate; costs nothing of the quota."""
+    """Check that a chip has the key of its certificate, before a board is touched; this does not use the quota."""
     if not module.prove():
         module.lock()
         raise CertificateError(
@@ -103,4 +103,4 @@ def _require_proof(module: SignerModule) -> None:
 
 
 def _no_pause(_: float) -> None:
-    """The server slows wrong passwords down for signers of every kind; a thread that sleeps would hold up its end."""
+    """Do not pause: the unlock service does, and a sleeping thread would delay the end of the program."""

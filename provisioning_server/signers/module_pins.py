@@ -1,4 +1,4 @@
-"""What the server remembers of modules that it gave passwords to, so that no forged one gets them.
+"""Pins of the modules that took their passwords, so that a forged module does not get one.
 
 Serial number, salt, scrypt cost and public key of a module are permanently locked. Everyone can read all of them; but a
 forged module that asks for less work, or that has another key, is told from the real one.
@@ -21,7 +21,7 @@ class ModulePins:
     """One small file for each module in a folder: salt (hex), scrypt cost, public key (hex), separated by tabs."""
 
     def __init__(self, folder: Path) -> None:
-        """Remember in a folder that is made when it is needed."""
+        """Keep pins in a folder that is created when needed."""
         self._folder = folder
 
     def require_same(self, facts: ModuleContents) -> None:
@@ -42,7 +42,7 @@ class ModulePins:
             )
 
     def remember(self, facts: ModuleContents) -> None:
-        """Remember a module that has taken its password; raises UsageError (file-unwritable)."""
+        """Pin a module that took its password; raises UsageError (file-unwritable)."""
         path = self._path(facts)
         try:
             if status(path) is not None:

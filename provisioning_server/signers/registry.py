@@ -17,7 +17,7 @@ from provisioning_server.signers.signer import Signer, label
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class RegistryEntry:
     """A connected signer; `trouble` is the reply to its requests if it is excluded, `reason` is for the log."""
 
     signer: Signer
@@ -25,7 +25,7 @@ class Standing:
     reason: str = ""
 
 
-class AlreadyHereError(UsageError):
+class AlreadyConnectedError(UsageError):
     """A signer with the same key is connected already."""
 
 
@@ -37,7 +37,7 @@ class SignerRegistry:
 
     def __init__(self, signers: Iterable[Signer] = ()) -> None:
         self._lock = threading.Lock()
-        self._entries: dict[bytes, Standing] = {}
+        self._entries: dict[bytes, RegistryEntry] = {}
         self._more_expected = False
         self.changes = 0
         """How often a signer was added, removed or excluded."""
@@ -49,17 +49,17 @@ class SignerRegistry:
             self.add(signer)
 
     def __iter__(self) -> Iterator[Signer]:
-        return iter([entry.signer for entry in self.standings()])
+        return iter([entry.signer for entry in self.entries()])
 
     def __contains__(self, signer: Signer) -> bool:
         return any(each is signer for each in self)
 
     def require_new(self, signer: Signer) -> None:
-        """Raise CertificateError or UsageError if a signer cannot serve, AlreadyHereError if its key is connected."""
+        """Raise CertificateError or UsageError if a signer cannot serve, AlreadyConnectedError for a known key."""
         _check(signer)
         here = self._entries.get(signer.documents.signer_public_key)
         if here is not None:
-            raise AlreadyHereError(
+            raise AlreadyConnectedError(
                 f"{label(here.signer.serial, here.signer.name)} is connected already.",
                 advice="Name or plug in each signer once.",
             )
@@ -72,7 +72,7 @@ class SignerRegistry:
         """Refuse requests for unknown keys permanently from now on."""
         self._more_expected = False
 
-    def standing_of(self, public_key: bytes) -> Standing | None:
+    def entry_of(self, public_key: bytes) -> RegistryEntry | None:
         """Return the entry of a public key (64 bytes X||Y)."""
         return self._entries.get(public_key)
 
@@ -80,7 +80,7 @@ class SignerRegistry:
         """Add a signer; raises as `require_new`."""
         with self._lock:
             self.require_new(signer)
-            self._entries[signer.documents.signer_public_key] = Standing(signer)
+            self._entries[signer.documents.signer_public_key] = RegistryEntry(signer)
             self.changes += 1
             self._seen[signer.documents.signer_public_key] = signer.documents
             self._ca_keys |= signer.documents.ca_keys
@@ -115,12 +115,12 @@ class SignerRegistry:
                 self.changes += 1
 
     def is_ca_key(self, public_key: bytes) -> bool:
-        """Return whether a key (X||Y) is that of a signer that is or was here, or of the CA above one."""
+        """Return whether a key (X||Y) belongs to a signer that is or was connected, or to the CA above one."""
         return public_key in self._ca_keys
 
     def usable(self, signer: Signer) -> bool:
         """Return whether a signer is connected, ready and not excluded."""
-        return any(entry.signer is signer and _ready(entry) for entry in self.standings())
+        return any(entry.signer is signer and _ready(entry) for entry in self.entries())
 
     def documents_of(self, public_key: bytes) -> SignerDocuments | None:
         """Return the documents of a signer that is or was connected."""
@@ -131,7 +131,7 @@ class SignerRegistry:
 
         `public_key` (64 bytes X||Y) names a signer; with a `group` (32 bytes) its other signers serve too.
         """
-        entries = [entry for entry in self.standings() if _fits(entry.signer.documents, public_key, group)]
+        entries = [entry for entry in self.entries() if _fits(entry.signer.documents, public_key, group)]
         entries.sort(key=lambda entry: entry.signer.documents.signer_public_key != public_key)
         ready = [entry.signer for entry in entries if _ready(entry)]
         if ready:
@@ -156,9 +156,9 @@ class SignerRegistry:
 
     def waiting(self) -> list[Signer]:
         """Return the signers that wait for their passwords."""
-        return [entry.signer for entry in self.standings() if entry.trouble is None and not entry.signer.ready]
+        return [entry.signer for entry in self.entries() if entry.trouble is None and not entry.signer.ready]
 
-    def standings(self) -> list[Standing]:
+    def entries(self) -> list[RegistryEntry]:
         """Return all connected signers, in the order in which they came."""
         with self._lock:
             return list(self._entries.values())
@@ -168,7 +168,7 @@ def _fits(documents: SignerDocuments, public_key: bytes, group: bytes | None) ->
     return documents.signer_public_key == public_key or (group is not None and documents.group == group)
 
 
-def _ready(entry: Standing) -> bool:
+def _ready(entry: RegistryEntry) -> bool:
     return entry.trouble is None and entry.signer.ready
 
 

@@ -75,5 +75,5 @@ class Signer(Protocol):
 
 
 def label(serial: bytes, name: str) -> str:
-    """How log lines and prompts name a signer: `Signer (01231E6CD82CA571EE, Example ATECC508A Signer)`."""
+    """Return the name of a signer in log lines and prompts: `Signer (01231E6CD82CA571EE, Example ATECC508A Signer)`."""
     return f"Signer ({serial.hex().upper()}, {printable(name)})"

@@ -1,4 +1,4 @@
-"""One connection: its bytes become requests, replies become its bytes. All of it runs on the event loop.
+"""One connection of a client: bytes in, requests out; replies in, bytes out. It runs on the event loop.
 
 A connection handles one request at a time and holds at most one message of what a client sends ahead. Its `deadline`
 says until when the client has to do its part; the listener closes connections that are late.
@@ -32,16 +32,16 @@ class ConnectionOwner(Protocol):
     limits: ConnectionLimits
 
     def now(self) -> float:
-        """Seconds on a steady clock."""
+        """Return seconds on a monotonic clock."""
 
     def opened(self, connection: ClientConnection) -> ErrorReply | None:
-        """Take note of a new connection; return why it may not stay, if so."""
+        """Register a new connection; return a refusal if it may not stay."""
 
     def closed(self, connection: ClientConnection, reason: str) -> None:
-        """Take note of its end; `reason` is empty for an orderly one."""
+        """Remove a connection that ended; `reason` is empty if it ended in order."""
 
     def submit(self, request: Request, deliver: Callable[[Reply], None], client: str) -> None:
-        """Have a request of a client, named by its address, answered."""
+        """Queue a request of a client, named by its address; `deliver` gets the reply."""
 
 
 class ClientConnection(asyncio.Protocol):
@@ -63,12 +63,12 @@ class ClientConnection(asyncio.Protocol):
 
     @property
     def leaving(self) -> bool:
-        """Return whether it was refused, and is only there to read why."""
+        """Return whether it was refused and only stays to read why."""
         return self._hung_up or self._transport is None or self._transport.is_closing()
 
     @property
     def idle_since(self) -> float | None:
-        """Since when nothing was to be done for it, on the steady clock; None while something is."""
+        """Return since when it is idle, on the monotonic clock; None while it is busy."""
         connection = self._connection
         waits = connection.state is ConnectionState.IDLE and not connection.mid_message and not self._writing_paused
         return self._idle_since if waits else None
@@ -126,7 +126,7 @@ class ClientConnection(asyncio.Protocol):
         self._owner.closed(self, self._reason or (f"Connection lost: {exc}." if exc else ""))
 
     def late(self) -> None:
-        """Close because the client did not do its part in time."""
+        """Close because the client was too slow."""
         if self._transport is None:
             return
         if self._writing_paused or self._hung_up or self._transport.is_closing():
@@ -136,28 +136,28 @@ class ClientConnection(asyncio.Protocol):
             self._refuse(refusals.IDLE, "No complete message came in time.")
 
     def dismiss(self, why: ErrorReply, *, in_silence: bool) -> None:
-        """Close it in favour of another one."""
+        """Close it to make room for another one."""
         if in_silence:
             self.cut(why.message)
         else:
             self._refuse(why, why.message)
 
     def cut(self, reason: str) -> None:
-        """Close at once, without a word to the client."""
+        """Close at once, without a reply to the client."""
         self._hung_up = True
         self._reason = reason
         if self._transport is not None:
             self._transport.abort()
 
     def stop(self) -> None:
-        """Close now, or when the reply that is due has been sent."""
+        """Close now, or after the reply that is due."""
         self._stopping = True
         if self._connection.state is not ConnectionState.REPLY_DUE:
             self._refuse(refusals.STOPPING, "")
             self._close("")
 
     def _advance(self) -> None:
-        """Take the next request, if there is one and the last one is done with."""
+        """Take the next request, if there is one and the last one is answered."""
         if self._transport is None or self._writing_paused or self._connection.state is not ConnectionState.IDLE:
             return
         try:
@@ -190,7 +190,7 @@ class ClientConnection(asyncio.Protocol):
         self._advance()
 
     def _refuse(self, reply: ErrorReply, reason: str) -> None:
-        """Say why, and hang up. What the client still sends is read and dropped for a while.
+        """Send a refusal and close. What the client still sends is read and dropped for a while.
 
         Closing over unread bytes would reset the connection, and the client might never see the reply.
         """
@@ -219,7 +219,7 @@ def _host(address: object) -> str:
 
 
 def address_text(address: object) -> str:
-    """Write a socket address as `127.0.0.1:11235` or `[::1]:11235`."""
+    """Return a socket address as `127.0.0.1:11235` or `[::1]:11235`."""
     if isinstance(address, tuple) and len(address) >= 2:
         return f"[{address[0]}]:{address[1]}" if ":" in str(address[0]) else f"{address[0]}:{address[1]}"
     return "a client"

@@ -19,7 +19,7 @@ _IPV6_PREFIX = 64
 
 
 class TrackedConnection(Protocol):
-    """A connection, as far as the table looks at it."""
+    """What the table needs to know of a connection."""
 
     @property
     def host(self) -> str:
@@ -31,7 +31,7 @@ class TrackedConnection(Protocol):
 
     @property
     def leaving(self) -> bool:
-        """Return whether it was refused already, and is only there to read why."""
+        """Return whether it was refused and only stays to read why."""
 
 
 AnyConnection = TypeVar("AnyConnection", bound=TrackedConnection)
@@ -51,12 +51,12 @@ class ConnectionTable(Generic[AnyConnection]):
         return len(self._connections)
 
     @property
-    def crowd_of_leaving(self) -> bool:
+    def too_many_leaving(self) -> bool:
         """Return whether so many refused ones are being told why that further ones are cut at once."""
         return sum(connection.leaving for connection in self._connections) >= self._limits.refused
 
     def admit(self, connection: AnyConnection) -> tuple[bool, AnyConnection | None]:
-        """Count one in; return whether it may stay, and which one has to give way for it."""
+        """Add a connection; return whether it may stay, and which one has to close for it."""
         computer = self._connections[connection] = _computer(connection.host)
         held = Counter(where for each, where in self._connections.items() if not each.leaving)
         limits = self._limits
@@ -71,7 +71,7 @@ class ConnectionTable(Generic[AnyConnection]):
         return gives_way is not None, gives_way
 
     def remove(self, connection: AnyConnection) -> None:
-        """Count one out."""
+        """Remove a connection."""
         self._connections.pop(connection, None)
 
     def _longest_idle_of_largest(self, newcomer: AnyConnection, held: Counter[str]) -> AnyConnection | None:
@@ -102,7 +102,7 @@ def _by_number(held: Counter[str]) -> list[tuple[int, set[str]]]:
 
 
 def _computer(host: str) -> str:
-    """Return what stands for the computer at an address: IPv6 gives one computer very many."""
+    """Return one text for all addresses of a computer: with IPv6 it has very many."""
     try:
         address = ipaddress.ip_address(host.partition("%")[0])
     except ValueError:

@@ -25,7 +25,7 @@ questions, and their number."""
 
 
 class Listener:
-    """The owner of all connections."""
+    """Accepts connections and owns them."""
 
     def __init__(
         self, limits: ConnectionLimits, submit: Callable[[Request, Callable[[Reply], None], str], None], log: Log
@@ -73,20 +73,20 @@ class Listener:
             self._sweeper.cancel()
 
     def now(self) -> float:
-        """The clock of the loop."""
+        """Return the time of the loop."""
         return self._loop.time()
 
     def opened(self, connection: ClientConnection) -> ErrorReply | None:
-        """Count a connection in; refuse it, or another one for it, if there are too many.
+        """Add a connection; refuse it, or close another one for it, if there are too many.
 
-        Without a word if too many are refused: each holds a file descriptor, and without one there are no records.
+        Cut it if too many are being refused: each holds a file descriptor, which the records need, too.
         """
         stays, gives_way = self._connections.admit(connection)
         self._all_closed.clear()
         if gives_way is not None:
-            gives_way.dismiss(refusals.GAVE_WAY, in_silence=self._connections.crowd_of_leaving)
+            gives_way.dismiss(refusals.GAVE_WAY, in_silence=self._connections.too_many_leaving)
         if not stays:
-            if not self._connections.crowd_of_leaving:
+            if not self._connections.too_many_leaving:
                 return refusals.BUSY
             connection.cut(refusals.BUSY.message)
             return None
@@ -94,7 +94,7 @@ class Listener:
         return None
 
     def closed(self, connection: ClientConnection, reason: str) -> None:
-        """Count a connection out."""
+        """Remove a connection."""
         self._connections.remove(connection)
         if not len(self._connections):
             self._all_closed.set()
@@ -104,7 +104,7 @@ class Listener:
             self._log.info(f"Client {connection.peer} disconnected.")
 
     def submit(self, request: Request, deliver: Callable[[Reply], None], client: str) -> None:
-        """Hand a request on."""
+        """Pass a request on."""
         self._submit(request, deliver, client)
 
     def _sweep(self) -> None:
@@ -115,7 +115,7 @@ class Listener:
 
 
 def _keep_alive(listening: socket.socket) -> None:
-    """Have connections watched: a station that lost its power says no goodbye, and would keep its place for hours."""
+    """Turn on keep-alive: a station that lost its power closes nothing, and would keep its connection for hours."""
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)  # what is accepted here inherits it
     for name, value in _KEEP_ALIVE.items():
         if hasattr(socket, name):

@@ -1,1 +1,1 @@
-"""The web page of the server: who signs here, and the passwords that signers wait for."""
+"""The web page of the server: its signers, and their passwords."""

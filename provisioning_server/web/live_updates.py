@@ -28,7 +28,7 @@ class LiveSigners:
         self.look()
 
     def look(self) -> None:
-        """Look now."""
+        """Look at the signers now."""
         views = self._look()
         if views != self.views:
             self.views = views
@@ -36,7 +36,7 @@ class LiveSigners:
             self.wake()
 
     async def run(self) -> None:
-        """Look without end."""
+        """Look at the signers until cancelled."""
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             self.look()
@@ -68,19 +68,19 @@ class LiveSigners:
         return self._written[1]
 
     def wake(self) -> None:
-        """Let all streams look whether they are still wanted, and what is new."""
+        """Wake all streams: they may have to end, or to send changes."""
         self._changed.set()
         self._changed = asyncio.Event()
 
 
 def snapshot(views: list[SignerView]) -> dict[str, object]:
-    """Return the state as JSON holds it: the signers and a line about all of them."""
+    """Return the state for JSON: the signers and their summary."""
     waiting = sum(view.state == SignerState.WAITING for view in views)
     return {"summary": summary(views), "waiting": waiting, "signers": [asdict(view) for view in views]}
 
 
 def summary(views: list[SignerView]) -> str:
-    """Return the line about all signers."""
+    """Return a summary of all signers."""
     if not views:
         return "No signers"
     ready = sum(view.state in _ABLE for view in views)

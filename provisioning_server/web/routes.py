@@ -61,7 +61,7 @@ class Pages:
         self._files = static_files(_HERE)
 
     def application(self) -> Starlette:
-        """Return them as an ASGI application."""
+        """Return the routes as an ASGI application."""
         routes = [
             Route("/", self._to_signers),
             Route("/signers", self._signers),
@@ -116,7 +116,7 @@ class Pages:
         return self._answer(request, outcome.name.lower().replace("_", "-"), 200)
 
     def _answer(self, request: Request, outcome: str, status: int) -> Response:
-        """Tell a script what came of it; a browser without one is sent back to the page, which says so."""
+        """Return the outcome to a script; a browser without scripts is sent back to the page, which shows it."""
         if "application/json" not in request.headers.get("accept", ""):
             return RedirectResponse("/signers", 303)
         return JSONResponse({"outcome": outcome, **snapshot(self._parts.live.views)}, status)
@@ -171,7 +171,7 @@ class Pages:
 
 
 class _CountedStream(StreamingResponse):
-    """Events, counted from the decision to send them: many requests can come before the first one's first event."""
+    """A stream of events, counted from its request on: many requests can come before the first event."""
 
     def __init__(self, events: AsyncIterator[str], count: Callable[[int], None]) -> None:
         super().__init__(events, media_type="text/event-stream")
@@ -187,7 +187,7 @@ class _CountedStream(StreamingResponse):
 
 
 async def _fields(request: Request) -> dict[str, str]:
-    """Read the form that a request brings; what is no form, or too large, is refused without reading it all."""
+    """Read the form in a request; one that is too large is refused without reading it all."""
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != FORM_TYPE:
         raise HTTPException(415, "The request is not a form of this page.")
     body = bytearray()

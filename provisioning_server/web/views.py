@@ -16,7 +16,7 @@ from provisioning_server.passwords.unlock_service import UnlockService
 from provisioning_server.records.file_records import Tally
 from provisioning_server.records.signer_documents import SignerDocuments
 from provisioning_server.signers.hsm import HsmSigner
-from provisioning_server.signers.registry import SignerRegistry, Standing
+from provisioning_server.signers.registry import RegistryEntry, SignerRegistry
 from provisioning_server.signers.signer import Signer
 from provisioning_server.signers.software import SoftwareSigner
 
@@ -30,7 +30,7 @@ _TRIES_LEFT: Final = {
 
 
 class SignerState(enum.StrEnum):
-    """How a signer stands; the page gives each its own colour and sign."""
+    """The states of a signer; each has its own colour and sign on the page."""
 
     WAITING = "waiting"
     READY = "ready"
@@ -42,7 +42,7 @@ class SignerState(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SignerView:
-    """A signer as texts that print. `key` names it in addresses; an empty text is not shown."""
+    """A signer as printable texts. `key` identifies it in URLs; an empty text is not shown."""
 
     key: str = ""
     name: str = ""
@@ -60,7 +60,7 @@ class SignerView:
 
 
 class SignerOverview:
-    """Looks at the signers, and remembers those that are gone. Its methods run on the event loop."""
+    """Collects what the page shows of the signers, and remembers unplugged ones. Its methods run on the event loop."""
 
     def __init__(
         self,
@@ -79,8 +79,8 @@ class SignerOverview:
         self._known: dict[str, SignerView] = {}  # in the order in which they came first, so that none jumps
 
     def views(self) -> list[SignerView]:
-        """Return what there is to say now; what is in a place for signers and is no good one comes last."""
-        here = {view.key: view for view in map(self._view, self._registry.standings())}
+        """Return the cards: signers in the order in which they came, then devices that cannot be used."""
+        here = {view.key: view for view in map(self._view, self._registry.entries())}
         gone = {key: _unplugged(view) for key, view in self._known.items() if key not in here}
         self._known = {key: (here | gone)[key] for key in dict.fromkeys((*self._known, *here))}
         return [*self._known.values(), *(_unusable_view(url, why) for url, why in self._unusable().items())]
@@ -89,8 +89,8 @@ class SignerOverview:
         """Return the signer of a view, if it is connected."""
         return next((each for each in self._registry if _key(each) == key), None)
 
-    def _view(self, standing: Standing) -> SignerView:
-        signer = standing.signer
+    def _view(self, entry: RegistryEntry) -> SignerView:
+        signer = entry.signer
         tally = self._tally(signer.serial)
         view = SignerView(
             key=_key(signer),
@@ -102,9 +102,9 @@ class SignerOverview:
             issued="" if tally is None else f"{tally.issued:,}",
             last="" if tally is None else f"{tally.chip_serial.hex().upper()}, {tally.time:%Y-%m-%d %H:%M:%S} UTC",
         )
-        if standing.trouble is not None and standing.trouble.code != Code.QUOTA_USED_UP:
-            return _quarantined(view, standing)
-        if standing.trouble is not None or signer.remaining == 0:
+        if entry.trouble is not None and entry.trouble.code != Code.QUOTA_USED_UP:
+            return _quarantined(view, entry)
+        if entry.trouble is not None or signer.remaining == 0:
             return _used_up(view)
         if not signer.ready:
             return self._waiting(view, signer)
@@ -140,9 +140,9 @@ def _used_up(view: SignerView) -> SignerView:
     return replace(view, state=SignerState.USED_UP, headline="Quota used up", detail=detail)
 
 
-def _quarantined(view: SignerView, standing: Standing) -> SignerView:
-    advice = _AGAIN if standing.signer.slow else "Repair it, then start the server again."
-    detail = printable(f"{standing.reason} {advice}") if standing.reason else advice
+def _quarantined(view: SignerView, entry: RegistryEntry) -> SignerView:
+    advice = _AGAIN if entry.signer.slow else "Repair it, then start the server again."
+    detail = printable(f"{entry.reason} {advice}") if entry.reason else advice
     return replace(view, state=SignerState.QUARANTINED, headline="Out of use", detail=detail)
 
 

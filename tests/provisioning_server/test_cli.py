@@ -1,4 +1,4 @@
-"""The program as a user starts it: options, exit codes, what it says when it can't start, how it stops."""
+"""The program as a user starts it: options, exit codes, what it says when it cannot start, how it stops."""
 
 from __future__ import annotations
 

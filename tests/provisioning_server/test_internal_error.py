@@ -1,4 +1,4 @@
-"""Nothing that runs for as long as the server does ends without a word."""
+"""Internal errors: a part of the server that fails is reported and stops the server."""
 
 from __future__ import annotations
 

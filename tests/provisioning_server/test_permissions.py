@@ -1,4 +1,4 @@
-"""Who may read and change what the server reads and writes, and what a crash of a program with secrets leaves."""
+"""Permissions of the files that the server reads and writes, and core dumps of programs with secrets."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ class TestModule(MemorySigner):
 
 
 class ModuleRig:
-    """A watcher whose plugs a test holds: `plugged` maps URLs to modules or to what opening them raises."""
+    """A module watcher under test: `plugged` maps URLs to modules or to what opening them raises."""
 
     def __init__(self, *passwords: bytes) -> None:
         self.plugged: dict[str, TestModule | Exception] = {}

@@ -6,7 +6,7 @@ import functools
 from pathlib import Path
 
 from atcaprov.wire.messages import CertificatesRequest
-from provisioning_server.issuing.requests import Asked, Request
+from provisioning_server.issuing.requests import ClientRequest, Request
 from provisioning_server.records.file_records import FileRecords
 from tests.support.in_memory_signer import MemorySigner, SigningKey
 
@@ -45,9 +45,9 @@ def request(
     return CertificatesRequest(config_zone(number), key or key_of(number), named, existing_only, any_of_group)
 
 
-def asked(*requests: Request, client: str = "") -> list[Asked]:
+def asked(*requests: Request, client: str = "") -> list[ClientRequest]:
     """Return a batch of requests, all of one client."""
-    return [Asked(each, client) for each in requests]
+    return [ClientRequest(each, client) for each in requests]
 
 
 class RememberingLog:

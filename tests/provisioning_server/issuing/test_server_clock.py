@@ -1,4 +1,4 @@
-"""A server whose clock can't be right: with a clock that the test sets, and as a program whose clock is set outside."""
+"""A server whose clock cannot be right: with a clock that the test sets, and as a program with a changed clock."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from atcaprov.certs.descriptions.template import device_definition
 from atcaprov.wire.messages import CertificatesReply, CertificatesRequest, ErrorReply, SignerReply, SignerRequest
 from provisioning_server.issuing.authority import Authority
 from provisioning_server.issuing.requests import Request
-from provisioning_server.issuing.server_clock import ServerClock, look_at_clock
+from provisioning_server.issuing.server_clock import ServerClock, check_clock
 from provisioning_server.records.accepted_clocks import FILE_NAME
 from provisioning_server.records.file_records import FileRecords
 from provisioning_server.settings import Settings
@@ -71,7 +71,7 @@ class Shift:
         self.starts += 1
         records = self.records = open_records(self.data, f"signing-{self.starts}.tsv")
         clock = ServerClock(lambda: self.now, lambda: records.newest)
-        look_at_clock(clock, records, accept_clock, self.log)
+        check_clock(clock, records, accept_clock, self.log)
         self.authority = Authority(SignerRegistry(signers), records, self.log, lambda: self.now)
 
     def stop(self) -> None:

@@ -1,4 +1,4 @@
-"""Signers that take their time: what waits for them, who shares their work, and what becomes of it when they fail."""
+"""Slow signers: their queue, groups that share the work, and what happens when a signer fails."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Sequence
 
 from provisioning_server import refusals
-from provisioning_server.issuing.requests import Asked, Item, PendingReply, Reply, Request
+from provisioning_server.issuing.requests import ClientRequest, Item, PendingReply, Reply, Request
 from provisioning_server.issuing.worker import BATCH_MAX, IssuingWorker
 from tests.support.server import PATIENCE
 from tests.support.server_parts import RememberingLog
@@ -24,7 +24,7 @@ class SlowAuthority:
         self.batches.append(len(items))
         self.begun.set()
         assert self.go_on.wait(PATIENCE)
-        return [REPLY if item == Asked(REQUEST) else SIGNER_REPLY for item in items]
+        return [REPLY if item == ClientRequest(REQUEST) else SIGNER_REPLY for item in items]
 
 
 def test_waiting_requests_are_answered_in_one_batch_in_order() -> None:
@@ -78,8 +78,8 @@ def test_internal_error_is_answered_and_logged_and_work_goes_on() -> None:
 def test_internal_error_leaves_no_one_waiting_for_a_slow_signer() -> None:
     class FaultyAuthority:
         def answer(self, items: Sequence[Item]) -> list[Reply | PendingReply]:
-            if items == [Asked(REQUEST)]:
-                return [PendingReply(Asked(REQUEST), REQUEST)]
+            if items == [ClientRequest(REQUEST)]:
+                return [PendingReply(ClientRequest(REQUEST), REQUEST)]
             raise KeyError("bug")
 
     async def run() -> list[Reply]:

@@ -1,4 +1,4 @@
-"""What comes and goes at the watcher, scan by scan."""
+"""Modules that are plugged in and unplugged, scan by scan."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who attends to signers: their passwords, when they begin to sign, and how they are let go."""
+"""The life of a signer: its passwords, when it begins to sign, and how it is removed."""
 
 from __future__ import annotations
 

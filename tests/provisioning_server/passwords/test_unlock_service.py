@@ -99,7 +99,7 @@ def test_unusable_signer_on_files_is_excluded() -> None:
     assert attempt.outcome is Outcome.UNUSABLE
     assert settled == [signer]
     assert registry.waiting() == []
-    assert [standing.reason for standing in registry.standings()] == ["The key file is damaged."]
+    assert [entry.reason for entry in registry.entries()] == ["The key file is damaged."]
 
 
 def test_unplugged_module_is_removed() -> None:

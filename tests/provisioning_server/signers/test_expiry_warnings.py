@@ -1,4 +1,4 @@
-"""What is said of a signer's dates when it comes, and that it is said once."""
+"""Warnings about a signer's dates when it is plugged in, each logged once."""
 
 from __future__ import annotations
 
@@ -74,8 +74,8 @@ def test_a_warning_is_said_once_however_often_the_signer_comes() -> None:
         log = RememberingLog()
         lifecycle = lifecycle_with(log)
         for _ in range(3):
-            await lifecycle.welcome(signer)
-            await lifecycle.dismiss(signer, "unplugged.")
+            await lifecycle.plug_in(signer)
+            await lifecycle.unplug(signer, "unplugged.")
         return log
 
     signer = signer_of(2, 0)
@@ -94,8 +94,8 @@ def test_low_quota_is_a_warning_once() -> None:
         log = RememberingLog()
         lifecycle = lifecycle_with(log)
         for signer.remaining in (1001, 1000, 999):
-            await lifecycle.welcome(signer)
-            await lifecycle.dismiss(signer, "unplugged.")
+            await lifecycle.plug_in(signer)
+            await lifecycle.unplug(signer, "unplugged.")
         return log
 
     signer = SlowSigner()
@@ -110,8 +110,8 @@ def test_each_signer_has_warnings_of_its_own() -> None:
         log = RememberingLog()
         lifecycle = lifecycle_with(log)
         for signer in signers:
-            await lifecycle.welcome(signer)
-            await lifecycle.dismiss(signer, "unplugged.")
+            await lifecycle.plug_in(signer)
+            await lifecycle.unplug(signer, "unplugged.")
         return log
 
     signers = [SlowSigner(), SlowSigner()]
@@ -129,8 +129,8 @@ def test_missing_or_used_up_quota_is_not_logged(remaining: int | None, says: lis
     async def run() -> RememberingLog:
         log = RememberingLog()
         lifecycle = lifecycle_with(log)
-        await lifecycle.welcome(signer)
-        await lifecycle.dismiss(signer, "unplugged.")
+        await lifecycle.plug_in(signer)
+        await lifecycle.unplug(signer, "unplugged.")
         return log
 
     signer = SlowSigner()

@@ -1,4 +1,4 @@
-"""Which signers are here: one that went says nothing about the one that came in its place."""
+"""The registry of signers: a removed one does not affect its replacement."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from atcaprov.wire.messages import ErrorReply
 from provisioning_server import refusals
-from provisioning_server.signers.registry import AlreadyHereError, SignerRegistry
+from provisioning_server.signers.registry import AlreadyConnectedError, SignerRegistry
 from tests.support.in_memory_signer import MemorySigner, SigningKey
 
 
@@ -16,7 +16,7 @@ def test_replaced_signer_excludes_and_removes_no_other() -> None:
     first = MemorySigner()
     second = copy.copy(first)
     registry = SignerRegistry([first])
-    with pytest.raises(AlreadyHereError):
+    with pytest.raises(AlreadyConnectedError):
         registry.add(second)
     assert registry.remove(first)
     registry.add(second)

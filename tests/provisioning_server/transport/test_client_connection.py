@@ -1,4 +1,4 @@
-"""Sessions over memory: no sockets, a clock that the test moves."""
+"""Connections of clients without sockets, with a clock that the test moves."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.support.wire_examples import ERROR, REPLY, REQUEST, SIGNER_REPLY, SIG
 LIMITS = ConnectionLimits()
 
 
-class MemoryDesk:
+class FakeOwner:
     """Keeps what is submitted; the test answers it when it likes."""
 
     def __init__(self) -> None:
@@ -89,7 +89,7 @@ class End:
     """One connection with everything around it."""
 
     def __init__(self, *, refuse: ErrorReply | None = None) -> None:
-        self.owner = MemoryDesk()
+        self.owner = FakeOwner()
         self.owner.refuse = refuse
         self.connection = ClientConnection(self.owner)
         self.transport = MemoryTransport(self.connection)

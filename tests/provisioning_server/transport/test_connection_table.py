@@ -16,57 +16,67 @@ LIMITS = ConnectionLimits(connections=8, of_one_address=4, refused=2)
 
 
 @dataclass(eq=False)
-class Seat:
+class Fake:
     host: str
     idle_since: float | None = None
     leaving: bool = False
 
 
-def _admit(table: ConnectionTable[Seat], seat: Seat) -> Seat | str | None:
+def _admit(table: ConnectionTable[Fake], connection: Fake) -> Fake | str | None:
     """Return "refused", the one that gave way, or None if nobody had to."""
-    stays, gives_way = table.admit(seat)
+    stays, gives_way = table.admit(connection)
     if gives_way is not None:
         gives_way.leaving = True
     if not stays:
-        seat.leaving = True
+        connection.leaving = True
         return "refused"
     return gives_way
 
 
-def _filled(*seats: Seat) -> ConnectionTable[Seat]:
-    table: ConnectionTable[Seat] = ConnectionTable(LIMITS)
-    for seat in seats:
-        assert _admit(table, seat) is None
+def _filled(*connections: Fake) -> ConnectionTable[Fake]:
+    table: ConnectionTable[Fake] = ConnectionTable(LIMITS)
+    for connection in connections:
+        assert _admit(table, connection) is None
     return table
 
 
 def test_below_three_quarters_one_address_may_have_them_all() -> None:
-    _filled(*(Seat("192.0.2.1", number) for number in range(6)))
+    _filled(*(Fake("192.0.2.1", number) for number in range(6)))
 
 
 def test_above_an_address_with_its_share_gives_up_its_own_longest_idle() -> None:
-    seats = [Seat("192.0.2.1", since) for since in (5.0, 3.0, 4.0, 9.0)]
-    table = _filled(Seat("192.0.2.9", 1.0), *seats, Seat("192.0.2.9", None))
-    assert _admit(table, Seat("192.0.2.1", 10.0)) is seats[1]
-    assert _admit(table, Seat("192.0.2.1", 11.0)) is seats[2]
+    connections = [Fake("192.0.2.1", since) for since in (5.0, 3.0, 4.0, 9.0)]
+    table = _filled(Fake("192.0.2.9", 1.0), *connections, Fake("192.0.2.9", None))
+    assert _admit(table, Fake("192.0.2.1", 10.0)) is connections[1]
+    assert _admit(table, Fake("192.0.2.1", 11.0)) is connections[2]
 
 
 def test_above_an_address_with_its_share_all_busy_gets_no_more() -> None:
-    table = _filled(*(Seat("192.0.2.1", None) for _ in range(4)), Seat("192.0.2.9", 1.0), Seat("192.0.2.9", 1.0))
-    assert _admit(table, Seat("192.0.2.1", 2.0)) == "refused"
-    assert _admit(table, Seat("192.0.2.7", 2.0)) is None
+    table = _filled(
+        *(Fake("192.0.2.1", None) for _ in range(4)),
+        Fake("192.0.2.9", 1.0),
+        Fake("192.0.2.9", 1.0),
+    )
+    assert _admit(table, Fake("192.0.2.1", 2.0)) == "refused"
+    assert _admit(table, Fake("192.0.2.7", 2.0)) is None
 
 
 def test_in_a_full_table_the_largest_holder_gives_way_and_not_who_was_idle_longest_of_all() -> None:
-    crowd = [Seat("192.0.2.1", since) for since in (7.0, 6.0, 5.0, 8.0)]
-    table = _filled(Seat("192.0.2.2", 1.0), Seat("192.0.2.3", 2.0), *crowd, Seat("192.0.2.4", 3.0), Seat("192.0.2.5"))
-    assert _admit(table, Seat("192.0.2.6", 9.0)) is crowd[2]
-    assert _admit(table, Seat("192.0.2.7", 9.0)) is crowd[1]
+    crowd = [Fake("192.0.2.1", since) for since in (7.0, 6.0, 5.0, 8.0)]
+    table = _filled(
+        Fake("192.0.2.2", 1.0),
+        Fake("192.0.2.3", 2.0),
+        *crowd,
+        Fake("192.0.2.4", 3.0),
+        Fake("192.0.2.5"),
+    )
+    assert _admit(table, Fake("192.0.2.6", 9.0)) is crowd[2]
+    assert _admit(table, Fake("192.0.2.7", 9.0)) is crowd[1]
 
 
 def test_full_table_of_busy_connections_admits_no_more() -> None:
-    table = _filled(*(Seat(f"192.0.2.{number}") for number in range(8)))
-    assert _admit(table, Seat("192.0.2.9", 1.0)) == "refused"
+    table = _filled(*(Fake(f"192.0.2.{number}") for number in range(8)))
+    assert _admit(table, Fake("192.0.2.9", 1.0)) == "refused"
 
 
 @pytest.mark.parametrize(
@@ -81,9 +91,14 @@ def test_full_table_of_busy_connections_admits_no_more() -> None:
     ],
 )
 def test_what_counts_as_one_computer(hosts: tuple[str, str], same: bool) -> None:
-    first = Seat(hosts[0], 1.0)
-    table = _filled(first, *(Seat(hosts[0], 2.0 + number) for number in range(3)), Seat("x", 0.0), Seat("y", 0.0))
-    assert (_admit(table, Seat(hosts[1], 9.0)) is first) == same
+    first = Fake(hosts[0], 1.0)
+    table = _filled(
+        first,
+        *(Fake(hosts[0], 2.0 + number) for number in range(3)),
+        Fake("x", 0.0),
+        Fake("y", 0.0),
+    )
+    assert (_admit(table, Fake(hosts[1], 9.0)) is first) == same
 
 
 SEATS = st.tuples(st.sampled_from(["192.0.2.1", "192.0.2.2", "192.0.2.3"]), st.none() | st.floats(0, 9))
@@ -93,14 +108,14 @@ SEATS = st.tuples(st.sampled_from(["192.0.2.1", "192.0.2.2", "192.0.2.3"]), st.n
 def test_table_stays_in_its_bounds_and_no_busy_connection_gives_way(
     comers: list[tuple[str, float | None]],
 ) -> None:
-    table: ConnectionTable[Seat] = ConnectionTable(LIMITS)
-    seats = [Seat(*comer) for comer in comers]
-    for number, seat in enumerate(seats):
-        outcome = _admit(table, seat)
-        assert not isinstance(outcome, Seat) or outcome.idle_since is not None
-        stayed = [each for each in seats[: number + 1] if not each.leaving]
+    table: ConnectionTable[Fake] = ConnectionTable(LIMITS)
+    connections = [Fake(*comer) for comer in comers]
+    for number, connection in enumerate(connections):
+        outcome = _admit(table, connection)
+        assert not isinstance(outcome, Fake) or outcome.idle_since is not None
+        stayed = [each for each in connections[: number + 1] if not each.leaving]
         assert len(stayed) <= LIMITS.connections
         if outcome == "refused":
-            others = [each for each in stayed if each.host != seat.host]
-            assert all(each.idle_since is None for each in stayed if each.host == seat.host)
+            others = [each for each in stayed if each.host != connection.host]
+            assert all(each.idle_since is None for each in stayed if each.host == connection.host)
             assert len(stayed) - len(others) >= LIMITS.of_one_address or all(each.idle_since is None for each in stayed)

@@ -1,4 +1,4 @@
-"""The page in a browser: somebody logs in, gives passwords, watches modules come and go."""
+"""The page in a browser: log in, enter passwords, watch modules being plugged in and unplugged."""
 
 from __future__ import annotations
 

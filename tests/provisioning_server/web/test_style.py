@@ -1,4 +1,4 @@
-"""The page can be read by everybody, and its files hold nothing that its own security policy would block."""
+"""The page is readable for everyone, and its files hold nothing that its own security policy would block."""
 
 from __future__ import annotations
 

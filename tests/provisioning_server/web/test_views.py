@@ -1,4 +1,4 @@
-"""What the page says about a signer, in each state that it can have."""
+"""What the page shows of a signer in each of its states."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Module(MemorySigner):
 
 
 class Bench:
-    """Signers, and a overview that looks at them."""
+    """Signers, and the overview of them."""
 
     def __init__(self, *signers: MemorySigner) -> None:
         self.registry = SignerRegistry(signers)
