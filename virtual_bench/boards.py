@@ -49,8 +49,8 @@ class BoardPlan:
         return cls(**{**document, "kind": BoardKind(document["kind"]), "addresses": tuple(document["addresses"])})
 
     def chip_serial_number(self, index: int) -> bytes:
-        """Return the 9 bytes of one of the chips."""
-        return b"\x01\x23" + (self.first_chip + index).to_bytes(6, "big") + b"\xee"
+        """Return the 9 bytes of one of the chips; requests that tests make up have 00 for the third of them."""
+        return b"\x01\x23\x01" + (self.first_chip + index).to_bytes(5, "big") + b"\xee"
 
 
 class PluggableBoard:

@@ -18,7 +18,7 @@ MAX_CERTIFICATE: Final = 2048
 
 class DeviceLoc(ctypes.Structure):
     _pack_ = 1
-    _layout_ = "ms"  # Python 3.14 wants it said; without bit fields it is what every compiler does
+    _layout_ = "ms"  # Python 3.14 requires it; without bit fields every compiler does so
     _fields_ = (
         ("zone", c_uint32),
         ("slot", c_uint16),
@@ -30,13 +30,13 @@ class DeviceLoc(ctypes.Structure):
 
 class CertLoc(ctypes.Structure):
     _pack_ = 1
-    _layout_ = "ms"  # Python 3.14 wants it said; without bit fields it is what every compiler does
+    _layout_ = "ms"  # Python 3.14 requires it; without bit fields every compiler does so
     _fields_ = (("offset", c_uint16), ("count", c_uint16))
 
 
 class Element(ctypes.Structure):
     _pack_ = 1
-    _layout_ = "ms"  # Python 3.14 wants it said; without bit fields it is what every compiler does
+    _layout_ = "ms"  # Python 3.14 requires it; without bit fields every compiler does so
     _fields_ = (("id", c_char * 25), ("device_loc", DeviceLoc), ("cert_loc", CertLoc), ("transforms", c_uint32 * 2))
 
 

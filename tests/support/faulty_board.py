@@ -34,7 +34,7 @@ class FaultyBoard:
         if not answer or self.fault is BoardFault.SILENT:
             return b""
         if self.fault is BoardFault.LATE:
-            self._held = answer  # it comes when the next one is due
+            self._held = answer  # it is sent in place of the next one
             return held
         if self.fault is BoardFault.CUT:
             return answer[: len(answer) // 2]
