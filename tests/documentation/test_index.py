@@ -31,3 +31,8 @@ def test_page_has_one_title(page: Path) -> None:
 def test_example_is_listed_and_run_by_a_test(example: Path) -> None:
     assert f"]({example.name})" in (ROOT / "examples" / "README.md").read_text("utf-8")
     assert (ROOT / "tests" / "examples" / f"test_{example.name}").exists()
+
+
+def test_no_page_is_listed_twice() -> None:
+    links = [link for _, link in ENTRY.findall(INDEX.read_text("utf-8"))]
+    assert sorted(links) == sorted(set(links))
