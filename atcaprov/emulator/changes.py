@@ -43,7 +43,7 @@ _NAMED: Final = {
 def explain_changes(before: Zones, after: Zones) -> list[str]:
     """Return one sentence for each difference from `before` to `after` (configuration, OTP, data zone).
 
-    Contents of slots are named by place only; the configuration zone is no secret and is shown.
+    The contents of slots are not shown, only where they changed; the configuration zone is not secret and is shown.
     """
     old, new = Memory(*before), Memory(*after)
     return [*_locks(old, new), *_counters(old, new), *_config(old, new), *_slots(old, new), *_otp(old, new)]

@@ -86,7 +86,7 @@ class Memory:
         return bytes(self.data[start + offset : end])
 
     def write_slot(self, slot: int, offset: int, content: bytes) -> None:
-        """Store `content` in `slot` from `offset`; what would lie behind the slot's end is dropped."""
+        """Store `content` in `slot` from `offset`; bytes beyond the slot's end are dropped."""
         room = SLOT_SIZES[slot] - offset
         kept = content[:room]
         start = SLOT_STARTS[slot] + offset

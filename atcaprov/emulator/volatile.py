@@ -29,7 +29,7 @@ class TempKey:
         return self.value[:32]
 
     def load(self, content: bytes, *, from_input: bool) -> None:
-        """Take 32 or 64 fresh bytes and clear every other flag; bytes behind them stay."""
+        """Take 32 or 64 fresh bytes and clear every other flag; later bytes stay."""
         self.value = content + self.value[len(content) :]
         self.valid = self.fresh = True
         self.key_id = 0

@@ -63,7 +63,7 @@ class Dialogue:
         return is_data_locked(self.config)
 
     def ask(self, opcode: int, p1: int = 0, p2: int = 0, data: bytes = b"") -> ChipReply:
-        """Send a command between wake and idle, and return its reply; a chip that does not answer is no error."""
+        """Send a command between wake and idle, and return its reply; a missing answer is not an error."""
         content = packet(opcode, p1, p2, data)
         self._hal.wake()
         try:

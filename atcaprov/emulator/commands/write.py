@@ -97,7 +97,7 @@ def _clear_otp_bits(core: Core, address: Address, data: bytes) -> None:
 def _obey_p1(core: Core, slot: MemorySlot | None, p1: int, data: bytes) -> bool:
     """Before the data lock return what bit 6 of P1 says, whether the data are encrypted.
 
-    A MAC behind data in clear is ignored: a real ATECC508A stored the cipher text (Coldcard/firmware,
+    A MAC after data in clear is ignored: a real ATECC508A stored the cipher text (Coldcard/firmware,
     misc/obsolete-code/secel.py; DS20005927A, 9.21.1).
     """
     encrypted, has_mac = bool(p1 & P1_ENCRYPTED), len(data) > _plain_size(p1)

@@ -1,6 +1,6 @@
 """The first setup: a chip for questions about authorization, TempKey, copies, and secrets that change.
 
-The content of its slots is no secret: it is computed from the slot numbers.
+The content of its slots is not secret: it is computed from the slot numbers.
 """
 
 from __future__ import annotations
