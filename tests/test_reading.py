@@ -41,7 +41,7 @@ JSON = {
 
 
 @pytest.mark.parametrize("attack", TOML)
-def test_toml_that_attacks_is_refused_with_little_memory(attack: str) -> None:
+def test_hostile_toml_is_refused_with_little_memory(attack: str) -> None:
     text = TOML[attack]
     tracemalloc.start()
     try:
@@ -54,12 +54,12 @@ def test_toml_that_attacks_is_refused_with_little_memory(attack: str) -> None:
 
 
 @pytest.mark.parametrize("attack", JSON)
-def test_json_that_attacks_is_refused(attack: str) -> None:
+def test_hostile_json_is_refused(attack: str) -> None:
     with pytest.raises(MalformedError):
         parse_json(JSON[attack])
 
 
-def test_what_is_deep_but_not_too_deep_is_read() -> None:
+def test_deep_but_allowed_nesting_is_read() -> None:
     levels = MAX_DEPTH - 1
     assert parse_json("[" * levels + "]" * levels) is not None
     assert parse_toml("a = " + "[" * levels + "]" * levels)
@@ -83,7 +83,7 @@ def test_a_file_without_end_is_refused() -> None:
 
 
 @pytest.mark.parametrize("name", ["missing", ".", "a\0b"])
-def test_what_is_not_a_readable_file_is_told(tmp_path: Path, name: str) -> None:
+def test_unreadable_file_is_an_error(tmp_path: Path, name: str) -> None:
     with pytest.raises(UsageError) as caught:
         read_text(tmp_path / name)
     assert caught.value.code == Code.FILE_UNREADABLE

@@ -2,7 +2,7 @@
 
 The signer module writes the file, the Provisioning Client reads it as text; it compiles as C too, for clients on a
 microcontroller. The original format was never published; this is ours, version 1, described in
-docs/reference/certificates.md.
+docs/reference/cert-info.md.
 """
 
 from __future__ import annotations

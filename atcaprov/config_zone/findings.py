@@ -19,7 +19,7 @@ class Level(enum.StrEnum):
 
 
 class Rule(enum.StrEnum):
-    """Stable name of each rule; docs/reference/config-zone.md says what each one looks for."""
+    """Stable name of each rule; docs/reference/config-zone-checks.md says what each one looks for."""
 
     # The zone as a whole
     TABLE_OF_508A = "table-of-508a"

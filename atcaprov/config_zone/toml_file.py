@@ -2,7 +2,7 @@
 
 The document has `part`, a table `chip` with the fields of the whole zone, and a table `slots` whose keys are a slot, a
 range or a list of them ("5", "2-4", "5-7,9"). All 16 slots must be described: no setting of the chip is left open.
-docs/reference/config-zone.md lists every field.
+docs/reference/config-zone-files.md lists every field.
 """
 
 from __future__ import annotations

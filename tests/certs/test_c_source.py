@@ -123,7 +123,7 @@ def test_firmware_with_the_library_of_each_year_rebuilds_the_chain(tmp_path: Pat
         assert atcacert.read_certificate(wheel, definition, key) == unit.device.der
 
 
-def test_firmware_of_2017_rebuilds_with_the_issuers_key_that_it_brings(tmp_path: Path, wheel: Wheel) -> None:
+def test_firmware_of_2017_rebuilds_with_its_own_issuer_key(tmp_path: Path, wheel: Wheel) -> None:
     (unit,) = units(1, transformed=False)
     library = compiled(tmp_path, unit.signer_definition, unit.device_definition, 2017, f"-D{export_c.CA_CERT_DEF}=0")
     put_on_chip(wheel, unit)
@@ -138,7 +138,7 @@ def test_a_definition_with_transforms_does_not_compile_without_them(tmp_path: Pa
     assert "device needs the transforms of cryptoauthlib 20190517 or later" in output
 
 
-def test_a_library_before_transforms_compiles_only_when_told_whether_it_has_ca_cert_def(tmp_path: Path) -> None:
+def test_old_library_needs_the_macro_for_ca_cert_def(tmp_path: Path) -> None:
     output = compiler_output(tmp_path, *default_definitions(), 2018)
     assert f"Add -D{export_c.CA_CERT_DEF}=1 if" in output
 
@@ -154,7 +154,7 @@ def test_names_are_those_of_the_published_definitions() -> None:
         assert name in text
 
 
-def test_the_issuer_must_be_the_one_that_is_named() -> None:
+def test_other_issuer_definition_is_refused() -> None:
     signer, device = default_definitions()
     for definition, issuer in ((device, None), (signer, device), (device, device)):
         with pytest.raises(CertificateError) as caught:

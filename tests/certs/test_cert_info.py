@@ -107,7 +107,7 @@ def test_changed_values(old: str, new: str, message: str) -> None:
     assert re.search(message, refused(TEXT.replace(old, new)))
 
 
-def test_a_key_off_the_curve_is_named_with_its_line() -> None:
+def test_key_off_the_curve_is_reported_with_its_line() -> None:
     bad = replace(INFO, root_public_key=bytes(64))
     assert "root_public_key is not a point" in refused(bad.to_c())
 

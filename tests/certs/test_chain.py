@@ -84,13 +84,13 @@ def test_another_key() -> None:
     assert caught.value.code == Code.KEY_MISMATCH
 
 
-def test_a_signer_is_no_device_and_a_device_no_signer() -> None:
+def test_signer_and_device_certificates_are_not_interchangeable() -> None:
     assert code(device=SIGNER_DER) == Code.CHAIN_INVALID
     assert code(signer=DEVICE_DER) == Code.ROOT_NOT_PINNED
 
 
 @pytest.mark.parametrize("at", [HOUR - timedelta(seconds=1), datetime(1999, 1, 1, tzinfo=UTC)])
-def test_before_it_begins(at: datetime) -> None:
+def test_certificate_that_is_not_valid_yet_is_refused(at: datetime) -> None:
     with pytest.raises(CertificateError, match="is valid from") as caught:
         verify_chain(DEVICE_DER, SIGNER_DER, ROOT.public, at=at)
     assert caught.value.code == Code.CHAIN_INVALID
@@ -156,7 +156,7 @@ def test_root() -> None:
         verify_root(DEVICE_DER)
 
 
-def test_a_root_with_a_key_id_of_another_kind_would_not_be_found_by_its_signers() -> None:
+def test_root_with_another_key_id_is_refused() -> None:
     with pytest.raises(CertificateError, match="subject key id"):
         verify_root(root_certificate(identifier=bytes(20)))
 

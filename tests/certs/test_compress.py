@@ -85,7 +85,7 @@ def refused(certificate: bytes, definition: CertificateDefinition = DEFINITION) 
 NEVER = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
 
 
-def test_what_the_vendors_compressor_loses_is_an_error() -> None:
+def test_loss_that_the_vendor_compressor_hides_is_an_error() -> None:
     assert "full hour" in refused(made_elsewhere(HOUR + timedelta(minutes=1), NEVER))
     assert "whole number of years" in refused(made_elsewhere(HOUR, HOUR.replace(year=2056) - timedelta(seconds=1)))
     assert "whole number of years" in refused(made_elsewhere(HOUR, HOUR.replace(year=2056, month=7)))
@@ -121,7 +121,7 @@ def test_garbage(certificate: bytes) -> None:
 
 
 @given(st.datetimes(datetime(1950, 1, 1), datetime(2049, 12, 31)))
-def test_dates_come_back(naive: datetime) -> None:
+def test_dates_round_trip(naive: datetime) -> None:
     date = naive.replace(microsecond=0, tzinfo=UTC)
     for date_format in (DateFormat.RFC5280_UTC, DateFormat.RFC5280_GEN):
         assert dates.parse_date(dates.format_date(date, date_format), date_format) == date

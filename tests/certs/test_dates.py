@@ -52,7 +52,7 @@ def test_rejected_dates(case: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("case", CASES["accepted_impossible_dates"], ids=lambda case: case["bytes_64_66"])
-def test_impossible_dates_are_no_dates(case: dict[str, Any]) -> None:
+def test_impossible_dates_are_refused(case: dict[str, Any]) -> None:
     with pytest.raises(CertificateError, match="are not a date"):
         dates.decode_dates(bytes.fromhex(case["bytes_64_66"]), 0, 0)
 

@@ -45,7 +45,7 @@ ALL = [SIGNER, DEVICE, GENUINE, genuine_definition("device_template"), *CHAINS]
 
 
 @pytest.mark.parametrize("definition", ALL, ids=lambda definition: definition.name)
-def test_documents_come_back(definition: CertificateDefinition) -> None:
+def test_documents_round_trip(definition: CertificateDefinition) -> None:
     assert CertificateDefinition.from_document(definition.to_document()) == definition
     assert CertificateDefinition.from_json(definition.to_json()) == definition
     assert CertificateDefinition.from_bytes(definition.to_bytes()) == definition
@@ -191,7 +191,7 @@ def bent(path: list[str], value: object) -> dict[str, Any]:
         ("unknown", 1),
     ],
 )
-def test_documents_that_are_refused_name_the_place(path: str, value: object) -> None:
+def test_refused_document_names_the_place(path: str, value: object) -> None:
     keys = path.split(".")
     with pytest.raises(CertificateError) as caught:
         CertificateDefinition.from_document(bent(keys, value))
@@ -201,7 +201,7 @@ def test_documents_that_are_refused_name_the_place(path: str, value: object) -> 
 
 
 @pytest.mark.parametrize("key", sorted(DEVICE.to_document()))
-def test_each_key_must_be_there(key: str) -> None:
+def test_missing_key_is_refused(key: str) -> None:
     document = DEVICE.to_document()
     del document[key]
     with pytest.raises(CertificateError, match=f"{key} is missing"):
@@ -271,7 +271,7 @@ def test_json_is_readable() -> None:
     assert document["cert_template"] == DEVICE.cert_template.hex()
 
 
-def test_stored_parts_are_asked_for_and_put_in() -> None:
+def test_stored_parts_are_read_and_inserted() -> None:
     case = vector("signer-certificate")["signer"]
     stored_serial = DeviceLocation(DeviceZone.DATA, 14, False, 0, 16)
     element = CertElement(
@@ -345,7 +345,7 @@ _NUMBERS = [
     st.binary(min_size=64, max_size=64),
     st.binary(min_size=9, max_size=9),
 )
-def test_what_a_strangers_definition_rebuilds_is_a_certificate_of_its_template(
+def test_untrusted_definition_rebuilds_only_its_own_template(
     changes: list[tuple[list[str], str, int]], signature: bytes, chip_serial: bytes
 ) -> None:
     document = DEVICE.to_document()

@@ -131,7 +131,7 @@ def test_refused_descriptions_name_the_key(text: str, old: str, new: str, messag
 
 
 @pytest.mark.parametrize("text", ["role", "= 1", 'role = "device', "a = [" * 2000, "x" * 70_000, ""])
-def test_texts_that_are_no_description(text: str) -> None:
+def test_text_that_is_not_a_description_is_refused(text: str) -> None:
     refused(text)
 
 

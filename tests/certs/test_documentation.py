@@ -1,4 +1,4 @@
-"""docs/reference/certificates.md says what the code does."""
+"""The pages on certificates say what the code does."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from atcaprov.certs.definitions.definition import MAX_DOCUMENT, SerialSource, St
 from atcaprov.certs.descriptions.description import default_text
 from tests.support.certificates import ROOT, SIGNER, default_definitions, vector
 
-PAGE = (Path(__file__).parents[2] / "docs/reference/certificates.md").read_text(encoding="utf-8")
+REFERENCE = Path(__file__).parents[2] / "docs/reference"
+PAGES = ("certificates.md", "certificate-descriptions.md", "certificate-definitions.md", "cert-info.md")
+PAGE = "\n".join((REFERENCE / name).read_text(encoding="utf-8") for name in PAGES)
 
 
 def section(title: str) -> str:

@@ -94,7 +94,7 @@ def test_another_template() -> None:
     [b"", b"\x30", EXPECTED[:-1], EXPECTED + b"\x00", bytes(500)],
     ids=["nothing", "one byte", "cut", "a byte too many", "zeros"],
 )
-def test_no_certificate_of_the_definition(found: bytes) -> None:
+def test_certificate_of_another_structure(found: bytes) -> None:
     assert list(differences(found)) == ["certificate"]
 
 
@@ -115,7 +115,7 @@ def test_expiry_of_another_definition() -> None:
 
 
 @given(st.integers(0, len(EXPECTED) - 1), st.integers(0, 7))
-def test_any_flipped_bit_is_named(position: int, bit: int) -> None:
+def test_flipped_bit_is_reported(position: int, bit: int) -> None:
     changed = bytearray(EXPECTED)
     changed[position] ^= 1 << bit
     assert differences(bytes(changed))

@@ -114,7 +114,7 @@ def test_same_key_and_hour_give_the_same_serial_number() -> None:
     assert later.serial_number != issue_device().serial_number
 
 
-def test_a_wrong_signature_gives_nothing_out() -> None:
+def test_wrong_signature_issues_nothing() -> None:
     with pytest.raises(CertificateError, match="does not verify") as caught:
         issue_device(sign=ROOT.sign)
     assert caught.value.code == Code.KEY_MISMATCH
@@ -143,7 +143,7 @@ def test_a_signature_of_another_length(length: int) -> None:
     ],
     ids=str,
 )
-def test_what_does_not_fit_is_refused_before_anything_is_signed(changes: dict[str, Any], message: str) -> None:
+def test_wrong_input_is_refused_before_signing(changes: dict[str, Any], message: str) -> None:
     def sign(digest: bytes) -> bytes:
         raise AssertionError("asked to sign")
 
@@ -170,7 +170,7 @@ def test_format_version_1_is_used_only_where_it_is_allowed_and_needed() -> None:
     assert DEVICE_DEFINITION.last_issue_year == 2031
 
 
-def test_the_clock_outside_the_years_of_the_definition() -> None:
+def test_issue_date_outside_the_years_of_the_definition_is_refused() -> None:
     twenty = default_description_with(expire_years=20)
     assert (twenty.first_issue_year, twenty.last_issue_year) == (2000, 2029)
     with pytest.raises(CertificateError, match="from 2000 to 2029, not in 2030") as caught:
@@ -226,7 +226,7 @@ def test_no_expiry_with_utc_time_is_refused() -> None:
 
 
 @given(st.integers(1, 1 << 256), st.integers(0, 0xFFFF), st.binary(min_size=9, max_size=9), st.integers(0, 8760 * 5))
-def test_what_is_issued_is_rebuilt(number: int, signer_id: int, chip_serial: bytes, hours: int) -> None:
+def test_issued_certificate_rebuilds(number: int, signer_id: int, chip_serial: bytes, hours: int) -> None:
     key = Key.of(number)
     issued = issue_device(
         subject_public_key=key.public,

@@ -36,12 +36,12 @@ def test_padding_must_be_zero(position: int) -> None:
         keys.unpadded_public_key(bytes(padded))
 
 
-def test_public_key_comes_back() -> None:
+def test_public_key_round_trip() -> None:
     assert keys.raw_public_key(keys.load_public_key(DEVICE.public)) == DEVICE.public
 
 
 @given(st.binary(max_size=80))
-def test_garbage_is_no_public_key(data: bytes) -> None:
+def test_garbage_public_key_is_refused(data: bytes) -> None:
     with pytest.raises(CertificateError):
         keys.load_public_key(data)
 
@@ -72,7 +72,7 @@ def test_garbage_signatures(data: bytes) -> None:
         assert len(keys.raw_signature(data)) == 64
 
 
-def test_numbers_beyond_256_bits_are_no_signature() -> None:
+def test_numbers_beyond_256_bits_are_refused_as_signature() -> None:
     too_long = bytes.fromhex("3026022101" + "00" * 32 + "020101")
     with pytest.raises(CertificateError):
         keys.raw_signature(too_long)

@@ -41,7 +41,7 @@ def test_truncated_at_each_length() -> None:
             certificate_layout(SIGNER[:length])
 
 
-def test_bytes_behind_the_end() -> None:
+def test_bytes_after_the_end_are_refused() -> None:
     with pytest.raises(CertificateError, match="1 bytes follow"):
         certificate_layout(SIGNER + b"\0")
 
@@ -77,7 +77,7 @@ def test_garbage(data: bytes, start: bytes) -> None:
         ("308200ff" + "00" * 255, "shortest form"),
     ],
 )
-def test_lengths_that_der_does_not_have(data: str, why: str) -> None:
+def test_lengths_that_der_does_not_allow_are_refused(data: str, why: str) -> None:
     content = bytes.fromhex(data)
     with pytest.raises(CertificateError, match=why):
         read_tlv(content, 0, len(content))

@@ -99,6 +99,6 @@ def test_gen_key_needs_no_slot() -> None:
     assert from_slots(definition, lambda slot, offset, count: compressed) == (compressed, None)
 
 
-def test_an_unwritten_slot_holds_no_key() -> None:
+def test_unwritten_slot_is_refused_as_key() -> None:
     with pytest.raises(CertificateError, match="not hold a public key"):
         from_slots(genuine_definition(), lambda slot, offset, count: b"\xff" * count)

@@ -30,12 +30,12 @@ def test_known_numbers(row: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("chip_serial", [None, bytes(8), bytes(10)])
 @pytest.mark.parametrize("source", [SerialSource.DEVICE_SN, SerialSource.DEVICE_SN_HASH])
-def test_chip_serial_must_be_there(source: SerialSource, chip_serial: bytes | None) -> None:
+def test_missing_chip_serial_is_refused(source: SerialSource, chip_serial: bytes | None) -> None:
     with pytest.raises(CertificateError, match="serial number"):
         generate(source, 16, public_key=bytes(64), chip_serial=chip_serial, signer_id=bytes(2), dates=bytes(3))
 
 
 @pytest.mark.parametrize("source", [SerialSource.STORED, SerialSource.STORED_DYNAMIC])
-def test_stored_numbers_are_not_made(source: SerialSource) -> None:
+def test_stored_serial_numbers_are_not_generated(source: SerialSource) -> None:
     with pytest.raises(CertificateError, match="stored"):
         generate(source, 16, public_key=bytes(64), chip_serial=None, signer_id=bytes(2), dates=bytes(3))

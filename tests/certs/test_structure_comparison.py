@@ -111,7 +111,7 @@ def sequence(content: bytes) -> bytes:
 
 
 @pytest.mark.slow
-def test_what_a_definition_issues_is_built_as_its_template() -> None:
+def test_issued_certificate_has_the_structure_of_its_template() -> None:
     source = random.Random(20261130)
     for _ in range(100):
         unit = random_unit(source)

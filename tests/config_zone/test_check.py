@@ -164,33 +164,33 @@ def run(case: Case) -> list[Finding]:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_each_fault_is_found(name: str) -> None:
+def test_each_wrong_setting_is_found(name: str) -> None:
     case = CASES[name]
     found = [(each.level, each.rule, each.byte, each.slot) for each in run(case)]
     assert (case.level, case.rule, case.byte, case.slot) in found
 
 
-def test_each_rule_has_a_fault_that_it_finds() -> None:
+def test_each_rule_has_a_wrong_setting_that_it_finds() -> None:
     assert {case.rule for case in CASES.values()} == set(Rule)
 
 
-def test_the_default_has_nothing_but_the_secrets_to_write() -> None:
+def test_default_leaves_only_secrets_to_write() -> None:
     found = check_config_zone(DEFAULT_608A, **CERTIFICATES)  # type: ignore[arg-type]
     assert [(each.level, each.rule, each.slot) for each in found] == [
         (INFO, Rule.UNWRITTEN_SECRET, slot) for slot in (5, 6, 7, 9)
     ]
 
 
-def test_a_run_that_writes_the_secrets_leaves_nothing_to_say() -> None:
+def test_run_that_writes_the_secrets_has_no_findings() -> None:
     assert check_config_zone(DEFAULT_608A, certificate_slots={10, 11, 12}, written_slots={5, 6, 7, 9}) == []
 
 
-def test_clear_slots_that_are_never_written_are_no_fault() -> None:
+def test_clear_slot_that_is_never_written_has_no_finding() -> None:
     for slot in (10, 11, 12):
         assert not [each for each in check_config_zone(DEFAULT_608A, certificate_slots={slot}) if each.slot == slot]
 
 
-def test_a_slot_lock_answers_what_only_a_slot_lock_can_answer() -> None:
+def test_slot_lock_removes_the_findings_of_that_slot() -> None:
     zone = with_slot(0, 0x2085, 0x0033, zone=with_slot(10, 0x0F0F, 0x003C, zone=with_slot(13, 0x0F8F, 0x003C)))
     slots = {0, 10, 13}
     before = {each.slot for each in check_config_zone(zone, certificate_slots={10}) if each.level is WARNING}
@@ -212,18 +212,18 @@ def test_a_slot_lock_answers_what_only_a_slot_lock_can_answer() -> None:
         (with_slot(15, 0x8F0F, 0x0010, zone=changed((70, "03F7"))), Allow.SECURE_BOOT),
     ],
 )
-def test_what_the_product_names_is_allowed(zone: bytes, allow: Allow) -> None:
+def test_allowed_settings_have_no_finding(zone: bytes, allow: Allow) -> None:
     assert [each for each in check_config_zone(zone) if each.level is not INFO]
     assert [each for each in check_config_zone(zone, allow=[allow]) if each.level is not INFO] == []
 
 
 @pytest.mark.parametrize("address", ["C1", "00", "F0", "0E"])
-def test_no_wish_allows_an_address_that_nothing_can_reach(address: str) -> None:
+def test_unreachable_address_is_refused_even_if_allowed(address: str) -> None:
     found = check_config_zone(changed((16, address)), allow=list(Allow))
     assert (ERROR, Rule.I2C_ADDRESS) in [(each.level, each.rule) for each in found]
 
 
-def test_one_time_address_that_keeps_the_address_is_no_fault() -> None:
+def test_one_time_address_equal_to_the_address_has_no_finding() -> None:
     assert [each for each in check_config_zone(changed((19, "01"), (85, "C0"))) if each.level is not INFO] == []
 
 
@@ -239,7 +239,7 @@ def test_one_time_address_that_keeps_the_address_is_no_fault() -> None:
         (with_slot(15, 0x8F0F, 0x0010, zone=changed((70, "02F7"))), {}),  # a signature in 36 bytes
     ],
 )
-def test_an_allowed_feature_still_needs_slots_that_fit(zone: bytes, wishes: dict[str, Any]) -> None:
+def test_allowed_feature_still_needs_suitable_slots(zone: bytes, wishes: dict[str, Any]) -> None:
     assert [each for each in check_config_zone(zone, allow=list(Allow), **wishes) if each.level is ERROR]
 
 
@@ -306,7 +306,7 @@ def test_require_safe_lists_the_errors() -> None:
     assert "slot 5" not in caught.value.what
 
 
-def test_require_safe_gives_the_rest() -> None:
+def test_require_safe_returns_warnings_and_infos() -> None:
     assert [each.slot for each in require_safe(DEFAULT_608A)] == [5, 6, 7, 9]
 
 

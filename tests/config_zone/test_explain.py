@@ -89,7 +89,7 @@ def test_the_fields_of_a_508a() -> None:
     assert "SecureBoot" not in found
 
 
-def test_all_that_can_be_on_is_spoken_of() -> None:
+def test_every_enabled_feature_is_explained() -> None:
     zone = ConfigZone(changed((19, "6E"), (68, "5A"), (70, "1BF7"), (88, "FEFF"), (90, "0167"), (92, "11")))
     found = meanings(zone)
     assert found["ChipMode"] == "input levels follow VCC, watchdog 10 s, clock M2"

@@ -71,7 +71,7 @@ def test_bytes_may_run_together() -> None:
     assert parse_hex("0x" + ZONE.hex()) == ZONE
 
 
-def test_a_byte_order_mark_is_no_byte() -> None:
+def test_byte_order_mark_is_ignored() -> None:
     assert parse_hex("\ufeff" + GUIDE) == ZONE
 
 
@@ -80,7 +80,7 @@ def test_each_byte_knows_its_line() -> None:
     assert lines == tuple(3 + byte // 16 for byte in range(128))
 
 
-def test_112_bytes_are_taken_only_when_asked_for() -> None:
+def test_112_bytes_are_accepted_only_on_request() -> None:
     text = format_hex(ZONE[16:])
     assert "112 bytes" in refusal(text)
     found = read_hex(text, accept_112=True)

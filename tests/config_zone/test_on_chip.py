@@ -125,7 +125,7 @@ def test_every_kind_of_slot_for_certificates(access: int, key_config: int) -> No
 
 
 @given(st.integers(0, 15), words, words)
-def test_what_nobody_can_write_in_clear_stays(number: int, slot_config: int, key_config: int) -> None:
+def test_slot_without_clear_write_keeps_its_content(number: int, slot_config: int, key_config: int) -> None:
     """A slot is called always writable exactly if the chip takes a clear write after the data lock."""
     zone = with_slot(number, slot_config, key_config)
     slot = ConfigZone(zone).slots[number]
@@ -185,7 +185,7 @@ def test_keys_of_encrypted_reads(private: bool, no_mac: bool) -> None:
     assert encrypted_read_works(zone, 13, 6) is not bool(errors_of(zone, Rule.KEY_REFERENCE))
 
 
-def test_a_key_that_everybody_can_read_works_and_is_refused_all_the_same() -> None:
+def test_readable_key_works_on_the_chip_and_is_still_refused() -> None:
     zone = with_slot(13, 0x8FC8, 0x001C)
     assert encrypted_read_works(zone, 13, 8)
     assert errors_of(zone, Rule.KEY_REFERENCE)

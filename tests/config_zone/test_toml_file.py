@@ -230,7 +230,7 @@ SLOT = st.fixed_dictionaries(
 
 @pytest.mark.slow
 @given(st.lists(SLOT, min_size=16, max_size=16))
-def test_what_is_built_reads_as_it_was_named(slots: list[dict[str, Any]]) -> None:
+def test_built_zone_has_the_named_fields(slots: list[dict[str, Any]]) -> None:
     zone = ConfigZone(build({"slots": {str(number): fields for number, fields in enumerate(slots)}}))
     for slot, fields in zip(zone.slots, slots, strict=True):
         assert slot.slot_config.read == fields.get("read", "clear")

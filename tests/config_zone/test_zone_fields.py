@@ -21,7 +21,7 @@ def test_every_count_comes_back(value: int) -> None:
 
 
 @pytest.mark.parametrize("stored", [bytes(8), b"\xff" * 8, bytes.fromhex("AAAAFFFF00000000")])
-def test_what_no_count_is_stored_as(stored: bytes) -> None:
+def test_invalid_counter_patterns(stored: bytes) -> None:
     assert decode_counter(stored) is None
 
 

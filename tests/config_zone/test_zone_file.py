@@ -61,7 +61,7 @@ def test_a_folder(tmp_path: Path) -> None:
         ("zone.TOML", b"[[[", "The TOML is not valid"),
     ],
 )
-def test_files_that_hold_no_zone(tmp_path: Path, name: str, content: bytes, words: str) -> None:
+def test_file_without_a_zone_is_refused(tmp_path: Path, name: str, content: bytes, words: str) -> None:
     path = tmp_path / name
     path.write_bytes(content)
     error = refusal(path)

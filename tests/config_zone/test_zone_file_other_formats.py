@@ -91,7 +91,7 @@ def test_a_form_without_a_command_is_named_all_the_same(tmp_path: Path, content:
     assert "128 bytes as hex digits" in error.advice
 
 
-def test_what_is_none_of_them_keeps_its_place(tmp_path: Path) -> None:
+def test_unknown_format_is_reported_with_line_and_column(tmp_path: Path) -> None:
     path = tmp_path / "product.hex"
     path.write_text("00 00\n00 GG\n")
     assert "line 2, column 4" in refusal(path).what

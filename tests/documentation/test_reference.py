@@ -14,7 +14,7 @@ from atcaprov.config_zone.check import Rule
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
 ERRORS = (REFERENCE / "errors.md").read_text()
-CONFIG_ZONE = (REFERENCE / "config-zone.md").read_text()
+CONFIG_ZONE = "".join(page.read_text() for page in sorted(REFERENCE.glob("config-zone*.md")))
 CLASSES: dict[str, type[AtcaProvError]] = {
     name: value for name, value in vars(errors).items() if isinstance(value, type) and issubclass(value, AtcaProvError)
 }

@@ -130,7 +130,7 @@ def test_a_compressed_form_of_something_else(authority: MemoryCa, field: str) ->
     assert (error.code, _data_was_touched(packets)) == (Code.CERTIFICATE_MISMATCH, False)
 
 
-def test_a_certificate_that_the_signer_has_not_signed(authority: MemoryCa) -> None:
+def test_certificate_of_another_signature_is_refused(authority: MemoryCa) -> None:
     """Whole and consistent in itself, for the right chip and key: only the signature says that it is forged."""
     functions = InMemory(authority)
 
@@ -227,7 +227,7 @@ def _clock_at(moment: datetime) -> type[datetime]:
 
 
 @pytest.mark.parametrize("field", ["signer_certificate", "device_definition", "signer_definition"])
-def test_something_else_than_was_offered(authority: MemoryCa, stranger: MemoryCa, field: str) -> None:
+def test_reply_that_differs_from_the_offer_is_refused(authority: MemoryCa, stranger: MemoryCa, field: str) -> None:
     functions = InMemory(authority)
     other = {
         "signer_certificate": stranger.signer.der,
@@ -285,7 +285,7 @@ def test_an_error_reply_is_heard_and_raised(authority: MemoryCa) -> None:
     assert not _data_was_touched(packets)
 
 
-def test_a_reply_of_the_other_kind(authority: MemoryCa) -> None:
+def test_reply_of_another_type_is_refused(authority: MemoryCa) -> None:
     functions = InMemory(authority)
     signer = authority.signer.der
     functions.tamper = _in_certificates(lambda reply: SignerReply(signer, signer, b"\xa0", b"\xa0"))

@@ -85,7 +85,7 @@ def test_a_chip_of_another_signer_of_the_root_is_good_and_set_aside(authority: M
 
 
 @pytest.mark.parametrize("code", [Code.NOT_ISSUED, Code.CHIP_HAS_OTHER_KEY])
-def test_a_false_answer_of_the_server_makes_no_finished_board_scrap(authority: MemoryCa, code: Code) -> None:
+def test_wrong_server_answer_does_not_scrap_a_provisioned_board(authority: MemoryCa, code: Code) -> None:
     error = fate(finished(authority), authority, refuse(code))
     assert (error.code, error.board) == (Code.FINISHED_ELSEWHERE, Board.SET_ASIDE)
     assert "no record" in str(error)
@@ -122,7 +122,7 @@ def test_a_locked_chip_without_certificates_is_scrap(authority: MemoryCa, with_k
     assert (error.code, error.board) == (Code.DATA_LOCKED_OTHER, Board.SCRAP)
 
 
-def test_a_fault_while_it_is_judged_condemns_no_board(authority: MemoryCa) -> None:
+def test_transport_error_during_judging_does_not_scrap_the_board(authority: MemoryCa) -> None:
     hal = finished(under_the_same_root(authority))
     fault = with_crc(bytes((4, Status.ECC_FAULT)))
     hal.answer = lambda packet: fault if packet[1] == Opcode.SIGN else hal.chip.exchange(packet)
@@ -174,7 +174,7 @@ def asks_for_key(packet: bytes) -> bool:
 
 
 @pytest.mark.parametrize("make", [half_done, finished])
-def test_a_fault_of_the_chips_arithmetic_does_not_mean_that_it_has_no_key(
+def test_computation_error_does_not_mean_missing_key(
     authority: MemoryCa, make: Callable[[MemoryCa], ScriptedHal]
 ) -> None:
     hal = make(authority)
@@ -212,7 +212,7 @@ def numberless(data: bytes) -> bytes:
     return Header(data[3], len(plain := replace(body, request_number=0).body())).pack() + plain
 
 
-def test_a_late_answer_of_a_server_without_numbers_costs_no_key(authority: MemoryCa) -> None:
+def test_late_answer_without_number_keeps_the_key(authority: MemoryCa) -> None:
     """Each answer comes when the next request is out: the first that is read is a `not-issued` for another chip."""
     hal = half_done(authority)
     key = key_of(hal)
@@ -260,7 +260,7 @@ def test_each_request_has_a_number_of_its_own(authority: MemoryCa) -> None:
 
 
 @pytest.mark.parametrize("retryable", [True, False])
-def test_a_refusal_that_stays_is_not_to_be_tried_again(authority: MemoryCa, retryable: bool) -> None:
+def test_permanent_refusal_is_not_retried(authority: MemoryCa, retryable: bool) -> None:
     functions = InMemory(authority)
     refusal = ErrorReply(Code.QUOTA_USED_UP.value, "The signer has issued all.", retryable)
     functions.tamper = lambda reply: refusal if isinstance(reply, CertificatesReply) else reply
@@ -269,7 +269,7 @@ def test_a_refusal_that_stays_is_not_to_be_tried_again(authority: MemoryCa, retr
     assert refused.value.board == (Board.RETRY if retryable else Board.SET_ASIDE)
 
 
-def test_certificates_that_the_server_would_give_again_are_not_to_be_tried_again(authority: MemoryCa) -> None:
+def test_wrong_certificates_are_not_retried(authority: MemoryCa) -> None:
     functions = InMemory(authority)
     functions.tamper = change(device_compressed=bytes(72))
     with Device.open("emulator:") as device, pytest.raises(CertificateError) as refused:

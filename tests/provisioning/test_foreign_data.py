@@ -74,7 +74,7 @@ def test_one_time_bytes_of_the_product_are_not_overwritten(authority: MemoryCa, 
     assert bytes(load_memory(chip).otp[32:]) == SECRET
 
 
-def test_it_is_overwritten_when_that_is_asked_for(authority: MemoryCa, chip: Path) -> None:
+def test_unknown_data_is_overwritten_on_request(authority: MemoryCa, chip: Path) -> None:
     earlier_station(f"emulator:{chip}", lambda device: device.write_slot_block(5, 0, SECRET))
     provision(f"emulator:{chip}", authority, Profile(fill_unwritten=True))
     assert content(chip, 5)[:32] == b"\xff" * 32
@@ -90,7 +90,7 @@ def test_a_run_that_writes_the_same_itself_needs_no_permission(authority: Memory
     assert content(chip, 5)[:32] == SECRET
 
 
-def test_a_run_that_was_cut_asks_too(authority: MemoryCa, chip: Path) -> None:
+def test_resumed_run_asks_too(authority: MemoryCa, chip: Path) -> None:
     """Between its two runs somebody may have written: a locked configuration does not say who locked it."""
     functions = InMemory(authority)
     functions.write = lambda writer: _fail()
@@ -121,7 +121,7 @@ def test_a_slot_that_was_locked_is_found_before_anything_is_overwritten(authorit
     assert content(chip, 5)[:32] == SECRET
 
 
-def test_a_key_slot_that_was_locked_is_told_before_anything_is_done(authority: MemoryCa, chip: Path) -> None:
+def test_locked_key_slot_is_reported_before_anything_is_done(authority: MemoryCa, chip: Path) -> None:
     def lock_key(device: Device) -> None:
         device.gen_key(0)
         device.lock_slot(0)
@@ -133,7 +133,7 @@ def test_a_key_slot_that_was_locked_is_told_before_anything_is_done(authority: M
     assert chip.read_bytes() == before
 
 
-def test_an_integrators_write_to_a_locked_slot_is_held_back(authority: MemoryCa, chip: Path) -> None:
+def test_integrator_write_to_a_locked_slot_is_refused(authority: MemoryCa, chip: Path) -> None:
     earlier_station(f"emulator:{chip}", lambda device: device.lock_slot(13))
     functions = InMemory(authority)
     functions.write = lambda writer: writer.write(13, 0, SECRET)

@@ -69,7 +69,7 @@ def test_another_signer_of_the_group_certifies_and_the_run_can_be_repeated() -> 
     assert again.requests[-1].existing_only
 
 
-def test_a_client_that_was_not_told_so_takes_the_named_signer_only() -> None:
+def test_client_without_any_of_group_accepts_only_the_named_signer() -> None:
     assert refuse(Group(), Profile()) == Code.CERTIFICATE_MISMATCH
 
 
@@ -110,14 +110,14 @@ def test_an_offer_for_another_product_is_refused_before_the_chip_is_touched(prof
     assert caught.value.code == Code.CERTIFICATE_MISMATCH
 
 
-def test_a_signer_of_another_name_is_not_taken() -> None:
+def test_signer_of_another_name_is_refused() -> None:
     group = Group()
     info = replace(group.cert_info, signer_name="Another Signer")
     with pytest.raises(CertificateError, match="another product"):
         Provisioner(ANY, info, InMemory(group)).prepare()
 
 
-def test_an_offered_signer_of_the_group_will_do() -> None:
+def test_offered_signer_of_the_group_is_accepted() -> None:
     group = Group()
     group.offering = group.other
     hal = ScriptedHal()

@@ -82,7 +82,7 @@ def test_a_user_function_may_take_longer_than_the_watchdog(authority: MemoryCa, 
         assert (device.read_slot(8, 0, 3), device.read_slot(8, 32, 3)) == (b"one", b"two")
 
 
-def test_the_chip_sleeps_while_the_server_or_the_integrator_thinks(authority: MemoryCa) -> None:
+def test_chip_sleeps_while_server_or_integrator_works(authority: MemoryCa) -> None:
     world, powers = World(), []
     run(world, authority, lambda where: powers.append((where, world.chip.power)))
     asleep = {where for where, power in powers if power is Power.ASLEEP}
@@ -93,9 +93,7 @@ def test_the_chip_sleeps_while_the_server_or_the_integrator_thinks(authority: Me
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, ZeroDivisionError])
 @pytest.mark.parametrize("place", ["certreq_recv", "write_data_zone", "notify"])
-def test_whatever_ends_a_run_leaves_the_chip_asleep(
-    authority: MemoryCa, place: str, error: type[BaseException]
-) -> None:
+def test_chip_is_asleep_after_any_end_of_a_run(authority: MemoryCa, place: str, error: type[BaseException]) -> None:
     world = World()
     times = iter(range(1000))
 
@@ -112,7 +110,7 @@ def test_whatever_ends_a_run_leaves_the_chip_asleep(
 
 
 @pytest.mark.slow
-def test_a_host_that_slept_itself_costs_no_board(authority: MemoryCa) -> None:
+def test_suspended_host_does_not_cost_a_board(authority: MemoryCa) -> None:
     """Its clock stood still meanwhile, so that it takes the chip for awake: reads are repeated, changes are not."""
     failed = []
     for number in range(20):

@@ -65,9 +65,7 @@ def test_each_stage_changes_the_chip_in_its_own_way_only(authority: MemoryCa) ->
 
 @pytest.mark.parametrize("stage", Stage)
 @pytest.mark.parametrize("status", [StageStatus.START, StageStatus.DONE])
-def test_what_is_told_of_a_stage_may_not_change_the_chip(
-    authority: MemoryCa, stage: Stage, status: StageStatus
-) -> None:
+def test_notify_cannot_change_the_chip(authority: MemoryCa, stage: Stage, status: StageStatus) -> None:
     functions = Watched(authority)
     refused: list[str] = []
     with Device(EmulatedHal(SoftwareChip(), "emulator:")) as device:

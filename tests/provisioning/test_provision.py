@@ -88,9 +88,7 @@ def test_the_server_is_asked_before_each_chip_is_touched(authority: MemoryCa) ->
 
 
 @pytest.mark.parametrize("answer", ["nothing", "refusal", "another root"])
-def test_a_server_that_went_wrong_between_two_chips_leaves_the_second_as_it_is(
-    authority: MemoryCa, answer: str
-) -> None:
+def test_server_error_between_two_chips_leaves_the_second_untouched(authority: MemoryCa, answer: str) -> None:
     functions = InMemory(authority)
     provisioner = _provisioner(functions)
     with Device.open("emulator:") as device:
@@ -139,7 +137,7 @@ def test_own_data_are_written_before_the_lock(authority: MemoryCa) -> None:
         assert device.read_slot(8, 32, 18) == b"made for " + serial
 
 
-def test_what_a_user_function_raises_leaves_as_itself(authority: MemoryCa) -> None:
+def test_exception_of_a_user_function_passes_through(authority: MemoryCa) -> None:
     functions = InMemory(authority)
 
     def fail(_: object) -> None:
@@ -155,7 +153,7 @@ def test_what_a_user_function_raises_leaves_as_itself(authority: MemoryCa) -> No
         assert _provisioner(functions).provision(device).serial_number == device.serial_number()
 
 
-def test_a_mistake_of_the_integrator_does_not_claim_that_the_chip_is_unchanged(authority: MemoryCa) -> None:
+def test_integrator_error_sets_the_changed_board_aside(authority: MemoryCa) -> None:
     functions = InMemory(authority)
     functions.write = lambda writer: writer.write(8, 1, b"at no multiple of 32")
     with Device.open("emulator:") as device, pytest.raises(UsageError) as refused:
@@ -205,7 +203,7 @@ def test_validation_may_be_left_out(authority: MemoryCa, validate: bool) -> None
     assert _ends(functions)[Stage.VALIDATE_CERTS] is (DONE if validate else SKIPPED)
 
 
-def test_a_good_board_again_is_confirmed_and_not_changed(authority: MemoryCa) -> None:
+def test_good_board_is_confirmed_unchanged(authority: MemoryCa) -> None:
     hal = ScriptedHal()
     with Device(hal) as device:
         first = _provisioner(InMemory(authority)).provision(device)
@@ -333,7 +331,7 @@ def _stopping_at_request(hal: ScriptedHal, functions: InMemory) -> Callable[[byt
     return answer
 
 
-def test_a_chip_that_does_not_tell_its_key_keeps_it(authority: MemoryCa) -> None:
+def test_chip_that_refuses_its_public_key_keeps_its_key(authority: MemoryCa) -> None:
     hal = ScriptedHal()
     with Device(hal) as device:
         with pytest.raises(TransportError):
@@ -382,7 +380,7 @@ def test_a_board_that_is_exchanged_after_the_first_lock_keeps_its_key(authority:
     assert functions.notices[-1] == (Stage.CONFIG_READ, ERROR)
 
 
-def test_a_lock_that_is_only_said_to_be_done_is_noticed(authority: MemoryCa) -> None:
+def test_false_lock_confirmation_is_noticed(authority: MemoryCa) -> None:
     hal = ScriptedHal()
     hal.answer = lambda packet: with_crc(b"\x04\x00") if _mark(packet) == "lock 00" else hal.chip.exchange(packet)
     with Device(hal) as device, pytest.raises(ProvisioningError, match="not locked although"):
@@ -390,7 +388,7 @@ def test_a_lock_that_is_only_said_to_be_done_is_noticed(authority: MemoryCa) -> 
     assert [mark for packet in hal.packets if (mark := _mark(packet))] == ["lock 00"]
 
 
-def test_what_was_locked_is_read_once_more(authority: MemoryCa) -> None:
+def test_locked_zone_is_read_again(authority: MemoryCa) -> None:
     hal = ScriptedHal()
 
     def damaging(packet: bytes) -> bytes:
@@ -419,7 +417,7 @@ def test_a_chip_locked_with_another_configuration(authority: MemoryCa) -> None:
     assert [type(request) for request in functions.requests] == [SignerRequest]
 
 
-def test_a_server_that_can_not_tell_what_it_has_issued_costs_no_key(authority: MemoryCa) -> None:
+def test_server_without_records_does_not_cost_a_key(authority: MemoryCa) -> None:
     functions = InMemory(authority)
     refusal = ErrorReply(Code.RECORDS_FAILED.value, "The disk is full.", False)
     functions.tamper = lambda reply: refusal if isinstance(reply, CertificatesReply) else reply
@@ -441,7 +439,7 @@ def test_a_finished_chip_that_the_server_does_not_know(authority: MemoryCa) -> N
     assert (refused.value.code, refused.value.board) == (Code.DATA_LOCKED_OTHER, Board.SCRAP)
 
 
-def test_a_chip_that_refuses_the_data_crc_gets_its_rest_written(authority: MemoryCa) -> None:
+def test_chip_that_refuses_the_data_crc_is_filled_and_locked(authority: MemoryCa) -> None:
     """Content of a fresh part that is not all FF: nothing is locked, the rest is written, the lock is asked again."""
     functions = InMemory(authority)
     hal = ScriptedHal()
@@ -479,13 +477,13 @@ def _with_foreign_content(hal: ScriptedHal) -> Callable[[bytes], bytes]:
     return answer
 
 
-def test_a_slot_that_can_not_be_locked_is_refused_before_any_chip(authority: MemoryCa) -> None:
+def test_unlockable_slot_is_refused_before_any_chip(authority: MemoryCa) -> None:
     with pytest.raises(Exception, match="slot 10") as refused:
         Profile(slots_to_lock=(10,))
     assert getattr(refused.value, "code", None) == Code.CONFIG_ZONE_UNSAFE
 
 
-def test_a_refusal_of_the_chip_is_told_with_its_stage(authority: MemoryCa) -> None:
+def test_chip_refusal_is_reported_with_its_stage(authority: MemoryCa) -> None:
     functions = InMemory(authority)
     hal = ScriptedHal()
     refuse = bytes.fromhex("040F2342")

@@ -59,7 +59,7 @@ def test_the_connection_is_kept_from_chip_to_chip() -> None:
         assert len(connections) == 1
 
 
-def test_a_connection_that_the_server_closed_meanwhile_is_made_anew() -> None:
+def test_connection_that_the_server_closed_is_opened_again() -> None:
     def once(connection: socket.socket) -> None:
         connection.sendall(connection.recv(100))
 
@@ -83,7 +83,7 @@ def test_an_exchange_that_was_not_finished_ends_its_connection() -> None:
         assert len(connections) == 2
 
 
-def test_nobody_there() -> None:
+def test_no_server_is_an_error() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     with pytest.raises(TransportError) as refused:
@@ -102,7 +102,7 @@ def test_a_host_without_an_address(monkeypatch: pytest.MonkeyPatch) -> None:
     assert refused.value.code == Code.SERVER_UNREACHABLE
 
 
-def test_a_host_name_that_can_be_none() -> None:
+def test_invalid_host_name_is_an_error() -> None:
     with pytest.raises(TransportError) as refused:
         TcpClient("a" * 300, 1).connect()
     assert refused.value.code == Code.SERVER_UNREACHABLE
@@ -133,7 +133,7 @@ def test_a_silent_server(monkeypatch: pytest.MonkeyPatch) -> None:
             client.certreq_recv(1)
 
 
-def test_a_server_that_drips_ends_with_the_time_of_the_exchange(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_slow_server_ends_with_the_time_of_the_exchange(monkeypatch: pytest.MonkeyPatch) -> None:
     """A byte a second, on a clock of its own: each one comes in time, all of them together do not."""
     seconds = count()
     monkeypatch.setattr(tcp_client, "time", SimpleNamespace(monotonic=lambda: float(next(seconds))))

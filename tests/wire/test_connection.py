@@ -154,7 +154,7 @@ def test_a_server_may_refuse_before_it_is_asked() -> None:
     assert client.next_event() == ERROR
 
 
-def test_after_an_error_the_same_error_comes_again_and_only_a_server_may_still_say_why() -> None:
+def test_error_repeats_and_only_a_server_may_still_send_one() -> None:
     for connection in _pair():
         connection.receive_data(b"GET / HTTP/1.1\r\n\r\n")
         errors: list[AtcaProvError] = []
@@ -171,7 +171,7 @@ def test_after_an_error_the_same_error_comes_again_and_only_a_server_may_still_s
                 connection.send(REQUEST)
 
 
-def test_waiting_bytes_are_bounded() -> None:
+def test_buffered_bytes_are_limited() -> None:
     server = Connection(Role.SERVER)
     server.receive_data(bytes(BUFFER_MAX))
     with pytest.raises(ProtocolError) as caught:

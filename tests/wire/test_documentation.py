@@ -1,4 +1,4 @@
-"""The worked examples of docs/reference/wire-protocol.md are what the code sends and reads."""
+"""The wire protocol's pages say what the code sends and reads."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from atcaprov.wire.messages import MESSAGES, CertificatesReply, CertificatesRequ
 from tests.support.system_programs import require_program
 from tests.support.wire_examples import REQUEST
 
-PAGE = (Path(__file__).parents[2] / "docs/reference/wire-protocol.md").read_text(encoding="utf-8")
+REFERENCE = Path(__file__).parents[2] / "docs/reference"
+PAGE = "\n".join(
+    (REFERENCE / name).read_text(encoding="utf-8") for name in ("wire-protocol.md", "wire-protocol-examples.md")
+)
 
 
 def _example(name: str) -> bytes:

@@ -36,6 +36,6 @@ def test_any_bytes_are_a_header_or_a_protocol_error(data: bytes) -> None:
         (bytes.fromhex("41500101000000"), "not 7"),
     ],
 )
-def test_the_error_says_what_came(data: bytes, says: str) -> None:
+def test_error_names_the_received_bytes(data: bytes, says: str) -> None:
     with pytest.raises(ProtocolError, match=says):
         Header.parse(data)

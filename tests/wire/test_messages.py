@@ -41,7 +41,7 @@ def test_reading_gives_what_was_written(message: AnyMessage) -> None:
 
 
 @pytest.mark.parametrize("message", ALL, ids=lambda m: type(m).__name__)
-def test_each_message_stands_in_the_table_of_types(message: AnyMessage) -> None:
+def test_each_message_is_in_the_table_of_types(message: AnyMessage) -> None:
     assert MESSAGES[message.TYPE] is type(message)
 
 
@@ -120,7 +120,7 @@ def test_a_code_is_lower_case_words_with_hyphens(code: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "x" * 513, "bell \a", "escape \x1b[2J", "two\nlines"])
-def test_a_message_text_can_do_a_console_no_harm(text: str) -> None:
+def test_message_text_is_printable(text: str) -> None:
     with pytest.raises(UsageError, match="message"):
         ErrorReply("protocol", text, False)
 

@@ -26,7 +26,7 @@ _NAME_LENGTH: Final = 64
 
 
 def to_document(definition: DefinitionFields) -> dict[str, Any]:
-    """Return the map; docs/reference/certificates.md lists its keys."""
+    """Return the map; docs/reference/certificate-definitions.md lists its keys."""
     return {
         "format": FORMAT,
         "version": VERSION,

@@ -1,4 +1,4 @@
-"""Readable descriptions of certificates, in TOML; docs/reference/certificates.md lists every key.
+"""Readable descriptions of certificates, in TOML; docs/reference/certificate-descriptions.md lists every key.
 
 What the compressed form or X.509 cannot hold is refused when the description is read, not later at a board. Making
 definitions from descriptions is the duty of atcaprov.certs.descriptions.template.
