@@ -1,6 +1,6 @@
 """Check a certificate definition: can certificates be rebuilt from a chip and, stricter, can they be issued?
 
-The rules come from the vendor's implementation and its traps; docs/reference/certificate-descriptions.md lists them with reasons.
+The rules come from the vendor's implementation; docs/reference/certificate-descriptions.md lists them with reasons.
 """
 
 from __future__ import annotations
