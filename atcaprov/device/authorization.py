@@ -1,6 +1,6 @@
 """Use of keys that ask for an authorization (ReqAuth): Nonce, CheckMac, and at once the one command, each time.
 
-The sheet of the ATECC508A lets an authorization serve one use (DS20005927A, 2.2.5 and 3.2.9); nobody has published
+The sheet of the ATECC508A lets an authorization serve one use (DS20005927A, 2.2.5 and 3.2.9); it is not published
 how an ATECC608 has it. So nothing here uses what an earlier command may have left over, and nothing relies on its
 having ended: the chip sleeps after each use. No command is tried to find out whether it is still authorized: whether a
 refused use counts for LimitedUse is not published either.

@@ -19,7 +19,7 @@ from atcaprov.hal.base import Hal
 
 AWAKE_SECONDS: Final = 0.65
 """How long a chip is trusted to stay awake, commands at their maximum times: the watchdog's shortest time is 0.7 s
-(DS20005927A, table of the wake and sleep times), and what is left is for the way to the chip. A chip with a slower
+(DS20005927A, table of the wake and sleep times), and the rest is for the transfer to the chip. A chip with a slower
 clock divider may refuse a command (status EE) before; it is then sent again."""
 _EXECUTION_MS: Final[dict[int, int]] = {int(opcode): ms for opcode, ms in MAX_EXECUTION_MS_M0.items()}
 _STATELESS: Final = frozenset(

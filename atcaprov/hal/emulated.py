@@ -28,7 +28,7 @@ _OPTIONS: Final = ("image", "clock", "times", "faults")
 
 
 class EmulatedHal(Hal):
-    """One software chip in this process; `lock`, which keeps other programs away, is given back at the end."""
+    """One software chip in this process; `lock` keeps other programs away until `close`."""
 
     def __init__(self, chip: Chip, url: str, lock: BusLock | None = None) -> None:
         self.chip = chip

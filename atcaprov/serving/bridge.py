@@ -75,7 +75,7 @@ class BridgeSession:
 
 
 def _serve(pins: ServedChip, command: int, body: bytes) -> tuple[int, bytes]:
-    if command == BridgeCommand.SEND and body:  # its first byte stands for the word address
+    if command == BridgeCommand.SEND and body:  # its first byte is the word address
         return SUCCESS if pins.exchange(body[1:]) else _COMMUNICATION_FAILED, b""
     if command == BridgeCommand.RECEIVE and len(body) == _RECEIVE_BODY_SIZE:
         return SUCCESS if pins.reply else _COMMUNICATION_FAILED, pins.reply[: int.from_bytes(body[1:], "little")]

@@ -98,7 +98,7 @@ class TraceWriter:
                 self._file.close()
 
     def give_up(self) -> None:
-        """Close a file that takes no more: what is half written goes, and its end says so if there is room for that."""
+        """Close a file that cannot be written: remove a partial line, and mark the end `incomplete` if there is room."""
         with suppress(OSError):
             self._file.close()
         if self._path is not None and self._path.is_file():
