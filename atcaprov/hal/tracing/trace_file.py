@@ -98,7 +98,7 @@ class TraceWriter:
                 self._file.close()
 
     def give_up(self) -> None:
-        """Close a file that cannot be written: remove a partial line, and mark the end `incomplete` if there is room."""
+        """Close a file that cannot be written: remove a partial line, mark the end `incomplete` if there is room."""
         with suppress(OSError):
             self._file.close()
         if self._path is not None and self._path.is_file():
