@@ -16,7 +16,7 @@ from atcaprov.terminal.console import Console
 from atcaprov.terminal.keys import Key
 from atcaprov.web.login_links import ConsoleLinks, LinkFile
 from atcaprov.wire.messages import ErrorReply
-from provisioning_server import refusals
+from provisioning_server import rejections as refusals
 from provisioning_server.internal_error import internal_error
 from provisioning_server.issuing.authority import Authority
 from provisioning_server.issuing.server_clock import ServerClock, check_clock

@@ -18,7 +18,7 @@ from atcaprov.chip.parts import REVISION_SIZE
 from atcaprov.errors import AtcaProvError, Code
 from atcaprov.log import Log
 from atcaprov.wire.messages import CertificatesRequest, ErrorReply, SignerReply, SignerRequest
-from provisioning_server import refusals
+from provisioning_server import rejections as refusals
 from provisioning_server.issuing.in_progress import Batch, PendingReplies
 from provisioning_server.issuing.issuance import certificates_reply, issue
 from provisioning_server.issuing.request_rules import RequestRules, check_locked_chip
@@ -27,7 +27,7 @@ from provisioning_server.issuing.server_clock import ServerClock
 from provisioning_server.issuing.signing_queue import Signed, SigningJob
 from provisioning_server.records.signing_log import IssuedRecord
 from provisioning_server.records.store import Records
-from provisioning_server.refusals import refusal
+from provisioning_server.rejections import refusal
 from provisioning_server.signers.registry import SignerRegistry
 from provisioning_server.signers.signer import label
 

@@ -14,13 +14,13 @@ from atcaprov.device.zones.config_zone import differing_bytes
 from atcaprov.errors import CertificateError, Code
 from atcaprov.log import Log
 from atcaprov.wire.messages import CertificatesRequest, ErrorReply, SignerReply, SignerRequest
-from provisioning_server import refusals
+from provisioning_server import rejections as refusals
 from provisioning_server.issuing.in_progress import Batch, PendingReplies
 from provisioning_server.issuing.requests import Request, device_text
 from provisioning_server.issuing.server_clock import ServerClock
 from provisioning_server.records.signing_log import IssuedRecord
 from provisioning_server.records.store import Records
-from provisioning_server.refusals import moment
+from provisioning_server.rejections import moment
 from provisioning_server.signers.registry import SignerRegistry
 from provisioning_server.signers.signer import Signer
 

@@ -13,7 +13,7 @@ from typing import Final, Protocol
 from atcaprov.certs.dates import CLOCK_TOLERANCE
 from atcaprov.log import Log
 from atcaprov.wire.messages import ErrorReply
-from provisioning_server import refusals
+from provisioning_server import rejections as refusals
 from provisioning_server.records.signer_documents import SignerDocuments
 
 STEP_TOLERATED: Final = timedelta(minutes=1)

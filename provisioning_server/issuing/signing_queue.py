@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from atcaprov.wire.messages import CertificatesRequest, ErrorReply
-from provisioning_server import refusals
+from provisioning_server import rejections as refusals
 from provisioning_server.records.signer_documents import SignerDocuments
 from provisioning_server.records.signing_log import IssuedRecord
 from provisioning_server.signers.registry import SignerRegistry

@@ -12,7 +12,7 @@ from typing import Final
 
 from atcaprov.errors import AtcaProvError, Code, TransportError
 from atcaprov.log import Log
-from provisioning_server import refusals
+from provisioning_server import rejections as refusals
 from provisioning_server.issuing.issuance import finish, prepare
 from provisioning_server.issuing.signing_queue import SigningJob, SigningQueue
 from provisioning_server.signers.registry import SignerRegistry

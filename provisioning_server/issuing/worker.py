@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 from atcaprov.log import Log
-from provisioning_server import refusals
+from provisioning_server import rejections as refusals
 from provisioning_server.issuing.requests import ClientRequest, Item, PendingReply, Reply, Request
 from provisioning_server.issuing.signing_queue import Signed
 

@@ -13,7 +13,7 @@ from typing import Any, Final, Protocol, TypeVar
 
 from atcaprov.errors import AtcaProvError, Code, ProtocolError, TransportError
 from atcaprov.log import Log
-from provisioning_server import refusals
+from provisioning_server import rejections as refusals
 from provisioning_server.internal_error import internal_error
 from provisioning_server.lifecycle.signer_lifecycle import SignerLifecycle
 from provisioning_server.lifecycle.signer_sources import SignerSource, open_signer

@@ -15,7 +15,7 @@ from typing import Final
 
 from atcaprov.errors import AtcaProvError, Code, ProtocolError, TransportError, UsageError
 from atcaprov.log import Log
-from provisioning_server import refusals
+from provisioning_server import rejections as refusals
 from provisioning_server.internal_error import internal_error
 from provisioning_server.signers.registry import SignerRegistry
 from provisioning_server.signers.signer import Signer, label

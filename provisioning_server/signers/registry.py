@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from atcaprov.errors import UsageError
 from atcaprov.wire.messages import ErrorReply
-from provisioning_server import refusals
+from provisioning_server import rejections as refusals
 from provisioning_server.records.signer_documents import SignerDocuments
 from provisioning_server.signers.signer import Signer, label
 

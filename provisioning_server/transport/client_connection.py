@@ -16,9 +16,9 @@ from typing import Final, Protocol
 from atcaprov.errors import AtcaProvError, TransportError
 from atcaprov.wire.connection import CLOSED, Connection, ConnectionState, Role
 from atcaprov.wire.messages import CertificatesRequest, ErrorReply, SignerRequest
-from provisioning_server import refusals
+from provisioning_server import rejections as refusals
 from provisioning_server.issuing.requests import Reply, Request
-from provisioning_server.refusals import refusal
+from provisioning_server.rejections import refusal
 from provisioning_server.transport.limits import ConnectionLimits
 
 _LOG: Final = logging.getLogger(__name__)

@@ -11,7 +11,7 @@ from typing import Final
 from atcaprov.errors import AtcaProvError, Code, TransportError, UsageError
 from atcaprov.log import Log
 from atcaprov.wire.messages import ErrorReply
-from provisioning_server import refusals
+from provisioning_server import rejections as refusals
 from provisioning_server.issuing.requests import Reply, Request
 from provisioning_server.transport.client_connection import ClientConnection, address_text
 from provisioning_server.transport.connection_table import ConnectionTable

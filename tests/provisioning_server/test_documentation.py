@@ -10,7 +10,7 @@ import pytest
 
 from atcaprov.web import bounded_http, forms, logins
 from atcaprov.wire.messages import ErrorReply
-from provisioning_server import refusals
+from provisioning_server import rejections as refusals
 from provisioning_server.cli import command, default_data
 from provisioning_server.passwords.unlock_service import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS
 from provisioning_server.records.signing_log import COLUMNS

@@ -10,7 +10,7 @@ import pytest
 
 from atcaprov import Code, DeviceError, ProtocolError, TransportError
 from atcaprov.wire.messages import SignerReply, SignerRequest
-from provisioning_server import refusals
+from provisioning_server import rejections as refusals
 from provisioning_server.signers.signer import label
 from tests.support.in_memory_signer import MemorySigner, SigningKey
 from tests.support.issuing_without_sockets import IssuingLine, SlowSigner, certificates, refused

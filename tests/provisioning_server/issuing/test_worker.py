@@ -4,7 +4,7 @@ import asyncio
 import threading
 from collections.abc import Sequence
 
-from provisioning_server import refusals
+from provisioning_server import rejections as refusals
 from provisioning_server.issuing.requests import ClientRequest, Item, PendingReply, Reply, Request
 from provisioning_server.issuing.worker import BATCH_MAX, IssuingWorker
 from tests.support.server import PATIENCE

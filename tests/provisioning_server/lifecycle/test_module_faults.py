@@ -11,7 +11,7 @@ from atcaprov import Device, TransportError
 from atcaprov.chip.commands import Opcode
 from atcaprov.chip.crc import with_crc
 from atcaprov.wire.messages import CertificatesRequest, ErrorReply
-from provisioning_server import refusals
+from provisioning_server import rejections as refusals
 from provisioning_server.signers.module import PluggedModule
 from signer_module.on_chip.module import SignerModule
 from tests.support.issuing_without_sockets import IssuingLine, certificates, refused

@@ -14,7 +14,7 @@ import pytest
 from atcaprov import Code, ProtocolError, ProvisioningError, TransportError
 from atcaprov.hal.usb import PluggedKit
 from atcaprov.wire.messages import ErrorReply
-from provisioning_server import refusals
+from provisioning_server import rejections as refusals
 from provisioning_server.lifecycle.module_watcher import CHECK_EVERY
 from provisioning_server.lifecycle.signer_sources import ModuleFolder, NamedModules, PluggedKits
 from provisioning_server.signers.signer import label

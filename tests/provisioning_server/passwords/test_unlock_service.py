@@ -5,7 +5,7 @@ import threading
 
 from atcaprov import Code, TransportError, UsageError
 from atcaprov.terminal.keys import Key, KeyPress
-from provisioning_server import refusals
+from provisioning_server import rejections as refusals
 from provisioning_server.passwords.console_prompt import PasswordPrompt
 from provisioning_server.passwords.unlock_service import Outcome, UnlockAttempt, UnlockService
 from provisioning_server.signers.registry import SignerRegistry

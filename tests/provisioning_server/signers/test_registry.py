@@ -7,7 +7,7 @@ import copy
 import pytest
 
 from atcaprov.wire.messages import ErrorReply
-from provisioning_server import refusals
+from provisioning_server import rejections as refusals
 from provisioning_server.signers.registry import AlreadyConnectedError, SignerRegistry
 from tests.support.in_memory_signer import MemorySigner, SigningKey
 

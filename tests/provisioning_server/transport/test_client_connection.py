@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from atcaprov.wire.connection import BUFFER_MAX, Connection, Role
 from atcaprov.wire.framing import Header
 from atcaprov.wire.messages import AnyMessage, ErrorReply
-from provisioning_server import refusals
+from provisioning_server import rejections as refusals
 from provisioning_server.issuing.requests import Reply, Request
 from provisioning_server.transport.client_connection import NEVER, ClientConnection
 from provisioning_server.transport.limits import ConnectionLimits

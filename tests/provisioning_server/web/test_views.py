@@ -11,7 +11,7 @@ import pytest
 
 from atcaprov import Code, UsageError
 from atcaprov.wire.messages import ErrorReply
-from provisioning_server import refusals
+from provisioning_server import rejections as refusals
 from provisioning_server.passwords.unlock_service import UnlockService
 from provisioning_server.records.file_records import Tally
 from provisioning_server.signers.registry import SignerRegistry
