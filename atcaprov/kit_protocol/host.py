@@ -11,7 +11,7 @@ from typing import Final
 
 from atcaprov.chip.commands import SELF_TEST_FAILED, WAKE_TOKEN, Status
 from atcaprov.chip.crc import with_crc
-from atcaprov.chip.refusals import refusal
+from atcaprov.chip.status_errors import refusal
 from atcaprov.errors import Code, ProtocolError, TransportError
 from atcaprov.kit_protocol.reply import STATUS_OK, late, parse_reply
 

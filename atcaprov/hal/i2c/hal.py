@@ -12,7 +12,7 @@ import time
 from typing import Final
 
 from atcaprov.chip.commands import SELF_TEST_FAILED, WAKE_TOKEN, Status
-from atcaprov.chip.refusals import refusal
+from atcaprov.chip.status_errors import refusal
 from atcaprov.errors import Code, DeviceError, ProtocolError, TransportError, UsageError
 from atcaprov.hal.base import Hal
 from atcaprov.hal.bus_lock import BusLock
