@@ -36,7 +36,7 @@ from provisioning_server.lifecycle.signer_sources import (
 from provisioning_server.passwords.automatic_unlock import require_all_ready
 from provisioning_server.passwords.console_prompt import PasswordPrompt
 from provisioning_server.passwords.given_passwords import GivenPasswords
-from provisioning_server.passwords.try_policy import TryPolicy
+from provisioning_server.passwords.password_choice import TryPolicy
 from provisioning_server.passwords.unlock_service import UnlockService
 from provisioning_server.program_log import ProgramLog
 from provisioning_server.records.data_folder import DataFolder

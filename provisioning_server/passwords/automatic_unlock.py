@@ -10,7 +10,7 @@ from collections.abc import Container, Iterable
 
 from atcaprov.errors import CertificateError, Code, TransportError, UsageError
 from atcaprov.log import Log
-from provisioning_server.passwords.try_policy import TryPolicy
+from provisioning_server.passwords.password_choice import TryPolicy
 from provisioning_server.passwords.unlock_service import Outcome, UnlockAttempt, UnlockService
 from provisioning_server.signers.registry import SignerRegistry
 from provisioning_server.signers.signer import Signer, label

@@ -13,7 +13,7 @@ from provisioning_server.issuing.signing_thread import SigningThreads
 from provisioning_server.lifecycle.module_watcher import ModuleWatcher
 from provisioning_server.lifecycle.signer_lifecycle import SignerLifecycle
 from provisioning_server.passwords.given_passwords import GivenPasswords, password_lines
-from provisioning_server.passwords.try_policy import TryPolicy
+from provisioning_server.passwords.password_choice import TryPolicy
 from provisioning_server.signers.registry import SignerRegistry
 from provisioning_server.signers.signer import label
 from tests.support.in_memory_signer import NOW, MemorySigner

@@ -15,7 +15,7 @@ from provisioning_server.issuing.signing_queue import SigningQueue
 from provisioning_server.issuing.signing_thread import SigningThreads
 from provisioning_server.lifecycle.signer_lifecycle import SignerLifecycle
 from provisioning_server.passwords.given_passwords import GivenPasswords
-from provisioning_server.passwords.try_policy import TryPolicy
+from provisioning_server.passwords.password_choice import TryPolicy
 from provisioning_server.signers.expiry_warnings import expiry_warnings
 from provisioning_server.signers.registry import SignerRegistry
 from provisioning_server.signers.signer import label
