@@ -12,7 +12,7 @@ from atcaprov.errors import AtcaProvError
 from provisioning_server.passwords.automatic_unlock import unlock, unlock_later
 from provisioning_server.passwords.console_prompt import PasswordPrompt, PromptLog
 from provisioning_server.passwords.password_choice import TryPolicy
-from provisioning_server.passwords.postponed import PostponedSigners
+from provisioning_server.passwords.postponed_unlocks import PostponedSigners
 from provisioning_server.passwords.unlock_service import UnlockService
 from provisioning_server.signers.expiry_warnings import expiry_warnings
 from provisioning_server.signers.registry import SignerRegistry

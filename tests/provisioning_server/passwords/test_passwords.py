@@ -14,7 +14,7 @@ from provisioning_server.passwords.automatic_unlock import require_all_ready, un
 from provisioning_server.passwords.console_prompt import PasswordPrompt
 from provisioning_server.passwords.given_passwords import GivenPassword, GivenPasswords, password_lines, read_passwords
 from provisioning_server.passwords.password_choice import TryPolicy
-from provisioning_server.passwords.postponed import PostponedSigners
+from provisioning_server.passwords.postponed_unlocks import PostponedSigners
 from provisioning_server.passwords.unlock_service import LONGEST_PAUSE_SECONDS, UnlockService
 from provisioning_server.signers.registry import SignerRegistry
 from provisioning_server.signers.signer import Signer, label
