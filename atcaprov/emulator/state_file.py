@@ -13,7 +13,7 @@ import os
 from pathlib import Path
 from typing import Any, Final
 
-from atcaprov import durable
+from atcaprov import durable_files as durable
 from atcaprov.emulator.memory import Memory, Zones
 from atcaprov.errors import Code, TransportError, UsageError
 from atcaprov.reading import MAX_FILE, MalformedError, parse_json, shown

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
-from atcaprov import durable
+from atcaprov import durable_files as durable
 from atcaprov.errors import Code, UsageError
 from atcaprov.reading import MalformedError, parse_json, read_text
 from atcaprov.recording.questions import UNDECIDED, Reading

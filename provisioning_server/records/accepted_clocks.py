@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from atcaprov import durable
+from atcaprov import durable_files as durable
 from atcaprov.errors import Code, UsageError
 
 FILE_NAME: Final = "clock-accepted.tsv"

@@ -17,7 +17,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from atcaprov.durable import write_all
+from atcaprov.durable_files import write_all
 from provisioning_server.records.signing_log import IssuedRecord
 
 READ_ONLY: Final = 0o444

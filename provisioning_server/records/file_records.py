@@ -17,7 +17,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from atcaprov import durable
+from atcaprov import durable_files as durable
 from atcaprov.errors import AtcaProvError, Code, UsageError
 from atcaprov.reading import paths_in
 from provisioning_server.records.accepted_clocks import AcceptedClock, accept, last_accepted

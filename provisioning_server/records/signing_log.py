@@ -16,7 +16,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from atcaprov.durable import open_new, write_synced
+from atcaprov.durable_files import open_new, write_synced
 from atcaprov.errors import Code, UsageError
 
 COLUMNS: Final = (

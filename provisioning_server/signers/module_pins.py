@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from atcaprov import durable
+from atcaprov import durable_files as durable
 from atcaprov.errors import CertificateError, Code, UsageError
 from atcaprov.reading import read_bytes, status
 from signer_module.on_chip.public_contents import ModuleContents

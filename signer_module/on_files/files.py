@@ -13,7 +13,7 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
 
-from atcaprov import durable
+from atcaprov import durable_files as durable
 from atcaprov.errors import Code, UsageError
 from atcaprov.reading import is_folder, read_bytes, status
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from atcaprov import durable
+from atcaprov import durable_files as durable
 from atcaprov.certs.descriptions.description import default_text
 from signer_module.commands import options
 from tests.support.external_cas import ExternalCas

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from atcaprov import durable
+from atcaprov import durable_files as durable
 
 
 def test_a_file_is_replaced_with_its_mode_and_nothing_is_left_beside_it(tmp_path: Path) -> None:
