@@ -12,6 +12,7 @@ from typing import Final, NoReturn
 
 import click
 
+from atcaprov.bounded_reading import read_text
 from atcaprov.certs.cert_info import CertInfo
 from atcaprov.config_zone.defaults import DEFAULT_608A
 from atcaprov.config_zone.findings import Allow
@@ -28,7 +29,6 @@ from atcaprov.program.log_output import logged_on_stderr
 from atcaprov.provisioning.profile import Profile
 from atcaprov.provisioning.provision import Provisioner
 from atcaprov.provisioning.tcp_client import DEFAULT_HOST, DEFAULT_PORT
-from atcaprov.reading import read_text
 from atcaprov.terminal.console import Console, open_console
 from atcaprov.terminal.printable import terminal_columns
 from provisioning_client.board_loop import BoardLoop

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from atcaprov.bounded_reading import is_folder
 from atcaprov.errors import UsageError
 from atcaprov.hal.registry import require_device_url
-from atcaprov.reading import is_folder
 from atcaprov.web.address import WebAddress, is_loopback
 from provisioning_server.passwords.given_passwords import GivenPassword
 from provisioning_server.transport.limits import ConnectionLimits

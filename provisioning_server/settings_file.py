@@ -11,8 +11,8 @@ from typing import Any, Final, NoReturn
 
 import click
 
+from atcaprov.bounded_reading import MalformedError, parse_toml, read_text
 from atcaprov.errors import Code, UsageError
-from atcaprov.reading import MalformedError, parse_toml, read_text
 
 OPTION: Final = "settings"
 _NOT_IN_A_FILE: Final = (OPTION, "help", "version", "accept-clock", "verbose", "quiet")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from atcaprov.bounded_reading import is_file
 from atcaprov.errors import Code, UsageError
-from atcaprov.reading import is_file
 from signer_module.hsm.key import HsmKey
 from signer_module.on_files import files, root_folder, signer_folder
 from signer_module.on_files.pkcs11_file import PLACE_FILE, KeyPlace

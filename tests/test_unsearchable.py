@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 
 from atcaprov import Code, UsageError
+from atcaprov.bounded_reading import is_file, is_folder, may_be_there, paths_in, status
 from atcaprov.hal.hotplug import is_plugged
 from atcaprov.hal.usb import usb_ids
-from atcaprov.reading import is_file, is_folder, may_be_there, paths_in, status
 from provisioning_server.lifecycle.signer_sources import ModuleFolder, NamedModules
 from provisioning_server.passwords.given_passwords import GivenPasswords
 from provisioning_server.records.data_folder import DataFolder

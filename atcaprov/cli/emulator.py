@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import click
 
+from atcaprov.bounded_reading import read_text
 from atcaprov.chip.execution_times import Times
 from atcaprov.chip.memory_map import SERIAL_SIZE
 from atcaprov.chip.parts import spaced
@@ -28,7 +29,6 @@ from atcaprov.kit_protocol.firmware import FIRMWARES, PARSER3
 from atcaprov.program import event_loop
 from atcaprov.program.console_text import say
 from atcaprov.program.signals import stopped_by_signals
-from atcaprov.reading import read_text
 from atcaprov.recording.answers_file import AnswersFile
 from atcaprov.recording.destructive.procedure import ask_and_lock, require_blank
 from atcaprov.recording.destructive.setups import SETUPS

@@ -11,6 +11,7 @@ import click
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from atcaprov.bounded_reading import read_text, status
 from atcaprov.certs.descriptions.description import CertificateDescription, default_description
 from atcaprov.certs.keys import key_id
 from atcaprov.certs.unsigned import sign_request
@@ -18,7 +19,6 @@ from atcaprov.chip.memory_map import SLOT_COUNT
 from atcaprov.device.device import Device
 from atcaprov.errors import Code, DeviceError, UsageError
 from atcaprov.program.console_text import say
-from atcaprov.reading import read_text, status
 
 _FILE: Final = click.Path(dir_okay=False, path_type=Path)
 

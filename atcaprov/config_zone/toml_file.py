@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from atcaprov.bounded_reading import MalformedError, parse_toml
 from atcaprov.chip import memory_map
 from atcaprov.config_zone.toml_fields import NamedFields, field_error
 from atcaprov.config_zone.zone import Part
 from atcaprov.config_zone.zone_fields import CLOCK_DIVIDERS, COUNTER_MAX, encode_counter
 from atcaprov.errors import Code, UsageError
-from atcaprov.reading import MalformedError, parse_toml
 
 _PARTS: Final = {part.value: index for index, part in enumerate(Part)}
 _LEVELS: Final = {"fixed": 0, "vcc": 1}

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from atcaprov.bounded_reading import MalformedError, parse_json, read_bytes
 from atcaprov.chip.memory_map import CONFIG_SIZE
 from atcaprov.config_zone.hex_file import READ_ONLY_SIZE, read_hex
 from atcaprov.config_zone.zone import ConfigZone
 from atcaprov.errors import Code, UsageError
-from atcaprov.reading import MalformedError, parse_json, read_bytes
 
 _TOML: Final = ".toml"
 

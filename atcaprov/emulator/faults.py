@@ -11,6 +11,7 @@ import enum
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from atcaprov.bounded_reading import MalformedError, parse_toml, shown
 from atcaprov.chip.commands import Opcode, Status
 from atcaprov.chip.memory_map import COUNTERS, SLOT_COUNT, SLOT_SIZES
 from atcaprov.emulator.core import Core
@@ -18,7 +19,6 @@ from atcaprov.emulator.counters import COUNTER_SIZE, MAXIMUM, read_counter, writ
 from atcaprov.emulator.memory import SLOT_STARTS, Zones
 from atcaprov.emulator.slot import PRIVATE_KEY_SIZE
 from atcaprov.errors import Code, UsageError
-from atcaprov.reading import MalformedError, parse_toml, shown
 
 _INVALID_KEY: Final = b"\xff" * PRIVATE_KEY_SIZE
 

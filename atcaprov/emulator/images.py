@@ -14,13 +14,13 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
+from atcaprov.bounded_reading import MalformedError, parse_json, read_text
 from atcaprov.chip.memory_map import CONFIG_SIZE, OTP_SIZE
 from atcaprov.chip.parts import REVISION_SIZE
 from atcaprov.emulator.memory import DATA_SIZE, Memory
 from atcaprov.emulator.random_source import RandomSource, SystemRandom
 from atcaprov.emulator.slot import MemorySlot
 from atcaprov.errors import Code, UsageError
-from atcaprov.reading import MalformedError, parse_json, read_text
 
 BLANK: Final = "atecc608a"
 """The image of a chip unless another one is named."""

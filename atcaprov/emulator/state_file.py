@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from atcaprov import durable_files as durable
+from atcaprov.bounded_reading import MAX_FILE, MalformedError, parse_json, shown
 from atcaprov.emulator.memory import Memory, Zones
 from atcaprov.errors import Code, TransportError, UsageError
-from atcaprov.reading import MAX_FILE, MalformedError, parse_json, shown
 
 _FORMAT: Final = "atcaprov chip"
 _VERSION: Final = 1

@@ -11,6 +11,7 @@ import os
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from atcaprov.bounded_reading import read_text
 from atcaprov.chip.execution_times import Times
 from atcaprov.emulator.chip import Chip
 from atcaprov.emulator.faults import FaultPlan
@@ -22,7 +23,6 @@ from atcaprov.emulator.timing import Clock, RealClock, VirtualClock, parse_speed
 from atcaprov.errors import Code, TransportError, UsageError
 from atcaprov.hal.base import Hal
 from atcaprov.hal.bus_lock import BusLock
-from atcaprov.reading import read_text
 
 _OPTIONS: Final = ("image", "clock", "times", "faults")
 

@@ -12,12 +12,12 @@ import time
 from pathlib import Path
 from typing import Any, Final
 
+from atcaprov.bounded_reading import may_be_there
 from atcaprov.errors import Code, TransportError
 from atcaprov.hal.device_url import device_file, names_a_file, naming, parse_target, require_nameable
 from atcaprov.hal.i2c.hal import parse_bus_and_address
 from atcaprov.hal.kit.hid import hid_module
 from atcaprov.hal.usb import CDC, HID, find_one
-from atcaprov.reading import may_be_there
 
 _LOG: Final = logging.getLogger(__name__)
 _UDEV_RUNS: Final = Path("/run/udev/control")

@@ -15,9 +15,9 @@ from urllib.parse import quote
 
 import platformdirs
 
+from atcaprov.bounded_reading import MalformedError, parse_toml, read_text, status
 from atcaprov.errors import Code, TransportError, UsageError
 from atcaprov.hal.errors import missing
-from atcaprov.reading import MalformedError, parse_toml, read_text, status
 
 SYSFS: Final = Path("/sys")
 _LIBUSB_PATH: Final = re.compile(r"(\d+-[\d.]+):\d+\.\d+")

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from atcaprov import durable_files as durable
+from atcaprov.bounded_reading import MalformedError, parse_json, read_text
 from atcaprov.errors import Code, UsageError
-from atcaprov.reading import MalformedError, parse_json, read_text
 from atcaprov.recording.questions import UNDECIDED, Reading
 from atcaprov.recording.reading_texts import reading_text
 

@@ -10,8 +10,8 @@ from typing import Final
 
 from cryptography import x509
 
+from atcaprov.bounded_reading import read_bytes
 from atcaprov.errors import Code, UsageError
-from atcaprov.reading import read_bytes
 from atcaprov.web.address import WebAddress, is_loopback
 
 LOOPBACK_NAMES: Final = ("127.0.0.1", "localhost", "[::1]")

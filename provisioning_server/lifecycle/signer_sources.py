@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final, Protocol
 
+from atcaprov.bounded_reading import is_file, may_be_there, paths_in
 from atcaprov.errors import UsageError
 from atcaprov.hal.kit.hid import hid_module
 from atcaprov.hal.usb import PluggedKit, plugged_kits
-from atcaprov.reading import is_file, may_be_there, paths_in
 from provisioning_server.signers.hsm import HsmSigner
 from provisioning_server.signers.module import PluggedModule
 from provisioning_server.signers.module_pins import ModulePins

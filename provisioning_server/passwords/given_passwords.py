@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from atcaprov.bounded_reading import is_file
 from atcaprov.errors import Code, UsageError
-from atcaprov.reading import is_file
 from signer_module.password_rules import require_private, without_mark
 
 PASSWORDS_MAX: Final = 64 * 1024

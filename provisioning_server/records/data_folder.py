@@ -12,9 +12,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final, TextIO
 
+from atcaprov.bounded_reading import paths_in, status
 from atcaprov.errors import Code, UsageError
 from atcaprov.file_lock import try_lock
-from atcaprov.reading import paths_in, status
 
 LOCK_NAME: Final = "lock"
 _NUMBERED: Final = "_"

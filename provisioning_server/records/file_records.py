@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from atcaprov import durable_files as durable
+from atcaprov.bounded_reading import paths_in
 from atcaprov.errors import AtcaProvError, Code, UsageError
-from atcaprov.reading import paths_in
 from provisioning_server.records.accepted_clocks import AcceptedClock, accept, last_accepted
 from provisioning_server.records.certificate_files import CertificateFiles
 from provisioning_server.records.signer_documents import SignerDocuments

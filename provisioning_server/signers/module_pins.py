@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Final
 
 from atcaprov import durable_files as durable
+from atcaprov.bounded_reading import read_bytes, status
 from atcaprov.errors import CertificateError, Code, UsageError
-from atcaprov.reading import read_bytes, status
 from signer_module.on_chip.public_contents import ModuleContents
 
 _MODE: Final = 0o640

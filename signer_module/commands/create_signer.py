@@ -8,10 +8,10 @@ from pathlib import Path
 
 import click
 
+from atcaprov.bounded_reading import read_bytes
 from atcaprov.device.device import Device
 from atcaprov.errors import CertificateError, Code, ProvisioningError, UsageError
 from atcaprov.program.console_text import say
-from atcaprov.reading import read_bytes
 from atcaprov.terminal.printable import printable
 from signer_module.commands import options
 from signer_module.commands.module_options import (

@@ -10,13 +10,13 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from atcaprov.bounded_reading import is_file, read_bytes, status
 from atcaprov.certs.descriptions import template
 from atcaprov.certs.keys import raw_public_key
 from atcaprov.config_zone.locks import is_config_locked
 from atcaprov.device.device import Device
 from atcaprov.errors import CertificateError, Code, UsageError
 from atcaprov.program.console_text import say
-from atcaprov.reading import is_file, read_bytes, status
 from atcaprov.terminal.printable import printable
 from signer_module.commands import options
 from signer_module.commands.create_signer import tell_folder

@@ -10,9 +10,9 @@ from typing import Final, Self
 
 import click
 
+from atcaprov.bounded_reading import read_text
 from atcaprov.certs.descriptions.description import CertificateDescription, default_description
 from atcaprov.errors import UsageError
-from atcaprov.reading import read_text
 from signer_module.commands.option_groups import Option, option_group
 from signer_module.external_ca.chain import ExternalChain
 from signer_module.on_files import files

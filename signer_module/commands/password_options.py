@@ -10,8 +10,8 @@ from typing import Final
 
 import click
 
+from atcaprov.bounded_reading import read_bytes
 from atcaprov.errors import Code, UsageError
-from atcaprov.reading import read_bytes
 from signer_module.commands.option_groups import Option, option_group
 from signer_module.password_rules import require_private, require_strong, without_mark
 

@@ -14,8 +14,8 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
 
 from atcaprov import durable_files as durable
+from atcaprov.bounded_reading import is_folder, read_bytes, status
 from atcaprov.errors import Code, UsageError
-from atcaprov.reading import is_folder, read_bytes, status
 
 _ROOM: Final = 1 << 16
 """More than what is written for a root or signer, in bytes."""

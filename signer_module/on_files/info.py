@@ -10,10 +10,10 @@ from typing import Any
 
 from cryptography import x509
 
+from atcaprov.bounded_reading import is_file
 from atcaprov.certs.definitions.definition import CertificateDefinition
 from atcaprov.certs.keys import key_id
 from atcaprov.errors import Code, UsageError
-from atcaprov.reading import is_file
 from atcaprov.terminal.printable import printable
 from signer_module.expiry_warnings import of_signer
 from signer_module.on_files import files, root_folder, signer_folder

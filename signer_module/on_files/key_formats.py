@@ -18,8 +18,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.kdf.pbkdf2 import PBKDF2HMAC
 
+from atcaprov.bounded_reading import MalformedError, parse_json
 from atcaprov.certs.der import INTEGER, OCTET_STRING, SEQUENCE, write_tlv
-from atcaprov.reading import MalformedError, parse_json
 
 _CURVE: Final = "P-256"
 _SCALAR_SIZE: Final = 32

@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final, Self
 
+from atcaprov.bounded_reading import MalformedError, parse_toml, read_text
 from atcaprov.errors import Code, UsageError
-from atcaprov.reading import MalformedError, parse_toml, read_text
 
 PLACE_FILE: Final = "pkcs11.toml"
 _FIELDS: Final = ("library", "token", "key")

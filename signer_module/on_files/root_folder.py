@@ -12,13 +12,13 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from atcaprov.bounded_reading import is_file, read_bytes, read_text
 from atcaprov.certs.chain import verify_root
 from atcaprov.certs.dates import NO_EXPIRY, DateFormat, expire_date, issue_hour
 from atcaprov.certs.descriptions.description import CertificateDescription
 from atcaprov.certs.keys import key_id
 from atcaprov.certs.layout import authority_layout
 from atcaprov.errors import CertificateError, Code, UsageError
-from atcaprov.reading import is_file, read_bytes, read_text
 from signer_module.on_files import files
 from signer_module.on_files.key_file import SoftwareKey, key_is_encrypted, load_key
 from signer_module.signer_description import require_usages

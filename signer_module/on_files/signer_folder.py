@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
 
+from atcaprov.bounded_reading import MalformedError, is_file, parse_json, read_bytes, read_text, status
 from atcaprov.certs.cert_info import CertInfo
 from atcaprov.certs.chain import verify_issuer, verify_under_root
 from atcaprov.certs.compressed_form import CompressedCertificate
@@ -22,7 +23,6 @@ from atcaprov.certs.layout import authority_layout, certificate_layout
 from atcaprov.certs.rebuild import rebuild
 from atcaprov.chip.memory_map import SERIAL_SIZE
 from atcaprov.errors import AtcaProvError, CertificateError, Code, UsageError
-from atcaprov.reading import MalformedError, is_file, parse_json, read_bytes, read_text, status
 from signer_module.on_files import files
 from signer_module.on_files.key_file import SoftwareKey, key_is_encrypted
 from signer_module.on_files.pkcs11_file import PLACE_FILE

@@ -13,6 +13,7 @@ from typing import Any, Final, Self
 
 import cbor2
 
+from atcaprov.bounded_reading import MalformedError, parse_json
 from atcaprov.certs import dates
 from atcaprov.certs.dates import DateFormat
 from atcaprov.certs.definitions import checks as definition_checks
@@ -30,7 +31,6 @@ from atcaprov.certs.definitions.fields import (
 )
 from atcaprov.certs.serial_number import SerialSource
 from atcaprov.errors import CertificateError, Code
-from atcaprov.reading import MalformedError, parse_json
 
 __all__ = [
     "CertElement",

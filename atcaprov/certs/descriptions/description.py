@@ -12,6 +12,7 @@ from typing import Any, Final, Literal, Self
 
 from cryptography import x509
 
+from atcaprov.bounded_reading import MalformedError, parse_toml
 from atcaprov.certs.dates import MAX_EXPIRE_YEARS
 from atcaprov.certs.descriptions import subject
 from atcaprov.certs.descriptions.extensions import ExtensionsDescription, read_extensions
@@ -19,7 +20,6 @@ from atcaprov.certs.document_reader import Document
 from atcaprov.certs.serial_number import FIXED_SIZES, SerialSource
 from atcaprov.chip.memory_map import SLOT_COUNT, SLOT_SIZES
 from atcaprov.errors import Code, UsageError
-from atcaprov.reading import MalformedError, parse_toml
 
 Role = Literal["root", "signer", "device"]
 _HASHED_SERIAL_SIZE: Final = 16

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from atcaprov.bounded_reading import may_be_there
 from atcaprov.errors import AtcaProvError, Code, TransportError
 from atcaprov.hal.bus_lock import BusLock
 from atcaprov.hal.device_url import UrlTarget, device_file, names_a_file, parse_kit_target
@@ -15,7 +16,6 @@ from atcaprov.hal.errors import gone, missing, no_access, not_there, wrong_kind
 from atcaprov.hal.kit.hal import KitHal, open_kit
 from atcaprov.hal.kit.line_port import KitTimeouts, StreamPort
 from atcaprov.hal.usb import CDC, find_one
-from atcaprov.reading import may_be_there
 
 if TYPE_CHECKING:
     import serial

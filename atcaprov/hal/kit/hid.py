@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 from typing import Any, Final
 
+from atcaprov.bounded_reading import may_be_there
 from atcaprov.errors import Code, TransportError, UsageError
 from atcaprov.hal.bus_lock import BusLock
 from atcaprov.hal.device_url import UrlTarget, device_file, parse_kit_target
@@ -21,7 +22,6 @@ from atcaprov.hal.kit.hal import KitHal, open_kit
 from atcaprov.hal.kit.line_port import KitTimeouts, LinePort
 from atcaprov.hal.usb import HID, find_one, is_hidraw, libusb_node, plugged_name_of_hid
 from atcaprov.kit_protocol.framing import REPORT_ID, REPORT_SIZE, ReportBuffer, to_reports
-from atcaprov.reading import may_be_there
 
 SCHEME: Final = "kit-hid"
 _DRAINED_REPORTS: Final = 1024

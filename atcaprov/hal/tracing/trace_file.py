@@ -26,8 +26,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TextIO
 
+from atcaprov.bounded_reading import MalformedError, parse_json, read_text, shown
 from atcaprov.errors import Code, UsageError
-from atcaprov.reading import MalformedError, parse_json, read_text, shown
 
 MAX_TRACE: Final = 1 << 28
 """Bytes; a run makes some 20,000."""

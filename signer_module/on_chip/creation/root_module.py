@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
+from atcaprov.bounded_reading import is_file
 from atcaprov.certs.chain import verify_root
 from atcaprov.certs.descriptions.description import CertificateDescription
 from atcaprov.certs.keys import padded_public_key
@@ -15,7 +16,6 @@ from atcaprov.chip.memory_map import serial_number
 from atcaprov.config_zone.locks import is_config_locked
 from atcaprov.device.device import Device
 from atcaprov.errors import Code, ProvisioningError, UsageError
-from atcaprov.reading import is_file
 from signer_module.on_chip import layout
 from signer_module.on_chip.creation.chip_check import is_finished, read_root_module
 from signer_module.on_chip.creation.module_builder import ModuleBuilder, ModuleOrder

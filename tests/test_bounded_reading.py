@@ -12,8 +12,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from atcaprov import Code, UsageError
+from atcaprov.bounded_reading import (
+    MAX_DEPTH,
+    MAX_FILE,
+    MalformedError,
+    parse_json,
+    parse_toml,
+    read_bytes,
+    read_text,
+    shown,
+)
 from atcaprov.cli.main import atcaprov
-from atcaprov.reading import MAX_DEPTH, MAX_FILE, MalformedError, parse_json, parse_toml, read_bytes, read_text, shown
 from provisioning_client.cli import command as provisioning_client
 from provisioning_server.cli import command as provisioning_server
 from signer_module.cli import cli as signer_module
