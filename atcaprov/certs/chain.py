@@ -8,7 +8,7 @@ from datetime import datetime
 from cryptography import x509
 
 from atcaprov.certs.keys import key_id, signature_of, verify_digest
-from atcaprov.certs.layout import CertificateLayout, authority_layout, certificate_layout
+from atcaprov.certs.x509_layout import CertificateLayout, authority_layout, certificate_layout
 from atcaprov.errors import CertificateError, Code
 
 _KNOWN_EXTENSIONS = (x509.BasicConstraints, x509.KeyUsage, x509.ExtendedKeyUsage)

@@ -13,9 +13,9 @@ from atcaprov.certs.compressed_form import CompressedCertificate
 from atcaprov.certs.definitions.definition import CertificateDefinition, StdElement
 from atcaprov.certs.field_comparison import explain_differences
 from atcaprov.certs.keys import signature_of
-from atcaprov.certs.layout import certificate_layout
 from atcaprov.certs.rebuild import StoredData, rebuild
 from atcaprov.certs.structure_comparison import explain_structure
+from atcaprov.certs.x509_layout import certificate_layout
 from atcaprov.errors import CertificateError, Code
 
 

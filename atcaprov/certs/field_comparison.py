@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from atcaprov.certs.definitions.definition import CertificateDefinition, StdElement
-from atcaprov.certs.layout import CertificateLayout, Span, certificate_layout
 from atcaprov.certs.structure_comparison import explain_structure
+from atcaprov.certs.x509_layout import CertificateLayout, Span, certificate_layout
 from atcaprov.errors import CertificateError
 
 SERIAL_NUMBER: Final = "serial number"

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from atcaprov.certs.keys import der_signature, load_public_key, raw_public_key, verify_digest
-from atcaprov.certs.layout import ECDSA_WITH_SHA256
+from atcaprov.certs.x509_layout import ECDSA_WITH_SHA256
 from atcaprov.errors import CertificateError, Code
 
 Sign = Callable[[bytes], bytes]

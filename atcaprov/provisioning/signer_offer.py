@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from atcaprov.certs.cert_info import CertInfo
 from atcaprov.certs.chain import verify_signer
 from atcaprov.certs.definitions.definition import CertificateDefinition
-from atcaprov.certs.layout import certificate_layout
+from atcaprov.certs.x509_layout import certificate_layout
 from atcaprov.errors import CertificateError, Code, ProvisioningError
 from atcaprov.provisioning.clock_check import require_agreeing, require_valid_now
 from atcaprov.provisioning.profile import Profile

@@ -15,8 +15,8 @@ import cbor2
 
 from atcaprov.certs.dates import DateFormat, parse_date
 from atcaprov.certs.definitions.definition import CertificateDefinition
-from atcaprov.certs.layout import authority_layout, certificate_layout
 from atcaprov.certs.rebuild import slot_contents
+from atcaprov.certs.x509_layout import authority_layout, certificate_layout
 from atcaprov.errors import CertificateError, Code, UsageError
 from atcaprov.wire.fields import SlotWrite
 from atcaprov.wire.messages import SignerReply

@@ -11,8 +11,8 @@ from cryptography import x509
 from atcaprov.certs.compress import compress
 from atcaprov.certs.descriptions.description import CertificateDescription
 from atcaprov.certs.keys import key_id
-from atcaprov.certs.layout import certificate_layout
 from atcaprov.certs.unsigned import sign_request
+from atcaprov.certs.x509_layout import certificate_layout
 from atcaprov.errors import CertificateError
 from signer_module.on_files.root_folder import common_name
 from signer_module.on_files.signer_folder import split_name

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from atcaprov.certs.chain import verify_issuer
 from atcaprov.certs.descriptions.description import CertificateDescription
-from atcaprov.certs.layout import certificate_layout
+from atcaprov.certs.x509_layout import certificate_layout
 from atcaprov.errors import Code, UsageError
 from signer_module.external_ca.chain import ExternalChain
 from signer_module.external_ca.request_and_certificate import external_document, signed_request

@@ -17,7 +17,7 @@ from atcaprov.certs.chain import verify_root
 from atcaprov.certs.dates import NO_EXPIRY, DateFormat, expire_date, issue_hour
 from atcaprov.certs.descriptions.description import CertificateDescription
 from atcaprov.certs.keys import key_id
-from atcaprov.certs.layout import authority_layout
+from atcaprov.certs.x509_layout import authority_layout
 from atcaprov.errors import CertificateError, Code, UsageError
 from signer_module.on_files import files
 from signer_module.on_files.key_file import SoftwareKey, key_is_encrypted, load_key

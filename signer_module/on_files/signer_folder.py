@@ -19,8 +19,8 @@ from atcaprov.certs.compressed_form import CompressedCertificate
 from atcaprov.certs.definitions.definition import CertificateDefinition, SerialSource
 from atcaprov.certs.field_comparison import explain_differences
 from atcaprov.certs.keys import key_id
-from atcaprov.certs.layout import authority_layout, certificate_layout
 from atcaprov.certs.rebuild import rebuild
+from atcaprov.certs.x509_layout import authority_layout, certificate_layout
 from atcaprov.chip.memory_map import SERIAL_SIZE
 from atcaprov.errors import AtcaProvError, CertificateError, Code, UsageError
 from signer_module.on_files import files

@@ -22,8 +22,8 @@ from atcaprov.certs.definitions.definition import (
     StdElement,
     Transform,
 )
-from atcaprov.certs.layout import certificate_layout
 from atcaprov.certs.rebuild import rebuild, stored_locations
+from atcaprov.certs.x509_layout import certificate_layout
 from tests.support.certificates import (
     DEVICE as UNIT_KEY,
 )

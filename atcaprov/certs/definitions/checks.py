@@ -23,8 +23,8 @@ from atcaprov.certs.definitions.fields import (
     Transform,
 )
 from atcaprov.certs.keys import PADDED_KEY_SIZE, PUBLIC_KEY_SIZE
-from atcaprov.certs.layout import CertificateLayout, Span, changeable_values
 from atcaprov.certs.serial_number import FIXED_SIZES, HASHES, MAX_SIZE, NEEDS_CHIP_SERIAL, SerialSource
+from atcaprov.certs.x509_layout import CertificateLayout, Span, changeable_values
 from atcaprov.chip.memory_map import CONFIG_SIZE, OTP_SIZE, SLOT_COUNT, SLOT_SIZES
 from atcaprov.errors import CertificateError, Code
 

@@ -13,8 +13,8 @@ from typing import Final, Literal
 
 from atcaprov.certs import dates
 from atcaprov.certs.dates import DateFormat
-from atcaprov.certs.layout import CertificateLayout, certificate_layout
 from atcaprov.certs.serial_number import SerialSource
+from atcaprov.certs.x509_layout import CertificateLayout, certificate_layout
 from atcaprov.errors import CertificateError, Code
 
 MAX_TRANSFORMED: Final = 256

@@ -28,7 +28,7 @@ from atcaprov.certs.definitions.definition import (
 from atcaprov.certs.descriptions.description import CertificateDescription
 from atcaprov.certs.descriptions.subject import PLACEHOLDER_SIZES
 from atcaprov.certs.keys import PADDED_KEY_SIZE, PUBLIC_KEY_SIZE, der_signature, key_id, raw_public_key
-from atcaprov.certs.layout import CertificateLayout, Span, certificate_layout
+from atcaprov.certs.x509_layout import CertificateLayout, Span, certificate_layout
 from atcaprov.errors import Code, UsageError
 
 _SIGNATURE_SIZE: Final = 74

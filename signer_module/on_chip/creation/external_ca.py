@@ -9,7 +9,7 @@ from typing import Final
 
 from atcaprov.certs.chain import verify_issuer, verify_under_root
 from atcaprov.certs.descriptions.description import CertificateDescription
-from atcaprov.certs.layout import certificate_layout
+from atcaprov.certs.x509_layout import certificate_layout
 from atcaprov.device.device import Device
 from atcaprov.errors import CertificateError, Code, ProvisioningError, UsageError
 from signer_module.external_ca.chain import ExternalChain

@@ -10,7 +10,7 @@ from cryptography import x509
 from atcaprov.certs.definitions.definition import CertificateDefinition
 from atcaprov.certs.issue import PendingCertificate
 from atcaprov.certs.keys import key_id, padded_public_key
-from atcaprov.certs.layout import authority_layout, certificate_layout
+from atcaprov.certs.x509_layout import authority_layout, certificate_layout
 from atcaprov.device.device import Device
 from atcaprov.errors import CertificateError, Code, UsageError
 from signer_module.external_ca.request_and_certificate import Sign

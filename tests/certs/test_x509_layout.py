@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from atcaprov import CertificateError
 from atcaprov.certs.der import children, read_tlv
-from atcaprov.certs.layout import Span, certificate_layout
+from atcaprov.certs.x509_layout import Span, certificate_layout
 from tests.support.certificates import vector
 
 CASE = vector("signer-certificate")
