@@ -17,9 +17,9 @@ from signer_module.commands.password_options import PasswordSource
 from signer_module.on_chip.creation.chip_check import Judge, look_first
 from signer_module.on_chip.creation.module_builder import ModuleOrder
 from signer_module.on_chip.creation.plan import CreatedModule
-from signer_module.on_chip.layout import Variant
 from signer_module.on_chip.module import RootModule, SignerModule
 from signer_module.on_chip.password_keys import COST, LEAST_COST, MOST_COST
+from signer_module.on_chip.slot_layout import Variant
 
 _CONSENT: Final = "yes"
 

@@ -19,8 +19,8 @@ from atcaprov.certs.definitions.definition import CertificateDefinition
 from atcaprov.certs.descriptions.description import CertificateDescription, description_document
 from atcaprov.certs.keys import key_id
 from atcaprov.errors import AtcaProvError, CertificateError, Code, UsageError
-from signer_module.on_chip.layout import DESCRIPTION_SIZE
 from signer_module.on_chip.preset_dictionary import DICTIONARY_1
+from signer_module.on_chip.slot_layout import DESCRIPTION_SIZE
 from signer_module.signer_description import SignerDocument
 
 MAX_UNPACKED: Final = 16_384

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Final, Literal, Self
 
 from atcaprov.errors import CertificateError, Code
-from signer_module.on_chip.layout import DESCRIPTION_SIZE
 from signer_module.on_chip.password_keys import MOST_COST, PasswordScheme
+from signer_module.on_chip.slot_layout import DESCRIPTION_SIZE
 
 Role = Literal["root", "signer"]
 MAGIC: Final = b"ATSM"

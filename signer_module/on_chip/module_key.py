@@ -12,16 +12,16 @@ from atcaprov.certs.keys import verify_digest
 from atcaprov.device.authorization import AuthorizedUse, NotAuthorizedError
 from atcaprov.device.device import Act, Device
 from atcaprov.errors import Code, DeviceError, ProtocolError, TransportError, UsageError
-from signer_module.on_chip.layout import (
+from signer_module.on_chip.password_keys import PasswordSecrets
+from signer_module.on_chip.public_contents import ModuleContents
+from signer_module.on_chip.quota import Quota
+from signer_module.on_chip.slot_layout import (
     AUTHORIZATION_SLOT,
     CHIP_SECRET_SLOT,
     KEY_SLOT,
     USE_COUNTER,
     WRONG_PASSWORD_COUNTER,
 )
-from signer_module.on_chip.password_keys import PasswordSecrets
-from signer_module.on_chip.public_contents import ModuleContents
-from signer_module.on_chip.quota import Quota
 
 LONGEST_PAUSE: Final = 30.0
 Pause = Callable[[float], None]

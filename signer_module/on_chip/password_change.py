@@ -12,9 +12,9 @@ from typing import Final
 from atcaprov.device.authorization import AuthorizedUse, NotAuthorizedError
 from atcaprov.device.device import NUM_IN_SIZE, Act
 from atcaprov.errors import Code, ProvisioningError, UsageError
-from signer_module.on_chip.layout import AUTHORIZATION_SLOT, WRITE_KEY_SLOT
 from signer_module.on_chip.module import RootModule, SignerModule
 from signer_module.on_chip.password_keys import PasswordSecrets
+from signer_module.on_chip.slot_layout import AUTHORIZATION_SLOT, WRITE_KEY_SLOT
 from signer_module.password_rules import require_strong
 
 AnyModule = SignerModule | RootModule

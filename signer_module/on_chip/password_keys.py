@@ -17,7 +17,7 @@ from typing import Final, Self
 from atcaprov.chip.memory_map import SLOT_SIZES
 from atcaprov.device.authorization import mac
 from atcaprov.errors import Code, UsageError
-from signer_module.on_chip.layout import CHIP_SECRET_SLOT
+from signer_module.on_chip.slot_layout import CHIP_SECRET_SLOT
 
 SALT_SIZE: Final = 16
 COST: Final = 17

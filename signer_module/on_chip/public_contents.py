@@ -13,12 +13,12 @@ from atcaprov.chip.memory_map import SLOT_SIZES, serial_number
 from atcaprov.config_zone.locks import is_config_locked, is_data_locked
 from atcaprov.device.device import Device
 from atcaprov.errors import Code, ProvisioningError
-from signer_module.on_chip import layout
+from signer_module.on_chip import slot_layout as layout
 from signer_module.on_chip.description import invalid, unpack_root, unpack_signer
 from signer_module.on_chip.header import ModuleHeader
-from signer_module.on_chip.layout import Variant, variant_of
 from signer_module.on_chip.password_keys import AskChip, PasswordScheme, PasswordSecrets
 from signer_module.on_chip.quota import decode_limit
+from signer_module.on_chip.slot_layout import Variant, variant_of
 from signer_module.on_files.root_folder import common_name
 from signer_module.on_files.signer_folder import split_name
 from signer_module.signer_description import SignerDocument

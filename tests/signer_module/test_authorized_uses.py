@@ -15,9 +15,9 @@ from atcaprov.chip.crc import with_crc
 from atcaprov.emulator.open_points import OpenPoints
 from atcaprov.emulator.volatile import Volatile
 from signer_module.on_chip.creation.module_builder import ModuleOrder
-from signer_module.on_chip.layout import AUTHORIZATION_SLOT, KEY_SLOT, VARIANTS, WRITE_KEY_SLOT
 from signer_module.on_chip.module import SignerModule
 from signer_module.on_chip.password_change import change_password, set_password
+from signer_module.on_chip.slot_layout import AUTHORIZATION_SLOT, KEY_SLOT, VARIANTS, WRITE_KEY_SLOT
 from signer_module.on_files.root_folder import RootFolder
 from tests.support.scripted_hal import Answer, ScriptedHal
 from tests.support.signer_modules import PASSWORD, hal_of, make, no_pause, open_order, order, root_folder, signer_module

@@ -36,14 +36,14 @@ from atcaprov.config_zone.toml_file import build_toml
 from atcaprov.config_zone.zone_fields import COUNTER_MAX
 from atcaprov.device.zones.config_zone import lock_config, write_config
 from atcaprov.emulator.counters import write_counter
-from signer_module.on_chip import layout
+from signer_module.on_chip import slot_layout as layout
 from signer_module.on_chip.creation.module_builder import ModuleOrder
 from signer_module.on_chip.creation.root_module import make_root
 from signer_module.on_chip.creation.signer_module import make_signer
-from signer_module.on_chip.layout import VARIANTS, Variant, variant_of
 from signer_module.on_chip.module import RootModule, SignerModule
 from signer_module.on_chip.public_contents import RootModuleContents, read_module
 from signer_module.on_chip.quota import MOST, Quota, limit_for
+from signer_module.on_chip.slot_layout import VARIANTS, Variant, variant_of
 from signer_module.on_files.root_folder import RootFolder, write_module_folder
 from signer_module.signer_description import SignerDescriptions
 from tests.support.power_cuts import PowerCut, at_a_command, commands, cut_and_repeat, cutting

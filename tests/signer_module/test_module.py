@@ -19,10 +19,10 @@ from atcaprov.device.authorization import authorize
 from atcaprov.hal.tracing.hal import TracedHal
 from atcaprov.hal.tracing.trace_file import TraceWriter
 from signer_module.on_chip.creation.module_builder import ModuleOrder
-from signer_module.on_chip.layout import AUTHORIZATION_SLOT
 from signer_module.on_chip.module import SignerModule
 from signer_module.on_chip.password_change import change_password
 from signer_module.on_chip.password_keys import PasswordSecrets
+from signer_module.on_chip.slot_layout import AUTHORIZATION_SLOT
 from signer_module.on_files.root_folder import RootFolder
 from tests.support.scripted_hal import Answer, ScriptedHal
 from tests.support.signer_modules import (

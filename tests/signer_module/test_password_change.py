@@ -14,9 +14,9 @@ from atcaprov import Act, AtcaProvError, Code, Device, DeviceError, Provisioning
 from atcaprov.chip.commands import Opcode, Status
 from atcaprov.chip.crc import with_crc
 from atcaprov.device.authorization import authorize
-from signer_module.on_chip.layout import AUTHORIZATION_SLOT, KEY_SLOT, WRITE_KEY_SLOT
 from signer_module.on_chip.module import SignerModule
 from signer_module.on_chip.password_change import change_password, set_password
+from signer_module.on_chip.slot_layout import AUTHORIZATION_SLOT, KEY_SLOT, WRITE_KEY_SLOT
 from signer_module.on_files.root_folder import RootFolder
 from tests.support.chips import send
 from tests.support.power_cuts import at_a_command, cutting

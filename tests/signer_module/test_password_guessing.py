@@ -16,10 +16,10 @@ from atcaprov.certs.keys import verify_digest
 from atcaprov.chip.commands import Opcode
 from atcaprov.device.authorization import authorize
 from atcaprov.emulator.open_points import OpenPoints
-from signer_module.on_chip.layout import AUTHORIZATION_SLOT, WRONG_PASSWORD_COUNTER, Variant
 from signer_module.on_chip.module import SignerModule
 from signer_module.on_chip.password_change import change_password, set_password
 from signer_module.on_chip.password_keys import LEAST_COST, CostRule, PasswordScheme
+from signer_module.on_chip.slot_layout import AUTHORIZATION_SLOT, WRONG_PASSWORD_COUNTER, Variant
 from signer_module.on_files.root_folder import RootFolder
 from tests.support.chips import send
 from tests.support.scripted_hal import ScriptedHal

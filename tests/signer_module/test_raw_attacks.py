@@ -18,9 +18,9 @@ from atcaprov import SoftwareChip, UsageError
 from atcaprov.chip.commands import Opcode, Status
 from atcaprov.chip.memory_map import COUNTERS
 from atcaprov.emulator.open_points import OpenPoints
-from signer_module.on_chip.layout import KEY_SLOT
 from signer_module.on_chip.module import SignerModule
 from signer_module.on_chip.password_change import change_password
+from signer_module.on_chip.slot_layout import KEY_SLOT
 from signer_module.on_files.root_folder import RootFolder
 from tests.support.chips import packet
 from tests.support.scripted_hal import ScriptedHal

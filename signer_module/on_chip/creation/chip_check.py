@@ -10,10 +10,10 @@ from atcaprov.device.device import Device
 from atcaprov.device.zones import config_zone
 from atcaprov.errors import Board, CertificateError, Code, ProvisioningError, UsageError
 from atcaprov.provisioning import supported_parts as part
-from signer_module.on_chip import layout
-from signer_module.on_chip.layout import Variant
+from signer_module.on_chip import slot_layout as layout
 from signer_module.on_chip.public_contents import RootModuleContents, SignerModuleContents, read_module
 from signer_module.on_chip.quota import check_quota, require_room
+from signer_module.on_chip.slot_layout import Variant
 
 Judge = Callable[[Device], object]
 """Raises when a finished module is not the expected one."""

@@ -23,12 +23,12 @@ from atcaprov.device.zones import config_zone
 from atcaprov.device.zones.data_zone import DataZone
 from atcaprov.device.zones.key_slot import existing_public_key
 from atcaprov.errors import Board, Code, DeviceError, ProvisioningError
-from signer_module.on_chip import layout
+from signer_module.on_chip import slot_layout as layout
 from signer_module.on_chip.creation.chip_check import require_possible
 from signer_module.on_chip.header import ModuleHeader, Role
-from signer_module.on_chip.layout import Variant
 from signer_module.on_chip.password_keys import COST, SALT_SIZE, ChipSecret, PasswordScheme
 from signer_module.on_chip.quota import check_quota, encode_limit, limit_for, require_room
+from signer_module.on_chip.slot_layout import Variant
 from signer_module.password_rules import require_strong
 
 _SIGN: Final = "Sign"

@@ -16,7 +16,7 @@ from atcaprov.chip.memory_map import serial_number
 from atcaprov.config_zone.locks import is_config_locked
 from atcaprov.device.device import Device
 from atcaprov.errors import Code, ProvisioningError, UsageError
-from signer_module.on_chip import layout
+from signer_module.on_chip import slot_layout as layout
 from signer_module.on_chip.creation.chip_check import is_finished, read_root_module
 from signer_module.on_chip.creation.module_builder import ModuleBuilder, ModuleOrder
 from signer_module.on_chip.creation.order_check import is_described, require_ordered_root

@@ -14,7 +14,7 @@ from atcaprov.certs.x509_layout import authority_layout, certificate_layout
 from atcaprov.device.device import Device
 from atcaprov.errors import CertificateError, Code, UsageError
 from signer_module.external_ca.request_and_certificate import Sign
-from signer_module.on_chip import layout
+from signer_module.on_chip import slot_layout as layout
 from signer_module.on_chip.creation.chip_check import is_finished, read_signer_module
 from signer_module.on_chip.creation.module_builder import ModuleBuilder, ModuleOrder
 from signer_module.on_chip.creation.order_check import require_ordered_signer
