@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from atcaprov.certs import c_source as export_c
-from signer_module.on_files import files
+from signer_module.on_files import folder_files as files
 from signer_module.on_files.signer_folder import CHAIN_FILE
 from signer_module.signer_description import PublicSigner
 

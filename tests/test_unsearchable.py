@@ -24,7 +24,7 @@ from provisioning_server.records.data_folder import DataFolder
 from provisioning_server.records.file_records import FileRecords
 from provisioning_server.settings import Settings
 from provisioning_server.signers.module_pins import ModulePins
-from signer_module.on_files.files import refuse_existing
+from signer_module.on_files.folder_files import refuse_existing
 from signer_module.on_files.info import show
 from signer_module.on_files.root_folder import MODULE_FILE, RootFolder
 from tests.support.in_memory_signer import NOW

@@ -17,7 +17,7 @@ from signer_module.commands.options import FILE, FOLDER
 from signer_module.commands.password_options import PasswordSource, password_options
 from signer_module.on_chip.creation.chip_check import read_root_module
 from signer_module.on_chip.creation.root_module import create_root_module
-from signer_module.on_files import files
+from signer_module.on_files import folder_files as files
 from signer_module.on_files.root_folder import create_root
 
 

@@ -30,7 +30,7 @@ from signer_module.hsm.signer import import_to_folder, request_from_hsm
 from signer_module.on_chip.creation.chip_check import read_signer_module
 from signer_module.on_chip.creation.external_ca import import_signer_certificate, rehearse_import, request_certificate
 from signer_module.on_chip.creation.plan import plan
-from signer_module.on_files import files
+from signer_module.on_files import folder_files as files
 from signer_module.on_files.pkcs11_file import KeyPlace
 from signer_module.signer_description import SignerDescriptions
 

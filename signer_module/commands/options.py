@@ -15,7 +15,7 @@ from atcaprov.certs.descriptions.description import CertificateDescription, defa
 from atcaprov.errors import UsageError
 from signer_module.commands.option_groups import Option, option_group
 from signer_module.external_ca.chain import ExternalChain
-from signer_module.on_files import files
+from signer_module.on_files import folder_files as files
 from signer_module.on_files.pkcs11_file import KeyPlace
 from signer_module.signer_description import PublicSigner, SignerDescriptions
 

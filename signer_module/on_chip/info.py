@@ -13,7 +13,7 @@ from atcaprov.chip.memory_map import OTP_SIZE, SLOT_SIZES
 from signer_module.export import export_contents
 from signer_module.on_chip import slot_layout as layout
 from signer_module.on_chip.module import RootModule, SignerModule
-from signer_module.on_files import files
+from signer_module.on_files import folder_files as files
 from signer_module.on_files.info import certificate_facts, definition_facts, warning_facts
 from signer_module.on_files.root_folder import common_name
 

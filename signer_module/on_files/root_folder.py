@@ -19,7 +19,7 @@ from atcaprov.certs.descriptions.description import CertificateDescription
 from atcaprov.certs.keys import key_id
 from atcaprov.certs.x509_layout import authority_layout
 from atcaprov.errors import CertificateError, Code, UsageError
-from signer_module.on_files import files
+from signer_module.on_files import folder_files as files
 from signer_module.on_files.key_file import SoftwareKey, key_is_encrypted, load_key
 from signer_module.signer_description import require_usages
 

@@ -23,7 +23,7 @@ from atcaprov.certs.rebuild import rebuild
 from atcaprov.certs.x509_layout import authority_layout, certificate_layout
 from atcaprov.chip.memory_map import SERIAL_SIZE
 from atcaprov.errors import AtcaProvError, CertificateError, Code, UsageError
-from signer_module.on_files import files
+from signer_module.on_files import folder_files as files
 from signer_module.on_files.key_file import SoftwareKey, key_is_encrypted
 from signer_module.on_files.pkcs11_file import PLACE_FILE
 from signer_module.on_files.root_folder import common_name, unlock_key

@@ -11,7 +11,7 @@ from cryptography import x509
 
 from atcaprov.certs.descriptions.description import default_text
 from signer_module.on_chip.module import SignerModule
-from signer_module.on_files import files
+from signer_module.on_files import folder_files as files
 from tests.signer_module.test_module_commands import provisioned
 from tests.support.external_cas import ExternalCas, openssl
 from tests.support.programs import run_signer_module as run

@@ -18,7 +18,7 @@ from atcaprov import CertificateError, Code, UsageError
 from signer_module.external_ca.chain import ExternalChain
 from signer_module.on_chip.module import SignerModule
 from signer_module.on_chip.slot_layout import DESCRIPTION_SIZE
-from signer_module.on_files import files
+from signer_module.on_files import folder_files as files
 from tests.signer_module.test_module_commands import provisioned
 from tests.support.external_cas import ExternalCas, openssl
 from tests.support.programs import run_signer_module as run

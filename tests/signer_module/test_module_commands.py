@@ -22,7 +22,7 @@ from atcaprov.config_zone.defaults import DEFAULT_608A
 from atcaprov.device.zones.config_zone import write_config
 from atcaprov.device.zones.data_zone import DataZone
 from signer_module.on_chip.module import SignerModule
-from signer_module.on_files import files
+from signer_module.on_files import folder_files as files
 from signer_module.on_files.signer_folder import SignerFolder
 from tests.signer_module.test_documentation import PAGE
 from tests.support import atcacert, atcacert_years

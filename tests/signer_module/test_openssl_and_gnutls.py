@@ -12,7 +12,7 @@ from cryptography import x509
 
 from atcaprov.certs.descriptions.description import CertificateDescription, default_description, default_text
 from atcaprov.certs.issue import issue
-from signer_module.on_files import files
+from signer_module.on_files import folder_files as files
 from signer_module.on_files import root_folder as root
 from signer_module.on_files.create_signer import create_signer
 from signer_module.on_files.key_file import SoftwareKey

@@ -23,7 +23,7 @@ from signer_module.on_chip.creation.order_check import is_described, require_ord
 from signer_module.on_chip.creation.plan import Consent, CreatedModule, kept_if_good, plan, prove_module
 from signer_module.on_chip.description import pack_root
 from signer_module.on_chip.module import RootModule
-from signer_module.on_files import files
+from signer_module.on_files import folder_files as files
 from signer_module.on_files.key_file import SoftwareKey
 from signer_module.on_files.root_folder import MODULE_FILE, RootFolder, root_builder, write_module_folder
 
