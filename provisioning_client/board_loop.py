@@ -10,7 +10,7 @@ from atcaprov.errors import AtcaProvError, Board, Code, ProvisioningError
 from atcaprov.hal.device_url import names_software_chip
 from atcaprov.provisioning.provision import Provisioner
 from provisioning_client.board_source import BoardSource
-from provisioning_client.operator import Operator
+from provisioning_client.operator_input import Operator
 from provisioning_client.output import Output
 
 POLL_SECONDS: Final = 0.25

@@ -37,7 +37,7 @@ from provisioning_client.console_output import ConsoleOutput
 from provisioning_client.devices_command import devices as devices_command
 from provisioning_client.fixture import Fixture
 from provisioning_client.json_output import JsonOutput
-from provisioning_client.operator import KeyboardOperator, NoOperator, Operator
+from provisioning_client.operator_input import KeyboardOperator, NoOperator, Operator
 from provisioning_client.output import Output
 from provisioning_client.trace_files import TraceFiles
 from provisioning_client.user_functions import ClientFunctions

@@ -27,7 +27,7 @@ from provisioning_client.board_loop import BoardLoop
 from provisioning_client.board_source import BoardSource
 from provisioning_client.console_output import ConsoleOutput
 from provisioning_client.json_output import JsonOutput
-from provisioning_client.operator import NoOperator, Operator
+from provisioning_client.operator_input import NoOperator, Operator
 from provisioning_client.output import Output
 from tests.support.in_memory_server import InMemory, MemoryCa
 

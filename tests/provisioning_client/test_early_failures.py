@@ -13,7 +13,7 @@ from provisioning_client.board_loop import BoardLoop
 from provisioning_client.board_source import BoardList
 from provisioning_client.cli import exit_code
 from provisioning_client.json_output import JsonOutput
-from provisioning_client.operator import NoOperator, Operator
+from provisioning_client.operator_input import NoOperator, Operator
 from tests.support.in_memory_server import InMemory, MemoryCa
 
 EARLY = range(1, 13)
