@@ -14,9 +14,9 @@ from provisioning_server.passwords.console_prompt import PasswordPrompt, PromptL
 from provisioning_server.passwords.password_choice import TryPolicy
 from provisioning_server.passwords.postponed_unlocks import PostponedSigners
 from provisioning_server.passwords.unlock_service import UnlockService
-from provisioning_server.signers.expiry_warnings import expiry_warnings
 from provisioning_server.signers.registry import SignerRegistry
 from provisioning_server.signers.signer import Signer, label
+from provisioning_server.signers.signer_warnings import expiry_warnings
 
 
 class SigningService(Protocol):

@@ -16,9 +16,9 @@ from provisioning_server.issuing.signing_thread import SigningThreads
 from provisioning_server.lifecycle.signer_lifecycle import SignerLifecycle
 from provisioning_server.passwords.given_passwords import GivenPasswords
 from provisioning_server.passwords.password_choice import TryPolicy
-from provisioning_server.signers.expiry_warnings import expiry_warnings
 from provisioning_server.signers.registry import SignerRegistry
 from provisioning_server.signers.signer import label
+from provisioning_server.signers.signer_warnings import expiry_warnings
 from tests.support.in_memory_signer import NOW, MemorySigner
 from tests.support.issuing_without_sockets import SlowSigner
 from tests.support.server_parts import RememberingLog
