@@ -16,7 +16,7 @@ from atcaprov.terminal.console import Console
 from atcaprov.terminal.keys import Key
 from atcaprov.web.login_links import ConsoleLinks, LinkFile
 from atcaprov.wire.messages import ErrorReply
-from provisioning_server import rejections as refusals
+from provisioning_server import rejections
 from provisioning_server.internal_error import internal_error
 from provisioning_server.issuing.authority import Authority
 from provisioning_server.issuing.server_clock import ServerClock, check_clock
@@ -36,7 +36,7 @@ from provisioning_server.lifecycle.signer_sources import (
 from provisioning_server.passwords.automatic_unlock import require_all_ready
 from provisioning_server.passwords.console_prompt import PasswordPrompt
 from provisioning_server.passwords.given_passwords import GivenPasswords
-from provisioning_server.passwords.password_choice import TryPolicy
+from provisioning_server.passwords.password_choice import PasswordChoice
 from provisioning_server.passwords.unlock_service import UnlockService
 from provisioning_server.program_log import ProgramLog
 from provisioning_server.records.data_folder import DataFolder
@@ -110,7 +110,7 @@ class ProvisioningServer:
         )
         worker = IssuingWorker(authority, loop, self._log, self._fail)
         threads = SigningThreads(self._signers, queue, self._log, _now)
-        lifecycle = SignerLifecycle(self._signers, threads, self._log, _now, self._try_policy())
+        lifecycle = SignerLifecycle(self._signers, threads, self._log, _now, self._password_choice())
         pins = ModulePins(self._folder.modules)
         watcher = ModuleWatcher(
             self._sources(), self._signers, lifecycle, self._log, functools.partial(open_signer, pins=pins)
@@ -145,10 +145,10 @@ class ProvisioningServer:
             )
         check_clock(clock, records, self._settings.accept_clock, self._log)
 
-    def _try_policy(self) -> TryPolicy:
+    def _password_choice(self) -> PasswordChoice:
         settings = self._settings
         places = len(settings.modules) + sum(HsmSigner.is_at(folder) for folder in settings.signer_folders)
-        return TryPolicy(GivenPasswords(settings.passwords, settings.credentials), places)
+        return PasswordChoice(GivenPasswords(settings.passwords, settings.credentials), places)
 
     def _web_page(self, overview: SignerOverview, unlock_service: UnlockService) -> WebPage | None:
         """Return the page, if it is wanted, which does not listen yet; raises UsageError."""
@@ -228,7 +228,7 @@ class ProvisioningServer:
 
 def _trouble(records: FileRecords, clock: ServerClock, documents: SignerDocuments) -> ErrorReply | None:
     """Return why a signer that is ready issues nothing."""
-    return refusals.RECORDS_FAILED if records.failed else clock.doubt(documents)
+    return rejections.RECORDS_FAILED if records.failed else clock.doubt(documents)
 
 
 def _now() -> datetime:

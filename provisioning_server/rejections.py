@@ -13,67 +13,69 @@ from atcaprov.wire.messages import ERROR_MESSAGE_SIZE_MAX, ErrorReply
 _LISTED: Final = 8
 
 
-def _refused(code: Code, message: str, retryable: bool) -> ErrorReply:
+def _rejected(code: Code, message: str, retryable: bool) -> ErrorReply:
     return ErrorReply(str(code), message, retryable)
 
 
-NOT_LOCKED: Final = _refused(
+NOT_LOCKED: Final = _rejected(
     Code.REQUEST_INVALID, "The configuration zone of the chip is not locked. Lock it before asking.", False
 )
-NO_SERIAL: Final = _refused(
+NO_SERIAL: Final = _rejected(
     Code.REQUEST_INVALID, "The configuration zone holds no chip serial number: was it read from a chip?", False
 )
-CA_KEY: Final = _refused(
+CA_KEY: Final = _rejected(
     Code.REQUEST_INVALID, "The public key belongs to a signer or a root, not to a chip of a product.", False
 )
-OTHER_CHIP: Final = _refused(
+OTHER_CHIP: Final = _rejected(
     Code.KEY_HAS_OTHER_CHIP,
     "This key has a certificate for another chip already. A key cannot leave its chip: set the board aside.",
     False,
 )
-NOT_ISSUED: Final = _refused(
+NOT_ISSUED: Final = _rejected(
     Code.NOT_ISSUED, "No certificate was issued for this chip and this key. Use a new chip.", False
 )
-OTHER_KEY: Final = _refused(
+OTHER_KEY: Final = _rejected(
     Code.CHIP_HAS_OTHER_KEY, "This chip has a certificate for another key. Use a new chip or allow a new key.", False
 )
-OTHER_SIGNER: Final = _refused(
+OTHER_SIGNER: Final = _rejected(
     Code.CHIP_HAS_OTHER_SIGNER, "This chip has a certificate of another signer. Finish it with that signer.", False
 )
-SIGNER_UNKNOWN: Final = _refused(
+SIGNER_UNKNOWN: Final = _rejected(
     Code.SIGNER_UNKNOWN, "The server does not know this signer. Check the file given with --certinfo.", False
 )
-SIGNER_NOT_READY: Final = _refused(
+SIGNER_NOT_READY: Final = _rejected(
     Code.SIGNER_NOT_READY, "The signer waits for its password at the server. Call the supervisor.", True
 )
-SIGNERS_EXPECTED: Final = _refused(
+SIGNERS_EXPECTED: Final = _rejected(
     Code.SIGNER_NOT_READY, "The server is still opening its signer modules. Try again.", True
 )
-SIGNER_UNPLUGGED: Final = _refused(
+SIGNER_UNPLUGGED: Final = _rejected(
     Code.SIGNER_UNPLUGGED, "The signer is not plugged in at the server. Call the supervisor.", True
 )
-SIGNER_QUARANTINED: Final = _refused(
+SIGNER_QUARANTINED: Final = _rejected(
     Code.SIGNER_QUARANTINED, "The signer gave a wrong answer and is out of use. Call the supervisor.", True
 )
-QUOTA_USED_UP: Final = _refused(
+QUOTA_USED_UP: Final = _rejected(
     Code.QUOTA_USED_UP, "The signer's quota is used up. Connect another signer module.", False
 )
-RECORDS_FAILED: Final = _refused(
+RECORDS_FAILED: Final = _rejected(
     Code.RECORDS_FAILED, "The server's records failed, so it issues nothing until it is restarted.", False
 )
-INTERNAL: Final = _refused(Code.INTERNAL, "Internal server error. See the server's program log.", False)
-STOPPING: Final = _refused(Code.SERVER_STOPPING, "The server is being stopped.", True)
-BUSY: Final = _refused(Code.SERVER_BUSY, "The server has too many connections.", True)
-GAVE_WAY: Final = _refused(
+INTERNAL: Final = _rejected(Code.INTERNAL, "Internal server error. See the server's program log.", False)
+STOPPING: Final = _rejected(Code.SERVER_STOPPING, "The server is being stopped.", True)
+BUSY: Final = _rejected(Code.SERVER_BUSY, "The server has too many connections.", True)
+GAVE_WAY: Final = _rejected(
     Code.SERVER_BUSY, "The server has too many connections, and this one was idle. Connect again.", True
 )
-IDLE: Final = _refused(Code.SERVER_BUSY, "No complete message came in time, so the server closes the connection.", True)
+IDLE: Final = _rejected(
+    Code.SERVER_BUSY, "No complete message came in time, so the server closes the connection.", True
+)
 
 
 def other_configuration(differing: Sequence[int]) -> ErrorReply:
-    """Return a refusal that lists the bytes in which a configuration zone differs from the product's."""
+    """Return a rejection that lists the bytes in which a configuration zone differs from the product's."""
     listed = ", ".join(map(str, differing[:_LISTED])) + (" ..." if len(differing) > _LISTED else "")
-    return _refused(
+    return _rejected(
         Code.REQUEST_INVALID,
         f"The chip's configuration zone is not that of a product of this server: bytes {listed} differ.",
         False,
@@ -86,11 +88,13 @@ def moment(time: datetime) -> str:
 
 
 def server_clock(now: datetime, what: str) -> ErrorReply:
-    """Return a refusal that says why the server's clock is wrong."""
-    return _refused(Code.SERVER_CLOCK, f"The server's clock says {moment(now)}, but {what}. Call the supervisor.", True)
+    """Return a rejection that says why the server's clock is wrong."""
+    return _rejected(
+        Code.SERVER_CLOCK, f"The server's clock says {moment(now)}, but {what}. Call the supervisor.", True
+    )
 
 
-def refusal(error: AtcaProvError, *, code: str | None = None) -> ErrorReply:
+def rejection(error: AtcaProvError, *, code: str | None = None) -> ErrorReply:
     """Turn an error into a reply; its text is made printable and cut to the size of a reply."""
     cut = printable(str(error)).encode()[:ERROR_MESSAGE_SIZE_MAX].decode(errors="ignore")
     return ErrorReply(str(code or error.code), cut or "No reason given.", False)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from atcaprov.certs import c_source as export_c
-from signer_module.on_files import folder_files as files
+from signer_module.on_files import folder_files
 from signer_module.on_files.signer_folder import CHAIN_FILE
 from signer_module.signer_description import PublicSigner
 
@@ -14,8 +14,8 @@ from signer_module.signer_description import PublicSigner
 def export_signer(signer: PublicSigner, out: Path, index: int = 0, chain: Sequence[bytes] = ()) -> list[str]:
     """Write the export into a new folder and return the names of its files; `chain` as `export_contents` takes it."""
     contents = export_contents(signer, index, chain)
-    with files.new_folder(out, 0o755) as folder:
-        files.write_all(folder, {name: (data, files.PUBLIC) for name, data in contents.items()})
+    with folder_files.new_folder(out, 0o755) as folder:
+        folder_files.write_all(folder, {name: (data, folder_files.PUBLIC) for name, data in contents.items()})
     return list(contents)
 
 
@@ -26,12 +26,12 @@ def export_contents(signer: PublicSigner, index: int, chain: Sequence[bytes] = (
     """
     info = signer.cert_info(index)
     found = {
-        "signer.pem": files.pem_certificate(signer.certificate),
-        "root.pem": files.pem_certificate(signer.root_certificate),
+        "signer.pem": folder_files.pem_certificate(signer.certificate),
+        "root.pem": folder_files.pem_certificate(signer.root_certificate),
         info.file_name: info.to_c().encode(),
     }
     if chain:
-        found[CHAIN_FILE] = b"".join(files.pem_certificate(der) for der in chain)
+        found[CHAIN_FILE] = b"".join(folder_files.pem_certificate(der) for der in chain)
     for definition in (signer.signer_definition, signer.device_definition):
         key = signer.root_public_key if definition.role == "signer" else None
         found[export_c.header_name(definition)] = export_c.header(definition).encode()

@@ -7,7 +7,7 @@ from pathlib import Path
 from atcaprov.bounded_reading import is_file
 from atcaprov.errors import Code, UsageError
 from signer_module.hsm.key import HsmKey
-from signer_module.on_files import files, root_folder, signer_folder
+from signer_module.on_files import folder_files, root_folder, signer_folder
 from signer_module.on_files.pkcs11_file import PLACE_FILE, KeyPlace
 from signer_module.on_files.root_folder import RootFolder
 from signer_module.on_files.signer_folder import SignerFolder
@@ -48,4 +48,4 @@ def replace_password(folder: RootFolder | SignerFolder, old: bytes | None, new: 
     Raises UsageError: password-wrong, key-file-invalid, file-unwritable.
     """
     key = folder.unlock(old)
-    files.replace(folder.path / root_folder.KEY_FILE, key.encode(new), files.PRIVATE)
+    folder_files.replace(folder.path / root_folder.KEY_FILE, key.encode(new), folder_files.PRIVATE)

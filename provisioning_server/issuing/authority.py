@@ -18,7 +18,7 @@ from atcaprov.chip.parts import REVISION_SIZE
 from atcaprov.errors import AtcaProvError, Code
 from atcaprov.log import Log
 from atcaprov.wire.messages import CertificatesRequest, ErrorReply, SignerReply, SignerRequest
-from provisioning_server import rejections as refusals
+from provisioning_server import rejections
 from provisioning_server.issuing.in_progress import Batch, PendingReplies
 from provisioning_server.issuing.issuance import certificates_reply, issue
 from provisioning_server.issuing.request_rules import RequestRules, check_locked_chip
@@ -27,7 +27,7 @@ from provisioning_server.issuing.server_clock import ServerClock
 from provisioning_server.issuing.signing_queue import Signed, SigningJob
 from provisioning_server.records.signing_log import IssuedRecord
 from provisioning_server.records.store import Records
-from provisioning_server.rejections import refusal
+from provisioning_server.rejections import rejection
 from provisioning_server.signers.registry import SignerRegistry
 from provisioning_server.signers.signer import label
 
@@ -140,8 +140,8 @@ class Authority:
     def _failed(self, error: Exception) -> ErrorReply:
         self._log.error(f"A request failed: {error if isinstance(error, AtcaProvError) else repr(error)}")
         if isinstance(error, AtcaProvError) and error.code == Code.RECORDS_FAILED:
-            return refusal(error)
-        return refusals.INTERNAL
+            return rejection(error)
+        return rejections.INTERNAL
 
     def _certify(
         self, request: CertificatesRequest, asked: ClientRequest, batch: Batch, pending: PendingReply | None
@@ -195,7 +195,7 @@ class Authority:
             self._records.append(new)
         except AtcaProvError as error:
             self._log.error(str(error))
-            return refusal(error)
+            return rejection(error)
         for record in new:
             signer = label(record.signer_serial, record.signer_name)
             self._log.info(f"{device_text(record.chip_serial)} certified by {signer}{by_text(record.client)}.")

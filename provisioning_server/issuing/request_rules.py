@@ -14,7 +14,7 @@ from atcaprov.device.zones.config_zone import differing_bytes
 from atcaprov.errors import CertificateError, Code
 from atcaprov.log import Log
 from atcaprov.wire.messages import CertificatesRequest, ErrorReply, SignerReply, SignerRequest
-from provisioning_server import rejections as refusals
+from provisioning_server import rejections
 from provisioning_server.issuing.in_progress import Batch, PendingReplies
 from provisioning_server.issuing.requests import Request, device_text
 from provisioning_server.issuing.server_clock import ServerClock
@@ -53,7 +53,7 @@ class RequestRules:
     def offer(self, request: SignerRequest) -> SignerReply | ErrorReply:
         """Return what a client is told about a signer, or already now what would refuse its certificates later."""
         if self._records.failed:
-            return refusals.RECORDS_FAILED
+            return rejections.RECORDS_FAILED
         self._records.require_intact()
         other_product = check_product(request.config_zone, self._zones) if request.config_zone else None
         if other_product is not None:
@@ -74,10 +74,10 @@ class RequestRules:
                 return self._issuers(request, chip_serial, batch, pending)
             return stored
         if request.existing_only:
-            return refusals.NOT_ISSUED
+            return rejections.NOT_ISSUED
         if earlier and not self._allow_rekey:
             same_key = any(record.public_key == request.public_key for record in earlier)
-            return refusals.OTHER_SIGNER if same_key else refusals.OTHER_KEY
+            return rejections.OTHER_SIGNER if same_key else rejections.OTHER_KEY
         return self._issuers(request, chip_serial, batch, pending)
 
     def group(self, request: Request) -> bytes | None:
@@ -115,7 +115,7 @@ class RequestRules:
         self, request: CertificatesRequest, chip_serial: bytes, batch: Batch, pending: PendingReplies
     ) -> ErrorReply | list[Signer]:
         if self._records.failed:
-            return refusals.RECORDS_FAILED
+            return rejections.RECORDS_FAILED
         signers = self._choose(request)
         if isinstance(signers, ErrorReply):
             return signers
@@ -125,10 +125,10 @@ class RequestRules:
     def _refused_key(self, key: bytes, chip_serial: bytes, batch: Batch, pending: PendingReplies) -> ErrorReply | None:
         """Refuse a key that is used elsewhere: a key is made in its chip and never leaves it."""
         if self._signers.is_ca_key(key):
-            return refusals.CA_KEY
+            return rejections.CA_KEY
         own = (None, chip_serial)
         known = self._records.chip_of(key) not in own or batch.chip_of(key) not in own
-        return refusals.OTHER_CHIP if known or pending.signed_for_another(key, chip_serial) else None
+        return rejections.OTHER_CHIP if known or pending.signed_for_another(key, chip_serial) else None
 
     def _choose(self, request: Request) -> list[Signer] | ErrorReply:
         """Return the signers that may serve a request now, or why none does."""
@@ -141,15 +141,15 @@ class RequestRules:
             doubt = self._clock.doubt(signer.documents)
             if doubt is None:
                 trusted.append(signer)
-        return trusted or doubt or refusals.SIGNER_NOT_READY
+        return trusted or doubt or rejections.SIGNER_NOT_READY
 
 
 def check_locked_chip(request: CertificatesRequest, chip_serial: bytes) -> ErrorReply | None:
     """Return a refusal unless a request comes from a chip whose configuration zone is locked."""
     if chip_serial[_UNIQUE] in _NONE:
-        return refusals.NO_SERIAL
+        return rejections.NO_SERIAL
     if not claims_config_lock(request.config_zone):
-        return refusals.NOT_LOCKED
+        return rejections.NOT_LOCKED
     return None
 
 
@@ -158,7 +158,7 @@ def check_product(config_zone: bytes, zones: Sequence[bytes]) -> ErrorReply | No
     differing = [differing_bytes(config_zone, zone) for zone in zones]
     if not differing or [] in differing:
         return None
-    return refusals.other_configuration(min(differing, key=len))
+    return rejections.other_configuration(min(differing, key=len))
 
 
 def check_public_key(request: CertificatesRequest) -> ErrorReply | None:
@@ -166,5 +166,5 @@ def check_public_key(request: CertificatesRequest) -> ErrorReply | None:
     try:
         load_public_key(request.public_key)
     except CertificateError as error:
-        return refusals.refusal(error, code=Code.REQUEST_INVALID)
+        return rejections.rejection(error, code=Code.REQUEST_INVALID)
     return None

@@ -13,7 +13,7 @@ from typing import Final, Protocol
 from atcaprov.certs.dates import CLOCK_TOLERANCE
 from atcaprov.log import Log
 from atcaprov.wire.messages import ErrorReply
-from provisioning_server import rejections as refusals
+from provisioning_server import rejections
 from provisioning_server.records.signer_documents import SignerDocuments
 
 STEP_TOLERATED: Final = timedelta(minutes=1)
@@ -42,7 +42,7 @@ class ServerClock:
         """Return why a signer with these documents may not issue at this moment; None if it may."""
         now = self.now()
         what = self._before_records(now) or _outside(documents, now)
-        return refusals.server_clock(now, what) if what else None
+        return rejections.server_clock(now, what) if what else None
 
     def before_records(self) -> str:
         """Return why the clock is wrong for all signers; empty if it is not."""
@@ -57,8 +57,8 @@ class ServerClock:
         if newest is None or now >= newest - STEP_TOLERATED:
             return ""
         return (
-            f"its newest record is of {refusals.moment(newest)}. Correct it; if it is right, start the server once with"
-            " --accept-clock REASON"
+            f"its newest record is of {rejections.moment(newest)}. Correct it; if it is right, start the server once"
+            " with --accept-clock REASON"
         )
 
 
@@ -72,13 +72,13 @@ def check_clock(clock: ServerClock, records: AcceptingRecords, reason: str | Non
         if reason is not None:
             log.info("The clock is not before the newest record: nothing was accepted.")
     elif reason is None:
-        log.error(f"No certificate is issued: the clock says {refusals.moment(now)}, but {against}.")
+        log.error(f"No certificate is issued: the clock says {rejections.moment(now)}, but {against}.")
     else:
         newest = records.newest
         assert newest is not None
         records.accept_clock(now, reason)
         log.warning(
-            f"The clock was accepted: it says {refusals.moment(now)}, the newest record {refusals.moment(newest)}."
+            f"The clock was accepted: it says {rejections.moment(now)}, the newest record {rejections.moment(newest)}."
             f" Reason: {reason}"
         )
 
@@ -88,10 +88,10 @@ def _outside(documents: SignerDocuments, now: datetime) -> str:
     if documents.validity is not None:
         begin, end = documents.validity
         if now < begin - STEP_TOLERATED:
-            return f"the signer's certificate begins on {refusals.moment(begin)}. Correct the clock"
+            return f"the signer's certificate begins on {rejections.moment(begin)}. Correct the clock"
         if now > end:
             return (
-                f"the signer's certificate ended on {refusals.moment(end)}. Correct the clock; if it is right, make a"
+                f"the signer's certificate ended on {rejections.moment(end)}. Correct the clock; if it is right, make a"
                 " new signer"
             )
     if not first <= now.year <= last:

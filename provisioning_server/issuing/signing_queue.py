@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from atcaprov.wire.messages import CertificatesRequest, ErrorReply
-from provisioning_server import rejections as refusals
+from provisioning_server import rejections
 from provisioning_server.records.signer_documents import SignerDocuments
 from provisioning_server.records.signing_log import IssuedRecord
 from provisioning_server.signers.registry import SignerRegistry
@@ -111,7 +111,7 @@ class SigningQueue:
         for job in jobs:
             signers = self._registry.choose(job.request.signer_public_key, job.group)
             if self._stopped:
-                self._done(Signed(job, refusals.STOPPING))
+                self._done(Signed(job, rejections.STOPPING))
             elif isinstance(signers, ErrorReply):
                 self._done(Signed(job, signers))
             else:

@@ -12,7 +12,7 @@ from typing import Final
 
 from atcaprov.errors import AtcaProvError, Code, TransportError
 from atcaprov.log import Log
-from provisioning_server import rejections as refusals
+from provisioning_server import rejections
 from provisioning_server.issuing.issuance import finish, prepare
 from provisioning_server.issuing.signing_queue import SigningJob, SigningQueue
 from provisioning_server.signers.registry import SignerRegistry
@@ -58,7 +58,7 @@ class SigningThread:
             pending = prepare(self._signer, job.request.public_key, job.chip_serial, self._now())
         except Exception as error:  # this is not the signer's error: another signer could not do the job either
             self._log.error(f"A request failed: {_text(error)}")
-            self._queue.finished(job, refusals.INTERNAL, self._signer)
+            self._queue.finished(job, rejections.INTERNAL, self._signer)
             return
         was_low = self._signer.quota_low
         try:
@@ -83,13 +83,13 @@ class SigningThread:
             self._registry.remove(self._signer)
             self._log.warning(f"{self._name} asks for its password again: {error}")
         else:
-            self._registry.exclude(self._signer, refusals.SIGNER_QUARANTINED, _text(error))
+            self._registry.exclude(self._signer, rejections.SIGNER_QUARANTINED, _text(error))
             self._log.error(f"{self._name} gave a wrong answer and is out of use until it is reconnected: "
                             f"{_text(error)}")  # fmt: skip
         self._queue.signers_changed()
 
     def _used_up(self) -> None:
-        self._registry.exclude(self._signer, refusals.QUOTA_USED_UP)
+        self._registry.exclude(self._signer, rejections.QUOTA_USED_UP)
         self._log.warning(f"{self._name} quota used up.")
         self._queue.signers_changed()
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 from atcaprov.log import Log
-from provisioning_server import rejections as refusals
+from provisioning_server import rejections
 from provisioning_server.issuing.requests import ClientRequest, Item, PendingReply, Reply, Request
 from provisioning_server.issuing.signing_queue import Signed
 
@@ -87,8 +87,8 @@ class IssuingWorker:
         except Exception as error:  # a bug must not end the thread that all clients wait for
             self._log.error(f"Internal error: {error!r}")
             for _, pending in self._pending:
-                pending.reply = pending.reply or refusals.INTERNAL
-            return [refusals.INTERNAL] * len(items)
+                pending.reply = pending.reply or rejections.INTERNAL
+            return [rejections.INTERNAL] * len(items)
 
     def _deliveries(
         self, delivers: Sequence[Deliver | None], replies: Sequence[Reply | PendingReply | None]

@@ -13,7 +13,7 @@ from typing import Any, Final, Protocol, TypeVar
 
 from atcaprov.errors import AtcaProvError, Code, ProtocolError, TransportError
 from atcaprov.log import Log
-from provisioning_server import rejections as refusals
+from provisioning_server import rejections
 from provisioning_server.internal_error import internal_error
 from provisioning_server.lifecycle.signer_lifecycle import SignerLifecycle
 from provisioning_server.lifecycle.signer_sources import SignerSource, open_signer
@@ -220,7 +220,7 @@ class ModuleWatcher:
     async def _replace_quarantined(self, module: RemovableSigner) -> None:
         """Remove a signer with the same key that gave a wrong answer: it may have claimed a key that is not its own."""
         entry = self._registry.entry_of(module.documents.signer_public_key)
-        if entry is None or entry.trouble is not refusals.SIGNER_QUARANTINED:
+        if entry is None or entry.trouble is not rejections.SIGNER_QUARANTINED:
             return
         holder = self._url_of(entry.signer)
         if holder is not None and holder not in self._tasks:
@@ -266,7 +266,7 @@ class ModuleWatcher:
         except Exception as error:
             entry = self._registry.entry_of(module.documents.signer_public_key)
             if entry is not None and entry.trouble is None:
-                self._registry.exclude(module, refusals.SIGNER_QUARANTINED, _text(error))
+                self._registry.exclude(module, rejections.SIGNER_QUARANTINED, _text(error))
                 self._log.error(
                     f"{label(module.serial, module.name)} gave a wrong answer and is out of use until it is "
                     f"reconnected: {_text(error)}"

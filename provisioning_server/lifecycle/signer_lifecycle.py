@@ -11,7 +11,7 @@ from typing import Protocol
 from atcaprov.errors import AtcaProvError
 from provisioning_server.passwords.automatic_unlock import unlock, unlock_later
 from provisioning_server.passwords.console_prompt import PasswordPrompt, PromptLog
-from provisioning_server.passwords.password_choice import TryPolicy
+from provisioning_server.passwords.password_choice import PasswordChoice
 from provisioning_server.passwords.postponed_unlocks import PostponedSigners
 from provisioning_server.passwords.unlock_service import UnlockService
 from provisioning_server.signers.registry import SignerRegistry
@@ -48,7 +48,7 @@ class SignerLifecycle:
         signing: SigningService,
         log: PromptLog,
         now: Callable[[], datetime],
-        policy: TryPolicy,
+        policy: PasswordChoice,
     ) -> None:
         self.unlock_service = UnlockService(registry, log, self._settled)
         self.prompt = PasswordPrompt(registry, log, self.unlock_service)

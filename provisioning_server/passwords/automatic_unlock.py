@@ -10,13 +10,13 @@ from collections.abc import Container, Iterable
 
 from atcaprov.errors import CertificateError, Code, TransportError, UsageError
 from atcaprov.log import Log
-from provisioning_server.passwords.password_choice import TryPolicy
+from provisioning_server.passwords.password_choice import PasswordChoice
 from provisioning_server.passwords.unlock_service import Outcome, UnlockAttempt, UnlockService
 from provisioning_server.signers.registry import SignerRegistry
 from provisioning_server.signers.signer import Signer, label
 
 
-async def unlock(signer: Signer, policy: TryPolicy, log: Log, beside: Iterable[Signer] = ()) -> UsageError | None:
+async def unlock(signer: Signer, policy: PasswordChoice, log: Log, beside: Iterable[Signer] = ()) -> UsageError | None:
     """Announce a signer and make it ready if it needs no password or takes one of those given.
 
     `beside` are the other signers that wait. Returns why a password has to be tried again, for want of memory. Raises
@@ -43,7 +43,7 @@ async def unlock(signer: Signer, policy: TryPolicy, log: Log, beside: Iterable[S
 
 
 async def unlock_later(
-    signer: Signer, policy: TryPolicy, unlock_service: UnlockService, log: Log, beside: Iterable[Signer] = ()
+    signer: Signer, policy: PasswordChoice, unlock_service: UnlockService, log: Log, beside: Iterable[Signer] = ()
 ) -> bool:
     """Try again what `unlock` could not try on a waiting signer; return whether that has to be repeated.
 
@@ -60,7 +60,7 @@ async def unlock_later(
     return False
 
 
-def _take_note(attempt: UnlockAttempt, signer: Signer, password: bytes, policy: TryPolicy) -> None:
+def _take_note(attempt: UnlockAttempt, signer: Signer, password: bytes, policy: PasswordChoice) -> None:
     if attempt.outcome is Outcome.ACCEPTED:
         policy.accepted(signer, password)
     elif attempt.outcome is Outcome.WRONG:
@@ -71,7 +71,7 @@ def _take_note(attempt: UnlockAttempt, signer: Signer, password: bytes, policy: 
         policy.not_refused(signer, password)
 
 
-async def _opens(signer: Signer, password: bytes, policy: TryPolicy) -> bool:
+async def _opens(signer: Signer, password: bytes, policy: PasswordChoice) -> bool:
     """Try a given password, and note its result."""
     policy.begun(signer, password)
     try:
@@ -100,7 +100,7 @@ async def _fits(signer: Signer, password: bytes) -> bool:
     return True
 
 
-def _say_why_it_waits(signer: Signer, policy: TryPolicy, log: Log, *, refused: bool) -> None:
+def _say_why_it_waits(signer: Signer, policy: PasswordChoice, log: Log, *, refused: bool) -> None:
     name = label(signer.serial, signer.name)
     if refused:
         log.warning(f"{name} refused the given password. It is not tried again.")

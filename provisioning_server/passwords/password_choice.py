@@ -12,7 +12,7 @@ from provisioning_server.passwords.given_passwords import GivenPasswords
 from provisioning_server.signers.signer import Signer
 
 
-class TryPolicy:
+class PasswordChoice:
     """Chooses passwords, and remembers the results while the server runs.
 
     A password that names a signer is for that one. One that names none is tried on every signer on files; on a module

@@ -15,7 +15,7 @@ from typing import Final
 
 from atcaprov.errors import AtcaProvError, Code, ProtocolError, TransportError, UsageError
 from atcaprov.log import Log
-from provisioning_server import rejections as refusals
+from provisioning_server import rejections
 from provisioning_server.internal_error import internal_error
 from provisioning_server.signers.registry import SignerRegistry
 from provisioning_server.signers.signer import Signer, label
@@ -158,7 +158,7 @@ class UnlockService:
         if isinstance(error, TransportError | ProtocolError | UsageError) and signer.slow:
             self._signers.remove(signer)
         else:
-            self._signers.exclude(signer, refusals.SIGNER_QUARANTINED, str(error))
+            self._signers.exclude(signer, rejections.SIGNER_QUARANTINED, str(error))
         self._log.warning(f"{name} cannot be used: {error}")
         self._settled(signer)
         return UnlockAttempt(Outcome.UNUSABLE, error)

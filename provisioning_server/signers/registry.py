@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from atcaprov.errors import UsageError
 from atcaprov.wire.messages import ErrorReply
-from provisioning_server import rejections as refusals
+from provisioning_server import rejections
 from provisioning_server.records.signer_documents import SignerDocuments
 from provisioning_server.signers.signer import Signer, label
 
@@ -100,7 +100,7 @@ class SignerRegistry:
             if entry is None or entry.signer is not signer:
                 return False
             del self._entries[signer.documents.signer_public_key]
-            if entry.trouble is not refusals.QUOTA_USED_UP:
+            if entry.trouble is not rejections.QUOTA_USED_UP:
                 self._away[signer.documents.signer_public_key] = signer.documents
             self.changes += 1
             return True
@@ -137,7 +137,7 @@ class SignerRegistry:
         if ready:
             return ready
         if any(entry.trouble is None for entry in entries):
-            return refusals.SIGNER_NOT_READY
+            return rejections.SIGNER_NOT_READY
         troubles = [entry.trouble for entry in entries if entry.trouble is not None]
         return self._why_none(public_key, group, troubles)
 
@@ -147,12 +147,12 @@ class SignerRegistry:
         if passing is not None:
             return passing
         if any(_fits(documents, public_key, group) for documents in self._away.copy().values()):
-            return refusals.SIGNER_UNPLUGGED
+            return rejections.SIGNER_UNPLUGGED
         if not troubles and public_key in self._seen:
-            return refusals.SIGNER_UNPLUGGED
+            return rejections.SIGNER_UNPLUGGED
         if self._more_expected and (group is not None or not troubles):
-            return refusals.SIGNERS_EXPECTED
-        return troubles[0] if troubles else refusals.SIGNER_UNKNOWN
+            return rejections.SIGNERS_EXPECTED
+        return troubles[0] if troubles else rejections.SIGNER_UNKNOWN
 
     def waiting(self) -> list[Signer]:
         """Return the signers that wait for their passwords."""

@@ -16,9 +16,9 @@ from typing import Final, Protocol
 from atcaprov.errors import AtcaProvError, TransportError
 from atcaprov.wire.connection import CLOSED, Connection, ConnectionState, Role
 from atcaprov.wire.messages import CertificatesRequest, ErrorReply, SignerRequest
-from provisioning_server import rejections as refusals
+from provisioning_server import rejections
 from provisioning_server.issuing.requests import Reply, Request
-from provisioning_server.rejections import refusal
+from provisioning_server.rejections import rejection
 from provisioning_server.transport.limits import ConnectionLimits
 
 _LOG: Final = logging.getLogger(__name__)
@@ -93,7 +93,7 @@ class ClientConnection(asyncio.Protocol):
         try:
             self._connection.receive_data(data)
         except AtcaProvError as error:
-            self._refuse(refusal(error), str(error))
+            self._refuse(rejection(error), str(error))
             return
         if began:
             self.deadline = min(self.deadline, self._owner.now() + self._owner.limits.message_seconds)
@@ -133,7 +133,7 @@ class ClientConnection(asyncio.Protocol):
             self._reason = self._reason or "The client does not take its reply."
             self._transport.abort()
         else:
-            self._refuse(refusals.IDLE, "No complete message came in time.")
+            self._refuse(rejections.IDLE, "No complete message came in time.")
 
     def dismiss(self, why: ErrorReply, *, in_silence: bool) -> None:
         """Close it to make room for another one."""
@@ -153,7 +153,7 @@ class ClientConnection(asyncio.Protocol):
         """Close now, or after the reply that is due."""
         self._stopping = True
         if self._connection.state is not ConnectionState.REPLY_DUE:
-            self._refuse(refusals.STOPPING, "")
+            self._refuse(rejections.STOPPING, "")
             self._close("")
 
     def _advance(self) -> None:
@@ -165,7 +165,7 @@ class ClientConnection(asyncio.Protocol):
         except TransportError as error:
             self._close(str(error))
         except AtcaProvError as error:
-            self._refuse(refusal(error), str(error))
+            self._refuse(rejection(error), str(error))
         else:
             if event is CLOSED:
                 self._close("")

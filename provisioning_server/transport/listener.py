@@ -11,7 +11,7 @@ from typing import Final
 from atcaprov.errors import AtcaProvError, Code, TransportError, UsageError
 from atcaprov.log import Log
 from atcaprov.wire.messages import ErrorReply
-from provisioning_server import rejections as refusals
+from provisioning_server import rejections
 from provisioning_server.issuing.requests import Reply, Request
 from provisioning_server.transport.client_connection import ClientConnection, address_text
 from provisioning_server.transport.connection_table import ConnectionTable
@@ -84,11 +84,11 @@ class Listener:
         stays, gives_way = self._connections.admit(connection)
         self._all_closed.clear()
         if gives_way is not None:
-            gives_way.dismiss(refusals.GAVE_WAY, in_silence=self._connections.too_many_leaving)
+            gives_way.dismiss(rejections.GAVE_WAY, in_silence=self._connections.too_many_leaving)
         if not stays:
             if not self._connections.too_many_leaving:
-                return refusals.BUSY
-            connection.cut(refusals.BUSY.message)
+                return rejections.BUSY
+            connection.cut(rejections.BUSY.message)
             return None
         self._log.info(f"Client {connection.peer} connected.")
         return None

@@ -17,7 +17,7 @@ from signer_module.commands.options import FILE, FOLDER
 from signer_module.commands.password_options import PasswordSource, password_options
 from signer_module.on_chip.creation.chip_check import read_root_module
 from signer_module.on_chip.creation.root_module import create_root_module
-from signer_module.on_files import folder_files as files
+from signer_module.on_files import folder_files
 from signer_module.on_files.root_folder import create_root
 
 
@@ -43,7 +43,7 @@ def root_create(
         return
     if register_lost:
         raise UsageError("--register-lost is for a root module.", advice="Add --device.")
-    files.refuse_existing(out)
+    folder_files.refuse_existing(out)
     order_options.refuse()
     root = create_root(out, described, source.choose("Password for the root key"), options.now())
     say(f"Root created in {root.path}: {printable(root.name)}, key id {key_id(root.public_key).hex()}.")

@@ -40,7 +40,7 @@ from signer_module.on_chip.creation.plan import kept_if_good
 from signer_module.on_chip.creation.signer_module import create_signer_module
 from signer_module.on_chip.module import RootModule
 from signer_module.on_chip.public_contents import RootModuleContents, read_module
-from signer_module.on_files import folder_files as files
+from signer_module.on_files import folder_files
 from signer_module.on_files.create_signer import create_signer, definitions_of
 from signer_module.on_files.key_file import SoftwareKey, key_is_encrypted, load_key
 from signer_module.on_files.pkcs11_file import KeyPlace
@@ -84,7 +84,7 @@ def signer_create(
     if out is not None:
         order_options.refuse()
     if out is not None and hsm is None:
-        files.refuse_existing(out)
+        folder_files.refuse_existing(out)
     root = RootFolder.load(root_path)
     if device is not None:
         order_options.look_first(device, source, lambda chip: read_signer_module(chip, root.public_key))

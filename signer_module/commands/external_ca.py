@@ -30,7 +30,7 @@ from signer_module.hsm.signer import import_to_folder, request_from_hsm
 from signer_module.on_chip.creation.chip_check import read_signer_module
 from signer_module.on_chip.creation.external_ca import import_signer_certificate, rehearse_import, request_certificate
 from signer_module.on_chip.creation.plan import plan
-from signer_module.on_files import folder_files as files
+from signer_module.on_files import folder_files
 from signer_module.on_files.pkcs11_file import KeyPlace
 from signer_module.signer_description import SignerDescriptions
 
@@ -76,12 +76,12 @@ def signer_request(
         order_options.refuse()
         if new_key:
             raise UsageError("--new-key is only for a chip.", advice="In an HSM, give a new key a new label.")
-        files.require_room(out)
+        folder_files.require_room(out)
         der = request_from_hsm(hsm, lambda: source.read(PIN_PROMPT), description, chosen, earlier)
         _write_request(out, der)
         return
     assert device is not None
-    files.require_room(out)
+    folder_files.require_room(out)
     order_options.look_first(device, source)
     wanted = order_options.order(source)
     with Device.open(device) as chip:
@@ -101,7 +101,7 @@ def signer_request(
 
 def _check_authorities(paths: tuple[Path, ...], descriptions: SignerDescriptions, *, on_chip: bool) -> None:
     """Refuse a CA under which no signer can stand: better now than when a chip was begun for it."""
-    given = [der for path in paths for der in files.read_certificates(path)]
+    given = [der for path in paths for der in folder_files.read_certificates(path)]
     authorities = authorities_of(given, options.now())
     require_all_usages(authorities, descriptions.device)
     if on_chip:
@@ -109,7 +109,7 @@ def _check_authorities(paths: tuple[Path, ...], descriptions: SignerDescriptions
 
 
 def _write_request(out: Path, der: bytes) -> None:
-    files.replace(out, x509.load_der_x509_csr(der).public_bytes(Encoding.PEM))
+    folder_files.replace(out, x509.load_der_x509_csr(der).public_bytes(Encoding.PEM))
     say(f"Request written to {out}. Import the CA's certificate with 'signer-module signer import'.")
 
 
@@ -154,8 +154,8 @@ def signer_import(
     descriptions = options.descriptions(signer_description, device_description)
     _require_one_place(device, hsm, source)
     if out is not None and hsm is None:
-        files.require_new_folder(out)
-    given = [der for path in (certificate, *chain_paths) for der in files.read_certificates(path)]
+        folder_files.require_new_folder(out)
+    given = [der for path in (certificate, *chain_paths) for der in folder_files.read_certificates(path)]
     chain = ExternalChain.of(given, options.now())
     chain.require_usages(descriptions.device)
     if hsm is not None:
@@ -219,7 +219,7 @@ def _earlier_key(out: Path) -> bytes | None:
         key = x509.load_pem_x509_csr(read_bytes(out) if is_file(out) else b"").public_key()
         if isinstance(key, ec.EllipticCurvePublicKey):
             return raw_public_key(key)
-    except (*files.UNREADABLE, CertificateError):
+    except (*folder_files.UNREADABLE, CertificateError):
         pass
     raise UsageError(
         f"{out} already exists and is not a request for a key on P-256.",

@@ -16,7 +16,7 @@ from atcaprov.errors import Code, UsageError
 from signer_module.external_ca.chain import ExternalChain
 from signer_module.external_ca.request_and_certificate import external_document, signed_request
 from signer_module.hsm.key import HsmKey, Purpose
-from signer_module.on_files import files, signer_folder
+from signer_module.on_files import folder_files, signer_folder
 from signer_module.on_files.create_signer import KeyInHsm, check_signer, create_signer
 from signer_module.on_files.pkcs11_file import PLACE_FILE, KeyPlace
 from signer_module.on_files.root_folder import RootFolder, RootKey
@@ -46,7 +46,7 @@ def create_in_hsm(
     if finished := _finished_by_a_cut_run(path, place, pin, Purpose.CREATE):
         return finished
     require_left(root_key)
-    files.require_new_folder(path)
+    folder_files.require_new_folder(path)
     check_signer(root, descriptions, None, None, now)
     with HsmKey(place) as hsm:
         begun = hsm.find_begun(pin(), Purpose.CREATE)
@@ -95,16 +95,19 @@ def import_to_folder(
     """
     if finished := _finished_by_a_cut_run(path, place, pin, Purpose.REQUEST):
         return finished
-    files.require_new_folder(path)
+    folder_files.require_new_folder(path)
     issuer_key = verify_issuer(chain.issuer)
     document, compressed = external_document(descriptions, chain.signer, chain.issuer, issuer_key)
     contents = signer_folder.public_contents(chain.signer, compressed, chain.issuer, document.definitions(), 0)
-    above = b"".join(map(files.pem_certificate, chain.authorities))
-    contents |= {signer_folder.CHAIN_FILE: (above, files.PUBLIC), PLACE_FILE: (place.to_toml(), files.PUBLIC)}
+    above = b"".join(map(folder_files.pem_certificate, chain.authorities))
+    contents |= {
+        signer_folder.CHAIN_FILE: (above, folder_files.PUBLIC),
+        PLACE_FILE: (place.to_toml(), folder_files.PUBLIC),
+    }
     with HsmKey(place) as hsm:
         hsm.open(pin(), certificate_layout(chain.signer).public_key.of(chain.signer), write=True)
-        with files.new_folder(path) as folder:
-            files.write_all(folder, contents)
+        with folder_files.new_folder(path) as folder:
+            folder_files.write_all(folder, contents)
             SignerFolder.load(folder)
         hsm.settle()
     return SignerFolder.load(path)

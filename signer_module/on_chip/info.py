@@ -13,7 +13,7 @@ from atcaprov.chip.memory_map import OTP_SIZE, SLOT_SIZES
 from signer_module.export import export_contents
 from signer_module.on_chip import slot_layout as layout
 from signer_module.on_chip.module import RootModule, SignerModule
-from signer_module.on_files import folder_files as files
+from signer_module.on_files import folder_files
 from signer_module.on_files.info import certificate_facts, definition_facts, warning_facts
 from signer_module.on_files.root_folder import common_name
 
@@ -77,9 +77,9 @@ def write_backup(module: AnyModule, out: Path, chain: Sequence[bytes] = ()) -> l
     if isinstance(module, SignerModule):
         contents |= export_contents(module, 0, chain)
     else:
-        contents["root.pem"] = files.pem_certificate(module.certificate)
-    with files.new_folder(out, 0o755) as folder:
-        files.write_all(folder, {name: (data, files.PUBLIC) for name, data in contents.items()})
+        contents["root.pem"] = folder_files.pem_certificate(module.certificate)
+    with folder_files.new_folder(out, 0o755) as folder:
+        folder_files.write_all(folder, {name: (data, folder_files.PUBLIC) for name, data in contents.items()})
     return list(contents)
 
 

@@ -16,7 +16,7 @@ from atcaprov.certs.issue import IssuedCertificate, issue
 from atcaprov.certs.keys import key_id
 from atcaprov.errors import Code, UsageError
 from atcaprov.file_lock import try_lock, unlock
-from signer_module.on_files import files, signer_folder
+from signer_module.on_files import folder_files, signer_folder
 from signer_module.on_files.key_file import SoftwareKey
 from signer_module.on_files.root_folder import REGISTER_FILE, RootFolder, RootKey, common_name
 from signer_module.on_files.signer_folder import SignerFolder
@@ -52,14 +52,14 @@ def create_signer(
     before or the folder exists; then nothing has changed.
     """
     definitions = definitions_of(root, descriptions, now)
-    with files.new_folder(path) as folder, locked_register(root):
+    with folder_files.new_folder(path) as folder, locked_register(root):
         issued_ids = root.issued()
         own = given_to(issued_ids, key) if isinstance(key, KeyInHsm) else None
         chosen = own or signer_id or free_id(issued_ids)
         _require_free(issued_ids, signer_id, own)
         issued = _issue(definitions[0], root, root_key, key, chosen, now)
         contents = _contents(root, definitions, issued, key, password, index)
-        files.write_all(folder, contents)
+        folder_files.write_all(folder, contents)
         if own is None:
             root.register(chosen, key.public_key, signer_folder.split_name(common_name(issued.der))[0], now)
     return SignerFolder.load(path)
@@ -141,9 +141,9 @@ def _contents(
     index: int,
 ) -> dict[str, tuple[bytes, int]]:
     if isinstance(key, KeyInHsm):
-        key_file = {key.file_name: (key.content, files.PUBLIC)}
+        key_file = {key.file_name: (key.content, folder_files.PUBLIC)}
     else:
-        key_file = {signer_folder.KEY_FILE: (key.encode(password), files.PRIVATE)}
+        key_file = {signer_folder.KEY_FILE: (key.encode(password), folder_files.PRIVATE)}
     return {
         **key_file,
         **signer_folder.public_contents(issued.der, issued.compressed, root.certificate, definitions, index),

@@ -16,7 +16,7 @@ from atcaprov.certs.keys import key_id
 from atcaprov.errors import Code, UsageError
 from atcaprov.terminal.printable import printable
 from signer_module.expiry_warnings import of_signer
-from signer_module.on_files import files, root_folder, signer_folder
+from signer_module.on_files import folder_files, root_folder, signer_folder
 from signer_module.on_files.root_folder import RootFolder
 from signer_module.on_files.signer_folder import SignerFolder
 from signer_module.signer_description import PublicSigner
@@ -56,7 +56,7 @@ def _signer_facts(signer: SignerFolder, now: datetime) -> dict[str, Any]:
         "serial": signer.serial.hex().upper(),
         **certificate_facts(signer.certificate, signer.public_key),
         "warnings": warning_facts(
-            signer, now, [der for path in signer.chain_paths for der in files.read_certificates(path)]
+            signer, now, [der for path in signer.chain_paths for der in folder_files.read_certificates(path)]
         ),
         "key": "in an HSM" if signer.key_in_hsm else _key_facts(signer.key_is_encrypted),
         "root": root_folder.common_name(signer.root_certificate),

@@ -19,7 +19,7 @@ from atcaprov.certs.descriptions.description import CertificateDescription
 from atcaprov.certs.keys import key_id
 from atcaprov.certs.x509_layout import authority_layout
 from atcaprov.errors import CertificateError, Code, UsageError
-from signer_module.on_files import folder_files as files
+from signer_module.on_files import folder_files
 from signer_module.on_files.key_file import SoftwareKey, key_is_encrypted, load_key
 from signer_module.signer_description import require_usages
 
@@ -59,7 +59,7 @@ class RootFolder:
     @classmethod
     def load(cls, path: Path) -> Self:
         """Read and check a folder; raises UsageError for files, CertificateError for a bad certificate."""
-        certificate = files.read_certificate(path / CERTIFICATE_FILE)
+        certificate = folder_files.read_certificate(path / CERTIFICATE_FILE)
         key_path = path / KEY_FILE
         if is_file(path / MODULE_FILE):
             return cls(path, certificate, verify_root(certificate), False, has_key=False)
@@ -162,25 +162,25 @@ def create_root(path: Path, description: CertificateDescription, password: bytes
     key = SoftwareKey.generate()
     certificate = self_signed(description, key, now)
     verify_root(certificate, key.public_key)
-    with files.new_folder(path) as folder:
+    with folder_files.new_folder(path) as folder:
         contents = {
-            KEY_FILE: (key.encode(password), files.PRIVATE),
-            CERTIFICATE_FILE: (files.pem_certificate(certificate), files.PUBLIC),
-            REGISTER_FILE: (_REGISTER_HEAD.encode(), files.PUBLIC),
+            KEY_FILE: (key.encode(password), folder_files.PRIVATE),
+            CERTIFICATE_FILE: (folder_files.pem_certificate(certificate), folder_files.PUBLIC),
+            REGISTER_FILE: (_REGISTER_HEAD.encode(), folder_files.PUBLIC),
         }
-        files.write_all(folder, contents)
+        folder_files.write_all(folder, contents)
     return RootFolder.load(path)
 
 
 def write_module_folder(path: Path, certificate: bytes, serial: bytes) -> RootFolder:
     """Make the folder of a root whose key is on a module with this chip serial number (9 bytes)."""
-    with files.new_folder(path) as folder:
+    with folder_files.new_folder(path) as folder:
         contents = {
-            MODULE_FILE: (f"{serial.hex().upper()}\n".encode(), files.PUBLIC),
-            CERTIFICATE_FILE: (files.pem_certificate(certificate), files.PUBLIC),
-            REGISTER_FILE: (_REGISTER_HEAD.encode(), files.PUBLIC),
+            MODULE_FILE: (f"{serial.hex().upper()}\n".encode(), folder_files.PUBLIC),
+            CERTIFICATE_FILE: (folder_files.pem_certificate(certificate), folder_files.PUBLIC),
+            REGISTER_FILE: (_REGISTER_HEAD.encode(), folder_files.PUBLIC),
         }
-        files.write_all(folder, contents)
+        folder_files.write_all(folder, contents)
     return RootFolder.load(path)
 
 

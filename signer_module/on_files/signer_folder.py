@@ -1,7 +1,7 @@
 """A signer on files, as a server or an export uses it.
 
 `key.pem`, `signer.pem`, `root.pem`, `signer.json` (definitions and compressed certificate) and
-`atcaprov_cert_info_N.c`; docs/reference/signer-files.md describes them.
+`atcaprov_cert_info_N.c`; docs/reference/signer-folder_files.md describes them.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from atcaprov.certs.rebuild import rebuild
 from atcaprov.certs.x509_layout import authority_layout, certificate_layout
 from atcaprov.chip.memory_map import SERIAL_SIZE
 from atcaprov.errors import AtcaProvError, CertificateError, Code, UsageError
-from signer_module.on_files import folder_files as files
+from signer_module.on_files import folder_files
 from signer_module.on_files.key_file import SoftwareKey, key_is_encrypted
 from signer_module.on_files.pkcs11_file import PLACE_FILE
 from signer_module.on_files.root_folder import common_name, unlock_key
@@ -92,8 +92,8 @@ class SignerFolder:
         Raises UsageError (file-unreadable, file-invalid, key-file-invalid) for its files, CertificateError when
         certificates, definitions and compressed form do not belong together.
         """
-        certificate = files.read_certificate(path / CERTIFICATE_FILE)
-        root_certificate = files.read_certificate(path / ROOT_FILE)
+        certificate = folder_files.read_certificate(path / CERTIFICATE_FILE)
+        root_certificate = folder_files.read_certificate(path / ROOT_FILE)
         key_path = path / KEY_FILE
         key_elsewhere = key_elsewhere or is_in_hsm(path)
         encrypted = key_elsewhere or key_is_encrypted(read_bytes(key_path), str(key_path))
@@ -164,12 +164,12 @@ def public_contents(
     """Return the files of a folder but for the key, name -> (bytes, mode); certificates as DER."""
     info = cert_info(certificate, root_certificate, *definitions, index)
     contents = {
-        CERTIFICATE_FILE: files.pem_certificate(certificate),
-        ROOT_FILE: files.pem_certificate(root_certificate),
+        CERTIFICATE_FILE: folder_files.pem_certificate(certificate),
+        ROOT_FILE: folder_files.pem_certificate(root_certificate),
         DOCUMENT_FILE: document(compressed, *definitions).encode(),
         info.file_name: info.to_c().encode(),
     }
-    return {name: (data, files.PUBLIC) for name, data in contents.items()}
+    return {name: (data, folder_files.PUBLIC) for name, data in contents.items()}
 
 
 def _check(signer: SignerFolder) -> None:

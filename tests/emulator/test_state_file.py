@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from atcaprov import Code, TransportError, UsageError, durable, open_hal
+from atcaprov import Code, TransportError, UsageError, durable_files, open_hal
 from atcaprov.chip.commands import Opcode
 from atcaprov.emulator.chip import Chip
 from atcaprov.hal.emulated import open_emulated
@@ -100,13 +100,13 @@ def test_a_file_that_is_moved_away_while_it_is_written_does_not_come_back(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hal = open_emulated(str(path))
-    write_new = durable.write_new
+    write_new = durable_files.write_new
 
     def unplugged_meanwhile(fresh: Path, data: bytes, mode: int) -> None:
         write_new(fresh, data, mode)
         path.rename(path.with_name("drawer.json"))
 
-    monkeypatch.setattr(durable, "write_new", unplugged_meanwhile)
+    monkeypatch.setattr(durable_files, "write_new", unplugged_meanwhile)
     hal.wake()
     with pytest.raises(TransportError):
         hal.exchange(UPDATE)

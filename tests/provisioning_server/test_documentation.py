@@ -10,7 +10,7 @@ import pytest
 
 from atcaprov.web import bounded_http, forms, logins
 from atcaprov.wire.messages import ErrorReply
-from provisioning_server import rejections as refusals
+from provisioning_server import rejections
 from provisioning_server.cli import command, default_data
 from provisioning_server.passwords.unlock_service import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS
 from provisioning_server.records.signing_log import COLUMNS
@@ -81,7 +81,9 @@ def test_the_limits_are_those_of_the_code() -> None:
 
 
 @pytest.mark.parametrize(
-    "reply", [value for value in vars(refusals).values() if isinstance(value, ErrorReply)], ids=lambda reply: reply.code
+    "reply",
+    [value for value in vars(rejections).values() if isinstance(value, ErrorReply)],
+    ids=lambda reply: reply.code,
 )
 def test_every_refusal_stands_in_the_wire_protocol(reply: ErrorReply) -> None:
     row = next(line for line in WIRE.splitlines() if line.startswith("| ") and f"`{reply.code}`" in line.split("|")[1])

@@ -11,7 +11,7 @@ from cryptography import x509
 
 from atcaprov.certs.descriptions.description import default_text
 from signer_module.on_chip.module import SignerModule
-from signer_module.on_files import folder_files as files
+from signer_module.on_files import folder_files
 from tests.signer_module.test_module_commands import provisioned
 from tests.support.external_cas import ExternalCas, openssl
 from tests.support.programs import run_signer_module as run
@@ -63,7 +63,7 @@ def test_a_signer_that_outlives_its_root(
         assert json.loads(capsys.readouterr().out)["warnings"] == says[:1].upper() + says[1:]
     assert run("export", "--device", SIGNER, "--out", "export") == 0
     with SignerModule.open(SIGNER) as module:
-        Path("device.pem").write_bytes(files.pem_certificate(provisioned(module)[1]))
+        Path("device.pem").write_bytes(folder_files.pem_certificate(provisioned(module)[1]))
     now, year = datetime.now(UTC), timedelta(days=365)
     assert verified(now) == ""
     assert "certificate has expired" in verified(root_end + timedelta(seconds=1))

@@ -22,7 +22,7 @@ from atcaprov.config_zone.defaults import DEFAULT_608A
 from atcaprov.device.zones.config_zone import write_config
 from atcaprov.device.zones.data_zone import DataZone
 from signer_module.on_chip.module import SignerModule
-from signer_module.on_files import folder_files as files
+from signer_module.on_files import folder_files
 from signer_module.on_files.signer_folder import SignerFolder
 from tests.signer_module.test_documentation import PAGE
 from tests.support import atcacert, atcacert_years
@@ -117,7 +117,7 @@ def test_root_signer_and_device(here: Path, capsys: pytest.CaptureFixture[str]) 
         root_key, signer_key = module.root_public_key, module.public_key
         signer_der = module.certificate
         assert CertInfo.parse(Path("export/atcaprov_cert_info_0.c").read_text()) == module.cert_info()
-    Path("device.pem").write_bytes(files.pem_certificate(der))
+    Path("device.pem").write_bytes(folder_files.pem_certificate(der))
     done = openssl(
         "verify", "-x509_strict", "-purpose", "sslclient", "-CAfile", "root/root.pem",
         "-untrusted", "export/signer.pem", "device.pem",
@@ -169,7 +169,9 @@ def test_what_info_verify_and_backup_say(here: Path, capsys: pytest.CaptureFixtu
         assert run("verify", "--device", device, "--public-only") == 0
         assert run("verify", "--device", device, "--password-file", "new") == 2
         assert run("backup-public", "--device", device, "--out", out) == 0
-        assert files.read_certificate(Path(out, "root.pem")) == files.read_certificate(Path("root/root.pem"))
+        assert folder_files.read_certificate(Path(out, "root.pem")) == folder_files.read_certificate(
+            Path("root/root.pem")
+        )
     backup = json.loads(Path("signer-backup/module.json").read_text())
     assert backup["signatures_left"] == 100
     assert bytes.fromhex(backup["slots"]["9"])[:4] == b"ATSM"
@@ -249,7 +251,7 @@ def test_a_signer_folder_under_a_root_module(here: Path) -> None:
     make_root()
     from_root = ("--root", "root", "--root-device", ROOT, "--root-password-file", "password")
     assert run("signer", "create", *from_root, "--out", "signer", "--no-password") == 0
-    assert SignerFolder.load(here / "signer").root_certificate == files.read_certificate(here / "root/root.pem")
+    assert SignerFolder.load(here / "signer").root_certificate == folder_files.read_certificate(here / "root/root.pem")
     assert run("signer", "create", "--root", "root", "--out", "other", "--no-password") == 2
 
 
@@ -354,11 +356,11 @@ def test_a_signer_module_under_an_external_ca(here: Path, capsys: pytest.Capture
     assert run(*IMPORT, *ORDER) == 0
     assert "is finished already" in capsys.readouterr().out
     with SignerModule.open(SIGNER) as module:
-        assert module.certificate == files.read_certificate(Path("signer.pem"))
+        assert module.certificate == folder_files.read_certificate(Path("signer.pem"))
         assert (module.signer_id, module.remaining) == (b"\x0a\x0b", 3)
         module.unlock(b"correct horse")
         _, der = provisioned(module)
-    Path("device.pem").write_bytes(files.pem_certificate(der))
+    Path("device.pem").write_bytes(folder_files.pem_certificate(der))
     done = openssl("verify", "-x509_strict", "-CAfile", "ca.pem", "-untrusted", "signer.pem", "device.pem")
     assert (done.returncode, done.stdout) == (0, "device.pem: OK\n"), done.stderr
 

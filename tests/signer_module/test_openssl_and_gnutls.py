@@ -12,7 +12,7 @@ from cryptography import x509
 
 from atcaprov.certs.descriptions.description import CertificateDescription, default_description, default_text
 from atcaprov.certs.issue import issue
-from signer_module.on_files import folder_files as files
+from signer_module.on_files import folder_files
 from signer_module.on_files import root_folder as root
 from signer_module.on_files.create_signer import create_signer
 from signer_module.on_files.key_file import SoftwareKey
@@ -80,7 +80,7 @@ def openssl_verify(folder: Path, *more: str) -> subprocess.CompletedProcess[str]
 def test_openssl_and_gnutls_accept_the_chain(name: str, tmp_path: Path) -> None:
     certtool = require_program("certtool")
     made_root, signer, device = chain(tmp_path, DESCRIPTIONS[name])
-    pems = [files.pem_certificate(der) for der in (device, signer.certificate, made_root.certificate)]
+    pems = [folder_files.pem_certificate(der) for der in (device, signer.certificate, made_root.certificate)]
     for part, pem in zip(("device", "signer", "root"), pems, strict=True):
         (tmp_path / f"{part}.pem").write_bytes(pem)
     done = openssl_verify(tmp_path)
@@ -94,7 +94,7 @@ def test_openssl_refuses_another_root(tmp_path: Path) -> None:
     _, signer, device = chain(tmp_path, {})
     other = create_root(tmp_path / "other", default_description("root"), None, datetime.now(UTC))
     for part, der in (("device", device), ("signer", signer.certificate), ("root", other.certificate)):
-        (tmp_path / f"{part}.pem").write_bytes(files.pem_certificate(der))
+        (tmp_path / f"{part}.pem").write_bytes(folder_files.pem_certificate(der))
     assert openssl_verify(tmp_path).returncode != 0
 
 
@@ -112,7 +112,7 @@ def test_openssl_accepts_random_units(tmp_path: Path, monkeypatch: pytest.Monkey
             "device": unit.device.der,
         }
         for part, der in certificates.items():
-            (tmp_path / f"{part}.pem").write_bytes(files.pem_certificate(der))
+            (tmp_path / f"{part}.pem").write_bytes(folder_files.pem_certificate(der))
         at = int((begin + timedelta(minutes=1)).timestamp())
         done = openssl_verify(tmp_path, "-attime", str(at))
         assert (done.returncode, done.stdout) == (0, "device.pem: OK\n"), done.stderr

@@ -10,7 +10,6 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from atcaprov import AtcaProvError, CertificateError, Code, UsageError
-from signer_module.on_files import folder_files as files
 from signer_module.on_files.root_folder import RootFolder
 from signer_module.on_files.signer_folder import SignerFolder
 from tests.support.certificates import DEVICE
@@ -105,7 +104,7 @@ def test_a_failed_write_leaves_nothing(here: Path, monkeypatch: pytest.MonkeyPat
     def full(*_: object, **__: object) -> None:
         raise UsageError("disk full", code=Code.FILE_UNWRITABLE)
 
-    monkeypatch.setattr(files, "write_all", full)
+    monkeypatch.setattr(folder_files, "write_all", full)
     assert make(out="b") == 2
     assert sorted(path.name for path in here.iterdir()) == ["a", "root"]
     assert list(RootFolder.load(here / "root").issued()) == ["0001"]

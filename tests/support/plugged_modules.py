@@ -13,7 +13,7 @@ from provisioning_server.issuing.signing_thread import SigningThreads
 from provisioning_server.lifecycle.module_watcher import ModuleWatcher
 from provisioning_server.lifecycle.signer_lifecycle import SignerLifecycle
 from provisioning_server.passwords.given_passwords import GivenPasswords, password_lines
-from provisioning_server.passwords.password_choice import TryPolicy
+from provisioning_server.passwords.password_choice import PasswordChoice
 from provisioning_server.signers.registry import SignerRegistry
 from provisioning_server.signers.signer import label
 from tests.support.in_memory_signer import NOW, MemorySigner
@@ -57,7 +57,7 @@ class ModuleRig:
         self.queue = SigningQueue(self.registry, lambda _: None)
         given = GivenPasswords(password_lines(b"\n".join(passwords), "the test"))
         threads = SigningThreads(self.registry, self.queue, self.log, lambda: NOW)
-        self.lifecycle = SignerLifecycle(self.registry, threads, self.log, lambda: NOW, TryPolicy(given))
+        self.lifecycle = SignerLifecycle(self.registry, threads, self.log, lambda: NOW, PasswordChoice(given))
         self.watcher = ModuleWatcher([self], self.registry, self.lifecycle, self.log, self._open)
 
     async def scan(self) -> None:

@@ -23,7 +23,7 @@ from signer_module.on_chip.creation.order_check import is_described, require_ord
 from signer_module.on_chip.creation.plan import Consent, CreatedModule, kept_if_good, plan, prove_module
 from signer_module.on_chip.description import pack_root
 from signer_module.on_chip.module import RootModule
-from signer_module.on_files import folder_files as files
+from signer_module.on_files import folder_files
 from signer_module.on_files.key_file import SoftwareKey
 from signer_module.on_files.root_folder import MODULE_FILE, RootFolder, root_builder, write_module_folder
 
@@ -48,7 +48,7 @@ def create_root_module(
     """
     kept = _module_folder(out)
     if kept is None:
-        files.require_new_folder(out)
+        folder_files.require_new_folder(out)
     with kept_if_good(Device.open(url)) as device:
         already = is_finished(device.read_config())
         if not already:

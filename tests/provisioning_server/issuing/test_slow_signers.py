@@ -10,7 +10,7 @@ import pytest
 
 from atcaprov import Code, DeviceError, ProtocolError, TransportError
 from atcaprov.wire.messages import SignerReply, SignerRequest
-from provisioning_server import rejections as refusals
+from provisioning_server import rejections
 from provisioning_server.signers.signer import label
 from tests.support.in_memory_signer import MemorySigner, SigningKey
 from tests.support.issuing_without_sockets import IssuingLine, SlowSigner, certificates, refused
@@ -104,7 +104,7 @@ def test_request_behind_a_failed_job_is_decided_again(make: Make) -> None:
     line.flush()
     slow.fault = GONE
     slow.go_on.release()
-    assert refused(first) == refusals.SIGNER_UNPLUGGED
+    assert refused(first) == rejections.SIGNER_UNPLUGGED
     assert certificates(second).signer_certificate == quick.documents.signer_certificate
     assert refused(third).code == Code.CHIP_HAS_OTHER_SIGNER
 
@@ -144,7 +144,7 @@ def test_signers_of_other_products_are_no_group(make: Make) -> None:
     asked = line.ask(request(one, any_of_group=True))
     one.wait_until_it_signs()
     one.go_on.release()
-    assert refused(asked) == refusals.SIGNER_UNPLUGGED
+    assert refused(asked) == rejections.SIGNER_UNPLUGGED
 
 
 @pytest.mark.parametrize(
@@ -186,34 +186,34 @@ def test_a_request_whose_signer_is_unplugged_may_come_again_though_the_others_ar
 ) -> None:
     unplugged, spent = group
     line = make(unplugged, spent)
-    line.registry.exclude(spent, refusals.QUOTA_USED_UP)
+    line.registry.exclude(spent, rejections.QUOTA_USED_UP)
     asked = line.ask(request(group[named], any_of_group=True))
     unplugged.wait_until_it_signs()
     unplugged.fault = GONE
     unplugged.go_on.release()
-    assert refused(asked) == refusals.SIGNER_UNPLUGGED
+    assert refused(asked) == rejections.SIGNER_UNPLUGGED
     line.registry.add(unplugged)
-    line.registry.exclude(unplugged, refusals.QUOTA_USED_UP)
+    line.registry.exclude(unplugged, rejections.QUOTA_USED_UP)
     line.registry.remove(unplugged)
-    assert refused(line.ask(request(group[named], any_of_group=True))) == refusals.QUOTA_USED_UP
+    assert refused(line.ask(request(group[named], any_of_group=True))) == rejections.QUOTA_USED_UP
 
 
 def test_no_permanent_refusal_while_more_signers_are_expected(make: Make, group: tuple[SlowSigner, SlowSigner]) -> None:
     spent, _ = group
     line = make(spent)
-    line.registry.exclude(spent, refusals.QUOTA_USED_UP)
+    line.registry.exclude(spent, rejections.QUOTA_USED_UP)
     line.registry.expect_more()
-    assert refused(line.ask(request(spent, any_of_group=True))) == refusals.SIGNERS_EXPECTED
+    assert refused(line.ask(request(spent, any_of_group=True))) == rejections.SIGNERS_EXPECTED
     line.registry.expect_no_more()
-    assert refused(line.ask(request(spent, any_of_group=True))) == refusals.QUOTA_USED_UP
+    assert refused(line.ask(request(spent, any_of_group=True))) == rejections.QUOTA_USED_UP
 
 
 @pytest.mark.parametrize(
     ("fault", "reply"),
     [
-        (GONE, refusals.SIGNER_UNPLUGGED),
-        (SPENT, refusals.QUOTA_USED_UP),
-        (ProtocolError("Garbage."), refusals.SIGNER_QUARANTINED),
+        (GONE, rejections.SIGNER_UNPLUGGED),
+        (SPENT, rejections.QUOTA_USED_UP),
+        (ProtocolError("Garbage."), rejections.SIGNER_QUARANTINED),
     ],
     ids=["unplugged", "spent", "quarantined"],
 )
@@ -244,7 +244,7 @@ def test_unplugged_while_jobs_wait_and_plugged_in_again(make: Make, group: tuple
     first.wait_until_it_signs()
     line.flush()
     line.unplug(first)
-    assert refused(waiting[1]) == refusals.SIGNER_UNPLUGGED
+    assert refused(waiting[1]) == rejections.SIGNER_UNPLUGGED
     first.go_on.release()
     certificates(waiting[0])
     line.plug(second)
@@ -262,7 +262,7 @@ def test_a_signer_request_is_offered_another_of_the_group(make: Make, group: tup
         assert isinstance(offer, SignerReply)
         assert offer.signer_certificate == first.documents.signer_certificate
     line.unplug(first)
-    assert refused(line.ask(SignerRequest(key))) == refusals.SIGNER_UNPLUGGED
+    assert refused(line.ask(SignerRequest(key))) == rejections.SIGNER_UNPLUGGED
     offer = line.ask(SignerRequest(key, True)).result(PATIENCE)
     assert isinstance(offer, SignerReply)
     assert offer.signer_certificate == second.documents.signer_certificate
@@ -303,14 +303,14 @@ def test_what_another_module_of_the_group_signed_is_given_again_after_restarts(
         assert reply.signer_certificate == other.documents.signer_certificate
         named.fault = GONE
         named.go_on.release()
-        assert refused(busy) == refusals.SIGNER_UNPLUGGED
+        assert refused(busy) == rejections.SIGNER_UNPLUGGED
     for here in ((other,), (named,), ()):
         with restarted(tmp_path, *here) as line:
             for existing_only in (True, False):
                 again = request(named, any_of_group=True, existing_only=existing_only)
                 assert line.certify(again) == reply, here
             offer = line.ask(SignerRequest(named.documents.signer_public_key, True)).result(PATIENCE)
-            assert isinstance(offer, SignerReply) if here else offer == refusals.SIGNER_UNPLUGGED
+            assert isinstance(offer, SignerReply) if here else offer == rejections.SIGNER_UNPLUGGED
     assert other.signatures == 1
     assert named.signatures == 0
 
@@ -320,9 +320,9 @@ def test_a_signer_of_the_records_is_unplugged_and_not_unknown_after_a_restart(tm
     with IssuingLine(tmp_path, [signer]) as line:
         line.certify(request(signer))
     with restarted(tmp_path) as line:
-        assert refused(line.ask(SignerRequest(signer.documents.signer_public_key))) == refusals.SIGNER_UNPLUGGED
-        assert refused(line.ask(request(signer, 2))) == refusals.SIGNER_UNPLUGGED
-        assert refused(line.ask(request(MemorySigner(), 2))) == refusals.SIGNER_UNKNOWN
+        assert refused(line.ask(SignerRequest(signer.documents.signer_public_key))) == rejections.SIGNER_UNPLUGGED
+        assert refused(line.ask(request(signer, 2))) == rejections.SIGNER_UNPLUGGED
+        assert refused(line.ask(request(MemorySigner(), 2))) == rejections.SIGNER_UNKNOWN
 
 
 def test_low_quota_is_logged_early(make: Make) -> None:
@@ -348,9 +348,9 @@ def test_a_used_up_signer_is_refused_before_a_board_is_touched(
     question = SignerRequest(first.documents.signer_public_key, True)
     waiting = [line.ask(request(first, number)) for number in (1, 2)]
     certificates(waiting[0])
-    assert refused(waiting[1]) == refused(line.ask(question)) == refusals.QUOTA_USED_UP
+    assert refused(waiting[1]) == refused(line.ask(question)) == rejections.QUOTA_USED_UP
     line.plug(second)
-    assert refused(line.ask(question)) == refusals.QUOTA_USED_UP
+    assert refused(line.ask(question)) == rejections.QUOTA_USED_UP
     assert f"warning: {label(second.serial, second.name)} quota used up." in line.log.lines
     assert first.signatures == 1
 
@@ -362,7 +362,7 @@ def test_at_the_stop_what_waits_is_refused_and_what_is_being_signed_is_recorded(
     slow.wait_until_it_signs()
     line.flush()
     line.queue.stop()
-    assert refused(asked[1]) == refusals.STOPPING
+    assert refused(asked[1]) == rejections.STOPPING
     slow.go_on.release()
     line.stop()
     certificates(asked[0])

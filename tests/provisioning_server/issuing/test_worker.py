@@ -4,7 +4,7 @@ import asyncio
 import threading
 from collections.abc import Sequence
 
-from provisioning_server import rejections as refusals
+from provisioning_server import rejections
 from provisioning_server.issuing.requests import ClientRequest, Item, PendingReply, Reply, Request
 from provisioning_server.issuing.worker import BATCH_MAX, IssuingWorker
 from tests.support.server import PATIENCE
@@ -71,7 +71,7 @@ def test_internal_error_is_answered_and_logged_and_work_goes_on() -> None:
         return found
 
     log = RememberingLog()
-    assert asyncio.run(run()) == [refusals.INTERNAL, ERROR]
+    assert asyncio.run(run()) == [rejections.INTERNAL, ERROR]
     assert log.lines == ["error: Internal error: KeyError('bug')"]
 
 
@@ -94,7 +94,7 @@ def test_internal_error_leaves_no_one_waiting_for_a_slow_signer() -> None:
         await worker.stop()
         return found
 
-    assert asyncio.run(run()) == [refusals.INTERNAL] * 3
+    assert asyncio.run(run()) == [rejections.INTERNAL] * 3
 
 
 def test_thread_that_ends_by_an_exception_is_reported() -> None:

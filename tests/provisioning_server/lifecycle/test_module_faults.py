@@ -11,7 +11,7 @@ from atcaprov import Device, TransportError
 from atcaprov.chip.commands import Opcode
 from atcaprov.chip.crc import with_crc
 from atcaprov.wire.messages import CertificatesRequest, ErrorReply
-from provisioning_server import rejections as refusals
+from provisioning_server import rejections
 from provisioning_server.signers.module import PluggedModule
 from signer_module.on_chip.module import SignerModule
 from tests.support.issuing_without_sockets import IssuingLine, certificates, refused
@@ -77,9 +77,9 @@ def test_the_other_module_takes_over(
 @pytest.mark.parametrize(
     ("answer", "reply"),
     [
-        (unplugged, refusals.SIGNER_UNPLUGGED),
-        (garbage, refusals.SIGNER_QUARANTINED),
-        (wrong_signature, refusals.SIGNER_QUARANTINED),
+        (unplugged, rejections.SIGNER_UNPLUGGED),
+        (garbage, rejections.SIGNER_QUARANTINED),
+        (wrong_signature, rejections.SIGNER_QUARANTINED),
     ],
 )
 def test_only_module_unplugged_is_reported_and_works_after_replug(
@@ -146,6 +146,6 @@ def test_the_last_signature_lost_to_noise_is_a_quota_used_up(tmp_path: Path) -> 
 
     hal.answer = noisy
     with IssuingLine(tmp_path / "data", [module]) as line:
-        assert refused(line.ask(request(module, 1))) == refusals.QUOTA_USED_UP
+        assert refused(line.ask(request(module, 1))) == rejections.QUOTA_USED_UP
         assert not line.records.find(chip_serial(1))
     module.close()

@@ -14,7 +14,7 @@ import pytest
 from atcaprov import Code, ProtocolError, ProvisioningError, TransportError
 from atcaprov.hal.usb import PluggedKit
 from atcaprov.wire.messages import ErrorReply
-from provisioning_server import rejections as refusals
+from provisioning_server import rejections
 from provisioning_server.lifecycle.module_watcher import CHECK_EVERY
 from provisioning_server.lifecycle.signer_sources import ModuleFolder, NamedModules, PluggedKits
 from provisioning_server.signers.signer import label
@@ -114,7 +114,7 @@ def test_quarantined_module_is_replaced_by_another_with_its_key() -> None:
         bench.plugged["test:real"] = real
         await bench.scan()
         assert list(bench.registry) == [fake]
-        bench.registry.exclude(fake, refusals.SIGNER_QUARANTINED, "A wrong signature.")
+        bench.registry.exclude(fake, rejections.SIGNER_QUARANTINED, "A wrong signature.")
         await bench.scan()
         assert list(bench.registry) == [real]
         assert bench.watcher.unusable() == {URL: "A wrong signature."}
@@ -147,7 +147,7 @@ def test_silent_module_does_not_delay_others() -> None:
         assert unknown.retryable
         silent.set()
         await bench.watcher.settled()
-        assert bench.registry.choose(bytes(64)) == refusals.SIGNER_UNKNOWN
+        assert bench.registry.choose(bytes(64)) == rejections.SIGNER_UNKNOWN
 
     run(work)
 
@@ -240,7 +240,7 @@ def test_idle_module_is_checked_for_presence(trouble: bool) -> None:
         bench.plugged[URL] = module
         await bench.scan()
         if trouble:
-            bench.registry.exclude(module, refusals.SIGNER_QUARANTINED, "Nonsense.")
+            bench.registry.exclude(module, rejections.SIGNER_QUARANTINED, "Nonsense.")
         module.absent = bench.plugged[URL] = GONE
         for _ in range(CHECK_EVERY):
             await bench.scan()
@@ -281,7 +281,7 @@ def test_module_that_vanished_silently_is_noticed() -> None:
         for _ in range(CHECK_EVERY):
             await bench.scan()
         assert quiet not in bench.registry
-        assert bench.registry.choose(faulty.documents.signer_public_key) == refusals.SIGNER_QUARANTINED
+        assert bench.registry.choose(faulty.documents.signer_public_key) == rejections.SIGNER_QUARANTINED
 
     bench = run(work)
     assert f"warning: {label(quiet.serial, quiet.name)} does not answer any more: Nobody answers." in bench.log.lines

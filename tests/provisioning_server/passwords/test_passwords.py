@@ -13,7 +13,7 @@ from atcaprov.terminal.keys import Key, KeyPress
 from provisioning_server.passwords.automatic_unlock import require_all_ready, unlock
 from provisioning_server.passwords.console_prompt import PasswordPrompt
 from provisioning_server.passwords.given_passwords import GivenPassword, GivenPasswords, password_lines, read_passwords
-from provisioning_server.passwords.password_choice import TryPolicy
+from provisioning_server.passwords.password_choice import PasswordChoice
 from provisioning_server.passwords.postponed_unlocks import PostponedSigners
 from provisioning_server.passwords.unlock_service import LONGEST_PAUSE_SECONDS, UnlockService
 from provisioning_server.signers.registry import SignerRegistry
@@ -80,11 +80,11 @@ def _name(signer: MemorySigner) -> str:
     return label(signer.serial, signer.name)
 
 
-def given(*lines: bytes) -> TryPolicy:
-    return TryPolicy(GivenPasswords(password_lines(b"\n".join(lines), "the test")))
+def given(*lines: bytes) -> PasswordChoice:
+    return PasswordChoice(GivenPasswords(password_lines(b"\n".join(lines), "the test")))
 
 
-def unlock_all(signers: Iterable[Signer], tries: TryPolicy, log: RememberingLog) -> None:
+def unlock_all(signers: Iterable[Signer], tries: PasswordChoice, log: RememberingLog) -> None:
     waiting = list(signers)
     for signer in waiting:
         asyncio.run(unlock(signer, tries, log, waiting))
@@ -342,7 +342,7 @@ def test_passwords_that_name_no_signer_are_not_guessed_with() -> None:
     for signers, tries in (
         ([first, second], given(b"one")),
         ([first], given(b"one", b"two")),
-        ([first], TryPolicy(GivenPasswords((GivenPassword(b"one"),)), places=2)),
+        ([first], PasswordChoice(GivenPasswords((GivenPassword(b"one"),)), places=2)),
     ):
         log = RememberingLog()
         unlock_all(signers, tries, log)

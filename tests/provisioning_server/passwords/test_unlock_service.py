@@ -5,7 +5,7 @@ import threading
 
 from atcaprov import Code, TransportError, UsageError
 from atcaprov.terminal.keys import Key, KeyPress
-from provisioning_server import rejections as refusals
+from provisioning_server import rejections
 from provisioning_server.passwords.console_prompt import PasswordPrompt
 from provisioning_server.passwords.unlock_service import Outcome, UnlockAttempt, UnlockService
 from provisioning_server.signers.registry import SignerRegistry
@@ -155,7 +155,7 @@ def test_any_exception_excludes_that_signer_only_and_is_not_quoted() -> None:
     registry = SignerRegistry([signer])
     attempt = asyncio.run(UnlockService(registry, log).attempt(signer, b"geheim"))
     assert attempt.outcome is Outcome.UNUSABLE
-    assert registry.choose(signer.documents.signer_public_key) == refusals.SIGNER_QUARANTINED
+    assert registry.choose(signer.documents.signer_public_key) == rejections.SIGNER_QUARANTINED
     assert "ValueError" in log.lines[0]
     assert "geheim" not in str(log.lines) + str(attempt.error)
 

@@ -7,7 +7,7 @@ import copy
 import pytest
 
 from atcaprov.wire.messages import ErrorReply
-from provisioning_server import rejections as refusals
+from provisioning_server import rejections
 from provisioning_server.signers.registry import AlreadyConnectedError, SignerRegistry
 from tests.support.in_memory_signer import MemorySigner, SigningKey
 
@@ -21,7 +21,7 @@ def test_replaced_signer_excludes_and_removes_no_other() -> None:
     assert registry.remove(first)
     registry.add(second)
     changes = registry.changes
-    registry.exclude(first, refusals.SIGNER_QUARANTINED)
+    registry.exclude(first, rejections.SIGNER_QUARANTINED)
     assert not registry.remove(first)
     assert registry.usable(second)
     assert (list(registry), registry.changes) == ([second], changes)
@@ -32,7 +32,7 @@ def test_every_signer_that_comes_goes_or_is_excluded_is_a_change() -> None:
     registry, seen = SignerRegistry(), []
     for change in (
         lambda: registry.add(signer),
-        lambda: registry.exclude(signer, refusals.SIGNER_QUARANTINED),
+        lambda: registry.exclude(signer, rejections.SIGNER_QUARANTINED),
         lambda: registry.remove(signer),
         lambda: registry.add(signer),
     ):
@@ -46,11 +46,11 @@ def test_removed_signer_cannot_be_excluded() -> None:
     signer = MemorySigner()
     registry = SignerRegistry([signer])
     registry.remove(signer)
-    registry.exclude(signer, refusals.SIGNER_QUARANTINED)
+    registry.exclude(signer, rejections.SIGNER_QUARANTINED)
     assert list(registry) == []
 
 
-@pytest.mark.parametrize("trouble", [None, refusals.SIGNER_QUARANTINED, refusals.QUOTA_USED_UP])
+@pytest.mark.parametrize("trouble", [None, rejections.SIGNER_QUARANTINED, rejections.QUOTA_USED_UP])
 def test_a_group_waits_for_a_signer_that_is_away_unless_it_is_used_up(trouble: ErrorReply | None) -> None:
     signer = MemorySigner()
     registry = SignerRegistry([signer])
@@ -58,11 +58,11 @@ def test_a_group_waits_for_a_signer_that_is_away_unless_it_is_used_up(trouble: E
         registry.exclude(signer, trouble)
     registry.remove(signer)
     another_of_the_group = bytes(64)
-    used_up = trouble is refusals.QUOTA_USED_UP
-    expected = refusals.SIGNER_UNKNOWN if used_up else refusals.SIGNER_UNPLUGGED
+    used_up = trouble is rejections.QUOTA_USED_UP
+    expected = rejections.SIGNER_UNKNOWN if used_up else rejections.SIGNER_UNPLUGGED
     assert registry.choose(another_of_the_group, signer.documents.group) == expected
-    assert registry.choose(signer.documents.signer_public_key) == refusals.SIGNER_UNPLUGGED
-    assert registry.choose(another_of_the_group) == refusals.SIGNER_UNKNOWN
+    assert registry.choose(signer.documents.signer_public_key) == rejections.SIGNER_UNPLUGGED
+    assert registry.choose(another_of_the_group) == rejections.SIGNER_UNKNOWN
 
 
 def test_of_a_group_the_named_signer_is_the_first() -> None:
@@ -79,12 +79,12 @@ def test_of_a_group_the_named_signer_is_the_first() -> None:
 def test_while_more_are_expected_only_a_group_waits_for_them() -> None:
     signer = MemorySigner()
     registry = SignerRegistry([signer])
-    registry.exclude(signer, refusals.QUOTA_USED_UP)
+    registry.exclude(signer, rejections.QUOTA_USED_UP)
     key, group = signer.documents.signer_public_key, signer.documents.group
     registry.expect_more()
-    assert registry.choose(key, group) == refusals.SIGNERS_EXPECTED
-    assert registry.choose(key) == refusals.QUOTA_USED_UP, "nobody else can serve"
-    assert registry.choose(bytes(64)) == refusals.SIGNERS_EXPECTED
+    assert registry.choose(key, group) == rejections.SIGNERS_EXPECTED
+    assert registry.choose(key) == rejections.QUOTA_USED_UP, "nobody else can serve"
+    assert registry.choose(bytes(64)) == rejections.SIGNERS_EXPECTED
     registry.expect_no_more()
-    assert registry.choose(key, group) == refusals.QUOTA_USED_UP
-    assert registry.choose(bytes(64)) == refusals.SIGNER_UNKNOWN
+    assert registry.choose(key, group) == rejections.QUOTA_USED_UP
+    assert registry.choose(bytes(64)) == rejections.SIGNER_UNKNOWN

@@ -15,7 +15,7 @@ from provisioning_server.issuing.signing_queue import SigningQueue
 from provisioning_server.issuing.signing_thread import SigningThreads
 from provisioning_server.lifecycle.signer_lifecycle import SignerLifecycle
 from provisioning_server.passwords.given_passwords import GivenPasswords
-from provisioning_server.passwords.password_choice import TryPolicy
+from provisioning_server.passwords.password_choice import PasswordChoice
 from provisioning_server.signers.registry import SignerRegistry
 from provisioning_server.signers.signer import label
 from provisioning_server.signers.signer_warnings import expiry_warnings
@@ -66,7 +66,7 @@ def test_dates_that_end_soon_are_warned_of(signer_years: int, device_years: int,
 def lifecycle_with(log: RememberingLog) -> SignerLifecycle:
     registry = SignerRegistry()
     threads = SigningThreads(registry, SigningQueue(registry, lambda _: None), log, lambda: NOW)
-    return SignerLifecycle(registry, threads, log, lambda: NOW, TryPolicy(GivenPasswords()))
+    return SignerLifecycle(registry, threads, log, lambda: NOW, PasswordChoice(GivenPasswords()))
 
 
 def test_a_warning_is_said_once_however_often_the_signer_comes() -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from atcaprov.wire.connection import BUFFER_MAX, Connection, Role
 from atcaprov.wire.framing import Header
 from atcaprov.wire.messages import AnyMessage, ErrorReply
-from provisioning_server import rejections as refusals
+from provisioning_server import rejections
 from provisioning_server.issuing.requests import Reply, Request
 from provisioning_server.transport.client_connection import NEVER, ClientConnection
 from provisioning_server.transport.limits import ConnectionLimits
@@ -211,8 +211,8 @@ def test_a_reply_for_a_client_that_is_gone_is_dropped(end: End) -> None:
 
 
 def test_refused_connection_is_told_why() -> None:
-    end = End(refuse=refusals.BUSY)
-    assert end.replies() == [refusals.BUSY]
+    end = End(refuse=rejections.BUSY)
+    assert end.replies() == [rejections.BUSY]
     assert end.transport.ended
     end.connection.data_received(Connection(Role.CLIENT).send(REQUEST))
     assert not end.owner.open
@@ -221,9 +221,9 @@ def test_refused_connection_is_told_why() -> None:
 
 
 def test_refused_connection_gets_no_second_reply_at_stop() -> None:
-    end = End(refuse=refusals.BUSY)
+    end = End(refuse=rejections.BUSY)
     end.connection.stop()
-    assert end.replies() == [refusals.BUSY]
+    assert end.replies() == [rejections.BUSY]
     assert end.transport.closing
 
 
@@ -253,7 +253,7 @@ def test_a_part_of_a_message_that_came_ahead_starts_its_time_with_the_reply(end:
 
 def test_late_client_is_told(end: End) -> None:
     end.connection.late()
-    assert end.replies() == [refusals.IDLE]
+    assert end.replies() == [rejections.IDLE]
     assert end.transport.ended
     assert end.connection.deadline == 1000 + LIMITS.linger_seconds
     end.connection.late()
@@ -303,7 +303,7 @@ def test_stopping_closes_at_once_or_after_the_reply_that_is_due(end: End) -> Non
     busy.request()
     for one in (end, busy):
         one.connection.stop()
-    assert end.replies() == [refusals.STOPPING]
+    assert end.replies() == [rejections.STOPPING]
     assert end.transport.closing
     assert not busy.transport.closing
     busy.owner.answer(REPLY)

@@ -11,7 +11,7 @@ import pytest
 
 from atcaprov import Code, UsageError
 from atcaprov.wire.messages import ErrorReply
-from provisioning_server import rejections as refusals
+from provisioning_server import rejections
 from provisioning_server.passwords.unlock_service import UnlockService
 from provisioning_server.records.file_records import Tally
 from provisioning_server.signers.registry import SignerRegistry
@@ -107,7 +107,7 @@ def test_a_signer_says_why_its_password_could_not_be_tried() -> None:
 def test_a_signer_out_of_use_says_why_and_what_to_do(signer: Callable[[], MemorySigner]) -> None:
     made = signer()
     bench = Bench(made)
-    bench.registry.exclude(made, refusals.SIGNER_QUARANTINED, "It signed something else.")
+    bench.registry.exclude(made, rejections.SIGNER_QUARANTINED, "It signed something else.")
     assert bench.view().state is SignerState.QUARANTINED
     assert bench.view().detail.startswith("It signed something else. ")
     assert ("plug it in" in bench.view().detail) == made.slow
@@ -115,7 +115,7 @@ def test_a_signer_out_of_use_says_why_and_what_to_do(signer: Callable[[], Memory
 
 def test_a_signer_that_is_ready_and_issues_nothing_says_why() -> None:
     bench = Bench(MemorySigner())
-    bench.trouble = refusals.server_clock(datetime(1970, 1, 1, tzinfo=UTC), "its newest record is newer")
+    bench.trouble = rejections.server_clock(datetime(1970, 1, 1, tzinfo=UTC), "its newest record is newer")
     assert (bench.view().state, bench.view().headline) == (SignerState.QUARANTINED, "Issues nothing")
     assert "clock says 1970-01-01 00:00 UTC, but its newest record is newer" in bench.view().detail
     bench.trouble = None
@@ -125,7 +125,7 @@ def test_a_signer_that_is_ready_and_issues_nothing_says_why() -> None:
 def test_used_up_quota_is_not_an_error() -> None:
     module = Module(0)
     bench = Bench(module)
-    bench.registry.exclude(module, refusals.QUOTA_USED_UP)
+    bench.registry.exclude(module, rejections.QUOTA_USED_UP)
     assert bench.view().state is SignerState.USED_UP
 
 
@@ -156,7 +156,7 @@ def test_unprintable_characters_are_shown_as_question_marks() -> None:
     """A file may have a name that is no UTF-8, and its error then quotes it."""
     bench = Bench(signer := Module())
     signer.name = "A\u202eB\x1b[31m"
-    bench.registry.exclude(signer, refusals.SIGNER_QUARANTINED, "\udcff is damaged.")
+    bench.registry.exclude(signer, rejections.SIGNER_QUARANTINED, "\udcff is damaged.")
     bench.unusable["emulator:\udcff.json"] = "\udcff.json is damaged."
     views = bench.overview.views()
     assert [view.name for view in views] == ["A?B?[31m", "emulator:?.json"]
