@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from atcaprov import durable_files as durable
+from atcaprov import durable_files
 
 
 def test_a_file_is_replaced_with_its_mode_and_nothing_is_left_beside_it(tmp_path: Path) -> None:
     path = tmp_path / "file"
     for data in (b"first", b"", b"third" * 100_000):
-        durable.replace(path, data, 0o600)
+        durable_files.replace(path, data, 0o600)
         assert path.read_bytes() == data
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
         assert list(tmp_path.iterdir()) == [path]
@@ -22,14 +22,14 @@ def test_a_file_is_replaced_with_its_mode_and_nothing_is_left_beside_it(tmp_path
 
 def test_leftover_of_a_power_cut_is_overwritten(tmp_path: Path) -> None:
     (tmp_path / ".file.new").write_bytes(b"cut")
-    durable.replace(tmp_path / "file", b"whole", 0o600)
+    durable_files.replace(tmp_path / "file", b"whole", 0o600)
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 @pytest.mark.parametrize("fails", ["write", "fsync", "rename"])
 def test_failed_write_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: str) -> None:
     path = tmp_path / "file"
-    durable.replace(path, b"old", 0o600)
+    durable_files.replace(path, b"old", 0o600)
 
     def full(*_: object) -> None:
         raise OSError("no room")
@@ -37,7 +37,7 @@ def test_failed_write_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.Mon
     with monkeypatch.context() as changed:
         changed.setattr("pathlib.Path.replace" if fails == "rename" else f"os.{fails}", full)
         with pytest.raises(OSError, match="no room"):
-            durable.replace(path, b"new", 0o600)
+            durable_files.replace(path, b"new", 0o600)
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
 
@@ -46,21 +46,21 @@ def test_existing_file_is_not_overwritten(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"old")
     with pytest.raises(FileExistsError):
-        durable.write_new(path, b"new", 0o600)
+        durable_files.write_new(path, b"new", 0o600)
     with pytest.raises(FileExistsError):
-        durable.open_new(path, b"new", 0o600)
+        durable_files.open_new(path, b"new", 0o600)
     assert path.read_bytes() == b"old"
 
 
 def test_short_writes_are_continued(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = os.write
     monkeypatch.setattr(os, "write", lambda descriptor, data: whole(descriptor, bytes(data[:3])))
-    durable.write_new(tmp_path / "file", b"some longer bytes", 0o600)
+    durable_files.write_new(tmp_path / "file", b"some longer bytes", 0o600)
     assert (tmp_path / "file").read_bytes() == b"some longer bytes"
 
 
 def test_a_file_stays_open_for_more(tmp_path: Path) -> None:
-    descriptor = durable.open_new(tmp_path / "log", b"head\n", 0o640)
-    durable.write_synced(descriptor, b"line\n")
+    descriptor = durable_files.open_new(tmp_path / "log", b"head\n", 0o640)
+    durable_files.write_synced(descriptor, b"line\n")
     os.close(descriptor)
     assert (tmp_path / "log").read_bytes() == b"head\nline\n"

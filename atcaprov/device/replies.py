@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from atcaprov.chip import status_errors as refusals
+from atcaprov.chip import status_errors
 from atcaprov.chip.commands import GEN_KEY_CREATE, P1_32_BYTES, WAKE_TOKEN, Opcode, Status
 from atcaprov.chip.crc import crc16
 from atcaprov.chip.modes import GEN_KEY_DIGEST, NONCE_FIXED
@@ -101,4 +101,4 @@ def _bad(packet: bytes, what: str) -> ProtocolError:
 
 def refusal(packet: bytes, status: int) -> DeviceError:
     """Return the error for a refused command: `packet` as sent, `status` byte as answered."""
-    return refusals.refusal(command_name(packet), status)
+    return status_errors.refusal(command_name(packet), status)

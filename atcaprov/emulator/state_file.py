@@ -13,7 +13,7 @@ import os
 from pathlib import Path
 from typing import Any, Final
 
-from atcaprov import durable_files as durable
+from atcaprov import durable_files
 from atcaprov.bounded_reading import MAX_FILE, MalformedError, parse_json, shown
 from atcaprov.emulator.memory import Memory, Zones
 from atcaprov.errors import Code, TransportError, UsageError
@@ -75,7 +75,7 @@ class StateFile:
         text = json.dumps(head | zones, indent=1) + "\n"
         try:
             self._require_there()
-            self._file = durable.replace(self.path, text.encode("ascii"), _OWNER_ONLY, check=self._require_there)
+            self._file = durable_files.replace(self.path, text.encode("ascii"), _OWNER_ONLY, check=self._require_there)
         except (OSError, TransportError) as error:
             if self._kept is not None:
                 memory.restore(self._kept)

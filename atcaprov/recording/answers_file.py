@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
-from atcaprov import durable_files as durable
+from atcaprov import durable_files
 from atcaprov.bounded_reading import MalformedError, parse_json, read_text
 from atcaprov.errors import Code, UsageError
 from atcaprov.recording.questions import UNDECIDED, Reading
@@ -59,7 +59,7 @@ class AnswersFile:
         document = {"format": _FORMAT, "version": _VERSION, "serial": self._serial}
         text = json.dumps(document | {"answers": list(self._answers.values())}, indent=1) + "\n"
         try:
-            durable.replace(path, text.encode("ascii"), _MODE)
+            durable_files.replace(path, text.encode("ascii"), _MODE)
         except OSError as error:
             raise UsageError(
                 f"The answers file {path} cannot be written: {error.strerror}.",

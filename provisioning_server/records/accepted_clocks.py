@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from atcaprov import durable_files as durable
+from atcaprov import durable_files
 from atcaprov.errors import Code, UsageError
 
 FILE_NAME: Final = "clock-accepted.tsv"
@@ -53,7 +53,7 @@ def last_accepted(data: Path) -> AcceptedClock | None:
 def accept(data: Path, clock: AcceptedClock) -> None:
     """Add a line, durably; raises as `last_accepted`."""
     text = "\n".join((_HEADER, *(line.to_line() for line in (*_lines(data), clock)), ""))
-    durable.replace(data / FILE_NAME, text.encode(), _MODE)
+    durable_files.replace(data / FILE_NAME, text.encode(), _MODE)
 
 
 def _lines(data: Path) -> list[AcceptedClock]:

@@ -17,7 +17,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from atcaprov import durable_files as durable
+from atcaprov import durable_files
 from atcaprov.bounded_reading import paths_in
 from atcaprov.errors import AtcaProvError, Code, UsageError
 from provisioning_server.records.accepted_clocks import AcceptedClock, accept, last_accepted
@@ -106,7 +106,7 @@ class FileRecords:
         if documents.document_id in self._documents:
             return
         try:
-            durable.replace(self._documents_folder / f"{documents.document_id}.cbor", documents.to_bytes(), _MODE)
+            durable_files.replace(self._documents_folder / f"{documents.document_id}.cbor", documents.to_bytes(), _MODE)
         except OSError as error:
             raise self._fail(error) from error
         self._documents[documents.document_id] = documents

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from atcaprov import durable_files as durable
+from atcaprov import durable_files
 from atcaprov.bounded_reading import read_bytes, status
 from atcaprov.errors import CertificateError, Code, UsageError
 from signer_module.on_chip.public_contents import ModuleContents
@@ -48,7 +48,7 @@ class ModulePins:
             if status(path) is not None:
                 return
             self._folder.mkdir(parents=True, exist_ok=True)
-            durable.replace(path, _line(facts), _MODE)
+            durable_files.replace(path, _line(facts), _MODE)
         except OSError as error:
             raise UsageError(f"{path} cannot be written: {error.strerror}.", code=Code.FILE_UNWRITABLE) from error
 

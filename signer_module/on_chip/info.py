@@ -11,7 +11,7 @@ from typing import Any, Final
 from atcaprov.certs.keys import key_id
 from atcaprov.chip.memory_map import OTP_SIZE, SLOT_SIZES
 from signer_module.export import export_contents
-from signer_module.on_chip import slot_layout as layout
+from signer_module.on_chip import slot_layout
 from signer_module.on_chip.module import RootModule, SignerModule
 from signer_module.on_files import folder_files
 from signer_module.on_files.info import certificate_facts, definition_facts, warning_facts
@@ -21,11 +21,11 @@ AnyModule = SignerModule | RootModule
 _FORMAT: Final = "atcaprov-module-backup"
 _VERSION: Final = 1
 _PUBLIC_SLOTS: Final = (
-    layout.LIMIT_SLOT,
-    layout.HEAD_SLOT,
-    layout.CERTIFICATE_SLOT,
-    layout.PUBLIC_KEY_SLOT,
-    layout.ROOT_KEY_SLOT,
+    slot_layout.LIMIT_SLOT,
+    slot_layout.HEAD_SLOT,
+    slot_layout.CERTIFICATE_SLOT,
+    slot_layout.PUBLIC_KEY_SLOT,
+    slot_layout.ROOT_KEY_SLOT,
 )
 
 

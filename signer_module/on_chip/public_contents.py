@@ -13,7 +13,7 @@ from atcaprov.chip.memory_map import SLOT_SIZES, serial_number
 from atcaprov.config_zone.locks import is_config_locked, is_data_locked
 from atcaprov.device.device import Device
 from atcaprov.errors import Code, ProvisioningError
-from signer_module.on_chip import slot_layout as layout
+from signer_module.on_chip import slot_layout
 from signer_module.on_chip.description import invalid, unpack_root, unpack_signer
 from signer_module.on_chip.header import ModuleHeader
 from signer_module.on_chip.password_keys import AskChip, PasswordScheme, PasswordSecrets
@@ -78,7 +78,7 @@ def read_module(device: Device) -> RootModuleContents | SignerModuleContents:
     """
     config = device.read_config()
     variant = require_finished(config)
-    header = ModuleHeader.parse(_slot(device, layout.HEAD_SLOT))
+    header = ModuleHeader.parse(_slot(device, slot_layout.HEAD_SLOT))
     if header.version != variant.layout:
         raise invalid(f"its header is of version {header.version}, its configuration of {variant.layout}")
     stored = b"".join(_needed_description(device, variant, header.description_size))
@@ -86,9 +86,9 @@ def read_module(device: Device) -> RootModuleContents | SignerModuleContents:
         serial=serial_number(config),
         variant=variant,
         scheme=header.scheme,
-        public_key=unpadded_public_key(_slot(device, layout.PUBLIC_KEY_SLOT)),
+        public_key=unpadded_public_key(_slot(device, slot_layout.PUBLIC_KEY_SLOT)),
         certificate=b"",
-        limit=decode_limit(device.read_slot(layout.LIMIT_SLOT, 0, 8)) if variant.quota else None,
+        limit=decode_limit(device.read_slot(slot_layout.LIMIT_SLOT, 0, 8)) if variant.quota else None,
     )
     description = header.description(stored)
     if header.role == "root":
@@ -115,9 +115,9 @@ def _root(common: ModuleContents, description: bytes) -> RootModuleContents:
 
 
 def _signer(device: Device, common: ModuleContents, description: bytes) -> SignerModuleContents:
-    root_public_key = unpadded_public_key(_slot(device, layout.ROOT_KEY_SLOT))
+    root_public_key = unpadded_public_key(_slot(device, slot_layout.ROOT_KEY_SLOT))
     document = unpack_signer(description, root_public_key)
-    compressed = _slot(device, layout.CERTIFICATE_SLOT)
+    compressed = _slot(device, slot_layout.CERTIFICATE_SLOT)
     return signer_contents(common, document, compressed, root_public_key)
 
 

@@ -13,7 +13,7 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
 
-from atcaprov import durable_files as durable
+from atcaprov import durable_files
 from atcaprov.bounded_reading import is_folder, read_bytes, status
 from atcaprov.errors import Code, UsageError
 
@@ -83,7 +83,7 @@ def require_room(path: Path) -> None:
     For steps that cannot be repeated: better now than after a chip was changed.
     """
     with _writing(path), tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
-        durable.write_new(Path(folder, "room"), bytes(_ROOM), PRIVATE)
+        durable_files.write_new(Path(folder, "room"), bytes(_ROOM), PRIVATE)
 
 
 def require_new_folder(path: Path) -> None:
@@ -108,9 +108,9 @@ def new_folder(path: Path, mode: int = 0o700) -> Iterator[Path]:
         yield temporary
         with _writing(path):
             temporary.chmod(mode)
-            durable.sync_folder(temporary)
+            durable_files.sync_folder(temporary)
             temporary.rename(path)
-            durable.sync_folder(path.parent)
+            durable_files.sync_folder(path.parent)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
@@ -118,14 +118,14 @@ def new_folder(path: Path, mode: int = 0o700) -> Iterator[Path]:
 def replace(path: Path, data: bytes, mode: int = PUBLIC) -> None:
     """Write a file whole in place of one that may be there, down to the disk; raises UsageError (file-unwritable)."""
     with _writing(path):
-        durable.replace(path, data, mode)
+        durable_files.replace(path, data, mode)
 
 
 def write_all(folder: Path, files: Mapping[str, tuple[bytes, int]]) -> None:
     """Write files that do not exist yet, each given as name -> (bytes, mode); raises UsageError (file-unwritable)."""
     for name, (data, mode) in files.items():
         with _writing(folder / name):
-            durable.write_new(folder / name, data, mode)
+            durable_files.write_new(folder / name, data, mode)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from atcaprov import durable_files as durable
+from atcaprov import durable_files
 from atcaprov.certs.descriptions.description import default_text
 from signer_module.commands import options
 from tests.support.external_cas import ExternalCas
@@ -59,14 +59,14 @@ def test_unwritable_export_is_found_before_the_chip_is_changed(here: Path) -> No
 def test_full_disk_is_found_before_the_chip_is_changed(
     here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    write = durable.write_new
+    write = durable_files.write_new
 
     def full(path: Path, data: bytes, mode: int) -> None:
         if not path.name.startswith("."):  # the software chip may be written, it stands for a real one
             raise OSError(errno.ENOSPC, "No space left on device")
         write(path, data, mode)
 
-    monkeypatch.setattr(durable, "write_new", full)
+    monkeypatch.setattr(durable_files, "write_new", full)
     assert run(*REQUEST, "--out", "x.csr") == 2
     assert run("root", "create", "--device", ROOT, "--out", "root", "--no-password", *CHEAP) == 2
     assert capsys.readouterr().err.count("No space left on device") == 2

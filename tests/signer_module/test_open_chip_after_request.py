@@ -12,7 +12,7 @@ from cryptography import x509
 from atcaprov import Act, Device
 from atcaprov.certs.keys import verify_digest
 from atcaprov.device.authorization import AuthorizedUse
-from signer_module.on_chip import slot_layout as layout
+from signer_module.on_chip import slot_layout
 from tests.support.external_cas import ExternalCas, openssl
 from tests.support.programs import run_signer_module as run
 from tests.support.signer_modules import CHEAP, SIGNER, locks, working_folder
@@ -39,11 +39,11 @@ def stolen_signatures(count: int) -> None:
     """What everybody can do who has the chip: an own authorization key, a higher limit, and signatures."""
     with Device.open(SIGNER) as device:
         with device.permit(Act.WRITE_DATA):
-            device.write_slot_block(layout.AUTHORIZATION_SLOT, 0, bytes(32))
-            device.write_slot_block(layout.LIMIT_SLOT, 0, (1 << 16).to_bytes(4, "little") * 2 + bytes(24))
-        stolen, secret = AuthorizedUse(device, layout.AUTHORIZATION_SLOT, device.serial_number()), bytes(32)
-        key = stolen.get_pubkey(layout.KEY_SLOT, secret)
-        assert all(verify_digest(key, DIGEST, stolen.sign(layout.KEY_SLOT, DIGEST, secret)) for _ in range(count))
+            device.write_slot_block(slot_layout.AUTHORIZATION_SLOT, 0, bytes(32))
+            device.write_slot_block(slot_layout.LIMIT_SLOT, 0, (1 << 16).to_bytes(4, "little") * 2 + bytes(24))
+        stolen, secret = AuthorizedUse(device, slot_layout.AUTHORIZATION_SLOT, device.serial_number()), bytes(32)
+        key = stolen.get_pubkey(slot_layout.KEY_SLOT, secret)
+        assert all(verify_digest(key, DIGEST, stolen.sign(slot_layout.KEY_SLOT, DIGEST, secret)) for _ in range(count))
 
 
 @pytest.mark.slow

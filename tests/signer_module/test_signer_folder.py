@@ -10,6 +10,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from atcaprov import AtcaProvError, CertificateError, Code, UsageError
+from signer_module.on_files import folder_files
 from signer_module.on_files.root_folder import RootFolder
 from signer_module.on_files.signer_folder import SignerFolder
 from tests.support.certificates import DEVICE

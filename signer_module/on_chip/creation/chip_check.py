@@ -10,7 +10,7 @@ from atcaprov.device.device import Device
 from atcaprov.device.zones import config_zone
 from atcaprov.errors import Board, CertificateError, Code, ProvisioningError, UsageError
 from atcaprov.provisioning import supported_parts as part
-from signer_module.on_chip import slot_layout as layout
+from signer_module.on_chip import slot_layout
 from signer_module.on_chip.public_contents import RootModuleContents, SignerModuleContents, read_module
 from signer_module.on_chip.quota import check_quota, require_room
 from signer_module.on_chip.slot_layout import Variant
@@ -58,7 +58,7 @@ def require_possible(device: Device, config: bytes, wanted: Variant, quota: int 
         )
     if quota is not None:
         check_quota(quota)
-        require_room(quota, device.counter(layout.USE_COUNTER))
+        require_room(quota, device.counter(slot_layout.USE_COUNTER))
     return variant
 
 
@@ -73,12 +73,12 @@ def require_begun(config: bytes) -> None:
 
 def _begun_or(wanted: Variant, config: bytes) -> Variant:
     """Return the variant in the layout in which the chip was begun by an earlier version of this program."""
-    begun = layout.variant_of(config) if locks.is_config_locked(config) else None
+    begun = slot_layout.variant_of(config) if locks.is_config_locked(config) else None
     return wanted if begun is None else replace(wanted, layout=begun.layout)
 
 
 def _require_same_order(config: bytes, variant: Variant) -> None:
-    begun = layout.variant_of(config)
+    begun = slot_layout.variant_of(config)
     if begun is not None and begun != variant:
         raise ProvisioningError(
             f"The module was begun {begun}, which is permanent.",
@@ -91,7 +91,7 @@ def _require_same_order(config: bytes, variant: Variant) -> None:
 
 def is_finished(config: bytes) -> bool:
     """Tell by its configuration zone (128 bytes) whether a chip is already a finished module."""
-    return locks.is_data_locked(config) and layout.variant_of(config) is not None
+    return locks.is_data_locked(config) and slot_layout.variant_of(config) is not None
 
 
 def read_root_module(device: Device) -> RootModuleContents:

@@ -23,7 +23,7 @@ from atcaprov.device.zones import config_zone
 from atcaprov.device.zones.data_zone import DataZone
 from atcaprov.device.zones.key_slot import existing_public_key
 from atcaprov.errors import Board, Code, DeviceError, ProvisioningError
-from signer_module.on_chip import slot_layout as layout
+from signer_module.on_chip import slot_layout
 from signer_module.on_chip.creation.chip_check import require_possible
 from signer_module.on_chip.header import ModuleHeader, Role
 from signer_module.on_chip.password_keys import COST, SALT_SIZE, ChipSecret, PasswordScheme
@@ -96,7 +96,7 @@ class ModuleBuilder:
             order.password, None if self._chip_secret is None else self._chip_secret.answer
         )
         self._secret = self._secrets.authorization if self._variant.password else None
-        self._used = AuthorizedUse(device, layout.AUTHORIZATION_SLOT, self.serial)
+        self._used = AuthorizedUse(device, slot_layout.AUTHORIZATION_SLOT, self.serial)
         self._data = DataZone(device, self._zone, locks.locked_slots(self._config))
         self.begun = locks.is_config_locked(self._config)
         """Whether an earlier run has locked the configuration."""
@@ -109,14 +109,14 @@ class ModuleBuilder:
             with self.device.permit(Act.LOCK_CONFIG):
                 config_zone.lock_config(self.device, written)
         if self._variant.quota:
-            self._write_limit(limit_for(_ROOM_WHILE_MAKING, self.device.counter(layout.USE_COUNTER)))
+            self._write_limit(limit_for(_ROOM_WHILE_MAKING, self.device.counter(slot_layout.USE_COUNTER)))
         if self._variant.password:
             # The last four bytes are used for nothing but the CRC of the data lock, which is sent in clear: without
             # them it would tell 16 bits of what is made from the password to whoever listens.
-            self.write(layout.AUTHORIZATION_SLOT, self._secrets.authorization + os.urandom(4))
-            self.write(layout.WRITE_KEY_SLOT, self._secrets.write_key)
+            self.write(slot_layout.AUTHORIZATION_SLOT, self._secrets.authorization + os.urandom(4))
+            self.write(slot_layout.WRITE_KEY_SLOT, self._secrets.write_key)
             if self._chip_secret is not None:
-                self.write(layout.CHIP_SECRET_SLOT, self._chip_secret.stored)
+                self.write(slot_layout.CHIP_SECRET_SLOT, self._chip_secret.stored)
             self._require_accepted(self._secrets.authorization)
 
     def key(self, wanted: Callable[[bytes], bool]) -> bytes:
@@ -125,12 +125,12 @@ class ModuleBuilder:
         if present is not None and wanted(present):
             return present
         with self.device.permit(Act.CREATE_KEY):
-            return self._used.gen_key(layout.KEY_SLOT, self._secret)
+            return self._used.gen_key(slot_layout.KEY_SLOT, self._secret)
 
     def sign(self, digest: bytes) -> bytes:
         """Sign with the new key, R||S (64 bytes); the quota is set later."""
         try:
-            return self._used.sign(layout.KEY_SLOT, digest, self._secret)
+            return self._used.sign(slot_layout.KEY_SLOT, digest, self._secret)
         except DeviceError as error:
             if error.command != _SIGN or error.status != Status.EXECUTION_ERROR:
                 raise
@@ -138,7 +138,7 @@ class ModuleBuilder:
 
     def signatures(self) -> int | None:
         """Return what Counter 0 says; None without quota, when nothing is counted."""
-        return self.device.counter(layout.USE_COUNTER) if self.order.quota is not None else None
+        return self.device.counter(slot_layout.USE_COUNTER) if self.order.quota is not None else None
 
     def write(self, slot: int, data: bytes) -> None:
         """Write a data slot from its beginning."""
@@ -147,7 +147,7 @@ class ModuleBuilder:
 
     def finish(self, role: Role, description: bytes) -> None:
         """Write head and description, set the quota exactly, and lock the data zone permanently."""
-        self.write(layout.HEAD_SLOT, ModuleHeader.of(role, self._scheme, description, self._variant.layout).pack())
+        self.write(slot_layout.HEAD_SLOT, ModuleHeader.of(role, self._scheme, description, self._variant.layout).pack())
         rest = description
         for slot, size in self._variant.description_parts:
             if rest and slot is None:
@@ -167,8 +167,8 @@ class ModuleBuilder:
     def present_key(self) -> bytes | None:
         """Return the public key (64 bytes) of the chip's key, None if it has none yet; needs `configure` before."""
         return existing_public_key(
-            lambda: self._used.get_pubkey(layout.KEY_SLOT, self._secret),
-            lambda: self.device.has_valid_key(layout.KEY_SLOT),
+            lambda: self._used.get_pubkey(slot_layout.KEY_SLOT, self._secret),
+            lambda: self.device.has_valid_key(slot_layout.KEY_SLOT),
         )
 
     def _require_accepted(self, secret: bytes) -> None:
@@ -181,12 +181,12 @@ class ModuleBuilder:
 
     def _set_quota(self, quota: int) -> None:
         """Let exactly `quota` signatures lie between the counter and the limit."""
-        counter = self.device.counter(layout.USE_COUNTER)
+        counter = self.device.counter(slot_layout.USE_COUNTER)
         require_room(quota, counter)
         while limit_for(quota, counter) - counter > quota:
             with self.device.permit(Act.ADVANCE_COUNTER):
-                counter = self.device.increment_counter(layout.USE_COUNTER)
+                counter = self.device.increment_counter(slot_layout.USE_COUNTER)
         self._write_limit(counter + quota)
 
     def _write_limit(self, limit: int) -> None:
-        self.write(layout.LIMIT_SLOT, encode_limit(limit))
+        self.write(slot_layout.LIMIT_SLOT, encode_limit(limit))

@@ -16,7 +16,7 @@ from atcaprov.chip.memory_map import serial_number
 from atcaprov.config_zone.locks import is_config_locked
 from atcaprov.device.device import Device
 from atcaprov.errors import Code, ProvisioningError, UsageError
-from signer_module.on_chip import slot_layout as layout
+from signer_module.on_chip import slot_layout
 from signer_module.on_chip.creation.chip_check import is_finished, read_root_module
 from signer_module.on_chip.creation.module_builder import ModuleBuilder, ModuleOrder
 from signer_module.on_chip.creation.order_check import is_described, require_ordered_root
@@ -147,7 +147,7 @@ def make_root(
     public_key = builder.key(lambda key: key == kept_key)
     certificate = kept or _certified(builder, description, public_key, now)
     keep(certificate)
-    builder.write(layout.PUBLIC_KEY_SLOT, padded_public_key(public_key))
+    builder.write(slot_layout.PUBLIC_KEY_SLOT, padded_public_key(public_key))
     builder.finish("root", pack_root(certificate, public_key))
 
 

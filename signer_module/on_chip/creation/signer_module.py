@@ -14,7 +14,7 @@ from atcaprov.certs.x509_layout import authority_layout, certificate_layout
 from atcaprov.device.device import Device
 from atcaprov.errors import CertificateError, Code, UsageError
 from signer_module.external_ca.request_and_certificate import Sign
-from signer_module.on_chip import slot_layout as layout
+from signer_module.on_chip import slot_layout
 from signer_module.on_chip.creation.chip_check import is_finished, read_signer_module
 from signer_module.on_chip.creation.module_builder import ModuleBuilder, ModuleOrder
 from signer_module.on_chip.creation.order_check import require_ordered_signer
@@ -150,7 +150,7 @@ def finish_signer(
     builder: ModuleBuilder, description: bytes, compressed: bytes, public_key: bytes, root_public_key: bytes
 ) -> None:
     """Write the compressed certificate (72 bytes), both keys (64 bytes) and the description, and lock the data zone."""
-    builder.write(layout.CERTIFICATE_SLOT, compressed)
-    builder.write(layout.PUBLIC_KEY_SLOT, padded_public_key(public_key))
-    builder.write(layout.ROOT_KEY_SLOT, padded_public_key(root_public_key))
+    builder.write(slot_layout.CERTIFICATE_SLOT, compressed)
+    builder.write(slot_layout.PUBLIC_KEY_SLOT, padded_public_key(public_key))
+    builder.write(slot_layout.ROOT_KEY_SLOT, padded_public_key(root_public_key))
     builder.finish("signer", description)
