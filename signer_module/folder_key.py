@@ -11,13 +11,14 @@ from signer_module.on_files import folder_files, root_folder, signer_folder
 from signer_module.on_files.pkcs11_file import PLACE_FILE, KeyPlace
 from signer_module.on_files.root_folder import RootFolder
 from signer_module.on_files.signer_folder import SignerFolder
+from signer_module.on_files.signer_register import REGISTER_FILE
 
 
 def open_folder(path: Path) -> RootFolder | SignerFolder:
     """Read and check the folder of a root or a signer; raises as their `load`."""
     if is_file(path / signer_folder.DOCUMENT_FILE):
         return SignerFolder.load(path)
-    if not is_file(path / root_folder.REGISTER_FILE):
+    if not is_file(path / REGISTER_FILE):
         raise UsageError(f"{path} is not the folder of a root or a signer.", code=Code.FILE_UNREADABLE)
     found = RootFolder.load(path)
     if not found.has_key:

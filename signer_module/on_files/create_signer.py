@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Final
 
 from atcaprov.certs.definitions.definition import CertificateDefinition
 from atcaprov.certs.descriptions.template import device_definition, signer_definition
 from atcaprov.certs.issue import IssuedCertificate, issue
 from atcaprov.certs.keys import key_id
-from atcaprov.errors import Code, UsageError
-from atcaprov.file_lock import try_lock, unlock
+from atcaprov.errors import UsageError
 from signer_module.on_files import folder_files, signer_folder
 from signer_module.on_files.key_file import SoftwareKey
-from signer_module.on_files.root_folder import REGISTER_FILE, RootFolder, RootKey, common_name
+from signer_module.on_files.root_folder import RootFolder, RootKey, common_name
 from signer_module.on_files.signer_folder import SignerFolder
+from signer_module.on_files.signer_register import free_id
 from signer_module.signer_description import SignerDescriptions
-
-_RETRY_SECONDS: Final = 0.01
 
 
 @dataclass(frozen=True)
@@ -52,8 +46,8 @@ def create_signer(
     before or the folder exists; then nothing has changed.
     """
     definitions = definitions_of(root, descriptions, now)
-    with folder_files.new_folder(path) as folder, locked_register(root):
-        issued_ids = root.issued()
+    with folder_files.new_folder(path) as folder, root.register.locked():
+        issued_ids = root.register.issued()
         own = given_to(issued_ids, key) if isinstance(key, KeyInHsm) else None
         chosen = own or signer_id or free_id(issued_ids)
         _require_free(issued_ids, signer_id, own)
@@ -61,7 +55,7 @@ def create_signer(
         contents = _contents(root, definitions, issued, key, password, index)
         folder_files.write_all(folder, contents)
         if own is None:
-            root.register(chosen, key.public_key, signer_folder.split_name(common_name(issued.der))[0], now)
+            root.register.enter(chosen, key.public_key, signer_folder.split_name(common_name(issued.der))[0], now)
     return SignerFolder.load(path)
 
 
@@ -93,9 +87,9 @@ def check_signer(
 ) -> None:
     """Raise UsageError or CertificateError for what is wrong with a signer before it has a key, or a certificate."""
     definitions_of(root, descriptions, now)
-    with locked_register(root):
-        root.check_register()
-    issued = root.issued()
+    with root.register.locked():
+        root.register.require_writable()
+    issued = root.register.issued()
     own = given_to(issued, key) if key else None
     _require_free(issued, signer_id, own)
     if own is None and signer_id is None:
@@ -148,28 +142,3 @@ def _contents(
         **key_file,
         **signer_folder.public_contents(issued.der, issued.compressed, root.certificate, definitions, index),
     }
-
-
-def free_id(issued: dict[str, str]) -> bytes:
-    """Return the lowest signer id (2 bytes) that is not in a register; raises UsageError when there is none."""
-    for number in range(1, 0xFFFF):  # 0000 and FFFF are placeholders in published definitions
-        if f"{number:04X}" not in issued:
-            return number.to_bytes(2, "big")
-    raise UsageError("The root has given all 65,534 signer ids.", advice="Create another root.")
-
-
-@contextmanager
-def locked_register(root: RootFolder) -> Iterator[None]:
-    """Hold the root's register alone: two programs must not give the same id."""
-    path = root.path / REGISTER_FILE
-    try:
-        file = path.open("rb")
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}.", code=Code.FILE_UNREADABLE) from error
-    with file:
-        while not try_lock(file.fileno()):
-            time.sleep(_RETRY_SECONDS)
-        try:
-            yield
-        finally:
-            unlock(file.fileno())

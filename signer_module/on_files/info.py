@@ -19,6 +19,7 @@ from signer_module.expiry_warnings import of_signer
 from signer_module.on_files import folder_files, root_folder, signer_folder
 from signer_module.on_files.root_folder import RootFolder
 from signer_module.on_files.signer_folder import SignerFolder
+from signer_module.on_files.signer_register import REGISTER_FILE
 from signer_module.signer_description import PublicSigner
 
 
@@ -26,7 +27,7 @@ def show(folder: Path, *, as_json: bool, now: datetime) -> str:
     """Return the report of a root's or signer's folder as text, or as JSON with the same contents."""
     if is_file(folder / signer_folder.DOCUMENT_FILE):
         facts = _signer_facts(SignerFolder.load(folder), now)
-    elif is_file(folder / root_folder.REGISTER_FILE):
+    elif is_file(folder / REGISTER_FILE):
         facts = _root_facts(RootFolder.load(folder))
     else:
         raise UsageError(f"{folder} is not the folder of a root or a signer.", code=Code.FILE_UNREADABLE)
@@ -44,7 +45,7 @@ def _root_facts(root: RootFolder) -> dict[str, Any]:
         "name": root.name,
         **certificate_facts(root.certificate, root.public_key),
         "key": _key_facts(root.key_is_encrypted) if root.has_key else "on a root module",
-        "signer ids given": ", ".join(root.issued()) or "none",
+        "signer ids given": ", ".join(root.register.issued()) or "none",
     }
 
 

@@ -1,8 +1,7 @@
-"""A root on files: `key.pem`, `root.pem`, and `signers.tsv`, the register of the signer ids it has given."""
+"""A root on files: `key.pem`, `root.pem`, and the register of the signer ids that it has given."""
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,19 +20,15 @@ from atcaprov.certs.x509_layout import authority_layout
 from atcaprov.errors import CertificateError, Code, UsageError
 from signer_module.on_files import folder_files
 from signer_module.on_files.key_file import SoftwareKey, key_is_encrypted, load_key
+from signer_module.on_files.signer_register import EMPTY_REGISTER, REGISTER_FILE, SignerRegister
 from signer_module.signer_description import require_usages
 
 KEY_FILE: Final = "key.pem"
 CERTIFICATE_FILE: Final = "root.pem"
-REGISTER_FILE: Final = "signers.tsv"
 MODULE_FILE: Final = "module.txt"
 """Stands in place of the key when that is on a root module: the serial number of its chip."""
 _FIRST_YEAR: Final = 2026
 """The year in which this program was written: a clock that says an earlier one is wrong."""
-_LONGEST_ROW: Final = 512
-_LONGEST_REGISTER: Final = _LONGEST_ROW << 16
-"""With all signer ids given, in bytes."""
-_REGISTER_HEAD: Final = "signer_id\tkey_id\tname\tissued\n"
 
 
 class RootKey(Protocol):
@@ -109,52 +104,10 @@ class RootFolder:
         """Return the private key; raises UsageError (password-wrong, key-file-invalid) or key-mismatch."""
         return unlock_key(self.path / KEY_FILE, password, self.public_key)
 
-    def issued(self) -> dict[str, str]:
-        """Return the register: signer id (4 hexadecimal digits) -> key id of the signer.
-
-        A last row without its line end was cut while it was written, before its id was used: it is ignored.
-        """
-        path = self.path / REGISTER_FILE
-        try:
-            head, *lines = read_bytes(path, _LONGEST_REGISTER).rpartition(b"\n")[0].decode().split("\n")
-        except UnicodeDecodeError:
-            raise _damaged(path) from None
-        rows = [line.split("\t") for line in lines]
-        if head + "\n" != _REGISTER_HEAD or any(len(row) != 4 for row in rows):
-            raise _damaged(path)
-        return {row[0]: row[1] for row in rows}
-
-    def check_register(self) -> None:
-        """Raise UsageError unless signer ids can be entered: better now than when a chip was changed.
-
-        What is tried is the beginning of a row, which is none without its end.
-        """
-        self.issued()
-        path = self.path / REGISTER_FILE
-        try:
-            with path.open("r+b") as file:
-                size = file.seek(0, os.SEEK_END)
-                file.write(bytes(_LONGEST_ROW))
-                file.flush()
-                os.fsync(file.fileno())
-                file.truncate(size)
-        except OSError as error:
-            raise UsageError(f"{path} cannot be written: {error.strerror}.", code=Code.FILE_UNWRITABLE) from error
-
-    def register(self, signer_id: bytes, public_key: bytes, name: str, issued: datetime) -> None:
-        """Enter a signer id for good, before its certificate exists: an id is never given twice."""
-        path = self.path / REGISTER_FILE
-        row = "\t".join([signer_id.hex().upper(), key_id(public_key).hex(), name, issued.isoformat()])
-        size = read_bytes(path, _LONGEST_REGISTER).rfind(b"\n") + 1
-        try:
-            with path.open("r+b") as file:
-                file.truncate(size)
-                file.seek(size)
-                file.write(row.encode() + b"\n")
-                file.flush()
-                os.fsync(file.fileno())
-        except OSError as error:
-            raise UsageError(f"{path} cannot be written: {error.strerror}.", code=Code.FILE_UNWRITABLE) from error
+    @property
+    def register(self) -> SignerRegister:
+        """The register of the signer ids that it has given."""
+        return SignerRegister(self.path / REGISTER_FILE)
 
 
 def create_root(path: Path, description: CertificateDescription, password: bytes | None, now: datetime) -> RootFolder:
@@ -166,7 +119,7 @@ def create_root(path: Path, description: CertificateDescription, password: bytes
         contents = {
             KEY_FILE: (key.encode(password), folder_files.PRIVATE),
             CERTIFICATE_FILE: (folder_files.pem_certificate(certificate), folder_files.PUBLIC),
-            REGISTER_FILE: (_REGISTER_HEAD.encode(), folder_files.PUBLIC),
+            REGISTER_FILE: (EMPTY_REGISTER, folder_files.PUBLIC),
         }
         folder_files.write_all(folder, contents)
     return RootFolder.load(path)
@@ -178,7 +131,7 @@ def write_module_folder(path: Path, certificate: bytes, serial: bytes) -> RootFo
         contents = {
             MODULE_FILE: (f"{serial.hex().upper()}\n".encode(), folder_files.PUBLIC),
             CERTIFICATE_FILE: (folder_files.pem_certificate(certificate), folder_files.PUBLIC),
-            REGISTER_FILE: (_REGISTER_HEAD.encode(), folder_files.PUBLIC),
+            REGISTER_FILE: (EMPTY_REGISTER, folder_files.PUBLIC),
         }
         folder_files.write_all(folder, contents)
     return RootFolder.load(path)
@@ -222,10 +175,6 @@ def root_builder(description: CertificateDescription, public_key: bytes, now: da
         not_valid_after=end,
     )
     return description.extensions.add(builder, key_id=identifier, issuer_key_id=identifier)
-
-
-def _damaged(path: Path) -> UsageError:
-    return UsageError(f"{path} is damaged.", advice="Restore it from a copy.", code=Code.FILE_INVALID)
 
 
 def unlock_key(path: Path, password: bytes | None, public_key: bytes) -> SoftwareKey:

@@ -305,7 +305,7 @@ def test_kept_key_survives_a_chip_that_fails_to_return_it(root: RootFolder, uses
         hal.answer = lambda packet: hal.chip.exchange(packet) if packet[1:3] != bytes((Opcode.LOCK, 1)) else b""
         with pytest.raises(Exception, match="answer"):
             make(device, root, order())
-        ids = root.issued()
+        ids = root.register.issued()
 
         def failing(packet: bytes) -> bytes:
             reply = hal.chip.exchange(packet)
@@ -318,7 +318,7 @@ def test_kept_key_survives_a_chip_that_fails_to_return_it(root: RootFolder, uses
         assert failed.value.status == Status.ECC_FAULT
         hal.answer = None
         make(device, root, order())
-    assert root.issued() == ids
+    assert root.register.issued() == ids
 
 
 def test_kept_key_survives_a_power_loss_after_the_authorization(root: RootFolder) -> None:
@@ -327,10 +327,10 @@ def test_kept_key_survives_a_power_loss_after_the_authorization(root: RootFolder
         hal.answer = lambda packet: hal.chip.exchange(packet) if packet[1:3] != bytes((Opcode.LOCK, 1)) else b""
         with pytest.raises(Exception, match="answer"):
             make(device, root, order())
-        ids = root.issued()
+        ids = root.register.issued()
         hal.answer = losing_power(hal, Opcode.GEN_KEY, 1)
         make(device, root, order())
-    assert root.issued() == ids
+    assert root.register.issued() == ids
 
 
 def test_only_the_key_is_of_limited_use() -> None:

@@ -65,7 +65,7 @@ def test_signer_ids_are_given_once(here: Path, capsys: pytest.CaptureFixture[str
     assert make("--signer-id", "0002", out="d") == 2
     assert "given before" in capsys.readouterr().err
     assert not (here / "d").exists()
-    assert list(RootFolder.load(here / "root").issued()) == ["0002", "0001", "0003"]
+    assert list(RootFolder.load(here / "root").register.issued()) == ["0002", "0001", "0003"]
 
 
 @pytest.mark.parametrize("text", ["34", "00034", "00g4", "", "٠٠٣٤"])

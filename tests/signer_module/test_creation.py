@@ -110,7 +110,7 @@ def test_signer_cut_at_any_command_is_finished_by_the_same_command(root: RootFol
             assert module.prove()
             assert module.remaining == 50
             assert verify_digest(module.public_key, DIGEST, module.sign(DIGEST))
-            assert root.issued()[module.signer_id.hex().upper()]
+            assert root.register.issued()[module.signer_id.hex().upper()]
 
     count = commands(lambda device: make(device, root, wanted))
     assert count > 40
@@ -120,18 +120,18 @@ def test_signer_cut_at_any_command_is_finished_by_the_same_command(root: RootFol
 
 def test_a_cut_run_keeps_its_signer_id(root: RootFolder) -> None:
     count = commands(lambda device: make(device, root, open_order()))
-    before = len(root.issued())
+    before = len(root.register.issued())
     for from_end in (4, 8):
         hal = cut_and_repeat(lambda device: make(device, root, open_order()), count - from_end, True)
         with SignerModule.on(Device(hal)) as module:
             assert module.ready
-    assert len(root.issued()) == before + 2
+    assert len(root.register.issued()) == before + 2
 
 
 def test_resumed_run_does_not_take_another_signers_id(root: RootFolder) -> None:
     with Device(ScriptedHal()) as device:
         make(device, root, open_order(), b"\x44\x55")
-    before, hal = root.issued(), ScriptedHal()
+    before, hal = root.register.issued(), ScriptedHal()
     with Device(hal) as device:
         hal.answer = lambda packet: hal.chip.exchange(packet) if packet[1] != Opcode.GEN_KEY else b""
         with pytest.raises(TransportError):
@@ -139,7 +139,7 @@ def test_resumed_run_does_not_take_another_signers_id(root: RootFolder) -> None:
         hal.answer = None
         with pytest.raises(UsageError, match="given before"):
             make(device, root, open_order(), b"\x44\x55")
-    assert root.issued() == before
+    assert root.register.issued() == before
 
 
 def test_resumed_run_keeps_its_signer_id(root: RootFolder) -> None:
@@ -149,11 +149,11 @@ def test_resumed_run_keeps_its_signer_id(root: RootFolder) -> None:
         with pytest.raises(PowerCut):
             make(device, root, open_order(), b"\x66\x77")
         hal.answer = None
-        before = root.issued()
+        before = root.register.issued()
         with pytest.raises(UsageError, match="begun with the signer id 6677, which cannot be changed"):
             make(device, root, open_order(), b"\x66\x78")
         make(device, root, open_order(), b"\x66\x77")
-    assert root.issued() == before
+    assert root.register.issued() == before
 
 
 def a_root(device: Device, wanted: ModuleOrder | None = None) -> None:
@@ -211,10 +211,10 @@ def never_changed(hal: ScriptedHal) -> bool:
 
 def test_errors_are_found_before_the_chip_is_changed(root: RootFolder) -> None:
     hal = ScriptedHal()
-    taken = bytes.fromhex(next(iter(root.issued()), "0001"))
+    taken = bytes.fromhex(next(iter(root.register.issued()), "0001"))
     with Device(hal) as device:
-        if not root.issued():
-            root.register(taken, bytes(64), "x", datetime.now(UTC))
+        if not root.register.issued():
+            root.register.enter(taken, bytes(64), "x", datetime.now(UTC))
         with pytest.raises(UsageError, match="given before"):
             make(device, root, order(), signer_id=taken)
         late = datetime(2032, 1, 1, tzinfo=UTC)

@@ -63,13 +63,13 @@ def test_signer_exists_whole_or_not_at_all_and_no_id_is_given_twice(
     assert run(*CREATE_ROOT) == 0
     for folder in cut(base, *CREATE_SIGNER):
         monkeypatch.chdir(folder)
-        given = RootFolder.load(Path("root")).issued()
+        given = RootFolder.load(Path("root")).register.issued()
         there = Path("signer").exists()
         assert run(*CREATE_SIGNER) == (2 if there else 0)
         assert run("verify", "signer") == 0
         signer = SignerFolder.load(Path("signer"))
         assert signer.signer_id.hex() == ("0001" if there or not given else "0002")
-        assert len(RootFolder.load(Path("root")).issued()) == int(signer.signer_id.hex())
+        assert len(RootFolder.load(Path("root")).register.issued()) == int(signer.signer_id.hex())
 
 
 @pytest.mark.parametrize("verb", ["set", "change"])
@@ -100,6 +100,6 @@ def test_incomplete_row_of_the_register_is_overwritten(base: Path) -> None:
     row = whole.splitlines(keepends=True)[1].replace(b"0034", b"0035")
     for size in range(1, len(row)):
         register.write_bytes(whole + row[:size])
-        assert list(RootFolder.load(Path("root")).issued()) == ["0034"]
+        assert list(RootFolder.load(Path("root")).register.issued()) == ["0034"]
     assert run("signer", "create", "--root", "root", "--out", "next", "--no-password", "--signer-id", "0035") == 0
-    assert list(RootFolder.load(Path("root")).issued()) == ["0034", "0035"]
+    assert list(RootFolder.load(Path("root")).register.issued()) == ["0034", "0035"]

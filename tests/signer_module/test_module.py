@@ -69,7 +69,7 @@ def test_a_module_knows_all_that_a_server_needs(module: SignerModule, root: Root
     assert module.serial == module.device.serial_number()
     assert module.root_certificate == root.certificate
     assert module.root_public_key == root.public_key
-    assert root.issued()[module.signer_id.hex().upper()]
+    assert root.register.issued()[module.signer_id.hex().upper()]
     assert module.needs_password
     assert not module.ready
     assert (module.quota, module.remaining) == (None, None)

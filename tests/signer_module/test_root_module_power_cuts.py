@@ -75,7 +75,7 @@ def test_same_command_finishes_module_and_folder(
             folder = RootFolder.load(out)
             assert made.already
             assert made.module.certificate == folder.certificate
-            assert folder.issued() == {}
+            assert folder.register.issued() == {}
             assert made.module.remaining == wanted.quota
 
     count = commands(lambda device: create(device, tmp_path / "whole", wanted))

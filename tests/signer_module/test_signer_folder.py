@@ -108,4 +108,4 @@ def test_a_failed_write_leaves_nothing(here: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(folder_files, "write_all", full)
     assert make(out="b") == 2
     assert sorted(path.name for path in here.iterdir()) == ["a", "root"]
-    assert list(RootFolder.load(here / "root").issued()) == ["0001"]
+    assert list(RootFolder.load(here / "root").register.issued()) == ["0001"]

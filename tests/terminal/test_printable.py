@@ -72,7 +72,7 @@ def root_with_a_name(name: str) -> None:
     folder.mkdir()
     (folder / root.CERTIFICATE_FILE).write_bytes(certificate.public_bytes(Encoding.PEM))
     (folder / root.KEY_FILE).write_bytes(key.encode(None))
-    (folder / root.REGISTER_FILE).write_text("signer_id\tkey_id\tname\tissued\n")
+    (folder / "signers.tsv").write_text("signer_id\tkey_id\tname\tissued\n")
 
 
 def test_names_on_a_module_are_shown_printable(

@@ -58,7 +58,7 @@ def create_root_module(
         if already and kept is None and not register_lost:
             _require_unused(root, order)
         if already:
-            used = register_lost or bool(kept is not None and kept.issued())
+            used = register_lost or bool(kept is not None and kept.register.issued())
             require_ordered_root(root, order, description, used=used)
         prove_module(root, order)
         if kept is not None:
@@ -84,7 +84,7 @@ def _make_root(
         consent(plan(device, order, "a self-signed root certificate"))
         make_root(device, order, description, now, keep=lambda made: write_module_folder(out, made, serial))
         return
-    if not is_config_locked(config) or kept.module_serial != serial.hex().upper() or kept.issued():
+    if not is_config_locked(config) or kept.module_serial != serial.hex().upper() or kept.register.issued():
         raise UsageError(f"{out} is the folder of another root.", advice="Choose another folder.")
     if not is_described(kept.certificate, description):
         raise UsageError(
@@ -107,7 +107,7 @@ def _require_folder_of(folder: RootFolder, root: RootModule) -> None:
             advice="Choose another folder.",
             code=Code.FILE_UNWRITABLE,
         )
-    folder.issued()
+    folder.register.issued()
 
 
 def _require_unused(root: RootModule, order: ModuleOrder) -> None:

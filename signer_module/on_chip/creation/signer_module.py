@@ -21,10 +21,10 @@ from signer_module.on_chip.creation.order_check import require_ordered_signer
 from signer_module.on_chip.creation.plan import Consent, CreatedModule, kept_if_good, plan, prove_module
 from signer_module.on_chip.description import pack_signer
 from signer_module.on_chip.module import SignerModule
-from signer_module.on_files.create_signer import free_id, locked_register
 from signer_module.on_files.key_file import SoftwareKey
 from signer_module.on_files.root_folder import RootFolder
 from signer_module.on_files.signer_folder import split_name
+from signer_module.on_files.signer_register import free_id
 from signer_module.signer_description import SignerDescriptions, SignerDocument
 
 
@@ -76,15 +76,15 @@ def make_signer(
     definition = document.definitions()[0]
     description = pack_signer(document, root.public_key)
     _rehearse(definition, root, now)
-    with locked_register(root):
-        root.check_register()
+    with root.register.locked():
+        root.register.require_writable()
     builder = ModuleBuilder(device, order)
     if not builder.begun and signer_id is not None:
         _require_free(root, signer_id)
     elif not builder.begun:
-        free_id(root.issued())
+        free_id(root.register.issued())
     builder.configure()
-    public_key = builder.key(lambda key: key_id(key).hex() in root.issued().values())
+    public_key = builder.key(lambda key: key_id(key).hex() in root.register.issued().values())
     chosen = _registered_id(root, descriptions, public_key, signer_id, now)
     pending = _pending(definition, root, public_key, chosen, now)
     compressed = pending.finish(sign(pending.digest)).compressed
@@ -123,8 +123,8 @@ def _pending(
 def _registered_id(
     root: RootFolder, descriptions: SignerDescriptions, public_key: bytes, signer_id: bytes | None, now: datetime
 ) -> bytes:
-    with locked_register(root):
-        issued = root.issued()
+    with root.register.locked():
+        issued = root.register.issued()
         mine = [number for number, owner in issued.items() if owner == key_id(public_key).hex()]
         if mine:
             if signer_id not in (None, bytes.fromhex(mine[0])):
@@ -137,12 +137,12 @@ def _registered_id(
         _require_free(root, chosen)
         name = descriptions.signer.subject_name(signer_id=chosen.hex().upper())
         text = str(name.get_attributes_for_oid(x509.NameOID.COMMON_NAME)[0].value)
-        root.register(chosen, public_key, split_name(text)[0], now)
+        root.register.enter(chosen, public_key, split_name(text)[0], now)
         return chosen
 
 
 def _require_free(root: RootFolder, signer_id: bytes) -> None:
-    if signer_id.hex().upper() in root.issued():
+    if signer_id.hex().upper() in root.register.issued():
         raise UsageError(f"The signer id {signer_id.hex().upper()} was given before.", advice="Choose another.")
 
 
