@@ -17,11 +17,10 @@ from atcaprov.errors import AtcaProvError, Code, ProtocolError, TransportError, 
 from atcaprov.log import Log
 from provisioning_server import rejections
 from provisioning_server.internal_error import internal_error
+from provisioning_server.passwords.wrong_password_pause import WrongPasswordPause
 from provisioning_server.signers.registry import SignerRegistry
 from provisioning_server.signers.signer import Signer, label
 
-FIRST_PAUSE_SECONDS: Final = 1.0
-LONGEST_PAUSE_SECONDS: Final = 30.0
 _TRIED_AGAIN: Final = "The given password is tried again automatically."
 
 
@@ -48,11 +47,10 @@ class UnlockAttempt:
 
 @dataclass(slots=True)
 class _Tries:
-    """What is remembered of a signer: wrong passwords in a row, when the next try is allowed, why one was not made."""
+    """What is remembered of a signer; `untried` says why a try was not made."""
 
+    pause: WrongPasswordPause
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
-    wrong: int = 0
-    not_before: float = 0.0
     untried: str = ""
 
 
@@ -84,7 +82,7 @@ class UnlockService:
 
     def wrong(self, signer: Signer) -> int:
         """Return the number of wrong passwords in a row."""
-        return self._of(signer).wrong
+        return self._of(signer).pause.wrong
 
     def untried(self, signer: Signer) -> str:
         """Return why the last password could not be tried; empty if it was."""
@@ -96,7 +94,7 @@ class UnlockService:
 
     def seconds_left(self, signer: Signer) -> float:
         """Return the seconds until the next password may be tried."""
-        return max(0.0, self._of(signer).not_before - self._clock())
+        return self._of(signer).pause.seconds_left()
 
     async def rested(self, signer: Signer) -> None:
         """Wait until the next password may be tried."""
@@ -131,7 +129,8 @@ class UnlockService:
                 return self._failed(signer, error)
             except Exception as error:  # of any kind: the others are asked for their passwords all the same
                 return self._failed(signer, internal_error(error))
-            self._of(signer).wrong, self._of(signer).untried = 0, ""
+            self._of(signer).pause.end()
+            self._of(signer).untried = ""
             self._log.info(f"{label(signer.serial, signer.name)} password accepted, ready.")
         self._settled(signer)
         return UnlockAttempt(Outcome.ACCEPTED)
@@ -150,9 +149,7 @@ class UnlockService:
         name = label(signer.serial, signer.name)
         self._of(signer).untried = ""
         if error.code == Code.PASSWORD_WRONG:
-            tries = self._of(signer)
-            tries.not_before = self._clock() + min(FIRST_PAUSE_SECONDS * 2**tries.wrong, LONGEST_PAUSE_SECONDS)
-            tries.wrong += 1
+            self._of(signer).pause.lengthen()
             self._log.warning(f"{name} password wrong.")
             return UnlockAttempt(Outcome.WRONG, error)
         if isinstance(error, TransportError | ProtocolError | UsageError) and signer.slow:
@@ -164,4 +161,4 @@ class UnlockService:
         return UnlockAttempt(Outcome.UNUSABLE, error)
 
     def _of(self, signer: Signer) -> _Tries:
-        return self._tries.setdefault(signer.documents.signer_public_key, _Tries())
+        return self._tries.setdefault(signer.documents.signer_public_key, _Tries(WrongPasswordPause(self._clock)))

@@ -15,7 +15,8 @@ from provisioning_server.passwords.console_prompt import PasswordPrompt
 from provisioning_server.passwords.given_passwords import GivenPassword, GivenPasswords, password_lines, read_passwords
 from provisioning_server.passwords.password_choice import PasswordChoice
 from provisioning_server.passwords.postponed_unlocks import PostponedSigners
-from provisioning_server.passwords.unlock_service import LONGEST_PAUSE_SECONDS, UnlockService
+from provisioning_server.passwords.unlock_service import UnlockService
+from provisioning_server.passwords.wrong_password_pause import LONGEST_PAUSE_SECONDS
 from provisioning_server.signers.registry import SignerRegistry
 from provisioning_server.signers.signer import Signer, label
 from tests.support.in_memory_signer import MemorySigner

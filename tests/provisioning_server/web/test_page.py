@@ -17,7 +17,7 @@ from atcaprov.web.forms import BODY_MAX
 from atcaprov.web.gate import SECURITY_HEADERS
 from atcaprov.web.login_links import FILE_NAME
 from atcaprov.wire.messages import CertificatesReply
-from provisioning_server.passwords import unlock_service as unlock_service
+from provisioning_server.passwords import wrong_password_pause
 from tests.support.in_memory_signer import MemorySigner
 from tests.support.raw_http_client import FORM, Visitor
 from tests.support.server import PATIENCE, ServerAddress, WireClient, running_server
@@ -84,7 +84,7 @@ def test_a_wrong_password_is_told_and_the_right_one_taken_after_the_pause(site: 
 
 def test_pause_cannot_be_bypassed(site: Site, visitor: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("FIRST_PAUSE_SECONDS", "LONGEST_PAUSE_SECONDS"):
-        monkeypatch.setattr(unlock_service, name, 10_000.0)
+        monkeypatch.setattr(wrong_password_pause, name, 10_000.0)
     key, other = site.key(), Visitor(visitor._data)
     other.log_in()
     assert visitor.give_password(key, "wrong")["signers"][0]["wait"].startswith("Next try in ")
