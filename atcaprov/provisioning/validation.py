@@ -74,5 +74,6 @@ def prove_key(device: Device, slot: int, public_key: bytes) -> None:
     if not verify_digest(public_key, digest, device.sign(slot, digest)):
         raise CertificateError(
             "The chip's private key does not fit its certificate.",
+            advice="The chip is locked: it cannot be repaired.",
             code=Code.KEY_MISMATCH,
         )
