@@ -32,10 +32,10 @@ from atcaprov.provisioning.tcp_client import DEFAULT_HOST, DEFAULT_PORT
 from atcaprov.terminal.console import Console, open_console
 from atcaprov.terminal.printable import terminal_columns
 from provisioning_client.board_loop import BoardLoop
+from provisioning_client.board_presence import Fixture
 from provisioning_client.board_source import BoardList, BoardSource
 from provisioning_client.console_output import ConsoleOutput
 from provisioning_client.devices_command import devices as devices_command
-from provisioning_client.fixture import Fixture
 from provisioning_client.json_output import JsonOutput
 from provisioning_client.operator_input import KeyboardOperator, NoOperator, Operator
 from provisioning_client.output import Output

@@ -35,7 +35,7 @@ from atcaprov.kit_protocol.interpreter import CdcBoard, Interpreter
 from atcaprov.serving.bridge import BridgeSession
 from atcaprov.serving.bus import Buses
 from atcaprov.serving.chips import ServedChip
-from provisioning_client.fixture import Fixture
+from provisioning_client.board_presence import Fixture
 from tests.hal.ways import (
     SHORT,
     CdcWay,

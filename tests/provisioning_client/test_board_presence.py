@@ -10,7 +10,7 @@ from atcaprov import Code, Device, EmulatedHal, ProtocolError, SoftwareChip, Tra
 from atcaprov.hal.kit.hid import open_kit_hid
 from atcaprov.kit_protocol.firmware import PARSER3
 from atcaprov.kit_protocol.interpreter import CdcBoard, Interpreter
-from provisioning_client.fixture import CHIP_SECONDS, Fixture
+from provisioning_client.board_presence import CHIP_SECONDS, Fixture
 from tests.hal.ways import SHORT
 from tests.support.fake_hid import FakeHid
 from tests.support.faulty_board import FaultyBoard
