@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from atcaprov.config_zone.findings import Allow, Finding
     from atcaprov.config_zone.zone import ConfigZone, Part
     from atcaprov.config_zone.zone_file import read_zone_file
+    from atcaprov.device.command_guard import Act
     from atcaprov.device.device import Device
-    from atcaprov.device.guard import Act
     from atcaprov.device.zones.data_zone import DataZoneWriter
     from atcaprov.emulator.chip import Chip as SoftwareChip
     from atcaprov.errors import (
@@ -93,7 +93,7 @@ _HOMES: Final = {
     "Part": "atcaprov.config_zone.zone",
     "read_zone_file": "atcaprov.config_zone.zone_file",
     "Device": "atcaprov.device.device",
-    "Act": "atcaprov.device.guard",
+    "Act": "atcaprov.device.command_guard",
     "SoftwareChip": "atcaprov.emulator.chip",
     "AtcaProvError": "atcaprov.errors",
     "Board": "atcaprov.errors",

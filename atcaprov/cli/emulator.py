@@ -14,7 +14,7 @@ from atcaprov.bounded_reading import read_text
 from atcaprov.chip.execution_times import Times
 from atcaprov.chip.memory_map import SERIAL_SIZE
 from atcaprov.chip.parts import spaced
-from atcaprov.device.guard import GuardedHal
+from atcaprov.device.command_guard import GuardedHal
 from atcaprov.emulator.changes import explain_changes
 from atcaprov.emulator.images import BLANK, load_image
 from atcaprov.emulator.memory import Memory

@@ -20,8 +20,8 @@ from atcaprov.chip.memory_map import (
     serial_number,
 )
 from atcaprov.device import parameters
+from atcaprov.device.command_guard import Act
 from atcaprov.device.driver import Driver
-from atcaprov.device.guard import Act
 from atcaprov.device.parameters import buffer, require_size
 from atcaprov.errors import DeviceError, UsageError
 from atcaprov.hal.base import Hal

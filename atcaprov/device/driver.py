@@ -11,8 +11,8 @@ from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 from atcaprov.chip.commands import Status
+from atcaprov.device.command_guard import Guard
 from atcaprov.device.deferred_signals import beyond_signals
-from atcaprov.device.guard import Guard
 from atcaprov.device.kit_bridge import KitBridge
 from atcaprov.device.library_abi import (
     DEVICE_TYPE_608,

@@ -14,7 +14,7 @@ from typing import Any, Final
 from atcaprov.chip.commands import Status
 from atcaprov.chip.crc import with_crc
 from atcaprov.device import library_abi as library
-from atcaprov.device.guard import Act, require_permit
+from atcaprov.device.command_guard import Act, require_permit
 from atcaprov.device.replies import STATUS_REPLY_SIZE, check_reply
 from atcaprov.device.wake_idle import AwakeChip
 from atcaprov.errors import Code, ProtocolError, TransportError

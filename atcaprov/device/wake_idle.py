@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import Final
 
 from atcaprov.chip.commands import MAX_EXECUTION_MS_M0, Opcode, Status
-from atcaprov.device.guard import act_of
+from atcaprov.device.command_guard import act_of
 from atcaprov.device.replies import STATUS_REPLY_SIZE
 from atcaprov.errors import Code, ProtocolError, TransportError
 from atcaprov.hal.base import Hal

@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import Final
 
-from atcaprov.device.guard import Act
+from atcaprov.device.command_guard import Act
 from atcaprov.stages import Stage
 
 PERMITS: Final = MappingProxyType(

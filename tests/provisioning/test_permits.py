@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from atcaprov import Act, Code, Device, EmulatedHal, Profile, Provisioner, SoftwareChip, Stage, StageStatus, UsageError
-from atcaprov.device.guard import act_of
+from atcaprov.device.command_guard import act_of
 from atcaprov.provisioning.permits import PERMITS
 from tests.support.in_memory_server import InMemory, MemoryCa
 

@@ -19,7 +19,7 @@ from atcaprov import (
     read_zone_file,
 )
 from atcaprov.chip.commands import Opcode
-from atcaprov.device.guard import GuardedHal
+from atcaprov.device.command_guard import GuardedHal
 from atcaprov.emulator.images import load_image
 from atcaprov.emulator.open_points import OpenPoints
 from atcaprov.emulator.random_source import SeededRandom, SystemRandom

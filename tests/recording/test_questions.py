@@ -15,7 +15,7 @@ from atcaprov import Code, EmulatedHal, SoftwareChip, TransportError
 from atcaprov.chip.commands import Opcode
 from atcaprov.chip.crc import with_crc
 from atcaprov.chip.memory_map import serial_number
-from atcaprov.device.guard import GuardedHal
+from atcaprov.device.command_guard import GuardedHal
 from atcaprov.emulator.images import load_image
 from atcaprov.emulator.open_points import OpenPoints
 from atcaprov.emulator.random_source import SeededRandom

@@ -10,7 +10,7 @@ import pytest
 from atcaprov import Act, Code, Device, UsageError
 from atcaprov.chip.commands import TEMP_KEY_SLOT, Opcode
 from atcaprov.chip.crc import with_crc
-from atcaprov.device.guard import act_of
+from atcaprov.device.command_guard import act_of
 from tests.support.scripted_hal import ScriptedHal
 
 CHANGES: dict[str, tuple[Act, Callable[[Device], object]]] = {
