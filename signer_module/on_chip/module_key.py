@@ -9,8 +9,8 @@ from contextlib import contextmanager, suppress
 from typing import Final
 
 from atcaprov.certs.keys import verify_digest
-from atcaprov.device.authorization import AuthorizedUse, NotAuthorizedError
 from atcaprov.device.device import Act, Device
+from atcaprov.device.key_authorization import AuthorizedUse, NotAuthorizedError
 from atcaprov.errors import Code, DeviceError, ProtocolError, TransportError, UsageError
 from signer_module.on_chip.password_keys import PasswordSecrets
 from signer_module.on_chip.public_contents import ModuleContents

@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 from typing import Final
 
-from atcaprov.device.authorization import AuthorizedUse, NotAuthorizedError
 from atcaprov.device.device import NUM_IN_SIZE, Act
+from atcaprov.device.key_authorization import AuthorizedUse, NotAuthorizedError
 from atcaprov.errors import Code, ProvisioningError, UsageError
 from signer_module.on_chip.module import RootModule, SignerModule
 from signer_module.on_chip.password_keys import PasswordSecrets

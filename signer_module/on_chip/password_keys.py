@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Final, Self
 
 from atcaprov.chip.memory_map import SLOT_SIZES
-from atcaprov.device.authorization import mac
+from atcaprov.device.key_authorization import mac
 from atcaprov.errors import Code, UsageError
 from signer_module.on_chip.slot_layout import CHIP_SECRET_SLOT
 

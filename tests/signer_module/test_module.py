@@ -15,7 +15,7 @@ from atcaprov.certs.issue import issue
 from atcaprov.certs.keys import verify_digest
 from atcaprov.chip.commands import Opcode, Status
 from atcaprov.chip.crc import with_crc
-from atcaprov.device.authorization import authorize
+from atcaprov.device.key_authorization import authorize
 from atcaprov.hal.tracing.hal import TracedHal
 from atcaprov.hal.tracing.trace_file import TraceWriter
 from signer_module.on_chip.creation.module_builder import ModuleOrder

@@ -11,7 +11,7 @@ from cryptography import x509
 
 from atcaprov import Act, Device
 from atcaprov.certs.keys import verify_digest
-from atcaprov.device.authorization import AuthorizedUse
+from atcaprov.device.key_authorization import AuthorizedUse
 from signer_module.on_chip import slot_layout
 from tests.support.external_cas import ExternalCas, openssl
 from tests.support.programs import run_signer_module as run

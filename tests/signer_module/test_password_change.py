@@ -13,7 +13,7 @@ import pytest
 from atcaprov import Act, AtcaProvError, Code, Device, DeviceError, ProvisioningError, UsageError
 from atcaprov.chip.commands import Opcode, Status
 from atcaprov.chip.crc import with_crc
-from atcaprov.device.authorization import authorize
+from atcaprov.device.key_authorization import authorize
 from signer_module.on_chip.module import SignerModule
 from signer_module.on_chip.password_change import change_password, set_password
 from signer_module.on_chip.slot_layout import AUTHORIZATION_SLOT, KEY_SLOT, WRITE_KEY_SLOT

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from atcaprov import Code, Device, DeviceError, UsageError
 from atcaprov.certs.keys import verify_digest
 from atcaprov.chip.commands import Opcode
-from atcaprov.device.authorization import authorize
+from atcaprov.device.key_authorization import authorize
 from atcaprov.emulator.open_points import OpenPoints
 from signer_module.on_chip.module import SignerModule
 from signer_module.on_chip.password_change import change_password, set_password

@@ -17,8 +17,8 @@ from atcaprov.chip.memory_map import serial_number
 from atcaprov.config_zone import locks
 from atcaprov.config_zone.check import Allow, require_safe
 from atcaprov.config_zone.zone import ConfigZone
-from atcaprov.device.authorization import AuthorizedUse
 from atcaprov.device.device import Act, Device
+from atcaprov.device.key_authorization import AuthorizedUse
 from atcaprov.device.zones import config_zone
 from atcaprov.device.zones.data_zone import DataZone
 from atcaprov.device.zones.key_slot import existing_public_key

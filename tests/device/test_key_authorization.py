@@ -10,7 +10,13 @@ import pytest
 
 from atcaprov import Act, Code, Device, DeviceError, UsageError
 from atcaprov.chip.commands import Opcode
-from atcaprov.device.authorization import AuthorizedUse, NotAuthorizedError, authorize, check_mac_response, random_nonce
+from atcaprov.device.key_authorization import (
+    AuthorizedUse,
+    NotAuthorizedError,
+    authorize,
+    check_mac_response,
+    random_nonce,
+)
 from atcaprov.emulator.open_points import OpenPoints
 from tests.support.chips import configured_memory
 from tests.support.scripted_hal import ScriptedHal
