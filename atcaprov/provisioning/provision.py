@@ -14,10 +14,10 @@ from atcaprov.certs.cert_info import CertInfo
 from atcaprov.chip.memory_map import REVISION
 from atcaprov.device.device import Device
 from atcaprov.errors import AtcaProvError, Board
-from atcaprov.provisioning.permits import PERMITS
 from atcaprov.provisioning.profile import Profile
 from atcaprov.provisioning.run import Run
 from atcaprov.provisioning.signer_offer import SignerOffer, ask_for_offer
+from atcaprov.provisioning.stage_permits import PERMITS
 from atcaprov.provisioning.supported_parts import newer_silicon
 from atcaprov.provisioning.user_functions import UserFunctions
 from atcaprov.stages import Stage, StageStatus

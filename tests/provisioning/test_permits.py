@@ -8,7 +8,7 @@ import pytest
 
 from atcaprov import Act, Code, Device, EmulatedHal, Profile, Provisioner, SoftwareChip, Stage, StageStatus, UsageError
 from atcaprov.device.command_guard import act_of
-from atcaprov.provisioning.permits import PERMITS
+from atcaprov.provisioning.stage_permits import PERMITS
 from tests.support.in_memory_server import InMemory, MemoryCa
 
 DURING: dict[Stage, set[Act]] = {
