@@ -27,19 +27,19 @@ import os, sys
 from signer_module import cli
 from signer_module.hsm import key as hsm_key
 from signer_module.hsm import signer as hsm_signer
-from signer_module.on_files import root_folder as root
+from signer_module.on_files.signer_register import SignerRegister
 def cut(*_, **__):
     os._exit(9)
-registered = root.RootFolder.register
-def register_and_cut(*given):
-    registered(*given)
+enter = SignerRegister.enter
+def enter_and_cut(*given):
+    enter(*given)
     cut()
 {patch}
 sys.exit(cli.main({arguments!r}))
 """
 CUTS = {
     "before the register": "hsm_signer.create_signer = cut",
-    "after the register": "root.RootFolder.register = register_and_cut",
+    "after the register": "SignerRegister.enter = enter_and_cut",
     "after the folder": "hsm_key.HsmKey.settle = cut",
 }
 KEYS = f"""
