@@ -171,6 +171,7 @@ class ClientConnection(asyncio.Protocol):
                 self._close("")
             elif isinstance(event, CertificatesRequest | SignerRequest):
                 self.deadline = NEVER
+                _LOG.debug("%s from %s.", type(event).__name__, self.peer)
                 self._owner.submit(event, self._reply, self.peer)
 
     def _reply(self, reply: Reply) -> None:
@@ -178,6 +179,7 @@ class ClientConnection(asyncio.Protocol):
         if self._transport is None or self._connection.state is not ConnectionState.REPLY_DUE:
             return
         limits = self._owner.limits
+        _LOG.debug("%s to %s.", type(reply).__name__, self.peer)
         self._transport.write(self._connection.send(reply))
         if self._stopping:
             self._close("")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 
 import pytest
@@ -121,6 +122,16 @@ def test_each_request_is_submitted_and_its_reply_written(end: End) -> None:
         assert end.owner.answer(reply) == message
         assert end.replies() == [reply]
     assert not end.transport.closing
+
+
+def test_each_message_is_logged_by_its_name_alone(end: End, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG, "provisioning_server"):
+        end.request(REQUEST)
+        end.owner.answer(REPLY)
+    assert caplog.messages == [
+        "CertificatesRequest from 127.0.0.1:40000.",
+        "CertificatesReply to 127.0.0.1:40000.",
+    ]
 
 
 def test_a_request_may_come_byte_by_byte(end: End) -> None:
