@@ -60,7 +60,9 @@ class Device:
         """
         hal = open_hal(url)
         try:
-            return cls(hal if trace is None else TracedHal(hal, create_trace(trace, url)))
+            if trace is not None:
+                hal = TracedHal(hal, create_trace(trace, url))  # closes its file and the HAL inside
+            return cls(hal)
         except BaseException:
             hal.close()
             raise

@@ -194,6 +194,17 @@ def test_open_writes_a_trace_when_asked(tmp_path: Path) -> None:
     assert [event.do for event in trace.events].count("exchange") == 1
 
 
+def test_device_that_cannot_be_driven_leaves_a_finished_trace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_driver(*_: object) -> None:
+        raise UsageError("The vendor's library cannot be loaded.")
+
+    monkeypatch.setattr("atcaprov.device.device.Driver", no_driver)
+    path = tmp_path / "trace.jsonl"
+    with pytest.raises(UsageError, match="cannot be loaded"):
+        Device.open("emulator:", trace=path)
+    assert read_trace(path).complete
+
+
 def test_trace_that_cannot_be_made_leaves_no_device_open(tmp_path: Path) -> None:
     url = f"emulator:{tmp_path / 'chip.json'}"
     with pytest.raises(UsageError):
