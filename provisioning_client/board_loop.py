@@ -114,7 +114,7 @@ class BoardLoop:
 
     def _board_failed(self, error: AtcaProvError) -> None:
         self.errors.append(error)
-        _LOG.info("Board failed: %s; what becomes of it: %s.", error.code, error.board)
+        _LOG.info("Board failed: %s; board: %s.", error.code, error.board)
         self._output.board_failed(error, software=self._counts_as_software())
 
     def _counts_as_software(self) -> bool | None:
@@ -181,7 +181,7 @@ class _Watch:
 
 def _exchanged() -> ProvisioningError:
     return ProvisioningError(
-        "Another board is in the place of the one that was found.",
-        advice="Neither was changed. Start again with the one that is there.",
+        "The board was exchanged before its run began.",
+        advice="Neither board was changed. Start again with the board that is in the fixture now.",
         board=Board.UNTOUCHED,
     )

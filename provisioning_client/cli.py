@@ -93,7 +93,7 @@ EXIT_SOME_FAILED: Final = 1
     metavar="SETTING",
     multiple=True,
     type=click.Choice([allow.value for allow in Allow]),
-    help=f"Accept a setting of --config that is refused unless it is wanted; repeatable: {', '.join(Allow)}.",
+    help=f"Accept a setting of --config that is otherwise refused; repeatable: {', '.join(Allow)}.",
 )
 @click.option(
     "--any-of-group",
@@ -103,7 +103,7 @@ EXIT_SOME_FAILED: Final = 1
 @click.option(
     "--fill-unwritten",
     is_flag=True,
-    help="Overwrite with FF what an unknown program has written into the data zone of a chip whose configuration was"
+    help="Overwrite with FF what an unknown program wrote into the data zone of a chip whose configuration was"
     " locked before. It may be a secret of the product.",
 )
 @click.option("--no-validate", is_flag=True, help="Leave out stage 10.")
@@ -120,7 +120,7 @@ EXIT_SOME_FAILED: Final = 1
     "--trace",
     metavar="FILENAME",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Write down what goes to the chip and comes back, without secrets; further boards get NAME-2, NAME-3 ...",
+    help="Record all commands and replies of the chip, without secrets; further boards get NAME-2, NAME-3 ...",
 )
 @log_options()
 @click.version_option(package_name="atcaprov")
@@ -179,7 +179,7 @@ def _require_usable(devices: tuple[str, ...]) -> None:
     if not devices:
         raise UsageError(
             "No device URL is given.",
-            advice="Add --device URL: 'provisioning-client devices' lists the URLs of what is plugged in;"
+            advice="Add --device URL: 'provisioning-client devices' lists the URLs of all connected devices;"
             " --device emulator: is a software chip.",
         )
     for url in devices:

@@ -159,8 +159,8 @@ class ProvisioningServer:
             from provisioning_server.web.page import WebPage  # a server without the page needs no packages for it
         except ImportError as error:
             raise UsageError(
-                f"The Python package {error.name} is missing, which serves the web page.",
-                advice=f"Install what the page needs: {extra_command('web')}",
+                f"The web page needs the Python package {error.name}, which is missing.",
+                advice=f"Install it: {extra_command('web')}",
                 code=Code.LIBRARY_MISSING,
             ) from error
         return WebPage(self._settings.web, overview, unlock_service, self._log, links)

@@ -80,10 +80,12 @@ def default_data() -> Path:
     type=click.Path(path_type=Path),
     help="File of signer passwords, a line SN=PASSWORD each, or one password alone.",
 )
-@click.option("--password-fd", metavar="NUM", type=DESCRIPTOR, help="Open file descriptor to read the same from.")
+@click.option(
+    "--password-fd", metavar="NUM", type=DESCRIPTOR, help="Open file descriptor from which to read the passwords."
+)
 @click.option(
     "--accept-clock", metavar="REASON", allow_from_autoenv=False,
-    help="Start although the clock is before the newest record: you have checked it. The reason is recorded.",
+    help="Start although the clock is before the newest record, because you have checked it. The reason is recorded.",
 )  # fmt: skip
 @click.option(
     "--config", "configs", metavar="FILE", envvar="PROVISIONING_SERVER_CONFIG", multiple=True,
@@ -170,7 +172,8 @@ def _web_address(place: str | None, certificate: Path | None, key: Path | None) 
         return WebAddress.parse(place, certificate, key)
     if certificate is not None or key is not None:
         raise UsageError(
-            "--web-cert and --web-key are for the web page, but --web is missing.", advice="Say where with --web."
+            "--web-cert and --web-key are for the web page, but --web is missing.",
+            advice="Give its address with --web.",
         )
     return None
 

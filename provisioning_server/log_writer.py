@@ -69,7 +69,9 @@ class LogWriter:
         file = _written(self._file, "".join(entry.text for entry in entries if entry.in_file))
         if file is not self._file:
             self._file = file
-            entries.append(self._own_line("error", "The program log cannot be written any more: is its disk full?"))
+            entries.append(
+                self._own_line("error", "The program log can no longer be written. Check whether its disk is full.")
+            )
         self._console = _written(self._console, self._console_text([entry for entry in entries if entry.on_console]))
 
     def _own_line(self, level: str, text: str) -> LogEntry:

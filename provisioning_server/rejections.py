@@ -62,7 +62,7 @@ RECORDS_FAILED: Final = _rejected(
     Code.RECORDS_FAILED, "The server's records failed, so it issues nothing until it is restarted.", False
 )
 INTERNAL: Final = _rejected(Code.INTERNAL, "Internal server error. See the server's program log.", False)
-STOPPING: Final = _rejected(Code.SERVER_STOPPING, "The server is being stopped.", True)
+STOPPING: Final = _rejected(Code.SERVER_STOPPING, "The server is stopping.", True)
 BUSY: Final = _rejected(Code.SERVER_BUSY, "The server has too many connections.", True)
 GAVE_WAY: Final = _rejected(
     Code.SERVER_BUSY, "The server has too many connections, and this one was idle. Connect again.", True

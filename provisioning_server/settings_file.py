@@ -29,7 +29,7 @@ def settings_option() -> click.Option:
         is_eager=True,
         expose_value=False,
         callback=_apply,
-        help="TOML file with options under their names; what the command line says wins.",
+        help="TOML file with options under their names; options on the command line win.",
     )
 
 

@@ -59,7 +59,7 @@ def of_definition(definition: CertificateDefinition, now: datetime) -> Iterator[
             f"{_moment(now)}. Correct the clock; if it is right, make a new signer."
         )
     elif datetime(last + 1, 1, 1, tzinfo=UTC) - now < _SOON:
-        yield f"can issue only until the end of {last}: its definition ends then. Make a new signer before."
+        yield f"can issue only until the end of {last}: its definition ends then. Make a new signer before then."
 
 
 def of_certificate(begin: datetime, end: datetime, now: datetime) -> Iterator[str]:
@@ -73,7 +73,7 @@ def of_certificate(begin: datetime, end: datetime, now: datetime) -> Iterator[st
             "Correct the clock; if it is right, make a new signer."
         )
     elif end - now < _SOON:
-        yield f"has a certificate that expires on {end:%Y-%m-%d}. Make a new signer before."
+        yield f"has a certificate that expires on {end:%Y-%m-%d}. Make a new signer before then."
 
 
 def _moment(at: datetime) -> str:

@@ -117,7 +117,7 @@ def _show_words(zone: ConfigZone, part: Part) -> None:
     "--allow",
     type=click.Choice([allow.value for allow in Allow]),
     multiple=True,
-    help="A setting that is wanted, although it is remarkable.",
+    help="Accept a setting that is otherwise refused.",
 )
 def check(file: Path, part: str, accept_112: bool, allow: tuple[str, ...], **slots: Any) -> None:
     """Report what in FILE would harm a chip, and what is remarkable; try it on a software chip.

@@ -133,7 +133,7 @@ def _secure_boot_slots(zone: ConfigZone, product: Product) -> Findings:
             Level.WARNING,
             Rule.SECURE_BOOT,
             _SECURE_BOOT,
-            f"the SecureBoot key in slot {key.number} can be replaced by anybody after the data lock.",
+            f"the SecureBoot key in slot {key.number} can be replaced by anyone after the data lock.",
             "Put it on the list of slots to lock.",
         )
     if boot.mode > 1 and (digest.private or (boot.mode == _FULL_SIG and digest.size < _SIGNATURE_SIZE)):

@@ -162,7 +162,7 @@ def _secret(slot: Slot, product: Product) -> Findings:
             Level.WARNING,
             Rule.OPEN_SECRET,
             slot,
-            "is a secret that anybody on the bus can overwrite after the data lock.",
+            "is a secret that anyone on the bus can overwrite after the data lock.",
             "Put it on the list of slots to lock." if slot.key_config.lockable else "Let it be lockable, and lock it.",
         )
     elif slot.slot_config.write is WriteRule.NEVER and not slot.slot_config.bit(13):
@@ -256,7 +256,7 @@ def _problem(target: Slot, product: Product, *, wraps: bool) -> str:
     if wraps and target.slot_config.no_mac:
         return "has NoMac: what GenDig loads from it is refused for encrypted access"
     if not product.gets_value(target):
-        return "gets no value before the data lock and can get none after it"
+        return "has no value before the data lock and cannot get one after it"
     return ""
 
 

@@ -142,7 +142,7 @@ def _counters(zone: ConfigZone) -> Findings:
                 Level.WARNING,
                 Rule.COUNTER_START,
                 byte,
-                f"Counter {number} holds {stored.hex().upper()}, which no count is stored as.",
+                f"Counter {number} holds {stored.hex().upper()}, which is not a valid count.",
                 "FFFFFFFF00000000 is 0.",
             )
         elif value:

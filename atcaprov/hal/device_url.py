@@ -84,7 +84,7 @@ def require_nameable(text: str) -> str:
         encoded = b"\0"
     too_long = len(text) > LONGEST_URL
     if b"\0" in encoded or too_long:
-        what = f"is longer than {LONGEST_URL:,} characters" if too_long else "contains an impossible character"
+        what = f"is longer than {LONGEST_URL:,} characters" if too_long else "contains an invalid character"
         raise UsageError(f"The device name {text[:_SHOWN]!a} {what}.", advice="Write it like kit-hid://1-2.3.")
     return text
 

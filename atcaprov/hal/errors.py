@@ -45,7 +45,7 @@ def not_there(path: str) -> TransportError:
 
 def wrong_kind(path: str, kind: str) -> UsageError:
     """Return the error for a file that is not a device of this kind."""
-    return UsageError(f"{path} is not a {kind}.", advice="'provisioning-client devices' lists what is plugged in.")
+    return UsageError(f"{path} is not a {kind}.", advice="'provisioning-client devices' lists what is connected.")
 
 
 def missing(package: str, purpose: str) -> TransportError:

@@ -57,7 +57,7 @@ class PlugWatcher:
             self._monitor = None  # the daemon is gone: look at every turn
             return True
         if changed:
-            _LOG.debug("Something was plugged in or out.")
+            _LOG.debug("A device was plugged in or unplugged.")
         return changed
 
 

@@ -215,7 +215,7 @@ def find_one(port: str, name: str, hid: Any = None) -> PluggedKit:
     if not found:
         raise TransportError(
             f"No {_SCHEMES[port]} board is plugged in at '{name}'." if name else f"No {_SCHEMES[port]} board is found.",
-            advice="'provisioning-client devices' lists what is plugged in.",
+            advice="'provisioning-client devices' lists what is connected.",
             code=Code.DEVICE_NOT_FOUND,
         )
     if len(found) > 1:

@@ -32,7 +32,7 @@ _VERBOSE_OPTION: Final[_Decorator] = click.option(
     help="Log devices, stages and connections; -vv each command and message, too.",
 )
 _LEVEL_OPTION: Final[_Decorator] = click.option(
-    "--log-level", type=click.Choice(list(_LEVELS)), help="Log what is of this level or above."
+    "--log-level", type=click.Choice(list(_LEVELS)), help="Log messages of this level and above."
 )
 
 

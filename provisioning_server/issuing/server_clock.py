@@ -57,8 +57,8 @@ class ServerClock:
         if newest is None or now >= newest - STEP_TOLERATED:
             return ""
         return (
-            f"its newest record is of {rejections.moment(newest)}. Correct it; if it is right, start the server once"
-            " with --accept-clock REASON"
+            f"its newest record is from {rejections.moment(newest)}. Correct the clock; if it is right, start"
+            " the server once with --accept-clock REASON"
         )
 
 
@@ -78,8 +78,8 @@ def check_clock(clock: ServerClock, records: AcceptingRecords, reason: str | Non
         assert newest is not None
         records.accept_clock(now, reason)
         log.warning(
-            f"The clock was accepted: it says {rejections.moment(now)}, the newest record {rejections.moment(newest)}."
-            f" Reason: {reason}"
+            f"The clock was accepted: it says {rejections.moment(now)}, the newest record is from"
+            f" {rejections.moment(newest)}. Reason: {reason}"
         )
 
 

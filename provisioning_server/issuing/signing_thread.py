@@ -76,7 +76,7 @@ class SigningThread:
     def _at_fault(self, error: Exception) -> None:
         if isinstance(error, TransportError):
             if self._registry.remove(self._signer):
-                self._log.warning(f"{self._name} does not answer any more: {error}")
+                self._log.warning(f"{self._name} no longer answers: {error}")
         elif isinstance(error, AtcaProvError) and error.code == Code.QUOTA_USED_UP:
             self._used_up()
         elif isinstance(error, AtcaProvError) and error.code == Code.PASSWORD_WRONG:

@@ -262,7 +262,7 @@ class ModuleWatcher:
         try:
             await loop.run_in_executor(self._threads, _once_more, module.check_present)
         except TransportError as error:
-            await self._unplug(url, f"does not answer any more: {error}")
+            await self._unplug(url, f"no longer answers: {error}")
         except Exception as error:
             entry = self._registry.entry_of(module.documents.signer_public_key)
             if entry is not None and entry.trouble is None:

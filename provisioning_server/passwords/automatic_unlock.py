@@ -106,12 +106,13 @@ def _say_why_it_waits(signer: Signer, policy: PasswordChoice, log: Log, *, refus
         log.warning(f"{name} refused the given password. It is not tried again.")
     elif policy.tried(signer):
         log.warning(
-            f"{name} does not get the given password again: it was refused, or the signer was unplugged during it. "
-            "Enter it by hand."
+            f"{name} does not get the given password again: it was refused, or the signer was unplugged before "
+            "it was accepted. Enter it by hand."
         )
     elif policy.undecided(signer):
         log.warning(
-            f"{name} has no given password of its own, and a wrong try counts, so none was tried. Name it: SN=password."
+            f"{name} has no given password of its own, and wrong tries count, so no password "
+            "was tried. Give one as SN=password."
         )
     elif policy.for_others(signer):
         log.info(f"{name} has no given password: all of them name other signers.")

@@ -68,6 +68,6 @@ def _lines(data: Path) -> list[AcceptedClock]:
     except ValueError as error:
         raise UsageError(
             f"{path} is damaged.",
-            advice="Bring it back from a backup, or delete it: then all records count against the clock again.",
+            advice="Restore it from a backup, or delete it: then the clock is compared with all records again.",
             code=Code.FILE_INVALID,
         ) from error

@@ -178,7 +178,7 @@ class FileRecords:
             raise UsageError(
                 f"{len(names)} certificate files in {data / 'certs'} have no record, the first is {names[0]}: a signing"
                 " log was moved, removed or cut off.",
-                advice=f"Bring the signing logs back to {data / 'logs'}. If they are permanently lost, rename the"
+                advice=f"Put the signing logs back into {data / 'logs'}. If they are permanently lost, rename the"
                 " folder certs: their chips can then get other certificates.",
                 code=Code.RECORD_MISSING,
             )
@@ -196,7 +196,7 @@ class FileRecords:
             if found.document_id != document_id:
                 raise UsageError(
                     f"The signer documents {document_id} in {self._documents_folder} were changed.",
-                    advice="Bring the file back from a backup.",
+                    advice="Restore the file from a backup.",
                     code=Code.FILE_INVALID,
                 )
             self._documents[document_id] = found

@@ -162,6 +162,6 @@ def _date_format(tag: int) -> DateFormat:
 def _damaged() -> UsageError:
     return UsageError(
         "A file of signer documents in the data folder is damaged.",
-        advice="Bring it back from a backup of the data folder.",
+        advice="Restore it from a backup of the data folder.",
         code=Code.FILE_INVALID,
     )

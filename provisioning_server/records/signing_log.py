@@ -197,6 +197,6 @@ def _record(path: Path, number: int, line: bytes) -> IssuedRecord:
 def _damaged(path: Path, number: int) -> UsageError:
     return UsageError(
         f"Line {number} of the signing log {path} is damaged.",
-        advice="Bring the file back from a backup; without it a chip could get a second certificate.",
+        advice="Restore the file from a backup; without it a chip could get a second certificate.",
         code=Code.FILE_INVALID,
     )

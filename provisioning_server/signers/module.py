@@ -97,7 +97,7 @@ def _require_proof(module: SignerModule) -> None:
         module.lock()
         raise CertificateError(
             "The module's key is not that of its certificate.",
-            advice="Take the module out of use: someone may have copied the certificate of another one.",
+            advice="Take the module out of use: someone may have copied another module's certificate.",
             code=Code.KEY_MISMATCH,
         )
 

@@ -35,8 +35,8 @@ class ModulePins:
             raise
         if known != _line(facts):
             raise CertificateError(
-                f"The module says that it is {facts.serial.hex().upper()}, but its salt, scrypt cost or key is not "
-                "what it was when it was opened here before: it may be forged to learn the password.",
+                f"The module claims to be {facts.serial.hex().upper()}, but its salt, scrypt cost or key has changed "
+                "since it was last opened here: it may be a forgery that collects passwords.",
                 advice=f"Do not enter its password. If the module is genuine, delete {path}.",
                 code=Code.MODULE_CHANGED,
             )

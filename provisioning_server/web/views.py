@@ -136,7 +136,7 @@ def _held_up(view: SignerView, trouble: ErrorReply) -> SignerView:
 
 
 def _used_up(view: SignerView) -> SignerView:
-    detail = "It has issued all certificates that it was made for. Make a new module."
+    detail = "It has issued all certificates that its quota allows. Make a new module."
     return replace(view, state=SignerState.USED_UP, headline="Quota used up", detail=detail)
 
 

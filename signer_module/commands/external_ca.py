@@ -134,7 +134,7 @@ def _require_one_place(device: str | None, hsm: KeyPlace | None, source: Passwor
     type=click.IntRange(1),
     default=1,
     metavar="N",
-    help="What a chip with quota has counted since it was begun (1): the requests, and an import that was interrupted.",
+    help="Signatures that a chip with quota has counted, one for each request and interrupted import. Default: 1.",
 )
 @order_options
 @password_options(new=True, whose="the module's")

@@ -59,7 +59,7 @@ def info_command(folder: Path | None, device: str | None, as_json: bool) -> None
 @click.command("verify")
 @click.argument("folder", type=FOLDER, required=False)
 @device_option
-@click.option("--public-only", is_flag=True, help="Check what is public, not the key: no password is needed.")
+@click.option("--public-only", is_flag=True, help="Check the public parts only, not the key; needs no password.")
 @password_options(new=False, whose="the key's")
 def verify_command(folder: Path | None, device: str | None, public_only: bool, source: PasswordSource) -> None:
     """Check a folder or a module. Locks, certificates, and that the key belongs to them."""

@@ -97,7 +97,7 @@ order_options = option_group(
             type=click.IntRange(LEAST_COST, MOST_COST),
             default=COST,
             show_default=True,
-            help="What a guess of the password costs: log2 of scrypt's N.",
+            help="Cost of one guess of the password: log2 of scrypt's N.",
         ),
         "yes": click.option("--yes", is_flag=True, help="Do not ask before the chip is locked."),
     },

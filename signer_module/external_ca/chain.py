@@ -173,7 +173,9 @@ def _check_authority(certificate: x509.Certificate, *, below: int) -> None:
     if constraints is None or not constraints.ca or (usage is not None and not usage.key_cert_sign):
         raise _invalid(f"The certificate of {name} is not that of a CA")
     if constraints.path_length is not None and constraints.path_length < below:
-        raise _invalid(f"Under {name} may stand {constraints.path_length} CAs, but {below} do, with the signer")
+        raise _invalid(
+            f"{name} allows {constraints.path_length} CAs below it, but there are {below}, including the signer"
+        )
     for extension in certificate.extensions:
         unknown = extension.critical and not isinstance(extension.value, _UNDERSTOOD)
         if unknown or isinstance(extension.value, x509.NameConstraints):

@@ -205,7 +205,7 @@ class SignerModule(OpenModule[SignerModuleContents]):
         if not isinstance(contents, SignerModuleContents):
             raise ProvisioningError(
                 f"The module at {device.url} is a root, not a signer.",
-                advice="A root module does not belong on a line; keep it locked away.",
+                advice="Do not use a root module at a line; keep it locked away.",
                 code=Code.NOT_A_MODULE,
             )
         return cls(device, contents, pause)

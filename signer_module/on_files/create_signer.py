@@ -73,7 +73,7 @@ def _require_free(issued: dict[str, str], signer_id: bytes | None, own: bytes | 
         )
     if own is None and signer_id is not None and signer_id.hex().upper() in issued:
         raise UsageError(
-            f"The signer id {signer_id.hex().upper()} was given before.",
+            f"The signer id {signer_id.hex().upper()} is already in use.",
             advice="Choose another; an interrupted run may have used it.",
         )
 

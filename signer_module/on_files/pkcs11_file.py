@@ -34,7 +34,7 @@ class KeyPlace:
             raise _bad_file(path, f"it is not TOML: {error}") from error
         unknown = sorted(set(found) - set(_FIELDS))
         if unknown:
-            raise _bad_file(path, f"it says '{unknown[0]}', which is unknown")
+            raise _bad_file(path, f"the field '{unknown[0]}' is unknown")
         for name in _FIELDS:
             if not isinstance(found.get(name), str) or not found[name]:
                 raise _bad_file(path, f"{name} must be a string")

@@ -89,7 +89,7 @@ class RootFolder:
         parsed = x509.load_der_x509_certificate(self.certificate)
         if parsed.extensions.get_extension_for_class(x509.BasicConstraints).value.path_length == 0:
             raise CertificateError(
-                "The path length of the root is 0: it allows no CA under it, and a signer is one.",
+                "The root has path length 0: it allows no CA below it, but a signer is a CA.",
                 advice="Create another root, with path_length = 1.",
                 code=Code.CHAIN_INVALID,
             )

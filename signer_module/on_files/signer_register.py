@@ -104,4 +104,4 @@ def free_id(issued: dict[str, str]) -> bytes:
     for number in range(1, 0xFFFF):  # 0000 and FFFF are placeholders in published definitions
         if f"{number:04X}" not in issued:
             return number.to_bytes(2, "big")
-    raise UsageError("The root has given all 65,534 signer ids.", advice="Create another root.")
+    raise UsageError("The root has no unused signer id left (65,534 are in use).", advice="Create another root.")

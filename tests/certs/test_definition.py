@@ -128,7 +128,7 @@ ISSUER = DEVICE.layout.issuer
         ({"cert_elements": (CertElement("x", CONFIG_WORD, CertLocation(ISSUER.start, 4)),)}, "names or extensions"),
         ({"cert_elements": (CertElement("x", CONFIG_WORD, CertLocation(ISSUER.start + 6, 3)),)}, "names or extensions"),
         ({"cert_elements": (CertElement("x", CONFIG_WORD, CertLocation(SUBJECT.start, 0)),)}, "names or extensions"),
-        ({"cert_elements": (CertElement("x", DeviceLocation(), CertLocation(SUBJECT.start, 4)),)}, "Read gives"),
+        ({"cert_elements": (CertElement("x", DeviceLocation(), CertLocation(SUBJECT.start, 4)),)}, "that Read returns"),
         ({"cert_elements": (CertElement("x", CONFIG_WORD, CertLocation(SUBJECT.start, 5)),)}, "4 bytes for 5"),
         ({"cert_elements": (*DEVICE.cert_elements, DEVICE.cert_elements[0])}, "overlap"),
         (

@@ -30,7 +30,7 @@ def test_a_disk_that_is_full_at_any_step_ends_in_order(tmp_path: Path) -> None:
     for run in runs:
         _ended_in_order(run)
     assert {run["code"] for run in runs} == {0, 1, 2}
-    assert any("The program log cannot be written any more" in run["said"] for run in runs if run["code"] == 0)
+    assert any("The program log can no longer be written" in run["said"] for run in runs if run["code"] == 0)
 
 
 def _ended_in_order(run: dict[str, Any]) -> None:

@@ -158,7 +158,7 @@ def test_a_ca_whose_certificates_are_given_with_the_request_is_checked_before_th
         ((issuing,), 7, "is missing"),
         ((issuing, root, other), 7, "not part of the signer's chain"),
         ((p384, root), 7, "P-256"),
-        ((ends, root), 7, "may stand 0 CAs"),
+        ((ends, root), 7, "allows 0 CAs below it"),
         ((house.add("web", "p256", "root", extensions=web), root), 7, "extended key usage"),
     ):
         assert refused_before_the_chip(*(option for path in given for option in ("--chain", path))) == code
@@ -263,9 +263,9 @@ def test_surplus_certificate_is_named(extra: bytes) -> None:
 @pytest.mark.parametrize(
     ("part", "changed", "says"),
     [
-        ("root", certificate("root", "root", path=2), "may stand 2 CAs"),
-        ("middle", certificate("middle", "root", path=1), "may stand 1 CAs"),
-        ("issuing", certificate("issuing", "middle", path=0), "may stand 0 CAs"),
+        ("root", certificate("root", "root", path=2), "allows 2 CAs below it"),
+        ("middle", certificate("middle", "root", path=1), "allows 1 CAs below it"),
+        ("issuing", certificate("issuing", "middle", path=0), "allows 0 CAs below it"),
         ("middle", certificate("middle", "root", ca=False), "not that of a CA"),
         ("middle", certificate("middle", "root", usage=NO_CA), "not that of a CA"),
         ("issuing", certificate("issuing", "middle", usage=NO_CA), "not that of a CA"),

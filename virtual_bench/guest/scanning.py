@@ -42,7 +42,7 @@ class ScanningLine:
         self.plugboard.unplug(module.board)
         label = self._label(module)
         # The latter if it was just being asked whether it is there.
-        self.server.wait_for(f"{label} unplugged.", f"{label} does not answer any more")
+        self.server.wait_for(f"{label} unplugged.", f"{label} no longer answers")
 
     def request(self, number: int, *, any_of_group: bool = False) -> CertificatesRequest:
         """Return the request of a device with that number, which names the first module."""

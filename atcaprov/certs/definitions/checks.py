@@ -44,7 +44,7 @@ SERIAL_LOCATIONS: Final = ((0, 4), (8, 5))
 def check(definition: DefinitionFields) -> None:
     """Raise CertificateError (definition-invalid) unless certificates can be rebuilt with the definition."""
     if not _NAME.fullmatch(definition.name) or (definition.ca_cert_def and not _NAME.fullmatch(definition.ca_cert_def)):
-        raise refused("its name, and that of its issuer's, must be letters, digits and _, and begin with a letter")
+        raise refused("its name and its issuer's must consist of letters, digits and _, and begin with a letter")
     if definition.role not in ("signer", "device"):
         raise refused("its role must be signer or device")
     if definition.type != 0:
@@ -194,7 +194,7 @@ def _check_extra_element(element: CertElement, places: list[Span]) -> None:
     location = element.device_loc
     _check_in_zone(f"element {element.id}", location)
     if not location.present or location.by_gen_key or location.count > MAX_TRANSFORMED:
-        raise refused(f"element {element.id} must be bytes of the chip that Read gives")
+        raise refused(f"element {element.id} must be bytes that Read returns")
     start, end = element.cert_loc.offset, element.cert_loc.end
     if not element.cert_loc.count or not any(place.holds(start, end) for place in places):
         raise refused(f"element {element.id} must stand in one value of the names or extensions of the certificate")

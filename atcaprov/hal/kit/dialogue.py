@@ -97,7 +97,7 @@ class KitDialogue:
         A board that refuses the address is in step as well, and keeps the chip that it had.
         """
         deadline = time.monotonic() + self._left(self._limits.resync)
-        _LOG.debug("Getting into step with the kit.")
+        _LOG.debug("Synchronizing with the kit.")
         self._selected = None
         if not self._sent_whole:
             self._port.send(b"\n")  # ends the cut line in the board's buffer

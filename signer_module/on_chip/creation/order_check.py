@@ -85,7 +85,7 @@ def _chosen(certificate: x509.Certificate) -> tuple[object, ...]:
 def _refuse(differences: list[str]) -> None:
     if differences:
         raise ProvisioningError(
-            f"The chip is a finished module already, and not the one that the options order: {'; '.join(differences)}.",
+            f"The chip is already a finished module, and it differs from the options: {'; '.join(differences)}.",
             advice=_ASK,
             code=Code.DATA_LOCKED_OTHER,
         )

@@ -115,7 +115,7 @@ def _require_unused(root: RootModule, order: ModuleOrder) -> None:
     left = root.remaining
     if left is None or (order.quota is not None and left < order.quota):
         raise ProvisioningError(
-            "The root module is finished already, and may have given signer ids: a new register would give them again.",
+            "The root module is finished already. A new register could give its signer ids a second time.",
             advice="Give its folder as --out. If that is lost or was never made, add --register-lost.",
             code=Code.DATA_LOCKED_OTHER,
         )

@@ -143,7 +143,7 @@ def _registered_id(
 
 def _require_free(root: RootFolder, signer_id: bytes) -> None:
     if signer_id.hex().upper() in root.register.issued():
-        raise UsageError(f"The signer id {signer_id.hex().upper()} was given before.", advice="Choose another.")
+        raise UsageError(f"The signer id {signer_id.hex().upper()} is already in use.", advice="Choose another.")
 
 
 def finish_signer(

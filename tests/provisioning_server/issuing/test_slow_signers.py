@@ -150,7 +150,7 @@ def test_signers_of_other_products_are_no_group(make: Make) -> None:
 @pytest.mark.parametrize(
     ("fault", "says"),
     [
-        (GONE, "warning: {name} does not answer any more: The module was unplugged."),
+        (GONE, "warning: {name} no longer answers: The module was unplugged."),
         (SPENT, "warning: {name} quota used up."),
         (
             ProtocolError("Garbage."),

@@ -246,7 +246,7 @@ def test_idle_module_is_checked_for_presence(trouble: bool) -> None:
             await bench.scan()
         assert list(bench.registry) == []
 
-    assert any("does not answer any more" in line for line in run(work).log.lines)
+    assert any("no longer answers" in line for line in run(work).log.lines)
 
 
 def test_one_damaged_answer_is_ignored() -> None:
@@ -284,7 +284,7 @@ def test_module_that_vanished_silently_is_noticed() -> None:
         assert bench.registry.choose(faulty.documents.signer_public_key) == rejections.SIGNER_QUARANTINED
 
     bench = run(work)
-    assert f"warning: {label(quiet.serial, quiet.name)} does not answer any more: Nobody answers." in bench.log.lines
+    assert f"warning: {label(quiet.serial, quiet.name)} no longer answers: Nobody answers." in bench.log.lines
     assert any(line.startswith(f"error: {label(faulty.serial, faulty.name)}") for line in bench.log.lines)
 
 

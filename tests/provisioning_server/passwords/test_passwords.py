@@ -332,7 +332,7 @@ def test_a_password_that_names_no_signer_is_tried_on_the_only_module_and_once() 
     refused = f"warning: {_name(module)} refused the given password. It is not tried again."
     again = (
         f"warning: {_name(module)} does not get the given password again: "
-        "it was refused, or the signer was unplugged during it. Enter it by hand."
+        "it was refused, or the signer was unplugged before it was accepted. Enter it by hand."
     )
     requires = f"info: {_name(module)} requires password."
     assert log.lines == [requires, refused, *(requires, again) * 2]

@@ -127,7 +127,7 @@ def test_a_record_that_was_lost_between_two_starts_refuses_the_start(
     server = _refused_start(signer, data)
     assert f"[{Code.RECORD_MISSING}]" in server.errors
     assert re.search(r"0123000000000002EE|0123000000000001EE", server.errors)
-    assert f"Bring the signing logs back to {data / 'logs'}" in " ".join(server.errors.split())
+    assert f"Put the signing logs back into {data / 'logs'}" in " ".join(server.errors.split())
     (tmp_path / "elsewhere").replace(log)
     assert _issue(signer, data, 1, 2) == [first, second]
 
