@@ -1,5 +1,4 @@
-"""The only way in which files from outside are read: first the size is limited, then the nesting and the length of
-numbers.
+"""Read files from outside within limits: first of their size, then of their nesting and of the length of numbers.
 
 A device that never ends, a text of a thousand brackets, a key of ten thousand dots and a number of five thousand digits
 each end in an error before they cost memory or time.
@@ -128,7 +127,7 @@ def parse_json(text: str | bytes) -> Any:
 
 
 def _parsed(parse: Callable[[], _Value]) -> _Value:
-    """Return what a parser gives, if it is not nested too deeply; raises MalformedError."""
+    """Return the result of a parser, if it is not nested too deeply; raises MalformedError."""
     try:
         found = parse()
     except RecursionError:

@@ -1,6 +1,6 @@
 """All errors of the project: what happened, what to do, and what becomes of the board.
 
-The second level of the tree says whose fault it is and decides the exit code; `Code` is the stable name a machine
+The second level of the tree names the cause and decides the exit code; `Code` is the stable name a machine
 reads. Codes never change meaning; docs/reference/errors.md lists them all.
 """
 
@@ -205,7 +205,7 @@ class CertificateError(AtcaProvError):
     default_board = Board.RETRY
 
 
-class ServerRejected(AtcaProvError):  # noqa: N818 - it reports an answer, not a fault of ours
+class ServerRejected(AtcaProvError):  # noqa: N818 - it reports an answer, not an error of ours
     """The Provisioning Server refused; `code` and `what` are the server's own."""
 
     exit_code = 8

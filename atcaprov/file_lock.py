@@ -16,7 +16,7 @@ if sys.platform == "win32":
     _PLACE = 0x7FFF_0000
 
     def try_lock(descriptor: int) -> bool:
-        """Take the lock if nobody has it, and return whether so; raises OSError where there are no locks."""
+        """Try to take the lock and return whether that succeeded; raises OSError where there are no locks."""
         return _at_its_place(descriptor, msvcrt.LK_NBLCK)
 
     def unlock(descriptor: int) -> None:
@@ -38,7 +38,7 @@ else:
     import fcntl
 
     def try_lock(descriptor: int) -> bool:
-        """Take the lock if nobody has it, and return whether so; raises OSError where there are no locks."""
+        """Try to take the lock and return whether that succeeded; raises OSError where there are no locks."""
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -51,7 +51,7 @@ else:
 
 
 def _is_free(error: OSError) -> bool:
-    """Return False for the error of a lock that somebody else has; raise any other. Wine gives no number with it."""
+    """Return False for the error of a lock that another process holds; raise any other. Wine gives no number."""
     if error.errno in (0, errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES, errno.EDEADLK):
         return False
     raise error

@@ -47,7 +47,7 @@ class FixtureHal(Hal):
         self._ask("SLEEP")
 
     def exchange(self, packet: bytes) -> bytes:
-        """Return the chip's reply as it came: whoever called checks its count and CRC."""
+        """Return the chip's reply as it came: the caller checks its count and CRC."""
         reply = self._ask(f"SEND {packet.hex()}")
         try:
             return bytes.fromhex(reply)

@@ -1,4 +1,4 @@
-"""Every error reply of the server: why a request gets no certificate."""
+"""Every error reply of the server: why a request is rejected."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ def verify_signer(signer_der: bytes, *, signer_public_key: bytes, root_public_ke
 def verify_root(root_der: bytes, root_public_key: bytes | None = None) -> bytes:
     """Return the public key (X||Y) of a self-signed root certificate.
 
-    Raises CertificateError: chain-invalid when it is not signed by its own key or is no CA certificate,
+    Raises CertificateError: chain-invalid when it is not signed by its own key or is not a CA certificate,
     root-not-pinned when its key is not the one given.
     """
     root = _layout(root_der, "root")

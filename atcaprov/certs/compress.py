@@ -29,7 +29,7 @@ def compress(
 ) -> bytes:
     """Return the compressed form (72 bytes) of a certificate (DER) that the definition describes.
 
-    Raises CertificateError (certificate-mismatch) that names whatever differs, expected and found, when the certificate
+    Raises CertificateError (certificate-mismatch) that names each difference, expected and found, when the certificate
     cannot be rebuilt from 72 bytes: its structure differs from the template, a date has minutes, its validity is not a
     whole number of years, or its serial number is another.
     """

@@ -96,7 +96,7 @@ def _around(span: Span, start: int, end: int, inside: bool) -> list[Span]:
 
 
 def _constant_differences(fields: list[tuple[str, Span]], expected: bytes, found: bytes, end: int) -> list[Span]:
-    # The outer length follows from the signature's length and is no difference of its own.
+    # The outer length follows from the signature's length and is not a difference of its own.
     named = {position for _, span in fields for position in range(span.start, span.end)}
     positions = [at for at in range(_HEADER, end) if at not in named and expected[at] != found[at]]
     return [Span(positions[0], positions[-1] + 1)] if positions else []

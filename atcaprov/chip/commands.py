@@ -72,7 +72,7 @@ LOCK_CONFIG: Final = 0x00
 LOCK_DATA: Final = 0x01
 LOCK_SLOT: Final = 0x02
 LOCK_NO_CRC: Final = 0x80
-"""Lock without the summary CRC: seals whatever is there; the host code never sends it."""
+"""Lock without the summary CRC: locks any content; the host code never sends it."""
 GEN_KEY_CREATE: Final = 0x04
 GEN_KEY_PUBLIC: Final = 0x00
 TEMP_KEY_SLOT: Final = 0xFFFF

@@ -2,7 +2,7 @@
 
 Polynomial 8005, start value 0, each byte least significant bit first, register shifted left, sent low byte first
 (cryptoauthlib lib/calib/calib_command.c, atCRC). It is the one piece of logic that host and software chip share: the
-vendor's own C code checks it on every packet of every test, so a fault here cannot hide.
+vendor's own C code checks it on every packet of every test, so an error here cannot hide.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Only that answer identifies a part: the revision bytes of the configuration zone (4 to 7) may hold something else
 (Microchip AN3539, section 1.2.4; ATECC608 Trust&GO data sheets, Info command). Byte 2 is the family, byte 3 the
-silicon. The vendor announces that byte 3 changes with the silicon, so one that is not known yet is no other part.
+silicon. The vendor announces that byte 3 changes with the silicon, so an unknown one does not mean another part.
 Published are 02 for the ATECC608A and 03 for the 608B; 04 for the 608C is a guess that no document confirms.
 """
 
@@ -46,7 +46,7 @@ def is_508(revision: bytes) -> bool:
 
 
 def is_608(revision: bytes) -> bool:
-    """Tell whether a chip with this revision, 4 bytes, is of the ATECC608 family, whatever its silicon."""
+    """Tell whether a chip with this revision, 4 bytes, is of the ATECC608 family, of any silicon."""
     return revision[_FAMILY] == _FAMILY_608
 
 

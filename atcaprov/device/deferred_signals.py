@@ -24,7 +24,7 @@ def beyond_signals(call: Callable[[], Result]) -> Result:
         return call()
     try:
         future = _worker().submit(call)
-    except RuntimeError:  # the interpreter is ending and starts no more work in threads
+    except RuntimeError:  # the interpreter is ending and cannot start threads
         return call()
     try:
         return future.result()

@@ -43,7 +43,7 @@ class AwakeChip:
         """Its volatile memory may hold what a later command needs."""
         self._woken_at = 0.0
         self._busy = 0.0
-        """Seconds that its commands since then take at most: virtual chips need less, real ones no more."""
+        """Seconds that its commands since then take at most: virtual chips need less, real ones at most that."""
         self._fresh = False
         """It was woken, and no command has been sent since."""
         self._tired = False

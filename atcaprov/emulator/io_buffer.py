@@ -10,7 +10,7 @@ from typing import Final
 
 SHORTEST_GROUP: Final = 4
 LONGEST_GROUP: Final = 155
-"""Counts outside of these are an error at once (9.1): the chip waits for no more bytes."""
+"""Counts outside of these are an error at once (9.1): the chip does not wait for further bytes."""
 _HIGH: Final = b"\xff"
 
 

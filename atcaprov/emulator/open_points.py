@@ -71,7 +71,7 @@ class OpenPoints:
     checkmac_consumes: bool = True
     """CheckMac clears TempKey, also in modes that do not use it, unless it copied a key there."""
     errors_clear_temp_key: bool = False
-    """A refused command clears TempKey, whatever the command; Info, FF, 05 and EE never do."""
+    """Any refused command clears TempKey; Info, FF, 05 and EE never do."""
     other_commands_clear_temp_key: bool = False
     """Counter, ECDH, Lock, PrivWrite, SecureBoot, SelfTest, UpdateExtra and Write clear a TempKey that they do not use.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from atcaprov.chip.commands import Status
 
 
-class Refusal(Exception):  # noqa: N818 - it is the chip's answer, not a fault of the program
+class Refusal(Exception):  # noqa: N818 - it is the chip's answer, not an error of the program
     """One refused command: the status byte that goes out, and the reason that stays in.
 
     `rule` says in words why the command is not allowed; `slot` and `bit` name the slot and the configuration bit
@@ -26,7 +26,7 @@ class Refusal(Exception):  # noqa: N818 - it is the chip's answer, not a fault o
 
 
 def illegal(rule: str) -> Refusal:
-    """Return a parse error (03): the opcode, a parameter or the length is illegal whatever the state."""
+    """Return a parse error (03): the opcode, a parameter or the length is illegal in every state."""
     return Refusal(Status.PARSE_ERROR, rule)
 
 

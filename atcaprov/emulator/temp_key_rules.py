@@ -1,6 +1,6 @@
 """Rules for TempKey: what commands ask of it, and what becomes of it, and of a running SHA, when a command ends.
 
-Commands load TempKey, and say so when they use it up. All else that ends it stands at the end of this module:
+Commands load TempKey, and report when they use it up. All other events that end it are at the end of this module:
 DS20005927A, 2.5.1 and 9.17, for the ATECC508A; for the ATECC608 what the vendor's tests and public firmware show, and
 open points where no source tells.
 """

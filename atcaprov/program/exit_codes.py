@@ -75,7 +75,7 @@ def _blame_environment(error: click.ClickException) -> None:
 
 
 def _print_anything() -> None:
-    """Let standard output take names outside its encoding: a run that went well must not fail when it says so."""
+    """Let standard output take names outside its encoding: a run that succeeded must not fail when it reports that."""
     if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
         sys.stdout.reconfigure(errors="backslashreplace")
 

@@ -51,7 +51,7 @@ class LineFormatter(logging.Formatter):
 
 
 class BytesMask(logging.Filter):
-    """Replaces each argument of a record that is bytes by its length: no line shows bytes, whoever logs them."""
+    """Replaces each argument of a record that is bytes by its length: no line shows bytes, of any logger."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Let every record pass."""

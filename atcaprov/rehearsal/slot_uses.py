@@ -28,7 +28,7 @@ def _slots_for(trial: TrialChip, use: str) -> dict[int, Needs]:
 
 
 def needs_of(trial: TrialChip, use: str, number: int) -> Needs | None:
-    """Return what a use of a slot needs, in order; None if the chip refuses it whatever is done before.
+    """Return what a use of a slot needs, in order; None if the chip refuses it in any case.
 
     The chip stays as it is. Each need is proved: the use is refused when this one alone is not met.
     """

@@ -146,7 +146,7 @@ class Console:
 
 
 class _LoopReader:
-    """Reads the terminal when the event loop says so, and delivers a lone ESC when its time is up."""
+    """Reads the terminal when the event loop asks for it, and delivers a lone ESC when its time is up."""
 
     def __init__(
         self, fd: int, loop: asyncio.AbstractEventLoop, decoder: KeyDecoder, deliver: Callable[[KeyPress], None]

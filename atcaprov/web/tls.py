@@ -20,7 +20,7 @@ LOOPBACK_NAMES: Final = ("127.0.0.1", "localhost", "[::1]")
 def host_names(address: WebAddress) -> list[str]:
     """Return the names by which a browser may call the page, in lower case, IPv6 in brackets; the best one first.
 
-    Whoever brings a browser to it by another name (DNS rebinding) is refused. With TLS they stand in the certificate.
+    A browser that reaches it by another name (DNS rebinding) is refused. With TLS they stand in the certificate.
 
     Raises:
         UsageError: FILE_UNREADABLE, or FILE_INVALID for a certificate that names no host.

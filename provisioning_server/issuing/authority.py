@@ -95,7 +95,7 @@ class Authority:
                 outcome: _Outcome = self._rules.offer(request)
             else:
                 outcome = self._certify(request, asked, batch, pending)
-        except Exception as error:  # whatever a signer raises, the other requests of the batch get their answers
+        except Exception as error:  # a signer may raise anything; the other requests of the batch get their answers
             return self._failed(error)
         if isinstance(outcome, ErrorReply):
             self._log_refusal(asked, outcome)

@@ -63,7 +63,7 @@ class SigningThread:
         was_low = self._signer.quota_low
         try:
             record = finish(pending, self._signer)
-        except Exception as error:  # whatever a signer raises, the others of its group go on
+        except Exception as error:  # a signer may raise anything; the others of its group go on
             self._at_fault(error)
             self._queue.give_back(job)
             return

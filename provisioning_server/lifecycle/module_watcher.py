@@ -60,7 +60,7 @@ class ModuleWatcher:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._unusable: dict[str, str] = {}  # by URL that is not tried again until it was empty once: why
         self._duplicates: dict[str, tuple[int, str]] = {}  # by URL: tried again after this change of the registry; why
-        self._told: dict[str, str] = {}  # by URL: what was said of it last, so that it is said once
+        self._told: dict[str, str] = {}  # by URL: the last message about it, so that it is logged once
         self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="module")
         self._scans = 0
         self._stopping = False
@@ -125,7 +125,7 @@ class ModuleWatcher:
     async def _guarded(self, url: str, work: Coroutine[Any, Any, None]) -> None:
         try:
             await work
-        except Exception as error:  # whatever happens at one URL, the others go on
+        except Exception as error:  # an error at one URL does not stop the others
             self._refuse(url, error)
         finally:
             del self._tasks[url]
@@ -174,7 +174,7 @@ class ModuleWatcher:
             return await loop.run_in_executor(self._threads, _once_more, lambda: self._open_module(url))
         except TransportError as error:
             self._say_once(url, f"No signer answers at {url}: {error}")
-        except Exception as error:  # whatever is connected there, the server and its other signers go on
+        except Exception as error:  # an error at this URL does not stop the server and its other signers
             self._refuse(url, error)
         return None
 

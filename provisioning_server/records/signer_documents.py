@@ -148,7 +148,7 @@ class SignerDocuments:
         try:
             found = cbor2.loads(data)
             documents = cls(**{name: found[name] for name in names})
-        except Exception as error:  # a damaged file: whatever the decoder raises on it means the same
+        except Exception as error:  # a damaged file: any exception of the decoder means the same
             raise _damaged() from error
         if any(type(getattr(documents, name)) is not bytes for name in names):
             raise _damaged()

@@ -1,4 +1,4 @@
-"""What the server asks of a signer, whatever holds its key: a file, a module, an HSM."""
+"""What the server asks of a signer with its key in a file, a module or an HSM."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Signer(Protocol):
     def sign(self, digest: bytes) -> bytes:
         """Return R||S (64 bytes) over a SHA-256 digest (32 bytes). Only of a signer that is ready.
 
-        Raises TransportError when the signer is gone, DeviceError QUOTA_USED_UP; whatever else it raises means that
+        Raises TransportError when the signer is gone, DeviceError QUOTA_USED_UP; any other exception means that
         it cannot be trusted any more.
         """
 

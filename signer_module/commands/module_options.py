@@ -106,7 +106,7 @@ order_options = option_group(
 
 
 def warnings(outliving: Iterable[str]) -> list[str]:
-    """Return what is said of the dates of a new signer as lines for people."""
+    """Return the warnings about the dates of a new signer as lines for people."""
     return [f"Warning: the signer {text}" for text in outliving]
 
 
@@ -130,6 +130,6 @@ def done_text(made: CreatedModule[RootModule] | CreatedModule[SignerModule]) -> 
 
 
 def signatures_of(module: RootModule | SignerModule) -> str:
-    """Say what the chip allows, whatever was ordered."""
+    """Return the number of signatures that the chip allows, as text; it may differ from the order."""
     quota = module.read_quota()
     return "" if quota is None else f", {quota.remaining} signatures"

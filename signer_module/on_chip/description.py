@@ -121,7 +121,7 @@ def unpack(data: bytes, known: bytes) -> Any:
         if not inflater.eof or inflater.unused_data:
             raise ValueError("it is cut off, too long, or followed by something")
         return cbor2.loads(contents)
-    except Exception as error:  # other packages' decoders: whatever they raise for garbage means the same
+    except Exception as error:  # other packages' decoders: any exception means garbage
         raise CertificateError(
             "The description on the signer module cannot be read: it is damaged.", code=Code.MODULE_INVALID
         ) from error

@@ -31,9 +31,9 @@ class ModuleKey:
     """Signs with the key in slot 0. Methods may be called from any thread; one runs at a time.
 
     `unlock` keeps the secrets made from the password, never the password. They are forgotten by `lock` and as soon as
-    the chip does not answer: whoever plugs the module in again gives the password again. The chip never keeps what it
-    was told: each use of the key authorizes itself. `pause` is called with seconds before each try that follows a wrong
-    password.
+    the chip does not answer: after it is plugged in again, the password must be given again. The chip never keeps
+    what it was told: each use of the key authorizes itself. `pause` is called with seconds before each try that follows
+    a wrong password.
     """
 
     def __init__(self, device: Device, contents: ModuleContents, pause: Pause = time.sleep) -> None:

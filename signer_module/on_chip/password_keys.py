@@ -69,7 +69,7 @@ class PasswordScheme:
 
         `ask_chip` None: a module of the first layout, whose chip has no secret of its own. Raises UsageError
         (password-scheme) when the cost is too low, (password-memory) when it is too much for the memory that is free,
-        before the chip is asked; and whatever `ask_chip` raises.
+        before the chip is asked; and everything that `ask_chip` raises.
         """
         if password is None:
             return PasswordSecrets.halves(hashlib.sha512(_NO_PASSWORD + self.salt).digest())

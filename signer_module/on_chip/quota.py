@@ -68,7 +68,7 @@ def encode_limit(limit: int) -> bytes:
 
 
 def decode_limit(stored: bytes) -> int:
-    """Return the limit of 8 stored bytes; raises CertificateError (module-invalid) when they are none."""
+    """Return the limit of 8 stored bytes; raises CertificateError (module-invalid) when they are not one."""
     if stored[:4] != stored[4:]:
         raise CertificateError(
             "The module's quota is damaged: its limit is not stored twice.", code=Code.MODULE_INVALID

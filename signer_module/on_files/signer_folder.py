@@ -117,7 +117,7 @@ class SignerFolder:
 
 
 def is_in_hsm(path: Path) -> bool:
-    """Tell whether a signer folder says that its key is in an HSM; raises nothing: loading it says what is wrong."""
+    """Tell whether a signer folder says that its key is in an HSM; raises nothing: loading it reports what is wrong."""
     try:
         return is_file(path / PLACE_FILE) and status(path / KEY_FILE) is None
     except UsageError:

@@ -50,7 +50,7 @@ class SignerRegister:
     def require_writable(self) -> None:
         """Raise UsageError unless signer ids can be entered: better now than when a chip was changed.
 
-        What is tried is the beginning of a row, which is none without its end.
+        It writes the beginning of a row, which does not count without its end.
         """
         self.issued()
         try:

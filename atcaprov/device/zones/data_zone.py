@@ -100,7 +100,7 @@ class DataZone:
         return True
 
     def fill_unwritten(self) -> None:
-        """Write FF wherever this run wrote nothing, so that the image is true whatever stood there."""
+        """Write FF wherever this run wrote nothing, so that the image is true for any earlier content."""
         for slot in self._public():
             for block in range(-(-SLOT_SIZES[slot] // BLOCK_SIZE)):
                 if (slot, block) not in self._written:

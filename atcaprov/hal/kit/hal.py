@@ -124,7 +124,7 @@ _members_lock = threading.Lock()
 
 
 def open_kit(key: str, open_port: OpenPort, address: int | None, limits: KitTimeouts | None = None) -> KitHal:
-    """Open a chip of the board at a port; `key` is the port's unique name, whatever URL was used.
+    """Open a chip of the board at a port; `key` is the port's unique name, the same for every URL.
 
     Raises:
         UsageError: the board has several chips and `address` is None.

@@ -62,8 +62,8 @@ def request_certificate(
 ) -> ExternalRequest:
     """Begin a signer module whose certificate an external CA will sign: configuration, key, and the request.
 
-    The chip's key stays if `wanted` says so of its public key (a request that is made again); another one is replaced
-    with `new_key` only, else UsageError (key-mismatch). `import_certificate` finishes the module. Raises as
+    The chip's key stays if `wanted` returns true for its public key (a request that is made again); another one is
+    replaced with `new_key` only, else UsageError (key-mismatch). `import_certificate` finishes the module. Raises as
     `make_signer`.
     """
     builder = ModuleBuilder(device, order)
@@ -96,7 +96,7 @@ def import_certificate(
 ) -> None:
     """Finish a module that was begun with a request; `certificate` and `root`, the CA that issued it, are DER.
 
-    `signatures` is how many a chip with quota must have counted so far: until the data lock, whoever has it can sign.
+    `signatures` is what a chip with quota must have counted so far: until the data lock, anyone who has it can sign.
 
     Raises:
         ProvisioningError: the chip has counted another number (SIGNED_UNEXPECTEDLY).

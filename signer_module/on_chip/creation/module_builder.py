@@ -112,7 +112,7 @@ class ModuleBuilder:
             self._write_limit(limit_for(_ROOM_WHILE_MAKING, self.device.counter(slot_layout.USE_COUNTER)))
         if self._variant.password:
             # The last four bytes are used for nothing but the CRC of the data lock, which is sent in clear: without
-            # them it would tell 16 bits of what is made from the password to whoever listens.
+            # them it would tell 16 bits of what is made from the password to a listener.
             self.write(slot_layout.AUTHORIZATION_SLOT, self._secrets.authorization + os.urandom(4))
             self.write(slot_layout.WRITE_KEY_SLOT, self._secrets.write_key)
             if self._chip_secret is not None:
