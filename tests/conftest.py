@@ -18,7 +18,7 @@ def _hear_ignored_signals() -> None:
     """Give a handler to SIGHUP and SIGINT where they are ignored, as under nohup or in a background job.
 
     Ignored signals stay ignored in every process that a test starts; a handler does not: there the default holds again.
-    The suite itself goes on after a SIGHUP, as whoever ignored it wanted.
+    The suite itself continues after a SIGHUP if that was ignored when it started.
     """
     for name, handler in (("SIGHUP", _go_on), ("SIGINT", signal.default_int_handler)):
         number = getattr(signal, name, None)  # Windows has no SIGHUP

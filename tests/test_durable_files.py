@@ -1,4 +1,4 @@
-"""Files are there whole or not at all, whatever fails on the way."""
+"""Files are written completely or not at all, at any failure."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ def test_another_opening_of_the_file_is_another_holder(opened: int, tmp_path: Pa
     os.close(other)
 
 
-def test_a_locked_file_is_read_written_and_cut_all_the_same(opened: int, tmp_path: Path) -> None:
+def test_a_locked_file_can_still_be_read_written_and_cut(opened: int, tmp_path: Path) -> None:
     os.lseek(opened, 3, os.SEEK_SET)
     assert try_lock(opened)
     assert os.read(opened, 5) == b"tents"

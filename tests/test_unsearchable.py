@@ -77,7 +77,7 @@ def test_an_error_is_not_taken_for_an_absence(hide: Hide, ask: Callable[[Path], 
     assert not may_be_there(tmp_path / "nothing")
 
 
-def test_a_name_that_no_file_can_have_is_told(tmp_path: Path) -> None:
+def test_a_name_that_no_file_can_have_is_reported(tmp_path: Path) -> None:
     assert "cannot be read" in asked(status, tmp_path / ("x" * 300))
     assert "cannot be read" in asked(status, tmp_path / "a\0b")
 

@@ -101,7 +101,7 @@ class Plugboard:
         return node
 
     def unplug(self, name: str) -> None:
-        """Unplug a board; return when its device file is gone. Close whatever has it open before, above all on I2C."""
+        """Unplug a board; return when its device file is gone. Close all its users before, above all on I2C."""
         self.pull(name)
         self.wait_until_gone(name)
 

@@ -78,7 +78,7 @@ class PlugboardServer:
             command = json.loads(line)
             try:
                 _say(self._commands[command["do"]](command))
-            except Exception as error:  # the test process is told, whatever it is
+            except Exception as error:  # any error is reported to the test process
                 _say({"error": f"{type(error).__name__}: {error}"})
         return bool(data)
 

@@ -47,7 +47,7 @@ def test_garbage(data: bytes) -> None:
     assert found.pack() == data
 
 
-def test_one_flipped_bit_is_another_certificate_or_none() -> None:
+def test_flipped_bit_gives_another_certificate_or_an_error() -> None:
     for bit in range(72 * 8):
         flipped = bytearray(GENUINE)
         flipped[bit // 8] ^= 0x80 >> bit % 8

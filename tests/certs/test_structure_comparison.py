@@ -1,4 +1,4 @@
-"""A certificate that is built differently is refused with whatever differs, found and expected."""
+"""A certificate that is built differently is refused with each difference, found and expected."""
 
 from __future__ import annotations
 

@@ -98,8 +98,8 @@ CASES = {
     "ECDH into itself": one_slot(3, 0x208D, 0x0033, WARNING, Rule.ECDH_PARTNER),
     "ECDH into a private key": one_slot(2, 0x208D, 0x0033, WARNING, Rule.ECDH_PARTNER),
     "public key in a small slot": one_slot(7, 0x8F0F, 0x0010, WARNING, Rule.PUBLIC_KEY_SIZE, key=True),
-    "encrypted reads of what is no secret": one_slot(13, 0x0F46, 0x003C, ERROR, Rule.ENCRYPTED_ACCESS),
-    "encrypted writes of what is no secret": one_slot(13, 0x460F, 0x003C, WARNING, Rule.ENCRYPTED_ACCESS),
+    "encrypted reads of a slot that is not secret": one_slot(13, 0x0F46, 0x003C, ERROR, Rule.ENCRYPTED_ACCESS),
+    "encrypted writes of a slot that is not secret": one_slot(13, 0x460F, 0x003C, WARNING, Rule.ENCRYPTED_ACCESS),
     "ReadKey 0 in clear": one_slot(13, 0x0F00, 0x003C, INFO, Rule.READ_KEY_ZERO),
     "ReadKey 0 of a secret": one_slot(5, 0x8F80, 0x001C, WARNING, Rule.READ_KEY_ZERO),
     "secret that is always writable": one_slot(13, 0x0F8F, 0x003C, WARNING, Rule.OPEN_SECRET),
@@ -231,7 +231,7 @@ def test_one_time_address_equal_to_the_address_has_no_finding() -> None:
     ("zone", "wishes"),
     [
         (changed((18, "01")), {}),  # the limit in a private slot
-        (changed((18, "51")), {"written_slots": {6}}),  # nobody writes the limit
+        (changed((18, "51")), {"written_slots": {6}}),  # the limit is never written
         (changed((69, "80")), {}),  # the permission by a private slot
         (changed((69, "88")), {}),  # the permission by clear data
         (changed((70, "03F5")), {}),  # the key where no public key is

@@ -60,7 +60,7 @@ def test_strange_slots_in_words(slot_config: int, key_config: int, words: str) -
     assert explain_slot(ConfigZone(with_slot(13, slot_config, key_config)).slots[13]) == words
 
 
-def test_a_sealed_slot_says_so() -> None:
+def test_a_sealed_slot_is_shown_as_sealed() -> None:
     assert explain_slot(ConfigZone(changed((88, "FFDF"))).slots[13]).endswith("; sealed")
 
 

@@ -33,7 +33,7 @@ def configured_chip(zone: bytes) -> SoftwareChip:
 
 
 def send(chip: SoftwareChip, opcode: int, p1: int = 0, p2: int = 0, data: bytes = b"") -> ChipReply:
-    """Send one command and idle, as a host does: what is volatile stays, and the watchdog starts anew."""
+    """Send one command and idle, as a host does: volatile memory stays, and the watchdog starts again."""
     reply = chips.send(chip, opcode, p1, p2, data)
     chip.idle()
     return reply

@@ -83,7 +83,7 @@ def test_listings_of_single_bytes(tmp_path: Path, listing: str, number: int) -> 
 @pytest.mark.parametrize(
     ("content", "name"), [(b'[1, 35, "C0"]', "JSON"), (b'<?xml version="1.0"?><ATECC608/>', "XML")]
 )
-def test_a_form_without_a_command_is_named_all_the_same(tmp_path: Path, content: bytes, name: str) -> None:
+def test_a_form_without_a_command_is_still_named(tmp_path: Path, content: bytes, name: str) -> None:
     path = tmp_path / "product"
     path.write_bytes(content)
     error = refusal(path)

@@ -123,7 +123,7 @@ def _packet(opcode: int, mode: int, parameter: int = 0, data: bytes = b"") -> by
         (_packet(Opcode.PRIV_WRITE, 0x00), Act.OTHER),
         (_packet(Opcode.DERIVE_KEY, 0x00), Act.OTHER),
         (_packet(Opcode.SECURE_BOOT, 0x07), Act.OTHER),
-        (_packet(0x13, 0x00), Act.OTHER),  # Delete of newer parts: whatever is unknown is not harmless
+        (_packet(0x13, 0x00), Act.OTHER),  # Delete of newer parts: unknown commands are not harmless
     ],
 )
 def test_every_way_to_change_a_chip_has_its_act(packet: bytes, act: Act | None) -> None:

@@ -69,7 +69,7 @@ def test_another_secret_authorizes_nothing(device: Device) -> None:
 
 @pytest.mark.parametrize("clears", [True, False])
 def test_a_failed_proof_may_leave_an_earlier_authorization(device: Device, hal: ScriptedHal, clears: bool) -> None:
-    """No public source says so of the ATECC608; the ATECC508A's data sheet leaves it (DS20005927A, 2.2.5)."""
+    """No public source confirms it for the ATECC608; the ATECC508A's data sheet leaves it (DS20005927A, 2.2.5)."""
     hal.chip.chip.core.open_points = OpenPoints(checkmac_failure_clears=clears)  # type: ignore[attr-defined]
     assert _authorize(device)
     assert not _authorize(device, bytes(32))

@@ -1,4 +1,4 @@
-"""Whatever a chip or a broken bus answers ends in one typed error, and the device can be used again."""
+"""Any answer of a chip or a broken bus ends in one typed error at most, and the device can be used again."""
 
 from __future__ import annotations
 

@@ -216,7 +216,7 @@ PLACES = [
 
 @pytest.mark.parametrize(("command", "place"), PLACES)
 @pytest.mark.parametrize("both", [False, True])
-def test_a_place_that_is_missing_or_named_twice_is_reported_as_that(
+def test_missing_or_repeated_place_is_reported(
     command: tuple[str, ...], place: tuple[str, ...], both: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -227,7 +227,7 @@ def test_a_place_that_is_missing_or_named_twice_is_reported_as_that(
 
 
 @pytest.mark.parametrize("kind", ["missing", "text", "another library"])
-def test_a_library_that_is_not_an_hsms_is_reported_as_that(kind: str, tmp_path: Path) -> None:
+def test_a_library_that_is_not_an_hsms_is_reported(kind: str, tmp_path: Path) -> None:
     pytest.importorskip("pkcs11")
     library, secret = tmp_path / "library.so", tmp_path / "password"
     if kind == "text":

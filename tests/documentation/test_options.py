@@ -44,7 +44,7 @@ def test_the_options_of_atcaprov_are_explained() -> None:
 
 
 @pytest.mark.parametrize("page", sorted(REFERENCE.glob("*.md")), ids=lambda page: page.name)
-def test_no_page_explains_an_option_that_is_not_there(page: Path) -> None:
+def test_no_page_explains_a_missing_option(page: Path) -> None:
     there = OF_CLICK.union(*map(options, PROGRAMS))
     text = re.sub(r"\]\([^)]*\)", "]", page.read_text(encoding="utf-8"))  # anchors of links look alike
     assert set(OPTION.findall(text)) - there == set()

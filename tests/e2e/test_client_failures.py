@@ -72,7 +72,7 @@ def test_device_url_may_come_from_the_environment(factory: Factory) -> None:
     assert run("provisioning-client", *words, PROVISIONING_CLIENT_DEVICE="emulator:").returncode == 0
 
 
-def test_each_result_of_a_software_chip_says_so(factory: Factory, tmp_path: Path) -> None:
+def test_each_result_of_a_software_chip_is_marked(factory: Factory, tmp_path: Path) -> None:
     (tmp_path / "bad.json").write_text("{")
     devices = ("--device", f"emulator:{tmp_path / 'chip.json'}", "--device", f"emulator:{tmp_path / 'bad.json'}")
     console = factory.client("--auto", *devices).stdout

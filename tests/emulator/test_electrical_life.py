@@ -320,7 +320,7 @@ class TestSelfTest:
         assert reply_body(chip.exchange(packet(Opcode.SELF_TEST, 0x3F))) == b"\x10"
         assert reply_body(chip.exchange(INFO)) == b"\x07"
 
-    def test_the_configuration_zone_is_read_all_the_same(self) -> None:
+    def test_the_configuration_zone_can_still_be_read(self) -> None:
         """TNGTLS data sheet, 5.1.7, as the next three."""
         chip = failed_chip(0x10)
         assert reply_body(chip.exchange(packet(Opcode.READ, 0x80))) == bytes(chip.memory.config[:32])

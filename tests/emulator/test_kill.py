@@ -20,8 +20,8 @@ pytestmark = pytest.mark.slow
 TRIALS = 200
 
 
-def count_for_ever(path: Path, answers: int) -> None:
-    """Advance Counter 1 and tell each answer, until somebody kills the process."""
+def count_until_killed(path: Path, answers: int) -> None:
+    """Advance Counter 1 and tell each answer, until the process is killed."""
     hal = open_emulated(str(path))
     while True:
         hal.idle()
@@ -36,7 +36,7 @@ def kill_while_counting(path: Path, answers_first: int) -> int:
     if child == 0:  # pragma: no cover - the child never returns
         os.close(reader)
         try:
-            count_for_ever(path, writer)
+            count_until_killed(path, writer)
         finally:
             os._exit(1)
     os.close(writer)

@@ -173,7 +173,7 @@ class TestKeyOfEncryptedWrites:
         send(chip, *FIXED)
         assert (priv_write_encrypted(chip, 2).status == 0) is any_key
 
-    def test_gen_dig_of_the_write_key_will_do_in_every_reading(
+    def test_gen_dig_of_the_write_key_is_enough_in_every_reading(
         self, part: str, rules: OpenPoints | None, any_key: bool
     ) -> None:
         chip = open_chip(part, rules)
@@ -198,7 +198,7 @@ REFUSE = OpenPoints(data_open_clear_with_mac="refuse")
     ("part", "rules", "status"), [(PART_508A, REFUSE, 0), (PART_608A, None, 0), (PART_608A, REFUSE, 3)]
 )
 def test_64_bytes_without_bit_6_are_clear(part: str, rules: OpenPoints | None, status: int) -> None:
-    """9.21.1: the bit alone says so; the cipher text lies in the slot then, and nobody has looked at the MAC."""
+    """9.21.1: only the bit decides; the slot then holds the cipher text, and the MAC was not checked."""
     chip = open_chip(part, rules)
     before = chip.memory.read_slot(8, 0, 64)
     assert send(chip, Opcode.WRITE, 0x82, 8 << 3, bytes(range(64))).status == status

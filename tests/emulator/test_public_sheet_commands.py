@@ -207,7 +207,7 @@ class TestKeyId:
             (Opcode.INFO, 1, b""),
         ],
     )
-    def test_3_2_8_from_8000_on_there_is_no_slot(self, part: str, opcode: int, p1: int, data: bytes) -> None:
+    def test_3_2_8_key_ids_from_8000_on_name_no_slot(self, part: str, opcode: int, p1: int, data: bytes) -> None:
         """Transport keys serve GenDig only; their values are not published, so a digest of one would be invented."""
         chip = chip_of(part, **self.SLOTS)
         send(chip, *RANDOM)
@@ -394,7 +394,7 @@ class TestUpdateExtra:
         notices(chip_of(PART_608A, **self.LIMITED), "update_extra_use", Opcode.UPDATE_EXTRA, 2, 4)
 
     @pytest.mark.parametrize("part", PARTS)
-    def test_9_19_there_is_no_mode_3_and_no_slot_from_8000_on(self, part: str) -> None:
+    def test_9_19_mode_3_and_key_ids_from_8000_on_are_refused(self, part: str) -> None:
         chip = chip_of(part, OpenPoints(update_extra_use=True), **self.LIMITED)
         assert send(chip, Opcode.UPDATE_EXTRA, 3, 4).status == 0x03
         assert send(chip, Opcode.UPDATE_EXTRA, 2, 0x8004).status == 0x03
@@ -422,7 +422,7 @@ def test_9_5_an_odd_slot_gives_no_master_secret_to_a_slot_on_the_atecc508a() -> 
 
 
 def test_9_12_a_random_nonce_before_the_configuration_lock_is_of_the_fixed_pattern() -> None:
-    """3.3.2, 9.12: whatever the open point says, which is for the ATECC608."""
+    """3.3.2, 9.12: the open point is for the ATECC608 and does not change this."""
     chip = chip_of(PART_508A, OpenPoints(nonce_before_lock=False), config_locked=False, data_locked=False)
     assert send(chip, *RANDOM).body == bytes.fromhex("ffff0000") * 8
     assert chip.core.temp_key.valid

@@ -42,7 +42,7 @@ class TestLengthOfAGroup:
     def test_9_1_a_group_outside_the_limits_is_an_input_error(self, part: str, packet_: bytes) -> None:
         assert reply_body(chip_of(part).exchange(packet_)) == b"\xff"
 
-    def test_9_1_a_group_without_room_for_parameters_says_so(self, part: str) -> None:
+    def test_9_1_a_group_without_room_for_parameters_is_reported(self, part: str) -> None:
         chip = chip_of(part)
         chip.exchange(group(5))
         assert "P1 and P2 are missing" in str(chip.last_refusal)

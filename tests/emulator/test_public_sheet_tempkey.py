@@ -130,7 +130,7 @@ class TestTempKey:
         assert chip.core.temp_key.valid
         chip = chip_of(part, OpenPoints(errors_clear_temp_key=True), slots=SLOTS, data_locked=False)
         send(chip, *FIXED)
-        assert send(chip, Opcode.PRIV_WRITE, 0, 0, bytes(68)).status == 5  # 0 is no private key
+        assert send(chip, Opcode.PRIV_WRITE, 0, 0, bytes(68)).status == 5  # 0 is not a private key
         assert chip.core.temp_key.valid
 
     @pytest.mark.parametrize("part", PARTS)

@@ -194,7 +194,7 @@ def test_every_cut_of_the_file_is_noticed(path: Path) -> None:
             open_emulated(str(path))
 
 
-def test_a_folder_is_no_chip_file(tmp_path: Path) -> None:
+def test_a_folder_is_refused_as_chip_file(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
         open_emulated(str(tmp_path))
     assert caught.value.code == Code.FILE_UNREADABLE

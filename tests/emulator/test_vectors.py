@@ -126,7 +126,7 @@ def test_check_mac(name: str) -> None:
         assert chip.core.temp_key.key == copied
         check_flags(chip, DIGESTS[name]["tempkey_flags_after"])
     else:
-        assert not chip.core.temp_key.valid  # whatever the mode (DS20005927A, 2.5.1)
+        assert not chip.core.temp_key.valid  # in every mode (DS20005927A, 2.5.1)
 
 
 @pytest.mark.parametrize("name", [name for name in names("gendig_") if name != "gendig_config_block0"])

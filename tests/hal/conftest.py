@@ -1,4 +1,4 @@
-"""Locks of boards that are none."""
+"""Lock files of the tests' boards."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ class DirectPort(LinePort):
         pass
 
     def restart(self, interpreter: Interpreter) -> None:
-        """Start the board's controller anew; the port stays open."""
+        """Restart the board's controller; the port stays open."""
         self._board = CdcBoard(interpreter)
         self.lines.clear()
 

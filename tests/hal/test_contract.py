@@ -51,7 +51,7 @@ def reply_of(way: Way, command: bytes) -> bytes:
 
 
 def is_damaged(reply: bytes) -> bool:
-    """Tell whether whoever gets it sees that it is no reply: by its count or its CRC."""
+    """Tell whether its receiver sees that it is not a reply: by its count or its CRC."""
     return len(reply) < 4 or reply[0] != len(reply) or with_crc(reply[:-2]) != reply
 
 
@@ -95,7 +95,7 @@ def test_chip_left_awake_by_another_program_works(way: Way) -> None:
 @each_way
 @pytest.mark.parametrize("idle", [False, True], ids=["awake", "idle"])
 def test_first_wake_clears_the_state_of_a_killed_program(way: Way, idle: bool) -> None:
-    """Such as an authorization, with which whoever comes next could sign."""
+    """Such as an authorization, with which the next user could sign."""
     way.chip.wake()
     assert way.chip.exchange(SHA_START) == OK
     if idle:

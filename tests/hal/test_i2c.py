@@ -1,4 +1,4 @@
-"""A chip at an I2C bus that is played: wake pulse, locks, polling, replies that can't be."""
+"""A chip on a simulated I2C bus: wake pulse, locks, polling, impossible replies."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_chip_that_stays_busy_gives_an_error() -> None:
 
 
 class Busy(FakeI2cBus):
-    """A chip that is deaf for some reads, as while a command runs that somebody else has sent."""
+    """A chip that is deaf for some reads, such as during a command that another program sent."""
 
     reads_to_come = 0
 

@@ -1,4 +1,4 @@
-"""A board stays in step, or gets into it again, whatever is lost, late or noisy."""
+"""A board stays synchronized, or synchronizes again, after lost, late or noisy answers."""
 
 from __future__ import annotations
 
@@ -212,7 +212,7 @@ def test_lost_answer_desynchronises_one_exchange_at_most(plan: list[str], firmwa
             board.wake(address)
         assert board.talk(address, command) == reply_of(chips[address], command)
         board.sleep(address)
-        # Noise may hide an atomic mode at first, and what nobody knows of can't be left.
+        # Noise may hide an atomic mode at first, and an unnoticed mode cannot be left.
         assert firmware is AT90USB or chips[address].power is Power.ASLEEP
 
 
@@ -271,7 +271,7 @@ def test_one_bad_answer_during_opening_is_tolerated(number: int, fate: str) -> N
 
 
 class BeatingPort(DirectPort):
-    """Says the same every second, whatever it is asked; nobody waits for it in truth."""
+    """Says the same every second, for any request; the test does not really wait."""
 
     def __init__(self, clock: list[float], said: bytes) -> None:
         super().__init__(Interpreter(EmulatedBus(), PARSER3))

@@ -42,7 +42,7 @@ def test_missing_permission_names_the_udev_rules(pty: PtyBoard, monkeypatch: pyt
 
 
 class Closed(FakeHid):
-    """hidapi says no more than that it could not."""
+    """hidapi reports only that it failed."""
 
     def device(self) -> FakeDevice:
         self.boards = {}

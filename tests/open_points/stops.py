@@ -1,4 +1,4 @@
-"""The readings of the chip under which a flow cannot come to its end, whatever the program does."""
+"""The readings of the chip under which no program can bring a flow to its end."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.open_points.flows import FLOWS
 
 @dataclass(frozen=True)
 class Stop:
-    """An open point, the value of it that stops these flows, and the code of the error that says so."""
+    """An open point, the value of it that stops these flows, and the code of the error that reports it."""
 
     point: str
     value: Any

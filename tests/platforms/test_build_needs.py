@@ -33,7 +33,7 @@ def test_the_missing_programs_and_their_packages_are_named() -> None:
     assert APT_LINE in (ROOT / "docs" / "howto" / "install.md").read_text(encoding="utf-8")
 
 
-def test_nothing_is_asked_for_where_there_is_a_wheel_or_all_is_there() -> None:
+def test_no_build_package_is_asked_for_with_a_wheel_or_a_complete_system() -> None:
     assert complaint((3, 13), "x86_64", "linux", lambda _: None) == ""
     assert complaint((3, 14), "aarch64", "linux", lambda program: program) == ""
 

@@ -13,7 +13,7 @@ from atcaprov.program import event_loop
 PACKAGES = ("atcaprov", "provisioning_client", "provisioning_server", "signer_module")
 
 
-def test_selector_loop_is_used_whatever_the_system_prefers(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_selector_loop_is_used_on_every_system(monkeypatch: pytest.MonkeyPatch) -> None:
     class Preferred(asyncio.SelectorEventLoop):
         """Stands for the default loop of Windows."""
 

@@ -99,7 +99,7 @@ def test_full_standard_output_is_reported(unbuffered: str, monkeypatch: pytest.M
 
 @pytest.mark.parametrize("encoding", ["latin-1:strict", "utf-8:strict"])
 def test_name_outside_the_encoding_of_standard_output(encoding: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A run that has just changed a chip permanently went well, and must say so."""
+    """A run that has just changed a chip permanently succeeded, and must report that."""
     monkeypatch.setenv("PYTHONIOENCODING", encoding)
     program = "import click; from atcaprov.program.exit_codes import run_program\n@click.command()\ndef told():\n"
     program += "    click.echo('signer \\u96fb\\udcff')\nrun_program(told, 'told')"

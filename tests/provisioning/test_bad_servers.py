@@ -1,4 +1,4 @@
-"""Whatever a server answers, nothing of it reaches the chip unless every check has passed."""
+"""No answer of a server reaches the chip unless every check has passed."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ def test_certificate_of_another_signature_is_refused(authority: MemoryCa) -> Non
     assert (error.code, _data_was_touched(packets)) == (Code.CHAIN_INVALID, False)
 
 
-def test_another_certificate_of_the_same_signer_than_was_offered(authority: MemoryCa) -> None:
+def test_certificate_that_differs_from_the_offered_one_is_refused(authority: MemoryCa) -> None:
     renewed = copy(authority)
     del renewed.__dict__["signer"]
     assert renewed.signer.der != authority.signer.der

@@ -48,7 +48,7 @@ def under_the_same_root(authority: MemoryCa) -> MemoryCa:
 
 def refuse(code: Code) -> Callable[[Any], Any]:
     """Return a tampering by which the server refuses to give certificates."""
-    refusal = ErrorReply(code.value, "The server says so.", False)
+    refusal = ErrorReply(code.value, "A reason of the server.", False)
     return lambda reply: refusal if isinstance(reply, CertificatesReply | ErrorReply) else reply
 
 

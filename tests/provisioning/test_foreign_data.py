@@ -1,4 +1,4 @@
-"""Chips in which somebody else has written or locked something before the run: nothing of it is overwritten unasked."""
+"""Chips that another program has written or locked before the run: nothing is overwritten without permission."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_a_run_that_writes_the_same_itself_needs_no_permission(authority: Memory
 
 
 def test_resumed_run_asks_too(authority: MemoryCa, chip: Path) -> None:
-    """Between its two runs somebody may have written: a locked configuration does not say who locked it."""
+    """Between its two runs another program may have written: a locked configuration does not show who locked it."""
     functions = InMemory(authority)
     functions.write = lambda writer: _fail()
     with Device.open(f"emulator:{chip}") as device:

@@ -62,7 +62,7 @@ def test_a_blank_chip_becomes_a_product(authority: MemoryCa) -> None:
     verify_chain(result.device_certificate, result.signer_certificate, authority.root_public_key)
 
 
-def test_every_stage_is_told_in_order(authority: MemoryCa) -> None:
+def test_every_stage_is_reported_in_order(authority: MemoryCa) -> None:
     functions = InMemory(authority)
     with Device.open("emulator:") as device:
         _provisioner(functions).provision(device)
@@ -299,7 +299,7 @@ def _finish_after_power_loss(hal: ScriptedHal, authority: MemoryCa, profile: Pro
 
 
 def test_a_key_of_unknown_origin_is_not_certified(authority: MemoryCa) -> None:
-    """Somebody configured the chip beforehand and put a key in it that he may know."""
+    """Another party configured the chip beforehand and put a key in it that it may know."""
     functions = InMemory(authority)
     hal = ScriptedHal()
     profile = Profile()

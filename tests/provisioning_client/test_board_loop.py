@@ -104,7 +104,7 @@ class Damaged(EmulatedHal):
 
 
 class Keys(Operator):
-    """Answers from a list: True starts a board, False quits; quits while waiting if `quits` says so."""
+    """Answers from a list: True starts a board, False quits; quits while waiting if `quits` is true."""
 
     def __init__(self, starts: Iterable[bool], quits: Callable[[], bool] = lambda: False) -> None:
         self._starts = list(starts)

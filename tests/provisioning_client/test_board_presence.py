@@ -209,7 +209,7 @@ def test_busy_port_does_not_count_as_removal(socket: Socket) -> None:
 
 def test_bus_without_its_chip_is_an_empty_fixture(socket: Socket) -> None:
     fixture = socket.fixture("i2c://1/0x60")
-    socket.error = TransportError("nobody there", code=Code.DEVICE_NO_REPLY)
+    socket.error = TransportError("no board there", code=Code.DEVICE_NO_REPLY)
     assert looks(fixture, 4) == [False] * 4
     socket.error = TransportError("no rights", code=Code.DEVICE_NO_PERMISSION)
     with pytest.raises(TransportError):

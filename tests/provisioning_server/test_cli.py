@@ -137,7 +137,7 @@ def test_a_second_server_on_the_same_data_is_refused(signer: SignerFolder, tmp_p
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-def test_a_signal_stops_it_in_order(signer: SignerFolder, tmp_path: Path, number: signal.Signals) -> None:
+def test_signal_leads_to_an_orderly_stop(signer: SignerFolder, tmp_path: Path, number: signal.Signals) -> None:
     with server_program("--signer", signer.path, "--data", tmp_path) as server:
         address = server.address()
         server.wait_for("ready.")
@@ -203,7 +203,7 @@ def test_who_asked_and_for_which_part_is_recorded(signer: SignerFolder, tmp_path
 
 
 @pytest.mark.parametrize(("changed", "code"), [(None, 0), (20, 8)])
-def test_a_station_for_another_product_is_told_before_it_touches_a_chip(
+def test_station_for_another_product_is_refused_before_it_touches_a_chip(
     signer: SignerFolder, tmp_path: Path, changed: int | None, code: int
 ) -> None:
     zone = bytearray(DEFAULT_608A)

@@ -18,7 +18,7 @@ REPOSITORY = Path(__file__).parents[2]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the played full disk needs fork and memfd_create")
-def test_a_disk_that_is_full_at_any_step_ends_in_order(tmp_path: Path) -> None:
+def test_disk_full_at_any_step_ends_in_an_orderly_stop(tmp_path: Path) -> None:
     signer = make_signer_folder(tmp_path)
     program = [sys.executable, "-m", "tests.support.full_disk"]
     command = [*program, str(tmp_path / "data"), "--signer", str(signer.path), "--web", "0"]

@@ -32,7 +32,7 @@ def locked_signer(tmp_path: Path) -> SignerFolder:
     return make_signer_folder(tmp_path, password=PASSWORD)
 
 
-def test_only_the_owner_may_write_in_the_data_folder_whatever_the_umask(tmp_path: Path) -> None:
+def test_only_the_owner_may_write_in_the_data_folder_with_any_umask(tmp_path: Path) -> None:
     signer = make_signer_folder(tmp_path)
     data = tmp_path / "above" / "data"
     before = os.umask(0)
@@ -47,7 +47,7 @@ def test_only_the_owner_may_write_in_the_data_folder_whatever_the_umask(tmp_path
     assert not [path for path in made if path.stat().st_mode & (stat.S_IWGRP | stat.S_IWOTH)]
 
 
-def test_folders_that_everyone_may_change_are_reported_with_a_command_that_helps(tmp_path: Path) -> None:
+def test_world_writable_folders_are_reported_with_a_command_that_fixes_them(tmp_path: Path) -> None:
     signer = make_signer_folder(tmp_path)
     data = tmp_path / "the data"
     (data / "logs").mkdir(parents=True)
@@ -64,7 +64,7 @@ def test_folders_that_everyone_may_change_are_reported_with_a_command_that_helps
     assert [len(commands) for commands in told] == [2, 0]
 
 
-def test_private_keys_that_others_may_read_are_told_with_a_command_that_helps(tmp_path: Path) -> None:
+def test_readable_private_keys_are_reported_with_a_command_that_fixes_them(tmp_path: Path) -> None:
     signer = make_signer_folder(tmp_path)
     certificate, page_key = certificate_files(tmp_path, [x509.DNSName("line.example")])
     keys = [signer.path / "key.pem", page_key]
@@ -165,7 +165,7 @@ cli.main()
     ],
 )
 def test_a_program_with_passwords_leaves_no_core_dump(tmp_path: Path, package: str, patch: str, arguments: str) -> None:
-    """Whatever limit it was started with; and where dumps go to a program, the kernel does not make one either."""
+    """With any limit at its start; and where dumps go to a program, the kernel does not make one either."""
     import resource
 
     program = CRASHING.format(package=package, patch=patch, arguments=arguments)

@@ -30,7 +30,7 @@ def test_lines_look_as_in_the_guide_in_file_and_on_console() -> None:
     assert file.getvalue() == started + "[2015-11-06 15:51:07, error] the end\n"
 
 
-def test_what_a_client_sends_can_not_forge_a_line_or_move_the_cursor() -> None:
+def test_client_data_cannot_forge_a_line_or_move_the_cursor() -> None:
     file = io.StringIO()
     log = _log(file, None)
     log.info("a\n[2015-11-06 15:51:07, info] b\x1b[2J")

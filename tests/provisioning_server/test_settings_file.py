@@ -167,7 +167,7 @@ def test_systemd_accepts_the_unit(tmp_path: Path) -> None:
 
 
 def test_every_option_can_stand_in_a_file() -> None:
-    """Whoever adds an option gets its key for nothing, or finds out here that its type is new."""
+    """A new option gets its key automatically, or this test shows that its type is new."""
     for option in cli.command.params:
         assert isinstance(option, click.Option)
         known = (

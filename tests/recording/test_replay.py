@@ -177,7 +177,7 @@ def test_watchdog_follows_the_times_of_the_recording() -> None:
     assert "the software chip answered  nothing" in difference.text()
 
 
-def test_late_start_of_a_command_is_no_difference() -> None:
+def test_late_start_of_a_command_is_not_a_difference() -> None:
     """A Random of up to 23 ms, begun 10 ms before the watchdog: a part that answered it was quick enough."""
     answered = with_crc(b"\x23" + 8 * bytes.fromhex("ffff0000")).hex()
     events = (TraceEvent("wake", at=0.0), TraceEvent("exchange", packet(Opcode.RANDOM).hex(), answered, at=1.29))
@@ -252,7 +252,7 @@ def test_rewritten_bytes_are_compared_again() -> None:
 
 
 def hidden(event: TraceEvent, place: int) -> TraceEvent:
-    """Return a read of another place with an answer that nobody can check."""
+    """Return a read of another place with an answer that cannot be checked."""
     answer = with_crc(b"\x23" + bytes(range(0x20, 0x40)))
     return replace(event, sent=packet(Opcode.READ, 0x82, place).hex(), got=answer.hex())
 

@@ -23,7 +23,7 @@ KEY_USES = {"given a new key by GenKey", "asked for its public key", "used to si
 
 
 def test_the_factory_configuration() -> None:
-    """Slots 0 to 2 are keys, 3 is read under 4, 8 to 14 are free data, the others are secrets that nobody can write."""
+    """Slots 0 to 2 are keys, 3 is read under 4, 8 to 14 are free data, the others are unwritable secrets."""
     slots = by_slot(published("factory-608a"))
     for slot in (0, 1, 2):
         assert set(slots[slot].after) >= {*KEY_USES, "locked one by one"}

@@ -35,7 +35,7 @@ class FakeBus:
         return True
 
     def unlock(self) -> None:
-        """Nobody else uses the bus."""
+        """No other program uses the bus."""
 
     def writeto(self, address: int, buffer: bytes, *, start: int = 0, end: int | None = None) -> None:
         data = bytes(buffer[start:end])
@@ -55,7 +55,7 @@ class FakeBus:
 
 
 class SlowBus(FakeBus):
-    """A bus at 100 kHz: each byte takes nine bits of the chip's time, and nobody else lets it pass."""
+    """A bus at 100 kHz: each byte takes nine bits of the chip's time, and nothing else advances it."""
 
     def __init__(self, client: Client, chip: SoftwareChip) -> None:
         super().__init__(client)
@@ -199,7 +199,7 @@ def test_its_key_agreement_is_the_peers(driver: Any, chip: SoftwareChip, config:
     assert secret == peer.exchange(ec.ECDH(), key)
 
 
-def test_it_says_so_when_a_lock_is_refused(driver: Any) -> None:
+def test_refused_lock_is_reported(driver: Any) -> None:
     driver.lock(0)
     with pytest.raises(AssertionError, match="Failed locking"):
         driver.lock(0)

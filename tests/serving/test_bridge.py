@@ -1,4 +1,4 @@
-"""The kit bridge over TCP: the frames of the public protocol, refusals, and bytes that can't be of it."""
+"""The kit bridge over TCP: the frames of the public protocol, refusals, and bytes that do not belong to it."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ def test_a_count_that_no_group_has_is_an_error_at_once(line: I2cClient, count: i
 
 @pytest.mark.parametrize(("choice", "acknowledge"), [("acknowledge", ACK), ("refuse", NAK)])
 def test_bytes_behind_the_count_are_ignored(choice: str, acknowledge: bytes) -> None:
-    """6.2 says so; whether they are acknowledged is open (6.6: no)."""
+    """6.2 requires it; whether they are acknowledged is open (6.6: no)."""
     line = I2cClient(SoftwareChip(open_points=OpenPoints(bytes_behind_count=choice)))  # type: ignore[arg-type]
     line.wake()
     assert line.write(COMMAND + INFO + b"more") == acknowledge

@@ -1,4 +1,4 @@
-"""What wakes a chip on an I2C bus: SDA low for 60 us (DS20005927A, 6.1.1), by whatever byte, at whatever speed."""
+"""What wakes a chip on an I2C bus: SDA low for 60 us (DS20005927A, 6.1.1), by any byte, at any speed."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ def test_every_firmware_answers_the_library_dialogue(firmware: KitFirmware) -> N
 
 @pytest.mark.parametrize("firmware", FIRMWARES.values(), ids=FIRMWARES)
 def test_a_packet_goes_to_the_chip_byte_by_byte(firmware: KitFirmware) -> None:
-    """DS20005927A, 6.2: what is too short gets no reply, and is gone with the next wake; bytes behind are ignored."""
+    """DS20005927A, 6.2: a short packet gets no reply, and is lost at the next wake; bytes behind are ignored."""
     client = session(firmware=firmware)
     short = answered(client, b"e:w()\ne:t(0730)\ne:i()\n").splitlines()
     assert short[1] in (b"E7()", b"FFFFFFF0()")
@@ -146,7 +146,7 @@ def test_pseudo_terminal_outlives_its_programs(tmp_path: Path) -> None:
 
 
 class FullDisk:
-    """A keeper that can't keep what was changed."""
+    """A keeper that cannot save changes."""
 
     def keep(self, memory: Memory) -> None:
         if memory.config[84] != 0:

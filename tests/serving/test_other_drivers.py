@@ -170,7 +170,7 @@ def test_armoryctl_runs_its_commands_one_after_the_other() -> None:
 
 
 @pytest.mark.parametrize("exchange", [armoryctl, ucryptoauthlib, helium])
-def test_a_driver_that_wakes_by_the_chips_own_address_finds_none_at_400_khz(exchange: Exchange) -> None:
+def test_driver_that_wakes_by_the_chips_address_finds_no_chip_at_400_khz(exchange: Exchange) -> None:
     driver = Driver(speed=400_000)
     with pytest.raises((AssertionError, IndexError)):
         assert exchange(driver, READ_BLOCK_0)

@@ -1,4 +1,4 @@
-"""Many clients, many framings, one set of chips: who leaves, dies or talks nonsense disturbs nobody."""
+"""Many clients, many framings, one set of chips: a client that leaves, dies or sends garbage disturbs no other."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def test_many_clients_at_once_lose_no_command() -> None:
 
 
 class _FullDisk:
-    """A keeper that can't keep any more; the chip is put back, as the file store does it."""
+    """A keeper that can no longer save; the chip is put back, as the file store does it."""
 
     def __init__(self, memory: Memory) -> None:
         self._kept = memory.image()

@@ -223,7 +223,7 @@ def test_a_chip_that_loses_power_before_a_signature_is_asked_again(
         assert module.read_quota() == known
 
 
-def test_chip_that_loses_power_before_each_signature_is_not_retried_forever(root: RootFolder) -> None:
+def test_chip_that_loses_power_before_each_signature_is_retried_a_limited_number_of_times(root: RootFolder) -> None:
     with signer_module(root, order(quota=5)) as module:
         module.unlock(PASSWORD)
         hal = hal_of(module)

@@ -31,7 +31,7 @@ COMMANDS = {
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A root module with a password, a CA and what it has certified, on a terminal where nobody may be asked."""
+    """A root module with a password, a CA and what it has certified, on a terminal where the program must not ask."""
     working_folder(tmp_path, monkeypatch)
     assert run("root", "create", "--device", ROOT, "--out", "root", "--password-file", "password", *CHEAP) == 0
     cas = ExternalCas(tmp_path / "cas")
@@ -94,7 +94,7 @@ def test_unsuitable_chip_is_refused_before_questions(
     assert json.loads(Path("other.chip").read_bytes())["config"] == json.loads(before)["config"]
 
 
-def test_root_module_given_as_the_signer_is_named(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_root_module_given_as_the_signer_is_reported(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for same in (ROOT, f"emulator:{here}/root.chip"):
         assert run("signer", "create", "--root", "root", "--root-device", ROOT, "--device", same) == 6
         assert f"The chip at {same} is the root module itself" in capsys.readouterr().err

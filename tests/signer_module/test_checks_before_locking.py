@@ -1,4 +1,4 @@
-"""What can be known before a chip is changed is known then: files that can't be written, a clock that is wrong."""
+"""Errors that can be found before a chip is changed are found then: unwritable files, a wrong clock."""
 
 from __future__ import annotations
 

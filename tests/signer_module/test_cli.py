@@ -167,7 +167,7 @@ def test_password_from_invalid_file_descriptor_is_refused(here: Path, number: st
 def test_unsearchable_folder_is_reported(
     here: Path, arguments: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Whatever looks into it fails; for the superuser nothing does, so the system's answer is put in its place."""
+    """Every look into it fails; for the superuser it would not, so the system's answer is simulated."""
     for place, name in ((Path, "stat"), (Path, "lstat"), (Path, "open"), (os, "stat"), (os, "lstat")):
         monkeypatch.setattr(place, name, refusing(getattr(place, name)))
     assert run(*arguments) == 2

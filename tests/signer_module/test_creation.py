@@ -232,7 +232,7 @@ def make_signer_late(device: Device, root: RootFolder, now: datetime) -> None:
 
 
 def long_descriptions(*lengths: int) -> SignerDescriptions:
-    """Return descriptions whose subjects have texts of these lengths that can't be made shorter."""
+    """Return descriptions whose subjects have texts of these lengths that cannot be made shorter."""
     noise = itertools.count()
 
     def lengthened(description: CertificateDescription) -> CertificateDescription:
@@ -396,7 +396,7 @@ def test_a_chip_whose_counter_leaves_no_room_for_the_quota_is_refused_before_its
             replug(hal)
 
 
-def test_a_new_module_is_not_low_and_becomes_so_before_its_end() -> None:
+def test_quota_of_a_new_module_is_low_only_near_its_end() -> None:
     for quota in (1, 2, 31, 32, 33, 100, 1000, 100_000, MOST):
         for begin in (0, 1, 31):
             limit = limit_for(quota, begin)

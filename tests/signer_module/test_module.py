@@ -1,4 +1,4 @@
-"""Signer modules on the software chip: the chip refuses what password and quota do not allow, whoever asks."""
+"""Signer modules on the software chip: the chip refuses every use that password and quota do not allow."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_a_module_knows_all_that_a_server_needs(module: SignerModule, root: Root
     assert (module.quota, module.remaining) == (None, None)
 
 
-def test_the_chip_refuses_without_password_whatever_happens(module: SignerModule) -> None:
+def test_the_chip_refuses_every_use_without_password(module: SignerModule) -> None:
     hal = hal_of(module)
     raw_sign_refused(module)
     with pytest.raises(UsageError) as refused:

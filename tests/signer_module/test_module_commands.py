@@ -178,7 +178,7 @@ def test_what_info_verify_and_backup_say(here: Path, capsys: pytest.CaptureFixtu
 
 
 @pytest.mark.slow
-def test_a_root_module_that_is_used_up_or_a_register_that_is_damaged_spoils_no_chip(
+def test_used_up_root_module_or_damaged_register_is_found_before_the_chip_is_changed(
     here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run("root", "create", "--device", ROOT, "--out", "root", "--quota", 1, "--no-password", *CHEAP) == 0

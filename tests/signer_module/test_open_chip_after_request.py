@@ -1,4 +1,4 @@
-"""A chip that was begun by a request is open: what somebody did with it meanwhile is found, and no key is lost."""
+"""A chip that was begun by a request is open: any use of it in between is found, and no key is lost."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.external_cas import ExternalCas, openssl
 from tests.support.programs import run_signer_module as run
 from tests.support.signer_modules import CHEAP, SIGNER, locks, working_folder
 
-DIGEST = hashlib.sha256(b"a device that nobody made").digest()
+DIGEST = hashlib.sha256(b"a device that does not exist").digest()
 ORDER = ("--password-file", "password", "--quota", "3", *CHEAP)
 REQUEST = ("signer", "request", "--device", SIGNER, "--signer-id", "0A0B", *ORDER)
 

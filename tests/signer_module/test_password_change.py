@@ -300,7 +300,7 @@ def test_after_an_interruption_another_new_password_is_refused_with_the_reason(r
 
 
 def test_interrupted_change_is_finished_though_a_refused_write_ends_the_authorization(root: RootFolder) -> None:
-    """Nobody has published whether it does."""
+    """It is not published whether it does."""
     with signer_module(root, order()) as module:
         old, new = module.secrets_of(PASSWORD), module.secrets_of(NEW)
         assert authorize(module.device, AUTHORIZATION_SLOT, old.authorization, serial_number=module.serial)

@@ -99,7 +99,7 @@ def test_a_guess_is_confirmed_only_by_asking_the_chip(module: SignerModule) -> N
     assert visit.confirmed(module.secrets_of(b"wrong").authorization) == set()
 
 
-def test_if_no_mac_stops_more_than_documented_a_visit_gives_nothing(module: SignerModule) -> None:
+def test_visit_reveals_nothing_if_no_mac_stops_outputs(module: SignerModule) -> None:
     hal = hal_of(module)
     chip = hal.chip.chip  # type: ignore[attr-defined]
     chip.core.open_points = OpenPoints(no_mac_stops_outputs=True)
@@ -265,7 +265,7 @@ def overheard(module: SignerModule) -> bytes:
 @pytest.mark.parametrize("authorizes", [True, False])
 def test_overheard_response_is_worthless_later(root: RootFolder, needs_temp_key: bool, authorizes: bool) -> None:
     """Worth nothing where ReqRandom refuses a challenge in the packet, or where such a challenge authorizes nothing;
-    for the ATECC608 nobody has published whether one of both is so.
+    for the ATECC608 neither is published.
     """
     with signer_module(root, order()) as module:
         hal = hal_of(module)

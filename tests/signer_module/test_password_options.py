@@ -46,7 +46,7 @@ def test_password_from_a_file_descriptor(here: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_mark_of_an_editor_is_no_part_of_a_password(here: Path) -> None:
+def test_byte_order_mark_is_not_part_of_a_password(here: Path) -> None:
     longest = "longest!" * 128
     secret_file(here / "password", f"\ufeff{longest}\r\n")
     assert run("root", "create", "--out", "root", "--password-file", "password") == 0

@@ -1,4 +1,4 @@
-"""Somebody has the chip of a finished module, and not its password: about 140,000 raw packets get no signature.
+"""An attacker has the chip of a finished module without its password: about 140,000 raw packets get no signature.
 
 Each command that the chip takes, in each mode, with each slot and other parameters, in each state that the owner and
 the thief can leave the chip in; behind each packet the thief asks for a signature. Under both readings of how many uses

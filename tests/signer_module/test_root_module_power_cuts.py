@@ -133,7 +133,7 @@ def test_begun_folder_is_refused_for_another_chip_or_description(create: Create,
 
 
 @pytest.mark.slow
-def test_a_key_that_was_made_anew_meanwhile_is_not_that_of_the_folder(create: Create, tmp_path: Path) -> None:
+def test_folder_is_refused_when_its_root_key_was_replaced_by_a_later_run(create: Create, tmp_path: Path) -> None:
     hal = begun(create, tmp_path / "root")
     last = commands(lambda device: create(device, tmp_path / "whole", open_order()))
     for number in range(last):  # up to a new key and its folder

@@ -67,7 +67,7 @@ def run_signer_module(*arguments: object) -> int:
 
 @contextlib.contextmanager
 def killed_after(process: subprocess.Popen[str], seconds: float) -> Iterator[None]:
-    """Kill a process if the block takes longer: whoever reads its output comes to its end and can tell what it was."""
+    """Kill a process if the block takes longer: its reader then reaches the end of its output and can report it."""
     timer = threading.Timer(seconds, process.kill)
     timer.daemon = True
     timer.start()

@@ -1,4 +1,4 @@
-"""Whatever comes, one end says only: a message, nothing yet, closed, or one of its two typed errors."""
+"""For any input a connection gives only a message, nothing yet, closed, or one of its two typed errors."""
 
 from __future__ import annotations
 

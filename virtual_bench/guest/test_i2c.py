@@ -50,7 +50,7 @@ def test_a_bus_that_is_pulled_out_is_not_found(plugboard: Plugboard) -> None:
     _require_code(url, Code.DEVICE_NOT_FOUND)
 
 
-def test_a_user_without_rights_is_told_of_the_rules(plugboard: Plugboard) -> None:
+def test_missing_permission_names_the_udev_rules(plugboard: Plugboard) -> None:
     node = _plugged(plugboard, 0xC0)
     node.path.chmod(0o600)
     os.seteuid(NOBODY)

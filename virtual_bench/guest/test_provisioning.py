@@ -16,7 +16,7 @@ MIDDLE = {Stage.CONFIG_WRITE: 5, Stage.CONFIG_READ: 2, Stage.CERTS_WRITE: 5, Sta
 
 
 @pytest.mark.parametrize(("way", "reply_lost"), [*((way, True) for way in Way), (Way.CDC, False)])
-def test_pulled_in_the_middle_of_each_stage_the_next_run_goes_on(
+def test_run_cut_in_the_middle_of_each_stage_is_continued_by_the_next(
     plugboard: Plugboard, factory: BenchFactory, way: Way, reply_lost: bool
 ) -> None:
     plugboard.make(BoardPlan("board", way.kind))

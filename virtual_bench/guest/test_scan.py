@@ -75,7 +75,7 @@ def test_what_a_pulled_module_was_at_goes_to_another_of_its_group(line: Scanning
 
 
 @pytest.mark.parametrize("way", [Way.HIDRAW, Way.CDC])
-def test_boards_of_devices_are_asked_once_what_they_are_and_then_left_alone(line: ScanningLine, way: Way) -> None:
+def test_known_boards_are_identified_once_and_not_asked_again(line: ScanningLine, way: Way) -> None:
     line.plugboard.make(BoardPlan("device", way.kind))
     url = way.url(line.plugboard.plug("device"))
     line.server.wait_for(f"Ignored the device at {url}: ")

@@ -39,7 +39,7 @@ def test_configurations_have_the_sizes_of_their_class(kind: BoardKind, size: int
     assert len(_plugged(kind).control_in("800600020000", 512).data) == size
 
 
-def test_a_device_without_serial_number_names_none() -> None:
+def test_a_device_without_serial_number_shows_none() -> None:
     assert _plugged(BoardKind.HID).control_in("800600010000", 18).data[16] == 0
 
 

@@ -196,7 +196,7 @@ def test_a_byte_that_can_be_set_only_once_is_compared_before_anything_is_written
     assert {packet[1] for packet in hal.packets} == {Opcode.READ, Opcode.INFO}
 
 
-def test_a_byte_that_is_set_as_wanted_is_left_alone() -> None:
+def test_byte_that_is_already_set_is_not_written() -> None:
     authority = MemoryCa()
     with Device.open("emulator:") as device:
         with device.permit(Act.WRITE_CONFIG):

@@ -36,7 +36,7 @@ def test_the_image_follows_the_writes_so_that_the_chip_accepts_its_crc(device: D
     assert device.read_slot(13, 60, 12) == b"\xff" * 4 + b"\x13" * 8
 
 
-def test_filling_makes_the_image_true_whatever_was_there(device: Device) -> None:
+def test_filling_makes_the_image_true_for_any_earlier_content(device: Device) -> None:
     device.write_slot_block(9, 1, b"\x99" * 32)
     device.write_otp_block(1, b"\x77" * 32)
     zone = DataZone(device, DEFAULT_608A)

@@ -323,7 +323,7 @@ def test_a_signer_named_twice_or_unable_to_serve_is_found_at_the_start() -> None
         SignerRegistry([damaged])
 
 
-def test_the_log_says_who_was_certified_by_whom_and_who_was_refused(records: FileRecords, log: RememberingLog) -> None:
+def test_log_names_device_and_signer_of_each_certificate_and_refusal(records: FileRecords, log: RememberingLog) -> None:
     authority = _authority(records, log)
     authority.answer(asked(request(SIGNER), client="127.0.0.1:40001"))
     authority.answer(asked(request(SIGNER), client="[::1]:40002"))

@@ -201,7 +201,7 @@ def test_a_clock_that_is_set_back_again_after_it_was_accepted_is_refused(shift: 
 def test_an_accepted_clock_still_has_to_fit_the_signer(shift: Shift) -> None:
     shift.certify()
     shift.now = datetime(2020, 1, 1, tzinfo=UTC)
-    shift.start("I say so")
+    shift.start("The clock is right.")
     found = shift.refusal()
     assert found is not None
     assert "certificate begins on" in found.message
@@ -215,7 +215,7 @@ def test_clock_that_needs_no_acceptance_is_not_recorded(shift: Shift, tmp_path: 
 
 
 @pytest.mark.parametrize("content", ["", "garbage\n", "time\tnewest_record\tsigning_log\treason\nx\ty\tz\tr\n"])
-def test_a_damaged_file_of_accepted_clocks_stops_the_start_and_says_so(tmp_path: Path, content: str) -> None:
+def test_a_damaged_file_of_accepted_clocks_stops_the_start_with_a_message(tmp_path: Path, content: str) -> None:
     (tmp_path / FILE_NAME).write_text(content)
     with pytest.raises(UsageError, match=r"clock-accepted\.tsv is damaged\. .* delete it"):
         open_records(tmp_path)
@@ -264,7 +264,7 @@ def test_a_certificate_of_the_future_that_is_on_no_chip_is_replaced_for_the_same
 
 
 def test_a_certificate_of_the_future_that_may_be_on_the_chip_stays(shift: Shift) -> None:
-    """The chip's data zone is locked: whatever is in it can't be replaced any more."""
+    """The chip's data zone is locked: its content can no longer be replaced."""
     shift.now = NOW + 400 * timedelta(days=1)
     first = shift.ask(_data_locked(request(SIGNER), locked=False))
     shift.now = NOW

@@ -217,7 +217,7 @@ def test_no_permanent_refusal_while_more_signers_are_expected(make: Make, group:
     ],
     ids=["unplugged", "spent", "quarantined"],
 )
-def test_without_another_signer_every_request_is_told_why_and_nothing_is_recorded(
+def test_without_another_signer_every_request_is_refused_and_nothing_is_recorded(
     make: Make, fault: Exception, reply: object
 ) -> None:
     slow = SlowSigner()
@@ -355,7 +355,7 @@ def test_a_used_up_signer_is_refused_before_a_board_is_touched(
     assert first.signatures == 1
 
 
-def test_at_the_stop_what_waits_is_refused_and_what_is_being_signed_is_recorded(tmp_path: Path) -> None:
+def test_stop_refuses_waiting_requests_and_records_those_being_signed(tmp_path: Path) -> None:
     slow = SlowSigner()
     line = IssuingLine(tmp_path, [slow])
     asked = [line.ask(request(slow, number)) for number in (1, 2)]

@@ -77,7 +77,7 @@ def test_other_device_is_ignored_until_it_is_reconnected(error: Exception, level
     assert bench.opened == [URL] * (tries + 1)
 
 
-def test_the_same_module_at_two_urls_is_used_once_and_at_the_other_when_the_first_is_away() -> None:
+def test_module_at_two_urls_is_used_once_and_at_the_other_url_after_unplugging() -> None:
     module = TestModule()
     twin = copy.copy(module)
 

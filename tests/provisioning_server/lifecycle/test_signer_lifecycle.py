@@ -171,7 +171,7 @@ def test_a_password_that_turns_out_to_be_wrong_when_there_is_memory_is_not_tried
     ]
 
 
-def test_a_password_typed_meanwhile_ends_the_tries_of_the_given_one() -> None:
+def test_typed_password_ends_the_tries_of_the_given_one() -> None:
     module = CostlyModule(password=b"typed")
 
     async def work(bench: ModuleRig) -> None:

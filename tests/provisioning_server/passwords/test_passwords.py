@@ -149,7 +149,7 @@ def test_the_prompt_asks_for_one_signer_after_the_other_and_again_after_a_wrong_
 
         async def pause(seconds: float) -> None:
             pauses.append(seconds)
-            prompt.press(KeyPress(Key.TEXT, "typed while nobody asks"))
+            prompt.press(KeyPress(Key.TEXT, "typed without a prompt"))
             prompt.press(KeyPress(Key.ENTER))
 
         log = ToldLog()
@@ -246,7 +246,7 @@ def test_text_typed_for_another_prompt_is_ignored() -> None:
         await type_at(1, "correct ho")
         registry.remove(first)
         prompt.signers_changed()
-        prompt.press(KeyPress(Key.TEXT, "rs"))  # while nobody asks
+        prompt.press(KeyPress(Key.TEXT, "rs"))  # without a prompt
         await type_at(3, "e", "\r")
         await type_at(5, "two", "\r")
         await task
@@ -262,7 +262,7 @@ def test_text_typed_for_another_prompt_is_ignored() -> None:
     assert log.lines.count(dropped) == 1
 
 
-def test_a_signer_that_fails_in_any_way_does_not_end_the_prompt() -> None:
+def test_prompt_survives_any_error_of_a_signer() -> None:
     async def run() -> None:
         log = RememberingLog()
         prompt = PasswordPrompt(registry, log, UnlockService(registry, log))
@@ -429,7 +429,7 @@ def test_try_with_unknown_result_is_not_repeated() -> None:
     assert module.tried == [b"one"]
 
 
-def test_a_password_that_was_right_is_tried_again_after_a_try_that_broke_off_until_it_is_refused() -> None:
+def test_accepted_password_is_tried_again_after_an_interrupted_try_until_it_is_refused() -> None:
     module = CountingModule(b"one")
     tries, gone = given(b"one"), TransportError("The line went dead.")
     for fault in (None, gone, gone, None):

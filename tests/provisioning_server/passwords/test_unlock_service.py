@@ -128,7 +128,7 @@ def test_console_prompt_closes_when_the_password_came_from_elsewhere() -> None:
         assert (await unlock_service.attempt(first, b"one")).outcome is Outcome.ACCEPTED
         while len(log.prompts) < 3:
             await asyncio.sleep(0)
-        prompt.press(KeyPress(Key.ENTER))  # what was begun for the other is no answer
+        prompt.press(KeyPress(Key.ENTER))  # input that was begun for the other signer is not an answer
         while len(log.prompts) < 5:
             await asyncio.sleep(0)
         for press in (KeyPress(Key.TEXT, "two"), KeyPress(Key.ENTER)):

@@ -21,7 +21,7 @@ def test_a_log_is_named_by_the_start_of_its_server(tmp_path: Path) -> None:
 @pytest.mark.slow
 @given(st.lists(st.integers(-2, 2), min_size=1, max_size=12))
 def test_logs_sort_by_the_order_of_their_starts(tmp_path_factory: pytest.TempPathFactory, hours: list[int]) -> None:
-    """Whatever the clock says: within one second, and set back."""
+    """With any clock: within one second, and set back."""
     folder = tmp_path_factory.mktemp("data")
     made = []
     for offset in hours:

@@ -104,7 +104,7 @@ def test_the_pin_is_asked_with_the_texts_of_the_guide(hsm: SoftHsm, tmp_path: Pa
     console.close()
 
 
-def test_a_key_that_is_missing_or_another_one_is_said_and_not_used(hsm: SoftHsm, pins: Path, tmp_path: Path) -> None:
+def test_missing_or_wrong_key_is_reported_and_not_used(hsm: SoftHsm, pins: Path, tmp_path: Path) -> None:
     other = make_hsm_signer(tmp_path / "a", hsm, "line 1", "of another", 1)
     signer = make_hsm_signer(tmp_path / "b", hsm, "line 1", "of this", 2)
     place = signer.path / "pkcs11.toml"

@@ -83,7 +83,7 @@ def test_while_more_are_expected_only_a_group_waits_for_them() -> None:
     key, group = signer.documents.signer_public_key, signer.documents.group
     registry.expect_more()
     assert registry.choose(key, group) == rejections.SIGNERS_EXPECTED
-    assert registry.choose(key) == rejections.QUOTA_USED_UP, "nobody else can serve"
+    assert registry.choose(key) == rejections.QUOTA_USED_UP, "no other signer can serve"
     assert registry.choose(bytes(64)) == rejections.SIGNERS_EXPECTED
     registry.expect_no_more()
     assert registry.choose(key, group) == rejections.QUOTA_USED_UP

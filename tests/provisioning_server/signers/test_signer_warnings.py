@@ -69,7 +69,7 @@ def lifecycle_with(log: RememberingLog) -> SignerLifecycle:
     return SignerLifecycle(registry, threads, log, lambda: NOW, PasswordChoice(GivenPasswords()))
 
 
-def test_a_warning_is_said_once_however_often_the_signer_comes() -> None:
+def test_warning_is_logged_once_even_if_the_signer_is_reconnected() -> None:
     async def run() -> RememberingLog:
         log = RememberingLog()
         lifecycle = lifecycle_with(log)

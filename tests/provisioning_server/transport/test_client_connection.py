@@ -221,7 +221,7 @@ def test_a_reply_for_a_client_that_is_gone_is_dropped(end: End) -> None:
     assert "reset" in end.owner.reasons[0]
 
 
-def test_refused_connection_is_told_why() -> None:
+def test_refused_connection_gets_the_reason() -> None:
     end = End(refuse=rejections.BUSY)
     assert end.replies() == [rejections.BUSY]
     assert end.transport.ended
@@ -262,7 +262,7 @@ def test_a_part_of_a_message_that_came_ahead_starts_its_time_with_the_reply(end:
     assert end.connection.deadline == 1000 + LIMITS.message_seconds
 
 
-def test_late_client_is_told(end: End) -> None:
+def test_late_client_is_refused_with_a_reason(end: End) -> None:
     end.connection.late()
     assert end.replies() == [rejections.IDLE]
     assert end.transport.ended

@@ -23,7 +23,7 @@ class Fake:
 
 
 def _admit(table: ConnectionTable[Fake], connection: Fake) -> Fake | str | None:
-    """Return "refused", the one that gave way, or None if nobody had to."""
+    """Return "refused", the one that was closed, or None."""
     stays, gives_way = table.admit(connection)
     if gives_way is not None:
         gives_way.leaving = True
@@ -61,7 +61,7 @@ def test_above_an_address_with_its_share_all_busy_gets_no_more() -> None:
     assert _admit(table, Fake("192.0.2.7", 2.0)) is None
 
 
-def test_in_a_full_table_the_largest_holder_gives_way_and_not_who_was_idle_longest_of_all() -> None:
+def test_full_table_closes_a_connection_of_the_largest_holder() -> None:
     crowd = [Fake("192.0.2.1", since) for since in (7.0, 6.0, 5.0, 8.0)]
     table = _filled(
         Fake("192.0.2.2", 1.0),

@@ -141,7 +141,7 @@ def _keep_busy(wire: WireClient) -> None:
 SLOW_MESSAGES = 10.0 * PATIENCE
 
 
-def test_one_client_too_many_is_told_and_closed(tmp_path: Path) -> None:
+def test_one_client_too_many_is_refused_with_a_reason(tmp_path: Path) -> None:
     limits = ConnectionLimits(connections=2, message_seconds=SLOW_MESSAGES)
     with running_server(SIGNER, tmp_path, limits=limits) as address:
         with WireClient(address) as one, WireClient(address) as two:
@@ -174,7 +174,7 @@ def test_clients_beyond_the_refused_ones_are_cut(tmp_path: Path) -> None:
         assert isinstance(one.receive(), CertificatesReply)
 
 
-def test_in_a_full_table_the_longest_idle_connection_gives_way_and_may_come_back(tmp_path: Path) -> None:
+def test_full_table_closes_the_longest_idle_connection_which_may_reconnect(tmp_path: Path) -> None:
     with running_server(SIGNER, tmp_path, limits=ConnectionLimits(connections=2)) as address:
         with WireClient(address) as one, WireClient(address) as two, WireClient(address) as three:
             assert isinstance(two.ask(request(SIGNER)), CertificatesReply)

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.slow
 
 
 class Page:
-    """What somebody sees and does at the page."""
+    """A user at the page: what it shows, and actions on it."""
 
     def __init__(self, driver: Chrome) -> None:
         self.driver = driver

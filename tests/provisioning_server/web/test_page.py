@@ -71,7 +71,7 @@ def test_a_password_from_the_page_makes_the_signer_ready_and_a_client_gets_its_c
     assert visitor.give_password(key, PASSWORD)["outcome"] == "not-waiting"
 
 
-def test_a_wrong_password_is_told_and_the_right_one_taken_after_the_pause(site: Site, visitor: Visitor) -> None:
+def test_wrong_password_is_reported_and_the_right_one_accepted_after_the_pause(site: Site, visitor: Visitor) -> None:
     key = site.key()
     answer = visitor.give_password(key, "wrong")
     assert answer["outcome"] == "wrong"

@@ -144,7 +144,7 @@ def test_port_in_use_is_reported(tmp_path: Path) -> None:
     assert "--web" in caught.value.advice
 
 
-def test_an_address_of_another_computer_is_told(tmp_path: Path) -> None:
+def test_address_of_another_computer_is_reported(tmp_path: Path) -> None:
     certificate, key = certificate_files(tmp_path, [x509.DNSName("line.example")])
     address = WebAddress("192.0.2.1", 0, certificate, key)
     with pytest.raises(UsageError, match="cannot be served at"), running_server(MemorySigner(), tmp_path, web=address):
@@ -201,7 +201,7 @@ def test_with_a_certificate_the_connection_is_secret(tmp_path: Path) -> None:
 DAY = timedelta(days=1)
 
 
-def test_dates_of_the_pages_certificate_that_do_not_fit_are_told(tmp_path: Path) -> None:
+def test_dates_of_the_pages_certificate_that_do_not_fit_are_reported(tmp_path: Path) -> None:
     certificate, key = certificate_files(tmp_path, [x509.DNSName("line.example")])
     address, now = WebAddress("127.0.0.1", 0, certificate, key), datetime.now(UTC)
     assert date_warning(address, now) == ""

@@ -153,7 +153,7 @@ def test_unusable_signer_is_shown_with_its_url() -> None:
 
 
 def test_unprintable_characters_are_shown_as_question_marks() -> None:
-    """A file may have a name that is no UTF-8, and its error then quotes it."""
+    """A file may have a name that is not UTF-8, and its error then quotes it."""
     bench = Bench(signer := Module())
     signer.name = "A\u202eB\x1b[31m"
     bench.registry.exclude(signer, rejections.SIGNER_QUARANTINED, "\udcff is damaged.")
