@@ -204,7 +204,7 @@ def _operator(console: Console | None, *, auto: bool) -> Operator:
     if auto:
         return NoOperator()
     if console is None:
-        raise UsageError("There is no terminal to press ENTER on.", advice="Use --auto to start every board.")
+        raise UsageError("There is no terminal for pressing ENTER.", advice="Use --auto to start every board.")
     return KeyboardOperator(console)
 
 

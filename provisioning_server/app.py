@@ -1,4 +1,4 @@
-"""The composition root: builds the parts of the server, runs them until it is stopped, and stops them in order."""
+"""The composition root: builds the parts of the server, runs them until it is stopped, and stops them cleanly."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ class ProvisioningServer:
             raise self._fault
 
     def stop(self) -> None:
-        """Stop in order; on the loop of `run`."""
+        """Stop cleanly; on the loop of `run`."""
         self._stop.set()
 
     async def _serve(self, records: FileRecords) -> None:

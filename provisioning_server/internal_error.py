@@ -1,4 +1,4 @@
-"""Exceptions that no one expected, as errors that are safe to show."""
+"""Unexpected exceptions, as errors that are safe to show."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The thread that writes the program log, so that no one who logs waits for a disk or for a console that is stopped.
+"""The thread that writes the program log, so that logging never waits for a disk or for a stopped console.
 
 A prompt that waits for its answer stays the last line of the console.
 """

@@ -1,1 +1,1 @@
-"""Carry packets to one chip: the seam between the device layer and every bus, kit or software chip."""
+"""Carry packets to one chip: the interface between the device layer and every bus, kit or software chip."""

@@ -1,4 +1,4 @@
-"""The errors that several ways to a chip share: what happened, at which URL or file, and what to do."""
+"""Errors that several HALs share: what happened, at which URL or file, and what to do."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ _FAILED: Final = 1
 def run_program(command: click.Command, name: str, arguments: list[str] | None = None) -> NoReturn:
     """Run a click command as the whole program and exit; `arguments` default to those of the process.
 
-    SIGTERM and SIGHUP end it in order, with exit code 143 or 129.
+    SIGTERM and SIGHUP end it cleanly, with exit code 143 or 129.
     """
     with ended_by_signals():
         code = exit_code(command, name, arguments)

@@ -2,7 +2,7 @@
 
 Modules of the library log to `logging.getLogger(__name__)`: at level info what a person at a station follows (a device
 URL opened, a stage, a connection), at level debug each step of it (commands by name with their status, messages). They
-log no data of a command or reply. A line that would carry some all the same is masked here.
+log no data of a command or reply. A line that still carries some is masked here.
 """
 
 from __future__ import annotations

@@ -37,9 +37,10 @@ def slot_sentences(rehearsal: Rehearsal) -> list[str]:
 
 def _sentence(found: SlotRehearsal) -> str:
     useless = _PROOFS if "read in clear" in found.after else frozenset()
-    can = "; ".join(_worded(use, needs) for use, needs in found.after.items() if use not in useless)
+    uses = "; ".join(_worded(use, needs) for use, needs in found.after.items() if use not in useless)
     lost = "; ".join(use for use in found.lost if use not in _NO_LOSS)
-    return f"Slot {found.slot} can be {can or 'used for nothing'}." + (f" No longer: {lost}." if lost else "")
+    can = f"can be {uses}" if uses else "cannot be used"
+    return f"Slot {found.slot} {can}." + (f" No longer: {lost}." if lost else "")
 
 
 def _worded(use: str, needs: Needs) -> str:

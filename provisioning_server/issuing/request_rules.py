@@ -51,7 +51,7 @@ class RequestRules:
         self._zones = zones
 
     def offer(self, request: SignerRequest) -> SignerReply | ErrorReply:
-        """Return what a client is told about a signer, or already now what would refuse its certificates later."""
+        """Return what a client is told about a signer, or the rejection that its requests would get."""
         if self._records.failed:
             return rejections.RECORDS_FAILED
         self._records.require_intact()

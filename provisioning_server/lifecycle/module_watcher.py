@@ -1,4 +1,4 @@
-"""Notices which signer modules and HSMs are plugged in and unplugged, by looking again and again.
+"""Notices which signer modules and HSMs are plugged in and unplugged, by scanning repeatedly.
 
 Each URL has at most one task at a time: a module that does not answer does not delay the others.
 """

@@ -127,7 +127,7 @@ class UnlockService:
                 if error.code == Code.PASSWORD_MEMORY:  # nothing came to the signer: letting it go would not help
                     return self._untried(signer, error, again)
                 return self._failed(signer, error)
-            except Exception as error:  # of any kind: the others are asked for their passwords all the same
+            except Exception as error:  # of any kind: the others are still asked for their passwords
                 return self._failed(signer, internal_error(error))
             self._of(signer).pause.end()
             self._of(signer).untried = ""

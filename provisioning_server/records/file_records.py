@@ -121,7 +121,7 @@ class FileRecords:
         try:
             places = self._log.append(records)
             self._states[-1] = self._states[-1]._replace(size=self._log.size)
-            self.require_intact()  # before their certificates are sent: a log that was moved meanwhile is no record
+            self.require_intact()  # before their certificates are sent: a log that was moved in between is not a record
             for record, (offset, size) in zip(records, places, strict=True):
                 self._index(record, _RecordPlace(len(self._logs) - 1, offset, size))
                 self._write_file(record)

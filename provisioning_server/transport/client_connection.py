@@ -38,7 +38,7 @@ class ConnectionOwner(Protocol):
         """Register a new connection; return a refusal if it may not stay."""
 
     def closed(self, connection: ClientConnection, reason: str) -> None:
-        """Remove a connection that ended; `reason` is empty if it ended in order."""
+        """Remove a connection that ended; `reason` is empty if it ended cleanly."""
 
     def submit(self, request: Request, deliver: Callable[[Reply], None], client: str) -> None:
         """Queue a request of a client, named by its address; `deliver` gets the reply."""

@@ -77,7 +77,7 @@ class OrderOptions:
         if self.yes:
             return
         if not sys.stdin.isatty():
-            raise UsageError("There is no terminal to confirm on.", advice="Add --yes if the plan is what you want.")
+            raise UsageError("There is no terminal for the confirmation.", advice="Check the plan, then add --yes.")
         answer: str = click.prompt(f"Type {_CONSENT} to continue", default="", show_default=False, err=True)
         if answer.strip() != _CONSENT:
             raise UsageError("Nothing was changed.")

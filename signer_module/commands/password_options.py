@@ -59,7 +59,8 @@ class PasswordSource:
     def _asked(self, prompt: str, *, confirm: bool) -> bytes:
         if not sys.stdin.isatty():
             raise UsageError(
-                f"There is no terminal to ask for the {prompt[0].lower()}{prompt[1:]}.", advice=f"Use {self.options}."
+                f"There is no terminal for entering the {prompt[0].lower()}{prompt[1:]}.",
+                advice=f"Use {self.options}.",
             )
         again = f"{prompt} again" if confirm else False
         answer: str = click.prompt(prompt, hide_input=True, confirmation_prompt=again, err=True)

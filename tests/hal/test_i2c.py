@@ -184,7 +184,7 @@ def test_a_chip_whose_self_test_fails_at_wake_scraps_its_board() -> None:
     with pytest.raises(DeviceError) as refused:
         _hal(bus)
     assert (refused.value.command, refused.value.status, refused.value.board) == ("Wake", 7, Board.SCRAP)
-    assert wakes(bus, 0x60), "it is a chip all the same"
+    assert wakes(bus, 0x60), "it is still a chip"
     chip.sleep()
     bus.failing = False
     hal = _hal(bus)

@@ -1,4 +1,4 @@
-"""A disk that is full from any step of the server on: each start and each orderly stop ends in order."""
+"""A disk that is full from any step of the server on: each start and each stop ends cleanly."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ def test_slot_sentences() -> None:
         " No longer: given a new key by GenKey; given a key by PrivWrite."
     )
     private_of_another_type = published("factory-608a")[:126] + b"\x1d\x00"
-    assert slot_sentences(rehearsed(private_of_another_type))[15] == "Slot 15 can be used for nothing."
+    assert slot_sentences(rehearsed(private_of_another_type))[15] == "Slot 15 cannot be used."
 
 
 def test_sentence_names_the_needs() -> None:

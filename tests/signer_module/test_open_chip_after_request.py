@@ -59,7 +59,7 @@ def test_signatures_made_between_request_and_import_are_found(
     stolen_signatures(count)
     assert bring(cas) == 6
     said = capsys.readouterr().err
-    assert "whatever else another program has written there is overwritten" in said
+    assert "any other data that a program has written there is overwritten" in said
     assert "signed-unexpectedly" in said
     assert f"has counted {count + 1} signatures" in said
     assert locks(SIGNER) == (True, False)

@@ -123,7 +123,7 @@ class DataZone:
         if refused := [slot for slot in slots if slot in self._locked]:
             raise ProvisioningError(
                 f"The chip's slot {', '.join(map(str, refused))} is locked already, and this run has to write it.",
-                advice="Nothing was written there. Ask who locked it: that program has to finish this chip.",
+                advice="Nothing was written there. Find out which program locked it: only that can finish this chip.",
                 code=Code.SLOT_LOCKED,
                 board=Board.SET_ASIDE,
             )
@@ -131,8 +131,8 @@ class DataZone:
     def _unknown_content(self) -> ProvisioningError:
         return ProvisioningError(
             "The chip holds data that this run did not write, and its configuration was locked before the run began:"
-            f" they may be a secret of the product. This run wrote nothing to {', '.join(self.unwritten())}.",
-            advice="Nothing there was overwritten. If no one needs what stands there, start again with"
+            f" it may be a secret of the product. This run wrote nothing to {', '.join(self.unwritten())}.",
+            advice="Nothing there was overwritten. If that data is not needed, start again with"
             " --fill-unwritten, which overwrites it with FF.",
             code=Code.DATA_UNKNOWN,
             board=Board.SET_ASIDE,
@@ -148,8 +148,8 @@ def _other_crc() -> ProvisioningError:
     """Return the error for a chip whose CRC cannot be computed: DS20005927A leaves private keys out of it."""
     return ProvisioningError(
         "The chip refuses the CRC of the data zone although this run has written every byte of it. It was not locked.",
-        advice="Set the board aside and try another one. If each board stops so, the CRC of these chips covers the"
-        " private keys, which no program can know.",
+        advice="Set the board aside and try another one. If every board stops like this, the CRC of these chips covers"
+        " the private keys, which no program can know.",
         code=Code.DATA_CRC_REFUSED,
         board=Board.SET_ASIDE,
     )

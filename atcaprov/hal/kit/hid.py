@@ -76,7 +76,7 @@ class HidPort(LinePort):
             except (OSError, ValueError) as error:
                 raise gone(self.url, error) from error
             if written < len(report):
-                raise gone(self.url, "a report was not taken")
+                raise gone(self.url, "a report was not accepted")
 
     def receive(self, seconds: float) -> bytes:
         """Return the next line without LF."""

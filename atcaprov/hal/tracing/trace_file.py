@@ -202,7 +202,7 @@ def _event(members: dict[str, Any]) -> TraceEvent:
         if not _PACKET.fullmatch(texts[key]):
             raise ValueError(f"'{key}' is not hexadecimal")
     if (do == "exchange") != bool(texts["sent"]):
-        raise ValueError("'exchange' has a packet, and nothing else has one")
+        raise ValueError("only 'exchange' has a packet, and it needs one")
     return TraceEvent(do, **texts, **numbers)
 
 

@@ -43,7 +43,7 @@ def plan(device: Device, order: ModuleOrder, certificate: str, *, key: str = _NE
         f"  2. {key if begun else _NEW_KEY}",
         f"  3. {later}it gets {certificate} and its description",
         f"  4. {later}its data zone is permanently locked"
-        + ("; whatever else another program has written there is overwritten" if begun else ""),
+        + ("; any other data that a program has written there is overwritten" if begun else ""),
         "None of this can be undone, and the chip can become nothing else.",
     ]
 

@@ -239,7 +239,7 @@ def test_with_a_product_set_other_configurations_get_no_certificate(records: Fil
     assert "differ" in log.lines[-1]
     assert not records.find(chip_serial(1))
     first = _one(_authority(records, log, zones=[bytes(other), bytes(product)]), message)
-    assert _one(authority, message) == first, "what is recorded is given out all the same"
+    assert _one(authority, message) == first, "recorded certificates are still given out"
 
 
 def test_a_signer_that_waits_for_its_password_does_not_sign(records: FileRecords, log: RememberingLog) -> None:

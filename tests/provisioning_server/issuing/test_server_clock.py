@@ -155,11 +155,11 @@ def test_a_clock_before_the_newest_record_is_refused_but_for_a_small_step(
         assert (
             any(line.startswith("error: No certificate is issued: the clock") for line in shift.log.lines) == restarted
         )
-        assert shift.certify() == shift.certify(), "what is recorded is given out all the same"
+        assert shift.certify() == shift.certify(), "recorded certificates are still given out"
 
 
 def test_a_clock_that_is_accepted_is_recorded_and_stays_accepted(shift: Shift, tmp_path: Path) -> None:
-    """One record from a wrong year never stops a server for good."""
+    """One record from a wrong year never stops a server permanently."""
     shift.now = NOW + 2 * YEAR
     shift.certify(1)
     shift.now = NOW
