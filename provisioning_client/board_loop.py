@@ -36,7 +36,7 @@ class BoardLoop:
         self._operator = operator
         self._limit = limit
         self._software = 0
-        self._told = ""
+        self._shown_hint = ""
         """The last hint that was shown during this wait."""
 
     def run(self) -> None:
@@ -69,7 +69,7 @@ class BoardLoop:
             self._output.board_removed()
 
     def _wait_for_board(self) -> Device:
-        self._told = ""
+        self._shown_hint = ""
         try:
             while (device := self._boards.look()) is None:
                 self._tell_hint()
@@ -99,7 +99,7 @@ class BoardLoop:
             self._board_failed(
                 AtcaProvError(
                     "The run was interrupted between two commands to the chip.",
-                    advice="It goes on there when the board is started again.",
+                    advice="Start the board again: the run continues there.",
                     code=Code.INTERRUPTED,
                     board=Board.RETRY,
                 )
@@ -124,7 +124,7 @@ class BoardLoop:
         return software
 
     def _wait_for_removal(self) -> None:
-        self._told = ""
+        self._shown_hint = ""
         while not self._boards.is_removed():
             self._tell_hint()
             if self._operator.wants_to_quit(POLL_SECONDS):
@@ -132,8 +132,8 @@ class BoardLoop:
 
     def _tell_hint(self) -> None:
         hint = self._boards.hint
-        if hint is not None and str(hint) != self._told:
-            self._told = str(hint)
+        if hint is not None and str(hint) != self._shown_hint:
+            self._shown_hint = str(hint)
             self._output.hint(hint)
 
 

@@ -51,7 +51,7 @@ class Fixture(BoardSource):
         self._ask_chip_at = 0.0
 
     def look(self) -> Device | None:
-        """Return the chip once its board has been seen twice and the chip has told its serial number."""
+        """Return the chip once its board has been seen twice and the chip has returned its serial number."""
         self._missed = 0
         if not self._look_at_port() or self._unclear is not None:
             self._seen = 0

@@ -16,7 +16,7 @@ from atcaprov.hal.tracing.trace_file import create_trace
 class TraceFiles:
     """Opens devices with a trace: the first board in the file itself, the next in `name-2.ext`, `name-3.ext` …
 
-    A trace never costs a board: if a file cannot be written any more, the boards go on without a trace, and `warn` is
+    A trace never costs a board: if a file can no longer be written, the boards continue without a trace, and `warn` is
     called once.
 
     Raises:

@@ -28,7 +28,7 @@ class LogWriter:
     """Writes to `file` and `console`; either may be None. Both are flushed, neither is closed."""
 
     def __init__(self, file: TextIO | None, console: TextIO | None, line: Callable[[str, str], str]) -> None:
-        """`line` makes a line of the log out of a level and a text, for what the writer itself has to say."""
+        """`line` makes a line of the log out of a level and a text, for the writer's own messages."""
         self._file = file
         self._console = console
         self._line = line
@@ -97,7 +97,7 @@ class LogWriter:
 
 
 def _written(stream: TextIO | None, text: str) -> TextIO | None:
-    """Write and flush; a stream that fails is given up, the server is not. Return the stream to go on with."""
+    """Write and flush; a stream that fails is given up, and the server continues. Return the stream to use next."""
     if stream is None or not text:
         return stream
     try:

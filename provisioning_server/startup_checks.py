@@ -26,7 +26,7 @@ def permission_warnings(settings: Settings, folder: DataFolder) -> Iterator[str]
     for path in folder.open_to_all():
         yield f"Every user of this computer may change files in {path}. Run: chmod o-w {quote(str(path))}"
     for path in _keys(settings):
-        with contextlib.suppress(OSError):  # a key that is not there is told by who needs it
+        with contextlib.suppress(OSError):  # a missing key is reported where it is needed
             if is_exposed(path):
                 yield f"Others may read or change the private key {path}. Run: chmod 600 {quote(str(path))}"
 

@@ -31,7 +31,7 @@ def end_from(definition: CertificateDefinition, at: datetime) -> datetime:
 
 
 def outliving(end: datetime, above: datetime, device: CertificateDefinition, at: datetime) -> Iterator[str]:
-    """Yield what to know of a signer whose certificate is valid until `end`, the shortest one above it until `above`.
+    """Yield the warnings of a signer whose certificate is valid until `end`, the shortest one above it until `above`.
 
     Each follows the signer's name in a sentence; `device` is the definition of what it issues at the moment `at`.
     """
@@ -45,13 +45,13 @@ def outliving(end: datetime, above: datetime, device: CertificateDefinition, at:
 
 
 def of_signer(signer: PublicSigner, at: datetime, authorities: Iterable[bytes] = ()) -> list[str]:
-    """Return them for a signer that is made; `authorities` are the certificates (DER) above its issuer's."""
+    """Return the warnings for a new signer; `authorities` are the certificates (DER) above its issuer's."""
     above = min(map(end_of, (signer.root_certificate, *authorities)))
     return list(outliving(end_of(signer.certificate), above, signer.device_definition, at))
 
 
 def of_definition(definition: CertificateDefinition, now: datetime) -> Iterator[str]:
-    """Yield what to know of a definition that cannot issue at the moment `now` (UTC), or soon no longer."""
+    """Yield the warnings about a definition that cannot issue at the moment `now` (UTC) or a year later."""
     first, last = definition.first_issue_year, definition.last_issue_year
     if not first <= now.year <= last:
         yield (
@@ -63,7 +63,7 @@ def of_definition(definition: CertificateDefinition, now: datetime) -> Iterator[
 
 
 def of_certificate(begin: datetime, end: datetime, now: datetime) -> Iterator[str]:
-    """Yield what to know of a signer certificate that is not valid at the moment `now` (UTC), or soon no longer."""
+    """Yield the warnings about a signer certificate that is not valid at the moment `now` (UTC) or a year later."""
     if now < begin:
         says = f"and the clock says {_moment(now)}. Correct the clock."
         yield f"can issue nothing: its certificate is valid only from {_moment(begin)}, {says}"

@@ -1,4 +1,4 @@
-"""Which part of the family a chip is, told by the answer of Info(Revision).
+"""Which part of the family a chip is, by its answer to Info(Revision).
 
 Only that answer identifies a part: the revision bytes of the configuration zone (4 to 7) may hold something else
 (Microchip AN3539, section 1.2.4; ATECC608 Trust&GO data sheets, Info command). Byte 2 is the family, byte 3 the

@@ -67,7 +67,7 @@ class EmulatedHal(Hal):
         return reply
 
     def close(self) -> None:
-        """Let others have the chip."""
+        """Release the chip."""
         if self._lock is not None:
             self._lock.release()
 

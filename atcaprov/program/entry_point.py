@@ -15,7 +15,7 @@ from atcaprov.program.signals import INTERRUPTED, ProcessEnd, end_text, say_unbu
 
 
 def start(module: str) -> NoReturn:
-    """Import the module of a program, run its `main`, and exit as that says.
+    """Import the module of a program, run its `main`, and exit with its code.
 
     A signal before `main` has begun ends the process at once with 128 + its number: nothing is done or held by then.
     One after it has ended changes nothing.

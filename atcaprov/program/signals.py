@@ -32,12 +32,12 @@ class ProcessEnd:
         self._heeded = [number for number in ENDING if signal.getsignal(number) is _python_default(number)]
 
     def at_once(self) -> None:
-        """From now on a signal ends the process with 128 + its number: nothing is done or held yet."""
+        """From now on a signal ends the process with 128 + its number: there is nothing to finish yet."""
         for number in self._heeded:
             signal.signal(number, _leaving(SIGNAL_EXIT + number, end_text(number)))
 
     def by_default(self) -> None:
-        """From now on a signal does what it does in any Python program; the program itself decides on more."""
+        """From now on signals have Python's usual effect, until the program itself changes that."""
         for number in self._heeded:
             signal.signal(number, _python_default(number))
 

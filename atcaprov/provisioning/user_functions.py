@@ -48,7 +48,7 @@ class UserFunctions(abc.ABC):
         """Write the product's own data, besides the certificates, before the data zone is locked."""
 
     def warning(self, warning: AtcaProvError) -> None:  # noqa: B027 - it stops nothing
-        """Handle a warning about a chip, before its first stage; the run goes on. Return soon."""
+        """Handle a warning about a chip, before its first stage; the run continues. Return soon."""
 
     def address_changes(self, address: int, url: str) -> None:  # noqa: B027 - most products keep the address
         """Handle, before stage 1, a chip that moves to another I2C address (8-bit form); `url` is its device URL there.

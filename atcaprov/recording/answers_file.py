@@ -1,4 +1,4 @@
-"""The file that keeps the readings of a chip: a run that was cut goes on with the questions that have none."""
+"""The file that keeps the readings of a chip: a run that was cut continues with the questions that have no answer."""
 
 from __future__ import annotations
 

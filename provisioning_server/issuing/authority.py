@@ -108,7 +108,7 @@ class Authority:
         self._log.info(f"{what} refused, {refused.code}{by_text(asked.client)}: {refused.message}")
 
     def _settle(self, signed: Signed, batch: Batch) -> list[tuple[PendingReply, _Outcome]]:
-        """Take what a slow signer has done, and decide on the requests that waited behind it."""
+        """Take the result of a slow signer, and decide on the requests that waited behind it."""
         chip_serial = signed.job.chip_serial
         first, behind = self._pending.pop(chip_serial)
         settled: list[tuple[PendingReply, _Outcome]] = []

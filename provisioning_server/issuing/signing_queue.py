@@ -68,7 +68,7 @@ class SigningQueue:
             self._changed.notify_all()
 
     def take(self, signer: Signer) -> SigningJob | None:
-        """Wait for a job that a signer may do, and let it rest meanwhile; None when it is removed or excluded."""
+        """Wait for a job that a signer may do, and let it rest while it waits; None when it is removed or excluded."""
         job = self._wait(signer, time.monotonic() + self._rest_after)
         if job is None and not self._stopped and self._registry.usable(signer):
             signer.rest()

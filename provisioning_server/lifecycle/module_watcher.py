@@ -60,7 +60,7 @@ class ModuleWatcher:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._unusable: dict[str, str] = {}  # by URL that is not tried again until it was empty once: why
         self._duplicates: dict[str, tuple[int, str]] = {}  # by URL: tried again after this change of the registry; why
-        self._told: dict[str, str] = {}  # by URL: the last message about it, so that it is logged once
+        self._logged: dict[str, str] = {}  # by URL: the last message about it, so that it is logged once
         self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="module")
         self._scans = 0
         self._stopping = False
@@ -197,7 +197,7 @@ class ModuleWatcher:
             await self._unplug(url, "")
             self._refuse(url, error)
         else:
-            self._told.pop(url, None)
+            self._logged.pop(url, None)
             self._duplicates.pop(url, None)
 
     async def _beside(self, known: set[str], module: Signer) -> list[RemovableSigner]:
@@ -242,8 +242,8 @@ class ModuleWatcher:
         return next((url for url, module in self._modules.items() if module is signer), None)
 
     def _say_once(self, url: str, text: str) -> None:
-        if self._told.get(url) != text:
-            self._told[url] = text
+        if self._logged.get(url) != text:
+            self._logged[url] = text
             self._log.warning(text)
 
     def _refuse(self, url: str, error: Exception) -> None:

@@ -59,8 +59,8 @@ class SignerLifecycle:
         self._log = log
         self._now = now
         self._policy = policy
-        self._told: set[str] = set()
-        self._told_few: set[bytes] = set()  # by serial number
+        self._logged: set[str] = set()
+        self._warned_few: set[bytes] = set()  # by serial number
         self._came = asyncio.Event()
         self._unlocking = asyncio.Lock()
 
@@ -140,8 +140,8 @@ class SignerLifecycle:
         name = label(signer.serial, signer.name)
         for text in expiry_warnings(signer, self._now()):
             line = f"{name} {text}"
-            if line not in self._told:
-                self._told.add(line)
+            if line not in self._logged:
+                self._logged.add(line)
                 self._log.warning(line)
 
     def _settled(self, signer: Signer) -> None:
@@ -162,9 +162,9 @@ class SignerLifecycle:
         if not signer.remaining:  # none, or used up, which its thread says
             return
         few = signer.quota_low
-        warn = few and signer.serial not in self._told_few
+        warn = few and signer.serial not in self._warned_few
         if few:
-            self._told_few.add(signer.serial)
+            self._warned_few.add(signer.serial)
         say = self._log.warning if warn else self._log.info
         say(f"{label(signer.serial, signer.name)} can issue {signer.remaining} more.")
 

@@ -119,7 +119,7 @@ def _say_why_it_waits(signer: Signer, policy: PasswordChoice, log: Log, *, refus
 
 
 def require_all_ready(signers: SignerRegistry, later: Container[Signer] = ()) -> None:
-    """Refuse to go on without a console if a signer still waits, unless its password is tried again `later`.
+    """Refuse to continue without a console if a signer still waits, unless its password is tried again `later`.
 
     Raises UsageError PASSWORD_WRONG.
     """

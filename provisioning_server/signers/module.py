@@ -87,7 +87,7 @@ class PluggedModule:
         self._module.check_present()
 
     def close(self) -> None:
-        """Forget the password and let go of the port."""
+        """Forget the password and release the port."""
         self._module.close()
 
 

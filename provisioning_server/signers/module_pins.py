@@ -1,7 +1,7 @@
 """Pins of the modules that took their passwords, so that a forged module does not get one.
 
 Serial number, salt, scrypt cost and public key of a module are permanently locked. Everyone can read all of them; but a
-forged module that asks for less work, or that has another key, is told from the real one.
+forged module that asks for less work, or that has another key, is told apart from the real one.
 """
 
 from __future__ import annotations

@@ -65,13 +65,13 @@ class Signer(Protocol):
         """
 
     def rest(self) -> None:
-        """Leave what holds the key in a state in which it signs for no one else: nothing is to be signed for a while.
+        """Let the key's chip or token sign for no other user, since nothing is to be signed for a while.
 
         It stays ready and is never asked while it signs. Raises nothing: the next signature tells what is wrong.
         """
 
     def close(self) -> None:
-        """Forget the password and let go of what holds the key."""
+        """Forget the password and release the key's file, chip or token."""
 
 
 def label(serial: bytes, name: str) -> str:

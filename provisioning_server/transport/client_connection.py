@@ -63,7 +63,7 @@ class ClientConnection(asyncio.Protocol):
 
     @property
     def leaving(self) -> bool:
-        """Return whether it was refused and only stays to read why."""
+        """Return whether it was refused and stays open only to read the reason."""
         return self._hung_up or self._transport is None or self._transport.is_closing()
 
     @property
@@ -114,7 +114,7 @@ class ClientConnection(asyncio.Protocol):
         self._writing_paused = True
 
     def resume_writing(self) -> None:
-        """Called by the loop when it does again."""
+        """Called by the loop when the client takes data again."""
         self._writing_paused = False
         if self._connection.state is ConnectionState.IDLE:
             self.deadline = self._owner.now() + self._owner.limits.idle_seconds

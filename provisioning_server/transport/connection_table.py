@@ -31,7 +31,7 @@ class TrackedConnection(Protocol):
 
     @property
     def leaving(self) -> bool:
-        """Return whether it was refused and only stays to read why."""
+        """Return whether it was refused and stays open only to read the reason."""
 
 
 AnyConnection = TypeVar("AnyConnection", bound=TrackedConnection)
@@ -52,7 +52,7 @@ class ConnectionTable(Generic[AnyConnection]):
 
     @property
     def too_many_leaving(self) -> bool:
-        """Return whether so many refused ones are being told why that further ones are cut at once."""
+        """Return whether so many refused ones still read their reason that further ones are cut at once."""
         return sum(connection.leaving for connection in self._connections) >= self._limits.refused
 
     def admit(self, connection: AnyConnection) -> tuple[bool, AnyConnection | None]:

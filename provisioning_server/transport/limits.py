@@ -15,7 +15,7 @@ class ConnectionLimits:
     of_one_address: int = 256
     """When three quarters of them are taken; see `connection_table`."""
     refused: int = 64
-    """Further ones that are told that there are too many, at once; beyond these they are cut."""
+    """How many further ones at once get the reply that there are too many; beyond these they are cut."""
     message_seconds: float = 10.0
     """From the first byte of a message to its last."""
     first_message_seconds: float = 60.0

@@ -61,7 +61,7 @@ class LiveSigners:
                 yield ": still here\n\n"
 
     def _event(self) -> str:
-        """Return the event of the newest change; written once, however many watch."""
+        """Return the event of the newest change; written once for all open pages."""
         if self._written[0] != self._number:
             data = json.dumps(snapshot(self.views))
             self._written = (self._number, f"id: {self._number}\nevent: signers\ndata: {data}\n\n")

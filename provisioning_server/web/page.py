@@ -65,7 +65,7 @@ class WebPage:
         self._links.end()
 
     def _logged_in(self, url: str) -> None:
-        """Hand out the next link; that this fails, on a full disk perhaps, does not undo the login."""
+        """Hand out the next link; a failure, such as a full disk, does not undo the login."""
         try:
             self._say_link(url)
         except UsageError as error:

@@ -100,7 +100,7 @@ def signer_request(
 
 
 def _check_authorities(paths: tuple[Path, ...], descriptions: SignerDescriptions, *, on_chip: bool) -> None:
-    """Refuse a CA under which no signer can stand: better now than when a chip was begun for it."""
+    """Refuse a CA that cannot issue signers, before a chip is changed for it."""
     given = [der for path in paths for der in folder_files.read_certificates(path)]
     authorities = authorities_of(given, options.now())
     require_all_usages(authorities, descriptions.device)
@@ -212,7 +212,7 @@ def _key_plan(out: Path, earlier: bytes | None, new_key: bool) -> str:
 
 
 def _earlier_key(out: Path) -> bytes | None:
-    """Return the key (64 bytes) of a request that stands there: made again, it keeps the key that the CA may know."""
+    """Return the key (64 bytes) of an existing request, which a repeated request keeps: the CA may know it."""
     try:
         if status(out) is None:
             return None
@@ -229,7 +229,7 @@ def _earlier_key(out: Path) -> bytes | None:
 
 
 def _refuse_request_of_another(chip: Device, out: Path) -> None:
-    """Raise UsageError if a chip is blank: the request that stands there is for another one, which needs it again."""
+    """Raise UsageError if a chip is blank: the existing request is for another chip, which still needs it."""
     if not is_config_locked(chip.read_config()):
         raise UsageError(
             f"{out} is the request for a key in another chip. This chip has no key yet.",

@@ -41,7 +41,7 @@ class OrderOptions:
     def look_first(
         self, url: str, source: PasswordSource, finished: Judge | None = None, *, begun: bool = False
     ) -> None:
-        """Raise what can be known of the chip before anything is asked; raises as `candidate.look_first`."""
+        """Check the chip before the user is asked for anything; raises as `chip_check.look_first`."""
         self._require_one_will(source)
         variant = Variant(not source.none, self.quota is not None)
         warning = look_first(url, variant, self.quota, finished, begun=begun)
@@ -64,14 +64,14 @@ class OrderOptions:
             raise UsageError("--password-later cannot be used with a password or with --no-password.")
 
     def refuse(self) -> None:
-        """Raise UsageError if there is something that only a chip can enforce: what is made has none."""
+        """Raise UsageError if an option needs a chip to enforce it: the new key is in none."""
         if self.quota is not None or self.password_later:
             raise UsageError(
                 "--quota and --password-later are for modules: only a chip can enforce them.", advice="Add --device."
             )
 
     def consent(self, plan: Sequence[str]) -> None:
-        """Show what will be done permanently, and let the user say yes; raises UsageError when he does not."""
+        """Show what will be done permanently, and ask the user to confirm; raises UsageError otherwise."""
         for line in plan:
             say(line, err=True)
         if self.yes:

@@ -43,7 +43,7 @@ class ExternalChain:
 
     @classmethod
     def of(cls, certificates: Iterable[bytes], at: datetime) -> Self:
-        """Put certificates (DER), given in any order, into theirs, and check them for the moment `at`.
+        """Sort certificates (DER) into the order of the chain, and check them for the moment `at`.
 
         Raises CertificateError: chain-incomplete when one is missing, chain-surplus when one does not belong to it,
         chain-invalid for everything else.
@@ -99,7 +99,7 @@ def _load(der: bytes) -> x509.Certificate:
 
 
 def _path(certificates: Sequence[x509.Certificate], lowest: x509.Certificate) -> list[x509.Certificate]:
-    """Return them from the lowest to the root; every one must have its place."""
+    """Return the certificates from the lowest to the root; each must belong to the chain."""
     path = [lowest]
     left = [certificate for certificate in certificates if certificate is not path[0]]
     while path[-1].issuer != path[-1].subject:

@@ -180,7 +180,7 @@ class HsmKey:
         )
 
     def _prove(self, public_key: bytes) -> None:
-        """Find out now, not at a board, that the key is another one."""
+        """Check now, not at the first board, that it is the right key."""
         if not verify_digest(public_key, _PROOF, self.sign(_PROOF)):
             raise CertificateError(
                 f"The key found as {self.place} does not belong to the signer certificate.",

@@ -39,7 +39,7 @@ def create_in_hsm(
     now: datetime,
     index: int = 0,
 ) -> SignerFolder:
-    """Make a signer that a root certifies; raises as `create_signer` and `HsmKey`, before there is a key if it can.
+    """Make a signer that a root certifies; raises as `create_signer` and `HsmKey`, if possible before a key is made.
 
     `require_left` raises when the root has no signatures left; one that is already certified needs none.
     """
@@ -69,7 +69,7 @@ def create_in_hsm(
 def request_from_hsm(
     place: KeyPlace, pin: Pin, description: CertificateDescription, signer_id: bytes, earlier: bytes | None
 ) -> bytes:
-    """Return a request (PKCS#10, DER) for a new key, or once more for that of an earlier request.
+    """Return a request (PKCS#10, DER) for a new key, or again for the key of an earlier request.
 
     `earlier` is the key (64 bytes) of the request that stands where this one will: raises UsageError KEY_MISMATCH when
     the key in the HSM is another.

@@ -1,7 +1,7 @@
 """Transfers on the I2C buses of Linux by the vendor's library: its own HAL for `/dev/i2c-N`.
 
 Of the library's interface functions only those for one transfer are used. `atsend` writes a word address and data,
-`atreceive` reads as many bytes as it is told; both open the device file and close it again, so that no open handle
+`atreceive` reads as many bytes as it is asked for; both open the device file and close it again, so that no open handle
 holds up the unplugging of a USB adapter. Their status is -16 for every failure; errno still has the kernel's reason,
 since nothing but free() and close() follows the call that failed.
 """

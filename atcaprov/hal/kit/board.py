@@ -132,7 +132,7 @@ class KitBoard:
                 self._port.close()
 
     def _come_into_step(self) -> None:
-        """Get into step where no chip may be."""
+        """Synchronize with a board that may have no chip."""
         try:
             self._dialogue.select(host.DEFAULT_ADDRESS)
         except TransportError:
