@@ -131,7 +131,7 @@ def older_root(here: Path) -> None:
 def test_root_with_path_length_0_is_refused(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     older_root(here)
     assert run(*SIGN) == 7
-    assert "The path length of the root is 0" in capsys.readouterr().err
+    assert "The root has path length 0" in capsys.readouterr().err
     assert run("signer", "create", "--root", "root", "--out", "signer", "--no-password") == 7
     assert locks(SIGNER) == (False, False)
     assert Path("root/signers.tsv").read_text().count("\n") == 1
@@ -188,5 +188,5 @@ def test_a_root_that_has_given_all_ids(here: Path, capsys: pytest.CaptureFixture
     assert run("signer", "create", "--root", "root", "--out", "last", "--no-password") == 0
     assert "signer id FFFE" in capsys.readouterr().out
     assert run(*SIGN) == 2
-    assert "all 65,534 signer ids" in capsys.readouterr().err
+    assert "no unused signer id left (65,534 are in use)" in capsys.readouterr().err
     assert locks(SIGNER) == (False, False)

@@ -150,7 +150,7 @@ def test_a_clock_before_the_newest_record_is_refused_but_for_a_small_step(
     assert (found is not None) == is_refused
     if found is not None:
         assert found.code == Code.SERVER_CLOCK
-        assert "newest record is of 2026-11-21 15:30 UTC" in found.message
+        assert "newest record is from 2026-11-21 15:30 UTC" in found.message
         assert "--accept-clock REASON" in found.message
         assert (
             any(line.startswith("error: No certificate is issued: the clock") for line in shift.log.lines) == restarted
