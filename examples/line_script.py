@@ -83,7 +83,7 @@ def main() -> int:
             print(url, outcome.serial, outcome.bin, outcome.code, sep="\t", flush=True)
             outcomes.append(outcome)
     except LineStopped as reason:
-        print(f"The line stands still: {reason}", file=sys.stderr)
+        print(f"The line has stopped: {reason}", file=sys.stderr)
         return 3
     return 0 if all(outcome.board == "good" for outcome in outcomes) else 1
 

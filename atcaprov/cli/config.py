@@ -120,7 +120,7 @@ def _show_words(zone: ConfigZone, part: Part) -> None:
     help="Accept a setting that is otherwise refused.",
 )
 def check(file: Path, part: str, accept_112: bool, allow: tuple[str, ...], **slots: Any) -> None:
-    """Report what in FILE would harm a chip, and what is remarkable; try it on a software chip.
+    """Check FILE for settings that would harm a chip or need attention, and try it on a software chip.
 
     Exit code 2 if there is an error; warnings and infos do not count.
     """

@@ -30,7 +30,7 @@ def check_config_zone(
     written_slots: Collection[int] | None = None,
     allow: Iterable[Allow] = (),
 ) -> list[Finding]:
-    """Return what is wrong or remarkable about a zone (128 bytes): errors first, then by byte.
+    """Return the findings about a zone (128 bytes): errors first, then by byte.
 
     Bytes 0-15 and 86-87 are not checked: no command writes them. The arguments are those of `Product`.
 

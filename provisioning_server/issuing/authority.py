@@ -35,7 +35,7 @@ _Outcome = SignerReply | ErrorReply | IssuedRecord | PendingReply
 
 
 class SlowSigners(Protocol):
-    """Where jobs for slow signers go."""
+    """Takes jobs for slow signers."""
 
     def put(self, job: SigningJob) -> None:
         """Queue a job; its outcome comes back as `Signed`."""

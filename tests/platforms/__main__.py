@@ -20,7 +20,7 @@ USUAL: Final = ("trixie", "forky", "wine")
 def main(names: list[str]) -> int:
     """Run the named platforms one after the other; return 1 if one fails, or is unavailable although it is required."""
     if unknown := set(names) - set(PLATFORMS):
-        print(f"Unknown platform {', '.join(sorted(unknown))}. Choose of {', '.join(PLATFORMS)}.")
+        print(f"Unknown platform {', '.join(sorted(unknown))}. Choose from {', '.join(PLATFORMS)}.")
         return 2
     outcomes = {name: _outcome(name, PLATFORMS[name]) for name in names or USUAL}
     print("\n".join(f"{name:8}{seconds:6.0f} s  {words}" for name, (_, seconds, words) in outcomes.items()))
