@@ -74,7 +74,7 @@ class Chart:
 
 
 def parse(text: str) -> list[Chart]:
-    """Return the charts of a text. Raises ValueError for a line that is none of the above."""
+    """Return the charts of a text. Raises ValueError for any other line."""
     charts: list[Chart] = []
     for line in (line for line in text.splitlines() if line and not line.startswith("#")):
         if line.startswith("== "):
