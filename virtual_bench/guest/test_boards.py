@@ -54,7 +54,7 @@ def test_of_two_kits_none_is_chosen_by_chance(plugboard: Plugboard, way: Way) ->
     assert _serial_number(f"kit-{way.kind}://") == plugboard.serial_number("one")
     plugboard.make(BoardPlan("two", way.kind))
     nodes["two"] = plugboard.plug("two")
-    with pytest.raises(UsageError, match=r"^2 boards fit") as refused:
+    with pytest.raises(UsageError, match=r"^2 boards match") as refused:
         _serial_number(f"kit-{way.kind}://")
     for name in ("one", "two"):
         assert f"kit-{way.kind}://{nodes[name].bus_id}" in refused.value.advice

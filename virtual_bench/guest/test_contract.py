@@ -6,9 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.hal.test_contract import *  # noqa: F403 - the suite
-from virtual_bench.guest.contract_ways import BenchWay  # first: it puts the bench's ways in place
+from virtual_bench.guest.contract_ways import BenchWay  # before the suite: it puts the bench's ways in place
 from virtual_bench.plugboard import Plugboard
+
+# isort: split
+from tests.hal.test_contract import *  # noqa: F403 - the suite
 
 # They name ways without hardware; test_boards.py has the same for the bench's.
 del test_every_firmware_serves_the_vendors_driver  # noqa: F821
