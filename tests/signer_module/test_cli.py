@@ -63,7 +63,7 @@ def test_signer_ids_are_given_once(here: Path, capsys: pytest.CaptureFixture[str
     ids = [SignerFolder.load(here / name).signer_id.hex() for name in "abc"]
     assert ids == ["0002", "0001", "0003"]
     assert make("--signer-id", "0002", out="d") == 2
-    assert "given before" in capsys.readouterr().err
+    assert "already in use" in capsys.readouterr().err
     assert not (here / "d").exists()
     assert list(RootFolder.load(here / "root").register.issued()) == ["0002", "0001", "0003"]
 

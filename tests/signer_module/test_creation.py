@@ -137,7 +137,7 @@ def test_resumed_run_does_not_take_another_signers_id(root: RootFolder) -> None:
         with pytest.raises(TransportError):
             make(device, root, open_order())
         hal.answer = None
-        with pytest.raises(UsageError, match="given before"):
+        with pytest.raises(UsageError, match="already in use"):
             make(device, root, open_order(), b"\x44\x55")
     assert root.register.issued() == before
 
@@ -215,7 +215,7 @@ def test_errors_are_found_before_the_chip_is_changed(root: RootFolder) -> None:
     with Device(hal) as device:
         if not root.register.issued():
             root.register.enter(taken, bytes(64), "x", datetime.now(UTC))
-        with pytest.raises(UsageError, match="given before"):
+        with pytest.raises(UsageError, match="already in use"):
             make(device, root, order(), signer_id=taken)
         late = datetime(2032, 1, 1, tzinfo=UTC)
         with pytest.raises(UsageError, match="issue years"):
