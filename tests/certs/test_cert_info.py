@@ -73,6 +73,7 @@ def test_truncated_at_each_length() -> None:
         refused(TEXT[:length])
 
 
+@pytest.mark.slow
 @given(st.integers(0, len(TEXT) - 1), st.integers(0, 6))
 def test_flipped_bits_are_refused_or_harmless(position: int, bit: int) -> None:
     changed = TEXT[:position] + chr(ord(TEXT[position]) ^ 1 << bit) + TEXT[position + 1 :]

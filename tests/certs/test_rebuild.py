@@ -54,6 +54,7 @@ def test_another_definitions_certificate(position: int, value: int, name: str) -
     assert caught.value.code == Code.CERTIFICATE_MISMATCH
 
 
+@pytest.mark.slow
 @given(st.binary(max_size=80), st.binary(max_size=70), st.binary(max_size=70))
 def test_garbage_gives_certificate_errors_only(compressed: bytes, key: bytes, ca_key: bytes) -> None:
     with pytest.raises(CertificateError):

@@ -98,6 +98,7 @@ def test_the_units_cover_what_they_should() -> None:
     assert all(x509.load_der_x509_certificate(unit.device.der) for unit in units)
 
 
+@pytest.mark.slow
 def test_the_library_writes_the_same_bytes() -> None:
     source = random.Random(11)
     for _ in range(20):

@@ -14,6 +14,7 @@ from tests.e2e.conftest import Factory
 PAGE = (Path(__file__).parents[2] / "docs/howto/write-your-own-client.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_documented_client_provisions_and_writes_its_own_data(
     factory: Factory, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

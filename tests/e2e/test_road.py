@@ -55,6 +55,7 @@ def test_demo_prints_the_console_of_the_guide_for_three_boards(demo: tuple[Path,
     assert printed.endswith("\nAll 3 boards are good.\n")
 
 
+@pytest.mark.slow
 def test_openssl_commands_of_the_demo_succeed(demo: tuple[Path, str]) -> None:
     require_program("openssl")
     folder, printed = demo
@@ -65,6 +66,7 @@ def test_openssl_commands_of_the_demo_succeed(demo: tuple[Path, str]) -> None:
         assert done.stdout.endswith("_device.pem: OK\n"), done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_gnutls_trusts_the_chains_of_the_demo(demo: tuple[Path, str]) -> None:
     certtool = require_program("certtool")
     certificates = demo[0] / "demo" / "certificates"

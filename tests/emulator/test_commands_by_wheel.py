@@ -156,6 +156,7 @@ class TestDeriveKey:
 
 
 class TestCounters:
+    @pytest.mark.slow
     @BOTH_PARTS
     def test_they_count_up_and_stay(self, wheel: Wheel) -> None:
         value = c_uint32()
@@ -458,6 +459,7 @@ def booted(wheel: Wheel, mode: int, digest: bytes, signature: bytes) -> bool:
 
 
 class TestLimitedUse:
+    @pytest.mark.slow
     def test_slot_0_signs_until_the_limit_in_slot_10(self, wheel: Wheel, chip: Chip) -> None:
         value = c_uint32()
         wheel.fetch("calib_sign", 64, 0, buffer(MESSAGE))

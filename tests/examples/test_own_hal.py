@@ -106,6 +106,7 @@ def test_a_board_is_provisioned_through_it(hal: Hal, line: Line) -> None:
     server.close()
 
 
+@pytest.mark.slow
 def test_a_program_finds_it_by_an_entry_point(fixture: Fixture, line: Line, tmp_path: Path) -> None:
     block = re.search(r"^```toml\n\[project.*?\n(.*?)\n```", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
     assert block is not None

@@ -72,6 +72,7 @@ def test_board_without_a_chip_is_reported() -> None:
     assert refused.value.code == Code.DEVICE_NOT_FOUND
 
 
+@pytest.mark.slow
 @each_firmware
 def test_chips_of_one_board_work_side_by_side(firmware: KitFirmware) -> None:
     chips = chips_at(0xC0, 0x6A, 0x6C)

@@ -182,6 +182,7 @@ def test_closed_chip_can_be_opened_again(way: Way) -> None:
         hal.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("way", "fault"), FAULTY, indirect=["way"], ids=lambda value: getattr(value, "value", value))
 def test_fault_gives_a_typed_error_and_the_next_command_works(way: Way, hal: Hal, fault: BoardFault) -> None:
     hal.wake()

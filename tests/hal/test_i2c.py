@@ -123,6 +123,7 @@ class Busy(FakeI2cBus):
         return super().read(address, count)
 
 
+@pytest.mark.slow
 def test_a_chip_that_is_busy_with_a_command_of_a_killed_program_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("atcaprov.hal.i2c.hal.BUSY_SECONDS", 60.0)
     bus = Busy([SoftwareChip()])

@@ -122,6 +122,7 @@ def test_another_chip_has_another_configuration() -> None:
     assert not shows(file.getvalue())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("opcode", [Opcode.ECDH, Opcode.KDF, Opcode.AES, Opcode.RANDOM, Opcode.MAC, Opcode.SECURE_BOOT])
 @given(size=st.integers(1, 300), first=st.integers(0, 255))
 def test_no_part_of_a_secret_reply_shows(opcode: Opcode, size: int, first: int) -> None:

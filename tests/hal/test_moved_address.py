@@ -173,6 +173,7 @@ def test_unmoved_chip_is_not_mentioned(authority: MemoryCa) -> None:
     assert functions.heard == []
 
 
+@pytest.mark.slow
 def test_a_run_that_fails_after_the_move_names_the_new_url(authority: MemoryCa) -> None:
     functions = Hearing(authority)
     functions.write = unreachable  # type: ignore[assignment]

@@ -52,6 +52,7 @@ def stopped(hal: ScriptedHal, run: Callable[[Device], object], code: Code) -> No
     replug(hal)
 
 
+@pytest.mark.slow
 def test_board_whose_crc_covers_private_keys_keeps_its_key(world: World) -> None:
     hal = chip_under(OpenPoints(data_crc_private=True))
     for code in (Code.DATA_CRC_REFUSED, Code.DATA_UNKNOWN):  # when it comes again, it may have been elsewhere
@@ -64,6 +65,7 @@ def test_board_whose_crc_covers_private_keys_keeps_its_key(world: World) -> None
         assert device.get_pubkey(0) == key
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("flow", ["root", "request"])
 def test_chip_that_does_not_sign_before_the_data_lock_can_be_a_signer_under_a_root_in_files(
     flow: str, world: World

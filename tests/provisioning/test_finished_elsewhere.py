@@ -76,6 +76,7 @@ def fate(hal: ScriptedHal, authority: MemoryCa, tamper: Callable[[Any], Any] = l
     return caught.value
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("code", [Code.NOT_ISSUED, Code.CHIP_HAS_OTHER_SIGNER])
 def test_a_chip_of_another_signer_of_the_root_is_good_and_set_aside(authority: MemoryCa, code: Code) -> None:
     error = fate(finished(under_the_same_root(authority)), authority, refuse(code))
@@ -84,6 +85,7 @@ def test_a_chip_of_another_signer_of_the_root_is_good_and_set_aside(authority: M
     assert "red bin" not in str(error)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("code", [Code.NOT_ISSUED, Code.CHIP_HAS_OTHER_KEY])
 def test_wrong_server_answer_does_not_scrap_a_provisioned_board(authority: MemoryCa, code: Code) -> None:
     error = fate(finished(authority), authority, refuse(code))
@@ -91,11 +93,13 @@ def test_wrong_server_answer_does_not_scrap_a_provisioned_board(authority: Memor
     assert "no record" in str(error)
 
 
+@pytest.mark.slow
 def test_a_chip_of_another_root_is_scrap_here(authority: MemoryCa) -> None:
     error = fate(finished(MemoryCa()), authority)
     assert (error.code, error.board) == (Code.DATA_LOCKED_OTHER, Board.SCRAP)
 
 
+@pytest.mark.slow
 def test_a_chip_of_another_product_is_set_aside(authority: MemoryCa) -> None:
     other = under_the_same_root(authority)
     other.device_definition = replace(other.device_definition, template_id=9)
@@ -122,6 +126,7 @@ def test_a_locked_chip_without_certificates_is_scrap(authority: MemoryCa, with_k
     assert (error.code, error.board) == (Code.DATA_LOCKED_OTHER, Board.SCRAP)
 
 
+@pytest.mark.slow
 def test_transport_error_during_judging_does_not_scrap_the_board(authority: MemoryCa) -> None:
     hal = finished(under_the_same_root(authority))
     fault = with_crc(bytes((4, Status.ECC_FAULT)))
@@ -131,6 +136,7 @@ def test_transport_error_during_judging_does_not_scrap_the_board(authority: Memo
     assert error.board == Board.RETRY
 
 
+@pytest.mark.slow
 def test_a_chip_whose_key_does_not_fit_its_certificate_is_scrap(authority: MemoryCa) -> None:
     hal = finished(under_the_same_root(authority))
 
@@ -231,6 +237,7 @@ def test_late_answer_without_number_keeps_the_key(authority: MemoryCa) -> None:
     assert key_of(hal) == key
 
 
+@pytest.mark.slow
 def test_a_late_answer_of_a_server_with_numbers_is_refused(authority: MemoryCa) -> None:
     hal = half_done(authority)
     key = key_of(hal)

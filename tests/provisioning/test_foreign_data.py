@@ -74,6 +74,7 @@ def test_one_time_bytes_of_the_product_are_not_overwritten(authority: MemoryCa, 
     assert bytes(load_memory(chip).otp[32:]) == SECRET
 
 
+@pytest.mark.slow
 def test_unknown_data_is_overwritten_on_request(authority: MemoryCa, chip: Path) -> None:
     earlier_station(f"emulator:{chip}", lambda device: device.write_slot_block(5, 0, SECRET))
     provision(f"emulator:{chip}", authority, Profile(fill_unwritten=True))
@@ -90,6 +91,7 @@ def test_a_run_that_writes_the_same_itself_needs_no_permission(authority: Memory
     assert content(chip, 5)[:32] == SECRET
 
 
+@pytest.mark.slow
 def test_resumed_run_asks_too(authority: MemoryCa, chip: Path) -> None:
     """Between its two runs another program may have written: a locked configuration does not show who locked it."""
     functions = InMemory(authority)

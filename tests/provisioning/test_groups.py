@@ -55,6 +55,7 @@ def refuse(group: Group, profile: Profile = ANY) -> str:
     return caught.value.code
 
 
+@pytest.mark.slow
 def test_another_signer_of_the_group_certifies_and_the_run_can_be_repeated() -> None:
     group, hal = Group(), ScriptedHal()
     functions = provision(group, hal)

@@ -72,6 +72,7 @@ def test_every_stage_is_reported_in_order(authority: MemoryCa) -> None:
     assert functions.notices == expected
 
 
+@pytest.mark.slow
 def test_the_server_is_asked_before_each_chip_is_touched(authority: MemoryCa) -> None:
     functions = InMemory(authority)
     provisioner = _provisioner(functions)
@@ -431,6 +432,7 @@ def test_server_without_records_does_not_cost_a_key(authority: MemoryCa) -> None
         assert device.get_pubkey(0) == key
 
 
+@pytest.mark.slow
 def test_a_finished_chip_that_the_server_does_not_know(authority: MemoryCa) -> None:
     with Device.open("emulator:") as device:
         _provisioner(InMemory(authority)).provision(device)
@@ -439,6 +441,7 @@ def test_a_finished_chip_that_the_server_does_not_know(authority: MemoryCa) -> N
     assert (refused.value.code, refused.value.board) == (Code.DATA_LOCKED_OTHER, Board.SCRAP)
 
 
+@pytest.mark.slow
 def test_chip_that_refuses_the_data_crc_is_filled_and_locked(authority: MemoryCa) -> None:
     """Content of a fresh part that is not all FF: nothing is locked, the rest is written, the lock is asked again."""
     functions = InMemory(authority)

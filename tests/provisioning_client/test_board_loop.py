@@ -136,6 +136,7 @@ def _run(
     return "".join(printed), loop
 
 
+@pytest.mark.slow
 def test_console_shows_the_texts_of_the_guide(authority: MemoryCa) -> None:
     printed, loop = _run(authority, ConsoleOutput, SERIALS)
     assert printed.startswith(GUIDE)
@@ -199,6 +200,7 @@ def test_damaged_reply_to_the_last_sleep_gives_one_outcome(authority: MemoryCa) 
     assert "".join(printed) == GUIDE[: GUIDE.index("Board removed")]
 
 
+@pytest.mark.slow
 def test_json_lines_show_the_same_events(authority: MemoryCa) -> None:
     printed, _ = _run(authority, JsonOutput, SERIALS)
     events: list[dict[str, Any]] = [json.loads(line) for line in printed.splitlines()]
@@ -275,6 +277,7 @@ def test_board_removed_before_enter_is_neither_started_nor_counted(authority: Me
     assert (loop.good, loop.errors) == (0, [])
 
 
+@pytest.mark.slow
 def test_hint_is_shown_once_while_waiting_for_a_board(authority: MemoryCa) -> None:
     places = ["elsewhere", "elsewhere", None, SERIALS[0]]
     printed, loop = _run(authority, ConsoleOutput, places)
@@ -306,6 +309,7 @@ class Stuck(Tray):
         return False
 
 
+@pytest.mark.slow
 def test_hint_is_shown_once_while_waiting_for_a_removal(authority: MemoryCa) -> None:
     for output_type in (ConsoleOutput, JsonOutput):
         printed: list[str] = []

@@ -146,6 +146,7 @@ def test_silent_kit_does_not_hide_the_others(machine: Machine, monkeypatch: pyte
     assert "did not answer within" in text
 
 
+@pytest.mark.slow
 def test_i2c_buses_are_searched_on_demand(machine: Machine) -> None:
     chip = made("atecc608a")
     machine.buses = {1: FakeI2cBus([chip]), 7: FakeI2cBus([])}
@@ -186,6 +187,7 @@ def at(address: int) -> SoftwareChip:
     return chip
 
 
+@pytest.mark.slow
 def test_chip_left_awake_by_a_killed_program_is_found(machine: Machine) -> None:
     class Deaf(FakeI2cBus):
         reads_to_come = 5
@@ -199,6 +201,7 @@ def test_chip_left_awake_by_a_killed_program_is_found(machine: Machine) -> None:
     assert [chip["address_7_bit"] for chip in port["chips"]] == ["0x60"]
 
 
+@pytest.mark.slow
 def test_chips_at_other_addresses_are_found_on_demand(machine: Machine) -> None:
     bus = machine.buses[1] = Stranger([made("atecc608a"), at(0xD6)])
 
@@ -229,6 +232,7 @@ def test_malformed_addresses_are_refused(machine: Machine, options: tuple[str, .
     assert what in done.err
 
 
+@pytest.mark.slow
 def test_chip_in_use_is_listed_and_does_not_hide_others(machine: Machine) -> None:
     machine.buses[1] = FakeI2cBus([made("atecc608a"), at(0x6A)])
     with contextlib.closing(open_i2c("//1/0x60", machine.buses[1])):

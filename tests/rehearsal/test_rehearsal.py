@@ -37,6 +37,7 @@ def test_locked_slots_never_change() -> None:
     assert found.slots["used to sign a loaded digest"] == (0, 2, 3, 4), "a locked key still signs"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("slot_config", "key_config", "use"),
     [

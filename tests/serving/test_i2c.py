@@ -157,6 +157,7 @@ def test_any_transactions_are_answered(transactions: list[tuple[int, int, int, b
         assert reply == NAK or (reply[:1] == ACK and len(reply) in sizes)
 
 
+@pytest.mark.slow
 @given(st.binary(max_size=200))
 def test_garbage_ends_in_answers_or_one_error(garbage: bytes) -> None:
     assert _outcome(garbage) in ("answered", Code.BAD_FRAME)

@@ -112,6 +112,7 @@ def test_command_takes_effect_though_its_client_disconnects(server: Served) -> N
         assert counted(ask_wolfssl(client, _COUNT)) == 21
 
 
+@pytest.mark.slow
 def test_many_clients_at_once_lose_no_command() -> None:
     chips = [SoftwareChip() for _ in range(16)]
     for number, chip in enumerate(chips):

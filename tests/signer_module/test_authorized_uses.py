@@ -76,6 +76,7 @@ AUTHORIZED = {
 }
 
 
+@pytest.mark.slow
 @READINGS
 @pytest.mark.parametrize("password", [PASSWORD, None], ids=["password", "first password later"])
 def test_each_use_in_a_modules_life_has_its_own_authorization(
@@ -100,6 +101,7 @@ def test_each_use_in_a_modules_life_has_its_own_authorization(
     assert set(hal.heard) == AUTHORIZED
 
 
+@pytest.mark.slow
 def test_a_module_without_password_asks_for_no_authorization(root: RootFolder) -> None:
     hal = Listener()
     with Device(hal) as device:
@@ -111,6 +113,7 @@ def test_a_module_without_password_asks_for_no_authorization(root: RootFolder) -
     assert hal.heard[-1] == ("NonceInput", "Sign")
 
 
+@pytest.mark.slow
 def test_a_signature_keeps_the_chip_awake_once(root: RootFolder) -> None:
     """So a kit gets six requests for it, as many as for two commands on their own."""
     calls: list[str] = []
@@ -157,6 +160,7 @@ def test_no_program_uses_a_modules_key_past_its_authorization() -> None:
     assert found == []
 
 
+@pytest.mark.slow
 @READINGS
 def test_the_chip_keeps_no_authorization_behind_any_act(root: RootFolder, uses: str) -> None:
     hal = Listener(uses)
@@ -208,6 +212,7 @@ def counting_refusals(hal: ScriptedHal, inner: Answer) -> Answer:
     return answer
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("opcode", [Opcode.CHECK_MAC, Opcode.SIGN], ids=lambda opcode: opcode.name)
 @pytest.mark.parametrize("wanted", [order(quota=5), open_order(5)], ids=["password", "no password"])
 def test_a_chip_that_loses_power_before_a_signature_is_asked_again(
@@ -223,6 +228,7 @@ def test_a_chip_that_loses_power_before_a_signature_is_asked_again(
         assert module.read_quota() == known
 
 
+@pytest.mark.slow
 def test_chip_that_loses_power_before_each_signature_is_retried_a_limited_number_of_times(root: RootFolder) -> None:
     with signer_module(root, order(quota=5)) as module:
         module.unlock(PASSWORD)
@@ -234,6 +240,7 @@ def test_chip_that_loses_power_before_each_signature_is_retried_a_limited_number
         assert [packet[1] for packet in hal.packets].count(Opcode.SIGN) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("left", "code"), [(5, Code.CHIP_REFUSED), (2, Code.QUOTA_USED_UP)])
 def test_refused_uses_that_count_are_seen_without_a_signature(root: RootFolder, left: int, code: Code) -> None:
     with signer_module(root, order(quota=left)) as module:
@@ -248,6 +255,7 @@ def test_refused_uses_that_count_are_seen_without_a_signature(root: RootFolder, 
         assert module.read_quota() == known
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("left", [5, 1])
 def test_a_refused_use_that_counts_is_seen(root: RootFolder, left: int) -> None:
     """Whether it counts is not published: the chip is asked, and its last signature is not promised."""
@@ -266,6 +274,7 @@ def test_a_refused_use_that_counts_is_seen(root: RootFolder, left: int) -> None:
         assert module.read_quota() == known
 
 
+@pytest.mark.slow
 @READINGS
 @pytest.mark.parametrize("password", [True, False])
 def test_a_signature_that_fails_inside_the_chip_is_made_again_and_its_use_seen(
@@ -293,6 +302,7 @@ def test_a_signature_that_fails_inside_the_chip_is_made_again_and_its_use_seen(
             assert module.remaining == 2
 
 
+@pytest.mark.slow
 @READINGS
 def test_kept_key_survives_a_chip_that_fails_to_return_it(root: RootFolder, uses: str) -> None:
     """Each use that fails inside the chip (05) may end its authorization: sent again without one, it says 0F."""
@@ -321,6 +331,7 @@ def test_kept_key_survives_a_chip_that_fails_to_return_it(root: RootFolder, uses
     assert root.register.issued() == ids
 
 
+@pytest.mark.slow
 def test_kept_key_survives_a_power_loss_after_the_authorization(root: RootFolder) -> None:
     hal = ScriptedHal()
     with Device(hal) as device:
@@ -340,6 +351,7 @@ def test_only_the_key_is_of_limited_use() -> None:
         assert limited == ([KEY_SLOT] if variant.quota else [])
 
 
+@pytest.mark.slow
 @READINGS
 def test_a_password_change_costs_nothing_of_the_quota(root: RootFolder, uses: str) -> None:
     hal = Listener(uses)

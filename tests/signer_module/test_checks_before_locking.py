@@ -44,6 +44,7 @@ def test_unwritable_root_folder_is_found_before_the_chip_is_changed(
     assert locks(ROOT) == (False, False)
 
 
+@pytest.mark.slow
 def test_unwritable_export_is_found_before_the_chip_is_changed(here: Path) -> None:
     cas = ExternalCas(here / "cas")
     cas.add("root", "p256")
@@ -140,6 +141,7 @@ def test_root_with_path_length_0_is_refused(here: Path, capsys: pytest.CaptureFi
 SERVERS = ("key_usage =", 'extended_key_usage = ["server_auth"]\nkey_usage =')
 
 
+@pytest.mark.slow
 def test_an_extended_key_usage_that_rules_the_devices_out(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     limited = described("root", SERVERS)
     assert run("root", "create", "--out", "root", "--no-password", "--description", limited) == 0
@@ -152,6 +154,7 @@ def test_an_extended_key_usage_that_rules_the_devices_out(here: Path, capsys: py
     assert run(*SIGN, "--signer-description", "signer.toml", "--device-description", for_servers) == 0
 
 
+@pytest.mark.slow
 def test_request_without_chain_is_not_checked_against_device_usages(
     here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -118,6 +118,7 @@ def test_signer_cut_at_any_command_is_finished_by_the_same_command(root: RootFol
         list(pool.map(finish, range(count)))
 
 
+@pytest.mark.slow
 def test_a_cut_run_keeps_its_signer_id(root: RootFolder) -> None:
     count = commands(lambda device: make(device, root, open_order()))
     before = len(root.register.issued())
@@ -142,6 +143,7 @@ def test_resumed_run_does_not_take_another_signers_id(root: RootFolder) -> None:
     assert root.register.issued() == before
 
 
+@pytest.mark.slow
 def test_resumed_run_keeps_its_signer_id(root: RootFolder) -> None:
     hal = ScriptedHal()
     with Device(hal) as device:
@@ -179,6 +181,7 @@ def test_root_cut_at_any_command_is_finished_by_the_same_command(reply_lost: boo
         list(pool.map(finish, range(commands(lambda device: a_root(device, wanted)))))
 
 
+@pytest.mark.slow
 def test_a_root_module_certifies_signer_modules(tmp_path: Path) -> None:
     hal = ScriptedHal()
     with Device(hal) as device:
@@ -260,6 +263,7 @@ def test_a_description_that_does_not_fit_is_refused_before_the_chip_is_changed(r
     assert never_changed(hal)
 
 
+@pytest.mark.slow
 def test_the_end_of_a_long_description_is_in_otp(root: RootFolder) -> None:
     hal, descriptions = ScriptedHal(), long_descriptions(64, 64, 64, 64, 38)
     with Device(hal) as device:
@@ -345,6 +349,7 @@ def test_data_lock_refused_for_another_reason_is_not_repeated(root: RootFolder) 
     assert hal.packets[-1][1] == Opcode.LOCK
 
 
+@pytest.mark.slow
 def test_chip_that_refuses_the_data_crc_is_filled_and_locked(root: RootFolder) -> None:
     hal = ScriptedHal()
 

@@ -43,6 +43,7 @@ def verified(at: datetime) -> str:
     return openssl("verify", "-x509_strict", *moment, *chain).stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("signer_years", "own"), [(0, "never expires"), (3, "is valid until {signer:%Y-%m-%d}")])
 def test_a_signer_that_outlives_its_root(
     here: Path, signer_years: int, own: str, capsys: pytest.CaptureFixture[str]
@@ -79,6 +80,7 @@ def test_devices_that_outlive_their_signer(here: Path, capsys: pytest.CaptureFix
     assert [line for line in capsys.readouterr().err.splitlines() if "Warning" in line] == [f"Warning: {says}"]
 
 
+@pytest.mark.slow
 def test_good_dates_give_no_warning(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("root", "create", "--out", "root", "--no-password") == 0
     assert run("signer", "create", "--root", "root", "--out", "signer", "--no-password") == 0
@@ -88,6 +90,7 @@ def test_good_dates_give_no_warning(here: Path, capsys: pytest.CaptureFixture[st
     assert "warnings: none" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_signer_of_an_outside_ca_whose_root_ends_first(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     cas = ExternalCas(here / "cas")
     cas.add("root", "p256", days=300)

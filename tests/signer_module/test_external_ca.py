@@ -71,6 +71,7 @@ def test_a_signer_module_under_a_root_of_any_kind(house: ExternalCas, kind: str)
         assert not Path("other").exists()
 
 
+@pytest.mark.slow
 def test_a_chain_in_one_file_of_any_form(house: ExternalCas) -> None:
     house.add("root", "p384")
     house.add("issuing", "p256", "root")
@@ -325,6 +326,7 @@ def test_certificate_without_version_is_refused(tmp_path: Path) -> None:
 USAGES = {"serverAuth": False, "serverAuth, clientAuth": True, "anyExtendedKeyUsage": True}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("usages", USAGES)
 @pytest.mark.parametrize("ca", ["root", "issuing"])
 def test_an_extended_key_usage_that_rules_the_devices_out(

@@ -186,6 +186,7 @@ def test_truncated_at_each_length(data: bytes) -> None:
         assert refused(data[:length], PASSWORD).code in (Code.KEY_FILE_INVALID, Code.PASSWORD_WRONG)
 
 
+@pytest.mark.slow
 @given(st.data())
 def test_one_flipped_bit(data: st.DataObject) -> None:
     original = data.draw(st.sampled_from([PARAMETERS + SEC1, ENCRYPTED, PKCS8_DER]))

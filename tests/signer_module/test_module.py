@@ -63,6 +63,7 @@ def raw_sign_refused(module: SignerModule, rule: str = "ReqAuth") -> None:
     wheel.close()
 
 
+@pytest.mark.slow
 def test_a_module_knows_all_that_a_server_needs(module: SignerModule, root: RootFolder) -> None:
     assert module.name == "Example ATECC608A Signer"
     assert len(module.signer_id) == 2
@@ -75,6 +76,7 @@ def test_a_module_knows_all_that_a_server_needs(module: SignerModule, root: Root
     assert (module.quota, module.remaining) == (None, None)
 
 
+@pytest.mark.slow
 def test_the_chip_refuses_every_use_without_password(module: SignerModule) -> None:
     hal = hal_of(module)
     raw_sign_refused(module)
@@ -98,6 +100,7 @@ def test_the_chip_refuses_every_use_without_password(module: SignerModule) -> No
     raw_sign_refused(module)
 
 
+@pytest.mark.slow
 def test_a_module_that_slept_is_authorized_again(module: SignerModule) -> None:
     module.unlock(PASSWORD)
     for _ in range(3):
@@ -105,6 +108,7 @@ def test_a_module_that_slept_is_authorized_again(module: SignerModule) -> None:
         assert verify_digest(module.public_key, DIGEST, module.sign(DIGEST))
 
 
+@pytest.mark.slow
 def test_module_that_slept_gets_no_command_that_it_would_refuse(module: SignerModule) -> None:
     module.unlock(PASSWORD)
     module.rest()
@@ -120,6 +124,7 @@ def test_module_that_slept_gets_no_command_that_it_would_refuse(module: SignerMo
     assert with_crc(bytes((4, Status.EXECUTION_ERROR))) not in replies
 
 
+@pytest.mark.slow
 def test_a_module_plugged_in_again_waits_for_its_password(module: SignerModule) -> None:
     module.unlock(PASSWORD)
     module.close()
@@ -132,6 +137,7 @@ def test_a_module_plugged_in_again_waits_for_its_password(module: SignerModule) 
         assert again.sign(DIGEST)
 
 
+@pytest.mark.slow
 def test_unplugged_module_forgets_its_password(module: SignerModule) -> None:
     module.unlock(PASSWORD)
     hal = hal_of(module)
@@ -150,6 +156,7 @@ def pull(module: SignerModule) -> None:
         module.sign(DIGEST)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("other", [False, True], ids=["gone", "another chip"])
 def test_module_that_is_not_found_forgets_its_password(module: SignerModule, other: bool) -> None:
     module.unlock(PASSWORD)
@@ -179,6 +186,7 @@ def test_no_object_keeps_the_secrets_of_a_password(module: SignerModule, end: Ca
     assert not kept()
 
 
+@pytest.mark.slow
 def test_module_with_damaged_answers_is_reported(module: SignerModule) -> None:
     module.unlock(PASSWORD)
     hal = hal_of(module)
@@ -188,6 +196,7 @@ def test_module_with_damaged_answers_is_reported(module: SignerModule) -> None:
     assert not module.ready
 
 
+@pytest.mark.slow
 def test_wrong_passwords_are_refused_slowed_down_and_counted(root: RootFolder) -> None:
     pauses: list[float] = []
     with signer_module(root, order(), pauses.append) as module:
@@ -209,6 +218,7 @@ def test_wrong_passwords_are_refused_slowed_down_and_counted(root: RootFolder) -
         assert module.sign(DIGEST)
 
 
+@pytest.mark.slow
 def test_nothing_shows_the_password_or_its_secrets(module: SignerModule) -> None:
     module.unlock(PASSWORD)
     secrets = module.secrets_of(PASSWORD)
@@ -218,6 +228,7 @@ def test_nothing_shows_the_password_or_its_secrets(module: SignerModule) -> None
         assert secret.hex() not in shown
 
 
+@pytest.mark.slow
 def test_a_trace_of_a_modules_life_holds_no_secret(root: RootFolder) -> None:
     hal, text = ScriptedHal(), io.StringIO()
     with Device(TracedHal(hal, TraceWriter(Kept(text), "emulator:"))) as device:
@@ -237,6 +248,7 @@ def test_a_trace_of_a_modules_life_holds_no_secret(root: RootFolder) -> None:
     assert all(".." * 77 in line for line in answers)
 
 
+@pytest.mark.slow
 def test_the_crc_of_the_data_lock_tells_nothing_of_the_password(root: RootFolder) -> None:
     found = set()
     for _ in range(2):
@@ -256,6 +268,7 @@ class Kept(io.StringIO):
         return self._text.write(line)
 
 
+@pytest.mark.slow
 def test_the_key_belongs_to_the_certificate(module: SignerModule) -> None:
     with pytest.raises(UsageError) as refused:
         module.prove()
@@ -266,6 +279,7 @@ def test_the_key_belongs_to_the_certificate(module: SignerModule) -> None:
     assert module.prove()
 
 
+@pytest.mark.slow
 def test_signature_that_does_not_verify_is_not_returned(module: SignerModule) -> None:
     module.unlock(PASSWORD)
     hal = hal_of(module)
@@ -286,6 +300,7 @@ def test_a_module_without_password_is_ready_at_once(root: RootFolder) -> None:
         assert module.prove()
 
 
+@pytest.mark.slow
 def test_a_module_of_newer_silicon_signs_and_changes_its_password(root: RootFolder) -> None:
     """AN3539, 1.2.4: Info tells the part; a revision that is not known yet is warned of before a module is made."""
     hal = ScriptedHal()
@@ -298,6 +313,7 @@ def test_a_module_of_newer_silicon_signs_and_changes_its_password(root: RootFold
         assert verify_digest(module.public_key, DIGEST, module.sign(DIGEST))
 
 
+@pytest.mark.slow
 def test_a_module_whose_password_is_not_set_yet(root: RootFolder) -> None:
     with signer_module(root, order(None)) as module:
         assert module.ready
@@ -306,6 +322,7 @@ def test_a_module_whose_password_is_not_set_yet(root: RootFolder) -> None:
         assert verify_digest(module.public_key, DIGEST, module.sign(DIGEST))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("quota", [1, 31, 32, 33, 40])
 def test_module_signs_its_quota_and_no_more(root: RootFolder, quota: int) -> None:
     with signer_module(root, order(quota=quota)) as module:
@@ -336,6 +353,7 @@ def test_module_signs_its_quota_and_no_more(root: RootFolder, quota: int) -> Non
         assert refused.value.code == Code.QUOTA_USED_UP
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wanted", [order(quota=5), open_order(5)], ids=["password", "no password"])
 def test_a_signature_that_was_lost_in_noise_is_counted(root: RootFolder, wanted: ModuleOrder) -> None:
     with signer_module(root, wanted) as module:
@@ -389,6 +407,7 @@ def _losing(hal: ScriptedHal, turn: int) -> Answer:
     return answer
 
 
+@pytest.mark.slow
 def test_it_issues_device_certificates(module: SignerModule) -> None:
     module.unlock(PASSWORD)
     definition = module.device_definition

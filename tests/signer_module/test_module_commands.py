@@ -247,6 +247,7 @@ def test_impossible_orders_are_refused(here: Path, arguments: tuple[str, ...]) -
     assert not Path("root").exists()
 
 
+@pytest.mark.slow
 def test_a_signer_folder_under_a_root_module(here: Path) -> None:
     make_root()
     from_root = ("--root", "root", "--root-device", ROOT, "--root-password-file", "password")
@@ -365,6 +366,7 @@ def test_a_signer_module_under_an_external_ca(here: Path, capsys: pytest.Capture
     assert (done.returncode, done.stdout) == (0, "device.pem: OK\n"), done.stderr
 
 
+@pytest.mark.slow
 def test_a_returned_chain_is_checked_before_the_lock(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     external_ca()
     assert run(*REQUEST, *ORDER) == 0

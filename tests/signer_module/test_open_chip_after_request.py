@@ -107,6 +107,7 @@ def test_a_new_key_is_made_when_it_is_asked_for(cas: ExternalCas, capsys: pytest
     assert bring(cas, "--signatures", 2) == 0
 
 
+@pytest.mark.slow
 def test_the_request_of_another_chip_is_not_overwritten(cas: ExternalCas, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(*REQUEST, "--out", "signer.csr") == 0
     asked = Path("signer.csr").read_bytes()

@@ -60,6 +60,7 @@ def test_a_signer_is_the_one_that_is_ordered(here: Path, capsys: pytest.CaptureF
     assert json.loads(Path("signer.chip").read_bytes())["data"] == data
 
 
+@pytest.mark.slow
 def test_a_first_password_that_is_not_set_is_not_claimed(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("root", "create", "--out", "root", "--no-password") == 0
     assert run(*FROM_ROOT, "--password-later") == 0
@@ -107,6 +108,7 @@ def test_register_is_not_started_again(here: Path, quota: tuple[str, ...], capsy
     assert "the folder of another root" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_root_finished_without_its_folder_gets_one(here: Path) -> None:
     """The run was cut after the last lock: the counter shows that the root has signed nothing."""
     order = ("--quota", "3", "--password-file", "password")

@@ -54,6 +54,7 @@ def opens(hal: ScriptedHal, password: bytes) -> bool:
         return True
 
 
+@pytest.mark.slow
 def test_new_password_is_valid_after_the_change(root: RootFolder) -> None:
     with signer_module(root, order()) as module:
         module.unlock(PASSWORD)
@@ -68,6 +69,7 @@ def test_new_password_is_valid_after_the_change(root: RootFolder) -> None:
     assert opens(hal, PASSWORD)
 
 
+@pytest.mark.slow
 def test_a_wrong_old_password_changes_nothing(root: RootFolder) -> None:
     with signer_module(root, order()) as module:
         with pytest.raises(UsageError) as refused:
@@ -77,6 +79,7 @@ def test_a_wrong_old_password_changes_nothing(root: RootFolder) -> None:
     assert opens(hal, PASSWORD)
 
 
+@pytest.mark.slow
 def test_completed_change_is_recognised_and_leaves_the_module_locked(root: RootFolder) -> None:
     with signer_module(root, order()) as module:
         assert change_password(module, PASSWORD, NEW)
@@ -86,6 +89,7 @@ def test_completed_change_is_recognised_and_leaves_the_module_locked(root: RootF
             module.device.sign(KEY_SLOT, DIGEST)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("write", "status", "error"),
     [
@@ -119,6 +123,7 @@ def test_a_chip_that_does_not_write_a_secret_keeps_its_password(
     assert opens(hal, NEW)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("use", [1, 2], ids=["before the write key", "before the authorization key"])
 def test_refused_gen_dig_is_not_taken_for_an_interrupted_change(root: RootFolder, use: int) -> None:
     """GenDig tells nothing of the write key: it is what needs the authorization, and is asked twice."""
@@ -141,6 +146,7 @@ def test_refused_gen_dig_is_not_taken_for_an_interrupted_change(root: RootFolder
     assert opens(hal, PASSWORD)
 
 
+@pytest.mark.slow
 def test_no_other_thread_comes_between_the_commands_of_a_change(
     root: RootFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -163,6 +169,7 @@ def test_no_other_thread_comes_between_the_commands_of_a_change(
     assert between == [False, False]
 
 
+@pytest.mark.slow
 def test_a_first_password(root: RootFolder) -> None:
     with signer_module(root, order(None)) as module:
         with pytest.raises(UsageError, match="no password yet"):
@@ -185,6 +192,7 @@ def test_a_module_made_without_password_never_gets_one(root: RootFolder) -> None
             change_password(module, PASSWORD, NEW)
 
 
+@pytest.mark.slow
 def test_chip_refuses_a_new_secret_without_proof_of_the_old(root: RootFolder) -> None:
     """Even with the right write key, and even for the write key itself."""
     with signer_module(root, order()) as module:
@@ -201,6 +209,7 @@ def test_chip_refuses_a_new_secret_without_proof_of_the_old(root: RootFolder) ->
     assert opens(hal, PASSWORD)
 
 
+@pytest.mark.slow
 def test_chip_gives_no_mac_for_guessing(root: RootFolder) -> None:
     with signer_module(root, order()) as module:
         chip = hal_of(module).chip.chip  # type: ignore[attr-defined]
@@ -276,6 +285,7 @@ def test_interrupted_first_password_is_set_by_the_same_command(root: RootFolder,
     cut_at_each_command(made, lambda module: set_password(module, PASSWORD), check, reply_lost)
 
 
+@pytest.mark.slow
 def test_after_an_interruption_another_new_password_is_refused_with_the_reason(root: RootFolder) -> None:
     with signer_module(root, order()) as module:
         hal = hal_of(module)
@@ -299,6 +309,7 @@ def test_after_an_interruption_another_new_password_is_refused_with_the_reason(r
     assert opens(hal, NEW)
 
 
+@pytest.mark.slow
 def test_interrupted_change_is_finished_though_a_refused_write_ends_the_authorization(root: RootFolder) -> None:
     """It is not published whether it does."""
     with signer_module(root, order()) as module:

@@ -91,6 +91,7 @@ class Visit:
         return found
 
 
+@pytest.mark.slow
 def test_a_guess_is_confirmed_only_by_asking_the_chip(module: SignerModule) -> None:
     visit = Visit(hal_of(module), module.serial)
     assert visit.confirmed(module.contents.scheme.secrets(PASSWORD, None).authorization) == set()
@@ -99,6 +100,7 @@ def test_a_guess_is_confirmed_only_by_asking_the_chip(module: SignerModule) -> N
     assert visit.confirmed(module.secrets_of(b"wrong").authorization) == set()
 
 
+@pytest.mark.slow
 def test_visit_reveals_nothing_if_no_mac_stops_outputs(module: SignerModule) -> None:
     hal = hal_of(module)
     chip = hal.chip.chip  # type: ignore[attr-defined]
@@ -119,6 +121,7 @@ def test_visit_reveals_nothing_if_no_mac_stops_outputs(module: SignerModule) -> 
     assert verify_digest(module.public_key, DIGEST, module.sign(DIGEST))
 
 
+@pytest.mark.slow
 def test_no_kdf_with_the_keys_of_a_password(module: SignerModule) -> None:
     hal = hal_of(module)
     replug(hal)
@@ -131,6 +134,7 @@ def test_no_kdf_with_the_keys_of_a_password(module: SignerModule) -> None:
         wheel.close()
 
 
+@pytest.mark.slow
 def test_chip_secret_stays_inside_and_differs_between_chips(root: RootFolder) -> None:
     stored = set()
     for _ in range(2):
@@ -167,6 +171,7 @@ def test_a_password_of_twelve_characters_with_six_different_is_strong_enough() -
     assert order(b"abcdefabcdef").password
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("weak", [b"", b"a" * 40, b"abababababab", b"abcdeabcdeab", b"abcdefghijk", b"letmein1234"])
 def test_weak_passwords_are_refused_before_anything_is_done(root: RootFolder, weak: bytes) -> None:
     with pytest.raises(UsageError) as refused:
@@ -203,6 +208,7 @@ def test_a_computer_with_too_little_memory(monkeypatch: pytest.MonkeyPatch, faul
     assert PASSWORD.decode() not in repr(refused.value)
 
 
+@pytest.mark.slow
 def test_too_little_memory_does_not_count_as_a_wrong_password(
     root: RootFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -224,6 +230,7 @@ def scrypt_without_memory(*_: object, **__: object) -> bytes:
     raise ValueError("memory limit exceeded")
 
 
+@pytest.mark.slow
 def test_waiting_module_is_not_opened_by_a_change_to_a_guess(root: RootFolder) -> None:
     with signer_module(root, order()) as module:
         with pytest.raises(UsageError) as refused:
@@ -235,6 +242,7 @@ def test_waiting_module_is_not_opened_by_a_change_to_a_guess(root: RootFolder) -
         assert not module.ready
 
 
+@pytest.mark.slow
 def test_one_change_of_a_password_to_itself(root: RootFolder) -> None:
     with signer_module(root, order()) as module:
         assert change_password(module, PASSWORD, PASSWORD)
@@ -261,6 +269,7 @@ def overheard(module: SignerModule) -> bytes:
     return hashlib.sha256(random + num_in + bytes((Opcode.NONCE, 0, 0))).digest() + check[0][37:82]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("needs_temp_key", [True, False])
 @pytest.mark.parametrize("authorizes", [True, False])
 def test_overheard_response_is_worthless_later(root: RootFolder, needs_temp_key: bool, authorizes: bool) -> None:
@@ -283,6 +292,7 @@ def test_overheard_response_is_worthless_later(root: RootFolder, needs_temp_key:
         assert "ReqRandom" in str(chip.last_refusal)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("clears", [True, False])
 def test_a_wrong_password_leaves_no_earlier_authorization(root: RootFolder, clears: bool) -> None:
     """Whether a failed CheckMac ends one is not published: the chip sleeps behind it."""
@@ -297,6 +307,7 @@ def test_a_wrong_password_leaves_no_earlier_authorization(root: RootFolder, clea
         assert chip.core.volatile.authorized is None
 
 
+@pytest.mark.slow
 def test_stranger_can_spend_the_quota_without_getting_a_signature(root: RootFolder) -> None:
     with signer_module(root, order(quota=40)) as module:
         hal = hal_of(module)

@@ -105,6 +105,7 @@ def begun(create: Create, out: Path) -> ScriptedHal:
     return hal
 
 
+@pytest.mark.slow
 def test_run_cut_at_the_last_lock_keeps_key_and_certificate(create: Create, tmp_path: Path) -> None:
     hal = begun(create, tmp_path / "root")
     certificate = RootFolder.load(tmp_path / "root").certificate
@@ -123,6 +124,7 @@ def refused(create: Create, hal: ScriptedHal, out: Path, description: Certificat
     return error.value
 
 
+@pytest.mark.slow
 def test_begun_folder_is_refused_for_another_chip_or_description(create: Create, tmp_path: Path) -> None:
     hal = begun(create, tmp_path / "root")
     other = CertificateDescription.from_toml(default_text("root").replace("Root CA", "Other CA"))

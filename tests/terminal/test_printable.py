@@ -75,6 +75,7 @@ def root_with_a_name(name: str) -> None:
     (folder / "signers.tsv").write_text("signer_id\tkey_id\tname\tissued\n")
 
 
+@pytest.mark.slow
 def test_names_on_a_module_are_shown_printable(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -47,6 +47,7 @@ def pyright(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FILES)
 def test_pyright_agrees(name: str, pyright: list[dict[str, Any]]) -> None:
     mine = [each for each in pyright if Path(each["file"]).name == name]

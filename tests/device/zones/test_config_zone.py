@@ -35,6 +35,7 @@ from tests.support.scripted_hal import ScriptedHal
 zones = st.binary(min_size=128, max_size=128)
 
 
+@pytest.mark.slow
 @given(zones, zones)
 def test_the_writes_turn_one_zone_into_the_other(current: bytes, wanted: bytes) -> None:
     zone = bytearray(current)
@@ -206,6 +207,7 @@ def test_byte_that_is_already_set_is_not_written() -> None:
         assert device.read_config()[84] == 0x77
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("finished", [False, True])
 def test_byte_still_open_in_a_locked_zone_is_set(finished: bool) -> None:
     """UpdateExtra works in every lock state, as long as the byte is 00 (DS20005927A, UpdateExtra command)."""

@@ -60,6 +60,7 @@ def fail_at_sign(hal: ScriptedHal, answer: Answer) -> None:
     hal.answer = lambda packet: answer(packet) if packet[1] == Opcode.SIGN else honest(packet)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("answer", [unplugged, garbage, wrong_signature])
 def test_the_other_module_takes_over(
     hals: list[ScriptedHal], modules: list[PluggedModule], tmp_path: Path, answer: Answer
@@ -74,6 +75,7 @@ def test_the_other_module_takes_over(
         module.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("answer", "reply"),
     [
@@ -102,6 +104,7 @@ def test_only_module_unplugged_is_reported_and_works_after_replug(
     modules[1].close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("opcode", [Opcode.SIGN, Opcode.NONCE, Opcode.CHECK_MAC], ids=lambda opcode: opcode.name)
 @pytest.mark.parametrize("password", [None, PASSWORD], ids=["open", "password"])
 def test_one_damaged_answer_costs_one_signature_at_most(tmp_path: Path, opcode: Opcode, password: bytes | None) -> None:
@@ -133,6 +136,7 @@ def test_one_damaged_answer_costs_one_signature_at_most(tmp_path: Path, opcode: 
     module.close()
 
 
+@pytest.mark.slow
 def test_the_last_signature_lost_to_noise_is_a_quota_used_up(tmp_path: Path) -> None:
     hal = ScriptedHal()
     with Device(hal) as device:

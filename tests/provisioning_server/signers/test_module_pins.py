@@ -31,6 +31,7 @@ def facts_of(url: str) -> ModuleContents:
         return module.contents
 
 
+@pytest.mark.slow
 def test_module_is_pinned_when_its_password_was_right(url: str, tmp_path: Path) -> None:
     folder = tmp_path / "data" / "modules"
     module = PluggedModule.open(url, ModulePins(folder))
@@ -48,6 +49,7 @@ def test_module_is_pinned_when_its_password_was_right(url: str, tmp_path: Path) 
     again.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", ["salt", "cost", "key"])
 def test_changed_module_is_refused_before_it_gets_the_password(url: str, tmp_path: Path, change: str) -> None:
     known = ModulePins(tmp_path)

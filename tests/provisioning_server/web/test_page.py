@@ -71,6 +71,7 @@ def test_a_password_from_the_page_makes_the_signer_ready_and_a_client_gets_its_c
     assert visitor.give_password(key, PASSWORD)["outcome"] == "not-waiting"
 
 
+@pytest.mark.slow
 def test_wrong_password_is_reported_and_the_right_one_accepted_after_the_pause(site: Site, visitor: Visitor) -> None:
     key = site.key()
     answer = visitor.give_password(key, "wrong")
@@ -112,6 +113,7 @@ def test_events_tell_each_change(site: Site, visitor: Visitor) -> None:
         next(shown for shown in events if shown["summary"] == "2 of 2 ready")
 
 
+@pytest.mark.slow
 def test_link_is_valid_for_one_login(site: Site) -> None:
     visitor, code = site.visitor, site.visitor.code
     reply = visitor.log_in()
@@ -125,12 +127,14 @@ def test_link_is_valid_for_one_login(site: Site) -> None:
     assert "set-cookie" not in again.headers
 
 
+@pytest.mark.slow
 def test_login_is_valid_though_the_next_link_cannot_be_written(site: Site, tmp_path: Path) -> None:
     (tmp_path / f".{FILE_NAME}").mkdir()
     assert site.visitor.log_in().status == 303
     assert site.visitor.ask("GET", "/signers").status == 200
 
 
+@pytest.mark.slow
 def test_a_wrong_code_is_refused(site: Site) -> None:
     reply = site.visitor.send_form("/login", {"code": site.visitor.code + "x"})
     assert reply.status == 403
@@ -138,6 +142,7 @@ def test_a_wrong_code_is_refused(site: Site) -> None:
     assert site.visitor.log_in().status == 303
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", ["/signers", "/"])
 def test_without_a_login_nothing_is_shown(site: Site, path: str) -> None:
     reply = site.visitor.ask("GET", path)
@@ -147,6 +152,7 @@ def test_without_a_login_nothing_is_shown(site: Site, path: str) -> None:
         assert site.visitor.ask("GET", "/signers/events", headers={"Cookie": cookie}).status == 401
 
 
+@pytest.mark.slow
 def test_without_a_login_no_password_is_tried(site: Site) -> None:
     site.visitor.log_in()
     key, cookie = site.key(), site.visitor.cookie
@@ -167,6 +173,7 @@ def test_a_forged_form_is_refused(site: Site, visitor: Visitor) -> None:
     assert not site.waiting.ready
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("origin", ["", "null", "http://evil.example", "http://127.0.0.1:1", "https://{place}"])
 def test_a_form_from_another_page_is_refused(site: Site, visitor: Visitor, origin: str) -> None:
     path, fields = f"/signers/{site.key()}/password", {"secret": visitor.secret, "password": PASSWORD}
@@ -174,10 +181,12 @@ def test_a_form_from_another_page_is_refused(site: Site, visitor: Visitor, origi
     assert not site.waiting.ready
 
 
+@pytest.mark.slow
 def test_another_page_may_not_even_read(visitor: Visitor) -> None:
     assert visitor.ask("GET", "/signers/events", headers={"Origin": "http://evil.example"}).status == 403
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "host", ["evil.example", "evil.example:{port}", "127.0.0.1", "127.0.0.1:1", "127.0.0.1:{port}."]
 )
@@ -187,12 +196,14 @@ def test_another_name_for_this_address_is_refused(visitor: Visitor, host: str) -
         assert visitor.ask("GET", path, headers={"Host": host.format(port=port)}).status == 421
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["localhost", "LOCALHOST", "[::1]"])
 def test_loopback_has_several_names(visitor: Visitor, name: str) -> None:
     port = visitor.place.rpartition(":")[2]
     assert visitor.ask("GET", "/signers", headers={"Host": f"{name}:{port}"}).status == 200
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [
@@ -294,6 +305,7 @@ def test_endless_headers_are_cut(one_site: Site) -> None:
     assert one_site.visitor.ask("GET", "/login").status == 200
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "begun",
     [
@@ -312,6 +324,7 @@ def test_a_request_that_does_not_end_is_cut(tmp_path: Path, monkeypatch: pytest.
             assert everything(connection) == b""
 
 
+@pytest.mark.slow
 def test_one_connection_too_many_is_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(protocol, "CONNECTIONS_MAX", 2)
     monkeypatch.setattr(protocol, "REQUEST_SECONDS", 10.0 * PATIENCE)

@@ -184,6 +184,7 @@ def certificate_files(
     return certificate, key_file
 
 
+@pytest.mark.slow
 def test_with_a_certificate_the_connection_is_secret(tmp_path: Path) -> None:
     names = [x509.DNSName("line.example"), x509.IPAddress(ip_address("127.0.0.1"))]
     certificate, key = certificate_files(tmp_path, names)
@@ -214,6 +215,7 @@ def test_dates_of_the_pages_certificate_that_do_not_fit_are_reported(tmp_path: P
     assert date_warning(WebAddress("127.0.0.1", 0), now) == ""
 
 
+@pytest.mark.slow
 def test_connections_that_never_begin_with_tls_are_bounded_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(protocol, "CONNECTIONS_MAX", 2)
     monkeypatch.setattr(protocol, "REQUEST_SECONDS", 10.0 * PATIENCE)
@@ -230,6 +232,7 @@ def test_connections_that_never_begin_with_tls_are_bounded_too(tmp_path: Path, m
                 assert begun.recv(100).startswith(b"HTTP/1.1 200")
 
 
+@pytest.mark.slow
 def test_a_handshake_that_does_not_end_is_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(protocol, "REQUEST_SECONDS", 0.1)
     certificate, key = certificate_files(tmp_path, [x509.DNSName("line.example")])
