@@ -36,7 +36,7 @@ from atcaprov.chip.modes import (
 )
 from atcaprov.device.replies import command_name
 from atcaprov.errors import Code, UsageError
-from atcaprov.hal.base import Hal
+from atcaprov.hal.base import ForwardingHal
 
 
 class Act(enum.Enum):
@@ -157,28 +157,8 @@ def require_permit(packet: bytes, permitted: frozenset[Act]) -> None:
         )
 
 
-class GuardedHal(Hal):
-    """Passes every call to `hal`, but a packet only if it is known to be harmless."""
-
-    def __init__(self, hal: Hal) -> None:
-        self._hal = hal
-
-    @property
-    def url(self) -> str:  # type: ignore[override]
-        """Where the chip is now."""
-        return self._hal.url
-
-    def wake(self) -> None:
-        """Wake the chip."""
-        self._hal.wake()
-
-    def idle(self) -> None:
-        """Send the chip to idle."""
-        self._hal.idle()
-
-    def sleep(self) -> None:
-        """Send the chip to sleep."""
-        self._hal.sleep()
+class GuardedHal(ForwardingHal):
+    """Passes every call to another HAL, but a packet only if it is known to be harmless."""
 
     def exchange(self, packet: bytes) -> bytes:
         """Return the chip's reply.
@@ -188,7 +168,3 @@ class GuardedHal(Hal):
         """
         require_permit(packet, frozenset())
         return self._hal.exchange(packet)
-
-    def close(self) -> None:
-        """Release the chip."""
-        self._hal.close()

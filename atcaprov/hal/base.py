@@ -51,3 +51,39 @@ class Hal(abc.ABC):
 
     def close(self) -> None:  # noqa: B027 - most HALs hold nothing
         """Release the chip; closing twice does no harm."""
+
+
+class ForwardingHal(Hal):
+    """Passes every call to another HAL; a class that watches or holds back calls overrides those."""
+
+    def __init__(self, hal: Hal) -> None:
+        self._hal = hal
+
+    @property
+    def url(self) -> str:  # type: ignore[override]
+        """Where the chip is now."""
+        return self._hal.url
+
+    def follow(self, address: int) -> str:
+        """Pass it on."""
+        return self._hal.follow(address)
+
+    def wake(self) -> None:
+        """Wake the chip."""
+        self._hal.wake()
+
+    def idle(self) -> None:
+        """Send the chip to idle."""
+        self._hal.idle()
+
+    def sleep(self) -> None:
+        """Send the chip to sleep."""
+        self._hal.sleep()
+
+    def exchange(self, packet: bytes) -> bytes:
+        """Return the chip's reply."""
+        return self._hal.exchange(packet)
+
+    def close(self) -> None:
+        """Release the chip."""
+        self._hal.close()

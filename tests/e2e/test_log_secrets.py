@@ -13,7 +13,7 @@ import pytest
 from atcaprov.chip.memory_map import KEY_CONFIG, SLOT_CONFIG, SLOT_COUNT
 from atcaprov.emulator.state_file import StateFile
 from atcaprov.hal import registry
-from atcaprov.hal.base import Hal
+from atcaprov.hal.base import ForwardingHal, Hal
 from atcaprov.hal.emulated import open_emulated, parse_emulated
 from atcaprov.hal.tracing.masking import MASK, masked_packets
 from provisioning_client.cli import command as provisioning_client
@@ -35,29 +35,17 @@ WINDOW = 4
 """Bytes of a secret in a row that count as a leak."""
 
 
-class TappedHal(Hal):
+class TappedHal(ForwardingHal):
     """Notes what passes through another HAL, secrets and all."""
 
     def __init__(self, hal: Hal, packets: list[tuple[bytes, bytes]]) -> None:
-        self._hal, self._packets = hal, packets
-        self.url = hal.url
-
-    def wake(self) -> None:
-        self._hal.wake()
-
-    def idle(self) -> None:
-        self._hal.idle()
-
-    def sleep(self) -> None:
-        self._hal.sleep()
+        super().__init__(hal)
+        self._packets = packets
 
     def exchange(self, packet: bytes) -> bytes:
-        reply = self._hal.exchange(packet)
+        reply = super().exchange(packet)
         self._packets.append((packet, reply))
         return reply
-
-    def close(self) -> None:
-        self._hal.close()
 
 
 @pytest.fixture

@@ -6,12 +6,12 @@ import time
 from collections.abc import Callable
 
 from atcaprov.errors import AtcaProvError, Code, UsageError
-from atcaprov.hal.base import Hal
+from atcaprov.hal.base import ForwardingHal, Hal
 from atcaprov.hal.tracing.masking import PublicSlots, masked_packets
 from atcaprov.hal.tracing.trace_file import TraceEvent, TraceWriter
 
 
-class TracedHal(Hal):
+class TracedHal(ForwardingHal):
     """Passes every call to `hal` and writes it to `writer`.
 
     With `recording` every byte is kept, so that the file can be replayed: it holds the secrets that went over the bus,
@@ -28,22 +28,13 @@ class TracedHal(Hal):
         recording: bool = False,
         on_loss: Callable[[UsageError], None] = lambda error: None,
     ) -> None:
-        self._hal = hal
+        super().__init__(hal)
         self._writer = writer
         self._recording = recording
         self._public = PublicSlots()
         self._on_loss = on_loss
         self._loss: UsageError | None = None
         self._start = time.monotonic()
-
-    @property
-    def url(self) -> str:  # type: ignore[override]
-        """Where the chip is now."""
-        return self._hal.url
-
-    def follow(self, address: int) -> str:
-        """Pass it on."""
-        return self._hal.follow(address)
 
     def wake(self) -> None:
         """Wake the chip."""

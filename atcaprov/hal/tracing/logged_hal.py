@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 
 from atcaprov.chip.commands import Opcode, Status
 from atcaprov.errors import AtcaProvError
-from atcaprov.hal.base import Hal
+from atcaprov.hal.base import ForwardingHal, Hal
 
 _COMMAND_BYTES_MIN: Final = 7
 _STATUS_REPLY: Final = 4
@@ -18,21 +18,12 @@ _STATUS_NAMES: Final = {status.value: status.name for status in Status}
 _Result = TypeVar("_Result")
 
 
-class LoggedHal(Hal):
+class LoggedHal(ForwardingHal):
     """Passes every call to `hal` and logs it to `log` at level debug, with the chip's status and the time it took."""
 
     def __init__(self, hal: Hal, log: logging.Logger) -> None:
-        self._hal = hal
+        super().__init__(hal)
         self._log = log
-
-    @property
-    def url(self) -> str:  # type: ignore[override]
-        """Where the chip is now."""
-        return self._hal.url
-
-    def follow(self, address: int) -> str:
-        """Pass it on."""
-        return self._hal.follow(address)
 
     def wake(self) -> None:
         """Wake the chip."""
