@@ -14,6 +14,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from atcaprov.certs.der import BIT_STRING, SEQUENCE, write_tlv
 from atcaprov.certs.keys import der_signature, load_public_key, raw_public_key, verify_digest
 from atcaprov.certs.x509_layout import ECDSA_WITH_SHA256
 from atcaprov.errors import CertificateError, Code
@@ -53,11 +54,4 @@ def _signed(content: bytes, public_key: bytes, sign: Sign) -> bytes:
             "The signature does not verify under the public key that is to be certified.", code=Code.KEY_MISMATCH
         )
     encoded = der_signature(signature)
-    return _sequence(content + ECDSA_WITH_SHA256 + bytes([0x03, len(encoded) + 1, 0]) + encoded)
-
-
-def _sequence(content: bytes) -> bytes:
-    assert 0x80 <= len(content) <= 0xFFFF
-    size = len(content)
-    length = bytes([0x81, size]) if size <= 0xFF else b"\x82" + size.to_bytes(2, "big")
-    return b"\x30" + length + content
+    return write_tlv(SEQUENCE, content, ECDSA_WITH_SHA256, write_tlv(BIT_STRING, b"\0", encoded))
