@@ -37,6 +37,8 @@ STATE_SEED_UPDATED: Final = 0x01
 COUNTER_READ: Final = 0x00
 
 # Nonce
+NONCE_MODE: Final = 0x03
+"""Mask of the bits of P1 that hold the mode; the others name a length and a target."""
 NONCE_RANDOM: Final = 0x00
 NONCE_RANDOM_KEEP_SEED: Final = 0x01
 NONCE_FIXED: Final = 0x03
@@ -83,11 +85,14 @@ VERIFY_P256: Final = 0x0004
 PRIV_WRITE_ENCRYPTED: Final = 0x40
 
 # SHA
+SHA_MODE: Final = 0x07
+"""Mask of the bits of P1 that hold the mode; the others name a target."""
 SHA_START: Final = 0x00
 SHA_UPDATE: Final = 0x01
 SHA_END: Final = 0x02
 SHA_HMAC_START: Final = 0x04
 SHA_READ_CONTEXT: Final = 0x06
+SHA_WRITE_CONTEXT: Final = 0x07
 
 # ECDH
 ECDH_BY_READ_KEY: Final = 0x00

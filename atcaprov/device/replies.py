@@ -7,7 +7,7 @@ from typing import Final
 from atcaprov.chip import status_errors
 from atcaprov.chip.commands import GEN_KEY_CREATE, P1_32_BYTES, WAKE_TOKEN, Opcode, Status
 from atcaprov.chip.crc import crc16
-from atcaprov.chip.modes import GEN_KEY_DIGEST, NONCE_FIXED
+from atcaprov.chip.modes import GEN_KEY_DIGEST, NONCE_FIXED, NONCE_MODE, SHA_END, SHA_MODE
 from atcaprov.errors import Code, DeviceError, ProtocolError
 
 STATUS_REPLY_SIZE: Final = 4
@@ -17,7 +17,6 @@ _DIGEST_REPLY_SIZE: Final = 35
 _PUBLIC_KEY_REPLY_SIZE: Final = 67
 _GEN_KEY_PUBLIC: Final = (0x00, GEN_KEY_DIGEST)
 """Modes of GenKey that return the public key of a stored private key, the second with a digest in TempKey."""
-_NONCE_MODE: Final = 0x03
 MAX_REPLY_SIZE: Final = 155
 """The longest packet of the part: a SHA context of 99 bytes, or 151 bytes, with room for both (cryptoauthlib)."""
 
@@ -30,8 +29,6 @@ _DATA_REPLY_SIZES: Final[dict[int, int]] = {
     Opcode.SIGN: 67,
     Opcode.AES: 19,
 }
-_SHA_MODE: Final = 0x07
-_SHA_END: Final = 0x02
 _STATUS_ONLY: Final = frozenset(
     {
         Opcode.WRITE,
@@ -84,10 +81,10 @@ def _data_reply_size(packet: bytes) -> int | None:
     if opcode == Opcode.GEN_KEY:
         gives_key = mode & GEN_KEY_CREATE or mode in _GEN_KEY_PUBLIC
         return _PUBLIC_KEY_REPLY_SIZE if gives_key else STATUS_REPLY_SIZE
-    if opcode == Opcode.SHA and mode & _SHA_MODE == _SHA_END:
+    if opcode == Opcode.SHA and mode & SHA_MODE == SHA_END:
         return _DIGEST_REPLY_SIZE
     if opcode == Opcode.NONCE:
-        return STATUS_REPLY_SIZE if mode & _NONCE_MODE == NONCE_FIXED else _BLOCK_REPLY_SIZE
+        return STATUS_REPLY_SIZE if mode & NONCE_MODE == NONCE_FIXED else _BLOCK_REPLY_SIZE
     return _DATA_REPLY_SIZES.get(opcode)
 
 

@@ -7,17 +7,22 @@ from typing import Final
 from atcaprov.chip.commands import P1_32_BYTES, P1_ENCRYPTED, Opcode, Status, Zone
 from atcaprov.chip.crc import crc16
 from atcaprov.chip.memory_map import BLOCK_SIZE, KEY_CONFIG, SLOT_CONFIG, SLOT_COUNT, WORD_SIZE
-from atcaprov.chip.modes import NONCE_FIXED, NONCE_TO_MESSAGE_DIGEST_BUFFER, SLOT_SHIFT, ZONE_BLOCK_SHIFT
+from atcaprov.chip.modes import (
+    NONCE_FIXED,
+    NONCE_MODE,
+    NONCE_TO_MESSAGE_DIGEST_BUFFER,
+    SHA_MODE,
+    SHA_READ_CONTEXT,
+    SHA_WRITE_CONTEXT,
+    SLOT_SHIFT,
+    ZONE_BLOCK_SHIFT,
+)
 
 MASK: Final = ".."
 _COMMAND_HEADER: Final = 5
 _COUNT: Final = 1
 _STATUS_REPLY: Final = 4
-_NONCE_MODE: Final = 0x03
 _NONCE_TARGET: Final = 0xC0
-_SHA_MODE: Final = 0x07
-_SHA_READ_CONTEXT: Final = 0x06
-_SHA_WRITE_CONTEXT: Final = 0x07
 _ZONE: Final = 0x03
 _WORD: Final = 0x07
 _SERIAL: Final = (0, 1, 2, 3, 8, 9, 10, 11, 12)
@@ -100,15 +105,15 @@ def _data_secret(opcode: int, mode: int) -> bool:
     if opcode == Opcode.WRITE:
         return mode & _ZONE == Zone.DATA
     if opcode == Opcode.NONCE:
-        return mode & _NONCE_MODE == NONCE_FIXED and mode & _NONCE_TARGET != NONCE_TO_MESSAGE_DIGEST_BUFFER
+        return mode & NONCE_MODE == NONCE_FIXED and mode & _NONCE_TARGET != NONCE_TO_MESSAGE_DIGEST_BUFFER
     if opcode == Opcode.SHA:
-        return mode & _SHA_MODE == _SHA_WRITE_CONTEXT
+        return mode & SHA_MODE == SHA_WRITE_CONTEXT
     return opcode in (Opcode.PRIV_WRITE, Opcode.AES, Opcode.KDF, Opcode.CHECK_MAC, Opcode.DERIVE_KEY, Opcode.MAC)
 
 
 def _reply_secret(opcode: int, mode: int) -> bool:
     if opcode == Opcode.SHA:
-        return mode & _SHA_MODE == _SHA_READ_CONTEXT
+        return mode & SHA_MODE == SHA_READ_CONTEXT
     return opcode in (Opcode.ECDH, Opcode.KDF, Opcode.AES, Opcode.RANDOM, Opcode.MAC, Opcode.HMAC, Opcode.SECURE_BOOT)
 
 
