@@ -98,10 +98,10 @@ class Authority:
         except Exception as error:  # a signer may raise anything; the other requests of the batch get their answers
             return self._failed(error)
         if isinstance(outcome, ErrorReply):
-            self._log_refusal(asked, outcome)
+            self._log_rejection(asked, outcome)
         return outcome
 
-    def _log_refusal(self, asked: ClientRequest, refused: ErrorReply) -> None:
+    def _log_rejection(self, asked: ClientRequest, refused: ErrorReply) -> None:
         request = asked.request
         certify = isinstance(request, CertificatesRequest)
         what = device_text(serial_number(request.config_zone)) if certify else "Signer request"
@@ -113,7 +113,7 @@ class Authority:
         first, behind = self._pending.pop(chip_serial)
         settled: list[tuple[PendingReply, _Outcome]] = []
         if isinstance(signed.outcome, ErrorReply):
-            self._log_refusal(first.asked, signed.outcome)
+            self._log_rejection(first.asked, signed.outcome)
             settled.append((first, signed.outcome))
         else:
             record = _as_asked(signed.outcome, first.asked, first.request)
@@ -128,7 +128,7 @@ class Authority:
         assert signed.documents is not None
         doubt = self._clock.doubt(signed.documents)
         if doubt is not None:  # of another one of the group than was looked at before, or the clock was set meanwhile
-            self._log_refusal(asked, doubt)
+            self._log_rejection(asked, doubt)
             return doubt
         try:
             self._records.keep_documents(signed.documents)
@@ -146,7 +146,7 @@ class Authority:
     def _certify(
         self, request: CertificatesRequest, asked: ClientRequest, batch: Batch, pending: PendingReply | None
     ) -> ErrorReply | IssuedRecord | PendingReply:
-        """Return the record to reply with, old or new, or the refusal, or a `PendingReply` until it is known."""
+        """Return the record to reply with, old or new, or the rejection, or a `PendingReply` until it is known."""
         chip_serial = serial_number(request.config_zone)
         refused = check_locked_chip(request, chip_serial)
         if refused is not None:

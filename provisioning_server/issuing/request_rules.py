@@ -1,4 +1,4 @@
-"""What becomes of a request: it is refused, gets the certificate that was issued before, or gets a new one.
+"""What becomes of a request: it is rejected, gets the certificate that was issued before, or gets a new one.
 
 Nothing is signed or written here. The same chip, key and signer get the stored certificates again.
 """
@@ -66,7 +66,7 @@ class RequestRules:
     def decide(
         self, request: CertificatesRequest, chip_serial: bytes, batch: Batch, pending: PendingReplies
     ) -> ErrorReply | IssuedRecord | list[Signer]:
-        """Return the refusal, the record to give out again, or the signers that may issue, the best one first."""
+        """Return the rejection, the record to give out again, or the signers that may issue, the best one first."""
         earlier: list[IssuedRecord] = [*self._records.find(chip_serial), *batch.find(chip_serial)]
         stored = next((record for record in reversed(earlier) if self._is_for(record, request)), None)
         if stored is not None:
@@ -119,11 +119,11 @@ class RequestRules:
         signers = self._choose(request)
         if isinstance(signers, ErrorReply):
             return signers
-        refused = check_public_key(request) or check_product(request.config_zone, self._zones)
-        return refused or self._refused_key(request.public_key, chip_serial, batch, pending) or signers
+        rejected = check_public_key(request) or check_product(request.config_zone, self._zones)
+        return rejected or self._rejected_key(request.public_key, chip_serial, batch, pending) or signers
 
-    def _refused_key(self, key: bytes, chip_serial: bytes, batch: Batch, pending: PendingReplies) -> ErrorReply | None:
-        """Refuse a key that is used elsewhere: a key is made in its chip and never leaves it."""
+    def _rejected_key(self, key: bytes, chip_serial: bytes, batch: Batch, pending: PendingReplies) -> ErrorReply | None:
+        """Reject a key that is used elsewhere: a key is made in its chip and never leaves it."""
         if self._signers.is_ca_key(key):
             return rejections.CA_KEY
         own = (None, chip_serial)
@@ -145,7 +145,7 @@ class RequestRules:
 
 
 def check_locked_chip(request: CertificatesRequest, chip_serial: bytes) -> ErrorReply | None:
-    """Return a refusal unless a request comes from a chip whose configuration zone is locked."""
+    """Return a rejection unless a request comes from a chip whose configuration zone is locked."""
     if chip_serial[_UNIQUE] in _NONE:
         return rejections.NO_SERIAL
     if not claims_config_lock(request.config_zone):
@@ -154,7 +154,7 @@ def check_locked_chip(request: CertificatesRequest, chip_serial: bytes) -> Error
 
 
 def check_product(config_zone: bytes, zones: Sequence[bytes]) -> ErrorReply | None:
-    """Return a refusal unless a configuration is one of the products' (128 bytes each), or no product is set."""
+    """Return a rejection unless a configuration is one of the products' (128 bytes each), or no product is set."""
     differing = [differing_bytes(config_zone, zone) for zone in zones]
     if not differing or [] in differing:
         return None
@@ -162,7 +162,7 @@ def check_product(config_zone: bytes, zones: Sequence[bytes]) -> ErrorReply | No
 
 
 def check_public_key(request: CertificatesRequest) -> ErrorReply | None:
-    """Return a refusal unless the key is a point of P-256."""
+    """Return a rejection unless the key is a point of P-256."""
     try:
         load_public_key(request.public_key)
     except CertificateError as error:

@@ -35,7 +35,7 @@ class SigningJob:
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """The outcome of a job: a record that is not written yet and the documents it names, or a refusal."""
+    """The outcome of a job: a record that is not written yet and the documents it names, or a rejection."""
 
     job: SigningJob
     outcome: IssuedRecord | ErrorReply

@@ -16,7 +16,7 @@ from provisioning_server.passwords.postponed_unlocks import PostponedSigners
 from provisioning_server.passwords.unlock_service import UnlockService
 from provisioning_server.signers.registry import SignerRegistry
 from provisioning_server.signers.signer import Signer, label
-from provisioning_server.signers.signer_warnings import expiry_warnings
+from provisioning_server.signers.signer_warnings import signer_warnings
 
 
 class SigningService(Protocol):
@@ -48,7 +48,7 @@ class SignerLifecycle:
         signing: SigningService,
         log: PromptLog,
         now: Callable[[], datetime],
-        policy: PasswordChoice,
+        choice: PasswordChoice,
     ) -> None:
         self.unlock_service = UnlockService(registry, log, self._settled)
         self.prompt = PasswordPrompt(registry, log, self.unlock_service)
@@ -58,7 +58,7 @@ class SignerLifecycle:
         self._signing = signing
         self._log = log
         self._now = now
-        self._policy = policy
+        self._choice = choice
         self._logged: set[str] = set()
         self._warned_few: set[bytes] = set()  # by serial number
         self._came = asyncio.Event()
@@ -67,7 +67,7 @@ class SignerLifecycle:
     async def start(self) -> None:
         """Unlock the signers of the start; raises AtcaProvError when a key or password file cannot be used."""
         for signer in self._registry:
-            self._introduced(signer, await unlock(signer, self._policy, self._log, self._registry.waiting()))
+            self._introduced(signer, await unlock(signer, self._choice, self._log, self._registry.waiting()))
 
     async def plug_in(
         self, signer: Signer, beside: Callable[[Signer], Awaitable[Iterable[Signer]]] = _no_others
@@ -81,7 +81,7 @@ class SignerLifecycle:
         turn = contextlib.nullcontext() if signer.ready else self._unlocking
         async with turn:  # what one password opened decides where the next one is tried
             others = await beside(signer)
-            untried = await unlock(signer, self._policy, self._log, [*self._registry.waiting(), *others])
+            untried = await unlock(signer, self._choice, self._log, [*self._registry.waiting(), *others])
         self._registry.add(signer)
         self._introduced(signer, untried)
 
@@ -95,7 +95,7 @@ class SignerLifecycle:
         async with self._unlocking:
             others = await beside(signer)
             waiting = [*self._registry.waiting(), *others]
-            if await unlock_later(signer, self._policy, self.unlock_service, self._log, waiting):
+            if await unlock_later(signer, self._choice, self.unlock_service, self._log, waiting):
                 self.postponed.add(signer)
             else:
                 self.postponed.drop(signer)
@@ -103,7 +103,7 @@ class SignerLifecycle:
 
     def would_guess(self, signer: Signer) -> bool:
         """Return whether an unnamed password would be tried on a signer; raises UsageError for a credential."""
-        return not signer.ready and self._policy.undecided(signer)
+        return not signer.ready and self._choice.undecided(signer)
 
     async def unplug(self, signer: Signer, words: str) -> None:
         """Remove a signer that was unplugged, and forget its password; others get its jobs."""
@@ -138,7 +138,7 @@ class SignerLifecycle:
     def _warn_of_expiry(self, signer: Signer) -> None:
         """Log each warning once, however often the module is reconnected."""
         name = label(signer.serial, signer.name)
-        for text in expiry_warnings(signer, self._now()):
+        for text in signer_warnings(signer, self._now()):
             line = f"{name} {text}"
             if line not in self._logged:
                 self._logged.add(line)

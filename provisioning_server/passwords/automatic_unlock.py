@@ -16,7 +16,7 @@ from provisioning_server.signers.registry import SignerRegistry
 from provisioning_server.signers.signer import Signer, label
 
 
-async def unlock(signer: Signer, policy: PasswordChoice, log: Log, beside: Iterable[Signer] = ()) -> UsageError | None:
+async def unlock(signer: Signer, choice: PasswordChoice, log: Log, beside: Iterable[Signer] = ()) -> UsageError | None:
     """Announce a signer and make it ready if it needs no password or takes one of those given.
 
     `beside` are the other signers that wait. Returns why a password has to be tried again, for want of memory. Raises
@@ -27,10 +27,10 @@ async def unlock(signer: Signer, policy: PasswordChoice, log: Log, beside: Itera
         log.info(f"{name} ready.")
         return None
     log.info(f"{name} requires password.")
-    passwords = policy.for_signer(signer, beside)
+    passwords = choice.for_signer(signer, beside)
     for password in passwords:
         try:
-            fits = await _opens(signer, password, policy)
+            fits = await _opens(signer, password, choice)
         except UsageError as error:
             if error.code != Code.PASSWORD_MEMORY:
                 raise
@@ -38,54 +38,54 @@ async def unlock(signer: Signer, policy: PasswordChoice, log: Log, beside: Itera
         if fits:
             log.info(f"{name} password accepted, ready.")
             return None
-    _say_why_it_waits(signer, policy, log, refused=bool(passwords))
+    _say_why_it_waits(signer, choice, log, refused=bool(passwords))
     return None
 
 
 async def unlock_later(
-    signer: Signer, policy: PasswordChoice, unlock_service: UnlockService, log: Log, beside: Iterable[Signer] = ()
+    signer: Signer, choice: PasswordChoice, unlock_service: UnlockService, log: Log, beside: Iterable[Signer] = ()
 ) -> bool:
     """Try again what `unlock` could not try on a waiting signer; return whether that has to be repeated.
 
     Raises UsageError for a credential that cannot be read; the unlock service logs everything else.
     """
-    passwords = policy.for_signer(signer, beside)
+    passwords = choice.for_signer(signer, beside)
     for password in passwords:
-        policy.begun(signer, password)
+        choice.begun(signer, password)
         attempt = await unlock_service.attempt(signer, password, again=True)
-        _take_note(attempt, signer, password, policy)
+        _take_note(attempt, signer, password, choice)
         if attempt.outcome is not Outcome.WRONG:
             return attempt.outcome is Outcome.UNTRIED
-    _say_why_it_waits(signer, policy, log, refused=bool(passwords))
+    _say_why_it_waits(signer, choice, log, refused=bool(passwords))
     return False
 
 
-def _take_note(attempt: UnlockAttempt, signer: Signer, password: bytes, policy: PasswordChoice) -> None:
+def _take_note(attempt: UnlockAttempt, signer: Signer, password: bytes, choice: PasswordChoice) -> None:
     if attempt.outcome is Outcome.ACCEPTED:
-        policy.accepted(signer, password)
+        choice.accepted(signer, password)
     elif attempt.outcome is Outcome.WRONG:
-        policy.refused(signer, password)
+        choice.refused(signer, password)
     elif isinstance(attempt.error, TransportError):
-        policy.broke_off(signer, password)
+        choice.broke_off(signer, password)
     else:
-        policy.not_refused(signer, password)
+        choice.not_refused(signer, password)
 
 
-async def _opens(signer: Signer, password: bytes, policy: PasswordChoice) -> bool:
+async def _opens(signer: Signer, password: bytes, choice: PasswordChoice) -> bool:
     """Try a given password, and note its result."""
-    policy.begun(signer, password)
+    choice.begun(signer, password)
     try:
         fits = await _fits(signer, password)
     except (UsageError, CertificateError):
-        policy.not_refused(signer, password)
+        choice.not_refused(signer, password)
         raise
     except TransportError:
-        policy.broke_off(signer, password)
+        choice.broke_off(signer, password)
         raise
     if fits:
-        policy.accepted(signer, password)
+        choice.accepted(signer, password)
     else:
-        policy.refused(signer, password)
+        choice.refused(signer, password)
     return fits
 
 
@@ -100,21 +100,21 @@ async def _fits(signer: Signer, password: bytes) -> bool:
     return True
 
 
-def _say_why_it_waits(signer: Signer, policy: PasswordChoice, log: Log, *, refused: bool) -> None:
+def _say_why_it_waits(signer: Signer, choice: PasswordChoice, log: Log, *, refused: bool) -> None:
     name = label(signer.serial, signer.name)
     if refused:
         log.warning(f"{name} refused the given password. It is not tried again.")
-    elif policy.tried(signer):
+    elif choice.tried(signer):
         log.warning(
             f"{name} does not get the given password again: it was refused, or the signer was unplugged before "
             "it was accepted. Enter it by hand."
         )
-    elif policy.undecided(signer):
+    elif choice.undecided(signer):
         log.warning(
             f"{name} has no given password of its own, and wrong tries count, so no password "
             "was tried. Give one as SN=password."
         )
-    elif policy.for_others(signer):
+    elif choice.for_others(signer):
         log.info(f"{name} has no given password: all of them name other signers.")
 
 

@@ -9,7 +9,7 @@ from provisioning_server.signers.signer import Signer
 from signer_module.expiry_warnings import end_of, of_certificate, of_definition, outliving
 
 
-def expiry_warnings(signer: Signer, now: datetime) -> list[str]:
+def signer_warnings(signer: Signer, now: datetime) -> list[str]:
     """Return the warnings at the moment `now` (UTC), each to follow the signer's name in a line."""
     definition = signer.documents.device
     warnings = [*_of_password(signer), *of_definition(definition, now)]

@@ -35,7 +35,7 @@ class ConnectionOwner(Protocol):
         """Return seconds on a monotonic clock."""
 
     def opened(self, connection: ClientConnection) -> ErrorReply | None:
-        """Register a new connection; return a refusal if it may not stay."""
+        """Register a new connection; return a rejection if it may not stay."""
 
     def closed(self, connection: ClientConnection, reason: str) -> None:
         """Remove a connection that ended; `reason` is empty if it ended cleanly."""

@@ -18,7 +18,7 @@ from provisioning_server.passwords.given_passwords import GivenPasswords
 from provisioning_server.passwords.password_choice import PasswordChoice
 from provisioning_server.signers.registry import SignerRegistry
 from provisioning_server.signers.signer import label
-from provisioning_server.signers.signer_warnings import expiry_warnings
+from provisioning_server.signers.signer_warnings import signer_warnings
 from tests.support.in_memory_signer import NOW, MemorySigner
 from tests.support.issuing_without_sockets import SlowSigner
 from tests.support.server_parts import RememberingLog
@@ -32,8 +32,8 @@ def signer_of(signer_years: int, device_years: int) -> MemorySigner:
 
 
 def test_no_warning_for_a_signer_with_valid_dates() -> None:
-    assert expiry_warnings(signer_of(0, 0), NOW) == []
-    assert expiry_warnings(signer_of(10, 8), NOW) == []
+    assert signer_warnings(signer_of(0, 0), NOW) == []
+    assert signer_warnings(signer_of(10, 8), NOW) == []
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_no_warning_for_a_signer_with_valid_dates() -> None:
     ],
 )
 def test_dates_that_end_soon_are_warned_of(signer_years: int, device_years: int, now: datetime, says: str) -> None:
-    found = expiry_warnings(signer_of(signer_years, device_years), now)
+    found = signer_warnings(signer_of(signer_years, device_years), now)
     if says:
         assert sum(re.match(says, text) is not None for text in found) == 1, found
     else:
@@ -142,6 +142,6 @@ def test_missing_or_used_up_quota_is_not_logged(remaining: int | None, says: lis
 
 def test_a_module_without_its_first_password_is_a_warning() -> None:
     signer = MemorySigner()
-    assert not [text for text in expiry_warnings(signer, NOW) if "password" in text]
+    assert not [text for text in signer_warnings(signer, NOW) if "password" in text]
     signer.password_missing = True
-    assert "everyone who reaches the module can sign with it" in expiry_warnings(signer, NOW)[0]
+    assert "everyone who reaches the module can sign with it" in signer_warnings(signer, NOW)[0]
