@@ -9,13 +9,12 @@ from pathlib import Path
 from atcaprov.certs.definitions.definition import CertificateDefinition
 from atcaprov.certs.descriptions.template import device_definition, signer_definition
 from atcaprov.certs.issue import IssuedCertificate, issue
-from atcaprov.certs.keys import key_id
 from atcaprov.errors import UsageError
 from signer_module.on_files import folder_files, signer_folder
 from signer_module.on_files.key_file import SoftwareKey
 from signer_module.on_files.root_folder import RootFolder, RootKey, common_name
 from signer_module.on_files.signer_folder import SignerFolder
-from signer_module.on_files.signer_register import free_id
+from signer_module.on_files.signer_register import free_id, id_of
 from signer_module.signer_description import SignerDescriptions
 
 
@@ -48,7 +47,7 @@ def create_signer(
     definitions = definitions_of(root, descriptions, now)
     with folder_files.new_folder(path) as folder, root.register.locked():
         issued_ids = root.register.issued()
-        own = given_to(issued_ids, key) if isinstance(key, KeyInHsm) else None
+        own = id_of(issued_ids, key.public_key) if isinstance(key, KeyInHsm) else None
         chosen = own or signer_id or free_id(issued_ids)
         _require_free(issued_ids, signer_id, own)
         issued = _issue(definitions[0], root, root_key, key, chosen, now)
@@ -57,12 +56,6 @@ def create_signer(
         if own is None:
             root.register.enter(chosen, key.public_key, signer_folder.split_name(common_name(issued.der))[0], now)
     return SignerFolder.load(path)
-
-
-def given_to(issued: dict[str, str], key: KeyInHsm) -> bytes | None:
-    """Return the signer id (2 bytes) that an interrupted run has entered for a key that is not in a file."""
-    found = [number for number, owner in issued.items() if owner == key_id(key.public_key).hex()]
-    return bytes.fromhex(found[0]) if found else None
 
 
 def _require_free(issued: dict[str, str], signer_id: bytes | None, own: bytes | None) -> None:
@@ -90,7 +83,7 @@ def check_signer(
     with root.register.locked():
         root.register.require_writable()
     issued = root.register.issued()
-    own = given_to(issued, key) if key else None
+    own = id_of(issued, key.public_key) if key else None
     _require_free(issued, signer_id, own)
     if own is None and signer_id is None:
         free_id(issued)

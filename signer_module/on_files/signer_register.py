@@ -99,6 +99,12 @@ class SignerRegister:
         return UsageError(f"{self.path} cannot be written: {error.strerror}.", code=Code.FILE_UNWRITABLE)
 
 
+def id_of(issued: dict[str, str], public_key: bytes) -> bytes | None:
+    """Return the signer id (2 bytes) that an interrupted run has entered for a key (X||Y, 64 bytes), if any has."""
+    owner = key_id(public_key).hex()
+    return next((bytes.fromhex(number) for number, known in issued.items() if known == owner), None)
+
+
 def free_id(issued: dict[str, str]) -> bytes:
     """Return the lowest signer id (2 bytes) that is not in a register; raises UsageError when there is none."""
     for number in range(1, 0xFFFF):  # 0000 and FFFF are placeholders in published definitions

@@ -24,7 +24,7 @@ from signer_module.on_chip.module import SignerModule
 from signer_module.on_files.key_file import SoftwareKey
 from signer_module.on_files.root_folder import RootFolder
 from signer_module.on_files.signer_folder import split_name
-from signer_module.on_files.signer_register import free_id
+from signer_module.on_files.signer_register import free_id, id_of
 from signer_module.signer_description import SignerDescriptions, SignerDocument
 
 
@@ -125,14 +125,14 @@ def _registered_id(
 ) -> bytes:
     with root.register.locked():
         issued = root.register.issued()
-        mine = [number for number, owner in issued.items() if owner == key_id(public_key).hex()]
-        if mine:
-            if signer_id not in (None, bytes.fromhex(mine[0])):
+        mine = id_of(issued, public_key)
+        if mine is not None:
+            if signer_id not in (None, mine):
                 raise UsageError(
-                    f"The module was begun with the signer id {mine[0]}, which cannot be changed.",
+                    f"The module was begun with the signer id {mine.hex().upper()}, which cannot be changed.",
                     advice="Leave out --signer-id, or give this one.",
                 )
-            return bytes.fromhex(mine[0])
+            return mine
         chosen = signer_id if signer_id is not None else free_id(issued)
         _require_free(root, chosen)
         name = descriptions.signer.subject_name(signer_id=chosen.hex().upper())
