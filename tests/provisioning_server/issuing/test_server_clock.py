@@ -323,6 +323,22 @@ def _server_at(clock: str, *options: object) -> Iterator[tuple[subprocess.Popen[
             yield process, int(said.rstrip(".\n").rpartition(":")[2])
         finally:
             os.killpg(process.pid, signal.SIGKILL)
+            for path in _shared_by(process.pid):
+                path.unlink()
+
+
+def _shared_by(faketime: int) -> list[Path]:
+    """Return what a faketime process shares with its child: killed, it leaves both, and its id comes again one day."""
+    names = (f"faketime_shm_{faketime}", f"sem.faketime_sem_{faketime}")
+    return [path for path in (Path("/dev/shm", name) for name in names) if path.exists()]
+
+
+@pytest.mark.slow
+def test_killed_faketime_leaves_nothing_for_a_later_one_of_its_id(tmp_path: Path) -> None:
+    signer = make_signer_folder(tmp_path)
+    with _server_at("+2h", "--signer", signer.path, "--data", tmp_path / "data") as (process, _):
+        assert _shared_by(process.pid)
+    assert not _shared_by(process.pid)
 
 
 @pytest.mark.slow
