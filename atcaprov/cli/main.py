@@ -2,37 +2,26 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import Final, NoReturn
+from typing import NoReturn
 
 import click
 
+from atcaprov.cli.lazy_group import LazyGroup
 from atcaprov.program.exit_codes import run_program
 from atcaprov.program.log_options import log_options
 from atcaprov.program.log_output import logged_on_stderr
 
-_GROUPS: Final = {
-    "config": "atcaprov.cli.config",
-    "emulator": "atcaprov.cli.emulator",
-    "request": "atcaprov.cli.request",
-}
 
-
-class _LazyGroup(click.Group):
-    """A group whose commands are the attribute `group` of their modules, imported on demand."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted(_GROUPS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        module = _GROUPS.get(cmd_name)
-        if module is None:
-            return None
-        group: click.Command = importlib.import_module(module).group
-        return group
-
-
-@click.command(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(
+    cls=LazyGroup,
+    modules={
+        "chip": "atcaprov.cli.chip.group",
+        "config": "atcaprov.cli.config",
+        "emulator": "atcaprov.cli.emulator",
+        "request": "atcaprov.cli.request",
+    },
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.version_option(package_name="atcaprov")
 @log_options()
 @click.pass_context

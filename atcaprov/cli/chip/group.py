@@ -1,0 +1,12 @@
+"""The group `atcaprov chip`."""
+
+from __future__ import annotations
+
+import click
+
+from atcaprov.cli.lazy_group import LazyGroup
+
+
+@click.group("chip", cls=LazyGroup, modules={})
+def group() -> None:
+    """Ask a chip what it is, what is on it and whether it is good. The chip is not changed."""
