@@ -19,6 +19,7 @@ from atcaprov.program.log_output import logged_on_stderr
         "config": "atcaprov.cli.config",
         "emulator": "atcaprov.cli.emulator",
         "request": "atcaprov.cli.request",
+        "udev-rule": "atcaprov.cli.udev_rule",
     },
     context_settings={"help_option_names": ["-h", "--help"]},
 )

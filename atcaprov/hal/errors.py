@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from atcaprov.errors import Board, Code, TransportError, UsageError
+from atcaprov.hal.udev_rule import INSTALL_COMMAND
 from atcaprov.missing_packages import install_command
 
 
@@ -28,8 +29,7 @@ def no_access(path: str, reason: object) -> TransportError:
     """Return the error for a device file that the user may not open."""
     return TransportError(
         f"{path} cannot be opened: {reason}.",
-        advice="Install configs/60-atcaprov.rules in /etc/udev/rules.d and reconnect the board;"
-        " see docs/howto/real-hardware.md.",
+        advice=f"Run '{INSTALL_COMMAND}' and reconnect the board; see docs/howto/real-hardware.md.",
         code=Code.DEVICE_NO_PERMISSION,
     )
 

@@ -15,6 +15,7 @@ from atcaprov.hal.device_url import UrlTarget, device_file, names_a_file, parse_
 from atcaprov.hal.errors import gone, missing, no_access, not_there, wrong_kind
 from atcaprov.hal.kit.hal import KitHal, open_kit
 from atcaprov.hal.kit.line_port import KitTimeouts, StreamPort
+from atcaprov.hal.udev_rule import INSTALL_COMMAND
 from atcaprov.hal.usb import CDC, find_one
 
 if TYPE_CHECKING:
@@ -132,7 +133,7 @@ def _not_opened(path: str, error: BaseException) -> AtcaProvError:
         return wrong_kind(path, _KIND)
     return TransportError(
         f"The serial port {path} cannot be opened: {error}.",
-        advice="End the program that uses it. If it is ModemManager, install configs/60-atcaprov.rules.",
+        advice=f"End the program that uses it. If it is ModemManager, run '{INSTALL_COMMAND}'.",
         code=Code.DEVICE_BUSY,
     )
 

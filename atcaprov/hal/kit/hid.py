@@ -20,13 +20,14 @@ from atcaprov.hal.device_url import UrlTarget, device_file, parse_kit_target
 from atcaprov.hal.errors import gone, missing, no_access, not_there, silent, wrong_kind
 from atcaprov.hal.kit.hal import KitHal, open_kit
 from atcaprov.hal.kit.line_port import KitTimeouts, LinePort
+from atcaprov.hal.udev_rule import INSTALL_COMMAND
 from atcaprov.hal.usb import HID, find_one, is_hidraw, libusb_node, plugged_name_of_hid
 from atcaprov.kit_protocol.framing import REPORT_ID, REPORT_SIZE, ReportBuffer, to_reports
 
 SCHEME: Final = "kit-hid"
 _DRAINED_REPORTS: Final = 1024
 """Reports discarded at most; the kernel keeps 64, libusb 30."""
-_RIGHTS: Final = " if no program does, install configs/60-atcaprov.rules in /etc/udev/rules.d;"
+_RIGHTS: Final = f" if no program does, run '{INSTALL_COMMAND}';"
 HIDRAW: Final = "hidraw"
 LIBUSB: Final = "libusb"
 _MODULES: Final = {HIDRAW: "hidraw", LIBUSB: "hid"}
