@@ -11,8 +11,6 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import Final
 
-from atcaprov.chip.memory_map import I2C_ADDRESS
-
 REVISION_SIZE: Final = 4
 REVISION_608A: Final = bytes.fromhex("00006002")
 _FAMILY: Final = slice(2, 3)
@@ -22,22 +20,6 @@ _SILICON: Final = slice(3, 4)
 _NAMES_608: Final = MappingProxyType(
     {b"\x00": "ATECC608A", b"\x01": "ATECC608A", b"\x02": "ATECC608A", b"\x03": "ATECC608B", b"\x04": "ATECC608C"}
 )
-
-
-_TRUST_SERIAL_ENDS: Final = frozenset({0x01, 0x10, 0x27})
-_TRUST_NAMES: Final = MappingProxyType({0x6A: "TNGTLS", 0x6C: "TFLXTLS", 0x70: "TMNGTLS", 0xB2: "TNGLORA"})
-"""By I2C_Address, 8-bit, as delivered (data sheets DS40002250B and DS40002249B; cryptoauthlib's list of devices)."""
-
-
-def trust_part_name(config: bytes) -> str | None:
-    """Return the name of the Trust part with this configuration zone, 128 bytes; None for a generic part.
-
-    A generic part's serial number ends with EE, that of a Trust part with 01 (DS40002250B, DS40002249B), of a TNGLORA
-    with 10 or 27.
-    """
-    if config[12] not in _TRUST_SERIAL_ENDS:
-        return None
-    return " ".join(filter(None, ("ATECC608", _TRUST_NAMES.get(config[I2C_ADDRESS]))))
 
 
 def is_508(revision: bytes) -> bool:

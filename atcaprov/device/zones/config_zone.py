@@ -18,7 +18,7 @@ from atcaprov.chip.memory_map import (
     USER_EXTRA_ADD,
     WORD_SIZE,
 )
-from atcaprov.chip.parts import trust_part_name
+from atcaprov.chip.trust_parts import trust_part_name
 from atcaprov.config_zone.locks import is_config_locked
 from atcaprov.device.device import Device
 from atcaprov.errors import Board, Code, ProvisioningError
