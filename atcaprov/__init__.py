@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from atcaprov.certs.cert_info import CertInfo
     from atcaprov.certs.chain import verify_chain
+    from atcaprov.certs.key_files.public_key import read_public_key
     from atcaprov.config_zone.check import check_config_zone
     from atcaprov.config_zone.findings import Allow, Finding
     from atcaprov.config_zone.zone import ConfigZone, Part
@@ -77,6 +78,7 @@ __all__ = [
     "UserFunctions",
     "check_config_zone",
     "open_hal",
+    "read_public_key",
     "read_trace",
     "read_zone_file",
     "register_hal",
@@ -86,6 +88,7 @@ __all__ = [
 _HOMES: Final = {
     "CertInfo": "atcaprov.certs.cert_info",
     "verify_chain": "atcaprov.certs.chain",
+    "read_public_key": "atcaprov.certs.key_files.public_key",
     "check_config_zone": "atcaprov.config_zone.check",
     "Allow": "atcaprov.config_zone.findings",
     "Finding": "atcaprov.config_zone.findings",

@@ -13,7 +13,7 @@ from signer_module.commands.password_options import MAX_PASSWORD
 from signer_module.on_chip.password_keys import COST, LEAST_COST, MOST_COST
 from signer_module.on_chip.quota import MOST
 from signer_module.on_chip.slot_layout import DESCRIPTION_SIZE
-from signer_module.on_files.key_formats import ROUNDS
+from signer_module.on_files.encrypted_pkcs8 import ROUNDS
 from signer_module.password_rules import LEAST_DIFFERENT, LEAST_LENGTH
 
 REFERENCE = Path(__file__).parents[2] / "docs/reference"

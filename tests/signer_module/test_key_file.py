@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import shlex
 import subprocess
 from pathlib import Path
 from typing import Final
@@ -20,8 +19,8 @@ from hypothesis import strategies as st
 
 from atcaprov import Code, UsageError
 from atcaprov.certs import keys
+from signer_module.on_files.encrypted_pkcs8 import encrypt_pkcs8
 from signer_module.on_files.key_file import SoftwareKey, key_is_encrypted, load_key
-from signer_module.on_files.key_formats import encrypt_pkcs8
 from tests.support.certificates import ROOT, SIGNER
 from tests.support.system_programs import require_program
 
@@ -90,7 +89,7 @@ def test_encrypted_forms(data: bytes) -> None:
         (encoded(ed25519.Ed25519PrivateKey.generate()), "Ed25519"),
         (encoded(rsa.generate_private_key(65537, 2048)), "RSA"),
         (encoded(rsa.generate_private_key(65537, 2048), PrivateFormat.TraditionalOpenSSL), "RSA"),
-        (encoded(PRIVATE, PrivateFormat.OpenSSH), "ssh-keygen"),
+        (encoded(PRIVATE, PrivateFormat.OpenSSH), "format of OpenSSH"),
         (PRIVATE.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo), "public key"),
         (PARAMETERS, "no key"),
         (SEC1 + encoded(PRIVATE), "2 private keys"),
@@ -148,18 +147,6 @@ def test_our_encrypted_form_is_what_openssl_reads(tmp_path: Path) -> None:
     ).stdout
     assert "PBKDF2" in shown
     assert f"INTEGER           :{600_000:06X}" in shown
-
-
-def test_advised_command_converts_an_openssh_key(tmp_path: Path) -> None:
-    require_program("ssh-keygen")
-    path, private = tmp_path / "my key", ec.generate_private_key(ec.SECP256R1())  # OpenSSH refuses small numbers
-    path.write_bytes(encoded(private, PrivateFormat.OpenSSH))
-    path.chmod(0o600)
-    with pytest.raises(UsageError) as caught:
-        load_key(path.read_bytes(), None, str(path))
-    _, _, command = caught.value.what.removesuffix(".").partition("in place: ")
-    subprocess.run([*shlex.split(command), "-P", "", "-N", ""], check=True, capture_output=True)
-    assert load_key(path.read_bytes(), None, str(path)).public_key == keys.raw_public_key(private.public_key())
 
 
 @pytest.mark.parametrize("password", [b"x", b"p" * 1024, "pässwörd".encode()])

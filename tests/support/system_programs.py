@@ -19,6 +19,7 @@ _PACKAGES: Final = {
     "hexdump": "bsdextrautils",
     "iconv": "libc-bin",
     "jq": "jq",
+    "keytool": "openjdk-17-jre-headless",
     "objcopy": "binutils",
     "sed": "sed",
     "ssh-keygen": "openssh-client",

@@ -34,6 +34,7 @@ from atcaprov import (
     UserFunctions,
     check_config_zone,
     open_hal,
+    read_public_key,
     read_trace,
     read_zone_file,
     register_hal,
@@ -86,6 +87,7 @@ def look_at(result: Provisioned, cert_info: CertInfo) -> None:
     assert_type(result.root_x509, x509.Certificate)
     assert_type(result.was_done_before, bool)
     verify_chain(result.device_certificate, result.signer_certificate, cert_info.root_public_key, at=None)
+    assert_type(read_public_key(result.device_certificate, "device.crt"), bytes)
 
 
 def tell(error: AtcaProvError) -> str:

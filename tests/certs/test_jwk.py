@@ -9,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from atcaprov import Code, UsageError
-from signer_module.on_files.key_file import key_is_encrypted, load_key
+from atcaprov.certs.key_files.private_key import key_is_encrypted, read_private_key
+from atcaprov.certs.key_files.public_key import read_public_key
+from atcaprov.certs.keys import raw_public_key
 
 JWK = {
     "kty": "EC",
@@ -22,7 +24,7 @@ X = "7fcdce2770f6c45d4183cbee6fdb4b7b580733357be9ef13bacf6e3c7bd15445"
 
 
 def refused(data: bytes) -> str:
-    for read in (lambda: load_key(data, None, "some.jwk"), lambda: key_is_encrypted(data, "some.jwk")):
+    for read in (lambda: read_private_key(data, None, "some.jwk"), lambda: key_is_encrypted(data, "some.jwk")):
         with pytest.raises(UsageError) as caught:
             read()
         assert caught.value.code == Code.KEY_FILE_INVALID
@@ -32,7 +34,18 @@ def refused(data: bytes) -> str:
 def test_a_jwk_is_read() -> None:
     data = json.dumps(JWK, indent=2).encode()
     assert not key_is_encrypted(data, "x")
-    assert load_key(data, None, "x").public_key[:32].hex() == X
+    assert raw_public_key(read_private_key(data, None, "x").public_key())[:32].hex() == X
+
+
+@pytest.mark.parametrize("members", [JWK, {name: value for name, value in JWK.items() if name != "d"}])
+def test_a_public_key_is_read_from_a_jwk_and_a_set_of_one(members: dict[str, str]) -> None:
+    for document in (members, {"keys": [members]}):
+        assert read_public_key(json.dumps(document).encode(), "x")[:32].hex() == X
+
+
+def test_a_point_that_is_not_on_the_curve_is_refused() -> None:
+    with pytest.raises(UsageError, match="not a point on P-256"):
+        read_public_key(json.dumps(JWK | {"x": JWK["y"]}).encode(), "x")
 
 
 @pytest.mark.parametrize(
@@ -60,6 +73,7 @@ def test_other_keys_are_named_in_the_error(changed: dict[str, object], says: str
     [
         (json.dumps({name: value for name, value in JWK.items() if name != "d"}).encode(), "holds a public key"),
         (b'{"keys": []}', "it has no member kty"),
+        (json.dumps({"keys": [JWK, JWK]}).encode(), "a set of 2 keys"),
         (b"{" * 5000, "is damaged JSON"),
         (b'{"a":' * 5000 + b"1" + b"}" * 5000, "JSON"),
         (b'{"kty": ' + b"9" * 5000 + b"}", "JSON"),

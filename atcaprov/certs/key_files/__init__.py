@@ -1,0 +1,1 @@
+"""Read keys from the containers in which OpenSSL, Java, browsers and others keep them."""
