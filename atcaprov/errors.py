@@ -63,6 +63,7 @@ class Code(enum.StrEnum):
     # ProtocolError
     PROTOCOL = "protocol"
     BAD_PACKET = "bad-packet"
+    CHIP_RESTARTED = "chip-restarted"
     BAD_FRAME = "bad-frame"
     FRAME_TOO_LARGE = "frame-too-large"
     UNEXPECTED_MESSAGE = "unexpected-message"

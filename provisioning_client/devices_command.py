@@ -9,10 +9,10 @@ from typing import Any
 import click
 
 from atcaprov.chip.parts import spaced
+from atcaprov.diagnosis.candidates import I2cSearch, ListedChip, ListedPort, list_ports
 from atcaprov.errors import AtcaProvError, UsageError
 from atcaprov.hal.device_url import both_forms, parse_7_bit_address
 from atcaprov.program.console_text import say
-from provisioning_client.connected_devices import I2cSearch, ListedChip, ListedPort, list_ports
 
 
 @click.command(name="devices")
@@ -39,7 +39,7 @@ from provisioning_client.connected_devices import I2cSearch, ListedChip, ListedP
 )
 @click.option("--json", "as_json_lines", is_flag=True, help="One JSON object for each port.")
 def devices(i2c_numbers: tuple[int, ...], addresses: tuple[str, ...], all_addresses: bool, as_json_lines: bool) -> None:
-    """List kits, ports, buses and the chips on them; changes nothing."""
+    """List kits, ports, buses and the chips on them, with what is wrong with each; changes nothing."""
     search = I2cSearch(frozenset(i2c_numbers), tuple(map(parse_7_bit_address, addresses)), everywhere=all_addresses)
     if (search.addresses or search.everywhere) and not search.buses:
         raise UsageError("No I2C bus was given to look for these addresses on.", advice="Add --i2c BUS.")
@@ -59,7 +59,7 @@ def describe(port: ListedPort) -> Iterator[str]:
     ids = [part for part in (port.usb_id, port.usb_serial) if part]
     yield "  ".join([port.url, port.name, *ids, *where]).rstrip()
     if port.error is not None:
-        yield f"    {port.error}"
+        yield f"    {_error_text(port.error)}"
     elif not port.searched:
         yield f"    not searched; --i2c {port.url.removeprefix('i2c://')} looks for chips"
     elif not port.chips:
@@ -88,7 +88,7 @@ def as_json(port: ListedPort) -> dict[str, Any]:
 
 def _chip_text(chip: ListedChip) -> str:
     if chip.error is not None:
-        return str(chip.error)
+        return _error_text(chip.error)
     config, data = ("locked" if locked else "open" for locked in (chip.config_locked, chip.data_locked))
     return f"{chip.part}  {chip.serial_number}  configuration {config}, data {data}"
 
@@ -106,6 +106,10 @@ def _chip_json(chip: ListedChip) -> dict[str, Any]:
         "data_locked": chip.data_locked,
         **_error_keys(chip.error),
     }
+
+
+def _error_text(error: AtcaProvError) -> str:
+    return f"[{error.code}] {error}"
 
 
 def _error_keys(error: AtcaProvError | None) -> dict[str, str]:

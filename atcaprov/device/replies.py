@@ -56,14 +56,14 @@ def check_reply(packet: bytes, reply: bytes) -> None:
 
     Raises:
         ProtocolError: the reply is short, of the wrong size for the command, or its CRC is wrong; it says that a
-            command which gives data is done, or is the answer to a wake (code BAD_PACKET).
+            command which gives data is done (code BAD_PACKET); or it is the answer to a wake (code CHIP_RESTARTED).
     """
     if not STATUS_REPLY_SIZE <= len(reply) <= MAX_REPLY_SIZE or reply[0] != len(reply):
         raise _bad(packet, f"a reply of {len(reply)} bytes whose count says {reply[0] if reply else 'nothing'}")
     if crc16(reply[:-2]) != int.from_bytes(reply[-2:], "little"):
         raise _bad(packet, "a reply with a wrong CRC")
     if reply == WAKE_TOKEN:
-        raise _bad(packet, "the reply to a wake: it has restarted, and the result of the command is unknown")
+        raise _restarted(packet)
     # The vendor's library would take the bytes behind a status 00 for data.
     refuses = len(reply) == STATUS_REPLY_SIZE and reply[1] != Status.SUCCESS
     expected = _data_reply_size(packet)
@@ -93,6 +93,17 @@ def _bad(packet: bytes, what: str) -> ProtocolError:
         f"The chip answered {command_name(packet)} with {what}.",
         advice="Check the contact of the board in its fixture and try again.",
         code=Code.BAD_PACKET,
+    )
+
+
+def _restarted(packet: bytes) -> ProtocolError:
+    """Return the error for status 11, which a chip gives once after a wake: it woke in the middle of a command."""
+    return ProtocolError(
+        f"The chip answered {command_name(packet)} with the reply to a wake (status 11): its supply sagged and it"
+        " restarted, so whether the command was executed is unknown.",
+        advice="Check the contact, the supply and the ground of the board, then try again: a run continues where it"
+        " stopped.",
+        code=Code.CHIP_RESTARTED,
     )
 
 

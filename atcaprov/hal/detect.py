@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from atcaprov.hal.device_url import device_file
+from atcaprov.hal.device_url import DELIVERED_ADDRESSES, device_file
 from atcaprov.hal.i2c.hal import SCHEME
 from atcaprov.hal.i2c.scan import found_addresses, woken_addresses
 from atcaprov.hal.kit.cdc import CdcPort
@@ -20,8 +20,6 @@ from atcaprov.hal.usb import HID, SYSFS, PluggedKit, usb_path_of
 from atcaprov.kit_protocol.device_table import DeviceEntry
 
 _I2C_NODE: Final = re.compile(r"i2c-(\d+)")
-DELIVERED_ADDRESSES: Final = (0x60, 0x35, 0x36, 0x38, 0x59)
-"""7-bit addresses of the parts as delivered: plain and TrustCUSTOM, TNGTLS, TFLXTLS, TMNGTLS, TNGLORA."""
 UNRESERVED_ADDRESSES: Final = range(0x08, 0x78)
 """7-bit addresses that I2C leaves to chips (NXP UM10204, section 3.1.12)."""
 

@@ -15,6 +15,8 @@ from atcaprov.errors import UsageError
 from atcaprov.terminal.printable import printable
 
 HIGHEST_ADDRESS: Final = 0x7F
+DELIVERED_ADDRESSES: Final = (0x60, 0x35, 0x36, 0x38, 0x59)
+"""7-bit addresses of the parts as delivered: plain and TrustCUSTOM, TNGTLS, TFLXTLS, TMNGTLS, TNGLORA."""
 LONGEST_URL: Final = 4096
 """Characters, as many as Linux takes for a path."""
 _SHOWN: Final = 60
@@ -141,8 +143,7 @@ def parse_8_bit_address(text: str) -> int:
     """
     address = _number(text)
     if address is None or not _is_8_bit_address(address):
-        guess = _guess(text)
-        example = guess if guess is not None and _is_8_bit_address(guess) else 0xC0
+        example = _meant_address(text, prefer_8_bit=True) or 0xC0
         advice = f"Write it with 0x and even, such as 0x{example:02X}, which is 0x{example >> 1:02X} in the 7-bit form."
         raise UsageError(f"'{text}' is not an 8-bit address.", advice=advice)
     return address
@@ -156,10 +157,7 @@ def parse_7_bit_address(text: str) -> int:
     """
     address = _number(text)
     if address is None or not 0 < address <= HIGHEST_ADDRESS:
-        guess = _guess(text)
-        if guess is not None and guess > HIGHEST_ADDRESS and _is_8_bit_address(guess):
-            guess >>= 1
-        example = guess if guess is not None and 0 < guess <= HIGHEST_ADDRESS else 0x60
+        example = (_meant_address(text, prefer_8_bit=False) or 0xC0) >> 1
         advice = (
             f"Write it with 0x and below 0x80, such as 0x{example:02X}, which is 0x{2 * example:02X} in the 8-bit form."
         )
@@ -181,7 +179,29 @@ def _number(text: str) -> int | None:
     return int(text, 16) if _HEX_NUMBER.fullmatch(text) else None
 
 
-def _guess(text: str) -> int | None:
-    """Return the number that hexadecimal digits without 0x probably mean."""
+def _meant_address(text: str, *, prefer_8_bit: bool) -> int | None:
+    """Return the address, 8-bit form, that a wrong one probably means; None if it means none.
+
+    A number that is a delivered part's address in one form, in hexadecimal or in decimal, means that part: 0x35, 53,
+    6A and 106 all mean the TNGTLS at 0x6A.
+    """
+    numbers = _readings(text)
+    delivered = {address << 1: address << 1 for address in DELIVERED_ADDRESSES}
+    other_form = {address: address << 1 for address in DELIVERED_ADDRESSES}
+    for forms in (delivered, other_form) if prefer_8_bit else (other_form, delivered):
+        for number in numbers:
+            if number in forms:
+                return forms[number]
+    number = numbers[0] if numbers else 0
+    if not prefer_8_bit and number <= HIGHEST_ADDRESS:
+        number <<= 1
+    return number if _is_8_bit_address(number) else None
+
+
+def _readings(text: str) -> list[int]:
+    """Return what digits may mean: first read as hexadecimal, then, without 0x, as decimal."""
     match = _HEX_DIGITS.fullmatch(text)
-    return int(match["digits"], 16) if match else None
+    if match is None:
+        return []
+    decimal = [int(text)] if text.isdecimal() else []
+    return [int(match["digits"], 16), *decimal]

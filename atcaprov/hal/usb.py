@@ -158,7 +158,8 @@ def _invalid(source: str, why: str) -> UsageError:
 
 
 _LOOKS: Final = 3
-_SCHEMES: Final = {HID: "kit-hid", CDC: "kit-cdc"}
+SCHEMES: Final = {HID: "kit-hid", CDC: "kit-cdc"}
+"""Of the device URLs of each kind of port."""
 
 
 @dataclass(frozen=True)
@@ -183,7 +184,7 @@ class PluggedKit:
     @property
     def url(self) -> str:
         """The device URL of the port."""
-        return f"{_SCHEMES[self.port]}://{quote(self.path, safe='/:')}"
+        return f"{SCHEMES[self.port]}://{quote(self.path, safe='/:')}"
 
 
 def plugged_kits(hid: Any | None = None, *, ids: UsbIds | None = None) -> list[PluggedKit]:
@@ -214,13 +215,13 @@ def find_one(port: str, name: str, hid: Any = None) -> PluggedKit:
     found = [kit for kit in kits if name in ("", kit.usb_path, kit.serial, kit.path)]
     if not found:
         raise TransportError(
-            f"No {_SCHEMES[port]} board is plugged in at '{name}'." if name else f"No {_SCHEMES[port]} board is found.",
+            f"No {SCHEMES[port]} board is plugged in at '{name}'." if name else f"No {SCHEMES[port]} board is found.",
             advice="'provisioning-client devices' lists what is connected.",
             code=Code.DEVICE_NOT_FOUND,
         )
     if len(found) > 1:
-        urls = ", ".join(sorted(f"{_SCHEMES[port]}://{kit.usb_path or kit.path}" for kit in found))
-        raise UsageError(f"{len(found)} boards match '{_SCHEMES[port]}://{name}'.", advice=f"Name one of: {urls}")
+        urls = ", ".join(sorted(f"{SCHEMES[port]}://{kit.usb_path or kit.path}" for kit in found))
+        raise UsageError(f"{len(found)} boards match '{SCHEMES[port]}://{name}'.", advice=f"Name one of: {urls}")
     return found[0]
 
 
@@ -258,11 +259,17 @@ def _cdc_kits(table: UsbIds) -> Iterable[PluggedKit]:
             )
 
 
-def _serial_ports() -> list[Any]:
+def require_serial_ports() -> Any:
+    """Return pyserial's list of ports; raise TransportError (LIBRARY_MISSING) if pyserial is not installed."""
     try:
         from serial.tools import list_ports
     except ImportError as error:
         raise missing("pyserial", "a serial port") from error
+    return list_ports
+
+
+def _serial_ports() -> list[Any]:
+    list_ports = require_serial_ports()
     for _ in range(_LOOKS):
         # pyserial reads numbers from /sys and fails when a port disappears while it does.
         with suppress(TypeError, ValueError, OSError):

@@ -130,10 +130,25 @@ def test_a_7_bit_address_can_be_written_as_the_advice_says(text: str) -> None:
     assert parse_7_bit_address(first) * 2 == parse_8_bit_address(second)
 
 
-@pytest.mark.parametrize(("text", "meant"), [("60", 0x60), ("C0", 0x60), ("0xC0", 0x60), ("6b", 0x6B)])
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        *(("60", 0x60), ("C0", 0x60), ("0xC0", 0x60), ("96", 0x60), ("192", 0x60)),
+        *(("35", 0x35), ("53", 0x35), ("0xB2", 0x59), ("178", 0x59), ("6b", 0x6B)),
+    ],
+)
 def test_an_i2c_address_without_its_form_is_refused_and_guessed(text: str, meant: int) -> None:
     first, _ = addresses(advice_of(lambda: parse_bus_and_address(f"//1/{text}")))
     assert parse_bus_and_address(f"//1/{first}") == (1, meant)
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [("0x35", 0x6A), ("53", 0x6A), ("106", 0x6A), ("6A", 0x6A), ("96", 0xC0), ("60", 0xC0), ("d6", 0xD6)],
+)
+def test_an_8_bit_address_in_another_form_is_refused_and_guessed(text: str, meant: int) -> None:
+    first, _ = addresses(advice_of(lambda: parse_8_bit_address(text)))
+    assert parse_8_bit_address(first) == meant
 
 
 @pytest.mark.parametrize("rest", ["//1", "//x/0x60", ""])

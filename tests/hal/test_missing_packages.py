@@ -23,7 +23,7 @@ for package in (atcaprov, provisioning_client, provisioning_server, signer_modul
 from atcaprov.device.device import Device
 from atcaprov.errors import TransportError
 from atcaprov.hal.hotplug import PlugWatcher
-from provisioning_client.connected_devices import list_ports
+from atcaprov.diagnosis.candidates import list_ports
 
 PlugWatcher().worth_looking()
 list(list_ports())

@@ -10,14 +10,15 @@ import pytest
 
 from atcaprov import Code, SoftwareChip, TransportError
 from atcaprov.chip.memory_map import LOCK_CONFIG
+from atcaprov.diagnosis import candidates as listing
 from atcaprov.emulator.images import load_image
 from atcaprov.emulator.random_source import SeededRandom
 from atcaprov.hal import usb
 from atcaprov.hal.detect import I2cAdapter
+from atcaprov.hal.errors import missing
 from atcaprov.hal.i2c.hal import open_i2c
 from atcaprov.kit_protocol.firmware import PARSER3
 from atcaprov.kit_protocol.interpreter import CdcBoard, Interpreter
-from provisioning_client import connected_devices as listing
 from provisioning_client.cli import command
 from tests.hal.ways import FakeI2cBus
 from tests.support.fake_hid import FakeHid
@@ -260,3 +261,34 @@ def test_missing_bus_advises_another_command() -> None:
     missing = next(number for number in range(200) if not Path(f"/dev/i2c-{number}").exists())
     done = run_in_process(command, "devices", "--i2c", str(missing))
     assert f"/dev/i2c-{missing} does not exist. 'provisioning-client devices' without --i2c lists the buses" in done.out
+
+
+def test_bus_without_permission_is_listed_with_the_command_that_gives_it(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine.buses[7] = FakeI2cBus([])
+    monkeypatch.setattr("atcaprov.hal.i2c.linux_bus.may_be_there", lambda path: True)
+    monkeypatch.setattr("os.access", lambda path, mode: str(path) != "/dev/i2c-7")
+    (port,) = objects(run_in_process(command, "devices", "--json").out)
+    assert (port["url"], port["code"], port["searched"]) == ("i2c://7", "device-no-permission", False)
+    text = run_in_process(command, "devices").out
+    assert "    [device-no-permission] /dev/i2c-7 cannot be opened: no permission. Run 'atcaprov udev-rule" in text
+
+
+def test_kits_that_cannot_be_seen_are_named_with_what_is_missing(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing_hid() -> Any:
+        raise missing("hidapi", "a HID kit")
+
+    def missing_serial() -> Any:
+        raise missing("pyserial", "a serial port")
+
+    monkeypatch.setattr(listing, "hid_module", missing_hid)
+    monkeypatch.setattr(listing, "require_serial_ports", missing_serial)
+    ports = objects(run_in_process(command, "devices", "--json").out)
+    assert [(port["url"], port["code"]) for port in ports] == [
+        ("kit-hid://", "library-missing"),
+        ("kit-cdc://", "library-missing"),
+    ]
+    assert "The Python package pyserial is not installed" in run_in_process(command, "devices").out

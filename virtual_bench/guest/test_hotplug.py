@@ -10,8 +10,8 @@ from contextlib import contextmanager
 import pytest
 
 from atcaprov import Stage
+from atcaprov.diagnosis.candidates import I2cSearch, ListedPort, list_ports
 from atcaprov.emulator.chip import Power
-from provisioning_client.connected_devices import I2cSearch, ListedPort, list_ports
 from tests.support.programs import killed_after
 from virtual_bench.boards import BoardKind, BoardPlan
 from virtual_bench.guest.factory import LOCKED_SLOT, BenchFactory, require_finished

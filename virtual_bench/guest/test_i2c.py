@@ -13,7 +13,7 @@ import pytest
 
 from atcaprov import Code, TransportError, open_hal
 from atcaprov.chip.commands import WAKE_TOKEN
-from provisioning_client.connected_devices import I2cSearch, ListedPort, list_ports
+from atcaprov.diagnosis.candidates import I2cSearch, ListedPort, list_ports
 from virtual_bench.boards import BoardKind, BoardPlan
 from virtual_bench.plugboard import Node, Plugboard
 from virtual_bench.ways import Way

@@ -17,6 +17,7 @@ from ctypes import POINTER, byref, c_int, c_uint8, c_uint16, c_void_p
 from pathlib import Path
 from typing import Any, Final
 
+from atcaprov.bounded_reading import may_be_there
 from atcaprov.errors import Code, TransportError, UsageError
 from atcaprov.hal.device_url import both_forms
 from atcaprov.hal.errors import gone, no_access
@@ -137,6 +138,13 @@ _NOT_ACKNOWLEDGED: Final = frozenset({0, errno.ENXIO, getattr(errno, "EREMOTEIO"
 def has_device_files() -> bool:
     """Tell whether this system has I2C buses as device files."""
     return sys.platform != "win32"
+
+
+def require_permission(number: int) -> None:
+    """Raise TransportError (DEVICE_NO_PERMISSION) if the user may not open the device file of a bus; opens nothing."""
+    path = f"/dev/i2c-{number}"
+    if may_be_there(Path(path)) and not os.access(path, os.R_OK | os.W_OK):
+        raise no_access(path, "no permission")
 
 
 def require_silence(path: str, address: int, error_number: int) -> None:

@@ -1,4 +1,4 @@
-"""Find kits, I2C buses and the chips on them, for `provisioning-client devices`. Only reads."""
+"""Find kits, I2C buses and the chips on them, with what is wrong with each. Only reads."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from typing import Any, Final
 
 from atcaprov.chip.parts import part_name
 from atcaprov.config_zone.locks import locks_of_word
-from atcaprov.device.device import Device
+from atcaprov.device.read_only import open_read_only
 from atcaprov.errors import AtcaProvError, Code, TransportError
 from atcaprov.hal.detect import I2cAdapter, chips_on_i2c, chips_on_kit, i2c_buses
+from atcaprov.hal.i2c.linux_bus import require_permission
 from atcaprov.hal.kit.hid import hid_module
-from atcaprov.hal.usb import PluggedKit, plugged_kits
+from atcaprov.hal.usb import CDC, HID, SCHEMES, PluggedKit, plugged_kits, require_serial_ports
 
 _REVISION_WORD: Final = 1
 _LOCK_WORD: Final = 21  # bytes 84 to 87 of the configuration zone: LockValue is byte 86, LockConfig byte 87
@@ -66,10 +67,13 @@ class ListedPort:
 def list_ports(search: I2cSearch = I2cSearch()) -> Iterator[ListedPort]:
     """Yield the kits and I2C buses of this machine, with the chips on the kits and on the buses of `search`.
 
+    A Python package without which a kind of kit cannot be seen is reported as a port with an error.
+
     Raises:
         UsageError: the user's table of USB ids is damaged.
     """
-    hid = _hid_or_none()
+    hid, unseen = _hid_and_what_is_missing()
+    yield from unseen
     for kit in plugged_kits(hid):
         yield _kit(kit, hid)
     buses = i2c_buses()
@@ -108,6 +112,8 @@ def _bus(bus: I2cAdapter, search: I2cSearch) -> ListedPort:
         if searched:
             for url, address in chips_on_i2c(bus, search.addresses, everywhere=search.everywhere):
                 chips.append(_chip(url, address << 1))
+        else:
+            require_permission(bus.number)
     except AtcaProvError as error:
         failure = error
     return ListedPort(
@@ -123,7 +129,7 @@ def _bus(bus: I2cAdapter, search: I2cSearch) -> ListedPort:
 
 def _chip(url: str, address: int) -> ListedChip:
     try:
-        with Device.open(url) as device:
+        with open_read_only(url) as device:
             revision, serial = device.info(), device.serial_number()
             config_revision = device.read_config_word(_REVISION_WORD)
             config_locked, data_locked = locks_of_word(device.read_config_word(_LOCK_WORD))
@@ -141,10 +147,21 @@ def _chip(url: str, address: int) -> ListedChip:
     )
 
 
-def _hid_or_none() -> Any | None:
+def _hid_and_what_is_missing() -> tuple[Any | None, list[ListedPort]]:
+    """Return hidapi's module, None without it, and a port for each kind of kit that cannot be seen."""
+    hid, unseen = None, []
     try:
-        return hid_module()
+        hid = hid_module()
     except TransportError as error:
-        if error.code == Code.LIBRARY_MISSING:
-            return None
-        raise
+        unseen.append(_unseen(HID, error))
+    try:
+        require_serial_ports()
+    except TransportError as error:
+        unseen.append(_unseen(CDC, error))
+    return hid, unseen
+
+
+def _unseen(port: str, error: TransportError) -> ListedPort:
+    if error.code != Code.LIBRARY_MISSING:
+        raise error
+    return ListedPort(f"{SCHEMES[port]}://", SCHEMES[port], "", error=error)
