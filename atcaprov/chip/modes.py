@@ -53,6 +53,7 @@ NONCE_PLAIN_RANDOM: Final = 0x8000
 RANDOM_KEEP_SEED: Final = 0x01
 
 # GenDig: P1 is a zone, or one of these
+GEN_DIG_SHARED_NONCE: Final = 0x03
 GEN_DIG_COUNTER: Final = 0x04
 GEN_DIG_KEY_CONFIG: Final = 0x05
 
@@ -78,6 +79,8 @@ VERIFY_STORED: Final = 0x00
 VERIFY_VALIDATE_EXTERNAL: Final = 0x01
 VERIFY_EXTERNAL: Final = 0x02
 VERIFY_VALIDATE: Final = 0x03
+VERIFY_FROM_MESSAGE_DIGEST_BUFFER: Final = 0x20
+"""The message is there instead of in TempKey."""
 VERIFY_P256: Final = 0x0004
 """P2 of Verify(external): KeyType."""
 
@@ -90,6 +93,8 @@ SHA_MODE: Final = 0x07
 SHA_START: Final = 0x00
 SHA_UPDATE: Final = 0x01
 SHA_END: Final = 0x02
+SHA_PUBLIC: Final = 0x03
+"""Adds the public key that is stored in a slot."""
 SHA_HMAC_START: Final = 0x04
 SHA_READ_CONTEXT: Final = 0x06
 SHA_WRITE_CONTEXT: Final = 0x07

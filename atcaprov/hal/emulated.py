@@ -8,6 +8,7 @@ one chip would each count by themselves what may be done only so often.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -117,21 +118,47 @@ def open_emulated(rest: str) -> EmulatedHal:
         UsageError: an option is unknown, or a file is damaged or cannot be read or written.
         TransportError: another program has the chip of this file open (DEVICE_BUSY).
     """
+    return _open(rest, _stored_chip)
+
+
+def open_emulated_read_only(rest: str) -> EmulatedHal:
+    """Open a chip as `open_emulated` does, but leave its file as it is: one that does not exist is not created.
+
+    Raises:
+        UsageError: an option is unknown, or a file is damaged or cannot be read.
+        TransportError: another program has the chip of this file open (DEVICE_BUSY).
+    """
+    return _open(rest, _copied_chip)
+
+
+def _open(rest: str, chip_of_file: Callable[[EmulatorUrl], Chip]) -> EmulatedHal:
     wanted = parse_emulated(rest)
-    source = SystemRandom()
     if not wanted.file:
-        chip = _chip(wanted, wanted.image.make(source), source)
-        return EmulatedHal(chip, f"emulator:{rest}")
+        return EmulatedHal(_new_chip(wanted), f"emulator:{rest}")
     lock = file_lock(Path(wanted.file))
     lock.acquire()
     try:
-        store = StateFile(Path(wanted.file))
-        chip = _chip(wanted, store.load() or wanted.image.make(source), source, store)
-        store.keep(chip.memory)
+        return EmulatedHal(chip_of_file(wanted), f"emulator:{rest}", lock)
     except BaseException:
         lock.release()
         raise
-    return EmulatedHal(chip, f"emulator:{rest}", lock)
+
+
+def _new_chip(wanted: EmulatorUrl) -> Chip:
+    source = SystemRandom()
+    return _chip(wanted, wanted.image.make(source), source)
+
+
+def _stored_chip(wanted: EmulatorUrl) -> Chip:
+    source, store = SystemRandom(), StateFile(Path(wanted.file))
+    chip = _chip(wanted, store.load() or wanted.image.make(source), source, store)
+    store.keep(chip.memory)
+    return chip
+
+
+def _copied_chip(wanted: EmulatorUrl) -> Chip:
+    memory = StateFile(Path(wanted.file)).load()
+    return _new_chip(wanted) if memory is None else _chip(wanted, memory, SystemRandom())
 
 
 def _chip(wanted: EmulatorUrl, memory: Memory, source: RandomSource, store: StateFile | None = None) -> Chip:

@@ -31,6 +31,8 @@ class _Scheme(NamedTuple):
     check: Callable[[str], object]
     """Raises UsageError for another form; opens nothing."""
     open: OpenHal
+    open_read_only: OpenHal | None = None
+    """For schemes whose `open` itself changes something, such as the file of a software chip."""
 
 
 def open_hal(url: str) -> Hal:
@@ -41,8 +43,21 @@ def open_hal(url: str) -> Hal:
         TransportError: no chip answers there, or a package that the HAL needs cannot be loaded (LIBRARY_MISSING).
     """
     scheme, rest = _checked(url)
+    return _opened(url, scheme.open, rest)
+
+
+def open_hal_read_only(url: str) -> Hal:
+    """Open the chip that `url` names without a change to what keeps it: a software chip's file stays as it is.
+
+    Its packets are not held back: see `atcaprov.device.read_only`. Raises as `open_hal`.
+    """
+    scheme, rest = _checked(url)
+    return _opened(url, scheme.open_read_only or scheme.open, rest)
+
+
+def _opened(url: str, open_chip: OpenHal, rest: str) -> Hal:
     try:
-        hal = scheme.open(rest)
+        hal = open_chip(rest)
     except AtcaProvError as error:
         _LOG.debug("%s: cannot be opened: %s", url, error.code)
         raise
@@ -132,9 +147,9 @@ def _any_form(_rest: str) -> None:
 
 
 def _emulated() -> _Scheme:
-    from atcaprov.hal.emulated import open_emulated, parse_emulated
+    from atcaprov.hal.emulated import open_emulated, open_emulated_read_only, parse_emulated
 
-    return _Scheme(parse_emulated, open_emulated)
+    return _Scheme(parse_emulated, open_emulated, open_emulated_read_only)
 
 
 def _kit_hid() -> _Scheme:
