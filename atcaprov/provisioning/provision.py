@@ -14,11 +14,11 @@ from atcaprov.certs.cert_info import CertInfo
 from atcaprov.chip.memory_map import REVISION
 from atcaprov.device.device import Device
 from atcaprov.errors import AtcaProvError, Board
+from atcaprov.provisioning.checks import require_chip, require_station
+from atcaprov.provisioning.preflight import Preflight
 from atcaprov.provisioning.profile import Profile
 from atcaprov.provisioning.run import Run
-from atcaprov.provisioning.signer_offer import SignerOffer, ask_for_offer
 from atcaprov.provisioning.stage_permits import PERMITS
-from atcaprov.provisioning.supported_parts import newer_silicon
 from atcaprov.provisioning.user_functions import UserFunctions
 from atcaprov.stages import Stage, StageStatus
 
@@ -87,57 +87,48 @@ class Provisioner:
         self._functions = functions
 
     def prepare(self) -> None:
-        """Ask the server for its signer and check that it fits: errors of the station show up at its start.
+        """Make the checks that need no chip: errors of the station show up at its start.
 
         Raises:
-            ServerRejected, TransportError, ProtocolError, CertificateError, ProvisioningError: as `ask_for_offer`.
+            AtcaProvError: the station is not ready, or the server's signer is missing or does not fit the product.
         """
-        self._asked_offer()
+        self._checked_station()
 
-    def _asked_offer(self) -> SignerOffer:
+    def _checked_station(self) -> Preflight:
         """Return what the server offers now. It may have gone away or changed its signer since the last board."""
-        try:
-            return ask_for_offer(self._functions, self._cert_info, self._profile)
-        except AtcaProvError as error:
-            error.board = Board.UNTOUCHED
-            raise
+        flight = Preflight(self._profile, self._cert_info, self._functions)
+        require_station(flight)
+        return flight
 
     def provision(self, device: Device) -> Provisioned:
         """Take one chip through the stages; a chip whose earlier run was cut off continues where it stands.
 
-        The server is asked for its signer before each chip.
+        Every check is made before each chip, and all of them before its first stage.
 
         Raises:
             AtcaProvError: it says what becomes of the board, and names the chip and the stage that failed. Before the
                 first stage, the server is asked for its signer, and the chip and what the server knows of it are looked
                 at. Exceptions of the user functions pass through unchanged.
         """
-        offer = self._asked_offer()
+        flight = self._checked_station()
+        flight.device = device
         with device.burst():
             try:
-                return self._run(device, offer)
+                return self._run(flight)
             finally:
                 device.rest()
 
-    def _run(self, device: Device, offer: SignerOffer) -> Provisioned:
-        run = Run(device, self._profile, self._cert_info, self._functions, offer)
-        _LOG.info("Chip %s, revision %s.", run.serial_number.hex().upper(), run.revision.hex().upper())
+    def _run(self, flight: Preflight) -> Provisioned:
+        require_chip(flight)
+        _LOG.info("Chip %s, revision %s.", flight.serial_number.hex().upper(), flight.revision.hex().upper())
+        run = Run(flight)
         try:
-            run.find_progress()
-            self._warn(run)
-            run.follow_address()
             for step in _STEPS:
                 self._take(step, run)
         except AtcaProvError as error:
             error.serial_number = run.serial_number
             raise
         return _result(run)
-
-    def _warn(self, run: Run) -> None:
-        warning = newer_silicon(run.revision)
-        if warning is not None:
-            warning.serial_number = run.serial_number
-            self._functions.warning(warning)
 
     def _take(self, step: _Step, run: Run) -> None:
         if not step.needed(run):

@@ -13,7 +13,6 @@ from atcaprov.certs.chain import verify_signer
 from atcaprov.certs.definitions.definition import CertificateDefinition
 from atcaprov.certs.x509_layout import certificate_layout
 from atcaprov.errors import CertificateError, Code, ProvisioningError
-from atcaprov.provisioning.clock_check import require_agreeing, require_valid_now
 from atcaprov.provisioning.profile import Profile
 from atcaprov.provisioning.server_exchange import ask
 from atcaprov.provisioning.user_functions import UserFunctions
@@ -22,40 +21,41 @@ from atcaprov.wire.messages import SignerReply, SignerRequest
 
 @dataclass(frozen=True)
 class SignerOffer:
-    """A signer that is ready, its certificate (DER), and the definitions of what it issues."""
+    """A signer that is ready, its certificate (DER), and the definitions of what it issues.
+
+    `server_time` is the server's clock in seconds since 1970 in UTC; 0 if unknown.
+    """
 
     signer_certificate: bytes
     device_definition: CertificateDefinition
     signer_definition: CertificateDefinition
+    server_time: int = 0
 
 
 def ask_for_offer(functions: UserFunctions, cert_info: CertInfo, profile: Profile) -> SignerOffer:
-    """Ask the server for the signer that `cert_info` names and check all that can be checked without a chip.
+    """Ask the server for the signer that `cert_info` names; nothing of the answer is trusted yet.
 
     Raises:
         ServerRejected: the server does not know the signer, or it is not ready.
-        CertificateError: the signer is not certified by the pinned root, is for another product, a definition is
-            damaged, or a clock is wrong (code CLOCK_WRONG).
-        ProvisioningError: a certificate would go to a slot that the profile does not give to certificates
-            (code SLOT_NOT_ALLOWED).
+        CertificateError: a definition is damaged.
     """
     request = SignerRequest(cert_info.signer_public_key, profile.any_of_group, config_zone=profile.config_zone)
     reply = ask(functions, request, SignerReply)
-    offer = SignerOffer(
+    return SignerOffer(
         reply.signer_certificate,
         CertificateDefinition.from_bytes(reply.device_definition),
         CertificateDefinition.from_bytes(reply.signer_definition),
+        reply.server_time,
     )
+
+
+def require_pinned_root(offer: SignerOffer, cert_info: CertInfo, profile: Profile) -> None:
+    """Raise CertificateError unless the pinned root certified the signer, and it is the named one if only that may."""
     verify_signer(
         offer.signer_certificate,
         signer_public_key=signer_key(offer.signer_certificate, cert_info, profile),
         root_public_key=cert_info.root_public_key,
     )
-    require_agreeing(reply.server_time)
-    require_valid_now(offer.signer_certificate, "signer")
-    _require_same_product(offer, cert_info)
-    _require_allowed_slots(offer, profile)
-    return offer
 
 
 def signer_key(signer_certificate: bytes, cert_info: CertInfo, profile: Profile) -> bytes:
@@ -68,8 +68,11 @@ def signer_key(signer_certificate: bytes, cert_info: CertInfo, profile: Profile)
     return certificate_layout(signer_certificate).public_key.of(signer_certificate)
 
 
-def _require_same_product(offer: SignerOffer, cert_info: CertInfo) -> None:
-    """Refuse signers of other products, even if the pinned root certified them."""
+def require_same_product(offer: SignerOffer, cert_info: CertInfo) -> None:
+    """Refuse signers of other products, even if the pinned root certified them.
+
+    Raises CertificateError (certificate-mismatch).
+    """
     name = certificate_layout(offer.signer_certificate).subject_common_name
     device, signer = offer.device_definition, offer.signer_definition
     ids = (signer.template_id, signer.chain_id, device.template_id, device.chain_id)
@@ -86,7 +89,8 @@ def _require_same_product(offer: SignerOffer, cert_info: CertInfo) -> None:
         )
 
 
-def _require_allowed_slots(offer: SignerOffer, profile: Profile) -> None:
+def require_allowed_slots(offer: SignerOffer, profile: Profile) -> None:
+    """Raise ProvisioningError (slot-not-allowed) if certificates or key are in other slots than the product's."""
     wanted = {*offer.device_definition.write_slots, *offer.signer_definition.write_slots}
     refused = sorted(wanted - profile.certificate_slots)
     if refused:

@@ -1,4 +1,4 @@
-"""The functions that an integrator may replace: the seven of the guide and two more, with usual defaults."""
+"""The functions that an integrator may replace: the seven of the guide and three more, with usual defaults."""
 
 from __future__ import annotations
 
@@ -46,6 +46,9 @@ class UserFunctions(abc.ABC):
 
     def write_data_zone(self, writer: DataZoneWriter) -> None:  # noqa: B027 - most products write nothing
         """Write the product's own data, besides the certificates, before the data zone is locked."""
+
+    def require_ready(self) -> None:  # noqa: B027 - most stations need nothing
+        """Raise an AtcaProvError if the station itself is not ready, such as a disk without room; before each chip."""
 
     def warning(self, warning: AtcaProvError) -> None:  # noqa: B027 - it stops nothing
         """Handle a warning about a chip, before its first stage; the run continues. Return soon."""

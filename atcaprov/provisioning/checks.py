@@ -1,0 +1,173 @@
+"""The list of what is checked before stage 1, for every board: first the station and its server, then the chip.
+
+What can be known before a chip is changed is checked here and not later. The run stops at the first check that fails;
+`findings` goes on and tells the result of each.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from atcaprov.config_zone.locks import locked_slots
+from atcaprov.device.zones import config_zone
+from atcaprov.device.zones.data_zone import DataZone
+from atcaprov.errors import AtcaProvError, Board
+from atcaprov.provisioning import signer_offer
+from atcaprov.provisioning.clock_check import require_agreeing, require_valid_now
+from atcaprov.provisioning.earlier_run import find_earlier_run
+from atcaprov.provisioning.preflight import Preflight
+from atcaprov.provisioning.supported_parts import newer_silicon, require_608
+
+
+class Check(NamedTuple):
+    """One check: a stable name, what it looks at in words, and a function that raises an AtcaProvError if it fails.
+
+    `needs` names the checks before it without whose success it makes no sense.
+    """
+
+    name: str
+    looks_at: str
+    require: Callable[[Preflight], None]
+    needs: tuple[str, ...] = ()
+
+
+def _station(flight: Preflight) -> None:
+    flight.functions.require_ready()
+
+
+def _signer(flight: Preflight) -> None:
+    """Set `offer`."""
+    flight.offer = signer_offer.ask_for_offer(flight.functions, flight.cert_info, flight.profile)
+
+
+def _signer_chain(flight: Preflight) -> None:
+    signer_offer.require_pinned_root(flight.offer, flight.cert_info, flight.profile)
+
+
+def _clocks(flight: Preflight) -> None:
+    require_agreeing(flight.offer.server_time)
+    require_valid_now(flight.offer.signer_certificate, "signer")
+
+
+def _product(flight: Preflight) -> None:
+    signer_offer.require_same_product(flight.offer, flight.cert_info)
+
+
+def _certificate_slots(flight: Preflight) -> None:
+    signer_offer.require_allowed_slots(flight.offer, flight.profile)
+
+
+def _part(flight: Preflight) -> None:
+    """Set `revision`, `config` and `data_zone`."""
+    revision = flight.device.info()
+    require_608(revision)
+    flight.revision, flight.config = revision, flight.device.read_config()
+    flight.data_zone = DataZone(flight.device, flight.profile.config_zone, locked_slots(flight.config))
+    warning = newer_silicon(revision)
+    if warning is not None:
+        warning.serial_number = flight.serial_number
+        flight.functions.warning(warning)
+
+
+def _configuration(flight: Preflight) -> None:
+    if flight.config_is_locked:
+        config_zone.require_same_config(flight.config, flight.profile.config_zone)
+    else:
+        config_zone.require_possible_extras(flight.config, flight.profile.config_zone)
+
+
+def _earlier_run(flight: Preflight) -> None:
+    """Set `chip` and `issued`."""
+    if flight.config_is_locked:
+        find_earlier_run(flight)
+
+
+def _slot_locks(flight: Preflight) -> None:
+    if flight.config_is_locked and not flight.data_is_locked:
+        flight.data_zone.require_open(flight.slots_to_write())
+
+
+def _address(flight: Preflight) -> None:
+    """Report the chip's new I2C address, follow it after the chip has slept, and set `next_url`."""
+    address = config_zone.i2c_address(flight.profile.config_zone)
+    if flight.has_to_write_config() and address != config_zone.i2c_address(flight.config):
+        url = flight.device.follow(address)
+        flight.functions.address_changes(address, url)
+        flight.next_url = url if url != flight.device.url else None
+
+
+STATION_CHECKS: Final = (
+    Check("station", "what the station itself needs", _station),
+    Check("signer", "the server knows the signer, and it is ready", _signer),
+    Check("signer-chain", "the pinned root certified the signer", _signer_chain, ("signer",)),
+    Check("clocks", "the clocks agree, and the signer certificate is valid now", _clocks, ("signer",)),
+    Check("product", "the signer is for this product", _product, ("signer",)),
+    Check("certificate-slots", "the certificates go where the product keeps them", _certificate_slots, ("signer",)),
+)
+"""Before a chip is touched, at the start and again before each chip."""
+CHIP_CHECKS: Final = (
+    Check("part", "the chip is an ATECC608", _part),
+    Check("configuration", "the configuration is this product's, or can become it", _configuration, ("part",)),
+    Check("earlier-run", "what an earlier run left can be finished", _earlier_run, ("signer", "configuration")),
+    Check("slot-locks", "no slot that the run writes is locked", _slot_locks, ("earlier-run",)),
+    Check("address", "the chip's next I2C address is free", _address, ("configuration",)),
+)
+"""Before stage 1 of each chip; they only read."""
+
+
+def require_station(flight: Preflight) -> None:
+    """Make the checks that need no chip; raise the error of the first that fails. The board is untouched."""
+    try:
+        for check in STATION_CHECKS:
+            check.require(flight)
+    except AtcaProvError as error:
+        error.board = Board.UNTOUCHED
+        raise
+
+
+def require_chip(flight: Preflight) -> None:
+    """Make the checks of the chip; raise the error of the first that fails, with the chip's serial number if known."""
+    try:
+        for check in CHIP_CHECKS:
+            check.require(flight)
+    except AtcaProvError as error:
+        if hasattr(flight, "config"):
+            error.serial_number = flight.serial_number
+        raise
+
+
+class Outcome(enum.StrEnum):
+    """How a check ended."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    NOT_CHECKED = "not-checked"
+    """A check before it, which it needs, has failed or was left out."""
+
+
+@dataclass(frozen=True)
+class CheckFinding:
+    """The result of one check; `error` is there if it failed."""
+
+    check: Check
+    outcome: Outcome
+    error: AtcaProvError | None = None
+
+
+def findings(flight: Preflight, checks: Sequence[Check], leave_out: Collection[str] = ()) -> Iterator[CheckFinding]:
+    """Make every check that can be made, in order, and yield its result; those named in `leave_out` are not made."""
+    passed: set[str] = set()
+    for check in checks:
+        if check.name in leave_out or not passed.issuperset(check.needs):
+            yield CheckFinding(check, Outcome.NOT_CHECKED)
+            continue
+        try:
+            check.require(flight)
+        except AtcaProvError as error:
+            yield CheckFinding(check, Outcome.FAILED, error)
+        else:
+            passed.add(check.name)
+            yield CheckFinding(check, Outcome.PASSED)

@@ -1,0 +1,55 @@
+"""Find out how far an earlier run came: has the server certified the key that the chip holds?"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from atcaprov.device.zones.key_slot import existing_public_key
+from atcaprov.errors import Code, ServerRejected
+from atcaprov.provisioning.certificate_reply import ChipKey
+from atcaprov.provisioning.finished_elsewhere import judged
+from atcaprov.provisioning.preflight import Preflight
+
+_DISOWNED: Final = frozenset({Code.NOT_ISSUED, Code.CHIP_HAS_OTHER_SIGNER, Code.CHIP_HAS_OTHER_KEY})
+"""The server's codes for a chip that it has not certified for this station."""
+_ANSWERS_FOR_A_NEW_KEY: Final = 2
+"""How often a server has to say that it does not know the key in a chip; the first answer may be a late one."""
+
+
+def find_earlier_run(flight: Preflight) -> None:
+    """Set `chip` and `issued` of a chip with a locked configuration if the server has certified its key.
+
+    A key that it has not certified is of unknown origin (it may have been written before the chip came here), so
+    it is never certified now; the chip makes a new one.
+
+    Raises ProvisioningError for a chip with a locked data zone whose key this server has not certified.
+    """
+    chip = _existing_key(flight)
+    if chip is not None and _was_certified(flight, chip):
+        flight.chip = chip
+    elif flight.data_is_locked:
+        raise judged(flight.device, chip, flight.offer, flight.cert_info)
+
+
+def _existing_key(flight: Preflight) -> ChipKey | None:
+    """Return the chip's key; a computation error alone does not mean that there is none."""
+    slot = flight.profile.device_key_slot
+    public_key = existing_public_key(lambda: flight.device.get_pubkey(slot), lambda: _holds_key(flight, slot))
+    return None if public_key is None else ChipKey.of(flight.config, public_key)
+
+
+def _holds_key(flight: Preflight, slot: int) -> bool:
+    return flight.data_is_locked or flight.device.has_valid_key(slot)
+
+
+def _was_certified(flight: Preflight, chip: ChipKey) -> bool:
+    """Ask the server for what it has issued. A new key destroys the old one, so one answer alone is not trusted."""
+    disowned = _DISOWNED if flight.data_is_locked else frozenset({Code.NOT_ISSUED})
+    for _ in range(1 if flight.data_is_locked else _ANSWERS_FOR_A_NEW_KEY):
+        try:
+            flight.issued = flight.request(chip, existing_only=True)
+            return True
+        except ServerRejected as error:
+            if error.code not in disowned:
+                raise
+    return False

@@ -1,0 +1,93 @@
+"""What is known before stage 1: of the station, of what the server offers, and of the chip in the fixture."""
+
+from __future__ import annotations
+
+from atcaprov.certs.cert_info import CertInfo
+from atcaprov.chip.memory_map import serial_number
+from atcaprov.config_zone import locks
+from atcaprov.device.device import Device
+from atcaprov.device.zones import config_zone
+from atcaprov.device.zones.data_zone import DataZone
+from atcaprov.errors import Board, CertificateError, Code, ProvisioningError
+from atcaprov.provisioning.certificate_reply import ChipKey, IssuedCertificates, require_offered
+from atcaprov.provisioning.profile import Profile
+from atcaprov.provisioning.server_exchange import ask
+from atcaprov.provisioning.signer_offer import SignerOffer
+from atcaprov.provisioning.user_functions import UserFunctions
+from atcaprov.wire.messages import CertificatesReply, CertificatesRequest
+
+
+class Preflight:
+    """The facts that the checks before stage 1 find and judge; a check sets the ones that its description names.
+
+    `device` is missing while only the station is checked. A run begins with the facts of checks that have all passed.
+    """
+
+    device: Device
+    offer: SignerOffer
+    """What the server offers now: there after the check `signer`."""
+    revision: bytes
+    """The answer of Info, 4 bytes: there after the check `part`, as `config` and `data_zone`."""
+    config: bytes
+    """The configuration zone as last read, 128 bytes."""
+    data_zone: DataZone
+
+    def __init__(self, profile: Profile, cert_info: CertInfo, functions: UserFunctions) -> None:
+        self.profile = profile
+        self.cert_info = cert_info
+        self.functions = functions
+        self.chip: ChipKey | None = None
+        """The chip with the key that the server has certified before."""
+        self.issued: IssuedCertificates | None = None
+        """What the server has issued for this chip before."""
+        self.next_url: str | None = None
+        """Where the chip is once it has slept, if it moves in this run."""
+
+    @property
+    def serial_number(self) -> bytes:
+        """Serial number of the chip, 9 bytes."""
+        return serial_number(self.config)
+
+    @property
+    def config_is_locked(self) -> bool:
+        """Whether the configuration zone was locked when it was last read."""
+        return locks.is_config_locked(self.config)
+
+    @property
+    def data_is_locked(self) -> bool:
+        """Whether the data zone was locked when the configuration zone was last read."""
+        return locks.is_data_locked(self.config)
+
+    def has_to_write_config(self) -> bool:
+        """Tell whether stage 1 has something to do; bytes 84 and 85 may be open in a locked zone."""
+        return not self.config_is_locked or bool(config_zone.open_extras(self.config, self.profile.config_zone))
+
+    def slots_to_write(self) -> list[int]:
+        """Return the slots in which the run makes a key or writes a certificate."""
+        slots = {*self.offer.device_definition.write_slots, *self.offer.signer_definition.write_slots}
+        return sorted(slots if self.issued is not None else {self.profile.device_key_slot, *slots})
+
+    def request(self, chip: ChipKey, *, existing_only: bool) -> IssuedCertificates:
+        """Ask the server for the chip's certificates and check them; with `existing_only` none are issued.
+
+        Raises:
+            ServerRejected, TransportError, ProtocolError: as `server_exchange.ask`.
+            CertificateError, ProvisioningError: the reply is not what was offered, or fails a check.
+        """
+        request = CertificatesRequest(
+            self.config,
+            chip.public_key,
+            self.cert_info.signer_public_key,
+            existing_only=existing_only,
+            any_of_group=self.profile.any_of_group,
+            revision=int.from_bytes(self.revision, "big"),
+        )
+        self.device.rest()  # a server takes longer than the chip's watchdog
+        reply = ask(self.functions, request, CertificatesReply)
+        require_offered(reply, self.offer, self.profile)
+        try:
+            return IssuedCertificates.checked(reply, chip, self.offer, self.cert_info, self.profile)
+        except (CertificateError, ProvisioningError) as error:
+            if error.code != Code.CLOCK_WRONG:
+                error.board = Board.SET_ASIDE  # a server gives the same again
+            raise

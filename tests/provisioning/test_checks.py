@@ -1,0 +1,86 @@
+"""The list of checks before stage 1: what it finds on read-only chips, and that a run stops at the first failure."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from atcaprov import Board, Code, Device, Profile, Provisioner, UsageError
+from atcaprov.config_zone.defaults import DEFAULT_608A
+from atcaprov.device.read_only import open_read_only
+from atcaprov.provisioning.checks import CHIP_CHECKS, STATION_CHECKS, CheckFinding, Outcome, findings
+from atcaprov.provisioning.preflight import Preflight
+from tests.support.in_memory_server import InMemory, MemoryCa
+
+NAMES = [check.name for check in (*STATION_CHECKS, *CHIP_CHECKS)]
+
+
+@pytest.fixture(scope="module")
+def authority() -> MemoryCa:
+    return MemoryCa()
+
+
+class NotReady(InMemory):
+    def require_ready(self) -> None:
+        raise UsageError("The disk is full.", code=Code.FILE_UNWRITABLE)
+
+
+def found(
+    url: str, functions: InMemory, profile: Profile | None = None, leave_out: tuple[str, ...] = ()
+) -> dict[str, CheckFinding]:
+    flight = Preflight(profile or Profile(), functions.authority.cert_info, functions)
+    with open_read_only(url) as device:
+        flight.device = device
+        return {each.check.name: each for each in findings(flight, (*STATION_CHECKS, *CHIP_CHECKS), leave_out)}
+
+
+def test_every_check_needs_only_checks_before_it() -> None:
+    checks = (*STATION_CHECKS, *CHIP_CHECKS)
+    for number, check in enumerate(checks):
+        assert set(check.needs) <= {earlier.name for earlier in checks[:number]}
+    assert len(NAMES) == len(set(NAMES))
+
+
+def test_a_blank_chip_passes_every_check_of_a_read_only_device(authority: MemoryCa) -> None:
+    outcomes = {name: finding.outcome for name, finding in found("emulator:", InMemory(authority)).items()}
+    assert outcomes == dict.fromkeys(NAMES, Outcome.PASSED)
+
+
+def test_without_a_server_the_chip_is_checked_all_the_same(authority: MemoryCa) -> None:
+    functions = InMemory(authority)
+    outcomes = {name: each.outcome for name, each in found("emulator:", functions, leave_out=("signer",)).items()}
+    assert outcomes["signer"] is outcomes["clocks"] is outcomes["earlier-run"] is Outcome.NOT_CHECKED
+    assert outcomes["part"] is outcomes["configuration"] is outcomes["address"] is Outcome.PASSED
+    assert functions.requests == []
+
+
+def test_a_failed_check_leaves_out_those_that_need_it(authority: MemoryCa) -> None:
+    results = found("emulator:?image=atecc508a", InMemory(authority))
+    part = results["part"].error
+    assert part is not None
+    assert part.code == Code.WRONG_PART
+    assert results["configuration"].outcome is results["earlier-run"].outcome is Outcome.NOT_CHECKED
+
+
+def test_a_station_that_is_not_ready_stops_the_run_before_the_chip(authority: MemoryCa, tmp_path: Path) -> None:
+    functions = NotReady(authority)
+    chip = tmp_path / "chip.json"
+    with Device.open(f"emulator:{chip}") as device, pytest.raises(UsageError) as caught:
+        Provisioner(Profile(), authority.cert_info, functions).provision(device)
+    assert caught.value.board is Board.UNTOUCHED
+    assert not functions.requests
+    assert not functions.notices
+
+
+def test_every_board_is_checked_and_not_only_the_first(authority: MemoryCa, tmp_path: Path) -> None:
+    functions = InMemory(authority)
+    provisioner = Provisioner(Profile(), authority.cert_info, functions)
+    provisioner.prepare()
+    with Device.open(f"emulator:{tmp_path / 'first.json'}") as device:
+        provisioner.provision(device)
+    functions.authority = MemoryCa()  # another signer than the one of the start
+    with Device.open(f"emulator:{tmp_path / 'second.json'}") as device:
+        with pytest.raises(Exception, match="No such signer"):
+            provisioner.provision(device)
+        assert device.read_config()[16:] != DEFAULT_608A[16:]
