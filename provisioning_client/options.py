@@ -1,0 +1,154 @@
+"""What a run is told by the command line: options that the program itself and its commands share."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from atcaprov.config_zone.defaults import DEFAULT_608A
+from atcaprov.config_zone.findings import Allow
+from atcaprov.config_zone.zone_file import read_zone_file
+from atcaprov.errors import Code, UsageError
+from atcaprov.hal.hotplug import is_plugged
+from atcaprov.hal.registry import require_device_url
+from atcaprov.provisioning.profile import Profile
+from atcaprov.provisioning.tcp_client import DEFAULT_HOST, DEFAULT_PORT
+
+# The parameter of an option has the option's name, so that click finds its environment variable.
+_OPTIONS: Final = (
+    click.option(
+        "--certinfo",
+        metavar="FILENAME",
+        default="atcaprov_cert_info_0.c",
+        show_default=True,
+        type=click.Path(dir_okay=False, path_type=Path),
+        help="Provisioning configuration file, written by signer-module when it makes a signer: the signer to ask for"
+        " and the root to trust.",
+    ),
+    click.option(
+        "--config",
+        metavar="FILENAME",
+        type=click.Path(dir_okay=False, path_type=Path),
+        help="Configuration zone of the ATECC608: 128 bytes as hex text, of which the first 16 are ignored, or named"
+        " fields in a .toml file. Without it a default configuration is used.",
+    ),
+    click.option("--host", metavar="NAME/IP", default=DEFAULT_HOST, show_default=True, help="Provisioning Server."),
+    click.option(
+        "--port",
+        metavar="NUM",
+        default=DEFAULT_PORT,
+        show_default=True,
+        type=click.IntRange(1, 65535),
+        help="Its port.",
+    ),
+    click.option(
+        "--device",
+        metavar="URL",
+        multiple=True,
+        help="Chip to provision, such as kit-hid:// or i2c://1/0x60 (where boards come and go), emulator: (a blank"
+        " software chip) or emulator:chip.json (one kept in a file); repeat it for several boards, one after the other."
+        "  [required]",
+    ),
+    click.option("--lock-slot", metavar="SLOT", multiple=True, type=int, help="Slot to lock in stage 9; repeatable."),
+    click.option(
+        "--allow",
+        metavar="SETTING",
+        multiple=True,
+        type=click.Choice([allow.value for allow in Allow]),
+        help=f"Accept a setting of --config that is otherwise refused; repeatable: {', '.join(Allow)}.",
+    ),
+    click.option(
+        "--any-of-group",
+        is_flag=True,
+        help="Accept every signer that the pinned root made for the same product, not only the one of --certinfo.",
+    ),
+    click.option(
+        "--fill-unwritten",
+        is_flag=True,
+        help="Overwrite with FF what an unknown program wrote into the data zone of a chip whose configuration was"
+        " locked before. It may be a secret of the product.",
+    ),
+    click.option("--no-validate", is_flag=True, help="Leave out stage 10."),
+    click.option("--auto", is_flag=True, help="Start every board without waiting for ENTER."),
+    click.option("--count", metavar="NUM", type=click.IntRange(1), help="End after this many boards."),
+    click.option("--json", is_flag=True, help="One JSON object per line instead of the console texts."),
+    click.option(
+        "--trace",
+        metavar="FILENAME",
+        type=click.Path(dir_okay=False, path_type=Path),
+        help="Record all commands and replies of the chip, without secrets; further boards get NAME-2, NAME-3 ...",
+    ),
+)
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """The options of a run, one field for each, by its name."""
+
+    certinfo: Path
+    config: Path | None
+    host: str
+    port: int
+    device: tuple[str, ...]
+    lock_slot: tuple[int, ...]
+    allow: tuple[str, ...]
+    any_of_group: bool
+    fill_unwritten: bool
+    no_validate: bool
+    auto: bool
+    count: int | None
+    json: bool
+    trace: Path | None
+
+    def require_usable_devices(self) -> None:
+        """Raise UsageError if there is no device URL, one is malformed, or a Python package for it is missing."""
+        if not self.device:
+            raise UsageError(
+                "No device URL is given.",
+                advice="Add --device URL: 'provisioning-client devices' lists the URLs of all connected devices;"
+                " --device emulator: is a software chip.",
+            )
+        for url in self.device:
+            require_device_url(url)
+            with suppress(UsageError):  # several boards fit now: the board loop reports them
+                is_plugged(url)
+
+    def profile(self) -> Profile:
+        """Return what the product needs.
+
+        Raises:
+            UsageError: a file cannot be read, or the configuration would harm the chip (code CONFIG_ZONE_UNSAFE).
+        """
+        zone = DEFAULT_608A if self.config is None else read_zone_file(self.config).zone.data
+        try:
+            return Profile(
+                config_zone=zone,
+                slots_to_lock=self.lock_slot,
+                validate=not self.no_validate,
+                allow=frozenset(map(Allow, self.allow)),
+                any_of_group=self.any_of_group,
+                fill_unwritten=self.fill_unwritten,
+            )
+        except UsageError as error:
+            if self.config is not None and error.code == Code.CONFIG_ZONE_UNSAFE:
+                error.advice += f" 'atcaprov config check {self.config}' names the lines."
+            raise
+
+
+def run_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options of a run; it gets them as its argument `options`, a RunOptions."""
+
+    @functools.wraps(function)
+    def with_options(*args: Any, **given: Any) -> Any:
+        options = RunOptions(**{field.name: given.pop(field.name) for field in fields(RunOptions)})
+        return function(*args, options=options, **given)
+
+    for option in reversed(_OPTIONS):
+        with_options = option(with_options)
+    return with_options
