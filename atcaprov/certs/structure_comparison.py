@@ -151,6 +151,9 @@ def _read_extensions(certificate: bytes, part: Tlv) -> Iterator[_Extension]:
 def _extension_value(certificate: bytes, name: str, value: Tlv) -> str:
     if name in _KEY_IDS:
         return f"{value.end - value.content} bytes"
+    if name == "subjectAltName":
+        names = children(certificate, read_tlv(certificate, value.content, value.end))
+        return ", ".join(f"tag {each.tag:02X} of {each.end - each.content} bytes" for each in names)
     if name == "extKeyUsage":
         usages = children(certificate, read_tlv(certificate, value.content, value.end))
         return ", ".join(_object_id(certificate, usage) for usage in usages)

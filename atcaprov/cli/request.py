@@ -63,8 +63,12 @@ def device_request(device: Device, slot: int, description: CertificateDescriptio
     Raises DeviceError if the slot has no key that may sign digests, or if its key needs an authorization.
     """
     public_key = device.get_pubkey(slot)
-    subject = description.subject_name(chip_serial=device.serial_number().hex().upper())
-    builder = description.extensions.request(x509.CertificateSigningRequestBuilder(subject), key_id=key_id(public_key))
+    serial = device.serial_number().hex()
+    builder = description.extensions.request(
+        x509.CertificateSigningRequestBuilder(description.subject_name(chip_serial=serial)),
+        key_id=key_id(public_key),
+        alternative_name=description.alternative_name(serial),
+    )
     return sign_request(builder, public_key=public_key, sign=lambda digest: device.sign(slot, digest))
 
 

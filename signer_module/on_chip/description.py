@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import zlib
+from dataclasses import replace
 from typing import Any, Final
 
 import cbor2
@@ -35,6 +36,14 @@ def pack_signer(document: SignerDocument, root_public_key: bytes) -> bytes:
 
     Raises UsageError (definition-invalid) when a module has not enough room for them.
     """
+    packed = _packed_signer(document, root_public_key)
+    if len(packed) > DESCRIPTION_SIZE and document.device.subject_alt_name is not None:
+        plain = replace(document, device=replace(document.device, subject_alt_name=None))
+        raise _too_long(len(packed), len(packed) - len(_packed_signer(plain, root_public_key)))
+    return fitting(packed)
+
+
+def _packed_signer(document: SignerDocument, root_public_key: bytes) -> bytes:
     contents = [
         document.root_certificate,
         description_document(document.signer),
@@ -43,7 +52,7 @@ def pack_signer(document: SignerDocument, root_public_key: bytes) -> bytes:
         document.serial,
         _digest(document.definitions()),
     ]
-    return fitting(pack(contents, known_root(root_public_key)))
+    return pack(contents, known_root(root_public_key))
 
 
 def unpack_signer(data: bytes, root_public_key: bytes) -> SignerDocument:
@@ -89,13 +98,19 @@ def known_root(public_key: bytes) -> bytes:
 def fitting(description: bytes) -> bytes:
     """Return a description that fits a module; raises UsageError (definition-invalid) that says by how much not."""
     if len(description) > DESCRIPTION_SIZE:
-        raise UsageError(
-            "The issuer's certificate and the descriptions are too long for the module: "
-            f"it has {DESCRIPTION_SIZE} bytes for them, and {len(description)} are needed.",
-            advice="Shorten the names in the certificate descriptions, or use an issuer with a smaller certificate.",
-            code=Code.DEFINITION_INVALID,
-        )
+        raise _too_long(len(description))
     return description
+
+
+def _too_long(size: int, alternative_name: int = 0) -> UsageError:
+    part = f", {alternative_name} of them for the device's subject_alt_name" if alternative_name else ""
+    names = "subject_alt_name or the names" if alternative_name else "the names"
+    return UsageError(
+        "The issuer's certificate and the descriptions are too long for the module: "
+        f"it has {DESCRIPTION_SIZE} bytes for them, and {size} are needed{part}.",
+        advice=f"Shorten {names} in the certificate descriptions, or use an issuer with a smaller certificate.",
+        code=Code.DEFINITION_INVALID,
+    )
 
 
 def _digest(definitions: tuple[CertificateDefinition, CertificateDefinition]) -> bytes:

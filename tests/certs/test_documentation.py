@@ -57,7 +57,8 @@ def test_all_serial_number_sources() -> None:
 def test_all_keys_of_descriptions() -> None:
     explained = set(re.findall(r"`([a-z_]+)`", "".join(first_cells(section("Descriptions")))))
     used = set()
-    for text in (default_text("root"), default_text("signer"), default_text("device")):
+    example = (REFERENCE.parents[1] / "configs/certificates/device-with-alternative-name.toml").read_text("utf-8")
+    for text in (default_text("root"), default_text("signer"), default_text("device"), example):
         top = re.split(r"^\[subject\]", text, flags=re.MULTILINE)
         rest = re.sub(r"^\[subject\].*?(?=^\[)", "", text, flags=re.MULTILINE | re.DOTALL)
         for part in (top[0], rest):

@@ -10,6 +10,7 @@ from typing import Final
 import pytest
 from cryptography import x509
 
+from atcaprov.certs.definitions.definition import Transform
 from atcaprov.certs.rebuild import from_slots, rebuild
 from tests.certs.conftest import SLOTS
 from tests.support import atcacert
@@ -93,7 +94,10 @@ def test_the_units_cover_what_they_should() -> None:
         assert len({(each.issue_date_format, each.expire_date_format) for each in definitions}) == 3
         assert len({definition.template_id for definition in definitions}) == 16
         assert len({definition.comp_cert_dev_loc.slot for definition in definitions}) == 8
-    assert {len(unit.device_definition.cert_elements) for unit in units} == {0, 2, 4}
+    # From none to twice in the subject and five times in the subject alternative name.
+    assert {len(unit.device_definition.cert_elements) for unit in units} == set(range(0, 16, 2))
+    used = {element.transforms[0] for unit in units for element in unit.device_definition.cert_elements}
+    assert used == {Transform.NONE, Transform.BIN2HEX_UC, Transform.BIN2HEX_LC}
     assert {unit.device.compressed[70] & 15 for unit in units} == {0, 1}
     assert all(x509.load_der_x509_certificate(unit.device.der) for unit in units)
 

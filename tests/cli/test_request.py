@@ -44,6 +44,21 @@ def test_openssl_accepts_the_request(public_key: bytes) -> None:
     assert "TLS Web Client Authentication" in done.stdout
 
 
+def test_the_request_asks_for_the_alternative_name_of_the_description(public_key: bytes) -> None:
+    Path("device.toml").write_text(
+        default_text("device").replace(
+            "[slots]", '[subject_alt_name]\nuri = "urn:example:{chip_serial_lower}"\n[slots]'
+        )
+    )
+    options = ("--description", "device.toml", "--out", "device.csr")
+    assert run_in_process(atcaprov, "request", "--device", CHIP, *options).code == 0
+    request = x509.load_pem_x509_csr(Path("device.csr").read_bytes())
+    with Device.open(CHIP) as device:
+        serial = device.serial_number().hex()
+    names = request.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert list(names) == [x509.UniformResourceIdentifier(f"urn:example:{serial}")]
+
+
 def test_wrong_options_and_slots_are_refused(public_key: bytes) -> None:
     Path("signer.toml").write_text(default_text("signer"))
     Path("latin").write_bytes(b"\xe9")

@@ -40,6 +40,8 @@ class Odd:
     size: int | None = None
     years: int = 0
     version: int = 0
+    alternative_name: str = ""
+    """The lines of the device's table [subject_alt_name]."""
     definition: str = ""
     """What the definitions are called beyond `signer` and `device`."""
 
@@ -62,6 +64,8 @@ class Odd:
             ):
                 assert text.count(old) == 1, old
                 text = text.replace(old, new)
+            if self.alternative_name and role == "device":
+                text = text.replace("[slots]", f"[subject_alt_name]\n{self.alternative_name}\n[slots]")
             Path(f"{role}.toml").write_text(text, encoding="utf-8")
         return ("--signer-description", "signer.toml", "--device-description", "device.toml")
 
@@ -92,6 +96,11 @@ CASES = {
     "last hour of UTCTime": Odd(at=datetime(2049, 12, 31, 23, tzinfo=UTC), years=1, version=1),
     "first hour of GeneralizedTime": Odd(at=datetime(2050, 1, 1, tzinfo=UTC), version=1),
     "last hour of format 1": Odd(at=datetime(2127, 12, 31, 23, 59, tzinfo=UTC), years=127, version=1),
+    "alternative names of each kind": Odd(
+        alternative_name='hardware_module_type = "1.3.6.1.4.1.32473.1"\nuri = "urn:example:{chip_serial}"\n'
+        'directory_name = { organization = "電", serial_number = "{chip_serial}" }\n'
+        'dns_name = "{chip_serial_lower}.example.com"'
+    ),
     "long names of definitions": Odd(definition="_" + "x" * 25),
 }
 

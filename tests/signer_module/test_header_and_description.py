@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import random
+import string
+from dataclasses import replace
 
 import pytest
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
@@ -11,7 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from atcaprov import CertificateError, Code, UsageError
-from atcaprov.certs.descriptions.description import CertificateDescription, default_description, description_document
+from atcaprov.certs.descriptions.description import (
+    CertificateDescription,
+    default_description,
+    default_text,
+    description_document,
+)
+from atcaprov.certs.descriptions.subject import SubjectDescription
 from signer_module.on_chip import description as packing
 from signer_module.on_chip.description import known_root, pack_root, pack_signer, unpack_root, unpack_signer
 from signer_module.on_chip.header import SIZE, ModuleHeader
@@ -82,6 +90,34 @@ def test_a_signers_document_comes_back(root: RootFolder) -> None:
         packed = pack_signer(written, root.public_key)
         assert unpack_signer(packed, root.public_key) == written
         assert len(packed) < 200
+
+
+def with_uri(root: RootFolder, length: int) -> SignerDocument:
+    source = random.Random(length)
+    text = "".join(source.choice(string.ascii_letters) for _ in range(length))
+    table = f"[subject_alt_name]\nuri = 'urn:{text}:{{chip_serial}}'\nhardware_module_type = '2.999.1'\n[slots]"
+    device = CertificateDescription.from_toml(default_text("device").replace("[slots]", table))
+    return replace(document(root), device=device)
+
+
+def test_alternative_names_come_back(root: RootFolder) -> None:
+    written = with_uri(root, 60)
+    packed = pack_signer(written, root.public_key)
+    assert unpack_signer(packed, root.public_key) == written
+    assert len(packed) < 300
+
+
+def test_alternative_names_without_room_on_a_module_are_named(root: RootFolder) -> None:
+    source = random.Random(1)
+    names = ["".join(chr(source.randrange(0x4E00, 0x9FFF)) for _ in range(64)) for _ in range(4)]
+    keys = ("organization", "organizational_unit", "state", "locality")
+    subject = SubjectDescription((*zip(keys, names, strict=True), ("common_name", "Signer {signer_id}")))
+    long = with_uri(root, 170)
+    long = replace(long, signer=replace(long.signer, subject=subject))
+    with pytest.raises(UsageError, match=r"are needed, [12]\d\d of them for the device's subject_alt_name") as caught:
+        pack_signer(long, root.public_key)
+    assert caught.value.code == Code.DEFINITION_INVALID
+    assert "Shorten subject_alt_name" in caught.value.advice
 
 
 def test_damaged_document_or_one_of_another_root_is_refused(root: RootFolder) -> None:

@@ -32,6 +32,11 @@ DESCRIPTIONS = {
     "99 years": {"expire_years = 0": "expire_years = 99", "compressed_format = 0": "compressed_format = 1"},
     "other serial": {'"PUB_KEY_HASH"': '"PUB_KEY_HASH"\nserial_number_size = 20'},
     "other name": {"Example Organization": "Müller & Søn 電子", "[subject]": '[subject]\ncountry = "DE"'},
+    "alternative name": {
+        "[slots]\nprivate_key": "[subject_alt_name]\nuri = 'urn:example:{chip_serial}'\n"
+        "dns_name = '{chip_serial_lower}.example.com'\ndirectory_name = { serial_number = '{chip_serial}' }\n"
+        "hardware_module_type = '1.3.6.1.4.1.32473.1'\n[slots]\nprivate_key"
+    },
 }
 
 

@@ -44,10 +44,17 @@ name = "device"
 [extensions]
 key_usage = ["digital_signature"]
 extended_key_usage = ["client_auth"]
+{{alternative_name}}
 [slots]
 private_key = {{key_slot}}
 compressed_certificate = {{slot}}
 """
+_ALTERNATIVE_NAMES: Final = (
+    'uri = "urn:example:{chip_serial}"',
+    'dns_name = "x{chip_serial_lower}.example.com"',
+    'directory_name = { organization = "Example", serial_number = "{chip_serial_lower}/{chip_serial}" }',
+    'hardware_module_type = "1.3.6.1.4.1.32473.1"',
+)
 _LETTERS: Final = "ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz0123456789-_.äöü電"
 
 
@@ -131,6 +138,7 @@ def _descriptions(source: random.Random) -> tuple[CertificateDescription, Certif
         name=_text(source, 20) + source.choice(("", " {chip_serial}", "/{chip_serial}/{chip_serial}")),
         key_slot=source.randrange(8),
         slot=device_slot,
+        alternative_name=_alternative_name(source),
         **_serial(source, "DEVICE_SN", "DEVICE_SN_HASH"),
         **common,
     )
@@ -141,6 +149,11 @@ def _serial(source: random.Random, *others: str) -> dict[str, str]:
     name = source.choice(("PUB_KEY_HASH", *others))
     size = f"serial_number_size = {source.randint(8, 20)}" if name.endswith("HASH") else ""
     return {"source": name, "size": size}
+
+
+def _alternative_name(source: random.Random) -> str:
+    names = source.sample(_ALTERNATIVE_NAMES, source.randint(0, len(_ALTERNATIVE_NAMES)))
+    return "\n".join(["[subject_alt_name]", *names]) if names else ""
 
 
 def _text(source: random.Random, longest: int) -> str:

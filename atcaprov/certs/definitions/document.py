@@ -21,7 +21,7 @@ from atcaprov.errors import CertificateError, Code
 
 FORMAT: Final = "atcaprov-certificate-definition"
 VERSION: Final = 1
-_MAX_ELEMENTS: Final = 16
+MAX_ELEMENTS: Final = 16
 _NAME_LENGTH: Final = 64
 
 
@@ -138,7 +138,7 @@ def _read_device_location(document: Document) -> DeviceLocation:
 
 
 def _read_elements(document: Document) -> tuple[CertElement, ...]:
-    items = document.items("cert_elements", _MAX_ELEMENTS)
+    items = document.items("cert_elements", MAX_ELEMENTS)
     return tuple(
         _read_element(Document(item, f"{document.at('cert_elements')}[{number}]")) for number, item in enumerate(items)
     )

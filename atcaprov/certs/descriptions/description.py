@@ -14,8 +14,11 @@ from cryptography import x509
 
 from atcaprov.bounded_reading import MalformedError, parse_toml
 from atcaprov.certs.dates import MAX_EXPIRE_YEARS
+from atcaprov.certs.definitions.checks import SERIAL_LOCATIONS
+from atcaprov.certs.definitions.document import MAX_ELEMENTS
 from atcaprov.certs.descriptions import subject
 from atcaprov.certs.descriptions.extensions import ExtensionsDescription, read_extensions
+from atcaprov.certs.descriptions.subject_alt_name import SubjectAltNameDescription, read_subject_alt_name
 from atcaprov.certs.document_reader import Document
 from atcaprov.certs.serial_number import FIXED_SIZES, SerialSource
 from atcaprov.chip.memory_map import SLOT_COUNT, SLOT_SIZES
@@ -24,6 +27,7 @@ from atcaprov.errors import Code, UsageError
 Role = Literal["root", "signer", "device"]
 _HASHED_SERIAL_SIZE: Final = 16
 _MAX_TEXT: Final = 65_536
+_MOST_CHIP_SERIALS: Final = MAX_ELEMENTS // len(SERIAL_LOCATIONS)
 _ISSUED_SOURCES: Final = {
     "signer": (SerialSource.PUB_KEY_HASH, SerialSource.SIGNER_ID),
     "device": (SerialSource.PUB_KEY_HASH, SerialSource.DEVICE_SN_HASH, SerialSource.DEVICE_SN),
@@ -56,6 +60,7 @@ class CertificateDescription:
     serial_size: int = _HASHED_SERIAL_SIZE
     format_version: int = 0
     slots: Slots | None = None
+    subject_alt_name: SubjectAltNameDescription | None = None
 
     @classmethod
     def from_toml(cls, text: str) -> Self:
@@ -92,7 +97,7 @@ class CertificateDescription:
     def _issued(cls, document: Document, role: Literal["signer", "device"]) -> Self:
         source = _source(document, role)
         expire_years, format_version = _validity(document.inner("validity"))
-        placeholders = (subject.SIGNER_ID,) if role == "signer" else (subject.CHIP_SERIAL,)
+        placeholders = (subject.SIGNER_ID,) if role == "signer" else subject.CHIP_SERIALS
         found = cls(
             role=role,
             subject=subject.read_subject(document.inner("subject"), placeholders),
@@ -105,15 +110,32 @@ class CertificateDescription:
             serial_size=_serial_size(document, source),
             format_version=format_version,
             slots=_slots(document.inner("slots"), role),
+            subject_alt_name=_alternative_names(document) if role == "device" else None,
         )
         if role == "signer":
             subject.check_signer_name(found.subject, document.fault)
+        if found.chip_serials > _MOST_CHIP_SERIALS:
+            raise document.fault(
+                "subject and subject_alt_name",
+                f"use the chip's serial number {found.chip_serials} times; a definition holds {_MOST_CHIP_SERIALS}",
+            )
         document.finish()
         return found
 
     def subject_name(self, *, signer_id: str = "", chip_serial: str = "") -> x509.Name:
         """Return the subject with its placeholders filled (4 and 18 hexadecimal digits)."""
-        return self.subject.name({subject.SIGNER_ID: signer_id, subject.CHIP_SERIAL: chip_serial})
+        return self.subject.name({subject.SIGNER_ID: signer_id, **subject.values_of_chip_serial(chip_serial)})
+
+    def alternative_name(self, chip_serial: str) -> x509.SubjectAlternativeName | None:
+        """Return the subject alternative name for a chip's serial number (18 hexadecimal digits), if there is one."""
+        if self.subject_alt_name is None:
+            return None
+        return self.subject_alt_name.general_names(subject.values_of_chip_serial(chip_serial))
+
+    @property
+    def chip_serials(self) -> int:
+        """How often the chip's serial number stands in the certificate's names."""
+        return self.subject.chip_serials + (self.subject_alt_name.chip_serials if self.subject_alt_name else 0)
 
 
 def default_description(role: Role) -> CertificateDescription:
@@ -143,6 +165,10 @@ def _name(document: Document) -> str:
     if not name.isidentifier():
         raise document.fault("name", "must be letters, digits and _, and begin with a letter")
     return name
+
+
+def _alternative_names(document: Document) -> SubjectAltNameDescription | None:
+    return read_subject_alt_name(document.inner("subject_alt_name")) if document.has("subject_alt_name") else None
 
 
 def _source(document: Document, role: str) -> SerialSource:
@@ -217,6 +243,8 @@ def description_document(description: CertificateDescription) -> dict[str, Any]:
     document["validity"]["compressed_format"] = description.format_version
     if description.sn_source not in FIXED_SIZES:
         document["serial_number_size"] = description.serial_size
+    if description.subject_alt_name is not None:
+        document["subject_alt_name"] = description.subject_alt_name.document()
     return document
 
 

@@ -32,7 +32,7 @@ _CA_USAGES: Final = frozenset({"digital_signature", "key_cert_sign", "crl_sign"}
 _EXTENDED_USAGES: Final = MappingProxyType(
     {"client_auth": ExtendedKeyUsageOID.CLIENT_AUTH, "server_auth": ExtendedKeyUsageOID.SERVER_AUTH}
 )
-_OBJECT_ID: Final = re.compile(r"[0-2](\.(0|[1-9][0-9]{0,8})){2,12}")
+OBJECT_ID: Final = re.compile(r"[0-2](\.(0|[1-9][0-9]{0,8})){2,12}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,19 +49,38 @@ class ExtensionsDescription:
         """The object ids of the extended key usages."""
         return tuple(_EXTENDED_USAGES.get(usage) or x509.ObjectIdentifier(usage) for usage in self.extended_key_usage)
 
-    def add(self, builder: x509.CertificateBuilder, *, key_id: bytes, issuer_key_id: bytes) -> x509.CertificateBuilder:
-        """Return the builder with the extensions; both key ids have 20 bytes."""
-        authority = x509.AuthorityKeyIdentifier(issuer_key_id, None, None)
-        return self.request(builder, key_id=key_id).add_extension(authority, critical=False)
+    def add(
+        self,
+        builder: x509.CertificateBuilder,
+        *,
+        key_id: bytes,
+        issuer_key_id: bytes,
+        alternative_name: x509.SubjectAlternativeName | None = None,
+    ) -> x509.CertificateBuilder:
+        """Return the builder with the extensions; both key ids have 20 bytes.
 
-    def request(self, builder: _Builder, *, key_id: bytes) -> _Builder:
+        The subject alternative name is the last one: a CA that sets all others itself and copies this one from the
+        request, as `openssl ca` does, appends it.
+        """
+        authority = x509.AuthorityKeyIdentifier(issuer_key_id, None, None)
+        builder = self.request(builder, key_id=key_id).add_extension(authority, critical=False)
+        return _with_alternative_name(builder, alternative_name)
+
+    def request(
+        self, builder: _Builder, *, key_id: bytes, alternative_name: x509.SubjectAlternativeName | None = None
+    ) -> _Builder:
         """Return the builder with the extensions that a subject can request; the key id has 20 bytes."""
         usages = {usage: usage in self.key_usage for usage in _KEY_USAGES}
         builder = builder.add_extension(x509.BasicConstraints(ca=self.ca, path_length=self.path_length), critical=True)
         builder = builder.add_extension(x509.KeyUsage(**usages), critical=True)
         if self.extended_key_usage:
             builder = builder.add_extension(x509.ExtendedKeyUsage(self.extended_usage_ids), critical=False)
-        return builder.add_extension(x509.SubjectKeyIdentifier(key_id), critical=False)
+        builder = builder.add_extension(x509.SubjectKeyIdentifier(key_id), critical=False)
+        return _with_alternative_name(builder, alternative_name)
+
+
+def _with_alternative_name(builder: _Builder, name: x509.SubjectAlternativeName | None) -> _Builder:
+    return builder if name is None else builder.add_extension(name, critical=False)
 
 
 def read_extensions(table: Document, *, ca: bool) -> ExtensionsDescription:
@@ -88,7 +107,7 @@ def read_extensions(table: Document, *, ca: bool) -> ExtensionsDescription:
 def _extended(table: Document) -> tuple[str, ...]:
     usages = _texts(table, "extended_key_usage")
     for usage in usages:
-        if usage not in _EXTENDED_USAGES and not _OBJECT_ID.fullmatch(usage):
+        if usage not in _EXTENDED_USAGES and not OBJECT_ID.fullmatch(usage):
             raise table.fault(table.at("extended_key_usage"), "may hold client_auth, server_auth and object ids only")
     return usages
 

@@ -14,8 +14,11 @@ from cryptography.x509.oid import NameOID
 from atcaprov.certs.document_reader import Document, Fault
 
 CHIP_SERIAL: Final = "chip_serial"
+CHIP_SERIAL_LOWER: Final = "chip_serial_lower"
+CHIP_SERIALS: Final = (CHIP_SERIAL, CHIP_SERIAL_LOWER)
+"""The placeholders of the chip's serial number: with upper-case and with lower-case digits."""
 SIGNER_ID: Final = "signer_id"
-PLACEHOLDER_SIZES: Final = MappingProxyType({CHIP_SERIAL: 18, SIGNER_ID: 4})
+PLACEHOLDER_SIZES: Final = MappingProxyType({CHIP_SERIAL: 18, CHIP_SERIAL_LOWER: 18, SIGNER_ID: 4})
 """Hexadecimal digits that take a placeholder's place."""
 
 _ATTRIBUTES: Final = MappingProxyType(
@@ -54,25 +57,58 @@ class SubjectDescription:
         """Return how often a placeholder is used."""
         return sum(text.count(f"{{{placeholder}}}") for _, text in self.attributes)
 
+    @property
+    def chip_serials(self) -> int:
+        """How often the chip's serial number is used."""
+        return sum(count_chip_serials(text) for _, text in self.attributes)
+
 
 def fill(text: str, values: Mapping[str, str]) -> str:
     """Return `text` with its placeholders replaced."""
     return _FIELD.sub(lambda match: values[match.group(1)], text)
 
 
+def fill_with_zeros(text: str) -> str:
+    """Return `text` with zeros for its placeholders, to check its length and characters."""
+    return fill(text, {name: "0" * size for name, size in PLACEHOLDER_SIZES.items()})
+
+
+def count_chip_serials(text: str) -> int:
+    """Return how often a text holds the chip's serial number."""
+    return sum(text.count(f"{{{placeholder}}}") for placeholder in CHIP_SERIALS)
+
+
+def values_of_chip_serial(digits: str) -> dict[str, str]:
+    """Return the values of the placeholders for the 18 hexadecimal digits of a chip's serial number."""
+    return {CHIP_SERIAL: digits.upper(), CHIP_SERIAL_LOWER: digits.lower()}
+
+
 def read_subject(table: Document, placeholders: tuple[str, ...]) -> SubjectDescription:
     """Read the [subject] table; only the given placeholders may be used."""
+    found = read_attributes(table, placeholders)
+    if not table.has("common_name"):
+        raise table.fault("subject.common_name", "is missing")
+    return found
+
+
+def read_attributes(table: Document, placeholders: tuple[str, ...]) -> SubjectDescription:
+    """Read the attributes of a name, in their order."""
     attributes = []
     for key in table.keys():  # noqa: SIM118 - a Document is not a mapping
         if key not in _ATTRIBUTES:
             raise table.fault(table.at(key), f"is unknown; use one of {', '.join(_ATTRIBUTES)}")
         attributes.append((key, _attribute(table, key, placeholders)))
-    if not table.has("common_name"):
-        raise table.fault("subject.common_name", "is missing")
     return SubjectDescription(tuple(attributes))
 
 
 def _attribute(table: Document, key: str, placeholders: tuple[str, ...]) -> str:
+    text = read_text(table, key, placeholders)
+    _check_length(table.fault, table.at(key), key, fill_with_zeros(text))
+    return text
+
+
+def read_text(table: Document, key: str, placeholders: tuple[str, ...]) -> str:
+    """Return a printable text in which only the given placeholders are used."""
     text, path = table.get(key), table.at(key)
     if not isinstance(text, str) or not text.isprintable() or not text.strip() or text != text.strip():
         raise table.fault(path, "must be a string without spaces around it")
@@ -82,8 +118,6 @@ def _attribute(table: Document, key: str, placeholders: tuple[str, ...]) -> str:
             raise table.fault(path, f"uses the placeholder {{{field[:20]}}}; allowed here: {allowed}")
     if set("{}") & set(_FIELD.sub("", text)):
         raise table.fault(path, "has a brace that belongs to no placeholder")
-    filled = fill(text, {name: "0" * size for name, size in PLACEHOLDER_SIZES.items()})
-    _check_length(table.fault, path, key, filled)
     return text
 
 

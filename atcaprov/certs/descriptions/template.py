@@ -6,6 +6,8 @@ signature. The same description always gives the same bytes.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Final
 
@@ -131,7 +133,12 @@ def _template(description: CertificateDescription, issuer: x509.Name, formats: t
         not_valid_before=begin,
         not_valid_after=end,
     )
-    builder = description.extensions.add(builder, key_id=identifier, issuer_key_id=identifier)
+    builder = description.extensions.add(
+        builder,
+        key_id=identifier,
+        issuer_key_id=identifier,
+        alternative_name=description.alternative_name(_CHIP_SERIAL_MARK),
+    )
     signed = builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.DER)
     encoded = der_signature(_PLACEHOLDER_SIGNATURE)
     template = signed[: certificate_layout(signed).signature.start] + bytes([3, len(encoded) + 1, 0]) + encoded
@@ -157,18 +164,32 @@ def _standard_elements(description: CertificateDescription, layout: CertificateL
 def _chip_serial_elements(
     description: CertificateDescription, template: bytes, layout: CertificateLayout
 ) -> tuple[CertElement, ...]:
-    mark = _CHIP_SERIAL_MARK.encode()
     elements = []
-    position = layout.subject.start
-    for number in range(description.subject.count("chip_serial")):
-        position = template.index(mark, position, layout.subject.end)
+    marks = list(_marks(template, layout))
+    if len(marks) != description.chip_serials:
+        raise _refused(f"its names must not hold {_CHIP_SERIAL_MARK}, which stands for the chip's serial number there")
+    for number, (position, transform) in enumerate(marks):
+        size = 1 if transform is Transform.NONE else 2
         for offset, count in SERIAL_LOCATIONS:
             location = DeviceLocation(DeviceZone.CONFIG, 0, False, offset, count)
-            transforms = (Transform.BIN2HEX_UC, Transform.NONE)
-            name = f"chip_serial_{number}_{offset}"
-            elements.append(CertElement(name, location, CertLocation(position, 2 * count), transforms))
-            position += 2 * count
+            place = CertLocation(position, size * count)
+            elements.append(CertElement(f"chip_serial_{number}_{offset}", location, place, (transform, Transform.NONE)))
+            position += size * count
     return tuple(elements)
+
+
+def _marks(template: bytes, layout: CertificateLayout) -> Iterator[tuple[int, Transform]]:
+    """Yield where the chip's serial number stands in the template, and how it is written there."""
+    assert layout.extensions is not None
+    written = {
+        _CHIP_SERIAL_MARK.encode(): Transform.BIN2HEX_UC,
+        _CHIP_SERIAL_MARK.lower().encode(): Transform.BIN2HEX_LC,
+        bytes.fromhex(_CHIP_SERIAL_MARK): Transform.NONE,
+    }
+    pattern = re.compile(b"|".join(map(re.escape, written)))
+    for span in (layout.subject, layout.extensions):
+        for match in pattern.finditer(template, span.start, span.end):
+            yield match.start(), written[match.group()]
 
 
 def _public_key_location(description: CertificateDescription) -> DeviceLocation:
