@@ -2,9 +2,9 @@
 
 An image is a JSON file: `{"format": "atcaprov chip image", "version": 1, "title", "source", "revision": 4 bytes,
 "info_revision": 4 bytes, "serial_end": last byte of the serial number, "bytes_13_to_15", "bytes_16_to_127": list of hex
-lines, "otp": list of hex lines, "keys": slots that are delivered with a private key, "certificates": "tngtls"}`; bytes
-are hexadecimal. `revision` is bytes 4 to 7 of the configuration zone, `info_revision` what Info answers (the same if it
-is missing). OTP without `otp` and the data zone of a new part are FF; `certificates` are those of `trust_chain`.
+lines, "otp": list of hex lines, "keys": slots that are delivered with a private key, "certificates": a kind of
+`trust_chain`}`; bytes are hexadecimal. `revision` is bytes 4 to 7 of the configuration zone, `info_revision` what Info
+answers (the same if it is missing). OTP without `otp` and the data zone of a new part are FF.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 from atcaprov.bounded_reading import MalformedError, parse_json, read_text
@@ -26,7 +27,8 @@ BLANK: Final = "atecc608a"
 """The image of a chip unless another one is named."""
 _FORMAT: Final = "atcaprov chip image"
 _VERSION: Final = 1
-_TNGTLS: Final = "tngtls"
+_CERTIFICATES: Final = MappingProxyType({"tngtls": 0, "tngtls-2": 0, "tflxtls": 0, "tnglora": 1})
+"""Kinds of `trust_chain`, and the slot of the key that each certifies; blank chips need not load X.509."""
 _SERIAL_START: Final = bytes.fromhex("0123")
 _FOLDERS: Final = (
     Path(__file__).with_name("images"),  # in an installed package
@@ -38,7 +40,8 @@ _FOLDERS: Final = (
 class Image:
     """One type of chip. `config`: 128 bytes; `make` fills in the serial number.
 
-    `revision` is the answer of Info, 4 bytes; `otp` has 64 bytes, or None where the zone is not written.
+    `revision` is the answer of Info, 4 bytes; `otp` has 64 bytes, or None where the zone is not written; `certificates`
+    is a kind of `trust_chain`, if the part comes with some.
     """
 
     title: str
@@ -47,7 +50,7 @@ class Image:
     keys: tuple[int, ...]
     revision: bytes
     otp: bytes | None
-    has_certificates: bool
+    certificates: str | None
 
     def make(self, random_source: RandomSource, serial: bytes | None = None, *, fill: int = 0xFF) -> Memory:
         """Return the memory of a new chip, with a serial number of its own unless `serial` (9 bytes) is given.
@@ -62,10 +65,10 @@ class Image:
         for slot in self.keys:
             scalar, _ = random_source.key_pair()
             MemorySlot(memory, slot).store_private_key(scalar)
-        if self.has_certificates:
-            from atcaprov.emulator.trust_chain import write_tngtls_chain  # blank chips need not load X.509
+        if self.certificates is not None:
+            from atcaprov.emulator.trust_chain import CHAIN_KINDS, write_chain  # blank chips need not load X.509
 
-            write_tngtls_chain(memory, random_source)
+            write_chain(memory, random_source, CHAIN_KINDS[self.certificates])
         return memory
 
 
@@ -131,9 +134,9 @@ def _image(document: dict[str, Any]) -> Image:
     revision = _sized(document.get("info_revision", document["revision"]), REVISION_SIZE)
     otp = _sized("".join(document["otp"]), OTP_SIZE) if "otp" in document else None
     certificates = document.get("certificates")
-    if certificates not in (None, _TNGTLS) or (certificates and 0 not in keys):
-        raise ValueError("'certificates' is unknown, or slot 0 has no key for them")
-    return Image(str(document["title"]), config, serial_end, keys, revision, otp, certificates is not None)
+    if certificates is not None and _CERTIFICATES.get(certificates) not in keys:
+        raise ValueError("'certificates' is unknown, or its slot has no key for them")
+    return Image(str(document["title"]), config, serial_end, keys, revision, otp, certificates)
 
 
 def _sized(text: str, size: int) -> bytes:

@@ -1,12 +1,11 @@
-"""The certificates of a software TNGTLS: a device and a signer certificate, under a test root of this project.
+"""The certificates of software Trust parts: a device and a signer certificate, under a test root of this project.
 
 The private keys of root and signer are SHA-256 of the labels below. They are public, so the chain proves nothing: it is
 for programs that read and rebuild it. With a secret root key that is thrown away, no later chip could be certified.
 
 What a rebuilt certificate holds is fixed by the vendor's definitions (cryptoauthlib app/tng: names, order of
-extensions, template ids 1 and 3, slots 5 and 10 to 12). So signer and root have the vendor's names, and the signer
-names the key of the vendor's root, which `tng_atcacert_read_signer_cert` puts in. A comment in the test root says what
-it is.
+extensions, template ids, slots). So signer and root have the vendor's names, and the signer names the key of the
+vendor's root, which `tng_atcacert_read_signer_cert` puts in. A comment in the test root says what it is.
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import lru_cache
 from hashlib import sha1, sha256
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from cryptography import x509
@@ -42,7 +42,6 @@ _ROOT_NAME: Final = "Crypto Authentication Root CA 002"
 _SIGNER_ID: Final = bytes.fromhex("0001")
 _SIGNER_NAME: Final = f"Crypto Authentication Signer {_SIGNER_ID.hex().upper()}"
 _SERIAL_BY_KEY: Final = 0xA0  # serial number source A, format version 0
-_MAC_SLOT, _DEVICE_SLOT, _SIGNER_KEY_SLOT, _SIGNER_SLOT = 5, 10, 11, 12
 _LOCAL: Final = 0x02
 """First byte of a MAC address that belongs to no manufacturer (IEEE 802: locally administered)."""
 
@@ -57,20 +56,62 @@ class _CertificateKind(NamedTuple):
 
 _ROOT: Final = _CertificateKind(0, datetime(2020, 1, 1, tzinfo=UTC), 40)
 _SIGNER: Final = _CertificateKind(1, datetime(2020, 1, 1, tzinfo=UTC), 31)
-_DEVICE: Final = _CertificateKind(3, datetime(2022, 1, 1, tzinfo=UTC), 28)
+_DEVICE_BEGIN: Final = datetime(2022, 1, 1, tzinfo=UTC)
+_DEVICE_YEARS: Final = 28
 
 
-def write_tngtls_chain(memory: Memory, random_source: RandomSource) -> None:
-    """Write MAC address, certificates and signer key into a chip's slots; its slot 0 must hold a private key."""
-    scalar = MemorySlot(memory, 0).private_key()
+class Eui(NamedTuple):
+    """An address of IEEE that a part carries as hexadecimal text in a slot, and in its certificate."""
+
+    slot: int
+    size: int
+
+    def text(self, address: str) -> str:
+        """Return the address as the certificate has it."""
+        return f"eui{8 * self.size}_{address}"
+
+
+class ChainKind(NamedTuple):
+    """A definition of the vendor's: template id of the device certificate, its name, and where all of it stands.
+
+    `device`, `signer_key` and `signer` are slot and offset.
+    """
+
+    template: int
+    name: str
+    key_slot: int
+    device: tuple[int, int]
+    signer_key: tuple[int, int]
+    signer: tuple[int, int]
+    eui: Eui | None = None
+
+
+_TLS_PLACES: Final = ((10, 0), (11, 0), (12, 0))
+CHAIN_KINDS: Final = MappingProxyType(
+    {
+        "tngtls": ChainKind(3, "sn{}", 0, *_TLS_PLACES, Eui(5, 6)),
+        "tngtls-2": ChainKind(2, "{} ATECC", 0, *_TLS_PLACES),
+        "tflxtls": ChainKind(3, "sn{}", 0, *_TLS_PLACES),
+        "tnglora": ChainKind(4, "sn{}", 1, (8, 72), (8, 0), (8, 144), Eui(10, 8)),
+    }
+)
+"""By the name in an image: tngtls_cert_def_3 and 2, tflxtls_cert_def_4 and tnglora_cert_def_4 of cryptoauthlib."""
+
+
+def write_chain(memory: Memory, random_source: RandomSource, kind: ChainKind) -> None:
+    """Write address, certificates and signer key into a chip's slots; its key slot must hold a private key."""
+    scalar = MemorySlot(memory, kind.key_slot).private_key()
     assert scalar is not None
     device_key = ec.derive_private_key(int.from_bytes(scalar), ec.SECP256R1()).public_key()
-    mac = bytes((_LOCAL, *random_source.take(5))).hex().upper()
-    serial = memory.serial.hex().upper()
-    memory.write_slot(_MAC_SLOT, 0, mac.encode())
-    memory.write_slot(_DEVICE_SLOT, 0, _compressed(_DEVICE, _device_certificate(device_key, serial, mac)))
-    memory.write_slot(_SIGNER_KEY_SLOT, 0, _padded(_raw(_key(_SIGNER_LABEL).public_key())))
-    memory.write_slot(_SIGNER_SLOT, 0, _compressed(_SIGNER, _signer_certificate()))
+    address = ""
+    if kind.eui is not None:
+        address = bytes((_LOCAL, *random_source.take(kind.eui.size - 1))).hex().upper()
+        memory.write_slot(kind.eui.slot, 0, address.encode())
+    form = _CertificateKind(kind.template, _DEVICE_BEGIN, _DEVICE_YEARS)
+    device = _device_certificate(form, kind, device_key, memory.serial.hex().upper(), address)
+    memory.write_slot(*kind.device, _compressed(form, device))
+    memory.write_slot(*kind.signer_key, _padded(_raw(_key(_SIGNER_LABEL).public_key())))
+    memory.write_slot(*kind.signer, _compressed(_SIGNER, _signer_certificate()))
 
 
 @lru_cache
@@ -100,11 +141,14 @@ def _signer_certificate() -> x509.Certificate:
     return _signed(builder, extensions, _key(_ROOT_LABEL))
 
 
-def _device_certificate(key: ec.EllipticCurvePublicKey, serial: str, mac: str) -> x509.Certificate:
+def _device_certificate(
+    form: _CertificateKind, kind: ChainKind, key: ec.EllipticCurvePublicKey, serial: str, address: str
+) -> x509.Certificate:
     signer = _key(_SIGNER_LABEL)
-    builder = _begun(_DEVICE, _SIGNER_NAME, key).subject_name(_name(f"sn{serial}"))
+    builder = _begun(form, _SIGNER_NAME, key).subject_name(_name(kind.name.format(serial)))
+    names = () if kind.eui is None else (_address_name(kind.eui.text(address)),)
     extensions = (
-        (x509.UnrecognizedExtension(ExtensionOID.SUBJECT_ALTERNATIVE_NAME, _eui48_name(mac)), False),
+        *((x509.UnrecognizedExtension(ExtensionOID.SUBJECT_ALTERNATIVE_NAME, name), False) for name in names),
         (x509.BasicConstraints(ca=False, path_length=None), True),
         (_usage(signs_certificates=False), True),
         (x509.SubjectKeyIdentifier(_key_id(key)), False),
@@ -198,9 +242,9 @@ def _padded(key: bytes) -> bytes:
     return bytes(4) + key[:32] + bytes(4) + key[32:]
 
 
-def _eui48_name(mac: str) -> bytes:
+def _address_name(text: str) -> bytes:
     """Return a directory name as the vendor writes it: with an underscore, which a PrintableString does not allow."""
-    serial_number = _der(_SEQUENCE, _SERIAL_NUMBER, _der(_PRINTABLE_STRING, f"eui48_{mac}".encode()))
+    serial_number = _der(_SEQUENCE, _SERIAL_NUMBER, _der(_PRINTABLE_STRING, text.encode()))
     return _der(_SEQUENCE, _der(_DIRECTORY_NAME, _der(_SEQUENCE, _der(_SET, serial_number))))
 
 

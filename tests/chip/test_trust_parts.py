@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from atcaprov.chip.memory_map import SLOT_COUNT, SLOT_LOCKED, USER_EXTRA_ADD
+from atcaprov import Device
+from atcaprov.chip.memory_map import SLOT_COUNT, SLOT_LOCKED, USER_EXTRA_ADD, key_config
 from atcaprov.chip.trust_parts import TRUST_PARTS, TrustPart, otp_code, trust_part, trust_part_name
 from atcaprov.config_zone.defaults import DEFAULT_608A
 
@@ -84,3 +85,36 @@ def test_only_published_codes_count() -> None:
     assert otp_code(b"wdNxAjae" + bytes(56)) == b"wdNxAjae"
     assert otp_code(b"\xff" * 64) is None
     assert otp_code(b"wdNxAja") is None
+
+
+@pytest.mark.parametrize(
+    ("image", "name"),
+    [
+        *((f"tngtls{silicon}", "TNGTLS") for silicon in ("", "-608a", "-608c")),
+        *((f"tflxtls{silicon}", "TFLXTLS") for silicon in ("", "-608a", "-608c")),
+        ("tmngtls", "TMNGTLS"),
+        ("tnglora", "TNGLORA"),
+    ],
+)
+def test_the_images_are_the_parts_that_they_are_named_after(image: str, name: str) -> None:
+    with Device.open(f"emulator:?image={image}") as device:
+        part = trust_part(device.read_config())
+        code = otp_code(device.read_otp(0, 32))
+    assert part is not None
+    assert part.name == name
+    assert code in part.otp_codes
+
+
+@pytest.mark.parametrize("image", ["atecc508a", "atecc608a", "atecc608b", "atecc608c"])
+def test_a_blank_part_is_no_trust_part(image: str) -> None:
+    with Device.open(f"emulator:?image={image}") as device:
+        assert trust_part(device.read_config()) is None
+
+
+@pytest.mark.parametrize("image", ["tngtls", "tflxtls", "tmngtls", "tnglora"])
+def test_the_lockable_slots_of_the_images_are_those_stated(image: str) -> None:
+    with Device.open(f"emulator:?image={image}") as device:
+        config = device.read_config()
+    part = trust_part(config)
+    assert part is not None
+    assert {slot for slot in range(SLOT_COUNT) if key_config(config, slot) & 0x20} == part.lockable_slots

@@ -166,7 +166,7 @@ def test_a_chip_file_with_the_slashes_of_a_url_is_not_one_at_the_root(wrong: str
 @pytest.mark.parametrize("option", ["image", "clock"])
 def test_the_values_that_an_advice_lists_are_accepted(option: str) -> None:
     advice = advice_of(lambda: open_hal(f"emulator:?{option}=x"))
-    values = re.findall(r"[a-z0-9]+", re.sub(r"^Use (?:one of: )?|, or a number above 0, such as", "", advice))
+    values = re.findall(r"[a-z0-9-]+", re.sub(r"^Use (?:one of: )?|, or a number above 0, such as", "", advice))
     assert len(values) >= 3
     for value in values:
         open_hal(f"emulator:?{option}={value}").close()

@@ -41,7 +41,10 @@ def lock(memory: Memory) -> None:
 
 class TestImages:
     def test_the_names(self) -> None:
-        assert image_names() == ["atecc508a", "atecc608a", "atecc608b", "atecc608c", "tflxtls", "tngtls"]
+        blank = ["atecc508a", "atecc608a", "atecc608b", "atecc608c"]
+        flex = ["tflxtls", "tflxtls-608a", "tflxtls-608c"]
+        go = ["tngtls", "tngtls-608a", "tngtls-608c"]
+        assert image_names() == [*blank, *flex, "tmngtls", "tnglora", *go]
 
     @pytest.mark.parametrize(("image", "zone"), [("atecc608a", "factory-608a"), ("atecc508a", "factory-508a")])
     def test_blank_parts_are_the_published_ones(self, image: str, zone: str) -> None:
@@ -56,7 +59,13 @@ class TestImages:
             ("atecc608c", "00006004", 0xEE, 0xC0, False),
             ("atecc508a", "00005000", 0xEE, 0xC0, False),
             ("tngtls", "00006003", 0x01, 0x6A, True),
+            ("tngtls-608a", "00006002", 0x01, 0x6A, True),
+            ("tngtls-608c", "00006004", 0x01, 0x6A, True),
             ("tflxtls", "00006003", 0x01, 0x6C, True),
+            ("tflxtls-608a", "00006002", 0x01, 0x6C, True),
+            ("tflxtls-608c", "00006004", 0x01, 0x6C, True),
+            ("tmngtls", "00006003", 0x01, 0x70, True),
+            ("tnglora", "00006003", 0x27, 0xB2, True),
         ],
     )
     def test_the_marks_of_each_part(self, image: str, revision: str, end: int, address: int, locked: bool) -> None:
@@ -113,7 +122,8 @@ class TestImages:
             {"keys": ["0"]},
             {"keys": None},
             {"keys": [1]},
-            {"certificates": "tflxtls"},
+            {"certificates": "tnglora", "keys": [0]},
+            {"certificates": "unknown"},
             {"certificates": True},
         ],
     )
@@ -123,9 +133,21 @@ class TestImages:
             parse_image(json.dumps(document), "damaged")
         assert caught.value.code == Code.FILE_INVALID
 
-    @pytest.mark.parametrize(("name", "tag"), [("tngtls", b"x6tjuZMy"), ("tflxtls", b"wdNxAjae")])
+    @pytest.mark.parametrize(
+        ("name", "tag"),
+        [
+            ("tngtls", b"x6tjuZMy"),
+            ("tngtls-608a", b"x6tjuZMy"),
+            ("tngtls-608c", b"x6tjuZMy"),
+            ("tflxtls", b"wdNxAjae"),
+            ("tflxtls-608a", b"wdNxAjae"),
+            ("tflxtls-608c", b"KQp2ZkD8"),
+            ("tmngtls", bytes.fromhex("0225701337B9CFF0")),
+            ("tnglora", b"jsMu7iYO"),
+        ],
+    )
     def test_trust_parts_carry_a_tag_in_otp(self, name: str, tag: bytes) -> None:
-        """Data sheets of ATECC608B-TNGTLS and -TFLXTLS (I2C), section 2.3: 8 bytes of text, then zeros."""
+        """Data sheets (of the I2C versions), section 2.3 or 3.3: 8 bytes, then zeros."""
         with driven(open_emulated(f"?image={name}").chip) as wheel:
             otp = buffer(bytes(64))
             wheel.call("calib_read_bytes_zone", 1, 0, 0, otp, 64)
@@ -166,7 +188,7 @@ class TestRevision:
 class TestTrustParts:
     """The slots as the vendor's pages describe them."""
 
-    @pytest.fixture(params=["tngtls", "tflxtls"])
+    @pytest.fixture(params=["tngtls", "tngtls-608a", "tngtls-608c", "tflxtls", "tflxtls-608a", "tflxtls-608c"])
     def wheel(self, request: pytest.FixtureRequest) -> Any:
         with driven(open_emulated(f"?image={request.param}").chip) as wheel:
             yield wheel

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from atcaprov.emulator.chip import Chip
 from atcaprov.emulator.images import load_image
 from atcaprov.emulator.random_source import SeededRandom, SystemRandom
+from tests.support.atcacert import Definition, read_certificate
 from tests.support.chips import SERIAL
 from tests.support.stock_cryptoauthlib import LIBRARY, Wheel, buffer, driven
 
@@ -49,7 +50,13 @@ def _raw(certificate: x509.Certificate) -> bytes:
 
 @pytest.mark.parametrize(
     ("image", "definition"),
-    [("tngtls", "g_tngtls_cert_def_3_device"), ("tflxtls", "g_tngtls_cert_def_2_device")],
+    [
+        ("tngtls", "g_tngtls_cert_def_3_device"),
+        ("tngtls-608a", "g_tngtls_cert_def_3_device"),
+        ("tflxtls", "g_tngtls_cert_def_2_device"),
+        ("tflxtls-608c", "g_tngtls_cert_def_3_device"),
+        ("tnglora", "g_tnglora_cert_def_4_device"),
+    ],
 )
 def test_the_library_finds_the_definition_by_the_tag(image: str, definition: str) -> None:
     """The tags stand in the data sheets, section 2.3; what they mean in cryptoauthlib app/tng/tng_atca.c."""
@@ -66,10 +73,12 @@ def test_a_blank_part_is_not_a_trust_part() -> None:
         assert LIBRARY.tng_get_device_cert_def(byref(c_void_p())) == WRONG_CERT_DEF
 
 
-def test_openssl_verifies_the_rebuilt_chain_under_the_test_root(tngtls: Wheel, tmp_path: Path) -> None:
-    for name in ("signer", "device"):
-        pem = read(name).public_bytes(Encoding.PEM)
-        (tmp_path / f"{name}.pem").write_bytes(pem)
+@pytest.mark.parametrize("image", ["tngtls", "tngtls-608a", "tngtls-608c", "tflxtls", "tflxtls-608a", "tnglora"])
+def test_openssl_verifies_the_rebuilt_chain_under_the_test_root(image: str, tmp_path: Path) -> None:
+    with driven(made(image)) as wheel, wheel.as_the_only_device():
+        chain = {name: read(name) for name in ("signer", "device")}
+    for name, certificate in chain.items():
+        (tmp_path / f"{name}.pem").write_bytes(certificate.public_bytes(Encoding.PEM))
     command = ["openssl", "verify", "-x509_strict", "-CAfile", str(ROOT), "-untrusted", "signer.pem", "device.pem"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "device.pem: OK\n"), done.stderr
@@ -84,6 +93,18 @@ def test_certificate_fits_the_chip_and_its_key(tngtls: Wheel) -> None:
     assert LIBRARY.tng_atcacert_device_public_key(keys[1], None) == 0
     assert bytes(keys[0]) == bytes(keys[1]) == _raw(device)
     assert bytes(keys[0]) == tngtls.fetch("calib_get_pubkey", 64, 0)
+
+
+def test_a_608c_tflxtls_has_certificates_of_the_definition_for_tflxtls() -> None:
+    """Its code is that of a TNGTLS, whose certificate has a MAC address from slot 5, which nobody can read here."""
+    with driven(made("tflxtls-608c")) as wheel, wheel.as_the_only_device():
+        signer_key, key = buffer(bytes(64)), buffer(bytes(64))
+        assert LIBRARY.tng_atcacert_signer_public_key(signer_key, None) == 0
+        assert LIBRARY.tng_get_device_pubkey(key) == 0
+        definition = Definition.in_dll(LIBRARY, "g_tflxtls_cert_def_4_device")
+        device = x509.load_der_x509_certificate(read_certificate(wheel, definition, bytes(signer_key)))
+        device.verify_directly_issued_by(read("signer"))
+    assert _raw(device) == bytes(key)
 
 
 def test_the_signer_key_is_that_of_the_signer_certificate(tngtls: Wheel) -> None:
