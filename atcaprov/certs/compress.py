@@ -1,20 +1,19 @@
 """Compress a certificate that was made elsewhere, if it has a compressed form.
 
 The vendor's compressor drops what does not fit (minutes, odd expiry dates) without an error; here the certificate is
-rebuilt from the result, and every difference is an error.
+compared field by field with what the definition expects, and rebuilt from the result.
 """
 
 from __future__ import annotations
 
-from datetime import datetime
+from dataclasses import replace
 
-from atcaprov.certs import dates
-from atcaprov.certs.compressed_form import CompressedCertificate
-from atcaprov.certs.definitions.definition import CertificateDefinition, StdElement
-from atcaprov.certs.field_comparison import explain_differences
-from atcaprov.certs.keys import signature_of
+from atcaprov.certs.certificate_fields import NOT_AFTER, NOT_BEFORE, PUBLIC_KEY, SERIAL_NUMBER, SIGNATURE
+from atcaprov.certs.definitions.definition import CertificateDefinition, SerialSource
+from atcaprov.certs.expected_certificate import expected_certificate
+from atcaprov.certs.field_comparison import FieldDifference, explain_differences, listed
 from atcaprov.certs.rebuild import StoredData, rebuild
-from atcaprov.certs.structure_comparison import explain_structure
+from atcaprov.certs.serial_number import HASHES, NEEDS_CHIP_SERIAL, PUBLIC_KEY_HASHES
 from atcaprov.certs.x509_layout import certificate_layout
 from atcaprov.errors import CertificateError, Code
 
@@ -24,79 +23,107 @@ def compress(
     certificate: bytes,
     *,
     ca_public_key: bytes,
+    public_key: bytes | None = None,
     chip_serial: bytes | None = None,
     stored: StoredData | None = None,
 ) -> bytes:
     """Return the compressed form (72 bytes) of a certificate (DER) that the definition describes.
 
-    Raises CertificateError (certificate-mismatch) that names each difference, expected and found, when the certificate
-    cannot be rebuilt from 72 bytes: its structure differs from the template, a date has minutes, its validity is not a
-    whole number of years, or its serial number is another.
+    Keys are X||Y (64 bytes); without `public_key` the certificate may be for any key. Raises CertificateError
+    (certificate-mismatch) that names each field that is not as the definition has it, expected and found, when the
+    certificate cannot be rebuilt from 72 bytes.
     """
-    built_differently = explain_structure(definition.cert_template, certificate)
-    if built_differently:
-        raise _mismatch(definition, "; ".join(built_differently))
-    layout = certificate_layout(certificate)
-    issue_date = _date(definition, certificate, StdElement.ISSUE_DATE)
-    expire_years = _expire_years(definition, certificate, issue_date)
-    compressed = CompressedCertificate(
-        signature=signature_of(layout.signature.of(certificate)),
-        issue_date=issue_date,
-        expire_years=expire_years,
-        signer_id=_signer_id(definition, certificate),
-        template_id=definition.template_id,
-        chain_id=definition.chain_id,
-        sn_source=definition.sn_source,
-        format_version=dates.format_version_for(issue_date.year, expire_years),
-    ).pack()
-    again = rebuild(
+    differences = differences_from(
         definition,
-        compressed=compressed,
-        public_key=layout.public_key.of(certificate),
+        certificate,
         ca_public_key=ca_public_key,
+        public_key=public_key,
         chip_serial=chip_serial,
         stored=stored,
     )
-    differences = explain_differences(definition, again, certificate)
     if differences:
-        raise _mismatch(definition, "; ".join(str(difference).rstrip(".") for difference in differences))
+        raise _mismatch(definition, listed(differences))
+    compressed = expected_certificate(
+        definition, certificate, ca_public_key=ca_public_key, chip_serial=chip_serial, stored=stored
+    ).compressed.pack()
+    again = rebuild(
+        definition,
+        compressed=compressed,
+        public_key=certificate_layout(certificate).public_key.of(certificate),
+        ca_public_key=ca_public_key,
+        chip_serial=chip_serial,
+        stored=with_own_serial(definition, certificate, stored),
+    )
+    if again != certificate:
+        raise _mismatch(definition, listed(explain_differences(definition, again, certificate)))
     return compressed
 
 
-def _date(definition: CertificateDefinition, certificate: bytes, element: StdElement) -> datetime:
-    is_issue = element is StdElement.ISSUE_DATE
-    date_format = definition.issue_date_format if is_issue else definition.expire_date_format
-    return dates.parse_date(_bytes(definition, certificate, element), date_format)
-
-
-def _expire_years(definition: CertificateDefinition, certificate: bytes, issue_date: datetime) -> int:
-    if not definition.element(StdElement.EXPIRE_DATE).count:
-        return definition.expire_years
-    expire = _date(definition, certificate, StdElement.EXPIRE_DATE)
-    if expire == dates.NO_EXPIRY[definition.expire_date_format]:
-        return 0
-    years = expire.year - issue_date.year
-    if (
-        not 1 <= years <= dates.MAX_EXPIRE_YEARS[1]
-        or dates.expire_date(issue_date, years, definition.expire_date_format) != expire
-    ):
-        raise _mismatch(definition, f"its validity ({issue_date} to {expire}) is not a whole number of years up to 127")
-    return years
-
-
-def _signer_id(definition: CertificateDefinition, certificate: bytes) -> bytes:
-    if not definition.element(StdElement.SIGNER_ID).count:
-        return bytes(2)
-    text = _bytes(definition, certificate, StdElement.SIGNER_ID)
+def differences_from(
+    definition: CertificateDefinition,
+    certificate: bytes,
+    *,
+    ca_public_key: bytes,
+    public_key: bytes | None = None,
+    chip_serial: bytes | None = None,
+    stored: StoredData | None = None,
+) -> list[FieldDifference]:
+    """Return each field of a certificate (DER) that is not as the definition has it; arguments as of `compress`."""
     try:
-        return bytes.fromhex(text.decode("ascii"))
-    except ValueError:
-        raise _mismatch(definition, "its signer id is not four hexadecimal digits") from None
+        expected = expected_certificate(
+            definition,
+            certificate,
+            ca_public_key=ca_public_key,
+            public_key=public_key,
+            chip_serial=chip_serial,
+            stored=stored,
+        )
+    except CertificateError as error:
+        raise _mismatch(definition, f"{error.what[0].lower()}{error.what[1:].rstrip('.')}") from error
+    differences = explain_differences(definition, expected.certificate, certificate)
+    return [replace(difference, cause=_rule(definition, difference)) for difference in differences]
 
 
-def _bytes(definition: CertificateDefinition, certificate: bytes, element: StdElement) -> bytes:
-    location = definition.element(element)
-    return certificate[location.offset : location.end]
+def with_own_serial(
+    definition: CertificateDefinition, certificate: bytes, stored: StoredData | None
+) -> StoredData | None:
+    """Return `stored` with the certificate's serial number, if the definition wants it on the chip."""
+    location = definition.cert_sn_dev_loc
+    if definition.sn_source is not SerialSource.STORED or not location.present or location in (stored or {}):
+        return stored
+    return {**(stored or {}), location: certificate_layout(certificate).serial_number.of(certificate)}
+
+
+def _rule(definition: CertificateDefinition, difference: FieldDifference) -> str:
+    """Return the rule that a field breaks which the definition leaves open; the causes of two issues do not hold."""
+    match difference.field:
+        case name if name == NOT_BEFORE:
+            return "It must be on the full hour, in a year from 2000 on that the compressed form holds."
+        case name if name == NOT_AFTER:
+            return "It must be a whole number of years after notBefore, 127 at most, or the last date of its form."
+        case name if name == SERIAL_NUMBER:
+            return (
+                f"It must be made from {_serial_parts(definition.sn_source)}, as {definition.sn_source.name} demands."
+            )
+        case name if name == SIGNATURE:
+            return "It must be an ECDSA signature of P-256 in DER."
+        case name if name == PUBLIC_KEY:
+            return "The certificate is for another key."
+        case _:
+            return _name_rule(difference)
+
+
+def _serial_parts(source: SerialSource) -> str:
+    if source is SerialSource.STORED:
+        return "what the definition or the chip holds"
+    first = {source in PUBLIC_KEY_HASHES: "the public key", source in NEEDS_CHIP_SERIAL: "the chip's serial number"}
+    return first.get(True, "the signer id") + (" and notBefore" if source in HASHES else "")
+
+
+def _name_rule(difference: FieldDifference) -> str:
+    if "XXXX" in difference.expected:
+        return "XXXX are the four hexadecimal digits of the signer id."
+    return ""
 
 
 def _mismatch(definition: CertificateDefinition, why: str) -> CertificateError:

@@ -90,10 +90,12 @@ def test_loss_that_the_vendor_compressor_hides_is_an_error() -> None:
     assert "whole number of years" in refused(made_elsewhere(HOUR, HOUR.replace(year=2056) - timedelta(seconds=1)))
     assert "whole number of years" in refused(made_elsewhere(HOUR, HOUR.replace(year=2056, month=7)))
     assert "whole number of years" in refused(made_elsewhere(HOUR, HOUR.replace(year=2154)))
-    assert "serial number (bytes 15-30)" in refused(made_elsewhere(HOUR, NEVER))
+    assert "serial number: expected " in refused(made_elsewhere(HOUR, NEVER))
     assert "four hexadecimal digits" in refused(made_elsewhere(HOUR, NEVER, common_name="00x4"))
-    assert "CN (UTF8String of 30 bytes)" in refused(made_elsewhere(HOUR, NEVER, common_name="00340"))
-    assert "found UTCTime and UTCTime" in refused(made_elsewhere(HOUR, HOUR.replace(year=2036)))
+    assert "found 'Example ATECC608A Signer 00340' (UTF8String)" in refused(
+        made_elsewhere(HOUR, NEVER, common_name="00340")
+    )
+    assert "found 2036-06-01 08:00:00 UTC (UTCTime)" in refused(made_elsewhere(HOUR, HOUR.replace(year=2036)))
 
 
 def test_another_issuers_key() -> None:
@@ -106,7 +108,7 @@ def test_another_issuers_key() -> None:
         sign=ROOT.sign,
     ).der
     assert compress(DEFINITION, certificate, ca_public_key=ROOT.public)
-    with pytest.raises(CertificateError, match="authority key id") as caught:
+    with pytest.raises(CertificateError, match="authorityKeyIdentifier") as caught:
         compress(DEFINITION, certificate, ca_public_key=DEVICE.public)
     assert caught.value.code == Code.CERTIFICATE_MISMATCH
     other = replace(DEFINITION, template_id=9)
