@@ -54,6 +54,20 @@ def public_key(scalar: bytes) -> bytes:
     return _raw_public(_private_key(scalar))
 
 
+def compressed(xy: bytes) -> bytes:
+    """Return 64 bytes X and Y as a compressed point, 33 bytes (SEC 1, section 2.3.3)."""
+    return bytes((2 | xy[63] & 1,)) + xy[:32]
+
+
+def uncompressed(point: bytes) -> bytes | None:
+    """Return X and Y (64 bytes) of a compressed point, 33 bytes; None if it is not on the curve."""
+    try:
+        key = ec.EllipticCurvePublicKey.from_encoded_point(_CURVE, point)
+    except ValueError:
+        return None
+    return key.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)[1:]
+
+
 def on_curve(xy: bytes) -> bool:
     """Return whether 64 bytes X and Y are a point of the curve."""
     try:

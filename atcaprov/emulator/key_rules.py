@@ -110,7 +110,9 @@ def usable_private_key(core: Core, key_id: int) -> bytes:
     require_secret(slot)
     scalar = slot.private_key()
     if scalar is None:
-        raise denied("the slot holds no valid private key yet", slot=slot.number)
+        twin = slot.holds_private_key()
+        reason = "a twin does not have the private key" if twin else "the slot holds no valid private key yet"
+        raise denied(reason, slot=slot.number)
     return scalar
 
 

@@ -28,17 +28,21 @@ class Memory:
     """The three zones as mutable bytes; slots lie in the data zone in slot order without gaps.
 
     `revision` (4 bytes) is what Info answers and decides which part the chip is. Bytes 4 to 7 of the configuration
-    zone hold a revision, too, which may differ; it is the default.
+    zone hold a revision, too, which may differ; it is the default. A twin (`is_twin`) is what could be read of a real
+    chip: it has no private keys, and slots that it does not know (see `MemorySlot`).
     """
 
-    __slots__ = ("config", "data", "otp", "revision")
+    __slots__ = ("config", "data", "is_twin", "otp", "revision")
 
-    def __init__(self, config: bytes, otp: bytes, data: bytes, revision: bytes | None = None) -> None:
+    def __init__(
+        self, config: bytes, otp: bytes, data: bytes, revision: bytes | None = None, *, is_twin: bool = False
+    ) -> None:
         if (len(config), len(otp), len(data)) != (CONFIG_SIZE, OTP_SIZE, DATA_SIZE):
             raise ValueError(f"zones must have {CONFIG_SIZE}, {OTP_SIZE} and {DATA_SIZE} bytes")
         self.revision = bytes(config[REVISION] if revision is None else revision)
         if len(self.revision) != REVISION_SIZE:
             raise ValueError(f"a revision must have {REVISION_SIZE} bytes")
+        self.is_twin = is_twin
         self.config = bytearray(config)
         self.otp = bytearray(otp)
         self.data = bytearray(data)

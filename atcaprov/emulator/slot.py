@@ -8,12 +8,19 @@ from __future__ import annotations
 from typing import Final
 
 from atcaprov.chip.memory_map import KEY_CONFIG, KEY_TYPE_P256, SLOT_CONFIG, SLOT_SIZES
-from atcaprov.emulator.ecc import is_scalar
+from atcaprov.emulator.ecc import compressed, is_scalar, public_key, uncompressed
 from atcaprov.emulator.memory import Memory
+from atcaprov.emulator.refusal import denied
 
 PUBLIC_KEY_SLOT_SIZE: Final = 72
 PRIVATE_KEY_SIZE: Final = 36
 _PAD: Final = bytes(4)
+UNKNOWN: Final = b"unknown "
+"""Fills a twin's slot whose content the real chip did not show."""
+_HALF: Final = b"pub"
+"""Begins a twin's private slot; behind it is the public key as a compressed point, or zeros if it is not known. No
+command of a chip can put these bytes there, as a private key begins with four zeros."""
+_COMPRESSED: Final = (2, 3)
 VALIDATED: Final = 0x50
 INVALIDATED: Final = 0xA0
 
@@ -150,13 +157,41 @@ class MemorySlot:
 
     def secret(self) -> bytes:
         """Return the first 32 bytes, the slot's value as a symmetric key."""
+        self.require_known()
         return self._memory.read_slot(self.number, 0, 32)
+
+    def require_known(self) -> None:
+        """Refuse what a twin of a real chip does not know: the content of a slot that the chip did not show."""
+        if self._memory.is_twin and self.read(0, len(UNKNOWN)) == UNKNOWN:
+            raise denied("a twin does not know what this slot of the real chip holds", slot=self.number)
+
+    def mark_unknown(self) -> None:
+        """Say that the content of the real chip's slot is not known; a write ends that."""
+        self.write(0, UNKNOWN * -(-self.size // len(UNKNOWN)))
 
     def private_key(self) -> bytes | None:
         """Return the 32-byte scalar, or None if the bytes (4 zero bytes, scalar) are not a valid private key."""
         content = self._memory.read_slot(self.number, 0, PRIVATE_KEY_SIZE)
         scalar = content[4:]
         return scalar if content[:4] == _PAD and is_scalar(scalar) else None
+
+    def holds_private_key(self) -> bool:
+        """Return whether there is a valid private key; a twin may have one without its scalar."""
+        known_half = self._memory.is_twin and self.read(0, len(_HALF)) == _HALF
+        return known_half or self.private_key() is not None
+
+    def public_half(self) -> bytes | None:
+        """Return X and Y (64 bytes) of the private key; None if there is none, or a twin does not know it."""
+        if self._memory.is_twin and self.read(0, len(_HALF)) == _HALF:
+            point = self.read(len(_HALF), PRIVATE_KEY_SIZE - len(_HALF))
+            return uncompressed(point) if point[0] in _COMPRESSED else None
+        scalar = self.private_key()
+        return None if scalar is None else public_key(scalar)
+
+    def store_public_half(self, xy: bytes | None) -> None:
+        """Store of a real chip's private key what is known: X and Y (64 bytes), or that there is one (None)."""
+        point = bytes(33) if xy is None else compressed(xy)
+        self.write(0, _HALF + point)
 
     def store_private_key(self, scalar: bytes) -> None:
         """Store a 32-byte scalar in the form that `private_key` reads."""

@@ -1,9 +1,10 @@
 """A chip's memory in a JSON file, written whole or not at all.
 
 Layout: `{"format": "atcaprov chip", "version": 1, "revision": hex, "config": hex, "otp": hex, "data": hex}`. A file
-without `revision`, the answer of Info, means the one in the configuration zone. The file holds the chip's private keys:
-only its owner can read it. Moving the file away unplugs the chip; it is never written again at the old place, so that
-there are no two chips with the same key.
+without `revision`, the answer of Info, means the one in the configuration zone. The twin of a real chip, made by
+`atcaprov chip dump`, has version 2 and `"twin": true`: its slots may hold marks in place of what the chip did not show
+(`MemorySlot`). The file holds the chip's private keys: only its owner can read it. Moving the file away unplugs the
+chip; it is never written again at the old place, so that there are no two chips with the same key.
 """
 
 from __future__ import annotations
@@ -20,10 +21,19 @@ from atcaprov.errors import Code, TransportError, UsageError
 
 _FORMAT: Final = "atcaprov chip"
 _VERSION: Final = 1
+_TWIN_VERSION: Final = 2
 _OWNER_ONLY: Final = 0o600
 _ZONES: Final = ("config", "otp", "data")
 _ADVICE: Final = "Free some space or choose another folder. The file still has the state before this command."
 _FIRST_ADVICE: Final = "Check that its folder exists and has free space, or choose another folder. No file was created."
+
+
+def chip_file(memory: Memory) -> bytes:
+    """Return the content of the file for a memory."""
+    zones = {name: zone.hex() for name, zone in zip(_ZONES, memory.image(), strict=True)}
+    head = {"format": _FORMAT, "version": _VERSION, "revision": memory.revision.hex()}
+    twin = {"version": _TWIN_VERSION, "twin": True} if memory.is_twin else {}
+    return (json.dumps(head | twin | zones, indent=1) + "\n").encode("ascii")
 
 
 class StateFile:
@@ -70,12 +80,9 @@ class StateFile:
         if image == self._kept:
             self._require_there()
             return
-        zones = {name: zone.hex() for name, zone in zip(_ZONES, image, strict=True)}
-        head = {"format": _FORMAT, "version": _VERSION, "revision": memory.revision.hex()}
-        text = json.dumps(head | zones, indent=1) + "\n"
         try:
             self._require_there()
-            self._file = durable_files.replace(self.path, text.encode("ascii"), _OWNER_ONLY, check=self._require_there)
+            self._file = durable_files.replace(self.path, chip_file(memory), _OWNER_ONLY, check=self._require_there)
         except (OSError, TransportError) as error:
             if self._kept is not None:
                 memory.restore(self._kept)
@@ -110,11 +117,16 @@ class StateFile:
             raise self._invalid(f"it is not JSON: {error}") from None
         if not isinstance(document, dict) or document.get("format") != _FORMAT:
             raise self._invalid("it is not a chip file")
-        if document.get("version") != _VERSION:
-            raise self._invalid(f"its version is {shown(document.get('version'))}, not {_VERSION}")
+        is_twin = document.get("twin", False)
+        if not isinstance(is_twin, bool):
+            raise self._invalid(f"its 'twin' is {shown(is_twin)}, not true or false")
+        wanted = _TWIN_VERSION if is_twin else _VERSION
+        if document.get("version") != wanted:
+            raise self._invalid(f"its version is {shown(document.get('version'))}, not {wanted}")
         config, otp, data = (self._zone(document, name) for name in _ZONES)
         try:
-            return Memory(config, otp, data, self._zone(document, "revision") if "revision" in document else None)
+            revision = self._zone(document, "revision") if "revision" in document else None
+            return Memory(config, otp, data, revision, is_twin=is_twin)
         except ValueError as error:
             raise self._invalid(str(error)) from None
 

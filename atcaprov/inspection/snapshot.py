@@ -23,7 +23,7 @@ ALL_SLOTS: Final = frozenset(range(SLOT_COUNT))
 
 
 @dataclass(frozen=True)
-class Snapshot:
+class ChipSnapshot:
     """What was read of one chip. `revision` is the 4 bytes that Info answers, `config` the zone of 128 bytes."""
 
     url: str
@@ -49,13 +49,13 @@ class Snapshot:
         return self.zone.serial_number
 
 
-def read_identity(device: Device) -> Snapshot:
+def read_identity(device: Device) -> ChipSnapshot:
     """Read what identifies a chip, by five commands: its revision and its configuration zone."""
     with device.burst():
-        return Snapshot(device.url, device.info(), device.read_config())
+        return ChipSnapshot(device.url, device.info(), device.read_config())
 
 
-def read_snapshot(device: Device, *, slots: Collection[int] = ALL_SLOTS) -> Snapshot:
+def read_snapshot(device: Device, *, slots: Collection[int] = ALL_SLOTS) -> ChipSnapshot:
     """Read all that a chip shows: its identity, OTP, which keys it holds, and of `slots` what they show in clear.
 
     Raises:
@@ -70,7 +70,7 @@ def read_snapshot(device: Device, *, slots: Collection[int] = ALL_SLOTS) -> Snap
         keys, public_keys = _keys(device, zone)
         if device.serial_number() != zone.serial_number:
             raise _changed(device.url)
-    return Snapshot(identity.url, identity.revision, identity.config, otp, _known(contents), keys, public_keys)
+    return ChipSnapshot(identity.url, identity.revision, identity.config, otp, _known(contents), keys, public_keys)
 
 
 def shows_content(zone: ConfigZone, slot: Slot) -> bool:

@@ -13,7 +13,7 @@ from atcaprov.emulator.images import load_image
 from atcaprov.emulator.memory import Memory
 from atcaprov.emulator.random_source import SeededRandom
 from atcaprov.hal.emulated import EmulatedHal
-from atcaprov.inspection.snapshot import Snapshot, read_identity, read_snapshot
+from atcaprov.inspection.snapshot import ChipSnapshot, read_identity, read_snapshot
 from tests.support.chips import configured_memory
 
 SECRET, CLEAR, PRIVATE = (0x8F8F, 0x001C), (0x0F0F, 0x003C), (0x2083, 0x0033)
@@ -34,7 +34,7 @@ class Counted(EmulatedHal):
         return super().exchange(packet)
 
 
-def read(memory: Memory) -> tuple[Snapshot, list[int]]:
+def read(memory: Memory) -> tuple[ChipSnapshot, list[int]]:
     hal = Counted(memory)
     with Device(ReadOnlyHal(hal)) as device:
         snapshot = read_snapshot(device)
@@ -109,6 +109,6 @@ def test_a_board_that_is_changed_while_it_is_read_is_noticed() -> None:
 
 
 def test_a_snapshot_is_a_value() -> None:
-    snapshot = Snapshot("emulator:", bytes(4), bytes(128))
+    snapshot = ChipSnapshot("emulator:", bytes(4), bytes(128))
     assert replace(snapshot, url="x") != snapshot
-    assert snapshot == Snapshot("emulator:", bytes(4), bytes(128))
+    assert snapshot == ChipSnapshot("emulator:", bytes(4), bytes(128))

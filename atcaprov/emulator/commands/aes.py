@@ -55,6 +55,7 @@ def _slot_key(core: Core, number: int, start: int) -> bytes:
     require_open_use(core, slot)
     require_symmetric(slot)
     require_key_type(core, slot, KEY_TYPE_AES)
+    slot.require_known()
     key = slot.read(start, BLOCK)
     if len(key) < BLOCK:
         raise denied("the key block lies outside the slot", slot=slot.number)

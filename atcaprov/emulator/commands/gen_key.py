@@ -7,7 +7,6 @@ from typing import Final
 
 from atcaprov.chip.commands import TEMP_KEY_SLOT, Opcode
 from atcaprov.chip.memory_map import KEY_TYPE_P256
-from atcaprov.emulator import ecc
 from atcaprov.emulator.command import SUCCESS, CommandSpec, require_length, require_slot_number
 from atcaprov.emulator.core import Core
 from atcaprov.emulator.key_rules import (
@@ -81,10 +80,10 @@ def _public_key(core: Core, slot: MemorySlot) -> bytes:
     if not slot.pub_info and obeys_key_config(core):
         raise denied("the public key may not be generated", slot=slot.number, bit="KeyConfig.PubInfo")
     require_authorized(core, slot)
-    scalar = slot.private_key()
-    if scalar is None:
+    public_key = slot.public_half()
+    if public_key is None:
         raise denied("the slot holds no valid private key yet", slot=slot.number)
-    return ecc.public_key(scalar)
+    return public_key
 
 
 def _require_private(core: Core, slot: MemorySlot) -> None:

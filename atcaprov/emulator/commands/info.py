@@ -53,7 +53,7 @@ def _key_valid(core: Core, number: int) -> bool:
     if slot.key_type != KEY_TYPE_P256:
         return False
     if slot.private:
-        return slot.private_key() is not None
+        return slot.holds_private_key()
     if slot.needs_validation:
         return slot.validated
     return slot.holds_public_key and ecc.on_curve(slot.public_key())

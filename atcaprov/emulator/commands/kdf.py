@@ -77,6 +77,7 @@ def _key(core: Core, source: int, slot: MemorySlot | None) -> bytes:
         require_usable(core, slot)
         require_open_use(core, slot)
         require_symmetric(slot)
+        slot.require_known()
         return slot.read(0, 64)
     if source == _ALTERNATE:
         if core.volatile.alternate_key is None:

@@ -52,6 +52,7 @@ def _read_encrypted(core: Core, slot: MemorySlot, address: Address) -> bytes:
 
 def _content(core: Core, slot: MemorySlot, address: Address) -> bytes:
     """Return the bytes of the slot; those beyond its end are filled up, before any encryption."""
+    slot.require_known()
     content = slot.read(address.offset, address.size)
     if len(content) < address.size:
         content = content.ljust(address.size, bytes((core.rules.partial_block_fill,)))
