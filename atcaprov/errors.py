@@ -85,6 +85,7 @@ class Code(enum.StrEnum):
     WRITE_NOT_VERIFIED = "write-not-verified"
     SLOT_NOT_ALLOWED = "slot-not-allowed"
     SLOT_NOT_LOCKABLE = "slot-not-lockable"
+    GENUINE_UNPROVABLE = "genuine-unprovable"
     NOT_A_MODULE = "not-a-module"
     SIGNED_UNEXPECTEDLY = "signed-unexpectedly"
     # CertificateError
@@ -96,6 +97,7 @@ class Code(enum.StrEnum):
     ROOT_NOT_PINNED = "root-not-pinned"
     KEY_MISMATCH = "key-mismatch"
     CLOCK_WRONG = "clock-wrong"
+    NOT_GENUINE = "not-genuine"
     MODULE_INVALID = "module-invalid"
     MODULE_CHANGED = "module-changed"
     # ServerRejected: what a server answers

@@ -8,9 +8,12 @@ from datetime import datetime
 from cryptography import x509
 
 from atcaprov.certs.keys import key_id, signature_of, verify_digest
-from atcaprov.certs.x509_layout import CertificateLayout, authority_layout, certificate_layout
+from atcaprov.certs.x509_layout import CertificateLayout, authority_layout, certificate_layout, extension_values
 from atcaprov.errors import CertificateError, Code
 
+_ALTERNATIVE_NAME = bytes.fromhex("0603551d11")
+_NO_EXTENSION = 0x7F
+"""Last byte of an object id below 2.5.29 that names no extension."""
 _KNOWN_EXTENSIONS = (x509.BasicConstraints, x509.KeyUsage, x509.ExtendedKeyUsage)
 
 
@@ -21,14 +24,16 @@ def verify_chain(
     *,
     at: datetime | None = None,
     device_public_key: bytes | None = None,
+    root_key_id: bytes | None = None,
 ) -> None:
     """Return when the device certificate leads over the signer certificate to the pinned root key (X||Y, 64 bytes).
 
     With `at`, both must be valid at that moment; with `device_public_key`, the device certificate must be for that
-    key. Raises CertificateError: root-not-pinned, chain-invalid, or key-mismatch.
+    key; `root_key_id` is the key id in the root's certificate, if it is not the usual hash of its key. Raises
+    CertificateError: root-not-pinned, chain-invalid, or key-mismatch.
     """
     signer, device = _layout(signer_der, "signer"), _layout(device_der, "device")
-    _check_signed(signer_der, signer, root_public_key, "signer", Code.ROOT_NOT_PINNED)
+    _check_signed(signer_der, signer, root_public_key, "signer", Code.ROOT_NOT_PINNED, root_key_id)
     signer_key = signer.public_key.of(signer_der)
     if device.issuer.of(device_der) != signer.subject.of(signer_der):
         raise _broken("The issuer named in the device certificate is not the subject of the signer certificate.")
@@ -116,9 +121,16 @@ def _layout(der: bytes, role: str) -> CertificateLayout:
         raise _broken(f"The {role} certificate is not usable. {error.what}") from error
 
 
-def _check_signed(der: bytes, layout: CertificateLayout, issuer_key: bytes, role: str, code: Code) -> None:
+def _check_signed(
+    der: bytes,
+    layout: CertificateLayout,
+    issuer_key: bytes,
+    role: str,
+    code: Code,
+    issuer_key_id: bytes | None = None,
+) -> None:
     authority = layout.authority_key_id
-    named = authority is None or authority.of(der) == key_id(issuer_key)
+    named = authority is None or authority.of(der) == (issuer_key_id or key_id(issuer_key))
     digest = hashlib.sha256(layout.tbs.of(der)).digest()
     if named and verify_digest(issuer_key, digest, _signature(layout.signature.of(der), role)):
         return
@@ -161,7 +173,7 @@ def _check_device(der: bytes, at: datetime | None) -> None:
 def _extensions(der: bytes, role: str, at: datetime | None) -> x509.Extensions:
     # Only certificates with a verified signature or key come here, so the parser gets no foreign input.
     try:
-        certificate = x509.load_der_x509_certificate(der)
+        certificate = x509.load_der_x509_certificate(_without_alternative_name(der))
         extensions = certificate.extensions
         begin, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
     except (ValueError, x509.DuplicateExtension, x509.InvalidVersion) as error:
@@ -172,6 +184,20 @@ def _extensions(der: bytes, role: str, at: datetime | None) -> x509.Extensions:
         if extension.critical and not isinstance(extension.value, _KNOWN_EXTENSIONS):
             raise _broken(f"The {role} certificate has the unknown critical extension {extension.oid.dotted_string}.")
     return extensions
+
+
+def _without_alternative_name(der: bytes) -> bytes:
+    """Return a copy for `cryptography` to read in which the alternative name of the subject is an unknown extension.
+
+    Nothing here depends on it, and `cryptography` reads no extension of a certificate with a wrong character in it:
+    Microchip's have an underscore in a PrintableString.
+    """
+    copy = bytearray(der)
+    span = authority_layout(der).extensions
+    for extension in extension_values(der, span) if span is not None else []:
+        if extension.object_id.of(der) == _ALTERNATIVE_NAME:
+            copy[extension.object_id.end - 1] = _NO_EXTENSION
+    return bytes(copy)
 
 
 def _broken(what: str) -> CertificateError:

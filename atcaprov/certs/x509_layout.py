@@ -14,8 +14,8 @@ from atcaprov.certs.der import Tlv, children, expect, read_tlv
 from atcaprov.errors import CertificateError
 
 ECDSA_WITH_SHA256: Final = bytes.fromhex("300a06082a8648ce3d040302")
-_P256_KEY_PREFIX: Final = bytes.fromhex("3059301306072a8648ce3d020106082a8648ce3d03010703420004")
-_VERSION_3: Final = bytes.fromhex("a003020102")
+P256_KEY_PREFIX: Final = bytes.fromhex("3059301306072a8648ce3d020106082a8648ce3d03010703420004")
+VERSION_3: Final = bytes.fromhex("a003020102")
 _SUBJECT_KEY_ID: Final = bytes.fromhex("0603551d0e")
 _AUTHORITY_KEY_ID: Final = bytes.fromhex("0603551d23")
 _COMMON_NAME: Final = bytes.fromhex("0603550403")
@@ -40,6 +40,14 @@ class Span:
     def holds(self, start: int, end: int) -> bool:
         """Tell whether `start` to `end` lies inside."""
         return self.start <= start and end <= self.end
+
+
+@dataclass(frozen=True, slots=True)
+class ExtensionValue:
+    """One extension: its object id, with tag and length, and the OCTET STRING of its value."""
+
+    object_id: Span
+    value: Tlv
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,13 +119,13 @@ def _tbs_layout(certificate: bytes, tbs: Tlv, signature: Tlv, algorithm_bytes: b
     if not 7 <= len(fields) <= 8:
         raise CertificateError("The signed part must have version, serial number, ..., key and extensions only.")
     version, serial, algorithm, issuer, validity, subject, key = fields[:7]
-    _expect_bytes(certificate, version, _VERSION_3, "the certificate must be of version 3")
+    _expect_bytes(certificate, version, VERSION_3, "the certificate must be of version 3")
     rule = _RULE if algorithm_bytes == ECDSA_WITH_SHA256 else "its two signature algorithms must be the same"
     _expect_bytes(certificate, algorithm, algorithm_bytes, rule)
     expect(serial, der.INTEGER, "the serial number")
     begin, end = _validity(certificate, validity)
-    prefix_end = key.start + len(_P256_KEY_PREFIX)
-    if certificate[key.start : prefix_end] != _P256_KEY_PREFIX or key.end - prefix_end != 64:
+    prefix_end = key.start + len(P256_KEY_PREFIX)
+    if certificate[key.start : prefix_end] != P256_KEY_PREFIX or key.end - prefix_end != 64:
         raise CertificateError("The key of the certificate is not an uncompressed P-256 key.")
     extensions = expect(fields[7], _EXTENSIONS, "the extensions") if len(fields) == 8 else None
     key_ids = _key_ids(certificate, extensions) if extensions is not None else {}
@@ -156,18 +164,26 @@ def _common_name(certificate: bytes, name: Tlv) -> Span | None:
     return None
 
 
-def _key_ids(certificate: bytes, extensions: Tlv) -> dict[bytes, Span]:
-    found = {}
-    lists = children(certificate, extensions)
+def extension_values(certificate: bytes, extensions: Span) -> list[ExtensionValue]:
+    """Return the extensions of a certificate; `extensions` is the span of its layout."""
+    lists = children(certificate, Tlv(_EXTENSIONS, extensions.start, extensions.start, extensions.end))
     if len(lists) != 1:
         raise CertificateError("The extensions of the certificate must be one sequence.")
+    found = []
     for extension in children(certificate, expect(lists[0], der.SEQUENCE, "the extensions")):
         parts = children(certificate, expect(extension, der.SEQUENCE, "an extension"))
         if not 2 <= len(parts) <= 3:
             raise CertificateError("An extension of the certificate must have an id and a value.")
-        object_id = certificate[parts[0].start : parts[0].end]
+        found.append(ExtensionValue(Span(parts[0].start, parts[0].end), parts[-1]))
+    return found
+
+
+def _key_ids(certificate: bytes, extensions: Tlv) -> dict[bytes, Span]:
+    found = {}
+    for extension in extension_values(certificate, _value(extensions)):
+        object_id = extension.object_id.of(certificate)
         if object_id in (_SUBJECT_KEY_ID, _AUTHORITY_KEY_ID):
-            key_id = _key_id(certificate, object_id, parts[-1])
+            key_id = _key_id(certificate, object_id, extension.value)
             if key_id is not None:
                 found[object_id] = key_id
     return found

@@ -8,9 +8,10 @@ from atcaprov.certs.compressed_form import CompressedCertificate
 from atcaprov.certs.rebuild import from_slots
 from atcaprov.device.device import Device
 from atcaprov.errors import Board, CertificateError, Code, ProvisioningError
+from atcaprov.inspection.key_proof import prove_key
 from atcaprov.provisioning.certificate_reply import ChipKey
 from atcaprov.provisioning.signer_offer import SignerOffer
-from atcaprov.provisioning.validation import prove_key, rebuilt_device, rebuilt_signer
+from atcaprov.provisioning.validation import rebuilt_device, rebuilt_signer
 
 _GOOD_ADVICE = "Set the board aside as a good one; it needs nothing more."
 

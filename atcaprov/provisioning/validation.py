@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
-import secrets
-
 from atcaprov.certs.cert_info import CertInfo
 from atcaprov.certs.chain import verify_chain
-from atcaprov.certs.keys import verify_digest
 from atcaprov.certs.rebuild import from_slots, rebuild
 from atcaprov.device.device import Device
-from atcaprov.errors import Board, CertificateError, Code
+from atcaprov.errors import Board, CertificateError
+from atcaprov.inspection.key_proof import prove_key
 from atcaprov.provisioning.certificate_reply import ChipKey, IssuedCertificates, require_equal
 from atcaprov.provisioning.signer_offer import SignerOffer
-
-_CHALLENGE_SIZE = 32
 
 
 def validate(
@@ -66,14 +61,3 @@ def rebuilt_signer(device: Device, offer: SignerOffer, cert_info: CertInfo, sign
         ca_public_key=cert_info.root_public_key,
         chip_serial=None,
     )
-
-
-def prove_key(device: Device, slot: int, public_key: bytes) -> None:
-    """Have the chip sign a fresh random challenge and verify it under `public_key`, 64 bytes X||Y."""
-    digest = hashlib.sha256(secrets.token_bytes(_CHALLENGE_SIZE)).digest()
-    if not verify_digest(public_key, digest, device.sign(slot, digest)):
-        raise CertificateError(
-            "The chip's private key does not fit its certificate.",
-            advice="The chip is locked: it cannot be repaired.",
-            code=Code.KEY_MISMATCH,
-        )

@@ -28,7 +28,7 @@ from atcaprov.chip.commands import GEN_KEY_CREATE, Opcode, Status
 from atcaprov.chip.crc import with_crc
 from atcaprov.chip.memory_map import LOCK_CONFIG, LOCK_VALUE
 from atcaprov.config_zone.defaults import DEFAULT_608A
-from atcaprov.provisioning.validation import prove_key
+from atcaprov.inspection.key_proof import prove_key
 from atcaprov.wire.messages import CertificatesReply, CertificatesRequest, ErrorReply, SignerRequest
 from tests.support.in_memory_server import InMemory, MemoryCa, unreachable
 from tests.support.scripted_hal import ScriptedHal

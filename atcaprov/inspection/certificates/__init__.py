@@ -1,0 +1,1 @@
+"""Find the certificates on a chip and rebuild them: ours, the maker's, and those of other public tools."""

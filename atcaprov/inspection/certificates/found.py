@@ -1,0 +1,85 @@
+"""What was found on a chip: a chain of certificates, and whose way of storing them it is."""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+from dataclasses import dataclass
+
+from atcaprov.certs.keys import signature_of, verify_digest
+from atcaprov.certs.x509_layout import certificate_layout
+from atcaprov.errors import CertificateError
+
+
+class Layout(enum.StrEnum):
+    """Who wrote the certificates, and how; the value is the name for programs."""
+
+    ATCAPROV = "atcaprov"
+    TNGTLS = "tngtls"
+    TFLXTLS = "tflxtls"
+    TNGLORA = "tnglora"
+    NERVES_KEY = "nerves-key"
+    NERVES_KEY_AUXILIARY = "nerves-key-auxiliary"
+    ARDUINO_CLOUD = "arduino-cloud"
+    ARDUINO_SELF_SIGNED = "arduino-self-signed"
+    ESP_SAMPLE = "esp-cryptoauth-utility"
+    X509 = "x509"
+
+    @property
+    def description(self) -> str:
+        """The name for people."""
+        return _DESCRIPTIONS[self]
+
+
+_DESCRIPTIONS = {
+    Layout.ATCAPROV: "provisioned with the certificate definitions that were given",
+    Layout.TNGTLS: "Microchip TNGTLS (Trust&GO), certificates of the maker",
+    Layout.TFLXTLS: "Microchip TFLXTLS (TrustFLEX), certificates of the maker",
+    Layout.TNGLORA: "Microchip TNGLORA (Trust&GO), certificates of the maker",
+    Layout.NERVES_KEY: "NervesKey",
+    Layout.NERVES_KEY_AUXILIARY: "NervesKey, auxiliary certificates",
+    Layout.ARDUINO_CLOUD: "Arduino Cloud (ECCX08Cert)",
+    Layout.ARDUINO_SELF_SIGNED: "ArduinoECCX08, self-signed certificate (ECCX08SelfSignedCert)",
+    Layout.ESP_SAMPLE: "esp-cryptoauth-utility, with its sample signer",
+    Layout.X509: "X.509 certificate stored whole",
+}
+
+
+@dataclass(frozen=True)
+class FoundCertificate:
+    """A certificate (DER) and the slots that its parts are in."""
+
+    der: bytes
+    slots: tuple[int, ...]
+
+    @property
+    def public_key(self) -> bytes:
+        """X||Y, 64 bytes."""
+        return certificate_layout(self.der).public_key.of(self.der)
+
+
+@dataclass(frozen=True)
+class FoundChain:
+    """Certificates of one layout, the chip's own first, then that of its issuer."""
+
+    layout: Layout
+    certificates: tuple[FoundCertificate, ...]
+    key_slot: int | None
+    """The slot whose private key the first certificate is for; None if the chip has no such key."""
+    is_signed: bool
+    """Whether the signature of the first certificate verifies under a key that the chip holds for its issuer."""
+
+    @property
+    def device(self) -> FoundCertificate:
+        """The chip's own certificate."""
+        return self.certificates[0]
+
+
+def is_signed_by(certificate: bytes, issuer_public_key: bytes) -> bool:
+    """Tell whether a certificate (DER) is signed by X||Y (64 bytes); bytes without such a signature are not."""
+    try:
+        layout = certificate_layout(certificate)
+        signature = signature_of(layout.signature.of(certificate))
+        return verify_digest(issuer_public_key, hashlib.sha256(layout.tbs.of(certificate)).digest(), signature)
+    except CertificateError:
+        return False
