@@ -13,13 +13,13 @@ from functools import lru_cache
 
 from atcaprov.certs.chain import verify_chain
 from atcaprov.certs.x509_layout import authority_layout
-from atcaprov.chip.parts import trust_part_name
+from atcaprov.chip.trust_parts import trust_part_name
 from atcaprov.device.device import Device
 from atcaprov.errors import Board, CertificateError, Code, ProvisioningError
 from atcaprov.inspection.certificates import microchip
-from atcaprov.inspection.certificates.chip_contents import ChipContents
 from atcaprov.inspection.certificates.found import FoundChain
 from atcaprov.inspection.key_proof import prove_key
+from atcaprov.inspection.snapshot import read_snapshot
 from atcaprov.vendor_library import open_library
 
 _ADVICE_BLANK = "Nothing was changed. Order Trust parts, such as the TNGTLS, where this proof is needed."
@@ -46,7 +46,7 @@ def prove_genuine(device: Device, *, root: bytes | None = None) -> GenuinePart:
             NOT_GENUINE; set the board aside).
     """
     root = root if root is not None else vendor_root()
-    chip = ChipContents(device)
+    chip = read_snapshot(device, slots=microchip.SLOTS)
     chain = next(microchip.find(chip), None)
     if chain is None:
         raise _without_certificate(chip.config)

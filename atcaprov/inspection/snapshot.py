@@ -48,6 +48,11 @@ class ChipSnapshot:
         """9 bytes."""
         return self.zone.serial_number
 
+    def stored(self, slot: int, offset: int, count: int) -> bytes | None:
+        """Return `count` bytes of a data slot from `offset`; None if the chip does not show them."""
+        content = self.slots.get(slot, b"")[offset : offset + count]
+        return content if len(content) == count else None
+
 
 def read_identity(device: Device) -> ChipSnapshot:
     """Read what identifies a chip, by five commands: its revision and its configuration zone."""

@@ -10,27 +10,28 @@ import pytest
 
 from atcaprov.emulator.chip import Chip
 from atcaprov.inspection.certificates import microchip
-from atcaprov.inspection.certificates.chip_contents import ChipContents
 from atcaprov.inspection.certificates.found import FoundChain, Layout
 from atcaprov.inspection.genuine import require_chain, vendor_root
+from atcaprov.inspection.snapshot import Snapshot, read_snapshot
 from tests.support.atcacert import Definition, read_certificate
 from tests.support.certificates import DEVICE, SIGNER, vector
 from tests.support.openssl import verify_with_openssl
 from tests.support.stock_cryptoauthlib import LIBRARY, driven
-from tests.support.stored_chip import StoredChip
+from tests.support.stored_chip import stored_chip
 from tests.support.trust_parts import opened, trust_part
 
 GENUINE: Any = vector("stored-certificates")["cases"]["tngtls"]
 
 
-def genuine_chip() -> StoredChip:
+def genuine_chip(*, public_key: bytes = b"", **changed: bytes) -> Snapshot:
     slots = {int(slot): bytes.fromhex(content) for slot, content in GENUINE["slots"].items()}
-    keys = {0: bytes.fromhex(GENUINE["public_key"])}
-    return StoredChip(slots, keys, bytes.fromhex(GENUINE["serial_number"]))
+    slots |= {int(name[1:]): content for name, content in changed.items()}
+    keys = {0: public_key or bytes.fromhex(GENUINE["public_key"])}
+    return stored_chip(slots, keys, serial_number=bytes.fromhex(GENUINE["serial_number"]))
 
 
-def found(chip: StoredChip) -> FoundChain | None:
-    return next(microchip.find(chip.contents()), None)
+def found(chip: Snapshot) -> FoundChain | None:
+    return next(microchip.find(chip), None)
 
 
 def test_certificate_of_a_genuine_part_is_rebuilt_byte_for_byte() -> None:
@@ -52,26 +53,20 @@ def test_chain_of_a_genuine_part_leads_to_the_root_in_the_vendors_library(tmp_pa
 
 
 def test_certificate_of_another_key_is_not_found() -> None:
-    chip = genuine_chip()
-    chip.keys = {0: DEVICE.public}
-    assert found(chip) is None
+    assert found(genuine_chip(public_key=DEVICE.public)) is None
 
 
 @pytest.mark.parametrize("slot", [5, 10, 11])
 def test_one_changed_byte_is_not_taken_for_a_certificate(slot: int) -> None:
-    chip = genuine_chip()
-    content = bytearray(chip.slots[slot])
+    content = bytearray(genuine_chip().slots[slot])
     content[6] ^= 1
-    chip.slots[slot] = bytes(content)
-    assert found(chip) is None
+    assert found(genuine_chip(**{f"_{slot}": bytes(content)})) is None
 
 
 @pytest.mark.parametrize("content", [b"", bytes(72), b"\xff" * 72, b"-" * 72])
 @pytest.mark.parametrize("slot", [5, 10, 11, 12])
 def test_slots_with_something_else_hold_no_chain(slot: int, content: bytes) -> None:
-    chip = genuine_chip()
-    chip.slots[slot] = content
-    assert found(chip) is None
+    assert found(genuine_chip(**{f"_{slot}": content})) is None
 
 
 @pytest.mark.parametrize(
@@ -95,6 +90,6 @@ def test_the_vendors_definitions_rebuild_the_same_certificates(symbol: str, part
         definition = Definition.in_dll(LIBRARY, f"g_{issuer.replace('tflx', 'tng')}_cert_def_1_signer")
         signer = read_certificate(wheel, definition, bytes(root_key))
     with opened(memory) as opened_part:
-        chain = next(microchip.find(ChipContents(opened_part)))
+        chain = next(microchip.find(read_snapshot(opened_part)))
     assert [certificate.der for certificate in chain.certificates] == [device, signer]
     assert chain.layout == part.split("-")[0]

@@ -17,14 +17,16 @@ from atcaprov.certs.keys import PADDED_KEY_SIZE, key_id, load_public_key, unpadd
 from atcaprov.certs.serial_number import SerialSource, generate
 from atcaprov.errors import CertificateError
 from atcaprov.inspection.certificates import x509_writer as x509
-from atcaprov.inspection.certificates.chip_contents import ChipContents
 from atcaprov.inspection.certificates.found import FoundCertificate, FoundChain, Layout, is_signed_by
+from atcaprov.inspection.snapshot import Snapshot
 
 _ORGANIZATION: Final = ("O", "Microchip Technology Inc")
 _ROOT_NAME: Final = x509.name((_ORGANIZATION, ("CN", "Crypto Authentication Root CA 002")))
 ROOT_KEY_ID: Final = bytes.fromhex("7aed7d6dc6b7789db23801a5e84a8cb0a40e2a8c")
 """Key id of Crypto Authentication Root CA 002, which every signer certificate names."""
 _SIGNER_TEMPLATE: Final = 1
+SLOTS: Final = frozenset({5, 8, 10, 11, 12})
+"""Data slots with parts of the maker's certificates, of all kinds of Trust parts."""
 _SERIAL_SIZE: Final = 16
 _SIGNER_USAGE, _DEVICE_USAGE = "0186", "0388"  # digitalSignature with keyCertSign and cRLSign, with keyAgreement
 
@@ -35,8 +37,8 @@ class _Place:
     offset: int
     count: int = 72
 
-    def of(self, chip: ChipContents) -> bytes | None:
-        return chip.read(self.slot, self.offset, self.count)
+    def of(self, chip: Snapshot) -> bytes | None:
+        return chip.stored(self.slot, self.offset, self.count)
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,7 @@ _LORA: Final = _Places(
 )
 
 
-def find(chip: ChipContents) -> Iterator[FoundChain]:
+def find(chip: Snapshot) -> Iterator[FoundChain]:
     """Yield the maker's chain if the chip holds one: signed by the signer key that stands beside it."""
     for places in (_TLS, _LORA):
         chain = _found(chip, places)
@@ -97,8 +99,8 @@ def find(chip: ChipContents) -> Iterator[FoundChain]:
             yield chain
 
 
-def _found(chip: ChipContents, places: _Places) -> FoundChain | None:
-    key = chip.public_key(places.key_slot)
+def _found(chip: Snapshot, places: _Places) -> FoundChain | None:
+    key = chip.public_keys.get(places.key_slot)
     signer_key = _stored_key(places.signer_key.of(chip))
     device, signer = _compressed(places.device.of(chip)), _compressed(places.signer.of(chip))
     if key is None or signer_key is None or device is None or signer is None:
@@ -136,9 +138,7 @@ def _stored_key(data: bytes | None) -> bytes | None:
     return key
 
 
-def _device_certificate(
-    chip: ChipContents, kind: _Kind, compressed: bytes, key: bytes, signer_key: bytes
-) -> bytes | None:
+def _device_certificate(chip: Snapshot, kind: _Kind, compressed: bytes, key: bytes, signer_key: bytes) -> bytes | None:
     parsed = CompressedCertificate.parse(compressed)
     if parsed.template_id != kind.template:
         return None
