@@ -12,7 +12,7 @@ from atcaprov.emulator.chip import Chip
 from atcaprov.inspection.certificates import microchip
 from atcaprov.inspection.certificates.found import FoundChain, Layout
 from atcaprov.inspection.genuine import require_chain, vendor_root
-from atcaprov.inspection.snapshot import Snapshot, read_snapshot
+from atcaprov.inspection.snapshot import ChipSnapshot, read_snapshot
 from tests.support.atcacert import Definition, read_certificate
 from tests.support.certificates import DEVICE, SIGNER, vector
 from tests.support.openssl import verify_with_openssl
@@ -23,14 +23,14 @@ from tests.support.trust_parts import opened, trust_part
 GENUINE: Any = vector("stored-certificates")["cases"]["tngtls"]
 
 
-def genuine_chip(*, public_key: bytes = b"", **changed: bytes) -> Snapshot:
+def genuine_chip(*, public_key: bytes = b"", **changed: bytes) -> ChipSnapshot:
     slots = {int(slot): bytes.fromhex(content) for slot, content in GENUINE["slots"].items()}
     slots |= {int(name[1:]): content for name, content in changed.items()}
     keys = {0: public_key or bytes.fromhex(GENUINE["public_key"])}
     return stored_chip(slots, keys, serial_number=bytes.fromhex(GENUINE["serial_number"]))
 
 
-def found(chip: Snapshot) -> FoundChain | None:
+def found(chip: ChipSnapshot) -> FoundChain | None:
     return next(microchip.find(chip), None)
 
 

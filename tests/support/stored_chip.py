@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from atcaprov.chip.memory_map import SLOT_SIZES
-from atcaprov.inspection.snapshot import Snapshot
+from atcaprov.inspection.snapshot import ChipSnapshot
 from tests.support.certificates import CHIP_SERIAL
 from tests.support.chips import configured_memory
 
@@ -19,7 +19,7 @@ def stored_chip(
     *,
     serial_number: bytes = CHIP_SERIAL,
     otp: bytes = b"\xff" * 64,
-) -> Snapshot:
+) -> ChipSnapshot:
     """Return what a locked chip shows: slots 0 to 4 are for private keys, the others can be read.
 
     What is not given of a slot is zero.
@@ -29,4 +29,4 @@ def stored_chip(
     config = serial_number[:4] + config[4:8] + serial_number[4:] + config[13:]
     contents = {slot: slots.get(slot, b"").ljust(SLOT_SIZES[slot], b"\0") for slot in range(5, 16)}
     keys = {slot: slot in public_keys for slot in range(5)}
-    return Snapshot("emulator:", bytes.fromhex("00006003"), config, otp, contents, keys, dict(public_keys))
+    return ChipSnapshot("emulator:", bytes.fromhex("00006003"), config, otp, contents, keys, dict(public_keys))

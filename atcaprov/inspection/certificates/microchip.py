@@ -18,7 +18,7 @@ from atcaprov.certs.serial_number import SerialSource, generate
 from atcaprov.errors import CertificateError
 from atcaprov.inspection.certificates import x509_writer as x509
 from atcaprov.inspection.certificates.found import FoundCertificate, FoundChain, Layout, is_signed_by
-from atcaprov.inspection.snapshot import Snapshot
+from atcaprov.inspection.snapshot import ChipSnapshot
 
 _ORGANIZATION: Final = ("O", "Microchip Technology Inc")
 _ROOT_NAME: Final = x509.name((_ORGANIZATION, ("CN", "Crypto Authentication Root CA 002")))
@@ -37,7 +37,7 @@ class _Place:
     offset: int
     count: int = 72
 
-    def of(self, chip: Snapshot) -> bytes | None:
+    def of(self, chip: ChipSnapshot) -> bytes | None:
         return chip.stored(self.slot, self.offset, self.count)
 
 
@@ -91,7 +91,7 @@ _LORA: Final = _Places(
 )
 
 
-def find(chip: Snapshot) -> Iterator[FoundChain]:
+def find(chip: ChipSnapshot) -> Iterator[FoundChain]:
     """Yield the maker's chain if the chip holds one: signed by the signer key that stands beside it."""
     for places in (_TLS, _LORA):
         chain = _found(chip, places)
@@ -99,7 +99,7 @@ def find(chip: Snapshot) -> Iterator[FoundChain]:
             yield chain
 
 
-def _found(chip: Snapshot, places: _Places) -> FoundChain | None:
+def _found(chip: ChipSnapshot, places: _Places) -> FoundChain | None:
     key = chip.public_keys.get(places.key_slot)
     signer_key = _stored_key(places.signer_key.of(chip))
     device, signer = _compressed(places.device.of(chip)), _compressed(places.signer.of(chip))
@@ -138,7 +138,9 @@ def _stored_key(data: bytes | None) -> bytes | None:
     return key
 
 
-def _device_certificate(chip: Snapshot, kind: _Kind, compressed: bytes, key: bytes, signer_key: bytes) -> bytes | None:
+def _device_certificate(
+    chip: ChipSnapshot, kind: _Kind, compressed: bytes, key: bytes, signer_key: bytes
+) -> bytes | None:
     parsed = CompressedCertificate.parse(compressed)
     if parsed.template_id != kind.template:
         return None
