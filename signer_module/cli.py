@@ -7,13 +7,11 @@ from collections.abc import Sequence
 
 import click
 
-from atcaprov.certs.descriptions.description import default_text
-from atcaprov.program.console_text import say
 from atcaprov.program.exit_codes import exit_code
 from atcaprov.program.log_options import log_options
 from atcaprov.program.log_output import logged_on_stderr
 from atcaprov.program.process_hardening import harden_process
-from signer_module.commands import create_root, create_signer, external_ca, info_verify_export, password
+from signer_module.commands import create_root, create_signer, description, external_ca, info_verify_export, password
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -44,13 +42,7 @@ cli.add_command(info_verify_export.info_command)
 cli.add_command(info_verify_export.verify_command)
 cli.add_command(info_verify_export.backup_command)
 cli.add_command(password.password_group)
-
-
-@cli.command("description")
-@click.argument("role", type=click.Choice(["root", "signer", "device"]))
-def description_command(role: str) -> None:
-    """Print a default description. Start your own from it."""
-    say(default_text("root" if role == "root" else "signer" if role == "signer" else "device"), end="")
+cli.add_command(description.description_command)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -11,8 +11,9 @@ from typing import Final
 
 from cryptography import x509
 
-from atcaprov.certs.dates import expire_date
+from atcaprov.certs.dates import expire_date, format_version_for
 from atcaprov.certs.definitions.definition import CertificateDefinition
+from atcaprov.certs.limited_readers import end_text, not_accepted_by
 from signer_module.signer_description import PublicSigner
 
 _LAST_YEAR: Final = 9999
@@ -48,6 +49,26 @@ def of_signer(signer: PublicSigner, at: datetime, authorities: Iterable[bytes] =
     """Return the warnings for a new signer; `authorities` are the certificates (DER) above its issuer's."""
     above = min(map(end_of, (signer.root_certificate, *authorities)))
     return list(outliving(end_of(signer.certificate), above, signer.device_definition, at))
+
+
+def readers_refusing(end: datetime, signer: CertificateDefinition, device: CertificateDefinition, at: datetime) -> str:
+    """Return the names of programs that refuse the chain of a signer or of what it issues at the moment `at`.
+
+    `end` is notAfter of the signer's certificate. An empty string: no such program is known.
+    """
+    versions = [format_version_for(at.year, definition.expire_years) for definition in (signer, device)]
+    return ", ".join(not_accepted_by([end, end_from(device, at)], versions))
+
+
+def reader_note(end: datetime, signer: CertificateDefinition, device: CertificateDefinition, at: datetime) -> list[str]:
+    """Return the line for people about programs that refuse a chain; none if no such program is known."""
+    names = readers_refusing(end, signer, device, at)
+    ends = f"The signer's certificate has {_end(end)}, those of its devices have {_end(end_from(device, at))}"
+    return [f"Note: {ends}. Not accepted by: {names}."] if names else []
+
+
+def _end(end: datetime) -> str:
+    return end_text(end) if end.year == _LAST_YEAR else f"the end {end_text(end)}"
 
 
 def of_definition(definition: CertificateDefinition, now: datetime) -> Iterator[str]:

@@ -33,7 +33,7 @@ from signer_module.commands.options import (
     signer_options,
 )
 from signer_module.commands.password_options import PasswordSource, password_options
-from signer_module.expiry_warnings import end_from, end_of, of_signer, outliving
+from signer_module.expiry_warnings import end_from, end_of, of_signer, outliving, reader_note
 from signer_module.hsm.signer import create_in_hsm
 from signer_module.on_chip.creation.chip_check import read_signer_module
 from signer_module.on_chip.creation.plan import kept_if_good
@@ -115,8 +115,9 @@ def _signer_on_module(
         """Ask for consent; a finished module needs neither consent nor the root's signature."""
         _require_left(root_key)
         signer, device_definition = definitions_of(root, signer_options.descriptions, now)
-        ends = outliving(end_from(signer, now), end_of(root.certificate), device_definition, now)
-        order_options.consent([*plan, *warnings(ends)])
+        end = end_from(signer, now)
+        ends = outliving(end, end_of(root.certificate), device_definition, now)
+        order_options.consent([*plan, *reader_note(end, signer, device_definition, now), *warnings(ends)])
 
     made = create_signer_module(
         device,
@@ -188,7 +189,9 @@ def tell_folder(signer: SignerFolder, authorities: Iterable[bytes] = ()) -> None
         f"Signer created in {signer.path}: {printable(signer.name)}, signer id {signer.signer_id.hex().upper()}, "
         f"serial {signer.serial.hex().upper()}."
     )
-    for line in warnings(of_signer(signer, options.now(), authorities)):
+    now = options.now()
+    note = reader_note(end_of(signer.certificate), signer.signer_definition, signer.device_definition, now)
+    for line in (*note, *warnings(of_signer(signer, now, authorities))):
         say(line, err=True)
 
 

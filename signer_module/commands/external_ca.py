@@ -23,7 +23,7 @@ from signer_module.commands.create_signer import tell_folder
 from signer_module.commands.module_options import OrderOptions, device_option, order_options, require_one_of, warnings
 from signer_module.commands.options import FILE, FOLDER, PIN_PROMPT, hsm_options
 from signer_module.commands.password_options import PasswordSource, password_options
-from signer_module.expiry_warnings import end_of, outliving
+from signer_module.expiry_warnings import end_of, outliving, reader_note
 from signer_module.export import export_signer
 from signer_module.external_ca.chain import ExternalChain, authorities_of, require_all_usages
 from signer_module.hsm.signer import import_to_folder, request_from_hsm
@@ -182,7 +182,14 @@ def _import_to_module(
     now = options.now()
     above = min(map(end_of, chain.authorities))
     device_definition = template.device_definition(descriptions.device, signer=descriptions.signer, at=now)
-    ends = warnings(outliving(end_of(chain.signer), above, device_definition, now))
+    end = end_of(chain.signer)
+    signer_definition = template.signer_definition(
+        descriptions.signer, root_name=x509.load_der_x509_certificate(chain.issuer).subject, at=now
+    )
+    ends = [
+        *reader_note(end, signer_definition, device_definition, now),
+        *warnings(outliving(end, above, device_definition, now)),
+    ]
     made = import_signer_certificate(
         device,
         order_options.order(source),

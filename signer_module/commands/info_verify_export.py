@@ -11,6 +11,7 @@ from atcaprov.program.console_text import say
 from signer_module.commands.module_options import device_option, needed_device, require_one, require_one_of
 from signer_module.commands.options import FOLDER, chain_above, chain_option, index_option, now
 from signer_module.commands.password_options import PasswordSource, password_options
+from signer_module.expiry_warnings import end_of, reader_note
 from signer_module.export import export_signer
 from signer_module.folder_key import open_folder, prove
 from signer_module.on_chip.info import AnyModule, module_facts, write_backup
@@ -69,12 +70,22 @@ def verify_command(folder: Path | None, device: str | None, public_only: bool, s
         if not public_only:
             prove(opened, source.read("Password of the key") if opened.key_is_encrypted else None)
         say(f"{folder}: {_verdict(public_only)}")
+        _tell_readers(opened)
         return
     assert device is not None
     with open_module(device) as module:
         if not public_only:
             _prove(module, source)
         say(f"Module {module.serial.hex().upper()}: {_verdict(public_only)}")
+        _tell_readers(module)
+
+
+def _tell_readers(opened: object) -> None:
+    """Say which programs refuse the certificates of a signer for their dates."""
+    if isinstance(opened, SignerFolder | SignerModule):
+        end = end_of(opened.certificate)
+        for line in reader_note(end, opened.signer_definition, opened.device_definition, now()):
+            say(line, err=True)
 
 
 def _verdict(public_only: bool) -> str:

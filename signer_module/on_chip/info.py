@@ -14,7 +14,7 @@ from signer_module.export import export_contents
 from signer_module.on_chip import slot_layout
 from signer_module.on_chip.module import RootModule, SignerModule
 from signer_module.on_files import folder_files
-from signer_module.on_files.info import certificate_facts, definition_facts, warning_facts
+from signer_module.on_files.info import certificate_facts, definition_facts, reader_facts, warning_facts
 from signer_module.on_files.root_folder import common_name
 
 AnyModule = SignerModule | RootModule
@@ -41,7 +41,7 @@ def module_facts(module: AnyModule, now: datetime) -> dict[str, Any]:
         facts["signer id"] = module.signer_id.hex().upper()
     facts |= certificate_facts(module.certificate, module.public_key)
     if isinstance(module, SignerModule):
-        facts["warnings"] = warning_facts(module, now)
+        facts |= {"warnings": warning_facts(module, now), "not accepted by": reader_facts(module, now)}
     facts |= {"password": _password(module), **_quota(module)}
     if isinstance(module, SignerModule):
         facts |= {

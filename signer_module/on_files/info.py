@@ -15,7 +15,7 @@ from atcaprov.certs.definitions.definition import CertificateDefinition
 from atcaprov.certs.keys import key_id
 from atcaprov.errors import Code, UsageError
 from atcaprov.terminal.printable import printable
-from signer_module.expiry_warnings import of_signer
+from signer_module.expiry_warnings import end_of, of_signer, readers_refusing
 from signer_module.on_files import folder_files, root_folder, signer_folder
 from signer_module.on_files.root_folder import RootFolder
 from signer_module.on_files.signer_folder import SignerFolder
@@ -59,6 +59,7 @@ def _signer_facts(signer: SignerFolder, now: datetime) -> dict[str, Any]:
         "warnings": warning_facts(
             signer, now, [der for path in signer.chain_paths for der in folder_files.read_certificates(path)]
         ),
+        "not accepted by": reader_facts(signer, now),
         "key": "in an HSM" if signer.key_in_hsm else _key_facts(signer.key_is_encrypted),
         "root": root_folder.common_name(signer.root_certificate),
         "root key id": key_id(signer.root_public_key).hex(),
@@ -80,6 +81,12 @@ def certificate_facts(certificate: bytes, public_key: bytes) -> dict[str, Any]:
 def warning_facts(signer: PublicSigner, now: datetime, authorities: Iterable[bytes] = ()) -> str:
     """Return what a report warns of: dates; `authorities` are the CA certificates (DER) above the signer's issuer."""
     return " ".join(f"The signer {text}" for text in of_signer(signer, now, authorities)) or "none"
+
+
+def reader_facts(signer: PublicSigner, now: datetime) -> str:
+    """Return what a report says of programs that refuse the signer's chain or what it issues, for their dates."""
+    end = end_of(signer.certificate)
+    return readers_refusing(end, signer.signer_definition, signer.device_definition, now) or "no known reader"
 
 
 def _key_facts(encrypted: bool) -> str:

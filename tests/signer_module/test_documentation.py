@@ -42,6 +42,7 @@ COMMANDS = [
     ("password", "set"),
     ("password", "change"),
     ("password", "check"),
+    ("description",),
 ]
 
 

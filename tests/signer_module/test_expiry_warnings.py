@@ -103,3 +103,48 @@ def test_a_signer_of_an_outside_ca_whose_root_ends_first(here: Path, capsys: pyt
     assert run("signer", "import", "--certificate", "signer.pem", *chain, *order) == 0
     root_end = end(str(cas.pem("root")))
     assert f"but its CA's expires on {root_end:%Y-%m-%d}. It becomes invalid then." in capsys.readouterr().err
+
+
+def test_programs_that_refuse_the_dates_are_named(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    described = ("--signer-description", lasting("signer", 31), "--device-description", lasting("device", 9))
+    assert run("root", "create", "--out", "root", "--no-password") == 0
+    assert run("signer", "create", "--root", "root", "--out", "signer", "--no-password", *described) == 0
+    note = next(line for line in capsys.readouterr().err.splitlines() if line.startswith("Note: "))
+    last = end("signer/signer.pem")
+    assert note.startswith(
+        f"Note: The signer's certificate has the end {last:%Y-%m-%d}, those of its devices have the end"
+    )
+    assert note.endswith(
+        "Not accepted by: Azure IoT Edge 1.1 and older, LibreSSL with a 32-bit time_t, phpseclib 1 on 32-bit PHP, "
+        "XRootD, POCO of 2019 and older."
+    )
+    assert run("info", "signer", "--json") == 0
+    assert note.endswith(f"Not accepted by: {json.loads(capsys.readouterr().out)['not accepted by']}.")
+    assert run("verify", "signer", "--public-only") == 0
+    assert capsys.readouterr().err.splitlines()[-1] == note
+
+
+def test_short_validity_is_accepted_by_all(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    described = ("--signer-description", lasting("signer", 5), "--device-description", lasting("device", 4))
+    assert run("root", "create", "--out", "root", "--no-password") == 0
+    assert run("signer", "create", "--root", "root", "--out", "signer", "--no-password", *described) == 0
+    assert run("verify", "signer", "--public-only") == 0
+    assert "Note" not in capsys.readouterr().err
+    assert run("info", "signer", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["not accepted by"] == "no known reader"
+
+
+def test_a_checked_description_names_the_programs(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("own.toml").write_text(
+        default_text("device")
+        .replace("expire_years = 0", "expire_years = 99")
+        .replace("compressed_format = 0", "compressed_format = 1")
+    )
+    assert run("description", "device", "--check", "own.toml") == 0
+    told = capsys.readouterr()
+    assert told.out.startswith("own.toml is valid. Certificates issued now have the end 21")
+    assert told.err.endswith("POCO of 2019 and older, cryptoauthlib before 3.7.5 (compressed format 1).\n")
+    assert run("description", "device", "--check", lasting("root", 3)) == 2
+    assert run("description", "root", "--check", "root.toml") == 0
+    assert "Note" not in capsys.readouterr().err
+    assert run("description", "signer", "--check", "missing.toml") == 2
