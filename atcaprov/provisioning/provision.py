@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final, NamedTuple
+from typing import Final
 
 from cryptography import x509
 
@@ -17,8 +16,7 @@ from atcaprov.errors import AtcaProvError, Board
 from atcaprov.provisioning.checks import require_chip, require_station
 from atcaprov.provisioning.preflight import Preflight
 from atcaprov.provisioning.profile import Profile
-from atcaprov.provisioning.run import Run
-from atcaprov.provisioning.stage_permits import PERMITS
+from atcaprov.provisioning.run import BLANK_STEPS, Run, Step
 from atcaprov.provisioning.user_functions import UserFunctions
 from atcaprov.stages import Stage, StageStatus
 
@@ -37,7 +35,7 @@ class Provisioned:
     signer_certificate: bytes
     root_certificate: bytes
     was_done_before: bool
-    """The data zone was locked when the run began: it only finished or confirmed an earlier run."""
+    """The run only finished or confirmed an earlier one."""
     revision: bytes
     config_revision: bytes
 
@@ -55,27 +53,6 @@ class Provisioned:
     def root_x509(self) -> x509.Certificate:
         """The root certificate, parsed."""
         return x509.load_der_x509_certificate(self.root_certificate)
-
-
-class _Step(NamedTuple):
-    stage: Stage
-    needed: Callable[[Run], bool]
-    act: Callable[[Run], None]
-
-
-_STEPS: Final = (
-    _Step(Stage.CONFIG_WRITE, Run.has_to_write_config, Run.write_config),
-    _Step(Stage.CONFIG_LOCK, lambda run: not run.config_was_locked, Run.lock_config),
-    _Step(Stage.CONFIG_READ, lambda run: True, Run.read_config),
-    _Step(Stage.GEN_KEY, lambda run: run.issued is None, Run.generate_key),
-    _Step(Stage.CERTS_REQUEST, lambda run: run.issued is None, Run.request_certificates),
-    _Step(Stage.CERTS_WRITE, lambda run: not run.data_was_locked, Run.write_certificates),
-    _Step(Stage.DATA_WRITE, lambda run: not run.data_was_locked, Run.write_data),
-    _Step(Stage.DATA_LOCK, lambda run: not run.data_was_locked, Run.lock_data),
-    _Step(Stage.SLOTS_LOCK, lambda run: bool(run.slots_still_open()), Run.lock_slots),
-    # A chip that came with its data zone locked is judged by its content alone, so it is always validated.
-    _Step(Stage.VALIDATE_CERTS, lambda run: run.profile.validate or run.data_was_locked, Run.validate),
-)
 
 
 class Provisioner:
@@ -123,22 +100,21 @@ class Provisioner:
         _LOG.info("Chip %s, revision %s.", flight.serial_number.hex().upper(), flight.revision.hex().upper())
         run = Run(flight)
         try:
-            for step in _STEPS:
+            for step in BLANK_STEPS:
                 self._take(step, run)
         except AtcaProvError as error:
             error.serial_number = run.serial_number
             raise
         return _result(run)
 
-    def _take(self, step: _Step, run: Run) -> None:
+    def _take(self, step: Step, run: Run) -> None:
         if not step.needed(run):
             self._notify(step.stage, StageStatus.SKIPPED)
             return
         self._notify(step.stage, StageStatus.START)
-        acts = PERMITS.get(step.stage, ())
-        run.has_acted = run.has_acted or bool(acts)
+        run.has_acted = run.has_acted or bool(step.permits)
         try:
-            with run.device.permit(*acts):
+            with run.device.permit(*step.permits):
                 step.act(run)
         except BaseException as error:
             if isinstance(error, AtcaProvError):
@@ -170,7 +146,7 @@ def _result(run: Run) -> Provisioned:
         run.issued.device_certificate,
         run.issued.signer_certificate,
         run.issued.root_certificate,
-        run.data_was_locked,
+        run.was_done_before,
         run.revision,
         run.config[REVISION],
     )

@@ -6,14 +6,20 @@ stands: what is done already is skipped, what was done differently is an error.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple
+
 from atcaprov.chip.memory_map import serial_number
 from atcaprov.config_zone import locks
+from atcaprov.device.command_guard import Act
 from atcaprov.device.zones import config_zone
 from atcaprov.device.zones.data_zone import DataZoneWriter
 from atcaprov.errors import ProvisioningError
 from atcaprov.provisioning.certificate_reply import ChipKey
 from atcaprov.provisioning.preflight import Preflight
+from atcaprov.provisioning.stage_permits import PERMITS
 from atcaprov.provisioning.validation import validate
+from atcaprov.stages import Stage
 
 
 class Run:
@@ -35,6 +41,11 @@ class Run:
         """Whether a stage has begun that changes the chip."""
         self.config_was_locked = flight.config_is_locked
         self.data_was_locked = flight.data_is_locked
+
+    @property
+    def was_done_before(self) -> bool:
+        """Whether this run only finishes or confirms an earlier one: the data zone was locked when it began."""
+        return self.data_was_locked
 
     @property
     def serial_number(self) -> bytes:
@@ -125,3 +136,34 @@ class Run:
         assert self.chip is not None
         assert self.issued is not None
         validate(self.device, self.chip, self.issued, self.offer, self.cert_info)
+
+
+class Step(NamedTuple):
+    """One stage of a run: whether it has something to do, what it does, and which changes it may make."""
+
+    stage: Stage
+    needed: Callable[[Any], bool]
+    act: Callable[[Any], None]
+    may_change: bool = True
+    """False for a stage that only reads here, although other runs change something in it."""
+
+    @property
+    def permits(self) -> tuple[Act, ...]:
+        """The acts for which the stage has permits while it runs."""
+        return PERMITS.get(self.stage, ()) if self.may_change else ()
+
+
+BLANK_STEPS: Final = (
+    Step(Stage.CONFIG_WRITE, Run.has_to_write_config, Run.write_config),
+    Step(Stage.CONFIG_LOCK, lambda run: not run.config_was_locked, Run.lock_config),
+    Step(Stage.CONFIG_READ, lambda run: True, Run.read_config),
+    Step(Stage.GEN_KEY, lambda run: run.issued is None, Run.generate_key),
+    Step(Stage.CERTS_REQUEST, lambda run: run.issued is None, Run.request_certificates),
+    Step(Stage.CERTS_WRITE, lambda run: not run.data_was_locked, Run.write_certificates),
+    Step(Stage.DATA_WRITE, lambda run: not run.data_was_locked, Run.write_data),
+    Step(Stage.DATA_LOCK, lambda run: not run.data_was_locked, Run.lock_data),
+    Step(Stage.SLOTS_LOCK, lambda run: bool(run.slots_still_open()), Run.lock_slots),
+    # A chip that came with its data zone locked is judged by its content alone, so it is always validated.
+    Step(Stage.VALIDATE_CERTS, lambda run: run.profile.validate or run.data_was_locked, Run.validate),
+)
+"""The stages of a part that is delivered blank."""
