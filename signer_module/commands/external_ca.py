@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from atcaprov.bounded_reading import is_file, read_bytes, status
+from atcaprov.certs import certificate_files
 from atcaprov.certs.descriptions import template
 from atcaprov.certs.keys import raw_public_key
 from atcaprov.config_zone.locks import is_config_locked
@@ -101,7 +102,7 @@ def signer_request(
 
 def _check_authorities(paths: tuple[Path, ...], descriptions: SignerDescriptions, *, on_chip: bool) -> None:
     """Refuse a CA that cannot issue signers, before a chip is changed for it."""
-    given = [der for path in paths for der in folder_files.read_certificates(path)]
+    given = [der for path in paths for der in certificate_files.read_certificates(path)]
     authorities = authorities_of(given, options.now())
     require_all_usages(authorities, descriptions.device)
     if on_chip:
@@ -155,7 +156,7 @@ def signer_import(
     _require_one_place(device, hsm, source)
     if out is not None and hsm is None:
         folder_files.require_new_folder(out)
-    given = [der for path in (certificate, *chain_paths) for der in folder_files.read_certificates(path)]
+    given = [der for path in (certificate, *chain_paths) for der in certificate_files.read_certificates(path)]
     chain = ExternalChain.of(given, options.now())
     chain.require_usages(descriptions.device)
     if hsm is not None:
@@ -226,7 +227,7 @@ def _earlier_key(out: Path) -> bytes | None:
         key = x509.load_pem_x509_csr(read_bytes(out) if is_file(out) else b"").public_key()
         if isinstance(key, ec.EllipticCurvePublicKey):
             return raw_public_key(key)
-    except (*folder_files.UNREADABLE, CertificateError):
+    except (*certificate_files.UNREADABLE, CertificateError):
         pass
     raise UsageError(
         f"{out} already exists and is not a request for a key on P-256.",

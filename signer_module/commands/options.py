@@ -11,11 +11,11 @@ from typing import Final, Self
 import click
 
 from atcaprov.bounded_reading import read_text
+from atcaprov.certs import certificate_files
 from atcaprov.certs.descriptions.description import CertificateDescription, default_description
 from atcaprov.errors import UsageError
 from signer_module.commands.option_groups import Option, option_group
 from signer_module.external_ca.chain import ExternalChain
-from signer_module.on_files import folder_files
 from signer_module.on_files.pkcs11_file import KeyPlace
 from signer_module.signer_description import PublicSigner, SignerDescriptions
 
@@ -81,7 +81,7 @@ def chain_above(signer: PublicSigner, paths: Sequence[Path]) -> tuple[bytes, ...
     """
     if not paths:
         return ()
-    given = [der for path in paths for der in folder_files.read_certificates(path)]
+    given = [der for path in paths for der in certificate_files.read_certificates(path)]
     return ExternalChain.of([signer.certificate, signer.root_certificate, *given], now()).authorities
 
 

@@ -16,10 +16,10 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from atcaprov.certs.certificate_files import UNREADABLE
 from atcaprov.certs.chain import verify_issuer, verify_under_root
 from atcaprov.certs.descriptions.description import CertificateDescription
 from atcaprov.errors import CertificateError, Code
-from signer_module.on_files.folder_files import UNREADABLE
 from signer_module.signer_description import require_usages
 
 _Value = TypeVar("_Value", bound=x509.ExtensionType)

@@ -11,12 +11,13 @@ from typing import Any
 from cryptography import x509
 
 from atcaprov.bounded_reading import is_file
+from atcaprov.certs import certificate_files
 from atcaprov.certs.definitions.definition import CertificateDefinition
 from atcaprov.certs.keys import key_id
 from atcaprov.errors import Code, UsageError
 from atcaprov.terminal.printable import printable
 from signer_module.expiry_warnings import end_of, of_signer, readers_refusing
-from signer_module.on_files import folder_files, root_folder, signer_folder
+from signer_module.on_files import root_folder, signer_folder
 from signer_module.on_files.root_folder import RootFolder
 from signer_module.on_files.signer_folder import SignerFolder
 from signer_module.on_files.signer_register import REGISTER_FILE
@@ -57,7 +58,7 @@ def _signer_facts(signer: SignerFolder, now: datetime) -> dict[str, Any]:
         "serial": signer.serial.hex().upper(),
         **certificate_facts(signer.certificate, signer.public_key),
         "warnings": warning_facts(
-            signer, now, [der for path in signer.chain_paths for der in folder_files.read_certificates(path)]
+            signer, now, [der for path in signer.chain_paths for der in certificate_files.read_certificates(path)]
         ),
         "not accepted by": reader_facts(signer, now),
         "key": "in an HSM" if signer.key_in_hsm else _key_facts(signer.key_is_encrypted),

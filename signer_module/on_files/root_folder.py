@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from atcaprov.bounded_reading import is_file, read_bytes, read_text
+from atcaprov.certs import certificate_files
 from atcaprov.certs.chain import verify_root
 from atcaprov.certs.dates import NO_EXPIRY, DateFormat, expire_date, issue_hour
 from atcaprov.certs.descriptions.description import CertificateDescription
@@ -54,7 +55,7 @@ class RootFolder:
     @classmethod
     def load(cls, path: Path) -> Self:
         """Read and check a folder; raises UsageError for files, CertificateError for a bad certificate."""
-        certificate = folder_files.read_certificate(path / CERTIFICATE_FILE)
+        certificate = certificate_files.read_certificate(path / CERTIFICATE_FILE)
         key_path = path / KEY_FILE
         if is_file(path / MODULE_FILE):
             return cls(path, certificate, verify_root(certificate), False, has_key=False)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from atcaprov.bounded_reading import MalformedError, is_file, parse_json, read_bytes, read_text, status
+from atcaprov.certs import certificate_files
 from atcaprov.certs.cert_info import CertInfo
 from atcaprov.certs.chain import verify_issuer, verify_under_root
 from atcaprov.certs.compressed_form import CompressedCertificate
@@ -92,8 +93,8 @@ class SignerFolder:
         Raises UsageError (file-unreadable, file-invalid, key-file-invalid) for its files, CertificateError when
         certificates, definitions and compressed form do not belong together.
         """
-        certificate = folder_files.read_certificate(path / CERTIFICATE_FILE)
-        root_certificate = folder_files.read_certificate(path / ROOT_FILE)
+        certificate = certificate_files.read_certificate(path / CERTIFICATE_FILE)
+        root_certificate = certificate_files.read_certificate(path / ROOT_FILE)
         key_path = path / KEY_FILE
         key_elsewhere = key_elsewhere or is_in_hsm(path)
         encrypted = key_elsewhere or key_is_encrypted(read_bytes(key_path), str(key_path))

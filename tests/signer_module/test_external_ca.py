@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed448, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
 
 from atcaprov import CertificateError, Code, UsageError
+from atcaprov.certs import certificate_files
 from signer_module.external_ca.chain import ExternalChain
 from signer_module.on_chip.module import SignerModule
 from signer_module.on_chip.slot_layout import DESCRIPTION_SIZE
@@ -49,11 +50,11 @@ def test_a_signer_module_under_a_root_of_any_kind(house: ExternalCas, kind: str)
     chain = [option for path in (house.pem("root"), *above, issuing) for option in ("--chain", path)]
     assert run(*IMPORT, *chain, "--out", "export") == 0
     with SignerModule.open(SIGNER) as module:
-        assert module.root_certificate == folder_files.read_certificate(issuing)
+        assert module.root_certificate == certificate_files.read_certificate(issuing)
         _, der = provisioned(module)
-    assert folder_files.read_certificate(Path("export/root.pem")) == folder_files.read_certificate(issuing)
-    expected = [folder_files.read_certificate(path) for path in (issuing, *above, house.pem("root"))]
-    assert folder_files.read_certificates(Path("export/chain.pem")) == expected
+    assert certificate_files.read_certificate(Path("export/root.pem")) == certificate_files.read_certificate(issuing)
+    expected = [certificate_files.read_certificate(path) for path in (issuing, *above, house.pem("root"))]
+    assert certificate_files.read_certificates(Path("export/chain.pem")) == expected
     Path("device.pem").write_bytes(folder_files.pem_certificate(der))
     untrusted = ("-untrusted", "export/signer.pem", "-untrusted", "export/chain.pem")
     strict = ("verify", "-x509_strict", "-purpose", "sslclient")
@@ -79,12 +80,12 @@ def test_a_chain_in_one_file_of_any_form(house: ExternalCas) -> None:
     house.certify("issuing", Path("signer.csr"), Path("leaf.pem"))
     parts = [path.read_bytes() for path in (house.pem("root"), Path("leaf.pem"), house.pem("issuing"))]
     Path("signer.pem").write_bytes(b"".join(parts))
-    found = folder_files.read_certificates(Path("signer.pem"))
+    found = certificate_files.read_certificates(Path("signer.pem"))
     assert len(found) == 3
     together = [x509.load_pem_x509_certificate(part) for part in parts]
     for encoding in (Encoding.PEM, Encoding.DER):
         Path("chain.p7b").write_bytes(pkcs7.serialize_certificates(together, encoding))
-        assert sorted(folder_files.read_certificates(Path("chain.p7b"))) == sorted(found)
+        assert sorted(certificate_files.read_certificates(Path("chain.p7b"))) == sorted(found)
     assert run(*IMPORT) == 0
 
 
@@ -318,7 +319,7 @@ def test_damaged_chain_gives_only_its_own_error() -> None:
 def test_certificate_without_version_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "root.der"
     path.write_bytes(GOOD["root"].replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x04"))
-    for read in (folder_files.read_certificate, folder_files.read_certificates):
+    for read in (certificate_files.read_certificate, certificate_files.read_certificates):
         with pytest.raises(UsageError, match="holds no certificate"):
             read(path)
 

@@ -15,6 +15,7 @@ import pytest
 from cryptography import x509
 
 from atcaprov import Act, CertInfo, Device
+from atcaprov.certs import certificate_files
 from atcaprov.certs.issue import issue
 from atcaprov.certs.rebuild import slot_contents
 from atcaprov.chip.crc import crc16
@@ -169,7 +170,7 @@ def test_what_info_verify_and_backup_say(here: Path, capsys: pytest.CaptureFixtu
         assert run("verify", "--device", device, "--public-only") == 0
         assert run("verify", "--device", device, "--password-file", "new") == 2
         assert run("backup-public", "--device", device, "--out", out) == 0
-        assert folder_files.read_certificate(Path(out, "root.pem")) == folder_files.read_certificate(
+        assert certificate_files.read_certificate(Path(out, "root.pem")) == certificate_files.read_certificate(
             Path("root/root.pem")
         )
     backup = json.loads(Path("signer-backup/module.json").read_text())
@@ -252,7 +253,9 @@ def test_a_signer_folder_under_a_root_module(here: Path) -> None:
     make_root()
     from_root = ("--root", "root", "--root-device", ROOT, "--root-password-file", "password")
     assert run("signer", "create", *from_root, "--out", "signer", "--no-password") == 0
-    assert SignerFolder.load(here / "signer").root_certificate == folder_files.read_certificate(here / "root/root.pem")
+    assert SignerFolder.load(here / "signer").root_certificate == certificate_files.read_certificate(
+        here / "root/root.pem"
+    )
     assert run("signer", "create", "--root", "root", "--out", "other", "--no-password") == 2
 
 
@@ -357,7 +360,7 @@ def test_a_signer_module_under_an_external_ca(here: Path, capsys: pytest.Capture
     assert run(*IMPORT, *ORDER) == 0
     assert "is finished already" in capsys.readouterr().out
     with SignerModule.open(SIGNER) as module:
-        assert module.certificate == folder_files.read_certificate(Path("signer.pem"))
+        assert module.certificate == certificate_files.read_certificate(Path("signer.pem"))
         assert (module.signer_id, module.remaining) == (b"\x0a\x0b", 3)
         module.unlock(b"correct horse")
         _, der = provisioned(module)
