@@ -6,6 +6,7 @@ All functions raise OSError, which callers translate: they know what the file is
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -61,6 +62,19 @@ def replace(path: Path, data: bytes, mode: int, *, check: Callable[[], None] = _
         raise
     sync_folder(path.parent)
     return status
+
+
+def free_bytes(place: Path | int) -> int | None:
+    """Return how much the disk of a file, a folder or an open file still takes; None if the system cannot tell.
+
+    0 also if no further file can be created there.
+    """
+    if not hasattr(os, "statvfs"):
+        return shutil.disk_usage(place).free if isinstance(place, Path) else None
+    disk = os.statvfs(place)
+    if disk.f_files and not disk.f_favail:  # some file systems count no files: then f_files is 0
+        return 0
+    return disk.f_bavail * disk.f_frsize
 
 
 def sync_folder(folder: Path) -> None:

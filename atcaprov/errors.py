@@ -34,6 +34,7 @@ class Code(enum.StrEnum):
     USAGE = "usage"
     FILE_UNREADABLE = "file-unreadable"
     FILE_UNWRITABLE = "file-unwritable"
+    DISK_FULL = "disk-full"
     FILE_INVALID = "file-invalid"
     RECORD_MISSING = "record-missing"
     CONFIG_ZONE_INVALID = "config-zone-invalid"
@@ -72,6 +73,7 @@ class Code(enum.StrEnum):
     QUOTA_USED_UP = "quota-used-up"
     # ProvisioningError
     PROVISIONING = "provisioning"
+    QUOTA_TOO_SMALL = "quota-too-small"
     WRONG_PART = "wrong-part"
     REVISION_UNKNOWN = "revision-unknown"
     CONFIG_MISMATCH = "config-mismatch"

@@ -28,6 +28,7 @@ from provisioning_client.board_presence import Fixture
 from provisioning_client.board_source import BoardList, BoardSource
 from provisioning_client.console_output import ConsoleOutput
 from provisioning_client.devices_command import devices as devices_command
+from provisioning_client.disk_room import DiskRoom
 from provisioning_client.json_output import JsonOutput
 from provisioning_client.operator_input import KeyboardOperator, NoOperator, Operator
 from provisioning_client.options import RunOptions, run_options
@@ -58,14 +59,14 @@ def command(context: click.Context, options: RunOptions, log_level: int | None) 
     if context.invoked_subcommand is not None:
         return 0
     output = _output(as_json=options.json, auto=options.auto)
-    functions = ClientFunctions(options.host, options.port, output)
+    functions = ClientFunctions(options.host, options.port, output, DiskRoom(options.trace))
     with _reporting(output), open_console() as console, closing(functions):
         options.require_usable_devices()
         profile = options.profile()
         operator = _operator(console, auto=options.auto)
         boards, limit = _boards(options, None if options.trace is None else TraceFiles(options.trace, output.warning))
         provisioner = Provisioner(profile, _read_cert_info(output, options.certinfo), functions)
-        _connect(output, functions, provisioner)
+        _connect(output, functions, provisioner, _batch(options))
         output.escape_hint()
         loop = BoardLoop(output, boards, provisioner, operator, limit)
         loop.run()
@@ -91,10 +92,10 @@ def _read_cert_info(output: Output, path: Path) -> CertInfo:
         return CertInfo.parse(_read_text(path))
 
 
-def _connect(output: Output, functions: ClientFunctions, provisioner: Provisioner) -> None:
+def _connect(output: Output, functions: ClientFunctions, provisioner: Provisioner, boards: int) -> None:
     with _step(output, f"Connecting to {functions.host}:{functions.port}"):
         functions.connect()
-        provisioner.prepare()
+        provisioner.prepare(boards)
 
 
 def _read_text(path: Path) -> str:
@@ -118,6 +119,14 @@ def _boards(options: RunOptions, tracing: TraceFiles | None) -> tuple[BoardSourc
         return Fixture(urls[0], open_board=open_board), count or (1 if options.auto else None)
     endless = urls == (BLANK_CHIP,) and (count is not None or not options.auto)
     return BoardList(repeat(BLANK_CHIP) if endless else urls, open_board or Device.open), count
+
+
+def _batch(options: RunOptions) -> int:
+    """Return how many boards are to be done, at least."""
+    listed = len(options.device)
+    if listed == 1 and (options.device == (BLANK_CHIP,) or not names_software_chip(options.device[0])):
+        return options.count or 1
+    return min(options.count or listed, listed)
 
 
 @contextmanager

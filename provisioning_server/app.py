@@ -228,7 +228,9 @@ class ProvisioningServer:
 
 def _trouble(records: FileRecords, clock: ServerClock, documents: SignerDocuments) -> ErrorReply | None:
     """Return why a signer that is ready issues nothing."""
-    return rejections.RECORDS_FAILED if records.failed else clock.doubt(documents)
+    if records.failed:
+        return rejections.RECORDS_FAILED
+    return clock.doubt(documents) if records.has_room() else rejections.DISK_FULL
 
 
 def _now() -> datetime:

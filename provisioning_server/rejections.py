@@ -61,6 +61,9 @@ QUOTA_USED_UP: Final = _rejected(
 RECORDS_FAILED: Final = _rejected(
     Code.RECORDS_FAILED, "The server's records failed, so it issues nothing until it is restarted.", False
 )
+DISK_FULL: Final = _rejected(
+    Code.DISK_FULL, "The disk of the server's records has too little room. Make room on it, then try again.", True
+)
 INTERNAL: Final = _rejected(Code.INTERNAL, "Internal server error. See the server's program log.", False)
 STOPPING: Final = _rejected(Code.SERVER_STOPPING, "The server is stopping.", True)
 BUSY: Final = _rejected(Code.SERVER_BUSY, "The server has too many connections.", True)

@@ -20,6 +20,7 @@ from atcaprov.provisioning.clock_check import require_agreeing, require_valid_no
 from atcaprov.provisioning.earlier_run import find_earlier_run
 from atcaprov.provisioning.preflight import Preflight
 from atcaprov.provisioning.supported_parts import newer_silicon, require_608
+from atcaprov.provisioning.unknown_data import require_no_unknown_data
 
 
 class Check(NamedTuple):
@@ -60,6 +61,10 @@ def _certificate_slots(flight: Preflight) -> None:
     signer_offer.require_allowed_slots(flight.offer, flight.profile)
 
 
+def _quota(flight: Preflight) -> None:
+    signer_offer.require_quota(flight.offer, flight.boards)
+
+
 def _part(flight: Preflight) -> None:
     """Set `revision`, `config` and `data_zone`."""
     revision = flight.device.info()
@@ -90,6 +95,11 @@ def _slot_locks(flight: Preflight) -> None:
         flight.data_zone.require_open(flight.slots_to_write())
 
 
+def _unknown_data(flight: Preflight) -> None:
+    if flight.config_is_locked and not flight.data_is_locked and not flight.profile.fill_unwritten:
+        require_no_unknown_data(flight)
+
+
 def _address(flight: Preflight) -> None:
     """Report the chip's new I2C address, follow it after the chip has slept, and set `next_url`."""
     address = config_zone.i2c_address(flight.profile.config_zone)
@@ -106,6 +116,7 @@ STATION_CHECKS: Final = (
     Check("clocks", "the clocks agree, and the signer certificate is valid now", _clocks, ("signer",)),
     Check("product", "the signer is for this product", _product, ("signer",)),
     Check("certificate-slots", "the certificates go where the product keeps them", _certificate_slots, ("signer",)),
+    Check("quota", "the signer's quota is enough for the batch", _quota, ("signer",)),
 )
 """Before a chip is touched, at the start and again before each chip."""
 CHIP_CHECKS: Final = (
@@ -113,6 +124,12 @@ CHIP_CHECKS: Final = (
     Check("configuration", "the configuration is this product's, or can become it", _configuration, ("part",)),
     Check("earlier-run", "what an earlier run left can be finished", _earlier_run, ("signer", "configuration")),
     Check("slot-locks", "no slot that the run writes is locked", _slot_locks, ("earlier-run",)),
+    Check(
+        "unknown-data",
+        "no unknown program has written into the open data zone",
+        _unknown_data,
+        ("earlier-run",),
+    ),
     Check("address", "the chip's next I2C address is free", _address, ("configuration",)),
 )
 """Before stage 1 of each chip; they only read."""

@@ -32,10 +32,12 @@ class Preflight:
     """The configuration zone as last read, 128 bytes."""
     data_zone: DataZone
 
-    def __init__(self, profile: Profile, cert_info: CertInfo, functions: UserFunctions) -> None:
+    def __init__(self, profile: Profile, cert_info: CertInfo, functions: UserFunctions, *, boards: int = 1) -> None:
+        """`boards` is how many boards are to be provisioned by the signer that the server offers now."""
         self.profile = profile
         self.cert_info = cert_info
         self.functions = functions
+        self.boards = boards
         self.chip: ChipKey | None = None
         """The chip with the key that the server has certified before."""
         self.issued: IssuedCertificates | None = None

@@ -63,17 +63,19 @@ class Provisioner:
         self._cert_info = cert_info
         self._functions = functions
 
-    def prepare(self) -> None:
+    def prepare(self, boards: int = 1) -> None:
         """Make the checks that need no chip: errors of the station show up at its start.
+
+        `boards` is how many boards the batch has, at least; the signer's quota must be enough for them.
 
         Raises:
             AtcaProvError: the station is not ready, or the server's signer is missing or does not fit the product.
         """
-        self._checked_station()
+        self._checked_station(boards)
 
-    def _checked_station(self) -> Preflight:
+    def _checked_station(self, boards: int = 1) -> Preflight:
         """Return what the server offers now. It may have gone away or changed its signer since the last board."""
-        flight = Preflight(self._profile, self._cert_info, self._functions)
+        flight = Preflight(self._profile, self._cert_info, self._functions, boards=boards)
         require_station(flight)
         return flight
 

@@ -12,7 +12,7 @@ from atcaprov.certs.cert_info import CertInfo
 from atcaprov.certs.chain import verify_signer
 from atcaprov.certs.definitions.definition import CertificateDefinition
 from atcaprov.certs.x509_layout import certificate_layout
-from atcaprov.errors import CertificateError, Code, ProvisioningError
+from atcaprov.errors import Board, CertificateError, Code, ProvisioningError
 from atcaprov.provisioning.profile import Profile
 from atcaprov.provisioning.server_exchange import ask
 from atcaprov.provisioning.user_functions import UserFunctions
@@ -23,13 +23,15 @@ from atcaprov.wire.messages import SignerReply, SignerRequest
 class SignerOffer:
     """A signer that is ready, its certificate (DER), and the definitions of what it issues.
 
-    `server_time` is the server's clock in seconds since 1970 in UTC; 0 if unknown.
+    `server_time` is the server's clock in seconds since 1970 in UTC; 0 if unknown. `certificates_left` is what the
+    quotas still allow; 0 if there is no such limit, or it is unknown.
     """
 
     signer_certificate: bytes
     device_definition: CertificateDefinition
     signer_definition: CertificateDefinition
     server_time: int = 0
+    certificates_left: int = 0
 
 
 def ask_for_offer(functions: UserFunctions, cert_info: CertInfo, profile: Profile) -> SignerOffer:
@@ -46,6 +48,7 @@ def ask_for_offer(functions: UserFunctions, cert_info: CertInfo, profile: Profil
         CertificateDefinition.from_bytes(reply.device_definition),
         CertificateDefinition.from_bytes(reply.signer_definition),
         reply.server_time,
+        reply.certificates_left,
     )
 
 
@@ -106,4 +109,16 @@ def require_allowed_slots(offer: SignerOffer, profile: Profile) -> None:
             f" its device key in slot {profile.device_key_slot}.",
             advice="Call the technician: the signer is for another product.",
             code=Code.SLOT_NOT_ALLOWED,
+        )
+
+
+def require_quota(offer: SignerOffer, boards: int) -> None:
+    """Raise ProvisioningError (quota-too-small) if the quotas are known and allow fewer certificates than `boards`."""
+    left = offer.certificates_left
+    if 0 < left < boards:
+        raise ProvisioningError(
+            f"The signer's quota allows {left} more certificates, but this batch has {boards} boards.",
+            advice=f"Connect another signer module to the server, or do a smaller batch: --count {left}.",
+            code=Code.QUOTA_TOO_SMALL,
+            board=Board.UNTOUCHED,
         )

@@ -29,6 +29,7 @@ SIGNER_REPLY_BODY_MAX: Final = 16 * 1024
 ERROR_REPLY_BODY_MAX: Final = 1024
 REQUEST_NUMBER_MAX: Final = 0xFFFFFFFF
 REVISION_MAX: Final = 0xFFFFFFFF
+CERTIFICATES_LEFT_MAX: Final = 0xFFFFFFFF
 TIME_MAX: Final = 253_402_300_799
 """The last second of the year 9999."""
 
@@ -195,7 +196,8 @@ class SignerRequest(Message):
 class SignerReply(Message):
     """A signer that is ready: its certificate and its root's (DER), and the definitions of what it issues.
 
-    `server_time` is the server's clock in seconds since 1970-01-01 UTC; 0 if unknown.
+    `server_time` is the server's clock in seconds since 1970-01-01 UTC; 0 if unknown. `certificates_left` is how many
+    more it can issue now, by the quotas of all signers that may serve; 0 if there is no such limit, or it is unknown.
     """
 
     TYPE: ClassVar = MessageType.SIGNER_REPLY
@@ -208,6 +210,7 @@ class SignerReply(Message):
         Field(4, "signer_definition", Octets(1, DEFINITION_SIZE_MAX)),
         Field(5, "request_number", Number(REQUEST_NUMBER_MAX), optional=True),
         Field(6, "server_time", Number(TIME_MAX), optional=True),
+        Field(7, "certificates_left", Number(CERTIFICATES_LEFT_MAX), optional=True),
     )
 
     signer_certificate: bytes
@@ -216,6 +219,7 @@ class SignerReply(Message):
     signer_definition: bytes
     request_number: int = 0
     server_time: int = 0
+    certificates_left: int = 0
 
 
 @dataclass(frozen=True, slots=True)

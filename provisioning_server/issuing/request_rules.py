@@ -54,6 +54,8 @@ class RequestRules:
         """Return what a client is told about a signer, or the rejection that its requests would get."""
         if self._records.failed:
             return rejections.RECORDS_FAILED
+        if not self._records.has_room():
+            return rejections.DISK_FULL
         self._records.require_intact()
         other_product = check_product(request.config_zone, self._zones) if request.config_zone else None
         if other_product is not None:
@@ -61,7 +63,11 @@ class RequestRules:
         signers = self._choose(request)
         if isinstance(signers, ErrorReply):
             return signers
-        return replace(signers[0].documents.offer, server_time=int(self._clock.now().timestamp()))
+        left = certificates_left(signers)
+        if left == 0:
+            return rejections.QUOTA_USED_UP
+        time = int(self._clock.now().timestamp())
+        return replace(signers[0].documents.offer, server_time=time, certificates_left=left or 0)
 
     def decide(
         self, request: CertificatesRequest, chip_serial: bytes, batch: Batch, pending: PendingReplies
@@ -142,6 +148,12 @@ class RequestRules:
             if doubt is None:
                 trusted.append(signer)
         return trusted or doubt or rejections.SIGNER_NOT_READY
+
+
+def certificates_left(signers: Sequence[Signer]) -> int | None:
+    """Return how many certificates signers can issue together; None if one of them has no quota."""
+    left = [signer.remaining for signer in signers]
+    return None if None in left else sum(each for each in left if each is not None)
 
 
 def check_locked_chip(request: CertificatesRequest, chip_serial: bytes) -> ErrorReply | None:

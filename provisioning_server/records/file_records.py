@@ -25,6 +25,8 @@ from provisioning_server.records.certificate_files import CertificateFiles
 from provisioning_server.records.signer_documents import SignerDocuments
 from provisioning_server.records.signing_log import FileState, IssuedRecord, SigningLog, read_signing_log
 
+ROOM_MIN: Final = 16 * 1024 * 1024
+"""Bytes that the disk must still take before a client is told to begin with a chip; a certificate takes about 5,000."""
 _MODE: Final = 0o640
 _DOCUMENT_ID: Final = re.compile("[0-9a-f]{64}")
 
@@ -140,6 +142,14 @@ class FileRecords:
         except OSError as error:
             raise self._fail(error) from error
         self.newest = now
+
+    def has_room(self) -> bool:
+        """Return whether the disk takes ROOM_MIN more bytes; True if the system cannot tell."""
+        try:
+            free = durable_files.free_bytes(self._data)
+        except OSError:
+            return True  # `require_intact` and the next write say what is wrong with the folder
+        return free is None or free >= ROOM_MIN
 
     def require_intact(self) -> None:
         """Raise AtcaProvError RECORDS_FAILED unless every signing log is in its place and unchanged."""

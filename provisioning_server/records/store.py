@@ -21,6 +21,9 @@ class Records(Protocol):
     def newest(self) -> datetime | None:
         """The time of the newest record that counts against the clock."""
 
+    def has_room(self) -> bool:
+        """Return whether there is room for more records."""
+
     def require_intact(self) -> None:
         """Raise unless the records are unchanged."""
 

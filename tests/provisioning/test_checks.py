@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from atcaprov import Board, Code, Device, Profile, Provisioner, UsageError
+from atcaprov import Board, Code, Device, Profile, Provisioner, ProvisioningError, UsageError
 from atcaprov.config_zone.defaults import DEFAULT_608A
 from atcaprov.device.read_only import open_read_only
 from atcaprov.provisioning.checks import CHIP_CHECKS, STATION_CHECKS, CheckFinding, Outcome, findings
 from atcaprov.provisioning.preflight import Preflight
+from atcaprov.wire.messages import SignerReply
 from tests.support.in_memory_server import InMemory, MemoryCa
 
 NAMES = [check.name for check in (*STATION_CHECKS, *CHIP_CHECKS)]
@@ -84,3 +86,21 @@ def test_every_board_is_checked_and_not_only_the_first(authority: MemoryCa, tmp_
         with pytest.raises(Exception, match="No such signer"):
             provisioner.provision(device)
         assert device.read_config()[16:] != DEFAULT_608A[16:]
+
+
+def test_a_quota_that_is_too_small_for_the_batch_is_found_at_the_start(authority: MemoryCa) -> None:
+    functions = InMemory(authority)
+    functions.tamper = lambda reply: replace(reply, certificates_left=4) if isinstance(reply, SignerReply) else reply
+    provisioner = Provisioner(Profile(), authority.cert_info, functions)
+    provisioner.prepare(boards=4)
+    with pytest.raises(ProvisioningError) as caught:
+        provisioner.prepare(boards=5)
+    assert (caught.value.code, caught.value.board) == (Code.QUOTA_TOO_SMALL, Board.UNTOUCHED)
+    assert "4 more" in caught.value.what
+    assert "--count 4" in caught.value.advice
+    with Device.open("emulator:") as device:
+        provisioner.provision(device)
+
+
+def test_a_server_that_tells_no_quota_is_accepted(authority: MemoryCa) -> None:
+    Provisioner(Profile(), authority.cert_info, InMemory(authority)).prepare(boards=1_000_000)

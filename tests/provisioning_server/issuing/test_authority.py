@@ -17,7 +17,7 @@ from atcaprov.certs.rebuild import rebuild, slot_contents
 from atcaprov.config_zone.defaults import DEFAULT_608A
 from atcaprov.wire.messages import CertificatesReply, CertificatesRequest, ErrorReply, SignerReply, SignerRequest
 from provisioning_server.issuing.authority import Authority
-from provisioning_server.records.file_records import FileRecords
+from provisioning_server.records.file_records import ROOM_MIN, FileRecords
 from provisioning_server.records.signing_log import IssuedRecord
 from provisioning_server.signers.registry import SignerRegistry
 from tests.support.in_memory_signer import NOW, MemorySigner, SigningKey
@@ -261,6 +261,36 @@ def test_a_signer_request_tells_what_it_issues(records: FileRecords, log: Rememb
     assert (offer.signer_certificate, offer.root_certificate) == (reply.signer_certificate, reply.root_certificate)
     assert (offer.device_definition, offer.signer_definition) == (reply.device_definition, reply.signer_definition)
     assert _refused(authority, SignerRequest(CHIP_KEY)) == Code.SIGNER_UNKNOWN
+
+
+def test_a_full_disk_is_told_before_a_chip_is_touched(
+    records: FileRecords, log: RememberingLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority = _authority(records, log)
+    question = SignerRequest(SIGNER.documents.signer_public_key)
+    monkeypatch.setattr("atcaprov.durable_files.free_bytes", lambda place: ROOM_MIN - 1)
+    assert _refused(authority, question) == Code.DISK_FULL
+    monkeypatch.setattr("atcaprov.durable_files.free_bytes", lambda place: ROOM_MIN)
+    (offer,) = authority.answer(asked(question))
+    assert isinstance(offer, SignerReply)
+
+
+@pytest.mark.parametrize(
+    ("left", "any_of_group", "told"),
+    [((5, 7), False, 5), ((5, 7), True, 12), ((None, 7), True, 0), ((None, 7), False, 0), ((5, None), True, 0)],
+)
+def test_an_offer_tells_what_the_quotas_allow(
+    records: FileRecords, log: RememberingLog, left: tuple[int | None, ...], any_of_group: bool, told: int
+) -> None:
+    root = SigningKey()
+    first, second = MemorySigner(root=root), MemorySigner(root=root, signer_id=b"\x00\x35")
+    first.remaining, second.remaining = left
+    authority = _authority(records, log, first, second)
+    (offer,) = authority.answer(asked(SignerRequest(first.documents.signer_public_key, any_of_group)))
+    assert isinstance(offer, SignerReply)
+    assert offer.certificates_left == told
+    first.remaining = second.remaining = 0
+    assert _refused(authority, SignerRequest(first.documents.signer_public_key, any_of_group)) == Code.QUOTA_USED_UP
 
 
 class FailingRecords(FileRecords):

@@ -1,0 +1,76 @@
+"""Find data of an unknown program in an open data zone, which cannot be read, by asking for MACs under its slots.
+
+A chip answers MAC with a digest over the first 32 bytes of a slot. Most slots of a chip that only this product's
+programs have touched are as the maker left them, so their MAC is that of 32 bytes FF; a slot for which that is not so
+holds something else. If not a single slot fits, the digest may be made in another way than is known, and nothing is
+concluded: the CRC of stage 8 finds such data later.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from typing import Final
+
+from atcaprov.chip.memory_map import USE_LOCK
+from atcaprov.config_zone.slot import Slot
+from atcaprov.config_zone.zone import ConfigZone
+from atcaprov.device.device import SECRET_SIZE
+from atcaprov.device.key_authorization import mac
+from atcaprov.errors import Board, Code, DeviceError, ProvisioningError
+from atcaprov.provisioning.preflight import Preflight
+
+_UNTOUCHED: Final = b"\xff" * SECRET_SIZE
+_ANY_KEY: Final = 7  # KeyType of a slot that is no ECC and no AES key
+_USE_LOCK_ON: Final = 0x0A
+
+
+def require_no_unknown_data(flight: Preflight) -> None:
+    """Raise ProvisioningError (data-unknown) if a slot that the run overwrites, or leaves as it is, holds other data.
+
+    Certificates of an earlier run are no unknown data, and what the integrator writes may have been written before.
+    """
+    fits = {slot: fit for slot in _asked(flight) if (fit := _is_untouched(flight, slot)) is not None}
+    unknown = [slot for slot in _judged(flight) if fits.get(slot) is False]
+    if unknown and any(fits.values()):
+        raise ProvisioningError(
+            f"The chip's configuration is locked, and slot {', '.join(map(str, unknown))} holds data that this server"
+            " has not issued: certificates of another program, or a secret of the product.",
+            advice="Nothing was overwritten. If that data is not needed, start again with --fill-unwritten, which"
+            " overwrites it.",
+            code=Code.DATA_UNKNOWN,
+            board=Board.SET_ASIDE,
+        )
+
+
+def _judged(flight: Preflight) -> list[int]:
+    """Return the slots whose content must be the maker's."""
+    certificates = {*flight.offer.device_definition.write_slots, *flight.offer.signer_definition.write_slots}
+    judged = set() if flight.functions.writes_data_zone else set(range(16)) - certificates
+    return sorted(judged if flight.issued is not None else judged | certificates)
+
+
+def _asked(flight: Preflight) -> Iterator[int]:
+    """Yield the slots under which a MAC costs nothing and needs nothing."""
+    zone = ConfigZone(flight.config)
+    use_lock = flight.config[USE_LOCK]
+    for slot in zone.slots:
+        named = use_lock & 0x0F == _USE_LOCK_ON and use_lock >> 4 == slot.number
+        if _gives_mac(slot) and not named:
+            yield slot.number
+
+
+def _gives_mac(slot: Slot) -> bool:
+    key, slot_config = slot.key_config, slot.slot_config
+    hindered = key.req_random or key.req_auth or key.persistent_disable or slot_config.no_mac or slot_config.limited_use
+    return key.key_type == _ANY_KEY and not key.private and not hindered
+
+
+def _is_untouched(flight: Preflight, slot: int) -> bool | None:
+    """Return whether a slot begins with 32 bytes FF; None if the chip does not tell."""
+    challenge = secrets.token_bytes(SECRET_SIZE)
+    try:
+        answer = flight.device.mac(slot, challenge)
+    except DeviceError:
+        return None
+    return answer == mac(_UNTOUCHED, slot, challenge, serial_number=flight.serial_number)
