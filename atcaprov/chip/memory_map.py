@@ -54,7 +54,7 @@ def serial_number(config: bytes) -> bytes:
     return bytes(config[0:4] + config[8:13])
 
 
-def word_le(config: bytes, offset: int) -> int:
+def word_le(config: bytes | bytearray, offset: int) -> int:
     """Return the 16-bit little-endian word at `offset`."""
     return config[offset] | config[offset + 1] << 8
 

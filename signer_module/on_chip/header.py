@@ -9,18 +9,17 @@ from __future__ import annotations
 import hashlib
 import struct
 from dataclasses import dataclass
-from typing import Final, Literal, Self
+from typing import Final, Self
 
+from atcaprov.config_zone.module_zones import MODULE_MARK, MODULE_ROLES, ModuleRole
 from atcaprov.errors import CertificateError, Code
 from signer_module.on_chip.password_keys import MOST_COST, PasswordScheme
 from signer_module.on_chip.slot_layout import DESCRIPTION_SIZE
 
-Role = Literal["root", "signer"]
-MAGIC: Final = b"ATSM"
+Role = ModuleRole
 VERSION: Final = 2
 SIZE: Final = 72
 _FORMAT: Final = struct.Struct(">4sBBBx16sH32s14x")
-_ROLES: Final[tuple[Role, ...]] = ("root", "signer")
 
 
 @dataclass(frozen=True)
@@ -42,9 +41,9 @@ class ModuleHeader:
     def pack(self) -> bytes:
         """Return the 72 bytes."""
         return _FORMAT.pack(
-            MAGIC,
+            MODULE_MARK,
             self.version,
-            _ROLES.index(self.role),
+            MODULE_ROLES.index(self.role),
             self.scheme.cost,
             self.scheme.salt,
             self.description_size,
@@ -54,14 +53,14 @@ class ModuleHeader:
     @classmethod
     def parse(cls, data: bytes) -> Self:
         """Read 72 bytes; raises CertificateError (module-invalid) for anything else than `pack` gives."""
-        if len(data) != SIZE or data[:4] != MAGIC:
+        if len(data) != SIZE or data[:4] != MODULE_MARK:
             raise _invalid("slot 9 does not begin with ATSM")
         _, version, role, cost, salt, size, digest = _FORMAT.unpack(data)
         if not 1 <= version <= VERSION:
             raise _invalid(f"it has version {version}, this program reads 1 to {VERSION}")
-        if role >= len(_ROLES) or not 0 < cost <= MOST_COST or size > DESCRIPTION_SIZE:
+        if role >= len(MODULE_ROLES) or not 0 < cost <= MOST_COST or size > DESCRIPTION_SIZE:
             raise _invalid("a field of slot 9 is out of range")
-        found = cls(_ROLES[role], PasswordScheme(salt, cost), size, digest, version)
+        found = cls(MODULE_ROLES[role], PasswordScheme(salt, cost), size, digest, version)
         if found.pack() != data:
             raise _invalid("reserved bytes of slot 9 are not zero")
         return found

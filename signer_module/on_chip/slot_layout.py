@@ -1,6 +1,6 @@
-"""Which slot of a root or signer module holds what, and the configuration zone that makes the chip enforce it.
+"""Which slot of a root or signer module holds what; docs/reference/signer-module-chip.md has the layout.
 
-configs/signer-module.toml gives every setting with its reason; docs/reference/signer-module-chip.md has the layout.
+The configuration zone that makes the chip enforce it is in `atcaprov.config_zone.module_zones`.
 """
 
 from __future__ import annotations
@@ -8,14 +8,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from atcaprov.chip.memory_map import COUNT_MATCH, KEY_CONFIG, SLOT_CONFIG, SLOT_SIZES
+from atcaprov.chip.memory_map import SLOT_SIZES
+from atcaprov.config_zone.module_zones import (
+    AUTHORIZATION_SLOT,
+    CHIP_SECRET_SLOT,
+    HEAD_SLOT,
+    KEY_SLOT,
+    LIMIT_SLOT,
+    WRITE_KEY_SLOT,
+    ModuleZone,
+)
 
-KEY_SLOT: Final = 0
-AUTHORIZATION_SLOT: Final = 1
-CHIP_SECRET_SLOT: Final = 2
-WRITE_KEY_SLOT: Final = 3
-LIMIT_SLOT: Final = 4
-HEAD_SLOT: Final = 9
 CERTIFICATE_SLOT: Final = 10
 PUBLIC_KEY_SLOT: Final = 11
 ROOT_KEY_SLOT: Final = 12
@@ -31,52 +34,13 @@ USE_COUNTER: Final = 0
 WRONG_PASSWORD_COUNTER: Final = 1
 """Advanced by the host for each wrong password."""
 
-FULL: Final = bytes.fromhex(
-    """
-    00 00 00 00 00 00 00 00  00 00 00 00 00 00 00 00
-    C0 00 41 00 A1 00 9F 43  8F 8F 8F 43 0F 8F 0F 8F
-    0F 8F 0F 8F 0F 8F 0F 8F  0F 8F 0F 8F 0F 8F 0F 8F
-    0F 8F 0F 8F FF FF FF FF  00 00 00 00 FF FF FF FF
-    00 00 00 00 00 00 00 00  00 00 00 00 00 00 00 00
-    00 00 00 00 00 00 55 55  FF FF 00 0F 00 00 00 00
-    93 01 5C 00 1C 00 DC 01  1C 00 1C 00 1C 00 1C 00
-    1C 00 1C 00 1C 00 1C 00  1C 00 1C 00 1C 00 1C 00
-    """
-)
-"""The configuration with password and quota, 128 bytes."""
-
-_UNUSED: Final = (0x8F0F, 0x001C)
-_LIMITED_USE: Final = 0x0020
-_CHIP_OPTIONS: Final = 90
-_REQ_AUTH_AND_KEY: Final = 0x0F80
-
 
 @dataclass(frozen=True, slots=True)
-class Variant:
+class Variant(ModuleZone):
     """What the chip of a module enforces; `layout` 1 is that of modules made before chips had a secret of their own."""
-
-    password: bool
-    quota: bool
-    layout: int = 2
 
     def __str__(self) -> str:
         return f"{'with' if self.password else 'without'} password and {'with' if self.quota else 'without'} quota"
-
-    @property
-    def config_zone(self) -> bytes:
-        """The configuration zone, 128 bytes; what is not used is taken out of FULL."""
-        zone = bytearray(FULL)
-        if self.layout == 1:
-            _put(zone, _CHIP_OPTIONS, 0)
-            _put_unused(zone, CHIP_SECRET_SLOT)
-        if not self.password:
-            _put(zone, KEY_CONFIG + 2 * KEY_SLOT, _get(zone, KEY_CONFIG + 2 * KEY_SLOT) & ~_REQ_AUTH_AND_KEY)
-            for slot in (AUTHORIZATION_SLOT, CHIP_SECRET_SLOT, WRITE_KEY_SLOT):
-                _put_unused(zone, slot)
-        if not self.quota:
-            _put(zone, SLOT_CONFIG + 2 * KEY_SLOT, _get(zone, SLOT_CONFIG + 2 * KEY_SLOT) & ~_LIMITED_USE)
-            zone[COUNT_MATCH] = 0
-        return bytes(zone)
 
     @property
     def description_parts(self) -> list[tuple[int | None, int]]:
@@ -94,27 +58,19 @@ class Variant:
 VARIANTS: Final = tuple(
     Variant(password, quota, layout) for layout in (2, 1) for password in (True, False) for quota in (True, False)
 )
-_DECIDING: Final = (*range(16, 52), *range(68, 84), *range(90, 128))
-"""Offsets that tell a module: all that a configuration sets but counters, lock bytes and SlotLocked."""
 
 
 def variant_of(config: bytes) -> Variant | None:
     """Return the variant that a configuration zone (128 bytes) is, whether locked or not; None if it is another."""
-    for variant in VARIANTS:
-        zone = variant.config_zone
-        if all(config[offset] == zone[offset] for offset in _DECIDING):
-            return variant
-    return None
+    return next((variant for variant in VARIANTS if variant.fits(config)), None)
 
 
-def _put_unused(zone: bytearray, slot: int) -> None:
-    _put(zone, SLOT_CONFIG + 2 * slot, _UNUSED[0])
-    _put(zone, KEY_CONFIG + 2 * slot, _UNUSED[1])
-
-
-def _get(zone: bytearray, offset: int) -> int:
-    return int.from_bytes(zone[offset : offset + 2], "little")
-
-
-def _put(zone: bytearray, offset: int, word: int) -> None:
-    zone[offset : offset + 2] = word.to_bytes(2, "little")
+__all__ = [
+    "AUTHORIZATION_SLOT",
+    "CHIP_SECRET_SLOT",
+    "HEAD_SLOT",
+    "KEY_SLOT",
+    "LIMIT_SLOT",
+    "WRITE_KEY_SLOT",
+    "Variant",
+]

@@ -32,11 +32,11 @@ from atcaprov.chip.commands import Opcode, Status
 from atcaprov.chip.crc import with_crc
 from atcaprov.config_zone.check import Level
 from atcaprov.config_zone.defaults import DEFAULT_608A
+from atcaprov.config_zone.module_zones import FULL_MODULE
 from atcaprov.config_zone.toml_file import build_toml
 from atcaprov.config_zone.zone_fields import COUNTER_MAX
 from atcaprov.device.zones.config_zone import lock_config, write_config
 from atcaprov.emulator.counters import write_counter
-from signer_module.on_chip import slot_layout
 from signer_module.on_chip.creation.module_builder import ModuleOrder
 from signer_module.on_chip.creation.root_module import make_root
 from signer_module.on_chip.creation.signer_module import make_signer
@@ -93,7 +93,7 @@ def test_the_check_of_configurations_finds_no_fault(variant: Variant) -> None:
 
 
 def test_one_differing_byte_makes_it_another_configuration() -> None:
-    zone = slot_layout.FULL
+    zone = FULL_MODULE
     for offset in (16, 18, 20, 21, 51, 68, 83, 90, 96, 127):
         assert variant_of(zone[:offset] + bytes([zone[offset] ^ 1]) + zone[offset + 1 :]) is None
 

@@ -19,7 +19,10 @@ from atcaprov.chip.memory_map import (
     WORD_SIZE,
 )
 from atcaprov.chip.trust_parts import trust_part_name
+from atcaprov.config_zone.diff import diff
+from atcaprov.config_zone.layouts import belongs_to
 from atcaprov.config_zone.locks import is_config_locked
+from atcaprov.config_zone.zone import ConfigZone, Part
 from atcaprov.device.device import Device
 from atcaprov.errors import Board, Code, ProvisioningError
 
@@ -27,6 +30,7 @@ _EXTRAS: Final = (USER_EXTRA, USER_EXTRA_ADD)
 _ADDRESS_IN_EXTRA: Final = 0x01  # bit 0 of ChipMode
 _FIRST_WORD: Final = 4
 _LOCK_WORD: Final = 21  # bytes 84 to 87: UpdateExtra and Lock only
+_NAMED_FIELDS: Final = 2
 _WHOLE_BLOCKS: Final = (1, 3)  # the blocks in which Write can change every word
 
 
@@ -116,29 +120,44 @@ def differing_bytes(locked: bytes, wanted: bytes) -> list[int]:
 def require_same_config(locked: bytes, wanted: bytes, *, locked_now: bool = False) -> None:
     """Check that a locked zone is the wanted one, but for counters, slots that were locked since, and what can be set.
 
-    A chip that came so may be another product's unit or a signer module, so it is set aside; one that was `locked_now`,
-    in this run, is scrap.
+    A chip that came so may be another product's unit or a signer module, so it is set aside and named for what it is;
+    one that was `locked_now`, in this run, is scrap.
 
     Raises:
         ProvisioningError: the chip was permanently configured for something else (code CONFIG_LOCKED_OTHER), or came so
             from its maker (code WRONG_PART).
     """
     differing = differing_bytes(locked, wanted)
-    if differing and (name := trust_part_name(locked)) is not None:
+    if not differing:
+        return
+    if (name := trust_part_name(locked)) is not None:
         raise ProvisioningError(
             f"This chip is a Trust part ({name}): it is delivered with a configuration of its own, which is locked.",
             advice="Wrong chip type for this product: call the technician.",
             code=Code.WRONG_PART,
             board=Board.UNTOUCHED,
         )
-    if differing:
-        came_so = "It can never become this product. Find out if it is another product's unit or a signer module."
-        raise ProvisioningError(
-            f"This chip is locked with another configuration: bytes {_listed(differing)} differ.",
-            advice="Call the technician: what was locked is not what was written." if locked_now else came_so,
-            code=Code.CONFIG_LOCKED_OTHER,
-            board=Board.SCRAP if locked_now else Board.SET_ASIDE,
-        )
+    owner = None if locked_now else belongs_to(locked)
+    what = owner or f"locked with another configuration: {_named(differing, locked, wanted)}"
+    came_so = "Set the board aside: its configuration is permanent."
+    raise ProvisioningError(
+        f"This chip is {what}.",
+        advice="Call the technician: what was locked is not what was written." if locked_now else came_so,
+        code=Code.CONFIG_LOCKED_OTHER,
+        board=Board.SCRAP if locked_now else Board.SET_ASIDE,
+    )
+
+
+def _named(differing: list[int], locked: bytes, wanted: bytes) -> str:
+    """Return the first fields that differ in words, and how many more there are."""
+    found = [
+        each
+        for each in diff(ConfigZone(wanted), ConfigZone(locked), Part.ATECC608)
+        if set(differing) & set(range(each.byte, each.byte + len(each.before) // 2))
+    ]
+    fields = "; ".join(f"{each.field} is {each.after}, not {each.before}" for each in found[:_NAMED_FIELDS])
+    more = len(found) - _NAMED_FIELDS
+    return f"{fields}{f', and {more} more fields differ' if more > 0 else ''}"
 
 
 def _settable() -> Iterator[int]:

@@ -23,12 +23,15 @@ from atcaprov.chip.commands import Opcode
 from atcaprov.chip.crc import crc16
 from atcaprov.config_zone.defaults import DEFAULT_608A
 from atcaprov.config_zone.locks import is_slot_locked
+from atcaprov.config_zone.module_zones import FULL_MODULE
 from atcaprov.device.zones.config_zone import (
     config_writes,
     lock_config,
     require_same_config,
     write_config,
 )
+from atcaprov.emulator.images import load_image
+from tests.support.config_zones import published
 from tests.support.in_memory_server import InMemory, MemoryCa
 from tests.support.scripted_hal import ScriptedHal
 
@@ -142,6 +145,28 @@ def test_the_published_lock_packet() -> None:
     assert crc16(zone).to_bytes(2, "little").hex() == "fc0a"
 
 
+@pytest.mark.parametrize(
+    ("zone", "what"),
+    [
+        (load_image("atecc608a").config, "This chip is locked with the configuration of a new part"),
+        (published("cryptoauthtools-608"), "This chip is locked with the configuration of cryptoauthtools"),
+        (FULL_MODULE, "This chip is a root or signer module."),
+    ],
+)
+def test_a_chip_that_belongs_to_another_tool_is_told_as_that(zone: bytes, what: str) -> None:
+    locked = zone[:86] + bytes(2) + zone[88:]
+    with pytest.raises(ProvisioningError) as other:
+        require_same_config(locked, DEFAULT_608A)
+    assert (other.value.code, other.value.board) == (Code.CONFIG_LOCKED_OTHER, Board.SET_ASIDE)
+    assert what in other.value.what
+    assert "SlotConfig" not in other.value.what
+
+
+def test_many_differing_fields_are_counted() -> None:
+    with pytest.raises(ProvisioningError, match="and 31 more fields differ"):
+        require_same_config(bytes(128), DEFAULT_608A)
+
+
 def test_a_chip_that_came_with_another_locked_configuration_is_set_aside() -> None:
     locked = bytearray(DEFAULT_608A)
     locked[20] ^= 1
@@ -149,7 +174,7 @@ def test_a_chip_that_came_with_another_locked_configuration_is_set_aside() -> No
     with pytest.raises(ProvisioningError) as other:
         require_same_config(bytes(locked), DEFAULT_608A)
     assert (other.value.code, other.value.board) == (Code.CONFIG_LOCKED_OTHER, Board.SET_ASIDE)
-    assert "bytes 20, 100 differ" in str(other.value)
+    assert "slot 0 SlotConfig is 0084, not 0085; slot 2 KeyConfig is 0032, not 0033." in str(other.value)
     with pytest.raises(ProvisioningError) as spoiled:
         require_same_config(bytes(locked), DEFAULT_608A, locked_now=True)
     assert spoiled.value.board == Board.SCRAP
