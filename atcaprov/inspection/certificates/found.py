@@ -22,7 +22,8 @@ class Layout(enum.StrEnum):
     NERVES_KEY_AUXILIARY = "nerves-key-auxiliary"
     ARDUINO_CLOUD = "arduino-cloud"
     ARDUINO_SELF_SIGNED = "arduino-self-signed"
-    ESP_SAMPLE = "esp-cryptoauth-utility"
+    ESP_UTILITY = "esp-cryptoauth-utility"
+    ZERO_TOUCH = "zero-touch"
     X509 = "x509"
 
     @property
@@ -40,7 +41,8 @@ _DESCRIPTIONS = {
     Layout.NERVES_KEY_AUXILIARY: "NervesKey, auxiliary certificates",
     Layout.ARDUINO_CLOUD: "Arduino Cloud (ECCX08Cert)",
     Layout.ARDUINO_SELF_SIGNED: "ArduinoECCX08, self-signed certificate (ECCX08SelfSignedCert)",
-    Layout.ESP_SAMPLE: "esp-cryptoauth-utility, with its sample signer",
+    Layout.ESP_UTILITY: "esp-cryptoauth-utility (cert2certdef.py)",
+    Layout.ZERO_TOUCH: "AWS zero touch kit, with the names of its samples (cert2certdef.py)",
     Layout.X509: "X.509 certificate stored whole",
 }
 
@@ -66,8 +68,8 @@ class FoundChain:
     certificates: tuple[FoundCertificate, ...]
     key_slot: int | None
     """The slot whose private key the first certificate is for; None if the chip has no such key."""
-    is_signed: bool
-    """Whether the signature of the first certificate verifies under a key that the chip holds for its issuer."""
+    is_signed: bool | None
+    """Whether the first certificate is signed by the key that the chip holds for its issuer; None if it holds none."""
 
     @property
     def device(self) -> FoundCertificate:

@@ -11,13 +11,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from atcaprov.certs.compressed_form import CompressedCertificate, hashed_dates
+from atcaprov.certs.compressed_form import CompressedCertificate
 from atcaprov.certs.dates import DateFormat, expire_date
-from atcaprov.certs.keys import PADDED_KEY_SIZE, key_id, load_public_key, unpadded_public_key
-from atcaprov.certs.serial_number import SerialSource, generate
-from atcaprov.errors import CertificateError
+from atcaprov.certs.keys import key_id
+from atcaprov.certs.serial_number import SerialSource
 from atcaprov.inspection.certificates import x509_writer as x509
 from atcaprov.inspection.certificates.found import FoundCertificate, FoundChain, Layout, is_signed_by
+from atcaprov.inspection.certificates.slot_parts import compressed_form, hashed_serial, padded_key
 from atcaprov.inspection.snapshot import ChipSnapshot
 
 _ORGANIZATION: Final = ("O", "Microchip Technology Inc")
@@ -27,18 +27,8 @@ ROOT_KEY_ID: Final = bytes.fromhex("7aed7d6dc6b7789db23801a5e84a8cb0a40e2a8c")
 _SIGNER_TEMPLATE: Final = 1
 SLOTS: Final = frozenset({5, 8, 10, 11, 12})
 """Data slots with parts of the maker's certificates, of all kinds of Trust parts."""
-_SERIAL_SIZE: Final = 16
+_Form = tuple[bytes, CompressedCertificate]
 _SIGNER_USAGE, _DEVICE_USAGE = "0186", "0388"  # digitalSignature with keyCertSign and cRLSign, with keyAgreement
-
-
-@dataclass(frozen=True)
-class _Place:
-    slot: int
-    offset: int
-    count: int = 72
-
-    def of(self, chip: ChipSnapshot) -> bytes | None:
-        return chip.stored(self.slot, self.offset, self.count)
 
 
 @dataclass(frozen=True)
@@ -46,7 +36,8 @@ class _Address:
     """An IEEE address that the subject alternative name holds: its prefix there, and its text on the chip."""
 
     prefix: str
-    place: _Place
+    slot: int
+    count: int
 
 
 @dataclass(frozen=True)
@@ -62,30 +53,31 @@ class _Kind:
 @dataclass(frozen=True)
 class _Places:
     key_slot: int
-    device: _Place
-    signer_key: _Place
-    signer: _Place
+    device: tuple[int, int]
+    """Slot and offset, as of the next two."""
+    signer_key: tuple[int, int]
+    signer: tuple[int, int]
     kinds: tuple[_Kind, ...]
 
 
 _TLS: Final = _Places(
     0,
-    _Place(10, 0),
-    _Place(11, 0),
-    _Place(12, 0),
+    (10, 0),
+    (11, 0),
+    (12, 0),
     (
-        _Kind(Layout.TNGTLS, 3, "sn{}", _Address("eui48_", _Place(5, 0, 12))),
+        _Kind(Layout.TNGTLS, 3, "sn{}", _Address("eui48_", 5, 12)),
         _Kind(Layout.TFLXTLS, 3, "sn{}"),
         _Kind(Layout.TNGTLS, 2, "{} ATECC"),
     ),
 )
 _LORA: Final = _Places(
     1,
-    _Place(8, 72),
-    _Place(8, 0),
-    _Place(8, 144),
+    (8, 72),
+    (8, 0),
+    (8, 144),
     (
-        _Kind(Layout.TNGLORA, 4, "sn{}", _Address("eui64_", _Place(10, 0, 16))),
+        _Kind(Layout.TNGLORA, 4, "sn{}", _Address("eui64_", 10, 16)),
         _Kind(Layout.TNGLORA, 2, "{} ATECC"),
     ),
 )
@@ -101,89 +93,63 @@ def find(chip: ChipSnapshot) -> Iterator[FoundChain]:
 
 def _found(chip: ChipSnapshot, places: _Places) -> FoundChain | None:
     key = chip.public_keys.get(places.key_slot)
-    signer_key = _stored_key(places.signer_key.of(chip))
-    device, signer = _compressed(places.device.of(chip)), _compressed(places.signer.of(chip))
+    signer_key = padded_key(chip, *places.signer_key)
+    device, signer = compressed_form(chip, *places.device), compressed_form(chip, *places.signer)
     if key is None or signer_key is None or device is None or signer is None:
         return None
-    if CompressedCertificate.parse(signer).template_id != _SIGNER_TEMPLATE:
+    if not _is_of(device, None) or not _is_of(signer, _SIGNER_TEMPLATE):
         return None
     for kind in places.kinds:
         der = _device_certificate(chip, kind, device, key, signer_key)
         if der is not None and is_signed_by(der, signer_key):
-            slots = (places.device.slot, *([kind.address.place.slot] if kind.address else []))
-            signer_slots = tuple(dict.fromkeys((places.signer.slot, places.signer_key.slot)))
+            slots = (places.device[0], *([kind.address.slot] if kind.address else []))
+            signer_slots = tuple(dict.fromkeys((places.signer[0], places.signer_key[0])))
             found = FoundCertificate(_signer_certificate(signer, signer_key), signer_slots)
             return FoundChain(kind.layout, (FoundCertificate(der, slots), found), places.key_slot, is_signed=True)
     return None
 
 
-def _compressed(data: bytes | None) -> bytes | None:
-    """Return the 72 bytes if they are a compressed certificate with a serial number hashed from the key."""
-    try:
-        parsed = CompressedCertificate.parse(data or b"")
-    except CertificateError:
-        return None
-    return data if parsed.sn_source is SerialSource.PUB_KEY_HASH and parsed.chain_id == 0 else None
+def _is_of(form: _Form, template: int | None) -> bool:
+    """Tell whether a compressed certificate has the ids of the maker's, and this template id if one is given."""
+    parsed = form[1]
+    ours = parsed.sn_source is SerialSource.PUB_KEY_HASH and parsed.chain_id == 0
+    return ours and template in (None, parsed.template_id)
 
 
-def _stored_key(data: bytes | None) -> bytes | None:
-    """Return X||Y of a key in a slot, or None if it is no key."""
-    if data is None or len(data) != PADDED_KEY_SIZE:
-        return None
-    try:
-        key = unpadded_public_key(data)
-        load_public_key(key)
-    except CertificateError:
-        return None
-    return key
-
-
-def _device_certificate(
-    chip: ChipSnapshot, kind: _Kind, compressed: bytes, key: bytes, signer_key: bytes
-) -> bytes | None:
-    parsed = CompressedCertificate.parse(compressed)
-    if parsed.template_id != kind.template:
+def _device_certificate(chip: ChipSnapshot, kind: _Kind, form: _Form, key: bytes, signer_key: bytes) -> bytes | None:
+    if form[1].template_id != kind.template:
         return None
     extensions = [x509.basic_constraints(), x509.key_usage(_DEVICE_USAGE), x509.subject_key_id(key_id(key))]
     extensions.append(x509.authority_key_id(key_id(signer_key)))
     if kind.address is not None:
-        text = kind.address.place.of(chip)
+        text = chip.stored(kind.address.slot, 0, kind.address.count)
         if text is None or not text.isascii() or not text.isalnum():
             return None
         serial = (("serialNumber", kind.address.prefix + text.decode()),)
         extensions.insert(0, x509.directory_alternative_name(serial, x509.PRINTABLE_STRING))
     subject = kind.common_name.format(chip.serial_number.hex().upper())
-    return _certificate(compressed, _signer_name(parsed), x509.name((_ORGANIZATION, ("CN", subject))), key, extensions)
+    return _certificate(form, _signer_name(form), x509.name((_ORGANIZATION, ("CN", subject))), key, extensions)
 
 
-def _signer_certificate(compressed: bytes, key: bytes) -> bytes:
+def _signer_certificate(form: _Form, key: bytes) -> bytes:
     extensions = [
         x509.key_usage(_SIGNER_USAGE),
         x509.authority_constraints(),
         x509.subject_key_id(key_id(key)),
         x509.authority_key_id(ROOT_KEY_ID),
     ]
-    subject = _signer_name(CompressedCertificate.parse(compressed))
-    return _certificate(compressed, _ROOT_NAME, subject, key, extensions)
+    return _certificate(form, _ROOT_NAME, _signer_name(form), key, extensions)
 
 
-def _signer_name(parsed: CompressedCertificate) -> bytes:
-    return x509.name((_ORGANIZATION, ("CN", f"Crypto Authentication Signer {parsed.signer_id.hex().upper()}")))
+def _signer_name(form: _Form) -> bytes:
+    return x509.name((_ORGANIZATION, ("CN", f"Crypto Authentication Signer {form[1].signer_id.hex().upper()}")))
 
 
-def _certificate(compressed: bytes, issuer: bytes, subject: bytes, key: bytes, extensions: list[bytes]) -> bytes:
-    parsed = CompressedCertificate.parse(compressed)
+def _certificate(form: _Form, issuer: bytes, subject: bytes, key: bytes, extensions: list[bytes]) -> bytes:
+    compressed, parsed = form
     end = expire_date(parsed.issue_date, parsed.expire_years, DateFormat.RFC5280_GEN)
-    serial = generate(
-        SerialSource.PUB_KEY_HASH,
-        _SERIAL_SIZE,
-        public_key=key,
-        chip_serial=None,
-        signer_id=parsed.signer_id,
-        dates=hashed_dates(compressed),
-    )
     fields = x509.CertificateFields(
-        serial_number=serial,
+        serial_number=hashed_serial(SerialSource.PUB_KEY_HASH, compressed, public_key=key),
         issuer=issuer,
         not_before=x509.date(parsed.issue_date, DateFormat.RFC5280_UTC),
         not_after=x509.date(end, DateFormat.RFC5280_GEN),

@@ -1,0 +1,93 @@
+"""Whole X.509 certificates in data slots, as DER or PEM, in one slot or over several that follow each other."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from atcaprov.certs.der import SEQUENCE, read_tlv
+from atcaprov.certs.x509_layout import authority_layout
+from atcaprov.chip.memory_map import SLOT_COUNT
+from atcaprov.errors import CertificateError
+from atcaprov.inspection.certificates.found import FoundCertificate, FoundChain, Layout
+from atcaprov.inspection.snapshot import ChipSnapshot
+
+_START: Final = bytes((SEQUENCE, 0x82))
+_PEM: Final = re.compile(rb"-----BEGIN CERTIFICATE-----[\sA-Za-z0-9+/=]+-----END CERTIFICATE-----")
+
+
+def find(chip: ChipSnapshot) -> Iterator[FoundChain]:
+    """Yield each whole certificate; those of the chip's own keys are device certificates with their key slot."""
+    found = list(_certificates(chip))
+    keys = {key: slot for slot, key in chip.public_keys.items()}
+    for certificate in found:
+        slot = keys.get(_public_key(certificate.der) or b"")
+        yield FoundChain(Layout.X509, (certificate,), slot, is_signed=None)
+
+
+def _certificates(chip: ChipSnapshot) -> Iterator[FoundCertificate]:
+    for slots in _neighbours(chip):
+        content = b"".join(chip.slots[slot] for slot in slots)
+        for start, end, der in (*_ders(content), *_pems(content)):
+            yield FoundCertificate(der, _covered(chip, slots, start, end))
+
+
+def _neighbours(chip: ChipSnapshot) -> Iterator[list[int]]:
+    """Yield runs of slots that can be read and follow each other."""
+    run: list[int] = []
+    for slot in range(SLOT_COUNT + 1):
+        if slot in chip.slots:
+            run.append(slot)
+        elif run:
+            yield run
+            run = []
+
+
+def _covered(chip: ChipSnapshot, slots: list[int], start: int, end: int) -> tuple[int, ...]:
+    """Return the slots in which bytes `start` to `end` of their joined content lie."""
+    covered, position = [], 0
+    for slot in slots:
+        after = position + len(chip.slots[slot])
+        if start < after and position < end:
+            covered.append(slot)
+        position = after
+    return tuple(covered)
+
+
+def _ders(content: bytes) -> Iterator[tuple[int, int, bytes]]:
+    position = content.find(_START)
+    while position >= 0:
+        end = _end_of_certificate(content, position)
+        if end is not None:
+            yield position, end, content[position:end]
+        position = content.find(_START, end or position + 1)
+
+
+def _end_of_certificate(content: bytes, position: int) -> int | None:
+    try:
+        end = read_tlv(content, position, len(content)).end
+        x509.load_der_x509_certificate(content[position:end])
+    except (CertificateError, ValueError):
+        return None
+    return end
+
+
+def _pems(content: bytes) -> Iterator[tuple[int, int, bytes]]:
+    for match in _PEM.finditer(content):
+        try:
+            certificate = x509.load_pem_x509_certificate(match[0])
+        except ValueError:
+            continue
+        yield match.start(), match.end(), certificate.public_bytes(Encoding.DER)
+
+
+def _public_key(der: bytes) -> bytes | None:
+    """Return X||Y of a certificate for a P-256 key, None for another."""
+    try:
+        return authority_layout(der).public_key.of(der)
+    except CertificateError:
+        return None
