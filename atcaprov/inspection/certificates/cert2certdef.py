@@ -56,7 +56,7 @@ _PUBLISHED: Final = (_published("ESP", "Sample Signer FFFF"), _published("Exampl
 
 
 def find(chip: ChipSnapshot, issuers: Sequence[bytes] = ()) -> Iterator[FoundChain]:
-    """Yield the chip's chain if it is signed by the key in slot 11, under a published name or one of `issuers` (DER)."""
+    """Yield the chip's chain if the key in slot 11 signed it, under a published name or one of `issuers` (DER)."""
     key, signer_key = chip.public_keys.get(_KEY_SLOT), padded_key(chip, _SIGNER_KEY)
     form = compressed_form(chip, _DEVICE)
     if key is None or signer_key is None or form is None or form[1].sn_source is not SerialSource.PUB_KEY_HASH:

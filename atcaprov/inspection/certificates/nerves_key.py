@@ -2,11 +2,13 @@
 
 Source: nerves-hub/nerves_key lib/nerves_key.ex, data.ex (slots), otp.ex (OTP: magic, flags, board, serial number);
 nerves-hub/atecc508a lib/atecc508a/certificate.ex, certificate/nerves_key_template.ex (names, extensions, template ids).
-The signer's public key is stored as 64 bytes without padding. Dates are of the kind that RFC 5280 demands.
+The signer's public key is stored as 64 bytes without padding. Dates are of the kind that RFC 5280 demands. The key ids
+of the published certificates are the SHA-1 of the whole SubjectPublicKeyInfo; the usual ones are tried, too.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
@@ -14,6 +16,7 @@ from atcaprov.certs.compressed_form import CompressedCertificate
 from atcaprov.certs.dates import DateFormat, expire_date
 from atcaprov.certs.keys import key_id
 from atcaprov.certs.serial_number import SerialSource
+from atcaprov.certs.x509_layout import P256_KEY_PREFIX
 from atcaprov.inspection.certificates import x509_writer as x509
 from atcaprov.inspection.certificates.found import FoundCertificate, FoundChain, Layout, is_signed_by
 from atcaprov.inspection.certificates.slot_parts import compressed_form, hashed_serial, plain_key
@@ -34,6 +37,11 @@ class _Places(NamedTuple):
     signer_key: int
     signer: int
 
+    @property
+    def of_signer(self) -> tuple[int, ...]:
+        """Slots of the signer's certificate and key."""
+        return (self.signer, self.signer_key)
+
 
 _PAIRS: Final = (_Places(Layout.NERVES_KEY, 10, 11, 12), _Places(Layout.NERVES_KEY_AUXILIARY, 9, 14, 15))
 
@@ -48,12 +56,24 @@ def find(chip: ChipSnapshot) -> Iterator[FoundChain]:
         device, signer = compressed_form(chip, places.device), compressed_form(chip, places.signer)
         if signer_key is None or device is None or signer is None:
             continue
-        certificate = _device_certificate(device, serial, key, signer_key, chip.serial_number)
-        certificates = (
-            FoundCertificate(certificate, (places.device,)),
-            FoundCertificate(_signer_certificate(signer, signer_key), (places.signer, places.signer_key)),
-        )
-        yield FoundChain(places.layout, certificates, _KEY_SLOT, is_signed=is_signed_by(certificate, signer_key))
+        identifiers = (_whole_key_id(signer_key), key_id(signer_key))
+        devices = [_device_certificate(device, serial, key, each, chip.serial_number) for each in identifiers]
+        certificate, is_signed = _signed_one(devices, signer_key)
+        issuer, _ = _signed_one([_signer_certificate(signer, signer_key, each) for each in identifiers], signer_key)
+        found = (FoundCertificate(certificate, (places.device,)), FoundCertificate(issuer, places.of_signer))
+        yield FoundChain(places.layout, found, _KEY_SLOT, is_signed=is_signed)
+
+
+def _signed_one(candidates: list[bytes], key: bytes) -> tuple[bytes, bool]:
+    """Return the certificate that is signed by `key`, or the first if none is."""
+    for candidate in candidates:
+        if is_signed_by(candidate, key):
+            return candidate, True
+    return candidates[0], False
+
+
+def _whole_key_id(key: bytes) -> bytes:
+    return hashlib.sha1(P256_KEY_PREFIX + key, usedforsecurity=False).digest()
 
 
 def _product_serial(otp: bytes) -> str | None:
@@ -69,25 +89,25 @@ def _product_serial(otp: bytes) -> str | None:
 
 
 def _device_certificate(
-    form: tuple[bytes, CompressedCertificate], serial: str, key: bytes, signer_key: bytes, chip_serial: bytes
+    form: tuple[bytes, CompressedCertificate], serial: str, key: bytes, signer_key_id: bytes, chip_serial: bytes
 ) -> bytes:
     extensions = (
         x509.basic_constraints(critical=False),
         x509.key_usage(_DEVICE_USAGE),
         x509.extended_key_usage(_CLIENT_AUTH),
-        x509.authority_key_id(key_id(signer_key)),
+        x509.authority_key_id(signer_key_id),
     )
     number = hashed_serial(SerialSource.DEVICE_SN_HASH, form[0], public_key=key, chip_serial=chip_serial)
     return _certificate(form[1], number, x509.name((("CN", serial),)), key, extensions)
 
 
-def _signer_certificate(form: tuple[bytes, CompressedCertificate], key: bytes) -> bytes:
+def _signer_certificate(form: tuple[bytes, CompressedCertificate], key: bytes, identifier: bytes) -> bytes:
     extensions = (
         x509.authority_constraints(),
         x509.key_usage(_SIGNER_USAGE),
         x509.extended_key_usage(_SERVER_AUTH, _CLIENT_AUTH),
-        x509.subject_key_id(key_id(key)),
-        x509.authority_key_id(key_id(key)),
+        x509.subject_key_id(identifier),
+        x509.authority_key_id(identifier),
     )
     number = hashed_serial(SerialSource.PUB_KEY_HASH, form[0], public_key=key)
     return _certificate(form[1], number, _SIGNER_NAME, key, extensions)
