@@ -9,6 +9,7 @@ from typing import Any, Final
 import click
 
 from atcaprov.chip.memory_map import SLOT_COUNT
+from atcaprov.cli.config_map import draw
 from atcaprov.config_zone.defaults import DEFAULT_608A, DEFAULT_CERTIFICATE_SLOTS, DEFAULT_DEVICE_KEY_SLOT
 from atcaprov.config_zone.findings import Allow, Finding, Level, Product
 from atcaprov.config_zone.zone import ConfigZone, Part
@@ -197,3 +198,6 @@ def convert(file: Path, accept_112: bool) -> None:
 
     zone = read_zone_file(file, accept_112=accept_112).zone
     say(format_hex(convert_508a_to_608(zone.data)), end="")
+
+
+group.add_command(draw)

@@ -8,6 +8,7 @@ docs/reference/config-zone-files.md lists every field.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from atcaprov.bounded_reading import MalformedError, parse_toml
@@ -26,8 +27,17 @@ _SECURE_BOOT: Final = {"off": 0, "full-both": 1, "full-sig": 2, "full-dig": 3}
 _OUTPUT: Final = {"clear": 0, "encrypted": 1, "slot": 2, "forbidden": 3}
 
 
-def build_toml(text: str) -> bytes:
-    """Return the 128 bytes that a TOML document describes; see `build`.
+@dataclass(frozen=True)
+class TomlZone:
+    """The 128 bytes that a TOML document describes, its title, and the purpose of each slot that has one."""
+
+    data: bytes
+    title: str
+    purposes: Mapping[int, str]
+
+
+def read_toml(text: str) -> TomlZone:
+    """Return the zone that a TOML document describes; see `build`.
 
     Raises:
         UsageError: not TOML, or not a zone (code config-zone-invalid).
@@ -36,7 +46,19 @@ def build_toml(text: str) -> bytes:
         document = parse_toml(text)
     except MalformedError as error:
         raise UsageError(f"The TOML is not valid: {error}.", code=Code.CONFIG_ZONE_INVALID) from error
-    return build(document)
+    data = build(document)
+    purposes = {
+        number: str(table["purpose"])
+        for name, table in document["slots"].items()
+        if "purpose" in table
+        for number in _numbers("slots", name)
+    }
+    return TomlZone(data, str(document.get("title", "")), purposes)
+
+
+def build_toml(text: str) -> bytes:
+    """Return the 128 bytes that a TOML document describes; see `read_toml`."""
+    return read_toml(text).data
 
 
 def build(document: Mapping[str, Any]) -> bytes:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -20,11 +20,16 @@ _TOML: Final = ".toml"
 
 @dataclass(frozen=True)
 class ZoneFile:
-    """A zone and its file; `lines` has the line of each byte, 0 if there is none (TOML)."""
+    """A zone and its file; `lines` has the line of each byte, 0 if there is none (TOML).
+
+    `title` and `purposes`, the purpose of each slot, are what the author of a TOML file wrote; else empty.
+    """
 
     path: Path
     zone: ConfigZone
     lines: tuple[int, ...]
+    title: str = ""
+    purposes: Mapping[int, str] = field(default_factory=dict)
 
     def place(self, byte: int) -> str:
         """Return `file:line` of a byte, or only the file."""
@@ -42,10 +47,10 @@ def read_zone_file(path: Path, *, accept_112: bool = False) -> ZoneFile:
     try:
         text = _decode(content)
         if path.suffix.lower() == _TOML:
-            from atcaprov.config_zone.toml_file import build_toml
+            from atcaprov.config_zone.toml_file import read_toml
 
-            data = build_toml(text)
-            return ZoneFile(path, ConfigZone(data), (0,) * len(data))
+            toml = read_toml(text)
+            return ZoneFile(path, ConfigZone(toml.data), (0,) * len(toml.data), toml.title, toml.purposes)
         found = read_hex(text, accept_112=accept_112)
     except UsageError as error:
         raise _refused(path, content, error) from error

@@ -9,6 +9,7 @@ import pytest
 
 import atcaprov.web
 import provisioning_server.web
+from tests.support.colour_contrast import ENOUGH_FOR_EDGES, ENOUGH_FOR_TEXT, contrast
 
 FOLDERS = [Path(package.__path__[0]) for package in (atcaprov.web, provisioning_server.web)]
 TEMPLATES = [path for folder in FOLDERS for path in sorted((folder / "templates").iterdir())]
@@ -21,26 +22,12 @@ TEXT_ON_GROUND = [
     ("on-accent", "accent"),
     *(("on-state", state) for state in STATES),
 ]
-ENOUGH_FOR_TEXT = 4.5  # WCAG 2.2, 1.4.3, level AA
-ENOUGH_FOR_EDGES = 3.0  # 1.4.11
 
 
 def colours(scheme: str) -> dict[str, str]:
     """Return the colours of the light or dark scheme."""
     blocks: list[str] = re.findall(r":root \{(.*?)\}", STYLE, re.DOTALL)
     return dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{6});", blocks[("light", "dark").index(scheme)]))
-
-
-def luminance(colour: str) -> float:
-    parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
-    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
-    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
-
-
-def contrast(first: str, second: str) -> float:
-    """As WCAG defines it: 1 for the same colour, 21 for black on white."""
-    darker, lighter = sorted((luminance(first), luminance(second)))
-    return (lighter + 0.05) / (darker + 0.05)
 
 
 def test_contrast_is_that_of_the_standard() -> None:
