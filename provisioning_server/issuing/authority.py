@@ -13,6 +13,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Protocol
 
+from atcaprov.certs.issued_record import IssuedRecord
 from atcaprov.chip.memory_map import REVISION, serial_number
 from atcaprov.chip.parts import REVISION_SIZE
 from atcaprov.errors import AtcaProvError, Code
@@ -25,7 +26,6 @@ from provisioning_server.issuing.request_rules import RequestRules, check_locked
 from provisioning_server.issuing.requests import ClientRequest, Item, PendingReply, Reply, by_text, device_text
 from provisioning_server.issuing.server_clock import ServerClock
 from provisioning_server.issuing.signing_queue import Signed, SigningJob
-from provisioning_server.records.signing_log import IssuedRecord
 from provisioning_server.records.store import Records
 from provisioning_server.rejections import rejection
 from provisioning_server.signers.registry import SignerRegistry

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from atcaprov.certs.issued_record import IssuedRecord
 from provisioning_server.issuing.requests import PendingReply
-from provisioning_server.records.signing_log import IssuedRecord
 
 
 class Batch:

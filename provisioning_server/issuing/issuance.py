@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from atcaprov.certs.issue import PendingCertificate
+from atcaprov.certs.issued_record import IssuedRecord
 from atcaprov.certs.rebuild import slot_contents
 from atcaprov.wire.fields import SlotWrite
 from atcaprov.wire.messages import CertificatesReply
 from provisioning_server.records.signer_documents import SignerDocuments
-from provisioning_server.records.signing_log import IssuedRecord
 from provisioning_server.signers.signer import Signer
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from atcaprov.certs.issued_record import IssuedRecord
 from atcaprov.certs.keys import load_public_key
 from atcaprov.config_zone.locks import claims_config_lock, is_data_locked
 from atcaprov.device.zones.config_zone import differing_bytes
@@ -18,7 +19,6 @@ from provisioning_server import rejections
 from provisioning_server.issuing.in_progress import Batch, PendingReplies
 from provisioning_server.issuing.requests import Request, device_text
 from provisioning_server.issuing.server_clock import ServerClock
-from provisioning_server.records.signing_log import IssuedRecord
 from provisioning_server.records.store import Records
 from provisioning_server.rejections import moment
 from provisioning_server.signers.registry import SignerRegistry

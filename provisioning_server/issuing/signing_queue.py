@@ -13,10 +13,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from atcaprov.certs.issued_record import IssuedRecord
 from atcaprov.wire.messages import CertificatesRequest, ErrorReply
 from provisioning_server import rejections
 from provisioning_server.records.signer_documents import SignerDocuments
-from provisioning_server.records.signing_log import IssuedRecord
 from provisioning_server.signers.registry import SignerRegistry
 from provisioning_server.signers.signer import Signer
 

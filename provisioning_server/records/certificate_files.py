@@ -17,8 +17,8 @@ import sys
 from pathlib import Path
 from typing import Final
 
+from atcaprov.certs.issued_record import IssuedRecord
 from atcaprov.durable_files import write_all
-from provisioning_server.records.signing_log import IssuedRecord
 
 READ_ONLY: Final = 0o444
 _BEGIN: Final = b"-----BEGIN CERTIFICATE-----\n"

@@ -19,11 +19,12 @@ from typing import Final, NamedTuple
 
 from atcaprov import durable_files
 from atcaprov.bounded_reading import paths_in
+from atcaprov.certs.issued_record import IssuedRecord, read_signing_log
 from atcaprov.errors import AtcaProvError, Code, UsageError
 from provisioning_server.records.accepted_clocks import AcceptedClock, accept, last_accepted
 from provisioning_server.records.certificate_files import CertificateFiles
 from provisioning_server.records.signer_documents import SignerDocuments
-from provisioning_server.records.signing_log import FileState, IssuedRecord, SigningLog, read_signing_log
+from provisioning_server.records.signing_log import FileState, SigningLog
 
 ROOM_MIN: Final = 16 * 1024 * 1024
 """Bytes that the disk must still take before a client is told to begin with a chip; a certificate takes about 5,000."""

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
+from atcaprov.certs.issued_record import IssuedRecord
 from provisioning_server.records.signer_documents import SignerDocuments
-from provisioning_server.records.signing_log import IssuedRecord
 
 
 class Records(Protocol):

@@ -13,12 +13,12 @@ from cryptography import x509
 
 from atcaprov import AtcaProvError, Code, UsageError
 from atcaprov.certs.definitions.definition import CertificateDefinition
+from atcaprov.certs.issued_record import IssuedRecord
 from atcaprov.certs.rebuild import rebuild, slot_contents
 from atcaprov.config_zone.defaults import DEFAULT_608A
 from atcaprov.wire.messages import CertificatesReply, CertificatesRequest, ErrorReply, SignerReply, SignerRequest
 from provisioning_server.issuing.authority import Authority
 from provisioning_server.records.file_records import ROOM_MIN, FileRecords
-from provisioning_server.records.signing_log import IssuedRecord
 from provisioning_server.signers.registry import SignerRegistry
 from tests.support.in_memory_signer import NOW, MemorySigner, SigningKey
 from tests.support.server_parts import (

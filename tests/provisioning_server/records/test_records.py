@@ -14,10 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from atcaprov import AtcaProvError, Code, UsageError
+from atcaprov.certs.issued_record import COLUMNS, IssuedRecord
 from provisioning_server.issuing.issuance import certificates_reply, issue
 from provisioning_server.records.certificate_files import pem
 from provisioning_server.records.signer_documents import SignerDocuments
-from provisioning_server.records.signing_log import COLUMNS, IssuedRecord, SigningLog
+from provisioning_server.records.signing_log import SigningLog
 from tests.support.in_memory_signer import NOW, MemorySigner
 from tests.support.server_parts import CHIP_KEY, OTHER_KEY, chip_serial, open_records
 
