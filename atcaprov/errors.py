@@ -32,6 +32,7 @@ class Code(enum.StrEnum):
     INTERRUPTED = "interrupted"
     # UsageError
     USAGE = "usage"
+    ADDRESS_FORM = "address-form"
     FILE_UNREADABLE = "file-unreadable"
     FILE_UNWRITABLE = "file-unwritable"
     DISK_FULL = "disk-full"

@@ -13,8 +13,10 @@ from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import Final
 
-from atcaprov.errors import CertificateError
+from atcaprov.errors import CertificateError, Code
 
+EARLIEST_CLOCK_YEAR: Final = 2026
+"""The year in which this program was written: a clock that says an earlier one is wrong."""
 FIRST_YEAR: Final = 2000
 LAST_ISSUE_YEAR: Final = MappingProxyType({0: 2031, 1: 2127})
 """Format version -> last issue year that fits."""
@@ -24,6 +26,16 @@ CLOCK_TOLERANCE: Final = timedelta(minutes=5)
 """How far the issuer's clock may be ahead of the clock of a program that checks the certificate right afterwards."""
 LAST_UTC_TIME_YEAR: Final = 2049
 """RFC 5280, 4.1.2.5: up to this year a date is a UTCTime, from the next on a GeneralizedTime."""
+
+
+def require_possible_clock(now: datetime, *, advice: str) -> None:
+    """Raise CertificateError (CLOCK_WRONG) if this computer's clock says a time before this program was written."""
+    if now.year < EARLIEST_CLOCK_YEAR:
+        raise CertificateError(
+            f"The clock of this computer says {now:%Y-%m-%d %H:%M} UTC, a time before this program was written.",
+            advice=advice,
+            code=Code.CLOCK_WRONG,
+        )
 
 
 class DateFormat(enum.IntEnum):

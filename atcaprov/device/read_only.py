@@ -78,9 +78,19 @@ def open_read_only(url: str, *, trace: Path | None = None) -> Device:
     The file of a software chip is not changed, and not created: its chip is then a new one. `trace` is a new file for
     what passes between host and chip. A command that is held back raises UsageError (READ_ONLY); nothing was sent.
     """
+    hal = open_read_only_hal(url, trace=trace)
+    try:
+        return Device(hal)
+    except BaseException:
+        hal.close()
+        raise
+
+
+def open_read_only_hal(url: str, *, trace: Path | None = None) -> ReadOnlyHal:
+    """Open the same chip for single packets, beside or without a Device."""
     hal = open_hal_read_only(url)
     try:
-        return Device(ReadOnlyHal(_traced(hal, url, trace)))
+        return ReadOnlyHal(_traced(hal, url, trace))
     except BaseException:
         hal.close()
         raise

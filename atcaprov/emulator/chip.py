@@ -221,6 +221,9 @@ class Chip:
         if self.core.volatile.paused:
             self.core.volatile.paused = False
             self.power = Power.IDLE
+        if fault is not None and fault.kind is FaultKind.BROWN_OUT:
+            self.wake_pulse()  # as the low level on the bus does: the reply to that wake is what the host reads
+            return
         reply = with_crc(bytes((len(body) + 3,)) + body)
         self.io.answer(reply if fault is None else distort(reply, fault))
 

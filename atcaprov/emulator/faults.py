@@ -38,6 +38,7 @@ class FaultKind(enum.StrEnum):
     POWER_BEFORE = "power-before"
     POWER_IN = "power-in"
     POWER_AFTER = "power-after"
+    BROWN_OUT = "brown-out"
 
     @property
     def status(self) -> int | None:
@@ -47,7 +48,7 @@ class FaultKind(enum.StrEnum):
     @property
     def cuts_power(self) -> bool:
         """Whether the supply fails: before, during or after the write of the memory."""
-        return self in (FaultKind.POWER_BEFORE, FaultKind.POWER_IN, FaultKind.POWER_AFTER)
+        return self in (FaultKind.POWER_BEFORE, FaultKind.POWER_IN, FaultKind.POWER_AFTER, FaultKind.BROWN_OUT)
 
     @property
     def cuts_short(self) -> bool:
@@ -177,7 +178,7 @@ def cut_short(core: Core, fault: Fault, before: Zones, packet: bytes) -> None:
     """Put the memory, which is as after the command, into the state that the fault leaves; `before`: before it."""
     if fault.kind in (FaultKind.POWER_BEFORE, FaultKind.WATCHDOG):
         core.memory.restore(before)
-    elif fault.kind is FaultKind.POWER_IN:
+    elif fault.kind in (FaultKind.POWER_IN, FaultKind.BROWN_OUT):
         _interrupt(core, before, packet[1] if len(packet) > 1 else 0)
 
 

@@ -26,6 +26,7 @@ import platformdirs
 
 from atcaprov.errors import Code, TransportError
 from atcaprov.file_lock import try_lock, unlock
+from atcaprov.hal.port_users import lock_holders, users_text
 
 _LOG: Final = logging.getLogger(__name__)
 
@@ -130,7 +131,7 @@ class _FileLock:
                 is_told = True
             if time.monotonic() >= deadline:
                 raise TransportError(
-                    f"{self._name} is in use by another program.",
+                    f"{self._name} is in use by {users_text(lock_holders(self._path))}.",
                     advice="End that program, or use another board.",
                     code=Code.DEVICE_BUSY,
                 )

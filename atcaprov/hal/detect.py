@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from atcaprov.hal.device_url import DELIVERED_ADDRESSES, device_file
-from atcaprov.hal.i2c.hal import SCHEME
+from atcaprov.hal.i2c.hal import chip_url
 from atcaprov.hal.i2c.scan import found_addresses, woken_addresses
 from atcaprov.hal.kit.cdc import CdcPort
 from atcaprov.hal.kit.hal import chips_of
@@ -72,14 +72,10 @@ def chips_on_i2c(
         TransportError: the bus cannot be used.
     """
     named = dict.fromkeys((*DELIVERED_ADDRESSES, *addresses))
-    yield from ((_url(bus, address), address) for address in found_addresses(bus.number, named))
+    yield from ((chip_url(bus.number, address), address) for address in found_addresses(bus.number, named))
     if everywhere:
         others = [address for address in UNRESERVED_ADDRESSES if address not in named]
-        yield from ((_url(bus, address), address) for address in woken_addresses(bus.number, others))
-
-
-def _url(bus: I2cAdapter, address: int) -> str:
-    return f"{SCHEME}://{bus.number}/0x{address:02x}"
+        yield from ((chip_url(bus.number, address), address) for address in woken_addresses(bus.number, others))
 
 
 def _entries(folder: Path) -> list[Path]:

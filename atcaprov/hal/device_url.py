@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import parse_qsl, unquote
 
-from atcaprov.errors import UsageError
+from atcaprov.errors import Code, UsageError
 from atcaprov.terminal.printable import printable
 
 HIGHEST_ADDRESS: Final = 0x7F
@@ -145,7 +145,7 @@ def parse_8_bit_address(text: str) -> int:
     if address is None or not _is_8_bit_address(address):
         example = _meant_address(text, prefer_8_bit=True) or 0xC0
         advice = f"Write it with 0x and even, such as 0x{example:02X}, which is 0x{example >> 1:02X} in the 7-bit form."
-        raise UsageError(f"'{text}' is not an 8-bit address.", advice=advice)
+        raise UsageError(f"'{text}' is not an 8-bit address.", advice=advice, code=Code.ADDRESS_FORM)
     return address
 
 
@@ -161,7 +161,7 @@ def parse_7_bit_address(text: str) -> int:
         advice = (
             f"Write it with 0x and below 0x80, such as 0x{example:02X}, which is 0x{2 * example:02X} in the 8-bit form."
         )
-        raise UsageError(f"'{text}' is not a 7-bit address.", advice=advice)
+        raise UsageError(f"'{text}' is not a 7-bit address.", advice=advice, code=Code.ADDRESS_FORM)
     return address
 
 

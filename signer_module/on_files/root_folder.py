@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from atcaprov.bounded_reading import is_file, read_bytes, read_text
 from atcaprov.certs import certificate_files
 from atcaprov.certs.chain import verify_root
-from atcaprov.certs.dates import NO_EXPIRY, DateFormat, expire_date, issue_hour
+from atcaprov.certs.dates import NO_EXPIRY, DateFormat, expire_date, issue_hour, require_possible_clock
 from atcaprov.certs.descriptions.description import CertificateDescription
 from atcaprov.certs.keys import key_id
 from atcaprov.certs.x509_layout import authority_layout
@@ -28,8 +28,6 @@ KEY_FILE: Final = "key.pem"
 CERTIFICATE_FILE: Final = "root.pem"
 MODULE_FILE: Final = "module.txt"
 """Stands in place of the key when that is on a root module: the serial number of its chip."""
-_FIRST_YEAR: Final = 2026
-"""The year in which this program was written: a clock that says an earlier one is wrong."""
 
 
 class RootKey(Protocol):
@@ -154,12 +152,7 @@ def root_builder(description: CertificateDescription, public_key: bytes, now: da
         raise UsageError(
             f"The certificate description is for a {description.role}, not for a root.", code=Code.DEFINITION_INVALID
         )
-    if now.year < _FIRST_YEAR:
-        raise CertificateError(
-            f"The clock of this computer says {now:%Y-%m-%d %H:%M} UTC, a time before this program was written.",
-            advice="Set the clock, then create the root again. Nothing was made.",
-            code=Code.CLOCK_WRONG,
-        )
+    require_possible_clock(now, advice="Set the clock, then create the root again. Nothing was made.")
     begin = issue_hour(now, description.expire_years)
     end = NO_EXPIRY[DateFormat.RFC5280_GEN]
     if description.expire_years:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from atcaprov import Code, UsageError
-from atcaprov.chip.commands import Opcode
+from atcaprov.chip.commands import WAKE_TOKEN, Opcode
 from atcaprov.chip.crc import crc16
 from atcaprov.emulator.chip import Chip, Power
 from atcaprov.emulator.counters import read_counter
@@ -103,6 +103,15 @@ class TestPowerCuts:
 
     def test_in_the_write_leaves_old_or_new_bytes(self) -> None:
         seen = {self.cut(FaultKind.POWER_IN, self.WRITE, bytes((n,))).memory.read_slot(10, 0, 32) for n in range(20)}
+        assert seen == {b"\xff" * 32, b"n" * 32}
+
+    def test_brown_out_answers_with_the_reply_to_a_wake(self) -> None:
+        seen = set()
+        for seed in range(20):
+            chip = chip_with(Fault(FaultKind.BROWN_OUT, opcode=Opcode.WRITE), seed=bytes((seed,)))
+            assert chip.exchange(self.WRITE) == WAKE_TOKEN
+            assert chip.exchange(INFO) == GOOD, "it is awake"
+            seen.add(chip.memory.read_slot(10, 0, 32))
         assert seen == {b"\xff" * 32, b"n" * 32}
 
     def test_in_a_lock_leaves_it_set_or_not(self) -> None:

@@ -25,6 +25,10 @@ sys.stdin.read()
 """
 
 
+def named(holder: subprocess.Popen[str]) -> str:
+    return rf"process {holder.pid} \(python" if sys.platform == "linux" else "another program"
+
+
 def test_lock_excludes_other_processes_until_its_holder_ends(tmp_path: Path) -> None:
     lock = BusLock("/dev/ttyACM0", tmp_path)
     holder = subprocess.Popen(
@@ -33,7 +37,7 @@ def test_lock_excludes_other_processes_until_its_holder_ends(tmp_path: Path) -> 
     with holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"
-        with pytest.raises(TransportError, match="in use by another program") as refused:
+        with pytest.raises(TransportError, match=f"in use by {named(holder)}") as refused:
             lock.acquire()
         assert refused.value.code == Code.DEVICE_BUSY
         holder.kill()

@@ -9,60 +9,24 @@ from typing import Any
 import pytest
 
 from atcaprov import Code, SoftwareChip, TransportError
-from atcaprov.chip.memory_map import LOCK_CONFIG
 from atcaprov.diagnosis import candidates as listing
-from atcaprov.emulator.images import load_image
-from atcaprov.emulator.random_source import SeededRandom
-from atcaprov.hal import usb
-from atcaprov.hal.detect import I2cAdapter
 from atcaprov.hal.errors import missing
 from atcaprov.hal.i2c.hal import open_i2c
 from atcaprov.kit_protocol.firmware import PARSER3
 from atcaprov.kit_protocol.interpreter import CdcBoard, Interpreter
 from provisioning_client.cli import command
 from tests.hal.ways import FakeI2cBus
-from tests.support.fake_hid import FakeHid
+from tests.support.fake_machine import FakeMachine, made_chip
 from tests.support.faulty_board import BoardFault, FaultyBoard
 from tests.support.kit_chips import EmulatedBus
 from tests.support.programs import run_in_process
 
 
-class Machine:
-    """The connected devices: HID kits by libusb path, and I2C buses with chips."""
-
-    def __init__(self) -> None:
-        self.hid = FakeHid()
-        self.buses: dict[int, FakeI2cBus] = {}
-
-    def plug_kit(self, usb_path: str, chips: dict[int, SoftwareChip]) -> FaultyBoard:
-        board = FaultyBoard(CdcBoard(Interpreter(EmulatedBus(chips), PARSER3)).receive_data)
-        self.hid.boards[f"{usb_path}:1.0"] = board
-        return board
-
-    def bus(self, number: int) -> FakeI2cBus:
-        if number not in self.buses:
-            raise TransportError(f"/dev/i2c-{number} does not exist.", code=Code.DEVICE_NOT_FOUND)
-        return self.buses[number]
-
-
 @pytest.fixture
-def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
-    machine = Machine()
-    monkeypatch.setattr("atcaprov.hal.kit.hid.hid_module", lambda backend="": machine.hid)
-    monkeypatch.setattr(listing, "hid_module", lambda: machine.hid)
-    monkeypatch.setattr(usb, "_serial_ports", list)
-    monkeypatch.setattr("atcaprov.hal.i2c.linux_bus.LibraryI2cBus", machine.bus)
-    monkeypatch.setattr(
-        listing, "i2c_buses", lambda: [I2cAdapter(number, "fake adapter", "") for number in machine.buses]
-    )
+def machine(monkeypatch: pytest.MonkeyPatch) -> FakeMachine:
+    machine = FakeMachine()
+    machine.replace_devices(monkeypatch)
     return machine
-
-
-def made(image: str, *, locked: bool = False) -> SoftwareChip:
-    chip = SoftwareChip(load_image(image).make(SeededRandom(image.encode())))
-    if locked:
-        chip.memory.config[LOCK_CONFIG] = 0
-    return chip
 
 
 def sn(chip: SoftwareChip) -> str:
@@ -74,8 +38,8 @@ def objects(text: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.splitlines()]
 
 
-def test_kits_are_listed_with_their_unchanged_chips(machine: Machine) -> None:
-    blank, trust = made("atecc608a", locked=True), made("atecc608b")
+def test_kits_are_listed_with_their_unchanged_chips(machine: FakeMachine) -> None:
+    blank, trust = made_chip("atecc608a", locked=True), made_chip("atecc608b")
     before = bytes(blank.memory.config), bytes(trust.memory.config)
     machine.plug_kit("1-1.2", {0xC0: blank, 0x6A: trust})
     machine.plug_kit("1-1.3", {})
@@ -95,10 +59,10 @@ def test_kits_are_listed_with_their_unchanged_chips(machine: Machine) -> None:
     assert (bytes(blank.memory.config), bytes(trust.memory.config)) == before
 
 
-def test_listed_urls_open_their_chips(machine: Machine) -> None:
+def test_listed_urls_open_their_chips(machine: FakeMachine) -> None:
     from atcaprov import Device
 
-    chips = {0xC0: made("atecc608a"), 0x6A: made("atecc508a")}
+    chips = {0xC0: made_chip("atecc608a"), 0x6A: made_chip("atecc508a")}
     machine.plug_kit("1-1.2", chips)
     port, *_ = objects(run_in_process(command, "devices", "--json").out)
     assert [(chip["part"], chip["address"], chip["address_7_bit"]) for chip in port["chips"]] == [
@@ -111,8 +75,8 @@ def test_listed_urls_open_their_chips(machine: Machine) -> None:
             assert device.serial_number().hex().upper() == chip["sn"]
 
 
-def test_part_comes_from_info_and_both_revisions_are_shown(machine: Machine) -> None:
-    chip = made("atecc608c")
+def test_part_comes_from_info_and_both_revisions_are_shown(machine: FakeMachine) -> None:
+    chip = made_chip("atecc608c")
     chip.memory.config[4:8] = bytes.fromhex("00005000")
     machine.plug_kit("1-1.2", {0xC0: chip})
     done = run_in_process(command, "devices")
@@ -123,8 +87,8 @@ def test_part_comes_from_info_and_both_revisions_are_shown(machine: Machine) -> 
     assert (listed["part"], listed["revision"], listed["config_revision"]) == ("ATECC608C", "00006004", "00005000")
 
 
-def test_newer_silicon_is_listed_with_its_revision(machine: Machine) -> None:
-    chip = made("atecc608c")
+def test_newer_silicon_is_listed_with_its_revision(machine: FakeMachine) -> None:
+    chip = made_chip("atecc608c")
     chip.memory.revision = bytes.fromhex("00006009")
     machine.plug_kit("1-1.2", {0xC0: chip})
     done = run_in_process(command, "devices")
@@ -136,9 +100,9 @@ def test_newer_silicon_is_listed_with_its_revision(machine: Machine) -> None:
     assert "code" not in listed
 
 
-def test_silent_kit_does_not_hide_the_others(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_silent_kit_does_not_hide_the_others(machine: FakeMachine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("atcaprov.hal.kit.board.KitTimeouts", lambda: SimpleNamespace(greeting=0.01))
-    machine.plug_kit("1-1.2", {0xC0: made("atecc608a")}).fault = BoardFault.SILENT
+    machine.plug_kit("1-1.2", {0xC0: made_chip("atecc608a")}).fault = BoardFault.SILENT
     machine.plug_kit("1-1.4", {}).unplugged = True
     silent, gone = objects(run_in_process(command, "devices", "--json").out)
     assert (silent["code"], silent["chips"]) == ("device-no-reply", [])
@@ -148,8 +112,8 @@ def test_silent_kit_does_not_hide_the_others(machine: Machine, monkeypatch: pyte
 
 
 @pytest.mark.slow
-def test_i2c_buses_are_searched_on_demand(machine: Machine) -> None:
-    chip = made("atecc608a")
+def test_i2c_buses_are_searched_on_demand(machine: FakeMachine) -> None:
+    chip = made_chip("atecc608a")
     machine.buses = {1: FakeI2cBus([chip]), 7: FakeI2cBus([])}
     done = run_in_process(command, "devices", "--i2c", "1")
     assert done.out == (
@@ -158,7 +122,7 @@ def test_i2c_buses_are_searched_on_demand(machine: Machine) -> None:
         "        revision 00 00 60 02, in the configuration zone 00 00 60 02\n"
         "        --device 'i2c://1/0x60'\n"
         "i2c://7  fake adapter\n"
-        "    not searched; --i2c 7 looks for chips\n"
+        "    not searched; 'provisioning-client devices --i2c 7' looks for chips\n"
     )
     missing = objects(run_in_process(command, "devices", "--json", "--i2c", "9").out)[-1]
     assert (missing["url"], missing["code"]) == ("i2c://9", "device-not-found")
@@ -182,14 +146,14 @@ class Stranger(FakeI2cBus):
 
 
 def at(address: int) -> SoftwareChip:
-    chip = made("atecc608a")
+    chip = made_chip("atecc608a")
     chip.memory.config[16] = address
     chip.power_cycle()
     return chip
 
 
 @pytest.mark.slow
-def test_chip_left_awake_by_a_killed_program_is_found(machine: Machine) -> None:
+def test_chip_left_awake_by_a_killed_program_is_found(machine: FakeMachine) -> None:
     class Deaf(FakeI2cBus):
         reads_to_come = 5
 
@@ -197,14 +161,14 @@ def test_chip_left_awake_by_a_killed_program_is_found(machine: Machine) -> None:
             self.reads_to_come -= address == 0x60
             return b"" if self.reads_to_come > 0 else super().read(address, count)
 
-    machine.buses[1] = Deaf([made("atecc608a")])
+    machine.buses[1] = Deaf([made_chip("atecc608a")])
     (port,) = objects(run_in_process(command, "devices", "--json", "--i2c", "1").out)
     assert [chip["address_7_bit"] for chip in port["chips"]] == ["0x60"]
 
 
 @pytest.mark.slow
-def test_chips_at_other_addresses_are_found_on_demand(machine: Machine) -> None:
-    bus = machine.buses[1] = Stranger([made("atecc608a"), at(0xD6)])
+def test_chips_at_other_addresses_are_found_on_demand(machine: FakeMachine) -> None:
+    bus = machine.buses[1] = Stranger([made_chip("atecc608a"), at(0xD6)])
 
     def found(*options: str) -> list[str]:
         (port,) = objects(run_in_process(command, "devices", "--json", "--i2c", "1", *options).out)
@@ -227,21 +191,21 @@ def test_chips_at_other_addresses_are_found_on_demand(machine: Machine) -> None:
         (("--all-addresses",), "Add --i2c BUS"),
     ],
 )
-def test_malformed_addresses_are_refused(machine: Machine, options: tuple[str, ...], what: str) -> None:
+def test_malformed_addresses_are_refused(machine: FakeMachine, options: tuple[str, ...], what: str) -> None:
     done = run_in_process(command, "devices", *options)
     assert (done.code, done.out) == (2, "")
     assert what in done.err
 
 
 @pytest.mark.slow
-def test_chip_in_use_is_listed_and_does_not_hide_others(machine: Machine) -> None:
-    machine.buses[1] = FakeI2cBus([made("atecc608a"), at(0x6A)])
+def test_chip_in_use_is_listed_and_does_not_hide_others(machine: FakeMachine) -> None:
+    machine.buses[1] = FakeI2cBus([made_chip("atecc608a"), at(0x6A)])
     with contextlib.closing(open_i2c("//1/0x60", machine.buses[1])):
         (port,) = objects(run_in_process(command, "devices", "--json", "--i2c", "1").out)
     assert [(chip["address"], chip.get("code")) for chip in port["chips"]] == [("0xC0", "device-busy"), ("0x6A", None)]
 
 
-def test_silent_chip_is_listed_with_its_error(machine: Machine) -> None:
+def test_silent_chip_is_listed_with_its_error(machine: FakeMachine) -> None:
     class Odd(EmulatedBus):
         def exchange(self, address: int, packet: bytes) -> bytes:
             return b"\x07" * 7 if packet[1] == 0x02 else super().exchange(address, packet)
@@ -252,9 +216,10 @@ def test_silent_chip_is_listed_with_its_error(machine: Machine) -> None:
     assert "wrong CRC" in run_in_process(command, "devices").out
 
 
-def test_nothing_connected_is_reported(machine: Machine) -> None:
+def test_nothing_connected_is_reported(machine: FakeMachine) -> None:
     done = run_in_process(command, "devices")
-    assert (done.code, done.out, done.err) == (0, "", "No kit and no I2C bus is connected.\n")
+    assert (done.code, done.out) == (0, "")
+    assert done.err.startswith("[no-adapter] No kit and no I2C bus is connected to this computer. Connect a kit")
 
 
 def test_missing_bus_advises_another_command() -> None:
@@ -264,7 +229,7 @@ def test_missing_bus_advises_another_command() -> None:
 
 
 def test_bus_without_permission_is_listed_with_the_command_that_gives_it(
-    machine: Machine, monkeypatch: pytest.MonkeyPatch
+    machine: FakeMachine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     machine.buses[7] = FakeI2cBus([])
     monkeypatch.setattr("atcaprov.hal.i2c.linux_bus.may_be_there", lambda path: True)
@@ -276,7 +241,7 @@ def test_bus_without_permission_is_listed_with_the_command_that_gives_it(
 
 
 def test_kits_that_cannot_be_seen_are_named_with_what_is_missing(
-    machine: Machine, monkeypatch: pytest.MonkeyPatch
+    machine: FakeMachine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def missing_hid() -> Any:
         raise missing("hidapi", "a HID kit")

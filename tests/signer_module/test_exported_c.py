@@ -16,7 +16,6 @@ from cryptography import x509
 from atcaprov.certs.descriptions.description import default_text
 from signer_module.commands import options
 from signer_module.on_chip.module import SignerModule
-from signer_module.on_files import root_folder
 from tests.signer_module.test_module_commands import compiled, provisioned
 from tests.signer_module.test_openssl_and_gnutls import FIRST_YEAR_OF_DATES
 from tests.support import atcacert
@@ -112,7 +111,7 @@ def test_the_library_rebuilds_with_what_a_module_exports(
     odd = CASES[case]
     working_folder(tmp_path, monkeypatch)
     monkeypatch.setattr(options, "now", lambda: odd.at)
-    monkeypatch.setattr(root_folder, "_FIRST_YEAR", FIRST_YEAR_OF_DATES)
+    monkeypatch.setattr("atcaprov.certs.dates.EARLIEST_CLOCK_YEAR", FIRST_YEAR_OF_DATES)
     assert run("root", "create", "--out", "root", "--no-password") == 0
     made = ("--device", SIGNER, "--no-password", *CHEAP, *odd.describe())
     assert run("signer", "create", "--root", "root", *made) == 0

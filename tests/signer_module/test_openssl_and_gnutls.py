@@ -105,7 +105,7 @@ def test_openssl_refuses_another_root(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_openssl_accepts_random_units(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(root, "_FIRST_YEAR", FIRST_YEAR_OF_DATES)
+    monkeypatch.setattr("atcaprov.certs.dates.EARLIEST_CLOCK_YEAR", FIRST_YEAR_OF_DATES)
     source = random.Random(99)
     for _ in range(30):
         unit = random_unit(source)

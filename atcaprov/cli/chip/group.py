@@ -7,6 +7,12 @@ import click
 from atcaprov.cli.lazy_group import LazyGroup
 
 
-@click.group("chip", cls=LazyGroup, modules={})
+@click.group(
+    "chip",
+    cls=LazyGroup,
+    modules={
+        "doctor": "atcaprov.cli.chip.doctor",
+    },
+)
 def group() -> None:
     """Ask a chip what it is, what is on it and whether it is good. The chip is not changed."""

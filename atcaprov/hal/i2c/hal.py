@@ -232,7 +232,7 @@ def open_i2c(rest: str, bus: I2cBus | None = None, *, seconds: float = COMMAND_S
     hal = I2cHal(
         bus or open_bus(number),
         address,
-        url=f"{SCHEME}://{number}/0x{address:02x}",
+        url=chip_url(number, address),
         bus_lock=locks[0],
         chip_lock=locks[1],
         seconds=seconds,
@@ -244,6 +244,11 @@ def open_i2c(rest: str, bus: I2cBus | None = None, *, seconds: float = COMMAND_S
         hal.close()
         raise
     return hal
+
+
+def chip_url(number: int, address: int) -> str:
+    """Return the device URL of the chip at a 7-bit address of a bus."""
+    return f"{SCHEME}://{number}/0x{address:02x}"
 
 
 def parse_bus_and_address(rest: str) -> tuple[int, int]:

@@ -15,6 +15,7 @@ from atcaprov.hal.device_url import UrlTarget, device_file, names_a_file, parse_
 from atcaprov.hal.errors import gone, missing, no_access, not_there, wrong_kind
 from atcaprov.hal.kit.hal import KitHal, open_kit
 from atcaprov.hal.kit.line_port import KitTimeouts, StreamPort
+from atcaprov.hal.port_users import other_users, users_text
 from atcaprov.hal.udev_rule import INSTALL_COMMAND
 from atcaprov.hal.usb import CDC, find_one
 
@@ -132,7 +133,7 @@ def _not_opened(path: str, error: BaseException) -> AtcaProvError:
     if path.startswith("/") and not _may_be_terminal(path):
         return wrong_kind(path, _KIND)
     return TransportError(
-        f"The serial port {path} cannot be opened: {error}.",
+        f"The serial port {path} cannot be opened, since {users_text(other_users(Path(path)))} has it: {error}.",
         advice=f"End the program that uses it. If it is ModemManager, run '{INSTALL_COMMAND}'.",
         code=Code.DEVICE_BUSY,
     )

@@ -215,9 +215,11 @@ def _require_address(board: KitBoard, address: int, error: TransportError) -> No
     if not addresses or address in addresses or not table.is_whole:
         return
     known = ", ".join(both_forms(other) for other in sorted(addresses))
-    options = " or ".join(map(_option, sorted(addresses)))
+    meant = {address << 1} & addresses  # the 7-bit form was given
+    options = " or ".join(map(_option, sorted(meant or addresses)))
+    form = f" 0x{address:02X} is the 7-bit form of the address, and kits take the 8-bit form." if meant else ""
     raise TransportError(
-        f"The board at {board.url} has no chip at {both_forms(address)}; its chips are at {known}.",
+        f"The board at {board.url} has no chip at {both_forms(address)}; its chips are at {known}.{form}",
         advice=f"If its socket is not empty, end the device URL with {options}.",
         code=Code.DEVICE_OTHER_ADDRESS,
     ) from error

@@ -1,0 +1,98 @@
+"""`atcaprov chip doctor`: why a chip, a bus, a certificate or a server does not work."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from atcaprov.bounded_reading import read_text
+from atcaprov.certs.cert_info import CertInfo
+from atcaprov.config_zone.findings import Allow
+from atcaprov.config_zone.zone_file import read_zone_file
+from atcaprov.diagnosis.candidate_texts import as_json as port_json
+from atcaprov.diagnosis.candidate_texts import described
+from atcaprov.diagnosis.doctor import examine
+from atcaprov.diagnosis.examination import Examination, ServerAddress, Subject
+from atcaprov.diagnosis.finding import DiagnosticFinding
+from atcaprov.program.console_text import say
+from atcaprov.provisioning.profile import Profile
+from atcaprov.provisioning.tcp_client import DEFAULT_HOST, DEFAULT_PORT
+
+_FILE: Final = click.Path(dir_okay=False, path_type=Path)
+_PROBLEM: Final = 1
+
+
+@click.command("doctor")
+@click.option("--device", metavar="URL", help="The chip. Without it, the only one that is connected.")
+@click.option(
+    "--certinfo", metavar="FILE", type=_FILE, help="Cert info file of the signer: the server and it are checked, too."
+)
+@click.option("--config", metavar="FILE", type=_FILE, help="Configuration zone that the chip has to have.")
+@click.option("--host", metavar="NAME/IP", help=f"Provisioning Server.  [default with --certinfo: {DEFAULT_HOST}]")
+@click.option("--port", metavar="NUM", type=click.IntRange(1, 65535), help=f"Its port.  [default: {DEFAULT_PORT}]")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object instead of text.")
+def command(
+    device: str | None, certinfo: Path | None, config: Path | None, host: str | None, port: int | None, as_json: bool
+) -> int:
+    """Find out what is wrong, from the bus to the certificate and the server. The chip is not changed.
+
+    Exit codes: 0 nothing has to be done, 1 a problem was found, 2 wrong usage or file.
+    """
+    cert_info = None if certinfo is None else CertInfo.parse(read_text(certinfo))
+    server = None
+    if host is not None or port is not None or cert_info is not None:
+        server = ServerAddress(host or DEFAULT_HOST, port or DEFAULT_PORT)
+    examination = examine(Subject(device, server, cert_info, _profile(config, cert_info)))
+    for line in [json.dumps(_object(examination))] if as_json else _lines(examination):
+        say(line)
+    return _PROBLEM if examination.has_problem else 0
+
+
+def _profile(config: Path | None, cert_info: CertInfo | None) -> Profile | None:
+    """Return the product, as a run with the same options has it; None if nothing tells which it is."""
+    if config is not None:
+        return Profile(config_zone=read_zone_file(config).zone.data, allow=frozenset(Allow))
+    return None if cert_info is None else Profile()
+
+
+def _lines(examination: Examination) -> Iterator[str]:
+    for port in examination.ports:
+        yield from described(port)
+    if examination.url:
+        yield f"Chip: {examination.url}"
+    for found in examination.findings:
+        yield f"  [{found.code}] {found.what}"
+        yield f"      {found.advice} ({found.weight}; board: {found.board})"
+    if not examination.findings:
+        yield "  Nothing is wrong."
+    yield "Good:"
+    yield from (f"  {text}" for text in examination.good)
+    if examination.not_checked:
+        yield "Not looked at:"
+        yield from (f"  {step.looks_at}: {step.reason}." for step in examination.not_checked)
+
+
+def _object(examination: Examination) -> dict[str, Any]:
+    snapshot = examination.snapshot
+    return {
+        "url": examination.url,
+        "sn": "" if snapshot is None else snapshot.serial_number.hex().upper(),
+        "findings": [_finding(found) for found in examination.findings],
+        "good": examination.good,
+        "not_checked": [step._asdict() for step in examination.not_checked],
+        "ports": [port_json(port) for port in examination.ports],
+    }
+
+
+def _finding(found: DiagnosticFinding) -> dict[str, str]:
+    return {
+        "code": found.code,
+        "weight": found.weight,
+        "message": found.what,
+        "advice": found.advice,
+        "board": found.board,
+    }

@@ -1,0 +1,107 @@
+"""The server, its signer and the clocks: what a run checks before stage 1, and whether a server is there at all."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Final
+
+from atcaprov.certs.cert_info import CertInfo
+from atcaprov.certs.dates import require_possible_clock
+from atcaprov.diagnosis.examination import Examination, NotChecked, StepBlockedError, StepLeftOutError
+from atcaprov.diagnosis.finding import FindingCode, Weight, finding, of_error
+from atcaprov.errors import AtcaProvError, ProtocolError, ServerRejected
+from atcaprov.provisioning.checks import CHIP_CHECKS, STATION_CHECKS, Check, CheckFinding, Outcome, findings
+from atcaprov.provisioning.preflight import Preflight
+from atcaprov.provisioning.profile import Profile
+from atcaprov.provisioning.server_exchange import ask
+from atcaprov.provisioning.tcp_client import TcpClient
+from atcaprov.wire.messages import SignerReply, SignerRequest
+
+_NOBODYS_KEY: Final = bytes.fromhex(
+    "6B17D1F2E12C4247F8BCE6E563A440F277037D812DEB33A0F4A13945D898C296"
+    "4FE342E2FE1A7F9B8EE7EB4A7C0F9E162BCE33576B315ECECBB6406837BF51F5"
+)
+"""The base point of P-256 (SEC 2, 2.4.2), X||Y: the public key of the private key 1, which no signer has."""
+_OF_OTHER_STEPS: Final = frozenset({"part", "configuration"})
+
+
+class ExaminingClient(TcpClient):
+    """Asks the server, and keeps what the checks warn of."""
+
+    def __init__(self, host: str, port: int) -> None:
+        super().__init__(host, port)
+        self.warnings: list[AtcaProvError] = []
+
+    def warning(self, warning: AtcaProvError) -> None:
+        """Keep the warning."""
+        self.warnings.append(warning)
+
+
+def check_clock(examination: Examination) -> None:
+    """Check that this computer's clock can be right."""
+    now = datetime.now(UTC)
+    require_possible_clock(now, advice="Set the clock. Until then certificates count as not valid yet.")
+    examination.good.append(f"This computer's clock says {now:%Y-%m-%d %H:%M} UTC.")
+
+
+def check_server(examination: Examination) -> None:
+    """Connect, and see from its answer to one harmless request that it is a Provisioning Server."""
+    client = _client(examination)
+    cert_info = examination.subject.cert_info
+    key = _NOBODYS_KEY if cert_info is None else cert_info.signer_public_key
+    try:
+        client.connect()
+        ask(client, SignerRequest(key), SignerReply)
+    except ServerRejected:
+        pass  # a refusal is an answer, too: the next step judges it
+    except ProtocolError as error:
+        address = {"host": client.host, "port": client.port}
+        raise StepBlockedError(finding(FindingCode.NOT_A_SERVER, reason=error.what, **address)) from error
+    finally:
+        client.close()
+    examination.good.append(f"A Provisioning Server answers at {client.host}:{client.port}.")
+
+
+def check_signer(examination: Examination) -> None:
+    """Make the checks that a run makes before stage 1: of the signer, and of the chip if it was reached."""
+    cert_info = examination.subject.cert_info
+    if cert_info is None:
+        raise StepLeftOutError("no cert info file was given: --certinfo FILE")
+    client = _client(examination)
+    try:
+        _make_checks(examination, cert_info, client)
+    finally:
+        client.close()
+
+
+def _make_checks(examination: Examination, cert_info: CertInfo, client: ExaminingClient) -> None:
+    flight = Preflight(examination.subject.profile or Profile(), cert_info, client)
+    checks: tuple[Check, ...] = STATION_CHECKS
+    if examination.snapshot is not None:
+        flight.device = examination.device
+        checks += CHIP_CHECKS
+    for result in findings(flight, checks):
+        _add(examination, result)
+    shown = {found.code for found in examination.findings}
+    warnings = [warning for warning in client.warnings if warning.code not in shown]
+    examination.findings += [of_error(warning, weight=Weight.NOTE) for warning in warnings]
+
+
+def _add(examination: Examination, result: CheckFinding) -> None:
+    check = result.check
+    if result.outcome is Outcome.PASSED:
+        if check.name not in _OF_OTHER_STEPS:
+            examination.good.append(f"Checked before stage 1: {check.looks_at}.")
+    elif result.error is not None:
+        if all(found.code != result.error.code for found in examination.findings):
+            examination.findings.append(of_error(result.error))
+    elif result.outcome is Outcome.NOT_CHECKED:
+        reason = f"it needs what failed before: {', '.join(check.needs)}"
+        examination.not_checked.append(NotChecked(check.name, check.looks_at, reason))
+
+
+def _client(examination: Examination) -> ExaminingClient:
+    server = examination.subject.server
+    if server is None:
+        raise StepLeftOutError("no server was named: --host and --port, or --certinfo FILE")
+    return ExaminingClient(server.host, server.port)
