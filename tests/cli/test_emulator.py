@@ -91,7 +91,7 @@ def test_chip_file_is_used_by_one_server_at_a_time(tmp_path: Path) -> None:
     with serving("--wolfssl", "0", "--state", str(state)) as (program, _places):
         done = run_in_process(group, "serve", "--bridge", "0", "--state", str(state))
         assert done.code == 3
-        assert f"{state} is in use by another program" in done.err
+        assert f"{state} is in use by " in done.err
         done = run_in_process(
             group, "serve", "--bridge", "0", "--chips", "2", "--state", str(tmp_path / "x.json"), "--bind", "192.0.2.1"
         )
