@@ -17,6 +17,10 @@ _FAMILY: Final = slice(2, 3)
 _FAMILY_508: Final = b"\x50"
 _FAMILY_608: Final = REVISION_608A[_FAMILY]
 _SILICON: Final = slice(3, 4)
+_OTHER_FAMILIES: Final = MappingProxyType(
+    # As the vendor's library tells the parts apart, by byte 2 (cryptoauthlib, calib_get_devicetype).
+    {b"\x00": "ATSHA204A", b"\x02": "ATSHA204A", b"\x10": "ATECC108A", b"\x20": "ECC204", b"\x40": "ATSHA206A"}
+)
 _NAMES_608: Final = MappingProxyType(
     {b"\x00": "ATECC608A", b"\x01": "ATECC608A", b"\x02": "ATECC608A", b"\x03": "ATECC608B", b"\x04": "ATECC608C"}
 )
@@ -43,7 +47,7 @@ def part_name(revision: bytes) -> str:
         return "ATECC508A"
     if is_608(revision):
         return _NAMES_608.get(revision[_SILICON], f"ATECC608, unknown revision {spaced(revision)}")
-    return f"unknown part, revision {spaced(revision)}"
+    return _OTHER_FAMILIES.get(revision[_FAMILY], f"unknown part, revision {spaced(revision)}")
 
 
 def spaced(revision: bytes) -> str:

@@ -82,15 +82,12 @@ def show(file: Path | None, part: str, accept_112: bool, as_hex: bool) -> None:
 
 
 def _show_words(zone: ConfigZone, part: Part) -> None:
-    from atcaprov.config_zone.explain import explain_fields, explain_slot
+    from atcaprov.config_zone.explain import explain_fields, slot_table
 
     say(f"{part} configuration zone\n\nbyte  field")
     for field in explain_fields(zone, part):
         say(f"{field.byte:4}  {field.name:<22}{field.value:<20}{field.meaning}".rstrip())
-    say("\nslot  SlotConfig  KeyConfig  after the data lock")
-    for slot in zone.slots:
-        words = f"{slot.slot_config.value:04X}        {slot.key_config.value:04X}"
-        say(f"{slot.number:4}  {words}       {explain_slot(slot)}")
+    say("\n" + "\n".join(slot_table(zone)))
 
 
 @group.command()

@@ -32,6 +32,16 @@ def explain_slot(slot: Slot) -> str:
     return "; ".join([*parts, *_common(slot)])
 
 
+def slot_table(zone: ConfigZone) -> list[str]:
+    """Return the 16 slots as lines of a table, with its heading first."""
+    head = "slot  SlotConfig  KeyConfig  after the data lock"
+    return [head, *(f"{slot.number:4}  {_words(slot)}       {explain_slot(slot)}" for slot in zone.slots)]
+
+
+def _words(slot: Slot) -> str:
+    return f"{slot.slot_config.value:04X}        {slot.key_config.value:04X}"
+
+
 def _private_key(slot: Slot) -> list[str]:
     config = slot.slot_config
     kind = "P-256 private key" if slot.p256 else f"private key of KeyType {slot.key_config.key_type} (unusable)"

@@ -13,10 +13,11 @@ from functools import cached_property, partial
 from typing import Final, TypeVar
 
 from atcaprov.chip.memory_map import OTP_SIZE, SLOT_COUNT, SLOT_SIZES
+from atcaprov.chip.parts import is_508, is_608, part_name, spaced
 from atcaprov.config_zone.slot import ReadRule, Slot
 from atcaprov.config_zone.zone import ConfigZone
 from atcaprov.device.device import Device
-from atcaprov.errors import Code, DeviceError, TransportError
+from atcaprov.errors import Board, Code, DeviceError, ProvisioningError, TransportError
 
 _Answer = TypeVar("_Answer")
 ALL_SLOTS: Final = frozenset(range(SLOT_COUNT))
@@ -55,9 +56,21 @@ class ChipSnapshot:
 
 
 def read_identity(device: Device) -> ChipSnapshot:
-    """Read what identifies a chip, by five commands: its revision and its configuration zone."""
+    """Read what identifies a chip, by five commands: its revision and its configuration zone.
+
+    Raises:
+        ProvisioningError: it is a part with another memory than the ATECC508A and the ATECC608 (WRONG_PART).
+    """
     with device.burst():
-        return ChipSnapshot(device.url, device.info(), device.read_config())
+        revision = device.info()
+        if not is_508(revision) and not is_608(revision):
+            raise ProvisioningError(
+                f"This chip is not an ATECC608: its revision is {spaced(revision)} ({part_name(revision)}).",
+                advice="Wrong chip type: call the technician.",
+                code=Code.WRONG_PART,
+                board=Board.UNTOUCHED,
+            )
+        return ChipSnapshot(device.url, revision, device.read_config())
 
 
 def read_snapshot(device: Device, *, slots: Collection[int] = ALL_SLOTS) -> ChipSnapshot:
@@ -65,6 +78,7 @@ def read_snapshot(device: Device, *, slots: Collection[int] = ALL_SLOTS) -> Chip
 
     Raises:
         TransportError: the chip does not answer, or another one answered in between (DEVICE_NOT_FOUND).
+        ProvisioningError: as `read_identity`.
     """
     with device.burst():
         identity = read_identity(device)

@@ -27,7 +27,8 @@ def authority() -> MemoryCa:
         ("00006003", "ATECC608B"),
         ("00006004", "ATECC608C"),
         ("00006005", "ATECC608, unknown revision 00 00 60 05"),
-        ("00020009", "unknown part, revision 00 02 00 09"),
+        ("00020009", "ATSHA204A"),
+        ("00007700", "unknown part, revision 00 00 77 00"),
         ("", "unknown part, revision "),
     ],
 )
