@@ -174,7 +174,11 @@ class ProtocolError(AtcaProvError):
 
 
 class DeviceError(AtcaProvError):
-    """The chip refused a command: `status` is its status byte, `command` the command's name."""
+    """The chip refused a command: `status` is its status byte, `command` the command's name.
+
+    `head` is opcode, P1 and P2 of the packet, 4 bytes, if it is known; `forbidding_bit` names the bit of the chip's
+    configuration that forbids the command, as far as it was looked up.
+    """
 
     exit_code = 5
     default_code = Code.CHIP_REFUSED
@@ -193,6 +197,8 @@ class DeviceError(AtcaProvError):
         super().__init__(what, advice=advice, code=code, board=board)
         self.command = command
         self.status = status
+        self.head = b""
+        self.forbidding_bit = ""
 
 
 class ProvisioningError(AtcaProvError):

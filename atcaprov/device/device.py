@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -23,7 +23,8 @@ from atcaprov.device import parameters
 from atcaprov.device.command_guard import Act
 from atcaprov.device.driver import Driver
 from atcaprov.device.parameters import buffer, require_size
-from atcaprov.errors import DeviceError, UsageError
+from atcaprov.device.refusal_rules import CommandHead, forbidding_rule
+from atcaprov.errors import AtcaProvError, DeviceError, UsageError
 from atcaprov.hal.base import Hal
 from atcaprov.hal.registry import open_hal
 from atcaprov.hal.tracing.hal import TracedHal
@@ -90,7 +91,23 @@ class Device:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        if isinstance(error, DeviceError):
+            self.explain(error)
         self.close()
+
+    def explain(self, error: DeviceError) -> None:
+        """Add to a refusal (status 0F) which bit of the chip's configuration forbids the command, if one does.
+
+        Reads the configuration zone; a chip that does not show it leaves the error as it is. An error that leaves the
+        chip's `with` block is explained there.
+        """
+        if error.status != Status.EXECUTION_ERROR or not error.head or error.forbidding_bit:
+            return
+        with suppress(AtcaProvError):
+            rule = forbidding_rule(CommandHead.of(b"\0" + error.head), self.read_config())
+            if rule is not None:
+                error.forbidding_bit = rule.bit
+                error.what = f"{error.what} {rule.sentence}"
 
     def permit(self, *acts: Act) -> AbstractContextManager[None]:
         """Permit these acts to the calling thread until the block ends."""

@@ -109,4 +109,6 @@ def _restarted(packet: bytes) -> ProtocolError:
 
 def refusal(packet: bytes, status: int) -> DeviceError:
     """Return the error for a refused command: `packet` as sent, `status` byte as answered."""
-    return status_errors.refusal(command_name(packet), status)
+    error = status_errors.refusal(command_name(packet), status)
+    error.head = packet[1:5]
+    return error

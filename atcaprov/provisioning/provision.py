@@ -12,7 +12,7 @@ from cryptography import x509
 from atcaprov.certs.cert_info import CertInfo
 from atcaprov.chip.memory_map import REVISION
 from atcaprov.device.device import Device
-from atcaprov.errors import AtcaProvError, Board
+from atcaprov.errors import AtcaProvError, Board, DeviceError
 from atcaprov.provisioning.checks import require_chip, require_station
 from atcaprov.provisioning.preflight import Preflight
 from atcaprov.provisioning.profile import Profile
@@ -94,6 +94,9 @@ class Provisioner:
         with device.burst():
             try:
                 return self._run(flight)
+            except DeviceError as error:
+                device.explain(error)
+                raise
             finally:
                 device.rest()
 
