@@ -98,6 +98,7 @@ def test_what_atcaprov_makes_is_recognized() -> None:
 
 
 @given(st.integers(0, 31), st.integers(1, 255))
+@pytest.mark.slow
 def test_one_other_slot_word_makes_a_table_unknown(byte: int, change: int) -> None:
     zone = bytearray(DEFAULT_608A)
     zone[SLOT_CONFIG + byte] ^= change

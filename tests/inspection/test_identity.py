@@ -83,6 +83,7 @@ USES: dict[str, tuple[Callable[[], Memory], Use, str]] = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", USES)
 def test_the_use_of_a_chip_is_told_with_its_reason(name: str) -> None:
     make, use, reason = USES[name]
@@ -105,12 +106,14 @@ def test_a_half_provisioned_chip_says_where_a_run_goes_on(memory: Memory, stages
     assert list(identity.stages) == stages
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["tngtls", "tflxtls", "tnglora", "tmngtls"])
 def test_a_trust_part_is_named_with_its_silicon(name: str) -> None:
     assert identity_of(image(name)).part.endswith(f"-{name.upper()}")
     assert identity_of(image(name)).part.startswith("ATECC608")
 
 
+@pytest.mark.slow
 def test_a_root_module_is_told_by_its_mark() -> None:
     hal = ScriptedHal()
     with Device(hal) as device:

@@ -43,6 +43,7 @@ def snapshot_of(memory: Memory) -> ChipSnapshot:
         return read_snapshot(device)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CHIPS)
 def test_a_twin_shows_what_the_real_chip_shows(name: str, tmp_path: Path) -> None:
     snapshot = snapshot_of(CHIPS[name]())
