@@ -6,15 +6,13 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from itertools import repeat
-from pathlib import Path
 from typing import Final, NoReturn
 
 import click
 
-from atcaprov.bounded_reading import read_text
 from atcaprov.certs.cert_info import CertInfo
 from atcaprov.device.device import Device
-from atcaprov.errors import AtcaProvError, Code, UsageError
+from atcaprov.errors import AtcaProvError, UsageError
 from atcaprov.hal.device_url import names_software_chip
 from atcaprov.program.console_text import say
 from atcaprov.program.exit_codes import run_program
@@ -31,12 +29,13 @@ from provisioning_client.devices_command import devices as devices_command
 from provisioning_client.disk_room import DiskRoom
 from provisioning_client.json_output import JsonOutput
 from provisioning_client.operator_input import KeyboardOperator, NoOperator, Operator
-from provisioning_client.options import RunOptions, run_options
+from provisioning_client.options import BLANK_CHIP, RunOptions, dry_run_option, run_options
 from provisioning_client.output import Output
+from provisioning_client.plan_command import plan as plan_command
+from provisioning_client.plan_command import show_plans
 from provisioning_client.trace_files import TraceFiles
 from provisioning_client.user_functions import ClientFunctions
 
-BLANK_CHIP: Final = "emulator:"
 EXIT_SOME_FAILED: Final = 1
 
 
@@ -45,10 +44,11 @@ EXIT_SOME_FAILED: Final = 1
     context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "PROVISIONING_CLIENT"},
 )
 @run_options
+@dry_run_option
 @log_options()
 @click.version_option(package_name="atcaprov")
 @click.pass_context
-def command(context: click.Context, options: RunOptions, log_level: int | None) -> int:
+def command(context: click.Context, options: RunOptions, dry_run: bool, log_level: int | None) -> int:
     """Provision ATECC608 chips, board after board.
 
     Exit codes: 0 all boards good, 1 several boards of which some failed, 2 wrong usage or file, 3 no chip or server,
@@ -57,7 +57,10 @@ def command(context: click.Context, options: RunOptions, log_level: int | None) 
     """
     context.with_resource(logged_on_stderr(log_level))
     if context.invoked_subcommand is not None:
+        context.default_map = {"plan": context.params}  # options may stand before the command, too
         return 0
+    if dry_run:
+        return show_plans(options, dry_run=True)
     output = _output(as_json=options.json, auto=options.auto)
     functions = ClientFunctions(options.host, options.port, output, DiskRoom(options.trace))
     with _reporting(output), open_console() as console, closing(functions):
@@ -65,8 +68,8 @@ def command(context: click.Context, options: RunOptions, log_level: int | None) 
         profile = options.profile()
         operator = _operator(console, auto=options.auto)
         boards, limit = _boards(options, None if options.trace is None else TraceFiles(options.trace, output.warning))
-        provisioner = Provisioner(profile, _read_cert_info(output, options.certinfo), functions)
-        _connect(output, functions, provisioner, _batch(options))
+        provisioner = Provisioner(profile, _read_cert_info(output, options), functions)
+        _connect(output, functions, provisioner, options.boards)
         output.escape_hint()
         loop = BoardLoop(output, boards, provisioner, operator, limit)
         loop.run()
@@ -87,24 +90,15 @@ def _operator(console: Console | None, *, auto: bool) -> Operator:
     return KeyboardOperator(console)
 
 
-def _read_cert_info(output: Output, path: Path) -> CertInfo:
-    with _step(output, f"Reading provisioning config file {path}"):
-        return CertInfo.parse(_read_text(path))
+def _read_cert_info(output: Output, options: RunOptions) -> CertInfo:
+    with _step(output, f"Reading provisioning config file {options.certinfo}"):
+        return options.cert_info()
 
 
 def _connect(output: Output, functions: ClientFunctions, provisioner: Provisioner, boards: int) -> None:
     with _step(output, f"Connecting to {functions.host}:{functions.port}"):
         functions.connect()
         provisioner.prepare(boards)
-
-
-def _read_text(path: Path) -> str:
-    try:
-        return read_text(path)
-    except UsageError as error:
-        advice = "Name the file that signer-module wrote with the signer: --certinfo FILENAME."
-        code = Code.CERTINFO_INVALID if error.code == Code.FILE_INVALID else error.code
-        raise UsageError(error.what, advice=advice, code=code) from error
 
 
 def _boards(options: RunOptions, tracing: TraceFiles | None) -> tuple[BoardSource, int | None]:
@@ -119,14 +113,6 @@ def _boards(options: RunOptions, tracing: TraceFiles | None) -> tuple[BoardSourc
         return Fixture(urls[0], open_board=open_board), count or (1 if options.auto else None)
     endless = urls == (BLANK_CHIP,) and (count is not None or not options.auto)
     return BoardList(repeat(BLANK_CHIP) if endless else urls, open_board or Device.open), count
-
-
-def _batch(options: RunOptions) -> int:
-    """Return how many boards are to be done, at least."""
-    listed = len(options.device)
-    if listed == 1 and (options.device == (BLANK_CHIP,) or not names_software_chip(options.device[0])):
-        return options.count or 1
-    return min(options.count or listed, listed)
 
 
 @contextmanager
@@ -164,6 +150,7 @@ def _write(text: str) -> None:
 
 
 command.add_command(devices_command)
+command.add_command(plan_command)
 
 
 def main() -> NoReturn:

@@ -24,7 +24,7 @@ _SOFTWARE: Final[dict[bool | None, str]] = {
     None: f"{INDENT}This chip is behind a server: it may be a software chip.\n",
     False: "",
 }
-_FATES: Final = {
+FATES: Final = {
     Board.GOOD: "The board is good.",
     Board.RETRY: "The board is not lost: it can be tried again.",
     Board.SET_ASIDE: "The board is not lost: set it aside.",
@@ -96,7 +96,7 @@ class ConsoleOutput(Output):
     def board_failed(self, error: AtcaProvError, *, software: bool | None = False) -> None:
         """Print what happened, what to do and, if there is a board, what becomes of it."""
         is_there = self._found or error.code != Code.DEVICE_NOT_FOUND
-        text = self._folded(f"{error}\n{_FATES[error.board]}" if is_there else str(error), INDENT)
+        text = self._folded(f"{error}\n{FATES[error.board]}" if is_there else str(error), INDENT)
         last = "Provisioning failed! Please remove board..." if is_there else "Provisioning failed!"
         self._write(f"{text}\n{_SOFTWARE[software]}{last}\n")
 

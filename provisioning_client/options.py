@@ -11,15 +11,19 @@ from typing import Any, Final
 
 import click
 
+from atcaprov.bounded_reading import read_text
+from atcaprov.certs.cert_info import CertInfo
 from atcaprov.config_zone.defaults import DEFAULT_608A
 from atcaprov.config_zone.findings import Allow
 from atcaprov.config_zone.zone_file import read_zone_file
 from atcaprov.errors import Code, UsageError
+from atcaprov.hal.device_url import names_software_chip
 from atcaprov.hal.hotplug import is_plugged
 from atcaprov.hal.registry import require_device_url
 from atcaprov.provisioning.profile import Profile
 from atcaprov.provisioning.tcp_client import DEFAULT_HOST, DEFAULT_PORT
 
+BLANK_CHIP: Final = "emulator:"
 # The parameter of an option has the option's name, so that click finds its environment variable.
 _OPTIONS: Final = (
     click.option(
@@ -106,6 +110,14 @@ class RunOptions:
     json: bool
     trace: Path | None
 
+    @property
+    def boards(self) -> int:
+        """How many boards are to be done, at least."""
+        listed = len(self.device)
+        if listed == 1 and (self.device == (BLANK_CHIP,) or not names_software_chip(self.device[0])):
+            return self.count or 1
+        return min(self.count or listed, listed)
+
     def require_usable_devices(self) -> None:
         """Raise UsageError if there is no device URL, one is malformed, or a Python package for it is missing."""
         if not self.device:
@@ -118,6 +130,17 @@ class RunOptions:
             require_device_url(url)
             with suppress(UsageError):  # several boards fit now: the board loop reports them
                 is_plugged(url)
+
+    def cert_info(self) -> CertInfo:
+        """Return which signer to ask for and which root to trust; raises UsageError."""
+        try:
+            return CertInfo.parse(read_text(self.certinfo))
+        except UsageError as error:
+            if error.code == Code.CERTINFO_INVALID:
+                raise
+            advice = "Name the file that signer-module wrote with the signer: --certinfo FILENAME."
+            code = Code.CERTINFO_INVALID if error.code == Code.FILE_INVALID else error.code
+            raise UsageError(error.what, advice=advice, code=code) from error
 
     def profile(self) -> Profile:
         """Return what the product needs.
@@ -139,6 +162,13 @@ class RunOptions:
             if self.config is not None and error.code == Code.CONFIG_ZONE_UNSAFE:
                 error.advice += f" 'atcaprov config check {self.config}' names the lines."
             raise
+
+
+dry_run_option: Final = click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Show what a run would do and try it on a software twin of the chip; the chip is only read.",
+)
 
 
 def run_options(function: Callable[..., Any]) -> Callable[..., Any]:

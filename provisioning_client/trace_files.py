@@ -13,6 +13,11 @@ from atcaprov.hal.tracing.hal import TracedHal
 from atcaprov.hal.tracing.trace_file import create_trace
 
 
+def numbered(path: Path, board: int) -> Path:
+    """Return the trace file of a board, which counts from 1: the file itself, `name-2.ext`, `name-3.ext` …"""
+    return path if board == 1 else path.with_stem(f"{path.stem}-{board}")
+
+
 class TraceFiles:
     """Opens devices with a trace: the first board in the file itself, the next in `name-2.ext`, `name-3.ext` …
 
@@ -56,6 +61,4 @@ class TraceFiles:
 
     def _next_path(self) -> Path:
         self._boards += 1
-        if self._boards == 1:
-            return self._path
-        return self._path.with_stem(f"{self._path.stem}-{self._boards}")
+        return numbered(self._path, self._boards)

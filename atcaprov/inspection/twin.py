@@ -15,7 +15,6 @@ from atcaprov.emulator.memory import DATA_SIZE, Memory
 from atcaprov.emulator.random_source import SystemRandom
 from atcaprov.emulator.slot import UNKNOWN, MemorySlot
 from atcaprov.emulator.state_file import chip_file
-from atcaprov.hal.base import Hal
 from atcaprov.hal.emulated import EmulatedHal
 from atcaprov.inspection.snapshot import ChipSnapshot
 
@@ -28,7 +27,7 @@ def twin_file(snapshot: ChipSnapshot) -> bytes:
     return chip_file(twin_memory(snapshot))
 
 
-def open_twin(snapshot: ChipSnapshot, *, fresh_keys: bool = False) -> Hal:
+def open_twin(snapshot: ChipSnapshot, *, fresh_keys: bool = False) -> EmulatedHal:
     """Return a software chip in memory that is the twin of the chip in a snapshot; see `twin_memory`."""
     return EmulatedHal(Chip(twin_memory(snapshot, fresh_keys=fresh_keys)), "emulator:")
 

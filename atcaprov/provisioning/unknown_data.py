@@ -30,7 +30,7 @@ def require_no_unknown_data(flight: Preflight) -> None:
 
     Certificates of an earlier run are no unknown data, and what the integrator writes may have been written before.
     """
-    fits = {slot: fit for slot in _asked(flight) if (fit := _is_untouched(flight, slot)) is not None}
+    fits = untouched_slots(flight)
     unknown = [slot for slot in _judged(flight) if fits.get(slot) is False]
     if unknown and any(fits.values()):
         raise ProvisioningError(
@@ -41,6 +41,11 @@ def require_no_unknown_data(flight: Preflight) -> None:
             code=Code.DATA_UNKNOWN,
             board=Board.SET_ASIDE,
         )
+
+
+def untouched_slots(flight: Preflight) -> dict[int, bool]:
+    """Return for each slot that the chip tells about whether it is as the maker left it, by its first 32 bytes."""
+    return {slot: fits for slot in _asked(flight) if (fits := _is_untouched(flight, slot)) is not None}
 
 
 def _judged(flight: Preflight) -> list[int]:

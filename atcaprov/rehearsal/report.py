@@ -30,6 +30,11 @@ def needs_lines(rehearsal: Rehearsal) -> list[str]:
     ]
 
 
+def told_losses(lost: Iterable[str]) -> tuple[str, ...]:
+    """Return the lost uses that are reported."""
+    return tuple(use for use in lost if use not in _NO_LOSS)
+
+
 def slot_sentences(rehearsal: Rehearsal) -> list[str]:
     """Return a sentence for each slot: what it can be used for after the locks, what that needs, and what is lost."""
     return [_sentence(slot) for slot in rehearsal.by_slot()]
@@ -38,7 +43,7 @@ def slot_sentences(rehearsal: Rehearsal) -> list[str]:
 def _sentence(found: SlotRehearsal) -> str:
     useless = _PROOFS if "read in clear" in found.after else frozenset()
     uses = "; ".join(_worded(use, needs) for use, needs in found.after.items() if use not in useless)
-    lost = "; ".join(use for use in found.lost if use not in _NO_LOSS)
+    lost = "; ".join(told_losses(found.lost))
     can = f"can be {uses}" if uses else "cannot be used"
     return f"Slot {found.slot} {can}." + (f" No longer: {lost}." if lost else "")
 
