@@ -11,7 +11,15 @@ from atcaprov.program.exit_codes import exit_code
 from atcaprov.program.log_options import log_options
 from atcaprov.program.log_output import logged_on_stderr
 from atcaprov.program.process_hardening import harden_process
-from signer_module.commands import create_root, create_signer, description, external_ca, info_verify_export, password
+from signer_module.commands import (
+    create_root,
+    create_signer,
+    definition,
+    description,
+    external_ca,
+    info_verify_export,
+    password,
+)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -43,6 +51,7 @@ cli.add_command(info_verify_export.verify_command)
 cli.add_command(info_verify_export.backup_command)
 cli.add_command(password.password_group)
 cli.add_command(description.description_command)
+cli.add_command(definition.definition_group)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

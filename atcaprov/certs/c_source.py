@@ -49,12 +49,12 @@ def source_name(definition: CertificateDefinition) -> str:
     return f"{stem(definition)}.c"
 
 
-def header(definition: CertificateDefinition) -> str:
-    """Return the text of the header file."""
+def header(definition: CertificateDefinition, *, ca_public_key: bool = True) -> str:
+    """Return the text of the header file; `ca_public_key`: whether a signer's source has the root's key."""
     guard = f"{stem(definition)}_h".upper()
     lines = [f"#ifndef {guard}", f"#define {guard}", "", f'#include "{INCLUDE}"', ""]
     lines += ["#ifdef __cplusplus", 'extern "C" {', "#endif", ""]
-    if definition.role == "signer":
+    if definition.role == "signer" and ca_public_key:
         lines.append(f"extern const uint8_t {_ca_key_symbol(definition)}[64];")
     lines.append(f"extern const atcacert_def_t g_{stem(definition)};")
     lines += ["", "#ifdef __cplusplus", "}", "#endif", "", "#endif"]

@@ -53,6 +53,18 @@ def test_every_option_is_explained_and_no_other(names: tuple[str, ...]) -> None:
     assert set(re.findall(r"--[a-z][a-z0-9-]*", "".join(re.findall(r"^\|[^|]*\|", section, re.MULTILINE)))) == options
 
 
+@pytest.mark.parametrize(
+    ("name", "title"),
+    [("from-certificate", "Definitions from certificates"), ("serial-number", "The serial number beforehand")],
+)
+def test_every_option_of_definitions_is_explained(name: str, title: str) -> None:
+    page = (REFERENCE / "definition-from-certificate.md").read_text(encoding="utf-8")
+    section = re.split(r"^#+ ", page.split(f"# {title}\n", 1)[1], maxsplit=1, flags=re.MULTILINE)[0]
+    options = {option for parameter in command("definition", name).params for option in parameter.opts}
+    cells = "".join(re.findall(r"^\|[^|]*\|", section, re.MULTILINE))
+    assert set(re.findall(r"--[a-z][a-z0-9-]*", cells)) == {option for option in options if option[:2] == "--"}
+
+
 def test_every_command_is_explained() -> None:
     for name, entry in cli.commands.items():
         names = [f"{name} {inner}" for inner in entry.commands] if isinstance(entry, click.Group) else [name]

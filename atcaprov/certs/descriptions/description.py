@@ -145,8 +145,13 @@ def default_description(role: Role) -> CertificateDescription:
 
 def default_text(role: Role) -> str:
     """Return the TOML text of the default description, as a start for your own."""
+    return default_file(f"{role}.toml")
+
+
+def default_file(name: str) -> str:
+    """Return the text of a file that the package brings for users to start from."""
     folder = importlib.resources.files("atcaprov.certs") / "default"
-    return (folder / f"{role}.toml").read_text(encoding="utf-8")
+    return (folder / name).read_text(encoding="utf-8")
 
 
 def _parse(text: str) -> dict[str, object]:

@@ -16,7 +16,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from atcaprov.certs.document_reader import Document
 
 _Builder = TypeVar("_Builder", x509.CertificateBuilder, x509.CertificateSigningRequestBuilder)
-_KEY_USAGES: Final = (
+KEY_USAGES: Final = (
     "digital_signature",
     "content_commitment",
     "key_encipherment",
@@ -70,7 +70,7 @@ class ExtensionsDescription:
         self, builder: _Builder, *, key_id: bytes, alternative_name: x509.SubjectAlternativeName | None = None
     ) -> _Builder:
         """Return the builder with the extensions that a subject can request; the key id has 20 bytes."""
-        usages = {usage: usage in self.key_usage for usage in _KEY_USAGES}
+        usages = {usage: usage in self.key_usage for usage in KEY_USAGES}
         builder = builder.add_extension(x509.BasicConstraints(ca=self.ca, path_length=self.path_length), critical=True)
         builder = builder.add_extension(x509.KeyUsage(**usages), critical=True)
         if self.extended_key_usage:

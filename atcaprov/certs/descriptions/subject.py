@@ -21,7 +21,7 @@ SIGNER_ID: Final = "signer_id"
 PLACEHOLDER_SIZES: Final = MappingProxyType({CHIP_SERIAL: 18, CHIP_SERIAL_LOWER: 18, SIGNER_ID: 4})
 """Hexadecimal digits that take a placeholder's place."""
 
-_ATTRIBUTES: Final = MappingProxyType(
+ATTRIBUTES: Final = MappingProxyType(
     # key -> object id, longest text (upper bounds of RFC 5280, appendix A.1)
     {
         "country": (NameOID.COUNTRY_NAME, 2),
@@ -51,7 +51,7 @@ class SubjectDescription:
 
     def name(self, values: Mapping[str, str]) -> x509.Name:
         """Return the name with the placeholders filled."""
-        return x509.Name([x509.NameAttribute(_ATTRIBUTES[key][0], fill(text, values)) for key, text in self.attributes])
+        return x509.Name([x509.NameAttribute(ATTRIBUTES[key][0], fill(text, values)) for key, text in self.attributes])
 
     def count(self, placeholder: str) -> int:
         """Return how often a placeholder is used."""
@@ -95,8 +95,8 @@ def read_attributes(table: Document, placeholders: tuple[str, ...]) -> SubjectDe
     """Read the attributes of a name, in their order."""
     attributes = []
     for key in table.keys():  # noqa: SIM118 - a Document is not a mapping
-        if key not in _ATTRIBUTES:
-            raise table.fault(table.at(key), f"is unknown; use one of {', '.join(_ATTRIBUTES)}")
+        if key not in ATTRIBUTES:
+            raise table.fault(table.at(key), f"is unknown; use one of {', '.join(ATTRIBUTES)}")
         attributes.append((key, _attribute(table, key, placeholders)))
     return SubjectDescription(tuple(attributes))
 
@@ -122,7 +122,7 @@ def read_text(table: Document, key: str, placeholders: tuple[str, ...]) -> str:
 
 
 def _check_length(fault: Fault, path: str, key: str, filled: str) -> None:
-    longest = _ATTRIBUTES[key][1]
+    longest = ATTRIBUTES[key][1]
     size = len(filled.encode())
     if key == "common_name" and size > longest >= len(filled):
         # `cryptography` counts the bytes and refuses more.

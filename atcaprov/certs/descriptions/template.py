@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from atcaprov.certs import dates
+from atcaprov.certs.compressed_form import COMPRESSED_SIZE
 from atcaprov.certs.dates import DateFormat
 from atcaprov.certs.definitions.checks import SERIAL_LOCATIONS
 from atcaprov.certs.definitions.definition import (
@@ -27,7 +28,7 @@ from atcaprov.certs.definitions.definition import (
     StdElement,
     Transform,
 )
-from atcaprov.certs.descriptions.description import CertificateDescription
+from atcaprov.certs.descriptions.description import CertificateDescription, Slots
 from atcaprov.certs.descriptions.subject import PLACEHOLDER_SIZES
 from atcaprov.certs.keys import PADDED_KEY_SIZE, PUBLIC_KEY_SIZE, der_signature, key_id, raw_public_key
 from atcaprov.certs.x509_layout import CertificateLayout, Span, certificate_layout
@@ -88,6 +89,7 @@ def _definition(
     template = _template(description, issuer, formats)
     layout = certificate_layout(template)
     assert description.role != "root"
+    assert description.slots is not None
     definition = CertificateDefinition(
         name=description.name,
         role=description.role,
@@ -99,8 +101,8 @@ def _definition(
         expire_date_format=formats[1],
         tbs_cert_loc=_location(layout.tbs),
         expire_years=description.expire_years,
-        public_key_dev_loc=_public_key_location(description),
-        comp_cert_dev_loc=_compressed_location(description),
+        public_key_dev_loc=public_key_location(description.slots),
+        comp_cert_dev_loc=compressed_location(description.slots),
         std_cert_elements=_standard_elements(description, layout),
         cert_template=template,
         cert_elements=_chip_serial_elements(description, template, layout),
@@ -192,18 +194,17 @@ def _marks(template: bytes, layout: CertificateLayout) -> Iterator[tuple[int, Tr
             yield match.start(), written[match.group()]
 
 
-def _public_key_location(description: CertificateDescription) -> DeviceLocation:
-    slots = description.slots
-    assert slots is not None
+def public_key_location(slots: Slots) -> DeviceLocation:
+    """Return where the public key of a certificate is: computed from a private key, or stored."""
     if slots.private_key is not None:
         return DeviceLocation(DeviceZone.DATA, slots.private_key, True, 0, PUBLIC_KEY_SIZE)
     assert slots.public_key is not None
     return DeviceLocation(DeviceZone.DATA, slots.public_key, False, 0, PADDED_KEY_SIZE)
 
 
-def _compressed_location(description: CertificateDescription) -> DeviceLocation:
-    assert description.slots is not None
-    return DeviceLocation(DeviceZone.DATA, description.slots.compressed_certificate, False, 0, 72)
+def compressed_location(slots: Slots) -> DeviceLocation:
+    """Return where the compressed certificate is."""
+    return DeviceLocation(DeviceZone.DATA, slots.compressed_certificate, False, 0, COMPRESSED_SIZE)
 
 
 def _private_key_slot(description: CertificateDescription) -> int:

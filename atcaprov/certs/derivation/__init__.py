@@ -1,0 +1,1 @@
+"""Certificate definitions derived from certificates that others made."""
