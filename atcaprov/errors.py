@@ -87,6 +87,7 @@ class Code(enum.StrEnum):
     SLOT_LOCKED = "slot-locked"
     WRITE_NOT_VERIFIED = "write-not-verified"
     SLOT_NOT_ALLOWED = "slot-not-allowed"
+    SLOT_NOT_BLANK = "slot-not-blank"
     SLOT_NOT_LOCKABLE = "slot-not-lockable"
     GENUINE_UNPROVABLE = "genuine-unprovable"
     NOT_A_MODULE = "not-a-module"

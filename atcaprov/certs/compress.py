@@ -122,7 +122,7 @@ def _serial_parts(source: SerialSource) -> str:
 
 def _name_rule(difference: FieldDifference) -> str:
     if "XXXX" in difference.expected:
-        return "XXXX are the four hexadecimal digits of the signer id."
+        return "The four hexadecimal digits of the signer id must stand where XXXX is."
     return ""
 
 

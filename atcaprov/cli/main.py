@@ -18,6 +18,8 @@ from atcaprov.program.log_output import logged_on_stderr
         "chip": "atcaprov.cli.chip.group",
         "config": "atcaprov.cli.config",
         "emulator": "atcaprov.cli.emulator",
+        "import": "atcaprov.cli.import_certificate",
+        "import-key": "atcaprov.cli.import_private_key",
         "request": "atcaprov.cli.request",
         "udev-rule": "atcaprov.cli.udev_rule",
     },

@@ -11,13 +11,14 @@ import click
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from atcaprov.bounded_reading import read_text, status
+from atcaprov.bounded_reading import read_text
 from atcaprov.certs.descriptions.description import CertificateDescription, default_description
 from atcaprov.certs.keys import key_id
 from atcaprov.certs.unsigned import sign_request
 from atcaprov.chip.memory_map import SLOT_COUNT
+from atcaprov.cli.new_file import refuse_existing, write_new_file
 from atcaprov.device.device import Device
-from atcaprov.errors import Code, DeviceError, UsageError
+from atcaprov.errors import DeviceError, UsageError
 from atcaprov.program.console_text import say
 
 _FILE: Final = click.Path(dir_okay=False, path_type=Path)
@@ -41,10 +42,10 @@ def group(url: str, slot: int | None, path: Path | None, out: Path) -> None:
     assert description.slots is not None
     number = slot if slot is not None else description.slots.private_key
     assert number is not None
-    _refuse_existing(out)
+    refuse_existing(out)
     with Device.open(url) as device, _advising(number):
         der = device_request(device, number, description)
-    _write(out, x509.load_der_x509_csr(der).public_bytes(Encoding.PEM))
+    write_new_file(out, x509.load_der_x509_csr(der).public_bytes(Encoding.PEM))
     say(f"Request written to {out}.")
 
 
@@ -79,16 +80,3 @@ def _description(path: Path | None) -> CertificateDescription:
     if found.role != "device":
         raise UsageError(f"{path} describes a {found.role}, not a device.")
     return found
-
-
-def _refuse_existing(out: Path) -> None:
-    if status(out) is not None:
-        raise UsageError(f"{out} already exists.", advice="Choose another file.", code=Code.FILE_UNWRITABLE)
-
-
-def _write(out: Path, data: bytes) -> None:
-    try:
-        with out.open("xb") as file:
-            file.write(data)
-    except OSError as error:
-        raise UsageError(f"{out} cannot be written: {error.strerror}.", code=Code.FILE_UNWRITABLE) from error

@@ -45,6 +45,7 @@ class Act(enum.Enum):
     WRITE_CONFIG = "write the configuration zone"
     WRITE_DATA = "write the data zone"
     WRITE_SECRET = "replace a secret by an encrypted write"  # noqa: S105 - an act, not a secret
+    WRITE_PRIVATE_KEY = "write a private key from outside"
     CREATE_KEY = "generate a key"
     ADVANCE_COUNTER = "advance a counter, which never goes back"
     LOCK_CONFIG = "lock the configuration zone permanently"
@@ -91,6 +92,8 @@ def act_of(packet: bytes) -> Act | None:
         return Act.ADVANCE_COUNTER
     if opcode == Opcode.GEN_KEY:
         return Act.CREATE_KEY
+    if opcode == Opcode.PRIV_WRITE:
+        return Act.WRITE_PRIVATE_KEY
     if opcode == Opcode.LOCK:
         return _act_of_lock(mode)
     return Act.OTHER

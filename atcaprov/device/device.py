@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
@@ -296,6 +297,24 @@ class Device:
         require_size("write key", write_key, SECRET_SIZE)
         require_size("NumIn", num_in, NUM_IN_SIZE)
         self._driver.call("calib_write_enc", slot, 0, buffer(secret), buffer(write_key), write_key_slot, buffer(num_in))
+
+    def write_private_key(
+        self, slot: int, private_key: bytes, *, write_key: bytes | None = None, write_key_slot: int = 0
+    ) -> None:
+        """Write a private key of P-256 (32 bytes) over what was in `slot`.
+
+        It is encrypted under the slot's WriteKey (32 bytes) if that is given, else in clear, which the chip takes
+        before the data lock only. The chip refuses (status 0F) when `write_key` is not what `write_key_slot` holds.
+        """
+        parameters.require_slot(slot)
+        parameters.require_slot(write_key_slot)
+        require_size("private key", private_key, SECRET_SIZE)
+        padded, num_in = buffer(bytes(4) + private_key), buffer(os.urandom(NUM_IN_SIZE))
+        if write_key is None:
+            self._driver.call("calib_priv_write", slot, padded, 0, None, num_in)
+            return
+        require_size("write key", write_key, SECRET_SIZE)
+        self._driver.call("calib_priv_write", slot, padded, write_key_slot, buffer(write_key), num_in)
 
     def increment_counter(self, number: int) -> int:
         """Advance Counter 0 or 1 by one, permanently, and return its new value."""

@@ -62,6 +62,7 @@ _SIGNATURES: Final = {
     "calib_counter_read": (c_void_p, c_uint16, POINTER(c_uint32)),
     "calib_counter_increment": (c_void_p, c_uint16, POINTER(c_uint32)),
     "calib_write_enc": (c_void_p, c_uint16, c_uint8, _Bytes, _Bytes, c_uint16, _Bytes),
+    "calib_priv_write": (c_void_p, c_uint16, _Bytes, c_uint16, _Bytes, _Bytes),
     "calib_sign_base": (c_void_p, c_uint8, c_uint16, _Bytes),
     "calib_verify_extern": (c_void_p, _Bytes, _Bytes, _Bytes, POINTER(c_bool)),
     "calib_sha": (c_void_p, c_uint16, _Bytes, _Bytes),

@@ -1,0 +1,142 @@
+"""`atcaprov import`: a certificate that was made elsewhere comes to the chip that holds its key."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from atcaprov.bounded_reading import read_text
+from atcaprov.certs.certificate_files import read_certificates
+from atcaprov.certs.definitions.definition import CertificateDefinition
+from atcaprov.certs.keys import key_id
+from atcaprov.chip.memory_map import SLOT_COUNT
+from atcaprov.cli.new_file import refuse_existing, write_new_file
+from atcaprov.device.device import Device
+from atcaprov.device.read_only import open_read_only
+from atcaprov.errors import UsageError
+from atcaprov.importing.certificate_import import ImportOrder, ImportPlan, plan_import, run_import
+from atcaprov.inspection.snapshot import read_snapshot
+from atcaprov.program.console_text import say
+
+_FILE: Final = click.Path(dir_okay=False, path_type=Path)
+_SLOT: Final = click.IntRange(0, SLOT_COUNT - 1)
+_FORMS: Final = {
+    "compressed": "compressed",
+    "x509": "as plain X.509",
+    "file": "in a file, not on the chip",
+}
+
+
+@click.command("import")
+@click.argument("certificate", type=_FILE)
+@click.option("--device", "url", metavar="URL", required=True, help="Device URL of the chip.")
+@click.option(
+    "--chain", "chain", type=_FILE, multiple=True, help="Certificates of its issuers: PEM, DER or PKCS#7. Repeatable."
+)
+@click.option(
+    "--definition", "definitions", type=_FILE, multiple=True, help="Definition (JSON) of the certificate. Repeatable."
+)
+@click.option("--slot", "x509_slot", metavar="SLOT", type=_SLOT, help="Store it as plain X.509 in this slot.")
+@click.option("--key-slot", metavar="SLOT", type=_SLOT, help="Slot of its key; default: whichever holds it.")
+@click.option("--out", type=_FILE, help="New file for the certificate and its issuers (PEM), for the firmware.")
+@click.option("--overwrite", is_flag=True, help="Write also where something is, or may be.")
+@click.option("--dry-run", is_flag=True, help="Check everything and write nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as one line of JSON.")
+def command(
+    certificate: Path,
+    url: str,
+    chain: tuple[Path, ...],
+    definitions: tuple[Path, ...],
+    x509_slot: int | None,
+    key_slot: int | None,
+    out: Path | None,
+    overwrite: bool,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Bring a CERTIFICATE that was made elsewhere to the chip that holds its key."""
+    if x509_slot is not None and definitions:
+        raise UsageError("--slot stores the certificate as it is, --definition compressed: give one of them.")
+    order = ImportOrder(
+        tuple(der for path in (certificate, *chain) for der in read_certificates(path)),
+        tuple(CertificateDefinition.from_json(read_text(path)) for path in definitions),
+        key_slot,
+        x509_slot,
+        out is not None,
+        overwrite,
+    )
+    _import_certificate(url, order, out, dry_run=dry_run, as_json=as_json)
+
+
+def _import_certificate(url: str, order: ImportOrder, out: Path | None, *, dry_run: bool, as_json: bool) -> None:
+    if out is not None:
+        refuse_existing(out)
+    with open_read_only(url) as device:
+        plan = plan_import(read_snapshot(device), order, datetime.now(UTC))
+    if not dry_run:
+        if plan.writes:
+            with Device.open(url) as device:
+                run_import(device, plan)
+        if out is not None:
+            write_new_file(out, plan.chain.pem)
+    if as_json:
+        say(json.dumps(_facts(plan, out, dry_run=dry_run)))
+    else:
+        _tell(plan, out, dry_run=dry_run)
+
+
+def _facts(plan: ImportPlan, out: Path | None, *, dry_run: bool) -> dict[str, Any]:
+    return {
+        "serial_number": plan.snapshot.serial_number.hex().upper(),
+        "key_slot": plan.key_slot,
+        "key_id": key_id(plan.chain.public_key).hex().upper(),
+        "form": plan.form,
+        "certificate_size": len(plan.chain.certificate),
+        "issuers": len(plan.chain.issuers),
+        "definitions": [part.definition.name for part in plan.parts],
+        "slots": [
+            {
+                "slot": write.content.slot,
+                "offset": write.content.offset,
+                "size": len(write.content.data),
+                "written": not write.is_there and not dry_run,
+            }
+            for write in plan.writes
+        ],
+        "verified": bool(plan.writes) and plan.can_be_verified and not dry_run,
+        "why_not_stored": plan.why_not_stored or None,
+        "out": None if out is None else str(out),
+        "dry_run": dry_run,
+    }
+
+
+def _tell(plan: ImportPlan, out: Path | None, *, dry_run: bool) -> None:
+    serial = plan.snapshot.serial_number.hex().upper()
+    say(f"Chip {serial}: the certificate is for the key in slot {plan.key_slot}.")
+    if plan.why_not_stored:
+        say(f"It is not stored on the chip: {plan.why_not_stored}")
+    for write in plan.writes:
+        content = write.content
+        done = "is there already" if write.is_there else ("would be written" if dry_run else "written")
+        say(f"Slot {content.slot}: {len(content.data)} bytes from byte {content.offset} on {done}.")
+    if out is not None:
+        say(f"Certificate and issuers {'would be ' if dry_run else ''}written to {out}.")
+    for line in _remarks(plan, dry_run=dry_run):
+        say(line)
+
+
+def _remarks(plan: ImportPlan, *, dry_run: bool) -> list[str]:
+    lines = []
+    if not plan.chain.issuers:
+        lines.append("Its signature was not verified: no certificate of its issuer was given (--chain).")
+    if plan.form == "compressed" and len(plan.parts) == 1:
+        lines.append("The issuer's certificate is not stored on the chip: the firmware must have it.")
+    if plan.writes and not plan.can_be_verified:
+        lines.append("What is written cannot be read before the data lock, so it was not verified.")
+    elif plan.writes and not dry_run:
+        lines.append(f"Read back and compared: stored {_FORMS[plan.form]}.")
+    return [*lines, "Nothing was changed."] if dry_run else lines

@@ -1,0 +1,98 @@
+"""`atcaprov import-key`: a private key from a file is written to a chip, for those who insist."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from atcaprov.bounded_reading import read_bytes
+from atcaprov.certs.key_files.private_key import key_is_encrypted, read_private_key
+from atcaprov.certs.keys import key_id
+from atcaprov.chip.memory_map import SLOT_COUNT
+from atcaprov.device.device import SECRET_SIZE, Device
+from atcaprov.device.read_only import open_read_only
+from atcaprov.errors import Code, UsageError
+from atcaprov.importing.private_key_import import PrivateKeyImport, plan_private_key, run_private_key
+from atcaprov.inspection.snapshot import read_snapshot
+from atcaprov.program.console_text import say
+
+_FILE: Final = click.Path(dir_okay=False, path_type=Path)
+
+
+@click.command("import-key")
+@click.option("--device", "url", metavar="URL", required=True, help="Device URL of the chip.")
+@click.option(
+    "--insecure-private-key",
+    "path",
+    type=_FILE,
+    required=True,
+    help="Private key on P-256 (PEM, DER, PKCS#12, JWK). Whoever has this file can pose as the device.",
+)
+@click.option("--slot", metavar="SLOT", type=click.IntRange(0, SLOT_COUNT - 1), required=True, help="Slot of the key.")
+@click.option("--write-key", type=_FILE, help="File of the slot's WriteKey, 32 bytes: the key is sent encrypted.")
+@click.option("--replace-key", is_flag=True, help="Write it also over another key, which is lost.")
+@click.option("--dry-run", is_flag=True, help="Check everything and write nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as one line of JSON.")
+def command(
+    url: str, path: Path, slot: int, write_key: Path | None, replace_key: bool, dry_run: bool, as_json: bool
+) -> None:
+    """Write a private key from a file to a chip. A key that the chip makes itself is better."""
+    data = read_bytes(path)
+    password = _password(path) if key_is_encrypted(data, str(path)) else None
+    key = read_private_key(data, password, str(path))
+    secret = None if write_key is None else _secret(write_key)
+    with open_read_only(url) as device:
+        plan = plan_private_key(read_snapshot(device, slots=()), slot, key, write_key=secret, replace_key=replace_key)
+    proved = False
+    if not dry_run:
+        with Device.open(url) as device:
+            proved = run_private_key(device, plan)
+    if as_json:
+        say(json.dumps(_key_facts(plan, proved=proved, dry_run=dry_run)))
+    else:
+        _tell_key(plan, proved=proved, dry_run=dry_run)
+
+
+def _password(path: Path) -> bytes:
+    text: str = click.prompt(f"Password of {path}", hide_input=True, err=True)
+    return text.encode()
+
+
+def _secret(path: Path) -> bytes:
+    """Return the 32 bytes of a file, which may hold them as 64 hexadecimal digits."""
+    data = read_bytes(path, 1024)
+    try:
+        secret = data if len(data) == SECRET_SIZE else bytes.fromhex(data.decode("ascii"))
+    except ValueError:
+        secret = b""
+    if len(secret) != SECRET_SIZE:
+        raise UsageError(
+            f"{path} does not hold a key of 32 bytes, raw or as 64 hexadecimal digits.", code=Code.KEY_FILE_INVALID
+        )
+    return secret
+
+
+def _key_facts(plan: PrivateKeyImport, *, proved: bool, dry_run: bool) -> dict[str, Any]:
+    return {
+        "serial_number": plan.snapshot.serial_number.hex().upper(),
+        "key_slot": plan.slot,
+        "key_id": key_id(plan.public_key).hex().upper(),
+        "written": not plan.is_there and not dry_run,
+        "encrypted": plan.is_encrypted,
+        "verified": proved,
+        "dry_run": dry_run,
+    }
+
+
+def _tell_key(plan: PrivateKeyImport, *, proved: bool, dry_run: bool) -> None:
+    done = "is there already" if plan.is_there else ("would be written" if dry_run else "written")
+    how = "" if plan.is_there else (", encrypted" if plan.is_encrypted else ", in clear")
+    say(f"Slot {plan.slot}: the key with id {key_id(plan.public_key).hex().upper()} {done}{how}.")
+    if proved:
+        say("The chip proved that it holds this key.")
+    if dry_run:
+        say("Nothing was changed.")
+    say("Whoever has the file of this key can pose as the device: delete it.")

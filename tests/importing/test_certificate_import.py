@@ -1,0 +1,343 @@
+"""Certificates of a company's CA come to a chip; the stock library and `cryptography` judge what is on it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from atcaprov import (
+    Act,
+    AtcaProvError,
+    Board,
+    Code,
+    Device,
+    EmulatedHal,
+    ProvisioningError,
+    SoftwareChip,
+    TransportError,
+)
+from atcaprov.certs.keys import key_id
+from atcaprov.chip.commands import Opcode, Zone
+from atcaprov.device.read_only import ReadOnlyHal
+from atcaprov.importing.certificate_import import ImportOrder, ImportPlan, plan_import, run_import
+from atcaprov.inspection.snapshot import read_snapshot
+from tests.importing.conftest import KEYS, MakeChip
+from tests.support import atcacert
+from tests.support.certificates import DEVICE, ROOT, SIGNER, default_definitions
+from tests.support.company_ca import DEVICE_DEFINITION, HOUR, ISSUERS, NOW, SIGNER_DEFINITION, fitting, plain
+from tests.support.power_cuts import at_a_command, commands, cut_and_repeat
+from tests.support.scripted_hal import ScriptedHal
+from tests.support.stock_cryptoauthlib import buffer, driven
+
+KEY = KEYS[0].public
+
+
+def serial(hal: ScriptedHal) -> bytes:
+    config = hal.memory.config
+    return bytes(config[0:4] + config[8:13])
+
+
+def chip_of(hal: ScriptedHal) -> SoftwareChip:
+    assert isinstance(hal.chip, EmulatedHal)
+    return hal.chip.chip
+
+
+def planned(hal: ScriptedHal, *certificates: bytes, **settings: Any) -> ImportPlan:
+    """Look at the chip through a session that can change nothing, and plan."""
+    with Device(ReadOnlyHal(hal)) as device:
+        snapshot = read_snapshot(device)
+    return plan_import(snapshot, ImportOrder(certificates, **settings), NOW)
+
+
+def imported(hal: ScriptedHal, *certificates: bytes, **settings: Any) -> ImportPlan:
+    plan = planned(hal, *certificates, **settings)
+    with Device(hal) as device:
+        run_import(device, plan)
+    return plan
+
+
+def refused(hal: ScriptedHal, *certificates: bytes, **settings: Any) -> AtcaProvError:
+    before = hal.memory.image()
+    with pytest.raises(AtcaProvError) as caught:
+        planned(hal, *certificates, **settings)
+    assert hal.memory.image() == before
+    assert caught.value.board is Board.UNTOUCHED
+    return caught.value
+
+
+@pytest.mark.slow
+def test_a_fitting_chain_is_stored_compressed_and_the_stock_library_rebuilds_it(make_chip: MakeChip) -> None:
+    hal = make_chip()
+    certificate = fitting(KEY, serial(hal))
+    plan = imported(hal, certificate, *ISSUERS)
+    assert (plan.form, plan.key_slot, plan.can_be_verified) == ("compressed", 0, True)
+    assert [write.content.slot for write in plan.writes] == [10, 12, 11]
+    with driven(chip_of(hal)) as wheel:
+        for definition, key, expected in (
+            (SIGNER_DEFINITION, ROOT.public, ISSUERS[0]),
+            (DEVICE_DEFINITION, SIGNER.public, certificate),
+        ):
+            assert atcacert.read_certificate(wheel, atcacert.c_definition(definition), key) == expected
+
+
+@pytest.mark.slow
+def test_a_second_import_writes_nothing(make_chip: MakeChip) -> None:
+    hal = make_chip()
+    certificates = (fitting(KEY, serial(hal)), *ISSUERS)
+    imported(hal, *certificates)
+    hal.packets.clear()
+    plan = imported(hal, *certificates)
+    assert all(write.is_there for write in plan.writes)
+    assert not [packet for packet in hal.packets if packet[1] == Opcode.WRITE]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
+def test_the_certificates_may_come_in_any_order(make_chip: MakeChip, order: tuple[int, ...]) -> None:
+    hal = make_chip()
+    certificates = (fitting(KEY, serial(hal)), *ISSUERS)
+    assert planned(hal, *(certificates[number] for number in order)).chain.issuers == ISSUERS
+
+
+@pytest.mark.slow
+def test_without_the_root_the_signer_is_not_stored(make_chip: MakeChip) -> None:
+    hal = make_chip()
+    plan = imported(hal, fitting(KEY, serial(hal)), ISSUERS[0])
+    assert [write.content.slot for write in plan.writes] == [10]
+    error = refused(hal, fitting(KEY, serial(hal)), ISSUERS[0], definitions=(SIGNER_DEFINITION, DEVICE_DEFINITION))
+    assert (error.code, error.advice) == (Code.CHAIN_INCOMPLETE, "Give it with --chain.")
+
+
+def test_a_plain_certificate_goes_into_the_named_slot_as_it_is(make_chip: MakeChip) -> None:
+    hal = make_chip()
+    certificate = plain(KEY)
+    plan = imported(hal, certificate, x509_slot=8)
+    assert plan.form == "x509"
+    read = buffer(bytes(len(certificate)))
+    with driven(chip_of(hal)) as wheel:
+        wheel.call("calib_read_bytes_zone", Zone.DATA, 8, 0, read, len(certificate))
+    assert bytes(read) == certificate
+
+
+@pytest.mark.slow
+def test_a_certificate_for_the_key_of_any_slot_is_taken(make_chip: MakeChip) -> None:
+    """FreeRTOS makes its key in a slot of its own choice; its certificate comes from `openssl x509 -force_pubkey`."""
+    hal = make_chip()
+    assert planned(hal, plain(KEYS[2].public), x509_slot=8).key_slot == 2
+    assert planned(hal, plain(KEYS[2].public), x509_slot=8, key_slot=2).key_slot == 2
+    error = refused(hal, plain(KEYS[2].public), x509_slot=8, key_slot=0)
+    assert error.code == Code.KEY_MISMATCH
+
+
+def test_a_certificate_for_another_key_names_both(make_chip: MakeChip) -> None:
+    error = refused(make_chip(), plain(DEVICE.public), x509_slot=8)
+    first, second, other = (key_id(key).hex().upper() for key in (KEY, KEYS[2].public, DEVICE.public))
+    assert error.what == f"public key: expected key id {first} (slot 0) or {second} (slot 2), found {other}."
+    assert error.code == Code.KEY_MISMATCH
+
+
+def test_a_certificate_for_another_chip_is_refused_even_as_it_is(make_chip: MakeChip) -> None:
+    hal = make_chip()
+    error = refused(hal, plain(KEY, "thing 0123FFFFFFFFFFFFEE"), x509_slot=8)
+    own = serial(hal).hex().upper()
+    assert error.what == f"subject CN: expected the chip's serial number {own}, found 0123FFFFFFFFFFFFEE."
+    error = refused(hal, fitting(KEY, bytes.fromhex("0123ffffffffffffee")), *ISSUERS)
+    assert "0123FFFFFFFFFFFFEE" in error.what
+
+
+def test_another_curve_and_another_algorithm_are_named(make_chip: MakeChip) -> None:
+    key = rsa.generate_private_key(65537, 2048)
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "thing")])
+    builder = x509.CertificateBuilder(name, name, key.public_key(), 5, HOUR, HOUR + timedelta(days=9))
+    error = refused(make_chip(), builder.sign(key, hashes.SHA256()).public_bytes(Encoding.DER), x509_slot=8)
+    assert error.what == "key algorithm: expected a key on P-256, found RSA."
+
+
+def test_dates_that_are_over_or_to_come_are_named(make_chip: MakeChip) -> None:
+    hal = make_chip()
+    error = refused(hal, plain(KEY, begin=HOUR - timedelta(days=9), end=HOUR - timedelta(days=1)), x509_slot=8)
+    assert error.code == Code.CLOCK_WRONG
+    assert "notAfter: expected after " in error.what
+    error = refused(hal, plain(KEY, begin=HOUR + timedelta(days=1)), x509_slot=8)
+    assert "notBefore: expected no later than " in error.what
+
+
+def test_a_wrong_issuer_is_named(make_chip: MakeChip) -> None:
+    hal = make_chip()
+    other = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "Another CA")])
+    error = refused(hal, plain(KEY, issuer=other), *ISSUERS, x509_slot=8)
+    assert error.code == Code.CHAIN_INCOMPLETE
+    assert error.what.endswith("found CN=Another CA.")
+    root = x509.load_der_x509_certificate(ISSUERS[1]).subject
+    error = refused(hal, plain(KEY, issuer=root), *ISSUERS, x509_slot=8)
+    assert error.code == Code.CHAIN_INVALID
+    assert error.what.startswith("signature: expected one by the key of ")
+
+
+def test_an_issuer_that_is_no_ca_is_named(make_chip: MakeChip) -> None:
+    hal = make_chip()
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "thing-0")])
+    issuer = plain(SIGNER.public, "thing-0")
+    error = refused(hal, plain(KEY, issuer=name), issuer, x509_slot=8)
+    assert "basicConstraints: expected CA:TRUE, found none" in error.what
+
+
+@pytest.mark.slow
+def test_without_a_definition_that_fits_it_is_told_where_the_certificate_belongs(make_chip: MakeChip) -> None:
+    hal = make_chip()
+    error = refused(hal, plain(KEY), *ISSUERS)
+    assert error.code == Code.CERTIFICATE_MISMATCH
+    for field in ("serial number", "notBefore", "notAfter", "subject CN", "subject O", "extension keyUsage"):
+        assert f"{field}: expected " in error.what
+    assert "fit slot 8 as they are: give --slot 8" in error.advice
+    assert "--out FILE" in error.advice
+    error = refused(hal, plain(KEY, padding=300), *ISSUERS)
+    assert "and slot 8 has 416: keep it in the firmware's flash: --out FILE writes the PEM" in error.advice
+    error = refused(hal, plain(KEY))
+    assert error.code == Code.CHAIN_INCOMPLETE
+    assert error.advice.startswith("Give it with --chain. ")
+
+
+def test_for_a_file_it_is_only_checked(make_chip: MakeChip) -> None:
+    hal = make_chip()
+    plan = imported(hal, plain(KEY), *ISSUERS, to_file=True)
+    assert (plan.form, plan.writes) == ("file", ())
+    assert "notBefore: expected" in plan.why_not_stored
+    sent = [one.public_bytes(Encoding.DER) for one in x509.load_pem_x509_certificates(plan.chain.pem)]
+    assert sent == [plan.chain.certificate, ISSUERS[0]]
+
+
+@pytest.mark.slow
+def test_a_given_definition_must_fit(make_chip: MakeChip) -> None:
+    hal = make_chip()
+    error = refused(hal, plain(KEY), *ISSUERS, definitions=(DEVICE_DEFINITION,), to_file=True)
+    assert error.code == Code.CERTIFICATE_MISMATCH
+    other = replace(DEVICE_DEFINITION, template_id=9)
+    plan = planned(hal, fitting(KEY, serial(hal)), *ISSUERS, definitions=(DEVICE_DEFINITION, other))
+    assert plan.parts[0].definition == DEVICE_DEFINITION
+    two = default_definitions(NOW)[1]
+    in_slot_2 = replace(
+        two, public_key_dev_loc=replace(two.public_key_dev_loc, slot=2), private_key_slot=2, name="second"
+    )
+    error = refused(hal, fitting(KEY, serial(hal)), *ISSUERS, definitions=(in_slot_2,))
+    assert error.what == "The definition second is for another key: slot: expected 2, found 0."
+
+
+@pytest.mark.parametrize(
+    ("slot", "says", "code"),
+    [
+        (0, "Slot 0 is for a private key", Code.SLOT_NOT_ALLOWED),
+        (5, "has 36", Code.SLOT_NOT_ALLOWED),
+        (9, "has 72", Code.SLOT_NOT_ALLOWED),
+    ],
+)
+def test_slots_that_cannot_hold_it_are_refused(make_chip: MakeChip, slot: int, says: str, code: Code) -> None:
+    error = refused(make_chip(), plain(KEY), x509_slot=slot)
+    assert error.code == code
+    assert says in error.what or "The certificate has" in error.what
+
+
+@pytest.mark.slow
+def test_rules_of_the_slot_are_named_before_anything_is_sent(make_chip: MakeChip) -> None:
+    certificate = plain(KEY)
+    error = refused(make_chip(slots={8: (0x8F8F, 0x003C)}), certificate, x509_slot=8)
+    assert error.what.startswith("Slot 8 is secret (read: never)")
+    error = refused(make_chip(slots={8: (0x8F0F, 0x003C)}), certificate, x509_slot=8)
+    assert error.what == "Slot 8 takes no open data after the data lock (write: never)."
+    error = refused(make_chip(slots={8: (0x0F0F, 0x0033)}), certificate, x509_slot=8)
+    assert "private key" in error.what
+    error = refused(make_chip(locked=(8,)), certificate, x509_slot=8)
+    assert error.code == Code.SLOT_LOCKED
+    hal = make_chip(config_locked=False, data_locked=False)
+    assert "shows a key in no slot" in refused(hal, certificate, x509_slot=8).what
+
+
+@pytest.mark.slow
+def test_what_is_there_is_not_overwritten_without_the_option(make_chip: MakeChip) -> None:
+    hal = make_chip(content={8: b"product data" * 4})
+    error = refused(hal, plain(KEY), x509_slot=8)
+    assert error.code == Code.SLOT_NOT_BLANK
+    assert error.what == "Slot 8 is not blank: it holds 70726F6475637420... from byte 0 on."
+    assert "--overwrite" in error.advice
+    imported(hal, plain(KEY), x509_slot=8, overwrite=True)
+
+
+def test_bytes_behind_the_certificate_stay(make_chip: MakeChip) -> None:
+    hal = make_chip()
+    certificate = plain(KEY)
+    rest = bytes(range(100))
+    hal.memory.write_slot(8, len(certificate) + 3, rest[: 416 - len(certificate) - 3])
+    before = hal.memory.read_slot(8, 0, 416)
+    imported(hal, certificate, x509_slot=8)
+    assert hal.memory.read_slot(8, 0, 416) == certificate + before[len(certificate) :]
+
+
+@pytest.mark.slow
+def test_before_the_data_lock_it_is_written_unseen_and_only_if_wanted(make_chip: MakeChip) -> None:
+    hal = make_chip(data_locked=False)
+    certificates = (fitting(KEY, serial(hal)), *ISSUERS)
+    error = refused(hal, *certificates)
+    assert error.what == "The data zone is not locked yet, so nobody can read what slot 10 holds now."
+    plan = imported(hal, *certificates, overwrite=True)
+    assert not plan.can_be_verified
+    hal.memory.config[86] = 0
+    assert all(write.is_there for write in planned(hal, *certificates).writes)
+
+
+def test_another_chip_between_look_and_write_gets_nothing(make_chip: MakeChip) -> None:
+    first, second = make_chip(), make_chip()
+    plan = planned(first, plain(KEY), x509_slot=8)
+    before = second.memory.image()
+    with Device(second) as device, pytest.raises(TransportError, match="Another chip"):
+        run_import(device, plan)
+    assert second.memory.image() == before
+
+
+def test_a_write_that_the_chip_lost_is_found(make_chip: MakeChip) -> None:
+    hal = make_chip()
+    plan = planned(hal, plain(KEY), x509_slot=8)
+    success = bytes.fromhex("04000340")
+    hal.answer = lambda packet: success if packet[1] == Opcode.WRITE else hal.chip.exchange(packet)
+    with Device(hal) as device, pytest.raises(ProvisioningError, match="expected 30, found FF") as caught:
+        run_import(device, plan)
+    assert caught.value.code == Code.WRITE_NOT_VERIFIED
+
+
+def test_only_open_data_is_written(make_chip: MakeChip) -> None:
+    hal = make_chip()
+    imported(hal, fitting(KEY, serial(hal)), *ISSUERS)
+    changing = {packet[1] for packet in hal.packets} - {Opcode.READ, Opcode.INFO, Opcode.GEN_KEY}
+    assert changing == {Opcode.WRITE}
+    assert {packet[2] for packet in hal.packets if packet[1] == Opcode.WRITE} == {0x82}
+    assert {packet[2] for packet in hal.packets if packet[1] == Opcode.GEN_KEY} == {0x00}
+    with Device(hal) as device, pytest.raises(AtcaProvError), device.permit(Act.WRITE_DATA):
+        device.lock_slot(10)
+
+
+@pytest.mark.slow
+@at_a_command
+def test_a_cut_import_is_finished_by_the_same_command(make_chip: MakeChip, reply_lost: bool) -> None:
+    certificates: tuple[bytes, ...] = ()
+    definitions = (DEVICE_DEFINITION, SIGNER_DEFINITION)
+
+    def run(device: Device) -> None:
+        snapshot = read_snapshot(device, slots=(10, 11, 12))
+        run_import(device, plan_import(snapshot, ImportOrder(certificates, definitions), NOW))
+
+    hal = make_chip()
+    certificates = (fitting(KEY, serial(hal)), *ISSUERS)
+    whole = commands(run, hal)
+    before = next(number for number, packet in enumerate(hal.packets) if packet[1] == Opcode.WRITE)
+    expected = hal.memory.image()
+    for cut in range(before, whole):  # nothing before the first write can leave anything behind
+        fresh = make_chip()
+        fresh.memory.config[0:13] = hal.memory.config[0:13]
+        cut_and_repeat(run, cut, reply_lost, fresh)
+        assert fresh.memory.image() == expected, cut
