@@ -120,7 +120,8 @@ def _packet(opcode: int, mode: int, parameter: int = 0, data: bytes = b"") -> by
         (_packet(Opcode.VERIFY, 0x07), Act.OTHER),
         (_packet(Opcode.WRITE, 0xC2, 0, bytes(64)), Act.WRITE_SECRET),
         (_packet(Opcode.WRITE, 0x82, 0, bytes(32)), Act.WRITE_DATA),
-        (_packet(Opcode.PRIV_WRITE, 0x00), Act.OTHER),
+        (_packet(Opcode.PRIV_WRITE, 0x00), Act.WRITE_PRIVATE_KEY),
+        (_packet(Opcode.PRIV_WRITE, 0x40), Act.WRITE_PRIVATE_KEY),
         (_packet(Opcode.DERIVE_KEY, 0x00), Act.OTHER),
         (_packet(Opcode.SECURE_BOOT, 0x07), Act.OTHER),
         (_packet(0x13, 0x00), Act.OTHER),  # Delete of newer parts: unknown commands are not harmless
