@@ -25,6 +25,8 @@ _NERVES_KEY_MARK: Final = b"Nrvs"
 """Begins the OTP zone of a NervesKey (nerves-hub/nerves_key, lib/nerves_key/otp.ex)."""
 _UNWRITTEN: Final = (0x00, 0xFF)
 _SERIAL_START: Final = bytes.fromhex("0123")
+_DELIVERED_ADDRESS: Final = 0xC0
+_ALL_OPEN: Final = 0xFFFF
 _ADDRESS_IN_85: Final = 0x01
 _SUFFIXES: Final = {
     0xEE: "the end of a generic part",
@@ -111,7 +113,9 @@ def traces_of_use(zone: ConfigZone) -> list[str]:
     """Return in words what shows that a chip which is not locked was used before."""
     counted = [f"Counter {number} stands at {value}" for number, value in enumerate(counters_of(zone)) if value != 0]
     extras = [f"byte {place} is set to {zone.data[place]:02X}" for place in (84, 85) if zone.data[place]]
-    return [*counted, *extras]
+    moved = [f"I2C_Address is {both_forms(zone.i2c_address)}"] * (zone.i2c_address != _DELIVERED_ADDRESS)
+    sealed = ["SlotLocked is not FFFF"] * (zone.slot_locked != _ALL_OPEN)
+    return [*counted, *extras, *moved, *sealed]
 
 
 def _trust(snapshot: ChipSnapshot) -> str:

@@ -14,6 +14,7 @@ from atcaprov.cli.lazy_group import LazyGroup
         "doctor": "atcaprov.cli.chip.doctor",
         "dump": "atcaprov.cli.chip.dump",
         "info": "atcaprov.cli.chip.info",
+        "inspect": "atcaprov.cli.chip.inspect",
     },
 )
 def group() -> None:
