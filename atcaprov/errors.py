@@ -90,6 +90,7 @@ class Code(enum.StrEnum):
     SLOT_NOT_BLANK = "slot-not-blank"
     SLOT_NOT_LOCKABLE = "slot-not-lockable"
     GENUINE_UNPROVABLE = "genuine-unprovable"
+    NOT_PROVISIONED = "not-provisioned"
     NOT_A_MODULE = "not-a-module"
     SIGNED_UNEXPECTEDLY = "signed-unexpectedly"
     # CertificateError
@@ -101,6 +102,10 @@ class Code(enum.StrEnum):
     ROOT_NOT_PINNED = "root-not-pinned"
     KEY_MISMATCH = "key-mismatch"
     CLOCK_WRONG = "clock-wrong"
+    CERTIFICATE_WITHOUT_KEY = "certificate-without-key"
+    KEY_WITHOUT_CERTIFICATE = "key-without-certificate"
+    CERTIFICATE_EXPIRED = "certificate-expired"
+    DEFINITION_UNKNOWN = "definition-unknown"
     NOT_GENUINE = "not-genuine"
     MODULE_INVALID = "module-invalid"
     MODULE_CHANGED = "module-changed"

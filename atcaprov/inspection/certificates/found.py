@@ -5,9 +5,13 @@ from __future__ import annotations
 import enum
 import hashlib
 from dataclasses import dataclass
+from functools import cached_property
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 
 from atcaprov.certs.keys import signature_of, verify_digest
-from atcaprov.certs.x509_layout import certificate_layout
+from atcaprov.certs.x509_layout import authority_layout, certificate_layout
 from atcaprov.errors import CertificateError
 
 
@@ -54,10 +58,23 @@ class FoundCertificate:
     der: bytes
     slots: tuple[int, ...]
 
+    @cached_property
+    def parsed(self) -> x509.Certificate:
+        """The certificate as `cryptography` reads it; its extensions may be unreadable there."""
+        return x509.load_der_x509_certificate(self.der)
+
     @property
     def public_key(self) -> bytes:
-        """X||Y, 64 bytes."""
-        return certificate_layout(self.der).public_key.of(self.der)
+        """X||Y, 64 bytes; raises CertificateError for a key of another kind."""
+        return authority_layout(self.der).public_key.of(self.der)
+
+    def issued(self, other: FoundCertificate) -> bool:
+        """Tell whether this certificate is that of the other's issuer: names and signature fit."""
+        try:
+            other.parsed.verify_directly_issued_by(self.parsed)
+        except (ValueError, TypeError, InvalidSignature):
+            return False
+        return True
 
 
 @dataclass(frozen=True)

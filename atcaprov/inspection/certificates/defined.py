@@ -1,0 +1,147 @@
+"""Certificates whose definitions are known: those that signers of this project issue, or any that were given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from atcaprov.certs.compressed_form import CompressedCertificate
+from atcaprov.certs.definitions.definition import CertificateDefinition
+from atcaprov.certs.rebuild import from_slots, rebuild, stored_locations
+from atcaprov.errors import Board, CertificateError, Code, ProvisioningError
+from atcaprov.inspection.certificates.found import FoundCertificate, FoundChain, Layout, is_signed_by
+from atcaprov.inspection.snapshot import ChipSnapshot
+
+ReadSlot = Callable[[int, int, int], bytes]
+"""Returns bytes of a data slot: slot, offset, count."""
+
+
+@dataclass(frozen=True)
+class IssuerDefinitions:
+    """What the signers of one product issue; keys are X||Y, 64 bytes. `signer_public_key` is the named signer's."""
+
+    device: CertificateDefinition
+    signer: CertificateDefinition
+    root_public_key: bytes
+    signer_public_key: bytes
+
+
+@dataclass(frozen=True)
+class RebuiltPair:
+    """Device and signer certificate (DER) as they stand on a chip, and the signer's key (X||Y)."""
+
+    device: bytes
+    signer: bytes
+    signer_public_key: bytes
+
+
+def rebuilt_pair(read: ReadSlot, issuer: IssuerDefinitions, *, public_key: bytes, chip_serial: bytes) -> RebuiltPair:
+    """Rebuild both certificates of a chip whose device key is `public_key`; raises CertificateError.
+
+    The signer is the one whose key the chip holds, which may be another one of the same product.
+    """
+    compressed, stored = from_slots(issuer.signer, read)
+    signer_key = stored or issuer.signer_public_key
+    signer = rebuild(issuer.signer, compressed=compressed, public_key=signer_key, ca_public_key=issuer.root_public_key)
+    compressed, stored = from_slots(issuer.device, read)
+    locations = {place: read(place.slot, place.offset, place.count) for place in stored_locations(issuer.device)}
+    device = rebuild(
+        issuer.device,
+        compressed=compressed,
+        public_key=stored or public_key,
+        ca_public_key=signer_key,
+        chip_serial=chip_serial,
+        stored=locations,
+    )
+    return RebuiltPair(device, signer, signer_key)
+
+
+def defined_chain(chip: ChipSnapshot, issuer: IssuerDefinitions) -> FoundChain:
+    """Return the chain of a chip that one of the issuer's signers certified.
+
+    Raises:
+        ProvisioningError: the chip holds neither key nor certificate (code NOT_PROVISIONED).
+        CertificateError: only one of the two is there, or they do not belong together: codes CERTIFICATE_WITHOUT_KEY,
+            KEY_WITHOUT_CERTIFICATE, CERTIFICATE_MISMATCH (another definition), KEY_MISMATCH (another key).
+    """
+    place, key_slot = issuer.device.comp_cert_dev_loc, issuer.device.private_key_slot
+    key = chip.public_keys.get(key_slot)
+    content = chip.stored(place.slot, place.offset, place.count)
+    parsed = _parsed(content)
+    if key is None:
+        raise _without_key(chip, place.slot, key_slot, parsed)
+    if parsed is None:
+        raise _without_certificate(chip, place.slot, key_slot)
+    pair = rebuilt_pair(_reader(chip), issuer, public_key=key, chip_serial=chip.serial_number)
+    if not is_signed_by(pair.device, pair.signer_public_key):
+        raise CertificateError(
+            f"The certificate in slot {place.slot} is not for the key in slot {key_slot}, or was changed: its signature"
+            " does not verify.",
+            advice="Set the board aside: its certificates belong to another unit, or an earlier run failed.",
+            code=Code.KEY_MISMATCH,
+            board=Board.SET_ASIDE,
+        )
+    signer_slots = tuple(issuer.signer.write_slots)
+    found = (
+        FoundCertificate(pair.device, tuple(issuer.device.write_slots)),
+        FoundCertificate(pair.signer, signer_slots),
+    )
+    return FoundChain(Layout.ATCAPROV, found, key_slot, is_signed=True)
+
+
+def _parsed(content: bytes | None) -> CompressedCertificate | None:
+    try:
+        return None if content is None else CompressedCertificate.parse(content)
+    except CertificateError:
+        return None
+
+
+def _reader(chip: ChipSnapshot) -> ReadSlot:
+    def read(slot: int, offset: int, count: int) -> bytes:
+        content = chip.stored(slot, offset, count)
+        if content is None:
+            raise CertificateError(
+                f"Slot {slot}, which the certificate definition names, cannot be read.",
+                advice="Use the definition with which the certificate was issued.",
+                code=Code.CERTIFICATE_MISMATCH,
+            )
+        return content
+
+    return read
+
+
+def _without_key(
+    chip: ChipSnapshot, slot: int, key_slot: int, parsed: CompressedCertificate | None
+) -> CertificateError | ProvisioningError:
+    if parsed is None:
+        return not_provisioned(chip)
+    return CertificateError(
+        f"Slot {slot} holds a certificate, but slot {key_slot} shows no key that it could be for.",
+        advice="Set the board aside: a copy of another unit's data looks like this.",
+        code=Code.CERTIFICATE_WITHOUT_KEY,
+        board=Board.SET_ASIDE,
+    )
+
+
+def _without_certificate(chip: ChipSnapshot, slot: int, key_slot: int) -> CertificateError | ProvisioningError:
+    if not chip.zone.data_locked:
+        return not_provisioned(chip)
+    return CertificateError(
+        f"Slot {key_slot} holds a key, but slot {slot} holds no certificate for it.",
+        advice="The chip can get no certificate there any more, unless the slot can still be written.",
+        code=Code.KEY_WITHOUT_CERTIFICATE,
+        board=Board.SET_ASIDE,
+    )
+
+
+def not_provisioned(chip: ChipSnapshot) -> ProvisioningError:
+    """Return the error that says how far a chip without certificates is."""
+    if not chip.zone.config_locked:
+        what, advice = "This chip is blank: its configuration zone is not locked.", "Provision it."
+    elif not chip.zone.data_locked:
+        what = "This chip is not finished: its data zone is not locked, so what is in it cannot be read."
+        advice = "Start the board again at the station that began it: the run continues where it stopped."
+    else:
+        what = "This chip is locked and holds no certificate that could be read."
+        advice = "'atcaprov config show' explains what its slots are for."
+    return ProvisioningError(what, advice=advice, code=Code.NOT_PROVISIONED, board=Board.UNTOUCHED)
