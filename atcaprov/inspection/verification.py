@@ -1,0 +1,296 @@
+"""Verify the certificates of a chip: chain to a root, key by one fresh signature, dates, and the server's record.
+
+Nothing is changed, and a key that would be used up by it is not asked for a signature.
+"""
+
+from __future__ import annotations
+
+import enum
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+
+from atcaprov.certs.chain import verify_chain
+from atcaprov.certs.issued_record import IssuedRecord
+from atcaprov.device.device import Device
+from atcaprov.errors import AtcaProvError, Board, CertificateError, Code, DeviceError, ProvisioningError, UsageError
+from atcaprov.inspection import verdict
+from atcaprov.inspection.certificates.defined import IssuerDefinitions, defined_chain
+from atcaprov.inspection.certificates.found import FoundChain, Layout
+from atcaprov.inspection.certificates.leftovers import leftovers
+from atcaprov.inspection.certificates.search import found_chains
+from atcaprov.inspection.genuine import require_chain, vendor_root
+from atcaprov.inspection.key_proof import prove_key, reason_not_to_sign
+from atcaprov.inspection.snapshot import ChipSnapshot
+
+MAKER_LAYOUTS: Final = frozenset({Layout.TNGTLS, Layout.TFLXTLS, Layout.TNGLORA})
+
+
+class Verdict(enum.StrEnum):
+    """What a verified chip is."""
+
+    GOOD = "good"
+    GOOD_SET_ASIDE = "good-set-aside"
+    """It needs nothing more, but another signer or server than the named one finished it."""
+    NOT_GOOD = "not-good"
+    NOT_PROVISIONED = "not-provisioned"
+
+
+class StepOutcome(enum.StrEnum):
+    """How one step of a verification ended."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    NOT_CHECKED = "not-checked"
+
+
+@dataclass(frozen=True)
+class VerificationStep:
+    """One step: its name (certificate, chain, key, dates, record), how it ended, and that in words."""
+
+    name: str
+    outcome: StepOutcome
+    what: str
+
+
+@dataclass(frozen=True)
+class TrustSources:
+    """Against what a chip is verified.
+
+    `definitions` are those of our signers, with the pinned root key; without them the public layouts are searched.
+    `root` and `issuers` are certificates (DER); `records` those of a server, None if it is not asked. `now` is the time
+    of this computer.
+    """
+
+    now: datetime
+    definitions: IssuerDefinitions | None = None
+    root: bytes | None = None
+    issuers: Sequence[bytes] = ()
+    records: Sequence[IssuedRecord] | None = None
+
+
+@dataclass(frozen=True)
+class Verification:
+    """The result: the verdict, its steps in order, the chain if there is one, and the error unless it is good."""
+
+    verdict: Verdict
+    steps: tuple[VerificationStep, ...]
+    chain: FoundChain | None = None
+    error: AtcaProvError | None = None
+
+
+def verify_chip(device: Device, chip: ChipSnapshot, sources: TrustSources) -> Verification:
+    """Verify a chip of which `chip` was read; `device` is asked for one signature.
+
+    Raises what `Device` raises when the chip does not answer, and UsageError if no root is known for its certificates.
+    """
+    run = _Run(device, chip, sources)
+    try:
+        run.find()
+        for step in (run.chain_to_root, run.key, run.dates, run.record):
+            step()
+    except (CertificateError, ProvisioningError) as error:
+        run.steps.append(VerificationStep(run.step, StepOutcome.FAILED, error.what))
+        return Verification(_verdict(error), tuple(run.steps), run.chain, error)
+    return Verification(Verdict.GOOD, tuple(run.steps), run.chain)
+
+
+def _verdict(error: AtcaProvError) -> Verdict:
+    if error.code == Code.FINISHED_ELSEWHERE:
+        return Verdict.GOOD_SET_ASIDE
+    return Verdict.NOT_PROVISIONED if error.code == Code.NOT_PROVISIONED else Verdict.NOT_GOOD
+
+
+@dataclass
+class _Run:
+    """One verification; each method is a step, which adds its result or raises the error that ends the run."""
+
+    device: Device
+    chip: ChipSnapshot
+    sources: TrustSources
+    steps: list[VerificationStep] = field(default_factory=list)
+    chain: FoundChain | None = None
+    step: str = "certificate"
+
+    @property
+    def found(self) -> FoundChain:
+        assert self.chain is not None
+        return self.chain
+
+    def find(self) -> None:
+        self.chain = _chain(self.chip, self.sources)
+        slots = ", ".join(str(slot) for slot in self.chain.device.slots)
+        self._passed(f"Device certificate in slot {slots}: {self.chain.layout.description}.")
+
+    def chain_to_root(self) -> None:
+        self.step = "chain"
+        if self.sources.definitions is not None:
+            key = self.sources.definitions.root_public_key
+            device, signer = self.found.certificates
+            verify_chain(device.der, signer.der, key, device_public_key=self._chip_key())
+            self._passed("The certificates lead to the pinned root.")
+            return
+        root = self.sources.root or (vendor_root() if self.found.layout in MAKER_LAYOUTS else None)
+        if root is None:
+            raise UsageError(
+                f"The certificates were found ({self.found.layout}), but no root is named that they should lead to.",
+                advice="Add --root FILE, the certificate of the root that you trust.",
+            )
+        if self.found.layout in MAKER_LAYOUTS:
+            require_chain(self.found, root)
+        else:
+            require_path(self.found, root)
+        name = x509.load_der_x509_certificate(root).subject.rfc4514_string()
+        self._passed(f"The certificates lead to the root {name}.")
+
+    def key(self) -> None:
+        self.step = "key"
+        slot = self.found.key_slot
+        if slot is None:
+            raise _no_key(self.found)
+        reason = reason_not_to_sign(self.chip.zone, slot)
+        if reason is not None:
+            self._add(StepOutcome.NOT_CHECKED, f"The key in slot {slot} was not asked for a signature: {reason}.")
+            return
+        try:
+            prove_key(self.device, slot, self.found.device.public_key)
+        except DeviceError as error:
+            self._add(StepOutcome.NOT_CHECKED, f"The key in slot {slot} refused to sign: {error.what}")
+            return
+        self._passed(f"The key in slot {slot} signed a fresh random number.")
+
+    def dates(self) -> None:
+        self.step = "dates"
+        for certificate in self.found.certificates:
+            parsed = certificate.parsed
+            if not parsed.not_valid_before_utc <= self.sources.now <= parsed.not_valid_after_utc:
+                raise _outside(parsed, self.sources.now)
+        first = min(certificate.parsed.not_valid_after_utc for certificate in self.found.certificates)
+        self._passed(f"Valid now, by this computer's clock; the first certificate ends {first:%Y-%m-%d}.")
+
+    def record(self) -> None:
+        self.step = "record"
+        named = self.sources.definitions
+        signer = self.found.certificates[1].public_key if len(self.found.certificates) > 1 else None
+        if named is not None and signer != named.signer_public_key:
+            raise verdict.finished_by_another_signer()
+        if self.sources.records is None:
+            return
+        records = [record for record in self.sources.records if record.chip_serial == self.chip.serial_number]
+        if not records:
+            raise verdict.finished_without_record()
+        if not any(record.certificate == self.found.device.der for record in records):
+            raise _other_record(records)
+        self._passed("The server's record holds this very certificate.")
+
+    def _chip_key(self) -> bytes | None:
+        return None if self.found.key_slot is None else self.chip.public_keys.get(self.found.key_slot)
+
+    def _passed(self, what: str) -> None:
+        self._add(StepOutcome.PASSED, what)
+
+    def _add(self, outcome: StepOutcome, what: str) -> None:
+        self.steps.append(VerificationStep(self.step, outcome, what))
+
+
+def _chain(chip: ChipSnapshot, sources: TrustSources) -> FoundChain:
+    """Return the chain to verify: ours if definitions are given, else the first that is signed and has its key."""
+    if sources.definitions is not None:
+        return defined_chain(chip, sources.definitions)
+    chains = found_chains(chip, sources.issuers)
+    for is_sound in _PREFERENCES:
+        for chain in chains:
+            if is_sound(chain):
+                return chain
+    raise next(leftovers(chip, chains))
+
+
+_PREFERENCES: Final[Sequence[Callable[[FoundChain], bool]]] = (
+    lambda chain: chain.key_slot is not None and chain.is_signed is True,
+    lambda chain: chain.key_slot is not None and chain.is_signed is None,
+)
+
+
+def require_path(chain: FoundChain, root: bytes) -> None:
+    """Return if each certificate of a chain is issued by the next, and the last by `root` (DER).
+
+    Names, signatures and basic constraints are checked, whatever kind of key a CA has; dates are not. Raises
+    CertificateError (ROOT_NOT_PINNED, CHAIN_INVALID).
+    """
+    ders = [certificate.der for certificate in chain.certificates]
+    if ders[-1] == root and len(ders) > 1:
+        ders.pop()
+    path = [x509.load_der_x509_certificate(der) for der in (*ders, root)]
+    for number, (subject, issuer) in enumerate(itertools.pairwise(path)):
+        last = number == len(path) - 2
+        if subject == issuer and last:
+            continue  # a self-signed certificate that is trusted itself
+        _require_issued(subject, issuer, last=last)
+
+
+def _require_issued(subject: x509.Certificate, issuer: x509.Certificate, *, last: bool) -> None:
+    try:
+        subject.verify_directly_issued_by(issuer)
+    except (ValueError, TypeError, InvalidSignature) as error:
+        if last:
+            raise CertificateError(
+                "The certificates do not lead to the given root.",
+                advice="Check the file given with --root, and add certificates in between with --issuer FILE.",
+                code=Code.ROOT_NOT_PINNED,
+            ) from error
+        raise CertificateError(
+            "A certificate of the chain is not issued by the next one.", code=Code.CHAIN_INVALID
+        ) from error
+    if not _is_authority(issuer):
+        name = issuer.subject.rfc4514_string()
+        raise CertificateError(f"The issuer {name} is not a CA by its certificate.", code=Code.CHAIN_INVALID)
+
+
+def _is_authority(issuer: x509.Certificate) -> bool:
+    """Tell whether the extensions let a certificate issue others; a key usage that is missing forbids nothing."""
+    try:
+        if not issuer.extensions.get_extension_for_class(x509.BasicConstraints).value.ca:
+            return False
+        return issuer.extensions.get_extension_for_class(x509.KeyUsage).value.key_cert_sign
+    except x509.ExtensionNotFound as error:
+        return error.oid == x509.KeyUsage.oid
+    except ValueError:
+        return False
+
+
+def _no_key(chain: FoundChain) -> CertificateError:
+    return CertificateError(
+        f"The certificate in slot {chain.device.slots[0]} is for none of the keys in the chip.",
+        advice="Set the board aside: it belongs to another unit.",
+        code=Code.KEY_MISMATCH,
+        board=Board.SET_ASIDE,
+    )
+
+
+def _outside(certificate: x509.Certificate, now: datetime) -> CertificateError:
+    begin, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    name = certificate.subject.rfc4514_string()
+    word = "expired" if now > end else "is not valid yet"
+    return CertificateError(
+        f"The certificate of {name} {word}: it is valid from {begin:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} UTC, and"
+        f" this computer's clock says {now:%Y-%m-%d %H:%M} UTC.",
+        advice="The chip has no clock and still signs, but a peer with one refuses the certificate. Check the clock.",
+        code=Code.CERTIFICATE_EXPIRED,
+        board=Board.SET_ASIDE,
+    )
+
+
+def _other_record(records: Sequence[IssuedRecord]) -> CertificateError:
+    last = records[-1]
+    return CertificateError(
+        f"The server's record has another certificate for this chip, issued {last.time:%Y-%m-%d %H:%M} UTC by"
+        f" {last.signer_name}.",
+        advice="Set the board aside: it was certified again elsewhere, or the record is of another server.",
+        code=Code.CERTIFICATE_MISMATCH,
+        board=Board.SET_ASIDE,
+    )
