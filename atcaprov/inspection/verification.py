@@ -124,8 +124,9 @@ class _Run:
 
     def find(self) -> None:
         self.chain = _chain(self.chip, self.sources)
-        slots = ", ".join(str(slot) for slot in self.chain.device.slots)
-        self._passed(f"Device certificate in slot {slots}: {self.chain.layout.description}.")
+        slots = self.chain.device.slots
+        where = f"slot{'s' if len(slots) > 1 else ''} {', '.join(map(str, slots))}"
+        self._passed(f"Device certificate found in {where}: {self.chain.layout.description}.")
 
     def chain_to_root(self) -> None:
         self.step = "chain"
@@ -177,7 +178,7 @@ class _Run:
         self.step = "record"
         named = self.sources.definitions
         signer = self.found.certificates[1].public_key if len(self.found.certificates) > 1 else None
-        if named is not None and signer != named.signer_public_key:
+        if named is not None and named.signer_public_key not in (None, signer):
             raise verdict.finished_by_another_signer()
         if self.sources.records is None:
             return

@@ -11,10 +11,12 @@ from atcaprov.cli.lazy_group import LazyGroup
     "chip",
     cls=LazyGroup,
     modules={
+        "cert": "atcaprov.cli.chip.cert",
         "doctor": "atcaprov.cli.chip.doctor",
         "dump": "atcaprov.cli.chip.dump",
         "info": "atcaprov.cli.chip.info",
         "inspect": "atcaprov.cli.chip.inspect",
+        "verify": "atcaprov.cli.chip.verify",
     },
 )
 def group() -> None:

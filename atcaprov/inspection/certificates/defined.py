@@ -18,12 +18,15 @@ ReadSlot = Callable[[int, int, int], bytes]
 
 @dataclass(frozen=True)
 class IssuerDefinitions:
-    """What the signers of one product issue; keys are X||Y, 64 bytes. `signer_public_key` is the named signer's."""
+    """What the signers of one product issue; keys are X||Y, 64 bytes.
+
+    `signer_public_key` is that of the signer that is named; None if none is, so that each of the root's may certify.
+    """
 
     device: CertificateDefinition
     signer: CertificateDefinition
     root_public_key: bytes
-    signer_public_key: bytes
+    signer_public_key: bytes | None
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,11 @@ def rebuilt_pair(read: ReadSlot, issuer: IssuerDefinitions, *, public_key: bytes
     """
     compressed, stored = from_slots(issuer.signer, read)
     signer_key = stored or issuer.signer_public_key
+    if signer_key is None:
+        raise CertificateError(
+            "The signer's key is not stored on the chip, and no signer is named.",
+            advice="Give --certinfo FILE, or the signer's certificate with --issuer FILE.",
+        )
     signer = rebuild(issuer.signer, compressed=compressed, public_key=signer_key, ca_public_key=issuer.root_public_key)
     compressed, stored = from_slots(issuer.device, read)
     locations = {place: read(place.slot, place.offset, place.count) for place in stored_locations(issuer.device)}

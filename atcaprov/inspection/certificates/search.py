@@ -36,6 +36,11 @@ def _only_issues(chain: FoundChain, chains: Sequence[FoundChain]) -> bool:
     return chain.key_slot is None and any(chain.device.issued(other.device) for other in others)
 
 
+def completed_with(chain: FoundChain, issuers: Sequence[bytes]) -> FoundChain:
+    """Return the chain with its further issuers out of certificates (DER) that were given."""
+    return completed(chain, [FoundCertificate(der, ()) for der in issuers])
+
+
 def completed(chain: FoundChain, pool: Sequence[FoundCertificate]) -> FoundChain:
     """Return the chain with its further issuers out of `pool`, without a root."""
     certificates = list(chain.certificates)
