@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Final
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 
 from atcaprov.certs.chain import verify_chain
 from atcaprov.certs.issued_record import IssuedRecord
@@ -237,7 +237,7 @@ def require_path(chain: FoundChain, root: bytes) -> None:
 def _require_issued(subject: x509.Certificate, issuer: x509.Certificate, *, last: bool) -> None:
     try:
         subject.verify_directly_issued_by(issuer)
-    except (ValueError, TypeError, InvalidSignature) as error:
+    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm) as error:
         if last:
             raise CertificateError(
                 "The certificates do not lead to the given root.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import given
 from hypothesis import strategies as st
 
+from atcaprov.cli.chip.certificate_texts import chain_lines, chain_object, chain_pem
 from atcaprov.inspection.certificates import plain_x509, search
 from tests.support.certificates import DEVICE, vector
 from tests.support.stored_chip import stored_chip
@@ -48,3 +50,14 @@ def test_damaged_and_foreign_bytes_raise_nothing(first: bytes, second: bytes, pl
     for content in (first, bytes(damaged)[:416], SIGNER[:place]):
         chip = stored_chip({8: content, 9: second, 10: second, 12: first[:72]}, {0: DEVICE.public})
         search.found_chains(chip, [SIGNER])
+
+
+@given(st.integers(0, len(SIGNER) - 1), st.integers(1, 255))
+def test_every_certificate_that_is_found_can_be_shown(place: int, change: int) -> None:
+    damaged = bytearray(SIGNER)
+    damaged[place] ^= change
+    chip = stored_chip({8: bytes(damaged)[:416], 9: bytes(damaged)[416:]}, {0: DEVICE.public})
+    for chain in search.found_chains(chip):
+        assert list(chain_lines(chain))
+        json.dumps(chain_object(chain))
+        assert chain_pem(chain)

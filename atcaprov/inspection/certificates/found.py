@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 
 from atcaprov.certs.keys import signature_of, verify_digest
 from atcaprov.certs.x509_layout import authority_layout, certificate_layout
@@ -72,7 +72,7 @@ class FoundCertificate:
         """Tell whether this certificate is that of the other's issuer: names and signature fit."""
         try:
             other.parsed.verify_directly_issued_by(self.parsed)
-        except (ValueError, TypeError, InvalidSignature):
+        except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
             return False
         return True
 

@@ -9,6 +9,7 @@ from typing import Final
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from atcaprov.certs.certificate_files import UNREADABLE
 from atcaprov.certs.der import SEQUENCE, read_tlv
 from atcaprov.certs.x509_layout import authority_layout
 from atcaprov.chip.memory_map import SLOT_COUNT
@@ -70,17 +71,25 @@ def _ders(content: bytes) -> Iterator[tuple[int, int, bytes]]:
 def _end_of_certificate(content: bytes, position: int) -> int | None:
     try:
         end = read_tlv(content, position, len(content)).end
-        x509.load_der_x509_certificate(content[position:end])
-    except (CertificateError, ValueError):
+        _require_readable(x509.load_der_x509_certificate(content[position:end]))
+    except (CertificateError, *UNREADABLE):
         return None
     return end
+
+
+def _require_readable(certificate: x509.Certificate) -> None:
+    """Read what is shown of a certificate; `cryptography` finds damage in a part only when that part is asked for."""
+    for part in (certificate.subject, certificate.issuer):
+        part.rfc4514_string()
+    _ = certificate.not_valid_before_utc, certificate.not_valid_after_utc, certificate.serial_number
 
 
 def _pems(content: bytes) -> Iterator[tuple[int, int, bytes]]:
     for match in _PEM.finditer(content):
         try:
             certificate = x509.load_pem_x509_certificate(match[0])
-        except ValueError:
+            _require_readable(certificate)
+        except UNREADABLE:
             continue
         yield match.start(), match.end(), certificate.public_bytes(Encoding.DER)
 
