@@ -97,6 +97,7 @@ def _facts(plan: ImportPlan, out: Path | None, *, dry_run: bool) -> dict[str, An
         "form": plan.form,
         "certificate_size": len(plan.chain.certificate),
         "issuers": len(plan.chain.issuers),
+        "signature_verified": plan.chain.is_verified,
         "definitions": [part.definition.name for part in plan.parts],
         "slots": [
             {
@@ -131,7 +132,7 @@ def _tell(plan: ImportPlan, out: Path | None, *, dry_run: bool) -> None:
 
 def _remarks(plan: ImportPlan, *, dry_run: bool) -> list[str]:
     lines = []
-    if not plan.chain.issuers:
+    if not plan.chain.is_verified:
         lines.append("Its signature was not verified: no certificate of its issuer was given (--chain).")
     if plan.form == "compressed" and len(plan.parts) == 1:
         lines.append("The issuer's certificate is not stored on the chip: the firmware must have it.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, TypeVar
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -17,6 +17,7 @@ from atcaprov.certs.certificate_files import UNREADABLE
 from atcaprov.certs.keys import raw_public_key
 from atcaprov.errors import CertificateError, Code
 
+_Value = TypeVar("_Value", bound=x509.ExtensionType)
 _DATE: Final = "%Y-%m-%d %H:%M:%S UTC"
 
 
@@ -29,6 +30,12 @@ class PresentedChain:
     """X||Y, 64 bytes."""
     issuers: tuple[bytes, ...]
     """The direct issuer first. Each signature below them is verified."""
+
+    @property
+    def is_verified(self) -> bool:
+        """Whether the signature of the certificate was verified: its issuer is known, or it is self-signed."""
+        loaded = x509.load_der_x509_certificate(self.certificate)
+        return bool(self.issuers) or loaded.issuer == loaded.subject
 
     @property
     def pem(self) -> bytes:
@@ -109,11 +116,14 @@ def _issuers(leaf: x509.Certificate, others: list[x509.Certificate]) -> list[x50
         if not named:
             break
         issuer = _signing(path[-1], named)
-        _require_authority(issuer)
+        _require_key_id(path[-1], issuer)
+        _require_authority(issuer, below=len(path) - 1)
         left.remove(issuer)
         path.append(issuer)
     if others and len(path) == 1 and leaf.issuer != leaf.subject:
         raise _no_issuer(leaf, others)
+    if path[-1].issuer == path[-1].subject:
+        _signing(path[-1], [path[-1]])
     return path[1:]
 
 
@@ -124,26 +134,56 @@ def _signing(certificate: x509.Certificate, named: Sequence[x509.Certificate]) -
         except (InvalidSignature, ValueError, TypeError, UnsupportedAlgorithm):
             continue
         return issuer
-    raise CertificateError(
-        f"signature: expected one by the key of {_name(named[0])}, found another. "
-        f"It is that of the certificate of {_name(certificate)}.",
-        advice="Give the certificate of the CA that signed it with --chain.",
-        code=Code.CHAIN_INVALID,
+    raise _broken(
+        certificate,
+        f"signature: expected one by the key of {_name(named[0])}, found another",
+        "Give the certificate of the CA that signed it with --chain.",
     )
 
 
-def _require_authority(issuer: x509.Certificate) -> None:
-    try:
-        constraints = issuer.extensions.get_extension_for_class(x509.BasicConstraints).value
-    except x509.ExtensionNotFound:
-        constraints = None
-    if constraints is None or not constraints.ca:
-        raise CertificateError(
-            f"The certificate of {_name(issuer)} is not that of a CA: basicConstraints: expected CA:TRUE, found "
-            f"{'none' if constraints is None else 'CA:FALSE'}.",
-            advice="Clients would reject the chain. Ask the CA.",
-            code=Code.CHAIN_INVALID,
+def _require_key_id(certificate: x509.Certificate, issuer: x509.Certificate) -> None:
+    """Refuse an authority key id that names another key: clients look for the issuer by it."""
+    authority = _extension(certificate, x509.AuthorityKeyIdentifier)
+    subject = _extension(issuer, x509.SubjectKeyIdentifier)
+    if authority is None or authority.key_identifier is None or subject is None:
+        return
+    if authority.key_identifier != subject.digest:
+        expected, found = (value.hex().upper() for value in (subject.digest, authority.key_identifier))
+        raise _broken(
+            certificate,
+            f"extension authorityKeyIdentifier: expected key id {expected} of {_name(issuer)}, found {found}",
+            "Clients would not find its issuer. Ask the CA.",
         )
+
+
+def _require_authority(issuer: x509.Certificate, *, below: int) -> None:
+    """Refuse an issuer that is not a CA, or may not have `below` CAs under it."""
+    constraints = _extension(issuer, x509.BasicConstraints)
+    usage = _extension(issuer, x509.KeyUsage)
+    advice = "Clients would reject the chain. Ask the CA."
+    if constraints is None or not constraints.ca:
+        found = "none" if constraints is None else "CA:FALSE"
+        raise _broken(issuer, f"extension basicConstraints: expected CA:TRUE, found {found}", advice)
+    if usage is not None and not usage.key_cert_sign:
+        raise _broken(issuer, "extension keyUsage: expected keyCertSign, found none", advice)
+    if constraints.path_length is not None and constraints.path_length < below:
+        found = f"pathlen:{constraints.path_length}"
+        raise _broken(issuer, f"extension basicConstraints: expected pathlen:{below} or more, found {found}", advice)
+
+
+def _extension(certificate: x509.Certificate, kind: type[_Value]) -> _Value | None:
+    try:
+        return certificate.extensions.get_extension_for_class(kind).value
+    except x509.ExtensionNotFound:
+        return None
+
+
+def _broken(certificate: x509.Certificate, what: str, advice: str) -> CertificateError:
+    return CertificateError(
+        f"The chain is broken at the certificate of {_name(certificate)}: {what}.",
+        advice=advice,
+        code=Code.CHAIN_INVALID,
+    )
 
 
 def _no_issuer(leaf: x509.Certificate, others: Sequence[x509.Certificate]) -> CertificateError:

@@ -16,34 +16,35 @@ KEYS = {0: Key.of(0x5107), 2: Key.of(0x5127)}
 MakeChip = Callable[..., ScriptedHal]
 
 
+def configured_chip(
+    *,
+    config_locked: bool = True,
+    data_locked: bool = True,
+    slots: dict[int, tuple[int, int]] | None = None,
+    content: dict[int, bytes] | None = None,
+    keys: dict[int, Key] = KEYS,
+    locked: tuple[int, ...] = (),
+) -> ScriptedHal:
+    hal = ScriptedHal()
+    memory = hal.memory
+    memory.config[16:86] = DEFAULT_608A[16:86]
+    memory.config[90:] = DEFAULT_608A[90:]
+    writable = {10: (0x0F0F, 0x003C), 11: (0x0F0F, 0x0030), 12: (0x0F0F, 0x003C)}
+    for slot, (slot_config, key_config) in {**writable, **(slots or {})}.items():
+        for offset, word in ((SLOT_CONFIG, slot_config), (KEY_CONFIG, key_config)):
+            memory.config[offset + 2 * slot : offset + 2 * slot + 2] = word.to_bytes(2, "little")
+    for slot in locked:
+        memory.config[88 + slot // 8] &= ~(1 << slot % 8)
+    for slot, data in (content or {}).items():
+        memory.write_slot(slot, 0, data)
+    for slot, key in keys.items():
+        scalar = key.private.private_numbers().private_value.to_bytes(32, "big")
+        MemorySlot(memory, slot).store_private_key(scalar)
+    memory.config[LOCK_CONFIG] = 0 if config_locked else 0x55
+    memory.config[LOCK_VALUE] = 0 if data_locked else 0x55
+    return hal
+
+
 @pytest.fixture
 def make_chip() -> MakeChip:
-    def make(
-        *,
-        config_locked: bool = True,
-        data_locked: bool = True,
-        slots: dict[int, tuple[int, int]] | None = None,
-        content: dict[int, bytes] | None = None,
-        keys: dict[int, Key] = KEYS,
-        locked: tuple[int, ...] = (),
-    ) -> ScriptedHal:
-        hal = ScriptedHal()
-        memory = hal.memory
-        memory.config[16:86] = DEFAULT_608A[16:86]
-        memory.config[90:] = DEFAULT_608A[90:]
-        writable = {10: (0x0F0F, 0x003C), 11: (0x0F0F, 0x0030), 12: (0x0F0F, 0x003C)}
-        for slot, (slot_config, key_config) in {**writable, **(slots or {})}.items():
-            for offset, word in ((SLOT_CONFIG, slot_config), (KEY_CONFIG, key_config)):
-                memory.config[offset + 2 * slot : offset + 2 * slot + 2] = word.to_bytes(2, "little")
-        for slot in locked:
-            memory.config[88 + slot // 8] &= ~(1 << slot % 8)
-        for slot, data in (content or {}).items():
-            memory.write_slot(slot, 0, data)
-        for slot, key in keys.items():
-            scalar = key.private.private_numbers().private_value.to_bytes(32, "big")
-            MemorySlot(memory, slot).store_private_key(scalar)
-        memory.config[LOCK_CONFIG] = 0 if config_locked else 0x55
-        memory.config[LOCK_VALUE] = 0 if data_locked else 0x55
-        return hal
-
-    return make
+    return configured_chip
