@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from atcaprov.hal.emulated import EmulatedHal
     from atcaprov.hal.registry import open_hal, register_hal
     from atcaprov.hal.tracing.trace_file import read_trace
-    from atcaprov.provisioning.profile import Profile
+    from atcaprov.provisioning.profile import DeliveredPart, Profile
     from atcaprov.provisioning.provision import Provisioned, Provisioner
     from atcaprov.provisioning.tcp_client import TcpClient
     from atcaprov.provisioning.user_functions import UserFunctions
@@ -57,6 +57,7 @@ __all__ = [
     "Code",
     "ConfigZone",
     "DataZoneWriter",
+    "DeliveredPart",
     "Device",
     "DeviceError",
     "EmulatedHal",
@@ -114,6 +115,7 @@ _HOMES: Final = {
     "register_hal": "atcaprov.hal.registry",
     "read_trace": "atcaprov.hal.tracing.trace_file",
     "DataZoneWriter": "atcaprov.device.zones.data_zone",
+    "DeliveredPart": "atcaprov.provisioning.profile",
     "Profile": "atcaprov.provisioning.profile",
     "Provisioned": "atcaprov.provisioning.provision",
     "Provisioner": "atcaprov.provisioning.provision",

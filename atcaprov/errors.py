@@ -89,6 +89,7 @@ class Code(enum.StrEnum):
     SLOT_NOT_ALLOWED = "slot-not-allowed"
     SLOT_NOT_BLANK = "slot-not-blank"
     SLOT_NOT_LOCKABLE = "slot-not-lockable"
+    CERTIFICATES_PRESENT = "certificates-present"
     GENUINE_UNPROVABLE = "genuine-unprovable"
     NOT_PROVISIONED = "not-provisioned"
     NOT_A_MODULE = "not-a-module"

@@ -20,7 +20,7 @@ from atcaprov.errors import Code, UsageError
 from atcaprov.hal.device_url import names_software_chip
 from atcaprov.hal.hotplug import is_plugged
 from atcaprov.hal.registry import require_device_url
-from atcaprov.provisioning.profile import Profile
+from atcaprov.provisioning.profile import DeliveredPart, Profile
 from atcaprov.provisioning.tcp_client import DEFAULT_HOST, DEFAULT_PORT
 
 BLANK_CHIP: Final = "emulator:"
@@ -41,6 +41,29 @@ _OPTIONS: Final = (
         type=click.Path(dir_okay=False, path_type=Path),
         help="Configuration zone of the ATECC608: 128 bytes as hex text, of which the first 16 are ignored, or named"
         " fields in a .toml file. Without it a default configuration is used.",
+    ),
+    click.option(
+        "--part",
+        type=click.Choice([part.value for part in DeliveredPart]),
+        default=DeliveredPart.BLANK.value,
+        show_default=True,
+        help="How the chips come from the maker: blank, or as TrustFLEX parts (TFLXTLS of the ATECC608A, B or C), whose"
+        " locked configuration is compared and whose open slots are written.",
+    ),
+    click.option(
+        "--key-slot",
+        metavar="SLOT",
+        default=0,
+        show_default=True,
+        type=int,
+        help="With --part tflxtls: 0 certifies the maker's key; 2, 3 or 4 makes a new key there. The signer must be for"
+        " that slot.",
+    ),
+    click.option(
+        "--replace-certificates",
+        is_flag=True,
+        help="With --part tflxtls: overwrite the certificates that the part comes with. Without them it cannot prove"
+        " that Microchip made it.",
     ),
     click.option("--host", metavar="NAME/IP", default=DEFAULT_HOST, show_default=True, help="Provisioning Server."),
     click.option(
@@ -97,6 +120,9 @@ class RunOptions:
 
     certinfo: Path
     config: Path | None
+    part: str
+    key_slot: int
+    replace_certificates: bool
     host: str
     port: int
     device: tuple[str, ...]
@@ -157,6 +183,9 @@ class RunOptions:
                 allow=frozenset(map(Allow, self.allow)),
                 any_of_group=self.any_of_group,
                 fill_unwritten=self.fill_unwritten,
+                part=DeliveredPart(self.part),
+                device_key_slot=self.key_slot,
+                replace_certificates=self.replace_certificates,
             )
         except UsageError as error:
             if self.config is not None and error.code == Code.CONFIG_ZONE_UNSAFE:

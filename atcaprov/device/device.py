@@ -274,6 +274,12 @@ class Device:
         require_size("block", data, BLOCK_SIZE)
         self._write(Zone.DATA, slot, block, 0, data)
 
+    def write_slot_word(self, slot: int, word: int, data: bytes) -> None:
+        """Write 4 bytes to a word of a data slot, counted from the slot's beginning; its data zone must be locked."""
+        parameters.require_slot_block(slot, word // 8)
+        require_size("word", data, WORD_SIZE)
+        self._write(Zone.DATA, slot, word // 8, word % 8, data)
+
     def write_otp_block(self, block: int, data: bytes) -> None:
         """Write 32 bytes to block 0 or 1 of the OTP zone."""
         parameters.require_otp_block(block)

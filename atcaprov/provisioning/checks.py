@@ -15,10 +15,11 @@ from atcaprov.config_zone.locks import locked_slots
 from atcaprov.device.zones import config_zone
 from atcaprov.device.zones.data_zone import DataZone
 from atcaprov.errors import AtcaProvError, Board
-from atcaprov.provisioning import signer_offer
+from atcaprov.provisioning import signer_offer, trust_flex
 from atcaprov.provisioning.clock_check import require_agreeing, require_valid_now
 from atcaprov.provisioning.earlier_run import find_earlier_run
 from atcaprov.provisioning.preflight import Preflight
+from atcaprov.provisioning.profile import DeliveredPart, Profile
 from atcaprov.provisioning.supported_parts import newer_silicon, require_608
 from atcaprov.provisioning.unknown_data import require_no_unknown_data
 
@@ -84,6 +85,10 @@ def _configuration(flight: Preflight) -> None:
         config_zone.require_possible_extras(flight.config, flight.profile.config_zone)
 
 
+def _maker_table(flight: Preflight) -> None:
+    trust_flex.require_maker_table(flight.config)
+
+
 def _earlier_run(flight: Preflight) -> None:
     """Set `chip` and `issued`."""
     if flight.config_is_locked:
@@ -132,7 +137,23 @@ CHIP_CHECKS: Final = (
     ),
     Check("address", "the chip's next I2C address is free", _address, ("configuration",)),
 )
-"""Before stage 1 of each chip; they only read."""
+"""Before stage 1 of each chip that is delivered blank; they only read."""
+TRUST_FLEX_CHECKS: Final = (
+    Check("part", "the chip is an ATECC608", _part),
+    Check("configuration", "the configuration is the maker's for a TFLXTLS", _maker_table, ("part",)),
+    Check("key", "the key can be used without a secure boot", trust_flex.require_usable_key, ("configuration",)),
+    Check("earlier-run", "what an earlier run left can be finished", trust_flex.find_earlier_run, ("signer", "key")),
+    Check("slot-locks", "each slot can take what the run does", trust_flex.require_open_slots, ("earlier-run",)),
+    Check(
+        "certificates", "no certificates are overwritten without consent", trust_flex.require_consent, ("earlier-run",)
+    ),
+)
+"""Before stage 1 of each TFLXTLS; they only read."""
+
+
+def chip_checks(profile: Profile) -> tuple[Check, ...]:
+    """Return the checks of the chips that a product is made of."""
+    return TRUST_FLEX_CHECKS if profile.part is DeliveredPart.TFLXTLS else CHIP_CHECKS
 
 
 def require_station(flight: Preflight) -> None:
@@ -148,7 +169,7 @@ def require_station(flight: Preflight) -> None:
 def require_chip(flight: Preflight) -> None:
     """Make the checks of the chip; raise the error of the first that fails, with the chip's serial number if known."""
     try:
-        for check in CHIP_CHECKS:
+        for check in chip_checks(flight.profile):
             check.require(flight)
     except AtcaProvError as error:
         if hasattr(flight, "config"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Final
 
 from atcaprov.device.zones.key_slot import existing_public_key
@@ -12,7 +13,7 @@ from atcaprov.provisioning.preflight import Preflight
 
 _DISOWNED: Final = frozenset({Code.NOT_ISSUED, Code.CHIP_HAS_OTHER_SIGNER, Code.CHIP_HAS_OTHER_KEY})
 """The server's codes for a chip that it has not certified for this station."""
-_ANSWERS_FOR_A_NEW_KEY: Final = 2
+ANSWERS_FOR_A_NEW_KEY: Final = 2
 """How often a server has to say that it does not know the key in a chip; the first answer may be a late one."""
 
 
@@ -24,14 +25,16 @@ def find_earlier_run(flight: Preflight) -> None:
 
     Raises ProvisioningError for a chip with a locked data zone whose key this server has not certified.
     """
-    chip = _existing_key(flight)
-    if chip is not None and _was_certified(flight, chip):
+    chip = existing_key(flight)
+    disowned = _DISOWNED if flight.data_is_locked else frozenset({Code.NOT_ISSUED})
+    answers = 1 if flight.data_is_locked else ANSWERS_FOR_A_NEW_KEY
+    if chip is not None and was_certified(flight, chip, disowned, answers):
         flight.chip = chip
     elif flight.data_is_locked:
         raise judged(flight.device, chip, flight.offer, flight.cert_info)
 
 
-def _existing_key(flight: Preflight) -> ChipKey | None:
+def existing_key(flight: Preflight) -> ChipKey | None:
     """Return the chip's key; a computation error alone does not mean that there is none."""
     slot = flight.profile.device_key_slot
     public_key = existing_public_key(lambda: flight.device.get_pubkey(slot), lambda: _holds_key(flight, slot))
@@ -42,10 +45,13 @@ def _holds_key(flight: Preflight, slot: int) -> bool:
     return flight.data_is_locked or flight.device.has_valid_key(slot)
 
 
-def _was_certified(flight: Preflight, chip: ChipKey) -> bool:
-    """Ask the server for what it has issued. A new key destroys the old one, so one answer alone is not trusted."""
-    disowned = _DISOWNED if flight.data_is_locked else frozenset({Code.NOT_ISSUED})
-    for _ in range(1 if flight.data_is_locked else _ANSWERS_FOR_A_NEW_KEY):
+def was_certified(flight: Preflight, chip: ChipKey, disowned: Collection[str], answers: int) -> bool:
+    """Tell whether the server has issued certificates for the chip and its key, and set `issued` to them.
+
+    A new key destroys the old one, so the server must say `answers` times, with a code of `disowned`, that it has not.
+    Raises ServerRejected with any other code.
+    """
+    for _ in range(answers):
         try:
             flight.issued = flight.request(chip, existing_only=True)
             return True

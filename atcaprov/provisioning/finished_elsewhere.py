@@ -21,10 +21,18 @@ def judged(device: Device, chip: ChipKey | None, offer: SignerOffer, cert_info: 
     """
     if chip is None:
         return verdict.without_key()
+    error = finished_elsewhere(device, chip, offer, cert_info)
+    return error if error is not None else verdict.not_proved(offer.device_definition, device.read_slot)
+
+
+def finished_elsewhere(
+    device: Device, chip: ChipKey, offer: SignerOffer, cert_info: CertInfo
+) -> ProvisioningError | None:
+    """Return the error for a chip with valid certificates under the pinned root; None if it does not prove them."""
     try:
         signer_key = _proved_signer(device, chip, offer, cert_info)
     except CertificateError:
-        return verdict.not_proved(offer.device_definition, device.read_slot)
+        return None
     if signer_key == cert_info.signer_public_key:
         return verdict.finished_without_record()
     return verdict.finished_by_another_signer()

@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass
+from typing import Final
 
+from atcaprov.chip.maker_tables import TFLXTLS_TABLE
 from atcaprov.chip.memory_map import CONFIG_SIZE
+from atcaprov.chip.trust_parts import TFLXTLS
 from atcaprov.config_zone.check import require_safe
 from atcaprov.config_zone.defaults import DEFAULT_608A
 from atcaprov.config_zone.findings import Allow
 from atcaprov.config_zone.zone import ConfigZone
-from atcaprov.errors import UsageError
+from atcaprov.errors import Code, UsageError
+
+
+class DeliveredPart(enum.StrEnum):
+    """The kinds of chips that a run takes: how they come from the maker decides what the stages do."""
+
+    BLANK = "blank"
+    TFLXTLS = "tflxtls"
+    """TrustFLEX: configured and locked by the maker, with slots that are still to be written."""
+
+
+_TFLXTLS_KEYS: Final = (0, 2, 3, 4)
+"""Slots of private keys that sign messages."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +51,15 @@ class Profile:
     """Whether another signer than the named one may certify, if it was made for the same product by the same root."""
     fill_unwritten: bool = False
     """Whether a run that did not lock the configuration itself may overwrite data of unknown origin with FF."""
+    part: DeliveredPart = DeliveredPart.BLANK
+    """With TFLXTLS, `config_zone` becomes the maker's table, which is compared and not written."""
+    replace_certificates: bool = False
+    """Whether certificates that are on a TFLXTLS already, such as the maker's, may be overwritten."""
 
     def __post_init__(self) -> None:
+        if self.part is DeliveredPart.TFLXTLS:
+            self._require_trust_flex()
+            return
         if len(self.config_zone) != CONFIG_SIZE:
             raise UsageError(f"A configuration zone has {CONFIG_SIZE} bytes, not {len(self.config_zone)}.")
         require_safe(
@@ -46,3 +69,24 @@ class Profile:
             slots_to_lock=self.slots_to_lock,
             allow=self.allow,
         )
+
+    def _require_trust_flex(self) -> None:
+        if self.config_zone not in (DEFAULT_608A, TFLXTLS_TABLE.config):
+            raise UsageError(
+                "A TFLXTLS is delivered with a configuration of its own, which is locked; it takes no other.",
+                advice="Leave --config out.",
+            )
+        object.__setattr__(self, "config_zone", TFLXTLS_TABLE.config)
+        if self.device_key_slot not in _TFLXTLS_KEYS:
+            raise UsageError(
+                f"Slot {self.device_key_slot} of a TFLXTLS holds no key that signs messages.",
+                advice="Use --key-slot 0, 2, 3 or 4.",
+            )
+        fixed = sorted(set(self.slots_to_lock) - TFLXTLS.lockable_slots)
+        if fixed:
+            lockable = ", ".join(map(str, sorted(TFLXTLS.lockable_slots)))
+            raise UsageError(
+                f"Slot {fixed[0]} of a TFLXTLS cannot be locked.",
+                advice=f"Those that can be: {lockable}.",
+                code=Code.SLOT_NOT_LOCKABLE,
+            )

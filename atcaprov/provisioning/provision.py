@@ -15,8 +15,9 @@ from atcaprov.device.device import Device
 from atcaprov.errors import AtcaProvError, Board, DeviceError
 from atcaprov.provisioning.checks import require_chip, require_station
 from atcaprov.provisioning.preflight import Preflight
-from atcaprov.provisioning.profile import Profile
+from atcaprov.provisioning.profile import DeliveredPart, Profile
 from atcaprov.provisioning.run import BLANK_STEPS, Run, Step
+from atcaprov.provisioning.trust_flex_run import TrustFlexRun, trust_flex_steps
 from atcaprov.provisioning.user_functions import UserFunctions
 from atcaprov.stages import Stage, StageStatus
 
@@ -103,9 +104,9 @@ class Provisioner:
     def _run(self, flight: Preflight) -> Provisioned:
         require_chip(flight)
         _LOG.info("Chip %s, revision %s.", flight.serial_number.hex().upper(), flight.revision.hex().upper())
-        run = Run(flight)
+        run, steps = _begun(flight)
         try:
-            for step in BLANK_STEPS:
+            for step in steps:
                 self._take(step, run)
         except AtcaProvError as error:
             error.serial_number = run.serial_number
@@ -133,6 +134,13 @@ class Provisioner:
     def _notify(self, stage: Stage, status: StageStatus) -> None:
         _LOG.info("Stage %d %s: %s", stage.value, stage.name, status)
         self._functions.notify(stage, status)
+
+
+def _begun(flight: Preflight) -> tuple[Run, tuple[Step, ...]]:
+    """Return the run of a chip that has passed all checks, and its steps."""
+    if flight.profile.part is DeliveredPart.TFLXTLS:
+        return TrustFlexRun(flight), trust_flex_steps(flight.profile.device_key_slot)
+    return Run(flight), BLANK_STEPS
 
 
 def _correct_fate(error: AtcaProvError, run: Run) -> None:

@@ -13,7 +13,7 @@ from atcaprov.chip.memory_map import serial_number
 from atcaprov.config_zone import locks
 from atcaprov.device.command_guard import Act
 from atcaprov.device.zones import config_zone
-from atcaprov.device.zones.data_zone import DataZoneWriter
+from atcaprov.device.zones.data_zone import DataZoneWriter, SlotWriter
 from atcaprov.errors import ProvisioningError
 from atcaprov.provisioning.certificate_reply import ChipKey
 from atcaprov.provisioning.preflight import Preflight
@@ -66,6 +66,11 @@ class Run:
     def config(self, config: bytes) -> None:
         self._flight.config = config
 
+    @property
+    def data_zone(self) -> SlotWriter:
+        """What the certificates and the integrator's data are written to."""
+        return self._flight.data_zone
+
     def has_to_write_config(self) -> bool:
         """Tell whether stage 1 has something to do; bytes 84 and 85 may be open in a locked zone."""
         return self._flight.has_to_write_config()
@@ -82,10 +87,7 @@ class Run:
         """Stage 3; proves the lock and that the chip is still the one of the start."""
         before, self.config = self.config, self.device.read_config()
         if serial_number(before) != serial_number(self.config):
-            raise ProvisioningError(
-                "Another chip answers: the board was exchanged during the run.",
-                advice="Put the first board back and start again.",
-            )
+            raise exchanged()
         if not locks.is_config_locked(self.config):
             raise ProvisioningError("The configuration zone is not locked although the chip accepted the lock.")
         config_zone.require_same_config(self.config, self.profile.config_zone, locked_now=not self.config_was_locked)
@@ -104,12 +106,12 @@ class Run:
         """Stage 6."""
         assert self.issued is not None
         for write in self.issued.writes:
-            self._flight.data_zone.write(write.slot, write.offset, write.data)
+            self.data_zone.write(write.slot, write.offset, write.data)
 
     def write_data(self) -> None:
         """Stage 7: the integrator's own data."""
         assert self.chip is not None
-        writer = DataZoneWriter(self._flight.data_zone, self.profile.certificate_slots, self.chip.serial_number)
+        writer = DataZoneWriter(self.data_zone, self.profile.certificate_slots, self.chip.serial_number)
         if self.functions.writes_data_zone:
             self.device.rest()  # it may take any time before it writes
         self.functions.write_data_zone(writer)
@@ -136,6 +138,14 @@ class Run:
         assert self.chip is not None
         assert self.issued is not None
         validate(self.device, self.chip, self.issued, self.offer, self.cert_info)
+
+
+def exchanged() -> ProvisioningError:
+    """Return the error for another chip than the one of the start."""
+    return ProvisioningError(
+        "Another chip answers: the board was exchanged during the run.",
+        advice="Put the first board back and start again.",
+    )
 
 
 class Step(NamedTuple):

@@ -107,7 +107,8 @@ def require_allowed_slots(offer: SignerOffer, profile: Profile) -> None:
         raise ProvisioningError(
             f"The signer certifies the key in slot {offer.device_definition.private_key_slot}, but this product keeps"
             f" its device key in slot {profile.device_key_slot}.",
-            advice="Call the technician: the signer is for another product.",
+            advice="Call the technician: the signer is for another product. The description from which it is made must"
+            f" have private_key = {profile.device_key_slot} for this one.",
             code=Code.SLOT_NOT_ALLOWED,
         )
 

@@ -5,12 +5,14 @@ Nothing is signed or written here. The same chip, key and signer get the stored 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from atcaprov.certs.issued_record import IssuedRecord
 from atcaprov.certs.keys import load_public_key
-from atcaprov.config_zone.locks import claims_config_lock, is_data_locked
+from atcaprov.chip.maker_tables import TFLXTLS_TABLE
+from atcaprov.chip.trust_parts import TFLXTLS
+from atcaprov.config_zone.locks import claims_config_lock, is_data_locked, is_slot_locked
 from atcaprov.device.zones.config_zone import differing_bytes
 from atcaprov.errors import CertificateError, Code
 from atcaprov.log import Log
@@ -79,11 +81,12 @@ class RequestRules:
             if self._is_to_be_replaced(stored, request):
                 return self._issuers(request, chip_serial, batch, pending)
             return stored
+        refused = None if self._allow_rekey else _rejected_earlier(request, earlier)
         if request.existing_only:
-            return rejections.NOT_ISSUED
-        if earlier and not self._allow_rekey:
-            same_key = any(record.public_key == request.public_key for record in earlier)
-            return rejections.OTHER_SIGNER if same_key else rejections.OTHER_KEY
+            # A TFLXTLS learns before it replaces a key that a new one would get no certificate.
+            return refused if refused is not None and TFLXTLS.is_part(request.config_zone) else rejections.NOT_ISSUED
+        if refused is not None:
+            return refused
         return self._issuers(request, chip_serial, batch, pending)
 
     def group(self, request: Request) -> bytes | None:
@@ -105,10 +108,11 @@ class RequestRules:
         """Return whether a certificate begins in the future and is on no chip, so that the same key gets a new one.
 
         It was issued while the clock was wrong, and clients refuse it. Only the request can tell what is on the chip:
-        as long as the data zone is open every run writes it again; after the data lock it stays.
+        as long as its slots can be written every run writes it again; after that it stays.
         """
-        begin = self._records.documents(stored.documents).device.issue_date(stored.time)
-        if is_data_locked(request.config_zone) or not self._clock.is_future(begin):
+        definition = self._records.documents(stored.documents).device
+        begin = definition.issue_date(stored.time)
+        if not can_be_written(request.config_zone, definition.write_slots) or not self._clock.is_future(begin):
             return False
         if self._records.failed or isinstance(self._choose(request), ErrorReply):
             return False
@@ -156,6 +160,24 @@ def certificates_left(signers: Sequence[Signer]) -> int | None:
     return None if None in left else sum(each for each in left if each is not None)
 
 
+def can_be_written(config_zone: bytes, slots: Iterable[int]) -> bool:
+    """Return whether a run may still write certificates to these slots: until the data lock, or their own locks.
+
+    A TFLXTLS is delivered with its data zone locked; until its slots are locked they can be written.
+    """
+    if not is_data_locked(config_zone):
+        return True
+    return TFLXTLS.is_part(config_zone) and not any(is_slot_locked(config_zone, slot) for slot in slots)
+
+
+def _rejected_earlier(request: CertificatesRequest, earlier: Sequence[IssuedRecord]) -> ErrorReply | None:
+    """Return why a chip with these earlier certificates, none of them the stored one for the request, gets no other."""
+    if not earlier:
+        return None
+    same_key = any(record.public_key == request.public_key for record in earlier)
+    return rejections.OTHER_SIGNER if same_key else rejections.OTHER_KEY
+
+
 def check_locked_chip(request: CertificatesRequest, chip_serial: bytes) -> ErrorReply | None:
     """Return a rejection unless a request comes from a chip whose configuration zone is locked."""
     if chip_serial[_UNIQUE] in _NONE:
@@ -167,10 +189,17 @@ def check_locked_chip(request: CertificatesRequest, chip_serial: bytes) -> Error
 
 def check_product(config_zone: bytes, zones: Sequence[bytes]) -> ErrorReply | None:
     """Return a rejection unless a configuration is one of the products' (128 bytes each), or no product is set."""
-    differing = [differing_bytes(config_zone, zone) for zone in zones]
+    differing = [_differing(config_zone, zone) for zone in zones]
     if not differing or [] in differing:
         return None
     return rejections.other_configuration(min(differing, key=len))
+
+
+def _differing(config_zone: bytes, zone: bytes) -> list[int]:
+    """Return where a configuration is not that of a product; TFLXTLS of all orders are one product."""
+    if not TFLXTLS_TABLE.differing_bytes(zone):
+        return TFLXTLS_TABLE.differing_bytes(config_zone)
+    return differing_bytes(config_zone, zone)
 
 
 def check_public_key(request: CertificatesRequest) -> ErrorReply | None:

@@ -35,12 +35,15 @@ SIGNER_ID = bytes.fromhex("0034")
 
 
 class MemoryCa:
-    """A root and one signer, with the default certificate descriptions."""
+    """A root and one signer, with the default certificate descriptions; `private_key` is the slot of the device key."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, private_key: int = 0) -> None:
         self.root_key = ec.generate_private_key(ec.SECP256R1())
         self.signer_key = ec.generate_private_key(ec.SECP256R1())
         signer, device, root = (default_description(role) for role in ("signer", "device", "root"))
+        if private_key:
+            assert device.slots is not None
+            device = replace(device, slots=replace(device.slots, private_key=private_key))
         self.root_name = root.subject_name()
         now = datetime.now(UTC)
         self.signer_definition = signer_definition(signer, root_name=self.root_name, at=now)

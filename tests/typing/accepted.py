@@ -18,6 +18,7 @@ from atcaprov import (
     Code,
     ConfigZone,
     DataZoneWriter,
+    DeliveredPart,
     Device,
     DeviceError,
     EmulatedHal,
@@ -74,7 +75,7 @@ class OwnFunctions(UserFunctions):
 
 
 def provision(device: Device, functions: UserFunctions, cert_info: CertInfo) -> Provisioned:
-    profile = Profile(slots_to_lock=(13,), allow=frozenset({Allow.I2C_ADDRESS}))
+    profile = Profile(slots_to_lock=(13,), allow=frozenset({Allow.I2C_ADDRESS}), part=DeliveredPart.BLANK)
     provisioner = Provisioner(profile, cert_info, functions)
     provisioner.prepare()
     return provisioner.provision(device)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from types import MappingProxyType
 from typing import Final
 
 from atcaprov.chip.crc import crc16
@@ -18,7 +19,7 @@ from atcaprov.chip.memory_map import (
     USER_EXTRA_ADD,
     WORD_SIZE,
 )
-from atcaprov.chip.trust_parts import trust_part_name
+from atcaprov.chip.trust_parts import TFLXTLS, TNGTLS, TrustPart, trust_part
 from atcaprov.config_zone.diff import diff
 from atcaprov.config_zone.layouts import belongs_to
 from atcaprov.config_zone.locks import is_config_locked
@@ -128,17 +129,12 @@ def require_same_config(locked: bytes, wanted: bytes, *, locked_now: bool = Fals
             from its maker (code WRONG_PART).
     """
     differing = differing_bytes(locked, wanted)
+    if (part := trust_part(locked)) is not None:
+        raise wrong_trust_part(part)
     if not differing:
         return
-    if (name := trust_part_name(locked)) is not None:
-        raise ProvisioningError(
-            f"This chip is a Trust part ({name}): it is delivered with a configuration of its own, which is locked.",
-            advice="Wrong chip type for this product: call the technician.",
-            code=Code.WRONG_PART,
-            board=Board.UNTOUCHED,
-        )
     owner = None if locked_now else belongs_to(locked)
-    what = owner or f"locked with another configuration: {_named(differing, locked, wanted)}"
+    what = owner or f"locked with another configuration: {named_fields(differing, locked, wanted)}"
     came_so = "Set the board aside: its configuration is permanent."
     raise ProvisioningError(
         f"This chip is {what}.",
@@ -148,7 +144,7 @@ def require_same_config(locked: bytes, wanted: bytes, *, locked_now: bool = Fals
     )
 
 
-def _named(differing: list[int], locked: bytes, wanted: bytes) -> str:
+def named_fields(differing: list[int], locked: bytes, wanted: bytes) -> str:
     """Return the first fields that differ in words, and how many more there are."""
     found = [
         each
@@ -158,6 +154,25 @@ def _named(differing: list[int], locked: bytes, wanted: bytes) -> str:
     fields = "; ".join(f"{each.field} is {each.after}, not {each.before}" for each in found[:_NAMED_FIELDS])
     more = len(found) - _NAMED_FIELDS
     return f"{fields}{f', and {more} more fields differ' if more > 0 else ''}"
+
+
+_HOW_TO_USE: Final = MappingProxyType(
+    {
+        TNGTLS.name: " Its own certificates, which the maker signed, are permanent and serve as they are.",
+        TFLXTLS.name: " A line for TFLXTLS starts its client with --part tflxtls.",
+    }
+)
+
+
+def wrong_trust_part(part: TrustPart) -> ProvisioningError:
+    """Return the error for a Trust part in a line for other chips."""
+    return ProvisioningError(
+        f"This chip is a Trust part (ATECC608 {part.name}): it is delivered with a configuration of its own, which is"
+        " locked.",
+        advice=f"Wrong chip type for this product: call the technician.{_HOW_TO_USE.get(part.name, '')}",
+        code=Code.WRONG_PART,
+        board=Board.UNTOUCHED,
+    )
 
 
 def _settable() -> Iterator[int]:

@@ -7,7 +7,7 @@ An open data zone cannot be read, so its content is known only from what was wri
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from typing import Final
+from typing import Final, Protocol
 
 from atcaprov.chip.commands import Status
 from atcaprov.chip.crc import crc16
@@ -17,6 +17,13 @@ from atcaprov.errors import Board, Code, DeviceError, ProvisioningError, UsageEr
 
 _FRESH: Final = 0xFF
 _PRIVATE: Final = 0x0001
+
+
+class SlotWriter(Protocol):
+    """What writes data slots, whether the data zone is open or locked."""
+
+    def write(self, slot: int, offset: int, data: bytes) -> None:
+        """Write `data` to a slot; `offset` is a multiple of 32, the rest of the last block becomes zero."""
 
 
 class DataZone:
@@ -156,9 +163,9 @@ def _other_crc() -> ProvisioningError:
 
 
 class DataZoneWriter:
-    """What `write_data_zone` gets: the open data zone without the certificates' slots."""
+    """What `write_data_zone` gets: the slots that can be written, without those of the certificates."""
 
-    def __init__(self, zone: DataZone, reserved: frozenset[int], serial_number: bytes) -> None:
+    def __init__(self, zone: SlotWriter, reserved: frozenset[int], serial_number: bytes) -> None:
         self._zone = zone
         self._reserved = reserved
         self.serial_number = serial_number
