@@ -10,6 +10,7 @@ from atcaprov.certs.definitions.definition import CertificateDefinition
 from atcaprov.certs.keys import unpadded_public_key
 from atcaprov.certs.rebuild import rebuild
 from atcaprov.chip.memory_map import SLOT_SIZES, serial_number
+from atcaprov.config_zone.layouts import belongs_to
 from atcaprov.config_zone.locks import is_config_locked, is_data_locked
 from atcaprov.device.device import Device
 from atcaprov.errors import Code, ProvisioningError
@@ -100,7 +101,9 @@ def require_finished(config: bytes) -> Variant:
     """Return the variant of a module whose zones are locked; raises ProvisioningError (not-a-module)."""
     variant = variant_of(config)
     if variant is None:
-        raise _no_module("it is not configured as one", "Give the URL of a root or signer module.")
+        owner = belongs_to(config)
+        what = "it is not configured as one" if owner is None else f"it is {owner}"
+        raise _no_module(what, "Give the URL of a root or signer module.")
     if not (is_config_locked(config) and is_data_locked(config)):
         raise _no_module("it is not finished", "Run the command that began it again.")
     return variant

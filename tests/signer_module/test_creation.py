@@ -37,6 +37,8 @@ from atcaprov.config_zone.toml_file import build_toml
 from atcaprov.config_zone.zone_fields import COUNTER_MAX
 from atcaprov.device.zones.config_zone import lock_config, write_config
 from atcaprov.emulator.counters import write_counter
+from atcaprov.hal.registry import register_hal
+from signer_module.on_chip.creation.chip_check import look_first
 from signer_module.on_chip.creation.module_builder import ModuleOrder
 from signer_module.on_chip.creation.root_module import make_root
 from signer_module.on_chip.creation.signer_module import make_signer
@@ -302,6 +304,24 @@ def test_module_begun_with_other_options_names_them(root: RootFolder) -> None:
     hal.answer = None
     with Device(hal) as device, pytest.raises(ProvisioningError, match="begun with password and without quota"):
         make(device, root, open_order())
+
+
+def test_part_with_another_memory_is_told_as_that_and_not_read() -> None:
+    hal = ScriptedHal()
+    hal.answer = lambda packet: with_crc(bytes.fromhex("0700020009"))
+    register_hal("old-part", lambda _: hal)
+    with pytest.raises(ProvisioningError, match="ATSHA204A") as refused:
+        look_first("old-part:", order().variant, None)
+    assert refused.value.code == Code.WRONG_PART
+    assert {packet[1] for packet in hal.packets} == {Opcode.INFO}
+
+
+def test_chip_of_another_tool_is_told_as_that() -> None:
+    url = "emulator:?image=tngtls"
+    for opened in (lambda: look_first(url, order().variant, None), lambda: SignerModule.open(url)):
+        with pytest.raises(ProvisioningError, match="ATECC608 TNGTLS") as refused:
+            opened()
+        assert refused.value.code in (Code.WRONG_PART, Code.NOT_A_MODULE)
 
 
 def test_chip_with_a_products_configuration_is_refused(root: RootFolder) -> None:

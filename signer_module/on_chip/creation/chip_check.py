@@ -28,6 +28,8 @@ def look_first(
     begun it. Returns what to warn of. Raises as `Device.open`, `require_possible` and `require_begun`.
     """
     with Device.open(url) as device:
+        revision = device.info()
+        part.require_608(revision)  # first: other parts have another configuration zone
         config = device.read_config()
         if finished is not None and is_finished(config):
             finished(device)
@@ -35,7 +37,7 @@ def look_first(
             require_possible(device, config, wanted, quota)
             if begun:
                 require_begun(config)
-        return part.newer_silicon(device.info())
+        return part.newer_silicon(revision)
 
 
 def require_possible(device: Device, config: bytes, wanted: Variant, quota: int | None) -> Variant:
