@@ -83,7 +83,8 @@ def _does(plan: Plan, stage: StagePlan) -> str:
         case Stage.CONFIG_READ:
             return "read the configuration zone and compare it"
         case Stage.GEN_KEY:
-            return f"generate a key in slot {profile.device_key_slot}"
+            what = "generate a key" if plan.makes_key else "take the maker's key"
+            return f"{what} in slot {profile.device_key_slot}"
         case Stage.CERTS_REQUEST:
             return "have the server issue certificates for this key"
         case Stage.CERTS_WRITE:

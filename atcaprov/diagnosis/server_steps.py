@@ -10,7 +10,7 @@ from atcaprov.certs.dates import require_possible_clock
 from atcaprov.diagnosis.examination import Examination, NotChecked, StepBlockedError, StepLeftOutError
 from atcaprov.diagnosis.finding import FindingCode, Weight, finding, of_error
 from atcaprov.errors import AtcaProvError, ProtocolError, ServerRejected
-from atcaprov.provisioning.checks import CHIP_CHECKS, STATION_CHECKS, Check, CheckFinding, Outcome, findings
+from atcaprov.provisioning.checks import STATION_CHECKS, Check, CheckFinding, Outcome, chip_checks, findings
 from atcaprov.provisioning.preflight import Preflight
 from atcaprov.provisioning.profile import Profile
 from atcaprov.provisioning.server_exchange import ask
@@ -79,7 +79,7 @@ def _make_checks(examination: Examination, cert_info: CertInfo, client: Examinin
     checks: tuple[Check, ...] = STATION_CHECKS
     if examination.snapshot is not None:
         flight.device = examination.device
-        checks += CHIP_CHECKS
+        checks += chip_checks(flight.profile)
     for result in findings(flight, checks):
         _add(examination, result)
     shown = {found.code for found in examination.findings}

@@ -12,16 +12,19 @@ from atcaprov.chip.execution_times import Times
 from atcaprov.chip.memory_map import USER_EXTRA, USER_EXTRA_ADD
 from atcaprov.config_zone.findings import Product
 from atcaprov.config_zone.zone import ConfigZone
+from atcaprov.device.command_guard import Act, act_of
 from atcaprov.device.device import Device
 from atcaprov.device.zones.config_zone import i2c_address
+from atcaprov.device.zones.locked_data_zone import LockedDataZone
 from atcaprov.errors import AtcaProvError
 from atcaprov.inspection.snapshot import ChipSnapshot, read_identity, read_snapshot
-from atcaprov.provisioning.checks import CHIP_CHECKS, STATION_CHECKS, CheckFinding, Outcome, findings
+from atcaprov.provisioning.checks import STATION_CHECKS, CheckFinding, Outcome, chip_checks, findings
 from atcaprov.provisioning.preflight import Preflight
-from atcaprov.provisioning.profile import Profile
+from atcaprov.provisioning.profile import DeliveredPart, Profile
 from atcaprov.provisioning.stage_plan import StagePlan, StageState, command_ms, stage_plans
 from atcaprov.provisioning.trial_run import TrialRun, TrialSituation, try_run
 from atcaprov.provisioning.trial_signer import TrialSigner
+from atcaprov.provisioning.trust_flex import outstanding
 from atcaprov.provisioning.unknown_data import untouched_slots
 from atcaprov.provisioning.user_functions import UserFunctions
 from atcaprov.provisioning.validation import validate
@@ -80,6 +83,12 @@ class Plan:
     def does(self, stage: Stage) -> bool:
         """Tell whether a run would do something in a stage."""
         return any(plan.stage is stage and plan.state is StageState.TO_DO for plan in self.stages)
+
+    @property
+    def makes_key(self) -> bool:
+        """Whether stage 4 makes a key; that of a TFLXTLS in slot 0 is the maker's and stays."""
+        sent = self.trial.packets.get(Stage.GEN_KEY, ()) if self.trial is not None else ()
+        return any(act_of(packet) is Act.CREATE_KEY for packet in sent)
 
     @cached_property
     def lost(self) -> dict[int, tuple[str, ...]]:
@@ -142,7 +151,7 @@ def _planned(
     flight = Preflight(profile, cert_info or default.cert_info, functions, boards=boards)
     flight.device = device
     leave_out = () if cert_info is not None else _CHECKS_THAT_NEED_A_SERVER
-    found = tuple(findings(flight, (*STATION_CHECKS, *CHIP_CHECKS), leave_out))
+    found = tuple(findings(flight, (*STATION_CHECKS, *chip_checks(profile)), leave_out))
     failed = [finding for finding in found if finding.outcome is Outcome.FAILED]
     error = failed[0].error if failed else _own_certificates(flight)
     if error is not None and [finding.check.name for finding in failed] != [_SERVER_CHECK]:
@@ -153,7 +162,8 @@ def _planned(
         read_snapshot(device),
         profile,
         signer,
-        was_certified=flight.issued is not None or (flight.data_is_locked and not has_offer),
+        was_certified=flight.issued is not None or (_is_done_if_locked(flight) and not has_offer),
+        holds_certificates=_is_done_if_locked(flight) or (flight.issued is not None and not _missing(flight)),
         untouched=untouched_slots(flight) if flight.config_is_locked and not flight.data_is_locked else {},
     )
     trial = try_run(situation)
@@ -162,7 +172,7 @@ def _planned(
 
 def _own_certificates(flight: Preflight) -> AtcaProvError | None:
     """Return what is wrong with the certificates of a chip with a locked data zone, which its run would only check."""
-    if flight.chip is None or flight.issued is None or not flight.data_is_locked:
+    if flight.chip is None or flight.issued is None or not flight.data_is_locked or _missing(flight):
         return None
     try:
         validate(flight.device, flight.chip, flight.issued, flight.offer, flight.cert_info)
@@ -171,11 +181,23 @@ def _own_certificates(flight: Preflight) -> AtcaProvError | None:
     return None
 
 
+def _is_done_if_locked(flight: Preflight) -> bool:
+    """Return whether the data zone is locked, where that says that the certificates are written."""
+    return flight.data_is_locked and flight.profile.part is DeliveredPart.BLANK
+
+
+def _missing(flight: Preflight) -> bool:
+    """Return whether a TFLXTLS does not hold yet what the server has issued for it."""
+    if flight.issued is None or flight.profile.part is DeliveredPart.BLANK:
+        return False
+    return bool(outstanding(LockedDataZone(flight.device, flight.config), flight.issued.writes))
+
+
 def _assumed(flight: Preflight, situation: TrialSituation) -> list[str]:
     assumed = []
     if not hasattr(flight, "offer"):
         assumed.append("The server was not asked: the certificates are the default ones.")
-        if flight.data_is_locked:
+        if _is_done_if_locked(flight):
             assumed.append("It is assumed that the server has certified this chip.")
         elif flight.config_is_locked:
             assumed.append("It is assumed that the server has not certified a key of this chip.")
@@ -203,8 +225,10 @@ def _permanent(plan: Plan) -> list[str]:
         lines.append("the configuration: who may read, write and use each slot")
         if i2c_address(trial.config_after) != i2c_address(trial.config_before):
             lines.append(f"the I2C address 0x{i2c_address(trial.config_after):02X} (8-bit form)")
-    if plan.does(Stage.GEN_KEY) and plan.snapshot.keys.get(plan.profile.device_key_slot):
+    if plan.makes_key and plan.snapshot.keys.get(plan.profile.device_key_slot):
         lines.append(f"the key that is in slot {plan.profile.device_key_slot} now is lost: a new one takes its place")
+    if plan.profile.part is DeliveredPart.TFLXTLS and plan.does(Stage.CERTS_WRITE):
+        lines.append("certificates that are on the part now, such as the maker's, are overwritten")
     if plan.does(Stage.DATA_LOCK):
         fixed = ", ".join(map(str, plan.fixed_slots()))
         lines.append(f"the data and OTP zones: slots {fixed} never change again")

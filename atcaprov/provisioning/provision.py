@@ -115,7 +115,7 @@ class Provisioner:
 
     def _take(self, step: Step, run: Run) -> None:
         if not step.needed(run):
-            self._notify(step.stage, StageStatus.SKIPPED)
+            self._notify(step.stage, StageStatus.SKIPPED, step.skipped_because)
             return
         self._notify(step.stage, StageStatus.START)
         run.has_acted = run.has_acted or bool(step.permits)
@@ -131,8 +131,8 @@ class Provisioner:
             raise
         self._notify(step.stage, StageStatus.DONE)
 
-    def _notify(self, stage: Stage, status: StageStatus) -> None:
-        _LOG.info("Stage %d %s: %s", stage.value, stage.name, status)
+    def _notify(self, stage: Stage, status: StageStatus, reason: str = "") -> None:
+        _LOG.info("Stage %d %s: %s%s", stage.value, stage.name, status, f" ({reason})" if reason else "")
         self._functions.notify(stage, status)
 
 

@@ -156,6 +156,8 @@ class Step(NamedTuple):
     act: Callable[[Any], None]
     may_change: bool = True
     """False for a stage that only reads here, although other runs change something in it."""
+    skipped_because: str = "it is done"
+    """Why a stage that is not needed has nothing to do; for the log."""
 
     @property
     def permits(self) -> tuple[Act, ...]:

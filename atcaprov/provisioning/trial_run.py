@@ -54,6 +54,8 @@ class TrialSituation:
     signer: TrialSigner
     was_certified: bool
     """Whether the server has certified the key that the chip holds."""
+    holds_certificates: bool
+    """Whether the chip holds those certificates."""
     untouched: Mapping[int, bool] = field(default_factory=dict)
     """What an open chip tells of its slots: whether they are as the maker left them."""
 
@@ -69,7 +71,9 @@ def try_run(situation: TrialSituation) -> TrialRun:
             _certify(device, twin, server, situation)
         before = device.read_config()
         recorder.packets.clear()
-        result, error = _provisioned(device, situation.profile, situation.signer.cert_info, functions)
+        # Whether certificates may be overwritten was checked of the chip itself; the twin's are others.
+        profile = replace(situation.profile, replace_certificates=True)
+        result, error = _provisioned(device, profile, situation.signer.cert_info, functions)
         functions.stage = None
         packets = {stage: tuple(sent) for stage, sent in recorder.packets.items()}
         return TrialRun(before, device.read_config(), packets, functions.ended, result, error)
@@ -96,11 +100,11 @@ def _as_assumed(situation: TrialSituation) -> ChipSnapshot:
 
 
 def _certify(device: Device, twin: EmulatedHal, server: TrialServer, situation: TrialSituation) -> None:
-    """Have the server know the twin's key; if its data zone is locked, give the twin its certificates, too."""
+    """Have the server know the twin's key; if the chip holds its certificates, give them to the twin, too."""
     zone = situation.snapshot.zone
     public_key = device.get_pubkey(situation.profile.device_key_slot)
     reply = server.issue(zone.serial_number, public_key)
-    for write in reply.writes if zone.data_locked else ():
+    for write in reply.writes if situation.holds_certificates else ():
         twin.chip.memory.write_slot(write.slot, write.offset, write.data)
 
 

@@ -79,26 +79,24 @@ _WITH_NEW_KEY: Final = Step(Stage.GEN_KEY, _makes_a_key, TrustFlexRun.generate_k
 def trust_flex_steps(device_key_slot: int) -> tuple[Step, ...]:
     """Return the stages of a TFLXTLS; only a key in slots 2 to 4 can be made."""
     return (
-        Step(Stage.CONFIG_WRITE, _never, _nothing, may_change=False),  # the maker's table is compared in stage 3
-        Step(Stage.CONFIG_LOCK, _never, _nothing, may_change=False),
-        Step(Stage.CONFIG_READ, _always, TrustFlexRun.read_config),
+        _by_the_maker(Stage.CONFIG_WRITE, "the maker wrote it; stage 3 compares it"),
+        _by_the_maker(Stage.CONFIG_LOCK, "the maker locked it"),
+        Step(Stage.CONFIG_READ, lambda run: True, TrustFlexRun.read_config),
         _WITH_MAKERS_KEY if device_key_slot == 0 else _WITH_NEW_KEY,
         Step(Stage.CERTS_REQUEST, lambda run: run.issued is None, TrustFlexRun.request_certificates),
         Step(Stage.CERTS_WRITE, TrustFlexRun.has_to_write_certificates, TrustFlexRun.write_certificates),
-        Step(Stage.DATA_WRITE, lambda run: run.functions.writes_data_zone, TrustFlexRun.write_data),
-        Step(Stage.DATA_LOCK, _never, _nothing, may_change=False),  # the maker's data lock is there
+        Step(
+            Stage.DATA_WRITE,
+            lambda run: run.functions.writes_data_zone,
+            TrustFlexRun.write_data,
+            skipped_because="this client has no data of its own",
+        ),
+        _by_the_maker(Stage.DATA_LOCK, "the maker locked it"),
         Step(Stage.SLOTS_LOCK, lambda run: bool(run.slots_still_open()), TrustFlexRun.lock_slots),
         Step(Stage.VALIDATE_CERTS, lambda run: run.profile.validate or run.was_done_before, TrustFlexRun.validate),
     )
 
 
-def _never(_: TrustFlexRun) -> bool:
-    return False
-
-
-def _always(_: TrustFlexRun) -> bool:
-    return True
-
-
-def _nothing(_: TrustFlexRun) -> None:
-    """Do nothing: the maker did it."""
+def _by_the_maker(stage: Stage, reason: str) -> Step:
+    """Return a stage that was done before delivery."""
+    return Step(stage, lambda run: False, lambda run: None, may_change=False, skipped_because=reason)

@@ -222,7 +222,12 @@ def test_a_stage_that_fails_on_the_twin_is_the_error_of_the_plan(authority: Memo
     run_staged(url, authority, Stage.GEN_KEY)
     with open_read_only(url) as device:
         situation = TrialSituation(
-            read_snapshot(device), LOCKING, TrialSigner.default(), was_certified=False, untouched={5: False}
+            read_snapshot(device),
+            LOCKING,
+            TrialSigner.default(),
+            was_certified=False,
+            holds_certificates=False,
+            untouched={5: False},
         )
     trial: TrialRun = try_run(situation)
     assert trial.error is not None
