@@ -3,9 +3,12 @@
 The order of the fields of atcacert_def_t has changed over the years, so the initialisers name each field. The symbols
 follow the published ones: g_cert_def_1_signer, g_cert_template_1_signer, g_signer_1_ca_public_key.
 
-One source serves every release (release notes and atcacert_def.h of cryptoauthlib): `ca_cert_def` came on 2018-07-18,
-`transforms` on 2019-05-17 together with the macro ATCA_MAX_TRANSFORMS, which therefore tells that both are there.
-`std_sig_size` came with 3.7.7 and is not written: 0 stands for the 64 bytes that every definition here has.
+One source serves every release (release notes and atcacert_def.h of cryptoauthlib): `ca_cert_def` came on 2018-07-18
+as a pointer without const, `transforms` on 2019-05-17 together with the macro ATCA_MAX_TRANSFORMS, which therefore
+tells that both are there, that `ca_cert_def` points to const, and that an element's id has 25 bytes instead of 16.
+`std_sig_size` came with 3.7.7 and is not written: 0 stands for the 64 bytes that every definition here has. Since 3.7
+ATCACERT_COMPCERT_EN=0 removes the fields of compressed certificates, and ATCACERT_INTEGRATION_EN adds `parsed`, which
+stays NULL.
 """
 
 from __future__ import annotations
@@ -27,8 +30,14 @@ INCLUDE: Final = "atcacert/atcacert_def.h"
 CA_CERT_DEF: Final = "ATCAPROV_CA_CERT_DEF"
 """Macro for a library before 20190517: 1 if it has ca_cert_def (since 20180718), 0 if not."""
 _TRANSFORMS: Final = "ATCA_MAX_TRANSFORMS"
+_COMPRESSED: Final = "ATCACERT_COMPCERT_EN"
+_OLD_ID: Final = 15
+"""Characters of an element's id before 20190517, without the zero at its end."""
 # Guessing would compile, and firmware would rebuild a certificate with the authority key id of the template.
-_CA_CERT_DEF_QUESTION: Final = f"""\
+_QUESTIONS: Final = f"""\
+#if defined({_COMPRESSED}) && !{_COMPRESSED}
+#error "Compressed certificates are switched off in cryptoauthlib: set {_COMPRESSED} to 1"
+#endif
 #if !defined({_TRANSFORMS}) && !defined({CA_CERT_DEF})
 #error "Add -D{CA_CERT_DEF}=1 if atcacert_def_t has ca_cert_def (cryptoauthlib 20180718 and later), else =0"
 #endif"""
@@ -104,10 +113,12 @@ def _elements(definition: CertificateDefinition) -> str:
     rows = [_element(element) for element in definition.cert_elements]
     symbol = _elements_symbol(definition)
     array = f"static const atcacert_cert_element_t {symbol}[{len(rows)}] = {{\n" + ",\n".join(rows) + "\n};"
-    if not any(map(_is_transformed, definition.cert_elements)):
+    long = any(len(element.id) > _OLD_ID for element in definition.cert_elements)
+    if not long and not any(map(_is_transformed, definition.cert_elements)):
         return array
     # Without transforms the library would build another certificate, whose signature fails.
-    reason = f"{definition.name} needs the transforms of cryptoauthlib 20190517 or later"
+    what = "long ids" if long else "transforms"
+    reason = f"{definition.name} needs the {what} of cryptoauthlib 20190517 or later"
     return f'#ifndef {_TRANSFORMS}\n#error "{reason}"\n#endif\n\n{array}'
 
 
@@ -149,10 +160,14 @@ def _definition(definition: CertificateDefinition, issuer: Issuer) -> str:
         "cert_template": _template_symbol(definition),
         "cert_template_size": str(len(definition.cert_template)),
     }
-    newer = {"ca_cert_def": f"&g_{stem(issuer)}" if issuer is not None else "NULL"}
-    guarded = f"#if defined({_TRANSFORMS}) || {CA_CERT_DEF}\n{_initialisers(newer)}\n#endif"
-    text = f"const atcacert_def_t g_{stem(definition)} = {{\n{_initialisers(fields)}\n{guarded}\n}};"
-    return f"{_CA_CERT_DEF_QUESTION}\n\n{text}"
+    text = f"const atcacert_def_t g_{stem(definition)} = {{\n{_initialisers(fields)}\n{_ca_cert_def(issuer)}\n}};"
+    return f"{_QUESTIONS}\n\n{text}"
+
+
+def _ca_cert_def(issuer: Issuer) -> str:
+    address = f"&g_{stem(issuer)}" if issuer is not None else "NULL"
+    new, old = _initialisers({"ca_cert_def": address}), _initialisers({"ca_cert_def": f"(void *){address}"})
+    return f"#if defined({_TRANSFORMS})\n{new}\n#elif {CA_CERT_DEF}\n{old}\n#endif"
 
 
 def _initialisers(fields: dict[str, str]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import random
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -85,16 +86,19 @@ def test_the_library_rebuilds_with_the_compiled_definitions(tmp_path: Path, whee
         assert (signer, device) == (unit.signer.der, unit.device.der)
 
 
-def is_transformed(unit: Unit) -> bool:
-    return any(element.transforms[0] for element in unit.device_definition.cert_elements)
+def is_transformed(unit: Unit) -> bool | None:
+    """Tell whether elements are transformed; None: there are none."""
+    elements = unit.device_definition.cert_elements
+    return any(element.transforms[0] for element in elements) if elements else None
 
 
 def units(count: int, *, transformed: bool) -> list[Unit]:
+    """Return units; those that are not transformed have the chip's serial number in a hardware module name."""
     source = random.Random(20170701)
     found: list[Unit] = []
     while len(found) < count:
         unit = random_unit(source)
-        if is_transformed(unit) == transformed:
+        if is_transformed(unit) is transformed:
             found.append(unit)
     return found
 
@@ -119,19 +123,69 @@ def test_firmware_with_the_library_of_each_year_rebuilds_the_chain(tmp_path: Pat
         library = compiled(tmp_path / str(number), unit.signer_definition, unit.device_definition, year, *flags)
         put_on_chip(wheel, unit)
         key = key_of_issuer(wheel, library, unit, year)
-        definition = atcacert_years.as_today(loaded(library, unit.device_definition, year))
+        definition = atcacert_years.as_today(loaded(library, unit.device_definition, year), year)
         assert atcacert.read_certificate(wheel, definition, key) == unit.device.der
 
 
-def test_firmware_of_2017_rebuilds_with_its_own_issuer_key(tmp_path: Path, wheel: Wheel) -> None:
+@pytest.mark.parametrize("year", [2016, 2017])
+def test_firmware_without_ca_cert_def_rebuilds_with_its_own_issuer_key(tmp_path: Path, wheel: Wheel, year: int) -> None:
     (unit,) = units(1, transformed=False)
-    library = compiled(tmp_path, unit.signer_definition, unit.device_definition, 2017, f"-D{export_c.CA_CERT_DEF}=0")
+    library = compiled(tmp_path, unit.signer_definition, unit.device_definition, year, f"-D{export_c.CA_CERT_DEF}=0")
     put_on_chip(wheel, unit)
-    definition = atcacert_years.as_today(loaded(library, unit.device_definition, 2017))
+    definition = atcacert_years.as_today(loaded(library, unit.device_definition, year), year)
     assert atcacert.read_certificate(wheel, definition, unit.signer_key.public) == unit.device.der
 
 
-@pytest.mark.parametrize("year", [2017, 2018])
+@pytest.mark.parametrize("year", [2019, 2024, 2026])
+def test_the_macro_of_old_libraries_takes_nothing_from_new_ones(tmp_path: Path, year: int) -> None:
+    """A macro that removes ca_cert_def from an old library must not remove it, or std_sig_size, from a new one."""
+    signer, device = default_definitions()
+    library = compiled(tmp_path, signer, device, year, f"-D{export_c.CA_CERT_DEF}=0")
+    address = loaded(library, device, year).ca_cert_def
+    if year == atcacert_years.TODAY:
+        assert atcacert.fields(loaded(library, device)) == expected_fields(device)
+        address = ctypes.addressof(address.contents)
+    assert address == ctypes.addressof(loaded(library, signer, year))
+
+
+@pytest.mark.parametrize("year", [2024, 2026])
+def test_with_parsed_certificates_everything_else_is_the_same(tmp_path: Path, year: int) -> None:
+    signer, device = default_definitions()
+    library = compiled(tmp_path, signer, device, year, "-DATCACERT_INTEGRATION_EN=1")
+    plain = loaded(library, device, year)
+    assert bytes(plain.cert_template[: plain.cert_template_size]) == device.cert_template
+    assert plain.ca_cert_def
+
+
+@pytest.mark.parametrize("year", [2024, 2026])
+def test_a_library_without_compressed_certificates_is_told(tmp_path: Path, year: int) -> None:
+    output = compiler_output(tmp_path, *default_definitions(), year, "-DATCACERT_COMPCERT_EN=0")
+    assert "Compressed certificates are switched off in cryptoauthlib: set ATCACERT_COMPCERT_EN to 1" in output
+
+
+@pytest.mark.parametrize("standard", ["c99", "c11", "gnu17"])
+@pytest.mark.parametrize("year", atcacert_years.YEARS)
+def test_every_release_compiles_under_each_standard(tmp_path: Path, year: int, standard: str) -> None:
+    (unit,) = units(1, transformed=year >= atcacert_years.FIRST_WITH_TRANSFORMS)
+    flags = [f"-std={standard}", "-O2", "-Wshadow", "-Wundef", f"-D{export_c.CA_CERT_DEF}={int(year >= 2018)}"]
+    assert compiler_output(tmp_path, unit.signer_definition, unit.device_definition, year, *flags) == ""
+
+
+def test_ids_of_old_libraries_are_short(tmp_path: Path) -> None:
+    (unit,) = units(1, transformed=False)
+    elements = unit.device_definition.cert_elements
+    assert elements
+    longest = replace(elements[0], id="x" * 16)
+    definition = replace(unit.device_definition, cert_elements=(longest, *elements[1:]))
+    output = compiler_output(tmp_path / "old", unit.signer_definition, definition, 2018)
+    assert "device needs the long ids of cryptoauthlib 20190517 or later" in output
+    shorter = replace(definition, cert_elements=(replace(longest, id="x" * 15), *elements[1:]))
+    flag = f"-D{export_c.CA_CERT_DEF}=1"
+    assert compiler_output(tmp_path / "short", unit.signer_definition, shorter, 2018, flag) == ""
+    assert compiler_output(tmp_path / "new", unit.signer_definition, definition, 2019) == ""
+
+
+@pytest.mark.parametrize("year", [2016, 2017, 2018])
 def test_a_definition_with_transforms_does_not_compile_without_them(tmp_path: Path, year: int) -> None:
     (unit,) = units(1, transformed=True)
     output = compiler_output(tmp_path, unit.signer_definition, unit.device_definition, year)

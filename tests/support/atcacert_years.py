@@ -6,13 +6,16 @@ import ctypes
 from ctypes import POINTER, c_char, c_uint8, c_uint16, c_uint32
 from typing import Any, Final
 
+from atcaprov.certs.dates import DateFormat
 from tests.support import atcacert
 
-YEARS: Final = (2017, 2018, 2019, 2024, 2026)
+YEARS: Final = (2016, 2017, 2018, 2019, 2024, 2026)
 TODAY: Final = YEARS[-1]
 FIRST_WITH_CA_CERT_DEF: Final = 2018
 FIRST_WITH_TRANSFORMS: Final = 2019
 _NEW_ORDER: Final = 2024
+_WITHOUT_LITTLE_ENDIAN_DATES: Final = 2016
+_OLD_GENERALIZED_TIME: Final = 3
 
 
 def layout(year: int) -> Any:
@@ -20,7 +23,8 @@ def layout(year: int) -> Any:
     slot = c_uint16 if year >= _NEW_ORDER else c_uint8
     date_format = c_uint8 if year >= _NEW_ORDER else c_uint32
     location = _packed(zone=c_uint32, slot=slot, is_genkey=c_uint8, offset=c_uint16, count=c_uint16)
-    element: dict[str, Any] = {"id": c_char * 25, "device_loc": location, "cert_loc": atcacert.CertLoc}
+    id_size = 25 if year >= FIRST_WITH_TRANSFORMS else 16
+    element: dict[str, Any] = {"id": c_char * id_size, "device_loc": location, "cert_loc": atcacert.CertLoc}
     if year >= FIRST_WITH_TRANSFORMS:
         element["transforms"] = c_uint32 * 2
     numbers: dict[str, Any] = {"template_id": c_uint8, "chain_id": c_uint8}
@@ -53,7 +57,7 @@ def layout(year: int) -> Any:
     return _structure(fields, pack=1 if year < _NEW_ORDER else 0)
 
 
-def as_today(definition: Any) -> Any:
+def as_today(definition: Any, year: int) -> Any:
     """Return a structure of another year as today's, which the library takes; `ca_cert_def` stays out."""
     count = definition.cert_elements_count
     elements = (atcacert.Element * count)()
@@ -61,6 +65,10 @@ def as_today(definition: Any) -> Any:
         _copy(definition.cert_elements[number], elements[number])
     today = atcacert.Definition(cert_elements=elements)
     _copy(definition, today, skip=("cert_elements", "ca_cert_def"))
+    if year == _WITHOUT_LITTLE_ENDIAN_DATES and today.expire_date_format == _OLD_GENERALIZED_TIME:
+        today.expire_date_format = DateFormat.RFC5280_GEN
+    if year == _WITHOUT_LITTLE_ENDIAN_DATES and today.issue_date_format == _OLD_GENERALIZED_TIME:
+        today.issue_date_format = DateFormat.RFC5280_GEN
     return today
 
 
