@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 from cryptography import x509
@@ -29,8 +29,9 @@ from signer_module.commands.options import FILE, FOLDER
 from signer_module.derived_family import derive_family
 from signer_module.on_files import folder_files
 
-_SLOT = click.IntRange(0, SLOT_COUNT - 1)
-_ID = click.IntRange(0, 15)
+_SLOT: Final = click.IntRange(0, SLOT_COUNT - 1)
+_PLACE: Final = "SLOT[:BYTE]"
+_ID: Final = click.IntRange(0, 15)
 
 
 @click.group("definition")
@@ -43,29 +44,44 @@ class ChipOptions:
     """Where a product's chip keeps the parts of its certificates, and what of them it knows."""
 
     private_key_slot: int
-    certificate_slot: int
-    signer_key_slot: int
-    signer_certificate_slot: int
+    certificate_slot: str
+    signer_key_slot: str
+    signer_certificate_slot: str
     serial_slot: str | None
     chip_serial: str | None
     stored_text: tuple[str, ...]
+    constant_end: bool
 
     def device(self, name: str, template_id: int, chain_id: int) -> DefinitionRequest:
         """Return the request for a device's certificate."""
+        slot, offset = _place(self.certificate_slot)
         return DefinitionRequest(
             name,
             template_id,
             chain_id,
-            Slots(self.certificate_slot, private_key=self.private_key_slot),
+            Slots(slot, private_key=self.private_key_slot),
+            certificate_offset=offset,
             chip_serial=parse_chip_serial(self.chip_serial),
             serial_slot=None if self.serial_slot is None else _place(self.serial_slot),
             texts=tuple(map(_stored_text, self.stored_text)),
+            constant_end=self.constant_end,
         )
 
     def signer(self, name: str, template_id: int, chain_id: int) -> DefinitionRequest:
-        """Return the request for a signer's certificate."""
-        slots = Slots(self.signer_certificate_slot, public_key=self.signer_key_slot)
-        return DefinitionRequest(name, template_id, chain_id, slots)
+        """Return the request for a signer's certificate that was given besides a device's."""
+        (slot, offset), (key_slot, key_offset) = _place(self.signer_certificate_slot), _place(self.signer_key_slot)
+        slots = Slots(slot, public_key=key_slot)
+        return DefinitionRequest(name, template_id, chain_id, slots, certificate_offset=offset, key_offset=key_offset)
+
+    def signer_alone(self, name: str, template_id: int, chain_id: int) -> DefinitionRequest:
+        """Return the request for a signer's certificate, to which the options on what the chip keeps apply."""
+        device = self.device(name, template_id, chain_id)
+        return replace(
+            self.signer(name, template_id, chain_id),
+            serial_slot=device.serial_slot,
+            texts=device.texts,
+            constant_end=device.constant_end,
+        )
 
 
 chip_options = option_group(
@@ -76,22 +92,30 @@ chip_options = option_group(
             "--private-key-slot", type=_SLOT, default=0, show_default=True, help="Slot of the device's key."
         ),
         "certificate_slot": click.option(
-            "--certificate-slot", type=_SLOT, default=10, show_default=True, help="Slot of the device's 72 bytes."
+            "--certificate-slot",
+            metavar=_PLACE,
+            default="10",
+            show_default=True,
+            help="Slot of the device's 72 bytes.",
         ),
         "signer_key_slot": click.option(
-            "--signer-key-slot", type=_SLOT, default=11, show_default=True, help="Slot of the signer's public key."
+            "--signer-key-slot",
+            metavar=_PLACE,
+            default="11",
+            show_default=True,
+            help="Slot of the signer's public key.",
         ),
         "signer_certificate_slot": click.option(
             "--signer-certificate-slot",
-            type=_SLOT,
-            default=12,
+            metavar=_PLACE,
+            default="12",
             show_default=True,
             help="Slot of the signer's 72 bytes.",
         ),
         "serial_slot": click.option(
             "--serial-slot",
-            metavar="SLOT[:BYTE]",
-            help="Where the chip keeps the device certificate's serial number, if it follows from nothing.",
+            metavar=_PLACE,
+            help="Where the chip keeps FILE's serial number, if it follows from nothing.",
         ),
         "chip_serial": click.option(
             "--chip-serial", metavar="HEX", help="Serial number of the chip, 18 digits; default: what the names show."
@@ -100,7 +124,10 @@ chip_options = option_group(
             "--stored-text",
             metavar="SLOT:BYTE:TEXT",
             multiple=True,
-            help="Text in a slot that the certificate repeats, such as an address. May be repeated.",
+            help="Text in a slot that the certificate repeats, such as an address or a date. May be repeated.",
+        ),
+        "constant_end": click.option(
+            "--constant-end", is_flag=True, help="notAfter is the same in all certificates of the family."
         ),
     },
 )
@@ -134,7 +161,7 @@ def from_certificate(
         folder_files.refuse_existing(out)
     certificate = read_certificate(path)
     role = role_of(certificate)
-    make = chip.device if role == "device" else chip.signer
+    make = chip.device if role == "device" else chip.signer_alone
     chosen = template_id if template_id is not None else {"device": 2, "signer": 1}[role]
     signer = (
         None

@@ -174,7 +174,13 @@ def _check_extra_elements(definition: DefinitionFields, layout: CertificateLayou
     taken = [location for location in definition.std_cert_elements if location.count]
     taken.sort(key=lambda location: location.offset)
     places = _places(definition.cert_template, layout) if definition.cert_elements else []
+    dates = [definition.element(element) for element in (StdElement.ISSUE_DATE, StdElement.EXPIRE_DATE)]
     for element in definition.cert_elements:
+        if element.cert_loc in dates:
+            # The text of a whole date, which a chip may keep besides the compressed one, takes its place.
+            _check_device_location_of(element)
+            element.certificate_bytes(bytes(element.device_loc.count))
+            continue
         _check_extra_element(element, places)
         taken.append(element.cert_loc)
     taken.sort(key=lambda location: location.offset)
@@ -188,18 +194,22 @@ def _places(template: bytes, layout: CertificateLayout) -> list[Span]:
     return [value for part in parts for value in changeable_values(template, part)]
 
 
-def _check_extra_element(element: CertElement, places: list[Span]) -> None:
+def _check_device_location_of(element: CertElement) -> None:
     if not element.id or len(element.id) > 24 or not element.id.isascii():
         raise refused("the id of an element must be 1 to 24 ASCII characters")
     location = element.device_loc
     _check_in_zone(f"element {element.id}", location)
     if not location.present or location.by_gen_key or location.count > MAX_TRANSFORMED:
         raise refused(f"element {element.id} must be bytes that Read returns")
+
+
+def _check_extra_element(element: CertElement, places: list[Span]) -> None:
+    _check_device_location_of(element)
     start, end = element.cert_loc.offset, element.cert_loc.end
     if not element.cert_loc.count or not any(place.holds(start, end) for place in places):
         raise refused(f"element {element.id} must stand in one value of the names or extensions of the certificate")
     if not _FROM_HEX & set(element.transforms):
-        element.certificate_bytes(bytes(location.count))  # refuses another length than that of cert_loc
+        element.certificate_bytes(bytes(element.device_loc.count))  # refuses another length than that of cert_loc
 
 
 def check_issuable(definition: DefinitionFields) -> None:

@@ -89,14 +89,16 @@ def _two_elements(number: int, position: int, transform: Transform) -> Iterator[
 
 
 def text_elements(certificate: bytes, layout: CertificateLayout, text: StoredText) -> list[CertElement]:
-    """Return the elements for each place where bytes of a slot stand."""
+    """Return the elements for each place where bytes of a slot stand: in names and extensions, or as a whole date."""
+    positions = [
+        span.start + match.start()
+        for span in _spans(layout)
+        for match in re.finditer(re.escape(text.data), span.of(certificate))
+    ]
+    positions += [span.start for span in (layout.issue_date, layout.expire_date) if span.of(certificate) == text.data]
     return [
         CertElement(f"slot_{text.slot}_{text.offset}_{number}", text.location, CertLocation(position, len(text.data)))
-        for number, position in enumerate(
-            span.start + match.start()
-            for span in _spans(layout)
-            for match in re.finditer(re.escape(text.data), span.of(certificate))
-        )
+        for number, position in enumerate(positions)
     ]
 
 

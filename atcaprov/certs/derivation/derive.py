@@ -119,7 +119,7 @@ class _Derivation:
 
     def compressed_fields(self, signer_id: Span | None) -> CompressedCertificate | None:
         """Return the compressed form but for the ids of the definition; None if the dates have none."""
-        found = validity(self.certificate, self.layout, self.findings)
+        found = validity(self.certificate, self.layout, self.request, self.findings)
         if found is None:
             return None
         issue_date, years = found
@@ -154,13 +154,17 @@ class _Derivation:
         return GeneratedSerial(SerialSource.STORED, 0, len(content))
 
     def subject_key_id(self) -> Span | None:
-        """Return where the subject key id stands, which must be the usual hash of the key; None if there is none."""
+        """Return where the hash of the key stands; None if there is none, or another id in the certificate of a CA."""
         span, expected = self.layout.subject_key_id, key_id(self.layout.public_key.of(self.certificate))
-        if span is not None and span.of(self.certificate) != expected:
-            self.findings.refuse(
-                f"subject key id: {self.hex(span)} is not the SHA-1 of the public key, {expected.hex().upper()}",
-                "Have the CA write subjectKeyIdentifier = hash",
-            )
+        if span is None or span.of(self.certificate) == expected:
+            return span
+        if self.role == "signer":
+            self.findings.notes.append("The subject key id is not the SHA-1 of the key: it stays as it is.")
+            return None
+        self.findings.refuse(
+            f"subject key id: {self.hex(span)} is not the SHA-1 of the public key, {expected.hex().upper()}",
+            "Have the CA write subjectKeyIdentifier = hash",
+        )
         return span
 
     def authority_key_id(self) -> Span | None:
@@ -207,7 +211,7 @@ class _Derivation:
             StdElement.PUBLIC_KEY: layout.public_key,
             StdElement.SIGNATURE: Span(layout.signature.start, layout.signature.start + _NOMINAL_SIGNATURE),
             StdElement.ISSUE_DATE: layout.issue_date,
-            StdElement.EXPIRE_DATE: layout.expire_date,
+            StdElement.EXPIRE_DATE: None if request.constant_end else layout.expire_date,
             StdElement.CERT_SN: Span(start, start + source.count),
         }
         return CertificateDefinition(
@@ -222,8 +226,8 @@ class _Derivation:
             expire_date_format=date_format(layout.expire_date_tag),
             tbs_cert_loc=_location(layout.tbs),
             expire_years=fields.expire_years,
-            public_key_dev_loc=public_key_location(request.slots),
-            comp_cert_dev_loc=compressed_location(request.slots),
+            public_key_dev_loc=replace(public_key_location(request.slots), offset=request.key_offset),
+            comp_cert_dev_loc=replace(compressed_location(request.slots), offset=request.certificate_offset),
             std_cert_elements=tuple(_location(spans[element]) for element in StdElement),
             cert_template=self.certificate,
             cert_elements=self.elements(),

@@ -53,6 +53,8 @@ def describe(
 
     A device's needs the description of its signer. It is proved: its own definition must give the certificate.
     """
+    if derived.definition.comp_cert_dev_loc.offset or derived.definition.public_key_dev_loc.offset:
+        return DerivedDescription(None, "a description has no places inside slots")
     try:
         document = _document(certificate, derived, slots)
         found = CertificateDescription.from_document(document)

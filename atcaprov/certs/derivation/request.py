@@ -26,6 +26,15 @@ class DefinitionRequest:
     serial_slot: tuple[int, int] | None = None
     """Slot and offset where the chip keeps a serial number that follows from nothing."""
     texts: tuple[StoredText, ...] = ()
+    certificate_offset: int = 0
+    key_offset: int = 0
+    """Where compressed certificate and stored public key begin in their slots."""
+    constant_end: bool = False
+    """notAfter is the same in all certificates of the family."""
+
+    def stores(self, date: bytes) -> bool:
+        """Tell whether the chip keeps the text of a date of the certificate."""
+        return any(text.data == date for text in self.texts)
 
 
 @dataclass(frozen=True)

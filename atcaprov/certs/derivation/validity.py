@@ -7,16 +7,21 @@ from datetime import datetime
 from atcaprov.certs import dates
 from atcaprov.certs.dates import DateFormat
 from atcaprov.certs.der import UTC_TIME
-from atcaprov.certs.derivation.request import Findings
+from atcaprov.certs.derivation.request import DefinitionRequest, Findings
 from atcaprov.certs.x509_layout import CertificateLayout, Span
 
 
-def validity(certificate: bytes, layout: CertificateLayout, findings: Findings) -> tuple[datetime, int] | None:
-    """Return notBefore (UTC) and the years of validity (0 = no expiry); None, with the findings, if they do not fit."""
+def validity(
+    certificate: bytes, layout: CertificateLayout, request: DefinitionRequest, findings: Findings
+) -> tuple[datetime, int] | None:
+    """Return the hour of notBefore (UTC) and the years of validity (0 = no expiry, or a notAfter that is not computed).
+
+    None, with the findings, if a date does not fit that is neither stored as text nor constant.
+    """
     begin = _date(certificate, layout.issue_date, layout.issue_date_tag)
     end = _date(certificate, layout.expire_date, layout.expire_date_tag)
     years = _years(begin, end, date_format(layout.expire_date_tag))
-    if begin.minute or begin.second:
+    if (begin.minute or begin.second) and not request.stores(layout.issue_date.of(certificate)):
         findings.refuse(
             f"notBefore: {begin:%Y-%m-%d %H:%M:%S} is not on the full hour",
             f"Have the CA start on a full hour, such as openssl ca -startdate {begin:%Y%m%d%H}0000Z",
@@ -24,13 +29,18 @@ def validity(certificate: bytes, layout: CertificateLayout, findings: Findings) 
     last = dates.LAST_ISSUE_YEAR[1]
     if not dates.FIRST_YEAR <= begin.year <= last:
         findings.refuse(f"notBefore: {begin.year} is outside 2000 to {last}", "Have the CA start in one of these years")
+    if request.constant_end or (years is None and request.stores(layout.expire_date.of(certificate))):
+        years = 0
     if years is None:
         findings.refuse(
             f"notAfter: {end:%Y-%m-%d %H:%M:%S} is neither a whole number of years (1 to 127) after notBefore, "
             "to the second, nor 9999-12-31 23:59:59",
-            f"Have the CA end it so, such as openssl ca -enddate {_whole_years(begin, end):%Y%m%d%H}0000Z",
+            f"Have the CA end it so, such as openssl ca -enddate {_whole_years(begin, end):%Y%m%d%H}0000Z, or give "
+            "--constant-end if all certificates of the family end at this moment",
         )
-    return None if findings.problems or years is None else (begin, years)
+    if findings.problems or years is None:
+        return None
+    return begin.replace(minute=0, second=0), years
 
 
 def date_format(tag: int) -> DateFormat:
