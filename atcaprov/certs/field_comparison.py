@@ -56,16 +56,17 @@ def explain_differences(definition: CertificateDefinition, expected: bytes, foun
 
     `expected` must be a certificate of the definition; `found` may be anything.
     """
+    return certificate_differences(expected, found, family=f" of the definition {definition.name}")
+
+
+def certificate_differences(expected: bytes, found: bytes, *, family: str = "") -> list[FieldDifference]:
+    """Return the fields in which `found`, which may be anything, differs from a certificate (DER), in their order."""
     if expected == found:
         return []
     try:
         differing = list(_differing(certificate_fields(expected), expected, certificate_fields(found), found))
     except CertificateError as error:
-        cause = (
-            f"These are not a certificate of the definition {definition.name}. {error.what}"
-            if found
-            else "The certificate is missing."
-        )
+        cause = f"These are not a certificate{family}. {error.what}" if found else "The certificate is missing."
         return [_whole(expected, found, cause)]
     if not differing:
         return [_whole(expected, found, "Lengths or tags around the fields are written differently.")]

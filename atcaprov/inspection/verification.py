@@ -16,6 +16,7 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 
 from atcaprov.certs.chain import verify_chain
+from atcaprov.certs.field_comparison import certificate_differences, listed
 from atcaprov.certs.issued_record import IssuedRecord
 from atcaprov.device.device import Device
 from atcaprov.errors import AtcaProvError, Board, CertificateError, Code, DeviceError, ProvisioningError, UsageError
@@ -186,7 +187,7 @@ class _Run:
         if not records:
             raise verdict.finished_without_record()
         if not any(record.certificate == self.found.device.der for record in records):
-            raise _other_record(records)
+            raise _other_record(records, self.found.device.der)
         self._passed("The server's record holds this very certificate.")
 
     def _chip_key(self) -> bytes | None:
@@ -286,11 +287,12 @@ def _outside(certificate: x509.Certificate, now: datetime) -> CertificateError:
     )
 
 
-def _other_record(records: Sequence[IssuedRecord]) -> CertificateError:
+def _other_record(records: Sequence[IssuedRecord], found: bytes) -> CertificateError:
     last = records[-1]
+    differences = listed(certificate_differences(last.certificate, found))
     return CertificateError(
         f"The server's record has another certificate for this chip, issued {last.time:%Y-%m-%d %H:%M} UTC by"
-        f" {last.signer_name}.",
+        f" {last.signer_name}. The chip's differs from it: {differences}.",
         advice="Set the board aside: it was certified again elsewhere, or the record is of another server.",
         code=Code.CERTIFICATE_MISMATCH,
         board=Board.SET_ASIDE,

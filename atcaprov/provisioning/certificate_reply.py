@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from atcaprov.certs.cert_info import CertInfo
 from atcaprov.certs.chain import verify_chain
 from atcaprov.certs.definitions.definition import CertificateDefinition
-from atcaprov.certs.field_comparison import explain_differences
+from atcaprov.certs.field_comparison import explain_differences, listed
 from atcaprov.certs.rebuild import SlotContent, rebuild, slot_contents
 from atcaprov.chip.memory_map import serial_number
 from atcaprov.errors import CertificateError, Code, ProvisioningError
@@ -126,7 +126,7 @@ def require_equal(definition: CertificateDefinition, expected: bytes, found: byt
     differences = explain_differences(definition, expected, found)
     raise CertificateError(
         f"The {definition.role} certificate rebuilt from the chip's data differs from the one issued: "
-        + "; ".join(str(difference) for difference in differences)
+        + listed(differences)
         + ".",
         code=Code.CERTIFICATE_MISMATCH,
     )

@@ -18,7 +18,7 @@ from atcaprov.certs.cert_info import CertInfo
 from atcaprov.certs.chain import verify_issuer, verify_under_root
 from atcaprov.certs.compressed_form import CompressedCertificate
 from atcaprov.certs.definitions.definition import CertificateDefinition, SerialSource
-from atcaprov.certs.field_comparison import explain_differences
+from atcaprov.certs.field_comparison import explain_differences, listed
 from atcaprov.certs.keys import key_id
 from atcaprov.certs.rebuild import rebuild
 from atcaprov.certs.x509_layout import authority_layout, certificate_layout
@@ -188,7 +188,7 @@ def _check(signer: SignerFolder) -> None:
     if differences:
         raise CertificateError(
             f"{signer.path / CERTIFICATE_FILE} is not the certificate that {DOCUMENT_FILE} describes; "
-            f"{'; '.join(str(difference) for difference in differences)}",
+            f"{listed(differences)}.",
             code=Code.CERTIFICATE_MISMATCH,
         )
     if signer.signer_definition.sn_source is not SerialSource.STORED:  # an external CA chose it
