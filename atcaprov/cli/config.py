@@ -61,7 +61,8 @@ def _length_option(function: Callable[..., Any]) -> Callable[..., Any]:
 def group() -> None:
     """Explain, check and convert configuration zones. Their 128 bytes decide permanently what a chip can do.
 
-    FILE is hex text as provisioning-client --config reads it, or named fields if its name ends in .toml.
+    FILE has named fields if its name ends in .toml; else it is hex text, raw bytes, a dump, a listing, an array of a
+    program, JSON or another known form. provisioning-client --config reads the same.
     """
 
 
@@ -72,13 +73,20 @@ def group() -> None:
 @click.option("--hex", "as_hex", is_flag=True, help="Print the bytes as a hex file instead of words.")
 def show(file: Path | None, part: str, accept_112: bool, as_hex: bool) -> None:
     """Explain every field and every slot of FILE, or of the default product configuration."""
-    zone = ConfigZone(DEFAULT_608A) if file is None else read_zone_file(file, accept_112=accept_112).zone
+    zone = ConfigZone(DEFAULT_608A) if file is None else _zone_of(read_zone_file(file, accept_112=accept_112))
     if as_hex:
         from atcaprov.config_zone.hex_file import format_hex
 
         say(format_hex(zone.data), end="")
     else:
         _show_words(zone, Part(part))
+
+
+def _zone_of(found: ZoneFile) -> ConfigZone:
+    """Return the zone, and say as what its file was read unless that is no surprise."""
+    if not found.is_usual:
+        say(f"{found.path}: read as {found.form}.", err=True)
+    return found.zone
 
 
 def _show_words(zone: ConfigZone, part: Part) -> None:
@@ -127,6 +135,7 @@ def check(file: Path, part: str, accept_112: bool, allow: tuple[str, ...], **slo
     from atcaprov.rehearsal.report import needs_lines, table_lines
 
     found = read_zone_file(file, accept_112=accept_112)
+    _zone_of(found)
     product = Product(part=Part(part), allowed=frozenset(Allow(name) for name in allow), **slots)
     findings = check_product(found.zone, product)
     rehearsal = rehearse(found.zone, product)
@@ -171,7 +180,7 @@ def diff(before: Path, after: Path, part: str, accept_112: bool, exit_code: bool
     """Print how the zones of two files differ. Bytes 0-15 and 86-87 do not count."""
     from atcaprov.config_zone.diff import diff as differences
 
-    first, second = (read_zone_file(file, accept_112=accept_112).zone for file in (before, after))
+    first, second = (_zone_of(read_zone_file(file, accept_112=accept_112)) for file in (before, after))
     found = differences(first, second, Part(part))
     for difference in found:
         say(str(difference))
@@ -193,7 +202,7 @@ def convert(file: Path, accept_112: bool) -> None:
     from atcaprov.config_zone.hex_file import format_hex
     from atcaprov.config_zone.zone import convert_508a_to_608
 
-    zone = read_zone_file(file, accept_112=accept_112).zone
+    zone = _zone_of(read_zone_file(file, accept_112=accept_112))
     say(format_hex(convert_508a_to_608(zone.data)), end="")
 
 

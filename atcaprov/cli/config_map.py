@@ -73,6 +73,8 @@ def _file_subject(file: Path | None, part: Part, *, accept_112: bool) -> Subject
     if file is None:
         return Subject(ConfigZone(DEFAULT_608A), part, _DEFAULT_TITLE)
     found = read_zone_file(file, accept_112=accept_112)
+    if not found.is_usual:
+        say(f"{found.path}: read as {found.form}.", err=True)
     return Subject(found.zone, part, found.title or file.name, purposes=found.purposes)
 
 

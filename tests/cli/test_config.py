@@ -52,6 +52,15 @@ def test_show_writes_a_hex_file() -> None:
     assert parse_hex(ended.out) == DEFAULT_608A
 
 
+def test_show_says_which_form_was_read(tmp_path: Path) -> None:
+    header = tmp_path / "cfg.h"
+    header.write_text(f"const uint8_t cfg[128] = {{ {', '.join(str(byte) for byte in DEFAULT_608A)} }};")
+    ended = config("show", header, "--hex")
+    assert (ended.out, ended.err) == (format_hex(DEFAULT_608A), f"{header}: read as an array named cfg.\n")
+    assert config("show", DEFAULT_HEX).err == ""
+    assert f"{header}:1:" in config("check", header).out + config("check", header, "--device-key-slot", "8").out
+
+
 def test_show_without_a_file_explains_the_default() -> None:
     assert config("show").out == config("show", DEFAULT_TOML).out
     assert config("show", "--hex").out == format_hex(DEFAULT_608A)
@@ -68,7 +77,7 @@ def test_check_of_the_default_is_good() -> None:
 def test_check_refuses_a_508a_table_with_line_and_byte(kit_table: Path) -> None:
     ended = config("check", kit_table)
     assert ended.code == 2
-    assert f"{kit_table}:5: error: byte 68: bytes 68-83 are all FF" in ended.out
+    assert f"{kit_table}:5:13: error: byte 68: bytes 68-83 are all FF" in ended.out
     assert "[table-of-508a]" in ended.out
     assert ended.err.startswith("Error [config-zone-unsafe]: ")
     assert "1 error, 5 warnings" in ended.err

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from atcaprov import Code, UsageError
-from atcaprov.config_zone.hex_file import format_hex, parse_hex, read_hex
+from atcaprov.config_zone.forms.hex_text import read_hex_text
+from atcaprov.config_zone.hex_file import format_hex, parse_hex
 from tests.support.config_zones import MISTAKES, published
 
 # As the guide prints it (Atmel-8970A section 3.5).
@@ -76,16 +77,17 @@ def test_byte_order_mark_is_ignored() -> None:
 
 
 def test_each_byte_knows_its_line() -> None:
-    lines = read_hex("# comment\n\n" + GUIDE).lines
-    assert lines == tuple(3 + byte // 16 for byte in range(128))
+    places = read_hex_text("# comment\n\n" + GUIDE, accept_112=False).places
+    assert [place.line for place in places] == [3 + byte // 16 for byte in range(128)]
+    assert [place.column for place in places[:10]] == [1, 4, 7, 10, 13, 16, 19, 22, 26, 29]
 
 
 def test_112_bytes_are_accepted_only_on_request() -> None:
     text = format_hex(ZONE[16:])
     assert "112 bytes" in refusal(text)
-    found = read_hex(text, accept_112=True)
+    found = read_hex_text(text, accept_112=True)
     assert found.data == bytes(16) + ZONE[16:]
-    assert found.lines[:17] == (0,) * 16 + (1,)
+    assert [place.line for place in found.places[:17]] == [0] * 16 + [1]
     assert parse_hex(GUIDE, accept_112=True) == ZONE
 
 

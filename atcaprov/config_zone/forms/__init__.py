@@ -1,0 +1,1 @@
+"""Read configuration zones in the forms in which people have them: text in, 128 bytes with their places out."""
