@@ -36,4 +36,6 @@ def reason_not_to_sign(zone: ConfigZone, slot: int) -> str | None:
         return "it is a key of limited use, and each signature counts"
     if rules.key_config.req_auth:
         return "each use needs an authorization, which only its owner can give"
+    if rules.key_config.persistent_disable:
+        return "it is disabled until the firmware sets the chip's latch"
     return None

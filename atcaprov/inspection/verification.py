@@ -162,8 +162,12 @@ class _Run:
         try:
             prove_key(self.device, slot, self.found.device.public_key)
         except DeviceError as error:
-            self._add(StepOutcome.NOT_CHECKED, f"The key in slot {slot} refused to sign: {error.what}")
-            return
+            raise CertificateError(
+                f"The key in slot {slot} did not sign, so the chip does not prove that it holds it: {error.what}",
+                advice="Set the board aside. A copy of a chip, such as the twin of 'atcaprov chip dump', has no key.",
+                code=Code.KEY_MISMATCH,
+                board=Board.SET_ASIDE,
+            ) from error
         self._passed(f"The key in slot {slot} signed a fresh random number.")
 
     def dates(self) -> None:

@@ -27,6 +27,11 @@ CHIPS: dict[str, Callable[[], Memory]] = {
 }
 
 
+WITH_CERTIFICATES = ("tngtls", "tflxtls", "tnglora")
+"""Whose certificates have public definitions."""
+TEST_ROOT = Path(__file__).parents[2] / "configs" / "images" / "tngtls-test-root.pem"
+
+
 def dump(url: str, *options: object) -> Ended:
     return run_in_process(atcaprov, "chip", "dump", "--device", url, *map(str, options))
 
@@ -52,7 +57,7 @@ def test_the_twin_shows_what_the_chip_shows(name: str, tmp_path: Path) -> None:
     before = (tmp_path / "chip.json").read_bytes()
     assert dump(url, "--out", out).code == 0
     assert (tmp_path / "chip.json").read_bytes() == before
-    for command in ("info", "dump"):
+    for command in ("info", "dump", "cert") if name in WITH_CERTIFICATES else ("info", "dump"):
         assert shown(f"emulator:{out}", command) == shown(url, command)
     assert dump(f"emulator:{out}", "--out", tmp_path / "again.json").code == 0
     assert (tmp_path / "again.json").read_bytes() == out.read_bytes()
@@ -68,6 +73,22 @@ def test_a_twin_has_no_key_that_the_chip_has(tmp_path: Path) -> None:
     with Device.open(f"emulator:{out}") as device, pytest.raises(DeviceError) as refused:
         device.sign(0, bytes(32))
     assert refused.value.status == 0x0F
+
+
+@pytest.mark.slow
+def test_verification_tells_a_twin_by_the_key_that_it_does_not_have(tmp_path: Path) -> None:
+    url, out = saved(tmp_path, image("tngtls")), tmp_path / "twin.json"
+    assert dump(url, "--out", out).code == 0
+    ends = [
+        run_in_process(atcaprov, "chip", "verify", "--device", each, "--root", str(TEST_ROOT), "--json")
+        for each in (url, f"emulator:{out}")
+    ]
+    real, twin = (json.loads(ended.out) for ended in ends)
+    assert (ends[0].code, real["verdict"]) == (0, "good")
+    assert (ends[1].code, twin["verdict"]) == (7, "not-good")
+    assert "did not sign, so the chip does not prove that it holds it" in ends[1].err
+    steps = [[step for step in found["steps"] if step["name"] != "key"] for found in (real, twin)]
+    assert steps[0][: len(steps[1])] == steps[1]
 
 
 @pytest.mark.slow
