@@ -13,6 +13,7 @@ import click
 
 from atcaprov.bounded_reading import read_text
 from atcaprov.certs.cert_info import CertInfo
+from atcaprov.certs.certificate_files import read_certificate
 from atcaprov.config_zone.defaults import DEFAULT_608A
 from atcaprov.config_zone.findings import Allow
 from atcaprov.config_zone.zone_file import read_zone_file
@@ -101,6 +102,17 @@ _OPTIONS: Final = (
         help="Overwrite with FF what an unknown program wrote into the data zone of a chip whose configuration was"
         " locked before. It may be a secret of the product.",
     ),
+    click.option(
+        "--require-genuine",
+        is_flag=True,
+        help="Accept only parts that prove that Microchip made them; a blank part cannot, and is refused.",
+    ),
+    click.option(
+        "--genuine-root",
+        metavar="FILENAME",
+        type=click.Path(dir_okay=False, path_type=Path),
+        help="Test root for --require-genuine, instead of Microchip's.",
+    ),
     click.option("--no-validate", is_flag=True, help="Leave out stage 10."),
     click.option("--auto", is_flag=True, help="Start every board without waiting for ENTER."),
     click.option("--count", metavar="NUM", type=click.IntRange(1), help="End after this many boards."),
@@ -130,6 +142,8 @@ class RunOptions:
     allow: tuple[str, ...]
     any_of_group: bool
     fill_unwritten: bool
+    require_genuine: bool
+    genuine_root: Path | None
     no_validate: bool
     auto: bool
     count: int | None
@@ -186,11 +200,20 @@ class RunOptions:
                 part=DeliveredPart(self.part),
                 device_key_slot=self.key_slot,
                 replace_certificates=self.replace_certificates,
+                require_genuine=self.require_genuine,
+                genuine_root=self._genuine_root(),
             )
         except UsageError as error:
             if self.config is not None and error.code == Code.CONFIG_ZONE_UNSAFE:
                 error.advice += f" 'atcaprov config check {self.config}' names the lines."
             raise
+
+    def _genuine_root(self) -> bytes | None:
+        if self.genuine_root is None:
+            return None
+        if not self.require_genuine:
+            raise UsageError("--genuine-root is for --require-genuine, which is not given.", advice="Add it.")
+        return read_certificate(self.genuine_root)
 
 
 dry_run_option: Final = click.option(

@@ -22,7 +22,7 @@ from atcaprov.inspection.key_proof import prove_key
 from atcaprov.inspection.snapshot import read_snapshot
 from atcaprov.vendor_library import open_library
 
-_ADVICE_BLANK = "Nothing was changed. Order Trust parts, such as the TNGTLS, where this proof is needed."
+_ADVICE_BLANK = "Nothing was changed. Order Trust parts where this proof is needed, or leave out --require-genuine."
 _ADVICE_FORGED = "Set the board aside and ask the supplier where the part comes from."
 
 

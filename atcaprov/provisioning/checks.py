@@ -15,6 +15,7 @@ from atcaprov.config_zone.locks import locked_slots
 from atcaprov.device.zones import config_zone
 from atcaprov.device.zones.data_zone import DataZone
 from atcaprov.errors import AtcaProvError, Board
+from atcaprov.inspection.genuine import prove_genuine
 from atcaprov.provisioning import signer_offer, trust_flex
 from atcaprov.provisioning.clock_check import require_agreeing, require_valid_now
 from atcaprov.provisioning.earlier_run import find_earlier_run
@@ -95,6 +96,12 @@ def _earlier_run(flight: Preflight) -> None:
         find_earlier_run(flight)
 
 
+def _genuine(flight: Preflight) -> None:
+    """A chip whose key the server has certified before proved itself then; its own certificates may be there now."""
+    if flight.profile.require_genuine and flight.issued is None:
+        prove_genuine(flight.device, root=flight.profile.genuine_root)
+
+
 def _slot_locks(flight: Preflight) -> None:
     if flight.config_is_locked and not flight.data_is_locked:
         flight.data_zone.require_open(flight.slots_to_write())
@@ -124,10 +131,14 @@ STATION_CHECKS: Final = (
     Check("quota", "the signer's quota is enough for the batch", _quota, ("signer",)),
 )
 """Before a chip is touched, at the start and again before each chip."""
+_GENUINE: Final = Check(
+    "genuine", "the part proves that Microchip made it, if that is demanded", _genuine, ("earlier-run",)
+)
 CHIP_CHECKS: Final = (
     Check("part", "the chip is an ATECC608", _part),
     Check("configuration", "the configuration is this product's, or can become it", _configuration, ("part",)),
     Check("earlier-run", "what an earlier run left can be finished", _earlier_run, ("signer", "configuration")),
+    _GENUINE,
     Check("slot-locks", "no slot that the run writes is locked", _slot_locks, ("earlier-run",)),
     Check(
         "unknown-data",
@@ -143,6 +154,7 @@ TRUST_FLEX_CHECKS: Final = (
     Check("configuration", "the configuration is the maker's for a TFLXTLS", _maker_table, ("part",)),
     Check("key", "the key can be used without a secure boot", trust_flex.require_usable_key, ("configuration",)),
     Check("earlier-run", "what an earlier run left can be finished", trust_flex.find_earlier_run, ("signer", "key")),
+    _GENUINE,
     Check("slot-locks", "each slot can take what the run does", trust_flex.require_open_slots, ("earlier-run",)),
     Check(
         "certificates", "no certificates are overwritten without consent", trust_flex.require_consent, ("earlier-run",)

@@ -55,6 +55,10 @@ class Profile:
     """With TFLXTLS, `config_zone` becomes the maker's table, which is compared and not written."""
     replace_certificates: bool = False
     """Whether certificates that are on a TFLXTLS already, such as the maker's, may be overwritten."""
+    require_genuine: bool = False
+    """Whether a part must prove that Microchip made it, which a blank part cannot, before anything is changed."""
+    genuine_root: bytes | None = None
+    """A test root (DER) in the place of Microchip's."""
 
     def __post_init__(self) -> None:
         if self.part is DeliveredPart.TFLXTLS:

@@ -6,13 +6,18 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from atcaprov import Board, Code, Device, Profile, Provisioner, ProvisioningError, UsageError
 from atcaprov.config_zone.defaults import DEFAULT_608A
 from atcaprov.device.read_only import open_read_only
+from atcaprov.emulator.images import load_image
+from atcaprov.emulator.random_source import SeededRandom
+from atcaprov.emulator.trust_chain import root_certificate
 from atcaprov.provisioning.checks import CHIP_CHECKS, STATION_CHECKS, CheckFinding, Outcome, findings
 from atcaprov.provisioning.preflight import Preflight
 from atcaprov.wire.messages import SignerReply
+from tests.support.chips_by_use import hal_of
 from tests.support.in_memory_server import InMemory, MemoryCa
 
 NAMES = [check.name for check in (*STATION_CHECKS, *CHIP_CHECKS)]
@@ -104,3 +109,50 @@ def test_a_quota_that_is_too_small_for_the_batch_is_found_at_the_start(authority
 
 def test_a_server_that_tells_no_quota_is_accepted(authority: MemoryCa) -> None:
     Provisioner(Profile(), authority.cert_info, InMemory(authority)).prepare(boards=1_000_000)
+
+
+# The proof that a part is genuine
+
+
+def genuine_result(image: str, root: bytes | None, *, issued: bool = False) -> CheckFinding:
+    memory = load_image(image).make(SeededRandom(b"genuine"))
+    before = memory.image()
+    authority = MemoryCa()
+    profile = Profile(require_genuine=True, genuine_root=root)
+    with Device(hal_of(memory)) as device:
+        flight = Preflight(profile, authority.cert_info, InMemory(authority))
+        flight.device = device
+        flight.issued = object() if issued else None  # type: ignore[assignment]
+        check = next(check for check in CHIP_CHECKS if check.name == "genuine")
+        (result,) = findings(flight, [check._replace(needs=())])
+    assert memory.image() == before
+    return result
+
+
+def test_blank_part_is_refused_untouched_where_proof_is_demanded() -> None:
+    result = genuine_result("atecc608b", root_certificate().public_bytes(Encoding.DER))
+    assert result.outcome is Outcome.FAILED
+    assert result.error is not None
+    assert (result.error.code, result.error.board) == (Code.GENUINE_UNPROVABLE, Board.UNTOUCHED)
+    assert "a blank part holds no certificate of the maker" in result.error.what
+
+
+def test_trust_part_passes_under_a_test_root_and_not_under_microchips() -> None:
+    assert genuine_result("tflxtls", root_certificate().public_bytes(Encoding.DER)).outcome is Outcome.PASSED
+    result = genuine_result("tflxtls", None)
+    assert result.error is not None
+    assert (result.error.code, result.error.board) == (Code.NOT_GENUINE, Board.SET_ASIDE)
+
+
+def test_part_that_the_server_has_certified_is_not_asked_again() -> None:
+    assert genuine_result("atecc608b", None, issued=True).outcome is Outcome.PASSED
+
+
+def test_run_that_demands_proof_changes_no_blank_chip() -> None:
+    memory, authority = load_image("atecc608a").make(SeededRandom(b"run")), MemoryCa()
+    before = memory.image()
+    functions = InMemory(authority)
+    with Device(hal_of(memory)) as device, pytest.raises(ProvisioningError) as caught:
+        Provisioner(Profile(require_genuine=True), authority.cert_info, functions).provision(device)
+    assert (caught.value.code, caught.value.board) == (Code.GENUINE_UNPROVABLE, Board.UNTOUCHED)
+    assert (functions.notices, memory.image()) == ([], before)
