@@ -71,8 +71,8 @@ def try_run(situation: TrialSituation) -> TrialRun:
             _certify(device, twin, server, situation)
         before = device.read_config()
         recorder.packets.clear()
-        # What can only be asked of the chip itself was checked there: whether certificates may be overwritten, and whose
-        # part it is. The twin's certificates and keys are its own.
+        # What only the chip itself can tell was checked there: whether certificates may be overwritten, and whose part
+        # it is. The twin's certificates and keys are its own.
         profile = replace(situation.profile, replace_certificates=True, require_genuine=False)
         result, error = _provisioned(device, profile, situation.signer.cert_info, functions)
         functions.stage = None

@@ -14,7 +14,7 @@ from atcaprov.device.read_only import open_read_only
 from atcaprov.emulator.images import load_image
 from atcaprov.emulator.random_source import SeededRandom
 from atcaprov.emulator.trust_chain import root_certificate
-from atcaprov.provisioning.checks import CHIP_CHECKS, STATION_CHECKS, CheckFinding, Outcome, findings
+from atcaprov.provisioning.checks import CHIP_CHECKS, STATION_CHECKS, TRUST_FLEX_CHECKS, CheckFinding, Outcome, findings
 from atcaprov.provisioning.preflight import Preflight
 from atcaprov.wire.messages import SignerReply
 from tests.support.chips_by_use import hal_of
@@ -156,3 +156,7 @@ def test_run_that_demands_proof_changes_no_blank_chip() -> None:
         Provisioner(Profile(require_genuine=True), authority.cert_info, functions).provision(device)
     assert (caught.value.code, caught.value.board) == (Code.GENUINE_UNPROVABLE, Board.UNTOUCHED)
     assert (functions.notices, memory.image()) == ([], before)
+
+
+def test_trust_flex_part_is_asked_for_the_proof_too() -> None:
+    assert "genuine" in [check.name for check in TRUST_FLEX_CHECKS]
