@@ -6,9 +6,9 @@ follow the published ones: g_cert_def_1_signer, g_cert_template_1_signer, g_sign
 One source serves every release (release notes and atcacert_def.h of cryptoauthlib): `ca_cert_def` came on 2018-07-18
 as a pointer without const, `transforms` on 2019-05-17 together with the macro ATCA_MAX_TRANSFORMS, which therefore
 tells that both are there, that `ca_cert_def` points to const, and that an element's id has 25 bytes instead of 16.
-`std_sig_size` came with 3.7.7 and is not written: 0 stands for the 64 bytes that every definition here has. Since 3.7
-ATCACERT_COMPCERT_EN=0 removes the fields of compressed certificates, and ATCACERT_INTEGRATION_EN adds `parsed`, which
-stays NULL.
+`std_sig_size` came with 3.7.7 and is not written: 0 stands for the 64 bytes that every definition here has. In recent
+releases, 3.7.7 among them, ATCACERT_COMPCERT_EN=0 removes the fields of compressed certificates, and
+ATCACERT_INTEGRATION_EN adds `parsed`, which stays NULL.
 """
 
 from __future__ import annotations

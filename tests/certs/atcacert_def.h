@@ -5,7 +5,7 @@
  * ATCACERT_YEAR chooses the layout: 2016 (20160108) has no SNSRC_STORED_DYNAMIC and another number for
  * GeneralizedTime; 2018 adds ca_cert_def, not const (release of 2018-07-18); 2019 adds transforms and longer ids
  * (2019-05-17); 2024 (3.7.5) has 16-bit slot numbers and another order; 2026 adds std_sig_size (since 3.7.7).
- * ATCACERT_COMPCERT_EN 0 takes fields away and ATCACERT_INTEGRATION_EN 1 adds one, as in the vendor's since 3.7.
+ * ATCACERT_COMPCERT_EN 0 takes fields away and ATCACERT_INTEGRATION_EN 1 adds one, as in the vendor's since 3.7.7 at the latest.
  */
 #ifndef ATCACERT_DEF_H
 #define ATCACERT_DEF_H

@@ -66,6 +66,15 @@ def test_all_keys_of_descriptions() -> None:
     assert explained - {"serial_number_size"} == used
 
 
+def test_the_example_with_alternative_names_is_the_one_that_the_page_runs() -> None:
+    example = (REFERENCE.parents[1] / "configs/certificates/device-with-alternative-name.toml").read_text("utf-8")
+    table = example.split("[subject_alt_name]", 1)[1].split("\n[slots]", 1)[0].splitlines()[1:]
+    lines = [line.split("    #")[0].strip() for line in table if line.strip()]
+    assert len(lines) == 4
+    for line in lines:
+        assert f"'{line}'" in section("Subject alternative names")
+
+
 def test_all_keys_of_definitions() -> None:
     explained = set(re.findall(r"`([a-z_]+)`", "".join(first_cells(section("Definitions")))))
     assert explained == set(default_definitions()[0].to_document())

@@ -19,14 +19,13 @@ from atcaprov.certs.descriptions.description import (
     description_document,
 )
 from atcaprov.certs.descriptions.template import device_definition, signer_definition
-from atcaprov.certs.issue import issue
 from signer_module.on_files.key_file import SoftwareKey
 from signer_module.on_files.root_folder import self_signed
 from tests.certs.test_wheel_judge import put_on_chip
 from tests.support import atcacert
 from tests.support.certificates import CHIP_SERIAL, DEVICE, HOUR, NOW, ROOT, SIGNER, SIGNER_ID
 from tests.support.external_cas import openssl
-from tests.support.random_units import Unit
+from tests.support.random_units import Unit, issued_unit
 from tests.support.stock_cryptoauthlib import Wheel
 
 EXAMPLE: Final = Path(__file__).parents[2] / "configs" / "certificates" / "device-with-alternative-name.toml"
@@ -44,24 +43,7 @@ def unit(text: str) -> Unit:
     signer, device = default_description("signer"), CertificateDescription.from_toml(text)
     signer_def = signer_definition(signer, root_name=default_description("root").subject_name(), at=NOW)
     device_def = device_definition(device, signer=signer, at=NOW)
-    signer_certificate = issue(
-        signer_def,
-        subject_public_key=SIGNER.public,
-        ca_public_key=ROOT.public,
-        signer_id=SIGNER_ID,
-        issue_date=HOUR,
-        sign=ROOT.sign,
-    )
-    device_certificate = issue(
-        device_def,
-        subject_public_key=DEVICE.public,
-        ca_public_key=SIGNER.public,
-        signer_id=SIGNER_ID,
-        issue_date=HOUR,
-        chip_serial=CHIP_SERIAL,
-        sign=SIGNER.sign,
-    )
-    return Unit(signer_def, device_def, signer_certificate, device_certificate, ROOT, SIGNER, DEVICE, CHIP_SERIAL)
+    return issued_unit(signer_def, device_def, (ROOT, SIGNER, DEVICE), SIGNER_ID, CHIP_SERIAL, HOUR)
 
 
 def alternative_name(certificate: bytes) -> x509.SubjectAlternativeName:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -91,8 +92,20 @@ def random_unit(source: random.Random) -> Unit:
     at = _moment(source, device)
     signer_def = signer_definition(signer, root_name=default_description("root").subject_name(), at=at)
     device_def = device_definition(device, signer=signer, at=at)
-    root_key, signer_key, device_key = (Key.of(source.getrandbits(256)) for _ in range(3))
-    signer_id, chip_serial = source.randbytes(2), source.randbytes(9)
+    keys = [Key.of(source.getrandbits(256)) for _ in range(3)]
+    return issued_unit(signer_def, device_def, keys, source.randbytes(2), source.randbytes(9), at)
+
+
+def issued_unit(
+    signer_def: CertificateDefinition,
+    device_def: CertificateDefinition,
+    keys: Sequence[Key],
+    signer_id: bytes,
+    chip_serial: bytes,
+    at: datetime,
+) -> Unit:
+    """Return a unit whose certificates are issued here; `keys` are those of root, signer and device."""
+    root_key, signer_key, device_key = keys
     signer_certificate = issue(
         signer_def,
         subject_public_key=signer_key.public,

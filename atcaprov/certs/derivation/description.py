@@ -10,6 +10,7 @@ from typing import Any, Final
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from atcaprov.certs.certificate_files import UNREADABLE
 from atcaprov.certs.definitions.definition import CertificateDefinition
 from atcaprov.certs.der import children, read_tlv
 from atcaprov.certs.derivation.request import DerivedDefinition
@@ -17,6 +18,7 @@ from atcaprov.certs.descriptions import subject
 from atcaprov.certs.descriptions.description import CertificateDescription, Slots, description_document
 from atcaprov.certs.descriptions.extensions import KEY_USAGES
 from atcaprov.certs.descriptions.subject import ATTRIBUTES
+from atcaprov.certs.descriptions.subject_alt_name import HARDWARE_MODULE_NAME
 from atcaprov.certs.descriptions.template import device_definition, signer_definition
 from atcaprov.certs.expected_certificate import expected_certificate
 from atcaprov.certs.field_comparison import explain_differences, listed
@@ -31,7 +33,6 @@ _NAMES: Final = {
     ExtendedKeyUsageOID.CLIENT_AUTH: "client_auth",
     ExtendedKeyUsageOID.SERVER_AUTH: "server_auth",
 }
-_HARDWARE_MODULE_NAME: Final = x509.ObjectIdentifier("1.3.6.1.5.5.7.8.4")
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ def describe(
         )
     except AtcaProvError as error:
         return DerivedDescription(None, error.what.rstrip("."))
-    except (ValueError, KeyError) as error:
+    except (*UNREADABLE, KeyError) as error:
         return DerivedDescription(None, f"a description cannot hold {error}")
     differences = explain_differences(own, expected.certificate, certificate)
     if issuer_public_key is None:
@@ -160,7 +161,7 @@ def _alternative_name(name: x509.GeneralName, derived: DerivedDefinition) -> tup
             return "dns_name", _with_placeholders(name.value, derived.chip_serial)
         case x509.DirectoryName():
             return "directory_name", dict(_attributes(name.value, derived))
-        case x509.OtherName() if name.type_id == _HARDWARE_MODULE_NAME:
+        case x509.OtherName() if name.type_id == HARDWARE_MODULE_NAME:
             return "hardware_module_type", _hardware_type(name.value)
     raise ValueError(f"a {type(name).__name__} as alternative name")
 

@@ -29,7 +29,7 @@ from atcaprov.certs.descriptions.subject import (
 )
 from atcaprov.certs.document_reader import Document
 
-_HARDWARE_MODULE_NAME: Final = x509.ObjectIdentifier("1.3.6.1.5.5.7.8.4")
+HARDWARE_MODULE_NAME: Final = x509.ObjectIdentifier("1.3.6.1.5.5.7.8.4")
 _LABEL: Final = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _DNS_NAME: Final = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 _LONGEST_DNS_NAME: Final = 253
@@ -73,7 +73,7 @@ def _general_name(kind: str, value: Value, values: Mapping[str, str]) -> x509.Ge
         return x509.UniformResourceIdentifier(fill(value, values))
     if kind == "dns_name":
         return x509.DNSName(fill(value, values))
-    return x509.OtherName(_HARDWARE_MODULE_NAME, _hardware_module_name(value, bytes.fromhex(values[CHIP_SERIAL])))
+    return x509.OtherName(HARDWARE_MODULE_NAME, _hardware_module_name(value, bytes.fromhex(values[CHIP_SERIAL])))
 
 
 def _hardware_module_name(hardware_type: str, serial: bytes) -> bytes:

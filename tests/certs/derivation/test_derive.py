@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Final
 
 import pytest
 from cryptography import x509
@@ -14,14 +14,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from atcaprov import CertificateError, Code
+from atcaprov.certs.dates import encode_dates
 from atcaprov.certs.definitions.definition import CertificateDefinition, DeviceZone, SerialSource, StdElement
 from atcaprov.certs.derivation.chip_parts import StoredText
 from atcaprov.certs.derivation.derive import derive
 from atcaprov.certs.derivation.description import describe, description_toml
 from atcaprov.certs.derivation.request import DefinitionRequest, DerivedDefinition
-from atcaprov.certs.descriptions.description import CertificateDescription, Slots
+from atcaprov.certs.descriptions.description import CertificateDescription, Slots, default_text
 from atcaprov.certs.issue import issue
 from atcaprov.certs.keys import key_id, load_public_key
+from atcaprov.certs.serial_number import generate
+from atcaprov.inspection.certificates import x509_writer as write
 from tests.certs.test_wheel_judge import put_on_chip
 from tests.support import atcacert
 from tests.support.certificates import CHIP_SERIAL, DEVICE, ROOT, SIGNER, Key, vector
@@ -159,6 +162,9 @@ def test_a_maker_certificate_with_texts_of_slots() -> None:
     found = derive(bytes.fromhex(case["device"]), request)
     assert found.compressed == slots[10][:72]
     assert found.chip_serial == bytes.fromhex(case["serial_number"])
+    described = describe(bytes.fromhex(case["device"]), found, DEVICE_SLOTS, signer_key)
+    assert described.description is None, "its address has an underscore in a PrintableString"
+    assert described.why_not
     zones = [element.device_loc.zone for element in found.definition.cert_elements]
     assert zones == [DeviceZone.CONFIG, DeviceZone.CONFIG, DeviceZone.DATA]
 
@@ -171,7 +177,7 @@ def test_without_the_issuer_signature_and_authority_key_id_are_not_checked() -> 
     assert found.notes == ("The signature was not checked: the issuer's certificate was not given.",)
 
 
-Change = Callable[[x509.CertificateBuilder], x509.CertificateBuilder]
+BEGIN: Final = datetime(2026, 6, 1, 8, tzinfo=UTC)
 
 
 def made_by_a_ca(
@@ -197,6 +203,41 @@ def made_by_a_ca(
     authority = x509.AuthorityKeyIdentifier(authority_id or key_id(SIGNER.public), None, None)
     builder = builder.add_extension(identifier, critical=False).add_extension(authority, critical=False)
     return builder.sign(SIGNER.private, hashes.SHA256()).public_bytes(Encoding.DER)
+
+
+def test_a_certificate_that_no_description_makes_says_why() -> None:
+    certificate = made_by_a_ca()
+    found = derive(certificate, REQUEST)
+    why = describe(certificate, found, DEVICE_SLOTS, SIGNER.public).why_not
+    assert "serial_number must be PUB_KEY_HASH or DEVICE_SN_HASH or DEVICE_SN for a device" in why
+
+
+@pytest.mark.parametrize("extension", ["551d11", "551d13"])
+def test_an_extension_that_stands_twice_is_told(extension: str) -> None:
+    serial = write.directory_alternative_name((("serialNumber", CHIP_SERIAL.hex().upper()),), write.PRINTABLE_STRING)
+    twice = (serial, serial) if extension == "551d11" else (write.basic_constraints(), write.basic_constraints())
+    number = generate(
+        SerialSource.PUB_KEY_HASH,
+        16,
+        public_key=DEVICE.public,
+        chip_serial=None,
+        signer_id=b"",
+        dates=encode_dates(BEGIN, 10, 0)[0],
+    )
+    fields = write.CertificateFields(
+        serial_number=number,
+        issuer=write.name((("CN", "Signer 0034"),)),
+        not_before=write.date(BEGIN),
+        not_after=write.date(BEGIN.replace(year=2036)),
+        subject=write.name((("CN", "device"),)),
+        public_key=DEVICE.public,
+        extensions=twice,
+    )
+    certificate = fields.signed(SIGNER.sign(bytes(32)))
+    request = DefinitionRequest("device", 2, 0, DEVICE_SLOTS)
+    found = derive(certificate, request)
+    signer = CertificateDescription.from_toml(default_text("signer"))
+    assert "extension" in describe(certificate, found, DEVICE_SLOTS, None, signer).why_not
 
 
 REQUEST = DefinitionRequest("device", 2, 0, DEVICE_SLOTS, issuer_public_key=SIGNER.public, serial_slot=(14, 0))
