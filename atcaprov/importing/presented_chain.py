@@ -9,12 +9,11 @@ from typing import Final, TypeVar
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from atcaprov.certs.certificate_fields import NOT_AFTER, NOT_BEFORE
 from atcaprov.certs.certificate_files import UNREADABLE
-from atcaprov.certs.keys import raw_public_key
+from atcaprov.certs.certified_key import certified_key
 from atcaprov.errors import CertificateError, Code
 
 _Value = TypeVar("_Value", bound=x509.ExtensionType)
@@ -55,7 +54,7 @@ def presented_chain(certificates: Sequence[bytes], keys: Collection[bytes], at: 
     loaded = [_load(der) for der in dict.fromkeys(certificates)]
     mine = [one for one in loaded if _p256_key(one) in keys] or loaded
     leaf = mine[0]
-    public_key = _required_key(leaf)
+    public_key = certified_key(leaf)
     issuers = _issuers(leaf, [one for one in loaded if one is not leaf])
     for one in (leaf, *issuers):
         _require_valid(one, at)
@@ -84,29 +83,9 @@ def _der(certificate: x509.Certificate) -> bytes:
 
 def _p256_key(certificate: x509.Certificate) -> bytes | None:
     try:
-        return _required_key(certificate)
+        return certified_key(certificate)
     except CertificateError:
         return None
-
-
-def _required_key(certificate: x509.Certificate) -> bytes:
-    try:
-        key = certificate.public_key()
-    except UNREADABLE as error:
-        raise _wrong_key("something unreadable") from error
-    if not isinstance(key, ec.EllipticCurvePublicKey):
-        raise _wrong_key(type(key).__name__.removeprefix("_").removesuffix("PublicKey"))
-    if not isinstance(key.curve, ec.SECP256R1):
-        raise _wrong_key(f"a key on the curve {key.curve.name}")
-    return raw_public_key(key)
-
-
-def _wrong_key(found: str) -> CertificateError:
-    return CertificateError(
-        f"key algorithm: expected a key on P-256, found {found}.",
-        advice="The chip's keys are on P-256: have its own key certified, with 'atcaprov request'.",
-        code=Code.KEY_MISMATCH,
-    )
 
 
 def _issuers(leaf: x509.Certificate, others: list[x509.Certificate]) -> list[x509.Certificate]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
 from atcaprov.certs.rebuild import SlotContent
 from atcaprov.chip.memory_map import BLOCK_SIZE, SLOT_SIZES
@@ -18,7 +19,11 @@ from atcaprov.device.device import Device
 from atcaprov.errors import Board, Code, ProvisioningError
 from atcaprov.inspection.snapshot import ChipSnapshot
 
-_BLANK = (b"\xff", b"\x00")
+_BLANK: Final = (b"\xff", b"\x00")
+_ELSEWHERE: Final = (
+    "Nothing was written. Give another slot with --slot, or keep the certificate in the firmware's flash:"
+    " --out FILE without --slot and --definition writes the PEM."
+)
 
 
 @dataclass(frozen=True)
@@ -80,7 +85,7 @@ def require_data_slot(snapshot: ChipSnapshot, slot: Slot) -> None:
     if not slot.open:
         raise ProvisioningError(
             f"Slot {number} is locked permanently.",
-            advice="Nothing was written. Choose another slot, or keep the certificate in the firmware's flash.",
+            advice=_ELSEWHERE,
             code=Code.SLOT_LOCKED,
             board=Board.UNTOUCHED,
         )
@@ -158,7 +163,7 @@ def largest_open_slot(snapshot: ChipSnapshot) -> int | None:
 def _not_allowed(what: str) -> ProvisioningError:
     return ProvisioningError(
         what,
-        advice="Nothing was written. Choose another slot, or keep the certificate in the firmware's flash with --out.",
+        advice=_ELSEWHERE,
         code=Code.SLOT_NOT_ALLOWED,
         board=Board.UNTOUCHED,
     )

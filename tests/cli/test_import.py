@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import json
+import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, pkcs7
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat, pkcs7
 
 from atcaprov import Act, Device
+from atcaprov.certs.keys import load_public_key
 from atcaprov.chip.crc import crc16
 from atcaprov.cli.main import atcaprov
 from tests.support.certificates import Key
 from tests.support.company_ca import DEVICE_DEFINITION, ISSUERS, fitting, plain
 from tests.support.programs import Ended, run_in_process
+from tests.support.system_programs import require_program
 
 CHIP = "emulator:chip.json?image=tflxtls"
 """A chip with both zones locked, writable slots for certificates, and the maker's certificates in them."""
@@ -142,6 +146,73 @@ def test_a_chip_that_does_not_exist_is_not_created(files: tuple[bytes, bytes]) -
     ended = run("import", "--device", "emulator:other.json", "plain.der", "--slot", "8")
     assert ended.code == 6
     assert not Path("other.json").exists()
+
+
+def options_of(advice: str) -> list[list[str]]:
+    """Return the ways out that an advice names: each option with its value."""
+    found = re.findall(r"(--slot|--out|--chain) (\d+|FILE)?", advice)
+    values = {"--out": "advised.pem", "--chain": "chain.pem"}
+    return [[option, values.get(option, value)] for option, value in found]
+
+
+@pytest.mark.slow
+def test_what_an_error_advises_works(files: tuple[bytes, bytes]) -> None:
+    ended = run("import", "--device", CHIP, "plain.der", "--chain", "chain.pem")
+    assert ended.code == 7
+    ways = options_of(ended.err.split("\n")[1])
+    assert ways == [["--slot", "8"], ["--out", "advised.pem"]]
+    for way in ways:
+        done = run("import", "--device", CHIP, "plain.der", "--chain", "chain.pem", *way)
+        assert done.code == 0, done.err
+    assert Path("advised.pem").exists()
+    ended = run("import", "--device", CHIP, "device.pem", "--definition", "definition.json")
+    assert "[chain-incomplete]" in ended.err
+    assert "Give it with --chain." in ended.err
+    ended = run("import", "--device", CHIP, "device.pem", "--definition", "definition.json", "--chain", "chain.pem")
+    assert "give --overwrite" in ended.err
+    done = run(
+        "import",
+        "--device",
+        CHIP,
+        "device.pem",
+        "--definition",
+        "definition.json",
+        "--chain",
+        "chain.pem",
+        "--overwrite",
+    )
+    assert done.code == 0, done.err
+    Path("advised.pem").unlink()
+    ended = run("import", "--device", CHIP, "device.pem", "--slot", "9", "--chain", "chain.pem")
+    assert "--out FILE without --slot" in ended.err
+    done = run("import", "--device", CHIP, "plain.der", "--chain", "chain.pem", "--out", "advised.pem")
+    assert done.code == 0, done.err
+
+
+@pytest.mark.slow
+def test_a_certificate_made_for_a_printed_key_as_freertos_has_it(files: tuple[bytes, bytes]) -> None:
+    """FreeRTOS prints the public key; OpenSSL certifies it with -force_pubkey, in a certificate of version 1."""
+    openssl = require_program("openssl")
+    Path("printed.pem").write_bytes(
+        load_public_key(files[0]).public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    )
+    key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
+    for arguments in (
+        ("req", "-x509", *key, "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=Lab CA"),
+        ("req", "-new", *key, "-keyout", "other.key", "-out", "other.csr", "-subj", "/O=Lab/CN=freertos-thing"),
+        (
+            *("x509", "-req", "-in", "other.csr", "-force_pubkey", "printed.pem"),
+            *("-CA", "ca.pem", "-CAkey", "ca.key", "-days", "30", "-out", "thing.pem"),
+        ),
+    ):
+        subprocess.run([openssl, *arguments], check=True, capture_output=True)
+    found = facts("import", "--device", CHIP, "thing.pem", "--chain", "ca.pem", "--slot", "8")
+    assert (found["form"], found["key_slot"], found["signature_verified"]) == ("x509", 0, True)
+    shown = run("chip", "cert", "--device", CHIP, "--root", "ca.pem", "--json")
+    assert shown.code == 0, shown.err
+    chains = json.loads(shown.out)["chains"]
+    mine = next(chain for chain in chains if chain["layout"] == "x509")
+    assert (mine["key_slot"], mine["certificates"][0]["slots"]) == (0, [8])
 
 
 # A private key

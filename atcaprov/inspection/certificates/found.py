@@ -10,8 +10,9 @@ from functools import cached_property
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 
+from atcaprov.certs.certified_key import certified_key
 from atcaprov.certs.keys import signature_of, verify_digest
-from atcaprov.certs.x509_layout import authority_layout, certificate_layout
+from atcaprov.certs.x509_layout import certificate_layout
 from atcaprov.errors import CertificateError
 
 
@@ -66,7 +67,7 @@ class FoundCertificate:
     @property
     def public_key(self) -> bytes:
         """X||Y, 64 bytes; raises CertificateError for a key of another kind."""
-        return authority_layout(self.der).public_key.of(self.der)
+        return certified_key(self.parsed)
 
     def issued(self, other: FoundCertificate) -> bool:
         """Tell whether this certificate is that of the other's issuer: names and signature fit."""

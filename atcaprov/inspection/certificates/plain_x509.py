@@ -10,8 +10,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from atcaprov.certs.certificate_files import UNREADABLE
+from atcaprov.certs.certified_key import certified_key
 from atcaprov.certs.der import SEQUENCE, read_tlv
-from atcaprov.certs.x509_layout import authority_layout
 from atcaprov.chip.memory_map import SLOT_COUNT
 from atcaprov.errors import CertificateError
 from atcaprov.inspection.certificates.found import FoundCertificate, FoundChain, Layout
@@ -97,6 +97,6 @@ def _pems(content: bytes) -> Iterator[tuple[int, int, bytes]]:
 def _public_key(der: bytes) -> bytes | None:
     """Return X||Y of a certificate for a P-256 key, None for another."""
     try:
-        return authority_layout(der).public_key.of(der)
+        return certified_key(x509.load_der_x509_certificate(der))
     except CertificateError:
         return None
