@@ -42,7 +42,7 @@ def open_chip(examination: Examination) -> None:
     scheme, _, rest = examination.url.partition(":")
     if scheme == SCHEME:
         _look_at_address(examination, *parse_bus_and_address(rest))
-    examination.hal = open_read_only_hal(examination.url)
+    examination.hal = open_read_only_hal(examination.url, trace=examination.subject.trace)
     examination.hal.wake()
     examination.hal.idle()
     examination.good.append(f"The chip at {examination.url} wakes.")

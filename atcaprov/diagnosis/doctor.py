@@ -7,6 +7,7 @@ from contextlib import closing
 from typing import Final
 
 from atcaprov.diagnosis.bus_steps import find_device, open_chip
+from atcaprov.diagnosis.certificate_steps import check_certificates
 from atcaprov.diagnosis.chip_steps import check_configuration, check_part
 from atcaprov.diagnosis.examination import Examination, NotChecked, Step, StepBlockedError, StepLeftOutError, Subject
 from atcaprov.diagnosis.finding import of_error
@@ -24,6 +25,7 @@ STEPS: Final = (
     Step("clock", "this computer's clock", check_clock),
     Step("server", "a Provisioning Server", check_server),
     Step("signer", "what a run checks before stage 1", check_signer, ("clock", "server")),
+    Step("certificates", "the certificates of the chip and its key", check_certificates, ("part", "clock")),
 )
 
 

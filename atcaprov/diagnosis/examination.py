@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import NamedTuple
 
 from atcaprov.certs.cert_info import CertInfo
@@ -11,6 +12,7 @@ from atcaprov.device.device import Device
 from atcaprov.device.read_only import ReadOnlyHal
 from atcaprov.diagnosis.candidates import ListedPort
 from atcaprov.diagnosis.finding import DiagnosticFinding, Weight
+from atcaprov.inspection.certificates.defined import IssuerDefinitions
 from atcaprov.inspection.snapshot import ChipSnapshot
 from atcaprov.provisioning.profile import Profile
 
@@ -31,6 +33,8 @@ class Subject:
     cert_info: CertInfo | None = None
     profile: Profile | None = None
     """The product, if the chip has to be one; else any configuration is right."""
+    trace: Path | None = None
+    """A new file for what passes between host and chip."""
 
 
 class NotChecked(NamedTuple):
@@ -57,6 +61,8 @@ class Examination:
     not_checked: list[NotChecked] = field(default_factory=list)
     revision: bytes = b""
     snapshot: ChipSnapshot | None = None
+    definitions: IssuerDefinitions | None = None
+    """What the signer of the cert info file issues, as the server told."""
     _device: Device | None = None
 
     @property

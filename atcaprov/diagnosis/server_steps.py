@@ -10,6 +10,7 @@ from atcaprov.certs.dates import require_possible_clock
 from atcaprov.diagnosis.examination import Examination, NotChecked, StepBlockedError, StepLeftOutError
 from atcaprov.diagnosis.finding import FindingCode, Weight, finding, of_error
 from atcaprov.errors import AtcaProvError, ProtocolError, ServerRejected
+from atcaprov.inspection.certificates.defined import IssuerDefinitions
 from atcaprov.provisioning.checks import STATION_CHECKS, Check, CheckFinding, Outcome, chip_checks, findings
 from atcaprov.provisioning.preflight import Preflight
 from atcaprov.provisioning.profile import Profile
@@ -82,6 +83,9 @@ def _make_checks(examination: Examination, cert_info: CertInfo, client: Examinin
         checks += chip_checks(flight.profile)
     for result in findings(flight, checks):
         _add(examination, result)
+    if hasattr(flight, "offer"):
+        offer, keys = flight.offer, (cert_info.root_public_key, cert_info.signer_public_key)
+        examination.definitions = IssuerDefinitions(offer.device_definition, offer.signer_definition, *keys)
     shown = {found.code for found in examination.findings}
     warnings = [warning for warning in client.warnings if warning.code not in shown]
     examination.findings += [of_error(warning, weight=Weight.NOTE) for warning in warnings]

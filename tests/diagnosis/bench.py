@@ -7,12 +7,13 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from atcaprov import Device, Profile, Provisioner, SoftwareChip
+from atcaprov import CertInfo, Device, Profile, Provisioner, SoftwareChip, TcpClient
 from atcaprov.cli.main import atcaprov
 from atcaprov.emulator.images import load_image
 from atcaprov.emulator.memory import Memory
@@ -77,6 +78,11 @@ class Bench:
     def provision(self, url: str) -> None:
         with Device.open(url) as device:
             Provisioner(Profile(), self.authority.cert_info, InMemory(self.authority)).provision(device)
+
+    def provision_at(self, url: str, address: ServerAddress, cert_info: str) -> None:
+        """Provision a chip with the certificates of a running server."""
+        with Device.open(url) as device, closing(TcpClient(*address)) as client:
+            Provisioner(Profile(), CertInfo.parse(Path(cert_info).read_text()), client).provision(device)
 
     def server(self, name: str = "a", **options: Any) -> tuple[ServerAddress, str]:
         """Run a server with a signer of its own until the test ends; return its address and cert info file."""

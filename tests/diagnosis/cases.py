@@ -21,6 +21,8 @@ from atcaprov.chip.memory_map import LOCK_CONFIG, USER_EXTRA
 from atcaprov.cli.main import atcaprov
 from atcaprov.config_zone.defaults import DEFAULT_608A
 from atcaprov.diagnosis.finding import FindingCode
+from atcaprov.emulator.memory import Memory
+from atcaprov.emulator.state_file import StateFile
 from atcaprov.hal.errors import missing
 from atcaprov.hal.port_users import other_users
 from atcaprov.wire.connection import Connection, Role
@@ -320,7 +322,7 @@ def chip_is_damaged(bench: Bench) -> Case:
 # The chip
 
 
-@provokes(FindingCode.TRUST_PART)
+@provokes(FindingCode.TRUST_PART, Code.ROOT_NOT_PINNED)
 def chip_is_a_trust_part(bench: Bench) -> Case:
     found = yield ("--device", bench.store(bench.new_chip("tngtls")))
     assert "needs a blank part" in found["advice"]
@@ -381,6 +383,94 @@ def user_extra_is_set(bench: Bench) -> Case:
     memory.config[USER_EXTRA] = 0x42
     yield ("--device", bench.store(memory), "--config", _CONFIG)
     yield ("--device", bench.store(bench.new_chip()), "--config", _CONFIG)
+
+
+# Certificates
+
+
+@provokes(Code.ROOT_NOT_PINNED, FindingCode.TRUST_PART)
+def makers_chain_is_not_microchips(bench: Bench) -> Case:
+    found = yield ("--device", bench.store(bench.new_chip("tngtls")))
+    assert "error 20" in found["message"]
+    assert "ask where the chip comes from" in found["advice"]
+    yield ("--device", bench.store(bench.new_chip()))
+
+
+def _finished_memory(bench: Bench) -> Memory:
+    url = _finished(bench)
+    memory = StateFile(Path(url.removeprefix("emulator:"))).load()
+    assert memory is not None
+    return memory
+
+
+@provokes(Code.KEY_WITHOUT_CERTIFICATE)
+def certificates_are_missing(bench: Bench) -> Case:
+    memory = _finished_memory(bench)
+    for slot in (10, 11, 12):
+        memory.write_slot(slot, 0, b"\xff" * 72)
+    found = yield ("--device", bench.store(memory))
+    assert "look there" in found["advice"]
+    yield ("--device", _finished(bench))
+
+
+@provokes(Code.CERTIFICATE_WITHOUT_KEY)
+def key_is_missing(bench: Bench) -> Case:
+    memory = _finished_memory(bench)
+    memory.write_slot(0, 0, b"\xff" * 36)
+    yield ("--device", bench.store(memory))
+    yield ("--device", _finished(bench))
+
+
+def _certified(bench: Bench) -> tuple[str, Words]:
+    """Return the URL of a chip that a running server has certified, and the words that name both."""
+    address, cert_info = bench.server()
+    url = bench.store(bench.new_chip())
+    bench.provision_at(url, address, cert_info)
+    return url, ("--device", url, "--certinfo", cert_info, "--host", address.host, "--port", str(address.port))
+
+
+def _changed(bench: Bench, change: Callable[[Memory], None]) -> Case:
+    """Play a chip that a running server has certified, changed and then as it was."""
+    url, words = _certified(bench)
+    path = Path(url.removeprefix("emulator:"))
+    right, memory = path.read_bytes(), StateFile(path).load()
+    assert memory is not None
+    change(memory)
+    bench.store(memory)
+    yield words
+    path.write_bytes(right)
+    yield words
+
+
+@provokes(Code.ROOT_NOT_PINNED)
+def signer_certificate_is_damaged(bench: Bench) -> Case:
+    def change(memory: Memory) -> None:
+        memory.write_slot(12, 5, bytes((memory.read_slot(12, 5, 1)[0] ^ 1,)))
+
+    yield from _changed(bench, change)
+
+
+@provokes(Code.KEY_MISMATCH)
+def device_certificate_is_damaged(bench: Bench) -> Case:
+    def change(memory: Memory) -> None:
+        memory.write_slot(10, 5, bytes((memory.read_slot(10, 5, 1)[0] ^ 1,)))
+
+    yield from _changed(bench, change)
+
+
+@provokes(Code.CERTIFICATE_EXPIRED)
+def certificate_is_not_valid_yet(bench: Bench) -> Case:
+    class Earlier(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> Any:
+            return datetime(2026, 1, 1, tzinfo=tz)
+
+    _, words = _certified(bench)
+    bench.patch.setattr("atcaprov.diagnosis.certificate_steps.datetime", Earlier)
+    found = yield words
+    assert "Check the clock" in found["advice"]
+    bench.patch.setattr("atcaprov.diagnosis.certificate_steps.datetime", datetime)
+    yield words
 
 
 # Clocks and server

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from hypothesis import strategies as st
 
 from atcaprov import read_trace
 from atcaprov.device.command_guard import act_of
-from atcaprov.device.read_only import ReadOnlyHal, open_read_only_hal, slots_used
+from atcaprov.device.read_only import ReadOnlyHal, slots_used
 from atcaprov.diagnosis.doctor import examine
 from atcaprov.diagnosis.examination import Subject
 from atcaprov.emulator.images import image_names, load_image
@@ -27,9 +26,7 @@ REPLIES = st.one_of(st.binary(max_size=160), st.sampled_from([b"", b"\x04\x11\x3
 @pytest.mark.slow
 @pytest.mark.parametrize("image", image_names())
 @pytest.mark.parametrize("locks", ["as delivered", "configuration", "both"])
-def test_every_packet_is_harmless_and_the_chip_unchanged(
-    image: str, locks: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_every_packet_is_harmless_and_the_chip_unchanged(image: str, locks: str, tmp_path: Path) -> None:
     path, trace = tmp_path / "chip.json", tmp_path / "chip.trace"
     memory = load_image(image).make(SeededRandom(image.encode()))
     if locks != "as delivered":
@@ -38,8 +35,7 @@ def test_every_packet_is_harmless_and_the_chip_unchanged(
         memory.config[86] = 0
     StateFile(path).keep(memory)
     before = path.read_bytes()
-    monkeypatch.setattr(OPEN, functools.partial(open_read_only_hal, trace=trace))
-    examine(Subject(f"emulator:{path}"))
+    examine(Subject(f"emulator:{path}", trace=trace))
     sent = [event.sent.replace("..", "00") for event in read_trace(trace).events if event.do == "exchange"]
     packets = [bytes.fromhex(text) for text in sent]
     assert len(packets) > 30
@@ -50,7 +46,7 @@ def test_every_packet_is_harmless_and_the_chip_unchanged(
 def answering(monkeypatch: pytest.MonkeyPatch, answer: Callable[[bytes], bytes]) -> None:
     hal = ScriptedHal()
     hal.answer = answer
-    monkeypatch.setattr(OPEN, lambda url: ReadOnlyHal(hal))
+    monkeypatch.setattr(OPEN, lambda url, *, trace: ReadOnlyHal(hal))
 
 
 @pytest.mark.slow
@@ -75,6 +71,6 @@ def test_garbage_at_any_command_gives_findings_and_no_traceback(number: int, gar
 
     hal.answer = answer
     with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setattr(OPEN, lambda url: ReadOnlyHal(hal))
+        monkeypatch.setattr(OPEN, lambda url, *, trace: ReadOnlyHal(hal))
         examination = examine(Subject("emulator:"))
     assert examination.findings

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -11,6 +10,7 @@ import click
 
 from atcaprov.bounded_reading import read_text
 from atcaprov.certs.cert_info import CertInfo
+from atcaprov.cli.chip.options import FILE, hex_text, json_option, say_json, trace_option
 from atcaprov.config_zone.findings import Allow
 from atcaprov.config_zone.zone_file import read_zone_file
 from atcaprov.diagnosis.candidate_texts import as_json as port_json
@@ -22,21 +22,27 @@ from atcaprov.program.console_text import say
 from atcaprov.provisioning.profile import Profile
 from atcaprov.provisioning.tcp_client import DEFAULT_HOST, DEFAULT_PORT
 
-_FILE: Final = click.Path(dir_okay=False, path_type=Path)
 _PROBLEM: Final = 1
 
 
 @click.command("doctor")
 @click.option("--device", metavar="URL", help="The chip. Without it, the only one that is connected.")
 @click.option(
-    "--certinfo", metavar="FILE", type=_FILE, help="Cert info file of the signer: the server and it are checked, too."
+    "--certinfo", metavar="FILE", type=FILE, help="Cert info file of the signer: the server and it are checked, too."
 )
-@click.option("--config", metavar="FILE", type=_FILE, help="Configuration zone that the chip has to have.")
+@click.option("--config", metavar="FILE", type=FILE, help="Configuration zone that the chip has to have.")
 @click.option("--host", metavar="NAME/IP", help=f"Provisioning Server.  [default with --certinfo: {DEFAULT_HOST}]")
 @click.option("--port", metavar="NUM", type=click.IntRange(1, 65535), help=f"Its port.  [default: {DEFAULT_PORT}]")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object instead of text.")
+@json_option
+@trace_option
 def command(
-    device: str | None, certinfo: Path | None, config: Path | None, host: str | None, port: int | None, as_json: bool
+    device: str | None,
+    certinfo: Path | None,
+    config: Path | None,
+    host: str | None,
+    port: int | None,
+    as_json: bool,
+    trace: Path | None,
 ) -> int:
     """Find out what is wrong, from the bus to the certificate and the server. The chip is not changed.
 
@@ -46,9 +52,11 @@ def command(
     server = None
     if host is not None or port is not None or cert_info is not None:
         server = ServerAddress(host or DEFAULT_HOST, port or DEFAULT_PORT)
-    examination = examine(Subject(device, server, cert_info, _profile(config, cert_info)))
-    for line in [json.dumps(_object(examination))] if as_json else _lines(examination):
-        say(line)
+    examination = examine(Subject(device, server, cert_info, _profile(config, cert_info), trace))
+    if as_json:
+        say_json(_object(examination))
+    else:
+        say("\n".join(_lines(examination)))
     return _PROBLEM if examination.has_problem else 0
 
 
@@ -79,8 +87,8 @@ def _lines(examination: Examination) -> Iterator[str]:
 def _object(examination: Examination) -> dict[str, Any]:
     snapshot = examination.snapshot
     return {
-        "url": examination.url,
-        "sn": "" if snapshot is None else snapshot.serial_number.hex().upper(),
+        "device": examination.url or None,
+        "serial_number": None if snapshot is None else hex_text(snapshot.serial_number),
         "findings": [_finding(found) for found in examination.findings],
         "good": examination.good,
         "not_checked": [step._asdict() for step in examination.not_checked],
