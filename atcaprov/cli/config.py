@@ -79,7 +79,7 @@ def show(file: Path | None, part: str, accept_112: bool, as_hex: bool) -> None:
 
         say(format_hex(zone.data), end="")
     else:
-        _show_words(zone, Part(part))
+        show_words(zone, Part(part))
 
 
 def _zone_of(found: ZoneFile) -> ConfigZone:
@@ -89,7 +89,8 @@ def _zone_of(found: ZoneFile) -> ConfigZone:
     return found.zone
 
 
-def _show_words(zone: ConfigZone, part: Part) -> None:
+def show_words(zone: ConfigZone, part: Part) -> None:
+    """Print every field and every slot of a zone in words."""
     from atcaprov.config_zone.explain import explain_fields, slot_table
 
     say(f"{part} configuration zone\n\nbyte  field")

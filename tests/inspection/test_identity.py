@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import ctypes
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from atcaprov import Act, Code, Device, ProvisioningError, Stage
 from atcaprov.certs.descriptions.description import default_description
 from atcaprov.chip.commands import Opcode
 from atcaprov.chip.crc import with_crc
-from atcaprov.chip.memory_map import COUNTERS
+from atcaprov.chip.memory_map import COUNTERS, LOCK_CONFIG, LOCK_VALUE
 from atcaprov.chip.parts import part_name
+from atcaprov.cli.chip.info import info_object
 from atcaprov.config_zone.defaults import DEFAULT_608A
 from atcaprov.config_zone.module_zones import FULL_MODULE
 from atcaprov.config_zone.zone_fields import encode_counter
 from atcaprov.device.library_abi import load_library
+from atcaprov.device.read_only import ReadOnlyHal
 from atcaprov.emulator.memory import Memory
 from atcaprov.inspection.identity import Identity, Use, address_of, identify, suffix_text
 from atcaprov.inspection.snapshot import read_identity, read_snapshot
+from atcaprov.inspection.tray import sort_chip
+from atcaprov.inspection.twin import twin_memory
 from signer_module.on_chip.creation.root_module import make_root
 from tests.support.chips_by_use import hal_of, image, of_another_tool, provisioned, with_zone
 from tests.support.scripted_hal import ScriptedHal
@@ -161,3 +168,22 @@ def test_the_address_in_use_is_byte_85_where_the_chip_mode_says_so() -> None:
     memory.config[85] = 0x32
     with Device(hal_of(memory)) as device:
         assert address_of(read_identity(device).zone) == 0xC0
+
+
+@pytest.mark.slow
+@settings(max_examples=30)
+@given(st.binary(min_size=112, max_size=112), st.sampled_from([0x00, 0x55]), st.sampled_from([0x00, 0x55]))
+def test_any_configuration_can_be_told_shown_and_sorted(zone: bytes, lock_config: int, lock_value: int) -> None:
+    memory = image()
+    memory.config[16:] = zone
+    memory.config[LOCK_CONFIG], memory.config[LOCK_VALUE] = lock_config, lock_value
+    before = memory.image()
+    with Device(ReadOnlyHal(hal_of(memory))) as device:
+        snapshot = read_snapshot(device)
+        sorted_chip = sort_chip(device)
+    identity = identify(snapshot)
+    assert identity.reason
+    assert sorted_chip.use == identity.use
+    assert json.loads(json.dumps(info_object(snapshot)))["config"] == bytes(memory.config).hex().upper()
+    assert twin_memory(snapshot).config == memory.config
+    assert memory.image() == before

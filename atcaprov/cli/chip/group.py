@@ -12,6 +12,7 @@ from atcaprov.cli.lazy_group import LazyGroup
     cls=LazyGroup,
     modules={
         "cert": "atcaprov.cli.chip.cert",
+        "config": "atcaprov.cli.chip.config",
         "doctor": "atcaprov.cli.chip.doctor",
         "dump": "atcaprov.cli.chip.dump",
         "info": "atcaprov.cli.chip.info",
