@@ -17,6 +17,7 @@ from atcaprov.config_zone.slot import ReadRule, Slot
 from atcaprov.device.command_guard import Act
 from atcaprov.device.device import Device
 from atcaprov.errors import Board, Code, ProvisioningError
+from atcaprov.inspection.certificates.leftovers import certificates_by_slot
 from atcaprov.inspection.snapshot import ChipSnapshot
 
 _BLANK: Final = (b"\xff", b"\x00")
@@ -61,7 +62,7 @@ def _planned(snapshot: ChipSnapshot, content: SlotContent, images: dict[int, byt
     if before is None:
         _require_writable_unseen(snapshot, content, overwrite=overwrite)
     elif slot.number in snapshot.slots and not overwrite:
-        _require_blank_or_ours(slot.number, before[start:end], content)
+        _require_blank_or_ours(snapshot, before[start:end], content)
     image = before or bytes(slot.size)
     images[slot.number] = image = image[:start] + content.data + image[end:]
     blocks = tuple(enumerate(_blocks(image)))[start // BLOCK_SIZE : -(-end // BLOCK_SIZE)]
@@ -109,16 +110,16 @@ def _blocks(data: bytes) -> Iterable[bytes]:
     return (data[start : start + BLOCK_SIZE].ljust(BLOCK_SIZE, b"\0") for start in range(0, len(data), BLOCK_SIZE))
 
 
-def _require_blank_or_ours(slot: int, there: bytes, content: SlotContent) -> None:
+def _require_blank_or_ours(snapshot: ChipSnapshot, there: bytes, content: SlotContent) -> None:
     """Accept what a cut import leaves: each block is as it is to be, or blank."""
     first = BLOCK_SIZE - content.offset % BLOCK_SIZE
     bounds = [0, *range(first, len(there), BLOCK_SIZE), len(there)]
     for start, end in itertools.pairwise(bounds):
         part = there[start:end]
         if part != content.data[start:end] and part.strip(_BLANK[0]) and part.strip(_BLANK[1]):
-            raise _not_blank(
-                f"Slot {slot} is not blank: it holds {there[:8].hex().upper()}... from byte {content.offset} on.",
-            )
+            first_bytes = f"{there[:8].hex().upper()}... from byte {content.offset} on"
+            held = certificates_by_slot(snapshot).get(content.slot, first_bytes)
+            raise _not_blank(f"Slot {content.slot} is not blank: it holds {held}.")
 
 
 def write_slots(device: Device, writes: Iterable[SlotWrite]) -> None:

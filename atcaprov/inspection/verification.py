@@ -182,8 +182,7 @@ class _Run:
     def record(self) -> None:
         self.step = "record"
         named = self.sources.definitions
-        signer = self.found.certificates[1].public_key if len(self.found.certificates) > 1 else None
-        if named is not None and named.signer_public_key not in (None, signer):
+        if named is not None and named.signer_public_key not in (None, self.found.certificates[1].public_key):
             raise verdict.finished_by_another_signer()
         if self.sources.records is None:
             return

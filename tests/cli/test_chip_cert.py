@@ -1,4 +1,4 @@
-"""`atcaprov chip cert`: ours by folder, definitions and server, public layouts, and what is half there."""
+"""`atcaprov chip cert`: ours by folder and definitions, public layouts, and what is half there."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from atcaprov import Code
-from atcaprov.cli.chip import issuer_options
 from atcaprov.cli.main import atcaprov
 from atcaprov.emulator.images import load_image
 from atcaprov.emulator.memory import Memory
@@ -22,7 +21,7 @@ from atcaprov.emulator.slot import MemorySlot
 from atcaprov.emulator.state_file import chip_file
 from tests.support.chips_by_use import provisioned
 from tests.support.exported_signers import export_of
-from tests.support.in_memory_server import InMemory, MemoryCa
+from tests.support.in_memory_server import MemoryCa
 from tests.support.programs import Ended, run_in_process
 from tests.support.system_programs import require_program
 
@@ -85,24 +84,6 @@ def test_ours_by_definition_files(authority: MemoryCa, finished: bytes, export: 
         ended = cert(tmp_path, finished, *names, *more, "--pem")
         assert ended.code == 0, ended.err
         assert ders(ended.out.encode()) == issued(authority)
-
-
-def test_ours_by_the_server(
-    authority: MemoryCa, finished: bytes, export: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    class Client(InMemory):
-        def __init__(self, host: str, port: int) -> None:
-            assert (host, port) == ("line", 11235)
-            super().__init__(authority)
-
-        def close(self) -> None:
-            pass
-
-    monkeypatch.setattr(issuer_options, "TcpClient", Client)
-    options = ("--certinfo", export / "atcaprov_cert_info_0.c", "--host", "line", "--pem")
-    ended = cert(tmp_path, finished, *options)
-    assert ended.code == 0, ended.err
-    assert ders(ended.out.encode()) == issued(authority)
 
 
 def test_ours_without_its_definition_is_named_and_not_guessed(finished: bytes, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from atcaprov.chip.memory_map import SLOT_COUNT
 from atcaprov.errors import AtcaProvError, Board, CertificateError, Code
 from atcaprov.inspection.certificates.defined import not_provisioned
 from atcaprov.inspection.certificates.found import FoundChain, Layout
+from atcaprov.inspection.certificates.search import found_chains
 from atcaprov.inspection.certificates.slot_parts import compressed_form
 from atcaprov.inspection.snapshot import ChipSnapshot
 
@@ -17,13 +18,14 @@ _FIRST_SLOT = 8
 _GIVE = "Give it with --signer FOLDER or --definition FILE, or the certificate of the issuer with --issuer FILE."
 
 
-def slot_contents_by_name(chip: ChipSnapshot, chains: Sequence[FoundChain]) -> Mapping[int, str]:
-    """Return which certificate stands in which slot, in words; slots with none are left out."""
-    found = {slot: f"certificate of unknown definition ({_ids(form)})" for slot, form in _compressed(chip).items()}
-    for chain in reversed(chains):
+def certificates_by_slot(chip: ChipSnapshot) -> Mapping[int, str]:
+    """Return in words which certificate, or part of one, stands in which slot; slots with none are left out."""
+    found = {slot: f"a certificate of unknown definition ({_ids(form)})" for slot, form in _compressed(chip).items()}
+    for chain in reversed(found_chains(chip)):
         for number, certificate in reversed(list(enumerate(chain.certificates))):
-            whose = "issuer" if number else "device"
-            found |= dict.fromkeys(certificate.slots, f"{whose} certificate ({chain.layout})")
+            whose = "the issuer's" if number else "the device"
+            text = f"{whose} certificate or a part of it ({chain.layout.description})"
+            found |= dict.fromkeys(certificate.slots, text)
     return dict(sorted(found.items()))
 
 
