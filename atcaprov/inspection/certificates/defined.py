@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from atcaprov.certs.compressed_form import CompressedCertificate
 from atcaprov.certs.definitions.definition import CertificateDefinition
-from atcaprov.certs.rebuild import from_slots, rebuild, stored_locations
+from atcaprov.certs.rebuild import StoredData, from_slots, rebuild, stored_locations
 from atcaprov.errors import Board, CertificateError, Code, ProvisioningError
 from atcaprov.inspection.certificates.found import FoundCertificate, FoundChain, Layout, is_signed_by
 from atcaprov.inspection.snapshot import ChipSnapshot
@@ -50,18 +50,27 @@ def rebuilt_pair(read: ReadSlot, issuer: IssuerDefinitions, *, public_key: bytes
             "The signer's key is not stored on the chip, and no signer is named.",
             advice="Give --certinfo FILE, or the signer's certificate with --issuer FILE.",
         )
-    signer = rebuild(issuer.signer, compressed=compressed, public_key=signer_key, ca_public_key=issuer.root_public_key)
+    signer = rebuild(
+        issuer.signer,
+        compressed=compressed,
+        public_key=signer_key,
+        ca_public_key=issuer.root_public_key,
+        stored=_stored(issuer.signer, read),
+    )
     compressed, stored = from_slots(issuer.device, read)
-    locations = {place: read(place.slot, place.offset, place.count) for place in stored_locations(issuer.device)}
     device = rebuild(
         issuer.device,
         compressed=compressed,
         public_key=stored or public_key,
         ca_public_key=signer_key,
         chip_serial=chip_serial,
-        stored=locations,
+        stored=_stored(issuer.device, read),
     )
     return RebuiltPair(device, signer, signer_key)
+
+
+def _stored(definition: CertificateDefinition, read: ReadSlot) -> StoredData:
+    return {place: read(place.slot, place.offset, place.count) for place in stored_locations(definition)}
 
 
 def defined_chain(chip: ChipSnapshot, issuer: IssuerDefinitions) -> FoundChain:
