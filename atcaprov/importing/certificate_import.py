@@ -19,7 +19,7 @@ from atcaprov.certs.rebuild import SlotContent
 from atcaprov.chip.memory_map import SLOT_SIZES
 from atcaprov.device.device import Device
 from atcaprov.errors import Board, CertificateError, Code, ProvisioningError, TransportError
-from atcaprov.importing.compressed_parts import CompressedPart, device_part, signer_part
+from atcaprov.importing.compressed_parts import CompressedPart, device_part, require_own_slots, signer_part
 from atcaprov.importing.presented_chain import PresentedChain, presented_chain
 from atcaprov.importing.slot_writes import SlotWrite, largest_open_slot, plan_writes, prove_writes, write_slots
 from atcaprov.inspection.snapshot import ChipSnapshot
@@ -107,6 +107,7 @@ def _stored(
     if order.x509_slot is not None:
         return (), [_whole(chain.certificate, order.x509_slot)]
     parts = tuple(_parts(snapshot, order, chain, key_slot))
+    require_own_slots(parts)
     return parts, [content for part in parts for content in part.contents]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -59,24 +59,25 @@ def device_part(
     """
     issuer_key = _issuer_key(chain)
     definitions = [one for one in given if one.role == "device"] or [_default_device(_begin(chain.certificate))]
-    refusals = []
-    for definition in definitions:
-        try:
-            _require_key_slot(definition, key_slot)
-            return _part(definition, chain.certificate, issuer_key, chain.public_key, snapshot)
-        except CertificateError as error:
-            refusals.append(error.what)
-    raise CertificateError(" ".join(refusals), code=Code.CERTIFICATE_MISMATCH)
+
+    def under(definition: CertificateDefinition) -> CompressedPart:
+        _require_key_slot(definition, key_slot)
+        return _part(definition, chain.certificate, issuer_key, chain.public_key, snapshot)
+
+    return _first_fitting(definitions, under)
 
 
 def signer_part(
     chain: PresentedChain, snapshot: ChipSnapshot, given: Sequence[CertificateDefinition]
 ) -> CompressedPart | None:
-    """Return the issuer's certificate in its compressed form; None if it has none under the default definition.
+    """Return the issuer's certificate in its compressed form, under one of the definitions `given` for signers.
 
-    That of a definition which was given must fit: raises CertificateError (certificate-mismatch) as `device_part`.
+    None if only others were given; or, if none was given at all, when it has none under the default definition. Raises
+    CertificateError as `device_part` where a given one must fit.
     """
     definitions = [one for one in given if one.role == "signer"]
+    if given and not definitions:
+        return None
     upper_key = p256_key_of(chain.issuers[1]) if len(chain.issuers) > 1 else None
     if upper_key is None:
         if definitions:
@@ -84,12 +85,48 @@ def signer_part(
         return None
     issuer, key = chain.issuers[0], _issuer_key(chain)
     try:
-        definition = definitions[0] if definitions else _default_signer(issuer)
-        return _part(definition, issuer, upper_key, key, snapshot)
+        found = definitions or [_default_signer(issuer)]
+        return _first_fitting(found, lambda definition: _part(definition, issuer, upper_key, key, snapshot))
     except CertificateError:
         if definitions:
             raise
         return None
+
+
+def _first_fitting(
+    definitions: Sequence[CertificateDefinition], under: Callable[[CertificateDefinition], CompressedPart]
+) -> CompressedPart:
+    refusals = []
+    for definition in definitions:
+        try:
+            return under(definition)
+        except CertificateError as error:
+            refusals.append(error.what)
+    raise CertificateError(" ".join(refusals), code=Code.CERTIFICATE_MISMATCH)
+
+
+def require_own_slots(parts: Iterable[CompressedPart]) -> None:
+    """Raise CertificateError (definition-invalid) if two certificates would be written to the same bytes."""
+    taken: list[tuple[CertificateDefinition, SlotContent]] = []
+    for part in parts:
+        for content in part.contents:
+            for other, there in taken:
+                if _overlap(content, there):
+                    raise CertificateError(
+                        f"The definitions {other.name} and {part.definition.name} both need byte {content.offset} "
+                        f"of slot {content.slot}.",
+                        advice="Give definitions that were made for one product.",
+                        code=Code.DEFINITION_INVALID,
+                    )
+            taken.append((part.definition, content))
+
+
+def _overlap(one: SlotContent, other: SlotContent) -> bool:
+    return (
+        one.slot == other.slot
+        and one.offset < other.offset + len(other.data)
+        and other.offset < one.offset + len(one.data)
+    )
 
 
 def _part(

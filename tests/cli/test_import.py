@@ -17,7 +17,7 @@ from atcaprov.certs.keys import load_public_key
 from atcaprov.chip.crc import crc16
 from atcaprov.cli.main import atcaprov
 from tests.support.certificates import Key
-from tests.support.company_ca import DEVICE_DEFINITION, ISSUERS, fitting, plain
+from tests.support.company_ca import DEVICE_DEFINITION, ISSUERS, SIGNER_DEFINITION, fitting, plain
 from tests.support.programs import Ended, run_in_process
 from tests.support.system_programs import require_program
 
@@ -118,7 +118,10 @@ def test_only_into_a_file(files: tuple[bytes, bytes]) -> None:
 @pytest.mark.slow
 def test_a_definition_from_a_file(files: tuple[bytes, bytes]) -> None:
     arguments = ("import", "--device", CHIP, "--chain", "chain.pem", "--definition", "definition.json")
-    assert facts(*arguments, "device.pem", "--overwrite")["definitions"] == ["device", "signer"]
+    assert facts(*arguments, "device.pem", "--overwrite")["definitions"] == ["device"]
+    Path("signer.json").write_text(SIGNER_DEFINITION.to_json())
+    both = facts(*arguments, "--definition", "signer.json", "device.pem", "--overwrite")
+    assert both["definitions"] == ["device", "signer"]
     ended = run(*arguments, "plain.der", "--overwrite")
     assert ended.code == 7
     assert "subject CN: expected 'Example ATECC608A Device " in ended.err

@@ -193,6 +193,19 @@ def test_an_issuer_that_is_no_ca_is_named(make_chip: MakeChip) -> None:
     assert "basicConstraints: expected CA:TRUE, found none" in error.what
 
 
+def test_two_definitions_that_need_the_same_bytes_are_refused(make_chip: MakeChip) -> None:
+    hal = make_chip()
+    same = replace(SIGNER_DEFINITION, comp_cert_dev_loc=DEVICE_DEFINITION.comp_cert_dev_loc)
+    error = refused(hal, fitting(KEY, serial(hal)), *ISSUERS, definitions=(DEVICE_DEFINITION, same), overwrite=True)
+    assert error.what == "The definitions device and signer both need byte 0 of slot 10."
+
+
+def test_with_given_definitions_only_what_they_describe_is_stored(make_chip: MakeChip) -> None:
+    hal = make_chip()
+    plan = planned(hal, fitting(KEY, serial(hal)), *ISSUERS, definitions=(DEVICE_DEFINITION,))
+    assert [write.content.slot for write in plan.writes] == [10]
+
+
 def authority(key: Key, name: str, issuer: Key, issuer_name: str, *extensions: x509.ExtensionType) -> bytes:
     by, of = (x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, text)]) for text in (issuer_name, name))
     builder = x509.CertificateBuilder(by, of, key.private.public_key(), 7, HOUR, HOUR + timedelta(days=99))
