@@ -89,12 +89,12 @@ class BoardLoop:
         if not self._operator.starts(watch.is_there):
             raise Quit
         watch.require_same()
-        self._provision(device)
+        self._provision(device, serial_number)
 
-    def _provision(self, device: Device) -> None:
+    def _provision(self, device: Device, serial_number: bytes) -> None:
         url = device.url
         try:
-            result = self._provisioner.provision(device)
+            result = self._provisioner.provision(device, serial_number)
         except (KeyboardInterrupt, SystemExit):  # a signal
             self._board_failed(
                 AtcaProvError(

@@ -22,7 +22,9 @@ from atcaprov.provisioning.earlier_run import find_earlier_run
 from atcaprov.provisioning.preflight import Preflight
 from atcaprov.provisioning.profile import DeliveredPart, Profile
 from atcaprov.provisioning.supported_parts import newer_silicon, require_608
+from atcaprov.provisioning.trial_certificates import require_issuable
 from atcaprov.provisioning.unknown_data import require_no_unknown_data
+from atcaprov.provisioning.validation import validate
 
 
 class Check(NamedTuple):
@@ -43,7 +45,9 @@ def _station(flight: Preflight) -> None:
 
 def _signer(flight: Preflight) -> None:
     """Set `offer`."""
-    flight.offer = signer_offer.ask_for_offer(flight.functions, flight.cert_info, flight.profile)
+    flight.offer = signer_offer.ask_for_offer(
+        flight.functions, flight.cert_info, flight.profile, flight.expected_serial
+    )
 
 
 def _signer_chain(flight: Preflight) -> None:
@@ -61,6 +65,10 @@ def _product(flight: Preflight) -> None:
 
 def _certificate_slots(flight: Preflight) -> None:
     signer_offer.require_allowed_slots(flight.offer, flight.profile)
+
+
+def _certificates(flight: Preflight) -> None:
+    require_issuable(flight.offer, flight.cert_info, flight.profile)
 
 
 def _quota(flight: Preflight) -> None:
@@ -107,8 +115,22 @@ def _slot_locks(flight: Preflight) -> None:
         flight.data_zone.require_open(flight.slots_to_write())
 
 
+def _new_certificate(flight: Preflight) -> None:
+    """A server that has certified another key of this chip certifies no new one."""
+    if flight.issued is None:
+        signer_offer.require_new_key_accepted(flight.offer, flight.serial_number)
+
+
+def _own_certificates(flight: Preflight) -> None:
+    """Before slots of a chip with a locked data zone are locked, what stage 10 would find too late."""
+    if flight.data_is_locked and flight.slots_to_lock():
+        assert flight.chip is not None
+        assert flight.issued is not None
+        validate(flight.device, flight.chip, flight.issued, flight.offer, flight.cert_info)
+
+
 def _unknown_data(flight: Preflight) -> None:
-    if flight.config_is_locked and not flight.data_is_locked and not flight.profile.fill_unwritten:
+    if flight.config_is_locked and not flight.data_is_locked:
         require_no_unknown_data(flight)
 
 
@@ -121,6 +143,7 @@ def _address(flight: Preflight) -> None:
         flight.next_url = url if url != flight.device.url else None
 
 
+_OFFER_CHECKS: Final = ("signer-chain", "clocks", "product", "certificate-slots")
 STATION_CHECKS: Final = (
     Check("station", "what the station itself needs", _station),
     Check("signer", "the server knows the signer, and it is ready", _signer),
@@ -128,17 +151,23 @@ STATION_CHECKS: Final = (
     Check("clocks", "the clocks agree, and the signer certificate is valid now", _clocks, ("signer",)),
     Check("product", "the signer is for this product", _product, ("signer",)),
     Check("certificate-slots", "the certificates go where the product keeps them", _certificate_slots, ("signer",)),
+    Check("trial-certificates", "certificates can be issued, rebuilt and stored", _certificates, _OFFER_CHECKS),
     Check("quota", "the signer's quota is enough for the batch", _quota, ("signer",)),
 )
 """Before a chip is touched, at the start and again before each chip."""
 _GENUINE: Final = Check(
     "genuine", "the part proves that Microchip made it, if that is demanded", _genuine, ("earlier-run",)
 )
+_NEW_CERTIFICATE: Final = Check(
+    "new-certificate", "the server certifies a new key of this chip", _new_certificate, ("earlier-run",)
+)
 CHIP_CHECKS: Final = (
     Check("part", "the chip is an ATECC608", _part),
     Check("configuration", "the configuration is this product's, or can become it", _configuration, ("part",)),
     Check("earlier-run", "what an earlier run left can be finished", _earlier_run, ("signer", "configuration")),
     _GENUINE,
+    _NEW_CERTIFICATE,
+    Check("own-certificates", "what the chip holds is good", _own_certificates, ("earlier-run",)),
     Check("slot-locks", "no slot that the run writes is locked", _slot_locks, ("earlier-run",)),
     Check(
         "unknown-data",
@@ -155,6 +184,7 @@ TRUST_FLEX_CHECKS: Final = (
     Check("key", "the key can be used without a secure boot", trust_flex.require_usable_key, ("configuration",)),
     Check("earlier-run", "what an earlier run left can be finished", trust_flex.find_earlier_run, ("signer", "key")),
     _GENUINE,
+    _NEW_CERTIFICATE,
     Check("slot-locks", "each slot can take what the run does", trust_flex.require_open_slots, ("earlier-run",)),
     Check(
         "certificates", "no certificates are overwritten without consent", trust_flex.require_consent, ("earlier-run",)

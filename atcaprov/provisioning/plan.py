@@ -148,7 +148,9 @@ def _planned(
 ) -> Plan:
     identity = read_identity(device)
     default = TrialSigner.default()
-    flight = Preflight(profile, cert_info or default.cert_info, functions, boards=boards)
+    flight = Preflight(
+        profile, cert_info or default.cert_info, functions, boards=boards, expected_serial=identity.serial_number
+    )
     flight.device = device
     leave_out = () if cert_info is not None else _CHECKS_THAT_NEED_A_SERVER
     found = tuple(findings(flight, (*STATION_CHECKS, *chip_checks(profile)), leave_out))
@@ -157,7 +159,7 @@ def _planned(
     if error is not None and [finding.check.name for finding in failed] != [_SERVER_CHECK]:
         return Plan(identity, profile, found, None, (), error)
     has_offer = hasattr(flight, "offer")
-    signer = TrialSigner.like(flight.offer, flight.cert_info.signer_id) if has_offer else default
+    signer = TrialSigner.like(flight.offer) if has_offer else default
     situation = TrialSituation(
         read_snapshot(device),
         profile,

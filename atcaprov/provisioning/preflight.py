@@ -32,12 +32,24 @@ class Preflight:
     """The configuration zone as last read, 128 bytes."""
     data_zone: DataZone
 
-    def __init__(self, profile: Profile, cert_info: CertInfo, functions: UserFunctions, *, boards: int = 1) -> None:
-        """`boards` is how many boards are to be provisioned by the signer that the server offers now."""
+    def __init__(
+        self,
+        profile: Profile,
+        cert_info: CertInfo,
+        functions: UserFunctions,
+        *,
+        boards: int = 1,
+        expected_serial: bytes = b"",
+    ) -> None:
+        """`boards` is how many boards are to be provisioned by the signer that the server offers now.
+
+        `expected_serial` is the serial number (9 bytes) of the chip in the fixture, if it was read already.
+        """
         self.profile = profile
         self.cert_info = cert_info
         self.functions = functions
         self.boards = boards
+        self.expected_serial = expected_serial
         self.chip: ChipKey | None = None
         """The chip with the key that the server has certified before."""
         self.issued: IssuedCertificates | None = None
@@ -63,6 +75,10 @@ class Preflight:
     def has_to_write_config(self) -> bool:
         """Tell whether stage 1 has something to do; bytes 84 and 85 may be open in a locked zone."""
         return not self.config_is_locked or bool(config_zone.open_extras(self.config, self.profile.config_zone))
+
+    def slots_to_lock(self) -> list[int]:
+        """Return the slots of the profile's list that are not locked yet."""
+        return [slot for slot in self.profile.slots_to_lock if not locks.is_slot_locked(self.config, slot)]
 
     def slots_to_write(self) -> list[int]:
         """Return the slots in which the run makes a key or writes a certificate."""

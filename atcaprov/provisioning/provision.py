@@ -74,14 +74,17 @@ class Provisioner:
         """
         self._checked_station(boards)
 
-    def _checked_station(self, boards: int = 1) -> Preflight:
+    def _checked_station(self, boards: int = 1, chip_serial: bytes = b"") -> Preflight:
         """Return what the server offers now. It may have gone away or changed its signer since the last board."""
-        flight = Preflight(self._profile, self._cert_info, self._functions, boards=boards)
+        flight = Preflight(self._profile, self._cert_info, self._functions, boards=boards, expected_serial=chip_serial)
         require_station(flight)
         return flight
 
-    def provision(self, device: Device) -> Provisioned:
+    def provision(self, device: Device, serial_number: bytes = b"") -> Provisioned:
         """Take one chip through the stages; a chip whose earlier run was cut off continues where it stands.
+
+        `serial_number` are the 9 bytes of the chip if the caller has read them: then a chip of which the server has
+        certified another key is refused before its first stage, and not in the fifth.
 
         Every check is made before each chip, and all of them before its first stage.
 
@@ -90,7 +93,7 @@ class Provisioner:
                 first stage, the server is asked for its signer, and the chip and what the server knows of it are looked
                 at. Exceptions of the user functions pass through unchanged.
         """
-        flight = self._checked_station()
+        flight = self._checked_station(chip_serial=serial_number)
         flight.device = device
         with device.burst():
             try:

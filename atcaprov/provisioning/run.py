@@ -126,7 +126,7 @@ class Run:
 
     def slots_still_open(self) -> list[int]:
         """Return the slots of the profile's list that are not locked yet."""
-        return [slot for slot in self.profile.slots_to_lock if not locks.is_slot_locked(self.config, slot)]
+        return self._flight.slots_to_lock()
 
     def lock_slots(self) -> None:
         """Stage 9."""

@@ -12,7 +12,7 @@ from atcaprov.certs.cert_info import CertInfo
 from atcaprov.certs.chain import verify_signer
 from atcaprov.certs.definitions.definition import CertificateDefinition
 from atcaprov.certs.x509_layout import certificate_layout
-from atcaprov.errors import Board, CertificateError, Code, ProvisioningError
+from atcaprov.errors import Board, CertificateError, Code, ProvisioningError, ServerRejected
 from atcaprov.provisioning.profile import Profile
 from atcaprov.provisioning.server_exchange import ask
 from atcaprov.provisioning.user_functions import UserFunctions
@@ -24,7 +24,8 @@ class SignerOffer:
     """A signer that is ready, its certificate (DER), and the definitions of what it issues.
 
     `server_time` is the server's clock in seconds since 1970 in UTC; 0 if unknown. `certificates_left` is what the
-    quotas still allow; 0 if there is no such limit, or it is unknown.
+    quotas still allow; 0 if there is no such limit, or it is unknown. `new_key_refused` tells that the server has
+    certified a key of `chip_serial`, the chip that it was asked about (9 bytes; empty: none), and certifies no other.
     """
 
     signer_certificate: bytes
@@ -32,16 +33,27 @@ class SignerOffer:
     signer_definition: CertificateDefinition
     server_time: int = 0
     certificates_left: int = 0
+    new_key_refused: bool = False
+    chip_serial: bytes = b""
 
 
-def ask_for_offer(functions: UserFunctions, cert_info: CertInfo, profile: Profile) -> SignerOffer:
+def ask_for_offer(
+    functions: UserFunctions, cert_info: CertInfo, profile: Profile, chip_serial: bytes = b""
+) -> SignerOffer:
     """Ask the server for the signer that `cert_info` names; nothing of the answer is trusted yet.
+
+    `chip_serial` (9 bytes) is the chip that is going to ask for certificates; empty if it is not known yet.
 
     Raises:
         ServerRejected: the server does not know the signer, or it is not ready.
         CertificateError: a definition is damaged.
     """
-    request = SignerRequest(cert_info.signer_public_key, profile.any_of_group, config_zone=profile.config_zone)
+    request = SignerRequest(
+        cert_info.signer_public_key,
+        profile.any_of_group,
+        config_zone=profile.config_zone,
+        chip_serial=chip_serial,
+    )
     reply = ask(functions, request, SignerReply)
     return SignerOffer(
         reply.signer_certificate,
@@ -49,6 +61,8 @@ def ask_for_offer(functions: UserFunctions, cert_info: CertInfo, profile: Profil
         CertificateDefinition.from_bytes(reply.signer_definition),
         reply.server_time,
         reply.certificates_left,
+        reply.new_key_refused,
+        chip_serial,
     )
 
 
@@ -110,6 +124,17 @@ def require_allowed_slots(offer: SignerOffer, profile: Profile) -> None:
             advice="Call the technician: the signer is for another product. The description from which it is made must"
             f" have private_key = {profile.device_key_slot} for this one.",
             code=Code.SLOT_NOT_ALLOWED,
+        )
+
+
+def require_new_key_accepted(offer: SignerOffer, chip_serial: bytes) -> None:
+    """Raise ServerRejected (chip-has-other-key) if the server certifies no new key of this chip, as far as it told."""
+    if offer.new_key_refused and offer.chip_serial == chip_serial:
+        raise ServerRejected(
+            "The server has certified another key of this chip, and certifies no new one.",
+            advice="Nothing was changed. Use a new chip, or have the server started with --allow-rekey.",
+            code=Code.CHIP_HAS_OTHER_KEY,
+            board=Board.SET_ASIDE,
         )
 
 

@@ -22,6 +22,7 @@ from atcaprov.certs.issue import IssuedCertificate, issue
 from atcaprov.certs.keys import raw_public_key, raw_signature
 from atcaprov.certs.rebuild import SlotContent, slot_contents
 from atcaprov.certs.x509_layout import certificate_layout
+from atcaprov.errors import CertificateError
 from atcaprov.provisioning.signer_offer import SignerOffer
 
 _SIGNER_ID: Final = bytes.fromhex("0034")
@@ -38,9 +39,9 @@ class TrialSigner:
         self._key = ec.generate_private_key(ec.SECP256R1())
 
     @classmethod
-    def like(cls, offer: SignerOffer, signer_id: bytes) -> Self:
-        """Return a signer that issues what the signer of an offer issues; `signer_id` has 2 bytes."""
-        return cls(offer.device_definition, offer.signer_definition, signer_id)
+    def like(cls, offer: SignerOffer) -> Self:
+        """Return a signer that issues what the signer of an offer does, with its signer id; raises CertificateError."""
+        return cls(offer.device_definition, offer.signer_definition, _signer_id(offer.signer_certificate))
 
     @classmethod
     def default(cls) -> Self:
@@ -119,6 +120,15 @@ class TrialSigner:
         builder = builder.not_valid_before(datetime(2000, 1, 1)).not_valid_after(datetime(9999, 12, 31))
         builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         return builder.sign(self._root_key, hashes.SHA256()).public_bytes(Encoding.DER)
+
+
+def _signer_id(certificate: bytes) -> bytes:
+    """Return the signer id (2 bytes) at the end of a signer certificate's common name, as four hex digits."""
+    name = certificate_layout(certificate).subject_common_name
+    try:
+        return bytes.fromhex(name.of(certificate)[-2 * len(_SIGNER_ID) :].decode()) if name is not None else b""
+    except ValueError as error:
+        raise CertificateError("The common name of the signer certificate does not end with a signer id.") from error
 
 
 def _sign(key: ec.EllipticCurvePrivateKey, digest: bytes) -> bytes:

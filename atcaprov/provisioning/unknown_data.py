@@ -26,13 +26,16 @@ _USE_LOCK_ON: Final = 0x0A
 
 
 def require_no_unknown_data(flight: Preflight) -> None:
-    """Raise ProvisioningError (data-unknown) if a slot that the run overwrites, or leaves as it is, holds other data.
+    """Raise ProvisioningError if a slot that the run overwrites, or leaves as it is, holds other data.
 
+    Its code is data-unknown; slot-locked if it may be overwritten and a slot that then has to be is locked.
     Certificates of an earlier run are no unknown data, and what the integrator writes may have been written before.
     """
     fits = untouched_slots(flight)
     unknown = [slot for slot in _judged(flight) if fits.get(slot) is False]
-    if unknown and any(fits.values()):
+    if not unknown or not any(fits.values()):
+        return
+    if not flight.profile.fill_unwritten:
         raise ProvisioningError(
             f"The chip's configuration is locked, and slot {', '.join(map(str, unknown))} holds data that this server"
             " has not issued: certificates of another program, or a secret of the product.",
@@ -41,6 +44,8 @@ def require_no_unknown_data(flight: Preflight) -> None:
             code=Code.DATA_UNKNOWN,
             board=Board.SET_ASIDE,
         )
+
+    flight.data_zone.require_open(set(_judged(flight)) & set(fits) - set(flight.slots_to_write()))
 
 
 def untouched_slots(flight: Preflight) -> dict[int, bool]:

@@ -15,6 +15,7 @@ from atcaprov.wire.cbor_map import decode_map, encode_map
 from atcaprov.wire.fields import CodeName, Flag, Kind, Number, Octets, SlotWrite, SlotWrites, Words
 
 CONFIG_ZONE_SIZE: Final = 128
+CHIP_SERIAL_SIZE: Final = 9
 PUBLIC_KEY_SIZE: Final = 64
 COMPRESSED_SIZE: Final = 72
 CERTIFICATE_SIZE_MAX: Final = 2048
@@ -173,7 +174,8 @@ class SignerRequest(Message):
     """A client asks, before it touches a chip, whether a signer is ready and what it issues.
 
     `signer_public_key` is X and Y of a P-256 point; with `any_of_group`, any signer of its group is accepted.
-    `config_zone` is the zone that the client is going to lock; empty if unknown.
+    `config_zone` is the zone that the client is going to lock; empty if unknown. `chip_serial` is the serial number of
+    the chip that is going to ask; empty if unknown.
     """
 
     TYPE: ClassVar = MessageType.SIGNER_REQUEST
@@ -184,12 +186,14 @@ class SignerRequest(Message):
         Field(2, "any_of_group", Flag(), optional=True),
         Field(3, "request_number", Number(REQUEST_NUMBER_MAX), optional=True),
         Field(4, "config_zone", Octets(CONFIG_ZONE_SIZE, CONFIG_ZONE_SIZE), optional=True),
+        Field(5, "chip_serial", Octets(CHIP_SERIAL_SIZE, CHIP_SERIAL_SIZE), optional=True),
     )
 
     signer_public_key: bytes
     any_of_group: bool = False
     request_number: int = 0
     config_zone: bytes = b""
+    chip_serial: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +202,7 @@ class SignerReply(Message):
 
     `server_time` is the server's clock in seconds since 1970-01-01 UTC; 0 if unknown. `certificates_left` is how many
     more it can issue now, by the quotas of all signers that may serve; 0 if there is no such limit, or it is unknown.
+    With `new_key_refused` the server has certified a key of the chip that was named, and certifies no other one.
     """
 
     TYPE: ClassVar = MessageType.SIGNER_REPLY
@@ -211,6 +216,7 @@ class SignerReply(Message):
         Field(5, "request_number", Number(REQUEST_NUMBER_MAX), optional=True),
         Field(6, "server_time", Number(TIME_MAX), optional=True),
         Field(7, "certificates_left", Number(CERTIFICATES_LEFT_MAX), optional=True),
+        Field(8, "new_key_refused", Flag(), optional=True),
     )
 
     signer_certificate: bytes
@@ -220,6 +226,7 @@ class SignerReply(Message):
     request_number: int = 0
     server_time: int = 0
     certificates_left: int = 0
+    new_key_refused: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,6 +62,8 @@ class RequestRules:
         other_product = check_product(request.config_zone, self._zones) if request.config_zone else None
         if other_product is not None:
             return other_product
+        if request.chip_serial and request.chip_serial[_UNIQUE] in _NONE:
+            return rejections.NO_SERIAL
         signers = self._choose(request)
         if isinstance(signers, ErrorReply):
             return signers
@@ -69,7 +71,16 @@ class RequestRules:
         if left == 0:
             return rejections.QUOTA_USED_UP
         time = int(self._clock.now().timestamp())
-        return replace(signers[0].documents.offer, server_time=time, certificates_left=left or 0)
+        return replace(
+            signers[0].documents.offer,
+            server_time=time,
+            certificates_left=left or 0,
+            new_key_refused=self._refuses_new_key(request.chip_serial),
+        )
+
+    def _refuses_new_key(self, chip_serial: bytes) -> bool:
+        """Tell whether a chip (9 bytes; empty: none) has a certificate, so that no other key of it gets one."""
+        return bool(chip_serial) and not self._allow_rekey and bool(self._records.find(chip_serial))
 
     def decide(
         self, request: CertificatesRequest, chip_serial: bytes, batch: Batch, pending: PendingReplies

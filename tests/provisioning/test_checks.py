@@ -8,19 +8,37 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from atcaprov import Board, Code, Device, Profile, Provisioner, ProvisioningError, UsageError
+from atcaprov import (
+    Act,
+    Board,
+    CertificateError,
+    Code,
+    Device,
+    Profile,
+    Provisioner,
+    ProvisioningError,
+    ServerRejected,
+    UsageError,
+)
+from atcaprov.certs.definitions.definition import CertificateDefinition
 from atcaprov.config_zone.defaults import DEFAULT_608A
 from atcaprov.device.read_only import open_read_only
+from atcaprov.device.zones.config_zone import lock_config, write_config
 from atcaprov.emulator.images import load_image
 from atcaprov.emulator.random_source import SeededRandom
 from atcaprov.emulator.trust_chain import root_certificate
 from atcaprov.provisioning.checks import CHIP_CHECKS, STATION_CHECKS, TRUST_FLEX_CHECKS, CheckFinding, Outcome, findings
 from atcaprov.provisioning.preflight import Preflight
-from atcaprov.wire.messages import SignerReply
+from atcaprov.wire.messages import SignerReply, SignerRequest
 from tests.support.chips_by_use import hal_of
 from tests.support.in_memory_server import InMemory, MemoryCa
+from tests.support.scripted_hal import ScriptedHal
 
 NAMES = [check.name for check in (*STATION_CHECKS, *CHIP_CHECKS)]
+
+
+CRITICAL_USAGE = bytes.fromhex("0603551D0F0101FF040403020388")
+"""keyUsage, critical, digitalSignature and keyAgreement, in DER."""
 
 
 @pytest.fixture(scope="module")
@@ -160,3 +178,108 @@ def test_run_that_demands_proof_changes_no_blank_chip() -> None:
 
 def test_trust_flex_part_is_asked_for_the_proof_too() -> None:
     assert "genuine" in [check.name for check in TRUST_FLEX_CHECKS]
+
+
+# What would be found only behind a lock
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_chip_with_a_certificate_for_another_key_is_refused_before_stage_1(
+    authority: MemoryCa, tmp_path: Path, named: bool
+) -> None:
+    """Also if the answer is about another chip, the run goes on: the server then refuses it later."""
+    functions = InMemory(authority)
+    functions.tamper = lambda reply: replace(reply, new_key_refused=True) if isinstance(reply, SignerReply) else reply
+    chip = tmp_path / "chip.json"
+    Device.open(f"emulator:{chip}").close()
+    before = chip.read_bytes()
+    provisioner = Provisioner(Profile(), authority.cert_info, functions)
+    with Device.open(f"emulator:{chip}") as device:
+        serial_number = device.serial_number()
+        if not named:
+            provisioner.provision(device, bytes(9))
+            return
+        with pytest.raises(ServerRejected) as caught:
+            provisioner.provision(device, serial_number)
+    assert (caught.value.code, caught.value.board) == (Code.CHIP_HAS_OTHER_KEY, Board.SET_ASIDE)
+    assert (functions.notices, chip.read_bytes()) == ([], before)
+    asked = functions.requests[0]
+    assert isinstance(asked, SignerRequest)
+    assert asked.chip_serial == serial_number
+
+
+def changed(definition: CertificateDefinition, old: bytes, new: bytes) -> CertificateDefinition:
+    """Return a definition in whose template some bytes are others of the same length."""
+    assert len(old) == len(new)
+    assert old in definition.cert_template
+    return replace(definition, cert_template=definition.cert_template.replace(old, new))
+
+
+@pytest.mark.parametrize(
+    ("role", "old", "new", "code"),
+    [
+        ("device", b"Example Organization", b"Another Organization", Code.CHAIN_INVALID),
+        ("signer", b"Example Organization", b"Another Organization", Code.CERTIFICATE_MISMATCH),
+        ("device", CRITICAL_USAGE, CRITICAL_USAGE[:-1] + b"\x08", Code.CHAIN_INVALID),  # not for signatures
+    ],
+)
+def test_definitions_that_give_no_good_certificate_are_found_at_the_start(
+    role: str, old: bytes, new: bytes, code: Code
+) -> None:
+    authority = MemoryCa()
+    assert authority.signer  # issued by the definition as it was
+    if role == "device":
+        authority.device_definition = changed(authority.device_definition, old, new)
+    else:
+        authority.signer_definition = changed(authority.signer_definition, old, new)
+    with pytest.raises(CertificateError) as caught:
+        Provisioner(Profile(), authority.cert_info, InMemory(authority)).prepare()
+    assert (caught.value.code, caught.value.board) == (code, Board.UNTOUCHED)
+
+
+def test_a_certificate_that_does_not_fit_its_slot_is_found_at_the_start(authority: MemoryCa) -> None:
+    place = authority.device_definition.comp_cert_dev_loc
+    odd = replace(authority.device_definition, comp_cert_dev_loc=replace(place, slot=8, offset=8))
+    other = MemoryCa()
+    other.device_definition = odd
+    with pytest.raises(UsageError, match="multiple of 32") as caught:
+        Provisioner(Profile(certificate_slots=frozenset({8, 11, 12})), other.cert_info, InMemory(other)).prepare()
+    assert caught.value.board is Board.UNTOUCHED
+
+
+@pytest.mark.slow
+def test_a_damaged_certificate_is_found_before_a_slot_is_locked(authority: MemoryCa, tmp_path: Path) -> None:
+    url = f"emulator:{tmp_path / 'chip.json'}"
+    functions = InMemory(authority)
+    with Device.open(url) as device:
+        Provisioner(Profile(), authority.cert_info, functions).provision(device)
+    hal = ScriptedHal(url)
+    hal.memory.write_slot(10, 0, bytes(8))
+    functions.notices.clear()
+    with Device(hal) as device, pytest.raises(CertificateError) as caught:
+        Provisioner(Profile(slots_to_lock=(13,)), authority.cert_info, functions).provision(device)
+    assert caught.value.board is Board.SCRAP
+    assert functions.notices == []
+
+
+def test_a_locked_slot_that_would_have_to_be_filled_is_found_before_stage_1(
+    authority: MemoryCa, tmp_path: Path
+) -> None:
+    url = f"emulator:{tmp_path / 'chip.json'}"
+    with Device.open(url) as device:
+        with device.permit(Act.WRITE_CONFIG, Act.LOCK_CONFIG):
+            lock_config(device, write_config(device, device.read_config(), DEFAULT_608A))
+        with device.permit(Act.WRITE_DATA, Act.LOCK_SLOT):
+            device.write_slot_block(5, 0, bytes(32))
+            device.lock_slot(14)
+    functions = Plain(authority)
+    with Device.open(url) as device, pytest.raises(ProvisioningError) as caught:
+        Provisioner(Profile(fill_unwritten=True), authority.cert_info, functions).provision(device)
+    assert (caught.value.code, caught.value.board) == (Code.SLOT_LOCKED, Board.SET_ASIDE)
+    assert functions.notices == []
+
+
+class Plain(InMemory):
+    @property
+    def writes_data_zone(self) -> bool:
+        return False

@@ -24,6 +24,7 @@ from atcaprov.device.read_only import open_read_only
 from atcaprov.inspection.snapshot import read_snapshot
 from atcaprov.provisioning.checks import Outcome
 from atcaprov.provisioning.plan import Plan, make_plan
+from atcaprov.provisioning.profile import DeliveredPart
 from atcaprov.provisioning.stage_plan import StageState
 from atcaprov.provisioning.trial_run import TrialRun, TrialSituation, try_run
 from atcaprov.provisioning.trial_signer import TrialSigner
@@ -233,3 +234,23 @@ def test_a_stage_that_fails_on_the_twin_is_the_error_of_the_plan(authority: Memo
     assert trial.error is not None
     assert (trial.error.code, trial.error.stage) == (Code.DATA_UNKNOWN, Stage.DATA_LOCK)
     assert trial.result is None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cut", [None, Stage.CERTS_REQUEST, Stage.CERTS_WRITE, Stage.VALIDATE_CERTS])
+def test_the_plan_of_a_trust_part_is_what_its_run_does(authority: MemoryCa, tmp_path: Path, cut: Stage | None) -> None:
+    chip = tmp_path / "chip.json"
+    url = f"emulator:{chip}?image=tflxtls"
+    profile = Profile(part=DeliveredPart.TFLXTLS, replace_certificates=True)
+    Device.open(url).close()
+    if cut is not None:
+        run_staged(url, authority, cut, profile)
+    before = chip.read_bytes()
+    plan = planned(url, Staged(authority, ScriptedHal()), profile)
+    assert plan.error is None
+    assert chip.read_bytes() == before
+    states = {each.stage: each.state for each in plan.stages}
+    assert states[Stage.CONFIG_LOCK] is states[Stage.DATA_LOCK] is StageState.DONE
+    done = run_staged(url, authority, profile=profile)
+    skipped = {stage for stage, status in done.notices if status is StageStatus.SKIPPED}
+    assert {stage for stage, state in states.items() if state is not StageState.TO_DO} == skipped

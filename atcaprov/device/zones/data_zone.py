@@ -26,6 +26,21 @@ class SlotWriter(Protocol):
         """Write `data` to a slot; `offset` is a multiple of 32, the rest of the last block becomes zero."""
 
 
+def _is_private(config_zone: bytes, slot: int) -> bool:
+    return bool(key_config(config_zone, slot) & _PRIVATE)
+
+
+def require_fitting(config_zone: bytes, slot: int, offset: int, size: int) -> None:
+    """Raise UsageError unless `size` bytes can be written to a slot at `offset` while the data zone is open."""
+    if not 0 <= slot < SLOT_COUNT or _is_private(config_zone, slot):
+        raise UsageError(f"Slot {slot} does not take data.", code=Code.SLOT_NOT_ALLOWED)
+    if offset % BLOCK_SIZE or offset < 0 or not size or offset + size > SLOT_SIZES[slot]:
+        raise UsageError(
+            f"{size} bytes at offset {offset} do not fit slot {slot}, which has {SLOT_SIZES[slot]}.",
+            advice="While the data zone is open, an offset is a multiple of 32.",
+        )
+
+
 class DataZone:
     """The open data and OTP zones of one chip, as far as this run knows them.
 
@@ -34,8 +49,9 @@ class DataZone:
 
     def __init__(self, device: Device, config_zone: bytes, locked: Collection[int] = ()) -> None:
         self._device = device
+        self._config_zone = config_zone
         self._locked = frozenset(locked)
-        self._private = {slot for slot in range(SLOT_COUNT) if key_config(config_zone, slot) & _PRIVATE}
+        self._private = {slot for slot in range(SLOT_COUNT) if _is_private(config_zone, slot)}
         self._slots = [bytearray([_FRESH]) * size for size in SLOT_SIZES]
         self._otp = bytearray([_FRESH]) * OTP_SIZE
         self._written: set[tuple[int, int]] = set()
@@ -43,13 +59,7 @@ class DataZone:
 
     def write(self, slot: int, offset: int, data: bytes) -> None:
         """Write `data` to a slot; `offset` is a multiple of 32, the rest of the last block becomes zero."""
-        if not 0 <= slot < SLOT_COUNT or slot in self._private:
-            raise UsageError(f"Slot {slot} does not take data.", code=Code.SLOT_NOT_ALLOWED)
-        if offset % BLOCK_SIZE or offset < 0 or not data or offset + len(data) > SLOT_SIZES[slot]:
-            raise UsageError(
-                f"{len(data)} bytes at offset {offset} do not fit slot {slot}, which has {SLOT_SIZES[slot]}.",
-                advice="While the data zone is open, an offset is a multiple of 32.",
-            )
+        require_fitting(self._config_zone, slot, offset, len(data))
         self.require_open([slot])
         for position in range(0, len(data), BLOCK_SIZE):
             self._write_block(slot, (offset + position) // BLOCK_SIZE, data[position : position + BLOCK_SIZE])
@@ -91,7 +101,7 @@ class DataZone:
             return
         if not may_fill:
             raise self._unknown_content()
-        self.require_open(slot for slot in self._public() if self._written_bytes(slot) < SLOT_SIZES[slot])
+        self.require_fillable()
         self.fill_unwritten()
         if not self._locks():
             raise _other_crc()
@@ -124,6 +134,10 @@ class DataZone:
         while (slot, block) in self._written:
             block += 1
         return block * BLOCK_SIZE
+
+    def require_fillable(self) -> None:
+        """Raise ProvisioningError (code SLOT_LOCKED) if a locked slot is not written whole: it cannot be filled."""
+        self.require_open(slot for slot in self._public() if self._written_bytes(slot) < SLOT_SIZES[slot])
 
     def require_open(self, slots: Iterable[int]) -> None:
         """Raise ProvisioningError (code SLOT_LOCKED) before anything is sent that a locked slot refuses."""

@@ -293,6 +293,31 @@ def test_an_offer_tells_what_the_quotas_allow(
     assert _refused(authority, SignerRequest(first.documents.signer_public_key, any_of_group)) == Code.QUOTA_USED_UP
 
 
+def test_an_offer_tells_whether_a_new_key_of_the_chip_would_be_refused(
+    records: FileRecords, log: RememberingLog
+) -> None:
+    def told(serial: bytes, **options: Any) -> bool:
+        question = SignerRequest(SIGNER.documents.signer_public_key, chip_serial=serial)
+        (offer,) = _authority(records, log, **options).answer(asked(question))
+        assert isinstance(offer, SignerReply), offer
+        return offer.new_key_refused
+
+    assert not told(chip_serial(1))
+    _one(_authority(records, log), request(SIGNER))
+    assert told(chip_serial(1))
+    assert _refused(_authority(records, log), request(SIGNER, key=OTHER_KEY)) == Code.CHIP_HAS_OTHER_KEY
+    assert not told(chip_serial(2))
+    assert not told(b"")
+    assert not told(chip_serial(1), allow_rekey=True)
+
+
+def test_a_chip_without_a_serial_number_is_refused_before_it_is_touched(
+    records: FileRecords, log: RememberingLog
+) -> None:
+    blank = SignerRequest(SIGNER.documents.signer_public_key, chip_serial=b"\x01\x23" + bytes(6) + b"\xee")
+    assert _refused(_authority(records, log), blank) == Code.REQUEST_INVALID
+
+
 class FailingRecords(FileRecords):
     """Records whose disk is full from some write on."""
 
