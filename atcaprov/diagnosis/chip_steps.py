@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from atcaprov.chip.parts import part_name
 from atcaprov.chip.trust_parts import trust_part_name
 from atcaprov.device.zones import config_zone
 from atcaprov.diagnosis.examination import Examination
 from atcaprov.diagnosis.finding import FindingCode, Weight, finding, of_error
+from atcaprov.inspection.identity import Use, identify
 from atcaprov.inspection.snapshot import ChipSnapshot, read_snapshot
 from atcaprov.provisioning.supported_parts import newer_silicon, require_608
+
+_FOREIGN: Final = frozenset({Use.OTHER_TOOL, Use.FACTORY_LOCKED, Use.UNKNOWN})
 
 
 def check_part(examination: Examination) -> None:
@@ -37,6 +42,7 @@ def check_configuration(examination: Examination) -> None:
         examination.good.append("Configuration and data zone are locked.")
     profile = examination.subject.profile
     if profile is None:
+        _tell_foreign(examination, snapshot)
         return
     if snapshot.zone.config_locked:
         config_zone.require_same_config(snapshot.config, profile.config_zone)
@@ -44,6 +50,13 @@ def check_configuration(examination: Examination) -> None:
     else:
         config_zone.require_possible_extras(snapshot.config, profile.config_zone)
         examination.good.append("The configuration can become the product's.")
+
+
+def _tell_foreign(examination: Examination, snapshot: ChipSnapshot) -> None:
+    identity = identify(snapshot)
+    if identity.use in _FOREIGN:
+        url = examination.url
+        examination.findings.append(finding(FindingCode.CONFIG_FOREIGN, reason=identity.reason.rstrip("."), url=url))
 
 
 def _snapshot(examination: Examination) -> ChipSnapshot:

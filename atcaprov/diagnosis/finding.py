@@ -31,6 +31,7 @@ class FindingCode(enum.StrEnum):
     TRUST_PART = "trust-part"
     CONFIG_OPEN = "config-open"
     DATA_OPEN = "data-open"
+    CONFIG_FOREIGN = "config-foreign"
     NOT_A_SERVER = "not-a-server"
 
 
@@ -143,6 +144,12 @@ TEXTS: Final[dict[FindingCode, FindingText]] = {
         "The data zone is not locked: the rules of the slots are not in force yet.",
         "Finish the board with provisioning-client: it continues where it stopped.",
         Board.RETRY,
+        Weight.NOTE,
+    ),
+    FindingCode.CONFIG_FOREIGN: FindingText(
+        "The configuration is not one of atcaprov's own: {reason}.",
+        "If it should be your product's, name its file with --config. 'atcaprov chip info --device {url}' explains it.",
+        Board.UNTOUCHED,
         Weight.NOTE,
     ),
     FindingCode.NOT_A_SERVER: FindingText(

@@ -377,6 +377,19 @@ def configuration_is_foreign(bench: Bench) -> Case:
     yield ("--device", bench.store(bench.new_chip()), "--config", _CONFIG)
 
 
+@provokes(FindingCode.CONFIG_FOREIGN, FindingCode.DATA_OPEN)
+def configuration_is_of_no_known_product(bench: Bench) -> Case:
+    memory = bench.new_chip()
+    memory.config[:], memory.config[LOCK_CONFIG] = bench.new_chip().config, 0
+    memory.config[20] ^= 0x0F
+    url = bench.store(memory)
+    found = yield ("--device", url)
+    (words,) = re.findall(r"'atcaprov ([^']*)'", found["advice"])
+    assert run_in_process(atcaprov, *words.split()).code == 0
+    (bench.folder / "own.hex").write_text(memory.config.hex())
+    yield ("--device", _finished(bench), "--config", _CONFIG)
+
+
 @provokes(Code.USER_EXTRA_SET, FindingCode.CONFIG_OPEN)
 def user_extra_is_set(bench: Bench) -> Case:
     memory = bench.new_chip()
