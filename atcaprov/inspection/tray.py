@@ -68,10 +68,11 @@ class Seen:
 class Tray:
     """The chips that were seen before, in this run and in earlier ones."""
 
-    def __init__(self, seen: Collection[Seen] = ()) -> None:
+    def __init__(self, seen: Collection[Seen] = (), records: int = 0) -> None:
+        """Begin with the chips that were `seen`, the last of them in the record of that number or before it."""
         self._by_serial: dict[str, Seen] = {}
         self._by_key: dict[str, Seen] = {}
-        self._count = 0
+        self._records = records
         for chip in seen:
             self._keep(chip)
 
@@ -88,13 +89,14 @@ class Tray:
             raise
         except AtcaProvError as error:
             kind = Kind.WRONG_PART if error.code == Code.WRONG_PART else Kind.UNREADABLE
-            return Inspected(url, kind, f"[{error.code}] {error.what}")
+            found = Inspected(url, kind, f"[{error.code}] {error.what}")
         return self.compare(found)
 
     def compare(self, found: Inspected) -> Inspected:
         """Return what was found, as a duplicate if its serial number or one of its keys was seen before; keep it."""
         before = self._seen_before(found)
-        self._keep(Seen(self._count + 1, found.serial_number, frozenset(found.public_keys.values())))
+        self._records += 1
+        self._keep(Seen(self._records, found.serial_number, frozenset(found.public_keys.values())))
         if before is None:
             return found
         return Inspected(
@@ -117,7 +119,6 @@ class Tray:
         return f"{where}: the same part again, or a copy of it"
 
     def _keep(self, chip: Seen) -> None:
-        self._count = max(self._count, chip.record)
         if chip.serial_number:
             self._by_serial.setdefault(chip.serial_number, chip)
             for key in chip.public_keys:

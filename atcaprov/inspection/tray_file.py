@@ -29,7 +29,8 @@ _ANYONE_MAY_READ: Final = 0o644
 class TrayFile:
     """A tray file, open for adding; one program at a time has it.
 
-    `seen` are the chips of earlier runs, `damaged` the numbers of lines that could not be read.
+    `seen` are the chips of earlier runs, `damaged` the numbers of lines that could not be read, `records` how many
+    records there are, damaged ones included.
     """
 
     def __init__(self, path: Path) -> None:
@@ -42,7 +43,7 @@ class TrayFile:
         self._path = path
         self.seen: list[Seen] = []
         self.damaged: list[int] = []
-        self._records = 0
+        self.records = 0
         try:
             self._file = _opened(path)
         except OSError as error:
@@ -76,14 +77,14 @@ class TrayFile:
         Raises:
             UsageError: the file cannot be written (FILE_UNWRITABLE).
         """
-        record = self._records + 1
+        record = self.records + 1
         at = datetime.now(UTC).isoformat(timespec="seconds")
         line = json.dumps({"record": record, "at": at, **asdict(found), "public_keys": dict(found.public_keys)})
         try:
             write_synced(self._file, f"{line}\n".encode("ascii"))
         except OSError as error:
             raise self._unwritable(error) from error
-        self._records = record
+        self.records = record
         return record
 
     def _lock(self) -> None:
@@ -110,7 +111,7 @@ class TrayFile:
             lines.pop()
         else:
             write_synced(self._file, b"\n")  # so that the next record has a line of its own
-        self._records = len(lines)
+        self.records = len(lines)
         for number, line in enumerate(lines, 1):
             self._take(number, line)
 

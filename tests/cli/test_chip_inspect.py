@@ -114,6 +114,19 @@ def test_a_serial_number_is_found_again_in_a_later_run(chip: Callable[[Memory], 
     assert len(tray.read_text().splitlines()) == 5
 
 
+def test_records_are_counted_over_unreadable_chips_and_damaged_lines(
+    chip: Callable[[Memory], str], tmp_path: Path
+) -> None:
+    tray, first, second = tmp_path / "tray.jsonl", chip(image()), chip(image())
+    found("--device", "i2c://99/0x60", "--device", first, "--tray", tray)
+    with tray.open("a") as out:
+        out.write("garbage\n")
+    once, again, later = found("--device", second, "--device", second, "--device", first, "--tray", tray)
+    assert (once["record"], again["record"], later["record"]) == (4, 5, 6)
+    assert "seen in record 4:" in again["reason"]
+    assert "seen in record 2:" in later["reason"]
+
+
 def test_a_public_key_in_two_parts_is_a_copy(chip: Callable[[Memory], str], tmp_path: Path) -> None:
     tray, memory = tmp_path / "tray.jsonl", provisioned()
     first = chip(memory)

@@ -41,7 +41,7 @@ def command(urls: tuple[str, ...], tray: Path | None, expected: str, as_json: bo
         file = stack.enter_context(TrayFile(tray)) if tray is not None else None
         if file is not None and file.damaged:
             _warn_of_damage(file)
-        seen = Tray(file.seen if file is not None else ())
+        seen = Tray() if file is None else Tray(file.seen, file.records)
         found = [_inspect(url, seen, file, as_json=as_json) for url in urls]
     if not as_json:
         say(_summary(found))
