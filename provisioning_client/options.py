@@ -57,8 +57,8 @@ _OPTIONS: Final = (
         default=0,
         show_default=True,
         type=int,
-        help="With --part tflxtls: 0 certifies the maker's key; 2, 3 or 4 makes a new key there. The signer must be for"
-        " that slot.",
+        help="Slot of the device key; the signer must be for that slot. With --part tflxtls, 0 is the maker's key, and"
+        " 2, 3 or 4 gets a new one.",
     ),
     click.option(
         "--replace-certificates",
@@ -188,6 +188,10 @@ class RunOptions:
         Raises:
             UsageError: a file cannot be read, or the configuration would harm the chip (code CONFIG_ZONE_UNSAFE).
         """
+        if self.replace_certificates and self.part != DeliveredPart.TFLXTLS:
+            raise UsageError(
+                "--replace-certificates is for parts that come with some: --part tflxtls.", advice="Add it."
+            )
         zone = DEFAULT_608A if self.config is None else read_zone_file(self.config).zone.data
         try:
             return Profile(

@@ -26,6 +26,8 @@ class DeliveredPart(enum.StrEnum):
 
 _TFLXTLS_KEYS: Final = (0, 2, 3, 4)
 """Slots of private keys that sign messages."""
+_TFLXTLS_CERTIFICATES: Final = frozenset({8, 10, 11, 12, 13, 15})
+"""Slots that are read in clear and may be written."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,9 @@ class Profile:
                 f"Slot {self.device_key_slot} of a TFLXTLS holds no key that signs messages.",
                 advice="Use --key-slot 0, 2, 3 or 4.",
             )
+        strangers = sorted(self.certificate_slots - _TFLXTLS_CERTIFICATES)
+        if strangers:
+            raise UsageError(f"Slot {strangers[0]} of a TFLXTLS takes no certificate.", code=Code.SLOT_NOT_ALLOWED)
         fixed = sorted(set(self.slots_to_lock) - TFLXTLS.lockable_slots)
         if fixed:
             lockable = ", ".join(map(str, sorted(TFLXTLS.lockable_slots)))

@@ -33,7 +33,7 @@ from atcaprov.chip.maker_tables import TFLXTLS_TABLE
 from atcaprov.device.command_guard import Act, act_of
 from atcaprov.emulator.slot import MemorySlot
 from atcaprov.inspection.key_proof import prove_key
-from atcaprov.wire.messages import CertificatesRequest, ErrorReply
+from atcaprov.wire.messages import AnyMessage, CertificatesRequest, ErrorReply
 from tests.support.in_memory_server import InMemory, MemoryCa
 from tests.support.scripted_hal import ScriptedHal
 
@@ -513,6 +513,26 @@ class TestOpenData:
             self.written(part(), authority, write)
 
 
+def test_any_signer_of_the_group_may_certify(authority: MemoryCa) -> None:
+    """As for blank parts: another signer of the same root and product, and the run can be repeated."""
+    group, other = MemoryCa(), MemoryCa()
+    other.root_key = group.root_key
+
+    def answer(request: AnyMessage) -> AnyMessage:
+        if not isinstance(request, CertificatesRequest):
+            return MemoryCa.answer(group, request)
+        return other.answer(replace(request, signer_public_key=other.signer_public_key))
+
+    group.answer = answer  # type: ignore[method-assign]
+    hal, any_signer = part(), replace(PROFILE, any_of_group=True)
+    first, _ = run(hal, group, any_signer)
+    assert first.signer_certificate == other.signer.der
+    again, _ = run(hal, group, replace(any_signer, replace_certificates=False))
+    assert again.was_done_before
+    with pytest.raises(CertificateError):
+        run(part(), group)
+
+
 class TestProfiles:
     @pytest.mark.parametrize("slot", [0, 2, 3, 4])
     def test_keys_that_sign_messages_may_be_certified(self, slot: int) -> None:
@@ -529,6 +549,11 @@ class TestProfiles:
         with pytest.raises(UsageError) as error:
             Profile(part=DeliveredPart.TFLXTLS, slots_to_lock=(slot,))
         assert error.value.code == Code.SLOT_NOT_LOCKABLE
+
+    @pytest.mark.parametrize("slot", [0, 5, 6, 7, 9, 14, 16])
+    def test_slots_that_cannot_hold_certificates_are_refused(self, slot: int) -> None:
+        with pytest.raises(UsageError, match=f"Slot {slot}"):
+            Profile(part=DeliveredPart.TFLXTLS, certificate_slots=frozenset({slot}))
 
     def test_a_configuration_of_ones_own_is_refused(self) -> None:
         with pytest.raises(UsageError, match="configuration of its own"):

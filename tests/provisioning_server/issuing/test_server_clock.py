@@ -17,6 +17,7 @@ from cryptography import x509
 from atcaprov import Code, Device, UsageError
 from atcaprov.certs.descriptions.description import default_description
 from atcaprov.certs.descriptions.template import device_definition
+from atcaprov.chip.maker_tables import TFLXTLS_TABLE
 from atcaprov.wire.messages import CertificatesReply, CertificatesRequest, ErrorReply, SignerReply, SignerRequest
 from provisioning_server.issuing.authority import Authority
 from provisioning_server.issuing.requests import Request
@@ -270,6 +271,20 @@ def test_a_certificate_of_the_future_that_may_be_on_the_chip_stays(shift: Shift)
     shift.now = NOW
     shift.start("it is right now")
     assert shift.ask(_data_locked(request(SIGNER), locked=True)) == first
+
+
+@pytest.mark.parametrize(("slot_locks", "is_replaced"), [(b"\xff\xff", True), (b"\xff\xfb", False)])
+def test_on_a_tflxtls_it_stays_once_its_slot_is_locked(shift: Shift, slot_locks: bytes, is_replaced: bool) -> None:
+    """The maker's data lock does not tell whether the certificate is on the chip; the lock of slot 10 does."""
+    plain = request(SIGNER)
+    zone = plain.config_zone[:12] + b"\x01\0\0\0" + TFLXTLS_TABLE.config[16:]
+    message = dataclasses.replace(plain, config_zone=zone)
+    shift.now = NOW + 400 * timedelta(days=1)
+    first = shift.ask(message)
+    shift.now = NOW
+    shift.start("it is right now")
+    later = dataclasses.replace(message, config_zone=zone[:88] + slot_locks + zone[90:], existing_only=True)
+    assert (shift.ask(later) != first) is is_replaced
 
 
 def test_no_certificate_is_replaced_while_the_clock_is_in_doubt(shift: Shift) -> None:
