@@ -16,15 +16,16 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 
 from atcaprov.certs.chain import verify_chain
+from atcaprov.certs.definitions.definition import CertificateDefinition
 from atcaprov.certs.field_comparison import certificate_differences, listed
 from atcaprov.certs.issued_record import IssuedRecord
 from atcaprov.device.device import Device
 from atcaprov.errors import AtcaProvError, Board, CertificateError, Code, DeviceError, ProvisioningError, UsageError
 from atcaprov.inspection import verdict
-from atcaprov.inspection.certificates.defined import IssuerDefinitions, defined_chain
+from atcaprov.inspection.certificates.defined import IssuerDefinitions, defined_chain, defined_device
 from atcaprov.inspection.certificates.found import FoundChain, Layout
 from atcaprov.inspection.certificates.leftovers import leftovers
-from atcaprov.inspection.certificates.search import found_chains
+from atcaprov.inspection.certificates.search import completed, found_chains
 from atcaprov.inspection.genuine import require_chain, vendor_root
 from atcaprov.inspection.key_proof import prove_key, reason_not_to_sign
 from atcaprov.inspection.snapshot import ChipSnapshot
@@ -70,6 +71,8 @@ class TrustSources:
 
     now: datetime
     definitions: IssuerDefinitions | None = None
+    device_definition: CertificateDefinition | None = None
+    """That of another CA, whose certificate is among `issuers`; instead of `definitions`."""
     root: bytes | None = None
     issuers: Sequence[bytes] = ()
     records: Sequence[IssuedRecord] | None = None
@@ -207,6 +210,8 @@ def _chain(chip: ChipSnapshot, sources: TrustSources) -> FoundChain:
     """Return the chain to verify: ours if definitions are given, else the first that is signed and has its key."""
     if sources.definitions is not None:
         return defined_chain(chip, sources.definitions)
+    if sources.device_definition is not None:
+        return completed(defined_device(chip, sources.device_definition, sources.issuers), sources.issuers)
     chains = found_chains(chip, sources.issuers)
     for is_sound in _PREFERENCES:
         for chain in chains:

@@ -86,6 +86,17 @@ def test_ours_by_definition_files(authority: MemoryCa, finished: bytes, export: 
         assert ders(ended.out.encode()) == issued(authority)
 
 
+def test_device_definition_alone_needs_the_certificate_of_the_issuer(
+    authority: MemoryCa, finished: bytes, export: Path, tmp_path: Path
+) -> None:
+    definition = ("--definition", export / "device_definition.json")
+    ended = cert(tmp_path, finished, *definition, "--issuer", export / "signer.pem", "--pem")
+    assert ended.code == 0, ended.err
+    assert ders(ended.out.encode()) == issued(authority)
+    other = cert(tmp_path, finished, *definition, "--issuer", export / "root.pem")
+    assert (other.code, "Error [key-mismatch]" in other.err) == (7, True)
+
+
 def test_ours_without_its_definition_is_named_and_not_guessed(finished: bytes, tmp_path: Path) -> None:
     ended = cert(tmp_path, finished, "--json")
     assert ended.code == 7

@@ -79,6 +79,13 @@ def test_good_chip(finished: bytes, export: Path, tmp_path: Path) -> None:
     assert outcomes(found) == dict.fromkeys(("certificate", "chain", "key", "dates"), "passed")
 
 
+def test_good_chip_by_the_definition_of_another_ca(finished: bytes, export: Path, tmp_path: Path) -> None:
+    named = ("--definition", export / "device_definition.json", "--issuer", export / "signer.pem")
+    assert verify(tmp_path, finished, *named, "--root", export / "root.pem").code == 0
+    assert verify(tmp_path, finished, *named).code == 2
+    assert verify(tmp_path, finished, *named, "--root", TEST_ROOT).code == 7
+
+
 def test_chip_of_another_signer_of_the_root_is_good_and_set_aside(
     authority: MemoryCa, export: Path, tmp_path: Path
 ) -> None:

@@ -14,10 +14,10 @@ from atcaprov.cli.chip.issuer_options import KnownIssuer, issuer_options, known_
 from atcaprov.cli.chip.options import FILE, device_option, hex_text, json_option, say_json, trace_option
 from atcaprov.device.read_only import open_read_only
 from atcaprov.errors import AtcaProvError, Code, UsageError
-from atcaprov.inspection.certificates.defined import defined_chain
+from atcaprov.inspection.certificates.defined import defined_chain, defined_device
 from atcaprov.inspection.certificates.found import FoundChain
 from atcaprov.inspection.certificates.leftovers import leftovers
-from atcaprov.inspection.certificates.search import completed_with, found_chains
+from atcaprov.inspection.certificates.search import completed, found_chains
 from atcaprov.inspection.snapshot import ChipSnapshot, read_snapshot
 from atcaprov.program.console_text import say
 
@@ -53,20 +53,22 @@ def command(url: str, out: Path | None, pem: bool, as_json: bool, trace: Path | 
         say("\n".join(_lines(chip, chains, problems)))
     if out is not None and chains:
         _write(out, chain_pem(chains[0]))
-    if chains:
+    if any(chain.is_signed is not False for chain in chains):
         return 0
     raise problems[0]
 
 
 def _found(chip: ChipSnapshot, known: KnownIssuer) -> tuple[list[FoundChain], list[AtcaProvError]]:
     """Return the chains and what makes no chain; with definitions, only what they describe."""
-    if known.definitions is None:
-        chains = found_chains(chip, known.issuers)
-        return chains, list(leftovers(chip, chains))
     try:
-        return [completed_with(defined_chain(chip, known.definitions), known.issuers)], []
+        if known.definitions is not None:
+            return [completed(defined_chain(chip, known.definitions), known.issuers)], []
+        if known.device_definition is not None:
+            return [completed(defined_device(chip, known.device_definition, known.issuers), known.issuers)], []
     except AtcaProvError as error:
         return [], [error]
+    chains = found_chains(chip, known.issuers)
+    return chains, list(leftovers(chip, chains))
 
 
 def _lines(chip: ChipSnapshot, chains: Sequence[FoundChain], problems: Sequence[AtcaProvError]) -> Iterator[str]:

@@ -38,6 +38,8 @@ class KnownIssuer:
     definitions: IssuerDefinitions | None
     root: bytes | None
     issuers: Sequence[bytes]
+    device_definition: CertificateDefinition | None = None
+    """That of a CA of others, whose certificate is among the issuers."""
 
 
 def issuer_options(command: _Command) -> _Command:
@@ -97,8 +99,7 @@ def known_issuer(
     if folder is not None:
         return _of_folder(folder, root, issuers)
     if definition_files:
-        definitions = _read_definitions(definition_files)
-        return KnownIssuer(_pinned(definitions, cert_info, root, issuers), root, issuers)
+        return _of_files(definition_files, cert_info, root, issuers)
     if host is not None or port is not None:
         if cert_info is None:
             raise UsageError("A server is asked for one signer.", advice="Add --certinfo FILE, which names it.")
@@ -110,6 +111,17 @@ def known_issuer(
             advice="Add --host NAME, or give --signer FOLDER or --definition FILE instead.",
         )
     return KnownIssuer(None, root, issuers)
+
+
+def _of_files(
+    paths: Sequence[Path], cert_info: CertInfo | None, root: bytes | None, issuers: list[bytes]
+) -> KnownIssuer:
+    """Return what definition files tell: one of a device with its issuer's certificate, or one of each role."""
+    if len(paths) == 1 and issuers:
+        definition = _read_definition(paths[0])
+        if definition.role == "device":
+            return KnownIssuer(None, root, issuers, definition)
+    return KnownIssuer(_pinned(_read_definitions(paths), cert_info, root, issuers), root, issuers)
 
 
 def _of_folder(folder: Path, root: bytes | None, issuers: list[bytes]) -> KnownIssuer:
@@ -167,7 +179,7 @@ def _read_definitions(paths: Sequence[Path]) -> tuple[CertificateDefinition, Cer
     if set(found) != {"device", "signer"} or len(paths) != len(found):
         raise UsageError(
             "Two definitions are needed, one of the device and one of the signer.",
-            advice="Give --definition twice: device_definition.json and signer_definition.json.",
+            advice="Give --definition for each, or that of the device with its issuer's certificate by --issuer FILE.",
         )
     return found["device"], found["signer"]
 

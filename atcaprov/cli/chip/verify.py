@@ -47,9 +47,16 @@ def command(
     others as every program.
     """
     known = known_issuer(**issuer)
-    if genuine and known.definitions is not None:
+    if genuine and (known.definitions is not None or known.device_definition is not None):
         raise UsageError("--genuine asks for the maker's certificates, not for those of a signer of your own.")
-    sources = TrustSources(datetime.now(UTC), known.definitions, known.root, known.issuers, _records(logs, server_data))
+    sources = TrustSources(
+        datetime.now(UTC),
+        definitions=known.definitions,
+        device_definition=known.device_definition,
+        root=known.root,
+        issuers=known.issuers,
+        records=_records(logs, server_data),
+    )
     with open_read_only(url, trace=trace) as device:
         if genuine:
             prove_genuine(device, root=known.root)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from atcaprov.certs.compressed_form import CompressedCertificate
@@ -57,20 +57,26 @@ def rebuilt_pair(read: ReadSlot, issuer: IssuerDefinitions, *, public_key: bytes
         ca_public_key=issuer.root_public_key,
         stored=_stored(issuer.signer, read),
     )
-    compressed, stored = from_slots(issuer.device, read)
-    device = rebuild(
-        issuer.device,
-        compressed=compressed,
-        public_key=stored or public_key,
-        ca_public_key=signer_key,
-        chip_serial=chip_serial,
-        stored=_stored(issuer.device, read),
-    )
+    device = _rebuilt_device(read, issuer.device, signer_key, public_key=public_key, chip_serial=chip_serial)
     return RebuiltPair(device, signer, signer_key)
 
 
 def _stored(definition: CertificateDefinition, read: ReadSlot) -> StoredData:
     return {place: read(place.slot, place.offset, place.count) for place in stored_locations(definition)}
+
+
+def _rebuilt_device(
+    read: ReadSlot, definition: CertificateDefinition, signer_key: bytes, *, public_key: bytes, chip_serial: bytes
+) -> bytes:
+    compressed, stored = from_slots(definition, read)
+    return rebuild(
+        definition,
+        compressed=compressed,
+        public_key=stored or public_key,
+        ca_public_key=signer_key,
+        chip_serial=chip_serial,
+        stored={place: read(place.slot, place.offset, place.count) for place in stored_locations(definition)},
+    )
 
 
 def defined_chain(chip: ChipSnapshot, issuer: IssuerDefinitions) -> FoundChain:
@@ -81,29 +87,57 @@ def defined_chain(chip: ChipSnapshot, issuer: IssuerDefinitions) -> FoundChain:
         CertificateError: only one of the two is there, or they do not belong together: codes CERTIFICATE_WITHOUT_KEY,
             KEY_WITHOUT_CERTIFICATE, CERTIFICATE_MISMATCH (another definition), KEY_MISMATCH (another key).
     """
-    place, key_slot = issuer.device.comp_cert_dev_loc, issuer.device.private_key_slot
+    key = _key(chip, issuer.device)
+    pair = rebuilt_pair(_reader(chip), issuer, public_key=key, chip_serial=chip.serial_number)
+    _require_signed(pair.device, pair.signer_public_key, issuer.device)
+    found = (
+        FoundCertificate(pair.device, tuple(issuer.device.write_slots)),
+        FoundCertificate(pair.signer, tuple(issuer.signer.write_slots)),
+    )
+    return FoundChain(Layout.ATCAPROV, found, issuer.device.private_key_slot, is_signed=True)
+
+
+def defined_device(chip: ChipSnapshot, definition: CertificateDefinition, issuers: Sequence[bytes]) -> FoundChain:
+    """Return the certificate of a chip that another CA certified, with its issuer out of `issuers` (DER).
+
+    Raises as `defined_chain`; KEY_MISMATCH, too, if none of the issuers has signed it.
+    """
+    key, read = _key(chip, definition), _reader(chip)
+    der = b""
+    for issuer in (FoundCertificate(each, ()) for each in issuers):
+        der = _rebuilt_device(read, definition, issuer.public_key, public_key=key, chip_serial=chip.serial_number)
+        if is_signed_by(der, issuer.public_key):
+            found = (FoundCertificate(der, tuple(definition.write_slots)), issuer)
+            return FoundChain(Layout.ATCAPROV, found, definition.private_key_slot, is_signed=True)
+    raise _not_signed(definition)
+
+
+def _key(chip: ChipSnapshot, definition: CertificateDefinition) -> bytes:
+    """Return the chip's key if there is a certificate, too; raises the error that says what is missing."""
+    place, key_slot = definition.comp_cert_dev_loc, definition.private_key_slot
     key = chip.public_keys.get(key_slot)
-    content = chip.stored(place.slot, place.offset, place.count)
-    parsed = _parsed(content)
+    parsed = _parsed(chip.stored(place.slot, place.offset, place.count))
     if key is None:
         raise _without_key(chip, place.slot, key_slot, parsed)
     if parsed is None:
         raise _without_certificate(chip, place.slot, key_slot)
-    pair = rebuilt_pair(_reader(chip), issuer, public_key=key, chip_serial=chip.serial_number)
-    if not is_signed_by(pair.device, pair.signer_public_key):
-        raise CertificateError(
-            f"The certificate in slot {place.slot} is not for the key in slot {key_slot}, or was changed: its signature"
-            " does not verify.",
-            advice="Set the board aside: its certificates belong to another unit, or an earlier run failed.",
-            code=Code.KEY_MISMATCH,
-            board=Board.SET_ASIDE,
-        )
-    signer_slots = tuple(issuer.signer.write_slots)
-    found = (
-        FoundCertificate(pair.device, tuple(issuer.device.write_slots)),
-        FoundCertificate(pair.signer, signer_slots),
+    return key
+
+
+def _require_signed(der: bytes, issuer_key: bytes, definition: CertificateDefinition) -> None:
+    if not is_signed_by(der, issuer_key):
+        raise _not_signed(definition)
+
+
+def _not_signed(definition: CertificateDefinition) -> CertificateError:
+    slot, key_slot = definition.comp_cert_dev_loc.slot, definition.private_key_slot
+    return CertificateError(
+        f"The certificate in slot {slot} is not for the key in slot {key_slot}, or was changed: its signature does not"
+        " verify under the issuer's key.",
+        advice="Set the board aside: its certificates belong to another unit, or an earlier run failed.",
+        code=Code.KEY_MISMATCH,
+        board=Board.SET_ASIDE,
     )
-    return FoundChain(Layout.ATCAPROV, found, key_slot, is_signed=True)
 
 
 def _parsed(content: bytes | None) -> CompressedCertificate | None:

@@ -19,7 +19,7 @@ def found_chains(chip: ChipSnapshot, issuers: Sequence[bytes] = ()) -> list[Foun
     found = list(_found(chip, issuers))
     pool = [chain.device for chain in found] + [FoundCertificate(der, ()) for der in issuers]
     own = [chain for chain in found if not _only_issues(chain, found)]
-    return [completed(chain, pool) for chain in own]
+    return [_completed(chain, pool) for chain in own]
 
 
 def _found(chip: ChipSnapshot, issuers: Sequence[bytes]) -> Iterator[FoundChain]:
@@ -36,13 +36,12 @@ def _only_issues(chain: FoundChain, chains: Sequence[FoundChain]) -> bool:
     return chain.key_slot is None and any(chain.device.issued(other.device) for other in others)
 
 
-def completed_with(chain: FoundChain, issuers: Sequence[bytes]) -> FoundChain:
-    """Return the chain with its further issuers out of certificates (DER) that were given."""
-    return completed(chain, [FoundCertificate(der, ()) for der in issuers])
+def completed(chain: FoundChain, issuers: Sequence[bytes]) -> FoundChain:
+    """Return the chain with its further issuers out of certificates (DER) that were given, without a root."""
+    return _completed(chain, [FoundCertificate(der, ()) for der in issuers])
 
 
-def completed(chain: FoundChain, pool: Sequence[FoundCertificate]) -> FoundChain:
-    """Return the chain with its further issuers out of `pool`, without a root."""
+def _completed(chain: FoundChain, pool: Sequence[FoundCertificate]) -> FoundChain:
     certificates = list(chain.certificates)
     while True:
         last = certificates[-1]
