@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -14,15 +13,15 @@ from atcaprov.certs.certificate_files import read_certificates
 from atcaprov.certs.definitions.definition import CertificateDefinition
 from atcaprov.certs.keys import key_id
 from atcaprov.chip.memory_map import SLOT_COUNT
+from atcaprov.cli.chip.options import FILE, device_option, hex_text, json_option, say_json
 from atcaprov.cli.new_file import refuse_existing, write_new_file
 from atcaprov.device.device import Device
 from atcaprov.device.read_only import open_read_only
 from atcaprov.errors import UsageError
 from atcaprov.importing.certificate_import import ImportOrder, ImportPlan, plan_import, run_import
-from atcaprov.inspection.snapshot import read_snapshot
+from atcaprov.importing.chip_session import look_at
 from atcaprov.program.console_text import say
 
-_FILE: Final = click.Path(dir_okay=False, path_type=Path)
 _SLOT: Final = click.IntRange(0, SLOT_COUNT - 1)
 _FORMS: Final = {
     "compressed": "compressed",
@@ -32,20 +31,20 @@ _FORMS: Final = {
 
 
 @click.command("import")
-@click.argument("certificate", type=_FILE)
-@click.option("--device", "url", metavar="URL", required=True, help="Device URL of the chip.")
+@click.argument("certificate", type=FILE)
+@device_option
 @click.option(
-    "--chain", "chain", type=_FILE, multiple=True, help="Certificates of its issuers: PEM, DER or PKCS#7. Repeatable."
+    "--chain", "chain", type=FILE, multiple=True, help="Certificates of its issuers: PEM, DER or PKCS#7. Repeatable."
 )
 @click.option(
-    "--definition", "definitions", type=_FILE, multiple=True, help="Definition (JSON) of the certificate. Repeatable."
+    "--definition", "definitions", type=FILE, multiple=True, help="Definition (JSON) of the certificate. Repeatable."
 )
 @click.option("--slot", "x509_slot", metavar="SLOT", type=_SLOT, help="Store it as plain X.509 in this slot.")
 @click.option("--key-slot", metavar="SLOT", type=_SLOT, help="Slot of its key; default: whichever holds it.")
-@click.option("--out", type=_FILE, help="New file for the certificate and its issuers (PEM), for the firmware.")
+@click.option("--out", type=FILE, help="New file for the certificate and its issuers (PEM), for the firmware.")
 @click.option("--overwrite", is_flag=True, help="Write also where something is, or may be.")
 @click.option("--dry-run", is_flag=True, help="Check everything and write nothing.")
-@click.option("--json", "as_json", is_flag=True, help="Print the result as one line of JSON.")
+@json_option
 def command(
     certificate: Path,
     url: str,
@@ -76,7 +75,9 @@ def _import_certificate(url: str, order: ImportOrder, out: Path | None, *, dry_r
     if out is not None:
         refuse_existing(out)
     with open_read_only(url) as device:
-        plan = plan_import(read_snapshot(device), order, datetime.now(UTC))
+        plan = plan_import(
+            look_at(device, key_slot=order.key_slot, certificates=order.certificates), order, datetime.now(UTC)
+        )
     if not dry_run:
         if plan.writes:
             with Device.open(url) as device:
@@ -84,16 +85,16 @@ def _import_certificate(url: str, order: ImportOrder, out: Path | None, *, dry_r
         if out is not None:
             write_new_file(out, plan.chain.pem)
     if as_json:
-        say(json.dumps(_facts(plan, out, dry_run=dry_run)))
+        say_json(_facts(plan, out, dry_run=dry_run))
     else:
         _tell(plan, out, dry_run=dry_run)
 
 
 def _facts(plan: ImportPlan, out: Path | None, *, dry_run: bool) -> dict[str, Any]:
     return {
-        "serial_number": plan.snapshot.serial_number.hex().upper(),
+        "serial_number": hex_text(plan.snapshot.serial_number),
         "key_slot": plan.key_slot,
-        "key_id": key_id(plan.chain.public_key).hex().upper(),
+        "key_id": hex_text(key_id(plan.chain.public_key)),
         "form": plan.form,
         "certificate_size": len(plan.chain.certificate),
         "issuers": len(plan.chain.issuers),

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import click
 
@@ -12,30 +11,29 @@ from atcaprov.bounded_reading import read_bytes
 from atcaprov.certs.key_files.private_key import key_is_encrypted, read_private_key
 from atcaprov.certs.keys import key_id
 from atcaprov.chip.memory_map import SLOT_COUNT
+from atcaprov.cli.chip.options import FILE, device_option, hex_text, json_option, say_json
 from atcaprov.device.device import SECRET_SIZE, Device
 from atcaprov.device.read_only import open_read_only
 from atcaprov.errors import Code, UsageError
+from atcaprov.importing.chip_session import look_at
 from atcaprov.importing.private_key_import import PrivateKeyImport, plan_private_key, run_private_key
-from atcaprov.inspection.snapshot import read_snapshot
 from atcaprov.program.console_text import say
-
-_FILE: Final = click.Path(dir_okay=False, path_type=Path)
 
 
 @click.command("import-key")
-@click.option("--device", "url", metavar="URL", required=True, help="Device URL of the chip.")
+@device_option
 @click.option(
     "--insecure-private-key",
     "path",
-    type=_FILE,
+    type=FILE,
     required=True,
     help="Private key on P-256 (PEM, DER, PKCS#12, JWK). Whoever has this file can pose as the device.",
 )
 @click.option("--slot", metavar="SLOT", type=click.IntRange(0, SLOT_COUNT - 1), required=True, help="Slot of the key.")
-@click.option("--write-key", type=_FILE, help="File of the slot's WriteKey, 32 bytes: the key is sent encrypted.")
+@click.option("--write-key", type=FILE, help="File of the slot's WriteKey, 32 bytes: the key is sent encrypted.")
 @click.option("--replace-key", is_flag=True, help="Write it also over another key, which is lost.")
 @click.option("--dry-run", is_flag=True, help="Check everything and write nothing.")
-@click.option("--json", "as_json", is_flag=True, help="Print the result as one line of JSON.")
+@json_option
 def command(
     url: str, path: Path, slot: int, write_key: Path | None, replace_key: bool, dry_run: bool, as_json: bool
 ) -> None:
@@ -45,13 +43,13 @@ def command(
     key = read_private_key(data, password, str(path))
     secret = None if write_key is None else _secret(write_key)
     with open_read_only(url) as device:
-        plan = plan_private_key(read_snapshot(device, slots=()), slot, key, write_key=secret, replace_key=replace_key)
+        plan = plan_private_key(look_at(device, slots=()), slot, key, write_key=secret, replace_key=replace_key)
     proved = False
     if not dry_run:
         with Device.open(url) as device:
             proved = run_private_key(device, plan)
     if as_json:
-        say(json.dumps(_key_facts(plan, proved=proved, dry_run=dry_run)))
+        say_json(_key_facts(plan, proved=proved, dry_run=dry_run))
     else:
         _tell_key(plan, proved=proved, dry_run=dry_run)
 
@@ -77,9 +75,9 @@ def _secret(path: Path) -> bytes:
 
 def _key_facts(plan: PrivateKeyImport, *, proved: bool, dry_run: bool) -> dict[str, Any]:
     return {
-        "serial_number": plan.snapshot.serial_number.hex().upper(),
+        "serial_number": hex_text(plan.snapshot.serial_number),
         "key_slot": plan.slot,
-        "key_id": key_id(plan.public_key).hex().upper(),
+        "key_id": hex_text(key_id(plan.public_key)),
         "written": not plan.is_there and not dry_run,
         "encrypted": plan.is_encrypted,
         "verified": proved,

@@ -18,7 +18,8 @@ from atcaprov.certs.keys import key_id
 from atcaprov.certs.rebuild import SlotContent
 from atcaprov.chip.memory_map import SLOT_SIZES
 from atcaprov.device.device import Device
-from atcaprov.errors import Board, CertificateError, Code, ProvisioningError, TransportError
+from atcaprov.errors import Board, CertificateError, Code, ProvisioningError
+from atcaprov.importing.chip_session import require_same_chip
 from atcaprov.importing.compressed_parts import CompressedPart, device_part, require_own_slots, signer_part
 from atcaprov.importing.presented_chain import PresentedChain, presented_chain
 from atcaprov.importing.slot_writes import SlotWrite, largest_open_slot, plan_writes, prove_writes, write_slots
@@ -188,12 +189,7 @@ def run_import(device: Device, plan: ImportPlan) -> None:
     Raises TransportError when another chip answers than the one that was looked at; ProvisioningError and
     CertificateError when the chip does not hold what was written.
     """
-    if device.read_config() != plan.snapshot.config:
-        raise TransportError(
-            "Another chip answers than the one that was looked at.",
-            advice="Leave the board in its fixture and run the command again.",
-            code=Code.DEVICE_NOT_FOUND,
-        )
+    require_same_chip(device, plan.snapshot)
     write_slots(device, plan.writes)
     if plan.can_be_verified:
         prove_writes(device, plan.writes)

@@ -6,17 +6,17 @@ and after it encrypted under the slot's WriteKey, if WriteConfig allows (DS20005
 
 from __future__ import annotations
 
-import hashlib
-import os
 from dataclasses import dataclass, field
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from atcaprov.certs.keys import key_id, raw_public_key, verify_digest
+from atcaprov.certs.keys import key_id, raw_public_key
 from atcaprov.config_zone.slot import Slot
 from atcaprov.device.command_guard import Act
 from atcaprov.device.device import SECRET_SIZE, Device
-from atcaprov.errors import Board, Code, DeviceError, ProvisioningError, TransportError, UsageError
+from atcaprov.errors import Board, CertificateError, Code, DeviceError, ProvisioningError, UsageError
+from atcaprov.importing.chip_session import require_same_chip
+from atcaprov.inspection.key_proof import prove_key, reason_not_to_sign
 from atcaprov.inspection.snapshot import ChipSnapshot, gives_public_key
 
 
@@ -108,12 +108,7 @@ def run_private_key(device: Device, plan: PrivateKeyImport) -> bool:
     Raises TransportError when another chip answers than the one that was looked at, DeviceError when the chip refuses,
     ProvisioningError when it does not prove the key that was written.
     """
-    if device.read_config() != plan.snapshot.config:
-        raise TransportError(
-            "Another chip answers than the one that was looked at.",
-            advice="Leave the board in its fixture and run the command again.",
-            code=Code.DEVICE_NOT_FOUND,
-        )
+    require_same_chip(device, plan.snapshot)
     if not plan.is_there:
         _write(device, plan)
     return _proved(device, plan)
@@ -133,20 +128,25 @@ def _write(device: Device, plan: PrivateKeyImport) -> None:
 
 def _proved(device: Device, plan: PrivateKeyImport) -> bool:
     """Have the chip show and use the key, where its configuration lets anybody do so."""
-    slot = plan.snapshot.zone.slots[plan.slot]
-    shows = gives_public_key(plan.snapshot.zone, slot)
-    found = device.get_pubkey(plan.slot) if shows else plan.public_key
-    config = slot.slot_config
-    signs = config.external_sign and not config.limited_use and not slot.key_config.req_auth
-    digest = hashlib.sha256(os.urandom(32)).digest()
-    good = not signs or verify_digest(plan.public_key, digest, device.sign(plan.slot, digest))
-    if found != plan.public_key or not good:
-        raise ProvisioningError(
-            f"Slot {plan.slot} holds another key than the one that was written.",
-            advice="Run the same command again; if it happens twice, set the board aside.",
-            code=Code.WRITE_NOT_VERIFIED,
-        )
+    zone = plan.snapshot.zone
+    shows = gives_public_key(zone, zone.slots[plan.slot])
+    signs = reason_not_to_sign(zone, plan.slot) is None
+    try:
+        if shows and device.get_pubkey(plan.slot) != plan.public_key:
+            raise _another_key(plan.slot)
+        if signs:
+            prove_key(device, plan.slot, plan.public_key)
+    except CertificateError as error:
+        raise _another_key(plan.slot) from error
     return shows or signs
+
+
+def _another_key(slot: int) -> ProvisioningError:
+    return ProvisioningError(
+        f"Slot {slot} holds another key than the one that was written.",
+        advice="Run the same command again; if it happens twice, set the board aside.",
+        code=Code.WRITE_NOT_VERIFIED,
+    )
 
 
 def _not_allowed(what: str) -> ProvisioningError:

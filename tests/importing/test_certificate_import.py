@@ -31,6 +31,7 @@ from atcaprov.certs.keys import key_id
 from atcaprov.chip.commands import Opcode, Zone
 from atcaprov.device.read_only import ReadOnlyHal
 from atcaprov.importing.certificate_import import ImportOrder, ImportPlan, plan_import, run_import
+from atcaprov.importing.chip_session import look_at
 from atcaprov.inspection.snapshot import ChipSnapshot, read_snapshot
 from tests.importing.conftest import KEYS, MakeChip, configured_chip
 from tests.support import atcacert
@@ -138,6 +139,17 @@ def test_a_certificate_for_the_key_of_any_slot_is_taken(make_chip: MakeChip) -> 
     assert planned(hal, plain(KEYS[2].public), x509_slot=8, key_slot=2).key_slot == 2
     error = refused(hal, plain(KEYS[2].public), x509_slot=8, key_slot=0)
     assert error.code == Code.KEY_MISMATCH
+
+
+def test_a_key_that_the_chip_does_not_show_is_proved_by_a_signature(make_chip: MakeChip) -> None:
+    hal = make_chip(slots={0: (0x0085, 0x0031)})
+    certificate = plain(KEY)
+    assert "public key: expected" in refused(hal, certificate, x509_slot=8).what
+    with Device(ReadOnlyHal(hal)) as device:
+        mine = look_at(device, key_slot=0, certificates=[certificate])
+        other = look_at(device, key_slot=0, certificates=[plain(DEVICE.public)])
+    assert plan_import(mine, ImportOrder((certificate,), key_slot=0, x509_slot=8), NOW).key_slot == 0
+    assert 0 not in other.public_keys
 
 
 def test_a_certificate_for_another_key_names_both(make_chip: MakeChip) -> None:
