@@ -84,10 +84,11 @@ class _Derivation:
         fields = self.compressed_fields(signer_id)
         source = self.serial_source(fields) if fields is not None else None
         spans = {StdElement.SUBJ_KEY_ID: self.subject_key_id(), StdElement.AUTH_KEY_ID: self.authority_key_id()}
+        elements = self.elements()
         self.findings.check()
         assert fields is not None
         assert source is not None
-        definition = self.definition(fields, source, {**spans, StdElement.SIGNER_ID: signer_id})
+        definition = self.definition(fields, source, elements, {**spans, StdElement.SIGNER_ID: signer_id})
         return DerivedDefinition(definition, self.proved(definition), self.chip_serial, tuple(self.findings.notes))
 
     def check_signature(self) -> None:
@@ -197,12 +198,24 @@ class _Derivation:
         found: list[CertElement] = []
         if self.chip_serial is not None:
             found += serial_elements(self.certificate, self.layout, self.chip_serial)
+        if self.request.chip_serial is not None and not found:
+            self.findings.notes.append("The chip's serial number stands nowhere in the subject and the extensions.")
         for text in self.request.texts:
-            found += text_elements(self.certificate, self.layout, text)
+            places = text_elements(self.certificate, self.layout, text)
+            if not places:
+                self.findings.refuse(
+                    f"stored text: '{text.data.decode(errors='replace')}' stands nowhere in the certificate",
+                    "Give texts as the certificate has them, dates such as 260601081500Z",
+                )
+            found += places
         return tuple(found)
 
     def definition(
-        self, fields: CompressedCertificate, source: GeneratedSerial, spans: dict[StdElement, Span | None]
+        self,
+        fields: CompressedCertificate,
+        source: GeneratedSerial,
+        elements: tuple[CertElement, ...],
+        spans: dict[StdElement, Span | None],
     ) -> CertificateDefinition:
         """Return the definition; `spans` are those of the elements that the certificate may lack."""
         layout, request = self.layout, self.request
@@ -230,7 +243,7 @@ class _Derivation:
             comp_cert_dev_loc=replace(compressed_location(request.slots), offset=request.certificate_offset),
             std_cert_elements=tuple(_location(spans[element]) for element in StdElement),
             cert_template=self.certificate,
-            cert_elements=self.elements(),
+            cert_elements=elements,
             ca_cert_def=request.issuer_definition,
             format_version=fields.format_version,
         )
