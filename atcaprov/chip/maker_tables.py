@@ -1,10 +1,11 @@
 """The configuration that a Trust part is delivered with, and what of it is chosen when it is ordered.
 
-Bytes 16 to 127 are those of a published reading of an ATECC608B-TFLXTLS (cryptoauth_test readcfg); the data sheets of
-the 608A and 608C give the same address and slots. What an order chooses is in the data sheet's sections on slot locking
-and secure boot: each lockable slot can be made permanent, and the key in slot 0 can depend on the secure boot. How a
-permanent slot is written is seen in a published reading of an early ATECC608A-TNGTLS: WriteConfig becomes Never and
-Lockable becomes 0.
+Bytes 16 to 127 are those of a published reading of an ATECC608B-TFLXTLS (cryptoauth_test readcfg), and GRiSP writes the
+same to blank parts, after the TFLXTLS; the data sheets of the 608A and 608C give the same address and slots.
+
+What an order chooses is in the data sheet's sections on slot locking and secure boot: each lockable slot can be made
+permanent, and the key in slot 0 can depend on the secure boot. How a permanent slot is written is seen in a published
+reading of an early ATECC608A-TNGTLS: WriteConfig becomes Never and Lockable becomes 0.
 """
 
 from __future__ import annotations

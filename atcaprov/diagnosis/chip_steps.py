@@ -11,7 +11,9 @@ from atcaprov.diagnosis.examination import Examination
 from atcaprov.diagnosis.finding import FindingCode, Weight, finding, of_error
 from atcaprov.inspection.identity import Use, identify
 from atcaprov.inspection.snapshot import ChipSnapshot, read_snapshot
+from atcaprov.provisioning.profile import DeliveredPart
 from atcaprov.provisioning.supported_parts import newer_silicon, require_608
+from atcaprov.provisioning.trust_flex import require_maker_table
 
 _FOREIGN: Final = frozenset({Use.OTHER_TOOL, Use.FACTORY_LOCKED, Use.UNKNOWN})
 
@@ -44,7 +46,10 @@ def check_configuration(examination: Examination) -> None:
     if profile is None:
         _tell_foreign(examination, snapshot)
         return
-    if snapshot.zone.config_locked:
+    if profile.part is DeliveredPart.TFLXTLS:
+        require_maker_table(snapshot.config)
+        examination.good.append("The configuration is the maker's for a TFLXTLS.")
+    elif snapshot.zone.config_locked:
         config_zone.require_same_config(snapshot.config, profile.config_zone)
         examination.good.append("The configuration is the product's.")
     else:

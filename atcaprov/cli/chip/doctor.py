@@ -19,7 +19,7 @@ from atcaprov.diagnosis.doctor import examine
 from atcaprov.diagnosis.examination import Examination, ServerAddress, Subject
 from atcaprov.diagnosis.finding import DiagnosticFinding
 from atcaprov.program.console_text import say
-from atcaprov.provisioning.profile import Profile
+from atcaprov.provisioning.profile import DeliveredPart, Profile
 from atcaprov.provisioning.tcp_client import DEFAULT_HOST, DEFAULT_PORT
 
 _PROBLEM: Final = 1
@@ -31,6 +31,13 @@ _PROBLEM: Final = 1
     "--certinfo", metavar="FILE", type=FILE, help="Cert info file of the signer: the server and it are checked, too."
 )
 @click.option("--config", metavar="FILE", type=FILE, help="Configuration zone that the chip has to have.")
+@click.option(
+    "--part",
+    type=click.Choice([part.value for part in DeliveredPart]),
+    default=DeliveredPart.BLANK.value,
+    show_default=True,
+    help="How the line's chips come from the maker, as provisioning-client has it.",
+)
 @click.option("--host", metavar="NAME/IP", help=f"Provisioning Server.  [default with --certinfo: {DEFAULT_HOST}]")
 @click.option("--port", metavar="NUM", type=click.IntRange(1, 65535), help=f"Its port.  [default: {DEFAULT_PORT}]")
 @json_option
@@ -39,6 +46,7 @@ def command(
     device: str | None,
     certinfo: Path | None,
     config: Path | None,
+    part: str,
     host: str | None,
     port: int | None,
     as_json: bool,
@@ -52,7 +60,7 @@ def command(
     server = None
     if host is not None or port is not None or cert_info is not None:
         server = ServerAddress(host or DEFAULT_HOST, port or DEFAULT_PORT)
-    examination = examine(Subject(device, server, cert_info, _profile(config, cert_info), trace))
+    examination = examine(Subject(device, server, cert_info, _profile(config, part, cert_info), trace))
     if as_json:
         say_json(_object(examination))
     else:
@@ -60,8 +68,11 @@ def command(
     return _PROBLEM if examination.has_problem else 0
 
 
-def _profile(config: Path | None, cert_info: CertInfo | None) -> Profile | None:
+def _profile(config: Path | None, part: str, cert_info: CertInfo | None) -> Profile | None:
     """Return the product, as a run with the same options has it; None if nothing tells which it is."""
+    if part == DeliveredPart.TFLXTLS:
+        # Whether certificates may be overwritten is the operator's decision, not a fault of the part.
+        return Profile(part=DeliveredPart.TFLXTLS, replace_certificates=True)
     if config is not None:
         return Profile(config_zone=read_zone_file(config).zone.data, allow=frozenset(Allow))
     return None if cert_info is None else Profile()
