@@ -7,6 +7,7 @@ from typing import Any
 from atcaprov.chip.parts import part_name
 from atcaprov.config_zone.locks import is_config_locked, is_data_locked, locked_slots
 from atcaprov.errors import AtcaProvError
+from atcaprov.inspection.verification import Verification
 from atcaprov.provisioning.checks import CheckFinding
 from atcaprov.provisioning.plan import Plan
 from atcaprov.provisioning.stage_plan import PlannedWrite, StagePlan
@@ -83,6 +84,13 @@ def _write(write: PlannedWrite) -> dict[str, Any]:
     }
 
 
+def _verification(found: Verification) -> dict[str, Any]:
+    return {
+        "verdict": str(found.verdict),
+        "steps": [{"name": step.name, "outcome": str(step.outcome), "message": step.what} for step in found.steps],
+    }
+
+
 def _dry_run(trial: TrialRun) -> dict[str, Any]:
     result = trial.result
     return {
@@ -90,6 +98,7 @@ def _dry_run(trial: TrialRun) -> dict[str, Any]:
         "after": _zone(trial.config_after),
         "error": None if trial.error is None else _error(trial.error),
         "device_certificate": None if result is None else certificate_fields(result.device_x509),
+        "verification": None if trial.verification is None else _verification(trial.verification),
         "device_certificate_der": None if result is None else result.device_certificate.hex().upper(),
         "signer_certificate_der": None if result is None else result.signer_certificate.hex().upper(),
     }

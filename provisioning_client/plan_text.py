@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from cryptography import x509
+from cryptography.x509.oid import ExtensionOID
 
 from atcaprov.chip.parts import part_name
 from atcaprov.config_zone.locks import is_config_locked, is_data_locked, locked_slots
@@ -26,13 +27,21 @@ _STATES: Final = {
     StageState.NOT_REACHED: "not reached",
 }
 _OUTCOMES: Final = {Outcome.PASSED: "passed", Outcome.FAILED: "FAILED", Outcome.NOT_CHECKED: "not checked"}
+_EXTENSIONS: Final = {
+    ExtensionOID.BASIC_CONSTRAINTS: "basicConstraints",
+    ExtensionOID.KEY_USAGE: "keyUsage",
+    ExtensionOID.EXTENDED_KEY_USAGE: "extKeyUsage",
+    ExtensionOID.SUBJECT_ALTERNATIVE_NAME: "subjectAltName",
+    ExtensionOID.SUBJECT_KEY_IDENTIFIER: "subjectKeyIdentifier",
+    ExtensionOID.AUTHORITY_KEY_IDENTIFIER: "authorityKeyIdentifier",
+}
 _BYTES_IN_LINE: Final = 16
 
 
 def plan_lines(plan: Plan, url: str, *, dry_run: bool) -> Iterator[str]:
     """Yield the lines of a plan for the chip at a device URL; with `dry_run` also what the run on its twin gave."""
     chip = plan.snapshot
-    yield f"Chip {chip.serial_number.hex().upper()} at {url}: {part_name(chip.revision)}, {_locks(chip.config)}."
+    yield f"Chip {chip.serial_number.hex().upper()} ({url}), {part_name(chip.revision)}: {_locks(chip.config)}."
     yield from _checks(plan)
     if plan.trial is not None:
         yield from _stages(plan)
@@ -135,6 +144,9 @@ def _dry_run(plan: Plan, trial: TrialRun) -> Iterator[str]:
         yield f"  stopped in {where}: [{trial.error.code}] {trial.error}"
     if trial.result is not None:
         yield from (f"  {line}" for line in _certificate(trial.result))
+    if trial.verification is not None:
+        yield f"  chip verify would say: {trial.verification.verdict}"
+        yield from (f"    {step.outcome}: {step.what}" for step in trial.verification.steps)
     yield f"  before: {_locks(trial.config_before)}"
     yield f"  after:  {_locks(trial.config_after)}"
     differing = [offset for offset in range(128) if trial.config_before[offset] != trial.config_after[offset]]
@@ -154,8 +166,13 @@ def certificate_fields(certificate: x509.Certificate) -> dict[str, str]:
         "serial_number": f"{certificate.serial_number:X}",
         "not_before": certificate.not_valid_before_utc.isoformat(),
         "not_after": certificate.not_valid_after_utc.isoformat(),
-        "extensions": ", ".join(extension.oid._name for extension in certificate.extensions),
+        "extensions": ", ".join(_extension_name(extension.oid) for extension in certificate.extensions),
     }
+
+
+def _extension_name(oid: x509.ObjectIdentifier) -> str:
+    """Return the name of an extension as RFC 5280 writes it, or its number."""
+    return _EXTENSIONS.get(oid, oid.dotted_string)
 
 
 def _conclusion(plan: Plan) -> Iterator[str]:

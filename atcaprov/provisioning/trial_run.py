@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Final
 
 from atcaprov.certs.cert_info import CertInfo
@@ -18,8 +19,10 @@ from atcaprov.device.device import Device
 from atcaprov.errors import AtcaProvError
 from atcaprov.hal.base import ForwardingHal, Hal
 from atcaprov.hal.emulated import EmulatedHal
-from atcaprov.inspection.snapshot import ChipSnapshot
+from atcaprov.inspection.certificates.defined import IssuerDefinitions
+from atcaprov.inspection.snapshot import ChipSnapshot, read_snapshot
 from atcaprov.inspection.twin import open_twin
+from atcaprov.inspection.verification import TrustSources, Verification, verify_chip
 from atcaprov.provisioning.profile import Profile
 from atcaprov.provisioning.provision import Provisioned, Provisioner
 from atcaprov.provisioning.trial_server import TrialFunctions, TrialServer
@@ -42,6 +45,8 @@ class TrialRun:
     packets: Mapping[Stage | None, tuple[bytes, ...]]
     ended: Mapping[Stage, StageStatus]
     result: Provisioned | None = None
+    verification: Verification | None = None
+    """What `atcaprov chip verify` says of the twin afterwards, with the root of the trial."""
     error: AtcaProvError | None = None
 
 
@@ -77,7 +82,15 @@ def try_run(situation: TrialSituation) -> TrialRun:
         result, error = _provisioned(device, profile, situation.signer.cert_info, functions)
         functions.stage = None
         packets = {stage: tuple(sent) for stage, sent in recorder.packets.items()}
-        return TrialRun(before, device.read_config(), packets, functions.ended, result, error)
+        verified = None if result is None else _verified(device, situation.signer)
+        return TrialRun(before, device.read_config(), packets, functions.ended, result, verified, error)
+
+
+def _verified(device: Device, signer: TrialSigner) -> Verification:
+    definitions = IssuerDefinitions(
+        signer.device_definition, signer.signer_definition, signer.root_public_key, signer.public_key
+    )
+    return verify_chip(device, read_snapshot(device), TrustSources(datetime.now(UTC), definitions))
 
 
 def _provisioned(

@@ -77,6 +77,9 @@ def test_a_dry_run_leaves_server_and_chip_as_they_are(line: Line, tmp_path: Path
         for role in ("device", "signer")
     )
     device.verify_directly_issued_by(signer)
+    assert dry_run["verification"]["verdict"] == "good"
+    steps = [step["name"] for step in dry_run["verification"]["steps"]]
+    assert steps == ["certificate", "chain", "key", "dates"]
     assert found["sn"] in device.subject.rfc4514_string()
     assert dry_run["device_certificate"]["subject"] == device.subject.rfc4514_string()
 
