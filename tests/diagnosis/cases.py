@@ -434,7 +434,7 @@ def key_is_missing(bench: Bench) -> Case:
     yield ("--device", _finished(bench))
 
 
-def _certified(bench: Bench) -> tuple[str, Words]:
+def certified(bench: Bench) -> tuple[str, Words]:
     """Return the URL of a chip that a running server has certified, and the words that name both."""
     address, cert_info = bench.server()
     url = bench.store(bench.new_chip())
@@ -444,7 +444,7 @@ def _certified(bench: Bench) -> tuple[str, Words]:
 
 def _changed(bench: Bench, change: Callable[[Memory], None]) -> Case:
     """Play a chip that a running server has certified, changed and then as it was."""
-    url, words = _certified(bench)
+    url, words = certified(bench)
     path = Path(url.removeprefix("emulator:"))
     right, memory = path.read_bytes(), StateFile(path).load()
     assert memory is not None
@@ -478,7 +478,7 @@ def certificate_is_not_valid_yet(bench: Bench) -> Case:
         def now(cls, tz: Any = None) -> Any:
             return datetime(2026, 1, 1, tzinfo=tz)
 
-    _, words = _certified(bench)
+    _, words = certified(bench)
     bench.patch.setattr("atcaprov.diagnosis.certificate_steps.datetime", Earlier)
     found = yield words
     assert "Check the clock" in found["advice"]

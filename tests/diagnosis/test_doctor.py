@@ -9,7 +9,7 @@ import pytest
 
 from atcaprov.diagnosis.finding import PASSED_ON, FindingCode
 from tests.diagnosis.bench import Bench, codes, examined
-from tests.diagnosis.cases import CASES, FindingCase
+from tests.diagnosis.cases import CASES, FindingCase, certified
 
 
 @pytest.fixture
@@ -32,3 +32,14 @@ def test_finding_is_named_alone_and_ends_when_its_advice_is_followed(case: Findi
 
 def test_every_finding_is_provoked() -> None:
     assert {case.code for case in CASES} == {str(code) for code in (*FindingCode, *PASSED_ON)}
+
+
+@pytest.mark.slow
+def test_certificates_of_a_product_need_the_server(bench: Bench) -> None:
+    url, words = certified(bench)
+    alone = examined("--device", url)
+    (reason,) = (step["reason"] for step in alone["not_checked"] if step["step"] == "certificates")
+    assert reason.endswith("--certinfo FILE, with --host and --port")
+    asked = examined(*words)
+    assert codes(asked) == []
+    assert "The certificates lead to the pinned root." in asked["good"]
