@@ -105,7 +105,7 @@ def _what(slot: SlotMap) -> Iterator[Markup]:
     facts = [*([] if slot.size_is_told else [f"{slot.size} bytes"]), slot.explained if slot.purpose else slot.rules]
     yield element("small", "; ".join(filter(None, (*facts, *slot.roles))), class_="soft")
     if slot.content:
-        yield element("p", f"Holds {slot.content}.")
+        yield element("small", f"Holds {slot.content}.", class_="content")
     if slot.other:
         yield element("small", change_sentence(slot), class_="unlike")
     yield element("details", element("summary", f"Every use of slot {slot.number}"), *_every_use(slot))

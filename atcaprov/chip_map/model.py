@@ -110,7 +110,10 @@ class Subject:
 
 
 def draw_map(subject: Subject, against: Subject | None = None) -> ChipMap:
-    """Return the map of a configuration, with what differs from another one."""
+    """Return the map of a configuration, with what differs from another one.
+
+    A slot without a purpose takes that of the other configuration, unless they differ in it.
+    """
     access = _access(subject)
     roles = roles_of(subject.zone, subject.part)
     slots = tuple(
@@ -173,7 +176,7 @@ def _compared(drawn: ChipMap, subject: Subject, against: Subject) -> ChipMap:
     return replace(
         drawn,
         slots=tuple(
-            _compared_slot(slot, explain_slot(against.zone.slots[slot.number]), access, differences)
+            _compared_slot(slot, against, access, differences)
             for slot, access in zip(drawn.slots, other_access, strict=True)
         ),
         fields=tuple(
@@ -184,7 +187,7 @@ def _compared(drawn: ChipMap, subject: Subject, against: Subject) -> ChipMap:
     )
 
 
-def _compared_slot(slot: SlotMap, other: str, access: SlotAccess, differences: Sequence[Difference]) -> SlotMap:
+def _compared_slot(slot: SlotMap, against: Subject, access: SlotAccess, differences: Sequence[Difference]) -> SlotMap:
     places = frozenset(
         (right, moment)
         for right in Right
@@ -192,4 +195,6 @@ def _compared_slot(slot: SlotMap, other: str, access: SlotAccess, differences: S
         if slot.access.cells[right][moment] != access.cells[right][moment]
     )
     named = any(each.field.startswith(f"slot {slot.number} ") for each in differences)
-    return replace(slot, other=other if named or places else "", different=places)
+    if not named and not places:
+        return replace(slot, purpose=slot.purpose or against.purposes.get(slot.number, ""))
+    return replace(slot, other=explain_slot(against.zone.slots[slot.number]), different=places)

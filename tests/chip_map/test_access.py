@@ -152,5 +152,8 @@ def test_differences_are_marked_where_they_are() -> None:
     assert (Right.READ, Moment.DATA_LOCKED) in found.slots[8].different
     assert (Right.READ, Moment.BLANK) not in found.slots[8].different
     assert {field.text.name: field.other.value for field in found.fields if field.other} == {"I2C_Address": "6A"}
+    purposes = dict.fromkeys(range(16), "written by its author")
+    found = draw_map(default, Subject(other.zone, Part.ATECC608, "other", purposes=purposes))
+    assert [slot.number for slot in found.slots if not slot.purpose] == [8]
     same = draw_map(default, default)
     assert not any(slot.other or slot.different for slot in same.slots)

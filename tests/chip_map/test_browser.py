@@ -152,6 +152,18 @@ def test_nothing_is_requested_and_the_browser_complains_of_nothing(driver: Chrom
     assert complaints(driver) == []
 
 
+def test_paper_is_white_and_keeps_what_squares_and_marks_say(driver: Chrome, tmp_path: Path) -> None:
+    show(driver, tmp_path, "map.html", html_of(full_map()), scheme="dark")
+    media = {"media": "print", "features": [{"name": "prefers-color-scheme", "value": "dark"}]}
+    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
+    assert hexed(driver.execute_script("return getComputedStyle(document.body).backgroundColor")) == LIGHT["page"]
+    assert hexed(driver.execute_script("return getComputedStyle(document.body).color")) == LIGHT["ink"]
+    kept = "return getComputedStyle(document.querySelector('.square.free')).printColorAdjust"
+    assert driver.execute_script(kept) == "exact"
+    assert driver.execute_script("return document.querySelector('details').checkVisibility()") is False
+    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+
+
 def test_the_policy_of_the_page_lets_no_script_run(driver: Chrome, tmp_path: Path) -> None:
     page = html_of(full_map()).replace("<main>", "<main><script>document.title = 'ran'</script>")
     show(driver, tmp_path, "map.html", page)

@@ -15,6 +15,7 @@ _PAIR: Final = re.compile(r"(?P<key>[A-Za-z]\w*):(?: +(?P<value>.+))?")
 _SCALAR: Final = re.compile(r"[A-Za-z0-9.+-]+")
 _FLAGS: Final = {"true": True, "false": False}
 _MOST_LINES: Final = 2_000
+_DEEPEST: Final = 32
 _EMPTY: Final[dict[str, list[Any] | None]] = {"[]": [], "null": None}
 
 
@@ -56,26 +57,28 @@ def _lines(text: str) -> list[_Line]:
     return found
 
 
-def _block(lines: list[_Line], at: int) -> tuple[Any, int]:
+def _block(lines: list[_Line], at: int, depth: int = 0) -> tuple[Any, int]:
+    if depth > _DEEPEST:
+        raise form_error(f"The YAML is nested more than {_DEEPEST} levels.")
     if at >= len(lines):
         raise form_error("The YAML ends too early.")
     line = lines[at]
     if line.text == "-":
-        return _list(lines, at)
+        return _list(lines, at, depth)
     if _PAIR.fullmatch(line.text):
-        return _mapping(lines, at)
+        return _mapping(lines, at, depth)
     return _scalar(line.text, line.number), at + 1
 
 
-def _list(lines: list[_Line], at: int) -> tuple[list[Any], int]:
+def _list(lines: list[_Line], at: int, depth: int) -> tuple[list[Any], int]:
     indent, items = lines[at].indent, []
     while at < len(lines) and lines[at].indent == indent and lines[at].text == "-":
-        item, at = _block(lines, at + 1)
+        item, at = _block(lines, at + 1, depth + 1)
         items.append(item)
     return items, at
 
 
-def _mapping(lines: list[_Line], at: int) -> tuple[dict[str, Any], int]:
+def _mapping(lines: list[_Line], at: int, depth: int) -> tuple[dict[str, Any], int]:
     indent, pairs = lines[at].indent, {}
     while at < len(lines) and lines[at].indent == indent and lines[at].text != "-":
         line = lines[at]
@@ -88,7 +91,7 @@ def _mapping(lines: list[_Line], at: int) -> tuple[dict[str, Any], int]:
         if pair["value"] is not None:
             pairs[pair["key"]] = _scalar(pair["value"], line.number)
         elif at < len(lines) and (lines[at].indent > indent or (lines[at].indent == indent and lines[at].text == "-")):
-            pairs[pair["key"]], at = _block(lines, at)
+            pairs[pair["key"]], at = _block(lines, at, depth + 1)
         else:
             pairs[pair["key"]] = None
     return pairs, at

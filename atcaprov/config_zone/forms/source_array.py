@@ -23,10 +23,12 @@ _NAME: Final = re.compile(
     r"\s*(?:&|\[\]|\w+\s*\(|byte|uint8)*\s*$"
 )
 _HEX_TEXT: Final = re.compile(r"fromhex\(\s*((?:[\"'][0-9A-Fa-f\s]*[\"'][\s\\]*)+)\)")
-_LENGTH: Final = re.compile(r"(?P<name>\w+)_len\s*=\s*(?P<count>\d+)\s*;")
+_LENGTH: Final = re.compile(r"\b(?P<name>\w+)_len\s*=\s*(?P<count>\d+)\s*;")
 _FEWEST: Final = 16
 """Numbers that make an array that may be meant."""
 _BYTE_MAX: Final = 255
+_NAME_REACH: Final = 300
+"""Characters in front of an array in which its name is looked for."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,7 @@ def _arrays(text: str) -> Iterator[_Array]:
             continue
         values = tuple(_value(word.group().rstrip(), start + word.start(), lines) for word in words)
         require_one_style([word.group().strip(" \t\r\n\"'") for word in words], [place for _, place in values])
-        name, size = _declaration(text[: match.start()])
+        name, size = _declaration(text[max(0, match.start() - _NAME_REACH) : match.start()])
         _check_size(name, size, len(values))
         _check_size(name, lengths.get(name), len(values))
         yield _Array(name, values)
@@ -103,7 +105,7 @@ def _value(word: str, offset: int, lines: Lines) -> PlacedByte:
 
 
 def _declaration(before: str) -> tuple[str, int | None]:
-    found = _NAME.search(before[-300:])
+    found = _NAME.search(before)
     if found is None:
         return "", None
     size = found["size"] or ""
@@ -131,7 +133,7 @@ def _hex_texts(text: str) -> Iterator[_Array]:
             for at in range(0, len(word.group()), 2):
                 place = lines.place(match.start(1) + word.start() + at)
                 values.append((int(word.group()[at : at + 2], 16), place))
-        before = text[: match.start()]
+        before = text[max(0, match.start() - _NAME_REACH) : match.start()]
         name = re.search(r"([A-Za-z_]\w*)\s*(?::[^=\n]*)?=\s*(?:bytes|bytearray)?\s*\.?\s*$", before)
         if len(values) >= _FEWEST:
             yield _Array(name[1] if name else "", tuple(values))

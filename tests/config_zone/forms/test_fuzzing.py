@@ -81,3 +81,27 @@ def test_garbage_ends_in_the_one_error(text: str, accept_112: bool) -> None:
 )
 def test_pieces_of_forms_end_in_the_one_error(pieces: list[str], accept_112: bool) -> None:
     outcome(" ".join(pieces), accept_112=accept_112)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "/*",
+        "{",
+        "b'",
+        "<<",
+        "fromhex('",
+        "0:",
+        "00: 00 ",
+        "[0] = ",
+        "00000000: ",
+        "*\n",
+        "00 ",
+        "0x",
+        "{" + "0," * 16 + "}",
+        "|",
+    ],
+)
+def test_hostile_files_of_great_size_come_to_an_end(piece: str) -> None:
+    assert outcome(piece * (200_000 // len(piece))) is None

@@ -164,6 +164,8 @@ def test_a_private_slot_needs_the_uses_of_its_key() -> None:
         ("a:\n- b: 1\n  c\n", "line 3: 'c' is not a field"),
         ("", "ends too early"),
         ("a: 1\n" * 3000, "more than"),
+        ("-\n" * 1500, "nested more than"),
+        ("- " * 1500 + "1", "nested more than"),
     ],
 )
 def test_other_yaml_is_refused(text: str, words: str) -> None:
