@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from atcaprov.bounded_reading import read_bytes
 from atcaprov.certs.certificate_files import UNREADABLE, read_certificate
 from atcaprov.certs.dates import MAX_EXPIRE_YEARS, encode_dates, format_version_for
+from atcaprov.certs.definitions.definition import Role
 from atcaprov.certs.derivation.chip_parts import StoredText
 from atcaprov.certs.derivation.derive import role_of
 from atcaprov.certs.derivation.request import DefinitionRequest
@@ -124,10 +125,52 @@ chip_options = option_group(
             "--stored-text",
             metavar="SLOT:BYTE:TEXT",
             multiple=True,
-            help="Text in a slot that the certificate repeats, such as an address or a date. May be repeated.",
+            help="Text in a slot (or otp) that FILE repeats, such as an address or a date. May be repeated.",
         ),
         "constant_end": click.option(
             "--constant-end", is_flag=True, help="notAfter is the same in all certificates of the family."
+        ),
+    },
+)
+
+
+@dataclass(frozen=True)
+class IdOptions:
+    """What the definitions are called."""
+
+    name: str | None
+    template_id: int | None
+    chain_id: int
+    signer_template_id: int
+
+    def request(self, role: Role, chip: ChipOptions) -> DefinitionRequest:
+        """Return the request for the certificate that was given."""
+        make = chip.device if role == "device" else chip.signer_alone
+        return make(self.name or role, self._template_id(role), self.chain_id)
+
+    def above(self, certificate: bytes, chip: ChipOptions) -> DefinitionRequest:
+        """Return the request for the certificate of its signer; raises UsageError if the two would have the same id."""
+        if self._template_id(role_of(certificate)) == self.signer_template_id:
+            raise UsageError("Signer and device have the same template id.", advice="Change --template-id.")
+        return chip.signer("signer", self.signer_template_id, self.chain_id)
+
+    def _template_id(self, role: Role) -> int:
+        return self.template_id if self.template_id is not None else {"device": 2, "signer": 1}[role]
+
+
+id_options = option_group(
+    "ids",
+    IdOptions,
+    {
+        "name": click.option("--name", help="Name of FILE's definition in C; default: device or signer."),
+        "template_id": click.option(
+            "--template-id", type=_ID, help="Template id of FILE; default: 2 for a device, 1 for a signer."
+        ),
+        "chain_id": click.option(
+            "--chain-id", type=_ID, default=0, show_default=True, help="Chain id of all definitions."
+        ),
+        "signer_template_id": click.option(
+            "--signer-template-id", type=_ID, default=1, show_default=True, help="Template id of the signer's."
         ),
     },
 )
@@ -138,10 +181,7 @@ chip_options = option_group(
 @click.option("--signer-certificate", "signer_path", type=FILE, help="Certificate of the signer that issued FILE.")
 @click.option("--root-certificate", "root_path", type=FILE, help="Certificate of the CA that issued the signer's.")
 @click.option("--also", "others", type=FILE, multiple=True, help="Another certificate of the family. May be repeated.")
-@click.option("--name", help="Name of FILE's definition in C; default: device or signer.")
-@click.option("--template-id", type=_ID, help="Template id of FILE; default: 2 for a device, 1 for a signer.")
-@click.option("--chain-id", type=_ID, default=0, show_default=True, help="Chain id of all definitions.")
-@click.option("--signer-template-id", type=_ID, default=1, show_default=True, help="Template id of the signer's.")
+@id_options
 @chip_options
 @click.option("--out", type=FOLDER, help="New folder for the definitions (JSON, CBOR, C) and descriptions (TOML).")
 def from_certificate(
@@ -149,10 +189,7 @@ def from_certificate(
     signer_path: Path | None,
     root_path: Path | None,
     others: tuple[Path, ...],
-    name: str | None,
-    template_id: int | None,
-    chain_id: int,
-    signer_template_id: int,
+    ids: IdOptions,
     chip: ChipOptions,
     out: Path | None,
 ) -> None:
@@ -160,23 +197,10 @@ def from_certificate(
     if out is not None:
         folder_files.refuse_existing(out)
     certificate = read_certificate(path)
-    role = role_of(certificate)
-    make = chip.device if role == "device" else chip.signer_alone
-    chosen = template_id if template_id is not None else {"device": 2, "signer": 1}[role]
-    signer = (
-        None
-        if signer_path is None
-        else (
-            read_certificate(signer_path),
-            chip.signer("signer", signer_template_id, chain_id),
-        )
-    )
-    if signer is not None and chosen == signer_template_id:
-        raise UsageError("Signer and device have the same template id.", advice="Change --template-id.")
     family = derive_family(
         certificate,
-        make(name or role, chosen, chain_id),
-        signer=signer,
+        ids.request(role_of(certificate), chip),
+        signer=None if signer_path is None else (read_certificate(signer_path), ids.above(certificate, chip)),
         root=None if root_path is None else read_certificate(root_path),
     )
     for other in others:
@@ -280,5 +304,7 @@ def _stored_text(text: str) -> StoredText:
     place, _, stored = text.rpartition(":")
     if not place or not stored:
         raise UsageError(f"'{text}' is not a text in a slot.", advice="Give SLOT:BYTE:TEXT, such as 5:0:0004A3000001.")
-    slot, offset = _place(place)
-    return StoredText(slot, offset, stored.encode())
+    zone, _, offset = place.partition(":")
+    if zone.lower() == "otp":
+        return StoredText(None, _place(f"0:{offset}")[1], stored.encode())
+    return StoredText(*_place(place), stored.encode())

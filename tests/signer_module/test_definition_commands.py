@@ -28,7 +28,7 @@ from tests.certs.test_subject_alt_name import EXAMPLE
 from tests.cli.test_request import CHIP
 from tests.signer_module.test_module_commands import compiled, provisioned
 from tests.support import atcacert
-from tests.support.certificates import CHIP_SERIAL
+from tests.support.certificates import CHIP_SERIAL, vector
 from tests.support.chips import awake_chip, configured_memory
 from tests.support.external_cas import ExternalCas, openssl
 from tests.support.programs import run_in_process
@@ -245,6 +245,22 @@ def test_wrong_options_are_told(
         arguments = (arguments[0], *(word for pair in {**defaults, **given}.items() for word in pair))
     assert run("definition", *arguments) in (2, 7)
     assert message in capsys.readouterr().err
+
+
+def test_texts_of_slots_and_of_otp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A genuine ATECC608B-TNGTLS (see the vector): its address stands in slot 5, and could as well in OTP."""
+    monkeypatch.chdir(tmp_path)
+    case = vector("stored-certificates")["cases"]["tngtls"]
+    Path("device.der").write_bytes(bytes.fromhex(case["device"]))
+    address = bytes.fromhex(case["slots"]["5"])[:12].decode()
+    for place, element in (("5:0", "slot_5_0_0"), ("otp:16", "otp_16_0")):
+        command = ("from-certificate", "device.der", "--template-id", "3", "--stored-text", f"{place}:{address}")
+        ended = run_in_process(cli, "definition", *command)
+        assert ended.code == 0, ended.err
+        assert f"{element} (byte " in ended.out
+    assert run("definition", "from-certificate", "device.der", "--stored-text", "5:0:NOWHERE") == 7
+    assert run("definition", "from-certificate", "device.der", "--stored-text", f"otp:60:{address}") == 7
+    assert run("definition", "from-certificate", "device.der", "--stored-text", f"otp:x:{address}") == 2
 
 
 @pytest.mark.parametrize("text", ["16:0", "a", "14:x", "", "14:0:1:2"])

@@ -26,16 +26,23 @@ _TRANSFORMS: Final = (Transform.BIN2HEX_UC, Transform.BIN2HEX_LC, Transform.NONE
 
 @dataclass(frozen=True)
 class StoredText:
-    """Bytes of a data slot that the certificate repeats, such as an address in a name."""
+    """Bytes of a data slot, or of the OTP zone, that the certificate repeats, such as an address in a name."""
 
-    slot: int
+    slot: int | None
+    """None: the OTP zone."""
     offset: int
     data: bytes
 
     @property
     def location(self) -> DeviceLocation:
         """Where it is on the chip."""
-        return DeviceLocation(DeviceZone.DATA, self.slot, False, self.offset, len(self.data))
+        zone = DeviceZone.OTP if self.slot is None else DeviceZone.DATA
+        return DeviceLocation(zone, self.slot or 0, False, self.offset, len(self.data))
+
+    @property
+    def name(self) -> str:
+        """Name of the place, for the id of an element."""
+        return f"otp_{self.offset}" if self.slot is None else f"slot_{self.slot}_{self.offset}"
 
 
 def serial_in_names(certificate: bytes, layout: CertificateLayout) -> bytes | None:
@@ -97,7 +104,7 @@ def text_elements(certificate: bytes, layout: CertificateLayout, text: StoredTex
     ]
     positions += [span.start for span in (layout.issue_date, layout.expire_date) if span.of(certificate) == text.data]
     return [
-        CertElement(f"slot_{text.slot}_{text.offset}_{number}", text.location, CertLocation(position, len(text.data)))
+        CertElement(f"{text.name}_{number}", text.location, CertLocation(position, len(text.data)))
         for number, position in enumerate(positions)
     ]
 

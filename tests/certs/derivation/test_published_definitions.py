@@ -25,7 +25,7 @@ from atcaprov.certs.descriptions.description import Slots
 from atcaprov.certs.keys import key_id
 from atcaprov.certs.rebuild import from_slots, rebuild
 from atcaprov.certs.serial_number import generate
-from atcaprov.certs.x509_layout import certificate_layout
+from atcaprov.certs.x509_layout import P256_KEY_PREFIX, certificate_layout
 from atcaprov.emulator.memory import Memory
 from atcaprov.inspection.certificates import x509_writer as write
 from tests.certs.conftest import SLOTS
@@ -119,6 +119,57 @@ def test_nerves_key_signer() -> None:
 def test_nerves_key_device_is_told_that_its_dates_lie_before_2000() -> None:
     with pytest.raises(CertificateError, match="notBefore: 19"):
         derive(bytes.fromhex(CASES["nerves-key"]["device"]), DefinitionRequest("device", 0, 0, DEVICE_SLOTS))
+
+
+def test_nerves_key_device_names_the_product_from_otp() -> None:
+    """nerves-hub/atecc508a lib/atecc508a/certificate.ex and certificate/nerves_key_template.ex, nerves_key otp.ex."""
+    product, begin = b"1234", datetime(2021, 3, 4, 5, tzinfo=UTC)
+    dates = (21 << 19 | 3 << 15 | 4 << 10 | 5 << 5 | 31).to_bytes(3)
+    fields = write.CertificateFields(
+        serial_number=generate(
+            SerialSource.DEVICE_SN_HASH,
+            16,
+            public_key=DEVICE.public,
+            chip_serial=CHIP_SERIAL,
+            signer_id=bytes(2),
+            dates=dates,
+        ),
+        issuer=write.name((("CN", "Signer"),)),
+        not_before=write.date(begin),
+        not_after=write.date(begin.replace(year=2052)),
+        subject=write.name((("CN", product.decode()),)),
+        public_key=DEVICE.public,
+        extensions=(
+            write.basic_constraints(critical=False),
+            write.key_usage("05a0"),
+            write.extended_key_usage("2b06010505070302"),
+            write.authority_key_id(hashlib.sha1(P256_KEY_PREFIX + SIGNER.public).digest()),
+        ),
+    )
+    certificate = signed_by_signer(fields)
+    request = DefinitionRequest(
+        "device",
+        0,
+        0,
+        DEVICE_SLOTS,
+        issuer_public_key=SIGNER.public,
+        chip_serial=CHIP_SERIAL,
+        texts=(StoredText(None, 16, product),),
+    )
+    found = derive(certificate, request)
+    assert found.definition.sn_source is SerialSource.DEVICE_SN_HASH
+    assert found.definition.cert_elements[0].device_loc.zone is DeviceZone.OTP
+    with driven(awake_chip(configured_memory(slots=SLOTS))) as wheel:
+        put_device(wheel.chip.memory, found.compressed)
+        wheel.chip.memory.otp[16:20] = product
+        definition = atcacert.c_definition(found.definition)
+        assert atcacert.read_certificate(wheel, definition, SIGNER.public) == certificate
+
+
+def put_device(memory: Memory, compressed: bytes) -> None:
+    memory.config[0:4], memory.config[8:13] = CHIP_SERIAL[:4], CHIP_SERIAL[4:]
+    memory.write_slot(0, 0, bytes(4) + DEVICE.private.private_numbers().private_value.to_bytes(32))
+    memory.write_slot(10, 0, compressed)
 
 
 def test_esp_cryptoauth_utility_device_has_a_constant_end() -> None:
@@ -225,11 +276,8 @@ def test_kinds_that_are_written_from_their_facts(name: str) -> None:
     )
     assert again == certificate
     with driven(awake_chip(configured_memory(slots=SLOTS))) as wheel:
-        memory = wheel.chip.memory
-        memory.config[0:4], memory.config[8:13] = CHIP_SERIAL[:4], CHIP_SERIAL[4:]
-        memory.write_slot(0, 0, bytes(4) + DEVICE.private.private_numbers().private_value.to_bytes(32))
-        memory.write_slot(10, 0, found.compressed)
-        assert from_slots(found.definition, memory.read_slot)[0] == found.compressed
+        put_device(wheel.chip.memory, found.compressed)
+        assert from_slots(found.definition, wheel.chip.memory.read_slot)[0] == found.compressed
         definition = atcacert.c_definition(found.definition)
         assert atcacert.read_certificate(wheel, definition, SIGNER.public) == certificate
 
@@ -260,6 +308,10 @@ def written(kind: PublishedKind, years: int) -> bytes:
             write.authority_key_id(key_id(SIGNER.public)),
         ),
     )
+    return signed_by_signer(fields)
+
+
+def signed_by_signer(fields: write.CertificateFields) -> bytes:
     unsigned = fields.signed(b"\x01" * 64)
     content = certificate_layout(unsigned).tbs.of(unsigned)
     return fields.signed(SIGNER.sign(hashlib.sha256(content).digest()))
