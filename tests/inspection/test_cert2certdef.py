@@ -74,6 +74,17 @@ def test_signer_certificate_without_its_stored_dates_is_left_out(content: bytes)
     assert [certificate.der for certificate in chain.certificates] == [PUBLISHED_DEVICE]
 
 
+def test_published_device_of_the_zero_touch_kit_is_rebuilt_byte_for_byte() -> None:
+    """The key that verifies it is recovered from its signature: the kit publishes no certificate of that signer."""
+    case: Any = vector("stored-certificates")["cases"]["zero-touch"]
+    published, signer_key = bytes.fromhex(case["device"]), bytes.fromhex(case["signer_public_key"])
+    begin = datetime(2017, 7, 10, 20, tzinfo=UTC)
+    slots = {10: compressed(published, begin, "ffff20a000"), 11: padded(signer_key)}
+    chain = found(stored_chip(slots, {0: key_of(published)}))
+    assert chain is not None
+    assert (chain.layout, chain.device.der) == (Layout.ZERO_TOUCH, published)
+
+
 def company_signer() -> bytes:
     name = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, "Acme"), x509.NameAttribute(NameOID.COMMON_NAME, "CA FFFF")]
     root = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Acme Root")])
