@@ -15,7 +15,7 @@ from atcaprov.certs.chain import verify_chain
 from atcaprov.certs.x509_layout import authority_layout
 from atcaprov.chip.trust_parts import trust_part_name
 from atcaprov.device.device import Device
-from atcaprov.errors import Board, CertificateError, Code, ProvisioningError
+from atcaprov.errors import Board, CertificateError, Code, ProvisioningError, UsageError
 from atcaprov.inspection.certificates import microchip
 from atcaprov.inspection.certificates.found import FoundChain
 from atcaprov.inspection.key_proof import prove_key
@@ -42,10 +42,12 @@ def prove_genuine(device: Device, *, root: bytes | None = None) -> GenuinePart:
     Raises:
         ProvisioningError: the part holds no certificate of the maker, so it cannot prove anything (code
             GENUINE_UNPROVABLE; a blank part is one of these).
+        UsageError: `root` is not for a P-256 key.
         CertificateError: its certificates do not lead to the root, or it does not hold the key of its certificate (code
             NOT_GENUINE; set the board aside).
     """
     root = root if root is not None else vendor_root()
+    _require_p256(root)
     chip = read_snapshot(device, slots=microchip.SLOTS)
     chain = next(microchip.find(chip), None)
     if chain is None:
@@ -62,6 +64,13 @@ def prove_genuine(device: Device, *, root: bytes | None = None) -> GenuinePart:
             board=Board.SET_ASIDE,
         ) from error
     return GenuinePart(chain, root)
+
+
+def _require_p256(root: bytes) -> None:
+    try:
+        authority_layout(root)
+    except CertificateError as error:
+        raise UsageError("The test root is not a certificate for a P-256 key, as Microchip's is.") from error
 
 
 def require_chain(chain: FoundChain, root: bytes) -> None:

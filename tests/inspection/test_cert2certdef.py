@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import utils
+from cryptography.hazmat.primitives.asymmetric import rsa, utils
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import NameOID
 
@@ -133,6 +133,14 @@ def test_utility_with_a_companys_signer_needs_its_certificate(years: int) -> Non
     assert chain is not None
     assert chain.layout is Layout.ESP_UTILITY
     assert [each.der for each in chain.certificates] == [certificate, signer]
+
+
+def test_issuers_of_other_kinds_are_passed_over() -> None:
+    key = rsa.generate_private_key(65537, 2048)
+    name = x509.Name([x509.NameAttribute(NameOID.ORGANIZATION_NAME, "Acme")])
+    builder = x509.CertificateBuilder(name, name, key.public_key(), 1, BEGIN, BEGIN.replace(year=2050))
+    other = builder.sign(key, hashes.SHA256()).public_bytes(Encoding.DER)
+    assert found(published_chip(), other) is not None
 
 
 def test_zero_touch_kit_with_the_names_of_its_example() -> None:

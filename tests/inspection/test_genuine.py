@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
 
-from atcaprov import Board, CertificateError, Code, ProvisioningError
+from atcaprov import Board, CertificateError, Code, ProvisioningError, UsageError
 from atcaprov.emulator.images import load_image
 from atcaprov.emulator.memory import Memory
 from atcaprov.emulator.random_source import SeededRandom
@@ -75,3 +79,13 @@ def test_blank_part_cannot_prove_itself_and_stays_untouched(image: str) -> None:
     )
     assert (caught.value.code, caught.value.board) == (Code.GENUINE_UNPROVABLE, Board.UNTOUCHED)
     assert memory.image() == before
+
+
+def test_test_root_of_another_kind_is_refused_before_the_part_is_asked() -> None:
+    key = rsa.generate_private_key(65537, 2048)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "root")])
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    builder = x509.CertificateBuilder(name, name, key.public_key(), 1, now, now.replace(year=2050))
+    root = builder.sign(key, hashes.SHA256()).public_bytes(Encoding.DER)
+    with opened(part()) as device, pytest.raises(UsageError, match="P-256"):
+        prove_genuine(device, root=root)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -29,6 +32,16 @@ def test_certificate_longer_than_a_slot_is_found_over_its_neighbours(start: int)
     (chain,) = plain_x509.find(stored_chip(slots, {2: KEY}))
     assert (chain.device.der, chain.key_slot, chain.is_signed) == (TNGTLS, 2, None)
     assert chain.device.slots == tuple(slot for slot in range(8, 13) if slots[slot])
+
+
+def test_certificate_shorter_than_256_bytes_is_found() -> None:
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "d")])
+    begin = datetime(2026, 1, 1, tzinfo=UTC)
+    builder = x509.CertificateBuilder(name, name, DEVICE.private.public_key(), 1, begin, begin.replace(year=2040))
+    der = builder.sign(DEVICE.private, hashes.SHA256()).public_bytes(Encoding.DER)
+    assert der[1] == 0x81
+    (chain,) = plain_x509.find(stored_chip({8: der}, {3: DEVICE.public}))
+    assert (chain.device.der, chain.key_slot) == (der, 3)
 
 
 def test_certificate_of_another_key_has_no_key_slot() -> None:

@@ -7,9 +7,8 @@ from typing import Any
 
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from atcaprov.certs.x509_layout import authority_layout
 from atcaprov.cli.chip.options import hex_text
-from atcaprov.errors import AtcaProvError, CertificateError
+from atcaprov.errors import AtcaProvError
 from atcaprov.inspection.certificates.found import FoundCertificate, FoundChain
 
 _SIGNED = {
@@ -38,7 +37,7 @@ def _facts(certificate: FoundCertificate) -> Iterator[tuple[str, str]]:
     yield "stored in", slots_text(certificate.slots) if certificate.slots else "a file"
     yield "serial", f"{parsed.serial_number:X}"
     yield "valid", f"{parsed.not_valid_before_utc:%Y-%m-%d %H:%M} to {parsed.not_valid_after_utc:%Y-%m-%d %H:%M} UTC"
-    yield "public key", _public_key(certificate) or "not P-256"
+    yield "public key", hex_text(certificate.p256_key) or "not P-256"
 
 
 def slots_text(slots: Sequence[int]) -> str:
@@ -65,7 +64,7 @@ def _certificate_object(certificate: FoundCertificate) -> dict[str, Any]:
         "serial": f"{parsed.serial_number:X}",
         "not_before": f"{parsed.not_valid_before_utc:%Y-%m-%dT%H:%M:%SZ}",
         "not_after": f"{parsed.not_valid_after_utc:%Y-%m-%dT%H:%M:%SZ}",
-        "public_key": _public_key(certificate),
+        "public_key": hex_text(certificate.p256_key),
         "slots": list(certificate.slots),
         "certificate": hex_text(certificate.der),
     }
@@ -79,10 +78,3 @@ def error_object(error: AtcaProvError) -> dict[str, str]:
 def chain_pem(chain: FoundChain) -> bytes:
     """Return a chain as PEM, the chip's own certificate first."""
     return b"".join(certificate.parsed.public_bytes(Encoding.PEM) for certificate in chain.certificates)
-
-
-def _public_key(certificate: FoundCertificate) -> str | None:
-    try:
-        return hex_text(authority_layout(certificate.der).public_key.of(certificate.der))
-    except CertificateError:
-        return None

@@ -74,8 +74,11 @@ def find(chip: ChipSnapshot, issuers: Sequence[bytes] = ()) -> Iterator[FoundCha
 
 
 def _given(certificate: bytes) -> _Issuer | None:
-    """Return the issuer whose certificate (DER) is given; None if it has no organization to take over."""
-    layout = authority_layout(certificate)
+    """Return the issuer whose certificate (DER) is given; None for a key that is not on P-256 or no organization."""
+    try:
+        layout = authority_layout(certificate)
+    except CertificateError:
+        return None
     names = pyca.load_der_x509_certificate(certificate).subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)
     if not names:
         return None

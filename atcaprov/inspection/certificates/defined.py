@@ -103,10 +103,12 @@ def defined_device(chip: ChipSnapshot, definition: CertificateDefinition, issuer
     Raises as `defined_chain`; KEY_MISMATCH, too, if none of the issuers has signed it.
     """
     key, read = _key(chip, definition), _reader(chip)
-    der = b""
     for issuer in (FoundCertificate(each, ()) for each in issuers):
-        der = _rebuilt_device(read, definition, issuer.public_key, public_key=key, chip_serial=chip.serial_number)
-        if is_signed_by(der, issuer.public_key):
+        issuer_key = issuer.p256_key
+        if issuer_key is None:
+            continue
+        der = _rebuilt_device(read, definition, issuer_key, public_key=key, chip_serial=chip.serial_number)
+        if is_signed_by(der, issuer_key):
             found = (FoundCertificate(der, tuple(definition.write_slots)), issuer)
             return FoundChain(Layout.ATCAPROV, found, definition.private_key_slot, is_signed=True)
     raise _not_signed(definition)

@@ -69,6 +69,14 @@ class FoundCertificate:
         """X||Y, 64 bytes; raises CertificateError for a key of another kind."""
         return certified_key(self.parsed)
 
+    @property
+    def p256_key(self) -> bytes | None:
+        """X||Y, 64 bytes, or None for a key of another kind."""
+        try:
+            return self.public_key
+        except CertificateError:
+            return None
+
     def issued(self, other: FoundCertificate) -> bool:
         """Tell whether this certificate is that of the other's issuer: names and signature fit."""
         try:

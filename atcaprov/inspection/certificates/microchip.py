@@ -8,6 +8,7 @@ notBefore is a UTCTime, notAfter a GeneralizedTime in every year. Serial number:
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,6 +16,7 @@ from atcaprov.certs.compressed_form import CompressedCertificate
 from atcaprov.certs.dates import DateFormat, expire_date
 from atcaprov.certs.keys import key_id
 from atcaprov.certs.serial_number import SerialSource
+from atcaprov.errors import CertificateError
 from atcaprov.inspection.certificates import x509_writer as x509
 from atcaprov.inspection.certificates.found import FoundCertificate, FoundChain, Layout, is_signed_by
 from atcaprov.inspection.certificates.slot_parts import compressed_form, hashed_serial, padded_key
@@ -86,9 +88,10 @@ _LORA: Final = _Places(
 def find(chip: ChipSnapshot) -> Iterator[FoundChain]:
     """Yield the maker's chain if the chip holds one: signed by the signer key that stands beside it."""
     for places in (_TLS, _LORA):
-        chain = _found(chip, places)
-        if chain is not None:
-            yield chain
+        with suppress(CertificateError):  # the compressed form can hold dates that no certificate can have
+            chain = _found(chip, places)
+            if chain is not None:
+                yield chain
 
 
 def _found(chip: ChipSnapshot, places: _Places) -> FoundChain | None:

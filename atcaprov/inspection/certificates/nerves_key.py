@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Final, NamedTuple
 
 from atcaprov.certs.compressed_form import CompressedCertificate
@@ -17,6 +18,7 @@ from atcaprov.certs.dates import DateFormat, expire_date
 from atcaprov.certs.keys import key_id
 from atcaprov.certs.serial_number import SerialSource
 from atcaprov.certs.x509_layout import P256_KEY_PREFIX
+from atcaprov.errors import CertificateError
 from atcaprov.inspection.certificates import x509_writer as x509
 from atcaprov.inspection.certificates.found import FoundCertificate, FoundChain, Layout, is_signed_by
 from atcaprov.inspection.certificates.slot_parts import compressed_form, hashed_serial, plain_key
@@ -52,16 +54,23 @@ def find(chip: ChipSnapshot) -> Iterator[FoundChain]:
     if serial is None or key is None:
         return
     for places in _PAIRS:
-        signer_key = plain_key(chip, places.signer_key)
-        device, signer = compressed_form(chip, places.device), compressed_form(chip, places.signer)
-        if signer_key is None or device is None or signer is None:
-            continue
-        identifiers = (_whole_key_id(signer_key), key_id(signer_key))
-        devices = [_device_certificate(device, serial, key, each, chip.serial_number) for each in identifiers]
-        certificate, is_signed = _signed_one(devices, signer_key)
-        issuer, _ = _signed_one([_signer_certificate(signer, signer_key, each) for each in identifiers], signer_key)
-        found = (FoundCertificate(certificate, (places.device,)), FoundCertificate(issuer, places.of_signer))
-        yield FoundChain(places.layout, found, _KEY_SLOT, is_signed=is_signed)
+        with suppress(CertificateError):  # the compressed form can hold dates that no certificate can have
+            chain = _chain(chip, places, serial, key)
+            if chain is not None:
+                yield chain
+
+
+def _chain(chip: ChipSnapshot, places: _Places, serial: str, key: bytes) -> FoundChain | None:
+    signer_key = plain_key(chip, places.signer_key)
+    device, signer = compressed_form(chip, places.device), compressed_form(chip, places.signer)
+    if signer_key is None or device is None or signer is None:
+        return None
+    identifiers = (_whole_key_id(signer_key), key_id(signer_key))
+    devices = [_device_certificate(device, serial, key, each, chip.serial_number) for each in identifiers]
+    certificate, is_signed = _signed_one(devices, signer_key)
+    issuer, _ = _signed_one([_signer_certificate(signer, signer_key, each) for each in identifiers], signer_key)
+    found = (FoundCertificate(certificate, (places.device,)), FoundCertificate(issuer, places.of_signer))
+    return FoundChain(places.layout, found, _KEY_SLOT, is_signed=is_signed)
 
 
 def _signed_one(candidates: list[bytes], key: bytes) -> tuple[bytes, bool]:

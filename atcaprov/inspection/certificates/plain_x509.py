@@ -10,14 +10,14 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from atcaprov.certs.certificate_files import UNREADABLE
-from atcaprov.certs.certified_key import certified_key
-from atcaprov.certs.der import SEQUENCE, read_tlv
+from atcaprov.certs.der import read_tlv
 from atcaprov.chip.memory_map import SLOT_COUNT
 from atcaprov.errors import CertificateError
 from atcaprov.inspection.certificates.found import FoundCertificate, FoundChain, Layout
 from atcaprov.inspection.snapshot import ChipSnapshot
 
-_START: Final = bytes((SEQUENCE, 0x82))
+_START: Final = re.compile(rb"\x30[\x81\x82]")
+"""A SEQUENCE of 128 to 65,535 bytes."""
 _PEM: Final = re.compile(rb"-----BEGIN CERTIFICATE-----[\sA-Za-z0-9+/=]+-----END CERTIFICATE-----")
 
 
@@ -26,7 +26,7 @@ def find(chip: ChipSnapshot) -> Iterator[FoundChain]:
     found = list(_certificates(chip))
     keys = {key: slot for slot, key in chip.public_keys.items()}
     for certificate in found:
-        slot = keys.get(_public_key(certificate.der) or b"")
+        slot = keys.get(certificate.p256_key or b"")
         yield FoundChain(Layout.X509, (certificate,), slot, is_signed=None)
 
 
@@ -60,12 +60,12 @@ def _covered(chip: ChipSnapshot, slots: list[int], start: int, end: int) -> tupl
 
 
 def _ders(content: bytes) -> Iterator[tuple[int, int, bytes]]:
-    position = content.find(_START)
-    while position >= 0:
-        end = _end_of_certificate(content, position)
+    match = _START.search(content)
+    while match is not None:
+        start, end = match.start(), _end_of_certificate(content, match.start())
         if end is not None:
-            yield position, end, content[position:end]
-        position = content.find(_START, end or position + 1)
+            yield start, end, content[start:end]
+        match = _START.search(content, end or start + 1)
 
 
 def _end_of_certificate(content: bytes, position: int) -> int | None:
@@ -92,11 +92,3 @@ def _pems(content: bytes) -> Iterator[tuple[int, int, bytes]]:
         except UNREADABLE:
             continue
         yield match.start(), match.end(), certificate.public_bytes(Encoding.DER)
-
-
-def _public_key(der: bytes) -> bytes | None:
-    """Return X||Y of a certificate for a P-256 key, None for another."""
-    try:
-        return certified_key(x509.load_der_x509_certificate(der))
-    except CertificateError:
-        return None
