@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from datetime import datetime
+from typing import TypeVar
 
 from cryptography import x509
 
+from atcaprov.certs.certificate_fields import certificate_fields
 from atcaprov.certs.keys import key_id, signature_of, verify_digest
 from atcaprov.certs.x509_layout import CertificateLayout, authority_layout, certificate_layout, extension_values
 from atcaprov.errors import CertificateError, Code
@@ -14,6 +16,7 @@ from atcaprov.errors import CertificateError, Code
 _ALTERNATIVE_NAME = bytes.fromhex("0603551d11")
 _NO_EXTENSION = 0x7F
 """Last byte of an object id below 2.5.29 that names no extension."""
+_Value = TypeVar("_Value", bound=x509.ExtensionType)
 _KNOWN_EXTENSIONS = (x509.BasicConstraints, x509.KeyUsage, x509.ExtendedKeyUsage)
 
 
@@ -36,13 +39,15 @@ def verify_chain(
     _check_signed(signer_der, signer, root_public_key, "signer", Code.ROOT_NOT_PINNED, root_key_id)
     signer_key = signer.public_key.of(signer_der)
     if device.issuer.of(device_der) != signer.subject.of(signer_der):
-        raise _broken("The issuer named in the device certificate is not the subject of the signer certificate.")
+        raise _broken(f"The device certificate has another issuer. {_other_name(device_der, signer_der)}")
     _check_signed(device_der, device, signer_key, "device", Code.CHAIN_INVALID)
     _check_authority(signer_der, "signer", at)
     _check_device(device_der, at)
-    if device_public_key is not None and device.public_key.of(device_der) != device_public_key:
+    found = device.public_key.of(device_der)
+    if device_public_key is not None and found != device_public_key:
         raise CertificateError(
-            "The device certificate is for another key than the one in the chip.",
+            "The device certificate is for another key than the one in the chip. "
+            f"{_other_key('public key', device_public_key, found)}",
             advice="Set the board aside: its certificates belong to another unit.",
             code=Code.KEY_MISMATCH,
         )
@@ -56,8 +61,13 @@ def verify_signer(signer_der: bytes, *, signer_public_key: bytes, root_public_ke
     signer = _layout(signer_der, "signer")
     _check_signed(signer_der, signer, root_public_key, "signer", Code.ROOT_NOT_PINNED)
     _check_authority(signer_der, "signer", None)
-    if signer.public_key.of(signer_der) != signer_public_key:
-        raise CertificateError("The signer certificate is for another key than the signer's.", code=Code.KEY_MISMATCH)
+    found = signer.public_key.of(signer_der)
+    if found != signer_public_key:
+        raise CertificateError(
+            "The signer certificate is for another key than the signer's. "
+            f"{_other_key('public key', signer_public_key, found)}",
+            code=Code.KEY_MISMATCH,
+        )
 
 
 def verify_root(root_der: bytes, root_public_key: bytes | None = None) -> bytes:
@@ -97,7 +107,8 @@ def _pinned_key(der: bytes, layout: CertificateLayout, role: str, pinned: bytes 
         )
     if pinned is not None and key != pinned:
         raise CertificateError(
-            f"The {role} certificate has another key than the pinned one.", code=Code.ROOT_NOT_PINNED
+            f"The {role} certificate has another key than the pinned one. {_other_key('public key', pinned, key)}",
+            code=Code.ROOT_NOT_PINNED,
         )
     return key
 
@@ -109,7 +120,7 @@ def verify_under_root(signer_der: bytes, root_der: bytes) -> None:
     """
     signer, root = _layout(signer_der, "signer"), authority_layout(root_der)
     if signer.issuer.of(signer_der) != root.subject.of(root_der):
-        raise _broken("The issuer named in the signer certificate is not the subject of the root certificate.")
+        raise _broken(f"The signer certificate has another issuer. {_other_name(signer_der, root_der)}")
     _check_signed(signer_der, signer, root.public_key.of(root_der), "signer", Code.CHAIN_INVALID)
     _check_authority(signer_der, "signer", None)
 
@@ -129,18 +140,37 @@ def _check_signed(
     code: Code,
     issuer_key_id: bytes | None = None,
 ) -> None:
-    authority = layout.authority_key_id
-    named = authority is None or authority.of(der) == (issuer_key_id or key_id(issuer_key))
+    authority, expected = layout.authority_key_id, issuer_key_id or key_id(issuer_key)
+    named = authority is None or authority.of(der) == expected
     digest = hashlib.sha256(layout.tbs.of(der)).digest()
     if named and verify_digest(issuer_key, digest, _signature(layout.signature.of(der), role)):
         return
+    why = "" if authority is None or named else f" {_other_key_id(expected, authority.of(der))}"
     if code is Code.ROOT_NOT_PINNED:
         raise CertificateError(
-            f"The {role} certificate was not issued by the pinned root.",
+            f"The {role} certificate was not issued by the pinned root.{why}",
             advice="Check that atcaprov_cert_info_0.c belongs to the server's signer.",
             code=code,
         )
-    raise _broken(f"The {role} certificate was not signed by its issuer's key.")
+    raise _broken(f"The {role} certificate was not signed by its issuer's key.{why}")
+
+
+def _other_key(field: str, expected: bytes, found: bytes) -> str:
+    """Return the sentence on two keys (X||Y) that differ, by their ids."""
+    return f"{field}: expected key id {key_id(expected).hex().upper()}, found {key_id(found).hex().upper()}."
+
+
+def _other_key_id(expected: bytes, found: bytes) -> str:
+    return f"extension authorityKeyIdentifier: expected key id {expected.hex().upper()}, found {found.hex().upper()}."
+
+
+def _other_name(der: bytes, issuer_der: bytes) -> str:
+    return f"issuer: expected {_name(issuer_der, 'subject')}, found {_name(der, 'issuer')}."
+
+
+def _name(der: bytes, role: str) -> str:
+    fields = [field for field in certificate_fields(der) if field.name.startswith(f"{role} ")]
+    return ", ".join(f"{field.name.removeprefix(f'{role} ')}={field.text}" for field in fields) or "an empty name"
 
 
 def _signature(bit_string: bytes, role: str) -> bytes:
@@ -152,22 +182,41 @@ def _signature(bit_string: bytes, role: str) -> bytes:
 
 def _check_authority(der: bytes, role: str, at: datetime | None) -> None:
     extensions = _extensions(der, role, at)
+    constraints = _extension(extensions, x509.BasicConstraints)
+    usage = _extension(extensions, x509.KeyUsage)
+    if constraints is None or not constraints.ca:
+        found = "none" if constraints is None else "CA:FALSE"
+        raise _no_authority(role, "basicConstraints", "CA:TRUE", found)
+    if usage is None or not usage.key_cert_sign:
+        raise _no_authority(role, "keyUsage", "keyCertSign", "none" if usage is None else "other usages only")
+
+
+def _no_authority(role: str, extension: str, expected: str, found: str) -> CertificateError:
+    return _broken(
+        f"The {role} certificate is not a CA certificate. extension {extension}: expected {expected}, found {found}."
+    )
+
+
+def _extension(extensions: x509.Extensions, kind: type[_Value]) -> _Value | None:
     try:
-        constraints = extensions.get_extension_for_class(x509.BasicConstraints).value
-        usage = extensions.get_extension_for_class(x509.KeyUsage).value
-    except x509.ExtensionNotFound as error:
-        raise _broken(f"The {role} certificate is not a CA certificate: an extension is missing.") from error
-    if not constraints.ca or not usage.key_cert_sign:
-        raise _broken(f"The {role} certificate is not a CA certificate.")
+        return extensions.get_extension_for_class(kind).value
+    except x509.ExtensionNotFound:
+        return None
 
 
 def _check_device(der: bytes, at: datetime | None) -> None:
     for extension in _extensions(der, "device", at):
         value = extension.value
         if isinstance(value, x509.BasicConstraints) and value.ca:
-            raise _broken("The device certificate is a CA certificate.")
+            raise _broken(
+                "The device certificate is a CA certificate. "
+                "extension basicConstraints: expected CA:FALSE, found CA:TRUE."
+            )
         if isinstance(value, x509.KeyUsage) and not value.digital_signature:
-            raise _broken("The device certificate does not allow digital signatures.")
+            raise _broken(
+                "The device certificate does not allow digital signatures. "
+                "extension keyUsage: expected digitalSignature, found other usages only."
+            )
 
 
 def _extensions(der: bytes, role: str, at: datetime | None) -> x509.Extensions:
@@ -179,7 +228,10 @@ def _extensions(der: bytes, role: str, at: datetime | None) -> x509.Extensions:
     except (ValueError, x509.DuplicateExtension, x509.InvalidVersion) as error:
         raise _broken(f"The {role} certificate is not usable: {error}.") from error
     if at is not None and not begin <= at <= end:
-        raise _broken(f"The {role} certificate is valid from {begin:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} UTC.")
+        raise _broken(
+            f"The {role} certificate is valid from {begin:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} UTC, "
+            f"not at {at:%Y-%m-%d %H:%M}."
+        )
     for extension in extensions:
         if extension.critical and not isinstance(extension.value, _KNOWN_EXTENSIONS):
             raise _broken(f"The {role} certificate has the unknown critical extension {extension.oid.dotted_string}.")

@@ -151,7 +151,8 @@ def _check_valid(certificate: x509.Certificate, at: datetime) -> None:
     begin, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
     if not begin <= at <= end:
         raise _invalid(
-            f"The certificate of {_name(certificate)} is valid from {begin:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} UTC"
+            f"The certificate of {_name(certificate)} is valid from {begin:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} UTC,"
+            f" not at {at:%Y-%m-%d %H:%M}"
         )
 
 
@@ -161,8 +162,15 @@ def _check_key_ids(certificate: x509.Certificate, issuer: x509.Certificate) -> N
     if authority is None:
         return
     ids = {authority.key_identifier, subject.digest if subject else None} - {None}
-    if len(ids) > 1 or authority.authority_cert_serial_number not in (None, issuer.serial_number):
-        raise _invalid(f"The authority key id of {_name(certificate)} does not name the certificate of {_name(issuer)}")
+    names = f"{_name(certificate)} does not name the certificate of {_name(issuer)}"
+    if subject is not None and len(ids) > 1:
+        expected, found = (_hex(one) for one in (subject.digest, authority.key_identifier))
+        raise _invalid(f"The authority key id of {names}: expected key id {expected}, found {found}")
+    number = authority.authority_cert_serial_number
+    if number not in (None, issuer.serial_number):
+        raise _invalid(
+            f"The authority key id of {names}: expected serial number {issuer.serial_number:X}, found {number:X}"
+        )
 
 
 def _check_authority(certificate: x509.Certificate, *, below: int) -> None:
@@ -170,8 +178,11 @@ def _check_authority(certificate: x509.Certificate, *, below: int) -> None:
     name = _name(certificate)
     constraints = _extension(certificate, x509.BasicConstraints)
     usage = _extension(certificate, x509.KeyUsage)
-    if constraints is None or not constraints.ca or (usage is not None and not usage.key_cert_sign):
-        raise _invalid(f"The certificate of {name} is not that of a CA")
+    if constraints is None or not constraints.ca:
+        found = "none" if constraints is None else "CA:FALSE"
+        raise _invalid(f"{name} is not a CA: extension basicConstraints: expected CA:TRUE, found {found}")
+    if usage is not None and not usage.key_cert_sign:
+        raise _invalid(f"{name} is not a CA: extension keyUsage: expected keyCertSign, found other usages only")
     if constraints.path_length is not None and constraints.path_length < below:
         raise _invalid(
             f"{name} allows {constraints.path_length} CAs below it, but there are {below}, including the signer"
@@ -191,6 +202,10 @@ def _check_issuer(certificate: x509.Certificate, issuer: bytes) -> None:
             advice="The signer's own issuer must be a CA on P-256; the CAs above it may be of other kinds.",
             code=error.code,
         ) from error
+
+
+def _hex(key_id: bytes | None) -> str:
+    return "none" if key_id is None else key_id.hex().upper()
 
 
 def _extension(certificate: x509.Certificate, kind: type[_Value]) -> _Value | None:

@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from atcaprov import CertificateError, Code, verify_chain
-from atcaprov.certs.chain import verify_root, verify_under_root
+from atcaprov.certs.chain import verify_root, verify_signer, verify_under_root
 from atcaprov.certs.descriptions.description import default_description
 from atcaprov.certs.issue import issue
 from atcaprov.certs.keys import key_id
@@ -82,6 +82,42 @@ def test_another_key() -> None:
     with pytest.raises(CertificateError) as caught:
         verify_chain(DEVICE_DER, SIGNER_DER, ROOT.public, device_public_key=SIGNER.public)
     assert caught.value.code == Code.KEY_MISMATCH
+
+
+def hex_id(key: Key) -> str:
+    return key_id(key.public).hex().upper()
+
+
+def what(device: bytes = DEVICE_DER, signer: bytes = SIGNER_DER, root: bytes = ROOT.public) -> str:
+    with pytest.raises(CertificateError) as caught:
+        check(device, signer, root)
+    return caught.value.what
+
+
+def test_what_was_expected_and_found_is_named() -> None:
+    other = Key.of(77)
+    assert what(root=other.public).endswith(
+        f"authorityKeyIdentifier: expected key id {hex_id(other)}, found {hex_id(ROOT)}."
+    )
+    assert what(device=device_certificate(signer=other)).endswith(
+        f"authorityKeyIdentifier: expected key id {hex_id(SIGNER)}, found {hex_id(other)}."
+    )
+    said = what(device=device_certificate(signer_id=bytes.fromhex("abcd")))
+    assert "issuer: expected O='Example Organization' (UTF8String), CN='Example ATECC608A Signer 0034'" in said
+    assert "CN='Example ATECC608A Signer ABCD' (UTF8String)." in said
+    with pytest.raises(CertificateError) as caught:
+        verify_chain(DEVICE_DER, SIGNER_DER, ROOT.public, device_public_key=other.public)
+    assert caught.value.what.endswith(f"public key: expected key id {hex_id(other)}, found {hex_id(DEVICE)}.")
+    with pytest.raises(CertificateError, match="basicConstraints: expected CA:TRUE, found none"):
+        verify_signer(unsuitable_signer(), signer_public_key=SIGNER.public, root_public_key=ROOT.public)
+
+
+def unsuitable_signer() -> bytes:
+    """A certificate of the signer's name and key that its root signed, but which is no CA's."""
+    subject = x509.load_der_x509_certificate(SIGNER_DER).issuer
+    key = SIGNER.private.public_key()
+    builder = x509.CertificateBuilder(subject, subject, key, 5, HOUR, HOUR + timedelta(days=9))
+    return builder.sign(ROOT.private, hashes.SHA256()).public_bytes(Encoding.DER)
 
 
 def test_signer_and_device_certificates_are_not_interchangeable() -> None:
@@ -163,7 +199,7 @@ def test_root_with_another_key_id_is_refused() -> None:
 
 def test_signer_under_its_root_certificate() -> None:
     verify_under_root(SIGNER_DER, root_certificate())
-    with pytest.raises(CertificateError, match="is not the subject"):
+    with pytest.raises(CertificateError, match="has another issuer"):
         verify_under_root(SIGNER_DER, root_certificate(name_of="Somebody else"))
     with pytest.raises(CertificateError, match="not signed"):
         verify_under_root(signer_certificate(root=Key.of(5)), root_certificate())
