@@ -257,7 +257,7 @@ def test_texts_of_slots_and_of_otp(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         command = ("from-certificate", "device.der", "--template-id", "3", "--stored-text", f"{place}:{address}")
         ended = run_in_process(cli, "definition", *command)
         assert ended.code == 0, ended.err
-        assert f"{element} (byte " in ended.out
+        assert f"{element} (bytes " in ended.out
     assert run("definition", "from-certificate", "device.der", "--stored-text", "5:0:NOWHERE") == 7
     assert run("definition", "from-certificate", "device.der", "--stored-text", f"otp:60:{address}") == 7
     assert run("definition", "from-certificate", "device.der", "--stored-text", f"otp:x:{address}") == 2

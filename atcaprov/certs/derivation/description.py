@@ -35,6 +35,10 @@ _NAMES: Final = {
 }
 
 
+class _InexpressibleError(Exception):
+    """A part of a certificate that no description has; the text names it."""
+
+
 @dataclass(frozen=True)
 class DerivedDescription:
     """A description that makes a certificate, or why there is none (a sentence without its full stop)."""
@@ -68,8 +72,10 @@ def describe(
         )
     except AtcaProvError as error:
         return DerivedDescription(None, error.what.rstrip("."))
-    except (*UNREADABLE, KeyError) as error:
+    except _InexpressibleError as error:
         return DerivedDescription(None, f"a description cannot hold {error}")
+    except UNREADABLE:
+        return DerivedDescription(None, "its names or extensions are not what X.509 allows")
     differences = explain_differences(own, expected.certificate, certificate)
     if issuer_public_key is None:
         differences = [each for each in differences if "authorityKeyIdentifier" not in each.field]
@@ -83,7 +89,7 @@ def _definition(
     if found.role == "signer":
         return signer_definition(found, root_name=parsed.issuer, at=parsed.not_valid_before_utc)
     if signer is None:
-        raise ValueError("a device without the description of its signer")
+        raise _InexpressibleError("a device without the description of its signer")
     return device_definition(found, signer=signer, at=parsed.not_valid_before_utc)
 
 
@@ -108,9 +114,11 @@ def _document(certificate: bytes, derived: DerivedDefinition, slots: Slots) -> d
 
 
 def _attributes(name: x509.Name, derived: DerivedDefinition) -> Iterator[tuple[str, str]]:
-    """Yield keys and texts with placeholders; raises KeyError for an attribute that descriptions do not have."""
+    """Yield keys and texts with placeholders; raises _InexpressibleError for an attribute without a key."""
     is_signer = derived.definition.role == "signer"
     for attribute in name:
+        if attribute.oid not in _KEYS:
+            raise _InexpressibleError(f"the attribute {attribute.oid.dotted_string}")
         text = str(attribute.value)
         if is_signer and attribute.oid == NameOID.COMMON_NAME:
             text = text[:-4] + f"{{{subject.SIGNER_ID}}}"
@@ -163,7 +171,7 @@ def _alternative_name(name: x509.GeneralName, derived: DerivedDefinition) -> tup
             return "directory_name", dict(_attributes(name.value, derived))
         case x509.OtherName() if name.type_id == HARDWARE_MODULE_NAME:
             return "hardware_module_type", _hardware_type(name.value)
-    raise ValueError(f"a {type(name).__name__} as alternative name")
+    raise _InexpressibleError(f"a {type(name).__name__} as alternative name")
 
 
 def _hardware_type(value: bytes) -> str:

@@ -165,7 +165,7 @@ def test_a_maker_certificate_with_texts_of_slots() -> None:
     assert found.chip_serial == bytes.fromhex(case["serial_number"])
     described = describe(bytes.fromhex(case["device"]), found, DEVICE_SLOTS, signer_key)
     assert described.description is None, "its address has an underscore in a PrintableString"
-    assert described.why_not
+    assert described.why_not == "its names or extensions are not what X.509 allows"
     zones = [element.device_loc.zone for element in found.definition.cert_elements]
     assert zones == [DeviceZone.CONFIG, DeviceZone.CONFIG, DeviceZone.DATA]
 
@@ -189,11 +189,16 @@ def made_by_a_ca(
     serial: int = 0x44556677889900112233,
     subject_id: bytes | None = None,
     authority_id: bytes | None = None,
+    names: list[x509.GeneralName] | None = None,
+    title: str = "",
 ) -> bytes:
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, issuer)])
+    subject = [x509.NameAttribute(x509.NameOID.COMMON_NAME, f"sn{CHIP_SERIAL.hex().upper()}")]
+    if title:
+        subject.append(x509.NameAttribute(x509.NameOID.TITLE, title))
     builder = x509.CertificateBuilder(
         issuer_name=name,
-        subject_name=x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, f"sn{CHIP_SERIAL.hex().upper()}")]),
+        subject_name=x509.Name(subject),
         public_key=load_public_key(DEVICE.public),
         serial_number=serial,
         not_valid_before=begin,
@@ -203,6 +208,8 @@ def made_by_a_ca(
     identifier = x509.SubjectKeyIdentifier(subject_id or key_id(DEVICE.public))
     authority = x509.AuthorityKeyIdentifier(authority_id or key_id(SIGNER.public), None, None)
     builder = builder.add_extension(identifier, critical=False).add_extension(authority, critical=False)
+    if names:
+        builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
     return builder.sign(SIGNER.private, hashes.SHA256()).public_bytes(Encoding.DER)
 
 
@@ -238,7 +245,7 @@ def test_an_extension_that_stands_twice_is_told(extension: str) -> None:
     request = DefinitionRequest("device", 2, 0, DEVICE_SLOTS)
     found = derive(certificate, request)
     signer = CertificateDescription.from_toml(default_text("signer"))
-    assert "extension" in describe(certificate, found, DEVICE_SLOTS, None, signer).why_not
+    assert describe(certificate, found, DEVICE_SLOTS, None, signer).why_not
 
 
 REQUEST = DefinitionRequest("device", 2, 0, DEVICE_SLOTS, issuer_public_key=SIGNER.public, serial_slot=(14, 0))
@@ -283,6 +290,24 @@ def test_what_the_compressed_form_cannot_hold_is_named(changes: dict[str, object
     assert caught.value.code == Code.CERTIFICATE_MISMATCH
     assert problem in caught.value.what
     assert advice in caught.value.advice
+
+
+@pytest.mark.parametrize(
+    ("names", "why"),
+    [
+        ([x509.RFC822Name("a@example.com")], "a description cannot hold a RFC822Name as alternative name"),
+        ([x509.RegisteredID(x509.ObjectIdentifier("1.2.3"))], "a description cannot hold a RegisteredID"),
+    ],
+)
+def test_alternative_names_that_no_description_has_are_told(names: list[x509.GeneralName], why: str) -> None:
+    certificate = made_by_a_ca(names=names)
+    assert describe(certificate, derive(certificate, REQUEST), DEVICE_SLOTS, SIGNER.public).why_not.startswith(why)
+
+
+def test_an_attribute_that_no_description_has_is_told() -> None:
+    certificate = made_by_a_ca(title="Engineer")
+    why = describe(certificate, derive(certificate, REQUEST), DEVICE_SLOTS, SIGNER.public).why_not
+    assert why == "a description cannot hold the attribute 2.5.4.12"
 
 
 def test_another_authority_key_id_is_constant() -> None:
