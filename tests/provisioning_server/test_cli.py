@@ -19,7 +19,6 @@ from click.testing import CliRunner
 
 from atcaprov import AtcaProvError, Code, Device, UsageError
 from atcaprov.config_zone.defaults import DEFAULT_608A
-from atcaprov.config_zone.hex_file import format_hex
 from atcaprov.config_zone.locks import is_config_locked
 from atcaprov.wire.messages import AnyMessage, CertificatesReply, CertificatesRequest, ErrorReply
 from provisioning_server.cli import command
@@ -210,12 +209,13 @@ def test_station_for_another_product_is_refused_before_it_touches_a_chip(
     if changed is not None:
         zone[changed] ^= 1
     product, chip = tmp_path / "product.txt", f"emulator:{tmp_path / 'chip.json'}"
-    product.write_text(format_hex(bytes(zone)))
+    product.write_text(f"const uint8_t product[{len(zone)}] = {{ {', '.join(map(hex, zone))} }};\n")
     options = ("--signer", signer.path, "--data", tmp_path / "data", "--config", product)
     with server_program(*options) as server:
         address = server.address()
         info = signer.path / "atcaprov_cert_info_0.c"
-        done = run("provisioning-client", "--auto", "--certinfo", info, "--port", address.port, "--device", chip)
+        own = ("--config", product) if changed is None else ()  # both sides read an array of C
+        done = run("provisioning-client", "--auto", "--certinfo", info, "--port", address.port, "--device", chip, *own)
     assert done.returncode == code, done.stdout + done.stderr
     if changed is None:
         return
