@@ -12,7 +12,7 @@ import secrets
 from collections.abc import Iterator
 from typing import Final
 
-from atcaprov.chip.memory_map import USE_LOCK
+from atcaprov.chip.memory_map import SLOT_COUNT, USE_LOCK
 from atcaprov.config_zone.slot import Slot
 from atcaprov.config_zone.zone import ConfigZone
 from atcaprov.device.device import SECRET_SIZE
@@ -21,6 +21,8 @@ from atcaprov.errors import Board, Code, DeviceError, ProvisioningError
 from atcaprov.provisioning.preflight import Preflight
 
 _UNTOUCHED: Final = b"\xff" * SECRET_SIZE
+_ZEROS: Final = bytes(SECRET_SIZE)
+"""No data either, in a slot that is overwritten; one that is not must hold what the data lock's CRC is made of."""
 _ANY_KEY: Final = 7  # KeyType of a slot that is no ECC and no AES key
 _USE_LOCK_ON: Final = 0x0A
 
@@ -32,7 +34,12 @@ def require_no_unknown_data(flight: Preflight) -> None:
     Certificates of an earlier run are no unknown data, and what the integrator writes may have been written before.
     """
     fits = untouched_slots(flight)
-    unknown = [slot for slot in _judged(flight) if fits.get(slot) is False]
+    overwritten = _certificate_slots(flight)
+    unknown = [
+        slot
+        for slot in _judged(flight)
+        if fits.get(slot) is False and not (slot in overwritten and _begins_with(flight, slot, _ZEROS))
+    ]
     if not unknown or not any(fits.values()):
         return
     if not flight.profile.fill_unwritten:
@@ -50,14 +57,18 @@ def require_no_unknown_data(flight: Preflight) -> None:
 
 def untouched_slots(flight: Preflight) -> dict[int, bool]:
     """Return for each slot that the chip tells about whether it is as the maker left it, by its first 32 bytes."""
-    return {slot: fits for slot in _asked(flight) if (fits := _is_untouched(flight, slot)) is not None}
+    return {slot: fits for slot in _asked(flight) if (fits := _begins_with(flight, slot, _UNTOUCHED)) is not None}
 
 
 def _judged(flight: Preflight) -> list[int]:
     """Return the slots whose content must be the maker's."""
-    certificates = {*flight.offer.device_definition.write_slots, *flight.offer.signer_definition.write_slots}
-    judged = set() if flight.functions.writes_data_zone else set(range(16)) - certificates
+    certificates = _certificate_slots(flight)
+    judged = set() if flight.functions.writes_data_zone else set(range(SLOT_COUNT)) - certificates
     return sorted(judged if flight.issued is not None else judged | certificates)
+
+
+def _certificate_slots(flight: Preflight) -> set[int]:
+    return {*flight.offer.device_definition.write_slots, *flight.offer.signer_definition.write_slots}
 
 
 def _asked(flight: Preflight) -> Iterator[int]:
@@ -76,11 +87,11 @@ def _gives_mac(slot: Slot) -> bool:
     return key.key_type == _ANY_KEY and not key.private and not hindered
 
 
-def _is_untouched(flight: Preflight, slot: int) -> bool | None:
-    """Return whether a slot begins with 32 bytes FF; None if the chip does not tell."""
+def _begins_with(flight: Preflight, slot: int, content: bytes) -> bool | None:
+    """Return whether a slot begins with these 32 bytes; None if the chip does not tell."""
     challenge = secrets.token_bytes(SECRET_SIZE)
     try:
         answer = flight.device.mac(slot, challenge)
     except DeviceError:
         return None
-    return answer == mac(_UNTOUCHED, slot, challenge, serial_number=flight.serial_number)
+    return answer == mac(content, slot, challenge, serial_number=flight.serial_number)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -65,6 +66,12 @@ def test_every_check_needs_only_checks_before_it() -> None:
     for number, check in enumerate(checks):
         assert set(check.needs) <= {earlier.name for earlier in checks[:number]}
     assert len(NAMES) == len(set(NAMES))
+
+
+def test_the_page_explains_every_check() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "plan.md").read_text(encoding="utf-8")
+    explained = re.findall(r"^\| `([a-z-]+)` \| ", page.partition("## Checks")[2].partition("## ")[0], re.MULTILINE)
+    assert set(explained) == {check.name for check in (*STATION_CHECKS, *CHIP_CHECKS, *TRUST_FLEX_CHECKS)}
 
 
 def test_a_blank_chip_passes_every_check_of_a_read_only_device(authority: MemoryCa) -> None:

@@ -41,12 +41,12 @@ class PlainFunctions(InMemory):
         return False
 
 
-def write_secret(device: Device, slot: int = 10) -> None:
+def write_secret(device: Device, slot: int = 10, content: bytes = SECRET) -> None:
     """Configure a blank chip for the product and write something, as another program does."""
     with device.permit(Act.WRITE_CONFIG, Act.LOCK_CONFIG):
         lock_config(device, write_config(device, device.read_config(), DEFAULT_608A))
     with device.permit(Act.WRITE_DATA):
-        device.write_slot_block(slot, 0, SECRET)
+        device.write_slot_block(slot, 0, content)
 
 
 def with_secret(url: str, slot: int) -> None:
@@ -77,6 +77,14 @@ def test_unknown_data_is_found_before_stage_1(authority: MemoryCa, tmp_path: Pat
     assert f"slot {slot} holds data" in error.what
     assert functions.notices == []
     provision(f"emulator:{chip}", functions, Profile(fill_unwritten=True))
+
+
+@pytest.mark.slow
+def test_zeros_where_a_certificate_goes_are_no_data(authority: MemoryCa, tmp_path: Path) -> None:
+    url = f"emulator:{tmp_path / 'chip.json'}"
+    with Device.open(url) as device:
+        write_secret(device, 10, bytes(32))
+    provision(url, PlainFunctions(authority))
 
 
 def test_a_certificate_of_another_server_is_not_overwritten(authority: MemoryCa, tmp_path: Path) -> None:

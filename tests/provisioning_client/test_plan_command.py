@@ -12,16 +12,14 @@ from typing import Any
 import pytest
 from cryptography import x509
 
-from atcaprov import CertInfo, Device
-from atcaprov.certs.definitions.definition import CertificateDefinition
-from atcaprov.certs.x509_layout import certificate_layout
+from atcaprov import Device
 from atcaprov.device.command_guard import act_of
 from provisioning_client.cli import command
 from tests.support.in_memory_signer import MemorySigner
 from tests.support.ports import unused_port
 from tests.support.programs import Ended, run_in_process
 from tests.support.server import running_server
-from tests.support.signer_folders import make_signer_folder
+from tests.support.signer_folders import certinfo_of, make_signer_folder
 
 CERTINFO = "atcaprov_cert_info_0.c"
 
@@ -169,25 +167,10 @@ def test_quota_that_is_too_small_is_told_and_not_used(tmp_path: Path) -> None:
     signer.remaining = 3
     with running_server(signer, tmp_path / "data") as address:
         certinfo = tmp_path / CERTINFO
-        certinfo.write_text(_certinfo_of(signer))
+        certinfo.write_text(certinfo_of(signer))
         line = Line(certinfo, tmp_path / "data", address.port)
         good = plan_of(line, "--dry-run", "--device", "emulator:", "--count", "3")
         assert good["would_start"]
         found = plan_of(line, "--device", "emulator:", "--count", "4")
         assert found["error"]["code"] == "quota-too-small"
     assert (signer.signatures, signer.remaining) == (0, 3)
-
-
-def _certinfo_of(signer: MemorySigner) -> str:
-    documents = signer.documents
-    device, issuer = documents.device, CertificateDefinition.from_bytes(documents.signer_definition)
-    return CertInfo(
-        signer_name=signer.name,
-        signer_id=signer.signer_id,
-        signer_public_key=documents.signer_public_key,
-        root_public_key=certificate_layout(documents.root_certificate).public_key.of(documents.root_certificate),
-        signer_template_id=issuer.template_id,
-        signer_chain_id=issuer.chain_id,
-        device_template_id=device.template_id,
-        device_chain_id=device.chain_id,
-    ).to_c()

@@ -3,7 +3,8 @@
 ```console            commands behind `$ `, run to their end; the lines below must come out in this order
 ```console background  one command that keeps running until the page is done
 
-In expected lines `…` stands for any text; expected lines are a selection of what is printed.
+In expected lines `…` stands for any text; expected lines are a selection of what is printed. A block in a list is
+indented, and runs like any other.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import os
 import re
 import subprocess
 import sysconfig
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,7 +22,7 @@ from typing import Final
 
 from tests.support.ports import unused_port
 
-_BLOCK: Final = re.compile(r"^```console( background)?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_BLOCK: Final = re.compile(r"^( *)```console( background)?\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 _LIMIT_SECONDS: Final = 120
 
 
@@ -35,7 +37,11 @@ class PageStep:
 
 def steps(page: str) -> list[PageStep]:
     """Return the commands of a page in order."""
-    return [step for background, block in _BLOCK.findall(page) for step in _steps_of(block, bool(background))]
+    return [
+        step
+        for _, background, block in _BLOCK.findall(page)
+        for step in _steps_of(textwrap.dedent(block), bool(background))
+    ]
 
 
 def _steps_of(block: str, background: bool) -> Iterator[PageStep]:
