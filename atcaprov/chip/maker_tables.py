@@ -83,8 +83,3 @@ TFLXTLS_TABLE: Final = MakerTable(
     _chosen_for_tflxtls(),
 )
 """Without a serial number; no slot is locked."""
-
-
-def table_of(config: bytes) -> MakerTable | None:
-    """Return the table of the Trust part with this zone, 128 bytes; None if it is none, or its table is not known."""
-    return TFLXTLS_TABLE if TFLXTLS.is_part(config) else None

@@ -27,7 +27,7 @@ BLANK: Final = "atecc608a"
 """The image of a chip unless another one is named."""
 _FORMAT: Final = "atcaprov chip image"
 _VERSION: Final = 1
-_CERTIFICATES: Final = MappingProxyType({"tngtls": 0, "tngtls-2": 0, "tflxtls": 0, "tnglora": 1})
+CERTIFIED_KEYS: Final = MappingProxyType({"tngtls": 0, "tngtls-2": 0, "tflxtls": 0, "tnglora": 1})
 """Kinds of `trust_chain`, and the slot of the key that each certifies; blank chips need not load X.509."""
 _SERIAL_START: Final = bytes.fromhex("0123")
 _FOLDERS: Final = (
@@ -134,7 +134,7 @@ def _image(document: dict[str, Any]) -> Image:
     revision = _sized(document.get("info_revision", document["revision"]), REVISION_SIZE)
     otp = _sized("".join(document["otp"]), OTP_SIZE) if "otp" in document else None
     certificates = document.get("certificates")
-    if certificates is not None and _CERTIFICATES.get(certificates) not in keys:
+    if certificates is not None and CERTIFIED_KEYS.get(certificates) not in keys:
         raise ValueError("'certificates' is unknown, or its slot has no key for them")
     return Image(str(document["title"]), config, serial_end, keys, revision, otp, certificates)
 

@@ -137,6 +137,13 @@ def test_root_has_a_comment_that_says_what_it_is() -> None:
     assert b"Its private key is public: trust it for nothing." in comment.value.value
 
 
+def test_images_know_which_key_each_kind_of_certificates_is_for() -> None:
+    from atcaprov.emulator import images
+    from atcaprov.emulator.trust_chain import CHAIN_KINDS
+
+    assert {name: kind.key_slot for name, kind in CHAIN_KINDS.items()} == images.CERTIFIED_KEYS
+
+
 def test_the_root_in_the_tree_is_the_one_of_the_chips() -> None:
     from atcaprov.emulator.trust_chain import root_certificate
 

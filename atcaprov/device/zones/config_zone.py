@@ -158,7 +158,7 @@ def named_fields(differing: list[int], locked: bytes, wanted: bytes) -> str:
 
 _HOW_TO_USE: Final = MappingProxyType(
     {
-        TNGTLS.name: " Its own certificates, which the maker signed, are permanent: 'atcaprov chip cert' exports them.",
+        TNGTLS.name: " Its certificates are the maker's and permanent: 'atcaprov chip cert --device URL' exports them.",
         TFLXTLS.name: " A line for TFLXTLS starts its client with --part tflxtls.",
     }
 )
