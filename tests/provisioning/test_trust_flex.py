@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from atcaprov import (
     AtcaProvError,
@@ -32,6 +33,7 @@ from atcaprov.chip.crc import with_crc
 from atcaprov.chip.maker_tables import TFLXTLS_TABLE
 from atcaprov.device.command_guard import Act, act_of
 from atcaprov.emulator.slot import MemorySlot
+from atcaprov.emulator.trust_chain import root_certificate
 from atcaprov.inspection.key_proof import prove_key
 from atcaprov.wire.messages import AnyMessage, CertificatesRequest, ErrorReply
 from tests.support.in_memory_server import InMemory, MemoryCa
@@ -142,6 +144,8 @@ def test_cut_at_any_command_the_next_run_finishes(key_slot: int, reply_lost: boo
         device_key_slot=key_slot,
         replace_certificates=True,
         slots_to_lock=(*CERTIFICATE_SLOTS, *({2} if key_slot else ())),
+        require_genuine=True,  # what the proof needs is overwritten in stage 6
+        genuine_root=root_certificate().public_bytes(Encoding.DER),
     )
     whole = part()
     run(whole, authority, profile)
