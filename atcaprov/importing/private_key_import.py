@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from atcaprov.certs.keys import key_id, raw_public_key
+from atcaprov.chip.commands import Status
 from atcaprov.config_zone.slot import Slot
 from atcaprov.device.command_guard import Act
 from atcaprov.device.device import SECRET_SIZE, Device
@@ -129,16 +130,26 @@ def _write(device: Device, plan: PrivateKeyImport) -> None:
 def _proved(device: Device, plan: PrivateKeyImport) -> bool:
     """Have the chip show and use the key, where its configuration lets anybody do so."""
     zone = plan.snapshot.zone
-    shows = gives_public_key(zone, zone.slots[plan.slot])
+    shown = _shown_key(device, plan.slot) if gives_public_key(zone, zone.slots[plan.slot]) else None
+    if shown not in (None, plan.public_key):
+        raise _another_key(plan.slot)
     signs = reason_not_to_sign(zone, plan.slot) is None
-    try:
-        if shows and device.get_pubkey(plan.slot) != plan.public_key:
-            raise _another_key(plan.slot)
-        if signs:
+    if signs:
+        try:
             prove_key(device, plan.slot, plan.public_key)
-    except CertificateError as error:
-        raise _another_key(plan.slot) from error
-    return shows or signs
+        except CertificateError as error:
+            raise _another_key(plan.slot) from error
+    return shown is not None or signs
+
+
+def _shown_key(device: Device, slot: int) -> bytes | None:
+    """Return the public key; None if the chip does not show it: whether PubInfo holds before the data lock is open."""
+    try:
+        return device.get_pubkey(slot)
+    except DeviceError as error:
+        if error.status != Status.EXECUTION_ERROR:
+            raise
+        return None
 
 
 def _another_key(slot: int) -> ProvisioningError:

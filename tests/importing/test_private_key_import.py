@@ -13,6 +13,7 @@ import pytest
 from atcaprov import Act, AtcaProvError, Board, Code, Device, EmulatedHal, ProvisioningError, UsageError
 from atcaprov.certs.keys import verify_digest
 from atcaprov.chip.commands import Opcode
+from atcaprov.chip.crc import with_crc
 from atcaprov.device.command_guard import act_of
 from atcaprov.device.read_only import ReadOnlyHal
 from atcaprov.hal.tracing.hal import TracedHal
@@ -126,6 +127,14 @@ def test_slots_that_do_not_take_it_are_refused(make_chip: MakeChip) -> None:
     assert "not for a private key" in refused(make_chip(data_locked=False, slots={3: (0x2005, 0x0033)}), 3).what
 
 
+def test_a_part_that_hides_the_public_key_proves_it_by_a_signature(make_chip: MakeChip) -> None:
+    hal = make_chip(data_locked=False)
+    refusal = with_crc(bytes((4, 0x0F)))
+    hal.answer = lambda sent: refusal if sent[1] == Opcode.GEN_KEY else hal.chip.exchange(sent)
+    assert imported(hal, 3)
+    assert signs_as_the_file(hal, 3)
+
+
 def test_a_chip_that_holds_another_key_afterwards_is_found(make_chip: MakeChip) -> None:
     hal = make_chip(data_locked=False)
     plan = planned(hal, 2, replace_key=True)
@@ -160,7 +169,7 @@ def test_the_key_is_in_no_trace_message_or_repr(make_chip: MakeChip, tmp_path: P
     shown = trace.read_text() + repr(plan)
     for secret in (SCALAR.hex(), SCALAR[8:16].hex(), number, WRITE_KEY.hex(), WRITE_KEY[8:16].hex(), repr(WRITE_KEY)):
         assert secret.lower() not in shown.lower()
-    written = [line for line in trace.read_text().splitlines() if "4b46" in line.lower()]
+    written = [line for line in trace.read_text().splitlines() if '"sent": "4b46' in line]
     assert written
     assert all("...." in line for line in written)
 
