@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import replace
@@ -18,6 +19,7 @@ from atcaprov.program.console_text import say
 from atcaprov.provisioning.plan import Plan, make_plan
 from atcaprov.provisioning.profile import Profile
 from atcaprov.provisioning.tcp_client import TcpClient
+from atcaprov.terminal.printable import folded, terminal_columns
 from provisioning_client.disk_room import DiskRoom
 from provisioning_client.options import RunOptions, dry_run_option, run_options
 from provisioning_client.plan_json import plan_object
@@ -96,8 +98,9 @@ def _show(
         warned = [{"code": each.code, "message": each.what, "advice": each.advice} for each in warnings]
         say(json.dumps({**plan_object(plan, url, dry_run=dry_run), "warnings": warned}))
     else:
+        columns = terminal_columns(sys.stdout)
         for line in (*(f"Warning: {each}" for each in warnings), *plan_lines(plan, url, dry_run=dry_run)):
-            say(line)
+            say(folded(line, columns))
     return plan.error
 
 

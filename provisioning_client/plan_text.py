@@ -103,7 +103,8 @@ def _does(plan: Plan, stage: StagePlan) -> str:
         case Stage.DATA_LOCK:
             return "lock the data and OTP zones, permanently"
         case Stage.SLOTS_LOCK:
-            return f"lock slots {', '.join(map(str, profile.slots_to_lock))}, permanently"
+            slots = [] if plan.trial is None else plan.trial.locks_slots
+            return f"lock slots {', '.join(map(str, slots))}, permanently"
         case Stage.VALIDATE_CERTS:
             return "read everything back, check the chain, and have the chip sign"
 

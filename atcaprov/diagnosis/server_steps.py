@@ -83,7 +83,7 @@ def _make_checks(examination: Examination, cert_info: CertInfo, client: Examinin
         checks += chip_checks(flight.profile)
     for result in findings(flight, checks):
         _add(examination, result)
-    if hasattr(flight, "offer"):
+    if flight.has_offer:
         offer, keys = flight.offer, (cert_info.root_public_key, cert_info.signer_public_key)
         examination.definitions = IssuerDefinitions(offer.device_definition, offer.signer_definition, *keys)
     shown = {found.code for found in examination.findings}

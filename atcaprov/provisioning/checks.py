@@ -214,7 +214,7 @@ def require_chip(flight: Preflight) -> None:
         for check in chip_checks(flight.profile):
             check.require(flight)
     except AtcaProvError as error:
-        if hasattr(flight, "config"):
+        if flight.has_config:
             error.serial_number = flight.serial_number
         raise
 

@@ -158,13 +158,12 @@ def _planned(
     error = failed[0].error if failed else _own_certificates(flight)
     if error is not None and [finding.check.name for finding in failed] != [_SERVER_CHECK]:
         return Plan(identity, profile, found, None, (), error)
-    has_offer = hasattr(flight, "offer")
-    signer = TrialSigner.like(flight.offer) if has_offer else default
+    signer = TrialSigner.like(flight.offer) if flight.has_offer else default
     situation = TrialSituation(
         read_snapshot(device),
         profile,
         signer,
-        was_certified=flight.issued is not None or (_is_done_if_locked(flight) and not has_offer),
+        was_certified=flight.issued is not None or (_is_done_if_locked(flight) and not flight.has_offer),
         holds_certificates=_is_done_if_locked(flight) or (flight.issued is not None and not _missing(flight)),
         untouched=untouched_slots(flight) if flight.config_is_locked and not flight.data_is_locked else {},
     )
@@ -197,8 +196,8 @@ def _missing(flight: Preflight) -> bool:
 
 def _assumed(flight: Preflight, situation: TrialSituation) -> list[str]:
     assumed = []
-    if not hasattr(flight, "offer"):
-        assumed.append("The server was not asked: the certificates are the default ones.")
+    if not flight.has_offer:
+        assumed.append("Without a signer offered by the server, the certificates are the default ones.")
         if _is_done_if_locked(flight):
             assumed.append("It is assumed that the server has certified this chip.")
         elif flight.config_is_locked:
@@ -235,5 +234,5 @@ def _permanent(plan: Plan) -> list[str]:
         fixed = ", ".join(map(str, plan.fixed_slots()))
         lines.append(f"the data and OTP zones: slots {fixed} never change again")
     if plan.does(Stage.SLOTS_LOCK):
-        lines.append(f"slots locked one by one: {', '.join(map(str, plan.profile.slots_to_lock))}")
+        lines.append(f"slots locked one by one: {', '.join(map(str, trial.locks_slots))}")
     return lines

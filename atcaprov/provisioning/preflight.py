@@ -58,6 +58,16 @@ class Preflight:
         """Where the chip is once it has slept, if it moves in this run."""
 
     @property
+    def has_offer(self) -> bool:
+        """Whether the check `signer` has passed."""
+        return hasattr(self, "offer")
+
+    @property
+    def has_config(self) -> bool:
+        """Whether the check `part` has passed."""
+        return hasattr(self, "config")
+
+    @property
     def serial_number(self) -> bytes:
         """Serial number of the chip, 9 bytes."""
         return serial_number(self.config)

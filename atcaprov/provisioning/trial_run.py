@@ -49,6 +49,11 @@ class TrialRun:
     """What `atcaprov chip verify` says of the twin afterwards, with the root of the trial."""
     error: AtcaProvError | None = None
 
+    @property
+    def locks_slots(self) -> list[int]:
+        """Return the slots that the run has locked one by one."""
+        return sorted(set(locks.locked_slots(self.config_after)) - set(locks.locked_slots(self.config_before)))
+
 
 @dataclass(frozen=True)
 class TrialSituation:

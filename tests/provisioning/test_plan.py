@@ -200,7 +200,7 @@ def test_plan_without_a_server_says_what_is_not_checked(authority: MemoryCa, tmp
     assert plan.error.code == Code.SERVER_UNREACHABLE
     outcomes = {finding.check.name: finding.outcome for finding in plan.findings}
     assert outcomes["clocks"] is outcomes["earlier-run"] is Outcome.NOT_CHECKED
-    assert "The server was not asked" in plan.assumptions[0]
+    assert "the certificates are the default ones" in plan.assumptions[0]
     assert plan.does(Stage.DATA_LOCK)
 
 

@@ -134,7 +134,7 @@ def test_without_a_server_the_plan_is_made_and_the_exit_code_says_why(line: Line
     words = ("--certinfo", str(line.certinfo), "--port", str(unused_port()), "--host", "127.0.0.1")
     done = run_in_process(command, "plan", *words, "--device", "emulator:", "--dry-run")
     assert done.code == 3
-    assert "The server was not asked: the certificates are the default ones." in done.out
+    assert "Without a signer offered by the server, the certificates are the default ones." in done.out
     assert "[server-unreachable]" in done.out
     assert "Permanent afterwards:" in done.out
 
