@@ -8,8 +8,8 @@ from typing import Final
 from atcaprov.diagnosis.examination import Examination, StepBlockedError, StepLeftOutError
 from atcaprov.diagnosis.finding import DiagnosticFinding, Weight, of_error
 from atcaprov.errors import AtcaProvError, Code, UsageError
+from atcaprov.inspection.certificates.microchip import MAKER_LAYOUTS
 from atcaprov.inspection.verification import (
-    MAKER_LAYOUTS,
     StepOutcome,
     TrustSources,
     Verdict,

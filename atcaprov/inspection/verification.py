@@ -23,14 +23,13 @@ from atcaprov.device.device import Device
 from atcaprov.errors import AtcaProvError, Board, CertificateError, Code, DeviceError, ProvisioningError, UsageError
 from atcaprov.inspection import verdict
 from atcaprov.inspection.certificates.defined import IssuerDefinitions, defined_chain, defined_device
-from atcaprov.inspection.certificates.found import FoundChain, Layout
+from atcaprov.inspection.certificates.found import FoundChain
 from atcaprov.inspection.certificates.leftovers import leftovers
+from atcaprov.inspection.certificates.microchip import MAKER_LAYOUTS
 from atcaprov.inspection.certificates.search import completed, found_chains
 from atcaprov.inspection.genuine import require_chain, vendor_root
 from atcaprov.inspection.key_proof import prove_key, reason_not_to_sign
 from atcaprov.inspection.snapshot import ChipSnapshot
-
-MAKER_LAYOUTS: Final = frozenset({Layout.TNGTLS, Layout.TFLXTLS, Layout.TNGLORA})
 
 
 class Verdict(enum.StrEnum):

@@ -93,3 +93,12 @@ def test_the_vendors_definitions_rebuild_the_same_certificates(symbol: str, part
         chain = next(microchip.find(read_snapshot(opened_part)))
     assert [certificate.der for certificate in chain.certificates] == [device, signer]
     assert chain.layout == part.split("-")[0]
+
+
+def test_early_trust_flex_part_is_named_by_its_configuration() -> None:
+    """Its certificate is of the kind of an early TNGTLS, whose definition the library takes for it, too."""
+    memory = trust_part("tngtls-2")
+    memory.config[16] = 0x6C
+    with opened(memory) as opened_part:
+        chain = next(microchip.find(read_snapshot(opened_part)))
+    assert chain.layout is Layout.TFLXTLS

@@ -35,7 +35,7 @@ DEFINITIONS: Final = {
 
 def trust_part(kind: str, *, root: Key | None = None, signer: Key = SIGNER) -> Memory:
     """Return the memory of a locked part with a chain of the kind: device, signer, and a root key that signs it."""
-    memory = load_image("tngtls").make(SeededRandom(kind.encode()))
+    memory = load_image(kind.split("-")[0]).make(SeededRandom(kind.encode()))
     for slot in (5, 8, 10, 11, 12):
         memory.write_slot(slot, 0, bytes(72))
     memory.write_slot(10 if kind == "tnglora-4" else 5, 0, b"0004A3FFFE123456"[: 16 if kind == "tnglora-4" else 12])

@@ -16,6 +16,7 @@ from atcaprov.certs.compressed_form import CompressedCertificate
 from atcaprov.certs.dates import DateFormat, expire_date
 from atcaprov.certs.keys import key_id
 from atcaprov.certs.serial_number import SerialSource
+from atcaprov.chip.trust_parts import trust_part
 from atcaprov.errors import CertificateError
 from atcaprov.inspection.certificates import x509_writer as x509
 from atcaprov.inspection.certificates.found import FoundCertificate, FoundChain, Layout, is_signed_by
@@ -26,6 +27,7 @@ _ORGANIZATION: Final = ("O", "Microchip Technology Inc")
 _ROOT_NAME: Final = x509.name((_ORGANIZATION, ("CN", "Crypto Authentication Root CA 002")))
 ROOT_KEY_ID: Final = bytes.fromhex("7aed7d6dc6b7789db23801a5e84a8cb0a40e2a8c")
 """Key id of Crypto Authentication Root CA 002, which every signer certificate names."""
+MAKER_LAYOUTS: Final = frozenset({Layout.TNGTLS, Layout.TFLXTLS, Layout.TNGLORA})
 _SIGNER_TEMPLATE: Final = 1
 SLOTS: Final = frozenset({5, 8, 10, 11, 12})
 """Data slots with parts of the maker's certificates, of all kinds of Trust parts."""
@@ -108,8 +110,16 @@ def _found(chip: ChipSnapshot, places: _Places) -> FoundChain | None:
             slots = (places.device[0], *([kind.address.slot] if kind.address else []))
             signer_slots = tuple(dict.fromkeys((places.signer[0], places.signer_key[0])))
             found = FoundCertificate(_signer_certificate(signer, signer_key), signer_slots)
-            return FoundChain(kind.layout, (FoundCertificate(der, slots), found), places.key_slot, is_signed=True)
+            chain = (FoundCertificate(der, slots), found)
+            return FoundChain(_layout(chip, kind), chain, places.key_slot, is_signed=True)
     return None
+
+
+def _layout(chip: ChipSnapshot, kind: _Kind) -> Layout:
+    """Return the part by its configuration, since early TFLXTLS have certificates of the same kind as a TNGTLS."""
+    part = trust_part(chip.config)
+    name = "" if part is None else part.name.lower()
+    return Layout(name) if name in MAKER_LAYOUTS else kind.layout
 
 
 def _is_of(form: _Form, template: int | None) -> bool:
