@@ -25,6 +25,7 @@ from tests.support.in_memory_server import MemoryCa
 from tests.support.programs import Ended, run_in_process
 from tests.support.system_programs import require_program
 
+pytestmark = pytest.mark.slow
 KEY_SLOT, DEVICE, SIGNER_KEY, SIGNER = 0, 10, 11, 12
 
 

@@ -33,6 +33,7 @@ from tests.support.exported_signers import export_of
 from tests.support.in_memory_server import MemoryCa
 from tests.support.programs import Ended, run_in_process
 
+pytestmark = pytest.mark.slow
 TEST_ROOT = Path(__file__).parents[2] / "configs" / "images" / "tngtls-test-root.pem"
 
 

@@ -16,6 +16,7 @@ from tests.inspection.test_nerves_key import LONG_OTP, SHORT_OTP
 from tests.support.certificates import DEVICE, SIGNER, vector
 from tests.support.stored_chip import stored_chip
 
+pytestmark = pytest.mark.slow
 CASES = vector("stored-certificates")["cases"]
 SIGNATURE = bytes.fromhex(CASES["tngtls"]["slots"]["10"])[:64]
 
@@ -52,7 +53,7 @@ WHOLE_CHAINS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=150)
+@settings(max_examples=80)
 @given(
     st.one_of(SOME, WHOLE_CHAINS),
     st.dictionaries(st.sampled_from([0, 1, 2]), st.sampled_from([DEVICE.public, SIGNER.public])),

@@ -120,6 +120,7 @@ def chip_with(certificate: bytes) -> ChipSnapshot:
 AUTHORITY = (x509.AuthorityKeyIdentifier.from_issuer_public_key(SIGNER.private.public_key()), False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("years", [1, 10, 27, 40, 100])
 def test_utility_with_a_companys_signer_needs_its_certificate(years: int) -> None:
     usage = x509.KeyUsage(True, True, True, False, False, False, False, False, False)

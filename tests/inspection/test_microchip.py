@@ -69,6 +69,7 @@ def test_slots_with_something_else_hold_no_chain(slot: int, content: bytes) -> N
     assert found(genuine_chip(**{f"_{slot}": content})) is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("symbol", "part"),
     [

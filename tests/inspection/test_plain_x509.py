@@ -55,6 +55,7 @@ def test_certificate_in_pem_is_found() -> None:
     assert chain.device.der == SIGNER
 
 
+@pytest.mark.slow
 @given(st.binary(max_size=416), st.binary(max_size=72), st.integers(0, len(SIGNER) - 1))
 def test_damaged_and_foreign_bytes_raise_nothing(first: bytes, second: bytes, place: int) -> None:
     damaged = bytearray(SIGNER)
@@ -64,6 +65,7 @@ def test_damaged_and_foreign_bytes_raise_nothing(first: bytes, second: bytes, pl
         search.found_chains(chip, [SIGNER])
 
 
+@pytest.mark.slow
 @given(st.integers(0, len(SIGNER) - 1), st.integers(1, 255))
 def test_every_certificate_that_is_found_can_be_shown(place: int, change: int) -> None:
     damaged = bytearray(SIGNER)

@@ -12,6 +12,7 @@ from atcaprov.emulator.trust_chain import root_certificate
 from tests.provisioning.test_trust_flex import PROFILE, acts, part, refused, run
 from tests.support.in_memory_server import MemoryCa
 
+pytestmark = pytest.mark.slow
 TEST_ROOT = root_certificate().public_bytes(Encoding.DER)
 DEMANDING = replace(PROFILE, require_genuine=True, genuine_root=TEST_ROOT)
 
