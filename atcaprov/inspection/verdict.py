@@ -7,7 +7,7 @@ from collections.abc import Callable
 from atcaprov.certs.compressed_form import CompressedCertificate
 from atcaprov.certs.definitions.definition import CertificateDefinition
 from atcaprov.certs.rebuild import from_slots
-from atcaprov.errors import Board, CertificateError, Code, ProvisioningError
+from atcaprov.errors import AtcaProvError, Board, CertificateError, Code, ProvisioningError
 
 _GOOD_ADVICE = "Set the board aside as a good one; it needs nothing more."
 
@@ -23,6 +23,16 @@ def finished_without_record() -> ProvisioningError:
         "This chip is provisioned and its certificates are valid, but this server has no record of them.",
         f"{_GOOD_ADVICE} Tell the technician: the server's records may be incomplete.",
     )
+
+
+def set_aside(error: AtcaProvError) -> AtcaProvError:
+    """Return an error about a chip's contents, with the board set aside where it says to try again.
+
+    Nothing was changed, so another try finds the same.
+    """
+    if error.board is Board.RETRY:
+        error.board = Board.SET_ASIDE
+    return error
 
 
 def _finished(what: str, advice: str) -> ProvisioningError:

@@ -99,7 +99,7 @@ def verify_chip(device: Device, chip: ChipSnapshot, sources: TrustSources) -> Ve
             step()
     except (CertificateError, ProvisioningError) as error:
         run.steps.append(VerificationStep(run.step, StepOutcome.FAILED, error.what))
-        return Verification(_verdict(error), tuple(run.steps), run.chain, error)
+        return Verification(_verdict(error), tuple(run.steps), run.chain, verdict.set_aside(error))
     return Verification(Verdict.GOOD, tuple(run.steps), run.chain)
 
 

@@ -176,6 +176,8 @@ def test_what_is_half_there_is_told_by_name(
 ) -> None:
     memory = provisioned(authority)
     change(memory)
+    problem = json.loads(cert(tmp_path, memory, "--signer", export, "--json").out)["problems"][0]
+    assert (problem["code"], problem["board"]) == (code, "set-aside" if exit_code == 7 else "untouched")
     ended = cert(tmp_path, memory, "--signer", export)
     assert ended.code == exit_code
     assert f"Error [{code}]: " in ended.err

@@ -19,6 +19,7 @@ from atcaprov.inspection.certificates.found import FoundChain
 from atcaprov.inspection.certificates.leftovers import leftovers
 from atcaprov.inspection.certificates.search import completed, found_chains
 from atcaprov.inspection.snapshot import ChipSnapshot, read_snapshot
+from atcaprov.inspection.verdict import set_aside
 from atcaprov.program.console_text import say
 
 
@@ -66,7 +67,7 @@ def _found(chip: ChipSnapshot, known: KnownIssuer) -> tuple[list[FoundChain], li
         if known.device_definition is not None:
             return [completed(defined_device(chip, known.device_definition, known.issuers), known.issuers)], []
     except AtcaProvError as error:
-        return [], [error]
+        return [], [set_aside(error)]
     chains = found_chains(chip, known.issuers)
     return chains, list(leftovers(chip, chains))
 

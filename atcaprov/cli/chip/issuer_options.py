@@ -52,7 +52,8 @@ def issuer_options(command: _Command) -> _Command:
             metavar="FILE",
             type=_FILE,
             multiple=True,
-            help="Certificate definitions (JSON) of device and signer, as an export has them; give both.",
+            help="Certificate definitions (JSON) of device and signer, as an export has them; or of the device alone,"
+            " with --issuer.",
         ),
         click.option("--certinfo", metavar="FILE", type=_FILE, help="Cert info file: the signer and the pinned root."),
         click.option(
