@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -37,6 +36,7 @@ from atcaprov.emulator.trust_chain import root_certificate
 from atcaprov.inspection.key_proof import prove_key
 from atcaprov.wire.messages import AnyMessage, CertificatesRequest, ErrorReply
 from tests.support.in_memory_server import InMemory, MemoryCa
+from tests.support.power_cuts import PowerCut, cutting
 from tests.support.scripted_hal import ScriptedHal
 
 DONE, SKIPPED = StageStatus.DONE, StageStatus.SKIPPED
@@ -154,7 +154,7 @@ def test_cut_at_any_command_the_next_run_finishes(key_slot: int, reply_lost: boo
     for cut in changing if reply_lost else cuts_that_differ(changing, len(whole.packets)):
         hal = part()
         hal.answer = cutting(hal, cut, reply_lost)
-        with pytest.raises(_Cut):
+        with pytest.raises(PowerCut):
             run(hal, authority, profile)
         hal.answer = None
         hal.chip.wake()
@@ -183,21 +183,6 @@ def cuts_that_differ(changing: list[int], count: int) -> list[int]:
     return sorted({0, *beside, *range(changing[0] - 3, changing[1]), count - 1})
 
 
-class _Cut(Exception):  # noqa: N818
-    """The power went."""
-
-
-def cutting(hal: ScriptedHal, cut: int, reply_lost: bool) -> Callable[[bytes], bytes]:
-    def answer(packet: bytes) -> bytes:
-        if len(hal.packets) <= cut:
-            return hal.chip.exchange(packet)
-        if reply_lost and len(hal.packets) == cut + 1:
-            hal.chip.exchange(packet)
-        raise _Cut
-
-    return answer
-
-
 def made_keys(hal: ScriptedHal) -> int:
     return sum(packet[1] == Opcode.GEN_KEY and bool(packet[2] & GEN_KEY_CREATE) for packet in hal.packets)
 
@@ -211,7 +196,7 @@ def test_a_cut_while_writing_empty_slots_needs_no_consent(authority: MemoryCa) -
     for cut in writes:
         hal = without_certificates()
         hal.answer = cutting(hal, cut, reply_lost=True)
-        with pytest.raises(_Cut):
+        with pytest.raises(PowerCut):
             run(hal, authority, profile)
         hal.answer = None
         hal.chip.wake()
