@@ -63,8 +63,14 @@ _OPTIONS: Final = (
     click.option(
         "--replace-certificates",
         is_flag=True,
-        help="With --part tflxtls: overwrite the certificates that the part comes with. Without them it cannot prove"
-        " that Microchip made it.",
+        help="With --part tflxtls: overwrite the maker's certificates that the part comes with. Without them it cannot"
+        " prove that Microchip made it.",
+    ),
+    click.option(
+        "--replace-foreign-certificates",
+        is_flag=True,
+        help="With --part tflxtls: overwrite whatever else is where the certificates go. It may be the identity of"
+        " another product's unit.",
     ),
     click.option("--host", metavar="NAME/IP", default=DEFAULT_HOST, show_default=True, help="Provisioning Server."),
     click.option(
@@ -135,6 +141,7 @@ class RunOptions:
     part: str
     key_slot: int
     replace_certificates: bool
+    replace_foreign_certificates: bool
     host: str
     port: int
     device: tuple[str, ...]
@@ -188,9 +195,10 @@ class RunOptions:
         Raises:
             UsageError: a file cannot be read, or the configuration would harm the chip (code CONFIG_ZONE_UNSAFE).
         """
-        if self.replace_certificates and self.part != DeliveredPart.TFLXTLS:
+        replaces = self.replace_certificates or self.replace_foreign_certificates
+        if replaces and self.part != DeliveredPart.TFLXTLS:
             raise UsageError(
-                "--replace-certificates is for parts that come with some: --part tflxtls.", advice="Add it."
+                "Certificates are replaced on parts that come with some only: --part tflxtls.", advice="Add it."
             )
         zone = DEFAULT_608A if self.config is None else read_zone_file(self.config).zone.data
         try:
@@ -204,6 +212,7 @@ class RunOptions:
                 part=DeliveredPart(self.part),
                 device_key_slot=self.key_slot,
                 replace_certificates=self.replace_certificates,
+                replace_foreign_certificates=self.replace_foreign_certificates,
                 require_genuine=self.require_genuine,
                 genuine_root=self._genuine_root(),
             )

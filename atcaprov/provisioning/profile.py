@@ -56,7 +56,9 @@ class Profile:
     part: DeliveredPart = DeliveredPart.BLANK
     """With TFLXTLS, `config_zone` becomes the maker's table, which is compared and not written."""
     replace_certificates: bool = False
-    """Whether certificates that are on a TFLXTLS already, such as the maker's, may be overwritten."""
+    """Whether the maker's certificates on a TFLXTLS may be overwritten, and with them the proof of a genuine part."""
+    replace_foreign_certificates: bool = False
+    """Whether other content may be overwritten, too: it may be the identity of another product's unit."""
     require_genuine: bool = False
     """Whether a part must prove that Microchip made it, which a blank part cannot, before anything is changed."""
     genuine_root: bytes | None = None

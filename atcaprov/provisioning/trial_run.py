@@ -83,7 +83,9 @@ def try_run(situation: TrialSituation) -> TrialRun:
         recorder.packets.clear()
         # What only the chip itself can tell was checked there: whether certificates may be overwritten, and whose part
         # it is. The twin's certificates and keys are its own.
-        profile = replace(situation.profile, replace_certificates=True, require_genuine=False)
+        profile = replace(
+            situation.profile, replace_certificates=True, replace_foreign_certificates=True, require_genuine=False
+        )
         result, error = _provisioned(device, profile, situation.signer.cert_info, functions)
         functions.stage = None
         packets = {stage: tuple(sent) for stage, sent in recorder.packets.items()}

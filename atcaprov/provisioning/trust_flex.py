@@ -17,6 +17,8 @@ from atcaprov.config_zone.zone import ConfigZone
 from atcaprov.device.zones.config_zone import named_fields, wrong_trust_part
 from atcaprov.device.zones.locked_data_zone import LockedDataZone
 from atcaprov.errors import Board, Code, ProvisioningError
+from atcaprov.inspection.certificates import microchip
+from atcaprov.inspection.snapshot import read_snapshot
 from atcaprov.provisioning.earlier_run import ANSWERS_FOR_A_NEW_KEY, existing_key, was_certified
 from atcaprov.provisioning.finished_elsewhere import finished_elsewhere
 from atcaprov.provisioning.preflight import Preflight
@@ -112,22 +114,44 @@ def require_open_slots(flight: Preflight) -> None:
 
 
 def require_consent(flight: Preflight) -> None:
-    """Raise ProvisioningError (CERTIFICATES_PRESENT) before certificates of others are overwritten without consent."""
-    if flight.profile.replace_certificates:
-        return
+    """Raise ProvisioningError (CERTIFICATES_PRESENT) before certificates of others are overwritten without consent.
+
+    Those of the maker need one consent, and any others another one: they may be the identity of another product's unit,
+    which nothing protects as long as its slots are not locked. Once the server has certified the chip, an earlier run
+    may have been cut while it wrote, so that no one can tell any more what was there.
+    """
     zone = LockedDataZone(flight.device, flight.config)
     if flight.issued is None:
         taken = {slot for slot in _certificate_slots(flight) if not zone.is_empty(slot)}
     else:
         taken = {write.slot for write in flight.issued.writes if zone.overwrites(write.slot, write.offset, write.data)}
-    if taken:
+    if not taken:
+        return
+    if (
+        flight.issued is None
+        and next(microchip.find(read_snapshot(flight.device, slots=microchip.SLOTS)), None) is None
+    ):
+        if not flight.profile.replace_foreign_certificates:
+            raise _foreign(taken)
+    elif not flight.profile.replace_certificates:
         raise ProvisioningError(
-            f"This part comes with certificates, such as the maker's own, in slot {_listed(sorted(taken))}. Once they"
-            " are overwritten, it can no longer prove that the maker made it.",
+            f"This part comes with the maker's certificates in slot {_listed(sorted(taken))}. Once they are"
+            " overwritten, it can no longer prove that the maker made it.",
             advice="Nothing was changed. If they are not needed, start again with --replace-certificates.",
             code=Code.CERTIFICATES_PRESENT,
             board=Board.UNTOUCHED,
         )
+
+
+def _foreign(slots: Iterable[int]) -> ProvisioningError:
+    return ProvisioningError(
+        f"Slot {_listed(sorted(slots))} of this part holds data that are neither the maker's certificates nor this"
+        " line's: it may be a unit of another product.",
+        advice="Nothing was changed. Ask for which product it was made. If no one needs what is there, start again with"
+        " --replace-foreign-certificates.",
+        code=Code.CERTIFICATES_PRESENT,
+        board=Board.SET_ASIDE,
+    )
 
 
 def outstanding(zone: LockedDataZone, writes: Iterable[SlotContent]) -> list[SlotContent]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from cryptography import x509
@@ -30,6 +31,7 @@ from atcaprov import (
 from atcaprov.chip.commands import GEN_KEY_CREATE, Opcode
 from atcaprov.chip.crc import with_crc
 from atcaprov.chip.maker_tables import TFLXTLS_TABLE
+from atcaprov.cli.main import atcaprov
 from atcaprov.device.command_guard import Act, act_of
 from atcaprov.emulator.slot import MemorySlot
 from atcaprov.emulator.trust_chain import root_certificate
@@ -37,6 +39,7 @@ from atcaprov.inspection.key_proof import prove_key
 from atcaprov.wire.messages import AnyMessage, CertificatesRequest, ErrorReply
 from tests.support.in_memory_server import InMemory, MemoryCa
 from tests.support.power_cuts import PowerCut, cutting
+from tests.support.programs import run_in_process
 from tests.support.scripted_hal import ScriptedHal
 
 DONE, SKIPPED = StageStatus.DONE, StageStatus.SKIPPED
@@ -299,11 +302,29 @@ class TestCertificatesOnThePart:
         assert x509.load_der_x509_certificate(result.device_certificate)
 
     @pytest.mark.parametrize("slot", CERTIFICATE_SLOTS)
-    def test_one_byte_of_others_needs_consent(self, authority: MemoryCa, slot: int) -> None:
+    def test_one_byte_of_others_needs_a_consent_of_its_own(self, authority: MemoryCa, slot: int) -> None:
         hal = without_certificates()
         hal.memory.write_slot(slot, 70, b"\x01")
-        error = refused(hal, authority, self.CAREFUL)
-        assert f"slot {slot}." in error.what
+        for consent in (False, True):
+            error = refused(hal, authority, replace(PROFILE, replace_certificates=consent))
+            assert (error.code, error.board) == (Code.CERTIFICATES_PRESENT, Board.SET_ASIDE)
+            assert f"Slot {slot} of" in error.what
+        run(hal, authority, replace(self.CAREFUL, replace_foreign_certificates=True))
+
+    def test_a_unit_of_another_product_keeps_its_identity(self, authority: MemoryCa) -> None:
+        """Its slots are not locked, so that nothing but this check protects it."""
+        hal = part()
+        other = MemoryCa()
+        run(hal, other, replace(PROFILE, slots_to_lock=()))
+        error = refused(hal, authority)
+        assert (error.code, error.board) == (Code.CERTIFICATES_PRESENT, Board.SET_ASIDE)
+        assert "another product" in error.what
+
+    def test_certificates_that_the_maker_did_not_sign_are_not_the_makers(self, authority: MemoryCa) -> None:
+        hal = part()
+        content = hal.memory.read_slot(10, 0, 72)
+        hal.memory.write_slot(10, 0, bytes((content[0] ^ 1,)) + content[1:])
+        assert refused(hal, authority).board == Board.SET_ASIDE
 
     @pytest.mark.parametrize("slot", CERTIFICATE_SLOTS)
     def test_a_locked_slot_is_told_before_anything_is_written(self, authority: MemoryCa, slot: int) -> None:
@@ -338,6 +359,15 @@ class TestCertificatesOnThePart:
         assert Act.LOCK_SLOT not in acts(hal)
         hal.answer = None
         run(hal, authority)
+
+
+def test_the_certificates_of_a_tngtls_are_exported_as_the_advice_says(authority: MemoryCa, tmp_path: Path) -> None:
+    error = refused(part("tngtls"), authority)
+    (words,) = re.findall(r"'atcaprov (chip cert --device) URL'", error.advice)
+    chain = tmp_path / "chain.pem"
+    done = run_in_process(atcaprov, *words.split(), "emulator:?image=tngtls", "--out", str(chain))
+    assert done.code == 0
+    assert len(x509.load_pem_x509_certificates(chain.read_bytes())) == 2
 
 
 class TestOtherChips:

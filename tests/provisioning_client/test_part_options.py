@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[2]
     ("options", "said"),
     [
         (("--replace-certificates",), "--part tflxtls"),
+        (("--replace-foreign-certificates",), "--part tflxtls"),
         (("--part", "tflxtls", "--key-slot", "1"), "--key-slot 0, 2, 3 or 4"),
         (("--part", "tflxtls", "--lock-slot", "0"), "Slot 0 of a TFLXTLS cannot be locked"),
         (("--key-slot", "10"), "slot 10 cannot hold the device key"),

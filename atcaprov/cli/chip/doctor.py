@@ -72,7 +72,7 @@ def _profile(config: Path | None, part: str, cert_info: CertInfo | None) -> Prof
     """Return the product, as a run with the same options has it; None if nothing tells which it is."""
     if part == DeliveredPart.TFLXTLS:
         # Whether certificates may be overwritten is the operator's decision, not a fault of the part.
-        return Profile(part=DeliveredPart.TFLXTLS, replace_certificates=True)
+        return Profile(part=DeliveredPart.TFLXTLS, replace_certificates=True, replace_foreign_certificates=True)
     if config is not None:
         return Profile(config_zone=read_zone_file(config).zone.data, allow=frozenset(Allow))
     return None if cert_info is None else Profile()
