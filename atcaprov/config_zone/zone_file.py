@@ -111,8 +111,12 @@ def _utf_16(content: bytes) -> str | None:
         if content.startswith(mark):
             return encoding
     if len(content) >= _FEWEST_CHARACTERS and len(content) % 2 == 0:
-        if not any(content[1::2]) and all(content[::2]):
+        if _mostly_zero(content[1::2]) and all(content[::2]):
             return "utf-16-le"
-        if not any(content[::2]) and all(content[1::2]):
+        if _mostly_zero(content[::2]) and all(content[1::2]):
             return "utf-16-be"
     return None
+
+
+def _mostly_zero(data: bytes) -> bool:
+    return data.count(0) * 4 >= len(data) * 3

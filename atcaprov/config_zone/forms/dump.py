@@ -1,4 +1,4 @@
-"""Read the dumps of xxd, hexdump -C, od -t x1 and i2cdump: rows of bytes behind an address.
+"""Read the dumps of xxd, hexdump -C, od -t x1, i2cdump, certutil and Format-Hex: rows of bytes behind an address.
 
 A dump says everything twice, and all of it is checked: addresses must go on from 0 without a gap in one number system,
 and the column of characters must fit the bytes. In groups of several bytes only that column tells the order of the
@@ -24,13 +24,16 @@ from atcaprov.config_zone.forms.reading import (
 
 _ROW: Final = re.compile(r"[ \t]*(?:0[xX])?(?P<address>[0-9A-Fa-f]{2,16})(?P<colon>:?)[ \t]+(?P<rest>\S.*)")
 _END: Final = re.compile(r"\s*(?:0[xX])?(?P<address>[0-9A-Fa-f]{4,16}):?\s*")
-_HEADER: Final = re.compile(r"(?:\s+[0-9a-fA-F]){8,16}(?:\s+[0-9a-f]{8,16})?\s*")
 _GROUP: Final = re.compile(r"[0-9A-Fa-f]+")
 _FRAMES: Final = (("|", "|"), (">", "<"))
 _RADICES: Final = (16, 8, 10)
 _PRINTABLE: Final = range(0x20, 0x7F)
 _ADDRESS_DIGITS: Final = 4
 _REPEATED: Final = "*"
+_LONGEST_LINE: Final = 1_000
+"""A row with all 128 bytes and their characters is shorter."""
+_WIDEST_GAP: Final = 8
+"""Blanks in front of the column of characters."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,12 @@ class _Row:
     characters: str | None
     """The column of characters, None if there is none."""
     line: int
+    colon: bool = False
+
+    @property
+    def is_head(self) -> bool:
+        """Whether a first row only numbers the columns: 00 01 02 and so on, without an address."""
+        return not self.colon and len(self.address) < _ADDRESS_DIGITS
 
     def values(self, *, swapped: bool) -> list[PlacedByte]:
         """Return the bytes in their order; `swapped` if a group shows its last byte first."""
@@ -69,7 +78,7 @@ def _rows(text: str) -> list[_Row | int] | None:
     rows: list[_Row | int] = []
     ends: list[tuple[str, int]] = []
     for number, line in enumerate(text.splitlines(), start=1):
-        if not line.strip() or (not rows and _HEADER.fullmatch(line)):
+        if not line.strip():
             continue
         end = _END.fullmatch(line)
         if line.strip() == _REPEATED and rows:
@@ -78,6 +87,8 @@ def _rows(text: str) -> list[_Row | int] | None:
             ends.append((end["address"], number))
         else:
             row = _row(line, number)
+            if not rows and (row is None or row.is_head):
+                continue  # if it was the first row in truth, the addresses tell
             if row is None or ends:
                 return None
             rows.append(row)
@@ -94,7 +105,7 @@ def _looks_like_a_dump(rows: Sequence[_Row | int]) -> bool:
 
 
 def _row(line: str, number: int) -> _Row | None:
-    matched = _ROW.fullmatch(line)
+    matched = _ROW.fullmatch(line) if len(line) <= _LONGEST_LINE else None
     if matched is None:
         return None
     groups, characters = _split(matched["rest"])
@@ -107,6 +118,7 @@ def _row(line: str, number: int) -> _Row | None:
         tuple(start + column for _, column in groups),
         characters,
         number,
+        bool(matched["colon"]),
     )
 
 
@@ -117,19 +129,32 @@ def _split(rest: str) -> tuple[list[tuple[str, int]], str | None]:
         if 0 < at < end and rest[end] == last and _groups(rest[:at]):
             return _groups(rest[:at]), rest[at + 1 : end]
     found = _groups(rest)
-    if found:
-        return found, None
-    words = re.match(r"(?:[0-9A-Fa-f]+ )*[0-9A-Fa-f]+(?=  )", rest)
-    if words is None:
-        return [], None
-    groups = _groups(words.group())
-    count = sum(len(group) // 2 for group, _ in groups)
-    return groups, _characters(rest[words.end() + 2 :], count)
+    return (found, None) if found else _split_unframed(rest)
 
 
-def _characters(text: str, count: int) -> str:
-    """Return the last `count` characters; padding in front of a short row goes, blanks that were cut off come back."""
-    return text[-count:] if len(text) > count and not text[:-count].strip() else text.ljust(count)
+def _split_unframed(rest: str) -> tuple[list[tuple[str, int]], str | None]:
+    """Find the characters that no frame marks: behind any gap, if they fit, else behind the first wide one."""
+    fallback: tuple[list[tuple[str, int]], str | None] = ([], None)
+    for gap in re.finditer(r"[ \t]+", rest):
+        groups = _groups(rest[: gap.start()])
+        if not groups:
+            break
+        values = _in_order(groups)
+        for width in range(1, min(len(gap.group()), _WIDEST_GAP) + 1):
+            characters = rest[gap.start() + width :].ljust(len(values))  # blanks at the end of a line get lost
+            if any(_all_shown(order, characters) for order in (values, _in_order(groups, step=-1))):
+                return groups, characters
+        if not fallback[0] and len(gap.group()) > 1:
+            fallback = groups, rest[gap.end() :]
+    return fallback
+
+
+def _in_order(groups: Sequence[tuple[str, int]], step: int = 1) -> list[int]:
+    return [int(group[at : at + 2], 16) for group, _ in groups for at in range(0, len(group), 2)[::step]]
+
+
+def _all_shown(values: Sequence[int], characters: str) -> bool:
+    return len(characters) == len(values) and all(map(_shown, values, characters))
 
 
 def _groups(text: str) -> list[tuple[str, int]]:
@@ -161,14 +186,14 @@ def _fits(rows: Sequence[_Row | int], *, swapped: bool) -> bool:
 def _row_fits(row: _Row, *, swapped: bool) -> bool:
     if row.characters is None:
         return True
-    values = row.values(swapped=swapped)
-    if len(row.characters) != len(values):
-        return False
-    return all(_shown(value, character) for (value, _), character in zip(values, row.characters, strict=True))
+    return _all_shown([value for value, _ in row.values(swapped=swapped)], row.characters)
 
 
 def _shown(value: int, character: str) -> bool:
-    return character == chr(value) if value in _PRINTABLE else character in ".?"
+    """Tell whether a character may stand for a byte: programs show others as a dot or in a code page of their own."""
+    if value in _PRINTABLE:
+        return character == chr(value)
+    return character in ".?" or (value not in range(_PRINTABLE.stop) and not character.isascii())
 
 
 def _misfit(rows: Sequence[_Row | int]) -> Exception:

@@ -55,6 +55,26 @@ def i2cdump() -> str:
     return head + "".join(f"{16 * n:02x}: {row.hex(' ')}    {''.join(map(shown, row))}\n" for n, row in enumerate(ROWS))
 
 
+def shown(row: bytes, other: str = ".") -> str:
+    return "".join(chr(byte) if 0x20 <= byte < 0x7F else other if byte > 0x7F else "." for byte in row)
+
+
+def certutil() -> str:
+    """Return what `certutil -encodehex` of Windows writes."""
+    halves = [(row[:8].hex(" "), row[8:].hex(" ")) for row in ROWS]
+    rows = enumerate(zip(halves, ROWS, strict=True))
+    return "".join(f"{16 * n:04x}\t{left}  {right}   {shown(row)}\n" for n, ((left, right), row) in rows)
+
+
+def format_hex_of_powershell(gap: str, digits: int) -> str:
+    """Return what Format-Hex of PowerShell 5 (wide gaps, 8 digits) and 7 (single blanks, 16 digits) writes."""
+    head = "\n   Label: C:\\product.bin\n\n          Offset Bytes                                          Ascii\n"
+    numbers = " " * 17 + " ".join(f"{n:02X}" for n in range(16)) + "\n          ------ -----  -----\n"
+    other = "\u00e9" if digits == 8 else "\ufffd"
+    rows = "".join(f"{16 * n:0{digits}X}{gap}{SPACED[n]}{gap[:2]}{shown(row, other)}\n" for n, row in enumerate(ROWS))
+    return head + numbers + rows
+
+
 def atecc_util() -> str:
     entries = "".join(("\n" if n % 4 == 0 else "") + f"{n:03d}: {byte:02X}\t\t" for n, byte in enumerate(ZONE))
     return (
@@ -110,6 +130,9 @@ FORMS: dict[str, tuple[Callable[[], str], str]] = {
     "od -A d -t x1": (lambda: made("od", "-A", "d", "-t", "x1"), "a dump with addresses"),
     "od -A n -t x1": (lambda: made("od", "-A", "n", "-v", "-t", "x1"), "hex text"),
     "i2cdump": (i2cdump, "a dump with addresses"),
+    "certutil -encodehex": (certutil, "a dump with addresses"),
+    "Format-Hex of PowerShell 5": (lambda: format_hex_of_powershell("   ", 8), "a dump with addresses"),
+    "Format-Hex of PowerShell 7": (lambda: format_hex_of_powershell(" ", 16), "a dump with addresses"),
     "[0] = 0x01": (lambda: "\n".join(f"[{n}] = {word};" for n, word in enumerate(WORDS)), "a listing with indexes"),
     "cfg[0x10] = 0xC0": (
         lambda: "\n".join(f"cfg[0x{n:02x}] = {word};  // 7" for n, word in enumerate(WORDS)),
@@ -215,7 +238,17 @@ def doubled_row(text: str, number: int = 3) -> str:
 
 ROWED = [
     *("hex text", "C array", "C array without size", "Rust", "Go", "Python fromhex", "xxd -i", "xxd", "xxd -g 1"),
-    *("hexdump -C", "od -t x1", "i2cdump", "Intel HEX", "atecc-util", "ATECC608-Tools", "00: 01 23", "[0] = 0x01"),
+    *(
+        "hexdump -C",
+        "od -t x1",
+        "i2cdump",
+        "certutil -encodehex",
+        "Intel HEX",
+        "atecc-util",
+        "ATECC608-Tools",
+        "00: 01 23",
+        "[0] = 0x01",
+    ),
     *("data-sheet table", "words of 4 bytes", "0-15: 01 23"),
 ]
 
