@@ -23,11 +23,7 @@ from atcaprov.importing.chip_session import look_at
 from atcaprov.program.console_text import say
 
 _SLOT: Final = click.IntRange(0, SLOT_COUNT - 1)
-_FORMS: Final = {
-    "compressed": "compressed",
-    "x509": "as plain X.509",
-    "file": "in a file, not on the chip",
-}
+_FORMS: Final = {"compressed": "compressed", "x509": "as plain X.509"}
 
 
 @click.command("import")

@@ -81,6 +81,8 @@ def require_data_slot(snapshot: ChipSnapshot, slot: Slot) -> None:
         )
     if slot.private:
         raise _not_allowed(f"Slot {number} is for a private key, which a certificate would destroy.")
+    if slot.p256 and slot.key_config.pub_info:
+        raise _not_allowed(f"Slot {number} is for a public key with PubInfo: the chip changes the first byte written.")
     if slot.slot_config.read is not ReadRule.CLEAR:
         raise _not_allowed(f"Slot {number} is secret (read: {slot.slot_config.read}); a certificate must be readable.")
     if not slot.open:

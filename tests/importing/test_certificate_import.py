@@ -374,6 +374,8 @@ def test_rules_of_the_slot_are_named_before_anything_is_sent(make_chip: MakeChip
     assert error.what == "Slot 8 takes no open data after the data lock (write: never)."
     error = refused(make_chip(slots={8: (0x0F0F, 0x0033)}), certificate, x509_slot=8)
     assert "private key" in error.what
+    error = refused(make_chip(slots={8: (0x0F0F, 0x0032)}), certificate, x509_slot=8)
+    assert error.what == "Slot 8 is for a public key with PubInfo: the chip changes the first byte written."
     error = refused(make_chip(locked=(8,)), certificate, x509_slot=8)
     assert error.code == Code.SLOT_LOCKED
     hal = make_chip(config_locked=False, data_locked=False)
