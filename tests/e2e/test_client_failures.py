@@ -282,7 +282,8 @@ def test_malformed_device_url_is_refused_first(factory: Factory, url: str) -> No
     done = factory.client("--auto", "--device", "emulator:", "--device", url)
     assert done.returncode == 2
     assert done.stdout == "", "neither the server nor a board was asked"
-    assert done.stderr.startswith("Error [usage]: ")
+    wrong_address = re.search(r"\?address=|/0x", url)
+    assert done.stderr.startswith(f"Error [{'address-form' if wrong_address else 'usage'}]: ")
 
 
 def test_no_option_takes_a_password() -> None:
