@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 from collections.abc import Callable
 from dataclasses import replace
@@ -19,10 +20,12 @@ from atcaprov.emulator.memory import Memory
 from atcaprov.emulator.random_source import SeededRandom
 from atcaprov.emulator.slot import MemorySlot
 from atcaprov.emulator.state_file import chip_file
+from signer_module.cli import cli as signer_module_program
 from tests.support.chips_by_use import provisioned
 from tests.support.exported_signers import export_of
 from tests.support.in_memory_server import MemoryCa
 from tests.support.programs import Ended, run_in_process
+from tests.support.signer_modules import hal_of, order, root_folder, signer_module
 from tests.support.system_programs import require_program
 
 pytestmark = pytest.mark.slow
@@ -227,3 +230,15 @@ def test_definition_of_another_product_is_told(
     (export / "device_definition.json").write_text(other.to_json())
     ended = cert(tmp_path, finished, "--signer", export)
     assert (ended.code, "template id" in ended.err) == (7, True)
+
+
+def test_signer_module_is_named_as_one_and_not_as_a_copy(tmp_path: Path) -> None:
+    hal = hal_of(signer_module(root_folder(tmp_path / "root"), order()))
+    ended = cert(tmp_path, hal.memory)
+    assert ended.code == 7
+    assert "This chip is a signer module of this project" in ended.err
+    _, advice = ended.err.rstrip().split("\n", 1)
+    words = shlex.split(advice.replace("\n", " ").removesuffix(" shows it."))
+    program, *arguments = shlex.split(words[0])
+    assert program == "signer-module"
+    assert run_in_process(signer_module_program, *arguments).code == 0

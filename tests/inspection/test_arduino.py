@@ -15,7 +15,7 @@ from cryptography.x509.name import _ASN1Type
 from cryptography.x509.oid import NameOID
 
 from atcaprov.inspection.certificates import arduino
-from atcaprov.inspection.certificates.found import Layout
+from atcaprov.inspection.certificates.found import StorageLayout
 from tests.support.certificates import CHIP_SERIAL, DEVICE, SIGNER
 from tests.support.openssl import verify_with_openssl
 from tests.support.stored_chip import stored_chip
@@ -51,7 +51,7 @@ def test_certificate_of_the_arduino_cloud_is_rebuilt(serial: bytes, year: int, y
         12: DEVICE_ID.encode(),
     }
     (chain,) = arduino.find(stored_chip(slots, {0: DEVICE.public}))
-    assert (chain.layout, chain.is_signed, chain.key_slot) == (Layout.ARDUINO_CLOUD, None, 0)
+    assert (chain.layout, chain.is_signed, chain.key_slot) == (StorageLayout.ARDUINO_CLOUD, None, 0)
     assert chain.device.der == issued.public_bytes(Encoding.DER)
     assert chain.device.slots == (10, 11, 12)
 
@@ -86,7 +86,7 @@ def test_self_signed_certificate_is_rebuilt(storage: int, key_slot: int, year: i
     slots = {storage: signature + bytes((year - 2000, 12, 24, 17, years))}
     keys = {0: SIGNER.public, 3: SIGNER.public} | {key_slot: DEVICE.public}
     (chain,) = arduino.find(stored_chip(slots, keys))
-    assert (chain.layout, chain.is_signed, chain.key_slot) == (Layout.ARDUINO_SELF_SIGNED, True, key_slot)
+    assert (chain.layout, chain.is_signed, chain.key_slot) == (StorageLayout.ARDUINO_SELF_SIGNED, True, key_slot)
     assert chain.device.der == certificate
     assert chain.device.slots == (storage,)
 

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import NameOID
 
 from atcaprov.inspection.certificates import cert2certdef
-from atcaprov.inspection.certificates.found import FoundChain, Layout
+from atcaprov.inspection.certificates.found import FoundChain, StorageLayout
 from atcaprov.inspection.snapshot import ChipSnapshot
 from tests.support.certificates import CHIP_SERIAL, DEVICE, ROOT, SIGNER, vector
 from tests.support.stored_chip import stored_chip
@@ -62,7 +62,7 @@ def found(chip: ChipSnapshot, *issuers: bytes) -> FoundChain | None:
 def test_published_sample_chain_is_rebuilt_byte_for_byte() -> None:
     chain = found(published_chip())
     assert chain is not None
-    assert chain.layout is Layout.ESP_UTILITY
+    assert chain.layout is StorageLayout.ESP_UTILITY
     assert [certificate.der for certificate in chain.certificates] == [PUBLISHED_DEVICE, PUBLISHED_SIGNER]
     assert [certificate.slots for certificate in chain.certificates] == [(10,), (12, 11, 14)]
 
@@ -82,7 +82,7 @@ def test_published_device_of_the_zero_touch_kit_is_rebuilt_byte_for_byte() -> No
     slots = {10: compressed(published, begin, "ffff20a000"), 11: padded(signer_key)}
     chain = found(stored_chip(slots, {0: key_of(published)}))
     assert chain is not None
-    assert (chain.layout, chain.device.der) == (Layout.ZERO_TOUCH, published)
+    assert (chain.layout, chain.device.der) == (StorageLayout.ZERO_TOUCH, published)
 
 
 def company_signer() -> bytes:
@@ -132,7 +132,7 @@ def test_utility_with_a_companys_signer_needs_its_certificate(years: int) -> Non
     assert found(chip) is None
     chain = found(chip, signer)
     assert chain is not None
-    assert chain.layout is Layout.ESP_UTILITY
+    assert chain.layout is StorageLayout.ESP_UTILITY
     assert [each.der for each in chain.certificates] == [certificate, signer]
 
 
@@ -150,4 +150,4 @@ def test_zero_touch_kit_with_the_names_of_its_example() -> None:
     certificate = device_certificate(signer, "Example Device", 0, (key_id, False), AUTHORITY)
     chain = found(chip_with(certificate), signer)
     assert chain is not None
-    assert (chain.layout, chain.device.der) == (Layout.ZERO_TOUCH, certificate)
+    assert (chain.layout, chain.device.der) == (StorageLayout.ZERO_TOUCH, certificate)

@@ -16,7 +16,7 @@ from atcaprov import Board, CertificateError, Code, ProvisioningError, UsageErro
 from atcaprov.emulator.images import load_image
 from atcaprov.emulator.memory import Memory
 from atcaprov.emulator.random_source import SeededRandom
-from atcaprov.inspection.certificates.found import Layout
+from atcaprov.inspection.certificates.found import StorageLayout
 from atcaprov.inspection.genuine import prove_genuine, vendor_root
 from tests.support.certificates import DEVICE
 from tests.support.trust_parts import opened
@@ -32,7 +32,7 @@ def part(image: str = "tngtls") -> Memory:
 def test_part_proves_itself_under_a_root_given_explicitly() -> None:
     with opened(part()) as device:
         proof = prove_genuine(device, root=TEST_ROOT)
-    assert proof.chain.layout is Layout.TNGTLS
+    assert proof.chain.layout is StorageLayout.TNGTLS
     assert proof.root == TEST_ROOT
 
 

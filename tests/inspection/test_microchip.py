@@ -10,7 +10,7 @@ import pytest
 
 from atcaprov.emulator.chip import Chip
 from atcaprov.inspection.certificates import microchip
-from atcaprov.inspection.certificates.found import FoundChain, Layout
+from atcaprov.inspection.certificates.found import FoundChain, StorageLayout
 from atcaprov.inspection.genuine import require_chain, vendor_root
 from atcaprov.inspection.snapshot import ChipSnapshot, read_snapshot
 from tests.support.atcacert import Definition, read_certificate
@@ -38,7 +38,7 @@ def test_certificate_of_a_genuine_part_is_rebuilt_byte_for_byte() -> None:
     """nerves-hub/atecc508a test/support/sim608b_tng.ex: slots of a genuine ATECC608B-TNGTLS, and its certificate."""
     chain = found(genuine_chip())
     assert chain is not None
-    assert chain.layout is Layout.TNGTLS
+    assert chain.layout is StorageLayout.TNGTLS
     assert chain.device.der == bytes.fromhex(GENUINE["device"])
     assert [certificate.slots for certificate in chain.certificates] == [(10, 5), (12, 11)]
 
@@ -102,4 +102,4 @@ def test_early_trust_flex_part_is_named_by_its_configuration() -> None:
     memory.config[16] = 0x6C
     with opened(memory) as opened_part:
         chain = next(microchip.find(read_snapshot(opened_part)))
-    assert chain.layout is Layout.TFLXTLS
+    assert chain.layout is StorageLayout.TFLXTLS

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from atcaprov.inspection.certificates import nerves_key
-from atcaprov.inspection.certificates.found import Layout
+from atcaprov.inspection.certificates.found import StorageLayout
 from tests.support.certificates import CHIP_SERIAL, DEVICE, SIGNER, vector
 from tests.support.stored_chip import stored_chip
 
@@ -28,7 +28,7 @@ LONG_OTP = b"Nrvs\0\1" + b"NervesKey\0" + LONG_SERIAL.encode().ljust(48, b"\0")
 def test_published_signer_is_rebuilt_byte_for_byte() -> None:
     """nerves-hub/nerves_key test/nerves_key/data_test.exs."""
     (chain,) = nerves_key.find(stored_chip(SLOTS, {0: DEVICE.public}, otp=SHORT_OTP))
-    assert chain.layout is Layout.NERVES_KEY
+    assert chain.layout is StorageLayout.NERVES_KEY
     assert chain.certificates[1].der == bytes.fromhex(CASE["signer"])
 
 
@@ -50,11 +50,11 @@ def extensions_and_signature(certificate: x509.Certificate) -> bytes:
 
 @pytest.mark.parametrize(("year", "years"), [(2018, 31), (2024, 31), (2024, 1)])
 @pytest.mark.parametrize(
-    ("slots", "layout"), [((10, 11, 12), Layout.NERVES_KEY), ((9, 14, 15), Layout.NERVES_KEY_AUXILIARY)]
+    ("slots", "layout"), [((10, 11, 12), StorageLayout.NERVES_KEY), ((9, 14, 15), StorageLayout.NERVES_KEY_AUXILIARY)]
 )
 @pytest.mark.parametrize(("otp", "serial"), [(SHORT_OTP, "1234"), (LONG_OTP, LONG_SERIAL)])
 def test_issued_chain_is_rebuilt(
-    year: int, years: int, slots: tuple[int, int, int], layout: Layout, otp: bytes, serial: str
+    year: int, years: int, slots: tuple[int, int, int], layout: StorageLayout, otp: bytes, serial: str
 ) -> None:
     begin = datetime(year, 12, 4, 20, tzinfo=UTC)
     dates = ((year - 2000) << 19 | 12 << 15 | 4 << 10 | 20 << 5 | years).to_bytes(3)

@@ -19,7 +19,7 @@ from atcaprov.certs.dates import decode_dates
 from atcaprov.certs.keys import SIGNATURE_SIZE
 from atcaprov.errors import CertificateError
 from atcaprov.inspection.certificates import x509_writer as x509
-from atcaprov.inspection.certificates.found import FoundCertificate, FoundChain, Layout, is_signed_by
+from atcaprov.inspection.certificates.found import FoundCertificate, FoundChain, StorageLayout, is_signed_by
 from atcaprov.inspection.snapshot import ChipSnapshot
 
 _CLOUD_KEY_SLOT: Final = 0
@@ -59,7 +59,7 @@ def _cloud(chip: ChipSnapshot) -> FoundChain | None:
     except (CertificateError, ValueError):
         return None
     certificate = FoundCertificate(der, (_CLOUD_SIGNATURE, _CLOUD_SERIAL, _CLOUD_DEVICE))
-    return FoundChain(Layout.ARDUINO_CLOUD, (certificate,), _CLOUD_KEY_SLOT, is_signed=None)
+    return FoundChain(StorageLayout.ARDUINO_CLOUD, (certificate,), _CLOUD_KEY_SLOT, is_signed=None)
 
 
 def _self_signed(chip: ChipSnapshot, slot: int, content: bytes) -> Iterator[FoundChain]:
@@ -73,7 +73,7 @@ def _self_signed(chip: ChipSnapshot, slot: int, content: bytes) -> Iterator[Foun
             return
         if is_signed_by(der, key):
             certificate = FoundCertificate(der, (slot,))
-            yield FoundChain(Layout.ARDUINO_SELF_SIGNED, (certificate,), key_slot, is_signed=True)
+            yield FoundChain(StorageLayout.ARDUINO_SELF_SIGNED, (certificate,), key_slot, is_signed=True)
 
 
 def _certificate(

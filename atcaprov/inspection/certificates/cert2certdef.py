@@ -25,7 +25,7 @@ from atcaprov.certs.serial_number import SerialSource
 from atcaprov.certs.x509_layout import authority_layout
 from atcaprov.errors import CertificateError
 from atcaprov.inspection.certificates import x509_writer as x509
-from atcaprov.inspection.certificates.found import FoundCertificate, FoundChain, Layout, is_signed_by
+from atcaprov.inspection.certificates.found import FoundCertificate, FoundChain, StorageLayout, is_signed_by
 from atcaprov.inspection.certificates.slot_parts import compressed_form, hashed_serial, padded_key
 from atcaprov.inspection.snapshot import ChipSnapshot
 
@@ -87,16 +87,16 @@ def _given(certificate: bytes) -> _Issuer | None:
 
 def _candidates(
     chip: ChipSnapshot, issuer: _Issuer, form: tuple[bytes, CompressedCertificate], key: bytes, signer_key: bytes
-) -> Iterator[tuple[Layout, bytes]]:
+) -> Iterator[tuple[StorageLayout, bytes]]:
     """Yield what the certificate may be: the one of esp-cryptoauth-utility, and that of the zero touch kit."""
     authority = x509.authority_key_id(key_id(signer_key))
     utility = (x509.key_usage(_ESP_USAGE), x509.basic_constraints(), authority)
     serial_name = x509.name((("O", issuer.organization), ("CN", chip.serial_number.hex().upper())))
     kit_name = x509.name((("O", issuer.organization), ("CN", "Example Device")))
     for end in _ends(form[1].issue_date):
-        yield Layout.ESP_UTILITY, _certificate(form, issuer, serial_name, key, utility, end)
+        yield StorageLayout.ESP_UTILITY, _certificate(form, issuer, serial_name, key, utility, end)
     kit = (x509.subject_key_id(key_id(key)), authority)
-    yield Layout.ZERO_TOUCH, _certificate(form, issuer, kit_name, key, kit, _FAR_END)
+    yield StorageLayout.ZERO_TOUCH, _certificate(form, issuer, kit_name, key, kit, _FAR_END)
 
 
 def _ends(begin: datetime) -> Iterator[datetime]:

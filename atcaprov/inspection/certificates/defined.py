@@ -9,7 +9,7 @@ from atcaprov.certs.compressed_form import CompressedCertificate
 from atcaprov.certs.definitions.definition import CertificateDefinition
 from atcaprov.certs.rebuild import StoredData, from_slots, rebuild, stored_locations
 from atcaprov.errors import Board, CertificateError, Code, ProvisioningError
-from atcaprov.inspection.certificates.found import FoundCertificate, FoundChain, Layout, is_signed_by
+from atcaprov.inspection.certificates.found import FoundCertificate, FoundChain, StorageLayout, is_signed_by
 from atcaprov.inspection.snapshot import ChipSnapshot
 
 ReadSlot = Callable[[int, int, int], bytes]
@@ -94,7 +94,7 @@ def defined_chain(chip: ChipSnapshot, issuer: IssuerDefinitions) -> FoundChain:
         FoundCertificate(pair.device, tuple(issuer.device.write_slots)),
         FoundCertificate(pair.signer, tuple(issuer.signer.write_slots)),
     )
-    return FoundChain(Layout.ATCAPROV, found, issuer.device.private_key_slot, is_signed=True)
+    return FoundChain(StorageLayout.ATCAPROV, found, issuer.device.private_key_slot, is_signed=True)
 
 
 def defined_device(chip: ChipSnapshot, definition: CertificateDefinition, issuers: Sequence[bytes]) -> FoundChain:
@@ -110,7 +110,7 @@ def defined_device(chip: ChipSnapshot, definition: CertificateDefinition, issuer
         der = _rebuilt_device(read, definition, issuer_key, public_key=key, chip_serial=chip.serial_number)
         if is_signed_by(der, issuer_key):
             found = (FoundCertificate(der, tuple(definition.write_slots)), issuer)
-            return FoundChain(Layout.ATCAPROV, found, definition.private_key_slot, is_signed=True)
+            return FoundChain(StorageLayout.ATCAPROV, found, definition.private_key_slot, is_signed=True)
     raise _not_signed(definition)
 
 

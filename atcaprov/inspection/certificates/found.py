@@ -16,7 +16,7 @@ from atcaprov.certs.x509_layout import certificate_layout
 from atcaprov.errors import CertificateError
 
 
-class Layout(enum.StrEnum):
+class StorageLayout(enum.StrEnum):
     """Who wrote the certificates, and how; the value is the name for programs."""
 
     ATCAPROV = "atcaprov"
@@ -38,17 +38,17 @@ class Layout(enum.StrEnum):
 
 
 _DESCRIPTIONS = {
-    Layout.ATCAPROV: "provisioned with the certificate definitions that were given",
-    Layout.TNGTLS: "Microchip TNGTLS (Trust&GO), certificates of the maker",
-    Layout.TFLXTLS: "Microchip TFLXTLS (TrustFLEX), certificates of the maker",
-    Layout.TNGLORA: "Microchip TNGLORA (Trust&GO), certificates of the maker",
-    Layout.NERVES_KEY: "NervesKey",
-    Layout.NERVES_KEY_AUXILIARY: "NervesKey, auxiliary certificates",
-    Layout.ARDUINO_CLOUD: "Arduino Cloud (ECCX08Cert)",
-    Layout.ARDUINO_SELF_SIGNED: "ArduinoECCX08, self-signed certificate (ECCX08SelfSignedCert)",
-    Layout.ESP_UTILITY: "esp-cryptoauth-utility (cert2certdef.py)",
-    Layout.ZERO_TOUCH: "AWS zero touch kit, with the names of its samples (cert2certdef.py)",
-    Layout.X509: "X.509 certificate stored whole",
+    StorageLayout.ATCAPROV: "provisioned with the certificate definitions that were given",
+    StorageLayout.TNGTLS: "Microchip TNGTLS (Trust&GO), certificates of the maker",
+    StorageLayout.TFLXTLS: "Microchip TFLXTLS (TrustFLEX), certificates of the maker",
+    StorageLayout.TNGLORA: "Microchip TNGLORA (Trust&GO), certificates of the maker",
+    StorageLayout.NERVES_KEY: "NervesKey",
+    StorageLayout.NERVES_KEY_AUXILIARY: "NervesKey, auxiliary certificates",
+    StorageLayout.ARDUINO_CLOUD: "Arduino Cloud (ECCX08Cert)",
+    StorageLayout.ARDUINO_SELF_SIGNED: "ArduinoECCX08, self-signed certificate (ECCX08SelfSignedCert)",
+    StorageLayout.ESP_UTILITY: "esp-cryptoauth-utility (cert2certdef.py)",
+    StorageLayout.ZERO_TOUCH: "AWS zero touch kit, with the names of its samples (cert2certdef.py)",
+    StorageLayout.X509: "X.509 certificate stored whole",
 }
 
 
@@ -90,7 +90,7 @@ class FoundCertificate:
 class FoundChain:
     """Certificates of one layout, the chip's own first, then that of its issuer."""
 
-    layout: Layout
+    layout: StorageLayout
     certificates: tuple[FoundCertificate, ...]
     key_slot: int | None
     """The slot whose private key the first certificate is for; None if the chip has no such key."""

@@ -8,9 +8,10 @@ from atcaprov.certs.compressed_form import CompressedCertificate
 from atcaprov.chip.memory_map import SLOT_COUNT
 from atcaprov.errors import AtcaProvError, Board, CertificateError, Code
 from atcaprov.inspection.certificates.defined import not_provisioned
-from atcaprov.inspection.certificates.found import FoundChain, Layout
+from atcaprov.inspection.certificates.found import FoundChain, StorageLayout
 from atcaprov.inspection.certificates.search import found_chains
 from atcaprov.inspection.certificates.slot_parts import compressed_form
+from atcaprov.inspection.identity import Use, identify
 from atcaprov.inspection.snapshot import ChipSnapshot
 
 _FIRST_SLOT = 8
@@ -31,17 +32,30 @@ def certificates_by_slot(chip: ChipSnapshot) -> Mapping[int, str]:
 
 def leftovers(chip: ChipSnapshot, chains: Sequence[FoundChain]) -> Iterator[AtcaProvError]:
     """Yield an error for each thing that is half there; one that says so if the chip holds no certificate at all."""
+    if identify(chip).use in (Use.SIGNER_MODULE, Use.ROOT_MODULE):
+        yield _module(chip)
+        return
     used = {slot for chain in chains for certificate in chain.certificates for slot in certificate.slots}
     alone = {slot: form for slot, form in _compressed(chip).items() if slot not in used}
     yield from (_unknown(chip, slot, form) for slot, form in alone.items())
     for chain in chains:
         if chain.is_signed is False:
             yield _of_another_key(chain.device.slots[0], chain.key_slot)
-        elif chain.layout is Layout.X509 and chain.key_slot is None and not _is_issuer(chain, chains):
+        elif chain.layout is StorageLayout.X509 and chain.key_slot is None and not _is_issuer(chain, chains):
             yield _whole_of_another_key(chip, chain.device.slots[0])
     if not chains and not alone:
         keys = sorted(chip.public_keys) if chip.zone.data_locked else []
         yield _keys_alone(keys) if keys else not_provisioned(chip)
+
+
+def _module(chip: ChipSnapshot) -> AtcaProvError:
+    name = identify(chip).use.replace("-", " ")
+    return CertificateError(
+        f"This chip is a {name} of this project: what it holds is a CA's, not a device's.",
+        advice=f"'signer-module info --device {chip.url}' shows it.",
+        code=Code.DEFINITION_UNKNOWN,
+        board=Board.UNTOUCHED,
+    )
 
 
 def _compressed(chip: ChipSnapshot) -> dict[int, CompressedCertificate]:

@@ -19,7 +19,7 @@ from atcaprov.certs.serial_number import SerialSource
 from atcaprov.chip.trust_parts import trust_part
 from atcaprov.errors import CertificateError
 from atcaprov.inspection.certificates import x509_writer as x509
-from atcaprov.inspection.certificates.found import FoundCertificate, FoundChain, Layout, is_signed_by
+from atcaprov.inspection.certificates.found import FoundCertificate, FoundChain, StorageLayout, is_signed_by
 from atcaprov.inspection.certificates.slot_parts import compressed_form, hashed_serial, padded_key
 from atcaprov.inspection.snapshot import ChipSnapshot
 
@@ -27,7 +27,7 @@ _ORGANIZATION: Final = ("O", "Microchip Technology Inc")
 _ROOT_NAME: Final = x509.name((_ORGANIZATION, ("CN", "Crypto Authentication Root CA 002")))
 ROOT_KEY_ID: Final = bytes.fromhex("7aed7d6dc6b7789db23801a5e84a8cb0a40e2a8c")
 """Key id of Crypto Authentication Root CA 002, which every signer certificate names."""
-MAKER_LAYOUTS: Final = frozenset({Layout.TNGTLS, Layout.TFLXTLS, Layout.TNGLORA})
+MAKER_LAYOUTS: Final = frozenset({StorageLayout.TNGTLS, StorageLayout.TFLXTLS, StorageLayout.TNGLORA})
 _SIGNER_TEMPLATE: Final = 1
 SLOTS: Final = frozenset({5, 8, 10, 11, 12})
 """Data slots with parts of the maker's certificates, of all kinds of Trust parts."""
@@ -48,7 +48,7 @@ class _Address:
 class _Kind:
     """One published device definition. `common_name` has the chip's serial number in the place of {}."""
 
-    layout: Layout
+    layout: StorageLayout
     template: int
     common_name: str
     address: _Address | None = None
@@ -70,9 +70,9 @@ _TLS: Final = _Places(
     (11, 0),
     (12, 0),
     (
-        _Kind(Layout.TNGTLS, 3, "sn{}", _Address("eui48_", 5, 12)),
-        _Kind(Layout.TFLXTLS, 3, "sn{}"),
-        _Kind(Layout.TNGTLS, 2, "{} ATECC"),
+        _Kind(StorageLayout.TNGTLS, 3, "sn{}", _Address("eui48_", 5, 12)),
+        _Kind(StorageLayout.TFLXTLS, 3, "sn{}"),
+        _Kind(StorageLayout.TNGTLS, 2, "{} ATECC"),
     ),
 )
 _LORA: Final = _Places(
@@ -81,8 +81,8 @@ _LORA: Final = _Places(
     (8, 0),
     (8, 144),
     (
-        _Kind(Layout.TNGLORA, 4, "sn{}", _Address("eui64_", 10, 16)),
-        _Kind(Layout.TNGLORA, 2, "{} ATECC"),
+        _Kind(StorageLayout.TNGLORA, 4, "sn{}", _Address("eui64_", 10, 16)),
+        _Kind(StorageLayout.TNGLORA, 2, "{} ATECC"),
     ),
 )
 
@@ -115,11 +115,11 @@ def _found(chip: ChipSnapshot, places: _Places) -> FoundChain | None:
     return None
 
 
-def _layout(chip: ChipSnapshot, kind: _Kind) -> Layout:
+def _layout(chip: ChipSnapshot, kind: _Kind) -> StorageLayout:
     """Return the part by its configuration, since early TFLXTLS have certificates of the same kind as a TNGTLS."""
     part = trust_part(chip.config)
     name = "" if part is None else part.name.lower()
-    return Layout(name) if name in MAKER_LAYOUTS else kind.layout
+    return StorageLayout(name) if name in MAKER_LAYOUTS else kind.layout
 
 
 def _is_of(form: _Form, template: int | None) -> bool:

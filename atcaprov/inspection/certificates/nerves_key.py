@@ -20,7 +20,7 @@ from atcaprov.certs.serial_number import SerialSource
 from atcaprov.certs.x509_layout import P256_KEY_PREFIX
 from atcaprov.errors import CertificateError
 from atcaprov.inspection.certificates import x509_writer as x509
-from atcaprov.inspection.certificates.found import FoundCertificate, FoundChain, Layout, is_signed_by
+from atcaprov.inspection.certificates.found import FoundCertificate, FoundChain, StorageLayout, is_signed_by
 from atcaprov.inspection.certificates.slot_parts import compressed_form, hashed_serial, plain_key
 from atcaprov.inspection.snapshot import ChipSnapshot
 
@@ -34,7 +34,7 @@ _SIGNER_USAGE, _DEVICE_USAGE = "0186", "05a0"  # digitalSignature with keyCertSi
 
 
 class _Places(NamedTuple):
-    layout: Layout
+    layout: StorageLayout
     device: int
     signer_key: int
     signer: int
@@ -45,7 +45,7 @@ class _Places(NamedTuple):
         return (self.signer, self.signer_key)
 
 
-_PAIRS: Final = (_Places(Layout.NERVES_KEY, 10, 11, 12), _Places(Layout.NERVES_KEY_AUXILIARY, 9, 14, 15))
+_PAIRS: Final = (_Places(StorageLayout.NERVES_KEY, 10, 11, 12), _Places(StorageLayout.NERVES_KEY_AUXILIARY, 9, 14, 15))
 
 
 def find(chip: ChipSnapshot) -> Iterator[FoundChain]:

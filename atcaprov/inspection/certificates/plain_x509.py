@@ -13,7 +13,7 @@ from atcaprov.certs.certificate_files import UNREADABLE
 from atcaprov.certs.der import read_tlv
 from atcaprov.chip.memory_map import SLOT_COUNT
 from atcaprov.errors import CertificateError
-from atcaprov.inspection.certificates.found import FoundCertificate, FoundChain, Layout
+from atcaprov.inspection.certificates.found import FoundCertificate, FoundChain, StorageLayout
 from atcaprov.inspection.snapshot import ChipSnapshot
 
 _START: Final = re.compile(rb"\x30[\x81\x82]")
@@ -27,7 +27,7 @@ def find(chip: ChipSnapshot) -> Iterator[FoundChain]:
     keys = {key: slot for slot, key in chip.public_keys.items()}
     for certificate in found:
         slot = keys.get(certificate.p256_key or b"")
-        yield FoundChain(Layout.X509, (certificate,), slot, is_signed=None)
+        yield FoundChain(StorageLayout.X509, (certificate,), slot, is_signed=None)
 
 
 def _certificates(chip: ChipSnapshot) -> Iterator[FoundCertificate]:
