@@ -105,6 +105,7 @@ def test_a_station_that_is_not_ready_stops_the_run_before_the_chip(authority: Me
     assert not functions.notices
 
 
+@pytest.mark.slow
 def test_every_board_is_checked_and_not_only_the_first(authority: MemoryCa, tmp_path: Path) -> None:
     functions = InMemory(authority)
     provisioner = Provisioner(Profile(), authority.cert_info, functions)
@@ -162,6 +163,7 @@ def test_blank_part_is_refused_untouched_where_proof_is_demanded() -> None:
     assert "a blank part holds no certificate of the maker" in result.error.what
 
 
+@pytest.mark.slow
 def test_trust_part_passes_under_a_test_root_and_not_under_microchips() -> None:
     assert genuine_result("tflxtls", root_certificate().public_bytes(Encoding.DER)).outcome is Outcome.PASSED
     result = genuine_result("tflxtls", None)
@@ -190,6 +192,7 @@ def test_trust_flex_part_is_asked_for_the_proof_too() -> None:
 # What would be found only behind a lock
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("named", [True, False])
 def test_a_chip_with_a_certificate_for_another_key_is_refused_before_stage_1(
     authority: MemoryCa, tmp_path: Path, named: bool
@@ -269,6 +272,7 @@ def test_a_damaged_certificate_is_found_before_a_slot_is_locked(authority: Memor
     assert functions.notices == []
 
 
+@pytest.mark.slow
 def test_a_locked_slot_that_would_have_to_be_filled_is_found_before_stage_1(
     authority: MemoryCa, tmp_path: Path
 ) -> None:

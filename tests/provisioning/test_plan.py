@@ -32,6 +32,8 @@ from atcaprov.wire.messages import CertificatesRequest, SignerRequest
 from tests.support.in_memory_server import InMemory, MemoryCa, unreachable
 from tests.support.scripted_hal import ScriptedHal
 
+pytestmark = pytest.mark.slow
+
 LOCKING = Profile(slots_to_lock=(13, 14))
 
 
@@ -92,7 +94,6 @@ def shape(packet: bytes) -> bytes:
     return packet[1:3] if packet[1:3] == bytes((Opcode.LOCK, LOCK_DATA)) else packet[1:5]  # its P2 is a CRC
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("cut", [None, *list(Stage)[1:]], ids=str)
 def test_the_run_does_what_the_plan_says(authority: MemoryCa, tmp_path: Path, cut: Stage | None) -> None:
     chip = tmp_path / "chip.json"
@@ -236,7 +237,6 @@ def test_a_stage_that_fails_on_the_twin_is_the_error_of_the_plan(authority: Memo
     assert trial.result is None
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("cut", [None, Stage.CERTS_REQUEST, Stage.CERTS_WRITE, Stage.VALIDATE_CERTS])
 def test_the_plan_of_a_trust_part_is_what_its_run_does(authority: MemoryCa, tmp_path: Path, cut: Stage | None) -> None:
     chip = tmp_path / "chip.json"

@@ -25,6 +25,8 @@ from atcaprov.device.zones.config_zone import lock_config, write_config
 from atcaprov.emulator.open_points import OpenPoints
 from tests.support.in_memory_server import InMemory, MemoryCa
 
+pytestmark = pytest.mark.slow
+
 SECRET = bytes(range(32))
 
 
@@ -79,7 +81,6 @@ def test_unknown_data_is_found_before_stage_1(authority: MemoryCa, tmp_path: Pat
     provision(f"emulator:{chip}", functions, Profile(fill_unwritten=True))
 
 
-@pytest.mark.slow
 def test_zeros_where_a_certificate_goes_are_no_data(authority: MemoryCa, tmp_path: Path) -> None:
     url = f"emulator:{tmp_path / 'chip.json'}"
     with Device.open(url) as device:

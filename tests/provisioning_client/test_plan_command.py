@@ -21,6 +21,8 @@ from tests.support.programs import Ended, run_in_process
 from tests.support.server import running_server
 from tests.support.signer_folders import certinfo_of, make_signer_folder
 
+pytestmark = pytest.mark.slow
+
 CERTINFO = "atcaprov_cert_info_0.c"
 
 
@@ -58,7 +60,6 @@ def plan_of(line: Line, *words: str) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.slow
 def test_a_dry_run_leaves_server_and_chip_as_they_are(line: Line, tmp_path: Path) -> None:
     chip = tmp_path / "chip.json"
     Device.open(f"emulator:{chip}").close()
@@ -82,7 +83,6 @@ def test_a_dry_run_leaves_server_and_chip_as_they_are(line: Line, tmp_path: Path
     assert dry_run["device_certificate"]["subject"] == device.subject.rfc4514_string()
 
 
-@pytest.mark.slow
 def test_after_the_plan_the_run_does_it_and_the_plan_says_so(line: Line, tmp_path: Path) -> None:
     url = f"emulator:{tmp_path / 'chip.json'}"
     assert plan_of(line, "--device", url)["would_start"]

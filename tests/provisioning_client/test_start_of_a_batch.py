@@ -13,6 +13,8 @@ from tests.support.programs import Ended, run_in_process
 from tests.support.server import ServerAddress, running_server
 from tests.support.signer_folders import certinfo_of
 
+pytestmark = pytest.mark.slow
+
 
 def run_batch(signer: MemorySigner, folder: Path, address: ServerAddress, *words: str) -> Ended:
     certinfo = folder / "atcaprov_cert_info_0.c"
@@ -21,7 +23,6 @@ def run_batch(signer: MemorySigner, folder: Path, address: ServerAddress, *words
     return run_in_process(command, *station, "--auto", "--json", "--device", "emulator:", *words)
 
 
-@pytest.mark.slow
 def test_quota_is_compared_with_the_count(tmp_path: Path) -> None:
     signer = MemorySigner()
     signer.remaining = 2
@@ -35,7 +36,6 @@ def test_quota_is_compared_with_the_count(tmp_path: Path) -> None:
     assert signer.signatures == 2
 
 
-@pytest.mark.slow
 def test_full_disk_of_the_server_stops_the_batch_before_a_board(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
