@@ -40,6 +40,8 @@ class Verdict(enum.StrEnum):
     """It needs nothing more, but another signer or server than the named one finished it."""
     NOT_GOOD = "not-good"
     NOT_PROVISIONED = "not-provisioned"
+    UNKNOWN = "unknown"
+    """Nothing was judged: its certificates, if it has any, are of a kind that was not named."""
 
 
 class StepOutcome(enum.StrEnum):
@@ -106,7 +108,9 @@ def verify_chip(device: Device, chip: ChipSnapshot, sources: TrustSources) -> Ve
 def _verdict(error: AtcaProvError) -> Verdict:
     if error.code == Code.FINISHED_ELSEWHERE:
         return Verdict.GOOD_SET_ASIDE
-    return Verdict.NOT_PROVISIONED if error.code == Code.NOT_PROVISIONED else Verdict.NOT_GOOD
+    if error.code == Code.NOT_PROVISIONED:
+        return Verdict.NOT_PROVISIONED
+    return Verdict.UNKNOWN if error.board is Board.UNTOUCHED else Verdict.NOT_GOOD
 
 
 @dataclass

@@ -106,6 +106,12 @@ def test_chip_of_another_root_is_not_good(export: Path, tmp_path: Path) -> None:
     assert result(ended)["error"]["board"] == "set-aside"
 
 
+def test_good_chip_of_a_signer_that_is_not_named_is_not_called_bad(finished: bytes, tmp_path: Path) -> None:
+    found = result(ended := verify(tmp_path, finished, "--json"))
+    assert (ended.code, found["verdict"]) == (7, "unknown")
+    assert (found["error"]["code"], found["error"]["board"]) == ("definition-unknown", "untouched")
+
+
 def test_blank_chip_is_not_provisioned(export: Path, tmp_path: Path) -> None:
     for options in ((), ("--signer", export)):
         ended = verify(tmp_path, load_image("atecc608a").make(SeededRandom(b"blank")), *options, "--json")
