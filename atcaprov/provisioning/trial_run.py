@@ -7,6 +7,7 @@ is open, unless the chip tells by a MAC that it holds something else.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -30,6 +31,7 @@ from atcaprov.provisioning.trial_signer import TrialSigner
 from atcaprov.stages import Stage, StageStatus
 
 _FRESH: Final = b"\xff"
+_LOG: Final = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,15 @@ class TrialSituation:
 
 def try_run(situation: TrialSituation) -> TrialRun:
     """Run all checks and stages on a twin; no error is raised for what fails in them."""
+    serial_number = situation.snapshot.serial_number.hex().upper()
+    _LOG.info("Trial on a twin of chip %s: the chip is not touched by the stages that follow.", serial_number)
+    try:
+        return _tried(situation)
+    finally:
+        _LOG.info("End of the trial on a twin of chip %s.", serial_number)
+
+
+def _tried(situation: TrialSituation) -> TrialRun:
     server = TrialServer(situation.signer)
     functions = TrialFunctions(server)
     twin = open_twin(_as_assumed(situation), fresh_keys=True)

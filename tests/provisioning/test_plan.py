@@ -127,6 +127,20 @@ def test_plan_of_a_blank_chip(authority: MemoryCa) -> None:
     assert plan.commands == 46  # 44 of a plain run, and two slot locks
 
 
+def test_the_log_tells_stages_of_a_twin_from_those_of_a_chip(
+    authority: MemoryCa, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "atcaprov")
+    planned("emulator:", Staged(authority, ScriptedHal()))
+    lines = [record.getMessage() for record in caplog.records]
+    begin = next(n for n, line in enumerate(lines) if line.startswith("Trial on a twin of chip 0123"))
+    end = next(n for n, line in enumerate(lines) if line.startswith("End of the trial on a twin of chip 0123"))
+    stages = [n for n, line in enumerate(lines) if line.startswith("Stage ")]
+    assert stages
+    assert begin < min(stages)
+    assert max(stages) < end
+
+
 def test_plan_of_a_done_chip_does_nothing_permanent(authority: MemoryCa, tmp_path: Path) -> None:
     url = f"emulator:{tmp_path / 'chip.json'}"
     run_staged(url, authority)
