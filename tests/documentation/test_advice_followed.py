@@ -42,10 +42,8 @@ TEMPLATES = advice_templates()
 followed_here: dict[str, str] = {}
 """Advice by its template in the source, and the case that follows it."""
 
-OWN_TESTS: dict[str, str] = {
-    advice: place for place, texts in tomllib.loads(_ELSEWHERE.read_text("utf-8")).items() for advice in texts
-}
-"""Advice that another test provokes or follows, by that test in the folder `tests`."""
+ELSEWHERE: list[dict[str, str]] = tomllib.loads(_ELSEWHERE.read_text("utf-8"))["advice"]
+"""Advice that other tests of the folder `tests` provoke and follow."""
 
 ONLY_READ = {
     "See docs/reference/devices.md for the format.",
@@ -55,18 +53,22 @@ ONLY_READ = {
 
 NOT_RUN_HERE = {
     "It is not locked. Check that it sits well in its socket, and record it without --give-up.": "a chip that forgets",
+    "Give --certinfo FILE, or the signer's certificate with --issuer FILE.": "definitions without the signer's key",
     "Use --kit with a TCP port.": "Windows, which has no pseudo-terminals",
 }
 """Advice for what no test can bring about, with the reason."""
 
 
 def test_every_advice_is_followed_by_a_test() -> None:
-    known = {*followed_here, *OWN_TESTS, *ONLY_READ, *NOT_RUN_HERE}
+    known = {*followed_here, *(row["text"] for row in ELSEWHERE), *ONLY_READ, *NOT_RUN_HERE}
     assert {text: place for text, place in TEMPLATES.items() if text not in known} == {}, "follow it, here or elsewhere"
     assert known - TEMPLATES.keys() == set(), "these are not in the source any more"
 
 
-@pytest.mark.parametrize("place", sorted(set(OWN_TESTS.values())))
+PLACES = sorted({row[use] for row in ELSEWHERE for use in ("provoked_by", "followed_by")})
+
+
+@pytest.mark.parametrize("place", PLACES)
 def test_the_named_test_exists(place: str) -> None:
     path, _, name = place.partition("::")
     tree = ast.parse((ROOT / "tests" / path).read_text(encoding="utf-8"))
@@ -89,6 +91,7 @@ class Words:
 
 CONFIG = str(CONFIGS / "atecc608a-default.toml")
 CLIENT = ("--certinfo", "signer/atcaprov_cert_info_0.c", "--device", "emulator:", "--port", "1")
+HSM = ("--pkcs11-library", "none.so", "--pkcs11-token", "t", "--pkcs11-key", "k")
 COMMAND_LINES = {
     "Add --svg OUT or --html OUT.": Words(
         atcaprov, ("config", "map", CONFIG), ("config", "map", CONFIG, "--svg", "m.svg")
@@ -120,6 +123,12 @@ COMMAND_LINES = {
         signer_module,
         ("root", "create", "--out", "new", "--no-password", "--device", "emulator:"),
         ("root", "create", "--out", "new", "--no-password", "--device", "emulator:", "--yes"),
+    ),
+    "Give --out.": Words(
+        signer_module,
+        ("signer", "import", "--certificate", "signer/signer.pem", "--chain", "root/root.pem", *HSM),
+        ("signer", "import", "--certificate", "signer/signer.pem", "--chain", "root/root.pem", *HSM, "--out", "new"),
+        needs_signer=True,
     ),
     "Give --pkcs11-library, --pkcs11-token and --pkcs11-key.": Words(
         signer_module,
@@ -249,6 +258,15 @@ def test_configuration_of_a_locked_chip_is_explained(here: Path) -> None:
     (words,) = re.findall(r"'atcaprov ([^']*)'", said(atcaprov, ("chip", "verify", "--device", "emulator:chip.json")))
     done = run_in_process(atcaprov, *words.split(), "zone.hex")
     assert (done.code, "slot" in done.out) == (0, True)
+
+
+@pytest.mark.slow
+@follows("Give the module with --device.")
+def test_root_module_is_verified_as_the_advice_says(here: Path) -> None:
+    made = ("--device", "emulator:root.json", "--out", "root", "--no-password", "--yes")
+    assert run_in_process(signer_module, "root", "create", *made).code == 0
+    assert "Give the module with --device." in said(signer_module, ("verify", "root"))
+    assert run_in_process(signer_module, "verify", "--device", "emulator:root.json").code == 0
 
 
 @follows("Convert it by the rule of AN3539, as 'atcaprov config convert' does: these bytes and byte 18 become 00.")
