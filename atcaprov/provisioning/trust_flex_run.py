@@ -8,6 +8,7 @@ from atcaprov.chip.memory_map import serial_number
 from atcaprov.config_zone.zone import ConfigZone
 from atcaprov.device.zones.locked_data_zone import LockedDataZone
 from atcaprov.errors import Board, CertificateError, ProvisioningError
+from atcaprov.inspection.key_proof import prove_key
 from atcaprov.provisioning.certificate_reply import ChipKey
 from atcaprov.provisioning.preflight import Preflight
 from atcaprov.provisioning.run import Run, Step, exchanged
@@ -42,12 +43,31 @@ class TrustFlexRun(Run):
         require_maker_table(self.config)
 
     def take_key(self) -> None:
-        """Stage 4 with the maker's key in slot 0: it stays, and its public key is computed."""
-        if ChipKey.of(self.config, self.device.get_pubkey(self.profile.device_key_slot)) != self.chip:
+        """Stage 4 with the maker's key in slot 0: it stays, its public key is computed, and it signs a challenge.
+
+        A key that cannot sign is found before a certificate is asked for, and before the maker's are overwritten.
+        """
+        chip = ChipKey.of(self.config, self.device.get_pubkey(self.profile.device_key_slot))
+        if chip != self.chip:
             raise ProvisioningError(
                 "The chip gives another public key than before this run.",
                 advice="Nothing was changed. Start again; if it happens twice, set the board aside.",
             )
+        self._prove_key(chip)
+
+    def make_key(self) -> None:
+        """Stage 4 with another slot: a new key is made there, and signs a challenge."""
+        self.generate_key()
+        assert self.chip is not None
+        self._prove_key(self.chip)
+
+    def _prove_key(self, chip: ChipKey) -> None:
+        try:
+            prove_key(self.device, self.profile.device_key_slot, chip.public_key)
+        except CertificateError as error:
+            error.board = Board.SET_ASIDE
+            error.advice = "No certificate was asked for or overwritten. Set the board aside: its key does not sign."
+            raise
 
     def has_to_write_certificates(self) -> bool:
         """Tell whether a certificate is not on the chip yet."""
@@ -73,7 +93,7 @@ def _makes_a_key(run: TrustFlexRun) -> bool:
 
 
 _WITH_MAKERS_KEY: Final = Step(Stage.GEN_KEY, _makes_a_key, TrustFlexRun.take_key, may_change=False)
-_WITH_NEW_KEY: Final = Step(Stage.GEN_KEY, _makes_a_key, TrustFlexRun.generate_key)
+_WITH_NEW_KEY: Final = Step(Stage.GEN_KEY, _makes_a_key, TrustFlexRun.make_key)
 
 
 def trust_flex_steps(device_key_slot: int) -> tuple[Step, ...]:

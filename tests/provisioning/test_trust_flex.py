@@ -88,6 +88,12 @@ def refused(hal: ScriptedHal, authority: MemoryCa, profile: Profile = PROFILE) -
     return error.value
 
 
+def key_of(hal: ScriptedHal) -> bytes:
+    hal.answer = None
+    with Device(hal) as device:
+        return device.get_pubkey(0)
+
+
 def acts(hal: ScriptedHal) -> list[Act]:
     return [act for packet in hal.packets if (act := act_of(packet)) is not None]
 
@@ -446,17 +452,25 @@ class TestOtherChips:
         error = refused(hal, authority)
         assert error.board == Board.SET_ASIDE
 
-    def test_a_chip_that_fails_its_validation_is_not_scrap(self, authority: MemoryCa) -> None:
+    @pytest.mark.parametrize(("good", "stage"), [(0, Stage.GEN_KEY), (1, Stage.VALIDATE_CERTS)])
+    def test_a_key_that_does_not_sign_is_not_scrap(self, authority: MemoryCa, good: int, stage: Stage) -> None:
+        """It is found before anything is written, and again at the end."""
         hal = part()
 
         def damaged(packet: bytes) -> bytes:
             reply = hal.chip.exchange(packet)
-            return reply if packet[1] != Opcode.SIGN else with_crc(reply[:9] + bytes((reply[9] ^ 1,)) + reply[10:-2])
+            signed = sum(each[1] == Opcode.SIGN for each in hal.packets)
+            if packet[1] != Opcode.SIGN or signed <= good:
+                return reply
+            return with_crc(reply[:9] + bytes((reply[9] ^ 1,)) + reply[10:-2])
 
         hal.answer = damaged
         with pytest.raises(CertificateError) as error:
             run(hal, authority)
         assert (error.value.code, error.value.board) == (Code.KEY_MISMATCH, Board.SET_ASIDE)
+        assert error.value.stage is stage
+        assert bool(acts(hal)) == (stage is Stage.VALIDATE_CERTS)
+        assert bool(authority.issued.get((hal.memory.serial, key_of(hal)))) == (stage is Stage.VALIDATE_CERTS)
 
     def test_a_board_that_is_exchanged_is_not_written(self, authority: MemoryCa) -> None:
         first, second = part(), part()
