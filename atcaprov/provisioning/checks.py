@@ -145,7 +145,7 @@ def _address(flight: Preflight) -> None:
 
 _OFFER_CHECKS: Final = ("signer-chain", "clocks", "product", "certificate-slots")
 STATION_CHECKS: Final = (
-    Check("station", "what the station itself needs", _station),
+    Check("station", "the station is ready: there is room on its disks", _station),
     Check("signer", "the server knows the signer, and it is ready", _signer),
     Check("signer-chain", "the pinned root certified the signer", _signer_chain, ("signer",)),
     Check("clocks", "the clocks agree, and the signer certificate is valid now", _clocks, ("signer",)),
