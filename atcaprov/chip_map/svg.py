@@ -31,6 +31,10 @@ _BOLD: Final = 14.2
 _SMALL_BOLD: Final = 13.2
 """Sizes as which bold text of 13 and 12 pixels counts when its width is estimated."""
 _PAD: Final = 9
+_FIELD_COLUMNS: Final = (0, 172, 310)
+_MEANING_WIDTH: Final = 264
+_LONGEST_VALUE: Final = 16
+"""Digits of a value that fit its column."""
 _RING: Final = 5
 _ARC_LANE: Final = 10
 _BOND_SHAPES: Final = {Bond.ENCRYPTS: "", Bond.AUTHORIZES: "7 3", Bond.VALIDATES: "2 3", Bond.FILLS: "10 3 2 3"}
@@ -156,10 +160,11 @@ class _Canvas:
         for column, fields in enumerate((self._map.fields[:half], self._map.fields[half:])):
             y = self.y
             for field in fields:
-                lines = list(_field_lines(field))
-                for number, (kind, x, text) in enumerate(lines):
-                    yield _text(kind, _MARGIN + column * WIDTH / 2 + x, y + 12 + _LINE * (number // 3), text)
-                y += _LINE * (1 + (len(lines) - 1) // 3) + 4
+                for line in _field_lines(field):
+                    for (kind, text), x in zip(line, _FIELD_COLUMNS, strict=True):
+                        yield _text(kind, _MARGIN + column * WIDTH / 2 + x, y + 12, text)
+                    y += _LINE
+                y += 4
             ends.append(y)
         self.y = max(ends)
 
@@ -265,15 +270,20 @@ def _arc(reference: Reference, start: float, end: float, lane: int) -> Markup:
     )
 
 
-def _field_lines(field: FieldMap) -> Iterator[tuple[str, float, str]]:
-    yield "small name", 0, field.text.name
-    yield "hex", 172, field.text.value if len(field.text.value) <= 16 else f"{field.text.value[:14]}\u2026"
-    for number, line in enumerate(fitted(field.text.meaning, _SMALL, 264, 2)):
-        if number:
-            yield "small", 0, ""
-            yield "hex", 172, ""
-        yield "small", 310, line
+def _field_lines(field: FieldMap) -> Iterator[tuple[tuple[str, str], ...]]:
+    """Give the lines of a field: name, value and meaning, each with its class."""
+    name, shown = field.text.name, _cut_value(field.text.value)
+    for meaning in fitted(field.text.meaning, _SMALL, _MEANING_WIDTH, 2) or [""]:
+        yield ("small name", name), ("hex", shown), ("small", meaning)
+        name = shown = ""
     if field.other:
-        yield "small unlike", 0, "\u2260 there"
-        yield "small unlike", 172, field.other.value
-        yield "small unlike", 310, "".join(fitted(field.other.meaning, _SMALL_BOLD, 264))
+        meaning = "".join(fitted(field.other.meaning, _SMALL_BOLD, _MEANING_WIDTH))
+        yield (
+            ("small unlike", "\u2260 there"),
+            ("small unlike", _cut_value(field.other.value)),
+            ("small unlike", meaning),
+        )
+
+
+def _cut_value(value: str) -> str:
+    return value if len(value) <= _LONGEST_VALUE else f"{value[: _LONGEST_VALUE - 2]}\u2026"

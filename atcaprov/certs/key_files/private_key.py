@@ -6,6 +6,7 @@ Read are SEC1 and PKCS#8 in PEM and DER, encrypted or not, with any text or the 
 
 from __future__ import annotations
 
+import warnings
 from typing import Final
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -102,7 +103,7 @@ def _is_encrypted(block: bytes) -> bool:
 
 def _opens_without_password(block: bytes) -> bool:
     try:
-        pkcs12.load_pkcs12(block, None)
+        _load_pkcs12(block, None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
         return False
     return True
@@ -128,8 +129,14 @@ def _to_pkcs8(block: bytes) -> str:
     return TO_PKCS8.replace("-topk8", "-topk8 -inform DER") if is_der(block) else TO_PKCS8
 
 
+def _load_pkcs12(block: bytes, password: bytes | None) -> pkcs12.PKCS12KeyAndCertificates:
+    with warnings.catch_warnings():  # `cryptography` warns of BER, in which browsers wrote PKCS#12
+        warnings.filterwarnings("ignore", message="PKCS#12 bundle could not be parsed as DER", category=UserWarning)
+        return pkcs12.load_pkcs12(block, password)
+
+
 def _key_of_pkcs12(block: bytes, password: bytes | None) -> object:
-    key = pkcs12.load_pkcs12(block, password).key
+    key = _load_pkcs12(block, password).key
     if key is None:
         raise KeyFileError("is PKCS#12 with certificates and no private key")
     require_one_key(block)

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from atcaprov.chip.memory_map import CONFIG_SIZE
 from atcaprov.config_zone.forms.reading import (
     READ_ONLY_SIZE,
     Place,
@@ -69,7 +70,7 @@ def read_dump(text: str, *, accept_112: bool) -> Reading | None:
         return None
     found = _ordered(rows)
     if len(found) not in sizes(accept_112=accept_112):
-        raise form_error(f"The dump holds {len(found)} bytes; a configuration zone has {sizes(accept_112=False)[0]}.")
+        raise form_error(f"The dump holds {len(found)} bytes; a configuration zone has {CONFIG_SIZE}.")
     return reading_of("a dump with addresses", found)
 
 
@@ -224,27 +225,29 @@ def _in_radix(rows: Sequence[_Row | int], radix: int, *, swapped: bool) -> tuple
     """Return the bytes in a number system, or the first row whose address is wrong in it."""
     found: list[PlacedByte] = []
     last: list[PlacedByte] = []
-    start, repeats = 0, False
-    for index, row in enumerate(rows):
+    repeats = False
+    real = [row for row in rows if isinstance(row, _Row)]
+    start = READ_ONLY_SIZE if _number(real[0].address, radix) == READ_ONLY_SIZE else 0
+    for row in rows:
         if not isinstance(row, _Row):
             repeats = True
             continue
         address = _number(row.address, radix)
-        if address is None:
-            return [], row
-        if index == 0 and address == READ_ONLY_SIZE:
-            start = READ_ONLY_SIZE
-        gap = address - start - len(found)
-        if repeats and last and gap > 0 and gap % len(last) == 0 and gap < 128:
-            found += last * (gap // len(last))
-            gap = 0
-        if gap:
+        missing = -1 if address is None else address - start - len(found)
+        if repeats:
+            filled = _repeated(last, missing)
+            found, missing = found + filled, missing - len(filled)
+        if missing:
             return [], row
         repeats, last = False, row.values(swapped=swapped)
         found += last
-    if start and len(found) + start != 128:
-        return [], next(row for row in rows if isinstance(row, _Row))
-    return found, None
+    return ([], real[0]) if start and len(found) + start != CONFIG_SIZE else (found, None)
+
+
+def _repeated(row: list[PlacedByte], count: int) -> list[PlacedByte]:
+    """Return a row so often that it has `count` bytes; none if that is not possible."""
+    whole = bool(row) and 0 < count < CONFIG_SIZE and count % len(row) == 0
+    return row * (count // len(row)) if whole else []
 
 
 def _number(text: str, radix: int) -> int | None:

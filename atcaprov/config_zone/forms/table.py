@@ -31,7 +31,7 @@ _DOCUMENTS: Final[tuple[_Form, ...]] = (read_json_zone, read_mongoose_os, read_i
 """Forms with a grammar of their own: no other form can mean such a text."""
 _TEXTS: Final[tuple[_Form, ...]] = (read_dump, read_source_array, read_python_bytes, read_listing, read_report)
 _UNREAD: Final = (
-    (re.compile(r"\s*<"), "XML", "Write its 128 bytes as hex digits, 16 on a line."),
+    (re.compile(r"\s*<[A-Za-z?!]"), "XML", "Write its 128 bytes as hex digits, 16 on a line."),
     (re.compile(r"PK\x03\x04"), "a ZIP archive", "Unpack it and give the file with the 128 bytes."),
     (
         re.compile(r"0{4,}(?:[ \t]+[0-7]{6})+\s*\n"),

@@ -110,6 +110,7 @@ FORMS: dict[str, tuple[Callable[[], str], str]] = {
     "Rust": (lambda: f"pub const CFG: [u8; 128] = [\n{rows_of(WORDS)},\n];\n", "an array named CFG"),
     "Go": (lambda: f"var cfg = []byte{{\n{rows_of(WORDS)},\n}}\n", "an array named cfg"),
     "Elixir": (lambda: f"config = <<{', '.join(map(str, ZONE))}>>\n", "an array named config"),
+    "Elixir as IEx shows it": (lambda: f"<<{', '.join(map(str, ZONE))}>>\n", "an array"),
     "Python list": (lambda: f"config = bytearray([{', '.join(map(str, ZONE))}])  # ours\n", "an array named config"),
     "Python list of texts": (lambda: str([hex(byte) for byte in ZONE]), "an array"),
     "Python fromhex": (
