@@ -22,6 +22,8 @@ from atcaprov.provisioning.user_functions import UserFunctions
 from atcaprov.stages import Stage, StageStatus
 
 _LOG: Final = logging.getLogger(__name__)
+_BEFORE_THE_LOCK: Final = (Stage.CONFIG_WRITE, Stage.CONFIG_LOCK)
+"""The lock has a CRC over the serial number, so another chip refuses it, and stage 3 reads the whole zone."""
 
 
 @dataclass(frozen=True)
@@ -123,6 +125,8 @@ class Provisioner:
         self._notify(step.stage, StageStatus.START)
         run.has_acted = run.has_acted or bool(step.permits)
         try:
+            if step.permits and step.stage not in _BEFORE_THE_LOCK:
+                run.require_same_chip()
             with run.device.permit(*step.permits):
                 step.act(run)
         except BaseException as error:

@@ -71,6 +71,15 @@ class Run:
         """What the certificates and the integrator's data are written to."""
         return self._flight.data_zone
 
+    def require_same_chip(self) -> None:
+        """Raise ProvisioningError unless the chip of the start answers.
+
+        While a server or the integrator's code is at work, a board can be exchanged; what the run writes then, or
+        locks, would be another board's.
+        """
+        if self.device.serial_number() != self.serial_number:
+            raise exchanged()
+
     def has_to_write_config(self) -> bool:
         """Tell whether stage 1 has something to do; bytes 84 and 85 may be open in a locked zone."""
         return self._flight.has_to_write_config()
@@ -108,10 +117,15 @@ class Run:
         for write in self.issued.writes:
             self.data_zone.write(write.slot, write.offset, write.data)
 
+    def write(self, slot: int, offset: int, data: bytes) -> None:
+        """Write the integrator's data, which may come at any time, to the chip of the start only."""
+        self.require_same_chip()
+        self.data_zone.write(slot, offset, data)
+
     def write_data(self) -> None:
         """Stage 7: the integrator's own data."""
         assert self.chip is not None
-        writer = DataZoneWriter(self.data_zone, self.profile.certificate_slots, self.chip.serial_number)
+        writer = DataZoneWriter(self, self.profile.certificate_slots, self.chip.serial_number)
         if self.functions.writes_data_zone:
             self.device.rest()  # it may take any time before it writes
         self.functions.write_data_zone(writer)

@@ -47,6 +47,7 @@ class TrustFlexRun(Run):
 
         A key that cannot sign is found before a certificate is asked for, and before the maker's are overwritten.
         """
+        self.require_same_chip()
         chip = ChipKey.of(self.config, self.device.get_pubkey(self.profile.device_key_slot))
         if chip != self.chip:
             raise ProvisioningError(

@@ -124,7 +124,7 @@ def test_plan_of_a_blank_chip(authority: MemoryCa) -> None:
     assert plan.lost[0] == ("given a new key by GenKey", "given a key by PrivWrite")
     assert any("slots locked one by one: 13, 14" in line for line in plan.permanent)
     assert 0 < plan.typical_ms < plan.maximum_ms
-    assert plan.commands == 46  # 44 of a plain run, and two slot locks
+    assert plan.commands == 51  # 48 of a plain run, two slot locks, and one reading before them
 
 
 def test_the_log_tells_stages_of_a_twin_from_those_of_a_chip(
