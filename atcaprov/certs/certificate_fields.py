@@ -34,6 +34,8 @@ NOT_AFTER: Final = "notAfter"
 PUBLIC_KEY: Final = "public key"
 SIGNATURE: Final = "signature"
 EXTENSION: Final = "extension"
+UNREADABLE_FIELD: Final = "something unreadable"
+"""Begins the text of a field that cannot be read."""
 _VERSION: Final = 0xA0
 _EXTENSIONS: Final = 0xA3
 _OPTIONAL: Final = MappingProxyType({0x81: "issuerUniqueID", 0x82: "subjectUniqueID"})
@@ -61,6 +63,12 @@ def certificate_fields(certificate: bytes) -> list[CertificateField]:
         name = field.name if number == 1 else f"{field.name} ({number})"
         found.append(CertificateField(name, field.start, field.end, field.text))
     return found
+
+
+def whole_name(certificate: bytes, role: str) -> str:
+    """Return a name of a certificate, `issuer` or `subject`, with its string types; raises as `certificate_fields`."""
+    fields = [field for field in certificate_fields(certificate) if field.name.startswith(f"{role} ")]
+    return ", ".join(f"{field.name.removeprefix(f'{role} ')}={field.text}" for field in fields) or "an empty name"
 
 
 def _fields(certificate: bytes) -> Iterator[CertificateField]:
@@ -112,7 +120,7 @@ def _field(certificate: bytes, name: str, tlv: Tlv, text: Callable[[bytes, Tlv],
 
 def _unreadable(name: str, tlv: Tlv, error: CertificateError) -> CertificateField:
     _, _, why = error.what.partition(": ")
-    return CertificateField(name, tlv.start, tlv.end, f"something unreadable ({why.rstrip('.')})")
+    return CertificateField(name, tlv.start, tlv.end, f"{UNREADABLE_FIELD} ({why.rstrip('.')})")
 
 
 def _parts_of(

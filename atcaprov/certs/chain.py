@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from cryptography import x509
 
-from atcaprov.certs.certificate_fields import certificate_fields
+from atcaprov.certs.certificate_fields import whole_name
 from atcaprov.certs.keys import key_id, signature_of, verify_digest
 from atcaprov.certs.x509_layout import CertificateLayout, authority_layout, certificate_layout, extension_values
 from atcaprov.errors import CertificateError, Code
@@ -165,12 +165,7 @@ def _other_key_id(expected: bytes, found: bytes) -> str:
 
 
 def _other_name(der: bytes, issuer_der: bytes) -> str:
-    return f"issuer: expected {_name(issuer_der, 'subject')}, found {_name(der, 'issuer')}."
-
-
-def _name(der: bytes, role: str) -> str:
-    fields = [field for field in certificate_fields(der) if field.name.startswith(f"{role} ")]
-    return ", ".join(f"{field.name.removeprefix(f'{role} ')}={field.text}" for field in fields) or "an empty name"
+    return f"issuer: expected {whole_name(issuer_der, 'subject')}, found {whole_name(der, 'issuer')}."
 
 
 def _signature(bit_string: bytes, role: str) -> bytes:

@@ -20,13 +20,21 @@ from atcaprov.chip.memory_map import SLOT_SIZES
 from atcaprov.device.device import Device
 from atcaprov.errors import Board, CertificateError, Code, ProvisioningError
 from atcaprov.importing.chip_session import require_same_chip
-from atcaprov.importing.compressed_parts import CompressedPart, device_part, require_own_slots, signer_part
+from atcaprov.importing.compressed_parts import (
+    CompressedPart,
+    all_differences,
+    device_part,
+    require_own_slots,
+    signer_part,
+)
 from atcaprov.importing.presented_chain import PresentedChain, presented_chain
 from atcaprov.importing.slot_writes import SlotWrite, largest_open_slot, plan_writes, prove_writes, write_slots
 from atcaprov.inspection.snapshot import ChipSnapshot
 
 _SERIAL: Final = re.compile(r"(?<![0-9A-F])0123[0-9A-F]{12}(?:EE|01|10|27)(?![0-9A-F])", re.IGNORECASE)
 """The serial number of a chip of the family in a text."""
+
+_OF_THE_CHAIN: Final = frozenset({Code.CERTIFICATE, Code.CHAIN_INVALID, Code.CHAIN_INCOMPLETE})
 
 
 @dataclass(frozen=True)
@@ -88,7 +96,7 @@ def plan_import(snapshot: ChipSnapshot, order: ImportOrder, at: datetime) -> Imp
 
 def _plan(snapshot: ChipSnapshot, order: ImportOrder, at: datetime) -> ImportPlan:
     keys = _chip_keys(snapshot, order.key_slot)
-    chain = presented_chain(order.certificates, set(keys.values()), at)
+    chain = _chain(snapshot, order, keys, at)
     key_slot = _key_slot(chain, keys)
     _require_own_serial(chain.certificate, snapshot.serial_number)
     try:
@@ -99,6 +107,18 @@ def _plan(snapshot: ChipSnapshot, order: ImportOrder, at: datetime) -> ImportPla
             return ImportPlan(snapshot, chain, key_slot, (), (), error.what)
         raise
     return ImportPlan(snapshot, chain, key_slot, parts, writes)
+
+
+def _chain(snapshot: ChipSnapshot, order: ImportOrder, keys: dict[int, bytes], at: datetime) -> PresentedChain:
+    """Return the chain; where it is broken and the certificate is to be compressed, its fields are compared too."""
+    try:
+        return presented_chain(order.certificates, set(keys.values()), at)
+    except CertificateError as error:
+        if order.x509_slot is None and error.code in _OF_THE_CHAIN:
+            others = all_differences(order.certificates, keys.values(), snapshot, order.definitions)
+            error.what = f"{error.what} {others}".rstrip()
+            error.args = (error.what,)
+        raise
 
 
 def _stored(

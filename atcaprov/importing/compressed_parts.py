@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from cryptography import x509
 
-from atcaprov.certs.compress import compress, with_own_serial
+from atcaprov.certs.certificate_files import UNREADABLE
+from atcaprov.certs.compress import compress, differences_from, with_own_serial
 from atcaprov.certs.definitions.definition import CertificateDefinition, DeviceLocation, DeviceZone, SerialSource
 from atcaprov.certs.descriptions.description import default_description
 from atcaprov.certs.descriptions.template import device_definition, signer_definition
+from atcaprov.certs.field_comparison import listed
 from atcaprov.certs.rebuild import SlotContent, StoredData, from_slots, rebuild, slot_contents, stored_locations
 from atcaprov.errors import CertificateError, Code, UsageError
 from atcaprov.importing.presented_chain import PresentedChain, p256_key_of
@@ -65,6 +67,41 @@ def device_part(
         return _part(definition, chain.certificate, issuer_key, chain.public_key, snapshot)
 
     return _first_fitting(definitions, under)
+
+
+def all_differences(
+    certificates: Sequence[bytes],
+    keys: Collection[bytes],
+    snapshot: ChipSnapshot,
+    given: Sequence[CertificateDefinition],
+) -> str:
+    """Return how a certificate (DER) differs from its definition, whatever its chain is; "" if not at all.
+
+    It is the one for one of the `keys` (X||Y), else the first; the first other one with a P-256 key is taken for its
+    issuer's. Without one nothing is compared.
+    """
+    certificate, *others = sorted(certificates, key=lambda der: _key_if_any(der) not in keys)
+    issuer_keys = [key for key in map(_key_if_any, others) if key is not None]
+    definitions = [one for one in given if one.role == "device"]
+    try:
+        definition = definitions[0] if definitions else _default_device(_begin(certificate))
+        found = differences_from(
+            definition,
+            certificate,
+            ca_public_key=issuer_keys[0],
+            chip_serial=snapshot.serial_number,
+            stored=_stored(definition, snapshot),
+        )
+    except (CertificateError, IndexError):
+        return ""
+    return f"Under the definition {definition.name}: {listed(found)}." if found else ""
+
+
+def _key_if_any(certificate: bytes) -> bytes | None:
+    try:
+        return p256_key_of(certificate)
+    except CertificateError:
+        return None
 
 
 def signer_part(
@@ -199,7 +236,11 @@ def _incomplete(what: str) -> CertificateError:
 
 
 def _begin(certificate: bytes) -> datetime:
-    return x509.load_der_x509_certificate(certificate).not_valid_before_utc
+    """Return notBefore; of a certificate that cannot be read the present time, which decides the forms of its dates."""
+    try:
+        return x509.load_der_x509_certificate(certificate).not_valid_before_utc
+    except UNREADABLE:
+        return datetime.now(UTC)
 
 
 def _default_device(at: datetime) -> CertificateDefinition:

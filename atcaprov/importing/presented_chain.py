@@ -11,7 +11,15 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from atcaprov.certs.certificate_fields import NOT_AFTER, NOT_BEFORE
+from atcaprov.certs.certificate_fields import (
+    ISSUER,
+    NOT_AFTER,
+    NOT_BEFORE,
+    SUBJECT,
+    UNREADABLE_FIELD,
+    certificate_fields,
+    whole_name,
+)
 from atcaprov.certs.certificate_files import UNREADABLE
 from atcaprov.certs.certified_key import certified_key
 from atcaprov.errors import CertificateError, Code
@@ -72,9 +80,15 @@ def _load(der: bytes) -> x509.Certificate:
         certificate.subject, certificate.issuer, certificate.extensions  # noqa: B018 - read when asked for only
     except UNREADABLE as error:
         raise CertificateError(
-            f"A certificate cannot be read: {error}.", advice="Ask the CA for a correct one."
+            f"A certificate cannot be read: {_unreadable_fields(der) or error}.", advice="Ask the CA for a correct one."
         ) from error
     return certificate
+
+
+def _unreadable_fields(der: bytes) -> str:
+    """Return the fields that cannot be read, with the reason; nothing if none is found."""
+    fields = [field for field in certificate_fields(der) if field.text.startswith(UNREADABLE_FIELD)]
+    return "; ".join(f"{field.name}: found {field.text}" for field in fields)
 
 
 def _der(certificate: x509.Certificate) -> bytes:
@@ -113,9 +127,20 @@ def _signing(certificate: x509.Certificate, named: Sequence[x509.Certificate]) -
         except (InvalidSignature, ValueError, TypeError, UnsupportedAlgorithm):
             continue
         return issuer
-    raise _broken(
-        certificate,
-        f"signature: expected one by the key of {_name(named[0])}, found another",
+    raise _broken(certificate, *_why_not_signed(_der(certificate), named[0]))
+
+
+def _why_not_signed(der: bytes, issuer: x509.Certificate) -> tuple[str, str]:
+    """Return which field stands against the issuer, and what to do: a name's strings, an algorithm, the signature."""
+    expected, found = whole_name(_der(issuer), SUBJECT), whole_name(der, ISSUER)
+    if expected != found:
+        return f"issuer: expected {expected}, found {found}", "The CA must write its name as in its own certificate."
+    text = {field.name: field.text for field in certificate_fields(der)}
+    inner, outer = text["signature algorithm"], text.get("outer signature algorithm", "none")
+    if inner != outer:
+        return f"signature algorithm: expected {outer} as outside, found {inner}", "Ask the CA for a correct one."
+    return (
+        f"signature: expected one by the key of {_name(issuer)}, found another",
         "Give the certificate of the CA that signed it with --chain.",
     )
 
