@@ -115,7 +115,7 @@ def subject(name: str) -> Subject:
     return Subject(zone_of(name), part_of(name), name)
 
 
-@pytest.mark.parametrize("width", [1300, 1000, 820, 400, 320])
+@pytest.mark.parametrize("width", [1300, 1000, 820, 440, 400, 320])
 def test_the_page_fits_every_screen(driver: Chrome, tmp_path: Path, width: int) -> None:
     show(driver, tmp_path, "map.html", html_of(full_map()), width=width)
     too_wide, elements = driver.execute_script(OVERFLOWS)
