@@ -204,8 +204,8 @@ class DeviceError(AtcaProvError):
         super().__init__(what, advice=advice, code=code, board=board)
         self.command = command
         self.status = status
-        self.head = b""
-        self.forbidding_bit = ""
+        self.head: bytes = b""
+        self.forbidding_bit: str = ""
 
 
 class ProvisioningError(AtcaProvError):
