@@ -66,8 +66,8 @@ class TrustSources:
     """Against what a chip is verified.
 
     `definitions` are those of our signers, with the pinned root key; without them the public layouts are searched.
-    `root` and `issuers` are certificates (DER); `records` those of a server, None if it is not asked. `now` is the time
-    of this computer.
+    `root` and `issuers` are certificates (DER); `records` those of a server, None if it is not asked, and `files` the
+    device certificates (DER) that it keeps for the chip. `now` is the time of this computer.
     """
 
     now: datetime
@@ -77,6 +77,7 @@ class TrustSources:
     root: bytes | None = None
     issuers: Sequence[bytes] = ()
     records: Sequence[IssuedRecord] | None = None
+    files: Sequence[bytes] = ()
 
 
 @dataclass(frozen=True)
@@ -186,18 +187,25 @@ class _Run:
         self._passed(f"Valid now, by this computer's clock; the first certificate ends {first:%Y-%m-%d}.")
 
     def record(self) -> None:
+        """A record of this very certificate is enough, whichever signer of the server made it."""
         self.step = "record"
-        named = self.sources.definitions
-        if named is not None and named.signer_public_key not in (None, self.found.certificates[1].public_key):
+        ours = [record for record in self.sources.records or () if record.chip_serial == self.chip.serial_number]
+        if any(record.certificate == self.found.device.der for record in ours):
+            if self.sources.files and self.found.device.der not in self.sources.files:
+                raise _other_file()
+            self._passed("The server's record holds this very certificate.")
+        elif self._is_of_another_signer():
             raise verdict.finished_by_another_signer()
-        if self.sources.records is None:
-            return
-        records = [record for record in self.sources.records if record.chip_serial == self.chip.serial_number]
-        if not records:
+        elif ours:
+            raise _other_record(ours, self.found.device.der)
+        elif self.sources.records is not None:
             raise verdict.finished_without_record()
-        if not any(record.certificate == self.found.device.der for record in records):
-            raise _other_record(records, self.found.device.der)
-        self._passed("The server's record holds this very certificate.")
+
+    def _is_of_another_signer(self) -> bool:
+        named = self.sources.definitions
+        if named is None or named.signer_public_key is None:
+            return False
+        return self.found.certificates[1].public_key != named.signer_public_key
 
     def _chip_key(self) -> bytes | None:
         return None if self.found.key_slot is None else self.chip.public_keys.get(self.found.key_slot)
@@ -294,6 +302,15 @@ def _outside(certificate: x509.Certificate, now: datetime) -> CertificateError:
         f" this computer's clock says {now:%Y-%m-%d %H:%M} UTC.",
         advice="The chip has no clock and still signs, but a peer with one refuses the certificate. Check the clock.",
         code=Code.CERTIFICATE_EXPIRED,
+        board=Board.SET_ASIDE,
+    )
+
+
+def _other_file() -> CertificateError:
+    return CertificateError(
+        "The server's record holds this certificate, but its folder 'certs' holds another one for this chip.",
+        advice="Call the technician: the files are made from the record, so somebody has changed them.",
+        code=Code.CERTIFICATE_MISMATCH,
         board=Board.SET_ASIDE,
     )
 

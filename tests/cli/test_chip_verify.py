@@ -180,6 +180,34 @@ def test_record_of_this_certificate_is_compared(
         assert (ended.code, result(ended)["verdict"]) == (code, verdict)
 
 
+def test_file_of_another_certificate_in_certs_is_told(
+    authority: MemoryCa, finished: bytes, export: Path, tmp_path: Path
+) -> None:
+    logs, certs = tmp_path / "data" / "logs", tmp_path / "data" / "certs"
+    logs.mkdir(parents=True)
+    certs.mkdir()
+    (logs / "signing-20261121-101500.tsv").write_bytes(HEADER + record(authority))
+    (serial, _), reply = next(iter(authority.issued.items()))
+    file = certs / f"{serial.hex().upper()}_device.pem"
+    options = ("--signer", export, "--server-data", tmp_path / "data", "--json")
+    for der, code in ((reply.device_certificate, 0), (reply.signer_certificate, 7)):
+        file.write_bytes(x509.load_der_x509_certificate(der).public_bytes(Encoding.PEM))
+        ended = verify(tmp_path, finished, *options)
+        assert ended.code == code
+    assert "folder 'certs' holds another one" in result(ended)["error"]["message"]
+
+
+def test_recorded_certificate_of_another_signer_of_the_server_is_good(
+    authority: MemoryCa, export: Path, tmp_path: Path
+) -> None:
+    other = MemoryCa()
+    other.root_key = authority.root_key
+    memory, log = provisioned(other), tmp_path / "signing.tsv"
+    log.write_bytes(HEADER + record(other))
+    assert verify(tmp_path, memory, "--signer", export, "--log", log).code == 0
+    assert verify(tmp_path, memory, "--signer", export).code == 6
+
+
 @pytest.mark.parametrize("content", [b"", b"no log\n", HEADER + b"damaged\n"])
 def test_log_that_is_none_is_refused_before_the_verdict(
     finished: bytes, export: Path, tmp_path: Path, content: bytes

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
+from atcaprov.certs.certificate_files import read_certificate
 from atcaprov.certs.issued_record import IssuedRecord, read_signing_log
 from atcaprov.cli.chip.certificate_texts import chain_object, error_object
 from atcaprov.cli.chip.issuer_options import issuer_options, known_issuer
@@ -49,18 +50,20 @@ def command(
     known = known_issuer(**issuer)
     if genuine and (known.definitions is not None or known.device_definition is not None):
         raise UsageError("--genuine asks for the maker's certificates, not for those of a signer of your own.")
-    sources = TrustSources(
-        datetime.now(UTC),
-        definitions=known.definitions,
-        device_definition=known.device_definition,
-        root=known.root,
-        issuers=known.issuers,
-        records=_records(logs, server_data),
-    )
+    paths = _log_paths(logs, server_data)
     with open_read_only(url, trace=trace) as device:
         if genuine:
             prove_genuine(device, root=known.root)
         chip = read_snapshot(device)
+        sources = TrustSources(
+            datetime.now(UTC),
+            definitions=known.definitions,
+            device_definition=known.device_definition,
+            root=known.root,
+            issuers=known.issuers,
+            records=_records(paths, chip.serial_number) if paths else None,
+            files=_certificate_files(server_data, chip.serial_number),
+        )
         result = verify_chip(device, chip, sources)
     if as_json:
         say_json(_object(chip, result))
@@ -71,28 +74,38 @@ def command(
     return 0
 
 
-def _records(logs: tuple[Path, ...], server_data: Path | None) -> list[IssuedRecord] | None:
-    """Return the records of all logs; None if none is named."""
-    paths = list(logs)
-    if server_data is not None:
-        found = sorted((server_data / "logs").glob("signing-*.tsv"))
-        if not found:
-            raise UsageError(
-                f"{server_data} holds no signing log (logs/signing-*.tsv).",
-                advice="Give the folder that the server has as --data.",
-                code=Code.FILE_UNREADABLE,
-            )
-        paths += found
-    if not paths:
-        return None
-    return [record for path in paths for record in _read(path)]
+def _log_paths(logs: tuple[Path, ...], server_data: Path | None) -> list[Path]:
+    """Return the signing logs that are named, and all of the server's folder."""
+    if server_data is None:
+        return list(logs)
+    found = sorted((server_data / "logs").glob("signing-*.tsv"))
+    if not found:
+        raise UsageError(
+            f"{server_data} holds no signing log (logs/signing-*.tsv).",
+            advice="Give the folder that the server has as --data.",
+            code=Code.FILE_UNREADABLE,
+        )
+    return [*logs, *found]
 
 
-def _read(path: Path) -> list[IssuedRecord]:
-    try:
-        return [record for _, _, record in read_signing_log(path)]
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}.", code=Code.FILE_UNREADABLE) from error
+def _records(paths: Sequence[Path], chip_serial: bytes) -> list[IssuedRecord]:
+    """Return the records of one chip; a log may have millions of others."""
+    found = []
+    for path in paths:
+        try:
+            found += [record for _, _, record in read_signing_log(path) if record.chip_serial == chip_serial]
+        except OSError as error:
+            raise UsageError(f"{path} cannot be read: {error.strerror}.", code=Code.FILE_UNREADABLE) from error
+    return found
+
+
+def _certificate_files(server_data: Path | None, chip_serial: bytes) -> list[bytes]:
+    """Return the device certificates (DER) that the server's folder `certs` holds for a chip."""
+    if server_data is None:
+        return []
+    name = chip_serial.hex().upper()
+    paths = sorted((server_data / "certs").glob(f"{name}*_device.pem"))
+    return [read_certificate(path) for path in paths]
 
 
 def _lines(chip: ChipSnapshot, result: Verification) -> Iterator[str]:
