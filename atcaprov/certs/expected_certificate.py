@@ -62,28 +62,20 @@ def expected_certificate(
     certificate, or something is missing that the definition needs of the chip.
     """
     fields = {field.name: field for field in certificate_fields(certificate)}
-    key = public_key or _public_key(certificate, fields)
+    placeholder = definition.layout.public_key.of(definition.cert_template)
+    key = public_key or _public_key(certificate, fields) or placeholder
     signer_id = _signer_id(definition, certificate, fields)
-    signature = _signature(certificate, fields)
-    compressed = _compressed(definition, certificate, fields, signer_id or bytes(2), signature or _UNKNOWN_SIGNATURE)
-    built = patched_template(
-        definition, compressed, key or definition.layout.public_key.of(definition.cert_template), ca_public_key
-    )
+    signature = _signature(certificate, fields) or _UNKNOWN_SIGNATURE
+    compressed = _compressed(definition, certificate, fields, signer_id or bytes(2), signature)
+    built = patched_template(definition, compressed, key, ca_public_key)
     if signer_id is None:
         _put(built, definition, StdElement.SIGNER_ID, _UNKNOWN_SIGNER_ID)
     put_elements(built, definition, chip_serial, stored)
     if definition.sn_source is SerialSource.STORED:
         _put(built, definition, StdElement.CERT_SN, _stored_serial(definition, certificate, fields, stored))
     else:
-        put_serial(
-            built,
-            definition,
-            compressed.signer_id,
-            key or bytes(PUBLIC_KEY_SIZE),
-            hashed_dates(compressed.pack()),
-            chip_serial,
-        )
-    return ExpectedCertificate(with_signature(built, definition, compressed.signature), compressed)
+        put_serial(built, definition, compressed.signer_id, key, hashed_dates(compressed.pack()), chip_serial)
+    return ExpectedCertificate(with_signature(built, definition, signature), compressed)
 
 
 def _put(built: bytearray, definition: CertificateDefinition, element: StdElement, value: bytes) -> None:
