@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
-from atcaprov import Code, Device, Hal
+from atcaprov import Code, Device, Hal, read_trace
 from atcaprov.certs.issued_record import HEADER, IssuedRecord
 from atcaprov.chip.commands import GEN_KEY_CREATE, Opcode
 from atcaprov.chip.memory_map import SLOT_CONFIG
@@ -286,6 +286,21 @@ def test_only_harmless_commands_are_sent_and_no_byte_changes(authority: MemoryCa
     }
     assert not [packet for packet in packets if packet[1] == Opcode.GEN_KEY and packet[2] & GEN_KEY_CREATE]
     assert memory.image() == before
+
+
+@pytest.mark.parametrize("command", ["cert", "verify"])
+def test_trace_of_the_program_holds_harmless_commands_only(
+    finished: bytes, export: Path, tmp_path: Path, command: str
+) -> None:
+    file, trace = tmp_path / "chip.json", tmp_path / "chip.trace"
+    file.write_bytes(finished)
+    options = ("--device", f"emulator:{file}", "--signer", str(export), "--trace", str(trace))
+    assert run_in_process(atcaprov, "chip", command, *options).code == 0
+    sent = [bytes.fromhex(event.sent[:6]) for event in read_trace(trace).events if event.sent]
+    expected = {Opcode.READ, Opcode.INFO, Opcode.GEN_KEY}
+    assert {packet[1] for packet in sent} == expected | ({Opcode.NONCE, Opcode.SIGN} if command == "verify" else set())
+    assert not [packet for packet in sent if packet[1] == Opcode.GEN_KEY and packet[2] & GEN_KEY_CREATE]
+    assert file.read_bytes() == finished
 
 
 # Trust parts
