@@ -12,7 +12,7 @@ from atcaprov.provisioning.checks import CheckFinding
 from atcaprov.provisioning.plan import Plan
 from atcaprov.provisioning.stage_plan import PlannedWrite, StagePlan
 from atcaprov.provisioning.trial_run import TrialRun
-from provisioning_client.plan_text import certificate_fields
+from provisioning_client.plan_text import certificate_fields, stage_words
 
 
 def plan_object(plan: Plan, url: str, *, dry_run: bool) -> dict[str, Any]:
@@ -26,7 +26,7 @@ def plan_object(plan: Plan, url: str, *, dry_run: bool) -> dict[str, Any]:
         **_zone(chip.config),
         "checks": [_check(finding) for finding in plan.findings],
         "assumptions": list(plan.assumptions),
-        "stages": [_stage(stage) for stage in plan.stages],
+        "stages": [_stage(plan, stage) for stage in plan.stages],
         "permanent": list(plan.permanent),
         "lost": [{"slot": slot, "uses": list(uses)} for slot, uses in plan.lost.items() if uses],
         "commands": plan.commands,
@@ -63,11 +63,12 @@ def _error(error: AtcaProvError) -> dict[str, Any]:
     }
 
 
-def _stage(stage: StagePlan) -> dict[str, Any]:
+def _stage(plan: Plan, stage: StagePlan) -> dict[str, Any]:
     return {
         "n": stage.stage.value,
         "stage": stage.stage.name,
         "state": str(stage.state),
+        "does": stage_words(plan, stage),
         "writes": [_write(write) for write in stage.writes],
         "commands": dict(stage.commands),
         "typical_ms": round(stage.typical_ms, 1),

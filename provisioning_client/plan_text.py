@@ -74,12 +74,17 @@ def _checks(plan: Plan) -> Iterator[str]:
 def _stages(plan: Plan) -> Iterator[str]:
     yield "Stages:"
     for stage in plan.stages:
-        words = _does(plan, stage) if stage.state is StageState.TO_DO else ""
+        words = stage_words(plan, stage)
         label = f"{stage.stage.label:.<{LABEL_WIDTH}}"
         yield f"  {stage.stage.value:2} {label}{_STATES[stage.state]:<12}{words}".rstrip()
         if stage.stage is Stage.CONFIG_WRITE:
             for write in stage.writes:
                 yield from _bytes(write)
+
+
+def stage_words(plan: Plan, stage: StagePlan) -> str:
+    """Return in words what a stage does; nothing if it is not to do."""
+    return _does(plan, stage) if stage.state is StageState.TO_DO else ""
 
 
 def _does(plan: Plan, stage: StagePlan) -> str:

@@ -71,6 +71,7 @@ def test_a_dry_run_leaves_server_and_chip_as_they_are(line: Line, tmp_path: Path
     assert dry_run["error"] is None
     assert (dry_run["before"]["config_locked"], dry_run["after"]["config_locked"]) == (False, True)
     assert dry_run["after"]["slots_locked"] == [13]
+    assert found["stages"][8]["does"] == "lock slots 13, permanently"
     device, signer = (
         x509.load_der_x509_certificate(bytes.fromhex(dry_run[f"{role}_certificate_der"]))
         for role in ("device", "signer")
