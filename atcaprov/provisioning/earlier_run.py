@@ -25,7 +25,7 @@ def find_earlier_run(flight: Preflight) -> None:
 
     Raises ProvisioningError for a chip with a locked data zone whose key this server has not certified.
     """
-    chip = existing_key(flight)
+    chip = existing_key(flight, flight.profile.device_key_slot)
     disowned = _DISOWNED if flight.data_is_locked else frozenset({Code.NOT_ISSUED})
     answers = 1 if flight.data_is_locked else ANSWERS_FOR_A_NEW_KEY
     if chip is not None and was_certified(flight, chip, disowned, answers):
@@ -34,9 +34,8 @@ def find_earlier_run(flight: Preflight) -> None:
         raise judged(flight.device, chip, flight.offer, flight.cert_info)
 
 
-def existing_key(flight: Preflight) -> ChipKey | None:
-    """Return the chip's key; a computation error alone does not mean that there is none."""
-    slot = flight.profile.device_key_slot
+def existing_key(flight: Preflight, slot: int) -> ChipKey | None:
+    """Return the chip's key in a slot; a computation error alone does not mean that there is none."""
     public_key = existing_public_key(lambda: flight.device.get_pubkey(slot), lambda: _holds_key(flight, slot))
     return None if public_key is None else ChipKey.of(flight.config, public_key)
 

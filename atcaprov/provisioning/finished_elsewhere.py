@@ -26,11 +26,15 @@ def judged(device: Device, chip: ChipKey | None, offer: SignerOffer, cert_info: 
 
 
 def finished_elsewhere(
-    device: Device, chip: ChipKey, offer: SignerOffer, cert_info: CertInfo
+    device: Device, chip: ChipKey, offer: SignerOffer, cert_info: CertInfo, key_slot: int | None = None
 ) -> ProvisioningError | None:
-    """Return the error for a chip with valid certificates under the pinned root; None if it does not prove them."""
+    """Return the error for a chip with valid certificates under the pinned root; None if it does not prove them.
+
+    `key_slot` is where the key of `chip` is, if not where the offered definition says.
+    """
+    slot = offer.device_definition.private_key_slot if key_slot is None else key_slot
     try:
-        signer_key = _proved_signer(device, chip, offer, cert_info)
+        signer_key = _proved_signer(device, chip, offer, cert_info, slot)
     except CertificateError:
         return None
     if signer_key == cert_info.signer_public_key:
@@ -38,7 +42,7 @@ def finished_elsewhere(
     return verdict.finished_by_another_signer()
 
 
-def _proved_signer(device: Device, chip: ChipKey, offer: SignerOffer, cert_info: CertInfo) -> bytes:
+def _proved_signer(device: Device, chip: ChipKey, offer: SignerOffer, cert_info: CertInfo, key_slot: int) -> bytes:
     """Return the key (X||Y) of the signer that certified the chip, if the chain is valid and the chip proves its
     key."""
     issuer = IssuerDefinitions(
@@ -46,5 +50,5 @@ def _proved_signer(device: Device, chip: ChipKey, offer: SignerOffer, cert_info:
     )
     pair = rebuilt_pair(device.read_slot, issuer, public_key=chip.public_key, chip_serial=chip.serial_number)
     verify_chain(pair.device, pair.signer, cert_info.root_public_key, device_public_key=chip.public_key)
-    prove_key(device, offer.device_definition.private_key_slot, chip.public_key)
+    prove_key(device, key_slot, chip.public_key)
     return pair.signer_public_key

@@ -24,7 +24,7 @@ class DeliveredPart(enum.StrEnum):
     """TrustFLEX: configured and locked by the maker, with slots that are still to be written."""
 
 
-_TFLXTLS_KEYS: Final = (0, 2, 3, 4)
+TFLXTLS_KEY_SLOTS: Final = (0, 2, 3, 4)
 """Slots of private keys that sign messages."""
 _TFLXTLS_CERTIFICATES: Final = frozenset({8, 10, 11, 12, 13, 15})
 """Slots that are read in clear and may be written."""
@@ -85,7 +85,7 @@ class Profile:
                 advice="Leave --config out.",
             )
         object.__setattr__(self, "config_zone", TFLXTLS_TABLE.config)
-        if self.device_key_slot not in _TFLXTLS_KEYS:
+        if self.device_key_slot not in TFLXTLS_KEY_SLOTS:
             raise UsageError(
                 f"Slot {self.device_key_slot} of a TFLXTLS holds no key that signs messages.",
                 advice="Use --key-slot 0, 2, 3 or 4.",

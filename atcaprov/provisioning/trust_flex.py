@@ -22,6 +22,7 @@ from atcaprov.inspection.snapshot import read_snapshot
 from atcaprov.provisioning.earlier_run import ANSWERS_FOR_A_NEW_KEY, existing_key, was_certified
 from atcaprov.provisioning.finished_elsewhere import finished_elsewhere
 from atcaprov.provisioning.preflight import Preflight
+from atcaprov.provisioning.profile import TFLXTLS_KEY_SLOTS
 
 _NOT_ISSUED: Final = frozenset({Code.NOT_ISSUED})
 
@@ -75,19 +76,25 @@ def find_earlier_run(flight: Preflight) -> None:
             (FINISHED_ELSEWHERE), or its fixed key is missing (PROVISIONING).
         ServerRejected: the server has certified this chip with another key or by another signer.
     """
-    is_fixed = flight.profile.device_key_slot == 0
-    chip = existing_key(flight)
-    if chip is None:
-        if is_fixed:
-            raise _no_key()
-        return
-    if was_certified(flight, chip, _NOT_ISSUED, 1 if is_fixed else ANSWERS_FOR_A_NEW_KEY):
+    slot = flight.profile.device_key_slot
+    is_fixed = slot == 0
+    chip = existing_key(flight, slot)
+    if chip is None and is_fixed:
+        raise _no_key()
+    if chip is not None and was_certified(flight, chip, _NOT_ISSUED, 1 if is_fixed else ANSWERS_FOR_A_NEW_KEY):
         flight.chip = chip
         return
-    finished = finished_elsewhere(flight.device, chip, flight.offer, flight.cert_info)
-    if finished is not None:
-        raise finished
+    _require_not_finished(flight)
     flight.chip = chip if is_fixed else None
+
+
+def _require_not_finished(flight: Preflight) -> None:
+    """Raise ProvisioningError (FINISHED_ELSEWHERE) if the certificates on the chip are good for a key of any slot."""
+    for slot in TFLXTLS_KEY_SLOTS:
+        chip = existing_key(flight, slot)
+        finished = chip and finished_elsewhere(flight.device, chip, flight.offer, flight.cert_info, slot)
+        if finished:
+            raise finished
 
 
 def require_open_slots(flight: Preflight) -> None:

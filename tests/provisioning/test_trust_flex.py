@@ -269,6 +269,18 @@ class TestKeySlots:
         error = refused(hal, authority_of_slot_2, self.PROFILE)
         assert (error.code, error.board) == (Code.FINISHED_ELSEWHERE, Board.SET_ASIDE)
 
+    @pytest.mark.parametrize(("first", "second"), [(0, 2), (2, 0), (2, 3)])
+    def test_certificates_of_another_server_for_the_key_of_another_slot_are_not_overwritten(
+        self, first: int, second: int
+    ) -> None:
+        """In a line that replaces the maker's certificates, consent is always given."""
+        one, other = MemoryCa(private_key=first), MemoryCa(private_key=second)
+        other.root_key = one.root_key
+        hal = part()
+        run(hal, one, replace(self.PROFILE, device_key_slot=first, slots_to_lock=()))
+        error = refused(hal, other, replace(self.PROFILE, device_key_slot=second, slots_to_lock=()))
+        assert (error.code, error.board) == (Code.FINISHED_ELSEWHERE, Board.SET_ASIDE)
+
     @pytest.mark.parametrize("code", [Code.CHIP_HAS_OTHER_KEY, Code.CHIP_HAS_OTHER_SIGNER])
     def test_a_chip_that_was_certified_otherwise_keeps_its_key(self, authority_of_slot_2: MemoryCa, code: Code) -> None:
         functions = InMemory(authority_of_slot_2)
