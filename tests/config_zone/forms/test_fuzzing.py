@@ -30,7 +30,7 @@ def differences(found: bytes) -> list[int]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", TEXTS)
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(data=st.data())
 def test_one_changed_character_never_moves_a_byte(name: str, data: st.DataObject) -> None:
     text = TEXTS[name]
@@ -49,7 +49,7 @@ def test_one_changed_character_never_moves_a_byte(name: str, data: st.DataObject
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", TEXTS)
-@settings(max_examples=30)
+@settings(max_examples=15)
 @given(data=st.data())
 def test_a_truncated_file_is_refused_or_whole(name: str, data: st.DataObject) -> None:
     text = TEXTS[name]
@@ -59,7 +59,7 @@ def test_a_truncated_file_is_refused_or_whole(name: str, data: st.DataObject) ->
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", TEXTS)
-@settings(max_examples=30)
+@settings(max_examples=15)
 @given(data=st.data())
 def test_a_lost_or_doubled_piece_is_refused_or_changes_nothing(name: str, data: st.DataObject) -> None:
     text = TEXTS[name]
