@@ -53,6 +53,8 @@ def plan_writes(snapshot: ChipSnapshot, contents: Iterable[SlotContent], *, over
 
 
 def _planned(snapshot: ChipSnapshot, content: SlotContent, images: dict[int, bytes], *, overwrite: bool) -> SlotWrite:
+    if snapshot.stored(content.slot, content.offset, len(content.data)) == content.data:
+        return SlotWrite(content, ())  # whatever the slot takes now
     slot = snapshot.zone.slots[content.slot]
     require_data_slot(snapshot, slot)
     start, end = content.offset, content.offset + len(content.data)

@@ -392,6 +392,15 @@ def test_what_is_there_is_not_overwritten_without_the_option(make_chip: MakeChip
     imported(hal, plain(KEY), x509_slot=8, overwrite=True)
 
 
+def test_what_is_there_already_may_be_in_a_slot_that_takes_nothing_more(make_chip: MakeChip) -> None:
+    hal = make_chip()
+    certificate = plain(KEY)
+    imported(hal, certificate, x509_slot=8)
+    hal.memory.config[89] &= 0xFE  # SlotLocked of slot 8
+    assert imported(hal, certificate, x509_slot=8).writes[0].is_there
+    assert refused(hal, plain(KEY, "another"), x509_slot=8).code == Code.SLOT_LOCKED
+
+
 def test_bytes_behind_the_certificate_stay(make_chip: MakeChip) -> None:
     hal = make_chip()
     certificate = plain(KEY)
