@@ -217,8 +217,8 @@ def _check_device(der: bytes, at: datetime | None) -> None:
 def _extensions(der: bytes, role: str, at: datetime | None) -> x509.Extensions:
     # Only certificates with a verified signature or key come here, so the parser gets no foreign input.
     try:
-        certificate = x509.load_der_x509_certificate(_without_alternative_name(der))
-        extensions = certificate.extensions
+        certificate = x509.load_der_x509_certificate(der)
+        extensions = _readable_extensions(certificate, der)
         begin, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
     except (ValueError, x509.DuplicateExtension, x509.InvalidVersion) as error:
         raise _broken(f"The {role} certificate is not usable: {error}.") from error
@@ -231,6 +231,13 @@ def _extensions(der: bytes, role: str, at: datetime | None) -> x509.Extensions:
         if extension.critical and not isinstance(extension.value, _KNOWN_EXTENSIONS):
             raise _broken(f"The {role} certificate has the unknown critical extension {extension.oid.dotted_string}.")
     return extensions
+
+
+def _readable_extensions(certificate: x509.Certificate, der: bytes) -> x509.Extensions:
+    try:
+        return certificate.extensions
+    except ValueError:
+        return x509.load_der_x509_certificate(_without_alternative_name(der)).extensions
 
 
 def _without_alternative_name(der: bytes) -> bytes:

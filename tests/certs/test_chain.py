@@ -6,6 +6,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import ExtensionOID, NameOID
 
 from atcaprov import CertificateError, Code, verify_chain
 from atcaprov.certs.chain import verify_root, verify_signer, verify_under_root
@@ -205,3 +206,30 @@ def test_signer_under_its_root_certificate() -> None:
         verify_under_root(signer_certificate(root=Key.of(5)), root_certificate())
     with pytest.raises(CertificateError, match="not usable"):
         verify_under_root(SIGNER_DER[:-1], root_certificate())
+
+
+@pytest.mark.parametrize("critical", [False, True])
+def test_alternative_name_that_cannot_be_read_is_passed_over_unless_it_is_critical(critical: bool) -> None:
+    """Microchip writes an underscore into a PrintableString, which `cryptography` refuses to read."""
+    name = bytes.fromhex("3021a41f301d311b301906035504051312") + b"eui48_E8EB1B202027"
+    alternative = x509.UnrecognizedExtension(ExtensionOID.SUBJECT_ALTERNATIVE_NAME, name)
+    begin, end = datetime(2026, 1, 1, tzinfo=UTC), datetime(2040, 1, 1, tzinfo=UTC)
+    names = [x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)]) for text in ("a root", "a signer", "a device")]
+    usage = x509.KeyUsage(True, False, False, False, False, True, True, False, False)
+    signer = (
+        x509.CertificateBuilder(names[0], names[1], SIGNER.private.public_key(), 1, begin, end)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(usage, critical=True)
+        .sign(ROOT.private, hashes.SHA256())
+    )
+    device = (
+        x509.CertificateBuilder(names[1], names[2], DEVICE.private.public_key(), 2, begin, end)
+        .add_extension(alternative, critical=critical)
+        .sign(SIGNER.private, hashes.SHA256())
+    )
+    device_der, signer_der = (each.public_bytes(Encoding.DER) for each in (device, signer))
+    if not critical:
+        verify_chain(device_der, signer_der, ROOT.public)
+        return
+    with pytest.raises(CertificateError, match="critical extension"):
+        verify_chain(device_der, signer_der, ROOT.public)
