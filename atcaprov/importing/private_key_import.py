@@ -79,6 +79,12 @@ def _require_takes_key(snapshot: ChipSnapshot, slot: Slot, write_key: bytes | No
             code=Code.SLOT_LOCKED,
             board=Board.UNTOUCHED,
         )
+    parent = snapshot.zone.slots[slot.slot_config.write_key]
+    if write_key is not None and parent.key_config.req_auth:
+        raise _not_allowed(
+            f"The WriteKey of slot {slot.number}, in slot {parent.number}, asks for an authorization before each use, "
+            "which only its owner can give."
+        )
     if not snapshot.zone.data_locked:
         return
     if not slot.slot_config.priv_write:

@@ -135,6 +135,12 @@ def test_a_part_that_hides_the_public_key_proves_it_by_a_signature(make_chip: Ma
     assert signs_as_the_file(hal, 3)
 
 
+def test_a_write_key_that_asks_for_an_authorization_is_refused_beforehand(make_chip: MakeChip) -> None:
+    hal = make_chip(slots={**ENCRYPTED_ONLY, 6: (0x8F8F, 0x079C)}, content={6: WRITE_KEY})
+    error = refused(hal, 3, write_key=WRITE_KEY)
+    assert error.what.startswith("The WriteKey of slot 3, in slot 6, asks for an authorization before each use")
+
+
 def test_a_chip_that_holds_another_key_afterwards_is_found(make_chip: MakeChip) -> None:
     hal = make_chip(data_locked=False)
     plan = planned(hal, 2, replace_key=True)
