@@ -16,6 +16,7 @@ from atcaprov.provisioning.plan import Plan
 from atcaprov.provisioning.provision import Provisioned
 from atcaprov.provisioning.stage_plan import PlannedWrite, StagePlan, StageState
 from atcaprov.provisioning.trial_run import TrialRun
+from atcaprov.rehearsal.report import slot_list
 from atcaprov.stages import Stage
 from provisioning_client.console_output import FATES, LABEL_WIDTH
 
@@ -130,10 +131,19 @@ def _permanent(plan: Plan) -> Iterator[str]:
     if plan.permanent:
         yield "Permanent afterwards:"
         yield from (f"  {line}" for line in plan.permanent)
-    lost = {slot: uses for slot, uses in plan.lost.items() if uses}
-    if lost:
+    yield from _losses(plan)
+
+
+def _losses(plan: Plan) -> Iterator[str]:
+    """Yield a line for the slots that lose the same uses."""
+    slots: dict[tuple[str, ...], list[int]] = {}
+    for slot, uses in plan.lost.items():
+        if uses:
+            slots.setdefault(uses, []).append(slot)
+    if slots:
         yield "No longer possible afterwards:"
-        yield from (f"  slot {slot} is not {'; '.join(uses)}" for slot, uses in lost.items())
+    for uses, numbers in slots.items():
+        yield f"  {'slot' if len(numbers) == 1 else 'slots'} {slot_list(numbers)} can no longer be {' or '.join(uses)}"
 
 
 def _time(plan: Plan, url: str) -> Iterator[str]:

@@ -51,7 +51,7 @@ def _header(drawn: ChipMap) -> Markup:
 
 
 def _slots(drawn: ChipMap) -> Markup:
-    heads = ["Slot", "What it is", *(joined(right, _MOMENTS) for right in Right), "Bonds"]
+    heads = ["Slot", "What it is", *(joined(right, _MOMENTS) for right in Right), "Other slots"]
     table = element(
         "table",
         _table_head(heads),
@@ -88,7 +88,7 @@ def _slot(slot: SlotMap, drawn: ChipMap) -> Markup:
             number,
             _cell(None, *_what(slot)),
             *cells,
-            _cell("Bonds" if drawn.bonds_of(slot.number) else None, bonds),
+            _cell("Other slots" if drawn.bonds_of(slot.number) else None, bonds),
             id=f"slot-{slot.number}",
             class_="changed" if slot.other else None,
             role="row",

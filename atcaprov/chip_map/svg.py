@@ -117,7 +117,7 @@ class _Canvas:
                 center = x + _STEP * moment + _SQUARE / 2
                 yield _text("moment", center, self.y + 30, str(moment + 1))
         if self._map.references:
-            yield _text("head", _ARCS_X, self.y + 14, "Acts on")
+            yield _text("head", _ARCS_X, self.y + 14, "Other slots")
         self.y += 38
 
     def rows(self) -> Iterator[Markup]:

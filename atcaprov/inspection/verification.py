@@ -150,12 +150,26 @@ class _Run:
                 f"The certificates were found ({self.found.layout}), but no root is named that they should lead to.",
                 advice="Add --root FILE, the certificate of the root that you trust.",
             )
+        name = x509.load_der_x509_certificate(root).subject.rfc4514_string()
         if self.found.layout in MAKER_LAYOUTS:
-            require_chain(self.found, root)
+            self._require_makers_chain(root, name)
         else:
             require_path(self.found, root)
-        name = x509.load_der_x509_certificate(root).subject.rfc4514_string()
         self._passed(f"The certificates lead to the root {name}.")
+
+    def _require_makers_chain(self, root: bytes, name: str) -> None:
+        try:
+            require_chain(self.found, root)
+        except CertificateError as error:
+            if error.code == Code.ROOT_NOT_PINNED:
+                error.what = f"The maker's certificates do not lead to the root {name}."
+                error.advice = (
+                    "Check the file given with --root."
+                    if self.sources.root
+                    else "It is Microchip's, from the vendor's library: on a real part, ask where the chip comes from."
+                    " For another root, such as that of a software chip, give --root FILE."
+                )
+            raise
 
     def key(self) -> None:
         self.step = "key"

@@ -155,9 +155,7 @@ STATION_CHECKS: Final = (
     Check("quota", "the signer's quota is enough for the batch", _quota, ("signer",)),
 )
 """Before a chip is touched, at the start and again before each chip."""
-_GENUINE: Final = Check(
-    "genuine", "the part proves that Microchip made it, if that is demanded", _genuine, ("earlier-run",)
-)
+_GENUINE: Final = Check("genuine", "the part proves that Microchip made it", _genuine, ("earlier-run",))
 _NEW_CERTIFICATE: Final = Check(
     "new-certificate", "the server certifies a new key of this chip", _new_certificate, ("earlier-run",)
 )
@@ -194,8 +192,9 @@ TRUST_FLEX_CHECKS: Final = (
 
 
 def chip_checks(profile: Profile) -> tuple[Check, ...]:
-    """Return the checks of the chips that a product is made of."""
-    return TRUST_FLEX_CHECKS if profile.part is DeliveredPart.TFLXTLS else CHIP_CHECKS
+    """Return the checks of the chips that a product is made of; a proof that is not demanded is none of them."""
+    checks = TRUST_FLEX_CHECKS if profile.part is DeliveredPart.TFLXTLS else CHIP_CHECKS
+    return tuple(check for check in checks if check is not _GENUINE or profile.require_genuine)
 
 
 def require_station(flight: Preflight) -> None:

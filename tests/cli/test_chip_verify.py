@@ -317,8 +317,25 @@ def test_software_trust_part_is_not_good_under_microchips_root(tmp_path: Path) -
     chip = load_image("tngtls").make(SeededRandom(b"trust"))
     ended = verify(tmp_path, chip, "--json")
     assert (ended.code, result(ended)["verdict"]) == (7, "not-good")
-    assert result(ended)["error"]["code"] == "root-not-pinned"
+    error = result(ended)["error"]
+    assert error["code"] == "root-not-pinned"
+    assert (
+        "do not lead to the root CN=Crypto Authentication Root CA 002,O=Microchip Technology Inc." in error["message"]
+    )
+    assert "cert_info" not in error["advice"]
+    assert "give --root FILE" in error["advice"]
+    assert verify(tmp_path, chip, "--root", TEST_ROOT).code == 0
     assert "Error [not-genuine]" in verify(tmp_path, chip, "--genuine").err
+
+
+def test_another_root_than_the_makers_is_told(tmp_path: Path) -> None:
+    chip, other = load_image("tngtls").make(SeededRandom(b"trust")), tmp_path / "other.pem"
+    root = issued_by_root(ROOT, ROOT, "root", ca=True)
+    other.write_bytes(x509.load_der_x509_certificate(root).public_bytes(Encoding.PEM))
+    ended = verify(tmp_path, chip, "--root", other)
+    assert ended.code == 7
+    assert "Check the file given with --root." in ended.err
+    assert verify(tmp_path, chip, "--root", TEST_ROOT).code == 0
 
 
 def test_blank_part_cannot_prove_that_it_is_genuine(tmp_path: Path) -> None:

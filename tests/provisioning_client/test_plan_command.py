@@ -157,6 +157,18 @@ def test_a_chip_that_cannot_be_done_has_the_code_and_the_fate_of_its_run(line: L
     assert "[wrong-part]" in done.out
 
 
+def test_a_proof_that_is_not_demanded_is_not_told_as_passed(line: Line) -> None:
+    """A blank part proves nothing, so no plan may say that it did."""
+    assert "Microchip made it" not in line.client("plan", "--device", "emulator:").out
+    assert "[genuine-unprovable]" in line.client("plan", "--device", "emulator:", "--require-genuine").out
+
+
+def test_slots_that_lose_the_same_uses_have_one_line(line: Line) -> None:
+    out = line.client("plan", "--device", "emulator:").out
+    assert "  slot 0 can no longer be given a new key by GenKey or given a key by PrivWrite\n" in out
+    assert "  slots 1-4 can no longer be given a key by PrivWrite\n" in out
+
+
 def test_several_chips_get_a_plan_each(line: Line) -> None:
     done = line.client("plan", "--json", "--device", "emulator:", "--device", "emulator:?image=atecc508a")
     assert [json.loads(text)["would_start"] for text in done.out.splitlines()] == [True, False]
