@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,6 +16,7 @@ from atcaprov.certs.certificate_fields import (
     ISSUER,
     NOT_AFTER,
     NOT_BEFORE,
+    SERIAL_NUMBER,
     SUBJECT,
     UNREADABLE_FIELD,
     certificate_fields,
@@ -62,6 +64,7 @@ def presented_chain(certificates: Sequence[bytes], keys: Collection[bytes], at: 
     loaded = [_load(der) for der in dict.fromkeys(certificates)]
     mine = [one for one in loaded if _p256_key(one) in keys] or loaded
     leaf = mine[0]
+    _require_positive_serial(_der(leaf))
     public_key = certified_key(leaf)
     issuers = _issuers(leaf, [one for one in loaded if one is not leaf])
     for one in (leaf, *issuers):
@@ -76,13 +79,27 @@ def p256_key_of(certificate: bytes) -> bytes | None:
 
 def _load(der: bytes) -> x509.Certificate:
     try:
-        certificate = x509.load_der_x509_certificate(der)
-        certificate.subject, certificate.issuer, certificate.extensions  # noqa: B018 - read when asked for only
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of serial numbers: roots may have 0
+            certificate = x509.load_der_x509_certificate(der)
+            certificate.subject, certificate.issuer, certificate.extensions  # noqa: B018 - read when asked for only
     except UNREADABLE as error:
         raise CertificateError(
             f"A certificate cannot be read: {_unreadable_fields(der) or error}.", advice="Ask the CA for a correct one."
         ) from error
     return certificate
+
+
+def _require_positive_serial(der: bytes) -> None:
+    """Refuse a serial number that RFC 5280, 4.1.2.2 rules out, and that some clients do not read."""
+    serial = next((field.text for field in certificate_fields(der) if field.name == SERIAL_NUMBER), "")
+    digits = serial.split(" ", 1)[0]
+    if digits and (digits[0] in "89ABCDEF" or not digits.strip("0")):
+        raise CertificateError(
+            f"serial number: expected a positive number, found {serial}.",
+            advice="Ask the CA for a correct one.",
+            code=Code.CERTIFICATE_MISMATCH,
+        )
 
 
 def _unreadable_fields(der: bytes) -> str:

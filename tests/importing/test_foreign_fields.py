@@ -14,7 +14,7 @@ from tests.importing.conftest import configured_chip
 from tests.support.certificates import CHIP_SERIAL, DEVICE, SIGNER
 from tests.support.company_ca import ISSUERS, NOW
 from tests.support.der_tree import Node
-from tests.support.foreign_certificates import DEVICE_CHANGES, OF_DEVICE, Change, attribute, changed, tag
+from tests.support.foreign_certificates import DEVICE_CHANGES, OF_DEVICE, Change, attribute, changed, content, tag
 
 UNSIGNED = "signature of zeros"
 
@@ -57,3 +57,11 @@ def test_the_ca_writes_its_name_with_other_strings(snapshot: ChipSnapshot) -> No
     assert "issuer: expected O='Example Organization' (UTF8String)" in caught.value.what
     assert "found O='Example Organization' (PrintableString)" in caught.value.what
     assert caught.value.advice == "The CA must write its name as in its own certificate."
+
+
+@pytest.mark.parametrize("number", [b"\x80" + bytes(15), b"\x00"], ids=["negative", "zero"])
+def test_a_serial_number_must_be_positive(snapshot: ChipSnapshot, number: bytes) -> None:
+    certificate = signed_again(changed(OF_DEVICE, content(0, 1, to=number)))
+    with pytest.raises(AtcaProvError) as caught:
+        plan_import(snapshot, ImportOrder((certificate, *ISSUERS), x509_slot=8), NOW)
+    assert caught.value.what.startswith(f"serial number: expected a positive number, found {number.hex().upper()} (")
