@@ -5,6 +5,7 @@ All functions raise OSError, which callers translate: they know what the file is
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections.abc import Callable
@@ -48,8 +49,11 @@ def replace(path: Path, data: bytes, mode: int, *, check: Callable[[], None] = _
     """Write a whole file: after a power cut there is the old file, none if there was none, or the new one.
 
     `check` is called just before the new file takes its place; if it raises, the old one stays. Returns the
-    status of the new one. A power cut may leave `.NAME.new` beside it, which the next call overwrites.
+    status of the new one. A power cut may leave `.NAME.new` beside it, which the next call overwrites. Raises
+    OSError, also for a pipe or a device such as /dev/null, which no file may replace.
     """
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise OSError(errno.EEXIST, "it is a pipe or a device, not a file", str(path))
     fresh = path.with_name(f".{path.name}.new")
     fresh.unlink(missing_ok=True)
     try:

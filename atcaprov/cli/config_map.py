@@ -128,6 +128,9 @@ def _write(out: Path, text: str) -> None:
         click.echo(text.encode("ascii", "xmlcharrefreplace").decode(), nl=False)
         return
     try:
-        replace(out, text.encode(), _MODE)
+        if out.exists() and not out.is_file():  # a pipe or a device takes the text; a file in its place would be wrong
+            out.write_bytes(text.encode())
+        else:
+            replace(out.resolve(), text.encode(), _MODE)
     except OSError as error:
         raise UsageError(f"{out} cannot be written: {error.strerror}.", code=Code.FILE_UNWRITABLE) from error

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -50,6 +52,26 @@ def test_both_drawings_are_written_and_replaced(tmp_path: Path) -> None:
         assert ended.err == f"Map written to {svg} and {html}.\n"
     assert html.read_text().startswith("<!doctype html>")
     assert description(svg.read_text())
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no named pipes")
+def test_a_pipe_gets_the_drawing_and_stays_a_pipe(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with ThreadPoolExecutor() as pool:
+        read = pool.submit(pipe.read_bytes)
+        run_in_process(atcaprov, "config", "map", "--svg", str(pipe))
+        assert read.result().endswith(b"</svg>\n")
+    assert pipe.is_fifo()
+
+
+def test_a_link_stays_and_its_file_is_replaced(tmp_path: Path) -> None:
+    file, link = tmp_path / "file.svg", tmp_path / "link.svg"
+    file.write_text("old")
+    link.symlink_to(file)
+    run_in_process(atcaprov, "config", "map", "--svg", str(link))
+    assert link.is_symlink()
+    assert "</svg>" in file.read_text()
 
 
 def test_differences_name_the_other_file(tmp_path: Path) -> None:
