@@ -48,7 +48,7 @@ _OPTIONS: Final = (
         type=click.Choice([part.value for part in DeliveredPart]),
         default=DeliveredPart.BLANK.value,
         show_default=True,
-        help="How the chips come from the maker: blank, or as TrustFLEX parts (TFLXTLS of the ATECC608A, B or C), whose"
+        help="How the chips are delivered: blank, or as TrustFLEX parts (TFLXTLS of the ATECC608A, B or C), whose"
         " locked configuration is compared and whose open slots are written.",
     ),
     click.option(
@@ -197,9 +197,7 @@ class RunOptions:
         """
         replaces = self.replace_certificates or self.replace_foreign_certificates
         if replaces and self.part != DeliveredPart.TFLXTLS:
-            raise UsageError(
-                "Certificates are replaced on parts that come with some only: --part tflxtls.", advice="Add it."
-            )
+            raise UsageError("Certificates can be replaced only with --part tflxtls.", advice="Add it.")
         zone = DEFAULT_608A if self.config is None else read_zone_file(self.config).zone.data
         try:
             return Profile(
@@ -225,7 +223,7 @@ class RunOptions:
         if self.genuine_root is None:
             return None
         if not self.require_genuine:
-            raise UsageError("--genuine-root is for --require-genuine, which is not given.", advice="Add it.")
+            raise UsageError("--genuine-root needs --require-genuine.", advice="Add it.")
         return read_certificate(self.genuine_root)
 
 

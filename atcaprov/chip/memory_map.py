@@ -6,6 +6,7 @@ cryptoauthlib sources and AN3539.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Final
 
 CONFIG_SIZE: Final = 128
@@ -67,3 +68,8 @@ def slot_config(config: bytes, slot: int) -> int:
 def key_config(config: bytes, slot: int) -> int:
     """Return KeyConfig of `slot` as a 16-bit number."""
     return word_le(config, KEY_CONFIG + 2 * slot)
+
+
+def slots_text(slots: Collection[int]) -> str:
+    """Return the numbers of one or several slots as `slot 10` or `slots 10, 11`."""
+    return f"slot{'s' if len(slots) > 1 else ''} {', '.join(map(str, slots))}"

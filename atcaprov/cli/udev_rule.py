@@ -41,4 +41,4 @@ def command(install: bool, force: bool, root: Path | None) -> None:
 def _next_step(*, is_loaded: bool) -> str:
     if is_loaded:
         return "Reconnect the boards: the rule holds for what is plugged in from now on."
-    return "udev could not be told. Restart the computer, or run 'udevadm control --reload' and reconnect the boards."
+    return "udev was not notified. Restart the computer, or run 'udevadm control --reload' and reconnect the boards."

@@ -1,7 +1,7 @@
 """Whose configuration a zone is: a new part's, ours, a module's, a Trust part's, another tool's, or unknown.
 
 Locks, counters, address and what UpdateExtra sets are not compared, so a chip is recognized before its lock and after
-years of use. Another product's configuration made with atcaprov cannot be told from anybody else's: it is unknown.
+years of use. The configuration of another product is unknown, also if atcaprov provisioned it.
 """
 
 from __future__ import annotations

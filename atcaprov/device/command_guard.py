@@ -154,7 +154,7 @@ def require_permit(packet: bytes, permitted: frozenset[Act]) -> None:
     act = act_of(packet)
     if act is not None and act not in permitted:
         raise UsageError(
-            f"{command_name(packet)} was held back: it would {act.value}, which this step may not do.",
+            f"{command_name(packet)} was blocked: it would {act.value}, which this step may not do.",
             advice="Nothing was sent. This is an error in the program that uses the library.",
             code=Code.READ_ONLY,
         )

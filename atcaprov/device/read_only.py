@@ -1,16 +1,16 @@
 """Open a chip for reading only: no command that changes it can be sent.
 
-What may be sent is a list, and what is not on it is held back, whatever the caller permits. What the listed commands
+What may be sent is a list, and what is not on it is blocked, whatever the caller permits. What the listed commands
 leave behind is lost when the chip sleeps: TempKey, buffers, an authorization. Three of them do a little more, and it
 does no harm:
 
 - A random Nonce and Random may renew the seed of the random number generator, which no command can read.
 - SelfTest that fails makes the chip refuse to compute until a test passes; so it would at its next power-on, too.
-- Info reads the persistent latch; the mode that sets or clears it is held back.
+- Info reads the persistent latch; the mode that sets or clears it is blocked.
 
 The use of a key of limited use is counted in the chip for good: in Counter 0, or in LastKeyUse for slot 15 of an
 ATECC508A. So before a command that uses a slot, SlotConfig is read from the chip, each time, since the board may have
-been changed; the command is held back if LimitedUse is set, or if the zone cannot be read. GenKey that computes a
+been changed; the command is blocked if LimitedUse is set, or if the zone cannot be read. GenKey that computes a
 public key does not count (DS20005927A, 3.2.5 and 9.7).
 """
 
@@ -76,7 +76,7 @@ def open_read_only(url: str, *, trace: Path | None = None) -> Device:
     """Open the chip that a device URL names so that no command can change it, whatever the caller permits.
 
     The file of a software chip is not changed, and not created: its chip is then a new one. `trace` is a new file for
-    what passes between host and chip. A command that is held back raises UsageError (READ_ONLY); nothing was sent.
+    what passes between host and chip. A blocked command raises UsageError (READ_ONLY); nothing was sent.
     """
     hal = open_read_only_hal(url, trace=trace)
     try:
@@ -112,7 +112,7 @@ class ReadOnlyHal(ForwardingHal):
         require_permit(packet, frozenset())
         slots = slots_used(packet)
         if slots is None:
-            raise _held_back(packet, "it is not known to leave the chip as it is")
+            raise _blocked(packet, "it may change the chip")
         for slot in slots:
             refused = self._refused_look(packet, slot)
             if refused is not None:
@@ -132,10 +132,10 @@ class ReadOnlyHal(ForwardingHal):
             if len(reply) == STATUS_REPLY_SIZE:
                 if reply[1] in _NOT_BEGUN:
                     return reply
-                raise _held_back(packet, f"the chip does not show the configuration of slot {slot}")
+                raise _blocked(packet, f"the chip does not show the configuration of slot {slot}")
             zone += reply[1 : 1 + BLOCK_SIZE]
         if SlotConfig(slot_config(zone, slot)).limited_use:
-            raise _held_back(packet, f"the key in slot {slot} is of limited use, and the chip counts each use")
+            raise _blocked(packet, f"the key in slot {slot} is of limited use, and the chip counts each use")
         return None
 
 
@@ -160,9 +160,9 @@ def _read_config(block: int) -> bytes:
     return with_crc(bytes((7, Opcode.READ, Zone.CONFIG | P1_32_BYTES)) + address)
 
 
-def _held_back(packet: bytes, reason: str) -> UsageError:
+def _blocked(packet: bytes, reason: str) -> UsageError:
     return UsageError(
-        f"{command_name(packet)} was held back: {reason}.",
+        f"{command_name(packet)} was blocked: {reason}.",
         advice="Nothing was sent: a read-only command leaves the chip as it is.",
         code=Code.READ_ONLY,
     )

@@ -83,7 +83,7 @@ TEXTS: Final[dict[FindingCode, FindingText]] = {
         Weight.NOTE,
     ),
     FindingCode.PORT_SHARED: FindingText(
-        "The device file {path} is open in {process}, too.",
+        "The device file {path} is also open in {process}.",
         "End it if it should not use the chip: it may disturb every command.",
         Board.UNTOUCHED,
         Weight.NOTE,
@@ -99,7 +99,7 @@ TEXTS: Final[dict[FindingCode, FindingText]] = {
         Board.UNTOUCHED,
     ),
     FindingCode.OTHER_PART: FindingText(
-        "A part acknowledges {address} at {bus}, but does not wake as a chip of this family: it gave {answer}.",
+        "A part acknowledges {address} at {bus}, but does not wake as a chip of this family: it answered {answer}.",
         "Take the other part off the bus, or correct the address.",
         Board.UNTOUCHED,
     ),

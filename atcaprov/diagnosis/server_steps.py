@@ -67,7 +67,7 @@ def check_signer(examination: Examination) -> None:
     """Make the checks that a run makes before stage 1: of the signer, and of the chip if it was reached."""
     cert_info = examination.subject.cert_info
     if cert_info is None:
-        raise StepLeftOutError("no cert info file was given: --certinfo FILE")
+        raise StepLeftOutError("no cert info file was given (--certinfo FILE)")
     client = _client(examination)
     try:
         _make_checks(examination, cert_info, client)
@@ -107,5 +107,5 @@ def _add(examination: Examination, result: CheckFinding) -> None:
 def _client(examination: Examination) -> ExaminingClient:
     server = examination.subject.server
     if server is None:
-        raise StepLeftOutError("no server was named: --host and --port, or --certinfo FILE")
+        raise StepLeftOutError("no server was named (give --host and --port, or --certinfo FILE)")
     return ExaminingClient(server.host, server.port)

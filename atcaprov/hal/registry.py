@@ -49,7 +49,7 @@ def open_hal(url: str) -> Hal:
 def open_hal_read_only(url: str) -> Hal:
     """Open the chip that `url` names without a change to what keeps it: a software chip's file stays as it is.
 
-    Its packets are not held back: see `atcaprov.device.read_only`. Raises as `open_hal`.
+    It does not block any packet: see `atcaprov.device.read_only`. Raises as `open_hal`.
     """
     scheme, rest = _checked(url)
     return _opened(url, scheme.open_read_only or scheme.open, rest)

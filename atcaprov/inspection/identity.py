@@ -1,7 +1,7 @@
 """What a chip is and what it is used for, from what it shows.
 
 A blank part proves nothing: who can make a chip can give it any serial number. What another product's configuration
-made with atcaprov is for cannot be told either, as its table is nobody's but its maker's.
+made with atcaprov is for cannot be told either, as only its maker knows the configuration.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ _DELIVERED_ADDRESS: Final = 0xC0
 _ALL_OPEN: Final = 0xFFFF
 _ADDRESS_IN_85: Final = 0x01
 _SUFFIXES: Final = {
-    0xEE: "the end of a generic part",
-    0x01: "the end of a Trust part",
-    0x10: "the end of a Trust part for LoRaWAN",
-    0x27: "the end of a Trust part for LoRaWAN",
+    0xEE: "ends as on generic parts",
+    0x01: "ends as on Trust parts",
+    0x10: "ends as on Trust parts for LoRaWAN",
+    0x27: "ends as on Trust parts for LoRaWAN",
 }
 """By the last byte of the serial number (DS40002250B, DS40002249B, and the vendor's list of TNGLORA parts)."""
 
@@ -100,7 +100,7 @@ def suffix_text(serial_number: bytes) -> str:
     """Return in words what the first and the last bytes of a serial number (9 bytes) say."""
     if serial_number[:2] != _SERIAL_START:
         return "it does not begin with 01 23 as Microchip's do"
-    return _SUFFIXES.get(serial_number[-1], f"an unusual end, {serial_number[-1]:02X}")
+    return _SUFFIXES.get(serial_number[-1], f"ends unusually, with {serial_number[-1]:02X}")
 
 
 def counters_of(zone: ConfigZone) -> tuple[int | None, int | None]:

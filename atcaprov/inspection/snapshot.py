@@ -133,7 +133,7 @@ def _known(answers: Mapping[int, _Answer | None]) -> dict[int, _Answer]:
 
 def _changed(url: str) -> TransportError:
     return TransportError(
-        f"Another chip answers at {url} than when reading began.",
+        f"Another chip answers at {url}: the board was exchanged while it was read.",
         advice="Leave the board in its fixture until it has been read, and try again.",
         code=Code.DEVICE_NOT_FOUND,
     )

@@ -115,7 +115,7 @@ class Tray:
             return None
         where = f"its serial number was seen in record {same_serial.record}"
         if keys and same_serial.public_keys and not keys & frozenset(same_serial.public_keys):
-            return f"{where} with other keys: two parts have this serial number, or the keys were made anew"
+            return f"{where} with other keys: two parts have this serial number, or its keys were replaced"
         return f"{where}: the same part again, or a copy of it"
 
     def _keep(self, chip: Seen) -> None:
@@ -143,7 +143,7 @@ def _kind(device: Device, snapshot: ChipSnapshot, identity: Identity) -> tuple[K
     if not snapshot.zone.config_locked:
         strange = _strange(device, snapshot)
         if strange:
-            return Kind.FOREIGN, f"not as a new part is: {', '.join(strange)}"
+            return Kind.FOREIGN, f"differs from a new part: {', '.join(strange)}"
         return Kind.BLANK if identity.use is Use.BLANK else Kind.USED, identity.reason
     return Kind.LOCKED if identity.use in _LOCKED_USES else Kind.FOREIGN, identity.reason
 

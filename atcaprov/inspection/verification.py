@@ -19,6 +19,7 @@ from atcaprov.certs.chain import verify_chain
 from atcaprov.certs.definitions.definition import CertificateDefinition
 from atcaprov.certs.field_comparison import certificate_differences, listed
 from atcaprov.certs.issued_record import IssuedRecord
+from atcaprov.chip.memory_map import slots_text
 from atcaprov.device.device import Device
 from atcaprov.errors import AtcaProvError, Board, CertificateError, Code, DeviceError, ProvisioningError, UsageError
 from atcaprov.inspection import verdict
@@ -133,8 +134,7 @@ class _Run:
     def find(self) -> None:
         self.chain = _chain(self.chip, self.sources)
         slots = self.chain.device.slots
-        where = f"slot{'s' if len(slots) > 1 else ''} {', '.join(map(str, slots))}"
-        self._passed(f"Device certificate found in {where}: {self.chain.layout.description}.")
+        self._passed(f"Device certificate found in {slots_text(slots)}: {self.chain.layout.description}.")
 
     def chain_to_root(self) -> None:
         self.step = "chain"

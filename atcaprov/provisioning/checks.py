@@ -116,7 +116,7 @@ def _slot_locks(flight: Preflight) -> None:
 
 
 def _new_certificate(flight: Preflight) -> None:
-    """A server that has certified another key of this chip certifies no new one."""
+    """A server that has certified another key of this chip does not certify a new one."""
     if flight.issued is None:
         signer_offer.require_new_key_accepted(flight.offer, flight.serial_number)
 

@@ -11,6 +11,7 @@ from typing import Final
 
 from atcaprov.certs.rebuild import SlotContent
 from atcaprov.chip.maker_tables import TFLXTLS_TABLE
+from atcaprov.chip.memory_map import slots_text
 from atcaprov.chip.trust_parts import TFLXTLS, trust_part
 from atcaprov.config_zone.slot import Slot
 from atcaprov.config_zone.zone import ConfigZone
@@ -112,7 +113,7 @@ def require_open_slots(flight: Preflight) -> None:
         closed.add(flight.profile.device_key_slot)
     if closed:
         raise ProvisioningError(
-            f"This run has to write slot {_listed(sorted(closed))}, but it is locked, or was ordered as permanent.",
+            f"This run cannot write {slots_text(sorted(closed))}: locked, or ordered as permanent.",
             advice="Nothing was changed. Set the board aside: only parts with slots that are open fit this product.",
             code=Code.SLOT_LOCKED,
             board=Board.SET_ASIDE,
@@ -142,7 +143,7 @@ def require_consent(flight: Preflight) -> None:
             raise _foreign(taken)
     elif not flight.profile.replace_certificates:
         raise ProvisioningError(
-            f"This part comes with the maker's certificates in slot {_listed(sorted(taken))}. Once they are"
+            f"This part comes with the maker's certificates in {slots_text(sorted(taken))}. Once they are"
             " overwritten, it can no longer prove that the maker made it.",
             advice="Nothing was changed. If they are not needed, start again with --replace-certificates.",
             code=Code.CERTIFICATES_PRESENT,
@@ -152,8 +153,8 @@ def require_consent(flight: Preflight) -> None:
 
 def _foreign(slots: Iterable[int]) -> ProvisioningError:
     return ProvisioningError(
-        f"Slot {_listed(sorted(slots))} of this part holds data that are neither the maker's certificates nor this"
-        " line's: it may be a unit of another product.",
+        f"This part holds data in {slots_text(sorted(slots))} that are neither the maker's certificates nor this"
+        " line's. It may be a unit of another product.",
         advice="Nothing was changed. Ask for which product it was made. If no one needs what is there, start again with"
         " --replace-foreign-certificates.",
         code=Code.CERTIFICATES_PRESENT,
@@ -199,7 +200,3 @@ def _no_key() -> ProvisioningError:
         advice="Set the board aside: the part is damaged, or does not come from the maker.",
         board=Board.SET_ASIDE,
     )
-
-
-def _listed(numbers: Iterable[int]) -> str:
-    return ", ".join(map(str, numbers))

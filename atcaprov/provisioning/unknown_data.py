@@ -12,7 +12,7 @@ import secrets
 from collections.abc import Iterator
 from typing import Final
 
-from atcaprov.chip.memory_map import SLOT_COUNT, USE_LOCK
+from atcaprov.chip.memory_map import SLOT_COUNT, USE_LOCK, slots_text
 from atcaprov.config_zone.slot import Slot
 from atcaprov.config_zone.zone import ConfigZone
 from atcaprov.device.device import SECRET_SIZE
@@ -44,8 +44,8 @@ def require_no_unknown_data(flight: Preflight) -> None:
         return
     if not flight.profile.fill_unwritten:
         raise ProvisioningError(
-            f"The chip's configuration is locked, and slot {', '.join(map(str, unknown))} holds data that this server"
-            " has not issued: certificates of another program, or a secret of the product.",
+            f"The chip's configuration is locked, and it holds data in {slots_text(unknown)} that this server has not"
+            " issued: certificates of another program, or a secret of the product.",
             advice="Nothing was overwritten. If that data is not needed, start again with --fill-unwritten, which"
             " overwrites it.",
             code=Code.DATA_UNKNOWN,

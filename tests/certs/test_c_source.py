@@ -158,7 +158,7 @@ def test_with_parsed_certificates_everything_else_is_the_same(tmp_path: Path, ye
 
 
 @pytest.mark.parametrize("year", [2024, 2026])
-def test_a_library_without_compressed_certificates_is_told(tmp_path: Path, year: int) -> None:
+def test_library_without_compressed_certificates_is_refused_by_the_compiler(tmp_path: Path, year: int) -> None:
     output = compiler_output(tmp_path, *default_definitions(), year, "-DATCACERT_COMPCERT_EN=0")
     assert "Compressed certificates are switched off in cryptoauthlib: set ATCACERT_COMPCERT_EN to 1" in output
 

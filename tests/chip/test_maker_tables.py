@@ -33,16 +33,16 @@ def test_every_bit_is_fixed_or_chosen_or_lives(bit: int) -> None:
 
 
 @pytest.mark.parametrize("image", ["tflxtls", "tflxtls-608a", "tflxtls-608c"])
-def test_the_images_have_it(image: str) -> None:
+def test_the_images_have_the_makers_table(image: str) -> None:
     assert load_image(image).config[16:] == TFLXTLS_TABLE.config[16:]
 
 
-def test_a_published_reading_has_it() -> None:
+def test_a_published_tflxtls_has_the_makers_table() -> None:
     assert TFLXTLS_TABLE.differing_bytes(published("TFLXTLS")) == []
 
 
 @pytest.mark.parametrize("name", ["TNGTLS", "early TNGTLS"])
-def test_a_tngtls_has_another(name: str) -> None:
+def test_a_tngtls_has_another_table(name: str) -> None:
     assert TFLXTLS_TABLE.differing_bytes(published(name))
 
 

@@ -169,7 +169,7 @@ def blank(memory: Memory) -> None:
         (blank, Code.NOT_PROVISIONED, 6),
     ],
 )
-def test_what_is_half_there_is_told_by_name(
+def test_key_or_certificate_alone_is_named(
     authority: MemoryCa,
     export: Path,
     tmp_path: Path,
@@ -223,7 +223,7 @@ def test_options_that_do_not_go_together_are_refused(
     assert export.is_dir()
 
 
-def test_definition_of_another_product_is_told(
+def test_definition_of_another_product_is_named(
     authority: MemoryCa, finished: bytes, export: Path, tmp_path: Path
 ) -> None:
     other = replace(authority.device_definition, template_id=9)

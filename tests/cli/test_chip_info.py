@@ -86,7 +86,7 @@ def test_another_tools_chip_says_where_its_table_is_published(tmp_path: Path) ->
     assert "known from      kmwebnet/ECC608-MassProvisioning, src/configure.c" in out
 
 
-def test_a_wrong_part_is_told_as_that() -> None:
+def test_wrong_part_is_named_as_one() -> None:
     ended = info("emulator:?image=atecc508a")
     assert ended.code == 0
     assert "ATECC508A, revision 00 00 50 00; not an ATECC608, which alone atcaprov provisions" in ended.out

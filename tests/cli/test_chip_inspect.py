@@ -137,7 +137,7 @@ def test_a_public_key_in_two_parts_is_a_copy(chip: Callable[[Memory], str], tmp_
     assert "its public key was seen in record 1, in the part 0123" in copy["reason"]
 
 
-def test_one_serial_number_with_two_keys_is_told_as_that(chip: Callable[[Memory], str]) -> None:
+def test_one_serial_number_with_two_keys_is_reported(chip: Callable[[Memory], str]) -> None:
     memory = with_zone(DEFAULT_608A, data_locked=False)
     urls = []
     for _ in range(2):
@@ -146,7 +146,7 @@ def test_one_serial_number_with_two_keys_is_told_as_that(chip: Callable[[Memory]
             device.gen_key(0)
         urls += ["--device", url]
     _, second = found(*urls)
-    assert "with other keys: two parts have this serial number, or the keys were made anew" in second["reason"]
+    assert "with other keys: two parts have this serial number, or its keys were replaced" in second["reason"]
 
 
 def test_a_damaged_tray_is_used_with_a_warning(chip: Callable[[Memory], str], tmp_path: Path) -> None:

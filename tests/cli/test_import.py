@@ -118,7 +118,7 @@ def test_the_page_names_every_key_of_the_json_line(files: tuple[bytes, bytes]) -
 
 
 @pytest.mark.slow
-def test_only_into_a_file(files: tuple[bytes, bytes]) -> None:
+def test_certificate_that_fits_no_slot_goes_into_a_file(files: tuple[bytes, bytes]) -> None:
     ended = run("import", "--device", CHIP, "plain.der", "--out", "firmware.pem")
     assert ended.code == 0, ended.err
     assert "It is not stored on the chip: The issuer's certificate is missing" in ended.out

@@ -95,9 +95,7 @@ def test_system_without_udev_is_no_error(tmp_path: Path, monkeypatch: pytest.Mon
     assert udev_rule.reload_rules() is False
 
 
-@pytest.mark.parametrize(
-    ("is_loaded", "next_step"), [(True, "Reconnect the boards"), (False, "udev could not be told")]
-)
+@pytest.mark.parametrize(("is_loaded", "next_step"), [(True, "Reconnect the boards"), (False, "udev was not notified")])
 def test_next_step_after_an_installation_is_told(
     is_loaded: bool, next_step: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

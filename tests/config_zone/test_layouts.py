@@ -116,7 +116,7 @@ def test_any_zone_has_an_answer(zone: bytes) -> None:
     belongs_to(zone)
 
 
-def test_to_whom_a_locked_chip_belongs_is_said_in_words() -> None:
+def test_owner_of_a_locked_chip_is_named() -> None:
     assert belongs_to(bytes(blank())) is None
     assert belongs_to(locked(bytes(blank()))) == (
         "locked with the configuration of a new part, as esp_cryptoauth_utility does"

@@ -62,7 +62,7 @@ def every_packet() -> Iterator[bytes]:
 
 
 POSSIBLE = [each for each in every_packet() if slots_used(each) is not None]
-"""Those that are not held back for every chip."""
+"""Those that are not blocked for every chip."""
 
 
 def zones_after(chip: SoftwareChip, send: list[bytes], *, guarded: bool) -> tuple[int, Zones]:
@@ -104,7 +104,7 @@ def test_the_same_packets_without_the_session_count_uses() -> None:
         assert after != before
 
 
-def test_what_is_not_on_the_list_is_held_back() -> None:
+def test_command_that_is_not_on_the_list_is_blocked() -> None:
     held = {each[1] for each in every_packet()} - {each[1] for each in POSSIBLE}
     for opcode in Opcode:
         changes = opcode.name in {
@@ -129,7 +129,7 @@ def test_what_is_not_on_the_list_is_held_back() -> None:
     ],
     ids=lambda use: Opcode(use[1]).name,
 )
-def test_the_use_of_a_key_of_limited_use_is_held_back_and_that_of_others_sent(use: bytes) -> None:
+def test_use_of_a_key_of_limited_use_is_blocked_and_that_of_others_is_sent(use: bytes) -> None:
     chip = SoftwareChip(memory("atecc608a", config_locked=True))
     hal = ReadOnlyHal(EmulatedHal(chip, "emulator:"))
     hal.wake()
@@ -174,7 +174,7 @@ def test_a_permit_does_not_open_a_read_only_session() -> None:
     assert held_back.value.code == Code.READ_ONLY
 
 
-def test_the_vendors_own_signing_call_is_held_back_for_a_key_of_limited_use(tmp_path: Path) -> None:
+def test_the_vendors_own_signing_call_is_blocked_for_a_key_of_limited_use(tmp_path: Path) -> None:
     file = tmp_path / "chip.json"
     with Device.open(f"emulator:{file}") as device, device.permit(*Act):
         device.write_config(5, bytes.fromhex("A3208720"))  # slot 0: limited use

@@ -138,7 +138,7 @@ COMMAND_LINES = {
             *("--pkcs11-library", "none.so", "--pkcs11-key", "k", "--no-password"),
         ),
     ),
-    "Add --certinfo FILE, which names it.": Words(
+    "Add --certinfo FILE, which names the signer.": Words(
         atcaprov,
         ("chip", "cert", "--device", "emulator:", "--host", "127.0.0.1"),
         (*("chip", "cert", "--device", "emulator:", "--host", "127.0.0.1"), *CLIENT[:2], "--port", "1"),

@@ -326,7 +326,7 @@ def test_without_a_definition_that_fits_it_is_told_where_the_certificate_belongs
     assert error.advice.startswith("Give it with --chain. ")
 
 
-def test_for_a_file_it_is_only_checked(make_chip: MakeChip) -> None:
+def test_certificate_for_a_file_is_only_checked(make_chip: MakeChip) -> None:
     hal = make_chip()
     plan = imported(hal, plain(KEY), *ISSUERS, to_file=True)
     assert (plan.form, plan.writes) == ("file", ())
@@ -412,7 +412,7 @@ def test_bytes_behind_the_certificate_stay(make_chip: MakeChip) -> None:
 
 
 @pytest.mark.slow
-def test_before_the_data_lock_it_is_written_unseen_and_only_if_wanted(make_chip: MakeChip) -> None:
+def test_before_the_data_lock_overwrite_is_needed_and_nothing_is_verified(make_chip: MakeChip) -> None:
     hal = make_chip(data_locked=False)
     certificates = (fitting(KEY, serial(hal)), *ISSUERS)
     error = refused(hal, *certificates)

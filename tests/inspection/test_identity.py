@@ -92,7 +92,7 @@ USES: dict[str, tuple[Callable[[], Memory], Use, str]] = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", USES)
-def test_the_use_of_a_chip_is_told_with_its_reason(name: str) -> None:
+def test_use_of_a_chip_is_named_with_its_reason(name: str) -> None:
     make, use, reason = USES[name]
     identity = identity_of(make())
     assert identity.use is use
@@ -155,9 +155,9 @@ def test_parts_are_told_apart_as_the_vendors_library_does(family: int) -> None:
 
 
 def test_the_serial_number_says_what_kind_of_part_it_is() -> None:
-    assert suffix_text(bytes.fromhex("0123000000000000EE")) == "the end of a generic part"
-    assert suffix_text(bytes.fromhex("012300000000000001")) == "the end of a Trust part"
-    assert suffix_text(bytes.fromhex("012300000000000077")) == "an unusual end, 77"
+    assert suffix_text(bytes.fromhex("0123000000000000EE")) == "ends as on generic parts"
+    assert suffix_text(bytes.fromhex("012300000000000001")) == "ends as on Trust parts"
+    assert suffix_text(bytes.fromhex("012300000000000077")) == "ends unusually, with 77"
     assert "01 23" in suffix_text(bytes(9))
 
 

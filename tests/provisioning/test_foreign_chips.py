@@ -34,7 +34,7 @@ def authority() -> MemoryCa:
 
 
 @pytest.mark.parametrize("name", CHIPS)
-def test_a_chip_that_is_not_for_this_product_is_told_as_what_it_is(name: str, authority: MemoryCa) -> None:
+def test_chip_for_another_product_is_named_for_what_it_is(name: str, authority: MemoryCa) -> None:
     make, code, board, what = CHIPS[name]
     functions, hal = InMemory(authority), ScriptedHal()
     hal.chip = hal_of(make())

@@ -119,7 +119,7 @@ def test_a_slot_that_was_locked_is_found_before_anything_is_overwritten(authorit
     earlier_station(f"emulator:{chip}", lock_14)
     error = refused(f"emulator:{chip}", authority, Profile(fill_unwritten=True))
     assert (error.code, error.board) == (Code.SLOT_LOCKED, Board.SET_ASIDE)
-    assert "slot 14 is locked" in error.what
+    assert "slot 14: locked" in error.what
     assert content(chip, 5)[:32] == SECRET
 
 

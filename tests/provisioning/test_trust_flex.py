@@ -326,7 +326,7 @@ class TestCertificatesOnThePart:
         for consent in (False, True):
             error = refused(hal, authority, replace(PROFILE, replace_certificates=consent))
             assert (error.code, error.board) == (Code.CERTIFICATES_PRESENT, Board.SET_ASIDE)
-            assert f"Slot {slot} of" in error.what
+            assert f"data in slot {slot} " in error.what
         run(hal, authority, replace(self.CAREFUL, replace_foreign_certificates=True))
 
     def test_a_unit_of_another_product_keeps_its_identity(self, authority: MemoryCa) -> None:
@@ -350,7 +350,7 @@ class TestCertificatesOnThePart:
         lock_slot(hal, slot)
         error = refused(hal, authority)
         assert (error.code, error.board) == (Code.SLOT_LOCKED, Board.SET_ASIDE)
-        assert f"slot {slot}," in error.what
+        assert f"slot {slot}:" in error.what
 
     def test_parts_ordered_with_permanent_certificates_are_set_aside(self, authority: MemoryCa) -> None:
         """As in the published reading of an early ATECC608A-TNGTLS: WriteConfig Never, not lockable."""

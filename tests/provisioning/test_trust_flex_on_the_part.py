@@ -107,7 +107,7 @@ class TestTheTable:
 
     @pytest.mark.parametrize("slot", CERTIFICATE_SLOTS)
     @pytest.mark.parametrize("image", ["tngtls", "tngtls-608a", "tngtls-608c"])
-    def test_those_of_a_tngtls_are_permanent(self, image: str, slot: int) -> None:
+    def test_certificates_of_a_tngtls_are_permanent(self, image: str, slot: int) -> None:
         with driven(chip_of(ScriptedHal(f"emulator:?image={image}"))) as wheel:
             wheel.refused("calib_write_bytes_zone", 2, slot, 0, buffer(b"c" * 72), 72)
             wheel.refused("calib_lock_data_slot", slot)

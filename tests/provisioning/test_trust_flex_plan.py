@@ -51,7 +51,7 @@ def test_the_run_does_what_the_plan_says(url: str, cut: Stage | None, key_slot: 
     assert {each.stage for each in plan.stages if each.state is not StageState.TO_DO} == skipped
 
 
-def test_what_is_permanent_is_told(authority: MemoryCa, url: str) -> None:
+def test_what_becomes_permanent_is_listed(authority: MemoryCa, url: str) -> None:
     plan = planned(url, Staged(authority, ScriptedHal()), FLEX)
     assert not plan.makes_key
     assert [line.split(",")[0] for line in plan.permanent] == [

@@ -68,7 +68,7 @@ def test_a_folder_that_cannot_be_asked_is_no_full_disk(tmp_path: Path) -> None:
     DiskRoom(tmp_path / "missing" / "trace.jsonl").require()
 
 
-def test_what_is_left_is_a_number(tmp_path: Path) -> None:
+def test_free_space_is_a_number(tmp_path: Path) -> None:
     free = free_bytes(tmp_path)
     assert free is not None
     assert free > 0

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2] / "configs" / "images" / "tngtls-test-root.pem"
 def test_test_root_without_the_demand_is_refused() -> None:
     ended = run_in_process(command, "--device", "emulator:", "--auto", "--genuine-root", str(ROOT))
     assert ended.code == 2
-    assert "--genuine-root is for --require-genuine" in ended.err
+    assert "--genuine-root needs --require-genuine" in ended.err
 
 
 def test_test_root_that_is_no_certificate_is_refused(tmp_path: Path) -> None:

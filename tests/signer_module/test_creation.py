@@ -306,7 +306,7 @@ def test_module_begun_with_other_options_names_them(root: RootFolder) -> None:
         make(device, root, open_order())
 
 
-def test_part_with_another_memory_is_told_as_that_and_not_read() -> None:
+def test_part_with_another_memory_is_not_read_by_signer_module() -> None:
     hal = ScriptedHal()
     hal.answer = lambda packet: with_crc(bytes.fromhex("0700020009"))
     register_hal("old-part", lambda _: hal)
@@ -316,7 +316,7 @@ def test_part_with_another_memory_is_told_as_that_and_not_read() -> None:
     assert {packet[1] for packet in hal.packets} == {Opcode.INFO}
 
 
-def test_chip_of_another_tool_is_told_as_that() -> None:
+def test_chip_of_another_tool_is_named_as_one() -> None:
     url = "emulator:?image=tngtls"
     for opened in (lambda: look_first(url, order().variant, None), lambda: SignerModule.open(url)):
         with pytest.raises(ProvisioningError, match="ATECC608 TNGTLS") as refused:

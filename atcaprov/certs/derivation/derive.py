@@ -194,12 +194,12 @@ class _Derivation:
         if self.chip_serial is not None:
             found += serial_elements(self.certificate, self.layout, self.chip_serial)
         if self.request.chip_serial is not None and not found:
-            self.findings.notes.append("The chip's serial number stands nowhere in the subject and the extensions.")
+            self.findings.notes.append("The chip's serial number is neither in the subject nor in the extensions.")
         for text in self.request.texts:
             places = text_elements(self.certificate, self.layout, text)
             if not places:
                 self.findings.refuse(
-                    f"stored text: '{text.data.decode(errors='replace')}' stands nowhere in the certificate",
+                    f"stored text: '{text.data.decode(errors='replace')}' is not in the certificate",
                     "Give texts as the certificate has them, dates such as 260601081500Z",
                 )
             found += places

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from atcaprov.chip.memory_map import slots_text
 from atcaprov.cli.chip.options import hex_text
 from atcaprov.errors import AtcaProvError
 from atcaprov.inspection.certificates.found import FoundCertificate, FoundChain
@@ -38,11 +39,6 @@ def _facts(certificate: FoundCertificate) -> Iterator[tuple[str, str]]:
     yield "serial", f"{parsed.serial_number:X}"
     yield "valid", f"{parsed.not_valid_before_utc:%Y-%m-%d %H:%M} to {parsed.not_valid_after_utc:%Y-%m-%d %H:%M} UTC"
     yield "public key", hex_text(certificate.p256_key) or "not P-256"
-
-
-def slots_text(slots: Sequence[int]) -> str:
-    """Return one or several slots in words."""
-    return f"slot{'s' if len(slots) > 1 else ''} {', '.join(map(str, slots))}"
 
 
 def chain_object(chain: FoundChain) -> dict[str, Any]:

@@ -28,15 +28,15 @@ _PROBLEM: Final = 1
 @click.command("doctor")
 @click.option("--device", metavar="URL", help="The chip. Without it, the only one that is connected.")
 @click.option(
-    "--certinfo", metavar="FILE", type=FILE, help="Cert info file of the signer: the server and it are checked, too."
+    "--certinfo", metavar="FILE", type=FILE, help="Cert info file of the signer: checks the server and the signer, too."
 )
-@click.option("--config", metavar="FILE", type=FILE, help="Configuration zone that the chip has to have.")
+@click.option("--config", metavar="FILE", type=FILE, help="Configuration zone that the chip should have.")
 @click.option(
     "--part",
     type=click.Choice([part.value for part in DeliveredPart]),
     default=DeliveredPart.BLANK.value,
     show_default=True,
-    help="How the line's chips come from the maker, as provisioning-client has it.",
+    help="How the line's chips are delivered, as for provisioning-client.",
 )
 @click.option("--host", metavar="NAME/IP", help=f"Provisioning Server.  [default with --certinfo: {DEFAULT_HOST}]")
 @click.option("--port", metavar="NUM", type=click.IntRange(1, 65535), help=f"Its port.  [default: {DEFAULT_PORT}]")
@@ -91,7 +91,7 @@ def _lines(examination: Examination) -> Iterator[str]:
     yield "Good:"
     yield from (f"  {text}" for text in examination.good)
     if examination.not_checked:
-        yield "Not looked at:"
+        yield "Not checked:"
         yield from (f"  {step.looks_at}: {step.reason}." for step in examination.not_checked)
 
 

@@ -96,14 +96,16 @@ def known_issuer(
     cert_info = None if certinfo is None else CertInfo.parse(read_text(certinfo))
     ways = [folder is not None, bool(definition_files), host is not None or port is not None]
     if sum(ways) > 1:
-        raise UsageError("Give one of --signer, --definition and --host: each tells the definitions.")
+        raise UsageError("Give only one of --signer, --definition and --host: each names the definitions.")
     if folder is not None:
         return _of_folder(folder, root, issuers)
     if definition_files:
         return _of_files(definition_files, cert_info, root, issuers)
     if host is not None or port is not None:
         if cert_info is None:
-            raise UsageError("A server is asked for one signer.", advice="Add --certinfo FILE, which names it.")
+            raise UsageError(
+                "--host was given without --certinfo.", advice="Add --certinfo FILE, which names the signer."
+            )
         definitions = _asked(host or DEFAULT_HOST, port or DEFAULT_PORT, cert_info)
         return KnownIssuer(_pinned(definitions, cert_info, root, issuers), root, issuers)
     if cert_info is not None:

@@ -118,8 +118,8 @@ def _incomplete(entries: Sequence[_Entry]) -> Exception:
         first = _number(entry.first, radix) or 0
         for index, (_, place) in enumerate(entry.values, start=first):
             if index in seen:
-                return form_error(f"{place}: the listing gives byte {index} twice.", "Each index must stand once.")
+                return form_error(f"{place}: the listing gives byte {index} twice.", "Each index must appear once.")
             seen.add(index)
     missing = next((index for index in range(CONFIG_SIZE) if index not in seen), CONFIG_SIZE)
     what = f"byte {missing} is missing" if missing < CONFIG_SIZE else "there are more than 128"
-    return form_error(f"The listing does not give each of 128 bytes once: {what}.", "Each index must stand once.")
+    return form_error(f"The listing does not give each of 128 bytes once: {what}.", "Each index must appear once.")

@@ -20,8 +20,8 @@ def read_python_bytes(text: str, *, accept_112: bool) -> Reading | None:
     fitting = {data for data in found if len(data) in sizes(accept_112=accept_112)}
     if len(fitting) != 1:
         counts = ", ".join(str(len(data)) for data in found)
-        raise form_error(f"The text has bytes of Python with {counts} bytes; one of 128 must be there.")
-    return unplaced("bytes of Python", fitting.pop())
+        raise form_error(f"The text has Python bytes literals with {counts} bytes; one must have 128.")
+    return unplaced("a Python bytes literal", fitting.pop())
 
 
 def _value(literal: str) -> bytes:

@@ -86,7 +86,7 @@ def _mapping(lines: list[_Line], at: int, depth: int) -> tuple[dict[str, Any], i
         if pair is None:
             raise form_error(f"line {line.number}: '{line.text[:40]}' is not a field of YAML with a plain name.")
         if pair["key"] in pairs:
-            raise form_error(f"line {line.number}: the field {pair['key']} stands twice.")
+            raise form_error(f"line {line.number}: the field {pair['key']} appears twice.")
         at += 1
         if pair["value"] is not None:
             pairs[pair["key"]] = _scalar(pair["value"], line.number)

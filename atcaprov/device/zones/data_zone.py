@@ -11,7 +11,7 @@ from typing import Final, Protocol
 
 from atcaprov.chip.commands import Status
 from atcaprov.chip.crc import crc16
-from atcaprov.chip.memory_map import BLOCK_SIZE, OTP_SIZE, SLOT_COUNT, SLOT_SIZES, key_config
+from atcaprov.chip.memory_map import BLOCK_SIZE, OTP_SIZE, SLOT_COUNT, SLOT_SIZES, key_config, slots_text
 from atcaprov.device.device import Device
 from atcaprov.errors import Board, Code, DeviceError, ProvisioningError, UsageError
 
@@ -143,7 +143,7 @@ class DataZone:
         """Raise ProvisioningError (code SLOT_LOCKED) before anything is sent that a locked slot refuses."""
         if refused := [slot for slot in slots if slot in self._locked]:
             raise ProvisioningError(
-                f"The chip's slot {', '.join(map(str, refused))} is locked already, and this run has to write it.",
+                f"This run cannot write {slots_text(refused)}: locked one by one before.",
                 advice="Nothing was written there. Find out which program locked it: only that can finish this chip.",
                 code=Code.SLOT_LOCKED,
                 board=Board.SET_ASIDE,

@@ -117,7 +117,7 @@ FORMS: dict[str, tuple[Callable[[], str], str]] = {
         lambda: "_cfg = bytearray.fromhex(\n" + "\n".join(f"    '{row} '" for row in SPACED) + ")\n",
         "an array named _cfg",
     ),
-    "Python bytes": (lambda: f"bytearray({ZONE!r})\n", "bytes of Python"),
+    "Python bytes": (lambda: f"bytearray({ZONE!r})\n", "a Python bytes literal"),
     "xxd -i": (lambda: made("xxd", "-i", "-n", "cfg"), "an array named cfg"),
     "xxd": (lambda: made("xxd"), "a dump with addresses"),
     "xxd -g 1": (lambda: made("xxd", "-g", "1"), "a dump with addresses"),

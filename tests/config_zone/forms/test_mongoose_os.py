@@ -154,7 +154,7 @@ def test_a_private_slot_needs_the_uses_of_its_key() -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("a: 1\na: 2\n", "line 2: the field a stands twice"),
+        ("a: 1\na: 2\n", "line 2: the field a appears twice"),
         ("a: &x 1\n", "line 1: '&x 1' is not a plain value"),
         ("a: 010\n", "'010' is not a plain value"),
         ("a: 0x10\n", "'0x10' is not a plain value"),

@@ -153,7 +153,7 @@ def test_the_published_lock_packet() -> None:
         (FULL_MODULE, "This chip is a root or signer module."),
     ],
 )
-def test_a_chip_that_belongs_to_another_tool_is_told_as_that(zone: bytes, what: str) -> None:
+def test_chip_of_another_tool_is_reported_as_such(zone: bytes, what: str) -> None:
     locked = zone[:86] + bytes(2) + zone[88:]
     with pytest.raises(ProvisioningError) as other:
         require_same_config(locked, DEFAULT_608A)

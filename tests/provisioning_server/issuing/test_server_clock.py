@@ -274,7 +274,7 @@ def test_a_certificate_of_the_future_that_may_be_on_the_chip_stays(shift: Shift)
 
 
 @pytest.mark.parametrize(("slot_locks", "is_replaced"), [(b"\xff\xff", True), (b"\xff\xfb", False)])
-def test_on_a_tflxtls_it_stays_once_its_slot_is_locked(shift: Shift, slot_locks: bytes, is_replaced: bool) -> None:
+def test_tflxtls_certificate_in_a_locked_slot_stays(shift: Shift, slot_locks: bytes, is_replaced: bool) -> None:
     """The maker's data lock does not tell whether the certificate is on the chip; the lock of slot 10 does."""
     plain = request(SIGNER)
     zone = plain.config_zone[:12] + b"\x01\0\0\0" + TFLXTLS_TABLE.config[16:]

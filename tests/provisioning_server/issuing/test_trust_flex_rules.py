@@ -58,7 +58,7 @@ def test_a_trust_part_is_certified_and_recorded_by_its_serial_number(records: Fi
     assert record.public_key == CHIP_KEY
 
 
-def test_it_gets_the_stored_certificate_again(records: FileRecords) -> None:
+def test_certified_tflxtls_gets_the_stored_certificate_again(records: FileRecords) -> None:
     authority = Authority(SignerRegistry((SIGNER,)), records, RememberingLog(), lambda: NOW)
     message = request(flex_zone())
     existing = dataclasses.replace(message, existing_only=True)
