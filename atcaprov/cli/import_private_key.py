@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from atcaprov.errors import Code, UsageError
 from atcaprov.importing.chip_session import look_at
 from atcaprov.importing.private_key_import import PrivateKeyImport, plan_private_key, run_private_key
 from atcaprov.program.console_text import say
+from atcaprov.program.process_hardening import harden_process
 
 
 @click.command("import-key")
@@ -38,6 +40,7 @@ def command(
     url: str, path: Path, slot: int, write_key: Path | None, replace_key: bool, dry_run: bool, as_json: bool
 ) -> None:
     """Write a private key from a file to a chip. A key that the chip makes itself is better."""
+    harden_process()
     data = read_bytes(path)
     password = _password(path) if key_is_encrypted(data, str(path)) else None
     key = read_private_key(data, password, str(path))
@@ -55,6 +58,11 @@ def command(
 
 
 def _password(path: Path) -> bytes:
+    if not sys.stdin.isatty():
+        raise UsageError(
+            f"There is no terminal for entering the password of {path}.",
+            advice="Nothing was written. Start the command in a terminal, where it asks for the password.",
+        )
     text: str = click.prompt(f"Password of {path}", hide_input=True, err=True)
     return text.encode()
 

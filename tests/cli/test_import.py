@@ -5,12 +5,20 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat, pkcs7
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    pkcs7,
+)
 
 from atcaprov import Act, Device
 from atcaprov.certs.keys import load_public_key
@@ -251,6 +259,40 @@ def test_a_private_key_needs_its_named_option_and_an_open_slot(files: tuple[byte
         )
         assert ended.code == 2
         assert "[key-file-invalid]" in ended.err
+
+
+def test_the_password_of_a_key_is_asked_for_in_a_terminal_only(files: tuple[bytes, bytes]) -> None:
+    """Elsewhere it would be shown, or an empty input would count as Ctrl-C."""
+    sealed = BestAvailableEncryption(b"not for the log")
+    Path("key.pem").write_bytes(KEY.private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, sealed))
+    ended = run("import-key", "--device", CHIP, "--slot", "2", "--insecure-private-key", "key.pem")
+    assert ended.code == 2
+    assert "There is no terminal for entering the password of key.pem." in ended.err
+
+
+@pytest.mark.slow
+def test_a_program_with_a_private_key_leaves_no_core_dump(files: tuple[bytes, bytes]) -> None:
+    resource = pytest.importorskip("resource")
+    Path("key.pem").write_bytes(KEY.private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    crashing = """
+import resource, sys
+from atcaprov.cli import import_private_key
+from atcaprov.cli.main import main
+def crash(*_, **__):
+    print(*resource.getrlimit(resource.RLIMIT_CORE), flush=True)
+    raise SystemExit(9)
+import_private_key.read_private_key = crash
+sys.argv = ["atcaprov", "import-key", "--device", "emulator:", "--slot", "2", "--insecure-private-key", "key.pem"]
+main()
+"""
+    _, hard = resource.getrlimit(resource.RLIMIT_CORE)
+    done = subprocess.run(
+        [sys.executable, "-c", crashing],
+        capture_output=True,
+        text=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CORE, (hard, hard)),
+    )
+    assert done.stdout.split() == ["0", "0"], done.stderr
 
 
 @pytest.mark.slow
