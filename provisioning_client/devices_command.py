@@ -38,7 +38,10 @@ from atcaprov.program.console_text import say
 )
 @click.option("--json", "as_json_lines", is_flag=True, help="One JSON object for each port.")
 def devices(i2c_numbers: tuple[int, ...], addresses: tuple[str, ...], all_addresses: bool, as_json_lines: bool) -> None:
-    """List kits, ports, buses and the chips on them, with what is wrong with each; changes nothing."""
+    """List kits, ports, buses and the chips on them.
+
+    What is wrong with one is shown with its code. Nothing is changed.
+    """
     search = I2cSearch(frozenset(i2c_numbers), tuple(map(parse_7_bit_address, addresses)), everywhere=all_addresses)
     if (search.addresses or search.everywhere) and not search.buses:
         raise UsageError("No I2C bus was given to look for these addresses on.", advice="Add --i2c BUS.")

@@ -50,9 +50,10 @@ class PlanFunctions(TcpClient):
 @run_options
 @dry_run_option
 def plan(options: RunOptions, dry_run: bool) -> int:
-    """Tell what a run with these options would do to a chip: checks, stages, what becomes permanent, what is lost.
+    """Show what a run with these options would do to a chip.
 
-    The chip is only read, and the server issues nothing. The exit code is 0 only if a run would be started.
+    That is: checks, stages, what becomes permanent, and what is lost. The chip is only read, and the server issues
+    nothing. The exit code is 0 only if a run would start and reach its end.
     """
     return show_plans(options, dry_run=dry_run)
 

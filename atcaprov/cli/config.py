@@ -72,7 +72,10 @@ def group() -> None:
 @_length_option
 @click.option("--hex", "as_hex", is_flag=True, help="Print the bytes as a hex file instead of words.")
 def show(file: Path | None, part: str, accept_112: bool, as_hex: bool) -> None:
-    """Explain every field and every slot of FILE, or of the default product configuration."""
+    """Explain every field and every slot of FILE.
+
+    Without FILE, the default product configuration is explained.
+    """
     zone = ConfigZone(DEFAULT_608A) if file is None else _zone_of(read_zone_file(file, accept_112=accept_112))
     if as_hex:
         from atcaprov.config_zone.hex_file import format_hex
@@ -127,7 +130,9 @@ def show_words(zone: ConfigZone, part: Part) -> None:
     help="Accept a setting that is otherwise refused.",
 )
 def check(file: Path, part: str, accept_112: bool, allow: tuple[str, ...], **slots: Any) -> None:
-    """Check FILE for settings that would harm a chip or need attention, and try it on a software chip.
+    """Check FILE for settings that would harm a chip.
+
+    Settings that need attention are reported, too, and FILE is tried on a software chip.
 
     Exit code 2 if there is an error; warnings and infos do not count.
     """
@@ -196,7 +201,9 @@ def diff(before: Path, after: Path, part: str, accept_112: bool, exit_code: bool
 @click.argument("file", type=_FILE)
 @_length_option
 def convert(file: Path, accept_112: bool) -> None:
-    """Make an ATECC508A configuration safe for an ATECC608, by Microchip's AN3539, and print it as a hex file.
+    """Convert an ATECC508A configuration for an ATECC608.
+
+    It is made safe by Microchip's AN3539, and printed as a hex file.
 
     Bits whose meaning differs are kept: check the result.
     """

@@ -45,7 +45,9 @@ def draw(
     *,
     accept_112: bool,
 ) -> None:
-    """Draw FILE, or the default configuration, or a chip: who may read, change and use each slot, and when.
+    """Draw who may read, change and use each slot, and when.
+
+    FILE is drawn, a chip (--device), or without both the default configuration.
 
     What is drawn is tried on a software chip: before the config lock, after it, after the data lock, after the lock of
     each slot. Give --svg, --html or both. An existing OUT is replaced.

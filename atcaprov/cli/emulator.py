@@ -174,9 +174,9 @@ def serve(
     "--exit-code", is_flag=True, help="Exit with 1 if the chip differs, or may differ, from the software chip."
 )
 def record(device: str, file: Path, answers: Path | None, give_up: bytes | None, setup: str, exit_code: bool) -> int:
-    """Record in FILE what the chip at DEVICE answers, and print what that shows about the open points.
+    """Record in FILE what the chip at DEVICE answers.
 
-    Only harmless questions are asked.
+    What the answers show about the open points is printed. Only harmless questions are asked.
 
     Without --give-up nothing is written, locked, counted or used up. FILE has every byte, also what the chip shows in
     clear; it can be replayed.
@@ -225,9 +225,9 @@ def _tell(readings: Iterator[Reading], dialogue: Dialogue, kept: AnswersFile) ->
 )
 @click.option("--unmasked", is_flag=True, help="Show bytes that may belong to a secret, too.")
 def replay_file(file: Path, image: str, state: Path | None, unmasked: bool) -> int:
-    """Replay a recording or a trace on a software chip, and print the first difference.
+    """Replay a recording or a trace on a software chip.
 
-    Exit code 1 if there is a difference.
+    The first difference is printed. Exit code 1 if there is one.
     """
     trace = read_trace(file)
     memory = _load(state) if state else load_image(image).make(SystemRandom())

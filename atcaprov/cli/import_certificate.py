@@ -38,7 +38,7 @@ _FORMS: Final = {"compressed": "compressed", "x509": "as plain X.509"}
 @click.option("--slot", "x509_slot", metavar="SLOT", type=_SLOT, help="Store it as plain X.509 in this slot.")
 @click.option("--key-slot", metavar="SLOT", type=_SLOT, help="Slot of its key; default: whichever holds it.")
 @click.option("--out", type=FILE, help="New file for the certificate and its issuers (PEM), for the firmware.")
-@click.option("--overwrite", is_flag=True, help="Write also where something is, or may be.")
+@click.option("--overwrite", is_flag=True, help="Overwrite what the slots hold, or may hold.")
 @click.option("--dry-run", is_flag=True, help="Check everything and write nothing.")
 @json_option
 def command(
@@ -53,7 +53,11 @@ def command(
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    """Bring a CERTIFICATE that was made elsewhere to the chip that holds its key."""
+    """Store a certificate of another CA on the chip with its key.
+
+    It is compressed if a definition fits; otherwise --slot stores it as plain X.509, and --out writes it for the
+    firmware. Everything is checked before the chip is changed. Nothing is locked.
+    """
     if x509_slot is not None and definitions:
         raise UsageError("--slot stores the certificate as it is, --definition compressed: give one of them.")
     order = ImportOrder(

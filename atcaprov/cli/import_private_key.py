@@ -29,17 +29,20 @@ from atcaprov.program.process_hardening import harden_process
     "path",
     type=FILE,
     required=True,
-    help="Private key on P-256 (PEM, DER, PKCS#12, JWK). Whoever has this file can pose as the device.",
+    help="Private key on P-256 (PEM, DER, PKCS#12, JWK).",
 )
 @click.option("--slot", metavar="SLOT", type=click.IntRange(0, SLOT_COUNT - 1), required=True, help="Slot of the key.")
 @click.option("--write-key", type=FILE, help="File of the slot's WriteKey, 32 bytes: the key is sent encrypted.")
-@click.option("--replace-key", is_flag=True, help="Write it also over another key, which is lost.")
+@click.option("--replace-key", is_flag=True, help="Replace another key in the slot, which is lost.")
 @click.option("--dry-run", is_flag=True, help="Check everything and write nothing.")
 @json_option
 def command(
     url: str, path: Path, slot: int, write_key: Path | None, replace_key: bool, dry_run: bool, as_json: bool
 ) -> None:
-    """Write a private key from a file to a chip. A key that the chip makes itself is better."""
+    """Write a private key from a file to a chip.
+
+    Whoever has the file can pose as the device: a key that the chip makes itself is better. Nothing is locked.
+    """
     harden_process()
     data = read_bytes(path)
     password = _password(path) if key_is_encrypted(data, str(path)) else None

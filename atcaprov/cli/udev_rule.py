@@ -23,7 +23,10 @@ from atcaprov.program.console_text import say
     help="With --install: write it below this folder, as for a package or an image, and do not call udev.",
 )
 def command(install: bool, force: bool, root: Path | None) -> None:
-    """Print the udev rule that gives users access to kits and I2C buses (Linux), or install it."""
+    """Print or install the udev rule for kits and I2C buses.
+
+    It gives users access to them (Linux).
+    """
     if not install:
         if force or root is not None:
             raise UsageError("--force and --root belong to --install.", advice="Add --install.")

@@ -37,7 +37,7 @@ _ID: Final = click.IntRange(0, 15)
 
 @click.group("definition")
 def definition_group() -> None:
-    """Certificate definitions for certificates that another CA makes."""
+    """Definitions of certificates that another CA makes."""
 
 
 @dataclass(frozen=True)
@@ -193,7 +193,10 @@ def from_certificate(
     chip: ChipOptions,
     out: Path | None,
 ) -> None:
-    """Derive the definition of a certificate that another CA made, and prove that it rebuilds the certificate."""
+    """Derive the definition of another CA's certificate.
+
+    It is proved first: the certificate is rebuilt from its compressed form, byte for byte.
+    """
     if out is not None:
         folder_files.refuse_existing(out)
     certificate = read_certificate(path)
@@ -223,7 +226,10 @@ def _write(out: Path, files: dict[str, bytes]) -> None:
 
 @definition_group.command("openssl-ca")
 def openssl_ca() -> None:
-    """Print a configuration for `openssl ca`, whose certificates fit the compressed form."""
+    """Print a configuration for `openssl ca`.
+
+    Certificates that are made with it fit the compressed form.
+    """
     say(default_file("openssl-ca.cnf"), end="")
 
 
@@ -243,7 +249,10 @@ def openssl_ca() -> None:
 )
 @click.option("--chip-serial", metavar="HEX", help="Made from this serial number of the chip instead of the key.")
 def serial_number(request_path: Path, begin: str, years: int, size: int, chip_serial: str | None) -> None:
-    """Print the serial number that a CA must give a device's certificate so that the chip need not store it."""
+    """Print the serial number that a device certificate needs.
+
+    With this number from the CA, the chip need not store it.
+    """
     hour, serial = _hour(begin), parse_chip_serial(chip_serial)
     version = format_version_for(hour.year, years)
     encoded, extension = encode_dates(hour, years, version)

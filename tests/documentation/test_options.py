@@ -63,3 +63,22 @@ def test_each_option_has_the_variable_that_the_page_promises(command: click.Comm
             continue
         promised = f"{prefix}_{name[2:].replace('-', '_').upper()}"
         assert (option.envvar or f"{prefix}_{(option.name or '').upper()}") == promised
+
+
+def groups(command: click.Command) -> Iterator[tuple[str, click.Group]]:
+    """Give each group of commands with its name."""
+    if isinstance(command, click.Group):
+        yield command.name or "", command
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            below = command.get_command(context, name)
+            assert below is not None
+            yield from groups(below)
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.name)
+def test_lists_of_commands_show_whole_sentences(program: click.Command) -> None:
+    for name, group in groups(program):
+        formatter = click.HelpFormatter(width=80)
+        group.format_commands(click.Context(group, info_name=name), formatter)
+        assert "..." not in formatter.getvalue()

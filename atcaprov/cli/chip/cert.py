@@ -38,7 +38,8 @@ def command(url: str, out: Path | None, pem: bool, as_json: bool, trace: Path | 
     Without options that name a signer, all public layouts are tried: Microchip's Trust parts, NervesKey, Arduino,
     esp-cryptoauth-utility, the AWS zero touch kit, and whole X.509 certificates.
 
-    Exit codes: 0 a chain was found, 6 nothing is provisioned, 7 what is there makes no chain, others as every program.
+    Exit codes: 0 a chain was found, 6 nothing is provisioned, 7 keys or certificates without a chain,
+    others as of every program.
     """
     if out is not None and status(out) is not None:
         raise UsageError(f"{out} already exists.", advice="Choose another file.", code=Code.FILE_UNWRITABLE)

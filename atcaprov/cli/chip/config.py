@@ -25,7 +25,7 @@ from atcaprov.program.console_text import say
 @json_option
 @trace_option
 def command(url: str, as_hex: bool, as_json: bool, trace: Path | None) -> None:
-    """Show every field and every slot of a chip's configuration zone. The chip is not changed."""
+    """Show a chip's configuration zone. The chip is not changed."""
     if as_hex and as_json:
         raise UsageError("--hex and --json exclude each other.", advice="Give one of them.")
     with open_read_only(url, trace=trace) as device:

@@ -52,9 +52,9 @@ def command(
     as_json: bool,
     trace: Path | None,
 ) -> int:
-    """Find out what is wrong, from the bus to the certificate and the server. The chip is not changed.
+    """Find out why a chip, a bus or a server does not work.
 
-    Exit codes: 0 nothing has to be done, 1 a problem was found, 2 wrong usage or file.
+    The chip is not changed. Exit codes: 0 nothing has to be done, 1 a problem was found, 2 wrong usage or file.
     """
     cert_info = None if certinfo is None else CertInfo.parse(read_text(certinfo))
     server = None

@@ -30,10 +30,11 @@ _OWNER_ONLY: Final = 0o600
 @json_option
 @trace_option
 def command(url: str, out: Path | None, as_json: bool, trace: Path | None) -> None:
-    """Save all that a chip shows: configuration, OTP, readable slots, public keys.
+    """Save all that a chip shows as a chip file, its twin.
 
-    The file is a chip file, opened as emulator:FILENAME: a twin that shows the same and has none of the secrets.
-    --json prints what was read instead of a summary. The chip is not changed, and no file is replaced.
+    That is its configuration, OTP, readable slots and public keys. The twin is opened as emulator:FILENAME; it shows
+    the same and has none of the secrets. --json prints what was read instead of a summary. The chip is not changed,
+    and no file is replaced.
     """
     if out is None and not as_json:
         raise UsageError("There is nothing to do.", advice="Give --out FILENAME, --json, or both.")

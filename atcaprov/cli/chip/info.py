@@ -39,9 +39,10 @@ _TELLING_SLOTS: Final = DEFAULT_CERTIFICATE_SLOTS | {HEAD_SLOT}
 @json_option
 @trace_option
 def command(url: str, as_json: bool, trace: Path | None) -> None:
-    """Show what a chip is, what is locked, what each slot is for, and what the chip is used for.
+    """Show what a chip is and what it is used for.
 
-    The chip is not changed; the file of a software chip that does not exist is not created.
+    It also says what is locked, and what each slot is for. The chip is not changed; the file of a software chip that
+    does not exist is not created.
     """
     with open_read_only(url, trace=trace) as device:
         snapshot = read_snapshot(device, slots=_TELLING_SLOTS)

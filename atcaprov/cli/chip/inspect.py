@@ -29,13 +29,14 @@ _NOT_AS_EXPECTED: Final = 1
     type=click.Choice([kind.value for kind in Kind]),
     default=Kind.BLANK.value,
     show_default=True,
-    help="What every chip should be.",
+    help="Kind that every chip should be of.",
 )
 @json_option
 def command(urls: tuple[str, ...], tray: Path | None, expected: str, as_json: bool) -> int:
-    """Sort chips into blank, used, locked, foreign, duplicate, Trust parts, wrong parts and unreadable ones.
+    """Sort incoming chips, and find those that were seen before.
 
-    No chip is changed. Exit code 1 if any chip is not what --expect says.
+    Each chip is blank, used, locked, foreign, duplicate, trust-part, wrong-part or unreadable. No chip is changed.
+    Exit code 1 if any chip is not of the kind that --expect names.
     """
     with ExitStack() as stack:
         file = stack.enter_context(TrayFile(tray)) if tray is not None else None

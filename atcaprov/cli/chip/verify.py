@@ -30,7 +30,7 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
 @issuer_options
 @click.option("--log", "logs", metavar="FILE", type=FILE, multiple=True, help="Signing log of the server; repeatable.")
 @click.option("--server-data", metavar="FOLDER", type=_FOLDER, help="The server's --data folder, with all its logs.")
-@click.option("--genuine", is_flag=True, help="Demand the maker's certificate and Microchip's root, or that of --root.")
+@click.option("--genuine", is_flag=True, help="Require the maker's chain, to Microchip's root or that of --root.")
 @json_option
 @trace_option
 def command(
@@ -42,10 +42,11 @@ def command(
     trace: Path | None,
     **issuer: Any,
 ) -> int:
-    """Verify a chip: chain to a root, key by one fresh signature, dates, and the server's record. It is not changed.
+    """Verify a chip: its certificates, its key, dates and records.
 
-    Exit codes: 0 good, 6 good but of another signer or server (finished-elsewhere), or not provisioned, 7 not good,
-    others as every program.
+    The certificates must lead to a root, and the key proves itself by one fresh signature. The chip is not changed.
+    Exit codes: 0 good, 6 good, but finished by another signer or server, or not provisioned, 7 not good, others as
+    of every program.
     """
     known = known_issuer(**issuer)
     if genuine and (known.definitions is not None or known.device_definition is not None):
