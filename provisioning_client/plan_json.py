@@ -44,7 +44,7 @@ def _zone(config: bytes) -> dict[str, Any]:
         "config": config.hex().upper(),
         "config_locked": is_config_locked(config),
         "data_locked": is_data_locked(config),
-        "slots_locked": sorted(locked_slots(config)),
+        "locked_slots": sorted(locked_slots(config)),
     }
 
 

@@ -149,7 +149,7 @@ def _losses(plan: Plan) -> Iterator[str]:
 def _time(plan: Plan, url: str) -> Iterator[str]:
     yield (
         f"Time: the chip takes {plan.typical_ms / 1000:.2f} s, at most {plan.maximum_ms / 1000:.2f} s, for"
-        f" {plan.commands} commands. The way over {url.partition(':')[0]} and the server's answers come on top."
+        f" {plan.commands} commands. Transfers ({url.partition(':')[0]}) and the server's answers are not included."
     )
 
 
@@ -171,7 +171,9 @@ def _dry_run(plan: Plan, trial: TrialRun) -> Iterator[str]:
 
 def _certificate(result: Provisioned) -> Iterator[str]:
     yield "The twin's certificate is for a key of its own, by a signer made for this trial:"
-    yield from (f"  {name}: {value}" for name, value in certificate_fields(result.device_x509).items())
+    yield from (
+        f"  {name.replace('_', ' ')}: {value}" for name, value in certificate_fields(result.device_x509).items()
+    )
 
 
 def certificate_fields(certificate: x509.Certificate) -> dict[str, str]:

@@ -63,7 +63,7 @@ def readers_refusing(end: datetime, signer: CertificateDefinition, device: Certi
 def reader_note(end: datetime, signer: CertificateDefinition, device: CertificateDefinition, at: datetime) -> list[str]:
     """Return the line for people about programs that refuse a chain; none if no such program is known."""
     names = readers_refusing(end, signer, device, at)
-    ends = f"The signer's certificate has {_end(end)}, those of its devices have {_end(end_from(device, at))}"
+    ends = f"The signer's certificate has {_end(end)}, and those of its devices have {_end(end_from(device, at))}"
     return [f"Note: {ends}. Not accepted by: {names}."] if names else []
 
 

@@ -49,4 +49,4 @@ def not_accepted_by(ends: Iterable[datetime], format_versions: Iterable[int]) ->
 
 def end_text(end: datetime) -> str:
     """Return the day of an end date, or that there is none."""
-    return "no end (9999-12-31)" if end == NO_EXPIRY[DateFormat.RFC5280_GEN] else f"{end:%Y-%m-%d}"
+    return "no expiry (9999-12-31)" if end == NO_EXPIRY[DateFormat.RFC5280_GEN] else f"{end:%Y-%m-%d}"

@@ -17,7 +17,7 @@ from atcaprov.inspection.verification import (
     verify_chip,
 )
 
-_WITH_A_SERVER: Final = "to rebuild it, the server has to tell its definition: --certinfo FILE, with --host and --port"
+_WITH_A_SERVER: Final = "their definitions come from the server: give --certinfo FILE, with --host and --port"
 _NOT_GENUINE: Final = "Microchip has not issued it: ask where the chip comes from. A software chip is never genuine."
 _OPENSSL: Final = {
     Code.ROOT_NOT_PINNED: "OpenSSL calls it error 20, unable to get local issuer certificate, or error 7 if only the"

@@ -161,7 +161,7 @@ def _progress(snapshot: ChipSnapshot) -> tuple[tuple[Stage, ...], str]:
     certificates = [snapshot.slots.get(slot) for slot in sorted(DEFAULT_CERTIFICATE_SLOTS)]
     if all(content is not None and not _is_unwritten(content) for content in certificates):
         return (Stage.SLOTS_LOCK, Stage.VALIDATE_CERTS), (
-            "provisioned: it has a key and certificates, and both zones are locked; 'atcaprov chip verify' judges them"
+            "provisioned: it has a key and certificates, and both zones are locked; 'atcaprov chip verify' checks them"
         )
     return (), "locked without certificates: it can never become this product"
 

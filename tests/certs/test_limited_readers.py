@@ -49,7 +49,7 @@ def test_readers_of_format_version_1() -> None:
 
 
 def test_ends_in_words() -> None:
-    assert end_text(NO_END) == "no end (9999-12-31)"
+    assert end_text(NO_END) == "no expiry (9999-12-31)"
     assert end_text(datetime(2036, 6, 1, 8, tzinfo=UTC)) == "2036-06-01"
 
 

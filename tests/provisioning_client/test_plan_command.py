@@ -70,7 +70,7 @@ def test_a_dry_run_leaves_server_and_chip_as_they_are(line: Line, tmp_path: Path
     dry_run = found["dry_run"]
     assert dry_run["error"] is None
     assert (dry_run["before"]["config_locked"], dry_run["after"]["config_locked"]) == (False, True)
-    assert dry_run["after"]["slots_locked"] == [13]
+    assert dry_run["after"]["locked_slots"] == [13]
     assert found["stages"][8]["does"] == "lock slots 13, permanently"
     device, signer = (
         x509.load_der_x509_certificate(bytes.fromhex(dry_run[f"{role}_certificate_der"]))
@@ -106,7 +106,7 @@ def test_both_forms_of_the_dry_run_say_the_same(line: Line, tmp_path: Path) -> N
     option = run_in_process(command, *station, *device, "--dry-run")
     before = run_in_process(command, *station, *device, "plan", "--dry-run")
     assert own.code == option.code == before.code == 0
-    changing = re.compile(r"serial_number: .*")
+    changing = re.compile(r"serial number: .*")
     texts = {changing.sub("", ended.out) for ended in (own, option, before)}
     assert len(texts) == 1
     (text,) = texts

@@ -112,7 +112,7 @@ def test_programs_that_refuse_the_dates_are_named(here: Path, capsys: pytest.Cap
     note = next(line for line in capsys.readouterr().err.splitlines() if line.startswith("Note: "))
     last = end("signer/signer.pem")
     assert note.startswith(
-        f"Note: The signer's certificate has the end {last:%Y-%m-%d}, those of its devices have the end"
+        f"Note: The signer's certificate has the end {last:%Y-%m-%d}, and those of its devices have the end"
     )
     assert note.endswith(
         "Not accepted by: Azure IoT Edge 1.1 and older, LibreSSL with a 32-bit time_t, phpseclib 1 on 32-bit PHP, "

@@ -16,7 +16,7 @@ from atcaprov.inspection.snapshot import ChipSnapshot
 
 _FIRST_SLOT = 8
 """Slots 0 to 7 are too small for a compressed certificate."""
-_GIVE = "Give it with --signer FOLDER or --definition FILE, or the certificate of the issuer with --issuer FILE."
+_GIVE = "Give its definition with --signer FOLDER or --definition FILE, or the issuer's certificate with --issuer FILE."
 
 
 def certificates_by_slot(chip: ChipSnapshot) -> Mapping[int, str]:
