@@ -127,9 +127,9 @@ def require_allowed_slots(offer: SignerOffer, profile: Profile) -> None:
         )
 
 
-def require_new_key_accepted(offer: SignerOffer, chip_serial: bytes) -> None:
-    """Raise ServerRejected (chip-has-other-key) if the server certifies no new key of this chip, as far as it told."""
-    if offer.new_key_refused and offer.chip_serial == chip_serial:
+def require_new_key_accepted(offer: SignerOffer) -> None:
+    """Raise ServerRejected (chip-has-other-key) if the server certifies no new key of the chip, as far as it told."""
+    if offer.new_key_refused:
         raise ServerRejected(
             "The server has certified another key of this chip, and does not certify a new one.",
             advice="Nothing was changed. Use a new chip, or have the server started with --allow-rekey.",
