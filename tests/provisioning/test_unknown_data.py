@@ -76,7 +76,7 @@ def test_unknown_data_is_found_before_stage_1(authority: MemoryCa, tmp_path: Pat
     functions = PlainFunctions(authority)
     error = refused(chip, functions)
     assert (error.code, error.board, error.stage) == (Code.DATA_UNKNOWN, Board.SET_ASIDE, None)
-    assert f"slot {slot} holds data" in error.what
+    assert f"it holds data in slot {slot} that" in error.what
     assert functions.notices == []
     provision(f"emulator:{chip}", functions, Profile(fill_unwritten=True))
 
@@ -95,7 +95,7 @@ def test_a_certificate_of_another_server_is_not_overwritten(authority: MemoryCa,
     _cut_before_the_data_lock(f"emulator:{chip}", other)
     error = refused(chip, PlainFunctions(authority))
     assert error.code == Code.DATA_UNKNOWN
-    assert "slot 10, 12 holds data" in error.what
+    assert "it holds data in slots 10, 12 that" in error.what
     provision(f"emulator:{chip}", PlainFunctions(other.authority))  # the one that began finishes it
 
 
