@@ -98,5 +98,6 @@ def _written(path: Path, data: bytes, mode: int) -> int:
         write_synced(descriptor, data)
     except OSError:
         os.close(descriptor)
+        path.unlink(missing_ok=True)  # half a file would stand in the way of the next try
         raise
     return descriptor

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,21 @@ def test_failed_write_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.Mon
             durable_files.replace(path, b"new", 0o600)
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("fails", ["write", "fsync"])
+@pytest.mark.parametrize("make", [durable_files.write_new, durable_files.open_new])
+def test_new_file_that_cannot_be_written_whole_is_not_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make: Callable[[Path, bytes, int], object], fails: str
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError("no room")
+
+    with monkeypatch.context() as changed:
+        changed.setattr(f"os.{fails}", full)
+        with pytest.raises(OSError, match="no room"):
+            make(tmp_path / "file", b"new", 0o600)
+    assert not list(tmp_path.iterdir())
 
 
 def test_existing_file_is_not_overwritten(tmp_path: Path) -> None:
