@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -73,7 +74,7 @@ def free_bytes(place: Path | int) -> int | None:
 
     0 also if no further file can be created there.
     """
-    if not hasattr(os, "statvfs"):
+    if sys.platform == "win32":
         return shutil.disk_usage(place).free if isinstance(place, Path) else None
     disk = os.statvfs(place)
     if disk.f_files and not disk.f_favail:  # some file systems count no files: then f_files is 0
