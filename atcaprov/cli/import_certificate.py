@@ -123,8 +123,9 @@ def _tell(plan: ImportPlan, out: Path | None, *, dry_run: bool) -> None:
         say(f"It is not stored on the chip: {plan.why_not_stored}")
     for write in plan.writes:
         content = write.content
-        done = "is there already" if write.is_there else ("would be written" if dry_run else "written")
-        say(f"Slot {content.slot}: {len(content.data)} bytes from byte {content.offset} on {done}.")
+        done = "there already" if write.is_there else ("would be written" if dry_run else "written")
+        end = content.offset + len(content.data) - 1
+        say(f"Slot {content.slot}, bytes {content.offset}-{end}: {done}.")
     if out is not None:
         say(f"Certificate and issuers {'would be ' if dry_run else ''}written to {out}.")
     for line in _remarks(plan, dry_run=dry_run):

@@ -136,9 +136,9 @@ def _chip_keys(snapshot: ChipSnapshot, key_slot: int | None) -> dict[int, bytes]
     keys = {slot: key for slot, key in snapshot.public_keys.items() if key_slot in (None, slot)}
     if keys:
         return keys
-    where = "in no slot" if key_slot is None else f"not in slot {key_slot}"
+    where = "in any slot" if key_slot is None else f"in slot {key_slot}"
     raise ProvisioningError(
-        f"The chip shows a key {where}, so no certificate can be for it.",
+        f"The chip shows no key {where}, so no certificate can belong to it.",
         advice="Have the chip make its key first: provision it, or run the firmware that makes it.",
     )
 

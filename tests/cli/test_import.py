@@ -76,9 +76,9 @@ def test_compressed_and_again(files: tuple[bytes, bytes]) -> None:
     ended = run(*arguments, "--overwrite")
     assert ended.out == (
         f"Chip {files[1].hex().upper()}: the certificate is for the key in slot 0.\n"
-        "Slot 10: 72 bytes from byte 0 on written.\n"
-        "Slot 12: 72 bytes from byte 0 on written.\n"
-        "Slot 11: 72 bytes from byte 0 on written.\n"
+        "Slot 10, bytes 0-71: written.\n"
+        "Slot 12, bytes 0-71: written.\n"
+        "Slot 11, bytes 0-71: written.\n"
         "Read back and compared: stored compressed.\n"
     ), ended.err
     again = facts(*arguments)
@@ -113,12 +113,14 @@ def test_plain_der_into_slot_8_and_a_file(files: tuple[bytes, bytes]) -> None:
 
 @pytest.mark.slow
 def test_the_page_names_every_key_of_the_json_line(files: tuple[bytes, bytes]) -> None:
-    page = (Path(__file__).parents[2] / "docs/reference/import.md").read_text(encoding="utf-8")
+    reference = Path(__file__).parents[2] / "docs" / "reference"
+    page = (reference / "import.md").read_text(encoding="utf-8")
     table = page.split("### JSON", 1)[1].split("\n## ", 1)[0]
     named = set(re.findall(r"`([a-z_]+)`", "".join(line.split("|")[1] for line in table.splitlines() if "|" in line)))
     assert set(facts("import", "--device", CHIP, "plain.der", "--slot", "8")) == named
     Path("key.pem").write_bytes(KEY.private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    row = next(line for line in page.split("## A private key", 1)[1].splitlines() if line.startswith("| `--json`"))
+    page = (reference / "import-key.md").read_text(encoding="utf-8")
+    row = next(line for line in page.splitlines() if line.startswith("| `--json`"))
     with Device.open("emulator:blank.json") as device, device.permit(Act.LOCK_CONFIG):
         device.lock_config(crc16(device.read_config()))
     arguments = ("import-key", "--device", "emulator:blank.json", "--slot", "0", "--insecure-private-key", "key.pem")

@@ -379,7 +379,7 @@ def test_rules_of_the_slot_are_named_before_anything_is_sent(make_chip: MakeChip
     error = refused(make_chip(locked=(8,)), certificate, x509_slot=8)
     assert error.code == Code.SLOT_LOCKED
     hal = make_chip(config_locked=False, data_locked=False)
-    assert "shows a key in no slot" in refused(hal, certificate, x509_slot=8).what
+    assert "shows no key in any slot" in refused(hal, certificate, x509_slot=8).what
 
 
 @pytest.mark.slow
