@@ -132,7 +132,7 @@ def _factory(snapshot: ChipSnapshot) -> tuple[Use, str]:
     traces = traces_of_use(zone)
     if traces:
         return Use.USED_BEFORE, f"not locked, but used before: {', '.join(traces)}"
-    return Use.BLANK, "as it was made: nothing is written and nothing is locked"
+    return Use.BLANK, "as the maker delivers it, not configured and not locked"
 
 
 def _module(snapshot: ChipSnapshot) -> tuple[Use, str]:

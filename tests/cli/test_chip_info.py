@@ -40,7 +40,7 @@ def saved(folder: Path, memory: Memory) -> str:
 def test_a_chip_file_that_does_not_exist_is_shown_blank_and_not_created(tmp_path: Path) -> None:
     ended = info(f"emulator:{tmp_path}/new.json")
     assert ended.code == 0
-    assert "use             blank: as it was made: nothing is written and nothing is locked" in ended.out
+    assert "use             blank: as the maker delivers it, not configured and not locked" in ended.out
     assert list(tmp_path.iterdir()) == []
 
 
