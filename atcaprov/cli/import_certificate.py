@@ -1,4 +1,4 @@
-"""`atcaprov import`: a certificate that was made elsewhere comes to the chip that holds its key."""
+"""`atcaprov import`: store a certificate that was made elsewhere on the chip that holds its key."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`atcaprov import-key`: a private key from a file is written to a chip, for those who insist."""
+"""`atcaprov import-key`: write a private key from a file to a chip."""
 
 from __future__ import annotations
 

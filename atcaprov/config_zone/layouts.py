@@ -1,4 +1,4 @@
-"""Whose configuration a zone is: a new part's, ours, a module's, a Trust part's, another tool's, or unknown.
+"""Whose configuration a zone is: a new part's, atcaprov's, a module's, a Trust part's, another tool's, or unknown.
 
 Locks, counters, address and what UpdateExtra sets are not compared, so a chip is recognized before its lock and after
 years of use. The configuration of another product is unknown, also if atcaprov provisioned it.

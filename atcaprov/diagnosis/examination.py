@@ -57,7 +57,7 @@ class Examination:
     hal: ReadOnlyHal | None = None
     findings: list[DiagnosticFinding] = field(default_factory=list)
     good: list[str] = field(default_factory=list)
-    """What was looked at and is good, as sentences."""
+    """What was checked and is good, as sentences."""
     not_checked: list[NotChecked] = field(default_factory=list)
     revision: bytes = b""
     snapshot: ChipSnapshot | None = None
@@ -105,7 +105,7 @@ class Step(NamedTuple):
 
 
 class StepBlockedError(Exception):
-    """A finding without whose cure the next steps cannot be made."""
+    """A finding that blocks the steps that need this one."""
 
     def __init__(self, finding: DiagnosticFinding) -> None:
         super().__init__(finding.what)
@@ -113,4 +113,4 @@ class StepBlockedError(Exception):
 
 
 class StepLeftOutError(Exception):
-    """A step was not asked for; the text says why."""
+    """A step is left out; the text says why."""

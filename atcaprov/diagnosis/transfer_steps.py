@@ -18,7 +18,7 @@ from atcaprov.errors import AtcaProvError, Code, ProtocolError, TransportError
 
 TRANSFERS: Final = 32
 _GIVEN_UP_AFTER: Final = 4
-"""Failures in a row without any success before: the rest would take long and tell no more."""
+"""Failures in a row without any success before: the rest would take long and show no more."""
 _RANDOM_NUMBERS: Final = 8
 _SELF_TESTS: Final = {0x01: "random numbers", 0x02: "ECDSA", 0x08: "ECDH", 0x10: "AES", 0x20: "SHA-256"}
 """By bit of the answer of SelfTest."""

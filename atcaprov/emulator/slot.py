@@ -189,7 +189,7 @@ class MemorySlot:
         return None if scalar is None else public_key(scalar)
 
     def store_public_half(self, xy: bytes | None) -> None:
-        """Store of a real chip's private key what is known: X and Y (64 bytes), or that there is one (None)."""
+        """Store what is known of a real chip's private key: X and Y (64 bytes), or that there is one (None)."""
         point = bytes(33) if xy is None else compressed(xy)
         self.write(0, _HALF + point)
 

@@ -1,1 +1,1 @@
-"""Bring certificates that were made elsewhere to a chip, and, if someone insists, a private key."""
+"""Bring certificates that were made elsewhere to a chip, and a private key if an option demands it."""

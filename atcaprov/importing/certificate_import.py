@@ -156,7 +156,7 @@ def _key_slot(chain: PresentedChain, keys: dict[int, bytes]) -> int:
 
 
 def _require_own_serial(certificate: bytes, chip_serial: bytes) -> None:
-    """Refuse a certificate that names another chip, whatever else it is; one that names none is fine."""
+    """Refuse a certificate that names another chip; one that names no chip is accepted."""
     own = chip_serial.hex().upper()
     for field in certificate_fields(certificate):
         if not field.name.startswith((f"{SUBJECT} ", "extension subjectAltName")):

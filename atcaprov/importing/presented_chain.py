@@ -148,7 +148,7 @@ def _signing(certificate: x509.Certificate, named: Sequence[x509.Certificate]) -
 
 
 def _why_not_signed(der: bytes, issuer: x509.Certificate) -> tuple[str, str]:
-    """Return which field stands against the issuer, and what to do: a name's strings, an algorithm, the signature."""
+    """Return which field contradicts the issuer, and what to do: a name's strings, an algorithm, the signature."""
     expected, found = whole_name(_der(issuer), SUBJECT), whole_name(der, ISSUER)
     if expected != found:
         return f"issuer: expected {expected}, found {found}", "The CA must write its name as in its own certificate."

@@ -115,7 +115,7 @@ def _blocks(data: bytes) -> Iterable[bytes]:
 
 
 def _require_blank_or_ours(snapshot: ChipSnapshot, there: bytes, content: SlotContent) -> None:
-    """Accept what a cut import leaves: each block is as it is to be, or blank."""
+    """Accept what a cut import leaves: each block has its new content, or is blank."""
     first = BLOCK_SIZE - content.offset % BLOCK_SIZE
     bounds = [0, *range(first, len(there), BLOCK_SIZE), len(there)]
     for start, end in itertools.pairwise(bounds):

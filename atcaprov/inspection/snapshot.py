@@ -35,7 +35,7 @@ class ChipSnapshot:
     slots: Mapping[int, bytes] = field(default_factory=dict)
     """Whole contents of the slots that the chip shows in clear, by number: 36, 416 or 72 bytes."""
     keys: Mapping[int, bool] = field(default_factory=dict)
-    """For slots of private keys: whether the chip says that it holds a valid one. A slot that was not asked misses."""
+    """For slots of private keys: whether the chip says that it holds a valid one. Slots not asked about are missing."""
     public_keys: Mapping[int, bytes] = field(default_factory=dict)
     """X||Y, 64 bytes, of the private keys whose public key the chip gives."""
 

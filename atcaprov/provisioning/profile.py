@@ -17,7 +17,7 @@ from atcaprov.errors import Code, UsageError
 
 
 class DeliveredPart(enum.StrEnum):
-    """The kinds of chips that a run takes: how they come from the maker decides what the stages do."""
+    """The kinds of chips that a run takes: how they are delivered decides what the stages do."""
 
     BLANK = "blank"
     TFLXTLS = "tflxtls"

@@ -12,7 +12,7 @@ from atcaprov.errors import CertificateError, Code
 
 @dataclass(frozen=True)
 class DefinitionRequest:
-    """What a certificate does not say of its definition, or says only to who knows it."""
+    """What a certificate does not say of its definition, or does not say clearly."""
 
     name: str
     template_id: int
