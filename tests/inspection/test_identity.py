@@ -71,7 +71,7 @@ def moved_trust_part() -> Memory:
 
 
 USES: dict[str, tuple[Callable[[], Memory], Use, str]] = {
-    "blank": (image, Use.BLANK, "nothing is written"),
+    "blank": (image, Use.BLANK, "as the maker delivers it"),
     "608C": (lambda: image("atecc608c"), Use.BLANK, "nothing is written"),
     "counted": (counted, Use.USED_BEFORE, "Counter 0 stands at 5, byte 84 is set to 5A"),
     "factory locked": (lambda: with_zone(bytes(image().config)), Use.FACTORY_LOCKED, "esp_cryptoauth_utility"),
