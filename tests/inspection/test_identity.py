@@ -72,7 +72,7 @@ def moved_trust_part() -> Memory:
 
 USES: dict[str, tuple[Callable[[], Memory], Use, str]] = {
     "blank": (image, Use.BLANK, "as the maker delivers it"),
-    "608C": (lambda: image("atecc608c"), Use.BLANK, "nothing is written"),
+    "608C": (lambda: image("atecc608c"), Use.BLANK, "as the maker delivers it"),
     "counted": (counted, Use.USED_BEFORE, "Counter 0 stands at 5, byte 84 is set to 5A"),
     "factory locked": (lambda: with_zone(bytes(image().config)), Use.FACTORY_LOCKED, "esp_cryptoauth_utility"),
     "provisioned": (provisioned, Use.PRODUCT, "provisioned: it has a key and certificates"),
