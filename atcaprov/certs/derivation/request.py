@@ -65,6 +65,6 @@ class Findings:
         if self.problems:
             raise CertificateError(
                 f"The certificate has no compressed form: {'; '.join(self.problems)}.",
-                advice=f"{'; '.join(dict.fromkeys(self.advice))}.",
+                advice=f"{'. '.join(dict.fromkeys(self.advice))}.",
                 code=Code.CERTIFICATE_MISMATCH,
             )
