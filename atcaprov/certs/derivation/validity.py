@@ -35,8 +35,9 @@ def validity(
         findings.refuse(
             f"notAfter: {end:%Y-%m-%d %H:%M:%S} is neither a whole number of years (1 to 127) after notBefore, "
             "to the second, nor 9999-12-31 23:59:59",
-            f"Have the CA end it after whole years, such as openssl ca -enddate {_whole_years(begin, end):%Y%m%d%H}0000Z, "
-            "or give --constant-end if all certificates of the family end at this moment",
+            "Have the CA end it after whole years, such as openssl ca -enddate "
+            f"{_whole_years(begin, end):%Y%m%d%H}0000Z, or give --constant-end if all certificates of the"
+            " family end at this moment",
         )
     if findings.problems or years is None:
         return None
