@@ -19,12 +19,12 @@ from atcaprov.inspection.genuine import prove_genuine
 from atcaprov.provisioning import signer_offer, trust_flex
 from atcaprov.provisioning.clock_check import require_agreeing, require_valid_now
 from atcaprov.provisioning.earlier_run import find_earlier_run
+from atcaprov.provisioning.finished_elsewhere import validate_as_issued
 from atcaprov.provisioning.preflight import Preflight
 from atcaprov.provisioning.profile import DeliveredPart, Profile
 from atcaprov.provisioning.supported_parts import newer_silicon, require_608
 from atcaprov.provisioning.trial_certificates import require_issuable
 from atcaprov.provisioning.unknown_data import require_no_unknown_data
-from atcaprov.provisioning.validation import validate
 
 
 class Check(NamedTuple):
@@ -134,7 +134,7 @@ def _own_certificates(flight: Preflight) -> None:
     if flight.data_is_locked and flight.slots_to_lock():
         assert flight.chip is not None
         assert flight.issued is not None
-        validate(flight.device, flight.chip, flight.issued, flight.offer, flight.cert_info)
+        validate_as_issued(flight.device, flight.chip, flight.issued, flight.offer, flight.cert_info)
 
 
 def _unknown_data(flight: Preflight) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from atcaprov.certs.cert_info import CertInfo
 from atcaprov.certs.chain import verify_chain
 from atcaprov.device.device import Device
-from atcaprov.errors import CertificateError, ProvisioningError
+from atcaprov.errors import AtcaProvError, Board, CertificateError, Code, ProvisioningError
 from atcaprov.inspection import verdict
 from atcaprov.inspection.certificates.defined import IssuerDefinitions, rebuilt_pair
 from atcaprov.inspection.key_proof import prove_key
-from atcaprov.provisioning.certificate_reply import ChipKey
+from atcaprov.provisioning.certificate_reply import ChipKey, IssuedCertificates
 from atcaprov.provisioning.signer_offer import SignerOffer
+from atcaprov.provisioning.validation import validate
 
 
 def judged(device: Device, chip: ChipKey | None, offer: SignerOffer, cert_info: CertInfo) -> ProvisioningError:
@@ -40,6 +41,32 @@ def finished_elsewhere(
     if signer_key == cert_info.signer_public_key:
         return verdict.finished_without_record()
     return verdict.finished_by_another_signer()
+
+
+def validate_as_issued(
+    device: Device, chip: ChipKey, issued: IssuedCertificates, offer: SignerOffer, cert_info: CertInfo
+) -> None:
+    """Check what is on the chip as `validate`; a chip with other certificates that are valid is set aside, not scrap.
+
+    A server that gives other certificates than those it issued first may have lost its records. Raises as `validate`.
+    """
+    try:
+        validate(device, chip, issued, offer, cert_info)
+    except CertificateError as error:
+        if error.code == Code.CERTIFICATE_MISMATCH and _is_good_by_itself(device, chip, offer, cert_info):
+            error.board = Board.SET_ASIDE
+            error.advice = (
+                "The certificates on the chip are valid all the same. Set the board aside and call the technician: the"
+                " server's records are not those of this chip."
+            )
+        raise
+
+
+def _is_good_by_itself(device: Device, chip: ChipKey, offer: SignerOffer, cert_info: CertInfo) -> bool:
+    try:
+        return finished_elsewhere(device, chip, offer, cert_info) is not None
+    except AtcaProvError:
+        return False
 
 
 def _proved_signer(device: Device, chip: ChipKey, offer: SignerOffer, cert_info: CertInfo, key_slot: int) -> bytes:

@@ -19,6 +19,7 @@ from atcaprov.device.zones.locked_data_zone import LockedDataZone
 from atcaprov.errors import AtcaProvError
 from atcaprov.inspection.snapshot import ChipSnapshot, read_identity, read_snapshot
 from atcaprov.provisioning.checks import STATION_CHECKS, CheckFinding, Outcome, chip_checks, findings
+from atcaprov.provisioning.finished_elsewhere import validate_as_issued
 from atcaprov.provisioning.preflight import Preflight
 from atcaprov.provisioning.profile import DeliveredPart, Profile
 from atcaprov.provisioning.stage_plan import StagePlan, StageState, command_ms, stage_plans
@@ -27,7 +28,6 @@ from atcaprov.provisioning.trial_signer import TrialSigner
 from atcaprov.provisioning.trust_flex import outstanding
 from atcaprov.provisioning.unknown_data import untouched_slots
 from atcaprov.provisioning.user_functions import UserFunctions
-from atcaprov.provisioning.validation import validate
 from atcaprov.rehearsal.rehearsal import Rehearsal, rehearse
 from atcaprov.rehearsal.report import told_losses
 from atcaprov.stages import Stage
@@ -176,7 +176,7 @@ def _own_certificates(flight: Preflight) -> AtcaProvError | None:
     if flight.chip is None or flight.issued is None or not flight.data_is_locked or _missing(flight):
         return None
     try:
-        validate(flight.device, flight.chip, flight.issued, flight.offer, flight.cert_info)
+        validate_as_issued(flight.device, flight.chip, flight.issued, flight.offer, flight.cert_info)
     except AtcaProvError as error:
         return error
     return None

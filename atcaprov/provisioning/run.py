@@ -16,9 +16,9 @@ from atcaprov.device.zones import config_zone
 from atcaprov.device.zones.data_zone import DataZoneWriter, SlotWriter
 from atcaprov.errors import ProvisioningError
 from atcaprov.provisioning.certificate_reply import ChipKey
+from atcaprov.provisioning.finished_elsewhere import validate_as_issued
 from atcaprov.provisioning.preflight import Preflight
 from atcaprov.provisioning.stage_permits import PERMITS
-from atcaprov.provisioning.validation import validate
 from atcaprov.stages import Stage
 
 
@@ -151,7 +151,7 @@ class Run:
         """Stage 10."""
         assert self.chip is not None
         assert self.issued is not None
-        validate(self.device, self.chip, self.issued, self.offer, self.cert_info)
+        validate_as_issued(self.device, self.chip, self.issued, self.offer, self.cert_info)
 
 
 def exchanged() -> ProvisioningError:

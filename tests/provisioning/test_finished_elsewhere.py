@@ -282,3 +282,20 @@ def test_wrong_certificates_are_not_retried(authority: MemoryCa) -> None:
     with Device.open("emulator:") as device, pytest.raises(CertificateError) as refused:
         Provisioner(Profile(), authority.cert_info, functions).provision(device)
     assert refused.value.board == Board.SET_ASIDE
+
+
+@pytest.mark.parametrize("slots_to_lock", [(), (8,)], ids=["in stage 10", "before stage 9"])
+def test_a_chip_with_valid_certificates_other_than_the_servers_is_set_aside(
+    slots_to_lock: tuple[int, ...],
+) -> None:
+    """The server has issued a second time for the same key: the chip is as good as before."""
+    authority = MemoryCa()
+    hal = finished(authority)
+    (chip,) = authority.issued
+    authority.issued[chip] = authority.certify(*chip)
+    before = hal.memory.image()
+    with Device(hal) as device, pytest.raises(CertificateError) as error:
+        Provisioner(Profile(slots_to_lock=slots_to_lock), authority.cert_info, InMemory(authority)).provision(device)
+    assert (error.value.code, error.value.board) == (Code.CERTIFICATE_MISMATCH, Board.SET_ASIDE)
+    assert "valid all the same" in error.value.advice
+    assert hal.memory.image() == before
