@@ -94,7 +94,7 @@ class LockedDataZone:
     def _require_writable(self, slot: Slot) -> None:
         if not slot.open:
             raise ProvisioningError(
-                f"The chip's slot {slot.number} is locked already, and this run has to write it.",
+                f"This run cannot write slot {slot.number}: locked one by one before.",
                 advice="Nothing was written there. Find out which program locked it: only that can finish this chip.",
                 code=Code.SLOT_LOCKED,
                 board=Board.SET_ASIDE,
