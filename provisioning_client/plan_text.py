@@ -8,6 +8,7 @@ from typing import Final
 from cryptography import x509
 from cryptography.x509.oid import ExtensionOID
 
+from atcaprov.chip.memory_map import SLOT_SIZES
 from atcaprov.chip.parts import part_name
 from atcaprov.config_zone.locks import is_config_locked, is_data_locked, locked_slots
 from atcaprov.errors import AtcaProvError
@@ -116,7 +117,9 @@ def _does(plan: Plan, stage: StagePlan) -> str:
 
 
 def _place(write: PlannedWrite) -> str:
-    return f"slot {write.slot} ({len(write.data)} bytes)"
+    """Return slot and size; the chip takes whole blocks, and what lies past the end of a slot falls off."""
+    assert write.slot is not None
+    return f"slot {write.slot} ({min(len(write.data), SLOT_SIZES[write.slot] - write.offset)} bytes)"
 
 
 def _bytes(write: PlannedWrite) -> Iterator[str]:

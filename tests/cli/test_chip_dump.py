@@ -132,7 +132,7 @@ def test_the_summary_says_what_the_chip_did_not_show(tmp_path: Path) -> None:
     out = dump("emulator:?image=tngtls", "--out", tmp_path / "twin.json").out
     assert "Read: configuration, OTP, slots 5, 8, 10, 11, 12." in out
     assert "Public keys: slot 0, slot 1, slot 2, slot 3, slot 4." in out
-    assert "Not shown by the chip: private keys of slots 0 1 2 3 4, content of slots 6 7 9 13 14 15." in out
+    assert "Not shown by the chip: private keys of slots 0, 1, 2, 3, 4; content of slots 6, 7, 9, 13, 14, 15." in out
 
 
 @pytest.mark.slow

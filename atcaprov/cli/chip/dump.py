@@ -10,7 +10,7 @@ import click
 
 from atcaprov import durable_files
 from atcaprov.bounded_reading import may_be_there
-from atcaprov.chip.memory_map import SLOT_COUNT
+from atcaprov.chip.memory_map import SLOT_COUNT, slots_text
 from atcaprov.cli.chip.options import FILE, device_option, hex_text, json_option, say_json, trace_option
 from atcaprov.device.read_only import open_read_only
 from atcaprov.errors import Code, UsageError
@@ -84,14 +84,10 @@ def _unknown(snapshot: ChipSnapshot) -> str:
         return "nothing; before the configuration lock there is nothing in data and OTP"
     private = sorted(slot for slot, held in snapshot.keys.items() if held)
     others = [slot for slot in range(SLOT_COUNT) if slot not in snapshot.slots and slot not in snapshot.keys]
-    parts = [f"private keys of slots {_listed(private)}"] * bool(private)
-    parts += [f"content of slots {_listed(others)}"] * bool(others)
+    parts = [f"private keys of {slots_text(private)}"] * bool(private)
+    parts += [f"content of {slots_text(others)}"] * bool(others)
     parts += ["OTP"] * (snapshot.otp is None)
-    return ", ".join(parts) or "nothing"
-
-
-def _listed(slots: list[int]) -> str:
-    return " ".join(map(str, slots))
+    return "; ".join(parts) or "nothing"
 
 
 def _object(snapshot: ChipSnapshot) -> dict[str, Any]:
