@@ -161,7 +161,11 @@ cli.main()
     ("package", "patch", "arguments"),
     [
         ("provisioning_server", "cli.serve = crash", "'--signer', '.'"),
-        ("signer_module", "cli.default_text = crash", "'description', 'root'"),
+        (
+            "signer_module",
+            "from signer_module.commands import description; description.default_text = crash",
+            "'description', 'root'",
+        ),
     ],
 )
 def test_a_program_with_passwords_leaves_no_core_dump(tmp_path: Path, package: str, patch: str, arguments: str) -> None:
