@@ -92,7 +92,9 @@ class Examination:
 
 
 class Step(NamedTuple):
-    """One step: a stable name, what it looks at in words, the steps that it needs, and the function that looks.
+    """One step: a stable name, what it looks at in words, the function that looks, and the steps that it needs.
+
+    `if_failed` says in words why the steps that need it are left out.
 
     The function adds findings and what is good. It raises StepBlockedError with a finding, or any AtcaProvError, where
     the steps that need it make no sense any more; and StepLeftOutError where it was not asked for.
@@ -102,6 +104,7 @@ class Step(NamedTuple):
     looks_at: str
     look: Callable[[Examination], None]
     needs: tuple[str, ...] = ()
+    if_failed: str = ""
 
 
 class StepBlockedError(Exception):

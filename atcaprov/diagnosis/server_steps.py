@@ -67,7 +67,7 @@ def check_signer(examination: Examination) -> None:
     """Make the checks that a run makes before stage 1: of the signer, and of the chip if it was reached."""
     cert_info = examination.subject.cert_info
     if cert_info is None:
-        raise StepLeftOutError("no cert info file was given (--certinfo FILE)")
+        raise StepLeftOutError("no cert info file was named: give --certinfo FILE")
     client = _client(examination)
     try:
         _make_checks(examination, cert_info, client)
@@ -81,8 +81,9 @@ def _make_checks(examination: Examination, cert_info: CertInfo, client: Examinin
     if examination.snapshot is not None:
         flight.device = examination.device
         checks += chip_checks(flight.profile)
+    passed: set[str] = set()
     for result in findings(flight, checks):
-        _add(examination, result)
+        _add(examination, result, passed)
     if flight.has_offer:
         offer, keys = flight.offer, (cert_info.root_public_key, cert_info.signer_public_key)
         examination.definitions = IssuerDefinitions(offer.device_definition, offer.signer_definition, *keys)
@@ -91,21 +92,22 @@ def _make_checks(examination: Examination, cert_info: CertInfo, client: Examinin
     examination.findings += [of_error(warning, weight=Weight.NOTE) for warning in warnings]
 
 
-def _add(examination: Examination, result: CheckFinding) -> None:
+def _add(examination: Examination, result: CheckFinding, passed: set[str]) -> None:
     check = result.check
     if result.outcome is Outcome.PASSED:
+        passed.add(check.name)
         if check.name not in _OF_OTHER_STEPS:
             examination.good.append(f"Checked before stage 1: {check.looks_at}.")
     elif result.error is not None:
         if all(found.code != result.error.code for found in examination.findings):
             examination.findings.append(of_error(result.error))
     elif result.outcome is Outcome.NOT_CHECKED:
-        reason = f"it needs what failed before: {', '.join(check.needs)}"
+        reason = f"it needs what did not pass: {', '.join(need for need in check.needs if need not in passed)}"
         examination.not_checked.append(NotChecked(check.name, check.looks_at, reason))
 
 
 def _client(examination: Examination) -> ExaminingClient:
     server = examination.subject.server
     if server is None:
-        raise StepLeftOutError("no server was named (give --host and --port, or --certinfo FILE)")
+        raise StepLeftOutError("no server was named: give --host and --port, or --certinfo FILE")
     return ExaminingClient(server.host, server.port)

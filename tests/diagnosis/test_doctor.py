@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from atcaprov.cli.main import atcaprov
 from atcaprov.diagnosis.finding import PASSED_ON, FindingCode
 from tests.diagnosis.bench import Bench, codes, examined
 from tests.diagnosis.cases import CASES, FindingCase, certified
+from tests.support.programs import run_in_process
 
 
 @pytest.fixture
@@ -32,6 +34,17 @@ def test_finding_is_named_alone_and_ends_when_its_advice_is_followed(case: Findi
 
 def test_every_finding_is_provoked() -> None:
     assert {case.code for case in CASES} == {str(code) for code in (*FindingCode, *PASSED_ON)}
+
+
+def test_steps_left_out_tell_the_first_reason_in_words(bench: Bench) -> None:
+    no_bus = {step["step"]: step["reason"] for step in examined("--device", "i2c://7/0x60")["not_checked"]}
+    no_server = "no server was named: give --host and --port, or --certinfo FILE"
+    chip_steps = ("transfers", "part", "supply", "configuration", "certificates")
+    assert no_bus == {**dict.fromkeys(chip_steps, "no chip can be reached"), "server": no_server, "signer": no_server}
+    no_device = {step["step"]: step["reason"] for step in examined()["not_checked"]}
+    assert {no_device[step] for step in ("chip", *chip_steps)} == {"it is not known which chip"}
+    shown = run_in_process(atcaprov, "chip", "doctor", "--device", "i2c://7/0x60").out
+    assert "Not checked:\n  transfers without damage (no chip can be reached)\n" in shown
 
 
 @pytest.mark.slow

@@ -92,7 +92,7 @@ def _lines(examination: Examination) -> Iterator[str]:
     yield from (f"  {text}" for text in examination.good)
     if examination.not_checked:
         yield "Not checked:"
-        yield from (f"  {step.looks_at}: {step.reason}." for step in examination.not_checked)
+        yield from (f"  {step.looks_at} ({step.reason})" for step in examination.not_checked)
 
 
 def _object(examination: Examination) -> dict[str, Any]:
