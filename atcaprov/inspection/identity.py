@@ -12,12 +12,15 @@ from typing import Final
 
 from atcaprov.chip.memory_map import I2C_ADDRESS, USER_EXTRA_ADD
 from atcaprov.chip.parts import is_608, part_name
+from atcaprov.chip.trust_parts import trust_part
 from atcaprov.config_zone.defaults import DEFAULT_CERTIFICATE_SLOTS, DEFAULT_DEVICE_KEY_SLOT
 from atcaprov.config_zone.layouts import FoundLayout, Layout, layout_of
 from atcaprov.config_zone.module_zones import HEAD_SLOT, module_role
 from atcaprov.config_zone.zone import ConfigZone
 from atcaprov.config_zone.zone_fields import decode_counter
 from atcaprov.hal.device_url import both_forms
+from atcaprov.inspection.certificates import microchip
+from atcaprov.inspection.certificates.slot_parts import compressed_form
 from atcaprov.inspection.snapshot import ChipSnapshot
 from atcaprov.stages import Stage
 
@@ -64,7 +67,7 @@ class Identity:
     reason: str
     layout: FoundLayout
     stages: tuple[Stage, ...] = ()
-    """Where a run that has begun goes on; several if the chip does not show which."""
+    """Where a run that is not finished goes on; several if the chip does not show which."""
 
 
 def identify(snapshot: ChipSnapshot) -> Identity:
@@ -121,7 +124,20 @@ def traces_of_use(zone: ConfigZone) -> list[str]:
 def _trust(snapshot: ChipSnapshot) -> str:
     now, delivered = address_of(snapshot.zone), snapshot.config[I2C_ADDRESS]
     moved = "" if now == delivered else f"; its address was changed from {both_forms(delivered)} to {both_forms(now)}"
-    return f"delivered locked by the maker{moved}"
+    others = "; slots 10 to 12 hold certificates that do not read as the maker's" if _has_others(snapshot) else ""
+    return f"delivered locked by the maker{moved}{others}"
+
+
+def _has_others(snapshot: ChipSnapshot) -> bool:
+    """Tell whether a TFLXTLS, the only kind whose certificates can be replaced, has others than the maker's.
+
+    A snapshot without these slots does not tell it.
+    """
+    part = trust_part(snapshot.config)
+    if part is None or part.name != "TFLXTLS" or not snapshot.slots.keys() >= DEFAULT_CERTIFICATE_SLOTS:
+        return False
+    forms = compressed_form(snapshot, 10), compressed_form(snapshot, 12)
+    return 0 in snapshot.public_keys and all(forms) and not any(microchip.find(snapshot))
 
 
 def _factory(snapshot: ChipSnapshot) -> tuple[Use, str]:
@@ -160,8 +176,9 @@ def _progress(snapshot: ChipSnapshot) -> tuple[tuple[Stage, ...], str]:
         return (Stage.GEN_KEY,), "half provisioned: the configuration is locked, and there is no device key yet"
     certificates = [snapshot.slots.get(slot) for slot in sorted(DEFAULT_CERTIFICATE_SLOTS)]
     if all(content is not None and not _is_unwritten(content) for content in certificates):
-        return (Stage.SLOTS_LOCK, Stage.VALIDATE_CERTS), (
-            "provisioned: it has a key and certificates, and both zones are locked; 'atcaprov chip verify' checks them"
+        return (), (
+            "provisioned: it has a key and certificates, and both zones are locked, so stages 1 to 8 are done; which"
+            " slots stage 9 locks cannot be told without the profile; 'atcaprov chip verify' checks the certificates"
         )
     return (), "locked without certificates: it can never become this product"
 

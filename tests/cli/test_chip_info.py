@@ -68,6 +68,14 @@ def test_a_provisioned_chip_is_told_with_its_keys_and_public_keys(tmp_path: Path
     assert found["slots"][8]["has_key"] is None
 
 
+def test_a_finished_chip_is_told_as_provisioned_without_a_next_stage(tmp_path: Path) -> None:
+    url = saved(tmp_path, provisioned())
+    out = info(url).out
+    assert "use             product: provisioned: it has a key and certificates" in out
+    assert "next stage" not in out
+    assert info_object(url)["next_stages"] == []
+
+
 def test_every_key_of_the_page_is_in_the_object_and_no_other() -> None:
     page = (Path(__file__).parents[2] / "docs" / "reference" / "chip-commands.md").read_text(encoding="utf-8")
     section = page.split("## atcaprov chip info", 1)[1].split("\n## ", 1)[0].split("### JSON", 1)[1]

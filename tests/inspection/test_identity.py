@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from atcaprov import Act, Code, Device, ProvisioningError, Stage
+from atcaprov import Act, Code, Device, Profile, Provisioner, ProvisioningError, Stage
 from atcaprov.certs.descriptions.description import default_description
 from atcaprov.chip.commands import Opcode
 from atcaprov.chip.crc import with_crc
@@ -28,10 +28,13 @@ from atcaprov.inspection.identity import Identity, Use, address_of, identify, su
 from atcaprov.inspection.snapshot import read_identity, read_snapshot
 from atcaprov.inspection.tray import sort_chip
 from atcaprov.inspection.twin import twin_memory
+from atcaprov.provisioning.profile import DeliveredPart
 from signer_module.on_chip.creation.root_module import make_root
 from tests.support.chips_by_use import hal_of, image, of_another_tool, provisioned, with_zone
+from tests.support.in_memory_server import InMemory, MemoryCa
 from tests.support.scripted_hal import ScriptedHal
 from tests.support.signer_modules import order
+from tests.support.trust_parts import trust_part
 
 
 def identity_of(memory: Memory) -> Identity:
@@ -75,7 +78,7 @@ USES: dict[str, tuple[Callable[[], Memory], Use, str]] = {
     "608C": (lambda: image("atecc608c"), Use.BLANK, "as the maker delivers it"),
     "counted": (counted, Use.USED_BEFORE, "Counter 0 stands at 5, byte 84 is set to 5A"),
     "factory locked": (lambda: with_zone(bytes(image().config)), Use.FACTORY_LOCKED, "esp_cryptoauth_utility"),
-    "provisioned": (provisioned, Use.PRODUCT, "provisioned: it has a key and certificates"),
+    "provisioned": (provisioned, Use.PRODUCT, "both zones are locked, so stages 1 to 8 are done; which slots stage 9"),
     "locked without certificates": (lambda: with_zone(DEFAULT_608A), Use.PRODUCT, "locked without certificates"),
     "TNGTLS": (lambda: image("tngtls"), Use.TRUST_PART, "delivered locked by the maker"),
     "TNGTLS at another address": (moved_trust_part, Use.TRUST_PART, "from 0x6A (7-bit 0x35) to 0xC0 (7-bit 0x60)"),
@@ -111,6 +114,44 @@ def test_a_half_provisioned_chip_says_where_a_run_goes_on(memory: Memory, stages
     identity = identity_of(memory)
     assert identity.use is Use.PRODUCT
     assert list(identity.stages) == stages
+
+
+@pytest.mark.slow
+def test_a_finished_chip_has_no_next_stage() -> None:
+    identity = identity_of(provisioned())
+    assert identity.reason.startswith("provisioned: it has a key and certificates")
+    assert identity.stages == ()
+
+
+OTHERS = "slots 10 to 12 hold certificates that do not read as the maker's"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["tflxtls", "tflxtls-608a", "tflxtls-608c"])
+def test_a_trust_flex_with_certificates_of_the_customer_says_so(name: str) -> None:
+    memory, functions = image(name), InMemory(MemoryCa())
+    assert identity_of(memory).reason == "delivered locked by the maker"
+    profile = Profile(part=DeliveredPart.TFLXTLS, replace_certificates=True)
+    with Device(hal_of(memory)) as device:
+        Provisioner(profile, functions.authority.cert_info, functions).provision(device)
+        assert identify(read_identity(device)).reason == "delivered locked by the maker"  # without the slots
+    assert identity_of(memory).reason == f"delivered locked by the maker; {OTHERS}"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["tflxtls", "tngtls-2"])
+def test_certificates_of_the_maker_on_a_trust_flex_are_not_taken_for_others(kind: str) -> None:
+    memory = trust_part(kind)
+    memory.config[16:] = image("tflxtls").config[16:]
+    assert identity_of(memory).reason == "delivered locked by the maker"
+
+
+@pytest.mark.parametrize("content", [b"\xff" * 72, bytes(72), b"\xaa" * 72])
+def test_a_trust_flex_without_certificates_is_not_said_to_hold_others(content: bytes) -> None:
+    memory = image("tflxtls")
+    for slot in (10, 11, 12):
+        memory.write_slot(slot, 0, content)
+    assert identity_of(memory).reason == "delivered locked by the maker"
 
 
 @pytest.mark.slow
