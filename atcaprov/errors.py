@@ -134,6 +134,7 @@ class AtcaProvError(Exception):
     """Base of all errors; raised itself only for what should never happen.
 
     `what` says what happened, `advice` what to do, `board` what becomes of the board, `code` is the machine's name.
+    `details` are lines for the end of a message, such as each field that differs; most errors have none.
     An error of a provisioning run has the chip's `serial_number` (9 bytes) as soon as it is known, and its `stage` if
     one had begun.
     """
@@ -150,6 +151,7 @@ class AtcaProvError(Exception):
         self.code: str = str(code) if code is not None else str(self.default_code)
         self.advice: str = advice or _USUAL_ADVICE.get(self.code, "")
         self.board: Board = board if board is not None else self.default_board
+        self.details: tuple[str, ...] = ()
         self.serial_number: bytes | None = None
         self.stage: Stage | None = None
 

@@ -6,16 +6,30 @@ compared field by field with what the definition expects, and rebuilt from the r
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from atcaprov.certs.certificate_fields import NOT_AFTER, NOT_BEFORE, PUBLIC_KEY, SERIAL_NUMBER, SIGNATURE
 from atcaprov.certs.definitions.definition import CertificateDefinition, SerialSource
 from atcaprov.certs.expected_certificate import expected_certificate
-from atcaprov.certs.field_comparison import FieldDifference, explain_differences, listed
+from atcaprov.certs.field_comparison import FieldDifference, counted, explain_differences, listed
 from atcaprov.certs.rebuild import StoredData, rebuild
 from atcaprov.certs.serial_number import HASHES, NEEDS_CHIP_SERIAL, PUBLIC_KEY_HASHES
 from atcaprov.certs.x509_layout import certificate_layout
 from atcaprov.errors import CertificateError, Code
+
+
+class NoCompressedFormError(CertificateError):
+    """A certificate is not as its definition has it: `differences` are its fields; none where another rule is broken.
+
+    `what` names them all; `summary` counts them instead.
+    """
+
+    def __init__(self, definition: str, why: str, differences: Sequence[FieldDifference] = ()) -> None:
+        begin = f"The certificate has no compressed form under the definition {definition}"
+        super().__init__(f"{begin}: {why or listed(differences)}.", code=Code.CERTIFICATE_MISMATCH)
+        self.differences = tuple(differences)
+        self.summary = f"{begin}: {counted(differences)}." if differences else self.what
 
 
 def compress(
@@ -42,7 +56,7 @@ def compress(
         stored=stored,
     )
     if differences:
-        raise _mismatch(definition, listed(differences))
+        raise NoCompressedFormError(definition.name, "", differences)
     compressed = expected_certificate(
         definition, certificate, ca_public_key=ca_public_key, chip_serial=chip_serial, stored=stored
     ).compressed.pack()
@@ -55,7 +69,7 @@ def compress(
         stored=with_own_serial(definition, certificate, stored),
     )
     if again != certificate:
-        raise _mismatch(definition, listed(explain_differences(definition, again, certificate)))
+        raise NoCompressedFormError(definition.name, "", explain_differences(definition, again, certificate))
     return compressed
 
 
@@ -79,7 +93,8 @@ def differences_from(
             stored=stored,
         )
     except CertificateError as error:
-        raise _mismatch(definition, f"{error.what[0].lower()}{error.what[1:].rstrip('.')}") from error
+        why = f"{error.what[0].lower()}{error.what[1:].rstrip('.')}"
+        raise NoCompressedFormError(definition.name, why) from error
     differences = explain_differences(definition, expected.certificate, certificate)
     return [replace(difference, cause=_rule(definition, difference)) for difference in differences]
 
@@ -124,10 +139,3 @@ def _name_rule(difference: FieldDifference) -> str:
     if "XXXX" in difference.expected:
         return "The four hexadecimal digits of the signer id must stand where XXXX is."
     return ""
-
-
-def _mismatch(definition: CertificateDefinition, why: str) -> CertificateError:
-    return CertificateError(
-        f"The certificate has no compressed form under the definition {definition.name}: {why}.",
-        code=Code.CERTIFICATE_MISMATCH,
-    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -49,6 +49,11 @@ class FieldDifference:
 def listed(differences: Iterable[FieldDifference]) -> str:
     """Return the differences for a message: the end of a sentence, without a period."""
     return "; ".join(map(str, differences))
+
+
+def counted(differences: Sequence[FieldDifference]) -> str:
+    """Return how many fields differ: the end of a sentence, without a period."""
+    return "1 field differs" if len(differences) == 1 else f"{len(differences)} fields differ"
 
 
 def explain_differences(definition: CertificateDefinition, expected: bytes, found: bytes) -> list[FieldDifference]:

@@ -21,6 +21,7 @@ from atcaprov.errors import UsageError
 from atcaprov.importing.certificate_import import ImportOrder, ImportPlan, plan_import, run_import
 from atcaprov.importing.chip_session import look_at
 from atcaprov.program.console_text import say
+from atcaprov.program.exit_codes import shown_details
 
 _SLOT: Final = click.IntRange(0, SLOT_COUNT - 1)
 _FORMS: Final = {"compressed": "compressed", "x509": "as plain X.509"}
@@ -111,6 +112,7 @@ def _facts(plan: ImportPlan, out: Path | None, *, dry_run: bool) -> dict[str, An
         ],
         "verified": bool(plan.writes) and plan.can_be_verified and not dry_run,
         "why_not_stored": plan.why_not_stored or None,
+        "differences": list(plan.differences),
         "out": None if out is None else str(out),
         "dry_run": dry_run,
     }
@@ -121,6 +123,7 @@ def _tell(plan: ImportPlan, out: Path | None, *, dry_run: bool) -> None:
     say(f"Chip {serial}: the certificate is for the key in slot {plan.key_slot}.")
     if plan.why_not_stored:
         say(f"It is not stored on the chip: {plan.why_not_stored}")
+        say("".join(f"  {line}\n" for line in shown_details(plan.differences)), end="")
     for write in plan.writes:
         content = write.content
         done = "there already" if write.is_there else ("would be written" if dry_run else "written")

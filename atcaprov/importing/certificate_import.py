@@ -66,6 +66,8 @@ class ImportPlan:
     writes: tuple[SlotWrite, ...]
     why_not_stored: str = ""
     """The reason for which the certificate is kept outside the chip."""
+    differences: tuple[str, ...] = ()
+    """Each field for which it has no compressed form, if this is the reason."""
 
     @property
     def form(self) -> str:
@@ -104,7 +106,7 @@ def _plan(snapshot: ChipSnapshot, order: ImportOrder, at: datetime) -> ImportPla
         writes = plan_writes(snapshot, contents, overwrite=order.overwrite)
     except (CertificateError, ProvisioningError) as error:
         if order.to_file and not order.definitions and order.x509_slot is None:
-            return ImportPlan(snapshot, chain, key_slot, (), (), error.what)
+            return ImportPlan(snapshot, chain, key_slot, (), (), error.what, error.details)
         raise
     return ImportPlan(snapshot, chain, key_slot, parts, writes)
 
@@ -115,7 +117,7 @@ def _chain(snapshot: ChipSnapshot, order: ImportOrder, keys: dict[int, bytes], a
         return presented_chain(order.certificates, set(keys.values()), at)
     except CertificateError as error:
         if order.x509_slot is None and error.code in _OF_THE_CHAIN:
-            others = all_differences(order.certificates, keys.values(), snapshot, order.definitions)
+            others, error.details = all_differences(order.certificates, keys.values(), snapshot, order.definitions)
             error.what = f"{error.what} {others}".rstrip()
             error.args = (error.what,)
         raise

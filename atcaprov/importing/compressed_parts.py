@@ -9,11 +9,11 @@ from datetime import UTC, datetime
 from cryptography import x509
 
 from atcaprov.certs.certificate_files import UNREADABLE
-from atcaprov.certs.compress import compress, differences_from, with_own_serial
+from atcaprov.certs.compress import NoCompressedFormError, compress, differences_from, with_own_serial
 from atcaprov.certs.definitions.definition import CertificateDefinition, DeviceLocation, DeviceZone, SerialSource
 from atcaprov.certs.descriptions.description import default_description
 from atcaprov.certs.descriptions.template import device_definition, signer_definition
-from atcaprov.certs.field_comparison import listed
+from atcaprov.certs.field_comparison import counted
 from atcaprov.certs.rebuild import SlotContent, StoredData, from_slots, rebuild, slot_contents, stored_locations
 from atcaprov.errors import CertificateError, Code, UsageError
 from atcaprov.importing.presented_chain import PresentedChain, p256_key_of
@@ -57,7 +57,7 @@ def device_part(
     """Return the device certificate under the first definition that fits: of those `given`, else the default one.
 
     Raises CertificateError: chain-incomplete without the issuer's certificate, certificate-mismatch with all
-    differences from each definition that was tried.
+    differences from each definition that was tried as its details.
     """
     issuer_key = _issuer_key(chain)
     definitions = [one for one in given if one.role == "device"] or [_default_device(_begin(chain.certificate))]
@@ -74,11 +74,11 @@ def all_differences(
     keys: Collection[bytes],
     snapshot: ChipSnapshot,
     given: Sequence[CertificateDefinition],
-) -> str:
-    """Return how a certificate (DER) differs from its definition, whatever its chain is; "" if not at all.
+) -> tuple[str, tuple[str, ...]]:
+    """Return a sentence on how a certificate (DER) differs from its definition, whatever its chain is, and each field.
 
     It is the one for one of the `keys` (X||Y), else the first; the first other one with a P-256 key is taken for its
-    issuer's. Without one nothing is compared.
+    issuer's. Without one nothing is compared. The sentence is "" if nothing differs.
     """
     certificate, *others = sorted(certificates, key=lambda der: _key_if_any(der) not in keys)
     issuer_keys = [key for key in map(_key_if_any, others) if key is not None]
@@ -93,8 +93,9 @@ def all_differences(
             stored=_stored(definition, snapshot),
         )
     except (CertificateError, IndexError):
-        return ""
-    return f"Under the definition {definition.name}: {listed(found)}." if found else ""
+        return "", ()
+    summary = f"Under the definition {definition.name}, {counted(found)}." if found else ""
+    return summary, tuple(map(str, found))
 
 
 def _key_if_any(certificate: bytes) -> bytes | None:
@@ -133,13 +134,19 @@ def signer_part(
 def _first_fitting(
     definitions: Sequence[CertificateDefinition], under: Callable[[CertificateDefinition], CompressedPart]
 ) -> CompressedPart:
-    refusals = []
+    refusals, details = [], []
     for definition in definitions:
         try:
             return under(definition)
+        except NoCompressedFormError as error:
+            refusals.append(error.summary)
+            whose = f"{definition.name}: " if len(definitions) > 1 else ""
+            details += [f"{whose}{difference}" for difference in error.differences]
         except CertificateError as error:
             refusals.append(error.what)
-    raise CertificateError(" ".join(refusals), code=Code.CERTIFICATE_MISMATCH)
+    refused = CertificateError(" ".join(refusals), code=Code.CERTIFICATE_MISMATCH)
+    refused.details = tuple(details)
+    raise refused
 
 
 def require_own_slots(parts: Iterable[CompressedPart]) -> None:

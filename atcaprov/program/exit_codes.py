@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
+from collections.abc import Sequence
 from typing import Final, NoReturn
 
 import click
@@ -16,6 +17,8 @@ from atcaprov.program.signals import INTERRUPTED, ended_by_signals
 from atcaprov.terminal.printable import folded, printable_lines, terminal_columns
 
 _FAILED: Final = 1
+_MAX_DETAILS: Final = 30
+"""More than the fields of most certificates."""
 
 
 def run_program(command: click.Command, name: str, arguments: list[str] | None = None) -> NoReturn:
@@ -101,6 +104,13 @@ def _tell(error: AtcaProvError) -> None:
 
 
 def error_text(error: AtcaProvError) -> str:
-    """Return an error as people read it: its code and what happened, then on a new line what to do."""
-    text = f"Error [{error.code}]: {error.what}"
-    return printable_lines(f"{text}\n{error.advice}" if error.advice else text)
+    """Return an error as people read it: its code and what happened, what to do, and each detail on a line."""
+    lines = [f"Error [{error.code}]: {error.what}", *([error.advice] if error.advice else [])]
+    return printable_lines("\n".join([*lines, *(f"  {line}" for line in shown_details(error.details))]))
+
+
+def shown_details(details: Sequence[str]) -> list[str]:
+    """Return the lines of an error's details that are printed: all of them, or the first ones and how many follow."""
+    if len(details) <= _MAX_DETAILS:
+        return list(details)
+    return [*details[:_MAX_DETAILS], f"and {len(details) - _MAX_DETAILS} more"]

@@ -152,6 +152,20 @@ def test_a_definition_from_a_file(files: tuple[bytes, bytes]) -> None:
 
 
 @pytest.mark.slow
+def test_each_field_that_differs_is_a_line_below_the_advice(files: tuple[bytes, bytes]) -> None:
+    arguments = ("import", "--device", CHIP, "plain.der", "--chain", "chain.pem")
+    ended = run(*arguments)
+    what, advice, *fields = ended.err.splitlines()
+    begin = "The certificate has no compressed form under the definition device:"
+    assert what == f"Error [certificate-mismatch]: {begin} {len(fields)} fields differ."
+    assert "give --slot 8" in advice
+    assert [line[:2] for line in fields] == ["  "] * len(fields)
+    kept = run(*arguments, "--out", "kept.pem")
+    assert f"It is not stored on the chip: {begin} {len(fields)} fields differ.\n{fields[0]}\n" in kept.out
+    assert facts(*arguments, "--out", "again.pem")["differences"] == [line.strip() for line in fields]
+
+
+@pytest.mark.slow
 def test_wrong_options_and_files(files: tuple[bytes, bytes]) -> None:
     Path("broken.json").write_text("{}")
     Path("text").write_text("hello")

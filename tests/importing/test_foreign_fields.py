@@ -44,8 +44,9 @@ def test_each_changed_field_is_named(snapshot: ChipSnapshot, name: str, change: 
     certificate = certificate if name == UNSIGNED else signed_again(certificate)
     with pytest.raises(AtcaProvError) as caught:
         plan_import(snapshot, ImportOrder((certificate, *ISSUERS)), NOW)
-    assert f"{field}: expected " in caught.value.what
-    assert ", found " in caught.value.what.split(f"{field}: expected ", 1)[1]
+    told = "\n".join((caught.value.what, *caught.value.details))
+    assert f"{field}: expected " in told
+    assert ", found " in told.split(f"{field}: expected ", 1)[1]
     assert caught.value.board is Board.UNTOUCHED
 
 
