@@ -163,7 +163,12 @@ STATION_CHECKS: Final = (
     Check("quota", "the signer's quota is enough for the batch", _quota, ("signer",)),
 )
 """Before a chip is touched, at the start and again before each chip."""
-_GENUINE: Final = Check("genuine", "the part proves that Microchip made it", _genuine, ("earlier-run",))
+_GENUINE: Final = Check(
+    "genuine",
+    "the part proves that Microchip made it, or the server has certified its key",
+    _genuine,
+    ("earlier-run",),
+)
 _NEW_CERTIFICATE: Final = Check(
     "new-certificate", "the server certifies a new key of this chip", _new_certificate, ("earlier-run",)
 )

@@ -202,12 +202,21 @@ def _assumed(flight: Preflight, situation: TrialSituation) -> list[str]:
             assumed.append("It is assumed that the server has certified this chip.")
         elif flight.config_is_locked:
             assumed.append("It is assumed that the server has not certified a key of this chip.")
+        if flight.profile.require_genuine:
+            assumed.append(_proof_left_out(flight))
     if flight.config_is_locked and not flight.data_is_locked:
         told = sorted(slot for slot, untouched in situation.untouched.items() if untouched)
         unknown = [slot for slot in range(16) if slot not in told and not situation.snapshot.zone.slots[slot].private]
         listed = ", ".join(map(str, unknown))
         assumed.append(f"What the chip does not tell is assumed to be as the maker left it: slots {listed} and OTP.")
     return assumed
+
+
+def _proof_left_out(flight: Preflight) -> str:
+    """Return what a plan says of the proof of a genuine part that it could not demand without the server's answer."""
+    if not flight.config_is_locked:
+        return "A blank part cannot prove that Microchip made it: a run that demands this proof refuses it."
+    return "It is assumed that the part proves that Microchip made it, or that the server has certified its key."
 
 
 def _permanent(plan: Plan) -> list[str]:

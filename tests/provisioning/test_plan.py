@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -217,6 +218,32 @@ def test_plan_without_a_server_says_what_is_not_checked(authority: MemoryCa, tmp
     assert outcomes["clocks"] is outcomes["earlier-run"] is Outcome.NOT_CHECKED
     assert "the certificates are the default ones" in plan.assumptions[0]
     assert plan.does(Stage.DATA_LOCK)
+
+
+@pytest.mark.parametrize(
+    ("image", "says"),
+    [
+        ("atecc608a", "A blank part cannot prove that Microchip made it: a run that demands this proof refuses it."),
+        (
+            "tflxtls",
+            "It is assumed that the part proves that Microchip made it, or that the server has certified its key.",
+        ),
+    ],
+)
+def test_plan_without_a_server_says_that_a_genuine_part_was_not_proved(
+    authority: MemoryCa, image: str, says: str
+) -> None:
+    functions = Staged(authority, ScriptedHal())
+    functions.raw = unreachable
+    profile = Profile(require_genuine=True)
+    if image == "tflxtls":
+        profile = replace(profile, part=DeliveredPart.TFLXTLS, replace_certificates=True)
+    plan = planned(f"emulator:?image={image}", functions, profile)
+    (genuine,) = (finding for finding in plan.findings if finding.check.name == "genuine")
+    assert genuine.outcome is Outcome.NOT_CHECKED
+    assert genuine.check.looks_at.endswith("or the server has certified its key")
+    assert says in plan.assumptions
+    assert not any("Microchip" in text for text in planned(f"emulator:?image={image}", functions).assumptions)
 
 
 def test_a_plan_asks_only_for_what_was_issued_before(authority: MemoryCa, tmp_path: Path) -> None:
