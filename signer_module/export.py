@@ -15,7 +15,9 @@ def export_signer(signer: PublicSigner, out: Path, index: int = 0, chain: Sequen
     """Write the export into a new folder and return the names of its files; `chain` as `export_contents` takes it."""
     contents = export_contents(signer, index, chain)
     with folder_files.new_folder(out, 0o755) as folder:
-        folder_files.write_all(folder, {name: (data, folder_files.PUBLIC) for name, data in contents.items()})
+        folder_files.write_all(
+            folder, {name: (data, folder_files.PUBLIC) for name, data in contents.items()}, named=out
+        )
     return list(contents)
 
 

@@ -219,7 +219,7 @@ def from_certificate(
 
 def _write(out: Path, files: dict[str, bytes]) -> None:
     with folder_files.new_folder(out, 0o755) as folder:
-        folder_files.write_all(folder, {name: (data, folder_files.PUBLIC) for name, data in files.items()})
+        folder_files.write_all(folder, {name: (data, folder_files.PUBLIC) for name, data in files.items()}, named=out)
     for name in files:
         say(str(out / name))
 

@@ -107,7 +107,7 @@ def import_to_folder(
     with HsmKey(place) as hsm:
         hsm.open(pin(), certificate_layout(chain.signer).public_key.of(chain.signer), write=True)
         with folder_files.new_folder(path) as folder:
-            folder_files.write_all(folder, contents)
+            folder_files.write_all(folder, contents, named=path)
             SignerFolder.load(folder)
         hsm.settle()
     return SignerFolder.load(path)

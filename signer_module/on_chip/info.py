@@ -79,7 +79,9 @@ def write_backup(module: AnyModule, out: Path, chain: Sequence[bytes] = ()) -> l
     else:
         contents["root.pem"] = folder_files.pem_certificate(module.certificate)
     with folder_files.new_folder(out, 0o755) as folder:
-        folder_files.write_all(folder, {name: (data, folder_files.PUBLIC) for name, data in contents.items()})
+        folder_files.write_all(
+            folder, {name: (data, folder_files.PUBLIC) for name, data in contents.items()}, named=out
+        )
     return list(contents)
 
 

@@ -52,7 +52,7 @@ def create_signer(
         _require_free(issued_ids, signer_id, own)
         issued = _issue(definitions[0], root, root_key, key, chosen, now)
         contents = _contents(root, definitions, issued, key, password, index)
-        folder_files.write_all(folder, contents)
+        folder_files.write_all(folder, contents, named=path)
         if own is None:
             root.register.enter(chosen, key.public_key, signer_folder.split_name(common_name(issued.der))[0], now)
     return SignerFolder.load(path)

@@ -82,10 +82,13 @@ def replace(path: Path, data: bytes, mode: int = PUBLIC) -> None:
         durable_files.replace(path, data, mode)
 
 
-def write_all(folder: Path, files: Mapping[str, tuple[bytes, int]]) -> None:
-    """Write files that do not exist yet, each given as name -> (bytes, mode); raises UsageError (file-unwritable)."""
+def write_all(folder: Path, files: Mapping[str, tuple[bytes, int]], *, named: Path) -> None:
+    """Write files that do not exist yet, each given as name -> (bytes, mode), into a temporary folder.
+
+    Raises UsageError (file-unwritable), which names the folder `named` that it will be, as the user knows no other.
+    """
     for name, (data, mode) in files.items():
-        with _writing(folder / name):
+        with _writing(named / name):
             durable_files.write_new(folder / name, data, mode)
 
 

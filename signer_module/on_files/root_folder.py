@@ -120,7 +120,7 @@ def create_root(path: Path, description: CertificateDescription, password: bytes
             CERTIFICATE_FILE: (folder_files.pem_certificate(certificate), folder_files.PUBLIC),
             REGISTER_FILE: (EMPTY_REGISTER, folder_files.PUBLIC),
         }
-        folder_files.write_all(folder, contents)
+        folder_files.write_all(folder, contents, named=path)
     return RootFolder.load(path)
 
 
@@ -132,7 +132,7 @@ def write_module_folder(path: Path, certificate: bytes, serial: bytes) -> RootFo
             CERTIFICATE_FILE: (folder_files.pem_certificate(certificate), folder_files.PUBLIC),
             REGISTER_FILE: (EMPTY_REGISTER, folder_files.PUBLIC),
         }
-        folder_files.write_all(folder, contents)
+        folder_files.write_all(folder, contents, named=path)
     return RootFolder.load(path)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,7 +13,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from atcaprov import Act, Device
+from atcaprov import Act, Device, durable_files
 from atcaprov.certs.certificate_files import read_certificate
 from atcaprov.certs.compress import compress
 from atcaprov.certs.definitions.definition import CertificateDefinition, SerialSource
@@ -150,6 +151,23 @@ def test_a_serial_number_can_come_from_the_chip(house: ExternalCas) -> None:
     certified("device", "device.pem")
     ended = run_in_process(cli, "definition", "from-certificate", "device.pem")
     assert "serial number: DEVICE_SN_HASH, 20 of 20 bytes" in ended.out
+
+
+def test_a_full_disk_is_told_with_the_folder_that_was_named(
+    house: ExternalCas, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, data: bytes, mode: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    device_request()
+    Path("serial.txt").write_text(serial_number() + "\n")
+    certified("device", "device.pem")
+    monkeypatch.setattr(durable_files, "write_new", full)
+    command = ("definition", "from-certificate", "device.pem", "--signer-certificate", "ca.pem", "--out", "out")
+    ended = run_in_process(cli, *command)
+    assert ended.code == 2
+    assert "Error [file-unwritable]: out/device_definition.json cannot be written: No space left" in ended.err
+    assert [path.name for path in Path().iterdir() if "out" in path.name] == []
 
 
 def test_also_finds_what_varies(house: ExternalCas, capsys: pytest.CaptureFixture[str]) -> None:
