@@ -131,7 +131,7 @@ class TrayFile:
 
 def _opened(path: Path) -> int:
     with suppress(FileExistsError):
-        os.close(open_new(path, b"", _ANYONE_MAY_READ))
+        os.close(open_new(path, _HEAD, _ANYONE_MAY_READ))  # a full disk leaves no file behind
     return os.open(path, os.O_RDWR | os.O_APPEND | getattr(os, "O_BINARY", 0))
 
 

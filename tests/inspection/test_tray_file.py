@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -123,3 +125,13 @@ def test_a_place_that_cannot_be_written_is_an_error(tmp_path: Path, name: str) -
     with pytest.raises(UsageError) as refused:
         TrayFile(tmp_path / name)
     assert refused.value.code == Code.FILE_UNWRITABLE
+
+
+def test_a_full_disk_leaves_no_empty_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(descriptor: int, data: bytes) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "write", full)
+    with pytest.raises(UsageError, match="No space left on device"):
+        TrayFile(tmp_path / "tray.jsonl")
+    assert list(tmp_path.iterdir()) == []

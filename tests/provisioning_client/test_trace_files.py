@@ -54,7 +54,7 @@ def test_full_disk_ends_the_trace_but_not_the_board(tmp_path: Path, room: int) -
                 assert [len(device.read_config()) for _ in range(3)] == [128] * 3
     assert [warning.code for warning in warnings] == [Code.FILE_UNWRITABLE]
     assert str(tmp_path / "run.jsonl") in warnings[0].what
-    assert [path.name for path in tmp_path.iterdir()] == ["run.jsonl"]
+    assert [path.name for path in tmp_path.iterdir()] == (["run.jsonl"] if room else []), "no file is empty"
     if room:
         trace = read_trace(tmp_path / "run.jsonl")
         assert not trace.complete

@@ -134,6 +134,9 @@ def create_trace(path: Path, device: str) -> TraceWriter:
     except UsageError:
         with suppress(OSError):
             file.close()
+        if path.is_file():  # not a pipe or a device; half a first line would be no trace
+            with suppress(OSError):
+                path.unlink()
         raise
 
 
