@@ -240,5 +240,5 @@ def test_signer_module_is_named_as_one_and_not_as_a_copy(tmp_path: Path) -> None
     _, advice = ended.err.rstrip().split("\n", 1)
     words = shlex.split(advice.replace("\n", " ").removesuffix(" shows it."))
     program, *arguments = shlex.split(words[0])
-    assert program == "signer-module"
+    assert (program, *arguments[:2]) == ("signer-module", "info", "--device")
     assert run_in_process(signer_module_program, *arguments).code == 0

@@ -124,8 +124,11 @@ def test_only_the_owner_can_read_the_file(tmp_path: Path) -> None:
     assert stat.S_IMODE(out.stat().st_mode) == 0o600
 
 
-def test_without_file_and_json_there_is_nothing_to_do() -> None:
+def test_without_file_and_json_there_is_nothing_to_do(tmp_path: Path) -> None:
     assert "Give --out FILENAME, --json, or both" in dump("emulator:").err
+    out = ("--out", tmp_path / "twin.json")
+    for options in (out, ("--json",), ("--json", "--out", tmp_path / "other.json")):
+        assert dump("emulator:", *options).code == 0
 
 
 def test_the_summary_says_what_the_chip_did_not_show(tmp_path: Path) -> None:

@@ -77,3 +77,4 @@ def test_wrong_options_and_slots_are_refused(public_key: bytes) -> None:
         assert ended.code == code, (arguments, ended.err)
         assert code == 2 or ended.err.endswith(f"or choose another slot than {arguments[1]} with --slot.\n")
     assert not Path("device.csr").exists()
+    assert run_in_process(atcaprov, "request", "--device", CHIP, "--out", "device.csr", "--slot", "0").code == 0

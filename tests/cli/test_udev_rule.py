@@ -45,6 +45,8 @@ def test_changed_rule_is_replaced_only_as_the_advice_says(tmp_path: Path) -> Non
     assert (refused.code, rule.read_text()) == (2, "# ours\n")
     assert "[file-unwritable]" in refused.err
     (words,) = re.findall(r"run 'atcaprov udev-rule --install ([^']*)'", refused.err)
+    assert words == "--force"
+    assert run_in_process(atcaprov, "udev-rule").out == SHIPPED
     assert install(tmp_path, *words.split()).code == 0
     assert rule.read_text(encoding="utf-8") == SHIPPED
 

@@ -6,7 +6,6 @@ without either fails the first test.
 
 from __future__ import annotations
 
-import ast
 import re
 import shutil
 import tomllib
@@ -31,18 +30,21 @@ from provisioning_server.settings import Settings
 from signer_module.cli import cli as signer_module
 from tests.diagnosis.cases import answering
 from tests.documentation.advice_texts import ROOT, advice_templates
+from tests.documentation.typed_texts import TESTS, module, typed_texts
 from tests.support.fake_machine import FakeMachine
 from tests.support.programs import run_in_process
 from tests.support.served_chips import served
 from tests.support.signer_folders import make_with_program
 
 CONFIGS = ROOT / "configs"
+PROGRAMS = "atcaprov|provisioning-client|provisioning-server|signer-module"
 _ELSEWHERE = Path(__file__).with_name("advice_followed_elsewhere.toml")
 TEMPLATES = advice_templates()
 followed_here: dict[str, str] = {}
 """Advice by its template in the source, and the case that follows it."""
 
-ELSEWHERE: list[dict[str, str]] = tomllib.loads(_ELSEWHERE.read_text("utf-8"))["advice"]
+Row = dict[str, str | list[str]]
+ELSEWHERE: list[Row] = tomllib.loads(_ELSEWHERE.read_text("utf-8"))["advice"]
 """Advice that other tests of the folder `tests` provoke and follow."""
 
 ONLY_READ = {
@@ -51,29 +53,51 @@ ONLY_READ = {
 }
 """Advice that names a page, which `test_advice.py` looks for."""
 
-NOT_RUN_HERE = {
-    "It is not locked. Check that it sits well in its socket, and record it without --give-up.": "a chip that forgets",
-    "Give --certinfo FILE, or the signer's certificate with --issuer FILE.": "definitions without the signer's key",
-    "Use --kit with a TCP port.": "Windows, which has no pseudo-terminals",
-}
-"""Advice for what no test can bring about, with the reason."""
-
 
 def test_every_advice_is_followed_by_a_test() -> None:
-    known = {*followed_here, *(row["text"] for row in ELSEWHERE), *ONLY_READ, *NOT_RUN_HERE}
+    known = {*followed_here, *(str(row["text"]) for row in ELSEWHERE), *ONLY_READ}
     assert {text: place for text, place in TEMPLATES.items() if text not in known} == {}, "follow it, here or elsewhere"
     assert known - TEMPLATES.keys() == set(), "these are not in the source any more"
 
 
-PLACES = sorted({row[use] for row in ELSEWHERE for use in ("provoked_by", "followed_by")})
+def places(row: Row, use: str) -> list[str]:
+    named = row[use]
+    return named if isinstance(named, list) else [named]
+
+
+PLACES = sorted({place for row in ELSEWHERE for use in ("provoked_by", "followed_by") for place in places(row, use)})
 
 
 @pytest.mark.parametrize("place", PLACES)
 def test_the_named_test_exists(place: str) -> None:
     path, _, name = place.partition("::")
-    tree = ast.parse((ROOT / "tests" / path).read_text(encoding="utf-8"))
-    names = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
-    assert not name or name in names
+    assert name, "name the test, not only its file"
+    assert name in module(TESTS / path).parts
+
+
+def words_to_type(text: str) -> set[str]:
+    """Return what an advice wants typed: options, the words of commands, the programs of the system."""
+    text = text.replace("{INSTALL_COMMAND}", "'atcaprov udev-rule --install'")
+    options = re.findall(r"(?<![\w-])--[a-z][a-z0-9-]+", text)
+    commands = re.findall(rf"'(?:{PROGRAMS})((?: [a-z][a-z-]*)+)", text)
+    others = re.findall(r"\b(?:chmod|keytool|openssl|ssh-keygen|udevadm)\b|(?<= )-(?:start|end)date\b", text)
+    return {*options, *others, *" ".join(commands).split()}
+
+
+@pytest.mark.parametrize("row", ELSEWHERE, ids=lambda row: str(row["text"])[:60])
+def test_the_named_tests_type_what_the_advice_says(row: Row) -> None:
+    typed = "\n".join(map(typed_texts, places(row, "followed_by")))
+    wanted = set(row.get("typed", ())) or words_to_type(str(row["text"]))
+    assert {word for word in wanted if not re.search(rf"(?<![\w-]){re.escape(word)}(?![\w-])", typed)} == set()
+
+
+def test_a_row_that_names_another_test_or_option_is_noticed() -> None:
+    typed = typed_texts(f"documentation/{Path(__file__).name}::test_settings_are_the_options_of_the_help")
+    assert "--settings" in typed.split()
+    assert "--give-up" not in typed
+    assert "is not a setting" not in typed, "it is looked for, not typed"
+    advice = "Run '{INSTALL_COMMAND}', 'atcaprov chip verify --root X' or chmod 600 X; see --help-me."
+    assert words_to_type(advice) == {"udev-rule", "--install", "chip", "verify", "--root", "chmod", "--help-me"}
 
 
 # Advice about the words of a command line: without them it is given, with them it is not.
@@ -150,6 +174,9 @@ COMMAND_LINES = {
         ("chip", "cert", "--device", "emulator:", "--signer", "signer"),
         needs_signer=True,
     ),
+    "If these are bytes 16-127, say so with --accept-112.": Words(
+        atcaprov, ("config", "show", "112.bin"), ("config", "show", "112.bin", "--accept-112")
+    ),
     "If these are bytes 16-127, say so with --accept-112, or put 16 bytes in front.": Words(
         atcaprov, ("config", "show", "112.hex"), ("config", "show", "112.hex", "--accept-112")
     ),
@@ -162,6 +189,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     FakeMachine().replace_devices(monkeypatch)
     Path("112.hex").write_text("\n".join(DEFAULT_608A[row : row + 16].hex(" ") for row in range(16, 128, 16)))
+    Path("112.bin").write_bytes(DEFAULT_608A[16:])
     return tmp_path
 
 

@@ -130,6 +130,9 @@ def test_a_second_server_on_the_same_data_is_refused(signer: SignerFolder, tmp_p
         with server_program(*options) as second:
             assert second.finish() == 2
         assert "Another Provisioning Server uses the data folder" in second.errors
+        with server_program("--signer", signer.path, "--data", tmp_path / "its own") as beside:
+            beside.address()
+            assert beside.stop() == 0
         assert first.stop() == 0
     with server_program(*options) as third:
         third.address()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
@@ -204,7 +205,9 @@ def test_openssl_x509_fails_by_default_and_works_with_options(house: ExternalCas
 
 
 @pytest.mark.slow
-def test_own_certificates_come_back_with_their_descriptions(house: ExternalCas) -> None:
+def test_own_certificates_come_back_with_their_descriptions(
+    house: ExternalCas, capsys: pytest.CaptureFixture[str]
+) -> None:
     Path("device.toml").write_text(EXAMPLE.read_text())
     assert run("root", "create", "--out", "root", "--no-password") == 0
     made = ("--device", SIGNER, "--no-password", *CHEAP, "--device-description", "device.toml")
@@ -215,6 +218,12 @@ def test_own_certificates_come_back_with_their_descriptions(house: ExternalCas) 
     Path("device.der").write_bytes(der)
     command = ("definition", "from-certificate", "device.der", "--template-id", 3)
     chain = ("--signer-certificate", "export/signer.pem", "--root-certificate", "root/root.pem")
+    of_signer = ("definition", "from-certificate", "export/signer.pem", "--template-id")
+    assert run(*of_signer, 1, "--signer-certificate", "root/root.pem") == 2
+    assert "Change --template-id." in capsys.readouterr().err
+    assert run(*of_signer, 3, "--signer-certificate", "root/root.pem") == 2
+    assert "Give it with --root-certificate." in capsys.readouterr().err
+    assert run(*of_signer, 3, "--root-certificate", "root/root.pem") == 0
     assert run(*command, *chain, "--out", "out") == 0
     for role in ("signer", "device"):
         found = CertificateDescription.from_toml(Path(f"out/{role}.toml").read_text())
@@ -235,6 +244,39 @@ def test_a_request_of_a_chip_leads_to_the_same_number(house: ExternalCas) -> Non
     certified("device", "device.pem")
     assert role_of(read_certificate(Path("device.pem"))) == "device"
     assert run("definition", "from-certificate", "device.pem", "--signer-certificate", "ca.pem") == 0
+
+
+@pytest.mark.slow
+def test_dates_and_serial_number_that_a_definition_needs_are_made_as_the_advice_says(
+    house: ExternalCas, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The CA repeats its certificate with what the advice names, until the definition can be derived."""
+    derive = ("definition", "from-certificate", "device.pem", "--signer-certificate", "ca.pem")
+    device_request()
+    Path("serial.txt").write_text(serial_number() + "\n")
+
+    def advice(dates: tuple[str, ...], *more: str) -> str:
+        Path("index.txt").write_text("")
+        certified("device", "device.pem", *dates)
+        code = run(*derive, *more)
+        text = " ".join(capsys.readouterr().err.split())
+        assert code in (0, 7), text
+        return text if code else ""
+
+    told = advice(("-startdate", f"{BEGIN}1500Z", "-enddate", "20360601081500Z"))
+    (start,) = re.findall(r"openssl ca (-startdate \w+)", told)
+    odd = (*start.split(), "-enddate", "20360715090000Z")
+    told = advice(odd)
+    (end,) = re.findall(r"openssl ca (-enddate \w+)", told)
+    assert "or give --constant-end" in told
+    assert advice(odd, "--constant-end", "--serial-slot", "14:0") == ""
+    Path("serial.txt").write_text("445566778899AABBCCDD\n")
+    told = advice((*start.split(), *end.split()))
+    assert "signer-module definition serial-number" in told
+    assert "keep the CA's own on the chip with --serial-slot" in told
+    assert advice((*start.split(), *end.split()), "--serial-slot", "14:0") == ""
+    Path("serial.txt").write_text(serial_number() + "\n")
+    assert advice(DATES) == ""
 
 
 @pytest.mark.parametrize(

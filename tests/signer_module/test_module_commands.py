@@ -219,6 +219,11 @@ def test_a_finished_module_is_only_proved(here: Path, capsys: pytest.CaptureFixt
     capsys.readouterr()
     assert run("signer", "create", "--root", "root", "--root-device", ROOT, "--root-password-file", "password",
                "--device", ROOT, "--no-password", *CHEAP) != 0  # fmt: skip
+    request = ("signer", "request", "--device", SIGNER, "--signer-id", "0A0B", "--out", "x.csr")
+    assert run(*request, "--password-file", "password", *CHEAP) == 6
+    assert "'signer-module info --device' says which" in " ".join(capsys.readouterr().err.split())
+    assert run("info", "--device", SIGNER) == 0
+    assert "kind: signer module" in " ".join(capsys.readouterr().out.split())
     assert run("export", "--device", ROOT, "--out", "export") == 6
 
 
@@ -354,6 +359,10 @@ def test_a_signer_module_under_an_external_ca(here: Path, capsys: pytest.Capture
     assert x509.load_pem_x509_csr(Path("signer.csr").read_bytes()).public_key() == first.public_key()
     hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
     certify("signer.csr", "signer.pem", hour)
+    capsys.readouterr()
+    assert IMPORT[-2:] == ("--chain", "ca.pem")
+    assert run(*IMPORT[:-2], *ORDER) == 7
+    assert "Add it with --chain." in capsys.readouterr().err
     assert run(*IMPORT, *ORDER) == 6
     assert "has counted 2 signatures" in capsys.readouterr().err
     assert run(*IMPORT, *ORDER, "--signatures", 2) == 0, capsys.readouterr().err

@@ -57,6 +57,10 @@ def test_a_signer_is_the_one_that_is_ordered(here: Path, capsys: pytest.CaptureF
         said = capsys.readouterr()
         assert why in said.err
         assert said.out == ""
+    assert run(*FROM_ROOT, "--signer-id", "0099", *FIRST[2:]) != 0
+    assert "'signer-module info --device' shows what it is." in " ".join(capsys.readouterr().err.split())
+    assert run("info", "--device", SIGNER) == 0
+    assert "signer id: 0034" in " ".join(capsys.readouterr().out.split())
     assert json.loads(Path("signer.chip").read_bytes())["data"] == data
 
 
@@ -104,6 +108,8 @@ def test_register_is_not_started_again(here: Path, quota: tuple[str, ...], capsy
     capsys.readouterr()
     assert root_module("--out", "root2", *order, "--register-lost") == 0
     assert "give every new signer an unused id with --signer-id" in capsys.readouterr().err
+    from_root = ("--root", "root2", "--root-device", ROOT, "--root-password-file", "password")
+    assert run("signer", "create", *from_root, "--signer-id", "0099", "--out", "signer", "--no-password") == 0
     assert root_module("--out", "root", *order, device="emulator:other.chip") == 2
     assert "the folder of another root" in capsys.readouterr().err
 
