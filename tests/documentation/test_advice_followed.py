@@ -234,6 +234,7 @@ def test_command_that_lists_what_is_connected_lists_it(here: Path) -> None:
     with pytest.raises(AtcaProvError) as refused:
         open_hal("kit-cdc:///dev/ttyACM987")
     (words,) = re.findall(r"'provisioning-client ([^']*)'", refused.value.advice)
+    assert words == "devices"
     assert run_in_process(provisioning_client, *words.split()).code == 0
 
 

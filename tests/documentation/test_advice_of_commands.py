@@ -21,6 +21,7 @@ from atcaprov.chip.memory_map import LOCK_CONFIG, UNLOCKED
 from atcaprov.cli.main import atcaprov
 from atcaprov.emulator.open_points import OpenPoints
 from atcaprov.emulator.state_file import StateFile
+from provisioning_server.signers.software import SoftwareSigner
 from signer_module.cli import cli as signer_module
 from tests.cli.test_emulator import client_of, ended, serving
 from tests.importing.conftest import configured_chip
@@ -31,6 +32,7 @@ from tests.support.exported_signers import export_of
 from tests.support.in_memory_server import MemoryCa
 from tests.support.programs import run_in_process
 from tests.support.scripted_hal import ScriptedHal
+from tests.support.secret_files import secret_file
 from tests.support.server import server_program
 from tests.support.signer_folders import make_signer_folder
 from tests.support.signer_modules import CHEAP
@@ -201,3 +203,27 @@ def test_chip_that_does_not_sign_before_the_data_lock_becomes_a_signer_module(
     assert words == "signer create"
     said(signer_module, "root", "create", "--out", "root", "--no-password", code=0)
     said(signer_module, *words.split(), "--root", "root", *order, code=0)
+
+
+def test_password_of_one_of_several_signers_is_given_by_its_serial_number(tmp_path: Path) -> None:
+    given = {"one": b"correct horse", "two": b"battery staple"}
+    folders = []
+    for name, password in given.items():
+        (tmp_path / name).mkdir()
+        folders.append(make_signer_folder(tmp_path / name, password=password).path)
+    serials = [SoftwareSigner.load(folder).serial for folder in folders]
+    named = [
+        f"{serial.hex().upper()}={password.decode()}" for serial, password in zip(serials, given.values(), strict=True)
+    ]
+    start = [word for folder in folders for word in ("--signer", folder)]
+    for content, is_right in (("correct horse\n", False), ("\n".join(named) + "\n", True)):
+        passwords = secret_file(tmp_path / f"passwords-{is_right}", content)
+        options = ("--data", tmp_path / "data", "--password-file", passwords)
+        with server_program(*start, *options) as server:
+            if is_right:
+                for _ in folders:
+                    server.wait_for("password accepted, ready.")
+                assert server.stop() == 0
+            else:
+                assert server.finish() == 2
+                assert "of several, name each: SN=password." in " ".join(server.errors.split())

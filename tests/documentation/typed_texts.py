@@ -49,9 +49,15 @@ def typed_texts(place: str) -> str:
     return "\n".join(found.values())
 
 
-def _is_in(comparison: ast.Compare) -> bool:
-    """Tell a text that is looked for in an answer, which no one types."""
-    return isinstance(comparison.ops[0], ast.In | ast.NotIn)
+def _not_typed(node: ast.AST) -> list[ast.expr]:
+    """Return texts that are looked for in an answer, docstrings, and the advice that a test is marked with."""
+    if isinstance(node, ast.Compare) and isinstance(node.ops[0], ast.In | ast.NotIn):
+        return [node.left]
+    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+        return [node.value]
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "follows":
+        return node.args
+    return []
 
 
 def _gather(path: Path, name: str, found: dict[tuple[Path, str], str]) -> None:
@@ -60,8 +66,8 @@ def _gather(path: Path, name: str, found: dict[tuple[Path, str], str]) -> None:
         return
     if name in parts:
         nodes = list(ast.walk(parts[name]))
-        looked_for = {id(node.left) for node in nodes if isinstance(node, ast.Compare) and _is_in(node)}
-        constants = [node for node in nodes if isinstance(node, ast.Constant) and id(node) not in looked_for]
+        not_typed = {id(part) for node in nodes for text in _not_typed(node) for part in ast.walk(text)}
+        constants = [node for node in nodes if isinstance(node, ast.Constant) and id(node) not in not_typed]
         found[path, name] = "\n".join(node.value for node in constants if isinstance(node.value, str))
         for node in nodes:
             if isinstance(node, ast.Name | ast.arg):
