@@ -18,6 +18,8 @@ from atcaprov.emulator.state_file import chip_file
 from tests.support.config_zones import changed, published
 from tests.support.programs import Ended, run_in_process
 
+pytestmark = pytest.mark.slow
+
 CONFIGS = Path(__file__).parents[2] / "configs"
 DEFAULT = CONFIGS / "atecc608a-default.toml"
 

@@ -15,6 +15,8 @@ from tests.e2e.conftest import Factory
 from tests.provisioning_client.test_board_loop import GUIDE
 from tests.support.system_programs import require_program
 
+pytestmark = pytest.mark.slow
+
 ONE_BOARD = (
     GUIDE[: GUIDE.index("Board removed")]
     .replace("    Press ENTER to provision...\n", "")
@@ -45,7 +47,6 @@ def _masked(text: str) -> str:
     return re.sub(r"Device SN: 0123[0-9A-F]{12}EE", "Device SN: *", text)
 
 
-@pytest.mark.slow
 def test_demo_prints_the_console_of_the_guide_for_three_boards(demo: tuple[Path, str]) -> None:
     _, printed = demo
     boards = "Board removed. ".join([_masked(ONE_BOARD)] * 3)
@@ -55,7 +56,6 @@ def test_demo_prints_the_console_of_the_guide_for_three_boards(demo: tuple[Path,
     assert printed.endswith("\nAll 3 boards are good.\n")
 
 
-@pytest.mark.slow
 def test_openssl_commands_of_the_demo_succeed(demo: tuple[Path, str]) -> None:
     require_program("openssl")
     folder, printed = demo
@@ -66,7 +66,6 @@ def test_openssl_commands_of_the_demo_succeed(demo: tuple[Path, str]) -> None:
         assert done.stdout.endswith("_device.pem: OK\n"), done.stdout + done.stderr
 
 
-@pytest.mark.slow
 def test_gnutls_trusts_the_chains_of_the_demo(demo: tuple[Path, str]) -> None:
     certtool = require_program("certtool")
     certificates = demo[0] / "demo" / "certificates"
@@ -104,7 +103,6 @@ def test_demo_does_not_remove_another_folder(tmp_path: Path) -> None:
     assert (tmp_path / "demo" / "precious").exists()
 
 
-@pytest.mark.slow
 def test_kept_chip_can_be_run_again(factory: Factory, tmp_path: Path) -> None:
     device = f"emulator:{tmp_path / 'chip.json'}"
     first = factory.client("--auto", "--json", "--device", device)
@@ -117,7 +115,6 @@ def test_kept_chip_can_be_run_again(factory: Factory, tmp_path: Path) -> None:
     assert (factory.certs / f"{sn}_device.pem").exists()
 
 
-@pytest.mark.slow
 def test_named_slots_are_locked(factory: Factory, tmp_path: Path) -> None:
     chip = tmp_path / "chip.json"
     done = factory.client("--auto", "--lock-slot", "13", "--lock-slot", "0", "--device", f"emulator:{chip}")
@@ -126,7 +123,6 @@ def test_named_slots_are_locked(factory: Factory, tmp_path: Path) -> None:
     assert config[88:90] == (0xFFFF & ~(1 << 13 | 1)).to_bytes(2, "little")
 
 
-@pytest.mark.slow
 def test_configuration_file_of_the_guide_is_accepted(factory: Factory, tmp_path: Path) -> None:
     from atcaprov.config_zone.defaults import DEFAULT_608A
     from atcaprov.config_zone.hex_file import format_hex

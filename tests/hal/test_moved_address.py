@@ -54,6 +54,8 @@ from tests.support.in_memory_server import InMemory, MemoryCa, unreachable
 from tests.support.kit_chips import EmulatedBus
 from tests.support.pty_and_tcp_boards import PtyBoard, TcpBoard
 
+pytestmark = pytest.mark.slow
+
 MOVED = Profile(config_zone=DEFAULT_608A[:16] + b"\x6a" + DEFAULT_608A[17:], allow=frozenset({Allow.I2C_ADDRESS}))
 BY_EXTRA = Profile(
     config_zone=DEFAULT_608A[:19] + b"\x01" + DEFAULT_608A[20:85] + b"\x6a" + DEFAULT_608A[86:],
@@ -173,7 +175,6 @@ def test_unmoved_chip_is_not_mentioned(authority: MemoryCa) -> None:
     assert functions.heard == []
 
 
-@pytest.mark.slow
 def test_a_run_that_fails_after_the_move_names_the_new_url(authority: MemoryCa) -> None:
     functions = Hearing(authority)
     functions.write = unreachable  # type: ignore[assignment]

@@ -41,6 +41,8 @@ from tests.support.power_cuts import at_a_command, commands, cut_and_repeat
 from tests.support.scripted_hal import ScriptedHal
 from tests.support.stock_cryptoauthlib import buffer, driven
 
+pytestmark = pytest.mark.slow
+
 KEY = KEYS[0].public
 
 
@@ -77,7 +79,6 @@ def refused(hal: ScriptedHal, *certificates: bytes, **settings: Any) -> AtcaProv
     return caught.value
 
 
-@pytest.mark.slow
 def test_a_fitting_chain_is_stored_compressed_and_the_stock_library_rebuilds_it(make_chip: MakeChip) -> None:
     hal = make_chip()
     certificate = fitting(KEY, serial(hal))
@@ -92,7 +93,6 @@ def test_a_fitting_chain_is_stored_compressed_and_the_stock_library_rebuilds_it(
             assert atcacert.read_certificate(wheel, atcacert.c_definition(definition), key) == expected
 
 
-@pytest.mark.slow
 def test_a_second_import_writes_nothing(make_chip: MakeChip) -> None:
     hal = make_chip()
     certificates = (fitting(KEY, serial(hal)), *ISSUERS)
@@ -103,7 +103,6 @@ def test_a_second_import_writes_nothing(make_chip: MakeChip) -> None:
     assert not [packet for packet in hal.packets if packet[1] == Opcode.WRITE]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
 def test_the_certificates_may_come_in_any_order(make_chip: MakeChip, order: tuple[int, ...]) -> None:
     hal = make_chip()
@@ -111,7 +110,6 @@ def test_the_certificates_may_come_in_any_order(make_chip: MakeChip, order: tupl
     assert planned(hal, *(certificates[number] for number in order)).chain.issuers == ISSUERS
 
 
-@pytest.mark.slow
 def test_without_the_root_the_signer_is_not_stored(make_chip: MakeChip) -> None:
     hal = make_chip()
     plan = imported(hal, fitting(KEY, serial(hal)), ISSUERS[0])
@@ -131,7 +129,6 @@ def test_a_plain_certificate_goes_into_the_named_slot_as_it_is(make_chip: MakeCh
     assert bytes(read) == certificate
 
 
-@pytest.mark.slow
 def test_a_certificate_for_the_key_of_any_slot_is_taken(make_chip: MakeChip) -> None:
     """FreeRTOS makes its key in a slot of its own choice; its certificate comes from `openssl x509 -force_pubkey`."""
     hal = make_chip()
@@ -296,7 +293,6 @@ def snapshot() -> ChipSnapshot:
         return read_snapshot(device)
 
 
-@pytest.mark.slow
 @given(st.integers(0, 1 << 20), st.integers(0, 7), st.booleans())
 def test_a_damaged_certificate_ends_in_a_typed_error_or_a_plan(
     snapshot: ChipSnapshot, position: int, bit: int, in_issuer: bool
@@ -310,7 +306,6 @@ def test_a_damaged_certificate_ends_in_a_typed_error_or_a_plan(
             assert plan_import(snapshot, order, NOW).writes
 
 
-@pytest.mark.slow
 def test_without_a_definition_that_fits_it_is_told_where_the_certificate_belongs(make_chip: MakeChip) -> None:
     hal = make_chip()
     error = refused(hal, plain(KEY), *ISSUERS)
@@ -337,7 +332,6 @@ def test_certificate_for_a_file_is_only_checked(make_chip: MakeChip) -> None:
     assert sent == [plan.chain.certificate, ISSUERS[0]]
 
 
-@pytest.mark.slow
 def test_a_given_definition_must_fit(make_chip: MakeChip) -> None:
     hal = make_chip()
     error = refused(hal, plain(KEY), *ISSUERS, definitions=(DEVICE_DEFINITION,), to_file=True)
@@ -370,7 +364,6 @@ def test_slots_that_cannot_hold_it_are_refused(make_chip: MakeChip, slot: int, s
     assert says in error.what or "The certificate has" in error.what
 
 
-@pytest.mark.slow
 def test_rules_of_the_slot_are_named_before_anything_is_sent(make_chip: MakeChip) -> None:
     certificate = plain(KEY)
     error = refused(make_chip(slots={8: (0x8F8F, 0x003C)}), certificate, x509_slot=8)
@@ -387,7 +380,6 @@ def test_rules_of_the_slot_are_named_before_anything_is_sent(make_chip: MakeChip
     assert "shows no key in any slot" in refused(hal, certificate, x509_slot=8).what
 
 
-@pytest.mark.slow
 def test_what_is_there_is_not_overwritten_without_the_option(make_chip: MakeChip) -> None:
     hal = make_chip(content={8: b"product data" * 4})
     error = refused(hal, plain(KEY), x509_slot=8)
@@ -416,7 +408,6 @@ def test_bytes_behind_the_certificate_stay(make_chip: MakeChip) -> None:
     assert hal.memory.read_slot(8, 0, 416) == certificate + before[len(certificate) :]
 
 
-@pytest.mark.slow
 def test_before_the_data_lock_overwrite_is_needed_and_nothing_is_verified(make_chip: MakeChip) -> None:
     hal = make_chip(data_locked=False)
     certificates = (fitting(KEY, serial(hal)), *ISSUERS)
@@ -458,7 +449,6 @@ def test_only_open_data_is_written(make_chip: MakeChip) -> None:
         device.lock_slot(10)
 
 
-@pytest.mark.slow
 @at_a_command
 def test_a_cut_import_is_finished_by_the_same_command(make_chip: MakeChip, reply_lost: bool) -> None:
     certificates: tuple[bytes, ...] = ()

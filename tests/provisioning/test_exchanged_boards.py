@@ -21,6 +21,8 @@ from atcaprov import (
 from tests.support.in_memory_server import InMemory, MemoryCa
 from tests.support.scripted_hal import ScriptedHal
 
+pytestmark = pytest.mark.slow
+
 TFLXTLS = Profile(part=DeliveredPart.TFLXTLS, replace_certificates=True, slots_to_lock=(10, 11, 12))
 AFTER_STAGE_3 = [Stage.CONFIG_READ, Stage.GEN_KEY, Stage.CERTS_REQUEST, Stage.CERTS_WRITE, Stage.DATA_WRITE]
 

@@ -22,6 +22,8 @@ from atcaprov.chip.memory_map import LOCK_VALUE
 from atcaprov.emulator.chip import Power
 from tests.support.in_memory_server import InMemory, MemoryCa
 
+pytestmark = pytest.mark.slow
+
 PAUSE = 5.0
 
 
@@ -109,7 +111,6 @@ def test_chip_is_asleep_after_any_end_of_a_run(authority: MemoryCa, place: str, 
     run(world, authority, lambda where: None)
 
 
-@pytest.mark.slow
 def test_suspended_host_does_not_cost_a_board(authority: MemoryCa) -> None:
     """Its clock stood still meanwhile, so that it takes the chip for awake: reads are repeated, changes are not."""
     failed = []

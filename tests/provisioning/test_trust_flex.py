@@ -42,6 +42,8 @@ from tests.support.power_cuts import PowerCut, cutting
 from tests.support.programs import run_in_process
 from tests.support.scripted_hal import ScriptedHal
 
+pytestmark = pytest.mark.slow
+
 DONE, SKIPPED = StageStatus.DONE, StageStatus.SKIPPED
 IMAGES = ["tflxtls", "tflxtls-608a", "tflxtls-608c"]
 CERTIFICATE_SLOTS = (10, 11, 12)
@@ -143,7 +145,6 @@ def test_the_request_carries_the_makers_configuration(authority: MemoryCa) -> No
     assert request.config_zone[12] == 0x01
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("reply_lost", [False, True], ids=["before the command", "after the command"])
 @pytest.mark.parametrize("key_slot", [0, 2])
 def test_cut_at_any_command_the_next_run_finishes(key_slot: int, reply_lost: bool) -> None:
@@ -196,7 +197,6 @@ def made_keys(hal: ScriptedHal) -> int:
     return sum(packet[1] == Opcode.GEN_KEY and bool(packet[2] & GEN_KEY_CREATE) for packet in hal.packets)
 
 
-@pytest.mark.slow
 def test_a_cut_while_writing_empty_slots_needs_no_consent(authority: MemoryCa) -> None:
     profile = replace(PROFILE, replace_certificates=False)
     whole = without_certificates()

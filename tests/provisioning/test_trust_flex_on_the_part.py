@@ -20,6 +20,8 @@ from tests.support.openssl import verify_with_openssl
 from tests.support.scripted_hal import ScriptedHal
 from tests.support.stock_cryptoauthlib import LIBRARY, Wheel, buffer, driven, flag
 
+pytestmark = pytest.mark.slow
+
 IMAGES = ["tflxtls", "tflxtls-608a", "tflxtls-608c"]
 CERTIFICATE_SLOTS = (10, 11, 12)
 DIGEST = bytes(range(32))

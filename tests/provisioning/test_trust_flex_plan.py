@@ -12,6 +12,8 @@ from tests.provisioning.test_plan import Staged, planned, run_staged, shape
 from tests.support.in_memory_server import MemoryCa, unreachable
 from tests.support.scripted_hal import ScriptedHal
 
+pytestmark = pytest.mark.slow
+
 FLEX = Profile(part=DeliveredPart.TFLXTLS, replace_certificates=True, slots_to_lock=(10, 12))
 
 
@@ -26,7 +28,6 @@ def url(tmp_path: Path) -> str:
     return f"emulator:{tmp_path / 'chip.json'}"
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("key_slot", [0, 3])
 @pytest.mark.parametrize(
     "cut",

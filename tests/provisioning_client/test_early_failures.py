@@ -16,6 +16,8 @@ from provisioning_client.json_output import JsonOutput
 from provisioning_client.operator_input import NoOperator, Operator
 from tests.support.in_memory_server import InMemory, MemoryCa
 
+pytestmark = pytest.mark.slow
+
 EARLY = range(1, 13)
 """Commands up to the first writes: the serial number twice, four blocks of the configuration, and so on."""
 
