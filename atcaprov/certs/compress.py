@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from atcaprov.certs.certificate_fields import NOT_AFTER, NOT_BEFORE, PUBLIC_KEY, SERIAL_NUMBER, SIGNATURE
 from atcaprov.certs.definitions.definition import CertificateDefinition, SerialSource
-from atcaprov.certs.expected_certificate import expected_certificate
+from atcaprov.certs.expected_certificate import ExpectedCertificate, expected_certificate
 from atcaprov.certs.field_comparison import FieldDifference, counted, explain_differences, listed
 from atcaprov.certs.rebuild import StoredData, rebuild
 from atcaprov.certs.serial_number import HASHES, NEEDS_CHIP_SERIAL, PUBLIC_KEY_HASHES
@@ -47,19 +47,10 @@ def compress(
     (certificate-mismatch) that names each field that is not as the definition has it, expected and found, when the
     certificate cannot be rebuilt from 72 bytes.
     """
-    differences = differences_from(
-        definition,
-        certificate,
-        ca_public_key=ca_public_key,
-        public_key=public_key,
-        chip_serial=chip_serial,
-        stored=stored,
-    )
-    if differences:
+    expected = _expected(definition, certificate, ca_public_key, public_key, chip_serial, stored)
+    if differences := _differences(definition, expected, certificate):
         raise NoCompressedFormError(definition.name, "", differences)
-    compressed = expected_certificate(
-        definition, certificate, ca_public_key=ca_public_key, chip_serial=chip_serial, stored=stored
-    ).compressed.pack()
+    compressed = expected.compressed.pack()
     again = rebuild(
         definition,
         compressed=compressed,
@@ -83,8 +74,20 @@ def differences_from(
     stored: StoredData | None = None,
 ) -> list[FieldDifference]:
     """Return each field of a certificate (DER) that is not as the definition has it; arguments as of `compress`."""
+    expected = _expected(definition, certificate, ca_public_key, public_key, chip_serial, stored)
+    return _differences(definition, expected, certificate)
+
+
+def _expected(
+    definition: CertificateDefinition,
+    certificate: bytes,
+    ca_public_key: bytes,
+    public_key: bytes | None,
+    chip_serial: bytes | None,
+    stored: StoredData | None,
+) -> ExpectedCertificate:
     try:
-        expected = expected_certificate(
+        return expected_certificate(
             definition,
             certificate,
             ca_public_key=ca_public_key,
@@ -95,6 +98,11 @@ def differences_from(
     except CertificateError as error:
         why = f"{error.what[0].lower()}{error.what[1:].rstrip('.')}"
         raise NoCompressedFormError(definition.name, why) from error
+
+
+def _differences(
+    definition: CertificateDefinition, expected: ExpectedCertificate, certificate: bytes
+) -> list[FieldDifference]:
     differences = explain_differences(definition, expected.certificate, certificate)
     return [replace(difference, cause=_rule(definition, difference)) for difference in differences]
 
