@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from atcaprov.errors import Code, UsageError
 from atcaprov.importing.chip_session import look_at
 from atcaprov.importing.private_key_import import PrivateKeyImport, plan_private_key, run_private_key
 from atcaprov.program.console_text import say
+from atcaprov.program.password_prompt import ask_password
 from atcaprov.program.process_hardening import harden_process
 
 
@@ -61,13 +61,10 @@ def command(
 
 
 def _password(path: Path) -> bytes:
-    if not sys.stdin.isatty():
-        raise UsageError(
-            f"There is no terminal for entering the password of {path}.",
-            advice="Nothing was written. Start the command in a terminal, where it asks for the password.",
-        )
-    text: str = click.prompt(f"Password of {path}", hide_input=True, err=True)
-    return text.encode()
+    return ask_password(
+        f"Password of {path}",
+        advice="Nothing was written. Start the command in a terminal, where it asks for the password.",
+    )
 
 
 def _secret(path: Path) -> bytes:

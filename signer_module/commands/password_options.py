@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -12,6 +11,7 @@ import click
 
 from atcaprov.bounded_reading import read_bytes
 from atcaprov.errors import Code, UsageError
+from atcaprov.program.password_prompt import ask_password
 from signer_module.commands.option_groups import Option, option_group
 from signer_module.password_rules import require_private, require_strong, without_mark
 
@@ -57,14 +57,7 @@ class PasswordSource:
         return password
 
     def _asked(self, prompt: str, *, confirm: bool) -> bytes:
-        if not sys.stdin.isatty():
-            raise UsageError(
-                f"There is no terminal for entering the {prompt[0].lower()}{prompt[1:]}.",
-                advice=f"Use {self.options}.",
-            )
-        again = f"{prompt} again" if confirm else False
-        answer: str = click.prompt(prompt, hide_input=True, confirmation_prompt=again, err=True)
-        return _checked(answer.encode(), "the answer")
+        return _checked(ask_password(prompt, advice=f"Use {self.options}.", confirm=confirm), "the answer")
 
     def _from_option(self) -> bytes:
         if self.file is not None:
