@@ -31,7 +31,7 @@ class TrustPart:
     `address` is I2C_Address as delivered, 8-bit. `serial_ends` are the values of the last byte of the serial number.
     `otp_codes` are the first 8 bytes of OTP, after which it holds zeros; the data sheets warn that they may change, so
     a part with another code is still this part. `lockable_slots` can be locked one by one. `slots` has one text for
-    each slot. `not_published` says what nobody can know of the part from public sources.
+    each slot. `not_published` names what public sources do not tell about the part.
     """
 
     name: str

@@ -86,7 +86,7 @@ def show(file: Path | None, part: str, accept_112: bool, as_hex: bool) -> None:
 
 
 def _zone_of(found: ZoneFile) -> ConfigZone:
-    """Return the zone, and say as what its file was read unless that is no surprise."""
+    """Return the zone; say in which form its file was read if it is not one of the two usual ones."""
     if not found.is_usual:
         say(f"{found.path}: read as {found.form}.", err=True)
     return found.zone

@@ -59,7 +59,7 @@ def install_rule(root: Path = Path("/"), *, force: bool = False) -> bool:
 
 
 def reload_rules() -> bool:
-    """Let udev read its rules again; return False if there is no udevadm, or if it fails."""
+    """Let udev read its rules again; return False if udevadm is missing or fails."""
     udevadm = shutil.which("udevadm") or shutil.which("udevadm", path=_ADMIN_PATH)
     if udevadm is None:
         return False

@@ -99,7 +99,7 @@ def require_data_slot(snapshot: ChipSnapshot, slot: Slot) -> None:
 
 
 def _require_writable_unseen(snapshot: ChipSnapshot, content: SlotContent, *, overwrite: bool) -> None:
-    """Accept a write that cannot be compared: before the data lock nobody can read what a slot holds."""
+    """Accept a write that cannot be compared: before the data lock the chip does not show what a slot holds."""
     if snapshot.zone.data_locked:
         raise _not_allowed(f"The chip does not show what slot {content.slot} holds.")
     if content.offset % BLOCK_SIZE:

@@ -64,7 +64,7 @@ class _Row:
 
 
 def read_dump(text: str, *, accept_112: bool) -> Reading | None:
-    """Return the zone of a dump, None if the text is no dump; raises UsageError if it is one that is damaged."""
+    """Return the zone of a dump, or None if the text is not a dump; raises UsageError if a dump is damaged."""
     rows = _rows(text)
     if rows is None:
         return None
@@ -75,7 +75,7 @@ def read_dump(text: str, *, accept_112: bool) -> Reading | None:
 
 
 def _rows(text: str) -> list[_Row | int] | None:
-    """Return the rows, and for a row that stands for repeated ones its line; None if the text is no dump."""
+    """Return the rows, or None if the text is not a dump. A mark for repeated rows is given as its line number."""
     rows: list[_Row | int] = []
     ends: list[tuple[str, int]] = []
     for number, line in enumerate(text.splitlines(), start=1):

@@ -13,7 +13,7 @@ _WORTH_NAMING: Final = 64
 
 
 def read_python_bytes(text: str, *, accept_112: bool) -> Reading | None:
-    """Return the zone of the one bytes literal of 128 bytes, None if there is no long one; raises UsageError."""
+    """Return the zone of the only bytes literal of 128 bytes, or None without a long literal; raises UsageError."""
     found = [_value(match.group()) for match in _LITERAL.finditer(text)]
     if max(map(len, found), default=0) < _WORTH_NAMING:
         return None

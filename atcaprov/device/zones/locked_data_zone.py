@@ -17,7 +17,7 @@ class LockedDataZone:
     """The data zone of one chip, whose rules are in force since its data lock.
 
     `config` is its configuration zone, 128 bytes. A block is written only if it does not hold the data yet, so that
-    nothing changes when a run is repeated, and a slot that is locked with the right content is no obstacle.
+    nothing changes when a run is repeated, and a locked slot with the right content is accepted.
     """
 
     def __init__(self, device: Device, config: bytes) -> None:
@@ -81,7 +81,7 @@ class LockedDataZone:
                 f"Slot {slot} does not take data in clear: this part's configuration forbids it.",
                 code=Code.SLOT_NOT_ALLOWED,
             )
-        # Four bytes alone, as the end of a slot has them, can be written only to a slot that is no secret.
+        # Four bytes alone, as the end of a slot has them, can only be written to a slot that is not secret.
         size = SLOT_SIZES[slot]
         room = size if self._slots[slot].clear_read else size - size % BLOCK_SIZE
         if offset % BLOCK_SIZE or offset < 0 or not data or offset + len(data) > room:
