@@ -22,7 +22,6 @@ from atcaprov.emulator.slot import MemorySlot
 from atcaprov.emulator.state_file import chip_file
 from signer_module.cli import cli as signer_module_program
 from tests.support.chips_by_use import provisioned
-from tests.support.exported_signers import export_of
 from tests.support.in_memory_server import MemoryCa
 from tests.support.programs import Ended, run_in_process
 from tests.support.signer_modules import hal_of, order, root_folder, signer_module
@@ -30,22 +29,6 @@ from tests.support.system_programs import require_program
 
 pytestmark = pytest.mark.slow
 KEY_SLOT, DEVICE, SIGNER_KEY, SIGNER = 0, 10, 11, 12
-
-
-@pytest.fixture(scope="module")
-def authority() -> MemoryCa:
-    return MemoryCa()
-
-
-@pytest.fixture(scope="module")
-def finished(authority: MemoryCa) -> bytes:
-    """A chip file of a provisioned chip."""
-    return chip_file(provisioned(authority))
-
-
-@pytest.fixture
-def export(authority: MemoryCa, tmp_path: Path) -> Path:
-    return export_of(authority, tmp_path / "export")
 
 
 def cert(folder: Path, chip: Memory | bytes, *options: object) -> Ended:

@@ -29,27 +29,11 @@ from atcaprov.inspection.snapshot import read_snapshot
 from atcaprov.inspection.verification import TrustSources, Verdict, verify_chip
 from tests.support.certificates import DEVICE, ROOT, Key
 from tests.support.chips_by_use import hal_of, provisioned
-from tests.support.exported_signers import export_of
 from tests.support.in_memory_server import MemoryCa
 from tests.support.programs import Ended, run_in_process
 
 pytestmark = pytest.mark.slow
 TEST_ROOT = Path(__file__).parents[2] / "configs" / "images" / "tngtls-test-root.pem"
-
-
-@pytest.fixture(scope="module")
-def authority() -> MemoryCa:
-    return MemoryCa()
-
-
-@pytest.fixture(scope="module")
-def finished(authority: MemoryCa) -> bytes:
-    return chip_file(provisioned(authority))
-
-
-@pytest.fixture
-def export(authority: MemoryCa, tmp_path: Path) -> Path:
-    return export_of(authority, tmp_path / "export")
 
 
 def verify(folder: Path, chip: Memory | bytes, *options: object) -> Ended:
