@@ -1,0 +1,145 @@
+"""What is written to a ledger, in one durable step: intents that open, and events, which become entries of the log.
+
+An intent stands in the ledger before a signer sees its digest, and is removed in the step that records its end.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+from atcaprov.certs.issued_record import IssuedRecord
+from provisioning_server.records.signer_documents import SignerDocuments
+
+NO_CERTIFICATE: Final = -1
+"""`Intent.last_index` for a chip without a certificate."""
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """A certificate that is going to be signed. A chip and a key have at most one open intent in a ledger.
+
+    `chip_serial` and `signer_serial` 9 bytes, `public_key` and `signer_key` 64 (X||Y); `unsigned` is the DER
+    TBSCertificate that was checked; `documents` the id of the signer documents; `server` names the server that opened
+    it; `last_index` is the log index of the chip's newest certificate when this was decided.
+    """
+
+    chip_serial: bytes
+    public_key: bytes
+    signer_serial: bytes
+    signer_key: bytes
+    documents: str
+    time: datetime
+    unsigned: bytes
+    server: str
+    client: str = ""
+    last_index: int = NO_CERTIFICATE
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """An intent ended with a certificate. `challenge` (32 bytes) is sent with it; empty in records from before."""
+
+    record: IssuedRecord
+    challenge: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """An intent ended without a certificate. `signed` says whether the signer's counter was used; None: unknown."""
+
+    intent: Intent
+    time: datetime
+    signed: bool | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class StageOutcome:
+    """One stage as a client reports it: its number from 1, a word such as `done`, how long it took."""
+
+    stage: int
+    outcome: str
+    milliseconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """What a client reports of the board that got a certificate.
+
+    `certificate_index` is the entry of the certificate; `challenge` the one that was answered; `signature` (R||S) is
+    empty if the chip signed nothing: then it is a report without a proof. `contents` is the SHA-256 of what was read
+    back. `fate` is what became of the board, as in `atcaprov.errors.Board`.
+    """
+
+    certificate_index: int
+    chip_serial: bytes
+    challenge: bytes
+    signature: bytes
+    contents: bytes
+    fate: str
+    code: str
+    stages: tuple[StageOutcome, ...]
+    finished: datetime
+    received: datetime
+    client: str = ""
+
+    @property
+    def proven(self) -> bool:
+        """Return whether it carries a proof, which was verified before."""
+        return bool(self.signature)
+
+
+@dataclass(frozen=True, slots=True)
+class ClockAccepted:
+    """An operator said that the clock is right although records are newer."""
+
+    time: datetime
+    newest: datetime
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RollbackAccepted:
+    """An operator said why the ledger is behind a signer or a checkpoint. The log goes on in its next epoch.
+
+    `signer_serial` is empty for a checkpoint; `missing` is how many signatures have no entry; `checkpoint` is the
+    signed note that is given up.
+    """
+
+    time: datetime
+    reason: str
+    signer_serial: bytes = b""
+    missing: int = 0
+    checkpoint: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class FolderImported:
+    """The records of a data folder of an older version were taken over: SHA-256 (hex) and certificates of each log."""
+
+    time: datetime
+    logs: tuple[tuple[str, str, int], ...]
+
+
+Event = Issued | Lost | Reported | ClockAccepted | RollbackAccepted | FolderImported
+
+
+@dataclass(frozen=True, slots=True)
+class GivenChallenge:
+    """A fresh challenge (32 bytes) for a certificate that is sent again."""
+
+    challenge: bytes
+    certificate_index: int
+    time: datetime
+
+
+@dataclass(slots=True)
+class Changes:
+    """One durable step. All of it is written, or nothing; only refused intents are left out."""
+
+    documents: list[SignerDocuments] = field(default_factory=list)
+    challenges: list[GivenChallenge] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+    intents: list[Intent] = field(default_factory=list)

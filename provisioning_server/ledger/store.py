@@ -1,0 +1,140 @@
+"""The interface of the ledger, wherever it is kept. SQL stays behind it.
+
+Every method may raise AtcaProvError: RECORDS_FAILED after the first error, and from then on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from atcaprov.certs.issued_record import IssuedRecord
+from provisioning_server.ledger.changes import Changes, Intent
+from provisioning_server.records.signer_documents import SignerDocuments
+
+
+@dataclass(frozen=True, slots=True)
+class TreeHead:
+    """The log at a moment: number of entries, and the Merkle root over them (RFC 6962, 32 bytes)."""
+
+    size: int
+    root: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class LogIdentity:
+    """Which log this is: `ledger_id` 16 bytes, drawn when it was made; `epoch` from 1, one more after each rollback."""
+
+    ledger_id: bytes
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class LogEntry:
+    """An entry of the log: its index from 0, its kind, and its bytes, of which the leaf hash is made."""
+
+    index: int
+    kind: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class StoredCertificate:
+    """A certificate in the ledger; `proven` is when its proof was seen, `fate` what was reported last."""
+
+    index: int
+    record: IssuedRecord
+    challenge: bytes
+    proven: datetime | None
+    fate: str
+
+
+@dataclass(frozen=True, slots=True)
+class SignerTally:
+    """What the ledger has of a signer: certificates, lists of revoked ones, lost intents that used its counter.
+
+    `accepted` is the sum of what was missing and accepted. Counter = issued + crls + lost + accepted.
+    """
+
+    issued: int
+    crls: int
+    lost: int
+    accepted: int
+    chip_serial: bytes
+    time: datetime | None
+
+
+class Known(Protocol):
+    """What is known of the chips and keys of a batch."""
+
+    def of_chip(self, chip_serial: bytes) -> Sequence[StoredCertificate]:
+        """Return the certificates of a chip, oldest first."""
+
+    def chip_of(self, public_key: bytes) -> bytes | None:
+        """Return the chip that a key (X||Y) was first certified for; None if it never was."""
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """The outcome of a step: the new head, the index of its first entry, and the intents that were refused.
+
+    An intent is refused when another one of its chip or key is open, or a certificate came in between: look again.
+    """
+
+    head: TreeHead
+    first_index: int
+    refused: Sequence[Intent]
+
+
+class Ledger(Protocol):
+    """What the authority needs of a ledger. One thread writes; reading is allowed from any thread."""
+
+    @property
+    def failed(self) -> bool:
+        """Return whether a step has failed since the start; then nothing is issued any more."""
+
+    @property
+    def newest(self) -> datetime | None:
+        """The time of the newest record that counts against the clock."""
+
+    @property
+    def identity(self) -> LogIdentity:
+        """Return which log this is."""
+
+    def head(self) -> TreeHead:
+        """Return the newest committed head."""
+
+    def known(self, chip_serials: Collection[bytes], public_keys: Collection[bytes]) -> Known:
+        """Look up the chips and keys of a batch at once."""
+
+    def challenged(self, challenge: bytes) -> StoredCertificate | None:
+        """Return the certificate that a challenge (32 bytes) was given for."""
+
+    def commit(self, changes: Changes) -> Committed:
+        """Write a step durably: all of it, or raise and write nothing."""
+
+    def open_intents(self, server: str | None = None) -> Sequence[Intent]:
+        """Return the open intents, of one server or of all, oldest first."""
+
+    def documents(self, document_id: str) -> SignerDocuments:
+        """Return the signer documents that a record names."""
+
+    def known_documents(self) -> Sequence[SignerDocuments]:
+        """Return the signer documents that were kept, oldest first."""
+
+    def tally(self, signer_serial: bytes) -> SignerTally | None:
+        """Return what a signer (serial number, 9 bytes) has made; None if it is unknown."""
+
+    def entries(self, start: int, count: int) -> Sequence[LogEntry]:
+        """Return at most `count` entries from an index on."""
+
+    def tile(self, level: int, number: int) -> bytes:
+        """Return the hashes of a tile (C2SP tlog-tiles), 32 bytes each, at most 256; the last one may be partial."""
+
+    def has_room(self) -> bool:
+        """Return whether there is room for more records."""
+
+    def close(self) -> None:
+        """Release it."""
