@@ -38,6 +38,8 @@ class Code(enum.StrEnum):
     DISK_FULL = "disk-full"
     FILE_INVALID = "file-invalid"
     RECORD_MISSING = "record-missing"
+    LOG_INVALID = "log-invalid"
+    LOG_MISMATCH = "log-mismatch"
     CONFIG_ZONE_INVALID = "config-zone-invalid"
     CONFIG_ZONE_UNSAFE = "config-zone-unsafe"
     CERTINFO_INVALID = "certinfo-invalid"
