@@ -1,7 +1,8 @@
-"""Issue certificates: patch the template, have the digest signed, and verify the result before it is returned.
+"""Issue certificates: patch the template, check it, have the digest signed, and verify the result.
 
-The order is that of docs/reference/certificates.md: keys, dates and ids first, then the serial number, then the
-digest. Nothing is parsed again: a server must reach thousands of certificates a second.
+The order is that of docs/reference/certificates.md: keys, dates and ids first, then the serial number, then the check
+that a chip's compressed form gives the same bytes, then the digest. A fault is found before anything is signed: what
+was signed exists. Nothing is parsed again: a server must reach thousands of certificates a second.
 """
 
 from __future__ import annotations
@@ -32,9 +33,8 @@ class IssuedCertificate:
 class PendingCertificate:
     """A certificate that waits for its signature.
 
-    `digest` is the SHA-256 (32 bytes) to be signed with the issuer's key; `finish` takes the signature. Raises
-    CertificateError for a definition that does not allow issuing, a key that is not a point on P-256, a date
-    the compressed form cannot hold, or a missing chip serial number.
+    `unsigned` is the part to be signed (DER TBSCertificate), rebuilt from its compressed form and compared; `digest`
+    its SHA-256 (32 bytes); `finish` takes the signature of the issuer's key over that.
     """
 
     def __init__(
@@ -47,6 +47,13 @@ class PendingCertificate:
         issue_date: datetime,
         chip_serial: bytes | None = None,
     ) -> None:
+        """Build the certificate and check it.
+
+        Raises:
+            CertificateError: a definition that does not allow issuing, a key that is not a point on P-256, a date that
+                the compressed form cannot hold, a missing chip serial number; CERTIFICATE_MISMATCH if a chip's
+                compressed form would give another certificate.
+        """
         definition.require_issuable()
         load_public_key(subject_public_key)
         self._definition = definition
@@ -58,8 +65,8 @@ class PendingCertificate:
         # Packing checks every field, so that nothing is signed that could not be compressed.
         self._packed = self._fields.pack()
         self._certificate = self._patched()
-        tbs = definition.tbs_cert_loc
-        self.digest = hashlib.sha256(self._certificate[tbs.offset : tbs.end]).digest()
+        self.unsigned = self._checked_unsigned()
+        self.digest = hashlib.sha256(self.unsigned).digest()
 
     def _patched(self) -> bytearray:
         definition = self._definition
@@ -82,11 +89,25 @@ class PendingCertificate:
         """The content of the serial number's INTEGER, for records made before signing."""
         return self._definition.layout.serial_number.of(bytes(self._certificate))
 
+    def _checked_unsigned(self) -> bytes:
+        """Return the bytes to be signed, which are also what a reader of the chip rebuilds."""
+        unsigned = rebuilding.to_be_signed(self._certificate, self._definition)
+        again = rebuilding.rebuild_unsigned(
+            self._definition,
+            compressed=self._packed,
+            public_key=self._subject_public_key,
+            ca_public_key=self._ca_public_key,
+            chip_serial=self._chip_serial,
+        )
+        if again != unsigned:
+            raise _mismatch("The certificate rebuilt from its compressed form is not the one that would be signed.")
+        return unsigned
+
     def finish(self, signature: bytes) -> IssuedCertificate:
         """Return the certificate with R||S (64 bytes).
 
-        Verifies the signature under the issuer's key, rebuilds the certificate from its compressed form and compares
-        it byte for byte. Raises CertificateError (key-mismatch, certificate-mismatch) instead of returning a bad one.
+        Verifies the signature under the issuer's key, and compares what the certificate says with the bytes that were
+        checked. Raises CertificateError (key-mismatch, certificate-mismatch) instead of returning a bad one.
         """
         if not verify_digest(self._ca_public_key, self.digest, signature):
             raise CertificateError(
@@ -94,25 +115,10 @@ class PendingCertificate:
                 advice="The signer's key and its certificate do not belong together.",
                 code=Code.KEY_MISMATCH,
             )
-        compressed = signature + self._packed[SIGNATURE_SIZE:]
         der = rebuilding.with_signature(bytearray(self._certificate), self._definition, signature)
-        self._prove(der, compressed)
-        return IssuedCertificate(der, compressed, self.serial_number)
-
-    def _prove(self, der: bytes, compressed: bytes) -> None:
-        again = rebuilding.rebuild(
-            self._definition,
-            compressed=compressed,
-            public_key=self._subject_public_key,
-            ca_public_key=self._ca_public_key,
-            chip_serial=self._chip_serial,
-        )
-        if again != der:
-            raise CertificateError(
-                "The certificate rebuilt from its compressed form is not the one that was signed.",
-                advice="It was not issued. The certificate definition is wrong.",
-                code=Code.CERTIFICATE_MISMATCH,
-            )
+        if rebuilding.to_be_signed(der, self._definition) != self.unsigned:
+            raise _mismatch("The signed certificate does not say what was checked before it was signed.")
+        return IssuedCertificate(der, signature + self._packed[SIGNATURE_SIZE:], self.serial_number)
 
 
 def issue(
@@ -135,6 +141,14 @@ def issue(
         chip_serial=chip_serial,
     )
     return pending.finish(sign(pending.digest))
+
+
+def _mismatch(what: str) -> CertificateError:
+    return CertificateError(
+        what,
+        advice="It was not issued. The certificate definition is wrong.",
+        code=Code.CERTIFICATE_MISMATCH,
+    )
 
 
 def _unsigned(definition: CertificateDefinition, signer_id: bytes, issue_date: datetime) -> CompressedCertificate:

@@ -50,6 +50,40 @@ def rebuild(
     them, `stored` what else it needs from the chip. Raises CertificateError: certificate-mismatch when the compressed
     form belongs to another definition, certificate for bytes that are not a compressed certificate.
     """
+    certificate = _rebuilt(definition, compressed, public_key, ca_public_key, chip_serial, stored)
+    return with_signature(certificate, definition, CompressedCertificate.parse(compressed).signature)
+
+
+def rebuild_unsigned(
+    definition: CertificateDefinition,
+    *,
+    compressed: bytes,
+    public_key: bytes,
+    ca_public_key: bytes,
+    chip_serial: bytes | None = None,
+) -> bytes:
+    """Return the part of a certificate that is signed (DER TBSCertificate); bytes 0 to 63 of `compressed` do not count.
+
+    Arguments and errors as in `rebuild`.
+    """
+    return to_be_signed(_rebuilt(definition, compressed, public_key, ca_public_key, chip_serial, None), definition)
+
+
+def to_be_signed(certificate: bytes | bytearray, definition: CertificateDefinition) -> bytes:
+    """Return the bytes of a certificate that its signature covers."""
+    location = definition.tbs_cert_loc
+    return bytes(certificate[location.offset : location.end])
+
+
+def _rebuilt(
+    definition: CertificateDefinition,
+    compressed: bytes,
+    public_key: bytes,
+    ca_public_key: bytes,
+    chip_serial: bytes | None,
+    stored: StoredData | None,
+) -> bytearray:
+    """Return the certificate, still with the template's signature."""
     parsed = CompressedCertificate.parse(compressed)
     _check_same_definition(definition, parsed)
     certificate = patched_template(definition, parsed, public_key, ca_public_key)
@@ -57,7 +91,7 @@ def rebuild(
     put_elements(certificate, definition, chip_serial, stored)
     if definition.sn_source is not SerialSource.STORED:
         put_serial(certificate, definition, parsed.signer_id, public_key, hashed_dates(compressed), chip_serial)
-    return with_signature(certificate, definition, parsed.signature)
+    return certificate
 
 
 def _check_same_definition(definition: CertificateDefinition, parsed: CompressedCertificate) -> None:

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -13,6 +15,8 @@ from hypothesis import strategies as st
 
 from atcaprov import CertificateError, Code
 from atcaprov.certs import keys
+from atcaprov.certs import rebuild as rebuilding
+from atcaprov.certs.compressed_form import CompressedCertificate
 from atcaprov.certs.definitions.definition import (
     CertificateDefinition,
     CertLocation,
@@ -118,6 +122,92 @@ def test_wrong_signature_issues_nothing() -> None:
     with pytest.raises(CertificateError, match="does not verify") as caught:
         issue_device(sign=ROOT.sign)
     assert caught.value.code == Code.KEY_MISMATCH
+
+
+@pytest.mark.parametrize(
+    "other",
+    [lambda signed: b"", lambda signed: signed + b"\x00", lambda signed: bytes([signed[0] ^ 1]) + signed[1:]],
+    ids=["nothing", "one byte more", "one bit flipped"],
+)
+def test_a_signature_over_other_bytes_issues_nothing(other: Callable[[bytes], bytes]) -> None:
+    pending = pending_device()
+    signed = other(pending.unsigned)
+    with pytest.raises(CertificateError, match="does not verify") as caught:
+        pending.finish(SIGNER.sign(sha256(signed).digest()))
+    assert caught.value.code == Code.KEY_MISMATCH
+
+
+def test_what_is_signed_is_what_another_library_finds_signed() -> None:
+    pending = pending_device()
+    issued = pending.finish(SIGNER.sign(pending.digest))
+    assert x509.load_der_x509_certificate(issued.der).tbs_certificate_bytes == pending.unsigned
+    assert sha256(pending.unsigned).digest() == pending.digest
+
+
+def pending_device(definition: CertificateDefinition = DEVICE_DEFINITION) -> PendingCertificate:
+    return PendingCertificate(
+        definition,
+        subject_public_key=DEVICE.public,
+        ca_public_key=SIGNER.public,
+        signer_id=SIGNER_ID,
+        issue_date=HOUR,
+        chip_serial=CHIP_SERIAL,
+    )
+
+
+def refuse_to_sign(digest: bytes) -> bytes:
+    raise AssertionError("asked to sign")
+
+
+@pytest.mark.parametrize("byte", [64, 65, 66, 67, 68, 69, 70, 71])
+def test_a_compressed_form_that_gives_another_certificate_is_found_before_signing(
+    byte: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pack = CompressedCertificate.pack
+
+    def packed_wrongly(fields: CompressedCertificate) -> bytes:
+        data = bytearray(pack(fields))
+        data[byte] ^= 0x10
+        return bytes(data)
+
+    monkeypatch.setattr(CompressedCertificate, "pack", packed_wrongly)
+    with pytest.raises(CertificateError):
+        issue_device(sign=refuse_to_sign)
+
+
+@pytest.mark.parametrize(
+    "element", [each for each in StdElement if each is not StdElement.SIGNATURE], ids=lambda each: each.name
+)
+def test_a_template_that_gives_other_bytes_the_second_time_is_found_before_signing(
+    element: StdElement, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bit that flipped in memory, or an element in the wrong place of the template."""
+    offset = DEVICE_DEFINITION.element(element).offset - (
+        element is StdElement.CERT_SN
+    )  # the serial itself is put later
+    put_elements, wrong = rebuilding.put_elements, iter([True])
+
+    def put_and_flip(certificate: bytearray, *parts: Any) -> None:
+        put_elements(certificate, *parts)
+        certificate[offset] ^= next(wrong, False)
+
+    monkeypatch.setattr(rebuilding, "put_elements", put_and_flip)
+    with pytest.raises(CertificateError, match="would be signed") as caught:
+        issue_device(sign=refuse_to_sign)
+    assert caught.value.code == Code.CERTIFICATE_MISMATCH
+    monkeypatch.undo()
+    assert issue_device().der
+
+
+def test_a_signature_in_the_wrong_place_of_the_template_issues_nothing() -> None:
+    definition = replace(DEVICE_DEFINITION)
+    pending = pending_device(definition)
+    places = list(definition.std_cert_elements)
+    places[StdElement.SIGNATURE] = CertLocation(definition.layout.tbs.end - 3, 64)
+    object.__setattr__(definition, "std_cert_elements", tuple(places))  # which a definition refuses when it is read
+    with pytest.raises(CertificateError, match="what was checked") as caught:
+        pending.finish(SIGNER.sign(pending.digest))
+    assert caught.value.code == Code.CERTIFICATE_MISMATCH
 
 
 @pytest.mark.parametrize("length", [0, 63, 65, 72])
