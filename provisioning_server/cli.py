@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import NoReturn
 
 import click
-import platformdirs
+from click.core import ParameterSource
 
 from atcaprov.config_zone.zone_file import read_zone_file
 from atcaprov.errors import AtcaProvError, UsageError
 from atcaprov.program import event_loop
 from atcaprov.program.exit_codes import run_program
+from atcaprov.program.lazy_group import LazyGroup
 from atcaprov.program.log_options import log_options
 from atcaprov.program.process_hardening import harden_process
 from atcaprov.terminal.console import open_console
@@ -24,7 +25,7 @@ from atcaprov.web.address import WebAddress
 from provisioning_server.passwords.given_passwords import credentials_folder, read_passwords
 from provisioning_server.program_log import ProgramLog
 from provisioning_server.records.data_folder import DataFolder
-from provisioning_server.settings import DEFAULT_BIND, DEFAULT_PORT, Settings
+from provisioning_server.settings import DEFAULT_BIND, DEFAULT_PORT, Settings, default_data
 from provisioning_server.settings_file import settings_option
 from provisioning_server.signers.hsm import HsmSigner
 from provisioning_server.signers.registry import SignerRegistry
@@ -33,17 +34,19 @@ from provisioning_server.startup_checks import allow_enough_descriptors
 from signer_module.commands.password_options import DESCRIPTOR
 
 
-def default_data() -> Path:
-    """Return the data folder of the user."""
-    return platformdirs.user_data_path("atcaprov") / "provisioning-server"
-
-
-@click.command(
+@click.group(
+    cls=LazyGroup,
+    modules={
+        "audit": "provisioning_server.commands.audit.group",
+        "ledger": "provisioning_server.commands.ledger.group",
+    },
+    invoke_without_command=True,
+    subcommand_metavar="[COMMAND [ARGS]...]",
     context_settings={
         "help_option_names": ["-h", "--help"],
         "auto_envvar_prefix": "PROVISIONING_SERVER",
         "show_default": True,
-    }
+    },
 )
 @click.version_option(package_name="atcaprov")
 @click.option(
@@ -103,7 +106,9 @@ def default_data() -> Path:
 )
 @click.option("--web-key", metavar="FILE", type=click.Path(path_type=Path), help="Its key, PEM without a password.")
 @log_options(logging.INFO)
+@click.pass_context
 def command(
+    context: click.Context,
     signers: tuple[Path, ...],
     modules: tuple[str, ...],
     module_folder: Path | None,
@@ -122,7 +127,10 @@ def command(
     web_key: Path | None,
     log_level: int | None,
 ) -> None:
-    """Issue certificates for chips over TCP until ESC, Ctrl-C or SIGTERM."""
+    """Issue certificates for chips over TCP until ESC, Ctrl-C or SIGTERM, or run a command on the server's ledger."""
+    if context.invoked_subcommand is not None:
+        _only_for_commands(context)
+        return
     sources = [source for source in (password_file, password_fd) if source is not None]
     settings = Settings(
         signer_folders=signers,
@@ -145,6 +153,15 @@ def command(
 
 
 command.params.insert(0, settings_option())
+
+
+def _only_for_commands(context: click.Context) -> None:
+    """Refuse options before a command that it would not see: it takes the data folder from the server's, no other."""
+    for name in context.params:
+        if name != "data" and context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            option = next(option for option in context.command.params if option.name == name)
+            raise click.UsageError(f"{option.opts[-1]} is for serving, which needs no command. Leave it out.", context)
+    context.default_map = None  # its keys are options of the server, never those of a command
 
 
 def serve(settings: Settings) -> None:

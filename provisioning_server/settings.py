@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+import platformdirs
+
 from atcaprov.bounded_reading import is_folder
 from atcaprov.errors import UsageError
 from atcaprov.hal.registry import require_device_url
@@ -15,6 +17,11 @@ from provisioning_server.transport.limits import ConnectionLimits
 
 DEFAULT_PORT: Final = 11235
 DEFAULT_BIND: Final = "127.0.0.1"
+
+
+def default_data() -> Path:
+    """Return the data folder of the user."""
+    return platformdirs.user_data_path("atcaprov") / "provisioning-server"
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,8 @@ from typing import NoReturn
 
 import click
 
-from atcaprov.cli.lazy_group import LazyGroup
 from atcaprov.program.exit_codes import run_program
+from atcaprov.program.lazy_group import LazyGroup
 from atcaprov.program.log_options import log_options
 from atcaprov.program.log_output import logged_on_stderr
 

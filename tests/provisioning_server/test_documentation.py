@@ -12,9 +12,9 @@ from atcaprov.certs.issued_record import COLUMNS
 from atcaprov.web import bounded_http, forms, logins
 from atcaprov.wire.messages import ErrorReply
 from provisioning_server import rejections
-from provisioning_server.cli import command, default_data
+from provisioning_server.cli import command
 from provisioning_server.passwords.wrong_password_pause import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS
-from provisioning_server.settings import DEFAULT_BIND, DEFAULT_PORT
+from provisioning_server.settings import DEFAULT_BIND, DEFAULT_PORT, default_data
 from provisioning_server.transport.limits import ConnectionLimits
 from provisioning_server.web import routes
 

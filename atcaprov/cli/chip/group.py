@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from atcaprov.cli.lazy_group import LazyGroup
+from atcaprov.program.lazy_group import LazyGroup
 
 
 @click.group(

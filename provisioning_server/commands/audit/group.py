@@ -1,0 +1,12 @@
+"""The group `provisioning-server audit`."""
+
+from __future__ import annotations
+
+import click
+
+from atcaprov.program.lazy_group import LazyGroup
+
+
+@click.group("audit", cls=LazyGroup, modules={})
+def group() -> None:
+    """Check the ledger's log, and give proofs that others can check."""

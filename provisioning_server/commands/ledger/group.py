@@ -1,0 +1,12 @@
+"""The group `provisioning-server ledger`."""
+
+from __future__ import annotations
+
+import click
+
+from atcaprov.program.lazy_group import LazyGroup
+
+
+@click.group("ledger", cls=LazyGroup, modules={})
+def group() -> None:
+    """Search, export, back up and restore the ledger."""
