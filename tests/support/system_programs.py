@@ -18,6 +18,7 @@ _PACKAGES: Final = {
     "softhsm2-util": "softhsm2",
     "hexdump": "bsdextrautils",
     "keytool": "openjdk-17-jre-headless",
+    "setpriv": "util-linux",
     "ssh-keygen": "openssh-client",
     "xxd": "xxd",
 }
