@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Protocol
 
 from atcaprov.certs.issued_record import IssuedRecord
-from provisioning_server.ledger.changes import Changes, Intent
+from provisioning_server.ledger.changes import Changes, Intent, Reported
 from provisioning_server.records.signer_documents import SignerDocuments
 
 
@@ -111,6 +111,15 @@ class Ledger(Protocol):
 
     def challenged(self, challenge: bytes) -> StoredCertificate | None:
         """Return the certificate that a challenge (32 bytes) was given for."""
+
+    def reported(self, challenge: bytes) -> Reported | None:
+        """Return the report that came with a challenge (32 bytes), the first one if there were several."""
+
+    def unproven(self, before: datetime, start: int, count: int) -> Sequence[StoredCertificate]:
+        """Return at most `count` certificates issued before a moment and not proven, from a log index on, oldest first.
+
+        Records from before challenges were given are left out: no one can prove them.
+        """
 
     def commit(self, changes: Changes) -> Committed:
         """Write a step durably: all of it, or raise and write nothing."""
