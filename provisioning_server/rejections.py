@@ -34,6 +34,18 @@ OTHER_CHIP: Final = _rejected(
 NOT_ISSUED: Final = _rejected(
     Code.NOT_ISSUED, "No certificate was issued for this chip and this key. Use a new chip.", False
 )
+CHALLENGE_UNKNOWN: Final = _rejected(
+    Code.CHALLENGE_UNKNOWN, "This server sent no certificates with the challenge of the report.", False
+)
+REPORT_MISMATCH: Final = _rejected(
+    Code.REPORT_MISMATCH, "The report is for another chip or certificate than its challenge was sent for.", False
+)
+REPORT_DIFFERS: Final = _rejected(
+    Code.REPORT_DIFFERS, "Another report with this challenge is recorded already. The first one stands.", False
+)
+PROOF_INVALID: Final = _rejected(
+    Code.PROOF_INVALID, "The signature of the report is not one by the certified key over this challenge.", False
+)
 OTHER_KEY: Final = _rejected(
     Code.CHIP_HAS_OTHER_KEY, "This chip has a certificate for another key. Use a new chip or allow a new key.", False
 )

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Final, Protocol
 
 SLOTS: Final = 16
 SLOT_BYTES_MAX: Final = 416
 """Size of the largest slot of the chip (slot 8)."""
+STAGES: Final = 10
+STAGE_WORD_SIZE_MAX: Final = 32
+MILLISECONDS_MAX: Final = 0xFFFFFFFF
+_CODE_NAME: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +23,15 @@ class SlotWrite:
     slot: int
     offset: int
     data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ReportedStage:
+    """How a stage of a run ended: its number 1-10, a word such as `done`, and how long it took."""
+
+    stage: int
+    outcome: str
+    milliseconds: int
 
 
 class Kind(Protocol):
@@ -85,9 +99,7 @@ class CodeName(_AsIs):
         """Wrong type or spelling. A code that this program does not know is valid."""
         if type(value) is not str:
             return "is not text"
-        if len(value) > self.maximum or re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", value) is None:
-            return "is not a code of lower-case letters, digits and hyphens"
-        return None
+        return None if _is_code_name(value, self.maximum) else "is not a code of lower-case letters, digits and hyphens"
 
 
 @dataclass(frozen=True)
@@ -147,3 +159,43 @@ def _write_fault(write: Any) -> str | None:
     if write.offset < 0 or write.offset + len(write.data) > SLOT_BYTES_MAX:
         return f"beyond the end of slot {write.slot}"
     return None
+
+
+@dataclass(frozen=True)
+class ReportedStages(_AsIs):
+    """Reported stages in ascending order, each once, each as the array [stage, outcome, milliseconds]."""
+
+    def fault(self, value: Any) -> str | None:
+        """Wrong type, order or range."""
+        if type(value) is not tuple:
+            return "is not an array of [stage, outcome, milliseconds]"
+        fault = next((f"has a stage {fault}" for item in value if (fault := _stage_fault(item))), None)
+        if fault is None and any(later.stage <= earlier.stage for earlier, later in pairwise(value)):
+            return "has a stage twice, or in another order"
+        return fault
+
+    def to_cbor(self, value: Any) -> Any:
+        """Each stage as an array."""
+        return [[item.stage, item.outcome, item.milliseconds] for item in value]
+
+    def from_cbor(self, value: Any) -> Any:
+        """Arrays of three as reported stages."""
+        if type(value) is not list or any(type(item) is not list or len(item) != 3 for item in value):
+            return value
+        return tuple(ReportedStage(*item) for item in value)
+
+
+def _stage_fault(item: Any) -> str | None:
+    if type(item) is not ReportedStage:
+        return "that is not a ReportedStage"
+    if type(item.stage) is not int or not 1 <= item.stage <= STAGES:
+        return f"outside 1 to {STAGES}"
+    if type(item.outcome) is not str or not _is_code_name(item.outcome, STAGE_WORD_SIZE_MAX):
+        return "whose outcome is not a word"
+    if type(item.milliseconds) is not int or not 0 <= item.milliseconds <= MILLISECONDS_MAX:
+        return "with a time that is not a number of milliseconds"
+    return None
+
+
+def _is_code_name(text: str, maximum: int) -> bool:
+    return len(text) <= maximum and _CODE_NAME.fullmatch(text) is not None

@@ -12,12 +12,28 @@ from typing import Any, ClassVar, Final, NamedTuple, Self
 
 from atcaprov.errors import ProtocolError, UsageError
 from atcaprov.wire.cbor_map import decode_map, encode_map
-from atcaprov.wire.fields import CodeName, Flag, Kind, Number, Octets, SlotWrite, SlotWrites, Words
+from atcaprov.wire.fields import (
+    CodeName,
+    Flag,
+    Kind,
+    Number,
+    Octets,
+    ReportedStage,
+    ReportedStages,
+    SlotWrite,
+    SlotWrites,
+    Words,
+)
 
 CONFIG_ZONE_SIZE: Final = 128
 CHIP_SERIAL_SIZE: Final = 9
 PUBLIC_KEY_SIZE: Final = 64
 COMPRESSED_SIZE: Final = 72
+CHALLENGE_SIZE: Final = 32
+DIGEST_SIZE: Final = 32
+SIGNATURE_SIZE: Final = 64
+CHECKPOINT_SIZE_MAX: Final = 1024
+FATE_SIZE_MAX: Final = 32
 CERTIFICATE_SIZE_MAX: Final = 2048
 DEFINITION_SIZE_MAX: Final = 4096
 SLOT_WRITES_MAX: Final = 16
@@ -25,8 +41,10 @@ ERROR_CODE_SIZE_MAX: Final = 64
 ERROR_MESSAGE_SIZE_MAX: Final = 512
 CERTIFICATES_REQUEST_BODY_MAX: Final = 1024
 CERTIFICATES_REPLY_BODY_MAX: Final = 24 * 1024
-SIGNER_REQUEST_BODY_MAX: Final = 256
+SIGNER_REQUEST_BODY_MAX: Final = 2048
 SIGNER_REPLY_BODY_MAX: Final = 16 * 1024
+REPORT_REQUEST_BODY_MAX: Final = 1024
+REPORT_REPLY_BODY_MAX: Final = 2048
 ERROR_REPLY_BODY_MAX: Final = 1024
 REQUEST_NUMBER_MAX: Final = 0xFFFFFFFF
 REVISION_MAX: Final = 0xFFFFFFFF
@@ -40,8 +58,10 @@ class MessageType(enum.IntEnum):
 
     CERTIFICATES_REQUEST = 0x01
     SIGNER_REQUEST = 0x02
+    REPORT_REQUEST = 0x03
     CERTIFICATES_REPLY = 0x81
     SIGNER_REPLY = 0x82
+    REPORT_REPLY = 0x83
     ERROR_REPLY = 0xFF
 
 
@@ -66,7 +86,8 @@ class Message:
     def __post_init__(self) -> None:
         for field in self.FIELDS:
             value = getattr(self, field.name)
-            fault = None if field.optional and value == b"" else field.kind.fault(value)
+            absent = field.optional and value in (b"", "")
+            fault = None if absent else field.kind.fault(value)
             if fault is not None:
                 raise UsageError(f"Field {field.name} of a {self.TITLE} {fault}.")
 
@@ -141,6 +162,7 @@ class CertificatesReply(Message):
     """The server's certificates (DER), their definitions, their 72-byte compressed forms, and where each part goes.
 
     Definitions are opaque here: the bytes of the certificate definition as atcaprov.certs writes it.
+    `challenge` is what the chip's proof of possession answers; empty if the server takes no report.
     """
 
     TYPE: ClassVar = MessageType.CERTIFICATES_REPLY
@@ -156,6 +178,7 @@ class CertificatesReply(Message):
         Field(7, "device_definition", Octets(1, DEFINITION_SIZE_MAX)),
         Field(8, "signer_definition", Octets(1, DEFINITION_SIZE_MAX)),
         Field(9, "request_number", Number(REQUEST_NUMBER_MAX), optional=True),
+        Field(10, "challenge", Octets(CHALLENGE_SIZE, CHALLENGE_SIZE), optional=True),
     )
 
     device_certificate: bytes
@@ -167,6 +190,7 @@ class CertificatesReply(Message):
     signer_compressed: bytes
     writes: tuple[SlotWrite, ...]
     request_number: int = 0
+    challenge: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +199,8 @@ class SignerRequest(Message):
 
     `signer_public_key` is X and Y of a P-256 point; with `any_of_group`, any signer of its group is accepted.
     `config_zone` is the zone that the client is going to lock; empty if unknown. `chip_serial` is the serial number of
-    the chip that is going to ask; empty if unknown.
+    the chip that is going to ask; empty if unknown. `checkpoint` is the newest signed checkpoint of the server's log
+    that the station keeps; empty if it has none. A server of before reports refuses a request that carries one.
     """
 
     TYPE: ClassVar = MessageType.SIGNER_REQUEST
@@ -187,6 +212,7 @@ class SignerRequest(Message):
         Field(3, "request_number", Number(REQUEST_NUMBER_MAX), optional=True),
         Field(4, "config_zone", Octets(CONFIG_ZONE_SIZE, CONFIG_ZONE_SIZE), optional=True),
         Field(5, "chip_serial", Octets(CHIP_SERIAL_SIZE, CHIP_SERIAL_SIZE), optional=True),
+        Field(6, "checkpoint", Octets(1, CHECKPOINT_SIZE_MAX), optional=True),
     )
 
     signer_public_key: bytes
@@ -194,6 +220,7 @@ class SignerRequest(Message):
     request_number: int = 0
     config_zone: bytes = b""
     chip_serial: bytes = b""
+    checkpoint: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +230,7 @@ class SignerReply(Message):
     `server_time` is the server's clock in seconds since 1970-01-01 UTC; 0 if unknown. `certificates_left` is how many
     more it can issue now, by the quotas of all signers that may serve; 0 if there is no such limit, or it is unknown.
     With `new_key_refused` the server has certified a key of the chip that was named, and certifies no other one.
+    `checkpoint` is the newest signed checkpoint of the server's log; empty if it gives none.
     """
 
     TYPE: ClassVar = MessageType.SIGNER_REPLY
@@ -217,6 +245,7 @@ class SignerReply(Message):
         Field(6, "server_time", Number(TIME_MAX), optional=True),
         Field(7, "certificates_left", Number(CERTIFICATES_LEFT_MAX), optional=True),
         Field(8, "new_key_refused", Flag(), optional=True),
+        Field(9, "checkpoint", Octets(1, CHECKPOINT_SIZE_MAX), optional=True),
     )
 
     signer_certificate: bytes
@@ -227,6 +256,66 @@ class SignerReply(Message):
     server_time: int = 0
     certificates_left: int = 0
     new_key_refused: bool = False
+    checkpoint: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class ReportRequest(Message):
+    """A client reports what became of the chip whose certificate came with a challenge.
+
+    `certificate_sha256` is over the device certificate (DER), `contents_sha256` over what was read back from the chip,
+    `signature` is R||S of the chip's key over both and the challenge; the last two are empty if they were not made.
+    `fate` is a word such as `good` or `scrap`, `code` the code of the error, empty if there was none. `finished` is
+    when the run ended by the client's clock, in seconds since 1970-01-01 UTC.
+    """
+
+    TYPE: ClassVar = MessageType.REPORT_REQUEST
+    TITLE: ClassVar = "report request"
+    BODY_MAX: ClassVar = REPORT_REQUEST_BODY_MAX
+    FIELDS: ClassVar = (
+        Field(1, "chip_serial", Octets(CHIP_SERIAL_SIZE, CHIP_SERIAL_SIZE)),
+        Field(2, "certificate_sha256", Octets(DIGEST_SIZE, DIGEST_SIZE)),
+        Field(3, "challenge", Octets(CHALLENGE_SIZE, CHALLENGE_SIZE)),
+        Field(4, "signature", Octets(SIGNATURE_SIZE, SIGNATURE_SIZE), optional=True),
+        Field(5, "contents_sha256", Octets(DIGEST_SIZE, DIGEST_SIZE), optional=True),
+        Field(6, "fate", CodeName(FATE_SIZE_MAX)),
+        Field(7, "code", CodeName(ERROR_CODE_SIZE_MAX), optional=True),
+        Field(8, "stages", ReportedStages()),
+        Field(9, "finished", Number(TIME_MAX)),
+        Field(10, "request_number", Number(REQUEST_NUMBER_MAX), optional=True),
+    )
+
+    chip_serial: bytes
+    certificate_sha256: bytes
+    challenge: bytes
+    fate: str
+    stages: tuple[ReportedStage, ...]
+    finished: int
+    signature: bytes = b""
+    contents_sha256: bytes = b""
+    code: str = ""
+    request_number: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ReportReply(Message):
+    """The server has recorded a report durably. `proven`: it has seen a proof of the certificate, now or before.
+
+    `checkpoint` is a signed checkpoint of the server's log that covers the report; empty if it gives none.
+    """
+
+    TYPE: ClassVar = MessageType.REPORT_REPLY
+    TITLE: ClassVar = "report reply"
+    BODY_MAX: ClassVar = REPORT_REPLY_BODY_MAX
+    FIELDS: ClassVar = (
+        Field(1, "proven", Flag()),
+        Field(2, "checkpoint", Octets(1, CHECKPOINT_SIZE_MAX), optional=True),
+        Field(3, "request_number", Number(REQUEST_NUMBER_MAX), optional=True),
+    )
+
+    proven: bool
+    checkpoint: bytes = b""
+    request_number: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,11 +338,20 @@ class ErrorReply(Message):
     request_number: int = 0
 
 
-AnyMessage = CertificatesRequest | CertificatesReply | SignerRequest | SignerReply | ErrorReply
+AnyRequest = CertificatesRequest | SignerRequest | ReportRequest
+AnyMessage = AnyRequest | CertificatesReply | SignerReply | ReportReply | ErrorReply
 
 MESSAGES: Final[dict[int, type[AnyMessage]]] = {
     message.TYPE: message
-    for message in (CertificatesRequest, SignerRequest, CertificatesReply, SignerReply, ErrorReply)
+    for message in (
+        CertificatesRequest,
+        SignerRequest,
+        ReportRequest,
+        CertificatesReply,
+        SignerReply,
+        ReportReply,
+        ErrorReply,
+    )
 }
 """Message class by type byte."""
 BODY_MAX: Final = max(message.BODY_MAX for message in MESSAGES.values())

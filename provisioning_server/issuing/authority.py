@@ -18,7 +18,7 @@ from atcaprov.chip.memory_map import REVISION, serial_number
 from atcaprov.chip.parts import REVISION_SIZE
 from atcaprov.errors import AtcaProvError, Code
 from atcaprov.log import Log
-from atcaprov.wire.messages import CertificatesRequest, ErrorReply, SignerReply, SignerRequest
+from atcaprov.wire.messages import CertificatesRequest, ErrorReply, ReportRequest, SignerReply, SignerRequest
 from provisioning_server import rejections
 from provisioning_server.issuing.in_progress import Batch, PendingReplies
 from provisioning_server.issuing.issuance import certificates_reply, issue
@@ -93,6 +93,8 @@ class Authority:
         try:
             if isinstance(request, SignerRequest):
                 outcome: _Outcome = self._rules.offer(request)
+            elif isinstance(request, ReportRequest):
+                outcome = rejections.CHALLENGE_UNKNOWN
             else:
                 outcome = self._certify(request, asked, batch, pending)
         except Exception as error:  # a signer may raise anything; the other requests of the batch get their answers
@@ -103,8 +105,14 @@ class Authority:
 
     def _log_rejection(self, asked: ClientRequest, refused: ErrorReply) -> None:
         request = asked.request
-        certify = isinstance(request, CertificatesRequest)
-        what = device_text(serial_number(request.config_zone)) if certify else "Signer request"
+        if isinstance(request, CertificatesRequest):
+            what = device_text(serial_number(request.config_zone))
+        else:
+            what = (
+                f"Report of {device_text(request.chip_serial)}"
+                if isinstance(request, ReportRequest)
+                else "Signer request"
+            )
         self._log.info(f"{what} refused, {refused.code}{by_text(asked.client)}: {refused.message}")
 
     def _settle(self, signed: Signed, batch: Batch) -> list[tuple[PendingReply, _Outcome]]:

@@ -19,7 +19,7 @@ from atcaprov.log import Log
 from atcaprov.wire.messages import CertificatesRequest, ErrorReply, SignerReply, SignerRequest
 from provisioning_server import rejections
 from provisioning_server.issuing.in_progress import Batch, PendingReplies
-from provisioning_server.issuing.requests import Request, device_text
+from provisioning_server.issuing.requests import SignersRequest, device_text
 from provisioning_server.issuing.server_clock import ServerClock
 from provisioning_server.records.store import Records
 from provisioning_server.rejections import moment
@@ -100,7 +100,7 @@ class RequestRules:
             return refused
         return self._issuers(request, chip_serial, batch, pending)
 
-    def group(self, request: Request) -> bytes | None:
+    def group(self, request: SignersRequest) -> bytes | None:
         """Return the group (32 bytes) of the signer that a request names, if any signer of the group will do."""
         if not request.any_of_group:
             return None
@@ -151,7 +151,7 @@ class RequestRules:
         known = self._records.chip_of(key) not in own or batch.chip_of(key) not in own
         return rejections.OTHER_CHIP if known or pending.signed_for_another(key, chip_serial) else None
 
-    def _choose(self, request: Request) -> list[Signer] | ErrorReply:
+    def _choose(self, request: SignersRequest) -> list[Signer] | ErrorReply:
         """Return the signers that may serve a request now, or why none does."""
         signers = self._signers.choose(request.signer_public_key, self.group(request))
         if isinstance(signers, ErrorReply):

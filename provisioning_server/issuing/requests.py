@@ -4,11 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from atcaprov.wire.messages import CertificatesReply, CertificatesRequest, ErrorReply, SignerReply, SignerRequest
+from atcaprov.wire.messages import (
+    AnyRequest,
+    CertificatesReply,
+    CertificatesRequest,
+    ErrorReply,
+    ReportReply,
+    SignerReply,
+    SignerRequest,
+)
 from provisioning_server.issuing.signing_queue import Signed
 
-Request = CertificatesRequest | SignerRequest
-Reply = CertificatesReply | SignerReply | ErrorReply
+Request = AnyRequest
+SignersRequest = CertificatesRequest | SignerRequest
+"""A request that names the signer that is to answer it."""
+Reply = CertificatesReply | SignerReply | ReportReply | ErrorReply
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,8 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 from atcaprov.errors import AtcaProvError, TransportError
-from atcaprov.wire.connection import CLOSED, Connection, ConnectionState, Role
-from atcaprov.wire.messages import CertificatesRequest, ErrorReply, SignerRequest
+from atcaprov.wire.connection import Closed, Connection, ConnectionState, Role
+from atcaprov.wire.messages import AnyRequest, ErrorReply
 from provisioning_server import rejections
 from provisioning_server.issuing.requests import Reply, Request
 from provisioning_server.rejections import rejection
@@ -167,9 +167,9 @@ class ClientConnection(asyncio.Protocol):
         except AtcaProvError as error:
             self._refuse(rejection(error), str(error))
         else:
-            if event is CLOSED:
+            if isinstance(event, Closed):
                 self._close("")
-            elif isinstance(event, CertificatesRequest | SignerRequest):
+            elif isinstance(event, AnyRequest):
                 self.deadline = NEVER
                 _LOG.debug("%s from %s.", type(event).__name__, self.peer)
                 self._owner.submit(event, self._reply, self.peer)

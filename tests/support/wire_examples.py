@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
-from atcaprov.wire.fields import SlotWrite
-from atcaprov.wire.messages import CertificatesReply, CertificatesRequest, ErrorReply, SignerReply, SignerRequest
+from atcaprov.wire.fields import ReportedStage, SlotWrite
+from atcaprov.wire.messages import (
+    AnyMessage,
+    CertificatesReply,
+    CertificatesRequest,
+    ErrorReply,
+    ReportReply,
+    ReportRequest,
+    SignerReply,
+    SignerRequest,
+)
 
 CONFIG_ZONE = bytes.fromhex("012340D96000600201EE".ljust(26, "0")).ljust(128, b"\x00")
 PUBLIC_KEY = bytes(range(64))
@@ -28,3 +37,26 @@ SIGNER_REPLY = SignerReply(
     signer_definition=b"\xa1\x01\x02",
 )
 ERROR = ErrorReply("signer-unknown", "No signer of this server has the public key that the request names.", False)
+REPORT = ReportRequest(
+    chip_serial=bytes.fromhex("0123D9600201EE0000"),
+    certificate_sha256=bytes([3]) * 32,
+    challenge=bytes([4]) * 32,
+    fate="good",
+    stages=(ReportedStage(9, "skipped", 0), ReportedStage(10, "done", 310)),
+    finished=1795256107,
+    signature=bytes([5]) * 64,
+    contents_sha256=bytes([6]) * 32,
+)
+FAILURE_REPORT = ReportRequest(
+    chip_serial=REPORT.chip_serial,
+    certificate_sha256=REPORT.certificate_sha256,
+    challenge=REPORT.challenge,
+    fate="scrap",
+    stages=(ReportedStage(10, "error", 12),),
+    finished=REPORT.finished,
+    code="key-mismatch",
+)
+REPORT_REPLY = ReportReply(proven=True, checkpoint=b"example.org/log\n1\n")
+ALL: tuple[AnyMessage, ...] = (
+    REQUEST, REPLY, SIGNER_REQUEST, SIGNER_REPLY, REPORT, FAILURE_REPORT, REPORT_REPLY, ERROR
+)  # fmt: skip

@@ -8,7 +8,7 @@ from atcaprov import AtcaProvError, Code, ProtocolError, TransportError, UsageEr
 from atcaprov.wire.connection import BUFFER_MAX, CLOSED, Connection, ConnectionState, Role
 from atcaprov.wire.framing import HEADER_SIZE, Header
 from atcaprov.wire.messages import MESSAGES, AnyMessage
-from tests.support.wire_examples import ERROR, REPLY, REQUEST
+from tests.support.wire_examples import ERROR, REPLY, REPORT, REPORT_REPLY, REQUEST
 
 
 def _pair() -> tuple[Connection, Connection]:
@@ -24,6 +24,19 @@ def test_a_request_and_its_reply_cross_the_wire_twice() -> None:
         client.receive_data(server.send(answer))
         assert client.next_event() == answer
         assert client.state is server.state is ConnectionState.IDLE
+
+
+def test_a_report_is_asked_and_answered_like_a_request() -> None:
+    client, server = _pair()
+    with pytest.raises(UsageError):
+        server.send(REPORT_REPLY)
+    for answer in (REPORT_REPLY, ERROR):
+        server.receive_data(client.send(REPORT))
+        assert server.next_event() == REPORT
+        with pytest.raises(UsageError, match="reply due"):
+            client.send(REPORT)
+        client.receive_data(server.send(answer))
+        assert client.next_event() == answer
 
 
 def test_byte_by_byte_gives_the_same_and_nothing_early() -> None:
@@ -108,9 +121,9 @@ def test_an_unknown_type_is_refused_by_its_header_alone(message_type: int) -> No
         assert caught.value.code == Code.UNEXPECTED_MESSAGE
 
 
-@pytest.mark.parametrize("message", [REQUEST, REPLY, ERROR], ids=lambda m: type(m).__name__)
+@pytest.mark.parametrize("message", [REQUEST, REPLY, REPORT, REPORT_REPLY, ERROR], ids=lambda m: type(m).__name__)
 def test_a_body_above_its_bound_is_refused_by_its_header_alone(message: AnyMessage) -> None:
-    connection = Connection(Role.SERVER if message is REQUEST else Role.CLIENT)
+    connection = Connection(Role.SERVER if message in (REQUEST, REPORT) else Role.CLIENT)
     if connection.role is Role.CLIENT:
         connection.send(REQUEST)
     connection.receive_data(Header(message.TYPE, message.BODY_MAX).pack())

@@ -10,7 +10,15 @@ import pytest
 
 from atcaprov.wire.connection import Connection, Role
 from atcaprov.wire.fields import SlotWrite
-from atcaprov.wire.messages import MESSAGES, CertificatesReply, CertificatesRequest, ErrorReply, SignerRequest
+from atcaprov.wire.messages import (
+    MESSAGES,
+    CertificatesReply,
+    CertificatesRequest,
+    ErrorReply,
+    ReportReply,
+    ReportRequest,
+    SignerRequest,
+)
 from tests.support.system_programs import require_program
 from tests.support.wire_examples import REQUEST
 
@@ -75,6 +83,17 @@ def test_the_reply() -> None:
     assert _server_with_request().send(reply) == _example("reply")
 
 
+def test_the_report_and_its_reply() -> None:
+    server = Connection(Role.SERVER)
+    server.receive_data(_example("report"))
+    report = server.next_event()
+    assert isinstance(report, ReportRequest)
+    assert (report.fate, report.code, report.challenge) == ("good", "", bytes(range(32)))
+    assert [stage.outcome for stage in report.stages] == ["skipped", "done"]
+    assert Connection(Role.CLIENT).send(report) == _example("report")
+    assert server.send(ReportReply(proven=True)) == _example("report-reply")
+
+
 def test_types_and_bounds_are_those_of_the_table() -> None:
     rows = re.findall(r"^\| `([0-9A-F]{2})` \| ([a-z ]+) \| (?:client|server) \| ([0-9,]+) \|$", PAGE, re.MULTILINE)
     table = {int(code, 16): (title, int(bound.replace(",", ""))) for code, title, bound in rows}
@@ -84,7 +103,7 @@ def test_types_and_bounds_are_those_of_the_table() -> None:
 @pytest.mark.parametrize("message", list(MESSAGES.values()), ids=lambda m: m.__name__)
 def test_keys_are_those_of_the_tables(message: type[CertificatesRequest]) -> None:
     section = PAGE.split(f"### {message.TITLE.capitalize()}\n")[1].split("###")[0]
-    rows = re.findall(r"^\| (\d+) \| ([a-z_]+) \|", section, re.MULTILINE)
+    rows = re.findall(r"^\| (\d+) \| ([a-z0-9_]+) \|", section, re.MULTILINE)
     assert [(int(key), name) for key, name in rows] == [(field.key, field.name) for field in message.FIELDS]
 
 

@@ -9,13 +9,14 @@ from hypothesis import strategies as st
 
 from atcaprov import ProtocolError, TransportError
 from atcaprov.wire.connection import CLOSED, Connection, Role
+from atcaprov.wire.fields import ReportedStage
 from atcaprov.wire.framing import Header
-from atcaprov.wire.messages import MESSAGES, AnyMessage
-from tests.support.wire_examples import ERROR, REPLY, REQUEST, SIGNER_REPLY, SIGNER_REQUEST
+from atcaprov.wire.messages import MESSAGES, AnyMessage, ReportRequest
+from tests.support.wire_examples import ERROR, REPLY, REPORT, REPORT_REPLY, REQUEST, SIGNER_REPLY, SIGNER_REQUEST
 
 SENT = {
-    Role.SERVER: b"".join(Connection(Role.CLIENT).send(request) for request in (SIGNER_REQUEST, REQUEST, REQUEST)),
-    Role.CLIENT: b"".join(Header(m.TYPE, len(m.body())).pack() + m.body() for m in (SIGNER_REPLY, REPLY, ERROR)),
+    Role.SERVER: b"".join(Connection(Role.CLIENT).send(request) for request in (SIGNER_REQUEST, REPORT, REQUEST)),
+    Role.CLIENT: b"".join(Header(m.TYPE, len(m.body())).pack() + m.body() for m in (SIGNER_REPLY, REPORT_REPLY, REPLY)),
 }
 roles = st.sampled_from(Role)
 types = st.sampled_from(sorted(MESSAGES))
@@ -76,7 +77,7 @@ def test_any_cbor_behind_a_good_header(role: Role, message_type: int, value: obj
 
 
 @pytest.mark.slow
-@given(types, st.dictionaries(st.integers(1, 9), cbor_values, max_size=9))
+@given(types, st.dictionaries(st.integers(1, 10), cbor_values, max_size=10))
 def test_any_map_of_known_keys(message_type: int, fields: dict[int, object]) -> None:
     body = cbor2.dumps(fields, canonical=True)
     try:
@@ -110,3 +111,43 @@ def test_cut_anywhere_the_pieces_give_the_same(role: Role, data: st.DataObject) 
     pieces = [sent[start:end] for start, end in zip([0, *cuts], [*cuts, len(sent)], strict=True)]
     assert _drain(role, pieces) == _drain(role, [sent])
     assert len(_drain(role, pieces)) == 3
+
+
+words = st.from_regex(r"[a-z0-9]{1,8}(-[a-z0-9]{1,7}){0,2}", fullmatch=True)
+stages = st.lists(
+    st.builds(ReportedStage, st.integers(1, 10), words, st.integers(0, 0xFFFFFFFF)),
+    unique_by=lambda stage: stage.stage,
+    max_size=10,
+).map(lambda found: tuple(sorted(found, key=lambda stage: stage.stage)))
+reports = st.builds(
+    ReportRequest,
+    chip_serial=st.binary(min_size=9, max_size=9),
+    certificate_sha256=st.binary(min_size=32, max_size=32),
+    challenge=st.binary(min_size=32, max_size=32),
+    fate=words,
+    stages=stages,
+    finished=st.integers(0, 253402300799),
+    signature=st.just(b"") | st.binary(min_size=64, max_size=64),
+    contents_sha256=st.just(b"") | st.binary(min_size=32, max_size=32),
+    code=st.just("") | words,
+    request_number=st.integers(0, 0xFFFFFFFF),
+)
+
+
+@given(reports)
+def test_any_report_crosses_the_wire(report: ReportRequest) -> None:
+    server = Connection(Role.SERVER)
+    server.receive_data(Connection(Role.CLIENT).send(report))
+    assert server.next_event() == report
+
+
+@given(reports, st.data())
+def test_a_flipped_bit_in_a_report_is_another_report_or_refused(report: ReportRequest, data: st.DataObject) -> None:
+    body = bytearray(report.body())
+    position = data.draw(st.integers(0, len(body) * 8 - 1))
+    body[position // 8] ^= 1 << position % 8
+    try:
+        changed = ReportRequest.from_body(bytes(body))
+    except ProtocolError:
+        return
+    assert changed != report or bytes(body) != changed.body()  # the bit was in a key that is unknown now

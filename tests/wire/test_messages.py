@@ -7,27 +7,31 @@ import cbor2
 import pytest
 
 from atcaprov import ProtocolError, UsageError
-from atcaprov.wire.fields import SlotWrite
+from atcaprov.wire.fields import ReportedStage, SlotWrite
 from atcaprov.wire.messages import (
     MESSAGES,
     AnyMessage,
     CertificatesReply,
     CertificatesRequest,
     ErrorReply,
+    ReportReply,
+    ReportRequest,
+    SignerReply,
     SignerRequest,
 )
 from tests.support.wire_examples import (
+    ALL,
     CONFIG_ZONE,
-    ERROR,
+    FAILURE_REPORT,
     PUBLIC_KEY,
     REPLY,
+    REPORT,
+    REPORT_REPLY,
     REQUEST,
     SIGNER_PUBLIC_KEY,
     SIGNER_REPLY,
     SIGNER_REQUEST,
 )
-
-ALL: tuple[AnyMessage, ...] = (REQUEST, REPLY, SIGNER_REQUEST, SIGNER_REPLY, ERROR)
 
 
 def _fields(message: AnyMessage) -> dict[int, Any]:
@@ -176,3 +180,86 @@ def test_any_of_group_is_a_key_that_older_readers_ignore(
     assert cbor2.loads(shared.body()) == {**cbor2.loads(message.body()), key: True}
     assert type(message).from_body(shared.body()).any_of_group
     assert not type(message).from_body(message.body()).any_of_group
+
+
+@pytest.mark.parametrize(
+    ("message", "keys"),
+    [
+        (REPLY, {"challenge": 10}),
+        (SIGNER_REQUEST, {"checkpoint": 6}),
+        (SIGNER_REPLY, {"checkpoint": 9}),
+        (REPORT_REPLY, {"checkpoint": 2}),
+        (REPORT, {"signature": 4, "contents_sha256": 5}),
+        (FAILURE_REPORT, {"code": 7}),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_an_empty_value_is_left_out_and_never_sent(message: AnyMessage, keys: dict[str, int]) -> None:
+    for name, key in keys.items():
+        nothing = "" if name == "code" else b""
+        without = dataclasses.replace(message, **{name: nothing})  # type: ignore[arg-type]
+        assert key not in _fields(without)
+        assert type(message).from_body(without.body()) == without
+        with pytest.raises(ProtocolError, match=rf"Field {key} \({name}\)"):
+            type(message).from_body(cbor2.dumps({**_fields(without), key: nothing}, canonical=True))
+
+
+@pytest.mark.parametrize(
+    "stages",
+    [
+        [[0, "done", 1]],
+        [[11, "done", 1]],
+        [[True, "done", 1]],
+        [[10, "", 1]],
+        [[10, "Done", 1]],
+        [[10, "x" * 33, 1]],
+        [[10, b"done", 1]],
+        [[10, "done", -1]],
+        [[10, "done", 1 << 32]],
+        [[10, "done", False]],
+        [[10, "done"]],
+        [[10, "done", 1, 1]],
+        [[10, ["done"], 1]],
+        [{1: 10}],
+        [[1, "done", 1], [1, "done", 1]],
+        [[2, "done", 1], [1, "done", 1]],
+        [[stage, "done", 1] for stage in range(1, 12)],
+        {1: [10, "done", 1]},
+    ],
+)
+def test_stages_that_no_run_has_are_refused(stages: object) -> None:
+    body = cbor2.dumps({**_fields(REPORT), 8: stages}, canonical=True)
+    with pytest.raises(ProtocolError, match=r"Field 8 \(stages\)"):
+        ReportRequest.from_body(body)
+
+
+@pytest.mark.parametrize(("word", "fits"), [("good", True), ("x" * 32, True), ("x" * 33, False), ("GOOD", False)])
+def test_a_fate_is_a_word(word: str, fits: bool) -> None:
+    body = cbor2.dumps({**_fields(REPORT), 6: word}, canonical=True)
+    if fits:
+        assert ReportRequest.from_body(body).fate == word
+    else:
+        with pytest.raises(ProtocolError, match=r"Field 6 \(fate\)"):
+            ReportRequest.from_body(body)
+
+
+def test_the_largest_of_each_new_message_fits() -> None:
+    stages = tuple(ReportedStage(stage, "x" * 32, 0xFFFFFFFF) for stage in range(1, 11))
+    report = dataclasses.replace(
+        REPORT, fate="x" * 32, code="x" * 64, stages=stages, finished=253402300799, request_number=0xFFFFFFFF
+    )
+    assert len(report.body()) <= ReportRequest.BODY_MAX
+    note = b"x" * 1024
+    assert len(ReportReply(True, note, 0xFFFFFFFF).body()) <= ReportReply.BODY_MAX
+    signer_request = SignerRequest(SIGNER_PUBLIC_KEY, True, 0xFFFFFFFF, CONFIG_ZONE, bytes(9), note)
+    assert len(signer_request.body()) <= SignerRequest.BODY_MAX
+    signer_reply = SignerReply(
+        bytes(2048), bytes(2048), bytes(4096), bytes(4096), 0xFFFFFFFF, 253402300799, 0xFFFFFFFF, True, note
+    )
+    assert len(signer_reply.body()) <= SignerReply.BODY_MAX
+    writes = tuple(SlotWrite(8, 0, bytes(416)) for _ in range(16))
+    reply = CertificatesReply(
+        bytes(2048), bytes(2048), bytes(2048), bytes(4096), bytes(4096), bytes(72), bytes(72), writes,
+        0xFFFFFFFF, bytes(32),
+    )  # fmt: skip
+    assert len(reply.body()) <= CertificatesReply.BODY_MAX

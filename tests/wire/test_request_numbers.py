@@ -10,9 +10,12 @@ import pytest
 from atcaprov import Code, ProtocolError
 from atcaprov.wire.connection import Connection, ConnectionState, Role
 from atcaprov.wire.messages import AnyMessage
-from tests.support.wire_examples import ERROR, REPLY, REQUEST, SIGNER_REPLY, SIGNER_REQUEST
+from tests.support.wire_examples import ERROR, REPLY, REPORT, REPORT_REPLY, REQUEST, SIGNER_REPLY, SIGNER_REQUEST
 
-PAIRS = [(REQUEST, REPLY), (SIGNER_REQUEST, SIGNER_REPLY), (REQUEST, ERROR), (SIGNER_REQUEST, ERROR)]
+PAIRS = [
+    *((REQUEST, REPLY), (SIGNER_REQUEST, SIGNER_REPLY), (REPORT, REPORT_REPLY)),
+    *((request, ERROR) for request in (REQUEST, SIGNER_REQUEST, REPORT)),
+]
 pairs = pytest.mark.parametrize(("request_", "reply"), PAIRS, ids=lambda message: type(message).__name__)
 
 
