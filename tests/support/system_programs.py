@@ -15,6 +15,7 @@ _PACKAGES: Final = {
     "certtool": "gnutls-bin",
     "faketime": "faketime",
     "gcc": "gcc",
+    "go": "golang-go",
     "softhsm2-util": "softhsm2",
     "hexdump": "bsdextrautils",
     "keytool": "openjdk-17-jre-headless",
