@@ -109,11 +109,11 @@ class Ledger(Protocol):
     def known(self, chip_serials: Collection[bytes], public_keys: Collection[bytes]) -> Known:
         """Look up the chips and keys of a batch at once."""
 
-    def challenged(self, challenge: bytes) -> StoredCertificate | None:
-        """Return the certificate that a challenge (32 bytes) was given for."""
+    def challenged(self, chip_serial: bytes, challenge: bytes) -> StoredCertificate | None:
+        """Return the certificate of a chip that a challenge (32 bytes) was given for."""
 
-    def reported(self, challenge: bytes) -> Reported | None:
-        """Return the report that came with a challenge (32 bytes), the first one if there were several."""
+    def reported(self, chip_serial: bytes, challenge: bytes) -> Reported | None:
+        """Return the report of a chip that came with a challenge (32 bytes), the first one if there were several."""
 
     def unproven(self, before: datetime, start: int, count: int) -> Sequence[StoredCertificate]:
         """Return at most `count` certificates issued before a moment and not proven, from a log index on, oldest first.

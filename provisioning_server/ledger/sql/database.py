@@ -1,0 +1,43 @@
+"""The interface of a database. Statements have `?` for each value; values are int, str, bytes or None."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
+
+Value = int | str | bytes | None
+Row = tuple[Any, ...]
+
+
+class DatabaseError(Exception):
+    """The database did not do what it was told. The text is the reason, the end of a sentence without its period."""
+
+
+class Connection(Protocol):
+    """Runs statements, each of them raises DatabaseError."""
+
+    def rows(self, statement: str, values: Sequence[Value] = ()) -> list[Row]:
+        """Return all rows that a statement finds."""
+
+    def run(self, statement: str, values: Sequence[Value] = ()) -> int:
+        """Run a statement; return how many rows it changed."""
+
+    def run_many(self, statement: str, rows: Iterable[Sequence[Value]]) -> int:
+        """Run a statement for each row of values; return how many rows were changed in all."""
+
+
+class Database(Protocol):
+    """One database with the tables of `schema`."""
+
+    types: Mapping[str, str]
+    """The names of its types, for `schema`."""
+
+    def writing(self) -> AbstractContextManager[Connection]:
+        """Begin the only transaction that writes; commit it durably at the end, or undo it if an error passes."""
+
+    def reading(self) -> AbstractContextManager[Connection]:
+        """Lend a connection that sees what is committed; from any thread."""
+
+    def close(self) -> None:
+        """Close all connections."""

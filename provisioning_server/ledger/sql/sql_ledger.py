@@ -1,0 +1,314 @@
+"""A ledger in a database with SQL, which stops at the first error.
+
+SQLite goes on after a disk error and acknowledges the next step although the last one is lost. So the first error of
+any kind, in a step or while anything is read, ends this ledger: every later call raises RECORDS_FAILED.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Final, TypeVar
+
+from atcaprov import durable_files
+from atcaprov.errors import AtcaProvError, Code
+from atcaprov.transparency.tiles import TiledTree
+from provisioning_server.ledger.changes import Changes, Intent, Issued, Reported
+from provisioning_server.ledger.entry_bodies import decode
+from provisioning_server.ledger.sql.database import Connection, Database, DatabaseError, Row
+from provisioning_server.ledger.sql.written_step import (
+    StepRows,
+    moment,
+    require_documents,
+    seconds,
+    write_challenges,
+    write_documents,
+    write_events,
+    write_intents,
+    write_tree,
+)
+from provisioning_server.ledger.store import (
+    Committed,
+    LogEntry,
+    LogIdentity,
+    SignerTally,
+    StoredCertificate,
+    TreeHead,
+)
+from provisioning_server.records.signer_documents import SignerDocuments
+
+_Event = TypeVar("_Event", Issued, Reported)
+_CERTIFICATE: Final = (
+    "SELECT c.idx, e.body, c.proven, c.fate FROM certificates c JOIN entries e ON e.idx = c.idx WHERE "
+)
+
+
+class KnownOfBatch:
+    """What is known of the chips and keys of a batch."""
+
+    def __init__(self, of_chip: Mapping[bytes, Sequence[StoredCertificate]], chip_of: Mapping[bytes, bytes]) -> None:
+        self._of_chip = of_chip
+        self._chip_of = chip_of
+
+    def of_chip(self, chip_serial: bytes) -> Sequence[StoredCertificate]:
+        """Return the certificates of a chip, oldest first."""
+        return self._of_chip.get(chip_serial, ())
+
+    def chip_of(self, public_key: bytes) -> bytes | None:
+        """Return the chip that a key (X||Y) was first certified for; None if it never was."""
+        return self._chip_of.get(public_key)
+
+
+class SqlLedger:
+    """A ledger over a database whose tables exist."""
+
+    def __init__(self, database: Database, has_room: Callable[[], bool] = lambda: True) -> None:
+        """Read where the log ends; raises AtcaProvError RECORDS_FAILED."""
+        self.failed = False
+        self._database = database
+        self._has_room = has_room
+        self._documents: dict[str, SignerDocuments] = {}
+        with self._reading() as connection:
+            ((self._ledger_id, self._epoch),) = connection.rows("SELECT ledger_id, epoch FROM ledger")
+            size, self._newest = _size_and_newest(connection)
+            self._tree = _restore(connection, size)
+
+    @property
+    def newest(self) -> datetime | None:
+        """The time of the newest record that counts against the clock."""
+        return None if self._newest is None else moment(self._newest)
+
+    @property
+    def identity(self) -> LogIdentity:
+        """Return which log this is."""
+        return LogIdentity(self._ledger_id, self._epoch)
+
+    def head(self) -> TreeHead:
+        """Return the newest committed head."""
+        with self._reading() as connection:
+            ((size, root),) = connection.rows("SELECT size, root FROM tree")
+        return TreeHead(size, root)
+
+    def known(self, chip_serials: Collection[bytes], public_keys: Collection[bytes]) -> KnownOfBatch:
+        """Look up the chips and keys of a batch at once."""
+        of_chip: dict[bytes, list[StoredCertificate]] = {}
+        chip_of: dict[bytes, bytes] = {}
+        with self._reading() as connection:
+            if chip_serials:
+                marks, values = _one_of(chip_serials)
+                for row in sorted(connection.rows(f"{_CERTIFICATE}c.chip_serial IN ({marks})", values)):
+                    stored = _stored(row)
+                    of_chip.setdefault(stored.record.chip_serial, []).append(stored)
+            if public_keys:
+                marks, values = _one_of(public_keys)
+                found = f"SELECT idx, public_key, chip_serial FROM certificates WHERE public_key IN ({marks})"  # noqa: S608 - marks only
+                for _, key, chip in sorted(connection.rows(found, values)):
+                    chip_of.setdefault(key, chip)
+        return KnownOfBatch(of_chip, chip_of)
+
+    def challenged(self, chip_serial: bytes, challenge: bytes) -> StoredCertificate | None:
+        """Return the certificate of a chip that a challenge (32 bytes) was given for."""
+        with self._reading() as connection:
+            rows = sorted(connection.rows(f"{_CERTIFICATE}c.chip_serial = ?", (chip_serial,)), reverse=True)
+            again = connection.rows("SELECT idx FROM challenges WHERE challenge = ?", (challenge,))
+            stored = [_stored(row) for row in rows]
+        return next((each for each in stored if challenge in (each.challenge or None,) or (each.index,) in again), None)
+
+    def reported(self, chip_serial: bytes, challenge: bytes) -> Reported | None:
+        """Return the report of a chip that came with a challenge (32 bytes), the first one if there were several."""
+        with self._reading() as connection:
+            rows = connection.rows(
+                "SELECT r.idx, e.body FROM certificates c JOIN reports r ON r.certificate = c.idx"
+                " JOIN entries e ON e.idx = r.idx WHERE c.chip_serial = ?",
+                (chip_serial,),
+            )
+            reports = (_event(Reported, *row) for row in sorted(rows))
+            return next((report for report in reports if report.challenge == challenge), None)
+
+    def unproven(self, before: datetime, start: int, count: int) -> Sequence[StoredCertificate]:
+        """Return at most `count` certificates issued before a moment and not proven, from a log index on, oldest first.
+
+        Records from before challenges were given are left out: no one can prove them.
+        """
+        where = "c.proven IS NULL AND c.challenged = 1 AND c.idx >= ? AND c.time < ? ORDER BY c.idx LIMIT ?"
+        with self._reading() as connection:
+            rows = connection.rows(f"{_CERTIFICATE}{where}", (start, seconds(before), count))
+            return [_stored(row) for row in rows]
+
+    def commit(self, changes: Changes) -> Committed:
+        """Write a step durably: all of it, or raise and write nothing."""
+        self._require_working()
+        step = StepRows.of(changes)
+        with self._failing(), self._database.writing() as connection:
+            ((size, root, newest),) = connection.rows("SELECT size, root, newest FROM tree")
+            tree = self._tree if self._tree.size == size else _restore(connection, size)
+            write_documents(connection, self._not_kept(changes.documents))
+            require_documents(connection, step.named_documents - self._documents.keys())
+            write_challenges(connection, step)
+            if changes.events:
+                newest = step.newest(newest)
+                write_events(connection, step, size)
+                tree = write_tree(connection, tree, step.leaves, newest)
+                root = tree.root
+            refused = write_intents(connection, changes.intents)
+        self._tree, self._newest, self._epoch = tree, newest, self._epoch + step.epochs
+        self._documents.update((each.document_id, each) for each in changes.documents)
+        return Committed(TreeHead(tree.size, root), size, refused)
+
+    def open_intents(self, server: str | None = None) -> Sequence[Intent]:
+        """Return the open intents, of one server or of all, oldest first."""
+        found = (
+            "SELECT chip_serial, public_key, signer_serial, signer_key, documents, time, unsigned_certificate, server,"
+            " client, last_index FROM intents"
+        )
+        with self._reading() as connection:
+            if server is None:
+                rows = connection.rows(f"{found} ORDER BY number")
+            else:
+                rows = connection.rows(f"{found} WHERE server = ? ORDER BY number", (server,))
+        return [_intent(row) for row in rows]
+
+    def documents(self, document_id: str) -> SignerDocuments:
+        """Return the signer documents that a record names."""
+        known = self._documents.get(document_id)
+        if known is None:
+            with self._reading() as connection:
+                rows = connection.rows("SELECT content FROM documents WHERE id = ?", (document_id,))
+                if not rows:
+                    raise DatabaseError(f"the signer documents {document_id} are missing")
+                known = self._documents[document_id] = _documents(document_id, *rows[0])
+        return known
+
+    def known_documents(self) -> Sequence[SignerDocuments]:
+        """Return the signer documents that were kept, oldest first."""
+        with self._reading() as connection:
+            return [_documents(*row) for row in connection.rows("SELECT id, content FROM documents ORDER BY number")]
+
+    def tally(self, signer_serial: bytes) -> SignerTally | None:
+        """Return what a signer (serial number, 9 bytes) has made; None if it is unknown."""
+        with self._reading() as connection:
+            rows = connection.rows(
+                "SELECT issued, crls, lost, accepted, chip_serial, time FROM signers WHERE signer_serial = ?",
+                (signer_serial,),
+            )
+        for issued, crls, lost, accepted, chip_serial, time in rows:
+            return SignerTally(issued, crls, lost, accepted, chip_serial, None if time is None else moment(time))
+        return None
+
+    def entries(self, start: int, count: int) -> Sequence[LogEntry]:
+        """Return at most `count` entries from an index on."""
+        with self._reading() as connection:
+            rows = connection.rows(
+                "SELECT idx, kind, body FROM entries WHERE idx >= ? ORDER BY idx LIMIT ?", (start, count)
+            )
+        return [LogEntry(index, kind, body.encode()) for index, kind, body in rows]
+
+    def tile(self, level: int, number: int) -> bytes:
+        """Return the hashes of a tile (C2SP tlog-tiles), 32 bytes each, at most 256; the last one may be partial."""
+        with self._reading() as connection:
+            return _tile(connection, level, number)
+
+    def has_room(self) -> bool:
+        """Return whether there is room for more records."""
+        self._require_working()
+        return self._has_room()
+
+    def close(self) -> None:
+        """Release it."""
+        self._database.close()
+
+    def _not_kept(self, documents: Sequence[SignerDocuments]) -> list[SignerDocuments]:
+        return [each for each in documents if each.document_id not in self._documents]
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        self._require_working()
+        with self._failing(), self._database.reading() as connection:
+            yield connection
+
+    @contextlib.contextmanager
+    def _failing(self) -> Iterator[None]:
+        try:
+            yield
+        except DatabaseError as error:
+            self.failed = True
+            raise _failure(str(error)) from error
+        except BaseException:
+            self.failed = True
+            raise
+
+    def _require_working(self) -> None:
+        if self.failed:
+            raise _failure("an earlier step failed")
+
+
+def room_on_disk(path: Path, least: int) -> bool:
+    """Return whether the disk of a file takes `least` more bytes; True if the system cannot tell."""
+    try:
+        free = durable_files.free_bytes(path.parent)
+    except OSError:
+        return True  # the next step says what is wrong with the folder
+    return free is None or free >= least
+
+
+def _failure(reason: str) -> AtcaProvError:
+    return AtcaProvError(
+        f"The ledger cannot be read or written: {reason}.",
+        advice="No certificate is issued. Make room or repair the disk, then start the server again.",
+        code=Code.RECORDS_FAILED,
+    )
+
+
+def _one_of(values: Collection[bytes]) -> tuple[str, list[bytes]]:
+    """Return the marks and values for IN. Their number is a power of two, so that few statements are prepared."""
+    given = list(values)
+    width = 1 << (len(given) - 1).bit_length()
+    return ",".join("?" * width), given + given[:1] * (width - len(given))
+
+
+def _stored(row: Row) -> StoredCertificate:
+    index, body, proven, fate = row
+    issued = _event(Issued, index, body)
+    return StoredCertificate(index, issued.record, issued.challenge, None if proven is None else moment(proven), fate)
+
+
+def _event(kind: type[_Event], index: int, body: str) -> _Event:
+    try:
+        event = decode(body)
+    except ValueError as error:
+        raise DatabaseError(f"entry {index} is damaged") from error
+    if not isinstance(event, kind):
+        raise DatabaseError(f"entry {index} is of another kind than it should be")
+    return event
+
+
+def _intent(row: Row) -> Intent:
+    chip_serial, public_key, signer_serial, signer_key, documents, time, unsigned, server, client, last_index = row
+    opened = moment(time)
+    return Intent(
+        chip_serial, public_key, signer_serial, signer_key, documents, opened, unsigned, server, client, last_index
+    )
+
+
+def _documents(document_id: str, content: bytes) -> SignerDocuments:
+    documents = SignerDocuments.from_bytes(content)
+    if documents.document_id != document_id:
+        raise DatabaseError(f"the signer documents {document_id} were changed")
+    return documents
+
+
+def _size_and_newest(connection: Connection) -> tuple[int, int | None]:
+    ((size, newest),) = connection.rows("SELECT size, newest FROM tree")
+    return size, newest
+
+
+def _tile(connection: Connection, level: int, number: int) -> bytes:
+    rows = connection.rows("SELECT hashes FROM tiles WHERE level = ? AND number = ?", (level, number))
+    hashes: bytes = rows[0][0] if rows else b""
+    return hashes
+
+
+def _restore(connection: Connection, size: int) -> TiledTree:
+    return TiledTree.restore(size, lambda level, number: _tile(connection, level, number))

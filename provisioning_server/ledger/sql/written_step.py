@@ -1,0 +1,245 @@
+"""The statements of one step. The step is put into rows before its transaction begins, so that the lock is short."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Final
+
+from atcaprov.transparency.merkle import leaf_hash
+from atcaprov.transparency.tiles import TiledTree
+from provisioning_server.ledger.changes import (
+    NO_CERTIFICATE,
+    Changes,
+    ClockAccepted,
+    Event,
+    Intent,
+    Issued,
+    Lost,
+    Reported,
+    RollbackAccepted,
+)
+from provisioning_server.ledger.entry_bodies import KINDS, encode
+from provisioning_server.ledger.sql.database import Connection, DatabaseError, Value
+from provisioning_server.records.signer_documents import SignerDocuments
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_INSERT_INTENT: Final = f"""
+    INSERT INTO intents (chip_serial, public_key, number, signer_serial, signer_key, documents, time,
+        unsigned_certificate, server, client, last_index)
+    SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?
+    WHERE coalesce((SELECT max(idx) FROM certificates WHERE chip_serial = ?), {NO_CERTIFICATE}) = ?
+        AND NOT EXISTS (SELECT 1 FROM certificates WHERE public_key = ? AND chip_serial <> ?)
+    ON CONFLICT DO NOTHING"""  # noqa: S608 - a number of ours
+_ADD_TO_SIGNER: Final = """
+    INSERT INTO signers (signer_serial, issued, crls, lost, accepted, chip_serial, time) VALUES (?, ?, 0, ?, ?, ?, ?)
+    ON CONFLICT (signer_serial) DO UPDATE SET
+        issued = signers.issued + excluded.issued,
+        lost = signers.lost + excluded.lost,
+        accepted = signers.accepted + excluded.accepted,
+        chip_serial = CASE WHEN excluded.issued > 0 THEN excluded.chip_serial ELSE signers.chip_serial END,
+        time = CASE WHEN excluded.issued > 0 THEN excluded.time ELSE signers.time END"""
+
+
+def seconds(moment: datetime) -> int:
+    """Return a time as it stands in a column."""
+    return (moment - _EPOCH) // _SECOND
+
+
+def moment(value: int) -> datetime:
+    """Return the time (UTC) of a column."""
+    return datetime.fromtimestamp(value, UTC)
+
+
+_SECOND: Final = datetime.resolution * 1_000_000
+
+
+@dataclass(slots=True)
+class _SignerChange:
+    issued: int = 0
+    lost: int = 0
+    accepted: int = 0
+    chip_serial: bytes = b""
+    time: int | None = None
+
+
+@dataclass(slots=True)
+class StepRows:
+    """What a step writes, as far as that is known before its first index is."""
+
+    changes: Changes
+    bodies: list[str]
+    leaves: list[bytes]
+    certificates: list[tuple[int, tuple[Value, ...]]] = field(default_factory=list)
+    """The place in the step, and the columns after `idx`."""
+    reports: list[tuple[int, Reported]] = field(default_factory=list)
+    closed: list[tuple[bytes, bytes]] = field(default_factory=list)
+    """Chip and key of each intent that ends, whether it stands in the ledger or the event comes without one."""
+    signers: dict[bytes, _SignerChange] = field(default_factory=dict)
+    clocks: list[tuple[int, bool]] = field(default_factory=list)
+    """Times that count against the clock; True where the clock was accepted."""
+    epochs: int = 0
+
+    @classmethod
+    def of(cls, changes: Changes) -> StepRows:
+        """Put a step into rows."""
+        bodies = [encode(event) for event in changes.events]
+        step = cls(changes, bodies, [leaf_hash(body.encode("ascii")) for body in bodies])
+        for place, event in enumerate(changes.events):
+            step._add(place, event)
+        return step
+
+    @property
+    def named_documents(self) -> set[str]:
+        """Return the ids of the signer documents that its certificates and intents name."""
+        issued = {event.record.documents for event in self.changes.events if isinstance(event, Issued)}
+        return issued | {intent.documents for intent in self.changes.intents}
+
+    def newest(self, before: int | None) -> int | None:
+        """Return the newest time that counts against the clock after the step."""
+        newest = before
+        for time, accepted in self.clocks:
+            newest = time if newest is None or accepted or time > newest else newest
+        return newest
+
+    def _add(self, place: int, event: Event) -> None:
+        if isinstance(event, Issued):
+            self._add_issued(place, event)
+        elif isinstance(event, Lost):
+            self.closed.append((event.intent.chip_serial, event.intent.public_key))
+            self._signer(event.intent.signer_serial).lost += bool(event.signed)
+            self.clocks.append((seconds(event.time), False))
+        elif isinstance(event, Reported):
+            self.reports.append((place, event))
+            self.clocks.append((seconds(event.received), False))
+        elif isinstance(event, ClockAccepted):
+            self.clocks.append((seconds(event.time), True))
+        elif isinstance(event, RollbackAccepted):
+            self.epochs += 1
+            if event.signer_serial:
+                self._signer(event.signer_serial).accepted += event.missing
+
+    def _add_issued(self, place: int, event: Issued) -> None:
+        record = event.record
+        time = seconds(record.time)
+        row = (record.chip_serial, record.public_key, record.signer_serial, record.certificate_serial, time)
+        self.certificates.append((place, (*row, record.client, 1 if event.challenge else 0)))
+        self.closed.append((record.chip_serial, record.public_key))
+        self.clocks.append((time, False))
+        signer = self._signer(record.signer_serial)
+        signer.issued += 1
+        signer.chip_serial, signer.time = record.chip_serial, time
+
+    def _signer(self, serial: bytes) -> _SignerChange:
+        return self.signers.setdefault(serial, _SignerChange())
+
+
+def write_documents(connection: Connection, documents: Iterable[SignerDocuments]) -> None:
+    """Write signer documents that the ledger may not have yet."""
+    connection.run_many(
+        "INSERT INTO documents (number, id, content)"
+        " VALUES ((SELECT coalesce(max(number), 0) + 1 FROM documents), ?, ?) ON CONFLICT DO NOTHING",
+        [(each.document_id, each.to_bytes()) for each in documents],
+    )
+
+
+def require_documents(connection: Connection, document_ids: Iterable[str]) -> None:
+    """Raise DatabaseError unless the ledger has these documents: a certificate without them cannot be sent again."""
+    for document_id in document_ids:
+        if not connection.rows("SELECT 1 FROM documents WHERE id = ?", (document_id,)):
+            raise DatabaseError(f"the signer documents {document_id} are missing")
+
+
+def write_challenges(connection: Connection, step: StepRows) -> None:
+    """Write the challenges of certificates that are sent again."""
+    connection.run_many(
+        "INSERT INTO challenges (idx, challenge, time) VALUES (?, ?, ?)",
+        [(each.certificate_index, each.challenge, seconds(each.time)) for each in step.changes.challenges],
+    )
+    connection.run_many(
+        "UPDATE certificates SET challenged = 1 WHERE idx = ? AND challenged = 0",
+        [(each.certificate_index,) for each in step.changes.challenges],
+    )
+
+
+def write_events(connection: Connection, step: StepRows, first: int) -> None:
+    """Write the entries, from the index `first` on, and what is looked up of them."""
+    events = step.changes.events
+    connection.run_many(
+        "INSERT INTO entries (idx, kind, body) VALUES (?, ?, ?)",
+        [
+            (index, KINDS[type(event)], body)
+            for index, (event, body) in enumerate(zip(events, step.bodies, strict=True), first)
+        ],
+    )
+    connection.run_many(
+        "INSERT INTO certificates (idx, chip_serial, public_key, signer_serial, certificate_serial, time, client,"
+        " challenged, proven, fate) VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL, '')",
+        [(first + place, *row) for place, row in step.certificates],
+    )
+    connection.run_many("DELETE FROM intents WHERE chip_serial = ? AND public_key = ?", step.closed)
+    _write_reports(connection, step, first)
+    connection.run_many(
+        _ADD_TO_SIGNER,
+        [
+            (serial, change.issued, change.lost, change.accepted, change.chip_serial, change.time)
+            for serial, change in step.signers.items()
+        ],
+    )
+    if step.epochs:
+        connection.run("UPDATE ledger SET epoch = epoch + ?", (step.epochs,))
+
+
+def _write_reports(connection: Connection, step: StepRows, first: int) -> None:
+    if not step.reports:
+        return
+    changed = connection.run_many(
+        "UPDATE certificates SET proven = coalesce(proven, ?), fate = ? WHERE idx = ? AND chip_serial = ?",
+        [
+            (seconds(each.received) if each.proven else None, each.fate, each.certificate_index, each.chip_serial)
+            for _, each in step.reports
+        ],
+    )
+    if changed != len(step.reports):
+        raise DatabaseError("a report names a certificate that the ledger does not have")
+    connection.run_many(
+        "INSERT INTO reports (certificate, idx) VALUES (?, ?)",
+        [(each.certificate_index, first + place) for place, each in step.reports],
+    )
+
+
+def write_tree(connection: Connection, tree: TiledTree, leaves: Sequence[bytes], newest: int | None) -> TiledTree:
+    """Append the leaves, write the tiles that change and the new head, and return the tree."""
+    growth = tree.append(leaves)
+    connection.run_many(
+        "INSERT INTO tiles (level, number, hashes) VALUES (?, ?, ?)"
+        " ON CONFLICT (level, number) DO UPDATE SET hashes = excluded.hashes",
+        [(tile.level, tile.number, tile.hashes) for tile in growth.tiles],
+    )
+    connection.run("UPDATE tree SET size = ?, root = ?, newest = ?", (growth.tree.size, growth.tree.root, newest))
+    return growth.tree
+
+
+def write_intents(connection: Connection, intents: Sequence[Intent]) -> list[Intent]:
+    """Write the intents that may be opened, and return the others."""
+    if not intents:
+        return []
+    ((first,),) = connection.rows("SELECT coalesce(max(number), 0) + 1 FROM intents")
+    opened = connection.run_many(
+        _INSERT_INTENT, [_intent_row(number, intent) for number, intent in enumerate(intents, first)]
+    )
+    if opened == len(intents):
+        return []
+    written = {number for (number,) in connection.rows("SELECT number FROM intents WHERE number >= ?", (first,))}
+    return [intent for number, intent in enumerate(intents, first) if number not in written]
+
+
+def _intent_row(number: int, intent: Intent) -> tuple[Value, ...]:
+    chip, key = intent.chip_serial, intent.public_key
+    return (
+        *(chip, key, number, intent.signer_serial, intent.signer_key, intent.documents, seconds(intent.time)),
+        *(intent.unsigned, intent.server, intent.client, intent.last_index),
+        *(chip, intent.last_index),
+        *(key, chip),
+    )
