@@ -25,6 +25,7 @@ from provisioning_server.records.data_folder import DataFolder
 from provisioning_server.records.signer_documents import SignerDocuments
 from provisioning_server.settings import Settings
 from provisioning_server.signers.registry import SignerRegistry
+from provisioning_server.signers.signer import SignatureCounter
 from signer_module.on_files.signer_folder import SignerFolder
 
 PATIENCE_SECONDS = 10
@@ -37,6 +38,7 @@ class OpenSslSigner:
     slow = True  # it gets a thread of its own, so others need not wait for it
     remaining: int | None = None  # no quota
     quota_low = False
+    counter: SignatureCounter | None = None  # nothing outside this computer counts its signatures
     password_missing = False
     wrong_tries_at: str | None = None
 

@@ -116,6 +116,19 @@ class RollbackAccepted:
 
 
 @dataclass(frozen=True, slots=True)
+class CounterSeen:
+    """A signer that does not tell where its counter began was seen for the first time.
+
+    `value` is where the counter stood then, `first` where it stood before the signatures that the ledger has of it.
+    """
+
+    time: datetime
+    signer_serial: bytes
+    value: int
+    first: int
+
+
+@dataclass(frozen=True, slots=True)
 class FolderImported:
     """The records of a data folder of an older version were taken over: SHA-256 (hex) and certificates of each log."""
 
@@ -123,7 +136,7 @@ class FolderImported:
     logs: tuple[tuple[str, str, int], ...]
 
 
-Event = Issued | Lost | Reported | ClockAccepted | RollbackAccepted | FolderImported
+Event = Issued | Lost | Reported | ClockAccepted | RollbackAccepted | CounterSeen | FolderImported
 
 
 @dataclass(frozen=True, slots=True)

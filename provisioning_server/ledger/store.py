@@ -55,7 +55,8 @@ class StoredCertificate:
 class SignerTally:
     """What the ledger has of a signer: certificates, lists of revoked ones, lost intents that used its counter.
 
-    `accepted` is the sum of what was missing and accepted. Counter = issued + crls + lost + accepted.
+    `accepted` is the sum of what was missing and accepted. Counter = first + issued + crls + lost + accepted, where
+    `first` is from `CounterSeen`, unless the signer itself tells where its counter began.
     """
 
     issued: int
@@ -64,6 +65,12 @@ class SignerTally:
     accepted: int
     chip_serial: bytes
     time: datetime | None
+    first: int | None = None
+
+    @property
+    def signatures(self) -> int:
+        """Return how often the signer's key was used, as far as the ledger knows."""
+        return self.issued + self.crls + self.lost + self.accepted
 
 
 class Known(Protocol):

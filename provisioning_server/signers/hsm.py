@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Self
 
 from provisioning_server.records.signer_documents import SignerDocuments
+from provisioning_server.signers.signer import SignatureCounter
 from signer_module.hsm.key import HsmKey
 from signer_module.on_files.pkcs11_file import PLACE_FILE, KeyPlace
 from signer_module.on_files.signer_folder import SignerFolder, is_in_hsm
@@ -20,6 +21,7 @@ class HsmSigner:
 
     slow = True
     remaining: int | None = None
+    counter: SignatureCounter | None = None
     quota_low = False
     password_missing = False
 

@@ -7,6 +7,7 @@ from typing import Self
 from atcaprov.errors import CertificateError, Code
 from provisioning_server.records.signer_documents import SignerDocuments
 from provisioning_server.signers.module_pins import ModulePins
+from provisioning_server.signers.signer import SignatureCounter
 from signer_module.on_chip.module import SignerModule
 
 
@@ -54,6 +55,12 @@ class PluggedModule:
         return self._module.remaining
 
     @property
+    def counter(self) -> SignatureCounter | None:
+        """Return Counter 0 as far as it is known without asking the chip; None without quota: then nothing counts."""
+        quota = self._module.quota
+        return None if quota is None else SignatureCounter(quota.counter, quota.first)
+
+    @property
     def quota_low(self) -> bool:
         """Return whether its successor should be made now."""
         return self._module.quota is not None and self._module.quota.low
@@ -66,11 +73,12 @@ class PluggedModule:
     def unlock(self, password: bytes | None) -> None:
         """Make it ready, and let it prove its key.
 
-        Raises UsageError PASSWORD_WRONG or PASSWORD_MEMORY, CertificateError KEY_MISMATCH, TransportError when it is
-        gone.
+        Its counter is read. Raises UsageError PASSWORD_WRONG or PASSWORD_MEMORY, CertificateError KEY_MISMATCH,
+        TransportError when it is gone.
         """
         self._module.unlock(password)
         _require_proof(self._module)
+        self._module.read_quota()  # it may have worked elsewhere while it waited
         if self._pins is not None and self._module.needs_password:
             self._pins.remember(self._module.contents)
 

@@ -2,10 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
 
 from atcaprov.terminal.printable import printable
 from provisioning_server.records.signer_documents import SignerDocuments
+
+
+@dataclass(frozen=True, slots=True)
+class SignatureCounter:
+    """A counter that the key's chip advances with each signature: where it stands, as far as is known without asking.
+
+    `first` is where it stood when the signer was made; None if that is not known.
+    """
+
+    value: int
+    first: int | None = None
+
+    @property
+    def used(self) -> int | None:
+        """Return how many signatures were made since the signer was made; None if that is not known."""
+        return None if self.first is None else self.value - self.first
 
 
 class Signer(Protocol):
@@ -42,6 +59,14 @@ class Signer(Protocol):
     @property
     def remaining(self) -> int | None:
         """Signatures that are left of its quota; None if it has no quota."""
+
+    @property
+    def counter(self) -> SignatureCounter | None:
+        """What counts its signatures outside this computer; None if nothing does, or it cannot be read.
+
+        It advances with each signature, also with one whose answer is lost, and never goes back. It is asked when the
+        signer is opened or unlocked, and counted on with each `sign`.
+        """
 
     @property
     def quota_low(self) -> bool:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Self
 
 from provisioning_server.records.signer_documents import SignerDocuments
+from provisioning_server.signers.signer import SignatureCounter
 from signer_module.on_files.key_file import SoftwareKey
 from signer_module.on_files.signer_folder import SignerFolder
 
@@ -15,6 +16,7 @@ class SoftwareSigner:
 
     slow = False
     remaining: int | None = None
+    counter: SignatureCounter | None = None
     quota_low = False
     password_missing = False
     wrong_tries_at: str | None = None

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import Final
 
 from atcaprov.certs.keys import verify_digest
@@ -64,8 +65,8 @@ class ModuleKey:
         return self._quota
 
     def _counted(self) -> Quota | None:
-        limit = self._contents.limit
-        return None if limit is None else Quota(limit, self._device.counter(USE_COUNTER))
+        limit, made_for = self._contents.limit, self._contents.made_for
+        return None if limit is None else Quota(limit, self._device.counter(USE_COUNTER), made_for)
 
     def wrong_passwords(self) -> int:
         """Ask the chip how many wrong passwords were tried with programs that count them."""
@@ -122,7 +123,7 @@ class ModuleKey:
             with self._answering():
                 signature = self._sign_despite_noise(digest)
             if self._quota is not None:
-                self._quota = Quota(self._quota.limit, self._quota.counter + 1)
+                self._quota = replace(self._quota, counter=self._quota.counter + 1)
             if not verify_digest(self._contents.public_key, digest, signature):
                 self.lock()
                 raise ProtocolError(

@@ -18,7 +18,7 @@ from signer_module.on_chip import slot_layout
 from signer_module.on_chip.description import invalid, unpack_root, unpack_signer
 from signer_module.on_chip.header import ModuleHeader
 from signer_module.on_chip.password_keys import AskChip, PasswordScheme, PasswordSecrets
-from signer_module.on_chip.quota import decode_limit
+from signer_module.on_chip.quota import STORED_SIZE, decode_limit
 from signer_module.on_chip.slot_layout import Variant, variant_of
 from signer_module.on_files.root_folder import common_name
 from signer_module.on_files.signer_folder import split_name
@@ -27,7 +27,10 @@ from signer_module.signer_description import SignerDocument
 
 @dataclass(frozen=True)
 class ModuleContents:
-    """What root and signer modules have in common. `limit` is where Counter 0 stops; None without quota."""
+    """What root and signer modules have in common. `limit` is where Counter 0 stops; None without quota.
+
+    `made_for` is the quota of the new module; None without quota, and in modules of older versions.
+    """
 
     serial: bytes
     """Serial number of the chip, 9 bytes."""
@@ -38,6 +41,7 @@ class ModuleContents:
     certificate: bytes
     """DER."""
     limit: int | None
+    made_for: int | None
 
     def secrets(self, password: bytes | None, ask_chip: AskChip) -> PasswordSecrets:
         """Return what a password is for this module; None: before one was set. Raises as `PasswordScheme.secrets`."""
@@ -83,13 +87,17 @@ def read_module(device: Device) -> RootModuleContents | SignerModuleContents:
     if header.version != variant.layout:
         raise invalid(f"its header is of version {header.version}, its configuration of {variant.layout}")
     stored = b"".join(_needed_description(device, variant, header.description_size))
+    limit, made_for = None, None
+    if variant.quota:
+        limit, made_for = decode_limit(device.read_slot(slot_layout.LIMIT_SLOT, 0, STORED_SIZE))
     common = ModuleContents(
         serial=serial_number(config),
         variant=variant,
         scheme=header.scheme,
         public_key=unpadded_public_key(_slot(device, slot_layout.PUBLIC_KEY_SLOT)),
         certificate=b"",
-        limit=decode_limit(device.read_slot(slot_layout.LIMIT_SLOT, 0, 8)) if variant.quota else None,
+        limit=limit,
+        made_for=made_for,
     )
     description = header.description(stored)
     if header.role == "root":
@@ -113,7 +121,7 @@ def _root(common: ModuleContents, description: bytes) -> RootModuleContents:
     certificate = unpack_root(description, common.public_key)
     verify_root(certificate, common.public_key)
     return RootModuleContents(
-        common.serial, common.variant, common.scheme, common.public_key, certificate, common.limit
+        common.serial, common.variant, common.scheme, common.public_key, certificate, common.limit, common.made_for
     )
 
 
@@ -142,6 +150,7 @@ def signer_contents(
         common.public_key,
         certificate,
         common.limit,
+        common.made_for,
         name=name,
         signer_id=signer_id,
         compressed=compressed,

@@ -1,7 +1,8 @@
-"""How many signatures a module may still make: Counter 0 against the limit in slot 4 (CountMatch).
+"""How many signatures a module has made, and may still make: Counter 0 against the limit in slot 4 (CountMatch).
 
 The limit must be a multiple of 32, so a quota that is not one is reached from the other end: before the data lock the
-counter is advanced until exactly the quota lies between it and the limit.
+counter is advanced until exactly the quota lies between it and the limit. Behind the limit stands the quota itself, so
+that limit - quota is where the counter stood when the module was new. Modules of older versions have zeros there.
 """
 
 from __future__ import annotations
@@ -16,19 +17,27 @@ _STEP: Final = 32
 _LOW: Final = 20
 MOST: Final = COUNTER_MAX // _STEP * _STEP - 4 * _STEP
 """Largest quota; the rest is left for signatures while a module is made."""
+STORED_SIZE: Final = 16
+"""Bytes that are used of the CountMatch slot."""
 
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """Where the counter stands and where the chip stops."""
+    """Where the counter stands and where the chip stops; `made_for` is the quota of the new module, if it is stored."""
 
     limit: int
     counter: int
+    made_for: int | None = None
 
     @property
     def remaining(self) -> int:
         """Signatures that the chip will still make."""
         return max(0, min(self.limit, COUNTER_MAX) - self.counter)
+
+    @property
+    def first(self) -> int | None:
+        """Where the counter stood when the module was new; None if that is not stored."""
+        return None if self.made_for is None else self.limit - self.made_for
 
     @property
     def low(self) -> bool:
@@ -62,15 +71,27 @@ def require_room(quota: int, counter: int) -> None:
         )
 
 
-def encode_limit(limit: int) -> bytes:
-    """Return the first 8 bytes of the CountMatch slot: the limit twice, little-endian."""
-    return limit.to_bytes(4, "little") * 2
+def encode_limit(limit: int, made_for: int = 0) -> bytes:
+    """Return the first 16 bytes of the CountMatch slot: the limit twice, then the quota twice, little-endian.
+
+    A quota of 0 stands for none that is known, as in modules of older versions.
+    """
+    return limit.to_bytes(4, "little") * 2 + made_for.to_bytes(4, "little") * 2
 
 
-def decode_limit(stored: bytes) -> int:
-    """Return the limit of 8 stored bytes; raises CertificateError (module-invalid) when they are not one."""
+def decode_limit(stored: bytes) -> tuple[int, int | None]:
+    """Return the limit and the quota, if it is there, of 16 stored bytes; raises CertificateError (module-invalid)."""
+    limit, made_for = (_twice(stored[place : place + 8]) for place in (0, 8))
+    if made_for > limit:
+        raise _damaged("its limit is below it")
+    return limit, made_for or None
+
+
+def _twice(stored: bytes) -> int:
     if stored[:4] != stored[4:]:
-        raise CertificateError(
-            "The module's quota is damaged: its limit is not stored twice.", code=Code.MODULE_INVALID
-        )
+        raise _damaged("it is not stored twice")
     return int.from_bytes(stored[:4], "little")
+
+
+def _damaged(why: str) -> CertificateError:
+    return CertificateError(f"The module's quota is damaged: {why}.", code=Code.MODULE_INVALID)

@@ -189,12 +189,25 @@ def test_limits_are_multiples_of_32_and_never_too_low(quota: int, counter: int) 
     limit = limit_for(quota, counter)
     assert limit % 32 == 0
     assert 0 <= limit - counter - quota < 32
-    assert decode_limit(encode_limit(limit)) == limit
+    assert decode_limit(encode_limit(limit)) == (limit, None)
+    assert decode_limit(encode_limit(limit, quota)) == (limit, quota)
 
 
-def test_damaged_limit_is_refused() -> None:
-    with pytest.raises(CertificateError):
-        decode_limit(bytes(7) + b"\1")
+def test_limit_of_a_module_of_an_older_version_has_zeros_behind_it() -> None:
+    assert decode_limit((96).to_bytes(4, "little") * 2 + bytes(8)) == (96, None)
+
+
+@pytest.mark.parametrize("place", [7, 15])
+def test_damaged_limit_is_refused(place: int) -> None:
+    stored = bytearray(encode_limit(128, 100))
+    stored[place] ^= 1
+    with pytest.raises(CertificateError, match="not stored twice"):
+        decode_limit(bytes(stored))
+
+
+def test_limit_below_its_quota_is_refused() -> None:
+    with pytest.raises(CertificateError, match="limit is below it"):
+        decode_limit(encode_limit(96, 97))
 
 
 @pytest.mark.parametrize(("salt", "cost"), [(bytes(15), 10), (bytes(17), 10), (bytes(16), 0), (bytes(16), 21)])

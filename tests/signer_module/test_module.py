@@ -330,6 +330,9 @@ def test_module_signs_its_quota_and_no_more(root: RootFolder, quota: int) -> Non
         assert module.prove()
         for left in range(quota, 0, -1):
             assert module.remaining == left
+            assert module.quota is not None
+            assert module.quota.first is not None
+            assert module.quota.counter - module.quota.first == quota - left
             assert verify_digest(module.public_key, DIGEST, module.sign(DIGEST))
         for _ in range(2):
             with pytest.raises(DeviceError) as refused:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
@@ -17,6 +18,7 @@ from atcaprov.certs.descriptions.template import device_definition, signer_defin
 from atcaprov.certs.issue import issue
 from atcaprov.certs.keys import key_id, raw_public_key, raw_signature
 from provisioning_server.records.signer_documents import SignerDocuments
+from provisioning_server.signers.signer import SignatureCounter
 
 NOW = datetime(2026, 11, 21, 10, 30, 15, tzinfo=UTC)
 SIGNER_ID = bytes.fromhex("0034")
@@ -53,6 +55,8 @@ class MemorySigner:
     slow = False
     remaining: int | None = None
     password_missing = False
+    counter: SignatureCounter | None = None
+    """Set it for a signer that counts; `sign` advances it."""
 
     def __init__(
         self,
@@ -90,6 +94,8 @@ class MemorySigner:
 
     def sign(self, digest: bytes) -> bytes:
         self.signatures += 1
+        if self.counter is not None:
+            self.counter = replace(self.counter, value=self.counter.value + 1)
         return self._key.sign(digest)
 
     def rest(self) -> None:

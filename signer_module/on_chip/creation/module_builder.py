@@ -186,7 +186,7 @@ class ModuleBuilder:
         while limit_for(quota, counter) - counter > quota:
             with self.device.permit(Act.ADVANCE_COUNTER):
                 counter = self.device.increment_counter(slot_layout.USE_COUNTER)
-        self._write_limit(counter + quota)
+        self._write_limit(counter + quota, quota)
 
-    def _write_limit(self, limit: int) -> None:
-        self.write(slot_layout.LIMIT_SLOT, encode_limit(limit))
+    def _write_limit(self, limit: int, made_for: int = 0) -> None:
+        self.write(slot_layout.LIMIT_SLOT, encode_limit(limit, made_for))

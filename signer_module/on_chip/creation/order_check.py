@@ -66,6 +66,8 @@ def _may_have_quota(module: RootModule | SignerModule, quota: int, *, used: bool
     limit, left = module.contents.limit, module.remaining
     assert limit is not None
     assert left is not None
+    if module.contents.made_for not in (None, quota):
+        return False
     return left == quota or (used and left < quota and 0 <= limit - quota < MOST_BEFORE)
 
 
