@@ -23,13 +23,13 @@ from provisioning_server import rejections
 from provisioning_server.issuing.in_progress import Batch, PendingReplies
 from provisioning_server.issuing.issuance import certificates_reply, issue
 from provisioning_server.issuing.request_rules import RequestRules, check_locked_chip
-from provisioning_server.issuing.requests import ClientRequest, Item, PendingReply, Reply, by_text, device_text
+from provisioning_server.issuing.requests import ClientRequest, Item, PendingReply, Reply
 from provisioning_server.issuing.server_clock import ServerClock
 from provisioning_server.issuing.signing_queue import Signed, SigningJob
+from provisioning_server.log_names import by_text, device_text, label
 from provisioning_server.records.store import Records
 from provisioning_server.rejections import rejection
 from provisioning_server.signers.registry import SignerRegistry
-from provisioning_server.signers.signer import label
 
 _Outcome = SignerReply | ErrorReply | IssuedRecord | PendingReply
 

@@ -19,8 +19,9 @@ from atcaprov.log import Log
 from atcaprov.wire.messages import CertificatesRequest, ErrorReply, SignerReply, SignerRequest
 from provisioning_server import rejections
 from provisioning_server.issuing.in_progress import Batch, PendingReplies
-from provisioning_server.issuing.requests import SignersRequest, device_text
+from provisioning_server.issuing.requests import SignersRequest
 from provisioning_server.issuing.server_clock import ServerClock
+from provisioning_server.log_names import device_text
 from provisioning_server.records.store import Records
 from provisioning_server.rejections import moment
 from provisioning_server.signers.registry import SignerRegistry

@@ -41,13 +41,3 @@ class PendingReply:
         self.asked = asked
         self.request = request
         self.reply: Reply | None = None
-
-
-def device_text(chip_serial: bytes) -> str:
-    """Return how log lines name a chip."""
-    return f"Device ({chip_serial.hex().upper()})"
-
-
-def by_text(client: str) -> str:
-    """Return who asked, to follow a sentence."""
-    return f", asked by {client}" if client else ""

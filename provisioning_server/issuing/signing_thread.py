@@ -15,8 +15,9 @@ from atcaprov.log import Log
 from provisioning_server import rejections
 from provisioning_server.issuing.issuance import finish, prepare
 from provisioning_server.issuing.signing_queue import SigningJob, SigningQueue
+from provisioning_server.log_names import label
 from provisioning_server.signers.registry import SignerRegistry
-from provisioning_server.signers.signer import Signer, label
+from provisioning_server.signers.signer import Signer
 
 FEW_LEFT: Final = (100, 10, 1)
 """Signatures left of a quota at which a warning is logged, besides the number from which on it is low."""

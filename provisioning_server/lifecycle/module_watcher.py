@@ -17,8 +17,9 @@ from provisioning_server import rejections
 from provisioning_server.internal_error import internal_error
 from provisioning_server.lifecycle.signer_lifecycle import SignerLifecycle
 from provisioning_server.lifecycle.signer_sources import SignerSource, open_signer
+from provisioning_server.log_names import label
 from provisioning_server.signers.registry import AlreadyConnectedError, SignerRegistry
-from provisioning_server.signers.signer import Signer, label
+from provisioning_server.signers.signer import Signer
 
 SCAN_SECONDS: Final = 1.0
 CHECK_EVERY: Final = 5

@@ -9,13 +9,14 @@ from datetime import datetime
 from typing import Protocol
 
 from atcaprov.errors import AtcaProvError
+from provisioning_server.log_names import label
 from provisioning_server.passwords.automatic_unlock import unlock, unlock_later
 from provisioning_server.passwords.console_prompt import PasswordPrompt, PromptLog
 from provisioning_server.passwords.password_choice import PasswordChoice
 from provisioning_server.passwords.postponed_unlocks import PostponedSigners
 from provisioning_server.passwords.unlock_service import UnlockService
 from provisioning_server.signers.registry import SignerRegistry
-from provisioning_server.signers.signer import Signer, label
+from provisioning_server.signers.signer import Signer
 from provisioning_server.signers.signer_warnings import signer_warnings
 
 

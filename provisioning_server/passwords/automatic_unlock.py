@@ -10,10 +10,11 @@ from collections.abc import Container, Iterable
 
 from atcaprov.errors import CertificateError, Code, TransportError, UsageError
 from atcaprov.log import Log
+from provisioning_server.log_names import label
 from provisioning_server.passwords.password_choice import PasswordChoice
 from provisioning_server.passwords.unlock_service import Outcome, UnlockAttempt, UnlockService
 from provisioning_server.signers.registry import SignerRegistry
-from provisioning_server.signers.signer import Signer, label
+from provisioning_server.signers.signer import Signer
 
 
 async def unlock(signer: Signer, choice: PasswordChoice, log: Log, beside: Iterable[Signer] = ()) -> UsageError | None:

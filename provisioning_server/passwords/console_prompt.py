@@ -9,9 +9,10 @@ from atcaprov.errors import AtcaProvError, CertificateError, UsageError
 from atcaprov.log import Log
 from atcaprov.terminal.keys import Key, KeyPress
 from atcaprov.terminal.line import Line
+from provisioning_server.log_names import label
 from provisioning_server.passwords.unlock_service import Outcome, UnlockService
 from provisioning_server.signers.registry import SignerRegistry
-from provisioning_server.signers.signer import Signer, label
+from provisioning_server.signers.signer import Signer
 
 
 class PromptLog(Log, Protocol):

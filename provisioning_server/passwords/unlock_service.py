@@ -17,9 +17,10 @@ from atcaprov.errors import AtcaProvError, Code, ProtocolError, TransportError, 
 from atcaprov.log import Log
 from provisioning_server import rejections
 from provisioning_server.internal_error import internal_error
+from provisioning_server.log_names import label
 from provisioning_server.passwords.wrong_password_pause import WrongPasswordPause
 from provisioning_server.signers.registry import SignerRegistry
-from provisioning_server.signers.signer import Signer, label
+from provisioning_server.signers.signer import Signer
 
 _TRIED_AGAIN: Final = "The given password is tried again automatically."
 

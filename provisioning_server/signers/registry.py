@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 from atcaprov.errors import UsageError
 from atcaprov.wire.messages import ErrorReply
 from provisioning_server import rejections
+from provisioning_server.log_names import label
 from provisioning_server.records.signer_documents import SignerDocuments
-from provisioning_server.signers.signer import Signer, label
+from provisioning_server.signers.signer import Signer
 
 
 @dataclass(frozen=True, slots=True)

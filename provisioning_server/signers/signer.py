@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from atcaprov.terminal.printable import printable
 from provisioning_server.records.signer_documents import SignerDocuments
 
 
@@ -97,8 +96,3 @@ class Signer(Protocol):
 
     def close(self) -> None:
         """Forget the password and release the key's file, chip or token."""
-
-
-def label(serial: bytes, name: str) -> str:
-    """Return the name of a signer in log lines and prompts: `Signer (01231E6CD82CA571EE, Example ATECC508A Signer)`."""
-    return f"Signer ({serial.hex().upper()}, {printable(name)})"

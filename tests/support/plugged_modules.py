@@ -12,10 +12,10 @@ from provisioning_server.issuing.signing_queue import SigningQueue
 from provisioning_server.issuing.signing_thread import SigningThreads
 from provisioning_server.lifecycle.module_watcher import ModuleWatcher
 from provisioning_server.lifecycle.signer_lifecycle import SignerLifecycle
+from provisioning_server.log_names import label
 from provisioning_server.passwords.given_passwords import GivenPasswords, password_lines
 from provisioning_server.passwords.password_choice import PasswordChoice
 from provisioning_server.signers.registry import SignerRegistry
-from provisioning_server.signers.signer import label
 from tests.support.in_memory_signer import NOW, MemorySigner
 from tests.support.server import PATIENCE
 from tests.support.server_parts import RememberingLog

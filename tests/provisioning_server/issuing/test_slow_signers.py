@@ -11,7 +11,7 @@ import pytest
 from atcaprov import Code, DeviceError, ProtocolError, TransportError
 from atcaprov.wire.messages import SignerReply, SignerRequest
 from provisioning_server import rejections
-from provisioning_server.signers.signer import label
+from provisioning_server.log_names import label
 from tests.support.in_memory_signer import MemorySigner, SigningKey
 from tests.support.issuing_without_sockets import IssuingLine, SlowSigner, certificates, refused
 from tests.support.server import PATIENCE

@@ -17,7 +17,7 @@ from atcaprov.wire.messages import ErrorReply
 from provisioning_server import rejections
 from provisioning_server.lifecycle.module_watcher import CHECK_EVERY
 from provisioning_server.lifecycle.signer_sources import ModuleFolder, NamedModules, PluggedKits
-from provisioning_server.signers.signer import label
+from provisioning_server.log_names import label
 from tests.support.plugged_modules import GONE, URL, ModuleRig, TestModule, run
 
 

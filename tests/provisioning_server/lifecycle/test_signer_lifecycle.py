@@ -11,7 +11,7 @@ from typing import Any
 from atcaprov import Code, TransportError, UsageError
 from atcaprov.terminal.keys import Key, KeyPress
 from provisioning_server.lifecycle.module_watcher import CHECK_EVERY
-from provisioning_server.signers.signer import label
+from provisioning_server.log_names import label
 from tests.support.plugged_modules import GONE, URL, ModuleRig, TestModule, asked, run, said, threads_of
 from tests.support.server import PATIENCE
 

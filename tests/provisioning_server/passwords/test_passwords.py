@@ -10,6 +10,7 @@ import pytest
 
 from atcaprov import Code, TransportError, UsageError
 from atcaprov.terminal.keys import Key, KeyPress
+from provisioning_server.log_names import label
 from provisioning_server.passwords.automatic_unlock import require_all_ready, unlock
 from provisioning_server.passwords.console_prompt import PasswordPrompt
 from provisioning_server.passwords.given_passwords import GivenPassword, GivenPasswords, password_lines, read_passwords
@@ -18,7 +19,7 @@ from provisioning_server.passwords.postponed_unlocks import PostponedSigners
 from provisioning_server.passwords.unlock_service import UnlockService
 from provisioning_server.passwords.wrong_password_pause import LONGEST_PAUSE_SECONDS
 from provisioning_server.signers.registry import SignerRegistry
-from provisioning_server.signers.signer import Signer, label
+from provisioning_server.signers.signer import Signer
 from tests.support.in_memory_signer import MemorySigner
 from tests.support.secret_files import secret_file
 from tests.support.server_parts import RememberingLog

@@ -6,10 +6,11 @@ import threading
 from atcaprov import Code, TransportError, UsageError
 from atcaprov.terminal.keys import Key, KeyPress
 from provisioning_server import rejections
+from provisioning_server.log_names import label
 from provisioning_server.passwords.console_prompt import PasswordPrompt
 from provisioning_server.passwords.unlock_service import Outcome, UnlockAttempt, UnlockService
 from provisioning_server.signers.registry import SignerRegistry
-from provisioning_server.signers.signer import Signer, label
+from provisioning_server.signers.signer import Signer
 from tests.support.in_memory_signer import MemorySigner
 from tests.support.server_parts import RememberingLog
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from atcaprov import Code, TransportError, UsageError
 from atcaprov.wire.messages import CertificatesReply, CertificatesRequest, ErrorReply
+from provisioning_server.log_names import label
 from provisioning_server.signers.hsm import HsmSigner
-from provisioning_server.signers.signer import label
 from signer_module.on_files.pkcs11_file import KeyPlace
 from signer_module.on_files.signer_folder import SignerFolder
 from tests.support.secret_files import secret_file

@@ -14,10 +14,10 @@ from atcaprov.certs.descriptions.template import device_definition
 from provisioning_server.issuing.signing_queue import SigningQueue
 from provisioning_server.issuing.signing_thread import SigningThreads
 from provisioning_server.lifecycle.signer_lifecycle import SignerLifecycle
+from provisioning_server.log_names import label
 from provisioning_server.passwords.given_passwords import GivenPasswords
 from provisioning_server.passwords.password_choice import PasswordChoice
 from provisioning_server.signers.registry import SignerRegistry
-from provisioning_server.signers.signer import label
 from provisioning_server.signers.signer_warnings import signer_warnings
 from tests.support.in_memory_signer import NOW, MemorySigner
 from tests.support.issuing_without_sockets import SlowSigner

@@ -1,0 +1,20 @@
+"""How lines of the program log name signers, chips and clients."""
+
+from __future__ import annotations
+
+from atcaprov.terminal.printable import printable
+
+
+def label(serial: bytes, name: str) -> str:
+    """Return the name of a signer in log lines and prompts: `Signer (01231E6CD82CA571EE, Example ATECC508A Signer)`."""
+    return f"Signer ({serial.hex().upper()}, {printable(name)})"
+
+
+def device_text(chip_serial: bytes) -> str:
+    """Return how log lines name a chip."""
+    return f"Device ({chip_serial.hex().upper()})"
+
+
+def by_text(client: str) -> str:
+    """Return who asked, to follow a sentence."""
+    return f", asked by {client}" if client else ""
