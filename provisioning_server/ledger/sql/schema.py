@@ -42,7 +42,7 @@ _FIRST: Final = (
     ){strict}""",
     "CREATE INDEX certificates_chip ON certificates (chip_serial)",
     "CREATE INDEX certificates_key ON certificates (public_key)",
-    "CREATE INDEX certificates_time ON certificates (time)",
+    "CREATE INDEX certificates_time ON certificates (time, idx)",
     "CREATE INDEX certificates_unproven ON certificates (idx) WHERE proven IS NULL AND challenged = 1",
     "CREATE TABLE reports (certificate {index} NOT NULL, idx {index} NOT NULL, PRIMARY KEY (certificate, idx)){strict}",
     """CREATE TABLE intents (

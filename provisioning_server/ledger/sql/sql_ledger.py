@@ -17,7 +17,9 @@ from atcaprov.errors import AtcaProvError, Code
 from atcaprov.transparency.tiles import TiledTree
 from provisioning_server.ledger.changes import Changes, Intent, Issued, Reported
 from provisioning_server.ledger.entry_bodies import decode
+from provisioning_server.ledger.search import CertificateFilter
 from provisioning_server.ledger.sql.database import Connection, Database, DatabaseError, Row
+from provisioning_server.ledger.sql.found_certificates import conditions
 from provisioning_server.ledger.sql.written_step import (
     StepRows,
     moment,
@@ -135,6 +137,15 @@ class SqlLedger:
         where = "c.proven IS NULL AND c.challenged = 1 AND c.idx >= ? AND c.time < ? ORDER BY c.idx LIMIT ?"
         with self._reading() as connection:
             rows = connection.rows(f"{_CERTIFICATE}{where}", (start, seconds(before), count))
+            return [_stored(row) for row in rows]
+
+    def find(
+        self, wanted: CertificateFilter, count: int, after: StoredCertificate | None = None
+    ) -> Sequence[StoredCertificate]:
+        """Return at most `count` certificates, oldest first, behind one that was found before."""
+        condition, values = conditions(wanted, after)
+        with self._reading() as connection:
+            rows = connection.rows(f"{_CERTIFICATE}{condition} ORDER BY c.time, c.idx LIMIT ?", (*values, count))
             return [_stored(row) for row in rows]
 
     def commit(self, changes: Changes) -> Committed:

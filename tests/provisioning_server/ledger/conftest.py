@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from provisioning_server.ledger.open_ledger import FILE_NAME, open_ledger
-from provisioning_server.ledger.store import Ledger
+from provisioning_server.ledger.sql.sql_ledger import SqlLedger
 from tests.provisioning_server.ledger.events import NOW
 
-OpenStore = Callable[[], Ledger]
+OpenStore = Callable[[], SqlLedger]
 """Open the same store once more, as the next start of a server does."""
 
 
@@ -29,7 +29,7 @@ def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> OpenStore:
 
 
 @pytest.fixture
-def ledger(open_store: OpenStore) -> Iterator[Ledger]:
+def ledger(open_store: OpenStore) -> Iterator[SqlLedger]:
     opened = open_store()
     yield opened
     opened.close()
