@@ -16,6 +16,7 @@ from typing import Any, Final
 from atcaprov.certs.issued_record import IssuedRecord
 from provisioning_server.ledger.changes import (
     ClockAccepted,
+    CounterSeen,
     Event,
     FolderImported,
     Intent,
@@ -33,6 +34,7 @@ KINDS: Final[Mapping[type[Event], str]] = {
     Reported: "reported",
     ClockAccepted: "clock-accepted",
     RollbackAccepted: "rollback-accepted",
+    CounterSeen: "counter-seen",
     FolderImported: "folder-imported",
 }
 _TO_SECONDS: Final = len("2026-11-21T10:15:40")
@@ -194,6 +196,24 @@ def _read_rollback(fields: dict[str, Any]) -> RollbackAccepted:
     )
 
 
+def _counter_fields(seen: CounterSeen) -> dict[str, object]:
+    return {
+        "first": seen.first,
+        "signer_serial": seen.signer_serial.hex(),
+        "time": _time(seen.time),
+        "value": seen.value,
+    }
+
+
+def _read_counter(fields: dict[str, Any]) -> CounterSeen:
+    return CounterSeen(
+        time=datetime.fromisoformat(fields["time"]),
+        signer_serial=bytes.fromhex(fields["signer_serial"]),
+        value=_number(fields["value"]),
+        first=_number(fields["first"]),
+    )
+
+
 def _import_fields(imported: FolderImported) -> dict[str, object]:
     return {"logs": [list(log) for log in imported.logs], "time": _time(imported.time)}
 
@@ -208,6 +228,7 @@ _FIELDS: Final[Mapping[type[Event], Callable[[Any], dict[str, object]]]] = {
     Reported: _reported_fields,
     ClockAccepted: _clock_fields,
     RollbackAccepted: _rollback_fields,
+    CounterSeen: _counter_fields,
     FolderImported: _import_fields,
 }
 _READERS: Final[Mapping[str, Callable[[dict[str, Any]], Event]]] = {
@@ -216,6 +237,7 @@ _READERS: Final[Mapping[str, Callable[[dict[str, Any]], Event]]] = {
     "reported": _read_reported,
     "clock-accepted": _read_clock,
     "rollback-accepted": _read_rollback,
+    "counter-seen": _read_counter,
     "folder-imported": _read_import,
 }
 

@@ -69,7 +69,8 @@ _FIRST: Final = (
         lost {index} NOT NULL,
         accepted {index} NOT NULL,
         chip_serial {bytes} NOT NULL,
-        time {index}
+        time {index},
+        first {index}
     ){strict}""",
 )
 MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (_FIRST,)

@@ -13,6 +13,7 @@ from provisioning_server.ledger.changes import (
     NO_CERTIFICATE,
     Changes,
     ClockAccepted,
+    CounterSeen,
     Event,
     Intent,
     Issued,
@@ -33,11 +34,13 @@ _INSERT_INTENT: Final = f"""
         AND NOT EXISTS (SELECT 1 FROM certificates WHERE public_key = ? AND chip_serial <> ?)
     ON CONFLICT DO NOTHING"""  # noqa: S608 - a number of ours
 _ADD_TO_SIGNER: Final = """
-    INSERT INTO signers (signer_serial, issued, crls, lost, accepted, chip_serial, time) VALUES (?, ?, 0, ?, ?, ?, ?)
+    INSERT INTO signers (signer_serial, issued, crls, lost, accepted, chip_serial, time, first)
+    VALUES (?, ?, 0, ?, ?, ?, ?, ?)
     ON CONFLICT (signer_serial) DO UPDATE SET
         issued = signers.issued + excluded.issued,
         lost = signers.lost + excluded.lost,
         accepted = signers.accepted + excluded.accepted,
+        first = coalesce(signers.first, excluded.first),
         chip_serial = CASE WHEN excluded.issued > 0 THEN excluded.chip_serial ELSE signers.chip_serial END,
         time = CASE WHEN excluded.issued > 0 THEN excluded.time ELSE signers.time END"""
 
@@ -62,6 +65,7 @@ class _SignerChange:
     accepted: int = 0
     chip_serial: bytes = b""
     time: int | None = None
+    first: int | None = None
 
 
 @dataclass(slots=True)
@@ -119,6 +123,8 @@ class StepRows:
             self.epochs += 1
             if event.signer_serial:
                 self._signer(event.signer_serial).accepted += event.missing
+        elif isinstance(event, CounterSeen):
+            self._signer(event.signer_serial).first = event.first
 
     def _add_issued(self, place: int, event: Issued) -> None:
         record = event.record
@@ -183,7 +189,7 @@ def write_events(connection: Connection, step: StepRows, first: int) -> None:
     connection.run_many(
         _ADD_TO_SIGNER,
         [
-            (serial, change.issued, change.lost, change.accepted, change.chip_serial, change.time)
+            (serial, change.issued, change.lost, change.accepted, change.chip_serial, change.time, change.first)
             for serial, change in step.signers.items()
         ],
     )

@@ -11,6 +11,7 @@ from provisioning_server.ledger.changes import (
     NO_CERTIFICATE,
     Changes,
     ClockAccepted,
+    CounterSeen,
     Event,
     FolderImported,
     Intent,
@@ -100,6 +101,7 @@ ONE_OF_EACH: Final[tuple[Event, ...]] = (
     reported(0, 1),
     ClockAccepted(NOW, NOW + timedelta(days=90), "the battery was empty"),
     RollbackAccepted(NOW, "restored from last night's backup", SIGNER.serial, 12, b"a signed note\n"),
+    CounterSeen(NOW, SIGNER.serial, 40, 28),
     FolderImported(NOW, (("signing-20261120-060000.tsv", "00" * 32, 1500),)),
 )
 

@@ -11,7 +11,7 @@ import pytest
 
 from atcaprov.transparency.merkle import EMPTY_ROOT
 from atcaprov.transparency.tiles import tree_root
-from provisioning_server.ledger.changes import Changes, ClockAccepted, GivenChallenge, RollbackAccepted
+from provisioning_server.ledger.changes import Changes, ClockAccepted, CounterSeen, GivenChallenge, RollbackAccepted
 from provisioning_server.ledger.entry_bodies import encode
 from provisioning_server.ledger.store import Ledger, LogEntry, SignerTally, TreeHead
 from tests.provisioning_server.ledger.conftest import OpenStore
@@ -236,6 +236,16 @@ def test_signer_is_tallied(ledger: Ledger) -> None:
     assert ledger.tally(SIGNER.serial) == SignerTally(2, 0, 1, 0, chip_serial(2), later)
     step(ledger, RollbackAccepted(NOW, "restored", SIGNER.serial, 12), RollbackAccepted(NOW, "again", b"", 5))
     assert ledger.tally(SIGNER.serial) == SignerTally(2, 0, 1, 12, chip_serial(2), later)
+
+
+def test_first_value_of_a_counter_is_kept(ledger: Ledger) -> None:
+    step(ledger, CounterSeen(NOW, SIGNER.serial, 28, 28))
+    assert ledger.tally(SIGNER.serial) == SignerTally(0, 0, 0, 0, b"", None, first=28)
+    step(ledger, issued(1), CounterSeen(NOW, SIGNER.serial, 40, 39))
+    found = ledger.tally(SIGNER.serial)
+    assert found == SignerTally(1, 0, 0, 0, chip_serial(1), NOW, first=28)
+    assert found is not None
+    assert found.signatures == 1
 
 
 def test_epoch_grows_with_each_accepted_rollback(open_store: OpenStore) -> None:
