@@ -8,6 +8,7 @@ from typing import Final
 import pytest
 
 _PACKAGES: Final = {
+    "cfssl": "golang-cfssl",
     "chromium": "chromium",
     "chromedriver": "chromium-driver",
     "od": "coreutils",

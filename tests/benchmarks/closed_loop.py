@@ -1,0 +1,101 @@
+"""Clients in a closed loop: each connection sends its next request when the last reply has come, as stations do.
+
+Everything is sent and received as bytes, which were made before and are read afterwards, so that the clients leave the
+processors to the server that is measured.
+"""
+
+from __future__ import annotations
+
+import os
+import selectors
+import socket
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.support.server import PATIENCE, ServerAddress
+
+_READ_SIZE = 65536
+FollowUp = Callable[[int, bytes], bytes | None]
+
+
+def processor_seconds(pid: int) -> float:
+    """User and system time of a process with all its threads: fields 14 and 15 of /proc/<pid>/stat (proc(5))."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(eq=False)
+class _Station:
+    socket: socket.socket
+    received: bytearray = field(default_factory=bytearray)
+    number: int = 0
+    asked: float = 0.0
+
+
+@dataclass
+class ClosedLoop:
+    """Send `requests` over a number of connections. `is_complete` tells whether bytes are a whole reply.
+
+    `follow_up` gets the number of a request and its reply, and may return a further request of the same station.
+    """
+
+    address: ServerAddress
+    requests: Sequence[bytes]
+    connections: int
+    is_complete: Callable[[bytes | bytearray], bool]
+    follow_up: FollowUp | None = None
+    replies: dict[int, bytes] = field(default_factory=dict)
+    waits: list[float] = field(default_factory=list)
+    """How long each request waited for its reply, in seconds."""
+    seconds: float = 0.0
+    _next: int = 0
+    _open: int = 0
+
+    def run(self) -> None:
+        """Return when all requests have their replies."""
+        stations = [_Station(socket.create_connection(self.address, PATIENCE)) for _ in range(self.connections)]
+        began = time.monotonic()
+        with selectors.DefaultSelector() as selector:
+            for station in stations:
+                station.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                selector.register(station.socket, selectors.EVENT_READ, station)
+                self._send_next(station)
+            while self._open:
+                events = selector.select(PATIENCE)
+                assert events, "the server is silent"
+                for key, _ in events:
+                    self._take(key.data)
+        self.seconds = time.monotonic() - began
+        for station in stations:
+            station.socket.close()
+
+    def _send_next(self, station: _Station) -> None:
+        if self._next < len(self.requests):
+            station.number = self._next
+            self._next += 1
+            self._send(station, self.requests[station.number])
+
+    def _send(self, station: _Station, request: bytes) -> None:
+        self._open += 1
+        station.asked = time.monotonic()
+        station.socket.sendall(request)
+
+    def _take(self, station: _Station) -> None:
+        data = station.socket.recv(_READ_SIZE)
+        assert data, "the server has closed a connection"
+        station.received += data
+        if not self.is_complete(station.received):
+            return
+        self.waits.append(time.monotonic() - station.asked)
+        self._open -= 1
+        reply = bytes(station.received)
+        station.received.clear()
+        first = station.number not in self.replies
+        self.replies.setdefault(station.number, reply)
+        more = self.follow_up(station.number, reply) if first and self.follow_up is not None else None
+        if more is None:
+            self._send_next(station)
+        else:
+            self._send(station, more)
