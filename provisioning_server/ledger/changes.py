@@ -116,6 +116,16 @@ class RollbackAccepted:
 
 
 @dataclass(frozen=True, slots=True)
+class LossesSettled:
+    """The counter of a signer told how many signatures its losses used of which that was not known (`signed` None)."""
+
+    time: datetime
+    signer_serial: bytes
+    losses: int
+    signatures: int
+
+
+@dataclass(frozen=True, slots=True)
 class CounterSeen:
     """A signer that does not tell where its counter began was seen for the first time.
 
@@ -136,7 +146,7 @@ class FolderImported:
     logs: tuple[tuple[str, str, int], ...]
 
 
-Event = Issued | Lost | Reported | ClockAccepted | RollbackAccepted | CounterSeen | FolderImported
+Event = Issued | Lost | Reported | ClockAccepted | RollbackAccepted | LossesSettled | CounterSeen | FolderImported
 
 
 @dataclass(frozen=True, slots=True)

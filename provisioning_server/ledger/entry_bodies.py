@@ -21,6 +21,7 @@ from provisioning_server.ledger.changes import (
     FolderImported,
     Intent,
     Issued,
+    LossesSettled,
     Lost,
     Reported,
     RollbackAccepted,
@@ -34,6 +35,7 @@ KINDS: Final[Mapping[type[Event], str]] = {
     Reported: "reported",
     ClockAccepted: "clock-accepted",
     RollbackAccepted: "rollback-accepted",
+    LossesSettled: "losses-settled",
     CounterSeen: "counter-seen",
     FolderImported: "folder-imported",
 }
@@ -196,6 +198,24 @@ def _read_rollback(fields: dict[str, Any]) -> RollbackAccepted:
     )
 
 
+def _settled_fields(settled: LossesSettled) -> dict[str, object]:
+    return {
+        "losses": settled.losses,
+        "signatures": settled.signatures,
+        "signer_serial": settled.signer_serial.hex(),
+        "time": _time(settled.time),
+    }
+
+
+def _read_settled(fields: dict[str, Any]) -> LossesSettled:
+    return LossesSettled(
+        time=datetime.fromisoformat(fields["time"]),
+        signer_serial=bytes.fromhex(fields["signer_serial"]),
+        losses=_number(fields["losses"]),
+        signatures=_number(fields["signatures"]),
+    )
+
+
 def _counter_fields(seen: CounterSeen) -> dict[str, object]:
     return {
         "first": seen.first,
@@ -228,6 +248,7 @@ _FIELDS: Final[Mapping[type[Event], Callable[[Any], dict[str, object]]]] = {
     Reported: _reported_fields,
     ClockAccepted: _clock_fields,
     RollbackAccepted: _rollback_fields,
+    LossesSettled: _settled_fields,
     CounterSeen: _counter_fields,
     FolderImported: _import_fields,
 }
@@ -237,6 +258,7 @@ _READERS: Final[Mapping[str, Callable[[dict[str, Any]], Event]]] = {
     "reported": _read_reported,
     "clock-accepted": _read_clock,
     "rollback-accepted": _read_rollback,
+    "losses-settled": _read_settled,
     "counter-seen": _read_counter,
     "folder-imported": _read_import,
 }

@@ -56,7 +56,8 @@ class SignerTally:
     """What the ledger has of a signer: certificates, lists of revoked ones, lost intents that used its counter.
 
     `accepted` is the sum of what was missing and accepted. Counter = first + issued + crls + lost + accepted, where
-    `first` is from `CounterSeen`, unless the signer itself tells where its counter began.
+    `first` is from `CounterSeen`, unless the signer itself tells where its counter began. `unsure` is how many further
+    losses there are of which is not known whether they used the counter.
     """
 
     issued: int
@@ -66,6 +67,7 @@ class SignerTally:
     chip_serial: bytes
     time: datetime | None
     first: int | None = None
+    unsure: int = 0
 
     @property
     def signatures(self) -> int:

@@ -70,7 +70,8 @@ _FIRST: Final = (
         accepted {index} NOT NULL,
         chip_serial {bytes} NOT NULL,
         time {index},
-        first {index}
+        first {index},
+        unsure {index} NOT NULL
     ){strict}""",
 )
 MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (_FIRST,)

@@ -201,12 +201,13 @@ class SqlLedger:
         """Return what a signer (serial number, 9 bytes) has made; None if it is unknown."""
         with self._reading() as connection:
             rows = connection.rows(
-                "SELECT issued, crls, lost, accepted, chip_serial, time, first FROM signers WHERE signer_serial = ?",
+                "SELECT issued, crls, lost, accepted, chip_serial, time, first, unsure FROM signers"
+                " WHERE signer_serial = ?",
                 (signer_serial,),
             )
-        for issued, crls, lost, accepted, chip_serial, time, first in rows:
+        for issued, crls, lost, accepted, chip_serial, time, first, unsure in rows:
             newest = None if time is None else moment(time)
-            return SignerTally(issued, crls, lost, accepted, chip_serial, newest, first)
+            return SignerTally(issued, crls, lost, accepted, chip_serial, newest, first, unsure)
         return None
 
     def entries(self, start: int, count: int) -> Sequence[LogEntry]:

@@ -17,6 +17,7 @@ from provisioning_server.ledger.changes import (
     Event,
     Intent,
     Issued,
+    LossesSettled,
     Lost,
     Reported,
     RollbackAccepted,
@@ -34,13 +35,14 @@ _INSERT_INTENT: Final = f"""
         AND NOT EXISTS (SELECT 1 FROM certificates WHERE public_key = ? AND chip_serial <> ?)
     ON CONFLICT DO NOTHING"""  # noqa: S608 - a number of ours
 _ADD_TO_SIGNER: Final = """
-    INSERT INTO signers (signer_serial, issued, crls, lost, accepted, chip_serial, time, first)
-    VALUES (?, ?, 0, ?, ?, ?, ?, ?)
+    INSERT INTO signers (signer_serial, issued, crls, lost, accepted, chip_serial, time, first, unsure)
+    VALUES (?, ?, 0, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (signer_serial) DO UPDATE SET
         issued = signers.issued + excluded.issued,
         lost = signers.lost + excluded.lost,
         accepted = signers.accepted + excluded.accepted,
         first = coalesce(signers.first, excluded.first),
+        unsure = signers.unsure + excluded.unsure,
         chip_serial = CASE WHEN excluded.issued > 0 THEN excluded.chip_serial ELSE signers.chip_serial END,
         time = CASE WHEN excluded.issued > 0 THEN excluded.time ELSE signers.time END"""
 
@@ -66,6 +68,7 @@ class _SignerChange:
     chip_serial: bytes = b""
     time: int | None = None
     first: int | None = None
+    unsure: int = 0
 
 
 @dataclass(slots=True)
@@ -112,7 +115,9 @@ class StepRows:
             self._add_issued(place, event)
         elif isinstance(event, Lost):
             self.closed.append((event.intent.chip_serial, event.intent.public_key))
-            self._signer(event.intent.signer_serial).lost += bool(event.signed)
+            signer = self._signer(event.intent.signer_serial)
+            signer.lost += bool(event.signed)
+            signer.unsure += event.signed is None
             self.clocks.append((seconds(event.time), False))
         elif isinstance(event, Reported):
             self.reports.append((place, event))
@@ -123,6 +128,10 @@ class StepRows:
             self.epochs += 1
             if event.signer_serial:
                 self._signer(event.signer_serial).accepted += event.missing
+        elif isinstance(event, LossesSettled):
+            signer = self._signer(event.signer_serial)
+            signer.lost += event.signatures
+            signer.unsure -= event.losses
         elif isinstance(event, CounterSeen):
             self._signer(event.signer_serial).first = event.first
 
@@ -189,7 +198,10 @@ def write_events(connection: Connection, step: StepRows, first: int) -> None:
     connection.run_many(
         _ADD_TO_SIGNER,
         [
-            (serial, change.issued, change.lost, change.accepted, change.chip_serial, change.time, change.first)
+            (
+                *(serial, change.issued, change.lost, change.accepted, change.chip_serial, change.time),
+                *(change.first, change.unsure),
+            )
             for serial, change in step.signers.items()
         ],
     )

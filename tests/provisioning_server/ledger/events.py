@@ -16,6 +16,7 @@ from provisioning_server.ledger.changes import (
     FolderImported,
     Intent,
     Issued,
+    LossesSettled,
     Lost,
     Reported,
     RollbackAccepted,
@@ -101,6 +102,7 @@ ONE_OF_EACH: Final[tuple[Event, ...]] = (
     reported(0, 1),
     ClockAccepted(NOW, NOW + timedelta(days=90), "the battery was empty"),
     RollbackAccepted(NOW, "restored from last night's backup", SIGNER.serial, 12, b"a signed note\n"),
+    LossesSettled(NOW, SIGNER.serial, 3, 1),
     CounterSeen(NOW, SIGNER.serial, 40, 28),
     FolderImported(NOW, (("signing-20261120-060000.tsv", "00" * 32, 1500),)),
 )

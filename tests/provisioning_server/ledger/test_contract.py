@@ -11,7 +11,14 @@ import pytest
 
 from atcaprov.transparency.merkle import EMPTY_ROOT
 from atcaprov.transparency.tiles import tree_root
-from provisioning_server.ledger.changes import Changes, ClockAccepted, CounterSeen, GivenChallenge, RollbackAccepted
+from provisioning_server.ledger.changes import (
+    Changes,
+    ClockAccepted,
+    CounterSeen,
+    GivenChallenge,
+    LossesSettled,
+    RollbackAccepted,
+)
 from provisioning_server.ledger.entry_bodies import encode
 from provisioning_server.ledger.store import Ledger, LogEntry, SignerTally, TreeHead
 from tests.provisioning_server.ledger.conftest import OpenStore
@@ -233,9 +240,11 @@ def test_signer_is_tallied(ledger: Ledger) -> None:
     assert ledger.tally(SIGNER.serial) == SignerTally(0, 0, 1, 0, b"", None)
     step(ledger, issued(1), issued(2, after=60), lost(intent(3), signed=False), lost(intent(4), signed=None))
     later = NOW + timedelta(seconds=60)
-    assert ledger.tally(SIGNER.serial) == SignerTally(2, 0, 1, 0, chip_serial(2), later)
+    assert ledger.tally(SIGNER.serial) == SignerTally(2, 0, 1, 0, chip_serial(2), later, unsure=1)
     step(ledger, RollbackAccepted(NOW, "restored", SIGNER.serial, 12), RollbackAccepted(NOW, "again", b"", 5))
-    assert ledger.tally(SIGNER.serial) == SignerTally(2, 0, 1, 12, chip_serial(2), later)
+    assert ledger.tally(SIGNER.serial) == SignerTally(2, 0, 1, 12, chip_serial(2), later, unsure=1)
+    step(ledger, LossesSettled(NOW, SIGNER.serial, 1, 1))
+    assert ledger.tally(SIGNER.serial) == SignerTally(2, 0, 2, 12, chip_serial(2), later)
 
 
 def test_first_value_of_a_counter_is_kept(ledger: Ledger) -> None:
