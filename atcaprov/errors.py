@@ -40,6 +40,7 @@ class Code(enum.StrEnum):
     RECORD_MISSING = "record-missing"
     LOG_INVALID = "log-invalid"
     LOG_MISMATCH = "log-mismatch"
+    LOG_KEY_OTHER = "log-key-other"
     CONFIG_ZONE_INVALID = "config-zone-invalid"
     CONFIG_ZONE_UNSAFE = "config-zone-unsafe"
     CERTINFO_INVALID = "certinfo-invalid"

@@ -60,24 +60,32 @@ class VerifierKey:
         """Read the text form; raises UsageError (LOG_INVALID)."""
         name, _, rest = text.partition("+")
         key_id, _, key64 = rest.partition("+")
-        encoded = decode_base64(key64, "The last part of a verifier key")
-        if encoded[:1] not in _KNOWN_TYPES:
-            raise malformed("A verifier key is not for Ed25519, ECDSA or cosignatures.")
-        key = cls(name, SignatureType(encoded[0]), encoded[1:])
+        key = cls.from_parts(name, decode_base64(key64, "The last part of a verifier key"))
         if not _KEY_ID.match(key_id) or key.key_id.hex() != key_id:
             raise malformed("The middle part of a verifier key does not fit the key. Copy the key again.")
         return key
 
+    @classmethod
+    def from_parts(cls, name: str, encoded: bytes) -> Self:
+        """Make it of its name, and the type with the public key behind it; raises UsageError (LOG_INVALID)."""
+        if encoded[:1] not in _KNOWN_TYPES:
+            raise malformed("A verifier key is not for Ed25519, ECDSA or cosignatures.")
+        return cls(name, SignatureType(encoded[0]), encoded[1:])
+
+    @property
+    def encoded(self) -> bytes:
+        """Return the type (one byte) and the public key."""
+        return bytes([self.type]) + self.public_key
+
     def __str__(self) -> str:
-        encoded = encode_base64(bytes([self.type]) + self.public_key)
-        return f"{self.name}+{self.key_id.hex()}+{encoded}"
+        return f"{self.name}+{self.key_id.hex()}+{encode_base64(self.encoded)}"
 
     @cached_property
     def key_id(self) -> bytes:
         """Return the 4 bytes that name the key in a signature line."""
         if self.type is SignatureType.ECDSA:
             return hashlib.sha256(self.public_key).digest()[:KEY_ID_SIZE]
-        hashed = self.name.encode() + b"\n" + bytes([self.type]) + self.public_key
+        hashed = self.name.encode() + b"\n" + self.encoded
         return hashlib.sha256(hashed).digest()[:KEY_ID_SIZE]
 
     def verifies(self, text: bytes, signature: bytes) -> bool:

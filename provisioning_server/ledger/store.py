@@ -112,6 +112,12 @@ class Ledger(Protocol):
     def identity(self) -> LogIdentity:
         """Return which log this is."""
 
+    def log_key(self) -> bytes:
+        """Return the public key that signs its checkpoints, as in a verifier key; empty if there is none yet."""
+
+    def claim_log_key(self, key: bytes) -> bytes:
+        """Keep the public key that signs its checkpoints, if there is none yet; return the one that is kept."""
+
     def head(self) -> TreeHead:
         """Return the newest committed head."""
 

@@ -16,7 +16,8 @@ _FIRST: Final = (
         schema_version {index} NOT NULL,
         ledger_id {bytes} NOT NULL,
         epoch {index} NOT NULL,
-        created {index} NOT NULL
+        created {index} NOT NULL,
+        log_key {bytes}
     ){strict}""",
     """CREATE TABLE tree (
         single {index} PRIMARY KEY CHECK (single = 1),

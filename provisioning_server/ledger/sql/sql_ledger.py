@@ -73,7 +73,6 @@ class SqlLedger:
         self._has_room = has_room
         self._documents: dict[str, SignerDocuments] = {}
         with self._reading() as connection:
-            ((self._ledger_id, self._epoch),) = connection.rows("SELECT ledger_id, epoch FROM ledger")
             size, self._newest = _size_and_newest(connection)
             self._tree = _restore(connection, size)
 
@@ -84,8 +83,23 @@ class SqlLedger:
 
     @property
     def identity(self) -> LogIdentity:
-        """Return which log this is."""
-        return LogIdentity(self._ledger_id, self._epoch)
+        """Return which log this is. Another server on the ledger may have begun a new epoch, so it is read anew."""
+        with self._reading() as connection:
+            ((ledger_id, epoch),) = connection.rows("SELECT ledger_id, epoch FROM ledger")
+        return LogIdentity(ledger_id, epoch)
+
+    def log_key(self) -> bytes:
+        """Return the public key that signs its checkpoints, as in a verifier key; empty if there is none yet."""
+        with self._reading() as connection:
+            ((key,),) = connection.rows("SELECT log_key FROM ledger")
+        return key or b""
+
+    def claim_log_key(self, key: bytes) -> bytes:
+        """Keep the public key that signs its checkpoints, if there is none yet; return the one that is kept."""
+        self._require_working()
+        with self._failing(), self._database.writing() as connection:
+            connection.run("UPDATE ledger SET log_key = ? WHERE log_key IS NULL", (key,))
+        return self.log_key()
 
     def head(self) -> TreeHead:
         """Return the newest committed head."""
@@ -164,7 +178,7 @@ class SqlLedger:
                 tree = write_tree(connection, tree, step.leaves, newest)
                 root = tree.root
             refused = write_intents(connection, changes.intents)
-        self._tree, self._newest, self._epoch = tree, newest, self._epoch + step.epochs
+        self._tree, self._newest = tree, newest
         self._documents.update((each.document_id, each) for each in changes.documents)
         return Committed(TreeHead(tree.size, root), size, refused)
 

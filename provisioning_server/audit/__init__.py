@@ -1,0 +1,1 @@
+"""What others can check of a ledger: checkpoints of its log, exported logs, birth records, witnesses."""

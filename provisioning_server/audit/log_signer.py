@@ -1,0 +1,68 @@
+"""Checkpoints of a ledger's log, signed on demand."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from atcaprov.errors import Code, UsageError
+from atcaprov.transparency.checkpoint import Checkpoint, SignedCheckpoint
+from atcaprov.transparency.verifier_keys import VerifierKey
+from provisioning_server.audit.log_key import LogKey
+from provisioning_server.ledger.store import Ledger, LogIdentity, TreeHead
+
+_PREFIX: Final = "atcaprov.ledger"
+
+
+def origin_of(identity: LogIdentity) -> str:
+    """Return the first line of a log's checkpoints: `atcaprov.ledger/<ledger id>/<epoch>`."""
+    return f"{_PREFIX}/{identity.ledger_id.hex()}/{identity.epoch}"
+
+
+class LogSigner:
+    """Signs the newest committed head of a ledger. The same head gets the same checkpoint without a new signature."""
+
+    def __init__(self, ledger: Ledger, key: LogKey) -> None:
+        """Check that the key is the ledger's, which becomes so if it has none.
+
+        Raises:
+            UsageError: LOG_KEY_OTHER if the ledger has another key.
+            AtcaProvError: RECORDS_FAILED.
+        """
+        self._ledger = ledger
+        self._key = key
+        self._last: tuple[LogIdentity, TreeHead, SignedCheckpoint] | None = None
+        own = self.verifier_key.encoded
+        if ledger.claim_log_key(own) != own:
+            raise UsageError(
+                "The key of this server's log is not the key with which this ledger's checkpoints are signed.",
+                advice="Copy log-key.pem from a server on the same ledger, or from a backup of the data folder.",
+                code=Code.LOG_KEY_OTHER,
+            )
+
+    @property
+    def verifier_key(self) -> VerifierKey:
+        """Return the public key, as others need it to check the log in its present epoch."""
+        return self._key.signer(origin_of(self._ledger.identity)).key
+
+    def checkpoint(self) -> SignedCheckpoint:
+        """Return the signed checkpoint of the newest committed head; raises AtcaProvError as the ledger."""
+        identity, head = self._head()
+        if self._last is None or self._last[:2] != (identity, head):
+            origin = origin_of(identity)
+            signed = Checkpoint(origin, head.size, head.root).signed_by(self._key.signer(origin))
+            self._last = (identity, head, signed)
+        return self._last[2]
+
+    def _head(self) -> tuple[LogIdentity, TreeHead]:
+        """Return a head with the epoch that it belongs to, which another server may end meanwhile."""
+        while True:
+            identity = self._ledger.identity
+            head = self._ledger.head()
+            if self._ledger.identity == identity:
+                return identity, head
+
+
+def verifier_key_of(ledger: Ledger) -> VerifierKey | None:
+    """Return the public key that a ledger keeps of its log, None if no checkpoint was ever signed."""
+    public = ledger.log_key()
+    return VerifierKey.from_parts(origin_of(ledger.identity), public) if public else None
