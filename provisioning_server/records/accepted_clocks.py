@@ -46,17 +46,18 @@ def _utc(text: str) -> datetime:
 
 def last_accepted(data: Path) -> AcceptedClock | None:
     """Return the newest line of a data folder; raises OSError, UsageError FILE_INVALID for a damaged file."""
-    lines = _lines(data)
+    lines = all_accepted(data)
     return lines[-1] if lines else None
 
 
 def accept(data: Path, clock: AcceptedClock) -> None:
     """Add a line, durably; raises as `last_accepted`."""
-    text = "\n".join((_HEADER, *(line.to_line() for line in (*_lines(data), clock)), ""))
+    text = "\n".join((_HEADER, *(line.to_line() for line in (*all_accepted(data), clock)), ""))
     durable_files.replace(data / FILE_NAME, text.encode(), _MODE)
 
 
-def _lines(data: Path) -> list[AcceptedClock]:
+def all_accepted(data: Path) -> list[AcceptedClock]:
+    """Return all lines of a data folder, oldest first; raises as `last_accepted`."""
     path = data / FILE_NAME
     try:
         header, *lines = path.read_text(encoding="utf-8").splitlines()

@@ -43,6 +43,15 @@ def test_the_options_of_atcaprov_are_explained() -> None:
     assert set(options(atcaprov)) - OF_CLICK - set(OPTION.findall(text)) == set()
 
 
+def test_the_options_of_the_commands_of_the_server_are_explained() -> None:
+    explained = set(OPTION.findall((REFERENCE / "server-commands.md").read_text(encoding="utf-8")))
+    context = click.Context(provisioning_server)
+    for name in provisioning_server.list_commands(context):
+        below = provisioning_server.get_command(context, name)
+        assert below is not None
+        assert set(options(below)) - OF_CLICK - explained == set()
+
+
 @pytest.mark.parametrize("page", sorted(REFERENCE.glob("*.md")), ids=lambda page: page.name)
 def test_no_page_explains_a_missing_option(page: Path) -> None:
     there = OF_CLICK.union(*map(options, PROGRAMS))

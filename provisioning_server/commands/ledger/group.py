@@ -7,6 +7,6 @@ import click
 from atcaprov.program.lazy_group import LazyGroup
 
 
-@click.group("ledger", cls=LazyGroup, modules={})
+@click.group("ledger", cls=LazyGroup, modules={"import": "provisioning_server.commands.ledger.import_folder"})
 def group() -> None:
     """Search, export, back up and restore the ledger."""
