@@ -39,8 +39,10 @@ if TYPE_CHECKING:
     from atcaprov.hal.emulated import EmulatedHal
     from atcaprov.hal.registry import open_hal, register_hal
     from atcaprov.hal.tracing.trace_file import read_trace
+    from atcaprov.provisioning.board_report import Acknowledgement, BoardReport
     from atcaprov.provisioning.profile import DeliveredPart, Profile
     from atcaprov.provisioning.provision import Provisioned, Provisioner
+    from atcaprov.provisioning.server_exchange import send_report
     from atcaprov.provisioning.tcp_client import TcpClient
     from atcaprov.provisioning.user_functions import UserFunctions
     from atcaprov.stages import Stage, StageStatus
@@ -48,10 +50,12 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Acknowledgement",
     "Act",
     "Allow",
     "AtcaProvError",
     "Board",
+    "BoardReport",
     "CertInfo",
     "CertificateError",
     "Code",
@@ -83,6 +87,7 @@ __all__ = [
     "read_trace",
     "read_zone_file",
     "register_hal",
+    "send_report",
     "verify_chain",
 ]
 
@@ -115,10 +120,13 @@ _HOMES: Final = {
     "register_hal": "atcaprov.hal.registry",
     "read_trace": "atcaprov.hal.tracing.trace_file",
     "DataZoneWriter": "atcaprov.device.zones.data_zone",
+    "Acknowledgement": "atcaprov.provisioning.board_report",
+    "BoardReport": "atcaprov.provisioning.board_report",
     "DeliveredPart": "atcaprov.provisioning.profile",
     "Profile": "atcaprov.provisioning.profile",
     "Provisioned": "atcaprov.provisioning.provision",
     "Provisioner": "atcaprov.provisioning.provision",
+    "send_report": "atcaprov.provisioning.server_exchange",
     "TcpClient": "atcaprov.provisioning.tcp_client",
     "UserFunctions": "atcaprov.provisioning.user_functions",
     "Stage": "atcaprov.stages",

@@ -13,15 +13,21 @@ from atcaprov.errors import CertificateError, Code
 _CHALLENGE_SIZE = 32
 
 
-def prove_key(device: Device, slot: int, public_key: bytes) -> None:
-    """Have the chip sign a fresh random challenge and verify it under `public_key`, 64 bytes X||Y."""
-    digest = hashlib.sha256(secrets.token_bytes(_CHALLENGE_SIZE)).digest()
-    if not verify_digest(public_key, digest, device.sign(slot, digest)):
+def prove_key(device: Device, slot: int, public_key: bytes, digest: bytes | None = None) -> bytes:
+    """Have the chip sign and verify it under `public_key`, 64 bytes X||Y; return the signature R||S.
+
+    It signs `digest`, 32 bytes that no one else chose, or that of a fresh random challenge.
+    """
+    if digest is None:
+        digest = hashlib.sha256(secrets.token_bytes(_CHALLENGE_SIZE)).digest()
+    signature = device.sign(slot, digest)
+    if not verify_digest(public_key, digest, signature):
         raise CertificateError(
             "The chip's private key does not fit its certificate.",
             advice="The chip is locked: it cannot be repaired.",
             code=Code.KEY_MISMATCH,
         )
+    return signature
 
 
 def reason_not_to_sign(zone: ConfigZone, slot: int) -> str | None:

@@ -42,6 +42,8 @@ class IssuedCertificates:
     writes: tuple[SlotContent, ...]
     signer_public_key: bytes
     """X||Y of the signer that certified."""
+    challenge: bytes = b""
+    """What the proof of possession answers, 32 bytes; empty if the server wants none."""
 
     @classmethod
     def checked(
@@ -72,6 +74,7 @@ class IssuedCertificates:
             reply.signer_compressed,
             _checked_writes(reply, chip, offer, profile, signer_public_key),
             signer_public_key,
+            reply.challenge,
         )
 
 

@@ -11,7 +11,7 @@ from atcaprov.inspection.certificates.defined import IssuerDefinitions, rebuilt_
 from atcaprov.inspection.key_proof import prove_key
 from atcaprov.provisioning.certificate_reply import ChipKey, IssuedCertificates
 from atcaprov.provisioning.signer_offer import SignerOffer
-from atcaprov.provisioning.validation import validate
+from atcaprov.provisioning.validation import PossessionProof, validate
 
 
 def judged(device: Device, chip: ChipKey | None, offer: SignerOffer, cert_info: CertInfo) -> ProvisioningError:
@@ -45,13 +45,13 @@ def finished_elsewhere(
 
 def validate_as_issued(
     device: Device, chip: ChipKey, issued: IssuedCertificates, offer: SignerOffer, cert_info: CertInfo
-) -> None:
+) -> PossessionProof:
     """Check what is on the chip as `validate`; a chip with other certificates that are valid is set aside, not scrap.
 
     A server that gives other certificates than those it issued first may have lost its records. Raises as `validate`.
     """
     try:
-        validate(device, chip, issued, offer, cert_info)
+        return validate(device, chip, issued, offer, cert_info)
     except CertificateError as error:
         if error.code == Code.CERTIFICATE_MISMATCH and _is_good_by_itself(device, chip, offer, cert_info):
             error.board = Board.SET_ASIDE

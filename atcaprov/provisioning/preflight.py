@@ -14,6 +14,7 @@ from atcaprov.provisioning.profile import Profile
 from atcaprov.provisioning.server_exchange import ask
 from atcaprov.provisioning.signer_offer import SignerOffer
 from atcaprov.provisioning.user_functions import UserFunctions
+from atcaprov.provisioning.validation import PossessionProof
 from atcaprov.wire.messages import CertificatesReply, CertificatesRequest
 
 
@@ -54,6 +55,10 @@ class Preflight:
         """The chip with the key that the server has certified before."""
         self.issued: IssuedCertificates | None = None
         """What the server has issued for this chip before."""
+        self.challenged: CertificatesReply | None = None
+        """The newest reply of the server with a challenge, checked or not: it wants a report of this chip."""
+        self.proof: PossessionProof | None = None
+        """What the chip signed in stage 10."""
         self.next_url: str | None = None
         """Where the chip is once it has slept, if it moves in this run."""
 
@@ -112,6 +117,7 @@ class Preflight:
         )
         self.device.rest()  # a server takes longer than the chip's watchdog
         reply = ask(self.functions, request, CertificatesReply)
+        self.challenged = reply if reply.challenge else None
         require_offered(reply, self.offer, self.profile)
         try:
             return IssuedCertificates.checked(reply, chip, self.offer, self.cert_info, self.profile)

@@ -13,10 +13,12 @@ from atcaprov.certs.cert_info import CertInfo
 from atcaprov.chip.memory_map import REVISION
 from atcaprov.device.device import Device
 from atcaprov.errors import AtcaProvError, Board, DeviceError
+from atcaprov.provisioning.board_report import BoardReport
 from atcaprov.provisioning.checks import require_chip, require_station
 from atcaprov.provisioning.preflight import Preflight
 from atcaprov.provisioning.profile import DeliveredPart, Profile
 from atcaprov.provisioning.run import BLANK_STEPS, Run, Step
+from atcaprov.provisioning.run_outcome import RunOutcome
 from atcaprov.provisioning.trust_flex_run import TrustFlexRun, trust_flex_steps
 from atcaprov.provisioning.user_functions import UserFunctions
 from atcaprov.stages import Stage, StageStatus
@@ -97,32 +99,55 @@ class Provisioner:
         """
         flight = self._checked_station(chip_serial=serial_number)
         flight.device = device
+        outcome = RunOutcome()
+        try:
+            provisioned = self._on_chip(flight, outcome)
+        except BaseException as error:
+            self._report(outcome.report(flight, error))
+            raise
+        self._report(outcome.report(flight, None))
+        return provisioned
+
+    def _on_chip(self, flight: Preflight, outcome: RunOutcome) -> Provisioned:
+        device = flight.device
         with device.burst():
             try:
-                return self._run(flight)
+                return self._run(flight, outcome)
             except DeviceError as error:
                 device.explain(error)
                 raise
             finally:
                 device.rest()
 
-    def _run(self, flight: Preflight) -> Provisioned:
+    def _report(self, report: BoardReport | None) -> None:
+        """Give the report to the user functions; the board's fate is decided, whatever they do."""
+        if report is None:
+            return
+        try:
+            self._functions.report(report)
+        except Exception as error:
+            _LOG.warning("The report on chip %s was not kept.", report.serial_number.hex().upper(), exc_info=error)
+            if not isinstance(error, AtcaProvError):
+                error = AtcaProvError(f"The report of the chip was not kept: {error!r}.")
+            self._functions.warning(error)
+
+    def _run(self, flight: Preflight, outcome: RunOutcome) -> Provisioned:
         require_chip(flight)
         _LOG.info("Chip %s, revision %s.", flight.serial_number.hex().upper(), flight.revision.hex().upper())
         run, steps = _begun(flight)
         try:
             for step in steps:
-                self._take(step, run)
+                self._take(step, run, outcome)
         except AtcaProvError as error:
             error.serial_number = run.serial_number
             raise
         return _result(run)
 
-    def _take(self, step: Step, run: Run) -> None:
+    def _take(self, step: Step, run: Run, outcome: RunOutcome) -> None:
         if not step.needed(run):
-            self._notify(step.stage, StageStatus.SKIPPED, step.skipped_because)
+            self._notify(outcome, step.stage, StageStatus.SKIPPED, step.skipped_because)
             return
-        self._notify(step.stage, StageStatus.START)
+        self._notify(outcome, step.stage, StageStatus.START)
         run.has_acted = run.has_acted or bool(step.permits)
         try:
             if step.permits and step.stage not in _BEFORE_THE_LOCK:
@@ -134,11 +159,12 @@ class Provisioner:
                 error.stage = step.stage
                 if run.has_acted:
                     _correct_fate(error, run)
-            self._notify(step.stage, StageStatus.ERROR)
+            self._notify(outcome, step.stage, StageStatus.ERROR)
             raise
-        self._notify(step.stage, StageStatus.DONE)
+        self._notify(outcome, step.stage, StageStatus.DONE)
 
-    def _notify(self, stage: Stage, status: StageStatus, reason: str = "") -> None:
+    def _notify(self, outcome: RunOutcome, stage: Stage, status: StageStatus, reason: str = "") -> None:
+        outcome.notice(stage, status)
         _LOG.info("Stage %d %s: %s%s", stage.value, stage.name, status, f" ({reason})" if reason else "")
         self._functions.notify(stage, status)
 

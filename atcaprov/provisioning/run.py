@@ -151,7 +151,7 @@ class Run:
         """Stage 10."""
         assert self.chip is not None
         assert self.issued is not None
-        validate_as_issued(self.device, self.chip, self.issued, self.offer, self.cert_info)
+        self._flight.proof = validate_as_issued(self.device, self.chip, self.issued, self.offer, self.cert_info)
 
 
 def exchanged() -> ProvisioningError:

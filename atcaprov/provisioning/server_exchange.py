@@ -8,9 +8,10 @@ from dataclasses import replace
 from typing import Final, TypeVar
 
 from atcaprov.errors import Board, Code, ProtocolError, ServerRejected
+from atcaprov.provisioning.board_report import Acknowledgement, BoardReport
 from atcaprov.provisioning.user_functions import UserFunctions
 from atcaprov.wire.connection import Connection, Role
-from atcaprov.wire.messages import REQUEST_NUMBER_MAX, AnyMessage, ErrorReply
+from atcaprov.wire.messages import REQUEST_NUMBER_MAX, AnyMessage, ErrorReply, ReportReply
 
 Reply = TypeVar("Reply")
 _LOG: Final = logging.getLogger(__name__)
@@ -42,3 +43,13 @@ def ask(functions: UserFunctions, request: AnyMessage, reply_type: type[Reply]) 
             code=Code.UNEXPECTED_MESSAGE,
         )
     return reply
+
+
+def send_report(functions: UserFunctions, report: BoardReport) -> Acknowledgement:
+    """Send a report to the server that sent the challenge; it is recorded when this returns, and may be discarded.
+
+    The same report may be sent again if this fails. Raises as `ask`; ServerRejected with the code CHALLENGE_UNKNOWN if
+    another server sent the challenge.
+    """
+    reply = ask(functions, report.request, ReportReply)
+    return Acknowledgement(reply.proven, reply.checkpoint)

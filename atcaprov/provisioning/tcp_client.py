@@ -7,7 +7,9 @@ import socket
 import time
 from typing import Final
 
-from atcaprov.errors import Code, TransportError
+from atcaprov.errors import AtcaProvError, Code, TransportError
+from atcaprov.provisioning.board_report import BoardReport
+from atcaprov.provisioning.server_exchange import send_report
 from atcaprov.provisioning.user_functions import UserFunctions
 
 DEFAULT_HOST: Final = "localhost"
@@ -85,6 +87,20 @@ class TcpClient(UserFunctions):
     def certreq_done(self) -> None:
         """Keep the connection for the next chip."""
         self._in_exchange = False
+
+    def report(self, report: BoardReport) -> None:
+        """Send the report once; if that fails, the certificate stays unproven until the board is started again.
+
+        Override it to keep reports until the server has them. A run that was interrupted is not reported.
+        """
+        if report.code == Code.INTERRUPTED:
+            return
+        try:
+            send_report(self, report)
+        except AtcaProvError as error:
+            _LOG.warning(
+                "The report on chip %s did not reach the server: %s", report.serial_number.hex().upper(), error
+            )
 
     def _connected(self) -> socket.socket:
         if self._socket is None:

@@ -6,6 +6,7 @@ import abc
 
 from atcaprov.device.zones.data_zone import DataZoneWriter
 from atcaprov.errors import AtcaProvError
+from atcaprov.provisioning.board_report import BoardReport
 from atcaprov.stages import Stage, StageStatus
 
 
@@ -52,6 +53,13 @@ class UserFunctions(abc.ABC):
 
     def warning(self, warning: AtcaProvError) -> None:  # noqa: B027 - it stops nothing
         """Handle a warning about a chip, before its first stage; the run continues. Return soon."""
+
+    def report(self, report: BoardReport) -> None:  # noqa: B027 - without it the certificate stays unproven
+        """Keep or send the report on a chip whose run has ended, however it ended; its fate is decided.
+
+        Called only if the server wants one. `send_report` sends it; keep it until that succeeds. An exception is logged
+        and given to `warning`.
+        """
 
     def address_changes(self, address: int, url: str) -> None:  # noqa: B027 - most products keep the address
         """Handle, before stage 1, a chip that moves to another I2C address (8-bit form); `url` is its device URL there.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -24,9 +25,12 @@ from atcaprov.wire.connection import Connection, Role
 from atcaprov.wire.fields import SlotWrite
 from atcaprov.wire.messages import (
     AnyMessage,
+    AnyRequest,
     CertificatesReply,
     CertificatesRequest,
     ErrorReply,
+    ReportReply,
+    ReportRequest,
     SignerReply,
     SignerRequest,
 )
@@ -50,6 +54,9 @@ class MemoryCa:
         self.device_definition = device_definition(device, signer=signer, at=now)
         self.issued: dict[tuple[bytes, bytes], CertificatesReply] = {}
         self.tells_time = True
+        self.gives_challenges = False
+        self.challenges: list[bytes] = []
+        self.reported: list[ReportRequest] = []
 
     @cached_property
     def root_public_key(self) -> bytes:
@@ -137,13 +144,19 @@ class MemoryCa:
                 self.signer_definition.to_bytes(),
                 server_time=int(datetime.now(UTC).timestamp()) if self.tells_time else 0,
             )
+        if isinstance(request, ReportRequest):
+            self.reported.append(request)
+            return ReportReply(proven=bool(request.signature))
         assert isinstance(request, CertificatesRequest)
         chip = serial_number(request.config_zone), request.public_key
         if chip not in self.issued:
             if request.existing_only:
                 return ErrorReply(Code.NOT_ISSUED.value, "Nothing was issued for this chip and key.", False)
             self.issued[chip] = self.certify(*chip)
-        return self.issued[chip]
+        if not self.gives_challenges:
+            return self.issued[chip]
+        self.challenges.append(secrets.token_bytes(32))
+        return replace(self.issued[chip], challenge=self.challenges[-1])
 
 
 def _sign(key: ec.EllipticCurvePrivateKey, digest: bytes) -> bytes:
@@ -177,7 +190,7 @@ class InMemory(UserFunctions):
     def certreq_send(self, data: bytes) -> None:
         self._server.receive_data(data)
         request = self._server.next_event()
-        assert isinstance(request, SignerRequest | CertificatesRequest)
+        assert isinstance(request, AnyRequest)
         self.requests.append(request)
         self._pending = self.raw(self._server.send(self.tamper(self.authority.answer(request))))
 
