@@ -79,7 +79,7 @@ def format_version_for(year: int, expire_years: int) -> int:
 
 def check_issue_date(issue_date: datetime, format_version: int) -> None:
     """Refuse an issue date that the compressed form cannot hold: not in UTC, with minutes, or a year out of range."""
-    _check_utc(issue_date)
+    require_utc(issue_date)
     if issue_date.minute or issue_date.second or issue_date.microsecond:
         raise CertificateError(
             f"The issue date {issue_date.isoformat()} is not on the full hour; the chip stores hours only.",
@@ -100,7 +100,8 @@ def check_issue_date(issue_date: datetime, format_version: int) -> None:
 _once_an_hour = functools.lru_cache(maxsize=128)
 
 
-def _check_utc(issue_date: datetime) -> None:
+def require_utc(issue_date: datetime) -> None:
+    """Raise CertificateError unless a date is given in UTC."""
     if issue_date.tzinfo is not UTC and issue_date.utcoffset() != timedelta(0):
         raise CertificateError("The issue date must be given in UTC.")
 
@@ -151,7 +152,7 @@ def validity_texts(
     issue_date: datetime, expire_years: int, issue_format: DateFormat, expire_format: DateFormat
 ) -> tuple[bytes, bytes]:
     """Return notBefore and notAfter as in the certificate; raises as `format_date`."""
-    _check_utc(issue_date)
+    require_utc(issue_date)
     return _validity_texts(issue_date, expire_years, issue_format, expire_format)
 
 

@@ -7,6 +7,7 @@ was signed exists. Nothing is parsed again: a server must reach thousands of cer
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from datetime import datetime
 
 from atcaprov.certs import rebuild as rebuilding
 from atcaprov.certs.compressed_form import CompressedCertificate, hashed_dates
-from atcaprov.certs.dates import check_issue_date, format_version_for
+from atcaprov.certs.dates import check_issue_date, format_version_for, require_utc
 from atcaprov.certs.definitions.definition import CertificateDefinition
 from atcaprov.certs.keys import SIGNATURE_SIZE, load_issuer_key, load_public_key, verify_digest
 from atcaprov.errors import CertificateError, Code
@@ -61,6 +62,7 @@ class PendingCertificate:
         self._ca_public_key = ca_public_key
         self._chip_serial = chip_serial
         load_issuer_key(ca_public_key)
+        require_utc(issue_date)
         self._fields = _unsigned(definition, signer_id, issue_date)
         # Packing checks every field, so that nothing is signed that could not be compressed.
         self._packed = self._fields.pack()
@@ -151,7 +153,12 @@ def _mismatch(what: str) -> CertificateError:
     )
 
 
+@functools.lru_cache(maxsize=64)
 def _unsigned(definition: CertificateDefinition, signer_id: bytes, issue_date: datetime) -> CompressedCertificate:
+    """Return the compressed form without its signature, which is the same for all of a signer in one hour.
+
+    Only dates in UTC may come here: equal moments of two time zones are one key of the cache.
+    """
     version = format_version_for(issue_date.year, definition.expire_years)
     _check_date(definition, issue_date, version)
     return CompressedCertificate(

@@ -26,12 +26,12 @@ _CURVE: Final = ec.SECP256R1()
 _PREHASHED: Final = ec.ECDSA(utils.Prehashed(hashes.SHA256()))
 
 
-@functools.lru_cache(maxsize=16)
+@functools.lru_cache(maxsize=512)
 def load_public_key(xy: bytes) -> ec.EllipticCurvePublicKey:
     """Return the key of the point X||Y (64 bytes).
 
     Raises CertificateError (key-mismatch) when the length is wrong or the point is not on the curve. The last few are
-    cached: an issuer uses a key more than once.
+    cached: an issuer uses each key of a batch more than once.
     """
     if len(xy) != PUBLIC_KEY_SIZE:
         raise CertificateError(f"A public key has 64 bytes, not {len(xy)}.", code=Code.KEY_MISMATCH)
@@ -52,7 +52,7 @@ def raw_public_key(key: ec.EllipticCurvePublicKey) -> bytes:
     return key.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)[1:]
 
 
-@functools.lru_cache(maxsize=256)
+@functools.lru_cache(maxsize=512)
 def key_id(xy: bytes) -> bytes:
     """Return the key identifier (20 bytes) of X||Y: SHA-1 of 04||X||Y (RFC 5280, 4.2.1.2, method 1)."""
     return hashlib.sha1(b"\x04" + xy, usedforsecurity=False).digest()
@@ -67,7 +67,7 @@ def raw_signature(der: bytes) -> bytes:
         raise CertificateError("The bytes are not a P-256 signature in DER.") from error
 
 
-@functools.lru_cache(maxsize=16)
+@functools.lru_cache(maxsize=512)
 def der_signature(rs: bytes) -> bytes:
     """Return SEQUENCE { INTEGER r, INTEGER s } of R||S (64 bytes): minimal, unsigned, 8 to 72 bytes.
 

@@ -5,8 +5,10 @@ The order of steps is the vendor's (cryptoauthlib lib/atcacert/atcacert_def.c an
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from atcaprov.certs import dates, serial_number
 from atcaprov.certs.compressed_form import CompressedCertificate, hashed_dates
@@ -115,18 +117,35 @@ def patched_template(
     """Return the template with keys, key ids, dates and signer id put in."""
     if len(public_key) != PUBLIC_KEY_SIZE or len(ca_public_key) != PUBLIC_KEY_SIZE:
         raise CertificateError("Public keys must be given as X||Y, 64 bytes.", code=Code.KEY_MISMATCH)
+    dates.require_utc(fields.issue_date)
+    certificate = bytearray(
+        _same_for_an_hour(definition, ca_public_key, fields.issue_date, fields.expire_years, fields.signer_id)
+    )
+    elements = definition.std_cert_elements
+    _put(certificate, elements[StdElement.PUBLIC_KEY], public_key)
+    _put(certificate, elements[StdElement.SUBJ_KEY_ID], key_id(public_key))
+    return certificate
+
+
+@functools.lru_cache(maxsize=64)
+def _same_for_an_hour(
+    definition: CertificateDefinition, ca_public_key: bytes, issue_date: datetime, expire_years: int, signer_id: bytes
+) -> bytes:
+    """Return the template with all that the certificates of one signer and one hour have in common.
+
+    A server makes thousands of them, and builds each twice. Only dates in UTC may come here: equal moments of two time
+    zones are one key of the cache.
+    """
     certificate = bytearray(definition.cert_template)
     elements = definition.std_cert_elements
     _put(certificate, elements[StdElement.AUTH_KEY_ID], key_id(ca_public_key))
-    _put(certificate, elements[StdElement.PUBLIC_KEY], public_key)
-    _put(certificate, elements[StdElement.SUBJ_KEY_ID], key_id(public_key))
     begin, end = dates.validity_texts(
-        fields.issue_date, fields.expire_years, definition.issue_date_format, definition.expire_date_format
+        issue_date, expire_years, definition.issue_date_format, definition.expire_date_format
     )
     _put(certificate, elements[StdElement.ISSUE_DATE], begin)
     _put(certificate, elements[StdElement.EXPIRE_DATE], end)
-    _put(certificate, elements[StdElement.SIGNER_ID], fields.signer_id.hex().upper().encode())
-    return certificate
+    _put(certificate, elements[StdElement.SIGNER_ID], signer_id.hex().upper().encode())
+    return bytes(certificate)
 
 
 def put_serial(
@@ -164,9 +183,9 @@ def put_elements(
         serial = serial_number.checked_chip_serial(chip_serial)
         # The serial number as the configuration zone holds it: bytes 0-3 and 8-12.
         config = serial[:4] + bytes(4) + serial[4:]
-    for element in definition.cert_elements:
+    for element, is_of_serial in definition.sources_of_elements:
         location = element.device_loc
-        if element in definition.elements_of_chip_serial:
+        if is_of_serial:
             data = config[location.offset : location.offset + location.count]
         else:
             data = _from_chip(location, stored)
@@ -204,8 +223,10 @@ def with_signature(certificate: bytearray, definition: CertificateDefinition, si
 
 def _put(certificate: bytearray, location: CertLocation, value: bytes) -> None:
     # Values have the length of their element by the checks of the definition.
-    if location.count:
-        certificate[location.offset : location.offset + location.count] = value
+    count = location.count
+    if count:
+        offset = location.offset
+        certificate[offset : offset + count] = value
 
 
 def slot_contents(definition: CertificateDefinition, *, compressed: bytes, public_key: bytes) -> list[SlotContent]:

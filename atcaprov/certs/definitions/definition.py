@@ -59,6 +59,14 @@ class CertificateDefinition(DefinitionFields):
     def __post_init__(self) -> None:
         definition_checks.check(self)
 
+    def __hash__(self) -> int:
+        return self._hash
+
+    @functools.cached_property
+    def _hash(self) -> int:
+        """Computed once: a definition is the key of caches that each certificate asks."""
+        return hash((self.name, self.role, self.cert_template, self.std_cert_elements))
+
     @functools.cached_property
     def write_slots(self) -> Mapping[int, str]:
         """Data slots of the certificate's parts, with the name of each part."""
@@ -78,7 +86,12 @@ class CertificateDefinition(DefinitionFields):
     @functools.cached_property
     def elements_of_chip_serial(self) -> tuple[CertElement, ...]:
         """The elements that are taken from the chip's serial number."""
-        return tuple(each for each in self.cert_elements if definition_checks.is_chip_serial(each.device_loc))
+        return tuple(element for element, is_of_serial in self.sources_of_elements if is_of_serial)
+
+    @functools.cached_property
+    def sources_of_elements(self) -> tuple[tuple[CertElement, bool], ...]:
+        """Each element beyond the standard ones, and whether it is taken from the chip's serial number."""
+        return tuple((each, definition_checks.is_chip_serial(each.device_loc)) for each in self.cert_elements)
 
     def require_issuable(self) -> None:
         """Raise CertificateError, with the reason, unless certificates can be issued; checked once."""

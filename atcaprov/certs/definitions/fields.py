@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import enum
 import functools
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final, Literal
 
 from atcaprov.certs import dates
@@ -118,31 +120,14 @@ class CertElement:
     def certificate_bytes(self, data: bytes) -> bytes:
         """Return the certificate's bytes for the chip's `data`; raises CertificateError if they do not fit."""
         for transform in self.transforms:
-            data = _transformed(data, transform)
+            if transform is not Transform.NONE:
+                data = _TRANSFORMED[transform](data)
         if len(data) != self.cert_loc.count:
             raise CertificateError(
                 f"Element {self.id} gives {len(data)} bytes for {self.cert_loc.count} in the certificate.",
                 code=Code.DEFINITION_INVALID,
             )
         return data
-
-
-def _transformed(data: bytes, transform: Transform) -> bytes:
-    match transform:
-        case Transform.NONE:
-            return data
-        case Transform.REVERSE:
-            return data[::-1]
-        case Transform.BIN2HEX_UC:
-            return data.hex().upper().encode()
-        case Transform.BIN2HEX_LC:
-            return data.hex().encode()
-        case Transform.BIN2HEX_SPACE_UC:
-            return data.hex(" ").upper().encode()
-        case Transform.BIN2HEX_SPACE_LC:
-            return data.hex(" ").encode()
-        case _:
-            return _from_hex(data)
 
 
 def _from_hex(data: bytes) -> bytes:
@@ -153,6 +138,20 @@ def _from_hex(data: bytes) -> bytes:
             error
         )
 
+
+_TRANSFORMED: Final[Mapping[Transform, Callable[[bytes], bytes]]] = MappingProxyType(
+    {
+        Transform.REVERSE: lambda data: data[::-1],
+        Transform.BIN2HEX_UC: lambda data: data.hex().upper().encode(),
+        Transform.BIN2HEX_LC: lambda data: data.hex().encode(),
+        Transform.BIN2HEX_SPACE_UC: lambda data: data.hex(" ").upper().encode(),
+        Transform.BIN2HEX_SPACE_LC: lambda data: data.hex(" ").encode(),
+        Transform.HEX2BIN_UC: _from_hex,
+        Transform.HEX2BIN_LC: _from_hex,
+        Transform.HEX2BIN_SPACE_UC: _from_hex,
+        Transform.HEX2BIN_SPACE_LC: _from_hex,
+    }
+)
 
 Role = Literal["signer", "device"]
 
@@ -194,7 +193,7 @@ class DefinitionFields:
         """Locations of the template's fields."""
         return certificate_layout(self.cert_template)
 
-    @property
+    @functools.cached_property
     def first_issue_year(self) -> int:
         """The first year in which the date formats of this definition are those that RFC 5280 demands."""
         first = dates.FIRST_YEAR
@@ -204,7 +203,7 @@ class DefinitionFields:
             first = max(first, dates.LAST_UTC_TIME_YEAR + 1 - self.expire_years)
         return first
 
-    @property
+    @functools.cached_property
     def last_issue_year(self) -> int:
         """The last year in which certificates of this definition can be issued."""
         last = dates.LAST_ISSUE_YEAR[self.format_version]
