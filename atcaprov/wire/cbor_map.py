@@ -21,8 +21,12 @@ _INT_LIMIT: Final = 1 << 64
 
 
 def encode_map(fields: dict[int, Any]) -> bytes:
-    """Encode a map of unsigned integer keys deterministically."""
-    return cbor2.dumps(fields, canonical=True)
+    """Encode a map of unsigned integer keys, which ascend, deterministically.
+
+    For such a map, and the plain values of messages, that is also the encoder's usual form, which takes half the time
+    of its canonical one.
+    """
+    return cbor2.dumps(fields)
 
 
 def decode_map(body: bytes, *, what: str) -> dict[int, Any]:
@@ -39,7 +43,7 @@ def decode_map(body: bytes, *, what: str) -> dict[int, Any]:
     if type(value) is not dict:
         raise ProtocolError(f"The body of a {what} is not a map.", advice=_ADVICE)
     _check_plain(value, what, MAX_DEPTH)
-    if encode_map(value) != body:
+    if encode_map(value) != body or not _is_sorted(value):
         raise ProtocolError(f"The body of a {what} is not in deterministic encoding.", advice=_ADVICE)
     return value
 
@@ -61,3 +65,11 @@ def _check_plain(value: object, what: str, depth: int) -> None:
             _check_plain(item, what, depth - 1)
     else:
         raise ProtocolError(f"A {what} holds a CBOR type that the protocol does not use.", advice=_ADVICE)
+
+
+def _is_sorted(value: object) -> bool:
+    """Return whether the keys of all maps in it ascend. For unsigned integers that is the order of their encodings."""
+    if type(value) is dict:
+        keys = list(value)
+        return keys == sorted(keys) and all(_is_sorted(item) for item in value.values())
+    return all(_is_sorted(item) for item in value) if type(value) is list else True

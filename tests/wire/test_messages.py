@@ -45,6 +45,23 @@ def test_reading_gives_what_was_written(message: AnyMessage) -> None:
 
 
 @pytest.mark.parametrize("message", ALL, ids=lambda m: type(m).__name__)
+def test_a_body_is_the_canonical_cbor_of_its_fields(message: AnyMessage) -> None:
+    assert message.body() == cbor2.dumps(_fields(message), canonical=True)
+    keys = [field.key for field in message.FIELDS]
+    assert keys == sorted(set(keys))
+
+
+@pytest.mark.parametrize(
+    "added", [{200: 1, 199: 2}, {200: {2: 0, 1: 0}}, {200: [0, {2: 0, 1: 0}]}], ids=["outer", "inner", "in an array"]
+)
+def test_keys_in_another_order_are_refused(added: dict[int, Any]) -> None:
+    body = cbor2.dumps({**_fields(REQUEST), **added})
+    assert cbor2.loads(body) == {**_fields(REQUEST), **added}
+    with pytest.raises(ProtocolError, match="deterministic"):
+        CertificatesRequest.from_body(body)
+
+
+@pytest.mark.parametrize("message", ALL, ids=lambda m: type(m).__name__)
 def test_each_message_is_in_the_table_of_types(message: AnyMessage) -> None:
     assert MESSAGES[message.TYPE] is type(message)
 
