@@ -35,10 +35,10 @@ NOT_ISSUED: Final = _rejected(
     Code.NOT_ISSUED, "No certificate was issued for this chip and this key. Use a new chip.", False
 )
 CHALLENGE_UNKNOWN: Final = _rejected(
-    Code.CHALLENGE_UNKNOWN, "This server sent no certificates with the challenge of the report.", False
+    Code.CHALLENGE_UNKNOWN, "This server sent no certificates of this chip with the challenge of the report.", False
 )
 REPORT_MISMATCH: Final = _rejected(
-    Code.REPORT_MISMATCH, "The report is for another chip or certificate than its challenge was sent for.", False
+    Code.REPORT_MISMATCH, "The report is for another certificate than the one that came with its challenge.", False
 )
 REPORT_DIFFERS: Final = _rejected(
     Code.REPORT_DIFFERS, "Another report with this challenge is recorded already. The first one stands.", False
