@@ -12,7 +12,6 @@ import click
 
 from atcaprov.bounded_reading import read_text
 from atcaprov.chip.execution_times import Times
-from atcaprov.chip.memory_map import SERIAL_SIZE
 from atcaprov.chip.parts import spaced
 from atcaprov.device.command_guard import GuardedHal
 from atcaprov.emulator.changes import explain_changes
@@ -28,6 +27,7 @@ from atcaprov.hal.tracing.trace_file import create_trace, read_trace
 from atcaprov.kit_protocol.firmware import FIRMWARES, PARSER3
 from atcaprov.program import event_loop
 from atcaprov.program.console_text import say
+from atcaprov.program.serial_number import SerialNumber
 from atcaprov.program.signals import stopped_by_signals
 from atcaprov.recording.answers_file import AnswersFile
 from atcaprov.recording.destructive.procedure import ask_and_lock, require_blank
@@ -48,24 +48,6 @@ _FILE: Final = click.Path(dir_okay=False, path_type=Path)
 _DIFFERENT: Final = 1
 _HERTZ: Final = 1000
 _PORT: Final = click.IntRange(0, 65535)
-
-
-class SerialNumber(click.ParamType[bytes]):
-    """The serial number of a chip: 18 hexadecimal digits."""
-
-    name = "serial number"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> bytes:
-        """Return it as 9 bytes."""
-        if isinstance(value, bytes):
-            return value
-        try:
-            serial = bytes.fromhex(str(value))
-        except ValueError:
-            serial = b""
-        if len(serial) != SERIAL_SIZE:
-            self.fail(f"'{value}' is not a serial number such as 01234038D92CA571EE.", param, ctx)
-        return serial
 
 
 @click.group("emulator")

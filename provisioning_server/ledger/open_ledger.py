@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from atcaprov import durable_files
+from atcaprov.bounded_reading import status
 from atcaprov.errors import AtcaProvError, Code, UsageError
 from atcaprov.transparency.merkle import EMPTY_ROOT
 from provisioning_server.ledger.sql import schema
@@ -38,6 +39,24 @@ def open_ledger(path: Path, now: datetime) -> SqlLedger:
     except (OSError, DatabaseError) as error:
         raise _unusable(path, getattr(error, "strerror", None) or str(error)) from error
     return SqlLedger(database, lambda: room_on_disk(path, ROOM_MIN))
+
+
+def open_for_reading(path: Path) -> SqlLedger:
+    """Open a ledger that exists, also while a server writes to it. Nothing can be written through it.
+
+    Raises:
+        UsageError: there is none, or as `open_ledger`.
+    """
+    if status(path) is None:
+        raise UsageError(
+            f"There is no ledger {path}.",
+            advice="Name the folder of the server with --data.",
+            code=Code.FILE_UNREADABLE,
+        )
+    try:
+        return SqlLedger(SqliteDatabase(path, read_only=True))
+    except DatabaseError as error:
+        raise _unusable(path, str(error)) from error
 
 
 def _create(path: Path, now: datetime) -> None:

@@ -7,6 +7,15 @@ import click
 from atcaprov.program.lazy_group import LazyGroup
 
 
-@click.group("ledger", cls=LazyGroup, modules={"import": "provisioning_server.commands.ledger.import_folder"})
+@click.group(
+    "ledger",
+    cls=LazyGroup,
+    modules={
+        "export": "provisioning_server.commands.ledger.export",
+        "import": "provisioning_server.commands.ledger.import_folder",
+        "search": "provisioning_server.commands.ledger.search",
+        "show": "provisioning_server.commands.ledger.show",
+    },
+)
 def group() -> None:
     """Search, export, back up and restore the ledger."""

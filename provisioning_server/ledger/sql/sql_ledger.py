@@ -39,6 +39,7 @@ from provisioning_server.ledger.store import (
     StoredCertificate,
     TreeHead,
 )
+from provisioning_server.ledger.summary import SignerSummary
 from provisioning_server.records.signer_documents import SignerDocuments
 
 _Event = TypeVar("_Event", Issued, Reported)
@@ -161,6 +162,22 @@ class SqlLedger:
         with self._reading() as connection:
             rows = connection.rows(f"{_CERTIFICATE}{condition} ORDER BY c.time, c.idx LIMIT ?", (*values, count))
             return [_stored(row) for row in rows]
+
+    def by_signer(self) -> Sequence[SignerSummary]:
+        """Return how many certificates there are of each signer, by its serial number."""
+        found = (
+            "SELECT s.signer_serial, s.issued, s.proven, s.first, s.last, s.newest, e.body FROM (SELECT signer_serial,"
+            " count(*) AS issued, count(proven) AS proven, min(time) AS first, max(time) AS last, max(idx) AS newest"
+            " FROM certificates GROUP BY signer_serial) s JOIN entries e ON e.idx = s.newest ORDER BY s.signer_serial"
+        )
+        with self._reading() as connection:
+            rows = connection.rows(found)
+            return [
+                SignerSummary(
+                    signer, _event(Issued, newest, body).record.signer_name, issued, proven, moment(first), moment(last)
+                )
+                for signer, issued, proven, first, last, newest, body in rows
+            ]
 
     def commit(self, changes: Changes) -> Committed:
         """Write a step durably: all of it, or raise and write nothing."""

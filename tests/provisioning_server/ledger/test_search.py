@@ -47,7 +47,7 @@ def filled(ledger: SqlLedger) -> SqlLedger:
         (CertificateFilter(fate=""), [2, 3, 5, 4]),
         (CertificateFilter(chip_serial=chip_serial(1), since=NOW + timedelta(seconds=2)), [5]),
     ],
-    ids=repr,
+    ids=lambda value: "",  # the serial number of a signer is another one in each process
 )
 @pytest.mark.parametrize("page", [1, 2, 100])
 def test_certificates_that_fit_are_found_oldest_first(

@@ -1,0 +1,62 @@
+"""A certificate of the ledger as fields for other programs: the names are stable, new ones are added at the end."""
+
+from __future__ import annotations
+
+import base64
+from datetime import UTC, datetime
+from typing import Final
+
+from provisioning_server.ledger.store import StoredCertificate
+
+_TO_SECONDS: Final = len("2026-11-21T10:15:40")
+Field = str | int | None
+COLUMNS: Final = (
+    "index",
+    "time",
+    "chip_serial",
+    "signer_serial",
+    "signer_name",
+    "signer_id",
+    "certificate_serial",
+    "public_key",
+    "compressed",
+    "documents",
+    "certificate",
+    "client",
+    "revision",
+    "config_revision",
+    "proven",
+    "fate",
+)
+
+
+def certificate_fields(stored: StoredCertificate) -> dict[str, Field]:
+    """Return the fields by their names, in the order of the columns.
+
+    Bytes are hexadecimal digits as in the signing log, the certificate is DER as Base64. What is unknown is None.
+    """
+    record = stored.record
+    values: tuple[Field, ...] = (
+        stored.index,
+        time_text(record.time),
+        record.chip_serial.hex().upper(),
+        record.signer_serial.hex().upper(),
+        record.signer_name,
+        record.signer_id.hex().upper(),
+        record.certificate_serial.hex().upper(),
+        record.public_key.hex().upper(),
+        record.compressed.hex().upper(),
+        record.documents,
+        base64.b64encode(record.certificate).decode(),
+        record.client or None,
+        record.revision.hex().upper() or None,
+        record.config_revision.hex().upper() or None,
+        None if stored.proven is None else time_text(stored.proven),
+        stored.fate or None,
+    )
+    return dict(zip(COLUMNS, values, strict=True))
+
+
+def time_text(moment: datetime) -> str:
+    """Return a time as `2026-11-21T10:15:40Z`."""
+    return f"{moment.astimezone(UTC).isoformat()[:_TO_SECONDS]}Z"

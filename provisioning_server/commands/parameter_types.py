@@ -1,0 +1,42 @@
+"""Values on the command line: serial numbers of certificates, and moments."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import click
+
+_SERIAL: Final = re.compile("(?:[0-9A-Fa-f]{2}){1,20}")
+"""RFC 5280, 4.1.2.2: at most 20 bytes."""
+
+
+class CertificateSerial(click.ParamType[bytes]):
+    """The serial number of a certificate: hexadecimal digits."""
+
+    name = "serial number"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> bytes:
+        """Return its bytes."""
+        if isinstance(value, bytes):
+            return value
+        if not _SERIAL.fullmatch(str(value)):
+            self.fail(f"'{value}' is not the serial number of a certificate: 2 to 40 hexadecimal digits.", param, ctx)
+        return bytes.fromhex(str(value))
+
+
+class Moment(click.ParamType[datetime]):
+    """A date or a time of ISO 8601; without an offset it is in UTC, as all times of the ledger are."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        """Return the moment in UTC."""
+        if isinstance(value, datetime):
+            return value
+        try:
+            found = datetime.fromisoformat(str(value))
+            return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+        except (ValueError, OverflowError):
+            self.fail(f"'{value}' is not a time such as 2026-11-21 or 2026-11-21T10:15:40Z.", param, ctx)
