@@ -24,7 +24,8 @@ def options(command: click.Command) -> Iterator[str]:
     """Give the long options of a command and of those under it."""
     for parameter in command.params:
         if isinstance(parameter, click.Option) and not parameter.hidden:
-            yield from (name for name in parameter.opts if name.startswith("--"))
+            names = (*parameter.opts, *parameter.secondary_opts)
+            yield from (name for name in names if name.startswith("--"))
     if isinstance(command, click.Group):
         context = click.Context(command)
         for name in command.list_commands(context):  # of `atcaprov` they are imported when they are asked for
