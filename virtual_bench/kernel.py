@@ -20,6 +20,7 @@ from virtual_bench.programs import BenchUnavailable, program, run
 METAPACKAGE: Final = "linux-image-amd64"
 MODULES: Final = (
     *("virtio_pci", "9pnet_virtio", "9p", "overlay"),
+    *("virtio_blk", "ext4", "virtio_console"),
     *("usbcore", "usbhid", "hid-generic", "vhci-hcd", "cdc-acm", "i2c-dev", "i2c-tiny-usb"),
 )
 _INIT: Final = Path(__file__).with_name("init.sh")

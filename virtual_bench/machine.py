@@ -8,7 +8,8 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -21,7 +22,8 @@ EXIT_GUEST_DIED: Final = 125
 PATIENCE: Final = 150.0
 """Seconds after which a test in there that waits for a program has failed: some 20 times what it takes on a busy
 machine, and little enough for the other tests to come."""
-_START: Final = Path(__file__).with_name("start.sh")
+START: Final = Path(__file__).with_name("start.sh")
+"""The usual second program of a guest: it starts udev."""
 _KEPT_ENVIRONMENT: Final = ("VIRTUAL_ENV", "PYTHONPATH", "CI", "LANG", "LC_ALL", "TZ", "PYTEST_ADDOPTS")
 _MEMORY_MIB: Final = "1536"
 OUT_VARIABLE: Final = "ATCAPROV_BENCH_OUT"
@@ -43,24 +45,29 @@ class GuestOutcome:
 class Guest:
     """A virtual machine over the files of this machine, which it cannot change; only `out` is shared for writing.
 
-    `out` holds afterwards what the command wrote there, and `rc`, `started`, `console.log`.
+    `out` holds afterwards what the command wrote there, and `rc`, `started`, `console.log`. `devices` are arguments of
+    QEMU for more devices; `start` is the second program of the guest.
     """
 
-    def __init__(self, kernel: Kernel, out: Path, *, processors: int) -> None:
+    def __init__(
+        self, kernel: Kernel, out: Path, *, processors: int, devices: Sequence[str] = (), start: Path = START
+    ) -> None:
         if any(character.isspace() for character in str(out)):
             raise BenchUnavailable(f"the path {out} has blanks, and the kernel's command line cannot name it")
         self._kernel = kernel
         self._out = out
         self._processors = processors
+        self._devices = devices
+        self._start = start
 
     def run(self, command: Sequence[str], *, seconds: float, show: bool = False) -> GuestOutcome:
         """Boot, run `command` as root in the current directory, power off; stop the machine after `seconds`.
 
         The console goes into a file; with `show` it is printed as well.
         """
-        self._write_scripts(command)
         begin = time.monotonic()
-        in_time = self._boot(seconds, None if show else subprocess.DEVNULL)
+        with self.running(command, show=show) as qemu:
+            in_time = _ends(qemu, seconds)
         whole = time.monotonic() - begin
         exit_code = self._exit_code() if in_time else EXIT_TIME_LIMIT
         return GuestOutcome(exit_code, self._boot_seconds(), whole)
@@ -68,23 +75,23 @@ class Guest:
     def _write_scripts(self, command: Sequence[str]) -> None:
         shutil.rmtree(self._out, ignore_errors=True)
         self._out.mkdir(parents=True)
-        shutil.copy(_START, self._out / "start.sh")
+        shutil.copy(self._start, self._out / "start.sh")
         kept = [f"export {name}={shlex.quote(os.environ[name])}" for name in _KEPT_ENVIRONMENT if name in os.environ]
         kept.append(f"export {OUT_VARIABLE}={shlex.quote(str(self._out))}")
         lines = (*kept, f"cd {shlex.quote(str(Path.cwd()))}", f"exec {shlex.join(command)}")
         (self._out / "command.sh").write_text("\n".join(lines) + "\n")
 
-    def _boot(self, seconds: float, stdout: int | None) -> bool:
-        """Return whether QEMU ended by itself in time."""
+    @contextmanager
+    def running(self, command: Sequence[str], *, show: bool = False) -> Iterator[subprocess.Popen[bytes]]:
+        """Boot, run `command`, and yield QEMU's process; it is killed at the end, as when the power fails."""
+        self._write_scripts(command)
+        stdout = None if show else subprocess.DEVNULL
         with subprocess.Popen(self._qemu(), stdin=subprocess.DEVNULL, stdout=stdout, start_new_session=True) as qemu:
             try:
-                qemu.wait(seconds)
-            except subprocess.TimeoutExpired:
-                return False
+                yield qemu
             finally:
                 if qemu.poll() is None:
                     os.killpg(qemu.pid, signal.SIGKILL)
-        return True
 
     def _qemu(self) -> list[str]:
         # Never KVM: a /dev/kvm that opens may still not run such a guest, without any error.
@@ -98,6 +105,7 @@ class Guest:
             *("-kernel", str(self._kernel.image), "-initrd", str(self._kernel.initramfs), "-append", kernel_words),
             *_shared_folder("root", Path("/"), "readonly=on,multidevs=remap"),
             *_shared_folder("out", self._out, "multidevs=remap"),
+            *self._devices,
         ]
 
     def _exit_code(self) -> int:
@@ -111,6 +119,15 @@ class Guest:
             return float((self._out / "started").read_text())
         except (FileNotFoundError, ValueError):
             return 0.0
+
+
+def _ends(qemu: subprocess.Popen[bytes], seconds: float) -> bool:
+    """Return whether QEMU ends by itself in time."""
+    try:
+        qemu.wait(seconds)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
 
 
 def _shared_folder(tag: str, path: Path, options: str) -> tuple[str, ...]:

@@ -19,6 +19,9 @@ _PACKAGES: Final = {
     "apt-cache": "apt",
     "dpkg": "dpkg",
     "nice": "coreutils",
+    "mkfs.ext4": "e2fsprogs",
+    "e2fsck": "e2fsprogs",
+    "debugfs": "e2fsprogs",
 }
 _SYSTEM_FOLDERS: Final = "/usr/sbin:/sbin"
 
