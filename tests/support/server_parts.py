@@ -9,6 +9,8 @@ from atcaprov.wire.messages import CertificatesRequest
 from provisioning_server.issuing.requests import ClientRequest, Request
 from provisioning_server.records.file_records import FileRecords
 from tests.support.in_memory_signer import MemorySigner, SigningKey
+from tests.support.numbered_chips import chip_serial as chip_serial
+from tests.support.numbered_chips import config_zone as config_zone
 
 CHIP_KEY = SigningKey().public_key
 OTHER_KEY = SigningKey().public_key
@@ -18,19 +20,6 @@ OTHER_KEY = SigningKey().public_key
 def key_of(number: int) -> bytes:
     """Return the key of a chip: each has its own; that of the first is CHIP_KEY."""
     return CHIP_KEY if number == 1 else SigningKey().public_key
-
-
-def config_zone(number: int, *, locked: bool = True) -> bytes:
-    """Return the configuration zone of the chip with the serial number 0123 0000 <number> EE."""
-    zone = bytearray(128)
-    zone[0:4] = bytes.fromhex("01230000")
-    zone[8:13] = number.to_bytes(4, "big") + b"\xee"
-    zone[87] = 0x00 if locked else 0x55
-    return bytes(zone)
-
-
-def chip_serial(number: int) -> bytes:
-    return bytes.fromhex("01230000") + number.to_bytes(4, "big") + b"\xee"
 
 
 def request(
