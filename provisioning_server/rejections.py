@@ -73,6 +73,17 @@ QUOTA_USED_UP: Final = _rejected(
 RECORDS_FAILED: Final = _rejected(
     Code.RECORDS_FAILED, "The server's records failed, so it issues nothing until it is restarted.", False
 )
+LEDGER_BEHIND: Final = _rejected(
+    Code.LEDGER_BEHIND, "The server's ledger is older than it was, so it signs nothing. Call the supervisor.", True
+)
+SIGNER_AHEAD: Final = _rejected(
+    Code.LEDGER_BEHIND, "The signer has made signatures that the server's ledger lacks. Call the supervisor.", True
+)
+COUNTER_BEHIND: Final = _rejected(
+    Code.COUNTER_BEHIND,
+    "The signer has made fewer signatures than the server's ledger has of it. Call the supervisor.",
+    True,
+)
 DISK_FULL: Final = _rejected(
     Code.DISK_FULL, "The disk of the server's records has too little room. Make room on it, then try again.", True
 )

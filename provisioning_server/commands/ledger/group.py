@@ -11,6 +11,7 @@ from atcaprov.program.lazy_group import LazyGroup
     "ledger",
     cls=LazyGroup,
     modules={
+        "accept-rollback": "provisioning_server.commands.ledger.accept_rollback",
         "export": "provisioning_server.commands.ledger.export",
         "import": "provisioning_server.commands.ledger.import_folder",
         "search": "provisioning_server.commands.ledger.search",

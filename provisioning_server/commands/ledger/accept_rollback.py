@@ -1,0 +1,63 @@
+"""The command `provisioning-server ledger accept-rollback`."""
+
+from __future__ import annotations
+
+import contextlib
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from atcaprov.bounded_reading import is_file
+from atcaprov.errors import Code, UsageError
+from atcaprov.program.console_text import say
+from atcaprov.program.serial_number import SerialNumber
+from provisioning_server.commands.data_option import data_option
+from provisioning_server.commands.locked_folder import locked_data_folder
+from provisioning_server.ledger.accept_rollback import accept_rollback
+from provisioning_server.ledger.changes import RollbackAccepted
+from provisioning_server.ledger.checkpoint_file import CheckpointFile
+from provisioning_server.ledger.open_ledger import FILE_NAME, open_ledger
+from provisioning_server.ledger.rollback_notes import RollbackFile
+
+
+@click.command("accept-rollback")
+@click.option(
+    "--signer",
+    metavar="SN",
+    type=SerialNumber(),
+    help="Serial number of the signer. Without it everything found is accepted.",
+)
+@click.option("--reason", metavar="TEXT", required=True, help="Why the ledger is behind. It is recorded permanently.")
+@data_option
+def command(signer: bytes | None, reason: str, data: Path) -> None:
+    """Accept that the ledger is behind, for a reason.
+
+    The server signs again then; it may not run meanwhile. Only what it has found itself is accepted. Put the newest
+    ledger back instead if it still exists: the chips of the missing certificates can get others.
+    """
+    now = datetime.now(UTC)
+    with locked_data_folder(data):
+        path = data / FILE_NAME
+        if not is_file(path):
+            raise UsageError(
+                f"There is no ledger {path}.",
+                advice="Name the folder with the ledger with --data.",
+                code=Code.FILE_UNREADABLE,
+            )
+        file = RollbackFile(data)
+        with contextlib.closing(open_ledger(path, now)) as ledger:
+            accepted, left = accept_rollback(ledger, file.read(), signer, reason, now)
+            epoch = ledger.identity.epoch
+        if any(each.checkpoint for each in accepted):
+            CheckpointFile(data).remove()
+        file.write(left)
+    for each in accepted:
+        say(_text(each))
+    say(f"The log goes on in epoch {epoch}." if accepted else "The ledger lacks nothing any more.")
+
+
+def _text(accepted: RollbackAccepted) -> str:
+    if accepted.checkpoint:
+        return "Accepted: the ledger is behind a checkpoint of it."
+    return f"Accepted: {accepted.missing} signatures of {accepted.signer_serial.hex().upper()} have no entry."
