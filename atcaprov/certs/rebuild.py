@@ -9,6 +9,7 @@ import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from atcaprov.certs import dates, serial_number
 from atcaprov.certs.compressed_form import CompressedCertificate, hashed_dates
@@ -23,6 +24,10 @@ from atcaprov.certs.definitions.definition import (
 )
 from atcaprov.certs.keys import PUBLIC_KEY_SIZE, der_signature, key_id, padded_public_key, unpadded_public_key
 from atcaprov.errors import CertificateError, Code
+
+_PUBLIC_KEY: Final = int(StdElement.PUBLIC_KEY)
+_SUBJECT_KEY_ID: Final = int(StdElement.SUBJ_KEY_ID)
+_SERIAL_NUMBER: Final = int(StdElement.CERT_SN)
 
 StoredData = Mapping[DeviceLocation, bytes]
 """The chip's bytes at locations that a definition names besides key, compressed form and chip serial."""
@@ -89,7 +94,8 @@ def _rebuilt(
     parsed = CompressedCertificate.parse(compressed)
     _check_same_definition(definition, parsed)
     certificate = patched_template(definition, parsed, public_key, ca_public_key)
-    _put(certificate, definition.element(StdElement.CERT_SN), _stored_serial(definition, stored))
+    if definition.sn_source is SerialSource.STORED:
+        _put(certificate, definition.std_cert_elements[_SERIAL_NUMBER], _stored_serial(definition, stored))
     put_elements(certificate, definition, chip_serial, stored)
     if definition.sn_source is not SerialSource.STORED:
         put_serial(certificate, definition, parsed.signer_id, public_key, hashed_dates(compressed), chip_serial)
@@ -97,11 +103,11 @@ def _rebuilt(
 
 
 def _check_same_definition(definition: CertificateDefinition, parsed: CompressedCertificate) -> None:
-    pairs = [
+    pairs = (
         ("template id", parsed.template_id, definition.template_id),
         ("chain id", parsed.chain_id, definition.chain_id),
         ("serial number source", parsed.sn_source, definition.sn_source),
-    ]
+    )
     for name, found, expected in pairs:
         if found != expected:
             raise CertificateError(
@@ -121,9 +127,9 @@ def patched_template(
     certificate = bytearray(
         _same_for_an_hour(definition, ca_public_key, fields.issue_date, fields.expire_years, fields.signer_id)
     )
-    elements = definition.std_cert_elements
-    _put(certificate, elements[StdElement.PUBLIC_KEY], public_key)
-    _put(certificate, elements[StdElement.SUBJ_KEY_ID], key_id(public_key))
+    certificate[definition.spans[_PUBLIC_KEY]] = public_key
+    if definition.std_cert_elements[_SUBJECT_KEY_ID].count:
+        certificate[definition.spans[_SUBJECT_KEY_ID]] = key_id(public_key)
     return certificate
 
 
@@ -157,7 +163,7 @@ def put_serial(
     chip_serial: bytes | None,
 ) -> None:
     """Put the generated serial number into the certificate; `date_bytes` as in serial_number.generate."""
-    location = definition.element(StdElement.CERT_SN)
+    location = definition.std_cert_elements[_SERIAL_NUMBER]
     serial = serial_number.generate(
         definition.sn_source,
         location.count,
@@ -176,20 +182,16 @@ def put_elements(
     stored: StoredData | None = None,
 ) -> None:
     """Put the elements beyond the standard ones into the certificate."""
-    if not definition.cert_elements:
-        return
-    config = b""
     if definition.elements_of_chip_serial:
         serial = serial_number.checked_chip_serial(chip_serial)
         # The serial number as the configuration zone holds it: bytes 0-3 and 8-12.
         config = serial[:4] + bytes(4) + serial[4:]
-    for element, is_of_serial in definition.sources_of_elements:
-        location = element.device_loc
-        if is_of_serial:
+        for element in definition.elements_of_chip_serial:
+            location = element.device_loc
             data = config[location.offset : location.offset + location.count]
-        else:
-            data = _from_chip(location, stored)
-        _put(certificate, element.cert_loc, element.certificate_bytes(data))
+            _put(certificate, element.cert_loc, element.certificate_bytes(data))
+    for element in definition.other_elements:
+        _put(certificate, element.cert_loc, element.certificate_bytes(_from_chip(element.device_loc, stored)))
 
 
 def _stored_serial(definition: CertificateDefinition, stored: StoredData | None) -> bytes:

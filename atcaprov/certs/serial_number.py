@@ -42,15 +42,15 @@ NEEDS_CHIP_SERIAL: Final = CHIP_SERIAL_HASHES | {SerialSource.DEVICE_SN}
 FIXED_SIZES: Final = MappingProxyType({SerialSource.DEVICE_SN: 1 + SERIAL_SIZE, SerialSource.SIGNER_ID: 3})
 """Sources with a fixed length."""
 
-# source -> (bits kept, bits set) of the first byte
-_MASKS: Final = MappingProxyType(
+# source -> (whether the public key is hashed, bits kept and bits set of the first byte)
+_HASHED: Final = MappingProxyType(
     {
-        SerialSource.PUB_KEY_HASH: (0x7F, 0x40),
-        SerialSource.DEVICE_SN_HASH: (0x7F, 0x40),
-        SerialSource.PUB_KEY_HASH_POS: (0x7F, 0x00),
-        SerialSource.DEVICE_SN_HASH_POS: (0x7F, 0x00),
-        SerialSource.PUB_KEY_HASH_RAW: (0xFF, 0x00),
-        SerialSource.DEVICE_SN_HASH_RAW: (0xFF, 0x00),
+        SerialSource.PUB_KEY_HASH: (True, 0x7F, 0x40),
+        SerialSource.DEVICE_SN_HASH: (False, 0x7F, 0x40),
+        SerialSource.PUB_KEY_HASH_POS: (True, 0x7F, 0x00),
+        SerialSource.DEVICE_SN_HASH_POS: (False, 0x7F, 0x00),
+        SerialSource.PUB_KEY_HASH_RAW: (True, 0xFF, 0x00),
+        SerialSource.DEVICE_SN_HASH_RAW: (False, 0xFF, 0x00),
     }
 )
 
@@ -70,26 +70,20 @@ def generate(
     compressed certificate, followed in format version 1 by the high nibble of byte 71. Raises CertificateError when
     the chip serial is needed and missing, or for a source that is stored and not generated.
     """
-    if source in NEEDS_CHIP_SERIAL:
-        chip_serial = checked_chip_serial(chip_serial)
-    if source in PUBLIC_KEY_HASHES:
-        return _hashed(source, public_key + dates, size)
-    if source in CHIP_SERIAL_HASHES:
-        return _hashed(source, (chip_serial or b"") + dates, size)
+    hashed = _HASHED.get(source)
+    if hashed is not None:  # first, and with one look at the table: a server makes thousands of them
+        of_public_key, keep, add = hashed
+        subject = public_key if of_public_key else checked_chip_serial(chip_serial)
+        digest = hashlib.sha256(subject + dates).digest()
+        return bytes((digest[0] & keep | add,)) + digest[1:size]
     if source is SerialSource.DEVICE_SN:
-        return b"\x40" + (chip_serial or b"")
+        return b"\x40" + checked_chip_serial(chip_serial)
     if source is SerialSource.SIGNER_ID:
         return b"\x40" + signer_id
     raise CertificateError(
         f"A serial number of source {source:X} ({source.name}) is stored on the chip and cannot be generated.",
         code=Code.DEFINITION_INVALID,
     )
-
-
-def _hashed(source: SerialSource, message: bytes, size: int) -> bytes:
-    keep, add = _MASKS[source]
-    digest = hashlib.sha256(message).digest()
-    return bytes([digest[0] & keep | add]) + digest[1:size]
 
 
 def checked_chip_serial(chip_serial: bytes | None) -> bytes:

@@ -86,12 +86,12 @@ class CertificateDefinition(DefinitionFields):
     @functools.cached_property
     def elements_of_chip_serial(self) -> tuple[CertElement, ...]:
         """The elements that are taken from the chip's serial number."""
-        return tuple(element for element, is_of_serial in self.sources_of_elements if is_of_serial)
+        return tuple(each for each in self.cert_elements if definition_checks.is_chip_serial(each.device_loc))
 
     @functools.cached_property
-    def sources_of_elements(self) -> tuple[tuple[CertElement, bool], ...]:
-        """Each element beyond the standard ones, and whether it is taken from the chip's serial number."""
-        return tuple((each, definition_checks.is_chip_serial(each.device_loc)) for each in self.cert_elements)
+    def other_elements(self) -> tuple[CertElement, ...]:
+        """The elements that are taken from elsewhere on the chip."""
+        return tuple(each for each in self.cert_elements if not definition_checks.is_chip_serial(each.device_loc))
 
     def require_issuable(self) -> None:
         """Raise CertificateError, with the reason, unless certificates can be issued; checked once."""

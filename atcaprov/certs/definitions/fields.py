@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import enum
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Final, Literal
 
 from atcaprov.certs import dates
@@ -139,19 +138,19 @@ def _from_hex(data: bytes) -> bytes:
         )
 
 
-_TRANSFORMED: Final[Mapping[Transform, Callable[[bytes], bytes]]] = MappingProxyType(
-    {
-        Transform.REVERSE: lambda data: data[::-1],
-        Transform.BIN2HEX_UC: lambda data: data.hex().upper().encode(),
-        Transform.BIN2HEX_LC: lambda data: data.hex().encode(),
-        Transform.BIN2HEX_SPACE_UC: lambda data: data.hex(" ").upper().encode(),
-        Transform.BIN2HEX_SPACE_LC: lambda data: data.hex(" ").encode(),
-        Transform.HEX2BIN_UC: _from_hex,
-        Transform.HEX2BIN_LC: _from_hex,
-        Transform.HEX2BIN_SPACE_UC: _from_hex,
-        Transform.HEX2BIN_SPACE_LC: _from_hex,
-    }
+_TRANSFORMED: Final[tuple[Callable[[bytes], bytes], ...]] = (
+    lambda data: data,
+    lambda data: data[::-1],
+    lambda data: data.hex().upper().encode(),
+    lambda data: data.hex().encode(),
+    _from_hex,
+    _from_hex,
+    lambda data: data.hex(" ").upper().encode(),
+    lambda data: data.hex(" ").encode(),
+    _from_hex,
+    _from_hex,
 )
+"""In the order of Transform: an index is found faster than a key, whose hash an enumeration computes each time."""
 
 Role = Literal["signer", "device"]
 
@@ -183,6 +182,11 @@ class DefinitionFields:
     format_version: int = 0
     """Highest format version of the compressed form that may be issued; readers before 2024 know 0 only."""
     type: CertificateType = CertificateType.X509
+
+    @functools.cached_property
+    def spans(self) -> tuple[slice, ...]:
+        """Where each standard element is, in the order of StdElement; an empty slice if there is none."""
+        return tuple(slice(location.offset, location.end) for location in self.std_cert_elements)
 
     def element(self, element: StdElement) -> CertLocation:
         """Return the location of a standard element in the certificate."""
