@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import secrets
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -11,34 +11,41 @@ from typing import Final
 from atcaprov import durable_files
 from atcaprov.bounded_reading import status
 from atcaprov.errors import AtcaProvError, Code, UsageError
-from atcaprov.transparency.merkle import EMPTY_ROOT
-from provisioning_server.ledger.sql import schema
-from provisioning_server.ledger.sql.database import Database, DatabaseError
+from provisioning_server.ledger.sql.database import DatabaseError
+from provisioning_server.ledger.sql.migration import make_tables, migrate
+from provisioning_server.ledger.sql.schema import MIGRATIONS
 from provisioning_server.ledger.sql.sql_ledger import SqlLedger, room_on_disk
 from provisioning_server.ledger.sql.sqlite_database import SqliteDatabase
-from provisioning_server.ledger.sql.written_step import seconds
+from provisioning_server.ledger.sql.sqlite_file import RESTORE, check_file, check_missing, check_writable
+from provisioning_server.ledger.sql.state_check import check_state
 
 FILE_NAME: Final = "ledger.sqlite3"
 ROOM_MIN: Final = 16 * 1024 * 1024
 """Bytes that the disk must still take before a client is told to begin with a chip; a certificate takes about 5,000."""
 _MODE: Final = 0o640
-_LEDGER_ID_SIZE: Final = 16
 
 
 def open_ledger(path: Path, now: datetime) -> SqlLedger:
     """Open the ledger in a file; make it at the time `now` (UTC) if there is no such file.
 
     Raises:
-        UsageError: the file is damaged, of another program or of a newer version.
-        AtcaProvError: RECORDS_FAILED if it cannot be read or written.
+        UsageError: LEDGER_INVALID, LEDGER_DAMAGED, LEDGER_VERSION, RECORD_MISSING, FILE_UNREADABLE, FILE_UNWRITABLE.
     """
     try:
-        if not path.exists():
+        if status(path) is None:
+            check_missing(path)
             _create(path, now)
+        _require_version(path, check_file(path))
+        check_writable(path)
         database = SqliteDatabase(path)
+        try:
+            migrate(database)
+            return _checked(database, lambda: room_on_disk(path, ROOM_MIN))
+        except BaseException:
+            database.close()
+            raise
     except (OSError, DatabaseError) as error:
-        raise _unusable(path, getattr(error, "strerror", None) or str(error)) from error
-    return SqlLedger(database, lambda: room_on_disk(path, ROOM_MIN))
+        raise _unusable(path, error) from error
 
 
 def open_for_reading(path: Path) -> SqlLedger:
@@ -53,10 +60,11 @@ def open_for_reading(path: Path) -> SqlLedger:
             advice="Name the folder of the server with --data.",
             code=Code.FILE_UNREADABLE,
         )
+    _require_version(path, check_file(path), read_only=True)
     try:
-        return SqlLedger(SqliteDatabase(path, read_only=True))
+        return _checked(SqliteDatabase(path, read_only=True))
     except DatabaseError as error:
-        raise _unusable(path, str(error)) from error
+        raise _unusable(path, error) from error
 
 
 def _create(path: Path, now: datetime) -> None:
@@ -64,29 +72,39 @@ def _create(path: Path, now: datetime) -> None:
     fresh = path.with_name(f"{path.name}.new")
     fresh.unlink(missing_ok=True)
     durable_files.write_new(fresh, b"", _MODE)
-    database = SqliteDatabase(fresh, new=True)
-    with contextlib.closing(database):
+    with contextlib.closing(SqliteDatabase(fresh, new=True)) as database:
         make_tables(database, now)
     fresh.replace(path)
     durable_files.sync_folder(path.parent)
 
 
-def make_tables(database: Database, now: datetime) -> None:
-    """Make the tables of a new ledger in an empty database."""
-    with database.writing() as connection:
-        for version in range(schema.NEWEST_VERSION):
-            for statement in schema.statements(version, database.types):
-                connection.run(statement)
-        connection.run(
-            "INSERT INTO ledger (single, schema_version, ledger_id, epoch, created) VALUES (1, ?, ?, 1, ?)",
-            (schema.NEWEST_VERSION, secrets.token_bytes(_LEDGER_ID_SIZE), seconds(now)),
+def _checked(database: SqliteDatabase, has_room: Callable[[], bool] = lambda: True) -> SqlLedger:
+    check_state(database)
+    return SqlLedger(database, has_room)
+
+
+def _require_version(path: Path, version: int, *, read_only: bool = False) -> None:
+    newest = len(MIGRATIONS)
+    if version > newest:
+        raise UsageError(
+            f"The ledger {path} has version {version}; this program knows versions up to {newest}.",
+            advice="Use the newer version of the program that wrote it.",
+            code=Code.LEDGER_VERSION,
         )
-        connection.run("INSERT INTO tree (single, size, root, newest) VALUES (1, 0, ?, NULL)", (EMPTY_ROOT,))
+    if version < newest and read_only:
+        raise UsageError(
+            f"The ledger {path} has version {version}; this program reads version {newest}.",
+            advice="Start the server once: it brings its ledger to the new version.",
+            code=Code.LEDGER_VERSION,
+        )
 
 
-def _unusable(path: Path, reason: str) -> AtcaProvError:
+def _unusable(path: Path, error: OSError | DatabaseError) -> AtcaProvError:
+    if isinstance(error, DatabaseError) and error.damaged:
+        return UsageError(f"The ledger {path} is damaged: {error}.", advice=RESTORE, code=Code.LEDGER_DAMAGED)
+    reason = (isinstance(error, OSError) and error.strerror) or str(error)
     return UsageError(
-        f"The ledger {path} cannot be used: {reason}.",
-        advice="Check its permissions and its disk.",
+        f"The ledger {path} cannot be opened: {reason}.",
+        advice="Check its disk and its permissions, and whether another program has it open.",
         code=Code.FILE_UNREADABLE,
     )

@@ -11,7 +11,14 @@ Row = tuple[Any, ...]
 
 
 class DatabaseError(Exception):
-    """The database did not do what it was told. The text is the reason, the end of a sentence without its period."""
+    """The database did not do what it was told. The text is the reason, the end of a sentence without its period.
+
+    `damaged` says that what is stored is wrong; else the next try may succeed.
+    """
+
+    def __init__(self, reason: str, *, damaged: bool = False) -> None:
+        super().__init__(reason)
+        self.damaged = damaged
 
 
 class Connection(Protocol):
@@ -38,6 +45,12 @@ class Database(Protocol):
 
     def reading(self) -> AbstractContextManager[Connection]:
         """Lend a connection that sees what is committed; from any thread."""
+
+    def snapshot(self) -> AbstractContextManager[Connection]:
+        """Lend a connection that sees one state of the database from the first statement to the last."""
+
+    def note_version(self, connection: Connection, version: int) -> None:
+        """Write the version of the tables where the database itself keeps such a number, if it does."""
 
     def close(self) -> None:
         """Close all connections."""

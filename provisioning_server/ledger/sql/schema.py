@@ -17,6 +17,7 @@ _FIRST: Final = (
         ledger_id {bytes} NOT NULL,
         epoch {index} NOT NULL,
         created {index} NOT NULL,
+        running {index} NOT NULL,
         log_key {bytes}
     ){strict}""",
     """CREATE TABLE tree (
@@ -77,7 +78,6 @@ _FIRST: Final = (
 )
 MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (_FIRST,)
 """What makes version n + 1 from version n; the first one makes version 1 from an empty database."""
-NEWEST_VERSION: Final = len(MIGRATIONS)
 
 
 def statements(version: int, types: Mapping[str, str]) -> list[str]:

@@ -14,12 +14,12 @@ from typing import Final, TypeVar
 
 from atcaprov import durable_files
 from atcaprov.errors import AtcaProvError, Code
-from atcaprov.transparency.tiles import TiledTree
 from provisioning_server.ledger.changes import Changes, Intent, Issued, Reported
 from provisioning_server.ledger.entry_bodies import decode
 from provisioning_server.ledger.search import CertificateFilter
 from provisioning_server.ledger.sql.database import Connection, Database, DatabaseError, Row
 from provisioning_server.ledger.sql.found_certificates import conditions
+from provisioning_server.ledger.sql.state_check import restored_tree, stored_tile
 from provisioning_server.ledger.sql.written_step import (
     StepRows,
     moment,
@@ -75,7 +75,7 @@ class SqlLedger:
         self._documents: dict[str, SignerDocuments] = {}
         with self._reading() as connection:
             size, self._newest = _size_and_newest(connection)
-            self._tree = _restore(connection, size)
+            self._tree = restored_tree(connection, size)
 
     @property
     def newest(self) -> datetime | None:
@@ -185,7 +185,7 @@ class SqlLedger:
         step = StepRows.of(changes)
         with self._failing(), self._database.writing() as connection:
             ((size, root, newest),) = connection.rows("SELECT size, root, newest FROM tree")
-            tree = self._tree if self._tree.size == size else _restore(connection, size)
+            tree = self._tree if self._tree.size == size else restored_tree(connection, size)
             write_documents(connection, self._not_kept(changes.documents))
             require_documents(connection, step.named_documents - self._documents.keys())
             write_challenges(connection, step)
@@ -252,7 +252,7 @@ class SqlLedger:
     def tile(self, level: int, number: int) -> bytes:
         """Return the hashes of a tile (C2SP tlog-tiles), 32 bytes each, at most 256; the last one may be partial."""
         with self._reading() as connection:
-            return _tile(connection, level, number)
+            return stored_tile(connection, level, number)
 
     def has_room(self) -> bool:
         """Return whether there is room for more records."""
@@ -346,13 +346,3 @@ def _documents(document_id: str, content: bytes) -> SignerDocuments:
 def _size_and_newest(connection: Connection) -> tuple[int, int | None]:
     ((size, newest),) = connection.rows("SELECT size, newest FROM tree")
     return size, newest
-
-
-def _tile(connection: Connection, level: int, number: int) -> bytes:
-    rows = connection.rows("SELECT hashes FROM tiles WHERE level = ? AND number = ?", (level, number))
-    hashes: bytes = rows[0][0] if rows else b""
-    return hashes
-
-
-def _restore(connection: Connection, size: int) -> TiledTree:
-    return TiledTree.restore(size, lambda level, number: _tile(connection, level, number))

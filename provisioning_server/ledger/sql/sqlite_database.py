@@ -8,17 +8,19 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import threading
+import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from provisioning_server.ledger.sql.database import DatabaseError, Row, Value
+from provisioning_server.ledger.sql.database import Connection, DatabaseError, Row, Value
+from provisioning_server.ledger.sql.sqlite_file import APPLICATION_ID, write_ahead_log
 
 TYPES: Final = {"index": "INTEGER", "bytes": "BLOB", "strict": " STRICT"}
-APPLICATION_ID: Final = 0x41544C47
-"""`ATLG`, in the header of the file."""
 _WAIT: Final = 10
 """Seconds for a lock that another process holds for a moment, such as a backup."""
+_DAMAGED: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
+"""The last one: the statements are right, so a table is missing or another one."""
 _SETTINGS: Final = (
     "PRAGMA synchronous=FULL",
     "PRAGMA fullfsync=ON",  # macOS: or the disk's own cache loses what was synced
@@ -62,25 +64,39 @@ class SqliteConnection:
 
 
 class SqliteDatabase:
-    """The database in a file that exists. One thread at a time writes; what that thread reads comes from its cache."""
+    """The database in a file that exists. One thread at a time writes; what that thread reads comes from its cache.
+
+    While it is open for writing, the file says so (`running`): if the write-ahead log is missing then, steps are lost.
+    """
 
     types: Mapping[str, str] = TYPES
 
     def __init__(self, path: Path, *, read_only: bool = False, new: bool = False) -> None:
-        """Open the file; raises DatabaseError. `new` marks an empty file as a ledger; it gets no log of its own."""
-        self._uri = path.absolute().as_uri()
+        """Open the file; raises DatabaseError. `new`: mark an empty file as a ledger, which has no tables yet."""
+        self._path = path
         self._writing = threading.RLock()
         self._writing_thread: int | None = None
         self._readers: list[SqliteConnection] = []  # those that no one uses
         self._writer: SqliteConnection | None = None
-        if not read_only:
-            self._writer = self._connect("rw")
-            if new:
-                self._writer.run(f"PRAGMA application_id={APPLICATION_ID}")
-                return
-            mode = self._writer.rows("PRAGMA journal_mode=WAL")
-            if mode != [("wal",)]:
-                raise DatabaseError("its file system has no shared memory, which SQLite needs for its log")
+        if read_only:
+            return
+        self._writer = _connect(path, "rw")
+        self._finalizer = weakref.finalize(self, _close, path, self._readers, self._writer)
+        if new:
+            self._writer.run(f"PRAGMA application_id={APPLICATION_ID}")
+            return
+        try:
+            self._begin_log(self._writer)
+        except DatabaseError:
+            self._finalizer()
+            raise
+
+    @staticmethod
+    def _begin_log(writer: SqliteConnection) -> None:
+        if writer.rows("PRAGMA journal_mode=WAL") != [("wal",)]:
+            raise DatabaseError("its file system has no shared memory, which SQLite needs for its write-ahead log")
+        writer.run("UPDATE ledger SET running = 1")  # first in the log, so the file says so only while there is a log
+        writer.rows("PRAGMA wal_checkpoint(PASSIVE)")
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[SqliteConnection]:
@@ -108,35 +124,74 @@ class SqliteDatabase:
         try:
             reader = self._readers.pop()
         except IndexError:
-            reader = self._connect("ro")
+            reader = _connect(self._path, "ro")
         try:
             yield reader
         finally:
             self._readers.append(reader)
 
-    def close(self) -> None:
-        """Close all connections; the last one moves the write-ahead log into the file."""
-        while self._readers:
-            self._readers.pop().close()
-        if self._writer is not None:
-            self._writer.close()
+    @contextlib.contextmanager
+    def snapshot(self) -> Iterator[SqliteConnection]:
+        """Lend a connection that sees one state of the database from the first statement to the last."""
+        with self.reading() as connection:
+            connection.run("BEGIN")
+            try:
+                yield connection
+            finally:
+                connection.run("ROLLBACK")
 
-    def _connect(self, mode: str) -> SqliteConnection:
-        try:
-            connection = sqlite3.connect(
-                f"{self._uri}?mode={mode}", uri=True, timeout=_WAIT, isolation_level=None, check_same_thread=False
-            )
-        except sqlite3.Error as error:
-            raise _translated(error) from error
-        opened = SqliteConnection(connection)
-        try:
-            for setting in _SETTINGS:
-                opened.run(setting)
-        except DatabaseError:
-            opened.close()
-            raise
-        return opened
+    def note_version(self, connection: Connection, version: int) -> None:
+        """Write the version of the tables into the header of the file."""
+        connection.run(f"PRAGMA user_version={version}")
+
+    def close(self) -> None:
+        """Close all connections; the last one moves the write-ahead log into the file, unless someone reads it."""
+        if self._writer is None:
+            while self._readers:
+                self._readers.pop().close()
+        else:
+            self._finalizer()
+
+
+def _close(path: Path, readers: list[SqliteConnection], writer: SqliteConnection) -> None:
+    """Close connections, and let the file say that it is complete. Called too when the program ends without `close`."""
+    while readers:
+        readers.pop().close()
+    with contextlib.suppress(DatabaseError):
+        _stopped(writer)
+    writer.close()
+    if write_ahead_log(path).exists():
+        return  # someone reads it, or the disk has failed: it remains a part of the ledger
+    with contextlib.suppress(DatabaseError):  # the file is complete, and must not say otherwise
+        again = _connect(path, "rw")
+        _stopped(again)
+        again.close()
+
+
+def _stopped(connection: SqliteConnection) -> None:
+    """Leave one file that says it is complete; it can be read where nothing can be written."""
+    connection.run("PRAGMA busy_timeout=0")
+    if connection.rows("SELECT count(*) FROM sqlite_schema WHERE name = 'ledger'") == [(1,)]:
+        connection.run("UPDATE ledger SET running = 0 WHERE running = 1")
+    connection.rows("PRAGMA journal_mode=DELETE")
+
+
+def _connect(path: Path, mode: str) -> SqliteConnection:
+    uri = f"{path.absolute().as_uri()}?mode={mode}"
+    try:
+        connection = sqlite3.connect(uri, uri=True, timeout=_WAIT, isolation_level=None, check_same_thread=False)
+    except sqlite3.Error as error:
+        raise _translated(error) from error
+    opened = SqliteConnection(connection)
+    try:
+        for setting in _SETTINGS:
+            opened.run(setting)
+    except DatabaseError:
+        opened.close()
+        raise
+    return opened
 
 
 def _translated(error: sqlite3.Error) -> DatabaseError:
-    return DatabaseError(str(error))
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    return DatabaseError(str(error), damaged=code in _DAMAGED)

@@ -26,6 +26,7 @@ def test_every_kind_has_an_example() -> None:
     assert {type(event) for event in ONE_OF_EACH} == set(KINDS)
 
 
+@pytest.mark.slow
 @given(
     st.text(max_size=40),
     st.text(max_size=40),
@@ -63,6 +64,7 @@ def test_every_cut_and_every_changed_byte_is_refused_or_read_as_it_stands(event:
         assert encode(found) == changed
 
 
+@pytest.mark.slow
 @given(st.text(max_size=200) | st.recursive(st.none() | st.text(), lambda each: st.lists(each)).map(json.dumps))
 def test_garbage_is_refused(body: str) -> None:
     with pytest.raises(ValueError, match="entry"):
