@@ -36,6 +36,7 @@ class Code(enum.StrEnum):
     FILE_UNREADABLE = "file-unreadable"
     FILE_UNWRITABLE = "file-unwritable"
     DISK_FULL = "disk-full"
+    REPORTS_FULL = "reports-full"
     FILE_INVALID = "file-invalid"
     RECORD_MISSING = "record-missing"
     LEDGER_INVALID = "ledger-invalid"

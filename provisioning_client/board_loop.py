@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Final
 
 from atcaprov.device.device import Device
@@ -17,6 +18,10 @@ POLL_SECONDS: Final = 0.25
 _LOG: Final = logging.getLogger(__name__)
 
 
+def _nothing() -> None:
+    """Do nothing after a board."""
+
+
 class Quit(Exception):  # noqa: N818 - not an error
     """The operator pressed ESC."""
 
@@ -25,8 +30,15 @@ class BoardLoop:
     """Provisions boards until the operator quits, no more boards can come, or `limit` boards are done."""
 
     def __init__(
-        self, output: Output, boards: BoardSource, provisioner: Provisioner, operator: Operator, limit: int | None
+        self,
+        output: Output,
+        boards: BoardSource,
+        provisioner: Provisioner,
+        operator: Operator,
+        limit: int | None,
+        after_board: Callable[[], None] = _nothing,
     ) -> None:
+        """`after_board` is called when a board's result has been shown, while it is still in the fixture."""
         self.good = 0
         self.errors: list[AtcaProvError] = []
         """The error of each board that failed."""
@@ -35,6 +47,7 @@ class BoardLoop:
         self._provisioner = provisioner
         self._operator = operator
         self._limit = limit
+        self._after_board = after_board
         self._software = 0
         self._shown_hint = ""
         """The last hint that was shown during this wait."""
@@ -63,6 +76,7 @@ class BoardLoop:
                 self._board_failed(failure.error)
         except AtcaProvError as error:
             self._board_failed(error)
+        self._after_board()
         if not self._is_finished():
             self._wait_for_removal()
             _LOG.info("Board removed.")

@@ -33,6 +33,8 @@ from provisioning_client.options import BLANK_CHIP, RunOptions, dry_run_option, 
 from provisioning_client.output import Output
 from provisioning_client.plan_command import plan as plan_command
 from provisioning_client.plan_command import show_plans
+from provisioning_client.report_delivery import ReportDelivery
+from provisioning_client.report_spool import ReportSpool
 from provisioning_client.trace_files import TraceFiles
 from provisioning_client.user_functions import ClientFunctions
 
@@ -62,17 +64,22 @@ def command(context: click.Context, options: RunOptions, dry_run: bool, log_leve
     if dry_run:
         return show_plans(options, dry_run=True)
     output = _output(as_json=options.json, auto=options.auto)
-    functions = ClientFunctions(options.host, options.port, output, DiskRoom(options.trace))
-    with _reporting(output), open_console() as console, closing(functions):
+    with _reporting(output), open_console() as console:
         options.require_usable_devices()
         profile = options.profile()
         operator = _operator(console, auto=options.auto)
         boards, limit = _boards(options, None if options.trace is None else TraceFiles(options.trace, output.warning))
-        provisioner = Provisioner(profile, _read_cert_info(output, options), functions)
-        _connect(output, functions, provisioner, options.boards)
-        output.escape_hint()
-        loop = BoardLoop(output, boards, provisioner, operator, limit)
-        loop.run()
+        cert_info = _read_cert_info(output, options)
+        spool = ReportSpool(options.reports, cert_info.root_public_key)
+        room = DiskRoom(options.trace, options.reports)
+        with closing(ClientFunctions(options.host, options.port, output, room, spool)) as functions:
+            provisioner = Provisioner(profile, cert_info, functions)
+            delivery = ReportDelivery(spool, functions, output)
+            _connect(output, functions, provisioner, options.boards)
+            delivery.deliver()
+            output.escape_hint()
+            loop = BoardLoop(output, boards, provisioner, operator, limit, delivery.deliver)
+            loop.run()
     return exit_code(loop)
 
 

@@ -7,6 +7,7 @@ from typing import Final
 
 from atcaprov.errors import AtcaProvError, Board, Code
 from atcaprov.hal.device_url import both_forms
+from atcaprov.provisioning.board_report import BoardReport
 from atcaprov.provisioning.provision import Provisioned
 from atcaprov.stages import Stage, StageStatus
 from atcaprov.terminal.printable import folded
@@ -104,6 +105,24 @@ class ConsoleOutput(Output):
         """Print it on a line of its own; repeat a waiting line that it interrupts."""
         text = self._folded(f"Warning: {error}")
         self._write(f"\n{text}\n{self._step}..." if self._step else f"{text}\n")
+
+    def report_recorded(self, report: BoardReport, *, proven: bool) -> None:
+        """Print a line only for a good board whose certificate is not proven."""
+        if report.fate is Board.GOOD and not proven:
+            self._line("The server has recorded the board; its certificate is not proven: the chip signed nothing.")
+
+    def report_passed_over(self, report: BoardReport, error: AtcaProvError) -> None:
+        """Print that it waits for its own server."""
+        chip = report.serial_number.hex().upper()
+        self._line(f"The report on chip {chip} waits for another server: this one did not issue its certificate.")
+
+    def reports_wait(self, number: int, error: AtcaProvError) -> None:
+        """Print it as one sentence."""
+        reports = "1 report waits" if number == 1 else f"{number} reports wait"
+        self._line(f"{reports} on this station until the server takes them. Boards are not affected. {error.what}")
+
+    def _line(self, text: str) -> None:
+        self._write(self._folded(text, INDENT) + "\n")
 
     def board_removed(self) -> None:
         """Print the start of the next waiting line."""

@@ -95,7 +95,8 @@ class Demo:
         chips = [f"emulator:{self.folder / f'chip{number}.json'}" for number in range(1, CHIPS + 1)]
         devices = [word for chip in chips for word in ("--device", chip)]
         certinfo = self.signer / "atcaprov_cert_info_0.c"
-        self._show("provisioning-client", "--certinfo", certinfo, "--port", port, "--auto", *devices)
+        options = ("--certinfo", certinfo, "--port", port, "--reports", self.folder / "reports")
+        self._show("provisioning-client", *options, "--auto", *devices)
 
     def _collect(self) -> None:
         shutil.copytree(self.server_data / "certs", self.certificates)

@@ -1,4 +1,4 @@
-"""Check before each board that the disks on which a run writes have room: of its trace, and of its JSON file."""
+"""Check before each board that the disks on which a run writes have room: of trace, reports, and JSON file."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from atcaprov.durable_files import free_bytes
 from atcaprov.errors import Board, Code, UsageError
 
 ROOM_MIN: Final = 1024 * 1024
-"""Bytes that a disk must still take before a board; the trace of a run and its JSON lines need about a tenth."""
+"""Bytes that a disk must still take before a board; trace, report and JSON lines of a run need about a tenth."""
 
 
 class DiskRoom:
-    """The disks on which a run writes: that of the trace, and that of standard output if it is a file."""
+    """The disks on which a run writes: of the trace, of the reports, and of standard output if it is a file."""
 
-    def __init__(self, trace: Path | None = None) -> None:
+    def __init__(self, trace: Path | None = None, reports: Path | None = None) -> None:
         self._trace = trace
+        self._reports = reports
 
     def require(self) -> None:
         """Raise UsageError (disk-full) if one of them has too little room."""
@@ -40,9 +41,16 @@ class DiskRoom:
     def _places(self) -> Iterator[tuple[str, Path | int]]:
         if self._trace is not None:
             yield f"the trace {self._trace}", self._trace.absolute().parent
+        if self._reports is not None:
+            yield f"the reports {self._reports}", _existing(self._reports.absolute())
         descriptor = _standard_output()
         if descriptor is not None:
             yield "standard output", descriptor
+
+
+def _existing(folder: Path) -> Path:
+    """Return the folder, or the next one above it that exists."""
+    return next((place for place in (folder, *folder.parents) if place.is_dir()), folder)
 
 
 def _standard_output() -> int | None:

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from atcaprov.chip.parts import part_name
 from atcaprov.errors import AtcaProvError, Board
+from atcaprov.provisioning.board_report import BoardReport
 from atcaprov.provisioning.provision import Provisioned
 from atcaprov.stages import Stage, StageStatus
 from provisioning_client.output import Output, Write
@@ -81,6 +82,21 @@ class JsonOutput(Output):
     def warning(self, error: AtcaProvError) -> None:
         """Write a `warning` event."""
         self._event("warning", code=error.code, message=error.what, advice=error.advice)
+
+    def report_recorded(self, report: BoardReport, *, proven: bool) -> None:
+        """Write a `report` event with status recorded."""
+        self._report(report, "recorded", proven=proven)
+
+    def report_passed_over(self, report: BoardReport, error: AtcaProvError) -> None:
+        """Write a `report` event with status other-server."""
+        self._report(report, "other-server", code=error.code, message=error.what)
+
+    def reports_wait(self, number: int, error: AtcaProvError) -> None:
+        """Write a `reports` event."""
+        self._event("reports", waiting=number, code=error.code, message=error.what)
+
+    def _report(self, report: BoardReport, status: str, **fields: Any) -> None:
+        self._event("report", sn=report.serial_number.hex().upper(), status=status, fate=str(report.fate), **fields)
 
     def board_removed(self) -> None:
         """Write a `removed` event."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import click
+import platformdirs
 
 from atcaprov.bounded_reading import read_text
 from atcaprov.certs.cert_info import CertInfo
@@ -25,6 +26,13 @@ from atcaprov.provisioning.profile import DeliveredPart, Profile
 from atcaprov.provisioning.tcp_client import DEFAULT_HOST, DEFAULT_PORT
 
 BLANK_CHIP: Final = "emulator:"
+
+
+def default_reports() -> Path:
+    """Return the folder of the user for reports that wait."""
+    return platformdirs.user_state_path("atcaprov") / "reports"
+
+
 # The parameter of an option has the option's name, so that click finds its environment variable.
 _OPTIONS: Final = (
     click.option(
@@ -129,6 +137,14 @@ _OPTIONS: Final = (
         type=click.Path(dir_okay=False, path_type=Path),
         help="Record all commands and replies of the chip, without secrets; further boards get NAME-2, NAME-3 ...",
     ),
+    click.option(
+        "--reports",
+        metavar="DIR",
+        default=default_reports,
+        show_default="of the user; on Linux ~/.local/state/atcaprov/reports",
+        type=click.Path(file_okay=False, path_type=Path),
+        help="Folder for reports on boards: each waits there until the server has recorded it.",
+    ),
 )
 
 
@@ -156,6 +172,7 @@ class RunOptions:
     count: int | None
     json: bool
     trace: Path | None
+    reports: Path
 
     @property
     def boards(self) -> int:

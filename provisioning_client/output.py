@@ -6,6 +6,7 @@ import abc
 from collections.abc import Callable
 
 from atcaprov.errors import AtcaProvError
+from atcaprov.provisioning.board_report import BoardReport
 from atcaprov.provisioning.provision import Provisioned
 from atcaprov.stages import Stage, StageStatus
 
@@ -58,6 +59,18 @@ class Output(abc.ABC):
     @abc.abstractmethod
     def warning(self, error: AtcaProvError) -> None:
         """Show a warning: nothing stops."""
+
+    @abc.abstractmethod
+    def report_recorded(self, report: BoardReport, *, proven: bool) -> None:
+        """Show that the server has recorded the report on a board, and whether its certificate is proven."""
+
+    @abc.abstractmethod
+    def report_passed_over(self, report: BoardReport, error: AtcaProvError) -> None:
+        """Show that a report waits because it is not for this server."""
+
+    @abc.abstractmethod
+    def reports_wait(self, number: int, error: AtcaProvError) -> None:
+        """Show how many reports wait on this station, and why; boards are not affected."""
 
     @abc.abstractmethod
     def quit(self) -> None:

@@ -76,7 +76,7 @@ def show_plans(options: RunOptions, *, dry_run: bool) -> int:
 
 
 def _planned(options: RunOptions, url: str, profile: Profile, trace: Path | None) -> tuple[Plan, list[AtcaProvError]]:
-    functions = PlanFunctions(options.host, options.port, DiskRoom(options.trace))
+    functions = PlanFunctions(options.host, options.port, DiskRoom(options.trace, options.reports))
     cert_info, error = _cert_info(options)
     with closing(functions), open_read_only(url, trace=trace) as device:
         made = make_plan(device, profile, cert_info, functions, boards=options.boards)

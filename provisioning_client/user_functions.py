@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 from atcaprov.errors import AtcaProvError
+from atcaprov.provisioning.board_report import BoardReport
 from atcaprov.provisioning.tcp_client import TcpClient
 from atcaprov.stages import Stage, StageStatus
 from provisioning_client.disk_room import DiskRoom
 from provisioning_client.output import Output
+from provisioning_client.report_spool import ReportSpool
 
 
 class ClientFunctions(TcpClient):
-    """A TCP client that shows progress on an output."""
+    """A TCP client that shows progress on an output, and keeps reports until they are delivered."""
 
-    def __init__(self, host: str, port: int, output: Output, room: DiskRoom) -> None:
+    def __init__(self, host: str, port: int, output: Output, room: DiskRoom, spool: ReportSpool) -> None:
         super().__init__(host, port)
         self._output = output
         self._room = room
+        self._spool = spool
 
     def require_ready(self) -> None:
         """Check that what the board's run writes has room."""
         self._room.require()
+        self._spool.require_ready()
+
+    def report(self, report: BoardReport) -> None:
+        """Keep the report on this station; it is sent after the board is shown."""
+        self._spool.keep(report)
 
     def warning(self, warning: AtcaProvError) -> None:
         """Show the warning."""

@@ -30,6 +30,14 @@ def _go_on(*_: object) -> None:
     """Do nothing."""
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _state_of_no_user(tmp_path_factory: pytest.TempPathFactory) -> Generator[None]:
+    """Keep what programs would store in the home of the user, such as reports that wait, in a folder of its own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        yield
+
+
 _hear_ignored_signals()
 settings.register_profile("steady", deadline=None, derandomize=True)
 settings.load_profile("steady")

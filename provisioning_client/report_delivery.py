@@ -1,0 +1,121 @@
+"""Send the reports that wait on this station. What fails here never changes the fate of a board."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from atcaprov.errors import AtcaProvError, Code, ServerRejected, UsageError
+from atcaprov.provisioning.board_report import Acknowledgement, BoardReport
+from atcaprov.provisioning.server_exchange import send_report
+from atcaprov.provisioning.user_functions import UserFunctions
+from provisioning_client.output import Output
+from provisioning_client.report_spool import DAMAGED, REFUSED, ReportSpool
+
+ROUND_MAX: Final = 200
+"""Most reports that are sent in a row; the next board must not wait for a long list."""
+_NEVER: Final = frozenset({Code.REPORT_MISMATCH, Code.REPORT_DIFFERS, Code.PROOF_INVALID})
+"""The server's codes for a report that it will never take."""
+_LOG: Final = logging.getLogger(__name__)
+
+
+def _ignore(_: Acknowledgement) -> None:
+    """Take no notice."""
+
+
+class ReportDelivery:
+    """Sends waiting reports over the user functions of a client, which talk to one server."""
+
+    def __init__(
+        self,
+        spool: ReportSpool,
+        functions: UserFunctions,
+        output: Output,
+        acknowledged: Callable[[Acknowledgement], None] = _ignore,
+    ) -> None:
+        """`acknowledged` is called for each report that the server has recorded, before its file is taken out."""
+        self._spool = spool
+        self._functions = functions
+        self._output = output
+        self._acknowledged = acknowledged
+        self._passed_over: set[str] = set()
+        """Names of reports that this server did not send the challenge of, or that cannot be read."""
+        self._pointless_with: int | None = None
+        """The server takes no reports at all; how many had been kept when it said so."""
+
+    def deliver(self) -> None:
+        """Send what waits, the oldest first, until the server fails; what is left waits for the next call."""
+        if self._pointless_with == self._spool.kept:
+            return  # an older server, which has sent no challenge since
+        try:
+            waiting = [path for path in self._spool.waiting() if path.name not in self._passed_over]
+        except UsageError as error:
+            self._output.warning(error)
+            return
+        for number, path in enumerate(waiting[:ROUND_MAX]):
+            failure = self._deliver(path)
+            if failure is not None:
+                _LOG.info("%d reports wait: %s", len(waiting) - number, failure)
+                self._output.reports_wait(len(waiting) - number, failure)
+                return
+
+    def _deliver(self, path: Path) -> AtcaProvError | None:
+        """Send one report; return the error for which all others have to wait, too."""
+        report = self._read(path)
+        if report is None:
+            return None
+        try:
+            answer = send_report(self._functions, report)
+        except ServerRejected as error:
+            return self._rejected(path, report, error)
+        except AtcaProvError as error:
+            return error
+        self._acknowledged(answer)
+        self._take_out(path)
+        _LOG.info("The server has recorded the report on chip %s.", report.serial_number.hex().upper())
+        self._output.report_recorded(report, proven=answer.proven)
+        return None
+
+    def _take_out(self, path: Path) -> None:
+        try:
+            self._spool.recorded(path)
+        except (OSError, UsageError) as error:  # it is sent again at the next start, and recorded once
+            self._passed_over.add(path.name)
+            _LOG.warning("%s is recorded, but stays: %s", path, error)
+
+    def _read(self, path: Path) -> BoardReport | None:
+        """Return a report; set a damaged one aside, and pass over one that cannot be read."""
+        try:
+            return self._spool.read(path)
+        except UsageError as error:
+            if error.code == Code.FILE_INVALID:
+                error.what = f"{path.name} in {path.parent}: {error.what}"
+                self._set_aside(path, DAMAGED, error)
+            elif path.exists():
+                self._passed_over.add(path.name)
+                self._output.warning(error)
+            return None  # gone: another client of this station has sent it
+
+    def _rejected(self, path: Path, report: BoardReport, error: ServerRejected) -> AtcaProvError | None:
+        if error.code in _NEVER:
+            self._set_aside(path, REFUSED, error)
+        elif error.code == Code.CHALLENGE_UNKNOWN:
+            self._passed_over.add(path.name)
+            self._output.report_passed_over(report, error)
+        else:
+            if error.code == Code.UNEXPECTED_MESSAGE:
+                self._pointless_with = self._spool.kept
+            return error
+        return None
+
+    def _set_aside(self, path: Path, ending: str, error: AtcaProvError) -> None:
+        try:
+            aside = self._spool.set_aside(path, ending)
+        except OSError as failure:
+            self._passed_over.add(path.name)
+            error.advice = f"It cannot be set aside: {failure.strerror or failure}."
+        else:
+            error.advice = f"It is set aside as {aside.name} and not sent again. Boards are not affected."
+        self._output.warning(error)
