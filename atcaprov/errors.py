@@ -45,6 +45,7 @@ class Code(enum.StrEnum):
     LOG_INVALID = "log-invalid"
     LOG_MISMATCH = "log-mismatch"
     LOG_KEY_OTHER = "log-key-other"
+    WITNESS_REFUSED = "witness-refused"
     CONFIG_ZONE_INVALID = "config-zone-invalid"
     CONFIG_ZONE_UNSAFE = "config-zone-unsafe"
     CERTINFO_INVALID = "certinfo-invalid"

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from atcaprov import durable_files
 from atcaprov.bounded_reading import read_bytes, status
 from atcaprov.errors import Code, UsageError
-from atcaprov.transparency.verifier_keys import Ed25519Signer, NoteSigner
+from atcaprov.transparency.verifier_keys import Cosigner, Ed25519Signer, NoteSigner
 from provisioning_server.ledger.store import Ledger
 
 KEY_FILE: Final = "log-key.pem"
@@ -39,6 +39,10 @@ class FileLogKey:
     def signer(self, origin: str) -> NoteSigner:
         """Return it as the signer of the log with this origin."""
         return Ed25519Signer(origin, self._private)
+
+    def cosigner(self, name: str, time: int) -> Cosigner:
+        """Return it as the key of a witness that signs at a time, in seconds since 1970."""
+        return Cosigner(name, self._private, time)
 
 
 def open_key_file(path: Path, *, make: bool) -> FileLogKey:

@@ -32,7 +32,7 @@ class LogSigner:
         self._key = key
         self._last: tuple[LogIdentity, TreeHead, SignedCheckpoint] | None = None
         own = self.verifier_key.encoded
-        if ledger.claim_log_key(own) != own:
+        if (ledger.log_key() or ledger.claim_log_key(own)) != own:
             raise UsageError(
                 "The key of this server's log is not the key with which this ledger's checkpoints are signed.",
                 advice="Copy log-key.pem from a server on the same ledger, or from a backup of the data folder.",

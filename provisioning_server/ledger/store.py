@@ -5,7 +5,7 @@ Every method may raise AtcaProvError: RECORDS_FAILED after the first error, and 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -153,6 +153,12 @@ class Ledger(Protocol):
 
     def entries(self, start: int, count: int) -> Sequence[LogEntry]:
         """Return at most `count` entries from an index on."""
+
+    def history(self, chip_serial: bytes) -> Sequence[LogEntry]:
+        """Return the entries about a chip, oldest first: its certificates, their reports, and those that were lost."""
+
+    def fates(self) -> Mapping[str, int]:
+        """Return of how many chips each fate was reported last; empty for those without a report."""
 
     def tile(self, level: int, number: int) -> bytes:
         """Return the hashes of a tile (C2SP tlog-tiles), 32 bytes each, at most 256; the last one may be partial."""

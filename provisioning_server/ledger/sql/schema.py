@@ -27,6 +27,7 @@ _FIRST: Final = (
         newest {index}
     ){strict}""",
     "CREATE TABLE entries (idx {index} PRIMARY KEY, kind TEXT NOT NULL, body TEXT NOT NULL){strict}",
+    "CREATE INDEX entries_lost ON entries (idx) WHERE kind = 'lost'",
     """CREATE TABLE tiles (
         level {index} NOT NULL, number {index} NOT NULL, hashes {bytes} NOT NULL, PRIMARY KEY (level, number)
     ){strict}""",

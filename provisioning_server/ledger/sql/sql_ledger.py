@@ -249,6 +249,30 @@ class SqlLedger:
             )
         return [LogEntry(index, kind, body.encode()) for index, kind, body in rows]
 
+    def history(self, chip_serial: bytes) -> Sequence[LogEntry]:
+        """Return the entries about a chip, oldest first: its certificates, their reports, and those that were lost."""
+        certificates = "SELECT e.idx, e.kind, e.body FROM certificates c JOIN entries e ON e.idx = c.idx"
+        reports = (
+            "SELECT e.idx, e.kind, e.body FROM certificates c JOIN reports r ON r.certificate = c.idx"
+            " JOIN entries e ON e.idx = r.idx"
+        )
+        with self._reading() as connection:
+            rows = connection.rows(f"{certificates} WHERE c.chip_serial = ?", (chip_serial,))
+            rows += connection.rows(f"{reports} WHERE c.chip_serial = ?", (chip_serial,))
+            lost = connection.rows("SELECT idx, kind, body FROM entries WHERE kind = 'lost'")
+        named = f'"chip_serial":"{chip_serial.hex()}"'
+        rows += [row for row in lost if named in row[2]]
+        return [LogEntry(index, kind, body.encode()) for index, kind, body in sorted(rows)]
+
+    def fates(self) -> Mapping[str, int]:
+        """Return of how many chips each fate was reported last; empty for those without a report."""
+        with self._reading() as connection:
+            rows = connection.rows(
+                "SELECT c.fate, COUNT(*) FROM certificates c WHERE NOT EXISTS (SELECT 1 FROM certificates n"
+                " WHERE n.chip_serial = c.chip_serial AND n.idx > c.idx) GROUP BY c.fate"
+            )
+        return dict(rows)
+
     def tile(self, level: int, number: int) -> bytes:
         """Return the hashes of a tile (C2SP tlog-tiles), 32 bytes each, at most 256; the last one may be partial."""
         with self._reading() as connection:

@@ -12,10 +12,8 @@ from provisioning_server.audit.log_key import KEY_FILE, open_key_file, open_log_
 from provisioning_server.audit.log_signer import LogSigner, origin_of, verifier_key_of
 from provisioning_server.ledger.changes import RollbackAccepted
 from provisioning_server.ledger.store import Ledger
-from tests.provisioning_server.ledger.conftest import OpenStore, ledger, open_store
+from tests.provisioning_server.ledger.conftest import OpenStore
 from tests.provisioning_server.ledger.events import NOW, issued, step
-
-__all__ = ["ledger", "open_store"]
 
 
 @pytest.fixture

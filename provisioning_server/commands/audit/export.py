@@ -1,0 +1,27 @@
+"""The command `provisioning-server audit export`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from atcaprov.program.console_text import say
+from provisioning_server.audit.export_log import LogExport
+from provisioning_server.commands.audit.signing_ledger import signing_ledger
+from provisioning_server.commands.data_option import data_option
+
+
+@click.command("export")
+@data_option
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+def command(data: Path, folder: Path) -> None:
+    """Write the log to a folder for any web server.
+
+    A further run adds what is new. DIR then holds a checkpoint, tiles and entries (C2SP tlog-tiles), and the
+    certificates of the signers.
+    """
+    with signing_ledger(data) as (ledger, signer):
+        before, signed = LogExport(ledger, signer, folder).run()
+    say(f"{signed.checkpoint.size} entries are in {folder}, {signed.checkpoint.size - before} of them new.")
+    say(f"Verifier key of the log: {signer.verifier_key}")
