@@ -57,6 +57,23 @@ def certificate_fields(stored: StoredCertificate) -> dict[str, Field]:
     return dict(zip(COLUMNS, values, strict=True))
 
 
+def certificate_line(stored: StoredCertificate) -> str:
+    """Return the fields that tell certificates apart, as one line for people."""
+    record = stored.record
+    proof = "unproven" if stored.proven is None else "proven"
+    return "  ".join(
+        (
+            time_text(record.time),
+            record.chip_serial.hex().upper(),
+            record.certificate_serial.hex().upper(),
+            f"{proof:8}",
+            f"{stored.fate or '-':9}",
+            record.client or "-",
+            record.signer_name,
+        )
+    )
+
+
 def time_text(moment: datetime) -> str:
     """Return a time as `2026-11-21T10:15:40Z`."""
     return f"{moment.astimezone(UTC).isoformat()[:_TO_SECONDS]}Z"

@@ -1,15 +1,18 @@
-"""Values on the command line: serial numbers of certificates, and moments."""
+"""Values on the command line: serial numbers of certificates, moments and durations."""
 
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import click
 
 _SERIAL: Final = re.compile("(?:[0-9A-Fa-f]{2}){1,20}")
 """RFC 5280, 4.1.2.2: at most 20 bytes."""
+_DURATION: Final = re.compile("([0-9]{1,6})([smhdw])", re.ASCII)
+_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_LONGEST: Final = timedelta(weeks=5200)
 
 
 class CertificateSerial(click.ParamType[bytes]):
@@ -40,3 +43,19 @@ class Moment(click.ParamType[datetime]):
             return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
         except (ValueError, OverflowError):
             self.fail(f"'{value}' is not a time such as 2026-11-21 or 2026-11-21T10:15:40Z.", param, ctx)
+
+
+class Duration(click.ParamType[timedelta]):
+    """A number and a unit: `s`, `m`, `h`, `d` or `w`; at most a hundred years."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+        """Return the duration."""
+        if isinstance(value, timedelta):
+            return value
+        match = _DURATION.fullmatch(str(value))
+        duration = None if match is None else timedelta(**{_UNITS[match[2]]: int(match[1])})
+        if duration is None or duration > _LONGEST:
+            self.fail(f"'{value}' is not a duration such as 30m, 24h or 7d.", param, ctx)
+        return duration

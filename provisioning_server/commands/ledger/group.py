@@ -16,6 +16,7 @@ from atcaprov.program.lazy_group import LazyGroup
         "import": "provisioning_server.commands.ledger.import_folder",
         "search": "provisioning_server.commands.ledger.search",
         "show": "provisioning_server.commands.ledger.show",
+        "unproven": "provisioning_server.commands.ledger.unproven",
     },
 )
 def group() -> None:

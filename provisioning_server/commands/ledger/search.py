@@ -8,12 +8,11 @@ from pathlib import Path
 import click
 
 from atcaprov.program.console_text import say
-from provisioning_server.commands.certificate_columns import certificate_fields, time_text
+from provisioning_server.commands.certificate_columns import certificate_fields, certificate_line
 from provisioning_server.commands.data_option import data_option
 from provisioning_server.commands.filter_options import filter_options
 from provisioning_server.commands.open_for_reading import ledger_for_reading
 from provisioning_server.ledger.search import CertificateFilter, find_all
-from provisioning_server.ledger.store import StoredCertificate
 
 
 @click.command("search")
@@ -26,22 +25,6 @@ def command(wanted: CertificateFilter, as_json: bool, data: Path) -> None:
         found = 0
         for stored in find_all(ledger, wanted):
             found += 1
-            say(json.dumps(certificate_fields(stored)) if as_json else _line(stored))
+            say(json.dumps(certificate_fields(stored)) if as_json else certificate_line(stored))
     if not as_json:
         say(f"{found} certificate{'' if found == 1 else 's'} found.", err=True)
-
-
-def _line(stored: StoredCertificate) -> str:
-    record = stored.record
-    proof = "unproven" if stored.proven is None else "proven"
-    return "  ".join(
-        (
-            time_text(record.time),
-            record.chip_serial.hex().upper(),
-            record.certificate_serial.hex().upper(),
-            f"{proof:8}",
-            f"{stored.fate or '-':9}",
-            record.client or "-",
-            record.signer_name,
-        )
-    )
