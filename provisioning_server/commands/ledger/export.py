@@ -29,9 +29,9 @@ _Rows = Iterator[dict[str, Field]]
 @filter_options
 @data_option
 def command(form: str, wanted: CertificateFilter, data: Path) -> None:
-    """Write certificates to standard output, oldest first, for a database or a spreadsheet.
+    """Write certificates to standard output, as CSV or JSON.
 
-    How many were written is said at the end, on standard error: an export without that line is not complete.
+    They come oldest first. How many were written is said at the end, on standard error: an export without that line is not complete.
     """
     exported = 0
 

@@ -20,7 +20,7 @@ from provisioning_server.ledger.search import CertificateFilter, find_all
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per line, with all fields.")
 @data_option
 def command(wanted: CertificateFilter, as_json: bool, data: Path) -> None:
-    """Find certificates by chip, signer, station, time or serial number, oldest first."""
+    """Find certificates, by chip, signer, station or time."""
     with ledger_for_reading(data) as ledger:
         found = 0
         for stored in find_all(ledger, wanted):

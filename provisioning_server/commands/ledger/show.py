@@ -21,7 +21,7 @@ from provisioning_server.log_names import label
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on one line.")
 @data_option
 def command(as_json: bool, data: Path) -> None:
-    """Show how many entries and certificates there are, and how many of each signer."""
+    """Count entries and certificates, in all and of each signer."""
     with ledger_for_reading(data) as ledger:
         signers = ledger.by_signer()
         summary = _summary(ledger, signers)
