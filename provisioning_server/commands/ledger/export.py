@@ -31,7 +31,8 @@ _Rows = Iterator[dict[str, Field]]
 def command(form: str, wanted: CertificateFilter, data: Path) -> None:
     """Write certificates to standard output, as CSV or JSON.
 
-    They come oldest first. How many were written is said at the end, on standard error: an export without that line is not complete.
+    They come oldest first. How many were written is said at the end, on standard error: an export without that line is
+    not complete.
     """
     exported = 0
 
