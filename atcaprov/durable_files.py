@@ -11,6 +11,10 @@ import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
+
+_COPIED: Final = 1 << 20
+"""Bytes in memory while a file is copied."""
 
 
 def write_all(descriptor: int, data: bytes) -> None:
@@ -40,6 +44,21 @@ def open_new(path: Path, data: bytes, mode: int) -> int:
 def write_new(path: Path, data: bytes, mode: int) -> None:
     """Write a file that must not exist; its name is on the disk after `sync_folder` only."""
     os.close(_written(path, data, mode))
+
+
+def copy_new(source: Path, target: Path, mode: int) -> None:
+    """Copy a file of any size to one that must not exist; its name is on the disk after `sync_folder` only."""
+    descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), mode)
+    try:
+        with source.open("rb") as file:
+            while part := file.read(_COPIED):
+                write_all(descriptor, part)
+        os.fsync(descriptor)
+    except OSError:
+        os.close(descriptor)
+        target.unlink(missing_ok=True)
+        raise
+    os.close(descriptor)
 
 
 def _anything() -> None:

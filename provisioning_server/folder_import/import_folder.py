@@ -24,6 +24,9 @@ _BESIDE: Final = ("-wal", "-shm", "-journal")
 """Ends of the names of SQLite's files beside a database."""
 
 
+_MADE_AFTER_IT: Final = "server-id"
+
+
 @dataclass(frozen=True, slots=True)
 class ImportedFolder:
     """What was imported, or would be: the entry, the number of certificates, of signer documents."""
@@ -34,8 +37,20 @@ class ImportedFolder:
 
 
 def needs_import(data: Path) -> bool:
-    """Tell whether a data folder has records of an older version and no ledger; raises UsageError FILE_UNREADABLE."""
-    return status(data / FILE_NAME) is None and holds_records(data)
+    """Tell whether a data folder has records of an older version and never had a ledger.
+
+    Raises:
+        UsageError: RECORD_MISSING if it had a ledger that is not there; FILE_UNREADABLE.
+    """
+    if status(data / FILE_NAME) is not None:
+        return False
+    if status(data / _MADE_AFTER_IT) is not None:
+        raise UsageError(
+            f"The ledger {data / FILE_NAME} is missing, and was there before: {data / _MADE_AFTER_IT} belongs to it.",
+            advice="Put it back, or run 'provisioning-server ledger restore' with its newest backup.",
+            code=Code.RECORD_MISSING,
+        )
+    return holds_records(data)
 
 
 def import_folder(data: Path, now: datetime) -> ImportedFolder:

@@ -54,6 +54,18 @@ def open_for_reading(path: Path) -> SqlLedger:
     Raises:
         UsageError: there is none, or as `open_ledger`.
     """
+    return _read_only(path, unchanging=False)
+
+
+def open_unchanging(path: Path) -> SqlLedger:
+    """Open a ledger that no one writes to, such as a backup, and make no file beside it; raises as `open_for_reading`.
+
+    The file must be whole: what stands in a write-ahead log beside it is not seen.
+    """
+    return _read_only(path, unchanging=True)
+
+
+def _read_only(path: Path, *, unchanging: bool) -> SqlLedger:
     if status(path) is None:
         raise UsageError(
             f"There is no ledger {path}.",
@@ -62,7 +74,7 @@ def open_for_reading(path: Path) -> SqlLedger:
         )
     _require_version(path, check_file(path), read_only=True)
     try:
-        return _checked(SqliteDatabase(path, read_only=True))
+        return _checked(SqliteDatabase(path, read_only=True, unchanging=unchanging))
     except DatabaseError as error:
         raise _unusable(path, error) from error
 

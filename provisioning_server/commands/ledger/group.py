@@ -12,8 +12,10 @@ from atcaprov.program.lazy_group import LazyGroup
     cls=LazyGroup,
     modules={
         "accept-rollback": "provisioning_server.commands.ledger.accept_rollback",
+        "backup": "provisioning_server.commands.ledger.backup",
         "export": "provisioning_server.commands.ledger.export",
         "import": "provisioning_server.commands.ledger.import_folder",
+        "restore": "provisioning_server.commands.ledger.restore",
         "search": "provisioning_server.commands.ledger.search",
         "show": "provisioning_server.commands.ledger.show",
         "unproven": "provisioning_server.commands.ledger.unproven",

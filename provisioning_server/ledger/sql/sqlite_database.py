@@ -71,9 +71,13 @@ class SqliteDatabase:
 
     types: Mapping[str, str] = TYPES
 
-    def __init__(self, path: Path, *, read_only: bool = False, new: bool = False) -> None:
-        """Open the file; raises DatabaseError. `new`: mark an empty file as a ledger, which has no tables yet."""
+    def __init__(self, path: Path, *, read_only: bool = False, unchanging: bool = False, new: bool = False) -> None:
+        """Open the file; raises DatabaseError. `new`: mark an empty file as a ledger, which has no tables yet.
+
+        An `unchanging` file is read without locks, and no file is made beside it.
+        """
         self._path = path
+        self._reading_mode = "ro&immutable=1" if unchanging else "ro"
         self._writing = threading.RLock()
         self._writing_thread: int | None = None
         self._readers: list[SqliteConnection] = []  # those that no one uses
@@ -124,7 +128,7 @@ class SqliteDatabase:
         try:
             reader = self._readers.pop()
         except IndexError:
-            reader = _connect(self._path, "ro")
+            reader = _connect(self._path, self._reading_mode)
         try:
             yield reader
         finally:

@@ -1,0 +1,96 @@
+"""A backup: a folder with the ledger, a checkpoint of it, what else a server needs, and the digests of all.
+
+    ledger-20261121-103015/
+        ledger.sqlite3      the ledger, with signer documents
+        checkpoint.txt      its head, signed by the key of the log; if the ledger has such a key
+        server-id           the name of the server
+        modules/SN.txt      what is pinned of signer modules
+        log-key.pem         the key of the log, only if it was asked for
+        SHA256SUMS          digests of all these files
+
+It gets its name when it is complete: what was cut before has another one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from atcaprov.bounded_reading import is_file, read_bytes
+from atcaprov.errors import Code, UsageError
+from atcaprov.transparency.checkpoint import SignedCheckpoint
+from provisioning_server.audit.log_key import KEY_FILE
+from provisioning_server.audit.log_signer import origin_of, verifier_key_of
+from provisioning_server.backup import sums_file
+from provisioning_server.backup.whole_log import WholeLog, read_whole_log
+from provisioning_server.ledger.open_ledger import FILE_NAME, open_unchanging
+from provisioning_server.ledger.sql.sql_ledger import SqlLedger
+from provisioning_server.ledger.store import LogIdentity
+
+CHECKPOINT: Final = "checkpoint.txt"
+SERVER_ID: Final = "server-id"
+PINS: Final = "modules"
+COMPLETE: Final = re.compile(r"ledger-\d{8}-\d{6}(?:_\d{4,})?", re.ASCII)
+UNFINISHED: Final = ".unfinished"
+"""End of the name of a folder that is being made, or removed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Backup:
+    """A backup that was checked: its folder, the digests of its files, which log it is of, and what is in it."""
+
+    path: Path
+    sums: Mapping[str, str]
+    identity: LogIdentity
+    log: WholeLog
+    lacks_log_key: bool
+    """The log has a key, which is not in the backup."""
+
+
+def read_backup(path: Path) -> Backup:
+    """Check a backup completely: the digests, the log from its entries, and the checkpoint.
+
+    Raises:
+        UsageError: FILE_UNREADABLE, FILE_INVALID, LOG_MISMATCH or LOG_INVALID.
+        AtcaProvError: RECORDS_FAILED if SQLite cannot read it.
+    """
+    if not is_file(path / sums_file.NAME):
+        raise UsageError(
+            f"{path} is not a complete backup: it has no {sums_file.NAME}.",
+            advice="Name the folder of a backup, such as backups/ledger-20261121-103015.",
+            code=Code.FILE_INVALID,
+        )
+    sums = sums_file.read_sums(path)
+    if FILE_NAME not in sums:
+        raise UsageError(f"{path} has no ledger.", advice="Take another backup.", code=Code.FILE_INVALID)
+    sums_file.check_sums(path, sums)
+    with opened_copy(path) as ledger:
+        log = read_whole_log(ledger, f"The ledger in {path}")
+        if CHECKPOINT in sums:
+            _check_checkpoint(path / CHECKPOINT, ledger, log)
+        return Backup(path, sums, ledger.identity, log, bool(ledger.log_key()) and KEY_FILE not in sums)
+
+
+@contextlib.contextmanager
+def opened_copy(path: Path) -> Iterator[SqlLedger]:
+    """Open the ledger in a backup, and close it. No file is made beside it, so that the backup stays as it is."""
+    with contextlib.closing(open_unchanging(path / FILE_NAME)) as ledger:
+        yield ledger
+
+
+def _check_checkpoint(path: Path, ledger: SqlLedger, log: WholeLog) -> None:
+    signed = SignedCheckpoint.parse(read_bytes(path))
+    key = verifier_key_of(ledger)
+    if key is not None:
+        signed.verify(key)
+    stated = signed.checkpoint
+    if (stated.origin, stated.size, stated.root) != (origin_of(ledger.identity), log.head.size, log.head.root):
+        raise UsageError(
+            f"The checkpoint {path} is not that of the ledger beside it.",
+            advice="Take another backup.",
+            code=Code.LOG_MISMATCH,
+        )

@@ -1,0 +1,40 @@
+"""The command `provisioning-server ledger backup`."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from atcaprov.program.console_text import say
+from provisioning_server.backup.make_backup import make_backup
+from provisioning_server.backup.retention import keep_newest
+from provisioning_server.commands.data_option import data_option
+
+
+@click.command("backup")
+@click.argument("destination", metavar="DEST", type=click.Path(path_type=Path))
+@click.option(
+    "--keep",
+    metavar="N",
+    type=click.IntRange(1),
+    help="Then remove all backups in DEST but the newest N. Without it none is removed.",
+)
+@click.option(
+    "--with-log-key",
+    is_flag=True,
+    help="Put the private key of the log into the backup, too: whoever has it can sign checkpoints.",
+)
+@data_option
+def command(destination: Path, keep: int | None, with_log_key: bool, data: Path) -> None:
+    """Make a backup of the ledger in a new folder in DEST.
+
+    The server may run. The backup is checked completely before it gets its name, ledger-DATE-TIME in UTC.
+    """
+    made = make_backup(data, destination, datetime.now(UTC), with_log_key=with_log_key)
+    say(f"{made.path}: {made.log.head.size} entries, {made.log.certificates} certificates, checked.")
+    if made.lacks_log_key:
+        say("The private key of the log is not in it: keep a copy of log-key.pem in another place.", err=True)
+    for path in keep_newest(destination, keep) if keep is not None else ():
+        say(f"Removed {path}.")

@@ -1,0 +1,42 @@
+"""The command `provisioning-server ledger restore`."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from atcaprov.bounded_reading import is_file
+from atcaprov.errors import UsageError
+from atcaprov.program.console_text import say
+from provisioning_server.audit.log_key import KEY_FILE
+from provisioning_server.backup.backup_folder import read_backup
+from provisioning_server.backup.restore import restore_backup
+from provisioning_server.commands.data_option import data_option
+from provisioning_server.records.data_folder import DataFolder
+
+
+@click.command("restore")
+@click.argument("backup", metavar="BACKUP", type=click.Path(path_type=Path))
+@click.option(
+    "--replace", "reason", metavar="REASON", help="Replace a ledger that may be newer, for this reason, which is kept."
+)
+@data_option
+def command(backup: Path, reason: str | None, data: Path) -> None:
+    """Put the ledger of a backup into the data folder.
+
+    The backup is checked completely before. What it replaces is moved to the folder replaced-DATE-TIME, nothing is
+    deleted. No server may run.
+    """
+    if reason is not None and not reason.strip():
+        raise UsageError("The reason of --replace is empty.", advice="Say why the backup takes the ledger's place.")
+    now = datetime.now(UTC)
+    checked = read_backup(backup)
+    with DataFolder(data, now).locked():
+        aside = restore_backup(checked, data, now, reason=reason)
+    say(f"Restored {checked.log.head.size} entries with {checked.log.certificates} certificates to {data}.")
+    if aside is not None:
+        say(f"What was there before is in {aside}.")
+    if checked.lacks_log_key and not is_file(data / KEY_FILE):
+        say(f"Put your copy of {KEY_FILE} into {data} before you start the server.", err=True)
