@@ -15,6 +15,7 @@ from provisioning_server.audit.log_key import KEY_FILE
 from provisioning_server.backup.backup_folder import CHECKPOINT, Backup
 from provisioning_server.backup.sums_file import check_sums
 from provisioning_server.ledger.open_ledger import FILE_NAME, open_for_reading, open_ledger, open_unchanging
+from provisioning_server.ledger.sql.sqlite_file import write_ahead_log
 
 REASON: Final = "REASON.txt"
 _STAGED: Final = "restore.unfinished"
@@ -116,7 +117,7 @@ def _move_aside(backup: Backup, data: Path, now: datetime, reason: str | None) -
 
 def _merge_write_ahead_log(ledger: Path, now: datetime) -> None:
     """Bring all of a ledger into its one file, unless it is damaged: then it is kept as it is."""
-    if status(ledger) is not None:
+    if status(write_ahead_log(ledger)) is not None:
         with contextlib.suppress(AtcaProvError):
             open_ledger(ledger, now).close()
 
