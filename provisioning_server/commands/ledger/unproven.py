@@ -37,7 +37,7 @@ def _now() -> datetime:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per line, with all fields.")
 @data_option
 def command(older_than: timedelta | None, as_json: bool, data: Path) -> None:
-    """List certificates whose chip has not proven that it holds the key, oldest first.
+    """List certificates whose chip has not proven its key.
 
     Those that were issued before reports existed, or are answered to no challenge, are left out: no report can come.
     """
