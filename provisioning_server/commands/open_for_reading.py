@@ -11,7 +11,7 @@ from provisioning_server.ledger.sql.sql_ledger import SqlLedger
 
 
 @contextlib.contextmanager
-def ledger_for_reading(data: Path) -> Iterator[SqlLedger]:
+def ledger_for_reading(data: Path, *, check: bool = True) -> Iterator[SqlLedger]:
     """Open the ledger of a data folder, and close it; raises AtcaProvError as `open_for_reading`."""
-    with contextlib.closing(open_for_reading(data / FILE_NAME)) as ledger:
+    with contextlib.closing(open_for_reading(data / FILE_NAME, check=check)) as ledger:
         yield ledger

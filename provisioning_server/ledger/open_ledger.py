@@ -48,13 +48,15 @@ def open_ledger(path: Path, now: datetime) -> SqlLedger:
         raise _unusable(path, error) from error
 
 
-def open_for_reading(path: Path) -> SqlLedger:
+def open_for_reading(path: Path, *, check: bool = True) -> SqlLedger:
     """Open a ledger that exists, also while a server writes to it. Nothing can be written through it.
+
+    Without `check` a log that contradicts itself is opened as it is, for an auditor who names all that is wrong.
 
     Raises:
         UsageError: there is none, or as `open_ledger`.
     """
-    return _read_only(path, unchanging=False)
+    return _read_only(path, unchanging=False, check=check)
 
 
 def open_unchanging(path: Path) -> SqlLedger:
@@ -62,10 +64,10 @@ def open_unchanging(path: Path) -> SqlLedger:
 
     The file must be whole: what stands in a write-ahead log beside it is not seen.
     """
-    return _read_only(path, unchanging=True)
+    return _read_only(path, unchanging=True, check=True)
 
 
-def _read_only(path: Path, *, unchanging: bool) -> SqlLedger:
+def _read_only(path: Path, *, unchanging: bool, check: bool) -> SqlLedger:
     if status(path) is None:
         raise UsageError(
             f"There is no ledger {path}.",
@@ -74,7 +76,8 @@ def _read_only(path: Path, *, unchanging: bool) -> SqlLedger:
         )
     _require_version(path, check_file(path), read_only=True)
     try:
-        return _checked(SqliteDatabase(path, read_only=True, unchanging=unchanging))
+        database = SqliteDatabase(path, read_only=True, unchanging=unchanging)
+        return _checked(database) if check else SqlLedger(database)
     except DatabaseError as error:
         raise _unusable(path, error) from error
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -191,3 +192,13 @@ def test_reconcile_compares_chips_and_counters(audit: RunAudit, served: Ledger) 
     assert found["signers"][0]["signer_serial"] == serial
     assert (found["signers"][0]["certificates"], found["signers"][0]["lost"]) == (3, 1)
     assert "where it began is unknown" in audit("reconcile", "--counter", f"{serial}=9").out
+
+
+def test_damaged_ledger_is_audited_as_it_is(audit: RunAudit, served: Ledger) -> None:
+    with contextlib.closing(sqlite3.connect(f"data/{FILE_NAME}")) as connection:
+        connection.execute("DELETE FROM entries WHERE idx = 3")
+        connection.commit()
+    ended = audit("verify")
+    assert ended.code == 1
+    assert "Found [entry-changed] entry 3: " in ended.out
+    assert "[ledger-damaged]" in audit("export", "log").err
