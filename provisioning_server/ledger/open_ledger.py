@@ -11,9 +11,9 @@ from typing import Final
 from atcaprov import durable_files
 from atcaprov.bounded_reading import status
 from atcaprov.errors import AtcaProvError, Code, UsageError
+from provisioning_server.ledger.sql import schema
 from provisioning_server.ledger.sql.database import DatabaseError
 from provisioning_server.ledger.sql.migration import make_tables, migrate
-from provisioning_server.ledger.sql.schema import MIGRATIONS
 from provisioning_server.ledger.sql.sql_ledger import SqlLedger, room_on_disk
 from provisioning_server.ledger.sql.sqlite_database import SqliteDatabase
 from provisioning_server.ledger.sql.sqlite_file import RESTORE, check_file, check_missing, check_writable
@@ -99,7 +99,7 @@ def _checked(database: SqliteDatabase, has_room: Callable[[], bool] = lambda: Tr
 
 
 def _require_version(path: Path, version: int, *, read_only: bool = False) -> None:
-    newest = len(MIGRATIONS)
+    newest = len(schema.MIGRATIONS)
     if version > newest:
         raise UsageError(
             f"The ledger {path} has version {version}; this program knows versions up to {newest}.",

@@ -1,35 +1,62 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from provisioning_server.ledger.open_ledger import FILE_NAME, open_ledger
+from provisioning_server.ledger.sql.database import Database
 from provisioning_server.ledger.sql.sql_ledger import SqlLedger
+from provisioning_server.ledger.sql.sqlite_database import SqliteDatabase
 from tests.provisioning_server.ledger.events import NOW
 
 OpenStore = Callable[[], SqlLedger]
 """Open the same store once more, as the next start of a server does."""
 
 
-def _sqlite(folder: Path) -> OpenStore:
-    return lambda: open_ledger(folder / FILE_NAME, NOW)
+@dataclass(frozen=True)
+class Store:
+    """A place for one ledger: how it is opened, or made, and the database under it once it is made."""
+
+    open: OpenStore
+    database: Callable[[], Database]
 
 
-_STORES: dict[str, Callable[[Path], OpenStore]] = {"sqlite": _sqlite}
+def _sqlite(folder: Path) -> Store:
+    path = folder / FILE_NAME
+    return Store(lambda: open_ledger(path, NOW), lambda: SqliteDatabase(path))
+
+
+_STORES: dict[str, Callable[[Path], Store]] = {"sqlite": _sqlite}
 
 
 @pytest.fixture(params=_STORES)
-def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> OpenStore:
-    """A new ledger of each kind in turn; all that is asked of one is asked of the others."""
-    opened = _STORES[request.param](tmp_path)
-    opened().close()
-    return opened
+def new_store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Store]:
+    """Return a maker of empty stores of each kind in turn; all that is asked of one is asked of the others."""
+
+    def make() -> Store:
+        store = _STORES[request.param](tmp_path_factory.mktemp("store"))
+        store.open().close()
+        return store
+
+    return make
 
 
 @pytest.fixture
-def ledger(open_store: OpenStore) -> Iterator[SqlLedger]:
-    opened = open_store()
+def store(new_store: Callable[[], Store]) -> Store:
+    """A new store of each kind in turn."""
+    return new_store()
+
+
+@pytest.fixture
+def open_store(store: Store) -> OpenStore:
+    return store.open
+
+
+@pytest.fixture
+def ledger(store: Store) -> Iterator[SqlLedger]:
+    opened = store.open()
     yield opened
     opened.close()
