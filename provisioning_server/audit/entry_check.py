@@ -16,6 +16,7 @@ from atcaprov.certs.x509_layout import authority_layout
 from atcaprov.errors import AtcaProvError, CertificateError, UsageError
 from provisioning_server.audit.findings import AuditReport
 from provisioning_server.ledger.changes import (
+    CertificatesRecovered,
     ClockAccepted,
     CounterSeen,
     Event,
@@ -140,6 +141,7 @@ _CHECKS: Final[dict[type[Event], tuple[str, Any]]] = {
     LossesSettled: ("settled losses", EntryCheck._nothing),
     CounterSeen: ("counters first seen", EntryCheck._nothing),
     FolderImported: ("imported folders", EntryCheck._nothing),
+    CertificatesRecovered: ("recoveries", EntryCheck._nothing),
 }
 
 

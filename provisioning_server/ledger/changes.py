@@ -146,7 +146,26 @@ class FolderImported:
     logs: tuple[tuple[str, str, int], ...]
 
 
-Event = Issued | Lost | Reported | ClockAccepted | RollbackAccepted | LossesSettled | CounterSeen | FolderImported
+@dataclass(frozen=True, slots=True)
+class CertificatesRecovered:
+    """The `count` certificates before this entry were lost, and found again on stations or in files, for a reason."""
+
+    time: datetime
+    reason: str
+    count: int
+
+
+Event = (
+    Issued
+    | Lost
+    | Reported
+    | ClockAccepted
+    | RollbackAccepted
+    | LossesSettled
+    | CounterSeen
+    | FolderImported
+    | CertificatesRecovered
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from atcaprov.certs.issued_record import IssuedRecord
 from provisioning_server.ledger.changes import (
+    CertificatesRecovered,
     ClockAccepted,
     CounterSeen,
     Event,
@@ -38,6 +39,7 @@ KINDS: Final[Mapping[type[Event], str]] = {
     LossesSettled: "losses-settled",
     CounterSeen: "counter-seen",
     FolderImported: "folder-imported",
+    CertificatesRecovered: "certificates-recovered",
 }
 _TO_SECONDS: Final = len("2026-11-21T10:15:40")
 
@@ -238,6 +240,15 @@ def _import_fields(imported: FolderImported) -> dict[str, object]:
     return {"logs": [list(log) for log in imported.logs], "time": _time(imported.time)}
 
 
+def _recovery_fields(recovered: CertificatesRecovered) -> dict[str, object]:
+    return {"count": recovered.count, "reason": recovered.reason, "time": _time(recovered.time)}
+
+
+def _read_recovery(fields: dict[str, Any]) -> CertificatesRecovered:
+    time = datetime.fromisoformat(fields["time"])
+    return CertificatesRecovered(time, _text(fields["reason"]), _number(fields["count"]))
+
+
 def _read_import(fields: dict[str, Any]) -> FolderImported:
     logs = tuple((_text(name), _text(digest), _number(count)) for name, digest, count in fields["logs"])
     return FolderImported(datetime.fromisoformat(fields["time"]), logs)
@@ -251,6 +262,7 @@ _FIELDS: Final[Mapping[type[Event], Callable[[Any], dict[str, object]]]] = {
     LossesSettled: _settled_fields,
     CounterSeen: _counter_fields,
     FolderImported: _import_fields,
+    CertificatesRecovered: _recovery_fields,
 }
 _READERS: Final[Mapping[str, Callable[[dict[str, Any]], Event]]] = {
     "issued": _read_issued,
@@ -261,6 +273,7 @@ _READERS: Final[Mapping[str, Callable[[dict[str, Any]], Event]]] = {
     "losses-settled": _read_settled,
     "counter-seen": _read_counter,
     "folder-imported": _read_import,
+    "certificates-recovered": _read_recovery,
 }
 
 

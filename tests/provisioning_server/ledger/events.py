@@ -9,6 +9,7 @@ from typing import Final
 from atcaprov.certs.issued_record import IssuedRecord
 from provisioning_server.ledger.changes import (
     NO_CERTIFICATE,
+    CertificatesRecovered,
     Changes,
     ClockAccepted,
     CounterSeen,
@@ -105,6 +106,7 @@ ONE_OF_EACH: Final[tuple[Event, ...]] = (
     LossesSettled(NOW, SIGNER.serial, 3, 1),
     CounterSeen(NOW, SIGNER.serial, 40, 28),
     FolderImported(NOW, (("signing-20261120-060000.tsv", "00" * 32, 1500),)),
+    CertificatesRecovered(NOW, "restored from last night's backup", 3),
 )
 
 
