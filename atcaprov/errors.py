@@ -114,6 +114,7 @@ class Code(enum.StrEnum):
     SERVER_BEHIND = "server-behind"
     LEDGER_FORKED = "ledger-forked"
     CHECKPOINT_MISSING = "checkpoint-missing"
+    LEDGER_ROLLED_BACK = "ledger-rolled-back"
     CERTIFICATE_WITHOUT_KEY = "certificate-without-key"
     KEY_WITHOUT_CERTIFICATE = "key-without-certificate"
     CERTIFICATE_EXPIRED = "certificate-expired"

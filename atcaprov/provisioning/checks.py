@@ -6,6 +6,7 @@ What can be known before a chip is changed is checked here and not later. The ru
 
 from __future__ import annotations
 
+import contextlib
 import enum
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -48,6 +49,16 @@ def _signer(flight: Preflight) -> None:
     flight.offer = signer_offer.ask_for_offer(
         flight.functions, flight.cert_info, flight.profile, flight.expected_serial
     )
+
+
+def _ledger(flight: Preflight) -> None:
+    """A server whose ledger is behind is shown that before it is refused, so that it stops as well."""
+    try:
+        flight.functions.ledger_seen(flight.offer.checkpoint, flight.offer.log_key)
+    except AtcaProvError:
+        with contextlib.suppress(AtcaProvError):
+            signer_offer.ask_for_offer(flight.functions, flight.cert_info, flight.profile)
+        raise
 
 
 def _signer_chain(flight: Preflight) -> None:
@@ -155,6 +166,7 @@ _OFFER_CHECKS: Final = ("signer-chain", "clocks", "product", "certificate-slots"
 STATION_CHECKS: Final = (
     Check("station", "the station is ready: there is room on its disks", _station),
     Check("signer", "the server knows the signer, and it is ready", _signer),
+    Check("ledger", "the server's ledger is not older than this station knows it", _ledger, ("signer",)),
     Check("signer-chain", "the pinned root certified the signer", _signer_chain, ("signer",)),
     Check("clocks", "the clocks agree, and the signer certificate is valid now", _clocks, ("signer",)),
     Check("product", "the signer is for this product", _product, ("signer",)),

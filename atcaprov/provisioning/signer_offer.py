@@ -26,6 +26,7 @@ class SignerOffer:
     `server_time` is the server's clock in seconds since 1970 in UTC; 0 if unknown. `certificates_left` is what the
     quotas still allow; 0 if there is no such limit, or it is unknown. `new_key_refused` tells that the server has
     certified a key of `chip_serial`, the chip that it was asked about (9 bytes; empty: none), and certifies no other.
+    `checkpoint` is the newest signed one of its ledger, `log_key` what signs it; empty if it sends none.
     """
 
     signer_certificate: bytes
@@ -35,6 +36,8 @@ class SignerOffer:
     certificates_left: int = 0
     new_key_refused: bool = False
     chip_serial: bytes = b""
+    checkpoint: bytes = b""
+    log_key: bytes = b""
 
 
 def ask_for_offer(
@@ -53,6 +56,7 @@ def ask_for_offer(
         profile.any_of_group,
         config_zone=profile.config_zone,
         chip_serial=chip_serial,
+        checkpoint=functions.known_checkpoint(),
     )
     reply = ask(functions, request, SignerReply)
     return SignerOffer(
@@ -63,6 +67,8 @@ def ask_for_offer(
         reply.certificates_left,
         reply.new_key_refused,
         chip_serial,
+        reply.checkpoint,
+        reply.log_key,
     )
 
 

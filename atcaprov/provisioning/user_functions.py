@@ -1,4 +1,4 @@
-"""The functions that an integrator may replace: the seven of the guide and three more, with usual defaults."""
+"""The functions that an integrator may replace: the seven of the guide and a few more, with usual defaults."""
 
 from __future__ import annotations
 
@@ -50,6 +50,20 @@ class UserFunctions(abc.ABC):
 
     def require_ready(self) -> None:  # noqa: B027 - most stations need nothing
         """Raise an AtcaProvError if the station itself is not ready, such as a disk without room; before each chip."""
+
+    def known_checkpoint(self) -> bytes:
+        """Return the newest signed checkpoint of the server's ledger that the station keeps, to show it to the server.
+
+        Called before each time the server is asked for its signer. Empty if there is none; always empty for a server
+        that has sent none, since an older one refuses a request with it.
+        """
+        return b""
+
+    def ledger_seen(self, checkpoint: bytes, log_key: bytes) -> None:  # noqa: B027 - most stations keep none
+        """Take the newest signed checkpoint of the server's ledger and its log key, before each chip is touched.
+
+        Both are empty if the server sends none. Raise an AtcaProvError to refuse the server.
+        """
 
     def warning(self, warning: AtcaProvError) -> None:  # noqa: B027 - it stops nothing
         """Handle a warning about a chip, before its first stage; the run continues. Return soon."""

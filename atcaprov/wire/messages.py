@@ -33,6 +33,7 @@ CHALLENGE_SIZE: Final = 32
 DIGEST_SIZE: Final = 32
 SIGNATURE_SIZE: Final = 64
 CHECKPOINT_SIZE_MAX: Final = 1024
+LOG_KEY_SIZE_MAX: Final = 256
 FATE_SIZE_MAX: Final = 32
 CERTIFICATE_SIZE_MAX: Final = 2048
 DEFINITION_SIZE_MAX: Final = 4096
@@ -230,7 +231,8 @@ class SignerReply(Message):
     `server_time` is the server's clock in seconds since 1970-01-01 UTC; 0 if unknown. `certificates_left` is how many
     more it can issue now, by the quotas of all signers that may serve; 0 if there is no such limit, or it is unknown.
     With `new_key_refused` the server has certified a key of the chip that was named, and certifies no other one.
-    `checkpoint` is the newest signed checkpoint of the server's log; empty if it gives none.
+    `checkpoint` is the newest signed checkpoint of the server's log, `log_key` the verifier key that signs it, as text;
+    empty if it gives none.
     """
 
     TYPE: ClassVar = MessageType.SIGNER_REPLY
@@ -246,6 +248,7 @@ class SignerReply(Message):
         Field(7, "certificates_left", Number(CERTIFICATES_LEFT_MAX), optional=True),
         Field(8, "new_key_refused", Flag(), optional=True),
         Field(9, "checkpoint", Octets(1, CHECKPOINT_SIZE_MAX), optional=True),
+        Field(10, "log_key", Octets(1, LOG_KEY_SIZE_MAX), optional=True),
     )
 
     signer_certificate: bytes
@@ -257,6 +260,7 @@ class SignerReply(Message):
     certificates_left: int = 0
     new_key_refused: bool = False
     checkpoint: bytes = b""
+    log_key: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

@@ -205,6 +205,7 @@ def test_any_of_group_is_a_key_that_older_readers_ignore(
         (REPLY, {"challenge": 10}),
         (SIGNER_REQUEST, {"checkpoint": 6}),
         (SIGNER_REPLY, {"checkpoint": 9}),
+        (SIGNER_REPLY, {"log_key": 10}),
         (REPORT_REPLY, {"checkpoint": 2}),
         (REPORT, {"signature": 4, "contents_sha256": 5}),
         (FAILURE_REPORT, {"code": 7}),
