@@ -72,9 +72,18 @@ def command(context: click.Context, options: RunOptions, dry_run: bool, log_leve
         cert_info = _read_cert_info(output, options)
         spool = ReportSpool(options.reports, cert_info.root_public_key)
         room = DiskRoom(options.trace, options.reports)
-        with closing(ClientFunctions(options.host, options.port, output, room, spool)) as functions:
+        functions = ClientFunctions(
+            options.host,
+            options.port,
+            output,
+            room,
+            spool,
+            checkpoints=options.checkpoints,
+            log_key=options.pinned_log_key(),
+        )
+        with closing(functions):
             provisioner = Provisioner(profile, cert_info, functions)
-            delivery = ReportDelivery(spool, functions, output)
+            delivery = ReportDelivery(spool, functions, output, functions.acknowledged)
             _connect(output, functions, provisioner, options.boards)
             delivery.deliver()
             output.escape_hint()

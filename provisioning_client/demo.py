@@ -95,8 +95,9 @@ class Demo:
         chips = [f"emulator:{self.folder / f'chip{number}.json'}" for number in range(1, CHIPS + 1)]
         devices = [word for chip in chips for word in ("--device", chip)]
         certinfo = self.signer / "atcaprov_cert_info_0.c"
-        options = ("--certinfo", certinfo, "--port", port, "--reports", self.folder / "reports")
-        self._show("provisioning-client", *options, "--auto", *devices)
+        options = ("--certinfo", certinfo, "--port", port)
+        kept = ("--reports", self.folder / "reports", "--checkpoints", self.folder / "checkpoints")
+        self._show("provisioning-client", *options, *kept, "--auto", *devices)
 
     def _collect(self) -> None:
         shutil.copytree(self.server_data / "certs", self.certificates)

@@ -69,7 +69,7 @@ class KnownCheckpoints:
         self._server = server
         self._warn = warn
         self._pinned = pinned
-        self._before: dict[bytes, KnownLedger] = {}
+        self._before: dict[Path, bytes] = {}
         self._of_server: bytes | None = None
         self._missing_told = False
 
@@ -79,8 +79,9 @@ class KnownCheckpoints:
         Its answer is compared with what was kept before it was asked for: others may keep a newer one meanwhile. Empty
         until the server has sent one since the connection: an older version takes none. Raises UsageError.
         """
-        self._before = {known.newest.origin.ledger_id: known for known in self._all()}
-        known = None if self._of_server is None else self._before.get(self._of_server)
+        paths = paths_in(self._folder, "*.json") if self._of_server is None else [self._path(self._of_server)]
+        self._before = {path: read_bytes(path, _SIZE_MAX) for path in paths if status(path) is not None}
+        known = None if self._of_server is None else self._known(self._of_server)
         return b"" if known is None else known.newest.note
 
     def disconnected(self) -> None:
@@ -99,7 +100,7 @@ class KnownCheckpoints:
             self._warn_of_missing()
             return
         self._of_server = _origin_of(note).ledger_id
-        known = self._before.get(self._of_server)
+        known = self._known(self._of_server)
         key = self._key(known, log_key)
         offered = LedgerCheckpoint.verified(note, key)
         if known is not None:
@@ -111,8 +112,7 @@ class KnownCheckpoints:
     def acknowledged(self, note: bytes) -> None:
         """Keep the checkpoint that came with a report, if it is a newer one of a known ledger; never raises."""
         with contextlib.suppress(AtcaProvError, OSError):
-            path = self._path(_origin_of(note))
-            known = None if status(path) is None else _decoded(path)
+            known = _kept(self._path(_origin_of(note).ledger_id))
             if known is not None:
                 newest = LedgerCheckpoint.verified(note, known.key)
                 self._keep(replace(known, newest=newest, servers=(self._server,)))
@@ -134,7 +134,7 @@ class KnownCheckpoints:
         return expected
 
     def _warn_of_missing(self) -> None:
-        if self._missing_told or not any(self._server in known.servers for known in self._before.values()):
+        if self._missing_told or not any(self._server in _decoded(*kept).servers for kept in self._before.items()):
             return
         self._missing_told = True
         self._warn(
@@ -145,21 +145,22 @@ class KnownCheckpoints:
             )
         )
 
-    def _all(self) -> Iterator[KnownLedger]:
-        for path in paths_in(self._folder, "*.json"):
-            yield _decoded(path)
+    def _known(self, ledger_id: bytes) -> KnownLedger | None:
+        """Return what was kept of a ledger when the server was asked."""
+        path = self._path(ledger_id)
+        return _decoded(path, self._before[path]) if path in self._before else None
 
     def _keep(self, ledger: KnownLedger) -> None:
         """Write what is newer than the file has; another program that writes at this moment has about the same."""
-        path = self._path(ledger.newest.origin)
+        path = self._path(ledger.newest.origin.ledger_id)
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             with _locked(self._folder / _LOCK) as mine:
                 if mine:
-                    ledger = _merged(ledger, None if status(path) is None else _decoded(path))
-                    data = ledger.to_bytes()
-                    if status(path) is None or read_bytes(path, _SIZE_MAX) != data:
-                        durable_files.replace(path, data, _MODE)
+                    kept = _kept(path)
+                    newest = _merged(ledger, kept)
+                    if newest != kept:
+                        durable_files.replace(path, newest.to_bytes(), _MODE)
         except OSError as error:
             raise UsageError(
                 f"The checkpoint of the server's ledger cannot be kept in {self._folder}: {error.strerror}.",
@@ -167,8 +168,8 @@ class KnownCheckpoints:
                 code=Code.FILE_UNWRITABLE,
             ) from error
 
-    def _path(self, origin: LogOrigin) -> Path:
-        return self._folder / f"{origin.ledger_id.hex()}.json"
+    def _path(self, ledger_id: bytes) -> Path:
+        return self._folder / f"{ledger_id.hex()}.json"
 
 
 def _origin_of(note: bytes) -> LogOrigin:
@@ -215,14 +216,16 @@ def _merged(ledger: KnownLedger, kept: KnownLedger | None) -> KnownLedger:
     return replace(newer, servers=servers)
 
 
-def _decoded(path: Path) -> KnownLedger:
+def _kept(path: Path) -> KnownLedger | None:
+    return None if status(path) is None else _decoded(path, read_bytes(path, _SIZE_MAX))
+
+
+def _decoded(path: Path, data: bytes) -> KnownLedger:
     try:
-        found = KnownLedger.from_bytes(read_bytes(path, _SIZE_MAX))
+        found = KnownLedger.from_bytes(data)
         if found.newest.origin.ledger_id.hex() != path.stem:
             raise MalformedError("it is of another ledger")
     except (MalformedError, UsageError) as error:
-        if isinstance(error, UsageError) and error.code == Code.FILE_UNREADABLE:
-            raise
         raise UsageError(
             f"{path} is damaged: {error}.",
             advice="Restore it from a backup, or remove it: then an older ledger of its server is not noticed once.",

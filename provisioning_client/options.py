@@ -24,6 +24,7 @@ from atcaprov.hal.hotplug import is_plugged
 from atcaprov.hal.registry import require_device_url
 from atcaprov.provisioning.profile import DeliveredPart, Profile
 from atcaprov.provisioning.tcp_client import DEFAULT_HOST, DEFAULT_PORT
+from atcaprov.transparency.verifier_keys import VerifierKey
 
 BLANK_CHIP: Final = "emulator:"
 
@@ -31,6 +32,11 @@ BLANK_CHIP: Final = "emulator:"
 def default_reports() -> Path:
     """Return the folder of the user for reports that wait."""
     return platformdirs.user_state_path("atcaprov") / "reports"
+
+
+def default_checkpoints() -> Path:
+    """Return the folder of the user for checkpoints."""
+    return platformdirs.user_state_path("atcaprov") / "checkpoints"
 
 
 # The parameter of an option has the option's name, so that click finds its environment variable.
@@ -145,6 +151,19 @@ _OPTIONS: Final = (
         type=click.Path(file_okay=False, path_type=Path),
         help="Folder for reports on boards: each waits there until the server has recorded it.",
     ),
+    click.option(
+        "--checkpoints",
+        metavar="DIR",
+        default=default_checkpoints,
+        show_default="of the user; on Linux ~/.local/state/atcaprov/checkpoints",
+        type=click.Path(file_okay=False, path_type=Path),
+        help="Folder for the newest checkpoint of each ledger, by which a server that was restored is noticed.",
+    ),
+    click.option(
+        "--log-key",
+        metavar="KEY",
+        help="Verifier key that the log of the server's ledger must have. Without it the first one seen is kept.",
+    ),
 )
 
 
@@ -173,6 +192,8 @@ class RunOptions:
     json: bool
     trace: Path | None
     reports: Path
+    checkpoints: Path
+    log_key: str | None
 
     @property
     def boards(self) -> int:
@@ -235,6 +256,10 @@ class RunOptions:
             if self.config is not None and error.code == Code.CONFIG_ZONE_UNSAFE:
                 error.advice += f" 'atcaprov config check {self.config}' names the lines."
             raise
+
+    def pinned_log_key(self) -> VerifierKey | None:
+        """Return the key that the server's log must have; raises UsageError (log-invalid)."""
+        return None if self.log_key is None else VerifierKey.parse(self.log_key)
 
     def _genuine_root(self) -> bytes | None:
         if self.genuine_root is None:

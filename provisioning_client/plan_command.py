@@ -18,8 +18,8 @@ from atcaprov.errors import AtcaProvError
 from atcaprov.program.console_text import say
 from atcaprov.provisioning.plan import Plan, make_plan
 from atcaprov.provisioning.profile import Profile
-from atcaprov.provisioning.tcp_client import TcpClient
 from atcaprov.terminal.printable import folded, terminal_columns
+from provisioning_client.checkpoint_client import CheckpointClient
 from provisioning_client.disk_room import DiskRoom
 from provisioning_client.options import RunOptions, dry_run_option, run_options
 from provisioning_client.plan_json import plan_object
@@ -29,11 +29,11 @@ from provisioning_client.trace_files import numbered
 EXIT_SOME_WOULD_FAIL: Final = 1
 
 
-class PlanFunctions(TcpClient):
+class PlanFunctions(CheckpointClient):
     """A TCP client that keeps what a run would show before its first stage."""
 
-    def __init__(self, host: str, port: int, room: DiskRoom) -> None:
-        super().__init__(host, port)
+    def __init__(self, options: RunOptions, room: DiskRoom) -> None:
+        super().__init__(options.host, options.port, options.checkpoints, options.pinned_log_key())
         self._room = room
         self.warnings: list[AtcaProvError] = []
 
@@ -76,7 +76,7 @@ def show_plans(options: RunOptions, *, dry_run: bool) -> int:
 
 
 def _planned(options: RunOptions, url: str, profile: Profile, trace: Path | None) -> tuple[Plan, list[AtcaProvError]]:
-    functions = PlanFunctions(options.host, options.port, DiskRoom(options.trace, options.reports))
+    functions = PlanFunctions(options, DiskRoom(options.trace, options.reports))
     cert_info, error = _cert_info(options)
     with closing(functions), open_read_only(url, trace=trace) as device:
         made = make_plan(device, profile, cert_info, functions, boards=options.boards)

@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from atcaprov.errors import AtcaProvError
 from atcaprov.provisioning.board_report import BoardReport
-from atcaprov.provisioning.tcp_client import TcpClient
 from atcaprov.stages import Stage, StageStatus
+from atcaprov.transparency.verifier_keys import VerifierKey
+from provisioning_client.checkpoint_client import CheckpointClient
 from provisioning_client.disk_room import DiskRoom
 from provisioning_client.output import Output
 from provisioning_client.report_spool import ReportSpool
 
 
-class ClientFunctions(TcpClient):
+class ClientFunctions(CheckpointClient):
     """A TCP client that shows progress on an output, and keeps reports until they are delivered."""
 
-    def __init__(self, host: str, port: int, output: Output, room: DiskRoom, spool: ReportSpool) -> None:
-        super().__init__(host, port)
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        output: Output,
+        room: DiskRoom,
+        spool: ReportSpool,
+        *,
+        checkpoints: Path | None = None,
+        log_key: VerifierKey | None = None,
+    ) -> None:
+        super().__init__(host, port, checkpoints, log_key)
         self._output = output
         self._room = room
         self._spool = spool

@@ -38,14 +38,22 @@ _NEWEST: Final = "Put the newest ledger back; if it is lost, stop the server and
 
 @dataclass(frozen=True, slots=True)
 class _Admission:
+    """The outcome of a comparison; `final` if nothing was open that a later one could settle."""
+
     signer: Signer
     refusal: ErrorReply | None
+    final: bool
+
+
+def _exclude_nothing(_: Signer, __: ErrorReply, ___: str) -> None:
+    pass
 
 
 class RollbackGuard:
     """Compares signers and checkpoints with the ledger. Used by the thread that issues; `refusal` by any thread.
 
-    `read_checkpoint` verifies a note with the key of this log, and raises UsageError for any other.
+    `read_checkpoint` verifies a note with the key of this log, and raises UsageError for any other; `exclude` takes a
+    signer out of use.
     """
 
     def __init__(
@@ -55,7 +63,9 @@ class RollbackGuard:
         read_checkpoint: Callable[[bytes], LedgerCheckpoint],
         log: Log,
         now: Callable[[], datetime],
+        exclude: Callable[[Signer, ErrorReply, str], None] = _exclude_nothing,
     ) -> None:
+        self._exclude = exclude
         self._ledger = ledger
         self._file = file
         self._read_checkpoint = read_checkpoint
@@ -95,15 +105,16 @@ class RollbackGuard:
     def admit(self, signer: Signer) -> ErrorReply | None:
         """Compare a signer that is ready with the ledger, once; return why it signs nothing, or None.
 
-        Records what its counter tells. Raises AtcaProvError RECORDS_FAILED.
+        Records what its counter tells, and takes a signer that signs nothing out of use. Raises AtcaProvError
+        RECORDS_FAILED.
         """
         if self.is_behind:
             return rejections.LEDGER_BEHIND
         known = self._admissions.get(signer.serial)
-        if known is None or known.signer is not signer:
+        if known is None or known.signer is not signer or not known.final:
             counter = signer.counter
-            refusal = None if counter is None else self._compare_signer(signer, counter)
-            known = self._admissions[signer.serial] = _Admission(signer, refusal)
+            known = _Admission(signer, None, True) if counter is None else self._compare_signer(signer, counter)
+            self._admissions[signer.serial] = known
         return known.refusal
 
     def signed(self, signer: Signer, intent: Intent, before: SignatureCounter | None) -> list[Event]:
@@ -122,7 +133,7 @@ class RollbackGuard:
         if refusal is None and lost < 0:
             refusal = rejections.COUNTER_BEHIND
         if refusal is not None:
-            self._admissions[signer.serial] = _Admission(signer, refusal)
+            self._admissions[signer.serial] = _Admission(signer, refusal, True)
             raise AtcaProvError(refusal.message, code=refusal.code)
         return [Lost(intent, self._now(), True, "the answer was damaged, and the signer was asked again")] * lost
 
@@ -161,13 +172,13 @@ class RollbackGuard:
             f"No certificate is issued: the ledger is behind {beside}: {why}. {_NEWEST}: {_ACCEPT} --reason TEXT"
         )
 
-    def _compare_signer(self, signer: Signer, counter: SignatureCounter) -> ErrorReply | None:
+    def _compare_signer(self, signer: Signer, counter: SignatureCounter) -> _Admission:
         tally, open_intents, now = self._ledger.tally(signer.serial), self._open_intents(signer), self._now()
         seen = first_seen(signer.serial, counter, tally, now)
         compared = compare_counter(counter, tally, open_intents, first=0 if seen is None else seen.first)
         refusal = self._refusal(signer, compared)
         if refusal is not None:
-            return refusal
+            return _Admission(signer, refusal, True)
         settled = settled_losses(signer.serial, compared, tally, open_intents, now)
         events: list[Event] = [event for event in (seen, settled) if event is not None]
         if events:
@@ -175,26 +186,35 @@ class RollbackGuard:
         if settled is not None:
             name = label(signer.serial, signer.name)
             self._log.info(f"{name} has made {settled.signatures} signatures for {settled.losses} lost certificates.")
-        return None
+        return _Admission(signer, None, not open_intents)
 
     def _refusal(self, signer: Signer, compared: CounterComparison) -> ErrorReply | None:
-        name, serial = label(signer.serial, signer.name), signer.serial
         if compared.counter_is_behind:
-            self._log.error(
-                f"{name} signs nothing: it has made {compared.used} signatures, but the ledger has {compared.recorded}"
-                " of it. It is another chip with copied contents, or the records are those of another one."
-            )
-            return rejections.COUNTER_BEHIND
+            return self._refuse_fewer(signer, compared)
         if compared.ledger_is_behind:
-            self._keep(self._notes.with_signer(serial, SignerAhead(compared.used, compared.recorded, self._now())))
-            self._log.error(
-                f"The ledger is behind {name}: it has {compared.recorded} of its signatures, and the signer has made"
-                f" {compared.used}. {_NEWEST}: {_ACCEPT} --signer {serial.hex().upper()} --reason TEXT"
-            )
-            return rejections.SIGNER_AHEAD
-        if serial in self._notes.signers:
-            self._keep(self._notes.without_signer(serial))
+            return self._refuse_more(signer, compared)
+        if signer.serial in self._notes.signers:
+            self._keep(self._notes.without_signer(signer.serial))
         return None
+
+    def _refuse_fewer(self, signer: Signer, compared: CounterComparison) -> ErrorReply:
+        counts = f"it has made {compared.used} signatures, but the ledger has {compared.recorded} of it"
+        self._log.error(
+            f"{label(signer.serial, signer.name)} signs nothing: {counts}. It is another chip with copied contents, or"
+            " the records are those of another one."
+        )
+        self._exclude(signer, rejections.COUNTER_BEHIND, counts)
+        return rejections.COUNTER_BEHIND
+
+    def _refuse_more(self, signer: Signer, compared: CounterComparison) -> ErrorReply:
+        name, serial = label(signer.serial, signer.name), signer.serial
+        counts = f"it has {compared.recorded} of its signatures, and the signer has made {compared.used}"
+        self._keep(self._notes.with_signer(serial, SignerAhead(compared.used, compared.recorded, self._now())))
+        self._log.error(
+            f"The ledger is behind {name}: {counts}. {_NEWEST}: {_ACCEPT} --signer {serial.hex().upper()} --reason TEXT"
+        )
+        self._exclude(signer, rejections.SIGNER_AHEAD, f"The ledger is behind it: {counts}")
+        return rejections.SIGNER_AHEAD
 
     def _open_intents(self, signer: Signer) -> int:
         return sum(intent.signer_serial == signer.serial for intent in self._ledger.open_intents())

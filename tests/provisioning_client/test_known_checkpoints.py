@@ -14,6 +14,7 @@ from atcaprov.file_lock import try_lock
 from atcaprov.transparency.checkpoint import Checkpoint
 from atcaprov.transparency.ledger_checkpoint import LogOrigin
 from atcaprov.transparency.verifier_keys import Ed25519Signer, VerifierKey
+from provisioning_client.cli import command as provisioning_client
 from provisioning_client.known_checkpoints import KnownCheckpoints
 
 PRIVATE = Ed25519PrivateKey.from_private_bytes(bytes(32))
@@ -221,7 +222,7 @@ def test_damaged_file_is_named_with_advice(station: Open, tmp_path: Path) -> Non
     for damaged in (b"", b"{}", b"[]", whole[:-5], whole.replace(b'"servers"', b'"x"'), b"\xff", whole[:200]):
         path.write_bytes(damaged)
         with pytest.raises(UsageError) as refused:
-            station().to_show()
+            exchange(station(), Log(), 7)
         assert refused.value.code == Code.FILE_INVALID
         assert str(path) in str(refused.value)
         assert "remove it" in refused.value.advice
@@ -234,14 +235,18 @@ def test_file_of_another_ledger_is_damaged(station: Open, tmp_path: Path) -> Non
     (path,) = (tmp_path / "checkpoints").glob("*.json")
     path.rename(path.with_name(f"{OTHER.hex()}.json"))
     with pytest.raises(UsageError, match="of another ledger"):
-        station().to_show()
+        exchange(station(), Log(OTHER), 7)
 
 
-def test_folder_that_cannot_be_written_is_a_typed_error(station: Open, tmp_path: Path) -> None:
+def test_another_folder_is_used_if_one_cannot_be_written(station: Open, tmp_path: Path) -> None:
     (tmp_path / "checkpoints").write_text("not a folder")
     with pytest.raises(UsageError) as refused:
         exchange(station(), Log(), 7)
     assert refused.value.code == Code.FILE_UNWRITABLE
+    words = ["--device", "emulator:", "--checkpoints", str(tmp_path / "another")]
+    chosen = provisioning_client.make_context("provisioning-client", words).params["checkpoints"]
+    exchange(KnownCheckpoints(chosen, "line:11235", print), Log(), 7)
+    assert list(chosen.glob("*.json"))
 
 
 def test_program_that_writes_at_the_same_moment_is_not_waited_for(station: Open, tmp_path: Path) -> None:

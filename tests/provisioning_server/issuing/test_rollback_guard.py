@@ -108,6 +108,19 @@ def test_intent_of_another_server_explains_a_signature_and_stays_open(server: Gu
     assert len(events(server.ledger)) == 2
 
 
+def test_loss_is_settled_once_no_intent_is_open_any_more(server: GuardedLedger) -> None:
+    opened = intent(2)
+    step(server.ledger, issued(1), intents=[opened])
+    guard, signer = server.start(), CountingSigner(2)
+    assert guard.admit(signer) is None
+    assert len(events(server.ledger)) == 1
+    step(server.ledger, lost(opened, signed=None))
+    assert guard.admit(signer) is None
+    assert events(server.ledger)[-1] == LossesSettled(NOW, SIGNER.serial, 1, 1)
+    assert guard.admit(signer) is None
+    assert len(events(server.ledger)) == 3
+
+
 def test_older_module_is_recorded_when_it_is_first_seen(server: GuardedLedger) -> None:
     step(server.ledger, issued(1))
     assert server.start().admit(CountingSigner(29, first=None)) is None
