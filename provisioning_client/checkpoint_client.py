@@ -16,7 +16,7 @@ class CheckpointClient(TcpClient):
     def __init__(
         self, host: str, port: int, checkpoints: Path | None = None, log_key: VerifierKey | None = None
     ) -> None:
-        """`checkpoints` is the folder where they are kept, if they are; `log_key` is what the server's log must have."""
+        """`checkpoints` is the folder that keeps them, if any does; `log_key` is what the log must be signed by."""
         super().__init__(host, port)
         self._known = (
             None if checkpoints is None else KnownCheckpoints(checkpoints, f"{host}:{port}", self.warning, log_key)
