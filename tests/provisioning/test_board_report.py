@@ -18,6 +18,7 @@ from atcaprov import (
     Board,
     CertificateError,
     Code,
+    DeliveredPart,
     Device,
     Profile,
     Provisioner,
@@ -33,6 +34,7 @@ from atcaprov.chip.crc import with_crc
 from atcaprov.provisioning.board_report import FILE_SIZE_MAX, BoardReport
 from atcaprov.provisioning.server_exchange import send_report
 from tests.support.in_memory_server import InMemory, MemoryCa
+from tests.support.older_programs import read_as_before
 from tests.support.reports import ReportingFunctions, is_proof
 from tests.support.scripted_hal import ScriptedHal
 from tests.support.wire_examples import FAILURE_REPORT, REPORT
@@ -261,6 +263,34 @@ def test_functions_of_before_reports_still_work(authority: MemoryCa) -> None:
     functions = InMemory(authority)
     assert _provision(functions, ScriptedHal())
     assert authority.reported == []
+
+
+class OlderServer(InMemory):
+    """A server of before reports: it reads what it knows, and refuses the rest."""
+
+    def certreq_send(self, data: bytes) -> None:
+        assert read_as_before(data)
+        super().certreq_send(data)
+
+
+@pytest.mark.slow
+def test_older_server_understands_all_that_is_sent_to_it(authority: MemoryCa) -> None:
+    functions = OlderServer(authority)
+    hal = ScriptedHal()
+    for _ in range(2):
+        assert _provision(functions, hal)
+    assert len(functions.requests) == 4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("slot", [0, 2], ids=["maker's key", "new key"])
+def test_trust_flex_part_is_proven(slot: int) -> None:
+    functions = ReportingFunctions(MemoryCa(private_key=slot))
+    hal = ScriptedHal("emulator:?image=tflxtls")
+    certificate = _provision(
+        functions, hal, part=DeliveredPart.TFLXTLS, replace_certificates=True, device_key_slot=slot
+    )
+    assert is_proof(certificate, functions.last, _contents(hal, functions))
 
 
 def test_report_is_sent_over_any_transport(functions: ReportingFunctions) -> None:

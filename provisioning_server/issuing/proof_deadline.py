@@ -1,0 +1,75 @@
+"""Watches that certificates are proven in time. What is late is warned about and shown; it never stops issuing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from atcaprov.log import Log
+from provisioning_server.ledger.store import Ledger
+from provisioning_server.log_names import device_text
+from provisioning_server.rejections import moment
+
+CHECK_SECONDS: Final = 60.0
+"""How often the ledger is asked."""
+COUNTED_MAX: Final = 1000
+_UNITS: Final = (("w", 604800), ("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
+
+
+@dataclass(frozen=True, slots=True)
+class OverdueProofs:
+    """Certificates without a proof although their time is over: how many, at most 1,000, and the oldest one."""
+
+    number: int = 0
+    oldest: str = ""
+    """The chip and the time of the oldest one, for people."""
+
+    @property
+    def count_text(self) -> str:
+        """How many, for people."""
+        return f"{COUNTED_MAX:,} or more" if self.number >= COUNTED_MAX else str(self.number)
+
+
+class ProofDeadline:
+    """Asks the ledger for certificates that were issued longer ago than `within` and are not proven.
+
+    `check` may be called by any thread, one at a time; `overdue` by all.
+    """
+
+    def __init__(self, ledger: Ledger, within: timedelta, clock: Callable[[], datetime], log: Log) -> None:
+        """`clock` returns the time in UTC."""
+        self.within: Final = duration_text(within)
+        self.overdue = OverdueProofs()
+        self._ledger = ledger
+        self._within = within
+        self._clock = clock
+        self._log = log
+
+    def check(self) -> None:
+        """Look, and warn if there are more than before; raises AtcaProvError as the ledger."""
+        late = self._ledger.unproven(self._clock() - self._within, 0, COUNTED_MAX)
+        before = self.overdue
+        oldest = f"{device_text(late[0].record.chip_serial)} from {moment(late[0].record.time)}" if late else ""
+        self.overdue = OverdueProofs(len(late), oldest)
+        if len(late) > before.number:
+            self._log.warning(f"{self.sentence} 'provisioning-server ledger unproven' lists them.")
+        elif before.number and not late:
+            self._log.info(f"No certificate is without a proof for more than {self.within} any more.")
+
+    @property
+    def sentence(self) -> str:
+        """What is late, for people; empty if nothing is."""
+        overdue = self.overdue
+        if not overdue.number:
+            return ""
+        are = "certificate is" if overdue.number == 1 else "certificates are"
+        return f"{overdue.count_text} {are} not proven after {self.within}, the oldest of {overdue.oldest}."
+
+
+def duration_text(duration: timedelta) -> str:
+    """Return a duration in whole seconds in its largest whole unit, such as `24h`, as it is typed."""
+    seconds = int(duration.total_seconds())
+    unit, size = next((unit, size) for unit, size in _UNITS if seconds % size == 0)
+    return f"{seconds // size}{unit}"
