@@ -17,8 +17,10 @@ from atcaprov.transparency.checkpoint import SignedCheckpoint
 from atcaprov.transparency.signed_note import MAX_NOTE
 from atcaprov.transparency.tiles import tree_root
 from provisioning_server.audit.birth_record import make_birth_record
+from provisioning_server.audit.chip_log_key import LogChip
 from provisioning_server.audit.log_signer import LogSigner
 from provisioning_server.audit.verify_log import keys_of
+from provisioning_server.commands.audit.log_key_options import log_key_options
 from provisioning_server.commands.audit.signing_ledger import signing_ledger
 from provisioning_server.commands.audit.written_file import write_file
 from provisioning_server.commands.data_option import data_option
@@ -27,6 +29,7 @@ from provisioning_server.ledger.store import Ledger
 
 @click.command("proof")
 @data_option
+@log_key_options
 @click.option("--chip", metavar="SN", type=SerialNumber(), help="Serial number of the chip.")
 @click.option(
     "--certificate", metavar="FILE", type=click.Path(path_type=Path), help="Device certificate of the chip, PEM or DER."
@@ -49,6 +52,7 @@ def command(
     checkpoint: Path | None,
     witnesses: tuple[str, ...],
     output: Path | None,
+    log_chip: LogChip | None,
 ) -> None:
     """Write the birth record of a unit.
 
@@ -57,7 +61,7 @@ def command(
     """
     if (chip is None) == (certificate is None):
         raise UsageError("Give either --chip or --certificate.")
-    with signing_ledger(data) as (ledger, signer):
+    with signing_ledger(data, log_chip) as (ledger, signer):
         serial = _chip_of(ledger, certificate) if chip is None else chip
         signed = signer.checkpoint() if checkpoint is None else _checked(ledger, signer, checkpoint)
         record = make_birth_record(ledger, serial, signed, signer.verifier_key, keys_of(witnesses))

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from provisioning_server.audit.log_key import open_log_key
+from provisioning_server.audit.chip_log_key import LogChip, opened_log_key
 from provisioning_server.audit.log_signer import LogSigner
 from provisioning_server.commands.locked_folder import locked_data_folder
 from provisioning_server.commands.open_for_reading import ledger_for_reading
@@ -16,16 +16,20 @@ from provisioning_server.ledger.store import Ledger
 
 
 @contextlib.contextmanager
-def signing_ledger(data: Path) -> Iterator[tuple[Ledger, LogSigner]]:
+def signing_ledger(data: Path, log_chip: LogChip | None = None) -> Iterator[tuple[Ledger, LogSigner]]:
     """Open the ledger for reading, and its key, which is made if no server has made it. Raises AtcaProvError."""
     with ledger_for_reading(data) as ledger:
         has_key = bool(ledger.log_key())
     if not has_key:
-        _make_key(data)
-    with ledger_for_reading(data) as ledger:
-        yield ledger, LogSigner(ledger, open_log_key(data, ledger))
+        _choose_key(data, log_chip)
+    with ledger_for_reading(data) as ledger, opened_log_key(data, ledger, log_chip) as key:
+        yield ledger, LogSigner(ledger, key)
 
 
-def _make_key(data: Path) -> None:
-    with locked_data_folder(data), contextlib.closing(open_ledger(data / FILE_NAME, datetime.now(UTC))) as ledger:
-        LogSigner(ledger, open_log_key(data, ledger))
+def _choose_key(data: Path, log_chip: LogChip | None) -> None:
+    with (
+        locked_data_folder(data),
+        contextlib.closing(open_ledger(data / FILE_NAME, datetime.now(UTC))) as ledger,
+        opened_log_key(data, ledger, log_chip) as key,
+    ):
+        LogSigner(ledger, key)
