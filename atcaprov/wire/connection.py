@@ -13,7 +13,6 @@ connection cannot be used any more; a server may still send one ErrorReply to sa
 from __future__ import annotations
 
 import enum
-from dataclasses import replace
 from typing import Final
 
 from atcaprov.errors import AtcaProvError, Code, ProtocolError, TransportError, UsageError
@@ -134,10 +133,12 @@ class Connection:
         """
         if message.TYPE not in MAY_SEND[self.role, self.state]:
             raise UsageError(f"A {self.role.value} may not send a {message.TITLE} while {self.state.value}.")
-        if self.role is Role.SERVER and message.request_number != self._request_number:
-            message = replace(message, request_number=self._request_number)
-        self._request_number = message.request_number if self.role is Role.CLIENT else 0
-        body = message.body()
+        if self.role is Role.SERVER:
+            body = message.body(self._request_number)
+            self._request_number = 0
+        else:
+            body = message.body()
+            self._request_number = message.request_number
         if len(body) > message.BODY_MAX:
             raise UsageError(f"A {message.TITLE} of {len(body)} bytes is larger than {message.BODY_MAX}.")
         if self.state is not ConnectionState.BROKEN:

@@ -92,12 +92,17 @@ class Message:
             if fault is not None:
                 raise UsageError(f"Field {field.name} of a {self.TITLE} {fault}.")
 
-    def body(self) -> bytes:
-        """Return the body in its one deterministic encoding; optional fields with their default are left out."""
+    def body(self, request_number: int | None = None) -> bytes:
+        """Return the body in its one deterministic encoding; optional fields with their default are left out.
+
+        `request_number`, if it is given, takes the place of the message's own.
+        """
         fields = {}
         for field in self.FIELDS:
             value = getattr(self, field.name)
-            if not field.optional or value:
+            if request_number is not None and field.name == "request_number":
+                value = request_number
+            if value or not field.optional:
                 fields[field.key] = field.kind.to_cbor(value)
         return encode_map(fields)
 

@@ -48,6 +48,8 @@ class MeasuredServer:
     address: ServerAddress
     signer: SignerFolder
     data: Path
+    start_seconds: float
+    """From the start of its process until its signer was ready."""
     issued: int = 0
 
     def issue(self, certificates: int, connections: int) -> ServerLoad:
@@ -75,7 +77,7 @@ class MeasuredServer:
     def _requests(self, certificates: int) -> list[CertificatesRequest]:
         keys = [raw_public_key(ec.generate_private_key(ec.SECP256R1()).public_key()) for _ in range(certificates)]
         return [
-            CertificatesRequest(config_zone(number), key, self.signer.public_key)
+            CertificatesRequest(config_zone(number), key, self.signer.public_key, request_number=number)
             for number, key in enumerate(keys, self.issued + 1)
         ]
 
@@ -88,19 +90,27 @@ class MeasuredServer:
 
 @contextlib.contextmanager
 def measured_server(folder: Path, *options: object) -> Iterator[MeasuredServer]:
-    """Start a server in a new folder; its `read_steps` can be read when this has ended."""
+    """Start a server in a folder, which is made if need be; its `read_steps` can be read when this has ended."""
     if not Path("/proc/self/stat").exists():
         pytest.skip("this system has no /proc to read processor times from")
-    (folder / "signers").mkdir(parents=True)
-    signer = make_signer_folder(folder / "signers")
+    signer = _signer_in(folder / "signers")
     data = folder / "data"
+    began = time.monotonic()
     with counted_server(folder, "--signer", signer.path, "--data", data, *options) as server:
         address = server.address()
         server.wait_for("ready.")
+        took = time.monotonic() - began
         drain = server.drain()
-        yield MeasuredServer(server.process.pid, address, signer, data)
+        yield MeasuredServer(server.process.pid, address, signer, data, took)
         server.process.terminate()
         drain.join(PATIENCE)
+
+
+def _signer_in(folder: Path) -> SignerFolder:
+    if folder.exists():
+        return SignerFolder.load(folder / "signer")
+    folder.mkdir(parents=True)
+    return make_signer_folder(folder)
 
 
 def is_complete(data: bytes | bytearray) -> bool:
