@@ -9,9 +9,9 @@ from provisioning_server.audit.log_key import open_log_key
 from provisioning_server.audit.log_signer import LogSigner
 from provisioning_server.audit.log_source import FolderLog
 from provisioning_server.ledger.store import Ledger
-from tests.provisioning_server.ledger.conftest import ledger, open_store
+from tests.provisioning_server.ledger.conftest import ledger, new_store, open_store, store
 
-__all__ = ["ledger", "open_store"]
+__all__ = ["ledger", "new_store", "open_store", "store"]
 
 
 @pytest.fixture
