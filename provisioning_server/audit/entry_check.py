@@ -125,6 +125,9 @@ class EntryCheck:
         lost = f"{accepted.missing} signatures without an entry" if accepted.signer_serial else "a checkpoint"
         self._remark(index, f"a ledger that was behind ({lost}) was accepted", accepted.reason)
 
+    def _recovered(self, index: int, recovered: CertificatesRecovered) -> None:
+        self._remark(index, f"{recovered.count} certificates before it were lost and found again", recovered.reason)
+
     def _remark(self, index: int, what: str, reason: str) -> None:
         self._report.remarks.append(f"Entry {index}: {what}, with the reason: {reason}")
 
@@ -141,7 +144,7 @@ _CHECKS: Final[dict[type[Event], tuple[str, Any]]] = {
     LossesSettled: ("settled losses", EntryCheck._nothing),
     CounterSeen: ("counters first seen", EntryCheck._nothing),
     FolderImported: ("imported folders", EntryCheck._nothing),
-    CertificatesRecovered: ("recoveries", EntryCheck._nothing),
+    CertificatesRecovered: ("recoveries", EntryCheck._recovered),
 }
 
 

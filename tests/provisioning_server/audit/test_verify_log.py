@@ -14,7 +14,7 @@ from provisioning_server.audit.log_signer import LogSigner
 from provisioning_server.audit.log_source import FolderLog, LedgerLog
 from provisioning_server.audit.verify_log import AuditOrder, verify_log
 from provisioning_server.ledger.changes import ClockAccepted, Event, Issued, RollbackAccepted
-from provisioning_server.ledger.entry_bodies import encode
+from provisioning_server.ledger.entry_bodies import KINDS, encode
 from provisioning_server.ledger.store import Ledger
 from tests.provisioning_server.audit.conftest import Exported
 from tests.provisioning_server.audit.forged_folder import forge_folder
@@ -27,6 +27,8 @@ from tests.provisioning_server.audit.true_ledger import (
     write,
 )
 from tests.provisioning_server.ledger.conftest import OpenStore
+from tests.provisioning_server.ledger.events import ONE_OF_EACH
+from tests.provisioning_server.ledger.events import SIGNER as DOCUMENTS_OWNER
 from tests.support.in_memory_signer import NOW, MemorySigner
 from tests.support.log_judge import log_judge
 
@@ -89,6 +91,14 @@ def test_export_of_another_ledger_to_the_folder_is_refused(exported: Exported, t
     with pytest.raises(UsageError, match="does not continue") as caught:
         exported.export()
     assert caught.value.code == Code.LOG_MISMATCH
+
+
+def test_every_kind_of_entry_is_read(exported: Exported) -> None:
+    write(exported.ledger, *ONE_OF_EACH, signers=(DOCUMENTS_OWNER, SIGNER))
+    found = audit(exported.export(), exported)
+    assert {type(event) for event in ONE_OF_EACH} == set(KINDS)
+    assert {one.code for one in found.findings} == {"certificate-invalid", "proof-invalid"}
+    assert any("found again" in remark for remark in found.remarks)
 
 
 OTHER = MemorySigner()
