@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from provisioning_server.ledger.open_ledger import FILE_NAME, open_ledger
+from provisioning_server.ledger.sql import sqlite_database
 from provisioning_server.ledger.sql.database import Database
 from provisioning_server.ledger.sql.sql_ledger import SqlLedger
 from provisioning_server.ledger.sql.sqlite_database import SqliteDatabase
@@ -14,6 +15,13 @@ from tests.provisioning_server.ledger.events import NOW
 
 OpenStore = Callable[[], SqlLedger]
 """Open the same store once more, as the next start of a server does."""
+
+
+@pytest.fixture(autouse=True)
+def not_synced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave the disk out of tests of what is written: no power is cut here."""
+    settings = (*sqlite_database._SETTINGS, "PRAGMA synchronous=OFF")
+    monkeypatch.setattr(sqlite_database, "_SETTINGS", settings)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,46 @@
+"""docs/reference/ledger.md names every table, column, kind of entry and field, and no others."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from provisioning_server.ledger.changes import Event
+from provisioning_server.ledger.entry_bodies import KINDS, encode
+from provisioning_server.ledger.sql import schema
+from tests.provisioning_server.ledger.events import ONE_OF_EACH
+
+PAGE = (Path(__file__).parents[3] / "docs" / "reference" / "ledger.md").read_text("utf-8")
+
+
+def _section(title: str) -> str:
+    return PAGE.split(f"\n## {title}\n")[1].split("\n## ")[0]
+
+
+def _names(text: str) -> set[str]:
+    """Names in backquotes, without what stands in parentheses or brackets."""
+    return set(re.findall(r"`([a-z_-]+)`", re.sub(r"\([^)]*\)", "", text)))
+
+
+def test_tables_and_columns_are_listed() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| (.*) \|$", _section("Tables"), re.MULTILINE)
+    statements = [statement for statement in schema.MIGRATIONS[0] if statement.startswith("CREATE TABLE")]
+    tables = {statement.split()[2]: statement.split("(", 1)[1] for statement in statements}
+    columns = {table: set(re.findall(r"(?:^|,)\s*([a-z_]+) (?:\{|TEXT)", body)) for table, body in tables.items()}
+    assert {table: _names(text) for table, text in rows} == columns
+
+
+def test_version_is_that_of_the_program() -> None:
+    assert f"\nVersion {len(schema.MIGRATIONS)}. " in PAGE
+
+
+@pytest.mark.parametrize("event", ONE_OF_EACH, ids=lambda event: type(event).__name__)
+def test_fields_of_an_entry_are_listed(event: Event) -> None:
+    kind = KINDS[type(event)]
+    (text,) = re.findall(rf"^`{kind}`: (.*?)(?=^`[a-z-]+`: |^## |\Z)", PAGE, re.MULTILINE | re.DOTALL)
+    table = re.findall(r"^\| (`[^|]*) \|", text, re.MULTILINE)
+    named = _names(" ".join(table) if table else text)
+    assert named == json.loads(encode(event)).keys() - {"kind"}
