@@ -10,7 +10,7 @@ from datetime import datetime
 class SignerSummary:
     """The certificates of a signer: how many, how many with a proof, when the first and the last were issued.
 
-    `signer_serial` 9 bytes; `signer_name` is that of the newest one in the log.
+    `signer_serial` 9 bytes; `newest` is the log index of the newest one, `signer_name` the name in it.
     """
 
     signer_serial: bytes
@@ -19,3 +19,4 @@ class SignerSummary:
     proven: int
     first: datetime
     last: datetime
+    newest: int

@@ -15,6 +15,7 @@ from atcaprov.program.lazy_group import LazyGroup
         "backup": "provisioning_server.commands.ledger.backup",
         "export": "provisioning_server.commands.ledger.export",
         "import": "provisioning_server.commands.ledger.import_folder",
+        "recover": "provisioning_server.commands.ledger.recover",
         "restore": "provisioning_server.commands.ledger.restore",
         "search": "provisioning_server.commands.ledger.search",
         "show": "provisioning_server.commands.ledger.show",

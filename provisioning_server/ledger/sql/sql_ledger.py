@@ -174,7 +174,13 @@ class SqlLedger:
             rows = connection.rows(found)
             return [
                 SignerSummary(
-                    signer, _event(Issued, newest, body).record.signer_name, issued, proven, moment(first), moment(last)
+                    signer_serial=signer,
+                    signer_name=_event(Issued, newest, body).record.signer_name,
+                    certificates=issued,
+                    proven=proven,
+                    first=moment(first),
+                    last=moment(last),
+                    newest=newest,
                 )
                 for signer, issued, proven, first, last, newest, body in rows
             ]

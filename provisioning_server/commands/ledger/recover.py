@@ -1,0 +1,49 @@
+"""The command `provisioning-server ledger recover`."""
+
+from __future__ import annotations
+
+import contextlib
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from atcaprov.errors import UsageError
+from atcaprov.program.console_text import say
+from provisioning_server.commands.data_option import data_option
+from provisioning_server.commands.locked_folder import locked_data_folder
+from provisioning_server.commands.open_for_reading import ledger_for_reading
+from provisioning_server.ledger.open_ledger import FILE_NAME, open_ledger
+from provisioning_server.recovery.found_files import FoundFiles
+from provisioning_server.recovery.recover import Recoverer
+
+_SOME_REFUSED = 1
+
+
+@click.command("recover")
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--reason", metavar="TEXT", required=True, help="Why the ledger lacks them. It is recorded permanently.")
+@data_option
+def command(files: tuple[Path, ...], reason: str, data: Path) -> int:
+    """Recover certificates and reports that the ledger lacks.
+
+    FILE is a report that a station has kept, a signing log, a certificate SN_device.pem, or a folder of such files.
+    Each certificate is verified under its signer before it is recorded. No server may run. Exit code 1 if something
+    was not recovered; each such file is named.
+    """
+    if not reason.strip():
+        raise UsageError("The reason of --reason is empty.", advice="Say what happened to the ledger.")
+    found = FoundFiles()
+    found.read(files)
+    with ledger_for_reading(data):
+        pass  # a folder without a ledger gets none
+    now = datetime.now(UTC)
+    with locked_data_folder(data), contextlib.closing(open_ledger(data / FILE_NAME, now)) as ledger:
+        done = Recoverer(ledger, " ".join(reason.split()), now).recover(found)
+    for text in done.refused:
+        say(f"Not recovered: {text}")
+    say(
+        f"Recovered: {done.certificates} certificates, {done.reports} reports."
+        f" In the ledger before: {done.known} certificates."
+    )
+    return _SOME_REFUSED if done.refused else 0

@@ -1,0 +1,1 @@
+"""Certificates that a restored ledger lacks, found again on stations, in signing logs and in certificate files."""

@@ -1,0 +1,93 @@
+"""Read the files in which certificates are found again: reports of stations, signing logs, certificates in PEM.
+
+*.json              a report that a station has kept, waiting or recorded
+signing-*.tsv       a signing log of the lost machine
+SN_device.pem       a device certificate, named by its chip as in `certs/`
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from atcaprov.bounded_reading import is_folder, read_bytes, status
+from atcaprov.certs.certificate_files import read_certificate
+from atcaprov.certs.issued_record import IssuedRecord, read_signing_log
+from atcaprov.errors import AtcaProvError, Code, UsageError
+from atcaprov.provisioning.board_report import FILE_SIZE_MAX, BoardReport
+from atcaprov.wire.messages import ReportRequest
+
+_PEM: Final = re.compile(r"([0-9A-F]{18})(?:-\d+)?_device\.pem")
+
+
+@dataclass(slots=True)
+class FoundCertificate:
+    """A certificate (DER) of a chip (9 bytes), where it was found first, and what else was found of it."""
+
+    certificate: bytes
+    chip_serial: bytes
+    place: str
+    record: IssuedRecord | None = None
+    """As a signing log has it."""
+    reports: list[ReportRequest] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class FoundFiles:
+    """What the files have, by certificate, and why some of them have nothing."""
+
+    certificates: dict[bytes, FoundCertificate] = field(default_factory=dict)
+    unreadable: list[str] = field(default_factory=list)
+
+    def read(self, paths: Iterable[Path]) -> None:
+        """Read files, and in folders all files of the three kinds; a file without a use is noted, not raised.
+
+        Raises:
+            UsageError: a path that is given does not exist (FILE_UNREADABLE).
+        """
+        given = list(paths)
+        for path in given:
+            if status(path) is None:
+                raise UsageError(f"{path} does not exist.", code=Code.FILE_UNREADABLE)
+        for path in given:
+            for file in _files(path):
+                try:
+                    self._read(file)
+                except (AtcaProvError, OSError) as error:
+                    what = error.what if isinstance(error, AtcaProvError) else f"it cannot be read: {error.strerror}."
+                    self.unreadable.append(f"{file}: {what}")
+
+    def _read(self, path: Path) -> None:
+        if path.suffix == ".json":
+            self._add_report(BoardReport.from_bytes(read_bytes(path, FILE_SIZE_MAX)), path)
+        elif path.suffix == ".tsv":
+            for number, (_, _, record) in enumerate(read_signing_log(path), start=2):
+                place = f"Line {number} of the signing log {path}"
+                self._of(record.certificate, record.chip_serial, place).record = record
+        else:
+            name = _PEM.fullmatch(path.name)
+            if name is None:
+                raise UsageError("Name a certificate by its chip, such as 01234038D92CA571EE_device.pem.")
+            self._of(read_certificate(path), bytes.fromhex(name[1]), f"The certificate {path}")
+
+    def _add_report(self, report: BoardReport, path: Path) -> None:
+        found = self._of(report.certificate, report.serial_number, f"The report {path}")
+        if report.request not in found.reports:
+            found.reports.append(report.request)
+
+    def _of(self, certificate: bytes, chip_serial: bytes, place: str) -> FoundCertificate:
+        found = self.certificates.setdefault(certificate, FoundCertificate(certificate, chip_serial, place))
+        if found.chip_serial != chip_serial:
+            raise UsageError(f"{place} names another chip than {found.place}.", code=Code.FILE_INVALID)
+        return found
+
+
+def _files(path: Path) -> Iterator[Path]:
+    if not is_folder(path):
+        yield path
+        return
+    for pattern in ("*.json", "signing-*.tsv", "*_device.pem"):
+        yield from sorted(path.rglob(pattern))

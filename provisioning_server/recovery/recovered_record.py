@@ -1,0 +1,90 @@
+"""Make the record of a certificate that was found again. Only what its signer has signed is believed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from atcaprov.certs.compress import compress
+from atcaprov.certs.compressed_form import CompressedCertificate
+from atcaprov.certs.issued_record import IssuedRecord
+from atcaprov.certs.x509_layout import certificate_layout
+from atcaprov.errors import CertificateError, UsageError
+from provisioning_server.folder_import.record_check import check_record
+from provisioning_server.ledger.changes import Issued
+from provisioning_server.ledger.entry_bodies import decode
+from provisioning_server.ledger.sql.sql_ledger import SqlLedger
+from provisioning_server.records.signer_documents import SignerDocuments
+from provisioning_server.recovery.found_files import FoundCertificate
+
+
+@dataclass(frozen=True, slots=True)
+class _Signer:
+    """A signer as earlier records name it: serial number (9 bytes) and name; `documents` are those of its newest."""
+
+    serial: bytes
+    name: str
+    documents: SignerDocuments
+
+
+class RecoveredRecords:
+    """Makes records with the signers of a ledger: those that have issued before."""
+
+    def __init__(self, ledger: SqlLedger) -> None:
+        self._documents = {each.document_id: each for each in ledger.known_documents()}
+        self._signers = list(_signers(ledger, self._documents))
+
+    def of(self, found: FoundCertificate) -> IssuedRecord:
+        """Return the record of a certificate, verified under its signer.
+
+        Raises:
+            UsageError: it is of no signer of the ledger, or does not verify.
+        """
+        record = found.record or self._made(found)
+        documents = self._documents.get(record.documents)
+        if documents is None:
+            raise _unknown_signer(found)
+        check_record(record, documents, found.place)
+        return record
+
+    def _made(self, found: FoundCertificate) -> IssuedRecord:
+        """Return a record with what the certificate itself tells; its time is on the full hour, its client unknown."""
+        for signer in self._signers:
+            documents = signer.documents
+            try:
+                compressed = compress(
+                    documents.device,
+                    found.certificate,
+                    ca_public_key=documents.signer_public_key,
+                    chip_serial=found.chip_serial,
+                )
+                fields, layout = CompressedCertificate.parse(compressed), certificate_layout(found.certificate)
+            except CertificateError:
+                continue
+            return IssuedRecord(
+                time=fields.issue_date,
+                chip_serial=found.chip_serial,
+                signer_serial=signer.serial,
+                signer_name=signer.name,
+                signer_id=fields.signer_id,
+                certificate_serial=layout.serial_number.of(found.certificate),
+                public_key=layout.public_key.of(found.certificate),
+                compressed=compressed,
+                documents=documents.document_id,
+                certificate=found.certificate,
+            )
+        raise _unknown_signer(found)
+
+
+def _signers(ledger: SqlLedger, documents: dict[str, SignerDocuments]) -> Sequence[_Signer]:
+    found = []
+    for summary in ledger.by_signer():
+        (entry,) = ledger.entries(summary.newest, 1)
+        event = decode(entry.body.decode("ascii"))
+        assert isinstance(event, Issued)  # by_signer has read it
+        found.append(_Signer(summary.signer_serial, summary.signer_name, documents[event.record.documents]))
+    return found
+
+
+def _unknown_signer(found: FoundCertificate) -> UsageError:
+    return UsageError(f"{found.place} is of a signer that has issued nothing in this ledger.")

@@ -1,0 +1,384 @@
+"""Certificates that a restored ledger lacks come back from stations and files: the true ones, once, and no others."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import ssl
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from atcaprov import AtcaProvError
+from atcaprov.certs.issued_record import HEADER, IssuedRecord
+from atcaprov.certs.possession_proof import possession_digest
+from atcaprov.provisioning.board_report import BoardReport
+from atcaprov.wire.messages import ReportRequest
+from provisioning_server.cli import command
+from provisioning_server.issuing.issuance import issue
+from provisioning_server.ledger.changes import CertificatesRecovered, Changes, Issued
+from provisioning_server.ledger.entry_bodies import decode
+from provisioning_server.ledger.open_ledger import FILE_NAME, open_ledger
+from provisioning_server.ledger.sql.sql_ledger import SqlLedger
+from provisioning_server.recovery.found_files import FoundFiles
+from provisioning_server.recovery.recover import Recoverer, Recovery
+from tests.support.cut_programs import ends_after
+from tests.support.in_memory_signer import NOW, MemorySigner, SigningKey
+from tests.support.programs import Ended, run_in_process
+from tests.support.server_parts import chip_serial
+
+SIGNER = MemorySigner()
+LATER = NOW + timedelta(days=1)
+REASON = "machine lost"
+
+
+@dataclass
+class Unit:
+    """A chip with its key and its certificate, as it left the line."""
+
+    number: int
+    key: SigningKey = field(default_factory=SigningKey)
+    signer: MemorySigner = SIGNER
+    minutes: int = 0
+
+    def __post_init__(self) -> None:
+        made = issue(self.signer, self.key.public_key, chip_serial(self.number), NOW + timedelta(minutes=self.minutes))
+        self.record = replace(made, time=made.time.replace(microsecond=0), client="192.0.2.7:40003")
+
+    @property
+    def certificate(self) -> bytes:
+        return self.record.certificate
+
+    def report(self, challenge: bytes = b"\x11" * 32, *, proof: bool = True, fate: str = "good") -> BoardReport:
+        digest = hashlib.sha256(self.certificate).digest()
+        signature = self.key.sign(possession_digest(challenge, digest, bytes(32))) if proof else b""
+        request = ReportRequest(
+            chip_serial=chip_serial(self.number),
+            certificate_sha256=digest,
+            challenge=challenge,
+            fate=fate,
+            stages=(),
+            finished=int(NOW.timestamp()),
+            signature=signature,
+            contents_sha256=bytes(32) if proof else b"",
+        )
+        return BoardReport(request, self.certificate)
+
+
+KNOWN = Unit(1)
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    with contextlib.closing(open_ledger(folder / FILE_NAME, NOW)) as ledger:
+        ledger.commit(Changes(documents=[SIGNER.documents], events=[Issued(KNOWN.record, b"\x01" * 32)]))
+    return folder
+
+
+@pytest.fixture
+def ledger(data: Path) -> Iterator[SqlLedger]:
+    with contextlib.closing(open_ledger(data / FILE_NAME, NOW)) as opened:
+        yield opened
+
+
+@pytest.fixture
+def station(tmp_path: Path) -> Path:
+    folder = tmp_path / "station"
+    (folder / "recorded").mkdir(parents=True)
+    return folder
+
+
+def keep(station: Path, *reports: BoardReport) -> Path:
+    """Write reports as a station keeps them; return the last file."""
+    path = station
+    for report in reports:
+        name = f"{report.serial_number.hex().upper()}-{report.request.challenge[:4].hex()}.json"
+        path = station / "recorded" / name
+        path.write_bytes(report.to_bytes())
+    return path
+
+
+def log_of(folder: Path, *records: IssuedRecord) -> Path:
+    path = folder / "signing-20261121-103015.tsv"
+    path.write_bytes(HEADER + b"".join(record.to_line() for record in records))
+    return path
+
+
+def pem_of(folder: Path, unit: Unit) -> Path:
+    path = folder / f"{chip_serial(unit.number).hex().upper()}_device.pem"
+    path.write_text(ssl.DER_cert_to_PEM_cert(unit.certificate))
+    return path
+
+
+def recover(ledger: SqlLedger, *paths: Path) -> Recovery:
+    files = FoundFiles()
+    files.read(paths)
+    return Recoverer(ledger, REASON, LATER).recover(files)
+
+
+def stored(ledger: SqlLedger, number: int) -> list[tuple[bytes, bool, str]]:
+    found = ledger.known([chip_serial(number)], []).of_chip(chip_serial(number))
+    return [(each.record.certificate, each.proven is not None, each.fate) for each in found]
+
+
+def test_certificate_of_each_kind_of_file_is_recovered(ledger: SqlLedger, station: Path) -> None:
+    reported, logged, named = Unit(2), Unit(3, minutes=7), Unit(4)
+    keep(station, reported.report())
+    log_of(station, KNOWN.record, logged.record)
+    pem_of(station, named)
+    done = recover(ledger, station)
+    assert (done.certificates, done.reports, done.known, done.refused) == (3, 1, 1, [])
+    assert stored(ledger, 2) == [(reported.certificate, True, "good")]
+    assert stored(ledger, 3) == [(logged.certificate, False, "")]
+    assert stored(ledger, 4) == [(named.certificate, False, "")]
+    (of_log,) = ledger.known([chip_serial(3)], []).of_chip(chip_serial(3))
+    assert of_log.record == logged.record
+    (of_report,) = ledger.known([chip_serial(2)], []).of_chip(chip_serial(2))
+    hour = NOW.replace(minute=0, second=0, microsecond=0)
+    assert of_report.record == replace(reported.record, time=hour, client="")
+    tally = ledger.tally(SIGNER.serial)
+    assert tally is not None
+    assert tally.issued == 4
+
+
+def test_recovery_is_an_entry_behind_its_certificates(ledger: SqlLedger, station: Path) -> None:
+    keep(station, Unit(2).report(), Unit(3).report(b"\x12" * 32))
+    recover(ledger, station)
+    events = [decode(entry.body.decode()) for entry in ledger.entries(1, 10)]
+    assert [type(event).__name__ for event in events] == [
+        "Issued",
+        "Issued",
+        "CertificatesRecovered",
+        "Reported",
+        "Reported",
+    ]
+    assert events[2] == CertificatesRecovered(LATER.replace(microsecond=0), REASON, 2)
+
+
+def test_second_recovery_finds_nothing_to_do(ledger: SqlLedger, station: Path) -> None:
+    keep(station, Unit(2).report(), KNOWN.report(b"\x01" * 32))
+    recover(ledger, station)
+    size = ledger.head().size
+    done = recover(ledger, station)
+    assert (done.certificates, done.reports, done.known, done.refused) == (0, 0, 2, [])
+    assert ledger.head().size == size
+
+
+def test_report_and_log_of_one_certificate_are_one(ledger: SqlLedger, station: Path) -> None:
+    unit = Unit(2, minutes=9)
+    keep(station, unit.report())
+    log_of(station, unit.record)
+    assert recover(ledger, station).certificates == 1
+    (found,) = ledger.known([chip_serial(2)], []).of_chip(chip_serial(2))
+    assert found.record == unit.record
+    assert found.proven is not None
+
+
+def test_certificate_that_was_sent_twice_has_both_reports(ledger: SqlLedger, station: Path) -> None:
+    unit = Unit(2)
+    keep(station, unit.report(b"\x21" * 32, proof=False, fate="retry"), unit.report(b"\x22" * 32))
+    done = recover(ledger, station)
+    assert stored(ledger, 2) == [(unit.certificate, True, "good")]
+    assert done.reports == 1
+    assert len(done.refused) == 1, "no one can tell that its challenge was the server's"
+
+
+def test_lost_proof_of_a_known_certificate_is_recovered(ledger: SqlLedger, station: Path) -> None:
+    keep(station, KNOWN.report(b"\x31" * 32))  # it answers a challenge that was given after the backup
+    done = recover(ledger, station)
+    assert (done.certificates, done.reports, done.known) == (0, 1, 1)
+    assert stored(ledger, 1) == [(KNOWN.certificate, True, "good")]
+
+
+def _wrong_proof(station: Path) -> Path:
+    true = Unit(1, KNOWN.key).report(b"\x41" * 32)
+    forged = replace(KNOWN.report(b"\x42" * 32).request, signature=true.request.signature)
+    return keep(station, BoardReport(forged, KNOWN.certificate))
+
+
+def _wrong_digest(station: Path) -> Path:
+    unit = Unit(2)
+    return keep(station, BoardReport(replace(unit.report().request, certificate_sha256=bytes(32)), unit.certificate))
+
+
+def _flipped(station: Path) -> Path:
+    unit = Unit(2)
+    certificate = bytearray(unit.certificate)
+    certificate[len(certificate) // 2] ^= 1
+    return keep(station, BoardReport(unit.report().request, bytes(certificate)))
+
+
+def _not_a_certificate(station: Path) -> Path:
+    return keep(station, BoardReport(Unit(2).report().request, b"garbage"))
+
+
+def _other_signer(station: Path) -> Path:
+    return keep(station, Unit(2, signer=MemorySigner()).report())
+
+
+def _other_signer_in_a_log(station: Path) -> Path:
+    return log_of(station, Unit(2, signer=MemorySigner()).record)
+
+
+def _edited_log(station: Path) -> Path:
+    return log_of(station, replace(Unit(2).record, chip_serial=chip_serial(7)))
+
+
+def _damaged_log(station: Path) -> Path:
+    path = log_of(station, Unit(2).record)
+    path.write_bytes(path.read_bytes().replace(b"192.0", b"193.0"))
+    return path
+
+
+def _damaged_report(station: Path) -> Path:
+    path = keep(station, Unit(2).report())
+    path.write_bytes(path.read_bytes()[:-30])
+    return path
+
+
+def _unnamed_certificate(station: Path) -> Path:
+    return pem_of(station, Unit(2)).rename(station / "device.pem")
+
+
+def _certificate_of_another_chip(station: Path) -> Path:
+    return pem_of(station, Unit(2)).rename(station / f"{chip_serial(9).hex().upper()}_device.pem")
+
+
+def _same_key_again(station: Path) -> Path:
+    return pem_of(station, Unit(1, KNOWN.key, minutes=120))
+
+
+def _key_of_another_chip(station: Path) -> Path:
+    return pem_of(station, Unit(2, KNOWN.key))
+
+
+def _older_certificate(station: Path) -> Path:
+    return pem_of(station, Unit(1, minutes=-120))
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (_wrong_proof, "challenge"),
+        (_wrong_digest, "certificate"),
+        (_flipped, "is of a signer that has issued nothing"),
+        (_not_a_certificate, "is of a signer that has issued nothing"),
+        (_other_signer, "is of a signer that has issued nothing"),
+        (_other_signer_in_a_log, "is of a signer that has issued nothing"),
+        (_edited_log, "does not verify"),
+        (_damaged_log, "is damaged"),
+        (_damaged_report, "is damaged"),
+        (_unnamed_certificate, "Name a certificate by its chip"),
+        (_certificate_of_another_chip, "is of a signer that has issued nothing"),
+        (_same_key_again, "has another certificate for the same key"),
+        (_key_of_another_chip, "its key has a certificate for another chip"),
+        (_older_certificate, "has a newer certificate, for another key"),
+    ],
+)
+def test_what_is_not_true_or_not_wanted_is_named_and_left_out(
+    ledger: SqlLedger, station: Path, make: Callable[[Path], Path], says: str
+) -> None:
+    path = make(station)
+    good = keep(station, Unit(50).report(b"\x77" * 32))
+    done = recover(ledger, path, good)
+    assert len(done.refused) == 1
+    assert path.name in done.refused[0]
+    assert says in done.refused[0]
+    assert stored(ledger, 50)[0][1], "the others are recovered"
+    assert stored(ledger, 1) == [(KNOWN.certificate, False, "")]
+    assert sum(len(stored(ledger, number)) for number in (2, 7, 9)) <= (make is _wrong_digest)
+
+
+def test_two_certificates_of_one_key_are_not_both_recovered(ledger: SqlLedger, station: Path) -> None:
+    first = Unit(2)
+    second = Unit(2, first.key, minutes=1)
+    log_of(station, first.record, second.record)
+    done = recover(ledger, station)
+    assert stored(ledger, 2) == [(first.certificate, False, "")]
+    assert len(done.refused) == 1
+
+
+@given(st.binary(max_size=300))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_bytes_in_a_file_are_refused(tmp_path: Path, content: bytes) -> None:
+    for name in ("x.json", "signing-1.tsv", f"{chip_serial(2).hex().upper()}_device.pem"):
+        path = tmp_path / name
+        path.write_bytes(content)
+        files = FoundFiles()
+        files.read([path])
+        assert not files.certificates
+        assert len(files.unreadable) == 1 or name.endswith("tsv")
+
+
+PROGRAM = """
+import contextlib, sys
+from datetime import UTC, datetime
+from pathlib import Path
+from provisioning_server.ledger.open_ledger import open_ledger
+from provisioning_server.recovery import recover
+from provisioning_server.recovery.found_files import FoundFiles
+recover.STEP = 1
+now = datetime(2026, 11, 22, tzinfo=UTC)
+files = FoundFiles()
+files.read([Path(sys.argv[2])])
+with contextlib.closing(open_ledger(Path(sys.argv[1]), now)) as ledger:
+    recover.Recoverer(ledger, "cut", now).recover(files)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("steps", [0, 1, 2, 3, 4])
+def test_recovery_that_was_cut_is_repeated(data: Path, station: Path, steps: int) -> None:
+    units = [Unit(2), Unit(3)]
+    keep(station, *(unit.report(bytes([unit.number]) * 32) for unit in units))
+    place = ("provisioning_server.ledger.sql.sql_ledger.SqlLedger.commit",)
+    assert ends_after(steps, place, PROGRAM, data / FILE_NAME, station) == (steps < 4)
+    with contextlib.closing(open_ledger(data / FILE_NAME, NOW)) as ledger:
+        recover(ledger, station)
+        for unit in units:
+            assert stored(ledger, unit.number) == [(unit.certificate, True, "good")]
+
+
+def run_recover(data: Path, *words: object) -> Ended:
+    return run_in_process(command, "ledger", "recover", "--data", str(data), *map(str, words))
+
+
+def test_command_says_what_was_recovered_and_what_was_not(data: Path, station: Path) -> None:
+    keep(station, Unit(2).report())
+    done = run_recover(data, station, "--reason", REASON)
+    assert (done.code, done.err) == (0, "")
+    assert done.out == "Recovered: 1 certificates, 1 reports. In the ledger before: 0 certificates.\n"
+    (station / "broken.json").write_text("{}")
+    done = run_recover(data, station, "--reason", REASON)
+    assert done.code == 1
+    assert done.out.startswith(f"Not recovered: {station / 'broken.json'}: The report is damaged")
+
+
+@pytest.mark.parametrize(
+    "words", [(), ("missing.json", "--reason", REASON), ("{station}", "--reason", " "), ("{station}",)]
+)
+def test_wrong_words_change_nothing(data: Path, station: Path, words: tuple[str, ...]) -> None:
+    keep(station, Unit(2).report())
+    assert run_recover(data, *(word.format(station=station) for word in words)).code == 2
+    with contextlib.closing(open_ledger(data / FILE_NAME, NOW)) as ledger:
+        assert ledger.head().size == 1
+
+
+def test_folder_without_a_ledger_gets_none(tmp_path: Path, station: Path) -> None:
+    keep(station, Unit(2).report())
+    done = run_recover(tmp_path, station, "--reason", REASON)
+    assert done.code == 2
+    assert "There is no ledger" in done.err
+    assert not (tmp_path / FILE_NAME).exists()
+
+
+def test_path_that_does_not_exist_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(AtcaProvError, match="nowhere does not exist"):
+        FoundFiles().read([tmp_path / "nowhere"])
