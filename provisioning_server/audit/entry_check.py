@@ -14,7 +14,7 @@ from atcaprov.certs.possession_proof import is_possession_proof
 from atcaprov.certs.rebuild import rebuild, to_be_signed
 from atcaprov.certs.x509_layout import authority_layout
 from atcaprov.errors import AtcaProvError, CertificateError, UsageError
-from provisioning_server.audit.findings import AuditReport
+from provisioning_server.audit.findings import SHOWN, AuditReport
 from provisioning_server.ledger.changes import (
     CertificatesRecovered,
     ClockAccepted,
@@ -85,9 +85,9 @@ class EntryCheck:
                 self._report.counts["signer documents"] += 1
         return self._documents[document_id]
 
-    def _lost(self, index: int, lost: Lost) -> None:
+    def _lost(self, _index: int, lost: Lost) -> None:
         if lost.signed is None:
-            self._report.remarks.append(f"Entry {index}: no one knows whether a lost certificate was signed.")
+            self._report.counts["lost certificates that may be signed"] += 1
 
     def _reported(self, index: int, reported: Reported) -> None:
         issued = self._certificate_of(index, reported)
@@ -129,7 +129,8 @@ class EntryCheck:
         self._remark(index, f"{recovered.count} certificates before it were lost and found again", recovered.reason)
 
     def _remark(self, index: int, what: str, reason: str) -> None:
-        self._report.remarks.append(f"Entry {index}: {what}, with the reason: {reason}")
+        if len(self._report.remarks) < SHOWN:
+            self._report.remarks.append(f"Entry {index}: {what}, with the reason: {reason}")
 
     def _nothing(self, _index: int, _event: Event) -> None:
         """Other entries are checked by what is compared with them: `audit reconcile`."""

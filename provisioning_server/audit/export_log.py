@@ -20,7 +20,7 @@ from atcaprov.transparency.checkpoint import SignedCheckpoint
 from atcaprov.transparency.merkle import HASH_SIZE
 from atcaprov.transparency.tile_files import CHECKPOINT_FILE, TilePath, pack_bundle, widths
 from atcaprov.transparency.tiles import TILE_WIDTH, read_hashes, tree_root
-from provisioning_server.audit.log_signer import LogSigner
+from provisioning_server.audit.log_signer import LogSigner, of_one_ledger
 from provisioning_server.audit.log_source import COSIGNED_FOLDER, DOCUMENTS_FOLDER, VERIFIER_KEY_FILE, FolderLog
 from provisioning_server.ledger.store import Ledger
 from provisioning_server.records.signer_documents import SignerDocuments
@@ -67,8 +67,8 @@ class LogExport:
             return None
         before = FolderLog(self._folder).checkpoint
         old, new = before.checkpoint, signed.checkpoint
-        same_log = old.origin.rpartition("/")[0] == new.origin.rpartition("/")[0]
-        if not same_log or old.size > new.size or tree_root(old.size, self._ledger.tile) != old.root:
+        same_ledger = of_one_ledger(old.origin, new.origin)
+        if not same_ledger or old.size > new.size or tree_root(old.size, self._ledger.tile) != old.root:
             raise UsageError(
                 f"The ledger does not continue the log in {self._folder}: {old.size} entries of {old.origin}.",
                 advice="Name another folder. If this was an export of the ledger, find out which of both was changed.",

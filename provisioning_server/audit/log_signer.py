@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from atcaprov.errors import Code, UsageError
 from atcaprov.transparency.checkpoint import Checkpoint, SignedCheckpoint
+from atcaprov.transparency.ledger_checkpoint import LogOrigin
 from atcaprov.transparency.verifier_keys import VerifierKey
 from provisioning_server.audit.log_key import LogKey
 from provisioning_server.ledger.store import Ledger, LogIdentity, TreeHead
 
-_PREFIX: Final = "atcaprov.ledger"
-
 
 def origin_of(identity: LogIdentity) -> str:
     """Return the first line of a log's checkpoints: `atcaprov.ledger/<ledger id>/<epoch>`."""
-    return f"{_PREFIX}/{identity.ledger_id.hex()}/{identity.epoch}"
+    return str(LogOrigin(identity.ledger_id, identity.epoch))
+
+
+def of_one_ledger(origin: str, other: str) -> bool:
+    """Tell whether two origins are of one ledger, in whichever epochs."""
+    try:
+        return LogOrigin.parse(origin).ledger_id == LogOrigin.parse(other).ledger_id
+    except UsageError:
+        return False
 
 
 class LogSigner:

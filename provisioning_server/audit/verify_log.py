@@ -12,6 +12,7 @@ from atcaprov.transparency.tiles import TILE_WIDTH
 from atcaprov.transparency.verifier_keys import VerifierKey
 from provisioning_server.audit.entry_check import EntryCheck
 from provisioning_server.audit.findings import AuditReport
+from provisioning_server.audit.log_signer import of_one_ledger
 from provisioning_server.audit.log_source import EntryReader, FolderLog, LogSource
 from provisioning_server.audit.tree_check import TreeCheck
 from provisioning_server.audit.twice_check import TwiceCheck
@@ -92,7 +93,7 @@ def _check_continues(
         except UsageError as error:
             report.find("checkpoint-invalid", f"The older {name}: {error.what}")
             return
-        if _log_of(old.origin) != _log_of(order.key.name):
+        if not of_one_ledger(old.origin, order.key.name):
             report.find("checkpoint-of-other-log", f"The older {name} is not of this log.")
             return
     size = source.head().size
@@ -102,11 +103,6 @@ def _check_continues(
         report.find("forked", f"The first {old.size} entries are not those of the older {name}.")
     else:
         report.checked.append(f"The log continues the older {name}.")
-
-
-def _log_of(origin: str) -> str:
-    """Return the name of a log without its epoch."""
-    return origin.rpartition("/")[0]
 
 
 def _certificates(source: LogSource) -> Iterator[tuple[int, IssuedRecord]]:

@@ -31,6 +31,7 @@ from tests.provisioning_server.ledger.events import ONE_OF_EACH
 from tests.provisioning_server.ledger.events import SIGNER as DOCUMENTS_OWNER
 from tests.support.in_memory_signer import NOW, MemorySigner
 from tests.support.log_judge import log_judge
+from tests.transparency.known_notes import WITNESS
 
 
 def codes(found: AuditReport) -> list[tuple[str, int | None]]:
@@ -226,3 +227,31 @@ def _another_ledger(exported: Exported, chips: int) -> Ledger:
     ledger = open_ledger(folder / FILE_NAME, NOW)
     fill(ledger, chips)
     return ledger
+
+
+def test_checkpoint_of_another_ledger_is_found(exported: Exported, tmp_path: Path) -> None:
+    fill(exported.ledger, 1)
+    origin = f"atcaprov.ledger/{'00' * 16}/1"
+    signer = open_key_file(tmp_path / KEY_FILE, make=False).signer(origin)
+    other = Checkpoint(origin, 2, exported.ledger.head().root).signed_by(signer)
+    assert codes(audit(exported.export(), exported, other)) == [("checkpoint-of-other-log", None)]
+
+
+def test_missing_or_wrong_cosignature_is_found(exported: Exported) -> None:
+    fill(exported.ledger, 1)
+    log = exported.export()
+    key = exported.signer.verifier_key
+    assert codes(verify_log(log, AuditOrder(key=key, witnesses=(WITNESS.key,)))) == [("cosignature-missing", None)]
+    cosigned = log.checkpoint.cosigned_by(WITNESS)
+    path = exported.folder / "checkpoint"
+    path.write_bytes(cosigned.to_bytes())
+    found = verify_log(FolderLog(exported.folder), AuditOrder(key=key, witnesses=(WITNESS.key,)))
+    assert found.findings == []
+    assert "The checkpoint is cosigned by witness.example/w1." in found.checked
+    last = cosigned.note.signatures[-1]
+    wrong = replace(
+        cosigned.note, signatures=(*cosigned.note.signatures[:-1], replace(last, signature=flipped(last.signature)))
+    )
+    path.write_bytes(wrong.to_bytes())
+    found = verify_log(FolderLog(exported.folder), AuditOrder(key=key, witnesses=(WITNESS.key,)))
+    assert codes(found) == [("checkpoint-invalid", None)]
